@@ -1,0 +1,193 @@
+//! The command line: one file a command, each with its help.
+//!
+//! Exit codes: 0 good, 1 the thing asked about is not, 2 it could not be found out.
+
+mod check;
+mod explain;
+mod health;
+mod send;
+mod serve;
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::call::{Channel, Fields};
+use crate::number::Party;
+use crate::report::Report;
+use crate::rules::{self, Surroundings, Table};
+use crate::settings::{self, Ingredients, Purpose, Settings};
+use crate::source::Source;
+
+/// Answers a voice-AI platform's "a call is coming in: who takes it?" from a table of rules.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about = None, after_help = "Start with: switchboard serve --dev")]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    Serve(serve::Serve),
+    /// Play the platform: sign and send a request, show the answer and its time
+    Send(send::Send),
+    /// Find every mistake in settings and rules, all at once
+    Check(check::Check),
+    /// Tell why a call is answered as it is
+    Explain(explain::Explain),
+    /// Ask a running service whether it is alive (for a container's health check)
+    Health(health::Health),
+}
+
+/// How a command ended, when it could be carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0.
+    Good,
+    /// 1: what was asked about is not good.
+    Not,
+    /// 2: it could not be carried out, and why has been said.
+    CouldNot,
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// When it could not be carried out.
+pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
+    match arguments.command {
+        Command::Serve(serve) => serve.run(),
+        Command::Send(send) => send.run(),
+        Command::Check(check) => check.run(),
+        Command::Explain(explain) => explain.run(),
+        Command::Health(health) => health.run(),
+    }
+}
+
+/// Says on standard error why a command could not be carried out.
+pub fn complain(error: &anyhow::Error) {
+    // Where standard error is closed there is nobody to tell.
+    drop(writeln!(std::io::stderr(), "error: {error:#}"));
+}
+
+/// Where the settings are.
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The settings file [default: ./config/switchboard.toml, else
+    /// /etc/switchboard/switchboard.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    fn load(&self, purpose: Purpose) -> anyhow::Result<(Option<Settings>, Report)> {
+        let ingredients = Ingredients::of_this_process(self.config.as_deref(), purpose);
+        settings::load(&ingredients).with_context(|| match &ingredients.file {
+            Some(path) => format!("cannot read {}", path.display()),
+            None => "cannot read the settings".to_owned(),
+        })
+    }
+}
+
+fn load_rules(path: &Path, around: &Surroundings) -> anyhow::Result<(Option<Table>, Report)> {
+    rules::load(path, around).with_context(|| format!("cannot read the rules {}", path.display()))
+}
+
+/// Settings and table, or the report of everything that is wrong with them, on standard error.
+fn load_both(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<Option<(Settings, Table)>> {
+    let (settings, mut report) = config.load(purpose)?;
+    let mut table = None;
+    if let Some(settings) = &settings {
+        let (read, of_rules) = load_rules(&settings.rules, &settings.surroundings())?;
+        table = read;
+        report.absorb(of_rules);
+    }
+    if !report.mistakes().is_empty() {
+        let mut stderr = std::io::stderr();
+        writeln!(stderr, "{}\n", report.to_text(stderr.is_terminal()))?;
+    }
+    Ok(settings.zip(table))
+}
+
+/// A caller and a dialled number for those who name none.
+const FROM: &str = "+12137771234";
+const TO: &str = "+12137771235";
+
+/// The call to ask about, as flags.
+#[derive(Debug, Args)]
+struct CallFlags {
+    /// The source that asks, as the settings name it [default: the first one]
+    #[arg(long)]
+    source: Option<String>,
+    /// Who rings: a number, `withheld`, or any text
+    #[arg(long, default_value = FROM, allow_hyphen_values = true)]
+    from: String,
+    /// What was dialled
+    #[arg(long, default_value = TO, allow_hyphen_values = true)]
+    to: String,
+    /// Voice or text
+    #[arg(long, default_value = "call")]
+    channel: ChannelFlag,
+    /// A saved request body, sent or read as it is, instead of --from, --to and --channel
+    #[arg(long, value_name = "FILE")]
+    body: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ChannelFlag {
+    Call,
+    Sms,
+}
+
+impl CallFlags {
+    /// The call that the defaults of the flags describe.
+    fn example() -> Fields<'static> {
+        let number = |text| Party::read(Some(text)).party;
+        Fields { from: number(FROM), to: number(TO), ..Fields::unknown(Channel::Call) }
+    }
+
+    fn fields(&self) -> Fields<'static> {
+        let channel = match self.channel {
+            ChannelFlag::Call => Channel::Call,
+            ChannelFlag::Sms => Channel::Sms,
+        };
+        Fields {
+            from: Party::read(Some(&self.from)).party,
+            to: Party::read(Some(&self.to)).party,
+            ..Fields::unknown(channel)
+        }
+    }
+
+    /// The body of `--body`, or the one that the source's platform would send.
+    fn body(&self, source: &Source, fields: &Fields<'_>) -> anyhow::Result<Vec<u8>> {
+        match &self.body {
+            Some(path) => {
+                std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+            }
+            None => Ok(source.dialect.ask(fields)),
+        }
+    }
+
+    fn choose<'s>(&self, sources: &'s [Source]) -> anyhow::Result<&'s Source> {
+        let Some(name) = &self.source else {
+            return sources.first().context("the settings name no source");
+        };
+        let found = sources.iter().find(|source| *source.name == **name);
+        found.with_context(|| {
+            let known: Vec<Arc<str>> = sources.iter().map(|source| source.name.clone()).collect();
+            format!("there is no source `{name}`; the settings name {}", known.join(", "))
+        })
+    }
+}
+
+/// Shows a JSON body so that a person can read it; what is no JSON as it is.
+fn readable(body: &[u8]) -> String {
+    let value: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let pretty = value.and_then(|value| serde_json::to_string_pretty(&value).ok());
+    pretty.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned())
+}

@@ -1,0 +1,126 @@
+//! `switchboard serve`: reads and checks everything, listens, and stops when it is told to.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::send::{SignedRequest, new_call, path_of};
+use super::{CallFlags, ConfigFile, Exit, load_both};
+use crate::listen::Connections;
+use crate::pipeline::{Clock, Switchboard};
+use crate::rules::Table;
+use crate::settings::{Admin, Purpose, Server, Settings};
+use crate::source::Source;
+use crate::{admin, listen, telemetry};
+
+/// Stops on SIGTERM or Ctrl-C: requests in flight finish, then it exits 0.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// For trying out: loopback only, the key `dev` for every source without a secret, logs for
+    /// people, and a curl line that works
+    #[arg(long)]
+    dev: bool,
+}
+
+impl Serve {
+    pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        let purpose = if self.dev { Purpose::Dev } else { Purpose::Serve };
+        let Some((settings, table)) = load_both(&self.config, purpose)? else {
+            return Ok(Exit::CouldNot);
+        };
+        let _log = telemetry::start_logging(&settings.log)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(self.serve(settings, table))
+    }
+
+    async fn serve(&self, settings: Settings, table: Table) -> anyhow::Result<Exit> {
+        let Settings { server, admin, sources, .. } = settings;
+        let public = bind(server.listen).await?;
+        let private = bind(admin.listen).await?;
+        let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
+        if self.dev {
+            greet(&sources, &format!("http://{address}"))?;
+        }
+        let fingerprint = table.fingerprint.clone();
+        tracing::info!(%address, %admin_address, rules = table.rules.len(), fingerprint, "serving");
+        let board = Arc::new(Switchboard::new(sources, table, Clock::System));
+        let (stop, stopped) = watch::channel(false);
+        let admin = tokio::spawn(serve_admin(private, admin, board.clone(), stopped.clone()));
+        let public = tokio::spawn(serve_public(public, server, board, stopped));
+        signalled().await?;
+        tracing::info!("stopping: requests in flight finish first");
+        stop.send(true).context("both listeners have ended by themselves")?;
+        public.await.context("the public listener broke")?;
+        admin.await.context("the admin listener broke")?;
+        tracing::info!("stopped");
+        Ok(Exit::Good)
+    }
+}
+
+async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+async fn serve_public(
+    listener: TcpListener,
+    server: Server,
+    board: Arc<Switchboard>,
+    stopped: watch::Receiver<bool>,
+) {
+    let limits = Connections {
+        most: server.max_connections,
+        header_timeout: server.header_timeout,
+        grace: server.shutdown_grace,
+    };
+    listen::serve(listener, listen::router(board, &server), limits, until(stopped)).await;
+}
+
+async fn serve_admin(
+    listener: TcpListener,
+    admin: Admin,
+    board: Arc<Switchboard>,
+    stopped: watch::Receiver<bool>,
+) {
+    let limits = Connections::FOR_AN_OPERATOR;
+    listen::serve(listener, admin::router(board, admin.token), limits, until(stopped)).await;
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // An error means that nobody is left who could tell: then it is time to stop, too.
+    drop(stopped.wait_for(|stopped| *stopped).await);
+}
+
+/// SIGTERM, as orchestrators send it, or Ctrl-C.
+async fn signalled() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// What to try first: a signed curl line, for a source whose URL holds no secret.
+fn greet(sources: &[Source], base: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "Listening on {base}. Try, from another terminal:\n")?;
+    let open = sources.iter().find(|source| source.policy.url_token.is_none());
+    if let Some(source) = open {
+        let body = source.dialect.ask(&new_call(CallFlags::example()));
+        let signed = SignedRequest::new(format!("{base}{}", path_of(source)), source, body)?;
+        writeln!(stdout, "  {}\n", signed.as_curl())?;
+        writeln!(stdout, "It is signed for five minutes; `switchboard send` signs anew each time.\n")?;
+    } else {
+        writeln!(stdout, "  switchboard send\n")?;
+    }
+    stdout.flush()?;
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! What a platform says and wants to hear: a proved body in, a reply out. One file a platform.
+//!
+//! Pure. Nothing outside this room names a platform's field. [`Dialect::render`] cannot fail.
+
+mod json;
+mod retell;
+mod synthflow;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::authenticate::{Scheme, Verified};
+use crate::call::{Call, Channel, Fields, Platform};
+use crate::decision::Decision;
+use crate::number::Party;
+
+/// Every platform that Switchboard speaks with. A new one is a file, a line here, its fixtures.
+pub const ALL: [&dyn Dialect; 2] = [&retell::Retell, &synthflow::Synthflow];
+
+/// The most metadata that a reply may carry, in bytes (Retell: "50 kB at most").
+pub const METADATA_BYTES: usize = 50_000;
+
+/// One platform's way of asking, and of being answered.
+pub trait Dialect: Send + Sync {
+    /// Its name in settings and rules.
+    fn platform(&self) -> Platform;
+
+    /// How it signs.
+    fn scheme(&self) -> &'static dyn Scheme;
+
+    /// Reads a proved body.
+    ///
+    /// # Errors
+    /// When the body is not one that this platform sends.
+    fn parse<'a>(&self, request: &'a Verified) -> Result<Asked<'a>, Unreadable>;
+
+    /// Writes the reply that the platform acts on. `channel` is the one that it asked on.
+    fn render(&self, channel: Channel, decision: &Decision<'_>) -> Reply;
+
+    /// The body with which the platform would ask about this call: for `send` and for tests.
+    fn ask(&self, call: &Fields<'_>) -> Vec<u8>;
+}
+
+/// The dialect of the platform with this name.
+pub fn named(name: &str) -> Option<&'static dyn Dialect> {
+    ALL.into_iter().find(|dialect| dialect.platform().as_str() == name)
+}
+
+/// What a proved request wants.
+#[derive(Debug, PartialEq)]
+pub enum Asked<'a> {
+    /// Who takes this call?
+    Inbound(Call<'a>),
+    /// Something happened to a call that was answered before.
+    Event(Event<'a>),
+    /// Is anybody there? Sent when an operator saves the URL.
+    Probe,
+}
+
+/// News of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// What happened, in the platform's word.
+    pub kind: Cow<'a, str>,
+    /// The call that it happened to.
+    pub call_id: Option<Cow<'a, str>>,
+    /// Whether this is a word that the dialect knows.
+    pub known: bool,
+}
+
+/// Why a proved body cannot be read. Names no content of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Not a JSON object.
+    #[error("the body is not a JSON object: {category} at line {line}, column {column}")]
+    Json {
+        /// What kind of mistake it is.
+        category: &'static str,
+        /// Counted from 1; 0 when there is none.
+        line: usize,
+        /// Counted from 1; 0 when there is none.
+        column: usize,
+    },
+    /// JSON, but without the key that says what it is about.
+    #[error("the body has no `{0}`")]
+    Missing(&'static str),
+}
+
+/// The body of a reply, as its platform accepts it. Only a dialect makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    body: Bytes,
+    left_out: bool,
+}
+
+impl Reply {
+    fn new(body: Vec<u8>) -> Reply {
+        Reply { body: body.into(), left_out: false }
+    }
+
+    /// The bytes to send, JSON.
+    pub fn body(&self) -> Bytes {
+        self.body.clone()
+    }
+
+    /// Whether the metadata was left out, for the platform takes no more than so many bytes.
+    pub fn left_out_metadata(&self) -> bool {
+        self.left_out
+    }
+}
+
+/// A number as platforms write it in a request: a withheld caller is the word `anonymous`.
+fn spoken(party: &Party) -> Cow<'_, str> {
+    match party {
+        Party::Withheld => Cow::Borrowed("anonymous"),
+        Party::Number(_) | Party::Literal(_) => party.in_full(),
+    }
+}

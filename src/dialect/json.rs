@@ -1,0 +1,210 @@
+//! JSON as the dialects need it: read leniently, written without a way to fail.
+//!
+//! Somebody else writes the bodies: what is missing or of an odd kind is simply unknown.
+//!
+//! A call must not be lost over one strange field, so nothing here fails but on a body that is no
+//! JSON object at all. Duplicate keys: the last one counts, as in every other JSON reader.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::Unreadable;
+use crate::decision::Variable;
+
+/// A JSON object whose values are not read yet, its keys in the order they came.
+#[derive(Default)]
+pub(super) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+/// Reads a body.
+pub(super) fn object(body: &[u8]) -> Result<Object<'_>, Unreadable> {
+    serde_json::from_slice(body).map_err(|error| Unreadable::Json {
+        category: match error.classify() {
+            serde_json::error::Category::Syntax => "syntax error",
+            serde_json::error::Category::Data => "another kind of value",
+            serde_json::error::Category::Eof | serde_json::error::Category::Io => "it ends too early",
+        },
+        line: error.line(),
+        column: error.column(),
+    })
+}
+
+impl<'a> Object<'a> {
+    /// The value of a key, as text: numbers and booleans as they are written. Unknown when it is
+    /// absent, null, a list or an object.
+    pub(super) fn text(&self, key: &str) -> Option<Cow<'a, str>> {
+        self.raw(key).and_then(text)
+    }
+
+    /// The value of a key, when it is a whole number.
+    pub(super) fn integer(&self, key: &str) -> Option<i64> {
+        self.raw(key)?.get().parse().ok()
+    }
+
+    /// Whether the value of a key is a text, and not a number that looks like one.
+    pub(super) fn is_text(&self, key: &str) -> bool {
+        self.raw(key).is_some_and(|value| value.get().starts_with('"'))
+    }
+
+    /// The value of a key, when it is an object; else an empty one.
+    pub(super) fn object(&self, key: &str) -> Object<'a> {
+        let inner = self.raw(key).and_then(|value| serde_json::from_str(value.get()).ok());
+        inner.unwrap_or_default()
+    }
+
+    /// All keys whose values are texts, numbers or booleans.
+    pub(super) fn into_texts(self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+        self.0.into_iter().filter_map(|(key, value)| Some((key, text(value)?)))
+    }
+
+    /// Whether the key is there, and not null.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.raw(key).is_some_and(|value| value.get() != "null")
+    }
+
+    fn raw(&self, key: &str) -> Option<&'a RawValue> {
+        self.0.iter().rev().find(|(name, _)| name == key).map(|(_, value)| *value)
+    }
+}
+
+/// Writes a value behind what stands in `out`. Memory takes every byte, and what we write has
+/// only texts for keys, so nothing can go wrong.
+pub(super) fn write(out: &mut Vec<u8>, value: &impl Serialize) {
+    serde_json::to_writer(out, value).expect("plain JSON into memory");
+}
+
+/// A value, written.
+pub(super) fn written(value: &impl Serialize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    write(&mut out, value);
+    out
+}
+
+/// Variables as an object of texts.
+pub(super) struct Variables<'d, 't>(pub(super) &'d [Variable<'t>]);
+
+impl Serialize for Variables<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|variable| (variable.name, &variable.value)))
+    }
+}
+
+fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+    let raw = value.get();
+    match raw.as_bytes().first()? {
+        b'"' => {
+            let inner = &raw[1..raw.len() - 1];
+            if inner.contains('\\') { unescaped(raw) } else { Some(Cow::Borrowed(inner)) }
+        }
+        b'{' | b'[' | b'n' => None,
+        _ => Some(Cow::Borrowed(raw)),
+    }
+}
+
+/// A text with escapes. Half a surrogate pair, which no Rust string can hold, becomes U+FFFD.
+fn unescaped(raw: &str) -> Option<Cow<'static, str>> {
+    struct Lossy;
+    impl Visitor<'_> for Lossy {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a text")
+        }
+
+        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
+            Ok(String::from_utf8_lossy(bytes).into_owned())
+        }
+    }
+    let mut reader = serde_json::Deserializer::from_str(raw);
+    reader.deserialize_bytes(Lossy).ok().map(Cow::Owned)
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> Visitor<'de> for Keys {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::with_capacity(8);
+                while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+                    entries.push((key, value));
+                }
+                Ok(Object(entries))
+            }
+        }
+        deserializer.deserialize_map(Keys)
+    }
+}
+
+/// A key, borrowed when it has no escapes, which plain `Cow` does not do.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(body: &str, expected: Option<&str>) {
+        let object = object(body.as_bytes()).ok().expect("an object");
+        assert_eq!(object.text("k").as_deref(), expected, "read from {body}");
+    }
+
+    #[test]
+    fn odd_values_are_text_or_unknown() {
+        check(r#"{"k":"v"}"#, Some("v"));
+        check(r#"{"k":12137771234}"#, Some("12137771234"));
+        check(r#"{"k":true}"#, Some("true"));
+        check(r#"{"k":null}"#, None);
+        check(r#"{"k":{"a":1}}"#, None);
+        check(r#"{"k":[1]}"#, None);
+        check("{}", None);
+    }
+
+    #[test]
+    fn of_duplicate_keys_the_last_one_counts() {
+        check(r#"{"k":"a","k":"b"}"#, Some("b"));
+    }
+
+    #[test]
+    fn escapes_are_read_and_half_surrogates_replaced() {
+        check(r#"{"k":"Zo\u00eb \ud83d\ude00"}"#, Some("Zoë 😀"));
+        check(r#"{"\u006b":"v"}"#, Some("v"));
+        check(r#"{"k":"a\ud800b"}"#, Some("a\u{fffd}\u{fffd}\u{fffd}b"));
+    }
+
+    #[test]
+    fn depth_is_no_danger() {
+        let deep = format!("{{\"k\":\"v\",\"x\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+        check(&deep, Some("v"));
+    }
+}

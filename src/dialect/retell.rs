@@ -1,0 +1,204 @@
+//! Retell AI: `call_inbound` for calls, `chat_inbound` for text messages, and the call events.
+//!
+//! Facts: Retell's "Inbound call webhook" and "Webhook overview" pages, and `retell-sdk` 5.66.1
+//! for the types of the reply. The document has three generations: without versions, without text
+//! messages and without `call_id`; all of them are read.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde_json::json;
+
+use super::json::{self, Object};
+use super::{Asked, Dialect, Event, METADATA_BYTES, Reply, Unreadable, spoken};
+use crate::authenticate::{self, Scheme, Verified};
+use crate::call::{Call, Channel, Fields, Platform, Version};
+use crate::decision::{self, Chosen, Decision, Outcome};
+use crate::number::Party;
+
+/// The dialect; it has nothing to configure.
+pub(super) struct Retell;
+
+const PLATFORM: Platform = Platform::named("retell");
+
+/// The call events that Retell documents.
+const EVENTS: [&str; 11] = [
+    "call_started",
+    "call_ended",
+    "call_analyzed",
+    "transcript_updated",
+    "transfer_started",
+    "transfer_bridged",
+    "transfer_cancelled",
+    "transfer_ended",
+    "chat_started",
+    "chat_ended",
+    "chat_analyzed",
+];
+
+impl Dialect for Retell {
+    fn platform(&self) -> Platform {
+        PLATFORM
+    }
+
+    fn scheme(&self) -> &'static dyn Scheme {
+        &authenticate::Retell
+    }
+
+    fn parse<'a>(&self, request: &'a Verified) -> Result<Asked<'a>, Unreadable> {
+        let body = json::object(request.body())?;
+        let event = body.text("event").ok_or(Unreadable::Missing("event"))?;
+        let channel = Channel::ALL.into_iter().find(|channel| key(*channel) == event);
+        Ok(match channel {
+            Some(channel) => Asked::Inbound(Call::of(request, PLATFORM, inbound(&body, channel))),
+            None => Asked::Event(news(&body, event)),
+        })
+    }
+
+    fn render(&self, channel: Channel, decision: &Decision<'_>) -> Reply {
+        let whole = Inbound { decision, metadata: decision.added().metadata.as_deref() };
+        let body = wrapped(channel, &whole);
+        let may_be_too_much = body.len() > METADATA_BYTES;
+        let too_much = |object| json::written(object).len() > METADATA_BYTES;
+        if may_be_too_much && whole.metadata.is_some_and(too_much) {
+            let body = wrapped(channel, &Inbound { metadata: None, ..whole });
+            return Reply { left_out: true, ..Reply::new(body) };
+        }
+        Reply::new(body)
+    }
+
+    fn ask(&self, call: &Fields<'_>) -> Vec<u8> {
+        let id = match call.channel {
+            Channel::Call => "call_id",
+            Channel::Sms => "chat_id",
+        };
+        let mut inner = decision::Object::new();
+        let mut put = |name: &str, value: Option<serde_json::Value>| {
+            if let Some(value) = value {
+                inner.insert(name.to_owned(), value);
+            }
+        };
+        put(id, call.call_id.as_deref().map(Into::into));
+        put("agent_id", call.agent.as_deref().map(Into::into));
+        put("agent_version", call.agent_version.as_ref().map(|version| json!(VersionText(version))));
+        put("from_number", Some(json!(spoken(&call.from))));
+        put("to_number", Some(json!(spoken(&call.to))));
+        if !call.sip.is_empty() {
+            let headers: decision::Object =
+                call.sip.iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
+            put("custom_sip_headers", Some(headers.into()));
+        }
+        let mut body = decision::Object::new();
+        body.insert("event".to_owned(), key(call.channel).into());
+        if let Some(at) = call.event_timestamp_ms {
+            body.insert("event_timestamp".to_owned(), at.into());
+        }
+        body.insert(key(call.channel).to_owned(), inner.into());
+        json::written(&body)
+    }
+}
+
+/// The word for both the event and the key that its fields stand under.
+fn key(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Call => "call_inbound",
+        Channel::Sms => "chat_inbound",
+    }
+}
+
+fn inbound<'a>(body: &Object<'a>, channel: Channel) -> Fields<'a> {
+    let inner = body.object(key(channel));
+    let from = Party::read(inner.text("from_number").as_deref());
+    let to = Party::read(inner.text("to_number").as_deref());
+    let agent_version = match inner.integer("agent_version") {
+        Some(number) if !inner.is_text("agent_version") => Some(Version::Number(number)),
+        _ => inner.text("agent_version").map(|tag| Version::Tag(tag.into())),
+    };
+    let sip = inner.object("custom_sip_headers").into_texts();
+    Fields {
+        channel,
+        call_id: inner.text("call_id").or_else(|| inner.text("chat_id")),
+        event_timestamp_ms: body.integer("event_timestamp"),
+        agent: inner.text("agent_id"),
+        agent_version,
+        from: from.party,
+        to: to.party,
+        sip: sip.map(|(name, value)| (lower_case(name), value)).collect(),
+        plus_added: u8::from(from.plus_added) + u8::from(to.plus_added),
+    }
+}
+
+fn lower_case(name: Cow<'_, str>) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        name
+    }
+}
+
+fn news<'a>(body: &Object<'a>, kind: Cow<'a, str>) -> Event<'a> {
+    let call_id = body.object("call").text("call_id");
+    let call_id = call_id.or_else(|| body.object("chat").text("chat_id"));
+    Event { known: EVENTS.contains(&kind.as_ref()), kind, call_id }
+}
+
+fn wrapped(channel: Channel, inbound: &Inbound<'_, '_>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    out.extend_from_slice(b"{\"");
+    out.extend_from_slice(key(channel).as_bytes());
+    out.extend_from_slice(b"\":");
+    json::write(&mut out, inbound);
+    out.push(b'}');
+    out
+}
+
+/// What stands under `call_inbound` in the reply. A `reject` stands alone, for an invalid field
+/// beside it would void it.
+#[derive(Clone, Copy)]
+struct Inbound<'d, 't> {
+    decision: &'d Decision<'t>,
+    metadata: Option<&'d decision::Object>,
+}
+
+impl Serialize for Inbound<'_, '_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self.decision.outcome() {
+            Outcome::Reject(_) => {
+                map.serialize_entry("reject", &true)?;
+                return map.end();
+            }
+            Outcome::Agent(Chosen { id, version, .. }) => {
+                map.serialize_entry("override_agent_id", id)?;
+                if let Some(version) = version {
+                    map.serialize_entry("override_agent_version", &VersionText(version))?;
+                }
+            }
+            Outcome::Keep(_) => {}
+        }
+        let added = self.decision.added();
+        if !added.variables.is_empty() {
+            map.serialize_entry("dynamic_variables", &json::Variables(&added.variables))?;
+        }
+        if let Some(metadata) = self.metadata {
+            map.serialize_entry("metadata", metadata)?;
+        }
+        if let Some(agent_override) = &added.agent_override {
+            map.serialize_entry("agent_override", agent_override.as_ref())?;
+        }
+        map.end()
+    }
+}
+
+/// A number as a number, a tag as a text.
+struct VersionText<'a>(&'a Version);
+
+impl Serialize for VersionText<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Version::Number(number) => serializer.serialize_i64(*number),
+            Version::Tag(tag) => serializer.serialize_str(tag),
+        }
+    }
+}

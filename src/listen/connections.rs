@@ -1,0 +1,130 @@
+//! Connections: how many, how slow they may be, and how they end.
+//!
+//! An accept loop of our own, because `axum::serve` installs no timer: silent and dripping clients
+//! would stay for ever. The listener and the stop signal are arguments.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Version, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::ServiceExt;
+
+use super::refusal::Refused;
+
+/// The longest header that is read, all lines together, in bytes.
+const HEADER_BYTES: usize = 64 << 10;
+/// How long to wait when the kernel has no more file descriptors.
+const NO_DESCRIPTORS: Duration = Duration::from_millis(50);
+
+/// How connections are treated.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    /// How many at once; more wait in the kernel.
+    pub most: usize,
+    /// How long one may be silent, or take for a header.
+    pub header_timeout: Duration,
+    /// What requests in flight are given when the service stops.
+    pub grace: Duration,
+}
+
+impl Connections {
+    /// For the admin listener, which few people ask, and nobody waits for at the end.
+    pub const FOR_AN_OPERATOR: Connections = Connections {
+        most: 64,
+        header_timeout: Duration::from_secs(30),
+        grace: Duration::from_secs(1),
+    };
+}
+
+/// The address at the other end of the socket.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// Serves until `stop`, then takes no more connections, lets requests in flight finish, and ends
+/// what is not done after the grace.
+pub async fn serve(listener: TcpListener, router: Router, limits: Connections, stop: impl Future<Output = ()>) {
+    let places = Arc::new(Semaphore::new(limits.most));
+    let graceful = GracefulShutdown::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(HEADER_BYTES);
+    let start = |(stream, peer): (TcpStream, SocketAddr), place: OwnedSemaphorePermit| {
+        // Replies are one small packet each: waiting for more to send only delays them.
+        drop(stream.set_nodelay(true));
+        let router = router.clone();
+        let service = service_fn(move |request| handle(router.clone(), request, peer));
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%peer, %error, "connection ended");
+            }
+            drop(place);
+        });
+    };
+    let mut stop = pin!(stop);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stop => break,
+            (connection, place) = accept(&listener, &places) => start(connection, place),
+        }
+    }
+    // Whoever was already waiting in the kernel would otherwise see a reset.
+    while let Some((connection, place)) = accept(&listener, &places).now_or_never() {
+        start(connection, place);
+    }
+    drop(listener);
+    if tokio::time::timeout(limits.grace, graceful.shutdown()).await.is_err() {
+        tracing::warn!(grace_ms = limits.grace.as_millis() as u64, "requests were still in flight");
+    }
+}
+
+/// The next connection, when there is a place for it.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> ((TcpStream, SocketAddr), OwnedSemaphorePermit) {
+    let place = places.clone().acquire_owned().await.expect("nobody closes the semaphore");
+    loop {
+        match listener.accept().await {
+            Ok(connection) => return (connection, place),
+            Err(error) => {
+                tracing::warn!(%error, "no connection could be accepted");
+                tokio::time::sleep(NO_DESCRIPTORS).await;
+            }
+        }
+    }
+}
+
+async fn handle(router: Router, request: Request<Incoming>, peer: SocketAddr) -> Result<Response, Infallible> {
+    if let Some(what) = malformed(&request) {
+        return Ok(Refused::Malformed(what).into_response());
+    }
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(Peer(peer));
+    router.oneshot(request).await
+}
+
+/// What hyper lets through and RFC 9112 does not: two ways to tell the length, and no Host.
+fn malformed(request: &Request<Incoming>) -> Option<&'static str> {
+    let headers = request.headers();
+    if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
+        return Some("Content-Length and Transfer-Encoding exclude each other");
+    }
+    let hosts = headers.get_all(header::HOST).iter().count();
+    (request.version() == Version::HTTP_11 && hosts != 1).then_some("there has to be one Host header")
+}

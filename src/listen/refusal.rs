@@ -1,0 +1,90 @@
+//! What is refused, and how that looks over HTTP: a status and a problem body (RFC 9457).
+//!
+//! One body for every 401: whoever is not proved learns nothing from it.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::pipeline::Refusal;
+
+/// Everything that the public listener answers with something else than 200.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// 401.
+    Unproved,
+    /// 400: proved, and not a body that the platform sends.
+    Unreadable(String),
+    /// 400: not HTTP as it should be.
+    Malformed(&'static str),
+    /// 404: nothing is at this path.
+    Path,
+    /// 405.
+    Method,
+    /// 408: the body took too long.
+    Slow,
+    /// 413.
+    TooLarge {
+        /// The most that this path takes, in bytes.
+        most: usize,
+    },
+    /// 503: too many at once.
+    Overloaded,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Refused {
+        match refusal {
+            Refusal::Unproved(_) => Refused::Unproved,
+            Refusal::Unreadable(why) => Refused::Unreadable(why.to_string()),
+        }
+    }
+}
+
+impl Refused {
+    fn status(&self) -> StatusCode {
+        match self {
+            Refused::Unproved => StatusCode::UNAUTHORIZED,
+            Refused::Unreadable(_) | Refused::Malformed(_) => StatusCode::BAD_REQUEST,
+            Refused::Path => StatusCode::NOT_FOUND,
+            Refused::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Refused::Slow => StatusCode::REQUEST_TIMEOUT,
+            Refused::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Refused::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Refused::Unproved => "the request is not proved to come from the platform".to_owned(),
+            Refused::Unreadable(why) => why.clone(),
+            Refused::Malformed(why) => (*why).to_owned(),
+            Refused::Path => "nothing is here; calls come to /inbound/SOURCE".to_owned(),
+            Refused::Method => "this path takes POST, and GET to see whether it is there".to_owned(),
+            Refused::Slow => "the body did not arrive in time".to_owned(),
+            Refused::TooLarge { most } => format!("the body may have {most} bytes"),
+            Refused::Overloaded => "too many requests at once".to_owned(),
+        }
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let title = status.canonical_reason().unwrap_or_default();
+        let problem = json!({ "title": title, "status": status.as_u16(), "detail": self.detail() });
+        let kind = HeaderValue::from_static("application/problem+json");
+        let mut response = (status, [(header::CONTENT_TYPE, kind)], problem.to_string()).into_response();
+        match self {
+            Refused::Overloaded => {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            // What is left of the body would be taken for the next request.
+            Refused::Slow | Refused::TooLarge { .. } | Refused::Malformed(_) => {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Refused::Unproved | Refused::Unreadable(_) | Refused::Path | Refused::Method => {}
+        }
+        response
+    }
+}

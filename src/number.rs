@@ -1,0 +1,313 @@
+//! Telephone numbers, and what stands where a number should be.
+//!
+//! Numbers are personal data: `Display` and `Debug` are masked (`+1213***1234`), and the whole
+//! number comes out only through methods whose names say so. Nothing here invents a country code.
+
+mod country;
+
+use std::borrow::Cow;
+use std::fmt;
+
+pub use country::Country;
+
+/// The most digits that an international number has (ITU-T E.164).
+const MAX_DIGITS: usize = 15;
+/// A bare number with fewer digits is an extension or a short code, not a number without its `+`.
+const MIN_BARE_DIGITS: usize = 8;
+
+/// An international number (E.164): up to 15 digits after the `+`, the first of them not 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PhoneNumber {
+    digits: u64,
+    len: u8,
+}
+
+/// Why a text is no international number. The messages are for the reader of a rule file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotANumber {
+    /// There is no `+` in front.
+    #[error("a number starts with `+` and the country code")]
+    NoPlus,
+    /// A character that is neither a digit nor one of `space - . ( )`.
+    #[error("`{0}` does not belong in a number")]
+    Character(char),
+    /// No digits at all, or more than 15.
+    #[error("it has {0} digits, and a number has 1 to 15")]
+    Length(usize),
+    /// No country code starts with 0.
+    #[error("no country code starts with 0")]
+    LeadingZero,
+}
+
+impl PhoneNumber {
+    /// Reads `+12137771234` or `+1 (213) 777-1234`: a plus, then digits; space - . ( ) are skipped.
+    ///
+    /// # Errors
+    /// Says what is in the way; see [`NotANumber`].
+    pub fn parse(text: &str) -> Result<PhoneNumber, NotANumber> {
+        let rest = text.trim().strip_prefix('+').ok_or(NotANumber::NoPlus)?;
+        PhoneNumber::from_digits(rest)
+    }
+
+    fn from_digits(text: &str) -> Result<PhoneNumber, NotANumber> {
+        let mut digits = 0_u64;
+        let mut len = 0_usize;
+        for c in text.chars() {
+            match c {
+                '0'..='9' if len < MAX_DIGITS => {
+                    digits = digits * 10 + u64::from(c as u32 - '0' as u32);
+                    len += 1;
+                }
+                '0'..='9' => len += 1,
+                ' ' | '-' | '.' | '(' | ')' => {}
+                other => return Err(NotANumber::Character(other)),
+            }
+        }
+        if len == 0 || len > MAX_DIGITS {
+            return Err(NotANumber::Length(len));
+        }
+        let number = PhoneNumber { digits, len: len as u8 };
+        if number.digit(0) == 0 {
+            return Err(NotANumber::LeadingZero);
+        }
+        Ok(number)
+    }
+
+    /// How many digits it has, the country code among them.
+    pub fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    /// The digit at `at`, counted from the left, 0 for the first.
+    ///
+    /// # Panics
+    /// When `at` is not below [`PhoneNumber::len`].
+    pub fn digit(&self, at: usize) -> u8 {
+        assert!(at < self.len(), "a digit inside the number");
+        (self.digits / 10_u64.pow((self.len() - 1 - at) as u32) % 10) as u8
+    }
+
+    /// Whether the digits begin with all digits of `prefix`.
+    pub fn starts_with(&self, prefix: PhoneNumber) -> bool {
+        self.len >= prefix.len
+            && self.digits / 10_u64.pow(u32::from(self.len - prefix.len)) == prefix.digits
+    }
+
+    /// The country whose calling code it has; none for codes of no country (`+800`).
+    pub fn country(&self) -> Option<Country> {
+        Country::of_digits(self.digits, self.len)
+    }
+
+    /// The whole number, `+` and digits. For rules, replies and stores, never for a log.
+    pub fn in_full(&self) -> String {
+        format!("+{}", self.digits)
+    }
+}
+
+/// Masked: at most the first and last four digits, and three or more hidden between them.
+impl fmt::Display for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let visible = usize::from(self.len.saturating_sub(3));
+        let head = (visible / 2).min(4);
+        let tail = (visible - head).min(4);
+        let first = self.digits / 10_u64.pow((self.len() - head) as u32);
+        let last = self.digits % 10_u64.pow(tail as u32);
+        match (head, tail) {
+            (0, 0) => f.write_str("+***"),
+            (0, _) => write!(f, "+***{last:0tail$}"),
+            _ => write!(f, "+{first}***{last:0tail$}"),
+        }
+    }
+}
+
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One end of a call: who rings, or what was dialled.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Party {
+    /// An international number.
+    Number(PhoneNumber),
+    /// No number at all, in whichever of the many spellings it came.
+    Withheld,
+    /// Something that holds no number: an extension, a short code, `client:jane`, `sip:bob@…`.
+    Literal(Box<str>),
+}
+
+/// A party as it was read, and whether the `+` had to be put in front of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// Who it is.
+    pub party: Party,
+    /// The number came without its `+`: worth counting, for some senders never write it.
+    pub plus_added: bool,
+}
+
+/// What platforms and carriers write for a caller who shows no number.
+const WITHHELD_WORDS: [&str; 9] = [
+    "anonymous",
+    "unknown",
+    "restricted",
+    "private",
+    "unavailable",
+    "withheld",
+    "blocked",
+    "none",
+    "null",
+];
+
+/// The same words typed on a keypad: ANONYMOUS, RESTRICTED, UNAVAILABLE, BLOCKED, UNKNOWN, PRIVATE.
+/// Taken as numbers they look like Lesotho, Russia and China.
+const WITHHELD_DIGITS: [&str; 6] =
+    ["266696687", "7378742833", "86282452253", "2562533", "8656696", "7748283"];
+
+impl Party {
+    /// Reads what a platform wrote in a number's place. Cannot fail: the strangest text is a
+    /// [`Party::Literal`], and an absent one is [`Party::Withheld`].
+    pub fn read(text: Option<&str>) -> Heard {
+        let whole = text.unwrap_or_default().trim();
+        let core = inside_uri(whole);
+        if is_withheld(core) {
+            return Heard { party: Party::Withheld, plus_added: false };
+        }
+        if let Ok(number) = PhoneNumber::parse(core) {
+            return Heard { party: Party::Number(number), plus_added: false };
+        }
+        match PhoneNumber::from_digits(core) {
+            Ok(number) if number.len() >= MIN_BARE_DIGITS => {
+                Heard { party: Party::Number(number), plus_added: true }
+            }
+            _ => Heard { party: Party::Literal(whole.into()), plus_added: false },
+        }
+    }
+
+    /// The number, when it is one.
+    pub fn number(&self) -> Option<PhoneNumber> {
+        match self {
+            Party::Number(number) => Some(*number),
+            Party::Withheld | Party::Literal(_) => None,
+        }
+    }
+
+    /// The whole of it: the number, the word `withheld`, or the literal text. Never for a log.
+    pub fn in_full(&self) -> Cow<'_, str> {
+        match self {
+            Party::Number(number) => Cow::Owned(number.in_full()),
+            Party::Withheld => Cow::Borrowed("withheld"),
+            Party::Literal(text) => Cow::Borrowed(text),
+        }
+    }
+}
+
+/// `sip:+17045551234@host;user=phone`, `"Bob" <tel:+1…>` → the part where a number can stand.
+fn inside_uri(text: &str) -> &str {
+    let bracketed = text.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
+    let uri = bracketed.map_or(text, |(inside, _)| inside.trim());
+    let Some((scheme, rest)) = uri.split_once(':') else { return uri };
+    let known = ["sip", "sips", "tel"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    if !known {
+        return uri;
+    }
+    let end = rest.find(['@', ';', '?']).unwrap_or(rest.len());
+    &rest[..end]
+}
+
+fn is_withheld(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    text.is_empty()
+        || WITHHELD_DIGITS.contains(&digits)
+        || WITHHELD_WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// Masked like the number; a literal shows its first two characters, unless they are digits.
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Party::Number(number) => number.fmt(f),
+            Party::Withheld => f.write_str("withheld"),
+            Party::Literal(text) => {
+                let head: String = text.chars().take(2).filter(|c| c.is_ascii_alphabetic()).collect();
+                write!(f, "{head}***")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(Party::read(Some(text)).party.in_full(), expected, "read from {text:?}");
+    }
+
+    #[test]
+    fn every_spelling_of_no_number_is_withheld() {
+        for text in ["", " ", "Anonymous", "UNKNOWN", "restricted", "private", "unavailable"] {
+            check(text, "withheld");
+        }
+        for text in ["withheld", "blocked", "none", "null", "sip:anonymous@anonymous.invalid"] {
+            check(text, "withheld");
+        }
+        for digits in WITHHELD_DIGITS {
+            check(digits, "withheld");
+            check(&format!("+{digits}"), "withheld");
+        }
+        assert_eq!(Party::read(None).party, Party::Withheld);
+    }
+
+    #[test]
+    fn uris_give_their_number() {
+        check("sip:+17045551234@203.0.113.9;user=phone", "+17045551234");
+        check("SIPS:+17045551234@host", "+17045551234");
+        check("tel:+1-704-555-1234;phone-context=x", "+17045551234");
+        check("\"Bob\" <sip:+17045551234@host>;party=calling", "+17045551234");
+        check("sip:17045551234@host", "+17045551234");
+    }
+
+    #[test]
+    fn what_holds_no_number_stays_as_it_is() {
+        for text in ["client:jane", "1001", "sip:bob@example.com", "+", "+12345678901234567890"] {
+            check(text, text);
+        }
+        check("0301234567", "0301234567");
+    }
+
+    #[test]
+    fn a_missing_plus_is_added_and_told() {
+        let heard = Party::read(Some("12137771234"));
+        assert_eq!(heard.party.in_full(), "+12137771234");
+        assert!(heard.plus_added);
+        assert!(!Party::read(Some("+12137771234")).plus_added);
+    }
+
+    #[test]
+    fn prefixes_and_digits() {
+        let number = PhoneNumber::parse("+1 (213) 777-1234").unwrap();
+        assert!(number.starts_with(PhoneNumber::parse("+1213").unwrap()));
+        assert!(!number.starts_with(PhoneNumber::parse("+1214").unwrap()));
+        assert!(!number.starts_with(PhoneNumber::parse("+121377712345").unwrap()));
+        assert_eq!((number.digit(0), number.digit(1), number.digit(10)), (1, 2, 4));
+    }
+
+    #[test]
+    fn printing_masks() {
+        let masked = |text: &str| Party::read(Some(text)).party.to_string();
+        assert_eq!(masked("+12137771234"), "+1213***1234");
+        assert_eq!(masked("+12345678"), "+12***678");
+        assert_eq!(masked("+12"), "+***");
+        assert_eq!(masked("client:jane"), "cl***");
+        assert_eq!(masked("1001"), "***");
+        assert_eq!(format!("{:?}", Party::read(Some("+12137771234")).party), "+1213***1234");
+    }
+}

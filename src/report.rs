@@ -1,0 +1,236 @@
+//! Mistakes that an operator made: all of them at once, each with its place and what would be
+//! right.
+//!
+//! Used for rules and settings alike. A mistake has a stable code, which `docs/rules.md` explains.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use serde_json::json;
+
+/// A file that an operator wrote, as it was read.
+#[derive(Debug)]
+pub struct SourceFile {
+    /// As it was named on the way here.
+    pub path: String,
+    /// The whole text.
+    pub text: String,
+}
+
+/// Where something stands.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// In which file.
+    pub file: Arc<SourceFile>,
+    /// From which byte to which.
+    pub span: Range<usize>,
+}
+
+/// An error refuses; a warning does not, unless `check --strict` says so; a note never does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The file cannot be used.
+    Error,
+    /// It can, and probably not as it was meant.
+    Warning,
+    /// Nothing is wrong with the file, but something has to be done before it serves.
+    Note,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone)]
+pub struct Mistake {
+    /// Stable, in kebab case: `unknown-key`.
+    pub code: &'static str,
+    /// Whether it refuses.
+    pub severity: Severity,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub help: Option<String>,
+    /// Where; none for what no file says.
+    pub place: Option<Place>,
+    /// The line may hold a secret: the place is told, the line is not shown.
+    pub hide_line: bool,
+}
+
+impl Mistake {
+    /// Adds what would be right.
+    pub fn help(&mut self, help: impl Into<String>) -> &mut Mistake {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds what would be right, when somebody knows it.
+    pub fn maybe_help(&mut self, help: Option<String>) -> &mut Mistake {
+        self.help = help.or(self.help.take());
+        self
+    }
+
+    /// Keeps the line from being shown.
+    pub fn hide_line(&mut self) -> &mut Mistake {
+        self.hide_line = true;
+        self
+    }
+}
+
+/// All mistakes of one load.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    mistakes: Vec<Mistake>,
+}
+
+impl Report {
+    /// Notes an error.
+    pub fn error(&mut self, code: &'static str, place: Option<Place>, message: impl Into<String>) -> &mut Mistake {
+        self.note(Severity::Error, code, place, message.into())
+    }
+
+    /// Notes a warning.
+    pub fn warning(&mut self, code: &'static str, place: Option<Place>, message: impl Into<String>) -> &mut Mistake {
+        self.note(Severity::Warning, code, place, message.into())
+    }
+
+    /// Notes what is no mistake.
+    pub fn remark(&mut self, code: &'static str, place: Option<Place>, message: impl Into<String>) -> &mut Mistake {
+        self.note(Severity::Note, code, place, message.into())
+    }
+
+    fn note(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        place: Option<Place>,
+        message: String,
+    ) -> &mut Mistake {
+        self.mistakes.push(Mistake { code, severity, message, help: None, place, hide_line: false });
+        self.mistakes.last_mut().expect("one was just pushed")
+    }
+
+    /// All of them, in the order in which they were found.
+    pub fn mistakes(&self) -> &[Mistake] {
+        &self.mistakes
+    }
+
+    /// How many errors there are.
+    pub fn errors(&self) -> usize {
+        self.count(Severity::Error)
+    }
+
+    /// How many warnings there are.
+    pub fn warnings(&self) -> usize {
+        self.count(Severity::Warning)
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.mistakes.iter().filter(|mistake| mistake.severity == severity).count()
+    }
+
+    /// Takes the mistakes of another report behind its own.
+    pub fn absorb(&mut self, other: Report) {
+        self.mistakes.extend(other.mistakes);
+    }
+
+    /// For people: each mistake with its line, a caret under it and a suggestion.
+    pub fn to_text(&self, colour: bool) -> String {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let texts = self.mistakes.iter().map(|mistake| mistake.to_text(&renderer));
+        texts.collect::<Vec<_>>().join("\n\n")
+    }
+
+    /// For programs.
+    pub fn to_json(&self) -> serde_json::Value {
+        self.mistakes.iter().map(Mistake::to_json).collect()
+    }
+}
+
+/// As [`Report::to_text`], without colours.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_text(false))
+    }
+}
+
+impl Mistake {
+    fn to_text(&self, renderer: &Renderer) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
+        };
+        let mut group = Group::with_title(level.primary_title(self.message.as_str()).id(self.code));
+        if let Some(place) = &self.place {
+            group = if self.hide_line {
+                let (line, column) = place.line_and_column();
+                let path = place.file.path.as_str();
+                group.element(Origin::path(path).line(line).char_column(column))
+            } else {
+                let (first, line, span) = place.line();
+                let caret = AnnotationKind::Primary.span(span);
+                let path = place.file.path.as_str();
+                group.element(Snippet::source(line).line_start(first).path(path).annotation(caret))
+            };
+        }
+        if let Some(help) = &self.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        renderer.render(&[group])
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        let (line, column) = self.place.as_ref().map(Place::line_and_column).unzip();
+        json!({
+            "severity": match self.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+                Severity::Note => "note",
+            },
+            "code": self.code,
+            "file": self.place.as_ref().map(|place| &place.file.path),
+            "line": line,
+            "column": column,
+            "message": self.message,
+            "help": self.help,
+        })
+    }
+}
+
+impl Place {
+    /// Line and column, both counted from 1, the column in characters.
+    pub fn line_and_column(&self) -> (usize, usize) {
+        let start = self.span.start.min(self.file.text.len());
+        let before = &self.file.text.as_bytes()[..start];
+        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let column = String::from_utf8_lossy(&before[line_start..]).chars().count() + 1;
+        (line, column)
+    }
+
+    /// The number and the text of the line on which it starts, and where on that line it stands.
+    fn line(&self) -> (usize, &str, Range<usize>) {
+        let text = &self.file.text;
+        let start = self.span.start.min(text.len());
+        let line_start = text.as_bytes()[..start].iter().rposition(|&byte| byte == b'\n');
+        let line_start = line_start.map_or(0, |at| at + 1);
+        let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+        let end = self.span.end.clamp(start, line_end);
+        let (number, _) = self.line_and_column();
+        (number, &text[line_start..line_end], start - line_start..end - line_start)
+    }
+}
+
+/// "did you mean": the nearest of the known words, when one is near.
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let lower = word.to_lowercase();
+    let far = (word.chars().count() / 3).max(1);
+    let distance = |other: &str| strsim::damerau_levenshtein(&lower, &other.to_lowercase());
+    let ranked = known.into_iter().map(|other| (distance(other), other));
+    ranked.filter(|(distance, _)| *distance <= far).min_by_key(|(d, _)| *d).map(|(_, word)| word)
+}
+
+/// ``did you mean `from`?``, when something is near.
+pub fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+    nearest(word, known).map(|near| format!("did you mean `{near}`?"))
+}

@@ -1,0 +1,325 @@
+//! Patterns of numbers, and the "any of these, but none of those" that every condition is made of.
+//!
+//! `+12137771234`, `+1213*`, `+1213555XXXX`, `DE`, `withheld`, `=sip:bob@example.com`, and a `!`
+//! before any of them. No regular expressions: a table must be readable by those who did not
+//! write it.
+
+use std::fmt;
+
+use crate::number::{Country, NotANumber, Party, PhoneNumber};
+use crate::report;
+
+/// One pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NumberPattern {
+    /// This number.
+    Exact(PhoneNumber),
+    /// All numbers that begin so.
+    Prefix(PhoneNumber),
+    /// Numbers of this length, `None` standing for any digit.
+    Digits(Box<[Option<u8>]>),
+    /// All numbers of a country.
+    Country(Country),
+    /// Callers who show no number.
+    Withheld,
+    /// This text, which is no number; capitals make no difference.
+    Literal(Box<str>),
+}
+
+impl NumberPattern {
+    /// Whether it fits.
+    pub fn fits(&self, party: &Party) -> bool {
+        match (self, party) {
+            (NumberPattern::Exact(exact), Party::Number(number)) => exact == number,
+            (NumberPattern::Prefix(prefix), Party::Number(number)) => number.starts_with(*prefix),
+            (NumberPattern::Digits(digits), Party::Number(number)) => {
+                let same = |(at, digit): (usize, &Option<u8>)| {
+                    digit.is_none_or(|digit| number.digit(at) == digit)
+                };
+                number.len() == digits.len() && digits.iter().enumerate().all(same)
+            }
+            (NumberPattern::Country(country), Party::Number(number)) => {
+                number.country() == Some(*country)
+            }
+            (NumberPattern::Withheld, Party::Withheld) => true,
+            (NumberPattern::Literal(text), Party::Literal(literal)) => {
+                text.eq_ignore_ascii_case(literal)
+            }
+            _ => false,
+        }
+    }
+
+    /// Reads a pattern, without the `!`.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what would be right when that can be told.
+    pub fn parse(text: &str) -> Result<NumberPattern, BadPattern> {
+        if text == "withheld" {
+            return Ok(NumberPattern::Withheld);
+        }
+        if let Some(literal) = text.strip_prefix('=') {
+            return literal_pattern(literal.trim());
+        }
+        if let Some(digits) = text.strip_prefix('+') {
+            return number_pattern(text, digits);
+        }
+        if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+            return country_pattern(text);
+        }
+        Err(unreadable(text))
+    }
+}
+
+/// A pattern that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadPattern {
+    /// The stable code of the mistake.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub help: Option<String>,
+}
+
+const BAD_NUMBER: &str = "bad-number";
+const BAD_COUNTRY: &str = "bad-country";
+const BAD_PATTERN: &str = "bad-pattern";
+
+fn bad(code: &'static str, message: String, help: impl Into<Option<String>>) -> BadPattern {
+    BadPattern { code, message, help: help.into() }
+}
+
+fn literal_pattern(text: &str) -> Result<NumberPattern, BadPattern> {
+    match Party::read(Some(text)).party {
+        Party::Literal(literal) => Ok(NumberPattern::Literal(literal)),
+        Party::Number(number) => Err(bad(
+            BAD_PATTERN,
+            format!("`={text}` holds a number, and callers with it are known by that number"),
+            format!("write {}", number.in_full()),
+        )),
+        Party::Withheld => Err(bad(
+            BAD_PATTERN,
+            format!("`={text}` is one of the words for a withheld number"),
+            "write withheld".to_owned(),
+        )),
+    }
+}
+
+fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, BadPattern> {
+    if let Some(prefix) = text.strip_suffix('*') {
+        let number = PhoneNumber::parse(prefix).map_err(|error| not_a_number(text, &error))?;
+        return Ok(NumberPattern::Prefix(number));
+    }
+    if digits.contains(['X', 'x']) {
+        return digits_pattern(text, digits);
+    }
+    let number = PhoneNumber::parse(text).map_err(|error| not_a_number(text, &error))?;
+    match usual_length(number) {
+        Ok(()) => Ok(NumberPattern::Exact(number)),
+        Err(wanted) => Err(bad(
+            BAD_NUMBER,
+            format!("{text} has {} digits, {wanted}", number.len()),
+            format!("for a prefix write {}*", number.in_full()),
+        )),
+    }
+}
+
+/// Numbers of +1 have 11 digits; others, as far as anybody can tell, 7 to 15.
+fn usual_length(number: PhoneNumber) -> Result<(), &'static str> {
+    match (number.digit(0), number.len()) {
+        (1, 11) | (2..=9, 7..=15) => Ok(()),
+        (1, _) => Err("numbers of +1 have 11"),
+        _ => Err("numbers have at least 7"),
+    }
+}
+
+fn digits_pattern(text: &str, digits: &str) -> Result<NumberPattern, BadPattern> {
+    let plain = digits.replace(['X', 'x'], "9");
+    let length = PhoneNumber::parse(&format!("+{plain}")).map_err(|error| not_a_number(text, &error))?;
+    usual_length(length).map_err(|wanted| {
+        let message = format!("{text} has {} digits, {wanted}", length.len());
+        bad(BAD_NUMBER, message, "an X stands for exactly one digit".to_owned())
+    })?;
+    let kept = digits.chars().filter(|c| c.is_ascii_digit() || matches!(c, 'X' | 'x'));
+    let read = kept.map(|c| c.to_digit(10).map(|digit| digit as u8)).collect();
+    Ok(NumberPattern::Digits(read))
+}
+
+fn country_pattern(text: &str) -> Result<NumberPattern, BadPattern> {
+    if let Some(country) = Country::named(text) {
+        return Ok(NumberPattern::Country(country));
+    }
+    let upper = text.to_ascii_uppercase();
+    let meant = match upper.as_str() {
+        "UK" => Some("GB"),
+        "EN" => Some("GB"),
+        _ => Country::named(&upper).map(|_| upper.as_str()),
+    };
+    let help = meant.map(|code| format!("did you mean `{code}`?"));
+    let message = format!("`{text}` is not the code of a country that has numbers");
+    Err(bad(BAD_COUNTRY, message, help.or(Some("countries are two capital letters, `DE`".to_owned()))))
+}
+
+fn not_a_number(text: &str, error: &NotANumber) -> BadPattern {
+    let help = match error {
+        NotANumber::Character('*') => "a `*` stands at the end, for all numbers that begin so",
+        NotANumber::LeadingZero => "write the country code, without zeros in front",
+        NotANumber::NoPlus | NotANumber::Character(_) | NotANumber::Length(_) => {
+            "a number looks like +12137771234, a prefix like +1213*"
+        }
+    };
+    bad(BAD_NUMBER, format!("`{text}` is not a number: {error}"), help.to_owned())
+}
+
+fn unreadable(text: &str) -> BadPattern {
+    let message = format!("`{text}` is neither a number nor a country");
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    let help = if text.is_empty() {
+        "leave the key out to match everybody".to_owned()
+    } else if let Some(near) = report::nearest(text, ["withheld"]) {
+        format!("did you mean `{near}`?")
+    } else if matches!(Party::read(Some(text)).party, Party::Withheld) {
+        "callers without a number are `withheld`".to_owned()
+    } else if digits >= 8 && digits + 1 >= text.trim_end_matches('*').len() {
+        format!("numbers start with `+` and the country code: +{text}?")
+    } else {
+        format!("for exactly this text write `={text}`")
+    };
+    bad(BAD_PATTERN, message, help)
+}
+
+/// "Any of these, but none of those"; without any of these: everything, but none of those.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Either<T> {
+    /// At least one has to fit, when there are any.
+    pub any_of: Vec<T>,
+    /// None may fit.
+    pub none_of: Vec<T>,
+}
+
+impl<T> Default for Either<T> {
+    fn default() -> Self {
+        Either { any_of: Vec::new(), none_of: Vec::new() }
+    }
+}
+
+impl<T> Either<T> {
+    /// Whether it asks for nothing.
+    pub fn is_anything(&self) -> bool {
+        self.any_of.is_empty() && self.none_of.is_empty()
+    }
+
+    /// Whether what `fits` tells apart is wanted.
+    pub fn holds(&self, fits: impl Fn(&T) -> bool) -> bool {
+        (self.any_of.is_empty() || self.any_of.iter().any(&fits)) && !self.none_of.iter().any(&fits)
+    }
+}
+
+/// As it could have been written: `+1900*, !+19005550100`.
+impl<T: fmt::Display> fmt::Display for Either<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let positive = self.any_of.iter().map(T::to_string);
+        let negative = self.none_of.iter().map(|one| format!("!{one}"));
+        f.write_str(&positive.chain(negative).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Which numbers a rule is for.
+pub type Numbers = Either<NumberPattern>;
+
+impl Either<NumberPattern> {
+    /// Whether this party is one of them. Who shows no number fits only what says `withheld`, and
+    /// what asks for nothing.
+    pub fn fit(&self, party: &Party) -> bool {
+        let shown = *party != Party::Withheld || self.any_of.contains(&NumberPattern::Withheld);
+        self.is_anything() || (shown && self.holds(|pattern| pattern.fits(party)))
+    }
+}
+
+/// As it is written in a rule. Not masked: the operator wrote it, and reads it.
+impl fmt::Display for NumberPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NumberPattern::Exact(number) => f.write_str(&number.in_full()),
+            NumberPattern::Prefix(number) => write!(f, "{}*", number.in_full()),
+            NumberPattern::Digits(digits) => {
+                let texts = digits.iter().map(|digit| digit.map_or('X', |digit| char::from(b'0' + digit)));
+                write!(f, "+{}", texts.collect::<String>())
+            }
+            NumberPattern::Country(country) => country.fmt(f),
+            NumberPattern::Withheld => f.write_str("withheld"),
+            NumberPattern::Literal(text) => write!(f, "={text}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, caller: &str, expected: bool) {
+        let pattern = NumberPattern::parse(pattern).unwrap();
+        assert_eq!(pattern.fits(&Party::read(Some(caller)).party), expected, "{pattern} {caller}");
+    }
+
+    #[test]
+    fn each_kind_fits_what_it_says() {
+        check("+1 (213) 777-1234", "+12137771234", true);
+        check("+12137771234", "+12137771235", false);
+        check("+1213*", "+12137771234", true);
+        check("+1213*", "+12147771234", false);
+        check("+1213*", "withheld", false);
+        check("+1213555XXXX", "+12135551234", true);
+        check("+1213555XXXX", "+12135561234", false);
+        check("+1213555XXXX", "+121355512345", false);
+        check("withheld", "Anonymous", true);
+        check("withheld", "+12135551234", false);
+        check("=sip:bob@example.com", "sip:BOB@example.com", true);
+        check("=1001", "1001", true);
+        check("=1001", "1002", false);
+    }
+
+    #[test]
+    fn countries_tell_the_us_from_canada() {
+        check("US", "+12137771234", true);
+        check("CA", "+12137771234", false);
+        check("CA", "+16045550123", true);
+        check("US", "+16045550123", false);
+        check("DE", "+4930901820", true);
+        check("DE", "anonymous", false);
+    }
+
+    #[track_caller]
+    fn refused(pattern: &str, code: &str, help: &str) {
+        let error = NumberPattern::parse(pattern).unwrap_err();
+        assert_eq!((error.code, error.help.as_deref()), (code, Some(help)), "{pattern}");
+    }
+
+    #[test]
+    fn mistakes_say_what_would_be_right() {
+        refused("+1213777123", "bad-number", "for a prefix write +1213777123*");
+        refused("UK", "bad-country", "did you mean `GB`?");
+        refused("de", "bad-country", "did you mean `DE`?");
+        refused("12137771234", "bad-pattern", "numbers start with `+` and the country code: +12137771234?");
+        refused("witheld", "bad-pattern", "did you mean `withheld`?");
+        refused("anonymous", "bad-pattern", "callers without a number are `withheld`");
+        refused("1001", "bad-pattern", "for exactly this text write `=1001`");
+        refused("=+12137771234", "bad-pattern", "write +12137771234");
+        refused("=anonymous", "bad-pattern", "write withheld");
+        refused("+1*213", "bad-number", "a `*` stands at the end, for all numbers that begin so");
+    }
+
+    #[test]
+    fn who_withholds_the_number_fits_only_withheld_and_everything() {
+        let withheld = Party::Withheld;
+        let only_not = Numbers { any_of: vec![], none_of: vec![NumberPattern::parse("DE").unwrap()] };
+        assert!(!only_not.fit(&withheld), "a negation is a condition on a number");
+        assert!(Numbers::default().fit(&withheld));
+        let named = Numbers { any_of: vec![NumberPattern::Withheld], none_of: vec![] };
+        assert!(named.fit(&withheld));
+        let everyone_else = Numbers { any_of: vec![], none_of: vec![NumberPattern::Withheld] };
+        assert!(!everyone_else.fit(&withheld));
+        assert!(everyone_else.fit(&Party::read(Some("+12137771234")).party));
+    }
+}

@@ -1,0 +1,266 @@
+//! `${from}`, `${sip.x-tier|standard}`, `${sip.x-name?}`: texts with places to fill in.
+//!
+//! Whether a value can be unknown is found at load, and so is a template that does not say what
+//! happens then. `{{…}}` belongs to the platforms and passes untouched.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde_json::Value;
+
+use crate::call::Call;
+use crate::decision::Object;
+use crate::report;
+
+/// A text, with places to fill in or without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(Vec<Part>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(Box<str>),
+    Value { of: Name, unknown: Unknown },
+}
+
+/// What can stand between `${` and `}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Name {
+    From,
+    To,
+    Channel,
+    Source,
+    Rule,
+    Sip(Box<str>),
+}
+
+/// What to do when a value is unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Unknown {
+    Impossible,
+    Say(Box<str>),
+    LeaveOut,
+}
+
+/// What templates are filled with.
+#[derive(Debug, Clone, Copy)]
+pub struct Filling<'c> {
+    /// The call.
+    pub call: &'c Call<'c>,
+    /// The rule that the template stands in.
+    pub rule: &'c str,
+}
+
+/// A template that cannot be read; the range is in the template's own text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadTemplate {
+    /// The stable code of the mistake.
+    pub code: &'static str,
+    /// Which part of the text.
+    pub at: Range<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub help: Option<String>,
+}
+
+const NAMES: [&str; 6] = ["from", "to", "channel", "source", "rule", "sip.HEADER"];
+
+impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// At the first place that cannot be read.
+    pub fn parse(text: &str) -> Result<Template, BadTemplate> {
+        let mut parts = Vec::new();
+        let mut plain = String::new();
+        let mut at = 0;
+        while let Some(found) = text[at..].find('$').map(|offset| at + offset) {
+            plain.push_str(&text[at..found]);
+            let rest = &text[found..];
+            if rest.starts_with("$${") {
+                plain.push_str("${");
+                at = found + 3;
+            } else if let Some(inside) = rest.strip_prefix("${") {
+                let end = inside.find('}').ok_or_else(|| unclosed(found..text.len()))?;
+                if !plain.is_empty() {
+                    parts.push(Part::Text(std::mem::take(&mut plain).into()));
+                }
+                parts.push(value(&inside[..end], found..found + end + 3)?);
+                at = found + end + 3;
+            } else {
+                plain.push('$');
+                at = found + 1;
+            }
+        }
+        plain.push_str(&text[at..]);
+        if !plain.is_empty() || parts.is_empty() {
+            parts.push(Part::Text(plain.into()));
+        }
+        Ok(Template(parts))
+    }
+
+    /// The text, when there is nothing to fill in.
+    pub fn fixed(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text with its places filled; none when it is to be left out.
+    pub fn fill<'t>(&'t self, with: Filling<'_>) -> Option<Cow<'t, str>> {
+        if let Some(text) = self.fixed() {
+            return Some(Cow::Borrowed(text));
+        }
+        let mut filled = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => filled.push_str(text),
+                Part::Value { of, unknown } => match (of.of(with), unknown) {
+                    (Some(known), _) => filled.push_str(&known),
+                    (None, Unknown::Say(text)) => filled.push_str(text),
+                    (None, Unknown::LeaveOut | Unknown::Impossible) => return None,
+                },
+            }
+        }
+        Some(Cow::Owned(filled))
+    }
+}
+
+impl Name {
+    fn of<'c>(&self, with: Filling<'c>) -> Option<Cow<'c, str>> {
+        match self {
+            Name::From => Some(with.call.from().in_full()),
+            Name::To => Some(with.call.to().in_full()),
+            Name::Channel => Some(Cow::Borrowed(with.call.channel().as_str())),
+            Name::Source => Some(Cow::Borrowed(with.call.source())),
+            Name::Rule => Some(Cow::Borrowed(with.rule)),
+            Name::Sip(header) => with.call.sip(header).map(Cow::Borrowed),
+        }
+    }
+
+    fn can_be_unknown(&self) -> bool {
+        matches!(self, Name::Sip(_))
+    }
+
+    fn parse(text: &str) -> Option<Name> {
+        match text {
+            "from" => Some(Name::From),
+            "to" => Some(Name::To),
+            "channel" => Some(Name::Channel),
+            "source" => Some(Name::Source),
+            "rule" => Some(Name::Rule),
+            _ => {
+                let header = text.strip_prefix("sip.").filter(|header| !header.is_empty())?;
+                Some(Name::Sip(header.to_ascii_lowercase().into()))
+            }
+        }
+    }
+}
+
+/// What stands between `${` and `}`; `at` is the place of all of it, for the message.
+fn value(inside: &str, at: Range<usize>) -> Result<Part, BadTemplate> {
+    let (name, unknown) = match (inside.split_once('|'), inside.strip_suffix('?')) {
+        (Some((name, text)), _) => (name, Unknown::Say(text.into())),
+        (None, Some(name)) => (name, Unknown::LeaveOut),
+        (None, None) => (inside, Unknown::Impossible),
+    };
+    let name = name.trim();
+    let Some(of) = Name::parse(name) else {
+        let near = report::did_you_mean(name, NAMES);
+        let all = || format!("there are {}", NAMES.map(|name| format!("${{{name}}}")).join(", "));
+        let message = format!("nothing is called `{name}` here");
+        return Err(BadTemplate { code: "unknown-value", at, message, help: near.or_else(|| Some(all())) });
+    };
+    if of.can_be_unknown() && unknown == Unknown::Impossible {
+        let help = format!("write ${{{name}|text}} for a text in its place, ${{{name}?}} to leave it out");
+        let message = format!("`{name}` is not always known, and nothing says what happens then");
+        return Err(BadTemplate { code: "may-be-unknown", at, message, help: Some(help) });
+    }
+    Ok(Part::Value { of, unknown })
+}
+
+fn unclosed(at: Range<usize>) -> BadTemplate {
+    BadTemplate {
+        code: "bad-template",
+        at,
+        message: "this `${` has no `}`".to_owned(),
+        help: Some("write $${ for the two characters themselves".to_owned()),
+    }
+}
+
+/// A JSON object with templates for texts.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    entries: Vec<(Box<str>, Node)>,
+    fixed: Option<Object>,
+}
+
+/// A value inside a [`Shape`].
+#[derive(Debug, Clone)]
+pub enum Node {
+    /// A number or a boolean.
+    Plain(Value),
+    /// A text.
+    Text(Template),
+    /// A list.
+    List(Vec<Node>),
+    /// An object.
+    Table(Vec<(Box<str>, Node)>),
+}
+
+impl Shape {
+    /// Of these entries; what has nothing to fill in is filled once and for all.
+    pub fn new(entries: Vec<(Box<str>, Node)>) -> Shape {
+        let is_fixed = entries.iter().all(|(_, node)| node.is_fixed());
+        let mut shape = Shape { entries, fixed: None };
+        if is_fixed {
+            shape.fixed = Some(filled(&shape.entries, None));
+        }
+        shape
+    }
+
+    /// The object with its places filled. Entries that are to be left out are not there.
+    pub fn fill<'t>(&'t self, with: Filling<'_>) -> Cow<'t, Object> {
+        match &self.fixed {
+            Some(object) => Cow::Borrowed(object),
+            None => Cow::Owned(filled(&self.entries, Some(with))),
+        }
+    }
+
+    /// The names of its entries.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|(name, _)| name.as_ref())
+    }
+}
+
+fn filled(entries: &[(Box<str>, Node)], with: Option<Filling<'_>>) -> Object {
+    let known = entries.iter().filter_map(|(name, node)| Some((name.to_string(), node.fill(with)?)));
+    known.collect()
+}
+
+impl Node {
+    fn is_fixed(&self) -> bool {
+        match self {
+            Node::Plain(_) => true,
+            Node::Text(template) => template.fixed().is_some(),
+            Node::List(nodes) => nodes.iter().all(Node::is_fixed),
+            Node::Table(entries) => entries.iter().all(|(_, node)| node.is_fixed()),
+        }
+    }
+
+    fn fill(&self, with: Option<Filling<'_>>) -> Option<Value> {
+        match self {
+            Node::Plain(value) => Some(value.clone()),
+            Node::Text(template) => {
+                let text = match with {
+                    Some(with) => template.fill(with)?,
+                    None => Cow::Borrowed(template.fixed()?),
+                };
+                Some(Value::String(text.into_owned()))
+            }
+            Node::List(nodes) => Some(nodes.iter().filter_map(|node| node.fill(with)).collect()),
+            Node::Table(entries) => Some(Value::Object(filled(entries, with))),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Settings: defaults that are compiled in, the operator's file, environment variables.
+//!
+//! The only room that reads the environment. What comes out is checked: secrets are there and
+//! long enough, paths are absolute or taken from the right folder, durations are durations.
+
+mod file;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::report::Report;
+use crate::rules::Surroundings;
+use crate::secret::Secret;
+use crate::source::{Fallback, Source};
+
+/// Every default, explained.
+pub const DEFAULTS: &str = include_str!("../config/default.toml");
+
+/// Where settings are looked for when nobody says where they are.
+pub const PLACES: [&str; 2] = ["config/switchboard.toml", "/etc/switchboard/switchboard.toml"];
+
+/// All settings, checked.
+pub struct Settings {
+    /// The public listener.
+    pub server: Server,
+    /// The operator's listener.
+    pub admin: Admin,
+    /// The rule table.
+    pub rules: PathBuf,
+    /// Logging.
+    pub log: Log,
+    /// Who asks.
+    pub sources: Vec<Source>,
+}
+
+/// The public listener.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// A body that has not arrived by then is not waited for.
+    pub request_timeout: Duration,
+    /// A connection that is silent for this long is closed.
+    pub header_timeout: Duration,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Requests at once.
+    pub max_in_flight: usize,
+    /// What requests in flight are given when the service stops.
+    pub shutdown_grace: Duration,
+    /// Whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// The operator's listener.
+pub struct Admin {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What it asks for, when it asks for anything.
+    pub token: Option<Secret>,
+}
+
+/// Logging.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// `tracing`'s directives.
+    pub level: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One object a line.
+    Json,
+}
+
+/// What settings are made of, besides the defaults.
+pub struct Ingredients {
+    /// The operator's file.
+    pub file: Option<PathBuf>,
+    /// The environment.
+    pub environment: HashMap<String, String>,
+    /// What they are read for.
+    pub purpose: Purpose,
+}
+
+/// What settings are read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To run: every secret has to be there.
+    Serve,
+    /// To try out (`--dev`): loopback only, pretty logs, and the key `dev` where a secret is
+    /// missing or short.
+    Dev,
+    /// To look at them on a machine that may have no secrets. Missing ones are noted, and `dev`
+    /// stands in for them.
+    Look,
+}
+
+impl Ingredients {
+    /// From the process's own environment, and the file that was named or found.
+    pub fn of_this_process(file: Option<&Path>, purpose: Purpose) -> Ingredients {
+        let found = || PLACES.iter().map(PathBuf::from).find(|path| path.exists());
+        let environment = std::env::vars_os();
+        let environment = environment.filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Ingredients {
+            file: file.map(Path::to_path_buf).or_else(found),
+            environment: environment.collect(),
+            purpose,
+        }
+    }
+}
+
+/// Reads and checks the settings. When the report has errors there are none.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn load(ingredients: &Ingredients) -> std::io::Result<(Option<Settings>, Report)> {
+    let mut report = Report::default();
+    let settings = file::read(ingredients, &mut report)?;
+    Ok((settings.filter(|_| report.errors() == 0), report))
+}
+
+impl Settings {
+    /// What the rules are checked against.
+    pub fn surroundings(&self) -> Surroundings {
+        let agents = self.sources.iter().filter_map(|source| match &source.fallback {
+            Fallback::Agent(name) => Some(name.to_string()),
+            Fallback::Keep | Fallback::Reject => None,
+        });
+        let sources = self.sources.iter();
+        Surroundings {
+            sources: sources.map(|one| (one.name.to_string(), one.dialect.platform())).collect(),
+            fallback_agents: agents.collect(),
+            reply_within: self.sources.iter().map(|source| source.reply_within).min(),
+        }
+    }
+}

@@ -1,0 +1,561 @@
+//! From layers of text to checked settings: every key is taken by name, and what is left over is
+//! unknown.
+
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Config, Environment, File, FileFormat, Map, Source as _, Value, ValueKind};
+use ipnet::IpNet;
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::{Admin, DEFAULTS, Ingredients, Log, LogFormat, Purpose, Server, Settings};
+use crate::authenticate::{Key, Mode, Policy};
+use crate::dialect::{self, Dialect};
+use crate::report::{Mistake, Place, Report, SourceFile, did_you_mean};
+use crate::secret::Secret;
+use crate::source::{Fallback, Source};
+
+/// A shorter secret can be guessed.
+const SHORTEST_SECRET_BYTES: usize = 16;
+/// Beyond this a platform may have stopped waiting.
+const LONGEST_REPLY_MS: u64 = 9_000;
+const DEFAULT_REPLY_MS: u64 = 3_000;
+/// The key of sources without a secret under `--dev`.
+const DEV_KEY: &str = "dev";
+
+/// Reads all layers. Mistakes go into the report; with any of them there may be nothing to return.
+pub(super) fn read(from: &Ingredients, report: &mut Report) -> std::io::Result<Option<Settings>> {
+    let text = from.file.as_deref().map(std::fs::read_to_string).transpose()?;
+    let path = from.file.as_ref().map(|path| path.display().to_string());
+    let file = SourceFile { path: path.unwrap_or_default(), text: text.unwrap_or_default() };
+    let file = Arc::new(file);
+    let (document, errors) = DeTable::parse_recoverable(&file.text);
+    for error in &errors {
+        let place = Place { file: file.clone(), span: error.span().unwrap_or_default() };
+        let message = format!("this is not TOML: {}", error.message());
+        report.error("syntax", Some(place), message).hide_line();
+    }
+    if !errors.is_empty() {
+        return Ok(None);
+    }
+    let variables = Environment::with_prefix("SWITCHBOARD").prefix_separator("__").separator("__");
+    let layers = Config::builder()
+        .add_source(File::from_str(DEFAULTS, FileFormat::Toml))
+        .add_source(File::from_str(&file.text, FileFormat::Toml))
+        .add_source(variables.source(Some(from.environment.clone())))
+        .build()
+        .and_then(|config| config.collect());
+    match layers {
+        Ok(values) => {
+            let mut reader = Reader { from, file: &file, document: &document, report };
+            Ok(reader.settings(values))
+        }
+        Err(error) => {
+            report.error("settings", None, format!("the settings cannot be put together: {error}"));
+            Ok(None)
+        }
+    }
+}
+
+struct Reader<'r> {
+    from: &'r Ingredients,
+    file: &'r Arc<SourceFile>,
+    document: &'r Spanned<DeTable<'r>>,
+    report: &'r mut Report,
+}
+
+/// A table of settings from which keys are taken one by one.
+struct Section {
+    path: Vec<String>,
+    values: Map<String, Value>,
+    known: Vec<&'static str>,
+}
+
+impl Section {
+    fn path_to(&self, key: &str) -> Vec<String> {
+        self.path.iter().cloned().chain([key.to_owned()]).collect()
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<Value> {
+        self.known.push(key);
+        self.values.remove(key)
+    }
+}
+
+impl Reader<'_> {
+    fn settings(&mut self, values: Map<String, Value>) -> Option<Settings> {
+        let mut root = Section { path: Vec::new(), values, known: Vec::new() };
+        let server = self.section(&mut root, "server");
+        let server = self.server(server);
+        let admin = self.section(&mut root, "admin");
+        let admin = self.admin(admin);
+        let rules = self.section(&mut root, "rules");
+        let rules = self.rules(rules);
+        let log = self.section(&mut root, "log");
+        let log = self.log(log);
+        let sources = self.section(&mut root, "sources");
+        let sources = self.sources(sources);
+        self.finish(root);
+        let settings = Settings { server: server?, admin: admin?, rules: rules?, log: log?, sources };
+        self.loopback_only(&settings);
+        Some(settings)
+    }
+
+    fn server(&mut self, mut section: Section) -> Option<Server> {
+        let listen = self.address(&mut section, "listen");
+        let request_timeout = self.milliseconds(&mut section, "request_timeout_ms");
+        let header_timeout = self.milliseconds(&mut section, "header_timeout_ms");
+        let max_connections = self.count(&mut section, "max_connections");
+        let max_in_flight = self.count(&mut section, "max_in_flight");
+        let shutdown_grace = self.milliseconds(&mut section, "shutdown_grace_ms");
+        let trusted_proxies = self.networks(&mut section, "trusted_proxies");
+        self.finish(section);
+        Some(Server {
+            listen: listen?,
+            request_timeout: request_timeout?,
+            header_timeout: header_timeout?,
+            max_connections: max_connections?,
+            max_in_flight: max_in_flight?,
+            shutdown_grace: shutdown_grace?,
+            trusted_proxies,
+        })
+    }
+
+    fn admin(&mut self, mut section: Section) -> Option<Admin> {
+        let listen = self.address(&mut section, "listen");
+        let path = section.path_to("token");
+        let token = self.texts(&mut section, "token");
+        let token = token.iter().find_map(|reference| self.secret(reference, &path));
+        self.finish(section);
+        Some(Admin { listen: listen?, token })
+    }
+
+    fn rules(&mut self, mut section: Section) -> Option<PathBuf> {
+        let value = section.take("path");
+        let from_environment = value.as_ref().is_some_and(is_from_environment);
+        let path = self.typed(&section, "path", value, "a path", |value| {
+            value.into_string().map(PathBuf::from)
+        });
+        self.finish(section);
+        path.map(|path| if from_environment { path } else { self.beside_the_file(&path) })
+    }
+
+    fn log(&mut self, mut section: Section) -> Option<Log> {
+        let level = self.text(&mut section, "level");
+        let is_level = |level: &String| level.parse::<tracing_subscriber::EnvFilter>().is_ok();
+        if let Some(level) = level.as_ref().filter(|level| !is_level(level)) {
+            let path = section.path_to("level");
+            self.error("bad-value", &path, format!("`{level}` is not a level"))
+                .help("error, warn, info, debug or trace, or directives like \"info,hyper=debug\"");
+        }
+        let chosen = self.lookup(&section.path_to("format")).is_some()
+            || section.values.get("format").is_some_and(is_from_environment);
+        let formats = [("pretty", LogFormat::Pretty), ("json", LogFormat::Json)];
+        let format = self.word(&mut section, "format", &formats);
+        self.finish(section);
+        let format = if self.from.purpose == Purpose::Dev && !chosen { LogFormat::Pretty } else { format? };
+        Some(Log { level: level?, format })
+    }
+
+    fn sources(&mut self, section: Section) -> Vec<Source> {
+        if section.values.is_empty() {
+            let found = self.from.file.as_ref().map_or_else(
+                || "no settings file was found; give one with --config FILE".to_owned(),
+                |path| format!("write [sources.retell] into {}", path.display()),
+            );
+            self.report.error("no-source", None, "the settings name no source: nobody could ask").help(found);
+        }
+        let mut names: Vec<_> = section.values.into_iter().collect();
+        names.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let read = names.into_iter().filter_map(|(name, value)| {
+            let path = vec!["sources".to_owned(), name.clone()];
+            let values = self.table(&path, value)?;
+            let section = Section { path, values, known: Vec::new() };
+            self.source(name, section)
+        });
+        read.collect()
+    }
+
+    fn source(&mut self, name: String, mut section: Section) -> Option<Source> {
+        let fine = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+        if name.is_empty() || !name.chars().all(fine) {
+            let message = format!("`{name}` cannot stand in a path");
+            self.error("bad-value", &section.path.clone(), message).help("use letters, digits, - and _");
+        }
+        let dialect = self.platform(&mut section);
+        let modes = [("required", Mode::Required), ("observe", Mode::Observe), ("off", Mode::Off)];
+        let mode = self.or(&mut section, "auth", Mode::Required, |reader, section| {
+            reader.word(section, "auth", &modes)
+        });
+        let token_path = section.path_to("url_token");
+        let token = self.texts(&mut section, "url_token");
+        let url_token = token.iter().find_map(|reference| self.secret(reference, &token_path));
+        let allow_from = self.networks(&mut section, "allow_from");
+        let keys = self.keys(&mut section, mode);
+        let reply_within = self.reply_within(&mut section);
+        let fallback = self.fallback(&mut section);
+        let path = section.path.clone();
+        self.finish(section);
+        let (dialect, mode) = (dialect?, mode?);
+        let name: Arc<str> = name.into();
+        let scheme = dialect.scheme();
+        let policy = Policy { source: name.clone(), mode, scheme, keys, url_token, allow_from };
+        self.factors(&policy, &path, token.is_empty());
+        Some(Source { name, dialect, policy, reply_within: reply_within?, fallback: fallback? })
+    }
+
+    fn platform(&mut self, section: &mut Section) -> Option<&'static dyn Dialect> {
+        let path = section.path_to("platform");
+        let known = dialect::ALL.map(|dialect| dialect.platform().as_str());
+        if !section.values.contains_key("platform") {
+            let message = format!("source `{}` does not say its `platform`", section.path[1]);
+            section.known.push("platform");
+            self.error("missing-key", &section.path, message)
+                .help(format!("there are {}", known.join(", ")));
+            return None;
+        }
+        let name = self.text(section, "platform")?;
+        let found = dialect::named(&name);
+        if found.is_none() {
+            self.error("unknown-platform", &path, format!("there is no platform `{name}`"))
+                .help(format!("there are {}", known.join(", ")))
+                .maybe_help(did_you_mean(&name, known));
+        }
+        found
+    }
+
+    fn keys(&mut self, section: &mut Section, mode: Option<Mode>) -> Vec<Key> {
+        let path = section.path_to("secrets");
+        let references = self.texts(section, "secrets");
+        let mut keys: Vec<_> = references
+            .iter()
+            .filter_map(|reference| self.secret(reference, &path))
+            .map(|secret| Key::new(&secret))
+            .collect();
+        let running = self.from.purpose == Purpose::Serve;
+        if keys.is_empty() && !running {
+            keys.push(Key::new(&Secret::new(DEV_KEY)));
+        }
+        let nothing_said = references.is_empty() && self.from.purpose != Purpose::Dev;
+        if nothing_said && mode.is_some_and(|mode| mode != Mode::Off) {
+            let message = format!("source `{}` has no secret to check signatures with", section.path[1]);
+            self.error("no-secret", &section.path, message)
+                .help("set secrets = [\"env:NAME\"] to the API key that signs its webhooks");
+        }
+        keys
+    }
+
+    /// `env:NAME` or `file:PATH` → what stands there. Under `--dev` what is missing is `dev`.
+    fn secret(&mut self, reference: &str, path: &[String]) -> Option<Secret> {
+        let found = match reference.split_once(':') {
+            Some(("env", name)) => match self.from.environment.get(name) {
+                Some(value) => Ok(value.clone().into_bytes()),
+                None => Err(format!("set the environment variable {name}")),
+            },
+            Some(("file", file)) => {
+                let file = self.beside_the_file(Path::new(file));
+                let read = std::fs::read(&file);
+                read.map_err(|error| format!("put the secret into {}: {error}", file.display()))
+            }
+            _ => {
+                let message = format!("`{}` has to say where the secret is, not what it is", path.join("."));
+                self.error("secret-in-the-open", path, message)
+                    .help("write \"env:NAME\" or \"file:PATH\"")
+                    .hide_line();
+                return None;
+            }
+        };
+        let purpose = self.from.purpose;
+        match found.map(without_newline) {
+            Ok(bytes) if bytes.len() >= SHORTEST_SECRET_BYTES => Some(Secret::new(bytes)),
+            Ok(bytes) if purpose == Purpose::Dev && !bytes.is_empty() => Some(Secret::new(bytes)),
+            Err(_) if purpose == Purpose::Dev => Some(Secret::new(DEV_KEY)),
+            Err(what_to_do) if purpose == Purpose::Look => {
+                let message = format!("`{}`: there is no secret at {reference} here", path.join("."));
+                self.note(path, message).help(format!("before it serves, {what_to_do}"));
+                Some(Secret::new(DEV_KEY))
+            }
+            Ok(bytes) => {
+                let message = format!(
+                    "`{}`: {reference} holds {} bytes, and a secret has at least {SHORTEST_SECRET_BYTES}",
+                    path.join("."),
+                    bytes.len(),
+                );
+                self.error("short-secret", path, message)
+                    .help("use the key that the platform shows for webhooks");
+                None
+            }
+            Err(what_to_do) => {
+                let message = format!("`{}`: there is no secret at {reference}", path.join("."));
+                self.error("no-secret", path, message).help(what_to_do);
+                None
+            }
+        }
+    }
+
+    fn reply_within(&mut self, section: &mut Section) -> Option<Duration> {
+        let default = Duration::from_millis(DEFAULT_REPLY_MS);
+        let within = self.or(section, "reply_within_ms", default, |reader, section| {
+            reader.milliseconds(section, "reply_within_ms")
+        })?;
+        if within > Duration::from_millis(LONGEST_REPLY_MS) {
+            let message = format!("reply_within_ms is {}, and {LONGEST_REPLY_MS} is the most", within.as_millis());
+            self.error("bad-value", &section.path_to("reply_within_ms"), message)
+                .help("a platform stops waiting after 10 seconds");
+            return None;
+        }
+        Some(within)
+    }
+
+    fn fallback(&mut self, section: &mut Section) -> Option<Fallback> {
+        self.or(section, "fallback", Fallback::Keep, |reader, section| {
+            Some(match reader.text(section, "fallback")?.as_str() {
+                "keep" => Fallback::Keep,
+                "reject" => Fallback::Reject,
+                agent => Fallback::Agent(agent.into()),
+            })
+        })
+    }
+
+    /// What `read` makes of a key, or the default where the key is left out.
+    fn or<T>(
+        &mut self,
+        section: &mut Section,
+        key: &'static str,
+        default: T,
+        read: impl FnOnce(&mut Self, &mut Section) -> Option<T>,
+    ) -> Option<T> {
+        if section.values.contains_key(key) {
+            read(self, section)
+        } else {
+            section.known.push(key);
+            Some(default)
+        }
+    }
+
+    /// Refuses a source that anybody could speak for, and warns of one that nearly anybody could.
+    fn factors(&mut self, policy: &Policy, path: &[String], no_token: bool) {
+        let bare = no_token && policy.allow_from.is_empty();
+        if policy.mode == Mode::Off && bare {
+            let message = format!("source `{}`: auth = \"off\" lets anybody ask", policy.source);
+            self.error("no-factor", path, message)
+                .help("set url_token or allow_from as well, or auth = \"observe\"");
+        } else if let (true, Some(caution)) = (bare, policy.scheme.caution()) {
+            self.warning("one-factor", path, format!("source `{}`: {caution}", policy.source));
+        }
+    }
+
+    fn loopback_only(&mut self, settings: &Settings) {
+        let (public, admin) = (settings.server.listen, settings.admin.listen);
+        if self.from.purpose == Purpose::Dev && !(public.ip().is_loopback() && admin.ip().is_loopback()) {
+            let message = format!("--dev listens on loopback only, the settings say {public} and {admin}");
+            self.report.error("not-loopback", None, message)
+                .help("leave out --dev, and give every source a secret");
+        } else if !admin.ip().is_loopback() && settings.admin.token.is_none() && self.report.errors() == 0 {
+            let message = format!("the admin listener on {admin} would be open to everybody");
+            let path = ["admin".to_owned(), "listen".to_owned()];
+            self.error("open-admin", &path, message).help("set admin.token = \"env:NAME\"");
+        }
+        if public == admin && public.port() != 0 {
+            let message = format!("both listeners are at {public}");
+            let path = ["admin".to_owned(), "listen".to_owned()];
+            self.error("same-address", &path, message).help("give admin.listen another port");
+        }
+    }
+
+    fn section(&mut self, root: &mut Section, key: &'static str) -> Section {
+        let path = root.path_to(key);
+        let values = root.take(key).and_then(|value| self.table(&path, value)).unwrap_or_default();
+        Section { path, values, known: Vec::new() }
+    }
+
+    fn table(&mut self, path: &[String], value: Value) -> Option<Map<String, Value>> {
+        let read = value.into_table();
+        if read.is_err() {
+            self.error("wrong-kind", path, format!("`{}` has to be a table", path.join(".")));
+        }
+        read.ok()
+    }
+
+    fn finish(&mut self, section: Section) {
+        let known = &section.known;
+        let mut unknown: Vec<_> = section.values.keys().collect();
+        unknown.sort();
+        for key in unknown {
+            let path = section.path_to(key);
+            let all = format!("there are {}", known.join(", "));
+            let help = did_you_mean(key, known.iter().copied());
+            let message = format!("unknown key `{}`", path.join("."));
+            self.error("unknown-key", &path, message).help(all).maybe_help(help);
+        }
+    }
+
+    fn typed<T, E: Display>(
+        &mut self,
+        section: &Section,
+        key: &str,
+        value: Option<Value>,
+        wanted: &str,
+        read: impl FnOnce(Value) -> Result<T, E>,
+    ) -> Option<T> {
+        let path = section.path_to(key);
+        let Some(value) = value else {
+            let message = format!("`{}` is missing: it has to be {wanted}", path.join("."));
+            self.error("missing-key", &section.path, message);
+            return None;
+        };
+        let text = shown(&value);
+        let read = read(value);
+        if read.is_err() {
+            let message = format!("`{}` has to be {wanted}, this is {text}", path.join("."));
+            self.error("bad-value", &path, message);
+        }
+        read.ok()
+    }
+
+    fn text(&mut self, section: &mut Section, key: &'static str) -> Option<String> {
+        let value = section.take(key);
+        self.typed(section, key, value, "a text", Value::into_string)
+    }
+
+    fn address(&mut self, section: &mut Section, key: &'static str) -> Option<SocketAddr> {
+        let value = section.take(key);
+        self.typed(section, key, value, "an address and a port, like 127.0.0.1:8080", |value| {
+            value.into_string().map_err(drop_reason)?.parse().map_err(|_| "no address")
+        })
+    }
+
+    fn milliseconds(&mut self, section: &mut Section, key: &'static str) -> Option<Duration> {
+        self.count(section, key).map(|count| Duration::from_millis(count as u64))
+    }
+
+    fn count(&mut self, section: &mut Section, key: &'static str) -> Option<usize> {
+        let value = section.take(key);
+        self.typed(section, key, value, "a whole number above 0", |value| {
+            let number = value.into_uint().map_err(drop_reason)?;
+            usize::try_from(number).ok().filter(|number| *number > 0).ok_or("too small")
+        })
+    }
+
+    fn word<T: Copy>(&mut self, section: &mut Section, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+        let path = section.path_to(key);
+        let text = self.text(section, key)?;
+        let found = words.iter().find(|(word, _)| *word == text);
+        if found.is_none() {
+            let all = words.iter().map(|(word, _)| *word).collect::<Vec<_>>();
+            self.error("bad-value", &path, format!("`{}` cannot be `{text}`", path.join(".")))
+                .help(format!("it is one of {}", all.join(", ")))
+                .maybe_help(did_you_mean(&text, all));
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    /// A text, several in a list, or several with commas between them (from a variable).
+    fn texts(&mut self, section: &mut Section, key: &'static str) -> Vec<String> {
+        let Some(value) = section.take(key) else { return Vec::new() };
+        let split = is_from_environment(&value);
+        let read = self.typed(section, key, Some(value), "a text or a list of texts", |value| {
+            match value.kind {
+                ValueKind::Array(list) => list.into_iter().map(Value::into_string).collect(),
+                _ => value.into_string().map(|text| vec![text]),
+            }
+        });
+        let texts = read.unwrap_or_default().into_iter();
+        if split {
+            let parts = texts.flat_map(|text| text.split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>());
+            parts.filter(|part| !part.is_empty()).collect()
+        } else {
+            texts.collect()
+        }
+    }
+
+    fn networks(&mut self, section: &mut Section, key: &'static str) -> Vec<IpNet> {
+        let path = section.path_to(key);
+        let mut networks = Vec::new();
+        for text in self.texts(section, key) {
+            let read = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+            match read {
+                Ok(network) => networks.push(network),
+                Err(_) => {
+                    let message = format!("`{text}` is neither an address nor a network");
+                    self.error("bad-value", &path, message).help("write 100.20.5.228 or 10.0.0.0/8");
+                }
+            }
+        }
+        networks
+    }
+
+    /// Relative paths are taken from the folder of the file that names them.
+    fn beside_the_file(&self, path: &Path) -> PathBuf {
+        let folder = self.from.file.as_deref().and_then(Path::parent);
+        folder.map_or_else(|| path.to_owned(), |folder| folder.join(path))
+    }
+
+    fn error(&mut self, code: &'static str, path: &[String], message: String) -> &mut Mistake {
+        let (place, variable) = self.place(path);
+        self.report.error(code, place, message + &variable)
+    }
+
+    fn warning(&mut self, code: &'static str, path: &[String], message: String) -> &mut Mistake {
+        let (place, variable) = self.place(path);
+        self.report.warning(code, place, message + &variable)
+    }
+
+    fn note(&mut self, path: &[String], message: String) -> &mut Mistake {
+        let (place, variable) = self.place(path);
+        self.report.remark("secret-not-here", place, message + &variable)
+    }
+
+    /// Where the file says it; else, which variable does.
+    fn place(&self, path: &[String]) -> (Option<Place>, String) {
+        let variable = format!("SWITCHBOARD__{}", path.join("__").to_uppercase());
+        if self.from.environment.contains_key(&variable) {
+            return (None, format!(" (from {variable})"));
+        }
+        let span = self.lookup(path);
+        (span.map(|span| Place { file: self.file.clone(), span }), String::new())
+    }
+
+    /// The bytes of the file that say this key.
+    fn lookup(&self, path: &[String]) -> Option<std::ops::Range<usize>> {
+        let (last, parents) = path.split_last()?;
+        let mut table = self.document.get_ref();
+        for name in parents {
+            table = table.get(name.as_str())?.get_ref().as_table()?;
+        }
+        table.get_key_value(last.as_str()).map(|(key, _)| key.span())
+    }
+}
+
+fn drop_reason(_: config::ConfigError) -> &'static str {
+    "another kind of value"
+}
+
+fn is_from_environment(value: &Value) -> bool {
+    value.origin() == Some("the environment")
+}
+
+/// What stands there, for the message.
+fn shown(value: &Value) -> String {
+    match &value.kind {
+        ValueKind::Table(_) => "a table".to_owned(),
+        ValueKind::Array(_) => "a list".to_owned(),
+        ValueKind::Nil => "nothing".to_owned(),
+        other => format!("`{other}`"),
+    }
+}
+
+/// Editors end files with a newline that is no part of the secret.
+fn without_newline(mut bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.ends_with(b"\n") {
+        bytes.pop();
+        if bytes.ends_with(b"\r") {
+            bytes.pop();
+        }
+    }
+    bytes
+}
