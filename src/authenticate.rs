@@ -33,8 +33,8 @@ pub struct Unverified {
 impl Unverified {
     /// Wraps a request: its headers, the bytes of its body as they came over the wire, the
     /// address of the client, and the token that its URL ended in.
-    pub fn new(headers: HeaderMap, body: Bytes, client: IpAddr, token: Option<&str>) -> Unverified {
-        Unverified { headers, body, client, token: token.map(Into::into) }
+    pub fn new(headers: HeaderMap, body: Bytes, client: IpAddr, token: Option<Box<str>>) -> Unverified {
+        Unverified { headers, body, client, token }
     }
 }
 

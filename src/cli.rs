@@ -19,7 +19,7 @@ use crate::call::{Channel, Fields};
 use crate::number::Party;
 use crate::report::Report;
 use crate::rules::{self, Surroundings, Table};
-use crate::settings::{self, Ingredients, Purpose, Settings};
+use crate::settings::{self, Ingredients, Loaded, Purpose, Settings};
 use crate::source::Source;
 
 /// Answers a voice-AI platform's "a call is coming in: who takes it?" from a table of rules.
@@ -85,7 +85,7 @@ struct ConfigFile {
 }
 
 impl ConfigFile {
-    fn load(&self, purpose: Purpose) -> anyhow::Result<(Option<Settings>, Report)> {
+    fn load(&self, purpose: Purpose) -> anyhow::Result<Loaded> {
         let ingredients = Ingredients::of_this_process(self.config.as_deref(), purpose);
         settings::load(&ingredients).with_context(|| match &ingredients.file {
             Some(path) => format!("cannot read {}", path.display()),
@@ -98,20 +98,40 @@ fn load_rules(path: &Path, around: &Surroundings) -> anyhow::Result<(Option<Tabl
     rules::load(path, around).with_context(|| format!("cannot read the rules {}", path.display()))
 }
 
-/// Settings and table, or the report of everything that is wrong with them, on standard error.
-fn load_both(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<Option<(Settings, Table)>> {
-    let (settings, mut report) = config.load(purpose)?;
+/// Settings and table, and everything that is wrong with either.
+struct Both {
+    settings: Option<Settings>,
+    table: Option<Table>,
+    report: Report,
+}
+
+fn load_both(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<Both> {
+    let Loaded { settings, rules, mut report } = config.load(purpose)?;
+    let around = settings.as_ref().map(Settings::surroundings).unwrap_or_default();
     let mut table = None;
-    if let Some(settings) = &settings {
-        let (read, of_rules) = load_rules(&settings.rules, &settings.surroundings())?;
+    if let Some(path) = rules {
+        let (read, of_rules) = load_rules(&path, &around)?;
         table = read;
         report.absorb(of_rules);
     }
+    Ok(Both { settings, table, report })
+}
+
+/// Settings and table, when nothing is wrong with them. What is wrong is said on standard error.
+fn load_good(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<Option<(Settings, Table)>> {
+    let Both { settings, table, report } = load_both(config, purpose)?;
+    let report = report.without_notes();
     if !report.mistakes().is_empty() {
         let mut stderr = std::io::stderr();
         writeln!(stderr, "{}\n", report.to_text(stderr.is_terminal()))?;
     }
     Ok(settings.zip(table))
+}
+
+/// The settings, or an error that says all that is wrong with them.
+fn load_settings(config: &ConfigFile) -> anyhow::Result<Settings> {
+    let Loaded { settings, report, .. } = config.load(Purpose::Look)?;
+    settings.with_context(|| format!("the settings are wrong\n\n{}", report.without_notes()))
 }
 
 /// A caller and a dialled number for those who name none.

@@ -1,33 +1,32 @@
 //! HTTP in and out: the public listener, and the only place with status codes beside `admin`.
 //!
 //! Nothing here reads a body's content. Whatever is proved gets a 200, whatever is not gets the
-//! same 401.
+//! same 401. Four kinds of path need no router; a request that walks through none is a tenth
+//! cheaper.
 
-mod connections;
 mod client;
+mod connections;
 mod refusal;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{RawPathParams, Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::BoxError;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Body;
 use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::authenticate::Unverified;
-use crate::pipeline::{Arrival, Switchboard, answer};
+use crate::pipeline::{Arrival, Desk, Switchboard, answer};
 use crate::settings::Server;
 
 pub use client::client_address;
-pub use connections::{Connections, Peer, serve};
+pub use connections::{Connections, serve};
 pub use refusal::Refused;
 
 /// The most that an inbound request has, in bytes.
@@ -37,112 +36,113 @@ pub const EVENT_BYTES: usize = 10 << 20;
 /// The header that names a request, in both directions.
 pub const REQUEST_ID: &str = "x-request-id";
 
-/// What the public routes share.
-struct Front {
+/// The public door.
+pub struct Door {
     board: Arc<Switchboard>,
     in_flight: Semaphore,
     request_timeout: Duration,
     trusted_proxies: Vec<IpNet>,
 }
 
-/// The public routes.
-pub fn router(board: Arc<Switchboard>, server: &Server) -> Router {
-    let front = Arc::new(Front {
-        board,
-        in_flight: Semaphore::new(server.max_in_flight),
-        request_timeout: server.request_timeout,
-        trusted_proxies: server.trusted_proxies.clone(),
-    });
-    let ask = || get(probe).post(inbound);
-    let tell = || get(probe).post(event);
-    Router::new()
-        .route("/inbound/{source}", ask())
-        .route("/inbound/{source}/{token}", ask())
-        .route("/events/{source}", tell())
-        .route("/events/{source}/{token}", tell())
-        .route("/healthz", get(health))
-        .method_not_allowed_fallback(async || Refused::Method)
-        .fallback(async || Refused::Path)
-        .with_state(front)
+/// What a path leads to.
+enum Place<'d, 'p> {
+    Health,
+    /// A source, the token behind it, and the most bytes that a body may have here.
+    Source(&'d Desk, Option<&'p str>, usize),
 }
 
-async fn health() -> Response {
-    json(Bytes::from_static(b"{\"ok\":true}"))
-}
+impl Door {
+    /// The door to this switchboard.
+    pub fn new(board: Arc<Switchboard>, server: &Server) -> Door {
+        Door {
+            board,
+            in_flight: Semaphore::new(server.max_in_flight),
+            request_timeout: server.request_timeout,
+            trusted_proxies: server.trusted_proxies.clone(),
+        }
+    }
 
-/// Platforms look whether anybody is there when the URL is saved.
-async fn probe(State(front): State<Arc<Front>>, params: RawPathParams) -> Result<Response, Refused> {
-    front.place(&params)?;
-    Ok(health().await)
-}
+    /// Answers a request, whatever it is. `peer` is the other end of the socket, where there is
+    /// one.
+    pub async fn answer<B>(&self, request: Request<B>, peer: Option<SocketAddr>) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let answered = match self.place(request.uri().path()) {
+            Err(refused) => Err(refused),
+            // Platforms look whether anybody is there when the URL is saved.
+            Ok(_) if matches!(*request.method(), Method::GET | Method::HEAD) => {
+                Ok(json(Bytes::from_static(b"{\"ok\":true}")))
+            }
+            Ok(Place::Source(desk, token, most)) if *request.method() == Method::POST => {
+                let token = token.map(Box::from);
+                self.ask(desk, token, most, request, peer).await
+            }
+            Ok(Place::Source(..)) => Err(Refused::Method { allow: "GET, HEAD, POST" }),
+            Ok(Place::Health) => Err(Refused::Method { allow: "GET, HEAD" }),
+        };
+        answered.unwrap_or_else(Refused::into_response)
+    }
 
-async fn inbound(
-    State(front): State<Arc<Front>>,
-    params: RawPathParams,
-    request: Request,
-) -> Result<Response, Refused> {
-    front.answer(&params, request, INBOUND_BYTES).await
-}
+    fn place<'p>(&self, path: &'p str) -> Result<Place<'_, 'p>, Refused> {
+        let mut parts = path.strip_prefix('/').unwrap_or_default().split('/');
+        let parts = (parts.next(), parts.next(), parts.next(), parts.next());
+        let (source, token, most) = match parts {
+            (Some("healthz"), None, ..) => return Ok(Place::Health),
+            (Some("inbound"), Some(source), token, None) => (source, token, INBOUND_BYTES),
+            (Some("events"), Some(source), token, None) => (source, token, EVENT_BYTES),
+            _ => return Err(Refused::Path),
+        };
+        let desk = self.board.desk(source).ok_or(Refused::Path)?;
+        // Without `url_token` in the settings there is no such path.
+        if token.is_some() && desk.source.policy.url_token.is_none() {
+            return Err(Refused::Path);
+        }
+        Ok(Place::Source(desk, token, most))
+    }
 
-async fn event(
-    State(front): State<Arc<Front>>,
-    params: RawPathParams,
-    request: Request,
-) -> Result<Response, Refused> {
-    front.answer(&params, request, EVENT_BYTES).await
-}
-
-impl Front {
-    async fn answer(
+    async fn ask<B>(
         &self,
-        params: &RawPathParams,
-        request: Request,
-        most_bytes: usize,
-    ) -> Result<Response, Refused> {
+        desk: &Desk,
+        token: Option<Box<str>>,
+        most: usize,
+        request: Request<B>,
+        peer: Option<SocketAddr>,
+    ) -> Result<Response<Full<Bytes>>, Refused>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
         let at = Instant::now();
-        let (desk, token) = self.place(params)?;
         let _place_in_flight = self.in_flight.try_acquire().map_err(|_| {
             self.board.counters().overloaded.increment(1);
             Refused::Overloaded
         })?;
-        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
         let (parts, body) = request.into_parts();
-        let arrival = Arrival { request_id: request_id(&parts.headers), at };
-        let body = read(body, &parts.headers, most_bytes, at + self.request_timeout).await?;
+        let id = request_id(&parts.headers);
+        let body = read(body, &parts.headers, most, at + self.request_timeout).await?;
         let client = client_address(peer, &parts.headers, &self.trusted_proxies);
-        let id = HeaderValue::from_str(&arrival.request_id);
         let unverified = Unverified::new(parts.headers, body, client, token);
-        let log_id = arrival.request_id.clone();
-        let answered = answer(&self.board, desk, unverified, arrival).await;
-        let reply = answered.map_err(|refusal| {
-            tracing::warn!(request_id = log_id, source = &*desk.source.name, %client, %refusal, "refused");
+        let arrival = Arrival { request_id: &id, at };
+        let reply = answer(&self.board, desk, unverified, arrival).await.map_err(|refusal| {
+            tracing::warn!(request_id = id, source = &*desk.source.name, %client, %refusal, "refused");
             Refused::from(refusal)
         })?;
         let mut response = json(reply);
-        if let Ok(id) = id {
+        if let Ok(id) = HeaderValue::from_maybe_shared(Bytes::from(id)) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
         Ok(response)
     }
-
-    /// The source that the path names, and the token behind it. Without `url_token` in the
-    /// settings there is no such path.
-    fn place<'p>(
-        &self,
-        params: &'p RawPathParams,
-    ) -> Result<(&crate::pipeline::Desk, Option<&'p str>), Refused> {
-        let mut values = params.iter().map(|(_, value)| value);
-        let desk = values.next().and_then(|source| self.board.desk(source)).ok_or(Refused::Path)?;
-        let token = values.next();
-        if token.is_some() && desk.source.policy.url_token.is_none() {
-            return Err(Refused::Path);
-        }
-        Ok((desk, token))
-    }
 }
 
 /// The whole body, when it is small enough and comes in time.
-async fn read(body: Body, headers: &HeaderMap, most: usize, until: Instant) -> Result<Bytes, Refused> {
+async fn read<B>(body: B, headers: &HeaderMap, most: usize, until: Instant) -> Result<Bytes, Refused>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|bytes: u64| bytes > most as u64) {
         return Err(Refused::TooLarge { most });
@@ -162,8 +162,9 @@ fn request_id(headers: &HeaderMap) -> String {
     theirs.map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
 }
 
-fn json(body: Bytes) -> Response {
-    let json = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, json)], body).into_response()
+fn json(body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
-

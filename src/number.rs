@@ -107,16 +107,17 @@ impl PhoneNumber {
 /// Masked: at most the first and last four digits, and three or more hidden between them.
 impl fmt::Display for PhoneNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let visible = usize::from(self.len.saturating_sub(3));
+        let visible = self.len().saturating_sub(3);
         let head = (visible / 2).min(4);
         let tail = (visible - head).min(4);
-        let first = self.digits / 10_u64.pow((self.len() - head) as u32);
-        let last = self.digits % 10_u64.pow(tail as u32);
-        match (head, tail) {
-            (0, 0) => f.write_str("+***"),
-            (0, _) => write!(f, "+***{last:0tail$}"),
-            _ => write!(f, "+{first}***{last:0tail$}"),
-        }
+        // By hand, for this stands in every log line: `+`, at most 8 digits, three stars.
+        let mut masked = String::with_capacity(12);
+        let mut show = |at: usize| masked.push(char::from(b'0' + self.digit(at)));
+        (0..head).for_each(&mut show);
+        (self.len() - tail..self.len()).for_each(&mut show);
+        masked.insert_str(head, "***");
+        masked.insert(0, '+');
+        f.write_str(&masked)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::call::{Call, Channel};
 use crate::decide::{decide, fallback_to};
 use crate::decision::{Decision, Kept, Outcome};
 use crate::dialect::{Asked, Event, Reply, Unreadable};
-use crate::retries::{Delivery, Retries};
+use crate::retries::Retries;
 use crate::rules::Table;
 use crate::source::{Fallback, Source};
 use crate::telemetry::{Counters, SourceCounters};
@@ -50,9 +50,9 @@ pub enum Clock {
 }
 
 /// A request as it arrived, before anybody looked at it.
-pub struct Arrival {
+pub struct Arrival<'r> {
     /// Told to the client and in the log, to find the one by the other.
-    pub request_id: String,
+    pub request_id: &'r str,
     /// When its header had been read. Monotonic, so that no clock that is set disturbs it.
     pub at: Instant,
 }
@@ -112,7 +112,7 @@ pub async fn answer(
     board: &Switchboard,
     desk: &Desk,
     request: Unverified,
-    arrival: Arrival,
+    arrival: Arrival<'_>,
 ) -> Result<Bytes, Refusal> {
     let verified = prove(board, desk, request)?;
     let deadline = arrival.at + desk.source.reply_within;
@@ -157,7 +157,7 @@ async fn walk(
     board: &Switchboard,
     desk: &Desk,
     verified: &Verified,
-    arrival: &Arrival,
+    arrival: &Arrival<'_>,
 ) -> Result<Answered, Unreadable> {
     let dialect = desk.source.dialect;
     let asked = dialect.parse(verified).inspect_err(|_| desk.counters.unreadable.increment(1))?;
@@ -166,8 +166,8 @@ async fn walk(
         Asked::Event(event) => return Ok(told(desk, &event, arrival)),
         Asked::Probe => return Ok(probed(desk)),
     };
-    let delivery = Delivery::of(&call);
-    if let Some(body) = board.retries.recall(&delivery, arrival.at) {
+    let delivery = board.retries.delivery(&call);
+    if let Some(body) = board.retries.recall(delivery, arrival.at) {
         return Ok(again(desk, &call, body, arrival));
     }
     let decision = decide(&board.table, &call);
@@ -178,7 +178,7 @@ async fn walk(
 }
 
 /// An event. Nothing is decided; the platform only wants to hear that it arrived.
-fn told(desk: &Desk, event: &Event<'_>, arrival: &Arrival) -> Answered {
+fn told(desk: &Desk, event: &Event<'_>, arrival: &Arrival<'_>) -> Answered {
     let counter = if event.known { &desk.counters.event } else { &desk.counters.unknown_event };
     counter.increment(1);
     tracing::info!(
@@ -201,7 +201,7 @@ fn probed(desk: &Desk) -> Answered {
 }
 
 /// The same delivery once more.
-fn again(desk: &Desk, call: &Call<'_>, body: Bytes, arrival: &Arrival) -> Answered {
+fn again(desk: &Desk, call: &Call<'_>, body: Bytes, arrival: &Arrival<'_>) -> Answered {
     desk.counters.retry.increment(1);
     tracing::info!(
         request_id = arrival.request_id,
@@ -221,7 +221,7 @@ fn tell(
     decision: &Decision<'_>,
     reply: &Reply,
     proof: Proof,
-    arrival: &Arrival,
+    arrival: &Arrival<'_>,
 ) {
     desk.counters.decided(decision.outcome());
     desk.counters.plus_added.increment(call.plus_added().into());
@@ -258,7 +258,7 @@ fn tell(
 }
 
 /// The reply for when everything else broke.
-fn broken(board: &Switchboard, desk: &Desk, verified: &Verified, arrival: &Arrival, how: &str) -> Answered {
+fn broken(board: &Switchboard, desk: &Desk, verified: &Verified, arrival: &Arrival<'_>, how: &str) -> Answered {
     desk.counters.fallback.increment(1);
     if how == "panic" {
         board.counters.panics.increment(1);

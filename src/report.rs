@@ -133,6 +133,12 @@ impl Report {
         self.mistakes.extend(other.mistakes);
     }
 
+    /// The same without notes, for whoever only wants to know what is wrong.
+    pub fn without_notes(mut self) -> Report {
+        self.mistakes.retain(|mistake| mistake.severity != Severity::Note);
+        self
+    }
+
     /// For people: each mistake with its line, a caret under it and a suggestion.
     pub fn to_text(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };

@@ -4,6 +4,7 @@
 //! numbers, the platform's own timestamp and the SIP headers. Bounded: the oldest are forgotten
 //! first.
 
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,41 +16,22 @@ use crate::call::Call;
 
 /// How long an answer is remembered. A platform has given up long before.
 pub const WINDOW: Duration = Duration::from_secs(60);
-/// The memory that answers may take: some 200,000 of them.
-const CAPACITY_BYTES: u64 = 64 << 20;
+/// The memory that answers may take: some 100,000 of them.
+const CAPACITY_BYTES: u64 = 32 << 20;
 const ESTIMATED_ITEMS: usize = 1024;
+/// What an answer takes besides its own bytes, in the table and on the heap.
+const ENTRY_BYTES: usize = 160;
 
-/// What tells one delivery from another.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Delivery(Box<[u8]>);
-
-impl Delivery {
-    /// What identifies this call's delivery.
-    pub fn of(call: &Call<'_>) -> Delivery {
-        let mut key = Vec::with_capacity(96);
-        let mut part = |bytes: &[u8]| {
-            key.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
-            key.extend_from_slice(bytes);
-        };
-        part(call.source().as_bytes());
-        part(call.channel().as_str().as_bytes());
-        if let Some(id) = call.call_id() {
-            part(id.as_bytes());
-            return Delivery(key.into());
-        }
-        part(call.from().in_full().as_bytes());
-        part(call.to().in_full().as_bytes());
-        part(&call.event_timestamp_ms().unwrap_or_default().to_le_bytes());
-        for (name, value) in call.sip_headers() {
-            part(name.as_bytes());
-            part(value.as_bytes());
-        }
-        Delivery(key.into())
-    }
-}
+/// What tells one delivery from another: a keyed hash, so that nobody outside can make two alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Delivery(u64, u64);
 
 /// The memory.
-pub struct Retries(Cache<Delivery, Remembered, Size>);
+pub struct Retries {
+    answers: Cache<Delivery, Remembered, Size>,
+    /// Two keys, drawn at start: together they make 128 bits.
+    keys: (RandomState, RandomState),
+}
 
 #[derive(Clone)]
 struct Remembered {
@@ -61,26 +43,47 @@ struct Remembered {
 struct Size;
 
 impl Weighter<Delivery, Remembered> for Size {
-    fn weight(&self, key: &Delivery, value: &Remembered) -> u64 {
-        (key.0.len() + value.reply.len() + size_of::<(Delivery, Remembered)>()) as u64
+    fn weight(&self, _: &Delivery, value: &Remembered) -> u64 {
+        (value.reply.len() + ENTRY_BYTES) as u64
     }
 }
 
 impl Default for Retries {
     fn default() -> Self {
-        Retries(Cache::with_weighter(ESTIMATED_ITEMS, CAPACITY_BYTES, Size))
+        let answers = Cache::with_weighter(ESTIMATED_ITEMS, CAPACITY_BYTES, Size);
+        Retries { answers, keys: (RandomState::new(), RandomState::new()) }
     }
 }
 
 impl Retries {
+    /// What identifies this call's delivery.
+    pub fn delivery(&self, call: &Call<'_>) -> Delivery {
+        let identity = Identity(call);
+        Delivery(self.keys.0.hash_one(&identity), self.keys.1.hash_one(&identity))
+    }
+
     /// What this delivery was answered, when that was within [`WINDOW`].
-    pub fn recall(&self, delivery: &Delivery, now: Instant) -> Option<Bytes> {
-        let remembered = self.0.get(delivery)?;
+    pub fn recall(&self, delivery: Delivery, now: Instant) -> Option<Bytes> {
+        let remembered = self.answers.get(&delivery)?;
         (now < remembered.until).then_some(remembered.reply)
     }
 
     /// Remembers an answer.
     pub fn remember(&self, delivery: Delivery, reply: Bytes, now: Instant) {
-        self.0.insert(delivery, Remembered { until: now + WINDOW, reply });
+        self.answers.insert(delivery, Remembered { until: now + WINDOW, reply });
+    }
+}
+
+/// The parts of a call that are the same when it is delivered again.
+struct Identity<'c>(&'c Call<'c>);
+
+impl Hash for Identity<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let call = self.0;
+        (call.source(), call.channel(), call.call_id()).hash(state);
+        if call.call_id().is_none() {
+            (call.from(), call.to(), call.event_timestamp_ms()).hash(state);
+            call.sip_headers().for_each(|header| header.hash(state));
+        }
     }
 }

@@ -121,14 +121,22 @@ impl Ingredients {
     }
 }
 
-/// Reads and checks the settings. When the report has errors there are none.
+/// Settings as far as they could be read.
+pub struct Loaded {
+    /// None when the report has errors.
+    pub settings: Option<Settings>,
+    /// The rule table, which can be checked even when something else is wrong.
+    pub rules: Option<PathBuf>,
+    /// Everything that is wrong.
+    pub report: Report,
+}
+
+/// Reads and checks the settings.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn load(ingredients: &Ingredients) -> std::io::Result<(Option<Settings>, Report)> {
-    let mut report = Report::default();
-    let settings = file::read(ingredients, &mut report)?;
-    Ok((settings.filter(|_| report.errors() == 0), report))
+pub fn load(ingredients: &Ingredients) -> std::io::Result<Loaded> {
+    file::read(ingredients)
 }
 
 impl Settings {

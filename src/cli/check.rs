@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::{ConfigFile, Exit, load_rules};
+use super::{Both, ConfigFile, Exit, load_both, load_rules};
 use crate::rules::Surroundings;
 use crate::settings::Purpose;
 
@@ -31,13 +31,8 @@ impl Check {
         let (table, report) = match &self.rules {
             Some(path) => load_rules(path, &Surroundings::default())?,
             None => {
-                let (settings, mut report) = self.config.load(Purpose::Look)?;
-                let table = settings.map(|settings| {
-                    let (table, of_rules) = load_rules(&settings.rules, &settings.surroundings())?;
-                    report.absorb(of_rules);
-                    anyhow::Ok(table)
-                });
-                (table.transpose()?.flatten(), report)
+                let Both { table, report, .. } = load_both(&self.config, Purpose::Look)?;
+                (table, report)
             }
         };
         let good = report.errors() == 0 && !(self.strict && report.warnings() > 0);

@@ -9,7 +9,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{CallFlags, ConfigFile, Exit, load_both, readable};
+use super::{CallFlags, ConfigFile, Exit, load_good, readable};
 use crate::authenticate::{Mode, Policy, Unverified, Verified, authenticate};
 use crate::call::{Call, Fields};
 use crate::decide::decide;
@@ -33,7 +33,7 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let Some((settings, table)) = load_both(&self.config, Purpose::Look)? else {
+        let Some((settings, table)) = load_good(&self.config, Purpose::Look)? else {
             return Ok(Exit::CouldNot);
         };
         let source = self.call.choose(&settings.sources)?;

@@ -7,8 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::send::http_client;
-use super::{ConfigFile, Exit};
-use crate::settings::Purpose;
+use super::{ConfigFile, Exit, load_settings};
 
 /// Exits 0 when it is, 1 when it is not or nobody answers.
 #[derive(Debug, Args)]
@@ -27,8 +26,7 @@ impl Health {
         let url = match &self.url {
             Some(url) => url.clone(),
             None => {
-                let (settings, report) = self.config.load(Purpose::Look)?;
-                let Some(settings) = settings else { anyhow::bail!("{report}") };
+                let settings = load_settings(&self.config)?;
                 format!("http://{}/healthz", reachable(settings.server.listen))
             }
         };

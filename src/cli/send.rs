@@ -8,9 +8,9 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::health::reachable;
-use super::{CallFlags, ConfigFile, Exit, readable};
+use super::{CallFlags, ConfigFile, Exit, load_settings, readable};
 use crate::call::Fields;
-use crate::settings::{Purpose, Settings};
+use crate::settings::Settings;
 use crate::source::Source;
 
 /// Signs with the source's first secret, or with the key `dev` when that is not at hand. Prints
@@ -36,8 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 impl Send {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let (settings, report) = self.config.load(Purpose::Look)?;
-        let Some(settings) = settings else { anyhow::bail!("{report}") };
+        let settings = load_settings(&self.config)?;
         let source = self.call.choose(&settings.sources)?;
         let fields = new_call(self.call.fields());
         let body = self.call.body(source, &fields)?;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use futures_util::FutureExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tower::ServiceExt;
 
 use super::send::{SignedRequest, new_call, path_of};
-use super::{CallFlags, ConfigFile, Exit, load_both};
-use crate::listen::Connections;
+use super::{CallFlags, ConfigFile, Exit, load_good};
+use crate::listen::{Connections, Door};
 use crate::pipeline::{Clock, Switchboard};
 use crate::rules::Table;
 use crate::settings::{Admin, Purpose, Server, Settings};
@@ -31,7 +33,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let purpose = if self.dev { Purpose::Dev } else { Purpose::Serve };
-        let Some((settings, table)) = load_both(&self.config, purpose)? else {
+        let Some((settings, table)) = load_good(&self.config, purpose)? else {
             return Ok(Exit::CouldNot);
         };
         let _log = telemetry::start_logging(&settings.log)?;
@@ -78,7 +80,12 @@ async fn serve_public(
         header_timeout: server.header_timeout,
         grace: server.shutdown_grace,
     };
-    listen::serve(listener, listen::router(board, &server), limits, until(stopped)).await;
+    let door = Arc::new(Door::new(board, &server));
+    let answer = move |request, peer| {
+        let door = door.clone();
+        async move { door.answer(request, Some(peer)).await }
+    };
+    listen::serve(listener, answer, limits, until(stopped)).await;
 }
 
 async fn serve_admin(
@@ -88,7 +95,9 @@ async fn serve_admin(
     stopped: watch::Receiver<bool>,
 ) {
     let limits = Connections::FOR_AN_OPERATOR;
-    listen::serve(listener, admin::router(board, admin.token), limits, until(stopped)).await;
+    let router = admin::router(board, admin.token);
+    let answer = move |request, _| router.clone().oneshot(request).map(|Ok(response)| response);
+    listen::serve(listener, answer, limits, until(stopped)).await;
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

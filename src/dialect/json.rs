@@ -21,7 +21,12 @@ pub(super) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 /// Reads a body.
 pub(super) fn object(body: &[u8]) -> Result<Object<'_>, Unreadable> {
-    serde_json::from_slice(body).map_err(|error| Unreadable::Json {
+    // One look at the whole is cheaper than one at each value.
+    let text = std::str::from_utf8(body).map_err(|error| {
+        let line = body[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
+        Unreadable::Json { category: "not UTF-8", line, column: 0 }
+    })?;
+    serde_json::from_str(text).map_err(|error| Unreadable::Json {
         category: match error.classify() {
             serde_json::error::Category::Syntax => "syntax error",
             serde_json::error::Category::Data => "another kind of value",

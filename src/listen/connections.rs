@@ -10,19 +10,19 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::{Request, Version, header};
-use axum::response::{IntoResponse, Response};
+use axum::BoxError;
+use axum::http::{Request, Response, Version, header};
+use bytes::Bytes;
 use futures_util::FutureExt;
-use hyper::body::Incoming;
+use futures_util::future::{Either as EitherFuture, ready};
+use http_body_util::Either;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::ServiceExt;
 
 use super::refusal::Refused;
 
@@ -51,13 +51,14 @@ impl Connections {
     };
 }
 
-/// The address at the other end of the socket.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
-
 /// Serves until `stop`, then takes no more connections, lets requests in flight finish, and ends
-/// what is not done after the grace.
-pub async fn serve(listener: TcpListener, router: Router, limits: Connections, stop: impl Future<Output = ()>) {
+/// what is not done after the grace. `answer` is given each request and the other end's address.
+pub async fn serve<A, F, B>(listener: TcpListener, answer: A, limits: Connections, stop: impl Future<Output = ()>)
+where
+    A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
     let places = Arc::new(Semaphore::new(limits.most));
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
@@ -65,8 +66,14 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Connections, s
     let start = |(stream, peer): (TcpStream, SocketAddr), place: OwnedSemaphorePermit| {
         // Replies are one small packet each: waiting for more to send only delays them.
         drop(stream.set_nodelay(true));
-        let router = router.clone();
-        let service = service_fn(move |request| handle(router.clone(), request, peer));
+        let answer = answer.clone();
+        let service = service_fn(move |request| {
+            let answered = match malformed(&request) {
+                None => EitherFuture::Left(answer(request, peer).map(|response| response.map(Either::Left))),
+                Some(what) => EitherFuture::Right(ready(Refused::Malformed(what).into_response().map(Either::Right))),
+            };
+            answered.map(Ok::<_, Infallible>)
+        });
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -108,15 +115,6 @@ async fn accept(
             }
         }
     }
-}
-
-async fn handle(router: Router, request: Request<Incoming>, peer: SocketAddr) -> Result<Response, Infallible> {
-    if let Some(what) = malformed(&request) {
-        return Ok(Refused::Malformed(what).into_response());
-    }
-    let mut request = request.map(Body::new);
-    request.extensions_mut().insert(Peer(peer));
-    router.oneshot(request).await
 }
 
 /// What hyper lets through and RFC 9112 does not: two ways to tell the length, and no Host.

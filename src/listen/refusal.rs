@@ -2,8 +2,9 @@
 //!
 //! One body for every 401: whoever is not proved learns nothing from it.
 
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use http_body_util::Full;
 use serde_json::json;
 
 use crate::pipeline::Refusal;
@@ -20,7 +21,10 @@ pub enum Refused {
     /// 404: nothing is at this path.
     Path,
     /// 405.
-    Method,
+    Method {
+        /// What may be asked here.
+        allow: &'static str,
+    },
     /// 408: the body took too long.
     Slow,
     /// 413.
@@ -47,7 +51,7 @@ impl Refused {
             Refused::Unproved => StatusCode::UNAUTHORIZED,
             Refused::Unreadable(_) | Refused::Malformed(_) => StatusCode::BAD_REQUEST,
             Refused::Path => StatusCode::NOT_FOUND,
-            Refused::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Refused::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Refused::Slow => StatusCode::REQUEST_TIMEOUT,
             Refused::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Refused::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
@@ -60,7 +64,7 @@ impl Refused {
             Refused::Unreadable(why) => why.clone(),
             Refused::Malformed(why) => (*why).to_owned(),
             Refused::Path => "nothing is here; calls come to /inbound/SOURCE".to_owned(),
-            Refused::Method => "this path takes POST, and GET to see whether it is there".to_owned(),
+            Refused::Method { allow } => format!("this path takes {allow}"),
             Refused::Slow => "the body did not arrive in time".to_owned(),
             Refused::TooLarge { most } => format!("the body may have {most} bytes"),
             Refused::Overloaded => "too many requests at once".to_owned(),
@@ -68,23 +72,23 @@ impl Refused {
     }
 }
 
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
+impl Refused {
+    /// The response: a status, a problem body, and what a client needs to go on.
+    pub fn into_response(self) -> Response<Full<Bytes>> {
         let status = self.status();
         let title = status.canonical_reason().unwrap_or_default();
         let problem = json!({ "title": title, "status": status.as_u16(), "detail": self.detail() });
-        let kind = HeaderValue::from_static("application/problem+json");
-        let mut response = (status, [(header::CONTENT_TYPE, kind)], problem.to_string()).into_response();
+        let mut response = Response::new(Full::from(problem.to_string()));
+        *response.status_mut() = status;
+        let mut put = |name, value| response.headers_mut().insert(name, HeaderValue::from_static(value));
+        put(header::CONTENT_TYPE, "application/problem+json");
         match self {
-            Refused::Overloaded => {
-                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            }
+            Refused::Overloaded => put(header::RETRY_AFTER, "1"),
+            Refused::Method { allow } => put(header::ALLOW, allow),
             // What is left of the body would be taken for the next request.
-            Refused::Slow | Refused::TooLarge { .. } | Refused::Malformed(_) => {
-                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            Refused::Unproved | Refused::Unreadable(_) | Refused::Path | Refused::Method => {}
-        }
+            Refused::Slow | Refused::TooLarge { .. } | Refused::Malformed(_) => put(header::CONNECTION, "close"),
+            Refused::Unproved | Refused::Unreadable(_) | Refused::Path => None,
+        };
         response
     }
 }

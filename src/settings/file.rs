@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::{Admin, DEFAULTS, Ingredients, Log, LogFormat, Purpose, Server, Settings};
+use super::{Admin, DEFAULTS, Ingredients, Loaded, Log, LogFormat, Purpose, Server, Settings};
 use crate::authenticate::{Key, Mode, Policy};
 use crate::dialect::{self, Dialect};
 use crate::report::{Mistake, Place, Report, SourceFile, did_you_mean};
@@ -27,8 +27,9 @@ const DEFAULT_REPLY_MS: u64 = 3_000;
 /// The key of sources without a secret under `--dev`.
 const DEV_KEY: &str = "dev";
 
-/// Reads all layers. Mistakes go into the report; with any of them there may be nothing to return.
-pub(super) fn read(from: &Ingredients, report: &mut Report) -> std::io::Result<Option<Settings>> {
+/// Reads all layers.
+pub(super) fn read(from: &Ingredients) -> std::io::Result<Loaded> {
+    let mut report = Report::default();
     let text = from.file.as_deref().map(std::fs::read_to_string).transpose()?;
     let path = from.file.as_ref().map(|path| path.display().to_string());
     let file = SourceFile { path: path.unwrap_or_default(), text: text.unwrap_or_default() };
@@ -40,7 +41,7 @@ pub(super) fn read(from: &Ingredients, report: &mut Report) -> std::io::Result<O
         report.error("syntax", Some(place), message).hide_line();
     }
     if !errors.is_empty() {
-        return Ok(None);
+        return Ok(Loaded { settings: None, rules: None, report });
     }
     let variables = Environment::with_prefix("SWITCHBOARD").prefix_separator("__").separator("__");
     let layers = Config::builder()
@@ -49,16 +50,18 @@ pub(super) fn read(from: &Ingredients, report: &mut Report) -> std::io::Result<O
         .add_source(variables.source(Some(from.environment.clone())))
         .build()
         .and_then(|config| config.collect());
-    match layers {
+    let (settings, rules) = match layers {
         Ok(values) => {
-            let mut reader = Reader { from, file: &file, document: &document, report };
-            Ok(reader.settings(values))
+            let mut reader = Reader { from, file: &file, document: &document, report: &mut report };
+            reader.settings(values)
         }
         Err(error) => {
-            report.error("settings", None, format!("the settings cannot be put together: {error}"));
-            Ok(None)
+            report.error("layers", None, format!("the settings cannot be put together: {error}"));
+            (None, None)
         }
-    }
+    };
+    let settings = settings.filter(|_| report.errors() == 0);
+    Ok(Loaded { settings, rules, report })
 }
 
 struct Reader<'r> {
@@ -87,7 +90,8 @@ impl Section {
 }
 
 impl Reader<'_> {
-    fn settings(&mut self, values: Map<String, Value>) -> Option<Settings> {
+    /// The settings, and where the rules are even when there are no settings.
+    fn settings(&mut self, values: Map<String, Value>) -> (Option<Settings>, Option<PathBuf>) {
         let mut root = Section { path: Vec::new(), values, known: Vec::new() };
         let server = self.section(&mut root, "server");
         let server = self.server(server);
@@ -100,9 +104,10 @@ impl Reader<'_> {
         let sources = self.section(&mut root, "sources");
         let sources = self.sources(sources);
         self.finish(root);
-        let settings = Settings { server: server?, admin: admin?, rules: rules?, log: log?, sources };
-        self.loopback_only(&settings);
-        Some(settings)
+        let (Some(server), Some(admin), Some(log)) = (server, admin, log) else { return (None, rules) };
+        self.loopback_only(&server, &admin);
+        let settings = |rules| Settings { server, admin, rules, log, sources };
+        (rules.clone().map(settings), rules)
     }
 
     fn server(&mut self, mut section: Section) -> Option<Server> {
@@ -194,6 +199,7 @@ impl Reader<'_> {
         let token_path = section.path_to("url_token");
         let token = self.texts(&mut section, "url_token");
         let url_token = token.iter().find_map(|reference| self.secret(reference, &token_path));
+        self.fits_a_url(url_token.as_ref(), &token_path);
         let allow_from = self.networks(&mut section, "allow_from");
         let keys = self.keys(&mut section, mode);
         let reply_within = self.reply_within(&mut section);
@@ -349,13 +355,22 @@ impl Reader<'_> {
         }
     }
 
-    fn loopback_only(&mut self, settings: &Settings) {
-        let (public, admin) = (settings.server.listen, settings.admin.listen);
+    /// A token stands in a path as it is.
+    fn fits_a_url(&mut self, token: Option<&Secret>, path: &[String]) {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+        if token.is_some_and(|token| !token.expose().iter().all(plain)) {
+            let message = format!("`{}` cannot stand in a URL", path.join("."));
+            self.error("bad-token", path, message).help("use letters, digits, - . _ and ~");
+        }
+    }
+
+    fn loopback_only(&mut self, server: &Server, admin_settings: &Admin) {
+        let (public, admin) = (server.listen, admin_settings.listen);
         if self.from.purpose == Purpose::Dev && !(public.ip().is_loopback() && admin.ip().is_loopback()) {
             let message = format!("--dev listens on loopback only, the settings say {public} and {admin}");
             self.report.error("not-loopback", None, message)
                 .help("leave out --dev, and give every source a secret");
-        } else if !admin.ip().is_loopback() && settings.admin.token.is_none() && self.report.errors() == 0 {
+        } else if !admin.ip().is_loopback() && admin_settings.token.is_none() && self.report.errors() == 0 {
             let message = format!("the admin listener on {admin} would be open to everybody");
             let path = ["admin".to_owned(), "listen".to_owned()];
             self.error("open-admin", &path, message).help("set admin.token = \"env:NAME\"");

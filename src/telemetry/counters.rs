@@ -1,0 +1,139 @@
+//! What is counted. Labels are bounded: sources, reasons and outcomes, never a number or an id.
+
+use metrics::{Counter, counter, describe_counter, describe_gauge, gauge, with_local_recorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use crate::authenticate::Unproved;
+use crate::decision::{Kept, Outcome};
+use crate::rules::Table;
+use crate::source::Source;
+
+/// The counters of the whole service.
+pub struct Counters {
+    exporter: PrometheusHandle,
+    recorder: PrometheusRecorder,
+    /// Walks that panicked.
+    pub panics: Counter,
+    /// Requests that were turned away because there were too many.
+    pub overloaded: Counter,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let (panics, overloaded) = with_local_recorder(&recorder, || {
+            describe_counter!("switchboard_requests_total", "Proved requests, by what came of them");
+            describe_counter!("switchboard_refused_total", "Requests that were not proved, by reason");
+            describe_counter!("switchboard_observed_total", "Requests of observed sources that would have been refused");
+            describe_counter!("switchboard_kept_total", "Calls left to the platform's own agent, by why");
+            describe_counter!("switchboard_plus_added_total", "Numbers that came without their +");
+            describe_counter!("switchboard_metadata_left_out_total", "Replies whose metadata was too big to send");
+            describe_counter!("switchboard_panics_total", "Walks that panicked and got the fallback reply");
+            describe_counter!("switchboard_overloaded_total", "Requests answered 503 because too many were in flight");
+            describe_gauge!("switchboard_rules", "Rules in the table, by its fingerprint");
+            (counter!("switchboard_panics_total"), counter!("switchboard_overloaded_total"))
+        });
+        Counters { exporter: recorder.handle(), recorder, panics, overloaded }
+    }
+}
+
+impl Counters {
+    /// Shows which table answers.
+    pub fn table(&self, table: &Table) {
+        with_local_recorder(&self.recorder, || {
+            gauge!("switchboard_rules", "fingerprint" => table.fingerprint.clone()).set(table.rules.len() as f64);
+        });
+    }
+
+    /// The counters of one source, all of them there from the start.
+    pub fn source(&self, source: &Source) -> SourceCounters {
+        with_local_recorder(&self.recorder, || {
+            let name = || source.name.to_string();
+            let requests = |outcome: &'static str| {
+                counter!("switchboard_requests_total", "source" => name(), "outcome" => outcome)
+            };
+            let unproved = |metric: &'static str| {
+                Unproved::ALL.map(|reason| counter!(metric, "source" => name(), "reason" => reason.as_str()))
+            };
+            SourceCounters {
+                agent: requests("agent"),
+                reject: requests("reject"),
+                keep: requests("keep"),
+                fallback: requests("fallback"),
+                retry: requests("retry"),
+                event: requests("event"),
+                unknown_event: requests("unknown_event"),
+                probe: requests("probe"),
+                unreadable: requests("unreadable"),
+                kept: Kept::ALL.map(|why| {
+                    counter!("switchboard_kept_total", "source" => name(), "why" => why.as_str())
+                }),
+                refused: unproved("switchboard_refused_total"),
+                observed: unproved("switchboard_observed_total"),
+                plus_added: counter!("switchboard_plus_added_total", "source" => name()),
+                metadata_left_out: counter!("switchboard_metadata_left_out_total", "source" => name()),
+            }
+        })
+    }
+
+    /// All counters in Prometheus' text format.
+    pub fn to_text(&self) -> String {
+        self.exporter.render()
+    }
+}
+
+/// The counters of one source.
+pub struct SourceCounters {
+    agent: Counter,
+    reject: Counter,
+    keep: Counter,
+    /// Calls answered with the source's fallback.
+    pub fallback: Counter,
+    /// Deliveries that came again and were answered from memory.
+    pub retry: Counter,
+    /// Events.
+    pub event: Counter,
+    /// Events of a kind that the dialect does not know.
+    pub unknown_event: Counter,
+    /// Set-up probes.
+    pub probe: Counter,
+    /// Bodies that the dialect cannot read.
+    pub unreadable: Counter,
+    kept: [Counter; Kept::ALL.len()],
+    refused: [Counter; Unproved::ALL.len()],
+    observed: [Counter; Unproved::ALL.len()],
+    /// Numbers without their `+`.
+    pub plus_added: Counter,
+    /// Replies whose metadata was left out.
+    pub metadata_left_out: Counter,
+}
+
+impl SourceCounters {
+    /// Counts a decision.
+    pub fn decided(&self, outcome: &Outcome<'_>) {
+        match outcome {
+            Outcome::Agent(_) => self.agent.increment(1),
+            Outcome::Reject(_) => self.reject.increment(1),
+            Outcome::Keep(why) => {
+                self.keep.increment(1);
+                let at = Kept::ALL.iter().position(|known| known == why);
+                at.map(|at| self.kept[at].increment(1)).unwrap_or_default();
+            }
+        }
+    }
+
+    /// Counts a refusal.
+    pub fn refused(&self, reason: Unproved) {
+        increment(&self.refused, reason);
+    }
+
+    /// Counts what would have been a refusal.
+    pub fn observed(&self, reason: Unproved) {
+        increment(&self.observed, reason);
+    }
+}
+
+fn increment(counters: &[Counter; Unproved::ALL.len()], reason: Unproved) {
+    let at = Unproved::ALL.iter().position(|known| known.as_str() == reason.as_str());
+    at.map(|at| counters[at].increment(1)).unwrap_or_default();
+}
