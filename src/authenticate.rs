@@ -33,7 +33,12 @@ pub struct Unverified {
 impl Unverified {
     /// Wraps a request: its headers, the bytes of its body as they came over the wire, the
     /// address of the client, and the token that its URL ended in.
-    pub fn new(headers: HeaderMap, body: Bytes, client: IpAddr, token: Option<Box<str>>) -> Unverified {
+    pub fn new(
+        headers: HeaderMap,
+        body: Bytes,
+        client: IpAddr,
+        token: Option<Box<str>>,
+    ) -> Unverified {
         Unverified { headers, body, client, token }
     }
 }
@@ -181,13 +186,19 @@ pub trait Scheme: Sync {
     ///
     /// # Errors
     /// The reason why it proves nothing.
-    fn check(&self, request: &Unverified, keys: &[Key], now: Timestamp) -> Result<Signed, Unproved>;
+    fn check(&self, request: &Unverified, keys: &[Key], now: Timestamp)
+    -> Result<Signed, Unproved>;
 
     /// Signs like the platform: the name and the value of the header.
     ///
     /// # Errors
     /// When the body holds nothing that this scheme can sign.
-    fn sign(&self, key: &Key, body: &[u8], now: Timestamp) -> Result<(&'static str, String), Unproved>;
+    fn sign(
+        &self,
+        key: &Key,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<(&'static str, String), Unproved>;
 
     /// What an operator has to know about this scheme's weakness, when it has one.
     fn caution(&self) -> Option<&'static str>;
@@ -240,7 +251,11 @@ fn any_key_makes(digest: &[u8; 32], keys: &[Key], parts: &[&[u8]]) -> bool {
 ///
 /// # Errors
 /// The reason for a refusal, which is for the log and for nobody else.
-pub fn authenticate(request: Unverified, policy: &Policy, now: Timestamp) -> Result<Verified, Unproved> {
+pub fn authenticate(
+    request: Unverified,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Verified, Unproved> {
     let judged = second_factor(&request, policy).and_then(|()| first_factor(&request, policy, now));
     let (proof, call_id) = match (judged, policy.mode) {
         (Ok((proof, call_id)), _) => (proof, call_id),

@@ -109,10 +109,17 @@ fn load_both(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<Both> {
     let Loaded { settings, rules, mut report } = config.load(purpose)?;
     let around = settings.as_ref().map(Settings::surroundings).unwrap_or_default();
     let mut table = None;
-    if let Some(path) = rules {
-        let (read, of_rules) = load_rules(&path, &around)?;
-        table = read;
-        report.absorb(of_rules);
+    match rules.map(|path| load_rules(&path, &around)) {
+        Some(Ok((read, of_rules))) => {
+            table = read;
+            report.absorb(of_rules);
+        }
+        Some(Err(error)) => {
+            report
+                .error("no-table", None, format!("{error:#}"))
+                .help("[rules] path names the table; relative to the settings file");
+        }
+        None => {}
     }
     Ok(Both { settings, table, report })
 }

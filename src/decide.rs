@@ -5,7 +5,6 @@
 pub mod explain;
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -69,7 +68,9 @@ fn outcome<'t>(table: &'t Table, rule: &'t Rule, call: &Call<'_>) -> Option<Outc
 fn agent(table: &Table, at: usize, platform: Platform) -> Outcome<'_> {
     let agent = &table.agents[at];
     match agent.id_at(platform) {
-        Some(id) => Outcome::Agent(Chosen { name: &agent.name, id, version: agent.version.as_ref() }),
+        Some(id) => {
+            Outcome::Agent(Chosen { name: &agent.name, id, version: agent.version.as_ref() })
+        }
         None => Outcome::Keep(Kept::NoAgentId),
     }
 }
@@ -87,17 +88,20 @@ fn add<'t>(added: &mut Added<'t>, rule: &'t Rule, call: &Call<'_>) {
     let with = Filling { call, rule: &rule.name };
     added.variables.reserve(rule.adds.variables.len());
     for (name, template) in &rule.adds.variables {
+        let Some(value) = template.fill(with) else { continue };
         added.variables.retain(|variable| variable.name != &**name);
-        if let Some(value) = template.fill(with) {
-            added.variables.push(Variable { name, value, rule: &rule.name });
-        }
+        added.variables.push(Variable { name, value, rule: &rule.name });
     }
     merge_shape(&mut added.metadata, rule.adds.metadata.as_ref(), with);
     merge_shape(&mut added.agent_override, rule.adds.agent_override.as_ref(), with);
     added.delay = rule.adds.delay.unwrap_or(added.delay);
 }
 
-fn merge_shape<'t>(into: &mut Option<Cow<'t, Object>>, shape: Option<&'t Shape>, with: Filling<'_>) {
+fn merge_shape<'t>(
+    into: &mut Option<Cow<'t, Object>>,
+    shape: Option<&'t Shape>,
+    with: Filling<'_>,
+) {
     let Some(shape) = shape else { return };
     let over = shape.fill(with);
     match into {
@@ -115,9 +119,4 @@ fn merge(under: &mut Object, over: Object) {
             }
         }
     }
-}
-
-/// How long a decision wants the phone to ring, counted from arrival, at most `within`.
-pub fn hold(decision: &Decision<'_>, within: Duration) -> Duration {
-    decision.added().delay.min(within)
 }

@@ -38,6 +38,13 @@ pub trait Dialect: Send + Sync {
     /// Writes the reply that the platform acts on. `channel` is the one that it asked on.
     fn render(&self, channel: Channel, decision: &Decision<'_>) -> Reply;
 
+    /// The reply that leaves the call to the platform's own agent, in bytes that need no making: for
+    /// probes, and for the moment when even the fallback broke.
+    fn keep(&self, channel: Channel) -> &'static str;
+
+    /// The channels that the platform asks on.
+    fn channels(&self) -> &'static [Channel];
+
     /// The body with which the platform would ask about this call: for `send` and for tests.
     fn ask(&self, call: &Fields<'_>) -> Vec<u8>;
 }

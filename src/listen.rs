@@ -8,7 +8,7 @@ mod client;
 mod connections;
 mod refusal;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use crate::pipeline::{Arrival, Desk, Switchboard, answer};
 use crate::settings::Server;
 
 pub use client::client_address;
-pub use connections::{Connections, serve};
+pub use connections::{Connections, listen_at, serve};
 pub use refusal::Refused;
 
 /// The most that an inbound request has, in bytes.
@@ -64,7 +64,11 @@ impl Door {
 
     /// Answers a request, whatever it is. `peer` is the other end of the socket, where there is
     /// one.
-    pub async fn answer<B>(&self, request: Request<B>, peer: Option<SocketAddr>) -> Response<Full<Bytes>>
+    pub async fn answer<B>(
+        &self,
+        request: Request<B>,
+        peer: Option<SocketAddr>,
+    ) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
@@ -77,7 +81,7 @@ impl Door {
             }
             Ok(Place::Source(desk, token, most)) if *request.method() == Method::POST => {
                 let token = token.map(Box::from);
-                self.ask(desk, token, most, request, peer).await
+                return self.asked(desk, token, most, request, peer).await;
             }
             Ok(Place::Source(..)) => Err(Refused::Method { allow: "GET, HEAD, POST" }),
             Ok(Place::Health) => Err(Refused::Method { allow: "GET, HEAD" }),
@@ -102,48 +106,72 @@ impl Door {
         Ok(Place::Source(desk, token, most))
     }
 
-    async fn ask<B>(
+    /// A request to a source: its answer or its refusal, either with the request's id.
+    async fn asked<B>(
         &self,
         desk: &Desk,
         token: Option<Box<str>>,
         most: usize,
         request: Request<B>,
         peer: Option<SocketAddr>,
-    ) -> Result<Response<Full<Bytes>>, Refused>
+    ) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
         let at = Instant::now();
+        let id = request_id(request.headers());
+        let client = client_address(peer, request.headers(), &self.trusted_proxies);
+        let arrival = Arrival { request_id: &id, at };
+        let answered = self.reply(desk, token, most, request, client, arrival).await;
+        let mut response = answered.unwrap_or_else(|refused| {
+            tracing::warn!(request_id = id, source = &*desk.source.name, %client, %refused, "refused");
+            refused.into_response()
+        });
+        if let Ok(id) = HeaderValue::from_maybe_shared(Bytes::from(id)) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response
+    }
+
+    async fn reply<B>(
+        &self,
+        desk: &Desk,
+        token: Option<Box<str>>,
+        most: usize,
+        request: Request<B>,
+        client: IpAddr,
+        arrival: Arrival<'_>,
+    ) -> Result<Response<Full<Bytes>>, Refused>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
         let _place_in_flight = self.in_flight.try_acquire().map_err(|_| {
             self.board.counters().overloaded.increment(1);
             Refused::Overloaded
         })?;
         let (parts, body) = request.into_parts();
-        let id = request_id(&parts.headers);
-        let body = read(body, &parts.headers, most, at + self.request_timeout).await?;
-        let client = client_address(peer, &parts.headers, &self.trusted_proxies);
+        let until = arrival.at + self.request_timeout;
+        let body = read(body, &parts.headers, most, until).await?;
         let unverified = Unverified::new(parts.headers, body, client, token);
-        let arrival = Arrival { request_id: &id, at };
-        let reply = answer(&self.board, desk, unverified, arrival).await.map_err(|refusal| {
-            tracing::warn!(request_id = id, source = &*desk.source.name, %client, %refusal, "refused");
-            Refused::from(refusal)
-        })?;
-        let mut response = json(reply);
-        if let Ok(id) = HeaderValue::from_maybe_shared(Bytes::from(id)) {
-            response.headers_mut().insert(REQUEST_ID, id);
-        }
-        Ok(response)
+        Ok(json(answer(&self.board, desk, unverified, arrival).await?))
     }
 }
 
 /// The whole body, when it is small enough and comes in time.
-async fn read<B>(body: B, headers: &HeaderMap, most: usize, until: Instant) -> Result<Bytes, Refused>
+async fn read<B>(
+    body: B,
+    headers: &HeaderMap,
+    most: usize,
+    until: Instant,
+) -> Result<Bytes, Refused>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let announced =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|bytes: u64| bytes > most as u64) {
         return Err(Refused::TooLarge { most });
     }
@@ -151,13 +179,16 @@ where
     match collected.map_err(|_| Refused::Slow)? {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Refused::TooLarge { most }),
-        Err(_) => Err(Refused::Malformed("the body ends before its length, or its chunks are wrong")),
+        Err(_) => {
+            Err(Refused::Malformed("the body ends before its length, or its chunks are wrong"))
+        }
     }
 }
 
 /// The caller's own id of the request, when it is one; else a new one.
 fn request_id(headers: &HeaderMap) -> String {
-    let fine = |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    let fine =
+        |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
     let theirs = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(fine);
     theirs.map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
 }

@@ -18,7 +18,7 @@ const MIN_BARE_DIGITS: usize = 8;
 /// An international number (E.164): up to 15 digits after the `+`, the first of them not 0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PhoneNumber {
-    digits: u64,
+    value: u64,
     len: u8,
 }
 
@@ -66,7 +66,7 @@ impl PhoneNumber {
         if len == 0 || len > MAX_DIGITS {
             return Err(NotANumber::Length(len));
         }
-        let number = PhoneNumber { digits, len: len as u8 };
+        let number = PhoneNumber { value: digits, len: len as u8 };
         if number.digit(0) == 0 {
             return Err(NotANumber::LeadingZero);
         }
@@ -74,50 +74,55 @@ impl PhoneNumber {
     }
 
     /// How many digits it has, the country code among them.
-    pub fn len(&self) -> usize {
+    pub fn digits(&self) -> usize {
         usize::from(self.len)
     }
 
     /// The digit at `at`, counted from the left, 0 for the first.
     ///
     /// # Panics
-    /// When `at` is not below [`PhoneNumber::len`].
+    /// When `at` is not below [`PhoneNumber::digits`].
     pub fn digit(&self, at: usize) -> u8 {
-        assert!(at < self.len(), "a digit inside the number");
-        (self.digits / 10_u64.pow((self.len() - 1 - at) as u32) % 10) as u8
+        assert!(at < self.digits(), "a digit inside the number");
+        (self.value / 10_u64.pow((self.digits() - 1 - at) as u32) % 10) as u8
     }
 
     /// Whether the digits begin with all digits of `prefix`.
     pub fn starts_with(&self, prefix: PhoneNumber) -> bool {
         self.len >= prefix.len
-            && self.digits / 10_u64.pow(u32::from(self.len - prefix.len)) == prefix.digits
+            && self.value / 10_u64.pow(u32::from(self.len - prefix.len)) == prefix.value
     }
 
     /// The country whose calling code it has; none for codes of no country (`+800`).
     pub fn country(&self) -> Option<Country> {
-        Country::of_digits(self.digits, self.len)
+        Country::of_digits(self.value, self.len)
+    }
+
+    /// `+1213***1234`: at most the first and last four digits, three or more hidden between them.
+    pub fn masked(&self) -> String {
+        let visible = self.digits().saturating_sub(3);
+        let head = (visible / 2).min(4);
+        let tail = (visible - head).min(4);
+        let digits =
+            |from: usize, to: usize| (from..to).map(|at| char::from(b'0' + self.digit(at)));
+        let mut masked = String::with_capacity(12);
+        masked.push('+');
+        masked.extend(digits(0, head));
+        masked.push_str("***");
+        masked.extend(digits(self.digits() - tail, self.digits()));
+        masked
     }
 
     /// The whole number, `+` and digits. For rules, replies and stores, never for a log.
     pub fn in_full(&self) -> String {
-        format!("+{}", self.digits)
+        format!("+{}", self.value)
     }
 }
 
-/// Masked: at most the first and last four digits, and three or more hidden between them.
+/// As [`PhoneNumber::masked`].
 impl fmt::Display for PhoneNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let visible = self.len().saturating_sub(3);
-        let head = (visible / 2).min(4);
-        let tail = (visible - head).min(4);
-        // By hand, for this stands in every log line: `+`, at most 8 digits, three stars.
-        let mut masked = String::with_capacity(12);
-        let mut show = |at: usize| masked.push(char::from(b'0' + self.digit(at)));
-        (0..head).for_each(&mut show);
-        (self.len() - tail..self.len()).for_each(&mut show);
-        masked.insert_str(head, "***");
-        masked.insert(0, '+');
-        f.write_str(&masked)
+        f.write_str(&self.masked())
     }
 }
 
@@ -178,7 +183,7 @@ impl Party {
             return Heard { party: Party::Number(number), plus_added: false };
         }
         match PhoneNumber::from_digits(core) {
-            Ok(number) if number.len() >= MIN_BARE_DIGITS => {
+            Ok(number) if number.digits() >= MIN_BARE_DIGITS => {
                 Heard { party: Party::Number(number), plus_added: true }
             }
             _ => Heard { party: Party::Literal(whole.into()), plus_added: false },
@@ -190,6 +195,18 @@ impl Party {
         match self {
             Party::Number(number) => Some(*number),
             Party::Withheld | Party::Literal(_) => None,
+        }
+    }
+
+    /// Masked like a number; a literal shows its first two characters, where they are letters.
+    pub fn masked(&self) -> Cow<'static, str> {
+        match self {
+            Party::Number(number) => Cow::Owned(number.masked()),
+            Party::Withheld => Cow::Borrowed("withheld"),
+            Party::Literal(text) => {
+                let head = text.chars().take(2).filter(char::is_ascii_alphabetic);
+                Cow::Owned(head.chain("***".chars()).collect())
+            }
         }
     }
 
@@ -207,7 +224,9 @@ impl Party {
 fn inside_uri(text: &str) -> &str {
     let bracketed = text.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
     let uri = bracketed.map_or(text, |(inside, _)| inside.trim());
-    let Some((scheme, rest)) = uri.split_once(':') else { return uri };
+    let Some((scheme, rest)) = uri.split_once(':') else {
+        return uri;
+    };
     let known = ["sip", "sips", "tel"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
     if !known {
         return uri;
@@ -223,17 +242,10 @@ fn is_withheld(text: &str) -> bool {
         || WITHHELD_WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// Masked like the number; a literal shows its first two characters, unless they are digits.
+/// As [`Party::masked`].
 impl fmt::Display for Party {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Party::Number(number) => number.fmt(f),
-            Party::Withheld => f.write_str("withheld"),
-            Party::Literal(text) => {
-                let head: String = text.chars().take(2).filter(|c| c.is_ascii_alphabetic()).collect();
-                write!(f, "{head}***")
-            }
-        }
+        f.write_str(&self.masked())
     }
 }
 

@@ -77,7 +77,13 @@ impl Switchboard {
             let counters = counters.source(&source);
             (source.name.clone(), Desk { source, counters })
         });
-        Switchboard { sources: desks.collect(), table, retries: Retries::default(), clock, counters }
+        Switchboard {
+            sources: desks.collect(),
+            table,
+            retries: Retries::default(),
+            clock,
+            counters,
+        }
     }
 
     /// The source of this name.
@@ -97,6 +103,7 @@ impl Switchboard {
 
     fn now(&self) -> Timestamp {
         match self.clock {
+            #[expect(clippy::disallowed_methods, reason = "this is the clock that the walk asks")]
             Clock::System => Timestamp::now(),
             Clock::Fixed(at) => at,
         }
@@ -181,10 +188,12 @@ async fn walk(
 fn told(desk: &Desk, event: &Event<'_>, arrival: &Arrival<'_>) -> Answered {
     let counter = if event.known { &desk.counters.event } else { &desk.counters.unknown_event };
     counter.increment(1);
+    // The platform's word, at a length that fits a log.
+    let kind: String = event.kind.chars().take(64).collect();
     tracing::info!(
         request_id = arrival.request_id,
         source = &*desk.source.name,
-        event = &*event.kind,
+        event = kind,
         call_id = event.call_id.as_deref(),
         known = event.known,
         "event"
@@ -196,8 +205,7 @@ fn told(desk: &Desk, event: &Event<'_>, arrival: &Arrival<'_>) -> Answered {
 fn probed(desk: &Desk) -> Answered {
     desk.counters.probe.increment(1);
     tracing::info!(source = &*desk.source.name, "probe");
-    let keep = Decision::fallback(Outcome::Keep(Kept::NoRule));
-    Answered::at_once(desk.source.dialect.render(Channel::Call, &keep).body())
+    Answered::at_once(desk.source.dialect.keep(Channel::Call).into())
 }
 
 /// The same delivery once more.
@@ -207,8 +215,8 @@ fn again(desk: &Desk, call: &Call<'_>, body: Bytes, arrival: &Arrival<'_>) -> An
         request_id = arrival.request_id,
         source = call.source(),
         call_id = call.call_id(),
-        from = %call.from(),
-        to = %call.to(),
+        from = &*call.from().masked(),
+        to = &*call.to().masked(),
         "retry"
     );
     Answered::at_once(body)
@@ -227,7 +235,11 @@ fn tell(
     desk.counters.plus_added.increment(call.plus_added().into());
     if reply.left_out_metadata() {
         desk.counters.metadata_left_out.increment(1);
-        tracing::warn!(request_id = arrival.request_id, rule = decision.rule(), "metadata too big, left out");
+        tracing::warn!(
+            request_id = arrival.request_id,
+            rule = decision.rule(),
+            "metadata too big, left out"
+        );
     }
     let (agent, why) = match decision.outcome() {
         Outcome::Agent(chosen) => (Some(chosen.name), None),
@@ -244,8 +256,8 @@ fn tell(
         source = call.source(),
         channel = call.channel().as_str(),
         call_id = call.call_id(),
-        from = %call.from(),
-        to = %call.to(),
+        from = &*call.from().masked(),
+        to = &*call.to().masked(),
         outcome = decision.outcome().as_str(),
         rule = decision.rule(),
         agent,
@@ -258,8 +270,13 @@ fn tell(
 }
 
 /// The reply for when everything else broke.
-fn broken(board: &Switchboard, desk: &Desk, verified: &Verified, arrival: &Arrival<'_>, how: &str) -> Answered {
-    desk.counters.fallback.increment(1);
+fn broken(
+    board: &Switchboard,
+    desk: &Desk,
+    verified: &Verified,
+    arrival: &Arrival<'_>,
+    how: &str,
+) -> Answered {
     if how == "panic" {
         board.counters.panics.increment(1);
     }
@@ -276,14 +293,21 @@ fn broken(board: &Switchboard, desk: &Desk, verified: &Verified, arrival: &Arriv
         Fallback::Reject => Decision::fallback(Outcome::Reject("fallback")),
         Fallback::Agent(name) => fallback_to(&board.table, name, source.dialect.platform()),
     };
-    Answered::at_once(source.dialect.render(channel, &decision).body())
+    desk.counters.fell_back(decision.outcome());
+    let rendered =
+        std::panic::catch_unwind(AssertUnwindSafe(|| source.dialect.render(channel, &decision)));
+    Answered::at_once(match rendered {
+        Ok(reply) => reply.body(),
+        Err(_panic) => source.dialect.keep(channel).into(),
+    })
 }
 
 /// The channel that was asked on, even when it was reading the body that broke.
 fn channel_of(source: &Source, verified: &Verified) -> Channel {
-    let read = std::panic::catch_unwind(AssertUnwindSafe(|| match source.dialect.parse(verified) {
-        Ok(Asked::Inbound(call)) => Some(call.channel()),
-        Ok(Asked::Event(_) | Asked::Probe) | Err(_) => None,
-    }));
+    let read =
+        std::panic::catch_unwind(AssertUnwindSafe(|| match source.dialect.parse(verified) {
+            Ok(Asked::Inbound(call)) => Some(call.channel()),
+            Ok(Asked::Event(_) | Asked::Probe) | Err(_) => None,
+        }));
     read.ok().flatten().unwrap_or(Channel::Call)
 }

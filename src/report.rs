@@ -1,7 +1,8 @@
 //! Mistakes that an operator made: all of them at once, each with its place and what would be
 //! right.
 //!
-//! Used for rules and settings alike. A mistake has a stable code, which `docs/rules.md` explains.
+//! Used for rules and settings alike. A mistake has a stable code, which `docs/rules.md` and
+//! `docs/settings.md` explain.
 
 use std::fmt;
 use std::ops::Range;
@@ -17,6 +18,8 @@ pub struct SourceFile {
     pub path: String,
     /// The whole text.
     pub text: String,
+    /// Values in it may be secret: a line is shown no further than the key that is wrong in it.
+    pub private: bool,
 }
 
 /// Where something stands.
@@ -84,17 +87,32 @@ pub struct Report {
 
 impl Report {
     /// Notes an error.
-    pub fn error(&mut self, code: &'static str, place: Option<Place>, message: impl Into<String>) -> &mut Mistake {
+    pub fn error(
+        &mut self,
+        code: &'static str,
+        place: Option<Place>,
+        message: impl Into<String>,
+    ) -> &mut Mistake {
         self.note(Severity::Error, code, place, message.into())
     }
 
     /// Notes a warning.
-    pub fn warning(&mut self, code: &'static str, place: Option<Place>, message: impl Into<String>) -> &mut Mistake {
+    pub fn warning(
+        &mut self,
+        code: &'static str,
+        place: Option<Place>,
+        message: impl Into<String>,
+    ) -> &mut Mistake {
         self.note(Severity::Warning, code, place, message.into())
     }
 
     /// Notes what is no mistake.
-    pub fn remark(&mut self, code: &'static str, place: Option<Place>, message: impl Into<String>) -> &mut Mistake {
+    pub fn remark(
+        &mut self,
+        code: &'static str,
+        place: Option<Place>,
+        message: impl Into<String>,
+    ) -> &mut Mistake {
         self.note(Severity::Note, code, place, message.into())
     }
 
@@ -105,7 +123,14 @@ impl Report {
         place: Option<Place>,
         message: String,
     ) -> &mut Mistake {
-        self.mistakes.push(Mistake { code, severity, message, help: None, place, hide_line: false });
+        self.mistakes.push(Mistake {
+            code,
+            severity,
+            message,
+            help: None,
+            place,
+            hide_line: false,
+        });
         self.mistakes.last_mut().expect("one was just pushed")
     }
 
@@ -168,7 +193,7 @@ impl Mistake {
         };
         let mut group = Group::with_title(level.primary_title(self.message.as_str()).id(self.code));
         if let Some(place) = &self.place {
-            group = if self.hide_line {
+            group = if self.hide_line || place.shows_a_value() {
                 let (line, column) = place.line_and_column();
                 let path = place.file.path.as_str();
                 group.element(Origin::path(path).line(line).char_column(column))
@@ -214,6 +239,12 @@ impl Place {
         (line, column)
     }
 
+    /// Whether the line, up to what is wrong in it, holds a value that nobody may see.
+    fn shows_a_value(&self) -> bool {
+        let (_, line, span) = self.line();
+        self.file.private && !line[..span.start].trim().is_empty()
+    }
+
     /// The number and the text of the line on which it starts, and where on that line it stands.
     fn line(&self) -> (usize, &str, Range<usize>) {
         let text = &self.file.text;
@@ -223,7 +254,8 @@ impl Place {
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
         let end = self.span.end.clamp(start, line_end);
         let (number, _) = self.line_and_column();
-        (number, &text[line_start..line_end], start - line_start..end - line_start)
+        let shown_to = if self.file.private { end } else { line_end };
+        (number, &text[line_start..shown_to], start - line_start..end - line_start)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Answers that were given a moment ago, so that a delivery that comes again gets the same one.
 //!
 //! A delivery is told by its call id; where a platform sends none, by source, channel, the two
-//! numbers, the platform's own timestamp and the SIP headers. Bounded: the oldest are forgotten
-//! first.
+//! numbers, the platform's own timestamp and the SIP headers. Bounded: when there are too many,
+//! some are forgotten early.
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::time::Duration;
@@ -16,8 +16,8 @@ use crate::call::Call;
 
 /// How long an answer is remembered. A platform has given up long before.
 pub const WINDOW: Duration = Duration::from_secs(60);
-/// The memory that answers may take: some 100,000 of them.
-const CAPACITY_BYTES: u64 = 32 << 20;
+/// The memory that answers may take: some 50,000 of them.
+const CAPACITY_BYTES: u64 = 16 << 20;
 const ESTIMATED_ITEMS: usize = 1024;
 /// What an answer takes besides its own bytes, in the table and on the heap.
 const ENTRY_BYTES: usize = 160;

@@ -118,12 +118,21 @@ impl Table {
 /// What a table is checked against: the names that only the settings know.
 #[derive(Debug, Clone, Default)]
 pub struct Surroundings {
-    /// The name and the platform of each source; empty when they are not known here.
-    pub sources: Vec<(String, Platform)>,
+    /// Who asks; empty when that is not known here.
+    pub sources: Vec<Asking>,
     /// The agents that settings name, as a source's fallback.
     pub fallback_agents: Vec<String>,
-    /// The shortest time within which a source answers.
-    pub reply_within: Option<Duration>,
+}
+
+/// What rules have to know of a source.
+#[derive(Debug, Clone)]
+pub struct Asking {
+    /// Its name.
+    pub source: String,
+    /// Its platform.
+    pub platform: Platform,
+    /// Its budget for an answer.
+    pub reply_within: Duration,
 }
 
 /// Reads and checks the table at `path`.
@@ -138,7 +147,7 @@ pub fn load(path: &Path, around: &Surroundings) -> std::io::Result<(Option<Table
 
 /// Checks the text of a table; `path` is only for the messages.
 pub fn parse(path: &str, text: String, around: &Surroundings) -> (Option<Table>, Report) {
-    let file = Arc::new(SourceFile { path: path.to_owned(), text });
+    let file = Arc::new(SourceFile { path: path.to_owned(), text, private: false });
     let mut report = Report::default();
     let written = file::read(&file, &mut report);
     let table = check::check(written, around, &mut report);

@@ -13,7 +13,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::report::Report;
-use crate::rules::Surroundings;
+use crate::rules::{Asking, Surroundings};
 use crate::secret::Secret;
 use crate::source::{Fallback, Source};
 
@@ -109,6 +109,7 @@ impl Ingredients {
     /// From the process's own environment, and the file that was named or found.
     pub fn of_this_process(file: Option<&Path>, purpose: Purpose) -> Ingredients {
         let found = || PLACES.iter().map(PathBuf::from).find(|path| path.exists());
+        #[expect(clippy::disallowed_methods, reason = "this is where the environment comes in")]
         let environment = std::env::vars_os();
         let environment = environment.filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -146,11 +147,11 @@ impl Settings {
             Fallback::Agent(name) => Some(name.to_string()),
             Fallback::Keep | Fallback::Reject => None,
         });
-        let sources = self.sources.iter();
-        Surroundings {
-            sources: sources.map(|one| (one.name.to_string(), one.dialect.platform())).collect(),
-            fallback_agents: agents.collect(),
-            reply_within: self.sources.iter().map(|source| source.reply_within).min(),
-        }
+        let sources = self.sources.iter().map(|source| Asking {
+            source: source.name.to_string(),
+            platform: source.dialect.platform(),
+            reply_within: source.reply_within,
+        });
+        Surroundings { sources: sources.collect(), fallback_agents: agents.collect() }
     }
 }

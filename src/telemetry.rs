@@ -10,6 +10,8 @@ use std::io::{self, IsTerminal};
 use std::thread::JoinHandle;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::settings::{Log, LogFormat};
 
@@ -26,16 +28,20 @@ use lines::Lines;
 pub fn start_logging(log: &Log) -> anyhow::Result<LogGuard> {
     let lines = Lines::default();
     let filter = EnvFilter::try_new(&log.level)?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines.clone());
+    let registry = tracing_subscriber::registry().with(filter);
     let started = match log.format {
         LogFormat::Pretty => {
-            subscriber.with_target(false).with_ansi(io::stdout().is_terminal()).try_init()
+            let pretty = tracing_subscriber::fmt::layer().with_writer(lines.clone());
+            registry
+                .with(pretty.with_target(false).with_ansi(io::stdout().is_terminal()))
+                .try_init()
         }
-        LogFormat::Json => subscriber.event_format(JsonLines).try_init(),
+        LogFormat::Json => registry.with(JsonLines(lines.clone())).try_init(),
     };
-    started.map_err(|error| anyhow::anyhow!(error))?;
+    started?;
     let writer = lines.clone();
-    let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_out())?;
+    let thread =
+        std::thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_out())?;
     Ok(LogGuard { lines, thread: Some(thread) })
 }
 

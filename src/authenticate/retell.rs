@@ -16,7 +16,12 @@ const WINDOW_MS: u64 = 300_000;
 pub struct Retell;
 
 impl Scheme for Retell {
-    fn check(&self, request: &Unverified, keys: &[Key], now: Timestamp) -> Result<Signed, Unproved> {
+    fn check(
+        &self,
+        request: &Unverified,
+        keys: &[Key],
+        now: Timestamp,
+    ) -> Result<Signed, Unproved> {
         let header = request.headers.get(HEADER).ok_or(Unproved::Missing)?;
         let (stamp, digest) = read(header.as_bytes()).ok_or(Unproved::Malformed)?;
         in_window(stamp, now)?;
@@ -27,7 +32,12 @@ impl Scheme for Retell {
         }
     }
 
-    fn sign(&self, key: &Key, body: &[u8], now: Timestamp) -> Result<(&'static str, String), Unproved> {
+    fn sign(
+        &self,
+        key: &Key,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<(&'static str, String), Unproved> {
         let stamp = now.as_millisecond().to_string();
         let digest = hex::encode(key.mac(&[body, stamp.as_bytes()]));
         Ok((HEADER, format!("v={stamp},d={digest}")))

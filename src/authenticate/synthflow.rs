@@ -40,7 +40,12 @@ impl Scheme for Synthflow {
         }
     }
 
-    fn sign(&self, key: &Key, body: &[u8], _: Timestamp) -> Result<(&'static str, String), Unproved> {
+    fn sign(
+        &self,
+        key: &Key,
+        body: &[u8],
+        _: Timestamp,
+    ) -> Result<(&'static str, String), Unproved> {
         let call_id = call_id_in(body).ok_or(Unproved::NoCallId)?;
         Ok((HEADERS[0], STANDARD.encode(key.mac(&[call_id.as_bytes()]))))
     }
@@ -69,15 +74,9 @@ fn call_id_in<'a>(body: &'a [u8]) -> Option<Box<str>> {
         #[serde(borrow)]
         call_id: Option<&'a RawValue>,
     }
-    let inside = |value: &'a RawValue| {
-        serde_json::from_str::<Inner<'a>>(value.get()).ok()?.call_id
-    };
+    let inside = |value: &'a RawValue| serde_json::from_str::<Inner<'a>>(value.get()).ok()?.call_id;
     let outer: Outer<'_> = serde_json::from_slice(body).ok()?;
-    let places = [
-        outer.call.and_then(inside),
-        outer.call_id,
-        outer.call_inbound.and_then(inside),
-    ];
+    let places = [outer.call.and_then(inside), outer.call_id, outer.call_inbound.and_then(inside)];
     let texts = places.into_iter().flatten().map(|id| serde_json::from_str::<Box<str>>(id.get()));
     texts.flatten().find(|id| !id.is_empty())
 }

@@ -48,7 +48,12 @@ impl Check {
             let counted = table.map_or("no table".to_owned(), |table| {
                 format!("{} rules, {} agents", table.rules.len(), table.agents.len())
             });
-            writeln!(stdout, "{counted}; {} errors, {} warnings", report.errors(), report.warnings())?;
+            writeln!(
+                stdout,
+                "{counted}; {} errors, {} warnings",
+                report.errors(),
+                report.warnings()
+            )?;
         }
         Ok(if good { Exit::Good } else { Exit::Not })
     }

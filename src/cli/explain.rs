@@ -38,13 +38,15 @@ impl Explain {
         };
         let source = self.call.choose(&settings.sources)?;
         match &self.call.body {
-            None => self.show(&settings, &table, source, self.call.fields()),
+            None => self.show(&settings, &table, source, &self.call.fields()),
             Some(_) => {
                 let fields = self.call.fields();
                 let body = self.call.body(source, &fields)?;
                 let opened = opened(source, body);
                 match source.dialect.parse(&opened)? {
-                    Asked::Inbound(call) => self.show(&settings, &table, source, call.into_fields()),
+                    Asked::Inbound(call) => {
+                        self.show(&settings, &table, source, &call.into_fields())
+                    }
                     Asked::Event(_) | Asked::Probe => anyhow::bail!("this body asks for no agent"),
                 }
             }
@@ -56,13 +58,14 @@ impl Explain {
         settings: &Settings,
         table: &Table,
         source: &Source,
-        fields: Fields<'_>,
+        fields: &Fields<'_>,
     ) -> anyhow::Result<Exit> {
         let call = Call::imagined(&source.name, source.dialect.platform(), fields.clone());
         let explanation = explain(table, &call);
-        let others = settings.sources.iter().filter(|other| {
-            other.dialect.platform() != source.dialect.platform()
-        });
+        let others = settings
+            .sources
+            .iter()
+            .filter(|other| other.dialect.platform() != source.dialect.platform());
         let mut replies = serde_json::Map::new();
         let mut text = String::new();
         for asking in std::iter::once(source).chain(others) {
@@ -70,7 +73,8 @@ impl Explain {
             let call = Call::imagined(&asking.name, platform, fields.clone());
             let reply = asking.dialect.render(call.channel(), &decide(table, &call));
             let body = reply.body();
-            text += &format!("\nreply to source {} ({platform}):\n{}\n", asking.name, readable(&body));
+            text +=
+                &format!("\nreply to source {} ({platform}):\n{}\n", asking.name, readable(&body));
             let value = serde_json::from_slice(&body).context("a reply is JSON")?;
             replies.insert(asking.name.to_string(), value);
         }

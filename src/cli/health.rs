@@ -1,13 +1,13 @@
 //! `switchboard health`: whether a running service is alive.
 
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::Args;
 
 use super::send::http_client;
-use super::{ConfigFile, Exit, load_settings};
+use super::{ConfigFile, Exit, complain, load_settings};
 
 /// Exits 0 when it is, 1 when it is not or nobody answers.
 #[derive(Debug, Args)]
@@ -23,11 +23,15 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Health {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let url = match &self.url {
-            Some(url) => url.clone(),
-            None => {
-                let settings = load_settings(&self.config)?;
-                format!("http://{}/healthz", reachable(settings.server.listen))
+        let from_settings = || {
+            let settings = load_settings(&self.config)?;
+            Ok(format!("http://{}/healthz", reachable(settings.server.listen)))
+        };
+        let url = match self.url.clone().map_or_else(from_settings, Ok) {
+            Ok(url) => url,
+            Err(error) => {
+                complain(&error);
+                return Ok(Exit::Not);
             }
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -50,9 +54,10 @@ impl Health {
 
 /// Where to reach what listens at `listen`: `0.0.0.0` is everywhere, so loopback will do.
 pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
-    if listen.ip().is_unspecified() {
-        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), listen.port())
-    } else {
-        listen
-    }
+    let loopback: IpAddr = match listen.ip() {
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    let ip = if listen.ip().is_unspecified() { loopback } else { listen.ip() };
+    SocketAddr::new(ip, listen.port())
 }

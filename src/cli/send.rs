@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::health::reachable;
 use super::{CallFlags, ConfigFile, Exit, load_settings, readable};
+use crate::authenticate::Unproved;
 use crate::call::Fields;
 use crate::settings::Settings;
 use crate::source::Source;
@@ -39,6 +40,9 @@ impl Send {
         let settings = load_settings(&self.config)?;
         let source = self.call.choose(&settings.sources)?;
         let fields = new_call(self.call.fields());
+        if !source.dialect.channels().contains(&fields.channel) {
+            anyhow::bail!("{} asks for no {}", source.dialect.platform(), fields.channel);
+        }
         let body = self.call.body(source, &fields)?;
         let signed = SignedRequest::new(self.url(&settings, source), source, body)?;
         if self.curl {
@@ -62,16 +66,19 @@ impl Send {
 
 /// `/inbound/SOURCE`, and the token behind it where the source has one.
 pub(super) fn path_of(source: &Source) -> String {
-    let token = source.policy.url_token.as_ref().map(|token| String::from_utf8_lossy(token.expose()));
+    let token =
+        source.policy.url_token.as_ref().map(|token| String::from_utf8_lossy(token.expose()));
     let token = token.map(|token| format!("/{token}")).unwrap_or_default();
     format!("/inbound/{}{token}", source.name)
 }
 
 /// A call that is like no other, so that nobody takes it for a retry.
 pub(super) fn new_call(fields: Fields<'static>) -> Fields<'static> {
+    #[expect(clippy::disallowed_methods, reason = "a platform says when the call came in")]
+    let now = Timestamp::now();
     Fields {
         call_id: Some(format!("call_{}", uuid::Uuid::now_v7().simple()).into()),
-        event_timestamp_ms: Some(Timestamp::now().as_millisecond()),
+        event_timestamp_ms: Some(now.as_millisecond()),
         ..fields
     }
 }
@@ -79,36 +86,51 @@ pub(super) fn new_call(fields: Fields<'static>) -> Fields<'static> {
 /// A request as the platform would send it.
 pub(super) struct SignedRequest {
     url: String,
-    header: (&'static str, String),
+    /// None when the body holds nothing to sign, and the token in the URL has to do.
+    header: Option<(&'static str, String)>,
     body: Vec<u8>,
 }
 
 impl SignedRequest {
-    pub(super) fn new(url: String, source: &Source, body: Vec<u8>) -> anyhow::Result<SignedRequest> {
+    pub(super) fn new(
+        url: String,
+        source: &Source,
+        body: Vec<u8>,
+    ) -> anyhow::Result<SignedRequest> {
         let key = source.policy.keys.first().context("the source has no key to sign with")?;
-        let header = source.policy.scheme.sign(key, &body, Timestamp::now())?;
+        #[expect(clippy::disallowed_methods, reason = "a signature says when it was made")]
+        let signed = source.policy.scheme.sign(key, &body, Timestamp::now());
+        let header = match signed {
+            Err(Unproved::NoCallId) if source.policy.has_second_factor() => None,
+            signed => Some(signed?),
+        };
         Ok(SignedRequest { url, header, body })
     }
 
     /// A command to paste into a shell.
     pub(super) fn as_curl(&self) -> String {
-        let (name, value) = &self.header;
         let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+        let header = self.header.as_ref();
+        let signature =
+            header.map(|(name, value)| format!(" -H {}", quoted(&format!("{name}: {value}"))));
         format!(
-            "curl -sS {} -H 'content-type: application/json' -H {} --data-binary {}",
+            "curl -sS {} -H 'content-type: application/json'{} --data-binary {}",
             quoted(&self.url),
-            quoted(&format!("{name}: {value}")),
+            signature.unwrap_or_default(),
             quoted(&String::from_utf8_lossy(&self.body)),
         )
     }
 
     async fn send(self) -> anyhow::Result<Exit> {
-        let (name, value) = self.header;
         let client = http_client()?;
         let begun = Instant::now();
-        let request = client.post(&self.url).timeout(PATIENCE).header(name, value);
+        let mut request = client.post(&self.url).timeout(PATIENCE);
+        if let Some((name, value)) = self.header {
+            request = request.header(name, value);
+        }
         let request = request.header("content-type", "application/json").body(self.body);
-        let response = request.send().await.with_context(|| format!("no answer from {}", self.url))?;
+        let response =
+            request.send().await.with_context(|| format!("no answer from {}", self.url))?;
         let status = response.status();
         let body = response.bytes().await.context("the answer broke off")?;
         let took = begun.elapsed();

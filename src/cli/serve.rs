@@ -43,8 +43,8 @@ impl Serve {
 
     async fn serve(&self, settings: Settings, table: Table) -> anyhow::Result<Exit> {
         let Settings { server, admin, sources, .. } = settings;
-        let public = bind(server.listen).await?;
-        let private = bind(admin.listen).await?;
+        let public = bind(server.listen)?;
+        let private = bind(admin.listen)?;
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
         if self.dev {
             greet(&sources, &format!("http://{address}"))?;
@@ -53,9 +53,13 @@ impl Serve {
         tracing::info!(%address, %admin_address, rules = table.rules.len(), fingerprint, "serving");
         let board = Arc::new(Switchboard::new(sources, table, Clock::System));
         let (stop, stopped) = watch::channel(false);
-        let admin = tokio::spawn(serve_admin(private, admin, board.clone(), stopped.clone()));
-        let public = tokio::spawn(serve_public(public, server, board, stopped));
-        signalled().await?;
+        let mut admin = tokio::spawn(serve_admin(private, admin, board.clone(), stopped.clone()));
+        let mut public = tokio::spawn(serve_public(public, server, board, stopped));
+        tokio::select! {
+            signalled = signalled() => signalled?,
+            ended = &mut public => anyhow::bail!("the public listener broke: {ended:?}"),
+            ended = &mut admin => anyhow::bail!("the admin listener broke: {ended:?}"),
+        }
         tracing::info!("stopping: requests in flight finish first");
         stop.send(true).context("both listeners have ended by themselves")?;
         public.await.context("the public listener broke")?;
@@ -65,8 +69,8 @@ impl Serve {
     }
 }
 
-async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    listen::listen_at(address).with_context(|| format!("cannot listen on {address}"))
 }
 
 async fn serve_public(
@@ -126,7 +130,10 @@ fn greet(sources: &[Source], base: &str) -> anyhow::Result<()> {
         let body = source.dialect.ask(&new_call(CallFlags::example()));
         let signed = SignedRequest::new(format!("{base}{}", path_of(source)), source, body)?;
         writeln!(stdout, "  {}\n", signed.as_curl())?;
-        writeln!(stdout, "It is signed for five minutes; `switchboard send` signs anew each time.\n")?;
+        writeln!(
+            stdout,
+            "It is signed for five minutes; `switchboard send` signs anew each time.\n"
+        )?;
     } else {
         writeln!(stdout, "  switchboard send\n")?;
     }

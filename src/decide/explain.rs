@@ -58,10 +58,14 @@ impl fmt::Display for Why<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Why(unmet, call) = self;
         let (name, value, wanted) = match unmet {
-            Unmet::Channel(wanted) => ("channel", call.channel().as_str().into(), wanted.to_string()),
+            Unmet::Channel(wanted) => {
+                ("channel", call.channel().as_str().into(), wanted.to_string())
+            }
             Unmet::To(wanted) => ("to", call.to().in_full(), wanted.to_string()),
             Unmet::From(wanted) => ("from", call.from().in_full(), wanted.to_string()),
-            Unmet::Platform(wanted) => ("platform", call.platform().as_str().into(), wanted.to_string()),
+            Unmet::Platform(wanted) => {
+                ("platform", call.platform().as_str().into(), wanted.to_string())
+            }
             Unmet::Source(wanted) => ("source", call.source().into(), wanted.to_string()),
         };
         write!(f, "{name} {value} is not in {wanted}")

@@ -68,6 +68,17 @@ impl Dialect for Retell {
         Reply::new(body)
     }
 
+    fn keep(&self, channel: Channel) -> &'static str {
+        match channel {
+            Channel::Call => r#"{"call_inbound":{}}"#,
+            Channel::Sms => r#"{"chat_inbound":{}}"#,
+        }
+    }
+
+    fn channels(&self) -> &'static [Channel] {
+        &Channel::ALL
+    }
+
     fn ask(&self, call: &Fields<'_>) -> Vec<u8> {
         let id = match call.channel {
             Channel::Call => "call_id",
@@ -81,7 +92,10 @@ impl Dialect for Retell {
         };
         put(id, call.call_id.as_deref().map(Into::into));
         put("agent_id", call.agent.as_deref().map(Into::into));
-        put("agent_version", call.agent_version.as_ref().map(|version| json!(VersionText(version))));
+        put(
+            "agent_version",
+            call.agent_version.as_ref().map(|version| json!(VersionText(version))),
+        );
         put("from_number", Some(json!(spoken(&call.from))));
         put("to_number", Some(json!(spoken(&call.to))));
         if !call.sip.is_empty() {

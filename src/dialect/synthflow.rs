@@ -59,6 +59,14 @@ impl Dialect for Synthflow {
         Reply::new(out)
     }
 
+    fn keep(&self, _: Channel) -> &'static str {
+        r#"{"call_inbound":{"override_model_id":""}}"#
+    }
+
+    fn channels(&self) -> &'static [Channel] {
+        &[Channel::Call]
+    }
+
     fn ask(&self, call: &Fields<'_>) -> Vec<u8> {
         let mut inner = decision::Object::new();
         if let Some(id) = &call.call_id {

@@ -45,7 +45,8 @@ mod tests {
             headers.append("x-forwarded-for", line.parse().unwrap());
         }
         let trusted: Vec<IpNet> = trusted.iter().map(|net| net.parse().unwrap()).collect();
-        let found = client_address(Some(SocketAddr::new(peer.parse().unwrap(), 1)), &headers, &trusted);
+        let found =
+            client_address(Some(SocketAddr::new(peer.parse().unwrap(), 1)), &headers, &trusted);
         assert_eq!(found.to_string(), expected);
     }
 

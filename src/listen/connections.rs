@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::BoxError;
-use axum::http::{Request, Response, Version, header};
+use axum::http::{HeaderValue, Request, Response, Version, header};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{Either as EitherFuture, ready};
@@ -21,15 +21,19 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::refusal::Refused;
 
-/// The longest header that is read, all lines together, in bytes.
+/// The size of the buffer that a header has to fit, in bytes; hyper may grow it once.
 const HEADER_BYTES: usize = 64 << 10;
 /// How long to wait when the kernel has no more file descriptors.
 const NO_DESCRIPTORS: Duration = Duration::from_millis(50);
+
+/// How many connections may wait to be accepted; the kernel's own limit may be lower.
+const BACKLOG: u32 = 4096;
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// How connections are treated.
 #[derive(Debug, Clone)]
@@ -51,10 +55,25 @@ impl Connections {
     };
 }
 
+/// Listens at `address`. Connections beyond the cap wait in a queue of the kernel's.
+///
+/// # Errors
+/// When the address is taken or not this machine's.
+pub fn listen_at(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Serves until `stop`, then takes no more connections, lets requests in flight finish, and ends
 /// what is not done after the grace. `answer` is given each request and the other end's address.
-pub async fn serve<A, F, B>(listener: TcpListener, answer: A, limits: Connections, stop: impl Future<Output = ()>)
-where
+pub async fn serve<A, F, B>(
+    listener: TcpListener,
+    answer: A,
+    limits: Connections,
+    stop: impl Future<Output = ()>,
+) where
     A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -62,17 +81,29 @@ where
     let places = Arc::new(Semaphore::new(limits.most));
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(HEADER_BYTES);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(HEADER_BYTES);
     let start = |(stream, peer): (TcpStream, SocketAddr), place: OwnedSemaphorePermit| {
         // Replies are one small packet each: waiting for more to send only delays them.
         drop(stream.set_nodelay(true));
         let answer = answer.clone();
-        let service = service_fn(move |request| {
+        let service = service_fn(move |request: Request<Incoming>| {
+            let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
             let answered = match malformed(&request) {
-                None => EitherFuture::Left(answer(request, peer).map(|response| response.map(Either::Left))),
-                Some(what) => EitherFuture::Right(ready(Refused::Malformed(what).into_response().map(Either::Right))),
+                None => EitherFuture::Left(
+                    answer(request, peer).map(|response| response.map(Either::Left)),
+                ),
+                Some(what) => EitherFuture::Right(ready(
+                    Refused::Malformed(what).into_response().map(Either::Right),
+                )),
             };
-            answered.map(Ok::<_, Infallible>)
+            answered.map(move |mut response| {
+                if chunked {
+                    response.headers_mut().insert(header::CONNECTION, CLOSE);
+                }
+                Ok::<_, Infallible>(response)
+            })
         });
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
@@ -117,12 +148,17 @@ async fn accept(
     }
 }
 
-/// What hyper lets through and RFC 9112 does not: two ways to tell the length, and no Host.
+/// What hyper lets through and RFC 9112 does not: two ways to tell the length, and no Host. Of a
+/// Content-Length behind a Transfer-Encoding hyper keeps nothing to be seen, so a connection ends
+/// after every chunked request: what another reader takes for the next one is never read.
 fn malformed(request: &Request<Incoming>) -> Option<&'static str> {
     let headers = request.headers();
-    if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
+    if headers.contains_key(header::TRANSFER_ENCODING)
+        && headers.contains_key(header::CONTENT_LENGTH)
+    {
         return Some("Content-Length and Transfer-Encoding exclude each other");
     }
     let hosts = headers.get_all(header::HOST).iter().count();
-    (request.version() == Version::HTTP_11 && hosts != 1).then_some("there has to be one Host header")
+    (request.version() == Version::HTTP_11 && hosts != 1)
+        .then_some("there has to be one Host header")
 }

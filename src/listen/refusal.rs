@@ -2,20 +2,24 @@
 //!
 //! One body for every 401: whoever is not proved learns nothing from it.
 
+use std::fmt;
+
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::Full;
 use serde_json::json;
 
+use crate::authenticate::Unproved;
+use crate::dialect::Unreadable;
 use crate::pipeline::Refusal;
 
 /// Everything that the public listener answers with something else than 200.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
-    /// 401.
-    Unproved,
+    /// 401. The reason is for the log.
+    Unproved(Unproved),
     /// 400: proved, and not a body that the platform sends.
-    Unreadable(String),
+    Unreadable(Unreadable),
     /// 400: not HTTP as it should be.
     Malformed(&'static str),
     /// 404: nothing is at this path.
@@ -39,16 +43,23 @@ pub enum Refused {
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Refused {
         match refusal {
-            Refusal::Unproved(_) => Refused::Unproved,
-            Refusal::Unreadable(why) => Refused::Unreadable(why.to_string()),
+            Refusal::Unproved(why) => Refused::Unproved(why),
+            Refusal::Unreadable(why) => Refused::Unreadable(why),
         }
+    }
+}
+
+/// Why, for the log.
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Refused::Unproved(why) = self { why.fmt(f) } else { f.write_str(&self.detail()) }
     }
 }
 
 impl Refused {
     fn status(&self) -> StatusCode {
         match self {
-            Refused::Unproved => StatusCode::UNAUTHORIZED,
+            Refused::Unproved(_) => StatusCode::UNAUTHORIZED,
             Refused::Unreadable(_) | Refused::Malformed(_) => StatusCode::BAD_REQUEST,
             Refused::Path => StatusCode::NOT_FOUND,
             Refused::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
@@ -58,10 +69,13 @@ impl Refused {
         }
     }
 
+    /// For whoever asked.
     fn detail(&self) -> String {
         match self {
-            Refused::Unproved => "the request is not proved to come from the platform".to_owned(),
-            Refused::Unreadable(why) => why.clone(),
+            Refused::Unproved(_) => {
+                "the request is not proved to come from the platform".to_owned()
+            }
+            Refused::Unreadable(why) => why.to_string(),
             Refused::Malformed(why) => (*why).to_owned(),
             Refused::Path => "nothing is here; calls come to /inbound/SOURCE".to_owned(),
             Refused::Method { allow } => format!("this path takes {allow}"),
@@ -80,14 +94,17 @@ impl Refused {
         let problem = json!({ "title": title, "status": status.as_u16(), "detail": self.detail() });
         let mut response = Response::new(Full::from(problem.to_string()));
         *response.status_mut() = status;
-        let mut put = |name, value| response.headers_mut().insert(name, HeaderValue::from_static(value));
+        let mut put =
+            |name, value| response.headers_mut().insert(name, HeaderValue::from_static(value));
         put(header::CONTENT_TYPE, "application/problem+json");
         match self {
             Refused::Overloaded => put(header::RETRY_AFTER, "1"),
             Refused::Method { allow } => put(header::ALLOW, allow),
             // What is left of the body would be taken for the next request.
-            Refused::Slow | Refused::TooLarge { .. } | Refused::Malformed(_) => put(header::CONNECTION, "close"),
-            Refused::Unproved | Refused::Unreadable(_) | Refused::Path => None,
+            Refused::Slow | Refused::TooLarge { .. } | Refused::Malformed(_) => {
+                put(header::CONNECTION, "close")
+            }
+            Refused::Unproved(_) | Refused::Unreadable(_) | Refused::Path => None,
         };
         response
     }

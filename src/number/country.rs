@@ -15,9 +15,7 @@ impl Country {
     /// number can belong to it, as for `UK`, which is no code, or `AQ`, which has no numbers.
     pub fn named(code: &str) -> Option<Country> {
         let code: [u8; 2] = code.as_bytes().try_into().ok()?;
-        TABLE
-            .binary_search_by(|(known, _)| (*known).cmp(&code))
-            .ok()?;
+        TABLE.binary_search_by(|(known, _)| (*known).cmp(&code)).ok()?;
         Some(Country(code))
     }
 
@@ -35,9 +33,7 @@ impl Country {
         };
         // Spans nest like brackets, so the last one to open at or before the key either holds the
         // key or stands inside every other that does.
-        let mut at = SPANS
-            .partition_point(|span| span.first <= key)
-            .checked_sub(1);
+        let mut at = SPANS.partition_point(|span| span.first <= key).checked_sub(1);
         while let Some(index) = at {
             let span = &SPANS[index];
             if key <= span.last && digits >= span.digits {
@@ -95,44 +91,27 @@ const fn prefix_count() -> usize {
 }
 
 const fn spans() -> [Span; prefix_count()] {
-    let empty = Span {
-        first: 0,
-        last: 0,
-        digits: 0,
-        country: Country([0; 2]),
-        outer: None,
-    };
+    let empty = Span { first: 0, last: 0, digits: 0, country: Country([0; 2]), outer: None };
     let mut spans = [empty; prefix_count()];
     let mut filled = 0;
     let mut row = 0;
     while row < TABLE.len() {
         let (code, prefixes) = TABLE[row];
-        assert!(
-            row == 0 || letters(TABLE[row - 1].0) < letters(code),
-            "rows are alphabetical"
-        );
+        assert!(row == 0 || letters(TABLE[row - 1].0) < letters(code), "rows are alphabetical");
         let mut column = 0;
         while column < prefixes.len() {
             let digits = prefixes[column].ilog10() + 1;
             assert!(digits <= KEY_DIGITS, "a prefix is longer than the key");
             let width = 10_u64.pow(KEY_DIGITS - digits);
             let first = prefixes[column] as u64 * width;
-            let span = Span {
-                first,
-                last: first + width - 1,
-                digits,
-                country: Country(*code),
-                ..empty
-            };
+            let span =
+                Span { first, last: first + width - 1, digits, country: Country(*code), ..empty };
             let mut at = filled;
             while at > 0 && order(&spans[at - 1]) > order(&span) {
                 spans[at] = spans[at - 1];
                 at -= 1;
             }
-            assert!(
-                at == 0 || order(&spans[at - 1]) < order(&span),
-                "a prefix is listed twice"
-            );
+            assert!(at == 0 || order(&spans[at - 1]) < order(&span), "a prefix is listed twice");
             spans[at] = span;
             filled += 1;
             column += 1;
@@ -171,7 +150,7 @@ const fn letters(code: &[u8; 2]) -> u16 {
 /// - `EH` has 5288 and 5289, Laayoune, which libphonenumber knows as its own but answers `MA`;
 /// - `IM` has 7924, Manx Telecom, which libphonenumber knows as its own but answers `GB`;
 /// - `GB` keeps the premium rates 980 and 981, which libphonenumber's patterns leave to `GG`;
-/// - `DO` has not 18001, which no number begins with.
+/// - `DO` lacks 18001, with which no valid number begins.
 const TABLE: &[(&[u8; 2], &[u32])] = &[
     (b"AC", &[247]),
     (b"AD", &[376]),
@@ -216,13 +195,12 @@ const TABLE: &[(&[u8; 2], &[u32])] = &[
             1368, 1382, 1387, 1403, 1416, 1418, 1428, 1431, 1437, 1438, 1450, 1468, 1474, 1506,
             1514, 1519, 1548, 1579, 1581, 1584, 1587, 1600, 1604, 1613, 1622, 1633, 1639, 1644,
             1647, 1655, 1672, 1677, 1683, 1688, 1705, 1709, 1742, 1753, 1778, 1780, 1782, 1807,
-            1819, 1825, 1867, 1873, 1879, 1902, 1905,         ],
+            1819, 1825, 1867, 1873, 1879, 1902, 1905, 1942,
+        ],
     ),
     (
         b"CC",
-        &[
-            61851002, 61851031, 61851060, 61851089, 61851118, 61851176, 61851223, 6189162, 61891703,
-        ],
+        &[61851002, 61851031, 61851060, 61851089, 61851118, 61851176, 61851223, 6189162, 61891703],
     ),
     (b"CD", &[243]),
     (b"CF", &[236]),
@@ -299,12 +277,7 @@ const TABLE: &[(&[u8; 2], &[u32])] = &[
     (b"IR", &[98]),
     (b"IS", &[354]),
     (b"IT", &[39]),
-    (
-        b"JE",
-        &[
-            441534, 447509, 4477003, 4477007, 4477008, 447797, 447829, 447937,
-        ],
-    ),
+    (b"JE", &[441534, 447509, 4477003, 4477007, 4477008, 447797, 447829, 447937]),
     (b"JM", &[1658, 1876]),
     (b"JO", &[962]),
     (b"JP", &[81]),
@@ -444,10 +417,7 @@ const TABLE: &[(&[u8; 2], &[u32])] = &[
     (b"WS", &[685]),
     (b"XK", &[383]),
     (b"YE", &[967]),
-    (
-        b"YT",
-        &[2622689, 262269, 262639, 2627093, 2629398, 2629478, 2629769],
-    ),
+    (b"YT", &[2622689, 262269, 262639, 2627093, 2629398, 2629478, 2629769]),
     (b"ZA", &[27]),
     (b"ZM", &[260]),
     (b"ZW", &[263]),

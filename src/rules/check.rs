@@ -9,10 +9,12 @@ use std::time::Duration;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::file::{At, Entries, Written, WrittenAgent, WrittenIds, WrittenOutcome, WrittenRule, WrittenValue};
+use super::file::{
+    At, Entries, Written, WrittenAgent, WrittenIds, WrittenOutcome, WrittenRule, WrittenValue,
+};
 use super::pattern::{Either, NumberPattern, Numbers};
 use super::template::{BadTemplate, Node, Shape, Template};
-use super::{Additions, Agent, Does, Ids, Rule, Surroundings, Table};
+use super::{Additions, Agent, Asking, Does, Ids, Rule, Surroundings, Table};
 use crate::call::{Channel, Platform, Version};
 use crate::dialect::{self, METADATA_BYTES};
 use crate::report::{Mistake, Place, Report, SourceFile, did_you_mean};
@@ -63,7 +65,12 @@ impl Checker<'_> {
         self.report.error(code, place, message)
     }
 
-    fn warning(&mut self, code: &'static str, span: &Range<usize>, message: String) -> &mut Mistake {
+    fn warning(
+        &mut self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: String,
+    ) -> &mut Mistake {
         let place = self.place(span);
         self.report.warning(code, place, message)
     }
@@ -97,7 +104,9 @@ impl Checker<'_> {
         let mut version = None;
         for (key, value) in entries {
             match (key.value.as_str(), &value.value) {
-                ("version", WrittenValue::Text(tag)) => version = Some(Version::Tag(tag.as_str().into())),
+                ("version", WrittenValue::Text(tag)) => {
+                    version = Some(Version::Tag(tag.as_str().into()))
+                }
                 ("version", WrittenValue::Plain(Value::Number(number))) if number.is_i64() => {
                     version = number.as_i64().map(Version::Number);
                 }
@@ -110,8 +119,8 @@ impl Checker<'_> {
                         self.unknown_platform(key, &["version"]);
                         continue;
                     };
-                    let id = self.id(&At { value: id.clone(), span: value.span.clone() })?;
-                    ids.push((dialect.platform(), id));
+                    let id = self.id(&At { value: id.clone(), span: value.span.clone() });
+                    ids.extend(id.map(|id| (dialect.platform(), id)));
                 }
                 (name, _) => {
                     let message = format!("the id at {name} has to be a text");
@@ -119,7 +128,7 @@ impl Checker<'_> {
                 }
             }
         }
-        if ids.is_empty() && self.report.errors() == 0 {
+        if entries.iter().all(|(key, _)| key.value == "version") {
             let message = format!("agent `{}` has no id at any platform", agent.value);
             self.error("no-id", &agent.span, message).help("write { retell = \"agent_…\" }");
         }
@@ -146,7 +155,9 @@ impl Checker<'_> {
                 }
                 None => {
                     let help = did_you_mean(name, self.agents.iter().map(|agent| &*agent.name));
-                    let message = format!("the settings say fallback = \"{name}\", and no agent is called so");
+                    let message = format!(
+                        "the settings say fallback = \"{name}\", and no agent is called so"
+                    );
                     self.report.error("unknown-agent", None, message).maybe_help(help);
                 }
             }
@@ -156,7 +167,11 @@ impl Checker<'_> {
     fn raw_agent(&mut self, id: &str) -> usize {
         let known = self.agents.iter().position(|agent| &*agent.name == id);
         known.unwrap_or_else(|| {
-            self.agents.push(Agent { name: id.into(), ids: Ids::Everywhere(id.into()), version: None });
+            self.agents.push(Agent {
+                name: id.into(),
+                ids: Ids::Everywhere(id.into()),
+                version: None,
+            });
             self.agents.len() - 1
         })
     }
@@ -176,9 +191,10 @@ impl Checker<'_> {
                 rules.push(checked);
             }
         }
-        if !rules.last().is_some_and(is_for_everyone) && self.report.errors() == 0 {
+        if !rules.iter().any(is_for_everyone) && self.report.errors() == 0 {
             let last = written.last().map_or(0..0, |rule| rule.span.clone());
-            let message = "no rule at the end is for everyone: who fits none is kept by the platform's own agent";
+            let message =
+                "no rule is for everyone: who fits none is kept by the platform's own agent";
             self.warning("no-rule-for-everyone", &last, message.to_owned())
                 .help("end with a rule that has only a `name` and an outcome");
         }
@@ -199,7 +215,8 @@ impl Checker<'_> {
             return "";
         };
         if let Some(first) = names.insert(name.value.clone(), at) {
-            let place = self.place(&all[first].name.as_ref().map_or(0..0, |name| name.span.clone()));
+            let place =
+                self.place(&all[first].name.as_ref().map_or(0..0, |name| name.span.clone()));
             let line = place.map_or(0, |place| place.line_and_column().0);
             let message = format!("a rule is called `{}` already, on line {line}", name.value);
             self.error("duplicate-name", &name.span, message);
@@ -215,13 +232,15 @@ impl Checker<'_> {
         let source = self.either(&written.source, Self::source);
         let adds = self.additions(written, name);
         let does = self.does(written, name)?;
-        match &does {
-            Does::Agent(agent) => self.missing_ids(written, *agent, &platform),
+        let rule = Rule { name: name.into(), to, from, channel, platform, source, does, adds };
+        match &rule.does {
+            Does::Agent(agent) => self.missing_ids(&rule, *agent, &written.outcomes[0].span),
             Does::Reject(_) => self.never_sent(written, name),
             Does::Continue => self.adds_nothing(written, name),
             Does::Keep => {}
         }
-        Some(Rule { name: name.into(), to, from, channel, platform, source, does, adds })
+        self.cut_delay(&rule, written);
+        Some(rule)
     }
 
     fn numbers(&mut self, written: &[At<String>]) -> Numbers {
@@ -269,7 +288,7 @@ impl Checker<'_> {
     }
 
     fn source(&mut self, text: &At<String>) -> Option<Box<str>> {
-        let known = || self.around.sources.iter().map(|(name, _)| name.as_str());
+        let known = || self.around.sources.iter().map(|asking| asking.source.as_str());
         if !self.around.sources.is_empty() && !known().any(|name| name == text.value) {
             let help = did_you_mean(&text.value, known());
             let all = format!("the settings name {}", known().collect::<Vec<_>>().join(", "));
@@ -317,25 +336,45 @@ impl Checker<'_> {
         found
     }
 
-    fn missing_ids(&mut self, written: &WrittenRule, agent: usize, platforms: &Either<Platform>) {
+    fn missing_ids(&mut self, rule: &Rule, agent: usize, span: &Range<usize>) {
         let agent = &self.agents[agent];
-        let asks = |(_, platform): &(String, Platform)| {
-            platforms.holds(|one| one == platform) && agent.id_at(*platform).is_none()
-        };
-        let lacking = self.around.sources.iter().find(|source| asks(source));
-        if let (Some((source, platform)), Some(outcome)) = (lacking, written.outcomes.first()) {
+        let around = self.around;
+        let lacking = around
+            .sources
+            .iter()
+            .find(|asking| may_ask(rule, asking) && agent.id_at(asking.platform).is_none());
+        if let Some(Asking { source, platform, .. }) = lacking {
             let message = format!(
-                "agent `{}` has no id at {}: calls from source `{source}` would be kept by the platform's own agent",
+                "agent `{}` has no id at {platform}: calls from source `{source}` would be kept by \
+                 the platform's own agent",
                 agent.name,
-                platform.as_str(),
             );
-            let span = outcome.span.clone();
-            self.warning("no-id-at-platform", &span, message);
+            self.warning("no-id-at-platform", span, message)
+                .help(format!("give it one, or the rule `platform = \"!{platform}\"`"));
+        }
+    }
+
+    fn cut_delay(&mut self, rule: &Rule, written: &WrittenRule) {
+        let (Some(delay), Some(at)) = (rule.adds.delay, &written.delay_ms) else { return };
+        let asking = self.around.sources.iter().filter(|asking| may_ask(rule, asking));
+        let Some(least) = asking.min_by_key(|asking| asking.reply_within) else { return };
+        if least.reply_within < delay {
+            let message = format!(
+                "rule `{}`: source `{}` answers within {} ms, so this delay is cut to that",
+                rule.name,
+                least.source,
+                least.reply_within.as_millis(),
+            );
+            self.warning("delay-over-budget", &at.span, message)
+                .help("give the source a longer reply_within_ms");
         }
     }
 
     fn never_sent(&mut self, written: &WrittenRule, name: &str) {
-        if written.metadata.is_some() || written.agent_override.is_some() || !written.variables.is_empty() {
+        if written.metadata.is_some()
+            || written.agent_override.is_some()
+            || !written.variables.is_empty()
+        {
             let message = format!("rule `{name}` rejects: what it adds is never sent");
             self.warning("never-sent", &written.span, message);
         }
@@ -365,7 +404,11 @@ impl Checker<'_> {
         Additions { variables, metadata, agent_override, delay: self.delay(written, rule) }
     }
 
-    fn variable(&mut self, name: &At<String>, value: &At<WrittenValue>) -> Option<(Box<str>, Template)> {
+    fn variable(
+        &mut self,
+        name: &At<String>,
+        value: &At<WrittenValue>,
+    ) -> Option<(Box<str>, Template)> {
         let text = match &value.value {
             WrittenValue::Text(text) => text.clone(),
             WrittenValue::Plain(plain) => {
@@ -376,8 +419,9 @@ impl Checker<'_> {
             }
             WrittenValue::List(_) | WrittenValue::Table(_) => {
                 let message = format!("variable `{}` has to be a text", name.value);
-                self.error("wrong-kind", &value.span, message)
-                    .help("platforms take only texts as variables; lists and tables go into `metadata`");
+                self.error("wrong-kind", &value.span, message).help(
+                    "platforms take only texts as variables; lists and tables go into `metadata`",
+                );
                 return None;
             }
         };
@@ -392,7 +436,11 @@ impl Checker<'_> {
             Err(BadTemplate { code, at, message, help }) => {
                 let inside = span.start + 1..span.end.saturating_sub(1);
                 let as_is = self.file.text.get(inside.clone()) == Some(text);
-                let span = if as_is { inside.start + at.start..inside.start + at.end } else { span.clone() };
+                let span = if as_is {
+                    inside.start + at.start..inside.start + at.end
+                } else {
+                    span.clone()
+                };
                 self.error(code, &span, message).maybe_help(help);
                 None
             }
@@ -415,9 +463,9 @@ impl Checker<'_> {
     }
 
     fn nodes(&mut self, entries: &Entries) -> Vec<(Box<str>, Node)> {
-        let read = entries.iter().filter_map(|(name, value)| {
-            Some((name.value.as_str().into(), self.node(value)?))
-        });
+        let read = entries
+            .iter()
+            .filter_map(|(name, value)| Some((name.value.as_str().into(), self.node(value)?)));
         read.collect()
     }
 
@@ -425,16 +473,22 @@ impl Checker<'_> {
         Some(match &value.value {
             WrittenValue::Text(text) => Node::Text(self.template(text, &value.span)?),
             WrittenValue::Plain(plain) => Node::Plain(plain.clone()),
-            WrittenValue::List(list) => Node::List(list.iter().filter_map(|item| self.node(item)).collect()),
+            WrittenValue::List(list) => {
+                Node::List(list.iter().filter_map(|item| self.node(item)).collect())
+            }
             WrittenValue::Table(entries) => Node::Table(self.nodes(entries)),
         })
     }
 
     fn metadata_size(&mut self, written: &WrittenRule, rule: &str) {
-        let Some(entries) = &written.metadata else { return };
+        let Some(entries) = &written.metadata else {
+            return;
+        };
         let bytes: usize = entries.iter().map(|(name, value)| name.value.len() + size(value)).sum();
         if bytes > METADATA_BYTES {
-            let message = format!("rule `{rule}`: metadata of {bytes} bytes, and {METADATA_BYTES} are the most");
+            let message = format!(
+                "rule `{rule}`: metadata of {bytes} bytes, and {METADATA_BYTES} are the most"
+            );
             self.error("metadata-too-big", &written.span, message);
         }
     }
@@ -442,22 +496,15 @@ impl Checker<'_> {
     fn delay(&mut self, written: &WrittenRule, rule: &str) -> Option<Duration> {
         let delay = written.delay_ms.as_ref()?;
         if !(0..=LONGEST_DELAY_MS).contains(&delay.value) {
-            let message = format!("rule `{rule}`: delay_ms is {}, and has to be 0 to {LONGEST_DELAY_MS}", delay.value);
+            let message = format!(
+                "rule `{rule}`: delay_ms is {}, and has to be 0 to {LONGEST_DELAY_MS}",
+                delay.value
+            );
             self.error("delay-too-long", &delay.span, message)
                 .help("the platforms give up on a request after about 9 seconds");
             return None;
         }
-        let wanted = Duration::from_millis(delay.value.unsigned_abs());
-        let patience = self.around.reply_within.filter(|patience| *patience < wanted);
-        if let Some(patience) = patience {
-            let message = format!(
-                "rule `{rule}`: a source answers within {} ms, so this delay is cut to that",
-                patience.as_millis(),
-            );
-            self.warning("delay-over-budget", &delay.span, message)
-                .help("give the source a longer reply_within_ms");
-        }
-        Some(wanted)
+        Some(Duration::from_millis(delay.value.unsigned_abs()))
     }
 
     /// Warns of numbers outside the ranges that have been stable; everything is sent as written.
@@ -475,16 +522,15 @@ impl Checker<'_> {
         ];
         for (name, value) in entries {
             let known = RANGES.iter().find(|(key, ..)| *key == name.value);
-            match (&value.value, known) {
-                (WrittenValue::Table(inner), _) => self.agent_override(inner),
-                (WrittenValue::Plain(Value::Number(number)), Some((key, least, most))) => {
-                    if !number.as_f64().is_some_and(|number| (*least..=*most).contains(&number)) {
-                        let message = format!("{key} = {number} is outside of {least} to {most}");
-                        self.warning("outside-range", &value.span, message)
-                            .help("it is sent as written, and the platform may refuse it");
-                    }
-                }
-                _ => {}
+            if let WrittenValue::Table(inner) = &value.value {
+                self.agent_override(inner);
+            }
+            let WrittenValue::Plain(Value::Number(number)) = &value.value else { continue };
+            let Some((key, least, most)) = known else { continue };
+            if !number.as_f64().is_some_and(|number| (*least..=*most).contains(&number)) {
+                let message = format!("{key} = {number} is outside of {least} to {most}");
+                self.warning("outside-range", &value.span, message)
+                    .help("it is sent as written, and the platform may refuse it");
             }
         }
     }
@@ -502,6 +548,12 @@ impl Checker<'_> {
     }
 }
 
+/// Whether calls of this source can come to the rule.
+fn may_ask(rule: &Rule, asking: &Asking) -> bool {
+    rule.platform.holds(|platform| *platform == asking.platform)
+        && rule.source.holds(|source| **source == *asking.source)
+}
+
 fn is_for_everyone(rule: &Rule) -> bool {
     let anything = rule.to.is_anything()
         && rule.from.is_anything()
@@ -516,6 +568,8 @@ fn size(value: &At<WrittenValue>) -> usize {
         WrittenValue::Text(text) => text.len(),
         WrittenValue::Plain(plain) => plain.to_string().len(),
         WrittenValue::List(list) => list.iter().map(size).sum(),
-        WrittenValue::Table(entries) => entries.iter().map(|(name, value)| name.value.len() + size(value)).sum(),
+        WrittenValue::Table(entries) => {
+            entries.iter().map(|(name, value)| name.value.len() + size(value)).sum()
+        }
     }
 }

@@ -112,7 +112,9 @@ pub(super) fn read(file: &Arc<SourceFile>, report: &mut Report) -> Written {
     }
     for (key, value) in document.get_ref() {
         match key.get_ref().as_ref() {
-            "agents" => written.agents = reader.table("agents", value).map(|table| reader.agents(table)),
+            "agents" => {
+                written.agents = reader.table("agents", value).map(|table| reader.agents(table))
+            }
             "rule" => written.rules = reader.rules(value),
             _ => reader.unknown(key, &TABLE_KEYS, "a table"),
         }
@@ -128,7 +130,12 @@ struct Reader<'r> {
 }
 
 impl Reader<'_> {
-    fn error(&mut self, code: &'static str, span: &Range<usize>, message: String) -> &mut crate::report::Mistake {
+    fn error(
+        &mut self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: String,
+    ) -> &mut crate::report::Mistake {
         let place = Place { file: self.file.clone(), span: span.clone() };
         self.report.error(code, Some(place), message)
     }
@@ -164,20 +171,19 @@ impl Reader<'_> {
 
     /// A text, or a list of texts.
     fn texts(&mut self, key: &str, value: &Item<'_>) -> Vec<At<String>> {
-        match value.get_ref() {
-            DeValue::String(_) => self.text(key, value).into_iter().collect(),
-            DeValue::Array(list) if list.is_empty() => {
+        if let Some(list) = value.get_ref().as_array() {
+            if list.is_empty() {
                 let message = format!("`{key}` is an empty list, which would fit nobody");
-                self.error("empty-list", &value.span(), message)
-                    .help("leave the key out to match everybody");
-                Vec::new()
+                let help = "leave the key out to match everybody";
+                self.error("empty-list", &value.span(), message).help(help);
             }
-            DeValue::Array(list) => list.iter().filter_map(|item| self.text(key, item)).collect(),
-            _ => {
-                self.wrong_kind(key, value, "a text or a list of texts");
-                Vec::new()
-            }
+            return list.iter().filter_map(|item| self.text(key, item)).collect();
         }
+        if value.get_ref().is_str() {
+            return self.text(key, value).into_iter().collect();
+        }
+        self.wrong_kind(key, value, "a text or a list of texts");
+        Vec::new()
     }
 
     fn boolean(&mut self, key: &str, value: &Item<'_>) -> Option<bool> {
@@ -198,15 +204,14 @@ impl Reader<'_> {
 
     fn agents(&mut self, table: &DeTable<'_>) -> Vec<WrittenAgent> {
         let read = table.iter().map(|(key, value)| {
-            let ids = match value.get_ref() {
-                DeValue::String(id) => {
-                    WrittenIds::Everywhere(At { value: id.to_string(), span: value.span() })
-                }
-                DeValue::Table(table) => WrittenIds::Table(self.entries(table)),
-                _ => {
-                    self.wrong_kind(key.get_ref(), value, "an id, or a table of ids by platform");
-                    WrittenIds::Unreadable
-                }
+            let item = value.get_ref();
+            let ids = if let Some(id) = item.as_str() {
+                WrittenIds::Everywhere(At { value: id.to_owned(), span: value.span() })
+            } else if let Some(table) = item.as_table() {
+                WrittenIds::Table(self.entries(table))
+            } else {
+                self.wrong_kind(key.get_ref(), value, "an id, or a table of ids by platform");
+                WrittenIds::Unreadable
             };
             WrittenAgent { name: named(key), ids }
         });
@@ -215,7 +220,8 @@ impl Reader<'_> {
 
     fn rules(&mut self, value: &Item<'_>) -> Vec<WrittenRule> {
         let list = value.get_ref().as_array();
-        let Some(list) = list.filter(|list| list.iter().all(|item| item.get_ref().is_table())) else {
+        let Some(list) = list.filter(|list| list.iter().all(|item| item.get_ref().is_table()))
+        else {
             self.error("wrong-kind", &value.span(), "`rule` has to be a list of tables".to_owned())
                 .help("write [[rule]], in double brackets");
             return Vec::new();
@@ -276,7 +282,10 @@ impl Reader<'_> {
     }
 
     fn entries(&mut self, table: &DeTable<'_>) -> Entries {
-        table.iter().filter_map(|(key, value)| Some((named(key), self.value(key.get_ref(), value)?))).collect()
+        table
+            .iter()
+            .filter_map(|(key, value)| Some((named(key), self.value(key.get_ref(), value)?)))
+            .collect()
     }
 
     fn value(&mut self, key: &str, value: &Item<'_>) -> Option<At<WrittenValue>> {

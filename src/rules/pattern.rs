@@ -36,7 +36,7 @@ impl NumberPattern {
                 let same = |(at, digit): (usize, &Option<u8>)| {
                     digit.is_none_or(|digit| number.digit(at) == digit)
                 };
-                number.len() == digits.len() && digits.iter().enumerate().all(same)
+                number.digits() == digits.len() && digits.iter().enumerate().all(same)
             }
             (NumberPattern::Country(country), Party::Number(number)) => {
                 number.country() == Some(*country)
@@ -118,7 +118,7 @@ fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, BadPattern>
         Ok(()) => Ok(NumberPattern::Exact(number)),
         Err(wanted) => Err(bad(
             BAD_NUMBER,
-            format!("{text} has {} digits, {wanted}", number.len()),
+            format!("{text} has {} digits, {wanted}", number.digits()),
             format!("for a prefix write {}*", number.in_full()),
         )),
     }
@@ -126,7 +126,7 @@ fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, BadPattern>
 
 /// Numbers of +1 have 11 digits; others, as far as anybody can tell, 7 to 15.
 fn usual_length(number: PhoneNumber) -> Result<(), &'static str> {
-    match (number.digit(0), number.len()) {
+    match (number.digit(0), number.digits()) {
         (1, 11) | (2..=9, 7..=15) => Ok(()),
         (1, _) => Err("numbers of +1 have 11"),
         _ => Err("numbers have at least 7"),
@@ -135,9 +135,10 @@ fn usual_length(number: PhoneNumber) -> Result<(), &'static str> {
 
 fn digits_pattern(text: &str, digits: &str) -> Result<NumberPattern, BadPattern> {
     let plain = digits.replace(['X', 'x'], "9");
-    let length = PhoneNumber::parse(&format!("+{plain}")).map_err(|error| not_a_number(text, &error))?;
+    let length =
+        PhoneNumber::parse(&format!("+{plain}")).map_err(|error| not_a_number(text, &error))?;
     usual_length(length).map_err(|wanted| {
-        let message = format!("{text} has {} digits, {wanted}", length.len());
+        let message = format!("{text} has {} digits, {wanted}", length.digits());
         bad(BAD_NUMBER, message, "an X stands for exactly one digit".to_owned())
     })?;
     let kept = digits.chars().filter(|c| c.is_ascii_digit() || matches!(c, 'X' | 'x'));
@@ -157,7 +158,11 @@ fn country_pattern(text: &str) -> Result<NumberPattern, BadPattern> {
     };
     let help = meant.map(|code| format!("did you mean `{code}`?"));
     let message = format!("`{text}` is not the code of a country that has numbers");
-    Err(bad(BAD_COUNTRY, message, help.or(Some("countries are two capital letters, `DE`".to_owned()))))
+    Err(bad(
+        BAD_COUNTRY,
+        message,
+        help.or(Some("countries are two capital letters, `DE`".to_owned())),
+    ))
 }
 
 fn not_a_number(text: &str, error: &NotANumber) -> BadPattern {
@@ -243,7 +248,8 @@ impl fmt::Display for NumberPattern {
             NumberPattern::Exact(number) => f.write_str(&number.in_full()),
             NumberPattern::Prefix(number) => write!(f, "{}*", number.in_full()),
             NumberPattern::Digits(digits) => {
-                let texts = digits.iter().map(|digit| digit.map_or('X', |digit| char::from(b'0' + digit)));
+                let texts =
+                    digits.iter().map(|digit| digit.map_or('X', |digit| char::from(b'0' + digit)));
                 write!(f, "+{}", texts.collect::<String>())
             }
             NumberPattern::Country(country) => country.fmt(f),
@@ -301,7 +307,11 @@ mod tests {
         refused("+1213777123", "bad-number", "for a prefix write +1213777123*");
         refused("UK", "bad-country", "did you mean `GB`?");
         refused("de", "bad-country", "did you mean `DE`?");
-        refused("12137771234", "bad-pattern", "numbers start with `+` and the country code: +12137771234?");
+        refused(
+            "12137771234",
+            "bad-pattern",
+            "numbers start with `+` and the country code: +12137771234?",
+        );
         refused("witheld", "bad-pattern", "did you mean `withheld`?");
         refused("anonymous", "bad-pattern", "callers without a number are `withheld`");
         refused("1001", "bad-pattern", "for exactly this text write `=1001`");
@@ -313,7 +323,8 @@ mod tests {
     #[test]
     fn who_withholds_the_number_fits_only_withheld_and_everything() {
         let withheld = Party::Withheld;
-        let only_not = Numbers { any_of: vec![], none_of: vec![NumberPattern::parse("DE").unwrap()] };
+        let only_not =
+            Numbers { any_of: vec![], none_of: vec![NumberPattern::parse("DE").unwrap()] };
         assert!(!only_not.fit(&withheld), "a negation is a condition on a number");
         assert!(Numbers::default().fit(&withheld));
         let named = Numbers { any_of: vec![NumberPattern::Withheld], none_of: vec![] };

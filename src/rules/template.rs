@@ -170,10 +170,16 @@ fn value(inside: &str, at: Range<usize>) -> Result<Part, BadTemplate> {
         let near = report::did_you_mean(name, NAMES);
         let all = || format!("there are {}", NAMES.map(|name| format!("${{{name}}}")).join(", "));
         let message = format!("nothing is called `{name}` here");
-        return Err(BadTemplate { code: "unknown-value", at, message, help: near.or_else(|| Some(all())) });
+        return Err(BadTemplate {
+            code: "unknown-value",
+            at,
+            message,
+            help: near.or_else(|| Some(all())),
+        });
     };
     if of.can_be_unknown() && unknown == Unknown::Impossible {
-        let help = format!("write ${{{name}|text}} for a text in its place, ${{{name}?}} to leave it out");
+        let help =
+            format!("write ${{{name}|text}} for a text in its place, ${{{name}?}} to leave it out");
         let message = format!("`{name}` is not always known, and nothing says what happens then");
         return Err(BadTemplate { code: "may-be-unknown", at, message, help: Some(help) });
     }
@@ -235,7 +241,8 @@ impl Shape {
 }
 
 fn filled(entries: &[(Box<str>, Node)], with: Option<Filling<'_>>) -> Object {
-    let known = entries.iter().filter_map(|(name, node)| Some((name.to_string(), node.fill(with)?)));
+    let known =
+        entries.iter().filter_map(|(name, node)| Some((name.to_string(), node.fill(with)?)));
     known.collect()
 }
 

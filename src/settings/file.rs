@@ -12,7 +12,9 @@ use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::{Admin, DEFAULTS, Ingredients, Loaded, Log, LogFormat, Purpose, Server, Settings};
+use super::{
+    Admin, DEFAULTS, Ingredients, Loaded, Log, LogFormat, PLACES, Purpose, Server, Settings,
+};
 use crate::authenticate::{Key, Mode, Policy};
 use crate::dialect::{self, Dialect};
 use crate::report::{Mistake, Place, Report, SourceFile, did_you_mean};
@@ -24,6 +26,8 @@ const SHORTEST_SECRET_BYTES: usize = 16;
 /// Beyond this a platform may have stopped waiting.
 const LONGEST_REPLY_MS: u64 = 9_000;
 const DEFAULT_REPLY_MS: u64 = 3_000;
+/// More milliseconds or connections than this are a slip of the pen.
+const MOST: usize = 10_000_000;
 /// The key of sources without a secret under `--dev`.
 const DEV_KEY: &str = "dev";
 
@@ -32,7 +36,11 @@ pub(super) fn read(from: &Ingredients) -> std::io::Result<Loaded> {
     let mut report = Report::default();
     let text = from.file.as_deref().map(std::fs::read_to_string).transpose()?;
     let path = from.file.as_ref().map(|path| path.display().to_string());
-    let file = SourceFile { path: path.unwrap_or_default(), text: text.unwrap_or_default() };
+    let file = SourceFile {
+        path: path.unwrap_or_default(),
+        text: text.unwrap_or_default(),
+        private: true,
+    };
     let file = Arc::new(file);
     let (document, errors) = DeTable::parse_recoverable(&file.text);
     for error in &errors {
@@ -103,9 +111,11 @@ impl Reader<'_> {
         let log = self.log(log);
         let sources = self.section(&mut root, "sources");
         let sources = self.sources(sources);
-        self.finish(root);
-        let (Some(server), Some(admin), Some(log)) = (server, admin, log) else { return (None, rules) };
-        self.loopback_only(&server, &admin);
+        self.finish(&root);
+        let (Some(server), Some(admin), Some(log)) = (server, admin, log) else {
+            return (None, rules);
+        };
+        self.addresses(server.listen, admin.listen);
         let settings = |rules| Settings { server, admin, rules, log, sources };
         (rules.clone().map(settings), rules)
     }
@@ -118,7 +128,7 @@ impl Reader<'_> {
         let max_in_flight = self.count(&mut section, "max_in_flight");
         let shutdown_grace = self.milliseconds(&mut section, "shutdown_grace_ms");
         let trusted_proxies = self.networks(&mut section, "trusted_proxies");
-        self.finish(section);
+        self.finish(&section);
         Some(Server {
             listen: listen?,
             request_timeout: request_timeout?,
@@ -134,9 +144,15 @@ impl Reader<'_> {
         let listen = self.address(&mut section, "listen");
         let path = section.path_to("token");
         let token = self.texts(&mut section, "token");
+        let listen = listen?;
+        if !listen.ip().is_loopback() && token.is_empty() {
+            let message = format!("the admin listener on {listen} would be open to everybody");
+            self.error("open-admin", &section.path_to("listen"), message)
+                .help("set admin.token = \"env:NAME\"");
+        }
         let token = token.iter().find_map(|reference| self.secret(reference, &path));
-        self.finish(section);
-        Some(Admin { listen: listen?, token })
+        self.finish(&section);
+        Some(Admin { listen, token })
     }
 
     fn rules(&mut self, mut section: Section) -> Option<PathBuf> {
@@ -145,7 +161,7 @@ impl Reader<'_> {
         let path = self.typed(&section, "path", value, "a path", |value| {
             value.into_string().map(PathBuf::from)
         });
-        self.finish(section);
+        self.finish(&section);
         path.map(|path| if from_environment { path } else { self.beside_the_file(&path) })
     }
 
@@ -161,18 +177,26 @@ impl Reader<'_> {
             || section.values.get("format").is_some_and(is_from_environment);
         let formats = [("pretty", LogFormat::Pretty), ("json", LogFormat::Json)];
         let format = self.word(&mut section, "format", &formats);
-        self.finish(section);
-        let format = if self.from.purpose == Purpose::Dev && !chosen { LogFormat::Pretty } else { format? };
+        self.finish(&section);
+        let format =
+            if self.from.purpose == Purpose::Dev && !chosen { LogFormat::Pretty } else { format? };
         Some(Log { level: level?, format })
     }
 
     fn sources(&mut self, section: Section) -> Vec<Source> {
         if section.values.is_empty() {
             let found = self.from.file.as_ref().map_or_else(
-                || "no settings file was found; give one with --config FILE".to_owned(),
+                || {
+                    format!(
+                        "no settings file was found at {}; give one with --config FILE",
+                        PLACES.join(" or ")
+                    )
+                },
                 |path| format!("write [sources.retell] into {}", path.display()),
             );
-            self.report.error("no-source", None, "the settings name no source: nobody could ask").help(found);
+            self.report
+                .error("no-source", None, "the settings name no source: nobody could ask")
+                .help(found);
         }
         let mut names: Vec<_> = section.values.into_iter().collect();
         names.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -189,7 +213,8 @@ impl Reader<'_> {
         let fine = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
         if name.is_empty() || !name.chars().all(fine) {
             let message = format!("`{name}` cannot stand in a path");
-            self.error("bad-value", &section.path.clone(), message).help("use letters, digits, - and _");
+            self.error("bad-value", &section.path.clone(), message)
+                .help("use letters, digits, - and _");
         }
         let dialect = self.platform(&mut section);
         let modes = [("required", Mode::Required), ("observe", Mode::Observe), ("off", Mode::Off)];
@@ -205,7 +230,7 @@ impl Reader<'_> {
         let reply_within = self.reply_within(&mut section);
         let fallback = self.fallback(&mut section);
         let path = section.path.clone();
-        self.finish(section);
+        self.finish(&section);
         let (dialect, mode) = (dialect?, mode?);
         let name: Arc<str> = name.into();
         let scheme = dialect.scheme();
@@ -248,7 +273,8 @@ impl Reader<'_> {
         }
         let nothing_said = references.is_empty() && self.from.purpose != Purpose::Dev;
         if nothing_said && mode.is_some_and(|mode| mode != Mode::Off) {
-            let message = format!("source `{}` has no secret to check signatures with", section.path[1]);
+            let message =
+                format!("source `{}` has no secret to check signatures with", section.path[1]);
             self.error("no-secret", &section.path, message)
                 .help("set secrets = [\"env:NAME\"] to the API key that signs its webhooks");
         }
@@ -268,7 +294,8 @@ impl Reader<'_> {
                 read.map_err(|error| format!("put the secret into {}: {error}", file.display()))
             }
             _ => {
-                let message = format!("`{}` has to say where the secret is, not what it is", path.join("."));
+                let message =
+                    format!("`{}` has to say where the secret is, not what it is", path.join("."));
                 self.error("secret-in-the-open", path, message)
                     .help("write \"env:NAME\" or \"file:PATH\"")
                     .hide_line();
@@ -278,10 +305,11 @@ impl Reader<'_> {
         let purpose = self.from.purpose;
         match found.map(without_newline) {
             Ok(bytes) if bytes.len() >= SHORTEST_SECRET_BYTES => Some(Secret::new(bytes)),
-            Ok(bytes) if purpose == Purpose::Dev && !bytes.is_empty() => Some(Secret::new(bytes)),
+            Ok(bytes) if purpose != Purpose::Serve && !bytes.is_empty() => Some(Secret::new(bytes)),
             Err(_) if purpose == Purpose::Dev => Some(Secret::new(DEV_KEY)),
             Err(what_to_do) if purpose == Purpose::Look => {
-                let message = format!("`{}`: there is no secret at {reference} here", path.join("."));
+                let message =
+                    format!("`{}`: there is no secret at {reference} here", path.join("."));
                 self.note(path, message).help(format!("before it serves, {what_to_do}"));
                 Some(Secret::new(DEV_KEY))
             }
@@ -309,7 +337,10 @@ impl Reader<'_> {
             reader.milliseconds(section, "reply_within_ms")
         })?;
         if within > Duration::from_millis(LONGEST_REPLY_MS) {
-            let message = format!("reply_within_ms is {}, and {LONGEST_REPLY_MS} is the most", within.as_millis());
+            let message = format!(
+                "reply_within_ms is {}, and {LONGEST_REPLY_MS} is the most",
+                within.as_millis()
+            );
             self.error("bad-value", &section.path_to("reply_within_ms"), message)
                 .help("a platform stops waiting after 10 seconds");
             return None;
@@ -364,16 +395,15 @@ impl Reader<'_> {
         }
     }
 
-    fn loopback_only(&mut self, server: &Server, admin_settings: &Admin) {
-        let (public, admin) = (server.listen, admin_settings.listen);
-        if self.from.purpose == Purpose::Dev && !(public.ip().is_loopback() && admin.ip().is_loopback()) {
-            let message = format!("--dev listens on loopback only, the settings say {public} and {admin}");
-            self.report.error("not-loopback", None, message)
+    fn addresses(&mut self, public: SocketAddr, admin: SocketAddr) {
+        if self.from.purpose == Purpose::Dev
+            && !(public.ip().is_loopback() && admin.ip().is_loopback())
+        {
+            let message =
+                format!("--dev listens on loopback only, the settings say {public} and {admin}");
+            self.report
+                .error("not-loopback", None, message)
                 .help("leave out --dev, and give every source a secret");
-        } else if !admin.ip().is_loopback() && admin_settings.token.is_none() && self.report.errors() == 0 {
-            let message = format!("the admin listener on {admin} would be open to everybody");
-            let path = ["admin".to_owned(), "listen".to_owned()];
-            self.error("open-admin", &path, message).help("set admin.token = \"env:NAME\"");
         }
         if public == admin && public.port() != 0 {
             let message = format!("both listeners are at {public}");
@@ -396,7 +426,7 @@ impl Reader<'_> {
         read.ok()
     }
 
-    fn finish(&mut self, section: Section) {
+    fn finish(&mut self, section: &Section) {
         let known = &section.known;
         let mut unknown: Vec<_> = section.values.keys().collect();
         unknown.sort();
@@ -450,13 +480,18 @@ impl Reader<'_> {
 
     fn count(&mut self, section: &mut Section, key: &'static str) -> Option<usize> {
         let value = section.take(key);
-        self.typed(section, key, value, "a whole number above 0", |value| {
-            let number = value.into_uint().map_err(drop_reason)?;
-            usize::try_from(number).ok().filter(|number| *number > 0).ok_or("too small")
+        self.typed(section, key, value, "a whole number from 1 to 10000000", |value| {
+            let number = value.into_string().map_err(drop_reason)?.parse();
+            number.ok().filter(|number| (1..=MOST).contains(number)).ok_or("too much or too little")
         })
     }
 
-    fn word<T: Copy>(&mut self, section: &mut Section, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+    fn word<T: Copy>(
+        &mut self,
+        section: &mut Section,
+        key: &'static str,
+        words: &[(&str, T)],
+    ) -> Option<T> {
         let path = section.path_to(key);
         let text = self.text(section, key)?;
         let found = words.iter().find(|(word, _)| *word == text);
@@ -471,21 +506,21 @@ impl Reader<'_> {
 
     /// A text, several in a list, or several with commas between them (from a variable).
     fn texts(&mut self, section: &mut Section, key: &'static str) -> Vec<String> {
-        let Some(value) = section.take(key) else { return Vec::new() };
-        let split = is_from_environment(&value);
-        let read = self.typed(section, key, Some(value), "a text or a list of texts", |value| {
-            match value.kind {
-                ValueKind::Array(list) => list.into_iter().map(Value::into_string).collect(),
-                _ => value.into_string().map(|text| vec![text]),
-            }
-        });
-        let texts = read.unwrap_or_default().into_iter();
-        if split {
-            let parts = texts.flat_map(|text| text.split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>());
-            parts.filter(|part| !part.is_empty()).collect()
-        } else {
-            texts.collect()
+        let Some(value) = section.take(key) else {
+            return Vec::new();
+        };
+        let wanted = "a text or a list of texts";
+        if matches!(value.kind, ValueKind::Array(_)) {
+            let read = self.typed(section, key, Some(value), wanted, |value| {
+                value.into_array()?.into_iter().map(Value::into_string).collect()
+            });
+            return read.unwrap_or_default();
         }
+        let split = is_from_environment(&value);
+        let text = self.typed(section, key, Some(value), wanted, Value::into_string);
+        let text = text.unwrap_or_default();
+        let parts = text.split(|c| split && c == ',').map(|part| part.trim().to_owned());
+        parts.filter(|part| !part.is_empty()).collect()
     }
 
     fn networks(&mut self, section: &mut Section, key: &'static str) -> Vec<IpNet> {
@@ -497,7 +532,8 @@ impl Reader<'_> {
                 Ok(network) => networks.push(network),
                 Err(_) => {
                     let message = format!("`{text}` is neither an address nor a network");
-                    self.error("bad-value", &path, message).help("write 100.20.5.228 or 10.0.0.0/8");
+                    self.error("bad-value", &path, message)
+                        .help("write 100.20.5.228 or 10.0.0.0/8");
                 }
             }
         }
@@ -556,11 +592,12 @@ fn is_from_environment(value: &Value) -> bool {
 
 /// What stands there, for the message.
 fn shown(value: &Value) -> String {
-    match &value.kind {
-        ValueKind::Table(_) => "a table".to_owned(),
-        ValueKind::Array(_) => "a list".to_owned(),
-        ValueKind::Nil => "nothing".to_owned(),
-        other => format!("`{other}`"),
+    if matches!(value.kind, ValueKind::Table(_)) {
+        "a table".to_owned()
+    } else if matches!(value.kind, ValueKind::Array(_)) {
+        "a list".to_owned()
+    } else {
+        format!("`{value}`")
     }
 }
 

@@ -22,14 +22,35 @@ impl Default for Counters {
     fn default() -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         let (panics, overloaded) = with_local_recorder(&recorder, || {
-            describe_counter!("switchboard_requests_total", "Proved requests, by what came of them");
-            describe_counter!("switchboard_refused_total", "Requests that were not proved, by reason");
-            describe_counter!("switchboard_observed_total", "Requests of observed sources that would have been refused");
-            describe_counter!("switchboard_kept_total", "Calls left to the platform's own agent, by why");
+            describe_counter!(
+                "switchboard_requests_total",
+                "Proved requests, by what came of them"
+            );
+            describe_counter!(
+                "switchboard_refused_total",
+                "Requests that were not proved, by reason"
+            );
+            describe_counter!(
+                "switchboard_observed_total",
+                "Requests of observed sources that would have been refused"
+            );
+            describe_counter!(
+                "switchboard_kept_total",
+                "Calls left to the platform's own agent, by why"
+            );
             describe_counter!("switchboard_plus_added_total", "Numbers that came without their +");
-            describe_counter!("switchboard_metadata_left_out_total", "Replies whose metadata was too big to send");
-            describe_counter!("switchboard_panics_total", "Walks that panicked and got the fallback reply");
-            describe_counter!("switchboard_overloaded_total", "Requests answered 503 because too many were in flight");
+            describe_counter!(
+                "switchboard_metadata_left_out_total",
+                "Replies whose metadata was too big to send"
+            );
+            describe_counter!(
+                "switchboard_panics_total",
+                "Walks that panicked and got the fallback reply"
+            );
+            describe_counter!(
+                "switchboard_overloaded_total",
+                "Requests answered 503 because too many were in flight"
+            );
             describe_gauge!("switchboard_rules", "Rules in the table, by its fingerprint");
             (counter!("switchboard_panics_total"), counter!("switchboard_overloaded_total"))
         });
@@ -41,7 +62,8 @@ impl Counters {
     /// Shows which table answers.
     pub fn table(&self, table: &Table) {
         with_local_recorder(&self.recorder, || {
-            gauge!("switchboard_rules", "fingerprint" => table.fingerprint.clone()).set(table.rules.len() as f64);
+            gauge!("switchboard_rules", "fingerprint" => table.fingerprint.clone())
+                .set(table.rules.len() as f64);
         });
     }
 
@@ -49,11 +71,10 @@ impl Counters {
     pub fn source(&self, source: &Source) -> SourceCounters {
         with_local_recorder(&self.recorder, || {
             let name = || source.name.to_string();
-            let requests = |outcome: &'static str| {
-                counter!("switchboard_requests_total", "source" => name(), "outcome" => outcome)
-            };
+            let requests = |outcome: &'static str| counter!("switchboard_requests_total", "source" => name(), "outcome" => outcome);
             let unproved = |metric: &'static str| {
-                Unproved::ALL.map(|reason| counter!(metric, "source" => name(), "reason" => reason.as_str()))
+                Unproved::ALL
+                    .map(|reason| counter!(metric, "source" => name(), "reason" => reason.as_str()))
             };
             SourceCounters {
                 agent: requests("agent"),
@@ -87,8 +108,7 @@ pub struct SourceCounters {
     agent: Counter,
     reject: Counter,
     keep: Counter,
-    /// Calls answered with the source's fallback.
-    pub fallback: Counter,
+    fallback: Counter,
     /// Deliveries that came again and were answered from memory.
     pub retry: Counter,
     /// Events.
@@ -114,11 +134,21 @@ impl SourceCounters {
         match outcome {
             Outcome::Agent(_) => self.agent.increment(1),
             Outcome::Reject(_) => self.reject.increment(1),
-            Outcome::Keep(why) => {
-                self.keep.increment(1);
-                let at = Kept::ALL.iter().position(|known| known == why);
-                at.map(|at| self.kept[at].increment(1)).unwrap_or_default();
-            }
+            Outcome::Keep(_) => self.keep.increment(1),
+        }
+        self.kept(outcome);
+    }
+
+    /// Counts a call that was answered with the source's fallback.
+    pub fn fell_back(&self, outcome: &Outcome<'_>) {
+        self.fallback.increment(1);
+        self.kept(outcome);
+    }
+
+    fn kept(&self, outcome: &Outcome<'_>) {
+        if let Outcome::Keep(why) = outcome {
+            let at = Kept::ALL.iter().position(|known| known == why);
+            at.map(|at| self.kept[at].increment(1)).unwrap_or_default();
         }
     }
 

@@ -1,104 +1,144 @@
-//! A log line as one JSON object, written straight into the line.
+//! A log line as one JSON object, written straight into bytes.
 //!
-//! `tracing-subscriber` has a JSON format of its own; it takes several times the work of the whole
-//! walk. This one writes the same keys.
+//! `tracing-subscriber` has a JSON format of its own; it takes more work than the whole walk. This
+//! one writes the same keys.
 
+use std::cell::RefCell;
 use std::fmt::{self, Debug, Write};
 
 use jiff::Timestamp;
-use jiff::fmt::StdFmtWrite;
 use jiff::fmt::temporal::DateTimePrinter;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::layer::{Context, Layer};
+
+use super::lines::Lines;
 
 /// `{"timestamp":"…","level":"INFO","message":"call",…,"target":"…"}`
-pub(super) struct JsonLines;
+pub(super) struct JsonLines(pub(super) Lines);
 
 static PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 
-impl<S, N> FormatEvent<S, N> for JsonLines
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        line.write_str("{\"timestamp\":\"")?;
-        PRINTER.print_timestamp(&Timestamp::now(), StdFmtWrite(&mut line)).map_err(|_| fmt::Error)?;
-        line.write_str("\",\"level\":\"")?;
-        line.write_str(event.metadata().level().as_str())?;
-        line.write_char('"')?;
-        let mut fields = Fields { line: &mut line, written: Ok(()) };
-        event.record(&mut fields);
-        fields.written?;
-        line.write_str(",\"target\":\"")?;
-        line.write_str(event.metadata().target())?;
-        line.write_str("\"}\n")
-    }
+thread_local! {
+    /// One line, kept for the next one.
+    static LINE: RefCell<Line> = const { RefCell::new(Line(Vec::new())) };
 }
 
-struct Fields<'l, 'w> {
-    line: &'l mut Writer<'w>,
-    written: fmt::Result,
-}
-
-impl Fields<'_, '_> {
-    fn field(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
-        let written = self.line.write_str(",\"");
-        let written = written.and_then(|()| self.line.write_str(field.name()));
-        let written = written.and_then(|()| self.line.write_str("\":"));
-        let written = written.and_then(|()| value(self.line));
-        self.written = self.written.and(written);
-    }
-}
-
-impl Visit for Fields<'_, '_> {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.field(field, |line| {
-            line.write_char('"')?;
-            Escaped(line).write_str(value)?;
-            line.write_char('"')
-        });
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.field(field, |line| write!(line, "{value}"));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.field(field, |line| write!(line, "{value}"));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.field(field, |line| line.write_str(if value { "true" } else { "false" }));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.field(field, |line| {
-            line.write_char('"')?;
-            write!(Escaped(line), "{value:?}")?;
-            line.write_char('"')
+impl<S: Subscriber> Layer<S> for JsonLines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        #[expect(clippy::disallowed_methods, reason = "a log line says when it was written")]
+        let now = Timestamp::now();
+        LINE.with_borrow_mut(|line| {
+            line.0.clear();
+            line.raw("{\"timestamp\":\"");
+            // Writing into memory fails only for times that no clock of ours shows.
+            drop(PRINTER.print_timestamp(&now, &mut line.0));
+            line.raw("\",\"level\":\"");
+            line.raw(event.metadata().level().as_str());
+            line.raw("\"");
+            event.record(line);
+            line.raw(",\"target\":\"");
+            line.raw(event.metadata().target());
+            line.raw("\"}\n");
+            self.0.push(&line.0);
         });
     }
 }
 
-/// Text inside the quotes of a JSON string.
-struct Escaped<'l, 'w>(&'l mut Writer<'w>);
+struct Line(Vec<u8>);
 
-impl Write for Escaped<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut rest = text;
-        let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-        while let Some(at) = rest.bytes().position(special) {
-            self.0.write_str(&rest[..at])?;
-            match rest.as_bytes()[at] {
-                quoted @ (b'"' | b'\\') => write!(self.0, "\\{}", char::from(quoted))?,
-                control => write!(self.0, "\\u{control:04x}")?,
+impl Line {
+    fn raw(&mut self, text: &str) {
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn name(&mut self, field: &Field) {
+        self.raw(",\"");
+        self.raw(field.name());
+        self.raw("\":");
+    }
+
+    /// Text inside the quotes of a JSON string.
+    fn escaped(&mut self, text: &str) {
+        let mut rest = text.as_bytes();
+        let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+        while let Some(at) = rest.iter().position(special) {
+            self.0.extend_from_slice(&rest[..at]);
+            match rest[at] {
+                quoted @ (b'"' | b'\\') => self.0.extend_from_slice(&[b'\\', quoted]),
+                control => self.raw(&format!("\\u{control:04x}")),
             }
             rest = &rest[at + 1..];
         }
-        self.0.write_str(rest)
+        self.0.extend_from_slice(rest);
+    }
+}
+
+/// What is written goes in escaped.
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.escaped(text);
+        Ok(())
+    }
+}
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.name(field);
+        self.raw("\"");
+        self.escaped(value);
+        self.raw("\"");
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.name(field);
+        self.raw(&value.to_string());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.name(field);
+        self.raw(&value.to_string());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.name(field);
+        self.raw(if value { "true" } else { "false" });
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.name(field);
+        self.raw("\"");
+        // Memory takes every byte; a value that fails to print itself leaves its place short.
+        write!(self, "{value:?}").unwrap_or_default();
+        self.raw("\"");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_json_object_whatever_stands_in_it() {
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::registry().with(JsonLines(lines.clone()));
+        tracing::subscriber::with_default(subscriber, || {
+            let nothing: Option<&str> = None;
+            tracing::info!(text = "a\"b\\c\n", number = -1, big = 7_u64, yes = true, shown = %'\t', nothing, "said");
+        });
+        let waiting = lines.take_waiting();
+        let line = std::str::from_utf8(&waiting).unwrap();
+        assert_eq!(line.matches('\n').count(), 1);
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        let timestamp = value["timestamp"].as_str().unwrap();
+        assert!(timestamp.parse::<Timestamp>().is_ok(), "{timestamp}");
+        let expected = serde_json::json!({
+            "timestamp": timestamp, "level": "INFO", "message": "said", "text": "a\"b\\c\n",
+            "number": -1, "big": 7, "yes": true, "shown": "\t",
+            "target": "switchboard::telemetry::json::tests",
+        });
+        assert_eq!(value, expected);
     }
 }

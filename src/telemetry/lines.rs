@@ -30,6 +30,27 @@ impl Lines {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds a line, its newline at its end.
+    pub(super) fn push(&self, line: &[u8]) {
+        let mut waiting = self.lock();
+        if waiting.bytes.len() + line.len() > MOST_WAITING_BYTES {
+            waiting.lost += 1;
+            return;
+        }
+        let first = waiting.bytes.is_empty();
+        waiting.bytes.extend_from_slice(line);
+        drop(waiting);
+        if first {
+            self.0.1.notify_one();
+        }
+    }
+
+    /// What waits, taken away.
+    #[cfg(test)]
+    pub(super) fn take_waiting(&self) -> Vec<u8> {
+        std::mem::take(&mut self.lock().bytes)
+    }
+
     /// No more lines will come: what waits is written, and then the writing ends.
     pub(super) fn close(&self) {
         self.lock().closed = true;
@@ -54,7 +75,9 @@ impl Lines {
             let lost = std::mem::take(&mut waiting.lost);
             drop(waiting);
             if lost > 0 {
-                batch.extend_from_slice(format!("({lost} log lines lost: nobody reads them)\n").as_bytes());
+                batch.extend_from_slice(
+                    format!("({lost} log lines lost: nobody reads them)\n").as_bytes(),
+                );
             }
             // A log that cannot be written is no reason to stop answering, and there is nowhere
             // to say so.
@@ -70,16 +93,7 @@ impl Lines {
 
 impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut waiting = self.lock();
-        if waiting.bytes.len() + line.len() > MOST_WAITING_BYTES {
-            waiting.lost += 1;
-        } else {
-            let first = waiting.bytes.is_empty();
-            waiting.bytes.extend_from_slice(line);
-            if first {
-                self.0.1.notify_one();
-            }
-        }
+        self.push(line);
         Ok(line.len())
     }
 

@@ -73,7 +73,10 @@ pub(crate) fn environment() -> HashMap<String, String> {
 }
 
 /// Writes `text` as a settings file and reads it, with the environment of the tests.
-pub(crate) fn load_settings(text: &str, purpose: Purpose) -> (Option<Settings>, switchboard::report::Report) {
+pub(crate) fn load_settings(
+    text: &str,
+    purpose: Purpose,
+) -> (Option<Settings>, switchboard::report::Report) {
     load_settings_with(text, purpose, environment())
 }
 
@@ -95,7 +98,8 @@ pub(crate) fn load_settings_with(
 pub(crate) fn app(settings: &str, rules_text: &str) -> App {
     let (settings, report) = load_settings(settings, Purpose::Serve);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
-    let (table, report) = rules::parse("rules.toml", rules_text.to_owned(), &settings.surroundings());
+    let (table, report) =
+        rules::parse("rules.toml", rules_text.to_owned(), &settings.surroundings());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
     let board = Arc::new(Switchboard::new(settings.sources, table, clock));
@@ -133,7 +137,9 @@ pub(crate) async fn answer(door: &Door, request: Request<Body>) -> Answer {
     whole(door.answer(request, None).await).await
 }
 
-pub(crate) async fn whole<B: hyper::body::Body<Error: std::fmt::Debug>>(response: Response<B>) -> Answer {
+pub(crate) async fn whole<B: hyper::body::Body<Error: std::fmt::Debug>>(
+    response: Response<B>,
+) -> Answer {
     let (parts, body) = response.into_parts();
     let body = body.collect().await.expect("a whole body").to_bytes().to_vec();
     Answer { status: parts.status, headers: parts.headers, body }
@@ -164,7 +170,9 @@ pub(crate) fn sign(platform: &str, body: &[u8], at_ms: i64, key: &str) -> (&'sta
 
 /// A call as Retell asks about it.
 pub(crate) fn retell_call(from: &str, to: &str) -> String {
-    format!(r#"{{"event":"call_inbound","call_inbound":{{"from_number":"{from}","to_number":"{to}"}}}}"#)
+    format!(
+        r#"{{"event":"call_inbound","call_inbound":{{"from_number":"{from}","to_number":"{to}"}}}}"#
+    )
 }
 
 /// The repository.

@@ -100,9 +100,12 @@ fn synthflows_vectors_are_believed_wherever_id_and_signature_stand() {
     for vector in vectors("synthflow_vectors.json")["vectors"].as_array().unwrap() {
         let id = vector["call_id"].as_str().unwrap();
         let signature = vector["signature_base64"].as_str().unwrap().as_bytes();
-        for header in
-            ["synthflow-signature", "x-synthflow-signature", "http-synthflow-signature", "http_synthflow_signature"]
-        {
+        for header in [
+            "synthflow-signature",
+            "x-synthflow-signature",
+            "http-synthflow-signature",
+            "http_synthflow_signature",
+        ] {
             for body in bodies(id) {
                 let proof = judge(&policy, &[(header, signature)], body.as_bytes(), 0);
                 assert_eq!(proof, Ok(Proof::Signed(header)), "{body}");
@@ -140,8 +143,14 @@ fn every_single_bit_of_header_and_body_counts() {
             assert!(judge(header.as_bytes(), changed).is_err(), "a changed body");
         });
         every_flip(header.as_bytes(), |at, changed| {
-            let only_case = changed.eq_ignore_ascii_case(header.as_bytes()) && at > header.find(',').unwrap() + 2;
-            assert_eq!(judge(changed, body.as_bytes()).is_ok(), only_case, "{:?}", String::from_utf8_lossy(changed));
+            let only_case = changed.eq_ignore_ascii_case(header.as_bytes())
+                && at > header.find(',').unwrap() + 2;
+            assert_eq!(
+                judge(changed, body.as_bytes()).is_ok(),
+                only_case,
+                "{:?}",
+                String::from_utf8_lossy(changed)
+            );
         });
     }
 }
@@ -174,10 +183,13 @@ fn the_log_can_tell_why() {
     let digest = "0".repeat(64);
     assert_eq!(judge(&format!("v={},d={digest}", NOW_MS / 1000)), Err(Unproved::Seconds));
     assert_eq!(judge(&format!("v={NOW_MS},d={digest}")), Err(Unproved::NoMatch));
-    for malformed in ["", "v=1", "d=,v=", &format!("v=,d={digest}"), &format!("v=12345678901234567,d={digest}")] {
+    for malformed in
+        ["", "v=1", "d=,v=", &format!("v=,d={digest}"), &format!("v=12345678901234567,d={digest}")]
+    {
         assert_eq!(judge(malformed), Err(Unproved::Malformed), "{malformed}");
     }
-    let none = super::authenticate::judge(&policy("retell", &[RETELL_KEY]), &[], BODY.as_bytes(), NOW_MS);
+    let none =
+        super::authenticate::judge(&policy("retell", &[RETELL_KEY]), &[], BODY.as_bytes(), NOW_MS);
     assert_eq!(none, Err(Unproved::Missing));
 }
 
@@ -232,7 +244,8 @@ async fn synthflow_without_a_call_id_needs_a_second_factor() {
     let inbound = r#"{"event":"call_inbound","call_inbound":{"from_number":"+12137771234"}}"#;
     let with_token = app(SETTINGS, app::RULES).synthflow(inbound).await;
     assert_eq!(with_token.status, StatusCode::OK);
-    let bare = "[sources.synthflow]\nplatform = \"synthflow\"\nsecrets = [\"env:SYNTHFLOW_SECRET\"]\n";
+    let bare =
+        "[sources.synthflow]\nplatform = \"synthflow\"\nsecrets = [\"env:SYNTHFLOW_SECRET\"]\n";
     let bare_app = app(bare, app::RULES);
     let answer = bare_app.send(post("/inbound/synthflow", inbound.as_bytes())).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
@@ -244,7 +257,8 @@ async fn synthflow_without_a_call_id_needs_a_second_factor() {
 
 #[tokio::test]
 async fn an_observed_source_answers_and_counts_what_it_would_have_refused() {
-    let settings = SETTINGS.replace("\n[sources.synthflow]", "auth = \"observe\"\n[sources.synthflow]");
+    let settings =
+        SETTINGS.replace("\n[sources.synthflow]", "auth = \"observe\"\n[sources.synthflow]");
     let app = app(&settings, app::RULES);
     let call = retell_call("+12137771234", "+12137771235");
     let unsigned = app.send(post("/inbound/retell", call.as_bytes())).await;
@@ -257,7 +271,8 @@ async fn an_observed_source_answers_and_counts_what_it_would_have_refused() {
 
 #[tokio::test]
 async fn with_auth_off_the_second_factor_still_counts() {
-    let settings = SETTINGS.replace("platform = \"synthflow\"", "platform = \"synthflow\"\nauth = \"off\"");
+    let settings =
+        SETTINGS.replace("platform = \"synthflow\"", "platform = \"synthflow\"\nauth = \"off\"");
     let app = app(&settings, app::RULES);
     let with_id = r#"{"event":"call_inbound","call_inbound":{"call_id":"1"}}"#;
     assert_eq!(app.synthflow(with_id).await.status, StatusCode::OK);

@@ -16,47 +16,17 @@ struct Exception {
 const EXCEPTIONS: &[Exception] = &[
     // Laayoune. The library holds these blocks for EH, but answers MA, whose leading digits
     // cover all of +212.
-    Exception {
-        prefix: "2125288",
-        example: "212528812345",
-        library: "MA",
-        table: "EH",
-    },
-    Exception {
-        prefix: "2125289",
-        example: "212528912345",
-        library: "MA",
-        table: "EH",
-    },
+    Exception { prefix: "2125288", example: "212528812345", library: "MA", table: "EH" },
+    Exception { prefix: "2125289", example: "212528912345", library: "MA", table: "EH" },
     // Manx Telecom's mobiles. The library holds the block for IM, but tries GB first.
-    Exception {
-        prefix: "447924",
-        example: "447924123456",
-        library: "GB",
-        table: "IM",
-    },
+    Exception { prefix: "447924", example: "447924123456", library: "GB", table: "IM" },
     // Premium rate numbers of the whole +44 plan: the library's GB pattern leaves these two blocks
     // out and its GG pattern does not.
-    Exception {
-        prefix: "44980",
-        example: "449801234567",
-        library: "GG",
-        table: "GB",
-    },
-    Exception {
-        prefix: "44981",
-        example: "449811234567",
-        library: "GG",
-        table: "GB",
-    },
+    Exception { prefix: "44980", example: "449801234567", library: "GG", table: "GB" },
+    Exception { prefix: "44981", example: "449811234567", library: "GG", table: "GB" },
     // Canada's seven digit service numbers, dialled inside Canada only, begin as the numbers of
     // Los Angeles do. Only their length tells them apart.
-    Exception {
-        prefix: "1310",
-        example: "13101234",
-        library: "CA",
-        table: "US",
-    },
+    Exception { prefix: "1310", example: "13101234", library: "CA", table: "US" },
 ];
 
 /// Where several countries share a calling code: the digits a sweep begins with, how many digits
@@ -97,18 +67,13 @@ const TYPES: &[PhoneNumberType] = &[
 /// The table's answer for a number written as its digits.
 fn country(number: &str) -> Option<String> {
     let value = number.parse().expect("a number of digits only");
-    let len = number
-        .len()
-        .try_into()
-        .expect("a number of ordinary length");
+    let len = number.len().try_into().expect("a number of ordinary length");
     Country::of_digits(value, len).map(|country| country.to_string())
 }
 
 /// The library's answer: `None` where it knows no such number, `001` for codes of no country.
 fn library_country(number: &PhoneNumber) -> Option<String> {
-    PHONE_NUMBER_UTIL
-        .get_region_for_number(number)
-        .map(|region| region.to_string())
+    PHONE_NUMBER_UTIL.get_region_for_number(number).map(|region| region.to_string())
 }
 
 /// A number as the library holds it, from its digits. No calling code begins another.
@@ -140,11 +105,7 @@ fn expected(number: &str, library: &str) -> Option<String> {
     let exception = EXCEPTIONS
         .iter()
         .find(|exception| number.starts_with(exception.prefix) && exception.library == library);
-    Some(
-        exception
-            .map_or(library, |exception| exception.table)
-            .to_string(),
-    )
+    Some(exception.map_or(library, |exception| exception.table).to_string())
 }
 
 /// Compares table and library on each number the library gives a country for; how many those were.
@@ -158,10 +119,7 @@ fn compare(numbers: impl IntoIterator<Item = PhoneNumber>) -> usize {
         let digits = digits(&number);
         compared += 1;
         if country(&digits) != expected(&digits, &library) {
-            wrong.push(format!(
-                "+{digits}: library {library}, table {:?}",
-                country(&digits)
-            ));
+            wrong.push(format!("+{digits}: library {library}, table {:?}", country(&digits)));
         }
     }
     assert!(
@@ -178,9 +136,7 @@ fn every_example_number_of_the_library_has_its_country() {
     let regions: Vec<Region> = PHONE_NUMBER_UTIL.get_supported_regions().collect();
     let examples = regions.iter().flat_map(|region| {
         TYPES.iter().filter_map(|kind| {
-            PHONE_NUMBER_UTIL
-                .get_example_number_for_type_and_region(*region, *kind)
-                .ok()
+            PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(*region, *kind).ok()
         })
     });
     let compared = compare(examples);
@@ -194,10 +150,7 @@ fn every_north_american_area_code_has_its_country() {
             .map(|subscriber| library_number(&format!("1{area}{subscriber}")))
     });
     let compared = compare(numbers);
-    assert!(
-        compared > 1500,
-        "only {compared} numbers in known area codes"
-    );
+    assert!(compared > 1500, "only {compared} numbers in known area codes");
 }
 
 #[test]
@@ -221,34 +174,17 @@ fn countries_that_share_a_calling_code_are_told_apart() {
                 library_number(&format!("{head}{}", filler.repeat(len - head.len())))
             })
         });
-        assert!(
-            compare(numbers) > 0,
-            "the library knows no number in +{start}"
-        );
+        assert!(compare(numbers) > 0, "the library knows no number in +{start}");
     }
 }
 
 #[test]
 fn every_exception_is_still_one() {
-    for Exception {
-        prefix,
-        example,
-        library,
-        table,
-    } in EXCEPTIONS
-    {
+    for Exception { prefix, example, library, table } in EXCEPTIONS {
         assert!(example.starts_with(prefix));
         let answer = library_country(&library_number(example));
-        assert_eq!(
-            answer.as_deref(),
-            Some(*library),
-            "the library's answer for +{example}"
-        );
-        assert_eq!(
-            country(example).as_deref(),
-            Some(*table),
-            "the table's answer for +{example}"
-        );
+        assert_eq!(answer.as_deref(), Some(*library), "the library's answer for +{example}");
+        assert_eq!(country(example).as_deref(), Some(*table), "the table's answer for +{example}");
     }
 }
 
@@ -257,10 +193,7 @@ fn calling_codes_of_no_country_and_unassigned_ones_have_none() {
     let regions: Vec<(String, Region)> = PHONE_NUMBER_UTIL
         .get_supported_calling_codes()
         .filter_map(|code| {
-            Some((
-                code.to_string(),
-                PHONE_NUMBER_UTIL.get_region_for_country_code(code)?,
-            ))
+            Some((code.to_string(), PHONE_NUMBER_UTIL.get_region_for_country_code(code)?))
         })
         .collect();
     // No calling code is the beginning of another, and none is longer than three digits.
@@ -270,13 +203,7 @@ fn calling_codes_of_no_country_and_unassigned_ones_have_none() {
         let has_country = region.is_some_and(|(_, region)| *region != Region::World);
         assert_eq!(country(&number).is_some(), has_country, "+{number}");
     }
-    for number in [
-        "80012345678",
-        "870773111632",
-        "883510012345",
-        "882341234567",
-        "979123456789",
-    ] {
+    for number in ["80012345678", "870773111632", "883510012345", "882341234567", "979123456789"] {
         assert_eq!(country(number), None, "+{number}");
     }
 }
@@ -337,24 +264,13 @@ fn digits_that_have_not_been_dialled_yet_do_not_count() {
     assert_eq!(code(Country::of_digits(50, 2)), None); // +500 is FK, +50 nobody's
     assert_eq!(code(Country::of_digits(500, 3)).as_deref(), Some("FK"));
     assert_eq!(code(Country::of_digits(590_590, 6)).as_deref(), Some("GP"));
-    assert_eq!(
-        code(Country::of_digits(59_059_000, 8)).as_deref(),
-        Some("MF")
-    );
+    assert_eq!(code(Country::of_digits(59_059_000, 8)).as_deref(), Some("MF"));
 }
 
 #[test]
 fn a_country_is_named_by_its_two_capital_letters() {
-    assert_eq!(
-        Country::named("DE")
-            .map(|country| country.to_string())
-            .as_deref(),
-        Some("DE")
-    );
-    assert_eq!(
-        Country::named("GB").as_ref().map(Country::as_str),
-        Some("GB")
-    );
+    assert_eq!(Country::named("DE").map(|country| country.to_string()).as_deref(), Some("DE"));
+    assert_eq!(Country::named("GB").as_ref().map(Country::as_str), Some("GB"));
     for name in ["UK", "AQ", "ZZ", "001", "de", "D", "DEU", "", "É", "D "] {
         assert_eq!(Country::named(name), None, "{name:?}");
     }
@@ -365,14 +281,9 @@ fn the_list_of_countries_is_the_librarys_sorted_and_without_repeats() {
     let all: Vec<Country> = Country::all().collect();
     assert!(all.is_sorted_by(|one, next| one < next));
     assert!(all.is_sorted_by(|one, next| one.as_str() < next.as_str()));
-    assert!(
-        all.iter()
-            .all(|country| Country::named(country.as_str()) == Some(*country))
-    );
+    assert!(all.iter().all(|country| Country::named(country.as_str()) == Some(*country)));
     let known: BTreeSet<String> = all.iter().map(ToString::to_string).collect();
-    let library: BTreeSet<String> = PHONE_NUMBER_UTIL
-        .get_supported_regions()
-        .map(|region| region.to_string())
-        .collect();
+    let library: BTreeSet<String> =
+        PHONE_NUMBER_UTIL.get_supported_regions().map(|region| region.to_string()).collect();
     assert_eq!(known, library);
 }

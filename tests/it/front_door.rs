@@ -16,7 +16,9 @@ use switchboard::listen::{EVENT_BYTES, INBOUND_BYTES};
 use switchboard::{admin, secret::Secret};
 use tower::ServiceExt;
 
-use crate::app::{self, Answer, RULES, SETTINGS, URL_TOKEN, app, post, retell_call, retell_request};
+use crate::app::{
+    self, Answer, RULES, SETTINGS, URL_TOKEN, app, post, retell_call, retell_request,
+};
 
 async fn ask(method: Method, path: &str) -> Answer {
     let app = app(SETTINGS, RULES);
@@ -27,17 +29,31 @@ async fn ask(method: Method, path: &str) -> Answer {
 #[tokio::test]
 async fn a_get_says_that_somebody_is_there() {
     let with_token = format!("/events/synthflow/{URL_TOKEN}");
-    for path in ["/inbound/retell", "/events/retell", "/inbound/synthflow", &with_token, "/healthz"] {
+    for path in ["/inbound/retell", "/events/retell", "/inbound/synthflow", &with_token, "/healthz"]
+    {
         let answer = ask(Method::GET, path).await;
-        assert_eq!((answer.status, answer.json()), (StatusCode::OK, json!({ "ok": true })), "{path}");
+        assert_eq!(
+            (answer.status, answer.json()),
+            (StatusCode::OK, json!({ "ok": true })),
+            "{path}"
+        );
     }
 }
 
 #[tokio::test]
 async fn unknown_paths_and_sources_are_404() {
-    for path in
-        ["/", "/inbound", "/inbound/", "/inbound/nobody", "/inbound/retell/token", "/inbound/retell/", "/events/synthflow/a/b", "/healthz/x", "/metrics", "*"]
-    {
+    for path in [
+        "/",
+        "/inbound",
+        "/inbound/",
+        "/inbound/nobody",
+        "/inbound/retell/token",
+        "/inbound/retell/",
+        "/events/synthflow/a/b",
+        "/healthz/x",
+        "/metrics",
+        "*",
+    ] {
         for method in [Method::GET, Method::POST] {
             let answer = ask(method, path).await;
             assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");

@@ -3,6 +3,8 @@
 //! Most of it goes through the router, without sockets and with a fixed clock; `sockets` and
 //! `program` use the real thing.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
+
 mod app;
 
 mod authenticate;

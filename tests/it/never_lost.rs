@@ -9,10 +9,10 @@ use switchboard::authenticate::{Scheme, Verified};
 use switchboard::call::{Channel, Fields, Platform};
 use switchboard::decision::Decision;
 use switchboard::dialect::{self, Asked, Dialect, Reply, Unreadable};
-use switchboard::pipeline::{Clock, Switchboard};
-use switchboard::settings::Purpose;
 use switchboard::listen::Door;
+use switchboard::pipeline::{Clock, Switchboard};
 use switchboard::rules;
+use switchboard::settings::Purpose;
 use tokio::time::Instant;
 
 use crate::app::{self, NOW_MS, app, load_settings, post, retell_call, retell_request};
@@ -58,8 +58,15 @@ impl Dialect for Panics {
 }
 
 /// What a source with this fallback answers when a step panics.
-async fn answer_of(dialect: &'static Panics, fallback: &str, body: &str) -> (StatusCode, String, String) {
-    let text = format!("{}fallback = \"{fallback}\"\n", &app::SETTINGS[..app::SETTINGS.find("[sources.synth").unwrap()]);
+async fn answer_of(
+    dialect: &'static Panics,
+    fallback: &str,
+    body: &str,
+) -> (StatusCode, String, String) {
+    let text = format!(
+        "{}fallback = \"{fallback}\"\n",
+        &app::SETTINGS[..app::SETTINGS.find("[sources.synth").unwrap()]
+    );
     let (settings, report) = load_settings(&text, Purpose::Serve);
     let mut settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, report) = rules::parse("r", app::RULES.to_owned(), &settings.surroundings());
@@ -101,7 +108,8 @@ delay_ms = 8000
 
 #[tokio::test(start_paused = true)]
 async fn a_reply_is_held_for_the_delay_and_no_longer_than_the_budget() {
-    let budget_9_s = app::SETTINGS.replace("\n[sources.synthflow]", "reply_within_ms = 9000\n[sources.synthflow]");
+    let budget_9_s = app::SETTINGS
+        .replace("\n[sources.synthflow]", "reply_within_ms = 9000\n[sources.synthflow]");
     for (settings, expected_ms) in [(app::SETTINGS, 3000), (&*budget_9_s, 8000)] {
         let app = app(settings, DELAYED);
         let begun = Instant::now();
@@ -137,7 +145,11 @@ async fn the_same_delivery_gets_the_same_answer_for_a_minute() {
     tokio::time::advance(Duration::from_secs(2)).await;
     let later = app.retell(with_tier(id, "silver")).await;
     assert!(String::from_utf8_lossy(&later.body).contains("silver"));
-    assert!(app.metrics().await.contains(r#"switchboard_requests_total{source="retell",outcome="retry"} 1"#));
+    assert!(
+        app.metrics()
+            .await
+            .contains(r#"switchboard_requests_total{source="retell",outcome="retry"} 1"#)
+    );
 }
 
 #[tokio::test]

@@ -44,7 +44,8 @@ impl Drop for Served {
 
 /// Starts `serve --dev` and waits until it has said where it listens.
 fn serve() -> Served {
-    let mut child = program().args(["serve", "--dev"]).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut child =
+        program().args(["serve", "--dev"]).stdout(Stdio::piped()).spawn().expect("it starts");
     let mut out = BufReader::new(child.stdout.take().expect("piped"));
     let (mut url, mut curl, mut line) = (String::new(), String::new(), String::new());
     while out.read_line(&mut line).expect("text") > 0 && !line.contains("serving") {
@@ -76,7 +77,11 @@ fn the_first_five_minutes_of_a_newcomer() {
     let served = serve();
     let pasted = Command::new("sh").args(["-c", &served.curl]).output().expect("sh");
     assert!(pasted.status.success(), "{}: {}", served.curl, text(&pasted.stderr));
-    assert!(text(&pasted.stdout).contains(r#""override_agent_id":"agent_c0nc1erge""#), "{}", text(&pasted.stdout));
+    assert!(
+        text(&pasted.stdout).contains(r#""override_agent_id":"agent_c0nc1erge""#),
+        "{}",
+        text(&pasted.stdout)
+    );
 
     for (arguments, expected) in [
         (vec!["--source", "retell"], r#""override_agent_id": "agent_c0nc1erge""#),
@@ -94,7 +99,10 @@ fn the_first_five_minutes_of_a_newcomer() {
     assert_eq!(health.status.code(), Some(0));
     let (code, log) = served.terminate();
     assert_eq!(code, Some(0), "SIGTERM ends it well");
-    assert!(log.contains("from=+1213***1234") && !log.contains("+12137771234"), "masked: {log}");
+    assert!(
+        log.contains(r#"from="+1213***1234""#) && !log.contains("+12137771234"),
+        "masked: {log}"
+    );
     assert_eq!(log.matches(" call ").count(), 5, "one line a call: {log}");
 }
 
@@ -110,7 +118,8 @@ fn a_curl_line_of_send_works_when_pasted() {
 fn a_saved_body_is_sent_and_explained_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let body = folder.path().join("body.json");
-    std::fs::write(&body, r#"{"event":"call_inbound","call_inbound":{"from_number":"anonymous"}}"#).unwrap();
+    std::fs::write(&body, r#"{"event":"call_inbound","call_inbound":{"from_number":"anonymous"}}"#)
+        .unwrap();
     let body = body.to_str().unwrap();
     let served = serve();
     let sent = run(&["send", "--url", &served.url, "--body", body]);
@@ -154,7 +163,8 @@ fn folder(settings: &str, rules: &str) -> (tempfile::TempDir, String) {
     (folder, path)
 }
 
-const SETTINGS: &str = "[sources.retell]\nplatform = \"retell\"\nsecrets = [\"env:RETELL_API_KEY\"]\n";
+const SETTINGS: &str =
+    "[sources.retell]\nplatform = \"retell\"\nsecrets = [\"env:RETELL_API_KEY\"]\n";
 const MISSPELT: &str = "[[rule]]\nname = \"a\"\nform = \"+1213*\"\nagent = \"x\"\n";
 
 #[test]
@@ -180,12 +190,16 @@ fn check_names_every_mistake_with_its_line_and_exits_1() {
 fn check_names_mistakes_of_settings_and_rules_in_one_run() {
     let (_folder, settings) = folder(&format!("{SETTINGS}fallbak = \"keep\"\n"), MISSPELT);
     let said = text(&run(&["check", "--config", &settings]).stdout);
-    assert!(said.contains("did you mean `fallback`?") && said.contains("did you mean `from`?"), "{said}");
+    assert!(
+        said.contains("did you mean `fallback`?") && said.contains("did you mean `from`?"),
+        "{said}"
+    );
 }
 
 #[test]
 fn strict_takes_warnings_for_errors() {
-    let (_folder, settings) = folder(SETTINGS, "[[rule]]\nname = \"a\"\nto = \"+1213*\"\nagent = \"x\"\n");
+    let (_folder, settings) =
+        folder(SETTINGS, "[[rule]]\nname = \"a\"\nto = \"+1213*\"\nagent = \"x\"\n");
     assert_eq!(run(&["check", "--config", &settings]).status.code(), Some(0));
     assert_eq!(run(&["check", "--strict", "--config", &settings]).status.code(), Some(1));
 }

@@ -1,1 +1,1249 @@
-//! (being written)
+//! What holds for every body, table, call, number and text that anybody can think of.
+//!
+//! 256 cases a property, or as many as the environment variable `PROPTEST_CASES` says.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::{Debug, Display};
+use std::marker::PhantomData;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use bytes::Bytes;
+use jiff::Timestamp;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use serde_json::{Map, Value, json};
+use switchboard::authenticate::{Key, Mode, Policy, Unproved, Unverified, Verified, authenticate};
+use switchboard::call::{Call, Channel, Fields, Platform, Version};
+use switchboard::decide::decide;
+use switchboard::decide::explain::{Verdict, explain};
+use switchboard::decision::{Decision, Outcome};
+use switchboard::dialect::{self, Asked, Dialect};
+use switchboard::listen::{Door, Refused};
+use switchboard::number::{Party, PhoneNumber};
+use switchboard::pipeline::{Desk, Refusal, Switchboard};
+use switchboard::report::Report;
+use switchboard::rules::{self, Surroundings, Table, Template};
+use switchboard::secret::Secret;
+use switchboard::settings::{self, Admin, Ingredients, Loaded, Purpose, Settings};
+use switchboard::source::Source;
+
+use crate::app::{self, App, NOW_MS, app, post, root};
+
+fn cases() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
+}
+
+// What a platform accepts, from its documents.
+
+/// The object under the one key of a reply, which is the event that it answers.
+fn under_one_key(body: &[u8], key: &str) -> Result<Map<String, Value>, String> {
+    let whole: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    match whole.as_object().map(|object| (object.len(), object.get(key))) {
+        Some((1, Some(Value::Object(inner)))) => Ok(inner.clone()),
+        _ => Err(format!("it is not an object with the one key `{key}`")),
+    }
+}
+
+fn object_of_texts(value: &Value) -> bool {
+    value.as_object().is_some_and(|object| object.values().all(Value::is_string))
+}
+
+/// Retell: one key, equal to the event; `reject` is true and alone; texts only as variables.
+fn retell_accepts(channel: Channel, body: &[u8]) -> Result<(), String> {
+    let key = match channel {
+        Channel::Call => "call_inbound",
+        Channel::Sms => "chat_inbound",
+    };
+    let inner = under_one_key(body, key)?;
+    if inner.contains_key("reject") && (inner.len() > 1 || inner["reject"] != true) {
+        return Err("`reject` has to be true, and alone".to_owned());
+    }
+    for (name, value) in &inner {
+        let fine = match name.as_str() {
+            "reject" => true,
+            "override_agent_id" => value.as_str().is_some_and(|id| !id.is_empty()),
+            "override_agent_version" => value.is_number() || value.is_string(),
+            "dynamic_variables" => object_of_texts(value),
+            "metadata" => value.is_object() && value.to_string().len() <= 50_000,
+            "agent_override" => value.is_object(),
+            _ => false,
+        };
+        if !fine {
+            return Err(format!("`{name}` cannot be there, or not like this"));
+        }
+    }
+    Ok(())
+}
+
+/// Synthflow: `override_model_id` is a text unless the call is rejected, and then nothing is there.
+fn synthflow_accepts(body: &[u8]) -> Result<(), String> {
+    let inner = under_one_key(body, "call_inbound")?;
+    if inner.is_empty() {
+        return Ok(());
+    }
+    if !inner.get("override_model_id").is_some_and(Value::is_string) {
+        return Err("without `override_model_id` it hangs up".to_owned());
+    }
+    for (name, value) in &inner {
+        let fine = match name.as_str() {
+            "override_model_id" => true,
+            "custom_variables" => object_of_texts(value),
+            "metadata" => value.is_object(),
+            _ => false,
+        };
+        if !fine {
+            return Err(format!("`{name}` cannot be there, or not like this"));
+        }
+    }
+    Ok(())
+}
+
+fn accepts(platform: Platform, channel: Channel, body: &[u8]) -> Result<(), String> {
+    let accepted = match platform.as_str() {
+        "retell" => retell_accepts(channel, body),
+        "synthflow" => synthflow_accepts(body),
+        other => panic!("nobody wrote here what {other} accepts"),
+    };
+    accepted.map_err(|why| format!("{platform}: {why}: {}", String::from_utf8_lossy(body)))
+}
+
+/// Whether this reply turns the caller away.
+fn hangs_up(platform: Platform, body: &[u8]) -> bool {
+    match platform.as_str() {
+        "retell" => String::from_utf8_lossy(body).contains(r#""reject":true"#),
+        "synthflow" => {
+            !String::from_utf8_lossy(body).contains(r#"{"call_inbound":{"override_model_id":"#)
+        }
+        other => panic!("nobody wrote here how {other} hangs up"),
+    }
+}
+
+#[test]
+fn the_schemas_refuse_what_the_platforms_refuse() {
+    for body in [
+        r#"{}"#,
+        r#"{"call_inbound":null}"#,
+        r#"{"chat_inbound":{}}"#,
+        r#"{"call_inbound":{},"event":"call_inbound"}"#,
+        r#"{"call_inbound":{"reject":false}}"#,
+        r#"{"call_inbound":{"reject":true,"metadata":{}}}"#,
+        r#"{"call_inbound":{"override_agent_id":""}}"#,
+        r#"{"call_inbound":{"override_agent_id":"a","override_agent_version":null}}"#,
+        r#"{"call_inbound":{"dynamic_variables":{"a":1}}}"#,
+        r#"{"call_inbound":{"dynamic_variables":{"a":null}}}"#,
+        r#"{"call_inbound":{"metadata":[]}}"#,
+        r#"{"call_inbound":{"override_model_id":"a"}}"#,
+    ] {
+        assert!(retell_accepts(Channel::Call, body.as_bytes()).is_err(), "{body}");
+    }
+    for body in [
+        r#"{}"#,
+        r#"{"call_inbound":null}"#,
+        r#"{"call_inbound":{"custom_variables":{}}}"#,
+        r#"{"call_inbound":{"override_model_id":null}}"#,
+        r#"{"call_inbound":{"override_model_id":"a","custom_variables":{"a":true}}}"#,
+        r#"{"call_inbound":{"override_model_id":"a","override_agent_version":1}}"#,
+        r#"{"call_inbound":{"override_model_id":"a","agent_override":{}}}"#,
+    ] {
+        assert!(synthflow_accepts(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
+// Texts, numbers and JSON that anybody might send.
+
+const NUMBERS: [&str; 10] = [
+    "+12137771234",
+    "+12137771235",
+    "+19005550100",
+    "+4930901820",
+    "+266696687",
+    "anonymous",
+    "1001",
+    "sip:+17045551234@203.0.113.9;user=phone",
+    "sip:bob@example.com",
+    "",
+];
+
+fn any_text() -> BoxedStrategy<String> {
+    prop_oneof![
+        2 => "[ -~]{0,12}",
+        1 => "\\PC{0,8}",
+        1 => any::<String>(),
+        1 => select(vec!["null", "true", "${from}", "{{x}}", "\u{0}", "\u{7f}", "é\u{301}", "\r\n"]).prop_map_into(),
+    ]
+    .boxed()
+}
+
+/// What may stand where a number should.
+fn any_party() -> BoxedStrategy<String> {
+    prop_oneof![
+        3 => select(NUMBERS.to_vec()).prop_map_into(),
+        3 => "[+]?[0-9]{1,17}",
+        2 => "[+]?[0-9(][0-9 .()-]{0,20}",
+        1 => "(sip|SIPS|tel):[+]?[0-9a-z-]{0,16}(@[a-z.]{0,8})?(;[a-z=+0-9]{0,9})?",
+        1 => "(\"[A-Z ]{0,5}\" )?<?(sip:)?[+]?[0-9]{0,15}[@;?:<>]{0,3}[0-9]{0,12}>?",
+        2 => any_text(),
+    ]
+    .boxed()
+}
+
+fn any_json() -> BoxedStrategy<Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any_text().prop_map(Value::from),
+        any_party().prop_map(Value::from),
+    ];
+    let nested = leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((any_text(), inner), 0..4)
+                .prop_map(|entries| Value::Object(entries.into_iter().collect())),
+        ]
+    });
+    nested.boxed()
+}
+
+/// Some of these keys, most with what is due there, some with anything.
+fn object_with(keys: &'static [&'static str], due: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
+    let value = prop_oneof![4 => due, 1 => any_json()];
+    let known = (select(keys), value).prop_map(|(key, value)| (key.to_owned(), value));
+    let entry = prop_oneof![8 => known, 1 => (any_text(), any_json())];
+    let object = prop::collection::vec(entry, 0..8);
+    object.prop_map(|entries| Value::Object(entries.into_iter().collect())).boxed()
+}
+
+/// A body much like a platform's, before anything happens to it.
+fn likely_body() -> BoxedStrategy<Value> {
+    const INNER: [&str; 10] = [
+        "call_id",
+        "chat_id",
+        "agent_id",
+        "agent_version",
+        "model_id",
+        "from_number",
+        "to_number",
+        "from_number",
+        "to_number",
+        "custom_sip_headers",
+    ];
+    const EVENTS: [&str; 5] = ["call_inbound", "call_inbound", "chat_inbound", "call_ended", "x"];
+    let headers =
+        object_with(&["x-a", "x-b", "X-A", "diversion"], any_text().prop_map_into().boxed());
+    let due = prop_oneof![3 => any_party().prop_map_into(), 1 => headers];
+    let inner = object_with(&INNER, due.boxed());
+    let event = prop_oneof![8 => select(EVENTS.to_vec()).prop_map(Value::from), 1 => any_json()];
+    let key = select(vec!["call_inbound", "chat_inbound", "call", "chat"]);
+    let rest = object_with(
+        &["event_timestamp", "status", "call_id"],
+        any::<i64>().prop_map_into().boxed(),
+    );
+    let body = (prop::option::weighted(0.9, event), key, inner, rest).prop_map(
+        |(event, key, inner, rest)| {
+            let mut body = json!({});
+            body["event"] = event.unwrap_or_default();
+            if body["event"].is_null() {
+                body = json!({});
+            }
+            let same = body["event"]
+                .as_str()
+                .filter(|event| event.ends_with("_inbound"))
+                .map(str::to_owned);
+            body[same.as_deref().unwrap_or(key)] = inner;
+            for (key, value) in rest.as_object().cloned().unwrap_or_default() {
+                body[key] = value;
+            }
+            body
+        },
+    );
+    body.boxed()
+}
+
+/// Something that happens to bytes on their way.
+#[derive(Debug, Clone)]
+enum Mishap {
+    Flip(Index, u8),
+    Cut(Index),
+    Drop(Index, Index),
+    Twice(Index, Index),
+    Insert(Index, Vec<u8>),
+}
+
+fn any_mishap(words: &'static [&'static str]) -> BoxedStrategy<Mishap> {
+    let word = select(words).prop_map(|word| word.as_bytes().to_vec());
+    prop_oneof![
+        1 => (any::<Index>(), 1_u8..).prop_map(|(at, bits)| Mishap::Flip(at, bits)),
+        1 => any::<Index>().prop_map(Mishap::Cut),
+        2 => any::<(Index, Index)>().prop_map(|(from, to)| Mishap::Drop(from, to)),
+        2 => any::<(Index, Index)>().prop_map(|(from, to)| Mishap::Twice(from, to)),
+        4 => (any::<Index>(), word).prop_map(|(at, word)| Mishap::Insert(at, word)),
+        1 => (any::<Index>(), any::<Vec<u8>>()).prop_map(|(at, bytes)| Mishap::Insert(at, bytes)),
+    ]
+    .boxed()
+}
+
+fn after(mishaps: &[Mishap], mut bytes: Vec<u8>) -> Vec<u8> {
+    // At most 40 bytes are lost or doubled at once, so that something is left to go wrong.
+    let span = |len: usize, from: &Index, to: &Index| {
+        let from = from.index(len + 1);
+        from..(from + to.index(40)).min(len)
+    };
+    for mishap in mishaps {
+        let len = bytes.len();
+        match mishap {
+            Mishap::Flip(at, bits) if len > 0 => bytes[at.index(len)] ^= bits,
+            Mishap::Flip(..) => {}
+            Mishap::Cut(at) => bytes.truncate(at.index(len + 1)),
+            Mishap::Drop(from, to) => drop(bytes.drain(span(len, from, to))),
+            Mishap::Twice(from, to) => {
+                let span = span(len, from, to);
+                let again = bytes[span.clone()].to_vec();
+                bytes.splice(span.start..span.start, again);
+            }
+            Mishap::Insert(at, word) => {
+                drop(bytes.splice(at.index(len + 1)..at.index(len + 1), word.clone()))
+            }
+        }
+    }
+    bytes
+}
+
+const JSON_WORDS: [&str; 22] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"",
+    "\\",
+    "null",
+    "1e999",
+    "-",
+    "0",
+    "\\ud800",
+    "\\u0000",
+    "\"event\":",
+    "call_inbound",
+    "\"call_inbound\":{",
+    "\"from_number\":",
+    "+12137771234",
+    "\"call_id\":\"c\",",
+    "\u{feff}",
+    "\u{ff}",
+];
+
+fn any_body() -> BoxedStrategy<Vec<u8>> {
+    let likely = likely_body().prop_map(|body| body.to_string().into_bytes());
+    let mishaps = prop::collection::vec(any_mishap(&JSON_WORDS), 1..4);
+    prop_oneof![
+        1 => any::<Vec<u8>>(),
+        1 => any_json().prop_map(|json| json.to_string().into_bytes()),
+        9 => likely.clone(),
+        4 => (likely, mishaps).prop_map(|(body, mishaps)| after(&mishaps, body)),
+    ]
+    .boxed()
+}
+
+// Through the router.
+
+/// The body with nothing asked of who sent it.
+fn verified(dialect: &dyn Dialect, body: Vec<u8>) -> Verified {
+    let policy = Policy {
+        source: dialect.platform().as_str().into(),
+        mode: Mode::Off,
+        scheme: dialect.scheme(),
+        keys: Vec::new(),
+        url_token: None,
+        allow_from: Vec::new(),
+    };
+    let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let unverified = Unverified::new(HeaderMap::new(), Bytes::from(body), client, None);
+    let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
+    authenticate(unverified, &policy, now).expect("nothing was asked")
+}
+
+/// A request to this platform's source, signed where there is something to sign.
+fn signed(app: &App, dialect: &dyn Dialect, body: &[u8]) -> Request<Body> {
+    let platform = dialect.platform().as_str();
+    let desk = app.board.desk(platform).expect("a source of each platform in app::SETTINGS");
+    let token = desk.source.policy.url_token.as_ref();
+    let token = token.map(|token| format!("/{}", String::from_utf8_lossy(token.expose())));
+    let mut request = post(&format!("/inbound/{platform}{}", token.unwrap_or_default()), body);
+    let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
+    if let Ok((name, value)) = dialect.scheme().sign(&desk.source.policy.keys[0], body, now) {
+        request.headers_mut().insert(name, value.parse().expect("a header"));
+    }
+    request
+}
+
+/// Rules of which none turns anybody away, whatever the call.
+const NOBODY_IS_TURNED_AWAY: &str = r#"
+[[rule]]
+name = "adds"
+continue = true
+variables = { caller = "${from}", a = "${sip.x-a?}" }
+metadata = { a = "${sip.x-a?}", b = { c = "${sip.x-b|none}" } }
+
+[[rule]]
+name = "Germans"
+from = "DE"
+keep = true
+
+[[rule]]
+name = "everyone"
+agent = "agent_1"
+"#;
+
+#[track_caller]
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
+}
+
+#[test]
+fn every_proved_body_is_answered_with_200_or_400_and_nobody_is_turned_away() {
+    let app = app(app::SETTINGS, NOBODY_IS_TURNED_AWAY);
+    let runtime = runtime();
+    for dialect in dialect::ALL {
+        proptest!(cases(), |(body in any_body())| {
+            let answer = runtime.block_on(app.send(signed(&app, dialect, &body)));
+            let verified = verified(dialect, body);
+            match dialect.parse(&verified) {
+                Ok(asked) => {
+                    prop_assert_eq!(answer.status, StatusCode::OK);
+                    let channel = match asked {
+                        Asked::Inbound(call) => call.channel(),
+                        Asked::Probe => Channel::Call,
+                        Asked::Event(_) => {
+                            prop_assert_eq!(answer.body, b"{}");
+                            return Ok(());
+                        }
+                    };
+                    prop_assert_eq!(accepts(dialect.platform(), channel, &answer.body), Ok(()));
+                    prop_assert!(!hangs_up(dialect.platform(), &answer.body));
+                }
+                Err(_) => {
+                    prop_assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+                    prop_assert_eq!(&answer.json()["status"], 400);
+                }
+            }
+        });
+    }
+    let metrics = runtime.block_on(app.metrics());
+    assert!(metrics.contains("switchboard_panics_total 0"), "something panicked");
+}
+
+// Tables and calls.
+
+/// A text as TOML writes it.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\u{0}'..='\u{1f}' | '\u{7f}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            _ => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// A template that can be filled.
+fn any_template() -> BoxedStrategy<String> {
+    let plain = any_text().prop_map(|text| text.replace("${", "$${"));
+    let names = select(vec![
+        "${from}",
+        "${to}",
+        "${channel}",
+        "${source}",
+        "${rule}",
+        "${sip.x-a?}",
+        "${sip.x-b?}",
+    ]);
+    let said = any_text().prop_map(|text| format!("${{sip.X-A|{}}}", text.replace('}', ")")));
+    let part = prop_oneof![3 => plain, 2 => names.prop_map_into(), 1 => said];
+    // A `$` at the end of a part would make an escape of the next one's beginning.
+    let apart = |parts: Vec<String>| parts.join(" ");
+    prop::collection::vec(part, 0..3).prop_map(apart).prop_map(|text| quoted(&text)).boxed()
+}
+
+fn inline_table(value: BoxedStrategy<String>, most: usize) -> BoxedStrategy<String> {
+    let key = prop_oneof![4 => select(vec!["a", "b", "agent", "retell_llm"]).prop_map_into(), 1 => any_text()];
+    let entries = prop::collection::btree_map(key, value, 0..most);
+    entries
+        .prop_map(|entries: BTreeMap<String, String>| {
+            let entries = entries.iter().map(|(key, value)| format!("{} = {value}", quoted(key)));
+            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+        })
+        .boxed()
+}
+
+fn any_scalar() -> BoxedStrategy<String> {
+    prop_oneof![
+        any_template(),
+        any::<i64>().prop_map(|number| number.to_string()),
+        (-1e9..1e9_f64).prop_map(|number| format!("{number:?}")),
+        any::<bool>().prop_map(|boolean| boolean.to_string()),
+    ]
+    .boxed()
+}
+
+/// A table of anything, as metadata and agent_override are.
+fn any_shape() -> BoxedStrategy<String> {
+    let nested = any_scalar().prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3)
+                .prop_map(|list| format!("[{}]", list.join(", "))),
+            inline_table(inner.boxed(), 3),
+        ]
+    });
+    inline_table(nested.boxed(), 3)
+}
+
+/// One that may become too much for a platform among them.
+fn any_metadata() -> BoxedStrategy<String> {
+    let big = Just("{ big = \"${sip.x-big?}\" }".to_owned());
+    prop_oneof![4 => any_shape(), 1 => big].boxed()
+}
+
+const PATTERNS: [&str; 14] = [
+    "+12137771234",
+    "+1 (900) 555-0100",
+    "+1213*",
+    "+1*",
+    "+4*",
+    "+1213777XXXX",
+    "US",
+    "DE",
+    "LS",
+    "withheld",
+    "withheld",
+    "=1001",
+    "=sip:BOB@example.com",
+    "=client:jane",
+];
+
+/// `key = [some of these, some with a "!"]`, or nothing.
+fn condition(key: &'static str, words: &'static [&'static str]) -> BoxedStrategy<String> {
+    let word = (select(words), prop::bool::weighted(0.25));
+    let word =
+        word.prop_map(|(word, not)| quoted(&format!("{}{word}", if not { "!" } else { "" })));
+    let list = prop::collection::vec(word, 1..4)
+        .prop_map(move |words| format!("{key} = [{}]\n", words.join(", ")));
+    prop_oneof![5 => Just(String::new()), 1 => list].boxed()
+}
+
+fn line(key: &'static str, value: BoxedStrategy<String>) -> BoxedStrategy<String> {
+    let line = value.prop_map(move |value| format!("{key} = {value}\n"));
+    prop_oneof![1 => Just(String::new()), 1 => line].boxed()
+}
+
+fn any_rule() -> BoxedStrategy<String> {
+    let conditions = (
+        condition("from", &PATTERNS),
+        condition("to", &PATTERNS),
+        condition("channel", &["call", "sms"]),
+        condition("platform", &["retell", "synthflow"]),
+        condition("source", &["one", "two"]),
+    );
+    let reason = any_text().prop_map(|text| format!("reject = {}\n", quoted(&text)));
+    let outcome = prop_oneof![
+        3 => select(vec!["agent = \"everywhere\"\n", "agent = \"one\"\n", "agent = \"tagged\"\n"]).prop_map_into(),
+        1 => Just("keep = true\n".to_owned()),
+        1 => reason,
+        4 => Just("continue = true\n".to_owned()),
+    ];
+    let adds = (
+        line("variables", inline_table(any_scalar(), 4)),
+        line("metadata", any_metadata()),
+        line("agent_override", any_shape()),
+        line("delay_ms", (0..=8000_u32).prop_map(|ms| ms.to_string()).boxed()),
+    );
+    (conditions, outcome, adds, prop::bool::weighted(0.9))
+        .prop_map(|(when, outcome, adds, enabled)| {
+            let when = [when.0, when.1, when.2, when.3, when.4].concat();
+            format!(
+                "enabled = {enabled}\n{when}{outcome}{}",
+                [adds.0, adds.1, adds.2, adds.3].concat()
+            )
+        })
+        .boxed()
+}
+
+/// A table without mistakes, as TOML.
+fn any_table() -> BoxedStrategy<String> {
+    let id = any_text().prop_map(|text| quoted(&format!("id{text}")));
+    let agents = (id.clone(), id.clone(), id, any::<i64>(), any_text()).prop_map(
+        |(a, b, c, number, tag)| {
+            let one = format!("one = {{ retell = {b}, version = {number} }}");
+            let tagged =
+                format!("tagged = {{ synthflow = {c}, retell = {c}, version = {} }}", quoted(&tag));
+            format!("[agents]\neverywhere = {a}\n{one}\n{tagged}\n")
+        },
+    );
+    let rules = prop::collection::vec((any_text(), any_rule()), 1..7);
+    (agents, rules)
+        .prop_map(|(agents, rules)| {
+            let rules = rules.iter().enumerate().map(|(at, (name, rule))| {
+                format!("[[rule]]\nname = {}\n{rule}", quoted(&format!("{at}{name}")))
+            });
+            agents + &rules.collect::<String>()
+        })
+        .boxed()
+}
+
+fn any_fields() -> BoxedStrategy<Fields<'static>> {
+    let version = prop_oneof![
+        any::<i64>().prop_map(Version::Number),
+        any_text().prop_map(|tag| Version::Tag(tag.into()))
+    ];
+    let big = (30_000..60_000_usize).prop_map(|bytes| ("x-big", "h".repeat(bytes)));
+    let header = prop_oneof![
+        6 => (select(vec!["x-a", "x-b", "diversion"]), any_text()),
+        1 => big,
+    ];
+    let strategy = (
+        select(Channel::ALL.to_vec()),
+        prop::option::of(any_party()),
+        prop::option::of(any_party()),
+        prop::option::of((any_text(), any_text(), any::<i64>(), version)),
+        prop::collection::vec(header, 0..4),
+    );
+    strategy
+        .prop_map(|(channel, from, to, rest, sip)| {
+            let (from, to) = (Party::read(from.as_deref()), Party::read(to.as_deref()));
+            let (id, agent, at, version) =
+                rest.map_or((None, None, None, None), |(id, agent, at, version)| {
+                    (Some(id.into()), Some(agent.into()), Some(at), Some(version))
+                });
+            Fields {
+                channel,
+                call_id: id,
+                event_timestamp_ms: at,
+                agent,
+                agent_version: version,
+                from: from.party,
+                to: to.party,
+                sip: sip.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+                plus_added: u8::from(from.plus_added) + u8::from(to.plus_added),
+            }
+        })
+        .boxed()
+}
+
+fn read_table(text: &str) -> Result<Table, TestCaseError> {
+    let (table, report) = rules::parse("rules.toml", text.to_owned(), &Surroundings::default());
+    table.ok_or_else(|| TestCaseError::fail(format!("{report}\nin\n{text}")))
+}
+
+#[test]
+fn whatever_is_decided_each_platform_accepts_the_reply() {
+    proptest!(cases(), |(text in any_table(), fields in any_fields())| {
+        let table = read_table(&text)?;
+        for dialect in dialect::ALL {
+            let call = Call::imagined("one", dialect.platform(), fields.clone());
+            let decision = decide(&table, &call);
+            let reply = dialect.render(call.channel(), &decision);
+            prop_assert_eq!(accepts(dialect.platform(), call.channel(), &reply.body()), Ok(()));
+            let rejected = matches!(decision.outcome(), Outcome::Reject(_));
+            prop_assert_eq!(hangs_up(dialect.platform(), &reply.body()), rejected);
+            if !rejected {
+                says_what_was_decided(dialect.platform(), &decision, &reply.body())?;
+            }
+        }
+    });
+}
+
+/// The variables and the metadata of a reply are the decision's, all of them.
+fn says_what_was_decided(
+    platform: Platform,
+    decision: &Decision<'_>,
+    body: &[u8],
+) -> Result<(), TestCaseError> {
+    let whole: Value = serde_json::from_slice(body).expect("it was read before");
+    let inner = whole.as_object().and_then(|object| object.values().next()).expect("one key");
+    let key = if platform.as_str() == "retell" { "dynamic_variables" } else { "custom_variables" };
+    let variables = decision.added().variables.iter();
+    let due: Map<_, _> =
+        variables.map(|variable| (variable.name.to_owned(), json!(variable.value))).collect();
+    prop_assert_eq!(decision.added().variables.len(), due.len(), "each name once");
+    prop_assert_eq!(inner.get(key).cloned().unwrap_or_else(|| json!({})), Value::Object(due));
+    let metadata = decision.added().metadata.as_deref().map(|object| Value::Object(object.clone()));
+    let metadata = metadata
+        .map(|metadata| metadata.to_string())
+        .filter(|text| platform.as_str() != "retell" || text.len() <= 50_000);
+    prop_assert_eq!(inner.get("metadata").is_some(), metadata.is_some());
+    if let Some(metadata) = metadata {
+        let written = format!("\"metadata\":{metadata}");
+        prop_assert!(String::from_utf8_lossy(body).contains(&written));
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_explained_is_what_is_answered() {
+    proptest!(cases(), |(text in any_table(), fields in any_fields(), platform in select(vec!["retell", "synthflow"]))| {
+        let table = read_table(&text)?;
+        let platform = dialect::named(platform).expect("a platform").platform();
+        let call = Call::imagined("two", platform, fields);
+        let told = explain(&table, &call);
+        let decision = decide(&table, &call);
+        prop_assert_eq!(&told.decision, &decision);
+        let said = |wanted: Verdict| {
+            let steps = told.steps.iter().filter(move |(_, verdict)| *verdict == wanted);
+            steps.map(|(rule, _)| *rule).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(said(Verdict::Decides), Vec::from_iter(decision.rule()));
+        prop_assert_eq!(&said(Verdict::Adds), &decision.added().by);
+        let tried = told.steps.iter().map(|(rule, _)| *rule).collect::<Vec<_>>();
+        let all = table.rules.iter().map(|rule| &*rule.name).collect::<Vec<_>>();
+        prop_assert!(all.starts_with(&tried));
+        prop_assert!(decision.rule().map_or(tried.len() == all.len(), |rule| tried.last() == Some(&rule)));
+        prop_assert!(told.to_string().contains("DECIDES") || decision.rule().is_none());
+        prop_assert_eq!(&told.to_json()["outcome"], decision.outcome().as_str());
+    });
+}
+
+#[test]
+fn what_a_platform_would_ask_is_read_as_the_call_that_it_was_made_of() {
+    for dialect in dialect::ALL {
+        proptest!(cases(), |(fields in any_fields())| {
+            let platform = dialect.platform();
+            let verified = verified(dialect, dialect.ask(&fields));
+            let Ok(Asked::Inbound(call)) = dialect.parse(&verified) else {
+                return Err(TestCaseError::fail("it does not ask"));
+            };
+            let made = Call::imagined(call.source(), platform, fields.clone());
+            prop_assert_eq!((call.from(), call.to()), (made.from(), made.to()));
+            prop_assert_eq!((call.call_id(), call.agent()), (made.call_id(), made.agent()));
+        });
+    }
+}
+
+// Numbers.
+
+/// Whether five digits stand in a row.
+fn five_digits(text: &str) -> bool {
+    text.as_bytes().windows(5).any(|five| five.iter().all(u8::is_ascii_digit))
+}
+
+#[test]
+fn every_text_is_read_as_a_party_and_printing_it_masks() {
+    proptest!(cases(), |(text in any_party())| {
+        let heard = Party::read(Some(&text));
+        let printed = [
+            heard.party.to_string(),
+            format!("{:?}", heard.party),
+            format!("{heard:?}"),
+            heard.party.number().map(|number| format!("{number} {number:?}")).unwrap_or_default(),
+        ];
+        for printed in printed {
+            prop_assert!(!five_digits(&printed), "{} is not masked", printed);
+        }
+        prop_assert!(!heard.plus_added || heard.party.number().is_some());
+    });
+}
+
+#[test]
+fn a_number_in_full_is_read_as_the_same_number() {
+    proptest!(cases(), |(text in "[+]?[1-9][0-9]{0,14}")| {
+        let party = Party::read(Some(&text)).party;
+        prop_assert_eq!(&Party::read(Some(&party.in_full())).party, &party, "read twice");
+        if let Some(number) = party.number() {
+            prop_assert_eq!(PhoneNumber::parse(&number.in_full()), Ok(number));
+            prop_assert_eq!(number.in_full(), format!("+{}", text.trim_start_matches('+')));
+            prop_assert_eq!(number.digits(), number.in_full().len() - 1);
+            let digits: String = (0..number.digits()).map(|at| char::from(b'0' + number.digit(at))).collect();
+            prop_assert_eq!(format!("+{digits}"), number.in_full());
+            prop_assert!(number.starts_with(number));
+            number.country();
+        }
+    });
+}
+
+#[test]
+fn masking_hides_three_digits_at_least() {
+    proptest!(cases(), |(text in "[+][1-9][0-9]{0,14}")| {
+        let number = PhoneNumber::parse(&text).expect("a number");
+        let shown = number.to_string().bytes().filter(u8::is_ascii_digit).count();
+        prop_assert!(shown <= 8 && shown <= number.digits().saturating_sub(3), "{} of {}", shown, number.digits());
+    });
+}
+
+#[test]
+fn a_number_is_read_in_every_shape_that_carries_it() {
+    proptest!(cases(), |(digits in "[1-9][0-9]{7,14}", host in "[a-z0-9.-]{1,12}")| {
+        let expected = PhoneNumber::parse(&format!("+{digits}")).map(Party::Number);
+        let plain = Party::read(Some(&format!("+{digits}"))).party;
+        // But for the words that are typed on a keypad.
+        prop_assume!(plain != Party::Withheld);
+        prop_assert_eq!(Ok(&plain), expected.as_ref());
+        for shape in [
+            digits.clone(),
+            format!(" +{digits}\n"),
+            format!("sip:+{digits}@{host};user=phone"),
+            format!("SIPS:{digits}@{host}"),
+            format!("tel:+{digits};phone-context={host}"),
+            format!("\"Ann\" <sip:+{digits}@{host}>;tag=1"),
+            format!("+{}-({}) {}", &digits[..1], &digits[1..4], &digits[4..]),
+        ] {
+            prop_assert_eq!(&Party::read(Some(&shape)).party, &plain, "{}", shape);
+        }
+    });
+}
+
+// Rules and settings that somebody mistyped.
+
+/// Every mistake is inside the text, and can be shown.
+fn can_be_shown(report: &Report, text: &str, all_placed: bool) -> Result<(), TestCaseError> {
+    for mistake in report.mistakes() {
+        prop_assert!(
+            mistake.place.is_some() || !all_placed,
+            "nobody knows where: {}",
+            mistake.message
+        );
+        let Some(place) = &mistake.place else { continue };
+        let (start, end) = (place.span.start, place.span.end);
+        prop_assert!(
+            start <= end && end <= text.len(),
+            "{}: {start}..{end} of {}",
+            mistake.code,
+            text.len()
+        );
+        prop_assert!(
+            text.is_char_boundary(start) && text.is_char_boundary(end),
+            "{}: {start}..{end}",
+            mistake.code
+        );
+        let (line, column) = place.line_and_column();
+        prop_assert!(line >= 1 && column >= 1 && line <= text.split('\n').count());
+    }
+    let shown =
+        report.to_text(true).len() + report.to_string().len() + report.to_json().to_string().len();
+    prop_assert!(shown > 0);
+    Ok(())
+}
+
+fn checks_without_panic(text: String, around: &Surroundings) -> Result<(), TestCaseError> {
+    let (table, report) = rules::parse("rules.toml", text.clone(), around);
+    prop_assert_eq!(table.is_some(), report.errors() == 0);
+    can_be_shown(&report, &text, true)
+}
+
+#[test]
+fn any_text_is_checked_as_rules_without_a_panic() {
+    proptest!(cases(), |(text in any::<String>())| {
+        checks_without_panic(text, &Surroundings::default())?;
+    });
+}
+
+const TOML_WORDS: [&str; 48] = [
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "{",
+    "}",
+    "=",
+    ",",
+    ".",
+    "\"",
+    "\"\"\"",
+    "'",
+    "'''",
+    "\\",
+    "#",
+    "\n",
+    "\r",
+    "\u{0}",
+    "é",
+    "📞",
+    "!",
+    "${",
+    "${from}",
+    "${sip.x}",
+    "${form}",
+    "${sip.x|",
+    "true",
+    "false",
+    "1e400",
+    "nan",
+    "-1",
+    "0x_f",
+    "99999999999999999999",
+    "1979-05-27",
+    "[agents]\n",
+    "[[rule]]\n",
+    "name = \"é\"\n",
+    "agent = \"ageñt\"\n",
+    "reject = 1\n",
+    "continue = true\n",
+    "from = []\n",
+    "from = [\"+1213é\", 1]\n",
+    "to = \"\"\"\n+1\"\"\"\n",
+    "delay_ms = 9000\n",
+    "variables = { a = \"\\u00e9${x}\" }\n",
+    "metadata.a.b = 1\n",
+    "agent_override = { volume = 3 }\n",
+    "\u{feff}",
+];
+
+/// Values that may stand in a wrong place.
+const VALUES: [&str; 26] = [
+    "1",
+    "-1",
+    "0.5",
+    "99999999999999999999",
+    "nan",
+    "true",
+    "false",
+    "1979-05-27",
+    "\"\"",
+    "\"é 📞\"",
+    "\"reject\"",
+    "\"\\u00e9${x}\"",
+    "\"${sip.x}\"",
+    "\"${form|é}\"",
+    "\"é${\"",
+    "\"\"\"\n\n${from\"\"\"",
+    "'''${x}'''",
+    "\"+1213777123\"",
+    "\"+1 213 é\"",
+    "\"UK\"",
+    "[]",
+    "[\"!withheld\", \"1001\", 2]",
+    "{}",
+    "{ a = \"${x}\", a-b = [[]] }",
+    "{ retell = \"x\", version = {} }",
+    "{ agent = { volume = 3, é = \"${to\" } }",
+];
+
+/// Lines in a wrong order, or with another key's value: mostly TOML all the same.
+fn rearranged(text: &str) -> BoxedStrategy<String> {
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let edit = (any::<(Index, Index)>(), 0..5, select(VALUES.to_vec()));
+    let edits = prop::collection::vec(edit, 1..4);
+    let edited = edits.prop_map(move |edits| {
+        let mut lines = lines.clone();
+        for ((one, other), how, value) in edits {
+            let (one, other) = (one.index(lines.len()), other.index(lines.len()));
+            let key = lines[one].split('=').next().unwrap_or_default().trim().to_owned();
+            let theirs = lines[other].split_once('=').map_or(value, |(_, theirs)| theirs);
+            match how {
+                0 if lines.len() > 1 => drop(lines.remove(one)),
+                1 => lines.insert(one, lines[other].clone()),
+                2 => lines[one] = format!("{key} = {theirs}"),
+                3 => lines[one] = format!("{key}x = {value}"),
+                _ => lines[one] = format!("{key} = {value}"),
+            }
+        }
+        lines.join("\n")
+    });
+    edited.boxed()
+}
+
+fn mistyped(text: impl AsRef<str>) -> BoxedStrategy<String> {
+    let bytes = text.as_ref().as_bytes().to_vec();
+    let mishaps = prop::collection::vec(any_mishap(&TOML_WORDS), 1..4);
+    let garbled = mishaps.prop_map(move |mishaps| after(&mishaps, bytes.clone()));
+    let garbled = garbled.prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    prop_oneof![1 => garbled, 3 => rearranged(text.as_ref())].boxed()
+}
+
+#[test]
+fn a_mistyped_table_is_checked_without_a_panic_and_each_mistake_has_its_place() {
+    let text = std::fs::read_to_string(root().join("config/rules.toml")).expect("a table");
+    let (settings, _) = app::load_settings(app::SETTINGS, Purpose::Serve);
+    let around = settings.expect("good settings").surroundings();
+    proptest!(cases(), |(text in mistyped(text))| {
+        checks_without_panic(text, &around)?;
+    });
+}
+
+#[test]
+fn a_table_of_mistyped_parts_is_checked_without_a_panic() {
+    proptest!(cases(), |(text in any_table().prop_flat_map(mistyped))| {
+        checks_without_panic(text, &Surroundings::default())?;
+    });
+}
+
+#[test]
+fn any_text_is_read_as_a_template_or_told_why_not() {
+    let words = select(TOML_WORDS.to_vec()).prop_map_into();
+    let text = prop::collection::vec(prop_oneof![any_text(), words], 0..5)
+        .prop_map(|parts| parts.concat());
+    proptest!(cases(), |(text in text)| {
+        if let Err(bad) = Template::parse(&text) {
+            prop_assert!(text.get(bad.at.clone()).is_some(), "{:?} is not in {:?}", bad.at, text);
+        }
+    });
+}
+
+#[test]
+fn a_template_without_values_says_itself() {
+    proptest!(cases(), |(text in any_text())| {
+        let template = Template::parse(&text.replace("${", "$${")).expect("nothing to fill in");
+        prop_assert_eq!(template.fixed(), Some(text.as_str()));
+    });
+}
+
+fn any_environment() -> BoxedStrategy<HashMap<String, String>> {
+    const PARTS: [&str; 14] = [
+        "SERVER", "LISTEN", "ADMIN", "TOKEN", "RULES", "PATH", "LOG", "LEVEL", "SOURCES", "RETELL",
+        "SECRETS", "PLATFORM", "", "x.y[3]",
+    ];
+    let name = prop::collection::vec(select(PARTS.to_vec()), 0..5);
+    let name = name.prop_map(|parts| format!("SWITCHBOARD__{}", parts.join("__")));
+    let value = prop_oneof![
+        any_text(),
+        select(vec![
+            "127.0.0.1:1",
+            "0.0.0.0:80",
+            "info",
+            "env:HOME",
+            "file:/dev/null",
+            "retell",
+            "1",
+            "-1",
+            "a,b"
+        ])
+        .prop_map_into(),
+    ];
+    let garbage = prop::collection::hash_map(name, value, 1..4);
+    prop_oneof![2 => Just(HashMap::new()), 1 => garbage].boxed()
+}
+
+fn any_settings_text() -> BoxedStrategy<String> {
+    let own = std::fs::read_to_string(root().join("config/switchboard.toml")).expect("settings");
+    prop_oneof![
+        1 => any::<String>(),
+        2 => mistyped(&own),
+        2 => mistyped(app::SETTINGS),
+        2 => mistyped(settings::DEFAULTS.replace("\n# [", "\n[").replace("\n# ", "\n")),
+        1 => Just(own),
+    ]
+    .boxed()
+}
+
+#[test]
+fn any_settings_are_checked_without_a_panic() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("switchboard.toml");
+    let purposes = select(vec![Purpose::Serve, Purpose::Dev, Purpose::Look]);
+    proptest!(cases(), |(text in any_settings_text(), garbage in any_environment(), purpose in purposes)| {
+        std::fs::write(&file, &text).expect("a file");
+        let mut environment = app::environment();
+        environment.insert("SYNTHFLOW_URL_TOKEN".to_owned(), app::URL_TOKEN.to_owned());
+        environment.extend(garbage);
+        let ingredients = Ingredients { file: Some(file.clone()), environment, purpose };
+        let Loaded { settings, report, .. } = settings::load(&ingredients).expect("a readable file");
+        prop_assert_eq!(settings.is_some(), report.errors() == 0, "{}", report);
+        can_be_shown(&report, &text, false)?;
+    });
+}
+
+// Canaries: what must not be printed.
+
+/// Whether a type can be printed, told when this is compiled: the constant of its own is there
+/// only for types that can, and wins over the trait's.
+struct Prints<T: ?Sized>(PhantomData<T>);
+
+trait Silent {
+    const DEBUG: bool = false;
+    const DISPLAY: bool = false;
+}
+
+impl<T: ?Sized> Silent for Prints<T> {}
+
+impl<T: ?Sized + Debug> Prints<T> {
+    const DEBUG: bool = true;
+}
+
+impl<T: ?Sized + Display> Prints<T> {
+    const DISPLAY: bool = true;
+}
+
+macro_rules! never_printed {
+    ($($holds_a_secret:ty),+ $(,)?) => {
+        $(const _: () = assert!(
+            !<Prints<$holds_a_secret>>::DEBUG && !<Prints<$holds_a_secret>>::DISPLAY,
+            concat!(stringify!($holds_a_secret), " holds a secret or a body, and can be printed"),
+        );)+
+    };
+}
+
+never_printed!(
+    Secret,
+    Key,
+    Policy,
+    Source,
+    Settings,
+    Admin,
+    Ingredients,
+    Desk,
+    Switchboard,
+    Unverified,
+    Verified,
+    Option<Secret>,
+    Vec<Source>,
+);
+// The trick can tell: these are printed, masked.
+const _: () = assert!(<Prints<PhoneNumber>>::DEBUG && <Prints<Party>>::DISPLAY);
+
+const CANARY_SECRET: &str = "canary_5ecret_0123456789abcdef";
+const CANARY_NUMBER: &str = "+12065550142";
+
+/// Whether this gives away the secret, or five digits of the number in a row.
+#[track_caller]
+fn assert_silent(what: &str, printed: &str) {
+    assert!(!printed.contains(CANARY_SECRET), "{what} gives away the secret: {printed}");
+    let digits = &CANARY_NUMBER[1..];
+    let told = (0..=digits.len() - 5).find(|at| printed.contains(&digits[*at..at + 5]));
+    assert!(told.is_none(), "{what} gives away the number: {printed}");
+}
+
+#[test]
+fn a_call_is_printed_without_its_numbers() {
+    let number = PhoneNumber::parse(CANARY_NUMBER).unwrap();
+    assert_silent("a number", &format!("{number} {number:?}"));
+    for text in [
+        CANARY_NUMBER,
+        &CANARY_NUMBER[1..],
+        &format!("sip:{CANARY_NUMBER}@example.com"),
+        "tel:+1-206-555-0142",
+    ] {
+        let heard = Party::read(Some(text));
+        assert_silent("a party", &format!("{} {heard:?}", heard.party));
+        let parties = [heard.party.clone(), heard.party];
+        let [from, to] = parties;
+        let fields = Fields { from, to, ..Fields::unknown(Channel::Call) };
+        assert_silent("fields", &format!("{fields:?}"));
+        let retell = dialect::named("retell").unwrap().platform();
+        let call = Call::imagined("one", retell, fields);
+        assert_silent("a call", &format!("{call:?}"));
+        assert_silent("what is asked", &format!("{:?}", Asked::Inbound(call)));
+    }
+    let literal = Party::read(Some("sip:bob@12065550142.example.com"));
+    assert_silent("a literal", &format!("{} {literal:?}", literal.party));
+}
+
+#[test]
+fn why_a_request_is_refused_gives_nothing_away() {
+    for reason in Unproved::ALL {
+        let refusal = Refusal::from(reason);
+        assert_silent("a reason", &format!("{reason} {reason:?} {refusal} {refusal:?}"));
+        let refused = Refused::from(refusal);
+        assert_silent("a refused request", &format!("{refused:?}"));
+    }
+    let retell = dialect::named("retell").unwrap();
+    for body in [
+        format!(r#"{{"call_inbound":{{"from_number":"{CANARY_NUMBER}","x":"{CANARY_SECRET}"}}}}"#),
+        format!(r#"{{"event" "{CANARY_NUMBER}{CANARY_SECRET}"}}"#),
+        format!(r#"["{CANARY_NUMBER}","{CANARY_SECRET}"]"#),
+        format!(r#"{{"{CANARY_NUMBER}":{CANARY_SECRET}}}"#),
+        format!("{CANARY_NUMBER}{CANARY_SECRET}"),
+    ] {
+        let verified = verified(retell, body.into_bytes());
+        let unreadable = retell.parse(&verified).expect_err("nothing that Retell sends");
+        assert_silent("an unreadable body", &format!("{unreadable} {unreadable:?}"));
+        assert_silent("a refused body", &format!("{:?}", Refused::from(Refusal::from(unreadable))));
+    }
+}
+
+#[tokio::test]
+async fn no_answer_and_no_metric_gives_a_secret_or_a_number_away() {
+    let environment = [
+        ("RETELL_API_KEY", CANARY_SECRET),
+        ("SYNTHFLOW_SECRET", CANARY_SECRET),
+        ("URL_TOKEN", CANARY_SECRET),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let (settings, report) =
+        app::load_settings_with(app::SETTINGS, Purpose::Serve, environment.into());
+    let settings = settings.unwrap_or_else(|| panic!("{report}"));
+    let (table, _) = rules::parse("rules.toml", app::RULES.to_owned(), &settings.surroundings());
+    let clock = switchboard::pipeline::Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
+    let board = Arc::new(Switchboard::new(settings.sources, table.unwrap(), clock));
+    let public = Door::new(board.clone(), &settings.server);
+    let call = app::retell_call(CANARY_NUMBER, CANARY_NUMBER);
+    let half = &call[..call.len() - 1];
+    let signed = |body: &str, key: &str| {
+        app::retell_request_at("/inbound/retell", body.as_bytes(), NOW_MS, key)
+    };
+    let with_token =
+        |room: &str, body: &str| post(&format!("/{room}/{CANARY_SECRET}"), body.as_bytes());
+    let with_header = |name: &'static str| {
+        let mut request = post("/inbound/retell", call.as_bytes());
+        request.headers_mut().insert(name, CANARY_SECRET.parse().unwrap());
+        request
+    };
+    let too_large = format!("{call}{}", " ".repeat(70_000));
+    for (request, status) in [
+        (signed(&call, CANARY_SECRET), 200),
+        (signed(&call, CANARY_SECRET), 200),
+        (signed(half, CANARY_SECRET), 400),
+        (signed(&call, "another key"), 401),
+        (with_header("x-retell-signature"), 401),
+        (with_header("authorization"), 401),
+        (post("/inbound/synthflow/wrong", call.as_bytes()), 401),
+        (with_token("inbound/synthflow", &call), 200),
+        (with_token("inbound/synthflow", half), 400),
+        (with_token("events/synthflow", ""), 200),
+        (
+            with_token(
+                "events/synthflow",
+                &format!(r#"{{"event":"{CANARY_NUMBER}{CANARY_SECRET}"}}"#),
+            ),
+            200,
+        ),
+        (with_token("inbound/retell", &call), 404),
+        (with_token("nowhere", &call), 404),
+        (signed(&too_large, CANARY_SECRET), 413),
+        (
+            Request::delete(format!("/inbound/synthflow/{CANARY_SECRET}"))
+                .body(Body::empty())
+                .unwrap(),
+            405,
+        ),
+    ] {
+        let shown = format!(
+            "{} {}",
+            request.method(),
+            request.uri().path().replace(CANARY_SECRET, "TOKEN")
+        );
+        let answer = app::answer(&public, request).await;
+        assert_eq!(answer.status, status, "{shown}");
+        assert_silent("an answer", &String::from_utf8_lossy(&answer.body));
+        assert_silent("an answer's head", &format!("{:?}", answer.headers));
+    }
+    assert_silent("metrics", &board.counters().to_text());
+}
+
+#[test]
+fn settings_with_a_secret_written_into_them_are_refused_without_repeating_it() {
+    let with = |lines: &str| format!("[sources.retell]\nplatform = \"retell\"\n{lines}\n");
+    let written = format!("\"{CANARY_SECRET}\"");
+    for text in [
+        with(&format!("secrets = {written}")),
+        with(&format!("secrets = [{written}]")),
+        with(&format!("secrets = [\"env:RETELL_API_KEY\"]\nurl_token = {written}")),
+        with(&format!("secrets = [{written}")),
+        with(&format!("secrets = \"{CANARY_SECRET}")),
+        with(&format!("secrets = {{ old = {written} }}")),
+        with(&format!("secrets = [[{written}]]")),
+        format!("[admin]\ntoken = {written}\n{}", with("secrets = [\"env:RETELL_API_KEY\"]")),
+    ] {
+        let (settings, report) = app::load_settings(&text, Purpose::Serve);
+        assert!(settings.is_none(), "{text}");
+        assert_silent(
+            "a report",
+            &format!("{}{}{}", report, report.to_text(true), report.to_json()),
+        );
+    }
+}

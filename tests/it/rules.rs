@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use switchboard::call::{Call, Channel, Fields, Platform, Version};
-use switchboard::decide::{decide, hold};
+use switchboard::decide::decide;
 use switchboard::decision::{Chosen, Decision, Outcome};
 use switchboard::number::Party;
 use switchboard::report::Report;
-use switchboard::rules::{self, Surroundings, Table};
+use switchboard::rules::{self, Asking, Surroundings, Table};
 use switchboard::settings::{self, Ingredients, Purpose};
 
 use crate::app;
@@ -137,7 +137,9 @@ agent = "agent_1"
 
 #[test]
 fn a_rule_without_conditions_is_for_everyone() {
-    for call in [from(CALLER), from("withheld"), from("sip:bob@example.com"), to(""), text_message()] {
+    for call in
+        [from(CALLER), from("withheld"), from("sip:bob@example.com"), to(""), text_message()]
+    {
         fits("", &call, true);
     }
 }
@@ -194,7 +196,11 @@ fn a_list_is_any_of_what_stands_in_it() {
 
 #[test]
 fn a_negation_takes_away_wherever_it_stands() {
-    for list in [r#"from = ["US", "!+1907*"]"#, r#"from = ["!+1907*", "US"]"#, r#"from = ["US", "! +1907*"]"#] {
+    for list in [
+        r#"from = ["US", "!+1907*"]"#,
+        r#"from = ["!+1907*", "US"]"#,
+        r#"from = ["US", "! +1907*"]"#,
+    ] {
         fits(list, &from("+12137771234"), true);
         fits(list, &from("+19075550100"), false);
         fits(list, &from("+4930901820"), false);
@@ -208,7 +214,8 @@ fn a_negation_takes_away_wherever_it_stands() {
 
 #[test]
 fn callers_without_a_number_fit_only_withheld_and_rules_without_from() {
-    for spelling in ["anonymous", "", "Restricted", "sip:anonymous@anonymous.invalid", "+266696687"] {
+    for spelling in ["anonymous", "", "Restricted", "sip:anonymous@anonymous.invalid", "+266696687"]
+    {
         let caller = from(spelling);
         fits("", &caller, true);
         fits(r#"to = "+12135550100""#, &caller, true);
@@ -277,7 +284,9 @@ source = "shop""#;
 #[test]
 fn a_rule_that_is_switched_off_is_passed_over() {
     let text = |enabled| {
-        format!("[[rule]]\nname = \"one\"\nenabled = {enabled}\nagent = \"agent_1\"\n[[rule]]\nname = \"two\"\nkeep = true\n")
+        format!(
+            "[[rule]]\nname = \"one\"\nenabled = {enabled}\nagent = \"agent_1\"\n[[rule]]\nname = \"two\"\nkeep = true\n"
+        )
     };
     decides(&text("true"), &from(CALLER), "one: agent agent_1 (agent_1)");
     decides(&text("false"), &from(CALLER), "two: keep (rule)");
@@ -315,12 +324,20 @@ fn gives(agent: &str, at_retell: &str, at_synthflow: &str) {
 #[test]
 fn an_agent_has_one_id_or_one_for_each_platform() {
     gives("everywhere", "it: agent everywhere (agent_1)", "it: agent everywhere (agent_1)");
-    gives("counted", "it: agent counted (agent_3) version 3", "it: agent counted (1716a) version 3");
+    gives(
+        "counted",
+        "it: agent counted (agent_3) version 3",
+        "it: agent counted (1716a) version 3",
+    );
 }
 
 #[test]
 fn a_version_is_a_number_or_a_name() {
-    gives("counted", "it: agent counted (agent_3) version 3", "it: agent counted (1716a) version 3");
+    gives(
+        "counted",
+        "it: agent counted (agent_3) version 3",
+        "it: agent counted (1716a) version 3",
+    );
     gives("named", "it: agent named (agent_4) version \"latest\"", "it: keep (no_agent_id)");
 }
 
@@ -339,7 +356,11 @@ fn without_agents_a_rule_names_raw_ids() {
 
 #[test]
 fn a_rejection_may_have_a_reason() {
-    decides("[[rule]]\nname = \"it\"\nreject = \"blocklist\"\n", &from(CALLER), "it: reject (blocklist)");
+    decides(
+        "[[rule]]\nname = \"it\"\nreject = \"blocklist\"\n",
+        &from(CALLER),
+        "it: reject (blocklist)",
+    );
     decides("[[rule]]\nname = \"it\"\nreject = true\n", &from(CALLER), "it: reject ()");
 }
 
@@ -422,24 +443,15 @@ fn it_is_told_which_rule_added_what() {
 #[test]
 fn the_last_rule_that_sets_a_delay_wins() {
     let text = |deciding: &str| {
-        format!("[[rule]]\nname = \"one\"\ncontinue = true\ndelay_ms = 1500\n[[rule]]\nname = \"two\"\nkeep = true\n{deciding}")
+        format!(
+            "[[rule]]\nname = \"one\"\ncontinue = true\ndelay_ms = 1500\n[[rule]]\nname = \"two\"\nkeep = true\n{deciding}"
+        )
     };
     for (deciding, expected_ms) in [("", 1500), ("delay_ms = 3000", 3000), ("delay_ms = 0", 0)] {
         let table = table(&text(deciding));
         let call = from(CALLER);
         let decision = decide(&table, &call);
         assert_eq!(decision.added().delay, Duration::from_millis(expected_ms), "{deciding}");
-    }
-}
-
-#[test]
-fn a_delay_never_outlasts_the_budget() {
-    let table = table("[[rule]]\nname = \"one\"\nkeep = true\ndelay_ms = 8000\n");
-    let call = from(CALLER);
-    let decision = decide(&table, &call);
-    for (within_ms, expected_ms) in [(3000, 3000), (8000, 8000), (9000, 8000)] {
-        let held = hold(&decision, Duration::from_millis(within_ms));
-        assert_eq!(held, Duration::from_millis(expected_ms));
     }
 }
 
@@ -452,7 +464,8 @@ fn says(template: &str, expected: Option<&str>) {
 
 #[track_caller]
 fn says_to(call: &Call<'_>, template: &str, expected: Option<&str>) {
-    let text = format!("[[rule]]\nname = \"the rule\"\nkeep = true\nvariables = {{ x = '{template}' }}\n");
+    let text =
+        format!("[[rule]]\nname = \"the rule\"\nkeep = true\nvariables = {{ x = '{template}' }}\n");
     let along = along(&text, call);
     assert_eq!(along["variables"]["x"].as_str(), expected, "{template}");
 }
@@ -522,7 +535,8 @@ agent_override = { retell_llm = { begin_message = "You rang ${to}" } }
 
 #[test]
 fn a_variable_is_always_sent_as_text() {
-    let text = "[[rule]]\nname = \"it\"\nkeep = true\nvariables = { tier = 3, vip = true, share = 0.5 }\n";
+    let text =
+        "[[rule]]\nname = \"it\"\nkeep = true\nvariables = { tier = 3, vip = true, share = 0.5 }\n";
     let expected = json!({ "tier": "3", "vip": "true", "share": "0.5" });
     assert_eq!(along(text, &from(CALLER))["variables"], expected);
 }
@@ -531,22 +545,28 @@ fn a_variable_is_always_sent_as_text() {
 fn the_fingerprint_tells_tables_apart() {
     let keeps = "[[rule]]\nname = \"it\"\nkeep = true\n";
     assert_eq!(table(keeps).fingerprint, table(keeps).fingerprint);
-    assert_ne!(table(keeps).fingerprint, table("[[rule]]\nname = \"it\"\nreject = true\n").fingerprint);
+    assert_ne!(
+        table(keeps).fingerprint,
+        table("[[rule]]\nname = \"it\"\nreject = true\n").fingerprint
+    );
 }
 
 // ---- what is said about mistakes
 
 /// A service with a source at each platform.
 fn two_sources() -> Surroundings {
-    let source = |name: &str, platform| (name.to_owned(), Platform::named(platform));
+    let asking = |source: &str, platform| Asking {
+        source: source.to_owned(),
+        platform: Platform::named(platform),
+        reply_within: Duration::from_secs(3),
+    };
     Surroundings {
-        sources: vec![source("shop", "retell"), source("clinic", "synthflow")],
+        sources: vec![asking("shop", "retell"), asking("clinic", "synthflow")],
         fallback_agents: Vec::new(),
-        reply_within: Some(Duration::from_secs(3)),
     }
 }
 
-fn codes_of(report: &Report) -> Vec<&'static str> {
+pub(crate) fn codes_of(report: &Report) -> Vec<&'static str> {
     report.mistakes().iter().map(|mistake| mistake.code).collect()
 }
 
@@ -602,10 +622,6 @@ name = "everybody"
 name = "germans"
 form = "DE"
 agent = "agent_1"
-
-[[rule]]
-name = "everyone else"
-keep = true
 "#;
 
     a_misspelt_table: "unknown-key" in r#"
@@ -640,10 +656,6 @@ delay_ms = 1.5
 name = "one"
 from = 12137771234
 keep = true
-
-[[rule]]
-name = "everyone else"
-keep = true
 "#;
 
     a_number_without_quotes_in_a_list: "wrong-kind" in r#"
@@ -651,20 +663,12 @@ keep = true
 name = "one"
 from = ["DE", 12137771234]
 keep = true
-
-[[rule]]
-name = "everyone else"
-keep = true
 "#;
 
     a_text_where_true_or_false_is_due: "wrong-kind" in r#"
 [[rule]]
 name = "everyone"
 enabled = "no"
-keep = true
-
-[[rule]]
-name = "everyone else"
 keep = true
 "#;
 
@@ -676,19 +680,11 @@ keep = true
 
     agents_that_are_no_table: "wrong-kind" in r#"
 agents = "agent_1"
-
-[[rule]]
-name = "everyone"
-keep = true
 "#;
 
     an_agent_that_is_a_number: "wrong-kind" in r#"
 [agents]
 desk = 1716
-
-[[rule]]
-name = "everyone"
-keep = true
 "#;
 
     an_id_at_a_platform_that_is_a_number: "wrong-kind" in r#"
@@ -699,10 +695,6 @@ desk = { retell = "agent_1", synthflow = 1716 }
 name = "everyone"
 agent = "desk"
 platform = "retell"
-
-[[rule]]
-name = "everyone else"
-keep = true
 "#;
 
     a_version_that_is_a_fraction: "wrong-kind" in r#"
@@ -758,10 +750,6 @@ metadata = { share = inf }
 name = "nobody"
 from = []
 keep = true
-
-[[rule]]
-name = "everyone"
-keep = true
 "#;
 
     // ---- agents
@@ -792,20 +780,12 @@ desk = { retell = "agent_1", sinthflow = "1716a" }
 name = "everyone"
 agent = "desk"
 platform = "retell"
-
-[[rule]]
-name = "everyone else"
-keep = true
 "#;
 
     a_platform_that_nobody_knows: "unknown-platform" in r#"
 [[rule]]
 name = "one"
 platform = "vapi"
-keep = true
-
-[[rule]]
-name = "everyone else"
 keep = true
 "#;
 
@@ -864,10 +844,6 @@ desk = "agent_1"
 [[rule]]
 from = "DE"
 agent = "agent_1"
-
-[[rule]]
-name = "everyone"
-keep = true
 "#;
 
     a_rule_with_an_empty_name: "no-name" in r#"
@@ -875,10 +851,6 @@ keep = true
 name = " "
 from = "DE"
 agent = "agent_1"
-
-[[rule]]
-name = "everyone"
-keep = true
 "#;
 
     two_rules_of_one_name: "duplicate-name" in r#"
@@ -896,10 +868,6 @@ agent = "agent_2"
 [[rule]]
 name = "germans"
 from = "DE"
-
-[[rule]]
-name = "everyone"
-keep = true
 "#;
 
     a_rule_that_does_two_things: "one-outcome" in r#"
@@ -914,20 +882,12 @@ reject = true
 name = "one"
 channel = ["call", "text"]
 keep = true
-
-[[rule]]
-name = "everyone"
-keep = true
 "#;
 
     a_misspelt_source: "unknown-source" in r#"
 [[rule]]
 name = "one"
 source = "!clinc"
-keep = true
-
-[[rule]]
-name = "everyone"
 keep = true
 "#;
 
@@ -1024,20 +984,12 @@ agent_override = { agent = { end_call_after_silence_ms = 5000 } }
 name = "one"
 from = "+1213777123"
 keep = true
-
-[[rule]]
-name = "everyone"
-keep = true
 "#;
 
     a_number_too_short_for_any_country: "bad-number" in r#"
 [[rule]]
 name = "one"
 from = "+49123"
-keep = true
-
-[[rule]]
-name = "everyone"
 keep = true
 "#;
 
@@ -1046,20 +998,12 @@ keep = true
 name = "one"
 from = "+4930901820123456"
 keep = true
-
-[[rule]]
-name = "everyone"
-keep = true
 "#;
 
     a_number_with_letters: "bad-number" in r#"
 [[rule]]
 name = "one"
 to = "+1800FLOWERS"
-keep = true
-
-[[rule]]
-name = "everyone"
 keep = true
 "#;
 
@@ -1068,20 +1012,12 @@ keep = true
 name = "one"
 from = "+0049309018200"
 keep = true
-
-[[rule]]
-name = "everyone"
-keep = true
 "#;
 
     a_star_in_the_middle: "bad-number" in r#"
 [[rule]]
 name = "one"
 from = "+1213*1234"
-keep = true
-
-[[rule]]
-name = "everyone"
 keep = true
 "#;
 
@@ -1090,20 +1026,12 @@ keep = true
 name = "one"
 from = ["DE", "!+1213555XXX"]
 keep = true
-
-[[rule]]
-name = "everyone"
-keep = true
 "#;
 
     a_plus_alone: "bad-number" in r#"
 [[rule]]
 name = "one"
 from = "+"
-keep = true
-
-[[rule]]
-name = "everyone"
 keep = true
 "#;
 
@@ -1112,20 +1040,12 @@ keep = true
 name = "one"
 from = ["DE", "UK"]
 keep = true
-
-[[rule]]
-name = "everyone"
-keep = true
 "#;
 
     a_country_in_small_letters: "bad-country" in r#"
 [[rule]]
 name = "one"
 from = "de"
-keep = true
-
-[[rule]]
-name = "everyone"
 keep = true
 "#;
 
@@ -1134,20 +1054,12 @@ keep = true
 name = "one"
 from = "XX"
 keep = true
-
-[[rule]]
-name = "everyone"
-keep = true
 "#;
 
     a_number_without_its_plus: "bad-pattern" in r#"
 [[rule]]
 name = "one"
 from = "12137771234"
-keep = true
-
-[[rule]]
-name = "everyone"
 keep = true
 "#;
 
@@ -1156,20 +1068,12 @@ keep = true
 name = "one"
 from = "1213*"
 keep = true
-
-[[rule]]
-name = "everyone"
-keep = true
 "#;
 
     a_misspelt_withheld: "bad-pattern" in r#"
 [[rule]]
 name = "one"
 from = "witheld"
-keep = true
-
-[[rule]]
-name = "everyone"
 keep = true
 "#;
 
@@ -1178,20 +1082,12 @@ keep = true
 name = "one"
 from = "anonymous"
 keep = true
-
-[[rule]]
-name = "everyone"
-keep = true
 "#;
 
     an_extension_without_its_equals_sign: "bad-pattern" in r#"
 [[rule]]
 name = "one"
 from = "1001"
-keep = true
-
-[[rule]]
-name = "everyone"
 keep = true
 "#;
 
@@ -1200,10 +1096,6 @@ keep = true
 name = "one"
 from = "=sip:+12137771234@example.com"
 keep = true
-
-[[rule]]
-name = "everyone"
-keep = true
 "#;
 
     a_literal_that_is_withheld: "bad-pattern" in r#"
@@ -1211,20 +1103,12 @@ keep = true
 name = "one"
 from = "=anonymous"
 keep = true
-
-[[rule]]
-name = "everyone"
-keep = true
 "#;
 
     a_pattern_that_is_empty: "bad-pattern" in r#"
 [[rule]]
 name = "one"
 from = ""
-keep = true
-
-[[rule]]
-name = "everyone"
 keep = true
 "#;
 
@@ -1308,7 +1192,8 @@ fn ten_mistakes_are_told_at_once_each_with_its_place() {
 
 #[test]
 fn programs_are_told_the_same_as_people() {
-    let (_, report) = parse("[[rule]]\nname = \"grüße\"\nkeep = true\nform = \"DE\"\n", &two_sources());
+    let (_, report) =
+        parse("[[rule]]\nname = \"grüße\"\nkeep = true\nform = \"DE\"\n", &two_sources());
     let json = serde_json::to_string_pretty(&report.to_json()).unwrap();
     matches_snapshot("rules", "a_mistake_as_json", "", &json);
 }
@@ -1329,13 +1214,19 @@ fn places_are_counted_in_characters_behind_tabs_and_carriage_returns() {
     for (text, expected) in [
         ("[[rule]]\r\nname = \"one\"\r\nkeep = true\r\nform = \"DE\"\r\n", (4, 1)),
         ("[[rule]]\nname = \"one\"\nkeep = true\n\tform = \"DE\"\n", (4, 2)),
-        ("[[rule]]\nname = \"one\"\nkeep = true\nvariables = { a = \"ü\", x = \"ü${form}\" }\n", (4, 30)),
+        (
+            "[[rule]]\nname = \"one\"\nkeep = true\nvariables = { a = \"ü\", x = \"ü${form}\" }\n",
+            (4, 30),
+        ),
     ] {
         let (_, report) = parse(text, &Surroundings::default());
         let [mistake] = report.mistakes() else { panic!("{report}") };
         assert_eq!(mistake.place.as_ref().unwrap().line_and_column(), expected, "{text:?}");
         let (line, column) = expected;
-        assert!(report.to_text(false).contains(&format!("rules.toml:{line}:{column}\n")), "{report}");
+        assert!(
+            report.to_text(false).contains(&format!("rules.toml:{line}:{column}\n")),
+            "{report}"
+        );
         assert!(!report.to_text(false).contains('\r'), "{report}");
     }
 }
@@ -1421,7 +1312,8 @@ fn every_code_is_in_the_documentation() {
 #[track_caller]
 pub(crate) fn are_in_backticks(document: &str, codes: BTreeSet<String>) {
     let text = std::fs::read_to_string(app::root().join(document)).expect("the document");
-    let missing: Vec<_> = codes.into_iter().filter(|code| !text.contains(&format!("`{code}`"))).collect();
+    let missing: Vec<_> =
+        codes.into_iter().filter(|code| !text.contains(&format!("`{code}`"))).collect();
     assert!(missing.is_empty(), "{document} says nothing about {missing:?}");
 }
 
@@ -1435,7 +1327,8 @@ pub(crate) fn codes_in(file: &str) -> BTreeSet<String> {
     let code = code.collect::<Vec<_>>().join("\n");
     let mut found = BTreeSet::new();
     for opening in [".error(", ".warning(", ".remark(", " bad(", "(bad(", " code: "] {
-        let uses = code.match_indices(opening).map(|(at, _)| code[at + opening.len()..].trim_start());
+        let uses =
+            code.match_indices(opening).map(|(at, _)| code[at + opening.len()..].trim_start());
         found.extend(uses.filter_map(|first| code_of(first, &code)));
     }
     found
@@ -1449,12 +1342,12 @@ fn code_of(argument: &str, source: &str) -> Option<String> {
         return Some(text.split('"').next()?.to_owned());
     }
     let word = argument.split(|c: char| !(c.is_alphanumeric() || "_.&'".contains(c))).next()?;
-    if word.chars().all(|c| c.is_ascii_uppercase() || c == '_') {
+    if !word.is_empty() && word.chars().all(|c| c.is_ascii_uppercase() || c == '_') {
         let says = format!("const {word}: &str = \"");
         let (_, value) = source.split_once(&says).unwrap_or_else(|| panic!("{word} is a constant"));
         return Some(value.split('"').next()?.to_owned());
     }
-    assert!(["code", "bad.code", "&'static", "String"].contains(&word), "who says {word}?");
+    assert!(["", "code", "bad.code", "&'static"].contains(&word), "who says {word}?");
     None
 }
 
@@ -1482,4 +1375,182 @@ fn the_table_in_the_readme_is_without_a_mistake() {
     let (table, report) = parse(block, &Surroundings::default());
     assert!(report.mistakes().is_empty(), "{report}");
     assert!(table.is_some());
+}
+
+// ---- not so yet: each of these fails, for the reason that stands beside it
+
+/// That this table has these mistakes and no others.
+#[track_caller]
+fn has_mistakes(text: &str, expected: &[&str]) {
+    let (_, report) = parse(text, &two_sources());
+    assert_eq!(codes_of(&report), expected, "{report}");
+}
+
+#[test]
+#[ignore = "bug: the place of an outcome is its key"]
+fn the_caret_is_under_the_agent_that_nobody_knows() {
+    let text = "[agents]\ndesk = \"agent_1\"\n[[rule]]\nname = \"it\"\nagent = \"dsk\"\n";
+    let (_, report) = parse(text, &two_sources());
+    assert_eq!(report.mistakes()[0].place.as_ref().unwrap().line_and_column(), (5, 9), "{report}");
+}
+
+#[test]
+#[ignore = "bug: no-id is said only when nothing else is wrong before it"]
+fn every_agent_without_an_id_is_named() {
+    has_mistakes(
+        "[agents]\na = {}\nb = {}\n[[rule]]\nname = \"it\"\nkeep = true\n",
+        &["no-id", "no-id"],
+    );
+}
+
+#[test]
+#[ignore = "bug: an empty id ends the reading of its agent"]
+fn an_empty_id_does_not_hide_what_stands_beside_it() {
+    has_mistakes(
+        "[agents]\na = { retell = \"\", sinthflow = \"1\" }\n[[rule]]\nname = \"it\"\nkeep = true\n",
+        &["empty-id", "unknown-platform"],
+    );
+}
+
+#[test]
+#[ignore = "bug: agents are not looked at when no rule could be read"]
+fn mistakes_in_agents_are_told_although_the_rules_are_in_single_brackets() {
+    has_mistakes(
+        "[agents]\na = \"\"\n[rule]\nname = \"it\"\nkeep = true\n",
+        &["wrong-kind", "empty-id"],
+    );
+}
+
+#[test]
+#[ignore = "bug: an agent that could not be read counts as one without ids"]
+fn an_agent_that_could_not_be_read_is_not_said_to_lack_ids() {
+    has_mistakes("[agents]\na = \"\"\n[[rule]]\nname = \"it\"\nagent = \"a\"\n", &["empty-id"]);
+}
+
+#[test]
+#[ignore = "bug: missing_ids looks at platform, not at source, channel and enabled"]
+fn an_agent_needs_no_id_where_its_rule_never_gets_a_call_from() {
+    for condition in ["source = \"shop\"", "source = \"!clinic\"", "enabled = false"] {
+        let text = format!(
+            "[agents]\na = {{ retell = \"agent_1\" }}\n[[rule]]\nname = \"it\"\n{condition}\nagent = \"a\"\n[[rule]]\nname = \"everyone\"\nkeep = true\n"
+        );
+        has_mistakes(&text, &[]);
+    }
+}
+
+#[test]
+#[ignore = "bug: the shortest budget of all sources is taken, whoever the rule is for"]
+fn a_delay_is_held_against_the_budgets_of_the_sources_that_the_rule_is_for() {
+    // Surroundings know one budget for all sources.
+    let settings = r#"
+[sources.slow]
+platform = "retell"
+secrets = "env:RETELL_API_KEY"
+reply_within_ms = 9000
+[sources.fast]
+platform = "retell"
+secrets = "env:RETELL_API_KEY"
+reply_within_ms = 2000
+"#;
+    let (settings, _) = app::load_settings(settings, Purpose::Serve);
+    let text = "[[rule]]\nname = \"it\"\nsource = \"slow\"\nkeep = true\ndelay_ms = 8000\n[[rule]]\nname = \"everyone\"\nkeep = true\n";
+    let (_, report) = parse(text, &settings.unwrap().surroundings());
+    assert!(report.mistakes().is_empty(), "{report}");
+}
+
+#[test]
+#[ignore = "bug: a name of the wrong kind is also told as no name"]
+fn one_mistake_is_told_once() {
+    has_mistakes("[[rule]]\nname = 3\nkeep = true\n", &["wrong-kind"]);
+    has_mistakes("[[rule]]\nname = \"it\"\nkeep = true\ncontinue = false\n", &["wrong-kind"]);
+}
+
+#[test]
+#[ignore = "bug: only the last rule is looked at"]
+fn a_rule_for_everyone_is_one_wherever_it_stands() {
+    let text = "[[rule]]\nname = \"everyone\"\nkeep = true\n[[rule]]\nname = \"germans\"\nfrom = \"DE\"\nkeep = true\n";
+    let (_, report) = parse(text, &two_sources());
+    assert!(!codes_of(&report).contains(&"no-rule-for-everyone"), "{report}");
+}
+
+#[test]
+#[ignore = "bug: a fraction is `a number`, and so is inf"]
+fn a_wrong_kind_is_told_apart_from_the_right_one() {
+    for value in ["delay_ms = 1.5", "metadata = { x = inf }", "metadata = { x = nan }"] {
+        let (_, report) = parse(
+            &format!("[[rule]]\nname = \"it\"\nkeep = true\n{value}\n"),
+            &Surroundings::default(),
+        );
+        assert!(!report.mistakes()[0].message.ends_with("this is a number"), "{report}");
+    }
+}
+
+#[test]
+#[ignore = "bug: infinity is printed"]
+fn a_range_without_an_end_is_told_as_at_least() {
+    let text = "[[rule]]\nname = \"it\"\nkeep = true\nagent_override = { agent = { end_call_after_silence_ms = 5 } }\n";
+    let (_, report) = parse(text, &Surroundings::default());
+    assert!(!report.mistakes()[0].message.contains("inf"), "{report}");
+}
+
+#[test]
+#[ignore = "bug: the help proposes a literal that no call can have"]
+fn a_prefix_without_its_plus_is_shown_with_it() {
+    let (_, report) =
+        parse("[[rule]]\nname = \"it\"\nfrom = \"1213*\"\nkeep = true\n", &Surroundings::default());
+    let help = report.mistakes()[0].help.as_deref().unwrap();
+    assert!(help.contains("+1213*"), "{help}");
+}
+
+#[test]
+#[ignore = "bug: the help speaks of [agents], and there is none"]
+fn an_empty_agent_is_told_as_empty() {
+    let (_, report) = parse("[[rule]]\nname = \"it\"\nagent = \"\"\n", &Surroundings::default());
+    let [mistake] = report.mistakes() else { panic!("{report}") };
+    assert!(!mistake.help.as_deref().unwrap_or_default().contains("[agents]"), "{report}");
+}
+
+#[test]
+#[ignore = "bug: the text in place of an unknown value ends at the first brace, `${from` and `}` are sent"]
+fn a_value_inside_the_text_for_another_is_refused() {
+    let text =
+        "[[rule]]\nname = \"it\"\nkeep = true\nvariables = { x = \"${sip.x-name|${from}}\" }\n";
+    let (table, report) = parse(text, &Surroundings::default());
+    assert!(table.is_none(), "{report}");
+}
+
+#[test]
+#[ignore = "bug: a template is read up to its first mistake"]
+fn all_mistakes_of_a_template_are_told() {
+    has_mistakes(
+        "[[rule]]\nname = \"it\"\nkeep = true\nvariables = { x = \"${form} ${too}\" }\n",
+        &["unknown-value", "unknown-value"],
+    );
+}
+
+#[test]
+#[ignore = "bug: such a number is read as withheld when it rings, so the rule never fits"]
+fn a_keypad_word_for_withheld_is_no_number_in_a_rule() {
+    let text = "[[rule]]\nname = \"it\"\nfrom = \"+266696687\"\nkeep = true\n";
+    let (table, report) = parse(text, &Surroundings::default());
+    assert!(table.is_none(), "{report}");
+}
+
+#[test]
+#[ignore = "doubt: a later `?` that is unknown takes an earlier variable away, but leaves earlier metadata"]
+fn what_a_later_rule_leaves_out_stays_as_it_was_in_variables_and_metadata_alike() {
+    let text = r#"
+[[rule]]
+name = "first"
+continue = true
+variables = { x = "first" }
+metadata = { x = "first" }
+[[rule]]
+name = "second"
+keep = true
+variables = { x = "${sip.x-name?}" }
+metadata = { x = "${sip.x-name?}" }
+"#;
+    let along = along(text, &from(CALLER));
+    assert_eq!(along["variables"], along["metadata"]);
 }

@@ -81,8 +81,19 @@ async fn requests_that_are_not_http_as_it_should_be_get_their_status() {
     for (what, request, expected) in [
         ("no Host", "GET /healthz HTTP/1.1\r\n\r\n", 400),
         ("two Hosts", "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
-        ("CL and TE", &format!("{chunked}Content-Length: 5\r\n\r\n0\r\n\r\n"), 400),
-        ("two lengths", "POST /inbound/retell HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+        (
+            "CL and TE",
+            &format!(
+                "{}\r\n0\r\n\r\n",
+                chunked.replace("Transfer", "Content-Length: 5\r\nTransfer")
+            ),
+            400,
+        ),
+        (
+            "two lengths",
+            "POST /inbound/retell HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+            400,
+        ),
         ("chunks over the limit", &over, 413),
         ("wrong chunk", &format!("{chunked}\r\nzz\r\n\r\n"), 400),
         ("10,000 headers", &many, 431),
@@ -97,6 +108,16 @@ async fn requests_that_are_not_http_as_it_should_be_get_their_status() {
 }
 
 #[tokio::test]
+async fn what_follows_a_chunked_request_is_never_taken_for_another() {
+    let running = run(LIMITS, RULES).await;
+    let chunked = "POST /inbound/retell HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n";
+    let smuggled = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n";
+    let answer = exchange(running.address, format!("{chunked}{smuggled}").as_bytes()).await;
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+}
+
+#[tokio::test]
 async fn silent_and_dripping_clients_are_sent_away() {
     let limits = Connections { header_timeout: Duration::from_millis(200), ..LIMITS };
     let running = run(limits, RULES).await;
@@ -104,7 +125,8 @@ async fn silent_and_dripping_clients_are_sent_away() {
         let mut stream = TcpStream::connect(running.address).await.unwrap();
         stream.write_all(bytes.as_bytes()).await.unwrap();
         let mut rest = Vec::new();
-        let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
+        let ended =
+            tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
         assert!(ended.is_ok(), "the connection was closed after {bytes:?}");
     }
 }

@@ -63,8 +63,23 @@ const PURE: [&str; 9] = [
 #[test]
 fn the_pure_rooms_know_no_clock_network_disk_environment_or_chance() {
     let world = [
-        "tokio", "std::fs", "std::env", "SystemTime", "Instant", "::now()", "std::net::Tcp", "std::thread",
-        "uuid", "rand::", "RandomState", "async ", ".await", "tracing::", "reqwest", "println!", "std::io",
+        "tokio",
+        "std::fs",
+        "std::env",
+        "SystemTime",
+        "Instant",
+        "::now()",
+        "std::net::Tcp",
+        "std::thread",
+        "uuid",
+        "rand::",
+        "RandomState",
+        "async ",
+        ".await",
+        "tracing::",
+        "reqwest",
+        "println!",
+        "std::io",
     ];
     let mut found = Vec::new();
     let mut rooms = 0;
@@ -82,8 +97,16 @@ fn the_pure_rooms_know_no_clock_network_disk_environment_or_chance() {
 #[test]
 fn only_dialects_name_a_platforms_fields() {
     let fields = [
-        "call_inbound", "chat_inbound", "from_number", "to_number", "override_agent_id", "override_model_id",
-        "dynamic_variables", "custom_variables", "custom_sip_headers", "model_id",
+        "call_inbound",
+        "chat_inbound",
+        "from_number",
+        "to_number",
+        "override_agent_id",
+        "override_model_id",
+        "dynamic_variables",
+        "custom_variables",
+        "custom_sip_headers",
+        "model_id",
     ];
     // Synthflow's scheme has to find the call id in the unproved body.
     only_in(&["src/dialect", "src/authenticate/synthflow.rs"], &fields);
@@ -101,7 +124,7 @@ fn only_settings_read_the_environment() {
 
 #[test]
 fn each_stamp_is_given_in_one_room() {
-    only_in(&["src/authenticate"], &["Verified {"]);
+    only_in(&["src/authenticate"], &["Ok(Verified {"]);
     only_in(&["src/listen.rs", "src/cli/explain.rs"], &["Unverified::new("]);
     only_in(&["src/dialect"], &["Call::of(", "Reply::new("]);
     only_in(&["src/cli/explain.rs"], &["Call::imagined("]);
@@ -112,18 +135,24 @@ fn each_stamp_is_given_in_one_room() {
 #[test]
 fn the_whole_number_is_shown_only_where_somebody_needs_it() {
     // Requests, replies, explanations and the patterns of rule files.
-    only_in(&["src/number.rs", "src/dialect", "src/rules", "src/decide/explain.rs"], &["in_full()"]);
+    only_in(
+        &["src/number.rs", "src/dialect", "src/rules", "src/decide/explain.rs"],
+        &["in_full()"],
+    );
 }
 
 #[test]
 fn a_secret_cannot_be_printed() {
     for (name, code) in sources("src") {
-        for kind in ["Secret", "Key", "Policy", "Source", "Settings", "Admin", "Unverified", "Verified"] {
+        for kind in
+            ["Secret", "Key", "Policy", "Source", "Settings", "Admin", "Unverified", "Verified"]
+        {
             let declared = format!("pub struct {kind} ");
             let tuple = format!("pub struct {kind}(");
             let at = code.find(&declared).or_else(|| code.find(&tuple));
             let before = at.map(|at| code[..at].lines().last().unwrap_or_default().to_owned());
-            let above = at.and_then(|at| code[..at].lines().rev().find(|line| !line.trim().is_empty()));
+            let above =
+                at.and_then(|at| code[..at].lines().rev().find(|line| !line.trim().is_empty()));
             let derived = above.is_some_and(|line| line.contains("Debug"));
             assert!(!derived, "{name}: {kind} derives Debug ({before:?})");
             assert!(!code.contains(&format!("Debug for {kind}")), "{name}: {kind}");
@@ -163,18 +192,24 @@ fn every_dependency_has_its_reason() {
     for line in manifest.lines() {
         if line.starts_with('[') {
             section = line;
-        } else if let (true, Some((name, _))) = (section.contains("dependencies"), line.split_once(" =")) {
+        } else if let (true, Some((name, _))) =
+            (section.contains("dependencies"), line.split_once(" ="))
+        {
             names.push(name);
         }
     }
     assert!(names.len() > 20);
     let missing: Vec<_> = names.iter().filter(|name| !why.contains(&format!("`{name}`"))).collect();
-    assert!(missing.is_empty(), "docs/decisions/0001-dependencies.md does not say why: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "docs/decisions/0001-dependencies.md does not say why: {missing:?}"
+    );
 }
 
 #[test]
 fn every_metric_is_in_the_documentation() {
-    let (_, code) = sources("src").into_iter().find(|(name, _)| name.ends_with("counters.rs")).unwrap();
+    let (_, code) =
+        sources("src").into_iter().find(|(name, _)| name.ends_with("counters.rs")).unwrap();
     let docs = std::fs::read_to_string(root().join("docs/operating.md")).unwrap();
     let names: Vec<_> = code.split('"').filter(|text| text.starts_with("switchboard_")).collect();
     assert!(names.len() > 8);
