@@ -103,13 +103,11 @@ impl PhoneNumber {
         let visible = self.digits().saturating_sub(3);
         let head = (visible / 2).min(4);
         let tail = (visible - head).min(4);
-        let digits =
-            |from: usize, to: usize| (from..to).map(|at| char::from(b'0' + self.digit(at)));
         let mut masked = String::with_capacity(12);
         masked.push('+');
-        masked.extend(digits(0, head));
+        push_digits(&mut masked, self.value / 10_u64.pow((self.digits() - head) as u32), head);
         masked.push_str("***");
-        masked.extend(digits(self.digits() - tail, self.digits()));
+        push_digits(&mut masked, self.value, tail);
         masked
     }
 
@@ -117,6 +115,16 @@ impl PhoneNumber {
     pub fn in_full(&self) -> String {
         format!("+{}", self.value)
     }
+}
+
+/// The last `count` digits of `value`, at most eight of them.
+fn push_digits(text: &mut String, mut value: u64, count: usize) {
+    let mut digits = [0_u8; 8];
+    for digit in digits[..count].iter_mut().rev() {
+        *digit = (value % 10) as u8;
+        value /= 10;
+    }
+    text.extend(digits[..count].iter().map(|digit| char::from(b'0' + digit)));
 }
 
 /// As [`PhoneNumber::masked`].

@@ -4,12 +4,13 @@
 //! numbers, the platform's own timestamp and the SIP headers. Bounded: when there are too many,
 //! some are forgotten early.
 
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::Duration;
 
 use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use siphasher::sip128::{Hasher128, SipHasher13};
 use tokio::time::Instant;
 
 use crate::call::Call;
@@ -22,15 +23,16 @@ const ESTIMATED_ITEMS: usize = 1024;
 /// What an answer takes besides its own bytes, in the table and on the heap.
 const ENTRY_BYTES: usize = 160;
 
-/// What tells one delivery from another: a keyed hash, so that nobody outside can make two alike.
+/// What tells one delivery from another: 128 bits of a keyed hash, so that nobody outside can make
+/// two alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Delivery(u64, u64);
+pub struct Delivery(u128);
 
 /// The memory.
 pub struct Retries {
     answers: Cache<Delivery, Remembered, Size>,
-    /// Two keys, drawn at start: together they make 128 bits.
-    keys: (RandomState, RandomState),
+    /// Carries the keys of the hash, drawn at start.
+    keyed: SipHasher13,
 }
 
 #[derive(Clone)]
@@ -51,15 +53,22 @@ impl Weighter<Delivery, Remembered> for Size {
 impl Default for Retries {
     fn default() -> Self {
         let answers = Cache::with_weighter(ESTIMATED_ITEMS, CAPACITY_BYTES, Size);
-        Retries { answers, keys: (RandomState::new(), RandomState::new()) }
+        let chance = RandomState::new();
+        let keyed = SipHasher13::new_with_keys(chance.hash_one(0), chance.hash_one(1));
+        Retries { answers, keyed }
     }
 }
 
 impl Retries {
     /// What identifies this call's delivery.
     pub fn delivery(&self, call: &Call<'_>) -> Delivery {
-        let identity = Identity(call);
-        Delivery(self.keys.0.hash_one(&identity), self.keys.1.hash_one(&identity))
+        let mut hasher = self.keyed;
+        (call.source(), call.channel(), call.call_id()).hash(&mut hasher);
+        if call.call_id().is_none() {
+            (call.from(), call.to(), call.event_timestamp_ms()).hash(&mut hasher);
+            call.sip_headers().for_each(|header| header.hash(&mut hasher));
+        }
+        Delivery(hasher.finish128().as_u128())
     }
 
     /// What this delivery was answered, when that was within [`WINDOW`].
@@ -71,19 +80,5 @@ impl Retries {
     /// Remembers an answer.
     pub fn remember(&self, delivery: Delivery, reply: Bytes, now: Instant) {
         self.answers.insert(delivery, Remembered { until: now + WINDOW, reply });
-    }
-}
-
-/// The parts of a call that are the same when it is delivered again.
-struct Identity<'c>(&'c Call<'c>);
-
-impl Hash for Identity<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let call = self.0;
-        (call.source(), call.channel(), call.call_id()).hash(state);
-        if call.call_id().is_none() {
-            (call.from(), call.to(), call.event_timestamp_ms()).hash(state);
-            call.sip_headers().for_each(|header| header.hash(state));
-        }
     }
 }

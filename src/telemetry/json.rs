@@ -62,6 +62,11 @@ impl Line {
     fn escaped(&mut self, text: &str) {
         let mut rest = text.as_bytes();
         let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+        // Without a way out of the loop it is done for many bytes at once.
+        if !rest.iter().fold(false, |found, byte| found | special(byte)) {
+            self.0.extend_from_slice(rest);
+            return;
+        }
         while let Some(at) = rest.iter().position(special) {
             self.0.extend_from_slice(&rest[..at]);
             match rest[at] {

@@ -1225,25 +1225,83 @@ async fn no_answer_and_no_metric_gives_a_secret_or_a_number_away() {
     assert_silent("metrics", &board.counters().to_text());
 }
 
-#[test]
-fn settings_with_a_secret_written_into_them_are_refused_without_repeating_it() {
+/// Settings into which somebody wrote a secret, at a right key or at a wrong one.
+fn settings_with_a_secret() -> Vec<String> {
     let with = |lines: &str| format!("[sources.retell]\nplatform = \"retell\"\n{lines}\n");
+    let good = "secrets = [\"env:RETELL_API_KEY\"]";
     let written = format!("\"{CANARY_SECRET}\"");
-    for text in [
+    vec![
         with(&format!("secrets = {written}")),
         with(&format!("secrets = [{written}]")),
-        with(&format!("secrets = [\"env:RETELL_API_KEY\"]\nurl_token = {written}")),
+        with(&format!("secrets = [\n  {written},\n]")),
         with(&format!("secrets = [{written}")),
         with(&format!("secrets = \"{CANARY_SECRET}")),
+        with(&format!("secrets = \"\"\"{CANARY_SECRET}")),
+        with(&format!("secrets = {CANARY_SECRET}")),
         with(&format!("secrets = {{ old = {written} }}")),
+        with(&format!("secrets = [{{ key = {written} }}]")),
         with(&format!("secrets = [[{written}]]")),
-        format!("[admin]\ntoken = {written}\n{}", with("secrets = [\"env:RETELL_API_KEY\"]")),
-    ] {
+        with(&format!("secret = {written}")),
+        with(&format!("{good}\nurl_token = {written}")),
+        with(&format!("{good}\nurl_token = [[{written}]]")),
+        with(&format!("{good}\ntoken = {written}")),
+        with(&format!("{good}\nauth = {{ key = {written} }}")),
+        format!("[sources]\nretell = {written}"),
+        format!("[sources]\nretell = {{ platform = \"retel\", secrets = [{written}] }}"),
+        format!("[sources]\nretell = {{ platform = \"retell\", secret = {written} }}"),
+        format!("[sources]\nretell = {{ platform = \"retell\", secrets = [{written}], x = 1 }}"),
+        format!("sources = {written}"),
+        format!("retell_api_key = {written}\n{}", with(good)),
+        format!("[admin]\ntoken = {written}\n{}", with(good)),
+        format!("admin = {{ tokens = {written} }}\n{}", with(good)),
+    ]
+}
+
+#[test]
+fn settings_with_a_secret_written_into_them_are_refused_without_repeating_it() {
+    for text in settings_with_a_secret() {
         let (settings, report) = app::load_settings(&text, Purpose::Serve);
         assert!(settings.is_none(), "{text}");
-        assert_silent(
-            "a report",
-            &format!("{}{}{}", report, report.to_text(true), report.to_json()),
-        );
+        assert!(!report.mistakes().is_empty(), "{text}");
+        let shown = format!("{report}{}{}", report.to_text(true), report.to_json());
+        assert_silent(&format!("the report of\n{text}\n"), &shown);
     }
+}
+
+#[test]
+fn a_secret_in_the_environment_is_refused_without_repeating_it() {
+    for name in [
+        "SOURCES__RETELL__SECRETS",
+        "SOURCES__RETELL__SECRET",
+        "SOURCES__RETELL",
+        "ADMIN__TOKEN",
+        "X",
+    ] {
+        let mut environment = app::environment();
+        environment.insert(format!("SWITCHBOARD__{name}"), CANARY_SECRET.to_owned());
+        let (settings, report) =
+            app::load_settings_with(app::SETTINGS, Purpose::Serve, environment);
+        assert!(settings.is_none(), "{name}");
+        assert_silent(name, &format!("{report}{}{}", report.to_text(true), report.to_json()));
+    }
+}
+
+#[test]
+#[ignore = "reported: SourceFile derives Debug, so a Report's has the whole file"]
+fn a_report_is_printed_for_programmers_without_the_file_that_it_is_about() {
+    for text in settings_with_a_secret() {
+        let (_, report) = app::load_settings(&text, Purpose::Serve);
+        assert_silent("a report", &format!("{report:?}"));
+    }
+}
+
+#[test]
+#[ignore = "reported: Fields derives Debug, and SIP headers carry the true numbers"]
+fn a_call_is_printed_without_the_numbers_in_its_sip_headers() {
+    let forwarded = format!("<sip:{CANARY_NUMBER}@example.com>;reason=unconditional");
+    let sip = vec![("diversion".into(), forwarded.into())];
+    let fields = Fields { sip, ..Fields::unknown(Channel::Call) };
+    assert_silent("fields", &format!("{fields:?}"));
+    let retell = dialect::named("retell").unwrap().platform();
+    assert_silent("a call", &format!("{:?}", Call::imagined("one", retell, fields)));
 }

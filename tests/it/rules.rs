@@ -429,6 +429,25 @@ fn what_rules_add_is_merged_in_order_and_the_later_wins() {
 }
 
 #[test]
+fn what_a_later_rule_leaves_out_stays_as_an_earlier_one_said_it() {
+    let text = r#"
+[[rule]]
+name = "first"
+continue = true
+variables = { x = "first" }
+metadata = { x = "first" }
+[[rule]]
+name = "second"
+keep = true
+variables = { x = "${sip.x-name?}" }
+metadata = { x = "${sip.x-name?}" }
+"#;
+    let along = along(text, &from(CALLER));
+    assert_eq!(along["variables"], json!({ "x": "first" }));
+    assert_eq!(along["metadata"], json!({ "x": "first" }));
+}
+
+#[test]
 fn it_is_told_which_rule_added_what() {
     let table = table(MERGING);
     let call = from(CALLER);
@@ -1285,6 +1304,69 @@ fn a_file_that_is_not_there_is_no_table() {
     assert!(report.to_text(false).contains(&format!("{}:3:1", missing.display())), "{report}");
 }
 
+/// That this table has these mistakes and no others.
+#[track_caller]
+fn has_mistakes(text: &str, expected: &[&str]) {
+    let (_, report) = parse(text, &two_sources());
+    assert_eq!(codes_of(&report), expected, "{report}");
+}
+
+#[test]
+fn every_agent_without_an_id_is_named() {
+    has_mistakes(
+        "[agents]\na = {}\nb = {}\n[[rule]]\nname = \"it\"\nkeep = true\n",
+        &["no-id", "no-id"],
+    );
+}
+
+#[test]
+fn an_empty_id_does_not_hide_what_stands_beside_it() {
+    has_mistakes(
+        "[agents]\na = { retell = \"\", sinthflow = \"1\" }\n[[rule]]\nname = \"it\"\nkeep = true\n",
+        &["empty-id", "unknown-platform"],
+    );
+}
+
+#[test]
+fn a_delay_is_held_against_the_budgets_of_the_sources_that_the_rule_is_for() {
+    let settings = r#"
+[sources.slow]
+platform = "retell"
+secrets = "env:RETELL_API_KEY"
+reply_within_ms = 9000
+[sources.fast]
+platform = "retell"
+secrets = "env:RETELL_API_KEY"
+reply_within_ms = 2000
+"#;
+    let (settings, _) = app::load_settings(settings, Purpose::Serve);
+    let text = "[[rule]]\nname = \"it\"\nsource = \"slow\"\nkeep = true\ndelay_ms = 8000\n[[rule]]\nname = \"everyone\"\nkeep = true\n";
+    let (_, report) = parse(text, &settings.unwrap().surroundings());
+    assert!(report.mistakes().is_empty(), "{report}");
+}
+
+#[test]
+fn a_rule_for_everyone_is_one_wherever_it_stands() {
+    let text = "[[rule]]\nname = \"everyone\"\nkeep = true\n[[rule]]\nname = \"germans\"\nfrom = \"DE\"\nkeep = true\n";
+    let (_, report) = parse(text, &two_sources());
+    assert!(!codes_of(&report).contains(&"no-rule-for-everyone"), "{report}");
+}
+
+#[test]
+fn an_agent_needs_no_id_where_its_rule_never_gets_a_call_from() {
+    for condition in ["source = \"shop\"", "source = \"!clinic\"", "platform = \"retell\""] {
+        has_mistakes(&limited_to(condition), &[]);
+    }
+    has_mistakes(&limited_to("source = \"clinic\""), &["no-id-at-platform"]);
+}
+
+/// An agent that lives on one platform, and a rule for it under this condition.
+fn limited_to(condition: &str) -> String {
+    format!(
+        "[agents]\na = {{ retell = \"agent_1\" }}\n[[rule]]\nname = \"it\"\n{condition}\nagent = \"a\"\n[[rule]]\nname = \"everyone\"\nkeep = true\n"
+    )
+}
+
 // ---- every code has a test and a place in the documentation
 
 #[test]
@@ -1379,37 +1461,12 @@ fn the_table_in_the_readme_is_without_a_mistake() {
 
 // ---- not so yet: each of these fails, for the reason that stands beside it
 
-/// That this table has these mistakes and no others.
-#[track_caller]
-fn has_mistakes(text: &str, expected: &[&str]) {
-    let (_, report) = parse(text, &two_sources());
-    assert_eq!(codes_of(&report), expected, "{report}");
-}
-
 #[test]
 #[ignore = "bug: the place of an outcome is its key"]
 fn the_caret_is_under_the_agent_that_nobody_knows() {
     let text = "[agents]\ndesk = \"agent_1\"\n[[rule]]\nname = \"it\"\nagent = \"dsk\"\n";
     let (_, report) = parse(text, &two_sources());
     assert_eq!(report.mistakes()[0].place.as_ref().unwrap().line_and_column(), (5, 9), "{report}");
-}
-
-#[test]
-#[ignore = "bug: no-id is said only when nothing else is wrong before it"]
-fn every_agent_without_an_id_is_named() {
-    has_mistakes(
-        "[agents]\na = {}\nb = {}\n[[rule]]\nname = \"it\"\nkeep = true\n",
-        &["no-id", "no-id"],
-    );
-}
-
-#[test]
-#[ignore = "bug: an empty id ends the reading of its agent"]
-fn an_empty_id_does_not_hide_what_stands_beside_it() {
-    has_mistakes(
-        "[agents]\na = { retell = \"\", sinthflow = \"1\" }\n[[rule]]\nname = \"it\"\nkeep = true\n",
-        &["empty-id", "unknown-platform"],
-    );
 }
 
 #[test]
@@ -1428,49 +1485,10 @@ fn an_agent_that_could_not_be_read_is_not_said_to_lack_ids() {
 }
 
 #[test]
-#[ignore = "bug: missing_ids looks at platform, not at source, channel and enabled"]
-fn an_agent_needs_no_id_where_its_rule_never_gets_a_call_from() {
-    for condition in ["source = \"shop\"", "source = \"!clinic\"", "enabled = false"] {
-        let text = format!(
-            "[agents]\na = {{ retell = \"agent_1\" }}\n[[rule]]\nname = \"it\"\n{condition}\nagent = \"a\"\n[[rule]]\nname = \"everyone\"\nkeep = true\n"
-        );
-        has_mistakes(&text, &[]);
-    }
-}
-
-#[test]
-#[ignore = "bug: the shortest budget of all sources is taken, whoever the rule is for"]
-fn a_delay_is_held_against_the_budgets_of_the_sources_that_the_rule_is_for() {
-    // Surroundings know one budget for all sources.
-    let settings = r#"
-[sources.slow]
-platform = "retell"
-secrets = "env:RETELL_API_KEY"
-reply_within_ms = 9000
-[sources.fast]
-platform = "retell"
-secrets = "env:RETELL_API_KEY"
-reply_within_ms = 2000
-"#;
-    let (settings, _) = app::load_settings(settings, Purpose::Serve);
-    let text = "[[rule]]\nname = \"it\"\nsource = \"slow\"\nkeep = true\ndelay_ms = 8000\n[[rule]]\nname = \"everyone\"\nkeep = true\n";
-    let (_, report) = parse(text, &settings.unwrap().surroundings());
-    assert!(report.mistakes().is_empty(), "{report}");
-}
-
-#[test]
 #[ignore = "bug: a name of the wrong kind is also told as no name"]
 fn one_mistake_is_told_once() {
     has_mistakes("[[rule]]\nname = 3\nkeep = true\n", &["wrong-kind"]);
     has_mistakes("[[rule]]\nname = \"it\"\nkeep = true\ncontinue = false\n", &["wrong-kind"]);
-}
-
-#[test]
-#[ignore = "bug: only the last rule is looked at"]
-fn a_rule_for_everyone_is_one_wherever_it_stands() {
-    let text = "[[rule]]\nname = \"everyone\"\nkeep = true\n[[rule]]\nname = \"germans\"\nfrom = \"DE\"\nkeep = true\n";
-    let (_, report) = parse(text, &two_sources());
-    assert!(!codes_of(&report).contains(&"no-rule-for-everyone"), "{report}");
 }
 
 #[test]
@@ -1537,20 +1555,13 @@ fn a_keypad_word_for_withheld_is_no_number_in_a_rule() {
 }
 
 #[test]
-#[ignore = "doubt: a later `?` that is unknown takes an earlier variable away, but leaves earlier metadata"]
-fn what_a_later_rule_leaves_out_stays_as_it_was_in_variables_and_metadata_alike() {
-    let text = r#"
-[[rule]]
-name = "first"
-continue = true
-variables = { x = "first" }
-metadata = { x = "first" }
-[[rule]]
-name = "second"
-keep = true
-variables = { x = "${sip.x-name?}" }
-metadata = { x = "${sip.x-name?}" }
-"#;
-    let along = along(text, &from(CALLER));
-    assert_eq!(along["variables"], along["metadata"]);
+#[ignore = "bug: rules that are switched off are warned of like the others"]
+fn a_rule_that_is_switched_off_is_not_warned_of() {
+    has_mistakes(&limited_to("enabled = false"), &[]);
+}
+
+#[test]
+#[ignore = "bug: synthflow has no text messages, so it never asks a rule for them"]
+fn an_agent_for_text_messages_needs_no_id_where_there_are_none() {
+    has_mistakes(&limited_to("channel = \"sms\""), &[]);
 }
