@@ -26,6 +26,7 @@ struct Panics {
 enum Step {
     Parse,
     Render,
+    RenderEvenTheFallback,
 }
 
 fn retell() -> &'static dyn Dialect {
@@ -49,7 +50,16 @@ impl Dialect for Panics {
     fn render(&self, channel: Channel, decision: &Decision<'_>) -> Reply {
         let fallback = decision.rule().is_none();
         assert!(fallback || self.when != Step::Render, "render panics on purpose");
+        assert!(self.when != Step::RenderEvenTheFallback, "render panics on purpose");
         retell().render(channel, decision)
+    }
+
+    fn keep(&self, channel: Channel) -> &'static str {
+        retell().keep(channel)
+    }
+
+    fn channels(&self) -> &'static [Channel] {
+        retell().channels()
     }
 
     fn ask(&self, call: &Fields<'_>) -> Vec<u8> {
@@ -83,6 +93,7 @@ async fn answer_of(
 async fn a_panic_becomes_the_fallback() {
     static RENDER: Panics = Panics { when: Step::Render };
     static PARSE: Panics = Panics { when: Step::Parse };
+    static ALL: Panics = Panics { when: Step::RenderEvenTheFallback };
     let call = retell_call("+12137771234", "+12137771235");
     let text = r#"{"event":"chat_inbound","chat_inbound":{"from_number":"+12137771234"}}"#;
     for (dialect, fallback, body, expected) in [
@@ -91,6 +102,8 @@ async fn a_panic_becomes_the_fallback() {
         (&RENDER, "agent_9", call.as_str(), r#"{"call_inbound":{"override_agent_id":"agent_9"}}"#),
         (&RENDER, "keep", text, r#"{"chat_inbound":{}}"#),
         (&PARSE, "keep", call.as_str(), r#"{"call_inbound":{}}"#),
+        (&ALL, "agent_9", call.as_str(), r#"{"call_inbound":{}}"#),
+        (&ALL, "reject", text, r#"{"chat_inbound":{}}"#),
     ] {
         let (status, reply, metrics) = answer_of(dialect, fallback, body).await;
         assert_eq!((status, reply.as_str()), (StatusCode::OK, expected));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use config::{Config, File, FileFormat, Map, Value, ValueKind};
+use config::{Config, File, FileFormat, Map, Value};
 use switchboard::authenticate::Mode;
 use switchboard::report::Report;
 use switchboard::settings::{self, DEFAULTS, Ingredients, Log, LogFormat, Purpose, Settings};
@@ -243,15 +243,13 @@ fn leaves(path: &str, table: Map<String, Value>) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for (key, value) in table {
         let path = if path.is_empty() { key } else { format!("{path}.{key}") };
-        match value.kind {
-            ValueKind::Table(inner) => found.extend(leaves(&path, inner)),
-            ValueKind::Array(list) => {
-                let texts = list.into_iter().map(|item| item.to_string());
-                found.insert(path, texts.collect::<Vec<_>>().join(","));
-            }
-            kind => {
-                found.insert(path, kind.to_string());
-            }
+        if let Ok(inner) = value.clone().into_table() {
+            found.extend(leaves(&path, inner));
+        } else if let Ok(list) = value.clone().into_array() {
+            let texts = list.into_iter().map(|item| item.to_string());
+            found.insert(path, texts.collect::<Vec<_>>().join(","));
+        } else {
+            found.insert(path, value.to_string());
         }
     }
     found
