@@ -69,7 +69,7 @@ pub enum Version {
 }
 
 /// What a dialect found in a body. All of it may be missing, for the bodies are young and grow.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Fields<'a> {
     /// Voice or text.
     pub channel: Channel,
@@ -89,6 +89,20 @@ pub struct Fields<'a> {
     pub sip: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// How many of the two numbers came without their `+`.
     pub plus_added: u8,
+}
+
+/// Without the values of SIP headers, which carry the true numbers of forwarded calls.
+impl fmt::Debug for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.sip.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Fields")
+            .field("channel", &self.channel)
+            .field("call_id", &self.call_id)
+            .field("from", &self.from)
+            .field("to", &self.to)
+            .field("sip", &headers)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Fields<'_> {
@@ -173,9 +187,9 @@ impl<'a> Call<'a> {
         self.fields.agent.as_deref()
     }
 
-    /// The value of a SIP header; `name` in lower case.
+    /// The value of a SIP header, the last one of that name; `name` in lower case.
     pub fn sip(&self, name: &str) -> Option<&str> {
-        let found = self.fields.sip.iter().find(|(header, _)| header == name);
+        let found = self.fields.sip.iter().rev().find(|(header, _)| header == name);
         found.map(|(_, value)| value.as_ref())
     }
 

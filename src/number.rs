@@ -184,7 +184,8 @@ impl Party {
     pub fn read(text: Option<&str>) -> Heard {
         let whole = text.unwrap_or_default().trim();
         let core = inside_uri(whole);
-        if is_withheld(core) {
+        let user = core.split('@').next().unwrap_or_default();
+        if is_withheld(core) || is_withheld(user) {
             return Heard { party: Party::Withheld, plus_added: false };
         }
         if let Ok(number) = PhoneNumber::parse(core) {
@@ -244,9 +245,13 @@ fn inside_uri(text: &str) -> &str {
 }
 
 fn is_withheld(text: &str) -> bool {
-    let digits = text.strip_prefix('+').unwrap_or(text);
+    let typed = |word: &&str| {
+        let separators = |c: &char| matches!(c, ' ' | '-' | '.' | '(' | ')');
+        let bare = text.strip_prefix('+').unwrap_or(text);
+        bare.chars().filter(|c| !separators(c)).eq(word.chars())
+    };
     text.is_empty()
-        || WITHHELD_DIGITS.contains(&digits)
+        || WITHHELD_DIGITS.iter().any(typed)
         || WITHHELD_WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 

@@ -12,7 +12,6 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use serde_json::json;
 
 /// A file that an operator wrote, as it was read.
-#[derive(Debug)]
 pub struct SourceFile {
     /// As it was named on the way here.
     pub path: String,
@@ -20,6 +19,13 @@ pub struct SourceFile {
     pub text: String,
     /// Values in it may be secret: a line is shown no further than the key that is wrong in it.
     pub private: bool,
+}
+
+/// Its name alone, for the text may hold secrets.
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceFile").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// Where something stands.

@@ -46,6 +46,11 @@ impl<'a> Object<'a> {
         self.raw(key).and_then(text)
     }
 
+    /// The value of a key that names something: as text, and unknown when it is empty.
+    pub(super) fn id(&self, key: &str) -> Option<Cow<'a, str>> {
+        self.text(key).filter(|id| !id.is_empty())
+    }
+
     /// The value of a key, when it is a whole number.
     pub(super) fn integer(&self, key: &str) -> Option<i64> {
         self.raw(key)?.get().parse().ok()
@@ -107,8 +112,15 @@ fn text(value: &RawValue) -> Option<Cow<'_, str>> {
             if inner.contains('\\') { unescaped(raw) } else { Some(Cow::Borrowed(inner)) }
         }
         b'{' | b'[' | b'n' => None,
-        _ => Some(Cow::Borrowed(raw)),
+        _ => Some(whole_number(raw).map_or(Cow::Borrowed(raw), Cow::Owned)),
     }
+}
+
+/// `12137771234.0` and `1.2137771234e10` are `12137771234`.
+fn whole_number(raw: &str) -> Option<String> {
+    let written_otherwise = raw.contains(['.', 'e', 'E']) && raw != "true" && raw != "false";
+    let number: f64 = if written_otherwise { raw.parse().ok()? } else { return None };
+    (number.fract() == 0.0 && number.abs() < 1e15).then(|| format!("{number:.0}"))
 }
 
 /// A text with escapes. Half a surrogate pair, which no Rust string can hold, becomes U+FFFD.
@@ -164,15 +176,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
                 f.write_str("a key")
             }
 
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Borrowed(text)))
+            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+                Ok(Key(String::from_utf8_lossy(bytes)))
             }
 
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(String::from_utf8_lossy(bytes).into_owned())))
             }
         }
-        deserializer.deserialize_str(Text)
+        // As bytes, for half a surrogate pair in a key must not hide what stands beside it.
+        deserializer.deserialize_bytes(Text)
     }
 }
 

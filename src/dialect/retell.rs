@@ -132,7 +132,7 @@ fn inbound<'a>(body: &Object<'a>, channel: Channel) -> Fields<'a> {
     let sip = inner.object("custom_sip_headers").into_texts();
     Fields {
         channel,
-        call_id: inner.text("call_id").or_else(|| inner.text("chat_id")),
+        call_id: inner.id("call_id").or_else(|| inner.id("chat_id")),
         event_timestamp_ms: body.integer("event_timestamp"),
         agent: inner.text("agent_id"),
         agent_version,

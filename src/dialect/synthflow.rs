@@ -37,7 +37,8 @@ impl Dialect for Synthflow {
         }
         let body = json::object(request.body())?;
         let event = body.text("event");
-        if event.as_deref() == Some(INBOUND) || (event.is_none() && body.has(INBOUND)) {
+        // Whatever the event is called: who asks about a call must not be told `{}`.
+        if event.as_deref() == Some(INBOUND) || body.has(INBOUND) {
             return Ok(Asked::Inbound(Call::of(request, PLATFORM, inbound(&body, request))));
         }
         let call = body.object("call");
@@ -90,7 +91,7 @@ fn inbound<'a>(body: &Object<'a>, request: &'a Verified) -> Fields<'a> {
     let to = Party::read(inner.text("to_number").as_deref());
     let call_id = request.call_id().map(Into::into);
     Fields {
-        call_id: call_id.or_else(|| inner.text("call_id")).or_else(|| body.text("call_id")),
+        call_id: call_id.or_else(|| inner.id("call_id")).or_else(|| body.id("call_id")),
         event_timestamp_ms: body.integer("event_timestamp"),
         agent: inner.text("model_id"),
         from: from.party,

@@ -33,14 +33,11 @@ pub(super) fn check(written: Written, around: &Surroundings, report: &mut Report
         any_agent: written.agents.is_none(),
         used: HashSet::new(),
     };
-    if checker.report.errors() > 0 && written.rules.is_empty() {
-        return None;
-    }
     let places = checker.agents(written.agents.unwrap_or_default());
     checker.fallbacks();
-    let rules = checker.rules(&written.rules);
+    let rules = written.rules.map(|rules| checker.rules(&rules));
     checker.unused(&places);
-    let agents = checker.agents;
+    let (agents, rules) = (checker.agents, rules?);
     Some(Table { agents, rules, fingerprint: hex::encode(&digest[..6]) })
 }
 
@@ -177,7 +174,7 @@ impl Checker<'_> {
     }
 
     fn rules(&mut self, written: &[WrittenRule]) -> Vec<Rule> {
-        if written.is_empty() {
+        if written.is_empty() && self.report.errors() == 0 {
             let message = "there is not a single rule".to_owned();
             let help = "the smallest table is [[rule]] with a `name` and an `agent`";
             self.error("no-rules", &(0..0), message).help(help);
@@ -208,6 +205,9 @@ impl Checker<'_> {
         at: usize,
         all: &[WrittenRule],
     ) -> &'w str {
+        if rule.name_unreadable {
+            return "";
+        }
         let Some(name) = rule.name.as_ref().filter(|name| !name.value.trim().is_empty()) else {
             let span = rule.name.as_ref().map_or(&rule.span, |name| &name.span);
             self.error("no-name", span, "every rule needs a `name`".to_owned())
@@ -233,8 +233,11 @@ impl Checker<'_> {
         let adds = self.additions(written, name);
         let does = self.does(written, name)?;
         let rule = Rule { name: name.into(), to, from, channel, platform, source, does, adds };
+        if written.disabled {
+            return Some(rule);
+        }
         match &rule.does {
-            Does::Agent(agent) => self.missing_ids(&rule, *agent, &written.outcomes[0].span),
+            Does::Agent(agent) => self.missing_ids(&rule, *agent, written),
             Does::Reject(_) => self.never_sent(written, name),
             Does::Continue => self.adds_nothing(written, name),
             Does::Keep => {}
@@ -299,6 +302,10 @@ impl Checker<'_> {
     }
 
     fn does(&mut self, written: &WrittenRule, name: &str) -> Option<Does> {
+        let unreadable = |outcome: &At<_>| matches!(outcome.value, WrittenOutcome::Unreadable);
+        if written.outcomes.iter().any(unreadable) {
+            return None;
+        }
         let [outcome] = written.outcomes.as_slice() else {
             let (span, said) = match written.outcomes.as_slice() {
                 [.., last] => (&last.span, "more than one"),
@@ -311,7 +318,7 @@ impl Checker<'_> {
             return None;
         };
         match &outcome.value {
-            WrittenOutcome::Agent(agent) => self.agent(agent, &outcome.span).map(Does::Agent),
+            WrittenOutcome::Agent(agent) => self.agent(&agent.value, &agent.span).map(Does::Agent),
             WrittenOutcome::Reject(reason) => Some(Does::Reject(reason.as_str().into())),
             WrittenOutcome::Keep => Some(Does::Keep),
             WrittenOutcome::Continue => Some(Does::Continue),
@@ -320,7 +327,11 @@ impl Checker<'_> {
     }
 
     fn agent(&mut self, name: &str, span: &Range<usize>) -> Option<usize> {
-        if self.any_agent && !name.trim().is_empty() && !name.contains("${") {
+        if name.trim().is_empty() {
+            self.error("unknown-agent", span, "an agent's name cannot be empty".to_owned());
+            return None;
+        }
+        if self.any_agent && !name.contains("${") {
             return Some(self.raw_agent(name));
         }
         let found = self.agents.iter().position(|agent| &*agent.name == name);
@@ -336,13 +347,17 @@ impl Checker<'_> {
         found
     }
 
-    fn missing_ids(&mut self, rule: &Rule, agent: usize, span: &Range<usize>) {
+    fn missing_ids(&mut self, rule: &Rule, agent: usize, written: &WrittenRule) {
+        let [At { value: WrittenOutcome::Agent(At { span, .. }), .. }] = &written.outcomes[..]
+        else {
+            return;
+        };
         let agent = &self.agents[agent];
         let around = self.around;
-        let lacking = around
-            .sources
-            .iter()
-            .find(|asking| may_ask(rule, asking) && agent.id_at(asking.platform).is_none());
+        let unreadable = agent.ids == Ids::ByPlatform(Vec::new());
+        let lacking = around.sources.iter().find(|asking| {
+            may_ask(rule, asking) && !unreadable && agent.id_at(asking.platform).is_none()
+        });
         if let Some(Asking { source, platform, .. }) = lacking {
             let message = format!(
                 "agent `{}` has no id at {platform}: calls from source `{source}` would be kept by \
@@ -433,15 +448,14 @@ impl Checker<'_> {
         self.double_braces(text, span);
         match Template::parse(text) {
             Ok(template) => Some(template),
-            Err(BadTemplate { code, at, message, help }) => {
+            Err(mistakes) => {
                 let inside = span.start + 1..span.end.saturating_sub(1);
                 let as_is = self.file.text.get(inside.clone()) == Some(text);
-                let span = if as_is {
-                    inside.start + at.start..inside.start + at.end
-                } else {
-                    span.clone()
-                };
-                self.error(code, &span, message).maybe_help(help);
+                for BadTemplate { code, at, message, help } in mistakes {
+                    let exact = inside.start + at.start..inside.start + at.end;
+                    let span = if as_is { &exact } else { span };
+                    self.error(code, span, message).maybe_help(help);
+                }
                 None
             }
         }
@@ -528,7 +542,12 @@ impl Checker<'_> {
             let WrittenValue::Plain(Value::Number(number)) = &value.value else { continue };
             let Some((key, least, most)) = known else { continue };
             if !number.as_f64().is_some_and(|number| (*least..=*most).contains(&number)) {
-                let message = format!("{key} = {number} is outside of {least} to {most}");
+                let range = if most.is_finite() {
+                    format!("outside of {least} to {most}")
+                } else {
+                    format!("less than {least}")
+                };
+                let message = format!("{key} = {number} is {range}");
                 self.warning("outside-range", &value.span, message)
                     .help("it is sent as written, and the platform may refuse it");
             }
@@ -550,7 +569,10 @@ impl Checker<'_> {
 
 /// Whether calls of this source can come to the rule.
 fn may_ask(rule: &Rule, asking: &Asking) -> bool {
-    rule.platform.holds(|platform| *platform == asking.platform)
+    let channels = dialect::named(asking.platform.as_str()).map(|dialect| dialect.channels());
+    let asks_on = |channel: &Channel| rule.channel.holds(|one| one == channel);
+    channels.unwrap_or_default().iter().any(asks_on)
+        && rule.platform.holds(|platform| *platform == asking.platform)
         && rule.source.holds(|source| **source == *asking.source)
 }
 

@@ -24,7 +24,8 @@ pub(super) struct Written {
     pub(super) file: Arc<SourceFile>,
     /// None when there is no `[agents]`: then rules name raw ids.
     pub(super) agents: Option<Vec<WrittenAgent>>,
-    pub(super) rules: Vec<WrittenRule>,
+    /// None when they could not be read, which has been reported.
+    pub(super) rules: Option<Vec<WrittenRule>>,
 }
 
 pub(super) struct WrittenAgent {
@@ -45,6 +46,8 @@ pub(super) struct WrittenRule {
     /// The `[[rule]]` itself.
     pub(super) span: Range<usize>,
     pub(super) name: Option<At<String>>,
+    /// There is a name of the wrong kind, which has been reported.
+    pub(super) name_unreadable: bool,
     pub(super) to: Vec<At<String>>,
     pub(super) from: Vec<At<String>>,
     pub(super) channel: Vec<At<String>>,
@@ -59,7 +62,7 @@ pub(super) struct WrittenRule {
 }
 
 pub(super) enum WrittenOutcome {
-    Agent(String),
+    Agent(At<String>),
     Reject(String),
     Keep,
     Continue,
@@ -100,7 +103,7 @@ const RULE_KEYS: [&str; 15] = [
 
 /// Reads a table. Mistakes go into the report, and what can be read is returned all the same.
 pub(super) fn read(file: &Arc<SourceFile>, report: &mut Report) -> Written {
-    let mut written = Written { file: file.clone(), agents: None, rules: Vec::new() };
+    let mut written = Written { file: file.clone(), agents: None, rules: None };
     let (document, errors) = DeTable::parse_recoverable(&file.text);
     let mut reader = Reader { file, report };
     for error in &errors {
@@ -110,6 +113,7 @@ pub(super) fn read(file: &Arc<SourceFile>, report: &mut Report) -> Written {
     if !errors.is_empty() {
         return written;
     }
+    written.rules = Some(Vec::new());
     for (key, value) in document.get_ref() {
         match key.get_ref().as_ref() {
             "agents" => {
@@ -218,16 +222,16 @@ impl Reader<'_> {
         read.collect()
     }
 
-    fn rules(&mut self, value: &Item<'_>) -> Vec<WrittenRule> {
+    fn rules(&mut self, value: &Item<'_>) -> Option<Vec<WrittenRule>> {
         let list = value.get_ref().as_array();
         let Some(list) = list.filter(|list| list.iter().all(|item| item.get_ref().is_table()))
         else {
             self.error("wrong-kind", &value.span(), "`rule` has to be a list of tables".to_owned())
                 .help("write [[rule]], in double brackets");
-            return Vec::new();
+            return None;
         };
         let tables = list.iter().filter_map(|item| Some((item.span(), item.get_ref().as_table()?)));
-        tables.map(|(span, table)| self.rule(span, table)).collect()
+        Some(tables.map(|(span, table)| self.rule(span, table)).collect())
     }
 
     fn rule(&mut self, span: Range<usize>, table: &DeTable<'_>) -> WrittenRule {
@@ -235,7 +239,10 @@ impl Reader<'_> {
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             match name {
-                "name" => rule.name = self.text(name, value),
+                "name" => {
+                    rule.name = self.text(name, value);
+                    rule.name_unreadable = rule.name.is_none();
+                }
                 "to" => rule.to = self.texts(name, value),
                 "from" => rule.from = self.texts(name, value),
                 "channel" => rule.channel = self.texts(name, value),
@@ -260,7 +267,9 @@ impl Reader<'_> {
 
     fn outcome(&mut self, key: &str, value: &Item<'_>) -> WrittenOutcome {
         match (key, value.get_ref()) {
-            ("agent", DeValue::String(agent)) => WrittenOutcome::Agent(agent.to_string()),
+            ("agent", DeValue::String(agent)) => {
+                WrittenOutcome::Agent(At { value: agent.to_string(), span: value.span() })
+            }
             ("reject", DeValue::String(reason)) => WrittenOutcome::Reject(reason.to_string()),
             ("reject", DeValue::Boolean(true)) => WrittenOutcome::Reject(String::new()),
             ("keep", DeValue::Boolean(true)) => WrittenOutcome::Keep,
@@ -328,7 +337,9 @@ fn plain_number(value: &DeValue<'_>) -> Option<Value> {
 fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a text",
-        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(float) if float.as_str().ends_with(['f', 'n']) => "no number at all",
+        DeValue::Float(_) => "a fraction",
         DeValue::Boolean(true) => "true",
         DeValue::Boolean(false) => "false",
         DeValue::Datetime(_) => "a date",

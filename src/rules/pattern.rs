@@ -114,6 +114,10 @@ fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, BadPattern>
         return digits_pattern(text, digits);
     }
     let number = PhoneNumber::parse(text).map_err(|error| not_a_number(text, &error))?;
+    if Party::read(Some(text)).party == Party::Withheld {
+        let message = format!("{text} is a keypad's word for a withheld number");
+        return Err(bad(BAD_PATTERN, message, "write withheld".to_owned()));
+    }
     match usual_length(number) {
         Ok(()) => Ok(NumberPattern::Exact(number)),
         Err(wanted) => Err(bad(
@@ -179,12 +183,16 @@ fn not_a_number(text: &str, error: &NotANumber) -> BadPattern {
 fn unreadable(text: &str) -> BadPattern {
     let message = format!("`{text}` is neither a number nor a country");
     let digits = text.chars().filter(char::is_ascii_digit).count();
+    let only_digits =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let help = if text.is_empty() {
         "leave the key out to match everybody".to_owned()
     } else if let Some(near) = report::nearest(text, ["withheld"]) {
         format!("did you mean `{near}`?")
     } else if matches!(Party::read(Some(text)).party, Party::Withheld) {
         "callers without a number are `withheld`".to_owned()
+    } else if text.strip_suffix('*').is_some_and(only_digits) {
+        format!("a prefix starts with `+` and the country code: +{text}?")
     } else if digits >= 8 && digits + 1 >= text.trim_end_matches('*').len() {
         format!("numbers start with `+` and the country code: +{text}?")
     } else {

@@ -69,9 +69,10 @@ impl Template {
     /// Reads a template.
     ///
     /// # Errors
-    /// At the first place that cannot be read.
-    pub fn parse(text: &str) -> Result<Template, BadTemplate> {
+    /// All places that cannot be read.
+    pub fn parse(text: &str) -> Result<Template, Vec<BadTemplate>> {
         let mut parts = Vec::new();
+        let mut mistakes = Vec::new();
         let mut plain = String::new();
         let mut at = 0;
         while let Some(found) = text[at..].find('$').map(|offset| at + offset) {
@@ -81,16 +82,25 @@ impl Template {
                 plain.push_str("${");
                 at = found + 3;
             } else if let Some(inside) = rest.strip_prefix("${") {
-                let end = inside.find('}').ok_or_else(|| unclosed(found..text.len()))?;
+                let Some(end) = inside.find('}') else {
+                    mistakes.push(unclosed(found..text.len()));
+                    break;
+                };
                 if !plain.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut plain).into()));
                 }
-                parts.push(value(&inside[..end], found..found + end + 3)?);
+                match value(&inside[..end], found..found + end + 3) {
+                    Ok(part) => parts.push(part),
+                    Err(mistake) => mistakes.push(mistake),
+                }
                 at = found + end + 3;
             } else {
                 plain.push('$');
                 at = found + 1;
             }
+        }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
         }
         plain.push_str(&text[at..]);
         if !plain.is_empty() || parts.is_empty() {
@@ -160,6 +170,11 @@ impl Name {
 
 /// What stands between `${` and `}`; `at` is the place of all of it, for the message.
 fn value(inside: &str, at: Range<usize>) -> Result<Part, BadTemplate> {
+    if inside.contains("${") {
+        let message = "a value cannot stand inside another".to_owned();
+        let help = Some("what stands behind | is plain text".to_owned());
+        return Err(BadTemplate { code: "bad-template", at, message, help });
+    }
     let (name, unknown) = match (inside.split_once('|'), inside.strip_suffix('?')) {
         (Some((name, text)), _) => (name, Unknown::Say(text.into())),
         (None, Some(name)) => (name, Unknown::LeaveOut),

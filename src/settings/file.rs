@@ -48,7 +48,9 @@ pub(super) fn read(from: &Ingredients) -> std::io::Result<Loaded> {
         let message = format!("this is not TOML: {}", error.message());
         report.error("syntax", Some(place), message).hide_line();
     }
-    if !errors.is_empty() {
+    beyond_bounds(document.get_ref(), &mut Vec::new(), &file, &mut report);
+    strange_variables(from, &mut report);
+    if report.errors() > 0 {
         return Ok(Loaded { settings: None, rules: None, report });
     }
     let variables = Environment::with_prefix("SWITCHBOARD").prefix_separator("__").separator("__");
@@ -63,13 +65,56 @@ pub(super) fn read(from: &Ingredients) -> std::io::Result<Loaded> {
             let mut reader = Reader { from, file: &file, document: &document, report: &mut report };
             reader.settings(values)
         }
-        Err(error) => {
-            report.error("layers", None, format!("the settings cannot be put together: {error}"));
+        // The reason would quote the file, and with it a secret.
+        Err(_) => {
+            let message = "the settings' file and variables cannot be put together";
+            report
+                .error("layers", None, message)
+                .help("does a variable SWITCHBOARD__… name a table, or a key below a value?");
             (None, None)
         }
     };
     let settings = settings.filter(|_| report.errors() == 0);
     Ok(Loaded { settings, rules, report })
+}
+
+/// What `config` would refuse without saying where: whole numbers that no program could hold, and
+/// keys that it takes for a place in a list.
+fn beyond_bounds(
+    table: &DeTable<'_>,
+    path: &mut Vec<String>,
+    file: &Arc<SourceFile>,
+    report: &mut Report,
+) {
+    for (key, value) in table {
+        path.push(key.get_ref().to_string());
+        let place = Place { file: file.clone(), span: key.span() };
+        if let Some(inner) = value.get_ref().as_table() {
+            beyond_bounds(inner, path, file, report);
+        }
+        if key.get_ref().contains(['[', ']']) {
+            let message = format!("unknown key `{}`", path.join("."));
+            report.error("unknown-key", Some(place.clone()), message);
+        }
+        let number = value.get_ref().as_integer();
+        if number
+            .is_some_and(|number| i64::from_str_radix(number.as_str(), number.radix()).is_err())
+        {
+            let message = format!("`{}` is a number beyond all bounds", path.join("."));
+            report.error("bad-value", Some(place), message);
+        }
+        path.pop();
+    }
+}
+
+/// The same of variables: a shell cannot set such a name, but other programs can.
+fn strange_variables(from: &Ingredients, report: &mut Report) {
+    let strange = |name: &&String| name.starts_with("SWITCHBOARD__") && name.contains(['[', ']']);
+    let mut names: Vec<_> = from.environment.keys().filter(strange).collect();
+    names.sort();
+    for name in names {
+        report.error("unknown-key", None, format!("unknown key (from {name})"));
+    }
 }
 
 struct Reader<'r> {
@@ -101,18 +146,14 @@ impl Reader<'_> {
     /// The settings, and where the rules are even when there are no settings.
     fn settings(&mut self, values: Map<String, Value>) -> (Option<Settings>, Option<PathBuf>) {
         let mut root = Section { path: Vec::new(), values, known: Vec::new() };
-        let server = self.section(&mut root, "server");
-        let server = self.server(server);
-        let admin = self.section(&mut root, "admin");
-        let admin = self.admin(admin);
-        let rules = self.section(&mut root, "rules");
-        let rules = self.rules(rules);
-        let log = self.section(&mut root, "log");
-        let log = self.log(log);
-        let sources = self.section(&mut root, "sources");
-        let sources = self.sources(sources);
+        let server = self.section(&mut root, "server").and_then(|section| self.server(section));
+        let admin = self.section(&mut root, "admin").and_then(|section| self.admin(section));
+        let rules = self.section(&mut root, "rules").and_then(|section| self.rules(section));
+        let log = self.section(&mut root, "log").and_then(|section| self.log(section));
+        let sources = self.section(&mut root, "sources").map(|section| self.sources(section));
         self.finish(&root);
-        let (Some(server), Some(admin), Some(log)) = (server, admin, log) else {
+        let (Some(server), Some(admin), Some(log), Some(sources)) = (server, admin, log, sources)
+        else {
             return (None, rules);
         };
         self.addresses(server.listen, admin.listen);
@@ -142,15 +183,15 @@ impl Reader<'_> {
 
     fn admin(&mut self, mut section: Section) -> Option<Admin> {
         let listen = self.address(&mut section, "listen");
-        let path = section.path_to("token");
-        let token = self.texts(&mut section, "token");
+        let given = section.values.contains_key("token");
+        let token = self.token(&mut section, "token");
         let listen = listen?;
-        if !listen.ip().is_loopback() && token.is_empty() {
+        // Under --dev a token would not help.
+        if !listen.ip().is_loopback() && !given && self.from.purpose != Purpose::Dev {
             let message = format!("the admin listener on {listen} would be open to everybody");
             self.error("open-admin", &section.path_to("listen"), message)
                 .help("set admin.token = \"env:NAME\"");
         }
-        let token = token.iter().find_map(|reference| self.secret(reference, &path));
         self.finish(&section);
         Some(Admin { listen, token })
     }
@@ -158,16 +199,18 @@ impl Reader<'_> {
     fn rules(&mut self, mut section: Section) -> Option<PathBuf> {
         let value = section.take("path");
         let from_environment = value.as_ref().is_some_and(is_from_environment);
-        let path = self.typed(&section, "path", value, "a path", |value| {
-            value.into_string().map(PathBuf::from)
-        });
+        let path = self
+            .typed(&section, "path", value, "a path", |value| plain_text(value).map(PathBuf::from));
         self.finish(&section);
         path.map(|path| if from_environment { path } else { self.beside_the_file(&path) })
     }
 
     fn log(&mut self, mut section: Section) -> Option<Log> {
         let level = self.text(&mut section, "level");
-        let is_level = |level: &String| level.parse::<tracing_subscriber::EnvFilter>().is_ok();
+        let is_level = |level: &String| {
+            let filter = level.parse::<tracing_subscriber::EnvFilter>();
+            filter.is_ok() && level.split(',').all(names_a_level)
+        };
         if let Some(level) = level.as_ref().filter(|level| !is_level(level)) {
             let path = section.path_to("level");
             self.error("bad-value", &path, format!("`{level}` is not a level"))
@@ -221,9 +264,10 @@ impl Reader<'_> {
         let mode = self.or(&mut section, "auth", Mode::Required, |reader, section| {
             reader.word(section, "auth", &modes)
         });
+        let factors = ["url_token", "allow_from"];
+        let second_factor = factors.iter().any(|key| section.values.contains_key(*key));
         let token_path = section.path_to("url_token");
-        let token = self.texts(&mut section, "url_token");
-        let url_token = token.iter().find_map(|reference| self.secret(reference, &token_path));
+        let url_token = self.token(&mut section, "url_token");
         self.fits_a_url(url_token.as_ref(), &token_path);
         let allow_from = self.networks(&mut section, "allow_from");
         let keys = self.keys(&mut section, mode);
@@ -235,7 +279,7 @@ impl Reader<'_> {
         let name: Arc<str> = name.into();
         let scheme = dialect.scheme();
         let policy = Policy { source: name.clone(), mode, scheme, keys, url_token, allow_from };
-        self.factors(&policy, &path, token.is_empty());
+        self.factors(&policy, &path, !second_factor);
         Some(Source { name, dialect, policy, reply_within: reply_within?, fallback: fallback? })
     }
 
@@ -281,10 +325,18 @@ impl Reader<'_> {
         keys
     }
 
+    /// The one secret that a key refers to.
+    fn token(&mut self, section: &mut Section, key: &'static str) -> Option<Secret> {
+        let path = section.path_to(key);
+        let reference =
+            self.or(section, key, None, |reader, section| Some(reader.text(section, key)));
+        reference.flatten().and_then(|reference| self.secret(&reference, &path))
+    }
+
     /// `env:NAME` or `file:PATH` → what stands there. Under `--dev` what is missing is `dev`.
     fn secret(&mut self, reference: &str, path: &[String]) -> Option<Secret> {
         let found = match reference.split_once(':') {
-            Some(("env", name)) => match self.from.environment.get(name) {
+            Some(("env", name)) if is_a_variable(name) => match self.from.environment.get(name) {
                 Some(value) => Ok(value.clone().into_bytes()),
                 None => Err(format!("set the environment variable {name}")),
             },
@@ -305,12 +357,21 @@ impl Reader<'_> {
         let purpose = self.from.purpose;
         match found.map(without_newline) {
             Ok(bytes) if bytes.len() >= SHORTEST_SECRET_BYTES => Some(Secret::new(bytes)),
-            Ok(bytes) if purpose != Purpose::Serve && !bytes.is_empty() => Some(Secret::new(bytes)),
+            Ok(bytes) if purpose != Purpose::Serve && !bytes.is_empty() => {
+                if purpose == Purpose::Look {
+                    let message =
+                        format!("`{}`: the secret at {reference} is short", path.join("."));
+                    let help = format!("before it serves, give it {SHORTEST_SECRET_BYTES} bytes");
+                    self.note("short-secret", path, message).help(help);
+                }
+                Some(Secret::new(bytes))
+            }
             Err(_) if purpose == Purpose::Dev => Some(Secret::new(DEV_KEY)),
             Err(what_to_do) if purpose == Purpose::Look => {
                 let message =
                     format!("`{}`: there is no secret at {reference} here", path.join("."));
-                self.note(path, message).help(format!("before it serves, {what_to_do}"));
+                self.note("secret-not-here", path, message)
+                    .help(format!("before it serves, {what_to_do}"));
                 Some(Secret::new(DEV_KEY))
             }
             Ok(bytes) => {
@@ -319,8 +380,12 @@ impl Reader<'_> {
                     path.join("."),
                     bytes.len(),
                 );
-                self.error("short-secret", path, message)
-                    .help("use the key that the platform shows for webhooks");
+                let of_a_platform = path.last().is_some_and(|key| key == "secrets");
+                self.error("short-secret", path, message).help(if of_a_platform {
+                    "use the key that the platform shows for webhooks"
+                } else {
+                    "make one up: openssl rand -hex 16"
+                });
                 None
             }
             Err(what_to_do) => {
@@ -375,8 +440,7 @@ impl Reader<'_> {
     }
 
     /// Refuses a source that anybody could speak for, and warns of one that nearly anybody could.
-    fn factors(&mut self, policy: &Policy, path: &[String], no_token: bool) {
-        let bare = no_token && policy.allow_from.is_empty();
+    fn factors(&mut self, policy: &Policy, path: &[String], bare: bool) {
         if policy.mode == Mode::Off && bare {
             let message = format!("source `{}`: auth = \"off\" lets anybody ask", policy.source);
             self.error("no-factor", path, message)
@@ -412,10 +476,14 @@ impl Reader<'_> {
         }
     }
 
-    fn section(&mut self, root: &mut Section, key: &'static str) -> Section {
+    /// A table of the settings; none when it is something else, which has been reported.
+    fn section(&mut self, root: &mut Section, key: &'static str) -> Option<Section> {
         let path = root.path_to(key);
-        let values = root.take(key).and_then(|value| self.table(&path, value)).unwrap_or_default();
-        Section { path, values, known: Vec::new() }
+        let values = match root.take(key) {
+            Some(value) => self.table(&path, value)?,
+            None => Map::new(),
+        };
+        Some(Section { path, values, known: Vec::new() })
     }
 
     fn table(&mut self, path: &[String], value: Value) -> Option<Map<String, Value>> {
@@ -464,7 +532,7 @@ impl Reader<'_> {
 
     fn text(&mut self, section: &mut Section, key: &'static str) -> Option<String> {
         let value = section.take(key);
-        self.typed(section, key, value, "a text", Value::into_string)
+        self.typed(section, key, value, "a text", plain_text)
     }
 
     fn address(&mut self, section: &mut Section, key: &'static str) -> Option<SocketAddr> {
@@ -512,12 +580,12 @@ impl Reader<'_> {
         let wanted = "a text or a list of texts";
         if matches!(value.kind, ValueKind::Array(_)) {
             let read = self.typed(section, key, Some(value), wanted, |value| {
-                value.into_array()?.into_iter().map(Value::into_string).collect()
+                value.into_array().map_err(drop_reason)?.into_iter().map(plain_text).collect()
             });
             return read.unwrap_or_default();
         }
         let split = is_from_environment(&value);
-        let text = self.typed(section, key, Some(value), wanted, Value::into_string);
+        let text = self.typed(section, key, Some(value), wanted, plain_text);
         let text = text.unwrap_or_default();
         let parts = text.split(|c| split && c == ',').map(|part| part.trim().to_owned());
         parts.filter(|part| !part.is_empty()).collect()
@@ -556,16 +624,21 @@ impl Reader<'_> {
         self.report.warning(code, place, message + &variable)
     }
 
-    fn note(&mut self, path: &[String], message: String) -> &mut Mistake {
+    fn note(&mut self, code: &'static str, path: &[String], message: String) -> &mut Mistake {
         let (place, variable) = self.place(path);
-        self.report.remark("secret-not-here", place, message + &variable)
+        self.report.remark(code, place, message + &variable)
     }
 
     /// Where the file says it; else, which variable does.
     fn place(&self, path: &[String]) -> (Option<Place>, String) {
         let variable = format!("SWITCHBOARD__{}", path.join("__").to_uppercase());
-        if self.from.environment.contains_key(&variable) {
-            return (None, format!(" (from {variable})"));
+        let below = format!("{variable}__");
+        let says_it = |name: &&String| {
+            let name = name.to_uppercase();
+            name == variable || name.starts_with(&below)
+        };
+        if let Some(name) = self.from.environment.keys().filter(says_it).min() {
+            return (None, format!(" (from {name})"));
         }
         let span = self.lookup(path);
         (span.map(|span| Place { file: self.file.clone(), span }), String::new())
@@ -580,6 +653,26 @@ impl Reader<'_> {
         }
         table.get_key_value(last.as_str()).map(|(key, _)| key.span())
     }
+}
+
+/// A text, and not a number or a truth that could be written as one.
+fn plain_text(value: Value) -> Result<String, &'static str> {
+    let is_text = matches!(value.kind, ValueKind::String(_));
+    let text = value.into_string().ok().filter(|_| is_text);
+    text.ok_or("another kind of value")
+}
+
+/// `info`, `hyper=debug`; not `inof`, which `tracing` takes for the name of a target.
+fn names_a_level(directive: &str) -> bool {
+    let level = directive.rsplit('=').next().unwrap_or_default().trim();
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    levels.iter().any(|known| known.eq_ignore_ascii_case(level))
+}
+
+/// Whether a shell could set it; what else stands behind `env:` may be a secret itself.
+fn is_a_variable(name: &str) -> bool {
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    plain && name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit())
 }
 
 fn drop_reason(_: config::ConfigError) -> &'static str {

@@ -313,42 +313,42 @@ async fn metadata_of_50_000_bytes_is_sent_and_one_byte_more_is_not() {
     }
 }
 
-/// What a body comes to, under one rule for everybody.
+/// What becomes of a body, under one rule for everybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comes {
+enum Fate {
     /// 200, and the rule's agent takes the call.
-    ToTheAgent,
-    /// 200, and the platform's own agent keeps the call: nobody asked about one.
-    ToAProbe,
+    Taken,
+    /// 200, and the platform's own agent keeps the call.
+    Kept,
     /// 200 and `{}`: news, not a question.
-    ToNews,
+    Noted,
     /// 400.
-    ToNothing,
+    Refused,
 }
-use Comes::{ToAProbe, ToNews, ToNothing, ToTheAgent};
+use Fate::{Kept, Noted, Refused, Taken};
 
-/// A body that no document shows, and what it comes to at Retell and at Synthflow.
-struct Strange(&'static str, Vec<u8>, Comes, Comes);
+/// A body that no document shows, and what becomes of it at Retell and at Synthflow.
+struct Strange(&'static str, Vec<u8>, Fate, Fate);
 
 /// Strange, and the same to both.
-fn strange(name: &'static str, body: impl Into<Vec<u8>>, comes: Comes) -> Strange {
+fn strange(name: &'static str, body: impl Into<Vec<u8>>, comes: Fate) -> Strange {
     Strange(name, body.into(), comes, comes)
 }
 
 /// A question about a call, with these fields in it.
 fn about(name: &'static str, fields: &str) -> Strange {
-    strange(name, format!(r#"{{"event":"call_inbound","call_inbound":{{{fields}}}}}"#), ToTheAgent)
+    strange(name, format!(r#"{{"event":"call_inbound","call_inbound":{{{fields}}}}}"#), Taken)
 }
 
 /// A question about a call, with `call_inbound` being this.
 fn inbound_is(name: &'static str, value: &str) -> Strange {
-    strange(name, format!(r#"{{"event":"call_inbound","call_inbound":{value}}}"#), ToTheAgent)
+    strange(name, format!(r#"{{"event":"call_inbound","call_inbound":{value}}}"#), Taken)
 }
 
 /// A question about a call, with these keys beside it.
 fn beside(name: &'static str, keys: &str) -> Strange {
     let call = r#""call_inbound":{"from_number":"+12137771234","to_number":"+12137771235"}"#;
-    strange(name, format!(r#"{{{keys},"event":"call_inbound",{call}}}"#), ToTheAgent)
+    strange(name, format!(r#"{{{keys},"event":"call_inbound",{call}}}"#), Taken)
 }
 
 fn deep(open: &str, close: &str) -> String {
@@ -395,7 +395,7 @@ fn strange_questions() -> Vec<Strange> {
         inbound_is("a number for a call", "1"),
         inbound_is("true for a call", "true"),
         inbound_is("nothing known of the call", "{}"),
-        strange("no call at all", r#"{"event":"call_inbound"}"#, ToTheAgent),
+        strange("no call at all", r#"{"event":"call_inbound"}"#, Taken),
         about(
             "nested nulls",
             r#""from_number":[null,[null]],"to_number":{"x":null},"custom_sip_headers":{"x":null}"#,
@@ -435,12 +435,12 @@ fn strange_questions() -> Vec<Strange> {
         strange(
             "escapes in keys",
             r#"{"\u0065vent":"call\u005finbound","call\u005finbound":{}}"#,
-            ToTheAgent,
+            Taken,
         ),
         strange(
             "white space everywhere",
             "\r\n\t {\n\"event\" :\r\n\"call_inbound\" , \"x\":[ ] }\n\n",
-            ToTheAgent,
+            Taken,
         ),
     ]
 }
@@ -449,87 +449,84 @@ fn strange_questions() -> Vec<Strange> {
 fn strange_statements() -> Vec<Strange> {
     let call = r#""call_inbound":{"from_number":"+12137771234"}"#;
     vec![
-        Strange("nothing", Vec::new(), ToNothing, ToAProbe),
-        Strange("white space", b" \r\n".to_vec(), ToNothing, ToAProbe),
-        Strange("no event, but a call", format!("{{{call}}}").into(), ToNothing, ToTheAgent),
-        Strange(
-            "null for the event",
-            format!("{{\"event\":null,{call}}}").into(),
-            ToNothing,
-            ToTheAgent,
-        ),
+        Strange("nothing", Vec::new(), Refused, Kept),
+        Strange("white space", b" \r\n".to_vec(), Refused, Kept),
+        Strange("no event, but a call", format!("{{{call}}}").into(), Refused, Taken),
+        Strange("null for the event", format!("{{\"event\":null,{call}}}").into(), Refused, Taken),
         Strange(
             "an object for the event",
             format!("{{\"event\":{{}},{call}}}").into(),
-            ToNothing,
-            ToTheAgent,
+            Refused,
+            Taken,
         ),
         Strange(
             "a list for the event",
             format!("{{\"event\":[\"call_inbound\"],{call}}}").into(),
-            ToNothing,
-            ToTheAgent,
+            Refused,
+            Taken,
         ),
         Strange(
             "no event, but a past call",
             br#"{"call":{"call_id":"c"}}"#.to_vec(),
-            ToNothing,
-            ToNews,
+            Refused,
+            Noted,
         ),
         Strange(
             "a text message",
             br#"{"event":"chat_inbound","chat_inbound":{}}"#.to_vec(),
-            ToTheAgent,
-            ToNews,
+            Taken,
+            Noted,
         ),
-        strange("an event that nobody knows", r#"{"event":"call_teleported"}"#, ToNews),
-        strange("an event without a name", r#"{"event":""}"#, ToNews),
-        strange("an event with a number for a name", r#"{"event":7}"#, ToNews),
-        strange("an event with true for a name", r#"{"event":true,"call":null}"#, ToNews),
+        strange("an event that nobody knows", r#"{"event":"call_teleported"}"#, Noted),
+        strange("an event without a name", r#"{"event":""}"#, Noted),
+        strange("an event with a number for a name", r#"{"event":7}"#, Noted),
+        strange("an event with true for a name", r#"{"event":true,"call":null}"#, Noted),
         strange(
             "an event with capitals",
             r#"{"event":"CALL_ENDED","call":{"call_id":"c"}}"#,
-            ToNews,
+            Noted,
         ),
-        strange("an event of a list", r#"{"event":"call_ended","call":[{"call_id":"c"}]}"#, ToNews),
-        strange("an empty object", "{}", ToNothing),
-        strange("an object that says nothing", r#"{"x":{"event":"call_inbound"}}"#, ToNothing),
-        strange("a list", r#"[{"event":"call_inbound","call_inbound":{}}]"#, ToNothing),
-        strange("a text", r#""call_inbound""#, ToNothing),
-        strange("a number", "42", ToNothing),
-        strange("null", "null", ToNothing),
-        strange("10,000 lists", deep("[", "]"), ToNothing),
-        strange("10,000 lists that never end", "[".repeat(10_000), ToNothing),
-        strange("words", "who takes this call?", ToNothing),
-        strange("a form", "event=call_inbound&from_number=%2B12137771234", ToNothing),
-        strange("XML", "<?xml version=\"1.0\"?><event>call_inbound</event>", ToNothing),
-        strange(
-            "half of a body",
-            r#"{"event":"call_inbound","call_inbound":{"from_num"#,
-            ToNothing,
-        ),
-        strange("trailing garbage", r#"{"event":"call_inbound","call_inbound":{}}}"#, ToNothing),
+        strange("an event of a list", r#"{"event":"call_ended","call":[{"call_id":"c"}]}"#, Noted),
+        strange("an empty object", "{}", Refused),
+        strange("an object that says nothing", r#"{"x":{"event":"call_inbound"}}"#, Refused),
+    ]
+}
+
+/// Bodies that are no JSON object.
+fn strange_writings() -> Vec<Strange> {
+    vec![
+        strange("a list", r#"[{"event":"call_inbound","call_inbound":{}}]"#, Refused),
+        strange("a text", r#""call_inbound""#, Refused),
+        strange("a number", "42", Refused),
+        strange("null", "null", Refused),
+        strange("10,000 lists", deep("[", "]"), Refused),
+        strange("10,000 lists that never end", "[".repeat(10_000), Refused),
+        strange("words", "who takes this call?", Refused),
+        strange("a form", "event=call_inbound&from_number=%2B12137771234", Refused),
+        strange("XML", "<?xml version=\"1.0\"?><event>call_inbound</event>", Refused),
+        strange("half of a body", r#"{"event":"call_inbound","call_inbound":{"from_num"#, Refused),
+        strange("trailing garbage", r#"{"event":"call_inbound","call_inbound":{}}}"#, Refused),
         strange(
             "two bodies",
             "{\"event\":\"call_inbound\"}\n{\"event\":\"call_inbound\"}",
-            ToNothing,
+            Refused,
         ),
-        strange("a comma too many", r#"{"event":"call_inbound",}"#, ToNothing),
-        strange("a comment", "{\"event\":\"call_inbound\" /* who? */}", ToNothing),
-        strange("single quotes", "{'event':'call_inbound'}", ToNothing),
-        strange("no quotes", "{event:call_inbound}", ToNothing),
-        strange("NaN", r#"{"event":"call_inbound","x":NaN}"#, ToNothing),
-        strange("a number with zeros in front", r#"{"event":"call_inbound","x":007}"#, ToNothing),
-        strange("an escape that is none", r#"{"event":"call_inbound","x":"\x41"}"#, ToNothing),
+        strange("a comma too many", r#"{"event":"call_inbound",}"#, Refused),
+        strange("a comment", "{\"event\":\"call_inbound\" /* who? */}", Refused),
+        strange("single quotes", "{'event':'call_inbound'}", Refused),
+        strange("no quotes", "{event:call_inbound}", Refused),
+        strange("NaN", r#"{"event":"call_inbound","x":NaN}"#, Refused),
+        strange("a number with zeros in front", r#"{"event":"call_inbound","x":007}"#, Refused),
+        strange("an escape that is none", r#"{"event":"call_inbound","x":"\x41"}"#, Refused),
         strange(
             "a line break inside a text",
             "{\"event\":\"call_inbound\",\"x\":\"a\nb\"}",
-            ToNothing,
+            Refused,
         ),
         strange(
             "a byte order mark",
             "\u{feff}{\"event\":\"call_inbound\",\"call_inbound\":{}}",
-            ToNothing,
+            Refused,
         ),
         strange(
             "UTF-16",
@@ -537,38 +534,37 @@ fn strange_statements() -> Vec<Strange> {
                 .encode_utf16()
                 .flat_map(u16::to_le_bytes)
                 .collect::<Vec<_>>(),
-            ToNothing,
+            Refused,
         ),
-        strange("Latin-1", b"{\"event\":\"call_inbound\",\"name\":\"Zo\xeb\"}", ToNothing),
-        strange("an overlong NUL", b"{\"event\":\"call_inbound\",\"x\":\"\xc0\x80\"}", ToNothing),
+        strange("Latin-1", b"{\"event\":\"call_inbound\",\"name\":\"Zo\xeb\"}", Refused),
+        strange("an overlong NUL", b"{\"event\":\"call_inbound\",\"x\":\"\xc0\x80\"}", Refused),
         strange(
             "a surrogate in UTF-8",
             b"{\"event\":\"call_inbound\",\"x\":\"\xed\xa0\x80\"}",
-            ToNothing,
+            Refused,
         ),
-        strange("NULs", vec![0; 64], ToNothing),
-        strange("gzip", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03".to_vec(), ToNothing),
+        strange("NULs", vec![0; 64], Refused),
+        strange("gzip", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03".to_vec(), Refused),
     ]
 }
 
-/// What an answer was, by what its platform will make of it.
-fn came(platform: &str, answer: &Answer, agent: &str) -> Result<Comes, String> {
-    let body = String::from_utf8_lossy(&answer.body).into_owned();
-    let (agents, kept) = match platform {
-        "retell" => (format!(r#"{{"override_agent_id":"{agent}"}}"#), "{}".to_owned()),
-        "synthflow" => (
-            format!(r#"{{"override_model_id":"{agent}"}}"#),
-            r#"{"override_model_id":""}"#.to_owned(),
-        ),
+/// What became of a body, by what its platform will make of the answer.
+fn fate(platform: &str, answer: &Answer) -> Result<Fate, String> {
+    let (taken, kept) = match platform {
+        "retell" => (r#"{"override_agent_id":"agent_1"}"#, "{}"),
+        "synthflow" => (r#"{"override_model_id":"agent_1"}"#, r#"{"override_model_id":""}"#),
         other => panic!("nobody wrote here how {other} is answered"),
     };
-    let under =
-        |inner: &str| ["call", "chat"].map(|kind| format!("{{\"{kind}_inbound\":{inner}}}"));
+    let body = String::from_utf8_lossy(&answer.body);
+    let is = |inner: &str| {
+        body == format!(r#"{{"call_inbound":{inner}}}"#)
+            || body == format!(r#"{{"chat_inbound":{inner}}}"#)
+    };
     match answer.status {
-        StatusCode::OK if under(&agents).contains(&body) => Ok(ToTheAgent),
-        StatusCode::OK if under(&kept).contains(&body) => Ok(ToAProbe),
-        StatusCode::OK if body == "{}" => Ok(ToNews),
-        StatusCode::BAD_REQUEST => Ok(ToNothing),
+        StatusCode::OK if is(taken) => Ok(Taken),
+        StatusCode::OK if is(kept) => Ok(Kept),
+        StatusCode::OK if body == "{}" => Ok(Noted),
+        StatusCode::BAD_REQUEST => Ok(Refused),
         status => Err(format!("{status} {body}")),
     }
 }
@@ -576,32 +572,24 @@ fn came(platform: &str, answer: &Answer, agent: &str) -> Result<Comes, String> {
 #[tokio::test]
 async fn strange_bodies_come_to_what_is_documented_and_never_hang_up() {
     let everyone = app(app::SETTINGS, app::RULES);
-    let kept = app(app::SETTINGS, KEEP);
+    let nobody = app(app::SETTINGS, KEEP);
+    let strange = [strange_questions(), strange_statements(), strange_writings()];
     let mut wrong = Vec::new();
-    for Strange(name, body, at_retell, at_synthflow) in
-        strange_questions().into_iter().chain(strange_statements())
-    {
+    for Strange(name, body, at_retell, at_synthflow) in strange.into_iter().flatten() {
         assert!(body.len() <= switchboard::listen::INBOUND_BYTES, "{name} would be too large");
-        for (dialect, expected) in dialect::ALL.into_iter().zip([at_retell, at_synthflow]) {
-            let platform = dialect.platform().as_str();
-            // A rule that keeps: what is no question stays what it is, what is one is never a
-            // reject.
-            let expected_kept = if expected == ToTheAgent { ToAProbe } else { expected };
-            for (app, expected) in [(&everyone, expected), (&kept, expected_kept)] {
-                let came = came(platform, &ask(app, dialect, &body).await, "agent_1");
-                if came != Ok(expected) {
-                    wrong.push(format!("{platform}: {name}: {expected:?} is due, came {came:?}"));
+        for (platform, due) in [("retell", at_retell), ("synthflow", at_synthflow)] {
+            let dialect = dialect::named(platform).expect("a platform");
+            let due_from_nobody = if due == Taken { Kept } else { due };
+            for (app, due) in [(&everyone, due), (&nobody, due_from_nobody)] {
+                let fate = fate(platform, &ask(app, dialect, &body).await);
+                if fate != Ok(due) {
+                    wrong.push(format!("{platform}: {name}: {due:?} is due, not {fate:?}"));
                 }
             }
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} strange bodies come to something else\n  {}",
-        wrong.len(),
-        wrong.join("\n  ")
-    );
-    for app in [everyone, kept] {
+    assert!(wrong.is_empty(), "{} bodies\n  {}", wrong.len(), wrong.join("\n  "));
+    for app in [everyone, nobody] {
         assert!(app.metrics().await.contains("switchboard_panics_total 0"), "something panicked");
     }
 }
@@ -626,7 +614,6 @@ fn retell_with(fields: &str) -> String {
 }
 
 #[tokio::test]
-#[ignore = "reported: an empty call id is taken for an id"]
 async fn two_callers_with_an_empty_call_id_are_not_taken_for_one() {
     let app = app(app::SETTINGS, ECHO);
     for caller in ["+12137771234", "+12137771235"] {
@@ -636,7 +623,6 @@ async fn two_callers_with_an_empty_call_id_are_not_taken_for_one() {
 }
 
 #[tokio::test]
-#[ignore = "reported: half a surrogate pair in a key makes its whole object unreadable"]
 async fn a_strange_key_hides_nothing_beside_it() {
     for fields in [
         r#""call_inbound":{"from_number":"+1213","custom_sip_headers":{"x-tier":"gold"}},"\ud800":1"#,
@@ -651,7 +637,6 @@ async fn a_strange_key_hides_nothing_beside_it() {
 }
 
 #[tokio::test]
-#[ignore = "reported: Call::sip finds the first"]
 async fn of_duplicate_sip_headers_the_last_one_counts() {
     let app = app(app::SETTINGS, ECHO);
     let headers = r#""from_number":"1","custom_sip_headers":{"x-tier":"tin","x-tier":"gold"}"#;
@@ -659,7 +644,6 @@ async fn of_duplicate_sip_headers_the_last_one_counts() {
 }
 
 #[tokio::test]
-#[ignore = "reported: a fraction's digits are taken for digits, a keypad word only without spaces"]
 async fn no_way_of_writing_a_caller_makes_another_one_of_it() {
     for (written, meant) in [
         ("12137771234.0", ["+12137771234", "12137771234.0"]),
@@ -677,7 +661,6 @@ async fn no_way_of_writing_a_caller_makes_another_one_of_it() {
 }
 
 #[tokio::test]
-#[ignore = "reported: an odd event beside call_inbound is answered {}, which hangs up"]
 async fn synthflow_is_never_told_news_of_a_call_that_it_asks_about() {
     let app = app(app::SETTINGS, app::RULES);
     for event in

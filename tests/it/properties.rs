@@ -466,7 +466,8 @@ fn any_template() -> BoxedStrategy<String> {
         "${sip.x-a?}",
         "${sip.x-b?}",
     ]);
-    let said = any_text().prop_map(|text| format!("${{sip.X-A|{}}}", text.replace('}', ")")));
+    let said =
+        any_text().prop_map(|text| format!("${{sip.X-A|{}}}", text.replace(['}', '$'], ")")));
     let part = prop_oneof![3 => plain, 2 => names.prop_map_into(), 1 => said];
     // A `$` at the end of a part would make an escape of the next one's beginning.
     let apart = |parts: Vec<String>| parts.join(" ");
@@ -721,7 +722,9 @@ fn what_a_platform_would_ask_is_read_as_the_call_that_it_was_made_of() {
             };
             let made = Call::imagined(call.source(), platform, fields.clone());
             prop_assert_eq!((call.from(), call.to()), (made.from(), made.to()));
-            prop_assert_eq!((call.call_id(), call.agent()), (made.call_id(), made.agent()));
+            // An empty id names nothing.
+            let made_id = made.call_id().filter(|id| !id.is_empty());
+            prop_assert_eq!((call.call_id(), call.agent()), (made_id, made.agent()));
         });
     }
 }
@@ -830,16 +833,16 @@ fn can_be_shown(report: &Report, text: &str, all_placed: bool) -> Result<(), Tes
     Ok(())
 }
 
-fn checks_without_panic(text: String, around: &Surroundings) -> Result<(), TestCaseError> {
-    let (table, report) = rules::parse("rules.toml", text.clone(), around);
+fn checks_without_panic(text: &str, around: &Surroundings) -> Result<(), TestCaseError> {
+    let (table, report) = rules::parse("rules.toml", text.to_owned(), around);
     prop_assert_eq!(table.is_some(), report.errors() == 0);
-    can_be_shown(&report, &text, true)
+    can_be_shown(&report, text, true)
 }
 
 #[test]
 fn any_text_is_checked_as_rules_without_a_panic() {
     proptest!(cases(), |(text in any::<String>())| {
-        checks_without_panic(text, &Surroundings::default())?;
+        checks_without_panic(&text, &Surroundings::default())?;
     });
 }
 
@@ -962,14 +965,14 @@ fn a_mistyped_table_is_checked_without_a_panic_and_each_mistake_has_its_place() 
     let (settings, _) = app::load_settings(app::SETTINGS, Purpose::Serve);
     let around = settings.expect("good settings").surroundings();
     proptest!(cases(), |(text in mistyped(text))| {
-        checks_without_panic(text, &around)?;
+        checks_without_panic(&text, &around)?;
     });
 }
 
 #[test]
 fn a_table_of_mistyped_parts_is_checked_without_a_panic() {
     proptest!(cases(), |(text in any_table().prop_flat_map(mistyped))| {
-        checks_without_panic(text, &Surroundings::default())?;
+        checks_without_panic(&text, &Surroundings::default())?;
     });
 }
 
@@ -979,7 +982,7 @@ fn any_text_is_read_as_a_template_or_told_why_not() {
     let text = prop::collection::vec(prop_oneof![any_text(), words], 0..5)
         .prop_map(|parts| parts.concat());
     proptest!(cases(), |(text in text)| {
-        if let Err(bad) = Template::parse(&text) {
+        for bad in Template::parse(&text).err().into_iter().flatten() {
             prop_assert!(text.get(bad.at.clone()).is_some(), "{:?} is not in {:?}", bad.at, text);
         }
     });
@@ -1287,7 +1290,6 @@ fn a_secret_in_the_environment_is_refused_without_repeating_it() {
 }
 
 #[test]
-#[ignore = "reported: SourceFile derives Debug, so a Report's has the whole file"]
 fn a_report_is_printed_for_programmers_without_the_file_that_it_is_about() {
     for text in settings_with_a_secret() {
         let (_, report) = app::load_settings(&text, Purpose::Serve);
@@ -1296,7 +1298,6 @@ fn a_report_is_printed_for_programmers_without_the_file_that_it_is_about() {
 }
 
 #[test]
-#[ignore = "reported: Fields derives Debug, and SIP headers carry the true numbers"]
 fn a_call_is_printed_without_the_numbers_in_its_sip_headers() {
     let forwarded = format!("<sip:{CANARY_NUMBER}@example.com>;reason=unconditional");
     let sip = vec![("diversion".into(), forwarded.into())];
@@ -1304,4 +1305,14 @@ fn a_call_is_printed_without_the_numbers_in_its_sip_headers() {
     assert_silent("fields", &format!("{fields:?}"));
     let retell = dialect::named("retell").unwrap().platform();
     assert_silent("a call", &format!("{:?}", Call::imagined("one", retell, fields)));
+}
+
+#[test]
+fn a_key_that_looks_like_an_index_is_an_unknown_key() {
+    let index = "server[9223372036854775807]";
+    let (settings, report) =
+        app::load_settings(&format!("\"{index}\" = 1\n{}", app::SETTINGS), Purpose::Serve);
+    assert!(settings.is_none());
+    assert_eq!(report.mistakes().len(), 1, "{report}");
+    assert_eq!(report.mistakes()[0].code, "unknown-key", "{report}");
 }

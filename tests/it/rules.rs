@@ -1462,7 +1462,6 @@ fn the_table_in_the_readme_is_without_a_mistake() {
 // ---- not so yet: each of these fails, for the reason that stands beside it
 
 #[test]
-#[ignore = "bug: the place of an outcome is its key"]
 fn the_caret_is_under_the_agent_that_nobody_knows() {
     let text = "[agents]\ndesk = \"agent_1\"\n[[rule]]\nname = \"it\"\nagent = \"dsk\"\n";
     let (_, report) = parse(text, &two_sources());
@@ -1470,7 +1469,6 @@ fn the_caret_is_under_the_agent_that_nobody_knows() {
 }
 
 #[test]
-#[ignore = "bug: agents are not looked at when no rule could be read"]
 fn mistakes_in_agents_are_told_although_the_rules_are_in_single_brackets() {
     has_mistakes(
         "[agents]\na = \"\"\n[rule]\nname = \"it\"\nkeep = true\n",
@@ -1479,20 +1477,17 @@ fn mistakes_in_agents_are_told_although_the_rules_are_in_single_brackets() {
 }
 
 #[test]
-#[ignore = "bug: an agent that could not be read counts as one without ids"]
 fn an_agent_that_could_not_be_read_is_not_said_to_lack_ids() {
     has_mistakes("[agents]\na = \"\"\n[[rule]]\nname = \"it\"\nagent = \"a\"\n", &["empty-id"]);
 }
 
 #[test]
-#[ignore = "bug: a name of the wrong kind is also told as no name"]
 fn one_mistake_is_told_once() {
     has_mistakes("[[rule]]\nname = 3\nkeep = true\n", &["wrong-kind"]);
     has_mistakes("[[rule]]\nname = \"it\"\nkeep = true\ncontinue = false\n", &["wrong-kind"]);
 }
 
 #[test]
-#[ignore = "bug: a fraction is `a number`, and so is inf"]
 fn a_wrong_kind_is_told_apart_from_the_right_one() {
     for value in ["delay_ms = 1.5", "metadata = { x = inf }", "metadata = { x = nan }"] {
         let (_, report) = parse(
@@ -1504,7 +1499,6 @@ fn a_wrong_kind_is_told_apart_from_the_right_one() {
 }
 
 #[test]
-#[ignore = "bug: infinity is printed"]
 fn a_range_without_an_end_is_told_as_at_least() {
     let text = "[[rule]]\nname = \"it\"\nkeep = true\nagent_override = { agent = { end_call_after_silence_ms = 5 } }\n";
     let (_, report) = parse(text, &Surroundings::default());
@@ -1512,7 +1506,6 @@ fn a_range_without_an_end_is_told_as_at_least() {
 }
 
 #[test]
-#[ignore = "bug: the help proposes a literal that no call can have"]
 fn a_prefix_without_its_plus_is_shown_with_it() {
     let (_, report) =
         parse("[[rule]]\nname = \"it\"\nfrom = \"1213*\"\nkeep = true\n", &Surroundings::default());
@@ -1521,7 +1514,6 @@ fn a_prefix_without_its_plus_is_shown_with_it() {
 }
 
 #[test]
-#[ignore = "bug: the help speaks of [agents], and there is none"]
 fn an_empty_agent_is_told_as_empty() {
     let (_, report) = parse("[[rule]]\nname = \"it\"\nagent = \"\"\n", &Surroundings::default());
     let [mistake] = report.mistakes() else { panic!("{report}") };
@@ -1529,7 +1521,6 @@ fn an_empty_agent_is_told_as_empty() {
 }
 
 #[test]
-#[ignore = "bug: the text in place of an unknown value ends at the first brace, `${from` and `}` are sent"]
 fn a_value_inside_the_text_for_another_is_refused() {
     let text =
         "[[rule]]\nname = \"it\"\nkeep = true\nvariables = { x = \"${sip.x-name|${from}}\" }\n";
@@ -1538,7 +1529,6 @@ fn a_value_inside_the_text_for_another_is_refused() {
 }
 
 #[test]
-#[ignore = "bug: a template is read up to its first mistake"]
 fn all_mistakes_of_a_template_are_told() {
     has_mistakes(
         "[[rule]]\nname = \"it\"\nkeep = true\nvariables = { x = \"${form} ${too}\" }\n",
@@ -1547,7 +1537,6 @@ fn all_mistakes_of_a_template_are_told() {
 }
 
 #[test]
-#[ignore = "bug: such a number is read as withheld when it rings, so the rule never fits"]
 fn a_keypad_word_for_withheld_is_no_number_in_a_rule() {
     let text = "[[rule]]\nname = \"it\"\nfrom = \"+266696687\"\nkeep = true\n";
     let (table, report) = parse(text, &Surroundings::default());
@@ -1555,13 +1544,11 @@ fn a_keypad_word_for_withheld_is_no_number_in_a_rule() {
 }
 
 #[test]
-#[ignore = "bug: rules that are switched off are warned of like the others"]
 fn a_rule_that_is_switched_off_is_not_warned_of() {
     has_mistakes(&limited_to("enabled = false"), &[]);
 }
 
 #[test]
-#[ignore = "bug: synthflow has no text messages, so it never asks a rule for them"]
 fn an_agent_for_text_messages_needs_no_id_where_there_are_none() {
     has_mistakes(&limited_to("channel = \"sms\""), &[]);
 }

@@ -82,14 +82,6 @@ async fn requests_that_are_not_http_as_it_should_be_get_their_status() {
         ("no Host", "GET /healthz HTTP/1.1\r\n\r\n", 400),
         ("two Hosts", "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
         (
-            "CL and TE",
-            &format!(
-                "{}\r\n0\r\n\r\n",
-                chunked.replace("Transfer", "Content-Length: 5\r\nTransfer")
-            ),
-            400,
-        ),
-        (
             "two lengths",
             "POST /inbound/retell HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
             400,
@@ -110,11 +102,14 @@ async fn requests_that_are_not_http_as_it_should_be_get_their_status() {
 #[tokio::test]
 async fn what_follows_a_chunked_request_is_never_taken_for_another() {
     let running = run(LIMITS, RULES).await;
-    let chunked = "POST /inbound/retell HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n";
     let smuggled = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n";
-    let answer = exchange(running.address, format!("{chunked}{smuggled}").as_bytes()).await;
-    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
-    assert!(answer.contains("connection: close"), "{answer}");
+    let (length, chunked) = ("Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n");
+    for headers in [format!("{length}{chunked}"), format!("{chunked}{length}")] {
+        let first = format!("POST /inbound/retell HTTP/1.1\r\nHost: h\r\n{headers}\r\n0\r\n\r\n");
+        let answer = exchange(running.address, format!("{first}{smuggled}").as_bytes()).await;
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -155,7 +155,7 @@ fn a_secret_cannot_be_printed() {
                 at.and_then(|at| code[..at].lines().rev().find(|line| !line.trim().is_empty()));
             let derived = above.is_some_and(|line| line.contains("Debug"));
             assert!(!derived, "{name}: {kind} derives Debug ({before:?})");
-            assert!(!code.contains(&format!("Debug for {kind}")), "{name}: {kind}");
+            assert!(!code.contains(&format!("Debug for {kind} ")), "{name}: {kind}");
             assert!(!code.contains(&format!("Display for {kind} ")), "{name}: {kind}");
         }
     }
