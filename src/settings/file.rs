@@ -69,7 +69,7 @@ pub(super) fn read(from: &Ingredients) -> std::io::Result<Loaded> {
         Err(_) => {
             let message = "the settings' file and variables cannot be put together";
             report
-                .error("layers", None, message)
+                .error("bad-value", None, message)
                 .help("does a variable SWITCHBOARD__… name a table, or a key below a value?");
             (None, None)
         }
@@ -362,7 +362,7 @@ impl Reader<'_> {
                     let message =
                         format!("`{}`: the secret at {reference} is short", path.join("."));
                     let help = format!("before it serves, give it {SHORTEST_SECRET_BYTES} bytes");
-                    self.note("short-secret", path, message).help(help);
+                    self.remark("short-secret", path, message).help(help);
                 }
                 Some(Secret::new(bytes))
             }
@@ -370,7 +370,7 @@ impl Reader<'_> {
             Err(what_to_do) if purpose == Purpose::Look => {
                 let message =
                     format!("`{}`: there is no secret at {reference} here", path.join("."));
-                self.note("secret-not-here", path, message)
+                self.remark("secret-not-here", path, message)
                     .help(format!("before it serves, {what_to_do}"));
                 Some(Secret::new(DEV_KEY))
             }
@@ -624,7 +624,7 @@ impl Reader<'_> {
         self.report.warning(code, place, message + &variable)
     }
 
-    fn note(&mut self, code: &'static str, path: &[String], message: String) -> &mut Mistake {
+    fn remark(&mut self, code: &'static str, path: &[String], message: String) -> &mut Mistake {
         let (place, variable) = self.place(path);
         self.report.remark(code, place, message + &variable)
     }
