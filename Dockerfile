@@ -39,7 +39,7 @@ EXPOSE 8080
 # The program itself, for there is no shell or curl. It reads the same settings, so it follows the
 # port; it needs no secrets. (Podman and Buildah keep this line only with --format docker.)
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["/switchboard", "health"]
-# Requests in flight get [server] shutdown_grace_ms, 10 s, to finish; Docker kills after 10 s too,
+# Requests in flight get [server] shutdown_grace_ms, 9.5 s, to finish; Docker kills after 10 s too,
 # so give it some more: docker stop -t 15, or stop_grace_period.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/switchboard"]

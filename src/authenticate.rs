@@ -242,6 +242,15 @@ impl Key {
     }
 }
 
+/// The value of a header that may come once; twice is as good as garbled.
+fn once<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h [u8]>, Unproved> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value.map(|value| value.as_bytes())),
+        (_, Some(_)) => Err(Unproved::Malformed),
+    }
+}
+
 /// Whether any key makes this digest. Looks at all of them, in constant time.
 fn any_key_makes(digest: &[u8; 32], keys: &[Key], parts: &[&[u8]]) -> bool {
     keys.iter().fold(Choice::from(0), |found, key| found | key.mac(parts).ct_eq(digest)).into()

@@ -135,10 +135,13 @@ fn load_good(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<Option<(Se
     Ok(settings.zip(table))
 }
 
-/// The settings, or an error that says all that is wrong with them.
-fn load_settings(config: &ConfigFile) -> anyhow::Result<Settings> {
+/// The settings and what is to be noted of them, or an error that says all that is wrong.
+fn load_settings(config: &ConfigFile) -> anyhow::Result<(Settings, Report)> {
     let Loaded { settings, report, .. } = config.load(Purpose::Look)?;
-    settings.with_context(|| format!("the settings are wrong\n\n{}", report.without_notes()))
+    match settings {
+        Some(settings) => Ok((settings, report)),
+        None => anyhow::bail!("the settings are wrong\n\n{}", report.without_notes()),
+    }
 }
 
 /// A caller and a dialled number for those who name none.

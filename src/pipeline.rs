@@ -179,22 +179,25 @@ async fn walk(
     }
     let decision = decide(&board.table, &call);
     let reply = dialect.render(call.channel(), &decision);
-    board.retries.remember(delivery, reply.body(), arrival.at);
+    let body = reply.body();
+    board.retries.remember(delivery, body.clone(), arrival.at);
     tell(desk, &call, &decision, &reply, verified.proof(), arrival);
-    Ok(Answered { body: reply.body(), hold: decision.added().delay })
+    Ok(Answered { body, hold: decision.added().delay })
 }
 
 /// An event. Nothing is decided; the platform only wants to hear that it arrived.
 fn told(desk: &Desk, event: &Event<'_>, arrival: &Arrival<'_>) -> Answered {
     let counter = if event.known { &desk.counters.event } else { &desk.counters.unknown_event };
     counter.increment(1);
-    // The platform's word, at a length that fits a log.
-    let kind: String = event.kind.chars().take(64).collect();
+    // The platform's words, at a length that fits a log.
+    let short = |text: &str| text.chars().take(64).collect::<String>();
+    let kind = short(&event.kind);
+    let call_id = event.call_id.as_deref().map(short);
     tracing::info!(
         request_id = arrival.request_id,
         source = &*desk.source.name,
         event = kind,
-        call_id = event.call_id.as_deref(),
+        call_id,
         known = event.known,
         "event"
     );
@@ -258,6 +261,7 @@ fn tell(
         call_id = call.call_id(),
         from = &*call.from().masked(),
         to = &*call.to().masked(),
+        agent_in = call.agent(),
         outcome = decision.outcome().as_str(),
         rule = decision.rule(),
         agent,

@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 
-use super::{Key, Scheme, Signed, Unproved, Unverified, any_key_makes};
+use super::{Key, Scheme, Signed, Unproved, Unverified, any_key_makes, once};
 
 const HEADER: &str = "x-retell-signature";
 /// A stamp this far from now is still good, in the past and in the future.
@@ -22,8 +22,8 @@ impl Scheme for Retell {
         keys: &[Key],
         now: Timestamp,
     ) -> Result<Signed, Unproved> {
-        let header = request.headers.get(HEADER).ok_or(Unproved::Missing)?;
-        let (stamp, digest) = read(header.as_bytes()).ok_or(Unproved::Malformed)?;
+        let header = once(&request.headers, HEADER)?.ok_or(Unproved::Missing)?;
+        let (stamp, digest) = read(header).ok_or(Unproved::Malformed)?;
         in_window(stamp, now)?;
         if any_key_makes(&digest, keys, &[&request.body, stamp]) {
             Ok(Signed::Body { header: HEADER })

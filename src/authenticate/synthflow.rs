@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Key, Scheme, Signed, Unproved, Unverified, any_key_makes};
+use super::{Key, Scheme, Signed, Unproved, Unverified, any_key_makes, once};
 
 /// Documented as `HTTP_SYNTHFLOW_SIGNATURE`, which is how one framework shows the first of these.
 const HEADERS: [&str; 4] = [
@@ -26,12 +26,15 @@ pub struct Synthflow;
 
 impl Scheme for Synthflow {
     fn check(&self, request: &Unverified, keys: &[Key], _: Timestamp) -> Result<Signed, Unproved> {
-        let header = HEADERS.iter().find_map(|name| Some((*name, request.headers.get(*name)?)));
+        let mut header = None;
+        for name in HEADERS {
+            header = header.or(once(&request.headers, name)?.map(|value| (name, value)));
+        }
         let Some(call_id) = call_id_in(&request.body).or_else(|| call_id_header(request)) else {
             return Ok(Signed::Nothing);
         };
         let (header, value) = header.ok_or(Unproved::Missing)?;
-        let digest = STANDARD.decode(value.as_bytes()).map_err(|_| Unproved::Malformed)?;
+        let digest = STANDARD.decode(value).map_err(|_| Unproved::Malformed)?;
         let digest: [u8; 32] = digest.try_into().map_err(|_| Unproved::Malformed)?;
         if any_key_makes(&digest, keys, &[call_id.as_bytes()]) {
             Ok(Signed::CallId { header, call_id })
@@ -77,8 +80,13 @@ fn call_id_in<'a>(body: &'a [u8]) -> Option<Box<str>> {
     let inside = |value: &'a RawValue| serde_json::from_str::<Inner<'a>>(value.get()).ok()?.call_id;
     let outer: Outer<'_> = serde_json::from_slice(body).ok()?;
     let places = [outer.call.and_then(inside), outer.call_id, outer.call_inbound.and_then(inside)];
-    let texts = places.into_iter().flatten().map(|id| serde_json::from_str::<Box<str>>(id.get()));
-    texts.flatten().find(|id| !id.is_empty())
+    places.into_iter().flatten().filter_map(as_text).find(|id| !id.is_empty())
+}
+
+/// A text as it is meant, a number as it is written.
+fn as_text(value: &RawValue) -> Option<Box<str>> {
+    let is_number = value.get().starts_with(|c: char| c == '-' || c.is_ascii_digit());
+    if is_number { Some(value.get().into()) } else { serde_json::from_str(value.get()).ok() }
 }
 
 fn call_id_header(request: &Unverified) -> Option<Box<str>> {

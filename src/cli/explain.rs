@@ -62,19 +62,25 @@ impl Explain {
     ) -> anyhow::Result<Exit> {
         let call = Call::imagined(&source.name, source.dialect.platform(), fields.clone());
         let explanation = explain(table, &call);
-        let others = settings
-            .sources
-            .iter()
-            .filter(|other| other.dialect.platform() != source.dialect.platform());
+        let others = settings.sources.iter().filter(|other| {
+            other.dialect.platform() != source.dialect.platform()
+                && other.dialect.channels().contains(&fields.channel)
+        });
         let mut replies = serde_json::Map::new();
         let mut text = String::new();
         for asking in std::iter::once(source).chain(others) {
             let platform = asking.dialect.platform();
             let call = Call::imagined(&asking.name, platform, fields.clone());
-            let reply = asking.dialect.render(call.channel(), &decide(table, &call));
+            let decision = decide(table, &call);
+            let rule =
+                decision.rule().map_or("no rule".to_owned(), |rule| format!("rule `{rule}`"));
+            let reply = asking.dialect.render(call.channel(), &decision);
             let body = reply.body();
-            text +=
-                &format!("\nreply to source {} ({platform}):\n{}\n", asking.name, readable(&body));
+            text += &format!(
+                "\nreply to source {} ({platform}), by {rule}:\n{}\n",
+                asking.name,
+                readable(&body)
+            );
             let value = serde_json::from_slice(&body).context("a reply is JSON")?;
             replies.insert(asking.name.to_string(), value);
         }

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 impl Health {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let from_settings = || {
-            let settings = load_settings(&self.config)?;
+            let (settings, _) = load_settings(&self.config)?;
             Ok(format!("http://{}/healthz", reachable(settings.server.listen)))
         };
         let url = match self.url.clone().map_or_else(from_settings, Ok) {

@@ -37,8 +37,13 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 impl Send {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let settings = load_settings(&self.config)?;
+        let (settings, notes) = load_settings(&self.config)?;
         let source = self.call.choose(&settings.sources)?;
+        let of_source = format!("`sources.{}.", source.name);
+        for note in notes.mistakes().iter().filter(|note| note.message.starts_with(&of_source)) {
+            let message = &note.message;
+            writeln!(std::io::stderr(), "note: {message}; using `dev`, as serve --dev does")?;
+        }
         let fields = new_call(self.call.fields());
         if !source.dialect.channels().contains(&fields.channel) {
             anyhow::bail!("{} asks for no {}", source.dialect.platform(), fields.channel);

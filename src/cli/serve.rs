@@ -47,7 +47,8 @@ impl Serve {
         let private = bind(admin.listen)?;
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
         if self.dev {
-            greet(&sources, &format!("http://{address}"))?;
+            // Somebody who closes the pipe has read enough.
+            drop(greet(&sources, &format!("http://{address}")));
         }
         let fingerprint = table.fingerprint.clone();
         tracing::info!(%address, %admin_address, rules = table.rules.len(), fingerprint, "serving");

@@ -101,7 +101,7 @@ impl Checker<'_> {
         let mut version = None;
         for (key, value) in entries {
             match (key.value.as_str(), &value.value) {
-                ("version", WrittenValue::Text(tag)) => {
+                ("version", WrittenValue::Text(tag)) if !tag.trim().is_empty() => {
                     version = Some(Version::Tag(tag.as_str().into()))
                 }
                 ("version", WrittenValue::Plain(Value::Number(number))) if number.is_i64() => {

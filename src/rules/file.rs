@@ -337,6 +337,7 @@ fn plain_number(value: &DeValue<'_>) -> Option<Value> {
 fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a text",
+        DeValue::Integer(number) if to_i64(number).is_none() => "a number beyond all bounds",
         DeValue::Integer(_) => "a whole number",
         DeValue::Float(float) if float.as_str().ends_with(['f', 'n']) => "no number at all",
         DeValue::Float(_) => "a fraction",

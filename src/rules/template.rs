@@ -181,6 +181,11 @@ fn value(inside: &str, at: Range<usize>) -> Result<Part, BadTemplate> {
         (None, None) => (inside, Unknown::Impossible),
     };
     let name = name.trim();
+    if name.ends_with('?') {
+        let message = "`?` leaves it out and `|` says a text: it cannot be both".to_owned();
+        let help = Some(format!("write ${{{}|text}}", name.trim_end_matches('?')));
+        return Err(BadTemplate { code: "bad-template", at, message, help });
+    }
     let Some(of) = Name::parse(name) else {
         let near = report::did_you_mean(name, NAMES);
         let all = || format!("there are {}", NAMES.map(|name| format!("${{{name}}}")).join(", "));

@@ -1,8 +1,10 @@
 //! From layers of text to checked settings: every key is taken by name, and what is left over is
 //! unknown.
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,16 +50,23 @@ pub(super) fn read(from: &Ingredients) -> std::io::Result<Loaded> {
         let message = format!("this is not TOML: {}", error.message());
         report.error("syntax", Some(place), message).hide_line();
     }
-    beyond_bounds(document.get_ref(), &mut Vec::new(), &file, &mut report);
-    strange_variables(from, &mut report);
-    if report.errors() > 0 {
+    if !errors.is_empty() {
         return Ok(Loaded { settings: None, rules: None, report });
     }
-    let variables = Environment::with_prefix("SWITCHBOARD").prefix_separator("__").separator("__");
+    let mut strange = Vec::new();
+    beyond_bounds(document.get_ref(), &mut Vec::new(), &file, &mut report, &mut strange);
+    let variables = usable_variables(from, &mut report);
+    // What has been reported is blanked, so that the rest can be looked at as well.
+    let mut text = file.text.clone();
+    for span in strange {
+        text.replace_range(span.clone(), &" ".repeat(span.len()));
+    }
+    let environment =
+        Environment::with_prefix("SWITCHBOARD").prefix_separator("__").separator("__");
     let layers = Config::builder()
         .add_source(File::from_str(DEFAULTS, FileFormat::Toml))
-        .add_source(File::from_str(&file.text, FileFormat::Toml))
-        .add_source(variables.source(Some(from.environment.clone())))
+        .add_source(File::from_str(&text, FileFormat::Toml))
+        .add_source(environment.source(Some(variables)))
         .build()
         .and_then(|config| config.collect());
     let (settings, rules) = match layers {
@@ -85,16 +94,18 @@ fn beyond_bounds(
     path: &mut Vec<String>,
     file: &Arc<SourceFile>,
     report: &mut Report,
+    strange: &mut Vec<Range<usize>>,
 ) {
     for (key, value) in table {
         path.push(key.get_ref().to_string());
         let place = Place { file: file.clone(), span: key.span() };
         if let Some(inner) = value.get_ref().as_table() {
-            beyond_bounds(inner, path, file, report);
+            beyond_bounds(inner, path, file, report, strange);
         }
         if key.get_ref().contains(['[', ']']) {
             let message = format!("unknown key `{}`", path.join("."));
             report.error("unknown-key", Some(place.clone()), message);
+            strange.push(key.span().start..value.span().end);
         }
         let number = value.get_ref().as_integer();
         if number
@@ -102,19 +113,24 @@ fn beyond_bounds(
         {
             let message = format!("`{}` is a number beyond all bounds", path.join("."));
             report.error("bad-value", Some(place), message);
+            strange.push(key.span().start..value.span().end);
         }
         path.pop();
     }
 }
 
-/// The same of variables: a shell cannot set such a name, but other programs can.
-fn strange_variables(from: &Ingredients, report: &mut Report) {
-    let strange = |name: &&String| name.starts_with("SWITCHBOARD__") && name.contains(['[', ']']);
-    let mut names: Vec<_> = from.environment.keys().filter(strange).collect();
+/// The environment without names that `config` would take for a place in a list: a shell cannot
+/// set such a name, but other programs can.
+fn usable_variables(from: &Ingredients, report: &mut Report) -> HashMap<String, String> {
+    let is_strange = |name: &String| name.starts_with("SWITCHBOARD__") && name.contains(['[', ']']);
+    let mut usable = from.environment.clone();
+    let mut names: Vec<_> = from.environment.keys().filter(|name| is_strange(name)).collect();
     names.sort();
     for name in names {
         report.error("unknown-key", None, format!("unknown key (from {name})"));
+        usable.remove(name);
     }
+    usable
 }
 
 struct Reader<'r> {
@@ -415,7 +431,15 @@ impl Reader<'_> {
 
     fn fallback(&mut self, section: &mut Section) -> Option<Fallback> {
         self.or(section, "fallback", Fallback::Keep, |reader, section| {
-            Some(match reader.text(section, "fallback")?.as_str() {
+            let path = section.path_to("fallback");
+            Some(match reader.text(section, "fallback")?.trim() {
+                "" => {
+                    let message = format!("`{}` is empty", path.join("."));
+                    reader
+                        .error("bad-value", &path, message)
+                        .help("it is keep, reject, or the name of an agent");
+                    return None;
+                }
                 "keep" => Fallback::Keep,
                 "reject" => Fallback::Reject,
                 agent => Fallback::Agent(agent.into()),
@@ -645,7 +669,7 @@ impl Reader<'_> {
     }
 
     /// The bytes of the file that say this key.
-    fn lookup(&self, path: &[String]) -> Option<std::ops::Range<usize>> {
+    fn lookup(&self, path: &[String]) -> Option<Range<usize>> {
         let (last, parents) = path.split_last()?;
         let mut table = self.document.get_ref();
         for name in parents {

@@ -76,7 +76,7 @@ impl Lines {
             drop(waiting);
             if lost > 0 {
                 batch.extend_from_slice(
-                    format!("({lost} log lines lost: nobody reads them)\n").as_bytes(),
+                    format!("({lost} log lines lost: too many wait to be written)\n").as_bytes(),
                 );
             }
             // A log that cannot be written is no reason to stop answering, and there is nowhere

@@ -92,7 +92,8 @@ fn the_first_five_minutes_of_a_newcomer() {
         let sent = run(&[&["send", "--url", &served.url], arguments.as_slice()].concat());
         assert_eq!(sent.status.code(), Some(0), "{}", text(&sent.stderr));
         assert!(text(&sent.stdout).contains(expected), "{arguments:?}: {}", text(&sent.stdout));
-        assert!(text(&sent.stderr).starts_with("200 OK in "), "{}", text(&sent.stderr));
+        let said = text(&sent.stderr);
+        assert!(said.contains("200 OK in ") && said.contains("using `dev`"), "{said}");
     }
 
     let health = run(&["health", "--url", &format!("{}/healthz", served.url)]);

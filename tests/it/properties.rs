@@ -583,8 +583,10 @@ fn any_table() -> BoxedStrategy<String> {
     let agents = (id.clone(), id.clone(), id, any::<i64>(), any_text()).prop_map(
         |(a, b, c, number, tag)| {
             let one = format!("one = {{ retell = {b}, version = {number} }}");
-            let tagged =
-                format!("tagged = {{ synthflow = {c}, retell = {c}, version = {} }}", quoted(&tag));
+            let tagged = format!(
+                "tagged = {{ synthflow = {c}, retell = {c}, version = {} }}",
+                quoted(&format!("v{tag}"))
+            );
             format!("[agents]\neverywhere = {a}\n{one}\n{tagged}\n")
         },
     );

@@ -1552,3 +1552,17 @@ fn a_rule_that_is_switched_off_is_not_warned_of() {
 fn an_agent_for_text_messages_needs_no_id_where_there_are_none() {
     has_mistakes(&limited_to("channel = \"sms\""), &[]);
 }
+
+#[test]
+fn an_empty_version_is_none() {
+    let text = "[agents]\na = { retell = \"id\", synthflow = \"id\", version = \"\" }\n[[rule]]\nname = \"it\"\nagent = \"a\"\n";
+    has_mistakes(text, &["wrong-kind"]);
+}
+
+#[test]
+fn a_value_is_left_out_or_replaced_and_not_both() {
+    has_mistakes(
+        "[[rule]]\nname = \"it\"\nkeep = true\nvariables = { x = \"${sip.x-name?|y}\" }\n",
+        &["bad-template"],
+    );
+}

@@ -1285,3 +1285,8 @@ fn looking_says_that_a_secret_is_too_short_to_serve() {
 fn trying_out_in_front_of_everybody_is_told_once() {
     refused(&format!("[admin]\nlisten = \"[::]:9090\"\n{SOURCE}"), Purpose::Dev, "not-loopback");
 }
+
+#[test]
+fn an_empty_fallback_is_no_agent() {
+    refused(&format!("{SOURCE}fallback = \" \"\n"), Purpose::Serve, "bad-value");
+}
