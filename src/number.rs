@@ -184,8 +184,8 @@ impl Party {
     pub fn read(text: Option<&str>) -> Heard {
         let whole = text.unwrap_or_default().trim();
         let core = inside_uri(whole);
-        let user = core.split('@').next().unwrap_or_default();
-        if is_withheld(core) || is_withheld(user) {
+        // No word for a withheld number has an `@`, so what stands before one is enough to look at.
+        if is_withheld(core.split('@').next().unwrap_or_default()) {
             return Heard { party: Party::Withheld, plus_added: false };
         }
         if let Ok(number) = PhoneNumber::parse(core) {

@@ -253,11 +253,6 @@ impl Shape {
             None => Cow::Owned(filled(&self.entries, Some(with))),
         }
     }
-
-    /// The names of its entries.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().map(|(name, _)| name.as_ref())
-    }
 }
 
 fn filled(entries: &[(Box<str>, Node)], with: Option<Filling<'_>>) -> Object {
