@@ -4,6 +4,8 @@
 //! long enough, paths are absolute or taken from the right folder, durations are durations.
 
 mod file;
+mod layers;
+mod sources;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
