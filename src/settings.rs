@@ -32,7 +32,7 @@ pub struct Settings {
     /// The operator's listener.
     pub admin: Admin,
     /// The rule table.
-    pub rules: PathBuf,
+    pub rules: Rules,
     /// Logging.
     pub log: Log,
     /// Who asks.
@@ -64,6 +64,15 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// What it asks for, when it asks for anything.
     pub token: Option<Secret>,
+}
+
+/// The rule table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// A file, or a folder whose `*.toml` files are one table.
+    pub path: PathBuf,
+    /// How often its files, and the lists they name, are looked at for a change. None: never.
+    pub poll: Option<Duration>,
 }
 
 /// Logging.
@@ -128,7 +137,7 @@ impl Ingredients {
 pub struct Loaded {
     /// None when the report has errors.
     pub settings: Option<Settings>,
-    /// The rule table, which can be checked even when something else is wrong.
+    /// Where the rule table is, which can be checked even when something else is wrong.
     pub rules: Option<PathBuf>,
     /// Everything that is wrong.
     pub report: Report,

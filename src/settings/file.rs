@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use toml::de::DeTable;
 
 use super::layers::{self, is_from_environment};
-use super::{Admin, Ingredients, Loaded, Log, LogFormat, Purpose, Server, Settings};
+use super::{Admin, Ingredients, Loaded, Log, LogFormat, Purpose, Rules, Server, Settings};
 use crate::report::{Mistake, Place, Report, SourceFile, did_you_mean};
 
 /// More milliseconds or connections than this are a slip of the pen.
@@ -85,13 +85,14 @@ impl Reader<'_> {
         let log = self.section(&mut root, "log").and_then(|section| self.log(section));
         let sources = self.section(&mut root, "sources").map(|section| self.sources(section));
         self.finish(&root);
+        let path = rules.as_ref().map(|rules| rules.path.clone());
         let (Some(server), Some(admin), Some(log), Some(sources)) = (server, admin, log, sources)
         else {
-            return (None, rules);
+            return (None, path);
         };
         self.addresses(server.listen, admin.listen);
         let settings = |rules| Settings { server, admin, rules, log, sources };
-        (rules.clone().map(settings), rules)
+        (rules.map(settings), path)
     }
 
     fn server(&mut self, mut section: Section) -> Option<Server> {
@@ -129,13 +130,18 @@ impl Reader<'_> {
         Some(Admin { listen, token })
     }
 
-    fn rules(&mut self, mut section: Section) -> Option<PathBuf> {
+    fn rules(&mut self, mut section: Section) -> Option<Rules> {
         let value = section.take("path");
         let from_environment = value.as_ref().is_some_and(is_from_environment);
         let path = self
             .typed(&section, "path", value, "a path", |value| plain_text(value).map(PathBuf::from));
+        let poll_ms = self.whole_number(&mut section, "poll_ms", 0);
         self.finish(&section);
-        path.map(|path| if from_environment { path } else { self.beside_the_file(&path) })
+        let path = path?;
+        let path = if from_environment { path } else { self.beside_the_file(&path) };
+        // Where the table is stays known when `poll_ms` is wrong, which has been reported.
+        let poll = poll_ms.filter(|ms| *ms > 0).map(|ms| Duration::from_millis(ms as u64));
+        Some(Rules { path, poll })
     }
 
     fn log(&mut self, mut section: Section) -> Option<Log> {
@@ -324,10 +330,21 @@ impl Reader<'_> {
     }
 
     fn count(&mut self, section: &mut Section, key: &'static str) -> Option<usize> {
+        self.whole_number(section, key, 1)
+    }
+
+    fn whole_number(
+        &mut self,
+        section: &mut Section,
+        key: &'static str,
+        least: usize,
+    ) -> Option<usize> {
         let value = section.take(key);
-        self.typed(section, key, value, "a whole number from 1 to 10000000", |value| {
+        let wanted = format!("a whole number from {least} to {MOST}");
+        self.typed(section, key, value, &wanted, |value| {
             let number = value.into_string().map_err(drop_reason)?.parse();
-            number.ok().filter(|number| (1..=MOST).contains(number)).ok_or("too much or too little")
+            let number = number.ok().filter(|number| (least..=MOST).contains(number));
+            number.ok_or("too much or too little")
         })
     }
 

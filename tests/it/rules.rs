@@ -1444,7 +1444,8 @@ fn the_example_is_without_a_mistake() {
     };
     let loaded = settings::load(&ingredients).expect("a readable file");
     let settings = loaded.settings.unwrap_or_else(|| panic!("{}", loaded.report));
-    let (table, report) = rules::load(&settings.rules, &settings.surroundings()).expect("a file");
+    let (table, report) =
+        rules::load(&settings.rules.path, &settings.surroundings()).expect("a file");
     assert!(report.mistakes().is_empty(), "{report}");
     assert!(table.is_some_and(|table| table.rules.len() > 3));
 }

@@ -205,7 +205,7 @@ fn the_rules_are_found_beside_the_file_that_names_them() {
         let environment = environment(variables);
         let ingredients =
             Ingredients { file: Some(file.clone()), environment, purpose: Purpose::Serve };
-        settings::load(&ingredients).unwrap().settings.unwrap().rules
+        settings::load(&ingredients).unwrap().settings.unwrap().rules.path
     };
     assert_eq!(rules("", &[]), folder.path().join("rules.toml"));
     assert_eq!(
@@ -221,12 +221,14 @@ fn the_rules_are_found_beside_the_file_that_names_them() {
 fn where_the_rules_are_is_known_even_when_the_settings_are_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("switchboard.toml");
-    std::fs::write(&file, "[rules]\npath = \"a.toml\"\n[server]\nlisten = \"x\"\n").unwrap();
     let ingredients =
-        Ingredients { file: Some(file), environment: [].into(), purpose: Purpose::Look };
-    let loaded = settings::load(&ingredients).unwrap();
-    assert!(loaded.settings.is_none());
-    assert_eq!(loaded.rules, Some(folder.path().join("a.toml")));
+        Ingredients { file: Some(file.clone()), environment: [].into(), purpose: Purpose::Look };
+    for wrong in ["[server]\nlisten = \"x\"\n", "poll_ms = -1\n"] {
+        std::fs::write(&file, format!("[rules]\npath = \"a.toml\"\n{wrong}")).unwrap();
+        let loaded = settings::load(&ingredients).unwrap();
+        assert!(loaded.settings.is_none());
+        assert_eq!(loaded.rules, Some(folder.path().join("a.toml")));
+    }
 }
 
 #[test]
@@ -280,7 +282,8 @@ fn every_default_in_the_file_is_what_happens_and_there_are_no_others() {
         ("admin.listen", admin.listen.to_string()),
         ("log.format", format.to_owned()),
         ("log.level", log.level),
-        ("rules.path", rules.display().to_string()),
+        ("rules.path", rules.path.display().to_string()),
+        ("rules.poll_ms", ms(rules.poll.expect("it polls"))),
         ("server.header_timeout_ms", ms(server.header_timeout)),
         ("server.listen", server.listen.to_string()),
         ("server.max_connections", server.max_connections.to_string()),
@@ -349,7 +352,7 @@ fn the_settings_to_start_from_are_without_a_mistake() {
     let loaded = settings::load(&ingredients).unwrap();
     assert!(loaded.report.mistakes().is_empty(), "{}", loaded.report);
     let settings = loaded.settings.unwrap();
-    assert!(settings.rules.exists());
+    assert!(settings.rules.path.exists());
     assert_eq!(settings.sources.len(), 2);
 }
 
@@ -444,6 +447,15 @@ secrets = ["env:RETELL_API_KEY"]
     a_count_of_nothing: "bad-value" to Serve in r#"
 [server]
 max_in_flight = 0
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    a_number_with_its_unit: "bad-value" to Serve in r#"
+[rules]
+poll_ms = "2s"
 
 [sources.retell]
 platform = "retell"
@@ -1070,6 +1082,25 @@ fn a_count_is_a_whole_number() {
     for value in ["1", "\"16\"", "10_000_000", "0x10"] {
         taken(&format!("[server]\nmax_connections = {value}\n{SOURCE}"), Purpose::Serve);
     }
+}
+
+#[test]
+fn the_rules_are_looked_at_every_so_often_or_never() {
+    for (line, expected) in [
+        ("", Some(2000)),
+        ("poll_ms = 1", Some(1)),
+        ("poll_ms = \"500\"", Some(500)),
+        ("poll_ms = 0", None),
+    ] {
+        let rules = taken(&format!("[rules]\n{line}\n{SOURCE}"), Purpose::Serve).rules;
+        assert_eq!(rules.poll, expected.map(Duration::from_millis), "{line}");
+    }
+    for value in ["-1", "1.5", "true", "\"\"", "\"never\"", "10000001"] {
+        refused(&format!("[rules]\npoll_ms = {value}\n{SOURCE}"), Purpose::Serve, "bad-value");
+    }
+    let never = environment(&[("SWITCHBOARD__RULES__POLL_MS", "0")]);
+    let told = load_beside(&[], &format!("[rules]\npoll_ms = 1\n{SOURCE}"), Purpose::Serve, never);
+    assert_eq!(told.settings().rules.poll, None);
 }
 
 #[test]
