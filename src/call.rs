@@ -106,6 +106,23 @@ impl fmt::Debug for Fields<'_> {
 }
 
 impl Fields<'_> {
+    /// The same, without the body that it was read from.
+    pub fn into_owned(self) -> Fields<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        let sip = self.sip.into_iter().map(|(name, value)| (own(name), own(value)));
+        Fields {
+            sip: sip.collect(),
+            call_id: self.call_id.map(own),
+            agent: self.agent.map(own),
+            channel: self.channel,
+            event_timestamp_ms: self.event_timestamp_ms,
+            agent_version: self.agent_version,
+            from: self.from,
+            to: self.to,
+            plus_added: self.plus_added,
+        }
+    }
+
     /// A call of which nothing is known yet.
     pub fn unknown(channel: Channel) -> Fields<'static> {
         Fields {

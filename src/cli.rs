@@ -5,6 +5,7 @@
 mod check;
 mod explain;
 mod health;
+mod progress;
 mod send;
 mod serve;
 
@@ -14,11 +15,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
 
 use crate::call::{Channel, Fields};
 use crate::number::Party;
+use crate::reload;
 use crate::report::Report;
-use crate::rules::{self, Surroundings, Table};
+use crate::rules::{Loaded as LoadedRules, Seen, Surroundings, Table};
 use crate::settings::{self, Ingredients, Loaded, Purpose, Settings};
 use crate::source::Source;
 
@@ -94,25 +97,37 @@ impl ConfigFile {
     }
 }
 
-fn load_rules(path: &Path, around: &Surroundings) -> anyhow::Result<(Option<Table>, Report)> {
-    rules::load(path, around).with_context(|| format!("cannot read the rules {}", path.display()))
+/// Reads a table and runs its tests; progress is told on a terminal.
+fn load_rules(
+    path: &Path,
+    mut around: Surroundings,
+    coverage: bool,
+) -> anyhow::Result<LoadedRules> {
+    #[expect(clippy::disallowed_methods, reason = "some dates of a table may be over")]
+    let now = Timestamp::now();
+    around.now = now;
+    let mut progress = progress::Line::default();
+    let loaded = reload::load(path, &around, coverage, &mut |step| progress.show(step));
+    progress.clear();
+    loaded.with_context(|| format!("cannot read the rules {}", path.display()))
 }
 
 /// Settings and table, and everything that is wrong with either.
 struct Both {
     settings: Option<Settings>,
-    table: Option<Table>,
+    /// None when there is no such file.
+    rules: Option<LoadedRules>,
     report: Report,
 }
 
-fn load_both(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<Both> {
+fn load_both(config: &ConfigFile, purpose: Purpose, coverage: bool) -> anyhow::Result<Both> {
     let Loaded { settings, rules, mut report } = config.load(purpose)?;
     let around = settings.as_ref().map(Settings::surroundings).unwrap_or_default();
-    let mut table = None;
-    match rules.map(|path| load_rules(&path, &around)) {
-        Some(Ok((read, of_rules))) => {
-            table = read;
-            report.absorb(of_rules);
+    let mut read = None;
+    match rules.map(|path| load_rules(&path, around, coverage)) {
+        Some(Ok(mut loaded)) => {
+            report.absorb(std::mem::take(&mut loaded.report));
+            read = Some(loaded);
         }
         Some(Err(error)) => {
             report
@@ -121,18 +136,29 @@ fn load_both(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<Both> {
         }
         None => {}
     }
-    Ok(Both { settings, table, report })
+    Ok(Both { settings, rules: read, report })
 }
 
-/// Settings and table, when nothing is wrong with them. What is wrong is said on standard error.
-fn load_good(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<Option<(Settings, Table)>> {
-    let Both { settings, table, report } = load_both(config, purpose)?;
+/// Settings and table, when nothing is wrong with them.
+struct Good {
+    settings: Settings,
+    table: Table,
+    files: Vec<Seen>,
+}
+
+/// What is wrong is said on standard error; then there is none.
+fn load_good(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<Option<Good>> {
+    let Both { settings, rules, report } = load_both(config, purpose, false)?;
     let report = report.without_notes();
     if !report.mistakes().is_empty() {
         let mut stderr = std::io::stderr();
         writeln!(stderr, "{}\n", report.to_text(stderr.is_terminal()))?;
     }
-    Ok(settings.zip(table))
+    let (Some(settings), Some(LoadedRules { table: Some(table), files, .. })) = (settings, rules)
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Good { settings, table, files }))
 }
 
 /// The settings and what is to be noted of them, or an error that says all that is wrong.

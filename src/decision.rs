@@ -41,13 +41,16 @@ pub enum Kept {
     NoRule,
     /// The chosen agent has no id at this platform.
     NoAgentId,
+    /// What the rule takes its agent from names nobody.
+    NoSuchAgent,
     /// Something broke on the way.
     Fallback,
 }
 
 impl Kept {
     /// All of them.
-    pub const ALL: [Kept; 4] = [Kept::ByRule, Kept::NoRule, Kept::NoAgentId, Kept::Fallback];
+    pub const ALL: [Kept; 5] =
+        [Kept::ByRule, Kept::NoRule, Kept::NoAgentId, Kept::NoSuchAgent, Kept::Fallback];
 
     /// The word for logs and metrics.
     pub fn as_str(self) -> &'static str {
@@ -55,6 +58,7 @@ impl Kept {
             Kept::ByRule => "rule",
             Kept::NoRule => "no_rule",
             Kept::NoAgentId => "no_agent_id",
+            Kept::NoSuchAgent => "no_such_agent",
             Kept::Fallback => "fallback",
         }
     }
@@ -76,6 +80,7 @@ pub struct Variable<'t> {
 pub struct Decision<'t> {
     outcome: Outcome<'t>,
     rule: Option<&'t str>,
+    arm: Option<usize>,
     added: Added<'t>,
 }
 
@@ -96,13 +101,18 @@ pub struct Added<'t> {
 
 impl<'t> Decision<'t> {
     /// What `decide` found.
-    pub(crate) fn new(outcome: Outcome<'t>, rule: Option<&'t str>, added: Added<'t>) -> Self {
-        Decision { outcome, rule, added }
+    pub(crate) fn new(
+        outcome: Outcome<'t>,
+        rule: Option<&'t str>,
+        arm: Option<usize>,
+        added: Added<'t>,
+    ) -> Self {
+        Decision { outcome, rule, arm, added }
     }
 
     /// The reply to give when something broke.
     pub(crate) fn fallback(outcome: Outcome<'t>) -> Self {
-        Decision { outcome, rule: None, added: Added::default() }
+        Decision { outcome, rule: None, arm: None, added: Added::default() }
     }
 
     /// What becomes of the call.
@@ -113,6 +123,11 @@ impl<'t> Decision<'t> {
     /// The rule that decided.
     pub fn rule(&self) -> Option<&'t str> {
         self.rule
+    }
+
+    /// The arm of the rule's split that the caller took, counted from 0.
+    pub fn arm(&self) -> Option<usize> {
+        self.arm
     }
 
     /// What goes along.

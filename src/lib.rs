@@ -15,6 +15,7 @@ pub mod pipeline;
 
 pub mod call;
 pub mod decision;
+pub mod facts;
 pub mod number;
 pub mod secret;
 pub mod source;
@@ -23,8 +24,11 @@ pub mod authenticate;
 pub mod decide;
 pub mod dialect;
 pub mod listen;
+pub mod reload;
 pub mod retries;
 pub mod rules;
+
+pub mod inquiry;
 
 pub mod admin;
 pub mod cli;

@@ -7,6 +7,7 @@ mod country;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::num::NonZeroU64;
 
 pub use country::Country;
 
@@ -15,12 +16,13 @@ const MAX_DIGITS: usize = 15;
 /// A bare number with fewer digits is an extension or a short code, not a number without its `+`.
 const MIN_BARE_DIGITS: usize = 8;
 
-/// An international number (E.164): up to 15 digits after the `+`, the first of them not 0.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PhoneNumber {
-    value: u64,
-    len: u8,
-}
+/// An international number (E.164): up to 15 digits after the `+`, the first of them not 0. Eight
+/// bytes: a table holds a million of them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PhoneNumber(NonZeroU64);
+
+/// A [`PhoneNumber`] is its digits as a value, and below that the count of them in so many bits.
+const LEN_BITS: u32 = 4;
 
 /// Why a text is no international number. The messages are for the reader of a rule file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,16 +68,52 @@ impl PhoneNumber {
         if len == 0 || len > MAX_DIGITS {
             return Err(NotANumber::Length(len));
         }
-        let number = PhoneNumber { value: digits, len: len as u8 };
-        if number.digit(0) == 0 {
+        if digits < 10_u64.pow(len as u32 - 1) {
             return Err(NotANumber::LeadingZero);
         }
-        Ok(number)
+        Ok(PhoneNumber::of(digits, len as u32))
+    }
+
+    /// Of `len` digits, the first of them not 0.
+    fn of(value: u64, len: u32) -> PhoneNumber {
+        let packed = NonZeroU64::new(value << LEN_BITS | u64::from(len));
+        PhoneNumber(packed.expect("a number has digits, so its length is not 0"))
+    }
+
+    fn value(&self) -> u64 {
+        self.0.get() >> LEN_BITS
+    }
+
+    fn len(&self) -> u32 {
+        (self.0.get() & ((1 << LEN_BITS) - 1)) as u32
+    }
+
+    /// What no other number has: for tables of numbers. The highest two bits are never set.
+    pub fn key(&self) -> u64 {
+        self.0.get()
+    }
+
+    /// The number that has this [`PhoneNumber::key`].
+    pub fn of_key(key: u64) -> Option<PhoneNumber> {
+        let number = PhoneNumber(NonZeroU64::new(key)?);
+        (number.value().checked_ilog10()? + 1 == number.len()).then_some(number)
+    }
+
+    /// Its first digits, so many of them; none when it has fewer.
+    pub fn first(&self, digits: usize) -> Option<PhoneNumber> {
+        let rest = self.digits().checked_sub(digits)?;
+        (digits > 0).then(|| PhoneNumber::of(self.value() / 10_u64.pow(rest as u32), digits as u32))
+    }
+
+    /// The number with one more digit at its end; none when it has 15 already.
+    pub fn followed_by(&self, digit: u8) -> Option<PhoneNumber> {
+        let room = self.digits() < MAX_DIGITS && digit < 10;
+        room.then(|| PhoneNumber::of(self.value() * 10 + u64::from(digit), self.len() + 1))
     }
 
     /// How many digits it has, the country code among them.
     pub fn digits(&self) -> usize {
-        usize::from(self.len)
+        self.len() as usize
     }
 
     /// The digit at `at`, counted from the left, 0 for the first.
@@ -84,18 +122,22 @@ impl PhoneNumber {
     /// When `at` is not below [`PhoneNumber::digits`].
     pub fn digit(&self, at: usize) -> u8 {
         assert!(at < self.digits(), "a digit inside the number");
-        (self.value / 10_u64.pow((self.digits() - 1 - at) as u32) % 10) as u8
+        (self.value() / 10_u64.pow((self.digits() - 1 - at) as u32) % 10) as u8
     }
 
     /// Whether the digits begin with all digits of `prefix`.
     pub fn starts_with(&self, prefix: PhoneNumber) -> bool {
-        self.len >= prefix.len
-            && self.value / 10_u64.pow(u32::from(self.len - prefix.len)) == prefix.value
+        self.first(prefix.digits()) == Some(prefix)
     }
 
     /// The country whose calling code it has; none for codes of no country (`+800`).
     pub fn country(&self) -> Option<Country> {
-        Country::of_digits(self.value, self.len)
+        Country::of_digits(self.value(), self.len() as u8)
+    }
+
+    /// The country of every number that begins with these digits; none when they belong to several.
+    pub fn country_as_prefix(&self) -> Option<Country> {
+        Country::of_prefix(self.value(), self.len())
     }
 
     /// `+1213***1234`: at most the first and last four digits, three or more hidden between them.
@@ -105,15 +147,15 @@ impl PhoneNumber {
         let tail = (visible - head).min(4);
         let mut masked = String::with_capacity(12);
         masked.push('+');
-        push_digits(&mut masked, self.value / 10_u64.pow((self.digits() - head) as u32), head);
+        push_digits(&mut masked, self.value() / 10_u64.pow((self.digits() - head) as u32), head);
         masked.push_str("***");
-        push_digits(&mut masked, self.value, tail);
+        push_digits(&mut masked, self.value(), tail);
         masked
     }
 
     /// The whole number, `+` and digits. For rules, replies and stores, never for a log.
     pub fn in_full(&self) -> String {
-        format!("+{}", self.value)
+        format!("+{}", self.value())
     }
 }
 

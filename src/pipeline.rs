@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::Guard;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -18,6 +19,8 @@ use crate::call::{Call, Channel};
 use crate::decide::{decide, fallback_to};
 use crate::decision::{Decision, Kept, Outcome};
 use crate::dialect::{Asked, Event, Reply, Unreadable};
+use crate::facts::Facts;
+use crate::reload::Current;
 use crate::retries::Retries;
 use crate::rules::Table;
 use crate::source::{Fallback, Source};
@@ -26,7 +29,7 @@ use crate::telemetry::{Counters, SourceCounters};
 /// Everything that an answer needs: who may ask, the rules, what was answered a moment ago.
 pub struct Switchboard {
     sources: HashMap<Arc<str>, Desk>,
-    table: Table,
+    current: Current,
     retries: Retries,
     clock: Clock,
     counters: Counters,
@@ -72,14 +75,15 @@ impl Switchboard {
     /// Of sources and a table, both checked.
     pub fn new(sources: Vec<Source>, table: Table, clock: Clock) -> Switchboard {
         let counters = Counters::default();
-        counters.table(&table);
+        let now = clock.now();
+        counters.table(&table, now);
         let desks = sources.into_iter().map(|source| {
             let counters = counters.source(&source);
             (source.name.clone(), Desk { source, counters })
         });
         Switchboard {
             sources: desks.collect(),
-            table,
+            current: Current::new(table, now),
             retries: Retries::default(),
             clock,
             counters,
@@ -91,9 +95,21 @@ impl Switchboard {
         self.sources.get(source)
     }
 
-    /// The table that answers.
-    pub fn table(&self) -> &Table {
-        &self.table
+    /// The table that answers now.
+    pub fn table(&self) -> Guard<Arc<Table>> {
+        self.current.table()
+    }
+
+    /// The table, and how another takes its place.
+    pub fn current(&self) -> &Current {
+        &self.current
+    }
+
+    /// All sources, by name.
+    pub fn sources(&self) -> Vec<&Source> {
+        let mut sources: Vec<_> = self.sources.values().map(|desk| &desk.source).collect();
+        sources.sort_by(|one, other| one.name.cmp(&other.name));
+        sources
     }
 
     /// The counters of the whole service.
@@ -101,8 +117,15 @@ impl Switchboard {
         &self.counters
     }
 
-    fn now(&self) -> Timestamp {
-        match self.clock {
+    /// What time it is.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+impl Clock {
+    fn now(self) -> Timestamp {
+        match self {
             #[expect(clippy::disallowed_methods, reason = "this is the clock that the walk asks")]
             Clock::System => Timestamp::now(),
             Clock::Fixed(at) => at,
@@ -121,13 +144,18 @@ pub async fn answer(
     request: Unverified,
     arrival: Arrival<'_>,
 ) -> Result<Bytes, Refusal> {
-    let verified = prove(board, desk, request)?;
+    let facts = Facts { at: board.now() };
+    let verified = prove(desk, request, facts.at)?;
     let deadline = arrival.at + desk.source.reply_within;
-    let walk = AssertUnwindSafe(walk(board, desk, &verified, &arrival)).catch_unwind();
-    let answered = match tokio::time::timeout_at(deadline, walk).await {
-        Ok(Ok(answered)) => answered?,
-        Ok(Err(_panic)) => broken(board, desk, &verified, &arrival, "panic"),
-        Err(_late) => broken(board, desk, &verified, &arrival, "late"),
+    let answered = {
+        let table = board.table();
+        let walk = walk(board, &table, desk, &verified, &facts, &arrival);
+        let walk = AssertUnwindSafe(walk).catch_unwind();
+        match tokio::time::timeout_at(deadline, walk).await {
+            Ok(Ok(answered)) => answered?,
+            Ok(Err(_panic)) => broken(board, &table, desk, &verified, &arrival, "panic"),
+            Err(_late) => broken(board, &table, desk, &verified, &arrival, "late"),
+        }
     };
     if !answered.hold.is_zero() {
         tokio::time::sleep_until(deadline.min(arrival.at + answered.hold)).await;
@@ -147,8 +175,8 @@ impl Answered {
     }
 }
 
-fn prove(board: &Switchboard, desk: &Desk, request: Unverified) -> Result<Verified, Unproved> {
-    let verified = authenticate(request, &desk.source.policy, board.now());
+fn prove(desk: &Desk, request: Unverified, now: Timestamp) -> Result<Verified, Unproved> {
+    let verified = authenticate(request, &desk.source.policy, now);
     match &verified {
         Ok(verified) => {
             if let Proof::Observed(reason) = verified.proof() {
@@ -162,8 +190,10 @@ fn prove(board: &Switchboard, desk: &Desk, request: Unverified) -> Result<Verifi
 
 async fn walk(
     board: &Switchboard,
+    table: &Table,
     desk: &Desk,
     verified: &Verified,
+    facts: &Facts,
     arrival: &Arrival<'_>,
 ) -> Result<Answered, Unreadable> {
     let dialect = desk.source.dialect;
@@ -177,7 +207,7 @@ async fn walk(
     if let Some(body) = board.retries.recall(delivery, arrival.at) {
         return Ok(again(desk, &call, body, arrival));
     }
-    let decision = decide(&board.table, &call);
+    let decision = decide(table, &call, facts);
     let reply = dialect.render(call.channel(), &decision);
     let body = reply.body();
     board.retries.remember(delivery, body.clone(), arrival.at);
@@ -276,6 +306,7 @@ fn tell(
 /// The reply for when everything else broke.
 fn broken(
     board: &Switchboard,
+    table: &Table,
     desk: &Desk,
     verified: &Verified,
     arrival: &Arrival<'_>,
@@ -295,7 +326,7 @@ fn broken(
     let decision = match &source.fallback {
         Fallback::Keep => Decision::fallback(Outcome::Keep(Kept::Fallback)),
         Fallback::Reject => Decision::fallback(Outcome::Reject("fallback")),
-        Fallback::Agent(name) => fallback_to(&board.table, name, source.dialect.platform()),
+        Fallback::Agent(name) => fallback_to(table, name, source.dialect.platform()),
     };
     desk.counters.fell_back(decision.outcome());
     let rendered =

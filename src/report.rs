@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::json;
@@ -19,6 +19,37 @@ pub struct SourceFile {
     pub text: String,
     /// Values in it may be secret: a line is shown no further than the key that is wrong in it.
     pub private: bool,
+    /// The number of its first line: 1, unless it is only a part of a file.
+    pub first_line: usize,
+    line_starts: OnceLock<Vec<usize>>,
+}
+
+impl SourceFile {
+    /// A file whose lines may be shown.
+    pub fn new(path: &str, text: String) -> SourceFile {
+        let path = path.to_owned();
+        SourceFile { path, text, private: false, first_line: 1, line_starts: OnceLock::new() }
+    }
+
+    /// A file with values that nobody may see.
+    pub fn private(path: &str, text: String) -> SourceFile {
+        SourceFile { private: true, ..SourceFile::new(path, text) }
+    }
+
+    /// One line of a file that is not kept as a whole.
+    pub fn line(path: &str, number: usize, text: String) -> SourceFile {
+        SourceFile { first_line: number, ..SourceFile::new(path, text) }
+    }
+
+    /// The line on which a byte stands, counted from 0, and where that line begins.
+    fn line_of(&self, at: usize) -> (usize, usize) {
+        let starts = self.line_starts.get_or_init(|| {
+            let breaks = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect()
+        });
+        let line = starts.partition_point(|start| *start <= at) - 1;
+        (line, starts[line])
+    }
 }
 
 /// Its name alone, for the text may hold secrets.
@@ -63,6 +94,8 @@ pub struct Mistake {
     pub place: Option<Place>,
     /// The line may hold a secret: the place is told, the line is not shown.
     pub hide_line: bool,
+    /// What else there is to read, over several lines.
+    pub detail: Option<String>,
 }
 
 impl Mistake {
@@ -75,6 +108,12 @@ impl Mistake {
     /// Adds what would be right, when somebody knows it.
     pub fn maybe_help(&mut self, help: Option<String>) -> &mut Mistake {
         self.help = help.or(self.help.take());
+        self
+    }
+
+    /// Adds what else there is to read.
+    pub fn detail(&mut self, detail: impl Into<String>) -> &mut Mistake {
+        self.detail = Some(detail.into());
         self
     }
 
@@ -92,6 +131,13 @@ pub struct Report {
 }
 
 impl Report {
+    /// Of one error that has no place.
+    pub fn of(code: &'static str, message: String) -> Report {
+        let mut report = Report::default();
+        report.error(code, None, message);
+        report
+    }
+
     /// Notes an error.
     pub fn error(
         &mut self,
@@ -136,6 +182,7 @@ impl Report {
             help: None,
             place,
             hide_line: false,
+            detail: None,
         });
         self.mistakes.last_mut().expect("one was just pushed")
     }
@@ -159,6 +206,20 @@ impl Report {
         self.mistakes.iter().filter(|mistake| mistake.severity == severity).count()
     }
 
+    /// Puts the mistakes in the order in which an operator reads: by file, then by place; what has
+    /// no place comes last.
+    pub fn sort(&mut self) {
+        self.mistakes.sort_by_cached_key(|mistake| match &mistake.place {
+            Some(Place { file, span }) => (0, file.path.clone(), file.first_line, span.start),
+            None => (1, String::new(), 0, 0),
+        });
+    }
+
+    /// Forgets what is not wanted.
+    pub fn retain(&mut self, wanted: impl FnMut(&Mistake) -> bool) {
+        self.mistakes.retain(wanted);
+    }
+
     /// Takes the mistakes of another report behind its own.
     pub fn absorb(&mut self, other: Report) {
         self.mistakes.extend(other.mistakes);
@@ -166,7 +227,7 @@ impl Report {
 
     /// The same without notes, for whoever only wants to know what is wrong.
     pub fn without_notes(mut self) -> Report {
-        self.mistakes.retain(|mistake| mistake.severity != Severity::Note);
+        self.retain(|mistake| mistake.severity != Severity::Note);
         self
     }
 
@@ -213,7 +274,12 @@ impl Mistake {
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
-        renderer.render(&[group])
+        let mut text = renderer.render(&[group]);
+        for line in self.detail.iter().flat_map(|detail| detail.lines()) {
+            text.push_str("\n    ");
+            text.push_str(line);
+        }
+        text
     }
 
     fn to_json(&self) -> serde_json::Value {
@@ -230,6 +296,7 @@ impl Mistake {
             "column": column,
             "message": self.message,
             "help": self.help,
+            "detail": self.detail,
         })
     }
 }
@@ -238,11 +305,10 @@ impl Place {
     /// Line and column, both counted from 1, the column in characters.
     pub fn line_and_column(&self) -> (usize, usize) {
         let start = self.span.start.min(self.file.text.len());
-        let before = &self.file.text.as_bytes()[..start];
-        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        let column = String::from_utf8_lossy(&before[line_start..]).chars().count() + 1;
-        (line, column)
+        let (line, line_start) = self.file.line_of(start);
+        let before = &self.file.text.as_bytes()[line_start..start];
+        let column = String::from_utf8_lossy(before).chars().count() + 1;
+        (self.file.first_line + line, column)
     }
 
     /// Whether the line, up to what is wrong in it, holds a value that nobody may see.
@@ -255,13 +321,20 @@ impl Place {
     fn line(&self) -> (usize, &str, Range<usize>) {
         let text = &self.file.text;
         let start = self.span.start.min(text.len());
-        let line_start = text.as_bytes()[..start].iter().rposition(|&byte| byte == b'\n');
-        let line_start = line_start.map_or(0, |at| at + 1);
+        let (line, line_start) = self.file.line_of(start);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
         let end = self.span.end.clamp(start, line_end);
-        let (number, _) = self.line_and_column();
+        let number = self.file.first_line + line;
         let shown_to = if self.file.private { end } else { line_end };
         (number, &text[line_start..shown_to], start - line_start..end - line_start)
+    }
+}
+
+/// `rules.toml:3:9`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (line, column) = self.line_and_column();
+        write!(f, "{}:{line}:{column}", self.file.path)
     }
 }
 

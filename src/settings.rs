@@ -163,6 +163,10 @@ impl Settings {
             platform: source.dialect.platform(),
             reply_within: source.reply_within,
         });
-        Surroundings { sources: sources.collect(), fallback_agents: agents.collect() }
+        Surroundings {
+            sources: sources.collect(),
+            fallback_agents: agents.collect(),
+            ..Surroundings::default()
+        }
     }
 }

@@ -1,23 +1,16 @@
 //! `switchboard explain`: why a call is answered as it is.
 
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::Context;
-use axum::http::HeaderMap;
 use clap::Args;
 use jiff::Timestamp;
-use serde_json::json;
 
-use super::{CallFlags, ConfigFile, Exit, load_good, readable};
-use crate::authenticate::{Mode, Policy, Unverified, Verified, authenticate};
-use crate::call::{Call, Fields};
-use crate::decide::decide;
-use crate::decide::explain::explain;
-use crate::dialect::Asked;
-use crate::rules::Table;
-use crate::settings::{Purpose, Settings};
-use crate::source::Source;
+use super::{CallFlags, ConfigFile, Exit, Good, load_good};
+use crate::facts::Facts;
+use crate::inquiry::{Question, inquire, saved_call};
+use crate::rules::moment;
+use crate::settings::Purpose;
 
 /// Shows every rule until the deciding one, and the reply as each platform would get it.
 #[derive(Debug, Args)]
@@ -26,6 +19,16 @@ pub(super) struct Explain {
     config: ConfigFile,
     #[command(flatten)]
     call: CallFlags,
+    /// When the call comes in, on the wall clock of the table's zone: "2026-12-25 00:10" [default:
+    /// now]
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Every rule that is tried; without it, of a long table only those whose numbers fit
+    #[arg(long)]
+    all: bool,
+    /// Print a [[test]] to paste into the table
+    #[arg(long, conflicts_with = "json")]
+    as_test: bool,
     /// For programs
     #[arg(long)]
     json: bool,
@@ -33,82 +36,33 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let Some((settings, table)) = load_good(&self.config, Purpose::Look)? else {
+        let Some(Good { settings, table, .. }) = load_good(&self.config, Purpose::Look)? else {
             return Ok(Exit::CouldNot);
         };
         let source = self.call.choose(&settings.sources)?;
-        match &self.call.body {
-            None => self.show(&settings, &table, source, &self.call.fields()),
-            Some(_) => {
-                let fields = self.call.fields();
-                let body = self.call.body(source, &fields)?;
-                let opened = opened(source, body);
-                match source.dialect.parse(&opened)? {
-                    Asked::Inbound(call) => {
-                        self.show(&settings, &table, source, &call.into_fields())
-                    }
-                    Asked::Event(_) | Asked::Probe => anyhow::bail!("this body asks for no agent"),
-                }
-            }
+        let mut fields = self.call.fields();
+        if self.call.body.is_some() {
+            let body = self.call.body(source, &fields)?;
+            fields = saved_call(source, body).context("this body asks for no agent")?;
         }
-    }
-
-    fn show(
-        &self,
-        settings: &Settings,
-        table: &Table,
-        source: &Source,
-        fields: &Fields<'_>,
-    ) -> anyhow::Result<Exit> {
-        let call = Call::imagined(&source.name, source.dialect.platform(), fields.clone());
-        let explanation = explain(table, &call);
-        let others = settings.sources.iter().filter(|other| {
-            other.dialect.platform() != source.dialect.platform()
-                && other.dialect.channels().contains(&fields.channel)
-        });
-        let mut replies = serde_json::Map::new();
-        let mut text = String::new();
-        for asking in std::iter::once(source).chain(others) {
-            let platform = asking.dialect.platform();
-            let call = Call::imagined(&asking.name, platform, fields.clone());
-            let decision = decide(table, &call);
-            let rule =
-                decision.rule().map_or("no rule".to_owned(), |rule| format!("rule `{rule}`"));
-            let reply = asking.dialect.render(call.channel(), &decision);
-            let body = reply.body();
-            text += &format!(
-                "\nreply to source {} ({platform}), by {rule}:\n{}\n",
-                asking.name,
-                readable(&body)
-            );
-            let value = serde_json::from_slice(&body).context("a reply is JSON")?;
-            replies.insert(asking.name.to_string(), value);
-        }
+        let at = match &self.at {
+            #[expect(clippy::disallowed_methods, reason = "nobody said another time")]
+            None => Timestamp::now(),
+            Some(text) => moment(text, &table.zone).map_err(|bad| {
+                let help = bad.help.map(|help| format!(": {help}")).unwrap_or_default();
+                anyhow::anyhow!("--at: {}{help}", bad.message)
+            })?,
+        };
+        let question = Question { source, fields: &fields, facts: Facts { at }, all: self.all };
+        let inquiry = inquire(&table, settings.sources.iter(), question)?;
         let mut stdout = std::io::stdout().lock();
-        if self.json {
-            let mut whole = explanation.to_json();
-            whole["replies"] = json!(replies);
-            writeln!(stdout, "{whole:#}")?;
+        if self.as_test {
+            write!(stdout, "{}", inquiry.as_test())?;
+        } else if self.json {
+            writeln!(stdout, "{:#}", inquiry.to_json())?;
         } else {
-            write!(stdout, "{explanation}{text}")?;
+            write!(stdout, "{inquiry}")?;
         }
         Ok(Exit::Good)
     }
-}
-
-/// A body that a person saved, and stands for: nobody else has to prove it.
-fn opened(source: &Source, body: Vec<u8>) -> Verified {
-    let policy = Policy {
-        source: source.name.clone(),
-        mode: Mode::Off,
-        scheme: source.dialect.scheme(),
-        keys: Vec::new(),
-        url_token: None,
-        allow_from: Vec::new(),
-    };
-    let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let request = Unverified::new(HeaderMap::new(), body.into(), client, None);
-    authenticate(request, &policy, Timestamp::UNIX_EPOCH).unwrap_or_else(|reason| {
-        unreachable!("a policy that asks for nothing refuses nothing: {reason}")
-    })
 }

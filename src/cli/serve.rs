@@ -11,10 +11,10 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::send::{SignedRequest, new_call, path_of};
-use super::{CallFlags, ConfigFile, Exit, load_good};
+use super::{CallFlags, ConfigFile, Exit, Good, load_good};
 use crate::listen::{Connections, Door};
 use crate::pipeline::{Clock, Switchboard};
-use crate::rules::Table;
+use crate::reload::{Bell, Reloader};
 use crate::settings::{Admin, Purpose, Server, Settings};
 use crate::source::Source;
 use crate::{admin, listen, telemetry};
@@ -33,16 +33,17 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let purpose = if self.dev { Purpose::Dev } else { Purpose::Serve };
-        let Some((settings, table)) = load_good(&self.config, purpose)? else {
+        let Some(good) = load_good(&self.config, purpose)? else {
             return Ok(Exit::CouldNot);
         };
-        let _log = telemetry::start_logging(&settings.log)?;
+        let _log = telemetry::start_logging(&good.settings.log)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(self.serve(settings, table))
+        runtime.block_on(self.serve(good))
     }
 
-    async fn serve(&self, settings: Settings, table: Table) -> anyhow::Result<Exit> {
-        let Settings { server, admin, sources, .. } = settings;
+    async fn serve(&self, Good { settings, table, files }: Good) -> anyhow::Result<Exit> {
+        let around = settings.surroundings();
+        let Settings { server, admin, sources, rules, .. } = settings;
         let public = bind(server.listen)?;
         let private = bind(admin.listen)?;
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
@@ -54,12 +55,16 @@ impl Serve {
         tracing::info!(%address, %admin_address, rules = table.rules.len(), fingerprint, "serving");
         let board = Arc::new(Switchboard::new(sources, table, Clock::System));
         let (stop, stopped) = watch::channel(false);
-        let mut admin = tokio::spawn(serve_admin(private, admin, board.clone(), stopped.clone()));
+        let (reloader, bell) = Reloader::new(board.clone(), rules.path, around, rules.poll, files);
+        let mut reloader = tokio::spawn(reloader.run(stopped.clone()));
+        let mut admin =
+            tokio::spawn(serve_admin(private, admin, board.clone(), bell, stopped.clone()));
         let mut public = tokio::spawn(serve_public(public, server, board, stopped));
         tokio::select! {
             signalled = signalled() => signalled?,
             ended = &mut public => anyhow::bail!("the public listener broke: {ended:?}"),
             ended = &mut admin => anyhow::bail!("the admin listener broke: {ended:?}"),
+            ended = &mut reloader => anyhow::bail!("the reloader broke: {ended:?}"),
         }
         tracing::info!("stopping: requests in flight finish first");
         stop.send(true).context("both listeners have ended by themselves")?;
@@ -97,10 +102,11 @@ async fn serve_admin(
     listener: TcpListener,
     admin: Admin,
     board: Arc<Switchboard>,
+    bell: Bell,
     stopped: watch::Receiver<bool>,
 ) {
     let limits = Connections::FOR_AN_OPERATOR;
-    let router = admin::router(board, admin.token);
+    let router = admin::router(board, Some(bell), admin.token);
     let answer = move |request, _| router.clone().oneshot(request).map(|Ok(response)| response);
     listen::serve(listener, answer, limits, until(stopped)).await;
 }

@@ -44,6 +44,30 @@ impl Country {
         None
     }
 
+    /// The country of all numbers that begin with these digits, given as their value and their
+    /// count; `None` when they belong to several countries, or some of them to none.
+    pub fn of_prefix(value: u64, len: u32) -> Option<Country> {
+        let country = Country::of_digits(value, u8::try_from(len).ok()?)?;
+        let Some(width) = KEY_DIGITS.checked_sub(len) else {
+            return Some(country); // longer than any prefix of the table
+        };
+        let first = value * 10_u64.pow(width);
+        let last = first + 10_u64.pow(width) - 1;
+        let from = SPANS.partition_point(|span| span.first < first);
+        let inside = SPANS[from..].iter().take_while(|span| span.first <= last);
+        inside.into_iter().all(|span| span.country == country).then_some(country)
+    }
+
+    /// The digits of a prefix of its numbers.
+    pub fn a_prefix(&self) -> u32 {
+        TABLE.iter().find(|(code, _)| **code == self.0).map_or(0, |(_, prefixes)| prefixes[0])
+    }
+
+    /// What no other country has: for tables of countries.
+    pub fn key(&self) -> u64 {
+        u64::from(u16::from_be_bytes(self.0))
+    }
+
     /// The two letters of the code.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default() // always two ASCII letters

@@ -10,7 +10,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use crate::report::{Place, Report, SourceFile, did_you_mean};
+use crate::report::{Mistake, Place, Report, SourceFile, did_you_mean};
 
 /// A value and the bytes of the file that say it.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,13 +19,18 @@ pub(super) struct At<T> {
     pub(super) span: Range<usize>,
 }
 
-/// A whole file.
-pub(super) struct Written {
-    pub(super) file: Arc<SourceFile>,
-    /// None when there is no `[agents]`: then rules name raw ids.
+/// What rules refer to, as one piece of a file says it.
+#[derive(Default)]
+pub(super) struct House {
+    pub(super) zone: Option<At<String>>,
+    /// None when there is no `[agents]`.
     pub(super) agents: Option<Vec<WrittenAgent>>,
-    /// None when they could not be read, which has been reported.
-    pub(super) rules: Option<Vec<WrittenRule>>,
+    pub(super) lists: Vec<WrittenList>,
+    pub(super) dates: Vec<WrittenDates>,
+    pub(super) hours: Vec<WrittenHours>,
+    /// Rules in a form that a piece of rules cannot have: `rule = [{ … }]`.
+    pub(super) rules: Vec<WrittenRule>,
+    pub(super) tests: Vec<WrittenTest>,
 }
 
 pub(super) struct WrittenAgent {
@@ -41,6 +46,29 @@ pub(super) enum WrittenIds {
     Unreadable,
 }
 
+pub(super) struct WrittenList {
+    pub(super) name: At<String>,
+    pub(super) numbers: Option<Vec<At<String>>>,
+    pub(super) file: Option<At<String>>,
+    pub(super) column: Option<At<String>>,
+    /// Something was wrong in it, and has been reported.
+    pub(super) flawed: bool,
+}
+
+pub(super) struct WrittenDates {
+    pub(super) name: At<String>,
+    pub(super) days: Vec<At<String>>,
+}
+
+pub(super) struct WrittenHours {
+    pub(super) name: At<String>,
+    pub(super) zone: Option<At<String>>,
+    /// `mon-fri` and its times; the keys are not looked at yet.
+    pub(super) week: Vec<(At<String>, Vec<At<String>>)>,
+    pub(super) closed: Vec<At<String>>,
+    pub(super) open: Vec<(At<String>, Vec<At<String>>)>,
+}
+
 #[derive(Default)]
 pub(super) struct WrittenRule {
     /// The `[[rule]]` itself.
@@ -48,26 +76,75 @@ pub(super) struct WrittenRule {
     pub(super) name: Option<At<String>>,
     /// There is a name of the wrong kind, which has been reported.
     pub(super) name_unreadable: bool,
+    /// Something was wrong in it, and has been reported.
+    pub(super) flawed: bool,
     pub(super) to: Vec<At<String>>,
     pub(super) from: Vec<At<String>>,
     pub(super) channel: Vec<At<String>>,
     pub(super) platform: Vec<At<String>>,
     pub(super) source: Vec<At<String>>,
+    pub(super) hours: Vec<At<String>>,
+    pub(super) dates: Vec<At<String>>,
+    pub(super) wheres: Vec<(At<String>, Vec<At<WrittenWanted>>)>,
     pub(super) disabled: bool,
     pub(super) outcomes: Vec<At<WrittenOutcome>>,
+    pub(super) split_key: Option<At<String>>,
     pub(super) variables: Entries,
     pub(super) metadata: Option<Entries>,
     pub(super) agent_override: Option<Entries>,
     pub(super) delay_ms: Option<At<i64>>,
 }
 
+pub(super) enum WrittenWanted {
+    Text(String),
+    Number(f64),
+}
+
 pub(super) enum WrittenOutcome {
     Agent(At<String>),
+    Split(Vec<WrittenArm>),
     Reject(String),
     Keep,
     Continue,
     /// It was wrong, and has been reported.
     Unreadable,
+}
+
+pub(super) struct WrittenArm {
+    pub(super) span: Range<usize>,
+    pub(super) agent: Option<At<String>>,
+    pub(super) percent: Option<At<f64>>,
+}
+
+/// A `[[test]]`.
+#[derive(Default)]
+pub(super) struct WrittenTest {
+    pub(super) span: Range<usize>,
+    pub(super) name: Option<At<String>>,
+    pub(super) flawed: bool,
+    pub(super) from: Option<At<String>>,
+    pub(super) to: Option<At<String>>,
+    pub(super) channel: Option<At<String>>,
+    pub(super) platform: Option<At<String>>,
+    pub(super) source: Option<At<String>>,
+    pub(super) at: Option<At<String>>,
+    pub(super) sip: Entries,
+    pub(super) expect: Option<WrittenExpectation>,
+}
+
+#[derive(Default)]
+pub(super) struct WrittenExpectation {
+    pub(super) span: Range<usize>,
+    pub(super) rule: Option<At<String>>,
+    pub(super) agent: Option<At<String>>,
+    pub(super) outcome: Option<At<String>>,
+    /// True, or the reason.
+    pub(super) reject: Option<At<Option<String>>>,
+    pub(super) keep: Option<At<bool>>,
+    pub(super) variables: Entries,
+    pub(super) metadata: Option<Entries>,
+    pub(super) agent_override: Option<Entries>,
+    pub(super) delay_ms: Option<At<i64>>,
 }
 
 /// What stands in an inline table, in the order in which it stands there.
@@ -82,16 +159,23 @@ pub(super) enum WrittenValue {
     Table(Vec<(At<String>, At<WrittenValue>)>),
 }
 
-const TABLE_KEYS: [&str; 2] = ["agents", "rule"];
-const RULE_KEYS: [&str; 15] = [
+const TABLE_KEYS: [&str; 7] = ["zone", "agents", "lists", "dates", "hours", "rule", "test"];
+const LIST_KEYS: [&str; 3] = ["numbers", "file", "column"];
+const DATES_KEYS: [&str; 1] = ["days"];
+const RULE_KEYS: [&str; 20] = [
     "name",
     "to",
     "from",
     "channel",
     "platform",
     "source",
+    "hours",
+    "dates",
+    "where",
     "enabled",
     "agent",
+    "split",
+    "split_key",
     "reject",
     "keep",
     "continue",
@@ -100,47 +184,105 @@ const RULE_KEYS: [&str; 15] = [
     "agent_override",
     "delay_ms",
 ];
+const ARM_KEYS: [&str; 2] = ["agent", "percent"];
+const TEST_KEYS: [&str; 9] =
+    ["name", "from", "to", "channel", "platform", "source", "at", "sip", "expect"];
+const EXPECT_KEYS: [&str; 9] = [
+    "rule",
+    "agent",
+    "outcome",
+    "reject",
+    "keep",
+    "variables",
+    "metadata",
+    "agent_override",
+    "delay_ms",
+];
 
-/// Reads a table. Mistakes go into the report, and what can be read is returned all the same.
-pub(super) fn read(file: &Arc<SourceFile>, report: &mut Report) -> Written {
-    let mut written = Written { file: file.clone(), agents: None, rules: None };
-    let (document, errors) = DeTable::parse_recoverable(&file.text);
-    let mut reader = Reader { file, report };
-    for error in &errors {
-        let span = error.span().unwrap_or_default();
-        reader.error("syntax", &span, format!("this is not TOML: {}", error.message()));
-    }
-    if !errors.is_empty() {
-        return written;
-    }
-    written.rules = Some(Vec::new());
+/// Reads a piece of a file that may hold everything; none when it is no TOML. Mistakes go into the
+/// report, and what can be read is returned all the same.
+pub(super) fn house(
+    file: &Arc<SourceFile>,
+    span: &Range<usize>,
+    report: &mut Report,
+) -> Option<House> {
+    let mut reader = Reader { file, base: span.start, report };
+    let document = reader.document(span)?;
+    let mut house = House::default();
     for (key, value) in document.get_ref() {
-        match key.get_ref().as_ref() {
-            "agents" => {
-                written.agents = reader.table("agents", value).map(|table| reader.agents(table))
-            }
-            "rule" => written.rules = reader.rules(value),
+        let name = key.get_ref().as_ref();
+        match name {
+            "zone" => house.zone = reader.text(name, value),
+            "agents" => house.agents = reader.table(name, value).map(|table| reader.agents(table)),
+            "lists" => house.lists = reader.named_tables(name, value, Reader::list),
+            "dates" => house.dates = reader.named_tables(name, value, Reader::dates),
+            "hours" => house.hours = reader.named_tables(name, value, Reader::hours),
+            "rule" => house.rules = reader.list_of(name, value, Reader::rule),
+            "test" => house.tests = reader.list_of(name, value, Reader::test),
             _ => reader.unknown(key, &TABLE_KEYS, "a table"),
         }
     }
-    written
+    Some(house)
+}
+
+/// Reads a piece of rules; none when it is no TOML.
+pub(super) fn rules(
+    file: &Arc<SourceFile>,
+    span: &Range<usize>,
+    report: &mut Report,
+) -> Option<Vec<WrittenRule>> {
+    let mut reader = Reader { file, base: span.start, report };
+    let document = reader.document(span)?;
+    let value = document.get_ref().get("rule")?;
+    Some(reader.list_of("rule", value, Reader::rule))
+}
+
+/// Reads a piece of tests; none when it is no TOML.
+pub(super) fn tests(
+    file: &Arc<SourceFile>,
+    span: &Range<usize>,
+    report: &mut Report,
+) -> Option<Vec<WrittenTest>> {
+    let mut reader = Reader { file, base: span.start, report };
+    let document = reader.document(span)?;
+    let value = document.get_ref().get("test")?;
+    Some(reader.list_of("test", value, Reader::test))
 }
 
 type Item<'i> = Spanned<DeValue<'i>>;
 
 struct Reader<'r> {
     file: &'r Arc<SourceFile>,
+    /// Where in the file the piece begins.
+    base: usize,
     report: &'r mut Report,
 }
 
-impl Reader<'_> {
-    fn error(
-        &mut self,
-        code: &'static str,
-        span: &Range<usize>,
-        message: String,
-    ) -> &mut crate::report::Mistake {
-        let place = Place { file: self.file.clone(), span: span.clone() };
+impl<'r> Reader<'r> {
+    fn document(&mut self, span: &Range<usize>) -> Option<Spanned<DeTable<'r>>> {
+        let (document, errors) = DeTable::parse_recoverable(&self.file.text[span.clone()]);
+        for error in &errors {
+            let span = error.span().unwrap_or_default();
+            self.error("syntax", &span, format!("this is not TOML: {}", error.message()));
+        }
+        errors.is_empty().then_some(document)
+    }
+
+    /// A span of the piece as one of the file.
+    fn in_file(&self, span: &Range<usize>) -> Range<usize> {
+        self.base + span.start..self.base + span.end
+    }
+
+    fn at<T>(&self, value: T, span: &Range<usize>) -> At<T> {
+        At { value, span: self.in_file(span) }
+    }
+
+    fn named(&self, key: &Spanned<DeString<'_>>) -> At<String> {
+        self.at(key.get_ref().to_string(), &key.span())
+    }
+
+    fn error(&mut self, code: &'static str, span: &Range<usize>, message: String) -> &mut Mistake {
+        let place = Place { file: self.file.clone(), span: self.in_file(span) };
         self.report.error(code, Some(place), message)
     }
 
@@ -170,7 +312,7 @@ impl Reader<'_> {
             self.wrong_kind(key, value, "a text");
             return None;
         };
-        Some(At { value: text.to_owned(), span: value.span() })
+        Some(self.at(text.to_owned(), &value.span()))
     }
 
     /// A text, or a list of texts.
@@ -203,39 +345,140 @@ impl Reader<'_> {
         if number.is_none() {
             self.wrong_kind(key, value, "a whole number");
         }
-        Some(At { value: number?, span: value.span() })
+        Some(self.at(number?, &value.span()))
     }
 
     fn agents(&mut self, table: &DeTable<'_>) -> Vec<WrittenAgent> {
         let read = table.iter().map(|(key, value)| {
             let item = value.get_ref();
             let ids = if let Some(id) = item.as_str() {
-                WrittenIds::Everywhere(At { value: id.to_owned(), span: value.span() })
+                WrittenIds::Everywhere(self.at(id.to_owned(), &value.span()))
             } else if let Some(table) = item.as_table() {
                 WrittenIds::Table(self.entries(table))
             } else {
                 self.wrong_kind(key.get_ref(), value, "an id, or a table of ids by platform");
                 WrittenIds::Unreadable
             };
-            WrittenAgent { name: named(key), ids }
+            WrittenAgent { name: self.named(key), ids }
         });
         read.collect()
     }
 
-    fn rules(&mut self, value: &Item<'_>) -> Option<Vec<WrittenRule>> {
+    /// Tables that the operator names: `[lists.vip]`.
+    fn named_tables<T>(
+        &mut self,
+        key: &str,
+        value: &Item<'_>,
+        read: fn(&mut Self, At<String>, &DeTable<'_>) -> T,
+    ) -> Vec<T> {
+        let mut tables = Vec::new();
+        for (name, value) in self.table(key, value).into_iter().flatten() {
+            let path = format!("{key}.{}", name.get_ref());
+            if let Some(table) = self.table(&path, value) {
+                let name = self.named(name);
+                tables.push(read(self, name, table));
+            }
+        }
+        tables
+    }
+
+    fn list(&mut self, name: At<String>, table: &DeTable<'_>) -> WrittenList {
+        let before = self.report.errors();
+        let (mut numbers, mut file, mut column) = (None, None, None);
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "numbers" if value.get_ref().as_array().is_some_and(|list| list.is_empty()) => {
+                    numbers = Some(Vec::new());
+                }
+                "numbers" => numbers = Some(self.texts("numbers", value)),
+                "file" => file = self.text("file", value),
+                "column" => column = self.text("column", value),
+                _ => self.unknown(key, &LIST_KEYS, "a list"),
+            }
+        }
+        WrittenList { name, numbers, file, column, flawed: self.report.errors() > before }
+    }
+
+    fn dates(&mut self, name: At<String>, table: &DeTable<'_>) -> WrittenDates {
+        let mut days = Vec::new();
+        let mut said = false;
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "days" => {
+                    said = true;
+                    days = self.texts("days", value);
+                }
+                _ => self.unknown(key, &DATES_KEYS, "a table of dates"),
+            }
+        }
+        if !said {
+            let message = format!("dates `{}` have no `days`", name.value);
+            self.error_at("no-days", &name.span, message)
+                .help("write days = [\"01-01\", \"last mon of may\", \"2026-12-24\"]");
+        }
+        WrittenDates { name, days }
+    }
+
+    /// An error at a span of the file.
+    fn error_at(
+        &mut self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: String,
+    ) -> &mut Mistake {
+        let place = Place { file: self.file.clone(), span: span.clone() };
+        self.report.error(code, Some(place), message)
+    }
+
+    fn hours(&mut self, name: At<String>, table: &DeTable<'_>) -> WrittenHours {
+        let mut hours = WrittenHours {
+            name,
+            zone: None,
+            week: Vec::new(),
+            closed: Vec::new(),
+            open: Vec::new(),
+        };
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "zone" => hours.zone = self.text("zone", value),
+                "closed" => hours.closed = self.texts("closed", value),
+                "open" => {
+                    for (date, value) in self.table("open", value).into_iter().flatten() {
+                        let times = self.texts("open", value);
+                        hours.open.push((self.named(date), times));
+                    }
+                }
+                days => {
+                    let times = self.texts(days, value);
+                    hours.week.push((self.named(key), times));
+                }
+            }
+        }
+        hours
+    }
+
+    /// `[[rule]]` or `[[test]]`, however often.
+    fn list_of<T>(
+        &mut self,
+        key: &str,
+        value: &Item<'_>,
+        read: fn(&mut Self, &Range<usize>, &DeTable<'_>) -> T,
+    ) -> Vec<T> {
         let list = value.get_ref().as_array();
         let Some(list) = list.filter(|list| list.iter().all(|item| item.get_ref().is_table()))
         else {
-            self.error("wrong-kind", &value.span(), "`rule` has to be a list of tables".to_owned())
-                .help("write [[rule]], in double brackets");
-            return None;
+            let message = format!("`{key}` has to be a list of tables");
+            self.error("wrong-kind", &value.span(), message)
+                .help(format!("write [[{key}]], in double brackets"));
+            return Vec::new();
         };
         let tables = list.iter().filter_map(|item| Some((item.span(), item.get_ref().as_table()?)));
-        Some(tables.map(|(span, table)| self.rule(span, table)).collect())
+        tables.map(|(span, table)| read(self, &span, table)).collect()
     }
 
-    fn rule(&mut self, span: Range<usize>, table: &DeTable<'_>) -> WrittenRule {
-        let mut rule = WrittenRule { span, ..WrittenRule::default() };
+    fn rule(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> WrittenRule {
+        let before = self.report.errors();
+        let mut rule = WrittenRule { span: self.in_file(span), ..WrittenRule::default() };
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             match name {
@@ -248,11 +491,16 @@ impl Reader<'_> {
                 "channel" => rule.channel = self.texts(name, value),
                 "platform" => rule.platform = self.texts(name, value),
                 "source" => rule.source = self.texts(name, value),
+                "hours" => rule.hours = self.texts(name, value),
+                "dates" => rule.dates = self.texts(name, value),
+                "where" => rule.wheres = self.wheres(value),
                 "enabled" => rule.disabled = self.boolean(name, value) == Some(false),
-                "agent" | "reject" | "keep" | "continue" => {
+                "agent" | "split" | "reject" | "keep" | "continue" => {
                     let outcome = self.outcome(name, value);
-                    rule.outcomes.push(At { value: outcome, span: key.span() });
+                    let outcome = self.at(outcome, &key.span());
+                    rule.outcomes.push(outcome);
                 }
+                "split_key" => rule.split_key = self.text(name, value),
                 "variables" => {
                     rule.variables = self.object(name, value).unwrap_or_default();
                 }
@@ -262,14 +510,137 @@ impl Reader<'_> {
                 _ => self.unknown(key, &RULE_KEYS, "a rule"),
             }
         }
+        rule.flawed = self.report.errors() > before;
         rule
+    }
+
+    fn wheres(&mut self, value: &Item<'_>) -> Vec<(At<String>, Vec<At<WrittenWanted>>)> {
+        let mut wheres = Vec::new();
+        for (name, value) in self.table("where", value).into_iter().flatten() {
+            let one = std::slice::from_ref(value);
+            let list = value.get_ref().as_array().map_or(one, |list| list);
+            if list.is_empty() {
+                let message = format!("`{}` is an empty list, which nothing is", name.get_ref());
+                self.error("empty-list", &value.span(), message);
+            }
+            let wanted = list.iter().filter_map(|item| self.wanted(name.get_ref(), item)).collect();
+            wheres.push((self.named(name), wanted));
+        }
+        wheres
+    }
+
+    fn wanted(&mut self, name: &str, value: &Item<'_>) -> Option<At<WrittenWanted>> {
+        let number = || plain_number(value.get_ref())?.as_f64();
+        let wanted = match value.get_ref() {
+            DeValue::String(text) => Some(WrittenWanted::Text(text.to_string())),
+            DeValue::Boolean(boolean) => Some(WrittenWanted::Text(boolean.to_string())),
+            DeValue::Integer(_) | DeValue::Float(_) => number().map(WrittenWanted::Number),
+            DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+        };
+        if wanted.is_none() {
+            self.wrong_kind(name, value, "a text, a number, or a list of them");
+        }
+        Some(self.at(wanted?, &value.span()))
+    }
+
+    fn arms(&mut self, value: &Item<'_>) -> Option<Vec<WrittenArm>> {
+        let list = value.get_ref().as_array()?;
+        let tables = list.iter().map(|item| Some((item.span(), item.get_ref().as_table()?)));
+        let tables = tables.collect::<Option<Vec<_>>>()?;
+        Some(tables.into_iter().map(|(span, table)| self.arm(&span, table)).collect())
+    }
+
+    fn arm(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> WrittenArm {
+        let mut arm = WrittenArm { span: self.in_file(span), agent: None, percent: None };
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "agent" => arm.agent = self.text("agent", value),
+                "percent" => {
+                    let number = plain_number(value.get_ref()).and_then(|number| number.as_f64());
+                    match number {
+                        Some(number) => arm.percent = Some(self.at(number, &value.span())),
+                        None => self.wrong_kind("percent", value, "a number"),
+                    }
+                }
+                _ => self.unknown(key, &ARM_KEYS, "an arm of a split"),
+            }
+        }
+        arm
+    }
+
+    fn test(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> WrittenTest {
+        let before = self.report.errors();
+        let mut test = WrittenTest { span: self.in_file(span), ..WrittenTest::default() };
+        for (key, value) in table {
+            let name = key.get_ref().as_ref();
+            match name {
+                "name" => test.name = self.text(name, value),
+                "from" => test.from = self.text(name, value),
+                "to" => test.to = self.text(name, value),
+                "channel" => test.channel = self.text(name, value),
+                "platform" => test.platform = self.text(name, value),
+                "source" => test.source = self.text(name, value),
+                "at" => test.at = self.moment(name, value),
+                "sip" => test.sip = self.object(name, value).unwrap_or_default(),
+                "expect" => test.expect = self.expectation(value),
+                _ => self.unknown(key, &TEST_KEYS, "a test"),
+            }
+        }
+        test.flawed = self.report.errors() > before;
+        test
+    }
+
+    /// A time, as a text or as TOML has it.
+    fn moment(&mut self, key: &str, value: &Item<'_>) -> Option<At<String>> {
+        match value.get_ref() {
+            DeValue::Datetime(at) => Some(self.at(at.to_string(), &value.span())),
+            _ => self.text(key, value),
+        }
+    }
+
+    fn expectation(&mut self, value: &Item<'_>) -> Option<WrittenExpectation> {
+        let table = self.table("expect", value)?;
+        let span = self.in_file(&value.span());
+        let mut expect = WrittenExpectation { span, ..WrittenExpectation::default() };
+        for (key, value) in table {
+            let name = key.get_ref().as_ref();
+            match name {
+                "rule" => expect.rule = self.text(name, value),
+                "agent" => expect.agent = self.text(name, value),
+                "outcome" => expect.outcome = self.text(name, value),
+                "reject" => match self.outcome(name, value) {
+                    WrittenOutcome::Reject(reason) => {
+                        let reason = Some(reason).filter(|reason| !reason.is_empty());
+                        expect.reject = Some(self.at(reason, &value.span()));
+                    }
+                    _ => expect.reject = None,
+                },
+                "keep" => {
+                    expect.keep =
+                        self.boolean(name, value).map(|keep| self.at(keep, &value.span()));
+                }
+                "variables" => expect.variables = self.object(name, value).unwrap_or_default(),
+                "metadata" => expect.metadata = self.object(name, value),
+                "agent_override" => expect.agent_override = self.object(name, value),
+                "delay_ms" => expect.delay_ms = self.integer(name, value),
+                _ => self.unknown(key, &EXPECT_KEYS, "an expectation"),
+            }
+        }
+        Some(expect)
     }
 
     fn outcome(&mut self, key: &str, value: &Item<'_>) -> WrittenOutcome {
         match (key, value.get_ref()) {
             ("agent", DeValue::String(agent)) => {
-                WrittenOutcome::Agent(At { value: agent.to_string(), span: value.span() })
+                WrittenOutcome::Agent(self.at(agent.to_string(), &value.span()))
             }
+            ("split", DeValue::Array(list)) if !list.is_empty() => match self.arms(value) {
+                Some(arms) => WrittenOutcome::Split(arms),
+                None => {
+                    self.wrong_kind(key, value, "a list of { agent = …, percent = … }");
+                    WrittenOutcome::Unreadable
+                }
+            },
             ("reject", DeValue::String(reason)) => WrittenOutcome::Reject(reason.to_string()),
             ("reject", DeValue::Boolean(true)) => WrittenOutcome::Reject(String::new()),
             ("keep", DeValue::Boolean(true)) => WrittenOutcome::Keep,
@@ -277,6 +648,7 @@ impl Reader<'_> {
             _ => {
                 let wanted = match key {
                     "agent" => "the name of an agent",
+                    "split" => "a list of { agent = …, percent = … }",
                     "reject" => "true, or the reason",
                     _ => "true (or left out)",
                 };
@@ -293,7 +665,10 @@ impl Reader<'_> {
     fn entries(&mut self, table: &DeTable<'_>) -> Entries {
         table
             .iter()
-            .filter_map(|(key, value)| Some((named(key), self.value(key.get_ref(), value)?)))
+            .filter_map(|(key, value)| {
+                let value = self.value(key.get_ref(), value)?;
+                Some((self.named(key), value))
+            })
             .collect()
     }
 
@@ -314,12 +689,8 @@ impl Reader<'_> {
                 WrittenValue::Plain(number?)
             }
         };
-        Some(At { value: written, span: value.span() })
+        Some(self.at(written, &value.span()))
     }
-}
-
-fn named(key: &Spanned<DeString<'_>>) -> At<String> {
-    At { value: key.get_ref().to_string(), span: key.span() }
 }
 
 fn to_i64(integer: &toml::de::DeInteger<'_>) -> Option<i64> {

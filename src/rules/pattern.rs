@@ -1,11 +1,12 @@
 //! Patterns of numbers, and the "any of these, but none of those" that every condition is made of.
 //!
-//! `+12137771234`, `+1213*`, `+1213555XXXX`, `DE`, `withheld`, `=sip:bob@example.com`, and a `!`
-//! before any of them. No regular expressions: a table must be readable by those who did not
+//! `+12137771234`, `+1213*`, `+1213555XXXX`, `DE`, `@list`, `withheld`, `=sip:bob@example.com`, and
+//! a `!` before any of them. No regular expressions: a table must be readable by those who did not
 //! write it.
 
 use std::fmt;
 
+use super::lists::{Known, ListId};
 use crate::number::{Country, NotANumber, Party, PhoneNumber};
 use crate::report;
 
@@ -20,6 +21,8 @@ pub enum NumberPattern {
     Digits(Box<[Option<u8>]>),
     /// All numbers of a country.
     Country(Country),
+    /// All numbers of a list.
+    List(ListId, Box<str>),
     /// Callers who show no number.
     Withheld,
     /// This text, which is no number; capitals make no difference.
@@ -28,8 +31,9 @@ pub enum NumberPattern {
 
 impl NumberPattern {
     /// Whether it fits.
-    pub fn fits(&self, party: &Party) -> bool {
-        match (self, party) {
+    pub fn fits(&self, known: &Known<'_>) -> bool {
+        match (self, known.party()) {
+            (NumberPattern::List(list, _), _) => known.row(*list).is_some(),
             (NumberPattern::Exact(exact), Party::Number(number)) => exact == number,
             (NumberPattern::Prefix(prefix), Party::Number(number)) => number.starts_with(*prefix),
             (NumberPattern::Digits(digits), Party::Number(number)) => {
@@ -38,8 +42,8 @@ impl NumberPattern {
                 };
                 number.digits() == digits.len() && digits.iter().enumerate().all(same)
             }
-            (NumberPattern::Country(country), Party::Number(number)) => {
-                number.country() == Some(*country)
+            (NumberPattern::Country(country), Party::Number(_)) => {
+                known.country() == Some(*country)
             }
             (NumberPattern::Withheld, Party::Withheld) => true,
             (NumberPattern::Literal(text), Party::Literal(literal)) => {
@@ -49,7 +53,18 @@ impl NumberPattern {
         }
     }
 
-    /// Reads a pattern, without the `!`.
+    /// The digits before the first X, when it has some; they begin every number that it fits.
+    pub fn leading_digits(&self) -> Option<PhoneNumber> {
+        let NumberPattern::Digits(digits) = self else { return None };
+        let mut leading = digits.iter().map_while(|digit| *digit);
+        let mut number = PhoneNumber::parse(&format!("+{}", leading.next()?)).ok()?;
+        for digit in leading {
+            number = number.followed_by(digit)?;
+        }
+        Some(number)
+    }
+
+    /// Reads a pattern, without the `!`. What `@list` means only the table knows: it is none here.
     ///
     /// # Errors
     /// What is wrong with it, and what would be right when that can be told.
@@ -237,15 +252,75 @@ impl<T: fmt::Display> fmt::Display for Either<T> {
     }
 }
 
-/// Which numbers a rule is for.
-pub type Numbers = Either<NumberPattern>;
+/// Which numbers a rule is for. Small, for a table has two million of them, and most are one
+/// pattern or none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Numbers {
+    /// Nothing is asked: every number, and who shows none.
+    #[default]
+    Anyone,
+    /// This pattern.
+    One(NumberPattern),
+    /// Several, or some that are taken away.
+    Several(Box<Either<NumberPattern>>),
+}
 
-impl Either<NumberPattern> {
+impl Numbers {
+    /// Whether it asks for nothing.
+    pub fn is_anything(&self) -> bool {
+        *self == Numbers::Anyone
+    }
+
+    /// Of which at least one has to fit, when there are any.
+    pub fn any_of(&self) -> &[NumberPattern] {
+        match self {
+            Numbers::Anyone => &[],
+            Numbers::One(pattern) => std::slice::from_ref(pattern),
+            Numbers::Several(either) => &either.any_of,
+        }
+    }
+
+    /// Of which none may fit.
+    pub fn none_of(&self) -> &[NumberPattern] {
+        match self {
+            Numbers::Anyone | Numbers::One(_) => &[],
+            Numbers::Several(either) => &either.none_of,
+        }
+    }
+
     /// Whether this party is one of them. Who shows no number fits only what says `withheld`, and
     /// what asks for nothing.
-    pub fn fit(&self, party: &Party) -> bool {
-        let shown = *party != Party::Withheld || self.any_of.contains(&NumberPattern::Withheld);
-        self.is_anything() || (shown && self.holds(|pattern| pattern.fits(party)))
+    pub fn fit(&self, known: &Known<'_>) -> bool {
+        match self {
+            Numbers::Anyone => true,
+            Numbers::One(pattern) => pattern.fits(known),
+            Numbers::Several(either) => {
+                let shown = *known.party() != Party::Withheld
+                    || either.any_of.contains(&NumberPattern::Withheld);
+                shown && either.holds(|pattern| pattern.fits(known))
+            }
+        }
+    }
+}
+
+impl From<Either<NumberPattern>> for Numbers {
+    fn from(mut either: Either<NumberPattern>) -> Numbers {
+        match (either.any_of.len(), either.none_of.len()) {
+            (0, 0) => Numbers::Anyone,
+            (1, 0) => either.any_of.pop().map(Numbers::One).unwrap_or_default(),
+            _ => Numbers::Several(Box::new(either)),
+        }
+    }
+}
+
+/// As it could have been written: `+1900*, !+19005550100`.
+impl fmt::Display for Numbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Numbers::Anyone => Ok(()),
+            Numbers::One(pattern) => pattern.fmt(f),
+            Numbers::Several(either) => either.fmt(f),
+        }
     }
 }
 
@@ -261,6 +336,7 @@ impl fmt::Display for NumberPattern {
                 write!(f, "+{}", texts.collect::<String>())
             }
             NumberPattern::Country(country) => country.fmt(f),
+            NumberPattern::List(_, name) => write!(f, "@{name}"),
             NumberPattern::Withheld => f.write_str("withheld"),
             NumberPattern::Literal(text) => write!(f, "={text}"),
         }
@@ -274,7 +350,8 @@ mod tests {
     #[track_caller]
     fn check(pattern: &str, caller: &str, expected: bool) {
         let pattern = NumberPattern::parse(pattern).unwrap();
-        assert_eq!(pattern.fits(&Party::read(Some(caller)).party), expected, "{pattern} {caller}");
+        let party = Party::read(Some(caller)).party;
+        assert_eq!(pattern.fits(&Known::alone(&party)), expected, "{pattern} {caller}");
     }
 
     #[test]
@@ -330,15 +407,18 @@ mod tests {
 
     #[test]
     fn who_withholds_the_number_fits_only_withheld_and_everything() {
+        fn read(texts: &[&str]) -> Vec<NumberPattern> {
+            texts.iter().map(|text| NumberPattern::parse(text).unwrap()).collect()
+        }
+        let fit = |any_of: &[&str], none_of: &[&str], party: &Party| {
+            let either = Either { any_of: read(any_of), none_of: read(none_of) };
+            Numbers::from(either).fit(&Known::alone(party))
+        };
         let withheld = Party::Withheld;
-        let only_not =
-            Numbers { any_of: vec![], none_of: vec![NumberPattern::parse("DE").unwrap()] };
-        assert!(!only_not.fit(&withheld), "a negation is a condition on a number");
-        assert!(Numbers::default().fit(&withheld));
-        let named = Numbers { any_of: vec![NumberPattern::Withheld], none_of: vec![] };
-        assert!(named.fit(&withheld));
-        let everyone_else = Numbers { any_of: vec![], none_of: vec![NumberPattern::Withheld] };
-        assert!(!everyone_else.fit(&withheld));
-        assert!(everyone_else.fit(&Party::read(Some("+12137771234")).party));
+        assert!(!fit(&[], &["DE"], &withheld), "a negation is a condition on a number");
+        assert!(fit(&[], &[], &withheld));
+        assert!(fit(&["withheld"], &[], &withheld));
+        assert!(!fit(&[], &["withheld"], &withheld));
+        assert!(fit(&[], &["withheld"], &Party::read(Some("+12137771234")).party));
     }
 }

@@ -1,4 +1,5 @@
-//! `${from}`, `${sip.x-tier|standard}`, `${sip.x-name?}`: texts with places to fill in.
+//! `${from}`, `${stores.city}`, `${sip.x-tier|standard}`, `${sip.x-name?}`: texts with places to
+//! fill in.
 //!
 //! Whether a value can be unknown is found at load, and so is a template that does not say what
 //! happens then. `{{…}}` belongs to the platforms and passes untouched.
@@ -8,7 +9,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use crate::call::Call;
+use super::lists::{Cell, Placed};
 use crate::decision::Object;
 use crate::report;
 
@@ -31,6 +32,7 @@ enum Name {
     Source,
     Rule,
     Sip(Box<str>),
+    Column { cell: Cell, always: bool },
 }
 
 /// What to do when a value is unknown.
@@ -41,11 +43,22 @@ enum Unknown {
     LeaveOut,
 }
 
+/// A template that is one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnlyValue<'t> {
+    /// The cell that it stands in; none when it stands elsewhere.
+    pub cell: Option<Cell>,
+    /// What it says when the value is unknown.
+    pub default: Option<&'t str>,
+    /// It says nothing at all when the value is unknown.
+    pub left_out: bool,
+}
+
 /// What templates are filled with.
 #[derive(Debug, Clone, Copy)]
 pub struct Filling<'c> {
-    /// The call.
-    pub call: &'c Call<'c>,
+    /// The call, and the rows that its parties stand on.
+    pub placed: &'c Placed<'c>,
     /// The rule that the template stands in.
     pub rule: &'c str,
 }
@@ -63,6 +76,43 @@ pub struct BadTemplate {
     pub help: Option<String>,
 }
 
+/// What `LIST.column` means where a template stands.
+pub trait Columns {
+    /// The cell, and whether every call that comes to the rule has a row there; none when there is
+    /// no list of this name.
+    ///
+    /// # Errors
+    /// The list is there, and what is meant is not.
+    fn cell(&mut self, list: &str, column: &str) -> Option<Result<(Cell, bool), NoCell>>;
+
+    /// What could have been meant, written as in a template.
+    fn names(&self) -> Vec<String>;
+}
+
+/// Why there is no such cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoCell {
+    /// The stable code of the mistake.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub help: Option<String>,
+}
+
+/// Where no list is at hand.
+pub struct NoColumns;
+
+impl Columns for NoColumns {
+    fn cell(&mut self, _: &str, _: &str) -> Option<Result<(Cell, bool), NoCell>> {
+        None
+    }
+
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
 const NAMES: [&str; 6] = ["from", "to", "channel", "source", "rule", "sip.HEADER"];
 
 impl Template {
@@ -70,7 +120,7 @@ impl Template {
     ///
     /// # Errors
     /// All places that cannot be read.
-    pub fn parse(text: &str) -> Result<Template, Vec<BadTemplate>> {
+    pub fn parse(text: &str, columns: &mut dyn Columns) -> Result<Template, Vec<BadTemplate>> {
         let mut parts = Vec::new();
         let mut mistakes = Vec::new();
         let mut plain = String::new();
@@ -89,7 +139,7 @@ impl Template {
                 if !plain.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut plain).into()));
                 }
-                match value(&inside[..end], found..found + end + 3) {
+                match value(&inside[..end], found..found + end + 3, columns) {
                     Ok(part) => parts.push(part),
                     Err(mistake) => mistakes.push(mistake),
                 }
@@ -117,6 +167,22 @@ impl Template {
         }
     }
 
+    /// The value that this is and nothing else, when it is one.
+    pub fn only_value(&self) -> Option<OnlyValue<'_>> {
+        let [Part::Value { of, unknown }] = self.0.as_slice() else { return None };
+        let cell = match of {
+            Name::Column { cell, .. } => Some(*cell),
+            Name::From | Name::To | Name::Channel | Name::Source | Name::Rule | Name::Sip(_) => {
+                None
+            }
+        };
+        let default = match unknown {
+            Unknown::Say(text) => Some(&**text),
+            Unknown::Impossible | Unknown::LeaveOut => None,
+        };
+        Some(OnlyValue { cell, default, left_out: *unknown == Unknown::LeaveOut })
+    }
+
     /// The text with its places filled; none when it is to be left out.
     pub fn fill<'t>(&'t self, with: Filling<'_>) -> Option<Cow<'t, str>> {
         if let Some(text) = self.fixed() {
@@ -129,7 +195,9 @@ impl Template {
                 Part::Value { of, unknown } => match (of.of(with), unknown) {
                     (Some(known), _) => filled.push_str(&known),
                     (None, Unknown::Say(text)) => filled.push_str(text),
-                    (None, Unknown::LeaveOut | Unknown::Impossible) => return None,
+                    (None, Unknown::LeaveOut) => return None,
+                    // The row is there, and its cell is empty.
+                    (None, Unknown::Impossible) => {}
                 },
             }
         }
@@ -139,37 +207,48 @@ impl Template {
 
 impl Name {
     fn of<'c>(&self, with: Filling<'c>) -> Option<Cow<'c, str>> {
+        let call = with.placed.call;
         match self {
-            Name::From => Some(with.call.from().in_full()),
-            Name::To => Some(with.call.to().in_full()),
-            Name::Channel => Some(Cow::Borrowed(with.call.channel().as_str())),
-            Name::Source => Some(Cow::Borrowed(with.call.source())),
+            Name::From => Some(call.from().in_full()),
+            Name::To => Some(call.to().in_full()),
+            Name::Channel => Some(Cow::Borrowed(call.channel().as_str())),
+            Name::Source => Some(Cow::Borrowed(call.source())),
             Name::Rule => Some(Cow::Borrowed(with.rule)),
-            Name::Sip(header) => with.call.sip(header).map(Cow::Borrowed),
+            Name::Sip(header) => call.sip(header).map(Cow::Borrowed),
+            Name::Column { cell, .. } => with.placed.cell(*cell).map(Cow::Borrowed),
         }
     }
 
     fn can_be_unknown(&self) -> bool {
-        matches!(self, Name::Sip(_))
+        match self {
+            Name::From | Name::To | Name::Channel | Name::Source | Name::Rule => false,
+            Name::Sip(_) => true,
+            Name::Column { always, .. } => !always,
+        }
     }
 
-    fn parse(text: &str) -> Option<Name> {
+    /// What a name means; none when nobody is called so.
+    fn parse(text: &str, columns: &mut dyn Columns) -> Option<Result<Name, NoCell>> {
         match text {
-            "from" => Some(Name::From),
-            "to" => Some(Name::To),
-            "channel" => Some(Name::Channel),
-            "source" => Some(Name::Source),
-            "rule" => Some(Name::Rule),
-            _ => {
-                let header = text.strip_prefix("sip.").filter(|header| !header.is_empty())?;
-                Some(Name::Sip(header.to_ascii_lowercase().into()))
-            }
+            "from" => Some(Ok(Name::From)),
+            "to" => Some(Ok(Name::To)),
+            "channel" => Some(Ok(Name::Channel)),
+            "source" => Some(Ok(Name::Source)),
+            "rule" => Some(Ok(Name::Rule)),
+            _ => match text.split_once('.')? {
+                ("sip", "") => None,
+                ("sip", header) => Some(Ok(Name::Sip(header.to_ascii_lowercase().into()))),
+                (list, column) => {
+                    let found = columns.cell(list, column)?;
+                    Some(found.map(|(cell, always)| Name::Column { cell, always }))
+                }
+            },
         }
     }
 }
 
 /// What stands between `${` and `}`; `at` is the place of all of it, for the message.
-fn value(inside: &str, at: Range<usize>) -> Result<Part, BadTemplate> {
+fn value(inside: &str, at: Range<usize>, columns: &mut dyn Columns) -> Result<Part, BadTemplate> {
     if inside.contains("${") {
         let message = "a value cannot stand inside another".to_owned();
         let help = Some("what stands behind | is plain text".to_owned());
@@ -186,16 +265,21 @@ fn value(inside: &str, at: Range<usize>) -> Result<Part, BadTemplate> {
         let help = Some(format!("write ${{{}|text}}", name.trim_end_matches('?')));
         return Err(BadTemplate { code: "bad-template", at, message, help });
     }
-    let Some(of) = Name::parse(name) else {
-        let near = report::did_you_mean(name, NAMES);
-        let all = || format!("there are {}", NAMES.map(|name| format!("${{{name}}}")).join(", "));
-        let message = format!("nothing is called `{name}` here");
-        return Err(BadTemplate {
-            code: "unknown-value",
-            at,
-            message,
-            help: near.or_else(|| Some(all())),
-        });
+    let of = match Name::parse(name, columns) {
+        Some(Ok(of)) => of,
+        Some(Err(NoCell { code, message, help })) => {
+            return Err(BadTemplate { code, at, message, help });
+        }
+        None => {
+            let names: Vec<_> =
+                NAMES.into_iter().map(str::to_owned).chain(columns.names()).collect();
+            let near = report::did_you_mean(name, names.iter().map(String::as_str));
+            let quoted = names.iter().map(|name| format!("${{{name}}}"));
+            let all = format!("there are {}", quoted.collect::<Vec<_>>().join(", "));
+            let message = format!("nothing is called `{name}` here");
+            let help = near.or(Some(all));
+            return Err(BadTemplate { code: "unknown-value", at, message, help });
+        }
     };
     if of.can_be_unknown() && unknown == Unknown::Impossible {
         let help =

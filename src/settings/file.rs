@@ -23,11 +23,7 @@ pub(super) fn read(from: &Ingredients) -> std::io::Result<Loaded> {
     let mut report = Report::default();
     let text = from.file.as_deref().map(std::fs::read_to_string).transpose()?;
     let path = from.file.as_ref().map(|path| path.display().to_string());
-    let file = SourceFile {
-        path: path.unwrap_or_default(),
-        text: text.unwrap_or_default(),
-        private: true,
-    };
+    let file = SourceFile::private(&path.unwrap_or_default(), text.unwrap_or_default());
     let file = Arc::new(file);
     let (document, errors) = DeTable::parse_recoverable(&file.text);
     for error in &errors {

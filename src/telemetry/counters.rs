@@ -1,5 +1,8 @@
 //! What is counted. Labels are bounded: sources, reasons and outcomes, never a number or an id.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
 use metrics::{Counter, counter, describe_counter, describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
@@ -12,6 +15,8 @@ use crate::source::Source;
 pub struct Counters {
     exporter: PrometheusHandle,
     recorder: PrometheusRecorder,
+    /// Of the table that answers.
+    fingerprint: Mutex<String>,
     /// Walks that panicked.
     pub panics: Counter,
     /// Requests that were turned away because there were too many.
@@ -51,20 +56,48 @@ impl Default for Counters {
                 "switchboard_overloaded_total",
                 "Requests answered 503 because too many were in flight"
             );
-            describe_gauge!("switchboard_rules", "Rules in the table, by its fingerprint");
+            describe_gauge!("switchboard_rules", "Rules in the table that answers");
+            describe_gauge!(
+                "switchboard_table_loaded_timestamp_seconds",
+                "When the table that answers was loaded"
+            );
+            describe_counter!("switchboard_reloads_total", "Reloads of the table, by result");
+            describe_gauge!(
+                "switchboard_reload_last_successful",
+                "Whether the last reload was successful: 1 or 0"
+            );
             (counter!("switchboard_panics_total"), counter!("switchboard_overloaded_total"))
         });
-        Counters { exporter: recorder.handle(), recorder, panics, overloaded }
+        let fingerprint = Mutex::default();
+        Counters { exporter: recorder.handle(), recorder, fingerprint, panics, overloaded }
     }
 }
 
 impl Counters {
-    /// Shows which table answers.
-    pub fn table(&self, table: &Table) {
+    /// Shows which table answers, and since when.
+    pub fn table(&self, table: &Table, now: Timestamp) {
         with_local_recorder(&self.recorder, || {
-            gauge!("switchboard_rules", "fingerprint" => table.fingerprint.clone())
-                .set(table.rules.len() as f64);
+            gauge!("switchboard_rules").set(table.rules.len() as f64);
+            gauge!("switchboard_table_loaded_timestamp_seconds").set(now.as_second() as f64);
+            gauge!("switchboard_reload_last_successful").set(1.0);
+            // All there from the start.
+            counter!("switchboard_reloads_total", "result" => "good").increment(0);
+            counter!("switchboard_reloads_total", "result" => "bad").increment(0);
         });
+        table.fingerprint.clone_into(&mut self.fingerprint());
+    }
+
+    /// Counts a reload.
+    pub fn reloaded(&self, ok: bool) {
+        with_local_recorder(&self.recorder, || {
+            let result = if ok { "good" } else { "bad" };
+            counter!("switchboard_reloads_total", "result" => result).increment(1);
+            gauge!("switchboard_reload_last_successful").set(f64::from(u8::from(ok)));
+        });
+    }
+
+    fn fingerprint(&self) -> MutexGuard<'_, String> {
+        self.fingerprint.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The counters of one source, all of them there from the start.
@@ -99,7 +132,13 @@ impl Counters {
 
     /// All counters in Prometheus' text format.
     pub fn to_text(&self) -> String {
-        self.exporter.render()
+        // Written by hand, for a recorder forgets no label: a series for each reload would stay.
+        let info = format!(
+            "# HELP switchboard_table_info Which table answers\n# TYPE switchboard_table_info gauge\n\
+             switchboard_table_info{{fingerprint=\"{}\"}} 1\n",
+            self.fingerprint(),
+        );
+        self.exporter.render() + &info
     }
 }
 

@@ -11,11 +11,17 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::Value;
 use switchboard::authenticate::Key;
+use switchboard::call::Call;
+use switchboard::decide::trial;
+use switchboard::decision::Decision;
+use switchboard::facts::Facts;
 use switchboard::listen::Door;
 use switchboard::pipeline::{Clock, Switchboard};
+use switchboard::report::Report;
+use switchboard::rules::{Loaded, Surroundings, Table};
 use switchboard::secret::Secret;
-use switchboard::settings::{Ingredients, Loaded, Purpose, Settings};
-use switchboard::{admin, dialect, rules, settings};
+use switchboard::settings::{Ingredients, Purpose, Settings};
+use switchboard::{admin, decide, dialect, rules, settings};
 use tower::ServiceExt;
 
 /// The moment at which the vectors were signed.
@@ -89,8 +95,36 @@ pub(crate) fn load_settings_with(
     let file = folder.path().join("switchboard.toml");
     std::fs::write(&file, text).expect("a file");
     let ingredients = Ingredients { file: Some(file), environment, purpose };
-    let Loaded { settings, report, .. } = settings::load(&ingredients).expect("a readable file");
+    let settings::Loaded { settings, report, .. } =
+        settings::load(&ingredients).expect("a readable file");
     (settings, report)
+}
+
+/// A table and what is said about it; its own tests have been run.
+pub(crate) fn parse_rules(
+    path: &str,
+    text: String,
+    around: &Surroundings,
+) -> (Option<Table>, Report) {
+    let Loaded { table, tests, mut report, .. } = rules::parse(path, text, around);
+    if let Some(table) = &table {
+        trial::run(table, &tests, &mut report);
+    }
+    (table.filter(|_| report.errors() == 0), report)
+}
+
+/// What `decide` makes of a call at [`NOW_MS`]; the scan makes the same of it.
+#[track_caller]
+pub(crate) fn decide<'t>(table: &'t Table, call: &Call<'_>) -> Decision<'t> {
+    decide_at(table, call, Timestamp::from_millisecond(NOW_MS).expect("a time"))
+}
+
+#[track_caller]
+pub(crate) fn decide_at<'t>(table: &'t Table, call: &Call<'_>, at: Timestamp) -> Decision<'t> {
+    let facts = Facts { at };
+    let decision = decide::decide(table, call, &facts);
+    assert_eq!(decision, decide::scan(table, call, &facts), "the index and the scan differ");
+    decision
 }
 
 /// An app of these settings and rules, at [`NOW_MS`].
@@ -99,13 +133,13 @@ pub(crate) fn app(settings: &str, rules_text: &str) -> App {
     let (settings, report) = load_settings(settings, Purpose::Serve);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, report) =
-        rules::parse("rules.toml", rules_text.to_owned(), &settings.surroundings());
+        parse_rules("rules.toml", rules_text.to_owned(), &settings.surroundings());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
     let board = Arc::new(Switchboard::new(settings.sources, table, clock));
     App {
         public: Door::new(board.clone(), &settings.server),
-        admin: admin::router(board.clone(), settings.admin.token),
+        admin: admin::router(board.clone(), None, settings.admin.token),
         board,
     }
 }

@@ -169,7 +169,8 @@ async fn readiness_tells_which_table_answers() {
 #[tokio::test]
 async fn with_an_admin_token_metrics_want_it_and_health_does_not() {
     let app = app(SETTINGS, RULES);
-    let router = admin::router(app.board.clone(), Some(Secret::new("admin_0123456789abcdef")));
+    let router =
+        admin::router(app.board.clone(), None, Some(Secret::new("admin_0123456789abcdef")));
     for (path, authorization, expected) in [
         ("/metrics", None, StatusCode::UNAUTHORIZED),
         ("/metrics", Some("Bearer wrong"), StatusCode::UNAUTHORIZED),

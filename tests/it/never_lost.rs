@@ -79,7 +79,7 @@ async fn answer_of(
     );
     let (settings, report) = load_settings(&text, Purpose::Serve);
     let mut settings = settings.unwrap_or_else(|| panic!("{report}"));
-    let (table, report) = rules::parse("r", app::RULES.to_owned(), &settings.surroundings());
+    let (table, report) = app::parse_rules("r", app::RULES.to_owned(), &settings.surroundings());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     settings.sources[0].dialect = dialect;
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
@@ -193,7 +193,7 @@ async fn the_body_of_an_unproved_request_is_never_parsed() {
     let (mut settings, _) = load_settings(app::SETTINGS, Purpose::Serve);
     let mut sources = settings.take().unwrap().sources;
     sources[0].dialect = &PARSE;
-    let (table, _) = rules::parse("r", app::RULES.to_owned(), &rules::Surroundings::default());
+    let (table, _) = app::parse_rules("r", app::RULES.to_owned(), &rules::Surroundings::default());
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
     let board = Arc::new(Switchboard::new(sources, table.unwrap(), clock));
     let (settings, _) = load_settings(app::SETTINGS, Purpose::Serve);

@@ -17,20 +17,20 @@ use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
 use switchboard::authenticate::{Key, Mode, Policy, Unproved, Unverified, Verified, authenticate};
 use switchboard::call::{Call, Channel, Fields, Platform, Version};
-use switchboard::decide::decide;
 use switchboard::decide::explain::{Verdict, explain};
 use switchboard::decision::{Decision, Outcome};
 use switchboard::dialect::{self, Asked, Dialect};
+use switchboard::facts::Facts;
 use switchboard::listen::{Door, Refused};
 use switchboard::number::{Party, PhoneNumber};
 use switchboard::pipeline::{Desk, Refusal, Switchboard};
 use switchboard::report::Report;
-use switchboard::rules::{self, Surroundings, Table, Template};
+use switchboard::rules::{NoColumns, Surroundings, Table, Template};
 use switchboard::secret::Secret;
 use switchboard::settings::{self, Admin, Ingredients, Loaded, Purpose, Settings};
 use switchboard::source::Source;
 
-use crate::app::{self, App, NOW_MS, app, post, root};
+use crate::app::{self, App, NOW_MS, app, decide, post, root};
 
 fn cases() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
@@ -641,7 +641,7 @@ fn any_fields() -> BoxedStrategy<Fields<'static>> {
 }
 
 fn read_table(text: &str) -> Result<Table, TestCaseError> {
-    let (table, report) = rules::parse("rules.toml", text.to_owned(), &Surroundings::default());
+    let (table, report) = app::parse_rules("rules.toml", text.to_owned(), &Surroundings::default());
     table.ok_or_else(|| TestCaseError::fail(format!("{report}\nin\n{text}")))
 }
 
@@ -695,16 +695,17 @@ fn what_is_explained_is_what_is_answered() {
         let table = read_table(&text)?;
         let platform = dialect::named(platform).expect("a platform").platform();
         let call = Call::imagined("two", platform, fields);
-        let told = explain(&table, &call);
+        let facts = Facts { at: Timestamp::from_millisecond(NOW_MS).expect("a time") };
+        let told = explain(&table, &call, &facts, true).expect("index and scan agree");
         let decision = decide(&table, &call);
         prop_assert_eq!(&told.decision, &decision);
         let said = |wanted: Verdict| {
-            let steps = told.steps.iter().filter(move |(_, verdict)| *verdict == wanted);
-            steps.map(|(rule, _)| *rule).collect::<Vec<_>>()
+            let steps = told.steps.iter().filter(move |step| step.verdict == wanted);
+            steps.map(|step| step.rule).collect::<Vec<_>>()
         };
         prop_assert_eq!(said(Verdict::Decides), Vec::from_iter(decision.rule()));
         prop_assert_eq!(&said(Verdict::Adds), &decision.added().by);
-        let tried = told.steps.iter().map(|(rule, _)| *rule).collect::<Vec<_>>();
+        let tried = told.steps.iter().map(|step| step.rule).collect::<Vec<_>>();
         let all = table.rules.iter().map(|rule| &*rule.name).collect::<Vec<_>>();
         prop_assert!(all.starts_with(&tried));
         prop_assert!(decision.rule().map_or(tried.len() == all.len(), |rule| tried.last() == Some(&rule)));
@@ -836,7 +837,7 @@ fn can_be_shown(report: &Report, text: &str, all_placed: bool) -> Result<(), Tes
 }
 
 fn checks_without_panic(text: &str, around: &Surroundings) -> Result<(), TestCaseError> {
-    let (table, report) = rules::parse("rules.toml", text.to_owned(), around);
+    let (table, report) = app::parse_rules("rules.toml", text.to_owned(), around);
     prop_assert_eq!(table.is_some(), report.errors() == 0);
     can_be_shown(&report, text, true)
 }
@@ -984,7 +985,7 @@ fn any_text_is_read_as_a_template_or_told_why_not() {
     let text = prop::collection::vec(prop_oneof![any_text(), words], 0..5)
         .prop_map(|parts| parts.concat());
     proptest!(cases(), |(text in text)| {
-        for bad in Template::parse(&text).err().into_iter().flatten() {
+        for bad in Template::parse(&text, &mut NoColumns).err().into_iter().flatten() {
             prop_assert!(text.get(bad.at.clone()).is_some(), "{:?} is not in {:?}", bad.at, text);
         }
     });
@@ -993,7 +994,7 @@ fn any_text_is_read_as_a_template_or_told_why_not() {
 #[test]
 fn a_template_without_values_says_itself() {
     proptest!(cases(), |(text in any_text())| {
-        let template = Template::parse(&text.replace("${", "$${")).expect("nothing to fill in");
+        let template = Template::parse(&text.replace("${", "$${"), &mut NoColumns).expect("nothing to fill in");
         prop_assert_eq!(template.fixed(), Some(text.as_str()));
     });
 }
@@ -1172,7 +1173,8 @@ async fn no_answer_and_no_metric_gives_a_secret_or_a_number_away() {
     let (settings, report) =
         app::load_settings_with(app::SETTINGS, Purpose::Serve, environment.into());
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
-    let (table, _) = rules::parse("rules.toml", app::RULES.to_owned(), &settings.surroundings());
+    let (table, _) =
+        app::parse_rules("rules.toml", app::RULES.to_owned(), &settings.surroundings());
     let clock = switchboard::pipeline::Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
     let board = Arc::new(Switchboard::new(settings.sources, table.unwrap(), clock));
     let public = Door::new(board.clone(), &settings.server);

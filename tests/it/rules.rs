@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use switchboard::call::{Call, Channel, Fields, Platform, Version};
-use switchboard::decide::decide;
 use switchboard::decision::{Chosen, Decision, Outcome};
 use switchboard::number::Party;
+use switchboard::reload;
 use switchboard::report::Report;
-use switchboard::rules::{self, Asking, Surroundings, Table};
+use switchboard::rules::{Asking, Loaded, Surroundings, Table};
 use switchboard::settings::{self, Ingredients, Purpose};
 
-use crate::app;
+use crate::app::{self, decide};
 
 // ---- calls, tables and decisions, as short as a test wants them
 
@@ -61,7 +61,11 @@ fn table(text: &str) -> Table {
 }
 
 fn parse(text: &str, around: &Surroundings) -> (Option<Table>, Report) {
-    rules::parse("rules.toml", text.trim_start_matches('\n').to_owned(), around)
+    app::parse_rules("rules.toml", text.trim_start_matches('\n').to_owned(), around)
+}
+
+fn load(path: &Path, around: &Surroundings) -> std::io::Result<Loaded> {
+    reload::load(path, around, false, &mut |_| {})
 }
 
 /// ``vip: agent desk (agent_1)``, `-: keep (no_rule)`.
@@ -582,6 +586,7 @@ fn two_sources() -> Surroundings {
     Surroundings {
         sources: vec![asking("shop", "retell"), asking("clinic", "synthflow")],
         fallback_agents: Vec::new(),
+        ..Surroundings::default()
     }
 }
 
@@ -1297,9 +1302,9 @@ fn without_settings_any_source_may_be_named() {
 fn a_file_that_is_not_there_is_no_table() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("rules.toml");
-    assert!(rules::load(&missing, &Surroundings::default()).is_err());
+    assert!(load(&missing, &Surroundings::default()).is_err());
     std::fs::write(&missing, "[[rule]]\nname = \"it\"\nform = \"DE\"\nkeep = true\n").unwrap();
-    let (table, report) = rules::load(&missing, &Surroundings::default()).unwrap();
+    let Loaded { table, report, .. } = load(&missing, &Surroundings::default()).unwrap();
     assert!(table.is_none());
     assert!(report.to_text(false).contains(&format!("{}:3:1", missing.display())), "{report}");
 }
@@ -1444,8 +1449,8 @@ fn the_example_is_without_a_mistake() {
     };
     let loaded = settings::load(&ingredients).expect("a readable file");
     let settings = loaded.settings.unwrap_or_else(|| panic!("{}", loaded.report));
-    let (table, report) =
-        rules::load(&settings.rules.path, &settings.surroundings()).expect("a file");
+    let Loaded { table, report, .. } =
+        load(&settings.rules.path, &settings.surroundings()).expect("a file");
     assert!(report.mistakes().is_empty(), "{report}");
     assert!(table.is_some_and(|table| table.rules.len() > 3));
 }

@@ -1,0 +1,58 @@
+//! How far a long load has come, on one line of a terminal.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use crate::rules::Progress;
+
+/// The line. Nothing is shown of a load that is done at once, and nothing where nobody looks.
+pub(super) struct Line {
+    begun: Instant,
+    shown: Option<Instant>,
+    is_terminal: bool,
+}
+
+/// A load that is done sooner needs no line.
+const PATIENCE: Duration = Duration::from_millis(400);
+const BETWEEN: Duration = Duration::from_millis(100);
+
+impl Default for Line {
+    fn default() -> Line {
+        Line { begun: Instant::now(), shown: None, is_terminal: std::io::stderr().is_terminal() }
+    }
+}
+
+impl Line {
+    pub(super) fn show(&mut self, progress: Progress<'_>) {
+        let is_due = match self.shown {
+            None => self.begun.elapsed() > PATIENCE,
+            Some(shown) => shown.elapsed() > BETWEEN,
+        };
+        if !self.is_terminal || !is_due {
+            return;
+        }
+        let text = match progress {
+            Progress::Reading(read, whole) => {
+                format!("reading the rules: {} %", read * 100 / whole.max(1))
+            }
+            Progress::List(path, rows) => format!("reading {path}: {rows} rows"),
+            Progress::Comparing => "holding the rules against each other".to_owned(),
+        };
+        self.shown = Some(Instant::now());
+        self.write(&text);
+    }
+
+    pub(super) fn clear(&mut self) {
+        if self.shown.take().is_some() {
+            self.write("");
+        }
+    }
+
+    /// Writes over what stands there.
+    fn write(&self, text: &str) {
+        const CLEAR_TO_END: &str = "\x1b[K";
+        let mut stderr = std::io::stderr();
+        // A terminal that has gone away misses nothing.
+        drop(write!(stderr, "\r{text}{CLEAR_TO_END}").and_then(|()| stderr.flush()));
+    }
+}

@@ -1,0 +1,198 @@
+//! Why a call would be answered as it would: what `switchboard explain` prints, and what the admin
+//! listener tells. The call is imagined, and nobody is answered.
+
+use std::fmt;
+use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::http::HeaderMap;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::authenticate::{Mode, Policy, Unverified, Verified, authenticate};
+use crate::call::{Call, Channel, Fields, Platform};
+use crate::decide::decide;
+use crate::decide::explain::{Differ, Explanation, explain};
+use crate::decision::Outcome;
+use crate::dialect::Asked;
+use crate::facts::Facts;
+use crate::rules::Table;
+use crate::source::Source;
+
+/// A call that somebody asks about.
+#[derive(Clone, Copy)]
+pub struct Question<'q> {
+    /// The source that would ask.
+    pub source: &'q Source,
+    /// What its dialect would have found.
+    pub fields: &'q Fields<'q>,
+    /// When it would come in.
+    pub facts: Facts,
+    /// Every rule that was tried is wanted, however many there are.
+    pub all: bool,
+}
+
+/// The answer, with the replies that platforms would get.
+pub struct Inquiry<'q> {
+    question: Question<'q>,
+    table: &'q Table,
+    explanation: Explanation<'q>,
+    replies: Vec<WouldGet<'q>>,
+}
+
+/// What a platform would get.
+struct WouldGet<'q> {
+    source: &'q str,
+    platform: Platform,
+    rule: Option<&'q str>,
+    body: Bytes,
+}
+
+/// Asks `table`; of `sources`, one of each other platform is told what it would get.
+///
+/// # Errors
+/// When index and scan differ, which they never may.
+pub fn inquire<'q>(
+    table: &'q Table,
+    sources: impl Iterator<Item = &'q Source>,
+    question: Question<'q>,
+) -> Result<Inquiry<'q>, Differ> {
+    let Question { source, fields, facts, all } = question;
+    let call = Call::imagined(&source.name, source.dialect.platform(), fields.clone());
+    let explanation = explain(table, &call, &facts, all)?;
+    let mut replies: Vec<WouldGet<'_>> = Vec::new();
+    for asking in std::iter::once(source).chain(sources) {
+        let platform = asking.dialect.platform();
+        let asks = asking.dialect.channels().contains(&fields.channel);
+        if replies.iter().any(|reply| reply.platform == platform) || !asks {
+            continue;
+        }
+        let call = Call::imagined(&asking.name, platform, fields.clone());
+        let decision = decide(table, &call, &facts);
+        let body = asking.dialect.render(call.channel(), &decision).body();
+        replies.push(WouldGet { source: &asking.name, platform, rule: decision.rule(), body });
+    }
+    Ok(Inquiry { question, table, explanation, replies })
+}
+
+/// What a saved request body says; none when it asks for no agent. Whoever saved the body stands
+/// for it: nobody else has to prove it.
+pub fn saved_call(source: &Source, body: Vec<u8>) -> Option<Fields<'static>> {
+    let opened = opened(source, body);
+    match source.dialect.parse(&opened).ok()? {
+        Asked::Inbound(call) => Some(call.into_fields().into_owned()),
+        Asked::Event(_) | Asked::Probe => None,
+    }
+}
+
+fn opened(source: &Source, body: Vec<u8>) -> Verified {
+    let policy = Policy {
+        source: source.name.clone(),
+        mode: Mode::Off,
+        scheme: source.dialect.scheme(),
+        keys: Vec::new(),
+        url_token: None,
+        allow_from: Vec::new(),
+    };
+    let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let request = Unverified::new(HeaderMap::new(), body.into(), client, None);
+    authenticate(request, &policy, Timestamp::UNIX_EPOCH).unwrap_or_else(|reason| {
+        unreachable!("a policy that asks for nothing refuses nothing: {reason}")
+    })
+}
+
+impl Inquiry<'_> {
+    /// For programs.
+    pub fn to_json(&self) -> Value {
+        let reply = |reply: &WouldGet<'_>| {
+            let body = serde_json::from_slice(&reply.body).unwrap_or_default();
+            (reply.source.to_owned(), body)
+        };
+        let replies: Map<String, Value> = self.replies.iter().map(reply).collect();
+        let mut whole = self.explanation.to_json();
+        whole["at"] = json!(self.local_time());
+        whole["fingerprint"] = json!(self.table.fingerprint);
+        whole["replies"] = Value::Object(replies);
+        whole
+    }
+
+    /// A `[[test]]` that holds what this table does with the call.
+    pub fn as_test(&self) -> String {
+        let fields = self.question.fields;
+        let (from, to) = (fields.from.in_full(), fields.to.in_full());
+        let mut test = format!("[[test]]\nname = {}\n", quoted(&format!("{from} rings {to}")));
+        let mut line = |key: &str, value: &str| {
+            writeln!(test, "{key} = {value}").expect("a text takes whatever is written");
+        };
+        line("from", &quoted(&from));
+        line("to", &quoted(&to));
+        if fields.channel != Channel::Call {
+            line("channel", &quoted(fields.channel.as_str()));
+        }
+        line("source", &quoted(&self.question.source.name));
+        line("at", &quoted(&self.local_time()));
+        if !fields.sip.is_empty() {
+            let headers = fields.sip.iter().map(|(name, value)| (&**name, quoted(value)));
+            line("sip", &inline(headers));
+        }
+        line("expect", &self.expectation());
+        test
+    }
+
+    fn expectation(&self) -> String {
+        let decision = &self.explanation.decision;
+        let mut expected = Vec::new();
+        expected.extend(decision.rule().map(|rule| ("rule", quoted(rule))));
+        match decision.outcome() {
+            Outcome::Agent(chosen) => expected.push(("agent", quoted(chosen.name))),
+            Outcome::Reject("") => expected.push(("reject", "true".to_owned())),
+            Outcome::Reject(reason) => expected.push(("reject", quoted(reason))),
+            Outcome::Keep(_) => expected.push(("keep", "true".to_owned())),
+        }
+        let variables = &decision.added().variables;
+        if !variables.is_empty() {
+            let variables =
+                variables.iter().map(|variable| (variable.name, quoted(&variable.value)));
+            expected.push(("variables", inline(variables)));
+        }
+        inline(expected.into_iter())
+    }
+
+    /// On the wall clock of the table, to the minute.
+    fn local_time(&self) -> String {
+        let local = self.question.facts.at.to_zoned(self.table.zone.clone());
+        local.strftime("%Y-%m-%d %H:%M").to_string()
+    }
+}
+
+/// The rules, the outcome, and the replies.
+impl fmt::Display for Inquiry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.explanation.fmt(f)?;
+        for WouldGet { source, platform, rule, body } in &self.replies {
+            let rule = rule.map_or("no rule".to_owned(), |rule| format!("rule `{rule}`"));
+            let body: Value = serde_json::from_slice(body).unwrap_or_default();
+            write!(f, "\nreply to source {source} ({platform}), by {rule}:\n{body:#}\n")?;
+        }
+        Ok(())
+    }
+}
+
+/// `{ rule = "vip", agent = "desk" }`.
+fn inline<'e>(entries: impl Iterator<Item = (&'e str, String)>) -> String {
+    let bare = |key: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        !key.is_empty() && key.bytes().all(plain)
+    };
+    let entries = entries.map(|(key, value)| match bare(key) {
+        true => format!("{key} = {value}"),
+        false => format!("{} = {value}", quoted(key)),
+    });
+    format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+}
+
+/// A text as TOML writes it. JSON writes it the same way, but for one control character.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}

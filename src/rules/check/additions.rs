@@ -1,0 +1,191 @@
+//! What a rule sends along: variables, metadata, settings of the agent, a delay.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Checker;
+use super::rule::On;
+use crate::dialect::METADATA_BYTES;
+use crate::rules::file::{At, Entries, WrittenRule, WrittenValue};
+use crate::rules::template::{BadTemplate, Node};
+use crate::rules::{Additions, Shape, Template};
+
+/// Retell stops a caller's patience at about 9 s.
+const LONGEST_DELAY_MS: i64 = 8_000;
+
+impl Checker<'_> {
+    pub(super) fn additions(
+        &mut self,
+        written: &WrittenRule,
+        rule: &str,
+        on: On<'_>,
+    ) -> Option<Box<Additions>> {
+        let variables = written.variables.iter();
+        let variables: Vec<_> =
+            variables.filter_map(|(name, value)| self.variable(name, value, on)).collect();
+        let metadata = written.metadata.as_ref().map(|entries| self.shape(entries, on));
+        let agent_override = written.agent_override.as_ref().map(|entries| {
+            self.agent_override(entries);
+            self.shape(entries, on)
+        });
+        self.metadata_size(written, rule);
+        let delay = self.delay(written, rule);
+        let nothing = variables.is_empty() && metadata.is_none() && agent_override.is_none();
+        (!nothing || delay.is_some())
+            .then(|| Box::new(Additions { variables, metadata, agent_override, delay }))
+    }
+
+    fn variable(
+        &mut self,
+        name: &At<String>,
+        value: &At<WrittenValue>,
+        on: On<'_>,
+    ) -> Option<(Box<str>, Template)> {
+        let text = match &value.value {
+            WrittenValue::Text(text) => text.clone(),
+            WrittenValue::Plain(plain) => {
+                let message = format!("variable `{}` is sent as the text \"{plain}\"", name.value);
+                self.warning("sent-as-text", &value.span, message)
+                    .help(format!("platforms take only texts: write \"{plain}\""));
+                plain.to_string()
+            }
+            WrittenValue::List(_) | WrittenValue::Table(_) => {
+                let message = format!("variable `{}` has to be a text", name.value);
+                self.error("wrong-kind", &value.span, message).help(
+                    "platforms take only texts as variables; lists and tables go into `metadata`",
+                );
+                return None;
+            }
+        };
+        let template = self.template(&text, &value.span, on)?;
+        Some((name.value.as_str().into(), template))
+    }
+
+    pub(super) fn template(
+        &mut self,
+        text: &str,
+        span: &Range<usize>,
+        on: On<'_>,
+    ) -> Option<Template> {
+        self.double_braces(text, span);
+        match Template::parse(text, &mut self.in_rule(on)) {
+            Ok(template) => Some(template),
+            Err(mistakes) => {
+                let inside = span.start + 1..span.end.saturating_sub(1);
+                let as_is = self.file.text.get(inside.clone()) == Some(text);
+                for BadTemplate { code, at, message, help } in mistakes {
+                    let exact = inside.start + at.start..inside.start + at.end;
+                    let span = if as_is { &exact } else { span };
+                    self.error(code, span, message).maybe_help(help);
+                }
+                None
+            }
+        }
+    }
+
+    /// `{{from}}` is the platform's way to write a variable; `${from}` was perhaps meant.
+    fn double_braces(&mut self, text: &str, span: &Range<usize>) {
+        let ours = ["from", "to", "channel", "source", "rule"];
+        let meant = ours.into_iter().find(|name| text.contains(&format!("{{{{{name}}}}}")));
+        if let Some(name) = meant {
+            let message = format!("{{{{{name}}}}} is left to the platform as it is");
+            self.warning("double-braces", span, message)
+                .help(format!("for the call's own value write ${{{name}}}"));
+        }
+    }
+
+    fn shape(&mut self, entries: &Entries, on: On<'_>) -> Shape {
+        Shape::new(self.nodes(entries, on))
+    }
+
+    fn nodes(&mut self, entries: &Entries, on: On<'_>) -> Vec<(Box<str>, Node)> {
+        let read = entries
+            .iter()
+            .filter_map(|(name, value)| Some((name.value.as_str().into(), self.node(value, on)?)));
+        read.collect()
+    }
+
+    fn node(&mut self, value: &At<WrittenValue>, on: On<'_>) -> Option<Node> {
+        Some(match &value.value {
+            WrittenValue::Text(text) => Node::Text(self.template(text, &value.span, on)?),
+            WrittenValue::Plain(plain) => Node::Plain(plain.clone()),
+            WrittenValue::List(list) => {
+                Node::List(list.iter().filter_map(|item| self.node(item, on)).collect())
+            }
+            WrittenValue::Table(entries) => Node::Table(self.nodes(entries, on)),
+        })
+    }
+
+    fn metadata_size(&mut self, written: &WrittenRule, rule: &str) {
+        let Some(entries) = &written.metadata else {
+            return;
+        };
+        let bytes: usize = entries.iter().map(|(name, value)| name.value.len() + size(value)).sum();
+        if bytes > METADATA_BYTES {
+            let message = format!(
+                "rule `{rule}`: metadata of {bytes} bytes, and {METADATA_BYTES} are the most"
+            );
+            self.error("metadata-too-big", &written.span, message);
+        }
+    }
+
+    fn delay(&mut self, written: &WrittenRule, rule: &str) -> Option<Duration> {
+        let delay = written.delay_ms.as_ref()?;
+        if !(0..=LONGEST_DELAY_MS).contains(&delay.value) {
+            let message = format!(
+                "rule `{rule}`: delay_ms is {}, and has to be 0 to {LONGEST_DELAY_MS}",
+                delay.value
+            );
+            self.error("delay-too-long", &delay.span, message)
+                .help("the platforms give up on a request after about 9 seconds");
+            return None;
+        }
+        Some(Duration::from_millis(delay.value.unsigned_abs()))
+    }
+
+    /// Warns of numbers outside the ranges that have been stable; everything is sent as written.
+    fn agent_override(&mut self, entries: &Entries) {
+        const RANGES: [(&str, f64, f64); 9] = [
+            ("voice_temperature", 0.0, 2.0),
+            ("voice_speed", 0.5, 2.0),
+            ("volume", 0.0, 2.0),
+            ("responsiveness", 0.0, 1.0),
+            ("interruption_sensitivity", 0.0, 1.0),
+            ("max_call_duration_ms", 60_000.0, 7_200_000.0),
+            ("end_call_after_silence_ms", 10_000.0, f64::INFINITY),
+            ("begin_message_delay_ms", 0.0, 5_000.0),
+            ("reminder_max_count", 0.0, f64::INFINITY),
+        ];
+        for (name, value) in entries {
+            let known = RANGES.iter().find(|(key, ..)| *key == name.value);
+            if let WrittenValue::Table(inner) = &value.value {
+                self.agent_override(inner);
+            }
+            let WrittenValue::Plain(Value::Number(number)) = &value.value else { continue };
+            let Some((key, least, most)) = known else { continue };
+            if !number.as_f64().is_some_and(|number| (*least..=*most).contains(&number)) {
+                let range = if most.is_finite() {
+                    format!("outside of {least} to {most}")
+                } else {
+                    format!("less than {least}")
+                };
+                let message = format!("{key} = {number} is {range}");
+                self.warning("outside-range", &value.span, message)
+                    .help("it is sent as written, and the platform may refuse it");
+            }
+        }
+    }
+}
+
+fn size(value: &At<WrittenValue>) -> usize {
+    match &value.value {
+        WrittenValue::Text(text) => text.len(),
+        WrittenValue::Plain(plain) => plain.to_string().len(),
+        WrittenValue::List(list) => list.iter().map(size).sum(),
+        WrittenValue::Table(entries) => {
+            entries.iter().map(|(name, value)| name.value.len() + size(value)).sum()
+        }
+    }
+}

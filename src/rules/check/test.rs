@@ -1,0 +1,200 @@
+//! `[[test]]`: the call and what has to become of it, as far as that can be judged before it runs.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use super::Checker;
+use crate::call::{Channel, Fields, Platform};
+use crate::decision::Object;
+use crate::dialect;
+use crate::number::Party;
+use crate::report::did_you_mean;
+use crate::rules::file::{At, Entries, WrittenExpectation, WrittenTest, WrittenValue};
+use crate::rules::{Expected, Test, moment};
+
+/// The source of tests where the settings are not known.
+const NO_SOURCE: &str = "test";
+
+impl Checker<'_> {
+    /// The test; none when something in it is wrong, which has been reported.
+    pub(super) fn test(&mut self, written: WrittenTest) -> Option<Test> {
+        let before = self.report.errors();
+        let named = written.name.as_ref().filter(|name| !name.value.trim().is_empty());
+        if named.is_none() && !written.flawed {
+            self.error("no-name", &written.span, "every test needs a `name`".to_owned())
+                .help("say what it is about");
+        }
+        let channel = written.channel.as_ref().and_then(|channel| self.channel(channel));
+        let fields = Fields {
+            from: self.party(written.from.as_ref()),
+            to: self.party(written.to.as_ref()),
+            sip: self.headers(&written.sip),
+            ..Fields::unknown(channel.unwrap_or(Channel::Call))
+        };
+        let (source, platform) = self.asking(&written, fields.channel);
+        let zone = self.zone.clone().unwrap_or(TimeZone::UTC);
+        let at = written.at.as_ref().and_then(|at| {
+            moment(&at.value, &zone).map_err(|bad| self.bad_time(&at.span, bad)).ok()
+        });
+        let expected = match &written.expect {
+            Some(expect) => self.expected(expect),
+            None => {
+                if !written.flawed {
+                    self.error(
+                        "no-expectation",
+                        &written.span,
+                        "this test expects nothing".to_owned(),
+                    )
+                    .help("write expect = { rule = \"…\", agent = \"…\" }");
+                }
+                return None;
+            }
+        };
+        let place = self.place(&named?.span);
+        let name = named?.value.as_str().into();
+        let good = !written.flawed && self.report.errors() == before;
+        good.then_some(Test { name, fields, source, platform, at, expected, place })
+    }
+
+    fn party(&mut self, written: Option<&At<String>>) -> Party {
+        let text = written.map(|text| text.value.as_str());
+        let party = Party::read(text).party;
+        if let (Some(written), Party::Literal(text)) = (written, &party)
+            && text.starts_with('+')
+        {
+            let message = format!("`{text}` is not a number, and a test is about one call");
+            self.error("bad-number", &written.span, message)
+                .help("a number looks like +12137771234");
+        }
+        party
+    }
+
+    fn headers(
+        &mut self,
+        written: &Entries,
+    ) -> Vec<(std::borrow::Cow<'static, str>, std::borrow::Cow<'static, str>)> {
+        let texts = self.texts(written);
+        let lower = texts.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
+        lower.map(|(name, value)| (name.into(), value.into_string().into())).collect()
+    }
+
+    fn texts(&mut self, written: &Entries) -> Vec<(Box<str>, Box<str>)> {
+        let mut texts = Vec::new();
+        for (name, value) in written {
+            let text = match &value.value {
+                WrittenValue::Text(text) => text.as_str().into(),
+                WrittenValue::Plain(plain) => plain.to_string().into(),
+                WrittenValue::List(_) | WrittenValue::Table(_) => {
+                    let message = format!("`{}` has to be a text", name.value);
+                    self.error("wrong-kind", &value.span, message);
+                    continue;
+                }
+            };
+            texts.push((name.value.as_str().into(), text));
+        }
+        texts
+    }
+
+    /// Who asks in a test: the source or the platform that it names, else the first of the settings
+    /// that asks on this channel.
+    fn asking(&mut self, written: &WrittenTest, channel: Channel) -> (Box<str>, Platform) {
+        let platform = written.platform.as_ref().and_then(|platform| self.platform(platform));
+        let source = written.source.as_ref().and_then(|source| self.source(source));
+        let sources = &self.around.sources;
+        let named = source.as_ref().map(|source| {
+            let known = sources.iter().find(|asking| *asking.source == **source);
+            (source.clone(), known.map(|asking| asking.platform))
+        });
+        let asks_so = |asked: Platform| {
+            let channels = dialect::named(asked.as_str()).map(|dialect| dialect.channels());
+            platform.is_none_or(|platform| platform == asked)
+                && channels.is_some_and(|channels| channels.contains(&channel))
+        };
+        let first = dialect::ALL[0].platform();
+        match named {
+            Some((source, at)) => (source, platform.or(at).unwrap_or(first)),
+            None => match sources.iter().find(|asking| asks_so(asking.platform)) {
+                Some(asking) => (asking.source.as_str().into(), asking.platform),
+                None => (NO_SOURCE.into(), platform.unwrap_or(first)),
+            },
+        }
+    }
+
+    fn expected(&mut self, written: &WrittenExpectation) -> Expected {
+        if let Some(rule) = &written.rule {
+            self.rule_exists(rule);
+        }
+        if let Some(agent) = &written.agent {
+            self.agent_exists(agent);
+        }
+        let mut outcome = written.outcome.as_ref().and_then(|outcome| self.outcome_word(outcome));
+        let reason = written.reject.as_ref().and_then(|reject| reject.value.as_deref());
+        for (said, word) in [
+            (written.reject.is_some(), "reject"),
+            (written.keep.as_ref().is_some_and(|keep| keep.value), "keep"),
+        ] {
+            if said {
+                outcome = Some(word.into());
+            }
+        }
+        let delay = written.delay_ms.as_ref().map(|delay| delay.value.unsigned_abs());
+        let expected = Expected {
+            rule: written.rule.as_ref().map(|rule| rule.value.as_str().into()),
+            agent: written.agent.as_ref().map(|agent| agent.value.as_str().into()),
+            outcome,
+            reason: reason.map(Box::from),
+            variables: self.texts(&written.variables),
+            metadata: written.metadata.as_ref().map(object).unwrap_or_default(),
+            agent_override: written.agent_override.as_ref().map(object).unwrap_or_default(),
+            delay: delay.map(Duration::from_millis),
+        };
+        if expected.is_empty() && self.report.errors() == 0 {
+            self.error("no-expectation", &written.span, "this test expects nothing".to_owned())
+                .help("name a `rule`, an `agent`, `variables`, or `reject` or `keep`");
+        }
+        expected
+    }
+
+    fn rule_exists(&mut self, rule: &At<String>) {
+        if self.rules_by_name.find(&rule.value, |at| &self.rules[at].name).is_some() {
+            return;
+        }
+        let near = did_you_mean(&rule.value, self.rules.iter().map(|rule| &*rule.name));
+        let message = format!("there is no rule `{}`", rule.value);
+        self.error("unknown-rule", &rule.span, message).maybe_help(near);
+    }
+
+    fn agent_exists(&mut self, agent: &At<String>) {
+        if self.any_agent || self.agent_named(&agent.value).is_some() {
+            return;
+        }
+        let near = did_you_mean(&agent.value, self.agents.iter().map(|agent| &*agent.name));
+        let message = format!("there is no agent `{}`", agent.value);
+        self.error("unknown-agent", &agent.span, message).maybe_help(near);
+    }
+
+    fn outcome_word(&mut self, written: &At<String>) -> Option<Box<str>> {
+        let known = ["agent", "reject", "keep"];
+        if known.contains(&&*written.value) {
+            return Some(written.value.as_str().into());
+        }
+        let message = format!("there is no outcome `{}`", written.value);
+        self.error("unknown-outcome", &written.span, message).help("there are agent, reject, keep");
+        None
+    }
+}
+
+fn object(entries: &Entries) -> Object {
+    entries.iter().map(|(name, value)| (name.value.clone(), json(value))).collect()
+}
+
+fn json(value: &At<WrittenValue>) -> Value {
+    match &value.value {
+        WrittenValue::Text(text) => Value::String(text.clone()),
+        WrittenValue::Plain(plain) => plain.clone(),
+        WrittenValue::List(list) => list.iter().map(json).collect(),
+        WrittenValue::Table(entries) => Value::Object(object(entries)),
+    }
+}

@@ -1,0 +1,133 @@
+//! `where`: what a row of a list, or a header of the call, has to say.
+
+use std::fmt;
+
+use super::lists::{Cell, Placed};
+use super::pattern::Either;
+
+/// One line of `where`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Where {
+    /// What is looked at, as it was written: `stores.tier`.
+    pub name: Box<str>,
+    /// Where that is found.
+    pub fact: Fact,
+    /// What it has to be.
+    pub wanted: Either<Wanted>,
+}
+
+/// What a condition looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// A cell of a list.
+    Cell(Cell),
+    /// A SIP header, by its name in lower case.
+    Sip(Box<str>),
+}
+
+/// What a fact may be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Wanted {
+    /// This text, letter by letter.
+    Text(Box<str>),
+    /// A number that compares so.
+    Number(Comparison, f64),
+}
+
+/// How two numbers compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `>=`
+    AtLeast,
+    /// `<=`
+    AtMost,
+    /// `>`
+    Above,
+    /// `<`
+    Below,
+    /// The number itself.
+    Equal,
+}
+
+impl Where {
+    /// Whether it holds. What is unknown never fits, negated or not.
+    pub fn holds(&self, placed: &Placed<'_>) -> bool {
+        let actual = self.fact.of(placed);
+        actual.is_some_and(|actual| self.wanted.holds(|wanted| wanted.is(actual)))
+    }
+}
+
+impl Fact {
+    /// What it says for this call; none when that is unknown.
+    pub fn of<'c>(&self, placed: &Placed<'c>) -> Option<&'c str> {
+        match self {
+            Fact::Cell(cell) => placed.cell(*cell),
+            Fact::Sip(header) => placed.call.sip(header),
+        }
+    }
+}
+
+impl Wanted {
+    /// Reads `gold` or `>= 6`.
+    ///
+    /// # Errors
+    /// When a comparison is not followed by a number.
+    pub fn parse(text: &str) -> Result<Wanted, String> {
+        let Some((comparison, rest)) = Comparison::ALL.iter().find_map(|comparison| {
+            Some((*comparison, text.trim().strip_prefix(comparison.as_str())?))
+        }) else {
+            return Ok(Wanted::Text(text.into()));
+        };
+        let number = rest.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+        match number {
+            Some(number) => Ok(Wanted::Number(comparison, number)),
+            None => Err(format!("`{text}` compares with no number")),
+        }
+    }
+
+    fn is(&self, actual: &str) -> bool {
+        match self {
+            Wanted::Text(text) => **text == *actual,
+            Wanted::Number(comparison, number) => {
+                actual.trim().parse().is_ok_and(|actual: f64| comparison.holds(actual, *number))
+            }
+        }
+    }
+}
+
+impl Comparison {
+    /// Those that are written, longer ones before those that they begin with.
+    const ALL: [Comparison; 4] =
+        [Comparison::AtLeast, Comparison::AtMost, Comparison::Above, Comparison::Below];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Comparison::AtLeast => ">=",
+            Comparison::AtMost => "<=",
+            Comparison::Above => ">",
+            Comparison::Below => "<",
+            Comparison::Equal => "",
+        }
+    }
+
+    fn holds(self, actual: f64, number: f64) -> bool {
+        match self {
+            Comparison::AtLeast => actual >= number,
+            Comparison::AtMost => actual <= number,
+            Comparison::Above => actual > number,
+            Comparison::Below => actual < number,
+            Comparison::Equal => actual == number,
+        }
+    }
+}
+
+/// As it is written in a rule.
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wanted::Text(text) => f.write_str(text),
+            Wanted::Number(Comparison::Equal, number) => number.fmt(f),
+            Wanted::Number(comparison, number) => write!(f, "{} {number}", comparison.as_str()),
+        }
+    }
+}

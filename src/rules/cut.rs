@@ -1,0 +1,215 @@
+//! Cuts the text of a table into pieces that are TOML each, so that a million rules are read a few
+//! at a time: all at once they would take some 4 kB of memory each.
+
+use std::ops::Range;
+
+/// A part of a file that can be read by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) kind: Kind,
+    pub(super) span: Range<usize>,
+}
+
+/// What stands in a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Agents, lists, hours: what rules refer to.
+    House,
+    /// Only `[[rule]]`s.
+    Rules,
+    /// Only `[[test]]`s.
+    Tests,
+}
+
+/// A piece of rules that is longer than this ends where the next rule begins.
+pub(super) const PIECE_BYTES: usize = 32 << 10;
+
+/// The pieces of a text, in order; together they are the whole of it. `most_bytes` is after how
+/// many bytes rules and tests are cut.
+pub(super) fn cut(text: &str, most_bytes: usize) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut open = Piece { kind: Kind::House, span: 0..0 };
+    for (at, header) in headers(text) {
+        let begins = match header {
+            Header::Rule => Kind::Rules,
+            Header::Test => Kind::Tests,
+            Header::Inside => continue,
+            Header::Other => Kind::House,
+        };
+        let fits = begins == Kind::House || at - open.span.start < most_bytes;
+        if begins != open.kind || !fits {
+            open.span.end = at;
+            pieces.push(std::mem::replace(&mut open, Piece { kind: begins, span: at..at }));
+        }
+    }
+    open.span.end = text.len();
+    pieces.push(open);
+    pieces.retain(|piece| !piece.span.is_empty());
+    pieces
+}
+
+/// What a line in brackets opens.
+enum Header {
+    Rule,
+    Test,
+    /// `[rule.variables]`: a part of the rule or the test above it.
+    Inside,
+    Other,
+}
+
+/// Where the headers of tables stand. A bracket at the start of a line is none inside of a text or
+/// a list that goes over several lines.
+fn headers(text: &str) -> impl Iterator<Item = (usize, Header)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while at < text.len() {
+            let line = at;
+            let header = header(&text[line..]);
+            at = match header {
+                Some(_) => end_of_line(text.as_bytes(), line),
+                None => end_of_value(text.as_bytes(), line),
+            };
+            if let Some(header) = header {
+                return Some((line, header));
+            }
+        }
+        None
+    })
+}
+
+fn header(line: &str) -> Option<Header> {
+    let inside = line.trim_start_matches([' ', '\t']).strip_prefix('[')?;
+    let list = inside.strip_prefix('[');
+    let name = list.unwrap_or(inside).trim_start_matches([' ', '\t']);
+    let known = [("rule", Header::Rule), ("test", Header::Test)];
+    let found =
+        known.into_iter().find_map(|(word, header)| Some((name.strip_prefix(word)?, header)));
+    let Some((behind, header)) = found else { return Some(Header::Other) };
+    let behind = behind.trim_start_matches([' ', '\t']);
+    Some(match (list, behind.as_bytes().first()) {
+        (Some(_), Some(b']')) => header,
+        (_, Some(b'.')) => Header::Inside,
+        _ => Header::Other,
+    })
+}
+
+fn end_of_line(text: &[u8], at: usize) -> usize {
+    (before_the_end_of_line(text, at) + 1).min(text.len())
+}
+
+fn before_the_end_of_line(text: &[u8], at: usize) -> usize {
+    text[at..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |end| at + end)
+}
+
+/// The end of the line on which what begins here ends: a text or a list may go over several.
+fn end_of_value(text: &[u8], mut at: usize) -> usize {
+    let mut depth = 0_usize;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'\n' if depth == 0 || begins_a_rule(&text[at + 1..]) => return at + 1,
+            b'#' => {
+                at = before_the_end_of_line(text, at);
+                continue;
+            }
+            b'"' | b'\'' => {
+                at = end_of_text(text, at);
+                continue;
+            }
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    text.len()
+}
+
+/// `[[rule]]` is no value, so a list that goes on until there was not closed.
+fn begins_a_rule(text: &[u8]) -> bool {
+    text.starts_with(b"[[rule]]") || text.starts_with(b"[[test]]")
+}
+
+/// Where the quoted text that begins here ends. One that is not closed ends with its line.
+fn end_of_text(text: &[u8], start: usize) -> usize {
+    let quote = text[start];
+    let thrice = text[start..].starts_with(&[quote; 3]);
+    let mut at = start + if thrice { 3 } else { 1 };
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'\\' if quote == b'"' => at += 1,
+            b'\n' if !thrice => return at,
+            byte if *byte == quote && !thrice => return at + 1,
+            byte if *byte == quote && text[at..].starts_with(&[quote; 3]) => {
+                // A text in three quotes may itself end with one or two.
+                let more = text[at + 3..].iter().take(2).take_while(|byte| **byte == quote).count();
+                return at + 3 + more;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &[(Kind, &str)]) {
+        let pieces = cut(text, 1);
+        let shown: Vec<_> =
+            pieces.iter().map(|piece| (piece.kind, &text[piece.span.clone()])).collect();
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn each_rule_is_a_piece_and_the_house_around_them() {
+        check(
+            "zone = \"UTC\"\n[agents]\na = \"1\"\n[[rule]]\nname = \"one\"\n  [[ rule ]] # two\n[rule.variables]\nx = \"y\"\n[lists.vip]\nnumbers = []\n[[test]]\n[test.expect]\n",
+            &[
+                (Kind::House, "zone = \"UTC\"\n[agents]\na = \"1\"\n"),
+                (Kind::Rules, "[[rule]]\nname = \"one\"\n"),
+                (Kind::Rules, "  [[ rule ]] # two\n[rule.variables]\nx = \"y\"\n"),
+                (Kind::House, "[lists.vip]\nnumbers = []\n"),
+                (Kind::Tests, "[[test]]\n[test.expect]\n"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_bracket_inside_of_a_text_or_a_list_opens_nothing() {
+        for rule in [
+            "[[rule]]\na = \"\"\"\n[[rule]]\n\"\"\"\n",
+            "[[rule]]\na = '''\n[agents]\n''''\nb = 1\n",
+            "[[rule]]\na = [\n  [1, 2], # ]\n  [3],\n]\n",
+            "[[rule]]\na = { b = [\n[\"]\"],\n] }\n",
+            "[[rule]]\na = \"\\\"[\" # \"[\n",
+            "[[rule]]\na = '\\' # it's\n",
+        ] {
+            check(
+                &format!("{rule}[agents]\n"),
+                &[(Kind::Rules, rule), (Kind::House, "[agents]\n")],
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_closed_ends_where_the_next_rule_begins() {
+        for rule in
+            ["[[rule]]\nfrom = [\"DE\"\n", "[[rule]]\nname = \"one\n", "[[rule]]\nname = '\n"]
+        {
+            check(
+                &format!("{rule}[[rule]]\n"),
+                &[(Kind::Rules, rule), (Kind::Rules, "[[rule]]\n")],
+            );
+        }
+    }
+
+    #[test]
+    fn short_rules_share_a_piece() {
+        let text = "[[rule]]\n[[rule]]\n[[rule]]\n";
+        let spans: Vec<_> = cut(text, 18).into_iter().map(|piece| piece.span).collect();
+        assert_eq!(spans, [0..18, 18..27]);
+    }
+}

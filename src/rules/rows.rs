@@ -1,0 +1,106 @@
+//! The rows of a list's file: text with a number on each line, or CSV whose first line names the
+//! columns. Reads row by row; a million rows are never in memory at once.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use csv::{ByteRecord, ReaderBuilder, Trim};
+use sha2::{Digest, Sha256};
+
+use super::shelf::Shelf;
+
+/// A file whose first line has been read.
+pub(super) struct Rows {
+    reader: csv::Reader<File>,
+    /// The names of the columns; none in a file of plain text.
+    pub(super) columns: Vec<String>,
+    /// How many bytes the file has.
+    pub(super) bytes: u64,
+}
+
+/// A row, and where it stands.
+pub(super) struct Row<'r> {
+    record: &'r ByteRecord,
+    /// The line on which it begins, counted from 1.
+    pub(super) line: usize,
+    /// The byte at which it begins.
+    pub(super) at: u64,
+}
+
+impl Row<'_> {
+    /// A cell; empty when the row has fewer, none when it is not UTF-8.
+    pub(super) fn cell(&self, at: usize) -> Option<&str> {
+        std::str::from_utf8(self.record.get(at).unwrap_or_default()).ok()
+    }
+
+    /// Adds all of it to what tells one state of the file from another.
+    pub(super) fn digest(&self, digest: &mut Sha256) {
+        for cell in self.record {
+            digest.update((cell.len() as u32).to_le_bytes());
+            digest.update(cell);
+        }
+    }
+
+    /// How many cells it has.
+    pub(super) fn cells(&self) -> usize {
+        self.record.len()
+    }
+}
+
+impl Rows {
+    /// Opens a file and reads its header. A name that ends in `.csv` is CSV, with commas or
+    /// semicolons between the cells; anything else is plain text.
+    pub(super) fn open(shelf: &mut Shelf, path: &Path) -> io::Result<Rows> {
+        let mut file = shelf.open(path)?;
+        let bytes = file.metadata()?.len();
+        let is_csv =
+            path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+        let mut builder = ReaderBuilder::new();
+        builder.has_headers(false).flexible(true).trim(Trim::All);
+        if !is_csv {
+            // No text has the byte that would part its cells.
+            builder.quoting(false).delimiter(0).comment(Some(b'#'));
+            return Ok(Rows { reader: builder.from_reader(file), columns: Vec::new(), bytes });
+        }
+        let mut first = Vec::new();
+        BufReader::new(&mut file).read_until(b'\n', &mut first)?;
+        file.seek(SeekFrom::Start(0))?;
+        if !first.contains(&b',') && first.contains(&b';') {
+            builder.delimiter(b';');
+        }
+        let mut reader = builder.from_reader(file);
+        let mut header = ByteRecord::new();
+        reader.read_byte_record(&mut header)?;
+        let columns = header.iter().map(|name| String::from_utf8_lossy(name).into_owned());
+        Ok(Rows { columns: columns.collect(), reader, bytes })
+    }
+
+    /// Hands out the rows, one by one.
+    pub(super) fn each(&mut self, mut with: impl FnMut(Row<'_>)) -> io::Result<()> {
+        let mut record = ByteRecord::new();
+        while self.reader.read_byte_record(&mut record)? {
+            let position = record.position();
+            let line = position.map_or(0, |position| position.line() as usize);
+            let at = position.map_or(0, |position| position.byte());
+            with(Row { record: &record, line, at });
+        }
+        Ok(())
+    }
+
+    /// The first line with something on it at or behind this byte, as far as anybody wants to read
+    /// it, and how many lines without a row stand before it.
+    pub(super) fn line_at(&mut self, at: u64) -> io::Result<(usize, String)> {
+        const MOST_BYTES: u64 = 500;
+        let file = self.reader.get_mut();
+        file.seek(SeekFrom::Start(at))?;
+        let lines = BufReader::new(file).take(MOST_BYTES).split(b'\n');
+        for (passed, line) in lines.enumerate() {
+            let line = String::from_utf8_lossy(&line?).trim_end().to_owned();
+            if !line.is_empty() && !line.starts_with('#') {
+                return Ok((passed, line));
+            }
+        }
+        Ok((0, String::new()))
+    }
+}

@@ -1,0 +1,110 @@
+//! Where the files of a table are read: the one place of this room, with `rows`, that touches the
+//! disk. Remembers what each file looked like, so that a change is noticed.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::report::SourceFile;
+
+/// A file or a folder, as it was when it was read.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    path: PathBuf,
+    look: Look,
+}
+
+/// What tells one state of a file from another, without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Look {
+    Missing,
+    /// Device, inode, length, and when it was changed: seconds and nanoseconds.
+    File([i64; 5]),
+    Folder(Vec<PathBuf>),
+}
+
+impl Seen {
+    /// As it is now.
+    pub fn now(path: &Path) -> Seen {
+        Seen { path: path.to_owned(), look: look(path) }
+    }
+
+    /// The same file or folder, as it is now.
+    pub fn again(&self) -> Seen {
+        Seen::now(&self.path)
+    }
+
+    /// Whether it is another one than when it was read.
+    pub fn has_changed(&self) -> bool {
+        look(&self.path) != self.look
+    }
+}
+
+fn look(path: &Path) -> Look {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => tables_in(path).map_or(Look::Missing, Look::Folder),
+        Ok(metadata) => Look::File([
+            metadata.dev().cast_signed(),
+            metadata.ino().cast_signed(),
+            metadata.len().cast_signed(),
+            metadata.ctime(),
+            metadata.ctime_nsec(),
+        ]),
+        Err(_) => Look::Missing,
+    }
+}
+
+/// The tables of a folder, by name. Hidden files are left out: a mounted config map has some.
+fn tables_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes()[0] == b'.');
+        if !hidden && path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Reads files, and remembers what they looked like.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    pub(super) seen: Vec<Seen>,
+}
+
+impl Shelf {
+    /// The text of a file, or those of all tables of a folder.
+    pub(super) fn texts(&mut self, path: &Path) -> io::Result<Vec<Arc<SourceFile>>> {
+        if !fs::metadata(path)?.is_dir() {
+            return Ok(vec![self.text(path)?]);
+        }
+        self.seen.push(Seen::now(path));
+        let paths = tables_in(path)?;
+        if paths.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the folder has no *.toml files"));
+        }
+        paths.iter().map(|path| self.text(path)).collect()
+    }
+
+    fn text(&mut self, path: &Path) -> io::Result<Arc<SourceFile>> {
+        self.seen.push(Seen::now(path));
+        let text = fs::read_to_string(path).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        })?;
+        Ok(Arc::new(SourceFile::new(&path.display().to_string(), text)))
+    }
+
+    /// Opens a file that a table names.
+    pub(super) fn open(&mut self, path: &Path) -> io::Result<File> {
+        self.seen.push(Seen::now(path));
+        let file = File::open(path)?;
+        match file.metadata()?.is_file() {
+            true => Ok(file),
+            false => Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no file")),
+        }
+    }
+}
