@@ -29,5 +29,6 @@ pub mod rules;
 pub mod admin;
 pub mod cli;
 pub mod report;
+pub mod schema;
 pub mod settings;
 pub mod telemetry;
