@@ -6,6 +6,7 @@ mod check;
 mod explain;
 mod health;
 mod progress;
+mod schema;
 mod send;
 mod serve;
 
@@ -45,6 +46,8 @@ enum Command {
     Explain(explain::Explain),
     /// Ask a running service whether it is alive (for a container's health check)
     Health(health::Health),
+    /// Print the JSON Schema of the rules or the settings, for an editor
+    Schema(schema::Schema),
 }
 
 /// How a command ended, when it could be carried out.
@@ -69,6 +72,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),
         Command::Health(health) => health.run(),
+        Command::Schema(schema) => schema.run(),
     }
 }
 

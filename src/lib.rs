@@ -33,5 +33,6 @@ pub mod inquiry;
 pub mod admin;
 pub mod cli;
 pub mod report;
+pub mod schema;
 pub mod settings;
 pub mod telemetry;

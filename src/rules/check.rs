@@ -117,6 +117,8 @@ struct Checker<'r> {
     off: Vec<usize>,
     /// How many rules are written, switched off or not.
     written: usize,
+    /// Where the last of them stands.
+    last: Option<Place>,
     /// Over the rules without flaws: those that add and continue, and those that decide.
     indexes: (Index, Index),
     /// A piece of rules or tests could not be read at all.
@@ -153,6 +155,7 @@ impl<'r> Checker<'r> {
             flawed: Vec::new(),
             off: Vec::new(),
             written: 0,
+            last: None,
             indexes: Default::default(),
             incomplete: false,
             said: Vec::new(),
@@ -249,6 +252,7 @@ impl<'r> Checker<'r> {
     /// Takes out the rules that are switched off: they have been checked, and are never tried.
     fn leave_out_what_is_off(&mut self) {
         self.written = self.rules.len();
+        self.last = self.written.checked_sub(1).map(|last| self.places.of(last));
         let mut off = std::mem::take(&mut self.off).into_iter().peekable();
         let is_on: Vec<bool> =
             (0..self.rules.len()).map(|at| off.next_if_eq(&at).is_none()).collect();
@@ -298,6 +302,8 @@ impl<'r> Checker<'r> {
         }
         if self.report.errors() == 0 {
             self.nobody_left_out();
+        }
+        if self.report.errors() == 0 {
             self.unused();
         }
         progress(Progress::Comparing);
@@ -322,7 +328,7 @@ impl<'r> Checker<'r> {
         } else if !self.rules.iter().any(is_for_everyone) {
             let message =
                 "no rule is for everyone: who fits none is kept by the platform's own agent";
-            let last = self.rules.len().checked_sub(1).map(|last| self.places.of(last));
+            let last = self.last.clone();
             self.report
                 .warning("no-rule-for-everyone", last, message)
                 .help("end with a rule that has only a `name` and an outcome");

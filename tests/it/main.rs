@@ -15,6 +15,7 @@ mod never_lost;
 mod program;
 mod properties;
 mod rules;
+mod schema;
 mod settings;
 mod sockets;
 mod tidy;

@@ -119,15 +119,18 @@ fn a_curl_line_of_send_works_when_pasted() {
 fn a_saved_body_is_sent_and_explained_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let body = folder.path().join("body.json");
-    std::fs::write(&body, r#"{"event":"call_inbound","call_inbound":{"from_number":"anonymous"}}"#)
-        .unwrap();
+    std::fs::write(
+        &body,
+        r#"{"event":"call_inbound","call_inbound":{"from_number":"+14155550100"}}"#,
+    )
+    .unwrap();
     let body = body.to_str().unwrap();
     let served = serve();
     let sent = run(&["send", "--url", &served.url, "--body", body]);
-    assert!(text(&sent.stdout).contains("our guest"), "{}", text(&sent.stdout));
+    assert!(text(&sent.stdout).contains("our valued guest"), "{}", text(&sent.stdout));
     let explained = run(&["explain", "--body", body]);
     let explained = text(&explained.stdout);
-    assert!(explained.contains("DECIDES  callers without a number"), "{explained}");
+    assert!(explained.contains("DECIDES  vip"), "{explained}");
 }
 
 #[test]
@@ -144,12 +147,14 @@ fn what_is_not_well_exits_1() {
 
 #[test]
 fn explain_tells_each_rule_until_the_deciding_one_as_text_and_json() {
-    let explained = run(&["explain", "--from", "+13125550100"]);
+    let at = ["--from", "+13125550100", "--at", "2026-11-20 10:00"];
+    let explained = run(&[&["explain"], at.as_slice()].concat());
     let explained = text(&explained.stdout);
-    assert!(explained.contains("no       nuisance callers"), "{explained}");
-    assert!(explained.contains("from +13125550100 is not in +1900*"), "{explained}");
+    assert!(explained.contains("no       blocked callers"), "{explained}");
+    assert!(explained.contains("from +13125550100 is not in @blocked, +1900*"), "{explained}");
+    assert!(explained.contains("hours !office: office is open on Fri 2026-11-20 at 10:00"));
     assert!(explained.contains("DECIDES  everyone else"), "{explained}");
-    let json = run(&["explain", "--json", "--from", "+13125550100"]);
+    let json = run(&[&["explain", "--json"], at.as_slice()].concat());
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json["rule"], "everyone else");
     assert_eq!(json["replies"]["synthflow"]["call_inbound"]["override_model_id"], "1716a");

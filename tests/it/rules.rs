@@ -1478,7 +1478,7 @@ fn the_caret_is_under_the_agent_that_nobody_knows() {
 fn mistakes_in_agents_are_told_although_the_rules_are_in_single_brackets() {
     has_mistakes(
         "[agents]\na = \"\"\n[rule]\nname = \"it\"\nkeep = true\n",
-        &["wrong-kind", "empty-id"],
+        &["empty-id", "wrong-kind"],
     );
 }
 

@@ -1,0 +1,34 @@
+//! `switchboard schema`: a JSON Schema, so that an editor completes keys and explains them.
+
+use std::io::Write;
+
+use clap::{Args, ValueEnum};
+
+use super::Exit;
+use crate::schema;
+
+/// Prints it. In the TOML file, `#:schema ./schema/rules.json` as the first line points to it.
+#[derive(Debug, Args)]
+pub(super) struct Schema {
+    /// Of what
+    of: Of,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Of {
+    /// The rule table
+    Rules,
+    /// The settings file
+    Settings,
+}
+
+impl Schema {
+    pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        let schema = match self.of {
+            Of::Rules => schema::rules(),
+            Of::Settings => schema::settings(),
+        };
+        writeln!(std::io::stdout(), "{schema:#}")?;
+        Ok(Exit::Good)
+    }
+}
