@@ -114,7 +114,7 @@ async fn reload(State(office): State<Office>) -> Response {
 
 /// `GET /explain?from=…&to=…&channel=…&source=…&at=…&all=true`; or a saved body, posted.
 async fn explain(State(office): State<Office>, uri: Uri, body: Bytes) -> Response {
-    match explained(&office.board, uri.query().unwrap_or_default(), body) {
+    match explained(&office.board, uri.query().unwrap_or_default(), &body) {
         Ok(story) => answer(StatusCode::OK, &story),
         Err(Unexplained::Asked(why)) => problem(StatusCode::BAD_REQUEST, &why),
         Err(Unexplained::Differ(why)) => problem(StatusCode::INTERNAL_SERVER_ERROR, &why),
@@ -128,7 +128,7 @@ enum Unexplained {
     Differ(String),
 }
 
-fn explained(board: &Switchboard, query: &str, body: Bytes) -> Result<Value, Unexplained> {
+fn explained(board: &Switchboard, query: &str, body: &[u8]) -> Result<Value, Unexplained> {
     let mut fields = Fields::unknown(Channel::Call);
     let (mut source, mut at, mut all) = (None, None, false);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {

@@ -111,6 +111,13 @@ impl PhoneNumber {
         room.then(|| PhoneNumber::of(self.value() * 10 + u64::from(digit), self.len() + 1))
     }
 
+    /// Whether its digits are a keypad's word for a withheld number.
+    pub fn is_a_word(&self) -> bool {
+        WITHHELD_DIGITS.iter().any(|word| {
+            word.len() == self.digits() && word.parse().is_ok_and(|word: u64| word == self.value())
+        })
+    }
+
     /// How many digits it has, the country code among them.
     pub fn digits(&self) -> usize {
         self.len() as usize

@@ -281,24 +281,24 @@ pub fn load(
 ) -> std::io::Result<Loaded> {
     let mut shelf = Shelf::default();
     let files = shelf.texts(path)?;
-    Ok(read(files, around, shelf, progress))
+    Ok(read(&files, around, shelf, progress))
 }
 
 /// Checks the text of a table; `path` is for the messages, and for the folder in which its lists
 /// are.
 pub fn parse(path: &str, text: String, around: &Surroundings) -> Loaded {
     let file = Arc::new(SourceFile::new(path, text));
-    read(vec![file], around, Shelf::default(), &mut |_| {})
+    read(&[file], around, Shelf::default(), &mut |_| {})
 }
 
 fn read(
-    files: Vec<Arc<SourceFile>>,
+    files: &[Arc<SourceFile>],
     around: &Surroundings,
     mut shelf: Shelf,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Loaded {
     let mut report = Report::default();
-    let checked = check::check(&files, around, &mut shelf, &mut report, progress);
+    let checked = check::check(files, around, &mut shelf, &mut report, progress);
     let table = Some(checked.table).filter(|_| report.errors() == 0);
     report.sort();
     Loaded { table, tests: checked.tests, report, places: checked.places, files: shelf.seen }

@@ -230,7 +230,7 @@ impl<'r> Checker<'r> {
     fn each<T>(
         &mut self,
         span: &Range<usize>,
-        read: fn(&Arc<SourceFile>, &Range<usize>, &mut Report) -> Option<Vec<T>>,
+        read: file::ReadPiece<T>,
         mut look: impl FnMut(&mut Self, T),
     ) {
         let file = self.file.clone();
@@ -275,13 +275,13 @@ impl<'r> Checker<'r> {
         let mut tests = Vec::new();
         for (file, house) in houses {
             self.file = file;
-            tests.extend(house.tests.into_iter().filter_map(|test| self.test(test)));
+            tests.extend(house.tests.iter().filter_map(|test| self.test(test)));
         }
         for (file, pieces) in files.iter().zip(pieces) {
             self.file = file.clone();
             for piece in pieces.iter().filter(|piece| piece.kind == Kind::Tests) {
                 self.each(&piece.span, file::tests, |checker, test| {
-                    tests.extend(checker.test(test));
+                    tests.extend(checker.test(&test));
                 });
             }
         }

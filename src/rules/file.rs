@@ -225,6 +225,9 @@ pub(super) fn house(
     Some(house)
 }
 
+/// Reads a piece of a file: its parts, or none when it is no TOML.
+pub(super) type ReadPiece<T> = fn(&Arc<SourceFile>, &Range<usize>, &mut Report) -> Option<Vec<T>>;
+
 /// Reads a piece of rules; none when it is no TOML.
 pub(super) fn rules(
     file: &Arc<SourceFile>,
@@ -592,9 +595,9 @@ impl<'r> Reader<'r> {
 
     /// A time, as a text or as TOML has it.
     fn moment(&mut self, key: &str, value: &Item<'_>) -> Option<At<String>> {
-        match value.get_ref() {
-            DeValue::Datetime(at) => Some(self.at(at.to_string(), &value.span())),
-            _ => self.text(key, value),
+        match value.get_ref().as_datetime() {
+            Some(at) => Some(self.at(at.to_string(), &value.span())),
+            None => self.text(key, value),
         }
     }
 
@@ -608,13 +611,12 @@ impl<'r> Reader<'r> {
                 "rule" => expect.rule = self.text(name, value),
                 "agent" => expect.agent = self.text(name, value),
                 "outcome" => expect.outcome = self.text(name, value),
-                "reject" => match self.outcome(name, value) {
-                    WrittenOutcome::Reject(reason) => {
+                "reject" => {
+                    if let WrittenOutcome::Reject(reason) = self.outcome(name, value) {
                         let reason = Some(reason).filter(|reason| !reason.is_empty());
                         expect.reject = Some(self.at(reason, &value.span()));
                     }
-                    _ => expect.reject = None,
-                },
+                }
                 "keep" => {
                     expect.keep =
                         self.boolean(name, value).map(|keep| self.at(keep, &value.span()));

@@ -129,7 +129,7 @@ fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, BadPattern>
         return digits_pattern(text, digits);
     }
     let number = PhoneNumber::parse(text).map_err(|error| not_a_number(text, &error))?;
-    if Party::read(Some(text)).party == Party::Withheld {
+    if number.is_a_word() {
         let message = format!("{text} is a keypad's word for a withheld number");
         return Err(bad(BAD_PATTERN, message, "write withheld".to_owned()));
     }

@@ -12,11 +12,25 @@ use super::shelf::Shelf;
 
 /// A file whose first line has been read.
 pub(super) struct Rows {
-    reader: csv::Reader<File>,
+    reader: csv::Reader<Hashed>,
     /// The names of the columns; none in a file of plain text.
     pub(super) columns: Vec<String>,
     /// How many bytes the file has.
     pub(super) bytes: u64,
+}
+
+/// A file that remembers what has been read of it, in 32 bytes.
+struct Hashed {
+    file: File,
+    digest: Sha256,
+}
+
+impl Read for Hashed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.digest.update(&buffer[..read]);
+        Ok(read)
+    }
 }
 
 /// A row, and where it stands.
@@ -32,14 +46,6 @@ impl Row<'_> {
     /// A cell; empty when the row has fewer, none when it is not UTF-8.
     pub(super) fn cell(&self, at: usize) -> Option<&str> {
         std::str::from_utf8(self.record.get(at).unwrap_or_default()).ok()
-    }
-
-    /// Adds all of it to what tells one state of the file from another.
-    pub(super) fn digest(&self, digest: &mut Sha256) {
-        for cell in self.record {
-            digest.update((cell.len() as u32).to_le_bytes());
-            digest.update(cell);
-        }
     }
 
     /// How many cells it has.
@@ -61,7 +67,8 @@ impl Rows {
         if !is_csv {
             // No text has the byte that would part its cells.
             builder.quoting(false).delimiter(0).comment(Some(b'#'));
-            return Ok(Rows { reader: builder.from_reader(file), columns: Vec::new(), bytes });
+            let reader = builder.from_reader(Hashed { file, digest: Sha256::new() });
+            return Ok(Rows { reader, columns: Vec::new(), bytes });
         }
         let mut first = Vec::new();
         BufReader::new(&mut file).read_until(b'\n', &mut first)?;
@@ -69,7 +76,7 @@ impl Rows {
         if !first.contains(&b',') && first.contains(&b';') {
             builder.delimiter(b';');
         }
-        let mut reader = builder.from_reader(file);
+        let mut reader = builder.from_reader(Hashed { file, digest: Sha256::new() });
         let mut header = ByteRecord::new();
         reader.read_byte_record(&mut header)?;
         let columns = header.iter().map(|name| String::from_utf8_lossy(name).into_owned());
@@ -88,11 +95,16 @@ impl Rows {
         Ok(())
     }
 
+    /// What tells one content of the file from another, when all of it has been read.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        self.reader.get_ref().digest.clone().finalize().into()
+    }
+
     /// The first line with something on it at or behind this byte, as far as anybody wants to read
     /// it, and how many lines without a row stand before it.
     pub(super) fn line_at(&mut self, at: u64) -> io::Result<(usize, String)> {
         const MOST_BYTES: u64 = 500;
-        let file = self.reader.get_mut();
+        let file = &mut self.reader.get_mut().file;
         file.seek(SeekFrom::Start(at))?;
         let lines = BufReader::new(file).take(MOST_BYTES).split(b'\n');
         for (passed, line) in lines.enumerate() {

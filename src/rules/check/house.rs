@@ -1,6 +1,5 @@
 //! What rules refer to besides lists: agents, dates, hours, and the zone of them all.
 
-use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -23,18 +22,24 @@ use crate::rules::{Agent, BadTime, Dates, DaySpec, Hours, Ids};
 /// Where things stand that rules refer to, and which of them a rule uses.
 #[derive(Default)]
 pub(super) struct Uses {
+    /// None for what is written nowhere.
     places: Vec<Option<Place>>,
-    used: HashSet<usize>,
+    used: Vec<bool>,
 }
 
 impl Uses {
+    fn add(&mut self, place: Option<Place>) {
+        self.places.push(place);
+        self.used.push(false);
+    }
+
     pub(super) fn mark(&mut self, at: usize) {
-        self.used.insert(at);
+        self.used[at] = true;
     }
 
     fn unused(&self) -> impl Iterator<Item = (usize, Place)> {
         let places = self.places.iter().enumerate();
-        let unused = places.filter(|(at, _)| !self.used.contains(at));
+        let unused = places.filter(|(at, _)| !self.used[*at]);
         unused.filter_map(|(at, place)| Some((at, place.clone()?)))
     }
 }
@@ -56,7 +61,7 @@ impl Checker<'_> {
         for (file, house) in &mut houses {
             self.file = file.clone();
             house.zone.take().into_iter().for_each(|zone| self.zone(&zone));
-            house.agents.take().into_iter().flatten().for_each(|agent| self.add_agent(agent));
+            house.agents.take().into_iter().flatten().for_each(|agent| self.add_agent(&agent));
             std::mem::take(&mut house.dates).iter().for_each(|dates| self.dates(dates));
         }
         self.fallbacks();
@@ -87,7 +92,7 @@ impl Checker<'_> {
         self.error(bad.code, span, bad.message).maybe_help(bad.help);
     }
 
-    fn add_agent(&mut self, agent: WrittenAgent) {
+    fn add_agent(&mut self, agent: &WrittenAgent) {
         let at = self.agents.len();
         let name = agent.name.value.as_str();
         if self.agent_named(name).is_some() {
@@ -101,7 +106,7 @@ impl Checker<'_> {
         let (ids, version) = read.unwrap_or((Ids::ByPlatform(Vec::new()), None));
         self.agents.push(Agent { name: name.into(), ids, version });
         self.agents_by_name.add(name, at, |at| &self.agents[at].name);
-        self.agents_used.places.push(Some(self.place(&agent.name.span)));
+        self.agents_used.add(Some(self.place(&agent.name.span)));
     }
 
     pub(super) fn agent_named(&self, name: &str) -> Option<usize> {
@@ -193,7 +198,7 @@ impl Checker<'_> {
         let at = self.agents.len();
         self.agents.push(Agent { name: id.into(), ids: Ids::Everywhere(id.into()), version: None });
         self.agents_by_name.add(id, at, |at| &self.agents[at].name);
-        self.agents_used.places.push(None);
+        self.agents_used.add(None);
         at
     }
 
@@ -203,7 +208,7 @@ impl Checker<'_> {
         }
         let days = written.days.iter().filter_map(|day| self.day(day)).collect();
         self.dates.push(Arc::new(Dates { name: written.name.value.as_str().into(), days }));
-        self.dates_used.places.push(Some(self.place(&written.name.span)));
+        self.dates_used.add(Some(self.place(&written.name.span)));
     }
 
     /// A day, and a warning when it will never come again.
@@ -266,7 +271,7 @@ impl Checker<'_> {
             self.error("bad-time", &name.span, message).help("write mon-fri = \"09:00-17:00\"");
         }
         self.hours.push(Hours { name: name.value.as_str().into(), zone, week, closed, open });
-        self.hours_used.places.push(Some(self.place(&name.span)));
+        self.hours_used.add(Some(self.place(&name.span)));
     }
 
     /// The table's zone; that there is none is a mistake of whoever wants it.

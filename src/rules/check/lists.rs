@@ -4,8 +4,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::Checker;
 use super::house::Said;
 use crate::report::{Mistake, Place, SourceFile, did_you_mean};
@@ -213,7 +211,6 @@ impl Checker<'_> {
         let mut bad_rows = Vec::new();
         let mut bad_count = 0;
         let mut count = 0;
-        let mut digest = Sha256::new();
         let bytes = rows.bytes;
         let read = rows.each(|row| {
             count += 1;
@@ -225,7 +222,6 @@ impl Checker<'_> {
                 let rest = bytes.saturating_sub(row.at) * ROWS_A_STEP as u64 / row.at.max(1);
                 self.lists.expect(rest as usize);
             }
-            row.digest(&mut digest);
             let bad = self.row(list, &row, number, &kept);
             if let Some((code, is_warning, message, help)) = bad {
                 bad_count += 1;
@@ -241,7 +237,7 @@ impl Checker<'_> {
                 }
             }
         });
-        list.digest = digest.finalize().into();
+        list.digest = rows.digest();
         if let Err(error) = read {
             let message = format!("{path} broke off: {error}");
             self.report.error("no-file", Some(list.place.clone()), message);
@@ -334,7 +330,7 @@ impl Checker<'_> {
 
     fn emptied(&mut self, list: &OpenList) {
         let of = self.lists.list(list.id);
-        let was_filled = self.around.filled_lists.iter().any(|name| *name == of.name);
+        let was_filled = self.around.filled_lists.contains(&of.name);
         if of.size == 0 && was_filled {
             let message = format!("list `{}` has become empty", of.name);
             self.report

@@ -19,7 +19,7 @@ const NO_SOURCE: &str = "test";
 
 impl Checker<'_> {
     /// The test; none when something in it is wrong, which has been reported.
-    pub(super) fn test(&mut self, written: WrittenTest) -> Option<Test> {
+    pub(super) fn test(&mut self, written: &WrittenTest) -> Option<Test> {
         let before = self.report.errors();
         let named = written.name.as_ref().filter(|name| !name.value.trim().is_empty());
         if named.is_none() && !written.flawed {
@@ -33,7 +33,7 @@ impl Checker<'_> {
             sip: self.headers(&written.sip),
             ..Fields::unknown(channel.unwrap_or(Channel::Call))
         };
-        let (source, platform) = self.asking(&written, fields.channel);
+        let (source, platform) = self.asking(written, fields.channel);
         let zone = self.zone.clone().unwrap_or(TimeZone::UTC);
         let at = written.at.as_ref().and_then(|at| {
             moment(&at.value, &zone).map_err(|bad| self.bad_time(&at.span, bad)).ok()
