@@ -6,6 +6,10 @@ default:
 check:
     .ci/run
 
+# How long decisions and loads take, from ten rules to a million.
+bench *arguments:
+    cargo bench -- {{arguments}}
+
 # The service, to try things out.
 dev:
     cargo run --release -- serve --dev
