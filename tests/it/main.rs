@@ -8,6 +8,7 @@
 mod app;
 
 mod authenticate;
+mod bad_tables;
 mod country;
 mod dialects;
 mod front_door;

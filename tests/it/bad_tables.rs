@@ -1,0 +1,125 @@
+//! Tables with mistakes in them, a folder each in `tests/fixtures/bad-tables`, and beside each what
+//! `switchboard check` says about it: `report.txt` is to be read as an operator would.
+//!
+//! After a change `UPDATE_GOLDEN=1 cargo test bad_tables` writes the reports anew; then read them.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use switchboard::call::Platform;
+use switchboard::reload;
+use switchboard::rules::{Asking, Surroundings};
+
+use crate::app;
+use crate::rules::codes_of_the_sources;
+
+const FOLDER: &str = "tests/fixtures/bad-tables";
+
+/// Fewer would not be what people do wrong.
+const LEAST_CASES: usize = 150;
+
+/// A service with a source at each platform, on a Saturday, whose table before this one had
+/// somebody on the list `regulars`.
+fn around() -> Surroundings {
+    let asking = |source: &str, platform| Asking {
+        source: source.to_owned(),
+        platform: Platform::named(platform),
+        reply_within: Duration::from_secs(3),
+    };
+    Surroundings {
+        sources: vec![asking("shop", "retell"), asking("clinic", "synthflow")],
+        fallback_agents: Vec::new(),
+        now: "2026-11-21T12:00:00Z".parse().expect("a time"),
+        filled_lists: vec!["regulars".into()],
+    }
+}
+
+/// The folders, by name.
+fn cases() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(app::root().join(FOLDER)).expect("the folder");
+    let mut cases: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    cases
+}
+
+/// What is said about the table of a case, and the codes in it. The paths are those of the case's
+/// own folder. What its tests do not reach is only said where the name begins with `untested`.
+fn said_of(case: &Path) -> String {
+    let name = case.file_name().unwrap().to_str().unwrap();
+    let own = format!("{FOLDER}/{name}/");
+    let file = if case.join("rules").is_dir() { "rules" } else { "rules.toml" };
+    // The tests run in the root of the repository.
+    let path = PathBuf::from(format!("{own}{file}"));
+    match reload::load(&path, &around(), name.starts_with("untested"), &mut |_| {}) {
+        Ok(loaded) => format!("{}\n", loaded.report).replace(&own, ""),
+        Err(error) => format!("cannot read the rules {file}: {error}\n").replace(&own, ""),
+    }
+}
+
+#[test]
+fn every_report_reads_like_its_golden_file() {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let said = said_of(&case);
+        let golden = case.join("report.txt");
+        if update {
+            std::fs::write(&golden, &said).unwrap();
+        }
+        let expected = std::fs::read_to_string(&golden).unwrap_or_default();
+        if said != expected {
+            let diff = similar_lines(&expected, &said);
+            wrong.push(format!("---- {}\n{diff}", case.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n{} reports are not as expected", wrong.join("\n"), wrong.len());
+}
+
+/// The lines that only one of the two has, behind `-` and `+`, among those that both have.
+fn similar_lines(expected: &str, said: &str) -> String {
+    let (old, new): (Vec<_>, Vec<_>) = (expected.lines().collect(), said.lines().collect());
+    let same_head = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
+    let rest = old.len().min(new.len()) - same_head;
+    let tails = old.iter().rev().zip(new.iter().rev()).take(rest);
+    let same_tail = tails.take_while(|(old, new)| old == new).count();
+    let gone = old[same_head..old.len() - same_tail].iter().map(|line| format!("-{line}"));
+    let come = new[same_head..new.len() - same_tail].iter().map(|line| format!("+{line}"));
+    let head = old[..same_head].iter().map(|line| format!(" {line}"));
+    head.chain(gone).chain(come).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn there_are_as_many_bad_tables_as_people_make_mistakes() {
+    let cases = cases().len();
+    assert!(cases >= LEAST_CASES, "{cases} cases");
+}
+
+/// The codes that some golden file has.
+fn codes_of_the_golden_files() -> BTreeSet<String> {
+    let reports = cases().into_iter().map(|case| case.join("report.txt"));
+    let texts = reports.map(|report| std::fs::read_to_string(report).unwrap_or_default());
+    let codes = |text: String| {
+        let heads =
+            text.lines().filter(|line| line.starts_with("error[") || line.starts_with("warning["));
+        let codes = heads.filter_map(|line| line.split(['[', ']']).nth(1).map(str::to_owned));
+        codes.collect::<Vec<_>>()
+    };
+    texts.flat_map(codes).collect()
+}
+
+#[test]
+fn every_code_of_the_sources_is_in_a_golden_file() {
+    let mut golden = codes_of_the_golden_files();
+    // Nobody's mistake but ours: no table may make it.
+    assert!(golden.insert("index-differs".to_owned()));
+    assert_eq!(golden, codes_of_the_sources());
+}
+
+#[test]
+fn every_bad_table_is_told_something() {
+    for case in cases() {
+        let said = said_of(&case);
+        assert!(!said.trim().is_empty(), "nothing is wrong with {}", case.display());
+    }
+}
