@@ -85,7 +85,7 @@ pub(super) struct WrittenRule {
     pub(super) source: Vec<At<String>>,
     pub(super) hours: Vec<At<String>>,
     pub(super) dates: Vec<At<String>>,
-    pub(super) wheres: Vec<(At<String>, Vec<At<WrittenWanted>>)>,
+    pub(super) wheres: Vec<WrittenWhere>,
     pub(super) disabled: bool,
     pub(super) outcomes: Vec<At<WrittenOutcome>>,
     pub(super) split_key: Option<At<String>>,
@@ -94,6 +94,9 @@ pub(super) struct WrittenRule {
     pub(super) agent_override: Option<Entries>,
     pub(super) delay_ms: Option<At<i64>>,
 }
+
+/// What is looked at, and what it may be.
+pub(super) type WrittenWhere = (At<String>, Vec<At<WrittenWanted>>);
 
 pub(super) enum WrittenWanted {
     Text(String),
@@ -517,19 +520,34 @@ impl<'r> Reader<'r> {
         rule
     }
 
-    fn wheres(&mut self, value: &Item<'_>) -> Vec<(At<String>, Vec<At<WrittenWanted>>)> {
+    fn wheres(&mut self, value: &Item<'_>) -> Vec<WrittenWhere> {
         let mut wheres = Vec::new();
         for (name, value) in self.table("where", value).into_iter().flatten() {
-            let one = std::slice::from_ref(value);
-            let list = value.get_ref().as_array().map_or(one, |list| list);
-            if list.is_empty() {
-                let message = format!("`{}` is an empty list, which nothing is", name.get_ref());
-                self.error("empty-list", &value.span(), message);
-            }
-            let wanted = list.iter().filter_map(|item| self.wanted(name.get_ref(), item)).collect();
-            wheres.push((self.named(name), wanted));
+            self.conditions(self.named(name), value, &mut wheres);
         }
         wheres
+    }
+
+    /// `"stores.tier" = …`; without the quotes TOML takes it for a table in a table, and it means
+    /// the same.
+    fn conditions(&mut self, name: At<String>, value: &Item<'_>, wheres: &mut Vec<WrittenWhere>) {
+        for (deeper, value) in value.get_ref().as_table().into_iter().flatten() {
+            let deeper = self.named(deeper);
+            let value_of = format!("{}.{}", name.value, deeper.value);
+            let whole = At { value: value_of, span: name.span.start..deeper.span.end };
+            self.conditions(whole, value, wheres);
+        }
+        if value.get_ref().is_table() {
+            return;
+        }
+        let one = std::slice::from_ref(value);
+        let list = value.get_ref().as_array().map_or(one, |list| list);
+        if list.is_empty() {
+            let message = format!("`{}` is an empty list, which nothing is", name.value);
+            self.error("empty-list", &value.span(), message);
+        }
+        let wanted = list.iter().filter_map(|item| self.wanted(&name.value, item)).collect();
+        wheres.push((name, wanted));
     }
 
     fn wanted(&mut self, name: &str, value: &Item<'_>) -> Option<At<WrittenWanted>> {

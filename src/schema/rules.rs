@@ -139,8 +139,8 @@ struct Rule {
     /// What has to be known of the call: a value, a list of which one has to be it, or a comparison.
     /// What is unknown never fits.
     ///
-    /// `where = { "stores.city" = ["Berlin", "Bonn"], "history.calls_1h" = ">= 6" }`
-    r#where: Option<BTreeMap<String, Facts>>,
+    /// `where = { "stores.city" = ["Berlin", "Bonn"], "customers.visits" = ">= 6" }`
+    r#where: Option<BTreeMap<String, Condition>>,
     /// `false`: the rule is checked, and never tried.
     #[schemars(extend("default" = true))]
     enabled: Option<bool>,
@@ -178,6 +178,14 @@ struct Rule {
     /// How long to let it ring, in milliseconds: the reply is held until then.
     #[schemars(range(min = 0, max = 8000))]
     delay_ms: Option<i64>,
+}
+
+/// What is wanted of `"stores.city"`; or, of `stores.city` without the quotes, what stands below.
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+enum Condition {
+    Wanted(Facts),
+    Below(BTreeMap<String, Facts>),
 }
 
 /// A share of a split.

@@ -269,6 +269,16 @@ fn source_is_the_workspace_that_asks() {
 }
 
 #[test]
+fn a_condition_without_quotes_means_the_same() {
+    for conditions in [r#"where = { "sip.x-tier" = "gold" }"#, "where = { sip.x-tier = \"gold\" }"]
+    {
+        fits(conditions, &with_sip("x-tier", "gold"), true);
+        fits(conditions, &with_sip("x-tier", "silver"), false);
+        fits(conditions, &from(CALLER), false);
+    }
+}
+
+#[test]
 fn all_keys_of_a_rule_have_to_hold() {
     let all = r#"
 from = "US"

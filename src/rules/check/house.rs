@@ -254,8 +254,14 @@ impl Checker<'_> {
             let named = named.map_err(|bad| self.bad_time(&days.span, bad)).unwrap_or_default();
             let times = self.times(times);
             for day in named {
-                let day = &mut week[day.to_monday_zero_offset().unsigned_abs() as usize];
-                day.extend(times.iter().copied());
+                let of_day = &mut week[day.to_monday_zero_offset().unsigned_abs() as usize];
+                if !of_day.is_empty() {
+                    let message = format!("{day:?} has hours already").to_lowercase();
+                    self.error("bad-time", &days.span, message)
+                        .help("say all hours of a day in one place: \"09:00-12:00, 13:00-17:00\"");
+                    break;
+                }
+                of_day.extend(times.iter().copied());
             }
         }
         let closed = written.closed.iter().filter_map(|dates| self.dates_named(dates));
