@@ -5,8 +5,11 @@
 //! the rows of the lists, of which only the columns are kept that a rule uses.
 
 mod additions;
+mod columns;
+mod conditions;
 mod house;
 mod lists;
+mod outcome;
 mod rule;
 mod test;
 

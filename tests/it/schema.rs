@@ -463,7 +463,7 @@ fn a_table_with_a_mistake_of_form_is_refused() {
         ("keep = true\nhours = { office = true }", "/rule/0/hours"),
         ("keep = true\ndates = []", "/rule/0/dates"),
         ("keep = true\nwhere = \"crm.tier = gold\"", "/rule/0/where"),
-        ("keep = true\nwhere = { \"crm.tier\" = { is = 1 } }", "/rule/0/where/crm.tier"),
+        ("keep = true\nwhere = { \"crm.tier\" = { is = { x = 1 } } }", "/rule/0/where/crm.tier"),
         ("keep = true\nenabled = \"no\"", "/rule/0/enabled"),
         ("keep = true\nvariables = [\"tier\"]", "/rule/0/variables"),
         ("keep = true\nvariables = { tier = [\"gold\"] }", "/rule/0/variables/tier"),

@@ -1,0 +1,83 @@
+//! What `LIST.column` means in one rule: a cell of the row that matched.
+
+use super::Checker;
+use super::rule::On;
+use crate::report::did_you_mean;
+use crate::rules::lists::{Cell, ListId, Side};
+use crate::rules::template::{Columns, NoCell};
+use crate::rules::{Lists, NumberPattern};
+
+impl Checker<'_> {
+    /// What `LIST.column` means in a rule with these numbers.
+    pub(super) fn in_rule<'c>(&'c mut self, on: On<'_>) -> InRule<'c> {
+        let mut matched: Vec<Matched> = Vec::new();
+        for (side, numbers) in [(Side::From, on.from), (Side::To, on.to)] {
+            for pattern in numbers.any_of() {
+                let NumberPattern::List(list, _) = pattern else { continue };
+                let always = numbers.any_of().iter().all(|other| other == pattern);
+                let known = matched.iter_mut().find(|known| known.list == *list);
+                match known {
+                    Some(known) if always && !known.always => {
+                        *known = Matched { list: *list, side, always }
+                    }
+                    Some(_) => {}
+                    None => matched.push(Matched { list: *list, side, always }),
+                }
+            }
+        }
+        let columns = self.open_lists.iter().map(|list| list.columns.as_slice()).collect();
+        InRule { lists: &mut self.lists, columns, matched }
+    }
+}
+
+/// What `LIST.column` means in one rule: a cell of the row that matched.
+pub(super) struct InRule<'c> {
+    lists: &'c mut Lists,
+    /// The columns of all lists.
+    columns: Vec<&'c [String]>,
+    /// The lists that the rule matches on.
+    matched: Vec<Matched>,
+}
+
+struct Matched {
+    list: ListId,
+    side: Side,
+    /// Every call that comes to the rule has a row there.
+    always: bool,
+}
+
+impl Columns for InRule<'_> {
+    fn cell(&mut self, list: &str, column: &str) -> Option<Result<(Cell, bool), NoCell>> {
+        let id = self.lists.named(list)?;
+        let columns = self.columns[id.at()];
+        if !columns.iter().any(|known| known == column) {
+            let near = did_you_mean(column, columns.iter().map(String::as_str));
+            let all = match columns {
+                [] => format!("`{list}` has no columns: they come from a .csv file"),
+                columns => format!("it has {}", columns.join(", ")),
+            };
+            return Some(Err(NoCell {
+                code: "unknown-column",
+                message: format!("list `{list}` has no column `{column}`"),
+                help: near.or(Some(all)),
+            }));
+        }
+        let Some(matched) = self.matched.iter().find(|matched| matched.list == id) else {
+            return Some(Err(NoCell {
+                code: "list-not-matched",
+                message: format!("`{list}.{column}`: this rule does not match on @{list}"),
+                help: Some(format!("the row is the one that matched: write from = \"@{list}\"")),
+            }));
+        };
+        let cell = Cell { side: matched.side, list: id, column: self.lists.keep(id, column) };
+        Some(Ok((cell, matched.always)))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let of = |matched: &Matched| {
+            let name = self.lists.list(matched.list).name.clone();
+            self.columns[matched.list.at()].iter().map(move |column| format!("{name}.{column}"))
+        };
+        self.matched.iter().flat_map(of).collect()
+    }
+}

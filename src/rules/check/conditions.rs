@@ -1,0 +1,147 @@
+//! The conditions of a rule: numbers, channels, platforms, sources, hours, dates, and `where`.
+
+use super::Checker;
+use super::rule::On;
+use crate::call::{Channel, Platform};
+use crate::dialect;
+use crate::report::did_you_mean;
+use crate::rules::condition::{Comparison, Fact, Wanted, Where};
+use crate::rules::file::{At, WrittenRule, WrittenWanted};
+use crate::rules::lists::ListId;
+use crate::rules::template::{Columns, NoCell};
+use crate::rules::{Either, NumberPattern, Numbers};
+
+impl Checker<'_> {
+    pub(super) fn numbers(&mut self, written: &[At<String>]) -> Numbers {
+        let either = self.either(written, |checker, text| {
+            if let Some(list) = text.value.strip_prefix('@') {
+                let name = At { value: list.to_owned(), span: text.span.clone() };
+                return checker.list_named(&name).map(|id| NumberPattern::List(id, list.into()));
+            }
+            let read = NumberPattern::parse(text.value.trim());
+            let read = read.map_err(|bad| {
+                checker.error(bad.code, &text.span, bad.message).maybe_help(bad.help);
+            });
+            read.ok()
+        });
+        either.into()
+    }
+
+    fn list_named(&mut self, name: &At<String>) -> Option<ListId> {
+        let found = self.lists.named(&name.value);
+        match found {
+            Some(id) => self.open_lists[id.at()].used = true,
+            None => {
+                let known: Vec<_> = self.lists.all().iter().map(|list| list.name.clone()).collect();
+                self.unknown("unknown-list", "lists", name, &known);
+            }
+        }
+        found
+    }
+
+    /// Takes the `!` off, and reads the rest.
+    pub(super) fn either<T>(
+        &mut self,
+        written: &[At<String>],
+        read: impl Fn(&mut Self, &At<String>) -> Option<T>,
+    ) -> Either<T> {
+        let mut either = Either::default();
+        for text in written {
+            let (list, value) = match text.value.trim().strip_prefix('!') {
+                Some(rest) => (&mut either.none_of, rest.trim()),
+                None => (&mut either.any_of, text.value.trim()),
+            };
+            list.extend(read(self, &At { value: value.to_owned(), span: text.span.clone() }));
+        }
+        either
+    }
+
+    pub(super) fn channel(&mut self, text: &At<String>) -> Option<Channel> {
+        let found = Channel::ALL.into_iter().find(|channel| channel.as_str() == text.value);
+        if found.is_none() {
+            let message = format!("there is no channel `{}`", text.value);
+            self.error("unknown-channel", &text.span, message).help("there are call, sms");
+        }
+        found
+    }
+
+    pub(super) fn platform(&mut self, text: &At<String>) -> Option<Platform> {
+        let found = dialect::named(&text.value).map(|dialect| dialect.platform());
+        if found.is_none() {
+            self.unknown_platform(text, &[]);
+        }
+        found
+    }
+
+    pub(super) fn source(&mut self, text: &At<String>) -> Option<Box<str>> {
+        let known = || self.around.sources.iter().map(|asking| asking.source.as_str());
+        if !self.around.sources.is_empty() && !known().any(|name| name == text.value) {
+            let help = did_you_mean(&text.value, known());
+            let all = format!("the settings name {}", known().collect::<Vec<_>>().join(", "));
+            let message = format!("there is no source `{}`", text.value);
+            self.error("unknown-source", &text.span, message).help(all).maybe_help(help);
+        }
+        Some(text.value.as_str().into())
+    }
+
+    pub(super) fn wheres(&mut self, written: &WrittenRule, on: On<'_>) -> Vec<Where> {
+        let mut wheres = Vec::new();
+        for (name, values) in &written.wheres {
+            let fact = self.fact(name, on);
+            let mut wanted = Either::default();
+            for value in values {
+                let (negated, read) = self.wanted(value);
+                let list = if negated { &mut wanted.none_of } else { &mut wanted.any_of };
+                list.extend(read);
+            }
+            let name = name.value.as_str().into();
+            wheres.extend(fact.map(|fact| Where { name, fact, wanted }));
+        }
+        wheres
+    }
+
+    fn fact(&mut self, name: &At<String>, on: On<'_>) -> Option<Fact> {
+        let bad = match name.value.split_once('.') {
+            Some(("sip", header)) if !header.is_empty() => {
+                return Some(Fact::Sip(header.to_ascii_lowercase().into()));
+            }
+            Some((list, column)) => match self.in_rule(on).cell(list, column) {
+                Some(Ok((cell, _))) => return Some(Fact::Cell(cell)),
+                Some(Err(bad)) => bad,
+                None => self.no_fact(&name.value, on),
+            },
+            None => self.no_fact(&name.value, on),
+        };
+        self.error(bad.code, &name.span, bad.message).maybe_help(bad.help);
+        None
+    }
+
+    fn no_fact(&mut self, name: &str, on: On<'_>) -> NoCell {
+        let names = self.in_rule(on).names();
+        let near = did_you_mean(name, names.iter().map(String::as_str));
+        let known = names.into_iter().chain(["sip.HEADER".to_owned()]).collect::<Vec<_>>();
+        NoCell {
+            code: "unknown-value",
+            message: format!("nothing is called `{name}` here"),
+            help: near.or_else(|| Some(format!("there are {}", known.join(", ")))),
+        }
+    }
+
+    fn wanted(&mut self, written: &At<WrittenWanted>) -> (bool, Option<Wanted>) {
+        let text = match &written.value {
+            WrittenWanted::Number(number) => {
+                return (false, Some(Wanted::Number(Comparison::Equal, *number)));
+            }
+            WrittenWanted::Text(text) => text,
+        };
+        let (negated, text) = match text.strip_prefix('!') {
+            Some(rest) => (true, rest.trim()),
+            None => (false, text.as_str()),
+        };
+        let read = Wanted::parse(text).map_err(|message| {
+            self.error("bad-comparison", &written.span, message)
+                .help("write a number behind it: \">= 6\"");
+        });
+        (negated, read.ok())
+    }
+}

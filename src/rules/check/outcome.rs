@@ -1,0 +1,202 @@
+//! What a rule does: who takes the call, how callers are shared out.
+
+use std::ops::Range;
+
+use super::Checker;
+use super::rule::{On, may_ask};
+use crate::report::{Place, did_you_mean};
+use crate::rules::file::{At, WrittenArm, WrittenOutcome, WrittenRule};
+use crate::rules::{Arm, Asking, Does, Ids, Split, Taker, Template};
+
+/// All of a split, in hundredths of a percent.
+const WHOLE: u16 = 10_000;
+
+impl Checker<'_> {
+    pub(super) fn does(
+        &mut self,
+        written: &WrittenRule,
+        name: &str,
+        number: usize,
+        on: On<'_>,
+    ) -> Option<Does> {
+        let unreadable = |outcome: &At<_>| matches!(outcome.value, WrittenOutcome::Unreadable);
+        if written.outcomes.iter().any(unreadable) {
+            return None;
+        }
+        let [outcome] = written.outcomes.as_slice() else {
+            let (span, said) = match written.outcomes.as_slice() {
+                [.., last] => (&last.span, "more than one"),
+                [] => (&written.span, "none"),
+            };
+            let message = format!(
+                "rule `{name}`: say exactly one of `agent`, `split`, `reject`, `keep`, `continue`; there is {said}"
+            );
+            self.error("one-outcome", span, message);
+            return None;
+        };
+        match &outcome.value {
+            WrittenOutcome::Agent(agent) => {
+                self.taker(&agent.value, &agent.span, number, on).map(Does::Agent)
+            }
+            WrittenOutcome::Split(arms) => {
+                let key = written.split_key.as_ref().map_or(name, |key| &key.value);
+                let arms = self.arms(arms, &outcome.span, number, on)?;
+                Some(Does::Split(Box::new(Split { key: key.into(), arms })))
+            }
+            WrittenOutcome::Reject(reason) => Some(Does::Reject(reason.as_str().into())),
+            WrittenOutcome::Keep => Some(Does::Keep),
+            WrittenOutcome::Continue => Some(Does::Continue),
+            WrittenOutcome::Unreadable => None,
+        }
+    }
+
+    fn arms(
+        &mut self,
+        written: &[WrittenArm],
+        split: &Range<usize>,
+        number: usize,
+        on: On<'_>,
+    ) -> Option<Vec<Arm>> {
+        let mut arms = Vec::new();
+        let mut whole = Some(0_u16);
+        for arm in written {
+            let Some(agent) = &arm.agent else {
+                self.error("bad-split", &arm.span, "an arm of a split needs an `agent`".to_owned());
+                continue;
+            };
+            let taker = self.taker(&agent.value, &agent.span, number, on);
+            let hundredths = self.percent(arm);
+            whole = whole.zip(hundredths).and_then(|(whole, more)| whole.checked_add(more));
+            arms.extend(taker.zip(whole).map(|(agent, end)| Arm { agent, end }));
+        }
+        match whole {
+            Some(WHOLE) => Some(arms),
+            Some(whole) => {
+                let percent = f64::from(whole) / 100.0;
+                let message = format!("the percentages add up to {percent}, not to 100");
+                self.error("bad-split", split, message);
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// In hundredths.
+    fn percent(&mut self, arm: &WrittenArm) -> Option<u16> {
+        let Some(percent) = &arm.percent else {
+            self.error("bad-split", &arm.span, "an arm of a split needs a `percent`".to_owned());
+            return None;
+        };
+        let hundredths = percent.value * 100.0;
+        let rounded = hundredths.round();
+        let exact = (hundredths - rounded).abs() < 1e-6;
+        if exact && (0.0..=f64::from(WHOLE)).contains(&rounded) {
+            return Some(rounded as u16);
+        }
+        let message = format!("{} is no percentage from 0 to 100 with two decimals", percent.value);
+        self.error("bad-split", &percent.span, message);
+        None
+    }
+
+    /// Who takes the call: an agent, or the agent that a value names.
+    fn taker(
+        &mut self,
+        text: &str,
+        span: &Range<usize>,
+        number: usize,
+        on: On<'_>,
+    ) -> Option<Taker> {
+        if text.contains("${") {
+            let template = self.template(text, span, on)?;
+            return self
+                .said(template, span, number)
+                .map(|template| Taker::Said(Box::new(template)));
+        }
+        self.agent(text, span).map(|at| Taker::Agent(at as u32))
+    }
+
+    fn agent(&mut self, name: &str, span: &Range<usize>) -> Option<usize> {
+        if name.trim().is_empty() {
+            self.error("unknown-agent", span, "an agent's name cannot be empty".to_owned());
+            return None;
+        }
+        if self.any_agent {
+            return Some(self.raw_agent(name));
+        }
+        let found = self.agent_named(name);
+        match found {
+            Some(at) => self.agents_used.mark(at),
+            None => {
+                let help = did_you_mean(name, self.agents.iter().map(|agent| &*agent.name));
+                let all = "it has to be one of the names in [agents]";
+                self.error("unknown-agent", span, format!("there is no agent `{name}`"))
+                    .help(all)
+                    .maybe_help(help);
+            }
+        }
+        found
+    }
+
+    /// An agent whose name is said by one value: whatever it says has to be an agent.
+    fn said(&mut self, template: Template, span: &Range<usize>, number: usize) -> Option<Template> {
+        let Some(value) = template.only_value() else {
+            let message = "an agent is one name or one ${…}, with nothing around it".to_owned();
+            self.error("bad-agent", span, message);
+            return None;
+        };
+        if value.left_out {
+            let message = "an agent cannot be left out".to_owned();
+            self.error("bad-agent", span, message).help("write ${…|agent}, for when it is unknown");
+            return None;
+        }
+        let (cell, default) = (value.cell, value.default.map(str::to_owned));
+        if let Some(default) = &default {
+            self.agent(default, span)?;
+        }
+        match cell {
+            Some(cell) => {
+                let place = self.place(span);
+                self.agent_column(cell, default.is_some(), number, place);
+            }
+            None if self.any_agent => {
+                let message = "whoever rings could name any agent here".to_owned();
+                self.error("bad-agent", span, message)
+                    .help("write an [agents] table: then only its agents can be named");
+                return None;
+            }
+            // Every agent can be named.
+            None => (0..self.agents.len()).for_each(|at| self.agents_used.mark(at)),
+        }
+        Some(template)
+    }
+
+    /// Warns where calls can come to this rule from a platform at which its agent has no id.
+    pub(super) fn missing_ids(&mut self, rule: usize, agent: usize, place: &Place) {
+        let agent = &self.agents[agent];
+        let unreadable = agent.ids == Ids::ByPlatform(Vec::new());
+        let Some(rule) = self.rules.get(rule) else { return };
+        let lacking = self.around.sources.iter().find(|asking| {
+            may_ask(rule, asking) && !unreadable && agent.id_at(asking.platform).is_none()
+        });
+        if let Some(Asking { source, platform, .. }) = lacking {
+            let message = format!(
+                "agent `{}` has no id at {platform}: calls from source `{source}` would be kept by \
+                 the platform's own agent",
+                agent.name,
+            );
+            self.report
+                .warning("no-id-at-platform", Some(place.clone()), message)
+                .help(format!("give it one, or the rule `platform = \"!{platform}\"`"));
+        }
+    }
+
+    pub(super) fn missing_ids_of_arms(&mut self, written: &WrittenRule, number: usize) {
+        let WrittenOutcome::Split(written) = &written.outcomes[0].value else { return };
+        for arm in written.iter().filter_map(|arm| arm.agent.as_ref()) {
+            if let Some(agent) = self.agent_named(&arm.value) {
+                let place = self.place(&arm.span);
+                self.missing_ids(number, agent, &place);
+            }
+        }
+    }
+}
