@@ -11,6 +11,7 @@ mod authenticate;
 mod country;
 mod dialects;
 mod front_door;
+mod matching;
 mod never_lost;
 mod program;
 mod properties;

@@ -32,7 +32,7 @@ use switchboard::source::Source;
 
 use crate::app::{self, App, NOW_MS, app, decide, post, root};
 
-fn cases() -> ProptestConfig {
+pub(crate) fn cases() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
 }
 
