@@ -81,13 +81,18 @@ mon-sun = "22:00-06:00"
 "#;
 
 impl Sheet {
-    /// Reads the table; its lists are written into `folder`.
+    /// Reads the table; the lists are written into `folder`.
     pub(super) fn load(&self, folder: &Path) -> Loaded {
+        self.load_as(self.to_toml(), folder)
+    }
+
+    /// Reads the table out of another text that says the same.
+    pub(super) fn load_as(&self, text: String, folder: &Path) -> Loaded {
         for (name, rows) in LISTS.iter().zip(&self.lists).skip(1) {
             std::fs::write(folder.join(format!("{name}.csv")), csv(rows)).expect("a file");
         }
         let path = folder.join("rules.toml").display().to_string();
-        rules::parse(&path, self.to_toml(), &around())
+        rules::parse(&path, text, &around())
     }
 
     pub(super) fn table(&self, folder: &Path) -> Result<Table, TestCaseError> {
