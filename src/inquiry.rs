@@ -133,8 +133,12 @@ impl Inquiry<'_> {
         line("source", &quoted(&self.question.source.name));
         line("at", &quoted(&self.local_time()));
         if !fields.sip.is_empty() {
-            let headers = fields.sip.iter().map(|(name, value)| (&**name, quoted(value)));
-            line("sip", &inline(headers));
+            // Of one name the last one counts, and a table has each name once.
+            let overwritten =
+                |at: usize, name: &str| fields.sip[at + 1..].iter().any(|(later, _)| later == name);
+            let headers = fields.sip.iter().enumerate();
+            let headers = headers.filter(|(at, (name, _))| !overwritten(*at, name));
+            line("sip", &inline(headers.map(|(_, (name, value))| (&**name, quoted(value)))));
         }
         line("expect", &self.expectation());
         test

@@ -210,17 +210,23 @@ impl<'r> Checker<'r> {
         houses: &mut [(Arc<SourceFile>, House)],
         progress: &mut dyn FnMut(Progress<'_>),
     ) {
-        for (file, house) in houses {
-            self.file = file.clone();
-            std::mem::take(&mut house.rules).iter().for_each(|rule| self.rule(rule));
-        }
+        // Each house is a piece; there are none when one of them cannot be read.
+        let mut houses = houses.iter_mut();
         let whole = files.iter().map(|file| file.text.len()).sum();
         let mut read = 0;
         for (file, pieces) in files.iter().zip(pieces) {
             self.file = file.clone();
             for piece in pieces {
-                if piece.kind == Kind::Rules {
-                    self.each(&piece.span, file::rules, |checker, rule| checker.rule(&rule));
+                match piece.kind {
+                    Kind::House => {
+                        let rules =
+                            houses.next().map(|(_, house)| std::mem::take(&mut house.rules));
+                        rules.into_iter().flatten().for_each(|rule| self.rule(&rule));
+                    }
+                    Kind::Rules => {
+                        self.each(&piece.span, file::rules, |checker, rule| checker.rule(&rule));
+                    }
+                    Kind::Tests => {}
                 }
                 read += piece.span.len();
                 progress(Progress::Reading(read, whole));

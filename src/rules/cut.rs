@@ -212,4 +212,146 @@ mod tests {
         let spans: Vec<_> = cut(text, 18).into_iter().map(|piece| piece.span).collect();
         assert_eq!(spans, [0..18, 18..27]);
     }
+
+    // ---- whatever the text is
+
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use toml::de::{DeTable, DeValue};
+
+    fn cases() -> ProptestConfig {
+        ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
+    }
+
+    /// What may stand behind a key: much of it looks like a header.
+    const VALUES: [&str; 16] = [
+        "1",
+        "\"]\"",
+        "'[[rule]]' # [[rule]]",
+        "\"\\\"[\" # \"[",
+        "'\\' # it's",
+        "\"\"\"\n[[rule]]\n\"\"\"",
+        "\"\"\"\n\\\"\"\"\n[test]\n\"\"\"\"\" # [",
+        "\"\"\"[\"\"\\\"[\n\"\"\"\"",
+        "'''\n[agents]\n'\n'''''",
+        "[ # ]\n  [1, 2], # [\n  [3],\n]",
+        "[\n\"]\", ']',\n\"\"\"\n[[rule]]\n]\"\"\"\n]",
+        "{ b = [\n[\"]\"],\n], c = { d = '}' } }",
+        "[\n\n[\n[\n]\n]\n]",
+        "[\n  [[1]],\n # [[rule]]\n  { a = '[' },\n]",
+        "\"\"",
+        "'''''' # '''",
+    ];
+    const HEADERS: [&str; 12] = [
+        "[[rule]]",
+        "  [[ rule ]] # two",
+        "[[rule]]\n[rule.x]",
+        "[[rule]]\n[[rule.y]]",
+        "[[\trule\t]]\n [ rule.\"]\" ] # ]",
+        "[[rule]]\r",
+        "[[test]]",
+        "[[test]]\n[test.expect]",
+        "[lists.HERE]",
+        "[rules.HERE]",
+        "[[rulex]]",
+        "[\"[[rule]]\".HERE]",
+    ];
+
+    /// TOML in which each key is there once.
+    fn any_toml() -> BoxedStrategy<String> {
+        let line = select(&VALUES[..]).prop_map(|value| format!("HERE = {value}\n"));
+        let blanks = vec!["\n", "# [[rule]]\n", "   \n", "\t# \"\"\"\n", "\r\n"];
+        let blank = select(blanks).prop_map_into();
+        let lines = prop::collection::vec(prop_oneof![3 => line, 1 => blank], 0..4);
+        let lines = lines.prop_map(|lines| lines.concat());
+        let table = (select(&HEADERS[..]), lines.clone());
+        let table = table.prop_map(|(header, lines)| format!("{header}\n{lines}"));
+        (lines, prop::collection::vec(table, 0..12))
+            .prop_map(|(lines, tables)| {
+                let text = lines + &tables.concat();
+                let parts = text.split("HERE").enumerate();
+                let keyed = parts.map(|(at, part)| match at {
+                    0 => part.to_owned(),
+                    at => format!("k{at}{part}"),
+                });
+                keyed.collect()
+            })
+            .boxed()
+    }
+
+    /// Each piece is of its kind, and together they are the text.
+    fn covers(text: &str, pieces: &[Piece]) -> Result<(), TestCaseError> {
+        let mut at = 0;
+        for piece in pieces {
+            prop_assert_eq!(piece.span.start, at);
+            prop_assert!(!piece.span.is_empty());
+            at = piece.span.end;
+            let begins = match header(&text[piece.span.clone()]) {
+                Some(Header::Rule) => Kind::Rules,
+                Some(Header::Test) => Kind::Tests,
+                Some(Header::Inside | Header::Other) | None => Kind::House,
+            };
+            prop_assert_eq!(piece.kind, begins);
+        }
+        prop_assert_eq!(at, text.len());
+        Ok(())
+    }
+
+    #[test]
+    fn the_pieces_of_any_text_are_all_of_it() {
+        let others = ["[", "]]", "\n", "\"", "'", "\"\"\"", "\\", "#", "é", " = "];
+        let word = select([&VALUES[..], &HEADERS, &others].concat()).prop_map_into();
+        let words = prop::collection::vec(prop_oneof![4 => word, 1 => any::<String>()], 0..20);
+        proptest!(cases(), |(text in words, most in 0..200_usize)| {
+            let text = text.concat();
+            covers(&text, &cut(&text, most))?;
+        });
+    }
+
+    #[test]
+    fn what_is_read_in_pieces_is_what_is_read_at_once() {
+        let most = select(vec![0_usize, 40, 100, PIECE_BYTES]);
+        proptest!(cases(), |(text in any_toml(), most in most)| {
+            let whole = DeTable::parse(&text).expect("this is TOML");
+            let pieces = cut(&text, most);
+            covers(&text, &pieces)?;
+            let mut read = [Vec::new(), Vec::new()];
+            for piece in pieces {
+                let part = DeTable::parse(&text[piece.span.clone()]);
+                let part = part.map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+                for (read, key) in read.iter_mut().zip(["rule", "test"]) {
+                    read.extend(items(part.get_ref(), key));
+                }
+            }
+            let at_once = ["rule", "test"].map(|key| items(whole.get_ref(), key));
+            prop_assert_eq!(read, at_once, "{}", text);
+        });
+    }
+
+    /// What stands in a list of tables, without the places where it stands.
+    fn items(table: &DeTable<'_>, key: &str) -> Vec<String> {
+        let list = table.get(key).and_then(|value| value.get_ref().as_array());
+        list.into_iter().flat_map(|list| list.iter()).map(|item| shown(item.get_ref())).collect()
+    }
+
+    fn shown(value: &DeValue<'_>) -> String {
+        match value {
+            DeValue::Array(list) => {
+                let items = list.iter().map(|item| shown(item.get_ref()));
+                format!("[{}]", items.collect::<Vec<_>>().join(", "))
+            }
+            DeValue::Table(table) => {
+                let entries = table.iter();
+                let entries = entries.map(|(key, value)| {
+                    format!("{:?} = {}", key.get_ref(), shown(value.get_ref()))
+                });
+                format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+            }
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => format!("{value:?}"),
+        }
+    }
 }

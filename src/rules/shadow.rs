@@ -57,8 +57,17 @@ enum Hidden {
     ByItself,
     By {
         above: Vec<usize>,
-        example: Option<[Party; 2]>,
+        example: Option<Example>,
     },
+}
+
+/// A call that a rule is for, and the rule above that takes it.
+struct Example {
+    to: Party,
+    from: Party,
+    taker: usize,
+    /// No rule above the taker can take it.
+    for_sure: bool,
 }
 
 /// What a rule is for on one side, as far as one pattern goes.
@@ -92,8 +101,8 @@ fn hidden(rules: &Rules<'_>, number: usize) -> Hidden {
             }
             let Some(holder) = holder(rules, number, to, from) else { return Hidden::No };
             above.push(holder);
-            if example.is_none() {
-                example = some_pair(rules.lists, rule, to, from);
+            if !example.as_ref().is_some_and(|example: &Example| example.for_sure) {
+                example = some_call(rules, number, holder, [to, from]).or(example);
             }
         }
     }
@@ -233,13 +242,48 @@ fn same_or_none<T: PartialEq>(above: &Either<T>, rule: &Either<T>) -> bool {
     above.is_anything() || above == rule
 }
 
-/// What was dialled and who rings, in a call that this rule is for.
-fn some_pair(lists: &Lists, rule: &Rule, to: Part<'_>, from: Part<'_>) -> Option<[Party; 2]> {
+/// A call that this rule is for, as far as a pair goes that `taker` takes; where there is one, a call
+/// that no rule above the taker can take.
+fn some_call(
+    rules: &Rules<'_>,
+    number: usize,
+    taker: usize,
+    [to, from]: [Part<'_>; 2],
+) -> Option<Example> {
+    let rule = &rules.rules[number];
     let fitting = |numbers: &Numbers, part| {
-        let examples = examples(part, lists);
-        examples.into_iter().find(|party| numbers.fit(&lists.know(party)))
+        let mut examples = examples(part, rules.lists);
+        examples.retain(|party| numbers.fit(&rules.lists.know(party)));
+        examples
     };
-    Some([fitting(&rule.to, to)?, fitting(&rule.from, from)?])
+    let (to, from) = (fitting(&rule.to, to), fitting(&rule.from, from));
+    let turns = if to.is_empty() || from.is_empty() { 0 } else { to.len().max(from.len()) };
+    // One ahead, so that nobody rings himself where anybody may ring anybody.
+    let pair = |turn: usize| (&to[turn % to.len()], &from[(turn + 1) % from.len()]);
+    let is_first = |turn: &usize| is_first(rules, taker, rule, pair(*turn));
+    let sure = (0..turns).find(is_first);
+    let turn = sure.or((turns > 0).then_some(0))?;
+    let (to, from) = pair(turn);
+    Some(Example { to: to.clone(), from: from.clone(), taker, for_sure: sure.is_some() })
+}
+
+/// Whether no rule above the taker is for the numbers of this call; false when that takes long to
+/// tell. Of all channels that `rule` is for it is a call on the first.
+fn is_first(rules: &Rules<'_>, taker: usize, rule: &Rule, (to, from): (&Party, &Party)) -> bool {
+    let (to, from) = (rules.lists.know(to), rules.lists.know(from));
+    let asks_on = |rule: &Rule, channel: &Channel| {
+        rule.also.as_ref().is_none_or(|also| also.channel.holds(|one| one == channel))
+    };
+    let channel = Channel::ALL.into_iter().find(|channel| asks_on(rule, channel));
+    let mut looked_at = 0;
+    let may_take = |above: u32| {
+        let above = &rules.rules[above as usize];
+        looked_at += 1;
+        let asked = channel.is_none_or(|channel| asks_on(above, &channel));
+        looked_at > CROWD || asked && above.to.fit(&to) && above.from.fit(&from)
+    };
+    let keys = rules.deciding.keys(&to, &from);
+    rules.deciding.first_below(taker as u32, usize::MAX, &keys, may_take).is_none()
 }
 
 /// Some that a part stands for, negations left aside.
@@ -299,7 +343,7 @@ fn by_others(
     rules: &Rules<'_>,
     number: usize,
     above: &[usize],
-    example: Option<[Party; 2]>,
+    example: Option<Example>,
     report: &mut Report,
 ) {
     let name = &rules.rules[number].name;
@@ -316,10 +360,10 @@ fn by_others(
         shown.join(", "),
     );
     let does = &rules.rules[number].does;
-    let help = example.map(|[to, from]| {
-        let (to, from) = (to.in_full(), from.in_full());
-        let first = &rules.rules[above[0]].name;
-        format!("a call from {from} to {to} goes to `{first}`")
+    let help = example.map(|Example { to, from, taker, for_sure }| {
+        let (to, from, taker) = (to.in_full(), from.in_full(), &rules.rules[taker].name);
+        let at_the_latest = if for_sure { "" } else { " at the latest" };
+        format!("a call from {from} to {to} goes to `{taker}`{at_the_latest}")
     });
     let moved = match does {
         Does::Continue => "what it adds is never added",

@@ -12,6 +12,7 @@ mod bad_tables;
 mod country;
 mod dialects;
 mod front_door;
+mod matching;
 mod never_lost;
 mod program;
 mod properties;

@@ -32,7 +32,7 @@ use switchboard::source::Source;
 
 use crate::app::{self, App, NOW_MS, app, decide, post, root};
 
-fn cases() -> ProptestConfig {
+pub(crate) fn cases() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
 }
 
@@ -167,7 +167,7 @@ const NUMBERS: [&str; 10] = [
     "",
 ];
 
-fn any_text() -> BoxedStrategy<String> {
+pub(crate) fn any_text() -> BoxedStrategy<String> {
     prop_oneof![
         2 => "[ -~]{0,12}",
         1 => "\\PC{0,8}",
@@ -178,7 +178,7 @@ fn any_text() -> BoxedStrategy<String> {
 }
 
 /// What may stand where a number should.
-fn any_party() -> BoxedStrategy<String> {
+pub(crate) fn any_party() -> BoxedStrategy<String> {
     prop_oneof![
         3 => select(NUMBERS.to_vec()).prop_map_into(),
         3 => "[+]?[0-9]{1,17}",
@@ -441,7 +441,7 @@ fn every_proved_body_is_answered_with_200_or_400_and_nobody_is_turned_away() {
 // Tables and calls.
 
 /// A text as TOML writes it.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
