@@ -427,9 +427,22 @@ fn any_row(number: BoxedStrategy<String>) -> impl Strategy<Value = Row> {
     (number, tier, agent).prop_map(|(number, tier, agent)| Row { number, tier, agent })
 }
 
+/// Some of it are one number and what it begins with, so that a party stands there more than once.
 fn any_list() -> impl Strategy<Value = Vec<Row>> {
     let number = prop_oneof![3 => exact(), 3 => prefix(), 1 => text()].boxed();
-    prop::collection::vec(any_row(number), 0..6)
+    let others = prop::collection::vec(any_row(number), 0..4);
+    let beginnings =
+        prop::collection::vec((any::<Index>(), any_row(Just(String::new()).boxed())), 0..4);
+    (whole_digits(), beginnings, others).prop_map(|(digits, beginnings, mut rows)| {
+        rows.extend(beginnings.into_iter().map(|(length, row)| {
+            let number = match length.index(digits.len()) {
+                0 => format!("+{digits}"),
+                length => format!("+{}*", &digits[..length]),
+            };
+            Row { number, ..row }
+        }));
+        rows
+    })
 }
 
 /// Anything.
@@ -491,7 +504,7 @@ impl Recipe {
         let patterns = if of_these.is_empty() { sheet.patterns() } else { of_these };
         let made = self.made(patterns[self.pattern.index(patterns.len())], sheet);
         match &self.twist {
-            Some(twist) if made.starts_with('+') => twisted(made, twist),
+            Some(twist) if made.starts_with('+') => twisted(&made, twist),
             _ => made,
         }
     }
@@ -528,7 +541,7 @@ impl Recipe {
 }
 
 /// A near miss: another digit, one less, or one more.
-fn twisted(number: String, (how, at, digit): &(u8, Index, u8)) -> String {
+fn twisted(number: &str, (how, at, digit): &(u8, Index, u8)) -> String {
     let mut digits: Vec<char> = number.chars().skip(1).collect();
     let at = at.index(digits.len());
     let digit = char::from(b'0' + digit);
