@@ -282,7 +282,8 @@ impl Mistake {
         text
     }
 
-    fn to_json(&self) -> serde_json::Value {
+    /// For programs.
+    pub fn to_json(&self) -> serde_json::Value {
         let (line, column) = self.place.as_ref().map(Place::line_and_column).unzip();
         json!({
             "severity": match self.severity {
