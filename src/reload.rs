@@ -278,7 +278,7 @@ impl Bench {
 
     fn conclude(&mut self, table: Option<Table>, report: Report) -> Reloaded {
         let ok = table.is_some();
-        let report = Arc::new(report);
+        let report = Arc::new(report.with_lines_only());
         let now = self.board.now();
         match table {
             Some(table) => {

@@ -8,14 +8,18 @@
 mod app;
 
 mod authenticate;
+mod checking;
 mod country;
 mod dialects;
+mod explaining;
 mod front_door;
 mod never_lost;
 mod program;
 mod properties;
+mod reload;
 mod rules;
 mod schema;
+mod serving;
 mod settings;
 mod sockets;
 mod tidy;
