@@ -577,16 +577,21 @@ async fn in_a_folder_each_file_counts() {
     assert_eq!(live.agent().await, "agent_1");
     std::fs::write(file("20-second.toml"), first("agent_3")).unwrap();
     live.until_agent("agent_3", "the file is mended").await;
+    std::os::unix::fs::symlink("later", file("30-third.toml")).unwrap();
+    live.until_reloads("bad", 3, "a link to nothing").await;
+    let before = live.reloads("good").await;
+    rename_over(&file("later"), "# nothing");
+    live.until_reloads("good", before + 1, "the link leads somewhere").await;
     // What is no table of the folder is not looked at.
     let before = live.reloads("good").await;
     std::fs::write(file(".hidden.toml"), first("agent_4")).unwrap();
     std::fs::write(file("notes.txt"), first("agent_4")).unwrap();
     tokio::time::sleep(10 * SOON).await;
     assert_eq!(live.reloads("good").await, before);
-    for name in ["20-second.toml", "50-everyone.toml"] {
+    for name in ["20-second.toml", "30-third.toml", "50-everyone.toml"] {
         std::fs::remove_file(file(name)).unwrap();
     }
-    live.until_reloads("bad", 3, "an empty folder").await;
+    live.until_reloads("bad", 4, "an empty folder").await;
     assert_eq!(live.agent().await, "agent_3");
     rename_over(&file("50-everyone.toml"), one_rule("agent_5"));
     live.until_agent("agent_5", "a file in the empty folder").await;
@@ -616,9 +621,12 @@ async fn a_named_pipe_is_no_list() {
     let mut mount = Mount::new(&[(RULES, &one_rule("agent_1")), (PEOPLE, "")]);
     let live = live(&mount.path(RULES), None);
     mount.swap(&[(RULES, LISTED)]);
-    let made = std::process::Command::new("mkfifo").arg(mount.path("..data").join(PEOPLE)).status();
-    assert!(made.unwrap().success());
-    let reloaded = tokio::time::timeout(DEADLINE, live.ring()).await.expect("it does not hang");
+    let pipe = mount.path("..data").join(PEOPLE);
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let told = tokio::time::timeout(DEADLINE, live.ring()).await;
+    // Lets a reader go that waits for a writer.
+    drop(std::fs::File::options().read(true).write(true).open(pipe));
+    let reloaded = told.expect("it does not wait for somebody to write");
     assert!(errors(&reloaded).contains(&"no-file rules.toml:1:21".to_owned()));
 }
 
