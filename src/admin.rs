@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 
 use crate::call::{Channel, Fields};
 use crate::facts::Facts;
-use crate::inquiry::{Question, inquire, saved_call};
+use crate::inquiry::{Question, asking, inquire, moment_of, saved_call};
 use crate::number::Party;
 use crate::pipeline::Switchboard;
 use crate::reload::{Bell, Reloaded};
-use crate::rules::moment;
+use crate::report::{Mistake, Report};
 use crate::secret::Secret;
 
 /// What the routes share.
@@ -84,9 +84,20 @@ fn table(board: &Switchboard) -> Value {
         "last_reload": {
             "ok": state.wrong.is_none(),
             "at": state.tried.to_string(),
-            "mistakes": state.wrong.map(|report| report.to_json()).unwrap_or_else(|| json!([])),
+            "errors": state.wrong.as_deref().map_or(0, Report::errors),
+            "mistakes": state.wrong.as_deref().map(places).unwrap_or_default(),
         },
     })
+}
+
+/// Where the first mistakes are. Not what they are: health needs no token, and a message may name a
+/// customer's number.
+fn places(report: &Report) -> Vec<Value> {
+    const MOST: usize = 20;
+    let keys = ["severity", "code", "file", "line", "column"];
+    let mistakes = report.mistakes().iter().take(MOST).map(Mistake::to_json);
+    let told = |mistake: Value| keys.map(|key| (key.to_owned(), mistake[key].clone()));
+    mistakes.map(|mistake| Value::Object(told(mistake).into_iter().collect())).collect()
 }
 
 async fn metrics(State(office): State<Office>) -> Response {
@@ -114,10 +125,15 @@ async fn reload(State(office): State<Office>) -> Response {
 
 /// `GET /explain?from=…&to=…&channel=…&source=…&at=…&all=true`; or a saved body, posted.
 async fn explain(State(office): State<Office>, uri: Uri, body: Bytes) -> Response {
-    match explained(&office.board, uri.query().unwrap_or_default(), &body) {
-        Ok(story) => answer(StatusCode::OK, &story),
-        Err(Unexplained::Asked(why)) => problem(StatusCode::BAD_REQUEST, &why),
-        Err(Unexplained::Differ(why)) => problem(StatusCode::INTERNAL_SERVER_ERROR, &why),
+    // Of a million rules the scan takes its time, which calls must not wait for.
+    let explained = tokio::task::spawn_blocking(move || {
+        explained(&office.board, uri.query().unwrap_or_default(), &body)
+    });
+    match explained.await {
+        Ok(Ok(story)) => answer(StatusCode::OK, &story),
+        Ok(Err(Unexplained::Asked(why))) => problem(StatusCode::BAD_REQUEST, &why),
+        Ok(Err(Unexplained::Differ(why))) => problem(StatusCode::INTERNAL_SERVER_ERROR, &why),
+        Err(_panic) => problem(StatusCode::INTERNAL_SERVER_ERROR, "explaining it panicked"),
     }
 }
 
@@ -129,49 +145,75 @@ enum Unexplained {
 }
 
 fn explained(board: &Switchboard, query: &str, body: &[u8]) -> Result<Value, Unexplained> {
-    let mut fields = Fields::unknown(Channel::Call);
-    let (mut source, mut at, mut all) = (None, None, false);
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        match &*name {
-            "from" => fields.from = Party::read(Some(&value)).party,
-            "to" => fields.to = Party::read(Some(&value)).party,
-            "channel" => {
-                let found = Channel::ALL.into_iter().find(|channel| channel.as_str() == value);
-                let none = || Unexplained::Asked("channel is call or sms".to_owned());
-                fields.channel = found.ok_or_else(none)?;
-            }
-            "source" => source = Some(value.into_owned()),
-            "at" => at = Some(value.into_owned()),
-            "all" => all = value != "false",
-            other => {
-                let why = format!(
-                    "unknown parameter `{other}`: there are from, to, channel, source, at, all"
-                );
-                return Err(Unexplained::Asked(why));
-            }
-        }
-    }
+    let asked = Asked::read(query).map_err(Unexplained::Asked)?;
     let sources = board.sources();
-    let source = match source {
-        Some(name) => sources.iter().find(|source| *source.name == *name),
-        None => sources.first(),
+    let source = asking(&sources, asked.source.as_deref()).map_err(Unexplained::Asked)?;
+    let fields = match (body.is_empty(), asked.fields) {
+        (true, fields) => fields.unwrap_or(Fields::unknown(Channel::Call)),
+        (false, None) => saved_call(source, body.to_vec()).map_err(Unexplained::Asked)?,
+        (false, Some(_)) => {
+            let why = "say either from, to and channel, or post a body".to_owned();
+            return Err(Unexplained::Asked(why));
+        }
     };
-    let no_source = || Unexplained::Asked("there is no such source".to_owned());
-    let source = source.copied().ok_or_else(no_source)?;
-    if !body.is_empty() {
-        let no_call = || Unexplained::Asked("this body asks for no agent".to_owned());
-        fields = saved_call(source, body.to_vec()).ok_or_else(no_call)?;
-    }
     let table = board.table();
-    let at = match at {
-        Some(text) => moment(&text, &table.zone).map_err(|bad| Unexplained::Asked(bad.message))?,
+    let at = match asked.at {
+        Some(text) => moment_of(&text, &table).map_err(Unexplained::Asked)?,
         None => board.now(),
     };
-    let question = Question { source, fields: &fields, facts: Facts { at }, all };
+    let question = Question { source, fields: &fields, facts: Facts { at }, all: asked.all };
     let inquiry = inquire(&table, sources.iter().copied(), question);
     inquiry
         .map(|inquiry| inquiry.to_json())
         .map_err(|differ| Unexplained::Differ(differ.to_string()))
+}
+
+/// What the parameters say.
+#[derive(Default)]
+struct Asked {
+    /// None when they say nothing of the call.
+    fields: Option<Fields<'static>>,
+    source: Option<String>,
+    at: Option<String>,
+    all: bool,
+}
+
+impl Asked {
+    fn read(query: &str) -> Result<Asked, String> {
+        let mut asked = Asked::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let fields = || Fields::unknown(Channel::Call);
+            match &*name {
+                "from" => asked.fields.get_or_insert_with(fields).from = party(&value),
+                "to" => asked.fields.get_or_insert_with(fields).to = party(&value),
+                "channel" => {
+                    let found = Channel::ALL.into_iter().find(|known| known.as_str() == value);
+                    let none = || format!("channel `{value}`: there are call and sms");
+                    asked.fields.get_or_insert_with(fields).channel = found.ok_or_else(none)?;
+                }
+                "source" => asked.source = Some(value.into_owned()),
+                "at" => asked.at = Some(value.into_owned()),
+                "all" => {
+                    asked.all = match &*value {
+                        "true" | "" => true,
+                        "false" => false,
+                        other => return Err(format!("all `{other}`: there are true and false")),
+                    }
+                }
+                other => {
+                    let known = "there are from, to, channel, source, at, all";
+                    return Err(format!("unknown parameter `{other}`: {known}"));
+                }
+            }
+        }
+        Ok(asked)
+    }
+}
+
+/// In a query a `+` that nobody encoded means a space.
+fn party(text: &str) -> Party {
+    let plus = text.strip_prefix(' ').map(|rest| format!("+{rest}"));
+    Party::read(Some(plus.as_deref().unwrap_or(text))).party
 }
 
 fn problem(status: StatusCode, detail: &str) -> Response {

@@ -12,13 +12,13 @@ mod serve;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use crate::call::{Channel, Fields};
+use crate::inquiry::asking;
 use crate::number::Party;
 use crate::reload;
 use crate::report::Report;
@@ -113,7 +113,7 @@ fn load_rules(
     let mut progress = progress::Line::default();
     let loaded = reload::load(path, &around, coverage, &mut |step| progress.show(step));
     progress.clear();
-    loaded.with_context(|| format!("cannot read the rules {}", path.display()))
+    Ok(loaded?)
 }
 
 /// Settings and table, and everything that is wrong with either.
@@ -194,7 +194,7 @@ struct CallFlags {
     #[arg(long, default_value = "call")]
     channel: ChannelFlag,
     /// A saved request body, sent or read as it is, instead of --from, --to and --channel
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "channel"])]
     body: Option<PathBuf>,
 }
 
@@ -234,14 +234,8 @@ impl CallFlags {
     }
 
     fn choose<'s>(&self, sources: &'s [Source]) -> anyhow::Result<&'s Source> {
-        let Some(name) = &self.source else {
-            return sources.first().context("the settings name no source");
-        };
-        let found = sources.iter().find(|source| *source.name == **name);
-        found.with_context(|| {
-            let known: Vec<Arc<str>> = sources.iter().map(|source| source.name.clone()).collect();
-            format!("there is no source `{name}`; the settings name {}", known.join(", "))
-        })
+        let all: Vec<&Source> = sources.iter().collect();
+        asking(&all, self.source.as_deref()).map_err(anyhow::Error::msg)
     }
 }
 

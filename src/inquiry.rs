@@ -17,7 +17,7 @@ use crate::decide::explain::{Differ, Explanation, explain};
 use crate::decision::Outcome;
 use crate::dialect::Asked;
 use crate::facts::Facts;
-use crate::rules::Table;
+use crate::rules::{Table, moment};
 use crate::source::Source;
 
 /// A call that somebody asks about.
@@ -76,13 +76,46 @@ pub fn inquire<'q>(
     Ok(Inquiry { question, table, explanation, replies })
 }
 
-/// What a saved request body says; none when it asks for no agent. Whoever saved the body stands
-/// for it: nobody else has to prove it.
-pub fn saved_call(source: &Source, body: Vec<u8>) -> Option<Fields<'static>> {
+/// The source of this name, else the first one.
+///
+/// # Errors
+/// When there is none, in words.
+pub fn asking<'s>(sources: &[&'s Source], name: Option<&str>) -> Result<&'s Source, String> {
+    let Some(name) = name else {
+        return sources.first().copied().ok_or_else(|| "the settings name no source".to_owned());
+    };
+    let found = sources.iter().find(|source| *source.name == *name);
+    found.copied().ok_or_else(|| {
+        let known: Vec<&str> = sources.iter().map(|source| &*source.name).collect();
+        format!("there is no source `{name}`; the settings name {}", known.join(", "))
+    })
+}
+
+/// When a call comes in, on the wall clock of the table's zone.
+///
+/// # Errors
+/// What cannot be read in it, and what would be right.
+pub fn moment_of(text: &str, table: &Table) -> Result<Timestamp, String> {
+    moment(text, &table.zone).map_err(|bad| {
+        let help = bad.help.map(|help| format!(": {help}")).unwrap_or_default();
+        format!("{}{help}", bad.message)
+    })
+}
+
+/// What a saved request body says. Whoever saved the body stands for it: nobody else has to prove
+/// it.
+///
+/// # Errors
+/// When it asks for no agent, or cannot be read, in words.
+pub fn saved_call(source: &Source, body: Vec<u8>) -> Result<Fields<'static>, String> {
     let opened = opened(source, body);
-    match source.dialect.parse(&opened).ok()? {
-        Asked::Inbound(call) => Some(call.into_fields().into_owned()),
-        Asked::Event(_) | Asked::Probe => None,
+    match source.dialect.parse(&opened) {
+        Ok(Asked::Inbound(call)) => Ok(call.into_fields().into_owned()),
+        Ok(Asked::Event(event)) => {
+            Err(format!("this body tells of `{}`, and asks for no agent", event.kind))
+        }
+        Ok(Asked::Probe) => Err("this body is empty, and asks for no agent".to_owned()),
+        Err(unreadable) => Err(unreadable.to_string()),
     }
 }
 

@@ -1,20 +1,21 @@
 //! Keeps the table current: a new one is read, checked and tried by its own tests aside, and takes
 //! the place of the old one at once, or not at all.
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use jiff::Timestamp;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::decide::trial;
 use crate::pipeline::Switchboard;
-use crate::report::Report;
-use crate::rules::{self, Loaded, Progress, Seen, Surroundings, Table};
+use crate::report::{Report, Severity};
+use crate::rules::{self, Loaded, NoTable, Progress, Seen, Surroundings, Table};
 
 /// Reads a table, checks it, and lets its own tests run; with `coverage`, warns of what no test
 /// reaches.
@@ -27,7 +28,7 @@ pub fn load(
     around: &Surroundings,
     coverage: bool,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> std::io::Result<Loaded> {
+) -> Result<Loaded, NoTable> {
     let mut loaded = rules::load(path, around, progress)?;
     if let Some(table) = &loaded.table {
         let reached = trial::run(table, &loaded.tests, &mut loaded.report);
@@ -81,9 +82,9 @@ impl Current {
         old
     }
 
-    fn keep(&self, wrong: Report, now: Timestamp) {
+    fn keep(&self, wrong: Arc<Report>, now: Timestamp) {
         let since = self.state().since;
-        self.set(State { since, tried: now, wrong: Some(Arc::new(wrong)) });
+        self.set(State { since, tried: now, wrong: Some(wrong) });
     }
 
     fn set(&self, state: State) {
@@ -92,7 +93,7 @@ impl Current {
 }
 
 /// What came of a reload.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reloaded {
     /// The new table answers.
     pub ok: bool,
@@ -105,7 +106,8 @@ pub struct Reloaded {
 pub struct Bell(mpsc::Sender<oneshot::Sender<Reloaded>>);
 
 impl Bell {
-    /// Reloads, and tells what came of it; none when the service is stopping.
+    /// Reloads, and tells what came of it; none when the service is stopping. Who rings while a
+    /// reload is going on waits for the next one, the same for all who wait.
     pub async fn ring(&self) -> Option<Reloaded> {
         let (tell, told) = oneshot::channel();
         self.0.send(tell).await.ok()?;
@@ -115,22 +117,45 @@ impl Bell {
 
 /// Looks whether the files have changed, and reloads when they have or when it is asked to.
 pub struct Reloader {
+    bench: Bench,
+    /// How often to look; none: never.
+    poll: Option<Duration>,
+    asked: mpsc::Receiver<oneshot::Sender<Reloaded>>,
+}
+
+/// Where tables are made.
+struct Bench {
     board: Arc<Switchboard>,
     path: PathBuf,
     around: Surroundings,
-    /// How often to look; none: never.
-    poll: Option<Duration>,
+    /// What the last load looked at, whatever came of it.
     files: Vec<Seen>,
-    asked: mpsc::Receiver<oneshot::Sender<Reloaded>>,
     /// Tables that no longer answer. They go when no request uses them, and not in a request's time:
     /// a million rules take a while to drop.
     retired: Vec<Arc<Table>>,
 }
 
-/// Files that are being written are looked at again after this long, until they are at rest.
-const SETTLE: Duration = Duration::from_millis(50);
+/// What is done aside.
+#[derive(Clone, Copy)]
+enum Errand {
+    Look,
+    Reload,
+    Sweep,
+}
+
+/// Files are read when they have not changed for this long. Longer than the clock of any file
+/// system takes for a tick: a later change is then seen by its time, even one of the same length.
+const SETTLE: Duration = Duration::from_millis(25);
 /// Files that never rest are read all the same.
-const MOST_LOOKS: usize = 20;
+const MOST_LOOKS: usize = 40;
+/// Files that change while they are read are read again, and then taken as they are.
+const MOST_LOADS: usize = 3;
+/// After this long a table that no longer answers can usually go.
+const SWEEP: Duration = Duration::from_secs(1);
+/// As many as the admin listener has connections.
+const MOST_ASKING: usize = 64;
+/// More mistakes than these are counted in the log, not told.
+const MOST_LOGGED: usize = 50;
 
 impl Reloader {
     /// For the table at `path`, which was loaded from `files`.
@@ -141,105 +166,120 @@ impl Reloader {
         poll: Option<Duration>,
         files: Vec<Seen>,
     ) -> (Reloader, Bell) {
-        let (ring, asked) = mpsc::channel(1);
-        let retired = Vec::new();
-        (Reloader { board, path, around, poll, files, asked, retired }, Bell(ring))
+        let (ring, asked) = mpsc::channel(MOST_ASKING);
+        let bench = Bench { board, path, around, files, retired: Vec::new() };
+        (Reloader { bench, poll, asked }, Bell(ring))
     }
 
-    /// Goes on until it is told to stop.
-    ///
-    /// # Errors
-    /// When SIGHUP cannot be listened to.
-    pub async fn run(mut self, mut stopped: watch::Receiver<bool>) -> std::io::Result<()> {
-        let mut hangup = signal(SignalKind::hangup())?;
-        let mut poll = self.poll.map(tokio::time::interval);
+    /// Goes on until it is told to stop. A load that is going on then is not waited for.
+    pub async fn run(self, mut stopped: watch::Receiver<bool>) {
+        let Reloader { mut bench, poll, mut asked } = self;
+        let mut poll = poll.map(tokio::time::interval);
         if let Some(poll) = &mut poll {
             poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
+        // An error means that nobody is left who could tell: then it is time to stop, too.
+        let mut stop = pin!(async { drop(stopped.wait_for(|stopped| *stopped).await) });
         loop {
-            // An error means that nobody is left who could tell: then it is time to stop, too.
-            let stop = async { drop(stopped.wait_for(|stopped| *stopped).await) };
-            let tick = async {
-                match &mut poll {
-                    Some(poll) => drop(poll.tick().await),
-                    None => std::future::pending().await,
+            let mut asking = Vec::new();
+            let errand = tokio::select! {
+                () = &mut stop => return,
+                () = tick(&mut poll) => Errand::Look,
+                Some(first) = asked.recv() => {
+                    asking.push(first);
+                    asking.extend(std::iter::from_fn(|| asked.try_recv().ok()));
+                    Errand::Reload
                 }
+                () = tokio::time::sleep(SWEEP), if !bench.retired.is_empty() => Errand::Sweep,
             };
-            tokio::select! {
-                () = stop => return Ok(()),
-                () = tick => self = self.aside(Reloader::look).await,
-                Some(()) = hangup.recv() => self = self.aside(Reloader::reload_and_forget).await,
-                Some(tell) = self.asked.recv() => {
-                    self = self.aside(|reloader| {
-                        // Who asked may have gone away.
-                        drop(tell.send(reloader.reload()));
-                    }).await;
-                }
+            // It may take long, so it has a thread of its own.
+            let aside = tokio::task::spawn_blocking(move || {
+                let reloaded = bench.carry_out(errand);
+                (bench, reloaded)
+            });
+            let done = tokio::select! {
+                () = &mut stop => return,
+                done = aside => done,
+            };
+            // Panics are caught aside: it was the runtime that ended it, which is ending itself.
+            let Ok((back, reloaded)) = done else { return };
+            bench = back;
+            for (tell, reloaded) in asking.into_iter().zip(reloaded.iter().cycle()) {
+                // Who asked may have gone away.
+                drop(tell.send(reloaded.clone()));
             }
         }
     }
+}
 
-    /// Does what may take long on a thread of its own.
-    async fn aside(mut self, work: impl FnOnce(&mut Reloader) + Send + 'static) -> Reloader {
-        let done = tokio::task::spawn_blocking(move || {
-            work(&mut self);
-            self.retired.retain(|table| Arc::strong_count(table) > 1);
-            self
-        });
-        done.await.expect("a load that panics is caught in `reload`")
+async fn tick(poll: &mut Option<Interval>) {
+    match poll {
+        Some(poll) => drop(poll.tick().await),
+        None => std::future::pending().await,
     }
+}
 
-    /// Reloads when a file has changed.
-    fn look(&mut self) {
-        if !self.files.iter().any(Seen::has_changed) {
-            return;
-        }
-        for _ in 0..MOST_LOOKS {
-            let looks: Vec<Seen> = self.files.iter().map(Seen::again).collect();
-            std::thread::sleep(SETTLE);
-            if !looks.iter().any(Seen::has_changed) {
-                break;
+impl Bench {
+    /// What came of the reload, when there was one. A panic is one that failed.
+    fn carry_out(&mut self, errand: Errand) -> Option<Reloaded> {
+        let work = || match errand {
+            Errand::Look => {
+                self.sweep();
+                has_changed(&self.files).then(|| self.reload())
             }
-        }
-        self.reload();
+            Errand::Reload => Some(self.reload()),
+            Errand::Sweep => {
+                self.sweep();
+                None
+            }
+        };
+        std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_panic| {
+            let message = "loading the table panicked: please report it".to_owned();
+            Some(self.conclude(None, Report::of("no-table", message)))
+        })
     }
 
-    fn reload_and_forget(&mut self) {
-        self.reload();
+    fn sweep(&mut self) {
+        self.retired.retain(|table| Arc::strong_count(table) > 1);
     }
 
     /// Reads, checks and tries the table, and lets it answer when nothing is wrong with it.
     fn reload(&mut self) -> Reloaded {
-        let now = self.board.now();
-        self.around.now = now;
-        let lists = self.board.table();
-        let filled = lists.lists.all().iter().filter(|list| list.size > 0);
+        self.around.now = self.board.now();
+        let before = self.board.table();
+        let filled = before.lists.all().iter().filter(|list| list.size > 0);
         self.around.filled_lists = filled.map(|list| list.name.clone()).collect();
-        drop(lists);
-        let loading = || load(&self.path, &self.around, false, &mut |_| {});
-        let loaded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(loading));
-        let (table, report) = match loaded {
-            Ok(Ok(Loaded { table, report, files, .. })) => {
+        drop(before);
+        let (mut table, mut report) = self.load();
+        for _ in 1..MOST_LOADS {
+            // Else some files might be read as they were before an edit, and some as after it.
+            if !has_changed(&self.files) {
+                break;
+            }
+            (table, report) = self.load();
+        }
+        self.conclude(table, report)
+    }
+
+    fn load(&mut self) -> (Option<Table>, Report) {
+        self.files = at_rest(&self.files);
+        match load(&self.path, &self.around, false, &mut |_| {}) {
+            Ok(Loaded { table, report, files, .. }) => {
                 self.files = files;
                 (table, report)
             }
-            Ok(Err(error)) => {
-                self.files = vec![Seen::now(&self.path)];
-                let message = format!("cannot read the rules {}: {error}", self.path.display());
+            Err(no_table) => {
+                let message = no_table.to_string();
+                self.files = no_table.files;
                 (None, Report::of("no-table", message))
             }
-            Err(_panic) => {
-                self.files.iter_mut().for_each(|seen| *seen = seen.again());
-                let message = "loading the table panicked: please report it".to_owned();
-                (None, Report::of("no-table", message))
-            }
-        };
-        self.conclude(table, report, now)
+        }
     }
 
-    fn conclude(&mut self, table: Option<Table>, report: Report, now: Timestamp) -> Reloaded {
+    fn conclude(&mut self, table: Option<Table>, report: Report) -> Reloaded {
         let ok = table.is_some();
-        self.board.counters().reloaded(ok);
+        let report = Arc::new(report.with_lines_only());
+        let now = self.board.now();
         match table {
             Some(table) => {
                 tracing::info!(
@@ -252,18 +292,48 @@ impl Reloader {
                 self.retired.push(self.board.current().replace(table, now));
             }
             None => {
-                for mistake in report.mistakes() {
-                    tracing::error!(
-                        code = mistake.code,
-                        place = mistake.place.as_ref().map(|place| place.to_string()),
-                        problem = mistake.message,
-                        help = mistake.help,
-                        "the table is wrong, the old one stays"
-                    );
-                }
+                tracing::error!(errors = report.errors(), "the table is wrong, the old one stays");
                 self.board.current().keep(report.clone(), now);
             }
         }
-        Reloaded { ok, report: Arc::new(report) }
+        self.board.counters().reloaded(ok);
+        log(&report);
+        Reloaded { ok, report }
     }
+}
+
+/// A line for each mistake. The explanations of failing tests are left out: they show numbers whole.
+fn log(report: &Report) {
+    for mistake in report.mistakes().iter().take(MOST_LOGGED) {
+        let place = mistake.place.as_ref().map(|place| place.to_string());
+        let (code, problem, help) = (mistake.code, &mistake.message, &mistake.help);
+        match mistake.severity {
+            Severity::Error => tracing::error!(code, place, problem, help, "mistake in the table"),
+            Severity::Warning | Severity::Note => {
+                tracing::warn!(code, place, problem, help, "weakness of the table");
+            }
+        }
+    }
+    let more = report.mistakes().len().saturating_sub(MOST_LOGGED);
+    if more > 0 {
+        tracing::warn!(more, "mistakes that are not told: `switchboard check` tells them all");
+    }
+}
+
+fn has_changed(files: &[Seen]) -> bool {
+    files.iter().any(Seen::has_changed)
+}
+
+/// The files as they are once nobody writes them.
+fn at_rest(files: &[Seen]) -> Vec<Seen> {
+    let looks = || files.iter().map(Seen::again).collect::<Vec<_>>();
+    let mut seen = looks();
+    for _ in 0..MOST_LOOKS {
+        std::thread::sleep(SETTLE);
+        if !has_changed(&seen) {
+            break;
+        }
+        seen = looks();
+    }
+    seen
 }

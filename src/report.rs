@@ -225,6 +225,15 @@ impl Report {
         self.mistakes.extend(other.mistakes);
     }
 
+    /// The same, but of each file it holds only the lines that are told: who keeps a report need not
+    /// keep a table of a million rules with it.
+    pub fn with_lines_only(mut self) -> Report {
+        for mistake in &mut self.mistakes {
+            mistake.place = mistake.place.as_ref().map(Place::on_its_line);
+        }
+        self
+    }
+
     /// The same without notes, for whoever only wants to know what is wrong.
     pub fn without_notes(mut self) -> Report {
         self.retain(|mistake| mistake.severity != Severity::Note);
@@ -282,7 +291,8 @@ impl Mistake {
         text
     }
 
-    fn to_json(&self) -> serde_json::Value {
+    /// For programs.
+    pub fn to_json(&self) -> serde_json::Value {
         let (line, column) = self.place.as_ref().map(Place::line_and_column).unzip();
         json!({
             "severity": match self.severity {
@@ -309,6 +319,13 @@ impl Place {
         let before = &self.file.text.as_bytes()[line_start..start];
         let column = String::from_utf8_lossy(before).chars().count() + 1;
         (self.file.first_line + line, column)
+    }
+
+    /// The same in a file that is this line alone.
+    fn on_its_line(&self) -> Place {
+        let (number, text, span) = self.line();
+        let line = SourceFile::line(&self.file.path, number, text.to_owned());
+        Place { file: Arc::new(SourceFile { private: self.file.private, ..line }), span }
     }
 
     /// Whether the line, up to what is wrong in it, holds a value that nobody may see.

@@ -20,7 +20,7 @@ mod shelf;
 mod template;
 mod test;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -268,6 +268,18 @@ pub enum Progress<'p> {
     Comparing,
 }
 
+/// There is no text that could be checked.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the rules {path}: {error}", path = .path.display())]
+pub struct NoTable {
+    /// Where the table should be.
+    pub path: PathBuf,
+    /// Why it cannot be read.
+    pub error: std::io::Error,
+    /// What was looked at, as it was then.
+    pub files: Vec<Seen>,
+}
+
 /// Reads and checks the table at `path`: a file, or a folder whose `*.toml` files are one table in
 /// the order of their names.
 ///
@@ -278,26 +290,28 @@ pub fn load(
     path: &Path,
     around: &Surroundings,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> std::io::Result<Loaded> {
-    let mut shelf = Shelf::default();
-    let files = shelf.texts(path)?;
-    Ok(read(&files, around, shelf, progress))
+) -> Result<Loaded, NoTable> {
+    let (mut shelf, mut report) = (Shelf::default(), Report::default());
+    match shelf.texts(path, &mut report) {
+        Ok(files) => Ok(read(&files, around, shelf, report, progress)),
+        Err(error) => Err(NoTable { path: path.to_owned(), error, files: shelf.seen }),
+    }
 }
 
 /// Checks the text of a table; `path` is for the messages, and for the folder in which its lists
 /// are.
 pub fn parse(path: &str, text: String, around: &Surroundings) -> Loaded {
     let file = Arc::new(SourceFile::new(path, text));
-    read(&[file], around, Shelf::default(), &mut |_| {})
+    read(&[file], around, Shelf::default(), Report::default(), &mut |_| {})
 }
 
 fn read(
     files: &[Arc<SourceFile>],
     around: &Surroundings,
     mut shelf: Shelf,
+    mut report: Report,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Loaded {
-    let mut report = Report::default();
     let checked = check::check(files, around, &mut shelf, &mut report, progress);
     let table = Some(checked.table).filter(|_| report.errors() == 0);
     report.sort();

@@ -2,14 +2,12 @@
 
 use std::io::Write;
 
-use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
 
 use super::{CallFlags, ConfigFile, Exit, Good, load_good};
 use crate::facts::Facts;
-use crate::inquiry::{Question, inquire, saved_call};
-use crate::rules::moment;
+use crate::inquiry::{Question, inquire, moment_of, saved_call};
 use crate::settings::Purpose;
 
 /// Shows every rule until the deciding one, and the reply as each platform would get it.
@@ -43,15 +41,12 @@ impl Explain {
         let mut fields = self.call.fields();
         if self.call.body.is_some() {
             let body = self.call.body(source, &fields)?;
-            fields = saved_call(source, body).context("this body asks for no agent")?;
+            fields = saved_call(source, body).map_err(anyhow::Error::msg)?;
         }
         let at = match &self.at {
             #[expect(clippy::disallowed_methods, reason = "nobody said another time")]
             None => Timestamp::now(),
-            Some(text) => moment(text, &table.zone).map_err(|bad| {
-                let help = bad.help.map(|help| format!(": {help}")).unwrap_or_default();
-                anyhow::anyhow!("--at: {}{help}", bad.message)
-            })?,
+            Some(text) => moment_of(text, &table).map_err(|bad| anyhow::anyhow!("--at: {bad}"))?,
         };
         let question = Question { source, fields: &fields, facts: Facts { at }, all: self.all };
         let inquiry = inquire(&table, settings.sources.iter(), question)?;

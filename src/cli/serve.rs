@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Args;
 use futures_util::FutureExt;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tower::ServiceExt;
 
@@ -33,15 +34,24 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let purpose = if self.dev { Purpose::Dev } else { Purpose::Serve };
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        // Before anything is read: until somebody listens, SIGHUP ends the process.
+        let hangup = {
+            let _context = runtime.enter();
+            signal(SignalKind::hangup())?
+        };
         let Some(good) = load_good(&self.config, purpose)? else {
             return Ok(Exit::CouldNot);
         };
         let _log = telemetry::start_logging(&good.settings.log)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(self.serve(good))
+        let served = runtime.block_on(self.serve(good, hangup));
+        // Else a reload that is going on would be waited for.
+        runtime.shutdown_background();
+        served
     }
 
-    async fn serve(&self, Good { settings, table, files }: Good) -> anyhow::Result<Exit> {
+    async fn serve(&self, good: Good, hangup: Signal) -> anyhow::Result<Exit> {
+        let Good { settings, table, files } = good;
         let around = settings.surroundings();
         let Settings { server, admin, sources, rules, .. } = settings;
         let public = bind(server.listen)?;
@@ -56,7 +66,8 @@ impl Serve {
         let board = Arc::new(Switchboard::new(sources, table, Clock::System));
         let (stop, stopped) = watch::channel(false);
         let (reloader, bell) = Reloader::new(board.clone(), rules.path, around, rules.poll, files);
-        let mut reloader = tokio::spawn(reloader.run(stopped.clone()));
+        tokio::spawn(reloader.run(stopped.clone()));
+        tokio::spawn(ring_at(hangup, bell.clone()));
         let mut admin =
             tokio::spawn(serve_admin(private, admin, board.clone(), bell, stopped.clone()));
         let mut public = tokio::spawn(serve_public(public, server, board, stopped));
@@ -64,7 +75,6 @@ impl Serve {
             signalled = signalled() => signalled?,
             ended = &mut public => anyhow::bail!("the public listener broke: {ended:?}"),
             ended = &mut admin => anyhow::bail!("the admin listener broke: {ended:?}"),
-            ended = &mut reloader => anyhow::bail!("the reloader broke: {ended:?}"),
         }
         tracing::info!("stopping: requests in flight finish first");
         stop.send(true).context("both listeners have ended by themselves")?;
@@ -111,6 +121,15 @@ async fn serve_admin(
     listen::serve(listener, answer, limits, until(stopped)).await;
 }
 
+/// Reloads at every SIGHUP. One that comes during a reload is not forgotten.
+async fn ring_at(mut hangup: Signal, bell: Bell) {
+    while hangup.recv().await.is_some() {
+        if bell.ring().await.is_none() {
+            return;
+        }
+    }
+}
+
 async fn until(mut stopped: watch::Receiver<bool>) {
     // An error means that nobody is left who could tell: then it is time to stop, too.
     drop(stopped.wait_for(|stopped| *stopped).await);
@@ -118,7 +137,6 @@ async fn until(mut stopped: watch::Receiver<bool>) {
 
 /// SIGTERM, as orchestrators send it, or Ctrl-C.
 async fn signalled() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {

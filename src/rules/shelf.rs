@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::report::SourceFile;
+use crate::report::{Place, Report, SourceFile};
 
 /// A file or a folder, as it was when it was read.
 #[derive(Debug, Clone)]
@@ -77,34 +77,53 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    /// The text of a file, or those of all tables of a folder.
-    pub(super) fn texts(&mut self, path: &Path) -> io::Result<Vec<Arc<SourceFile>>> {
-        if !fs::metadata(path)?.is_dir() {
-            return Ok(vec![self.text(path)?]);
-        }
+    /// The text of a file, or those of all tables of a folder. What is not UTF-8 is reported.
+    pub(super) fn texts(
+        &mut self,
+        path: &Path,
+        report: &mut Report,
+    ) -> io::Result<Vec<Arc<SourceFile>>> {
         self.seen.push(Seen::now(path));
+        if !fs::metadata(path)?.is_dir() {
+            return Ok(vec![text(path, report)?]);
+        }
         let paths = tables_in(path)?;
         if paths.is_empty() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the folder has no *.toml files"));
         }
-        paths.iter().map(|path| self.text(path)).collect()
-    }
-
-    fn text(&mut self, path: &Path) -> io::Result<Arc<SourceFile>> {
-        self.seen.push(Seen::now(path));
-        let text = fs::read_to_string(path).map_err(|error| {
-            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-        })?;
-        Ok(Arc::new(SourceFile::new(&path.display().to_string(), text)))
+        let mut texts = Vec::new();
+        for path in paths {
+            self.seen.push(Seen::now(&path));
+            let name = |error: io::Error| {
+                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            };
+            texts.push(text(&path, report).map_err(name)?);
+        }
+        Ok(texts)
     }
 
     /// Opens a file that a table names.
     pub(super) fn open(&mut self, path: &Path) -> io::Result<File> {
         self.seen.push(Seen::now(path));
-        let file = File::open(path)?;
-        match file.metadata()?.is_file() {
-            true => Ok(file),
+        // Asked before it is opened: a named pipe would wait for somebody to write into it.
+        match fs::metadata(path)?.is_file() {
+            true => File::open(path),
             false => Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no file")),
         }
     }
+}
+
+fn text(path: &Path, report: &mut Report) -> io::Result<Arc<SourceFile>> {
+    let name = path.display().to_string();
+    let bad = match String::from_utf8(fs::read(path)?) {
+        Ok(text) => return Ok(Arc::new(SourceFile::new(&name, text))),
+        Err(bad) => bad,
+    };
+    // Up to there the text with stand-ins is the same, so that the place is right.
+    let at = bad.utf8_error().valid_up_to();
+    let text = String::from_utf8_lossy(bad.as_bytes()).into_owned();
+    let file = Arc::new(SourceFile::new(&name, text));
+    let place = Place { file: file.clone(), span: at..at };
+    report.error("syntax", Some(place), "this is not UTF-8").help("save the file as UTF-8");
+    Ok(file)
 }

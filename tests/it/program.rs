@@ -1,12 +1,14 @@
 //! The real program: its exit codes, what it prints, and how it stops.
 
-use std::io::{BufRead, BufReader, Read};
-
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::app::root;
 
-fn program() -> Command {
+pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
     for secret in ["RETELL_API_KEY", "SYNTHFLOW_SECRET", "SYNTHFLOW_URL_TOKEN"] {
         command.env_remove(secret);
@@ -18,57 +20,113 @@ fn program() -> Command {
     command
 }
 
-fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     program().args(arguments).output().expect("it starts")
 }
 
 #[track_caller]
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("text")
 }
 
-/// A running service, ended when the test is.
-struct Served {
-    child: Child,
-    out: BufReader<ChildStdout>,
-    url: String,
+/// A service, ended when the test is.
+pub(crate) struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// A service that has said where it listens.
+pub(crate) struct Served {
+    running: Running,
+    log: Arc<Mutex<String>>,
+    reading: JoinHandle<()>,
+    pub(crate) url: String,
+    /// Where the admin listener is: `127.0.0.1:41234`.
+    pub(crate) admin: String,
     curl: String,
 }
 
-impl Drop for Served {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
+/// Starts `serve --dev`.
+pub(crate) fn start(arguments: &[&str]) -> Running {
+    let mut serve = program();
+    serve.args(["serve", "--dev"]).args(arguments).stdout(Stdio::piped());
+    Running(serve.spawn().expect("it starts"))
 }
 
-/// Starts `serve --dev` and waits until it has said where it listens.
 fn serve() -> Served {
-    let mut child =
-        program().args(["serve", "--dev"]).stdout(Stdio::piped()).spawn().expect("it starts");
-    let mut out = BufReader::new(child.stdout.take().expect("piped"));
-    let (mut url, mut curl, mut line) = (String::new(), String::new(), String::new());
-    while out.read_line(&mut line).expect("text") > 0 && !line.contains("serving") {
-        if let Some(rest) = line.strip_prefix("Listening on ") {
-            rest.split(". ").next().unwrap().clone_into(&mut url);
-        }
-        if line.trim_start().starts_with("curl ") {
-            line.trim().clone_into(&mut curl);
-        }
-        line.clear();
+    start(&[]).until_it_serves()
+}
+
+impl Running {
+    pub(crate) fn signal(&self, signal: &str) {
+        let killed = Command::new("kill").args([signal, &self.0.id().to_string()]).status();
+        assert!(killed.expect("kill").success());
     }
-    assert!(url.starts_with("http://127.0.0.1:"), "{url}");
-    Served { child, out, url, curl }
+
+    /// Waits for its end, and no longer than any grace.
+    fn end(&mut self) -> Option<i32> {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(15) {
+            if let Some(ended) = self.0.try_wait().expect("a child") {
+                return ended.code();
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        panic!("it does not end");
+    }
+
+    /// Waits until it has said where it listens.
+    pub(crate) fn until_it_serves(mut self) -> Served {
+        let mut out = BufReader::new(self.0.stdout.take().expect("piped"));
+        let (mut url, mut admin, mut curl) = (String::new(), String::new(), String::new());
+        let mut line = String::new();
+        while admin.is_empty() && out.read_line(&mut line).expect("text") > 0 {
+            if let Some(rest) = line.strip_prefix("Listening on ") {
+                rest.split(". ").next().unwrap().clone_into(&mut url);
+            }
+            if line.trim_start().starts_with("curl ") {
+                line.trim().clone_into(&mut curl);
+            }
+            if let Some((_, rest)) = line.split_once("admin_address=") {
+                rest.split(' ').next().unwrap().clone_into(&mut admin);
+            }
+            line.clear();
+        }
+        assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+        let log = Arc::new(Mutex::new(String::new()));
+        let reading = std::thread::spawn({
+            let log = log.clone();
+            move || {
+                while out.read_line(&mut line).expect("text") > 0 {
+                    log.lock().unwrap().push_str(&line);
+                    line.clear();
+                }
+            }
+        });
+        Served { running: self, log, reading, url, admin, curl }
+    }
 }
 
 impl Served {
-    /// Sends SIGTERM, and returns the exit code and the rest of the log.
-    fn terminate(mut self) -> (Option<i32>, String) {
-        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        assert!(killed.expect("kill").success());
-        let mut log = String::new();
-        self.out.read_to_string(&mut log).expect("text");
-        (self.child.wait().expect("an end").code(), log)
+    /// What it has logged since it serves.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        self.running.signal(signal);
+    }
+
+    /// Sends SIGTERM, and returns the exit code and the log.
+    pub(crate) fn terminate(mut self) -> (Option<i32>, String) {
+        self.signal("-TERM");
+        let code = self.running.end();
+        self.reading.join().expect("it was read to its end");
+        (code, self.log.lock().unwrap().clone())
     }
 }
 
@@ -161,7 +219,7 @@ fn explain_tells_each_rule_until_the_deciding_one_as_text_and_json() {
 }
 
 /// A folder with settings and rules; returns it with the path of the settings.
-fn folder(settings: &str, rules: &str) -> (tempfile::TempDir, String) {
+pub(crate) fn folder(settings: &str, rules: &str) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("s.toml"), settings).unwrap();
     std::fs::write(folder.path().join("rules.toml"), rules).unwrap();
@@ -169,7 +227,7 @@ fn folder(settings: &str, rules: &str) -> (tempfile::TempDir, String) {
     (folder, path)
 }
 
-const SETTINGS: &str =
+pub(crate) const SETTINGS: &str =
     "[sources.retell]\nplatform = \"retell\"\nsecrets = [\"env:RETELL_API_KEY\"]\n";
 const MISSPELT: &str = "[[rule]]\nname = \"a\"\nform = \"+1213*\"\nagent = \"x\"\n";
 

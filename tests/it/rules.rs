@@ -64,7 +64,7 @@ fn parse(text: &str, around: &Surroundings) -> (Option<Table>, Report) {
     app::parse_rules("rules.toml", text.trim_start_matches('\n').to_owned(), around)
 }
 
-fn load(path: &Path, around: &Surroundings) -> std::io::Result<Loaded> {
+fn load(path: &Path, around: &Surroundings) -> Result<Loaded, switchboard::rules::NoTable> {
     reload::load(path, around, false, &mut |_| {})
 }
 
