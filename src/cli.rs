@@ -66,14 +66,24 @@ pub enum Exit {
 /// # Errors
 /// When it could not be carried out.
 pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
-    match arguments.command {
+    let done = match arguments.command {
         Command::Serve(serve) => serve.run(),
         Command::Send(send) => send.run(),
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),
         Command::Health(health) => health.run(),
         Command::Schema(schema) => schema.run(),
+    };
+    match done {
+        Err(error) if is_enough(&error) => Ok(Exit::Good),
+        done => done,
     }
+}
+
+/// Whoever reads has read enough: `switchboard explain | head`.
+fn is_enough(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// Says on standard error why a command could not be carried out.

@@ -193,6 +193,15 @@ impl Inquiry<'_> {
                 variables.iter().map(|variable| (variable.name, quoted(&variable.value)));
             expected.push(("variables", inline(variables)));
         }
+        let added = decision.added();
+        for (key, object) in
+            [("metadata", &added.metadata), ("agent_override", &added.agent_override)]
+        {
+            expected.extend(object.as_deref().map(|object| (key, table(object))));
+        }
+        if !added.delay.is_zero() {
+            expected.push(("delay_ms", added.delay.as_millis().to_string()));
+        }
         inline(expected.into_iter())
     }
 
@@ -213,6 +222,20 @@ impl fmt::Display for Inquiry<'_> {
             write!(f, "\nreply to source {source} ({platform}), by {rule}:\n{body:#}\n")?;
         }
         Ok(())
+    }
+}
+
+fn table(object: &Map<String, Value>) -> String {
+    inline(object.iter().map(|(key, value)| (key.as_str(), toml(value))))
+}
+
+/// A value as TOML writes it. Templates make no null.
+fn toml(value: &Value) -> String {
+    match value {
+        Value::String(text) => quoted(text),
+        Value::Array(list) => format!("[{}]", list.iter().map(toml).collect::<Vec<_>>().join(", ")),
+        Value::Object(object) => table(object),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
 }
 

@@ -166,6 +166,29 @@ impl PhoneNumber {
     }
 }
 
+/// A text in which every number is masked that stands in it, written with a `+` or of seven digits
+/// and more.
+pub fn masked_in(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c == '+' || c.is_ascii_digit()) {
+        masked.push_str(&rest[..at]);
+        let with_plus = rest[at..].starts_with('+');
+        let belongs = |c: char| c.is_ascii_digit() || (with_plus && " -.()".contains(c));
+        let after = rest[at + 1..].find(|c| !belongs(c)).map_or(rest.len(), |end| at + 1 + end);
+        let number = rest[at..after].trim_end_matches(|c: char| !c.is_ascii_digit() && c != '+');
+        let digits: String = number.chars().filter(char::is_ascii_digit).collect();
+        let shown = digits.len() < if with_plus { 5 } else { 7 };
+        match PhoneNumber::from_digits(&digits) {
+            _ if shown => masked.push_str(number),
+            Ok(number) => masked.push_str(&number.masked()),
+            Err(_) => masked.push_str("***"),
+        }
+        rest = &rest[at + number.len()..];
+    }
+    masked + rest
+}
+
 /// The last `count` digits of `value`, at most eight of them.
 fn push_digits(text: &mut String, mut value: u64, count: usize) {
     let mut digits = [0_u8; 8];
@@ -373,6 +396,24 @@ mod tests {
         assert!(!number.starts_with(PhoneNumber::parse("+1214").unwrap()));
         assert!(!number.starts_with(PhoneNumber::parse("+121377712345").unwrap()));
         assert_eq!((number.digit(0), number.digit(1), number.digit(10)), (1, 2, 4));
+    }
+
+    #[test]
+    fn numbers_in_a_text_are_masked() {
+        for (text, expected) in [
+            (
+                "`+12137771234` stands on this list already",
+                "`+1213***1234` stands on this list already",
+            ),
+            ("+1 (415) 555-0100, twice", "+1415***0100, twice"),
+            ("12137771234 and 2026-12-24", "+1213***1234 and 2026-12-24"),
+            ("+1213* has 4 digits, 50000 bytes", "+1213* has 4 digits, 50000 bytes"),
+            ("+ 1 + 2", "+ 1 + 2"),
+            ("0301234567", "***"),
+            ("für +4930901820 ü", "für +493***1820 ü"),
+        ] {
+            assert_eq!(masked_in(text), expected);
+        }
     }
 
     #[test]

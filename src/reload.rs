@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::decide::trial;
+use crate::number::masked_in;
 use crate::pipeline::Switchboard;
 use crate::report::{Report, Severity};
 use crate::rules::{self, Loaded, NoTable, Progress, Seen, Surroundings, Table};
@@ -302,11 +303,12 @@ impl Bench {
     }
 }
 
-/// A line for each mistake. The explanations of failing tests are left out: they show numbers whole.
+/// A line for each mistake, with its numbers masked. The explanations of failing tests are left out.
 fn log(report: &Report) {
     for mistake in report.mistakes().iter().take(MOST_LOGGED) {
         let place = mistake.place.as_ref().map(|place| place.to_string());
-        let (code, problem, help) = (mistake.code, &mistake.message, &mistake.help);
+        let (code, problem) = (mistake.code, masked_in(&mistake.message));
+        let help = mistake.help.as_deref().map(masked_in);
         match mistake.severity {
             Severity::Error => tracing::error!(code, place, problem, help, "mistake in the table"),
             Severity::Warning | Severity::Note => {

@@ -130,7 +130,12 @@ pub fn warn_of_the_rest(
             continue;
         }
         let Does::Split(split) = &rule.does else { continue };
-        for arm in (0..split.arms.len()).filter(|arm| !reached.arms.contains(&(name, *arm))) {
+        let share = |arm: &usize| {
+            split.arms[*arm].end - arm.checked_sub(1).map_or(0, |before| split.arms[before].end)
+        };
+        let untested = (0..split.arms.len()).filter(|arm| !reached.arms.contains(&(name, *arm)));
+        // Nobody takes an arm of no percent, but who withholds the number.
+        for arm in untested.filter(|arm| share(arm) > 0) {
             let message = format!("no test reaches arm {} of rule `{name}`", arm + 1);
             report
                 .warning("untested-arm", Some(places.of(at)), message)
