@@ -78,7 +78,7 @@ struct Rules {
     #[schemars(extend("default" = "rules.toml"))]
     path: Option<String>,
     /// How often to look whether it has changed, in milliseconds. 0: never.
-    #[schemars(extend("default" = 2000))]
+    #[schemars(extend("default" = 1000))]
     poll_ms: Option<u64>,
 }
 

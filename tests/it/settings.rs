@@ -1087,7 +1087,7 @@ fn a_count_is_a_whole_number() {
 #[test]
 fn the_rules_are_looked_at_every_so_often_or_never() {
     for (line, expected) in [
-        ("", Some(2000)),
+        ("", Some(1000)),
         ("poll_ms = 1", Some(1)),
         ("poll_ms = \"500\"", Some(500)),
         ("poll_ms = 0", None),
