@@ -80,20 +80,29 @@ impl Shelf {
     /// The text of a file, or those of all tables of a folder.
     pub(super) fn texts(&mut self, path: &Path) -> io::Result<Vec<Arc<SourceFile>>> {
         if !fs::metadata(path)?.is_dir() {
-            return Ok(vec![self.text(path)?]);
+            return self.text(path).map(|text| vec![text]);
         }
         self.seen.push(Seen::now(path));
         let paths = tables_in(path)?;
         if paths.is_empty() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the folder has no *.toml files"));
         }
-        paths.iter().map(|path| self.text(path)).collect()
+        let texts = paths.iter().map(|path| {
+            let named = |error: io::Error| {
+                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            };
+            self.text(path).map_err(named)
+        });
+        texts.collect()
     }
 
     fn text(&mut self, path: &Path) -> io::Result<Arc<SourceFile>> {
         self.seen.push(Seen::now(path));
-        let text = fs::read_to_string(path).map_err(|error| {
-            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        let text = String::from_utf8(fs::read(path)?).map_err(|error| {
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let message = format!("line {line} is not UTF-8: save the file as UTF-8");
+            io::Error::new(io::ErrorKind::InvalidData, message)
         })?;
         Ok(Arc::new(SourceFile::new(&path.display().to_string(), text)))
     }
@@ -104,7 +113,7 @@ impl Shelf {
         let file = File::open(path)?;
         match file.metadata()?.is_file() {
             true => Ok(file),
-            false => Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no file")),
+            false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file")),
         }
     }
 }
