@@ -168,7 +168,8 @@ impl Report {
         self.note(Severity::Note, code, place, message.into())
     }
 
-    fn note(
+    /// Notes something of this severity.
+    pub fn note(
         &mut self,
         severity: Severity,
         code: &'static str,
@@ -281,12 +282,15 @@ impl Mistake {
             };
         }
         if let Some(help) = &self.help {
-            group = group.element(Level::HELP.message(help.as_str()));
+            // What an operator wrote can be in it; the rest of a report escapes by itself.
+            let visible: String = help.chars().filter(|c| !c.is_control()).collect();
+            group = group.element(Level::HELP.message(visible));
         }
         let mut text = renderer.render(&[group]);
         for line in self.detail.iter().flat_map(|detail| detail.lines()) {
             text.push_str("\n    ");
             text.push_str(line);
+            text.truncate(text.trim_end_matches(' ').len());
         }
         text
     }
@@ -343,7 +347,9 @@ impl Place {
         let end = self.span.end.clamp(start, line_end);
         let number = self.file.first_line + line;
         let shown_to = if self.file.private { end } else { line_end };
-        (number, &text[line_start..shown_to], start - line_start..end - line_start)
+        let line = text[line_start..shown_to].trim_end_matches('\r');
+        let on_line = |at: usize| (at - line_start).min(line.len());
+        (number, line, on_line(start)..on_line(end))
     }
 }
 

@@ -13,6 +13,7 @@ mod outcome;
 mod rule;
 mod test;
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -99,6 +100,12 @@ struct Checker<'r> {
     report: &'r mut Report,
     around: &'r Surroundings,
     zone: Option<TimeZone>,
+    /// That there is no zone needs no telling: it was said wrongly, or it has been told.
+    no_zone_told: bool,
+    /// `lists.vip`: what is there and could not be read, which has been reported.
+    unreadable: HashSet<String>,
+    /// How often something of that was named.
+    hushed: usize,
     agents: Vec<Agent>,
     agents_by_name: Names,
     /// There is no `[agents]`: every id is taken as it is.
@@ -142,6 +149,9 @@ impl<'r> Checker<'r> {
             report,
             around,
             zone: None,
+            no_zone_told: false,
+            unreadable: HashSet::new(),
+            hushed: 0,
             agents: Vec::new(),
             agents_by_name: Names::default(),
             any_agent: true,
@@ -334,6 +344,9 @@ impl<'r> Checker<'r> {
             let message = "there is not a single rule".to_owned();
             let help = "the smallest table is [[rule]] with a `name` and an `agent`";
             self.error("no-rules", &(0..0), message).help(help);
+        } else if self.rules.is_empty() {
+            let message = "every rule is switched off: the platform's own agent keeps all calls";
+            self.report.warning("no-rule-for-everyone", self.last.clone(), message);
         } else if !self.rules.iter().any(is_for_everyone) {
             let message =
                 "no rule is for everyone: who fits none is kept by the platform's own agent";

@@ -34,6 +34,15 @@ pub enum Wanted {
     Number(Comparison, f64),
 }
 
+/// A comparison that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadComparison {
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub help: &'static str,
+}
+
 /// How two numbers compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
@@ -72,17 +81,29 @@ impl Wanted {
     ///
     /// # Errors
     /// When a comparison is not followed by a number.
-    pub fn parse(text: &str) -> Result<Wanted, String> {
+    pub fn parse(text: &str) -> Result<Wanted, BadComparison> {
+        let number =
+            |text: &str| text.trim().parse().ok().filter(|number: &f64| number.is_finite());
         let Some((comparison, rest)) = Comparison::ALL.iter().find_map(|comparison| {
             Some((*comparison, text.trim().strip_prefix(comparison.as_str())?))
         }) else {
-            return Ok(Wanted::Text(text.into()));
+            let behind_equal =
+                text.trim().strip_prefix('=').map(|rest| rest.trim_start_matches(['=', '>', '<']));
+            return match behind_equal.and_then(number) {
+                Some(_) => Err(BadComparison {
+                    message: format!("`{text}` is no comparison"),
+                    help: "there are >=, <=, > and <; `6` alone is equal, `!6` is not",
+                }),
+                None => Ok(Wanted::Text(text.into())),
+            };
         };
-        let number = rest.trim().parse::<f64>().ok().filter(|number| number.is_finite());
-        match number {
-            Some(number) => Ok(Wanted::Number(comparison, number)),
-            None => Err(format!("`{text}` compares with no number")),
-        }
+        number(rest).map(|number| Wanted::Number(comparison, number)).ok_or_else(|| BadComparison {
+            message: format!("`{text}` compares with no number"),
+            help: match rest.contains(['<', '>']) {
+                true => "for a range take away what is above it: [\">= 3\", \"!>= 10\"]",
+                false => "write a number behind it: \">= 6\"",
+            },
+        })
     }
 
     fn is(&self, actual: &str) -> bool {

@@ -309,7 +309,10 @@ fn counted_from_easter(text: &str, offset: &str) -> Result<DaySpec, BadTime> {
 fn weekday_of_month(which: &str, weekday_name: &str, of: &str) -> Result<DaySpec, BadTime> {
     let nth = NTH.iter().position(|nth| which.eq_ignore_ascii_case(nth));
     if nth.is_none() && !which.eq_ignore_ascii_case("last") {
-        let meant = NTH.iter().find(|nth| which.trim_end_matches(char::is_alphabetic) == &nth[..1]);
+        let words = ["first", "second", "third", "fourth", "fifth"];
+        let word = words.iter().position(|word| which.eq_ignore_ascii_case(word));
+        let digit = |nth: &&&str| which.trim_end_matches(char::is_alphabetic) == &nth[..1];
+        let meant = word.map(|at| &NTH[at]).or_else(|| NTH.iter().find(digit));
         let help = match meant {
             Some(nth) => Some(format!("did you mean `{nth}`?")),
             None => report::did_you_mean(which, ["last"]),
@@ -381,12 +384,31 @@ pub(super) fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
 }
 
 fn not_a_date(text: &str, otherwise: &str) -> BadTime {
-    let padded = text.split('-').map(|part| format!("{part:0>2}")).collect::<Vec<_>>().join("-");
-    let help = match year_month_day(&padded) {
-        Some(_) => format!("did you mean `{padded}`?"),
-        None => report::did_you_mean(text, [EASTER]).unwrap_or_else(|| otherwise.to_owned()),
+    let near = meant_day(text).map(|day| format!("did you mean `{day}`?"));
+    let near = near.or_else(|| report::did_you_mean(text, [EASTER]));
+    let text = if text.is_empty() { "an empty text".into() } else { format!("`{text}`") };
+    bad(BAD_DATE, format!("{text} is not a date"), near.unwrap_or_else(|| otherwise.to_owned()))
+}
+
+/// A day that is written another way: `7-4`, `24.12.`, `12/25/2026`. None when day and month could
+/// be either.
+fn meant_day(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.trim_end_matches('.').split(['-', '/', '.']).collect();
+    let numbers: Vec<i16> = parts.iter().map(|part| number(part)).collect::<Option<_>>()?;
+    let is_year = |at: usize| parts[at].len() == 4;
+    let (year, first, second) = match numbers[..] {
+        [first, second] => (None, first, second),
+        [year, first, second] if is_year(0) => (Some(year), first, second),
+        [first, second, year] if is_year(2) => (Some(year), first, second),
+        _ => return None,
     };
-    bad(BAD_DATE, format!("`{text}` is not a date"), help)
+    let day_comes_first = first > 12 || text.contains('.') && !is_year(0);
+    let could_be_either = parts.len() == 3 && is_year(2) && !day_comes_first && second <= 12;
+    let (month, day) = if day_comes_first { (second, first) } else { (first, second) };
+    let (month, day) = (i8::try_from(month).ok()?, i8::try_from(day).ok()?);
+    Date::new(year.unwrap_or(LEAP_YEAR), month, day).ok().filter(|_| !could_be_either)?;
+    let year = year.map_or(String::new(), |year| format!("{year:04}-"));
+    Some(format!("{year}{month:02}-{day:02}"))
 }
 
 fn no_such_day(text: &str, year: Option<i16>, month: i8, day: i8) -> BadTime {
@@ -395,7 +417,8 @@ fn no_such_day(text: &str, year: Option<i16>, month: i8, day: i8) -> BadTime {
             Some(year) => format!("{year:04}-{day:02}-{month:02}"),
             None => format!("{day:02}-{month:02}"),
         };
-        let help = (1..=12).contains(&day).then(|| format!("did you mean `{turned}`?"));
+        let help =
+            (month > 0 && (1..=12).contains(&day)).then(|| format!("did you mean `{turned}`?"));
         let help = help.unwrap_or_else(|| "the month comes first, 01 to 12".to_owned());
         return bad(BAD_DATE, format!("`{text}` is not a date: no month is {month:02}"), help);
     };
@@ -624,12 +647,15 @@ mod tests {
             "write `12-24`, `2026-12-24`, `3rd mon of jan`, `last mon of may` or `easter-2`, \
              a range as `12-24..12-26`",
         );
-        refused("", "`` is not a date", help);
+        refused("", "an empty text is not a date", help);
         refused("christmas", "`christmas` is not a date", help);
-        refused("12/25", "`12/25` is not a date", help);
+        refused("12/25", "`12/25` is not a date", Some("did you mean `12-25`?"));
+        refused("24.12.", "`24.12.` is not a date", Some("did you mean `12-24`?"));
+        refused("12/25/2026", "`12/25/2026` is not a date", Some("did you mean `2026-12-25`?"));
+        refused("03/04/2026", "`03/04/2026` is not a date", help);
         refused("+1-01", "`+1-01` is not a date", help);
         refused("26-12-24", "`26-12-24` is not a date", help);
-        refused("12-24..", "`` is not a date", help);
+        refused("12-24..", "an empty text is not a date", help);
         refused("12\u{2013}24", "`12\u{2013}24` is not a date", help);
         refused("1-1", "`1-1` is not a date", Some("did you mean `01-01`?"));
         refused("2026-1-5", "`2026-1-5` is not a date", Some("did you mean `2026-01-05`?"));

@@ -10,7 +10,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use crate::report::{Mistake, Place, Report, SourceFile, did_you_mean};
+use crate::report::{Mistake, Place, Report, SourceFile, nearest};
 
 /// A value and the bytes of the file that say it.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,8 @@ pub(super) struct House {
     pub(super) lists: Vec<WrittenList>,
     pub(super) dates: Vec<WrittenDates>,
     pub(super) hours: Vec<WrittenHours>,
+    /// `lists.vip`: what stands there cannot be read, which has been reported.
+    pub(super) unreadable: Vec<String>,
     /// Rules in a form that a piece of rules cannot have: `rule = [{ … }]`.
     pub(super) rules: Vec<WrittenRule>,
     pub(super) tests: Vec<WrittenTest>,
@@ -88,10 +90,14 @@ pub(super) struct WrittenRule {
     pub(super) wheres: Vec<WrittenWhere>,
     pub(super) disabled: bool,
     pub(super) outcomes: Vec<At<WrittenOutcome>>,
+    /// A key was perhaps meant as an outcome, which has been reported.
+    pub(super) outcome_misspelt: bool,
     pub(super) split_key: Option<At<String>>,
     pub(super) variables: Entries,
     pub(super) metadata: Option<Entries>,
     pub(super) agent_override: Option<Entries>,
+    /// The first key that adds something.
+    pub(super) adds_at: Option<Range<usize>>,
     pub(super) delay_ms: Option<At<i64>>,
 }
 
@@ -117,6 +123,8 @@ pub(super) struct WrittenArm {
     pub(super) span: Range<usize>,
     pub(super) agent: Option<At<String>>,
     pub(super) percent: Option<At<f64>>,
+    /// Something was wrong in it, and has been reported.
+    pub(super) flawed: bool,
 }
 
 /// A `[[test]]`.
@@ -138,12 +146,14 @@ pub(super) struct WrittenTest {
 #[derive(Default)]
 pub(super) struct WrittenExpectation {
     pub(super) span: Range<usize>,
+    /// Something was wrong in it, and has been reported.
+    pub(super) flawed: bool,
     pub(super) rule: Option<At<String>>,
     pub(super) agent: Option<At<String>>,
     pub(super) outcome: Option<At<String>>,
     /// True, or the reason.
     pub(super) reject: Option<At<Option<String>>>,
-    pub(super) keep: Option<At<bool>>,
+    pub(super) keep: Option<At<()>>,
     pub(super) variables: Entries,
     pub(super) metadata: Option<Entries>,
     pub(super) agent_override: Option<Entries>,
@@ -187,6 +197,7 @@ const RULE_KEYS: [&str; 20] = [
     "agent_override",
     "delay_ms",
 ];
+pub(super) const OUTCOMES: [&str; 5] = ["agent", "split", "reject", "keep", "continue"];
 const ARM_KEYS: [&str; 2] = ["agent", "percent"];
 const TEST_KEYS: [&str; 9] =
     ["name", "from", "to", "channel", "platform", "source", "at", "sip", "expect"];
@@ -217,12 +228,24 @@ pub(super) fn house(
         match name {
             "zone" => house.zone = reader.text(name, value),
             "agents" => house.agents = reader.table(name, value).map(|table| reader.agents(table)),
-            "lists" => house.lists = reader.named_tables(name, value, Reader::list),
-            "dates" => house.dates = reader.named_tables(name, value, Reader::dates),
-            "hours" => house.hours = reader.named_tables(name, value, Reader::hours),
+            "lists" => {
+                house.lists = reader.named_tables(key, value, Reader::list, &mut house.unreadable)
+            }
+            "dates" => {
+                house.dates = reader.named_tables(key, value, Reader::dates, &mut house.unreadable)
+            }
+            "hours" => {
+                house.hours = reader.named_tables(key, value, Reader::hours, &mut house.unreadable)
+            }
             "rule" => house.rules = reader.list_of(name, value, Reader::rule),
             "test" => house.tests = reader.list_of(name, value, Reader::test),
-            _ => reader.unknown(key, &TABLE_KEYS, "a table"),
+            _ => {
+                reader.unknown(key, &TABLE_KEYS, "a table");
+                let inside = value.get_ref().as_table().into_iter().flatten();
+                let it = meant(name, &TABLE_KEYS).unwrap_or(name);
+                let paths = inside.map(|(inner, _)| format!("{it}.{}", inner.get_ref()));
+                house.unreadable.extend(paths);
+            }
         }
     }
     Some(house)
@@ -266,9 +289,26 @@ struct Reader<'r> {
 
 impl<'r> Reader<'r> {
     fn document(&mut self, span: &Range<usize>) -> Option<Spanned<DeTable<'r>>> {
-        let (document, errors) = DeTable::parse_recoverable(&self.file.text[span.clone()]);
+        let text = &self.file.text[span.clone()];
+        let (document, errors) = DeTable::parse_recoverable(text);
+        if let Some(start) = unclosed_text(text, &errors) {
+            let message = "a text in three quotes begins here and does not end".to_owned();
+            self.error("syntax", &(start..start + 3), message);
+            return None;
+        }
+        let mut told = None;
         for error in &errors {
             let span = error.span().unwrap_or_default();
+            let line = text[..span.start.min(text.len())].matches('\n').count();
+            // What else is said of the line mostly follows from the first.
+            if told.replace(line) == Some(line) {
+                continue;
+            }
+            if let Some(key) = single_brackets(text, &span) {
+                self.error("syntax", &span, format!("[{key}] stands here for the second time"))
+                    .help(format!("write [[{key}]], in double brackets"));
+                break;
+            }
             self.error("syntax", &span, format!("this is not TOML: {}", error.message()));
         }
         errors.is_empty().then_some(document)
@@ -293,16 +333,38 @@ impl<'r> Reader<'r> {
     }
 
     fn unknown(&mut self, key: &Spanned<DeString<'_>>, known: &[&str], of: &str) {
-        let name = key.get_ref();
-        let help = did_you_mean(name, known.iter().copied());
+        let name: &str = key.get_ref();
+        let near = meant(name, known).map(|known| format!("did you mean `{known}`?"));
+        let elsewhere = || {
+            let help = if known == TEST_KEYS && EXPECT_KEYS.contains(&name) {
+                format!("what has to become of the call stands in expect = {{ {name} = … }}")
+            } else if known != TABLE_KEYS && TABLE_KEYS.contains(&name) {
+                format!("`{name}` belongs to the table itself, outside of rules and tests")
+            } else {
+                return None;
+            };
+            Some(help)
+        };
+        let help = near.or_else(elsewhere);
         let all = format!("{of} has {}", known.join(", "));
         let mistake = self.error("unknown-key", &key.span(), format!("unknown key `{name}`"));
         mistake.help(all).maybe_help(help);
     }
 
-    fn wrong_kind(&mut self, key: &str, value: &Item<'_>, wanted: &str) {
+    fn wrong_kind(&mut self, key: &str, value: &Item<'_>, wanted: &str) -> &mut Mistake {
         let message = format!("`{key}` has to be {wanted}, this is {}", kind(value.get_ref()));
-        self.error("wrong-kind", &value.span(), message);
+        self.error("wrong-kind", &value.span(), message)
+    }
+
+    /// Something else stands where a text is due; a number was perhaps meant as one.
+    fn no_text(&mut self, key: &str, value: &Item<'_>, wanted: &str) {
+        let as_written = &self.file.text[self.in_file(&value.span())];
+        let is_one_word = matches!(
+            value.get_ref(),
+            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Datetime(_)
+        );
+        let help = is_one_word.then(|| format!("put it in quotes: \"{as_written}\""));
+        self.wrong_kind(key, value, wanted).maybe_help(help);
     }
 
     fn table<'t, 'i>(&mut self, key: &str, value: &'t Item<'i>) -> Option<&'t DeTable<'i>> {
@@ -315,7 +377,7 @@ impl<'r> Reader<'r> {
 
     fn text(&mut self, key: &str, value: &Item<'_>) -> Option<At<String>> {
         let Some(text) = value.get_ref().as_str() else {
-            self.wrong_kind(key, value, "a text");
+            self.no_text(key, value, "a text");
             return None;
         };
         Some(self.at(text.to_owned(), &value.span()))
@@ -334,7 +396,7 @@ impl<'r> Reader<'r> {
         if value.get_ref().is_str() {
             return self.text(key, value).into_iter().collect();
         }
-        self.wrong_kind(key, value, "a text or a list of texts");
+        self.no_text(key, value, "a text or a list of texts");
         Vec::new()
     }
 
@@ -373,17 +435,28 @@ impl<'r> Reader<'r> {
     /// Tables that the operator names: `[lists.vip]`.
     fn named_tables<T>(
         &mut self,
-        key: &str,
+        key: &Spanned<DeString<'_>>,
         value: &Item<'_>,
         read: fn(&mut Self, At<String>, &DeTable<'_>) -> T,
+        unreadable: &mut Vec<String>,
     ) -> Vec<T> {
+        let key = key.get_ref();
         let mut tables = Vec::new();
         for (name, value) in self.table(key, value).into_iter().flatten() {
             let path = format!("{key}.{}", name.get_ref());
-            if let Some(table) = self.table(&path, value) {
+            if let Some(table) = value.get_ref().as_table() {
                 let name = self.named(name);
                 tables.push(read(self, name, table));
+                continue;
             }
+            let example = match &**key {
+                "lists" => "numbers = [\"+12137771234\"]",
+                "dates" => "days = [\"01-01\"]",
+                _ => "mon-fri = \"09:00-17:00\"",
+            };
+            self.wrong_kind(&path, value, "a table")
+                .help(format!("write [{path}], and below it {example}"));
+            unreadable.push(path);
         }
         tables
     }
@@ -393,9 +466,7 @@ impl<'r> Reader<'r> {
         let (mut numbers, mut file, mut column) = (None, None, None);
         for (key, value) in table {
             match key.get_ref().as_ref() {
-                "numbers" if value.get_ref().as_array().is_some_and(|list| list.is_empty()) => {
-                    numbers = Some(Vec::new());
-                }
+                "numbers" if is_empty_list(value) => numbers = Some(Vec::new()),
                 "numbers" => numbers = Some(self.texts("numbers", value)),
                 "file" => file = self.text("file", value),
                 "column" => column = self.text("column", value),
@@ -406,18 +477,16 @@ impl<'r> Reader<'r> {
     }
 
     fn dates(&mut self, name: At<String>, table: &DeTable<'_>) -> WrittenDates {
+        let before = self.report.errors();
         let mut days = Vec::new();
-        let mut said = false;
         for (key, value) in table {
             match key.get_ref().as_ref() {
-                "days" => {
-                    said = true;
-                    days = self.texts("days", value);
-                }
+                "days" if is_empty_list(value) => {}
+                "days" => days = self.texts("days", value),
                 _ => self.unknown(key, &DATES_KEYS, "a table of dates"),
             }
         }
-        if !said {
+        if days.is_empty() && self.report.errors() == before {
             let message = format!("dates `{}` have no `days`", name.value);
             self.error_at("no-days", &name.span, message)
                 .help("write days = [\"01-01\", \"last mon of may\", \"2026-12-24\"]");
@@ -447,20 +516,31 @@ impl<'r> Reader<'r> {
         for (key, value) in table {
             match key.get_ref().as_ref() {
                 "zone" => hours.zone = self.text("zone", value),
+                "closed" if is_empty_list(value) => {}
                 "closed" => hours.closed = self.texts("closed", value),
                 "open" => {
                     for (date, value) in self.table("open", value).into_iter().flatten() {
-                        let times = self.texts("open", value);
+                        let times = self.times(date.get_ref(), value);
                         hours.open.push((self.named(date), times));
                     }
                 }
                 days => {
-                    let times = self.texts(days, value);
+                    let times = self.times(days, value);
                     hours.week.push((self.named(key), times));
                 }
             }
         }
         hours
+    }
+
+    fn times(&mut self, days: &str, value: &Item<'_>) -> Vec<At<String>> {
+        if is_empty_list(value) {
+            let message = format!("`{days}` has no times");
+            self.error("empty-list", &value.span(), message)
+                .help("a weekday that is left out is closed, other days stand in `closed`");
+            return Vec::new();
+        }
+        self.texts(days, value)
     }
 
     /// `[[rule]]` or `[[test]]`, however often.
@@ -513,7 +593,15 @@ impl<'r> Reader<'r> {
                 "metadata" => rule.metadata = self.object(name, value),
                 "agent_override" => rule.agent_override = self.object(name, value),
                 "delay_ms" => rule.delay_ms = self.integer(name, value),
-                _ => self.unknown(key, &RULE_KEYS, "a rule"),
+                _ => {
+                    self.unknown(key, &RULE_KEYS, "a rule");
+                    let meant = meant(name, &RULE_KEYS);
+                    rule.outcome_misspelt |= meant.is_some_and(|it| OUTCOMES.contains(&it));
+                }
+            }
+            if let "variables" | "metadata" | "agent_override" = name {
+                let at = self.in_file(&key.span());
+                rule.adds_at = rule.adds_at.filter(|first| first.start < at.start).or(Some(at));
             }
         }
         rule.flawed = self.report.errors() > before;
@@ -537,7 +625,10 @@ impl<'r> Reader<'r> {
             let whole = At { value: value_of, span: name.span.start..deeper.span.end };
             self.conditions(whole, value, wheres);
         }
-        if value.get_ref().is_table() {
+        if let Some(table) = value.get_ref().as_table() {
+            if table.is_empty() {
+                self.wrong_kind(&name.value, value, "a text, a number, or a list of them");
+            }
             return;
         }
         let one = std::slice::from_ref(value);
@@ -564,15 +655,19 @@ impl<'r> Reader<'r> {
         Some(self.at(wanted?, &value.span()))
     }
 
-    fn arms(&mut self, value: &Item<'_>) -> Option<Vec<WrittenArm>> {
-        let list = value.get_ref().as_array()?;
-        let tables = list.iter().map(|item| Some((item.span(), item.get_ref().as_table()?)));
-        let tables = tables.collect::<Option<Vec<_>>>()?;
-        Some(tables.into_iter().map(|(span, table)| self.arm(&span, table)).collect())
+    fn arms(&mut self, list: &[Item<'_>]) -> WrittenOutcome {
+        if let Some(other) = list.iter().find(|item| !item.get_ref().is_table()) {
+            self.wrong_kind("split", other, "a list of { agent = …, percent = … }");
+            return WrittenOutcome::Unreadable;
+        }
+        let tables = list.iter().filter_map(|item| Some((item.span(), item.get_ref().as_table()?)));
+        WrittenOutcome::Split(tables.map(|(span, table)| self.arm(&span, table)).collect())
     }
 
     fn arm(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> WrittenArm {
-        let mut arm = WrittenArm { span: self.in_file(span), agent: None, percent: None };
+        let before = self.report.errors();
+        let span = self.in_file(span);
+        let mut arm = WrittenArm { span, agent: None, percent: None, flawed: false };
         for (key, value) in table {
             match key.get_ref().as_ref() {
                 "agent" => arm.agent = self.text("agent", value),
@@ -580,12 +675,16 @@ impl<'r> Reader<'r> {
                     let number = plain_number(value.get_ref()).and_then(|number| number.as_f64());
                     match number {
                         Some(number) => arm.percent = Some(self.at(number, &value.span())),
-                        None => self.wrong_kind("percent", value, "a number"),
+                        None => {
+                            self.wrong_kind("percent", value, "a number")
+                                .help("write percent = 90");
+                        }
                     }
                 }
                 _ => self.unknown(key, &ARM_KEYS, "an arm of a split"),
             }
         }
+        arm.flawed = self.report.errors() > before;
         arm
     }
 
@@ -622,6 +721,7 @@ impl<'r> Reader<'r> {
     fn expectation(&mut self, value: &Item<'_>) -> Option<WrittenExpectation> {
         let table = self.table("expect", value)?;
         let span = self.in_file(&value.span());
+        let before = self.report.errors();
         let mut expect = WrittenExpectation { span, ..WrittenExpectation::default() };
         for (key, value) in table {
             let name = key.get_ref().as_ref();
@@ -635,10 +735,14 @@ impl<'r> Reader<'r> {
                         expect.reject = Some(self.at(reason, &value.span()));
                     }
                 }
-                "keep" => {
-                    expect.keep =
-                        self.boolean(name, value).map(|keep| self.at(keep, &value.span()));
-                }
+                "keep" => match self.outcome(name, value) {
+                    WrittenOutcome::Keep => expect.keep = Some(self.at((), &value.span())),
+                    WrittenOutcome::Agent(_)
+                    | WrittenOutcome::Split(_)
+                    | WrittenOutcome::Reject(_)
+                    | WrittenOutcome::Continue
+                    | WrittenOutcome::Unreadable => expect.keep = None,
+                },
                 "variables" => expect.variables = self.object(name, value).unwrap_or_default(),
                 "metadata" => expect.metadata = self.object(name, value),
                 "agent_override" => expect.agent_override = self.object(name, value),
@@ -646,6 +750,7 @@ impl<'r> Reader<'r> {
                 _ => self.unknown(key, &EXPECT_KEYS, "an expectation"),
             }
         }
+        expect.flawed = self.report.errors() > before;
         Some(expect)
     }
 
@@ -654,13 +759,7 @@ impl<'r> Reader<'r> {
             ("agent", DeValue::String(agent)) => {
                 WrittenOutcome::Agent(self.at(agent.to_string(), &value.span()))
             }
-            ("split", DeValue::Array(list)) if !list.is_empty() => match self.arms(value) {
-                Some(arms) => WrittenOutcome::Split(arms),
-                None => {
-                    self.wrong_kind(key, value, "a list of { agent = …, percent = … }");
-                    WrittenOutcome::Unreadable
-                }
-            },
+            ("split", DeValue::Array(list)) if !list.is_empty() => self.arms(list),
             ("reject", DeValue::String(reason)) => WrittenOutcome::Reject(reason.to_string()),
             ("reject", DeValue::Boolean(true)) => WrittenOutcome::Reject(String::new()),
             ("keep", DeValue::Boolean(true)) => WrittenOutcome::Keep,
@@ -713,6 +812,40 @@ impl<'r> Reader<'r> {
     }
 }
 
+/// The key that was perhaps meant: `form`, `from_number`, `timezone`.
+fn meant<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    nearest(name, known.iter().copied()).or_else(|| {
+        let is_in_it = |known: &&str| {
+            let ends_so = known.len() > 3 && name.ends_with(known);
+            ends_so || name.split(['_', '-']).any(|word| word == *known)
+        };
+        known.iter().copied().find(is_in_it)
+    })
+}
+
+fn is_empty_list(value: &Item<'_>) -> bool {
+    value.get_ref().as_array().is_some_and(|list| list.is_empty())
+}
+
+/// Where the text in three quotes begins that goes on to the end.
+fn unclosed_text(text: &str, errors: &[toml::de::Error]) -> Option<usize> {
+    let goes_on = |error: &&toml::de::Error| {
+        let at_the_end = error.span().is_some_and(|span| text[span.start..].trim().is_empty());
+        at_the_end && error.message().starts_with("invalid multi-line")
+    };
+    let error = errors.iter().find(goes_on)?;
+    let quotes = if error.message().contains("literal") { "'''" } else { "\"\"\"" };
+    text.rfind(quotes)
+}
+
+/// `[rule]` or `[test]`, where each table has double brackets.
+fn single_brackets(text: &str, key: &Range<usize>) -> Option<&'static str> {
+    let before = text.get(..key.start)?.trim_end_matches(' ');
+    let line = before.rsplit('\n').next()?.trim_start();
+    let key = text.get(key.clone())?;
+    ["rule", "test"].into_iter().find(|known| *known == key && line == "[")
+}
+
 fn to_i64(integer: &toml::de::DeInteger<'_>) -> Option<i64> {
     i64::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
@@ -735,6 +868,7 @@ fn kind(value: &DeValue<'_>) -> &'static str {
         DeValue::Boolean(true) => "true",
         DeValue::Boolean(false) => "false",
         DeValue::Datetime(_) => "a date",
+        DeValue::Array(list) if list.is_empty() => "an empty list",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     }

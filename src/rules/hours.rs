@@ -136,22 +136,34 @@ impl fmt::Display for Span {
 const BAD_TIME: &str = "bad-time";
 const BAD_ZONE: &str = "bad-zone";
 
+/// As text processors write them.
+const LONG_DASHES: [char; 2] = ['\u{2013}', '\u{2014}'];
+
 /// Reads spans with commas between them: `09:00-12:30, 13:30-18:00`.
 ///
 /// # Errors
 /// The first that cannot be read, and what would be right.
 pub(super) fn spans(text: &str) -> Result<Vec<Span>, BadTime> {
-    if !text.contains(|c: char| c.is_ascii_digit()) {
-        let help = "write `09:00-12:30, 13:30-18:00`; a day that is left out is closed".to_owned();
-        return Err(bad(BAD_TIME, format!("`{text}` has no times"), help));
+    if !text.contains(|c: char| c.is_ascii_digit()) || text.trim() == "24/7" {
+        let help = "write `09:00-12:30, 13:30-18:00`, for all day `00:00-24:00`; a weekday that is \
+                    left out is closed, other days stand in `closed`";
+        let text = if text.is_empty() { "an empty text".into() } else { format!("`{text}`") };
+        return Err(bad(BAD_TIME, format!("{text} has no times"), help.to_owned()));
     }
     text.split(',').map(|span| read_span(span.trim())).collect()
 }
 
 fn read_span(text: &str) -> Result<Span, BadTime> {
     let Some((start, end)) = text.split_once('-') else {
-        let message = format!("`{text}` is not a start and an end");
-        return Err(bad(BAD_TIME, message, "write both, as in `09:00-12:30`".to_owned()));
+        let message = match text {
+            "" => "a comma has no times on one of its sides".to_owned(),
+            text => format!("`{text}` is not a start and an end"),
+        };
+        let help = match text.contains(LONG_DASHES) {
+            true => format!("write a plain `-`: `{}`", text.replace(LONG_DASHES, "-")),
+            false => "write both, as in `09:00-12:30`".to_owned(),
+        };
+        return Err(bad(BAD_TIME, message, help));
     };
     let (start, end) = (start_time(start.trim())?, time(end.trim())?);
     if start == end {
@@ -182,7 +194,7 @@ fn time(text: &str) -> Result<u16, BadTime> {
             return Ok(hour * 60 + minute);
         }
         Some(_) => "times run from 00:00 to 24:00",
-        None => "write hours and minutes, as in `09:00`",
+        None => "write hours and minutes of the 24-hour clock, as in `09:00` and `17:30`",
     };
     Err(bad(BAD_TIME, format!("`{text}` is not a time"), help.to_owned()))
 }
@@ -222,21 +234,34 @@ pub(super) fn zone(text: &str) -> Result<TimeZone, BadTime> {
                 || "zones have names like `America/New_York`, `Europe/Berlin`, `UTC`".to_owned(),
                 |name| format!("did you mean `{name}`?"),
             );
-            Err(bad(BAD_ZONE, format!("`{text}` is not a zone"), help))
+            let text = if text.is_empty() { "an empty text".into() } else { format!("`{text}`") };
+            Err(bad(BAD_ZONE, format!("{text} is not a zone"), help))
         }
     }
 }
 
-/// The zone of a city, or one that is written much the same. An abbreviation, `PST`, is not taken
+/// The zone of a city, or of one that is written much the same. An abbreviation, `PST`, is not taken
 /// for the one that differs by a letter: that is another zone.
 fn meant_zone<'n>(text: &str, names: &'n [String]) -> Option<&'n str> {
-    let city = text.replace(' ', "_");
-    let names = names.iter().map(String::as_str);
-    let of_the_city = |name: &&str| {
-        name.rsplit_once('/').is_some_and(|(_, last)| last.eq_ignore_ascii_case(&city))
+    let city_of = |name: &'n str| name.rsplit_once('/').map_or(name, |(_, city)| city);
+    let begins_so = |name: &str, text: &str| {
+        let first = |text: &str| text.chars().next().map(|letter| letter.to_ascii_lowercase());
+        first(name) == first(text)
     };
-    let same_city = names.clone().find(of_the_city);
-    same_city.or_else(|| report::nearest(text, names).filter(|_| text.len() > 4))
+    let text = text.replace(' ', "_");
+    let city = text.rsplit_once('/').map_or(&*text, |(_, city)| city);
+    let names = names.iter().map(String::as_str);
+    let same_city =
+        names.clone().find(|name| name.contains('/') && city_of(name).eq_ignore_ascii_case(city));
+    // A city that begins otherwise is another city.
+    let alike = names.clone().map(city_of).filter(|name| begins_so(name, city));
+    let near_city = || report::nearest(city, alike).filter(|_| city.len() > 4);
+    same_city.or_else(|| {
+        let near = near_city()?;
+        let mut of_it = names.filter(|name| city_of(name) == near);
+        let first = of_it.next();
+        first.into_iter().chain(of_it).find(|name| begins_so(name, &text)).or(first)
+    })
 }
 
 /// Reads an instant: `2026-12-25 00:10` or `2026-12-25T00:10:30` on the wall clock of the zone,
@@ -570,7 +595,7 @@ mod tests {
         refused("09:00-25:00", "`25:00` is not a time", range);
         refused("09:00-24:01", "`24:01` is not a time", range);
         refused("09:60-10:00", "`09:60` is not a time", range);
-        let form = "write hours and minutes, as in `09:00`";
+        let form = "write hours and minutes of the 24-hour clock, as in `09:00` and `17:30`";
         refused("9-17", "`9` is not a time", form);
         refused("9am-5pm", "`9am` is not a time", form);
         refused("09:0-10:00", "`09:0` is not a time", form);
@@ -580,16 +605,18 @@ mod tests {
         refused("09:00-10:00-11:00", "`10:00-11:00` is not a time", form);
         let both = "write both, as in `09:00-12:30`";
         refused("09:00", "`09:00` is not a start and an end", both);
-        refused("09:00-12:30,", "`` is not a start and an end", both);
-        refused("09:00\u{2013}12:30", "`09:00\u{2013}12:30` is not a start and an end", both);
+        refused("09:00-12:30,", "a comma has no times on one of its sides", both);
+        let plain = "write a plain `-`: `09:00-12:30`";
+        refused("09:00\u{2013}12:30", "`09:00\u{2013}12:30` is not a start and an end", plain);
         let whole = "for all day write 00:00-24:00";
         refused("09:00-09:00", "`09:00-09:00` ends when it starts", whole);
         refused("00:00-00:00", "`00:00-00:00` ends when it starts", whole);
         let next = "the next day starts at 00:00";
         refused("24:00-06:00", "`24:00` is only the end of a day", next);
-        let none = "write `09:00-12:30, 13:30-18:00`; a day that is left out is closed";
+        let none = "write `09:00-12:30, 13:30-18:00`, for all day `00:00-24:00`; a weekday that is \
+                    left out is closed, other days stand in `closed`";
         refused("closed", "`closed` has no times", none);
-        refused("", "`` has no times", none);
+        refused("", "an empty text has no times", none);
     }
 
     #[test]
@@ -626,7 +653,7 @@ mod tests {
         let form = "zones have names like `America/New_York`, `Europe/Berlin`, `UTC`";
         refused("PST", "`PST` is not a zone", form);
         refused("Etc/Unknown", "`Etc/Unknown` is not a zone", form);
-        refused("", "`` is not a zone", form);
+        refused("", "an empty text is not a zone", form);
     }
 
     #[track_caller]
@@ -675,7 +702,7 @@ mod tests {
         refused(moment("2026-12-25 25:10"), "bad-time", "`25:10` is not a time", range);
         let next = "the next day starts at 00:00";
         refused(moment("2026-12-25 24:00"), "bad-time", "`24:00` is only the end of a day", next);
-        let form = "write hours and minutes, as in `09:00`";
+        let form = "write hours and minutes of the 24-hour clock, as in `09:00` and `17:30`";
         refused(moment("2026-12-25 noon"), "bad-time", "`noon` is not a time", form);
         let forms = "write `2026-12-25 00:10`, `2026-12-25T00:10:30` or, with the distance from \
                      UTC, `2026-12-25T00:10:30-05:00`";

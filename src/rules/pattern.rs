@@ -105,7 +105,11 @@ fn bad(code: &'static str, message: String, help: impl Into<Option<String>>) -> 
 }
 
 fn literal_pattern(text: &str) -> Result<NumberPattern, BadPattern> {
-    match Party::read(Some(text)).party {
+    if text.is_empty() {
+        return Err(bad(BAD_PATTERN, "`=` has no text behind it".to_owned(), None));
+    }
+    // A spreadsheet writes ="+12137771234".
+    match Party::read(Some(text.trim_matches('"'))).party {
         Party::Literal(literal) => Ok(NumberPattern::Literal(literal)),
         Party::Number(number) => Err(bad(
             BAD_PATTERN,
@@ -121,6 +125,11 @@ fn literal_pattern(text: &str) -> Result<NumberPattern, BadPattern> {
 }
 
 fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, BadPattern> {
+    if text.contains("(0)") {
+        let message = format!("`{text}` has a (0), which is not dialled behind a country code");
+        let without = text.replace("(0)", "").split_whitespace().collect::<Vec<_>>().join(" ");
+        return Err(bad(BAD_NUMBER, message, format!("write {without}")));
+    }
     if let Some(prefix) = text.strip_suffix('*') {
         let number = PhoneNumber::parse(prefix).map_err(|error| not_a_number(text, &error))?;
         return Ok(NumberPattern::Prefix(number));
@@ -138,7 +147,7 @@ fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, BadPattern>
         Err(wanted) => Err(bad(
             BAD_NUMBER,
             format!("{text} has {} digits, {wanted}", number.digits()),
-            format!("for a prefix write {}*", number.in_full()),
+            (number.digits() < 11).then(|| format!("for a prefix write {}*", number.in_full())),
         )),
     }
 }
@@ -186,6 +195,7 @@ fn country_pattern(text: &str) -> Result<NumberPattern, BadPattern> {
 
 fn not_a_number(text: &str, error: &NotANumber) -> BadPattern {
     let help = match error {
+        NotANumber::Length(0) if text.ends_with('*') => EVERYBODY,
         NotANumber::Character('*') => "a `*` stands at the end, for all numbers that begin so",
         NotANumber::LeadingZero => "write the country code, without zeros in front",
         NotANumber::NoPlus | NotANumber::Character(_) | NotANumber::Length(_) => {
@@ -195,25 +205,69 @@ fn not_a_number(text: &str, error: &NotANumber) -> BadPattern {
     bad(BAD_NUMBER, format!("`{text}` is not a number: {error}"), help.to_owned())
 }
 
+const EVERYBODY: &str = "leave the key out to match everybody";
+
 fn unreadable(text: &str) -> BadPattern {
-    let message = format!("`{text}` is neither a number nor a country");
-    let digits = text.chars().filter(char::is_ascii_digit).count();
+    let message = match text {
+        "" => "an empty text is neither a number nor a country".to_owned(),
+        text => format!("`{text}` is neither a number nor a country"),
+    };
+    let exactly = format!("for exactly this text write `={text}`");
     let only_digits =
         |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let help = if text.is_empty() {
-        "leave the key out to match everybody".to_owned()
-    } else if let Some(near) = report::nearest(text, ["withheld"]) {
-        format!("did you mean `{near}`?")
-    } else if matches!(Party::read(Some(text)).party, Party::Withheld) {
-        "callers without a number are `withheld`".to_owned()
-    } else if text.strip_suffix('*').is_some_and(only_digits) {
-        format!("a prefix starts with `+` and the country code: +{text}?")
-    } else if digits >= 8 && digits + 1 >= text.trim_end_matches('*').len() {
-        format!("numbers start with `+` and the country code: +{text}?")
-    } else {
-        format!("for exactly this text write `={text}`")
-    };
+    let is_with_x = text.contains('X') && text.bytes().all(|b| b == b'X' || b.is_ascii_digit());
+    let help =
+        if let "" | "*" | "any" | "anyone" | "anybody" | "all" | "everyone" | "everybody" = text {
+            EVERYBODY.to_owned()
+        } else if let Some(near) = report::nearest(text, ["withheld"]) {
+            format!("did you mean `{near}`?")
+        } else if matches!(Party::read(Some(text)).party, Party::Withheld) {
+            "callers without a number are `withheld`".to_owned()
+        } else if text.starts_with('!') {
+            "one `!` takes away".to_owned()
+        } else if text.strip_suffix('*').is_some_and(only_digits) {
+            format!("a prefix starts with `+` and the country code: +{text}?")
+        } else if is_with_x {
+            "a pattern with X starts with `+` and the country code: +1213555XXXX".to_owned()
+        } else if let Some(help) = number_meant(text) {
+            help
+        } else if text.chars().all(char::is_alphabetic) {
+            format!("countries are two capital letters, `DE`; {exactly}")
+        } else {
+            exactly
+        };
     bad(BAD_PATTERN, message, help)
+}
+
+/// How a text is written that is perhaps a number; none when it does not look like one.
+pub(super) fn number_meant(text: &str) -> Option<String> {
+    let is_rounded = text.split_once(['E', 'e']).is_some_and(|(value, exponent)| {
+        let part = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        value.split(['.', ',']).all(part) && part(exponent.trim_start_matches('+'))
+    });
+    if is_rounded {
+        let help =
+            "a spreadsheet has rounded this number: make the column text, and export it again";
+        return Some(help.to_owned());
+    }
+    let quotes = ['\'', '"', '`', '\u{2018}', '\u{2019}'];
+    let bare = text.trim_matches(quotes);
+    let is_marked = bare != text || text.contains(':');
+    if let (true, Party::Number(number)) = (is_marked, Party::read(Some(bare)).party) {
+        return Some(format!("write {}", number.in_full()));
+    }
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let is_formatted = text.chars().all(|c| c.is_ascii_digit() || " -.()/".contains(c));
+    if !is_formatted || digits.len() < 8 {
+        return None;
+    }
+    let abroad = ["00", "011"].into_iter().find_map(|dialled| digits.strip_prefix(dialled));
+    let whole = abroad.or(Some(&*digits).filter(|digits| digits.len() > 10));
+    Some(match whole.filter(|whole| !whole.starts_with('0')) {
+        Some(whole) => format!("numbers start with `+` and the country code: +{whole}?"),
+        // Without its country code it is another number.
+        None => "numbers start with `+` and the country code, as in +12137771234".to_owned(),
+    })
 }
 
 /// "Any of these, but none of those"; without any of these: everything, but none of those.

@@ -15,6 +15,8 @@ pub(super) struct Rows {
     reader: csv::Reader<Hashed>,
     /// The names of the columns; none in a file of plain text.
     pub(super) columns: Vec<String>,
+    /// What stands between the cells of a CSV file; none in a file of plain text.
+    pub(super) separator: Option<char>,
     /// How many bytes the file has.
     pub(super) bytes: u64,
 }
@@ -52,6 +54,15 @@ impl Row<'_> {
     pub(super) fn cells(&self) -> usize {
         self.record.len()
     }
+
+    /// The lines of cells that go over several, but for the first of each.
+    pub(super) fn further_lines(&self) -> impl Iterator<Item = String> {
+        let has_some = self.record.as_slice().contains(&b'\n');
+        let cells = self.record.iter().filter(move |cell| has_some && cell.contains(&b'\n'));
+        cells
+            .flat_map(|cell| cell.split(|byte| *byte == b'\n').skip(1))
+            .map(|line| String::from_utf8_lossy(line).into_owned())
+    }
 }
 
 impl Rows {
@@ -68,19 +79,21 @@ impl Rows {
             // No text has the byte that would part its cells.
             builder.quoting(false).delimiter(0).comment(Some(b'#'));
             let reader = builder.from_reader(Hashed { file, digest: Sha256::new() });
-            return Ok(Rows { reader, columns: Vec::new(), bytes });
+            return Ok(Rows { reader, columns: Vec::new(), separator: None, bytes });
         }
         let mut first = Vec::new();
         BufReader::new(&mut file).read_until(b'\n', &mut first)?;
         file.seek(SeekFrom::Start(0))?;
-        if !first.contains(&b',') && first.contains(&b';') {
-            builder.delimiter(b';');
-        }
+        let separator = match !first.contains(&b',') && first.contains(&b';') {
+            true => ';',
+            false => ',',
+        };
+        builder.delimiter(separator as u8);
         let mut reader = builder.from_reader(Hashed { file, digest: Sha256::new() });
         let mut header = ByteRecord::new();
         reader.read_byte_record(&mut header)?;
         let columns = header.iter().map(|name| String::from_utf8_lossy(name).into_owned());
-        Ok(Rows { columns: columns.collect(), reader, bytes })
+        Ok(Rows { columns: columns.collect(), reader, separator: Some(separator), bytes })
     }
 
     /// Hands out the rows, one by one.
@@ -104,12 +117,13 @@ impl Rows {
     /// it, and how many lines without a row stand before it.
     pub(super) fn line_at(&mut self, at: u64) -> io::Result<(usize, String)> {
         const MOST_BYTES: u64 = 500;
+        let is_csv = self.separator.is_some();
         let file = &mut self.reader.get_mut().file;
         file.seek(SeekFrom::Start(at))?;
         let lines = BufReader::new(file).take(MOST_BYTES).split(b'\n');
         for (passed, line) in lines.enumerate() {
             let line = String::from_utf8_lossy(&line?).trim_end().to_owned();
-            if !line.is_empty() && !line.starts_with('#') {
+            if !line.is_empty() && (is_csv || !line.starts_with('#')) {
                 return Ok((passed, line));
             }
         }

@@ -42,7 +42,7 @@ pub(super) fn look_for(rules: &Rules<'_>, report: &mut Report) {
     for index in [rules.deciding, rules.adding] {
         if let Some(crowd) = index.most_crowded().filter(|crowd| crowd.len() > CROWD) {
             let last = crowd[crowd.len() - 1] as usize;
-            let message = format!("{} rules are for the same numbers as this one", crowd.len());
+            let message = format!("{} rules are for the same numbers, up to this one", crowd.len());
             report
                 .warning("crowded", Some(rules.places.of(last)), message)
                 .help("they are tried one after the other; a list with columns is one rule");
@@ -90,6 +90,9 @@ fn parts(numbers: &Numbers) -> Vec<Part<'_>> {
 
 fn hidden(rules: &Rules<'_>, number: usize) -> Hidden {
     let rule = &rules.rules[number];
+    if rule.also.as_deref().is_some_and(asks_in_vain) {
+        return Hidden::ByItself;
+    }
     let (mut above, mut example) = (Vec::new(), None);
     for to in parts(&rule.to) {
         if taken_away(to, &rule.to, rules.lists) {
@@ -109,6 +112,22 @@ fn hidden(rules: &Rules<'_>, number: usize) -> Hidden {
     above.sort_unstable();
     above.dedup();
     if above.is_empty() { Hidden::ByItself } else { Hidden::By { above, example } }
+}
+
+/// Whether what a rule asks for besides numbers takes away all that it asks for.
+fn asks_in_vain(also: &Also) -> bool {
+    fn nothing_left<T: PartialEq>(either: &Either<T>) -> bool {
+        let mut asked = either.any_of.iter();
+        !either.any_of.is_empty() && asked.all(|one| either.none_of.contains(one))
+    }
+    let platforms = dialect::ALL.map(|dialect| dialect.platform());
+    let no_channel = Channel::ALL.iter().all(|one| !also.channel.holds(|channel| channel == one));
+    let no_platform = platforms.iter().all(|one| !also.platform.holds(|platform| platform == one));
+    no_channel
+        || no_platform
+        || nothing_left(&also.source)
+        || nothing_left(&also.hours)
+        || nothing_left(&also.dates)
 }
 
 /// Whether a negation of the same side takes all of it away.
@@ -363,7 +382,10 @@ fn by_others(
     let help = example.map(|Example { to, from, taker, for_sure }| {
         let (to, from, taker) = (to.in_full(), from.in_full(), &rules.rules[taker].name);
         let at_the_latest = if for_sure { "" } else { " at the latest" };
-        format!("a call from {from} to {to} goes to `{taker}`{at_the_latest}")
+        let also = rules.rules[number].also.as_deref();
+        let on_calls = |also: &Also| also.channel.holds(|channel| *channel == Channel::Call);
+        let what = if also.is_none_or(on_calls) { "call" } else { "text message" };
+        format!("a {what} from {from} to {to} goes to `{taker}`{at_the_latest}")
     });
     let moved = match does {
         Does::Continue => "what it adds is never added",

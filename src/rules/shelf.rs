@@ -108,7 +108,7 @@ impl Shelf {
         // Asked before it is opened: a named pipe would wait for somebody to write into it.
         match fs::metadata(path)?.is_file() {
             true => File::open(path),
-            false => Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no file")),
+            false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file")),
         }
     }
 }

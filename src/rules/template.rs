@@ -276,7 +276,10 @@ fn value(inside: &str, at: Range<usize>, columns: &mut dyn Columns) -> Result<Pa
             let near = report::did_you_mean(name, names.iter().map(String::as_str));
             let quoted = names.iter().map(|name| format!("${{{name}}}"));
             let all = format!("there are {}", quoted.collect::<Vec<_>>().join(", "));
-            let message = format!("nothing is called `{name}` here");
+            let message = match name {
+                "" => "nothing is named here".to_owned(),
+                name => format!("nothing is called `{name}` here"),
+            };
             let help = near.or(Some(all));
             return Err(BadTemplate { code: "unknown-value", at, message, help });
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Checker;
-use super::rule::On;
+use super::rule::{On, called};
 use crate::dialect::METADATA_BYTES;
 use crate::rules::file::{At, Entries, WrittenRule, WrittenValue};
 use crate::rules::template::{BadTemplate, Node};
@@ -73,15 +73,23 @@ impl Checker<'_> {
         match Template::parse(text, &mut self.in_rule(on)) {
             Ok(template) => Some(template),
             Err(mistakes) => {
-                let inside = span.start + 1..span.end.saturating_sub(1);
-                let as_is = self.file.text.get(inside.clone()) == Some(text);
-                for BadTemplate { code, at, message, help } in mistakes {
-                    let exact = inside.start + at.start..inside.start + at.end;
-                    let span = if as_is { &exact } else { span };
-                    self.error(code, span, message).maybe_help(help);
-                }
+                self.bad_template(text, span, mistakes);
                 None
             }
+        }
+    }
+
+    /// Reports mistakes of a template, each at its own place where the file says the text as it is.
+    pub(super) fn bad_template(
+        &mut self,
+        text: &str,
+        span: &Range<usize>,
+        mistakes: Vec<BadTemplate>,
+    ) {
+        let as_is = self.file.text.get(span.clone()).and_then(|written| written.find(text));
+        for BadTemplate { code, at, message, help } in mistakes {
+            let exact = as_is.map(|from| span.start + from + at.start..span.start + from + at.end);
+            self.error(code, exact.as_ref().unwrap_or(span), message).maybe_help(help);
         }
     }
 
@@ -125,21 +133,25 @@ impl Checker<'_> {
         let bytes: usize = entries.iter().map(|(name, value)| name.value.len() + size(value)).sum();
         if bytes > METADATA_BYTES {
             let message = format!(
-                "rule `{rule}`: metadata of {bytes} bytes, and {METADATA_BYTES} are the most"
+                "{}: metadata of {bytes} bytes, and {METADATA_BYTES} are the most",
+                called(rule),
             );
-            self.error("metadata-too-big", &written.span, message);
+            let span = entries.first().map_or(&written.span, |(name, _)| &name.span);
+            self.error("metadata-too-big", span, message);
         }
     }
 
     fn delay(&mut self, written: &WrittenRule, rule: &str) -> Option<Duration> {
-        let delay = written.delay_ms.as_ref()?;
+        self.milliseconds(written.delay_ms.as_ref()?, &called(rule))
+    }
+
+    pub(super) fn milliseconds(&mut self, delay: &At<i64>, of: &str) -> Option<Duration> {
         if !(0..=LONGEST_DELAY_MS).contains(&delay.value) {
-            let message = format!(
-                "rule `{rule}`: delay_ms is {}, and has to be 0 to {LONGEST_DELAY_MS}",
-                delay.value
-            );
-            self.error("delay-too-long", &delay.span, message)
-                .help("the platforms give up on a request after about 9 seconds");
+            let message =
+                format!("{of}: delay_ms is {}, and has to be 0 to {LONGEST_DELAY_MS}", delay.value);
+            let too_long = "the platforms give up on a request after about 9 seconds";
+            let help = Some(too_long.to_owned()).filter(|_| delay.value > 0);
+            self.error("delay-too-long", &delay.span, message).maybe_help(help);
             return None;
         }
         Some(Duration::from_millis(delay.value.unsigned_abs()))

@@ -1,6 +1,7 @@
 //! What `LIST.column` means in one rule: a cell of the row that matched.
 
 use super::Checker;
+use super::lists::OpenList;
 use super::rule::On;
 use crate::report::did_you_mean;
 use crate::rules::lists::{Cell, ListId, Side};
@@ -25,7 +26,7 @@ impl Checker<'_> {
                 }
             }
         }
-        let columns = self.open_lists.iter().map(|list| list.columns.as_slice()).collect();
+        let columns = self.open_lists.iter().map(OpenList::columns).collect();
         InRule { lists: &mut self.lists, columns, matched }
     }
 }
@@ -33,8 +34,8 @@ impl Checker<'_> {
 /// What `LIST.column` means in one rule: a cell of the row that matched.
 pub(super) struct InRule<'c> {
     lists: &'c mut Lists,
-    /// The columns of all lists.
-    columns: Vec<&'c [String]>,
+    /// The columns of all lists; none where they could not be read, which has been reported.
+    columns: Vec<Option<&'c [String]>>,
     /// The lists that the rule matches on.
     matched: Vec<Matched>,
 }
@@ -49,24 +50,18 @@ struct Matched {
 impl Columns for InRule<'_> {
     fn cell(&mut self, list: &str, column: &str) -> Option<Result<(Cell, bool), NoCell>> {
         let id = self.lists.named(list)?;
-        let columns = self.columns[id.at()];
-        if !columns.iter().any(|known| known == column) {
-            let near = did_you_mean(column, columns.iter().map(String::as_str));
-            let all = match columns {
-                [] => format!("`{list}` has no columns: they come from a .csv file"),
-                columns => format!("it has {}", columns.join(", ")),
-            };
-            return Some(Err(NoCell {
-                code: "unknown-column",
-                message: format!("list `{list}` has no column `{column}`"),
-                help: near.or(Some(all)),
-            }));
+        if let Some(bad) = self.columns[id.at()]
+            .and_then(|columns| no_column(&format!("list `{list}`"), columns, column))
+        {
+            return Some(Err(bad));
         }
         let Some(matched) = self.matched.iter().find(|matched| matched.list == id) else {
             return Some(Err(NoCell {
                 code: "list-not-matched",
                 message: format!("`{list}.{column}`: this rule does not match on @{list}"),
-                help: Some(format!("the row is the one that matched: write from = \"@{list}\"")),
+                help: Some(format!(
+                    "the row is the one that matched: write from = \"@{list}\" or to = \"@{list}\""
+                )),
             }));
         };
         let cell = Cell { side: matched.side, list: id, column: self.lists.keep(id, column) };
@@ -76,8 +71,28 @@ impl Columns for InRule<'_> {
     fn names(&self) -> Vec<String> {
         let of = |matched: &Matched| {
             let name = self.lists.list(matched.list).name.clone();
-            self.columns[matched.list.at()].iter().map(move |column| format!("{name}.{column}"))
+            let columns = self.columns[matched.list.at()].unwrap_or_default();
+            columns.iter().map(move |column| format!("{name}.{column}"))
         };
         self.matched.iter().flat_map(of).collect()
     }
+}
+
+/// What is wrong with the name of a column, when something is.
+pub(super) fn no_column(of: &str, columns: &[String], column: &str) -> Option<NoCell> {
+    let message = match columns.iter().filter(|known| *known == column).count() {
+        0 => format!("{of} has no column `{column}`"),
+        1 => return None,
+        _ => format!("{of} has several columns `{column}`"),
+    };
+    let others = columns.iter().map(String::as_str).filter(|name| *name != column);
+    let all = match columns {
+        [] => "only .csv files have columns".to_owned(),
+        columns => format!("it has {}", columns.join(", ")),
+    };
+    Some(NoCell {
+        code: "unknown-column",
+        message,
+        help: did_you_mean(column, others).or(Some(all)),
+    })
 }

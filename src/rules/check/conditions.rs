@@ -5,7 +5,7 @@ use super::rule::On;
 use crate::call::{Channel, Platform};
 use crate::dialect;
 use crate::report::did_you_mean;
-use crate::rules::condition::{Comparison, Fact, Wanted, Where};
+use crate::rules::condition::{BadComparison, Comparison, Fact, Wanted, Where};
 use crate::rules::file::{At, WrittenRule, WrittenWanted};
 use crate::rules::lists::ListId;
 use crate::rules::template::{Columns, NoCell};
@@ -15,6 +15,12 @@ impl Checker<'_> {
     pub(super) fn numbers(&mut self, written: &[At<String>]) -> Numbers {
         let either = self.either(written, |checker, text| {
             if let Some(list) = text.value.strip_prefix('@') {
+                let list = list.trim();
+                if list.is_empty() {
+                    let message = "`@` has no name behind it".to_owned();
+                    checker.error("unknown-list", &text.span, message).help("write `@vip`");
+                    return None;
+                }
                 let name = At { value: list.to_owned(), span: text.span.clone() };
                 return checker.list_named(&name).map(|id| NumberPattern::List(id, list.into()));
             }
@@ -119,12 +125,15 @@ impl Checker<'_> {
     fn no_fact(&mut self, name: &str, on: On<'_>) -> NoCell {
         let names = self.in_rule(on).names();
         let near = did_you_mean(name, names.iter().map(String::as_str));
-        let known = names.into_iter().chain(["sip.HEADER".to_owned()]).collect::<Vec<_>>();
-        NoCell {
-            code: "unknown-value",
-            message: format!("nothing is called `{name}` here"),
-            help: near.or_else(|| Some(format!("there are {}", known.join(", ")))),
-        }
+        let conditions = ["from", "to", "channel", "platform", "source", "hours", "dates"];
+        let help = near.unwrap_or_else(|| match names.as_slice() {
+            _ if conditions.contains(&name) => format!("`{name}` is a key of the rule itself"),
+            [] => "here is only `sip.HEADER`, and LIST.column of a list that the rule matches on"
+                .to_owned(),
+            names => format!("there are {}, sip.HEADER", names.join(", ")),
+        });
+        let message = format!("`where` knows nothing called `{name}`");
+        NoCell { code: "unknown-value", message, help: Some(help) }
     }
 
     fn wanted(&mut self, written: &At<WrittenWanted>) -> (bool, Option<Wanted>) {
@@ -138,9 +147,8 @@ impl Checker<'_> {
             Some(rest) => (true, rest.trim()),
             None => (false, text.as_str()),
         };
-        let read = Wanted::parse(text).map_err(|message| {
-            self.error("bad-comparison", &written.span, message)
-                .help("write a number behind it: \">= 6\"");
+        let read = Wanted::parse(text).map_err(|BadComparison { message, help }| {
+            self.error("bad-comparison", &written.span, message).help(help);
         });
         (negated, read.ok())
     }

@@ -10,11 +10,11 @@ use serde_json::Value;
 use super::Checker;
 use crate::call::Version;
 use crate::dialect;
-use crate::report::{Mistake, Place, SourceFile, did_you_mean};
+use crate::report::{Place, SourceFile, did_you_mean, nearest};
 use crate::rules::file::{
     At, Entries, House, WrittenAgent, WrittenDates, WrittenHours, WrittenIds, WrittenValue,
 };
-use crate::rules::hours::{spans, weekdays, zone};
+use crate::rules::hours::{Span, spans, weekdays, zone};
 use crate::rules::lists::Cell;
 use crate::rules::shelf::Shelf;
 use crate::rules::{Agent, BadTime, Dates, DaySpec, Hours, Ids};
@@ -60,6 +60,7 @@ impl Checker<'_> {
         self.any_agent = houses.iter().all(|(_, house)| house.agents.is_none());
         for (file, house) in &mut houses {
             self.file = file.clone();
+            self.unreadable.extend(std::mem::take(&mut house.unreadable));
             house.zone.take().into_iter().for_each(|zone| self.zone(&zone));
             house.agents.take().into_iter().flatten().for_each(|agent| self.add_agent(&agent));
             std::mem::take(&mut house.dates).iter().for_each(|dates| self.dates(dates));
@@ -78,9 +79,12 @@ impl Checker<'_> {
 
     fn zone(&mut self, written: &At<String>) {
         match zone(&written.value) {
-            Err(bad) => self.bad_time(&written.span, bad),
+            Err(bad) => {
+                self.no_zone_told = true;
+                self.bad_time(&written.span, bad);
+            }
             Ok(_) if self.zone.is_some() => {
-                let message = "the zone has been said before".to_owned();
+                let message = "another file says the zone already".to_owned();
                 self.error("duplicate-name", &written.span, message)
                     .help("a table has one zone; hours may have their own");
             }
@@ -95,8 +99,9 @@ impl Checker<'_> {
     fn add_agent(&mut self, agent: &WrittenAgent) {
         let at = self.agents.len();
         let name = agent.name.value.as_str();
-        if self.agent_named(name).is_some() {
-            return self.said_twice("an agent", &agent.name);
+        if let Some(first) = self.agent_named(name) {
+            let first = self.agents_used.places[first].clone();
+            return self.said_twice("an agent", &agent.name, first.as_ref());
         }
         let read = match &agent.ids {
             WrittenIds::Everywhere(id) => self.id(id).map(|id| (Ids::Everywhere(id), None)),
@@ -113,9 +118,16 @@ impl Checker<'_> {
         self.agents_by_name.find(name, |at| &self.agents[at].name)
     }
 
-    /// Something is called like this already.
-    pub(super) fn said_twice(&mut self, what: &str, name: &At<String>) {
-        let message = format!("{what} is called `{}` already", name.value);
+    /// Something is called like this already, there.
+    pub(super) fn said_twice(&mut self, what: &str, name: &At<String>, first: Option<&Place>) {
+        let there = first.map_or(String::new(), |first| {
+            let line = first.line_and_column().0;
+            match first.file.path == self.file.path {
+                true => format!(", on line {line}"),
+                false => format!(", on line {line} of {}", first.file.path),
+            }
+        });
+        let message = format!("{what} is called `{}` already{there}", name.value);
         self.error("duplicate-name", &name.span, message);
     }
 
@@ -180,13 +192,33 @@ impl Checker<'_> {
                     self.raw_agent(name);
                 }
                 None => {
-                    let help = did_you_mean(name, self.agents.iter().map(|agent| &*agent.name));
+                    let help = self.agent_meant(name);
                     let message = format!(
                         "the settings say fallback = \"{name}\", and no agent is called so"
                     );
                     self.report.error("unknown-agent", None, message).maybe_help(help);
                 }
             }
+        }
+    }
+
+    /// Nobody in `[agents]` is called so.
+    pub(super) fn no_such_agent(&mut self, name: &str, span: &Range<usize>) {
+        let help = self.agent_meant(name);
+        self.error("unknown-agent", span, format!("there is no agent `{name}`"))
+            .help("it has to be one of the names in [agents]")
+            .maybe_help(help);
+    }
+
+    /// Whose name is near, or who has this as an id.
+    pub(super) fn agent_meant(&self, name: &str) -> Option<String> {
+        let has_this_id = |agent: &&Agent| match &agent.ids {
+            Ids::Everywhere(id) => **id == *name,
+            Ids::ByPlatform(ids) => ids.iter().any(|(_, id)| **id == *name),
+        };
+        match self.agents.iter().find(has_this_id) {
+            Some(agent) => Some(format!("that is an id of `{}`: write the name", agent.name)),
+            None => did_you_mean(name, self.agents.iter().map(|agent| &*agent.name)),
         }
     }
 
@@ -203,8 +235,10 @@ impl Checker<'_> {
     }
 
     fn dates(&mut self, written: &WrittenDates) {
-        if self.dates.iter().any(|dates| *dates.name == *written.name.value) {
-            return self.said_twice("a table of dates", &written.name);
+        if let Some(first) = self.dates.iter().position(|dates| *dates.name == *written.name.value)
+        {
+            let first = self.dates_used.places[first].clone();
+            return self.said_twice("a table of dates", &written.name, first.as_ref());
         }
         let days = written.days.iter().filter_map(|day| self.day(day)).collect();
         self.dates.push(Arc::new(Dates { name: written.name.value.as_str().into(), days }));
@@ -236,8 +270,9 @@ impl Checker<'_> {
 
     fn hours(&mut self, written: &WrittenHours) {
         let name = &written.name;
-        if self.hours.iter().any(|hours| *hours.name == *name.value) {
-            return self.said_twice("a table of hours", name);
+        if let Some(first) = self.hours.iter().position(|hours| *hours.name == *name.value) {
+            let first = self.hours_used.places[first].clone();
+            return self.said_twice("a table of hours", name, first.as_ref());
         }
         let own = written.zone.as_ref().map(|own| (own, zone(&own.value)));
         let zone = match own {
@@ -246,24 +281,13 @@ impl Checker<'_> {
                 self.bad_time(&own.span, bad);
                 TimeZone::UTC
             }
-            None => self.zone_for(&format!("hours `{}` have", name.value), &name.span),
-        };
-        let mut week: [Vec<_>; 7] = Default::default();
-        for (days, times) in &written.week {
-            let named = weekdays(&days.value);
-            let named = named.map_err(|bad| self.bad_time(&days.span, bad)).unwrap_or_default();
-            let times = self.times(times);
-            for day in named {
-                let of_day = &mut week[day.to_monday_zero_offset().unsigned_abs() as usize];
-                if !of_day.is_empty() {
-                    let message = format!("{day:?} has hours already").to_lowercase();
-                    self.error("bad-time", &days.span, message)
-                        .help("say all hours of a day in one place: \"09:00-12:00, 13:00-17:00\"");
-                    break;
-                }
-                of_day.extend(times.iter().copied());
+            None => {
+                let message =
+                    format!("hours `{}` have no zone, and neither has the table", name.value);
+                self.zone_for(message, &name.span)
             }
-        }
+        };
+        let week = self.week(&written.week);
         let closed = written.closed.iter().filter_map(|dates| self.dates_named(dates));
         let closed: Vec<_> = closed.collect();
         let closed = closed.into_iter().map(|at| self.dates[at].clone()).collect();
@@ -280,17 +304,44 @@ impl Checker<'_> {
         self.hours_used.add(Some(self.place(&name.span)));
     }
 
-    /// The table's zone; that there is none is a mistake of whoever wants it.
-    pub(super) fn zone_for(&mut self, who: &str, span: &Range<usize>) -> TimeZone {
-        if self.zone.is_none() {
-            let message = format!("{who} no zone, and neither has the table");
+    fn week(&mut self, written: &[(At<String>, Vec<At<String>>)]) -> [Vec<Span>; 7] {
+        let mut week: [Vec<_>; 7] = Default::default();
+        let mut said_by: [Option<&str>; 7] = [None; 7];
+        for (days, times) in written {
+            if let Some(near) = nearest(&days.value, ["zone", "closed", "open"]) {
+                let message = format!("`{}` is not a weekday", days.value);
+                self.error("bad-time", &days.span, message).help(format!("did you mean `{near}`?"));
+                continue;
+            }
+            let named = weekdays(&days.value);
+            let named = named.map_err(|bad| self.bad_time(&days.span, bad)).unwrap_or_default();
+            let times = self.times(times);
+            let places = named.iter().map(|day| day.to_monday_zero_offset().unsigned_abs());
+            let places: Vec<_> = places.map(usize::from).collect();
+            if let Some(first) = places.iter().find_map(|at| said_by[*at]) {
+                let what = if places.len() > 1 { "a day of " } else { "" };
+                let message = format!("{what}`{}` is in `{first}` already", days.value);
+                self.error("bad-time", &days.span, message)
+                    .help("say each weekday once; several times have commas between them");
+            }
+            for at in places {
+                said_by[at] = Some(&days.value);
+                week[at].clone_from(&times);
+            }
+        }
+        week
+    }
+
+    /// The table's zone; that there is none is a mistake of whoever wants it, and told once.
+    pub(super) fn zone_for(&mut self, message: String, span: &Range<usize>) -> TimeZone {
+        if self.zone.is_none() && !std::mem::replace(&mut self.no_zone_told, true) {
             self.error("no-zone", span, message)
-                .help("write zone = \"America/New_York\" at the top of the table");
+                .help("write zone = \"America/New_York\" at the top, above everything in brackets");
         }
         self.zone.clone().unwrap_or(TimeZone::UTC)
     }
 
-    fn times(&mut self, written: &[At<String>]) -> Vec<crate::rules::hours::Span> {
+    fn times(&mut self, written: &[At<String>]) -> Vec<Span> {
         let mut times = Vec::new();
         for text in written {
             match spans(&text.value) {
@@ -325,21 +376,50 @@ impl Checker<'_> {
         found
     }
 
-    /// There are none of this name in the table.
+    /// There is nothing of this name in the table.
     pub(super) fn unknown(
         &mut self,
         code: &'static str,
         what: &str,
         name: &At<String>,
         known: &[Box<str>],
-    ) -> &mut Mistake {
-        let help = did_you_mean(&name.value, known.iter().map(|known| &**known));
+    ) {
+        let path = format!("{what}.{}", name.value);
+        if self.unreadable.contains(&path) {
+            self.hushed += 1;
+            return;
+        }
+        let near = did_you_mean(&name.value, known.iter().map(|known| &**known));
+        let help = near.or_else(|| self.something_else(what, &name.value));
         let all = match known {
-            [] => format!("the table has no [{what}.NAME]"),
-            known => format!("the table has {}", known.join(", ")),
+            [] => format!("the table has no {what}: write [{path}]"),
+            known => format!("the table has the {what} {}", known.join(", ")),
         };
-        let message = format!("there are no {what} `{}`", name.value);
-        self.error(code, &name.span, message).help(all).maybe_help(help)
+        let message = match what {
+            "lists" => format!("there is no list `{}`", name.value),
+            what => format!("there are no {what} `{}`", name.value),
+        };
+        self.error(code, &name.span, message).help(all).maybe_help(help);
+    }
+
+    /// What is perhaps meant by a name that nothing has.
+    fn something_else(&self, what: &str, name: &str) -> Option<String> {
+        let help = match what {
+            "dates" if DaySpec::parse(name).is_ok() => {
+                format!("days stand in [dates.NAME]: days = [\"{name}\"]; a rule says the NAME")
+            }
+            "dates" if self.hours.iter().any(|hours| *hours.name == *name) => {
+                format!("`{name}` are hours: write hours = \"{name}\"")
+            }
+            "hours" if spans(name).is_ok() => {
+                format!("times stand in [hours.NAME]: mon-fri = \"{name}\"; a rule says the NAME")
+            }
+            "hours" if self.dates.iter().any(|dates| *dates.name == *name) => {
+                format!("`{name}` are dates: write dates = \"{name}\"")
+            }
+            _ => return None,
+        };
+        Some(help)
     }
 
     pub(super) fn unused(&mut self) {

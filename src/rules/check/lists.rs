@@ -2,15 +2,21 @@
 //! read after them, when it is known which columns they use.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Checker;
+use super::columns::no_column;
 use super::house::Said;
-use crate::report::{Mistake, Place, SourceFile, did_you_mean};
+use crate::number::Party;
+use crate::report::{Place, Severity, SourceFile};
 use crate::rules::file::{At, WrittenList};
 use crate::rules::lists::{Cell, Column, Item, ListId};
+use crate::rules::pattern::number_meant;
 use crate::rules::rows::{Row, Rows};
 use crate::rules::shelf::Shelf;
+use crate::rules::template::NoCell;
 use crate::rules::{BadPattern, NumberPattern, Progress};
 
 /// A list whose rows have not been read yet.
@@ -36,8 +42,22 @@ struct AgentColumn {
     named: BTreeSet<usize>,
 }
 
-/// What is wrong in a row: the code, whether it is only a warning, what, and what would be right.
-type Wrong = (&'static str, bool, String, Option<String>);
+/// What is wrong in a row.
+struct Wrong {
+    code: &'static str,
+    message: String,
+    help: Option<String>,
+    /// The cell that it is about; empty when it is the whole row.
+    cell: String,
+}
+
+impl Wrong {
+    /// Of the row as a whole.
+    fn row(message: impl Into<String>, help: impl Into<String>) -> Wrong {
+        let (message, help) = (message.into(), Some(help.into()));
+        Wrong { code: "bad-row", message, help, cell: String::new() }
+    }
+}
 
 enum From {
     Table(Vec<At<String>>),
@@ -51,25 +71,43 @@ enum From {
 }
 
 /// Bad rows beyond this number are only counted.
-const MOST_BAD_ROWS: usize = 100;
+const MOST_BAD_ROWS: usize = 10;
 /// So often progress is told.
 const ROWS_A_STEP: usize = 10_000;
 
-/// Something that is wrong in a row.
-struct BadRow {
-    line: usize,
-    at: u64,
-    code: &'static str,
-    is_warning: bool,
-    message: String,
-    help: Option<String>,
+/// The first rows with something wrong in them, and how many there are.
+#[derive(Default)]
+struct BadRows {
+    /// Each with its line, and the byte at which it begins.
+    first: Vec<(usize, u64, Wrong)>,
+    count: usize,
+}
+
+impl BadRows {
+    fn push(&mut self, row: &Row<'_>, wrong: Wrong) {
+        self.count += 1;
+        if self.first.len() < MOST_BAD_ROWS {
+            self.first.push((row.line, row.at, wrong));
+        }
+    }
+}
+
+impl OpenList {
+    /// The names of its columns; none when it could not be read, which has been reported.
+    pub(super) fn columns(&self) -> Option<&[String]> {
+        match self.from {
+            From::Nowhere => None,
+            From::Table(_) | From::File { .. } => Some(&self.columns),
+        }
+    }
 }
 
 impl Checker<'_> {
     pub(super) fn open_list(&mut self, written: WrittenList, shelf: &mut Shelf) {
         let name = &written.name;
-        if self.lists.named(&name.value).is_some() {
-            return self.said_twice("a list", name);
+        if let Some(first) = self.lists.named(&name.value) {
+            let first = self.open_lists[first.at()].place.clone();
+            return self.said_twice("a list", name, Some(&first));
         }
         if name.value == "sip" || name.value == "history" {
             let message = format!("a list cannot be called `{}`", name.value);
@@ -118,27 +156,21 @@ impl Checker<'_> {
         column: Option<&At<String>>,
         shelf: &mut Shelf,
     ) -> Option<(Vec<String>, From)> {
+        if file.value.trim().is_empty() {
+            let message = "`file` is empty".to_owned();
+            self.error("list-form", &file.span, message).help("write file = \"vip.csv\"");
+            return None;
+        }
         let path = self.beside_the_file(&file.value);
         let opened = Rows::open(shelf, &path);
         let rows = opened.map_err(|error| {
-            let message = format!("cannot read {}: {error}", path.display());
+            let message = format!("cannot read `{}`: {error}", path.display());
             self.error("no-file", &file.span, message)
                 .help("paths are taken from the folder of the file that names them");
         });
         let rows = rows.ok()?;
+        self.header(&rows, &path, file)?;
         let columns = rows.columns.clone();
-        let looks_like_a_number =
-            |name: &String| NumberPattern::parse(name).is_ok_and(|_| name.len() > 2);
-        if columns.iter().any(looks_like_a_number) {
-            let path = path.display().to_string();
-            let header = SourceFile::line(&path, 1, columns.join(","));
-            let place = Place { file: Arc::new(header), span: 0..columns.join(",").len() };
-            let message = "the first line of a CSV file names its columns, and this has a number";
-            self.report
-                .error("no-header", Some(place), message)
-                .help("put a line like `number,name` above it, or call the file .txt");
-            return None;
-        }
         let number = match column {
             None => 0,
             Some(column) => self.number_column(column, &columns)?,
@@ -147,18 +179,45 @@ impl Checker<'_> {
         Some((columns, From::File { path, rows: Box::new(rows), number }))
     }
 
-    fn number_column(&mut self, column: &At<String>, columns: &[String]) -> Option<usize> {
-        let found = columns.iter().position(|name| *name == column.value);
-        if found.is_none() {
-            let help = did_you_mean(&column.value, columns.iter().map(String::as_str));
-            let all = match columns {
-                [] => "only .csv files have columns".to_owned(),
-                columns => format!("it has {}", columns.join(", ")),
-            };
-            let message = format!("the file has no column `{}`", column.value);
-            self.error("unknown-column", &column.span, message).help(all).maybe_help(help);
+    /// Looks at the first line of a CSV file; none when it names no columns, which is reported.
+    fn header(&mut self, rows: &Rows, path: &Path, file: &At<String>) -> Option<()> {
+        let Some(separator) = rows.separator else { return Some(()) };
+        let columns = &rows.columns;
+        if columns.iter().all(|name| name.is_empty()) {
+            let message = "the file is empty, and the first line of a CSV file names its columns";
+            self.error("no-header", &file.span, message.to_owned())
+                .help("write a line like `number,name` into it");
+            return None;
         }
-        found
+        let line = columns.join(&separator.to_string());
+        let is_no_text = |c: char| c == '\0' || c == char::REPLACEMENT_CHARACTER;
+        let digits = |name: &str| name.chars().filter(char::is_ascii_digit).count();
+        let looks_like_a_number =
+            |name: &String| digits(name) > 6 && !name.contains(char::is_alphabetic);
+        let (code, span, message, help) = if line.contains(is_no_text) {
+            ("bad-row", 0..0, "this is not UTF-8", "save the file as CSV in UTF-8")
+        } else if let Some(name) = columns.iter().find(|name| looks_like_a_number(name)) {
+            let message = "the first line of a CSV file names its columns, and this is a number";
+            let help = "put a line like `number,name` above it, or call the file .txt";
+            ("no-header", span_in(&line, name), message, help)
+        } else if line.contains('\t') && columns.len() == 1 {
+            let help = "save the file with commas or semicolons";
+            ("no-header", 0..line.len(), "tabs stand between these columns", help)
+        } else {
+            return Some(());
+        };
+        let file = Arc::new(SourceFile::line(&path.display().to_string(), 1, line));
+        self.report.error(code, Some(Place { file, span }), message).help(help);
+        None
+    }
+
+    fn number_column(&mut self, column: &At<String>, columns: &[String]) -> Option<usize> {
+        if let Some(NoCell { code, message, help }) = no_column("the file", columns, &column.value)
+        {
+            self.error(code, &column.span, message).maybe_help(help);
+            return None;
+        }
+        columns.iter().position(|name| *name == column.value)
     }
 
     /// Reads the rows of all lists.
@@ -208,8 +267,8 @@ impl Checker<'_> {
         let kept = self.lists.kept(list.id).iter();
         let kept: Vec<_> =
             kept.map(|name| list.columns.iter().position(|column| *column == **name)).collect();
-        let mut bad_rows = Vec::new();
-        let mut bad_count = 0;
+        let (mut bad, mut twice) = (BadRows::default(), BadRows::default());
+        let separator = rows.separator;
         let mut count = 0;
         let bytes = rows.bytes;
         let read = rows.each(|row| {
@@ -222,19 +281,10 @@ impl Checker<'_> {
                 let rest = bytes.saturating_sub(row.at) * ROWS_A_STEP as u64 / row.at.max(1);
                 self.lists.expect(rest as usize);
             }
-            let bad = self.row(list, &row, number, &kept);
-            if let Some((code, is_warning, message, help)) = bad {
-                bad_count += 1;
-                if bad_rows.len() < MOST_BAD_ROWS {
-                    bad_rows.push(BadRow {
-                        line: row.line,
-                        at: row.at,
-                        code,
-                        is_warning,
-                        message,
-                        help,
-                    });
-                }
+            match self.row(list, &row, number, &kept, separator) {
+                Ok(None) => {}
+                Ok(Some(stands_twice)) => twice.push(&row, stands_twice),
+                Err(wrong) => bad.push(&row, wrong),
             }
         });
         list.digest = rows.digest();
@@ -242,57 +292,52 @@ impl Checker<'_> {
             let message = format!("{path} broke off: {error}");
             self.report.error("no-file", Some(list.place.clone()), message);
         }
-        let more = bad_count - bad_rows.len();
-        let last = bad_rows.last().map(|bad| bad.code);
-        for bad in bad_rows {
-            self.bad_row(path, &mut rows, bad);
-        }
-        if let (Some(code), 1..) = (last, more) {
-            let message = format!("{more} more rows of {path} are like that");
-            self.report.error(code, Some(list.place.clone()), message);
-        }
+        self.bad_rows(list, path, &mut rows, bad, Severity::Error);
+        self.bad_rows(list, path, &mut rows, twice, Severity::Warning);
     }
 
-    /// Puts a row in, or says what is wrong with it, and whether that is only a warning.
+    /// Puts a row in. What is only to be warned of comes back, too.
     fn row(
         &mut self,
         list: &mut OpenList,
         row: &Row<'_>,
         number: usize,
         kept: &[Option<usize>],
-    ) -> Option<Wrong> {
-        let columns = list.columns.len();
-        if columns > 0 && row.cells() != columns {
-            let message = format!("{} cells, and the first line names {columns}", row.cells());
-            let help = "a cell with a comma in it stands in quotes".to_owned();
-            return Some(("bad-row", false, message, Some(help)));
+        separator: Option<char>,
+    ) -> Result<Option<Wrong>, Wrong> {
+        if let Some(separator) = separator {
+            has_the_form(row, list.columns.len(), number, separator)?;
         }
         let cells: Option<Vec<&str>> =
             kept.iter().map(|at| at.map_or(Some(""), |at| row.cell(at))).collect();
         let (Some(text), Some(cells)) = (row.cell(number), cells) else {
-            let message = "this is not UTF-8".to_owned();
-            let help = "save the file as UTF-8".to_owned();
-            return Some(("bad-row", false, message, Some(help)));
+            return Err(Wrong::row("this is not UTF-8", "save the file as UTF-8"));
         };
-        let text = match columns {
-            0 => text.split('#').next().unwrap_or_default().trim(),
-            _ => text,
+        let text = match separator {
+            None => text.split('#').next().unwrap_or_default().trim(),
+            Some(_) => text,
         };
-        let item = match item(text) {
-            Ok(item) => item,
-            Err(bad) => return Some((bad.code, false, bad.message, bad.help)),
+        if text.is_empty() && separator.is_none() {
+            return Ok(None);
+        }
+        let wrong = |BadPattern { code, message, help }| Wrong {
+            code,
+            message,
+            help,
+            cell: text.to_owned(),
         };
+        let item = item(text).map_err(wrong)?;
         for agents in &mut list.agents {
-            match self.row_agent(cells[agents.column.at()], agents.may_be_empty) {
-                Ok(at) => agents.named.extend(at),
-                Err(wrong) => return Some(wrong),
-            }
+            let named = self.row_agent(cells[agents.column.at()], agents.may_be_empty)?;
+            agents.named.extend(named);
         }
         let is_new = self.lists.put(list.id, &item, cells.into_iter());
-        (!is_new).then(|| {
-            let message = format!("`{text}` stands on this list already");
-            ("duplicate-number", true, message, Some("the first row counts".to_owned()))
-        })
+        Ok((!is_new).then(|| Wrong {
+            code: "duplicate-number",
+            message: format!("`{text}` stands on this list already"),
+            help: Some("the first row counts".to_owned()),
+            cell: text.to_owned(),
+        }))
     }
 
     /// The agent that a row names; none when the cell is empty and may be.
@@ -301,31 +346,44 @@ impl Checker<'_> {
             self.agents_used.mark(at);
             return Ok(Some(at));
         }
-        let wrong = |message: String, help| Err(("unknown-agent", false, message, help));
+        let wrong = |message: String, help| {
+            Err(Wrong { code: "unknown-agent", message, help, cell: name.to_owned() })
+        };
         match name {
             "" if may_be_empty => Ok(None),
             "" => {
                 wrong("this row names no agent, and a rule takes its agent from here".into(), None)
             }
             id if self.any_agent => Ok(Some(self.raw_agent(id))),
-            name => {
-                let help = did_you_mean(name, self.agents.iter().map(|agent| &*agent.name));
-                wrong(format!("there is no agent `{name}`"), help)
-            }
+            name => wrong(format!("there is no agent `{name}`"), self.agent_meant(name)),
         }
     }
 
-    fn bad_row(&mut self, path: &str, rows: &mut Rows, bad: BadRow) {
-        let BadRow { line, at, code, is_warning, message, help } = bad;
-        let (passed, text) = rows.line_at(at).unwrap_or_default();
-        let span = 0..text.len();
-        let file = Arc::new(SourceFile::line(path, line + passed, text));
-        let place = Some(Place { file, span });
-        let mistake: &mut Mistake = match is_warning {
-            true => self.report.warning(code, place, message),
-            false => self.report.error(code, place, message),
-        };
-        mistake.maybe_help(help);
+    fn bad_rows(
+        &mut self,
+        list: &OpenList,
+        path: &str,
+        rows: &mut Rows,
+        bad: BadRows,
+        severity: Severity,
+    ) {
+        let more = bad.count - bad.first.len();
+        let last = bad.first.last().map(|(.., wrong)| wrong.code);
+        for (line, at, Wrong { code, message, help, cell }) in bad.first {
+            let (passed, text) = rows.line_at(at).unwrap_or_default();
+            let span = span_in(&text, &cell);
+            let file = Arc::new(SourceFile::line(path, line + passed, text));
+            let place = Some(Place { file, span });
+            self.report.note(severity, code, place, message).maybe_help(help);
+        }
+        if let (Some(code), 1..) = (last, more) {
+            let what = match severity {
+                Severity::Error => "have something wrong in them",
+                Severity::Warning | Severity::Note => "are like that",
+            };
+            let message = format!("{more} more rows of {path} {what}");
+            self.report.note(severity, code, Some(list.place.clone()), message);
+        }
     }
 
     fn emptied(&mut self, list: &OpenList) {
@@ -372,21 +430,68 @@ impl Checker<'_> {
     }
 }
 
+/// Whether a row of CSV has as many cells as the first line names, and no others in a cell.
+fn has_the_form(
+    row: &Row<'_>,
+    columns: usize,
+    number: usize,
+    separator: char,
+) -> Result<(), Wrong> {
+    let name = if separator == ';' { "semicolon" } else { "comma" };
+    let cells = row.cells();
+    if cells != columns {
+        let cell = if cells == 1 { "cell" } else { "cells" };
+        let message = format!("{cells} {cell}, and the first line names {columns}");
+        let help = match cells > columns {
+            true => format!("a cell with a {name} in it stands in quotes"),
+            false => format!("an empty cell has its {name} all the same"),
+        };
+        return Err(Wrong::row(message, help));
+    }
+    let is_a_row = |line: &String| {
+        let cells: Vec<_> =
+            line.split(separator).map(|cell| cell.trim_matches([' ', '"'])).collect();
+        columns > 1 && cells.len() == columns && NumberPattern::parse(cells[number]).is_ok()
+    };
+    if row.further_lines().any(|line| is_a_row(&line)) {
+        let message = "a quote opens here, and what is inside of it has further rows";
+        return Err(Wrong::row(message, "close the quote, or write it twice to mean itself"));
+    }
+    Ok(())
+}
+
+/// Where a cell stands in a line; the whole line when that cannot be told.
+fn span_in(line: &str, cell: &str) -> Range<usize> {
+    let apart = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+    let found = line.match_indices(cell).map(|(at, _)| at..at + cell.len()).find(|span| {
+        apart(line[..span.start].chars().next_back()) && apart(line[span.end..].chars().next())
+    });
+    found.filter(|span| !span.is_empty()).unwrap_or(0..line.len())
+}
+
 /// What may stand on a list.
 fn item(text: &str) -> Result<Item, BadPattern> {
-    match NumberPattern::parse(text.trim())? {
-        NumberPattern::Exact(number) => Ok(Item::Number(number)),
-        NumberPattern::Prefix(prefix) => Ok(Item::Prefix(prefix)),
-        NumberPattern::Literal(text) => Ok(Item::Text(text)),
-        NumberPattern::Digits(_)
-        | NumberPattern::Country(_)
-        | NumberPattern::List(..)
-        | NumberPattern::Withheld => Err(BadPattern {
-            code: "bad-pattern",
-            message: format!("`{text}` cannot stand on a list"),
-            help: Some(
-                "lists hold numbers, prefixes and =texts; write it into the rule".to_owned(),
-            ),
-        }),
+    const HELP: &str = "lists hold numbers, prefixes and =texts; write it into the rule";
+    let text = text.trim();
+    let refuse = |message: String, help: String| {
+        Err(BadPattern { code: "bad-pattern", message, help: Some(help) })
+    };
+    let has_no_place = || refuse(format!("`{text}` cannot stand on a list"), HELP.to_owned());
+    match NumberPattern::parse(text) {
+        _ if text.is_empty() => refuse("there is no number here".into(), "take it out".into()),
+        _ if text.starts_with(['@', '!']) => has_no_place(),
+        Ok(NumberPattern::Exact(number)) => Ok(Item::Number(number)),
+        Ok(NumberPattern::Prefix(prefix)) => Ok(Item::Prefix(prefix)),
+        Ok(NumberPattern::Literal(text)) => Ok(Item::Text(text)),
+        Ok(_) => has_no_place(),
+        Err(wrong) if wrong.code == "bad-number" || text.starts_with('=') => Err(wrong),
+        Err(_) => {
+            let help = match Party::read(Some(text)).party {
+                Party::Withheld => "callers without a number are `withheld`, in a rule".to_owned(),
+                Party::Number(_) | Party::Literal(_) => number_meant(text)
+                    .unwrap_or_else(|| format!("for exactly this text write `={text}`")),
+            };
+            refuse(format!("`{text}` is not a number"), help)
+        }
     }
 }

@@ -3,13 +3,15 @@
 use std::ops::Range;
 
 use super::Checker;
-use super::rule::{On, may_ask};
-use crate::report::{Place, did_you_mean};
-use crate::rules::file::{At, WrittenArm, WrittenOutcome, WrittenRule};
+use super::rule::{On, called, may_ask};
+use crate::report::Place;
+use crate::rules::file::{At, OUTCOMES, WrittenArm, WrittenOutcome, WrittenRule};
 use crate::rules::{Arm, Asking, Does, Ids, Split, Taker, Template};
 
 /// All of a split, in hundredths of a percent.
 const WHOLE: u16 = 10_000;
+
+const AGENT_OR_ELSE: &str = "write ${…|agent}, for when it is unknown";
 
 impl Checker<'_> {
     pub(super) fn does(
@@ -26,12 +28,15 @@ impl Checker<'_> {
         let [outcome] = written.outcomes.as_slice() else {
             let (span, said) = match written.outcomes.as_slice() {
                 [.., last] => (&last.span, "more than one"),
+                [] if written.outcome_misspelt => return None,
                 [] => (&written.span, "none"),
             };
             let message = format!(
-                "rule `{name}`: say exactly one of `agent`, `split`, `reject`, `keep`, `continue`; there is {said}"
+                "{}: say exactly one of `agent`, `split`, `reject`, `keep`, `continue`; there is {said}",
+                called(name),
             );
-            self.error("one-outcome", span, message);
+            let help = swallowed(written).filter(|_| written.outcomes.is_empty());
+            self.error("one-outcome", span, message).maybe_help(help);
             return None;
         };
         match &outcome.value {
@@ -58,33 +63,43 @@ impl Checker<'_> {
         on: On<'_>,
     ) -> Option<Vec<Arm>> {
         let mut arms = Vec::new();
-        let mut whole = Some(0_u16);
+        let mut whole = Some(0_u32);
         for arm in written {
+            let hundredths = self.percent(arm);
+            whole = whole.zip(hundredths).map(|(whole, more)| whole + u32::from(more));
             let Some(agent) = &arm.agent else {
-                self.error("bad-split", &arm.span, "an arm of a split needs an `agent`".to_owned());
+                if !arm.flawed {
+                    let message = "an arm of a split needs an `agent`".to_owned();
+                    self.error("bad-split", &arm.span, message);
+                }
                 continue;
             };
             let taker = self.taker(&agent.value, &agent.span, number, on);
-            let hundredths = self.percent(arm);
-            whole = whole.zip(hundredths).and_then(|(whole, more)| whole.checked_add(more));
-            arms.extend(taker.zip(whole).map(|(agent, end)| Arm { agent, end }));
+            let end = whole.and_then(|whole| u16::try_from(whole).ok());
+            arms.extend(taker.zip(end).map(|(agent, end)| Arm { agent, end }));
         }
-        match whole {
-            Some(WHOLE) => Some(arms),
-            Some(whole) => {
-                let percent = f64::from(whole) / 100.0;
-                let message = format!("the percentages add up to {percent}, not to 100");
-                self.error("bad-split", split, message);
-                None
-            }
-            None => None,
+        let whole = whole?;
+        if whole == u32::from(WHOLE) {
+            return Some(arms);
         }
+        let percent = f64::from(whole) / 100.0;
+        let message = format!("the percentages add up to {percent}, not to 100");
+        let help = match whole {
+            100 => Some("nine calls of ten are percent = 90"),
+            9_900..10_000 => Some("there may be two decimals: 33.33, 33.33 and 33.34"),
+            _ => None,
+        };
+        self.error("bad-split", split, message).maybe_help(help.map(str::to_owned));
+        None
     }
 
     /// In hundredths.
     fn percent(&mut self, arm: &WrittenArm) -> Option<u16> {
         let Some(percent) = &arm.percent else {
-            self.error("bad-split", &arm.span, "an arm of a split needs a `percent`".to_owned());
+            if !arm.flawed {
+                let message = "an arm of a split needs a `percent`".to_owned();
+                self.error("bad-split", &arm.span, message);
+            }
             return None;
         };
         let hundredths = percent.value * 100.0;
@@ -107,10 +122,15 @@ impl Checker<'_> {
         on: On<'_>,
     ) -> Option<Taker> {
         if text.contains("${") {
-            let template = self.template(text, span, on)?;
-            return self
-                .said(template, span, number)
-                .map(|template| Taker::Said(Box::new(template)));
+            let read = Template::parse(text, &mut self.in_rule(on));
+            let read = read.map_err(|mut mistakes| {
+                for bad in mistakes.iter_mut().filter(|bad| bad.code == "may-be-unknown") {
+                    bad.help = Some(AGENT_OR_ELSE.to_owned());
+                }
+                self.bad_template(text, span, mistakes);
+            });
+            let template = self.said(read.ok()?, span, number)?;
+            return Some(Taker::Said(Box::new(template)));
         }
         self.agent(text, span).map(|at| Taker::Agent(at as u32))
     }
@@ -126,13 +146,7 @@ impl Checker<'_> {
         let found = self.agent_named(name);
         match found {
             Some(at) => self.agents_used.mark(at),
-            None => {
-                let help = did_you_mean(name, self.agents.iter().map(|agent| &*agent.name));
-                let all = "it has to be one of the names in [agents]";
-                self.error("unknown-agent", span, format!("there is no agent `{name}`"))
-                    .help(all)
-                    .maybe_help(help);
-            }
+            None => self.no_such_agent(name, span),
         }
         found
     }
@@ -146,7 +160,7 @@ impl Checker<'_> {
         };
         if value.left_out {
             let message = "an agent cannot be left out".to_owned();
-            self.error("bad-agent", span, message).help("write ${…|agent}, for when it is unknown");
+            self.error("bad-agent", span, message).help(AGENT_OR_ELSE);
             return None;
         }
         let (cell, default) = (value.cell, value.default.map(str::to_owned));
@@ -199,4 +213,18 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+/// What became a variable and was perhaps meant as an outcome: `agent` below `[rule.variables]`.
+fn swallowed(written: &WrittenRule) -> Option<String> {
+    let tables = [
+        ("variables", Some(&written.variables)),
+        ("metadata", written.metadata.as_ref()),
+        ("agent_override", written.agent_override.as_ref()),
+    ];
+    tables.into_iter().find_map(|(table, entries)| {
+        let mut names = entries?.iter().map(|(name, _)| name.value.as_str());
+        let outcome = names.find(|name| OUTCOMES.contains(name))?;
+        Some(format!("`{outcome}` stands inside of `{table}`: write it above [rule.{table}]"))
+    })
 }

@@ -3,12 +3,12 @@
 use super::Checker;
 use crate::call::Channel;
 use crate::dialect;
-use crate::rules::file::{WrittenOutcome, WrittenRule};
+use crate::rules::file::{Entries, WrittenOutcome, WrittenRule};
 use crate::rules::{Also, Asking, Does, Named, Numbers, Rule, Taker};
 
 impl Checker<'_> {
     pub(super) fn rule(&mut self, written: &WrittenRule) {
-        let before = self.report.errors();
+        let before = self.report.errors() + self.hushed;
         let number = self.rules.len();
         let name = self.rule_name(written, number);
         let to = self.numbers(&written.to);
@@ -27,8 +27,9 @@ impl Checker<'_> {
             }),
             wheres: Vec::new(),
         };
-        if let Some(first) = written.dates.first() {
-            self.zone_for(&format!("rule `{name}` looks at dates and has"), &first.span);
+        if let (Some(first), false) = (written.dates.first(), also.dates.is_anything()) {
+            let message = format!("{} looks at dates, and the table has no zone", called(name));
+            self.zone_for(message, &first.span);
         }
         let on = On { to: &to, from: &from };
         also.wheres = self.wheres(written, on);
@@ -41,7 +42,7 @@ impl Checker<'_> {
         let span = written.name.as_ref().map_or(&written.span, |name| &name.span);
         self.places.push(&self.file, span);
         self.rules.push(rule);
-        let flawed = written.flawed || self.report.errors() > before;
+        let flawed = written.flawed || self.report.errors() + self.hushed > before;
         self.flawed.push(flawed);
         if written.disabled {
             self.off.push(number);
@@ -67,7 +68,7 @@ impl Checker<'_> {
             Does::Keep | Does::Agent(Taker::Said(_)) => {}
         }
         if let (Some(key), false) = (&written.split_key, self.splits(number)) {
-            let message = format!("rule `{name}` has a `split_key` and no `split`");
+            let message = format!("{} has a `split_key` and no `split`", called(&name));
             self.warning("never-used", &key.span, message);
         }
         self.cut_delay(number, written);
@@ -89,14 +90,8 @@ impl Checker<'_> {
         let found = self.rules_by_name.find(&name.value, |at| &self.rules[at].name);
         match found {
             Some(first) => {
-                let place = self.places.of(first);
-                let line = place.line_and_column().0;
-                let where_ = match place.file.path == self.file.path {
-                    true => format!("on line {line}"),
-                    false => format!("on line {line} of {}", place.file.path),
-                };
-                let message = format!("a rule is called `{}` already, {where_}", name.value);
-                self.error("duplicate-name", &name.span, message);
+                let first = self.places.of(first);
+                self.said_twice("a rule", name, Some(&first));
             }
             None => {
                 let own = &*name.value;
@@ -115,8 +110,8 @@ impl Checker<'_> {
         let Some(least) = asking.min_by_key(|asking| asking.reply_within) else { return };
         if least.reply_within < delay {
             let message = format!(
-                "rule `{}`: source `{}` answers within {} ms, so this delay is cut to that",
-                rule.name,
+                "{}: source `{}` answers within {} ms, so this delay is cut to that",
+                called(&rule.name),
                 least.source,
                 least.reply_within.as_millis(),
             );
@@ -126,23 +121,22 @@ impl Checker<'_> {
     }
 
     fn never_sent(&mut self, written: &WrittenRule, name: &str) {
-        if written.metadata.is_some()
-            || written.agent_override.is_some()
-            || !written.variables.is_empty()
-        {
-            let message = format!("rule `{name}` rejects: what it adds is never sent");
-            self.warning("never-sent", &written.span, message);
+        if let Some(adds) = &written.adds_at {
+            let message = format!("{} rejects: what it adds is never sent", called(name));
+            self.warning("never-sent", adds, message);
         }
     }
 
     fn adds_nothing(&mut self, written: &WrittenRule, name: &str) {
-        let adds = written.metadata.is_some()
-            || written.agent_override.is_some()
+        let filled =
+            |entries: &Option<Entries>| entries.as_ref().is_some_and(|all| !all.is_empty());
+        let adds = filled(&written.metadata)
+            || filled(&written.agent_override)
             || !written.variables.is_empty()
             || written.delay_ms.is_some();
         if !adds {
-            let message = format!("rule `{name}` continues and adds nothing");
-            self.warning("adds-nothing", &written.span, message)
+            let message = format!("{} continues and adds nothing", called(name));
+            self.warning("adds-nothing", &written.outcomes[0].span, message)
                 .help("give it `variables`, `metadata` or `agent_override`");
         }
     }
@@ -153,6 +147,11 @@ impl Checker<'_> {
 pub(super) struct On<'n> {
     pub(super) to: &'n Numbers,
     pub(super) from: &'n Numbers,
+}
+
+/// A rule by its name; one without is the one that is shown.
+pub(super) fn called(name: &str) -> String {
+    if name.is_empty() { "this rule".to_owned() } else { format!("rule `{name}`") }
 }
 
 /// Whether calls of this source can come to the rule.

@@ -1,7 +1,5 @@
 //! `[[test]]`: the call and what has to become of it, as far as that can be judged before it runs.
 
-use std::time::Duration;
-
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -12,7 +10,7 @@ use crate::dialect;
 use crate::number::Party;
 use crate::report::did_you_mean;
 use crate::rules::file::{At, Entries, WrittenExpectation, WrittenTest, WrittenValue};
-use crate::rules::{Expected, Test, moment};
+use crate::rules::{Expected, NumberPattern, Test, moment};
 
 /// The source of tests where the settings are not known.
 const NO_SOURCE: &str = "test";
@@ -23,7 +21,8 @@ impl Checker<'_> {
         let before = self.report.errors();
         let named = written.name.as_ref().filter(|name| !name.value.trim().is_empty());
         if named.is_none() && !written.flawed {
-            self.error("no-name", &written.span, "every test needs a `name`".to_owned())
+            let span = written.name.as_ref().map_or(&written.span, |name| &name.span);
+            self.error("no-name", span, "every test needs a `name`".to_owned())
                 .help("say what it is about");
         }
         let channel = written.channel.as_ref().and_then(|channel| self.channel(channel));
@@ -61,12 +60,20 @@ impl Checker<'_> {
     fn party(&mut self, written: Option<&At<String>>) -> Party {
         let text = written.map(|text| text.value.as_str());
         let party = Party::read(text).party;
-        if let (Some(written), Party::Literal(text)) = (written, &party)
-            && text.starts_with('+')
-        {
+        let Some(At { value: text, span }) = written else { return party };
+        // A call may come from any text, and from a number that nobody has. One from `@…` is withheld.
+        let is_wide = match NumberPattern::parse(text.trim_start_matches('!')) {
+            _ if text.starts_with('@') => true,
+            _ if text.starts_with('+') && matches!(party, Party::Literal(_)) => true,
+            Ok(pattern) => matches!(
+                pattern,
+                NumberPattern::Prefix(_) | NumberPattern::Digits(_) | NumberPattern::Country(_)
+            ),
+            Err(_) => false,
+        };
+        if is_wide {
             let message = format!("`{text}` is not a number, and a test is about one call");
-            self.error("bad-number", &written.span, message)
-                .help("a number looks like +12137771234");
+            self.error("bad-number", span, message).help("a number looks like +12137771234");
         }
         party
     }
@@ -123,23 +130,16 @@ impl Checker<'_> {
     }
 
     fn expected(&mut self, written: &WrittenExpectation) -> Expected {
+        let before = self.report.errors();
         if let Some(rule) = &written.rule {
             self.rule_exists(rule);
         }
         if let Some(agent) = &written.agent {
             self.agent_exists(agent);
         }
-        let mut outcome = written.outcome.as_ref().and_then(|outcome| self.outcome_word(outcome));
         let reason = written.reject.as_ref().and_then(|reject| reject.value.as_deref());
-        for (said, word) in [
-            (written.reject.is_some(), "reject"),
-            (written.keep.as_ref().is_some_and(|keep| keep.value), "keep"),
-        ] {
-            if said {
-                outcome = Some(word.into());
-            }
-        }
-        let delay = written.delay_ms.as_ref().map(|delay| delay.value.unsigned_abs());
+        let outcome = self.one_outcome(written);
+        let delay = written.delay_ms.as_ref().and_then(|at| self.milliseconds(at, "this test"));
         let expected = Expected {
             rule: written.rule.as_ref().map(|rule| rule.value.as_str().into()),
             agent: written.agent.as_ref().map(|agent| agent.value.as_str().into()),
@@ -148,17 +148,44 @@ impl Checker<'_> {
             variables: self.texts(&written.variables),
             metadata: written.metadata.as_ref().map(object).unwrap_or_default(),
             agent_override: written.agent_override.as_ref().map(object).unwrap_or_default(),
-            delay: delay.map(Duration::from_millis),
+            delay,
         };
-        if expected.is_empty() && self.report.errors() == 0 {
+        if expected.is_empty() && self.report.errors() == before && !written.flawed {
             self.error("no-expectation", &written.span, "this test expects nothing".to_owned())
                 .help("name a `rule`, an `agent`, `variables`, or `reject` or `keep`");
         }
         expected
     }
 
+    /// What becomes of the call, when that is said.
+    fn one_outcome(&mut self, written: &WrittenExpectation) -> Option<Box<str>> {
+        let said = [
+            written.agent.as_ref().map(|agent| (&agent.span, "agent")),
+            written.reject.as_ref().map(|reject| (&reject.span, "reject")),
+            written.keep.as_ref().map(|keep| (&keep.span, "keep")),
+        ];
+        let mut said: Vec<_> =
+            said.into_iter().flatten().map(|(span, word)| (span, word.into())).collect();
+        if let Some(outcome) = &written.outcome {
+            said.extend(self.outcome_word(outcome).map(|word| (&outcome.span, word)));
+        }
+        let (_, first) = said.first().cloned()?;
+        if let Some((span, other)) = said.iter().find(|(_, word)| *word != first) {
+            let message = format!("a call has one outcome, and this expects {first} and {other}");
+            self.error("one-outcome", span, message);
+        }
+        // Of an agent its name is held against what comes.
+        Some(first).filter(|_| written.agent.is_none())
+    }
+
     fn rule_exists(&mut self, rule: &At<String>) {
-        if self.rules_by_name.find(&rule.value, |at| &self.rules[at].name).is_some() {
+        if let Some(at) = self.rules_by_name.find(&rule.value, |at| &self.rules[at].name) {
+            if self.off.contains(&at) {
+                let message =
+                    format!("rule `{}` is switched off, and no call reaches it", rule.value);
+                self.error("unknown-rule", &rule.span, message)
+                    .help("take the test out, or `enabled = false`");
+            }
             return;
         }
         let near = did_you_mean(&rule.value, self.rules.iter().map(|rule| &*rule.name));
@@ -170,9 +197,7 @@ impl Checker<'_> {
         if self.any_agent || self.agent_named(&agent.value).is_some() {
             return;
         }
-        let near = did_you_mean(&agent.value, self.agents.iter().map(|agent| &*agent.name));
-        let message = format!("there is no agent `{}`", agent.value);
-        self.error("unknown-agent", &agent.span, message).maybe_help(near);
+        self.no_such_agent(&agent.value, &agent.span);
     }
 
     fn outcome_word(&mut self, written: &At<String>) -> Option<Box<str>> {
