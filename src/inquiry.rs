@@ -205,10 +205,17 @@ impl Inquiry<'_> {
         inline(expected.into_iter())
     }
 
-    /// On the wall clock of the table, to the minute.
+    /// On the wall clock of the table, to the minute; with the distance from UTC where that clock
+    /// shows the time twice, and this is the second time.
     fn local_time(&self) -> String {
-        let local = self.question.facts.at.to_zoned(self.table.zone.clone());
-        local.strftime("%Y-%m-%d %H:%M").to_string()
+        let at = self.question.facts.at;
+        let local = at.to_zoned(self.table.zone.clone());
+        let shown = local.strftime("%Y-%m-%d %H:%M").to_string();
+        let minute = |at: Timestamp| at.as_second().div_euclid(60);
+        match moment(&shown, &self.table.zone) {
+            Ok(first) if minute(first) == minute(at) => shown,
+            Ok(_) | Err(_) => local.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        }
     }
 }
 

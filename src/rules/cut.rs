@@ -224,7 +224,7 @@ mod tests {
     }
 
     /// What may stand behind a key: much of it looks like a header.
-    const VALUES: [&str; 16] = [
+    const VALUES: [&str; 18] = [
         "1",
         "\"]\"",
         "'[[rule]]' # [[rule]]",
@@ -241,6 +241,8 @@ mod tests {
         "[\n  [[1]],\n # [[rule]]\n  { a = '[' },\n]",
         "\"\"",
         "'''''' # '''",
+        "[ \"\"\"]\"\"\"\"\" ]",
+        "[ ''''[\"'''' ]",
     ];
     const HEADERS: [&str; 12] = [
         "[[rule]]",

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use jiff::civil::{DateTime, Weekday, date};
+use jiff::civil::{DateTime, Weekday, date, time};
 use jiff::tz::TimeZone;
 use switchboard::call::Channel;
 use switchboard::number::Country;
@@ -191,9 +191,13 @@ fn are_open(hours: &str, setting: &Setting) -> bool {
         "office" => {
             let now = clock("America/New_York", setting);
             let weekend = [Weekday::Saturday, Weekday::Sunday].contains(&now.weekday());
-            !weekend && (9..17).contains(&now.hour()) && !is_holiday(now)
+            let open = (time(9, 30, 0, 0)..time(17, 15, 0, 0)).contains(&now.time());
+            open && !weekend && !is_holiday(now)
         }
-        "berlin-night" => !(6..22).contains(&clock("Europe/Berlin", setting).hour()),
+        "berlin-night" => {
+            let day = time(7, 0, 0, 0)..time(22, 30, 0, 0);
+            !day.contains(&clock("Europe/Berlin", setting).time())
+        }
         other => panic!("there are no hours {other}"),
     }
 }

@@ -72,12 +72,12 @@ texting = { retell = "agent_sms" }
 days = ["12-25", "2026-07-03..2026-07-05"]
 
 [hours.office]
-mon-fri = "09:00-17:00"
+mon-fri = "09:30-17:15"
 closed = "holidays"
 
 [hours.berlin-night]
 zone = "Europe/Berlin"
-mon-sun = "22:00-06:00"
+mon-sun = "22:30-07:00"
 "#;
 
 impl Sheet {
@@ -607,8 +607,8 @@ fn any_moment() -> impl Strategy<Value = Timestamp> {
         "2026-11-01T06:30:00Z",
         "2026-07-06T03:59:00Z",
         "2026-12-25T05:00:00Z",
-        "2026-03-02T14:00:00Z",
-        "2026-10-25T00:00:00Z",
+        "2026-03-02T14:30:00Z",
+        "2026-10-25T00:30:00Z",
     ];
     let edges = select(edges).prop_map(|at| at.parse::<Timestamp>().expect("a time").as_second());
     let start = 1_767_225_600_i64; // 2026-01-01
