@@ -53,7 +53,7 @@ fn said_of(case: &Path) -> String {
     let path = PathBuf::from(format!("{own}{file}"));
     match reload::load(&path, &around(), name.starts_with("untested"), &mut |_| {}) {
         Ok(loaded) => format!("{}\n", loaded.report).replace(&own, ""),
-        Err(error) => format!("cannot read the rules {file}: {error}\n").replace(&own, ""),
+        Err(error) => format!("{error}\n").replace(&own, ""),
     }
 }
 

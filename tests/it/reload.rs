@@ -604,7 +604,7 @@ async fn without_polling_an_edit_waits_until_somebody_asks() {
         settings.unwrap_or_else(|| panic!("{report}")).rules.poll
     };
     assert_eq!(polls("[rules]\npoll_ms = 0"), None);
-    assert_eq!(polls(""), Some(Duration::from_secs(2)));
+    assert_eq!(polls(""), Some(Duration::from_secs(1)));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(RULES);
     std::fs::write(&path, one_rule("agent_1")).unwrap();
