@@ -124,3 +124,25 @@ fn every_bad_table_is_told_something() {
         assert!(!said.trim().is_empty(), "nothing is wrong with {}", case.display());
     }
 }
+
+#[test]
+fn the_documentation_of_each_mistake_makes_it_and_then_does_not() {
+    let text = std::fs::read_to_string(app::root().join("docs/rules.md")).expect("the document");
+    let (_, mistakes) = text.split_once("\n## Mistakes\n").expect("the section");
+    let mut around = around();
+    // As the documentation calls it.
+    around.sources[0].source = "retell".to_owned();
+    let mut looked_at = 0;
+    for section in mistakes.split("\n### `").skip(1) {
+        let (code, section) = section.split_once('`').expect("a code");
+        let blocks =
+            section.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
+        for (place, block) in blocks.enumerate() {
+            let (_, report) = app::parse_rules("rules.toml", block.to_owned(), &around);
+            let has_it = report.mistakes().iter().any(|mistake| mistake.code == code);
+            assert_eq!(has_it, place == 0, "`{code}`, block {}: {report}\n{block}", place + 1);
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 80, "{looked_at} blocks");
+}
