@@ -241,7 +241,7 @@ mod tests {
         "[\n  [[1]],\n # [[rule]]\n  { a = '[' },\n]",
         "\"\"",
         "'''''' # '''",
-        "[ \"\"\"]\"\"\"\"\" ]",
+        "[ \"\"\"]\"\"\"\" ]",
         "[ ''''[\"'''' ]",
     ];
     const HEADERS: [&str; 12] = [
@@ -321,6 +321,13 @@ mod tests {
             for piece in pieces {
                 let part = DeTable::parse(&text[piece.span.clone()]);
                 let part = part.map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+                let known = |key: &str| part.get_ref().contains_key(key);
+                let only = match piece.kind {
+                    Kind::House => !known("rule") && !known("test"),
+                    Kind::Rules => known("rule") && part.get_ref().len() == 1,
+                    Kind::Tests => known("test") && part.get_ref().len() == 1,
+                };
+                prop_assert!(only, "{:?}: {}", piece.kind, &text[piece.span]);
                 for (read, key) in read.iter_mut().zip(["rule", "test"]) {
                     read.extend(items(part.get_ref(), key));
                 }

@@ -29,6 +29,8 @@ pub(super) struct Rules<'r> {
 const CROWD: usize = 1_000;
 /// Of the rules on the same numbers, so many are held against a rule.
 const MOST_HELD_AGAINST: usize = 64;
+/// Of the pairs of numbers that a rule is for, so many are tried for an example.
+const MOST_TRIED_FOR_EXAMPLES: usize = 8;
 
 /// Reports the rules that no call can reach, and those that crowd on the same numbers.
 pub(super) fn look_for(rules: &Rules<'_>, report: &mut Report) {
@@ -104,7 +106,8 @@ fn hidden(rules: &Rules<'_>, number: usize) -> Hidden {
             }
             let Some(holder) = holder(rules, number, to, from) else { return Hidden::No };
             above.push(holder);
-            if !example.as_ref().is_some_and(|example: &Example| example.for_sure) {
+            let found = example.as_ref().is_some_and(|example: &Example| example.for_sure);
+            if !found && above.len() <= MOST_TRIED_FOR_EXAMPLES {
                 example = some_call(rules, number, holder, [to, from]).or(example);
             }
         }
@@ -299,7 +302,7 @@ fn is_first(rules: &Rules<'_>, taker: usize, rule: &Rule, (to, from): (&Party, &
         let above = &rules.rules[above as usize];
         looked_at += 1;
         let asked = channel.is_none_or(|channel| asks_on(above, &channel));
-        looked_at > CROWD || asked && above.to.fit(&to) && above.from.fit(&from)
+        looked_at > MOST_HELD_AGAINST || asked && above.to.fit(&to) && above.from.fit(&from)
     };
     let keys = rules.deciding.keys(&to, &from);
     rules.deciding.first_below(taker as u32, usize::MAX, &keys, may_take).is_none()
