@@ -140,7 +140,9 @@ fn the_documentation_of_each_mistake_makes_it_and_then_does_not() {
         for (place, block) in blocks.enumerate() {
             let (_, report) = app::parse_rules("rules.toml", block.to_owned(), &around);
             let has_it = report.mistakes().iter().any(|mistake| mistake.code == code);
-            assert_eq!(has_it, place == 0, "`{code}`, block {}: {report}\n{block}", place + 1);
+            // What makes that one is too long to print.
+            let makes_it = place == 0 && code != "metadata-too-big";
+            assert_eq!(has_it, makes_it, "`{code}`, block {}: {report}\n{block}", place + 1);
             looked_at += 1;
         }
     }
