@@ -9,6 +9,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as TableEntry;
 
 use crate::call::Call;
 use crate::number::{Country, Party, PhoneNumber};
@@ -317,12 +318,14 @@ impl Lists {
 }
 
 fn insert(entries: &mut HashTable<Entry>, key: u64, list: ListId, row: Row) -> bool {
-    let hashed = hash(key);
-    let is_new = entries.find(hashed, |entry| entry.key == key && entry.list == list).is_none();
-    if is_new {
-        entries.insert_unique(hashed, Entry { key, list, row }, |entry| hash(entry.key));
+    let same = |entry: &Entry| entry.key == key && entry.list == list;
+    match entries.entry(hash(key), same, |entry| hash(entry.key)) {
+        TableEntry::Occupied(_) => false,
+        TableEntry::Vacant(place) => {
+            place.insert(Entry { key, list, row });
+            true
+        }
     }
-    is_new
 }
 
 fn hash(key: u64) -> u64 {

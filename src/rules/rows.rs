@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use csv::{ByteRecord, ReaderBuilder, Trim};
+use csv::{ByteRecord, ReaderBuilder};
 use sha2::{Digest, Sha256};
 
 use super::shelf::Shelf;
@@ -45,9 +45,10 @@ pub(super) struct Row<'r> {
 }
 
 impl Row<'_> {
-    /// A cell; empty when the row has fewer, none when it is not UTF-8.
+    /// A cell without the spaces around it; empty when the row has fewer, none when it is not UTF-8.
     pub(super) fn cell(&self, at: usize) -> Option<&str> {
-        std::str::from_utf8(self.record.get(at).unwrap_or_default()).ok()
+        // Not trimmed by the reader, which would make every row a second time.
+        std::str::from_utf8(self.record.get(at).unwrap_or_default()).ok().map(str::trim)
     }
 
     /// How many cells it has.
@@ -74,7 +75,7 @@ impl Rows {
         let is_csv =
             path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         let mut builder = ReaderBuilder::new();
-        builder.has_headers(false).flexible(true).trim(Trim::All);
+        builder.has_headers(false).flexible(true);
         if !is_csv {
             // No text has the byte that would part its cells.
             builder.quoting(false).delimiter(0).comment(Some(b'#'));
@@ -92,7 +93,7 @@ impl Rows {
         let mut reader = builder.from_reader(Hashed { file, digest: Sha256::new() });
         let mut header = ByteRecord::new();
         reader.read_byte_record(&mut header)?;
-        let columns = header.iter().map(|name| String::from_utf8_lossy(name).into_owned());
+        let columns = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned());
         Ok(Rows { columns: columns.collect(), reader, separator: Some(separator), bytes })
     }
 

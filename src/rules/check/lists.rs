@@ -71,7 +71,7 @@ enum From {
 }
 
 /// Bad rows beyond this number are only counted.
-const MOST_BAD_ROWS: usize = 10;
+const MOST_BAD_ROWS: usize = 100;
 /// So often progress is told.
 const ROWS_A_STEP: usize = 10_000;
 
