@@ -19,6 +19,7 @@ mod shadow;
 mod shelf;
 mod template;
 mod test;
+mod written;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -22,9 +22,10 @@ use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
 use super::cut::{Kind, PIECE_BYTES, Piece, cut};
-use super::file::{self, House};
+use super::file;
 use super::lists::Lists;
 use super::shelf::Shelf;
+use super::written::House;
 use super::{
     Agent, Dates, Does, Hours, Index, Names, Progress, Rule, Surroundings, Table, Test, shadow,
 };

@@ -1388,7 +1388,7 @@ fn every_code_is_in_the_documentation() {
 /// The codes that a table can be told, as the sources have them.
 pub(crate) fn codes_of_the_sources() -> BTreeSet<String> {
     let mut codes = codes_in("src/rules.rs");
-    for folder in ["src/rules", "src/rules/check", "src/decide"] {
+    for folder in ["src/rules", "src/rules/check", "src/rules/file", "src/decide"] {
         for file in std::fs::read_dir(app::root().join(folder)).unwrap() {
             let name = file.unwrap().file_name().into_string().unwrap();
             if name.ends_with(".rs") {

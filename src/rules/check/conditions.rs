@@ -6,9 +6,9 @@ use crate::call::{Channel, Platform};
 use crate::dialect;
 use crate::report::did_you_mean;
 use crate::rules::condition::{BadComparison, Comparison, Fact, Wanted, Where};
-use crate::rules::file::{At, WrittenRule, WrittenWanted};
 use crate::rules::lists::ListId;
 use crate::rules::template::{Columns, NoCell};
+use crate::rules::written::{At, WrittenRule, WrittenWanted};
 use crate::rules::{Either, NumberPattern, Numbers};
 
 impl Checker<'_> {

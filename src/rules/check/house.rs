@@ -11,12 +11,12 @@ use super::Checker;
 use crate::call::Version;
 use crate::dialect;
 use crate::report::{Place, SourceFile, did_you_mean, nearest};
-use crate::rules::file::{
-    At, Entries, House, WrittenAgent, WrittenDates, WrittenHours, WrittenIds, WrittenValue,
-};
 use crate::rules::hours::{Span, spans, weekdays, zone};
 use crate::rules::lists::Cell;
 use crate::rules::shelf::Shelf;
+use crate::rules::written::{
+    At, Entries, House, WrittenAgent, WrittenDates, WrittenHours, WrittenIds, WrittenValue,
+};
 use crate::rules::{Agent, BadTime, Dates, DaySpec, Hours, Ids};
 
 /// Where things stand that rules refer to, and which of them a rule uses.

@@ -11,12 +11,12 @@ use super::columns::no_column;
 use super::house::Said;
 use crate::number::Party;
 use crate::report::{Place, Severity, SourceFile};
-use crate::rules::file::{At, WrittenList};
 use crate::rules::lists::{Cell, Column, Item, ListId};
 use crate::rules::pattern::number_meant;
 use crate::rules::rows::{Row, Rows};
 use crate::rules::shelf::Shelf;
 use crate::rules::template::NoCell;
+use crate::rules::written::{At, WrittenList};
 use crate::rules::{BadPattern, NumberPattern, Progress};
 
 /// A list whose rows have not been read yet.

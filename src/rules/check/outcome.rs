@@ -5,7 +5,8 @@ use std::ops::Range;
 use super::Checker;
 use super::rule::{On, called, may_ask};
 use crate::report::Place;
-use crate::rules::file::{At, OUTCOMES, WrittenArm, WrittenOutcome, WrittenRule};
+use crate::rules::file::OUTCOMES;
+use crate::rules::written::{At, WrittenArm, WrittenOutcome, WrittenRule};
 use crate::rules::{Arm, Asking, Does, Ids, Split, Taker, Template};
 
 /// All of a split, in hundredths of a percent.

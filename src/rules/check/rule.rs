@@ -3,7 +3,7 @@
 use super::Checker;
 use crate::call::Channel;
 use crate::dialect;
-use crate::rules::file::{Entries, WrittenOutcome, WrittenRule};
+use crate::rules::written::{Entries, WrittenOutcome, WrittenRule};
 use crate::rules::{Also, Asking, Does, Named, Numbers, Rule, Taker};
 
 impl Checker<'_> {

@@ -9,7 +9,7 @@ use crate::decision::Object;
 use crate::dialect;
 use crate::number::Party;
 use crate::report::did_you_mean;
-use crate::rules::file::{At, Entries, WrittenExpectation, WrittenTest, WrittenValue};
+use crate::rules::written::{At, Entries, WrittenExpectation, WrittenTest, WrittenValue};
 use crate::rules::{Expected, NumberPattern, Test, moment};
 
 /// The source of tests where the settings are not known.
