@@ -54,15 +54,21 @@ impl PhoneNumber {
     fn from_digits(text: &str) -> Result<PhoneNumber, NotANumber> {
         let mut digits = 0_u64;
         let mut len = 0_usize;
-        for c in text.chars() {
-            match c {
-                '0'..='9' if len < MAX_DIGITS => {
-                    digits = digits * 10 + u64::from(c as u32 - '0' as u32);
+        for (at, byte) in text.bytes().enumerate() {
+            match byte {
+                b'0'..=b'9' if len < MAX_DIGITS => {
+                    digits = digits * 10 + u64::from(byte - b'0');
                     len += 1;
                 }
-                '0'..='9' => len += 1,
-                ' ' | '-' | '.' | '(' | ')' => {}
-                other => return Err(NotANumber::Character(other)),
+                b'0'..=b'9' => len += 1,
+                b' ' | b'-' | b'.' | b'(' | b')' => {}
+                // Whatever stands before it is one byte each, so that a character begins here.
+                _ => {
+                    return Err(text[at..]
+                        .chars()
+                        .next()
+                        .map_or(NotANumber::NoPlus, NotANumber::Character));
+                }
             }
         }
         if len == 0 || len > MAX_DIGITS {

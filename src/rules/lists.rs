@@ -279,9 +279,13 @@ impl Lists {
         &self.lists[list.at()].columns
     }
 
-    /// Makes room, so that the table need not grow again and again.
-    pub(super) fn expect(&mut self, rows: usize) {
+    /// Makes room for more rows like the first ones of a list, so that nothing has to grow again and
+    /// again.
+    pub(super) fn expect(&mut self, list: ListId, rows: usize) {
         self.entries.reserve(rows, |entry| hash(entry.key));
+        let of = &mut self.lists[list.at()];
+        let bytes_a_row = of.cells.len() / of.size.max(1);
+        of.cells.reserve(bytes_a_row * rows);
     }
 
     /// Puts a row in, with its cells in the order of [`Lists::kept`]. False when the same stands

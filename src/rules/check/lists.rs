@@ -279,7 +279,7 @@ impl Checker<'_> {
             if count == ROWS_A_STEP {
                 // By now it can be told how long a row is.
                 let rest = bytes.saturating_sub(row.at) * ROWS_A_STEP as u64 / row.at.max(1);
-                self.lists.expect(rest as usize);
+                self.lists.expect(list.id, rest as usize);
             }
             match self.row(list, &row, number, &kept, separator) {
                 Ok(None) => {}
