@@ -22,6 +22,7 @@ use crate::number::Party;
 use crate::pipeline::Switchboard;
 use crate::reload::{Bell, Reloaded};
 use crate::report::{Mistake, Report};
+use crate::rules::is_wide;
 use crate::secret::Secret;
 
 /// What the routes share.
@@ -73,8 +74,7 @@ async fn ready(State(office): State<Office>) -> Response {
 
 /// Which table answers, since when, and what came of the last try to replace it.
 fn table(board: &Switchboard) -> Value {
-    let table = board.table();
-    let state = board.current().state();
+    let (table, state) = board.current().table_and_state();
     let age = board.now().duration_since(state.since);
     json!({
         "fingerprint": table.fingerprint,
@@ -184,8 +184,8 @@ impl Asked {
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let fields = || Fields::unknown(Channel::Call);
             match &*name {
-                "from" => asked.fields.get_or_insert_with(fields).from = party(&value),
-                "to" => asked.fields.get_or_insert_with(fields).to = party(&value),
+                "from" => asked.fields.get_or_insert_with(fields).from = party(&value)?,
+                "to" => asked.fields.get_or_insert_with(fields).to = party(&value)?,
                 "channel" => {
                     let found = Channel::ALL.into_iter().find(|known| known.as_str() == value);
                     let none = || format!("channel `{value}`: there are call and sms");
@@ -211,9 +211,13 @@ impl Asked {
 }
 
 /// In a query a `+` that nobody encoded means a space.
-fn party(text: &str) -> Party {
+fn party(text: &str) -> Result<Party, String> {
     let plus = text.strip_prefix(' ').map(|rest| format!("+{rest}"));
-    Party::read(Some(plus.as_deref().unwrap_or(text))).party
+    let text = plus.as_deref().unwrap_or(text);
+    if is_wide(text) {
+        return Err(format!("`{text}` is not a number, and an explanation is about one call"));
+    }
+    Ok(Party::read(Some(text)).party)
 }
 
 fn problem(status: StatusCode, detail: &str) -> Response {

@@ -164,8 +164,10 @@ struct Good {
 fn load_good(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<Option<Good>> {
     let Both { settings, rules, report } = load_both(config, purpose, false)?;
     let report = report.without_notes();
-    if !report.mistakes().is_empty() {
-        let mut stderr = std::io::stderr();
+    let mut stderr = std::io::stderr();
+    if purpose == Purpose::Look && report.errors() == 0 && report.warnings() > 0 {
+        writeln!(stderr, "{} warnings: see `switchboard check`\n", report.warnings())?;
+    } else if !report.mistakes().is_empty() {
         writeln!(stderr, "{}\n", report.to_text(stderr.is_terminal()))?;
     }
     let (Some(settings), Some(LoadedRules { table: Some(table), files, .. })) = (settings, rules)

@@ -144,7 +144,7 @@ impl Inquiry<'_> {
         };
         let replies: Map<String, Value> = self.replies.iter().map(reply).collect();
         let mut whole = self.explanation.to_json();
-        whole["at"] = json!(self.local_time());
+        whole["at"] = json!(self.local_time_with_offset());
         whole["fingerprint"] = json!(self.table.fingerprint);
         whole["replies"] = Value::Object(replies);
         whole
@@ -214,8 +214,13 @@ impl Inquiry<'_> {
         let minute = |at: Timestamp| at.as_second().div_euclid(60);
         match moment(&shown, &self.table.zone) {
             Ok(first) if minute(first) == minute(at) => shown,
-            Ok(_) | Err(_) => local.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+            Ok(_) | Err(_) => self.local_time_with_offset(),
         }
+    }
+
+    fn local_time_with_offset(&self) -> String {
+        let local = self.question.facts.at.to_zoned(self.table.zone.clone());
+        local.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
     }
 }
 

@@ -4,7 +4,7 @@
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
@@ -71,25 +71,27 @@ impl Current {
         self.table.load()
     }
 
-    /// Since when, and what came after.
-    pub fn state(&self) -> State {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The table that answers now, since when, and what came after: all of the same moment.
+    pub fn table_and_state(&self) -> (Arc<Table>, State) {
+        let state = self.state();
+        (self.table.load_full(), state.clone())
     }
 
     /// Lets another table answer from here on, and gives back the one that did.
     fn replace(&self, table: Table, now: Timestamp) -> Arc<Table> {
-        let old = self.table.swap(Arc::new(table));
-        self.set(State { since: now, tried: now, wrong: None });
-        old
+        let mut state = self.state();
+        *state = State { since: now, tried: now, wrong: None };
+        self.table.swap(Arc::new(table))
     }
 
-    fn keep(&self, wrong: Arc<Report>, now: Timestamp) {
-        let since = self.state().since;
-        self.set(State { since, tried: now, wrong: Some(wrong) });
+    /// Leaves the table as it is, after a try that was wrong or has changed nothing.
+    fn keep(&self, wrong: Option<Arc<Report>>, now: Timestamp) {
+        let mut state = self.state();
+        *state = State { since: state.since, tried: now, wrong };
     }
 
-    fn set(&self, state: State) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -282,6 +284,10 @@ impl Bench {
         let report = Arc::new(report.with_lines_only());
         let now = self.board.now();
         match table {
+            Some(table) if table.fingerprint == self.board.table().fingerprint => {
+                tracing::info!(fingerprint = table.fingerprint, "the table is the same as before");
+                self.board.current().keep(None, now);
+            }
             Some(table) => {
                 tracing::info!(
                     rules = table.rules.len(),
@@ -289,12 +295,12 @@ impl Bench {
                     warnings = report.warnings(),
                     "the table is another one"
                 );
-                self.board.counters().table(&table, now);
                 self.retired.push(self.board.current().replace(table, now));
+                self.board.counters().table(&self.board.table(), now);
             }
             None => {
                 tracing::error!(errors = report.errors(), "the table is wrong, the old one stays");
-                self.board.current().keep(report.clone(), now);
+                self.board.current().keep(Some(report.clone()), now);
             }
         }
         self.board.counters().reloaded(ok);

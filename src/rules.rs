@@ -37,7 +37,7 @@ pub use days::{BadTime, Dates, DaySpec};
 pub use hours::{Hours, Status, moment};
 pub use index::{Index, Keys};
 pub use lists::{Cell, Column, Item, Known, List, ListId, Lists, Placed, Row, Side};
-pub use pattern::{BadPattern, Either, NumberPattern, Numbers};
+pub use pattern::{BadPattern, Either, NumberPattern, Numbers, is_wide};
 pub use shelf::Seen;
 pub use template::{BadTemplate, Columns, Filling, NoCell, NoColumns, Shape, Template};
 pub use test::{Expected, Test};

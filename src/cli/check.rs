@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Both, ConfigFile, Exit, load_both, load_rules};
+use crate::report::Report;
 use crate::rules::{Surroundings, Table};
 use crate::settings::Purpose;
 
@@ -16,7 +17,7 @@ pub(super) struct Check {
     #[command(flatten)]
     config: ConfigFile,
     /// Check only this table (a file, or a folder of them), without the settings
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
     rules: Option<PathBuf>,
     /// Take warnings for errors
     #[arg(long)]
@@ -32,11 +33,19 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let (loaded, report) = match &self.rules {
-            Some(path) => {
-                let mut loaded = load_rules(path, Surroundings::default(), self.coverage)?;
-                let report = std::mem::take(&mut loaded.report);
-                (Some(loaded), report)
-            }
+            Some(path) => match load_rules(path, Surroundings::default(), self.coverage) {
+                Ok(mut loaded) => {
+                    let report = std::mem::take(&mut loaded.report);
+                    (Some(loaded), report)
+                }
+                Err(error) if self.json => {
+                    let mistakes = Report::of("no-table", format!("{error:#}")).to_json();
+                    let whole = json!({ "ok": false, "mistakes": mistakes });
+                    writeln!(std::io::stdout(), "{whole:#}")?;
+                    return Ok(Exit::CouldNot);
+                }
+                Err(error) => return Err(error),
+            },
             None => {
                 let Both { rules, report, .. } =
                     load_both(&self.config, Purpose::Look, self.coverage)?;
@@ -61,12 +70,8 @@ impl Check {
                 writeln!(stdout, "{}\n", report.to_text(stdout.is_terminal()))?;
             }
             let counted = table.map_or("no table".to_owned(), |table| counted(table, tests));
-            writeln!(
-                stdout,
-                "{counted}; {} errors, {} warnings",
-                report.errors(),
-                report.warnings()
-            )?;
+            let errors = many(report.errors(), "error");
+            writeln!(stdout, "{counted}; {errors}, {}", many(report.warnings(), "warning"))?;
         }
         Ok(if good { Exit::Good } else { Exit::Not })
     }
@@ -74,14 +79,21 @@ impl Check {
 
 /// `12 rules, 5 agents, 3 lists with 12 numbers, 4 tests passed`.
 fn counted(table: &Table, tests: usize) -> String {
-    let mut counted = format!("{} rules, {} agents", table.rules.len(), table.agents.len());
+    let rules = many(table.rules.len(), "rule");
+    let mut counted = format!("{rules}, {}", many(table.agents.len(), "agent"));
     let lists = table.lists.all();
     if !lists.is_empty() {
-        let numbers: usize = lists.iter().map(|list| list.size).sum();
-        counted += &format!(", {} lists with {numbers} numbers", lists.len());
+        let numbers = many(lists.iter().map(|list| list.size).sum(), "number");
+        counted += &format!(", {} with {numbers}", many(lists.len(), "list"));
     }
     if tests > 0 {
-        counted += &format!(", {tests} tests passed");
+        counted += &format!(", {} passed", many(tests, "test"));
     }
     counted
+}
+
+/// `1 rule`, `2 rules`.
+fn many(count: usize, what: &str) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{end}")
 }

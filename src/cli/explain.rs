@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::{CallFlags, ConfigFile, Exit, Good, load_good};
 use crate::facts::Facts;
 use crate::inquiry::{Question, inquire, moment_of, saved_call};
+use crate::rules::is_wide;
 use crate::settings::Purpose;
 
 /// Shows every rule until the deciding one, and the reply as each platform would get it.
@@ -38,6 +39,11 @@ impl Explain {
             return Ok(Exit::CouldNot);
         };
         let source = self.call.choose(&settings.sources)?;
+        for party in [&self.call.from, &self.call.to] {
+            if is_wide(party) {
+                anyhow::bail!("`{party}` is not a number, and an explanation is about one call");
+            }
+        }
         let mut fields = self.call.fields();
         if self.call.body.is_some() {
             let body = self.call.body(source, &fields)?;

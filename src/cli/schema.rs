@@ -11,6 +11,7 @@ use crate::schema;
 #[derive(Debug, Args)]
 pub(super) struct Schema {
     /// Of what
+    #[arg(value_name = "rules|settings")]
     of: Of,
 }
 

@@ -110,7 +110,8 @@ impl Wanted {
         match self {
             Wanted::Text(text) => **text == *actual,
             Wanted::Number(comparison, number) => {
-                actual.trim().parse().is_ok_and(|actual: f64| comparison.holds(actual, *number))
+                let actual = actual.trim().parse().ok().filter(|actual: &f64| actual.is_finite());
+                actual.is_some_and(|actual| comparison.holds(actual, *number))
             }
         }
     }

@@ -106,6 +106,11 @@ impl DaySpec {
         }
     }
 
+    /// Whether it names days of one year only.
+    pub fn has_a_year(&self) -> bool {
+        matches!(self, DaySpec::Once(_) | DaySpec::Range { .. })
+    }
+
     /// Whether it names only dates before `today`. What comes back every year is never over.
     pub fn is_over(&self, today: Date) -> bool {
         match self {

@@ -85,6 +85,24 @@ impl NumberPattern {
     }
 }
 
+/// Whether a text stands for many callers, where one is asked for: `+1213*`, `DE`, `@vip`.
+pub fn is_wide(text: &str) -> bool {
+    // A call may come from any text, and from a number that nobody has. One from `@…` is withheld.
+    match NumberPattern::parse(text.trim().trim_start_matches('!')) {
+        _ if text.starts_with('@') => true,
+        _ if text.starts_with('+')
+            && matches!(Party::read(Some(text)).party, Party::Literal(_)) =>
+        {
+            true
+        }
+        Ok(pattern) => matches!(
+            pattern,
+            NumberPattern::Prefix(_) | NumberPattern::Digits(_) | NumberPattern::Country(_)
+        ),
+        Err(_) => false,
+    }
+}
+
 /// A pattern that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadPattern {

@@ -82,13 +82,8 @@ impl Rows {
             let reader = builder.from_reader(Hashed { file, digest: Sha256::new() });
             return Ok(Rows { reader, columns: Vec::new(), separator: None, bytes });
         }
-        let mut first = Vec::new();
-        BufReader::new(&mut file).read_until(b'\n', &mut first)?;
+        let separator = separator(&mut file)?;
         file.seek(SeekFrom::Start(0))?;
-        let separator = match !first.contains(&b',') && first.contains(&b';') {
-            true => ';',
-            false => ',',
-        };
         builder.delimiter(separator as u8);
         let mut reader = builder.from_reader(Hashed { file, digest: Sha256::new() });
         let mut header = ByteRecord::new();
@@ -130,4 +125,19 @@ impl Rows {
         }
         Ok((0, String::new()))
     }
+}
+
+/// What stands between the cells of the first line with something on it, quoted texts left aside.
+fn separator(file: &mut File) -> io::Result<char> {
+    let mut line = Vec::new();
+    let mut reader = BufReader::new(file);
+    while line.trim_ascii().is_empty() {
+        line.clear();
+        if reader.read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+    }
+    let outside_of_quotes = line.split(|byte| *byte == b'"').step_by(2);
+    let plain: Vec<u8> = outside_of_quotes.flatten().copied().collect();
+    Ok(if !plain.contains(&b',') && plain.contains(&b';') { ';' } else { ',' })
 }

@@ -126,8 +126,15 @@ fn asks_in_vain(also: &Also) -> bool {
     let platforms = dialect::ALL.map(|dialect| dialect.platform());
     let no_channel = Channel::ALL.iter().all(|one| !also.channel.holds(|channel| channel == one));
     let no_platform = platforms.iter().all(|one| !also.platform.holds(|platform| platform == one));
+    let nobody_asks = dialect::ALL.iter().all(|dialect| {
+        let asked =
+            dialect.channels().iter().any(|one| also.channel.holds(|channel| channel == one));
+        !asked || !also.platform.holds(|platform| *platform == dialect.platform())
+    });
     no_channel
         || no_platform
+        || nobody_asks
+        || also.wheres.iter().any(|condition| nothing_left(&condition.wanted))
         || nothing_left(&also.source)
         || nothing_left(&also.hours)
         || nothing_left(&also.dates)
@@ -273,6 +280,9 @@ fn some_call(
     [to, from]: [Part<'_>; 2],
 ) -> Option<Example> {
     let rule = &rules.rules[number];
+    if rule.also.as_ref().is_some_and(|also| !also.wheres.is_empty()) {
+        return None; // what rows and headers would have to say is not looked for
+    }
     let fitting = |numbers: &Numbers, part| {
         let mut examples = examples(part, rules.lists);
         examples.retain(|party| numbers.fit(&rules.lists.know(party)));
@@ -357,7 +367,7 @@ fn endings(prefix: PhoneNumber) -> impl Iterator<Item = PhoneNumber> {
 
 fn by_itself(rules: &Rules<'_>, number: usize, report: &mut Report) {
     let name = &rules.rules[number].name;
-    let message = format!("rule `{name}` is never reached: it takes away all that it asks for");
+    let message = format!("rule `{name}` is never reached: no call can be all that it asks for");
     report.warning("never-reached", Some(rules.places.of(number)), message);
 }
 

@@ -79,7 +79,7 @@ fn a_folder_is_one_table() {
     let checked = run(&["check", "--strict", "--rules", path]);
     let told = text(&checked.stdout);
     assert_eq!(checked.status.code(), Some(0), "{told}");
-    assert!(told.contains("2 rules, 2 agents, 1 tests passed; 0 errors, 0 warnings"), "{told}");
+    assert!(told.contains("2 rules, 2 agents, 1 test passed; 0 errors, 0 warnings"), "{told}");
     file("20-all.toml", "[[rule]]\nname = \"vip\"\nagnt = \"a\"\n");
     file("15-latin.toml", "# nothing\n");
     std::fs::write(folder.path().join("15-latin.toml"), b"# caf\xe9\n").unwrap();

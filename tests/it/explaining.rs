@@ -90,7 +90,11 @@ async fn each_parameter_tells_something_of_the_call() {
         assert_eq!(story["variables"] == expected, is_number, "{german}: {story}");
     }
     let (_, now) = explained("source=retell").await;
-    assert_eq!(now["at"], json!("2026-05-28 19:57"), "the clock's time, on the table's wall clock");
+    assert_eq!(
+        now["at"],
+        json!("2026-05-28T19:57:52-04:00"),
+        "the clock's time, on the table's wall clock"
+    );
 }
 
 #[tokio::test]
@@ -247,7 +251,7 @@ fn a_test_that_explain_prints_passes_when_it_is_pasted() {
         let (_folder, settings) = program::folder(SETTINGS, &format!("{RULES}\n{test}"));
         let checked = run(&["check", "--config", &settings]);
         assert_eq!(checked.status.code(), Some(0), "{test}\n{}", text(&checked.stdout));
-        assert!(text(&checked.stdout).contains("1 tests passed"), "{}", text(&checked.stdout));
+        assert!(text(&checked.stdout).contains("1 test passed"), "{}", text(&checked.stdout));
     }
 }
 
@@ -284,4 +288,16 @@ fn what_explain_cannot_do_exits_2_and_says_why() {
     let bad = explain("[[rule]]\nname = \"a\"\n", &[]);
     assert_eq!(bad.status.code(), Some(2));
     assert!(text(&bad.stderr).contains("rules.toml:1:1"), "{}", text(&bad.stderr));
+}
+
+#[tokio::test]
+async fn an_explanation_is_about_one_call() {
+    for wide in ["+1213*", "DE", "@vip", "+1213555XXXX", "!DE", "+0123"] {
+        let told = explain(RULES, &["--from", wide]);
+        assert_eq!(told.status.code(), Some(2), "{wide}");
+        assert!(text(&told.stderr).contains("is about one call"), "{}", text(&told.stderr));
+        let encoded: String = wide.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let (status, story) = explained(&format!("to={encoded}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{wide}: {story}");
+    }
 }

@@ -421,7 +421,7 @@ async fn health_and_readiness_tell_of_a_bad_edit_until_the_next_good_one() {
         });
         assert_eq!(mistake, [&expected], "places, and no messages");
     }
-    let wrong = live.app.board.current().state().wrong.unwrap();
+    let wrong = live.app.board.current().table_and_state().1.wrong.unwrap();
     let texts: Vec<_> = wrong.mistakes().iter().filter_map(|one| one.place.as_ref()).collect();
     assert!(texts.iter().all(|place| !place.file.text.contains('\n')), "whole files are let go");
     let ready = live.get("/readyz").await;

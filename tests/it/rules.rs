@@ -279,6 +279,28 @@ fn a_condition_without_quotes_means_the_same() {
 }
 
 #[test]
+fn a_day_of_one_year_counts_before_one_that_comes_every_year() {
+    for open in [
+        r#"{ "12-24" = "03:00-04:00", "2026-12-24" = "01:00-02:00" }"#,
+        r#"{ "2026-12-24" = "01:00-02:00", "12-24" = "03:00-04:00" }"#,
+    ] {
+        let text = format!(
+            "zone = \"UTC\"\n[hours.office]\nopen = {open}\n[[rule]]\nname = \"it\"\nhours = \"office\"\nkeep = true\n"
+        );
+        let table = table(&text);
+        for (at, expected) in [
+            ("2026-12-24T01:30:00Z", true),
+            ("2026-12-24T03:30:00Z", false),
+            ("2027-12-24T03:30:00Z", true),
+        ] {
+            let call = from(CALLER);
+            let decision = app::decide_at(&table, &call, at.parse().unwrap());
+            assert_eq!(decision.rule().is_some(), expected, "{open} {at}");
+        }
+    }
+}
+
+#[test]
 fn all_keys_of_a_rule_have_to_hold() {
     let all = r#"
 from = "US"

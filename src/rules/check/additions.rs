@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Checker;
 use super::rule::{On, called};
 use crate::dialect::METADATA_BYTES;
-use crate::rules::template::{BadTemplate, Node};
+use crate::rules::template::{BadTemplate, Columns, Node};
 use crate::rules::written::{At, Entries, WrittenRule, WrittenValue};
 use crate::rules::{Additions, Shape, Template};
 
@@ -69,7 +69,7 @@ impl Checker<'_> {
         span: &Range<usize>,
         on: On<'_>,
     ) -> Option<Template> {
-        self.double_braces(text, span);
+        self.double_braces(text, span, on);
         match Template::parse(text, &mut self.in_rule(on)) {
             Ok(template) => Some(template),
             Err(mistakes) => {
@@ -94,13 +94,19 @@ impl Checker<'_> {
     }
 
     /// `{{from}}` is the platform's way to write a variable; `${from}` was perhaps meant.
-    fn double_braces(&mut self, text: &str, span: &Range<usize>) {
+    fn double_braces(&mut self, text: &str, span: &Range<usize>, on: On<'_>) {
         let ours = ["from", "to", "channel", "source", "rule"];
-        let meant = ours.into_iter().find(|name| text.contains(&format!("{{{{{name}}}}}")));
-        if let Some(name) = meant {
-            let message = format!("{{{{{name}}}}} is left to the platform as it is");
-            self.warning("double-braces", span, message)
-                .help(format!("for the call's own value write ${{{name}}}"));
+        for inside in text.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")) {
+            let written = inside.0;
+            let name = written.trim().to_lowercase();
+            let name = name.trim_end_matches("_number").to_owned();
+            let columns = self.in_rule(on).names();
+            let is_ours = ours.contains(&&*name) || name.starts_with("sip.");
+            if is_ours || columns.contains(&name) {
+                let message = format!("{{{{{written}}}}} is left to the platform as it is");
+                self.warning("double-braces", span, message)
+                    .help(format!("for the call's own value write ${{{name}}}"));
+            }
         }
     }
 

@@ -295,7 +295,9 @@ impl Checker<'_> {
             let times = self.times(times);
             Some((self.day(day)?, times))
         });
-        let open: Vec<_> = open.collect();
+        let mut open: Vec<_> = open.collect();
+        // 2026-12-24 says more than 12-24.
+        open.sort_by_key(|(day, _): &(DaySpec, _)| !day.has_a_year());
         if written.week.is_empty() && open.is_empty() {
             let message = format!("hours `{}` are never open", name.value);
             self.error("bad-time", &name.span, message).help("write mon-fri = \"09:00-17:00\"");

@@ -196,6 +196,14 @@ impl Checker<'_> {
             |name: &String| digits(name) > 6 && !name.contains(char::is_alphabetic);
         let (code, span, message, help) = if line.contains(is_no_text) {
             ("bad-row", 0..0, "this is not UTF-8", "save the file as CSV in UTF-8")
+        } else if columns[0].starts_with("sep=") {
+            let help = "take the line out: commas and semicolons are told apart without it";
+            (
+                "no-header",
+                0..line.len(),
+                "this line is for a spreadsheet, and names no columns",
+                help,
+            )
         } else if let Some(name) = columns.iter().find(|name| looks_like_a_number(name)) {
             let message = "the first line of a CSV file names its columns, and this is a number";
             let help = "put a line like `number,name` above it, or call the file .txt";

@@ -9,8 +9,9 @@ use crate::decision::Object;
 use crate::dialect;
 use crate::number::Party;
 use crate::report::did_you_mean;
+use crate::rules::pattern::is_wide;
 use crate::rules::written::{At, Entries, WrittenExpectation, WrittenTest, WrittenValue};
-use crate::rules::{Expected, NumberPattern, Test, moment};
+use crate::rules::{Expected, Test, moment};
 
 /// The source of tests where the settings are not known.
 const NO_SOURCE: &str = "test";
@@ -59,23 +60,13 @@ impl Checker<'_> {
 
     fn party(&mut self, written: Option<&At<String>>) -> Party {
         let text = written.map(|text| text.value.as_str());
-        let party = Party::read(text).party;
-        let Some(At { value: text, span }) = written else { return party };
-        // A call may come from any text, and from a number that nobody has. One from `@…` is withheld.
-        let is_wide = match NumberPattern::parse(text.trim_start_matches('!')) {
-            _ if text.starts_with('@') => true,
-            _ if text.starts_with('+') && matches!(party, Party::Literal(_)) => true,
-            Ok(pattern) => matches!(
-                pattern,
-                NumberPattern::Prefix(_) | NumberPattern::Digits(_) | NumberPattern::Country(_)
-            ),
-            Err(_) => false,
-        };
-        if is_wide {
+        if let Some(At { value: text, span }) = written
+            && is_wide(text)
+        {
             let message = format!("`{text}` is not a number, and a test is about one call");
             self.error("bad-number", span, message).help("a number looks like +12137771234");
         }
-        party
+        Party::read(text).party
     }
 
     fn headers(
