@@ -5,14 +5,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use switchboard::call::Platform;
 use switchboard::reload;
-use switchboard::rules::{Asking, Surroundings};
+use switchboard::rules::Surroundings;
 
 use crate::app;
-use crate::rules::codes_of_the_sources;
+use crate::rules::{codes_of_the_sources, two_sources};
 
 const FOLDER: &str = "tests/fixtures/bad-tables";
 
@@ -22,16 +20,10 @@ const LEAST_CASES: usize = 150;
 /// A service with a source at each platform, on a Saturday, whose table before this one had
 /// somebody on the list `regulars`.
 fn around() -> Surroundings {
-    let asking = |source: &str, platform| Asking {
-        source: source.to_owned(),
-        platform: Platform::named(platform),
-        reply_within: Duration::from_secs(3),
-    };
     Surroundings {
-        sources: vec![asking("shop", "retell"), asking("clinic", "synthflow")],
-        fallback_agents: Vec::new(),
         now: "2026-11-21T12:00:00Z".parse().expect("a time"),
         filled_lists: vec!["regulars".into()],
+        ..two_sources()
     }
 }
 

@@ -609,7 +609,7 @@ fn the_fingerprint_tells_tables_apart() {
 // ---- what is said about mistakes
 
 /// A service with a source at each platform.
-fn two_sources() -> Surroundings {
+pub(crate) fn two_sources() -> Surroundings {
     let asking = |source: &str, platform| Asking {
         source: source.to_owned(),
         platform: Platform::named(platform),
