@@ -17,12 +17,11 @@ use serde_json::{Value, json};
 
 use crate::call::{Channel, Fields};
 use crate::facts::Facts;
-use crate::inquiry::{Question, asking, inquire, moment_of, saved_call};
+use crate::inquiry::{Question, asking, inquire, moment_of, party_of, saved_call};
 use crate::number::Party;
 use crate::pipeline::Switchboard;
 use crate::reload::{Bell, Reloaded};
 use crate::report::{Mistake, Report};
-use crate::rules::is_wide;
 use crate::secret::Secret;
 
 /// What the routes share.
@@ -213,11 +212,7 @@ impl Asked {
 /// In a query a `+` that nobody encoded means a space.
 fn party(text: &str) -> Result<Party, String> {
     let plus = text.strip_prefix(' ').map(|rest| format!("+{rest}"));
-    let text = plus.as_deref().unwrap_or(text);
-    if is_wide(text) {
-        return Err(format!("`{text}` is not a number, and an explanation is about one call"));
-    }
-    Ok(Party::read(Some(text)).party)
+    party_of(plus.as_deref().unwrap_or(text))
 }
 
 fn problem(status: StatusCode, detail: &str) -> Response {

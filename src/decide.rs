@@ -22,7 +22,19 @@ use case::{Case, judge};
 /// The first rule that fits and does not say `continue` decides; none: keep. What the `continue`
 /// rules before it add is merged in order.
 pub fn decide<'t>(table: &'t Table, call: &Call<'_>, facts: &Facts) -> Decision<'t> {
-    through_index(table, &Case::new(table, call, facts))
+    let case = Case::new(table, call, facts);
+    let fits = |rule: u32| judge(&table.rules[rule as usize], &case).is_ok();
+    let keys = table.deciding.keys(&case.placed.to, &case.placed.from);
+    let deciding = table.deciding.first(&keys, fits);
+    let mut adding = Vec::new();
+    if !table.adding.is_empty() {
+        let keys = table.adding.keys(&case.placed.to, &case.placed.from);
+        let mut numbers = table.adding.all(&keys, deciding.unwrap_or(u32::MAX));
+        numbers.retain(|rule| fits(*rule));
+        adding.extend(numbers.into_iter().map(|rule| &table.rules[rule as usize]));
+    }
+    let deciding = deciding.map(|rule| &table.rules[rule as usize]);
+    made(table, deciding, adding, &case)
 }
 
 /// The same, by looking at every rule from the top. Slow, and plain: the index is held against it.
@@ -36,21 +48,6 @@ pub fn scan<'t>(table: &'t Table, call: &Call<'_>, facts: &Facts) -> Decision<'t
         adding.push(rule);
     }
     made(table, None, adding, &case)
-}
-
-fn through_index<'t>(table: &'t Table, case: &Case<'_>) -> Decision<'t> {
-    let fits = |rule: u32| judge(&table.rules[rule as usize], case).is_ok();
-    let keys = table.deciding.keys(&case.placed.to, &case.placed.from);
-    let deciding = table.deciding.first(&keys, fits);
-    let mut adding = Vec::new();
-    if !table.adding.is_empty() {
-        let keys = table.adding.keys(&case.placed.to, &case.placed.from);
-        let mut numbers = table.adding.all(&keys, deciding.unwrap_or(u32::MAX));
-        numbers.retain(|rule| fits(*rule));
-        adding.extend(numbers.into_iter().map(|rule| &table.rules[rule as usize]));
-    }
-    let deciding = deciding.map(|rule| &table.rules[rule as usize]);
-    made(table, deciding, adding, case)
 }
 
 /// Of the rule that decides, and those that add before it.

@@ -17,7 +17,8 @@ use crate::decide::explain::{Differ, Explanation, explain};
 use crate::decision::Outcome;
 use crate::dialect::Asked;
 use crate::facts::Facts;
-use crate::rules::{Table, moment};
+use crate::number::Party;
+use crate::rules::{Table, is_wide, moment};
 use crate::source::Source;
 
 /// A call that somebody asks about.
@@ -100,6 +101,17 @@ pub fn moment_of(text: &str, table: &Table) -> Result<Timestamp, String> {
         let help = bad.help.map(|help| format!(": {help}")).unwrap_or_default();
         format!("{}{help}", bad.message)
     })
+}
+
+/// Who rings, or what was dialled, in a call that somebody asks about.
+///
+/// # Errors
+/// When the text stands for many callers.
+pub fn party_of(text: &str) -> Result<Party, String> {
+    match is_wide(text) {
+        true => Err(format!("`{text}` is not a number, and an explanation is about one call")),
+        false => Ok(Party::read(Some(text)).party),
+    }
 }
 
 /// What a saved request body says. Whoever saved the body stands for it: nobody else has to prove

@@ -29,6 +29,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::call::{Channel, Platform, Version};
+use crate::dialect::Dialect;
 use crate::report::{Report, SourceFile};
 
 pub use check::Places;
@@ -135,6 +136,15 @@ pub struct Also {
     pub dates: Either<Named>,
     /// What lists and headers have to say.
     pub wheres: Vec<Where>,
+}
+
+impl Also {
+    /// Whether calls from this platform can be on a channel that is asked for.
+    fn may_come_from(&self, dialect: &dyn Dialect) -> bool {
+        let asks_on = |channel: &Channel| self.channel.holds(|one| one == channel);
+        dialect.channels().iter().any(asks_on)
+            && self.platform.holds(|platform| *platform == dialect.platform())
+    }
 }
 
 /// Something of the table by its place, and by its name for whoever reads.

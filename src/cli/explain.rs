@@ -7,8 +7,7 @@ use jiff::Timestamp;
 
 use super::{CallFlags, ConfigFile, Exit, Good, load_good};
 use crate::facts::Facts;
-use crate::inquiry::{Question, inquire, moment_of, saved_call};
-use crate::rules::is_wide;
+use crate::inquiry::{Question, inquire, moment_of, party_of, saved_call};
 use crate::settings::Purpose;
 
 /// Shows every rule until the deciding one, and the reply as each platform would get it.
@@ -40,9 +39,7 @@ impl Explain {
         };
         let source = self.call.choose(&settings.sources)?;
         for party in [&self.call.from, &self.call.to] {
-            if is_wide(party) {
-                anyhow::bail!("`{party}` is not a number, and an explanation is about one call");
-            }
+            party_of(party).map_err(anyhow::Error::msg)?;
         }
         let mut fields = self.call.fields();
         if self.call.body.is_some() {

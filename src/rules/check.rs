@@ -276,14 +276,9 @@ impl<'r> Checker<'r> {
         let mut off = std::mem::take(&mut self.off).into_iter().peekable();
         let is_on: Vec<bool> =
             (0..self.rules.len()).map(|at| off.next_if_eq(&at).is_none()).collect();
-        let on = |at: &mut usize| {
-            *at += 1;
-            is_on[*at - 1]
-        };
-        let (mut rule, mut spot, mut flaw) = (0, 0, 0);
-        self.rules.retain(|_| on(&mut rule));
-        self.places.spots.retain(|_| on(&mut spot));
-        self.flawed.retain(|_| on(&mut flaw));
+        keep(&mut self.rules, &is_on);
+        keep(&mut self.places.spots, &is_on);
+        keep(&mut self.flawed, &is_on);
     }
 
     fn tests(
@@ -384,6 +379,12 @@ impl<'r> Checker<'r> {
         let folder = Path::new(&self.file.path).parent();
         folder.map_or_else(|| path.into(), |folder| folder.join(path))
     }
+}
+
+/// Keeps those that are wanted; there is an answer for each.
+fn keep<T>(all: &mut Vec<T>, wanted: &[bool]) {
+    let mut wanted = wanted.iter();
+    all.retain(|_| wanted.next().is_some_and(|wanted| *wanted));
 }
 
 /// The two indexes of these rules: those that add and continue, and those that decide.

@@ -117,23 +117,13 @@ fn hidden(rules: &Rules<'_>, number: usize) -> Hidden {
     if above.is_empty() { Hidden::ByItself } else { Hidden::By { above, example } }
 }
 
-/// Whether what a rule asks for besides numbers takes away all that it asks for.
+/// Whether no call can be all that a rule asks for besides numbers.
 fn asks_in_vain(also: &Also) -> bool {
     fn nothing_left<T: PartialEq>(either: &Either<T>) -> bool {
         let mut asked = either.any_of.iter();
         !either.any_of.is_empty() && asked.all(|one| either.none_of.contains(one))
     }
-    let platforms = dialect::ALL.map(|dialect| dialect.platform());
-    let no_channel = Channel::ALL.iter().all(|one| !also.channel.holds(|channel| channel == one));
-    let no_platform = platforms.iter().all(|one| !also.platform.holds(|platform| platform == one));
-    let nobody_asks = dialect::ALL.iter().all(|dialect| {
-        let asked =
-            dialect.channels().iter().any(|one| also.channel.holds(|channel| channel == one));
-        !asked || !also.platform.holds(|platform| *platform == dialect.platform())
-    });
-    no_channel
-        || no_platform
-        || nobody_asks
+    !dialect::ALL.iter().any(|dialect| also.may_come_from(*dialect))
         || also.wheres.iter().any(|condition| nothing_left(&condition.wanted))
         || nothing_left(&also.source)
         || nothing_left(&also.hours)

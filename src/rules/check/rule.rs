@@ -1,7 +1,6 @@
 //! One rule: its name, and what may be meant by it and probably is not.
 
 use super::Checker;
-use crate::call::Channel;
 use crate::dialect;
 use crate::rules::written::{Entries, WrittenOutcome, WrittenRule};
 use crate::rules::{Also, Asking, Does, Named, Numbers, Rule, Taker};
@@ -157,9 +156,7 @@ pub(super) fn called(name: &str) -> String {
 /// Whether calls of this source can come to the rule.
 pub(super) fn may_ask(rule: &Rule, asking: &Asking) -> bool {
     let Some(also) = &rule.also else { return true };
-    let channels = dialect::named(asking.platform.as_str()).map(|dialect| dialect.channels());
-    let asks_on = |channel: &Channel| also.channel.holds(|one| one == channel);
-    channels.unwrap_or_default().iter().any(asks_on)
-        && also.platform.holds(|platform| *platform == asking.platform)
+    let dialect = dialect::named(asking.platform.as_str());
+    dialect.is_some_and(|dialect| also.may_come_from(dialect))
         && also.source.holds(|source| **source == *asking.source)
 }
