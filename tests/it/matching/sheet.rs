@@ -589,6 +589,7 @@ pub(super) struct Setting {
     pub(super) at: Timestamp,
 }
 
+/// Synthflow asks about no text messages, so there are none from it.
 pub(super) fn any_setting() -> BoxedStrategy<Setting> {
     let header = (
         select(vec!["x-tier", "x-tier", "diversion"]),
@@ -596,7 +597,10 @@ pub(super) fn any_setting() -> BoxedStrategy<Setting> {
     );
     let channel = prop_oneof![3 => Just(Channel::Call), 1 => Just(Channel::Sms)];
     (channel, 0..SOURCES.len(), prop::collection::vec(header, 0..3), any_moment())
-        .prop_map(|(channel, source, headers, at)| Setting { channel, source, headers, at })
+        .prop_map(|(channel, source, headers, at)| {
+            let channel = if SOURCES[source].1 == "synthflow" { Channel::Call } else { channel };
+            Setting { channel, source, headers, at }
+        })
         .boxed()
 }
 
