@@ -2,6 +2,7 @@
 //!
 //! Pure. Nothing outside this room names a platform's field. [`Dialect::render`] cannot fail.
 
+mod event;
 mod json;
 mod retell;
 mod synthflow;
@@ -15,11 +16,17 @@ use crate::call::{Call, Channel, Fields, Platform};
 use crate::decision::Decision;
 use crate::number::Party;
 
+pub use event::Event;
+
 /// Every platform that Switchboard speaks with. A new one is a file, a line here, its fixtures.
 pub const ALL: [&dyn Dialect; 2] = [&retell::Retell, &synthflow::Synthflow];
 
 /// The most metadata that a reply may carry, in bytes (Retell: "50 kB at most").
 pub const METADATA_BYTES: usize = 50_000;
+
+/// The key in a call's metadata under which our own id of the call goes out, to come back on its
+/// events ([`Event::stamp`]).
+pub const STAMP: &str = "switchboard_id";
 
 /// One platform's way of asking, and of being answered.
 pub trait Dialect: Send + Sync {
@@ -60,20 +67,9 @@ pub enum Asked<'a> {
     /// Who takes this call?
     Inbound(Call<'a>),
     /// Something happened to a call that was answered before.
-    Event(Event<'a>),
+    Event(Box<Event<'a>>),
     /// Is anybody there? Sent when an operator saves the URL.
     Probe,
-}
-
-/// News of a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event<'a> {
-    /// What happened, in the platform's word.
-    pub kind: Cow<'a, str>,
-    /// The call that it happened to.
-    pub call_id: Option<Cow<'a, str>>,
-    /// Whether this is a word that the dialect knows.
-    pub known: bool,
 }
 
 /// Why a proved body cannot be read. Names no content of it.

@@ -10,10 +10,11 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Unreadable;
-use crate::decision::Variable;
+use crate::decision::{self, Variable};
 
 /// A JSON object whose values are not read yet, its keys in the order they came.
 #[derive(Debug, Default)]
@@ -46,14 +47,26 @@ impl<'a> Object<'a> {
         self.raw(key).and_then(text)
     }
 
-    /// The value of a key that names something: as text, and unknown when it is empty.
-    pub(super) fn id(&self, key: &str) -> Option<Cow<'a, str>> {
-        self.text(key).filter(|id| !id.is_empty())
+    /// The value of a key as text, and unknown when it is empty.
+    pub(super) fn filled(&self, key: &str) -> Option<Cow<'a, str>> {
+        self.text(key).filter(|text| !text.is_empty())
     }
 
-    /// The value of a key, when it is a whole number.
+    /// The value of a key, when it is a whole number, also written `3.0` or as a text.
     pub(super) fn integer(&self, key: &str) -> Option<i64> {
-        self.raw(key)?.get().parse().ok()
+        let text = self.text(key)?;
+        let text = text.trim();
+        text.parse().ok().or_else(|| whole_number(text)?.parse().ok())
+    }
+
+    /// The value of a key, when it is a finite number, also written as a text.
+    pub(super) fn number(&self, key: &str) -> Option<f64> {
+        self.text(key)?.trim().parse().ok().filter(|number: &f64| number.is_finite())
+    }
+
+    /// The value of a key, when it is `true` or `false`, also written as a text, in any capitals.
+    pub(super) fn flag(&self, key: &str) -> Option<bool> {
+        flag(&self.text(key)?)
     }
 
     /// Whether the value of a key is a text, and not a number that looks like one.
@@ -65,6 +78,20 @@ impl<'a> Object<'a> {
     pub(super) fn object(&self, key: &str) -> Object<'a> {
         let inner = self.raw(key).and_then(|value| serde_json::from_str(value.get()).ok());
         inner.unwrap_or_default()
+    }
+
+    /// The value of a key, read whole, when it is an object. What is in it decides how much memory
+    /// that takes: not for transcripts.
+    pub(super) fn whole(&self, key: &str) -> Option<decision::Object> {
+        self.raw(key).filter(|value| value.get().starts_with('{'))?;
+        let entries = self.object(key).0.into_iter();
+        let read = entries.filter_map(|(key, value)| Some((key.into_owned(), whole(value)?)));
+        Some(read.collect())
+    }
+
+    /// Whether there is no key in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// All keys whose values are texts, numbers or booleans.
@@ -114,6 +141,20 @@ fn text(value: &RawValue) -> Option<Cow<'_, str>> {
         b'{' | b'[' | b'n' => None,
         _ => Some(whole_number(raw).map_or(Cow::Borrowed(raw), Cow::Owned)),
     }
+}
+
+/// `true` or `false`, in any capitals.
+pub(super) fn flag(text: &str) -> Option<bool> {
+    let text = text.trim();
+    let is = |word: &str| text.eq_ignore_ascii_case(word);
+    if is("true") { Some(true) } else { is("false").then_some(false) }
+}
+
+/// A value, read whole. A text with half a surrogate pair, as the shortened words of a model end
+/// at times, has U+FFFD for it; a number beyond every range is a text. An object or a list that
+/// has such a thing in it, or is nested deeper than 100 times, is unknown.
+fn whole(value: &RawValue) -> Option<Value> {
+    serde_json::from_str(value.get()).ok().or_else(|| text(value).map(Value::from))
 }
 
 /// `12137771234.0` and `1.2137771234e10` are `12137771234`.
@@ -208,6 +249,44 @@ mod tests {
         check(r#"{"k":{"a":1}}"#, None);
         check(r#"{"k":[1]}"#, None);
         check("{}", None);
+    }
+
+    #[track_caller]
+    fn check_numbers(value: &str, integer: Option<i64>, number: Option<f64>) {
+        let body = format!(r#"{{"k":{value}}}"#);
+        let object = object(body.as_bytes()).expect("an object");
+        assert_eq!(object.integer("k"), integer, "the integer in {body}");
+        assert_eq!(object.number("k"), number, "the number in {body}");
+    }
+
+    #[test]
+    fn numbers_are_read_as_texts_and_with_a_fraction_that_is_none() {
+        check_numbers("113", Some(113), Some(113.0));
+        check_numbers(r#""113""#, Some(113), Some(113.0));
+        check_numbers("113.0", Some(113), Some(113.0));
+        check_numbers(r#"" 1.13e2 ""#, Some(113), Some(113.0));
+        check_numbers("-2.5", None, Some(-2.5));
+        check_numbers("9223372036854775807", Some(i64::MAX), Some(9.223_372_036_854_776e18));
+        for odd in ["1e999", r#""""#, r#""NaN""#, r#""inf""#, "true", "null", "[1]", r#"{"a":1}"#] {
+            check_numbers(odd, None, None);
+        }
+    }
+
+    #[test]
+    fn an_object_is_read_whole_but_for_what_no_value_can_hold() {
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        let body = format!(
+            r#"{{"k":{{"a":[1,{{"b":null}}],"half":"a\ud83d","big":1e999,"deep":{deep}}}}}"#
+        );
+        let whole = object(body.as_bytes()).expect("an object").whole("k").expect("an object");
+        let expected = serde_json::json!({
+            "a": [1, { "b": null }], "half": "a\u{fffd}\u{fffd}\u{fffd}", "big": "1e999",
+        });
+        assert_eq!(Value::Object(whole), expected);
+        for odd in ["null", "[]", "7", r#""{}""#] {
+            let body = format!(r#"{{"k":{odd}}}"#);
+            assert_eq!(object(body.as_bytes()).expect("an object").whole("k"), None, "{odd}");
+        }
     }
 
     #[test]

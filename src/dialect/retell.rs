@@ -1,8 +1,9 @@
 //! Retell AI: `call_inbound` for calls, `chat_inbound` for text messages, and the call events.
 //!
 //! Facts: Retell's "Inbound call webhook" and "Webhook overview" pages, and `retell-sdk` 5.66.1
-//! for the types of the reply. The document has three generations: without versions, without text
-//! messages and without `call_id`; all of them are read.
+//! for the types of the reply, and of the calls and chats that events tell of. The document has
+//! three generations: without versions, without text messages and without `call_id`; all of them
+//! are read.
 
 use std::borrow::Cow;
 
@@ -11,7 +12,7 @@ use serde::ser::SerializeMap;
 use serde_json::json;
 
 use super::json::{self, Object};
-use super::{Asked, Dialect, Event, METADATA_BYTES, Reply, Unreadable, spoken};
+use super::{Asked, Dialect, Event, METADATA_BYTES, Reply, STAMP, Unreadable, spoken};
 use crate::authenticate::{self, Scheme, Verified};
 use crate::call::{Call, Channel, Fields, Platform, Version};
 use crate::decision::{self, Chosen, Decision, Outcome};
@@ -52,7 +53,7 @@ impl Dialect for Retell {
         let channel = Channel::ALL.into_iter().find(|channel| key(*channel) == event);
         Ok(match channel {
             Some(channel) => Asked::Inbound(Call::of(request, PLATFORM, inbound(&body, channel))),
-            None => Asked::Event(news(&body, event)),
+            None => Asked::Event(Box::new(news(&body, event))),
         })
     }
 
@@ -132,7 +133,7 @@ fn inbound<'a>(body: &Object<'a>, channel: Channel) -> Fields<'a> {
     let sip = inner.object("custom_sip_headers").into_texts();
     Fields {
         channel,
-        call_id: inner.id("call_id").or_else(|| inner.id("chat_id")),
+        call_id: inner.filled("call_id").or_else(|| inner.filled("chat_id")),
         event_timestamp_ms: body.integer("event_timestamp"),
         agent: inner.text("agent_id"),
         agent_version,
@@ -151,10 +152,67 @@ fn lower_case(name: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
+/// The columns of an event. A chat says the same as a call in words of its own, so that each is
+/// looked for under both.
 fn news<'a>(body: &Object<'a>, kind: Cow<'a, str>) -> Event<'a> {
-    let call_id = body.object("call").text("call_id");
-    let call_id = call_id.or_else(|| body.object("chat").text("chat_id"));
-    Event { known: EVENTS.contains(&kind.as_ref()), kind, call_id }
+    let call = body.object("call");
+    let call = if call.is_empty() { body.object("chat") } else { call };
+    let either = |one: &str, other: &str| call.filled(one).or_else(|| call.filled(other));
+    let party = |key: &str| call.text(key).map(|text| Party::read(Some(&text)).party);
+    let analysis = of_either(&call, "call_analysis", "chat_analysis");
+    let said = |one: &str, other: &str| analysis.filled(one).or_else(|| analysis.filled(other));
+    let (known, is_transfer) = (EVENTS.contains(&&*kind), kind.starts_with("transfer_"));
+    let successful = analysis.flag("call_successful").or_else(|| analysis.flag("chat_successful"));
+    Event {
+        call_id: either("call_id", "chat_id"),
+        part: is_transfer.then(|| transfer(body, &call)).flatten(),
+        last_counts: kind == "transcript_updated",
+        event_timestamp_ms: body.integer("event_timestamp"),
+        stamp: call.object("metadata").filled(STAMP),
+        from: party("from_number"),
+        to: party("to_number"),
+        agent: call.filled("agent_id"),
+        agent_version: either("agent_version", "version"),
+        status: either("call_status", "chat_status"),
+        direction: call.filled("direction"),
+        start_ms: call.integer("start_timestamp"),
+        end_ms: call.integer("end_timestamp"),
+        duration_ms: call.integer("duration_ms"),
+        end_reason: call.filled("disconnection_reason"),
+        cost: of_either(&call, "call_cost", "chat_cost").number("combined_cost"),
+        summary: said("call_summary", "chat_summary"),
+        sentiment: analysis.filled("user_sentiment").map(lower_case),
+        successful,
+        voicemail: analysis.flag("in_voicemail"),
+        recording_url: call.filled("recording_url"),
+        metadata: call.whole("metadata"),
+        variables: variables(&call),
+        analysis: call.whole("call_analysis").or_else(|| call.whole("chat_analysis")),
+        ..Event::of(kind, known)
+    }
+}
+
+fn of_either<'a>(call: &Object<'a>, one: &str, other: &str) -> Object<'a> {
+    let object = call.object(one);
+    if object.is_empty() { call.object(other) } else { object }
+}
+
+/// What Retell tells transfers of one call apart by. Its document leaves open whether that stands
+/// beside the call or in it, where it may be the call's own.
+fn transfer<'a>(body: &Object<'a>, call: &Object<'a>) -> Option<Cow<'a, str>> {
+    body.filled("start_timestamp").or_else(|| call.filled("start_timestamp"))
+}
+
+/// Those that the call began with, and over them those that were collected on the way.
+fn variables(call: &Object<'_>) -> Option<decision::Object> {
+    let given = call.whole("retell_llm_dynamic_variables");
+    match (given, call.whole("collected_dynamic_variables")) {
+        (Some(mut given), Some(collected)) => {
+            given.extend(collected);
+            Some(given)
+        }
+        (given, collected) => given.or(collected),
+    }
 }
 
 fn wrapped(channel: Channel, inbound: &Inbound<'_, '_>) -> Vec<u8> {
