@@ -1,19 +1,22 @@
 //! A switchboard to test: settings and rules as text, a fixed clock, and a way to ask it.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{HeaderMap, Request, Response, StatusCode};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::Value;
-use switchboard::authenticate::Key;
+use switchboard::authenticate::{Key, Mode, Policy, Unverified, Verified, authenticate};
 use switchboard::call::Call;
 use switchboard::decide::trial;
 use switchboard::decision::Decision;
+use switchboard::dialect::Dialect;
 use switchboard::facts::Facts;
 use switchboard::listen::Door;
 use switchboard::pipeline::{Clock, Switchboard};
@@ -111,6 +114,23 @@ pub(crate) fn parse_rules(
         trial::run(table, &tests, &mut report);
     }
     (table.filter(|_| report.errors() == 0), report)
+}
+
+/// The body with nothing asked of who sent it.
+#[track_caller]
+pub(crate) fn verified(dialect: &dyn Dialect, body: Vec<u8>) -> Verified {
+    let policy = Policy {
+        source: dialect.platform().as_str().into(),
+        mode: Mode::Off,
+        scheme: dialect.scheme(),
+        keys: Vec::new(),
+        url_token: None,
+        allow_from: Vec::new(),
+    };
+    let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let unverified = Unverified::new(HeaderMap::new(), Bytes::from(body), client, None);
+    let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
+    authenticate(unverified, &policy, now).expect("nothing was asked")
 }
 
 /// What `decide` makes of a call at [`NOW_MS`]; the scan makes the same of it.

@@ -12,6 +12,7 @@ mod bad_tables;
 mod checking;
 mod country;
 mod dialects;
+mod events;
 mod explaining;
 mod front_door;
 mod matching;

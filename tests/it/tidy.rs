@@ -112,6 +112,11 @@ fn only_dialects_name_a_platforms_fields() {
         "custom_variables",
         "custom_sip_headers",
         "model_id",
+        "call_analysis",
+        "disconnection_reason",
+        "end_call_reason",
+        "collected_variables",
+        "executed_actions",
     ];
     // Synthflow's scheme has to find the call id in the unproved body.
     only_in(&["src/dialect", "src/authenticate/synthflow.rs"], &fields);

@@ -1,0 +1,306 @@
+//! What each platform tells of a call, and which columns are read from it.
+//!
+//! A case is `tests/fixtures/PLATFORM/events/CASE.json`, a body as the platform's documents show
+//! it, and `CASE.columns.json` beside it: every column that is known of it. After a change
+//! `UPDATE_GOLDEN=1 cargo test events` writes the columns anew; then read them.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use switchboard::dialect::{self, Asked, Dialect, Event, STAMP};
+use switchboard::number::Party;
+
+use crate::app::{root, verified};
+
+/// Each column that is known, by its name in [`Event`].
+pub(crate) fn columns(event: &Event<'_>) -> Value {
+    let party = |party: &Option<Party>| party.as_ref().map(|party| party.in_full().into_owned());
+    let mut columns = json!({
+        "kind": event.kind,
+        "known": event.known,
+        "call_id": event.call_id,
+        "part": event.part,
+        "last_counts": event.last_counts,
+        "event_timestamp_ms": event.event_timestamp_ms,
+        "stamp": event.stamp,
+        "from": party(&event.from),
+        "to": party(&event.to),
+        "agent": event.agent,
+        "agent_version": event.agent_version,
+        "status": event.status,
+        "direction": event.direction,
+        "start_ms": event.start_ms,
+        "end_ms": event.end_ms,
+        "duration_ms": event.duration_ms,
+        "end_reason": event.end_reason,
+        "cost": event.cost,
+        "summary": event.summary,
+        "sentiment": event.sentiment,
+        "successful": event.successful,
+        "voicemail": event.voicemail,
+        "recording_url": event.recording_url,
+        "metadata": event.metadata,
+        "variables": event.variables,
+        "analysis": event.analysis,
+        "actions": event.actions,
+    });
+    columns.as_object_mut().expect("an object").retain(|_, value| !value.is_null());
+    columns
+}
+
+/// What a body tells; the columns of it.
+#[track_caller]
+pub(crate) fn told(dialect: &dyn Dialect, body: &[u8]) -> Value {
+    match dialect.parse(&verified(dialect, body.to_vec())) {
+        Ok(Asked::Event(event)) => columns(&event),
+        other => panic!("no event but {other:?}: {}", String::from_utf8_lossy(body)),
+    }
+}
+
+/// The bodies of a platform, in alphabetical order.
+pub(crate) fn cases(dialect: &dyn Dialect) -> Vec<PathBuf> {
+    let folder = root().join("tests/fixtures").join(dialect.platform().as_str()).join("events");
+    let entries = std::fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.unwrap().path());
+    let bodies = entries.filter(|path| !path.display().to_string().ends_with(".columns.json"));
+    bodies.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+#[test]
+fn every_event_is_read_into_the_columns_of_its_golden_file() {
+    #[expect(clippy::disallowed_methods, reason = "asked by whoever runs the tests")]
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let mut wrong = Vec::new();
+    for dialect in dialect::ALL {
+        for case in cases(dialect) {
+            let told = told(dialect, &std::fs::read(&case).unwrap());
+            let told = serde_json::to_string_pretty(&told).unwrap() + "\n";
+            let golden = case.with_extension("columns.json");
+            if update {
+                std::fs::write(&golden, &told).unwrap();
+            }
+            if std::fs::read_to_string(&golden).unwrap_or_default() != told {
+                wrong.push(format!("---- {}\n{told}", case.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}{} are read otherwise", wrong.concat(), wrong.len());
+}
+
+#[test]
+fn every_kind_that_retell_documents_has_a_golden_file() {
+    let retell = dialect::named("retell").unwrap();
+    let bodies = cases(retell).into_iter().map(|case| std::fs::read(case).unwrap());
+    let told: Vec<_> = bodies.map(|body| told(retell, &body)).collect();
+    let kinds = told.iter().filter(|told| told["known"] == true);
+    let kinds: BTreeSet<_> = kinds.map(|told| told["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds.len(), 11, "{kinds:?}");
+}
+
+/// The column of the event that this body tells of.
+#[track_caller]
+fn check(platform: &str, body: &Value, column: &str, expected: &Value) {
+    let told = told(dialect::named(platform).unwrap(), body.to_string().as_bytes());
+    let is = told.get(column).unwrap_or(&Value::Null);
+    assert_eq!(is, expected, "`{column}` of {body}");
+}
+
+/// Of an ended call at Retell with this in it.
+#[track_caller]
+fn check_retell(field: &str, value: &Value, column: &str, expected: &Value) {
+    check("retell", &json!({ "event": "call_ended", "call": { field: value } }), column, expected);
+}
+
+/// Of a call at Synthflow with this in it.
+#[track_caller]
+fn check_synthflow(field: &str, value: &Value, column: &str, expected: &Value) {
+    check("synthflow", &json!({ "call": { "call_id": "c", field: value } }), column, expected);
+}
+
+#[test]
+fn numbers_are_read_also_as_texts_and_with_a_fraction_that_is_none() {
+    for value in [json!(7), json!("7"), json!(7.0), json!("7.0"), json!(" 7 ")] {
+        check_retell("start_timestamp", &value, "start_ms", &json!(7));
+        check_retell("duration_ms", &value, "duration_ms", &json!(7));
+        check_synthflow("duration", &value, "duration_ms", &json!(7000));
+    }
+    for value in [json!(7), json!("7"), json!(7.0)] {
+        check_retell("agent_version", &value, "agent_version", &json!("7"));
+    }
+    for odd in [json!("soon"), json!(1.5), json!([7]), json!({ "ms": 7 }), json!(true), json!("")] {
+        check_retell("start_timestamp", &odd, "start_ms", &Value::Null);
+    }
+}
+
+#[test]
+fn a_duration_that_is_none_is_unknown() {
+    check_synthflow("duration", &json!("31.5"), "duration_ms", &json!(31_500));
+    check_synthflow("duration", &json!(0), "duration_ms", &json!(0));
+    for odd in [json!(-1), json!(1e300), json!("NaN"), json!("1:53"), json!([]), Value::Null] {
+        check_synthflow("duration", &odd, "duration_ms", &Value::Null);
+    }
+}
+
+#[test]
+fn a_moment_has_an_offset() {
+    let at_ten = json!(1_761_559_200_000_i64);
+    for text in ["2025-10-27T11:00:00+01:00", "2025-10-27T10:00:00Z", "2025-10-27 10:00:00.0Z"] {
+        check_synthflow("start_time", &json!(text), "start_ms", &at_ten);
+    }
+    for odd in [json!("2025-10-27T11:00:00"), json!("now"), json!(0), Value::Null] {
+        check_synthflow("start_time", &odd, "start_ms", &Value::Null);
+    }
+    let far = json!({ "call": { "start_time": "9999-12-30T00:00:00Z", "duration": 31_000_000 } });
+    check("synthflow", &far, "end_ms", &json!(253_402_128_000_000_i64 + 31_000_000_000));
+}
+
+#[test]
+fn who_rang_is_unknown_withheld_or_somebody() {
+    for (value, from) in [
+        (json!("+12135550123"), json!("+12135550123")),
+        (json!("sip:+12135550123@host"), json!("+12135550123")),
+        (json!("anonymous"), json!("withheld")),
+        (json!(""), json!("withheld")),
+        (Value::Null, Value::Null),
+        (json!(["+12135550123"]), Value::Null),
+    ] {
+        check_retell("from_number", &value, "from", &from);
+        check_retell("to_number", &value, "to", &from);
+        let body = |direction: Value| json!({ "lead": { "phone_number": value }, "call": { "direction": direction } });
+        for direction in [json!("inbound"), Value::Null, json!("sideways")] {
+            check("synthflow", &body(direction.clone()), "from", &from);
+            check("synthflow", &body(direction), "to", &Value::Null);
+        }
+        check("synthflow", &body(json!("OUTBOUND")), "from", &Value::Null);
+        check("synthflow", &body(json!("outbound")), "to", &from);
+    }
+}
+
+#[test]
+fn transfers_are_told_apart_and_of_transcripts_the_last_counts() {
+    let body = |event: &str, beside: Value, inside: Value| json!({ "event": event, "start_timestamp": beside, "call": { "start_timestamp": inside } });
+    let transfer = |beside, inside| body("transfer_started", beside, inside);
+    check("retell", &transfer(json!(2), json!(1)), "part", &json!("2"));
+    check("retell", &transfer(Value::Null, json!(1)), "part", &json!("1"));
+    check("retell", &transfer(Value::Null, Value::Null), "part", &Value::Null);
+    for event in ["call_started", "call_ended", "chat_ended", "transcript_updated"] {
+        check("retell", &body(event, json!(2), json!(1)), "part", &Value::Null);
+        let last_counts = json!(event == "transcript_updated");
+        check("retell", &body(event, json!(2), json!(1)), "last_counts", &last_counts);
+    }
+}
+
+#[test]
+fn collected_variables_count_more_than_those_at_the_beginning() {
+    let both = |given: Value, collected: Value| {
+        let call = json!({
+            "retell_llm_dynamic_variables": given, "collected_dynamic_variables": collected,
+        });
+        json!({ "event": "call_ended", "call": call })
+    };
+    for (given, collected, variables) in [
+        (json!({ "a": 1, "b": 1 }), json!({ "b": 2 }), json!({ "a": 1, "b": 2 })),
+        (json!({ "a": 1 }), Value::Null, json!({ "a": 1 })),
+        (json!([]), json!({ "b": 2 }), json!({ "b": 2 })),
+        (json!({}), Value::Null, json!({})),
+        (Value::Null, json!("none"), Value::Null),
+    ] {
+        check("retell", &both(given, collected), "variables", &variables);
+    }
+}
+
+#[test]
+fn a_machine_answered_when_anything_says_so() {
+    let body = |status: &str, reason: &str, human: Value| {
+        let call = json!({ "status": status, "end_call_reason": reason });
+        json!({ "call": call, "analysis": { "answered_by_human": human } })
+    };
+    for (status, reason, human, voicemail) in [
+        ("completed", "agent_goodbye", json!("false"), json!(true)),
+        ("completed", "agent_goodbye", json!(false), json!(true)),
+        ("completed", "agent_goodbye", json!("TRUE"), json!(false)),
+        ("completed", "agent_goodbye", json!("not_applicable"), Value::Null),
+        ("completed", "agent_goodbye", Value::Null, Value::Null),
+        ("left_voicemail", "agent_goodbye", json!("true"), json!(true)),
+        ("hangup_on_voicemail", "undefined", Value::Null, json!(true)),
+        ("completed", "voicemail", Value::Null, json!(true)),
+        ("completed", "voicemail_message_left", Value::Null, json!(true)),
+    ] {
+        check("synthflow", &body(status, reason, human), "voicemail", &voicemail);
+    }
+}
+
+#[test]
+fn a_verdict_is_no_feeling_and_half_a_success_is_none() {
+    let body = |key: &str, verdict: Value| json!({ "call": {}, "analysis": { key: verdict } });
+    for (verdict, sentiment) in [
+        (json!("Positive"), json!("positive")),
+        (json!("true"), Value::Null),
+        (json!("not_applicable"), Value::Null),
+        (json!(1), Value::Null),
+    ] {
+        check("synthflow", &body("user_sentiment", verdict), "sentiment", &sentiment);
+    }
+    for (verdict, successful) in [
+        (json!("True"), json!(true)),
+        (json!("FALSE"), json!(false)),
+        (json!("partial"), Value::Null),
+        (Value::Null, Value::Null),
+    ] {
+        check("synthflow", &body("call_completion", verdict), "successful", &successful);
+    }
+}
+
+#[test]
+fn the_stamp_is_found_wherever_the_metadata_comes_back() {
+    let stamped = json!({ STAMP: "sb_1", "desk": 1 });
+    for body in [
+        json!({ "call": {}, "metadata": stamped }),
+        json!({ "call": { "metadata": stamped } }),
+        json!({ "call": {}, "metadata": {}, "lead": { "prompt_variables": stamped } }),
+        json!({ "call": { "custom_variables": stamped } }),
+        json!({ "call": {}, "custom_variables": stamped }),
+    ] {
+        check("synthflow", &body, "stamp", &json!("sb_1"));
+    }
+    check_retell("metadata", &stamped, "stamp", &json!("sb_1"));
+    for odd in [json!({ STAMP: "" }), json!({ STAMP: null }), json!({ STAMP: {} }), json!(STAMP)] {
+        check_retell("metadata", &odd, "stamp", &Value::Null);
+        check_synthflow("metadata", &odd, "stamp", &Value::Null);
+    }
+}
+
+#[test]
+fn a_word_that_ends_in_half_an_emoji_hides_nothing_beside_it() {
+    let body = r#"{"event":"call_analyzed","call":{"call_id":"c","metadata":{"half":"\ud83d","desk":1},
+        "call_analysis":{"call_summary":"fine \ud83d","call_successful":true}}}"#;
+    let told = told(dialect::named("retell").unwrap(), body.as_bytes());
+    let half = "\u{fffd}\u{fffd}\u{fffd}";
+    assert_eq!(told["metadata"], json!({ "half": half, "desk": 1 }));
+    assert_eq!(told["summary"], json!(format!("fine {half}")));
+    assert_eq!(told["analysis"]["call_successful"], true);
+}
+
+#[test]
+fn a_transcript_of_10_mb_is_read_in_no_time() {
+    let word = r#"{"word":"hello \ud83d\ude00","start":1.25,"end":1.5},"#;
+    let words = word.repeat(10_000_000 / word.len());
+    let words = words.trim_end_matches(',');
+    let retell = format!(
+        r#"{{"event":"call_ended","call":{{"transcript_object":[{words}],"call_id":"c","metadata":{{"a":1}}}}}}"#
+    );
+    let transcript = json!(words).to_string();
+    let synthflow =
+        format!(r#"{{"call":{{"transcript":{transcript},"call_id":"c"}},"metadata":{{"a":1}}}}"#);
+    for (platform, body) in [("retell", retell), ("synthflow", synthflow)] {
+        let dialect = dialect::named(platform).unwrap();
+        let began = Instant::now();
+        let told = told(dialect, body.as_bytes());
+        assert_eq!((&told["call_id"], &told["metadata"]), (&json!("c"), &json!({ "a": 1 })));
+        // Without optimisation, on a busy machine; it is some 20 ms with.
+        assert!(began.elapsed() < Duration::from_secs(10), "{platform}: {:?}", began.elapsed());
+    }
+}
