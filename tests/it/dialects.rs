@@ -3,7 +3,7 @@
 //! A case is a folder: `tests/fixtures/PLATFORM/CASE/` holds `request.json`, the bytes that come
 //! in; `reply.json`, which less its white space is the bytes that go out; and `rules.toml`, when
 //! the shared one will not do. What is in them is said by the platforms' documents, never copied
-//! from what came out.
+//! from what came out. The columns of events are in `events.rs`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

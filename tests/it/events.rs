@@ -5,14 +5,18 @@
 //! `UPDATE_GOLDEN=1 cargo test events` writes the columns anew; then read them.
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderMap;
+use jiff::Timestamp;
 use serde_json::{Value, json};
+use switchboard::authenticate::{Unverified, authenticate};
 use switchboard::dialect::{self, Asked, Dialect, Event, STAMP};
 use switchboard::number::Party;
 
-use crate::app::{root, verified};
+use crate::app::{self, NOW_MS, app, root, verified};
 
 /// Each column that is known, by its name in [`Event`].
 pub(crate) fn columns(event: &Event<'_>) -> Value {
@@ -271,6 +275,25 @@ fn the_stamp_is_found_wherever_the_metadata_comes_back() {
         check_retell("metadata", &odd, "stamp", &Value::Null);
         check_synthflow("metadata", &odd, "stamp", &Value::Null);
     }
+}
+
+#[test]
+fn the_signed_call_id_is_the_one_that_counts() {
+    let synthflow = dialect::named("synthflow").unwrap();
+    let board = app(app::SETTINGS, app::RULES).board;
+    let policy = &board.desk("synthflow").unwrap().source.policy;
+    let now = Timestamp::from_millisecond(NOW_MS).unwrap();
+    let signed = synthflow.scheme().sign(&policy.keys[0], br#"{"call_id":"signed"}"#, now);
+    let (name, value) = signed.unwrap();
+    let mut headers = HeaderMap::new();
+    headers.insert(name, value.parse().unwrap());
+    headers.insert("x-call-id", "signed".parse().unwrap());
+    let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let token = Some(app::URL_TOKEN.into());
+    let request = Unverified::new(headers, r#"{"status":"completed"}"#.into(), client, token);
+    let Ok(request) = authenticate(request, policy, now) else { panic!("it is signed") };
+    let Ok(Asked::Event(event)) = synthflow.parse(&request) else { panic!("it is an event") };
+    assert_eq!(event.call_id.as_deref(), Some("signed"));
 }
 
 #[test]
