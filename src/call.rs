@@ -204,6 +204,11 @@ impl<'a> Call<'a> {
         self.fields.agent.as_deref()
     }
 
+    /// The version of that agent.
+    pub fn agent_version(&self) -> Option<&Version> {
+        self.fields.agent_version.as_ref()
+    }
+
     /// The value of a SIP header, the last one of that name; `name` in lower case.
     pub fn sip(&self, name: &str) -> Option<&str> {
         let found = self.fields.sip.iter().rev().find(|(header, _)| header == name);

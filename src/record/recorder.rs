@@ -1,0 +1,263 @@
+//! The side of the records that the walk sees. It takes what is to be written, and returns at once.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+use uuid::{NoContext, Uuid};
+
+use super::row::{CallRow, EventRow};
+use super::writer::{Entry, Writer};
+use super::{Answered, Numbers, Store, TableCopy, Told};
+use crate::pipeline::Clock;
+use crate::settings::{Records, RecordsPlace, Wait};
+use crate::telemetry::{Counters, RecordCounters};
+
+/// Takes what is to be recorded.
+pub struct Recorder {
+    /// None: records are off.
+    queue: Option<mpsc::Sender<Entry>>,
+    numbers: Numbers,
+    wait: Wait,
+    stamp: bool,
+    /// One permit for each kilobyte of events that wait to be written.
+    bodies: Arc<Semaphore>,
+    state: Arc<State>,
+    counters: RecordCounters,
+}
+
+/// So many calls and events wait to be written at most, some 50 MB; more are lost, and counted.
+const QUEUE: usize = 65_536;
+/// Bodies of events that wait to be written, in kilobytes.
+const BODIES_KB: usize = 64 << 10;
+/// A commit that takes longer than this is not waited for any more by calls that come in.
+const STUCK: Duration = Duration::from_secs(1);
+
+/// How the store is.
+pub struct State {
+    store: ArcSwapOption<Store>,
+    trouble: Mutex<Option<Trouble>>,
+    /// Since when the writer is busy with one batch, in milliseconds since `begun`; 0 when it is not.
+    writing_since: AtomicU64,
+    begun: Instant,
+}
+
+/// Why nothing can be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// When it began.
+    pub since: Timestamp,
+    /// In words, without what was to be written.
+    pub why: String,
+}
+
+/// Told once a record is committed.
+pub struct Committed(oneshot::Receiver<()>);
+
+impl Committed {
+    /// Waits for the commit; true when it was in time.
+    pub async fn by(self, deadline: Instant) -> bool {
+        tokio::time::timeout_at(deadline, self.0).await.is_ok_and(|told| told.is_ok())
+    }
+}
+
+/// Why an event is not stored. The platform sends it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotStored {
+    /// Too much waits to be written.
+    #[error("too many events wait to be stored")]
+    Full,
+    /// Not in time, or the store is broken.
+    #[error("the event could not be stored in time")]
+    Late,
+}
+
+impl Recorder {
+    /// Records nothing.
+    pub fn off(counters: &Counters) -> Recorder {
+        let records = Records {
+            place: RecordsPlace::Off,
+            retain: Duration::MAX,
+            numbers: crate::settings::KeptNumbers::Full,
+            wait: Wait::No,
+            stamp: false,
+        };
+        Recorder::new(records, counters, Clock::System).0
+    }
+
+    /// As the settings say, and the writer, which has to run; none where records are off.
+    pub fn new(
+        records: Records,
+        counters: &Counters,
+        clock: Clock,
+    ) -> (Recorder, Option<Writer>) {
+        let counters = counters.records();
+        let state = Arc::new(State::new());
+        let is_off = matches!(records.place, RecordsPlace::Off);
+        let (queue, entries) = mpsc::channel(if is_off { 1 } else { QUEUE });
+        let Records { place, retain, numbers, wait, stamp } = records;
+        let recorder = Recorder {
+            queue: (!is_off).then_some(queue),
+            numbers: Numbers::new(numbers),
+            wait,
+            stamp,
+            bodies: Arc::new(Semaphore::new(BODIES_KB)),
+            state: state.clone(),
+            counters: counters.clone(),
+        };
+        let writer = Writer::new(entries, place, retain, wait, state, counters, clock);
+        (recorder, (!is_off).then_some(writer))
+    }
+
+    /// A new id for the record of a call or an event of this moment.
+    pub fn id(&self, at: Timestamp) -> Uuid {
+        let seconds = u64::try_from(at.as_second()).unwrap_or_default();
+        let nanos = u32::try_from(at.subsec_nanosecond()).unwrap_or_default();
+        Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos))
+    }
+
+    /// Whether replies carry the id of their record.
+    pub fn stamps(&self) -> bool {
+        self.stamp && self.queue.is_some()
+    }
+
+    /// Records what was answered. Where replies wait for the commit, what to wait for.
+    pub fn answered(&self, answered: Answered<'_>) -> Option<Committed> {
+        let queue = self.queue.as_ref()?;
+        let row = CallRow::of(answered, &self.numbers);
+        let waits = self.wait == Wait::Commit;
+        let worth_it = waits && !self.state.is_stuck();
+        if waits && !worth_it {
+            self.counters.unwaited.increment(1);
+        }
+        let (tell, told) = if worth_it { Some(oneshot::channel()) } else { None }.unzip();
+        match queue.try_send(Entry::Call(row, tell)) {
+            Ok(()) => told.map(Committed),
+            Err(_full) => {
+                self.counters.lost_full.increment(1);
+                None
+            }
+        }
+    }
+
+    /// The same delivery once more.
+    pub fn again(&self, id: Uuid) {
+        if let Some(queue) = &self.queue
+            && queue.try_send(Entry::Again(id)).is_err()
+        {
+            self.counters.lost_full.increment(1);
+        }
+    }
+
+    /// A reply that waited in vain for its commit.
+    pub fn was_late(&self) {
+        self.counters.unwaited.increment(1);
+    }
+
+    /// Stores an event; done when it is committed.
+    ///
+    /// # Errors
+    /// When that is not done by then: it has to be sent again.
+    pub async fn told(&self, told: Told<'_>, by: Instant) -> Result<(), NotStored> {
+        let Some(queue) = &self.queue else { return Ok(()) };
+        let kilobytes = u32::try_from(told.body.len() / 1024 + 1).unwrap_or(u32::MAX);
+        let stored = match self.bodies.clone().try_acquire_many_owned(kilobytes) {
+            Err(_full) => Err(NotStored::Full),
+            Ok(room) => {
+                let row = Box::new(EventRow::of(told, &self.numbers));
+                let (tell, done) = oneshot::channel();
+                match queue.try_send(Entry::Event(row, tell, room)) {
+                    Ok(()) if Committed(done).by(by).await => Ok(()),
+                    Ok(()) => Err(NotStored::Late),
+                    Err(_full) => Err(NotStored::Full),
+                }
+            }
+        };
+        if stored.is_err() {
+            self.counters.events_refused.increment(1);
+        }
+        stored
+    }
+
+    /// Keeps the files of a table that begins to answer. Never where numbers are not kept in full:
+    /// a table may hold some.
+    pub fn table(&self, copy: TableCopy) {
+        if let Some(queue) = self.queue.as_ref().filter(|_| self.numbers.are_full()) {
+            // Where it is full, an explanation will want the operator's own copy.
+            drop(queue.try_send(Entry::Table(Box::new(copy))));
+        }
+    }
+
+    /// How the store is; none where records are off.
+    pub fn state(&self) -> Option<&State> {
+        self.queue.as_ref().map(|_| &*self.state)
+    }
+
+    /// How much waits to be written.
+    pub fn waiting(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity())
+    }
+
+    /// How numbers are kept.
+    pub fn numbers(&self) -> &Numbers {
+        &self.numbers
+    }
+}
+
+impl State {
+    fn new() -> State {
+        State {
+            store: ArcSwapOption::empty(),
+            trouble: Mutex::new(None),
+            writing_since: AtomicU64::new(0),
+            begun: Instant::now(),
+        }
+    }
+
+    /// The store, once it is open.
+    pub fn store(&self) -> Option<Arc<Store>> {
+        self.store.load_full()
+    }
+
+    /// Why nothing can be written; none when all is well.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.guarded().clone()
+    }
+
+    pub(super) fn opened(&self, store: Option<Store>) {
+        self.store.store(store.map(Arc::new));
+    }
+
+    /// True when it is news.
+    pub(super) fn is_well(&self) -> bool {
+        self.guarded().take().is_some()
+    }
+
+    /// True when it is news.
+    pub(super) fn is_in_trouble(&self, why: String, now: Timestamp) -> bool {
+        let mut trouble = self.guarded();
+        let since = trouble.as_ref().map(|before| before.since);
+        *trouble = Some(Trouble { since: since.unwrap_or(now), why });
+        since.is_none()
+    }
+
+    pub(super) fn writes(&self, begins: bool) {
+        let elapsed = self.begun.elapsed().as_millis() as u64;
+        self.writing_since.store(if begins { elapsed.max(1) } else { 0 }, Ordering::Relaxed);
+    }
+
+    /// Whether a commit is not worth waiting for: the store is broken, or busy for long.
+    fn is_stuck(&self) -> bool {
+        let since = self.writing_since.load(Ordering::Relaxed);
+        let busy = || self.begun.elapsed().as_millis() as u64 - since;
+        since > 0 && busy() > STUCK.as_millis() as u64 || self.guarded().is_some()
+    }
+
+    fn guarded(&self) -> MutexGuard<'_, Option<Trouble>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

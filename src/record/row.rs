@@ -1,0 +1,516 @@
+//! What a record holds: a row of calls, a row of events, and the shape in which they are written.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::Numbers;
+use crate::call::{Call, Platform, Version};
+use crate::decision::{Decision, Object, Outcome};
+use crate::dialect::Event;
+use crate::number::Party;
+
+/// A call and what was answered, as it was recorded.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CallRecord {
+    /// UUIDv7: its first bits are the time.
+    pub id: Uuid,
+    /// When the call came in.
+    pub at: Timestamp,
+    /// The source of the settings that asked.
+    pub source: String,
+    /// Its platform.
+    pub platform: String,
+    /// `call` or `sms`.
+    pub channel: String,
+    /// The platform's id of the call; where the request had none, that of its first event.
+    pub call_id: Option<String>,
+    /// Who rang: a number, `withheld`, or a text; masked or hashed where the settings say so.
+    pub from: String,
+    /// What was dialled.
+    pub to: String,
+    /// `agent`, `reject` or `keep`.
+    pub outcome: String,
+    /// The rule that decided.
+    pub rule: Option<String>,
+    /// The agent that was chosen, by its name in the table.
+    pub agent: Option<String>,
+    /// Which table answered.
+    pub fingerprint: String,
+    /// How often the platform delivered it.
+    pub attempts: i64,
+    /// Everything else.
+    #[serde(flatten)]
+    pub details: Details<'static>,
+}
+
+/// What is known of a call besides what records are searched by. What is not there is left out.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Details<'a> {
+    /// How numbers are kept in this record: `full`, `masked` or `hashed`.
+    pub numbers: Cow<'a, str>,
+    /// The agent that the number has at the platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_in: Option<Cow<'a, str>>,
+    /// The version of that agent: a number or a text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_version_in: Option<Value>,
+    /// Why it was rejected or kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<Cow<'a, str>>,
+    /// The id of the chosen agent at the platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<Cow<'a, str>>,
+    /// The version that was pinned: a number or a text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_version: Option<Value>,
+    /// The arm of the rule's split, counted from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arm: Option<usize>,
+    /// The rules that added something, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub added_by: Vec<Cow<'a, str>>,
+    /// The variables that were sent.
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub variables: Texts<'a>,
+    /// The metadata that was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Cow<'a, Object>>,
+    /// The settings of the agent that were sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_override: Option<Cow<'a, Object>>,
+    /// How long it was to ring.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub delay_ms: u64,
+    /// The SIP headers that came.
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub sip: Texts<'a>,
+    /// From the arrival of the request to the decision, in microseconds.
+    pub micros: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Names and texts, in order; an object in JSON.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Texts<'a>(pub Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl Texts<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Texts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Texts<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Vec<(Cow<'static, str>, Cow<'static, str>)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of texts")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, String>()? {
+                    entries.push((name.into(), value.into()));
+                }
+                Ok(entries)
+            }
+        }
+        deserializer.deserialize_map(Entries).map(Texts)
+    }
+}
+
+/// A call that was just answered.
+#[derive(Clone, Copy)]
+pub struct Answered<'a> {
+    /// Of the record.
+    pub id: Uuid,
+    /// When the call came in.
+    pub at: Timestamp,
+    /// Who asked.
+    pub call: &'a Call<'a>,
+    /// What was answered.
+    pub decision: &'a Decision<'a>,
+    /// Which table answered.
+    pub fingerprint: &'a str,
+    /// From the arrival of the request to the decision.
+    pub micros: u64,
+}
+
+/// A row of calls, ready to be written.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct CallRow {
+    pub(super) id: Uuid,
+    pub(super) delivery: String,
+    /// All columns but the attempts, in the order of [`CallRow::COLUMNS`]: a JSON array.
+    pub(super) columns: String,
+}
+
+impl CallRow {
+    /// As they stand in [`CallRow::columns`]; `at_ms` is the only one that is a number.
+    pub(super) const COLUMNS: [&str; 14] = [
+        "id",
+        "delivery",
+        "at_ms",
+        "source",
+        "platform",
+        "channel",
+        "call_id",
+        "from_number",
+        "to_number",
+        "outcome",
+        "rule",
+        "agent",
+        "fingerprint",
+        "details",
+    ];
+
+    pub(super) fn of(answered: Answered<'_>, numbers: &Numbers) -> CallRow {
+        let Answered { id, at, call, decision, fingerprint, .. } = answered;
+        let (from, to) = (numbers.kept(call.from()), numbers.kept(call.to()));
+        let delivery = delivery(call, at, [&from, &to]);
+        let agent = match decision.outcome() {
+            Outcome::Agent(chosen) => Some(chosen.name),
+            Outcome::Reject(_) | Outcome::Keep(_) => None,
+        };
+        let columns = (
+            id,
+            &delivery,
+            at.as_millisecond(),
+            call.source(),
+            call.platform().as_str(),
+            call.channel().as_str(),
+            call.call_id().map(Storable),
+            Storable(&from),
+            Storable(&to),
+            decision.outcome().as_str(),
+            decision.rule().map(Storable),
+            agent.map(Storable),
+            fingerprint,
+            details(answered, numbers),
+        );
+        let columns = serde_json::to_string(&columns).expect("plain JSON into memory");
+        CallRow { id, delivery, columns }
+    }
+}
+
+fn details<'a>(answered: Answered<'a>, numbers: &Numbers) -> Details<'a> {
+    let Answered { call, decision, micros, .. } = answered;
+    let added = decision.added();
+    let (why, chosen) = match decision.outcome() {
+        Outcome::Agent(chosen) => (None, Some(chosen)),
+        Outcome::Reject("") => (None, None),
+        Outcome::Reject(reason) => (Some(*reason), None),
+        Outcome::Keep(kept) => (Some(kept.as_str()), None),
+    };
+    let text = |text: &'a str| numbers.text(text);
+    let object = |object: &'a Option<Cow<'a, Object>>| {
+        object.as_deref().map(|object| masked(object, numbers, call))
+    };
+    Details {
+        numbers: numbers.word().into(),
+        agent_in: call.agent().map(Cow::Borrowed),
+        agent_version_in: call.agent_version().map(version),
+        why: why.map(Cow::Borrowed),
+        agent_id: chosen.map(|chosen| chosen.id.into()),
+        agent_version: chosen.and_then(|chosen| chosen.version).map(version),
+        arm: decision.arm(),
+        added_by: added.by.iter().map(|rule| Cow::Borrowed(*rule)).collect(),
+        variables: Texts(
+            added.variables.iter().map(|one| (one.name.into(), text(&one.value))).collect(),
+        ),
+        metadata: object(&added.metadata),
+        agent_override: object(&added.agent_override),
+        delay_ms: added.delay.as_millis() as u64,
+        sip: Texts(call.sip_headers().map(|(name, value)| (name.into(), text(value))).collect()),
+        micros,
+    }
+}
+
+/// The same where numbers are kept in full.
+fn masked<'a>(object: &'a Object, numbers: &Numbers, call: &Call<'_>) -> Cow<'a, Object> {
+    if numbers.are_full() {
+        return Cow::Borrowed(object);
+    }
+    let mut object = object.clone();
+    object.values_mut().for_each(|value| numbers.mask(value, &[call.from(), call.to()]));
+    Cow::Owned(object)
+}
+
+fn version(version: &Version) -> Value {
+    match version {
+        Version::Number(number) => (*number).into(),
+        Version::Tag(tag) => (**tag).into(),
+    }
+}
+
+/// What tells a delivery from all others, in 32 digits. Where the platform sends neither a call id
+/// nor a timestamp, the same parties within a minute count as one call.
+fn delivery(call: &Call<'_>, at: Timestamp, numbers: [&str; 2]) -> String {
+    if let Some(call_id) = call.call_id() {
+        return delivery_of(call.source(), call_id);
+    }
+    let when = call.event_timestamp_ms().unwrap_or_else(|| at.as_second().div_euclid(60));
+    let channel = call.channel().as_str();
+    let [from, to] = numbers;
+    digest(&["call", call.source(), channel, from, to, &when.to_string()])
+}
+
+/// That of the call with this id.
+pub(super) fn delivery_of(source: &str, call_id: &str) -> String {
+    digest(&["call id", source, call_id])
+}
+
+fn digest(parts: &[&str]) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update((part.len() as u64).to_le_bytes());
+        digest.update(part);
+    }
+    hex::encode(&digest.finalize()[..16])
+}
+
+/// A text without the one character that PostgreSQL does not take.
+struct Storable<'t>(&'t str);
+
+impl Serialize for Storable<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&storable(self.0))
+    }
+}
+
+fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
+}
+
+/// Something that became of a call, as it was recorded.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EventRecord {
+    /// UUIDv7: its first bits are the time.
+    pub id: Uuid,
+    /// When it came in.
+    pub at: Timestamp,
+    /// The source of the settings that told.
+    pub source: String,
+    /// Its platform.
+    pub platform: String,
+    /// What happened, in the platform's word.
+    pub kind: String,
+    /// The platform's id of the call.
+    pub call_id: Option<String>,
+    /// The record of the call, when it is known.
+    pub call: Option<Uuid>,
+    /// How often the platform delivered it.
+    pub attempts: i64,
+    /// What the platform tells, in columns of the same names for all platforms.
+    #[serde(flatten)]
+    pub columns: Object,
+    /// The whole body as it came; with numbers masked where records keep no numbers.
+    pub body: String,
+}
+
+/// An event that was just told.
+#[derive(Clone, Copy)]
+pub struct Told<'a> {
+    /// Of the record.
+    pub id: Uuid,
+    /// When it came in.
+    pub at: Timestamp,
+    /// The source of the settings that told.
+    pub source: &'a str,
+    /// Its platform.
+    pub platform: Platform,
+    /// What the dialect read of it.
+    pub event: &'a Event<'a>,
+    /// The whole body.
+    pub body: &'a [u8],
+}
+
+/// A row of events, ready to be written, and what finds its call.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct EventRow {
+    pub(super) id: Uuid,
+    pub(super) delivery: String,
+    pub(super) at_ms: i64,
+    pub(super) source: String,
+    pub(super) platform: &'static str,
+    pub(super) kind: String,
+    pub(super) call_id: Option<String>,
+    pub(super) sent_ms: Option<i64>,
+    /// A JSON object.
+    pub(super) details: String,
+    pub(super) body: String,
+    /// It takes the place of an earlier one of the same delivery.
+    pub(super) last_counts: bool,
+    /// The record of the call, as its stamp says.
+    pub(super) stamp: Option<Uuid>,
+    /// None also when the caller showed no number: such callers are all alike.
+    pub(super) from: Option<String>,
+    pub(super) to: Option<String>,
+    /// When the call came in, as far as the event knows.
+    pub(super) began_ms: i64,
+}
+
+impl EventRow {
+    pub(super) fn of(told: Told<'_>, numbers: &Numbers) -> EventRow {
+        let Told { id, at, source, platform, event, body } = told;
+        let kept = |party: &Option<Party>| party.as_ref().map(|one| numbers.kept(one).into_owned());
+        let own = |text: &str| storable(text).into_owned();
+        let call_id = event.call_id.as_deref().filter(|id| !id.is_empty());
+        EventRow {
+            id,
+            delivery: delivery_of_event(&told, call_id),
+            at_ms: at.as_millisecond(),
+            source: source.to_owned(),
+            platform: platform.as_str(),
+            kind: own(&event.kind),
+            call_id: call_id.map(own),
+            sent_ms: event.event_timestamp_ms,
+            details: Columns::of(event, numbers).to_json(),
+            body: own(&body_as_kept(event, body, numbers)),
+            last_counts: event.last_counts,
+            stamp: event.stamp.as_deref().and_then(|stamp| stamp.parse().ok()),
+            from: kept(&event.from.clone().filter(|from| *from != Party::Withheld)),
+            to: kept(&event.to),
+            began_ms: event.start_ms.unwrap_or(at.as_millisecond()),
+        }
+    }
+}
+
+/// An event without a call id, or of a kind that nobody knows, is the same when its body is.
+fn delivery_of_event(told: &Told<'_>, call_id: Option<&str>) -> String {
+    let Told { source, event, body, .. } = told;
+    let (kind, part) = (&*event.kind, event.part.as_deref().unwrap_or_default());
+    match call_id {
+        Some(call_id) if event.known => digest(&["event", source, kind, call_id, part]),
+        Some(_) | None => {
+            let body = hex::encode(Sha256::digest(body));
+            digest(&["event body", source, kind, &body])
+        }
+    }
+}
+
+fn body_as_kept<'b>(event: &Event<'_>, body: &'b [u8], numbers: &Numbers) -> Cow<'b, str> {
+    if numbers.are_full() {
+        return String::from_utf8_lossy(body);
+    }
+    let parties: Vec<&Party> = event.from.iter().chain(&event.to).collect();
+    match serde_json::from_slice::<Value>(body) {
+        Ok(mut value) => {
+            numbers.mask(&mut value, &parties);
+            value.to_string().into()
+        }
+        // A dialect reads more than this does: lone surrogates, and what is nested very deep.
+        Err(_) => numbers.text(&String::from_utf8_lossy(body)).into_owned().into(),
+    }
+}
+
+/// The columns of an event, in the order in which they are shown. What is not there is left out.
+#[derive(Serialize)]
+struct Columns<'a> {
+    numbers: &'static str,
+    known: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_timestamp_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    direction: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sentiment: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    successful: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    voicemail: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recording_url: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variables: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    analysis: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actions: Option<Value>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(event: &'a Event<'a>, numbers: &Numbers) -> Columns<'a> {
+        let parties: Vec<&Party> = event.from.iter().chain(&event.to).collect();
+        let object = |object: &Option<Object>| {
+            let mut value = Value::Object(object.clone()?);
+            if !numbers.are_full() {
+                numbers.mask(&mut value, &parties);
+            }
+            Some(value)
+        };
+        let text = |text: &'a Option<Cow<'a, str>>| text.as_deref().map(|text| numbers.text(text));
+        Columns {
+            numbers: numbers.word(),
+            known: event.known,
+            from: event.from.as_ref().map(|party| numbers.kept(party)),
+            to: event.to.as_ref().map(|party| numbers.kept(party)),
+            event_timestamp_ms: event.event_timestamp_ms,
+            agent: event.agent.as_deref(),
+            agent_version: event.agent_version.as_deref(),
+            status: event.status.as_deref(),
+            direction: event.direction.as_deref(),
+            start_ms: event.start_ms,
+            end_ms: event.end_ms,
+            duration_ms: event.duration_ms,
+            end_reason: event.end_reason.as_deref(),
+            cost: event.cost,
+            summary: text(&event.summary),
+            sentiment: event.sentiment.as_deref(),
+            successful: event.successful,
+            voicemail: event.voicemail,
+            recording_url: text(&event.recording_url),
+            metadata: object(&event.metadata),
+            variables: object(&event.variables),
+            analysis: object(&event.analysis),
+            actions: object(&event.actions),
+        }
+    }
+
+    fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("plain JSON into memory")
+    }
+}

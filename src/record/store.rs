@@ -1,0 +1,631 @@
+//! Where records are: SQLite or PostgreSQL, behind one interface and with one text for each
+//! statement. `memory:` is a SQLite database that ends with the process.
+//!
+//! Times are Unix milliseconds, JSON is text; see `migrations/`.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use sqlx::any::{AnyConnectOptions, AnyConnection, AnyPoolOptions, AnyRow, install_default_drivers};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AnyPool, AssertSqlSafe, Connection, Executor, Row};
+use uuid::Uuid;
+
+use super::row::{CallRow, EventRow, delivery_of};
+use super::{CallRecord, EventRecord, Filter};
+use crate::settings::RecordsPlace;
+
+/// An open store.
+#[derive(Clone)]
+pub struct Store {
+    pool: AnyPool,
+    is_postgres: bool,
+}
+
+/// What is written at once: all of it or nothing.
+#[derive(Debug, Default)]
+pub(super) struct Batch<'a> {
+    /// Each delivery once.
+    pub(super) calls: Vec<&'a CallRow>,
+    /// Calls that were delivered again, and how often.
+    pub(super) again: Vec<(Uuid, u32)>,
+    pub(super) events: Vec<&'a EventRow>,
+    /// Tables that began to answer.
+    pub(super) tables: Vec<&'a TableCopy>,
+}
+
+/// The files of a rule table, as they were when it began to answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableCopy {
+    /// Of the table.
+    pub fingerprint: String,
+    /// When it began to answer.
+    pub at: Timestamp,
+    /// Path and text of each file: a JSON object.
+    pub files: String,
+}
+
+/// Why a store cannot be opened or asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Records are `off`, or in the memory of the service.
+    #[error("{0}")]
+    NoStore(&'static str),
+    /// The database says no. Never holds its URL.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// Its tables cannot be made.
+    #[error("the tables of the records cannot be made: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The folder of the file cannot be made.
+    #[error("cannot make the folder {0}: {1}")]
+    Folder(String, std::io::Error),
+    /// There is a row that no version of this program wrote.
+    #[error("a record cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// A locked file is waited for so long.
+const BUSY_MS: u32 = 2_000;
+/// A database that does not answer is waited for so long.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Readers and the writer.
+const CONNECTIONS: u32 = 4;
+/// Event and decision of the same numbers belong together within this time.
+const SAME_CALL_MS: i64 = 10 * 60 * 1000;
+/// A call that is delivered again within this time was answered anew: the last answer counts.
+const AGAIN_MS: i64 = 60_000;
+
+fn migrator() -> Migrator {
+    const RECORDS: &str = include_str!("../../migrations/0001_records.sql");
+    let records = Migration::new(
+        1,
+        Cow::Borrowed("records"),
+        MigrationType::Simple,
+        sqlx::SqlStr::from_static(RECORDS),
+        false,
+    );
+    Migrator::with_migrations(vec![records])
+}
+
+impl Store {
+    /// Opens it, makes what is missing.
+    ///
+    /// # Errors
+    /// When there is none, or it does not answer.
+    pub async fn open(place: &RecordsPlace) -> Result<Store, StoreError> {
+        install_default_drivers();
+        let (url, connections) = match place {
+            RecordsPlace::Off => return Err(StoreError::NoStore("records are off")),
+            // Each connection would have a database of its own.
+            RecordsPlace::Memory => ("sqlite::memory:".to_owned(), 1),
+            RecordsPlace::Sqlite(path) => {
+                make_folder(path)?;
+                (format!("sqlite:{}?mode=rwc", escaped(path)), CONNECTIONS)
+            }
+            RecordsPlace::Postgres(url) => {
+                (String::from_utf8_lossy(url.expose()).into_owned(), CONNECTIONS)
+            }
+        };
+        let options = AnyConnectOptions::from_str(&url)?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(connections)
+            .min_connections(1)
+            .acquire_timeout(PATIENCE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .after_connect(|connection, _| Box::pin(set_up(connection)))
+            .connect_with(options)
+            .await?;
+        migrator().run(&pool).await?;
+        Ok(Store { pool, is_postgres: matches!(place, RecordsPlace::Postgres(_)) })
+    }
+
+    /// Opens what the service has written; makes nothing.
+    ///
+    /// # Errors
+    /// When there is nothing, or it does not answer.
+    pub async fn open_to_read(place: &RecordsPlace) -> Result<Store, StoreError> {
+        match place {
+            RecordsPlace::Memory => Err(StoreError::NoStore(
+                "records are in the memory of the service: ask its admin listener for /records",
+            )),
+            RecordsPlace::Sqlite(path) if !path.exists() => {
+                Err(StoreError::NoStore("nothing has been recorded yet"))
+            }
+            RecordsPlace::Off | RecordsPlace::Sqlite(_) | RecordsPlace::Postgres(_) => {
+                Store::open(place).await
+            }
+        }
+    }
+
+    /// Closes it when nobody uses it any more.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// WAL: readers do not wait for the writer. FULL: what is committed survives a power cut. What is
+/// deleted is overwritten, for it was personal data.
+async fn set_up(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    if connection.backend_name() == "SQLite" {
+        let pragmas = format!(
+            "PRAGMA busy_timeout = {BUSY_MS}; PRAGMA journal_mode = WAL; \
+             PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"
+        );
+        connection.execute(AssertSqlSafe(pragmas)).await?;
+    }
+    Ok(())
+}
+
+fn make_folder(path: &Path) -> Result<(), StoreError> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(folder)
+        .map_err(|error| StoreError::Folder(folder.display().to_string(), error))
+}
+
+/// A path inside of a URL.
+fn escaped(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    text.replace('%', "%25").replace('?', "%3F").replace('#', "%23")
+}
+
+/// Whether it is a row that the database does not take, and not the database that is broken.
+pub(super) fn is_about_a_row(error: &sqlx::Error) -> bool {
+    const TOO_BIG_OR_CONSTRAINT_OR_MISMATCH: [i32; 3] = [18, 19, 20];
+    match error {
+        sqlx::Error::Database(said) => {
+            let code = said.code().unwrap_or_default();
+            // PostgreSQL's classes "data exception", "integrity constraint" and "limit exceeded".
+            let of_postgres = code.len() == 5 && ["22", "23", "54"].contains(&&code[..2]);
+            let sqlite = code.parse::<i32>().map(|code| code & 0xff);
+            let of_sqlite = code.len() != 5
+                && sqlite.is_ok_and(|code| TOO_BIG_OR_CONSTRAINT_OR_MISMATCH.contains(&code));
+            of_postgres || of_sqlite
+        }
+        sqlx::Error::Encode(_) | sqlx::Error::InvalidArgument(_) => true,
+        _ => false,
+    }
+}
+
+/// Writing.
+impl Store {
+    /// Writes a batch; all of it or nothing.
+    pub(super) async fn write(&self, batch: &Batch<'_>) -> Result<(), sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        let mut writing = connection.begin().await?;
+        if !batch.calls.is_empty() {
+            let rows: Vec<&str> = batch.calls.iter().map(|row| &*row.columns).collect();
+            let statement = AssertSqlSafe(self.insert_calls());
+            sqlx::query(statement).bind(format!("[{}]", rows.join(","))).execute(&mut *writing).await?;
+        }
+        for (id, times) in &batch.again {
+            sqlx::query("UPDATE calls SET attempts = attempts + $1 WHERE id = $2")
+                .bind(i64::from(*times))
+                .bind(id.to_string())
+                .execute(&mut *writing)
+                .await?;
+        }
+        for event in &batch.events {
+            insert_event(&mut writing, event).await?;
+        }
+        for table in &batch.tables {
+            sqlx::query(
+                "INSERT INTO tables (fingerprint, at_ms, files) VALUES ($1, $2, $3) \
+                 ON CONFLICT (fingerprint) DO NOTHING",
+            )
+            .bind(&table.fingerprint)
+            .bind(table.at.as_millisecond())
+            .bind(&table.files)
+            .execute(&mut *writing)
+            .await?;
+        }
+        writing.commit().await
+    }
+
+    /// All rows in one parameter, for the bulk of the time is spent between here and the database.
+    fn insert_calls(&self) -> String {
+        let columns = CallRow::COLUMNS;
+        let picked = columns.iter().enumerate().map(|(at, name)| match *name {
+            "at_ms" => format!("CAST(value ->> {at} AS BIGINT)"),
+            _ => format!("value ->> {at}"),
+        });
+        let picked = picked.collect::<Vec<_>>().join(", ");
+        let last = columns.iter().map(|name| {
+            format!(
+                "{name} = CASE WHEN excluded.at_ms - calls.at_ms <= {AGAIN_MS} \
+                 THEN excluded.{name} ELSE calls.{name} END"
+            )
+        });
+        let last = last.collect::<Vec<_>>().join(", ");
+        let rows = self.each_row();
+        format!(
+            "WITH rows AS MATERIALIZED (SELECT value FROM {rows}) \
+             INSERT INTO calls ({}, attempts) SELECT {picked}, 1 FROM rows WHERE true \
+             ON CONFLICT (delivery) DO UPDATE SET {last}, attempts = calls.attempts \
+             + CASE WHEN calls.id = excluded.id THEN 0 ELSE 1 END",
+            columns.join(", "),
+        )
+    }
+
+    fn each_row(&self) -> &'static str {
+        if self.is_postgres { "json_array_elements($1::json) AS each(value)" } else { "json_each($1)" }
+    }
+
+    /// Deletes what is older than `before`, some rows at a time; how many it deleted.
+    ///
+    /// # Errors
+    /// When the database says no.
+    pub async fn sweep(&self, before: Timestamp) -> Result<u64, sqlx::Error> {
+        const AT_ONCE: i64 = 2_000;
+        let mut deleted = 0;
+        for table in ["calls", "events"] {
+            let statement = format!(
+                "DELETE FROM {table} WHERE id IN \
+                 (SELECT id FROM {table} WHERE at_ms < $1 AND id < $2 ORDER BY id LIMIT {AT_ONCE})"
+            );
+            let done = sqlx::query(AssertSqlSafe(statement))
+                .bind(before.as_millisecond())
+                .bind(first_id_at(before).to_string())
+                .execute(&self.pool)
+                .await?;
+            deleted += done.rows_affected();
+        }
+        // The table that answers now stays, whenever it began to.
+        let tables = "DELETE FROM tables WHERE at_ms < $1 \
+                      AND fingerprint NOT IN (SELECT DISTINCT fingerprint FROM calls) \
+                      AND at_ms < (SELECT MAX(at_ms) FROM tables)";
+        if deleted == 0 {
+            sqlx::query(tables).bind(before.as_millisecond()).execute(&self.pool).await?;
+        }
+        Ok(deleted)
+    }
+}
+
+/// The smallest id of this millisecond: what is below was made before.
+pub(super) fn first_id_at(at: Timestamp) -> Uuid {
+    let ms = u128::try_from(at.as_millisecond()).unwrap_or_default();
+    Uuid::from_u128(ms << 80)
+}
+
+/// A repeated event is stored once, and counted.
+async fn insert_event(writing: &mut AnyConnection, event: &EventRow) -> Result<(), sqlx::Error> {
+    let newer = "CASE WHEN excluded.sent_ms IS NULL OR events.sent_ms IS NULL \
+                 OR excluded.sent_ms >= events.sent_ms THEN";
+    let last = ["at_ms", "sent_ms", "details", "body"];
+    let last = last.map(|name| format!(", {name} = {newer} excluded.{name} ELSE events.{name} END"));
+    let replaced = if event.last_counts { last.concat() } else { String::new() };
+    let statement = format!(
+        "INSERT INTO events (id, delivery, at_ms, source, platform, kind, call_id, sent_ms, \
+         attempts, details, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10) \
+         ON CONFLICT (delivery) DO UPDATE SET attempts = events.attempts \
+         + CASE WHEN events.id = excluded.id THEN 0 ELSE 1 END{replaced}"
+    );
+    sqlx::query(AssertSqlSafe(statement))
+        .bind(event.id.to_string())
+        .bind(&event.delivery)
+        .bind(event.at_ms)
+        .bind(&event.source)
+        .bind(event.platform)
+        .bind(&event.kind)
+        .bind(&event.call_id)
+        .bind(event.sent_ms)
+        .bind(&event.details)
+        .bind(&event.body)
+        .execute(&mut *writing)
+        .await?;
+    if let Some(call) = call_of(writing, event).await? {
+        sqlx::query("UPDATE events SET call = $1 WHERE delivery = $2")
+            .bind(&call)
+            .bind(&event.delivery)
+            .execute(&mut *writing)
+            .await?;
+        // What is told of it later may only know this id.
+        sqlx::query("UPDATE calls SET call_id = $1 WHERE id = $2 AND call_id IS NULL")
+            .bind(&event.call_id)
+            .bind(&call)
+            .execute(&mut *writing)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The call that an event is about: by its call id, else by its stamp, else by numbers and time.
+async fn call_of(
+    writing: &mut AnyConnection,
+    event: &EventRow,
+) -> Result<Option<String>, sqlx::Error> {
+    if let Some(call_id) = &event.call_id {
+        let asked = "SELECT id FROM calls WHERE delivery = $1 \
+                     UNION ALL SELECT call FROM events \
+                     WHERE source = $2 AND call_id = $3 AND call IS NOT NULL LIMIT 1";
+        let asked = sqlx::query_scalar(asked)
+            .bind(delivery_of(&event.source, call_id))
+            .bind(&event.source)
+            .bind(call_id);
+        if let Some(found) = asked.fetch_optional(&mut *writing).await? {
+            return Ok(Some(found));
+        }
+    }
+    if let Some(stamp) = event.stamp {
+        let asked = sqlx::query_scalar("SELECT id FROM calls WHERE id = $1 AND source = $2")
+            .bind(stamp.to_string())
+            .bind(&event.source);
+        if let Some(found) = asked.fetch_optional(&mut *writing).await? {
+            return Ok(Some(found));
+        }
+    }
+    let Some(from) = &event.from else { return Ok(None) };
+    // Of a body that says only who rang, that has to do. A call whose id is known is another one.
+    let asked = "SELECT id FROM calls WHERE from_number = $1 AND at_ms BETWEEN $2 AND $3 \
+                 AND source = $4 AND call_id IS NULL AND (to_number = $5 OR $5 = '') \
+                 ORDER BY ABS(at_ms - $6), id LIMIT 1";
+    sqlx::query_scalar(asked)
+        .bind(from)
+        .bind(event.began_ms - SAME_CALL_MS)
+        .bind(event.began_ms + SAME_CALL_MS)
+        .bind(&event.source)
+        .bind(event.to.as_deref().unwrap_or_default())
+        .bind(event.began_ms)
+        .fetch_optional(&mut *writing)
+        .await
+}
+
+/// Reading.
+impl Store {
+    /// Calls that fit, newest first or oldest first, `page.limit` of them at most.
+    ///
+    /// # Errors
+    /// When the database says no.
+    pub async fn calls(&self, filter: &Filter, page: Page) -> Result<Vec<CallRecord>, StoreError> {
+        let mut wanted = Wanted::of(filter);
+        let order = match page.order {
+            Order::NewestFirst => {
+                page.beyond.into_iter().for_each(|id| wanted.and("id <", id.to_string()));
+                "DESC"
+            }
+            Order::OldestFirst => {
+                page.beyond.into_iter().for_each(|id| wanted.and("id >", id.to_string()));
+                "ASC"
+            }
+        };
+        let columns = CallRow::COLUMNS.join(", ");
+        let statement = format!(
+            "SELECT {columns}, attempts FROM calls {} ORDER BY id {order} LIMIT {}",
+            wanted.clause(),
+            page.limit
+        );
+        let rows = wanted.bound(statement).fetch_all(&self.pool).await?;
+        rows.iter().map(call_record).collect()
+    }
+
+    /// The call of this record.
+    ///
+    /// # Errors
+    /// When the database says no.
+    pub async fn call(&self, id: Uuid) -> Result<Option<CallRecord>, StoreError> {
+        let statement = format!(
+            "SELECT {}, attempts FROM calls WHERE id = $1",
+            CallRow::COLUMNS.join(", ")
+        );
+        let row = sqlx::query(AssertSqlSafe(statement)).bind(id.to_string());
+        row.fetch_optional(&self.pool).await?.as_ref().map(call_record).transpose()
+    }
+
+    /// What became of a call, in the order in which it was told.
+    ///
+    /// # Errors
+    /// When the database says no.
+    pub async fn events_of(&self, call: &CallRecord) -> Result<Vec<EventRecord>, StoreError> {
+        // One that was told before its call was written is found by the call id.
+        let rows = sqlx::query(
+            "SELECT id, at_ms, source, platform, kind, call_id, call, attempts, details, body \
+             FROM events WHERE call = $1 OR (call IS NULL AND source = $2 AND call_id = $3) \
+             ORDER BY id",
+        )
+        .bind(call.id.to_string())
+        .bind(&call.source)
+        .bind(&call.call_id)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(event_record).collect()
+    }
+
+    /// How many calls fit, by rule, by outcome, and by quarter of an hour since 1970.
+    ///
+    /// # Errors
+    /// When the database says no.
+    pub async fn counts(&self, filter: &Filter) -> Result<Counts, StoreError> {
+        let wanted = Wanted::of(filter);
+        let clause = wanted.clause();
+        let quarter = "CAST(at_ms / 900000 AS BIGINT)";
+        let by = |what: &str| {
+            format!("SELECT {what}, COUNT(*) FROM calls {clause} GROUP BY 1 ORDER BY 2 DESC, 1")
+        };
+        let mut counts = Counts::default();
+        for row in wanted.bound(by("rule")).fetch_all(&self.pool).await? {
+            counts.by_rule.push((row.try_get(0)?, count(&row)?));
+        }
+        for row in wanted.bound(by("outcome")).fetch_all(&self.pool).await? {
+            counts.by_outcome.push((row.try_get(0)?, count(&row)?));
+        }
+        for row in wanted.bound(by(quarter)).fetch_all(&self.pool).await? {
+            let quarter: i64 = row.try_get(0)?;
+            let begins = Timestamp::from_second(quarter * 900)
+                .map_err(|error| StoreError::Unreadable(error.to_string()))?;
+            counts.by_quarter.push((begins, count(&row)?));
+        }
+        counts.by_quarter.sort();
+        Ok(counts)
+    }
+
+    /// How many calls fit.
+    ///
+    /// # Errors
+    /// When the database says no.
+    pub async fn count(&self, filter: &Filter) -> Result<u64, StoreError> {
+        let wanted = Wanted::of(filter);
+        let statement = format!("SELECT 0, COUNT(*) FROM calls {}", wanted.clause());
+        Ok(count(&wanted.bound(statement).fetch_one(&self.pool).await?)?)
+    }
+
+    /// The files of the table with this fingerprint, when they were kept.
+    ///
+    /// # Errors
+    /// When the database says no.
+    pub async fn table(&self, fingerprint: &str) -> Result<Option<TableCopy>, StoreError> {
+        let asked = sqlx::query("SELECT at_ms, files FROM tables WHERE fingerprint = $1")
+            .bind(fingerprint)
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(row) = asked else { return Ok(None) };
+        let (at, files) = (time(&row, 0)?, row.try_get(1)?);
+        Ok(Some(TableCopy { fingerprint: fingerprint.to_owned(), at, files }))
+    }
+}
+
+/// Some of the calls that fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// So many at most.
+    pub limit: usize,
+    /// Which way to go.
+    pub order: Order,
+    /// Where the page before ended.
+    pub beyond: Option<Uuid>,
+}
+
+/// Which way to go through the records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// To look at.
+    NewestFirst,
+    /// To go through all.
+    OldestFirst,
+}
+
+/// How many calls there are of each kind, most first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// By the rule that decided; none where no rule did.
+    pub by_rule: Vec<(Option<String>, u64)>,
+    /// By outcome.
+    pub by_outcome: Vec<(String, u64)>,
+    /// By quarter of an hour, each by its begin, in order: no zone is off by less.
+    pub by_quarter: Vec<(Timestamp, u64)>,
+}
+
+/// A `WHERE` and what is bound to it.
+struct Wanted {
+    conditions: Vec<String>,
+    texts: Vec<String>,
+}
+
+impl Wanted {
+    fn of(filter: &Filter) -> Wanted {
+        let mut wanted = Wanted { conditions: Vec::new(), texts: Vec::new() };
+        // Ids are times: the primary key finds both ends.
+        filter.since.into_iter().for_each(|at| wanted.and("id >=", first_id_at(at).to_string()));
+        filter.until.into_iter().for_each(|at| wanted.and("id <", first_id_at(at).to_string()));
+        let texts = [
+            ("source =", &filter.source),
+            ("rule =", &filter.rule),
+            ("outcome =", &filter.outcome),
+            ("call_id =", &filter.call_id),
+        ];
+        for (condition, text) in texts {
+            text.iter().for_each(|text| wanted.and(condition, text.clone()));
+        }
+        if let Some(ways) = &filter.number {
+            let places = |column: &str, from: usize| {
+                let places = (0..ways.len()).map(|at| format!("{column} = ${}", from + at));
+                places.collect::<Vec<_>>().join(" OR ")
+            };
+            let first = wanted.texts.len() + 1;
+            let (from, to) = (places("from_number", first), places("to_number", first));
+            wanted.conditions.push(format!("({from} OR {to})"));
+            wanted.texts.extend(ways.iter().cloned());
+        }
+        wanted
+    }
+
+    fn and(&mut self, condition: &str, text: String) {
+        self.texts.push(text);
+        self.conditions.push(format!("{condition} ${}", self.texts.len()));
+    }
+
+    fn clause(&self) -> String {
+        match self.conditions.is_empty() {
+            true => String::new(),
+            false => format!("WHERE {}", self.conditions.join(" AND ")),
+        }
+    }
+
+    fn bound(&self, statement: String) -> Query {
+        let query = sqlx::query(AssertSqlSafe(statement));
+        self.texts.iter().fold(query, |query, text| query.bind(text.clone()))
+    }
+}
+
+type Query = sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArguments>;
+
+fn call_record(row: &AnyRow) -> Result<CallRecord, StoreError> {
+    Ok(CallRecord {
+        id: uuid(row, 0)?,
+        at: time(row, 2)?,
+        source: row.try_get(3)?,
+        platform: row.try_get(4)?,
+        channel: row.try_get(5)?,
+        call_id: row.try_get(6)?,
+        from: row.try_get(7)?,
+        to: row.try_get(8)?,
+        outcome: row.try_get(9)?,
+        rule: row.try_get(10)?,
+        agent: row.try_get(11)?,
+        fingerprint: row.try_get(12)?,
+        details: json(row, 13)?,
+        attempts: row.try_get(14)?,
+    })
+}
+
+fn event_record(row: &AnyRow) -> Result<EventRecord, StoreError> {
+    let call: Option<String> = row.try_get(6)?;
+    Ok(EventRecord {
+        id: uuid(row, 0)?,
+        at: time(row, 1)?,
+        source: row.try_get(2)?,
+        platform: row.try_get(3)?,
+        kind: row.try_get(4)?,
+        call_id: row.try_get(5)?,
+        call: call.and_then(|id| id.parse().ok()),
+        attempts: row.try_get(7)?,
+        columns: json(row, 8)?,
+        body: row.try_get(9)?,
+    })
+}
+
+fn uuid(row: &AnyRow, at: usize) -> Result<Uuid, StoreError> {
+    let text: String = row.try_get(at)?;
+    text.parse().map_err(|error| StoreError::Unreadable(format!("`{text}`: {error}")))
+}
+
+fn time(row: &AnyRow, at: usize) -> Result<Timestamp, StoreError> {
+    Timestamp::from_millisecond(row.try_get(at)?)
+        .map_err(|error| StoreError::Unreadable(error.to_string()))
+}
+
+fn json<T: DeserializeOwned>(row: &AnyRow, at: usize) -> Result<T, StoreError> {
+    let text: String = row.try_get(at)?;
+    serde_json::from_str(&text).map_err(|error| StoreError::Unreadable(error.to_string()))
+}
+
+fn count(row: &AnyRow) -> Result<u64, sqlx::Error> {
+    let count: i64 = row.try_get(1)?;
+    Ok(count.unsigned_abs())
+}

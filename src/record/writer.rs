@@ -1,0 +1,310 @@
+//! Writes records, in groups: what waits when it comes round is one transaction.
+//!
+//! What cannot be written now is kept and tried again, until the store is back. A single row that
+//! the database does not take is left out, and counted.
+
+use std::collections::HashMap;
+use std::time::Duration;
+use std::{mem, sync::Arc};
+
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::recorder::State;
+use super::row::{CallRow, EventRow};
+use super::store::{Batch, is_about_a_row};
+use super::{Store, TableCopy};
+use crate::pipeline::Clock;
+use crate::settings::{RecordsPlace, Wait};
+use crate::telemetry::RecordCounters;
+
+/// Something to be written.
+pub(super) enum Entry {
+    Call(CallRow, Option<oneshot::Sender<()>>),
+    Again(Uuid),
+    /// Who told it waits; the permit makes room for others.
+    Event(Box<EventRow>, oneshot::Sender<()>, OwnedSemaphorePermit),
+    Table(Box<TableCopy>),
+}
+
+/// Runs beside the walk.
+pub struct Writer {
+    queue: mpsc::Receiver<Entry>,
+    place: RecordsPlace,
+    retain: Duration,
+    /// How long to let a group grow.
+    gather: Duration,
+    state: Arc<State>,
+    counters: RecordCounters,
+    clock: Clock,
+    /// None while it is closed.
+    store: Option<Store>,
+    /// When to give up; none before the service stops.
+    until: Option<Instant>,
+    stopped: bool,
+}
+
+/// As many rows are one transaction at most.
+const GROUP: usize = 1_000;
+/// Where nobody waits, a group grows for so long.
+const GATHER: Duration = Duration::from_millis(10);
+/// A transaction that takes longer is given up, and tried anew.
+const WRITE_WITHIN: Duration = Duration::from_secs(10);
+/// After a failure the next try is so much later, twice as much after the next, and so on.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// A store that is broken when the service stops may come back for so long.
+const LAST_CHANCE: Duration = Duration::from_secs(5);
+/// How often what is too old is deleted.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+impl Writer {
+    pub(super) fn new(
+        queue: mpsc::Receiver<Entry>,
+        place: RecordsPlace,
+        retain: Duration,
+        wait: Wait,
+        state: Arc<State>,
+        counters: RecordCounters,
+        clock: Clock,
+    ) -> Writer {
+        let gather = match wait {
+            Wait::No => GATHER,
+            Wait::Commit => Duration::ZERO,
+        };
+        Writer {
+            queue,
+            place,
+            retain,
+            gather,
+            state,
+            counters,
+            clock,
+            store: None,
+            until: None,
+            stopped: false,
+        }
+    }
+
+    /// Goes on until it is told to stop, and then until everything is written.
+    pub async fn run(mut self, mut stopped: watch::Receiver<bool>) {
+        let mut sweep = tokio::time::interval(SWEEP_EVERY);
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut group = Vec::with_capacity(GROUP);
+        while !self.stopped {
+            tokio::select! {
+                biased;
+                _ = stopped.wait_for(|stopped| *stopped) => self.stop(),
+                count = self.queue.recv_many(&mut group, GROUP) => {
+                    self.persist(mem::take(&mut group), &mut stopped).await;
+                    if count == 0 {
+                        self.stop();
+                    } else if !self.gather.is_zero() {
+                        pause(self.gather, &mut stopped).await;
+                    }
+                }
+                _ = sweep.tick() => self.sweep(&mut stopped).await,
+            }
+        }
+        // Whoever could send something has ended before.
+        while let Ok(first) = self.queue.try_recv() {
+            group.push(first);
+            group.extend(std::iter::from_fn(|| self.queue.try_recv().ok()).take(GROUP - 1));
+            self.persist(mem::take(&mut group), &mut stopped).await;
+        }
+        if let Some(store) = self.store {
+            store.close().await;
+        }
+    }
+
+    fn stop(&mut self) {
+        self.stopped = true;
+        self.until.get_or_insert_with(|| Instant::now() + LAST_CHANCE);
+    }
+
+    /// Writes a group, however often that has to be tried.
+    async fn persist(&mut self, group: Vec<Entry>, stopped: &mut watch::Receiver<bool>) {
+        let mut groups = vec![group];
+        let mut wait = FIRST_PAUSE;
+        while let Some(mut group) = groups.pop() {
+            // Who was told to send it again does so.
+            group.retain(|entry| !entry.is_given_up());
+            if group.is_empty() {
+                continue;
+            }
+            match self.write(&group).await {
+                Ok(()) => {
+                    wait = FIRST_PAUSE;
+                    self.written(group);
+                }
+                Err(Failed::OneRow(why)) if group.len() == 1 => {
+                    self.counters.lost_refused.increment(1);
+                    tracing::error!(why, "the database does not take this record, it is left out");
+                }
+                Err(Failed::OneRow(_)) => {
+                    let rest = group.split_off(group.len() / 2);
+                    groups.extend([rest, group]);
+                }
+                Err(Failed::Store(why)) => {
+                    self.in_trouble(&why).await;
+                    if *stopped.borrow() {
+                        self.stop();
+                    }
+                    if self.until.is_some_and(|until| Instant::now() >= until) {
+                        self.give_up(&group);
+                        continue;
+                    }
+                    groups.push(group);
+                    pause(wait, stopped).await;
+                    wait = (wait * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    async fn write(&mut self, group: &[Entry]) -> Result<(), Failed> {
+        self.state.writes(true);
+        let written = tokio::time::timeout(WRITE_WITHIN, async {
+            let store = self.opened().await.map_err(Failed::Store)?;
+            store.write(&batch(group)).await.map_err(Failed::of)
+        });
+        let written = written.await;
+        self.state.writes(false);
+        written.unwrap_or_else(|_| Err(Failed::Store("it does not answer".to_owned())))
+    }
+
+    async fn opened(&mut self) -> Result<&Store, String> {
+        if self.store.is_none() {
+            let store = Store::open(&self.place).await.map_err(|error| error.to_string())?;
+            self.state.opened(Some(store.clone()));
+            self.store = Some(store);
+        }
+        Ok(self.store.as_ref().expect("it was just opened"))
+    }
+
+    fn written(&mut self, group: Vec<Entry>) {
+        if self.state.is_well() {
+            self.counters.store_up.set(1.0);
+            tracing::info!("the store of the records is back");
+        }
+        for entry in group {
+            let tell = match entry {
+                Entry::Call(_, tell) => {
+                    self.counters.calls.increment(1);
+                    tell
+                }
+                Entry::Event(_, tell, _) => {
+                    self.counters.events.increment(1);
+                    Some(tell)
+                }
+                Entry::Again(_) | Entry::Table(_) => None,
+            };
+            // Who asked may have stopped waiting.
+            tell.map(|tell| drop(tell.send(())));
+        }
+        self.counters.waiting.set(self.queue.len() as f64);
+    }
+
+    /// Opened anew next time, for what broke may be the connection.
+    async fn in_trouble(&mut self, why: &str) {
+        self.counters.store_up.set(0.0);
+        self.counters.waiting.set(self.queue.len() as f64);
+        if self.state.is_in_trouble(why.to_owned(), self.clock.now()) {
+            tracing::error!(why, "records cannot be written; calls are answered all the same");
+        }
+        // What is only in memory would be gone.
+        if !matches!(self.place, RecordsPlace::Memory)
+            && let Some(store) = self.store.take()
+        {
+            self.state.opened(None);
+            tokio::spawn(async move { store.close().await });
+        }
+    }
+
+    fn give_up(&self, group: &[Entry]) {
+        let lost = group.iter().filter(|entry| !matches!(entry, Entry::Table(_))).count();
+        self.counters.lost_stopped.increment(lost as u64);
+        tracing::error!(lost, "the service stops and these records cannot be written");
+    }
+
+    /// Deletes what is too old.
+    async fn sweep(&mut self, stopped: &mut watch::Receiver<bool>) {
+        let retain = jiff::SignedDuration::try_from(self.retain).unwrap_or(jiff::SignedDuration::MAX);
+        let now: Timestamp = self.clock.now();
+        let Ok(before) = now.checked_sub(retain) else { return };
+        let swept = async {
+            let store = self.opened().await?;
+            let mut deleted = 0;
+            // Some at a time, so that nobody waits for long.
+            loop {
+                let some = store.sweep(before).await.map_err(|error| error.to_string())?;
+                deleted += some;
+                if some == 0 || *stopped.borrow() {
+                    return Ok::<_, String>(deleted);
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        match swept.await {
+            Ok(0) => {}
+            Ok(deleted) => {
+                self.counters.swept.increment(deleted);
+                tracing::info!(deleted, %before, "records that are too old are deleted");
+            }
+            Err(why) => self.in_trouble(&why).await,
+        }
+    }
+}
+
+enum Failed {
+    /// Of one of the rows.
+    OneRow(String),
+    Store(String),
+}
+
+impl Failed {
+    fn of(error: sqlx::Error) -> Failed {
+        let why = error.to_string();
+        if is_about_a_row(&error) { Failed::OneRow(why) } else { Failed::Store(why) }
+    }
+}
+
+impl Entry {
+    /// Nobody waits for it any more, and the platform sends it again.
+    fn is_given_up(&self) -> bool {
+        matches!(self, Entry::Event(_, tell, _) if tell.is_closed())
+    }
+}
+
+/// Of one delivery the last answer is written, and how often there was one.
+fn batch(group: &[Entry]) -> Batch<'_> {
+    let mut batch = Batch::default();
+    let mut calls: HashMap<&str, (&CallRow, u32)> = HashMap::new();
+    let mut again: HashMap<Uuid, u32> = HashMap::new();
+    for entry in group {
+        match entry {
+            Entry::Call(row, _) => {
+                let call = calls.entry(&row.delivery).or_insert((row, 0));
+                *call = (row, call.1 + 1);
+            }
+            Entry::Again(id) => *again.entry(*id).or_default() += 1,
+            Entry::Event(row, ..) => batch.events.push(row),
+            Entry::Table(copy) => batch.tables.push(copy),
+        }
+    }
+    for (row, times) in calls.into_values() {
+        batch.calls.push(row);
+        if times > 1 {
+            *again.entry(row.id).or_default() += times - 1;
+        }
+    }
+    batch.again = again.into_iter().collect();
+    batch
+}
+
+async fn pause(time: Duration, stopped: &mut watch::Receiver<bool>) {
+    // An error means that nobody is left who could tell: then it is time to stop, too.
+    drop(tokio::time::timeout(time, stopped.wait_for(|stopped| *stopped)).await);
+}
