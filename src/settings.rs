@@ -5,6 +5,7 @@
 
 mod file;
 mod layers;
+mod records;
 mod sources;
 
 use std::collections::HashMap;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub admin: Admin,
     /// The rule table.
     pub rules: Rules,
+    /// What is kept of what was answered.
+    pub records: Records,
     /// Logging.
     pub log: Log,
     /// Who asks.
@@ -73,6 +76,54 @@ pub struct Rules {
     pub path: PathBuf,
     /// How often its files, and the lists they name, are looked at for a change. None: never.
     pub poll: Option<Duration>,
+}
+
+/// What is kept of what was answered. Not printable: a place and a key can be secret.
+#[derive(Clone)]
+pub struct Records {
+    /// Where.
+    pub place: RecordsPlace,
+    /// What is older than this is deleted.
+    pub retain: Duration,
+    /// How callers' numbers are kept.
+    pub numbers: KeptNumbers,
+    /// Whether a reply waits for its record.
+    pub wait: Wait,
+    /// Whether each reply carries its decision's id, as `metadata.switchboard_id`.
+    pub stamp: bool,
+}
+
+/// Where records are kept.
+#[derive(Clone)]
+pub enum RecordsPlace {
+    /// Nowhere.
+    Off,
+    /// In memory, until the service stops.
+    Memory,
+    /// In this file of SQLite's.
+    Sqlite(PathBuf),
+    /// In the PostgreSQL database of this URL, kept whole: a password can be in it.
+    Postgres(Secret),
+}
+
+/// How records keep a caller's number.
+#[derive(Clone)]
+pub enum KeptNumbers {
+    /// As it is.
+    Full,
+    /// `+1213***1234`: neither replayed nor searched.
+    Masked,
+    /// Hashed with this key: searched and forgotten by number, and never replayed.
+    Hashed(Secret),
+}
+
+/// What a reply waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Nothing: its record is written afterwards.
+    No,
+    /// Its record, committed.
+    Commit,
 }
 
 /// Logging.

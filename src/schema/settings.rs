@@ -22,6 +22,7 @@ pub(super) struct Settings {
     server: Option<Server>,
     admin: Option<Admin>,
     rules: Option<Rules>,
+    records: Option<Records>,
     log: Option<Log>,
     /// Who asks: a table for each workspace. The NAME becomes the path, `/inbound/NAME`.
     ///
@@ -82,6 +83,36 @@ struct Rules {
     poll_ms: Option<u64>,
 }
 
+/// What is kept of what was answered.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Records {
+    /// `"sqlite:PATH"`, a file; `"postgres://USER@HOST/DATABASE"`, for several replicas;
+    /// `"memory:"`, until the service stops; `"off"`, nowhere. Or where one of these stands, for a
+    /// URL with a password never stands here: `"env:DATABASE_URL"` or `"file:PATH"`.
+    #[schemars(extend("default" = "sqlite:data/switchboard.db"))]
+    url: Option<RecordsUrl>,
+    /// Records older than this are deleted. Days.
+    #[schemars(range(min = 1, max = 36_500), extend("default" = 30))]
+    retain_days: Option<u64>,
+    /// How callers' numbers are kept. `"full"`: as they are. `"masked"`: `+1213***1234`; cannot be
+    /// replayed. `"hashed"`: with `hash_key`; cannot be replayed, but searched and forgotten by
+    /// number.
+    #[schemars(extend("default" = "full"))]
+    numbers: Option<Numbers>,
+    /// Where the key for hashed numbers is: `"env:SWITCHBOARD_HASH_KEY"` or `"file:PATH"`. With
+    /// another key, numbers that were hashed before are not found again.
+    hash_key: Option<Secret>,
+    /// `"no"`: a reply does not wait for its record. `"commit"`: it does, so no answered call is
+    /// without one; each reply is later by the time of a commit.
+    #[schemars(extend("default" = "no"))]
+    wait: Option<Wait>,
+    /// Puts `metadata.switchboard_id` into each reply, so that events of platforms without a call
+    /// id in their request can be joined to the decision.
+    #[schemars(extend("default" = false))]
+    stamp: Option<bool>,
+}
+
 /// What is logged, and how a line looks.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -132,6 +163,21 @@ enum Format {
 
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase")]
+enum Numbers {
+    Full,
+    Masked,
+    Hashed,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+enum Wait {
+    No,
+    Commit,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
 enum Auth {
     Required,
     Observe,
@@ -141,7 +187,13 @@ enum Auth {
 /// Where a secret is. Anything else may be a secret itself.
 const REFERENCE: &str = "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$";
 
+/// Where records are kept, or where that is said; never with a password.
+const RECORDS_URL: &str = "^(off|memory:(//)?|sqlite:[^?]*[^?/]|\
+                           postgres(ql)?://([^:@?]*@)?[^@?]+([?].*)?|\
+                           env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$";
+
 kinds! {
+    RecordsUrl = json_schema!({ "type": "string", "pattern": RECORDS_URL });
     Texts = json_schema!({ "type": ["string", "array"], "items": { "type": "string" } });
     Secret = json_schema!({ "type": "string", "pattern": REFERENCE });
     Secrets = json_schema!({

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,7 +70,8 @@ impl Section {
     }
 }
 
-/// The tables of the settings, one function each; `[sources]` has a file of its own.
+/// The tables of the settings, one function each; `[records]` and `[sources]` have files of
+/// their own.
 impl Reader<'_> {
     /// The settings, and where the rules are even when there are no settings.
     fn settings(&mut self, values: Map<String, Value>) -> (Option<Settings>, Option<PathBuf>) {
@@ -78,17 +79,20 @@ impl Reader<'_> {
         let server = self.section(&mut root, "server").and_then(|section| self.server(section));
         let admin = self.section(&mut root, "admin").and_then(|section| self.admin(section));
         let rules = self.section(&mut root, "rules").and_then(|section| self.rules(section));
+        let records = self.section(&mut root, "records").and_then(|section| self.records(section));
         let log = self.section(&mut root, "log").and_then(|section| self.log(section));
         let sources = self.section(&mut root, "sources").map(|section| self.sources(section));
         self.finish(&root);
         let path = rules.as_ref().map(|rules| rules.path.clone());
-        let (Some(server), Some(admin), Some(log), Some(sources)) = (server, admin, log, sources)
-        else {
+        let (Some(server), Some(admin)) = (server, admin) else {
             return (None, path);
         };
         self.addresses(server.listen, admin.listen);
-        let settings = |rules| Settings { server, admin, rules, log, sources };
-        (rules.map(settings), path)
+        let (Some(rules), Some(records), Some(log), Some(sources)) = (rules, records, log, sources)
+        else {
+            return (None, path);
+        };
+        (Some(Settings { server, admin, rules, records, log, sources }), path)
     }
 
     fn server(&mut self, mut section: Section) -> Option<Server> {
@@ -131,7 +135,7 @@ impl Reader<'_> {
         let from_environment = value.as_ref().is_some_and(is_from_environment);
         let path = self
             .typed(&section, "path", value, "a path", |value| plain_text(value).map(PathBuf::from));
-        let poll_ms = self.whole_number(&mut section, "poll_ms", 0);
+        let poll_ms = self.whole_number(&mut section, "poll_ms", 0..=MOST);
         self.finish(&section);
         let path = path?;
         let path = if from_environment { path } else { self.beside_the_file(&path) };
@@ -326,21 +330,29 @@ impl Reader<'_> {
     }
 
     fn count(&mut self, section: &mut Section, key: &'static str) -> Option<usize> {
-        self.whole_number(section, key, 1)
+        self.whole_number(section, key, 1..=MOST)
     }
 
-    fn whole_number(
+    pub(super) fn whole_number(
         &mut self,
         section: &mut Section,
         key: &'static str,
-        least: usize,
+        bounds: RangeInclusive<usize>,
     ) -> Option<usize> {
         let value = section.take(key);
-        let wanted = format!("a whole number from {least} to {MOST}");
+        let wanted = format!("a whole number from {} to {}", bounds.start(), bounds.end());
         self.typed(section, key, value, &wanted, |value| {
             let number = value.into_string().map_err(drop_reason)?.parse();
-            let number = number.ok().filter(|number| (least..=MOST).contains(number));
+            let number = number.ok().filter(|number| bounds.contains(number));
             number.ok_or("too much or too little")
+        })
+    }
+
+    /// True or false, in quotes from a variable.
+    pub(super) fn truth(&mut self, section: &mut Section, key: &'static str) -> Option<bool> {
+        let value = section.take(key);
+        self.typed(section, key, value, "true or false", |value| {
+            value.into_string().map_err(drop_reason)?.parse().map_err(|_| "neither")
         })
     }
 
@@ -396,7 +408,7 @@ impl Reader<'_> {
     }
 
     /// The bytes of the file that say this key.
-    fn lookup(&self, path: &[String]) -> Option<Range<usize>> {
+    pub(super) fn lookup(&self, path: &[String]) -> Option<Range<usize>> {
         let (last, parents) = path.split_last()?;
         let mut table = self.document;
         for name in parents {

@@ -1,6 +1,6 @@
 //! `[sources.NAME]`: who asks, and how they prove it: keys, tokens, addresses.
 //!
-//! The only place that follows a reference to a secret. No message holds what stands there.
+//! The only place that follows a reference to a secret, for `records`, too. No message holds what stands there.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ const SHORTEST_SECRET_BYTES: usize = 16;
 /// Beyond this a platform may have stopped waiting.
 const LONGEST_REPLY_MS: u64 = 9_000;
 const DEFAULT_REPLY_MS: u64 = 3_000;
-/// The key of sources without a secret under `--dev`.
-const DEV_KEY: &str = "dev";
+/// The secret that is missing under `--dev`.
+pub(super) const DEV_KEY: &str = "dev";
 
 impl Reader<'_> {
     pub(super) fn sources(&mut self, section: Section) -> Vec<Source> {
@@ -239,7 +239,7 @@ impl Reader<'_> {
 
     /// What stands where a reference points, else what would put it there; none when it is no
     /// reference.
-    fn behind(&self, reference: &str) -> Option<Result<Vec<u8>, String>> {
+    pub(super) fn behind(&self, reference: &str) -> Option<Result<Vec<u8>, String>> {
         match reference.split_once(':')? {
             ("env", name) if is_a_variable(name) => {
                 let value = self.from.environment.get(name);
@@ -264,7 +264,7 @@ fn is_a_variable(name: &str) -> bool {
 }
 
 /// Editors end files with a newline that is no part of the secret.
-fn without_newline(mut bytes: Vec<u8>) -> Vec<u8> {
+pub(super) fn without_newline(mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.ends_with(b"\n") {
         bytes.pop();
         if bytes.ends_with(b"\r") {

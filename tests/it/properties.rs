@@ -25,7 +25,9 @@ use switchboard::pipeline::{Desk, Refusal, Switchboard};
 use switchboard::report::Report;
 use switchboard::rules::{NoColumns, Surroundings, Table, Template};
 use switchboard::secret::Secret;
-use switchboard::settings::{self, Admin, Ingredients, Loaded, Purpose, Settings};
+use switchboard::settings::{
+    self, Admin, Ingredients, KeptNumbers, Loaded, Purpose, Records, RecordsPlace, Settings,
+};
 use switchboard::source::Source;
 
 use crate::app::{self, App, NOW_MS, app, decide, post, root, verified};
@@ -1037,9 +1039,9 @@ fn a_template_without_values_says_itself() {
 }
 
 fn any_environment() -> BoxedStrategy<HashMap<String, String>> {
-    const PARTS: [&str; 14] = [
-        "SERVER", "LISTEN", "ADMIN", "TOKEN", "RULES", "PATH", "LOG", "LEVEL", "SOURCES", "RETELL",
-        "SECRETS", "PLATFORM", "", "x.y[3]",
+    const PARTS: [&str; 18] = [
+        "RECORDS", "URL", "NUMBERS", "HASH_KEY", "SERVER", "LISTEN", "ADMIN", "TOKEN", "RULES",
+        "PATH", "LOG", "LEVEL", "SOURCES", "RETELL", "SECRETS", "PLATFORM", "", "x.y[3]",
     ];
     let name = prop::collection::vec(select(PARTS.to_vec()), 0..5);
     let name = name.prop_map(|parts| format!("SWITCHBOARD__{}", parts.join("__")));
@@ -1054,7 +1056,9 @@ fn any_environment() -> BoxedStrategy<HashMap<String, String>> {
             "retell",
             "1",
             "-1",
-            "a,b"
+            "a,b",
+            "hashed",
+            "postgres://u:p@h/db"
         ])
         .prop_map_into(),
     ];
@@ -1128,6 +1132,9 @@ never_printed!(
     Source,
     Settings,
     Admin,
+    Records,
+    RecordsPlace,
+    KeptNumbers,
     Ingredients,
     Desk,
     Switchboard,
@@ -1308,6 +1315,16 @@ fn settings_with_a_secret() -> Vec<String> {
         format!("retell_api_key = {written}\n{}", with(good)),
         format!("[admin]\ntoken = {written}\n{}", with(good)),
         format!("admin = {{ tokens = {written} }}\n{}", with(good)),
+        format!("[records]\nurl = {written}\n{}", with(good)),
+        format!("[records]\nurl = [{written}]\n{}", with(good)),
+        format!("[records]\nurl = \"postgres://u:{CANARY_SECRET}@db/records\"\n{}", with(good)),
+        format!("[records]\nurl = \"postgres://{CANARY_SECRET}\n{}", with(good)),
+        format!("[records]\nurl = \"mysql://u:{CANARY_SECRET}@db/records\"\n{}", with(good)),
+        format!("[records]\nurl = \"env:{CANARY_SECRET}@db\"\n{}", with(good)),
+        format!("[records]\nuri = \"postgres://u:{CANARY_SECRET}@db/records\"\n{}", with(good)),
+        format!("[records]\nhash_key = {written}\n{}", with(good)),
+        format!("records = {written}\n{}", with(good)),
+        format!("records = {{ hash_key = {written}, numbers = \"hashed\" }}\n{}", with(good)),
     ]
 }
 
@@ -1329,6 +1346,9 @@ fn a_secret_in_the_environment_is_refused_without_repeating_it() {
         "SOURCES__RETELL__SECRET",
         "SOURCES__RETELL",
         "ADMIN__TOKEN",
+        "RECORDS__URL",
+        "RECORDS__HASH_KEY",
+        "RECORDS",
         "X",
     ] {
         let mut environment = app::environment();

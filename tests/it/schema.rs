@@ -395,6 +395,13 @@ fn settings_with_every_key_are_taken() {
         [rules]
         path = "rules"
         poll_ms = 0
+        [records]
+        url = "postgres://me@127.0.0.1:5433/records?sslmode=require"
+        retain_days = 36_500
+        numbers = "hashed"
+        hash_key = "env:HASH_KEY"
+        wait = "commit"
+        stamp = true
         [log]
         level = "info,hyper=debug"
         format = "pretty"
@@ -411,6 +418,41 @@ fn settings_with_every_key_are_taken() {
         secrets = ["env:ONE", "file:two"]
         "#,
     );
+}
+
+#[test]
+fn a_place_for_records_is_taken_and_refused_as_the_reader_does() {
+    const SOURCE: &str = "[sources.a]\nplatform = \"retell\"\nsecrets = [\"env:A\"]\n";
+    let validator = validator(&schema::settings());
+    for url in [
+        "off",
+        "memory:",
+        "memory://",
+        "sqlite:a.db",
+        "sqlite:///var/lib/a.db",
+        "postgres://db",
+        "postgresql://me@db/records",
+        "postgres:///records?host=/run/pg&user=a@b",
+        "env:DATABASE_URL",
+        "file:/run/secrets/url",
+        "",
+        "of",
+        "memory",
+        "sqlite:",
+        "sqlite://",
+        "sqlite:data/",
+        "sqlite:a.db?mode=rwc",
+        "postgres://",
+        "postgres:db",
+        "postgres://u:p@db/records",
+        "mysql://db",
+        "env:1",
+        "file:",
+    ] {
+        let text = format!("[records]\nurl = \"{url}\"\n{SOURCE}");
+        let read = read_settings(&text);
+        assert_eq!(told(&validator, &text).is_empty(), read.errors() == 0, "{url}\n{read}");
+    }
 }
 
 // ---- what is refused, and where
@@ -527,6 +569,14 @@ fn settings_with_a_mistake_of_form_are_refused() {
         ("[admin]\ntoken = \"letmein\"", "/admin/token"),
         ("[rules]\npath = [\"a\"]", "/rules/path"),
         ("[rules]\npoll_ms = -1", "/rules/poll_ms"),
+        ("[records]\nurl = \"data/switchboard.db\"", "/records/url"),
+        ("[records]\nurl = true", "/records/url"),
+        ("[records]\nretain_days = 0", "/records/retain_days"),
+        ("[records]\nretain_days = 36501", "/records/retain_days"),
+        ("[records]\nnumbers = \"some\"", "/records/numbers"),
+        ("[records]\nhash_key = \"0123456789abcdef\"", "/records/hash_key"),
+        ("[records]\nwait = true", "/records/wait"),
+        ("[records]\nstamp = \"yes\"", "/records/stamp"),
         ("[log]\nformat = \"text\"", "/log/format"),
         ("[sources.a]", "/sources/a"),
         ("[sources.a]\nplatform = \"retel\"", "/sources/a/platform"),

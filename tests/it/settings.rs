@@ -6,7 +6,10 @@ use std::time::Duration;
 use config::{Config, File, FileFormat, Map, Value};
 use switchboard::authenticate::Mode;
 use switchboard::report::Report;
-use switchboard::settings::{self, DEFAULTS, Ingredients, Log, LogFormat, Purpose, Settings};
+use switchboard::settings::{
+    self, DEFAULTS, Ingredients, KeptNumbers, Log, LogFormat, Purpose, Records, RecordsPlace,
+    Settings, Wait,
+};
 use switchboard::source::{Fallback, Source};
 
 use crate::app::{self, NOW_MS, RETELL_KEY, load_settings_with};
@@ -271,7 +274,7 @@ fn every_default_in_the_file_is_what_happens_and_there_are_no_others() {
         ],
         Purpose::Serve,
     );
-    let Settings { server, admin, rules, log, .. } = told.settings();
+    let Settings { server, admin, rules, records, log, .. } = told.settings();
     let ms = |duration: Duration| duration.as_millis().to_string();
     let proxies = server.trusted_proxies.iter().map(ToString::to_string);
     let format = match log.format {
@@ -282,6 +285,11 @@ fn every_default_in_the_file_is_what_happens_and_there_are_no_others() {
         ("admin.listen", admin.listen.to_string()),
         ("log.format", format.to_owned()),
         ("log.level", log.level),
+        ("records.numbers", numbers(&records).to_owned()),
+        ("records.retain_days", (records.retain.as_secs() / 86_400).to_string()),
+        ("records.stamp", records.stamp.to_string()),
+        ("records.url", place(&records)),
+        ("records.wait", if records.wait == Wait::No { "no" } else { "commit" }.to_owned()),
         ("rules.path", rules.path.display().to_string()),
         ("rules.poll_ms", ms(rules.poll.expect("it polls"))),
         ("server.header_timeout_ms", ms(server.header_timeout)),
@@ -565,6 +573,79 @@ platform = "retell"
 secrets = ["env:EMPTY"]
 "#;
 
+    a_place_that_there_is_not: "bad-value" to Serve in r#"
+[records]
+url = "mysql://root:hunter2@db/records"
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    records_for_ever: "bad-value" to Serve in r#"
+[records]
+retain_days = 36501
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    a_truth_that_is_a_word: "bad-value" to Serve in r#"
+[records]
+stamp = "yes"
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    a_database_that_is_nowhere: "no-secret" to Serve in r#"
+[records]
+url = "env:NOT_SET"
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    a_hash_without_a_key: "no-secret" to Serve in r#"
+[records]
+numbers = "hashed"
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    a_key_that_hashes_nothing: "never-used" to Serve in r#"
+[records]
+numbers = "masked"
+hash_key = "env:URL_TOKEN"
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    a_password_in_the_open: "secret-in-the-open" to Serve in r#"
+[records]
+url = "postgres://switchboard:hunter2@db.example.com/records"
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    a_database_that_is_not_on_this_machine: "secret-not-here" to Look in r#"
+[records]
+url = "file:database-url"
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
     a_secret_in_the_open: "secret-in-the-open" to Serve in r#"
 [sources.retell]
 platform = "retell"
@@ -640,6 +721,14 @@ token = "env:NOT_SET"
 [rules]
 path = ["rules.toml"]
 
+[records]
+url = "data/switchboard.db"
+retain_days = 0
+numbers = "some"
+hash_ky = "env:NOT_SET"
+wait = "yes"
+stamp = "no"
+
 [log]
 level = "info,hyper=loud"
 format = "xml"
@@ -659,7 +748,7 @@ fallbck = "keep"
 fn all_mistakes_are_told_at_once() {
     let told = load(MANY, Purpose::Serve);
     assert!(told.settings.is_none());
-    assert!(told.report.errors() >= 16, "{}", told.text);
+    assert!(told.report.errors() >= 22, "{}", told.text);
     for mistake in told.report.mistakes() {
         let (line, column) = mistake.place.as_ref().expect("a place").line_and_column();
         assert!(
@@ -677,6 +766,8 @@ fn mistakes_in_variables_are_told_with_the_name_of_the_variable() {
         ("SWITCHBOARD__SERVER__LISTEN", "8080"),
         ("SWITCHBOARD__SERVER__MAX_IN_FLIGTH", "8"),
         ("SWITCHBOARD__LOG__FORMAT", "xml"),
+        ("SWITCHBOARD__RECORDS__URL", "postgres://u:hunter2@db/records"),
+        ("SWITCHBOARD__RECORDS__STAMP", "1"),
         ("SWITCHBOARD__SOURCES__RETELL__AUTH", "of"),
         ("SWITCHBOARD__SOURCES__RETELL__SECRETS", "env:RETELL_API_KEY,env:NOT_SET,env:SHORT"),
         ("SWITCHBOARD__SOURCES__RETELL__URL_TOKEN", "token_0123456789abcdef"),
@@ -696,6 +787,7 @@ fn a_misspelt_key_is_named_with_its_line_at_each_level() {
         ("[server]\nmax_in_fligth = 3\n", (2, 1), "did you mean `max_in_flight`?"),
         ("[admin]\ntokn = \"env:A\"\n", (2, 1), "did you mean `token`?"),
         ("[rules]\npaht = \"a\"\n", (2, 1), "did you mean `path`?"),
+        ("[records]\nretain_day = 1\n", (2, 1), "did you mean `retain_days`?"),
         ("[log]\nlvel = \"info\"\n", (2, 1), "did you mean `level`?"),
         (
             "[sources.a]\nplatform = \"retell\"\nauth = \"off\"\nallow_from = \"::1\"\nurltoken = \"env:A\"\n",
@@ -848,10 +940,17 @@ platform = "nonsense"
 secrets = ["env:RETELL_API_KEY", "env:SHORT", "file:long", "file:short", "env:NOT_SET"]
 url_token = "env:URL_TOKEN"
 reply_within_ms = 10000
+[records]
+url = "env:RETELL_API_KEY"
+numbers = "hashed"
+hash_key = "env:SHORT"
 "#,
         r#"
 [admin]
 token = "canary_8_in_the_open"
+[records]
+url = "postgres://u:canary_18_in_the_open@db/records"
+hash_key = "canary_19_in_the_open"
 [sources.a]
 platform = "retell"
 secrets = ["canary_9_in_the_open", "canary_10_in_the_open"]
@@ -870,6 +969,12 @@ secrets = ["env:SYNTHFLOW_SECRET"]
         "[sources.a]\nplatform = \"retell\"\nsecrets = [\"canary_16_unclosed]\n",
         "[sources.a]\nplatform = \"retell\"\nsecrets = [99999999999999999999]\n",
         "[sources.a]\nsecrets = [\"canary_17\"], platform = \"retell\"\n",
+        "[records]\nurl = \"canary_20://canary:canary@canary/canary\"\n",
+        "[records]\nurl = \"env:canary_21@db\"\n",
+        "[records]\nurl = \"file:short\"\nstamp = \"env:x\"\n",
+        "[records]\nurls = \"postgres://u:canary_22@db/records\"\n",
+        "[records]\nurl = [\"postgres://u:canary_23@db/records\"]\n",
+        "records = \"postgres://u:canary_24@db/records\"\n",
     ];
     for text in texts {
         for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Look] {
@@ -1023,6 +1128,282 @@ fn looking_still_refuses_what_is_wrong_on_every_machine() {
         Purpose::Look,
         "no-factor",
     );
+}
+
+// ---- what is kept of what was answered
+
+/// Where records are kept, as one would write it.
+fn place(records: &Records) -> String {
+    match &records.place {
+        RecordsPlace::Off => "off".to_owned(),
+        RecordsPlace::Memory => "memory:".to_owned(),
+        RecordsPlace::Sqlite(path) => format!("sqlite:{}", path.display()),
+        RecordsPlace::Postgres(url) => String::from_utf8(url.expose().to_vec()).expect("text"),
+    }
+}
+
+fn numbers(records: &Records) -> &'static str {
+    match &records.numbers {
+        KeptNumbers::Full => "full",
+        KeptNumbers::Masked => "masked",
+        KeptNumbers::Hashed(_) => "hashed",
+    }
+}
+
+/// Settings with these lines in `[records]`.
+fn recording(lines: &str) -> String {
+    format!("[records]\n{lines}\n{SOURCE}")
+}
+
+/// What came of a URL in the file, and of one in a variable: the place, else the codes. `FOLDER`
+/// is the settings file's; `$PASSWORD` is a URL with a password, `$RELATIVE` one with a path.
+fn places_of(url: &str, purpose: Purpose) -> [String; 2] {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("switchboard.toml");
+    std::fs::create_dir(folder.path().join("keys")).unwrap();
+    std::fs::write(folder.path().join("keys/url"), "sqlite:a.db\r\n").unwrap();
+    std::fs::write(folder.path().join("keys/binary"), b"sqlite:\xff").unwrap();
+    let of = |text: String, variables: &[(&str, &str)]| {
+        std::fs::write(&path, text).unwrap();
+        let mut environment = environment(variables);
+        environment.insert("PASSWORD".to_owned(), DATABASE.to_owned());
+        environment.insert("RELATIVE".to_owned(), "sqlite:data/a.db".to_owned());
+        environment.insert("ELSEWHERE".to_owned(), "env:PASSWORD".to_owned());
+        let told = told(&Ingredients { file: Some(path.clone()), environment, purpose }, "FOLDER");
+        assert!(!told.text.contains("hunter2"), "{}", told.text);
+        let codes = codes_of(&told.report).join(" ");
+        for form in ["sqlite:PATH", "postgres://", "memory:", "off", "env:NAME", "file:PATH"] {
+            assert!(codes != "bad-value" || told.text.contains(form), "{}", told.text);
+        }
+        let place = told.settings.map(|settings| place(&settings.records));
+        let place = place.map(|place| place.replace(folder.path().to_str().unwrap(), "FOLDER"));
+        match (place, codes.as_str()) {
+            (Some(place), "") => place,
+            (Some(place), codes) => format!("{place} {codes}"),
+            (None, codes) => codes.to_owned(),
+        }
+    };
+    let in_the_file = of(recording(&format!("url = '{url}'")), &[]);
+    let in_a_variable = of(recording("url = 'off'"), &[("SWITCHBOARD__RECORDS__URL", url)]);
+    [in_the_file, in_a_variable]
+}
+
+const DATABASE: &str = "postgres://switchboard:hunter2@db.example.com:5433/records?sslmode=require";
+
+#[test]
+fn records_are_kept_where_the_url_says() {
+    for (url, expected) in [
+        ("off", "off"),
+        ("memory:", "memory:"),
+        ("memory://", "memory:"),
+        ("sqlite:/var/a.db", "sqlite:/var/a.db"),
+        ("sqlite:///var/a.db", "sqlite:/var/a.db"),
+        ("sqlite:/var/with space:and%20.db", "sqlite:/var/with space:and%20.db"),
+        ("postgres://db", "postgres://db"),
+        ("postgres://me@127.0.0.1:5433/records", "postgres://me@127.0.0.1:5433/records"),
+        ("postgresql:///records?host=/run/pg", "postgresql:///records?host=/run/pg"),
+        ("postgres://h:1/db?application_name=a@b", "postgres://h:1/db?application_name=a@b"),
+        ("env:PASSWORD", DATABASE),
+        ("env:RELATIVE", "sqlite:data/a.db"),
+        ("file:keys/url", "sqlite:FOLDER/keys/a.db"),
+    ] {
+        for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Look] {
+            assert_eq!(places_of(url, purpose), [expected, expected], "{url}");
+        }
+    }
+}
+
+#[test]
+fn a_relative_path_is_taken_from_the_folder_of_the_file_that_names_it() {
+    for url in ["sqlite:data/a.db", "sqlite://data/a.db"] {
+        let expected = ["sqlite:FOLDER/data/a.db", "sqlite:data/a.db"];
+        assert_eq!(places_of(url, Purpose::Serve), expected, "{url}");
+    }
+    // The default as well is taken from where the program runs, beside whatever file.
+    let records = taken(SOURCE, Purpose::Serve).records;
+    assert_eq!(place(&records), "sqlite:data/switchboard.db");
+    let inline = format!("records = {{ url = 'sqlite:a.db' }}\n{SOURCE}");
+    let RecordsPlace::Sqlite(path) = taken(&inline, Purpose::Serve).records.place else {
+        panic!("another place");
+    };
+    assert!(path.is_absolute() && path.ends_with("a.db"), "{}", path.display());
+}
+
+#[test]
+fn a_url_of_no_known_form_is_refused_with_the_forms_that_there_are() {
+    for url in [
+        "",
+        "of",
+        "data/a.db",
+        "sqlite",
+        "sqlite:",
+        "sqlite://",
+        "sqlite:data/",
+        "sqlite:..",
+        "sqlite::memory:",
+        "sqlite:a.db?mode=rwc",
+        "SQLITE:a.db",
+        "memory",
+        "postgres:",
+        "postgres://",
+        "postgres:db",
+        "mysql://root:hunter2@db/records",
+        "hunter2:hunter2",
+        "env:",
+        "env:hunter2@db",
+        "env:ELSEWHERE",
+        "env:EMPTY",
+        "env:SHORT",
+        "file:",
+        "file:keys/binary",
+    ] {
+        for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Look] {
+            assert_eq!(places_of(url, purpose), ["bad-value", "bad-value"], "{url}");
+        }
+    }
+}
+
+#[test]
+fn a_url_with_a_password_stands_in_no_setting() {
+    for url in [
+        DATABASE,
+        "postgres://:hunter2@db/records",
+        "postgresql://u:hunt@er2@db",
+        "postgres://u:hunter2/with/slash@db/records",
+        "postgres://u@db/records?password=hunter2",
+        "postgres://db?sslmode=require&sslpassword=hunter2",
+    ] {
+        for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Look] {
+            let expected = ["secret-in-the-open", "secret-in-the-open"];
+            assert_eq!(places_of(url, purpose), expected, "{url}");
+        }
+    }
+}
+
+#[test]
+fn records_are_in_memory_where_their_url_is_missing_and_it_does_not_serve() {
+    for url in ["env:NOT_SET", "file:none"] {
+        assert_eq!(places_of(url, Purpose::Serve), ["no-secret", "no-secret"], "{url}");
+        let noted = "memory: secret-not-here";
+        for purpose in [Purpose::Dev, Purpose::Look] {
+            assert_eq!(places_of(url, purpose), [noted, noted], "{url}");
+        }
+    }
+}
+
+#[test]
+fn records_are_kept_for_a_day_or_a_hundred_years() {
+    for (days, expected) in [("1", 1), ("\"7\"", 7), ("36500", 36_500)] {
+        let records = taken(&recording(&format!("retain_days = {days}")), Purpose::Serve).records;
+        assert_eq!(records.retain, Duration::from_secs(expected * 24 * 60 * 60), "{days}");
+    }
+    for days in ["0", "-1", "36501", "1.5", "true", "\"a month\"", "\"30d\"", "[]"] {
+        refused(&recording(&format!("retain_days = {days}")), Purpose::Serve, "bad-value");
+    }
+}
+
+#[test]
+fn numbers_are_kept_in_full_masked_or_hashed_with_a_key() {
+    let kept = |lines: &str, purpose| taken(&recording(lines), purpose).records;
+    for word in ["full", "masked"] {
+        let records = kept(&format!("numbers = \"{word}\""), Purpose::Serve);
+        assert_eq!(numbers(&records), word);
+    }
+    let key = |records: Records| match records.numbers {
+        KeptNumbers::Hashed(key) => String::from_utf8(key.expose().to_vec()).expect("text"),
+        KeptNumbers::Full | KeptNumbers::Masked => panic!("not hashed"),
+    };
+    const HASHED: &str = "numbers = \"hashed\"\n";
+    let with_a_key = format!("{HASHED}hash_key = \"env:URL_TOKEN\"");
+    assert_eq!(key(kept(&with_a_key, Purpose::Serve)), app::URL_TOKEN);
+    let with_a_file = recording(&format!("{HASHED}hash_key = \"file:key\""));
+    let files: [(&str, &[u8]); 1] = [("key", b"sixteen_bytes___\n")];
+    let told = load_beside(&files, &with_a_file, Purpose::Serve, environment(&[]));
+    assert_eq!(key(told.settings().records), "sixteen_bytes___");
+    for word in ["", "hash", "no", "Full"] {
+        refused(&recording(&format!("numbers = \"{word}\"")), Purpose::Serve, "bad-value");
+    }
+    refused(&recording("numbers = true"), Purpose::Serve, "bad-value");
+}
+
+#[test]
+fn a_hash_key_is_a_secret_like_the_others() {
+    let hashed = |key: &str| recording(&format!("numbers = \"hashed\"\n{key}"));
+    for (key, purpose, expected) in [
+        ("", Purpose::Serve, &["no-secret"][..]),
+        ("", Purpose::Look, &["no-secret"]),
+        ("", Purpose::Dev, &[]),
+        ("hash_key = \"env:NOT_SET\"", Purpose::Serve, &["no-secret"]),
+        ("hash_key = \"env:NOT_SET\"", Purpose::Look, &["secret-not-here"]),
+        ("hash_key = \"env:NOT_SET\"", Purpose::Dev, &[]),
+        ("hash_key = \"env:SHORT\"", Purpose::Serve, &["short-secret"]),
+        ("hash_key = \"env:SHORT\"", Purpose::Look, &["short-secret"]),
+        ("hash_key = \"env:SHORT\"", Purpose::Dev, &[]),
+        ("hash_key = \"env:EMPTY\"", Purpose::Dev, &["short-secret"]),
+        ("hash_key = \"in_the_open_0123456789\"", Purpose::Serve, &["secret-in-the-open"]),
+        ("hash_key = \"in_the_open_0123456789\"", Purpose::Dev, &["secret-in-the-open"]),
+    ] {
+        let told = load(&hashed(key), purpose);
+        assert_eq!(codes_of(&told.report), expected, "{key} {purpose:?}\n{}", told.text);
+        assert_eq!(told.settings.is_some(), told.report.errors() == 0);
+        if let Some(Settings { records, .. }) = told.settings {
+            let KeptNumbers::Hashed(key_in_use) = records.numbers else { panic!("not hashed") };
+            let dev = !key.contains("SHORT");
+            assert_eq!(key_in_use.expose(), if dev { b"dev" } else { SHORT.as_bytes() });
+        }
+    }
+}
+
+#[test]
+fn a_hash_key_that_hashes_nothing_is_told_and_no_more() {
+    for word in ["", "numbers = \"full\"", "numbers = \"masked\""] {
+        let told =
+            load(&recording(&format!("{word}\nhash_key = \"env:URL_TOKEN\"")), Purpose::Serve);
+        assert_eq!(codes_of(&told.report), ["never-used"], "{}", told.text);
+        assert_eq!((told.report.errors(), told.report.warnings()), (0, 1));
+        assert!(told.settings.is_some());
+    }
+    let wrong = recording("numbers = \"hash\"\nhash_key = \"env:URL_TOKEN\"");
+    refused(&wrong, Purpose::Serve, "bad-value");
+}
+
+#[test]
+fn a_reply_waits_for_its_record_or_not_and_carries_a_stamp_or_not() {
+    for (word, expected) in [("no", Wait::No), ("commit", Wait::Commit)] {
+        let records = taken(&recording(&format!("wait = \"{word}\"")), Purpose::Serve).records;
+        assert_eq!(records.wait, expected);
+    }
+    for value in ["\"yes\"", "\"\"", "true", "1"] {
+        refused(&recording(&format!("wait = {value}")), Purpose::Serve, "bad-value");
+    }
+    for (value, expected) in [("true", true), ("false", false), ("\"true\"", true)] {
+        let records = taken(&recording(&format!("stamp = {value}")), Purpose::Serve).records;
+        assert_eq!(records.stamp, expected, "{value}");
+    }
+    for value in ["1", "\"on\"", "\"\"", "[]"] {
+        refused(&recording(&format!("stamp = {value}")), Purpose::Serve, "bad-value");
+    }
+}
+
+#[test]
+fn every_key_of_the_records_may_come_from_a_variable() {
+    let text = recording(
+        "url = \"off\"\nretain_days = 1\nnumbers = \"full\"\nwait = \"no\"\nstamp = false",
+    );
+    let variables = [
+        ("SWITCHBOARD__RECORDS__URL", "memory:"),
+        ("SWITCHBOARD__RECORDS__RETAIN_DAYS", "2"),
+        ("SWITCHBOARD__RECORDS__NUMBERS", "hashed"),
+        ("SWITCHBOARD__RECORDS__HASH_KEY", "env:URL_TOKEN"),
+        ("SWITCHBOARD__RECORDS__WAIT", "commit"),
+        ("SWITCHBOARD__RECORDS__STAMP", "true"),
+    ];
+    let told = load_beside(&[], &text, Purpose::Serve, environment(&variables));
+    assert!(told.report.mistakes().is_empty(), "{}", told.text);
+    let records = told.settings().records;
+    assert_eq!((place(&records).as_str(), numbers(&records)), ("memory:", "hashed"));
+    assert_eq!(records.retain, Duration::from_secs(2 * 24 * 60 * 60));
+    assert_eq!((records.wait, records.stamp), (Wait::Commit, true));
 }
 
 // ---- who may ask, and where
