@@ -115,6 +115,13 @@ impl<'t> Decision<'t> {
         Decision { outcome, rule: None, arm: None, added: Added::default() }
     }
 
+    /// The same, with one more entry in its metadata.
+    pub(crate) fn with_metadata(mut self, key: &str, value: String) -> Self {
+        let metadata = self.added.metadata.get_or_insert_default().to_mut();
+        metadata.insert(key.to_owned(), value.into());
+        self
+    }
+
     /// What becomes of the call.
     pub fn outcome(&self) -> &Outcome<'t> {
         &self.outcome

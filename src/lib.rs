@@ -24,6 +24,7 @@ pub mod authenticate;
 pub mod decide;
 pub mod dialect;
 pub mod listen;
+pub mod record;
 pub mod reload;
 pub mod retries;
 pub mod rules;

@@ -13,16 +13,19 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::authenticate::{Proof, Unproved, Unverified, Verified, authenticate};
 use crate::call::{Call, Channel};
 use crate::decide::{decide, fallback_to};
 use crate::decision::{Decision, Kept, Outcome};
-use crate::dialect::{Asked, Event, Reply, Unreadable};
+use crate::dialect::{Asked, Event, Reply, STAMP, Unreadable};
 use crate::facts::Facts;
+use crate::record::{Answered as Recorded, Committed, NotStored, Recorder, Told, Writer};
 use crate::reload::Current;
-use crate::retries::Retries;
+use crate::retries::{Remembered, Retries};
 use crate::rules::Table;
+use crate::settings::Records;
 use crate::source::{Fallback, Source};
 use crate::telemetry::{Counters, SourceCounters};
 
@@ -33,6 +36,7 @@ pub struct Switchboard {
     retries: Retries,
     clock: Clock,
     counters: Counters,
+    recorder: Recorder,
 }
 
 /// A source and its counters.
@@ -69,11 +73,24 @@ pub enum Refusal {
     /// It is proved, and makes no sense.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
+    /// It is an event, and is not stored: the platform is to send it again.
+    #[error(transparent)]
+    NotStored(#[from] NotStored),
 }
 
 impl Switchboard {
-    /// Of sources and a table, both checked.
+    /// Of sources and a table, both checked. It records nothing.
     pub fn new(sources: Vec<Source>, table: Table, clock: Clock) -> Switchboard {
+        Switchboard::recording(sources, table, clock, Records::off()).0
+    }
+
+    /// The same with records, and their writer, which has to run; none where records are off.
+    pub fn recording(
+        sources: Vec<Source>,
+        table: Table,
+        clock: Clock,
+        records: Records,
+    ) -> (Switchboard, Option<Writer>) {
         let counters = Counters::default();
         let now = clock.now();
         counters.table(&table, now);
@@ -81,13 +98,11 @@ impl Switchboard {
             let counters = counters.source(&source);
             (source.name.clone(), Desk { source, counters })
         });
-        Switchboard {
-            sources: desks.collect(),
-            current: Current::new(table, now),
-            retries: Retries::default(),
-            clock,
-            counters,
-        }
+        let sources = desks.collect();
+        let (recorder, writer) = Recorder::new(records, &counters, clock);
+        let current = Current::new(table, now);
+        let retries = Retries::default();
+        (Switchboard { sources, current, retries, clock, counters, recorder }, writer)
     }
 
     /// The source of this name.
@@ -117,14 +132,29 @@ impl Switchboard {
         &self.counters
     }
 
+    /// Where answers and events are recorded.
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
     /// What time it is.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 }
 
+impl Switchboard {
+    /// With the id of its record in the metadata, where the settings ask for it.
+    fn stamped<'t>(&self, decision: Decision<'t>, record: Uuid) -> Decision<'t> {
+        match self.recorder.stamps() {
+            true => decision.with_metadata(STAMP, record.to_string()),
+            false => decision,
+        }
+    }
+}
+
 impl Clock {
-    fn now(self) -> Timestamp {
+    pub(crate) fn now(self) -> Timestamp {
         match self {
             #[expect(clippy::disallowed_methods, reason = "this is the clock that the walk asks")]
             Clock::System => Timestamp::now(),
@@ -134,10 +164,10 @@ impl Clock {
 }
 
 /// Answers a request: proves it, walks it within the source's budget, holds the reply for as long
-/// as the phone is to ring.
+/// as the phone is to ring, and until it is recorded where that is asked for.
 ///
 /// # Errors
-/// When it is not proved, or proved and not readable.
+/// When it is not proved, or proved and not readable; or when it is an event that is not stored.
 pub async fn answer(
     board: &Switchboard,
     desk: &Desk,
@@ -153,25 +183,31 @@ pub async fn answer(
         let walk = AssertUnwindSafe(walk).catch_unwind();
         match tokio::time::timeout_at(deadline, walk).await {
             Ok(Ok(answered)) => answered?,
-            Ok(Err(_panic)) => broken(board, &table, desk, &verified, &arrival, "panic"),
-            Err(_late) => broken(board, &table, desk, &verified, &arrival, "late"),
+            Ok(Err(_panic)) => broken(board, &table, desk, &verified, &facts, &arrival, "panic")?,
+            Err(_late) => broken(board, &table, desk, &verified, &facts, &arrival, "late")?,
         }
     };
+    if let Some(committed) = answered.committed
+        && !committed.by(deadline).await
+    {
+        board.recorder.was_late();
+    }
     if !answered.hold.is_zero() {
         tokio::time::sleep_until(deadline.min(arrival.at + answered.hold)).await;
     }
     Ok(answered.body)
 }
 
-/// A reply, and how long after the arrival it is due.
+/// A reply, how long after the arrival it is due, and the commit that it waits for.
 struct Answered {
     body: Bytes,
     hold: Duration,
+    committed: Option<Committed>,
 }
 
 impl Answered {
     fn at_once(body: Bytes) -> Answered {
-        Answered { body, hold: Duration::ZERO }
+        Answered { body, hold: Duration::ZERO, committed: None }
     }
 }
 
@@ -195,28 +231,44 @@ async fn walk(
     verified: &Verified,
     facts: &Facts,
     arrival: &Arrival<'_>,
-) -> Result<Answered, Unreadable> {
+) -> Result<Answered, Refusal> {
     let dialect = desk.source.dialect;
     let asked = dialect.parse(verified).inspect_err(|_| desk.counters.unreadable.increment(1))?;
     let call = match asked {
         Asked::Inbound(call) => call,
-        Asked::Event(event) => return Ok(told(desk, &event, arrival)),
+        Asked::Event(event) => return told(board, desk, &event, verified, facts, arrival).await,
         Asked::Probe => return Ok(probed(desk)),
     };
     let delivery = board.retries.delivery(&call);
-    if let Some(body) = board.retries.recall(delivery, arrival.at) {
-        return Ok(again(desk, &call, body, arrival));
+    if let Some(remembered) = board.retries.recall(delivery, arrival.at) {
+        return Ok(again(board, desk, &call, remembered, arrival));
     }
-    let decision = decide(table, &call, facts);
+    let record = board.recorder.id(facts.at);
+    let decision = board.stamped(decide(table, &call, facts), record);
     let reply = dialect.render(call.channel(), &decision);
     let body = reply.body();
-    board.retries.remember(delivery, body.clone(), arrival.at);
+    board.retries.remember(delivery, body.clone(), record, arrival.at);
+    let committed = board.recorder.answered(Recorded {
+        id: record,
+        at: facts.at,
+        call: &call,
+        decision: &decision,
+        fingerprint: &table.fingerprint,
+        micros: arrival.at.elapsed().as_micros() as u64,
+    });
     tell(desk, &call, &decision, &reply, verified.proof(), arrival);
-    Ok(Answered { body, hold: decision.added().delay })
+    Ok(Answered { body, hold: decision.added().delay, committed })
 }
 
-/// An event. Nothing is decided; the platform only wants to hear that it arrived.
-fn told(desk: &Desk, event: &Event<'_>, arrival: &Arrival<'_>) -> Answered {
+/// An event. Nothing is decided; the platform hears that it arrived once it is stored.
+async fn told(
+    board: &Switchboard,
+    desk: &Desk,
+    event: &Event<'_>,
+    verified: &Verified,
+    facts: &Facts,
+    arrival: &Arrival<'_>,
+) -> Result<Answered, Refusal> {
     let counter = if event.known { &desk.counters.event } else { &desk.counters.unknown_event };
     counter.increment(1);
     // The platform's words, at a length that fits a log.
@@ -231,7 +283,18 @@ fn told(desk: &Desk, event: &Event<'_>, arrival: &Arrival<'_>) -> Answered {
         known = event.known,
         "event"
     );
-    Answered::at_once(Bytes::from_static(b"{}"))
+    let source = &desk.source;
+    let told = Told {
+        id: board.recorder.id(facts.at),
+        at: facts.at,
+        source: &source.name,
+        platform: source.dialect.platform(),
+        event,
+        body: verified.body(),
+    };
+    // The walk ends at the same moment, and asks here first.
+    board.recorder.told(told, arrival.at + source.reply_within).await?;
+    Ok(Answered::at_once(Bytes::from_static(b"{}")))
 }
 
 /// A set-up probe: kept, like a call that no rule is for.
@@ -242,8 +305,15 @@ fn probed(desk: &Desk) -> Answered {
 }
 
 /// The same delivery once more.
-fn again(desk: &Desk, call: &Call<'_>, body: Bytes, arrival: &Arrival<'_>) -> Answered {
+fn again(
+    board: &Switchboard,
+    desk: &Desk,
+    call: &Call<'_>,
+    remembered: Remembered,
+    arrival: &Arrival<'_>,
+) -> Answered {
     desk.counters.retry.increment(1);
+    board.recorder.again(remembered.record);
     tracing::info!(
         request_id = arrival.request_id,
         source = call.source(),
@@ -252,7 +322,7 @@ fn again(desk: &Desk, call: &Call<'_>, body: Bytes, arrival: &Arrival<'_>) -> An
         to = &*call.to().masked(),
         "retry"
     );
-    Answered::at_once(body)
+    Answered::at_once(remembered.reply)
 }
 
 /// The one log line of a call, and its counters.
@@ -303,15 +373,16 @@ fn tell(
     );
 }
 
-/// The reply for when everything else broke.
+/// The reply for when everything else broke. An event is to be sent again.
 fn broken(
     board: &Switchboard,
     table: &Table,
     desk: &Desk,
     verified: &Verified,
+    facts: &Facts,
     arrival: &Arrival<'_>,
     how: &str,
-) -> Answered {
+) -> Result<Answered, Refusal> {
     if how == "panic" {
         board.counters.panics.increment(1);
     }
@@ -322,7 +393,14 @@ fn broken(
         "the walk broke, the fallback answers"
     );
     let source = &desk.source;
-    let channel = channel_of(source, verified);
+    // Even reading the body may be what broke.
+    let asked = std::panic::catch_unwind(AssertUnwindSafe(|| source.dialect.parse(verified)));
+    let call = match asked {
+        Ok(Ok(Asked::Event(_))) => return Err(NotStored::Late.into()),
+        Ok(Ok(Asked::Inbound(call))) => Some(call),
+        Ok(Ok(Asked::Probe) | Err(_)) | Err(_) => None,
+    };
+    let channel = call.as_ref().map_or(Channel::Call, Call::channel);
     let decision = match &source.fallback {
         Fallback::Keep => Decision::fallback(Outcome::Keep(Kept::Fallback)),
         Fallback::Reject => Decision::fallback(Outcome::Reject("fallback")),
@@ -331,18 +409,19 @@ fn broken(
     desk.counters.fell_back(decision.outcome());
     let rendered =
         std::panic::catch_unwind(AssertUnwindSafe(|| source.dialect.render(channel, &decision)));
-    Answered::at_once(match rendered {
+    let recorded = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        board.recorder.answered(Recorded {
+            id: board.recorder.id(facts.at),
+            at: facts.at,
+            call: call.as_ref()?,
+            decision: &decision,
+            fingerprint: &table.fingerprint,
+            micros: arrival.at.elapsed().as_micros() as u64,
+        })
+    }));
+    let body = match rendered {
         Ok(reply) => reply.body(),
         Err(_panic) => source.dialect.keep(channel).into(),
-    })
-}
-
-/// The channel that was asked on, even when it was reading the body that broke.
-fn channel_of(source: &Source, verified: &Verified) -> Channel {
-    let read =
-        std::panic::catch_unwind(AssertUnwindSafe(|| match source.dialect.parse(verified) {
-            Ok(Asked::Inbound(call)) => Some(call.channel()),
-            Ok(Asked::Event(_) | Asked::Probe) | Err(_) => None,
-        }));
-    read.ok().flatten().unwrap_or(Channel::Call)
+    };
+    Ok(Answered { committed: recorded.ok().flatten(), ..Answered::at_once(body) })
 }

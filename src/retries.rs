@@ -12,6 +12,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::call::Call;
 
@@ -35,10 +36,14 @@ pub struct Retries {
     keyed: SipHasher13,
 }
 
-#[derive(Clone)]
-struct Remembered {
+/// What a delivery was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// The reply.
+    pub reply: Bytes,
+    /// The record of the call.
+    pub record: Uuid,
     until: Instant,
-    reply: Bytes,
 }
 
 #[derive(Clone)]
@@ -72,13 +77,12 @@ impl Retries {
     }
 
     /// What this delivery was answered, when that was within [`WINDOW`].
-    pub fn recall(&self, delivery: Delivery, now: Instant) -> Option<Bytes> {
-        let remembered = self.answers.get(&delivery)?;
-        (now < remembered.until).then_some(remembered.reply)
+    pub fn recall(&self, delivery: Delivery, now: Instant) -> Option<Remembered> {
+        self.answers.get(&delivery).filter(|remembered| now < remembered.until)
     }
 
-    /// Remembers an answer.
-    pub fn remember(&self, delivery: Delivery, reply: Bytes, now: Instant) {
-        self.answers.insert(delivery, Remembered { until: now + WINDOW, reply });
+    /// Remembers an answer, and where it is recorded.
+    pub fn remember(&self, delivery: Delivery, reply: Bytes, record: Uuid, now: Instant) {
+        self.answers.insert(delivery, Remembered { reply, record, until: now + WINDOW });
     }
 }

@@ -93,6 +93,19 @@ pub struct Records {
     pub stamp: bool,
 }
 
+impl Records {
+    /// Nothing is kept.
+    pub fn off() -> Records {
+        Records {
+            place: RecordsPlace::Off,
+            retain: Duration::MAX,
+            numbers: KeptNumbers::Full,
+            wait: Wait::No,
+            stamp: false,
+        }
+    }
+}
+
 /// Where records are kept.
 #[derive(Clone)]
 pub enum RecordsPlace {

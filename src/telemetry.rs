@@ -15,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::settings::{Log, LogFormat};
 
-pub use counters::{Counters, SourceCounters};
+pub use counters::{Counters, RecordCounters, SourceCounters};
 
 use json::JsonLines;
 use lines::Lines;

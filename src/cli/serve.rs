@@ -53,7 +53,7 @@ impl Serve {
     async fn serve(&self, good: Good, hangup: Signal) -> anyhow::Result<Exit> {
         let Good { settings, table, files } = good;
         let around = settings.surroundings();
-        let Settings { server, admin, sources, rules, .. } = settings;
+        let Settings { server, admin, sources, rules, records, .. } = settings;
         let public = bind(server.listen)?;
         let private = bind(admin.listen)?;
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
@@ -63,8 +63,11 @@ impl Serve {
         }
         let fingerprint = table.fingerprint.clone();
         tracing::info!(%address, %admin_address, rules = table.rules.len(), fingerprint, "serving");
-        let board = Arc::new(Switchboard::new(sources, table, Clock::System));
+        let (board, writer) = Switchboard::recording(sources, table, Clock::System, records);
+        let board = Arc::new(board);
         let (stop, stopped) = watch::channel(false);
+        let (stop_writing, no_more) = watch::channel(false);
+        let writer = writer.map(|writer| tokio::spawn(writer.run(no_more)));
         let (reloader, bell) = Reloader::new(board.clone(), rules.path, around, rules.poll, files);
         tokio::spawn(reloader.run(stopped.clone()));
         tokio::spawn(ring_at(hangup, bell.clone()));
@@ -80,6 +83,11 @@ impl Serve {
         stop.send(true).context("both listeners have ended by themselves")?;
         public.await.context("the public listener broke")?;
         admin.await.context("the admin listener broke")?;
+        // Nobody answers any more, so nothing is added to what waits to be written.
+        stop_writing.send_replace(true);
+        if let Some(writer) = writer {
+            writer.await.context("the writer of the records broke")?;
+        }
         tracing::info!("stopped");
         Ok(Exit::Good)
     }

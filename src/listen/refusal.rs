@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::authenticate::Unproved;
 use crate::dialect::Unreadable;
 use crate::pipeline::Refusal;
+use crate::record::NotStored;
 
 /// Everything that the public listener answers with something else than 200.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub enum Refused {
     },
     /// 503: too many at once.
     Overloaded,
+    /// 503: an event that is not stored, to be sent again.
+    NotStored(NotStored),
 }
 
 impl From<Refusal> for Refused {
@@ -45,6 +48,7 @@ impl From<Refusal> for Refused {
         match refusal {
             Refusal::Unproved(why) => Refused::Unproved(why),
             Refusal::Unreadable(why) => Refused::Unreadable(why),
+            Refusal::NotStored(why) => Refused::NotStored(why),
         }
     }
 }
@@ -65,7 +69,7 @@ impl Refused {
             Refused::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Refused::Slow => StatusCode::REQUEST_TIMEOUT,
             Refused::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Refused::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Refused::Overloaded | Refused::NotStored(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -82,6 +86,7 @@ impl Refused {
             Refused::Slow => "the body did not arrive in time".to_owned(),
             Refused::TooLarge { most } => format!("the body may have {most} bytes"),
             Refused::Overloaded => "too many requests at once".to_owned(),
+            Refused::NotStored(why) => why.to_string(),
         }
     }
 }
@@ -98,7 +103,7 @@ impl Refused {
             |name, value| response.headers_mut().insert(name, HeaderValue::from_static(value));
         put(header::CONTENT_TYPE, "application/problem+json");
         match self {
-            Refused::Overloaded => put(header::RETRY_AFTER, "1"),
+            Refused::Overloaded | Refused::NotStored(_) => put(header::RETRY_AFTER, "1"),
             Refused::Method { allow } => put(header::ALLOW, allow),
             // What is left of the body would be taken for the next request.
             Refused::Slow | Refused::TooLarge { .. } | Refused::Malformed(_) => {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use uuid::{NoContext, Uuid};
 
 use super::row::{CallRow, EventRow};
-use super::writer::{Entry, Writer};
+use super::writer::{Entry, WaitingEvent, Writer};
 use super::{Answered, Numbers, Store, TableCopy, Told};
 use crate::pipeline::Clock;
 use crate::settings::{Records, RecordsPlace, Wait};
@@ -77,24 +77,8 @@ pub enum NotStored {
 }
 
 impl Recorder {
-    /// Records nothing.
-    pub fn off(counters: &Counters) -> Recorder {
-        let records = Records {
-            place: RecordsPlace::Off,
-            retain: Duration::MAX,
-            numbers: crate::settings::KeptNumbers::Full,
-            wait: Wait::No,
-            stamp: false,
-        };
-        Recorder::new(records, counters, Clock::System).0
-    }
-
     /// As the settings say, and the writer, which has to run; none where records are off.
-    pub fn new(
-        records: Records,
-        counters: &Counters,
-        clock: Clock,
-    ) -> (Recorder, Option<Writer>) {
+    pub fn new(records: Records, counters: &Counters, clock: Clock) -> (Recorder, Option<Writer>) {
         let counters = counters.records();
         let state = Arc::new(State::new());
         let is_off = matches!(records.place, RecordsPlace::Off);
@@ -168,9 +152,10 @@ impl Recorder {
         let stored = match self.bodies.clone().try_acquire_many_owned(kilobytes) {
             Err(_full) => Err(NotStored::Full),
             Ok(room) => {
-                let row = Box::new(EventRow::of(told, &self.numbers));
+                let row = EventRow::of(told, &self.numbers);
                 let (tell, done) = oneshot::channel();
-                match queue.try_send(Entry::Event(row, tell, room)) {
+                let event = WaitingEvent { row, tell, _room: room };
+                match queue.try_send(Entry::Event(Box::new(event))) {
                     Ok(()) if Committed(done).by(by).await => Ok(()),
                     Ok(()) => Err(NotStored::Late),
                     Err(_full) => Err(NotStored::Full),
@@ -178,7 +163,7 @@ impl Recorder {
             }
         };
         if stored.is_err() {
-            self.counters.events_refused.increment(1);
+            self.counters.events_not_stored.increment(1);
         }
         stored
     }

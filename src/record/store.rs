@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use sqlx::any::{AnyConnectOptions, AnyConnection, AnyPoolOptions, AnyRow, install_default_drivers};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow, install_default_drivers};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AnyPool, AssertSqlSafe, Connection, Executor, Row};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row};
 use uuid::Uuid;
 
 use super::row::{CallRow, EventRow, delivery_of};
@@ -179,18 +179,19 @@ fn escaped(path: &Path) -> String {
 /// Whether it is a row that the database does not take, and not the database that is broken.
 pub(super) fn is_about_a_row(error: &sqlx::Error) -> bool {
     const TOO_BIG_OR_CONSTRAINT_OR_MISMATCH: [i32; 3] = [18, 19, 20];
-    match error {
-        sqlx::Error::Database(said) => {
-            let code = said.code().unwrap_or_default();
-            // PostgreSQL's classes "data exception", "integrity constraint" and "limit exceeded".
-            let of_postgres = code.len() == 5 && ["22", "23", "54"].contains(&&code[..2]);
-            let sqlite = code.parse::<i32>().map(|code| code & 0xff);
-            let of_sqlite = code.len() != 5
-                && sqlite.is_ok_and(|code| TOO_BIG_OR_CONSTRAINT_OR_MISMATCH.contains(&code));
-            of_postgres || of_sqlite
+    // Of PostgreSQL: data exception, integrity constraint violation, program limit exceeded.
+    const CLASSES: [&str; 3] = ["22", "23", "54"];
+    if matches!(error, sqlx::Error::Encode(_)) {
+        return true;
+    }
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    let code = code.unwrap_or_default();
+    match code.len() {
+        5 => CLASSES.contains(&&code[..2]),
+        _ => {
+            let primary = code.parse::<i32>().map(|extended| extended & 0xff);
+            primary.is_ok_and(|code| TOO_BIG_OR_CONSTRAINT_OR_MISMATCH.contains(&code))
         }
-        sqlx::Error::Encode(_) | sqlx::Error::InvalidArgument(_) => true,
-        _ => false,
     }
 }
 
@@ -203,7 +204,10 @@ impl Store {
         if !batch.calls.is_empty() {
             let rows: Vec<&str> = batch.calls.iter().map(|row| &*row.columns).collect();
             let statement = AssertSqlSafe(self.insert_calls());
-            sqlx::query(statement).bind(format!("[{}]", rows.join(","))).execute(&mut *writing).await?;
+            sqlx::query(statement)
+                .bind(format!("[{}]", rows.join(",")))
+                .execute(&mut *writing)
+                .await?;
         }
         for (id, times) in &batch.again {
             sqlx::query("UPDATE calls SET attempts = attempts + $1 WHERE id = $2")
@@ -255,7 +259,11 @@ impl Store {
     }
 
     fn each_row(&self) -> &'static str {
-        if self.is_postgres { "json_array_elements($1::json) AS each(value)" } else { "json_each($1)" }
+        if self.is_postgres {
+            "json_array_elements($1::json) AS each(value)"
+        } else {
+            "json_each($1)"
+        }
     }
 
     /// Deletes what is older than `before`, some rows at a time; how many it deleted.
@@ -299,7 +307,8 @@ async fn insert_event(writing: &mut AnyConnection, event: &EventRow) -> Result<(
     let newer = "CASE WHEN excluded.sent_ms IS NULL OR events.sent_ms IS NULL \
                  OR excluded.sent_ms >= events.sent_ms THEN";
     let last = ["at_ms", "sent_ms", "details", "body"];
-    let last = last.map(|name| format!(", {name} = {newer} excluded.{name} ELSE events.{name} END"));
+    let last =
+        last.map(|name| format!(", {name} = {newer} excluded.{name} ELSE events.{name} END"));
     let replaced = if event.last_counts { last.concat() } else { String::new() };
     let statement = format!(
         "INSERT INTO events (id, delivery, at_ms, source, platform, kind, call_id, sent_ms, \
@@ -410,10 +419,8 @@ impl Store {
     /// # Errors
     /// When the database says no.
     pub async fn call(&self, id: Uuid) -> Result<Option<CallRecord>, StoreError> {
-        let statement = format!(
-            "SELECT {}, attempts FROM calls WHERE id = $1",
-            CallRow::COLUMNS.join(", ")
-        );
+        let statement =
+            format!("SELECT {}, attempts FROM calls WHERE id = $1", CallRow::COLUMNS.join(", "));
         let row = sqlx::query(AssertSqlSafe(statement)).bind(id.to_string());
         row.fetch_optional(&self.pool).await?.as_ref().map(call_record).transpose()
     }

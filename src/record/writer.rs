@@ -24,9 +24,16 @@ use crate::telemetry::RecordCounters;
 pub(super) enum Entry {
     Call(CallRow, Option<oneshot::Sender<()>>),
     Again(Uuid),
-    /// Who told it waits; the permit makes room for others.
-    Event(Box<EventRow>, oneshot::Sender<()>, OwnedSemaphorePermit),
+    Event(Box<WaitingEvent>),
     Table(Box<TableCopy>),
+}
+
+/// Who told it waits.
+pub(super) struct WaitingEvent {
+    pub(super) row: EventRow,
+    pub(super) tell: oneshot::Sender<()>,
+    /// Makes room for others when this one is written.
+    pub(super) _room: OwnedSemaphorePermit,
 }
 
 /// Runs beside the walk.
@@ -44,6 +51,13 @@ pub struct Writer {
     /// When to give up; none before the service stops.
     until: Option<Instant>,
     stopped: bool,
+}
+
+/// What comes next.
+enum Turn {
+    Stop,
+    Write(usize),
+    Sweep,
 }
 
 /// As many rows are one transaction at most.
@@ -94,18 +108,19 @@ impl Writer {
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut group = Vec::with_capacity(GROUP);
         while !self.stopped {
-            tokio::select! {
+            let turn = tokio::select! {
                 biased;
-                _ = stopped.wait_for(|stopped| *stopped) => self.stop(),
-                count = self.queue.recv_many(&mut group, GROUP) => {
+                _ = stopped.wait_for(|stopped| *stopped) => Turn::Stop,
+                count = self.queue.recv_many(&mut group, GROUP) => Turn::Write(count),
+                _ = sweep.tick() => Turn::Sweep,
+            };
+            match turn {
+                Turn::Stop | Turn::Write(0) => self.stop(),
+                Turn::Sweep => self.sweep(&stopped).await,
+                Turn::Write(_) => {
                     self.persist(mem::take(&mut group), &mut stopped).await;
-                    if count == 0 {
-                        self.stop();
-                    } else if !self.gather.is_zero() {
-                        pause(self.gather, &mut stopped).await;
-                    }
+                    pause(self.gather, &mut stopped).await;
                 }
-                _ = sweep.tick() => self.sweep(&mut stopped).await,
             }
         }
         // Whoever could send something has ended before.
@@ -168,7 +183,7 @@ impl Writer {
         self.state.writes(true);
         let written = tokio::time::timeout(WRITE_WITHIN, async {
             let store = self.opened().await.map_err(Failed::Store)?;
-            store.write(&batch(group)).await.map_err(Failed::of)
+            store.write(&batch(group)).await.map_err(|error| Failed::of(&error))
         });
         let written = written.await;
         self.state.writes(false);
@@ -195,14 +210,15 @@ impl Writer {
                     self.counters.calls.increment(1);
                     tell
                 }
-                Entry::Event(_, tell, _) => {
+                Entry::Event(event) => {
                     self.counters.events.increment(1);
-                    Some(tell)
+                    Some(event.tell)
                 }
                 Entry::Again(_) | Entry::Table(_) => None,
             };
-            // Who asked may have stopped waiting.
-            tell.map(|tell| drop(tell.send(())));
+            if let Some(tell) = tell {
+                let _has_stopped_waiting = tell.send(());
+            }
         }
         self.counters.waiting.set(self.queue.len() as f64);
     }
@@ -230,8 +246,9 @@ impl Writer {
     }
 
     /// Deletes what is too old.
-    async fn sweep(&mut self, stopped: &mut watch::Receiver<bool>) {
-        let retain = jiff::SignedDuration::try_from(self.retain).unwrap_or(jiff::SignedDuration::MAX);
+    async fn sweep(&mut self, stopped: &watch::Receiver<bool>) {
+        let retain =
+            jiff::SignedDuration::try_from(self.retain).unwrap_or(jiff::SignedDuration::MAX);
         let now: Timestamp = self.clock.now();
         let Ok(before) = now.checked_sub(retain) else { return };
         let swept = async {
@@ -265,16 +282,16 @@ enum Failed {
 }
 
 impl Failed {
-    fn of(error: sqlx::Error) -> Failed {
+    fn of(error: &sqlx::Error) -> Failed {
         let why = error.to_string();
-        if is_about_a_row(&error) { Failed::OneRow(why) } else { Failed::Store(why) }
+        if is_about_a_row(error) { Failed::OneRow(why) } else { Failed::Store(why) }
     }
 }
 
 impl Entry {
     /// Nobody waits for it any more, and the platform sends it again.
     fn is_given_up(&self) -> bool {
-        matches!(self, Entry::Event(_, tell, _) if tell.is_closed())
+        matches!(self, Entry::Event(event) if event.tell.is_closed())
     }
 }
 
@@ -290,7 +307,7 @@ fn batch(group: &[Entry]) -> Batch<'_> {
                 *call = (row, call.1 + 1);
             }
             Entry::Again(id) => *again.entry(*id).or_default() += 1,
-            Entry::Event(row, ..) => batch.events.push(row),
+            Entry::Event(event) => batch.events.push(&event.row),
             Entry::Table(copy) => batch.tables.push(copy),
         }
     }
@@ -304,7 +321,11 @@ fn batch(group: &[Entry]) -> Batch<'_> {
     batch
 }
 
+/// Shorter once the service is to stop.
 async fn pause(time: Duration, stopped: &mut watch::Receiver<bool>) {
+    if *stopped.borrow() {
+        return tokio::time::sleep(time.min(FIRST_PAUSE)).await;
+    }
     // An error means that nobody is left who could tell: then it is time to stop, too.
     drop(tokio::time::timeout(time, stopped.wait_for(|stopped| *stopped)).await);
 }

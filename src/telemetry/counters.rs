@@ -3,7 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use metrics::{Counter, counter, describe_counter, describe_gauge, gauge, with_local_recorder};
+use metrics::{
+    Counter, Gauge, counter, describe_counter, describe_gauge, gauge, with_local_recorder,
+};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::authenticate::Unproved;
@@ -96,6 +98,52 @@ impl Counters {
         });
     }
 
+    /// The counters of the records, all of them there from the start.
+    pub fn records(&self) -> RecordCounters {
+        with_local_recorder(&self.recorder, || {
+            describe_counter!(
+                "switchboard_records_written_total",
+                "Records that are committed, by kind"
+            );
+            describe_counter!(
+                "switchboard_records_lost_total",
+                "Records that were never written, by why"
+            );
+            describe_counter!(
+                "switchboard_records_unwaited_total",
+                "Replies that were to wait for their record, and went out before its commit"
+            );
+            describe_counter!(
+                "switchboard_events_not_stored_total",
+                "Events answered 503, to be sent again"
+            );
+            describe_counter!(
+                "switchboard_records_swept_total",
+                "Records that were deleted because of their age"
+            );
+            describe_gauge!(
+                "switchboard_records_store_up",
+                "Whether the store takes records: 1 or 0"
+            );
+            describe_gauge!("switchboard_records_waiting", "Records that wait to be written");
+            let written =
+                |kind: &'static str| counter!("switchboard_records_written_total", "kind" => kind);
+            let lost = |why: &'static str| counter!("switchboard_records_lost_total", "why" => why);
+            RecordCounters {
+                calls: written("call"),
+                events: written("event"),
+                lost_full: lost("queue_full"),
+                lost_refused: lost("refused"),
+                lost_stopped: lost("stopped"),
+                unwaited: counter!("switchboard_records_unwaited_total"),
+                events_not_stored: counter!("switchboard_events_not_stored_total"),
+                swept: counter!("switchboard_records_swept_total"),
+                store_up: gauge!("switchboard_records_store_up"),
+                waiting: gauge!("switchboard_records_waiting"),
+            }
+        })
+    }
+
     fn fingerprint(&self) -> MutexGuard<'_, String> {
         self.fingerprint.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -140,6 +188,31 @@ impl Counters {
         );
         self.exporter.render() + &info
     }
+}
+
+/// The counters of the records.
+#[derive(Clone)]
+pub struct RecordCounters {
+    /// Calls that are committed.
+    pub calls: Counter,
+    /// Events that are committed.
+    pub events: Counter,
+    /// Lost, for too much waits.
+    pub lost_full: Counter,
+    /// Lost, for the database does not take this row.
+    pub lost_refused: Counter,
+    /// Lost, for the service stopped while the store was broken.
+    pub lost_stopped: Counter,
+    /// Replies that did not wait for their commit, or not to the end.
+    pub unwaited: Counter,
+    /// Events that are to be sent again.
+    pub events_not_stored: Counter,
+    /// Deleted because of their age.
+    pub swept: Counter,
+    /// Whether the store takes records.
+    pub store_up: Gauge,
+    /// Records that wait.
+    pub waiting: Gauge,
 }
 
 /// The counters of one source.
