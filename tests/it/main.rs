@@ -17,6 +17,7 @@ mod explaining;
 mod front_door;
 mod matching;
 mod never_lost;
+mod postgres;
 mod program;
 mod properties;
 mod reload;
