@@ -60,15 +60,34 @@ async fn only_with_token(
 }
 
 async fn health(State(office): State<Office>) -> Response {
-    answer(StatusCode::OK, &json!({ "ok": true, "table": table(&office.board) }))
+    let (table, records) = (table(&office.board), records(&office.board));
+    answer(StatusCode::OK, &json!({ "ok": true, "table": table, "records": records }))
 }
 
-/// Ready as long as some table answers, with a warning when it is not the newest.
+/// Ready as long as some table answers, with a warning when it is not the newest, or when nothing
+/// can be recorded: calls are answered all the same.
 async fn ready(State(office): State<Office>) -> Response {
-    let table = table(&office.board);
+    let (table, records) = (table(&office.board), records(&office.board));
     let stale = table["last_reload"]["ok"] == false;
-    let warning = stale.then_some("the last reload failed: an older table answers");
-    answer(StatusCode::OK, &json!({ "ready": true, "warning": warning, "table": table }))
+    let stale = stale.then_some("the last reload failed: an older table answers");
+    let unwritten = records["ok"] == false;
+    let unwritten = unwritten.then_some("records cannot be written: they wait");
+    let warnings: Vec<_> = stale.into_iter().chain(unwritten).collect();
+    let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
+    let ready = json!({ "ready": true, "warning": warning, "table": table, "records": records });
+    answer(StatusCode::OK, &ready)
+}
+
+/// How the store of the records is; null where they are off. Why it is not well stands in the log:
+/// it may name a host or a user.
+fn records(board: &Switchboard) -> Value {
+    let Some(state) = board.recorder().state() else { return Value::Null };
+    let trouble = state.trouble();
+    json!({
+        "ok": trouble.is_none(),
+        "failing_since": trouble.map(|trouble| trouble.since.to_string()),
+        "waiting": board.recorder().waiting(),
+    })
 }
 
 /// Which table answers, since when, and what came of the last try to replace it.

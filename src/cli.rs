@@ -22,7 +22,7 @@ use crate::inquiry::asking;
 use crate::number::Party;
 use crate::reload;
 use crate::report::Report;
-use crate::rules::{Loaded as LoadedRules, Seen, Surroundings, Table};
+use crate::rules::{Copies, Loaded as LoadedRules, Seen, Surroundings, Table};
 use crate::settings::{self, Ingredients, Loaded, Purpose, Settings};
 use crate::source::Source;
 
@@ -158,6 +158,7 @@ struct Good {
     settings: Settings,
     table: Table,
     files: Vec<Seen>,
+    copies: Option<Copies>,
 }
 
 /// What is wrong is said on standard error; then there is none.
@@ -170,11 +171,12 @@ fn load_good(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<Option<Goo
     } else if !report.mistakes().is_empty() {
         writeln!(stderr, "{}\n", report.to_text(stderr.is_terminal()))?;
     }
-    let (Some(settings), Some(LoadedRules { table: Some(table), files, .. })) = (settings, rules)
+    let (Some(settings), Some(LoadedRules { table: Some(table), files, copies, .. })) =
+        (settings, rules)
     else {
         return Ok(None);
     };
-    Ok(Some(Good { settings, table, files }))
+    Ok(Some(Good { settings, table, files, copies }))
 }
 
 /// The settings and what is to be noted of them, or an error that says all that is wrong.

@@ -16,7 +16,7 @@ use crate::decide::trial;
 use crate::number::masked_in;
 use crate::pipeline::Switchboard;
 use crate::report::{Report, Severity};
-use crate::rules::{self, Loaded, NoTable, Progress, Seen, Surroundings, Table};
+use crate::rules::{self, Copies, Loaded, NoTable, Progress, Seen, Surroundings, Table};
 
 /// Reads a table, checks it, and lets its own tests run; with `coverage`, warns of what no test
 /// reaches.
@@ -138,6 +138,12 @@ struct Bench {
     retired: Vec<Arc<Table>>,
 }
 
+/// A table that has just been made, and what its files said.
+struct Fresh {
+    table: Table,
+    copies: Option<Copies>,
+}
+
 /// What is done aside.
 #[derive(Clone, Copy)]
 enum Errand {
@@ -253,23 +259,23 @@ impl Bench {
         let filled = before.lists.all().iter().filter(|list| list.size > 0);
         self.around.filled_lists = filled.map(|list| list.name.clone()).collect();
         drop(before);
-        let (mut table, mut report) = self.load();
+        let (mut fresh, mut report) = self.load();
         for _ in 1..MOST_LOADS {
             // Else some files might be read as they were before an edit, and some as after it.
             if !has_changed(&self.files) {
                 break;
             }
-            (table, report) = self.load();
+            (fresh, report) = self.load();
         }
-        self.conclude(table, report)
+        self.conclude(fresh, report)
     }
 
-    fn load(&mut self) -> (Option<Table>, Report) {
+    fn load(&mut self) -> (Option<Fresh>, Report) {
         self.files = at_rest(&self.files);
         match load(&self.path, &self.around, false, &mut |_| {}) {
-            Ok(Loaded { table, report, files, .. }) => {
+            Ok(Loaded { table, report, files, copies, .. }) => {
                 self.files = files;
-                (table, report)
+                (table.map(|table| Fresh { table, copies }), report)
             }
             Err(no_table) => {
                 let message = no_table.to_string();
@@ -279,16 +285,17 @@ impl Bench {
         }
     }
 
-    fn conclude(&mut self, table: Option<Table>, report: Report) -> Reloaded {
-        let ok = table.is_some();
+    fn conclude(&mut self, fresh: Option<Fresh>, report: Report) -> Reloaded {
+        let ok = fresh.is_some();
         let report = Arc::new(report.with_lines_only());
         let now = self.board.now();
-        match table {
-            Some(table) if table.fingerprint == self.board.table().fingerprint => {
+        match fresh {
+            Some(Fresh { table, .. }) if table.fingerprint == self.board.table().fingerprint => {
                 tracing::info!(fingerprint = table.fingerprint, "the table is the same as before");
                 self.board.current().keep(None, now);
             }
-            Some(table) => {
+            Some(Fresh { table, copies }) => {
+                self.board.recorder().table(&table.fingerprint, copies.as_ref(), now);
                 tracing::info!(
                     rules = table.rules.len(),
                     fingerprint = table.fingerprint,

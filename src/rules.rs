@@ -39,7 +39,7 @@ pub use hours::{Hours, Status, moment};
 pub use index::{Index, Keys};
 pub use lists::{Cell, Column, Item, Known, List, ListId, Lists, Placed, Row, Side};
 pub use pattern::{BadPattern, Either, NumberPattern, Numbers, is_wide};
-pub use shelf::Seen;
+pub use shelf::{Copies, Seen};
 pub use template::{BadTemplate, Columns, Filling, NoCell, NoColumns, Shape, Template};
 pub use test::{Expected, Test};
 
@@ -266,6 +266,8 @@ pub struct Loaded {
     pub places: Places,
     /// The files and folders that it was read from, as they were then.
     pub files: Vec<Seen>,
+    /// What they said; none when that is more than [`Copies::MOST_BYTES`].
+    pub copies: Option<Copies>,
 }
 
 /// How far a load has come.
@@ -302,7 +304,7 @@ pub fn load(
     around: &Surroundings,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Loaded, NoTable> {
-    let (mut shelf, mut report) = (Shelf::default(), Report::default());
+    let (mut shelf, mut report) = (Shelf::of_files(), Report::default());
     match shelf.texts(path, &mut report) {
         Ok(files) => Ok(read(&files, around, shelf, report, progress)),
         Err(error) => Err(NoTable { path: path.to_owned(), error, files: shelf.seen }),
@@ -313,7 +315,13 @@ pub fn load(
 /// are.
 pub fn parse(path: &str, text: String, around: &Surroundings) -> Loaded {
     let file = Arc::new(SourceFile::new(path, text));
-    read(&[file], around, Shelf::default(), Report::default(), &mut |_| {})
+    read(&[file], around, Shelf::of_files(), Report::default(), &mut |_| {})
+}
+
+/// Checks a table of which only copies are left.
+pub fn parse_copies(copies: &Copies, around: &Surroundings) -> Loaded {
+    let shelf = Shelf::of_copies(copies);
+    read(&shelf.copied_texts(), around, shelf, Report::default(), &mut |_| {})
 }
 
 fn read(
@@ -326,5 +334,6 @@ fn read(
     let checked = check::check(files, around, &mut shelf, &mut report, progress);
     let table = Some(checked.table).filter(|_| report.errors() == 0);
     report.sort();
-    Loaded { table, tests: checked.tests, report, places: checked.places, files: shelf.seen }
+    let Shelf { seen, copies, .. } = shelf;
+    Loaded { table, tests: checked.tests, report, places: checked.places, files: seen, copies }
 }

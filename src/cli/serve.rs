@@ -51,7 +51,7 @@ impl Serve {
     }
 
     async fn serve(&self, good: Good, hangup: Signal) -> anyhow::Result<Exit> {
-        let Good { settings, table, files } = good;
+        let Good { settings, table, files, copies } = good;
         let around = settings.surroundings();
         let Settings { server, admin, sources, rules, records, .. } = settings;
         let public = bind(server.listen)?;
@@ -65,6 +65,7 @@ impl Serve {
         tracing::info!(%address, %admin_address, rules = table.rules.len(), fingerprint, "serving");
         let (board, writer) = Switchboard::recording(sources, table, Clock::System, records);
         let board = Arc::new(board);
+        board.recorder().table(&fingerprint, copies.as_ref(), board.now());
         let (stop, stopped) = watch::channel(false);
         let (stop_writing, no_more) = watch::channel(false);
         let writer = writer.map(|writer| tokio::spawn(writer.run(no_more)));

@@ -14,6 +14,7 @@ use super::row::{CallRow, EventRow};
 use super::writer::{Entry, WaitingEvent, Writer};
 use super::{Answered, Numbers, Store, TableCopy, Told};
 use crate::pipeline::Clock;
+use crate::rules::Copies;
 use crate::settings::{Records, RecordsPlace, Wait};
 use crate::telemetry::{Counters, RecordCounters};
 
@@ -168,10 +169,13 @@ impl Recorder {
         stored
     }
 
-    /// Keeps the files of a table that begins to answer. Never where numbers are not kept in full:
-    /// a table may hold some.
-    pub fn table(&self, copy: TableCopy) {
-        if let Some(queue) = self.queue.as_ref().filter(|_| self.numbers.are_full()) {
+    /// Keeps the files of a table that begins to answer, where they were copied. Never where numbers
+    /// are not kept in full: a table may hold some.
+    pub fn table(&self, fingerprint: &str, copies: Option<&Copies>, at: Timestamp) {
+        let Some(queue) = self.queue.as_ref().filter(|_| self.numbers.are_full()) else { return };
+        if let Some(copies) = copies {
+            let copy =
+                TableCopy { fingerprint: fingerprint.to_owned(), at, copies: copies.clone() };
             // Where it is full, an explanation will want the operator's own copy.
             drop(queue.try_send(Entry::Table(Box::new(copy))));
         }

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::row::{CallRow, EventRow, delivery_of};
 use super::{CallRecord, EventRecord, Filter};
+use crate::rules::Copies;
 use crate::settings::RecordsPlace;
 
 /// An open store.
@@ -45,8 +46,8 @@ pub struct TableCopy {
     pub fingerprint: String,
     /// When it began to answer.
     pub at: Timestamp,
-    /// Path and text of each file: a JSON object.
-    pub files: String,
+    /// Its files.
+    pub copies: Copies,
 }
 
 /// Why a store cannot be opened or asked.
@@ -222,11 +223,11 @@ impl Store {
         for table in &batch.tables {
             sqlx::query(
                 "INSERT INTO tables (fingerprint, at_ms, files) VALUES ($1, $2, $3) \
-                 ON CONFLICT (fingerprint) DO NOTHING",
+                 ON CONFLICT (fingerprint) DO UPDATE SET at_ms = excluded.at_ms",
             )
             .bind(&table.fingerprint)
             .bind(table.at.as_millisecond())
-            .bind(&table.files)
+            .bind(serde_json::to_string(&table.copies).expect("plain JSON into memory"))
             .execute(&mut *writing)
             .await?;
         }
@@ -492,8 +493,8 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
         let Some(row) = asked else { return Ok(None) };
-        let (at, files) = (time(&row, 0)?, row.try_get(1)?);
-        Ok(Some(TableCopy { fingerprint: fingerprint.to_owned(), at, files }))
+        let (at, copies) = (time(&row, 0)?, json(&row, 1)?);
+        Ok(Some(TableCopy { fingerprint: fingerprint.to_owned(), at, copies }))
     }
 }
 

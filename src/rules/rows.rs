@@ -1,14 +1,13 @@
 //! The rows of a list's file: text with a number on each line, or CSV whose first line names the
 //! columns. Reads row by row; a million rows are never in memory at once.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder};
 use sha2::{Digest, Sha256};
 
-use super::shelf::Shelf;
+use super::shelf::{Readable, Shelf};
 
 /// A file whose first line has been read.
 pub(super) struct Rows {
@@ -23,7 +22,7 @@ pub(super) struct Rows {
 
 /// A file that remembers what has been read of it, in 32 bytes.
 struct Hashed {
-    file: File,
+    file: Box<dyn Readable>,
     digest: Sha256,
 }
 
@@ -70,8 +69,7 @@ impl Rows {
     /// Opens a file and reads its header. A name that ends in `.csv` is CSV, with commas or
     /// semicolons between the cells; anything else is plain text.
     pub(super) fn open(shelf: &mut Shelf, path: &Path) -> io::Result<Rows> {
-        let mut file = shelf.open(path)?;
-        let bytes = file.metadata()?.len();
+        let (mut file, bytes) = shelf.open(path)?;
         let is_csv =
             path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         let mut builder = ReaderBuilder::new();
@@ -82,7 +80,7 @@ impl Rows {
             let reader = builder.from_reader(Hashed { file, digest: Sha256::new() });
             return Ok(Rows { reader, columns: Vec::new(), separator: None, bytes });
         }
-        let separator = separator(&mut file)?;
+        let separator = separator(&mut *file)?;
         file.seek(SeekFrom::Start(0))?;
         builder.delimiter(separator as u8);
         let mut reader = builder.from_reader(Hashed { file, digest: Sha256::new() });
@@ -128,7 +126,7 @@ impl Rows {
 }
 
 /// What stands between the cells of the first line with something on it, quoted texts left aside.
-fn separator(file: &mut File) -> io::Result<char> {
+fn separator(file: &mut dyn Readable) -> io::Result<char> {
     let mut line = Vec::new();
     let mut reader = BufReader::new(file);
     while line.trim_ascii().is_empty() {

@@ -1,11 +1,14 @@
 //! Where the files of a table are read: the one place of this room, with `rows`, that touches the
 //! disk. Remembers what each file looked like, so that a change is noticed.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Cursor, Read, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::report::{Place, Report, SourceFile};
 
@@ -70,13 +73,50 @@ fn tables_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Reads files, and remembers what they looked like.
-#[derive(Debug, Default)]
+/// What the files of a table said when it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Copies {
+    /// The paths of the rules, in order.
+    rules: Vec<PathBuf>,
+    /// Path and text of each file: rules and lists.
+    files: BTreeMap<PathBuf, String>,
+}
+
+impl Copies {
+    /// The most that is copied of a table, in bytes. A list of a million numbers is not.
+    pub const MOST_BYTES: u64 = 1 << 20;
+
+    fn bytes(&self) -> u64 {
+        self.files.values().map(|text| text.len() as u64).sum()
+    }
+}
+
+/// A file to read, or the copy of one.
+pub(super) trait Readable: Read + Seek {}
+
+impl<T: Read + Seek> Readable for T {}
+
+/// Reads files, and remembers what they looked like and what they said.
+#[derive(Debug)]
 pub(super) struct Shelf {
     pub(super) seen: Vec<Seen>,
+    /// None once it would be too much.
+    pub(super) copies: Option<Copies>,
+    /// These are read instead of the files.
+    instead: Option<Copies>,
 }
 
 impl Shelf {
+    /// Of the files on the disk.
+    pub(super) fn of_files() -> Shelf {
+        Shelf { seen: Vec::new(), copies: Some(Copies::default()), instead: None }
+    }
+
+    /// Of copies; the disk is not touched.
+    pub(super) fn of_copies(copies: &Copies) -> Shelf {
+        Shelf { seen: Vec::new(), copies: None, instead: Some(copies.clone()) }
+    }
+
     /// The text of a file, or those of all tables of a folder. What is not UTF-8 is reported.
     pub(super) fn texts(
         &mut self,
@@ -85,7 +125,7 @@ impl Shelf {
     ) -> io::Result<Vec<Arc<SourceFile>>> {
         self.seen.push(Seen::now(path));
         if !fs::metadata(path)?.is_dir() {
-            return Ok(vec![text(path, report)?]);
+            return Ok(vec![self.text(path, report)?]);
         }
         let paths = tables_in(path)?;
         if paths.is_empty() {
@@ -97,18 +137,68 @@ impl Shelf {
             let name = |error: io::Error| {
                 io::Error::new(error.kind(), format!("{}: {error}", path.display()))
             };
-            texts.push(text(&path, report).map_err(name)?);
+            texts.push(self.text(&path, report).map_err(name)?);
         }
         Ok(texts)
     }
 
-    /// Opens a file that a table names.
-    pub(super) fn open(&mut self, path: &Path) -> io::Result<File> {
+    fn text(&mut self, path: &Path, report: &mut Report) -> io::Result<Arc<SourceFile>> {
+        let file = text(path, report)?;
+        if let Some(copies) = &mut self.copies {
+            copies.rules.push(path.to_owned());
+        }
+        self.keep(path, &file.text);
+        Ok(file)
+    }
+
+    /// The rules that were copied.
+    pub(super) fn copied_texts(&self) -> Vec<Arc<SourceFile>> {
+        let Some(Copies { rules, files }) = &self.instead else { return Vec::new() };
+        let file = |path: &PathBuf| {
+            let text = files.get(path).cloned().unwrap_or_default();
+            Arc::new(SourceFile::new(&path.display().to_string(), text))
+        };
+        rules.iter().map(file).collect()
+    }
+
+    /// Opens a file that a table names, and tells how many bytes it has.
+    pub(super) fn open(&mut self, path: &Path) -> io::Result<(Box<dyn Readable>, u64)> {
+        if let Some(instead) = &self.instead {
+            let text = instead.files.get(path).cloned().ok_or_else(|| {
+                io::Error::new(io::ErrorKind::NotFound, "it is not among the copies")
+            })?;
+            let bytes = text.len() as u64;
+            return Ok((Box::new(Cursor::new(text.into_bytes())), bytes));
+        }
         self.seen.push(Seen::now(path));
         // Asked before it is opened: a named pipe would wait for somebody to write into it.
-        match fs::metadata(path)?.is_file() {
-            true => File::open(path),
-            false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file")),
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
+        }
+        let mut file = File::open(path)?;
+        let bytes = metadata.len();
+        if bytes > Copies::MOST_BYTES {
+            self.copies = None;
+        }
+        if self.copies.is_none() {
+            return Ok((Box::new(file), bytes));
+        }
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        match std::str::from_utf8(&text) {
+            Ok(text) => self.keep(path, text),
+            Err(_) => self.copies = None,
+        }
+        Ok((Box::new(Cursor::new(text)), bytes))
+    }
+
+    fn keep(&mut self, path: &Path, text: &str) {
+        let Some(copies) = &mut self.copies else { return };
+        if copies.bytes() + text.len() as u64 > Copies::MOST_BYTES {
+            self.copies = None;
+        } else {
+            copies.files.insert(path.to_owned(), text.to_owned());
         }
     }
 }
