@@ -11,8 +11,8 @@ CREATE TABLE calls (
     platform TEXT NOT NULL,
     channel TEXT NOT NULL,
     call_id TEXT,
-    from_number TEXT NOT NULL,
-    to_number TEXT NOT NULL,
+    from_party TEXT NOT NULL,
+    to_party TEXT NOT NULL,
     outcome TEXT NOT NULL,
     rule TEXT,
     agent TEXT,
@@ -21,7 +21,7 @@ CREATE TABLE calls (
     -- The rest of the record, a JSON object.
     details TEXT NOT NULL
 );
-CREATE INDEX calls_from_number ON calls (from_number, at_ms);
+CREATE INDEX calls_from_party ON calls (from_party, at_ms);
 
 -- One row for an event, however often it was delivered.
 CREATE TABLE events (

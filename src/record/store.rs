@@ -373,8 +373,8 @@ async fn call_of(
     }
     let Some(from) = &event.from else { return Ok(None) };
     // Of a body that says only who rang, that has to do. A call whose id is known is another one.
-    let asked = "SELECT id FROM calls WHERE from_number = $1 AND at_ms BETWEEN $2 AND $3 \
-                 AND source = $4 AND call_id IS NULL AND (to_number = $5 OR $5 = '') \
+    let asked = "SELECT id FROM calls WHERE from_party = $1 AND at_ms BETWEEN $2 AND $3 \
+                 AND source = $4 AND call_id IS NULL AND (to_party = $5 OR $5 = '') \
                  ORDER BY ABS(at_ms - $6), id LIMIT 1";
     sqlx::query_scalar(asked)
         .bind(from)
@@ -556,7 +556,7 @@ impl Wanted {
                 places.collect::<Vec<_>>().join(" OR ")
             };
             let first = wanted.texts.len() + 1;
-            let (from, to) = (places("from_number", first), places("to_number", first));
+            let (from, to) = (places("from_party", first), places("to_party", first));
             wanted.conditions.push(format!("({from} OR {to})"));
             wanted.texts.extend(ways.iter().cloned());
         }

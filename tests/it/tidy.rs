@@ -146,7 +146,14 @@ fn each_stamp_is_given_in_one_room() {
 fn the_whole_number_is_shown_only_where_somebody_needs_it() {
     // Requests, replies, explanations, the patterns of rule files, and what a split hashes.
     only_in(
-        &["src/number.rs", "src/dialect", "src/rules", "src/decide", "src/inquiry.rs"],
+        &[
+            "src/number.rs",
+            "src/dialect",
+            "src/rules",
+            "src/decide",
+            "src/inquiry.rs",
+            "src/record/numbers.rs",
+        ],
         &["in_full()"],
     );
 }
