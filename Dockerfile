@@ -1,7 +1,8 @@
 # The image: the program, the four shared libraries it needs, CA certificates, and nothing else.
 #
 #   docker build -t switchboard .
-#   docker run -p 8080:8080 -v ./config:/etc/switchboard:ro --env-file secrets.env switchboard
+#   docker run -p 8080:8080 -v ./config:/etc/switchboard:ro -v records:/var/lib/switchboard \
+#     --env-file secrets.env switchboard
 #
 # Mount a folder with switchboard.toml and rules.toml at /etc/switchboard, readable for uid 65532.
 # No config and no secret is in the image: without a mount it says so, and exits with 2.
@@ -23,7 +24,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
 # The final image's root. ldd knows the libraries and the loader, on every architecture;
 # --parents keeps their paths, where the loader looks without being told. The certificates are for
 # `send` to https, and for `health`: its client does not start without any.
-RUN mkdir /rootfs && cp --parents --dereference \
+RUN mkdir -p /rootfs /records/data && cp --parents --dereference \
         $(ldd /switchboard | grep -o '/[^ ]*') /etc/ssl/certs/ca-certificates.crt /rootfs \
     && echo 'switchboard:x:65532:65532::/:/sbin/nologin' > /rootfs/etc/passwd \
     && cp /switchboard /rootfs/
@@ -31,6 +32,10 @@ RUN mkdir /rootfs && cp --parents --dereference \
 # No shell, no package manager: nothing for an intruder to use, and nothing to patch but libc.
 FROM scratch
 COPY --from=build /rootfs /
+# Where the records are by default: data/switchboard.db. A volume, so that the root can be read-only.
+COPY --from=build --chown=65532:65532 /records /var/lib/switchboard
+WORKDIR /var/lib/switchboard
+VOLUME /var/lib/switchboard
 USER 65532:65532
 # Loopback, the default, is not reachable from outside a container. This wins over `listen` in the
 # settings file. The admin listener stays on the container's loopback: see config/default.toml.
