@@ -21,12 +21,14 @@ CREATE TABLE calls (
     -- The rest of the record, a JSON object.
     details TEXT NOT NULL
 );
-CREATE INDEX calls_from_party ON calls (from_party, at_ms);
+-- What comes from outside may be longer than an index takes: its begin has to do.
+CREATE INDEX calls_from_party ON calls (substr(from_party, 1, 64), at_ms);
+CREATE INDEX calls_call_id ON calls (substr(call_id, 1, 64));
 
 -- One row for an event, however often it was delivered.
 CREATE TABLE events (
     id TEXT PRIMARY KEY,
-    -- What tells this event from all others: a hash of source, kind, call id and part, or of the body.
+    -- What tells this event from all others: a hash of source, kind and call id, or of the body.
     delivery TEXT NOT NULL UNIQUE,
     at_ms BIGINT NOT NULL,
     source TEXT NOT NULL,
@@ -43,7 +45,7 @@ CREATE TABLE events (
     body TEXT NOT NULL
 );
 CREATE INDEX events_call ON events (call);
-CREATE INDEX events_call_id ON events (source, call_id);
+CREATE INDEX events_call_id ON events (substr(call_id, 1, 64));
 CREATE INDEX events_at_ms ON events (at_ms);
 
 -- The rule tables that answered, so that an answer can be explained when the rules are others.

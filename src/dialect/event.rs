@@ -19,8 +19,9 @@ pub struct Event<'a> {
     pub known: bool,
     /// The call or chat that it happened to.
     pub call_id: Option<Cow<'a, str>>,
-    /// What tells this one from others of its kind and call, where there can be several (Retell:
-    /// `start_timestamp` of a transfer). A retry has the same.
+    /// What tells this one from others of its kind and call, as far as that is known; none where a
+    /// call has only one (Retell: `start_timestamp` of a transfer, empty when it has none). A retry
+    /// has the same.
     pub part: Option<Cow<'a, str>>,
     /// Whether of this kind only the last one of a call counts, for each holds all that was in the
     /// one before (Retell: `transcript_updated`).

@@ -165,7 +165,7 @@ fn news<'a>(body: &Object<'a>, kind: Cow<'a, str>) -> Event<'a> {
     let successful = analysis.flag("call_successful").or_else(|| analysis.flag("chat_successful"));
     Event {
         call_id: either("call_id", "chat_id"),
-        part: is_transfer.then(|| transfer(body, &call)).flatten(),
+        part: is_transfer.then(|| transfer(body, &call)),
         last_counts: kind == "transcript_updated",
         event_timestamp_ms: body.integer("event_timestamp"),
         stamp: call.object("metadata").filled(STAMP),
@@ -199,8 +199,9 @@ fn of_either<'a>(call: &Object<'a>, one: &str, other: &str) -> Object<'a> {
 
 /// What Retell tells transfers of one call apart by. Its document leaves open whether that stands
 /// beside the call or in it, where it may be the call's own.
-fn transfer<'a>(body: &Object<'a>, call: &Object<'a>) -> Option<Cow<'a, str>> {
-    body.filled("start_timestamp").or_else(|| call.filled("start_timestamp"))
+fn transfer<'a>(body: &Object<'a>, call: &Object<'a>) -> Cow<'a, str> {
+    let start = body.filled("start_timestamp").or_else(|| call.filled("start_timestamp"));
+    start.unwrap_or_default()
 }
 
 /// Those that the call began with, and over them those that were collected on the way.

@@ -4,11 +4,13 @@
 //! from outside are masked.
 
 use std::borrow::Cow;
+use std::mem;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
 
+use crate::decision::Object;
 use crate::number::{Party, masked_in};
 use crate::settings::KeptNumbers;
 
@@ -57,35 +59,118 @@ impl Numbers {
         ways
     }
 
-    /// Any other text of a call.
-    pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        match self.0 {
-            KeptNumbers::Full => Cow::Borrowed(text),
-            KeptNumbers::Masked | KeptNumbers::Hashed(_) => Cow::Owned(masked_in(text)),
-        }
-    }
-
     /// Whether texts are kept as they came.
     pub fn are_full(&self) -> bool {
         matches!(self.0, KeptNumbers::Full)
     }
 
-    /// A value with all texts in it masked, and all whole numbers that have as many digits as a
-    /// telephone number and are one of `parties`.
-    pub fn mask(&self, value: &mut Value, parties: &[&Party]) {
+    /// How the rest of a record is kept: what came in with a call of these parties.
+    pub(super) fn hiding<'p>(&self, parties: impl IntoIterator<Item = &'p Party>) -> Hiding {
+        if self.are_full() {
+            return Hiding { is_off: true, digits: Vec::new() };
+        }
+        let digits = |party: &Party| -> String {
+            party.in_full().chars().filter(char::is_ascii_digit).collect()
+        };
+        let digits = parties.into_iter().map(digits).filter(|digits| digits.len() >= IN_A_ROW);
+        Hiding { is_off: false, digits: digits.collect() }
+    }
+}
+
+/// Hides the numbers of one call in all that came with it, where records do not keep them in full.
+pub(super) struct Hiding {
+    is_off: bool,
+    /// The digits of its parties.
+    digits: Vec<String>,
+}
+
+/// So many digits of a party's number never stand in a row.
+const IN_A_ROW: usize = 5;
+/// In what is no text, fewer that are alike are chance: a time, a price, an id.
+const NO_CHANCE: usize = 7;
+/// What people write between the digits of a number.
+const BETWEEN: [u8; 7] = *b" -.()/_";
+
+impl Hiding {
+    /// Whether everything is kept as it came.
+    pub(super) fn is_off(&self) -> bool {
+        self.is_off
+    }
+
+    /// A text that came in: any number in it is masked, and of the parties' no five digits are left
+    /// in a row.
+    pub(super) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.is_off {
+            return Cow::Borrowed(text);
+        }
+        let masked = masked_in(text);
+        let hidden = self.hidden(&masked, IN_A_ROW, &BETWEEN);
+        Cow::Owned(hidden.unwrap_or(masked))
+    }
+
+    /// A name or an id: only the parties' numbers are hidden, for other digits tell it from others.
+    pub(super) fn id<'t>(&self, id: &'t str) -> Cow<'t, str> {
+        self.hidden(id, NO_CHANCE, &[]).map_or(Cow::Borrowed(id), Cow::Owned)
+    }
+
+    /// A value, with all texts and keys in it, and numbers that are a party's.
+    pub(super) fn value(&self, value: &mut Value) {
         match value {
+            _ if self.is_off => {}
             Value::String(text) => *text = self.text(text).into_owned(),
             Value::Number(number) => {
-                let digits = format!("+{number}");
-                if parties.iter().any(|party| party.in_full() == digits) {
-                    *value = masked_in(&digits).into();
+                if let Some(hidden) = self.hidden(&number.to_string(), NO_CHANCE, &[]) {
+                    *value = hidden.into();
                 }
             }
-            Value::Array(list) => list.iter_mut().for_each(|one| self.mask(one, parties)),
-            Value::Object(object) => {
-                object.values_mut().for_each(|one| self.mask(one, parties));
-            }
+            Value::Array(list) => list.iter_mut().for_each(|one| self.value(one)),
+            Value::Object(object) => self.object(object),
             Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    /// An object, as [`Hiding::value`].
+    pub(super) fn object(&self, object: &mut Object) {
+        object.values_mut().for_each(|one| self.value(one));
+        if !self.is_off && object.keys().any(|key| self.text(key) != **key) {
+            let entries = mem::take(object).into_iter();
+            *object = entries.map(|(key, value)| (self.text(&key).into_owned(), value)).collect();
+        }
+    }
+
+    /// With a star for each digit that stands in a row of so many, or of all, that a party's number
+    /// has, too, whatever of `between` stands among them. None when there are none.
+    fn hidden(&self, text: &str, in_a_row: usize, between: &[u8]) -> Option<String> {
+        let bytes = text.as_bytes();
+        let mut hidden: Option<Vec<u8>> = None;
+        let mut row: Vec<usize> = Vec::new();
+        for at in 0..=bytes.len() {
+            match bytes.get(at) {
+                Some(byte) if byte.is_ascii_digit() => row.push(at),
+                Some(byte) if between.contains(byte) => {}
+                Some(_) | None => {
+                    self.hide_row(bytes, &row, in_a_row, &mut hidden);
+                    row.clear();
+                }
+            }
+        }
+        hidden.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn hide_row(&self, text: &[u8], row: &[usize], least: usize, hidden: &mut Option<Vec<u8>>) {
+        if row.len() < IN_A_ROW {
+            return;
+        }
+        let digits: String = row.iter().map(|at| char::from(text[*at])).collect();
+        for number in &self.digits {
+            let least = least.min(number.len());
+            for from in 0..=digits.len().saturating_sub(least) {
+                let some = digits.get(from..from + least);
+                if some.is_some_and(|some| number.contains(some)) {
+                    let hidden = hidden.get_or_insert_with(|| text.to_vec());
+                    row[from..from + least].iter().for_each(|at| hidden[*at] = b'*');
+                }
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use uuid::{NoContext, Uuid};
 
 use super::row::{CallRow, EventRow};
-use super::writer::{Entry, WaitingEvent, Writer};
+use super::writer::{Entry, WaitingCall, WaitingEvent, Writer};
 use super::{Answered, Numbers, Store, TableCopy, Told};
 use crate::pipeline::Clock;
 use crate::rules::Copies;
@@ -25,6 +25,8 @@ pub struct Recorder {
     numbers: Numbers,
     wait: Wait,
     stamp: bool,
+    /// One permit for each byte of calls that wait to be written.
+    rows: Arc<Semaphore>,
     /// One permit for each kilobyte of events that wait to be written.
     bodies: Arc<Semaphore>,
     state: Arc<State>,
@@ -33,6 +35,8 @@ pub struct Recorder {
 
 /// So many calls and events wait to be written at most, some 50 MB; more are lost, and counted.
 const QUEUE: usize = 65_536;
+/// And of calls so many bytes at most: with much metadata they are fewer.
+const ROWS_BYTES: usize = 128 << 20;
 /// Bodies of events that wait to be written, in kilobytes.
 const BODIES_KB: usize = 64 << 10;
 /// A commit that takes longer than this is not waited for any more by calls that come in.
@@ -90,6 +94,7 @@ impl Recorder {
             numbers: Numbers::new(numbers),
             wait,
             stamp,
+            rows: Arc::new(Semaphore::new(ROWS_BYTES)),
             bodies: Arc::new(Semaphore::new(BODIES_KB)),
             state: state.clone(),
             counters: counters.clone(),
@@ -120,13 +125,15 @@ impl Recorder {
             self.counters.unwaited.increment(1);
         }
         let (tell, told) = if worth_it { Some(oneshot::channel()) } else { None }.unzip();
-        match queue.try_send(Entry::Call(row, tell)) {
-            Ok(()) => told.map(Committed),
-            Err(_full) => {
-                self.counters.lost_full.increment(1);
-                None
-            }
+        let bytes = u32::try_from(row.columns.len()).unwrap_or(u32::MAX);
+        let room = self.rows.clone().try_acquire_many_owned(bytes).ok();
+        let taken = room.and_then(|room| {
+            queue.try_send(Entry::Call(WaitingCall { row, tell, _room: room })).ok()
+        });
+        if taken.is_none() {
+            self.counters.lost_full.increment(1);
         }
+        taken.and(told).map(Committed)
     }
 
     /// The same delivery once more.
@@ -242,7 +249,7 @@ impl State {
     /// Whether a commit is not worth waiting for: the store is broken, or busy for long.
     fn is_stuck(&self) -> bool {
         let since = self.writing_since.load(Ordering::Relaxed);
-        let busy = || self.begun.elapsed().as_millis() as u64 - since;
+        let busy = || (self.begun.elapsed().as_millis() as u64).saturating_sub(since);
         since > 0 && busy() > STUCK.as_millis() as u64 || self.guarded().is_some()
     }
 

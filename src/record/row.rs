@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Numbers;
+use super::numbers::Hiding;
 use crate::call::{Call, Platform, Version};
 use crate::decision::{Decision, Object, Outcome};
 use crate::dialect::Event;
@@ -185,8 +186,9 @@ impl CallRow {
 
     pub(super) fn of(answered: Answered<'_>, numbers: &Numbers) -> CallRow {
         let Answered { id, at, call, decision, fingerprint, .. } = answered;
+        let hiding = numbers.hiding([call.from(), call.to()]);
         let (from, to) = (numbers.kept(call.from()), numbers.kept(call.to()));
-        let delivery = delivery(call, at, [&from, &to]);
+        let delivery = delivery(call, at, [&from, &to], &hiding);
         let agent = match decision.outcome() {
             Outcome::Agent(chosen) => Some(chosen.name),
             Outcome::Reject(_) | Outcome::Keep(_) => None,
@@ -198,21 +200,21 @@ impl CallRow {
             call.source(),
             call.platform().as_str(),
             call.channel().as_str(),
-            call.call_id().map(Storable),
-            Storable(&from),
-            Storable(&to),
+            call.call_id().map(|id| hiding.id(id)),
+            &from,
+            &to,
             decision.outcome().as_str(),
-            decision.rule().map(Storable),
-            agent.map(Storable),
+            decision.rule(),
+            agent,
             fingerprint,
-            details(answered, numbers),
+            details(answered, numbers.word(), &hiding),
         );
         let columns = serde_json::to_string(&columns).expect("plain JSON into memory");
-        CallRow { id, delivery, columns }
+        CallRow { id, delivery, columns: storable_json(columns) }
     }
 }
 
-fn details<'a>(answered: Answered<'a>, numbers: &Numbers) -> Details<'a> {
+fn details<'a>(answered: Answered<'a>, numbers: &'static str, hiding: &Hiding) -> Details<'a> {
     let Answered { call, decision, micros, .. } = answered;
     let added = decision.added();
     let (why, chosen) = match decision.outcome() {
@@ -221,13 +223,12 @@ fn details<'a>(answered: Answered<'a>, numbers: &Numbers) -> Details<'a> {
         Outcome::Reject(reason) => (Some(*reason), None),
         Outcome::Keep(kept) => (Some(kept.as_str()), None),
     };
-    let text = |text: &'a str| numbers.text(text);
     let object = |object: &'a Option<Cow<'a, Object>>| {
-        object.as_deref().map(|object| masked(object, numbers, call))
+        object.as_deref().map(|object| hidden(object, hiding))
     };
     Details {
-        numbers: numbers.word().into(),
-        agent_in: call.agent().map(Cow::Borrowed),
+        numbers: numbers.into(),
+        agent_in: call.agent().map(|agent| hiding.id(agent)),
         agent_version_in: call.agent_version().map(version),
         why: why.map(Cow::Borrowed),
         agent_id: chosen.map(|chosen| chosen.id.into()),
@@ -235,23 +236,25 @@ fn details<'a>(answered: Answered<'a>, numbers: &Numbers) -> Details<'a> {
         arm: decision.arm(),
         added_by: added.by.iter().map(|rule| Cow::Borrowed(*rule)).collect(),
         variables: Texts(
-            added.variables.iter().map(|one| (one.name.into(), text(&one.value))).collect(),
+            added.variables.iter().map(|one| (one.name.into(), hiding.text(&one.value))).collect(),
         ),
         metadata: object(&added.metadata),
         agent_override: object(&added.agent_override),
         delay_ms: added.delay.as_millis() as u64,
-        sip: Texts(call.sip_headers().map(|(name, value)| (name.into(), text(value))).collect()),
+        sip: Texts(
+            call.sip_headers().map(|(name, value)| (hiding.id(name), hiding.text(value))).collect(),
+        ),
         micros,
     }
 }
 
 /// The same where numbers are kept in full.
-fn masked<'a>(object: &'a Object, numbers: &Numbers, call: &Call<'_>) -> Cow<'a, Object> {
-    if numbers.are_full() {
+fn hidden<'a>(object: &'a Object, hiding: &Hiding) -> Cow<'a, Object> {
+    if hiding.is_off() {
         return Cow::Borrowed(object);
     }
     let mut object = object.clone();
-    object.values_mut().for_each(|value| numbers.mask(value, &[call.from(), call.to()]));
+    hiding.object(&mut object);
     Cow::Owned(object)
 }
 
@@ -264,22 +267,28 @@ fn version(version: &Version) -> Value {
 
 /// What tells a delivery from all others, in 32 digits. Where the platform sends neither a call id
 /// nor a timestamp, the same parties within a minute count as one call.
-fn delivery(call: &Call<'_>, at: Timestamp, numbers: [&str; 2]) -> String {
+fn delivery(call: &Call<'_>, at: Timestamp, numbers: [&str; 2], hiding: &Hiding) -> String {
     if let Some(call_id) = call.call_id() {
         return delivery_of(call.source(), call_id);
     }
     let when = call.event_timestamp_ms().unwrap_or_else(|| at.as_second().div_euclid(60));
     let channel = call.channel().as_str();
     let [from, to] = numbers;
-    digest(&["call", call.source(), channel, from, to, &when.to_string()])
+    // As whoever remembers answers tells them apart, but by what is kept: a hash of a number tells
+    // the number to whoever tries them all.
+    let headers = call.sip_headers().flat_map(|(name, value)| [name.into(), hiding.text(value)]);
+    let headers: Vec<Cow<'_, str>> = headers.collect();
+    let when = when.to_string();
+    let parts = ["call", call.source(), channel, from, to, &when];
+    digest(parts.into_iter().chain(headers.iter().map(|text| &**text)))
 }
 
 /// That of the call with this id.
-pub(super) fn delivery_of(source: &str, call_id: &str) -> String {
-    digest(&["call id", source, call_id])
+fn delivery_of(source: &str, call_id: &str) -> String {
+    digest(["call id", source, call_id])
 }
 
-fn digest(parts: &[&str]) -> String {
+fn digest<'p>(parts: impl IntoIterator<Item = &'p str>) -> String {
     let mut digest = Sha256::new();
     for part in parts {
         digest.update((part.len() as u64).to_le_bytes());
@@ -288,16 +297,30 @@ fn digest(parts: &[&str]) -> String {
     hex::encode(&digest.finalize()[..16])
 }
 
-/// A text without the one character that PostgreSQL does not take.
-struct Storable<'t>(&'t str);
+/// JSON without the one character that PostgreSQL does not take.
+fn storable_json(json: String) -> String {
+    // It may be a backslash and letters: then nothing changes.
+    if !json.contains("\\u0000") {
+        return json;
+    }
+    let value = serde_json::from_str(&json).map(without_nul);
+    value.map_or(json, |value| value.to_string())
+}
 
-impl Serialize for Storable<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&storable(self.0))
+fn without_nul(value: Value) -> Value {
+    let own = |text: String| storable(&text).into_owned();
+    match value {
+        Value::String(text) => Value::String(own(text)),
+        Value::Array(list) => list.into_iter().map(without_nul).collect(),
+        Value::Object(object) => {
+            object.into_iter().map(|(key, value)| (own(key), without_nul(value))).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
     }
 }
 
-fn storable(text: &str) -> Cow<'_, str> {
+/// A text without the one character that PostgreSQL does not take.
+pub(super) fn storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
@@ -354,6 +377,8 @@ pub(super) struct EventRow {
     pub(super) platform: &'static str,
     pub(super) kind: String,
     pub(super) call_id: Option<String>,
+    /// The delivery of the call that has this id.
+    pub(super) call_delivery: Option<String>,
     pub(super) sent_ms: Option<i64>,
     /// A JSON object.
     pub(super) details: String,
@@ -372,7 +397,11 @@ pub(super) struct EventRow {
 impl EventRow {
     pub(super) fn of(told: Told<'_>, numbers: &Numbers) -> EventRow {
         let Told { id, at, source, platform, event, body } = told;
-        let kept = |party: &Option<Party>| party.as_ref().map(|one| numbers.kept(one).into_owned());
+        let kept = |party: &Option<Party>| {
+            let shown = party.as_ref().filter(|party| **party != Party::Withheld);
+            shown.map(|party| storable(&numbers.kept(party)).into_owned())
+        };
+        let hiding = numbers.hiding(event.from.iter().chain(&event.to));
         let own = |text: &str| storable(text).into_owned();
         let call_id = event.call_id.as_deref().filter(|id| !id.is_empty());
         EventRow {
@@ -381,45 +410,46 @@ impl EventRow {
             at_ms: at.as_millisecond(),
             source: source.to_owned(),
             platform: platform.as_str(),
-            kind: own(&event.kind),
-            call_id: call_id.map(own),
+            kind: own(&hiding.id(&event.kind)),
+            call_id: call_id.map(|id| own(&hiding.id(id))),
+            call_delivery: call_id.map(|id| delivery_of(source, id)),
             sent_ms: event.event_timestamp_ms,
-            details: Columns::of(event, numbers).to_json(),
-            body: own(&body_as_kept(event, body, numbers)),
+            details: Columns::of(event, numbers, &hiding).to_json(),
+            body: own(&body_as_kept(body, &hiding)),
             last_counts: event.last_counts,
             stamp: event.stamp.as_deref().and_then(|stamp| stamp.parse().ok()),
-            from: kept(&event.from.clone().filter(|from| *from != Party::Withheld)),
+            from: kept(&event.from),
             to: kept(&event.to),
             began_ms: event.start_ms.unwrap_or(at.as_millisecond()),
         }
     }
 }
 
-/// An event without a call id, or of a kind that nobody knows, is the same when its body is.
+/// An event without a call id, or of a kind that nobody knows, is the same when its body is. So is
+/// one of which a call may have several: what tells them apart is not known well enough.
 fn delivery_of_event(told: &Told<'_>, call_id: Option<&str>) -> String {
     let Told { source, event, body, .. } = told;
-    let (kind, part) = (&*event.kind, event.part.as_deref().unwrap_or_default());
-    match call_id {
-        Some(call_id) if event.known => digest(&["event", source, kind, call_id, part]),
-        Some(_) | None => {
+    let kind = &*event.kind;
+    match (call_id, &event.part) {
+        (Some(call_id), None) if event.known => digest(["event", source, kind, call_id]),
+        (Some(_) | None, Some(_) | None) => {
             let body = hex::encode(Sha256::digest(body));
-            digest(&["event body", source, kind, &body])
+            digest(["event body", source, kind, &body])
         }
     }
 }
 
-fn body_as_kept<'b>(event: &Event<'_>, body: &'b [u8], numbers: &Numbers) -> Cow<'b, str> {
-    if numbers.are_full() {
+fn body_as_kept<'b>(body: &'b [u8], hiding: &Hiding) -> Cow<'b, str> {
+    if hiding.is_off() {
         return String::from_utf8_lossy(body);
     }
-    let parties: Vec<&Party> = event.from.iter().chain(&event.to).collect();
     match serde_json::from_slice::<Value>(body) {
         Ok(mut value) => {
-            numbers.mask(&mut value, &parties);
+            hiding.value(&mut value);
             value.to_string().into()
         }
         // A dialect reads more than this does: lone surrogates, and what is nested very deep.
-        Err(_) => numbers.text(&String::from_utf8_lossy(body)).into_owned().into(),
+        Err(_) => hiding.text(&String::from_utf8_lossy(body)).into_owned().into(),
     }
 }
 
@@ -435,13 +465,13 @@ struct Columns<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     event_timestamp_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    agent: Option<&'a str>,
+    agent: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    agent_version: Option<&'a str>,
+    agent_version: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'a str>,
+    status: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    direction: Option<&'a str>,
+    direction: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     start_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -449,13 +479,13 @@ struct Columns<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    end_reason: Option<&'a str>,
+    end_reason: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sentiment: Option<&'a str>,
+    sentiment: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     successful: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -473,33 +503,31 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(event: &'a Event<'a>, numbers: &Numbers) -> Columns<'a> {
-        let parties: Vec<&Party> = event.from.iter().chain(&event.to).collect();
+    fn of(event: &'a Event<'a>, numbers: &Numbers, hiding: &Hiding) -> Columns<'a> {
         let object = |object: &Option<Object>| {
-            let mut value = Value::Object(object.clone()?);
-            if !numbers.are_full() {
-                numbers.mask(&mut value, &parties);
-            }
-            Some(value)
+            let mut object = object.clone()?;
+            hiding.object(&mut object);
+            Some(Value::Object(object))
         };
-        let text = |text: &'a Option<Cow<'a, str>>| text.as_deref().map(|text| numbers.text(text));
+        let text = |text: &'a Option<Cow<'a, str>>| text.as_deref().map(|text| hiding.text(text));
+        let word = |word: &'a Option<Cow<'a, str>>| word.as_deref().map(|word| hiding.id(word));
         Columns {
             numbers: numbers.word(),
             known: event.known,
             from: event.from.as_ref().map(|party| numbers.kept(party)),
             to: event.to.as_ref().map(|party| numbers.kept(party)),
             event_timestamp_ms: event.event_timestamp_ms,
-            agent: event.agent.as_deref(),
-            agent_version: event.agent_version.as_deref(),
-            status: event.status.as_deref(),
-            direction: event.direction.as_deref(),
+            agent: word(&event.agent),
+            agent_version: word(&event.agent_version),
+            status: word(&event.status),
+            direction: word(&event.direction),
             start_ms: event.start_ms,
             end_ms: event.end_ms,
             duration_ms: event.duration_ms,
-            end_reason: event.end_reason.as_deref(),
+            end_reason: word(&event.end_reason),
             cost: event.cost,
             summary: text(&event.summary),
-            sentiment: event.sentiment.as_deref(),
+            sentiment: word(&event.sentiment),
             successful: event.successful,
             voicemail: event.voicemail,
             recording_url: text(&event.recording_url),

@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow, install_default_drivers};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row, SqlSafeStr};
 use uuid::Uuid;
 
-use super::row::{CallRow, EventRow, delivery_of};
+use super::row::{CallRow, EventRow, storable};
 use super::{CallRecord, EventRecord, Filter};
 use crate::rules::Copies;
 use crate::settings::RecordsPlace;
@@ -81,13 +81,19 @@ const SAME_CALL_MS: i64 = 10 * 60 * 1000;
 /// A call that is delivered again within this time was answered anew: the last answer counts.
 const AGAIN_MS: i64 = 60_000;
 
-fn migrator() -> Migrator {
+fn migrator(is_postgres: bool) -> Migrator {
     const RECORDS: &str = include_str!("../../migrations/0001_records.sql");
+    // Sorted as bytes, as SQLite does: in Danish, `aa` comes behind `z`.
+    let records = match is_postgres {
+        true => RECORDS.replace("TEXT PRIMARY KEY", "TEXT COLLATE \"C\" PRIMARY KEY"),
+        false => RECORDS.to_owned(),
+    };
+    let records = AssertSqlSafe(records);
     let records = Migration::new(
         1,
         Cow::Borrowed("records"),
         MigrationType::Simple,
-        sqlx::SqlStr::from_static(RECORDS),
+        records.into_sql_str(),
         false,
     );
     Migrator::with_migrations(vec![records])
@@ -122,8 +128,13 @@ impl Store {
             .after_connect(|connection, _| Box::pin(set_up(connection)))
             .connect_with(options)
             .await?;
-        migrator().run(&pool).await?;
-        Ok(Store { pool, is_postgres: matches!(place, RecordsPlace::Postgres(_)) })
+        let is_postgres = matches!(place, RecordsPlace::Postgres(_));
+        let migrator = migrator(is_postgres);
+        // Another process may just make the same tables in the same file.
+        if migrator.run(&pool).await.is_err() {
+            migrator.run(&pool).await?;
+        }
+        Ok(Store { pool, is_postgres })
     }
 
     /// Opens what the service has written; makes nothing.
@@ -151,12 +162,13 @@ impl Store {
 }
 
 /// WAL: readers do not wait for the writer. FULL: what is committed survives a power cut. What is
-/// deleted is overwritten, for it was personal data.
+/// deleted is overwritten, for it was personal data. A log that grew becomes small again.
 async fn set_up(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
     if connection.backend_name() == "SQLite" {
         let pragmas = format!(
             "PRAGMA busy_timeout = {BUSY_MS}; PRAGMA journal_mode = WAL; \
-             PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"
+             PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; \
+             PRAGMA journal_size_limit = 16777216;"
         );
         connection.execute(AssertSqlSafe(pragmas)).await?;
     }
@@ -196,12 +208,24 @@ pub(super) fn is_about_a_row(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether two writers were in each other's way: one of them has to try again, and finds it free.
+pub(super) fn is_a_collision(error: &sqlx::Error) -> bool {
+    // Of PostgreSQL: a deadlock, or an order that cannot be kept.
+    const CODES: [&str; 2] = ["40001", "40P01"];
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| CODES.contains(&&*code))
+}
+
 /// Writing.
 impl Store {
     /// Writes a batch; all of it or nothing.
     pub(super) async fn write(&self, batch: &Batch<'_>) -> Result<(), sqlx::Error> {
         let mut connection = self.pool.acquire().await?;
-        let mut writing = connection.begin().await?;
+        let mut writing = match self.is_postgres {
+            true => connection.begin().await?,
+            // Who has read first may not write when another process wrote in between.
+            false => connection.begin_with("BEGIN IMMEDIATE").await?,
+        };
         if !batch.calls.is_empty() {
             let rows: Vec<&str> = batch.calls.iter().map(|row| &*row.columns).collect();
             let statement = AssertSqlSafe(self.insert_calls());
@@ -243,9 +267,14 @@ impl Store {
         });
         let picked = picked.collect::<Vec<_>>().join(", ");
         let last = columns.iter().map(|name| {
+            // One that an event told stays.
+            let last = match *name {
+                "call_id" => "COALESCE(excluded.call_id, calls.call_id)".to_owned(),
+                _ => format!("excluded.{name}"),
+            };
             format!(
-                "{name} = CASE WHEN excluded.at_ms - calls.at_ms <= {AGAIN_MS} \
-                 THEN excluded.{name} ELSE calls.{name} END"
+                "{name} = CASE WHEN excluded.at_ms - calls.at_ms BETWEEN 0 AND {AGAIN_MS} \
+                 THEN {last} ELSE calls.{name} END"
             )
         });
         let last = last.collect::<Vec<_>>().join(", ");
@@ -288,12 +317,42 @@ impl Store {
         }
         // The table that answers now stays, whenever it began to.
         let tables = "DELETE FROM tables WHERE at_ms < $1 \
-                      AND fingerprint NOT IN (SELECT DISTINCT fingerprint FROM calls) \
-                      AND at_ms < (SELECT MAX(at_ms) FROM tables)";
+                      AND at_ms < (SELECT MAX(at_ms) FROM tables) \
+                      AND NOT EXISTS (SELECT 1 FROM calls \
+                      WHERE calls.fingerprint = tables.fingerprint)";
         if deleted == 0 {
             sqlx::query(tables).bind(before.as_millisecond()).execute(&self.pool).await?;
+            self.empty_the_log().await?;
         }
         Ok(deleted)
+    }
+
+    /// What was deleted also stands in SQLite's log until that is written anew.
+    pub(super) async fn empty_the_log(&self) -> Result<(), sqlx::Error> {
+        if !self.is_postgres {
+            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes all but the newest: so many calls, and so many events with so many characters.
+    pub(super) async fn keep_newest(
+        &self,
+        calls: i64,
+        events: i64,
+        characters: i64,
+    ) -> Result<u64, sqlx::Error> {
+        let old_calls = "DELETE FROM calls WHERE id <= \
+                         (SELECT id FROM calls ORDER BY id DESC LIMIT 1 OFFSET $1)";
+        let old_events = "DELETE FROM events WHERE id <= (SELECT MAX(id) FROM (SELECT id, \
+                          ROW_NUMBER() OVER newest AS place, \
+                          SUM(LENGTH(body) + LENGTH(details)) OVER newest AS characters \
+                          FROM events WINDOW newest AS (ORDER BY id DESC)) AS counted \
+                          WHERE place > $1 OR characters > $2)";
+        let calls = sqlx::query(old_calls).bind(calls).execute(&self.pool).await?;
+        let events =
+            sqlx::query(old_events).bind(events).bind(characters).execute(&self.pool).await?;
+        Ok(calls.rows_affected() + events.rows_affected())
     }
 }
 
@@ -305,6 +364,7 @@ pub(super) fn first_id_at(at: Timestamp) -> Uuid {
 
 /// A repeated event is stored once, and counted.
 async fn insert_event(writing: &mut AnyConnection, event: &EventRow) -> Result<(), sqlx::Error> {
+    let found = call_of(writing, event).await?;
     let newer = "CASE WHEN excluded.sent_ms IS NULL OR events.sent_ms IS NULL \
                  OR excluded.sent_ms >= events.sent_ms THEN";
     let last = ["at_ms", "sent_ms", "details", "body"];
@@ -313,9 +373,10 @@ async fn insert_event(writing: &mut AnyConnection, event: &EventRow) -> Result<(
     let replaced = if event.last_counts { last.concat() } else { String::new() };
     let statement = format!(
         "INSERT INTO events (id, delivery, at_ms, source, platform, kind, call_id, sent_ms, \
-         attempts, details, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10) \
+         attempts, details, body, call) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11) \
          ON CONFLICT (delivery) DO UPDATE SET attempts = events.attempts \
-         + CASE WHEN events.id = excluded.id THEN 0 ELSE 1 END{replaced}"
+         + CASE WHEN events.id = excluded.id THEN 0 ELSE 1 END, \
+         call = COALESCE(excluded.call, events.call){replaced}"
     );
     sqlx::query(AssertSqlSafe(statement))
         .bind(event.id.to_string())
@@ -328,39 +389,49 @@ async fn insert_event(writing: &mut AnyConnection, event: &EventRow) -> Result<(
         .bind(event.sent_ms)
         .bind(&event.details)
         .bind(&event.body)
+        .bind(found.as_ref().map(Found::call))
         .execute(&mut *writing)
         .await?;
-    if let Some(call) = call_of(writing, event).await? {
-        sqlx::query("UPDATE events SET call = $1 WHERE delivery = $2")
-            .bind(&call)
-            .bind(&event.delivery)
-            .execute(&mut *writing)
-            .await?;
+    if let (Some(Found::Otherwise(call)), Some(call_id)) = (&found, &event.call_id) {
         // What is told of it later may only know this id.
         sqlx::query("UPDATE calls SET call_id = $1 WHERE id = $2 AND call_id IS NULL")
-            .bind(&event.call_id)
-            .bind(&call)
+            .bind(call_id)
+            .bind(call)
             .execute(&mut *writing)
             .await?;
     }
     Ok(())
 }
 
+/// The record of the call that an event is about.
+enum Found {
+    ByCallId(String),
+    Otherwise(String),
+}
+
+impl Found {
+    fn call(&self) -> &str {
+        match self {
+            Found::ByCallId(call) | Found::Otherwise(call) => call,
+        }
+    }
+}
+
 /// The call that an event is about: by its call id, else by its stamp, else by numbers and time.
 async fn call_of(
     writing: &mut AnyConnection,
     event: &EventRow,
-) -> Result<Option<String>, sqlx::Error> {
-    if let Some(call_id) = &event.call_id {
-        let asked = "SELECT id FROM calls WHERE delivery = $1 \
-                     UNION ALL SELECT call FROM events \
-                     WHERE source = $2 AND call_id = $3 AND call IS NOT NULL LIMIT 1";
-        let asked = sqlx::query_scalar(asked)
-            .bind(delivery_of(&event.source, call_id))
-            .bind(&event.source)
-            .bind(call_id);
-        if let Some(found) = asked.fetch_optional(&mut *writing).await? {
-            return Ok(Some(found));
+) -> Result<Option<Found>, sqlx::Error> {
+    if let (Some(call_id), Some(delivery)) = (&event.call_id, &event.call_delivery) {
+        // Where the request had no id, an event before this one may have found its call.
+        let asked = "SELECT COALESCE((SELECT id FROM calls WHERE delivery = $1), \
+                     (SELECT call FROM events WHERE source = $2 \
+                     AND substr(call_id, 1, 64) = substr($3, 1, 64) AND call_id = $3 \
+                     AND call IS NOT NULL LIMIT 1))";
+        let asked = sqlx::query_scalar(asked).bind(delivery).bind(&event.source).bind(call_id);
+        let found: Option<String> = asked.fetch_one(&mut *writing).await?;
+        if let Some(found) = found {
+            return Ok(Some(Found::ByCallId(found)));
         }
     }
     if let Some(stamp) = event.stamp {
@@ -368,23 +439,25 @@ async fn call_of(
             .bind(stamp.to_string())
             .bind(&event.source);
         if let Some(found) = asked.fetch_optional(&mut *writing).await? {
-            return Ok(Some(found));
+            return Ok(Some(Found::Otherwise(found)));
         }
     }
     let Some(from) = &event.from else { return Ok(None) };
     // Of a body that says only who rang, that has to do. A call whose id is known is another one.
-    let asked = "SELECT id FROM calls WHERE from_party = $1 AND at_ms BETWEEN $2 AND $3 \
+    let asked = "SELECT id FROM calls WHERE substr(from_party, 1, 64) = substr($1, 1, 64) \
+                 AND from_party = $1 AND at_ms BETWEEN $2 AND $3 \
                  AND source = $4 AND call_id IS NULL AND (to_party = $5 OR $5 = '') \
                  ORDER BY ABS(at_ms - $6), id LIMIT 1";
-    sqlx::query_scalar(asked)
+    let found: Option<String> = sqlx::query_scalar(asked)
         .bind(from)
-        .bind(event.began_ms - SAME_CALL_MS)
-        .bind(event.began_ms + SAME_CALL_MS)
+        .bind(event.began_ms.saturating_sub(SAME_CALL_MS))
+        .bind(event.began_ms.saturating_add(SAME_CALL_MS))
         .bind(&event.source)
         .bind(event.to.as_deref().unwrap_or_default())
         .bind(event.began_ms)
         .fetch_optional(&mut *writing)
-        .await
+        .await?;
+    Ok(found.map(Found::Otherwise))
 }
 
 /// Reading.
@@ -431,11 +504,12 @@ impl Store {
     /// # Errors
     /// When the database says no.
     pub async fn events_of(&self, call: &CallRecord) -> Result<Vec<EventRecord>, StoreError> {
-        // One that was told before its call was written is found by the call id.
+        // By the call id is found what was told before the call was written, and what was told of
+        // it before it was answered anew.
         let rows = sqlx::query(
             "SELECT id, at_ms, source, platform, kind, call_id, call, attempts, details, body \
-             FROM events WHERE call = $1 OR (call IS NULL AND source = $2 AND call_id = $3) \
-             ORDER BY id",
+             FROM events WHERE call = $1 OR (source = $2 \
+             AND substr(call_id, 1, 64) = substr($3, 1, 64) AND call_id = $3) ORDER BY id",
         )
         .bind(call.id.to_string())
         .bind(&call.source)
@@ -469,6 +543,8 @@ impl Store {
                 .map_err(|error| StoreError::Unreadable(error.to_string()))?;
             counts.by_quarter.push((begins, count(&row)?));
         }
+        // Who has none comes first in one database, and last in the other.
+        counts.by_rule.sort_by(|one, other| (other.1, &one.0).cmp(&(one.1, &other.0)));
         counts.by_quarter.sort();
         Ok(counts)
     }
@@ -547,6 +623,11 @@ impl Wanted {
             ("outcome =", &filter.outcome),
             ("call_id =", &filter.call_id),
         ];
+        // The index holds its begin.
+        if let Some(call_id) = &filter.call_id {
+            let begin = call_id.chars().take(64).collect();
+            wanted.and("substr(call_id, 1, 64) =", begin);
+        }
         for (condition, text) in texts {
             text.iter().for_each(|text| wanted.and(condition, text.clone()));
         }
@@ -558,13 +639,13 @@ impl Wanted {
             let first = wanted.texts.len() + 1;
             let (from, to) = (places("from_party", first), places("to_party", first));
             wanted.conditions.push(format!("({from} OR {to})"));
-            wanted.texts.extend(ways.iter().cloned());
+            wanted.texts.extend(ways.iter().map(|way| storable(way).into_owned()));
         }
         wanted
     }
 
     fn and(&mut self, condition: &str, text: String) {
-        self.texts.push(text);
+        self.texts.push(storable(&text).into_owned());
         self.conditions.push(format!("{condition} ${}", self.texts.len()));
     }
 
@@ -613,7 +694,8 @@ fn event_record(row: &AnyRow) -> Result<EventRecord, StoreError> {
         call_id: row.try_get(5)?,
         call: call.and_then(|id| id.parse().ok()),
         attempts: row.try_get(7)?,
-        columns: json(row, 8)?,
+        // What is nested deeper than can be read again stands in the body.
+        columns: json(row, 8).unwrap_or_default(),
         body: row.try_get(9)?,
     })
 }

@@ -3,7 +3,7 @@
 //! What cannot be written now is kept and tried again, until the store is back. A single row that
 //! the database does not take is left out, and counted.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use std::{mem, sync::Arc};
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::recorder::State;
 use super::row::{CallRow, EventRow};
-use super::store::{Batch, is_about_a_row};
+use super::store::{Batch, is_a_collision, is_about_a_row};
 use super::{Store, TableCopy};
 use crate::pipeline::Clock;
 use crate::settings::{RecordsPlace, Wait};
@@ -22,10 +22,20 @@ use crate::telemetry::RecordCounters;
 
 /// Something to be written.
 pub(super) enum Entry {
-    Call(CallRow, Option<oneshot::Sender<()>>),
+    Call(WaitingCall),
     Again(Uuid),
     Event(Box<WaitingEvent>),
     Table(Box<TableCopy>),
+    /// To see whether the store takes anything.
+    Nothing,
+}
+
+/// Who asked may wait.
+pub(super) struct WaitingCall {
+    pub(super) row: CallRow,
+    pub(super) tell: Option<oneshot::Sender<()>>,
+    /// Makes room for others when this one is written.
+    pub(super) _room: OwnedSemaphorePermit,
 }
 
 /// Who told it waits.
@@ -51,6 +61,10 @@ pub struct Writer {
     /// When to give up; none before the service stops.
     until: Option<Instant>,
     stopped: bool,
+    /// There may be more that is too old.
+    sweeps: bool,
+    /// So many rows were written since memory was last looked through.
+    unlooked: usize,
 }
 
 /// What comes next.
@@ -58,6 +72,7 @@ enum Turn {
     Stop,
     Write(usize),
     Sweep,
+    LookAgain,
 }
 
 /// As many rows are one transaction at most.
@@ -69,10 +84,18 @@ const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// After a failure the next try is so much later, twice as much after the next, and so on.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// So often in a row a group may be in the way of another writer's.
+const COLLISIONS: u32 = 10;
 /// A store that is broken when the service stops may come back for so long.
 const LAST_CHANCE: Duration = Duration::from_secs(5);
 /// How often what is too old is deleted.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// In memory so much is kept at most, the newest, and what came since the last look.
+const CALLS_IN_MEMORY: i64 = 10_000;
+const EVENTS_IN_MEMORY: i64 = 10_000;
+const CHARACTERS_IN_MEMORY: i64 = 64 << 20;
+/// After so many rows memory is looked through.
+const LOOK_AFTER: usize = 1_000;
 
 impl Writer {
     pub(super) fn new(
@@ -99,6 +122,8 @@ impl Writer {
             store: None,
             until: None,
             stopped: false,
+            sweeps: false,
+            unlooked: 0,
         }
     }
 
@@ -113,14 +138,24 @@ impl Writer {
                 _ = stopped.wait_for(|stopped| *stopped) => Turn::Stop,
                 count = self.queue.recv_many(&mut group, GROUP) => Turn::Write(count),
                 _ = sweep.tick() => Turn::Sweep,
+                () = std::future::ready(()), if self.sweeps => Turn::Sweep,
+                () = tokio::time::sleep(LONGEST_PAUSE), if self.state.trouble().is_some() => {
+                    Turn::LookAgain
+                }
             };
             match turn {
                 Turn::Stop | Turn::Write(0) => self.stop(),
-                Turn::Sweep => self.sweep(&stopped).await,
+                Turn::Sweep => self.sweeps = true,
+                // Nobody has anything to write, but somebody may ask how the store is.
+                Turn::LookAgain => self.persist(vec![Entry::Nothing], &mut stopped).await,
                 Turn::Write(_) => {
                     self.persist(mem::take(&mut group), &mut stopped).await;
                     pause(self.gather, &mut stopped).await;
                 }
+            }
+            // Some at a time, so that nobody waits for long.
+            if self.sweeps && !self.stopped {
+                self.sweep().await;
             }
         }
         // Whoever could send something has ended before.
@@ -143,40 +178,53 @@ impl Writer {
     async fn persist(&mut self, group: Vec<Entry>, stopped: &mut watch::Receiver<bool>) {
         let mut groups = vec![group];
         let mut wait = FIRST_PAUSE;
+        let mut collisions = 0;
         while let Some(mut group) = groups.pop() {
             // Who was told to send it again does so.
             group.retain(|entry| !entry.is_given_up());
             if group.is_empty() {
                 continue;
             }
+            if self.has_no_chance() {
+                self.give_up(&group);
+                continue;
+            }
             match self.write(&group).await {
                 Ok(()) => {
-                    wait = FIRST_PAUSE;
-                    self.written(group);
+                    (wait, collisions) = (FIRST_PAUSE, 0);
+                    self.written(group).await;
                 }
                 Err(Failed::OneRow(why)) if group.len() == 1 => {
                     self.counters.lost_refused.increment(1);
                     tracing::error!(why, "the database does not take this record, it is left out");
                 }
-                Err(Failed::OneRow(_)) => {
-                    let rest = group.split_off(group.len() / 2);
-                    groups.extend([rest, group]);
+                Err(Failed::OneRow(_)) => halve(group, &mut groups),
+                Err(Failed::Collision(_)) if collisions < COLLISIONS => {
+                    collisions += 1;
+                    groups.push(group);
                 }
-                Err(Failed::Store(why)) => {
-                    self.in_trouble(&why).await;
+                Err(failed) => {
+                    self.in_trouble(failed.why()).await;
                     if *stopped.borrow() {
                         self.stop();
                     }
-                    if self.until.is_some_and(|until| Instant::now() >= until) {
-                        self.give_up(&group);
-                        continue;
+                    // What took too long for one transaction may fit into two.
+                    match failed {
+                        Failed::Late if group.len() > 1 => halve(group, &mut groups),
+                        _ => groups.push(group),
                     }
-                    groups.push(group);
-                    pause(wait, stopped).await;
+                    if !self.has_no_chance() {
+                        pause(wait, stopped).await;
+                    }
                     wait = (wait * 2).min(LONGEST_PAUSE);
                 }
             }
         }
+    }
+
+    /// The service stops, and the store did not come back.
+    fn has_no_chance(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until) && self.state.trouble().is_some()
     }
 
     async fn write(&mut self, group: &[Entry]) -> Result<(), Failed> {
@@ -187,7 +235,7 @@ impl Writer {
         });
         let written = written.await;
         self.state.writes(false);
-        written.unwrap_or_else(|_| Err(Failed::Store("it does not answer".to_owned())))
+        written.unwrap_or(Err(Failed::Late))
     }
 
     async fn opened(&mut self) -> Result<&Store, String> {
@@ -199,28 +247,47 @@ impl Writer {
         Ok(self.store.as_ref().expect("it was just opened"))
     }
 
-    fn written(&mut self, group: Vec<Entry>) {
-        if self.state.is_well() {
-            self.counters.store_up.set(1.0);
-            tracing::info!("the store of the records is back");
-        }
+    async fn written(&mut self, group: Vec<Entry>) {
+        self.is_well();
+        self.unlooked += group.len();
         for entry in group {
             let tell = match entry {
-                Entry::Call(_, tell) => {
+                Entry::Call(call) => {
                     self.counters.calls.increment(1);
-                    tell
+                    call.tell
                 }
                 Entry::Event(event) => {
                     self.counters.events.increment(1);
                     Some(event.tell)
                 }
-                Entry::Again(_) | Entry::Table(_) => None,
+                Entry::Again(_) | Entry::Table(_) | Entry::Nothing => None,
             };
             if let Some(tell) = tell {
                 let _has_stopped_waiting = tell.send(());
             }
         }
         self.counters.waiting.set(self.queue.len() as f64);
+        if matches!(self.place, RecordsPlace::Memory) && self.unlooked >= LOOK_AFTER {
+            self.keep_newest().await;
+        }
+    }
+
+    fn is_well(&self) {
+        if self.state.is_well() {
+            self.counters.store_up.set(1.0);
+            tracing::info!("the store of the records is back");
+        }
+    }
+
+    /// So that records in memory do not fill it.
+    async fn keep_newest(&mut self) {
+        self.unlooked = 0;
+        let Some(store) = &self.store else { return };
+        let most = (CALLS_IN_MEMORY, EVENTS_IN_MEMORY, CHARACTERS_IN_MEMORY);
+        match store.keep_newest(most.0, most.1, most.2).await {
+            Ok(deleted) => self.counters.swept.increment(deleted),
+            Err(error) => self.in_trouble(&error.to_string()).await,
+        }
     }
 
     /// Opened anew next time, for what broke may be the connection.
@@ -240,37 +307,41 @@ impl Writer {
     }
 
     fn give_up(&self, group: &[Entry]) {
-        let lost = group.iter().filter(|entry| !matches!(entry, Entry::Table(_))).count();
-        self.counters.lost_stopped.increment(lost as u64);
-        tracing::error!(lost, "the service stops and these records cannot be written");
+        let is_a_record = |entry: &&Entry| matches!(entry, Entry::Call(_) | Entry::Event(_));
+        let lost = group.iter().filter(is_a_record).count();
+        if lost > 0 {
+            self.counters.lost_stopped.increment(lost as u64);
+            tracing::error!(lost, "the service stops and these records cannot be written");
+        }
     }
 
-    /// Deletes what is too old.
-    async fn sweep(&mut self, stopped: &watch::Receiver<bool>) {
+    /// Deletes some of what is too old.
+    async fn sweep(&mut self) {
         let retain =
             jiff::SignedDuration::try_from(self.retain).unwrap_or(jiff::SignedDuration::MAX);
         let now: Timestamp = self.clock.now();
-        let Ok(before) = now.checked_sub(retain) else { return };
-        let swept = async {
-            let store = self.opened().await?;
-            let mut deleted = 0;
-            // Some at a time, so that nobody waits for long.
-            loop {
-                let some = store.sweep(before).await.map_err(|error| error.to_string())?;
-                deleted += some;
-                if some == 0 || *stopped.borrow() {
-                    return Ok::<_, String>(deleted);
-                }
-                tokio::task::yield_now().await;
-            }
+        let Ok(before) = now.checked_sub(retain) else {
+            self.sweeps = false;
+            return;
         };
-        match swept.await {
-            Ok(0) => {}
+        let swept = tokio::time::timeout(WRITE_WITHIN, async {
+            let store = self.opened().await?;
+            store.sweep(before).await.map_err(|error| error.to_string())
+        });
+        match swept.await.unwrap_or_else(|_| Err(Failed::Late.why().to_owned())) {
             Ok(deleted) => {
+                self.is_well();
+                self.sweeps = deleted > 0;
                 self.counters.swept.increment(deleted);
-                tracing::info!(deleted, %before, "records that are too old are deleted");
+                if deleted > 0 {
+                    tracing::info!(deleted, %before, "records that are too old are deleted");
+                }
             }
-            Err(why) => self.in_trouble(&why).await,
+            Err(why) => {
+                // The next round tries again.
+                self.sweeps = false;
+                self.in_trouble(&why).await;
+            }
         }
     }
 }
@@ -278,14 +349,35 @@ impl Writer {
 enum Failed {
     /// Of one of the rows.
     OneRow(String),
+    /// Another writer was in the way.
+    Collision(String),
     Store(String),
+    /// It does not answer.
+    Late,
 }
 
 impl Failed {
     fn of(error: &sqlx::Error) -> Failed {
         let why = error.to_string();
-        if is_about_a_row(error) { Failed::OneRow(why) } else { Failed::Store(why) }
+        match () {
+            () if is_about_a_row(error) => Failed::OneRow(why),
+            () if is_a_collision(error) => Failed::Collision(why),
+            () => Failed::Store(why),
+        }
     }
+
+    fn why(&self) -> &str {
+        match self {
+            Failed::OneRow(why) | Failed::Collision(why) | Failed::Store(why) => why,
+            Failed::Late => "it does not answer",
+        }
+    }
+}
+
+/// The first half is next.
+fn halve(mut group: Vec<Entry>, groups: &mut Vec<Vec<Entry>>) {
+    let rest = group.split_off(group.len() / 2);
+    groups.extend([rest, group]);
 }
 
 impl Entry {
@@ -295,20 +387,22 @@ impl Entry {
     }
 }
 
-/// Of one delivery the last answer is written, and how often there was one.
+/// Of one delivery the last answer is written, and how often there was one. In an order that is the
+/// same for every writer, for two that lock the same rows would wait for each other for ever.
 fn batch(group: &[Entry]) -> Batch<'_> {
     let mut batch = Batch::default();
-    let mut calls: HashMap<&str, (&CallRow, u32)> = HashMap::new();
-    let mut again: HashMap<Uuid, u32> = HashMap::new();
+    let mut calls: BTreeMap<&str, (&CallRow, u32)> = BTreeMap::new();
+    let mut again: BTreeMap<Uuid, u32> = BTreeMap::new();
     for entry in group {
         match entry {
-            Entry::Call(row, _) => {
+            Entry::Call(WaitingCall { row, .. }) => {
                 let call = calls.entry(&row.delivery).or_insert((row, 0));
                 *call = (row, call.1 + 1);
             }
             Entry::Again(id) => *again.entry(*id).or_default() += 1,
             Entry::Event(event) => batch.events.push(&event.row),
             Entry::Table(copy) => batch.tables.push(copy),
+            Entry::Nothing => {}
         }
     }
     for (row, times) in calls.into_values() {
@@ -318,6 +412,7 @@ fn batch(group: &[Entry]) -> Batch<'_> {
         }
     }
     batch.again = again.into_iter().collect();
+    batch.events.sort_by(|one, other| one.delivery.cmp(&other.delivery));
     batch
 }
 
