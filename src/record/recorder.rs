@@ -113,27 +113,32 @@ impl Recorder {
     pub fn answered(&self, answered: Answered<'_>) -> Option<Committed> {
         let queue = self.queue.as_ref()?;
         let row = CallRow::of(answered, &self.numbers);
+        self.send(queue, |tell| Entry::Call(row, tell))
+    }
+
+    /// The same delivery once more. What to wait for is committed after the first record, which may
+    /// still wait.
+    pub fn again(&self, id: Uuid) -> Option<Committed> {
+        self.send(self.queue.as_ref()?, |tell| Entry::Again(id, tell))
+    }
+
+    fn send(
+        &self,
+        queue: &mpsc::Sender<Entry>,
+        entry: impl FnOnce(Option<oneshot::Sender<()>>) -> Entry,
+    ) -> Option<Committed> {
         let waits = self.wait == Wait::Commit;
         let worth_it = waits && !self.state.is_stuck();
         if waits && !worth_it {
             self.counters.unwaited.increment(1);
         }
         let (tell, told) = if worth_it { Some(oneshot::channel()) } else { None }.unzip();
-        match queue.try_send(Entry::Call(row, tell)) {
+        match queue.try_send(entry(tell)) {
             Ok(()) => told.map(Committed),
             Err(_full) => {
                 self.counters.lost_full.increment(1);
                 None
             }
-        }
-    }
-
-    /// The same delivery once more.
-    pub fn again(&self, id: Uuid) {
-        if let Some(queue) = &self.queue
-            && queue.try_send(Entry::Again(id)).is_err()
-        {
-            self.counters.lost_full.increment(1);
         }
     }
 

@@ -23,7 +23,7 @@ use crate::telemetry::RecordCounters;
 /// Something to be written.
 pub(super) enum Entry {
     Call(CallRow, Option<oneshot::Sender<()>>),
-    Again(Uuid),
+    Again(Uuid, Option<oneshot::Sender<()>>),
     Event(Box<WaitingEvent>),
     Table(Box<TableCopy>),
 }
@@ -214,7 +214,8 @@ impl Writer {
                     self.counters.events.increment(1);
                     Some(event.tell)
                 }
-                Entry::Again(_) | Entry::Table(_) => None,
+                Entry::Again(_, tell) => tell,
+                Entry::Table(_) => None,
             };
             if let Some(tell) = tell {
                 let _has_stopped_waiting = tell.send(());
@@ -306,7 +307,7 @@ fn batch(group: &[Entry]) -> Batch<'_> {
                 let call = calls.entry(&row.delivery).or_insert((row, 0));
                 *call = (row, call.1 + 1);
             }
-            Entry::Again(id) => *again.entry(*id).or_default() += 1,
+            Entry::Again(id, _) => *again.entry(*id).or_default() += 1,
             Entry::Event(event) => batch.events.push(&event.row),
             Entry::Table(copy) => batch.tables.push(copy),
         }
