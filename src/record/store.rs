@@ -4,7 +4,8 @@
 //! Times are Unix milliseconds, JSON is text; see `migrations/`.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -24,6 +25,15 @@ use crate::settings::RecordsPlace;
 pub struct Store {
     pool: AnyPool,
     is_postgres: bool,
+    /// Of SQLite's file.
+    file: Option<OpenFile>,
+}
+
+/// Which file was opened: one that is moved or deleted can be written to, and nobody finds it.
+#[derive(Clone, PartialEq, Eq)]
+struct OpenFile {
+    path: PathBuf,
+    device_and_inode: (u64, u64),
 }
 
 /// What is written at once: all of it or nothing.
@@ -122,7 +132,11 @@ impl Store {
             .connect_with(options)
             .await?;
         migrator().run(&pool).await?;
-        Ok(Store { pool, is_postgres: matches!(place, RecordsPlace::Postgres(_)) })
+        let file = match place {
+            RecordsPlace::Sqlite(path) => Some(OpenFile::at(path)?),
+            RecordsPlace::Off | RecordsPlace::Memory | RecordsPlace::Postgres(_) => None,
+        };
+        Ok(Store { pool, is_postgres: matches!(place, RecordsPlace::Postgres(_)), file })
     }
 
     /// Opens what the service has written; makes nothing.
@@ -146,6 +160,20 @@ impl Store {
     /// Closes it when nobody uses it any more.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+impl OpenFile {
+    fn at(path: &Path) -> Result<OpenFile, sqlx::Error> {
+        let file = std::fs::metadata(path)?;
+        Ok(OpenFile { path: path.to_owned(), device_and_inode: (file.dev(), file.ino()) })
+    }
+
+    fn is_still_there(&self) -> Result<(), sqlx::Error> {
+        if OpenFile::at(&self.path).is_ok_and(|now| now == *self) {
+            return Ok(());
+        }
+        Err(std::io::Error::other("the file is no longer where it was opened").into())
     }
 }
 
@@ -230,7 +258,9 @@ impl Store {
             .execute(&mut *writing)
             .await?;
         }
-        writing.commit().await
+        writing.commit().await?;
+        // What went into a file that is gone is written again, into the one that comes after it.
+        self.file.as_ref().map_or(Ok(()), OpenFile::is_still_there)
     }
 
     /// All rows in one parameter, for the bulk of the time is spent between here and the database.
