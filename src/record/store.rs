@@ -122,6 +122,13 @@ impl Store {
             }
         };
         let options = AnyConnectOptions::from_str(&url)?;
+        // One by itself first: a pool would try until its time is up, and log each failure.
+        let first = tokio::time::timeout(PATIENCE, async {
+            let mut first = AnyConnection::connect_with(&options).await?;
+            set_up(&mut first).await?;
+            first.close().await
+        });
+        first.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
         let pool = AnyPoolOptions::new()
             .max_connections(connections)
             .min_connections(1)
