@@ -230,6 +230,14 @@ pub(super) fn is_about_a_row(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether two transactions were in each other's way, and this one had to go back.
+pub(super) fn is_crossed(error: &sqlx::Error) -> bool {
+    // Of PostgreSQL: serialization failure, deadlock detected.
+    const CODES: [&str; 2] = ["40001", "40P01"];
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| CODES.contains(&&*code))
+}
+
 /// Writing.
 impl Store {
     /// Writes a batch; all of it or nothing.

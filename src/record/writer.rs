@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::recorder::State;
 use super::row::{CallRow, EventRow};
-use super::store::{Batch, is_about_a_row};
+use super::store::{Batch, is_about_a_row, is_crossed};
 use super::{Store, TableCopy};
 use crate::pipeline::Clock;
 use crate::settings::{RecordsPlace, Wait};
@@ -162,6 +162,7 @@ impl Writer {
                     let rest = group.split_off(group.len() / 2);
                     groups.extend([rest, group]);
                 }
+                Err(Failed::Crossed) => groups.push(group),
                 Err(Failed::Store(why)) => {
                     self.in_trouble(&why).await;
                     if *stopped.borrow() {
@@ -279,13 +280,21 @@ impl Writer {
 enum Failed {
     /// Of one of the rows.
     OneRow(String),
+    /// Another service wrote the same rows at the same time: it is worth trying again, at once.
+    Crossed,
     Store(String),
 }
 
 impl Failed {
     fn of(error: &sqlx::Error) -> Failed {
         let why = error.to_string();
-        if is_about_a_row(error) { Failed::OneRow(why) } else { Failed::Store(why) }
+        if is_about_a_row(error) {
+            Failed::OneRow(why)
+        } else if is_crossed(error) {
+            Failed::Crossed
+        } else {
+            Failed::Store(why)
+        }
     }
 }
 
@@ -319,6 +328,10 @@ fn batch(group: &[Entry]) -> Batch<'_> {
         }
     }
     batch.again = again.into_iter().collect();
+    // Two services that write the same rows do it in the same order, or they wait for each other.
+    batch.calls.sort_unstable_by(|one, other| one.delivery.cmp(&other.delivery));
+    batch.again.sort_unstable();
+    batch.events.sort_by(|one, other| one.call_id.cmp(&other.call_id));
     batch
 }
 
