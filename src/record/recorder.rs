@@ -243,7 +243,7 @@ impl State {
     /// Whether a commit is not worth waiting for: the store is broken, or busy for long.
     fn is_stuck(&self) -> bool {
         let since = self.writing_since.load(Ordering::Relaxed);
-        let busy = || self.begun.elapsed().as_millis() as u64 - since;
+        let busy = || (self.begun.elapsed().as_millis() as u64).saturating_sub(since);
         since > 0 && busy() > STUCK.as_millis() as u64 || self.guarded().is_some()
     }
 

@@ -51,6 +51,10 @@ pub struct Writer {
     /// When to give up; none before the service stops.
     until: Option<Instant>,
     stopped: bool,
+    /// Records that were given up.
+    lost: usize,
+    /// Rows that the sweep which goes on has deleted.
+    swept: u64,
 }
 
 /// What comes next.
@@ -69,7 +73,8 @@ const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// After a failure the next try is so much later, twice as much after the next, and so on.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// A store that is broken when the service stops may come back for so long.
+/// A store that is broken when the service stops may come back for so long; nor may it take longer
+/// from one group to the next.
 const LAST_CHANCE: Duration = Duration::from_secs(5);
 /// How often what is too old is deleted.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -99,24 +104,26 @@ impl Writer {
             store: None,
             until: None,
             stopped: false,
+            lost: 0,
+            swept: 0,
         }
     }
 
     /// Goes on until it is told to stop, and then until everything is written.
     pub async fn run(mut self, mut stopped: watch::Receiver<bool>) {
-        let mut sweep = tokio::time::interval(SWEEP_EVERY);
-        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut next_sweep = Instant::now();
         let mut group = Vec::with_capacity(GROUP);
         while !self.stopped {
             let turn = tokio::select! {
                 biased;
                 _ = stopped.wait_for(|stopped| *stopped) => Turn::Stop,
+                // Before the writing, which under load is always due.
+                () = tokio::time::sleep_until(next_sweep) => Turn::Sweep,
                 count = self.queue.recv_many(&mut group, GROUP) => Turn::Write(count),
-                _ = sweep.tick() => Turn::Sweep,
             };
             match turn {
                 Turn::Stop | Turn::Write(0) => self.stop(),
-                Turn::Sweep => self.sweep(&stopped).await,
+                Turn::Sweep => next_sweep = Instant::now() + self.sweep(&mut stopped).await,
                 Turn::Write(_) => {
                     self.persist(mem::take(&mut group), &mut stopped).await;
                     pause(self.gather, &mut stopped).await;
@@ -128,6 +135,11 @@ impl Writer {
             group.push(first);
             group.extend(std::iter::from_fn(|| self.queue.try_recv().ok()).take(GROUP - 1));
             self.persist(mem::take(&mut group), &mut stopped).await;
+        }
+        if self.lost > 0 {
+            self.counters.lost_stopped.increment(self.lost as u64);
+            let lost = self.lost;
+            tracing::error!(lost, "the service stops and these records cannot be written");
         }
         if let Some(store) = self.store {
             store.close().await;
@@ -149,7 +161,12 @@ impl Writer {
             if group.is_empty() {
                 continue;
             }
-            match self.write(&group).await {
+            if self.until.is_some_and(|until| Instant::now() >= until) {
+                let is_record = |entry: &&Entry| !matches!(entry, Entry::Table(_));
+                self.lost += group.iter().filter(is_record).count();
+                continue;
+            }
+            match self.write(&group, stopped).await {
                 Ok(()) => {
                     wait = FIRST_PAUSE;
                     self.written(group);
@@ -168,10 +185,6 @@ impl Writer {
                     if *stopped.borrow() {
                         self.stop();
                     }
-                    if self.until.is_some_and(|until| Instant::now() >= until) {
-                        self.give_up(&group);
-                        continue;
-                    }
                     groups.push(group);
                     pause(wait, stopped).await;
                     wait = (wait * 2).min(LONGEST_PAUSE);
@@ -180,31 +193,35 @@ impl Writer {
         }
     }
 
-    async fn write(&mut self, group: &[Entry]) -> Result<(), Failed> {
+    async fn write(
+        &mut self,
+        group: &[Entry],
+        stopped: &mut watch::Receiver<bool>,
+    ) -> Result<(), Failed> {
         self.state.writes(true);
-        let written = tokio::time::timeout(WRITE_WITHIN, async {
-            let store = self.opened().await.map_err(Failed::Store)?;
-            store.write(&batch(group)).await.map_err(|error| Failed::of(&error))
-        });
-        let written = written.await;
+        let written = tokio::select! {
+            written = async {
+                let store = opened(&mut self.store, &self.place, &self.state).await;
+                let store = store.map_err(Failed::Store)?;
+                store.write(&batch(group)).await.map_err(|error| Failed::of(&error))
+            } => written,
+            () = too_late(&mut self.until, stopped) => Err(Failed::Store(SILENT.to_owned())),
+        };
         self.state.writes(false);
-        written.unwrap_or_else(|_| Err(Failed::Store("it does not answer".to_owned())))
+        written
     }
 
-    async fn opened(&mut self) -> Result<&Store, String> {
-        if self.store.is_none() {
-            let store = Store::open(&self.place).await.map_err(|error| error.to_string())?;
-            self.state.opened(Some(store.clone()));
-            self.store = Some(store);
+    fn is_well(&mut self) {
+        self.counters.store_up.set(1.0);
+        if self.state.is_well() {
+            tracing::info!("the store of the records is back");
         }
-        Ok(self.store.as_ref().expect("it was just opened"))
+        // There is progress: the next group has as long as this one had.
+        self.until = self.until.map(|_| Instant::now() + LAST_CHANCE);
     }
 
     fn written(&mut self, group: Vec<Entry>) {
-        if self.state.is_well() {
-            self.counters.store_up.set(1.0);
-            tracing::info!("the store of the records is back");
-        }
+        self.is_well();
         for entry in group {
             let tell = match entry {
                 Entry::Call(_, tell) => {
@@ -241,40 +258,76 @@ impl Writer {
         }
     }
 
-    fn give_up(&self, group: &[Entry]) {
-        let lost = group.iter().filter(|entry| !matches!(entry, Entry::Table(_))).count();
-        self.counters.lost_stopped.increment(lost as u64);
-        tracing::error!(lost, "the service stops and these records cannot be written");
-    }
-
-    /// Deletes what is too old.
-    async fn sweep(&mut self, stopped: &watch::Receiver<bool>) {
+    /// Deletes some of what is too old, so that nobody waits for long; when to come back. That the
+    /// store is back is seen here, too, when there is nothing to write.
+    async fn sweep(&mut self, stopped: &mut watch::Receiver<bool>) -> Duration {
         let retain =
             jiff::SignedDuration::try_from(self.retain).unwrap_or(jiff::SignedDuration::MAX);
         let now: Timestamp = self.clock.now();
-        let Ok(before) = now.checked_sub(retain) else { return };
-        let swept = async {
-            let store = self.opened().await?;
-            let mut deleted = 0;
-            // Some at a time, so that nobody waits for long.
-            loop {
-                let some = store.sweep(before).await.map_err(|error| error.to_string())?;
-                deleted += some;
-                if some == 0 || *stopped.borrow() {
-                    return Ok::<_, String>(deleted);
-                }
-                tokio::task::yield_now().await;
-            }
+        let before = now.checked_sub(retain).unwrap_or(Timestamp::MIN);
+        self.state.writes(true);
+        let swept = tokio::select! {
+            swept = async {
+                let store = opened(&mut self.store, &self.place, &self.state).await?;
+                store.sweep(before).await.map_err(|error| error.to_string())
+            } => swept,
+            () = too_late(&mut self.until, stopped) => Err(SILENT.to_owned()),
         };
-        match swept.await {
-            Ok(0) => {}
-            Ok(deleted) => {
-                self.counters.swept.increment(deleted);
-                tracing::info!(deleted, %before, "records that are too old are deleted");
+        self.state.writes(false);
+        match swept {
+            Ok(0) => {
+                self.is_well();
+                let deleted = mem::take(&mut self.swept);
+                if deleted > 0 {
+                    tracing::info!(deleted, %before, "records that are too old are deleted");
+                }
+                SWEEP_EVERY
             }
-            Err(why) => self.in_trouble(&why).await,
+            Ok(some) => {
+                self.is_well();
+                self.swept += some;
+                self.counters.swept.increment(some);
+                GATHER
+            }
+            Err(why) => {
+                self.in_trouble(&why).await;
+                LONGEST_PAUSE
+            }
         }
     }
+}
+
+/// Why a store that says nothing is broken.
+const SILENT: &str = "it does not answer";
+
+/// The store, opened when it is not.
+async fn opened<'s>(
+    store: &'s mut Option<Store>,
+    place: &RecordsPlace,
+    state: &State,
+) -> Result<&'s Store, String> {
+    match store {
+        Some(store) => Ok(store),
+        None => {
+            let new = Store::open(place).await.map_err(|error| error.to_string())?;
+            state.opened(Some(new.clone()));
+            Ok(store.insert(new))
+        }
+    }
+}
+
+/// Waits until a transaction has to be given up: when it has taken too long, or when the service is
+/// to stop and nothing was written in the time that is left then.
+async fn too_late(until: &mut Option<Instant>, stopped: &mut watch::Receiver<bool>) {
+    let most = Instant::now() + WRITE_WITHIN;
+    if until.is_none() {
+        let told = tokio::time::timeout_at(most, stopped.wait_for(|stopped| *stopped)).await;
+        if told.is_err() {
+            return;
+        }
+        *until = Some(Instant::now() + LAST_CHANCE);
+    }
+    tokio::time::sleep_until(until.map_or(most, |until| until.min(most))).await;
 }
 
 enum Failed {
