@@ -313,7 +313,7 @@ fn again(
     arrival: &Arrival<'_>,
 ) -> Answered {
     desk.counters.retry.increment(1);
-    board.recorder.again(remembered.record);
+    let committed = board.recorder.again(remembered.record);
     tracing::info!(
         request_id = arrival.request_id,
         source = call.source(),
@@ -322,7 +322,7 @@ fn again(
         to = &*call.to().masked(),
         "retry"
     );
-    Answered::at_once(remembered.reply)
+    Answered { committed, ..Answered::at_once(remembered.reply) }
 }
 
 /// The one log line of a call, and its counters.

@@ -119,30 +119,34 @@ impl Recorder {
     pub fn answered(&self, answered: Answered<'_>) -> Option<Committed> {
         let queue = self.queue.as_ref()?;
         let row = CallRow::of(answered, &self.numbers);
+        let bytes = u32::try_from(row.columns.len()).unwrap_or(u32::MAX);
+        let room = self.rows.clone().try_acquire_many_owned(bytes).ok();
+        self.send(queue, |tell| Some(Entry::Call(WaitingCall { row, tell, _room: room? })))
+    }
+
+    /// The same delivery once more. What to wait for is committed after the first record, which may
+    /// still wait.
+    pub fn again(&self, id: Uuid) -> Option<Committed> {
+        self.send(self.queue.as_ref()?, |tell| Some(Entry::Again(id, tell)))
+    }
+
+    /// There is no entry where there is no room for one.
+    fn send(
+        &self,
+        queue: &mpsc::Sender<Entry>,
+        entry: impl FnOnce(Option<oneshot::Sender<()>>) -> Option<Entry>,
+    ) -> Option<Committed> {
         let waits = self.wait == Wait::Commit;
         let worth_it = waits && !self.state.is_stuck();
         if waits && !worth_it {
             self.counters.unwaited.increment(1);
         }
         let (tell, told) = if worth_it { Some(oneshot::channel()) } else { None }.unzip();
-        let bytes = u32::try_from(row.columns.len()).unwrap_or(u32::MAX);
-        let room = self.rows.clone().try_acquire_many_owned(bytes).ok();
-        let taken = room.and_then(|room| {
-            queue.try_send(Entry::Call(WaitingCall { row, tell, _room: room })).ok()
-        });
+        let taken = entry(tell).and_then(|entry| queue.try_send(entry).ok());
         if taken.is_none() {
             self.counters.lost_full.increment(1);
         }
         taken.and(told).map(Committed)
-    }
-
-    /// The same delivery once more.
-    pub fn again(&self, id: Uuid) {
-        if let Some(queue) = &self.queue
-            && queue.try_send(Entry::Again(id)).is_err()
-        {
-            self.counters.lost_full.increment(1);
-        }
     }
 
     /// A reply that waited in vain for its commit.

@@ -4,7 +4,8 @@
 //! Times are Unix milliseconds, JSON is text; see `migrations/`.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -25,6 +26,15 @@ use crate::settings::RecordsPlace;
 pub struct Store {
     pool: AnyPool,
     is_postgres: bool,
+    /// Of SQLite's file.
+    file: Option<OpenFile>,
+}
+
+/// Which file was opened: one that is moved or deleted can be written to, and nobody finds it.
+#[derive(Clone, PartialEq, Eq)]
+struct OpenFile {
+    path: PathBuf,
+    device_and_inode: (u64, u64),
 }
 
 /// What is written at once: all of it or nothing.
@@ -119,6 +129,13 @@ impl Store {
             }
         };
         let options = AnyConnectOptions::from_str(&url)?;
+        // One by itself first: a pool would try until its time is up, and log each failure.
+        let first = tokio::time::timeout(PATIENCE, async {
+            let mut first = AnyConnection::connect_with(&options).await?;
+            set_up(&mut first).await?;
+            first.close().await
+        });
+        first.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
         let pool = AnyPoolOptions::new()
             .max_connections(connections)
             .min_connections(1)
@@ -134,7 +151,11 @@ impl Store {
         if migrator.run(&pool).await.is_err() {
             migrator.run(&pool).await?;
         }
-        Ok(Store { pool, is_postgres })
+        let file = match place {
+            RecordsPlace::Sqlite(path) => Some(OpenFile::at(path)?),
+            RecordsPlace::Off | RecordsPlace::Memory | RecordsPlace::Postgres(_) => None,
+        };
+        Ok(Store { pool, is_postgres, file })
     }
 
     /// Opens what the service has written; makes nothing.
@@ -158,6 +179,20 @@ impl Store {
     /// Closes it when nobody uses it any more.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+impl OpenFile {
+    fn at(path: &Path) -> Result<OpenFile, sqlx::Error> {
+        let file = std::fs::metadata(path)?;
+        Ok(OpenFile { path: path.to_owned(), device_and_inode: (file.dev(), file.ino()) })
+    }
+
+    fn is_still_there(&self) -> Result<(), sqlx::Error> {
+        if OpenFile::at(&self.path).is_ok_and(|now| now == *self) {
+            return Ok(());
+        }
+        Err(std::io::Error::other("the file is no longer where it was opened").into())
     }
 }
 
@@ -255,7 +290,9 @@ impl Store {
             .execute(&mut *writing)
             .await?;
         }
-        writing.commit().await
+        writing.commit().await?;
+        // What went into a file that is gone is written again, into the one that comes after it.
+        self.file.as_ref().map_or(Ok(()), OpenFile::is_still_there)
     }
 
     /// All rows in one parameter, for the bulk of the time is spent between here and the database.
@@ -294,6 +331,13 @@ impl Store {
         } else {
             "json_each($1)"
         }
+    }
+
+    /// Writes, and changes nothing.
+    pub(super) async fn takes_something(&self) -> Result<(), sqlx::Error> {
+        let same = sqlx::query("UPDATE _sqlx_migrations SET description = description");
+        same.execute(&self.pool).await?;
+        self.file.as_ref().map_or(Ok(()), OpenFile::is_still_there)
     }
 
     /// Deletes what is older than `before`, some rows at a time; how many it deleted.

@@ -23,11 +23,9 @@ use crate::telemetry::RecordCounters;
 /// Something to be written.
 pub(super) enum Entry {
     Call(WaitingCall),
-    Again(Uuid),
+    Again(Uuid, Option<oneshot::Sender<()>>),
     Event(Box<WaitingEvent>),
     Table(Box<TableCopy>),
-    /// To see whether the store takes anything.
-    Nothing,
 }
 
 /// Who asked may wait.
@@ -61,9 +59,11 @@ pub struct Writer {
     /// When to give up; none before the service stops.
     until: Option<Instant>,
     stopped: bool,
-    /// There may be more that is too old.
-    sweeps: bool,
-    /// So many rows were written since memory was last looked through.
+    /// Records that were given up.
+    lost: usize,
+    /// Rows that the sweep which goes on has deleted.
+    swept: u64,
+    /// Rows that were written since memory was last looked through.
     unlooked: usize,
 }
 
@@ -72,13 +72,12 @@ enum Turn {
     Stop,
     Write(usize),
     Sweep,
-    LookAgain,
 }
 
 /// As many rows are one transaction at most.
 const GROUP: usize = 1_000;
 /// Where nobody waits, a group grows for so long.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(25);
 /// A transaction that takes longer is given up, and tried anew.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// After a failure the next try is so much later, twice as much after the next, and so on.
@@ -86,7 +85,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// So often in a row a group may be in the way of another writer's.
 const COLLISIONS: u32 = 10;
-/// A store that is broken when the service stops may come back for so long.
+/// A store that is broken when the service stops may come back for so long; nor may it take longer
+/// from one group to the next.
 const LAST_CHANCE: Duration = Duration::from_secs(5);
 /// How often what is too old is deleted.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -122,40 +122,31 @@ impl Writer {
             store: None,
             until: None,
             stopped: false,
-            sweeps: false,
+            lost: 0,
+            swept: 0,
             unlooked: 0,
         }
     }
 
     /// Goes on until it is told to stop, and then until everything is written.
     pub async fn run(mut self, mut stopped: watch::Receiver<bool>) {
-        let mut sweep = tokio::time::interval(SWEEP_EVERY);
-        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut next_sweep = Instant::now();
         let mut group = Vec::with_capacity(GROUP);
         while !self.stopped {
             let turn = tokio::select! {
                 biased;
                 _ = stopped.wait_for(|stopped| *stopped) => Turn::Stop,
+                // Before the writing, which under load is always due.
+                () = tokio::time::sleep_until(next_sweep) => Turn::Sweep,
                 count = self.queue.recv_many(&mut group, GROUP) => Turn::Write(count),
-                _ = sweep.tick() => Turn::Sweep,
-                () = std::future::ready(()), if self.sweeps => Turn::Sweep,
-                () = tokio::time::sleep(LONGEST_PAUSE), if self.state.trouble().is_some() => {
-                    Turn::LookAgain
-                }
             };
             match turn {
                 Turn::Stop | Turn::Write(0) => self.stop(),
-                Turn::Sweep => self.sweeps = true,
-                // Nobody has anything to write, but somebody may ask how the store is.
-                Turn::LookAgain => self.persist(vec![Entry::Nothing], &mut stopped).await,
+                Turn::Sweep => next_sweep = Instant::now() + self.sweep(&mut stopped).await,
                 Turn::Write(_) => {
                     self.persist(mem::take(&mut group), &mut stopped).await;
                     pause(self.gather, &mut stopped).await;
                 }
-            }
-            // Some at a time, so that nobody waits for long.
-            if self.sweeps && !self.stopped {
-                self.sweep().await;
             }
         }
         // Whoever could send something has ended before.
@@ -163,6 +154,11 @@ impl Writer {
             group.push(first);
             group.extend(std::iter::from_fn(|| self.queue.try_recv().ok()).take(GROUP - 1));
             self.persist(mem::take(&mut group), &mut stopped).await;
+        }
+        if self.lost > 0 {
+            self.counters.lost_stopped.increment(self.lost as u64);
+            let lost = self.lost;
+            tracing::error!(lost, "the service stops and these records cannot be written");
         }
         if let Some(store) = self.store {
             store.close().await;
@@ -185,11 +181,12 @@ impl Writer {
             if group.is_empty() {
                 continue;
             }
-            if self.has_no_chance() {
-                self.give_up(&group);
+            if self.until.is_some_and(|until| Instant::now() >= until) {
+                let is_record = |entry: &&Entry| matches!(entry, Entry::Call(_) | Entry::Event(_));
+                self.lost += group.iter().filter(is_record).count();
                 continue;
             }
-            match self.write(&group).await {
+            match self.write(&group, stopped).await {
                 Ok(()) => {
                     (wait, collisions) = (FIRST_PAUSE, 0);
                     self.written(group).await;
@@ -211,40 +208,43 @@ impl Writer {
                     // What took too long for one transaction may fit into two.
                     match failed {
                         Failed::Late if group.len() > 1 => halve(group, &mut groups),
-                        _ => groups.push(group),
+                        Failed::OneRow(_)
+                        | Failed::Collision(_)
+                        | Failed::Store(_)
+                        | Failed::Late => groups.push(group),
                     }
-                    if !self.has_no_chance() {
-                        pause(wait, stopped).await;
-                    }
+                    pause(wait, stopped).await;
                     wait = (wait * 2).min(LONGEST_PAUSE);
                 }
             }
         }
     }
 
-    /// The service stops, and the store did not come back.
-    fn has_no_chance(&self) -> bool {
-        self.until.is_some_and(|until| Instant::now() >= until) && self.state.trouble().is_some()
-    }
-
-    async fn write(&mut self, group: &[Entry]) -> Result<(), Failed> {
+    async fn write(
+        &mut self,
+        group: &[Entry],
+        stopped: &mut watch::Receiver<bool>,
+    ) -> Result<(), Failed> {
         self.state.writes(true);
-        let written = tokio::time::timeout(WRITE_WITHIN, async {
-            let store = self.opened().await.map_err(Failed::Store)?;
-            store.write(&batch(group)).await.map_err(|error| Failed::of(&error))
-        });
-        let written = written.await;
+        let written = tokio::select! {
+            written = async {
+                let store = opened(&mut self.store, &self.place, &self.state).await;
+                let store = store.map_err(Failed::Store)?;
+                store.write(&batch(group)).await.map_err(|error| Failed::of(&error))
+            } => written,
+            () = too_late(&mut self.until, stopped) => Err(Failed::Late),
+        };
         self.state.writes(false);
-        written.unwrap_or(Err(Failed::Late))
+        written
     }
 
-    async fn opened(&mut self) -> Result<&Store, String> {
-        if self.store.is_none() {
-            let store = Store::open(&self.place).await.map_err(|error| error.to_string())?;
-            self.state.opened(Some(store.clone()));
-            self.store = Some(store);
+    fn is_well(&mut self) {
+        self.counters.store_up.set(1.0);
+        if self.state.is_well() {
+            tracing::info!("the store of the records is back");
         }
-        Ok(self.store.as_ref().expect("it was just opened"))
+        // There is progress: the next group has as long as this one had.
+        self.until = self.until.map(|_| Instant::now() + LAST_CHANCE);
     }
 
     async fn written(&mut self, group: Vec<Entry>) {
@@ -260,7 +260,8 @@ impl Writer {
                     self.counters.events.increment(1);
                     Some(event.tell)
                 }
-                Entry::Again(_) | Entry::Table(_) | Entry::Nothing => None,
+                Entry::Again(_, tell) => tell,
+                Entry::Table(_) => None,
             };
             if let Some(tell) = tell {
                 let _has_stopped_waiting = tell.send(());
@@ -269,13 +270,6 @@ impl Writer {
         self.counters.waiting.set(self.queue.len() as f64);
         if matches!(self.place, RecordsPlace::Memory) && self.unlooked >= LOOK_AFTER {
             self.keep_newest().await;
-        }
-    }
-
-    fn is_well(&self) {
-        if self.state.is_well() {
-            self.counters.store_up.set(1.0);
-            tracing::info!("the store of the records is back");
         }
     }
 
@@ -306,50 +300,87 @@ impl Writer {
         }
     }
 
-    fn give_up(&self, group: &[Entry]) {
-        let is_a_record = |entry: &&Entry| matches!(entry, Entry::Call(_) | Entry::Event(_));
-        let lost = group.iter().filter(is_a_record).count();
-        if lost > 0 {
-            self.counters.lost_stopped.increment(lost as u64);
-            tracing::error!(lost, "the service stops and these records cannot be written");
-        }
-    }
-
-    /// Deletes some of what is too old.
-    async fn sweep(&mut self) {
+    /// Deletes some of what is too old, so that nobody waits for long; when to come back. That the
+    /// store is back is seen here, too, when there is nothing to write.
+    async fn sweep(&mut self, stopped: &mut watch::Receiver<bool>) -> Duration {
         let retain =
             jiff::SignedDuration::try_from(self.retain).unwrap_or(jiff::SignedDuration::MAX);
         let now: Timestamp = self.clock.now();
-        let Ok(before) = now.checked_sub(retain) else {
-            self.sweeps = false;
-            return;
+        let before = now.checked_sub(retain).unwrap_or(Timestamp::MIN);
+        self.state.writes(true);
+        let swept = tokio::select! {
+            swept = async {
+                let store = opened(&mut self.store, &self.place, &self.state).await?;
+                let said = |error: sqlx::Error| error.to_string();
+                // A store that is full deletes nothing without an error.
+                if self.state.trouble().is_some() {
+                    store.takes_something().await.map_err(said)?;
+                }
+                store.sweep(before).await.map_err(said)
+            } => swept,
+            () = too_late(&mut self.until, stopped) => Err(SILENT.to_owned()),
         };
-        let swept = tokio::time::timeout(WRITE_WITHIN, async {
-            let store = self.opened().await?;
-            store.sweep(before).await.map_err(|error| error.to_string())
-        });
-        match swept.await.unwrap_or_else(|_| Err(Failed::Late.why().to_owned())) {
-            Ok(deleted) => {
+        self.state.writes(false);
+        match swept {
+            Ok(0) => {
                 self.is_well();
-                self.sweeps = deleted > 0;
-                self.counters.swept.increment(deleted);
+                let deleted = mem::take(&mut self.swept);
                 if deleted > 0 {
                     tracing::info!(deleted, %before, "records that are too old are deleted");
                 }
+                SWEEP_EVERY
+            }
+            Ok(some) => {
+                self.is_well();
+                self.swept += some;
+                self.counters.swept.increment(some);
+                GATHER
             }
             Err(why) => {
-                // The next round tries again.
-                self.sweeps = false;
                 self.in_trouble(&why).await;
+                LONGEST_PAUSE
             }
         }
     }
 }
 
+/// Why a store that says nothing is broken.
+const SILENT: &str = "it does not answer";
+
+/// The store, opened when it is not.
+async fn opened<'s>(
+    store: &'s mut Option<Store>,
+    place: &RecordsPlace,
+    state: &State,
+) -> Result<&'s Store, String> {
+    match store {
+        Some(store) => Ok(store),
+        None => {
+            let new = Store::open(place).await.map_err(|error| error.to_string())?;
+            state.opened(Some(new.clone()));
+            Ok(store.insert(new))
+        }
+    }
+}
+
+/// Waits until a transaction has to be given up: when it has taken too long, or when the service is
+/// to stop and nothing was written in the time that is left then.
+async fn too_late(until: &mut Option<Instant>, stopped: &mut watch::Receiver<bool>) {
+    let most = Instant::now() + WRITE_WITHIN;
+    if until.is_none() {
+        let told = tokio::time::timeout_at(most, stopped.wait_for(|stopped| *stopped)).await;
+        if told.is_err() {
+            return;
+        }
+        *until = Some(Instant::now() + LAST_CHANCE);
+    }
+    tokio::time::sleep_until(until.map_or(most, |until| until.min(most))).await;
+}
+
 enum Failed {
     /// Of one of the rows.
     OneRow(String),
-    /// Another writer was in the way.
+    /// Another service wrote the same rows at the same time: it is worth trying again, at once.
     Collision(String),
     Store(String),
     /// It does not answer.
@@ -369,7 +400,7 @@ impl Failed {
     fn why(&self) -> &str {
         match self {
             Failed::OneRow(why) | Failed::Collision(why) | Failed::Store(why) => why,
-            Failed::Late => "it does not answer",
+            Failed::Late => SILENT,
         }
     }
 }
@@ -399,10 +430,9 @@ fn batch(group: &[Entry]) -> Batch<'_> {
                 let call = calls.entry(&row.delivery).or_insert((row, 0));
                 *call = (row, call.1 + 1);
             }
-            Entry::Again(id) => *again.entry(*id).or_default() += 1,
+            Entry::Again(id, _) => *again.entry(*id).or_default() += 1,
             Entry::Event(event) => batch.events.push(&event.row),
             Entry::Table(copy) => batch.tables.push(copy),
-            Entry::Nothing => {}
         }
     }
     for (row, times) in calls.into_values() {
@@ -412,7 +442,9 @@ fn batch(group: &[Entry]) -> Batch<'_> {
         }
     }
     batch.again = again.into_iter().collect();
-    batch.events.sort_by(|one, other| one.delivery.cmp(&other.delivery));
+    batch.events.sort_by(|one, other| {
+        (&one.call_id, &one.delivery).cmp(&(&other.call_id, &other.delivery))
+    });
     batch
 }
 
