@@ -4,6 +4,7 @@
 //! it, unless it is asked to. A writer behind a bounded queue commits in groups. [`Store`] is the
 //! side that reads.
 
+mod again;
 mod numbers;
 mod recorder;
 mod row;
@@ -12,6 +13,7 @@ mod writer;
 
 use jiff::Timestamp;
 
+pub use again::NotAgain;
 pub use numbers::Numbers;
 pub use recorder::{Committed, NotStored, Recorder, State};
 pub use row::{Answered, CallRecord, Details, EventRecord, Texts, Told};
