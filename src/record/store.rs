@@ -22,8 +22,8 @@ use crate::settings::RecordsPlace;
 /// An open store.
 #[derive(Clone)]
 pub struct Store {
-    pool: AnyPool,
-    is_postgres: bool,
+    pub(super) pool: AnyPool,
+    pub(super) is_postgres: bool,
 }
 
 /// What is written at once: all of it or nothing.
@@ -582,7 +582,7 @@ impl Wanted {
 
 type Query = sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArguments>;
 
-fn call_record(row: &AnyRow) -> Result<CallRecord, StoreError> {
+pub(super) fn call_record(row: &AnyRow) -> Result<CallRecord, StoreError> {
     Ok(CallRecord {
         id: uuid(row, 0)?,
         at: time(row, 2)?,
@@ -601,7 +601,7 @@ fn call_record(row: &AnyRow) -> Result<CallRecord, StoreError> {
     })
 }
 
-fn event_record(row: &AnyRow) -> Result<EventRecord, StoreError> {
+pub(super) fn event_record(row: &AnyRow) -> Result<EventRecord, StoreError> {
     let call: Option<String> = row.try_get(6)?;
     Ok(EventRecord {
         id: uuid(row, 0)?,
@@ -617,7 +617,7 @@ fn event_record(row: &AnyRow) -> Result<EventRecord, StoreError> {
     })
 }
 
-fn uuid(row: &AnyRow, at: usize) -> Result<Uuid, StoreError> {
+pub(super) fn uuid(row: &AnyRow, at: usize) -> Result<Uuid, StoreError> {
     let text: String = row.try_get(at)?;
     text.parse().map_err(|error| StoreError::Unreadable(format!("`{text}`: {error}")))
 }
