@@ -22,6 +22,7 @@ pub use forget::{Found, Overwritten, Traces};
 pub use numbers::Numbers;
 pub use recorder::{Committed, NotStored, Recorder, State};
 pub use row::{Answered, CallRecord, Details, EventRecord, Texts, Told};
+pub(crate) use store::first_id_at;
 pub use store::{Counts, Order, Page, Store, StoreError, TableCopy};
 pub use wanted::{BadWord, Words, moment, one_party};
 pub use writer::Writer;

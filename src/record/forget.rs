@@ -141,6 +141,14 @@ impl Found {
         self.tables.len()
     }
 
+    /// Those of another search with them.
+    pub fn absorb(&mut self, other: Found) {
+        self.calls.extend(other.calls);
+        self.events.extend(other.events);
+        self.tables.extend(other.tables);
+        self.by_mask += other.by_mask;
+    }
+
     /// How many rows in all.
     pub fn all(&self) -> usize {
         self.calls() + self.events() + self.tables()

@@ -297,7 +297,7 @@ impl Store {
 }
 
 /// The smallest id of this millisecond: what is below was made before.
-pub(super) fn first_id_at(at: Timestamp) -> Uuid {
+pub(crate) fn first_id_at(at: Timestamp) -> Uuid {
     let ms = u128::try_from(at.as_millisecond()).unwrap_or_default();
     Uuid::from_u128(ms << 80)
 }
