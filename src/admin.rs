@@ -1,14 +1,16 @@
 //! The operator's listener: is it alive, is it ready, what has it counted, why would a call go
-//! where; and: read the rules anew.
+//! where, what was recorded; and: read the rules anew.
 //!
 //! On loopback by default; elsewhere only with a token. Health and readiness need none, for the
 //! probes of an orchestrator have none to give.
+
+mod records;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -23,6 +25,7 @@ use crate::pipeline::Switchboard;
 use crate::reload::{Bell, Reloaded};
 use crate::report::{Mistake, Report};
 use crate::secret::Secret;
+use records::Untold;
 
 /// What the routes share.
 #[derive(Clone)]
@@ -39,6 +42,8 @@ pub fn router(board: Arc<Switchboard>, bell: Option<Bell>, token: Option<Secret>
         .route("/metrics", get(metrics))
         .route("/reload", post(reload))
         .route("/explain", get(explain).post(explain))
+        .route("/records", get(list_records))
+        .route("/records/{id}", get(one_record))
         .route_layer(middleware::from_fn_with_state(token, only_with_token))
         .route("/healthz", get(health))
         .route("/readyz", get(ready))
@@ -152,6 +157,25 @@ async fn explain(State(office): State<Office>, uri: Uri, body: Bytes) -> Respons
         Ok(Err(Unexplained::Asked(why))) => problem(StatusCode::BAD_REQUEST, &why),
         Ok(Err(Unexplained::Differ(why))) => problem(StatusCode::INTERNAL_SERVER_ERROR, &why),
         Err(_panic) => problem(StatusCode::INTERNAL_SERVER_ERROR, "explaining it panicked"),
+    }
+}
+
+/// Calls that were answered, newest first; what the parameters are is said in [`records::list`].
+async fn list_records(State(office): State<Office>, uri: Uri) -> Response {
+    told(records::list(&office.board, uri.query().unwrap_or_default()).await)
+}
+
+/// One of them, by its id or its platform's.
+async fn one_record(State(office): State<Office>, Path(id): Path<String>) -> Response {
+    told(records::one(&office.board, &id).await)
+}
+
+fn told(told: Result<Value, Untold>) -> Response {
+    match told {
+        Ok(value) => answer(StatusCode::OK, &value),
+        Err(Untold::Asked(why)) => problem(StatusCode::BAD_REQUEST, &why),
+        Err(Untold::Nothing(why)) => problem(StatusCode::NOT_FOUND, &why),
+        Err(Untold::Closed(why)) => problem(StatusCode::SERVICE_UNAVAILABLE, &why),
     }
 }
 

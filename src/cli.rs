@@ -6,6 +6,7 @@ mod check;
 mod explain;
 mod health;
 mod progress;
+mod records;
 mod schema;
 mod send;
 mod serve;
@@ -44,6 +45,8 @@ enum Command {
     Check(check::Check),
     /// Tell why a call is answered as it is
     Explain(explain::Explain),
+    /// List, show, follow, export, count and forget what was answered and what became of it
+    Records(records::Records),
     /// Ask a running service whether it is alive (for a container's health check)
     Health(health::Health),
     /// Print the JSON Schema of the rules or the settings, for an editor
@@ -71,6 +74,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Send(send) => send.run(),
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Records(records) => records.run(),
         Command::Health(health) => health.run(),
         Command::Schema(schema) => schema.run(),
     };

@@ -1,6 +1,8 @@
 //! Why a call would be answered as it would: what `switchboard explain` prints, and what the admin
 //! listener tells. The call is imagined, and nobody is answered.
 
+pub mod then;
+
 use std::fmt;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};

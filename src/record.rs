@@ -4,18 +4,27 @@
 //! it, unless it is asked to. A writer behind a bounded queue commits in groups. [`Store`] is the
 //! side that reads.
 
+mod again;
+mod browse;
+mod forget;
 mod numbers;
 mod recorder;
 mod row;
 mod store;
+mod wanted;
 mod writer;
 
 use jiff::Timestamp;
 
+pub use again::NotAgain;
+pub use browse::{Meant, SHORTEST_PREFIX};
+pub use forget::{Found, Overwritten, Traces};
 pub use numbers::Numbers;
 pub use recorder::{Committed, NotStored, Recorder, State};
 pub use row::{Answered, CallRecord, Details, EventRecord, Texts, Told};
+pub(crate) use store::first_id_at;
 pub use store::{Counts, Order, Page, Store, StoreError, TableCopy};
+pub use wanted::{BadWord, Words, moment, one_party};
 pub use writer::Writer;
 
 /// Which calls are wanted. What is not said is not asked for.

@@ -1,4 +1,4 @@
-//! How far a long load has come, on one line of a terminal.
+//! How far something long has come, on one line of a terminal.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -24,6 +24,17 @@ impl Default for Line {
 
 impl Line {
     pub(super) fn show(&mut self, progress: Progress<'_>) {
+        self.say(|| match progress {
+            Progress::Reading(read, whole) => {
+                format!("reading the rules: {} %", read * 100 / whole.max(1))
+            }
+            Progress::List(path, rows) => format!("reading {path}: {rows} rows"),
+            Progress::Comparing => "holding the rules against each other".to_owned(),
+        });
+    }
+
+    /// Shows a text, when it is time to show one.
+    pub(super) fn say(&mut self, text: impl FnOnce() -> String) {
         let is_due = match self.shown {
             None => self.begun.elapsed() > PATIENCE,
             Some(shown) => shown.elapsed() > BETWEEN,
@@ -31,15 +42,8 @@ impl Line {
         if !self.is_terminal || !is_due {
             return;
         }
-        let text = match progress {
-            Progress::Reading(read, whole) => {
-                format!("reading the rules: {} %", read * 100 / whole.max(1))
-            }
-            Progress::List(path, rows) => format!("reading {path}: {rows} rows"),
-            Progress::Comparing => "holding the rules against each other".to_owned(),
-        };
         self.shown = Some(Instant::now());
-        self.write(&text);
+        self.write(&text());
     }
 
     pub(super) fn clear(&mut self) {

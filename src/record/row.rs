@@ -284,7 +284,7 @@ fn delivery(call: &Call<'_>, at: Timestamp, numbers: [&str; 2], hiding: &Hiding)
 }
 
 /// That of the call with this id.
-fn delivery_of(source: &str, call_id: &str) -> String {
+pub(super) fn delivery_of(source: &str, call_id: &str) -> String {
     digest(["call id", source, call_id])
 }
 
@@ -427,7 +427,7 @@ impl EventRow {
 
 /// An event without a call id, or of a kind that nobody knows, is the same when its body is. So is
 /// one of which a call may have several: what tells them apart is not known well enough.
-fn delivery_of_event(told: &Told<'_>, call_id: Option<&str>) -> String {
+pub(super) fn delivery_of_event(told: &Told<'_>, call_id: Option<&str>) -> String {
     let Told { source, event, body, .. } = told;
     let kind = &*event.kind;
     match (call_id, &event.part) {

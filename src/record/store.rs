@@ -24,8 +24,8 @@ use crate::settings::RecordsPlace;
 /// An open store.
 #[derive(Clone)]
 pub struct Store {
-    pool: AnyPool,
-    is_postgres: bool,
+    pub(super) pool: AnyPool,
+    pub(super) is_postgres: bool,
     /// Of SQLite's file.
     file: Option<OpenFile>,
 }
@@ -401,7 +401,7 @@ impl Store {
 }
 
 /// The smallest id of this millisecond: what is below was made before.
-pub(super) fn first_id_at(at: Timestamp) -> Uuid {
+pub(crate) fn first_id_at(at: Timestamp) -> Uuid {
     let ms = u128::try_from(at.as_millisecond()).unwrap_or_default();
     Uuid::from_u128(ms << 80)
 }
@@ -514,11 +514,11 @@ impl Store {
         let mut wanted = Wanted::of(filter);
         let order = match page.order {
             Order::NewestFirst => {
-                page.beyond.into_iter().for_each(|id| wanted.and("id <", id.to_string()));
+                page.beyond.into_iter().for_each(|id| wanted.and("id <", &id.to_string()));
                 "DESC"
             }
             Order::OldestFirst => {
-                page.beyond.into_iter().for_each(|id| wanted.and("id >", id.to_string()));
+                page.beyond.into_iter().for_each(|id| wanted.and("id >", &id.to_string()));
                 "ASC"
             }
         };
@@ -659,8 +659,8 @@ impl Wanted {
     fn of(filter: &Filter) -> Wanted {
         let mut wanted = Wanted { conditions: Vec::new(), texts: Vec::new() };
         // Ids are times: the primary key finds both ends.
-        filter.since.into_iter().for_each(|at| wanted.and("id >=", first_id_at(at).to_string()));
-        filter.until.into_iter().for_each(|at| wanted.and("id <", first_id_at(at).to_string()));
+        filter.since.into_iter().for_each(|at| wanted.and("id >=", &first_id_at(at).to_string()));
+        filter.until.into_iter().for_each(|at| wanted.and("id <", &first_id_at(at).to_string()));
         let texts = [
             ("source =", &filter.source),
             ("rule =", &filter.rule),
@@ -669,11 +669,11 @@ impl Wanted {
         ];
         // The index holds its begin.
         if let Some(call_id) = &filter.call_id {
-            let begin = call_id.chars().take(64).collect();
-            wanted.and("substr(call_id, 1, 64) =", begin);
+            let begin: String = call_id.chars().take(64).collect();
+            wanted.and("substr(call_id, 1, 64) =", &begin);
         }
         for (condition, text) in texts {
-            text.iter().for_each(|text| wanted.and(condition, text.clone()));
+            text.iter().for_each(|text| wanted.and(condition, text));
         }
         if let Some(ways) = &filter.number {
             let places = |column: &str, from: usize| {
@@ -688,8 +688,8 @@ impl Wanted {
         wanted
     }
 
-    fn and(&mut self, condition: &str, text: String) {
-        self.texts.push(storable(&text).into_owned());
+    fn and(&mut self, condition: &str, text: &str) {
+        self.texts.push(storable(text).into_owned());
         self.conditions.push(format!("{condition} ${}", self.texts.len()));
     }
 
@@ -708,7 +708,7 @@ impl Wanted {
 
 type Query = sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArguments>;
 
-fn call_record(row: &AnyRow) -> Result<CallRecord, StoreError> {
+pub(super) fn call_record(row: &AnyRow) -> Result<CallRecord, StoreError> {
     Ok(CallRecord {
         id: uuid(row, 0)?,
         at: time(row, 2)?,
@@ -727,7 +727,7 @@ fn call_record(row: &AnyRow) -> Result<CallRecord, StoreError> {
     })
 }
 
-fn event_record(row: &AnyRow) -> Result<EventRecord, StoreError> {
+pub(super) fn event_record(row: &AnyRow) -> Result<EventRecord, StoreError> {
     let call: Option<String> = row.try_get(6)?;
     Ok(EventRecord {
         id: uuid(row, 0)?,
@@ -744,7 +744,7 @@ fn event_record(row: &AnyRow) -> Result<EventRecord, StoreError> {
     })
 }
 
-fn uuid(row: &AnyRow, at: usize) -> Result<Uuid, StoreError> {
+pub(super) fn uuid(row: &AnyRow, at: usize) -> Result<Uuid, StoreError> {
     let text: String = row.try_get(at)?;
     text.parse().map_err(|error| StoreError::Unreadable(format!("`{text}`: {error}")))
 }

@@ -1,0 +1,209 @@
+//! `switchboard records follow`: calls and events as they are committed, whoever commits them.
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+use tokio::io::Interest;
+use tokio::net::unix::pipe;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::filter::FilterFlags;
+use super::row::{event_json, json as row_json, outcome, told};
+use super::table::cut;
+use super::{Opened, plain, width};
+use crate::cli::{ConfigFile, Exit};
+use crate::record::{CallRecord, EventRecord, Filter, Store, StoreError};
+
+/// Of this store, whichever service writes to it. Ends with Ctrl-C.
+#[derive(Debug, Args)]
+pub(super) struct Follow {
+    #[command(flatten)]
+    config: ConfigFile,
+    #[command(flatten)]
+    filter: FilterFlags,
+    /// For programs: an object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Between two looks; longer when a look takes long.
+const BETWEEN: Duration = Duration::from_millis(300);
+/// A record is committed later than its id says: by so much at most, when all is well.
+const USUAL_DELAY: SignedDuration = SignedDuration::from_secs(30);
+/// A store that was broken takes what was kept for it when it is back; replicas' clocks differ.
+const LONGEST_DELAY: SignedDuration = SignedDuration::from_mins(15);
+/// Every so many looks, one looks for what is so late.
+const LATE_EVERY: u32 = 20;
+
+impl Follow {
+    pub(super) async fn run(&self) -> anyhow::Result<Exit> {
+        let zone = self.filter.zone()?;
+        let opened = Opened::of(&self.config).await?;
+        let filter = self.filter.read(opened.now, &opened.numbers, None)?;
+        let mut seen = Seen { from: filter.since.unwrap_or(opened.now), ids: HashSet::new() };
+        if !self.filter.say_since() {
+            seen.skip(&opened.store, opened.now).await?;
+        }
+        let follow = async {
+            for look in 0_u32.. {
+                let begun = Instant::now();
+                let delay = if look % LATE_EVERY == 0 { LONGEST_DELAY } else { USUAL_DELAY };
+                #[expect(clippy::disallowed_methods, reason = "what is new now")]
+                let now = Timestamp::now();
+                for new in seen.new(&opened.store, &filter, now, delay).await? {
+                    self.show(&new, &zone)?;
+                }
+                tokio::time::sleep(BETWEEN.max(begun.elapsed() * 2)).await;
+            }
+            anyhow::Ok(())
+        };
+        tokio::select! {
+            ended = follow => ended?,
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+            () = reader_gone() => {}
+        }
+        Ok(Exit::Good)
+    }
+
+    fn show(&self, new: &New, zone: &TimeZone) -> std::io::Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        match self.json {
+            true => writeln!(stdout, "{}", Value::Object(new.to_json()))?,
+            false => {
+                let line = new.to_line(zone);
+                writeln!(stdout, "{}", cut(&line, width().unwrap_or(usize::MAX)))?;
+            }
+        }
+        stdout.flush()
+    }
+}
+
+/// Done when nobody reads standard output any more; never where that cannot be known.
+async fn reader_gone() {
+    let same = std::io::stdout().as_fd().try_clone_to_owned();
+    // Only watched, never written to. A file cannot be watched, and nobody closes it.
+    let watched = same.and_then(pipe::Sender::from_owned_fd_unchecked);
+    if let Ok(watched) = watched
+        && watched.ready(Interest::ERROR).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
+/// What was shown already, or was there before.
+struct Seen {
+    /// What came in before is never shown.
+    from: Timestamp,
+    ids: HashSet<Uuid>,
+}
+
+enum New {
+    Call(Box<CallRecord>),
+    Event(Box<EventRecord>),
+}
+
+impl Seen {
+    /// What is there already is not new.
+    async fn skip(&mut self, store: &Store, now: Timestamp) -> Result<(), StoreError> {
+        self.from = now.checked_sub(LONGEST_DELAY).unwrap_or(now);
+        let (calls, events) = store.ids_since(first_id(self.from)).await?;
+        self.ids.extend(calls.into_iter().chain(events));
+        Ok(())
+    }
+
+    /// In the order in which they came in.
+    async fn new(
+        &mut self,
+        store: &Store,
+        filter: &Filter,
+        now: Timestamp,
+        delay: SignedDuration,
+    ) -> Result<Vec<New>, StoreError> {
+        let window = now.checked_sub(delay).unwrap_or(now);
+        let is_first = self.ids.is_empty();
+        let from = if is_first { self.from } else { window.max(self.from) };
+        let (calls, events) = store.ids_since(first_id(from)).await?;
+        let mut new = Vec::new();
+        for id in calls {
+            if self.ids.insert(id)
+                && let Some(call) = store.call(id).await?
+                && filter.fits(&call)
+            {
+                new.push((id, New::Call(Box::new(call))));
+            }
+        }
+        for id in events {
+            if !self.ids.contains(&id)
+                && let Some(event) = store.event(id).await?
+            {
+                self.ids.insert(id);
+                if wanted(store, filter, &event).await? {
+                    new.push((id, New::Event(Box::new(event))));
+                }
+            }
+        }
+        let oldest = first_id(now.checked_sub(LONGEST_DELAY * 2).unwrap_or(now));
+        self.ids.retain(|id| *id >= oldest);
+        new.sort_by_key(|(id, _)| *id);
+        Ok(new.into_iter().map(|(_, new)| new).collect())
+    }
+}
+
+async fn wanted(store: &Store, filter: &Filter, event: &EventRecord) -> Result<bool, StoreError> {
+    let call = match event.call {
+        Some(id) => store.call(id).await?,
+        None => None,
+    };
+    // A call of yesterday may end today.
+    let whenever = Filter { since: None, until: None, ..filter.clone() };
+    Ok(call.map_or_else(|| filter.fits_alone(event), |call| whenever.fits(&call)))
+}
+
+fn first_id(at: Timestamp) -> Uuid {
+    crate::record::first_id_at(at)
+}
+
+impl New {
+    fn to_json(&self) -> Map<String, Value> {
+        let (word, object) = match self {
+            New::Call(call) => ("call", row_json(call)),
+            New::Event(event) => ("event", event_json(event)),
+        };
+        let mut named = Map::from_iter([("record".to_owned(), json!(word))]);
+        named.extend(object);
+        named
+    }
+
+    fn to_line(&self, zone: &TimeZone) -> String {
+        let time = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%H:%M:%S%.3f").to_string();
+        match self {
+            New::Call(call) => {
+                let rule = call.rule.as_deref().map(|rule| format!(" by rule {}", plain(rule)));
+                format!(
+                    "{}  {:<5}  {}  {} -> {}  {}{}  {}",
+                    time(call.at),
+                    call.channel,
+                    plain(&call.source),
+                    plain(&call.from),
+                    plain(&call.to),
+                    outcome(call),
+                    rule.unwrap_or_default(),
+                    call.id
+                )
+            }
+            New::Event(event) => {
+                let of = event.call.map_or("of no recorded call".to_owned(), |id| id.to_string());
+                let (source, kind) = (plain(&event.source), plain(&event.kind));
+                format!("{}  event  {source}  {kind}  {}  {of}", time(event.at), told(event))
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! `switchboard records forget`: everything that is recorded of a number goes, and that is proved.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+
+use super::Opened;
+use crate::cli::{ConfigFile, Exit};
+use crate::number::Party;
+use crate::record::{Found, Overwritten, Traces, one_party};
+use crate::settings::RecordsPlace;
+
+/// Deletes every call from or to the number with its events, and every other row that holds its
+/// digits; then looks again. Asks nothing. Exits 0 when nothing is left, 1 when something is.
+#[derive(Debug, Args)]
+pub(super) struct Forget {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Whom to forget, in any spelling
+    #[arg(long, allow_hyphen_values = true)]
+    number: String,
+    /// Only say what would go
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// A service that runs may write of the number while it is being forgotten.
+const ROUNDS: usize = 3;
+
+impl Forget {
+    pub(super) async fn run(&self) -> anyhow::Result<Exit> {
+        let party = one_party(&self.number).map_err(|why| anyhow::anyhow!("--number: {why}"))?;
+        let opened = Opened::of(&self.config).await?;
+        let traces = Traces::of(&party, &opened.numbers)
+            .context("--number: callers who show no number are all alike, and none can be told")?;
+        let store = &opened.store;
+        let mut left = store.find(&traces).await?;
+        if self.dry_run {
+            say_found(&left, "would go", &traces, &party)?;
+            return Ok(Exit::Good);
+        }
+        let mut gone = Found::default();
+        for _ in 0..ROUNDS {
+            if left.all() == 0 {
+                break;
+            }
+            store.forget(&left).await?;
+            gone.absorb(left);
+            left = store.find(&traces).await?;
+        }
+        let files = files(&opened.settings.records.place);
+        let overwritten = match gone.all() == 0 && in_files(&files, &traces)?.is_empty() {
+            true => Overwritten::Done,
+            false => store.overwrite().await,
+        };
+        let in_files = in_files(&files, &traces)?;
+        say_found(&gone, "deleted", &traces, &party)?;
+        say_proof(&left, &overwritten, &files, &in_files)?;
+        let proved = left.all() == 0 && overwritten == Overwritten::Done && in_files.is_empty();
+        Ok(if proved { Exit::Good } else { Exit::Not })
+    }
+}
+
+fn say_found(found: &Found, word: &str, traces: &Traces, party: &Party) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    let count =
+        |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+    writeln!(stdout, "number   {}", traces.masked())?;
+    writeln!(
+        stdout,
+        "{word:<8} {}, {}, {}",
+        count(found.calls(), "call"),
+        count(found.events(), "event"),
+        count(found.tables(), "stored table")
+    )?;
+    if found.by_mask > 0 {
+        writeln!(
+            stdout,
+            "         {} kept as {}: everybody who is masked like this, for they cannot be told apart",
+            count(found.by_mask as usize, "call"),
+            traces.masked()
+        )?;
+    }
+    if found.tables() > 0 {
+        writeln!(
+            stdout,
+            "         a table of rules names the number: take it out of your rules and lists, too"
+        )?;
+    }
+    if matches!(party, Party::Literal(_)) {
+        writeln!(stdout, "         it is no number, and is looked for as this very text")?;
+    }
+    Ok(())
+}
+
+fn say_proof(
+    left: &Found,
+    overwritten: &Overwritten,
+    files: &[PathBuf],
+    in_files: &[&Path],
+) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "proof    {} of {} rows still hold it", left.all(), left.rows)?;
+    for file in files {
+        let holds = if in_files.contains(&&**file) { "still hold it" } else { "do not hold it" };
+        writeln!(stdout, "         the bytes of {} {holds}", file.display())?;
+    }
+    if let Overwritten::NotYet(why) = overwritten {
+        writeln!(
+            stdout,
+            "         what was deleted may not be overwritten yet: {why}; run it again"
+        )?;
+    }
+    writeln!(stdout, "A service that runs forgets its own copy of the last answers within 60 s.")?;
+    Ok(())
+}
+
+/// The files of SQLite's that are there: the database and its log.
+fn files(place: &RecordsPlace) -> Vec<PathBuf> {
+    match place {
+        RecordsPlace::Sqlite(path) => {
+            let mut log = path.clone().into_os_string();
+            log.push("-wal");
+            let files = [path.clone(), PathBuf::from(log)];
+            files.into_iter().filter(|file| file.exists()).collect()
+        }
+        RecordsPlace::Off | RecordsPlace::Memory | RecordsPlace::Postgres(_) => Vec::new(),
+    }
+}
+
+/// The files that hold the number.
+fn in_files<'f>(files: &'f [PathBuf], traces: &Traces) -> anyhow::Result<Vec<&'f Path>> {
+    let mut found = Vec::new();
+    for file in files {
+        let holds = holds(file, &traces.bytes());
+        if holds.with_context(|| format!("cannot read {}", file.display()))? {
+            found.push(&**file);
+        }
+    }
+    Ok(found)
+}
+
+fn holds(file: &Path, wanted: &[Vec<u8>]) -> std::io::Result<bool> {
+    const PIECE: usize = 1 << 20;
+    let overlap = wanted.iter().map(Vec::len).max().unwrap_or_default();
+    let mut file = std::fs::File::open(file)?;
+    let mut bytes: Vec<u8> = Vec::with_capacity(PIECE + overlap);
+    loop {
+        let read = Read::by_ref(&mut file).take(PIECE as u64).read_to_end(&mut bytes)?;
+        let text = |wanted: &Vec<u8>| bytes.windows(wanted.len()).any(|piece| piece == &**wanted);
+        if wanted.iter().any(text) {
+            return Ok(true);
+        }
+        if read == 0 {
+            return Ok(false);
+        }
+        bytes.drain(..bytes.len().saturating_sub(overlap));
+    }
+}

@@ -1,0 +1,133 @@
+//! `switchboard records list`: calls, newest first.
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use clap::Args;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::filter::FilterFlags;
+use super::row::{COLUMNS, cells, json as row_json, outcome, time, zone_name};
+use super::table::table;
+use super::{Opened, plain, width};
+use crate::cli::{ConfigFile, Exit};
+use crate::record::{CallRecord, Order, Page};
+
+/// Newest first; as wide as the terminal, whole where nobody looks.
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    config: ConfigFile,
+    #[command(flatten)]
+    filter: FilterFlags,
+    /// So many at most
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+    /// For programs: an object a line
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// For spreadsheets: all columns
+    #[arg(long)]
+    csv: bool,
+}
+
+/// So much of an id tells it from others, on a terminal.
+const SHOWN_OF_ID: usize = 18;
+
+impl List {
+    pub(super) async fn run(&self) -> anyhow::Result<Exit> {
+        let zone = self.filter.zone()?;
+        let opened = Opened::of(&self.config).await?;
+        let filter = self.filter.read(opened.now, &opened.numbers, None)?;
+        let page = Page { limit: self.limit, order: Order::NewestFirst, beyond: None };
+        let calls = opened.store.calls(&filter, page).await?;
+        let last = opened.store.last_events(&calls).await?;
+        let stdout = std::io::stdout().lock();
+        match (self.json, self.csv) {
+            (true, _) => json(stdout, &calls, &last)?,
+            (false, true) => csv(stdout, &calls, &last)?,
+            (false, false) => people(stdout, &calls, &last, &zone, self.limit)?,
+        }
+        Ok(Exit::Good)
+    }
+}
+
+fn json(
+    mut out: impl Write,
+    calls: &[CallRecord],
+    last: &HashMap<Uuid, String>,
+) -> anyhow::Result<()> {
+    for call in calls {
+        let mut object = row_json(call);
+        object.insert("last_event".to_owned(), json!(last.get(&call.id)));
+        writeln!(out, "{}", Value::Object(object))?;
+    }
+    Ok(())
+}
+
+fn csv(out: impl Write, calls: &[CallRecord], last: &HashMap<Uuid, String>) -> anyhow::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(COLUMNS.iter().chain(["last_event"].iter()))?;
+    for call in calls {
+        let last = last.get(&call.id).cloned().unwrap_or_default();
+        csv.write_record(cells(call).into_iter().chain([last]))?;
+    }
+    Ok(csv.flush()?)
+}
+
+fn people(
+    mut out: impl Write,
+    calls: &[CallRecord],
+    last: &HashMap<Uuid, String>,
+    zone: &TimeZone,
+    limit: usize,
+) -> anyhow::Result<()> {
+    if calls.is_empty() {
+        writeln!(out, "no such call is recorded")?;
+        return Ok(());
+    }
+    let width = width();
+    let time_title = format!("time ({})", zone_name(zone));
+    let heading = [
+        &*time_title,
+        "source",
+        "from",
+        "to",
+        "outcome",
+        "rule",
+        "agent",
+        "tries",
+        "last event",
+        "id",
+    ];
+    let may_be_cut = [false, true, true, true, true, true, true, false, true, false];
+    let rows: Vec<Vec<String>> = calls
+        .iter()
+        .map(|call| {
+            let id = call.id.to_string();
+            let of_id = width.map_or(id.len(), |_| SHOWN_OF_ID);
+            let word = if call.agent.is_some() { call.outcome.clone() } else { outcome(call) };
+            let or_nothing =
+                |text: Option<&String>| text.map_or("-".to_owned(), |text| plain(text));
+            vec![
+                time(call.at, zone),
+                plain(&call.source),
+                plain(&call.from),
+                plain(&call.to),
+                word,
+                or_nothing(call.rule.as_ref()),
+                or_nothing(call.agent.as_ref()),
+                call.attempts.to_string(),
+                or_nothing(last.get(&call.id)),
+                id[..of_id].to_owned(),
+            ]
+        })
+        .collect();
+    write!(out, "{}", table(&heading, &may_be_cut, &rows, width))?;
+    if calls.len() == limit {
+        writeln!(out, "\n{limit} calls; --limit for more")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! A call or an event as a row: for a terminal, for programs, for spreadsheets.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
+
+use super::plain;
+use crate::record::{CallRecord, EventRecord};
+
+/// The columns of a CSV file, by the names that they have in JSON.
+pub(super) const COLUMNS: [&str; 27] = [
+    "id",
+    "at",
+    "source",
+    "platform",
+    "channel",
+    "call_id",
+    "from",
+    "to",
+    "outcome",
+    "rule",
+    "agent",
+    "agent_id",
+    "agent_version",
+    "why",
+    "arm",
+    "added_by",
+    "variables",
+    "metadata",
+    "agent_override",
+    "delay_ms",
+    "attempts",
+    "agent_in",
+    "agent_version_in",
+    "sip",
+    "numbers",
+    "micros",
+    "fingerprint",
+];
+
+/// The cells of a call under [`COLUMNS`]. What is no text is JSON.
+pub(super) fn cells(call: &CallRecord) -> Vec<String> {
+    let object = json(call);
+    let cells = COLUMNS.iter().map(|name| match object.get(*name) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(value @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_))) => {
+            value.to_string()
+        }
+    });
+    cells.collect()
+}
+
+/// A call for programs.
+pub(super) fn json(call: &CallRecord) -> Map<String, Value> {
+    object(serde_json::to_value(call))
+}
+
+/// An event for programs. A body that is JSON is an object in it, else a text.
+pub(super) fn event_json(event: &EventRecord) -> Map<String, Value> {
+    let mut object = object(serde_json::to_value(event));
+    if let Ok(body) = serde_json::from_str::<Value>(&event.body) {
+        object.insert("body".to_owned(), body);
+    }
+    object
+}
+
+fn object(value: serde_json::Result<Value>) -> Map<String, Value> {
+    match value {
+        Ok(Value::Object(object)) => object,
+        Ok(_) | Err(_) => unreachable!("a record is an object with texts for keys"),
+    }
+}
+
+/// To whom it came: `front desk`, `reject: blocked`, `keep: no rule`.
+pub(super) fn outcome(call: &CallRecord) -> String {
+    match (&call.agent, &call.details.why) {
+        (Some(agent), _) => format!("agent {}", plain(agent)),
+        (None, Some(why)) => format!("{}: {}", call.outcome, plain(why)),
+        (None, None) => call.outcome.clone(),
+    }
+}
+
+/// What an event tells besides its kind, shortly: `61.3 s, user_hangup, cost 0.12`.
+pub(super) fn told(event: &EventRecord) -> String {
+    let get = |name: &str| event.columns.get(name);
+    let text = |name: &str| get(name).and_then(Value::as_str).map(plain);
+    let duration = get("duration_ms").and_then(Value::as_i64).map(seconds);
+    let flag = |name: &str, yes: &str, no: &str| {
+        let told = get(name).and_then(Value::as_bool);
+        told.map(|told| if told { yes } else { no }.to_owned()).filter(|word| !word.is_empty())
+    };
+    let parts = [
+        text("status"),
+        duration,
+        text("end_reason"),
+        get("cost").map(|cost| format!("cost {cost}")),
+        text("sentiment"),
+        flag("successful", "successful", "not successful"),
+        flag("voicemail", "voicemail", ""),
+        text("summary").map(|summary| format!("\u{201c}{summary}\u{201d}")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// `12.3 s`.
+pub(super) fn seconds(ms: i64) -> String {
+    format!("{:.1} s", ms as f64 / 1000.0)
+}
+
+/// `2026-11-21 09:30:12`.
+pub(super) fn time(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// The zone by its name, to stand in a heading.
+pub(super) fn zone_name(zone: &TimeZone) -> String {
+    zone.iana_name().unwrap_or("UTC").to_owned()
+}
