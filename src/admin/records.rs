@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::inquiry::then::{Asked, explanation_as_of_then};
+use crate::inquiry::then::{Asked, explanation_as_of_then, table_of_then};
 use crate::pipeline::Switchboard;
 use crate::record::{CallRecord, EventRecord, Meant, Order, Page, Store, StoreError, Words};
 
@@ -67,11 +67,13 @@ pub(super) async fn one(board: &Arc<Switchboard>, id: &str) -> Result<Value, Unt
     let events = store.events_of(&call).await?;
     let events: Vec<Value> = events.iter().map(event_json).collect();
     let object = call_json(&call);
+    let kept = store.table(&call.fingerprint).await?;
     let board = board.clone();
     // Of a million rules the scan takes its time, which calls must not wait for.
     let explained = tokio::task::spawn_blocking(move || {
-        let table = board.table();
-        explanation_as_of_then(&call, Asked::Now(&table), &board.sources()).to_json()
+        let (kept, now) = (table_of_then(kept.as_ref()), board.table());
+        let asked = Asked::Kept(kept.as_ref().unwrap_or(&now));
+        explanation_as_of_then(&call, asked, &board.sources()).to_json()
     });
     let explanation =
         explained.await.unwrap_or_else(|_panic| json!({ "unexplained": "it panicked" }));

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{Question, inquire};
 use crate::facts::Facts;
-use crate::record::CallRecord;
-use crate::rules::Table;
+use crate::record::{CallRecord, TableCopy};
+use crate::rules::{self, Surroundings, Table};
 use crate::source::Source;
 
 /// The story of a recorded call.
@@ -26,12 +26,21 @@ pub enum Then {
 /// The table that is asked.
 #[derive(Clone, Copy)]
 pub enum Asked<'t> {
-    /// The one that answers now; it is asked only when it is the one of then.
-    Now(&'t Table),
+    /// The one of then, where it was kept, else the one that answers now; it is asked only when it is
+    /// the one of then.
+    Kept(&'t Table),
     /// One that somebody named, whichever it is.
     Named(&'t Table),
     /// None could be read.
     None,
+}
+
+/// The table of then, when its files were kept with the records; none for one that this version does
+/// not read as it was read.
+pub fn table_of_then(kept: Option<&TableCopy>) -> Option<Table> {
+    let kept = kept?;
+    let read = rules::parse_copies(&kept.copies, &Surroundings::default()).table;
+    read.filter(|table| table.fingerprint == kept.fingerprint)
 }
 
 /// Explains a record by its own call, at its own time.
@@ -45,7 +54,7 @@ pub fn explanation_as_of_then(record: &CallRecord, asked: Asked<'_>, sources: &[
         return Then::Untold(why);
     };
     let (table, is_named) = match asked {
-        Asked::Now(table) => (table, false),
+        Asked::Kept(table) => (table, false),
         Asked::Named(table) => (table, true),
         Asked::None => {
             let why = "the table cannot be read: see `switchboard check`, or say --rules FILE";

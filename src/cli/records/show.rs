@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::row::{event_json, json as row_json, outcome, seconds, told, zone_name};
 use super::{Opened, plain, zone};
 use crate::cli::{ConfigFile, Exit, load_rules};
-use crate::inquiry::then::{Asked, Then, explanation_as_of_then};
+use crate::inquiry::then::{Asked, Then, explanation_as_of_then, table_of_then};
 use crate::record::{CallRecord, EventRecord, Meant, SHORTEST_PREFIX};
 use crate::rules::Table;
 use crate::settings::{Loaded, Purpose};
@@ -59,10 +59,10 @@ impl Show {
             }
         };
         let events = opened.store.events_of(&call).await?;
-        let table = self.table(&opened)?;
+        let table = self.table(&opened, &call).await?;
         let asked = match (&table, &self.rules) {
             (Some(table), Some(_)) => Asked::Named(table),
-            (Some(table), None) => Asked::Now(table),
+            (Some(table), None) => Asked::Kept(table),
             (None, _) => Asked::None,
         };
         let sources: Vec<&Source> = opened.settings.sources.iter().collect();
@@ -84,8 +84,9 @@ impl Show {
         Ok(Exit::Good)
     }
 
-    /// The table to ask; none when that of the settings has mistakes.
-    fn table(&self, opened: &Opened) -> anyhow::Result<Option<Table>> {
+    /// The table to ask: the one that was named, else the one of then, else that of the settings;
+    /// none when that has mistakes.
+    async fn table(&self, opened: &Opened, call: &CallRecord) -> anyhow::Result<Option<Table>> {
         let around = opened.settings.surroundings();
         if let Some(path) = &self.rules {
             let loaded = load_rules(path, around, false)?;
@@ -96,6 +97,10 @@ impl Show {
                     loaded.report.without_notes()
                 );
             };
+            return Ok(Some(table));
+        }
+        let kept = opened.store.table(&call.fingerprint).await?;
+        if let Some(table) = table_of_then(kept.as_ref()) {
             return Ok(Some(table));
         }
         let Loaded { rules, .. } = self.config.load(Purpose::Look)?;
