@@ -1,0 +1,102 @@
+//! The rules of then: what a table's files said is kept, and an answer is explained with it.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use switchboard::rules::{Copies, Surroundings, Table, load, parse_copies};
+
+use crate::app::{post, retell_call};
+use crate::program::{run, start, text};
+
+const RULES: &str = r#"
+[agents]
+desk = "agent_desk"
+night = "agent_night"
+
+[lists.vip]
+file = "lists/vip.csv"
+
+[[rule]]
+name = "vip"
+from = "@vip"
+agent = "desk"
+variables = { greeting = "${vip.greeting}" }
+
+[[rule]]
+name = "everyone"
+agent = "night"
+"#;
+
+fn write(folder: &Path, file: &str, text: &str) {
+    let path = folder.join(file);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+#[track_caller]
+fn loaded(path: &Path) -> (Table, Option<Copies>) {
+    let loaded = load(path, &Surroundings::default(), &mut |_| {}).unwrap();
+    let report = loaded.report;
+    (loaded.table.unwrap_or_else(|| panic!("{report}")), loaded.copies)
+}
+
+#[test]
+fn a_table_is_made_again_of_its_copies_when_its_files_are_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "rules.toml", RULES);
+    write(folder.path(), "lists/vip.csv", "number,greeting\n+12137771234,\"Hello, you\"\n");
+    let (table, copies) = loaded(&folder.path().join("rules.toml"));
+    let copies = copies.expect("a small table is copied");
+    let written = serde_json::to_string(&copies).unwrap();
+    folder.close().unwrap();
+
+    let read: Copies = serde_json::from_str(&written).unwrap();
+    assert_eq!(read, copies);
+    let again = parse_copies(&read, &Surroundings::default());
+    let again = again.table.unwrap_or_else(|| panic!("{}", again.report));
+    assert_eq!(again.fingerprint, table.fingerprint);
+    assert_eq!((again.rules.len(), again.lists.all().len()), (2, 1));
+}
+
+#[test]
+fn the_files_of_a_folder_are_copied_in_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = |name: &str| format!("[[rule]]\nname = \"{name}\"\nfrom = \"DE\"\nagent = \"a\"\n");
+    write(folder.path(), "20.toml", &rule("second"));
+    write(folder.path(), "10.toml", &rule("first"));
+    let (table, copies) = loaded(folder.path());
+    let again = parse_copies(&copies.unwrap(), &Surroundings::default()).table.unwrap();
+    assert_eq!(again.fingerprint, table.fingerprint);
+    let names: Vec<_> = again.rules.iter().map(|rule| &*rule.name).collect();
+    assert_eq!(names, ["first", "second"]);
+}
+
+#[test]
+fn a_table_of_more_than_a_megabyte_is_not_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "rules.toml", RULES);
+    let most = Copies::MOST_BYTES as usize - RULES.len();
+    for (bytes, is_copied) in [(most, true), (most + 1, false)] {
+        let header = "number,greeting\n";
+        let rows = format!("{header}{}", "\n".repeat(bytes - header.len()));
+        write(folder.path(), "lists/vip.csv", &rows);
+        let (_, copies) = loaded(&folder.path().join("rules.toml"));
+        assert_eq!(copies.is_some(), is_copied, "{bytes} bytes of a list");
+    }
+}
+
+#[test]
+fn what_is_no_text_is_not_copied_and_a_list_that_is_not_copied_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "rules.toml", RULES);
+    fs::create_dir(folder.path().join("lists")).unwrap();
+    fs::write(folder.path().join("lists/vip.csv"), b"number,greeting\n+12137771234,\xff\n").unwrap();
+    let table = load(&folder.path().join("rules.toml"), &Surroundings::default(), &mut |_| {});
+    assert_eq!(table.unwrap().copies, None);
+
+    let foreign = r#"{"rules":["/nowhere/rules.toml"],"files":{"/nowhere/rules.toml":"[lists.a]\nfile = \"a.csv\"\n[[rule]]\nname = \"x\"\nfrom = \"@a\"\nagent = \"y\"\n"}}"#;
+    let read = parse_copies(&serde_json::from_str(foreign).unwrap(), &Surroundings::default());
+    assert!(read.table.is_none());
+    assert!(read.report.to_string().contains("it is not among the copies"), "{}", read.report);
+}
