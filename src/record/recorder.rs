@@ -24,7 +24,7 @@ pub struct Recorder {
     numbers: Numbers,
     wait: Wait,
     stamp: bool,
-    /// One permit for each kilobyte of events that wait to be written.
+    /// One permit for each kilobyte of events that wait to be written, and some more for small ones.
     bodies: Arc<Semaphore>,
     state: Arc<State>,
     counters: RecordCounters,
@@ -34,6 +34,9 @@ pub struct Recorder {
 const QUEUE: usize = 65_536;
 /// Bodies of events that wait to be written, in kilobytes.
 const BODIES_KB: usize = 64 << 10;
+/// An event counts for so much at least: 1,024 of them wait at most. Each holds one of the places in
+/// flight, and while the store is broken there have to be some for calls.
+const EVENT_KB: usize = 64;
 /// A commit that takes longer than this is not waited for any more by calls that come in.
 const STUCK: Duration = Duration::from_secs(1);
 
@@ -153,7 +156,8 @@ impl Recorder {
     /// When that is not done by then: it has to be sent again.
     pub async fn told(&self, told: Told<'_>, by: Instant) -> Result<(), NotStored> {
         let Some(queue) = &self.queue else { return Ok(()) };
-        let kilobytes = u32::try_from(told.body.len() / 1024 + 1).unwrap_or(u32::MAX);
+        let kilobytes = (told.body.len() / 1024 + 1).max(EVENT_KB);
+        let kilobytes = u32::try_from(kilobytes).unwrap_or(u32::MAX);
         let stored = match self.bodies.clone().try_acquire_many_owned(kilobytes) {
             Err(_full) => Err(NotStored::Full),
             Ok(room) => {
