@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use uuid::{NoContext, Uuid};
 
@@ -44,6 +44,8 @@ const STUCK: Duration = Duration::from_secs(1);
 pub struct State {
     store: ArcSwapOption<Store>,
     trouble: Mutex<Option<Trouble>>,
+    /// Tells who waits for a commit of trouble.
+    broken: watch::Sender<bool>,
     /// Since when the writer is busy with one batch, in milliseconds since `begun`; 0 when it is not.
     writing_since: AtomicU64,
     begun: Instant,
@@ -59,12 +61,21 @@ pub struct Trouble {
 }
 
 /// Told once a record is committed.
-pub struct Committed(oneshot::Receiver<()>);
+pub struct Committed {
+    told: oneshot::Receiver<()>,
+    state: Arc<State>,
+}
 
 impl Committed {
-    /// Waits for the commit; true when it was in time.
+    /// Waits for the commit; true when it was in time. Nobody waits for a store that is broken.
     pub async fn by(self, deadline: Instant) -> bool {
-        tokio::time::timeout_at(deadline, self.0).await.is_ok_and(|told| told.is_ok())
+        let mut broken = self.state.broken.subscribe();
+        tokio::select! {
+            biased;
+            told = self.told => told.is_ok(),
+            _ = broken.wait_for(|broken| *broken) => false,
+            () = tokio::time::sleep_until(deadline) => false,
+        }
     }
 }
 
@@ -137,7 +148,7 @@ impl Recorder {
         }
         let (tell, told) = if worth_it { Some(oneshot::channel()) } else { None }.unzip();
         match queue.try_send(entry(tell)) {
-            Ok(()) => told.map(Committed),
+            Ok(()) => told.map(|told| Committed { told, state: self.state.clone() }),
             Err(_full) => {
                 self.counters.lost_full.increment(1);
                 None
@@ -162,10 +173,14 @@ impl Recorder {
             Err(_full) => Err(NotStored::Full),
             Ok(room) => {
                 let row = EventRow::of(told, &self.numbers);
-                let (tell, done) = oneshot::channel();
+                let (tell, told) = oneshot::channel();
+                let in_time = async {
+                    tokio::time::timeout_at(by, told).await.is_ok_and(|told| told.is_ok())
+                };
                 let event = WaitingEvent { row, tell, _room: room };
                 match queue.try_send(Entry::Event(Box::new(event))) {
-                    Ok(()) if Committed(done).by(by).await => Ok(()),
+                    // It also waits for a store that is broken, which may be back in time.
+                    Ok(()) if in_time.await => Ok(()),
                     Ok(()) => Err(NotStored::Late),
                     Err(_full) => Err(NotStored::Full),
                 }
@@ -207,6 +222,7 @@ impl State {
         State {
             store: ArcSwapOption::empty(),
             trouble: Mutex::new(None),
+            broken: watch::Sender::new(false),
             writing_since: AtomicU64::new(0),
             begun: Instant::now(),
         }
@@ -228,6 +244,7 @@ impl State {
 
     /// True when it is news.
     pub(super) fn is_well(&self) -> bool {
+        self.broken.send_replace(false);
         self.guarded().take().is_some()
     }
 
@@ -236,6 +253,7 @@ impl State {
         let mut trouble = self.guarded();
         let since = trouble.as_ref().map(|before| before.since);
         *trouble = Some(Trouble { since: since.unwrap_or(now), why });
+        self.broken.send_replace(true);
         since.is_none()
     }
 
