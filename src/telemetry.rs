@@ -27,7 +27,10 @@ use lines::Lines;
 /// When something in this process logs already.
 pub fn start_logging(log: &Log) -> anyhow::Result<LogGuard> {
     let lines = Lines::default();
-    let filter = EnvFilter::try_new(&log.level)?;
+    // An option of a database's URL that it does not know it logs with its value: a password, when
+    // its name is misspelt.
+    let url_options = "sqlx_postgres::options=off".parse()?;
+    let filter = EnvFilter::try_new(&log.level)?.add_directive(url_options);
     let registry = tracing_subscriber::registry().with(filter);
     let started = match log.format {
         LogFormat::Pretty => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use uuid::{NoContext, Uuid};
 
@@ -27,7 +27,7 @@ pub struct Recorder {
     stamp: bool,
     /// One permit for each byte of calls that wait to be written.
     rows: Arc<Semaphore>,
-    /// One permit for each kilobyte of events that wait to be written.
+    /// One permit for each kilobyte of events that wait to be written, and some more for small ones.
     bodies: Arc<Semaphore>,
     state: Arc<State>,
     counters: RecordCounters,
@@ -39,6 +39,9 @@ const QUEUE: usize = 65_536;
 const ROWS_BYTES: usize = 128 << 20;
 /// Bodies of events that wait to be written, in kilobytes.
 const BODIES_KB: usize = 64 << 10;
+/// An event counts for so much at least: 1,024 of them wait at most. Each holds one of the places in
+/// flight, and while the store is broken there have to be some for calls.
+const EVENT_KB: usize = 64;
 /// A commit that takes longer than this is not waited for any more by calls that come in.
 const STUCK: Duration = Duration::from_secs(1);
 
@@ -46,6 +49,8 @@ const STUCK: Duration = Duration::from_secs(1);
 pub struct State {
     store: ArcSwapOption<Store>,
     trouble: Mutex<Option<Trouble>>,
+    /// Tells who waits for a commit of trouble.
+    broken: watch::Sender<bool>,
     /// Since when the writer is busy with one batch, in milliseconds since `begun`; 0 when it is not.
     writing_since: AtomicU64,
     begun: Instant,
@@ -61,12 +66,21 @@ pub struct Trouble {
 }
 
 /// Told once a record is committed.
-pub struct Committed(oneshot::Receiver<()>);
+pub struct Committed {
+    told: oneshot::Receiver<()>,
+    state: Arc<State>,
+}
 
 impl Committed {
-    /// Waits for the commit; true when it was in time.
+    /// Waits for the commit; true when it was in time. Nobody waits for a store that is broken.
     pub async fn by(self, deadline: Instant) -> bool {
-        tokio::time::timeout_at(deadline, self.0).await.is_ok_and(|told| told.is_ok())
+        let mut broken = self.state.broken.subscribe();
+        tokio::select! {
+            biased;
+            told = self.told => told.is_ok(),
+            _ = broken.wait_for(|broken| *broken) => false,
+            () = tokio::time::sleep_until(deadline) => false,
+        }
     }
 }
 
@@ -146,7 +160,7 @@ impl Recorder {
         if taken.is_none() {
             self.counters.lost_full.increment(1);
         }
-        taken.and(told).map(Committed)
+        taken.and(told).map(|told| Committed { told, state: self.state.clone() })
     }
 
     /// A reply that waited in vain for its commit.
@@ -160,15 +174,20 @@ impl Recorder {
     /// When that is not done by then: it has to be sent again.
     pub async fn told(&self, told: Told<'_>, by: Instant) -> Result<(), NotStored> {
         let Some(queue) = &self.queue else { return Ok(()) };
-        let kilobytes = u32::try_from(told.body.len() / 1024 + 1).unwrap_or(u32::MAX);
+        let kilobytes = (told.body.len() / 1024 + 1).max(EVENT_KB);
+        let kilobytes = u32::try_from(kilobytes).unwrap_or(u32::MAX);
         let stored = match self.bodies.clone().try_acquire_many_owned(kilobytes) {
             Err(_full) => Err(NotStored::Full),
             Ok(room) => {
                 let row = EventRow::of(told, &self.numbers);
-                let (tell, done) = oneshot::channel();
+                let (tell, told) = oneshot::channel();
+                let in_time = async {
+                    tokio::time::timeout_at(by, told).await.is_ok_and(|told| told.is_ok())
+                };
                 let event = WaitingEvent { row, tell, _room: room };
                 match queue.try_send(Entry::Event(Box::new(event))) {
-                    Ok(()) if Committed(done).by(by).await => Ok(()),
+                    // It also waits for a store that is broken, which may be back in time.
+                    Ok(()) if in_time.await => Ok(()),
                     Ok(()) => Err(NotStored::Late),
                     Err(_full) => Err(NotStored::Full),
                 }
@@ -213,6 +232,7 @@ impl State {
         State {
             store: ArcSwapOption::empty(),
             trouble: Mutex::new(None),
+            broken: watch::Sender::new(false),
             writing_since: AtomicU64::new(0),
             begun: Instant::now(),
         }
@@ -234,6 +254,7 @@ impl State {
 
     /// True when it is news.
     pub(super) fn is_well(&self) -> bool {
+        self.broken.send_replace(false);
         self.guarded().take().is_some()
     }
 
@@ -242,6 +263,7 @@ impl State {
         let mut trouble = self.guarded();
         let since = trouble.as_ref().map(|before| before.since);
         *trouble = Some(Trouble { since: since.unwrap_or(now), why });
+        self.broken.send_replace(true);
         since.is_none()
     }
 

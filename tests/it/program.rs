@@ -53,8 +53,13 @@ pub(crate) struct Served {
 /// Starts `serve --dev`.
 pub(crate) fn start(arguments: &[&str]) -> Running {
     let mut serve = program();
-    serve.args(["serve", "--dev"]).args(arguments).stdout(Stdio::piped());
-    Running(serve.spawn().expect("it starts"))
+    serve.args(["serve", "--dev"]).args(arguments);
+    started(serve)
+}
+
+/// Starts a service in another way.
+pub(crate) fn started(mut serve: Command) -> Running {
+    Running(serve.stdout(Stdio::piped()).spawn().expect("it starts"))
 }
 
 fn serve() -> Served {
@@ -119,6 +124,11 @@ impl Served {
 
     pub(crate) fn signal(&self, signal: &str) {
         self.running.signal(signal);
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.running.0.id()
     }
 
     /// Sends SIGTERM, and returns the exit code and the log.

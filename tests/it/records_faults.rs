@@ -1,0 +1,769 @@
+//! Records while their store breaks, and while the service is killed: what was acknowledged is
+//! kept, calls are answered all the same, and what had to wait is written when the store is back.
+//!
+//! Of the real program, asked over real connections.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use sqlx::{Connection, Executor, Row};
+use switchboard::listen::Door;
+use switchboard::pipeline::{Clock, Switchboard};
+use switchboard::record::Store;
+use switchboard::secret::Secret;
+use switchboard::settings::{Purpose, RecordsPlace};
+
+use crate::app::{self, NOW_MS, SETTINGS, load_settings, retell_call, sign};
+use crate::postgres::Postgres;
+use crate::program::{self, Served, program, start, started, text};
+
+/// What a source waits for at most. Under it a call was not delayed, whatever the machine does.
+const REPLY_WITHIN: Duration = Duration::from_millis(2_000);
+const NOT_DELAYED: Duration = Duration::from_millis(1_000);
+/// A busy machine is a little late.
+const SLACK: Duration = Duration::from_millis(700);
+/// Until a store that is back is noticed, and until one that is broken is.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often the service is killed under load; see CONTRIBUTING.md.
+const KILLS: &str = "KILLS";
+
+const WAITS: [&str; 2] = ["no", "commit"];
+
+/// Load takes the machine for itself: two of these at once would only starve each other.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A folder with the settings of a service, and where its records are.
+struct World {
+    folder: tempfile::TempDir,
+    settings: String,
+    place: Place,
+}
+
+#[derive(Clone)]
+enum Place {
+    /// A file, by its path below the folder.
+    Sqlite(PathBuf),
+    Postgres(String),
+}
+
+impl World {
+    /// With its records in this file below its folder.
+    fn sqlite(path: &str, wait: &str) -> World {
+        World::new(&format!("sqlite:{path}"), wait, |folder| Place::Sqlite(folder.join(path)))
+    }
+
+    fn postgres(url: &str, wait: &str) -> World {
+        World::new(url, wait, |_| Place::Postgres(url.to_owned()))
+    }
+
+    fn new(url: &str, wait: &str, place: impl FnOnce(&Path) -> Place) -> World {
+        let settings = format!(
+            "[sources.retell]\nplatform = \"retell\"\nsecrets = [\"env:RETELL_API_KEY\"]\n\
+             reply_within_ms = {}\n[records]\nurl = \"{url}\"\nwait = \"{wait}\"\n\
+             [rules]\npoll_ms = 0\n",
+            REPLY_WITHIN.as_millis()
+        );
+        let rules = "[[rule]]\nname = \"everyone\"\nagent = \"agent_1\"\n";
+        let (folder, settings) = program::folder(&settings, rules);
+        let place = place(folder.path());
+        World { folder, settings, place }
+    }
+
+    fn serve(&self) -> Served {
+        start(&["--config", &self.settings]).until_it_serves()
+    }
+
+    /// Where a write beyond the limit of a file's size is an error, as on a disk that is full, and
+    /// not the end.
+    fn serve_without_xfsz(&self) -> Served {
+        let service = program();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ && exec \"$0\" \"$@\""]).arg(service.get_program());
+        shell.args(["serve", "--dev", "--config", &self.settings]);
+        shell.current_dir(service.get_current_dir().expect("the repository"));
+        for (name, value) in service.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        started(shell).until_it_serves()
+    }
+
+    fn file(&self) -> &Path {
+        match &self.place {
+            Place::Sqlite(path) => path,
+            Place::Postgres(_) => panic!("no file"),
+        }
+    }
+
+    /// What is recorded.
+    fn recorded(&self) -> Recorded {
+        self.place.recorded()
+    }
+}
+
+/// How often each call id is recorded.
+#[derive(Debug, Default)]
+struct Recorded {
+    calls: HashMap<String, usize>,
+    events: HashMap<String, usize>,
+}
+
+impl Place {
+    #[track_caller]
+    fn recorded(&self) -> Recorded {
+        let (url, place) = match self {
+            Place::Sqlite(path) => {
+                (format!("sqlite:{}", path.display()), RecordsPlace::Sqlite(path.clone()))
+            }
+            Place::Postgres(url) => {
+                (url.clone(), RecordsPlace::Postgres(Secret::new(url.as_str())))
+            }
+        };
+        sqlx::any::install_default_drivers();
+        blocking(async {
+            Store::open(&place).await.expect("the store opens").close().await;
+            let mut database = sqlx::AnyConnection::connect(&url).await.expect("it is there");
+            let mut recorded = Recorded::default();
+            let ids = "SELECT call_id, 0 FROM calls UNION ALL SELECT call_id, 1 FROM events";
+            for row in database.fetch_all(ids).await.expect("it can be read") {
+                let id: String = row.try_get(0).expect("each call has its id");
+                let is_event: i64 = row
+                    .try_get::<i32, _>(1)
+                    .map_or_else(|_| row.try_get(1).expect("a number"), i64::from);
+                let kind = if is_event == 1 { &mut recorded.events } else { &mut recorded.calls };
+                *kind.entry(id).or_default() += 1;
+            }
+            recorded
+        })
+    }
+}
+
+impl Recorded {
+    /// All that was acknowledged is here, once.
+    #[track_caller]
+    fn holds(&self, calls: &[String], events: &[String], when: &str) {
+        for (kind, here, acknowledged) in
+            [("calls", &self.calls, calls), ("events", &self.events, events)]
+        {
+            let missing: Vec<_> =
+                acknowledged.iter().filter(|id| !here.contains_key(*id)).collect();
+            let first = &missing[..missing.len().min(5)];
+            assert!(
+                missing.is_empty(),
+                "{when}: {} of {} {kind} are missing: {first:?}",
+                missing.len(),
+                acknowledged.len(),
+            );
+            let twice = here.iter().find(|(_, times)| **times > 1);
+            assert_eq!(twice, None, "{when}: {kind}");
+        }
+    }
+}
+
+fn blocking<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(future)
+}
+
+/// A connection of a platform, used again and again.
+struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    body: String,
+    took: Duration,
+}
+
+impl Client {
+    fn of(served: &Served) -> Client {
+        Client::connect(served.url.trim_start_matches("http://")).expect("it listens")
+    }
+
+    fn connect(address: &str) -> std::io::Result<Client> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Client { stream: BufReader::new(stream) })
+    }
+
+    /// Asks who takes a call.
+    fn call(&mut self, id: &str) -> std::io::Result<Reply> {
+        let call = retell_call("+12137771234", "+12137771235");
+        let call = call.replace("{\"from", &format!("{{\"call_id\":\"{id}\",\"from"));
+        self.post("/inbound/retell", &call)
+    }
+
+    /// Tells that it has ended.
+    fn event(&mut self, id: &str) -> std::io::Result<Reply> {
+        let event = format!(r#"{{"event":"call_ended","call":{{"call_id":"{id}"}}}}"#);
+        self.post("/events/retell", &event)
+    }
+
+    fn post(&mut self, path: &str, body: &str) -> std::io::Result<Reply> {
+        #[expect(clippy::disallowed_methods, reason = "of the platform, not of the service")]
+        let now = jiff::Timestamp::now();
+        let (name, signature) = sign("retell", body.as_bytes(), now.as_millisecond(), "dev");
+        let begun = Instant::now();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: h\r\n{name}: {signature}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if self.stream.read_line(&mut head)? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+        let length = head.to_ascii_lowercase();
+        let (_, length) = length.split_once("content-length: ").expect("a length");
+        let length = length.split("\r\n").next().and_then(|length| length.parse().ok());
+        let mut body = vec![0; length.expect("a number")];
+        self.stream.read_exact(&mut body)?;
+        let body = String::from_utf8(body).expect("text");
+        Ok(Reply { status, body, took: begun.elapsed() })
+    }
+}
+
+/// A call that was answered as the rules say, in time.
+#[track_caller]
+fn answered(reply: &Reply, when: &str) {
+    assert_eq!(reply.status, 200, "{when}: {reply:?}");
+    assert!(reply.body.contains(r#""override_agent_id":"agent_1""#), "{when}: {reply:?}");
+    assert!(reply.took < REPLY_WITHIN + SLACK, "{when}: {reply:?}");
+}
+
+/// What a metric says; none while it is not shown.
+fn metric(served: &Served, name: &str) -> Option<f64> {
+    let mut stream = TcpStream::connect(&served.admin).expect("it listens");
+    let request = "GET /metrics HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut metrics = String::new();
+    stream.read_to_string(&mut metrics).expect("it answers");
+    let of_name = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
+    metrics.lines().find_map(of_name)
+}
+
+fn store_up(served: &Served) -> bool {
+    metric(served, "switchboard_records_store_up").expect("it is shown") == 1.0
+}
+
+#[track_caller]
+fn until(served: &Served, what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "{what}:\n{}", tail(&served.log()));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The end of a log, without its lines of calls and events.
+fn tail(log: &str) -> String {
+    let telling = |line: &&str| !line.contains(" call ") && !line.contains("refused");
+    let lines: Vec<_> = log.lines().filter(telling).collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
+
+/// Platforms that call and tell, each on a connection of its own, until they are stopped or the
+/// service is gone.
+struct Load {
+    stop: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<Acknowledged>>,
+}
+
+/// What was answered with 200.
+#[derive(Default)]
+struct Acknowledged {
+    calls: Vec<String>,
+    events: Vec<String>,
+    /// Events that are to be sent again.
+    not_stored: usize,
+}
+
+impl Load {
+    /// A connection to each of these addresses; the clients of a `line` ask about the same calls.
+    fn begin(lines: Vec<(String, Vec<String>)>) -> Load {
+        let stop = Arc::new(AtomicBool::new(false));
+        let begin = |(line, address): (String, String)| {
+            let stop = stop.clone();
+            std::thread::spawn(move || Load::client(&line, &address, &stop))
+        };
+        let clients = lines
+            .into_iter()
+            .flat_map(|(line, addresses)| addresses.into_iter().map(move |to| (line.clone(), to)));
+        Load { clients: clients.map(begin).collect(), stop }
+    }
+
+    fn client(line: &str, address: &str, stop: &AtomicBool) -> Acknowledged {
+        let mut acknowledged = Acknowledged::default();
+        let Ok(mut client) = Client::connect(address) else { return acknowledged };
+        for n in 0.. {
+            let id = format!("{line}-{n}");
+            let Ok(reply) = client.call(&id) else { break };
+            answered(&reply, "under load");
+            acknowledged.calls.push(id.clone());
+            if n % 4 == 0 {
+                let Ok(reply) = client.event(&id) else { break };
+                match reply.status {
+                    200 => acknowledged.events.push(id),
+                    503 => acknowledged.not_stored += 1,
+                    _ => panic!("{reply:?}"),
+                }
+            }
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        acknowledged
+    }
+
+    /// Waits for all of them.
+    fn end(self) -> Acknowledged {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut all = Acknowledged::default();
+        for client in self.clients {
+            let one = client.join().expect("it was answered well");
+            all.calls.extend(one.calls);
+            all.events.extend(one.events);
+            all.not_stored += one.not_stored;
+        }
+        all
+    }
+}
+
+fn address(served: &Served) -> String {
+    served.url.trim_start_matches("http://").to_owned()
+}
+
+/// Moments that differ from round to round, and are the same in each run.
+fn moment(round: u64) -> Duration {
+    Duration::from_millis(20 + round * 37 % 150)
+}
+
+#[test]
+fn what_was_acknowledged_outlives_kill_9() {
+    let _alone = alone();
+    #[expect(clippy::disallowed_methods, reason = "asked by whoever runs the tests")]
+    let rounds = std::env::var(KILLS).map_or(10, |rounds| rounds.parse().expect("a number"));
+    for wait in WAITS {
+        let world = World::sqlite("data/switchboard.db", wait);
+        let mut all = Acknowledged::default();
+        for round in 0..rounds {
+            let served = world.serve();
+            let to = address(&served);
+            // Two of a line: each call is delivered twice, at about the same time.
+            let lines = ["a", "b", "c"]
+                .map(|line| (format!("{round}-{line}"), vec![to.clone(), to.clone()]));
+            let load = Load::begin(lines.into());
+            std::thread::sleep(moment(round));
+            served.signal("-KILL");
+            let acknowledged = load.end();
+            drop(served);
+            let calls = if wait == "commit" { &acknowledged.calls[..] } else { &[] };
+            all.calls.extend_from_slice(calls);
+            all.events.extend(acknowledged.events);
+            world.recorded().holds(&all.calls, &all.events, &format!("{wait}, round {round}"));
+        }
+        println!("{wait}: {} calls and {} events kept", all.calls.len(), all.events.len());
+        assert!(!all.events.is_empty(), "there was load");
+    }
+}
+
+#[test]
+fn sigterm_under_load_loses_no_record() {
+    let _alone = alone();
+    let world = World::sqlite("data/switchboard.db", "no");
+    let mut all = Acknowledged::default();
+    for round in 0..6 {
+        let served = world.serve();
+        let lines =
+            ["a", "b", "c", "d"].map(|line| (format!("{round}-{line}"), vec![address(&served)]));
+        let load = Load::begin(lines.into());
+        std::thread::sleep(moment(round));
+        let (code, log) = served.terminate();
+        let acknowledged = load.end();
+        assert_eq!(code, Some(0), "{}", tail(&log));
+        assert!(!acknowledged.calls.is_empty(), "there was load");
+        all.calls.extend(acknowledged.calls);
+        all.events.extend(acknowledged.events);
+        world.recorded().holds(&all.calls, &all.events, &format!("round {round}"));
+    }
+    println!("{} calls and {} events kept", all.calls.len(), all.events.len());
+}
+
+#[test]
+fn two_instances_of_one_database_lose_nothing_when_they_stop_under_load() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let _alone = alone();
+    let world = World::postgres(&postgres.fresh(), "no");
+    let mut all = Acknowledged::default();
+    for round in 0..4 {
+        let (one, other) = std::thread::scope(|scope| {
+            let one = scope.spawn(|| world.serve());
+            (one.join().expect("it serves"), world.serve())
+        });
+        // Each call is delivered to both, at about the same time.
+        let to = vec![address(&one), address(&other)];
+        let lines = ["a", "b", "c", "d"].map(|line| (format!("{round}-{line}"), to.clone()));
+        let load = Load::begin(lines.into());
+        std::thread::sleep(Duration::from_millis(300) + moment(round));
+        let (code, log) = one.terminate();
+        let (other_code, other_log) = other.terminate();
+        let acknowledged = load.end();
+        assert_eq!((code, other_code), (Some(0), Some(0)), "{}", tail(&log));
+        for log in [log, other_log] {
+            assert!(!log.contains("records cannot be written"), "round {round}: {}", tail(&log));
+        }
+        assert!(!acknowledged.calls.is_empty(), "there was load");
+        all.calls.extend(acknowledged.calls);
+        all.events.extend(acknowledged.events);
+        world.recorded().holds(&all.calls, &all.events, &format!("round {round}"));
+    }
+    println!("{} calls and {} events kept", all.calls.len(), all.events.len());
+}
+
+/// What holds of any store that breaks and comes back: calls are answered, events are not
+/// acknowledged, and all that was answered is recorded in the end. Returns the service.
+#[track_caller]
+fn check(world: &World, served: Served, breaks: impl FnOnce(), mends: impl FnOnce()) -> Served {
+    let mut client = Client::of(&served);
+    let mut calls: Vec<String> = Vec::new();
+    let mut call = |client: &mut Client, when: &str| {
+        let id = format!("call-{}", calls.len());
+        let reply = client.call(&id).expect("an answer");
+        answered(&reply, when);
+        calls.push(id);
+        reply
+    };
+    call(&mut client, "before");
+    breaks();
+    until(&served, "that it is broken is seen", || {
+        call(&mut client, "when it breaks");
+        !store_up(&served)
+    });
+    for _ in 0..50 {
+        let reply = call(&mut client, "while it is broken");
+        assert!(reply.took < NOT_DELAYED, "nobody waits for a store that is broken: {reply:?}");
+    }
+    let event = Client::of(&served).event("never stored").expect("an answer");
+    assert_eq!(event.status, 503, "{event:?}");
+    assert!(event.took < REPLY_WITHIN + SLACK, "{event:?}");
+    assert!(!store_up(&served), "{}", tail(&served.log()));
+    mends();
+    until(&served, "it comes back by itself", || store_up(&served));
+    let event = client.event("stored").expect("an answer");
+    assert_eq!(event.status, 200, "{event:?}");
+    call(&mut client, "after");
+    until(&served, "all is written", || {
+        let written = metric(&served, "switchboard_records_written_total{kind=\"call\"}");
+        written >= Some(calls.len() as f64)
+    });
+    let log = served.log();
+    assert!(!log.contains("+12137771234") && !log.contains("postgres://"), "{log}");
+    let recorded = world.recorded();
+    recorded.holds(&calls, &["stored".to_owned()], "after");
+    served
+}
+
+#[test]
+fn a_locked_file_is_written_to_when_the_lock_is_gone() {
+    for wait in WAITS {
+        let world = World::sqlite("data/switchboard.db", wait);
+        let served = world.serve();
+        let lock = Mutex::new(None);
+        let url = format!("sqlite:{}", world.file().display());
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let locks = || {
+            sqlx::any::install_default_drivers();
+            let locked = runtime.block_on(async {
+                let mut other = sqlx::AnyConnection::connect(&url).await?;
+                other.execute("PRAGMA busy_timeout = 5000; BEGIN EXCLUSIVE").await?;
+                Ok::<_, sqlx::Error>(other)
+            });
+            *lock.lock().unwrap() = Some(locked.expect("it can be locked"));
+        };
+        check(&world, served, locks, || {
+            let other = lock.lock().unwrap().take().expect("it was locked");
+            runtime.block_on(other.close()).expect("it ends");
+        });
+    }
+}
+
+#[test]
+fn a_path_that_cannot_be_is_written_to_when_it_can() {
+    for wait in WAITS {
+        let world = World::sqlite("data/switchboard.db", wait);
+        let data = world.folder.path().join("data");
+        std::fs::write(&data, "a file where a folder is due").unwrap();
+        check(&world, world.serve(), || {}, || std::fs::remove_file(&data).unwrap());
+    }
+}
+
+#[test]
+fn a_file_that_is_no_database_is_left_alone_and_another_in_its_place_is_used() {
+    for wait in WAITS {
+        let world = World::sqlite("switchboard.db", wait);
+        let garbage = b"no database ".repeat(1_000);
+        std::fs::write(world.file(), &garbage).unwrap();
+        check(
+            &world,
+            world.serve(),
+            || {},
+            || {
+                assert!(std::fs::read(world.file()).unwrap() == garbage, "it is left as it was");
+                std::fs::remove_file(world.file()).unwrap();
+            },
+        );
+    }
+}
+
+#[test]
+fn a_folder_that_vanishes_is_made_anew_and_written_to() {
+    for wait in WAITS {
+        let world = World::sqlite("data/switchboard.db", wait);
+        let served = world.serve();
+        let mut client = Client::of(&served);
+        let ask = |client: &mut Client, name: &str| {
+            let ids: Vec<_> = (0..20).map(|n| format!("{name}-{n}")).collect();
+            for id in &ids {
+                answered(&client.call(id).expect("an answer"), name);
+            }
+            ids
+        };
+        ask(&mut client, "before");
+        assert_eq!(client.event("before-0").expect("an answer").status, 200);
+        std::fs::remove_dir_all(world.folder.path().join("data")).unwrap();
+        let calls = ask(&mut client, "after");
+        assert_eq!(client.event("after-0").expect("an answer").status, 200);
+        until(&served, "there is a file again", || world.file().exists());
+        let (code, log) = served.terminate();
+        assert_eq!(code, Some(0), "{}", tail(&log));
+        world.recorded().holds(&calls, &["after-0".to_owned()], wait);
+    }
+}
+
+/// Lets no file of a process grow beyond so many bytes. It can be raised again.
+fn limit_file_size(process: u32, bytes: &str) {
+    let mut limit = Command::new("prlimit");
+    limit.args([format!("--pid={process}"), format!("--fsize={bytes}:")]);
+    assert!(limit.status().expect("prlimit").success());
+}
+
+#[test]
+fn a_full_disk_delays_nobody_and_what_waits_is_written_when_there_is_room() {
+    for wait in WAITS {
+        let world = World::sqlite("data/switchboard.db", wait);
+        let served = world.serve_without_xfsz();
+        let process = served.id();
+        let full = || limit_file_size(process, "4096");
+        check(&world, served, full, || limit_file_size(process, "unlimited"));
+    }
+}
+
+#[test]
+fn a_call_that_waits_for_its_commit_goes_out_when_that_fails() {
+    let world = World::sqlite("data/switchboard.db", "commit");
+    let served = world.serve_without_xfsz();
+    let mut client = Client::of(&served);
+    answered(&client.call("before").expect("an answer"), "before");
+    limit_file_size(served.id(), "4096");
+    let reply = client.call("when it breaks").expect("an answer");
+    answered(&reply, "when it breaks");
+    assert!(reply.took < NOT_DELAYED, "{reply:?}");
+    let waited_in_vain = metric(&served, "switchboard_records_unwaited_total");
+    assert_eq!(waited_in_vain, Some(1.0), "it was to wait");
+}
+
+#[test]
+fn what_a_url_says_is_not_logged_even_where_it_is_misspelt() {
+    const PASSWORD: &str = "c0rrect-h0rse";
+    let world = World::postgres("env:RECORDS_URL", "no");
+    let mut serve = program();
+    serve.args(["serve", "--dev", "--config", &world.settings]);
+    serve.env("RECORDS_URL", format!("postgres://u:{PASSWORD}@127.0.0.1:9/d?passwrod={PASSWORD}"));
+    let served = started(serve).until_it_serves();
+    until(&served, "that it is broken is told", || served.log().contains("cannot be written"));
+    let (code, log) = served.terminate();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!log.contains(PASSWORD) && !log.contains("postgres://"), "{log}");
+}
+
+#[test]
+fn a_database_that_stops_and_starts_again_is_written_to() {
+    let Some(postgres) = Postgres::own() else { return };
+    let postgres = Mutex::new(postgres);
+    for wait in WAITS {
+        let world = World::postgres(&postgres.lock().unwrap().fresh(), wait);
+        let served = world.serve();
+        let stops = || postgres.lock().unwrap().stop();
+        check(&world, served, stops, || postgres.lock().unwrap().start());
+    }
+}
+
+#[test]
+fn a_database_that_starts_after_the_service_is_written_to() {
+    let Some(postgres) = Postgres::own() else { return };
+    let postgres = Mutex::new(postgres);
+    for wait in WAITS {
+        let world = World::postgres(&postgres.lock().unwrap().fresh(), wait);
+        postgres.lock().unwrap().stop();
+        check(&world, world.serve(), || {}, || postgres.lock().unwrap().start());
+    }
+}
+
+/// A way to a database that can be blocked: what is sent arrives nowhere, and nobody is told.
+struct Pipe {
+    port: u16,
+    blocked: Arc<AtomicBool>,
+}
+
+impl Pipe {
+    fn to(port: u16) -> Pipe {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+        let own = listener.local_addr().expect("an address").port();
+        let blocked = Arc::new(AtomicBool::new(false));
+        let pipe = Pipe { port: own, blocked: blocked.clone() };
+        std::thread::spawn(move || {
+            for near in listener.incoming() {
+                let near = near.expect("a connection");
+                let blocked = blocked.clone();
+                std::thread::spawn(move || {
+                    Pipe::pass(&blocked);
+                    let Ok(far) = TcpStream::connect(("127.0.0.1", port)) else { return };
+                    let (from, to) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+                    std::thread::spawn({
+                        let blocked = blocked.clone();
+                        move || Pipe::carry(from, to, &blocked)
+                    });
+                    Pipe::carry(far, near, &blocked);
+                });
+            }
+        });
+        pipe
+    }
+
+    fn carry(mut from: TcpStream, mut to: TcpStream, blocked: &AtomicBool) {
+        let mut some = [0; 4096];
+        while let Ok(count @ 1..) = from.read(&mut some) {
+            Pipe::pass(blocked);
+            if to.write_all(&some[..count]).is_err() {
+                break;
+            }
+        }
+        drop(to.shutdown(std::net::Shutdown::Both));
+    }
+
+    fn pass(blocked: &AtomicBool) {
+        while blocked.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn block(&self, blocked: bool) {
+        self.blocked.store(blocked, Ordering::Relaxed);
+    }
+
+    /// The same database, this way.
+    fn url(&self, url: &str) -> String {
+        let (before, rest) = url.split_once("127.0.0.1:").expect("loopback");
+        let (_, database) = rest.split_once('/').expect("a database");
+        format!("{before}127.0.0.1:{}/{database}", self.port)
+    }
+}
+
+fn port_of(url: &str) -> u16 {
+    let (_, rest) = url.split_once("127.0.0.1:").expect("loopback");
+    rest.split('/').next().and_then(|port| port.parse().ok()).expect("a port")
+}
+
+#[test]
+fn a_database_that_accepts_and_never_answers_is_waited_for_by_nobody() {
+    let Some(postgres) = Postgres::shared() else { return };
+    for wait in WAITS {
+        for blocked_from_the_start in [true, false] {
+            let url = postgres.fresh();
+            let pipe = Pipe::to(port_of(&url));
+            pipe.block(blocked_from_the_start);
+            let world = World {
+                place: Place::Postgres(url.clone()),
+                ..World::postgres(&pipe.url(&url), wait)
+            };
+            check(&world, world.serve(), || pipe.block(true), || pipe.block(false));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_wait_for_a_broken_store_leave_places_for_calls() {
+    let settings = format!("{SETTINGS}[records]\nurl = \"memory:\"\n");
+    let (settings, report) = load_settings(&settings, Purpose::Serve);
+    let settings = settings.unwrap_or_else(|| panic!("{report}"));
+    let (table, _) = app::parse_rules("r", app::RULES.to_owned(), &settings.surroundings());
+    let clock = Clock::Fixed(jiff::Timestamp::from_millisecond(NOW_MS).unwrap());
+    // Nobody runs the writer.
+    let (board, _writer) =
+        Switchboard::recording(settings.sources, table.unwrap(), clock, settings.records);
+    let door = Door::new(Arc::new(board), &settings.server);
+    let event = |n: usize| {
+        let event = format!(r#"{{"event":"call_ended","call":{{"call_id":"{n}"}}}}"#);
+        app::answer(&door, app::retell_request("/events/retell", event.as_bytes()))
+    };
+    let events = join_all((0..5_000).map(event));
+    let call = retell_call("+12137771234", "+12137771235");
+    let call = app::answer(&door, app::retell_request("/inbound/retell", call.as_bytes()));
+    let (events, call) = tokio::join!(biased; events, call);
+    assert_eq!(call.status, 200, "{}", text(&call.body));
+    assert!(events.iter().all(|event| event.status == 503), "the platform sends them again");
+}
+
+/// With so many calls that wait for a store which does not come back.
+#[track_caller]
+fn check_end(world: &World) {
+    const CALLS: usize = 3_000;
+    let served = world.serve();
+    let mut client = Client::of(&served);
+    until(&served, "that it is broken is seen", || {
+        answered(&client.call("first").expect("an answer"), "first");
+        !store_up(&served)
+    });
+    for n in 0..CALLS {
+        answered(&client.call(&format!("call-{n}")).expect("an answer"), "while it is broken");
+    }
+    let begun = Instant::now();
+    let (code, log) = served.terminate();
+    let took = begun.elapsed();
+    assert_eq!(code, Some(0), "{}", tail(&log));
+    assert!(took < Duration::from_secs(7), "{took:?}: {}", tail(&log));
+    assert!(log.contains(&format!("lost={}", CALLS + 1)), "{}", tail(&log));
+}
+
+#[test]
+fn a_service_that_stops_while_its_store_is_broken_ends_soon_and_says_what_is_lost() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let silent_port = silent.local_addr().unwrap().port();
+    let world = World::sqlite("data/switchboard.db", "no");
+    std::fs::write(world.folder.path().join("data"), "a file where a folder is due").unwrap();
+    check_end(&world);
+    for port in [silent_port, refusing] {
+        let world = World::postgres(&format!("postgres://u@127.0.0.1:{port}/d"), "no");
+        check_end(&world);
+    }
+}
