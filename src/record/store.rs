@@ -469,11 +469,11 @@ impl Store {
         let mut wanted = Wanted::of(filter);
         let order = match page.order {
             Order::NewestFirst => {
-                page.beyond.into_iter().for_each(|id| wanted.and("id <", id.to_string()));
+                page.beyond.into_iter().for_each(|id| wanted.and("id <", &id.to_string()));
                 "DESC"
             }
             Order::OldestFirst => {
-                page.beyond.into_iter().for_each(|id| wanted.and("id >", id.to_string()));
+                page.beyond.into_iter().for_each(|id| wanted.and("id >", &id.to_string()));
                 "ASC"
             }
         };
@@ -614,8 +614,8 @@ impl Wanted {
     fn of(filter: &Filter) -> Wanted {
         let mut wanted = Wanted { conditions: Vec::new(), texts: Vec::new() };
         // Ids are times: the primary key finds both ends.
-        filter.since.into_iter().for_each(|at| wanted.and("id >=", first_id_at(at).to_string()));
-        filter.until.into_iter().for_each(|at| wanted.and("id <", first_id_at(at).to_string()));
+        filter.since.into_iter().for_each(|at| wanted.and("id >=", &first_id_at(at).to_string()));
+        filter.until.into_iter().for_each(|at| wanted.and("id <", &first_id_at(at).to_string()));
         let texts = [
             ("source =", &filter.source),
             ("rule =", &filter.rule),
@@ -624,11 +624,11 @@ impl Wanted {
         ];
         // The index holds its begin.
         if let Some(call_id) = &filter.call_id {
-            let begin = call_id.chars().take(64).collect();
-            wanted.and("substr(call_id, 1, 64) =", begin);
+            let begin: String = call_id.chars().take(64).collect();
+            wanted.and("substr(call_id, 1, 64) =", &begin);
         }
         for (condition, text) in texts {
-            text.iter().for_each(|text| wanted.and(condition, text.clone()));
+            text.iter().for_each(|text| wanted.and(condition, text));
         }
         if let Some(ways) = &filter.number {
             let places = |column: &str, from: usize| {
@@ -643,8 +643,8 @@ impl Wanted {
         wanted
     }
 
-    fn and(&mut self, condition: &str, text: String) {
-        self.texts.push(storable(&text).into_owned());
+    fn and(&mut self, condition: &str, text: &str) {
+        self.texts.push(storable(text).into_owned());
         self.conditions.push(format!("{condition} ${}", self.texts.len()));
     }
 

@@ -209,9 +209,10 @@ impl Writer {
                         self.stop();
                     }
                     // What took too long for one transaction may fit into two.
-                    match failed {
-                        Failed::Late if group.len() > 1 => halve(group, &mut groups),
-                        _ => groups.push(group),
+                    if matches!(failed, Failed::Late) && group.len() > 1 {
+                        halve(group, &mut groups);
+                    } else {
+                        groups.push(group);
                     }
                     if !self.has_no_chance() {
                         pause(wait, stopped).await;

@@ -192,13 +192,10 @@ impl Kept {
     }
 
     /// The only one.
-    #[track_caller]
-    fn call(&self) -> impl Future<Output = CallRecord> {
-        async {
-            let calls = self.calls().await;
-            assert_eq!(calls.len(), 1, "{calls:?}");
-            calls.into_iter().next().unwrap()
-        }
+    async fn call(&self) -> CallRecord {
+        let calls = self.calls().await;
+        assert_eq!(calls.len(), 1, "{calls:?}");
+        calls.into_iter().next().unwrap()
     }
 
     async fn events(&self, call: &CallRecord) -> Vec<EventRecord> {

@@ -35,7 +35,9 @@ async fn all_of(kept: &Kept, call_id: &str) -> String {
     assert_eq!(all.len(), 3, "a call and two events");
     for record in &mut all {
         let record = record.as_object_mut().unwrap();
-        ["id", "call", "fingerprint"].map(|id| record.shift_remove(id));
+        for id in ["id", "call", "fingerprint"] {
+            record.shift_remove(id);
+        }
         record.retain(|_, value| !value.as_str().is_some_and(|text| text.starts_with("h:")));
     }
     serde_json::to_string(&all).unwrap()
@@ -85,7 +87,7 @@ fn no_five_digits_of_a_number_are_kept_in_a_row() {
             prop::sample::select(vec!["", "", " ", "-", ".", " (", ") ", "/"]),
             1..6,
         );
-        let case = ("[1-9][0-9]{8,14}", between);
+        let case = ("[1-9][0-9][1-9][0-9]{6,12}", between);
         let mut runner =
             TestRunner::new(Config { cases: 48, failure_persistence: None, ..Config::default() });
         let ran = runner.run(&case, |(digits, between)| {
