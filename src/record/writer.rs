@@ -206,12 +206,10 @@ impl Writer {
                         self.stop();
                     }
                     // What took too long for one transaction may fit into two.
-                    match failed {
-                        Failed::Late if group.len() > 1 => halve(group, &mut groups),
-                        Failed::OneRow(_)
-                        | Failed::Collision(_)
-                        | Failed::Store(_)
-                        | Failed::Late => groups.push(group),
+                    if matches!(failed, Failed::Late) && group.len() > 1 {
+                        halve(group, &mut groups);
+                    } else {
+                        groups.push(group);
                     }
                     pause(wait, stopped).await;
                     wait = (wait * 2).min(LONGEST_PAUSE);

@@ -88,7 +88,7 @@ impl Postgres {
 
     /// What SQL says, a row a line. The database is a name or a URL.
     #[track_caller]
-    fn query(&self, database: &str, sql: &str) -> String {
+    pub(crate) fn query(&self, database: &str, sql: &str) -> String {
         let url = if database.contains("://") { database.to_owned() } else { self.url(database) };
         let mut psql = Command::new(&self.psql);
         psql.args(["-X", "-w", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql, &url]);

@@ -1,0 +1,235 @@
+//! Records through the service: what is asked and told comes in at the door, and what was kept of
+//! it is read from the store. Each in a file of SQLite's, in memory, and in PostgreSQL.
+
+mod decisions;
+mod events;
+mod privacy;
+mod reading;
+mod writing;
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use switchboard::dialect::Event;
+use switchboard::listen::Door;
+use switchboard::pipeline::{Clock, Switchboard};
+use switchboard::record::{CallRecord, EventRecord, Filter, Order, Page, Store, Told, Writer};
+use switchboard::secret::Secret;
+use switchboard::settings::{KeptNumbers, Purpose, Records, RecordsPlace, Wait};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::app::{
+    self, Answer, NOW_MS, RETELL_KEY, RULES, URL_TOKEN, load_settings, parse_rules, post,
+    retell_request_at,
+};
+use crate::postgres::Postgres;
+
+const CALLER: &str = "+12137771234";
+const DIALLED: &str = "+12137770000";
+
+/// Where records are kept in a test.
+struct Place {
+    name: &'static str,
+    records: Records,
+}
+
+impl Place {
+    fn new(name: &'static str, place: RecordsPlace) -> Place {
+        let retain = Duration::from_secs(30 * 24 * 3600);
+        // So that what was answered can be read at once.
+        let (numbers, wait) = (KeptNumbers::Full, Wait::Commit);
+        Place { name, records: Records { place, retain, numbers, wait, stamp: false } }
+    }
+
+    /// Whether several switchboards, or one after another, have the same records.
+    fn lasts(&self) -> bool {
+        !matches!(self.records.place, RecordsPlace::Memory)
+    }
+
+    fn with(&self, change: impl FnOnce(&mut Records)) -> Place {
+        let mut records = self.records.clone();
+        change(&mut records);
+        Place { name: self.name, records }
+    }
+}
+
+/// Runs a test in each place.
+async fn everywhere(test: impl AsyncFn(Place)) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut places = vec![
+        Place::new("memory", RecordsPlace::Memory),
+        Place::new("sqlite", RecordsPlace::Sqlite(folder.path().join("records.db"))),
+    ];
+    if let Some(postgres) = Postgres::shared() {
+        let url = Secret::new(postgres.fresh());
+        places.push(Place::new("postgres", RecordsPlace::Postgres(url)));
+    }
+    for place in places {
+        let name = place.name;
+        if let Err(panic) = AssertUnwindSafe(test(place)).catch_unwind().await {
+            let why = panic.downcast_ref::<String>().cloned();
+            match why.or_else(|| panic.downcast_ref::<&str>().map(|why| (*why).to_owned())) {
+                Some(why) => panic!("with {name}: {why}"),
+                None => resume_unwind(panic),
+            }
+        }
+    }
+}
+
+/// A switchboard that records.
+struct Kept {
+    board: Arc<Switchboard>,
+    door: Door,
+    at_ms: i64,
+    stop: watch::Sender<bool>,
+    writer: JoinHandle<()>,
+}
+
+/// One whose clock stands still.
+#[track_caller]
+fn kept_at(place: &Place, rules: &str, at_ms: i64) -> Kept {
+    let (kept, writer) = unwritten(place, rules, at_ms);
+    let (stop, stopped) = watch::channel(false);
+    let writer = tokio::spawn(writer.run(stopped));
+    Kept { writer, stop, ..kept }
+}
+
+#[track_caller]
+fn kept(place: &Place) -> Kept {
+    kept_at(place, RULES, NOW_MS)
+}
+
+/// One whose writer does not run yet.
+#[track_caller]
+fn unwritten(place: &Place, rules: &str, at_ms: i64) -> (Kept, Writer) {
+    let (settings, report) = load_settings(app::SETTINGS, Purpose::Serve);
+    let settings = settings.unwrap_or_else(|| panic!("{report}"));
+    let (table, report) = parse_rules("rules.toml", rules.to_owned(), &settings.surroundings());
+    let table = table.unwrap_or_else(|| panic!("{report}"));
+    let clock = Clock::Fixed(at(at_ms));
+    let records = place.records.clone();
+    let (board, writer) = Switchboard::recording(settings.sources, table, clock, records);
+    let board = Arc::new(board);
+    let door = Door::new(board.clone(), &settings.server);
+    let (stop, nothing) = (watch::channel(false).0, tokio::spawn(async {}));
+    (Kept { board, door, at_ms, stop, writer: nothing }, writer.expect("records are kept"))
+}
+
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap()
+}
+
+impl Kept {
+    async fn send(&self, path: &str, body: &[u8]) -> Answer {
+        app::answer(&self.door, retell_request_at(path, body, self.at_ms, RETELL_KEY)).await
+    }
+
+    /// Asks, as Retell does.
+    #[track_caller]
+    fn ask(&self, body: &Value) -> impl Future<Output = Value> {
+        let body = body.to_string();
+        async move {
+            let answer = self.send("/inbound/retell", body.as_bytes()).await;
+            assert_eq!(answer.status, StatusCode::OK, "asked with {body:.200}");
+            answer.json()
+        }
+    }
+
+    /// Tells, as Retell does: stored when this returns.
+    async fn tell(&self, body: &Value) {
+        let answer = self.send("/events/retell", body.to_string().as_bytes()).await;
+        assert_eq!((answer.status, &*answer.body), (StatusCode::OK, &b"{}"[..]));
+    }
+
+    /// As Synthflow does, whose request has no call id.
+    async fn synthflow(&self, path: &str, body: &Value) -> Answer {
+        let body = body.to_string();
+        let mut request = post(&format!("{path}/{URL_TOKEN}"), body.as_bytes());
+        if path.starts_with("/events") {
+            let (name, value) =
+                app::sign("synthflow", body.as_bytes(), self.at_ms, app::SYNTHFLOW_SECRET);
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        let answer = app::answer(&self.door, request).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        answer
+    }
+
+    /// Until all is written that was handed over before.
+    async fn written(&self) {
+        let recorder = self.board.recorder();
+        let told = Told {
+            id: recorder.id(at(self.at_ms)),
+            at: at(self.at_ms),
+            source: "test",
+            platform: switchboard::dialect::ALL[0].platform(),
+            event: &Event::of("all is written", false),
+            body: b"",
+        };
+        recorder.told(told, soon()).await.expect("a store that writes");
+    }
+
+    fn store(&self) -> Arc<Store> {
+        self.board.recorder().state().unwrap().store().expect("it is open")
+    }
+
+    /// All calls, oldest first.
+    async fn calls(&self) -> Vec<CallRecord> {
+        self.found(&Filter::default()).await
+    }
+
+    async fn found(&self, filter: &Filter) -> Vec<CallRecord> {
+        self.written().await;
+        let page = Page { limit: 1_000, order: Order::OldestFirst, beyond: None };
+        self.store().calls(filter, page).await.unwrap()
+    }
+
+    /// The only one.
+    async fn call(&self) -> CallRecord {
+        let calls = self.calls().await;
+        assert_eq!(calls.len(), 1, "{calls:?}");
+        calls.into_iter().next().unwrap()
+    }
+
+    async fn events(&self, call: &CallRecord) -> Vec<EventRecord> {
+        self.store().events_of(call).await.unwrap()
+    }
+
+    async fn metric(&self, name: &str) -> u64 {
+        let text = self.board.counters().to_text();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
+    }
+
+    /// Stops as the service does: when this returns, everything is written.
+    async fn stopped(self) {
+        self.stop.send_replace(true);
+        self.writer.await.unwrap();
+    }
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(30)
+}
+
+/// A call as Retell asks about it.
+fn call(call_id: &str) -> Value {
+    call_from(CALLER, Some(call_id))
+}
+
+fn call_from(from: &str, call_id: Option<&str>) -> Value {
+    let inner = json!({ "call_id": call_id, "from_number": from, "to_number": DIALLED });
+    json!({ "event": "call_inbound", "call_inbound": inner })
+}
+
+/// Something that Retell tells of a call.
+fn event(kind: &str, call_id: &str) -> Value {
+    json!({ "event": kind, "call": { "call_id": call_id, "from_number": CALLER, "to_number": DIALLED } })
+}

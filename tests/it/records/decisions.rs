@@ -1,0 +1,257 @@
+//! One call, one row, and everything in it.
+
+use serde_json::{Value, json};
+use switchboard::record::Filter;
+
+use super::{CALLER, DIALLED, at, call, call_from, everywhere, kept, kept_at};
+use crate::app::{NOW_MS, RULES};
+
+const EVERYTHING: &str = r#"
+[agents]
+desk = { retell = "agent_fr0nt", version = 3, synthflow = "1716a" }
+tagged = { retell = "agent_tag", version = "latest" }
+
+[[rule]]
+name = "greet"
+continue = true
+variables = { caller = "${from}" }
+metadata = { desk = 1, deep = { list = [1, "two", true] } }
+
+[[rule]]
+name = "turned away"
+from = "+49*"
+reject = "not our country \"here\""
+
+[[rule]]
+name = "own agent"
+from = "+44*"
+keep = true
+
+[[rule]]
+name = "tagged"
+from = "+33*"
+agent = "tagged"
+
+[[rule]]
+name = "everyone"
+split = [{ agent = "desk", percent = 100 }, { agent = "tagged", percent = 0 }]
+variables = { say = "hello 😀" }
+agent_override = { agent = { voice_speed = 1.1 } }
+delay_ms = 1
+"#;
+
+/// What was recorded of a call, without what is new each time.
+async fn recorded(kept: &super::Kept) -> Value {
+    let mut record = serde_json::to_value(kept.call().await).unwrap();
+    let object = record.as_object_mut().unwrap();
+    for changing in ["id", "fingerprint", "micros"] {
+        assert!(object.shift_remove(changing).is_some_and(|value| !value.is_null()), "{changing}");
+    }
+    record
+}
+
+#[tokio::test]
+async fn an_answer_is_read_as_it_was_given() {
+    everywhere(async |place| {
+        let kept = kept_at(&place, EVERYTHING, NOW_MS);
+        let inner = json!({
+            "call_id": "call_1", "from_number": CALLER, "to_number": DIALLED,
+            "agent_id": "agent_number", "agent_version": 12,
+            "custom_sip_headers": { "X-Tier": "gold", "x-empty": "" },
+        });
+        kept.ask(&json!({ "event": "call_inbound", "call_inbound": inner })).await;
+        let expected = json!({
+            "at": "2026-05-28T23:57:52.2Z", "source": "retell", "platform": "retell",
+            "channel": "call", "call_id": "call_1", "from": CALLER, "to": DIALLED,
+            "outcome": "agent", "rule": "everyone", "agent": "desk", "attempts": 1,
+            "numbers": "full", "agent_in": "agent_number", "agent_version_in": 12,
+            "agent_id": "agent_fr0nt", "agent_version": 3, "arm": 0, "added_by": ["greet"],
+            "variables": { "caller": CALLER, "say": "hello 😀" },
+            "metadata": { "desk": 1, "deep": { "list": [1, "two", true] } },
+            "agent_override": { "agent": { "voice_speed": 1.1 } },
+            "delay_ms": 1, "sip": { "x-tier": "gold", "x-empty": "" },
+        });
+        let mut record = recorded(&kept).await;
+        record["at"] = json!(kept.call().await.at.to_string());
+        assert_eq!(record["at"], json!(at(NOW_MS).to_string()));
+        record["at"] = expected["at"].clone();
+        assert_eq!(record, expected);
+        let id = kept.call().await.id;
+        assert_eq!(kept.store().call(id).await.unwrap(), Some(kept.call().await));
+        assert_eq!(kept.call().await.fingerprint, kept.board.table().fingerprint);
+        kept.stopped().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_outcome_is_kept() {
+    everywhere(async |place| {
+        let kept = kept_at(&place, EVERYTHING, NOW_MS);
+        for (from, outcome, rule, agent, why, version) in [
+            ("+4930901820", "reject", "turned away", None, Some("not our country \"here\""), None),
+            ("+442079460000", "keep", "own agent", None, Some("rule"), None),
+            ("+33123456789", "agent", "tagged", Some("tagged"), None, Some(json!("latest"))),
+        ] {
+            kept.ask(&call_from(from, None)).await;
+            let filter = Filter { rule: Some(rule.to_owned()), ..Filter::default() };
+            let found = kept.found(&filter).await;
+            assert_eq!(found.len(), 1, "{rule}");
+            let [found] = &found[..] else { unreachable!() };
+            assert_eq!((&*found.outcome, found.agent.as_deref()), (outcome, agent));
+            assert_eq!(found.details.why.as_deref(), why);
+            assert_eq!(found.details.agent_version, version);
+            assert_eq!((&*found.from, &found.call_id), (from, &None));
+        }
+        kept.stopped().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whatever_text_comes_it_is_kept() {
+    let long = format!("call_{}", "x9".repeat(30_000));
+    let long_from = format!("client:{}", "y8".repeat(20_000));
+    everywhere(async |place| {
+        let kept = kept(&place);
+        for (call_id, from, header, kept_from) in [
+            ("a\u{0}b", "client:a\u{0}b", "nul \u{0} and \\u0000", "client:a\u{fffd}b"),
+            ("'; DROP TABLE calls; --", "client:'\"\\", "\"quoted\" \\ 'text'", "client:'\"\\"),
+            ("📞", "client:😀", "🤷🏽‍♀️ ü \u{202e}", "client:😀"),
+            (&*long, "anonymous", "\r\n\t", "withheld"),
+            ("long from", &*long_from, "", &*long_from),
+        ] {
+            let inner = json!({
+                "call_id": call_id, "from_number": from, "to_number": "1001",
+                "custom_sip_headers": { "x-text": header },
+            });
+            kept.ask(&json!({ "event": "call_inbound", "call_inbound": inner })).await;
+            let filter = Filter { call_id: Some(call_id.to_owned()), ..Filter::default() };
+            let found = kept.found(&filter).await;
+            assert_eq!(found.len(), 1, "{call_id:.20}");
+            assert_eq!((&*found[0].from, &*found[0].to), (kept_from, "1001"));
+            let sip = &found[0].details.sip.0;
+            assert_eq!(sip[0].1, header.replace('\u{0}', "\u{fffd}"));
+            let event = json!({ "event": "call_ended", "call": { "call_id": call_id } });
+            kept.tell(&event).await;
+            assert_eq!(kept.events(&found[0]).await.len(), 1, "{call_id:.20}");
+        }
+        // No text at all: half of a character.
+        let body = br#"{"event":"call_inbound","call_inbound":{"call_id":"half \ud800","from_number":"client:\ud800"}}"#;
+        assert_eq!(kept.send("/inbound/retell", body).await.status, 200);
+        assert_eq!(kept.calls().await.len(), 6);
+        assert_eq!(kept.metric("switchboard_records_lost_total{why=\"refused\"}").await, 0);
+        kept.stopped().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_delivered_again_is_one_row() {
+    everywhere(async |place| {
+        let kept = kept(&place);
+        for _ in 0..3 {
+            kept.ask(&call("call_1")).await;
+        }
+        assert_eq!(kept.call().await.attempts, 3, "answered from memory");
+        if place.lasts() {
+            kept.stopped().await;
+            let restarted = self::kept(&place);
+            restarted.ask(&call("call_1")).await;
+            assert_eq!(restarted.call().await.attempts, 4, "after a restart");
+            let other = self::kept(&place);
+            other.ask(&call("call_1")).await;
+            assert_eq!(other.call().await.attempts, 5, "by another switchboard");
+            other.stopped().await;
+            restarted.stopped().await;
+        } else {
+            kept.stopped().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_call_id_the_platforms_time_tells_or_the_minute() {
+    everywhere(async |place| {
+        let stamped = |ms: i64| {
+            let mut call = call_from(CALLER, None);
+            call["event_timestamp"] = ms.into();
+            call
+        };
+        let mut expected = 0;
+        for (later_ms, body, is_new) in [
+            (0, call_from(CALLER, None), true),
+            (1_000, call_from(CALLER, None), false),
+            (70_000, call_from(CALLER, None), true),
+            (70_000, call_from("anonymous", None), true),
+            (70_000, stamped(5), true),
+            (100_000, stamped(5), false),
+            (100_000, stamped(6), true),
+        ] {
+            if !place.lasts() {
+                return;
+            }
+            // A minute's begin, and a new memory each time.
+            let kept = kept_at(&place, RULES, NOW_MS / 60_000 * 60_000 + later_ms);
+            kept.ask(&body).await;
+            expected += usize::from(is_new);
+            assert_eq!(kept.calls().await.len(), expected, "{later_ms} {body}");
+            kept.stopped().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_last_answer_within_a_minute_counts_and_no_replay() {
+    const REJECTS: &str = "[[rule]]\nname = \"closed\"\nreject = true\n";
+    everywhere(async |place| {
+        if !place.lasts() {
+            return;
+        }
+        for (call_id, answers, counts) in [
+            ("in time", [(RULES, 0), (REJECTS, 60_000)], "reject"),
+            ("a replay", [(RULES, 0), (REJECTS, 60_001)], "agent"),
+            ("written late", [(RULES, 30_000), (REJECTS, 0)], "agent"),
+        ] {
+            for (rules, later) in answers {
+                let kept = kept_at(&place, rules, NOW_MS + later);
+                kept.ask(&call(call_id)).await;
+                kept.stopped().await;
+            }
+            let kept = kept(&place);
+            kept.written().await;
+            let filter = Filter { call_id: Some(call_id.to_owned()), ..Filter::default() };
+            let found = kept.found(&filter).await;
+            assert_eq!(found.len(), 1, "{call_id}");
+            assert_eq!((&*found[0].outcome, found[0].attempts), (counts, 2), "{call_id}");
+            kept.stopped().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_told_stays_with_a_call_that_is_answered_anew() {
+    everywhere(async |place| {
+        if !place.lasts() {
+            return;
+        }
+        let first = kept(&place);
+        first.ask(&call("call_1")).await;
+        first.tell(&super::event("call_started", "call_1")).await;
+        let before = first.call().await.id;
+        first.stopped().await;
+        let second = kept_at(&place, RULES, NOW_MS + 1_000);
+        second.ask(&call("call_1")).await;
+        second.tell(&super::event("call_ended", "call_1")).await;
+        let call = second.call().await;
+        assert_ne!(call.id, before);
+        let kinds: Vec<_> =
+            second.events(&call).await.into_iter().map(|event| event.kind).collect();
+        assert_eq!(kinds, ["call_started", "call_ended"]);
+        second.stopped().await;
+    })
+    .await;
+}

@@ -1,0 +1,180 @@
+//! Where numbers are not kept in full, nothing of a record holds one.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
+use switchboard::number::Party;
+use switchboard::record::{Filter, Numbers};
+use switchboard::secret::Secret;
+use switchboard::settings::{KeptNumbers, RecordsPlace};
+
+use super::{DIALLED, Kept, Place, event, everywhere, kept};
+use crate::app::NOW_MS;
+
+fn modes() -> [KeptNumbers; 2] {
+    [KeptNumbers::Masked, KeptNumbers::Hashed(Secret::new("0123456789abcdef"))]
+}
+
+/// Five digits of the number that stand in a row in the text.
+fn shown<'n>(number: &'n str, text: &str) -> Option<&'n str> {
+    (0..number.len() - 4).map(|at| &number[at..at + 5]).find(|five| text.contains(five))
+}
+
+/// A number with something between its digits, as people write it.
+fn written(number: &str, between: &[&str]) -> String {
+    let digits = number.chars().zip(between.iter().cycle());
+    digits.map(|(digit, between)| format!("{digit}{between}")).collect()
+}
+
+/// Everything that is kept of the call, without what is random or a hash.
+async fn all_of(kept: &Kept, call_id: &str) -> String {
+    let filter = Filter { call_id: Some(call_id.to_owned()), ..Filter::default() };
+    let [call] = &kept.found(&filter).await[..] else { panic!("one call") };
+    let mut all = vec![serde_json::to_value(call).unwrap()];
+    all.extend(kept.events(call).await.iter().map(|event| serde_json::to_value(event).unwrap()));
+    assert_eq!(all.len(), 3, "a call and two events");
+    for record in &mut all {
+        let record = record.as_object_mut().unwrap();
+        for id in ["id", "call", "fingerprint"] {
+            record.shift_remove(id);
+        }
+        record.retain(|_, value| !value.as_str().is_some_and(|text| text.starts_with("h:")));
+    }
+    serde_json::to_string(&all).unwrap()
+}
+
+async fn comes_in(kept: &Kept, call_id: &str, digits: &str, between: &[&str]) {
+    let number = format!("+{digits}");
+    let apart = written(digits, between);
+    let texts = json!({
+        "as it is": number, "apart": apart, "with words": format!("call {apart} or {number}!"),
+        "uri": format!("<sip:{number}@host>"), "bare": format!("sip:{digits}@host;user=phone"),
+        "url": format!("https://host/%2B{digits}.wav"), "number": digits.parse::<u64>().unwrap(),
+        "national": digits[2..].parse::<u64>().unwrap(), "float": digits.parse::<f64>().unwrap(),
+        "list": [[number], { &*number: digits }],
+    });
+    let headers = json!({ "x-apart": apart, "diversion": format!("<sip:{number}@host>"), "x-national": &digits[2..] });
+    let inner = json!({
+        "call_id": call_id, "from_number": number, "to_number": DIALLED, "agent_id": number,
+        "custom_sip_headers": headers,
+    });
+    kept.ask(&json!({ "event": "call_inbound", "call_inbound": inner })).await;
+    let mut body = event("call_analyzed", call_id);
+    body["call"]["from_number"] = number.clone().into();
+    for key in ["metadata", "retell_llm_dynamic_variables", "call_analysis", "other"] {
+        body["call"][key] = texts.clone();
+    }
+    body["call"]["call_analysis"]["call_summary"] = format!("{apart} rang").into();
+    body["call"]["transcript"] = apart.clone().into();
+    body["call"]["recording_url"] = texts["url"].clone();
+    kept.tell(&body).await;
+    // What only a lenient reader reads.
+    let odd = format!(
+        r#"{{"event":"call_ended","half":"\ud800","call":{{"call_id":"{call_id}","from_number":"{number}","more":{texts}}}}}"#
+    );
+    assert_eq!(kept.send("/events/retell", odd.as_bytes()).await.status, 200);
+}
+
+#[test]
+fn no_five_digits_of_a_number_are_kept_in_a_row() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for mode in modes() {
+        let place = Place::new("memory", RecordsPlace::Memory);
+        let place = place.with(|records| records.numbers = mode.clone());
+        let kept = runtime.block_on(async { kept(&place) });
+        let n = std::cell::Cell::new(0);
+        let between = prop::collection::vec(
+            prop::sample::select(vec!["", "", " ", "-", ".", " (", ") ", "/"]),
+            1..6,
+        );
+        let case = ("[1-9][0-9][1-9][0-9]{6,12}", between);
+        let mut runner =
+            TestRunner::new(Config { cases: 48, failure_persistence: None, ..Config::default() });
+        let ran = runner.run(&case, |(digits, between)| {
+            // The moment and who is dialled stand there, too.
+            let known = format!("{NOW_MS} {}", &DIALLED[1..]);
+            prop_assume!(shown(&digits, &known).is_none());
+            n.set(n.get() + 1);
+            let all = runtime.block_on(async {
+                let call_id = format!("c{}", n.get());
+                comes_in(&kept, &call_id, &digits, &between).await;
+                all_of(&kept, &call_id).await
+            });
+            prop_assert_eq!(shown(&digits, &all), None, "{}", all);
+            Ok(())
+        });
+        ran.unwrap_or_else(|failed| panic!("{failed}"));
+        runtime.block_on(kept.stopped());
+    }
+}
+
+#[tokio::test]
+async fn no_file_of_the_store_holds_the_number() {
+    let number = "98765432101";
+    everywhere(async |place| {
+        for mode in modes() {
+            let kept = kept(&place.with(|records| records.numbers = mode));
+            let word = kept.board.recorder().numbers().word();
+            comes_in(&kept, word, number, &["-", "", " "]).await;
+            assert!(all_of(&kept, word).await.contains("***"));
+            kept.stopped().await;
+        }
+        if let RecordsPlace::Sqlite(path) = &place.records.place {
+            let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+            assert!(text.contains("call_analyzed"), "the file was read");
+            assert_eq!(shown(number, &text), None);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hashed_number_is_found_and_only_with_its_key() {
+    everywhere(async |place| {
+        let key = |key: &str| KeptNumbers::Hashed(Secret::new(key));
+        let kept = kept(&place.with(|records| records.numbers = key("0123456789abcdef")));
+        comes_in(&kept, "call_1", "98765432101", &["-"]).await;
+        let [party, other] =
+            ["+98765432101", "+98765432102"].map(|text| Party::read(Some(text)).party);
+        let found = async |number: Vec<String>| {
+            let filter = Filter { number: Some(number), ..Filter::default() };
+            kept.found(&filter).await.len()
+        };
+        assert_eq!(found(kept.board.recorder().numbers().ways(&party)).await, 1);
+        assert_eq!(found(kept.board.recorder().numbers().ways(&other)).await, 0);
+        assert_eq!(found(Numbers::new(key("another key")).ways(&party)).await, 0);
+        kept.stopped().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_no_number_of_the_call_stays() {
+    everywhere(async |place| {
+        for mode in modes() {
+            let kept = kept(&place.with(|records| records.numbers = mode));
+            let call_id = format!("call_{}_9f1e2d3c4b5a", kept.board.recorder().numbers().word());
+            let mut body = event("call_ended", &call_id);
+            body["call"]["start_timestamp"] = NOW_MS.into();
+            body["call"]["duration_ms"] = 61_234.into();
+            body["call"]["agent_id"] = "agent_1234567890".into();
+            body["call"]["note"] = "on 2026-05-28 at 10:30, 3 times".into();
+            kept.tell(&body).await;
+            let [told] = &kept.events(&super::events::unrecorded(&call_id)).await[..] else {
+                panic!("one event")
+            };
+            for (column, value) in [
+                ("start_ms", NOW_MS.into()),
+                ("duration_ms", 61_234.into()),
+                ("agent", json!("agent_1234567890")),
+            ] {
+                assert_eq!(told.columns[column], value);
+            }
+            let body: Value = serde_json::from_str(&told.body).unwrap();
+            assert_eq!(body["call"]["note"], "on 2026-05-28 at 10:30, 3 times");
+            assert_eq!(body["call"]["start_timestamp"], json!(NOW_MS));
+            kept.stopped().await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,166 @@
+//! Finding what was recorded, and deleting what is too old.
+
+use jiff::Timestamp;
+use serde_json::json;
+use switchboard::record::{Filter, Order, Page};
+use uuid::Uuid;
+
+use super::{CALLER, at, call, call_from, event, everywhere, kept, kept_at};
+use crate::app::{NOW_MS, RULES};
+
+const THREE: &str = r#"
+[[rule]]
+name = "vip"
+from = "+4930*"
+agent = "agent_1"
+
+[[rule]]
+name = "closed"
+from = "+44*"
+reject = true
+"#;
+
+#[tokio::test]
+async fn filters_find_what_they_say() {
+    everywhere(async |place| {
+        let kept = kept_at(&place, THREE, NOW_MS);
+        kept.ask(&call_from("+4930901820", Some("one"))).await;
+        kept.ask(&call_from("+442079460000", Some("two"))).await;
+        kept.ask(&call_from(CALLER, Some("three"))).await;
+        let from_synthflow = json!({ "from_number": "+442079460000", "to_number": CALLER });
+        let body = json!({ "event": "call_inbound", "call_inbound": from_synthflow });
+        kept.synthflow("/inbound/synthflow", &body).await;
+        let own = |text: &str| Some(text.to_owned());
+        let none = Filter::default;
+        let number = |text: &str| Some(vec![text.to_owned()]);
+        for (filter, expected) in [
+            (none(), 4),
+            (Filter { source: own("retell"), ..none() }, 3),
+            (Filter { source: own("nobody"), ..none() }, 0),
+            (Filter { rule: own("vip"), ..none() }, 1),
+            (Filter { outcome: own("reject"), ..none() }, 2),
+            (Filter { outcome: own("keep"), ..none() }, 1),
+            (Filter { call_id: own("two"), ..none() }, 1),
+            (Filter { call_id: own("t\u{0}o"), ..none() }, 0),
+            (Filter { number: number(CALLER), ..none() }, 2),
+            (Filter { number: number("+4930901820"), ..none() }, 1),
+            (
+                Filter {
+                    number: Some(vec![CALLER.to_owned(), "+4930901820".to_owned()]),
+                    ..none()
+                },
+                3,
+            ),
+            (Filter { number: number(CALLER), source: own("retell"), ..none() }, 1),
+            (
+                Filter {
+                    number: number(CALLER),
+                    outcome: own("reject"),
+                    since: Some(at(NOW_MS)),
+                    until: Some(at(NOW_MS + 1)),
+                    ..none()
+                },
+                1,
+            ),
+            (Filter { since: Some(at(NOW_MS)), ..none() }, 4),
+            (Filter { since: Some(at(NOW_MS + 1)), ..none() }, 0),
+            (Filter { until: Some(at(NOW_MS)), ..none() }, 0),
+            (Filter { until: Some(at(NOW_MS + 1)), ..none() }, 4),
+            (Filter { since: Some(Timestamp::MIN), until: Some(Timestamp::MAX), ..none() }, 4),
+        ] {
+            assert_eq!(kept.found(&filter).await.len(), expected, "{filter:?}");
+            assert_eq!(kept.store().count(&filter).await.unwrap(), expected as u64, "{filter:?}");
+        }
+        let counts = kept.store().counts(&Filter::default()).await.unwrap();
+        assert_eq!(counts.by_rule, [(own("closed"), 2), (None, 1), (own("vip"), 1)]);
+        assert_eq!(
+            counts.by_outcome,
+            [("reject".to_owned(), 2), ("agent".to_owned(), 1), ("keep".to_owned(), 1)]
+        );
+        assert_eq!(counts.by_quarter, [(at(NOW_MS / 900_000 * 900_000), 4)]);
+        kept.stopped().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pages_hold_each_call_once_in_both_directions() {
+    everywhere(async |place| {
+        // Many of one millisecond.
+        let kept = kept(&place);
+        for n in 0..25 {
+            kept.ask(&call(&format!("call_{n}"))).await;
+        }
+        kept.written().await;
+        let all: Vec<Uuid> = kept.calls().await.iter().map(|call| call.id).collect();
+        assert_eq!(all.len(), 25);
+        assert!(all.is_sorted());
+        for order in [Order::NewestFirst, Order::OldestFirst] {
+            let mut seen: Vec<Uuid> = Vec::new();
+            loop {
+                let page = Page { limit: 7, order, beyond: seen.last().copied() };
+                let some = kept.store().calls(&Filter::default(), page).await.unwrap();
+                assert!(some.len() <= 7);
+                if some.is_empty() {
+                    break;
+                }
+                seen.extend(some.iter().map(|call| call.id));
+            }
+            if order == Order::NewestFirst {
+                seen.reverse();
+            }
+            assert_eq!(seen, all, "{order:?}");
+        }
+        kept.stopped().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_too_old_is_deleted_and_nothing_else() {
+    const DAY: i64 = 24 * 3_600_000;
+    everywhere(async |place| {
+        if !place.lasts() {
+            return;
+        }
+        for days in [31, 30, 29] {
+            let kept = kept_at(&place, RULES, NOW_MS - days * DAY);
+            kept.ask(&call(&format!("before {days}"))).await;
+            kept.tell(&event("call_ended", &format!("before {days}"))).await;
+            kept.stopped().await;
+        }
+        // It sweeps when it starts.
+        let kept = kept(&place);
+        let swept = async {
+            while kept.metric("switchboard_records_swept_total").await == 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), swept).await.unwrap();
+        let left: Vec<_> = kept.calls().await.into_iter().filter_map(|call| call.call_id).collect();
+        assert_eq!(left, ["before 30", "before 29"]);
+        for (days, events) in [(31, 0), (30, 1), (29, 1)] {
+            let call = super::events::unrecorded(&format!("before {days}"));
+            assert_eq!(kept.events(&call).await.len(), events, "{days}");
+        }
+        kept.stopped().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn memory_holds_the_newest_and_not_all() {
+    let place = super::Place::new("memory", switchboard::settings::RecordsPlace::Memory);
+    let place = place.with(|records| records.wait = switchboard::settings::Wait::No);
+    let kept = kept(&place);
+    for n in 0..12_000 {
+        kept.ask(&call(&format!("call_{n}"))).await;
+        if n % 1_000 == 0 {
+            kept.written().await;
+        }
+    }
+    kept.written().await;
+    let left = kept.store().count(&Filter::default()).await.unwrap();
+    assert!((10_000..=11_000).contains(&left), "{left}");
+    kept.stopped().await;
+}

@@ -1,0 +1,205 @@
+//! The writer: what it does with many, with what is refused, and with others that write.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use futures_util::future::join_all;
+use serde_json::json;
+use switchboard::record::{Filter, Store};
+use switchboard::settings::{Records, RecordsPlace, Wait};
+use tokio::sync::watch;
+
+use super::{Kept, Place, call, call_from, event, everywhere, kept, unwritten};
+use crate::app::{self, NOW_MS, RULES, app};
+use crate::postgres::Postgres;
+
+#[tokio::test]
+async fn a_reply_that_waits_comes_after_the_commit() {
+    everywhere(async |place| {
+        let (kept, writer) = unwritten(&place, RULES, NOW_MS);
+        let asked = call("call_1");
+        let reply = kept.ask(&asked);
+        tokio::pin!(reply);
+        let waits = tokio::time::timeout(Duration::from_millis(200), &mut reply).await;
+        assert!(waits.is_err(), "nobody has written it");
+        let (stop, stopped) = watch::channel(false);
+        let writer = tokio::spawn(writer.run(stopped));
+        assert_eq!(reply.await["call_inbound"]["override_agent_id"], "agent_1");
+        assert_eq!(kept.store().count(&Filter::default()).await.unwrap(), 1);
+        assert_eq!(kept.metric("switchboard_records_unwaited_total").await, 0);
+        stop.send_replace(true);
+        writer.await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_off_is_not_written_and_events_are_heard() {
+    let app = app(app::SETTINGS, RULES);
+    assert!(app.board.recorder().state().is_none());
+    app.retell(call("call_1").to_string()).await;
+    let body = event("call_ended", "call_1").to_string();
+    let answer = app.send(app::retell_request("/events/retell", body.as_bytes())).await;
+    assert_eq!((answer.status, &*answer.body), (StatusCode::OK, &b"{}"[..]));
+    assert_eq!(app.board.recorder().waiting(), 0);
+    assert!(Store::open(&Records::off().place).await.is_err());
+}
+
+#[tokio::test]
+async fn a_full_queue_is_counted_and_nobody_waits() {
+    let place = Place::new("memory", RecordsPlace::Memory);
+    let place = place.with(|records| records.wait = Wait::No);
+    let (kept, writer) = unwritten(&place, RULES, NOW_MS);
+    // A long call id makes a row of 60 kB: then the bytes are the bound, not the rows.
+    let long = "x".repeat(60_000);
+    let lost = "switchboard_records_lost_total{why=\"queue_full\"}";
+    let mut asked = 0;
+    while kept.metric(lost).await < 3 {
+        for _ in 0..100 {
+            kept.ask(&call(&format!("{long}{asked}"))).await;
+            asked += 1;
+        }
+        assert!(asked < 5_000, "some 130 MB are the most");
+    }
+    let before = kept.metric(lost).await as usize;
+    assert_eq!(kept.board.recorder().waiting(), asked - before);
+    let (stop, stopped) = watch::channel(true);
+    writer.run(stopped).await;
+    drop(stop);
+    assert_eq!(
+        kept.metric("switchboard_records_written_total{kind=\"call\"}").await as usize,
+        asked - before
+    );
+}
+
+#[tokio::test]
+async fn one_delivery_twice_in_a_group_is_one_row() {
+    everywhere(async |place| {
+        let place = place.with(|records| records.wait = Wait::No);
+        let (kept, writer) = unwritten(&place, RULES, NOW_MS);
+        // Two that the memory of answers tells apart, and one of them again.
+        for header in ["one", "two", "two"] {
+            let mut asked = call_from("client:jane", None);
+            asked["call_inbound"]["custom_sip_headers"] = json!({ "x-header": header });
+            kept.ask(&asked).await;
+        }
+        let told = event("call_ended", "call_1").to_string();
+        let (one, other, ..) = tokio::join!(
+            kept.send("/events/retell", told.as_bytes()),
+            kept.send("/events/retell", told.as_bytes()),
+            async {
+                let (stop, stopped) = watch::channel(false);
+                tokio::spawn(writer.run(stopped));
+                // It ends with the test.
+                std::mem::forget(stop);
+            }
+        );
+        assert_eq!((one.status, other.status), (StatusCode::OK, StatusCode::OK));
+        let attempts: Vec<_> = kept.calls().await.iter().map(|call| call.attempts).collect();
+        assert_eq!(attempts.iter().sum::<i64>(), 3, "{attempts:?}");
+        assert_eq!(attempts.len(), 2);
+        let told = kept.events(&super::events::unrecorded("call_1")).await;
+        assert_eq!((told.len(), told[0].attempts), (1, 2));
+    })
+    .await;
+}
+
+/// The same deliveries to several at the same moment, in different orders.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn switchboards_that_write_the_same_are_not_in_each_others_way() {
+    everywhere(async |place| {
+        if !place.lasts() {
+            return;
+        }
+        let place = place.with(|records| records.wait = Wait::No);
+        // Also the tables are made by all of them at once.
+        let boards: Vec<Kept> = (0..3).map(|_| kept(&place)).collect();
+        let ask = async |board: &Kept, backwards: bool| {
+            for n in 0..100 {
+                let n = if backwards { 99 - n } else { n };
+                board.ask(&call(&format!("call_{n}"))).await;
+                if n % 10 == 0 {
+                    board.tell(&event("call_ended", &format!("call_{n}"))).await;
+                    board.ask(&call(&format!("call_{}", 99 - n))).await;
+                }
+            }
+        };
+        join_all(boards.iter().enumerate().map(|(n, board)| ask(board, n % 2 == 1))).await;
+        join_all(boards.iter().map(Kept::written)).await;
+        let calls = boards[0].calls().await;
+        assert_eq!(calls.len(), 100);
+        for board in boards {
+            assert_eq!(board.board.recorder().state().unwrap().trouble(), None);
+            assert_eq!(board.metric("switchboard_events_not_stored_total").await, 0);
+            board.stopped().await;
+        }
+        for call in calls.iter().filter(|call| call.call_id.as_deref().unwrap().ends_with('0')) {
+            assert!(call.attempts >= 3, "{call:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_row_that_the_database_does_not_take_is_left_out_alone() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let url = postgres.fresh();
+    let place = Place::new(
+        "postgres",
+        RecordsPlace::Postgres(switchboard::secret::Secret::new(url.clone())),
+    );
+    drop(Store::open(&place.records.place).await.unwrap());
+    postgres.query(&url, "ALTER TABLE calls ADD CHECK (call_id <> 'bad')");
+    postgres.query(&url, "ALTER TABLE events ADD CHECK (call_id <> 'bad')");
+    let place = place.with(|records| records.wait = Wait::No);
+    let (kept, writer) = unwritten(&place, RULES, NOW_MS);
+    for call_id in ["one", "two", "bad", "three", "four", "five"] {
+        kept.ask(&call(call_id)).await;
+    }
+    let (stop, stopped) = watch::channel(false);
+    let writer = tokio::spawn(writer.run(stopped));
+    let body = event("call_ended", "bad").to_string();
+    let refused = kept.send("/events/retell", body.as_bytes()).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    kept.tell(&event("call_ended", "one")).await;
+    assert_eq!(kept.calls().await.len(), 5);
+    assert_eq!(kept.metric("switchboard_records_lost_total{why=\"refused\"}").await, 2);
+    assert_eq!(kept.board.recorder().state().unwrap().trouble(), None);
+    stop.send_replace(true);
+    writer.await.unwrap();
+}
+
+/// In Danish `aa` is a letter of its own, behind `z`, and ids are hexadecimal.
+#[tokio::test]
+async fn ids_are_sorted_as_bytes_in_every_language() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let url = postgres.fresh();
+    let place = RecordsPlace::Postgres(switchboard::secret::Secret::new(url.clone()));
+    drop(Store::open(&place).await.unwrap());
+    let collation = "SELECT collation_name FROM information_schema.columns \
+                     WHERE column_name = 'id' AND table_name IN ('calls', 'events')";
+    assert_eq!(postgres.query(&url, collation), "C\nC");
+}
+
+/// In SQLite what was deleted would stand in the log, and a log that nobody empties grows.
+#[tokio::test]
+async fn the_settings_of_a_connection_are_made_in_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a folder/records?#%.db");
+    let place = Place::new("sqlite", RecordsPlace::Sqlite(path.clone()));
+    let kept = kept(&place);
+    kept.ask(&call("call_1")).await;
+    assert!(path.exists(), "also with a strange name");
+    // Several readers beside the writer: each has a connection of its own.
+    let all = (0..8).map(|_| kept.found_now());
+    assert!(join_all(all).await.into_iter().all(|found| found == 1));
+    kept.stopped().await;
+    let log = path.with_extension("db-wal");
+    assert!(!log.exists(), "the last one that closes it empties the log");
+}
+
+impl Kept {
+    async fn found_now(&self) -> u64 {
+        self.store().count(&Filter::default()).await.unwrap()
+    }
+}
