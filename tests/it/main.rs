@@ -21,6 +21,7 @@ mod postgres;
 mod program;
 mod properties;
 mod reload;
+mod replay;
 mod rules;
 mod schema;
 mod serving;
