@@ -7,6 +7,7 @@ mod explain;
 mod health;
 mod progress;
 mod records;
+mod replay;
 mod schema;
 mod send;
 mod serve;
@@ -47,6 +48,8 @@ enum Command {
     Explain(explain::Explain),
     /// List, show, follow, export, count and forget what was answered and what became of it
     Records(records::Records),
+    /// Run recorded calls through another table, and tell what would change
+    Replay(replay::Replay),
     /// Ask a running service whether it is alive (for a container's health check)
     Health(health::Health),
     /// Print the JSON Schema of the rules or the settings, for an editor
@@ -75,6 +78,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),
         Command::Records(records) => records.run(),
+        Command::Replay(replay) => replay.run(),
         Command::Health(health) => health.run(),
         Command::Schema(schema) => schema.run(),
     };

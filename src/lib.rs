@@ -30,6 +30,7 @@ pub mod retries;
 pub mod rules;
 
 pub mod inquiry;
+pub mod replay;
 
 pub mod admin;
 pub mod cli;

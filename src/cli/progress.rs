@@ -33,6 +33,16 @@ impl Line {
         });
     }
 
+    /// So many of so many, with a bar.
+    pub(super) fn count(&mut self, what: &str, done: u64, whole: u64) {
+        const WIDTH: usize = 30;
+        self.say(|| {
+            let whole = whole.max(done).max(1);
+            let full = "#".repeat((done * WIDTH as u64 / whole) as usize);
+            format!("{what} [{full:.<WIDTH$}] {} %, {done} of {whole}", done * 100 / whole)
+        });
+    }
+
     /// Shows a text, when it is time to show one.
     pub(super) fn say(&mut self, text: impl FnOnce() -> String) {
         let is_due = match self.shown {

@@ -16,6 +16,8 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
+pub(super) use filter::FilterFlags;
+
 use super::{ConfigFile, Exit};
 use crate::record::{Numbers, Store, StoreError};
 use crate::report::Report;
@@ -63,15 +65,15 @@ impl Records {
 }
 
 /// The store, and how numbers are kept in it.
-struct Opened {
-    settings: Settings,
-    store: Store,
-    numbers: Numbers,
-    now: Timestamp,
+pub(super) struct Opened {
+    pub(super) settings: Settings,
+    pub(super) store: Store,
+    pub(super) numbers: Numbers,
+    pub(super) now: Timestamp,
 }
 
 impl Opened {
-    async fn of(config: &ConfigFile) -> anyhow::Result<Opened> {
+    pub(super) async fn of(config: &ConfigFile) -> anyhow::Result<Opened> {
         let Loaded { settings, report, .. } = config.load(Purpose::Look)?;
         let Some(settings) = settings else {
             anyhow::bail!("the settings are wrong\n\n{}", report.without_notes());

@@ -23,6 +23,7 @@ mod properties;
 mod records;
 mod records_faults;
 mod reload;
+mod replay;
 mod rules;
 mod schema;
 mod serving;

@@ -4,6 +4,7 @@
 //! 256 cases a property, or as many as the environment variable `PROPTEST_CASES` says.
 
 mod oracle;
+mod replayed;
 mod sheet;
 mod unreached;
 
