@@ -20,6 +20,7 @@ mod never_lost;
 mod postgres;
 mod program;
 mod properties;
+mod records_cli;
 mod reload;
 mod rules;
 mod schema;
