@@ -54,6 +54,8 @@ impl Serve {
         let Good { settings, table, files, copies } = good;
         let around = settings.surroundings();
         let Settings { server, admin, sources, rules, records, .. } = settings;
+        // Before it is said that it serves: who reads that may send one.
+        let signalled = signalled()?;
         let public = bind(server.listen)?;
         let private = bind(admin.listen)?;
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
@@ -76,7 +78,7 @@ impl Serve {
             tokio::spawn(serve_admin(private, admin, board.clone(), bell, stopped.clone()));
         let mut public = tokio::spawn(serve_public(public, server, board, stopped));
         tokio::select! {
-            signalled = signalled() => signalled?,
+            () = signalled => {}
             ended = &mut public => anyhow::bail!("the public listener broke: {ended:?}"),
             ended = &mut admin => anyhow::bail!("the admin listener broke: {ended:?}"),
         }
@@ -144,15 +146,16 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     drop(stopped.wait_for(|stopped| *stopped).await);
 }
 
-/// SIGTERM, as orchestrators send it, or Ctrl-C.
-async fn signalled() -> anyhow::Result<()> {
+/// SIGTERM, as orchestrators send it, or Ctrl-C. From the call on, neither ends the process by itself.
+fn signalled() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 /// What to try first: a signed curl line, for a source whose URL holds no secret.

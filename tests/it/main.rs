@@ -21,6 +21,7 @@ mod postgres;
 mod program;
 mod properties;
 mod records;
+mod records_cli;
 mod records_faults;
 mod reload;
 mod replay;

@@ -54,6 +54,11 @@ pub(crate) struct Served {
 pub(crate) fn start(arguments: &[&str]) -> Running {
     let mut serve = program();
     serve.args(["serve", "--dev"]).args(arguments);
+    let says = |path: &&str| std::fs::read_to_string(path).is_ok_and(|s| s.contains("[records]"));
+    if !arguments.iter().any(says) {
+        // Else it would record into the folder of the project.
+        serve.env("SWITCHBOARD__RECORDS__URL", "memory:");
+    }
     started(serve)
 }
 
@@ -124,6 +129,16 @@ impl Served {
 
     pub(crate) fn signal(&self, signal: &str) {
         self.running.signal(signal);
+    }
+
+    /// Waits until the log says this.
+    #[track_caller]
+    pub(crate) fn until_log(&self, says: &str) {
+        let begun = Instant::now();
+        while !self.log().contains(says) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{says}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Its process.

@@ -6,8 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use switchboard::rules::{Copies, Surroundings, Table, load, parse_copies};
 
-use crate::app::{post, retell_call};
-use crate::program::{run, start, text};
+use crate::program::{folder, run, start, text};
 
 const RULES: &str = r#"
 [agents]
@@ -91,7 +90,8 @@ fn what_is_no_text_is_not_copied_and_a_list_that_is_not_copied_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "rules.toml", RULES);
     fs::create_dir(folder.path().join("lists")).unwrap();
-    fs::write(folder.path().join("lists/vip.csv"), b"number,greeting\n+12137771234,\xff\n").unwrap();
+    fs::write(folder.path().join("lists/vip.csv"), b"number,greeting\n+12137771234,\xff\n")
+        .unwrap();
     let table = load(&folder.path().join("rules.toml"), &Surroundings::default(), &mut |_| {});
     assert_eq!(table.unwrap().copies, None);
 
@@ -99,4 +99,48 @@ fn what_is_no_text_is_not_copied_and_a_list_that_is_not_copied_is_missing() {
     let read = parse_copies(&serde_json::from_str(foreign).unwrap(), &Surroundings::default());
     assert!(read.table.is_none());
     assert!(read.report.to_string().contains("it is not among the copies"), "{}", read.report);
+}
+
+/// A service that answers a call, and then has another list. What `records show` tells of the call.
+fn explained_after_an_edit(numbers: &str) -> Value {
+    let settings = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+         [rules]\npath = \"rules.toml\"\n\
+         [records]\nurl = \"sqlite:records.db\"\nwait = \"commit\"\nnumbers = \"{numbers}\"\n\
+         [sources.retell]\nplatform = \"retell\"\nsecrets = [\"env:RETELL_API_KEY\"]\n"
+    );
+    let (folder, config) = folder(&settings, RULES);
+    let vip = |number: &str| format!("number,greeting\n{number},Hello\n");
+    write(folder.path(), "lists/vip.csv", &vip("+12137771234"));
+    let served = start(&["--config", &config]).until_it_serves();
+    let url = format!("{}/inbound/retell", served.url);
+    let sent = run(&["send", "--config", &config, "--url", &url, "--from", "+12137771234"]);
+    assert!(text(&sent.stdout).contains("agent_desk"), "{sent:?}");
+
+    write(folder.path(), "lists/vip.csv", &vip("+12135550100"));
+    served.signal("-HUP");
+    served.until_log("the table is another one");
+    let sent = run(&["send", "--config", &config, "--url", &url, "--from", "+12137771234"]);
+    assert!(text(&sent.stdout).contains("agent_night"), "{sent:?}");
+
+    let listed = run(&["records", "list", "--config", &config, "--json", "--rule", "vip"]);
+    let call: Value = serde_json::from_slice(&listed.stdout).expect("one call");
+    let id = call["id"].as_str().unwrap();
+    let shown = run(&["records", "show", id, "--config", &config, "--json"]);
+    let shown: Value = serde_json::from_slice(&shown.stdout).expect("a call");
+    shown["explanation"].clone()
+}
+
+#[test]
+fn an_answer_is_explained_with_the_lists_of_then() {
+    let explained = explained_after_an_edit("full");
+    assert_eq!((&explained["rule"], &explained["agent"]["name"]), (&"vip".into(), &"desk".into()));
+    assert_eq!(explained["notes"], Value::Array(Vec::new()), "{explained:#}");
+}
+
+#[test]
+fn where_numbers_are_masked_no_table_is_kept_and_it_is_told_why_nothing_is_explained() {
+    let explained = explained_after_an_edit("masked");
+    let why = explained["unexplained"].as_str().expect("why it is not");
+    assert!(why.contains("masked"), "{why}");
 }
