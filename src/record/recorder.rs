@@ -36,7 +36,7 @@ pub struct Recorder {
 /// So many calls and events wait to be written at most, some 50 MB; more are lost, and counted.
 const QUEUE: usize = 65_536;
 /// And of calls so many bytes at most: with much metadata they are fewer.
-const ROWS_BYTES: usize = 128 << 20;
+const ROWS_BYTES: usize = 64 << 20;
 /// Bodies of events that wait to be written, in kilobytes.
 const BODIES_KB: usize = 64 << 10;
 /// An event counts for so much at least: 1,024 of them wait at most. Each holds one of the places in

@@ -110,8 +110,14 @@ async fn every_outcome_is_kept() {
 
 #[tokio::test]
 async fn whatever_text_comes_it_is_kept() {
-    let long = format!("call_{}", "x9".repeat(30_000));
-    let long_from = format!("client:{}", "y8".repeat(20_000));
+    // Not short when it is compressed, as an index would have it.
+    let noise = |letters: usize| -> String {
+        let next = |seed: &u32| Some(seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+        let seeds = std::iter::successors(Some(7_u32), next).take(letters);
+        seeds.map(|seed| char::from(b'a' + (seed >> 24) as u8 % 26)).collect()
+    };
+    let long = format!("call_{}", noise(60_000));
+    let long_from = format!("client:{}", noise(40_000));
     everywhere(async |place| {
         let kept = kept(&place);
         for (call_id, from, header, kept_from) in [
@@ -252,6 +258,27 @@ async fn what_was_told_stays_with_a_call_that_is_answered_anew() {
             second.events(&call).await.into_iter().map(|event| event.kind).collect();
         assert_eq!(kinds, ["call_started", "call_ended"]);
         second.stopped().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_id_that_an_event_told_stays_with_its_call() {
+    everywhere(async |place| {
+        if !place.lasts() {
+            return;
+        }
+        let asked = json!({ "from_number": CALLER, "to_number": DIALLED });
+        let asked = json!({ "event": "call_inbound", "call_inbound": asked });
+        let told = json!({ "lead": { "phone_number": CALLER }, "call": { "call_id": "call_1" } });
+        for attempts in [1, 2] {
+            let kept = kept_at(&place, RULES, NOW_MS + attempts * 1_000);
+            kept.synthflow("/inbound/synthflow", &asked).await;
+            kept.synthflow("/events/synthflow", &told).await;
+            let call = kept.call().await;
+            assert_eq!((call.call_id.as_deref(), call.attempts), (Some("call_1"), attempts));
+            kept.stopped().await;
+        }
     })
     .await;
 }
