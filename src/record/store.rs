@@ -30,7 +30,8 @@ pub struct Store {
     file: Option<OpenFile>,
 }
 
-/// Which file was opened: one that is moved or deleted can be written to, and nobody finds it.
+/// Which file was opened: one that is moved or deleted can be written to, and nobody finds it. So
+/// can a log (`-wal`) that somebody deleted.
 #[derive(Clone, PartialEq, Eq)]
 struct OpenFile {
     path: PathBuf,
@@ -189,10 +190,13 @@ impl OpenFile {
     }
 
     fn is_still_there(&self) -> Result<(), sqlx::Error> {
-        if OpenFile::at(&self.path).is_ok_and(|now| now == *self) {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        let has_log = std::fs::metadata(log).is_ok();
+        if has_log && OpenFile::at(&self.path).is_ok_and(|now| now == *self) {
             return Ok(());
         }
-        Err(std::io::Error::other("the file is no longer where it was opened").into())
+        Err(std::io::Error::other("the file, or its log, is no longer where it was").into())
     }
 }
 

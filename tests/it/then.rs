@@ -134,7 +134,7 @@ fn explained_after_an_edit(numbers: &str) -> Value {
 #[test]
 fn an_answer_is_explained_with_the_lists_of_then() {
     let explained = explained_after_an_edit("full");
-    assert_eq!((&explained["rule"], &explained["agent"]["name"]), (&"vip".into(), &"desk".into()));
+    assert_eq!((&explained["rule"], &explained["agent"]), (&"vip".into(), &"desk".into()));
     assert_eq!(explained["notes"], Value::Array(Vec::new()), "{explained:#}");
 }
 
