@@ -67,7 +67,7 @@ impl Words {
             let why = format!("`{unknown}`: there are {}", OUTCOMES.join(", "));
             return Err(BadWord { name: "outcome", why });
         }
-        let number = self.number.as_deref().map(|text| one_party(text)).transpose();
+        let number = self.number.as_deref().map(one_party).transpose();
         let number = number.map_err(|why| BadWord { name: "number", why })?;
         Ok(Filter {
             since,

@@ -57,7 +57,7 @@ impl Follow {
                 let delay = if look % LATE_EVERY == 0 { LONGEST_DELAY } else { USUAL_DELAY };
                 #[expect(clippy::disallowed_methods, reason = "what is new now")]
                 let now = Timestamp::now();
-                for new in seen.new(&opened.store, &filter, now, delay).await? {
+                for new in seen.look(&opened.store, &filter, now, delay).await? {
                     self.show(&new, &zone)?;
                 }
                 tokio::time::sleep(BETWEEN.max(begun.elapsed() * 2)).await;
@@ -120,7 +120,7 @@ impl Seen {
     }
 
     /// In the order in which they came in.
-    async fn new(
+    async fn look(
         &mut self,
         store: &Store,
         filter: &Filter,

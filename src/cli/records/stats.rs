@@ -107,7 +107,7 @@ fn bars(rows: &[(String, u64)], all: u64, width: usize) -> String {
     let name_width = rows.iter().map(|(name, _)| length(name)).max().unwrap_or_default();
     let most = rows.iter().map(|(_, calls)| *calls).max().unwrap_or_default().max(1);
     let count_width = most.to_string().len();
-    let room = width.saturating_sub(name_width + count_width + 13).max(4) as u64;
+    let room = width.saturating_sub(name_width + count_width + 15).max(4) as u64;
     let rows = rows.iter().map(|(name, calls)| {
         let percent = *calls as f64 * 100.0 / all.max(1) as f64;
         // Whoever counted at all is seen.
