@@ -117,14 +117,17 @@ fn in_words(error: StoreError, place: &RecordsPlace) -> anyhow::Error {
     }
 }
 
+/// Of a terminal that does not say how wide it is.
+const USUAL_WIDTH: usize = 80;
+
 /// How wide a line may be; none where nobody looks.
 fn width() -> Option<usize> {
     let stdout = std::io::stdout();
     if !stdout.is_terminal() {
         return None;
     }
-    let (terminal_size::Width(width), _) = terminal_size::terminal_size_of(stdout)?;
-    Some(usize::from(width).max(40))
+    let size = terminal_size::terminal_size_of(stdout);
+    Some(size.map_or(USUAL_WIDTH, |(terminal_size::Width(width), _)| usize::from(width).max(40)))
 }
 
 /// A text from outside, without what a terminal would obey.

@@ -50,11 +50,11 @@ impl Forget {
             gone.absorb(left);
             left = store.find(&traces).await?;
         }
+        // An earlier run may have deleted rows whose bytes are still there.
+        let overwritten = store.overwrite().await;
+        // Before its file is read: to close a file ends SQLite's locks of it, in the whole process.
+        store.close().await;
         let files = files(&opened.settings.records.place);
-        let overwritten = match gone.all() == 0 && in_files(&files, &traces)?.is_empty() {
-            true => Overwritten::Done,
-            false => store.overwrite().await,
-        };
         let in_files = in_files(&files, &traces)?;
         say_found(&gone, "deleted", &traces, &party)?;
         say_proof(&left, &overwritten, &files, &in_files)?;
