@@ -70,7 +70,7 @@ impl Serve {
         board.recorder().table(&fingerprint, copies.as_ref(), board.now());
         let (stop, stopped) = watch::channel(false);
         let (stop_writing, no_more) = watch::channel(false);
-        let writer = writer.map(|writer| tokio::spawn(writer.run(no_more)));
+        let writer = writer.map(|writer| writer.start(no_more)).transpose()?;
         let (reloader, bell) = Reloader::new(board.clone(), rules.path, around, rules.poll, files);
         tokio::spawn(reloader.run(stopped.clone()));
         tokio::spawn(ring_at(hangup, bell.clone()));
@@ -89,7 +89,8 @@ impl Serve {
         // Nobody answers any more, so nothing is added to what waits to be written.
         stop_writing.send_replace(true);
         if let Some(writer) = writer {
-            writer.await.context("the writer of the records broke")?;
+            let ended = tokio::task::spawn_blocking(move || writer.join()).await?;
+            ended.map_err(|_panic| anyhow::anyhow!("the writer of the records broke"))?;
         }
         tracing::info!("stopped");
         Ok(Exit::Good)

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
+use super::read::{EVENT_COLUMNS, call_record, event_record, uuid};
 use super::row::{CallRow, delivery_of};
-use super::store::{call_record, event_record, uuid};
 use super::{CallRecord, EventRecord, Filter, Order, Page, Store, StoreError};
 
 /// The records that an id may mean.
@@ -24,8 +24,6 @@ pub enum Meant {
 pub const SHORTEST_PREFIX: usize = 8;
 /// So many are named of those that are meant.
 const NAMED: usize = 10;
-const EVENT_COLUMNS: &str =
-    "id, at_ms, source, platform, kind, call_id, call, attempts, details, body";
 
 impl Store {
     /// The record with this id, with an id that begins so, or with this id at its platform.

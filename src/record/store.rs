@@ -1,5 +1,6 @@
 //! Where records are: SQLite or PostgreSQL, behind one interface and with one text for each
-//! statement. `memory:` is a SQLite database that ends with the process.
+//! statement. `memory:` is a SQLite database that ends with the process. Here it is opened and
+//! written to; see [`super::read`] for the other way.
 //!
 //! Times are Unix milliseconds, JSON is text; see `migrations/`.
 
@@ -10,14 +11,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow, install_default_drivers};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row, SqlSafeStr};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, SqlSafeStr};
 use uuid::Uuid;
 
-use super::row::{CallRow, EventRow, storable};
-use super::{CallRecord, EventRecord, Filter};
+use super::row::{CallRow, EventRow};
 use crate::rules::Copies;
 use crate::settings::RecordsPlace;
 
@@ -25,6 +24,9 @@ use crate::settings::RecordsPlace;
 #[derive(Clone)]
 pub struct Store {
     pub(super) pool: AnyPool,
+    /// For what the service writes: one connection, whose cache is not outdated each time. In
+    /// memory it is the same as `pool`.
+    writing: AnyPool,
     pub(super) is_postgres: bool,
     /// Of SQLite's file.
     file: Option<OpenFile>,
@@ -85,8 +87,8 @@ pub enum StoreError {
 const BUSY_MS: u32 = 2_000;
 /// A database that does not answer is waited for so long.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Readers and the writer.
-const CONNECTIONS: u32 = 4;
+/// Who reads at the same time.
+const READERS: u32 = 3;
 /// Event and decision of the same numbers belong together within this time.
 const SAME_CALL_MS: i64 = 10 * 60 * 1000;
 /// A call that is delivered again within this time was answered anew: the last answer counts.
@@ -117,17 +119,14 @@ impl Store {
     /// When there is none, or it does not answer.
     pub async fn open(place: &RecordsPlace) -> Result<Store, StoreError> {
         install_default_drivers();
-        let (url, connections) = match place {
+        let url = match place {
             RecordsPlace::Off => return Err(StoreError::NoStore("records are off")),
-            // Each connection would have a database of its own.
-            RecordsPlace::Memory => ("sqlite::memory:".to_owned(), 1),
+            RecordsPlace::Memory => "sqlite::memory:".to_owned(),
             RecordsPlace::Sqlite(path) => {
                 make_folder(path)?;
-                (format!("sqlite:{}?mode=rwc", escaped(path)), CONNECTIONS)
+                format!("sqlite:{}?mode=rwc", escaped(path))
             }
-            RecordsPlace::Postgres(url) => {
-                (String::from_utf8_lossy(url.expose()).into_owned(), CONNECTIONS)
-            }
+            RecordsPlace::Postgres(url) => String::from_utf8_lossy(url.expose()).into_owned(),
         };
         let options = AnyConnectOptions::from_str(&url)?;
         // One by itself first: a pool would try until its time is up, and log each failure.
@@ -137,26 +136,23 @@ impl Store {
             first.close().await
         });
         first.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
-        let pool = AnyPoolOptions::new()
-            .max_connections(connections)
-            .min_connections(1)
-            .acquire_timeout(PATIENCE)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .after_connect(|connection, _| Box::pin(set_up(connection)))
-            .connect_with(options)
-            .await?;
+        let writing = connected(&options, 1).await?;
+        let pool = match place {
+            // Each connection would have a database of its own.
+            RecordsPlace::Memory => writing.clone(),
+            _ => connected(&options, READERS).await?,
+        };
         let is_postgres = matches!(place, RecordsPlace::Postgres(_));
         let migrator = migrator(is_postgres);
         // Another process may just make the same tables in the same file.
-        if migrator.run(&pool).await.is_err() {
-            migrator.run(&pool).await?;
+        if migrator.run(&writing).await.is_err() {
+            migrator.run(&writing).await?;
         }
         let file = match place {
             RecordsPlace::Sqlite(path) => Some(OpenFile::at(path)?),
             RecordsPlace::Off | RecordsPlace::Memory | RecordsPlace::Postgres(_) => None,
         };
-        Ok(Store { pool, is_postgres, file })
+        Ok(Store { pool, writing, is_postgres, file })
     }
 
     /// Opens what the service has written; makes nothing.
@@ -180,7 +176,20 @@ impl Store {
     /// Closes it when nobody uses it any more.
     pub async fn close(&self) {
         self.pool.close().await;
+        self.writing.close().await;
     }
+}
+
+async fn connected(options: &AnyConnectOptions, connections: u32) -> Result<AnyPool, sqlx::Error> {
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(PATIENCE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .after_connect(|connection, _| Box::pin(set_up(connection)))
+        .connect_with(options.clone())
+        .await
 }
 
 impl OpenFile {
@@ -259,7 +268,7 @@ pub(super) fn is_a_collision(error: &sqlx::Error) -> bool {
 impl Store {
     /// Writes a batch; all of it or nothing.
     pub(super) async fn write(&self, batch: &Batch<'_>) -> Result<(), sqlx::Error> {
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.writing.acquire().await?;
         let mut writing = match self.is_postgres {
             true => connection.begin().await?,
             // Who has read first may not write when another process wrote in between.
@@ -340,7 +349,7 @@ impl Store {
     /// Writes, and changes nothing.
     pub(super) async fn takes_something(&self) -> Result<(), sqlx::Error> {
         let same = sqlx::query("UPDATE _sqlx_migrations SET description = description");
-        same.execute(&self.pool).await?;
+        same.execute(&self.writing).await?;
         self.file.as_ref().map_or(Ok(()), OpenFile::is_still_there)
     }
 
@@ -359,7 +368,7 @@ impl Store {
             let done = sqlx::query(AssertSqlSafe(statement))
                 .bind(before.as_millisecond())
                 .bind(first_id_at(before).to_string())
-                .execute(&self.pool)
+                .execute(&self.writing)
                 .await?;
             deleted += done.rows_affected();
         }
@@ -369,7 +378,7 @@ impl Store {
                       AND NOT EXISTS (SELECT 1 FROM calls \
                       WHERE calls.fingerprint = tables.fingerprint)";
         if deleted == 0 {
-            sqlx::query(tables).bind(before.as_millisecond()).execute(&self.pool).await?;
+            sqlx::query(tables).bind(before.as_millisecond()).execute(&self.writing).await?;
             self.empty_the_log().await?;
         }
         Ok(deleted)
@@ -378,7 +387,7 @@ impl Store {
     /// What was deleted also stands in SQLite's log until that is written anew.
     pub(super) async fn empty_the_log(&self) -> Result<(), sqlx::Error> {
         if !self.is_postgres {
-            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await?;
+            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writing).await?;
         }
         Ok(())
     }
@@ -397,9 +406,9 @@ impl Store {
                           SUM(LENGTH(body) + LENGTH(details)) OVER newest AS characters \
                           FROM events WINDOW newest AS (ORDER BY id DESC)) AS counted \
                           WHERE place > $1 OR characters > $2)";
-        let calls = sqlx::query(old_calls).bind(calls).execute(&self.pool).await?;
+        let calls = sqlx::query(old_calls).bind(calls).execute(&self.writing).await?;
         let events =
-            sqlx::query(old_events).bind(events).bind(characters).execute(&self.pool).await?;
+            sqlx::query(old_events).bind(events).bind(characters).execute(&self.writing).await?;
         Ok(calls.rows_affected() + events.rows_affected())
     }
 }
@@ -506,264 +515,4 @@ async fn call_of(
         .fetch_optional(&mut *writing)
         .await?;
     Ok(found.map(Found::Otherwise))
-}
-
-/// Reading.
-impl Store {
-    /// Calls that fit, newest first or oldest first, `page.limit` of them at most.
-    ///
-    /// # Errors
-    /// When the database says no.
-    pub async fn calls(&self, filter: &Filter, page: Page) -> Result<Vec<CallRecord>, StoreError> {
-        let mut wanted = Wanted::of(filter);
-        let order = match page.order {
-            Order::NewestFirst => {
-                page.beyond.into_iter().for_each(|id| wanted.and("id <", &id.to_string()));
-                "DESC"
-            }
-            Order::OldestFirst => {
-                page.beyond.into_iter().for_each(|id| wanted.and("id >", &id.to_string()));
-                "ASC"
-            }
-        };
-        let columns = CallRow::COLUMNS.join(", ");
-        let statement = format!(
-            "SELECT {columns}, attempts FROM calls {} ORDER BY id {order} LIMIT {}",
-            wanted.clause(),
-            page.limit
-        );
-        let rows = wanted.bound(statement).fetch_all(&self.pool).await?;
-        rows.iter().map(call_record).collect()
-    }
-
-    /// The call of this record.
-    ///
-    /// # Errors
-    /// When the database says no.
-    pub async fn call(&self, id: Uuid) -> Result<Option<CallRecord>, StoreError> {
-        let statement =
-            format!("SELECT {}, attempts FROM calls WHERE id = $1", CallRow::COLUMNS.join(", "));
-        let row = sqlx::query(AssertSqlSafe(statement)).bind(id.to_string());
-        row.fetch_optional(&self.pool).await?.as_ref().map(call_record).transpose()
-    }
-
-    /// What became of a call, in the order in which it was told.
-    ///
-    /// # Errors
-    /// When the database says no.
-    pub async fn events_of(&self, call: &CallRecord) -> Result<Vec<EventRecord>, StoreError> {
-        // By the call id is found what was told before the call was written, and what was told of
-        // it before it was answered anew.
-        let rows = sqlx::query(
-            "SELECT id, at_ms, source, platform, kind, call_id, call, attempts, details, body \
-             FROM events WHERE call = $1 OR (source = $2 \
-             AND substr(call_id, 1, 64) = substr($3, 1, 64) AND call_id = $3) ORDER BY id",
-        )
-        .bind(call.id.to_string())
-        .bind(&call.source)
-        .bind(&call.call_id)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(event_record).collect()
-    }
-
-    /// How many calls fit, by rule, by outcome, and by quarter of an hour since 1970.
-    ///
-    /// # Errors
-    /// When the database says no.
-    pub async fn counts(&self, filter: &Filter) -> Result<Counts, StoreError> {
-        let wanted = Wanted::of(filter);
-        let clause = wanted.clause();
-        let quarter = "CAST(at_ms / 900000 AS BIGINT)";
-        let by = |what: &str| {
-            format!("SELECT {what}, COUNT(*) FROM calls {clause} GROUP BY 1 ORDER BY 2 DESC, 1")
-        };
-        let mut counts = Counts::default();
-        for row in wanted.bound(by("rule")).fetch_all(&self.pool).await? {
-            counts.by_rule.push((row.try_get(0)?, count(&row)?));
-        }
-        for row in wanted.bound(by("outcome")).fetch_all(&self.pool).await? {
-            counts.by_outcome.push((row.try_get(0)?, count(&row)?));
-        }
-        for row in wanted.bound(by(quarter)).fetch_all(&self.pool).await? {
-            let quarter: i64 = row.try_get(0)?;
-            let begins = Timestamp::from_second(quarter * 900)
-                .map_err(|error| StoreError::Unreadable(error.to_string()))?;
-            counts.by_quarter.push((begins, count(&row)?));
-        }
-        // Who has none comes first in one database, and last in the other.
-        counts.by_rule.sort_by(|one, other| (other.1, &one.0).cmp(&(one.1, &other.0)));
-        counts.by_quarter.sort();
-        Ok(counts)
-    }
-
-    /// How many calls fit.
-    ///
-    /// # Errors
-    /// When the database says no.
-    pub async fn count(&self, filter: &Filter) -> Result<u64, StoreError> {
-        let wanted = Wanted::of(filter);
-        let statement = format!("SELECT 0, COUNT(*) FROM calls {}", wanted.clause());
-        Ok(count(&wanted.bound(statement).fetch_one(&self.pool).await?)?)
-    }
-
-    /// The files of the table with this fingerprint, when they were kept.
-    ///
-    /// # Errors
-    /// When the database says no.
-    pub async fn table(&self, fingerprint: &str) -> Result<Option<TableCopy>, StoreError> {
-        let asked = sqlx::query("SELECT at_ms, files FROM tables WHERE fingerprint = $1")
-            .bind(fingerprint)
-            .fetch_optional(&self.pool)
-            .await?;
-        let Some(row) = asked else { return Ok(None) };
-        let (at, copies) = (time(&row, 0)?, json(&row, 1)?);
-        Ok(Some(TableCopy { fingerprint: fingerprint.to_owned(), at, copies }))
-    }
-}
-
-/// Some of the calls that fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
-    /// So many at most.
-    pub limit: usize,
-    /// Which way to go.
-    pub order: Order,
-    /// Where the page before ended.
-    pub beyond: Option<Uuid>,
-}
-
-/// Which way to go through the records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// To look at.
-    NewestFirst,
-    /// To go through all.
-    OldestFirst,
-}
-
-/// How many calls there are of each kind, most first.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// By the rule that decided; none where no rule did.
-    pub by_rule: Vec<(Option<String>, u64)>,
-    /// By outcome.
-    pub by_outcome: Vec<(String, u64)>,
-    /// By quarter of an hour, each by its begin, in order: no zone is off by less.
-    pub by_quarter: Vec<(Timestamp, u64)>,
-}
-
-/// A `WHERE` and what is bound to it.
-struct Wanted {
-    conditions: Vec<String>,
-    texts: Vec<String>,
-}
-
-impl Wanted {
-    fn of(filter: &Filter) -> Wanted {
-        let mut wanted = Wanted { conditions: Vec::new(), texts: Vec::new() };
-        // Ids are times: the primary key finds both ends.
-        filter.since.into_iter().for_each(|at| wanted.and("id >=", &first_id_at(at).to_string()));
-        filter.until.into_iter().for_each(|at| wanted.and("id <", &first_id_at(at).to_string()));
-        let texts = [
-            ("source =", &filter.source),
-            ("rule =", &filter.rule),
-            ("outcome =", &filter.outcome),
-            ("call_id =", &filter.call_id),
-        ];
-        // The index holds its begin.
-        if let Some(call_id) = &filter.call_id {
-            let begin: String = call_id.chars().take(64).collect();
-            wanted.and("substr(call_id, 1, 64) =", &begin);
-        }
-        for (condition, text) in texts {
-            text.iter().for_each(|text| wanted.and(condition, text));
-        }
-        if let Some(ways) = &filter.number {
-            let places = |column: &str, from: usize| {
-                let places = (0..ways.len()).map(|at| format!("{column} = ${}", from + at));
-                places.collect::<Vec<_>>().join(" OR ")
-            };
-            let first = wanted.texts.len() + 1;
-            let (from, to) = (places("from_party", first), places("to_party", first));
-            wanted.conditions.push(format!("({from} OR {to})"));
-            wanted.texts.extend(ways.iter().map(|way| storable(way).into_owned()));
-        }
-        wanted
-    }
-
-    fn and(&mut self, condition: &str, text: &str) {
-        self.texts.push(storable(text).into_owned());
-        self.conditions.push(format!("{condition} ${}", self.texts.len()));
-    }
-
-    fn clause(&self) -> String {
-        match self.conditions.is_empty() {
-            true => String::new(),
-            false => format!("WHERE {}", self.conditions.join(" AND ")),
-        }
-    }
-
-    fn bound(&self, statement: String) -> Query {
-        let query = sqlx::query(AssertSqlSafe(statement));
-        self.texts.iter().fold(query, |query, text| query.bind(text.clone()))
-    }
-}
-
-type Query = sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArguments>;
-
-pub(super) fn call_record(row: &AnyRow) -> Result<CallRecord, StoreError> {
-    Ok(CallRecord {
-        id: uuid(row, 0)?,
-        at: time(row, 2)?,
-        source: row.try_get(3)?,
-        platform: row.try_get(4)?,
-        channel: row.try_get(5)?,
-        call_id: row.try_get(6)?,
-        from: row.try_get(7)?,
-        to: row.try_get(8)?,
-        outcome: row.try_get(9)?,
-        rule: row.try_get(10)?,
-        agent: row.try_get(11)?,
-        fingerprint: row.try_get(12)?,
-        details: json(row, 13)?,
-        attempts: row.try_get(14)?,
-    })
-}
-
-pub(super) fn event_record(row: &AnyRow) -> Result<EventRecord, StoreError> {
-    let call: Option<String> = row.try_get(6)?;
-    Ok(EventRecord {
-        id: uuid(row, 0)?,
-        at: time(row, 1)?,
-        source: row.try_get(2)?,
-        platform: row.try_get(3)?,
-        kind: row.try_get(4)?,
-        call_id: row.try_get(5)?,
-        call: call.and_then(|id| id.parse().ok()),
-        attempts: row.try_get(7)?,
-        // What is nested deeper than can be read again stands in the body.
-        columns: json(row, 8).unwrap_or_default(),
-        body: row.try_get(9)?,
-    })
-}
-
-pub(super) fn uuid(row: &AnyRow, at: usize) -> Result<Uuid, StoreError> {
-    let text: String = row.try_get(at)?;
-    text.parse().map_err(|error| StoreError::Unreadable(format!("`{text}`: {error}")))
-}
-
-fn time(row: &AnyRow, at: usize) -> Result<Timestamp, StoreError> {
-    Timestamp::from_millisecond(row.try_get(at)?)
-        .map_err(|error| StoreError::Unreadable(error.to_string()))
-}
-
-fn json<T: DeserializeOwned>(row: &AnyRow, at: usize) -> Result<T, StoreError> {
-    let text: String = row.try_get(at)?;
-    serde_json::from_str(&text).map_err(|error| StoreError::Unreadable(error.to_string()))
-}
-
-fn count(row: &AnyRow) -> Result<u64, sqlx::Error> {
-    let count: i64 = row.try_get(1)?;
-    Ok(count.unsigned_abs())
 }

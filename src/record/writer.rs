@@ -4,8 +4,10 @@
 //! the database does not take is left out, and counted.
 
 use std::collections::BTreeMap;
+use std::mem;
+use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
-use std::{mem, sync::Arc};
 
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
@@ -49,8 +51,8 @@ pub struct Writer {
     queue: mpsc::Receiver<Entry>,
     place: RecordsPlace,
     retain: Duration,
-    /// How long to let a group grow.
-    gather: Duration,
+    /// Whether replies wait for what it writes.
+    wait: Wait,
     state: Arc<State>,
     counters: RecordCounters,
     clock: Clock,
@@ -97,6 +99,11 @@ const CHARACTERS_IN_MEMORY: i64 = 64 << 20;
 /// After so many rows memory is looked through.
 const LOOK_AFTER: usize = 1_000;
 
+/// How far a thread that nobody waits for stands behind the others; see `nice(2)`. It still gets a
+/// quarter of a core that has too much to do: enough for some thousand records a second.
+#[cfg(target_os = "linux")]
+const BEHIND: i32 = 5;
+
 impl Writer {
     pub(super) fn new(
         queue: mpsc::Receiver<Entry>,
@@ -107,15 +114,11 @@ impl Writer {
         counters: RecordCounters,
         clock: Clock,
     ) -> Writer {
-        let gather = match wait {
-            Wait::No => GATHER,
-            Wait::Commit => Duration::ZERO,
-        };
         Writer {
             queue,
             place,
             retain,
-            gather,
+            wait,
             state,
             counters,
             clock,
@@ -128,8 +131,27 @@ impl Writer {
         }
     }
 
+    /// Starts a thread that runs it, and SQLite. Where no reply waits for it, the threads that reply
+    /// go first.
+    ///
+    /// # Errors
+    /// When there can be no more threads.
+    pub fn start(self, stopped: watch::Receiver<bool>) -> std::io::Result<JoinHandle<()>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name("records".to_owned()).spawn(move || {
+            if self.wait == Wait::No {
+                let_others_go_first();
+            }
+            runtime.block_on(self.run(stopped));
+        })
+    }
+
     /// Goes on until it is told to stop, and then until everything is written.
     pub async fn run(mut self, mut stopped: watch::Receiver<bool>) {
+        let gather = match self.wait {
+            Wait::No => GATHER,
+            Wait::Commit => Duration::ZERO,
+        };
         let mut next_sweep = Instant::now();
         let mut group = Vec::with_capacity(GROUP);
         while !self.stopped {
@@ -145,7 +167,7 @@ impl Writer {
                 Turn::Sweep => next_sweep = Instant::now() + self.sweep(&mut stopped).await,
                 Turn::Write(_) => {
                     self.persist(mem::take(&mut group), &mut stopped).await;
-                    pause(self.gather, &mut stopped).await;
+                    pause(gather, &mut stopped).await;
                 }
             }
         }
@@ -339,6 +361,15 @@ impl Writer {
                 LONGEST_PAUSE
             }
         }
+    }
+}
+
+/// Puts this thread, and those that it starts, behind the others of the machine.
+fn let_others_go_first() {
+    // Elsewhere it is the whole process that would stand behind.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, BEHIND) {
+        tracing::warn!(%error, "the thread of the records keeps its priority");
     }
 }
 
