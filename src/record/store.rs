@@ -140,7 +140,9 @@ impl Store {
         let pool = match place {
             // Each connection would have a database of its own.
             RecordsPlace::Memory => writing.clone(),
-            _ => connected(&options, READERS).await?,
+            RecordsPlace::Off | RecordsPlace::Sqlite(_) | RecordsPlace::Postgres(_) => {
+                connected(&options, READERS).await?
+            }
         };
         let is_postgres = matches!(place, RecordsPlace::Postgres(_));
         let migrator = migrator(is_postgres);
