@@ -23,7 +23,7 @@ pub(super) struct Show {
     id: String,
     #[command(flatten)]
     config: ConfigFile,
-    /// The table to explain it with [default: the one of the settings, if it is the one of then]
+    /// The table to explain it with [default: the one of then]
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
     /// The zone of the times that are shown
