@@ -386,6 +386,42 @@ fn what_was_acknowledged_outlives_kill_9() {
     }
 }
 
+/// The threads of a process, by name, with their nice value, as `proc(5)` tells it.
+#[cfg(target_os = "linux")]
+fn threads(process: u32) -> Vec<(String, i32)> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).expect("it runs");
+    let told = tasks.filter_map(|task| {
+        let stat = std::fs::read_to_string(task.ok()?.path().join("stat")).ok()?;
+        let (begin, rest) = stat.rsplit_once(") ")?;
+        let name = begin.split_once('(')?.1.to_owned();
+        Some((name, rest.split(' ').nth(16)?.parse().ok()?))
+    });
+    told.collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_threads_of_the_records_stand_behind_those_that_answer() {
+    for (wait, behind) in [("no", 5), ("commit", 0)] {
+        let world = World::sqlite("records.db", wait);
+        let served = world.serve();
+        let begun = Instant::now();
+        let has_opened = |threads: &[(String, i32)]| {
+            threads.iter().any(|(name, _)| name.starts_with("sqlx-sqlite"))
+        };
+        let mut threads_now = threads(served.id());
+        while !has_opened(&threads_now) {
+            assert!(begun.elapsed() < PATIENCE, "{threads_now:?}");
+            std::thread::sleep(Duration::from_millis(10));
+            threads_now = threads(served.id());
+        }
+        for (name, nice) in threads_now {
+            let writes = name == "records" || name.starts_with("sqlx-sqlite");
+            assert_eq!(nice, if writes { behind } else { 0 }, "wait = {wait}: {name}");
+        }
+    }
+}
+
 #[test]
 fn sigterm_under_load_loses_no_record() {
     let _alone = alone();
