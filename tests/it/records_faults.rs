@@ -251,14 +251,30 @@ fn answered(reply: &Reply, when: &str) {
 }
 
 /// What a metric says; none while it is not shown.
-fn metric(served: &Served, name: &str) -> Option<f64> {
+/// What the admin listener answers, head and body.
+fn asked(served: &Served, path: &str) -> String {
     let mut stream = TcpStream::connect(&served.admin).expect("it listens");
-    let request = "GET /metrics HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n";
+    let request = format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("it reads");
-    let mut metrics = String::new();
-    stream.read_to_string(&mut metrics).expect("it answers");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
+}
+
+fn metric(served: &Served, name: &str) -> Option<f64> {
+    let metrics = asked(served, "/metrics");
     let of_name = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
     metrics.lines().find_map(of_name)
+}
+
+/// The service is ready in any case; while records cannot be written, with a warning.
+#[track_caller]
+fn is_ready_for_records(served: &Served) -> bool {
+    let ready = asked(served, "/readyz");
+    assert!(ready.starts_with("HTTP/1.1 200") && ready.contains(r#""ready":true"#), "{ready}");
+    let warns = ready.contains(r#""warning":"records cannot be written"#);
+    assert!(warns || ready.contains(r#""warning":null"#), "{ready}");
+    !warns
 }
 
 fn store_up(served: &Served) -> bool {
@@ -492,7 +508,7 @@ fn check(world: &World, served: Served, breaks: impl FnOnce(), mends: impl FnOnc
     breaks();
     until(&served, "that it is broken is seen", || {
         call(&mut client, "when it breaks");
-        !store_up(&served)
+        !is_ready_for_records(&served)
     });
     for _ in 0..50 {
         let reply = call(&mut client, "while it is broken");
@@ -504,6 +520,7 @@ fn check(world: &World, served: Served, breaks: impl FnOnce(), mends: impl FnOnc
     assert!(!store_up(&served), "{}", tail(&served.log()));
     mends();
     until(&served, "it comes back by itself", || store_up(&served));
+    until(&served, "readiness says so", || is_ready_for_records(&served));
     let event = client.event("stored").expect("an answer");
     assert_eq!(event.status, 200, "{event:?}");
     call(&mut client, "after");

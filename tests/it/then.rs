@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde_json::Value;
+use switchboard::inquiry::then::table_of_then;
+use switchboard::record::TableCopy;
 use switchboard::rules::{Copies, Surroundings, Table, load, parse_copies};
 
 use crate::program::{folder, run, start, text};
@@ -69,6 +72,23 @@ fn the_files_of_a_folder_are_copied_in_their_order() {
     assert_eq!(again.fingerprint, table.fingerprint);
     let names: Vec<_> = again.rules.iter().map(|rule| &*rule.name).collect();
     assert_eq!(names, ["first", "second"]);
+}
+
+#[test]
+fn copies_that_are_read_as_another_table_explain_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "rules.toml", RULES);
+    write(folder.path(), "lists/vip.csv", "number,greeting\n");
+    let (table, copies) = loaded(&folder.path().join("rules.toml"));
+    let kept = |fingerprint: &str| TableCopy {
+        fingerprint: fingerprint.to_owned(),
+        at: Timestamp::UNIX_EPOCH,
+        copies: copies.clone().unwrap(),
+    };
+    let then = table_of_then(Some(&kept(&table.fingerprint))).expect("it is the same");
+    assert_eq!(then.fingerprint, table.fingerprint);
+    assert!(table_of_then(Some(&kept("0123456789ab"))).is_none());
+    assert!(table_of_then(None).is_none());
 }
 
 #[test]
