@@ -9,6 +9,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::browse::places;
+use super::numbers::stands_between_digits;
 use super::{Numbers, Store, StoreError};
 use crate::number::Party;
 
@@ -26,7 +27,7 @@ pub struct Traces {
 /// So many digits in a row mean a number, whatever stands around them.
 const SURE_DIGITS: usize = 7;
 /// As many characters may stand between two groups of a number's digits.
-const BETWEEN_GROUPS: usize = 3;
+const BETWEEN_GROUPS: usize = 5;
 
 impl Traces {
     /// Of this caller; none for withheld ones, who are all alike.
@@ -71,7 +72,10 @@ impl Traces {
 
     fn are_in_text(&self, text: &str) -> bool {
         self.texts.iter().any(|known| stands_in(known, text))
-            || self.digits.as_deref().is_some_and(|digits| digits_stand_in(digits, text))
+            || self.digits.as_deref().is_some_and(|digits| {
+                digits_stand_in(digits, text)
+                    || unescaped(text).is_some_and(|text| digits_stand_in(digits, &text))
+            })
     }
 }
 
@@ -81,6 +85,28 @@ fn stands_in(known: &str, text: &str) -> bool {
         let after = text[at + known.len()..].chars().next();
         !after.is_some_and(|after| after.is_ascii_digit())
     })
+}
+
+/// What JSON and URLs write for the characters that stand between digits, as these characters; none
+/// where there is nothing of that kind.
+fn unescaped(text: &str) -> Option<String> {
+    const ESCAPED: [(&str, &str); 9] = [
+        ("\\n", " "),
+        ("\\t", " "),
+        ("\\r", " "),
+        ("\\/", "/"),
+        ("%20", " "),
+        ("%2B", "+"),
+        ("%2D", "-"),
+        ("%28", "("),
+        ("%29", ")"),
+    ];
+    if !text.contains(['\\', '%']) {
+        return None;
+    }
+    let value = serde_json::from_str(text).map(|value: serde_json::Value| value.to_string());
+    let text = value.unwrap_or_else(|_| text.to_owned());
+    Some(ESCAPED.iter().fold(text, |text, (escaped, plain)| text.replace(escaped, plain)))
 }
 
 /// In a row; or in groups, as people write a number: `+1 (213) 777-1234`.
@@ -98,8 +124,8 @@ fn digits_stand_in(digits: &str, text: &str) -> bool {
         let mut end = groups[first].0;
         for &(at, group) in &groups[first..] {
             let between = &text[end..at];
-            let is_near =
-                between.len() <= BETWEEN_GROUPS && between.chars().all(|c| " -.()/".contains(c));
+            let is_near = between.chars().count() <= BETWEEN_GROUPS
+                && between.chars().all(stands_between_digits);
             if !is_near || joined.len() > digits.len() {
                 return false;
             }
@@ -317,6 +343,12 @@ mod tests {
             "https://host/a?from=%2B12137771234&to=1",
             "recording_12137771234_1780012672200.wav",
             "seen before: +1213***1234",
+            "+1\u{2011}213\u{2011}777\u{2011}1234",
+            "+1\u{a0}213\u{a0}777 – 1234",
+            "+1_213_777_1234",
+            "tel=%2B1%20213%20777%201234",
+            r#"{"said":"+1\u2011213\u2011777\u20111234"}"#,
+            r#"{"said":"+1 213\n777 1234"}"#,
             "at 9 12137771234",
         ] {
             check("+12137771234", text, true);

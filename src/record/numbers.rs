@@ -88,8 +88,14 @@ pub(super) struct Hiding {
 const IN_A_ROW: usize = 5;
 /// In what is no text, fewer that are alike are chance: a time, a price, an id.
 const NO_CHANCE: usize = 7;
-/// What people write between the digits of a number.
-const BETWEEN: [u8; 7] = *b" -.()/_";
+
+/// What people write between the digits of a number, and programs that set their texts: blanks and
+/// dashes of all kinds.
+pub(super) fn stands_between_digits(c: char) -> bool {
+    c.is_whitespace()
+        || "-.()/_".contains(c)
+        || matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{200b}'..='\u{200f}' | '\u{2060}')
+}
 
 impl Hiding {
     /// Whether everything is kept as it came.
@@ -104,13 +110,13 @@ impl Hiding {
             return Cow::Borrowed(text);
         }
         let masked = masked_in(text);
-        let hidden = self.hidden(&masked, IN_A_ROW, &BETWEEN);
+        let hidden = self.hidden(&masked, IN_A_ROW, stands_between_digits);
         Cow::Owned(hidden.unwrap_or(masked))
     }
 
     /// A name or an id: only the parties' numbers are hidden, for other digits tell it from others.
     pub(super) fn id<'t>(&self, id: &'t str) -> Cow<'t, str> {
-        self.hidden(id, NO_CHANCE, &[]).map_or(Cow::Borrowed(id), Cow::Owned)
+        self.hidden(id, NO_CHANCE, |_| false).map_or(Cow::Borrowed(id), Cow::Owned)
     }
 
     /// A value, with all texts and keys in it, and numbers that are a party's.
@@ -119,7 +125,7 @@ impl Hiding {
             _ if self.is_off => {}
             Value::String(text) => *text = self.text(text).into_owned(),
             Value::Number(number) => {
-                if let Some(hidden) = self.hidden(&number.to_string(), NO_CHANCE, &[]) {
+                if let Some(hidden) = self.hidden(&number.to_string(), NO_CHANCE, |_| false) {
                     *value = hidden.into();
                 }
             }
@@ -140,20 +146,24 @@ impl Hiding {
 
     /// With a star for each digit that stands in a row of so many, or of all, that a party's number
     /// has, too, whatever of `between` stands among them. None when there are none.
-    fn hidden(&self, text: &str, in_a_row: usize, between: &[u8]) -> Option<String> {
+    fn hidden(
+        &self,
+        text: &str,
+        in_a_row: usize,
+        between: impl Fn(char) -> bool,
+    ) -> Option<String> {
         let bytes = text.as_bytes();
         let mut hidden: Option<Vec<u8>> = None;
         let mut row: Vec<usize> = Vec::new();
-        for at in 0..=bytes.len() {
-            match bytes.get(at) {
-                Some(byte) if byte.is_ascii_digit() => row.push(at),
-                Some(byte) if between.contains(byte) => {}
-                Some(_) | None => {
-                    self.hide_row(bytes, &row, in_a_row, &mut hidden);
-                    row.clear();
-                }
+        for (at, c) in text.char_indices() {
+            if c.is_ascii_digit() {
+                row.push(at);
+            } else if !between(c) {
+                self.hide_row(bytes, &row, in_a_row, &mut hidden);
+                row.clear();
             }
         }
+        self.hide_row(bytes, &row, in_a_row, &mut hidden);
         hidden.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 

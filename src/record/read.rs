@@ -35,7 +35,7 @@ impl Store {
         let statement = format!(
             "SELECT {columns}, attempts FROM calls {} ORDER BY id {order} LIMIT {}",
             wanted.clause(),
-            page.limit
+            page.limit.min(i64::MAX as usize)
         );
         let rows = wanted.bound(statement).fetch_all(&self.pool).await?;
         rows.iter().map(call_record).collect()

@@ -404,9 +404,12 @@ impl EventRow {
         let hiding = numbers.hiding(event.from.iter().chain(&event.to));
         let own = |text: &str| storable(text).into_owned();
         let call_id = event.call_id.as_deref().filter(|id| !id.is_empty());
+        let kept_body = own(&body_as_kept(body, &hiding));
+        // A hash of the body as it came would tell its numbers to whoever tries them all.
+        let what_came = if hiding.is_off() { body } else { kept_body.as_bytes() };
         EventRow {
             id,
-            delivery: delivery_of_event(&told, call_id),
+            delivery: delivery_of_event(event, source, call_id, what_came),
             at_ms: at.as_millisecond(),
             source: source.to_owned(),
             platform: platform.as_str(),
@@ -415,7 +418,7 @@ impl EventRow {
             call_delivery: call_id.map(|id| delivery_of(source, id)),
             sent_ms: event.event_timestamp_ms,
             details: Columns::of(event, numbers, &hiding).to_json(),
-            body: own(&body_as_kept(body, &hiding)),
+            body: kept_body,
             last_counts: event.last_counts,
             stamp: event.stamp.as_deref().and_then(|stamp| stamp.parse().ok()),
             from: kept(&event.from),
@@ -427,8 +430,12 @@ impl EventRow {
 
 /// An event without a call id, or of a kind that nobody knows, is the same when its body is. So is
 /// one of which a call may have several: what tells them apart is not known well enough.
-pub(super) fn delivery_of_event(told: &Told<'_>, call_id: Option<&str>) -> String {
-    let Told { source, event, body, .. } = told;
+fn delivery_of_event(
+    event: &Event<'_>,
+    source: &str,
+    call_id: Option<&str>,
+    body: &[u8],
+) -> String {
     let kind = &*event.kind;
     match (call_id, &event.part) {
         (Some(call_id), None) if event.known => digest(["event", source, kind, call_id]),

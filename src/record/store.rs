@@ -157,7 +157,8 @@ impl Store {
         Ok(Store { pool, writing, is_postgres, file })
     }
 
-    /// Opens what the service has written; makes nothing.
+    /// Opens what the service has written; makes no file. The tables it makes where they are
+    /// missing, so it has to be allowed to write.
     ///
     /// # Errors
     /// When there is nothing, or it does not answer.

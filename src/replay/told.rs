@@ -153,7 +153,7 @@ impl Display for LeftOut {
     }
 }
 
-/// On the wall clock of the table.
+/// On the wall clock of a zone.
 fn local(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }

@@ -19,7 +19,7 @@ use super::row::{event_json, json as row_json, outcome, told};
 use super::table::cut;
 use super::{Opened, plain, width};
 use crate::cli::{ConfigFile, Exit};
-use crate::record::{CallRecord, EventRecord, Filter, Store, StoreError};
+use crate::record::{CallRecord, EventRecord, Filter, Store, StoreError, first_id_at};
 
 /// Of this store, whichever service writes to it. Ends with Ctrl-C.
 #[derive(Debug, Args)]
@@ -47,7 +47,8 @@ impl Follow {
         let zone = self.filter.zone()?;
         let opened = Opened::of(&self.config).await?;
         let filter = self.filter.read(opened.now, &opened.numbers, None)?;
-        let mut seen = Seen { from: filter.since.unwrap_or(opened.now), ids: HashSet::new() };
+        let from = filter.since.unwrap_or(opened.now);
+        let mut seen = Seen { from, has_looked: false, ids: HashSet::new() };
         if !self.filter.say_since() {
             seen.skip(&opened.store, opened.now).await?;
         }
@@ -102,6 +103,8 @@ async fn reader_gone() {
 struct Seen {
     /// What came in before is never shown.
     from: Timestamp,
+    /// The first look goes back to there, the others not so far: of what is old no id is kept.
+    has_looked: bool,
     ids: HashSet<Uuid>,
 }
 
@@ -114,7 +117,7 @@ impl Seen {
     /// What is there already is not new.
     async fn skip(&mut self, store: &Store, now: Timestamp) -> Result<(), StoreError> {
         self.from = now.checked_sub(LONGEST_DELAY).unwrap_or(now);
-        let (calls, events) = store.ids_since(first_id(self.from)).await?;
+        let (calls, events) = store.ids_since(first_id_at(self.from)).await?;
         self.ids.extend(calls.into_iter().chain(events));
         Ok(())
     }
@@ -128,9 +131,9 @@ impl Seen {
         delay: SignedDuration,
     ) -> Result<Vec<New>, StoreError> {
         let window = now.checked_sub(delay).unwrap_or(now);
-        let is_first = self.ids.is_empty();
-        let from = if is_first { self.from } else { window.max(self.from) };
-        let (calls, events) = store.ids_since(first_id(from)).await?;
+        let from = if self.has_looked { window.max(self.from) } else { self.from };
+        let (calls, events) = store.ids_since(first_id_at(from)).await?;
+        self.has_looked = true;
         let mut new = Vec::new();
         for id in calls {
             if self.ids.insert(id)
@@ -150,7 +153,7 @@ impl Seen {
                 }
             }
         }
-        let oldest = first_id(now.checked_sub(LONGEST_DELAY * 2).unwrap_or(now));
+        let oldest = first_id_at(now.checked_sub(LONGEST_DELAY * 2).unwrap_or(now));
         self.ids.retain(|id| *id >= oldest);
         new.sort_by_key(|(id, _)| *id);
         Ok(new.into_iter().map(|(_, new)| new).collect())
@@ -165,10 +168,6 @@ async fn wanted(store: &Store, filter: &Filter, event: &EventRecord) -> Result<b
     // A call of yesterday may end today.
     let whenever = Filter { since: None, until: None, ..filter.clone() };
     Ok(call.map_or_else(|| filter.fits_alone(event), |call| whenever.fits(&call)))
-}
-
-fn first_id(at: Timestamp) -> Uuid {
-    crate::record::first_id_at(at)
 }
 
 impl New {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::num::NonZeroUsize;
 
 use clap::Args;
 use jiff::tz::TimeZone;
@@ -23,8 +24,8 @@ pub(super) struct List {
     #[command(flatten)]
     filter: FilterFlags,
     /// So many at most
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
+    #[arg(long, default_value = "50")]
+    limit: NonZeroUsize,
     /// For programs: an object a line
     #[arg(long, conflicts_with = "csv")]
     json: bool,
@@ -35,20 +36,26 @@ pub(super) struct List {
 
 /// So much of an id tells it from others, on a terminal.
 const SHOWN_OF_ID: usize = 18;
+/// What a narrow terminal does without: last event, tries, source, to, agent, from, rule, outcome.
+const LEAST: [usize; 8] = [8, 7, 1, 3, 6, 2, 5, 4];
 
 impl List {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let zone = self.filter.zone()?;
         let opened = Opened::of(&self.config).await?;
         let filter = self.filter.read(opened.now, &opened.numbers, None)?;
-        let page = Page { limit: self.limit, order: Order::NewestFirst, beyond: None };
-        let calls = opened.store.calls(&filter, page).await?;
+        let limit = self.limit.get();
+        // One more tells whether there are more.
+        let page = Page { limit: limit.saturating_add(1), order: Order::NewestFirst, beyond: None };
+        let mut calls = opened.store.calls(&filter, page).await?;
+        let is_all = calls.len() <= limit;
+        calls.truncate(limit);
         let last = opened.store.last_events(&calls).await?;
         let stdout = std::io::stdout().lock();
         match (self.json, self.csv) {
             (true, _) => json(stdout, &calls, &last)?,
             (false, true) => csv(stdout, &calls, &last)?,
-            (false, false) => people(stdout, &calls, &last, &zone, self.limit)?,
+            (false, false) => people(stdout, &calls, &last, &zone, is_all)?,
         }
         Ok(Exit::Good)
     }
@@ -82,7 +89,7 @@ fn people(
     calls: &[CallRecord],
     last: &HashMap<Uuid, String>,
     zone: &TimeZone,
-    limit: usize,
+    is_all: bool,
 ) -> anyhow::Result<()> {
     if calls.is_empty() {
         writeln!(out, "no such call is recorded")?;
@@ -125,9 +132,9 @@ fn people(
             ]
         })
         .collect();
-    write!(out, "{}", table(&heading, &may_be_cut, &rows, width))?;
-    if calls.len() == limit {
-        writeln!(out, "\n{limit} calls; --limit for more")?;
+    write!(out, "{}", table(&heading, &may_be_cut, &LEAST, &rows, width))?;
+    if !is_all {
+        writeln!(out, "\n--limit: the newest {} calls; there are more", calls.len())?;
     }
     Ok(())
 }

@@ -38,17 +38,25 @@ pub(super) const COLUMNS: [&str; 27] = [
     "fingerprint",
 ];
 
-/// The cells of a call under [`COLUMNS`]. What is no text is JSON.
+/// The cells of a call under [`COLUMNS`]. What is no text is JSON; what a spreadsheet would take for
+/// a formula has a `'` before it, for callers write some of it.
 pub(super) fn cells(call: &CallRecord) -> Vec<String> {
     let object = json(call);
     let cells = COLUMNS.iter().map(|name| match object.get(*name) {
         None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) if is_formula(text) => format!("'{text}"),
         Some(Value::String(text)) => text.clone(),
         Some(value @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_))) => {
             value.to_string()
         }
     });
     cells.collect()
+}
+
+fn is_formula(text: &str) -> bool {
+    let is_number = |rest: &str| rest.chars().all(|c| c.is_ascii_digit() || c == '*');
+    text.strip_prefix('+').is_some_and(|rest| !is_number(rest))
+        || text.starts_with(['=', '-', '@', '\t', '\r'])
 }
 
 /// A call for programs.

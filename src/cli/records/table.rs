@@ -9,10 +9,11 @@ const GAP: &str = "  ";
 const NARROWEST: usize = 8;
 
 /// A heading and cells, in lines. With a `width`, long cells of the columns that `may_be_cut` are
-/// cut.
+/// cut; where that does not do, the columns of `may_be_left_out` are left out, in this order.
 pub(super) fn table(
     heading: &[&str],
     may_be_cut: &[bool],
+    may_be_left_out: &[usize],
     rows: &[Vec<String>],
     width: Option<usize>,
 ) -> String {
@@ -23,15 +24,18 @@ pub(super) fn table(
             *widest = (*widest).max(length(cell));
         }
     }
+    let mut shown: Vec<usize> = (0..heading.len()).collect();
     if let Some(width) = width {
-        narrow(&mut widths, may_be_cut, width);
+        leave_out(&mut shown, &widths, may_be_cut, may_be_left_out, width);
+        narrow(&mut widths, &shown, may_be_cut, width);
     }
     let mut lines = String::new();
     let heading: Vec<String> = heading.iter().map(|title| (*title).to_owned()).collect();
     for row in std::iter::once(&heading).chain(rows) {
         let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            let cell = cut(cell, *width);
+        for &at in &shown {
+            let width = widths[at];
+            let cell = cut(&row[at], width);
             write!(line, "{cell:width$}{GAP}").expect("a text takes whatever is written");
         }
         let line = cut(line.trim_end(), width.unwrap_or(usize::MAX));
@@ -41,14 +45,36 @@ pub(super) fn table(
     lines
 }
 
+fn gaps(shown: &[usize]) -> usize {
+    GAP.len() * shown.len().saturating_sub(1)
+}
+
+/// Until the others fit, each as narrow as it can be.
+fn leave_out(
+    shown: &mut Vec<usize>,
+    widths: &[usize],
+    may_be_cut: &[bool],
+    may_be_left_out: &[usize],
+    width: usize,
+) {
+    let least = |at: &usize| match may_be_cut[*at] {
+        true => widths[*at].min(NARROWEST),
+        false => widths[*at],
+    };
+    for next in may_be_left_out {
+        if shown.iter().map(least).sum::<usize>() + gaps(shown) <= width {
+            return;
+        }
+        shown.retain(|at| at != next);
+    }
+}
+
 /// Takes from the widest first.
-fn narrow(widths: &mut [usize], may_be_cut: &[bool], width: usize) {
-    let gaps = GAP.len() * widths.len().saturating_sub(1);
-    while widths.iter().sum::<usize>() + gaps > width {
-        let cuttable = widths.iter_mut().zip(may_be_cut);
-        let cuttable = cuttable.filter(|(width, may)| **may && **width > NARROWEST);
-        let Some((widest, _)) = cuttable.max_by_key(|(width, _)| **width) else { return };
-        *widest -= 1;
+fn narrow(widths: &mut [usize], shown: &[usize], may_be_cut: &[bool], width: usize) {
+    while shown.iter().map(|at| widths[*at]).sum::<usize>() + gaps(shown) > width {
+        let cuttable = shown.iter().filter(|at| may_be_cut[**at] && widths[**at] > NARROWEST);
+        let Some(widest) = cuttable.max_by_key(|at| widths[**at]) else { return };
+        widths[*widest] -= 1;
     }
 }
 
@@ -72,22 +98,43 @@ mod tests {
         ]
     }
 
+    fn shown(width: Option<usize>) -> String {
+        table(&["time", "rule", "outcome"], &[false, true, true], &[], &rows(), width)
+    }
+
+    #[test]
+    fn where_not_all_columns_fit_those_that_matter_least_are_left_out() {
+        let heading = ["time", "rule", "outcome", "id"];
+        let rows = vec![
+            ["09:30:00", "a rule with a name", "agent", "01a1fe18-bc7f-7e6c"]
+                .map(str::to_owned)
+                .to_vec(),
+        ];
+        let shown =
+            |width| table(&heading, &[false, true, true, false], &[2, 1], &rows, Some(width));
+        assert_eq!(
+            shown(60).lines().last(),
+            Some("09:30:00  a rule with a name  agent    01a1fe18-bc7f-7e6c")
+        );
+        assert_eq!(shown(40).lines().last(), Some("09:30:00  a rule wi…  01a1fe18-bc7f-7e6c"));
+        assert_eq!(shown(30).lines().last(), Some("09:30:00  01a1fe18-bc7f-7e6c"));
+    }
+
     #[test]
     fn a_table_is_as_wide_as_the_terminal_at_most_and_the_time_stays_whole() {
         for width in [40, 60, 79] {
-            let shown =
-                table(&["time", "rule", "outcome"], &[false, true, true], &rows(), Some(width));
+            let shown = shown(Some(width));
             let widest = shown.lines().map(|line| line.chars().count()).max();
             assert!(widest <= Some(width), "{width}: {shown}");
             assert!(shown.contains("09:30:00  a rule") && shown.contains("keep"), "{shown}");
         }
-        let narrow = table(&["time", "rule", "outcome"], &[false, true, true], &rows(), Some(40));
+        let narrow = shown(Some(40));
         assert!(narrow.contains("…  agent"), "{narrow}");
     }
 
     #[test]
     fn without_a_width_nothing_is_cut() {
-        let shown = table(&["time", "rule", "outcome"], &[false, true, true], &rows(), None);
+        let shown = shown(None);
         assert!(shown.contains("as people write them  agent"), "{shown}");
         assert!(!shown.contains('…') && !shown.contains(" \n"), "{shown}");
     }
