@@ -46,7 +46,6 @@ CREATE TABLE events (
 );
 CREATE INDEX events_call ON events (call);
 CREATE INDEX events_call_id ON events (substr(call_id, 1, 64));
-CREATE INDEX events_at_ms ON events (at_ms);
 
 -- The rule tables that answered, so that an answer can be explained when the rules are others.
 CREATE TABLE tables (

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use uuid::{NoContext, Uuid};
 
 use super::row::{CallRow, EventRow};
-use super::writer::{Entry, WaitingCall, WaitingEvent, Writer};
+use super::writer::{Entry, WaitingCall, WaitingEvent, WaitingTable, Writer};
 use super::{Answered, Numbers, Store, TableCopy, Told};
 use crate::pipeline::Clock;
 use crate::rules::Copies;
@@ -29,6 +29,8 @@ pub struct Recorder {
     rows: Arc<Semaphore>,
     /// One permit for each kilobyte of events that wait to be written, and some more for small ones.
     bodies: Arc<Semaphore>,
+    /// One permit for each table that waits to be written.
+    tables: Arc<Semaphore>,
     state: Arc<State>,
     counters: RecordCounters,
 }
@@ -42,6 +44,8 @@ const BODIES_KB: usize = 64 << 10;
 /// An event counts for so much at least: 1,024 of them wait at most. Each holds one of the places in
 /// flight, and while the store is broken there have to be some for calls.
 const EVENT_KB: usize = 64;
+/// Tables that wait to be written, of a megabyte each.
+const TABLES: usize = 8;
 /// A commit that takes longer than this is not waited for any more by calls that come in.
 const STUCK: Duration = Duration::from_secs(1);
 
@@ -110,6 +114,7 @@ impl Recorder {
             stamp,
             rows: Arc::new(Semaphore::new(ROWS_BYTES)),
             bodies: Arc::new(Semaphore::new(BODIES_KB)),
+            tables: Arc::new(Semaphore::new(TABLES)),
             state: state.clone(),
             counters: counters.clone(),
         };
@@ -203,11 +208,11 @@ impl Recorder {
     /// are not kept in full: a table may hold some.
     pub fn table(&self, fingerprint: &str, copies: Option<&Copies>, at: Timestamp) {
         let Some(queue) = self.queue.as_ref().filter(|_| self.numbers.are_full()) else { return };
-        if let Some(copies) = copies {
+        // Where there is no room, an explanation will want the operator's own copy.
+        if let (Some(copies), Ok(room)) = (copies, self.tables.clone().try_acquire_owned()) {
             let copy =
                 TableCopy { fingerprint: fingerprint.to_owned(), at, copies: copies.clone() };
-            // Where it is full, an explanation will want the operator's own copy.
-            drop(queue.try_send(Entry::Table(Box::new(copy))));
+            drop(queue.try_send(Entry::Table(Box::new(WaitingTable { copy, _room: room }))));
         }
     }
 

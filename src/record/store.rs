@@ -5,7 +5,9 @@
 //! Times are Unix milliseconds, JSON is text; see `migrations/`.
 
 use std::borrow::Cow;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -89,6 +91,8 @@ const BUSY_MS: u32 = 2_000;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Who reads at the same time.
 const READERS: u32 = 3;
+/// Of the copies of tables so much is kept at most, the newest.
+const BYTES_OF_TABLES: i64 = 64 << 20;
 /// Event and decision of the same numbers belong together within this time.
 const SAME_CALL_MS: i64 = 10 * 60 * 1000;
 /// A call that is delivered again within this time was answered anew: the last answer counts.
@@ -118,62 +122,80 @@ impl Store {
     /// # Errors
     /// When there is none, or it does not answer.
     pub async fn open(place: &RecordsPlace) -> Result<Store, StoreError> {
+        if let RecordsPlace::Sqlite(path) = place {
+            make_file(path)?;
+        }
+        let store = Store::connect(place, WAL).await?;
+        let migrator = migrator(store.is_postgres);
+        // Another process may just make the same tables in the same file.
+        if migrator.run(&store.writing).await.is_err() {
+            migrator.run(&store.writing).await?;
+        }
+        let file = match place {
+            RecordsPlace::Sqlite(path) => Some(OpenFile::at(path)?),
+            RecordsPlace::Off | RecordsPlace::Memory | RecordsPlace::Postgres(_) => None,
+        };
+        Ok(Store { file, ..store })
+    }
+
+    /// Opens what the service has written; makes nothing, and leaves a file of somebody else as it
+    /// is.
+    ///
+    /// # Errors
+    /// When there is nothing, or it does not answer.
+    pub async fn open_to_read(place: &RecordsPlace) -> Result<Store, StoreError> {
+        const NOTHING: StoreError = StoreError::NoStore("nothing has been recorded yet");
+        match place {
+            RecordsPlace::Memory => Err(StoreError::NoStore(
+                "records are in the memory of the service: ask its admin listener for /records",
+            )),
+            RecordsPlace::Sqlite(path) if !path.exists() => Err(NOTHING),
+            RecordsPlace::Off | RecordsPlace::Sqlite(_) | RecordsPlace::Postgres(_) => {
+                let store = Store::connect(place, "").await?;
+                match store.has_records().await? {
+                    true => Ok(store),
+                    false => Err(NOTHING),
+                }
+            }
+        }
+    }
+
+    async fn connect(place: &RecordsPlace, pragmas: &'static str) -> Result<Store, StoreError> {
         install_default_drivers();
         let url = match place {
             RecordsPlace::Off => return Err(StoreError::NoStore("records are off")),
             RecordsPlace::Memory => "sqlite::memory:".to_owned(),
-            RecordsPlace::Sqlite(path) => {
-                make_folder(path)?;
-                format!("sqlite:{}?mode=rwc", escaped(path))
-            }
+            RecordsPlace::Sqlite(path) => format!("sqlite:{}", escaped(path)),
             RecordsPlace::Postgres(url) => String::from_utf8_lossy(url.expose()).into_owned(),
         };
         let options = AnyConnectOptions::from_str(&url)?;
         // One by itself first: a pool would try until its time is up, and log each failure.
         let first = tokio::time::timeout(PATIENCE, async {
             let mut first = AnyConnection::connect_with(&options).await?;
-            set_up(&mut first).await?;
+            set_up(&mut first, pragmas).await?;
             first.close().await
         });
         first.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
-        let writing = connected(&options, 1).await?;
+        let writing = connected(&options, 1, pragmas).await?;
         let pool = match place {
             // Each connection would have a database of its own.
             RecordsPlace::Memory => writing.clone(),
             RecordsPlace::Off | RecordsPlace::Sqlite(_) | RecordsPlace::Postgres(_) => {
-                connected(&options, READERS).await?
+                connected(&options, READERS, pragmas).await?
             }
         };
         let is_postgres = matches!(place, RecordsPlace::Postgres(_));
-        let migrator = migrator(is_postgres);
-        // Another process may just make the same tables in the same file.
-        if migrator.run(&writing).await.is_err() {
-            migrator.run(&writing).await?;
-        }
-        let file = match place {
-            RecordsPlace::Sqlite(path) => Some(OpenFile::at(path)?),
-            RecordsPlace::Off | RecordsPlace::Memory | RecordsPlace::Postgres(_) => None,
-        };
-        Ok(Store { pool, writing, is_postgres, file })
+        Ok(Store { pool, writing, is_postgres, file: None })
     }
 
-    /// Opens what the service has written; makes no file. The tables it makes where they are
-    /// missing, so it has to be allowed to write.
-    ///
-    /// # Errors
-    /// When there is nothing, or it does not answer.
-    pub async fn open_to_read(place: &RecordsPlace) -> Result<Store, StoreError> {
-        match place {
-            RecordsPlace::Memory => Err(StoreError::NoStore(
-                "records are in the memory of the service: ask its admin listener for /records",
-            )),
-            RecordsPlace::Sqlite(path) if !path.exists() => {
-                Err(StoreError::NoStore("nothing has been recorded yet"))
-            }
-            RecordsPlace::Off | RecordsPlace::Sqlite(_) | RecordsPlace::Postgres(_) => {
-                Store::open(place).await
-            }
-        }
+    /// Whether its tables are there.
+    async fn has_records(&self) -> Result<bool, sqlx::Error> {
+        let asked = match self.is_postgres {
+            true => "SELECT to_regclass('calls')::text AS name",
+            false => "SELECT MAX(name) AS name FROM sqlite_schema WHERE name = 'calls'",
+        };
+        let name: Option<String> = sqlx::query_scalar(asked).fetch_one(&self.pool).await?;
+        Ok(name.is_some())
     }
 
     /// Closes it when nobody uses it any more.
@@ -183,14 +205,18 @@ impl Store {
     }
 }
 
-async fn connected(options: &AnyConnectOptions, connections: u32) -> Result<AnyPool, sqlx::Error> {
+async fn connected(
+    options: &AnyConnectOptions,
+    connections: u32,
+    pragmas: &'static str,
+) -> Result<AnyPool, sqlx::Error> {
     AnyPoolOptions::new()
         .max_connections(connections)
         .min_connections(1)
         .acquire_timeout(PATIENCE)
         .idle_timeout(None)
         .max_lifetime(None)
-        .after_connect(|connection, _| Box::pin(set_up(connection)))
+        .after_connect(move |connection, _| Box::pin(set_up(connection, pragmas)))
         .connect_with(options.clone())
         .await
 }
@@ -212,26 +238,35 @@ impl OpenFile {
     }
 }
 
-/// WAL: readers do not wait for the writer. FULL: what is committed survives a power cut. What is
-/// deleted is overwritten, for it was personal data. A log that grew becomes small again.
-async fn set_up(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+/// Readers do not wait for the writer. What is committed survives a power cut. A log that grew
+/// becomes small again.
+const WAL: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                   PRAGMA journal_size_limit = 16777216;";
+
+/// What is deleted is overwritten, for it was personal data.
+async fn set_up(connection: &mut AnyConnection, pragmas: &str) -> Result<(), sqlx::Error> {
     if connection.backend_name() == "SQLite" {
-        let pragmas = format!(
-            "PRAGMA busy_timeout = {BUSY_MS}; PRAGMA journal_mode = WAL; \
-             PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; \
-             PRAGMA journal_size_limit = 16777216;"
-        );
+        let pragmas =
+            format!("PRAGMA busy_timeout = {BUSY_MS}; PRAGMA secure_delete = ON; {pragmas}");
         connection.execute(AssertSqlSafe(pragmas)).await?;
     }
     Ok(())
 }
 
-fn make_folder(path: &Path) -> Result<(), StoreError> {
-    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
-        return Ok(());
-    };
-    std::fs::create_dir_all(folder)
-        .map_err(|error| StoreError::Folder(folder.display().to_string(), error))
+/// A folder and a file that nobody else may read, for numbers are in it; what SQLite puts beside the
+/// file is as the file is. One that is there stays as it is.
+fn make_file(path: &Path) -> Result<(), StoreError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|error| StoreError::Folder(folder.display().to_string(), error))?;
+    }
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(StoreError::Database(error.into()))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// A path inside of a URL.
@@ -303,6 +338,17 @@ impl Store {
             .bind(&table.fingerprint)
             .bind(table.at.as_millisecond())
             .bind(serde_json::to_string(&table.copies).expect("plain JSON into memory"))
+            .execute(&mut *writing)
+            .await?;
+        }
+        if !batch.tables.is_empty() {
+            // A list that changes all day long must not fill the disk.
+            sqlx::query(
+                "DELETE FROM tables WHERE at_ms <= (SELECT MAX(at_ms) FROM (SELECT at_ms, \
+                 SUM(OCTET_LENGTH(files)) OVER (ORDER BY at_ms DESC) AS bytes \
+                 FROM tables) AS counted WHERE bytes > $1)",
+            )
+            .bind(BYTES_OF_TABLES)
             .execute(&mut *writing)
             .await?;
         }

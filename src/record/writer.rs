@@ -27,7 +27,7 @@ pub(super) enum Entry {
     Call(WaitingCall),
     Again(Uuid, Option<oneshot::Sender<()>>),
     Event(Box<WaitingEvent>),
-    Table(Box<TableCopy>),
+    Table(Box<WaitingTable>),
 }
 
 /// Who asked may wait.
@@ -42,6 +42,13 @@ pub(super) struct WaitingCall {
 pub(super) struct WaitingEvent {
     pub(super) row: EventRow,
     pub(super) tell: oneshot::Sender<()>,
+    /// Makes room for others when this one is written.
+    pub(super) _room: OwnedSemaphorePermit,
+}
+
+/// Nobody waits for it.
+pub(super) struct WaitingTable {
+    pub(super) copy: TableCopy,
     /// Makes room for others when this one is written.
     pub(super) _room: OwnedSemaphorePermit,
 }
@@ -461,7 +468,7 @@ fn batch(group: &[Entry]) -> Batch<'_> {
             }
             Entry::Again(id, _) => *again.entry(*id).or_default() += 1,
             Entry::Event(event) => batch.events.push(&event.row),
-            Entry::Table(copy) => batch.tables.push(copy),
+            Entry::Table(table) => batch.tables.push(&table.copy),
         }
     }
     for (row, times) in calls.into_values() {

@@ -12,6 +12,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use sqlx::{Connection, Executor};
 use switchboard::admin;
 use switchboard::listen::Door;
 use switchboard::pipeline::{Clock, Switchboard};
@@ -430,6 +431,23 @@ impl Following {
     }
 }
 
+#[tokio::test]
+async fn what_a_spreadsheet_would_run_is_a_text_there() {
+    let recorded = recorded(sqlite());
+    for from in ["=HYPERLINK(A1)", "-1+1", "+cmd|' /C calc'!A0", BERLIN] {
+        recorded.call(from).await;
+    }
+    for arguments in [&["list", "--csv"][..], &["export", "--csv"]] {
+        let csv = recorded.say(arguments);
+        let mut rows = csv::Reader::from_reader(csv.as_bytes());
+        let from = rows.headers().unwrap().iter().position(|name| name == "from").unwrap();
+        let mut cells: Vec<_> = rows.records().map(|row| row.unwrap()[from].to_owned()).collect();
+        cells.sort();
+        let formulas = ["'+cmd|' /C calc'!A0", "'-1+1", "'=HYPERLINK(A1)"];
+        assert_eq!(cells, [&formulas[..], &[BERLIN]].concat());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn follow_prints_what_is_committed_and_ends_when_nobody_reads_or_at_ctrl_c() {
     let recorded = recorded(sqlite());
@@ -453,6 +471,24 @@ async fn follow_prints_what_is_committed_and_ends_when_nobody_reads_or_at_ctrl_c
     let id = json.0.id().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     assert_eq!(json.0.wait().unwrap().code(), Some(0), "Ctrl-C");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn follow_shows_what_is_old_once() {
+    let recorded = recorded(sqlite());
+    recorded.call(BOSTON).await;
+    // Some months ago, as its id says.
+    let url = format!("sqlite:{}", recorded.folder.path().join("r.db").display());
+    let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
+    database.execute("UPDATE calls SET id = '0190' || substr(id, 5)").await.unwrap();
+    database.close().await.unwrap();
+    let mut following = Following::of(&recorded, &["--since", "2020-01-01"]);
+    assert!(following.line().contains(BOSTON));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    recorded.call(BERLIN).await;
+    let next = following.line();
+    assert!(next.contains(BERLIN), "{next}");
+    assert_eq!(following.ends(), Some(0));
 }
 
 /// The files beside and with the database in which these bytes stand. Another process reads them:

@@ -10,7 +10,7 @@ use super::Opened;
 use super::filter::FilterFlags;
 use super::row::{COLUMNS, cells, event_json, json as row_json};
 use crate::cli::{ConfigFile, Exit, progress};
-use crate::record::{CallRecord, EventRecord, Filter, Order, Page, Store};
+use crate::record::{CallRecord, EventRecord, Filter, Order, Page, Store, first_id_at};
 
 /// A JSON object a line: each call with its events in it, and events of which no call is recorded.
 #[derive(Debug, Args)]
@@ -74,7 +74,8 @@ async fn lines(
     progress: &mut progress::Line,
 ) -> anyhow::Result<()> {
     let mut pages = Pages { beyond: None, done: 0 };
-    let mut lone = Lone { beyond: Uuid::nil(), waiting: Vec::new(), at_the_end: false };
+    let beyond = filter.since.map_or(Uuid::nil(), first_id_at);
+    let mut lone = Lone { beyond, waiting: Vec::new(), at_the_end: false };
     while let Some(calls) = pages.next(store, filter).await? {
         for call in &calls {
             while let Some(event) = lone.before(store, filter, Some(call.id)).await? {

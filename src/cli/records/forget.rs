@@ -90,7 +90,10 @@ fn say_found(found: &Found, word: &str, traces: &Traces, party: &Party) -> anyho
         )?;
     }
     if matches!(party, Party::Literal(_)) {
-        writeln!(stdout, "         it is no number, and is looked for as this very text")?;
+        writeln!(
+            stdout,
+            "         numbers begin with + and the country code: this is looked for as the very text"
+        )?;
     }
     Ok(())
 }

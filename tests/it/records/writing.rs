@@ -1,15 +1,19 @@
 //! The writer: what it does with many, with what is refused, and with others that write.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use futures_util::future::join_all;
 use serde_json::json;
-use switchboard::record::{Filter, Store};
+use sqlx::{Connection, Executor};
+use switchboard::record::{Filter, Store, StoreError};
+use switchboard::rules::Copies;
 use switchboard::settings::{Records, RecordsPlace, Wait};
 use tokio::sync::watch;
 
-use super::{Kept, Place, call, call_from, event, everywhere, kept, unwritten};
+use super::{Kept, Place, at, call, call_from, event, everywhere, kept, unwritten};
 use crate::app::{self, NOW_MS, RULES, app};
 use crate::postgres::Postgres;
 
@@ -202,4 +206,76 @@ impl Kept {
     async fn found_now(&self) -> u64 {
         self.store().count(&Filter::default()).await.unwrap()
     }
+}
+
+#[tokio::test]
+async fn nobody_else_may_read_the_file() {
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data/records.db");
+    let place = Place::new("sqlite", RecordsPlace::Sqlite(path.clone()));
+    let kept = kept(&place);
+    kept.ask(&call("call_1")).await;
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    for file in [&path, &path.with_extension("db-wal"), &path.with_extension("db-shm")] {
+        assert_eq!(mode(file), 0o600, "{}", file.display());
+    }
+    kept.stopped().await;
+}
+
+#[tokio::test]
+async fn who_reads_makes_nothing_and_changes_no_file_of_somebody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("another.db");
+    let place = RecordsPlace::Sqlite(path.clone());
+    let nothing = |opened: Result<Store, StoreError>| match opened.err() {
+        Some(StoreError::NoStore(why)) => assert_eq!(why, "nothing has been recorded yet"),
+        other => panic!("{other:?}"),
+    };
+    nothing(Store::open_to_read(&place).await);
+    assert!(!path.exists());
+    let url = format!("sqlite:{}?mode=rwc", path.display());
+    sqlx::any::install_default_drivers();
+    let mut another = sqlx::AnyConnection::connect(&url).await.unwrap();
+    another.execute("CREATE TABLE songs (name TEXT)").await.unwrap();
+    another.close().await.unwrap();
+    let before = std::fs::read(&path).unwrap();
+    nothing(Store::open_to_read(&place).await);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    if let Some(postgres) = Postgres::shared() {
+        let url = postgres.fresh();
+        let place = RecordsPlace::Postgres(switchboard::secret::Secret::new(url.clone()));
+        nothing(Store::open_to_read(&place).await);
+        assert_eq!(
+            postgres.query(&url, "SELECT COUNT(*) FROM pg_tables WHERE schemaname = 'public'"),
+            "0"
+        );
+        drop(Store::open(&place).await.unwrap());
+        Store::open_to_read(&place).await.unwrap();
+    }
+}
+
+/// 64 MB of them, so that a list that changes all day long does not fill the disk.
+#[tokio::test]
+async fn of_the_copies_of_tables_the_newest_are_kept() {
+    const TABLES: i64 = 70;
+    everywhere(async |place| {
+        let kept = kept(&place);
+        let text = "#".repeat(1_000_000);
+        let copies = json!({ "rules": ["r.toml"], "files": { "r.toml": text } });
+        let copies: Copies = serde_json::from_value(copies).unwrap();
+        let name = |n: i64| format!("table-{n}");
+        for n in 0..TABLES {
+            kept.board.recorder().table(&name(n), Some(&copies), at(NOW_MS + n));
+            // A call that is answered is committed, and so is what came before it.
+            kept.ask(&call(&format!("call_{n}"))).await;
+        }
+        let store = kept.board.recorder().state().unwrap().store().unwrap();
+        for (n, is_there) in [(0, false), (2, false), (TABLES - 60, true), (TABLES - 1, true)] {
+            let table = store.table(&name(n)).await.unwrap();
+            assert_eq!(table.is_some(), is_there, "{n}");
+        }
+        kept.stopped().await;
+    })
+    .await;
 }
