@@ -172,6 +172,14 @@ impl PhoneNumber {
     }
 }
 
+/// What people write between the digits of a number, and programs that set their texts: blanks and
+/// dashes of all kinds.
+pub(crate) fn stands_between_digits(c: char) -> bool {
+    c.is_whitespace()
+        || "-.()/_".contains(c)
+        || matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{200b}'..='\u{200f}' | '\u{2060}')
+}
+
 /// A text in which every number is masked that stands in it, written with a `+` or of seven digits
 /// and more.
 pub fn masked_in(text: &str) -> String {
@@ -180,7 +188,7 @@ pub fn masked_in(text: &str) -> String {
     while let Some(at) = rest.find(|c: char| c == '+' || c.is_ascii_digit()) {
         masked.push_str(&rest[..at]);
         let with_plus = rest[at..].starts_with('+');
-        let belongs = |c: char| c.is_ascii_digit() || (with_plus && " -.()".contains(c));
+        let belongs = |c: char| c.is_ascii_digit() || (with_plus && stands_between_digits(c));
         let after = rest[at + 1..].find(|c| !belongs(c)).map_or(rest.len(), |end| at + 1 + end);
         let number = rest[at..after].trim_end_matches(|c: char| !c.is_ascii_digit() && c != '+');
         let digits: String = number.chars().filter(char::is_ascii_digit).collect();
@@ -412,6 +420,7 @@ mod tests {
                 "`+1213***1234` stands on this list already",
             ),
             ("+1 (415) 555-0100, twice", "+1415***0100, twice"),
+            ("+1\u{2011}415\u{2011}555 \u{2013} 0100: a model's", "+1415***0100: a model's"),
             ("12137771234 and 2026-12-24", "+1213***1234 and 2026-12-24"),
             ("+1213* has 4 digits, 50000 bytes", "+1213* has 4 digits, 50000 bytes"),
             ("+ 1 + 2", "+ 1 + 2"),

@@ -9,9 +9,8 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::browse::places;
-use super::numbers::stands_between_digits;
 use super::{Numbers, Store, StoreError};
-use crate::number::Party;
+use crate::number::{Party, stands_between_digits};
 
 /// What a caller leaves behind in records.
 pub struct Traces {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use crate::decision::Object;
-use crate::number::{Party, masked_in};
+use crate::number::{Party, masked_in, stands_between_digits};
 use crate::settings::KeptNumbers;
 
 /// How numbers are written into records.
@@ -88,14 +88,6 @@ pub(super) struct Hiding {
 const IN_A_ROW: usize = 5;
 /// In what is no text, fewer that are alike are chance: a time, a price, an id.
 const NO_CHANCE: usize = 7;
-
-/// What people write between the digits of a number, and programs that set their texts: blanks and
-/// dashes of all kinds.
-pub(super) fn stands_between_digits(c: char) -> bool {
-    c.is_whitespace()
-        || "-.()/_".contains(c)
-        || matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{200b}'..='\u{200f}' | '\u{2060}')
-}
 
 impl Hiding {
     /// Whether everything is kept as it came.
