@@ -2,15 +2,18 @@
 //! where, what was recorded; and: read the rules anew.
 //!
 //! On loopback by default; elsewhere only with a token. Health and readiness need none, for the
-//! probes of an orchestrator have none to give.
+//! probes of an orchestrator have none to give. Without a token the rest is for who calls this
+//! machine by a name of its own: a page in a browser here can reach loopback, too.
 
 mod records;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -44,13 +47,14 @@ pub fn router(board: Arc<Switchboard>, bell: Option<Bell>, token: Option<Secret>
         .route("/explain", get(explain).post(explain))
         .route("/records", get(list_records))
         .route("/records/{id}", get(one_record))
-        .route_layer(middleware::from_fn_with_state(token, only_with_token))
+        .route_layer(middleware::from_fn_with_state(token, only_who_may))
         .route("/healthz", get(health))
         .route("/readyz", get(ready))
         .with_state(Office { board, bell })
 }
 
-async fn only_with_token(
+/// With a token whoever has it; without one whoever asks for this machine by a name of its own.
+async fn only_who_may(
     State(token): State<Option<Arc<Secret>>>,
     headers: HeaderMap,
     request: Request,
@@ -58,10 +62,26 @@ async fn only_with_token(
 ) -> Response {
     let offered = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     let offered = offered.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default();
-    if token.is_some_and(|token| !token.equals(offered)) {
-        return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response();
+    match token {
+        Some(token) if !token.equals(offered) => {
+            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response()
+        }
+        None if !is_for_loopback(&headers) => problem(
+            StatusCode::FORBIDDEN,
+            "without admin.token only http://localhost or a loopback address is answered",
+        ),
+        Some(_) | None => next.run(request).await,
     }
-    next.run(request).await
+}
+
+/// Whether the request is not one of a page that has made its own name mean this machine (DNS
+/// rebinding): a browser sends that name as the host.
+fn is_for_loopback(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST) else { return true };
+    let Ok(host) = Authority::try_from(host.as_bytes()) else { return false };
+    let name = host.host().trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 async fn health(State(office): State<Office>) -> Response {

@@ -187,3 +187,48 @@ async fn with_an_admin_token_metrics_want_it_and_health_does_not() {
         assert_eq!(response.status(), expected, "{path} {authorization:?}");
     }
 }
+
+#[tokio::test]
+async fn without_an_admin_token_a_page_in_a_browser_here_learns_nothing() {
+    let app = app(SETTINGS, RULES);
+    let own = [
+        "127.0.0.1:9090",
+        "localhost:9090",
+        "LocalHost",
+        "[::1]:9090",
+        "127.0.0.2",
+        "[::ffff:127.0.0.1]",
+    ];
+    let strange = [
+        "evil.example:9090",
+        "localhost.evil.example",
+        "10.0.0.1:9090",
+        "127.0.0.1.evil.example",
+        "",
+        "a b",
+    ];
+    let token = Secret::new("admin_0123456789abcdef");
+    let with_token = admin::router(app.board.clone(), None, Some(token));
+    let asked = async |router: &axum::Router, path: &str, host: &str| {
+        let request = Request::get(path)
+            .header("host", host)
+            .header("authorization", "Bearer admin_0123456789abcdef");
+        app::whole(router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap())
+            .await
+    };
+    for path in ["/metrics", "/records", "/explain?from=%2B12137771234"] {
+        for host in own {
+            let answer = asked(&app.admin, path, host).await;
+            assert_ne!(answer.status, StatusCode::FORBIDDEN, "{path} {host}");
+        }
+        for host in strange {
+            let answer = asked(&app.admin, path, host).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {host}");
+            let why = answer.json()["error"].as_str().unwrap().to_owned();
+            assert!(why.contains("admin.token"), "{why}");
+            let answer = asked(&with_token, path, host).await;
+            assert_ne!(answer.status, StatusCode::FORBIDDEN, "with a token, {path} {host}");
+        }
+    }
+    assert_eq!(asked(&app.admin, "/healthz", "probe.example").await.status, StatusCode::OK);
+}

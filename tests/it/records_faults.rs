@@ -254,7 +254,7 @@ fn answered(reply: &Reply, when: &str) {
 /// What the admin listener answers, head and body.
 fn asked(served: &Served, path: &str) -> String {
     let mut stream = TcpStream::connect(&served.admin).expect("it listens");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("it reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("it answers");
