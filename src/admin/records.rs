@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::inquiry::then::{Asked, explanation_as_of_then, table_of_then};
 use crate::pipeline::Switchboard;
-use crate::record::{CallRecord, EventRecord, Meant, Order, Page, Store, StoreError, Words};
+use crate::record::{Meant, Order, Page, Store, StoreError, Words};
 
 /// Why there is nothing to tell.
 pub(super) enum Untold {
@@ -44,7 +44,7 @@ pub(super) async fn list(board: &Switchboard, query: &str) -> Result<Value, Unto
     let calls: Vec<Value> = calls
         .iter()
         .map(|call| {
-            let mut object = call_json(call);
+            let mut object = call.to_json();
             object.insert("last_event".to_owned(), json!(last.get(&call.id)));
             Value::Object(object)
         })
@@ -65,8 +65,8 @@ pub(super) async fn one(board: &Arc<Switchboard>, id: &str) -> Result<Value, Unt
         }
     };
     let events = store.events_of(&call).await?;
-    let events: Vec<Value> = events.iter().map(event_json).collect();
-    let object = call_json(&call);
+    let events: Vec<Value> = events.iter().map(|event| Value::Object(event.to_json())).collect();
+    let object = call.to_json();
     let kept = store.table(&call.fingerprint).await?;
     let board = board.clone();
     // Of a million rules the scan takes its time, which calls must not wait for.
@@ -120,20 +120,4 @@ fn read(query: &str) -> Result<(Words, Page), String> {
         }
     }
     Ok((words, page))
-}
-
-fn call_json(call: &CallRecord) -> Map<String, Value> {
-    match serde_json::to_value(call) {
-        Ok(Value::Object(object)) => object,
-        Ok(_) | Err(_) => unreachable!("a record is an object with texts for keys"),
-    }
-}
-
-/// A body that is JSON is an object in it, else a text.
-fn event_json(event: &EventRecord) -> Value {
-    let mut value = serde_json::to_value(event).unwrap_or_default();
-    if let Ok(body) = serde_json::from_str::<Value>(&event.body) {
-        value["body"] = body;
-    }
-    value
 }

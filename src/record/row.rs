@@ -51,6 +51,20 @@ pub struct CallRecord {
     pub details: Details<'static>,
 }
 
+impl CallRecord {
+    /// For programs.
+    pub fn to_json(&self) -> Object {
+        object(serde_json::to_value(self))
+    }
+}
+
+fn object(value: serde_json::Result<Value>) -> Object {
+    match value {
+        Ok(Value::Object(object)) => object,
+        Ok(_) | Err(_) => unreachable!("a record is an object with texts for keys"),
+    }
+}
+
 /// What is known of a call besides what records are searched by. What is not there is left out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -348,6 +362,17 @@ pub struct EventRecord {
     pub columns: Object,
     /// The whole body as it came; with numbers masked where records keep no numbers.
     pub body: String,
+}
+
+impl EventRecord {
+    /// For programs. A body that is JSON is an object in it, else a text.
+    pub fn to_json(&self) -> Object {
+        let mut object = object(serde_json::to_value(self));
+        if let Ok(body) = serde_json::from_str::<Value>(&self.body) {
+            object.insert("body".to_owned(), body);
+        }
+        object
+    }
 }
 
 /// An event that was just told.

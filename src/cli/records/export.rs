@@ -3,12 +3,12 @@
 use std::io::{BufWriter, Write};
 
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::Opened;
 use super::filter::FilterFlags;
-use super::row::{COLUMNS, cells, event_json, json as row_json};
+use super::row::{COLUMNS, cells, named};
 use crate::cli::{ConfigFile, Exit, progress};
 use crate::record::{CallRecord, EventRecord, Filter, Order, Page, Store, first_id_at};
 
@@ -79,26 +79,20 @@ async fn lines(
     while let Some(calls) = pages.next(store, filter).await? {
         for call in &calls {
             while let Some(event) = lone.before(store, filter, Some(call.id)).await? {
-                writeln!(out, "{}", named("event", event_json(&event)))?;
+                writeln!(out, "{}", named("event", event.to_json()))?;
             }
             let events = store.events_of(call).await?;
-            let events = events.iter().map(|event| Value::Object(event_json(event)));
-            let mut object = row_json(call);
+            let events = events.iter().map(|event| Value::Object(event.to_json()));
+            let mut object = call.to_json();
             object.insert("events".to_owned(), events.collect::<Vec<_>>().into());
             writeln!(out, "{}", named("call", object))?;
         }
         progress.say(|| format!("{} of {whole} calls", pages.done));
     }
     while let Some(event) = lone.before(store, filter, None).await? {
-        writeln!(out, "{}", named("event", event_json(&event)))?;
+        writeln!(out, "{}", named("event", event.to_json()))?;
     }
     Ok(out.flush()?)
-}
-
-fn named(word: &str, object: Map<String, Value>) -> Value {
-    let mut named = Map::from_iter([("record".to_owned(), json!(word))]);
-    named.extend(object);
-    Value::Object(named)
 }
 
 /// Calls, some at a time.

@@ -8,14 +8,14 @@ use std::time::Duration;
 use clap::Args;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tokio::io::Interest;
 use tokio::net::unix::pipe;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::filter::FilterFlags;
-use super::row::{event_json, json as row_json, outcome, told};
+use super::row::{named, outcome, told};
 use super::table::cut;
 use super::{Opened, plain, width};
 use crate::cli::{ConfigFile, Exit};
@@ -76,7 +76,7 @@ impl Follow {
     fn show(&self, new: &New, zone: &TimeZone) -> std::io::Result<()> {
         let mut stdout = std::io::stdout().lock();
         match self.json {
-            true => writeln!(stdout, "{}", Value::Object(new.to_json()))?,
+            true => writeln!(stdout, "{}", new.to_json())?,
             false => {
                 let line = new.to_line(zone);
                 writeln!(stdout, "{}", cut(&line, width().unwrap_or(usize::MAX)))?;
@@ -171,14 +171,11 @@ async fn wanted(store: &Store, filter: &Filter, event: &EventRecord) -> Result<b
 }
 
 impl New {
-    fn to_json(&self) -> Map<String, Value> {
-        let (word, object) = match self {
-            New::Call(call) => ("call", row_json(call)),
-            New::Event(event) => ("event", event_json(event)),
-        };
-        let mut named = Map::from_iter([("record".to_owned(), json!(word))]);
-        named.extend(object);
-        named
+    fn to_json(&self) -> Value {
+        match self {
+            New::Call(call) => named("call", call.to_json()),
+            New::Event(event) => named("event", event.to_json()),
+        }
     }
 
     fn to_line(&self, zone: &TimeZone) -> String {

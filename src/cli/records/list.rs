@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::filter::FilterFlags;
-use super::row::{COLUMNS, cells, json as row_json, outcome, time, zone_name};
+use super::row::{COLUMNS, cells, outcome, time, zone_name};
 use super::table::table;
 use super::{Opened, plain, width};
 use crate::cli::{ConfigFile, Exit};
@@ -67,7 +67,7 @@ fn json(
     last: &HashMap<Uuid, String>,
 ) -> anyhow::Result<()> {
     for call in calls {
-        let mut object = row_json(call);
+        let mut object = call.to_json();
         object.insert("last_event".to_owned(), json!(last.get(&call.id)));
         writeln!(out, "{}", Value::Object(object))?;
     }

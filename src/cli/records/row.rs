@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
 use super::plain;
+use crate::decision::Object;
 use crate::record::{CallRecord, EventRecord};
 
 /// The columns of a CSV file, by the names that they have in JSON.
@@ -41,7 +42,7 @@ pub(super) const COLUMNS: [&str; 27] = [
 /// The cells of a call under [`COLUMNS`]. What is no text is JSON; what a spreadsheet would take for
 /// a formula has a `'` before it, for callers write some of it.
 pub(super) fn cells(call: &CallRecord) -> Vec<String> {
-    let object = json(call);
+    let object = call.to_json();
     let cells = COLUMNS.iter().map(|name| match object.get(*name) {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) if is_formula(text) => format!("'{text}"),
@@ -59,25 +60,11 @@ fn is_formula(text: &str) -> bool {
         || text.starts_with(['=', '-', '@', '\t', '\r'])
 }
 
-/// A call for programs.
-pub(super) fn json(call: &CallRecord) -> Map<String, Value> {
-    object(serde_json::to_value(call))
-}
-
-/// An event for programs. A body that is JSON is an object in it, else a text.
-pub(super) fn event_json(event: &EventRecord) -> Map<String, Value> {
-    let mut object = object(serde_json::to_value(event));
-    if let Ok(body) = serde_json::from_str::<Value>(&event.body) {
-        object.insert("body".to_owned(), body);
-    }
-    object
-}
-
-fn object(value: serde_json::Result<Value>) -> Map<String, Value> {
-    match value {
-        Ok(Value::Object(object)) => object,
-        Ok(_) | Err(_) => unreachable!("a record is an object with texts for keys"),
-    }
+/// An object for programs, with the word that tells calls from events.
+pub(super) fn named(word: &str, object: Object) -> Value {
+    let mut named = Object::from_iter([("record".to_owned(), json!(word))]);
+    named.extend(object);
+    Value::Object(named)
 }
 
 /// To whom it came: `front desk`, `reject: blocked`, `keep: no rule`.

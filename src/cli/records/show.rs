@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::row::{event_json, json as row_json, outcome, seconds, told, zone_name};
+use super::row::{outcome, seconds, told, zone_name};
 use super::{Opened, plain, zone};
 use crate::cli::{ConfigFile, Exit, load_rules};
 use crate::inquiry::then::{Asked, Then, explanation_as_of_then, table_of_then};
@@ -69,9 +69,9 @@ impl Show {
         let then = explanation_as_of_then(&call, asked, &sources);
         let mut stdout = std::io::stdout().lock();
         if self.json {
-            let events = events.iter().map(|event| Value::Object(event_json(event)));
+            let events = events.iter().map(|event| Value::Object(event.to_json()));
             let whole = json!({
-                "call": row_json(&call),
+                "call": call.to_json(),
                 "events": events.collect::<Vec<_>>(),
                 "explanation": then.to_json(),
             });
