@@ -312,10 +312,10 @@ impl Store {
             // Who has read first may not write when another process wrote in between.
             false => connection.begin_with("BEGIN IMMEDIATE").await?,
         };
-        if !batch.calls.is_empty() {
-            let rows: Vec<&str> = batch.calls.iter().map(|row| &*row.columns).collect();
-            let statement = AssertSqlSafe(self.insert_calls());
-            sqlx::query(statement)
+        let insert = self.insert_calls();
+        for calls in batch.calls.chunks(self.rows_at_once(batch.calls.len())) {
+            let rows: Vec<&str> = calls.iter().map(|row| &*row.columns).collect();
+            sqlx::query(AssertSqlSafe(&*insert))
                 .bind(format!("[{}]", rows.join(",")))
                 .execute(&mut *writing)
                 .await?;
@@ -355,6 +355,18 @@ impl Store {
         writing.commit().await?;
         // What went into a file that is gone is written again, into the one that comes after it.
         self.file.as_ref().map_or(Ok(()), OpenFile::is_still_there)
+    }
+
+    /// How many of so many rows one statement inserts. SQLite's thread lets go of the core between
+    /// two of them, so a call that has to wait for the core waits less; at PostgreSQL each is a
+    /// round trip.
+    fn rows_at_once(&self, rows: usize) -> usize {
+        const FEW: usize = 16;
+        const STATEMENTS: usize = 4;
+        match self.is_postgres {
+            true => rows.max(1),
+            false => rows.div_ceil(STATEMENTS).max(FEW),
+        }
     }
 
     /// All rows in one parameter, for the bulk of the time is spent between here and the database.
