@@ -26,8 +26,8 @@ use crate::settings::RecordsPlace;
 #[derive(Clone)]
 pub struct Store {
     pub(super) pool: AnyPool,
-    /// For what the service writes: one connection, whose cache is not outdated each time. In
-    /// memory it is the same as `pool`.
+    /// For what the service writes: one connection, whose cache is not outdated each time. It is the
+    /// same as `pool` in memory, and where nothing is to be written.
     writing: AnyPool,
     pub(super) is_postgres: bool,
     /// Of SQLite's file.
@@ -125,17 +125,26 @@ impl Store {
         if let RecordsPlace::Sqlite(path) = place {
             make_file(path)?;
         }
-        let store = Store::connect(place, WAL).await?;
-        let migrator = migrator(store.is_postgres);
+        let options = reached(place, WAL).await?;
+        let writing = connected(&options, 1, WAL).await?;
+        let pool = match place {
+            // Each connection would have a database of its own.
+            RecordsPlace::Memory => writing.clone(),
+            RecordsPlace::Off | RecordsPlace::Sqlite(_) | RecordsPlace::Postgres(_) => {
+                connected(&options, READERS, WAL).await?
+            }
+        };
+        let is_postgres = matches!(place, RecordsPlace::Postgres(_));
+        let migrator = migrator(is_postgres);
         // Another process may just make the same tables in the same file.
-        if migrator.run(&store.writing).await.is_err() {
-            migrator.run(&store.writing).await?;
+        if migrator.run(&writing).await.is_err() {
+            migrator.run(&writing).await?;
         }
         let file = match place {
             RecordsPlace::Sqlite(path) => Some(OpenFile::at(path)?),
             RecordsPlace::Off | RecordsPlace::Memory | RecordsPlace::Postgres(_) => None,
         };
-        Ok(Store { file, ..store })
+        Ok(Store { pool, writing, is_postgres, file })
     }
 
     /// Opens what the service has written; makes nothing, and leaves a file of somebody else as it
@@ -151,41 +160,15 @@ impl Store {
             )),
             RecordsPlace::Sqlite(path) if !path.exists() => Err(NOTHING),
             RecordsPlace::Off | RecordsPlace::Sqlite(_) | RecordsPlace::Postgres(_) => {
-                let store = Store::connect(place, "").await?;
+                let pool = connected(&reached(place, "").await?, READERS, "").await?;
+                let is_postgres = matches!(place, RecordsPlace::Postgres(_));
+                let store = Store { writing: pool.clone(), pool, is_postgres, file: None };
                 match store.has_records().await? {
                     true => Ok(store),
                     false => Err(NOTHING),
                 }
             }
         }
-    }
-
-    async fn connect(place: &RecordsPlace, pragmas: &'static str) -> Result<Store, StoreError> {
-        install_default_drivers();
-        let url = match place {
-            RecordsPlace::Off => return Err(StoreError::NoStore("records are off")),
-            RecordsPlace::Memory => "sqlite::memory:".to_owned(),
-            RecordsPlace::Sqlite(path) => format!("sqlite:{}", escaped(path)),
-            RecordsPlace::Postgres(url) => String::from_utf8_lossy(url.expose()).into_owned(),
-        };
-        let options = AnyConnectOptions::from_str(&url)?;
-        // One by itself first: a pool would try until its time is up, and log each failure.
-        let first = tokio::time::timeout(PATIENCE, async {
-            let mut first = AnyConnection::connect_with(&options).await?;
-            set_up(&mut first, pragmas).await?;
-            first.close().await
-        });
-        first.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
-        let writing = connected(&options, 1, pragmas).await?;
-        let pool = match place {
-            // Each connection would have a database of its own.
-            RecordsPlace::Memory => writing.clone(),
-            RecordsPlace::Off | RecordsPlace::Sqlite(_) | RecordsPlace::Postgres(_) => {
-                connected(&options, READERS, pragmas).await?
-            }
-        };
-        let is_postgres = matches!(place, RecordsPlace::Postgres(_));
-        Ok(Store { pool, writing, is_postgres, file: None })
     }
 
     /// Whether its tables are there.
@@ -203,6 +186,28 @@ impl Store {
         self.pool.close().await;
         self.writing.close().await;
     }
+}
+
+/// How to connect, tried once: a pool would try until its time is up, and log each failure.
+async fn reached(
+    place: &RecordsPlace,
+    pragmas: &'static str,
+) -> Result<AnyConnectOptions, StoreError> {
+    install_default_drivers();
+    let url = match place {
+        RecordsPlace::Off => return Err(StoreError::NoStore("records are off")),
+        RecordsPlace::Memory => "sqlite::memory:".to_owned(),
+        RecordsPlace::Sqlite(path) => format!("sqlite:{}", escaped(path)),
+        RecordsPlace::Postgres(url) => String::from_utf8_lossy(url.expose()).into_owned(),
+    };
+    let options = AnyConnectOptions::from_str(&url)?;
+    let first = tokio::time::timeout(PATIENCE, async {
+        let mut first = AnyConnection::connect_with(&options).await?;
+        set_up(&mut first, pragmas).await?;
+        first.close().await
+    });
+    first.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+    Ok(options)
 }
 
 async fn connected(
