@@ -36,8 +36,9 @@ pub(super) struct List {
 
 /// So much of an id tells it from others, on a terminal.
 const SHOWN_OF_ID: usize = 18;
-/// What a narrow terminal does without: last event, tries, source, to, agent, from, rule, outcome.
-const LEAST: [usize; 8] = [8, 7, 1, 3, 6, 2, 5, 4];
+/// What a narrow terminal does without, the least first.
+const LEAST: [&str; 8] =
+    ["last event", "tries", "source", "to", "agent", "from", "rule", "outcome"];
 
 impl List {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {

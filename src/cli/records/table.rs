@@ -13,7 +13,7 @@ const NARROWEST: usize = 8;
 pub(super) fn table(
     heading: &[&str],
     may_be_cut: &[bool],
-    may_be_left_out: &[usize],
+    may_be_left_out: &[&str],
     rows: &[Vec<String>],
     width: Option<usize>,
 ) -> String {
@@ -26,6 +26,9 @@ pub(super) fn table(
     }
     let mut shown: Vec<usize> = (0..heading.len()).collect();
     if let Some(width) = width {
+        let may_be_left_out = may_be_left_out
+            .iter()
+            .filter_map(|title| heading.iter().position(|known| known == title));
         leave_out(&mut shown, &widths, may_be_cut, may_be_left_out, width);
         narrow(&mut widths, &shown, may_be_cut, width);
     }
@@ -54,7 +57,7 @@ fn leave_out(
     shown: &mut Vec<usize>,
     widths: &[usize],
     may_be_cut: &[bool],
-    may_be_left_out: &[usize],
+    may_be_left_out: impl Iterator<Item = usize>,
     width: usize,
 ) {
     let least = |at: &usize| match may_be_cut[*at] {
@@ -65,7 +68,7 @@ fn leave_out(
         if shown.iter().map(least).sum::<usize>() + gaps(shown) <= width {
             return;
         }
-        shown.retain(|at| at != next);
+        shown.retain(|at| *at != next);
     }
 }
 
@@ -110,8 +113,9 @@ mod tests {
                 .map(str::to_owned)
                 .to_vec(),
         ];
-        let shown =
-            |width| table(&heading, &[false, true, true, false], &[2, 1], &rows, Some(width));
+        let shown = |width| {
+            table(&heading, &[false, true, true, false], &["outcome", "rule"], &rows, Some(width))
+        };
         assert_eq!(
             shown(60).lines().last(),
             Some("09:30:00  a rule with a name  agent    01a1fe18-bc7f-7e6c")
