@@ -250,7 +250,6 @@ fn answered(reply: &Reply, when: &str) {
     assert!(reply.took < REPLY_WITHIN + SLACK, "{when}: {reply:?}");
 }
 
-/// What a metric says; none while it is not shown.
 /// What the admin listener answers, head and body.
 fn asked(served: &Served, path: &str) -> String {
     let mut stream = TcpStream::connect(&served.admin).expect("it listens");
@@ -261,6 +260,7 @@ fn asked(served: &Served, path: &str) -> String {
     answer
 }
 
+/// What a metric says; none while it is not shown.
 fn metric(served: &Served, name: &str) -> Option<f64> {
     let metrics = asked(served, "/metrics");
     let of_name = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
