@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion};
 use jiff::Timestamp;
 use peak_alloc::PeakAlloc;
-use switchboard::call::{Call, Channel, Fields};
-use switchboard::decide::{decide, scan};
 use switchboard::dialect;
-use switchboard::facts::Facts;
-use switchboard::number::Party;
-use switchboard::rules::{self, Surroundings, Table};
+use switchboard::domain::call::{Call, Channel, Fields};
+use switchboard::domain::facts::Facts;
+use switchboard::domain::phone_number::Party;
+use switchboard::rules;
+use switchboard::rules::engine::{decide, scan};
+use switchboard::rules::{Surroundings, Table};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;

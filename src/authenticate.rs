@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::secret::Secret;
+use crate::domain::secret::Secret;
 
 pub use retell::Retell;
 pub use synthflow::Synthflow;

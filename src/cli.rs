@@ -5,6 +5,7 @@
 mod check;
 mod explain;
 mod health;
+mod http_client;
 mod progress;
 mod records;
 mod replay;
@@ -19,13 +20,14 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
-use crate::call::{Channel, Fields};
-use crate::inquiry::asking;
-use crate::number::Party;
+use crate::diagnostics::Report;
+use crate::domain::call::{Channel, Fields};
+use crate::domain::phone_number::Party;
+use crate::explain::asking;
 use crate::reload;
-use crate::report::Report;
 use crate::rules::{Copies, Loaded as LoadedRules, Seen, Surroundings, Table};
-use crate::settings::{self, Ingredients, Loaded, Purpose, Settings};
+use crate::settings;
+use crate::settings::{Ingredients, Loaded, Purpose, Settings};
 use crate::source::Source;
 
 /// Answers a voice-AI platform's "a call is coming in: who takes it?" from a table of rules.

@@ -2,7 +2,6 @@
 //!
 //! Pure. Nothing outside this room names a platform's field. [`Dialect::render`] cannot fail.
 
-mod event;
 mod json;
 mod retell;
 mod synthflow;
@@ -12,11 +11,11 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::authenticate::{Scheme, Verified};
-use crate::call::{Call, Channel, Fields, Platform};
-use crate::decision::Decision;
-use crate::number::Party;
+use crate::domain::call::{Call, Channel, Fields, Platform};
+use crate::domain::decision::Decision;
+use crate::domain::phone_number::Party;
 
-pub use event::Event;
+pub use crate::domain::event::Event;
 
 /// Every platform that Switchboard speaks with. A new one is a file, a line here, its fixtures.
 pub const ALL: [&dyn Dialect; 2] = [&retell::Retell, &synthflow::Synthflow];

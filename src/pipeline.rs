@@ -3,6 +3,8 @@
 //! Once a request is proved it is always answered, in time: what panics or is late on the way
 //! becomes the source's fallback reply.
 
+pub mod dedup;
+
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -16,18 +18,19 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::authenticate::{Proof, Unproved, Unverified, Verified, authenticate};
-use crate::call::{Call, Channel};
-use crate::decide::{decide, fallback_to};
-use crate::decision::{Decision, Kept, Outcome};
 use crate::dialect::{Asked, Event, Reply, STAMP, Unreadable};
-use crate::facts::Facts;
-use crate::record::{Answered as Recorded, Committed, NotStored, Recorder, Told, Writer};
-use crate::reload::Current;
-use crate::retries::{Remembered, Retries};
+use crate::domain::call::{Call, Channel};
+use crate::domain::clock::Clock;
+use crate::domain::decision::{Decision, Kept, Outcome};
+use crate::domain::facts::Facts;
+use crate::records::{Answered as Recorded, Committed, NotStored, Recorder, Told, Writer};
 use crate::rules::Table;
+use crate::rules::engine::{decide, fallback_to};
+use crate::rules::live::Current;
 use crate::settings::Records;
 use crate::source::{Fallback, Source};
 use crate::telemetry::{Counters, SourceCounters};
+use dedup::{Remembered, Retries};
 
 /// Everything that an answer needs: who may ask, the rules, what was answered a moment ago.
 pub struct Switchboard {
@@ -45,15 +48,6 @@ pub struct Desk {
     pub source: Source,
     /// What was counted.
     pub counters: SourceCounters,
-}
-
-/// What time it is. The walk asks once a request and hands the answer on.
-#[derive(Debug, Clone, Copy)]
-pub enum Clock {
-    /// The machine's.
-    System,
-    /// Always the same, for tests.
-    Fixed(Timestamp),
 }
 
 /// A request as it arrived, before anybody looked at it.
@@ -149,16 +143,6 @@ impl Switchboard {
         match self.recorder.stamps() {
             true => decision.with_metadata(STAMP, record.to_string()),
             false => decision,
-        }
-    }
-}
-
-impl Clock {
-    pub(crate) fn now(self) -> Timestamp {
-        match self {
-            #[expect(clippy::disallowed_methods, reason = "this is the clock that the walk asks")]
-            Clock::System => Timestamp::now(),
-            Clock::Fixed(at) => at,
         }
     }
 }

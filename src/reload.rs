@@ -4,19 +4,18 @@
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, Guard};
-use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Interval, MissedTickBehavior};
 
-use crate::decide::trial;
-use crate::number::masked_in;
+use crate::diagnostics::{Report, Severity};
+use crate::domain::phone_number::masked_in;
 use crate::pipeline::Switchboard;
-use crate::report::{Report, Severity};
-use crate::rules::{self, Copies, Loaded, NoTable, Progress, Seen, Surroundings, Table};
+use crate::rules;
+use crate::rules::engine::test_runner;
+use crate::rules::{Copies, Loaded, NoTable, Progress, Seen, Surroundings, Table};
 
 /// Reads a table, checks it, and lets its own tests run; with `coverage`, warns of what no test
 /// reaches.
@@ -32,67 +31,14 @@ pub fn load(
 ) -> Result<Loaded, NoTable> {
     let mut loaded = rules::load(path, around, progress)?;
     if let Some(table) = &loaded.table {
-        let reached = trial::run(table, &loaded.tests, &mut loaded.report);
+        let reached = test_runner::run(table, &loaded.tests, &mut loaded.report);
         if coverage {
-            trial::warn_of_the_rest(table, &reached, &loaded.places, &mut loaded.report);
+            test_runner::warn_of_the_rest(table, &reached, &loaded.places, &mut loaded.report);
         }
         loaded.report.sort();
     }
     loaded.table = loaded.table.filter(|_| loaded.report.errors() == 0);
     Ok(loaded)
-}
-
-/// The table that answers, and what came of the last try to replace it.
-pub struct Current {
-    table: ArcSwap<Table>,
-    state: Mutex<State>,
-}
-
-/// Since when the table answers, and what came of the last try to replace it.
-#[derive(Debug, Clone)]
-pub struct State {
-    /// When the table that answers was loaded.
-    pub since: Timestamp,
-    /// When the last try was.
-    pub tried: Timestamp,
-    /// What was wrong with the last try; none when it is the table that answers.
-    pub wrong: Option<Arc<Report>>,
-}
-
-impl Current {
-    /// With the table of the start.
-    pub fn new(table: Table, now: Timestamp) -> Current {
-        let state = State { since: now, tried: now, wrong: None };
-        Current { table: ArcSwap::from_pointee(table), state: Mutex::new(state) }
-    }
-
-    /// The table that answers now. Who holds it goes on with it, whatever comes after.
-    pub fn table(&self) -> Guard<Arc<Table>> {
-        self.table.load()
-    }
-
-    /// The table that answers now, since when, and what came after: all of the same moment.
-    pub fn table_and_state(&self) -> (Arc<Table>, State) {
-        let state = self.state();
-        (self.table.load_full(), state.clone())
-    }
-
-    /// Lets another table answer from here on, and gives back the one that did.
-    fn replace(&self, table: Table, now: Timestamp) -> Arc<Table> {
-        let mut state = self.state();
-        *state = State { since: now, tried: now, wrong: None };
-        self.table.swap(Arc::new(table))
-    }
-
-    /// Leaves the table as it is, after a try that was wrong or has changed nothing.
-    fn keep(&self, wrong: Option<Arc<Report>>, now: Timestamp) {
-        let mut state = self.state();
-        *state = State { since: state.since, tried: now, wrong };
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// What came of a reload.

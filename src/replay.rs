@@ -4,18 +4,18 @@
 //! Pure. The calls are imagined once more, and nobody is answered.
 
 mod compare;
-mod told;
+mod render;
 
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
-use crate::call::{Call, Platform};
-use crate::decide::decide;
 use crate::dialect;
-use crate::facts::Facts;
-use crate::record::{CallRecord, NotAgain};
+use crate::domain::call::{Call, Platform};
+use crate::domain::facts::Facts;
+use crate::records::{CallRecord, NotAgain};
 use crate::rules::Table;
+use crate::rules::engine::decide;
 use crate::source::Source;
 
 use compare::{Change, Difference, compare};

@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::report::Report;
+use crate::diagnostics::Report;
+use crate::domain::secret::Secret;
 use crate::rules::{Asking, Surroundings};
-use crate::secret::Secret;
 use crate::source::{Fallback, Source};
 
 /// Every default, explained.

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Both, ConfigFile, Exit, load_both, load_rules};
-use crate::report::Report;
+use crate::diagnostics::Report;
 use crate::rules::{Surroundings, Table};
 use crate::settings::Purpose;
 

@@ -6,8 +6,8 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::{CallFlags, ConfigFile, Exit, Good, load_good};
-use crate::facts::Facts;
-use crate::inquiry::{Question, inquire, moment_of, party_of, saved_call};
+use crate::domain::facts::Facts;
+use crate::explain::{Question, inquire, moment_of, party_of, saved_call};
 use crate::settings::Purpose;
 
 /// Shows every rule until the deciding one, and the reply as each platform would get it.

@@ -1,12 +1,11 @@
 //! `switchboard health`: whether a running service is alive.
 
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::Args;
 
-use super::send::http_client;
+use super::http_client::{http_client, reachable};
 use super::{ConfigFile, Exit, complain, load_settings};
 
 /// Exits 0 when it is, 1 when it is not or nobody answers.
@@ -50,14 +49,4 @@ impl Health {
             }
         }
     }
-}
-
-/// Where to reach what listens at `listen`: `0.0.0.0` is everywhere, so loopback will do.
-pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
-    let loopback: IpAddr = match listen.ip() {
-        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-    };
-    let ip = if listen.ip().is_unspecified() { loopback } else { listen.ip() };
-    SocketAddr::new(ip, listen.port())
 }

@@ -19,8 +19,8 @@ use jiff::Timestamp;
 pub(super) use filter::FilterFlags;
 
 use super::{ConfigFile, Exit};
-use crate::record::{Numbers, Store, StoreError};
-use crate::report::Report;
+use crate::diagnostics::Report;
+use crate::records::{Numbers, Store, StoreError};
 use crate::settings::{Loaded, Purpose, RecordsPlace, Settings};
 
 /// Reads the store that `[records] url` names, while the service runs or not.

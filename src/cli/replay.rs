@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::records::{FilterFlags, Opened};
 use super::{ConfigFile, Exit, load_rules, progress};
-use crate::record::{Filter, Order, Page, Store};
+use crate::records::{Filter, Order, Page, Store};
 use crate::replay::Replay as Replayed;
 use crate::rules::Table;
 use crate::settings::Settings;

@@ -7,10 +7,10 @@ use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::health::reachable;
+use super::http_client::{http_client, reachable};
 use super::{CallFlags, ConfigFile, Exit, load_settings, readable};
 use crate::authenticate::Unproved;
-use crate::call::Fields;
+use crate::domain::call::Fields;
 use crate::settings::Settings;
 use crate::source::Source;
 
@@ -143,12 +143,4 @@ impl SignedRequest {
         writeln!(std::io::stdout(), "{}", readable(&body))?;
         Ok(if status.is_success() { Exit::Good } else { Exit::Not })
     }
-}
-
-/// A client that follows nobody and keeps nothing.
-pub(super) fn http_client() -> anyhow::Result<reqwest::Client> {
-    // The second one to install a provider is told so; either way there is one.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
-    Ok(client.build()?)
 }

@@ -13,12 +13,14 @@ use tower::ServiceExt;
 
 use super::send::{SignedRequest, new_call, path_of};
 use super::{CallFlags, ConfigFile, Exit, Good, load_good};
-use crate::listen::{Connections, Door};
-use crate::pipeline::{Clock, Switchboard};
+use crate::domain::clock::Clock;
+use crate::http::public::{Connections, Door};
+use crate::http::{admin, public};
+use crate::pipeline::Switchboard;
 use crate::reload::{Bell, Reloader};
 use crate::settings::{Admin, Purpose, Server, Settings};
 use crate::source::Source;
-use crate::{admin, listen, telemetry};
+use crate::telemetry;
 
 /// Stops on SIGTERM or Ctrl-C: requests in flight finish, then it exits 0.
 #[derive(Debug, Args)]
@@ -98,7 +100,7 @@ impl Serve {
 }
 
 fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    listen::listen_at(address).with_context(|| format!("cannot listen on {address}"))
+    public::listen_at(address).with_context(|| format!("cannot listen on {address}"))
 }
 
 async fn serve_public(
@@ -117,7 +119,7 @@ async fn serve_public(
         let door = door.clone();
         async move { door.answer(request, Some(peer)).await }
     };
-    listen::serve(listener, answer, limits, until(stopped)).await;
+    public::serve(listener, answer, limits, until(stopped)).await;
 }
 
 async fn serve_admin(
@@ -130,7 +132,7 @@ async fn serve_admin(
     let limits = Connections::FOR_AN_OPERATOR;
     let router = admin::router(board, Some(bell), admin.token);
     let answer = move |request, _| router.clone().oneshot(request).map(|Ok(response)| response);
-    listen::serve(listener, answer, limits, until(stopped)).await;
+    public::serve(listener, answer, limits, until(stopped)).await;
 }
 
 /// Reloads at every SIGHUP. One that comes during a reload is not forgotten.

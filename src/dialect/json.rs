@@ -14,7 +14,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Unreadable;
-use crate::decision::{self, Variable};
+use crate::domain::decision;
+use crate::domain::decision::Variable;
 
 /// A JSON object whose values are not read yet, its keys in the order they came.
 #[derive(Debug, Default)]

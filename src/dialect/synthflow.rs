@@ -13,12 +13,15 @@ use serde::Serialize;
 use serde::ser::SerializeMap;
 use serde_json::{Value, json};
 
-use super::json::{self, Object};
+use super::json;
+use super::json::Object;
 use super::{Asked, Dialect, Event, Reply, STAMP, Unreadable, spoken};
-use crate::authenticate::{self, Scheme, Verified};
-use crate::call::{Call, Channel, Fields, Platform};
-use crate::decision::{self, Chosen, Decision, Outcome};
-use crate::number::Party;
+use crate::authenticate;
+use crate::authenticate::{Scheme, Verified};
+use crate::domain::call::{Call, Channel, Fields, Platform};
+use crate::domain::decision;
+use crate::domain::decision::{Chosen, Decision, Outcome};
+use crate::domain::phone_number::Party;
 
 /// The dialect; it has nothing to configure.
 pub(super) struct Synthflow;

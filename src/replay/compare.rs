@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::call::Version;
-use crate::decision::{Decision, Object, Outcome};
 use crate::dialect::STAMP;
-use crate::record::{CallRecord, Details};
+use crate::domain::call::Version;
+use crate::domain::decision::{Decision, Object, Outcome};
+use crate::records::{CallRecord, Details};
 
 /// What became other.
 #[derive(Debug)]

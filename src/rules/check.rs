@@ -7,11 +7,13 @@
 mod additions;
 mod columns;
 mod conditions;
-mod house;
+pub(crate) mod context;
+mod definitions;
 mod lists;
 mod outcome;
 mod rule;
 mod test;
+mod unreachable;
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -21,17 +23,16 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
-use super::cut::{Kind, PIECE_BYTES, Piece, cut};
-use super::file;
-use super::lists::Lists;
-use super::shelf::Shelf;
-use super::written::House;
-use super::{
-    Agent, Dates, Does, Hours, Index, Names, Progress, Rule, Surroundings, Table, Test, shadow,
-};
-use crate::report::{Mistake, Place, Report, Severity, SourceFile};
+use super::load::chunks::{Kind, PIECE_BYTES, Piece, cut};
+use super::load::files::Shelf;
+use super::load::parse;
+use super::load::raw::House;
+use super::model::lists::Lists;
+use super::model::name_index::Names;
+use super::{Agent, Dates, Does, Hours, Index, Progress, Rule, Surroundings, Table, Test};
+use crate::diagnostics::{Mistake, Place, Report, Severity, SourceFile};
 
-use house::Uses;
+use definitions::Uses;
 use lists::OpenList;
 
 /// What came of a check. While there are errors in the report, the table is not to be used.
@@ -135,7 +136,7 @@ struct Checker<'r> {
     /// A piece of rules or tests could not be read at all.
     incomplete: bool,
     /// Rules whose agent stands in a column of a list.
-    said: Vec<house::Said>,
+    said: Vec<definitions::Said>,
 }
 
 impl<'r> Checker<'r> {
@@ -205,7 +206,7 @@ impl<'r> Checker<'r> {
         let mut readable = true;
         for (file, pieces) in files.iter().zip(pieces) {
             for piece in pieces.iter().filter(|piece| piece.kind == Kind::House) {
-                match file::house(file, &piece.span, self.report) {
+                match parse::house(file, &piece.span, self.report) {
                     Some(house) => houses.push((file.clone(), house)),
                     None => readable = false,
                 }
@@ -235,7 +236,7 @@ impl<'r> Checker<'r> {
                         rules.into_iter().flatten().for_each(|rule| self.rule(&rule));
                     }
                     Kind::Rules => {
-                        self.each(&piece.span, file::rules, |checker, rule| checker.rule(&rule));
+                        self.each(&piece.span, parse::rules, |checker, rule| checker.rule(&rule));
                     }
                     Kind::Tests => {}
                 }
@@ -250,7 +251,7 @@ impl<'r> Checker<'r> {
     fn each<T>(
         &mut self,
         span: &Range<usize>,
-        read: file::ReadPiece<T>,
+        read: parse::ReadPiece<T>,
         mut look: impl FnMut(&mut Self, T),
     ) {
         let file = self.file.clone();
@@ -295,7 +296,7 @@ impl<'r> Checker<'r> {
         for (file, pieces) in files.iter().zip(pieces) {
             self.file = file.clone();
             for piece in pieces.iter().filter(|piece| piece.kind == Kind::Tests) {
-                self.each(&piece.span, file::tests, |checker, test| {
+                self.each(&piece.span, parse::tests, |checker, test| {
                     tests.extend(checker.test(&test));
                 });
             }
@@ -324,7 +325,7 @@ impl<'r> Checker<'r> {
         progress(Progress::Comparing);
         self.indexes = indexes(&self.rules, |at| !self.flawed[at]);
         let (adding, deciding) = &self.indexes;
-        let rules = shadow::Rules {
+        let rules = unreachable::Rules {
             rules: &self.rules,
             flawed: &self.flawed,
             lists: &self.lists,
@@ -332,7 +333,7 @@ impl<'r> Checker<'r> {
             deciding,
             adding,
         };
-        shadow::look_for(&rules, self.report);
+        unreachable::look_for(&rules, self.report);
     }
 
     fn nobody_left_out(&mut self) {

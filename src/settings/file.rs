@@ -11,9 +11,10 @@ use config::{Map, Value, ValueKind};
 use ipnet::IpNet;
 use toml::de::DeTable;
 
-use super::layers::{self, is_from_environment};
+use super::layers;
+use super::layers::is_from_environment;
 use super::{Admin, Ingredients, Loaded, Log, LogFormat, Purpose, Rules, Server, Settings};
-use crate::report::{Mistake, Place, Report, SourceFile, did_you_mean};
+use crate::diagnostics::{Mistake, Place, Report, SourceFile, did_you_mean};
 
 /// More milliseconds or connections than this are a slip of the pen.
 const MOST: usize = 10_000_000;

@@ -11,7 +11,7 @@ use config::{Config, Environment, File, FileFormat, Map, Source as _, Value};
 use toml::de::DeTable;
 
 use super::{DEFAULTS, Ingredients};
-use crate::report::{Place, Report, SourceFile};
+use crate::diagnostics::{Place, Report, SourceFile};
 
 /// Every value as the last layer that has it says; none when the layers cannot be put together,
 /// which has been reported.

@@ -9,7 +9,7 @@ use super::file::{Reader, Section};
 use super::layers::is_from_environment;
 use super::sources::{DEV_KEY, without_newline};
 use super::{KeptNumbers, Purpose, Records, RecordsPlace, Wait};
-use crate::secret::Secret;
+use crate::domain::secret::Secret;
 
 /// A hundred years.
 const LONGEST_DAYS: usize = 36_500;

@@ -9,9 +9,10 @@ use std::time::Duration;
 use super::file::{Reader, Section};
 use super::{PLACES, Purpose};
 use crate::authenticate::{Key, Mode, Policy};
-use crate::dialect::{self, Dialect};
-use crate::report::did_you_mean;
-use crate::secret::Secret;
+use crate::diagnostics::did_you_mean;
+use crate::dialect;
+use crate::dialect::Dialect;
+use crate::domain::secret::Secret;
 use crate::source::{Fallback, Source};
 
 /// A shorter secret can be guessed.

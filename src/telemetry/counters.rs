@@ -9,7 +9,7 @@ use metrics::{
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::authenticate::Unproved;
-use crate::decision::{Kept, Outcome};
+use crate::domain::decision::{Kept, Outcome};
 use crate::rules::Table;
 use crate::source::Source;
 

@@ -13,18 +13,21 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::Value;
 use switchboard::authenticate::{Key, Mode, Policy, Unverified, Verified, authenticate};
-use switchboard::call::Call;
-use switchboard::decide::trial;
-use switchboard::decision::Decision;
+use switchboard::diagnostics::Report;
 use switchboard::dialect::Dialect;
-use switchboard::facts::Facts;
-use switchboard::listen::Door;
-use switchboard::pipeline::{Clock, Switchboard};
-use switchboard::report::Report;
+use switchboard::domain::call::Call;
+use switchboard::domain::clock::Clock;
+use switchboard::domain::decision::Decision;
+use switchboard::domain::facts::Facts;
+use switchboard::domain::secret::Secret;
+use switchboard::http::admin;
+use switchboard::http::public::Door;
+use switchboard::pipeline::Switchboard;
+use switchboard::rules::engine;
+use switchboard::rules::engine::test_runner;
 use switchboard::rules::{Loaded, Surroundings, Table};
-use switchboard::secret::Secret;
 use switchboard::settings::{Ingredients, Purpose, Settings};
-use switchboard::{admin, decide, dialect, rules, settings};
+use switchboard::{dialect, rules, settings};
 use tower::ServiceExt;
 
 /// The moment at which the vectors were signed.
@@ -85,7 +88,7 @@ pub(crate) fn environment() -> HashMap<String, String> {
 pub(crate) fn load_settings(
     text: &str,
     purpose: Purpose,
-) -> (Option<Settings>, switchboard::report::Report) {
+) -> (Option<Settings>, switchboard::diagnostics::Report) {
     load_settings_with(text, purpose, environment())
 }
 
@@ -93,7 +96,7 @@ pub(crate) fn load_settings_with(
     text: &str,
     purpose: Purpose,
     environment: HashMap<String, String>,
-) -> (Option<Settings>, switchboard::report::Report) {
+) -> (Option<Settings>, switchboard::diagnostics::Report) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("switchboard.toml");
     std::fs::write(&file, text).expect("a file");
@@ -111,7 +114,7 @@ pub(crate) fn parse_rules(
 ) -> (Option<Table>, Report) {
     let Loaded { table, tests, mut report, .. } = rules::parse(path, text, around);
     if let Some(table) = &table {
-        trial::run(table, &tests, &mut report);
+        test_runner::run(table, &tests, &mut report);
     }
     (table.filter(|_| report.errors() == 0), report)
 }
@@ -142,8 +145,8 @@ pub(crate) fn decide<'t>(table: &'t Table, call: &Call<'_>) -> Decision<'t> {
 #[track_caller]
 pub(crate) fn decide_at<'t>(table: &'t Table, call: &Call<'_>, at: Timestamp) -> Decision<'t> {
     let facts = Facts { at };
-    let decision = decide::decide(table, call, &facts);
-    assert_eq!(decision, decide::scan(table, call, &facts), "the index and the scan differ");
+    let decision = engine::decide(table, call, &facts);
+    assert_eq!(decision, engine::scan(table, call, &facts), "the index and the scan differ");
     decision
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use switchboard::authenticate::{Key, Mode, Policy, Proof, Unproved, Unverified, authenticate};
 use switchboard::dialect;
-use switchboard::secret::Secret;
+use switchboard::domain::secret::Secret;
 
 use crate::app::{
     self, NOW_MS, RETELL_KEY, SETTINGS, SYNTHFLOW_SECRET, URL_TOKEN, app, post, retell_call,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberType, Region};
-use switchboard::number::Country;
+use switchboard::domain::phone_number::Country;
 
 /// A block where the table leaves the library on purpose.
 struct Exception {

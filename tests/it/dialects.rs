@@ -12,7 +12,8 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use switchboard::dialect::{self, Dialect};
+use switchboard::dialect;
+use switchboard::dialect::Dialect;
 
 use crate::app::{self, Answer, App, NOW_MS, app, post, root};
 
@@ -579,7 +580,10 @@ async fn strange_bodies_come_to_what_is_documented_and_never_hang_up() {
     let strange = [strange_questions(), strange_statements(), strange_writings()];
     let mut wrong = Vec::new();
     for Strange(name, body, at_retell, at_synthflow) in strange.into_iter().flatten() {
-        assert!(body.len() <= switchboard::listen::INBOUND_BYTES, "{name} would be too large");
+        assert!(
+            body.len() <= switchboard::http::public::INBOUND_BYTES,
+            "{name} would be too large"
+        );
         for (platform, due) in [("retell", at_retell), ("synthflow", at_synthflow)] {
             let dialect = dialect::named(platform).expect("a platform");
             let due_from_nobody = if due == Taken { Kept } else { due };

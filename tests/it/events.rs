@@ -13,8 +13,9 @@ use axum::http::HeaderMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use switchboard::authenticate::{Unverified, authenticate};
-use switchboard::dialect::{self, Asked, Dialect, Event, STAMP};
-use switchboard::number::Party;
+use switchboard::dialect;
+use switchboard::dialect::{Asked, Dialect, Event, STAMP};
+use switchboard::domain::phone_number::Party;
 
 use crate::app::{self, NOW_MS, app, root, verified};
 

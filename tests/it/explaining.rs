@@ -5,8 +5,8 @@ use std::process::Output;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
-use switchboard::admin;
-use switchboard::secret::Secret;
+use switchboard::domain::secret::Secret;
+use switchboard::http::admin;
 use tower::ServiceExt;
 
 use crate::app::{self, App, app, retell_call};

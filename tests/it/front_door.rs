@@ -12,8 +12,9 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use hyper::body::Frame;
 use serde_json::json;
-use switchboard::listen::{EVENT_BYTES, INBOUND_BYTES};
-use switchboard::{admin, secret::Secret};
+use switchboard::domain::secret::Secret;
+use switchboard::http::admin;
+use switchboard::http::public::{EVENT_BYTES, INBOUND_BYTES};
 use tower::ServiceExt;
 
 use crate::app::{

@@ -14,19 +14,21 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
 use switchboard::authenticate::{Key, Policy, Unproved, Unverified, Verified};
-use switchboard::call::{Call, Channel, Fields, Platform, Version};
-use switchboard::decide::explain::{Verdict, explain};
-use switchboard::decision::{Decision, Outcome};
-use switchboard::dialect::{self, Asked, Dialect};
-use switchboard::facts::Facts;
-use switchboard::listen::{Door, Refused};
-use switchboard::number::{Party, PhoneNumber};
+use switchboard::diagnostics::Report;
+use switchboard::dialect;
+use switchboard::dialect::{Asked, Dialect};
+use switchboard::domain::call::{Call, Channel, Fields, Platform, Version};
+use switchboard::domain::decision::{Decision, Outcome};
+use switchboard::domain::facts::Facts;
+use switchboard::domain::phone_number::{Party, PhoneNumber};
+use switchboard::domain::secret::Secret;
+use switchboard::http::public::{Door, Refused};
 use switchboard::pipeline::{Desk, Refusal, Switchboard};
-use switchboard::report::Report;
+use switchboard::rules::engine::explain::{Verdict, explain};
 use switchboard::rules::{NoColumns, Surroundings, Table, Template};
-use switchboard::secret::Secret;
+use switchboard::settings;
 use switchboard::settings::{
-    self, Admin, Ingredients, KeptNumbers, Loaded, Purpose, Records, RecordsPlace, Settings,
+    Admin, Ingredients, KeptNumbers, Loaded, Purpose, Records, RecordsPlace, Settings,
 };
 use switchboard::source::Source;
 
@@ -1229,7 +1231,8 @@ async fn no_answer_and_no_metric_gives_a_secret_or_a_number_away() {
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, _) =
         app::parse_rules("rules.toml", app::RULES.to_owned(), &settings.surroundings());
-    let clock = switchboard::pipeline::Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
+    let clock =
+        switchboard::domain::clock::Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
     let board = Arc::new(Switchboard::new(settings.sources, table.unwrap(), clock));
     let public = Door::new(board.clone(), &settings.server);
     let call = app::retell_call(CANARY_NUMBER, CANARY_NUMBER);

@@ -13,9 +13,10 @@ use axum::http::{Request, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor};
-use switchboard::admin;
-use switchboard::listen::Door;
-use switchboard::pipeline::{Clock, Switchboard};
+use switchboard::domain::clock::Clock;
+use switchboard::http::admin;
+use switchboard::http::public::Door;
+use switchboard::pipeline::Switchboard;
 use switchboard::settings::Purpose;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -627,7 +628,8 @@ async fn what_the_admin_listener_cannot_tell_it_says_in_words() {
     let admin = recorded.admin.clone();
     let board = recorded.board.clone();
     recorded.stop().await;
-    let guarded = admin::router(board, None, Some(switchboard::secret::Secret::new("a token")));
+    let guarded =
+        admin::router(board, None, Some(switchboard::domain::secret::Secret::new("a token")));
     for path in ["/records", "/records/call_b"] {
         let request = Request::get(path).body(Body::empty()).unwrap();
         let answered = guarded.clone().oneshot(request).await.unwrap();

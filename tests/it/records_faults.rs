@@ -15,10 +15,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use sqlx::{Connection, Executor, Row};
-use switchboard::listen::Door;
-use switchboard::pipeline::{Clock, Switchboard};
-use switchboard::record::Store;
-use switchboard::secret::Secret;
+use switchboard::domain::clock::Clock;
+use switchboard::domain::secret::Secret;
+use switchboard::http::public::Door;
+use switchboard::pipeline::Switchboard;
+use switchboard::records::Store;
 use switchboard::settings::{Purpose, RecordsPlace};
 
 use crate::app::{self, NOW_MS, SETTINGS, load_settings, retell_call, sign};

@@ -8,13 +8,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use switchboard::call::{Call, Channel, Fields, Platform, Version};
-use switchboard::decision::{Chosen, Decision, Outcome};
-use switchboard::number::Party;
+use switchboard::diagnostics::Report;
+use switchboard::domain::call::{Call, Channel, Fields, Platform, Version};
+use switchboard::domain::decision::{Chosen, Decision, Outcome};
+use switchboard::domain::phone_number::Party;
 use switchboard::reload;
-use switchboard::report::Report;
 use switchboard::rules::{Asking, Loaded, Surroundings, Table};
-use switchboard::settings::{self, Ingredients, Purpose};
+use switchboard::settings;
+use switchboard::settings::{Ingredients, Purpose};
 
 use crate::app::{self, decide};
 
@@ -1410,7 +1411,14 @@ fn every_code_is_in_the_documentation() {
 /// The codes that a table can be told, as the sources have them.
 pub(crate) fn codes_of_the_sources() -> BTreeSet<String> {
     let mut codes = codes_in("src/rules.rs");
-    for folder in ["src/rules", "src/rules/check", "src/rules/file", "src/decide"] {
+    for folder in [
+        "src/rules",
+        "src/rules/check",
+        "src/rules/model",
+        "src/rules/load",
+        "src/rules/load/parse",
+        "src/rules/engine",
+    ] {
         for file in std::fs::read_dir(app::root().join(folder)).unwrap() {
             let name = file.unwrap().file_name().into_string().unwrap();
             if name.ends_with(".rs") {

@@ -6,10 +6,12 @@ use std::process::Command;
 
 use jsonschema::Validator;
 use serde_json::{Map, Value};
-use switchboard::report::{Report, Severity};
-use switchboard::rules::{self, Surroundings};
+use switchboard::diagnostics::{Report, Severity};
+use switchboard::rules;
+use switchboard::rules::Surroundings;
 use switchboard::schema;
-use switchboard::settings::{self, Ingredients, Purpose};
+use switchboard::settings;
+use switchboard::settings::{Ingredients, Purpose};
 use toml::de::{DeTable, DeValue};
 
 use crate::app;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use config::{Config, File, FileFormat, Map, Value};
 use switchboard::authenticate::Mode;
-use switchboard::report::Report;
+use switchboard::diagnostics::Report;
+use switchboard::settings;
 use switchboard::settings::{
-    self, DEFAULTS, Ingredients, KeptNumbers, Log, LogFormat, Purpose, Records, RecordsPlace,
-    Settings, Wait,
+    DEFAULTS, Ingredients, KeptNumbers, Log, LogFormat, Purpose, Records, RecordsPlace, Settings,
+    Wait,
 };
 use switchboard::source::{Fallback, Source};
 

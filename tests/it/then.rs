@@ -5,8 +5,8 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use switchboard::inquiry::then::table_of_then;
-use switchboard::record::TableCopy;
+use switchboard::explain::recorded::table_of_then;
+use switchboard::records::TableCopy;
 use switchboard::rules::{Copies, Surroundings, Table, load, parse_copies};
 
 use crate::program::{folder, run, start, text};

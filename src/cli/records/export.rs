@@ -10,7 +10,7 @@ use super::Opened;
 use super::filter::FilterFlags;
 use super::row::{COLUMNS, cells, named};
 use crate::cli::{ConfigFile, Exit, progress};
-use crate::record::{CallRecord, EventRecord, Filter, Order, Page, Store, first_id_at};
+use crate::records::{CallRecord, EventRecord, Filter, Order, Page, Store, first_id_at};
 
 /// A JSON object a line: each call with its events in it, and events of which no call is recorded.
 #[derive(Debug, Args)]

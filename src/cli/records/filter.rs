@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::zone;
-use crate::record::{BadWord, Filter, Numbers, Words};
+use crate::records::{BadWord, Filter, Numbers, Words};
 
 /// Which calls are wanted.
 #[derive(Debug, Clone, Args)]

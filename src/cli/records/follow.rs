@@ -19,7 +19,7 @@ use super::row::{named, outcome, told};
 use super::table::cut;
 use super::{Opened, plain, width};
 use crate::cli::{ConfigFile, Exit};
-use crate::record::{CallRecord, EventRecord, Filter, Store, StoreError, first_id_at};
+use crate::records::{CallRecord, EventRecord, Filter, Store, StoreError, first_id_at};
 
 /// Of this store, whichever service writes to it. Ends with Ctrl-C.
 #[derive(Debug, Args)]

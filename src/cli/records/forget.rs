@@ -8,8 +8,8 @@ use clap::Args;
 
 use super::Opened;
 use crate::cli::{ConfigFile, Exit};
-use crate::number::Party;
-use crate::record::{Found, Overwritten, Traces, one_party};
+use crate::domain::phone_number::Party;
+use crate::records::{Found, Overwritten, Traces, one_party};
 use crate::settings::RecordsPlace;
 
 /// Deletes every call from or to the number with its events, and every other row that holds its

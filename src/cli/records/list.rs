@@ -14,7 +14,7 @@ use super::row::{COLUMNS, cells, outcome, time, zone_name};
 use super::table::table;
 use super::{Opened, plain, width};
 use crate::cli::{ConfigFile, Exit};
-use crate::record::{CallRecord, Order, Page};
+use crate::records::{CallRecord, Order, Page};
 
 /// Newest first; as wide as the terminal, whole where nobody looks.
 #[derive(Debug, Args)]

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::row::{outcome, seconds, told, zone_name};
 use super::{Opened, plain, zone};
 use crate::cli::{ConfigFile, Exit, load_rules};
-use crate::inquiry::then::{Asked, Then, explanation_as_of_then, table_of_then};
-use crate::record::{CallRecord, EventRecord, Meant, SHORTEST_PREFIX};
+use crate::explain::recorded::{Asked, Then, explanation_as_of_then, table_of_then};
+use crate::records::{CallRecord, EventRecord, Meant, SHORTEST_PREFIX};
 use crate::rules::Table;
 use crate::settings::{Loaded, Purpose};
 use crate::source::Source;
@@ -121,7 +121,7 @@ fn decision(mut out: impl Write, call: &CallRecord, zone: &TimeZone) -> std::io:
     let object = |object: &Value| object.to_string();
     let metadata = serde_json::to_value(&details.metadata).unwrap_or_default();
     let settings = serde_json::to_value(&details.agent_override).unwrap_or_default();
-    let texts = |texts: &crate::record::Texts<'_>| {
+    let texts = |texts: &crate::records::Texts<'_>| {
         let texts = texts.0.iter().map(|(name, value)| format!("{name} = {value}"));
         Some(texts.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
     };

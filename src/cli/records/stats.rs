@@ -11,7 +11,7 @@ use super::row::{time, zone_name};
 use super::table::cut;
 use super::{Opened, plain, width};
 use crate::cli::{ConfigFile, Exit};
-use crate::record::{Counts, Filter};
+use crate::records::{Counts, Filter};
 
 /// Of the last 7 days, unless --since says otherwise.
 #[derive(Debug, Args)]

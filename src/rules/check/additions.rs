@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::Checker;
 use super::rule::{On, called};
 use crate::dialect::METADATA_BYTES;
-use crate::rules::template::{BadTemplate, Columns, Node};
-use crate::rules::written::{At, Entries, WrittenRule, WrittenValue};
+use crate::rules::load::raw::{At, Entries, WrittenRule, WrittenValue};
+use crate::rules::model::template::{BadTemplate, Columns, Node};
 use crate::rules::{Additions, Shape, Template};
 
 /// Retell stops a caller's patience at about 9 s.

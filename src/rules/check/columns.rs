@@ -1,11 +1,10 @@
 //! What `LIST.column` means in one rule: a cell of the row that matched.
 
 use super::Checker;
-use super::lists::OpenList;
+use super::lists::{OpenList, no_column};
 use super::rule::On;
-use crate::report::did_you_mean;
-use crate::rules::lists::{Cell, ListId, Side};
-use crate::rules::template::{Columns, NoCell};
+use crate::rules::model::lists::{Cell, ListId, Side};
+use crate::rules::model::template::{Columns, NoCell};
 use crate::rules::{Lists, NumberPattern};
 
 impl Checker<'_> {
@@ -76,23 +75,4 @@ impl Columns for InRule<'_> {
         };
         self.matched.iter().flat_map(of).collect()
     }
-}
-
-/// What is wrong with the name of a column, when something is.
-pub(super) fn no_column(of: &str, columns: &[String], column: &str) -> Option<NoCell> {
-    let message = match columns.iter().filter(|known| *known == column).count() {
-        0 => format!("{of} has no column `{column}`"),
-        1 => return None,
-        _ => format!("{of} has several columns `{column}`"),
-    };
-    let others = columns.iter().map(String::as_str).filter(|name| *name != column);
-    let all = match columns {
-        [] => "only .csv files have columns".to_owned(),
-        columns => format!("it has {}", columns.join(", ")),
-    };
-    Some(NoCell {
-        code: "unknown-column",
-        message,
-        help: did_you_mean(column, others).or(Some(all)),
-    })
 }

@@ -2,13 +2,13 @@
 
 use super::Checker;
 use super::rule::On;
-use crate::call::{Channel, Platform};
+use crate::diagnostics::did_you_mean;
 use crate::dialect;
-use crate::report::did_you_mean;
-use crate::rules::condition::{BadComparison, Comparison, Fact, Wanted, Where};
-use crate::rules::lists::ListId;
-use crate::rules::template::{Columns, NoCell};
-use crate::rules::written::{At, WrittenRule, WrittenWanted};
+use crate::domain::call::{Channel, Platform};
+use crate::rules::load::raw::{At, WrittenRule, WrittenWanted};
+use crate::rules::model::condition::{BadComparison, Comparison, Fact, Wanted, Where};
+use crate::rules::model::lists::ListId;
+use crate::rules::model::template::{Columns, NoCell};
 use crate::rules::{Either, NumberPattern, Numbers};
 
 impl Checker<'_> {

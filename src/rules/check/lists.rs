@@ -7,16 +7,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Checker;
-use super::columns::no_column;
-use super::house::Said;
-use crate::number::Party;
-use crate::report::{Place, Severity, SourceFile};
-use crate::rules::lists::{Cell, Column, Item, ListId};
-use crate::rules::pattern::number_meant;
-use crate::rules::rows::{Row, Rows};
-use crate::rules::shelf::Shelf;
-use crate::rules::template::NoCell;
-use crate::rules::written::{At, WrittenList};
+use super::definitions::Said;
+use crate::diagnostics::{Place, Severity, SourceFile, did_you_mean};
+use crate::domain::phone_number::Party;
+use crate::rules::load::files::Shelf;
+use crate::rules::load::list_rows::{Row, Rows};
+use crate::rules::load::raw::{At, WrittenList};
+use crate::rules::model::lists::{Cell, Column, Item, ListId};
+use crate::rules::model::pattern::number_meant;
+use crate::rules::model::template::NoCell;
 use crate::rules::{BadPattern, NumberPattern, Progress};
 
 /// A list whose rows have not been read yet.
@@ -502,4 +501,23 @@ fn item(text: &str) -> Result<Item, BadPattern> {
             refuse(format!("`{text}` is not a number"), help)
         }
     }
+}
+
+/// What is wrong with the name of a column, when something is.
+pub(super) fn no_column(of: &str, columns: &[String], column: &str) -> Option<NoCell> {
+    let message = match columns.iter().filter(|known| *known == column).count() {
+        0 => format!("{of} has no column `{column}`"),
+        1 => return None,
+        _ => format!("{of} has several columns `{column}`"),
+    };
+    let others = columns.iter().map(String::as_str).filter(|name| *name != column);
+    let all = match columns {
+        [] => "only .csv files have columns".to_owned(),
+        columns => format!("it has {}", columns.join(", ")),
+    };
+    Some(NoCell {
+        code: "unknown-column",
+        message,
+        help: did_you_mean(column, others).or(Some(all)),
+    })
 }

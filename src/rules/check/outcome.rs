@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::Checker;
 use super::rule::{On, called, may_ask};
-use crate::report::Place;
-use crate::rules::file::OUTCOMES;
-use crate::rules::written::{At, WrittenArm, WrittenOutcome, WrittenRule};
+use crate::diagnostics::Place;
+use crate::rules::load::parse::OUTCOMES;
+use crate::rules::load::raw::{At, WrittenArm, WrittenOutcome, WrittenRule};
 use crate::rules::{Arm, Asking, Does, Ids, Split, Taker, Template};
 
 /// All of a split, in hundredths of a percent.

@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::dialect;
-use crate::rules::written::{Entries, WrittenOutcome, WrittenRule};
+use crate::rules::load::raw::{Entries, WrittenOutcome, WrittenRule};
 use crate::rules::{Also, Asking, Does, Named, Numbers, Rule, Taker};
 
 impl Checker<'_> {

@@ -4,13 +4,13 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::Checker;
-use crate::call::{Channel, Fields, Platform};
-use crate::decision::Object;
+use crate::diagnostics::did_you_mean;
 use crate::dialect;
-use crate::number::Party;
-use crate::report::did_you_mean;
-use crate::rules::pattern::is_wide;
-use crate::rules::written::{At, Entries, WrittenExpectation, WrittenTest, WrittenValue};
+use crate::domain::call::{Channel, Fields, Platform};
+use crate::domain::decision::Object;
+use crate::domain::phone_number::Party;
+use crate::rules::load::raw::{At, Entries, WrittenExpectation, WrittenTest, WrittenValue};
+use crate::rules::model::pattern::is_wide;
 use crate::rules::{Expected, Test, moment};
 
 /// The source of tests where the settings are not known.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use jiff::civil::{DateTime, Weekday, date, time};
 use jiff::tz::TimeZone;
-use switchboard::call::Channel;
-use switchboard::number::Country;
+use switchboard::domain::call::Channel;
+use switchboard::domain::phone_number::Country;
 
 use super::sheet::{Does, Line, Row, SOURCES, Setting, Sheet, Side};
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;
-use switchboard::call::Call;
+use switchboard::domain::call::Call;
 use switchboard::settings::{KeptNumbers, Purpose};
 
 use super::SETTINGS;

@@ -7,9 +7,10 @@ use std::path::Path;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use switchboard::call::{Call, Channel, Fields, Platform};
-use switchboard::number::Party;
-use switchboard::rules::{self, Asking, Loaded, Surroundings, Table};
+use switchboard::domain::call::{Call, Channel, Fields, Platform};
+use switchboard::domain::phone_number::Party;
+use switchboard::rules;
+use switchboard::rules::{Asking, Loaded, Surroundings, Table};
 
 /// A table, as texts.
 #[derive(Clone)]

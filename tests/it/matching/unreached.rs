@@ -1,6 +1,7 @@
 //! Which rules are reported as never reached, and which look much the same and are not.
 
-use switchboard::rules::{self, Surroundings};
+use switchboard::rules;
+use switchboard::rules::Surroundings;
 
 use super::never_reached;
 

@@ -1,7 +1,7 @@
 //! One call, one row, and everything in it.
 
 use serde_json::{Value, json};
-use switchboard::record::Filter;
+use switchboard::records::Filter;
 
 use super::{CALLER, DIALLED, at, call, call_from, everywhere, kept, kept_at};
 use crate::app::{NOW_MS, RULES};

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use switchboard::record::CallRecord;
+use switchboard::records::CallRecord;
 use uuid::Uuid;
 
 use super::{CALLER, DIALLED, Place, at, call, call_from, event, everywhere, kept, kept_at};
@@ -309,6 +309,6 @@ fn unrecorded_of(source: &str, call_id: &str) -> CallRecord {
         agent: None,
         fingerprint: String::new(),
         attempts: 1,
-        details: switchboard::record::Details::default(),
+        details: switchboard::records::Details::default(),
     }
 }

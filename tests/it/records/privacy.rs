@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
-use switchboard::number::Party;
-use switchboard::record::{Filter, Numbers};
-use switchboard::secret::Secret;
+use switchboard::domain::phone_number::Party;
+use switchboard::domain::secret::Secret;
+use switchboard::records::{Filter, Numbers};
 use switchboard::settings::{KeptNumbers, RecordsPlace};
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::json;
-use switchboard::record::{Filter, Order, Page};
+use switchboard::records::{Filter, Order, Page};
 use uuid::Uuid;
 
 use super::{CALLER, at, call, call_from, event, everywhere, kept, kept_at};

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use futures_util::future::join_all;
 use serde_json::json;
 use sqlx::{Connection, Executor};
-use switchboard::record::{Filter, Store, StoreError};
+use switchboard::records::{Filter, Store, StoreError};
 use switchboard::rules::Copies;
 use switchboard::settings::{Records, RecordsPlace, Wait};
 use tokio::sync::watch;
@@ -150,7 +150,7 @@ async fn a_row_that_the_database_does_not_take_is_left_out_alone() {
     let url = postgres.fresh();
     let place = Place::new(
         "postgres",
-        RecordsPlace::Postgres(switchboard::secret::Secret::new(url.clone())),
+        RecordsPlace::Postgres(switchboard::domain::secret::Secret::new(url.clone())),
     );
     drop(Store::open(&place.records.place).await.unwrap());
     postgres.query(&url, "ALTER TABLE calls ADD CHECK (call_id <> 'bad')");
@@ -178,7 +178,7 @@ async fn a_row_that_the_database_does_not_take_is_left_out_alone() {
 async fn ids_are_sorted_as_bytes_in_every_language() {
     let Some(postgres) = Postgres::shared() else { return };
     let url = postgres.fresh();
-    let place = RecordsPlace::Postgres(switchboard::secret::Secret::new(url.clone()));
+    let place = RecordsPlace::Postgres(switchboard::domain::secret::Secret::new(url.clone()));
     drop(Store::open(&place).await.unwrap());
     let collation = "SELECT collation_name FROM information_schema.columns \
                      WHERE column_name = 'id' AND table_name IN ('calls', 'events')";
@@ -244,7 +244,7 @@ async fn who_reads_makes_nothing_and_changes_no_file_of_somebody_else() {
     assert_eq!(std::fs::read(&path).unwrap(), before);
     if let Some(postgres) = Postgres::shared() {
         let url = postgres.fresh();
-        let place = RecordsPlace::Postgres(switchboard::secret::Secret::new(url.clone()));
+        let place = RecordsPlace::Postgres(switchboard::domain::secret::Secret::new(url.clone()));
         nothing(Store::open_to_read(&place).await);
         assert_eq!(
             postgres.query(&url, "SELECT COUNT(*) FROM pg_tables WHERE schemaname = 'public'"),

@@ -1,0 +1,123 @@
+//! `/records`: what the running service has recorded, also where it records into memory.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::explain::recorded::{Asked, explanation_as_of_then, table_of_then};
+use crate::pipeline::Switchboard;
+use crate::records::{Meant, Order, Page, Store, StoreError, Words};
+
+/// Why there is nothing to tell.
+pub(crate) enum Untold {
+    /// The question makes no sense.
+    Asked(String),
+    /// No such record.
+    Nothing(String),
+    /// The store is closed, or says no.
+    Closed(String),
+}
+
+impl From<StoreError> for Untold {
+    fn from(error: StoreError) -> Untold {
+        Untold::Closed(format!("the records cannot be read: {error}"))
+    }
+}
+
+const LIMIT: usize = 50;
+const MOST: usize = 1_000;
+const KNOWN: &str = "there are since, until, number, rule, source, outcome, call_id, limit, before";
+
+/// `GET /records?since=…&until=…&number=…&rule=…&source=…&outcome=…&call_id=…&limit=…&before=ID`.
+pub(crate) async fn list(board: &Switchboard, query: &str) -> Result<Value, Untold> {
+    let (words, page) = read(query).map_err(Untold::Asked)?;
+    let store = store(board)?;
+    let numbers = board.recorder().numbers();
+    let filter = words.filter(board.now(), &TimeZone::UTC, numbers);
+    let filter = filter.map_err(|bad| Untold::Asked(bad.to_string()))?;
+    let calls = store.calls(&filter, page).await?;
+    let last = store.last_events(&calls).await?;
+    // One that is full may be the last one; then the next one is empty.
+    let next = calls.last().filter(|_| calls.len() == page.limit).map(|call| call.id);
+    let calls: Vec<Value> = calls
+        .iter()
+        .map(|call| {
+            let mut object = call.to_json();
+            object.insert("last_event".to_owned(), json!(last.get(&call.id)));
+            Value::Object(object)
+        })
+        .collect();
+    Ok(json!({ "records": calls, "next": next }))
+}
+
+/// `GET /records/{id}`: the call, its events, and why it was answered so.
+pub(crate) async fn one(board: &Arc<Switchboard>, id: &str) -> Result<Value, Untold> {
+    let store = store(board)?;
+    let call = match store.meant(id).await? {
+        Meant::One(call) => *call,
+        Meant::None => return Err(Untold::Nothing("no call is recorded under this id".to_owned())),
+        Meant::Several(ids) => {
+            let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+            let why = format!("this can mean several calls, among them {}", ids.join(", "));
+            return Err(Untold::Nothing(why));
+        }
+    };
+    let events = store.events_of(&call).await?;
+    let events: Vec<Value> = events.iter().map(|event| Value::Object(event.to_json())).collect();
+    let object = call.to_json();
+    let kept = store.table(&call.fingerprint).await?;
+    let board = board.clone();
+    // Of a million rules the scan takes its time, which calls must not wait for.
+    let explained = tokio::task::spawn_blocking(move || {
+        let (kept, now) = (table_of_then(kept.as_ref()), board.table());
+        let asked = Asked::Kept(kept.as_ref().unwrap_or(&now));
+        explanation_as_of_then(&call, asked, &board.sources()).to_json()
+    });
+    let explanation =
+        explained.await.unwrap_or_else(|_panic| json!({ "unexplained": "it panicked" }));
+    Ok(json!({ "call": object, "events": events, "explanation": explanation }))
+}
+
+fn store(board: &Switchboard) -> Result<Arc<Store>, Untold> {
+    let off = || Untold::Nothing("records are off: `[records] url` is \"off\"".to_owned());
+    let state = board.recorder().state().ok_or_else(off)?;
+    let closed = || Untold::Closed("the store of the records is not open: see /readyz".to_owned());
+    state.store().ok_or_else(closed)
+}
+
+fn read(query: &str) -> Result<(Words, Page), String> {
+    let mut words = Words::default();
+    let mut page = Page { limit: LIMIT, order: Order::NewestFirst, beyond: None };
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let text = Some(value.to_string());
+        match &*name {
+            "since" => words.since = text,
+            "until" => words.until = text,
+            // A `+` that nobody encoded means a space.
+            "number" => {
+                words.number = text.map(|text| match text.strip_prefix(' ') {
+                    Some(rest) => format!("+{rest}"),
+                    None => text,
+                });
+            }
+            "rule" => words.rule = text,
+            "source" => words.source = text,
+            "outcome" => words.outcome = text,
+            "call_id" => words.call_id = text,
+            "limit" => {
+                let limit = value.parse().ok().filter(|limit| (1..=MOST).contains(limit));
+                let wrong = || format!("limit `{value}`: a number from 1 to {MOST}");
+                page.limit = limit.ok_or_else(wrong)?;
+            }
+            "before" => {
+                let id = value.parse();
+                page.beyond =
+                    Some(id.map_err(|_| format!("before `{value}`: the id of a record"))?);
+            }
+            other => return Err(format!("unknown parameter `{other}`: {KNOWN}")),
+        }
+    }
+    Ok((words, page))
+}
