@@ -19,8 +19,8 @@ use subtle::{Choice, ConstantTimeEq};
 
 use crate::domain::secret::Secret;
 
-pub use retell::Retell;
-pub use synthflow::Synthflow;
+pub use retell::RetellScheme;
+pub use synthflow::SynthflowScheme;
 
 /// A request of which nothing is proved. It has no getters: only [`authenticate`] opens it.
 pub struct Unverified {
@@ -48,7 +48,7 @@ pub struct Verified {
     body: Bytes,
     source: Arc<str>,
     call_id: Option<Box<str>>,
-    proof: Proof,
+    proof: AuthMethod,
 }
 
 impl Verified {
@@ -68,27 +68,27 @@ impl Verified {
     }
 
     /// How it was proved.
-    pub fn proof(&self) -> Proof {
+    pub fn proof(&self) -> AuthMethod {
         self.proof
     }
 }
 
 /// How a sender proved itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
+pub enum AuthMethod {
     /// By a signature, in the header of this name.
     Signed(&'static str),
     /// By the token or its address alone: there was nothing that could have been signed.
     SecondFactor,
     /// Not at all, and its source only observes: this is why it would have been refused.
-    Observed(Unproved),
+    Observed(AuthError),
     /// Not asked to.
     Off,
 }
 
 /// Why a request is not proved. For logs and metrics; whoever sent it is told none of this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Unproved {
+pub enum AuthError {
     /// No signature header.
     #[error("the signature is missing")]
     Missing,
@@ -118,31 +118,31 @@ pub enum Unproved {
     Address,
 }
 
-impl Unproved {
+impl AuthError {
     /// The word for a metric's label.
     pub fn as_str(self) -> &'static str {
         match self {
-            Unproved::Missing => "missing",
-            Unproved::Malformed => "malformed",
-            Unproved::Stale { .. } => "stale",
-            Unproved::Seconds => "seconds",
-            Unproved::NoMatch => "no_match",
-            Unproved::NoCallId => "no_call_id",
-            Unproved::Token => "token",
-            Unproved::Address => "address",
+            AuthError::Missing => "missing",
+            AuthError::Malformed => "malformed",
+            AuthError::Stale { .. } => "stale",
+            AuthError::Seconds => "seconds",
+            AuthError::NoMatch => "no_match",
+            AuthError::NoCallId => "no_call_id",
+            AuthError::Token => "token",
+            AuthError::Address => "address",
         }
     }
 
     /// One of each, for whoever has to list them.
-    pub const ALL: [Unproved; 8] = [
-        Unproved::Missing,
-        Unproved::Malformed,
-        Unproved::Stale { by_s: 0 },
-        Unproved::Seconds,
-        Unproved::NoMatch,
-        Unproved::NoCallId,
-        Unproved::Token,
-        Unproved::Address,
+    pub const ALL: [AuthError; 8] = [
+        AuthError::Missing,
+        AuthError::Malformed,
+        AuthError::Stale { by_s: 0 },
+        AuthError::Seconds,
+        AuthError::NoMatch,
+        AuthError::NoCallId,
+        AuthError::Token,
+        AuthError::Address,
     ];
 }
 
@@ -186,8 +186,12 @@ pub trait Scheme: Sync {
     ///
     /// # Errors
     /// The reason why it proves nothing.
-    fn check(&self, request: &Unverified, keys: &[Key], now: Timestamp)
-    -> Result<Signed, Unproved>;
+    fn check(
+        &self,
+        request: &Unverified,
+        keys: &[Key],
+        now: Timestamp,
+    ) -> Result<SignatureScope, AuthError>;
 
     /// Signs like the platform: the name and the value of the header.
     ///
@@ -198,15 +202,15 @@ pub trait Scheme: Sync {
         key: &Key,
         body: &[u8],
         now: Timestamp,
-    ) -> Result<(&'static str, String), Unproved>;
+    ) -> Result<(&'static str, String), AuthError>;
 
     /// What an operator has to know about this scheme's weakness, when it has one.
-    fn caution(&self) -> Option<&'static str>;
+    fn weakness(&self) -> Option<&'static str>;
 }
 
 /// What a scheme established.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Signed {
+pub enum SignatureScope {
     /// The whole body is covered.
     Body {
         /// The header that the signature stood in.
@@ -242,17 +246,17 @@ impl Key {
     }
 }
 
-/// The value of a header that may come once; twice is as good as garbled.
-fn once<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h [u8]>, Unproved> {
+/// The value of a header that may occur once; a repeated header is malformed.
+fn single_header<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h [u8]>, AuthError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (value, None) => Ok(value.map(|value| value.as_bytes())),
-        (_, Some(_)) => Err(Unproved::Malformed),
+        (_, Some(_)) => Err(AuthError::Malformed),
     }
 }
 
 /// Whether any key makes this digest. Looks at all of them, in constant time.
-fn any_key_makes(digest: &[u8; 32], keys: &[Key], parts: &[&[u8]]) -> bool {
+fn matches_any_key(digest: &[u8; 32], keys: &[Key], parts: &[&[u8]]) -> bool {
     keys.iter().fold(Choice::from(0), |found, key| found | key.mac(parts).ct_eq(digest)).into()
 }
 
@@ -264,24 +268,24 @@ pub fn authenticate(
     request: Unverified,
     policy: &Policy,
     now: Timestamp,
-) -> Result<Verified, Unproved> {
+) -> Result<Verified, AuthError> {
     let judged = second_factor(&request, policy).and_then(|()| first_factor(&request, policy, now));
     let (proof, call_id) = match (judged, policy.mode) {
         (Ok((proof, call_id)), _) => (proof, call_id),
-        (Err(reason), Mode::Observe) => (Proof::Observed(reason), None),
+        (Err(reason), Mode::Observe) => (AuthMethod::Observed(reason), None),
         (Err(reason), Mode::Required | Mode::Off) => return Err(reason),
     };
     Ok(Verified { body: request.body, source: policy.source.clone(), call_id, proof })
 }
 
-fn second_factor(request: &Unverified, policy: &Policy) -> Result<(), Unproved> {
+fn second_factor(request: &Unverified, policy: &Policy) -> Result<(), AuthError> {
     let token = request.token.as_deref().unwrap_or_default();
     if policy.url_token.as_ref().is_some_and(|secret| !secret.equals(token.as_bytes())) {
-        return Err(Unproved::Token);
+        return Err(AuthError::Token);
     }
     let listed = policy.allow_from.iter().any(|net| net.contains(&request.client));
     if !policy.allow_from.is_empty() && !listed {
-        return Err(Unproved::Address);
+        return Err(AuthError::Address);
     }
     Ok(())
 }
@@ -290,14 +294,18 @@ fn first_factor(
     request: &Unverified,
     policy: &Policy,
     now: Timestamp,
-) -> Result<(Proof, Option<Box<str>>), Unproved> {
+) -> Result<(AuthMethod, Option<Box<str>>), AuthError> {
     if policy.mode == Mode::Off {
-        return Ok((Proof::Off, None));
+        return Ok((AuthMethod::Off, None));
     }
     match policy.scheme.check(request, &policy.keys, now)? {
-        Signed::Body { header } => Ok((Proof::Signed(header), None)),
-        Signed::CallId { header, call_id } => Ok((Proof::Signed(header), Some(call_id))),
-        Signed::Nothing if policy.has_second_factor() => Ok((Proof::SecondFactor, None)),
-        Signed::Nothing => Err(Unproved::NoCallId),
+        SignatureScope::Body { header } => Ok((AuthMethod::Signed(header), None)),
+        SignatureScope::CallId { header, call_id } => {
+            Ok((AuthMethod::Signed(header), Some(call_id)))
+        }
+        SignatureScope::Nothing if policy.has_second_factor() => {
+            Ok((AuthMethod::SecondFactor, None))
+        }
+        SignatureScope::Nothing => Err(AuthError::NoCallId),
     }
 }

@@ -61,7 +61,7 @@ impl fmt::Debug for SourceFile {
 
 /// Where something stands.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct Location {
     /// In which file.
     pub file: Arc<SourceFile>,
     /// From which byte to which.
@@ -81,7 +81,7 @@ pub enum Severity {
 
 /// One thing that is wrong.
 #[derive(Debug, Clone)]
-pub struct Mistake {
+pub struct Diagnostic {
     /// Stable, in kebab case: `unknown-key`.
     pub code: &'static str,
     /// Whether it refuses.
@@ -91,34 +91,34 @@ pub struct Mistake {
     /// What would be right.
     pub help: Option<String>,
     /// Where; none for what no file says.
-    pub place: Option<Place>,
+    pub place: Option<Location>,
     /// The line may hold a secret: the place is told, the line is not shown.
     pub hide_line: bool,
     /// What else there is to read, over several lines.
     pub detail: Option<String>,
 }
 
-impl Mistake {
+impl Diagnostic {
     /// Adds what would be right.
-    pub fn help(&mut self, help: impl Into<String>) -> &mut Mistake {
+    pub fn help(&mut self, help: impl Into<String>) -> &mut Diagnostic {
         self.help = Some(help.into());
         self
     }
 
     /// Adds what would be right, when somebody knows it.
-    pub fn maybe_help(&mut self, help: Option<String>) -> &mut Mistake {
+    pub fn maybe_help(&mut self, help: Option<String>) -> &mut Diagnostic {
         self.help = help.or(self.help.take());
         self
     }
 
     /// Adds what else there is to read.
-    pub fn detail(&mut self, detail: impl Into<String>) -> &mut Mistake {
+    pub fn detail(&mut self, detail: impl Into<String>) -> &mut Diagnostic {
         self.detail = Some(detail.into());
         self
     }
 
     /// Keeps the line from being shown.
-    pub fn hide_line(&mut self) -> &mut Mistake {
+    pub fn hide_line(&mut self) -> &mut Diagnostic {
         self.hide_line = true;
         self
     }
@@ -127,7 +127,7 @@ impl Mistake {
 /// All mistakes of one load.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    mistakes: Vec<Mistake>,
+    mistakes: Vec<Diagnostic>,
 }
 
 impl Report {
@@ -142,9 +142,9 @@ impl Report {
     pub fn error(
         &mut self,
         code: &'static str,
-        place: Option<Place>,
+        place: Option<Location>,
         message: impl Into<String>,
-    ) -> &mut Mistake {
+    ) -> &mut Diagnostic {
         self.note(Severity::Error, code, place, message.into())
     }
 
@@ -152,9 +152,9 @@ impl Report {
     pub fn warning(
         &mut self,
         code: &'static str,
-        place: Option<Place>,
+        place: Option<Location>,
         message: impl Into<String>,
-    ) -> &mut Mistake {
+    ) -> &mut Diagnostic {
         self.note(Severity::Warning, code, place, message.into())
     }
 
@@ -162,9 +162,9 @@ impl Report {
     pub fn remark(
         &mut self,
         code: &'static str,
-        place: Option<Place>,
+        place: Option<Location>,
         message: impl Into<String>,
-    ) -> &mut Mistake {
+    ) -> &mut Diagnostic {
         self.note(Severity::Note, code, place, message.into())
     }
 
@@ -173,10 +173,10 @@ impl Report {
         &mut self,
         severity: Severity,
         code: &'static str,
-        place: Option<Place>,
+        place: Option<Location>,
         message: String,
-    ) -> &mut Mistake {
-        self.mistakes.push(Mistake {
+    ) -> &mut Diagnostic {
+        self.mistakes.push(Diagnostic {
             code,
             severity,
             message,
@@ -189,7 +189,7 @@ impl Report {
     }
 
     /// All of them, in the order in which they were found.
-    pub fn mistakes(&self) -> &[Mistake] {
+    pub fn mistakes(&self) -> &[Diagnostic] {
         &self.mistakes
     }
 
@@ -211,13 +211,13 @@ impl Report {
     /// no place comes last.
     pub fn sort(&mut self) {
         self.mistakes.sort_by_cached_key(|mistake| match &mistake.place {
-            Some(Place { file, span }) => (0, file.path.clone(), file.first_line, span.start),
+            Some(Location { file, span }) => (0, file.path.clone(), file.first_line, span.start),
             None => (1, String::new(), 0, 0),
         });
     }
 
     /// Forgets what is not wanted.
-    pub fn retain(&mut self, wanted: impl FnMut(&Mistake) -> bool) {
+    pub fn retain(&mut self, wanted: impl FnMut(&Diagnostic) -> bool) {
         self.mistakes.retain(wanted);
     }
 
@@ -230,7 +230,7 @@ impl Report {
     /// keep a table of a million rules with it.
     pub fn with_lines_only(mut self) -> Report {
         for mistake in &mut self.mistakes {
-            mistake.place = mistake.place.as_ref().map(Place::on_its_line);
+            mistake.place = mistake.place.as_ref().map(Location::on_its_line);
         }
         self
     }
@@ -250,7 +250,7 @@ impl Report {
 
     /// For programs.
     pub fn to_json(&self) -> serde_json::Value {
-        self.mistakes.iter().map(Mistake::to_json).collect()
+        self.mistakes.iter().map(Diagnostic::to_json).collect()
     }
 }
 
@@ -261,7 +261,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl Mistake {
+impl Diagnostic {
     fn to_text(&self, renderer: &Renderer) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
@@ -297,7 +297,7 @@ impl Mistake {
 
     /// For programs.
     pub fn to_json(&self) -> serde_json::Value {
-        let (line, column) = self.place.as_ref().map(Place::line_and_column).unzip();
+        let (line, column) = self.place.as_ref().map(Location::line_and_column).unzip();
         json!({
             "severity": match self.severity {
                 Severity::Error => "error",
@@ -315,7 +315,7 @@ impl Mistake {
     }
 }
 
-impl Place {
+impl Location {
     /// Line and column, both counted from 1, the column in characters.
     pub fn line_and_column(&self) -> (usize, usize) {
         let start = self.span.start.min(self.file.text.len());
@@ -326,10 +326,10 @@ impl Place {
     }
 
     /// The same in a file that is this line alone.
-    fn on_its_line(&self) -> Place {
+    fn on_its_line(&self) -> Location {
         let (number, text, span) = self.line();
         let line = SourceFile::line(&self.file.path, number, text.to_owned());
-        Place { file: Arc::new(SourceFile { private: self.file.private, ..line }), span }
+        Location { file: Arc::new(SourceFile { private: self.file.private, ..line }), span }
     }
 
     /// Whether the line, up to what is wrong in it, holds a value that nobody may see.
@@ -354,7 +354,7 @@ impl Place {
 }
 
 /// `rules.toml:3:9`.
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (line, column) = self.line_and_column();
         write!(f, "{}:{line}:{column}", self.file.path)

@@ -39,20 +39,20 @@ pub trait Dialect: Send + Sync {
     ///
     /// # Errors
     /// When the body is not one that this platform sends.
-    fn parse<'a>(&self, request: &'a Verified) -> Result<Asked<'a>, Unreadable>;
+    fn parse<'a>(&self, request: &'a Verified) -> Result<Incoming<'a>, ParseError>;
 
     /// Writes the reply that the platform acts on. `channel` is the one that it asked on.
     fn render(&self, channel: Channel, decision: &Decision<'_>) -> Reply;
 
     /// The reply that leaves the call to the platform's own agent, in bytes that need no making: for
     /// probes, and for the moment when even the fallback broke.
-    fn keep(&self, channel: Channel) -> &'static str;
+    fn default_reply(&self, channel: Channel) -> &'static str;
 
     /// The channels that the platform asks on.
     fn channels(&self) -> &'static [Channel];
 
     /// The body with which the platform would ask about this call: for `send` and for tests.
-    fn ask(&self, call: &Fields<'_>) -> Vec<u8>;
+    fn encode_request(&self, call: &Fields<'_>) -> Vec<u8>;
 }
 
 /// The dialect of the platform with this name.
@@ -62,7 +62,7 @@ pub fn named(name: &str) -> Option<&'static dyn Dialect> {
 
 /// What a proved request wants.
 #[derive(Debug, PartialEq)]
-pub enum Asked<'a> {
+pub enum Incoming<'a> {
     /// Who takes this call?
     Inbound(Call<'a>),
     /// Something happened to a call that was answered before.
@@ -73,7 +73,7 @@ pub enum Asked<'a> {
 
 /// Why a proved body cannot be read. Names no content of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum ParseError {
     /// Not a JSON object.
     #[error("the body is not a JSON object: {category} at line {line}, column {column}")]
     Json {
@@ -113,9 +113,9 @@ impl Reply {
 }
 
 /// A number as platforms write it in a request: a withheld caller is the word `anonymous`.
-fn spoken(party: &Party) -> Cow<'_, str> {
+fn wire_number(party: &Party) -> Cow<'_, str> {
     match party {
         Party::Withheld => Cow::Borrowed("anonymous"),
-        Party::Number(_) | Party::Literal(_) => party.in_full(),
+        Party::Number(_) | Party::Literal(_) => party.unmasked(),
     }
 }

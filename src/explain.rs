@@ -1,5 +1,5 @@
 //! Why a call would be answered as it would: what `switchboard explain` prints, and what the admin
-//! listener tells. The call is imagined, and nobody is answered.
+//! listener tells. The call is synthetic, and nobody is answered.
 
 pub mod recorded;
 
@@ -13,14 +13,14 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::authenticate::{Mode, Policy, Unverified, Verified, authenticate};
-use crate::dialect::Asked;
+use crate::dialect::Incoming;
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::decision::Outcome;
 use crate::domain::facts::Facts;
 use crate::domain::phone_number::Party;
 use crate::rules::engine::decide;
-use crate::rules::engine::explain::{Differ, Explanation, explain};
-use crate::rules::{Table, is_wide, moment};
+use crate::rules::engine::explain::{Explanation, IndexMismatch, explain};
+use crate::rules::{RuleSet, is_wide, moment};
 use crate::source::Source;
 
 /// A call that somebody asks about.
@@ -37,15 +37,15 @@ pub struct Question<'q> {
 }
 
 /// The answer, with the replies that platforms would get.
-pub struct Inquiry<'q> {
+pub struct Explained<'q> {
     question: Question<'q>,
-    table: &'q Table,
+    table: &'q RuleSet,
     explanation: Explanation<'q>,
-    replies: Vec<WouldGet<'q>>,
+    replies: Vec<ReplyPreview<'q>>,
 }
 
 /// What a platform would get.
-struct WouldGet<'q> {
+struct ReplyPreview<'q> {
     source: &'q str,
     platform: Platform,
     rule: Option<&'q str>,
@@ -57,26 +57,26 @@ struct WouldGet<'q> {
 /// # Errors
 /// When index and scan differ, which they never may.
 pub fn inquire<'q>(
-    table: &'q Table,
+    table: &'q RuleSet,
     sources: impl Iterator<Item = &'q Source>,
     question: Question<'q>,
-) -> Result<Inquiry<'q>, Differ> {
+) -> Result<Explained<'q>, IndexMismatch> {
     let Question { source, fields, facts, all } = question;
-    let call = Call::imagined(&source.name, source.dialect.platform(), fields.clone());
+    let call = Call::synthetic(&source.name, source.dialect.platform(), fields.clone());
     let explanation = explain(table, &call, &facts, all)?;
-    let mut replies: Vec<WouldGet<'_>> = Vec::new();
+    let mut replies: Vec<ReplyPreview<'_>> = Vec::new();
     for asking in std::iter::once(source).chain(sources) {
         let platform = asking.dialect.platform();
         let asks = asking.dialect.channels().contains(&fields.channel);
         if replies.iter().any(|reply| reply.platform == platform) || !asks {
             continue;
         }
-        let call = Call::imagined(&asking.name, platform, fields.clone());
+        let call = Call::synthetic(&asking.name, platform, fields.clone());
         let decision = decide(table, &call, &facts);
         let body = asking.dialect.render(call.channel(), &decision).body();
-        replies.push(WouldGet { source: &asking.name, platform, rule: decision.rule(), body });
+        replies.push(ReplyPreview { source: &asking.name, platform, rule: decision.rule(), body });
     }
-    Ok(Inquiry { question, table, explanation, replies })
+    Ok(Explained { question, table, explanation, replies })
 }
 
 /// The source of this name, else the first one.
@@ -98,7 +98,7 @@ pub fn asking<'s>(sources: &[&'s Source], name: Option<&str>) -> Result<&'s Sour
 ///
 /// # Errors
 /// What cannot be read in it, and what would be right.
-pub fn moment_of(text: &str, table: &Table) -> Result<Timestamp, String> {
+pub fn moment_of(text: &str, table: &RuleSet) -> Result<Timestamp, String> {
     moment(text, &table.zone).map_err(|bad| {
         let help = bad.help.map(|help| format!(": {help}")).unwrap_or_default();
         format!("{}{help}", bad.message)
@@ -124,11 +124,11 @@ pub fn party_of(text: &str) -> Result<Party, String> {
 pub fn saved_call(source: &Source, body: Vec<u8>) -> Result<Fields<'static>, String> {
     let opened = opened(source, body);
     match source.dialect.parse(&opened) {
-        Ok(Asked::Inbound(call)) => Ok(call.into_fields().into_owned()),
-        Ok(Asked::Event(event)) => {
+        Ok(Incoming::Inbound(call)) => Ok(call.into_fields().into_owned()),
+        Ok(Incoming::Event(event)) => {
             Err(format!("this body tells of `{}`, and asks for no agent", event.kind))
         }
-        Ok(Asked::Probe) => Err("this body is empty, and asks for no agent".to_owned()),
+        Ok(Incoming::Probe) => Err("this body is empty, and asks for no agent".to_owned()),
         Err(unreadable) => Err(unreadable.to_string()),
     }
 }
@@ -149,10 +149,10 @@ fn opened(source: &Source, body: Vec<u8>) -> Verified {
     })
 }
 
-impl Inquiry<'_> {
+impl Explained<'_> {
     /// For programs.
     pub fn to_json(&self) -> Value {
-        let reply = |reply: &WouldGet<'_>| {
+        let reply = |reply: &ReplyPreview<'_>| {
             let body = serde_json::from_slice(&reply.body).unwrap_or_default();
             (reply.source.to_owned(), body)
         };
@@ -167,7 +167,7 @@ impl Inquiry<'_> {
     /// A `[[test]]` that holds what this table does with the call.
     pub fn as_test(&self) -> String {
         let fields = self.question.fields;
-        let (from, to) = (fields.from.in_full(), fields.to.in_full());
+        let (from, to) = (fields.from.unmasked(), fields.to.unmasked());
         let mut test = format!("[[test]]\nname = {}\n", quoted(&format!("{from} rings {to}")));
         let mut line = |key: &str, value: &str| {
             writeln!(test, "{key} = {value}").expect("a text takes whatever is written");
@@ -239,10 +239,10 @@ impl Inquiry<'_> {
 }
 
 /// The rules, the outcome, and the replies.
-impl fmt::Display for Inquiry<'_> {
+impl fmt::Display for Explained<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.explanation.fmt(f)?;
-        for WouldGet { source, platform, rule, body } in &self.replies {
+        for ReplyPreview { source, platform, rule, body } in &self.replies {
             let rule = rule.map_or("no rule".to_owned(), |rule| format!("rule `{rule}`"));
             let body: Value = serde_json::from_slice(body).unwrap_or_default();
             write!(f, "\nreply to source {source} ({platform}), by {rule}:\n{body:#}\n")?;

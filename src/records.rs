@@ -19,17 +19,17 @@ mod writer;
 
 use jiff::Timestamp;
 
-pub use erase::{Found, Overwritten, Traces};
-pub use filter::{BadWord, Words, moment, one_party};
-pub use health::State;
-pub use lookup::{Meant, SHORTEST_PREFIX};
+pub use erase::{NumberMatches, Overwritten, Traces};
+pub use filter::{FilterArgs, InvalidFilter, moment, one_party};
+pub use health::StoreHealth;
+pub use lookup::{LookupResult, SHORTEST_PREFIX};
 pub use query::{Counts, Order, Page};
 pub use recorder::{Committed, NotStored, Recorder};
-pub use redact::Numbers;
-pub use replayable::NotAgain;
-pub use row::{Answered, CallRecord, Details, EventRecord, Texts, Told};
+pub use redact::NumberPolicy;
+pub use replayable::NotReplayable;
+pub use row::{CallRecord, Details, EventRecord, NewCall, NewEvent, Texts};
 pub(crate) use store::first_id_at;
-pub use store::{Store, StoreError, TableCopy};
+pub use store::{RuleSnapshot, Store, StoreError};
 pub use writer::Writer;
 
 /// Which calls are wanted. What is not said is not asked for.
@@ -40,7 +40,7 @@ pub struct Filter {
     /// Calls that came in before.
     pub until: Option<Timestamp>,
     /// Who rang or was rung, in all the ways in which records may hold it: see
-    /// [`Numbers::ways`].
+    /// [`NumberPolicy::ways`].
     pub number: Option<Vec<String>>,
     /// The source that asked.
     pub source: Option<String>,

@@ -15,48 +15,56 @@ use std::sync::Arc;
 
 use crate::diagnostics::{Report, SourceFile};
 
-pub use check::Places;
-pub use check::context::{Asking, Progress, Surroundings};
-pub use load::files::{Copies, Seen};
-pub use model::condition::{Comparison, Fact, Wanted, Where};
-pub use model::dates::{BadTime, Dates, DaySpec};
+pub use check::RuleLocations;
+pub use check::context::{CheckContext, Progress, SourceInfo};
+pub use load::files::{FileStamp, Snapshot};
+pub use model::condition::{Comparison, ExpectedValue, Operand, Where};
+pub use model::dates::{Dates, DaySpec, InvalidTime};
 pub use model::hours::{Hours, Status, moment};
-pub use model::index::{Index, Keys};
-pub use model::lists::{Cell, Column, Item, Known, List, ListId, Lists, Placed, Row, Side};
-pub use model::pattern::{BadPattern, Either, NumberPattern, Numbers, is_wide};
-pub use model::template::{BadTemplate, Columns, Filling, NoCell, NoColumns, Shape, Template};
+pub use model::index::{Index, PartyKeys};
+pub use model::lists::{
+    Cell, Column, Item, List, ListId, Lists, ResolvedCall, ResolvedParty, Row, Side,
+};
+pub use model::pattern::{InvalidPattern, NumberMatcher, NumberPattern, Selector, is_wide};
+pub use model::template::{
+    ColumnLookup, InvalidTemplate, NoColumnLookup, ObjectTemplate, Template, TemplateContext,
+    UnknownValue,
+};
 pub use model::test::{Expected, Test};
-pub use model::{Additions, Agent, Also, Arm, Does, Ids, Named, Rule, Split, Table, Taker};
+pub use model::{
+    Action, Agent, AgentRef, Arm, Conditions, NamedRef, PlatformIds, Rule, RuleAdditions, RuleSet,
+    Split,
+};
 
-use load::files::Shelf;
+use load::files::TableFiles;
 
 /// What came of reading a table.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct LoadedTable {
     /// None when the report has errors.
-    pub table: Option<Table>,
+    pub table: Option<RuleSet>,
     /// The table's own tests, not run yet.
     pub tests: Vec<Test>,
     /// Everything that is wrong.
     pub report: Report,
     /// Where each rule stands.
-    pub places: Places,
+    pub places: RuleLocations,
     /// The files and folders that it was read from, as they were then.
-    pub files: Vec<Seen>,
-    /// What they said; none when that is more than [`Copies::MOST_BYTES`].
-    pub copies: Option<Copies>,
+    pub files: Vec<FileStamp>,
+    /// What they said; none when that is more than [`Snapshot::MOST_BYTES`].
+    pub copies: Option<Snapshot>,
 }
 
 /// There is no text that could be checked.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the rules {path}: {error}", path = .path.display())]
-pub struct NoTable {
+pub struct ReadError {
     /// Where the table should be.
     pub path: PathBuf,
     /// Why it cannot be read.
     pub error: std::io::Error,
     /// What was looked at, as it was then.
-    pub files: Vec<Seen>,
+    pub files: Vec<FileStamp>,
 }
 
 /// Reads and checks the table at `path`: a file, or a folder whose `*.toml` files are one table in
@@ -67,39 +75,39 @@ pub struct NoTable {
 /// and then there is no table.
 pub fn load(
     path: &Path,
-    around: &Surroundings,
+    around: &CheckContext,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Loaded, NoTable> {
-    let (mut shelf, mut report) = (Shelf::of_files(), Report::default());
+) -> Result<LoadedTable, ReadError> {
+    let (mut shelf, mut report) = (TableFiles::of_files(), Report::default());
     match shelf.texts(path, &mut report) {
         Ok(files) => Ok(read(&files, around, shelf, report, progress)),
-        Err(error) => Err(NoTable { path: path.to_owned(), error, files: shelf.seen }),
+        Err(error) => Err(ReadError { path: path.to_owned(), error, files: shelf.seen }),
     }
 }
 
 /// Checks the text of a table; `path` is for the messages, and for the folder in which its lists
 /// are.
-pub fn parse(path: &str, text: String, around: &Surroundings) -> Loaded {
+pub fn parse(path: &str, text: String, around: &CheckContext) -> LoadedTable {
     let file = Arc::new(SourceFile::new(path, text));
-    read(&[file], around, Shelf::of_files(), Report::default(), &mut |_| {})
+    read(&[file], around, TableFiles::of_files(), Report::default(), &mut |_| {})
 }
 
 /// Checks a table of which only copies are left.
-pub fn parse_copies(copies: &Copies, around: &Surroundings) -> Loaded {
-    let shelf = Shelf::of_copies(copies);
+pub fn parse_copies(copies: &Snapshot, around: &CheckContext) -> LoadedTable {
+    let shelf = TableFiles::of_copies(copies);
     read(&shelf.copied_texts(), around, shelf, Report::default(), &mut |_| {})
 }
 
 fn read(
     files: &[Arc<SourceFile>],
-    around: &Surroundings,
-    mut shelf: Shelf,
+    around: &CheckContext,
+    mut shelf: TableFiles,
     mut report: Report,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Loaded {
+) -> LoadedTable {
     let checked = check::check(files, around, &mut shelf, &mut report, progress);
     let table = Some(checked.table).filter(|_| report.errors() == 0);
     report.sort();
-    let Shelf { seen, copies, .. } = shelf;
-    Loaded { table, tests: checked.tests, report, places: checked.places, files: seen, copies }
+    let TableFiles { seen, copies, .. } = shelf;
+    LoadedTable { table, tests: checked.tests, report, places: checked.places, files: seen, copies }
 }

@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::settings::{Log, LogFormat};
+use crate::settings::{LogFormat, LogSettings};
 
 pub use counters::{Counters, RecordCounters, SourceCounters};
 
@@ -25,7 +25,7 @@ use lines::Lines;
 ///
 /// # Errors
 /// When something in this process logs already.
-pub fn start_logging(log: &Log) -> anyhow::Result<LogGuard> {
+pub fn start_logging(log: &LogSettings) -> anyhow::Result<LogGuard> {
     let lines = Lines::default();
     // An option of a database's URL that it does not know it logs with its value: a password, when
     // its name is misspelt.

@@ -1,4 +1,4 @@
-//! Retell's signature: `X-Retell-Signature: v=<unix ms>,d=<hex HMAC-SHA256(body, then v)>`.
+//! Retell's signature: `X-RetellScheme-Signature: v=<unix ms>,d=<hex HMAC-SHA256(body, then v)>`.
 //!
 //! Read as strictly as the strictest of their released SDKs (`retell-sdk`, `lib/webhook_auth`):
 //! ASCII digits only, no leading zero, nothing before or after. Over the bytes of the body, which
@@ -6,29 +6,29 @@
 
 use jiff::Timestamp;
 
-use super::{Key, Scheme, Signed, Unproved, Unverified, any_key_makes, once};
+use super::{AuthError, Key, Scheme, SignatureScope, Unverified, matches_any_key, single_header};
 
 const HEADER: &str = "x-retell-signature";
 /// A stamp this far from now is still good, in the past and in the future.
 const WINDOW_MS: u64 = 300_000;
 
 /// The scheme; it has nothing to configure.
-pub struct Retell;
+pub struct RetellScheme;
 
-impl Scheme for Retell {
+impl Scheme for RetellScheme {
     fn check(
         &self,
         request: &Unverified,
         keys: &[Key],
         now: Timestamp,
-    ) -> Result<Signed, Unproved> {
-        let header = once(&request.headers, HEADER)?.ok_or(Unproved::Missing)?;
-        let (stamp, digest) = read(header).ok_or(Unproved::Malformed)?;
+    ) -> Result<SignatureScope, AuthError> {
+        let header = single_header(&request.headers, HEADER)?.ok_or(AuthError::Missing)?;
+        let (stamp, digest) = read(header).ok_or(AuthError::Malformed)?;
         in_window(stamp, now)?;
-        if any_key_makes(&digest, keys, &[&request.body, stamp]) {
-            Ok(Signed::Body { header: HEADER })
+        if matches_any_key(&digest, keys, &[&request.body, stamp]) {
+            Ok(SignatureScope::Body { header: HEADER })
         } else {
-            Err(Unproved::NoMatch)
+            Err(AuthError::NoMatch)
         }
     }
 
@@ -37,13 +37,13 @@ impl Scheme for Retell {
         key: &Key,
         body: &[u8],
         now: Timestamp,
-    ) -> Result<(&'static str, String), Unproved> {
+    ) -> Result<(&'static str, String), AuthError> {
         let stamp = now.as_millisecond().to_string();
         let digest = hex::encode(key.mac(&[body, stamp.as_bytes()]));
         Ok((HEADER, format!("v={stamp},d={digest}")))
     }
 
-    fn caution(&self) -> Option<&'static str> {
+    fn weakness(&self) -> Option<&'static str> {
         None
     }
 }
@@ -62,7 +62,7 @@ fn read(header: &[u8]) -> Option<(&[u8], [u8; 32])> {
     Some((stamp, digest))
 }
 
-fn in_window(stamp: &[u8], now: Timestamp) -> Result<(), Unproved> {
+fn in_window(stamp: &[u8], now: Timestamp) -> Result<(), AuthError> {
     let stamp = stamp.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
     let now = now.as_millisecond();
     let age = now - stamp;
@@ -70,8 +70,8 @@ fn in_window(stamp: &[u8], now: Timestamp) -> Result<(), Unproved> {
         return Ok(());
     }
     if (now - stamp.saturating_mul(1000)).unsigned_abs() <= WINDOW_MS + 1000 {
-        return Err(Unproved::Seconds);
+        return Err(AuthError::Seconds);
     }
     let beyond = (age.unsigned_abs() - WINDOW_MS).div_ceil(1000) as i64;
-    Err(Unproved::Stale { by_s: beyond * age.signum() })
+    Err(AuthError::Stale { by_s: beyond * age.signum() })
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Key, Scheme, Signed, Unproved, Unverified, any_key_makes, once};
+use super::{AuthError, Key, Scheme, SignatureScope, Unverified, matches_any_key, single_header};
 
 /// Documented as `HTTP_SYNTHFLOW_SIGNATURE`, which is how one framework shows the first of these.
 const HEADERS: [&str; 4] = [
@@ -22,24 +22,29 @@ const HEADERS: [&str; 4] = [
 const CALL_ID_HEADERS: [&str; 4] = ["call_id", "call-id", "x-call-id", "x-synthflow-call-id"];
 
 /// The scheme; it has nothing to configure.
-pub struct Synthflow;
+pub struct SynthflowScheme;
 
-impl Scheme for Synthflow {
-    fn check(&self, request: &Unverified, keys: &[Key], _: Timestamp) -> Result<Signed, Unproved> {
+impl Scheme for SynthflowScheme {
+    fn check(
+        &self,
+        request: &Unverified,
+        keys: &[Key],
+        _: Timestamp,
+    ) -> Result<SignatureScope, AuthError> {
         let mut header = None;
         for name in HEADERS {
-            header = header.or(once(&request.headers, name)?.map(|value| (name, value)));
+            header = header.or(single_header(&request.headers, name)?.map(|value| (name, value)));
         }
         let Some(call_id) = call_id_in(&request.body).or_else(|| call_id_header(request)) else {
-            return Ok(Signed::Nothing);
+            return Ok(SignatureScope::Nothing);
         };
-        let (header, value) = header.ok_or(Unproved::Missing)?;
-        let digest = STANDARD.decode(value).map_err(|_| Unproved::Malformed)?;
-        let digest: [u8; 32] = digest.try_into().map_err(|_| Unproved::Malformed)?;
-        if any_key_makes(&digest, keys, &[call_id.as_bytes()]) {
-            Ok(Signed::CallId { header, call_id })
+        let (header, value) = header.ok_or(AuthError::Missing)?;
+        let digest = STANDARD.decode(value).map_err(|_| AuthError::Malformed)?;
+        let digest: [u8; 32] = digest.try_into().map_err(|_| AuthError::Malformed)?;
+        if matches_any_key(&digest, keys, &[call_id.as_bytes()]) {
+            Ok(SignatureScope::CallId { header, call_id })
         } else {
-            Err(Unproved::NoMatch)
+            Err(AuthError::NoMatch)
         }
     }
 
@@ -48,12 +53,12 @@ impl Scheme for Synthflow {
         key: &Key,
         body: &[u8],
         _: Timestamp,
-    ) -> Result<(&'static str, String), Unproved> {
-        let call_id = call_id_in(body).ok_or(Unproved::NoCallId)?;
+    ) -> Result<(&'static str, String), AuthError> {
+        let call_id = call_id_in(body).ok_or(AuthError::NoCallId)?;
         Ok((HEADERS[0], STANDARD.encode(key.mac(&[call_id.as_bytes()]))))
     }
 
-    fn caution(&self) -> Option<&'static str> {
+    fn weakness(&self) -> Option<&'static str> {
         Some(
             "synthflow signs the call id alone, so a captured signature is valid for ever and \
              its inbound request, which has none, cannot be checked: set url_token or allow_from",

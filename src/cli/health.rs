@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::http_client::{http_client, reachable};
-use super::{ConfigFile, Exit, complain, load_settings};
+use super::{ConfigFile, Exit, load_settings, print_error};
 
 /// Exits 0 when it is, 1 when it is not or nobody answers.
 #[derive(Debug, Args)]
@@ -29,8 +29,8 @@ impl Health {
         let url = match self.url.clone().map_or_else(from_settings, Ok) {
             Ok(url) => url,
             Err(error) => {
-                complain(&error);
-                return Ok(Exit::Not);
+                print_error(&error);
+                return Ok(Exit::Failure);
             }
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -41,11 +41,11 @@ impl Health {
         match answered {
             Ok(()) => {
                 writeln!(std::io::stdout(), "{url} is alive")?;
-                Ok(Exit::Good)
+                Ok(Exit::Success)
             }
             Err(error) => {
                 writeln!(std::io::stderr(), "{url} is not alive: {error:#}")?;
-                Ok(Exit::Not)
+                Ok(Exit::Failure)
             }
         }
     }

@@ -13,22 +13,22 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::Unreadable;
+use super::ParseError;
 use crate::domain::decision;
 use crate::domain::decision::Variable;
 
 /// A JSON object whose values are not read yet, its keys in the order they came.
 #[derive(Debug, Default)]
-pub(super) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(super) struct JsonObject<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 /// Reads a body.
-pub(super) fn object(body: &[u8]) -> Result<Object<'_>, Unreadable> {
+pub(super) fn object(body: &[u8]) -> Result<JsonObject<'_>, ParseError> {
     // One look at the whole is cheaper than one at each value.
     let text = std::str::from_utf8(body).map_err(|error| {
         let line = body[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
-        Unreadable::Json { category: "not UTF-8", line, column: 0 }
+        ParseError::Json { category: "not UTF-8", line, column: 0 }
     })?;
-    serde_json::from_str(text).map_err(|error| Unreadable::Json {
+    serde_json::from_str(text).map_err(|error| ParseError::Json {
         category: match error.classify() {
             serde_json::error::Category::Syntax => "syntax error",
             serde_json::error::Category::Data => "another kind of value",
@@ -41,7 +41,7 @@ pub(super) fn object(body: &[u8]) -> Result<Object<'_>, Unreadable> {
     })
 }
 
-impl<'a> Object<'a> {
+impl<'a> JsonObject<'a> {
     /// The value of a key, as text: numbers and booleans as they are written. Unknown when it is
     /// absent, null, a list or an object.
     pub(super) fn text(&self, key: &str) -> Option<Cow<'a, str>> {
@@ -76,7 +76,7 @@ impl<'a> Object<'a> {
     }
 
     /// The value of a key, when it is an object; else an empty one.
-    pub(super) fn object(&self, key: &str) -> Object<'a> {
+    pub(super) fn object(&self, key: &str) -> JsonObject<'a> {
         let inner = self.raw(key).and_then(|value| serde_json::from_str(value.get()).ok());
         inner.unwrap_or_default()
     }
@@ -183,11 +183,11 @@ fn unescaped(raw: &str) -> Option<Cow<'static, str>> {
     reader.deserialize_bytes(Lossy).ok().map(Cow::Owned)
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for JsonObject<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Keys;
-        impl<'de> Visitor<'de> for Keys {
-            type Value = Object<'de>;
+        struct JsonKeys;
+        impl<'de> Visitor<'de> for JsonKeys {
+            type Value = JsonObject<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
@@ -195,35 +195,37 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut entries = Vec::with_capacity(8);
-                while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+                while let Some((JsonKey(key), value)) =
+                    map.next_entry::<JsonKey<'de>, &'de RawValue>()?
+                {
                     entries.push((key, value));
                 }
-                Ok(Object(entries))
+                Ok(JsonObject(entries))
             }
         }
-        deserializer.deserialize_map(Keys)
+        deserializer.deserialize_map(JsonKeys)
     }
 }
 
 /// A key, borrowed when it has no escapes, which plain `Cow` does not do.
-struct Key<'a>(Cow<'a, str>);
+struct JsonKey<'a>(Cow<'a, str>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for JsonKey<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Text;
         impl<'de> Visitor<'de> for Text {
-            type Value = Key<'de>;
+            type Value = JsonKey<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a key")
             }
 
             fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
-                Ok(Key(String::from_utf8_lossy(bytes)))
+                Ok(JsonKey(String::from_utf8_lossy(bytes)))
             }
 
             fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(String::from_utf8_lossy(bytes).into_owned())))
+                Ok(JsonKey(Cow::Owned(String::from_utf8_lossy(bytes).into_owned())))
             }
         }
         // As bytes, for half a surrogate pair in a key must not hide what stands beside it.

@@ -12,13 +12,13 @@ use serde::ser::SerializeMap;
 use serde_json::json;
 
 use super::json;
-use super::json::Object;
-use super::{Asked, Dialect, Event, METADATA_BYTES, Reply, STAMP, Unreadable, spoken};
+use super::json::JsonObject;
+use super::{Dialect, Event, Incoming, METADATA_BYTES, ParseError, Reply, STAMP, wire_number};
 use crate::authenticate;
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform, Version};
 use crate::domain::decision;
-use crate::domain::decision::{Chosen, Decision, Outcome};
+use crate::domain::decision::{Decision, Outcome, SelectedAgent};
 use crate::domain::phone_number::Party;
 
 /// The dialect; it has nothing to configure.
@@ -47,16 +47,18 @@ impl Dialect for Retell {
     }
 
     fn scheme(&self) -> &'static dyn Scheme {
-        &authenticate::Retell
+        &authenticate::RetellScheme
     }
 
-    fn parse<'a>(&self, request: &'a Verified) -> Result<Asked<'a>, Unreadable> {
+    fn parse<'a>(&self, request: &'a Verified) -> Result<Incoming<'a>, ParseError> {
         let body = json::object(request.body())?;
-        let event = body.text("event").ok_or(Unreadable::Missing("event"))?;
+        let event = body.text("event").ok_or(ParseError::Missing("event"))?;
         let channel = Channel::ALL.into_iter().find(|channel| key(*channel) == event);
         Ok(match channel {
-            Some(channel) => Asked::Inbound(Call::of(request, PLATFORM, inbound(&body, channel))),
-            None => Asked::Event(Box::new(news(&body, event))),
+            Some(channel) => {
+                Incoming::Inbound(Call::of(request, PLATFORM, inbound(&body, channel)))
+            }
+            None => Incoming::Event(Box::new(parse_event(&body, event))),
         })
     }
 
@@ -72,7 +74,7 @@ impl Dialect for Retell {
         Reply::new(body)
     }
 
-    fn keep(&self, channel: Channel) -> &'static str {
+    fn default_reply(&self, channel: Channel) -> &'static str {
         match channel {
             Channel::Call => r#"{"call_inbound":{}}"#,
             Channel::Sms => r#"{"chat_inbound":{}}"#,
@@ -83,7 +85,7 @@ impl Dialect for Retell {
         &Channel::ALL
     }
 
-    fn ask(&self, call: &Fields<'_>) -> Vec<u8> {
+    fn encode_request(&self, call: &Fields<'_>) -> Vec<u8> {
         let id = match call.channel {
             Channel::Call => "call_id",
             Channel::Sms => "chat_id",
@@ -100,8 +102,8 @@ impl Dialect for Retell {
             "agent_version",
             call.agent_version.as_ref().map(|version| json!(VersionText(version))),
         );
-        put("from_number", Some(json!(spoken(&call.from))));
-        put("to_number", Some(json!(spoken(&call.to))));
+        put("from_number", Some(json!(wire_number(&call.from))));
+        put("to_number", Some(json!(wire_number(&call.to))));
         if !call.sip.is_empty() {
             let headers: decision::Object =
                 call.sip.iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
@@ -125,7 +127,7 @@ fn key(channel: Channel) -> &'static str {
     }
 }
 
-fn inbound<'a>(body: &Object<'a>, channel: Channel) -> Fields<'a> {
+fn inbound<'a>(body: &JsonObject<'a>, channel: Channel) -> Fields<'a> {
     let inner = body.object(key(channel));
     let from = Party::read(inner.text("from_number").as_deref());
     let to = Party::read(inner.text("to_number").as_deref());
@@ -157,7 +159,7 @@ fn lower_case(name: Cow<'_, str>) -> Cow<'_, str> {
 
 /// The columns of an event. A chat says the same as a call in words of its own, so that each is
 /// looked for under both.
-fn news<'a>(body: &Object<'a>, kind: Cow<'a, str>) -> Event<'a> {
+fn parse_event<'a>(body: &JsonObject<'a>, kind: Cow<'a, str>) -> Event<'a> {
     let call = body.object("call");
     let call = if call.is_empty() { body.object("chat") } else { call };
     let either = |one: &str, other: &str| call.filled(one).or_else(|| call.filled(other));
@@ -195,20 +197,20 @@ fn news<'a>(body: &Object<'a>, kind: Cow<'a, str>) -> Event<'a> {
     }
 }
 
-fn of_either<'a>(call: &Object<'a>, one: &str, other: &str) -> Object<'a> {
+fn of_either<'a>(call: &JsonObject<'a>, one: &str, other: &str) -> JsonObject<'a> {
     let object = call.object(one);
     if object.is_empty() { call.object(other) } else { object }
 }
 
 /// What Retell tells transfers of one call apart by. Its document leaves open whether that stands
 /// beside the call or in it, where it may be the call's own.
-fn transfer<'a>(body: &Object<'a>, call: &Object<'a>) -> Cow<'a, str> {
+fn transfer<'a>(body: &JsonObject<'a>, call: &JsonObject<'a>) -> Cow<'a, str> {
     let start = body.filled("start_timestamp").or_else(|| call.filled("start_timestamp"));
     start.unwrap_or_default()
 }
 
 /// Those that the call began with, and over them those that were collected on the way.
-fn variables(call: &Object<'_>) -> Option<decision::Object> {
+fn variables(call: &JsonObject<'_>) -> Option<decision::Object> {
     let given = call.whole("retell_llm_dynamic_variables");
     match (given, call.whole("collected_dynamic_variables")) {
         (Some(mut given), Some(collected)) => {
@@ -245,7 +247,7 @@ impl Serialize for Inbound<'_, '_> {
                 map.serialize_entry("reject", &true)?;
                 return map.end();
             }
-            Outcome::Agent(Chosen { id, version, .. }) => {
+            Outcome::Agent(SelectedAgent { id, version, .. }) => {
                 map.serialize_entry("override_agent_id", id)?;
                 if let Some(version) = version {
                     map.serialize_entry("override_agent_version", &VersionText(version))?;

@@ -14,13 +14,13 @@ use serde::ser::SerializeMap;
 use serde_json::{Value, json};
 
 use super::json;
-use super::json::Object;
-use super::{Asked, Dialect, Event, Reply, STAMP, Unreadable, spoken};
+use super::json::JsonObject;
+use super::{Dialect, Event, Incoming, ParseError, Reply, STAMP, wire_number};
 use crate::authenticate;
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::decision;
-use crate::domain::decision::{Chosen, Decision, Outcome};
+use crate::domain::decision::{Decision, Outcome, SelectedAgent};
 use crate::domain::phone_number::Party;
 
 /// The dialect; it has nothing to configure.
@@ -35,25 +35,25 @@ impl Dialect for Synthflow {
     }
 
     fn scheme(&self) -> &'static dyn Scheme {
-        &authenticate::Synthflow
+        &authenticate::SynthflowScheme
     }
 
-    fn parse<'a>(&self, request: &'a Verified) -> Result<Asked<'a>, Unreadable> {
+    fn parse<'a>(&self, request: &'a Verified) -> Result<Incoming<'a>, ParseError> {
         if request.body().trim_ascii().is_empty() {
-            return Ok(Asked::Probe);
+            return Ok(Incoming::Probe);
         }
         let body = json::object(request.body())?;
         let event = body.text("event");
         // Whatever the event is called: who asks about a call must not be told `{}`.
         if event.as_deref() == Some(INBOUND) || body.has(INBOUND) {
-            return Ok(Asked::Inbound(Call::of(request, PLATFORM, inbound(&body, request))));
+            return Ok(Incoming::Inbound(Call::of(request, PLATFORM, inbound(&body, request))));
         }
         let event = match event {
             Some(kind) => Event::of(kind, false),
             None if body.has("status") || body.has("call") => Event::of("post_call", true),
-            None => return Err(Unreadable::Missing("event")),
+            None => return Err(ParseError::Missing("event")),
         };
-        Ok(Asked::Event(Box::new(news(&body, request, event))))
+        Ok(Incoming::Event(Box::new(parse_event(&body, request, event))))
     }
 
     fn render(&self, _: Channel, decision: &Decision<'_>) -> Reply {
@@ -64,7 +64,7 @@ impl Dialect for Synthflow {
         Reply::new(out)
     }
 
-    fn keep(&self, _: Channel) -> &'static str {
+    fn default_reply(&self, _: Channel) -> &'static str {
         r#"{"call_inbound":{"override_model_id":""}}"#
     }
 
@@ -72,7 +72,7 @@ impl Dialect for Synthflow {
         &[Channel::Call]
     }
 
-    fn ask(&self, call: &Fields<'_>) -> Vec<u8> {
+    fn encode_request(&self, call: &Fields<'_>) -> Vec<u8> {
         let mut inner = decision::Object::new();
         if let Some(id) = &call.call_id {
             inner.insert("call_id".to_owned(), json!(id));
@@ -80,8 +80,8 @@ impl Dialect for Synthflow {
         if let Some(agent) = &call.agent {
             inner.insert("model_id".to_owned(), json!(agent));
         }
-        inner.insert("from_number".to_owned(), json!(spoken(&call.from)));
-        inner.insert("to_number".to_owned(), json!(spoken(&call.to)));
+        inner.insert("from_number".to_owned(), json!(wire_number(&call.from)));
+        inner.insert("to_number".to_owned(), json!(wire_number(&call.to)));
         let mut body = decision::Object::new();
         body.insert("event".to_owned(), INBOUND.into());
         body.insert(INBOUND.to_owned(), inner.into());
@@ -89,7 +89,7 @@ impl Dialect for Synthflow {
     }
 }
 
-fn inbound<'a>(body: &Object<'a>, request: &'a Verified) -> Fields<'a> {
+fn inbound<'a>(body: &JsonObject<'a>, request: &'a Verified) -> Fields<'a> {
     let inner = body.object(INBOUND);
     let from = Party::read(inner.text("from_number").as_deref());
     let to = Party::read(inner.text("to_number").as_deref());
@@ -106,7 +106,7 @@ fn inbound<'a>(body: &Object<'a>, request: &'a Verified) -> Fields<'a> {
 }
 
 /// The columns of an event; `event` has its kind.
-fn news<'a>(body: &Object<'a>, request: &'a Verified, event: Event<'a>) -> Event<'a> {
+fn parse_event<'a>(body: &JsonObject<'a>, request: &'a Verified, event: Event<'a>) -> Event<'a> {
     let (call, lead) = (body.object("call"), body.object("lead"));
     let direction = call.filled("direction");
     // The lead is the other side, whoever rang whom.
@@ -151,7 +151,11 @@ fn news<'a>(body: &Object<'a>, request: &'a Verified, event: Event<'a>) -> Event
 
 /// Whether the metadata of the answer comes back, and where, no document says: it is looked for
 /// in the likely places, and among the variables that the call began with.
-fn stamp<'a>(body: &Object<'a>, call: &Object<'a>, lead: &Object<'a>) -> Option<Cow<'a, str>> {
+fn stamp<'a>(
+    body: &JsonObject<'a>,
+    call: &JsonObject<'a>,
+    lead: &JsonObject<'a>,
+) -> Option<Cow<'a, str>> {
     let places = [
         body.object("metadata"),
         call.object("metadata"),
@@ -266,7 +270,9 @@ impl Serialize for Inbound<'_, '_> {
         let mut map = serializer.serialize_map(None)?;
         match self.0.outcome() {
             Outcome::Reject(_) => return map.end(),
-            Outcome::Agent(Chosen { id, .. }) => map.serialize_entry("override_model_id", id)?,
+            Outcome::Agent(SelectedAgent { id, .. }) => {
+                map.serialize_entry("override_model_id", id)?
+            }
             Outcome::Keep(_) => map.serialize_entry("override_model_id", "")?,
         }
         let added = self.0.added();

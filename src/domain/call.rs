@@ -140,7 +140,7 @@ impl Fields<'_> {
 }
 
 /// A call to be decided. Only a dialect makes one, of a [`Verified`] body; the one exception says
-/// in its name that the call is imagined.
+/// in its name that the call is synthetic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call<'a> {
     fields: Fields<'a>,
@@ -155,7 +155,7 @@ impl<'a> Call<'a> {
     }
 
     /// A call that nobody made, to explain or to test a table with. It is never answered.
-    pub fn imagined(source: &'a str, platform: Platform, fields: Fields<'a>) -> Call<'a> {
+    pub fn synthetic(source: &'a str, platform: Platform, fields: Fields<'a>) -> Call<'a> {
         Call { fields, platform, source: Cow::Borrowed(source) }
     }
 

@@ -88,7 +88,7 @@ impl fmt::Display for Country {
 /// The numbers that begin with one prefix, as a range of keys: numbers cut, or filled up with
 /// zeros, to `KEY_DIGITS` digits.
 #[derive(Clone, Copy)]
-struct Span {
+struct PrefixSpan {
     first: u64,
     last: u64,
     /// Digits of the prefix; a shorter number does not begin with it, whatever its key.
@@ -102,7 +102,7 @@ struct Span {
 const KEY_DIGITS: u32 = 8;
 
 /// `TABLE` in the form that is searched, made while compiling and sorted by `order`.
-static SPANS: [Span; prefix_count()] = spans();
+static SPANS: [PrefixSpan; prefix_count()] = spans();
 
 const fn prefix_count() -> usize {
     let mut count = 0;
@@ -114,8 +114,8 @@ const fn prefix_count() -> usize {
     count
 }
 
-const fn spans() -> [Span; prefix_count()] {
-    let empty = Span { first: 0, last: 0, digits: 0, country: Country([0; 2]), outer: None };
+const fn spans() -> [PrefixSpan; prefix_count()] {
+    let empty = PrefixSpan { first: 0, last: 0, digits: 0, country: Country([0; 2]), outer: None };
     let mut spans = [empty; prefix_count()];
     let mut filled = 0;
     let mut row = 0;
@@ -128,8 +128,13 @@ const fn spans() -> [Span; prefix_count()] {
             assert!(digits <= KEY_DIGITS, "a prefix is longer than the key");
             let width = 10_u64.pow(KEY_DIGITS - digits);
             let first = prefixes[column] as u64 * width;
-            let span =
-                Span { first, last: first + width - 1, digits, country: Country(*code), ..empty };
+            let span = PrefixSpan {
+                first,
+                last: first + width - 1,
+                digits,
+                country: Country(*code),
+                ..empty
+            };
             let mut at = filled;
             while at > 0 && order(&spans[at - 1]) > order(&span) {
                 spans[at] = spans[at - 1];
@@ -158,7 +163,7 @@ const fn spans() -> [Span; prefix_count()] {
 }
 
 /// Sorts by `first`, and of the spans that open together the shorter prefix before the longer.
-const fn order(span: &Span) -> u64 {
+const fn order(span: &PrefixSpan) -> u64 {
     span.first * 10 + span.digits as u64
 }
 

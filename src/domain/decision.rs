@@ -14,16 +14,16 @@ pub type Object = serde_json::Map<String, serde_json::Value>;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome<'t> {
     /// This agent takes it.
-    Agent(Chosen<'t>),
+    Agent(SelectedAgent<'t>),
     /// It is turned away; the reason is for the log and the record, never for the caller.
     Reject(&'t str),
     /// The agent that the number has at the platform takes it.
-    Keep(Kept),
+    Keep(KeepReason),
 }
 
 /// The agent that was chosen, by its name in the table and its id at the platform that asks.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Chosen<'t> {
+pub struct SelectedAgent<'t> {
     /// The name in `[agents]`, or the raw id where the table has no agents.
     pub name: &'t str,
     /// The id at the platform.
@@ -34,7 +34,7 @@ pub struct Chosen<'t> {
 
 /// Why the platform's own agent keeps the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kept {
+pub enum KeepReason {
     /// A rule says `keep = true`.
     ByRule,
     /// No rule decides.
@@ -47,19 +47,24 @@ pub enum Kept {
     Fallback,
 }
 
-impl Kept {
+impl KeepReason {
     /// All of them.
-    pub const ALL: [Kept; 5] =
-        [Kept::ByRule, Kept::NoRule, Kept::NoAgentId, Kept::NoSuchAgent, Kept::Fallback];
+    pub const ALL: [KeepReason; 5] = [
+        KeepReason::ByRule,
+        KeepReason::NoRule,
+        KeepReason::NoAgentId,
+        KeepReason::NoSuchAgent,
+        KeepReason::Fallback,
+    ];
 
     /// The word for logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kept::ByRule => "rule",
-            Kept::NoRule => "no_rule",
-            Kept::NoAgentId => "no_agent_id",
-            Kept::NoSuchAgent => "no_such_agent",
-            Kept::Fallback => "fallback",
+            KeepReason::ByRule => "rule",
+            KeepReason::NoRule => "no_rule",
+            KeepReason::NoAgentId => "no_agent_id",
+            KeepReason::NoSuchAgent => "no_such_agent",
+            KeepReason::Fallback => "fallback",
         }
     }
 }
@@ -81,12 +86,12 @@ pub struct Decision<'t> {
     outcome: Outcome<'t>,
     rule: Option<&'t str>,
     arm: Option<usize>,
-    added: Added<'t>,
+    added: Additions<'t>,
 }
 
 /// What the rules that fit sent along.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Added<'t> {
+pub struct Additions<'t> {
     /// The rules that added something and did not decide, in order.
     pub by: Vec<&'t str>,
     /// Variables, each name once.
@@ -105,14 +110,14 @@ impl<'t> Decision<'t> {
         outcome: Outcome<'t>,
         rule: Option<&'t str>,
         arm: Option<usize>,
-        added: Added<'t>,
+        added: Additions<'t>,
     ) -> Self {
         Decision { outcome, rule, arm, added }
     }
 
     /// The reply to give when something broke.
     pub(crate) fn fallback(outcome: Outcome<'t>) -> Self {
-        Decision { outcome, rule: None, arm: None, added: Added::default() }
+        Decision { outcome, rule: None, arm: None, added: Additions::default() }
     }
 
     /// The same, with one more entry in its metadata.
@@ -138,7 +143,7 @@ impl<'t> Decision<'t> {
     }
 
     /// What goes along.
-    pub fn added(&self) -> &Added<'t> {
+    pub fn added(&self) -> &Additions<'t> {
         &self.added
     }
 }

@@ -24,7 +24,7 @@ const LEN_BITS: u32 = 4;
 
 /// Why a text is no international number. The messages are for the reader of a rule file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotANumber {
+pub enum InvalidNumber {
     /// There is no `+` in front.
     #[error("a number starts with `+` and the country code")]
     NoPlus,
@@ -43,13 +43,13 @@ impl PhoneNumber {
     /// Reads `+12137771234` or `+1 (213) 777-1234`: a plus, then digits; space - . ( ) are skipped.
     ///
     /// # Errors
-    /// Says what is in the way; see [`NotANumber`].
-    pub fn parse(text: &str) -> Result<PhoneNumber, NotANumber> {
-        let rest = text.trim().strip_prefix('+').ok_or(NotANumber::NoPlus)?;
+    /// Says what is in the way; see [`InvalidNumber`].
+    pub fn parse(text: &str) -> Result<PhoneNumber, InvalidNumber> {
+        let rest = text.trim().strip_prefix('+').ok_or(InvalidNumber::NoPlus)?;
         PhoneNumber::from_digits(rest)
     }
 
-    fn from_digits(text: &str) -> Result<PhoneNumber, NotANumber> {
+    fn from_digits(text: &str) -> Result<PhoneNumber, InvalidNumber> {
         let mut digits = 0_u64;
         let mut len = 0_usize;
         for (at, byte) in text.bytes().enumerate() {
@@ -65,15 +65,15 @@ impl PhoneNumber {
                     return Err(text[at..]
                         .chars()
                         .next()
-                        .map_or(NotANumber::NoPlus, NotANumber::Character));
+                        .map_or(InvalidNumber::NoPlus, InvalidNumber::Character));
                 }
             }
         }
         if len == 0 || len > MAX_DIGITS {
-            return Err(NotANumber::Length(len));
+            return Err(InvalidNumber::Length(len));
         }
         if digits < 10_u64.pow(len as u32 - 1) {
-            return Err(NotANumber::LeadingZero);
+            return Err(InvalidNumber::LeadingZero);
         }
         Ok(PhoneNumber::of(digits, len as u32))
     }
@@ -116,7 +116,7 @@ impl PhoneNumber {
     }
 
     /// Whether its digits are a keypad's word for a withheld number.
-    pub fn is_a_word(&self) -> bool {
+    pub fn spells_withheld(&self) -> bool {
         WITHHELD_DIGITS.iter().any(|word| {
             word.len() == self.digits() && word.parse().is_ok_and(|word: u64| word == self.value())
         })
@@ -165,7 +165,7 @@ impl PhoneNumber {
     }
 
     /// The whole number, `+` and digits. For rules, replies and stores, never for a log.
-    pub fn in_full(&self) -> String {
+    pub fn unmasked(&self) -> String {
         format!("+{}", self.value())
     }
 }
@@ -180,7 +180,7 @@ pub(crate) fn stands_between_digits(c: char) -> bool {
 
 /// A text in which every number is masked that stands in it, written with a `+` or of seven digits
 /// and more.
-pub fn masked_in(text: &str) -> String {
+pub fn mask_numbers(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(|c: char| c == '+' || c.is_ascii_digit()) {
@@ -237,7 +237,7 @@ pub enum Party {
 
 /// A party as it was read, and whether the `+` had to be put in front of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heard {
+pub struct ParsedParty {
     /// Who it is.
     pub party: Party,
     /// The number came without its `+`: worth counting, for some senders never write it.
@@ -265,21 +265,21 @@ const WITHHELD_DIGITS: [&str; 6] =
 impl Party {
     /// Reads what a platform wrote in a number's place. Cannot fail: the strangest text is a
     /// [`Party::Literal`], and an absent one is [`Party::Withheld`].
-    pub fn read(text: Option<&str>) -> Heard {
+    pub fn read(text: Option<&str>) -> ParsedParty {
         let whole = text.unwrap_or_default().trim();
         let core = inside_uri(whole);
         // No word for a withheld number has an `@`, so what stands before one is enough to look at.
         if is_withheld(core.split('@').next().unwrap_or_default()) {
-            return Heard { party: Party::Withheld, plus_added: false };
+            return ParsedParty { party: Party::Withheld, plus_added: false };
         }
         if let Ok(number) = PhoneNumber::parse(core) {
-            return Heard { party: Party::Number(number), plus_added: false };
+            return ParsedParty { party: Party::Number(number), plus_added: false };
         }
         match PhoneNumber::from_digits(core) {
             Ok(number) if number.digits() >= MIN_BARE_DIGITS => {
-                Heard { party: Party::Number(number), plus_added: true }
+                ParsedParty { party: Party::Number(number), plus_added: true }
             }
-            _ => Heard { party: Party::Literal(whole.into()), plus_added: false },
+            _ => ParsedParty { party: Party::Literal(whole.into()), plus_added: false },
         }
     }
 
@@ -304,9 +304,9 @@ impl Party {
     }
 
     /// The whole of it: the number, the word `withheld`, or the literal text. Never for a log.
-    pub fn in_full(&self) -> Cow<'_, str> {
+    pub fn unmasked(&self) -> Cow<'_, str> {
         match self {
-            Party::Number(number) => Cow::Owned(number.in_full()),
+            Party::Number(number) => Cow::Owned(number.unmasked()),
             Party::Withheld => Cow::Borrowed("withheld"),
             Party::Literal(text) => Cow::Borrowed(text),
         }
@@ -358,7 +358,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        assert_eq!(Party::read(Some(text)).party.in_full(), expected, "read from {text:?}");
+        assert_eq!(Party::read(Some(text)).party.unmasked(), expected, "read from {text:?}");
     }
 
     #[test]
@@ -396,7 +396,7 @@ mod tests {
     #[test]
     fn a_missing_plus_is_added_and_told() {
         let heard = Party::read(Some("12137771234"));
-        assert_eq!(heard.party.in_full(), "+12137771234");
+        assert_eq!(heard.party.unmasked(), "+12137771234");
         assert!(heard.plus_added);
         assert!(!Party::read(Some("+12137771234")).plus_added);
     }
@@ -425,7 +425,7 @@ mod tests {
             ("0301234567", "***"),
             ("für +4930901820 ü", "für +493***1820 ü"),
         ] {
-            assert_eq!(masked_in(text), expected);
+            assert_eq!(mask_numbers(text), expected);
         }
     }
 

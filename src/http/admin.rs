@@ -20,26 +20,30 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
-use crate::diagnostics::{Mistake, Report};
+use crate::diagnostics::{Diagnostic, Report};
 use crate::domain::call::{Channel, Fields};
 use crate::domain::facts::Facts;
 use crate::domain::phone_number::Party;
 use crate::domain::secret::Secret;
 use crate::explain::{Question, asking, inquire, moment_of, party_of, saved_call};
 use crate::pipeline::Switchboard;
-use crate::reload::{Bell, Reloaded};
-use records::Untold;
+use crate::reload::{ReloadHandle, Reloaded};
+use records::RecordsError;
 
 /// What the routes share.
 #[derive(Clone)]
-struct Office {
-    board: Arc<Switchboard>,
+struct AdminState {
+    app: Arc<Switchboard>,
     /// None where nobody reloads.
-    bell: Option<Bell>,
+    reload_handle: Option<ReloadHandle>,
 }
 
-/// The admin routes. Without a `bell` nothing can be reloaded.
-pub fn router(board: Arc<Switchboard>, bell: Option<Bell>, token: Option<Secret>) -> Router {
+/// The admin routes. Without a `reload_handle` nothing can be reloaded.
+pub fn router(
+    app: Arc<Switchboard>,
+    reload_handle: Option<ReloadHandle>,
+    token: Option<Secret>,
+) -> Router {
     let token = token.map(Arc::new);
     Router::new()
         .route("/metrics", get(metrics))
@@ -47,14 +51,14 @@ pub fn router(board: Arc<Switchboard>, bell: Option<Bell>, token: Option<Secret>
         .route("/explain", get(explain).post(explain))
         .route("/records", get(list_records))
         .route("/records/{id}", get(one_record))
-        .route_layer(middleware::from_fn_with_state(token, only_who_may))
+        .route_layer(middleware::from_fn_with_state(token, require_token))
         .route("/healthz", get(health))
         .route("/readyz", get(ready))
-        .with_state(Office { board, bell })
+        .with_state(AdminState { app, reload_handle })
 }
 
 /// With a token whoever has it; without one whoever asks for this machine by a name of its own.
-async fn only_who_may(
+async fn require_token(
     State(token): State<Option<Arc<Secret>>>,
     headers: HeaderMap,
     request: Request,
@@ -84,15 +88,15 @@ fn is_for_loopback(headers: &HeaderMap) -> bool {
         || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-async fn health(State(office): State<Office>) -> Response {
-    let (table, records) = (table(&office.board), records(&office.board));
+async fn health(State(office): State<AdminState>) -> Response {
+    let (table, records) = (table(&office.app), records(&office.app));
     answer(StatusCode::OK, &json!({ "ok": true, "table": table, "records": records }))
 }
 
 /// Ready as long as some table answers, with a warning when it is not the newest, or when nothing
 /// can be recorded: calls are answered all the same.
-async fn ready(State(office): State<Office>) -> Response {
-    let (table, records) = (table(&office.board), records(&office.board));
+async fn ready(State(office): State<AdminState>) -> Response {
+    let (table, records) = (table(&office.app), records(&office.app));
     let stale = table["last_reload"]["ok"] == false;
     let stale = stale.then_some("the last reload failed: an older table answers");
     let unwritten = records["ok"] == false;
@@ -105,20 +109,20 @@ async fn ready(State(office): State<Office>) -> Response {
 
 /// How the store of the records is; null where they are off. Why it is not well stands in the log:
 /// it may name a host or a user.
-fn records(board: &Switchboard) -> Value {
-    let Some(state) = board.recorder().state() else { return Value::Null };
+fn records(app: &Switchboard) -> Value {
+    let Some(state) = app.recorder().state() else { return Value::Null };
     let trouble = state.trouble();
     json!({
         "ok": trouble.is_none(),
         "failing_since": trouble.map(|trouble| trouble.since.to_string()),
-        "waiting": board.recorder().waiting(),
+        "waiting": app.recorder().waiting(),
     })
 }
 
 /// Which table answers, since when, and what came of the last try to replace it.
-fn table(board: &Switchboard) -> Value {
-    let (table, state) = board.current().table_and_state();
-    let age = board.now().duration_since(state.since);
+fn table(app: &Switchboard) -> Value {
+    let (table, state) = app.current().table_and_state();
+    let age = app.now().duration_since(state.since);
     json!({
         "fingerprint": table.fingerprint,
         "rules": table.rules.len(),
@@ -138,101 +142,100 @@ fn table(board: &Switchboard) -> Value {
 fn places(report: &Report) -> Vec<Value> {
     const MOST: usize = 20;
     let keys = ["severity", "code", "file", "line", "column"];
-    let mistakes = report.mistakes().iter().take(MOST).map(Mistake::to_json);
+    let mistakes = report.mistakes().iter().take(MOST).map(Diagnostic::to_json);
     let told = |mistake: Value| keys.map(|key| (key.to_owned(), mistake[key].clone()));
     mistakes.map(|mistake| Value::Object(told(mistake).into_iter().collect())).collect()
 }
 
-async fn metrics(State(office): State<Office>) -> Response {
+async fn metrics(State(office): State<AdminState>) -> Response {
     let kind = HeaderValue::from_static("text/plain; version=0.0.4");
-    ([(header::CONTENT_TYPE, kind)], office.board.counters().to_text()).into_response()
+    ([(header::CONTENT_TYPE, kind)], office.app.counters().to_text()).into_response()
 }
 
 /// Reads the rules anew, now. 422 when they are wrong, and the old ones stay.
-async fn reload(State(office): State<Office>) -> Response {
-    let Some(bell) = office.bell else {
+async fn reload(State(office): State<AdminState>) -> Response {
+    let Some(reload_handle) = office.reload_handle else {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "nobody reloads here");
     };
-    match bell.ring().await {
+    match reload_handle.reload().await {
         Some(Reloaded { ok, report }) => {
             let status = if ok { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
             let mistakes = report.to_json();
-            answer(
-                status,
-                &json!({ "ok": ok, "table": table(&office.board), "mistakes": mistakes }),
-            )
+            answer(status, &json!({ "ok": ok, "table": table(&office.app), "mistakes": mistakes }))
         }
         None => problem(StatusCode::SERVICE_UNAVAILABLE, "the service is stopping"),
     }
 }
 
 /// `GET /explain?from=…&to=…&channel=…&source=…&at=…&all=true`; or a saved body, posted.
-async fn explain(State(office): State<Office>, uri: Uri, body: Bytes) -> Response {
+async fn explain(State(office): State<AdminState>, uri: Uri, body: Bytes) -> Response {
     // Of a million rules the scan takes its time, which calls must not wait for.
     let explained = tokio::task::spawn_blocking(move || {
-        explained(&office.board, uri.query().unwrap_or_default(), &body)
+        explained(&office.app, uri.query().unwrap_or_default(), &body)
     });
     match explained.await {
         Ok(Ok(story)) => answer(StatusCode::OK, &story),
-        Ok(Err(Unexplained::Asked(why))) => problem(StatusCode::BAD_REQUEST, &why),
-        Ok(Err(Unexplained::Differ(why))) => problem(StatusCode::INTERNAL_SERVER_ERROR, &why),
+        Ok(Err(ExplainError::BadRequest(why))) => problem(StatusCode::BAD_REQUEST, &why),
+        Ok(Err(ExplainError::IndexMismatch(why))) => {
+            problem(StatusCode::INTERNAL_SERVER_ERROR, &why)
+        }
         Err(_panic) => problem(StatusCode::INTERNAL_SERVER_ERROR, "explaining it panicked"),
     }
 }
 
 /// Calls that were answered, newest first; what the parameters are is said in [`records::list`].
-async fn list_records(State(office): State<Office>, uri: Uri) -> Response {
-    told(records::list(&office.board, uri.query().unwrap_or_default()).await)
+async fn list_records(State(office): State<AdminState>, uri: Uri) -> Response {
+    told(records::list(&office.app, uri.query().unwrap_or_default()).await)
 }
 
 /// One of them, by its id or its platform's.
-async fn one_record(State(office): State<Office>, Path(id): Path<String>) -> Response {
-    told(records::one(&office.board, &id).await)
+async fn one_record(State(office): State<AdminState>, Path(id): Path<String>) -> Response {
+    told(records::one(&office.app, &id).await)
 }
 
-fn told(told: Result<Value, Untold>) -> Response {
+fn told(told: Result<Value, RecordsError>) -> Response {
     match told {
         Ok(value) => answer(StatusCode::OK, &value),
-        Err(Untold::Asked(why)) => problem(StatusCode::BAD_REQUEST, &why),
-        Err(Untold::Nothing(why)) => problem(StatusCode::NOT_FOUND, &why),
-        Err(Untold::Closed(why)) => problem(StatusCode::SERVICE_UNAVAILABLE, &why),
+        Err(RecordsError::BadRequest(why)) => problem(StatusCode::BAD_REQUEST, &why),
+        Err(RecordsError::NotFound(why)) => problem(StatusCode::NOT_FOUND, &why),
+        Err(RecordsError::Unavailable(why)) => problem(StatusCode::SERVICE_UNAVAILABLE, &why),
     }
 }
 
-enum Unexplained {
+enum ExplainError {
     /// The question makes no sense.
-    Asked(String),
+    BadRequest(String),
     /// Index and scan differ.
-    Differ(String),
+    IndexMismatch(String),
 }
 
-fn explained(board: &Switchboard, query: &str, body: &[u8]) -> Result<Value, Unexplained> {
-    let asked = Asked::read(query).map_err(Unexplained::Asked)?;
-    let sources = board.sources();
-    let source = asking(&sources, asked.source.as_deref()).map_err(Unexplained::Asked)?;
+fn explained(app: &Switchboard, query: &str, body: &[u8]) -> Result<Value, ExplainError> {
+    let asked = ExplainQuery::read(query).map_err(ExplainError::BadRequest)?;
+    let sources = app.sources();
+    let source = asking(&sources, asked.source.as_deref()).map_err(ExplainError::BadRequest)?;
     let fields = match (body.is_empty(), asked.fields) {
         (true, fields) => fields.unwrap_or(Fields::unknown(Channel::Call)),
-        (false, None) => saved_call(source, body.to_vec()).map_err(Unexplained::Asked)?,
+        (false, None) => saved_call(source, body.to_vec()).map_err(ExplainError::BadRequest)?,
         (false, Some(_)) => {
             let why = "say either from, to and channel, or post a body".to_owned();
-            return Err(Unexplained::Asked(why));
+            return Err(ExplainError::BadRequest(why));
         }
     };
-    let table = board.table();
+    let table = app.table();
     let at = match asked.at {
-        Some(text) => moment_of(&text, &table).map_err(Unexplained::Asked)?,
-        None => board.now(),
+        Some(text) => moment_of(&text, &table).map_err(ExplainError::BadRequest)?,
+        None => app.now(),
     };
     let question = Question { source, fields: &fields, facts: Facts { at }, all: asked.all };
     let inquiry = inquire(&table, sources.iter().copied(), question);
     inquiry
         .map(|inquiry| inquiry.to_json())
-        .map_err(|differ| Unexplained::Differ(differ.to_string()))
+        .map_err(|differ| ExplainError::IndexMismatch(differ.to_string()))
 }
 
 /// What the parameters say.
 #[derive(Default)]
-struct Asked {
+struct ExplainQuery {
     /// None when they say nothing of the call.
     fields: Option<Fields<'static>>,
     source: Option<String>,
@@ -240,9 +243,9 @@ struct Asked {
     all: bool,
 }
 
-impl Asked {
-    fn read(query: &str) -> Result<Asked, String> {
-        let mut asked = Asked::default();
+impl ExplainQuery {
+    fn read(query: &str) -> Result<ExplainQuery, String> {
+        let mut asked = ExplainQuery::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let fields = || Fields::unknown(Channel::Call);
             match &*name {

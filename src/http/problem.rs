@@ -9,18 +9,18 @@ use bytes::Bytes;
 use http_body_util::Full;
 use serde_json::json;
 
-use crate::authenticate::Unproved;
-use crate::dialect::Unreadable;
-use crate::pipeline::Refusal;
+use crate::authenticate::AuthError;
+use crate::dialect::ParseError;
+use crate::pipeline::RequestError;
 use crate::records::NotStored;
 
 /// Everything that the public listener answers with something else than 200.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused {
+pub enum HttpProblem {
     /// 401. The reason is for the log.
-    Unproved(Unproved),
+    Unauthenticated(AuthError),
     /// 400: proved, and not a body that the platform sends.
-    Unreadable(Unreadable),
+    Unreadable(ParseError),
     /// 400: not HTTP as it should be.
     Malformed(&'static str),
     /// 404: nothing is at this path.
@@ -43,55 +43,59 @@ pub enum Refused {
     NotStored(NotStored),
 }
 
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Refused {
+impl From<RequestError> for HttpProblem {
+    fn from(refusal: RequestError) -> HttpProblem {
         match refusal {
-            Refusal::Unproved(why) => Refused::Unproved(why),
-            Refusal::Unreadable(why) => Refused::Unreadable(why),
-            Refusal::NotStored(why) => Refused::NotStored(why),
+            RequestError::Unauthenticated(why) => HttpProblem::Unauthenticated(why),
+            RequestError::Unreadable(why) => HttpProblem::Unreadable(why),
+            RequestError::NotStored(why) => HttpProblem::NotStored(why),
         }
     }
 }
 
 /// Why, for the log.
-impl fmt::Display for Refused {
+impl fmt::Display for HttpProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Refused::Unproved(why) = self { why.fmt(f) } else { f.write_str(&self.detail()) }
+        if let HttpProblem::Unauthenticated(why) = self {
+            why.fmt(f)
+        } else {
+            f.write_str(&self.detail())
+        }
     }
 }
 
-impl Refused {
+impl HttpProblem {
     fn status(&self) -> StatusCode {
         match self {
-            Refused::Unproved(_) => StatusCode::UNAUTHORIZED,
-            Refused::Unreadable(_) | Refused::Malformed(_) => StatusCode::BAD_REQUEST,
-            Refused::Path => StatusCode::NOT_FOUND,
-            Refused::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Refused::Slow => StatusCode::REQUEST_TIMEOUT,
-            Refused::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Refused::Overloaded | Refused::NotStored(_) => StatusCode::SERVICE_UNAVAILABLE,
+            HttpProblem::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            HttpProblem::Unreadable(_) | HttpProblem::Malformed(_) => StatusCode::BAD_REQUEST,
+            HttpProblem::Path => StatusCode::NOT_FOUND,
+            HttpProblem::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            HttpProblem::Slow => StatusCode::REQUEST_TIMEOUT,
+            HttpProblem::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            HttpProblem::Overloaded | HttpProblem::NotStored(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     /// For whoever asked.
     fn detail(&self) -> String {
         match self {
-            Refused::Unproved(_) => {
+            HttpProblem::Unauthenticated(_) => {
                 "the request is not proved to come from the platform".to_owned()
             }
-            Refused::Unreadable(why) => why.to_string(),
-            Refused::Malformed(why) => (*why).to_owned(),
-            Refused::Path => "nothing is here; calls come to /inbound/SOURCE".to_owned(),
-            Refused::Method { allow } => format!("this path takes {allow}"),
-            Refused::Slow => "the body did not arrive in time".to_owned(),
-            Refused::TooLarge { most } => format!("the body may have {most} bytes"),
-            Refused::Overloaded => "too many requests at once".to_owned(),
-            Refused::NotStored(why) => why.to_string(),
+            HttpProblem::Unreadable(why) => why.to_string(),
+            HttpProblem::Malformed(why) => (*why).to_owned(),
+            HttpProblem::Path => "nothing is here; calls come to /inbound/SOURCE".to_owned(),
+            HttpProblem::Method { allow } => format!("this path takes {allow}"),
+            HttpProblem::Slow => "the body did not arrive in time".to_owned(),
+            HttpProblem::TooLarge { most } => format!("the body may have {most} bytes"),
+            HttpProblem::Overloaded => "too many requests at once".to_owned(),
+            HttpProblem::NotStored(why) => why.to_string(),
         }
     }
 }
 
-impl Refused {
+impl HttpProblem {
     /// The response: a status, a problem body, and what a client needs to go on.
     pub fn into_response(self) -> Response<Full<Bytes>> {
         let status = self.status();
@@ -103,13 +107,15 @@ impl Refused {
             |name, value| response.headers_mut().insert(name, HeaderValue::from_static(value));
         put(header::CONTENT_TYPE, "application/problem+json");
         match self {
-            Refused::Overloaded | Refused::NotStored(_) => put(header::RETRY_AFTER, "1"),
-            Refused::Method { allow } => put(header::ALLOW, allow),
+            HttpProblem::Overloaded | HttpProblem::NotStored(_) => put(header::RETRY_AFTER, "1"),
+            HttpProblem::Method { allow } => put(header::ALLOW, allow),
             // What is left of the body would be taken for the next request.
-            Refused::Slow | Refused::TooLarge { .. } | Refused::Malformed(_) => {
+            HttpProblem::Slow | HttpProblem::TooLarge { .. } | HttpProblem::Malformed(_) => {
                 put(header::CONNECTION, "close")
             }
-            Refused::Unproved(_) | Refused::Unreadable(_) | Refused::Path => None,
+            HttpProblem::Unauthenticated(_) | HttpProblem::Unreadable(_) | HttpProblem::Path => {
+                None
+            }
         };
         response
     }

@@ -18,11 +18,11 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::authenticate::Unverified;
-use crate::pipeline::{Arrival, Desk, Switchboard, answer};
-use crate::settings::Server;
+use crate::pipeline::{RequestContext, SourceEndpoint, Switchboard, answer};
+use crate::settings::ServerSettings;
 
 pub use super::client_ip::client_address;
-pub use super::problem::Refused;
+pub use super::problem::HttpProblem;
 pub use super::server::{Connections, listen_at, serve};
 
 /// The most that an inbound request has, in bytes.
@@ -34,24 +34,24 @@ pub const REQUEST_ID: &str = "x-request-id";
 
 /// The public door.
 pub struct Door {
-    board: Arc<Switchboard>,
+    app: Arc<Switchboard>,
     in_flight: Semaphore,
     request_timeout: Duration,
     trusted_proxies: Vec<IpNet>,
 }
 
 /// What a path leads to.
-enum Place<'d, 'p> {
+enum Route<'d, 'p> {
     Health,
     /// A source, the token behind it, and the most bytes that a body may have here.
-    Source(&'d Desk, Option<&'p str>, usize),
+    Source(&'d SourceEndpoint, Option<&'p str>, usize),
 }
 
 impl Door {
     /// The door to this switchboard.
-    pub fn new(board: Arc<Switchboard>, server: &Server) -> Door {
+    pub fn new(app: Arc<Switchboard>, server: &ServerSettings) -> Door {
         Door {
-            board,
+            app,
             in_flight: Semaphore::new(server.max_in_flight),
             request_timeout: server.request_timeout,
             trusted_proxies: server.trusted_proxies.clone(),
@@ -75,37 +75,37 @@ impl Door {
             Ok(_) if matches!(*request.method(), Method::GET | Method::HEAD) => {
                 Ok(json(Bytes::from_static(b"{\"ok\":true}")))
             }
-            Ok(Place::Source(desk, token, most)) if *request.method() == Method::POST => {
+            Ok(Route::Source(endpoint, token, most)) if *request.method() == Method::POST => {
                 let token = token.map(Box::from);
-                return self.asked(desk, token, most, request, peer).await;
+                return self.asked(endpoint, token, most, request, peer).await;
             }
-            Ok(Place::Source(..)) => Err(Refused::Method { allow: "GET, HEAD, POST" }),
-            Ok(Place::Health) => Err(Refused::Method { allow: "GET, HEAD" }),
+            Ok(Route::Source(..)) => Err(HttpProblem::Method { allow: "GET, HEAD, POST" }),
+            Ok(Route::Health) => Err(HttpProblem::Method { allow: "GET, HEAD" }),
         };
-        answered.unwrap_or_else(Refused::into_response)
+        answered.unwrap_or_else(HttpProblem::into_response)
     }
 
-    fn place<'p>(&self, path: &'p str) -> Result<Place<'_, 'p>, Refused> {
+    fn place<'p>(&self, path: &'p str) -> Result<Route<'_, 'p>, HttpProblem> {
         let mut parts = path.strip_prefix('/').unwrap_or_default().split('/');
         let parts = (parts.next(), parts.next(), parts.next(), parts.next());
         let (source, token, most) = match parts {
-            (Some("healthz"), None, ..) => return Ok(Place::Health),
+            (Some("healthz"), None, ..) => return Ok(Route::Health),
             (Some("inbound"), Some(source), token, None) => (source, token, INBOUND_BYTES),
             (Some("events"), Some(source), token, None) => (source, token, EVENT_BYTES),
-            _ => return Err(Refused::Path),
+            _ => return Err(HttpProblem::Path),
         };
-        let desk = self.board.desk(source).ok_or(Refused::Path)?;
+        let endpoint = self.app.endpoint(source).ok_or(HttpProblem::Path)?;
         // Without `url_token` in the settings there is no such path.
-        if token.is_some() && desk.source.policy.url_token.is_none() {
-            return Err(Refused::Path);
+        if token.is_some() && endpoint.source.policy.url_token.is_none() {
+            return Err(HttpProblem::Path);
         }
-        Ok(Place::Source(desk, token, most))
+        Ok(Route::Source(endpoint, token, most))
     }
 
     /// A request to a source: its answer or its refusal, either with the request's id.
     async fn asked<B>(
         &self,
-        desk: &Desk,
+        endpoint: &SourceEndpoint,
         token: Option<Box<str>>,
         most: usize,
         request: Request<B>,
@@ -118,10 +118,10 @@ impl Door {
         let at = Instant::now();
         let id = request_id(request.headers());
         let client = client_address(peer, request.headers(), &self.trusted_proxies);
-        let arrival = Arrival { request_id: &id, at };
-        let answered = self.reply(desk, token, most, request, client, arrival).await;
+        let context = RequestContext { request_id: &id, at };
+        let answered = self.reply(endpoint, token, most, request, client, context).await;
         let mut response = answered.unwrap_or_else(|refused| {
-            tracing::warn!(request_id = id, source = &*desk.source.name, %client, %refused, "refused");
+            tracing::warn!(request_id = id, source = &*endpoint.source.name, %client, %refused, "refused");
             refused.into_response()
         });
         if let Ok(id) = HeaderValue::from_maybe_shared(Bytes::from(id)) {
@@ -132,26 +132,26 @@ impl Door {
 
     async fn reply<B>(
         &self,
-        desk: &Desk,
+        endpoint: &SourceEndpoint,
         token: Option<Box<str>>,
         most: usize,
         request: Request<B>,
         client: IpAddr,
-        arrival: Arrival<'_>,
-    ) -> Result<Response<Full<Bytes>>, Refused>
+        context: RequestContext<'_>,
+    ) -> Result<Response<Full<Bytes>>, HttpProblem>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
         let _place_in_flight = self.in_flight.try_acquire().map_err(|_| {
-            self.board.counters().overloaded.increment(1);
-            Refused::Overloaded
+            self.app.counters().overloaded.increment(1);
+            HttpProblem::Overloaded
         })?;
         let (parts, body) = request.into_parts();
-        let until = arrival.at + self.request_timeout;
+        let until = context.at + self.request_timeout;
         let body = read(body, &parts.headers, most, until).await?;
         let unverified = Unverified::new(parts.headers, body, client, token);
-        Ok(json(answer(&self.board, desk, unverified, arrival).await?))
+        Ok(json(answer(&self.app, endpoint, unverified, context).await?))
     }
 }
 
@@ -161,7 +161,7 @@ async fn read<B>(
     headers: &HeaderMap,
     most: usize,
     until: Instant,
-) -> Result<Bytes, Refused>
+) -> Result<Bytes, HttpProblem>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -169,14 +169,14 @@ where
     let announced =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|bytes: u64| bytes > most as u64) {
-        return Err(Refused::TooLarge { most });
+        return Err(HttpProblem::TooLarge { most });
     }
     let collected = tokio::time::timeout_at(until, Limited::new(body, most).collect()).await;
-    match collected.map_err(|_| Refused::Slow)? {
+    match collected.map_err(|_| HttpProblem::Slow)? {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refused::TooLarge { most }),
+        Err(error) if error.is::<LengthLimitError>() => Err(HttpProblem::TooLarge { most }),
         Err(_) => {
-            Err(Refused::Malformed("the body ends before its length, or its chunks are wrong"))
+            Err(HttpProblem::Malformed("the body ends before its length, or its chunks are wrong"))
         }
     }
 }

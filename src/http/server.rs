@@ -24,7 +24,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::problem::Refused;
+use super::problem::HttpProblem;
 
 /// The size of the buffer that a header has to fit, in bytes; hyper may grow it once.
 const HEADER_BYTES: usize = 64 << 10;
@@ -97,7 +97,7 @@ pub async fn serve<A, F, B>(
                     answer(request, peer).map(|response| response.map(Either::Left)),
                 ),
                 Some(what) => EitherFuture::Right(ready(
-                    Refused::Malformed(what).into_response().map(Either::Right),
+                    HttpProblem::Malformed(what).into_response().map(Either::Right),
                 )),
             };
             answered.map(move |mut response| {

@@ -27,18 +27,18 @@ const ENTRY_BYTES: usize = 160;
 /// What tells one delivery from another: 128 bits of a keyed hash, so that nobody outside can make
 /// two alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Delivery(u128);
+pub struct DedupKey(u128);
 
 /// The memory.
-pub struct Retries {
-    answers: Cache<Delivery, Remembered, Size>,
+pub struct DedupCache {
+    answers: Cache<DedupKey, CachedReply, Size>,
     /// Carries the keys of the hash, drawn at start.
     keyed: SipHasher13,
 }
 
 /// What a delivery was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remembered {
+pub struct CachedReply {
     /// The reply.
     pub reply: Bytes,
     /// The record of the call.
@@ -49,40 +49,40 @@ pub struct Remembered {
 #[derive(Clone)]
 struct Size;
 
-impl Weighter<Delivery, Remembered> for Size {
-    fn weight(&self, _: &Delivery, value: &Remembered) -> u64 {
+impl Weighter<DedupKey, CachedReply> for Size {
+    fn weight(&self, _: &DedupKey, value: &CachedReply) -> u64 {
         (value.reply.len() + ENTRY_BYTES) as u64
     }
 }
 
-impl Default for Retries {
+impl Default for DedupCache {
     fn default() -> Self {
         let answers = Cache::with_weighter(ESTIMATED_ITEMS, CAPACITY_BYTES, Size);
         let chance = RandomState::new();
         let keyed = SipHasher13::new_with_keys(chance.hash_one(0), chance.hash_one(1));
-        Retries { answers, keyed }
+        DedupCache { answers, keyed }
     }
 }
 
-impl Retries {
+impl DedupCache {
     /// What identifies this call's delivery.
-    pub fn delivery(&self, call: &Call<'_>) -> Delivery {
+    pub fn key(&self, call: &Call<'_>) -> DedupKey {
         let mut hasher = self.keyed;
         (call.source(), call.channel(), call.call_id()).hash(&mut hasher);
         if call.call_id().is_none() {
             (call.from(), call.to(), call.event_timestamp_ms()).hash(&mut hasher);
             call.sip_headers().for_each(|header| header.hash(&mut hasher));
         }
-        Delivery(hasher.finish128().as_u128())
+        DedupKey(hasher.finish128().as_u128())
     }
 
     /// What this delivery was answered, when that was within [`WINDOW`].
-    pub fn recall(&self, delivery: Delivery, now: Instant) -> Option<Remembered> {
+    pub fn get(&self, delivery: DedupKey, now: Instant) -> Option<CachedReply> {
         self.answers.get(&delivery).filter(|remembered| now < remembered.until)
     }
 
     /// Remembers an answer, and where it is recorded.
-    pub fn remember(&self, delivery: Delivery, reply: Bytes, record: Uuid, now: Instant) {
-        self.answers.insert(delivery, Remembered { reply, record, until: now + WINDOW });
+    pub fn insert(&self, delivery: DedupKey, reply: Bytes, record: Uuid, now: Instant) {
+        self.answers.insert(delivery, CachedReply { reply, record, until: now + WINDOW });
     }
 }

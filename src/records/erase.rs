@@ -9,7 +9,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::lookup::places;
-use super::{Numbers, Store, StoreError};
+use super::{NumberPolicy, Store, StoreError};
 use crate::domain::phone_number::{Party, stands_between_digits};
 
 /// What a caller leaves behind in records.
@@ -30,7 +30,7 @@ const BETWEEN_GROUPS: usize = 5;
 
 impl Traces {
     /// Of this caller; none for withheld ones, who are all alike.
-    pub fn of(party: &Party, numbers: &Numbers) -> Option<Traces> {
+    pub fn of(party: &Party, numbers: &NumberPolicy) -> Option<Traces> {
         let mut ways = numbers.ways(party);
         let whole = ways.first()?.clone();
         let masked = party.masked().into_owned();
@@ -140,7 +140,7 @@ fn digits_stand_in(digits: &str, text: &str) -> bool {
 
 /// The rows that hold a caller's traces.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Found {
+pub struct NumberMatches {
     calls: Vec<String>,
     events: Vec<String>,
     tables: Vec<String>,
@@ -150,7 +150,7 @@ pub struct Found {
     pub rows: u64,
 }
 
-impl Found {
+impl NumberMatches {
     /// How many calls.
     pub fn calls(&self) -> usize {
         self.calls.len()
@@ -167,7 +167,7 @@ impl Found {
     }
 
     /// Those of another search with them.
-    pub fn absorb(&mut self, other: Found) {
+    pub fn absorb(&mut self, other: NumberMatches) {
         self.calls.extend(other.calls);
         self.events.extend(other.events);
         self.tables.extend(other.tables);
@@ -199,8 +199,8 @@ impl Store {
     ///
     /// # Errors
     /// When the database says no.
-    pub async fn find(&self, traces: &Traces) -> Result<Found, StoreError> {
-        let mut found = Found::default();
+    pub async fn find(&self, traces: &Traces) -> Result<NumberMatches, StoreError> {
+        let mut found = NumberMatches::default();
         let mut call_ids: HashSet<(String, String)> = HashSet::new();
         let mut rows = sqlx::query(
             "SELECT id, source, call_id, from_party, to_party, details, rule, agent FROM calls",
@@ -252,7 +252,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database says no; what was deleted until then stays so.
-    pub async fn forget(&self, found: &Found) -> Result<(), StoreError> {
+    pub async fn forget(&self, found: &NumberMatches) -> Result<(), StoreError> {
         let of_tables = [
             ("events", "id", &found.events),
             ("calls", "id", &found.calls),
@@ -321,12 +321,12 @@ fn any_text(row: &AnyRow, columns: &[usize], traces: &Traces) -> Result<bool, St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::KeptNumbers;
+    use crate::settings::NumberStorage;
 
     #[track_caller]
     fn check(party: &str, text: &str, expected: bool) {
         let party = Party::read(Some(party)).party;
-        let traces = Traces::of(&party, &Numbers::new(KeptNumbers::Full)).unwrap();
+        let traces = Traces::of(&party, &NumberPolicy::new(NumberStorage::Full)).unwrap();
         assert_eq!(traces.are_in_text(text), expected, "{text}");
     }
 
@@ -382,6 +382,6 @@ mod tests {
 
     #[test]
     fn nobody_can_forget_all_who_show_no_number() {
-        assert!(Traces::of(&Party::Withheld, &Numbers::new(KeptNumbers::Full)).is_none());
+        assert!(Traces::of(&Party::Withheld, &NumberPolicy::new(NumberStorage::Full)).is_none());
     }
 }

@@ -4,14 +4,14 @@
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{CallRecord, EventRecord, Filter, Numbers};
+use super::{CallRecord, EventRecord, Filter, NumberPolicy};
 use crate::domain::phone_number::Party;
 use crate::rules;
 use crate::rules::is_wide;
 
 /// The words. What is not said is not asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Words {
+pub struct FilterArgs {
     /// `7d`, `2026-11-01`, and so on: see [`moment`].
     pub since: Option<String>,
     /// The same.
@@ -31,7 +31,7 @@ pub struct Words {
 /// A word that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name}: {why}")]
-pub struct BadWord {
+pub struct InvalidFilter {
     /// Which one.
     pub name: &'static str,
     /// What would be right.
@@ -41,7 +41,7 @@ pub struct BadWord {
 /// What a decision may come to.
 const OUTCOMES: [&str; 3] = ["agent", "reject", "keep"];
 
-impl Words {
+impl FilterArgs {
     /// What they mean: now, on the wall clock of `zone`, where numbers are kept like this.
     ///
     /// # Errors
@@ -50,26 +50,26 @@ impl Words {
         &self,
         now: Timestamp,
         zone: &TimeZone,
-        numbers: &Numbers,
-    ) -> Result<Filter, BadWord> {
+        numbers: &NumberPolicy,
+    ) -> Result<Filter, InvalidFilter> {
         let time = |name, text: &Option<String>| {
             let read = text.as_deref().map(|text| moment(text, now, zone)).transpose();
-            read.map_err(|why| BadWord { name, why })
+            read.map_err(|why| InvalidFilter { name, why })
         };
         let (since, until) = (time("since", &self.since)?, time("until", &self.until)?);
         if let (Some(since), Some(until)) = (since, until)
             && since >= until
         {
             let why = format!("{until} is not after {since}");
-            return Err(BadWord { name: "until", why });
+            return Err(InvalidFilter { name: "until", why });
         }
         let outcome = self.outcome.clone();
         if let Some(unknown) = outcome.as_deref().filter(|word| !OUTCOMES.contains(word)) {
             let why = format!("`{unknown}`: there are {}", OUTCOMES.join(", "));
-            return Err(BadWord { name: "outcome", why });
+            return Err(InvalidFilter { name: "outcome", why });
         }
         let number = self.number.as_deref().map(one_party).transpose();
-        let number = number.map_err(|why| BadWord { name: "number", why })?;
+        let number = number.map_err(|why| InvalidFilter { name: "number", why })?;
         Ok(Filter {
             since,
             until,
@@ -170,7 +170,7 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::KeptNumbers;
+    use crate::settings::NumberStorage;
 
     const NOW: &str = "2026-11-21T12:00:00Z";
 
@@ -206,8 +206,8 @@ mod tests {
         assert!(said.unwrap_err().contains("too long ago"));
     }
 
-    fn read(words: &Words) -> Result<Filter, BadWord> {
-        words.filter(NOW.parse().unwrap(), &TimeZone::UTC, &Numbers::new(KeptNumbers::Full))
+    fn read(words: &FilterArgs) -> Result<Filter, InvalidFilter> {
+        words.filter(NOW.parse().unwrap(), &TimeZone::UTC, &NumberPolicy::new(NumberStorage::Full))
     }
 
     #[test]
@@ -215,10 +215,10 @@ mod tests {
         for text in
             ["+1 (213) 777-1234", "12137771234", "sip:+12137771234@host", "tel:+12137771234"]
         {
-            let words = Words { number: Some(text.to_owned()), ..Words::default() };
+            let words = FilterArgs { number: Some(text.to_owned()), ..FilterArgs::default() };
             assert_eq!(read(&words).unwrap().number, Some(vec!["+12137771234".to_owned()]));
         }
-        let words = Words { number: Some("anonymous".to_owned()), ..Words::default() };
+        let words = FilterArgs { number: Some("anonymous".to_owned()), ..FilterArgs::default() };
         assert_eq!(read(&words).unwrap().number, Some(vec!["withheld".to_owned()]));
     }
 
@@ -226,11 +226,11 @@ mod tests {
     fn a_word_that_means_nothing_is_named() {
         let text = |text: &str| Some(text.to_owned());
         for (words, name) in [
-            (Words { outcome: text("rejected"), ..Words::default() }, "outcome"),
-            (Words { number: text("+1213*"), ..Words::default() }, "number"),
-            (Words { number: text(" "), ..Words::default() }, "number"),
-            (Words { since: text("soon"), ..Words::default() }, "since"),
-            (Words { since: text("1d"), until: text("2d"), ..Words::default() }, "until"),
+            (FilterArgs { outcome: text("rejected"), ..FilterArgs::default() }, "outcome"),
+            (FilterArgs { number: text("+1213*"), ..FilterArgs::default() }, "number"),
+            (FilterArgs { number: text(" "), ..FilterArgs::default() }, "number"),
+            (FilterArgs { since: text("soon"), ..FilterArgs::default() }, "since"),
+            (FilterArgs { since: text("1d"), until: text("2d"), ..FilterArgs::default() }, "until"),
         ] {
             assert_eq!(read(&words).unwrap_err().name, name);
         }

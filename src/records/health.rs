@@ -15,9 +15,9 @@ use super::Store;
 const STUCK: Duration = Duration::from_secs(1);
 
 /// How the store is.
-pub struct State {
+pub struct StoreHealth {
     store: ArcSwapOption<Store>,
-    trouble: Mutex<Option<Trouble>>,
+    trouble: Mutex<Option<Outage>>,
     /// Tells who waits for a commit of trouble.
     pub(crate) broken: watch::Sender<bool>,
     /// Since when the writer is busy with one batch, in milliseconds since `begun`; 0 when it is not.
@@ -27,16 +27,16 @@ pub struct State {
 
 /// Why nothing can be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct Outage {
     /// When it began.
     pub since: Timestamp,
     /// In words, without what was to be written.
     pub why: String,
 }
 
-impl State {
-    pub(crate) fn new() -> State {
-        State {
+impl StoreHealth {
+    pub(crate) fn new() -> StoreHealth {
+        StoreHealth {
             store: ArcSwapOption::empty(),
             trouble: Mutex::new(None),
             broken: watch::Sender::new(false),
@@ -51,7 +51,7 @@ impl State {
     }
 
     /// Why nothing can be written; none when all is well.
-    pub fn trouble(&self) -> Option<Trouble> {
+    pub fn trouble(&self) -> Option<Outage> {
         self.guarded().clone()
     }
 
@@ -69,7 +69,7 @@ impl State {
     pub(crate) fn is_in_trouble(&self, why: String, now: Timestamp) -> bool {
         let mut trouble = self.guarded();
         let since = trouble.as_ref().map(|before| before.since);
-        *trouble = Some(Trouble { since: since.unwrap_or(now), why });
+        *trouble = Some(Outage { since: since.unwrap_or(now), why });
         self.broken.send_replace(true);
         since.is_none()
     }
@@ -86,7 +86,7 @@ impl State {
         since > 0 && busy() > STUCK.as_millis() as u64 || self.guarded().is_some()
     }
 
-    fn guarded(&self) -> MutexGuard<'_, Option<Trouble>> {
+    fn guarded(&self) -> MutexGuard<'_, Option<Outage>> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,7 +11,7 @@ use super::{CallRecord, EventRecord, Filter, Order, Page, Store, StoreError};
 
 /// The records that an id may mean.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Meant {
+pub enum LookupResult {
     /// This one.
     One(Box<CallRecord>),
     /// No record of a call.
@@ -30,12 +30,12 @@ impl Store {
     ///
     /// # Errors
     /// When the database says no.
-    pub async fn meant(&self, text: &str) -> Result<Meant, StoreError> {
+    pub async fn meant(&self, text: &str) -> Result<LookupResult, StoreError> {
         let text = text.trim();
         if let Ok(id) = text.parse::<Uuid>()
             && let Some(call) = self.call(id).await?
         {
-            return Ok(Meant::One(Box::new(call)));
+            return Ok(LookupResult::One(Box::new(call)));
         }
         let prefix = text.to_ascii_lowercase();
         let is_prefix = prefix.len() >= SHORTEST_PREFIX
@@ -52,14 +52,14 @@ impl Store {
             .fetch_all(&self.pool)
             .await?;
             let found: Result<Vec<_>, _> = rows.iter().map(call_record).collect();
-            match Meant::of(found?) {
-                Meant::None => {}
-                found @ (Meant::One(_) | Meant::Several(_)) => return Ok(found),
+            match LookupResult::of(found?) {
+                LookupResult::None => {}
+                found @ (LookupResult::One(_) | LookupResult::Several(_)) => return Ok(found),
             }
         }
         let filter = Filter { call_id: Some(text.to_owned()), ..Filter::default() };
         let page = Page { limit: NAMED, order: Order::NewestFirst, beyond: None };
-        Ok(Meant::of(self.calls(&filter, page).await?))
+        Ok(LookupResult::of(self.calls(&filter, page).await?))
     }
 
     /// The kind of the event of each of these calls that was told last.
@@ -151,12 +151,12 @@ impl Store {
     }
 }
 
-impl Meant {
-    fn of(mut found: Vec<CallRecord>) -> Meant {
+impl LookupResult {
+    fn of(mut found: Vec<CallRecord>) -> LookupResult {
         match found.len() {
-            0 => Meant::None,
-            1 => Meant::One(Box::new(found.remove(0))),
-            _ => Meant::Several(found.iter().map(|call| call.id).collect()),
+            0 => LookupResult::None,
+            1 => LookupResult::One(Box::new(found.remove(0))),
+            _ => LookupResult::Several(found.iter().map(|call| call.id).collect()),
         }
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::row::{CallRow, storable};
 use super::store::first_id_at;
-use super::{CallRecord, EventRecord, Filter, Store, StoreError, TableCopy};
+use super::{CallRecord, EventRecord, Filter, RuleSnapshot, Store, StoreError};
 
 /// In the order of [`event_record`].
 pub(crate) const EVENT_COLUMNS: &str =
@@ -20,7 +20,7 @@ impl Store {
     /// # Errors
     /// When the database says no.
     pub async fn calls(&self, filter: &Filter, page: Page) -> Result<Vec<CallRecord>, StoreError> {
-        let mut wanted = Wanted::of(filter);
+        let mut wanted = FilterSql::of(filter);
         let order = match page.order {
             Order::NewestFirst => {
                 page.beyond.into_iter().for_each(|id| wanted.and("id <", &id.to_string()));
@@ -76,7 +76,7 @@ impl Store {
     /// # Errors
     /// When the database says no.
     pub async fn counts(&self, filter: &Filter) -> Result<Counts, StoreError> {
-        let wanted = Wanted::of(filter);
+        let wanted = FilterSql::of(filter);
         let clause = wanted.clause();
         let quarter = "CAST(at_ms / 900000 AS BIGINT)";
         let by = |what: &str| {
@@ -106,7 +106,7 @@ impl Store {
     /// # Errors
     /// When the database says no.
     pub async fn count(&self, filter: &Filter) -> Result<u64, StoreError> {
-        let wanted = Wanted::of(filter);
+        let wanted = FilterSql::of(filter);
         let statement = format!("SELECT 0, COUNT(*) FROM calls {}", wanted.clause());
         Ok(count(&wanted.bound(statement).fetch_one(&self.pool).await?)?)
     }
@@ -115,14 +115,14 @@ impl Store {
     ///
     /// # Errors
     /// When the database says no.
-    pub async fn table(&self, fingerprint: &str) -> Result<Option<TableCopy>, StoreError> {
+    pub async fn table(&self, fingerprint: &str) -> Result<Option<RuleSnapshot>, StoreError> {
         let asked = sqlx::query("SELECT at_ms, files FROM tables WHERE fingerprint = $1")
             .bind(fingerprint)
             .fetch_optional(&self.pool)
             .await?;
         let Some(row) = asked else { return Ok(None) };
         let (at, copies) = (time(&row, 0)?, json(&row, 1)?);
-        Ok(Some(TableCopy { fingerprint: fingerprint.to_owned(), at, copies }))
+        Ok(Some(RuleSnapshot { fingerprint: fingerprint.to_owned(), at, copies }))
     }
 }
 
@@ -158,14 +158,14 @@ pub struct Counts {
 }
 
 /// A `WHERE` and what is bound to it.
-struct Wanted {
+struct FilterSql {
     conditions: Vec<String>,
     texts: Vec<String>,
 }
 
-impl Wanted {
-    fn of(filter: &Filter) -> Wanted {
-        let mut wanted = Wanted { conditions: Vec::new(), texts: Vec::new() };
+impl FilterSql {
+    fn of(filter: &Filter) -> FilterSql {
+        let mut wanted = FilterSql { conditions: Vec::new(), texts: Vec::new() };
         // Ids are times: the primary key finds both ends.
         filter.since.into_iter().for_each(|at| wanted.and("id >=", &first_id_at(at).to_string()));
         filter.until.into_iter().for_each(|at| wanted.and("id <", &first_id_at(at).to_string()));

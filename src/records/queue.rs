@@ -3,19 +3,19 @@
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
-use super::TableCopy;
+use super::RuleSnapshot;
 use super::row::{CallRow, EventRow};
 
 /// Something to be written.
 pub(crate) enum Entry {
-    Call(WaitingCall),
-    Again(Uuid, Option<oneshot::Sender<()>>),
-    Event(Box<WaitingEvent>),
-    Table(Box<WaitingTable>),
+    Call(QueuedCall),
+    Retry(Uuid, Option<oneshot::Sender<()>>),
+    Event(Box<QueuedEvent>),
+    Table(Box<QueuedSnapshot>),
 }
 
 /// Who asked may wait.
-pub(crate) struct WaitingCall {
+pub(crate) struct QueuedCall {
     pub(crate) row: CallRow,
     pub(crate) tell: Option<oneshot::Sender<()>>,
     /// Makes room for others when this one is written.
@@ -23,7 +23,7 @@ pub(crate) struct WaitingCall {
 }
 
 /// Who told it waits.
-pub(crate) struct WaitingEvent {
+pub(crate) struct QueuedEvent {
     pub(crate) row: EventRow,
     pub(crate) tell: oneshot::Sender<()>,
     /// Makes room for others when this one is written.
@@ -31,8 +31,8 @@ pub(crate) struct WaitingEvent {
 }
 
 /// Nobody waits for it.
-pub(crate) struct WaitingTable {
-    pub(crate) copy: TableCopy,
+pub(crate) struct QueuedSnapshot {
+    pub(crate) copy: RuleSnapshot,
     /// Makes room for others when this one is written.
     pub(crate) _room: OwnedSemaphorePermit,
 }

@@ -7,21 +7,21 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use uuid::{NoContext, Uuid};
 
-use super::health::State;
-use super::queue::{Entry, WaitingCall, WaitingEvent, WaitingTable};
+use super::health::StoreHealth;
+use super::queue::{Entry, QueuedCall, QueuedEvent, QueuedSnapshot};
 use super::row::{CallRow, EventRow};
 use super::writer::Writer;
-use super::{Answered, Numbers, TableCopy, Told};
+use super::{NewCall, NewEvent, NumberPolicy, RuleSnapshot};
 use crate::domain::clock::Clock;
-use crate::rules::Copies;
-use crate::settings::{Records, RecordsPlace, Wait};
+use crate::rules::Snapshot;
+use crate::settings::{RecordsLocation, RecordsSettings, Wait};
 use crate::telemetry::{Counters, RecordCounters};
 
 /// Takes what is to be recorded.
 pub struct Recorder {
     /// None: records are off.
     queue: Option<mpsc::Sender<Entry>>,
-    numbers: Numbers,
+    numbers: NumberPolicy,
     wait: Wait,
     stamp: bool,
     /// One permit for each byte of calls that wait to be written.
@@ -30,7 +30,7 @@ pub struct Recorder {
     bodies: Arc<Semaphore>,
     /// One permit for each table that waits to be written.
     tables: Arc<Semaphore>,
-    state: Arc<State>,
+    state: Arc<StoreHealth>,
     counters: RecordCounters,
 }
 
@@ -49,7 +49,7 @@ const TABLES: usize = 8;
 /// Told once a record is committed.
 pub struct Committed {
     told: oneshot::Receiver<()>,
-    state: Arc<State>,
+    state: Arc<StoreHealth>,
 }
 
 impl Committed {
@@ -78,15 +78,19 @@ pub enum NotStored {
 
 impl Recorder {
     /// As the settings say, and the writer, which has to run; none where records are off.
-    pub fn new(records: Records, counters: &Counters, clock: Clock) -> (Recorder, Option<Writer>) {
+    pub fn new(
+        records: RecordsSettings,
+        counters: &Counters,
+        clock: Clock,
+    ) -> (Recorder, Option<Writer>) {
         let counters = counters.records();
-        let state = Arc::new(State::new());
-        let is_off = matches!(records.place, RecordsPlace::Off);
+        let state = Arc::new(StoreHealth::new());
+        let is_off = matches!(records.place, RecordsLocation::Off);
         let (queue, entries) = mpsc::channel(if is_off { 1 } else { QUEUE });
-        let Records { place, retain, numbers, wait, stamp } = records;
+        let RecordsSettings { place, retain, numbers, wait, stamp } = records;
         let recorder = Recorder {
             queue: (!is_off).then_some(queue),
-            numbers: Numbers::new(numbers),
+            numbers: NumberPolicy::new(numbers),
             wait,
             stamp,
             rows: Arc::new(Semaphore::new(ROWS_BYTES)),
@@ -112,18 +116,18 @@ impl Recorder {
     }
 
     /// Records what was answered. Where replies wait for the commit, what to wait for.
-    pub fn answered(&self, answered: Answered<'_>) -> Option<Committed> {
+    pub fn answered(&self, answered: NewCall<'_>) -> Option<Committed> {
         let queue = self.queue.as_ref()?;
         let row = CallRow::of(answered, &self.numbers);
         let bytes = u32::try_from(row.columns.len()).unwrap_or(u32::MAX);
         let room = self.rows.clone().try_acquire_many_owned(bytes).ok();
-        self.send(queue, |tell| Some(Entry::Call(WaitingCall { row, tell, _room: room? })))
+        self.send(queue, |tell| Some(Entry::Call(QueuedCall { row, tell, _room: room? })))
     }
 
     /// The same delivery once more. What to wait for is committed after the first record, which may
     /// still wait.
     pub fn again(&self, id: Uuid) -> Option<Committed> {
-        self.send(self.queue.as_ref()?, |tell| Some(Entry::Again(id, tell)))
+        self.send(self.queue.as_ref()?, |tell| Some(Entry::Retry(id, tell)))
     }
 
     /// There is no entry where there is no room for one.
@@ -135,7 +139,7 @@ impl Recorder {
         let waits = self.wait == Wait::Commit;
         let worth_it = waits && !self.state.is_stuck();
         if waits && !worth_it {
-            self.counters.unwaited.increment(1);
+            self.counters.uncommitted.increment(1);
         }
         let (tell, told) = if worth_it { Some(oneshot::channel()) } else { None }.unzip();
         let taken = entry(tell).and_then(|entry| queue.try_send(entry).ok());
@@ -147,14 +151,14 @@ impl Recorder {
 
     /// A reply that waited in vain for its commit.
     pub fn was_late(&self) {
-        self.counters.unwaited.increment(1);
+        self.counters.uncommitted.increment(1);
     }
 
     /// Stores an event; done when it is committed.
     ///
     /// # Errors
     /// When that is not done by then: it has to be sent again.
-    pub async fn told(&self, told: Told<'_>, by: Instant) -> Result<(), NotStored> {
+    pub async fn told(&self, told: NewEvent<'_>, by: Instant) -> Result<(), NotStored> {
         let Some(queue) = &self.queue else { return Ok(()) };
         let kilobytes = (told.body.len() / 1024 + 1).max(EVENT_KB);
         let kilobytes = u32::try_from(kilobytes).unwrap_or(u32::MAX);
@@ -166,7 +170,7 @@ impl Recorder {
                 let in_time = async {
                     tokio::time::timeout_at(by, told).await.is_ok_and(|told| told.is_ok())
                 };
-                let event = WaitingEvent { row, tell, _room: room };
+                let event = QueuedEvent { row, tell, _room: room };
                 match queue.try_send(Entry::Event(Box::new(event))) {
                     // It also waits for a store that is broken, which may be back in time.
                     Ok(()) if in_time.await => Ok(()),
@@ -183,18 +187,18 @@ impl Recorder {
 
     /// Keeps the files of a table that begins to answer, where they were copied. Never where numbers
     /// are not kept in full: a table may hold some.
-    pub fn table(&self, fingerprint: &str, copies: Option<&Copies>, at: Timestamp) {
+    pub fn table(&self, fingerprint: &str, copies: Option<&Snapshot>, at: Timestamp) {
         let Some(queue) = self.queue.as_ref().filter(|_| self.numbers.are_full()) else { return };
         // Where there is no room, an explanation will want the operator's own copy.
         if let (Some(copies), Ok(room)) = (copies, self.tables.clone().try_acquire_owned()) {
             let copy =
-                TableCopy { fingerprint: fingerprint.to_owned(), at, copies: copies.clone() };
-            drop(queue.try_send(Entry::Table(Box::new(WaitingTable { copy, _room: room }))));
+                RuleSnapshot { fingerprint: fingerprint.to_owned(), at, copies: copies.clone() };
+            drop(queue.try_send(Entry::Table(Box::new(QueuedSnapshot { copy, _room: room }))));
         }
     }
 
     /// How the store is; none where records are off.
-    pub fn state(&self) -> Option<&State> {
+    pub fn state(&self) -> Option<&StoreHealth> {
         self.queue.as_ref().map(|_| &*self.state)
     }
 
@@ -204,7 +208,7 @@ impl Recorder {
     }
 
     /// How numbers are kept.
-    pub fn numbers(&self) -> &Numbers {
+    pub fn numbers(&self) -> &NumberPolicy {
         &self.numbers
     }
 }

@@ -11,49 +11,49 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use crate::domain::decision::Object;
-use crate::domain::phone_number::{Party, masked_in, stands_between_digits};
-use crate::settings::KeptNumbers;
+use crate::domain::phone_number::{Party, mask_numbers, stands_between_digits};
+use crate::settings::NumberStorage;
 
 /// How numbers are written into records.
-pub struct Numbers(KeptNumbers);
+pub struct NumberPolicy(NumberStorage);
 
 /// What a keyed hash begins with. No number does.
 const HASHED: &str = "h:";
 /// So many bytes of the hash are kept.
 const HASH_BYTES: usize = 16;
 
-impl Numbers {
+impl NumberPolicy {
     /// As the settings say.
-    pub fn new(kept: KeptNumbers) -> Numbers {
-        Numbers(kept)
+    pub fn new(kept: NumberStorage) -> NumberPolicy {
+        NumberPolicy(kept)
     }
 
     /// The word in the settings and in each record.
     pub fn word(&self) -> &'static str {
         match self.0 {
-            KeptNumbers::Full => "full",
-            KeptNumbers::Masked => "masked",
-            KeptNumbers::Hashed(_) => "hashed",
+            NumberStorage::Full => "full",
+            NumberStorage::Masked => "masked",
+            NumberStorage::Hashed(_) => "hashed",
         }
     }
 
     /// Who rings or is rung, as a record keeps it. That somebody showed no number is kept as it is.
     pub fn kept<'p>(&self, party: &'p Party) -> Cow<'p, str> {
         match (&self.0, party) {
-            (KeptNumbers::Full, _) | (_, Party::Withheld) => party.in_full(),
-            (KeptNumbers::Masked, _) => party.masked(),
-            (KeptNumbers::Hashed(key), _) => hashed(key.expose(), &party.in_full()).into(),
+            (NumberStorage::Full, _) | (_, Party::Withheld) => party.unmasked(),
+            (NumberStorage::Masked, _) => party.masked(),
+            (NumberStorage::Hashed(key), _) => hashed(key.expose(), &party.unmasked()).into(),
         }
     }
 
     /// All the ways in which records may hold this party, in the words of `kept`: settings change,
     /// and records stay.
     pub fn ways(&self, party: &Party) -> Vec<String> {
-        let mut ways = vec![party.in_full().into_owned()];
+        let mut ways = vec![party.unmasked().into_owned()];
         match &self.0 {
-            KeptNumbers::Full => {}
-            KeptNumbers::Masked => ways.push(party.masked().into_owned()),
-            KeptNumbers::Hashed(key) => ways.push(hashed(key.expose(), &party.in_full())),
+            NumberStorage::Full => {}
+            NumberStorage::Masked => ways.push(party.masked().into_owned()),
+            NumberStorage::Hashed(key) => ways.push(hashed(key.expose(), &party.unmasked())),
         }
         ways.dedup();
         ways
@@ -61,24 +61,24 @@ impl Numbers {
 
     /// Whether texts are kept as they came.
     pub fn are_full(&self) -> bool {
-        matches!(self.0, KeptNumbers::Full)
+        matches!(self.0, NumberStorage::Full)
     }
 
     /// How the rest of a record is kept: what came in with a call of these parties.
-    pub(crate) fn hiding<'p>(&self, parties: impl IntoIterator<Item = &'p Party>) -> Hiding {
+    pub(crate) fn hiding<'p>(&self, parties: impl IntoIterator<Item = &'p Party>) -> Redactor {
         if self.are_full() {
-            return Hiding { is_off: true, digits: Vec::new() };
+            return Redactor { is_off: true, digits: Vec::new() };
         }
         let digits = |party: &Party| -> String {
-            party.in_full().chars().filter(char::is_ascii_digit).collect()
+            party.unmasked().chars().filter(char::is_ascii_digit).collect()
         };
         let digits = parties.into_iter().map(digits).filter(|digits| digits.len() >= IN_A_ROW);
-        Hiding { is_off: false, digits: digits.collect() }
+        Redactor { is_off: false, digits: digits.collect() }
     }
 }
 
 /// Hides the numbers of one call in all that came with it, where records do not keep them in full.
-pub(crate) struct Hiding {
+pub(crate) struct Redactor {
     is_off: bool,
     /// The digits of its parties.
     digits: Vec<String>,
@@ -89,7 +89,7 @@ const IN_A_ROW: usize = 5;
 /// In what is no text, fewer that are alike are chance: a time, a price, an id.
 const NO_CHANCE: usize = 7;
 
-impl Hiding {
+impl Redactor {
     /// Whether everything is kept as it came.
     pub(crate) fn is_off(&self) -> bool {
         self.is_off
@@ -101,7 +101,7 @@ impl Hiding {
         if self.is_off {
             return Cow::Borrowed(text);
         }
-        let masked = masked_in(text);
+        let masked = mask_numbers(text);
         let hidden = self.hidden(&masked, IN_A_ROW, stands_between_digits);
         Cow::Owned(hidden.unwrap_or(masked))
     }
@@ -127,7 +127,7 @@ impl Hiding {
         }
     }
 
-    /// An object, as [`Hiding::value`].
+    /// An object, as [`Redactor::value`].
     pub(crate) fn object(&self, object: &mut Object) {
         object.values_mut().for_each(|one| self.value(one));
         if !self.is_off && object.keys().any(|key| self.text(key) != **key) {

@@ -8,7 +8,7 @@ use crate::domain::phone_number::Party;
 
 /// Why the call of a record cannot be made again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotAgain {
+pub enum NotReplayable {
     /// The record does not hold who rang whom.
     #[error("its numbers are kept {0}, and rules ask for the numbers themselves")]
     Numbers(String),
@@ -22,13 +22,13 @@ impl CallRecord {
     ///
     /// # Errors
     /// When the record does not hold its numbers in full.
-    pub fn fields(&self) -> Result<Fields<'static>, NotAgain> {
+    pub fn fields(&self) -> Result<Fields<'static>, NotReplayable> {
         let details = &self.details;
         if details.numbers != "full" {
-            return Err(NotAgain::Numbers(details.numbers.clone().into_owned()));
+            return Err(NotReplayable::Numbers(details.numbers.clone().into_owned()));
         }
         let channel = Channel::ALL.into_iter().find(|known| known.as_str() == self.channel);
-        let channel = channel.ok_or_else(|| NotAgain::Channel(self.channel.clone()))?;
+        let channel = channel.ok_or_else(|| NotReplayable::Channel(self.channel.clone()))?;
         let Texts(sip) = details.sip.clone();
         Ok(Fields {
             call_id: self.call_id.clone().map(Into::into),
@@ -110,7 +110,7 @@ mod tests {
     fn a_call_without_its_numbers_cannot_be_made_again() {
         for kept in ["masked", "hashed"] {
             let fields = record("+1213***1234", kept).fields();
-            assert!(fields == Err(NotAgain::Numbers(kept.to_owned())), "{fields:?}");
+            assert!(fields == Err(NotReplayable::Numbers(kept.to_owned())), "{fields:?}");
         }
     }
 }

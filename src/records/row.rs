@@ -10,8 +10,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::Numbers;
-use super::redact::Hiding;
+use super::NumberPolicy;
+use super::redact::Redactor;
 use crate::dialect::Event;
 use crate::domain::call::{Call, Platform, Version};
 use crate::domain::decision::{Decision, Object, Outcome};
@@ -108,7 +108,7 @@ pub struct Details<'a> {
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub sip: Texts<'a>,
     /// From the arrival of the request to the decision, in microseconds.
-    pub micros: u64,
+    pub latency_us: u64,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -155,7 +155,7 @@ impl<'de> Deserialize<'de> for Texts<'_> {
 
 /// A call that was just answered.
 #[derive(Clone, Copy)]
-pub struct Answered<'a> {
+pub struct NewCall<'a> {
     /// Of the record.
     pub id: Uuid,
     /// When the call came in.
@@ -167,7 +167,7 @@ pub struct Answered<'a> {
     /// Which table answered.
     pub fingerprint: &'a str,
     /// From the arrival of the request to the decision.
-    pub micros: u64,
+    pub latency_us: u64,
 }
 
 /// A row of calls, ready to be written.
@@ -198,8 +198,8 @@ impl CallRow {
         "details",
     ];
 
-    pub(crate) fn of(answered: Answered<'_>, numbers: &Numbers) -> CallRow {
-        let Answered { id, at, call, decision, fingerprint, .. } = answered;
+    pub(crate) fn of(answered: NewCall<'_>, numbers: &NumberPolicy) -> CallRow {
+        let NewCall { id, at, call, decision, fingerprint, .. } = answered;
         let hiding = numbers.hiding([call.from(), call.to()]);
         let (from, to) = (numbers.kept(call.from()), numbers.kept(call.to()));
         let delivery = delivery(call, at, [&from, &to], &hiding);
@@ -228,8 +228,8 @@ impl CallRow {
     }
 }
 
-fn details<'a>(answered: Answered<'a>, numbers: &'static str, hiding: &Hiding) -> Details<'a> {
-    let Answered { call, decision, micros, .. } = answered;
+fn details<'a>(answered: NewCall<'a>, numbers: &'static str, hiding: &Redactor) -> Details<'a> {
+    let NewCall { call, decision, latency_us, .. } = answered;
     let added = decision.added();
     let (why, chosen) = match decision.outcome() {
         Outcome::Agent(chosen) => (None, Some(chosen)),
@@ -258,12 +258,12 @@ fn details<'a>(answered: Answered<'a>, numbers: &'static str, hiding: &Hiding) -
         sip: Texts(
             call.sip_headers().map(|(name, value)| (hiding.id(name), hiding.text(value))).collect(),
         ),
-        micros,
+        latency_us,
     }
 }
 
 /// The same where numbers are kept in full.
-fn hidden<'a>(object: &'a Object, hiding: &Hiding) -> Cow<'a, Object> {
+fn hidden<'a>(object: &'a Object, hiding: &Redactor) -> Cow<'a, Object> {
     if hiding.is_off() {
         return Cow::Borrowed(object);
     }
@@ -281,7 +281,7 @@ fn version(version: &Version) -> Value {
 
 /// What tells a delivery from all others, in 32 digits. Where the platform sends neither a call id
 /// nor a timestamp, the same parties within a minute count as one call.
-fn delivery(call: &Call<'_>, at: Timestamp, numbers: [&str; 2], hiding: &Hiding) -> String {
+fn delivery(call: &Call<'_>, at: Timestamp, numbers: [&str; 2], hiding: &Redactor) -> String {
     if let Some(call_id) = call.call_id() {
         return delivery_of(call.source(), call_id);
     }
@@ -377,7 +377,7 @@ impl EventRecord {
 
 /// An event that was just told.
 #[derive(Clone, Copy)]
-pub struct Told<'a> {
+pub struct NewEvent<'a> {
     /// Of the record.
     pub id: Uuid,
     /// When it came in.
@@ -420,8 +420,8 @@ pub(crate) struct EventRow {
 }
 
 impl EventRow {
-    pub(crate) fn of(told: Told<'_>, numbers: &Numbers) -> EventRow {
-        let Told { id, at, source, platform, event, body } = told;
+    pub(crate) fn of(told: NewEvent<'_>, numbers: &NumberPolicy) -> EventRow {
+        let NewEvent { id, at, source, platform, event, body } = told;
         let kept = |party: &Option<Party>| {
             let shown = party.as_ref().filter(|party| **party != Party::Withheld);
             shown.map(|party| storable(&numbers.kept(party)).into_owned())
@@ -442,7 +442,7 @@ impl EventRow {
             call_id: call_id.map(|id| own(&hiding.id(id))),
             call_delivery: call_id.map(|id| delivery_of(source, id)),
             sent_ms: event.event_timestamp_ms,
-            details: Columns::of(event, numbers, &hiding).to_json(),
+            details: EventColumns::of(event, numbers, &hiding).to_json(),
             body: kept_body,
             last_counts: event.last_counts,
             stamp: event.stamp.as_deref().and_then(|stamp| stamp.parse().ok()),
@@ -471,7 +471,7 @@ fn delivery_of_event(
     }
 }
 
-fn body_as_kept<'b>(body: &'b [u8], hiding: &Hiding) -> Cow<'b, str> {
+fn body_as_kept<'b>(body: &'b [u8], hiding: &Redactor) -> Cow<'b, str> {
     if hiding.is_off() {
         return String::from_utf8_lossy(body);
     }
@@ -487,7 +487,7 @@ fn body_as_kept<'b>(body: &'b [u8], hiding: &Hiding) -> Cow<'b, str> {
 
 /// The columns of an event, in the order in which they are shown. What is not there is left out.
 #[derive(Serialize)]
-struct Columns<'a> {
+struct EventColumns<'a> {
     numbers: &'static str,
     known: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -534,8 +534,8 @@ struct Columns<'a> {
     actions: Option<Value>,
 }
 
-impl<'a> Columns<'a> {
-    fn of(event: &'a Event<'a>, numbers: &Numbers, hiding: &Hiding) -> Columns<'a> {
+impl<'a> EventColumns<'a> {
+    fn of(event: &'a Event<'a>, numbers: &NumberPolicy, hiding: &Redactor) -> EventColumns<'a> {
         let object = |object: &Option<Object>| {
             let mut object = object.clone()?;
             hiding.object(&mut object);
@@ -543,7 +543,7 @@ impl<'a> Columns<'a> {
         };
         let text = |text: &'a Option<Cow<'a, str>>| text.as_deref().map(|text| hiding.text(text));
         let word = |word: &'a Option<Cow<'a, str>>| word.as_deref().map(|word| hiding.id(word));
-        Columns {
+        EventColumns {
             numbers: numbers.word(),
             known: event.known,
             from: event.from.as_ref().map(|party| numbers.kept(party)),

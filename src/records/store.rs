@@ -19,8 +19,8 @@ use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, SqlSafeS
 use uuid::Uuid;
 
 use super::row::{CallRow, EventRow};
-use crate::rules::Copies;
-use crate::settings::RecordsPlace;
+use crate::rules::Snapshot;
+use crate::settings::RecordsLocation;
 
 /// An open store.
 #[derive(Clone)]
@@ -51,18 +51,18 @@ pub(crate) struct Batch<'a> {
     pub(crate) again: Vec<(Uuid, u32)>,
     pub(crate) events: Vec<&'a EventRow>,
     /// Tables that began to answer.
-    pub(crate) tables: Vec<&'a TableCopy>,
+    pub(crate) tables: Vec<&'a RuleSnapshot>,
 }
 
 /// The files of a rule table, as they were when it began to answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableCopy {
+pub struct RuleSnapshot {
     /// Of the table.
     pub fingerprint: String,
     /// When it began to answer.
     pub at: Timestamp,
     /// Its files.
-    pub copies: Copies,
+    pub copies: Snapshot,
 }
 
 /// Why a store cannot be opened or asked.
@@ -121,28 +121,28 @@ impl Store {
     ///
     /// # Errors
     /// When there is none, or it does not answer.
-    pub async fn open(place: &RecordsPlace) -> Result<Store, StoreError> {
-        if let RecordsPlace::Sqlite(path) = place {
+    pub async fn open(place: &RecordsLocation) -> Result<Store, StoreError> {
+        if let RecordsLocation::Sqlite(path) = place {
             make_file(path)?;
         }
         let options = reached(place, WAL).await?;
         let writing = connected(&options, 1, WAL).await?;
         let pool = match place {
             // Each connection would have a database of its own.
-            RecordsPlace::Memory => writing.clone(),
-            RecordsPlace::Off | RecordsPlace::Sqlite(_) | RecordsPlace::Postgres(_) => {
+            RecordsLocation::Memory => writing.clone(),
+            RecordsLocation::Off | RecordsLocation::Sqlite(_) | RecordsLocation::Postgres(_) => {
                 connected(&options, READERS, WAL).await?
             }
         };
-        let is_postgres = matches!(place, RecordsPlace::Postgres(_));
+        let is_postgres = matches!(place, RecordsLocation::Postgres(_));
         let migrator = migrator(is_postgres);
         // Another process may just make the same tables in the same file.
         if migrator.run(&writing).await.is_err() {
             migrator.run(&writing).await?;
         }
         let file = match place {
-            RecordsPlace::Sqlite(path) => Some(OpenFile::at(path)?),
-            RecordsPlace::Off | RecordsPlace::Memory | RecordsPlace::Postgres(_) => None,
+            RecordsLocation::Sqlite(path) => Some(OpenFile::at(path)?),
+            RecordsLocation::Off | RecordsLocation::Memory | RecordsLocation::Postgres(_) => None,
         };
         Ok(Store { pool, writing, is_postgres, file })
     }
@@ -152,16 +152,16 @@ impl Store {
     ///
     /// # Errors
     /// When there is nothing, or it does not answer.
-    pub async fn open_to_read(place: &RecordsPlace) -> Result<Store, StoreError> {
+    pub async fn open_to_read(place: &RecordsLocation) -> Result<Store, StoreError> {
         const NOTHING: StoreError = StoreError::NoStore("nothing has been recorded yet");
         match place {
-            RecordsPlace::Memory => Err(StoreError::NoStore(
+            RecordsLocation::Memory => Err(StoreError::NoStore(
                 "records are in the memory of the service: ask its admin listener for /records",
             )),
-            RecordsPlace::Sqlite(path) if !path.exists() => Err(NOTHING),
-            RecordsPlace::Off | RecordsPlace::Sqlite(_) | RecordsPlace::Postgres(_) => {
+            RecordsLocation::Sqlite(path) if !path.exists() => Err(NOTHING),
+            RecordsLocation::Off | RecordsLocation::Sqlite(_) | RecordsLocation::Postgres(_) => {
                 let pool = connected(&reached(place, "").await?, READERS, "").await?;
-                let is_postgres = matches!(place, RecordsPlace::Postgres(_));
+                let is_postgres = matches!(place, RecordsLocation::Postgres(_));
                 let store = Store { writing: pool.clone(), pool, is_postgres, file: None };
                 match store.has_records().await? {
                     true => Ok(store),
@@ -190,15 +190,15 @@ impl Store {
 
 /// How to connect, tried once: a pool would try until its time is up, and log each failure.
 async fn reached(
-    place: &RecordsPlace,
+    place: &RecordsLocation,
     pragmas: &'static str,
 ) -> Result<AnyConnectOptions, StoreError> {
     install_default_drivers();
     let url = match place {
-        RecordsPlace::Off => return Err(StoreError::NoStore("records are off")),
-        RecordsPlace::Memory => "sqlite::memory:".to_owned(),
-        RecordsPlace::Sqlite(path) => format!("sqlite:{}", escaped(path)),
-        RecordsPlace::Postgres(url) => String::from_utf8_lossy(url.expose()).into_owned(),
+        RecordsLocation::Off => return Err(StoreError::NoStore("records are off")),
+        RecordsLocation::Memory => "sqlite::memory:".to_owned(),
+        RecordsLocation::Sqlite(path) => format!("sqlite:{}", escaped(path)),
+        RecordsLocation::Postgres(url) => String::from_utf8_lossy(url.expose()).into_owned(),
     };
     let options = AnyConnectOptions::from_str(&url)?;
     let first = tokio::time::timeout(PATIENCE, async {

@@ -15,22 +15,22 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Store;
-use super::health::State;
-use super::queue::{Entry, WaitingCall};
+use super::health::StoreHealth;
+use super::queue::{Entry, QueuedCall};
 use super::row::CallRow;
 use super::store::{Batch, is_a_collision, is_about_a_row};
 use crate::domain::clock::Clock;
-use crate::settings::{RecordsPlace, Wait};
+use crate::settings::{RecordsLocation, Wait};
 use crate::telemetry::RecordCounters;
 
 /// Runs beside the walk.
 pub struct Writer {
     queue: mpsc::Receiver<Entry>,
-    place: RecordsPlace,
+    place: RecordsLocation,
     retain: Duration,
     /// Whether replies wait for what it writes.
     wait: Wait,
-    state: Arc<State>,
+    state: Arc<StoreHealth>,
     counters: RecordCounters,
     clock: Clock,
     /// None while it is closed.
@@ -41,13 +41,13 @@ pub struct Writer {
     /// Records that were given up.
     lost: usize,
     /// Rows that the sweep which goes on has deleted.
-    swept: u64,
+    expired: u64,
     /// Rows that were written since memory was last looked through.
     unlooked: usize,
 }
 
 /// What comes next.
-enum Turn {
+enum WriterStep {
     Stop,
     Write(usize),
     Sweep,
@@ -84,10 +84,10 @@ const BEHIND: i32 = 5;
 impl Writer {
     pub(crate) fn new(
         queue: mpsc::Receiver<Entry>,
-        place: RecordsPlace,
+        place: RecordsLocation,
         retain: Duration,
         wait: Wait,
-        state: Arc<State>,
+        state: Arc<StoreHealth>,
         counters: RecordCounters,
         clock: Clock,
     ) -> Writer {
@@ -103,7 +103,7 @@ impl Writer {
             until: None,
             stopped: false,
             lost: 0,
-            swept: 0,
+            expired: 0,
             unlooked: 0,
         }
     }
@@ -134,15 +134,15 @@ impl Writer {
         while !self.stopped {
             let turn = tokio::select! {
                 biased;
-                _ = stopped.wait_for(|stopped| *stopped) => Turn::Stop,
+                _ = stopped.wait_for(|stopped| *stopped) => WriterStep::Stop,
                 // Before the writing, which under load is always due.
-                () = tokio::time::sleep_until(next_sweep) => Turn::Sweep,
-                count = self.queue.recv_many(&mut group, GROUP) => Turn::Write(count),
+                () = tokio::time::sleep_until(next_sweep) => WriterStep::Sweep,
+                count = self.queue.recv_many(&mut group, GROUP) => WriterStep::Write(count),
             };
             match turn {
-                Turn::Stop | Turn::Write(0) => self.stop(),
-                Turn::Sweep => next_sweep = Instant::now() + self.sweep(&mut stopped).await,
-                Turn::Write(_) => {
+                WriterStep::Stop | WriterStep::Write(0) => self.stop(),
+                WriterStep::Sweep => next_sweep = Instant::now() + self.sweep(&mut stopped).await,
+                WriterStep::Write(_) => {
                     self.persist(mem::take(&mut group), &mut stopped).await;
                     pause(gather, &mut stopped).await;
                 }
@@ -257,7 +257,7 @@ impl Writer {
                     self.counters.events.increment(1);
                     Some(event.tell)
                 }
-                Entry::Again(_, tell) => tell,
+                Entry::Retry(_, tell) => tell,
                 Entry::Table(_) => None,
             };
             if let Some(tell) = tell {
@@ -265,7 +265,7 @@ impl Writer {
             }
         }
         self.counters.waiting.set(self.queue.len() as f64);
-        if matches!(self.place, RecordsPlace::Memory) && self.unlooked >= LOOK_AFTER {
+        if matches!(self.place, RecordsLocation::Memory) && self.unlooked >= LOOK_AFTER {
             self.keep_newest().await;
         }
     }
@@ -276,7 +276,7 @@ impl Writer {
         let Some(store) = &self.store else { return };
         let most = (CALLS_IN_MEMORY, EVENTS_IN_MEMORY, CHARACTERS_IN_MEMORY);
         match store.keep_newest(most.0, most.1, most.2).await {
-            Ok(deleted) => self.counters.swept.increment(deleted),
+            Ok(deleted) => self.counters.expired.increment(deleted),
             Err(error) => self.in_trouble(&error.to_string()).await,
         }
     }
@@ -289,7 +289,7 @@ impl Writer {
             tracing::error!(why, "records cannot be written; calls are answered all the same");
         }
         // What is only in memory would be gone.
-        if !matches!(self.place, RecordsPlace::Memory)
+        if !matches!(self.place, RecordsLocation::Memory)
             && let Some(store) = self.store.take()
         {
             self.state.opened(None);
@@ -305,8 +305,8 @@ impl Writer {
         let now: Timestamp = self.clock.now();
         let before = now.checked_sub(retain).unwrap_or(Timestamp::MIN);
         self.state.writes(true);
-        let swept = tokio::select! {
-            swept = async {
+        let expired = tokio::select! {
+            expired = async {
                 let store = opened(&mut self.store, &self.place, &self.state).await?;
                 let said = |error: sqlx::Error| error.to_string();
                 // A store that is full deletes nothing without an error.
@@ -314,14 +314,14 @@ impl Writer {
                     store.takes_something().await.map_err(said)?;
                 }
                 store.sweep(before).await.map_err(said)
-            } => swept,
+            } => expired,
             () = too_late(&mut self.until, stopped) => Err(SILENT.to_owned()),
         };
         self.state.writes(false);
-        match swept {
+        match expired {
             Ok(0) => {
                 self.is_well();
-                let deleted = mem::take(&mut self.swept);
+                let deleted = mem::take(&mut self.expired);
                 if deleted > 0 {
                     tracing::info!(deleted, %before, "records that are too old are deleted");
                 }
@@ -329,8 +329,8 @@ impl Writer {
             }
             Ok(some) => {
                 self.is_well();
-                self.swept += some;
-                self.counters.swept.increment(some);
+                self.expired += some;
+                self.counters.expired.increment(some);
                 GATHER
             }
             Err(why) => {
@@ -356,8 +356,8 @@ const SILENT: &str = "it does not answer";
 /// The store, opened when it is not.
 async fn opened<'s>(
     store: &'s mut Option<Store>,
-    place: &RecordsPlace,
-    state: &State,
+    place: &RecordsLocation,
+    state: &StoreHealth,
 ) -> Result<&'s Store, String> {
     match store {
         Some(store) => Ok(store),
@@ -425,11 +425,11 @@ fn batch(group: &[Entry]) -> Batch<'_> {
     let mut again: BTreeMap<Uuid, u32> = BTreeMap::new();
     for entry in group {
         match entry {
-            Entry::Call(WaitingCall { row, .. }) => {
+            Entry::Call(QueuedCall { row, .. }) => {
                 let call = calls.entry(&row.delivery).or_insert((row, 0));
                 *call = (row, call.1 + 1);
             }
-            Entry::Again(id, _) => *again.entry(*id).or_default() += 1,
+            Entry::Retry(id, _) => *again.entry(*id).or_default() += 1,
             Entry::Event(event) => batch.events.push(&event.row),
             Entry::Table(table) => batch.tables.push(&table.copy),
         }

@@ -13,18 +13,18 @@ use super::{Example, Group, Groups, LeftOut, Replay};
 const MOST_GROUPS: usize = 20;
 
 /// A replay for people, with times on the wall clock of a zone.
-struct Told<'r>(&'r Replay<'r>, &'r TimeZone);
+struct Tally<'r>(&'r Replay<'r>, &'r TimeZone);
 
 impl Replay<'_> {
     /// For people: what changes, most first; times are those of `zone`.
     pub fn told<'r>(&'r self, zone: &'r TimeZone) -> impl Display + 'r {
-        Told(self, zone)
+        Tally(self, zone)
     }
 }
 
-impl Display for Told<'_> {
+impl Display for Tally<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Told(replay, zone) = self;
+        let Tally(replay, zone) = self;
         if let Some((first, last)) = replay.span {
             let calls = many(replay.replayed(), "call");
             let (first, last) = (local(first, zone), local(last, zone));

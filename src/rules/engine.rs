@@ -11,19 +11,21 @@ use std::borrow::Cow;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Does, Filling, Rule, Shape, Split, Table, Taker};
+use super::{Action, AgentRef, ObjectTemplate, Rule, RuleSet, Split, TemplateContext};
 use crate::domain::call::{Call, Platform};
-use crate::domain::decision::{Added, Chosen, Decision, Kept, Object, Outcome, Variable};
+use crate::domain::decision::{
+    Additions, Decision, KeepReason, Object, Outcome, SelectedAgent, Variable,
+};
 use crate::domain::facts::Facts;
 use crate::domain::phone_number::Party;
 
-use evaluate::{Case, judge};
+use evaluate::{MatchContext, evaluate};
 
 /// The first rule that fits and does not say `continue` decides; none: keep. What the `continue`
 /// rules before it add is merged in order.
-pub fn decide<'t>(table: &'t Table, call: &Call<'_>, facts: &Facts) -> Decision<'t> {
-    let case = Case::new(table, call, facts);
-    let fits = |rule: u32| judge(&table.rules[rule as usize], &case).is_ok();
+pub fn decide<'t>(table: &'t RuleSet, call: &Call<'_>, facts: &Facts) -> Decision<'t> {
+    let case = MatchContext::new(table, call, facts);
+    let fits = |rule: u32| evaluate(&table.rules[rule as usize], &case).is_ok();
     let keys = table.deciding.keys(&case.placed.to, &case.placed.from);
     let deciding = table.deciding.first(&keys, fits);
     let mut adding = Vec::new();
@@ -34,36 +36,36 @@ pub fn decide<'t>(table: &'t Table, call: &Call<'_>, facts: &Facts) -> Decision<
         adding.extend(numbers.into_iter().map(|rule| &table.rules[rule as usize]));
     }
     let deciding = deciding.map(|rule| &table.rules[rule as usize]);
-    made(table, deciding, adding, &case)
+    build_decision(table, deciding, adding, &case)
 }
 
 /// The same, by looking at every rule from the top. Slow, and plain: the index is held against it.
-pub fn scan<'t>(table: &'t Table, call: &Call<'_>, facts: &Facts) -> Decision<'t> {
-    let case = Case::new(table, call, facts);
+pub fn scan<'t>(table: &'t RuleSet, call: &Call<'_>, facts: &Facts) -> Decision<'t> {
+    let case = MatchContext::new(table, call, facts);
     let mut adding = Vec::new();
-    for rule in table.rules.iter().filter(|rule| judge(rule, &case).is_ok()) {
-        if rule.does != Does::Continue {
-            return made(table, Some(rule), adding, &case);
+    for rule in table.rules.iter().filter(|rule| evaluate(rule, &case).is_ok()) {
+        if rule.does != Action::Continue {
+            return build_decision(table, Some(rule), adding, &case);
         }
         adding.push(rule);
     }
-    made(table, None, adding, &case)
+    build_decision(table, None, adding, &case)
 }
 
 /// Of the rule that decides, and those that add before it.
-fn made<'t>(
-    table: &'t Table,
+fn build_decision<'t>(
+    table: &'t RuleSet,
     deciding: Option<&'t Rule>,
     adding: Vec<&'t Rule>,
-    case: &Case<'_>,
+    case: &MatchContext<'_>,
 ) -> Decision<'t> {
-    let mut added = Added::default();
+    let mut added = Additions::default();
     for rule in adding {
         add(&mut added, rule, case);
         added.by.push(&rule.name);
     }
     let Some(rule) = deciding else {
-        return Decision::new(Outcome::Keep(Kept::NoRule), None, None, added);
+        return Decision::new(Outcome::Keep(KeepReason::NoRule), None, None, added);
     };
     add(&mut added, rule, case);
     let (outcome, arm) = outcome(table, rule, case);
@@ -71,15 +73,19 @@ fn made<'t>(
 }
 
 /// What becomes of the call, and by which arm of a split.
-fn outcome<'t>(table: &'t Table, rule: &'t Rule, case: &Case<'_>) -> (Outcome<'t>, Option<usize>) {
+fn outcome<'t>(
+    table: &'t RuleSet,
+    rule: &'t Rule,
+    case: &MatchContext<'_>,
+) -> (Outcome<'t>, Option<usize>) {
     match &rule.does {
-        Does::Agent(taker) => (taken(table, taker, &rule.name, case), None),
-        Does::Split(split) => {
+        Action::Agent(taker) => (resolve_agent(table, taker, &rule.name, case), None),
+        Action::Split(split) => {
             let arm = arm(split, case.placed.call.from());
-            (taken(table, &split.arms[arm].agent, &rule.name, case), Some(arm))
+            (resolve_agent(table, &split.arms[arm].agent, &rule.name, case), Some(arm))
         }
-        Does::Reject(reason) => (Outcome::Reject(reason), None),
-        Does::Keep | Does::Continue => (Outcome::Keep(Kept::ByRule), None),
+        Action::Reject(reason) => (Outcome::Reject(reason), None),
+        Action::Keep | Action::Continue => (Outcome::Keep(KeepReason::ByRule), None),
     }
 }
 
@@ -93,7 +99,7 @@ fn arm(split: &Split, caller: &Party) -> usize {
     let mut digest = Sha256::new();
     digest.update(split.key.as_bytes());
     digest.update(b"\n");
-    digest.update(caller.in_full().as_bytes());
+    digest.update(caller.unmasked().as_bytes());
     let mut first = [0; 8];
     first.copy_from_slice(&digest.finalize()[..8]);
     let place = u64::from_be_bytes(first) % 10_000;
@@ -101,42 +107,47 @@ fn arm(split: &Split, caller: &Party) -> usize {
     found.unwrap_or(split.arms.len() - 1)
 }
 
-fn taken<'t>(table: &'t Table, taker: &'t Taker, rule: &str, case: &Case<'_>) -> Outcome<'t> {
+fn resolve_agent<'t>(
+    table: &'t RuleSet,
+    taker: &'t AgentRef,
+    rule: &str,
+    case: &MatchContext<'_>,
+) -> Outcome<'t> {
     let platform = case.placed.call.platform();
     match taker {
-        Taker::Agent(at) => agent(table, *at as usize, platform),
-        Taker::Said(template) => {
-            let said = template.fill(Filling { placed: &case.placed, rule });
+        AgentRef::Agent(at) => agent(table, *at as usize, platform),
+        AgentRef::Template(template) => {
+            let said = template.fill(TemplateContext { placed: &case.placed, rule });
             let found = said.and_then(|name| table.agent_at(&name));
             match found {
                 Some(at) => agent(table, at, platform),
-                None => Outcome::Keep(Kept::NoSuchAgent),
+                None => Outcome::Keep(KeepReason::NoSuchAgent),
             }
         }
     }
 }
 
-fn agent(table: &Table, at: usize, platform: Platform) -> Outcome<'_> {
+fn agent(table: &RuleSet, at: usize, platform: Platform) -> Outcome<'_> {
     let agent = &table.agents[at];
     match agent.id_at(platform) {
         Some(id) => {
-            Outcome::Agent(Chosen { name: &agent.name, id, version: agent.version.as_ref() })
+            Outcome::Agent(SelectedAgent { name: &agent.name, id, version: agent.version.as_ref() })
         }
-        None => Outcome::Keep(Kept::NoAgentId),
+        None => Outcome::Keep(KeepReason::NoAgentId),
     }
 }
 
 /// The decision for the moment when everything else broke: the agent of this name, when it has an
 /// id where the call came from, else the platform's own.
-pub fn fallback_to<'t>(table: &'t Table, agent: &str, platform: Platform) -> Decision<'t> {
+pub fn fallback_to<'t>(table: &'t RuleSet, agent: &str, platform: Platform) -> Decision<'t> {
     let outcome = table.agent_at(agent).map(|at| self::agent(table, at, platform));
-    Decision::fallback(outcome.unwrap_or(Outcome::Keep(Kept::Fallback)))
+    Decision::fallback(outcome.unwrap_or(Outcome::Keep(KeepReason::Fallback)))
 }
 
 /// Merges what a rule adds over what is there: the later one wins, tables merge deeply.
-fn add<'t>(added: &mut Added<'t>, rule: &'t Rule, case: &Case<'_>) {
+fn add<'t>(added: &mut Additions<'t>, rule: &'t Rule, case: &MatchContext<'_>) {
     let Some(adds) = &rule.adds else { return };
-    let with = Filling { placed: &case.placed, rule: &rule.name };
+    let with = TemplateContext { placed: &case.placed, rule: &rule.name };
     added.variables.reserve(adds.variables.len());
     for (name, template) in &adds.variables {
         let Some(value) = template.fill(with) else { continue };
@@ -150,8 +161,8 @@ fn add<'t>(added: &mut Added<'t>, rule: &'t Rule, case: &Case<'_>) {
 
 fn merge_shape<'t>(
     into: &mut Option<Cow<'t, Object>>,
-    shape: Option<&'t Shape>,
-    with: Filling<'_>,
+    shape: Option<&'t ObjectTemplate>,
+    with: TemplateContext<'_>,
 ) {
     let Some(shape) = shape else { return };
     let over = shape.fill(with);
@@ -175,14 +186,14 @@ fn merge(under: &mut Object, over: Object) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::{Arm, Taker};
+    use crate::rules::{AgentRef, Arm};
 
     #[test]
     fn a_split_goes_by_the_documented_hash() {
         // printf 'try the new greeting\n+16045550123' | sha256sum → b4102ce01cce6625… → 4037
         let caller = Party::read(Some("+16045550123")).party;
         let split = |end| {
-            let arm = |end| Arm { agent: Taker::Agent(0), end };
+            let arm = |end| Arm { agent: AgentRef::Agent(0), end };
             Split { key: "try the new greeting".into(), arms: vec![arm(end), arm(10_000)] }
         };
         assert_eq!((arm(&split(4037), &caller), arm(&split(4038), &caller)), (1, 0));

@@ -24,12 +24,12 @@ use hours::Hours;
 use index::Index;
 use lists::Lists;
 use name_index::Names;
-use pattern::{Either, Numbers};
-use template::{Shape, Template};
+use pattern::{NumberMatcher, Selector};
+use template::{ObjectTemplate, Template};
 
 /// A checked table. The first rule that fits decides.
 #[derive(Debug)]
-pub struct Table {
+pub struct RuleSet {
     /// Who can take a call.
     pub agents: Vec<Agent>,
     /// In the order in which they are tried; those that are switched off are gone.
@@ -59,14 +59,14 @@ pub struct Agent {
     /// The name that rules use.
     pub name: Box<str>,
     /// The id at each platform.
-    pub ids: Ids,
+    pub ids: PlatformIds,
     /// The version, for platforms that have some.
     pub version: Option<Version>,
 }
 
 /// An agent's ids.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Ids {
+pub enum PlatformIds {
     /// The same everywhere.
     Everywhere(Box<str>),
     /// One for each platform that it lives on.
@@ -77,8 +77,8 @@ impl Agent {
     /// Its id at a platform.
     pub fn id_at(&self, platform: Platform) -> Option<&str> {
         match &self.ids {
-            Ids::Everywhere(id) => Some(id),
-            Ids::ByPlatform(ids) => {
+            PlatformIds::Everywhere(id) => Some(id),
+            PlatformIds::ByPlatform(ids) => {
                 ids.iter().find(|(at, _)| *at == platform).map(|(_, id)| id.as_ref())
             }
         }
@@ -91,35 +91,35 @@ pub struct Rule {
     /// Unique.
     pub name: Box<str>,
     /// What may have been dialled.
-    pub to: Numbers,
+    pub to: NumberMatcher,
     /// Who may ring.
-    pub from: Numbers,
+    pub from: NumberMatcher,
     /// What else has to hold, when anything has to.
-    pub also: Option<Box<Also>>,
+    pub also: Option<Box<Conditions>>,
     /// What it does.
-    pub does: Does,
+    pub does: Action,
     /// What it sends along, when it does.
-    pub adds: Option<Box<Additions>>,
+    pub adds: Option<Box<RuleAdditions>>,
 }
 
 /// The conditions of a rule besides its numbers.
 #[derive(Debug, Default, PartialEq)]
-pub struct Also {
+pub struct Conditions {
     /// On which channels.
-    pub channel: Either<Channel>,
+    pub channel: Selector<Channel>,
     /// From which platforms.
-    pub platform: Either<Platform>,
+    pub platform: Selector<Platform>,
     /// From which sources.
-    pub source: Either<Box<str>>,
-    /// During which of [`Table::hours`].
-    pub hours: Either<Named>,
-    /// On which of [`Table::dates`].
-    pub dates: Either<Named>,
+    pub source: Selector<Box<str>>,
+    /// During which of [`RuleSet::hours`].
+    pub hours: Selector<NamedRef>,
+    /// On which of [`RuleSet::dates`].
+    pub dates: Selector<NamedRef>,
     /// What lists and headers have to say.
     pub wheres: Vec<Where>,
 }
 
-impl Also {
+impl Conditions {
     /// Whether calls from this platform can be on a channel that is asked for.
     pub(crate) fn may_come_from(&self, dialect: &dyn Dialect) -> bool {
         let asks_on = |channel: &Channel| self.channel.holds(|one| one == channel);
@@ -130,14 +130,14 @@ impl Also {
 
 /// Something of the table by its place, and by its name for whoever reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
+pub struct NamedRef {
     /// The place, counted from 0.
     pub at: usize,
     /// The name that the operator gave it.
     pub name: Box<str>,
 }
 
-impl std::fmt::Display for Named {
+impl std::fmt::Display for NamedRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.name)
     }
@@ -145,9 +145,9 @@ impl std::fmt::Display for Named {
 
 /// What a rule does with a call that fits.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Does {
+pub enum Action {
     /// Gives it to this agent.
-    Agent(Taker),
+    Agent(AgentRef),
     /// Gives it to one of several, always the same for the same caller.
     Split(Box<Split>),
     /// Turns it away, for this reason.
@@ -160,11 +160,11 @@ pub enum Does {
 
 /// Who takes a call, as a rule says it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Taker {
-    /// The agent at this place in [`Table::agents`].
+pub enum AgentRef {
+    /// The agent at this place in [`RuleSet::agents`].
     Agent(u32),
     /// The agent whose name the template gives.
-    Said(Box<Template>),
+    Template(Box<Template>),
 }
 
 /// How callers are shared out.
@@ -180,31 +180,31 @@ pub struct Split {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arm {
     /// Who takes the call.
-    pub agent: Taker,
+    pub agent: AgentRef,
     /// Where its range ends, in hundredths of a percent.
     pub end: u16,
 }
 
 /// What a rule sends along.
 #[derive(Debug, Default)]
-pub struct Additions {
+pub struct RuleAdditions {
     /// Variables of the agent's prompt.
     pub variables: Vec<(Box<str>, Template)>,
     /// Comes back on later events.
-    pub metadata: Option<Shape>,
+    pub metadata: Option<ObjectTemplate>,
     /// Settings of the agent for this call.
-    pub agent_override: Option<Shape>,
+    pub agent_override: Option<ObjectTemplate>,
     /// How long to let it ring, counted from arrival.
     pub delay: Option<Duration>,
 }
 
-impl Table {
+impl RuleSet {
     /// The agent of this name.
     pub fn agent(&self, name: &str) -> Option<&Agent> {
         self.agent_at(name).map(|at| &self.agents[at])
     }
 
-    /// The place in [`Table::agents`] of the agent of this name.
+    /// The place in [`RuleSet::agents`] of the agent of this name.
     pub fn agent_at(&self, name: &str) -> Option<usize> {
         self.by_name.find(name, |at| &self.agents[at].name)
     }

@@ -8,9 +8,9 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use crate::authenticate::Unproved;
-use crate::domain::decision::{Kept, Outcome};
-use crate::rules::Table;
+use crate::authenticate::AuthError;
+use crate::domain::decision::{KeepReason, Outcome};
+use crate::rules::RuleSet;
 use crate::source::Source;
 
 /// The counters of the whole service.
@@ -77,14 +77,14 @@ impl Default for Counters {
 
 impl Counters {
     /// Shows which table answers, and since when.
-    pub fn table(&self, table: &Table, now: Timestamp) {
+    pub fn table(&self, table: &RuleSet, now: Timestamp) {
         with_local_recorder(&self.recorder, || {
             gauge!("switchboard_rules").set(table.rules.len() as f64);
             gauge!("switchboard_table_loaded_timestamp_seconds").set(now.as_second() as f64);
             gauge!("switchboard_reload_last_successful").set(1.0);
             // All there from the start.
-            counter!("switchboard_reloads_total", "result" => "good").increment(0);
-            counter!("switchboard_reloads_total", "result" => "bad").increment(0);
+            counter!("switchboard_reloads_total", "result" => "success").increment(0);
+            counter!("switchboard_reloads_total", "result" => "failure").increment(0);
         });
         table.fingerprint.clone_into(&mut self.fingerprint());
     }
@@ -92,7 +92,7 @@ impl Counters {
     /// Counts a reload.
     pub fn reloaded(&self, ok: bool) {
         with_local_recorder(&self.recorder, || {
-            let result = if ok { "good" } else { "bad" };
+            let result = if ok { "success" } else { "failure" };
             counter!("switchboard_reloads_total", "result" => result).increment(1);
             gauge!("switchboard_reload_last_successful").set(f64::from(u8::from(ok)));
         });
@@ -110,7 +110,7 @@ impl Counters {
                 "Records that were never written, by why"
             );
             describe_counter!(
-                "switchboard_records_unwaited_total",
+                "switchboard_records_uncommitted_total",
                 "Replies that were to wait for their record, and went out before its commit"
             );
             describe_counter!(
@@ -118,7 +118,7 @@ impl Counters {
                 "Events answered 503, to be sent again"
             );
             describe_counter!(
-                "switchboard_records_swept_total",
+                "switchboard_records_expired_total",
                 "Records that were deleted because of their age"
             );
             describe_gauge!(
@@ -135,9 +135,9 @@ impl Counters {
                 lost_full: lost("queue_full"),
                 lost_refused: lost("refused"),
                 lost_stopped: lost("stopped"),
-                unwaited: counter!("switchboard_records_unwaited_total"),
+                uncommitted: counter!("switchboard_records_uncommitted_total"),
                 events_not_stored: counter!("switchboard_events_not_stored_total"),
-                swept: counter!("switchboard_records_swept_total"),
+                expired: counter!("switchboard_records_expired_total"),
                 store_up: gauge!("switchboard_records_store_up"),
                 waiting: gauge!("switchboard_records_waiting"),
             }
@@ -154,7 +154,7 @@ impl Counters {
             let name = || source.name.to_string();
             let requests = |outcome: &'static str| counter!("switchboard_requests_total", "source" => name(), "outcome" => outcome);
             let unproved = |metric: &'static str| {
-                Unproved::ALL
+                AuthError::ALL
                     .map(|reason| counter!(metric, "source" => name(), "reason" => reason.as_str()))
             };
             SourceCounters {
@@ -167,7 +167,7 @@ impl Counters {
                 unknown_event: requests("unknown_event"),
                 probe: requests("probe"),
                 unreadable: requests("unreadable"),
-                kept: Kept::ALL.map(|why| {
+                kept: KeepReason::ALL.map(|why| {
                     counter!("switchboard_kept_total", "source" => name(), "why" => why.as_str())
                 }),
                 refused: unproved("switchboard_refused_total"),
@@ -204,11 +204,11 @@ pub struct RecordCounters {
     /// Lost, for the service stopped while the store was broken.
     pub lost_stopped: Counter,
     /// Replies that did not wait for their commit, or not to the end.
-    pub unwaited: Counter,
+    pub uncommitted: Counter,
     /// Events that are to be sent again.
     pub events_not_stored: Counter,
     /// Deleted because of their age.
-    pub swept: Counter,
+    pub expired: Counter,
     /// Whether the store takes records.
     pub store_up: Gauge,
     /// Records that wait.
@@ -231,9 +231,9 @@ pub struct SourceCounters {
     pub probe: Counter,
     /// Bodies that the dialect cannot read.
     pub unreadable: Counter,
-    kept: [Counter; Kept::ALL.len()],
-    refused: [Counter; Unproved::ALL.len()],
-    observed: [Counter; Unproved::ALL.len()],
+    kept: [Counter; KeepReason::ALL.len()],
+    refused: [Counter; AuthError::ALL.len()],
+    observed: [Counter; AuthError::ALL.len()],
     /// Numbers without their `+`.
     pub plus_added: Counter,
     /// Replies whose metadata was left out.
@@ -259,23 +259,23 @@ impl SourceCounters {
 
     fn kept(&self, outcome: &Outcome<'_>) {
         if let Outcome::Keep(why) = outcome {
-            let at = Kept::ALL.iter().position(|known| known == why);
+            let at = KeepReason::ALL.iter().position(|known| known == why);
             at.map(|at| self.kept[at].increment(1)).unwrap_or_default();
         }
     }
 
     /// Counts a refusal.
-    pub fn refused(&self, reason: Unproved) {
+    pub fn refused(&self, reason: AuthError) {
         increment(&self.refused, reason);
     }
 
     /// Counts what would have been a refusal.
-    pub fn observed(&self, reason: Unproved) {
+    pub fn observed(&self, reason: AuthError) {
         increment(&self.observed, reason);
     }
 }
 
-fn increment(counters: &[Counter; Unproved::ALL.len()], reason: Unproved) {
-    let at = Unproved::ALL.iter().position(|known| known.as_str() == reason.as_str());
+fn increment(counters: &[Counter; AuthError::ALL.len()], reason: AuthError) {
+    let at = AuthError::ALL.iter().position(|known| known.as_str() == reason.as_str());
     at.map(|at| counters[at].increment(1)).unwrap_or_default();
 }

@@ -21,7 +21,7 @@ static PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 
 thread_local! {
     /// One line, kept for the next one.
-    static LINE: RefCell<Line> = const { RefCell::new(Line(Vec::new())) };
+    static LINE: RefCell<JsonLine> = const { RefCell::new(JsonLine(Vec::new())) };
 }
 
 impl<S: Subscriber> Layer<S> for JsonLines {
@@ -45,9 +45,9 @@ impl<S: Subscriber> Layer<S> for JsonLines {
     }
 }
 
-struct Line(Vec<u8>);
+struct JsonLine(Vec<u8>);
 
-impl Line {
+impl JsonLine {
     fn raw(&mut self, text: &str) {
         self.0.extend_from_slice(text.as_bytes());
     }
@@ -80,14 +80,14 @@ impl Line {
 }
 
 /// What is written goes in escaped.
-impl Write for Line {
+impl Write for JsonLine {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.escaped(text);
         Ok(())
     }
 }
 
-impl Visit for Line {
+impl Visit for JsonLine {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.name(field);
         self.raw("\"");

@@ -25,8 +25,8 @@ use switchboard::http::public::Door;
 use switchboard::pipeline::Switchboard;
 use switchboard::rules::engine;
 use switchboard::rules::engine::test_runner;
-use switchboard::rules::{Loaded, Surroundings, Table};
-use switchboard::settings::{Ingredients, Purpose, Settings};
+use switchboard::rules::{CheckContext, LoadedTable, RuleSet};
+use switchboard::settings::{Inputs, Purpose, Settings};
 use switchboard::{dialect, rules, settings};
 use tower::ServiceExt;
 
@@ -56,7 +56,7 @@ agent = "agent_1"
 "#;
 
 pub(crate) struct App {
-    pub(crate) board: Arc<Switchboard>,
+    pub(crate) app: Arc<Switchboard>,
     pub(crate) public: Door,
     pub(crate) admin: Router,
 }
@@ -100,8 +100,8 @@ pub(crate) fn load_settings_with(
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("switchboard.toml");
     std::fs::write(&file, text).expect("a file");
-    let ingredients = Ingredients { file: Some(file), environment, purpose };
-    let settings::Loaded { settings, report, .. } =
+    let ingredients = Inputs { file: Some(file), environment, purpose };
+    let settings::LoadedSettings { settings, report, .. } =
         settings::load(&ingredients).expect("a readable file");
     (settings, report)
 }
@@ -110,9 +110,9 @@ pub(crate) fn load_settings_with(
 pub(crate) fn parse_rules(
     path: &str,
     text: String,
-    around: &Surroundings,
-) -> (Option<Table>, Report) {
-    let Loaded { table, tests, mut report, .. } = rules::parse(path, text, around);
+    around: &CheckContext,
+) -> (Option<RuleSet>, Report) {
+    let LoadedTable { table, tests, mut report, .. } = rules::parse(path, text, around);
     if let Some(table) = &table {
         test_runner::run(table, &tests, &mut report);
     }
@@ -138,12 +138,12 @@ pub(crate) fn verified(dialect: &dyn Dialect, body: Vec<u8>) -> Verified {
 
 /// What `decide` makes of a call at [`NOW_MS`]; the scan makes the same of it.
 #[track_caller]
-pub(crate) fn decide<'t>(table: &'t Table, call: &Call<'_>) -> Decision<'t> {
+pub(crate) fn decide<'t>(table: &'t RuleSet, call: &Call<'_>) -> Decision<'t> {
     decide_at(table, call, Timestamp::from_millisecond(NOW_MS).expect("a time"))
 }
 
 #[track_caller]
-pub(crate) fn decide_at<'t>(table: &'t Table, call: &Call<'_>, at: Timestamp) -> Decision<'t> {
+pub(crate) fn decide_at<'t>(table: &'t RuleSet, call: &Call<'_>, at: Timestamp) -> Decision<'t> {
     let facts = Facts { at };
     let decision = engine::decide(table, call, &facts);
     assert_eq!(decision, engine::scan(table, call, &facts), "the index and the scan differ");
@@ -159,11 +159,11 @@ pub(crate) fn app(settings: &str, rules_text: &str) -> App {
         parse_rules("rules.toml", rules_text.to_owned(), &settings.surroundings());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
-    let board = Arc::new(Switchboard::new(settings.sources, table, clock));
+    let app = Arc::new(Switchboard::new(settings.sources, table, clock));
     App {
-        public: Door::new(board.clone(), &settings.server),
-        admin: admin::router(board.clone(), None, settings.admin.token),
-        board,
+        public: Door::new(app.clone(), &settings.server),
+        admin: admin::router(app.clone(), None, settings.admin.token),
+        app,
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use switchboard::reload;
-use switchboard::rules::Surroundings;
+use switchboard::rules::CheckContext;
 
 use crate::app;
 use crate::rules::{codes_of_the_sources, two_sources};
@@ -19,8 +19,8 @@ const LEAST_CASES: usize = 150;
 
 /// A service with a source at each platform, on a Saturday, whose table before this one had
 /// somebody on the list `regulars`.
-fn around() -> Surroundings {
-    Surroundings {
+fn around() -> CheckContext {
+    CheckContext {
         now: "2026-11-21T12:00:00Z".parse().expect("a time"),
         filled_lists: vec!["regulars".into()],
         ..two_sources()

@@ -47,15 +47,15 @@ fn text_of(path: &Path) -> String {
 #[track_caller]
 fn request(app: &App, dialect: &dyn Dialect, room: &str, body: &[u8]) -> Request<Body> {
     let platform = dialect.platform().as_str();
-    let desk = app
-        .board
-        .desk(platform)
+    let endpoint = app
+        .app
+        .endpoint(platform)
         .unwrap_or_else(|| panic!("app::SETTINGS has no source `{platform}`"));
-    let token = desk.source.policy.url_token.as_ref();
+    let token = endpoint.source.policy.url_token.as_ref();
     let token = token.map(|token| format!("/{}", String::from_utf8_lossy(token.expose())));
     let mut request = post(&format!("/{room}/{platform}{}", token.unwrap_or_default()), body);
     let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
-    if let Ok((name, value)) = dialect.scheme().sign(&desk.source.policy.keys[0], body, now) {
+    if let Ok((name, value)) = dialect.scheme().sign(&endpoint.source.policy.keys[0], body, now) {
         request.headers_mut().insert(name, value.parse().expect("a header"));
     }
     request
@@ -323,13 +323,13 @@ enum Fate {
     /// 200, and the rule's agent takes the call.
     Taken,
     /// 200, and the platform's own agent keeps the call.
-    Kept,
+    KeepReason,
     /// 200 and `{}`: news, not a question.
     Noted,
     /// 400.
     Refused,
 }
-use Fate::{Kept, Noted, Refused, Taken};
+use Fate::{KeepReason, Noted, Refused, Taken};
 
 /// A body that no document shows, and what becomes of it at Retell and at Synthflow.
 struct Strange(&'static str, Vec<u8>, Fate, Fate);
@@ -453,8 +453,8 @@ fn strange_questions() -> Vec<Strange> {
 fn strange_statements() -> Vec<Strange> {
     let call = r#""call_inbound":{"from_number":"+12137771234"}"#;
     vec![
-        Strange("nothing", Vec::new(), Refused, Kept),
-        Strange("white space", b" \r\n".to_vec(), Refused, Kept),
+        Strange("nothing", Vec::new(), Refused, KeepReason),
+        Strange("white space", b" \r\n".to_vec(), Refused, KeepReason),
         Strange("no event, but a call", format!("{{{call}}}").into(), Refused, Taken),
         Strange("null for the event", format!("{{\"event\":null,{call}}}").into(), Refused, Taken),
         Strange(
@@ -566,7 +566,7 @@ fn fate(platform: &str, answer: &Answer) -> Result<Fate, String> {
     };
     match answer.status {
         StatusCode::OK if is(taken) => Ok(Taken),
-        StatusCode::OK if is(kept) => Ok(Kept),
+        StatusCode::OK if is(kept) => Ok(KeepReason),
         StatusCode::OK if body == "{}" => Ok(Noted),
         StatusCode::BAD_REQUEST => Ok(Refused),
         status => Err(format!("{status} {body}")),
@@ -586,7 +586,7 @@ async fn strange_bodies_come_to_what_is_documented_and_never_hang_up() {
         );
         for (platform, due) in [("retell", at_retell), ("synthflow", at_synthflow)] {
             let dialect = dialect::named(platform).expect("a platform");
-            let due_from_nobody = if due == Taken { Kept } else { due };
+            let due_from_nobody = if due == Taken { KeepReason } else { due };
             for (app, due) in [(&everyone, due), (&nobody, due_from_nobody)] {
                 let fate = fate(platform, &ask(app, dialect, &body).await);
                 if fate != Ok(due) {

@@ -14,14 +14,14 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use switchboard::authenticate::{Unverified, authenticate};
 use switchboard::dialect;
-use switchboard::dialect::{Asked, Dialect, Event, STAMP};
+use switchboard::dialect::{Dialect, Event, Incoming, STAMP};
 use switchboard::domain::phone_number::Party;
 
 use crate::app::{self, NOW_MS, app, root, verified};
 
 /// Each column that is known, by its name in [`Event`].
 pub(crate) fn columns(event: &Event<'_>) -> Value {
-    let party = |party: &Option<Party>| party.as_ref().map(|party| party.in_full().into_owned());
+    let party = |party: &Option<Party>| party.as_ref().map(|party| party.unmasked().into_owned());
     let mut columns = json!({
         "kind": event.kind,
         "known": event.known,
@@ -59,7 +59,7 @@ pub(crate) fn columns(event: &Event<'_>) -> Value {
 #[track_caller]
 pub(crate) fn told(dialect: &dyn Dialect, body: &[u8]) -> Value {
     match dialect.parse(&verified(dialect, body.to_vec())) {
-        Ok(Asked::Event(event)) => columns(&event),
+        Ok(Incoming::Event(event)) => columns(&event),
         other => panic!("no event but {other:?}: {}", String::from_utf8_lossy(body)),
     }
 }
@@ -281,8 +281,8 @@ fn the_stamp_is_found_wherever_the_metadata_comes_back() {
 #[test]
 fn the_signed_call_id_is_the_one_that_counts() {
     let synthflow = dialect::named("synthflow").unwrap();
-    let board = app(app::SETTINGS, app::RULES).board;
-    let policy = &board.desk("synthflow").unwrap().source.policy;
+    let app = app(app::SETTINGS, app::RULES).app;
+    let policy = &app.endpoint("synthflow").unwrap().source.policy;
     let now = Timestamp::from_millisecond(NOW_MS).unwrap();
     let signed = synthflow.scheme().sign(&policy.keys[0], br#"{"call_id":"signed"}"#, now);
     let (name, value) = signed.unwrap();
@@ -293,13 +293,13 @@ fn the_signed_call_id_is_the_one_that_counts() {
     let token = Some(app::URL_TOKEN.into());
     let request = Unverified::new(headers, r#"{"status":"completed"}"#.into(), client, token);
     let Ok(request) = authenticate(request, policy, now) else { panic!("it is signed") };
-    let Ok(Asked::Event(event)) = synthflow.parse(&request) else { panic!("it is an event") };
+    let Ok(Incoming::Event(event)) = synthflow.parse(&request) else { panic!("it is an event") };
     assert_eq!(event.call_id.as_deref(), Some("signed"));
 }
 
 #[test]
 fn a_word_that_ends_in_half_an_emoji_hides_nothing_beside_it() {
-    let body = r#"{"event":"call_analyzed","call":{"call_id":"c","metadata":{"half":"\ud83d","desk":1},
+    let body = r#"{"event":"call_analyzed","call":{"call_id":"c","metadata":{"half":"\ud83d","endpoint":1},
         "call_analysis":{"call_summary":"fine \ud83d","call_successful":true}}}"#;
     let told = told(dialect::named("retell").unwrap(), body.as_bytes());
     let half = "\u{fffd}\u{fffd}\u{fffd}";

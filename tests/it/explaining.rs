@@ -143,7 +143,7 @@ async fn a_saved_body_is_explained_as_its_source_would_read_it() {
 async fn with_an_admin_token_asking_and_reloading_want_it() {
     let app = app(SETTINGS, RULES);
     let token = Some(Secret::new("admin_0123456789abcdef"));
-    let router = admin::router(app.board.clone(), None, token);
+    let router = admin::router(app.app.clone(), None, token);
     let app = App { admin: router, ..app };
     for (method, path, with_token, expected) in [
         ("GET", "/explain", false, 401),

@@ -165,14 +165,13 @@ async fn readiness_tells_which_table_answers() {
     let body = answer.json();
     assert_eq!((&body["ready"], &body["warning"]), (&json!(true), &json!(null)));
     assert_eq!(body["table"]["rules"], json!(1));
-    assert_eq!(body["table"]["fingerprint"], json!(app.board.table().fingerprint));
+    assert_eq!(body["table"]["fingerprint"], json!(app.app.table().fingerprint));
 }
 
 #[tokio::test]
 async fn with_an_admin_token_metrics_want_it_and_health_does_not() {
     let app = app(SETTINGS, RULES);
-    let router =
-        admin::router(app.board.clone(), None, Some(Secret::new("admin_0123456789abcdef")));
+    let router = admin::router(app.app.clone(), None, Some(Secret::new("admin_0123456789abcdef")));
     for (path, authorization, expected) in [
         ("/metrics", None, StatusCode::UNAUTHORIZED),
         ("/metrics", Some("Bearer wrong"), StatusCode::UNAUTHORIZED),
@@ -209,7 +208,7 @@ async fn without_an_admin_token_a_page_in_a_browser_here_learns_nothing() {
         "a b",
     ];
     let token = Secret::new("admin_0123456789abcdef");
-    let with_token = admin::router(app.board.clone(), None, Some(token));
+    let with_token = admin::router(app.app.clone(), None, Some(token));
     let asked = async |router: &axum::Router, path: &str, host: &str| {
         let request = Request::get(path)
             .header("host", host)

@@ -24,7 +24,7 @@ use switchboard::explain::{Question, inquire};
 use switchboard::rules;
 use switchboard::rules::engine::explain::{Verdict, explain};
 use switchboard::rules::engine::{decide, scan};
-use switchboard::rules::{Surroundings, Table, is_wide};
+use switchboard::rules::{CheckContext, RuleSet, is_wide};
 use switchboard::settings::Purpose;
 
 use crate::app;
@@ -34,7 +34,7 @@ use sheet::{Setting, Sheet, any_nested_sheet, any_recipe, any_ring, any_setting,
 
 /// Holds something for calls of all kinds at tables of all kinds.
 #[track_caller]
-fn for_calls(check: impl Fn(&Sheet, &Table, &Call<'_>, &Setting) -> Result<(), TestCaseError>) {
+fn for_calls(check: impl Fn(&Sheet, &RuleSet, &Call<'_>, &Setting) -> Result<(), TestCaseError>) {
     let folder = tempfile::tempdir().unwrap();
     let rings = prop::collection::vec(any_ring(), 16);
     proptest!(cases(), |(sheet in any_sheet(), rings in rings)| {
@@ -61,7 +61,7 @@ fn the_index_finds_what_the_scan_finds() {
 fn what_is_decided_is_what_the_language_says() {
     for_calls(|sheet, table, call, setting| {
         let decision = decide(table, call, &Facts { at: setting.at });
-        let text = |party: &Party| party.in_full().into_owned();
+        let text = |party: &Party| party.unmasked().into_owned();
         let expected = oracle::tell(sheet, &text(call.from()), &text(call.to()), setting);
         prop_assert_eq!(told(&decision), expected);
         Ok(())
@@ -270,7 +270,7 @@ fn a_long_text_says_the_same_as_a_short_one() {
 #[test]
 fn rules_in_any_form_are_tried_in_the_order_in_which_they_are_written() {
     let order = |text: &str| {
-        let loaded = rules::parse("rules.toml", text.to_owned(), &Surroundings::default());
+        let loaded = rules::parse("rules.toml", text.to_owned(), &CheckContext::default());
         let table = loaded.table.unwrap_or_else(|| panic!("{}", loaded.report));
         table.rules.iter().map(|rule| rule.name.to_string()).collect::<String>()
     };
@@ -285,7 +285,7 @@ fn rules_in_any_form_are_tried_in_the_order_in_which_they_are_written() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("1.toml"), rule("[[rule]]", "c")).unwrap();
     std::fs::write(folder.path().join("2.toml"), inline).unwrap();
-    let loaded = rules::load(folder.path(), &Surroundings::default(), &mut |_| {}).unwrap();
+    let loaded = rules::load(folder.path(), &CheckContext::default(), &mut |_| {}).unwrap();
     let names =
         loaded.table.unwrap().rules.iter().map(|rule| rule.name.to_string()).collect::<String>();
     assert_eq!(names, "cab", "files by their names");
@@ -295,10 +295,10 @@ fn rules_in_any_form_are_tried_in_the_order_in_which_they_are_written() {
 
 /// A split of these hundredths of a percent each, and who takes this caller.
 fn arm_of(text: &str, caller: &str) -> Result<Option<usize>, TestCaseError> {
-    let loaded = rules::parse("rules.toml", text.to_owned(), &Surroundings::default());
+    let loaded = rules::parse("rules.toml", text.to_owned(), &CheckContext::default());
     let table = loaded.table.ok_or_else(|| TestCaseError::fail(loaded.report.to_string()))?;
     let fields = Fields { from: Party::read(Some(caller)).party, ..Fields::unknown(Channel::Call) };
-    let call = Call::imagined("north", Platform::named("retell"), fields);
+    let call = Call::synthetic("north", Platform::named("retell"), fields);
     let decision = decide(&table, &call, &Facts { at: Timestamp::UNIX_EPOCH });
     let agent = decision.arm().map(|arm| format!("agent_{arm}"));
     let Outcome::Agent(chosen) = decision.outcome() else { return Ok(None) };
@@ -359,7 +359,7 @@ secrets = ["env:RETELL_API_KEY"]
 #[test]
 fn an_explanation_as_a_test_passes_behind_its_table() {
     let folder = tempfile::tempdir().unwrap();
-    let (settings, report) = app::load_settings(SETTINGS, Purpose::Look);
+    let (settings, report) = app::load_settings(SETTINGS, Purpose::Inspect);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let header =
         (prop_oneof![select(vec!["x-tier", "x-a", "x b"]).prop_map_into(), any_text()], any_text());
@@ -370,7 +370,7 @@ fn an_explanation_as_a_test_passes_behind_its_table() {
         for (at, (ring, stranger, headers)) in rings.into_iter().enumerate() {
             let (from, to) = ring.parties(&sheet);
             // What reads as a pattern (`+12*`, `GA`) or as a mistyped number is refused in a test.
-            let is_refused = |text: &str| is_wide(&Party::read(Some(text)).party.in_full());
+            let is_refused = |text: &str| is_wide(&Party::read(Some(text)).party.unmasked());
             let from = if at == 0 { stranger } else { from };
             if is_refused(&from) || is_refused(&to) {
                 continue;
@@ -395,7 +395,7 @@ fn an_explanation_as_a_test_passes_behind_its_table() {
 
 #[test]
 fn a_test_tells_the_two_times_apart_that_a_clock_shows_one_hour() {
-    let (settings, report) = app::load_settings(SETTINGS, Purpose::Look);
+    let (settings, report) = app::load_settings(SETTINGS, Purpose::Inspect);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     // When it is half past one for the second time, Berlin is at half past seven.
     let text = r#"
@@ -454,7 +454,7 @@ fn the_key_of_a_number_is_its_own_and_leads_back_to_it() {
         let mut grown = number(&one[..1]);
         for digits in 1..=one.len() {
             let begins = whole.first(digits).expect("it has as many");
-            prop_assert_eq!(begins.in_full(), format!("+{}", &one[..digits]));
+            prop_assert_eq!(begins.unmasked(), format!("+{}", &one[..digits]));
             prop_assert!(whole.starts_with(begins) && begins == grown);
             for (text, number) in [(&one[..], whole), (&other, number(&other))] {
                 prop_assert_eq!(begins.key() == number.key(), one[..digits] == *text);
@@ -468,7 +468,7 @@ fn the_key_of_a_number_is_its_own_and_leads_back_to_it() {
         for key in [key, key & 0xffff, whole.key() ^ key & 0xff] {
             let Some(found) = PhoneNumber::of_key(key) else { continue };
             prop_assert_eq!(found.key(), key);
-            prop_assert_eq!(PhoneNumber::parse(&found.in_full()), Ok(found));
+            prop_assert_eq!(PhoneNumber::parse(&found.unmasked()), Ok(found));
         }
     });
 }

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use switchboard::authenticate::{Scheme, Verified};
 use switchboard::dialect;
-use switchboard::dialect::{Asked, Dialect, Reply, Unreadable};
+use switchboard::dialect::{Dialect, Incoming, ParseError, Reply};
 use switchboard::domain::call::{Channel, Fields, Platform};
 use switchboard::domain::clock::Clock;
 use switchboard::domain::decision::Decision;
@@ -44,7 +44,7 @@ impl Dialect for Panics {
         retell().scheme()
     }
 
-    fn parse<'a>(&self, request: &'a Verified) -> Result<Asked<'a>, Unreadable> {
+    fn parse<'a>(&self, request: &'a Verified) -> Result<Incoming<'a>, ParseError> {
         assert!(self.when != Step::Parse, "parse panics on purpose");
         retell().parse(request)
     }
@@ -56,16 +56,16 @@ impl Dialect for Panics {
         retell().render(channel, decision)
     }
 
-    fn keep(&self, channel: Channel) -> &'static str {
-        retell().keep(channel)
+    fn default_reply(&self, channel: Channel) -> &'static str {
+        retell().default_reply(channel)
     }
 
     fn channels(&self) -> &'static [Channel] {
         retell().channels()
     }
 
-    fn ask(&self, call: &Fields<'_>) -> Vec<u8> {
-        retell().ask(call)
+    fn encode_request(&self, call: &Fields<'_>) -> Vec<u8> {
+        retell().encode_request(call)
     }
 }
 
@@ -85,10 +85,10 @@ async fn answer_of(
     let table = table.unwrap_or_else(|| panic!("{report}"));
     settings.sources[0].dialect = dialect;
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
-    let board = Arc::new(Switchboard::new(settings.sources, table, clock));
-    let door = Door::new(board.clone(), &settings.server);
+    let app = Arc::new(Switchboard::new(settings.sources, table, clock));
+    let door = Door::new(app.clone(), &settings.server);
     let answer = app::answer(&door, retell_request("/inbound/retell", body.as_bytes())).await;
-    (answer.status, String::from_utf8(answer.body).unwrap(), board.counters().to_text())
+    (answer.status, String::from_utf8(answer.body).unwrap(), app.counters().to_text())
 }
 
 #[tokio::test]
@@ -195,12 +195,12 @@ async fn the_body_of_an_unproved_request_is_never_parsed() {
     let (mut settings, _) = load_settings(app::SETTINGS, Purpose::Serve);
     let mut sources = settings.take().unwrap().sources;
     sources[0].dialect = &PARSE;
-    let (table, _) = app::parse_rules("r", app::RULES.to_owned(), &rules::Surroundings::default());
+    let (table, _) = app::parse_rules("r", app::RULES.to_owned(), &rules::CheckContext::default());
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
-    let board = Arc::new(Switchboard::new(sources, table.unwrap(), clock));
+    let app = Arc::new(Switchboard::new(sources, table.unwrap(), clock));
     let (settings, _) = load_settings(app::SETTINGS, Purpose::Serve);
-    let door = Door::new(board.clone(), &settings.unwrap().server);
+    let door = Door::new(app.clone(), &settings.unwrap().server);
     let answer = app::answer(&door, post("/inbound/retell", b"{}")).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
-    assert!(board.counters().to_text().contains("switchboard_panics_total 0"));
+    assert!(app.counters().to_text().contains("switchboard_panics_total 0"));
 }

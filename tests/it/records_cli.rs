@@ -59,7 +59,7 @@ struct Recorded {
     folder: tempfile::TempDir,
     public: Door,
     admin: Router,
-    board: Arc<Switchboard>,
+    app: Arc<Switchboard>,
     asked: AtomicI64,
     stop: watch::Sender<bool>,
     writing: JoinHandle<()>,
@@ -77,17 +77,17 @@ fn recorded(records: &str) -> Recorded {
     let path = folder.path().join("rules.toml").display().to_string();
     let (table, report) = parse_rules(&path, RULES.to_owned(), &settings.surroundings());
     let table = table.unwrap_or_else(|| panic!("{report}"));
-    let (board, writer) =
+    let (app, writer) =
         Switchboard::recording(settings.sources, table, Clock::System, settings.records);
-    let board = Arc::new(board);
+    let app = Arc::new(app);
     let (stop, stopped) = watch::channel(false);
     let writing = writer.map(|writer| tokio::spawn(writer.run(stopped)));
     let writing = writing.unwrap_or_else(|| tokio::spawn(std::future::ready(())));
     Recorded {
-        public: Door::new(board.clone(), &settings.server),
-        admin: admin::router(board.clone(), None, settings.admin.token),
+        public: Door::new(app.clone(), &settings.server),
+        admin: admin::router(app.clone(), None, settings.admin.token),
         folder,
-        board,
+        app,
         asked: AtomicI64::new(0),
         stop,
         writing,
@@ -626,10 +626,10 @@ async fn what_the_admin_listener_cannot_tell_it_says_in_words() {
         assert!(said["error"].as_str().unwrap().contains(expected), "{asked}: {said}");
     }
     let admin = recorded.admin.clone();
-    let board = recorded.board.clone();
+    let app = recorded.app.clone();
     recorded.stop().await;
     let guarded =
-        admin::router(board, None, Some(switchboard::domain::secret::Secret::new("a token")));
+        admin::router(app, None, Some(switchboard::domain::secret::Secret::new("a token")));
     for path in ["/records", "/records/call_b"] {
         let request = Request::get(path).body(Body::empty()).unwrap();
         let answered = guarded.clone().oneshot(request).await.unwrap();

@@ -10,12 +10,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use switchboard::diagnostics::Report;
 use switchboard::domain::call::{Call, Channel, Fields, Platform, Version};
-use switchboard::domain::decision::{Chosen, Decision, Outcome};
+use switchboard::domain::decision::{Decision, Outcome, SelectedAgent};
 use switchboard::domain::phone_number::Party;
 use switchboard::reload;
-use switchboard::rules::{Asking, Loaded, Surroundings, Table};
+use switchboard::rules::{CheckContext, LoadedTable, RuleSet, SourceInfo};
 use switchboard::settings;
-use switchboard::settings::{Ingredients, Purpose};
+use switchboard::settings::{Inputs, Purpose};
 
 use crate::app::{self, decide};
 
@@ -30,7 +30,7 @@ fn ring(from: &str, to: &str) -> Fields<'static> {
 }
 
 fn at(source: &'static str, platform: &'static str, fields: Fields<'static>) -> Call<'static> {
-    Call::imagined(source, Platform::named(platform), fields)
+    Call::synthetic(source, Platform::named(platform), fields)
 }
 
 fn from(caller: &str) -> Call<'static> {
@@ -56,27 +56,27 @@ fn with_sip(name: &'static str, value: &'static str) -> Call<'static> {
 
 /// A table without errors, of a service whose sources nobody knows.
 #[track_caller]
-fn table(text: &str) -> Table {
-    let (table, report) = parse(text, &Surroundings::default());
+fn table(text: &str) -> RuleSet {
+    let (table, report) = parse(text, &CheckContext::default());
     table.unwrap_or_else(|| panic!("{report}"))
 }
 
-fn parse(text: &str, around: &Surroundings) -> (Option<Table>, Report) {
+fn parse(text: &str, around: &CheckContext) -> (Option<RuleSet>, Report) {
     app::parse_rules("rules.toml", text.trim_start_matches('\n').to_owned(), around)
 }
 
-fn load(path: &Path, around: &Surroundings) -> Result<Loaded, switchboard::rules::NoTable> {
+fn load(path: &Path, around: &CheckContext) -> Result<LoadedTable, switchboard::rules::ReadError> {
     reload::load(path, around, false, &mut |_| {})
 }
 
 /// ``vip: agent desk (agent_1)``, `-: keep (no_rule)`.
 fn told(decision: &Decision<'_>) -> String {
     let outcome = match decision.outcome() {
-        Outcome::Agent(Chosen { name, id, version: None }) => format!("agent {name} ({id})"),
-        Outcome::Agent(Chosen { name, id, version: Some(Version::Number(number)) }) => {
+        Outcome::Agent(SelectedAgent { name, id, version: None }) => format!("agent {name} ({id})"),
+        Outcome::Agent(SelectedAgent { name, id, version: Some(Version::Number(number)) }) => {
             format!("agent {name} ({id}) version {number}")
         }
-        Outcome::Agent(Chosen { name, id, version: Some(Version::Tag(tag)) }) => {
+        Outcome::Agent(SelectedAgent { name, id, version: Some(Version::Tag(tag)) }) => {
             format!("agent {name} ({id}) version {tag:?}")
         }
         Outcome::Reject(reason) => format!("reject ({reason})"),
@@ -334,7 +334,7 @@ fn a_rule_that_is_switched_off_is_passed_over() {
 fn a_rule_that_is_switched_off_is_checked_all_the_same() {
     let (table, report) = parse(
         "[[rule]]\nname = \"off\"\nenabled = false\nfrom = \"UK\"\nkeep = true\n[[rule]]\nname = \"on\"\nkeep = true\n",
-        &Surroundings::default(),
+        &CheckContext::default(),
     );
     assert!(table.is_none());
     assert_eq!(codes_of(&report), ["bad-country"], "{report}");
@@ -429,7 +429,7 @@ const MERGING: &str = r#"
 name = "first"
 continue = true
 variables = { greeting = "hello", language = "en", tier = "none" }
-metadata = { desk = { floor = 1, room = "a" }, list = [1, 2], was = { a = 1 } }
+metadata = { endpoint = { floor = 1, room = "a" }, list = [1, 2], was = { a = 1 } }
 agent_override = { agent = { voice_speed = 1.0, volume = 1 } }
 [[rule]]
 name = "does not fit"
@@ -440,13 +440,13 @@ variables = { greeting = "Guten Tag" }
 name = "second"
 continue = true
 variables = { tier = "silver", language = "fr" }
-metadata = { desk = { room = "b" }, list = [3], was = "text" }
+metadata = { endpoint = { room = "b" }, list = [3], was = "text" }
 agent_override = { agent = { volume = 2 } }
 [[rule]]
 name = "decides"
 agent = "agent_1"
 variables = { tier = "gold" }
-metadata = { desk = { phone = true } }
+metadata = { endpoint = { phone = true } }
 [[rule]]
 name = "comes too late"
 continue = true
@@ -575,7 +575,7 @@ fn metadata_and_agent_override_keep_their_kinds_and_fill_their_texts() {
 [[rule]]
 name = "it"
 agent = "agent_1"
-metadata = { desk = 1, share = 0.5, vip = true, who = "${from}", name = "${sip.x-name?}", tags = ["${channel}", 2, "${sip.x-name?}"], at = { source = "${source}" } }
+metadata = { endpoint = 1, share = 0.5, vip = true, who = "${from}", name = "${sip.x-name?}", tags = ["${channel}", 2, "${sip.x-name?}"], at = { source = "${source}" } }
 agent_override = { retell_llm = { begin_message = "You rang ${to}" } }
 "#;
     let expected = json!({
@@ -610,16 +610,16 @@ fn the_fingerprint_tells_tables_apart() {
 // ---- what is said about mistakes
 
 /// A service with a source at each platform.
-pub(crate) fn two_sources() -> Surroundings {
-    let asking = |source: &str, platform| Asking {
+pub(crate) fn two_sources() -> CheckContext {
+    let asking = |source: &str, platform| SourceInfo {
         source: source.to_owned(),
         platform: Platform::named(platform),
         reply_within: Duration::from_secs(3),
     };
-    Surroundings {
+    CheckContext {
         sources: vec![asking("shop", "retell"), asking("clinic", "synthflow")],
         fallback_agents: Vec::new(),
-        ..Surroundings::default()
+        ..CheckContext::default()
     }
 }
 
@@ -737,12 +737,12 @@ agents = "agent_1"
 
     an_agent_that_is_a_number: "wrong-kind" in r#"
 [agents]
-desk = 1716
+endpoint = 1716
 "#;
 
     an_id_at_a_platform_that_is_a_number: "wrong-kind" in r#"
 [agents]
-desk = { retell = "agent_1", synthflow = 1716 }
+endpoint = { retell = "agent_1", synthflow = 1716 }
 
 [[rule]]
 name = "everyone"
@@ -752,7 +752,7 @@ platform = "retell"
 
     a_version_that_is_a_fraction: "wrong-kind" in r#"
 [agents]
-desk = { retell = "agent_1", version = 1.5, synthflow = "1716a" }
+endpoint = { retell = "agent_1", version = 1.5, synthflow = "1716a" }
 
 [[rule]]
 name = "everyone"
@@ -788,7 +788,7 @@ variables = "gold"
 [[rule]]
 name = "everyone"
 keep = true
-variables = { tier = "gold", desks = ["a", "b"] }
+variables = { tier = "gold", endpoints = ["a", "b"] }
 "#;
 
     a_number_that_json_cannot_hold: "wrong-kind" in r#"
@@ -809,7 +809,7 @@ keep = true
 
     an_empty_id: "empty-id" in r#"
 [agents]
-desk = ""
+endpoint = ""
 
 [[rule]]
 name = "everyone"
@@ -818,7 +818,7 @@ keep = true
 
     an_agent_without_any_id: "no-id" in r#"
 [agents]
-desk = { version = 3 }
+endpoint = { version = 3 }
 
 [[rule]]
 name = "everyone"
@@ -827,7 +827,7 @@ keep = true
 
     an_id_at_a_misspelt_platform: "unknown-platform" in r#"
 [agents]
-desk = { retell = "agent_1", sinthflow = "1716a" }
+endpoint = { retell = "agent_1", sinthflow = "1716a" }
 
 [[rule]]
 name = "everyone"
@@ -844,7 +844,7 @@ keep = true
 
     a_misspelt_agent: "unknown-agent" in r#"
 [agents]
-front-desk = "agent_1"
+front-endpoint = "agent_1"
 
 [[rule]]
 name = "everyone"
@@ -853,7 +853,7 @@ agent = "front-dsk"
 
     a_raw_id_beside_agents: "unknown-agent" in r#"
 [agents]
-front-desk = "agent_1"
+front-endpoint = "agent_1"
 
 [[rule]]
 name = "one"
@@ -867,7 +867,7 @@ agent = "front-desk"
 
     an_agent_without_an_id_where_calls_come_from: "no-id-at-platform" in r#"
 [agents]
-desk = { retell = "agent_1" }
+endpoint = { retell = "agent_1" }
 
 [[rule]]
 name = "everyone"
@@ -876,7 +876,7 @@ agent = "desk"
 
     an_agent_that_no_rule_uses: "unused-agent" in r#"
 [agents]
-desk = "agent_1"
+endpoint = "agent_1"
 night = { retell = "agent_2" }
 
 [[rule]]
@@ -890,7 +890,7 @@ agent = "desk"
 
     a_table_of_agents_alone: "no-rules" in r#"
 [agents]
-desk = "agent_1"
+endpoint = "agent_1"
 "#;
 
     a_rule_without_a_name: "no-name" in r#"
@@ -985,7 +985,7 @@ keep = true
 [[rule]]
 name = "everyone"
 keep = true
-variables = { desk = 1 }
+variables = { endpoint = 1 }
 "#;
 
     metadata_that_no_platform_takes: "metadata-too-big" in format!(r#"
@@ -1208,7 +1208,7 @@ const TEN: &str = r#"
 agent = "agent_1"
 
 [agents]
-desk = ""
+endpoint = ""
 
 [[rule]]
 name = "one"
@@ -1254,7 +1254,7 @@ fn programs_are_told_the_same_as_people() {
 #[test]
 fn a_misspelt_key_is_named_with_its_line() {
     let text = "[[rule]]\nname = \"germans\"\nform = \"DE\"\nkeep = true\n";
-    let (table, report) = parse(text, &Surroundings::default());
+    let (table, report) = parse(text, &CheckContext::default());
     assert!(table.is_none());
     let [mistake] = report.mistakes() else { panic!("{report}") };
     assert_eq!(mistake.code, "unknown-key");
@@ -1272,7 +1272,7 @@ fn places_are_counted_in_characters_behind_tabs_and_carriage_returns() {
             (4, 30),
         ),
     ] {
-        let (_, report) = parse(text, &Surroundings::default());
+        let (_, report) = parse(text, &CheckContext::default());
         let [mistake] = report.mistakes() else { panic!("{report}") };
         assert_eq!(mistake.place.as_ref().unwrap().line_and_column(), expected, "{text:?}");
         let (line, column) = expected;
@@ -1287,14 +1287,14 @@ fn places_are_counted_in_characters_behind_tabs_and_carriage_returns() {
 #[test]
 fn a_warning_refuses_nothing() {
     let text = "[[rule]]\nname = \"germans\"\nfrom = \"DE\"\nkeep = true\n";
-    let (table, report) = parse(text, &Surroundings::default());
+    let (table, report) = parse(text, &CheckContext::default());
     assert!(table.is_some());
     assert_eq!((report.errors(), report.warnings()), (0, 1), "{report}");
 }
 
 #[test]
 fn a_fallback_has_to_be_an_agent_of_the_table() {
-    let around = Surroundings { fallback_agents: vec!["dsk".to_owned()], ..two_sources() };
+    let around = CheckContext { fallback_agents: vec!["dsk".to_owned()], ..two_sources() };
     let text = "[agents]\ndesk = \"agent_1\"\n\n[[rule]]\nname = \"everyone\"\nagent = \"desk\"\n";
     let (table, report) = parse(text, &around);
     assert!(table.is_none());
@@ -1304,7 +1304,7 @@ fn a_fallback_has_to_be_an_agent_of_the_table() {
 
 #[test]
 fn an_agent_that_only_a_fallback_names_is_used() {
-    let around = Surroundings { fallback_agents: vec!["desk".to_owned()], ..two_sources() };
+    let around = CheckContext { fallback_agents: vec!["desk".to_owned()], ..two_sources() };
     let text = "[agents]\ndesk = \"agent_1\"\n\n[[rule]]\nname = \"everyone\"\nkeep = true\n";
     let (_, report) = parse(text, &around);
     assert!(report.mistakes().is_empty(), "{report}");
@@ -1312,7 +1312,7 @@ fn an_agent_that_only_a_fallback_names_is_used() {
 
 #[test]
 fn without_agents_a_fallback_is_a_raw_id() {
-    let around = Surroundings { fallback_agents: vec!["agent_9".to_owned()], ..two_sources() };
+    let around = CheckContext { fallback_agents: vec!["agent_9".to_owned()], ..two_sources() };
     let (table, report) = parse("[[rule]]\nname = \"everyone\"\nkeep = true\n", &around);
     assert!(report.mistakes().is_empty(), "{report}");
     let table = table.expect("a table");
@@ -1323,7 +1323,7 @@ fn without_agents_a_fallback_is_a_raw_id() {
 #[test]
 fn without_settings_any_source_may_be_named() {
     let text = "[[rule]]\nname = \"one\"\nsource = \"anything\"\nkeep = true\n[[rule]]\nname = \"everyone\"\nkeep = true\n";
-    let (_, report) = parse(text, &Surroundings::default());
+    let (_, report) = parse(text, &CheckContext::default());
     assert!(report.mistakes().is_empty(), "{report}");
 }
 
@@ -1331,9 +1331,9 @@ fn without_settings_any_source_may_be_named() {
 fn a_file_that_is_not_there_is_no_table() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("rules.toml");
-    assert!(load(&missing, &Surroundings::default()).is_err());
+    assert!(load(&missing, &CheckContext::default()).is_err());
     std::fs::write(&missing, "[[rule]]\nname = \"it\"\nform = \"DE\"\nkeep = true\n").unwrap();
-    let Loaded { table, report, .. } = load(&missing, &Surroundings::default()).unwrap();
+    let LoadedTable { table, report, .. } = load(&missing, &CheckContext::default()).unwrap();
     assert!(table.is_none());
     assert!(report.to_text(false).contains(&format!("{}:3:1", missing.display())), "{report}");
 }
@@ -1484,14 +1484,14 @@ fn code_of(argument: &str, source: &str) -> Option<String> {
 
 #[test]
 fn the_example_is_without_a_mistake() {
-    let ingredients = Ingredients {
+    let ingredients = Inputs {
         file: Some(app::root().join("config/switchboard.toml")),
         environment: [].into(),
-        purpose: Purpose::Look,
+        purpose: Purpose::Inspect,
     };
     let loaded = settings::load(&ingredients).expect("a readable file");
     let settings = loaded.settings.unwrap_or_else(|| panic!("{}", loaded.report));
-    let Loaded { table, report, .. } =
+    let LoadedTable { table, report, .. } =
         load(&settings.rules.path, &settings.surroundings()).expect("a file");
     assert!(report.mistakes().is_empty(), "{report}");
     assert!(table.is_some_and(|table| table.rules.len() > 3));
@@ -1502,7 +1502,7 @@ fn the_table_in_the_readme_is_without_a_mistake() {
     let readme = std::fs::read_to_string(app::root().join("README.md")).expect("a README");
     let blocks = readme.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
     let block = blocks.into_iter().find(|block| block.contains("[[rule]]")).expect("a table");
-    let (table, report) = parse(block, &Surroundings::default());
+    let (table, report) = parse(block, &CheckContext::default());
     assert!(report.mistakes().is_empty(), "{report}");
     assert!(table.is_some());
 }
@@ -1540,7 +1540,7 @@ fn a_wrong_kind_is_told_apart_from_the_right_one() {
     for value in ["delay_ms = 1.5", "metadata = { x = inf }", "metadata = { x = nan }"] {
         let (_, report) = parse(
             &format!("[[rule]]\nname = \"it\"\nkeep = true\n{value}\n"),
-            &Surroundings::default(),
+            &CheckContext::default(),
         );
         assert!(!report.mistakes()[0].message.ends_with("this is a number"), "{report}");
     }
@@ -1549,21 +1549,21 @@ fn a_wrong_kind_is_told_apart_from_the_right_one() {
 #[test]
 fn a_range_without_an_end_is_told_as_at_least() {
     let text = "[[rule]]\nname = \"it\"\nkeep = true\nagent_override = { agent = { end_call_after_silence_ms = 5 } }\n";
-    let (_, report) = parse(text, &Surroundings::default());
+    let (_, report) = parse(text, &CheckContext::default());
     assert!(!report.mistakes()[0].message.contains("inf"), "{report}");
 }
 
 #[test]
 fn a_prefix_without_its_plus_is_shown_with_it() {
     let (_, report) =
-        parse("[[rule]]\nname = \"it\"\nfrom = \"1213*\"\nkeep = true\n", &Surroundings::default());
+        parse("[[rule]]\nname = \"it\"\nfrom = \"1213*\"\nkeep = true\n", &CheckContext::default());
     let help = report.mistakes()[0].help.as_deref().unwrap();
     assert!(help.contains("+1213*"), "{help}");
 }
 
 #[test]
 fn an_empty_agent_is_told_as_empty() {
-    let (_, report) = parse("[[rule]]\nname = \"it\"\nagent = \"\"\n", &Surroundings::default());
+    let (_, report) = parse("[[rule]]\nname = \"it\"\nagent = \"\"\n", &CheckContext::default());
     let [mistake] = report.mistakes() else { panic!("{report}") };
     assert!(!mistake.help.as_deref().unwrap_or_default().contains("[agents]"), "{report}");
 }
@@ -1572,7 +1572,7 @@ fn an_empty_agent_is_told_as_empty() {
 fn a_value_inside_the_text_for_another_is_refused() {
     let text =
         "[[rule]]\nname = \"it\"\nkeep = true\nvariables = { x = \"${sip.x-name|${from}}\" }\n";
-    let (table, report) = parse(text, &Surroundings::default());
+    let (table, report) = parse(text, &CheckContext::default());
     assert!(table.is_none(), "{report}");
 }
 
@@ -1587,7 +1587,7 @@ fn all_mistakes_of_a_template_are_told() {
 #[test]
 fn a_keypad_word_for_withheld_is_no_number_in_a_rule() {
     let text = "[[rule]]\nname = \"it\"\nfrom = \"+266696687\"\nkeep = true\n";
-    let (table, report) = parse(text, &Surroundings::default());
+    let (table, report) = parse(text, &CheckContext::default());
     assert!(table.is_none(), "{report}");
 }
 

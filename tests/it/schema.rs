@@ -8,10 +8,10 @@ use jsonschema::Validator;
 use serde_json::{Map, Value};
 use switchboard::diagnostics::{Report, Severity};
 use switchboard::rules;
-use switchboard::rules::Surroundings;
+use switchboard::rules::CheckContext;
 use switchboard::schema;
 use switchboard::settings;
-use switchboard::settings::{Ingredients, Purpose};
+use switchboard::settings::{Inputs, Purpose};
 use toml::de::{DeTable, DeValue};
 
 use crate::app;
@@ -28,7 +28,7 @@ const OF_FORM: [&str; 11] = [
     "unknown-platform",
     "empty-id",
     "delay-too-long",
-    "secret-in-the-open",
+    "inline-secret",
 ];
 
 fn text_of(file: &str) -> String {
@@ -164,7 +164,7 @@ fn blocks(file: &str) -> Vec<String> {
 }
 
 fn read_rules(text: &str) -> Report {
-    rules::parse("config/rules.toml", text.to_owned(), &Surroundings::default()).report
+    rules::parse("config/rules.toml", text.to_owned(), &CheckContext::default()).report
 }
 
 fn read_settings(text: &str) -> Report {
@@ -172,7 +172,7 @@ fn read_settings(text: &str) -> Report {
     let file = folder.path().join("switchboard.toml");
     std::fs::write(&file, text).unwrap();
     let ingredients =
-        Ingredients { file: Some(file), environment: [].into(), purpose: Purpose::Look };
+        Inputs { file: Some(file), environment: [].into(), purpose: Purpose::Inspect };
     settings::load(&ingredients).expect("a readable file").report
 }
 
@@ -294,7 +294,7 @@ fn a_table_with_every_key_is_taken() {
         zone = "America/New_York"
         [agents]
         concierge = "agent_1"
-        front-desk = { retell = "agent_2", version = 3, synthflow = "1716a" }
+        front-endpoint = { retell = "agent_2", version = 3, synthflow = "1716a" }
         night = { retell = "agent_3", version = "latest" }
         [lists.vip]
         numbers = ["+12137771234", "+4930901820*"]
@@ -313,7 +313,7 @@ fn a_table_with_every_key_is_taken() {
         zone = "Europe/Berlin"
         closed = "us-holidays"
         open = { "2026-12-24" = "09:00-12:00", "2026-12-31" = ["09:00-12:00"] }
-        [hours.desk]
+        [hours.endpoint]
         mon = "09:00-17:00"
         closed = ["us-holidays"]
 
@@ -330,8 +330,8 @@ fn a_table_with_every_key_is_taken() {
         enabled = false
         split = [{ agent = "concierge", percent = 99.5 }, { agent = "night", percent = 0.5 }]
         split_key = "the old name"
-        variables = { tier = "gold", desk = 1, known = true }
-        metadata = { desk = 1, deep = { list = [1, "two", { three = 3.0 }] } }
+        variables = { tier = "gold", endpoint = 1, known = true }
+        metadata = { endpoint = 1, deep = { list = [1, "two", { three = 3.0 }] } }
         agent_override = { agent = { voice_speed = 1.2 } }
         delay_ms = 8000
         [[rule]]
@@ -364,7 +364,7 @@ fn a_table_with_every_key_is_taken() {
         agent = "concierge"
         outcome = "agent"
         variables = { tier = "gold" }
-        metadata = { desk = 1 }
+        metadata = { endpoint = 1 }
         agent_override = { agent = { voice_speed = 1.2 } }
         delay_ms = 8000
         [[test]]

@@ -6,14 +6,14 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::Value;
 use switchboard::explain::recorded::table_of_then;
-use switchboard::records::TableCopy;
-use switchboard::rules::{Copies, Surroundings, Table, load, parse_copies};
+use switchboard::records::RuleSnapshot;
+use switchboard::rules::{CheckContext, RuleSet, Snapshot, load, parse_copies};
 
 use crate::program::{folder, run, start, text};
 
 const RULES: &str = r#"
 [agents]
-desk = "agent_desk"
+endpoint = "agent_desk"
 night = "agent_night"
 
 [lists.vip]
@@ -37,8 +37,8 @@ fn write(folder: &Path, file: &str, text: &str) {
 }
 
 #[track_caller]
-fn loaded(path: &Path) -> (Table, Option<Copies>) {
-    let loaded = load(path, &Surroundings::default(), &mut |_| {}).unwrap();
+fn loaded(path: &Path) -> (RuleSet, Option<Snapshot>) {
+    let loaded = load(path, &CheckContext::default(), &mut |_| {}).unwrap();
     let report = loaded.report;
     (loaded.table.unwrap_or_else(|| panic!("{report}")), loaded.copies)
 }
@@ -53,9 +53,9 @@ fn a_table_is_made_again_of_its_copies_when_its_files_are_gone() {
     let written = serde_json::to_string(&copies).unwrap();
     folder.close().unwrap();
 
-    let read: Copies = serde_json::from_str(&written).unwrap();
+    let read: Snapshot = serde_json::from_str(&written).unwrap();
     assert_eq!(read, copies);
-    let again = parse_copies(&read, &Surroundings::default());
+    let again = parse_copies(&read, &CheckContext::default());
     let again = again.table.unwrap_or_else(|| panic!("{}", again.report));
     assert_eq!(again.fingerprint, table.fingerprint);
     assert_eq!((again.rules.len(), again.lists.all().len()), (2, 1));
@@ -68,7 +68,7 @@ fn the_files_of_a_folder_are_copied_in_their_order() {
     write(folder.path(), "20.toml", &rule("second"));
     write(folder.path(), "10.toml", &rule("first"));
     let (table, copies) = loaded(folder.path());
-    let again = parse_copies(&copies.unwrap(), &Surroundings::default()).table.unwrap();
+    let again = parse_copies(&copies.unwrap(), &CheckContext::default()).table.unwrap();
     assert_eq!(again.fingerprint, table.fingerprint);
     let names: Vec<_> = again.rules.iter().map(|rule| &*rule.name).collect();
     assert_eq!(names, ["first", "second"]);
@@ -80,7 +80,7 @@ fn copies_that_are_read_as_another_table_explain_nothing() {
     write(folder.path(), "rules.toml", RULES);
     write(folder.path(), "lists/vip.csv", "number,greeting\n");
     let (table, copies) = loaded(&folder.path().join("rules.toml"));
-    let kept = |fingerprint: &str| TableCopy {
+    let kept = |fingerprint: &str| RuleSnapshot {
         fingerprint: fingerprint.to_owned(),
         at: Timestamp::UNIX_EPOCH,
         copies: copies.clone().unwrap(),
@@ -95,7 +95,7 @@ fn copies_that_are_read_as_another_table_explain_nothing() {
 fn a_table_of_more_than_a_megabyte_is_not_copied() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "rules.toml", RULES);
-    let most = Copies::MOST_BYTES as usize - RULES.len();
+    let most = Snapshot::MOST_BYTES as usize - RULES.len();
     for (bytes, is_copied) in [(most, true), (most + 1, false)] {
         let header = "number,greeting\n";
         let rows = format!("{header}{}", "\n".repeat(bytes - header.len()));
@@ -112,11 +112,11 @@ fn what_is_no_text_is_not_copied_and_a_list_that_is_not_copied_is_missing() {
     fs::create_dir(folder.path().join("lists")).unwrap();
     fs::write(folder.path().join("lists/vip.csv"), b"number,greeting\n+12137771234,\xff\n")
         .unwrap();
-    let table = load(&folder.path().join("rules.toml"), &Surroundings::default(), &mut |_| {});
+    let table = load(&folder.path().join("rules.toml"), &CheckContext::default(), &mut |_| {});
     assert_eq!(table.unwrap().copies, None);
 
     let foreign = r#"{"rules":["/nowhere/rules.toml"],"files":{"/nowhere/rules.toml":"[lists.a]\nfile = \"a.csv\"\n[[rule]]\nname = \"x\"\nfrom = \"@a\"\nagent = \"y\"\n"}}"#;
-    let read = parse_copies(&serde_json::from_str(foreign).unwrap(), &Surroundings::default());
+    let read = parse_copies(&serde_json::from_str(foreign).unwrap(), &CheckContext::default());
     assert!(read.table.is_none());
     assert!(read.report.to_string().contains("it is not among the copies"), "{}", read.report);
 }

@@ -135,7 +135,7 @@ fn each_stamp_is_given_in_one_room() {
     // Questions, the tests of a table, calls of the past: nobody waits for an answer.
     only_in(
         &["src/explain.rs", "src/rules/engine/test_runner.rs", "src/replay.rs"],
-        &["Call::imagined("],
+        &["Call::synthetic("],
     );
     only_in(&["src/rules/engine"], &["Decision::new("]);
     only_in(&["src/rules/engine", "src/pipeline.rs"], &["Decision::fallback("]);
@@ -152,7 +152,7 @@ fn the_whole_number_is_shown_only_where_somebody_needs_it() {
             "src/explain.rs",
             "src/records/redact.rs",
         ],
-        &["in_full()"],
+        &["unmasked()"],
     );
 }
 

@@ -35,7 +35,7 @@ pub(super) const COLUMNS: [&str; 27] = [
     "agent_version_in",
     "sip",
     "numbers",
-    "micros",
+    "latency_us",
     "fingerprint",
 ];
 

@@ -6,23 +6,23 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::explain::recorded::{Asked, explanation_as_of_then, table_of_then};
+use crate::explain::recorded::{TableChoice, explanation_as_of_then, table_of_then};
 use crate::pipeline::Switchboard;
-use crate::records::{Meant, Order, Page, Store, StoreError, Words};
+use crate::records::{FilterArgs, LookupResult, Order, Page, Store, StoreError};
 
 /// Why there is nothing to tell.
-pub(crate) enum Untold {
+pub(crate) enum RecordsError {
     /// The question makes no sense.
-    Asked(String),
+    BadRequest(String),
     /// No such record.
-    Nothing(String),
+    NotFound(String),
     /// The store is closed, or says no.
-    Closed(String),
+    Unavailable(String),
 }
 
-impl From<StoreError> for Untold {
-    fn from(error: StoreError) -> Untold {
-        Untold::Closed(format!("the records cannot be read: {error}"))
+impl From<StoreError> for RecordsError {
+    fn from(error: StoreError) -> RecordsError {
+        RecordsError::Unavailable(format!("the records cannot be read: {error}"))
     }
 }
 
@@ -31,12 +31,12 @@ const MOST: usize = 1_000;
 const KNOWN: &str = "there are since, until, number, rule, source, outcome, call_id, limit, before";
 
 /// `GET /records?since=…&until=…&number=…&rule=…&source=…&outcome=…&call_id=…&limit=…&before=ID`.
-pub(crate) async fn list(board: &Switchboard, query: &str) -> Result<Value, Untold> {
-    let (words, page) = read(query).map_err(Untold::Asked)?;
-    let store = store(board)?;
-    let numbers = board.recorder().numbers();
-    let filter = words.filter(board.now(), &TimeZone::UTC, numbers);
-    let filter = filter.map_err(|bad| Untold::Asked(bad.to_string()))?;
+pub(crate) async fn list(app: &Switchboard, query: &str) -> Result<Value, RecordsError> {
+    let (words, page) = read(query).map_err(RecordsError::BadRequest)?;
+    let store = store(app)?;
+    let numbers = app.recorder().numbers();
+    let filter = words.filter(app.now(), &TimeZone::UTC, numbers);
+    let filter = filter.map_err(|bad| RecordsError::BadRequest(bad.to_string()))?;
     let calls = store.calls(&filter, page).await?;
     let last = store.last_events(&calls).await?;
     // One that is full may be the last one; then the next one is empty.
@@ -53,42 +53,46 @@ pub(crate) async fn list(board: &Switchboard, query: &str) -> Result<Value, Unto
 }
 
 /// `GET /records/{id}`: the call, its events, and why it was answered so.
-pub(crate) async fn one(board: &Arc<Switchboard>, id: &str) -> Result<Value, Untold> {
-    let store = store(board)?;
+pub(crate) async fn one(app: &Arc<Switchboard>, id: &str) -> Result<Value, RecordsError> {
+    let store = store(app)?;
     let call = match store.meant(id).await? {
-        Meant::One(call) => *call,
-        Meant::None => return Err(Untold::Nothing("no call is recorded under this id".to_owned())),
-        Meant::Several(ids) => {
+        LookupResult::One(call) => *call,
+        LookupResult::None => {
+            return Err(RecordsError::NotFound("no call is recorded under this id".to_owned()));
+        }
+        LookupResult::Several(ids) => {
             let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
             let why = format!("this can mean several calls, among them {}", ids.join(", "));
-            return Err(Untold::Nothing(why));
+            return Err(RecordsError::NotFound(why));
         }
     };
     let events = store.events_of(&call).await?;
     let events: Vec<Value> = events.iter().map(|event| Value::Object(event.to_json())).collect();
     let object = call.to_json();
     let kept = store.table(&call.fingerprint).await?;
-    let board = board.clone();
+    let app = app.clone();
     // Of a million rules the scan takes its time, which calls must not wait for.
     let explained = tokio::task::spawn_blocking(move || {
-        let (kept, now) = (table_of_then(kept.as_ref()), board.table());
-        let asked = Asked::Kept(kept.as_ref().unwrap_or(&now));
-        explanation_as_of_then(&call, asked, &board.sources()).to_json()
+        let (kept, now) = (table_of_then(kept.as_ref()), app.table());
+        let asked = TableChoice::Recorded(kept.as_ref().unwrap_or(&now));
+        explanation_as_of_then(&call, asked, &app.sources()).to_json()
     });
     let explanation =
         explained.await.unwrap_or_else(|_panic| json!({ "unexplained": "it panicked" }));
     Ok(json!({ "call": object, "events": events, "explanation": explanation }))
 }
 
-fn store(board: &Switchboard) -> Result<Arc<Store>, Untold> {
-    let off = || Untold::Nothing("records are off: `[records] url` is \"off\"".to_owned());
-    let state = board.recorder().state().ok_or_else(off)?;
-    let closed = || Untold::Closed("the store of the records is not open: see /readyz".to_owned());
+fn store(app: &Switchboard) -> Result<Arc<Store>, RecordsError> {
+    let off = || RecordsError::NotFound("records are off: `[records] url` is \"off\"".to_owned());
+    let state = app.recorder().state().ok_or_else(off)?;
+    let closed = || {
+        RecordsError::Unavailable("the store of the records is not open: see /readyz".to_owned())
+    };
     state.store().ok_or_else(closed)
 }
 
-fn read(query: &str) -> Result<(Words, Page), String> {
-    let mut words = Words::default();
+fn read(query: &str) -> Result<(FilterArgs, Page), String> {
+    let mut words = FilterArgs::default();
     let mut page = Page { limit: LIMIT, order: Order::NewestFirst, beyond: None };
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let text = Some(value.to_string());

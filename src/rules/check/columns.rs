@@ -2,14 +2,14 @@
 
 use super::Checker;
 use super::lists::{OpenList, no_column};
-use super::rule::On;
+use super::rule::RuleNumbers;
 use crate::rules::model::lists::{Cell, ListId, Side};
-use crate::rules::model::template::{Columns, NoCell};
+use crate::rules::model::template::{ColumnLookup, UnknownValue};
 use crate::rules::{Lists, NumberPattern};
 
 impl Checker<'_> {
     /// What `LIST.column` means in a rule with these numbers.
-    pub(super) fn in_rule<'c>(&'c mut self, on: On<'_>) -> InRule<'c> {
+    pub(super) fn in_rule<'c>(&'c mut self, on: RuleNumbers<'_>) -> InRule<'c> {
         let mut matched: Vec<Matched> = Vec::new();
         for (side, numbers) in [(Side::From, on.from), (Side::To, on.to)] {
             for pattern in numbers.any_of() {
@@ -46,8 +46,8 @@ struct Matched {
     always: bool,
 }
 
-impl Columns for InRule<'_> {
-    fn cell(&mut self, list: &str, column: &str) -> Option<Result<(Cell, bool), NoCell>> {
+impl ColumnLookup for InRule<'_> {
+    fn cell(&mut self, list: &str, column: &str) -> Option<Result<(Cell, bool), UnknownValue>> {
         let id = self.lists.named(list)?;
         if let Some(bad) = self.columns[id.at()]
             .and_then(|columns| no_column(&format!("list `{list}`"), columns, column))
@@ -55,7 +55,7 @@ impl Columns for InRule<'_> {
             return Some(Err(bad));
         }
         let Some(matched) = self.matched.iter().find(|matched| matched.list == id) else {
-            return Some(Err(NoCell {
+            return Some(Err(UnknownValue {
                 code: "list-not-matched",
                 message: format!("`{list}.{column}`: this rule does not match on @{list}"),
                 help: Some(format!(

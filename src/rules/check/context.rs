@@ -8,9 +8,9 @@ use crate::domain::call::Platform;
 
 /// What a table is checked against: what only the settings and the moment know.
 #[derive(Debug, Clone, Default)]
-pub struct Surroundings {
+pub struct CheckContext {
     /// Who asks; empty when that is not known here.
-    pub sources: Vec<Asking>,
+    pub sources: Vec<SourceInfo>,
     /// The agents that settings name, as a source's fallback.
     pub fallback_agents: Vec<String>,
     /// When it is checked: some dates may be over.
@@ -21,7 +21,7 @@ pub struct Surroundings {
 
 /// What rules have to know of a source.
 #[derive(Debug, Clone)]
-pub struct Asking {
+pub struct SourceInfo {
     /// Its name.
     pub source: String,
     /// Its platform.

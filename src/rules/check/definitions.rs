@@ -8,27 +8,27 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::Checker;
-use crate::diagnostics::{Place, SourceFile, did_you_mean, nearest};
+use crate::diagnostics::{Location, SourceFile, did_you_mean, nearest};
 use crate::dialect;
 use crate::domain::call::Version;
-use crate::rules::load::files::Shelf;
+use crate::rules::load::files::TableFiles;
 use crate::rules::load::raw::{
-    At, Entries, House, WrittenAgent, WrittenDates, WrittenHours, WrittenIds, WrittenValue,
+    Entries, RawAgent, RawDates, RawDefinitions, RawHours, RawIds, RawValue, Spanned,
 };
-use crate::rules::model::hours::{Span, spans, weekdays, zone};
+use crate::rules::model::hours::{TimeSpan, spans, weekdays, zone};
 use crate::rules::model::lists::Cell;
-use crate::rules::{Agent, BadTime, Dates, DaySpec, Hours, Ids};
+use crate::rules::{Agent, Dates, DaySpec, Hours, InvalidTime, PlatformIds};
 
 /// Where things stand that rules refer to, and which of them a rule uses.
 #[derive(Default)]
-pub(super) struct Uses {
+pub(super) struct UsageTracker {
     /// None for what is written nowhere.
-    places: Vec<Option<Place>>,
+    places: Vec<Option<Location>>,
     used: Vec<bool>,
 }
 
-impl Uses {
-    fn add(&mut self, place: Option<Place>) {
+impl UsageTracker {
+    fn add(&mut self, place: Option<Location>) {
         self.places.push(place);
         self.used.push(false);
     }
@@ -37,7 +37,7 @@ impl Uses {
         self.used[at] = true;
     }
 
-    fn unused(&self) -> impl Iterator<Item = (usize, Place)> {
+    fn unused(&self) -> impl Iterator<Item = (usize, Location)> {
         let places = self.places.iter().enumerate();
         let unused = places.filter(|(at, _)| !self.used[*at]);
         unused.filter_map(|(at, place)| Some((at, place.clone()?)))
@@ -45,18 +45,18 @@ impl Uses {
 }
 
 /// A rule whose agent stands in a column.
-pub(super) struct Said {
+pub(super) struct AgentColumnUse {
     pub(super) rule: usize,
-    pub(super) place: Place,
+    pub(super) place: Location,
     pub(super) cell: Cell,
 }
 
 impl Checker<'_> {
     pub(super) fn house(
         &mut self,
-        mut houses: Vec<(Arc<SourceFile>, House)>,
-        shelf: &mut Shelf,
-    ) -> Vec<(Arc<SourceFile>, House)> {
+        mut houses: Vec<(Arc<SourceFile>, RawDefinitions)>,
+        shelf: &mut TableFiles,
+    ) -> Vec<(Arc<SourceFile>, RawDefinitions)> {
         self.any_agent = houses.iter().all(|(_, house)| house.agents.is_none());
         for (file, house) in &mut houses {
             self.file = file.clone();
@@ -77,7 +77,7 @@ impl Checker<'_> {
         houses
     }
 
-    fn zone(&mut self, written: &At<String>) {
+    fn zone(&mut self, written: &Spanned<String>) {
         match zone(&written.value) {
             Err(bad) => {
                 self.no_zone_told = true;
@@ -92,23 +92,23 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn bad_time(&mut self, span: &Range<usize>, bad: BadTime) {
+    pub(super) fn bad_time(&mut self, span: &Range<usize>, bad: InvalidTime) {
         self.error(bad.code, span, bad.message).maybe_help(bad.help);
     }
 
-    fn add_agent(&mut self, agent: &WrittenAgent) {
+    fn add_agent(&mut self, agent: &RawAgent) {
         let at = self.agents.len();
         let name = agent.name.value.as_str();
         if let Some(first) = self.agent_named(name) {
             let first = self.agents_used.places[first].clone();
-            return self.said_twice("an agent", &agent.name, first.as_ref());
+            return self.duplicate_name("an agent", &agent.name, first.as_ref());
         }
         let read = match &agent.ids {
-            WrittenIds::Everywhere(id) => self.id(id).map(|id| (Ids::Everywhere(id), None)),
-            WrittenIds::Table(entries) => self.ids(&agent.name, entries),
-            WrittenIds::Unreadable => None,
+            RawIds::Everywhere(id) => self.id(id).map(|id| (PlatformIds::Everywhere(id), None)),
+            RawIds::Table(entries) => self.ids(&agent.name, entries),
+            RawIds::Invalid => None,
         };
-        let (ids, version) = read.unwrap_or((Ids::ByPlatform(Vec::new()), None));
+        let (ids, version) = read.unwrap_or((PlatformIds::ByPlatform(Vec::new()), None));
         self.agents.push(Agent { name: name.into(), ids, version });
         self.agents_by_name.add(name, at, |at| &self.agents[at].name);
         self.agents_used.add(Some(self.place(&agent.name.span)));
@@ -119,7 +119,12 @@ impl Checker<'_> {
     }
 
     /// Something is called like this already, there.
-    pub(super) fn said_twice(&mut self, what: &str, name: &At<String>, first: Option<&Place>) {
+    pub(super) fn duplicate_name(
+        &mut self,
+        what: &str,
+        name: &Spanned<String>,
+        first: Option<&Location>,
+    ) {
         let there = first.map_or(String::new(), |first| {
             let line = first.line_and_column().0;
             match first.file.path == self.file.path {
@@ -131,7 +136,7 @@ impl Checker<'_> {
         self.error("duplicate-name", &name.span, message);
     }
 
-    fn id(&mut self, id: &At<String>) -> Option<Box<str>> {
+    fn id(&mut self, id: &Spanned<String>) -> Option<Box<str>> {
         if id.value.trim().is_empty() {
             self.error("empty-id", &id.span, "an agent's id cannot be empty".to_owned());
             return None;
@@ -139,27 +144,31 @@ impl Checker<'_> {
         Some(id.value.as_str().into())
     }
 
-    fn ids(&mut self, agent: &At<String>, entries: &Entries) -> Option<(Ids, Option<Version>)> {
+    fn ids(
+        &mut self,
+        agent: &Spanned<String>,
+        entries: &Entries,
+    ) -> Option<(PlatformIds, Option<Version>)> {
         let mut ids = Vec::new();
         let mut version = None;
         for (key, value) in entries {
             match (key.value.as_str(), &value.value) {
-                ("version", WrittenValue::Text(tag)) if !tag.trim().is_empty() => {
+                ("version", RawValue::Text(tag)) if !tag.trim().is_empty() => {
                     version = Some(Version::Tag(tag.as_str().into()))
                 }
-                ("version", WrittenValue::Plain(Value::Number(number))) if number.is_i64() => {
+                ("version", RawValue::Plain(Value::Number(number))) if number.is_i64() => {
                     version = number.as_i64().map(Version::Number);
                 }
                 ("version", _) => {
                     let message = "`version` has to be a whole number or a name like `latest`";
                     self.error("wrong-kind", &value.span, message.to_owned());
                 }
-                (name, WrittenValue::Text(id)) => {
+                (name, RawValue::Text(id)) => {
                     let Some(dialect) = dialect::named(name) else {
                         self.unknown_platform(key, &["version"]);
                         continue;
                     };
-                    let id = self.id(&At { value: id.clone(), span: value.span.clone() });
+                    let id = self.id(&Spanned { value: id.clone(), span: value.span.clone() });
                     ids.extend(id.map(|id| (dialect.platform(), id)));
                 }
                 (name, _) => {
@@ -172,10 +181,10 @@ impl Checker<'_> {
             let message = format!("agent `{}` has no id at any platform", agent.value);
             self.error("no-id", &agent.span, message).help("write { retell = \"agent_…\" }");
         }
-        Some((Ids::ByPlatform(ids), version))
+        Some((PlatformIds::ByPlatform(ids), version))
     }
 
-    pub(super) fn unknown_platform(&mut self, name: &At<String>, also: &[&str]) {
+    pub(super) fn unknown_platform(&mut self, name: &Spanned<String>, also: &[&str]) {
         let known = dialect::ALL.map(|dialect| dialect.platform().as_str());
         let help = did_you_mean(&name.value, known.into_iter().chain(also.iter().copied()));
         let message = format!("there is no platform `{}`", name.value);
@@ -213,8 +222,8 @@ impl Checker<'_> {
     /// Whose name is near, or who has this as an id.
     pub(super) fn agent_meant(&self, name: &str) -> Option<String> {
         let has_this_id = |agent: &&Agent| match &agent.ids {
-            Ids::Everywhere(id) => **id == *name,
-            Ids::ByPlatform(ids) => ids.iter().any(|(_, id)| **id == *name),
+            PlatformIds::Everywhere(id) => **id == *name,
+            PlatformIds::ByPlatform(ids) => ids.iter().any(|(_, id)| **id == *name),
         };
         match self.agents.iter().find(has_this_id) {
             Some(agent) => Some(format!("that is an id of `{}`: write the name", agent.name)),
@@ -228,17 +237,21 @@ impl Checker<'_> {
             return known;
         }
         let at = self.agents.len();
-        self.agents.push(Agent { name: id.into(), ids: Ids::Everywhere(id.into()), version: None });
+        self.agents.push(Agent {
+            name: id.into(),
+            ids: PlatformIds::Everywhere(id.into()),
+            version: None,
+        });
         self.agents_by_name.add(id, at, |at| &self.agents[at].name);
         self.agents_used.add(None);
         at
     }
 
-    fn dates(&mut self, written: &WrittenDates) {
+    fn dates(&mut self, written: &RawDates) {
         if let Some(first) = self.dates.iter().position(|dates| *dates.name == *written.name.value)
         {
             let first = self.dates_used.places[first].clone();
-            return self.said_twice("a table of dates", &written.name, first.as_ref());
+            return self.duplicate_name("a table of dates", &written.name, first.as_ref());
         }
         let days = written.days.iter().filter_map(|day| self.day(day)).collect();
         self.dates.push(Arc::new(Dates { name: written.name.value.as_str().into(), days }));
@@ -246,7 +259,7 @@ impl Checker<'_> {
     }
 
     /// A day, and a warning when it will never come again.
-    fn day(&mut self, written: &At<String>) -> Option<DaySpec> {
+    fn day(&mut self, written: &Spanned<String>) -> Option<DaySpec> {
         match DaySpec::parse(&written.value) {
             Ok(day) => {
                 if day.is_over(self.today()) {
@@ -268,11 +281,11 @@ impl Checker<'_> {
         self.around.now.to_zoned(zone).date()
     }
 
-    fn hours(&mut self, written: &WrittenHours) {
+    fn hours(&mut self, written: &RawHours) {
         let name = &written.name;
         if let Some(first) = self.hours.iter().position(|hours| *hours.name == *name.value) {
             let first = self.hours_used.places[first].clone();
-            return self.said_twice("a table of hours", name, first.as_ref());
+            return self.duplicate_name("a table of hours", name, first.as_ref());
         }
         let own = written.zone.as_ref().map(|own| (own, zone(&own.value)));
         let zone = match own {
@@ -306,7 +319,7 @@ impl Checker<'_> {
         self.hours_used.add(Some(self.place(&name.span)));
     }
 
-    fn week(&mut self, written: &[(At<String>, Vec<At<String>>)]) -> [Vec<Span>; 7] {
+    fn week(&mut self, written: &[(Spanned<String>, Vec<Spanned<String>>)]) -> [Vec<TimeSpan>; 7] {
         let mut week: [Vec<_>; 7] = Default::default();
         let mut said_by: [Option<&str>; 7] = [None; 7];
         for (days, times) in written {
@@ -343,7 +356,7 @@ impl Checker<'_> {
         self.zone.clone().unwrap_or(TimeZone::UTC)
     }
 
-    fn times(&mut self, written: &[At<String>]) -> Vec<Span> {
+    fn times(&mut self, written: &[Spanned<String>]) -> Vec<TimeSpan> {
         let mut times = Vec::new();
         for text in written {
             match spans(&text.value) {
@@ -354,7 +367,7 @@ impl Checker<'_> {
         times
     }
 
-    pub(super) fn dates_named(&mut self, name: &At<String>) -> Option<usize> {
+    pub(super) fn dates_named(&mut self, name: &Spanned<String>) -> Option<usize> {
         let found = self.dates.iter().position(|dates| *dates.name == *name.value);
         match found {
             Some(at) => self.dates_used.mark(at),
@@ -366,7 +379,7 @@ impl Checker<'_> {
         found
     }
 
-    pub(super) fn hours_named(&mut self, name: &At<String>) -> Option<usize> {
+    pub(super) fn hours_named(&mut self, name: &Spanned<String>) -> Option<usize> {
         let found = self.hours.iter().position(|hours| *hours.name == *name.value);
         match found {
             Some(at) => self.hours_used.mark(at),
@@ -383,12 +396,12 @@ impl Checker<'_> {
         &mut self,
         code: &'static str,
         what: &str,
-        name: &At<String>,
+        name: &Spanned<String>,
         known: &[Box<str>],
     ) {
         let path = format!("{what}.{}", name.value);
         if self.unreadable.contains(&path) {
-            self.hushed += 1;
+            self.suppressed += 1;
             return;
         }
         let near = did_you_mean(&name.value, known.iter().map(|known| &**known));

@@ -8,17 +8,19 @@ use crate::diagnostics::Report;
 use crate::dialect;
 use crate::domain::call::Channel;
 use crate::domain::phone_number::{Party, PhoneNumber};
-use crate::rules::model::index::Keys;
+use crate::rules::model::index::PartyKeys;
 use crate::rules::model::lists::{Item, Lists};
-use crate::rules::{Also, Does, Either, Index, NumberPattern, Numbers, Places, Rule};
+use crate::rules::{
+    Action, Conditions, Index, NumberMatcher, NumberPattern, Rule, RuleLocations, Selector,
+};
 
 /// The rules of a table, as far as they could be read.
-pub(crate) struct Rules<'r> {
+pub(crate) struct RuleIndex<'r> {
     pub(crate) rules: &'r [Rule],
     /// Of each rule, whether something is wrong in it: then nothing is said of it.
     pub(crate) flawed: &'r [bool],
     pub(crate) lists: &'r Lists,
-    pub(crate) places: &'r Places,
+    pub(crate) places: &'r RuleLocations,
     /// Over the rules without flaws that decide.
     pub(crate) deciding: &'r Index,
     /// Over the rules without flaws that add and continue.
@@ -33,7 +35,7 @@ const MOST_HELD_AGAINST: usize = 64;
 const MOST_TRIED_FOR_EXAMPLES: usize = 8;
 
 /// Reports the rules that no call can reach, and those that crowd on the same numbers.
-pub(crate) fn look_for(rules: &Rules<'_>, report: &mut Report) {
+pub(crate) fn look_for(rules: &RuleIndex<'_>, report: &mut Report) {
     for number in (0..rules.rules.len()).filter(|number| !rules.flawed[*number]) {
         match hidden(rules, number) {
             Hidden::No => {}
@@ -59,12 +61,12 @@ enum Hidden {
     ByItself,
     By {
         above: Vec<usize>,
-        example: Option<Example>,
+        example: Option<ExampleCall>,
     },
 }
 
 /// A call that a rule is for, and the rule above that takes it.
-struct Example {
+struct ExampleCall {
     to: Party,
     from: Party,
     taker: usize,
@@ -74,7 +76,7 @@ struct Example {
 
 /// What a rule is for on one side, as far as one pattern goes.
 #[derive(Clone, Copy)]
-enum Part<'r> {
+enum NumberPart<'r> {
     /// Every number, and who shows none.
     Anyone,
     /// Every number that is not taken away.
@@ -82,15 +84,15 @@ enum Part<'r> {
     Pattern(&'r NumberPattern),
 }
 
-fn parts(numbers: &Numbers) -> Vec<Part<'_>> {
+fn parts(numbers: &NumberMatcher) -> Vec<NumberPart<'_>> {
     match numbers.any_of() {
-        [] if numbers.is_anything() => vec![Part::Anyone],
-        [] => vec![Part::Shown],
-        patterns => patterns.iter().map(Part::Pattern).collect(),
+        [] if numbers.is_anything() => vec![NumberPart::Anyone],
+        [] => vec![NumberPart::Shown],
+        patterns => patterns.iter().map(NumberPart::Pattern).collect(),
     }
 }
 
-fn hidden(rules: &Rules<'_>, number: usize) -> Hidden {
+fn hidden(rules: &RuleIndex<'_>, number: usize) -> Hidden {
     let rule = &rules.rules[number];
     if rule.also.as_deref().is_some_and(asks_in_vain) {
         return Hidden::ByItself;
@@ -106,7 +108,7 @@ fn hidden(rules: &Rules<'_>, number: usize) -> Hidden {
             }
             let Some(holder) = holder(rules, number, to, from) else { return Hidden::No };
             above.push(holder);
-            let found = example.as_ref().is_some_and(|example: &Example| example.for_sure);
+            let found = example.as_ref().is_some_and(|example: &ExampleCall| example.for_sure);
             if !found && above.len() <= MOST_TRIED_FOR_EXAMPLES {
                 example = some_call(rules, number, holder, [to, from]).or(example);
             }
@@ -118,8 +120,8 @@ fn hidden(rules: &Rules<'_>, number: usize) -> Hidden {
 }
 
 /// Whether no call can be all that a rule asks for besides numbers.
-fn asks_in_vain(also: &Also) -> bool {
-    fn nothing_left<T: PartialEq>(either: &Either<T>) -> bool {
+fn asks_in_vain(also: &Conditions) -> bool {
+    fn nothing_left<T: PartialEq>(either: &Selector<T>) -> bool {
         let mut asked = either.any_of.iter();
         !either.any_of.is_empty() && asked.all(|one| either.none_of.contains(one))
     }
@@ -131,16 +133,21 @@ fn asks_in_vain(also: &Also) -> bool {
 }
 
 /// Whether a negation of the same side takes all of it away.
-fn taken_away(part: Part<'_>, of: &Numbers, lists: &Lists) -> bool {
-    let Part::Pattern(pattern) = part else { return false };
+fn taken_away(part: NumberPart<'_>, of: &NumberMatcher, lists: &Lists) -> bool {
+    let NumberPart::Pattern(pattern) = part else { return false };
     of.none_of().iter().any(|negative| holds(negative, pattern, lists))
 }
 
 /// The first rule above that takes every call of this pair.
-fn holder(rules: &Rules<'_>, number: usize, to: Part<'_>, from: Part<'_>) -> Option<usize> {
+fn holder(
+    rules: &RuleIndex<'_>,
+    number: usize,
+    to: NumberPart<'_>,
+    from: NumberPart<'_>,
+) -> Option<usize> {
     let keys = |part| match part {
-        Part::Anyone | Part::Shown => Keys::anything(),
-        Part::Pattern(pattern) => Keys::holding(pattern, rules.lists),
+        NumberPart::Anyone | NumberPart::Shown => PartyKeys::anything(),
+        NumberPart::Pattern(pattern) => PartyKeys::holding(pattern, rules.lists),
     };
     let keys = [keys(to), keys(from)];
     let rule = &rules.rules[number];
@@ -150,7 +157,13 @@ fn holder(rules: &Rules<'_>, number: usize, to: Part<'_>, from: Part<'_>) -> Opt
     found.map(|above| above as usize)
 }
 
-fn takes(rules: &Rules<'_>, above: usize, rule: &Rule, to: Part<'_>, from: Part<'_>) -> bool {
+fn takes(
+    rules: &RuleIndex<'_>,
+    above: usize,
+    rule: &Rule,
+    to: NumberPart<'_>,
+    from: NumberPart<'_>,
+) -> bool {
     let above = &rules.rules[above];
     also_holds(above.also.as_deref(), rule.also.as_deref())
         && side_holds(&above.to, to, &rule.to, rules.lists)
@@ -158,24 +171,29 @@ fn takes(rules: &Rules<'_>, above: usize, rule: &Rule, to: Part<'_>, from: Part<
 }
 
 /// Whether one side of a rule above holds all that a part of this rule's side stands for.
-fn side_holds(above: &Numbers, part: Part<'_>, of: &Numbers, lists: &Lists) -> bool {
+fn side_holds(
+    above: &NumberMatcher,
+    part: NumberPart<'_>,
+    of: &NumberMatcher,
+    lists: &Lists,
+) -> bool {
     if above.is_anything() {
         return true;
     }
     let positive = above.any_of();
     let wanted = match part {
-        Part::Anyone => false,
-        Part::Shown => positive.is_empty(),
+        NumberPart::Anyone => false,
+        NumberPart::Shown => positive.is_empty(),
         // Who withholds the number fits only what says so.
-        Part::Pattern(NumberPattern::Withheld) => positive.contains(&NumberPattern::Withheld),
-        Part::Pattern(pattern) => {
+        NumberPart::Pattern(NumberPattern::Withheld) => positive.contains(&NumberPattern::Withheld),
+        NumberPart::Pattern(pattern) => {
             positive.is_empty() || positive.iter().any(|wide| holds(wide, pattern, lists))
         }
     };
     let kept = |negative: &NumberPattern| {
         let apart = match part {
-            Part::Anyone | Part::Shown => false,
-            Part::Pattern(pattern) => are_apart(negative, pattern, lists),
+            NumberPart::Anyone | NumberPart::Shown => false,
+            NumberPart::Pattern(pattern) => are_apart(negative, pattern, lists),
         };
         apart || of.none_of().iter().any(|own| holds(own, negative, lists))
     };
@@ -230,13 +248,13 @@ fn are_apart(one: &NumberPattern, other: &NumberPattern, lists: &Lists) -> bool 
 }
 
 fn fits(pattern: &NumberPattern, party: &Party, lists: &Lists) -> bool {
-    pattern.fits(&lists.know(party))
+    pattern.fits(&lists.lookup(party))
 }
 
 /// Whether what a rule above asks for besides numbers holds whenever this one's does.
-fn also_holds(above: Option<&Also>, rule: Option<&Also>) -> bool {
+fn also_holds(above: Option<&Conditions>, rule: Option<&Conditions>) -> bool {
     let Some(above) = above else { return true };
-    let nothing = Also::default();
+    let nothing = Conditions::default();
     let rule = rule.unwrap_or(&nothing);
     let platforms = dialect::ALL.map(|dialect| dialect.platform());
     let sources = [&above.source, &rule.source];
@@ -252,30 +270,30 @@ fn also_holds(above: Option<&Also>, rule: Option<&Also>) -> bool {
 
 /// Whether each of all the values there are fits `above` if it fits `rule`. A name that nobody says
 /// stands for all others.
-fn every<T: PartialEq>(values: &[T], above: &Either<T>, rule: &Either<T>) -> bool {
-    let fits = |either: &Either<T>, value: &T| either.holds(|one| one == value);
+fn every<T: PartialEq>(values: &[T], above: &Selector<T>, rule: &Selector<T>) -> bool {
+    let fits = |either: &Selector<T>, value: &T| either.holds(|one| one == value);
     values.iter().all(|value| !fits(rule, value) || fits(above, value))
 }
 
-fn same_or_none<T: PartialEq>(above: &Either<T>, rule: &Either<T>) -> bool {
+fn same_or_none<T: PartialEq>(above: &Selector<T>, rule: &Selector<T>) -> bool {
     above.is_anything() || above == rule
 }
 
 /// A call that this rule is for, as far as a pair goes that `taker` takes; where there is one, a call
 /// that no rule above the taker can take.
 fn some_call(
-    rules: &Rules<'_>,
+    rules: &RuleIndex<'_>,
     number: usize,
     taker: usize,
-    [to, from]: [Part<'_>; 2],
-) -> Option<Example> {
+    [to, from]: [NumberPart<'_>; 2],
+) -> Option<ExampleCall> {
     let rule = &rules.rules[number];
     if rule.also.as_ref().is_some_and(|also| !also.wheres.is_empty()) {
         return None; // what rows and headers would have to say is not looked for
     }
-    let fitting = |numbers: &Numbers, part| {
+    let fitting = |numbers: &NumberMatcher, part| {
         let mut examples = examples(part, rules.lists);
-        examples.retain(|party| numbers.fit(&rules.lists.know(party)));
+        examples.retain(|party| numbers.fit(&rules.lists.lookup(party)));
         examples
     };
     let (to, from) = (fitting(&rule.to, to), fitting(&rule.from, from));
@@ -286,13 +304,18 @@ fn some_call(
     let sure = (0..turns).find(is_first);
     let turn = sure.or((turns > 0).then_some(0))?;
     let (to, from) = pair(turn);
-    Some(Example { to: to.clone(), from: from.clone(), taker, for_sure: sure.is_some() })
+    Some(ExampleCall { to: to.clone(), from: from.clone(), taker, for_sure: sure.is_some() })
 }
 
 /// Whether no rule above the taker is for the numbers of this call; false when that takes long to
 /// tell. Of all channels that `rule` is for it is a call on the first.
-fn is_first(rules: &Rules<'_>, taker: usize, rule: &Rule, (to, from): (&Party, &Party)) -> bool {
-    let (to, from) = (rules.lists.know(to), rules.lists.know(from));
+fn is_first(
+    rules: &RuleIndex<'_>,
+    taker: usize,
+    rule: &Rule,
+    (to, from): (&Party, &Party),
+) -> bool {
+    let (to, from) = (rules.lists.lookup(to), rules.lists.lookup(from));
     let asks_on = |rule: &Rule, channel: &Channel| {
         rule.also.as_ref().is_none_or(|also| also.channel.holds(|one| one == channel))
     };
@@ -309,15 +332,15 @@ fn is_first(rules: &Rules<'_>, taker: usize, rule: &Rule, (to, from): (&Party, &
 }
 
 /// Some that a part stands for, negations left aside.
-fn examples(part: Part<'_>, lists: &Lists) -> Vec<Party> {
+fn examples(part: NumberPart<'_>, lists: &Lists) -> Vec<Party> {
     let begin = |prefix: PhoneNumber| endings(prefix).map(Party::Number).collect();
     let number = |text: &str| PhoneNumber::parse(text).ok();
     match part {
-        Part::Anyone | Part::Shown => {
+        NumberPart::Anyone | NumberPart::Shown => {
             let numbers = ["+12135550100", "+442079460123", "+4930901820", "+61291234567"];
             numbers.into_iter().filter_map(number).map(Party::Number).collect()
         }
-        Part::Pattern(pattern) => match pattern {
+        NumberPart::Pattern(pattern) => match pattern {
             NumberPattern::Exact(number) => vec![Party::Number(*number)],
             NumberPattern::Prefix(prefix) => begin(*prefix),
             NumberPattern::Digits(_) => {
@@ -355,17 +378,17 @@ fn endings(prefix: PhoneNumber) -> impl Iterator<Item = PhoneNumber> {
     })
 }
 
-fn by_itself(rules: &Rules<'_>, number: usize, report: &mut Report) {
+fn by_itself(rules: &RuleIndex<'_>, number: usize, report: &mut Report) {
     let name = &rules.rules[number].name;
     let message = format!("rule `{name}` is never reached: no call can be all that it asks for");
     report.warning("never-reached", Some(rules.places.of(number)), message);
 }
 
 fn by_others(
-    rules: &Rules<'_>,
+    rules: &RuleIndex<'_>,
     number: usize,
     above: &[usize],
-    example: Option<Example>,
+    example: Option<ExampleCall>,
     report: &mut Report,
 ) {
     let name = &rules.rules[number].name;
@@ -382,17 +405,17 @@ fn by_others(
         shown.join(", "),
     );
     let does = &rules.rules[number].does;
-    let help = example.map(|Example { to, from, taker, for_sure }| {
-        let (to, from, taker) = (to.in_full(), from.in_full(), &rules.rules[taker].name);
+    let help = example.map(|ExampleCall { to, from, taker, for_sure }| {
+        let (to, from, taker) = (to.unmasked(), from.unmasked(), &rules.rules[taker].name);
         let at_the_latest = if for_sure { "" } else { " at the latest" };
         let also = rules.rules[number].also.as_deref();
-        let on_calls = |also: &Also| also.channel.holds(|channel| *channel == Channel::Call);
+        let on_calls = |also: &Conditions| also.channel.holds(|channel| *channel == Channel::Call);
         let what = if also.is_none_or(on_calls) { "call" } else { "text message" };
         format!("a {what} from {from} to {to} goes to `{taker}`{at_the_latest}")
     });
     let moved = match does {
-        Does::Continue => "what it adds is never added",
-        Does::Agent(_) | Does::Split(_) | Does::Reject(_) | Does::Keep => {
+        Action::Continue => "what it adds is never added",
+        Action::Agent(_) | Action::Split(_) | Action::Reject(_) | Action::Keep => {
             "move it up, or take it out"
         }
     };

@@ -10,12 +10,14 @@ use jiff::civil::Date;
 
 use crate::domain::call::{Call, Channel, Platform};
 use crate::domain::facts::Facts;
-use crate::rules::{Also, Either, Named, Numbers, Placed, Rule, Table, Where};
+use crate::rules::{
+    Conditions, NamedRef, NumberMatcher, ResolvedCall, Rule, RuleSet, Selector, Where,
+};
 
 /// A call, and what is known of it.
-pub(crate) struct Case<'c> {
-    pub(crate) placed: Placed<'c>,
-    pub(crate) table: &'c Table,
+pub(crate) struct MatchContext<'c> {
+    pub(crate) placed: ResolvedCall<'c>,
+    pub(crate) table: &'c RuleSet,
     at: Timestamp,
     today: OnceCell<Date>,
     /// Of each of the table's hours, whether they are open; empty until somebody asks.
@@ -23,10 +25,10 @@ pub(crate) struct Case<'c> {
     looked_at_the_clock: Cell<bool>,
 }
 
-impl<'c> Case<'c> {
-    pub(crate) fn new(table: &'c Table, call: &'c Call<'c>, facts: &Facts) -> Case<'c> {
-        Case {
-            placed: Placed::new(&table.lists, call),
+impl<'c> MatchContext<'c> {
+    pub(crate) fn new(table: &'c RuleSet, call: &'c Call<'c>, facts: &Facts) -> MatchContext<'c> {
+        MatchContext {
+            placed: ResolvedCall::new(&table.lists, call),
             table,
             at: facts.at,
             today: OnceCell::new(),
@@ -49,7 +51,7 @@ impl<'c> Case<'c> {
         *self.today.get_or_init(|| self.at.to_zoned(self.table.zone.clone()).date())
     }
 
-    fn are_open(&self, hours: &Named) -> bool {
+    fn are_open(&self, hours: &NamedRef) -> bool {
         self.looked_at_the_clock.set(true);
         let known =
             self.open.get_or_init(|| self.table.hours.iter().map(|_| Cell::new(None)).collect());
@@ -60,64 +62,64 @@ impl<'c> Case<'c> {
         })
     }
 
-    fn is_on(&self, dates: &Named) -> bool {
+    fn is_on(&self, dates: &NamedRef) -> bool {
         self.table.dates[dates.at].hold(self.today())
     }
 }
 
 /// Whether a rule fits, and if not, which of its conditions does not hold.
-pub(crate) fn judge<'r>(rule: &'r Rule, case: &Case<'_>) -> Result<(), Unmet<'r>> {
+pub(crate) fn evaluate<'r>(rule: &'r Rule, case: &MatchContext<'_>) -> Result<(), Mismatch<'r>> {
     let call = case.placed.call;
     let also = rule.also.as_deref();
     if let Some(also) = also
         && !also.channel.holds(|channel| *channel == call.channel())
     {
-        return Err(Unmet::Channel(&also.channel));
+        return Err(Mismatch::Channel(&also.channel));
     }
     numbers(rule, case)?;
     also.map_or(Ok(()), |also| conditions(also, case))
 }
 
 /// The part of a rule that numbers decide.
-pub(crate) fn numbers<'r>(rule: &'r Rule, case: &Case<'_>) -> Result<(), Unmet<'r>> {
+pub(crate) fn numbers<'r>(rule: &'r Rule, case: &MatchContext<'_>) -> Result<(), Mismatch<'r>> {
     if !rule.to.fit(&case.placed.to) {
-        return Err(Unmet::To(&rule.to));
+        return Err(Mismatch::To(&rule.to));
     }
     if !rule.from.fit(&case.placed.from) {
-        return Err(Unmet::From(&rule.from));
+        return Err(Mismatch::From(&rule.from));
     }
     Ok(())
 }
 
-fn conditions<'r>(also: &'r Also, case: &Case<'_>) -> Result<(), Unmet<'r>> {
+fn conditions<'r>(also: &'r Conditions, case: &MatchContext<'_>) -> Result<(), Mismatch<'r>> {
     let call = case.placed.call;
     if !also.platform.holds(|platform| *platform == call.platform()) {
-        return Err(Unmet::Platform(&also.platform));
+        return Err(Mismatch::Platform(&also.platform));
     }
     if !also.source.holds(|source| **source == *call.source()) {
-        return Err(Unmet::Source(&also.source));
+        return Err(Mismatch::Source(&also.source));
     }
     if !also.hours.is_anything() && !also.hours.holds(|hours| case.are_open(hours)) {
-        return Err(Unmet::Hours(&also.hours));
+        return Err(Mismatch::Hours(&also.hours));
     }
     if !also.dates.is_anything() && !also.dates.holds(|dates| case.is_on(dates)) {
-        return Err(Unmet::Dates(&also.dates));
+        return Err(Mismatch::Dates(&also.dates));
     }
     match also.wheres.iter().find(|condition| !condition.holds(&case.placed)) {
-        Some(condition) => Err(Unmet::Where(condition)),
+        Some(condition) => Err(Mismatch::Where(condition)),
         None => Ok(()),
     }
 }
 
 /// The condition of a rule that does not hold.
 #[derive(Debug)]
-pub(crate) enum Unmet<'r> {
-    Channel(&'r Either<Channel>),
-    To(&'r Numbers),
-    From(&'r Numbers),
-    Platform(&'r Either<Platform>),
-    Source(&'r Either<Box<str>>),
-    Hours(&'r Either<Named>),
-    Dates(&'r Either<Named>),
+pub(crate) enum Mismatch<'r> {
+    Channel(&'r Selector<Channel>),
+    To(&'r NumberMatcher),
+    From(&'r NumberMatcher),
+    Platform(&'r Selector<Platform>),
+    Source(&'r Selector<Box<str>>),
+    Hours(&'r Selector<NamedRef>),
+    Dates(&'r Selector<NamedRef>),
     Where(&'r Where),
 }

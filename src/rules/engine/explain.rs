@@ -1,18 +1,18 @@
 //! Why a call is answered as it is: the rules until the deciding one, and what each said.
 //!
-//! Asks the same `judge` as `decide`, so it cannot tell another story. Asks index and scan, and
+//! Asks the same `evaluate` as `decide`, so it cannot tell another story. Asks index and scan, and
 //! fails when they differ. Shows numbers whole: it is for the operator, never for a log.
 
 use std::fmt;
 
 use serde_json::json;
 
-use super::evaluate::{Case, Unmet, judge, numbers};
+use super::evaluate::{MatchContext, Mismatch, evaluate, numbers};
 use super::{decide, scan};
 use crate::domain::call::Call;
-use crate::domain::decision::{Decision, Kept, Outcome};
+use crate::domain::decision::{Decision, KeepReason, Outcome};
 use crate::domain::facts::Facts;
-use crate::rules::{Does, Either, Named, Table};
+use crate::rules::{Action, NamedRef, RuleSet, Selector};
 
 /// What a rule said to a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub struct Explanation<'t> {
 #[error(
     "the index decides by {index}, the scan by {scan}: this is a defect of Switchboard, please report it"
 )]
-pub struct Differ {
+pub struct IndexMismatch {
     index: String,
     scan: String,
 }
@@ -67,28 +67,28 @@ const FEW: usize = 20;
 /// # Errors
 /// When index and scan differ.
 pub fn explain<'t>(
-    table: &'t Table,
+    table: &'t RuleSet,
     call: &Call<'_>,
     facts: &Facts,
     all: bool,
-) -> Result<Explanation<'t>, Differ> {
+) -> Result<Explanation<'t>, IndexMismatch> {
     let decision = decide(table, call, facts);
     let scanned = scan(table, call, facts);
     if decision != scanned {
         let name = |decision: &Decision<'_>| format!("{:?}", decision.rule().unwrap_or("none"));
-        return Err(Differ { index: name(&decision), scan: name(&scanned) });
+        return Err(IndexMismatch { index: name(&decision), scan: name(&scanned) });
     }
-    let case = Case::new(table, call, facts);
+    let case = MatchContext::new(table, call, facts);
     let mut steps = Vec::new();
     let mut left_out = 0;
     for (at, rule) in table.rules.iter().enumerate() {
-        let verdict = match judge(rule, &case) {
+        let verdict = match evaluate(rule, &case) {
             Err(_) if !all && table.rules.len() > FEW && numbers(rule, &case).is_err() => {
                 left_out += 1;
                 continue;
             }
-            Err(unmet) => Verdict::No(Why(&unmet, &case).to_string()),
-            Ok(()) if rule.does == Does::Continue => Verdict::Adds,
+            Err(unmet) => Verdict::No(StepReason(&unmet, &case).to_string()),
+            Ok(()) if rule.does == Action::Continue => Verdict::Adds,
             Ok(()) => Verdict::Decides,
         };
         let decides = verdict == Verdict::Decides;
@@ -102,29 +102,31 @@ pub fn explain<'t>(
 }
 
 /// `from +493012345678 is not in @blocked, +1900*`. Shows numbers whole.
-struct Why<'e, 'c>(&'e Unmet<'e>, &'e Case<'c>);
+struct StepReason<'e, 'c>(&'e Mismatch<'e>, &'e MatchContext<'c>);
 
-impl fmt::Display for Why<'_, '_> {
+impl fmt::Display for StepReason<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Why(unmet, case) = self;
+        let StepReason(unmet, case) = self;
         let call = case.placed.call;
         match unmet {
-            Unmet::Channel(wanted) => {
+            Mismatch::Channel(wanted) => {
                 write!(f, "channel {} is not in {wanted}", call.channel())
             }
-            Unmet::To(wanted) => write!(f, "to {} is not in {wanted}", call.to().in_full()),
-            Unmet::From(wanted) => write!(f, "from {} is not in {wanted}", call.from().in_full()),
-            Unmet::Platform(wanted) => {
+            Mismatch::To(wanted) => write!(f, "to {} is not in {wanted}", call.to().unmasked()),
+            Mismatch::From(wanted) => {
+                write!(f, "from {} is not in {wanted}", call.from().unmasked())
+            }
+            Mismatch::Platform(wanted) => {
                 write!(f, "platform {} is not in {wanted}", call.platform())
             }
-            Unmet::Source(wanted) => write!(f, "source {} is not in {wanted}", call.source()),
-            Unmet::Hours(wanted) => {
+            Mismatch::Source(wanted) => write!(f, "source {} is not in {wanted}", call.source()),
+            Mismatch::Hours(wanted) => {
                 let hours = &case.table.hours;
                 let told = all_of(wanted).map(|one| hours[one.at].status(case.at()).to_string());
                 write!(f, "hours {wanted}: {}", told.collect::<Vec<_>>().join(", "))
             }
-            Unmet::Dates(wanted) => write!(f, "dates {wanted}: today is {}", case.today()),
-            Unmet::Where(condition) => match condition.fact.of(&case.placed) {
+            Mismatch::Dates(wanted) => write!(f, "dates {wanted}: today is {}", case.today()),
+            Mismatch::Where(condition) => match condition.fact.of(&case.placed) {
                 Some(actual) => {
                     write!(f, "where {} is {actual:?}, not {}", condition.name, condition.wanted)
                 }
@@ -134,7 +136,7 @@ impl fmt::Display for Why<'_, '_> {
     }
 }
 
-fn all_of(either: &Either<Named>) -> impl Iterator<Item = &Named> {
+fn all_of(either: &Selector<NamedRef>) -> impl Iterator<Item = &NamedRef> {
     either.any_of.iter().chain(&either.none_of)
 }
 
@@ -208,12 +210,12 @@ impl fmt::Display for Explanation<'_> {
     }
 }
 
-fn because(kept: Kept) -> &'static str {
+fn because(kept: KeepReason) -> &'static str {
     match kept {
-        Kept::ByRule => "the rule says so",
-        Kept::NoRule => "no rule fits",
-        Kept::NoAgentId => "the chosen agent has no id at this platform",
-        Kept::NoSuchAgent => "what the rule takes its agent from names nobody",
-        Kept::Fallback => "something broke",
+        KeepReason::ByRule => "the rule says so",
+        KeepReason::NoRule => "no rule fits",
+        KeepReason::NoAgentId => "the chosen agent has no id at this platform",
+        KeepReason::NoSuchAgent => "what the rule takes its agent from names nobody",
+        KeepReason::Fallback => "something broke",
     }
 }

@@ -9,21 +9,21 @@ use crate::diagnostics::Report;
 use crate::domain::call::Call;
 use crate::domain::decision::{Object, Outcome};
 use crate::domain::facts::Facts;
-use crate::rules::{Does, Expected, Places, Table, Test};
+use crate::rules::{Action, Expected, RuleLocations, RuleSet, Test};
 use jiff::Timestamp;
 
 /// Which rules, and which arms of splits, the tests reached.
 #[derive(Debug, Default)]
-pub struct Reached<'t> {
+pub struct Coverage<'t> {
     rules: HashSet<&'t str>,
     arms: HashSet<(&'t str, usize)>,
 }
 
 /// Runs all tests. Those that fail are reported, each with the explanation of its call.
-pub fn run<'t>(table: &'t Table, tests: &[Test], report: &mut Report) -> Reached<'t> {
-    let mut reached = Reached::default();
+pub fn run<'t>(table: &'t RuleSet, tests: &[Test], report: &mut Report) -> Coverage<'t> {
+    let mut reached = Coverage::default();
     for test in tests {
-        let call = Call::imagined(&test.source, test.platform, test.fields.clone());
+        let call = Call::synthetic(&test.source, test.platform, test.fields.clone());
         let facts = Facts { at: test.at.unwrap_or(Timestamp::UNIX_EPOCH) };
         let explanation = match explain(table, &call, &facts, false) {
             Ok(explanation) => explanation,
@@ -41,7 +41,7 @@ pub fn run<'t>(table: &'t Table, tests: &[Test], report: &mut Report) -> Reached
             let message =
                 format!("test `{}` says no time, and a rule looks at the clock", test.name);
             report
-                .error("time-needed", Some(test.place.clone()), message)
+                .error("missing-time", Some(test.place.clone()), message)
                 .help("write at = \"2026-12-24 10:00\"");
         } else {
             compare(test, &explanation, report);
@@ -115,9 +115,9 @@ fn inside(path: &str, expected: &Object, got: &Object, lines: &mut Vec<String>) 
 
 /// Warns of rules, and of arms of splits, that no test reached.
 pub fn warn_of_the_rest(
-    table: &Table,
-    reached: &Reached<'_>,
-    places: &Places,
+    table: &RuleSet,
+    reached: &Coverage<'_>,
+    places: &RuleLocations,
     report: &mut Report,
 ) {
     for (at, rule) in table.rules.iter().enumerate() {
@@ -129,7 +129,7 @@ pub fn warn_of_the_rest(
                 .help("`switchboard explain --as-test` writes one");
             continue;
         }
-        let Does::Split(split) = &rule.does else { continue };
+        let Action::Split(split) = &rule.does else { continue };
         let share = |arm: &usize| {
             split.arms[*arm].end - arm.checked_sub(1).map_or(0, |before| split.arms[before].end)
         };

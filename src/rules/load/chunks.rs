@@ -5,16 +5,16 @@ use std::ops::Range;
 
 /// A part of a file that can be read by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Piece {
-    pub(crate) kind: Kind,
+pub(crate) struct Chunk {
+    pub(crate) kind: ChunkKind,
     pub(crate) span: Range<usize>,
 }
 
 /// What stands in a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ChunkKind {
     /// Agents, lists, hours: what rules refer to.
-    House,
+    Definitions,
     /// Only `[[rule]]`s.
     Rules,
     /// Only `[[test]]`s.
@@ -26,20 +26,20 @@ pub(crate) const PIECE_BYTES: usize = 32 << 10;
 
 /// The pieces of a text, in order; together they are the whole of it. `most_bytes` is after how
 /// many bytes rules and tests are cut.
-pub(crate) fn cut(text: &str, most_bytes: usize) -> Vec<Piece> {
+pub(crate) fn cut(text: &str, most_bytes: usize) -> Vec<Chunk> {
     let mut pieces = Vec::new();
-    let mut open = Piece { kind: Kind::House, span: 0..0 };
+    let mut open = Chunk { kind: ChunkKind::Definitions, span: 0..0 };
     for (at, header) in headers(text) {
         let begins = match header {
-            Header::Rule => Kind::Rules,
-            Header::Test => Kind::Tests,
+            Header::Rule => ChunkKind::Rules,
+            Header::Test => ChunkKind::Tests,
             Header::Inside => continue,
-            Header::Other => Kind::House,
+            Header::Other => ChunkKind::Definitions,
         };
-        let fits = begins == Kind::House || at - open.span.start < most_bytes;
+        let fits = begins == ChunkKind::Definitions || at - open.span.start < most_bytes;
         if begins != open.kind || !fits {
             open.span.end = at;
-            pieces.push(std::mem::replace(&mut open, Piece { kind: begins, span: at..at }));
+            pieces.push(std::mem::replace(&mut open, Chunk { kind: begins, span: at..at }));
         }
     }
     open.span.end = text.len();
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, expected: &[(Kind, &str)]) {
+    fn check(text: &str, expected: &[(ChunkKind, &str)]) {
         let pieces = cut(text, 1);
         let shown: Vec<_> =
             pieces.iter().map(|piece| (piece.kind, &text[piece.span.clone()])).collect();
@@ -168,11 +168,11 @@ mod tests {
         check(
             "zone = \"UTC\"\n[agents]\na = \"1\"\n[[rule]]\nname = \"one\"\n  [[ rule ]] # two\n[rule.variables]\nx = \"y\"\n[lists.vip]\nnumbers = []\n[[test]]\n[test.expect]\n",
             &[
-                (Kind::House, "zone = \"UTC\"\n[agents]\na = \"1\"\n"),
-                (Kind::Rules, "[[rule]]\nname = \"one\"\n"),
-                (Kind::Rules, "  [[ rule ]] # two\n[rule.variables]\nx = \"y\"\n"),
-                (Kind::House, "[lists.vip]\nnumbers = []\n"),
-                (Kind::Tests, "[[test]]\n[test.expect]\n"),
+                (ChunkKind::Definitions, "zone = \"UTC\"\n[agents]\na = \"1\"\n"),
+                (ChunkKind::Rules, "[[rule]]\nname = \"one\"\n"),
+                (ChunkKind::Rules, "  [[ rule ]] # two\n[rule.variables]\nx = \"y\"\n"),
+                (ChunkKind::Definitions, "[lists.vip]\nnumbers = []\n"),
+                (ChunkKind::Tests, "[[test]]\n[test.expect]\n"),
             ],
         );
     }
@@ -189,7 +189,7 @@ mod tests {
         ] {
             check(
                 &format!("{rule}[agents]\n"),
-                &[(Kind::Rules, rule), (Kind::House, "[agents]\n")],
+                &[(ChunkKind::Rules, rule), (ChunkKind::Definitions, "[agents]\n")],
             );
         }
     }
@@ -201,7 +201,7 @@ mod tests {
         {
             check(
                 &format!("{rule}[[rule]]\n"),
-                &[(Kind::Rules, rule), (Kind::Rules, "[[rule]]\n")],
+                &[(ChunkKind::Rules, rule), (ChunkKind::Rules, "[[rule]]\n")],
             );
         }
     }
@@ -282,16 +282,16 @@ mod tests {
     }
 
     /// Each piece is of its kind, and together they are the text.
-    fn covers(text: &str, pieces: &[Piece]) -> Result<(), TestCaseError> {
+    fn covers(text: &str, pieces: &[Chunk]) -> Result<(), TestCaseError> {
         let mut at = 0;
         for piece in pieces {
             prop_assert_eq!(piece.span.start, at);
             prop_assert!(!piece.span.is_empty());
             at = piece.span.end;
             let begins = match header(&text[piece.span.clone()]) {
-                Some(Header::Rule) => Kind::Rules,
-                Some(Header::Test) => Kind::Tests,
-                Some(Header::Inside | Header::Other) | None => Kind::House,
+                Some(Header::Rule) => ChunkKind::Rules,
+                Some(Header::Test) => ChunkKind::Tests,
+                Some(Header::Inside | Header::Other) | None => ChunkKind::Definitions,
             };
             prop_assert_eq!(piece.kind, begins);
         }
@@ -323,9 +323,9 @@ mod tests {
                 let part = part.map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
                 let known = |key: &str| part.get_ref().contains_key(key);
                 let only = match piece.kind {
-                    Kind::House => !known("rule") && !known("test"),
-                    Kind::Rules => known("rule") && part.get_ref().len() == 1,
-                    Kind::Tests => known("test") && part.get_ref().len() == 1,
+                    ChunkKind::Definitions => !known("rule") && !known("test"),
+                    ChunkKind::Rules => known("rule") && part.get_ref().len() == 1,
+                    ChunkKind::Tests => known("test") && part.get_ref().len() == 1,
                 };
                 prop_assert!(only, "{:?}: {}", piece.kind, &text[piece.span]);
                 for (read, key) in read.iter_mut().zip(["rule", "test"]) {

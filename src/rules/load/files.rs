@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::diagnostics::{Place, Report, SourceFile};
+use crate::diagnostics::{Location, Report, SourceFile};
 
 /// A file or a folder, as it was when it was read.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct FileStamp {
     path: PathBuf,
     look: Look,
 }
@@ -28,15 +28,15 @@ enum Look {
     Folder(Vec<PathBuf>),
 }
 
-impl Seen {
+impl FileStamp {
     /// As it is now.
-    pub fn now(path: &Path) -> Seen {
-        Seen { path: path.to_owned(), look: look(path) }
+    pub fn now(path: &Path) -> FileStamp {
+        FileStamp { path: path.to_owned(), look: look(path) }
     }
 
     /// The same file or folder, as it is now.
-    pub fn again(&self) -> Seen {
-        Seen::now(&self.path)
+    pub fn again(&self) -> FileStamp {
+        FileStamp::now(&self.path)
     }
 
     /// Whether it is another one than when it was read.
@@ -75,14 +75,14 @@ fn tables_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// What the files of a table said when it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Copies {
+pub struct Snapshot {
     /// The paths of the rules, in order.
     rules: Vec<PathBuf>,
     /// Path and text of each file: rules and lists.
     files: BTreeMap<PathBuf, String>,
 }
 
-impl Copies {
+impl Snapshot {
     /// The most that is copied of a table, in bytes. A list of a million numbers is not.
     pub const MOST_BYTES: u64 = 1 << 20;
 
@@ -98,23 +98,23 @@ impl<T: Read + Seek> Readable for T {}
 
 /// Reads files, and remembers what they looked like and what they said.
 #[derive(Debug)]
-pub(crate) struct Shelf {
-    pub(crate) seen: Vec<Seen>,
+pub(crate) struct TableFiles {
+    pub(crate) seen: Vec<FileStamp>,
     /// None once it would be too much.
-    pub(crate) copies: Option<Copies>,
+    pub(crate) copies: Option<Snapshot>,
     /// These are read instead of the files.
-    instead: Option<Copies>,
+    instead: Option<Snapshot>,
 }
 
-impl Shelf {
+impl TableFiles {
     /// Of the files on the disk.
-    pub(crate) fn of_files() -> Shelf {
-        Shelf { seen: Vec::new(), copies: Some(Copies::default()), instead: None }
+    pub(crate) fn of_files() -> TableFiles {
+        TableFiles { seen: Vec::new(), copies: Some(Snapshot::default()), instead: None }
     }
 
     /// Of copies; the disk is not touched.
-    pub(crate) fn of_copies(copies: &Copies) -> Shelf {
-        Shelf { seen: Vec::new(), copies: None, instead: Some(copies.clone()) }
+    pub(crate) fn of_copies(copies: &Snapshot) -> TableFiles {
+        TableFiles { seen: Vec::new(), copies: None, instead: Some(copies.clone()) }
     }
 
     /// The text of a file, or those of all tables of a folder. What is not UTF-8 is reported.
@@ -123,7 +123,7 @@ impl Shelf {
         path: &Path,
         report: &mut Report,
     ) -> io::Result<Vec<Arc<SourceFile>>> {
-        self.seen.push(Seen::now(path));
+        self.seen.push(FileStamp::now(path));
         if !fs::metadata(path)?.is_dir() {
             return Ok(vec![self.text(path, report)?]);
         }
@@ -133,7 +133,7 @@ impl Shelf {
         }
         let mut texts = Vec::new();
         for path in paths {
-            self.seen.push(Seen::now(&path));
+            self.seen.push(FileStamp::now(&path));
             let name = |error: io::Error| {
                 io::Error::new(error.kind(), format!("{}: {error}", path.display()))
             };
@@ -153,7 +153,7 @@ impl Shelf {
 
     /// The rules that were copied.
     pub(crate) fn copied_texts(&self) -> Vec<Arc<SourceFile>> {
-        let Some(Copies { rules, files }) = &self.instead else { return Vec::new() };
+        let Some(Snapshot { rules, files }) = &self.instead else { return Vec::new() };
         let file = |path: &PathBuf| {
             let text = files.get(path).cloned().unwrap_or_default();
             Arc::new(SourceFile::new(&path.display().to_string(), text))
@@ -170,7 +170,7 @@ impl Shelf {
             let bytes = text.len() as u64;
             return Ok((Box::new(Cursor::new(text.into_bytes())), bytes));
         }
-        self.seen.push(Seen::now(path));
+        self.seen.push(FileStamp::now(path));
         // Asked before it is opened: a named pipe would wait for somebody to write into it.
         let metadata = fs::metadata(path)?;
         if !metadata.is_file() {
@@ -178,7 +178,7 @@ impl Shelf {
         }
         let mut file = File::open(path)?;
         let bytes = metadata.len();
-        if bytes > Copies::MOST_BYTES {
+        if bytes > Snapshot::MOST_BYTES {
             self.copies = None;
         }
         if self.copies.is_none() {
@@ -195,7 +195,7 @@ impl Shelf {
 
     fn keep(&mut self, path: &Path, text: &str) {
         let Some(copies) = &mut self.copies else { return };
-        if copies.bytes() + text.len() as u64 > Copies::MOST_BYTES {
+        if copies.bytes() + text.len() as u64 > Snapshot::MOST_BYTES {
             self.copies = None;
         } else {
             copies.files.insert(path.to_owned(), text.to_owned());
@@ -213,7 +213,7 @@ fn text(path: &Path, report: &mut Report) -> io::Result<Arc<SourceFile>> {
     let at = bad.utf8_error().valid_up_to();
     let text = String::from_utf8_lossy(bad.as_bytes()).into_owned();
     let file = Arc::new(SourceFile::new(&name, text));
-    let place = Place { file: file.clone(), span: at..at };
+    let place = Location { file: file.clone(), span: at..at };
     report.error("syntax", Some(place), "this is not UTF-8").help("save the file as UTF-8");
     Ok(file)
 }

@@ -7,10 +7,10 @@ use std::path::Path;
 use csv::{ByteRecord, ReaderBuilder};
 use sha2::{Digest, Sha256};
 
-use super::files::{Readable, Shelf};
+use super::files::{Readable, TableFiles};
 
 /// A file whose first line has been read.
-pub(crate) struct Rows {
+pub(crate) struct ListRows {
     reader: csv::Reader<Hashed>,
     /// The names of the columns; none in a file of plain text.
     pub(crate) columns: Vec<String>,
@@ -35,7 +35,7 @@ impl Read for Hashed {
 }
 
 /// A row, and where it stands.
-pub(crate) struct Row<'r> {
+pub(crate) struct CsvRow<'r> {
     record: &'r ByteRecord,
     /// The line on which it begins, counted from 1.
     pub(crate) line: usize,
@@ -43,7 +43,7 @@ pub(crate) struct Row<'r> {
     pub(crate) at: u64,
 }
 
-impl Row<'_> {
+impl CsvRow<'_> {
     /// A cell without the spaces around it; empty when the row has fewer, none when it is not UTF-8.
     pub(crate) fn cell(&self, at: usize) -> Option<&str> {
         // Not trimmed by the reader, which would make every row a second time.
@@ -65,10 +65,10 @@ impl Row<'_> {
     }
 }
 
-impl Rows {
+impl ListRows {
     /// Opens a file and reads its header. A name that ends in `.csv` is CSV, with commas or
     /// semicolons between the cells; anything else is plain text.
-    pub(crate) fn open(shelf: &mut Shelf, path: &Path) -> io::Result<Rows> {
+    pub(crate) fn open(shelf: &mut TableFiles, path: &Path) -> io::Result<ListRows> {
         let (mut file, bytes) = shelf.open(path)?;
         let is_csv =
             path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
@@ -78,7 +78,7 @@ impl Rows {
             // No text has the byte that would part its cells.
             builder.quoting(false).delimiter(0).comment(Some(b'#'));
             let reader = builder.from_reader(Hashed { file, digest: Sha256::new() });
-            return Ok(Rows { reader, columns: Vec::new(), separator: None, bytes });
+            return Ok(ListRows { reader, columns: Vec::new(), separator: None, bytes });
         }
         let separator = separator(&mut *file)?;
         file.seek(SeekFrom::Start(0))?;
@@ -87,17 +87,17 @@ impl Rows {
         let mut header = ByteRecord::new();
         reader.read_byte_record(&mut header)?;
         let columns = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned());
-        Ok(Rows { columns: columns.collect(), reader, separator: Some(separator), bytes })
+        Ok(ListRows { columns: columns.collect(), reader, separator: Some(separator), bytes })
     }
 
     /// Hands out the rows, one by one.
-    pub(crate) fn each(&mut self, mut with: impl FnMut(Row<'_>)) -> io::Result<()> {
+    pub(crate) fn each(&mut self, mut with: impl FnMut(CsvRow<'_>)) -> io::Result<()> {
         let mut record = ByteRecord::new();
         while self.reader.read_byte_record(&mut record)? {
             let position = record.position();
             let line = position.map_or(0, |position| position.line() as usize);
             let at = position.map_or(0, |position| position.byte());
-            with(Row { record: &record, line, at });
+            with(CsvRow { record: &record, line, at });
         }
         Ok(())
     }

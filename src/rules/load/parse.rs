@@ -11,11 +11,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::Value;
-use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::raw::{At, Entries, House, WrittenRule, WrittenTest, WrittenValue};
-use crate::diagnostics::{Mistake, Place, Report, SourceFile, nearest};
+use super::raw::{Entries, RawDefinitions, RawRule, RawTest, RawValue, Spanned};
+use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, nearest};
 
 pub(crate) use rule::OUTCOMES;
 use test::{EXPECT_KEYS, TEST_KEYS};
@@ -28,26 +27,29 @@ pub(crate) fn house(
     file: &Arc<SourceFile>,
     span: &Range<usize>,
     report: &mut Report,
-) -> Option<House> {
-    let mut reader = Reader { file, base: span.start, report };
+) -> Option<RawDefinitions> {
+    let mut reader = TomlReader { file, base: span.start, report };
     let document = reader.document(span)?;
-    let mut house = House::default();
+    let mut house = RawDefinitions::default();
     for (key, value) in document.get_ref() {
         let name = key.get_ref().as_ref();
         match name {
             "zone" => house.zone = reader.text(name, value),
             "agents" => house.agents = reader.table(name, value).map(|table| reader.agents(table)),
             "lists" => {
-                house.lists = reader.named_tables(key, value, Reader::list, &mut house.unreadable)
+                house.lists =
+                    reader.named_tables(key, value, TomlReader::list, &mut house.unreadable)
             }
             "dates" => {
-                house.dates = reader.named_tables(key, value, Reader::dates, &mut house.unreadable)
+                house.dates =
+                    reader.named_tables(key, value, TomlReader::dates, &mut house.unreadable)
             }
             "hours" => {
-                house.hours = reader.named_tables(key, value, Reader::hours, &mut house.unreadable)
+                house.hours =
+                    reader.named_tables(key, value, TomlReader::hours, &mut house.unreadable)
             }
-            "rule" => house.rules = reader.list_of(name, value, Reader::rule),
-            "test" => house.tests = reader.list_of(name, value, Reader::test),
+            "rule" => house.rules = reader.list_of(name, value, TomlReader::rule),
+            "test" => house.tests = reader.list_of(name, value, TomlReader::test),
             _ => {
                 reader.unknown(key, &TABLE_KEYS, "a table");
                 let inside = value.get_ref().as_table().into_iter().flatten();
@@ -68,11 +70,11 @@ pub(crate) fn rules(
     file: &Arc<SourceFile>,
     span: &Range<usize>,
     report: &mut Report,
-) -> Option<Vec<WrittenRule>> {
-    let mut reader = Reader { file, base: span.start, report };
+) -> Option<Vec<RawRule>> {
+    let mut reader = TomlReader { file, base: span.start, report };
     let document = reader.document(span)?;
     let value = document.get_ref().get("rule")?;
-    Some(reader.list_of("rule", value, Reader::rule))
+    Some(reader.list_of("rule", value, TomlReader::rule))
 }
 
 /// Reads a piece of tests; none when it is no TOML.
@@ -80,24 +82,24 @@ pub(crate) fn tests(
     file: &Arc<SourceFile>,
     span: &Range<usize>,
     report: &mut Report,
-) -> Option<Vec<WrittenTest>> {
-    let mut reader = Reader { file, base: span.start, report };
+) -> Option<Vec<RawTest>> {
+    let mut reader = TomlReader { file, base: span.start, report };
     let document = reader.document(span)?;
     let value = document.get_ref().get("test")?;
-    Some(reader.list_of("test", value, Reader::test))
+    Some(reader.list_of("test", value, TomlReader::test))
 }
 
-type Item<'i> = Spanned<DeValue<'i>>;
+type Item<'i> = toml::Spanned<DeValue<'i>>;
 
-struct Reader<'r> {
+struct TomlReader<'r> {
     file: &'r Arc<SourceFile>,
     /// Where in the file the piece begins.
     base: usize,
     report: &'r mut Report,
 }
 
-impl<'r> Reader<'r> {
-    fn document(&mut self, span: &Range<usize>) -> Option<Spanned<DeTable<'r>>> {
+impl<'r> TomlReader<'r> {
+    fn document(&mut self, span: &Range<usize>) -> Option<toml::Spanned<DeTable<'r>>> {
         let text = &self.file.text[span.clone()];
         let (document, errors) = DeTable::parse_recoverable(text);
         if let Some(start) = unclosed_text(text, &errors) {
@@ -128,20 +130,25 @@ impl<'r> Reader<'r> {
         self.base + span.start..self.base + span.end
     }
 
-    fn at<T>(&self, value: T, span: &Range<usize>) -> At<T> {
-        At { value, span: self.in_file(span) }
+    fn at<T>(&self, value: T, span: &Range<usize>) -> Spanned<T> {
+        Spanned { value, span: self.in_file(span) }
     }
 
-    fn named(&self, key: &Spanned<DeString<'_>>) -> At<String> {
+    fn named(&self, key: &toml::Spanned<DeString<'_>>) -> Spanned<String> {
         self.at(key.get_ref().to_string(), &key.span())
     }
 
-    fn error(&mut self, code: &'static str, span: &Range<usize>, message: String) -> &mut Mistake {
-        let place = Place { file: self.file.clone(), span: self.in_file(span) };
+    fn error(
+        &mut self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: String,
+    ) -> &mut Diagnostic {
+        let place = Location { file: self.file.clone(), span: self.in_file(span) };
         self.report.error(code, Some(place), message)
     }
 
-    fn unknown(&mut self, key: &Spanned<DeString<'_>>, known: &[&str], of: &str) {
+    fn unknown(&mut self, key: &toml::Spanned<DeString<'_>>, known: &[&str], of: &str) {
         let name: &str = key.get_ref();
         let near = meant(name, known).map(|known| format!("did you mean `{known}`?"));
         let elsewhere = || {
@@ -160,7 +167,7 @@ impl<'r> Reader<'r> {
         mistake.help(all).maybe_help(help);
     }
 
-    fn wrong_kind(&mut self, key: &str, value: &Item<'_>, wanted: &str) -> &mut Mistake {
+    fn wrong_kind(&mut self, key: &str, value: &Item<'_>, wanted: &str) -> &mut Diagnostic {
         let message = format!("`{key}` has to be {wanted}, this is {}", kind(value.get_ref()));
         self.error("wrong-kind", &value.span(), message)
     }
@@ -184,7 +191,7 @@ impl<'r> Reader<'r> {
         table
     }
 
-    fn text(&mut self, key: &str, value: &Item<'_>) -> Option<At<String>> {
+    fn text(&mut self, key: &str, value: &Item<'_>) -> Option<Spanned<String>> {
         let Some(text) = value.get_ref().as_str() else {
             self.no_text(key, value, "a text");
             return None;
@@ -193,7 +200,7 @@ impl<'r> Reader<'r> {
     }
 
     /// A text, or a list of texts.
-    fn texts(&mut self, key: &str, value: &Item<'_>) -> Vec<At<String>> {
+    fn texts(&mut self, key: &str, value: &Item<'_>) -> Vec<Spanned<String>> {
         if let Some(list) = value.get_ref().as_array() {
             if list.is_empty() {
                 let message = format!("`{key}` is an empty list, which would fit nobody");
@@ -217,7 +224,7 @@ impl<'r> Reader<'r> {
         boolean
     }
 
-    fn integer(&mut self, key: &str, value: &Item<'_>) -> Option<At<i64>> {
+    fn integer(&mut self, key: &str, value: &Item<'_>) -> Option<Spanned<i64>> {
         let number = value.get_ref().as_integer().and_then(to_i64);
         if number.is_none() {
             self.wrong_kind(key, value, "a whole number");
@@ -228,9 +235,9 @@ impl<'r> Reader<'r> {
     /// Tables that the operator names: `[lists.vip]`.
     fn named_tables<T>(
         &mut self,
-        key: &Spanned<DeString<'_>>,
+        key: &toml::Spanned<DeString<'_>>,
         value: &Item<'_>,
-        read: fn(&mut Self, At<String>, &DeTable<'_>) -> T,
+        read: fn(&mut Self, Spanned<String>, &DeTable<'_>) -> T,
         unreadable: &mut Vec<String>,
     ) -> Vec<T> {
         let key = key.get_ref();
@@ -260,8 +267,8 @@ impl<'r> Reader<'r> {
         code: &'static str,
         span: &Range<usize>,
         message: String,
-    ) -> &mut Mistake {
-        let place = Place { file: self.file.clone(), span: span.clone() };
+    ) -> &mut Diagnostic {
+        let place = Location { file: self.file.clone(), span: span.clone() };
         self.report.error(code, Some(place), message)
     }
 
@@ -298,21 +305,21 @@ impl<'r> Reader<'r> {
             .collect()
     }
 
-    fn value(&mut self, key: &str, value: &Item<'_>) -> Option<At<WrittenValue>> {
+    fn value(&mut self, key: &str, value: &Item<'_>) -> Option<Spanned<RawValue>> {
         let written = match value.get_ref() {
-            DeValue::String(text) => WrittenValue::Text(text.to_string()),
-            DeValue::Datetime(at) => WrittenValue::Text(at.to_string()),
-            DeValue::Boolean(boolean) => WrittenValue::Plain(Value::Bool(*boolean)),
+            DeValue::String(text) => RawValue::Text(text.to_string()),
+            DeValue::Datetime(at) => RawValue::Text(at.to_string()),
+            DeValue::Boolean(boolean) => RawValue::Plain(Value::Bool(*boolean)),
             DeValue::Array(list) => {
-                WrittenValue::List(list.iter().filter_map(|item| self.value(key, item)).collect())
+                RawValue::List(list.iter().filter_map(|item| self.value(key, item)).collect())
             }
-            DeValue::Table(table) => WrittenValue::Table(self.entries(table)),
+            DeValue::Table(table) => RawValue::Table(self.entries(table)),
             DeValue::Integer(_) | DeValue::Float(_) => {
                 let number = plain_number(value.get_ref());
                 if number.is_none() {
                     self.wrong_kind(key, value, "a number that JSON can hold");
                 }
-                WrittenValue::Plain(number?)
+                RawValue::Plain(number?)
             }
         };
         Some(self.at(written, &value.span()))

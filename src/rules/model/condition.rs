@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::lists::{Cell, Placed};
-use super::pattern::Either;
+use super::lists::{Cell, ResolvedCall};
+use super::pattern::Selector;
 
 /// One line of `where`.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,14 +11,14 @@ pub struct Where {
     /// What is looked at, as it was written: `stores.tier`.
     pub name: Box<str>,
     /// Where that is found.
-    pub fact: Fact,
+    pub fact: Operand,
     /// What it has to be.
-    pub wanted: Either<Wanted>,
+    pub wanted: Selector<ExpectedValue>,
 }
 
 /// What a condition looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fact {
+pub enum Operand {
     /// A cell of a list.
     Cell(Cell),
     /// A SIP header, by its name in lower case.
@@ -27,7 +27,7 @@ pub enum Fact {
 
 /// What a fact may be.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Wanted {
+pub enum ExpectedValue {
     /// This text, letter by letter.
     Text(Box<str>),
     /// A number that compares so.
@@ -36,7 +36,7 @@ pub enum Wanted {
 
 /// A comparison that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadComparison {
+pub struct InvalidComparison {
     /// What is wrong.
     pub message: String,
     /// What would be right.
@@ -60,28 +60,28 @@ pub enum Comparison {
 
 impl Where {
     /// Whether it holds. What is unknown never fits, negated or not.
-    pub fn holds(&self, placed: &Placed<'_>) -> bool {
+    pub fn holds(&self, placed: &ResolvedCall<'_>) -> bool {
         let actual = self.fact.of(placed);
         actual.is_some_and(|actual| self.wanted.holds(|wanted| wanted.is(actual)))
     }
 }
 
-impl Fact {
+impl Operand {
     /// What it says for this call; none when that is unknown.
-    pub fn of<'c>(&self, placed: &Placed<'c>) -> Option<&'c str> {
+    pub fn of<'c>(&self, placed: &ResolvedCall<'c>) -> Option<&'c str> {
         match self {
-            Fact::Cell(cell) => placed.cell(*cell),
-            Fact::Sip(header) => placed.call.sip(header),
+            Operand::Cell(cell) => placed.cell(*cell),
+            Operand::Sip(header) => placed.call.sip(header),
         }
     }
 }
 
-impl Wanted {
+impl ExpectedValue {
     /// Reads `gold` or `>= 6`.
     ///
     /// # Errors
     /// When a comparison is not followed by a number.
-    pub fn parse(text: &str) -> Result<Wanted, BadComparison> {
+    pub fn parse(text: &str) -> Result<ExpectedValue, InvalidComparison> {
         let number =
             |text: &str| text.trim().parse().ok().filter(|number: &f64| number.is_finite());
         let Some((comparison, rest)) = Comparison::ALL.iter().find_map(|comparison| {
@@ -90,26 +90,28 @@ impl Wanted {
             let behind_equal =
                 text.trim().strip_prefix('=').map(|rest| rest.trim_start_matches(['=', '>', '<']));
             return match behind_equal.and_then(number) {
-                Some(_) => Err(BadComparison {
+                Some(_) => Err(InvalidComparison {
                     message: format!("`{text}` is no comparison"),
                     help: "there are >=, <=, > and <; `6` alone is equal, `!6` is not",
                 }),
-                None => Ok(Wanted::Text(text.into())),
+                None => Ok(ExpectedValue::Text(text.into())),
             };
         };
-        number(rest).map(|number| Wanted::Number(comparison, number)).ok_or_else(|| BadComparison {
-            message: format!("`{text}` compares with no number"),
-            help: match rest.contains(['<', '>']) {
-                true => "for a range take away what is above it: [\">= 3\", \"!>= 10\"]",
-                false => "write a number behind it: \">= 6\"",
-            },
+        number(rest).map(|number| ExpectedValue::Number(comparison, number)).ok_or_else(|| {
+            InvalidComparison {
+                message: format!("`{text}` compares with no number"),
+                help: match rest.contains(['<', '>']) {
+                    true => "for a range take away what is above it: [\">= 3\", \"!>= 10\"]",
+                    false => "write a number behind it: \">= 6\"",
+                },
+            }
         })
     }
 
     fn is(&self, actual: &str) -> bool {
         match self {
-            Wanted::Text(text) => **text == *actual,
-            Wanted::Number(comparison, number) => {
+            ExpectedValue::Text(text) => **text == *actual,
+            ExpectedValue::Number(comparison, number) => {
                 let actual = actual.trim().parse().ok().filter(|actual: &f64| actual.is_finite());
                 actual.is_some_and(|actual| comparison.holds(actual, *number))
             }
@@ -144,12 +146,14 @@ impl Comparison {
 }
 
 /// As it is written in a rule.
-impl fmt::Display for Wanted {
+impl fmt::Display for ExpectedValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Wanted::Text(text) => f.write_str(text),
-            Wanted::Number(Comparison::Equal, number) => number.fmt(f),
-            Wanted::Number(comparison, number) => write!(f, "{} {number}", comparison.as_str()),
+            ExpectedValue::Text(text) => f.write_str(text),
+            ExpectedValue::Number(Comparison::Equal, number) => number.fmt(f),
+            ExpectedValue::Number(comparison, number) => {
+                write!(f, "{} {number}", comparison.as_str())
+            }
         }
     }
 }

@@ -127,7 +127,7 @@ impl DaySpec {
     ///
     /// # Errors
     /// What is wrong with it, and what would be right when that can be told.
-    pub fn parse(text: &str) -> Result<DaySpec, BadTime> {
+    pub fn parse(text: &str) -> Result<DaySpec, InvalidTime> {
         let text = text.trim();
         if let Some((from, to)) = text.split_once("..") {
             return range(text, from.trim(), to.trim());
@@ -179,7 +179,7 @@ impl fmt::Display for MonthDay {
 
 /// A day, a time or a zone that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadTime {
+pub struct InvalidTime {
     /// The stable code of the mistake.
     pub code: &'static str,
     /// What is wrong.
@@ -190,8 +190,12 @@ pub struct BadTime {
 
 const BAD_DATE: &str = "bad-date";
 
-pub(crate) fn bad(code: &'static str, message: String, help: impl Into<Option<String>>) -> BadTime {
-    BadTime { code, message, help: help.into() }
+pub(crate) fn bad(
+    code: &'static str,
+    message: String,
+    help: impl Into<Option<String>>,
+) -> InvalidTime {
+    InvalidTime { code, message, help: help.into() }
 }
 
 const EASTER: &str = "easter";
@@ -231,7 +235,7 @@ fn did_you_mean(text: &str, names: &[&'static str]) -> Option<String> {
 }
 
 /// Reads the name of a weekday; a mistake has the code of what it stands in.
-pub(crate) fn weekday(text: &str, code: &'static str) -> Result<Weekday, BadTime> {
+pub(crate) fn weekday(text: &str, code: &'static str) -> Result<Weekday, InvalidTime> {
     let found =
         place(text, &WEEKDAYS).and_then(|place| Weekday::from_monday_zero_offset(place as i8).ok());
     found.ok_or_else(|| {
@@ -245,7 +249,7 @@ fn short_weekday(weekday: Weekday) -> &'static str {
     &WEEKDAYS[weekday.to_monday_zero_offset() as usize][..3]
 }
 
-fn month(text: &str) -> Result<i8, BadTime> {
+fn month(text: &str) -> Result<i8, InvalidTime> {
     let found = place(text, &MONTHS).map(|place| place as i8 + 1);
     found.ok_or_else(|| {
         let all = || format!("months are {}", MONTHS.map(|name| &name[..3]).join(", "));
@@ -258,7 +262,7 @@ fn short_month(month: i8) -> &'static str {
     &MONTHS[month as usize - 1][..3]
 }
 
-fn range(text: &str, from: &str, to: &str) -> Result<DaySpec, BadTime> {
+fn range(text: &str, from: &str, to: &str) -> Result<DaySpec, InvalidTime> {
     match (day(from)?, day(to)?) {
         (Day::EveryYear(from), Day::EveryYear(to)) => Ok(DaySpec::YearlyRange { from, to }),
         (Day::Once(from), Day::Once(to)) if from <= to => Ok(DaySpec::Range { from, to }),
@@ -291,7 +295,7 @@ fn easter(year: i16) -> Option<Date> {
 /// Further away it is another year's Easter that somebody means.
 const MOST_DAYS_FROM_EASTER: i16 = 366;
 
-fn counted_from_easter(text: &str, offset: &str) -> Result<DaySpec, BadTime> {
+fn counted_from_easter(text: &str, offset: &str) -> Result<DaySpec, InvalidTime> {
     if offset.is_empty() {
         return Ok(DaySpec::Easter { offset_days: 0 });
     }
@@ -311,7 +315,7 @@ fn counted_from_easter(text: &str, offset: &str) -> Result<DaySpec, BadTime> {
     Ok(DaySpec::Easter { offset_days: sign * days })
 }
 
-fn weekday_of_month(which: &str, weekday_name: &str, of: &str) -> Result<DaySpec, BadTime> {
+fn weekday_of_month(which: &str, weekday_name: &str, of: &str) -> Result<DaySpec, InvalidTime> {
     let nth = NTH.iter().position(|nth| which.eq_ignore_ascii_case(nth));
     if nth.is_none() && !which.eq_ignore_ascii_case("last") {
         let words = ["first", "second", "third", "fourth", "fifth"];
@@ -340,7 +344,7 @@ enum Day {
 /// It has every day that a year can have.
 const LEAP_YEAR: i16 = 2024;
 
-fn day(text: &str) -> Result<Day, BadTime> {
+fn day(text: &str) -> Result<Day, InvalidTime> {
     let Some((year, month, day)) = year_month_day(text) else {
         let help = "write `12-24`, `2026-12-24`, `3rd mon of jan`, `last mon of may` or \
                     `easter-2`, a range as `12-24..12-26`";
@@ -354,7 +358,7 @@ fn day(text: &str) -> Result<Day, BadTime> {
 }
 
 /// Reads a date with its year.
-pub(crate) fn date(text: &str) -> Result<Date, BadTime> {
+pub(crate) fn date(text: &str) -> Result<Date, InvalidTime> {
     const HELP: &str = "write year, month and day, as in `2026-12-24`";
     if year_month_day(text).is_none() {
         return Err(not_a_date(text, HELP));
@@ -388,7 +392,7 @@ pub(crate) fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
-fn not_a_date(text: &str, otherwise: &str) -> BadTime {
+fn not_a_date(text: &str, otherwise: &str) -> InvalidTime {
     let near = meant_day(text).map(|day| format!("did you mean `{day}`?"));
     let near = near.or_else(|| diagnostics::did_you_mean(text, [EASTER]));
     let text = if text.is_empty() { "an empty text".into() } else { format!("`{text}`") };
@@ -416,7 +420,7 @@ fn meant_day(text: &str) -> Option<String> {
     Some(format!("{year}{month:02}-{day:02}"))
 }
 
-fn no_such_day(text: &str, year: Option<i16>, month: i8, day: i8) -> BadTime {
+fn no_such_day(text: &str, year: Option<i16>, month: i8, day: i8) -> InvalidTime {
     let Ok(first) = Date::new(year.unwrap_or(LEAP_YEAR), month, 1) else {
         let turned = match year {
             Some(year) => format!("{year:04}-{day:02}-{month:02}"),

@@ -12,7 +12,7 @@ use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::dates;
-use super::dates::{BadTime, Dates, DaySpec, bad};
+use super::dates::{Dates, DaySpec, InvalidTime, bad};
 use crate::diagnostics;
 
 /// `[hours.NAME]`: when somebody is there.
@@ -23,12 +23,12 @@ pub struct Hours {
     /// Whose wall clock counts.
     pub zone: TimeZone,
     /// The spans of each weekday, from Monday on.
-    pub week: [Vec<Span>; 7],
+    pub week: [Vec<TimeSpan>; 7],
     /// Days on which nothing starts, whatever the week says.
     pub closed: Vec<Arc<Dates>>,
     /// Days with spans of their own, whatever the week and `closed` say; the first that holds
     /// counts.
-    pub open: Vec<(DaySpec, Vec<Span>)>,
+    pub open: Vec<(DaySpec, Vec<TimeSpan>)>,
 }
 
 impl Hours {
@@ -50,19 +50,19 @@ impl Hours {
         let runs_on = local.date().yesterday().is_ok_and(|yesterday| {
             self.on(yesterday).0.iter().any(|span| span.contains(minute + DAY))
         });
-        if runs_on { status(true, Why::DayBefore) } else { status(false, why) }
+        if runs_on { status(true, OpenReason::DayBefore) } else { status(false, why) }
     }
 
     /// The spans that start on a date, and what says so.
-    fn on(&self, date: Date) -> (&[Span], Why<'_>) {
+    fn on(&self, date: Date) -> (&[TimeSpan], OpenReason<'_>) {
         if let Some((day, spans)) = self.open.iter().find(|(day, _)| day.holds(date)) {
-            return (spans, Why::Open(day));
+            return (spans, OpenReason::Open(day));
         }
         if let Some(dates) = self.closed.iter().find(|dates| dates.hold(date)) {
-            return (&[], Why::Closed(&dates.name));
+            return (&[], OpenReason::Closed(&dates.name));
         }
         let weekday = date.weekday().to_monday_zero_offset().unsigned_abs();
-        (&self.week[usize::from(weekday)], Why::Week)
+        (&self.week[usize::from(weekday)], OpenReason::Week)
     }
 }
 
@@ -76,12 +76,12 @@ pub struct Status<'h> {
     /// What the wall clock shows.
     pub local: DateTime,
     /// What says so.
-    pub why: Why<'h>,
+    pub why: OpenReason<'h>,
 }
 
 /// What says that hours are open or closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why<'h> {
+pub enum OpenReason<'h> {
     /// The weekday.
     Week,
     /// The dates of this name, in `closed`.
@@ -99,17 +99,17 @@ impl fmt::Display for Status<'_> {
         let local = self.local.strftime("%a %Y-%m-%d at %H:%M");
         write!(f, "{} is {is} on {local}", self.hours)?;
         match self.why {
-            Why::Week => Ok(()),
-            Why::Closed(dates) => write!(f, " ({dates})"),
-            Why::Open(day) => write!(f, " (`open` has {day})"),
-            Why::DayBefore => f.write_str(" (since the day before)"),
+            OpenReason::Week => Ok(()),
+            OpenReason::Closed(dates) => write!(f, " ({dates})"),
+            OpenReason::Open(day) => write!(f, " (`open` has {day})"),
+            OpenReason::DayBefore => f.write_str(" (since the day before)"),
         }
     }
 }
 
 /// From one minute of the wall clock until just before another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct TimeSpan {
     /// Minutes after the midnight that its day starts with, below 1440.
     pub start: u16,
     /// The same, and always later than the start: above 1440 it runs into the next day.
@@ -119,14 +119,14 @@ pub struct Span {
 /// The minutes of a wall clock's day.
 const DAY: u16 = 24 * 60;
 
-impl Span {
+impl TimeSpan {
     fn contains(&self, minute: u16) -> bool {
         (self.start..self.end).contains(&minute)
     }
 }
 
 /// As it is best written: `22:00-06:00`.
-impl fmt::Display for Span {
+impl fmt::Display for TimeSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let end = if self.end > DAY { self.end - DAY } else { self.end };
         let (start, start_minute) = (self.start / 60, self.start % 60);
@@ -144,7 +144,7 @@ const LONG_DASHES: [char; 2] = ['\u{2013}', '\u{2014}'];
 ///
 /// # Errors
 /// The first that cannot be read, and what would be right.
-pub(crate) fn spans(text: &str) -> Result<Vec<Span>, BadTime> {
+pub(crate) fn spans(text: &str) -> Result<Vec<TimeSpan>, InvalidTime> {
     if !text.contains(|c: char| c.is_ascii_digit()) || text.trim() == "24/7" {
         let help = "write `09:00-12:30, 13:30-18:00`, for all day `00:00-24:00`; a weekday that is \
                     left out is closed, other days stand in `closed`";
@@ -154,7 +154,7 @@ pub(crate) fn spans(text: &str) -> Result<Vec<Span>, BadTime> {
     text.split(',').map(|span| read_span(span.trim())).collect()
 }
 
-fn read_span(text: &str) -> Result<Span, BadTime> {
+fn read_span(text: &str) -> Result<TimeSpan, InvalidTime> {
     let Some((start, end)) = text.split_once('-') else {
         let message = match text {
             "" => "a comma has no times on one of its sides".to_owned(),
@@ -171,11 +171,11 @@ fn read_span(text: &str) -> Result<Span, BadTime> {
         let help = "for all day write 00:00-24:00".to_owned();
         return Err(bad(BAD_TIME, format!("`{text}` ends when it starts"), help));
     }
-    Ok(Span { start, end: if end < start { end + DAY } else { end } })
+    Ok(TimeSpan { start, end: if end < start { end + DAY } else { end } })
 }
 
 /// A time that is not the end of a day.
-fn start_time(text: &str) -> Result<u16, BadTime> {
+fn start_time(text: &str) -> Result<u16, InvalidTime> {
     let minute = time(text)?;
     if minute < DAY {
         return Ok(minute);
@@ -185,7 +185,7 @@ fn start_time(text: &str) -> Result<u16, BadTime> {
 }
 
 /// Minutes after midnight, 24:00 included.
-fn time(text: &str) -> Result<u16, BadTime> {
+fn time(text: &str) -> Result<u16, InvalidTime> {
     let numbers = text.split_once(':').and_then(|(hour, minute)| {
         let hour = (1..=2).contains(&hour.len()).then(|| dates::number::<u16>(hour))??;
         Some((hour, u16::from(dates::two_digits(minute)?.unsigned_abs())))
@@ -204,7 +204,7 @@ fn time(text: &str) -> Result<u16, BadTime> {
 ///
 /// # Errors
 /// What is no weekday, and what would be right.
-pub(crate) fn weekdays(text: &str) -> Result<Vec<Weekday>, BadTime> {
+pub(crate) fn weekdays(text: &str) -> Result<Vec<Weekday>, InvalidTime> {
     let text = text.trim();
     let Some((first, last)) = text.split_once('-') else {
         return Ok(vec![dates::weekday(text, BAD_TIME)?]);
@@ -224,7 +224,7 @@ pub(crate) fn weekdays(text: &str) -> Result<Vec<Weekday>, BadTime> {
 ///
 /// # Errors
 /// When there is no such zone.
-pub(crate) fn zone(text: &str) -> Result<TimeZone, BadTime> {
+pub(crate) fn zone(text: &str) -> Result<TimeZone, InvalidTime> {
     let text = text.trim();
     let zones = TimeZoneDatabase::bundled();
     match zones.get(text) {
@@ -271,7 +271,7 @@ fn meant_zone<'n>(text: &str, names: &'n [String]) -> Option<&'n str> {
 ///
 /// # Errors
 /// What cannot be read in it, and what would be right.
-pub fn moment(text: &str, zone: &TimeZone) -> Result<Timestamp, BadTime> {
+pub fn moment(text: &str, zone: &TimeZone) -> Result<Timestamp, InvalidTime> {
     let text = text.trim();
     let starts_with_a_digit = text.starts_with(|c: char| c.is_ascii_digit());
     let parts = text.split_once(['T', 't', ' ']).filter(|_| starts_with_a_digit);
@@ -478,11 +478,11 @@ mod tests {
 
     #[test]
     fn a_zone_may_be_half_an_hour_off() {
-        let desk = hours("desk", "Asia/Kolkata", &[("mon-fri", "9:00-17:00")]);
-        check(&desk, "2026-11-19T03:29:59Z", "desk is closed on Thu 2026-11-19 at 08:59");
-        check(&desk, "2026-11-19T03:30:00Z", "desk is open on Thu 2026-11-19 at 09:00");
-        check(&desk, "2026-11-19T11:29:59Z", "desk is open on Thu 2026-11-19 at 16:59");
-        check(&desk, "2026-11-19T11:30:00Z", "desk is closed on Thu 2026-11-19 at 17:00");
+        let endpoint = hours("desk", "Asia/Kolkata", &[("mon-fri", "9:00-17:00")]);
+        check(&endpoint, "2026-11-19T03:29:59Z", "desk is closed on Thu 2026-11-19 at 08:59");
+        check(&endpoint, "2026-11-19T03:30:00Z", "desk is open on Thu 2026-11-19 at 09:00");
+        check(&endpoint, "2026-11-19T11:29:59Z", "desk is open on Thu 2026-11-19 at 16:59");
+        check(&endpoint, "2026-11-19T11:30:00Z", "desk is closed on Thu 2026-11-19 at 17:00");
     }
 
     #[test]
@@ -565,23 +565,23 @@ mod tests {
 
     #[track_caller]
     fn spans_print(text: &str, expected: &[&str]) {
-        let printed = spans(text).unwrap().iter().map(Span::to_string).collect::<Vec<_>>();
+        let printed = spans(text).unwrap().iter().map(TimeSpan::to_string).collect::<Vec<_>>();
         assert_eq!(printed, expected);
     }
 
     #[test]
     fn spans_end_later_than_they_start() {
-        assert_eq!(spans("9:00-12:30").unwrap(), [Span { start: 540, end: 750 }]);
-        assert_eq!(spans("22:00-06:00").unwrap(), [Span { start: 1320, end: 1800 }]);
-        assert_eq!(spans("00:00-24:00").unwrap(), [Span { start: 0, end: 1440 }]);
-        assert_eq!(spans("00:01-00:00").unwrap(), [Span { start: 1, end: 1440 }]);
+        assert_eq!(spans("9:00-12:30").unwrap(), [TimeSpan { start: 540, end: 750 }]);
+        assert_eq!(spans("22:00-06:00").unwrap(), [TimeSpan { start: 1320, end: 1800 }]);
+        assert_eq!(spans("00:00-24:00").unwrap(), [TimeSpan { start: 0, end: 1440 }]);
+        assert_eq!(spans("00:01-00:00").unwrap(), [TimeSpan { start: 1, end: 1440 }]);
         spans_print("09:00-12:30,13:30 - 18:00", &["09:00-12:30", "13:30-18:00"]);
         spans_print("22:00-6:00", &["22:00-06:00"]);
         spans_print("22:00-00:00", &["22:00-24:00"]);
     }
 
     #[track_caller]
-    fn refused<T: fmt::Debug>(read: Result<T, BadTime>, code: &str, message: &str, help: &str) {
+    fn refused<T: fmt::Debug>(read: Result<T, InvalidTime>, code: &str, message: &str, help: &str) {
         let error = read.unwrap_err();
         assert_eq!(
             (error.code, error.message.as_str(), error.help.as_deref()),

@@ -15,8 +15,8 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::lists::{Known, Lists};
-use super::pattern::{NumberPattern, Numbers};
+use super::lists::{Lists, ResolvedParty};
+use super::pattern::{NumberMatcher, NumberPattern};
 use crate::domain::phone_number::{Party, PhoneNumber};
 
 /// An index over some rules of a table, by their numbers.
@@ -33,8 +33,8 @@ pub struct Index {
 /// A pair of shapes that is in use.
 #[derive(Debug, Clone, Copy)]
 struct Pair {
-    to: Shape,
-    from: Shape,
+    to: KeyShape,
+    from: KeyShape,
     /// The smallest rule number that has it.
     first: u32,
 }
@@ -50,20 +50,20 @@ struct Slot {
 
 /// The form of half an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Shape(u8);
+struct KeyShape(u8);
 
-impl Shape {
-    const ANY: Shape = Shape(0);
+impl KeyShape {
+    const ANY: KeyShape = KeyShape(0);
     // 1 to 15: a prefix of so many digits.
-    const EXACT: Shape = Shape(16);
-    const COUNTRY: Shape = Shape(17);
-    const LIST: Shape = Shape(18);
-    const WITHHELD: Shape = Shape(19);
-    const TEXT: Shape = Shape(20);
+    const EXACT: KeyShape = KeyShape(16);
+    const COUNTRY: KeyShape = KeyShape(17);
+    const LIST: KeyShape = KeyShape(18);
+    const WITHHELD: KeyShape = KeyShape(19);
+    const TEXT: KeyShape = KeyShape(20);
     const COUNT: usize = 21;
 
-    fn prefix(digits: usize) -> Shape {
-        Shape(digits as u8)
+    fn prefix(digits: usize) -> KeyShape {
+        KeyShape(digits as u8)
     }
 
     fn bit(self) -> u32 {
@@ -73,9 +73,9 @@ impl Shape {
 
 /// The keys of a party: one of each shape that it has, and one for each list that it stands on.
 #[derive(Debug)]
-pub struct Keys {
+pub struct PartyKeys {
     has: u32,
-    keys: [u64; Shape::COUNT],
+    keys: [u64; KeyShape::COUNT],
     lists: Vec<u64>,
 }
 
@@ -84,15 +84,17 @@ const MOST_PAIRS: usize = 4_096;
 
 impl Index {
     /// Of these rules: their numbers, what may have been dialled, who may ring.
-    pub fn new<'r>(rules: impl Iterator<Item = (u32, &'r Numbers, &'r Numbers)>) -> Index {
+    pub fn new<'r>(
+        rules: impl Iterator<Item = (u32, &'r NumberMatcher, &'r NumberMatcher)>,
+    ) -> Index {
         let mut index = Index::default();
         let mut entries = Vec::new();
-        let mut first = vec![u32::MAX; Shape::COUNT * Shape::COUNT];
+        let mut first = vec![u32::MAX; KeyShape::COUNT * KeyShape::COUNT];
         for (number, to, from) in rules {
             for ((to, to_key), (from, from_key)) in pairs(to, from) {
                 index.shapes[0] |= to.bit();
                 index.shapes[1] |= from.bit();
-                let first = &mut first[usize::from(to.0) * Shape::COUNT + usize::from(from.0)];
+                let first = &mut first[usize::from(to.0) * KeyShape::COUNT + usize::from(from.0)];
                 *first = (*first).min(number);
                 entries.push((mixed(to, to_key, from, from_key), number));
             }
@@ -102,8 +104,8 @@ impl Index {
         let used = first.into_iter().enumerate().filter(|(_, first)| *first < u32::MAX);
         index.pairs = used
             .map(|(at, first)| {
-                let shape = |at: usize| Shape(at as u8);
-                Pair { to: shape(at / Shape::COUNT), from: shape(at % Shape::COUNT), first }
+                let shape = |at: usize| KeyShape(at as u8);
+                Pair { to: shape(at / KeyShape::COUNT), from: shape(at % KeyShape::COUNT), first }
             })
             .collect();
         index.pairs.sort_by_key(|pair| pair.first);
@@ -132,12 +134,12 @@ impl Index {
     }
 
     /// The keys of the two parties of a call: what was dialled, and who rings.
-    pub fn keys(&self, to: &Known<'_>, from: &Known<'_>) -> [Keys; 2] {
-        [Keys::of(to, self.shapes[0]), Keys::of(from, self.shapes[1])]
+    pub fn keys(&self, to: &ResolvedParty<'_>, from: &ResolvedParty<'_>) -> [PartyKeys; 2] {
+        [PartyKeys::of(to, self.shapes[0]), PartyKeys::of(from, self.shapes[1])]
     }
 
     /// The smallest rule number that can be for these keys and that `fits`.
-    pub fn first(&self, keys: &[Keys; 2], fits: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub fn first(&self, keys: &[PartyKeys; 2], fits: impl FnMut(u32) -> bool) -> Option<u32> {
         self.first_below(u32::MAX, usize::MAX, keys, fits)
     }
 
@@ -146,7 +148,7 @@ impl Index {
         &self,
         end: u32,
         most: usize,
-        [to, from]: &[Keys; 2],
+        [to, from]: &[PartyKeys; 2],
         mut fits: impl FnMut(u32) -> bool,
     ) -> Option<u32> {
         let mut best = end;
@@ -163,7 +165,7 @@ impl Index {
     }
 
     /// All rule numbers below `end` that can be for these keys, ascending, each once.
-    pub fn all(&self, [to, from]: &[Keys; 2], end: u32) -> Vec<u32> {
+    pub fn all(&self, [to, from]: &[PartyKeys; 2], end: u32) -> Vec<u32> {
         let mut found = Vec::new();
         for pair in self.pairs.iter().take_while(|pair| pair.first < end) {
             self.each(pair, to, from, |rules| {
@@ -176,7 +178,7 @@ impl Index {
     }
 
     /// Hands out the rules of each key that the two parties have of this pair.
-    fn each(&self, pair: &Pair, to: &Keys, from: &Keys, mut with: impl FnMut(&[u32])) {
+    fn each(&self, pair: &Pair, to: &PartyKeys, from: &PartyKeys, mut with: impl FnMut(&[u32])) {
         for to_key in to.of_shape(pair.to) {
             for from_key in from.of_shape(pair.from) {
                 let key = mixed(pair.to, *to_key, pair.from, *from_key);
@@ -206,39 +208,39 @@ impl Index {
     }
 }
 
-impl Keys {
-    fn of(known: &Known<'_>, shapes: u32) -> Keys {
-        let mut keys = Keys { has: 0, keys: [0; Shape::COUNT], lists: Vec::new() };
-        keys.add(Shape::ANY, 0);
+impl PartyKeys {
+    fn of(known: &ResolvedParty<'_>, shapes: u32) -> PartyKeys {
+        let mut keys = PartyKeys { has: 0, keys: [0; KeyShape::COUNT], lists: Vec::new() };
+        keys.add(KeyShape::ANY, 0);
         match known.party() {
-            Party::Withheld => keys.add(Shape::WITHHELD, 0),
-            Party::Literal(text) => keys.add(Shape::TEXT, text_key(text)),
+            Party::Withheld => keys.add(KeyShape::WITHHELD, 0),
+            Party::Literal(text) => keys.add(KeyShape::TEXT, text_key(text)),
             Party::Number(number) => {
-                keys.add(Shape::EXACT, number.key());
+                keys.add(KeyShape::EXACT, number.key());
                 keys.add_prefixes(*number, shapes);
-                if shapes & Shape::COUNTRY.bit() != 0 {
+                if shapes & KeyShape::COUNTRY.bit() != 0 {
                     let country = known.country();
-                    country.inspect(|country| keys.add(Shape::COUNTRY, country.key()));
+                    country.inspect(|country| keys.add(KeyShape::COUNTRY, country.key()));
                 }
             }
         }
-        if shapes & Shape::LIST.bit() != 0 {
+        if shapes & KeyShape::LIST.bit() != 0 {
             known.lists().for_each(|list| keys.add_list(list.at() as u64));
         }
         keys
     }
 
     /// The keys of all entries that can hold every number of a pattern.
-    pub(crate) fn holding(pattern: &NumberPattern, lists: &Lists) -> Keys {
-        let mut keys = Keys { has: 0, keys: [0; Shape::COUNT], lists: Vec::new() };
+    pub(crate) fn holding(pattern: &NumberPattern, lists: &Lists) -> PartyKeys {
+        let mut keys = PartyKeys { has: 0, keys: [0; KeyShape::COUNT], lists: Vec::new() };
         match pattern {
             NumberPattern::Exact(number) => {
                 let party = Party::Number(*number);
-                return Keys::of(&lists.know(&party), u32::MAX);
+                return PartyKeys::of(&lists.lookup(&party), u32::MAX);
             }
             NumberPattern::Literal(text) => {
                 let party = Party::Literal(text.clone());
-                return Keys::of(&lists.know(&party), u32::MAX);
+                return PartyKeys::of(&lists.lookup(&party), u32::MAX);
             }
             NumberPattern::Prefix(prefix) => keys.add_shared(*prefix, lists),
             NumberPattern::Digits(_) => {
@@ -246,11 +248,11 @@ impl Keys {
                     keys.add_shared(prefix, lists);
                 }
             }
-            NumberPattern::Country(country) => keys.add(Shape::COUNTRY, country.key()),
+            NumberPattern::Country(country) => keys.add(KeyShape::COUNTRY, country.key()),
             NumberPattern::List(list, _) => keys.add_list(list.at() as u64),
-            NumberPattern::Withheld => keys.add(Shape::WITHHELD, 0),
+            NumberPattern::Withheld => keys.add(KeyShape::WITHHELD, 0),
         }
-        keys.add(Shape::ANY, 0);
+        keys.add(KeyShape::ANY, 0);
         keys
     }
 
@@ -258,83 +260,83 @@ impl Keys {
     fn add_shared(&mut self, prefix: PhoneNumber, lists: &Lists) {
         self.add_prefixes(prefix, u32::MAX);
         let country = prefix.country_as_prefix();
-        country.inspect(|country| self.add(Shape::COUNTRY, country.key()));
+        country.inspect(|country| self.add(KeyShape::COUNTRY, country.key()));
         lists.with_prefix(prefix).into_iter().for_each(|list| self.add_list(list.at() as u64));
     }
 
     /// The keys of what asks for nothing, or only takes away.
-    pub(crate) fn anything() -> Keys {
-        let mut keys = Keys { has: 0, keys: [0; Shape::COUNT], lists: Vec::new() };
-        keys.add(Shape::ANY, 0);
+    pub(crate) fn anything() -> PartyKeys {
+        let mut keys = PartyKeys { has: 0, keys: [0; KeyShape::COUNT], lists: Vec::new() };
+        keys.add(KeyShape::ANY, 0);
         keys
     }
 
-    fn add(&mut self, shape: Shape, key: u64) {
+    fn add(&mut self, shape: KeyShape, key: u64) {
         self.has |= shape.bit();
         self.keys[usize::from(shape.0)] = key;
     }
 
     fn add_list(&mut self, key: u64) {
-        self.has |= Shape::LIST.bit();
+        self.has |= KeyShape::LIST.bit();
         self.lists.push(key);
     }
 
     fn add_prefixes(&mut self, number: PhoneNumber, shapes: u32) {
         for digits in 1..=number.digits() {
-            let shape = Shape::prefix(digits);
+            let shape = KeyShape::prefix(digits);
             if shapes & shape.bit() != 0 {
                 number.first(digits).inspect(|prefix| self.add(shape, prefix.key()));
             }
         }
     }
 
-    fn of_shape(&self, shape: Shape) -> &[u64] {
+    fn of_shape(&self, shape: KeyShape) -> &[u64] {
         if self.has & shape.bit() == 0 {
             return &[];
         }
         match shape {
-            Shape::LIST => &self.lists,
-            Shape(at) => std::slice::from_ref(&self.keys[usize::from(at)]),
+            KeyShape::LIST => &self.lists,
+            KeyShape(at) => std::slice::from_ref(&self.keys[usize::from(at)]),
         }
     }
 }
 
-type Half = (Shape, u64);
+type Half = (KeyShape, u64);
 
 /// What a rule is found by.
-fn pairs(to: &Numbers, from: &Numbers) -> impl Iterator<Item = (Half, Half)> {
+fn pairs(to: &NumberMatcher, from: &NumberMatcher) -> impl Iterator<Item = (Half, Half)> {
     let (mut to, mut from) = (halves(to), halves(from));
     if to.len() * from.len() > MOST_PAIRS {
         let shorter = if to.len() < from.len() { &mut to } else { &mut from };
-        *shorter = vec![(Shape::ANY, 0)];
+        *shorter = vec![(KeyShape::ANY, 0)];
     }
     to.into_iter().flat_map(move |to| from.clone().into_iter().map(move |from| (to, from)))
 }
 
-fn halves(numbers: &Numbers) -> Vec<Half> {
+fn halves(numbers: &NumberMatcher) -> Vec<Half> {
     match numbers.any_of() {
-        [] => vec![(Shape::ANY, 0)],
+        [] => vec![(KeyShape::ANY, 0)],
         patterns => patterns.iter().map(half).collect(),
     }
 }
 
 fn half(pattern: &NumberPattern) -> Half {
     match pattern {
-        NumberPattern::Exact(number) => (Shape::EXACT, number.key()),
-        NumberPattern::Prefix(prefix) => (Shape::prefix(prefix.digits()), prefix.key()),
+        NumberPattern::Exact(number) => (KeyShape::EXACT, number.key()),
+        NumberPattern::Prefix(prefix) => (KeyShape::prefix(prefix.digits()), prefix.key()),
         NumberPattern::Digits(_) => match pattern.leading_digits() {
-            Some(prefix) => (Shape::prefix(prefix.digits()), prefix.key()),
-            None => (Shape::ANY, 0),
+            Some(prefix) => (KeyShape::prefix(prefix.digits()), prefix.key()),
+            None => (KeyShape::ANY, 0),
         },
-        NumberPattern::Country(country) => (Shape::COUNTRY, country.key()),
-        NumberPattern::List(list, _) => (Shape::LIST, list.at() as u64),
-        NumberPattern::Withheld => (Shape::WITHHELD, 0),
-        NumberPattern::Literal(text) => (Shape::TEXT, text_key(text)),
+        NumberPattern::Country(country) => (KeyShape::COUNTRY, country.key()),
+        NumberPattern::List(list, _) => (KeyShape::LIST, list.at() as u64),
+        NumberPattern::Withheld => (KeyShape::WITHHELD, 0),
+        NumberPattern::Literal(text) => (KeyShape::TEXT, text_key(text)),
     }
 }
 
 /// One number for a pair of halves. Should two pairs ever share one, a rule more is judged.
-fn mixed(to: Shape, to_key: u64, from: Shape, from_key: u64) -> u64 {
+fn mixed(to: KeyShape, to_key: u64, from: KeyShape, from_key: u64) -> u64 {
     FixedState::default().hash_one((u16::from(to.0) << 8 | u16::from(from.0), to_key, from_key))
 }
 

@@ -41,7 +41,7 @@ pub enum Item {
 #[derive(Debug, Default)]
 pub struct Lists {
     lists: Vec<List>,
-    entries: HashTable<Entry>,
+    entries: HashTable<ListEntry>,
     /// The lengths of prefixes that there are, a bit each.
     prefix_lengths: u16,
     texts: HashMap<Box<str>, Vec<(ListId, Row)>>,
@@ -60,7 +60,7 @@ pub struct List {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct ListEntry {
     key: u64,
     list: ListId,
     row: Row,
@@ -73,7 +73,7 @@ const LONG: u8 = u8::MAX;
 
 /// A party, and the lists that it stands on.
 #[derive(Debug)]
-pub struct Known<'c> {
+pub struct ResolvedParty<'c> {
     party: &'c Party,
     country: OnceCell<Option<Country>>,
     rows: Vec<(ListId, Row)>,
@@ -81,13 +81,13 @@ pub struct Known<'c> {
 
 /// A call, and what a table's lists say of its two parties.
 #[derive(Debug)]
-pub struct Placed<'c> {
+pub struct ResolvedCall<'c> {
     /// The call.
     pub call: &'c Call<'c>,
     /// Who rings.
-    pub from: Known<'c>,
+    pub from: ResolvedParty<'c>,
     /// What was dialled.
-    pub to: Known<'c>,
+    pub to: ResolvedParty<'c>,
     lists: &'c Lists,
 }
 
@@ -111,10 +111,10 @@ pub struct Cell {
     pub column: Column,
 }
 
-impl<'c> Placed<'c> {
+impl<'c> ResolvedCall<'c> {
     /// Looks both parties of a call up.
-    pub fn new(lists: &'c Lists, call: &'c Call<'c>) -> Placed<'c> {
-        Placed { call, from: lists.know(call.from()), to: lists.know(call.to()), lists }
+    pub fn new(lists: &'c Lists, call: &'c Call<'c>) -> ResolvedCall<'c> {
+        ResolvedCall { call, from: lists.lookup(call.from()), to: lists.lookup(call.to()), lists }
     }
 
     /// What stands in a cell; none when it is empty, and when the party is not on the list.
@@ -128,10 +128,10 @@ impl<'c> Placed<'c> {
     }
 }
 
-impl<'c> Known<'c> {
+impl<'c> ResolvedParty<'c> {
     /// A party that stands on no list.
-    pub fn alone(party: &'c Party) -> Known<'c> {
-        Known { party, country: OnceCell::new(), rows: Vec::new() }
+    pub fn alone(party: &'c Party) -> ResolvedParty<'c> {
+        ResolvedParty { party, country: OnceCell::new(), rows: Vec::new() }
     }
 
     /// Who it is.
@@ -172,8 +172,8 @@ impl Column {
 
 impl Lists {
     /// Looks a party up in all lists at once.
-    pub fn know<'c>(&self, party: &'c Party) -> Known<'c> {
-        let mut known = Known::alone(party);
+    pub fn lookup<'c>(&self, party: &'c Party) -> ResolvedParty<'c> {
+        let mut known = ResolvedParty::alone(party);
         match party {
             Party::Withheld => {}
             Party::Literal(_) if self.texts.is_empty() => {}
@@ -321,12 +321,12 @@ impl Lists {
     }
 }
 
-fn insert(entries: &mut HashTable<Entry>, key: u64, list: ListId, row: Row) -> bool {
-    let same = |entry: &Entry| entry.key == key && entry.list == list;
+fn insert(entries: &mut HashTable<ListEntry>, key: u64, list: ListId, row: Row) -> bool {
+    let same = |entry: &ListEntry| entry.key == key && entry.list == list;
     match entries.entry(hash(key), same, |entry| hash(entry.key)) {
         TableEntry::Occupied(_) => false,
         TableEntry::Vacant(place) => {
-            place.insert(Entry { key, list, row });
+            place.insert(ListEntry { key, list, row });
             true
         }
     }

@@ -6,9 +6,9 @@
 
 use std::fmt;
 
-use super::lists::{Known, ListId};
+use super::lists::{ListId, ResolvedParty};
 use crate::diagnostics;
-use crate::domain::phone_number::{Country, NotANumber, Party, PhoneNumber};
+use crate::domain::phone_number::{Country, InvalidNumber, Party, PhoneNumber};
 
 /// One pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum NumberPattern {
 
 impl NumberPattern {
     /// Whether it fits.
-    pub fn fits(&self, known: &Known<'_>) -> bool {
+    pub fn fits(&self, known: &ResolvedParty<'_>) -> bool {
         match (self, known.party()) {
             (NumberPattern::List(list, _), _) => known.row(*list).is_some(),
             (NumberPattern::Exact(exact), Party::Number(number)) => exact == number,
@@ -68,7 +68,7 @@ impl NumberPattern {
     ///
     /// # Errors
     /// What is wrong with it, and what would be right when that can be told.
-    pub fn parse(text: &str) -> Result<NumberPattern, BadPattern> {
+    pub fn parse(text: &str) -> Result<NumberPattern, InvalidPattern> {
         if text == "withheld" {
             return Ok(NumberPattern::Withheld);
         }
@@ -105,7 +105,7 @@ pub fn is_wide(text: &str) -> bool {
 
 /// A pattern that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadPattern {
+pub struct InvalidPattern {
     /// The stable code of the mistake.
     pub code: &'static str,
     /// What is wrong.
@@ -118,11 +118,11 @@ const BAD_NUMBER: &str = "bad-number";
 const BAD_COUNTRY: &str = "bad-country";
 const BAD_PATTERN: &str = "bad-pattern";
 
-fn bad(code: &'static str, message: String, help: impl Into<Option<String>>) -> BadPattern {
-    BadPattern { code, message, help: help.into() }
+fn bad(code: &'static str, message: String, help: impl Into<Option<String>>) -> InvalidPattern {
+    InvalidPattern { code, message, help: help.into() }
 }
 
-fn literal_pattern(text: &str) -> Result<NumberPattern, BadPattern> {
+fn literal_pattern(text: &str) -> Result<NumberPattern, InvalidPattern> {
     if text.is_empty() {
         return Err(bad(BAD_PATTERN, "`=` has no text behind it".to_owned(), None));
     }
@@ -132,7 +132,7 @@ fn literal_pattern(text: &str) -> Result<NumberPattern, BadPattern> {
         Party::Number(number) => Err(bad(
             BAD_PATTERN,
             format!("`={text}` holds a number, and callers with it are known by that number"),
-            format!("write {}", number.in_full()),
+            format!("write {}", number.unmasked()),
         )),
         Party::Withheld => Err(bad(
             BAD_PATTERN,
@@ -142,7 +142,7 @@ fn literal_pattern(text: &str) -> Result<NumberPattern, BadPattern> {
     }
 }
 
-fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, BadPattern> {
+fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, InvalidPattern> {
     if text.contains("(0)") {
         let message = format!("`{text}` has a (0), which is not dialled behind a country code");
         let without = text.replace("(0)", "").split_whitespace().collect::<Vec<_>>().join(" ");
@@ -156,7 +156,7 @@ fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, BadPattern>
         return digits_pattern(text, digits);
     }
     let number = PhoneNumber::parse(text).map_err(|error| not_a_number(text, &error))?;
-    if number.is_a_word() {
+    if number.spells_withheld() {
         let message = format!("{text} is a keypad's word for a withheld number");
         return Err(bad(BAD_PATTERN, message, "write withheld".to_owned()));
     }
@@ -165,7 +165,7 @@ fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, BadPattern>
         Err(wanted) => Err(bad(
             BAD_NUMBER,
             format!("{text} has {} digits, {wanted}", number.digits()),
-            (number.digits() < 11).then(|| format!("for a prefix write {}*", number.in_full())),
+            (number.digits() < 11).then(|| format!("for a prefix write {}*", number.unmasked())),
         )),
     }
 }
@@ -179,7 +179,7 @@ fn usual_length(number: PhoneNumber) -> Result<(), &'static str> {
     }
 }
 
-fn digits_pattern(text: &str, digits: &str) -> Result<NumberPattern, BadPattern> {
+fn digits_pattern(text: &str, digits: &str) -> Result<NumberPattern, InvalidPattern> {
     let plain = digits.replace(['X', 'x'], "9");
     let length =
         PhoneNumber::parse(&format!("+{plain}")).map_err(|error| not_a_number(text, &error))?;
@@ -192,7 +192,7 @@ fn digits_pattern(text: &str, digits: &str) -> Result<NumberPattern, BadPattern>
     Ok(NumberPattern::Digits(read))
 }
 
-fn country_pattern(text: &str) -> Result<NumberPattern, BadPattern> {
+fn country_pattern(text: &str) -> Result<NumberPattern, InvalidPattern> {
     if let Some(country) = Country::named(text) {
         return Ok(NumberPattern::Country(country));
     }
@@ -211,12 +211,12 @@ fn country_pattern(text: &str) -> Result<NumberPattern, BadPattern> {
     ))
 }
 
-fn not_a_number(text: &str, error: &NotANumber) -> BadPattern {
+fn not_a_number(text: &str, error: &InvalidNumber) -> InvalidPattern {
     let help = match error {
-        NotANumber::Length(0) if text.ends_with('*') => EVERYBODY,
-        NotANumber::Character('*') => "a `*` stands at the end, for all numbers that begin so",
-        NotANumber::LeadingZero => "write the country code, without zeros in front",
-        NotANumber::NoPlus | NotANumber::Character(_) | NotANumber::Length(_) => {
+        InvalidNumber::Length(0) if text.ends_with('*') => EVERYBODY,
+        InvalidNumber::Character('*') => "a `*` stands at the end, for all numbers that begin so",
+        InvalidNumber::LeadingZero => "write the country code, without zeros in front",
+        InvalidNumber::NoPlus | InvalidNumber::Character(_) | InvalidNumber::Length(_) => {
             "a number looks like +12137771234, a prefix like +1213*"
         }
     };
@@ -225,7 +225,7 @@ fn not_a_number(text: &str, error: &NotANumber) -> BadPattern {
 
 const EVERYBODY: &str = "leave the key out to match everybody";
 
-fn unreadable(text: &str) -> BadPattern {
+fn unreadable(text: &str) -> InvalidPattern {
     let message = match text {
         "" => "an empty text is neither a number nor a country".to_owned(),
         text => format!("`{text}` is neither a number nor a country"),
@@ -272,7 +272,7 @@ pub(crate) fn number_meant(text: &str) -> Option<String> {
     let bare = text.trim_matches(quotes);
     let is_marked = bare != text || text.contains(':');
     if let (true, Party::Number(number)) = (is_marked, Party::read(Some(bare)).party) {
-        return Some(format!("write {}", number.in_full()));
+        return Some(format!("write {}", number.unmasked()));
     }
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let is_formatted = text.chars().all(|c| c.is_ascii_digit() || " -.()/".contains(c));
@@ -290,20 +290,20 @@ pub(crate) fn number_meant(text: &str) -> Option<String> {
 
 /// "Any of these, but none of those"; without any of these: everything, but none of those.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Either<T> {
+pub struct Selector<T> {
     /// At least one has to fit, when there are any.
     pub any_of: Vec<T>,
     /// None may fit.
     pub none_of: Vec<T>,
 }
 
-impl<T> Default for Either<T> {
+impl<T> Default for Selector<T> {
     fn default() -> Self {
-        Either { any_of: Vec::new(), none_of: Vec::new() }
+        Selector { any_of: Vec::new(), none_of: Vec::new() }
     }
 }
 
-impl<T> Either<T> {
+impl<T> Selector<T> {
     /// Whether it asks for nothing.
     pub fn is_anything(&self) -> bool {
         self.any_of.is_empty() && self.none_of.is_empty()
@@ -316,7 +316,7 @@ impl<T> Either<T> {
 }
 
 /// As it could have been written: `+1900*, !+19005550100`.
-impl<T: fmt::Display> fmt::Display for Either<T> {
+impl<T: fmt::Display> fmt::Display for Selector<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let positive = self.any_of.iter().map(T::to_string);
         let negative = self.none_of.iter().map(|one| format!("!{one}"));
@@ -327,46 +327,46 @@ impl<T: fmt::Display> fmt::Display for Either<T> {
 /// Which numbers a rule is for. Small, for a table has two million of them, and most are one
 /// pattern or none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Numbers {
+pub enum NumberMatcher {
     /// Nothing is asked: every number, and who shows none.
     #[default]
     Anyone,
     /// This pattern.
     One(NumberPattern),
     /// Several, or some that are taken away.
-    Several(Box<Either<NumberPattern>>),
+    Several(Box<Selector<NumberPattern>>),
 }
 
-impl Numbers {
+impl NumberMatcher {
     /// Whether it asks for nothing.
     pub fn is_anything(&self) -> bool {
-        *self == Numbers::Anyone
+        *self == NumberMatcher::Anyone
     }
 
     /// Of which at least one has to fit, when there are any.
     pub fn any_of(&self) -> &[NumberPattern] {
         match self {
-            Numbers::Anyone => &[],
-            Numbers::One(pattern) => std::slice::from_ref(pattern),
-            Numbers::Several(either) => &either.any_of,
+            NumberMatcher::Anyone => &[],
+            NumberMatcher::One(pattern) => std::slice::from_ref(pattern),
+            NumberMatcher::Several(either) => &either.any_of,
         }
     }
 
     /// Of which none may fit.
     pub fn none_of(&self) -> &[NumberPattern] {
         match self {
-            Numbers::Anyone | Numbers::One(_) => &[],
-            Numbers::Several(either) => &either.none_of,
+            NumberMatcher::Anyone | NumberMatcher::One(_) => &[],
+            NumberMatcher::Several(either) => &either.none_of,
         }
     }
 
     /// Whether this party is one of them. Who shows no number fits only what says `withheld`, and
     /// what asks for nothing.
-    pub fn fit(&self, known: &Known<'_>) -> bool {
+    pub fn fit(&self, known: &ResolvedParty<'_>) -> bool {
         match self {
-            Numbers::Anyone => true,
-            Numbers::One(pattern) => pattern.fits(known),
-            Numbers::Several(either) => {
+            NumberMatcher::Anyone => true,
+            NumberMatcher::One(pattern) => pattern.fits(known),
+            NumberMatcher::Several(either) => {
                 let shown = *known.party() != Party::Withheld
                     || either.any_of.contains(&NumberPattern::Withheld);
                 shown && either.holds(|pattern| pattern.fits(known))
@@ -375,23 +375,23 @@ impl Numbers {
     }
 }
 
-impl From<Either<NumberPattern>> for Numbers {
-    fn from(mut either: Either<NumberPattern>) -> Numbers {
+impl From<Selector<NumberPattern>> for NumberMatcher {
+    fn from(mut either: Selector<NumberPattern>) -> NumberMatcher {
         match (either.any_of.len(), either.none_of.len()) {
-            (0, 0) => Numbers::Anyone,
-            (1, 0) => either.any_of.pop().map(Numbers::One).unwrap_or_default(),
-            _ => Numbers::Several(Box::new(either)),
+            (0, 0) => NumberMatcher::Anyone,
+            (1, 0) => either.any_of.pop().map(NumberMatcher::One).unwrap_or_default(),
+            _ => NumberMatcher::Several(Box::new(either)),
         }
     }
 }
 
 /// As it could have been written: `+1900*, !+19005550100`.
-impl fmt::Display for Numbers {
+impl fmt::Display for NumberMatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Numbers::Anyone => Ok(()),
-            Numbers::One(pattern) => pattern.fmt(f),
-            Numbers::Several(either) => either.fmt(f),
+            NumberMatcher::Anyone => Ok(()),
+            NumberMatcher::One(pattern) => pattern.fmt(f),
+            NumberMatcher::Several(either) => either.fmt(f),
         }
     }
 }
@@ -400,8 +400,8 @@ impl fmt::Display for Numbers {
 impl fmt::Display for NumberPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NumberPattern::Exact(number) => f.write_str(&number.in_full()),
-            NumberPattern::Prefix(number) => write!(f, "{}*", number.in_full()),
+            NumberPattern::Exact(number) => f.write_str(&number.unmasked()),
+            NumberPattern::Prefix(number) => write!(f, "{}*", number.unmasked()),
             NumberPattern::Digits(digits) => {
                 let texts =
                     digits.iter().map(|digit| digit.map_or('X', |digit| char::from(b'0' + digit)));
@@ -423,7 +423,7 @@ mod tests {
     fn check(pattern: &str, caller: &str, expected: bool) {
         let pattern = NumberPattern::parse(pattern).unwrap();
         let party = Party::read(Some(caller)).party;
-        assert_eq!(pattern.fits(&Known::alone(&party)), expected, "{pattern} {caller}");
+        assert_eq!(pattern.fits(&ResolvedParty::alone(&party)), expected, "{pattern} {caller}");
     }
 
     #[test]
@@ -483,8 +483,8 @@ mod tests {
             texts.iter().map(|text| NumberPattern::parse(text).unwrap()).collect()
         }
         let fit = |any_of: &[&str], none_of: &[&str], party: &Party| {
-            let either = Either { any_of: read(any_of), none_of: read(none_of) };
-            Numbers::from(either).fit(&Known::alone(party))
+            let either = Selector { any_of: read(any_of), none_of: read(none_of) };
+            NumberMatcher::from(either).fit(&ResolvedParty::alone(party))
         };
         let withheld = Party::Withheld;
         assert!(!fit(&[], &["DE"], &withheld), "a negation is a condition on a number");

@@ -9,16 +9,16 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::lists::{Cell, Placed};
+use super::lists::{Cell, ResolvedCall};
 use crate::diagnostics;
 use crate::domain::decision::Object;
 
 /// A text, with places to fill in or without.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template(Vec<Part>);
+pub struct Template(Vec<TemplatePart>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+enum TemplatePart {
     Text(Box<str>),
     Value { of: Name, unknown: Unknown },
 }
@@ -56,16 +56,16 @@ pub struct OnlyValue<'t> {
 
 /// What templates are filled with.
 #[derive(Debug, Clone, Copy)]
-pub struct Filling<'c> {
+pub struct TemplateContext<'c> {
     /// The call, and the rows that its parties stand on.
-    pub placed: &'c Placed<'c>,
+    pub placed: &'c ResolvedCall<'c>,
     /// The rule that the template stands in.
     pub rule: &'c str,
 }
 
 /// A template that cannot be read; the range is in the template's own text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadTemplate {
+pub struct InvalidTemplate {
     /// The stable code of the mistake.
     pub code: &'static str,
     /// Which part of the text.
@@ -77,13 +77,13 @@ pub struct BadTemplate {
 }
 
 /// What `LIST.column` means where a template stands.
-pub trait Columns {
+pub trait ColumnLookup {
     /// The cell, and whether every call that comes to the rule has a row there; none when there is
     /// no list of this name.
     ///
     /// # Errors
     /// The list is there, and what is meant is not.
-    fn cell(&mut self, list: &str, column: &str) -> Option<Result<(Cell, bool), NoCell>>;
+    fn cell(&mut self, list: &str, column: &str) -> Option<Result<(Cell, bool), UnknownValue>>;
 
     /// What could have been meant, written as in a template.
     fn names(&self) -> Vec<String>;
@@ -91,7 +91,7 @@ pub trait Columns {
 
 /// Why there is no such cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoCell {
+pub struct UnknownValue {
     /// The stable code of the mistake.
     pub code: &'static str,
     /// What is wrong.
@@ -101,10 +101,10 @@ pub struct NoCell {
 }
 
 /// Where no list is at hand.
-pub struct NoColumns;
+pub struct NoColumnLookup;
 
-impl Columns for NoColumns {
-    fn cell(&mut self, _: &str, _: &str) -> Option<Result<(Cell, bool), NoCell>> {
+impl ColumnLookup for NoColumnLookup {
+    fn cell(&mut self, _: &str, _: &str) -> Option<Result<(Cell, bool), UnknownValue>> {
         None
     }
 
@@ -120,7 +120,10 @@ impl Template {
     ///
     /// # Errors
     /// All places that cannot be read.
-    pub fn parse(text: &str, columns: &mut dyn Columns) -> Result<Template, Vec<BadTemplate>> {
+    pub fn parse(
+        text: &str,
+        columns: &mut dyn ColumnLookup,
+    ) -> Result<Template, Vec<InvalidTemplate>> {
         let mut parts = Vec::new();
         let mut mistakes = Vec::new();
         let mut plain = String::new();
@@ -137,7 +140,7 @@ impl Template {
                     break;
                 };
                 if !plain.is_empty() {
-                    parts.push(Part::Text(std::mem::take(&mut plain).into()));
+                    parts.push(TemplatePart::Text(std::mem::take(&mut plain).into()));
                 }
                 match value(&inside[..end], found..found + end + 3, columns) {
                     Ok(part) => parts.push(part),
@@ -154,7 +157,7 @@ impl Template {
         }
         plain.push_str(&text[at..]);
         if !plain.is_empty() || parts.is_empty() {
-            parts.push(Part::Text(plain.into()));
+            parts.push(TemplatePart::Text(plain.into()));
         }
         Ok(Template(parts))
     }
@@ -162,14 +165,14 @@ impl Template {
     /// The text, when there is nothing to fill in.
     pub fn fixed(&self) -> Option<&str> {
         match self.0.as_slice() {
-            [Part::Text(text)] => Some(text),
+            [TemplatePart::Text(text)] => Some(text),
             _ => None,
         }
     }
 
     /// The value that this is and nothing else, when it is one.
     pub fn only_value(&self) -> Option<OnlyValue<'_>> {
-        let [Part::Value { of, unknown }] = self.0.as_slice() else { return None };
+        let [TemplatePart::Value { of, unknown }] = self.0.as_slice() else { return None };
         let cell = match of {
             Name::Column { cell, .. } => Some(*cell),
             Name::From | Name::To | Name::Channel | Name::Source | Name::Rule | Name::Sip(_) => {
@@ -184,15 +187,15 @@ impl Template {
     }
 
     /// The text with its places filled; none when it is to be left out.
-    pub fn fill<'t>(&'t self, with: Filling<'_>) -> Option<Cow<'t, str>> {
+    pub fn fill<'t>(&'t self, with: TemplateContext<'_>) -> Option<Cow<'t, str>> {
         if let Some(text) = self.fixed() {
             return Some(Cow::Borrowed(text));
         }
         let mut filled = String::new();
         for part in &self.0 {
             match part {
-                Part::Text(text) => filled.push_str(text),
-                Part::Value { of, unknown } => match (of.of(with), unknown) {
+                TemplatePart::Text(text) => filled.push_str(text),
+                TemplatePart::Value { of, unknown } => match (of.of(with), unknown) {
                     (Some(known), _) => filled.push_str(&known),
                     (None, Unknown::Say(text)) => filled.push_str(text),
                     (None, Unknown::LeaveOut) => return None,
@@ -206,11 +209,11 @@ impl Template {
 }
 
 impl Name {
-    fn of<'c>(&self, with: Filling<'c>) -> Option<Cow<'c, str>> {
+    fn of<'c>(&self, with: TemplateContext<'c>) -> Option<Cow<'c, str>> {
         let call = with.placed.call;
         match self {
-            Name::From => Some(call.from().in_full()),
-            Name::To => Some(call.to().in_full()),
+            Name::From => Some(call.from().unmasked()),
+            Name::To => Some(call.to().unmasked()),
             Name::Channel => Some(Cow::Borrowed(call.channel().as_str())),
             Name::Source => Some(Cow::Borrowed(call.source())),
             Name::Rule => Some(Cow::Borrowed(with.rule)),
@@ -228,7 +231,7 @@ impl Name {
     }
 
     /// What a name means; none when nobody is called so.
-    fn parse(text: &str, columns: &mut dyn Columns) -> Option<Result<Name, NoCell>> {
+    fn parse(text: &str, columns: &mut dyn ColumnLookup) -> Option<Result<Name, UnknownValue>> {
         match text {
             "from" => Some(Ok(Name::From)),
             "to" => Some(Ok(Name::To)),
@@ -248,11 +251,15 @@ impl Name {
 }
 
 /// What stands between `${` and `}`; `at` is the place of all of it, for the message.
-fn value(inside: &str, at: Range<usize>, columns: &mut dyn Columns) -> Result<Part, BadTemplate> {
+fn value(
+    inside: &str,
+    at: Range<usize>,
+    columns: &mut dyn ColumnLookup,
+) -> Result<TemplatePart, InvalidTemplate> {
     if inside.contains("${") {
         let message = "a value cannot stand inside another".to_owned();
         let help = Some("what stands behind | is plain text".to_owned());
-        return Err(BadTemplate { code: "bad-template", at, message, help });
+        return Err(InvalidTemplate { code: "bad-template", at, message, help });
     }
     let (name, unknown) = match (inside.split_once('|'), inside.strip_suffix('?')) {
         (Some((name, text)), _) => (name, Unknown::Say(text.into())),
@@ -263,12 +270,12 @@ fn value(inside: &str, at: Range<usize>, columns: &mut dyn Columns) -> Result<Pa
     if name.ends_with('?') {
         let message = "`?` leaves it out and `|` says a text: it cannot be both".to_owned();
         let help = Some(format!("write ${{{}|text}}", name.trim_end_matches('?')));
-        return Err(BadTemplate { code: "bad-template", at, message, help });
+        return Err(InvalidTemplate { code: "bad-template", at, message, help });
     }
     let of = match Name::parse(name, columns) {
         Some(Ok(of)) => of,
-        Some(Err(NoCell { code, message, help })) => {
-            return Err(BadTemplate { code, at, message, help });
+        Some(Err(UnknownValue { code, message, help })) => {
+            return Err(InvalidTemplate { code, at, message, help });
         }
         None => {
             let names: Vec<_> =
@@ -281,20 +288,20 @@ fn value(inside: &str, at: Range<usize>, columns: &mut dyn Columns) -> Result<Pa
                 name => format!("nothing is called `{name}` here"),
             };
             let help = near.or(Some(all));
-            return Err(BadTemplate { code: "unknown-value", at, message, help });
+            return Err(InvalidTemplate { code: "unknown-value", at, message, help });
         }
     };
     if of.can_be_unknown() && unknown == Unknown::Impossible {
         let help =
             format!("write ${{{name}|text}} for a text in its place, ${{{name}?}} to leave it out");
         let message = format!("`{name}` is not always known, and nothing says what happens then");
-        return Err(BadTemplate { code: "may-be-unknown", at, message, help: Some(help) });
+        return Err(InvalidTemplate { code: "may-be-unknown", at, message, help: Some(help) });
     }
-    Ok(Part::Value { of, unknown })
+    Ok(TemplatePart::Value { of, unknown })
 }
 
-fn unclosed(at: Range<usize>) -> BadTemplate {
-    BadTemplate {
+fn unclosed(at: Range<usize>) -> InvalidTemplate {
+    InvalidTemplate {
         code: "bad-template",
         at,
         message: "this `${` has no `}`".to_owned(),
@@ -304,12 +311,12 @@ fn unclosed(at: Range<usize>) -> BadTemplate {
 
 /// A JSON object with templates for texts.
 #[derive(Debug, Clone)]
-pub struct Shape {
+pub struct ObjectTemplate {
     entries: Vec<(Box<str>, Node)>,
     fixed: Option<Object>,
 }
 
-/// A value inside a [`Shape`].
+/// A value inside a [`ObjectTemplate`].
 #[derive(Debug, Clone)]
 pub enum Node {
     /// A number or a boolean.
@@ -322,11 +329,11 @@ pub enum Node {
     Table(Vec<(Box<str>, Node)>),
 }
 
-impl Shape {
+impl ObjectTemplate {
     /// Of these entries; what has nothing to fill in is filled once and for all.
-    pub fn new(entries: Vec<(Box<str>, Node)>) -> Shape {
+    pub fn new(entries: Vec<(Box<str>, Node)>) -> ObjectTemplate {
         let is_fixed = entries.iter().all(|(_, node)| node.is_fixed());
-        let mut shape = Shape { entries, fixed: None };
+        let mut shape = ObjectTemplate { entries, fixed: None };
         if is_fixed {
             shape.fixed = Some(filled(&shape.entries, None));
         }
@@ -334,7 +341,7 @@ impl Shape {
     }
 
     /// The object with its places filled. Entries that are to be left out are not there.
-    pub fn fill<'t>(&'t self, with: Filling<'_>) -> Cow<'t, Object> {
+    pub fn fill<'t>(&'t self, with: TemplateContext<'_>) -> Cow<'t, Object> {
         match &self.fixed {
             Some(object) => Cow::Borrowed(object),
             None => Cow::Owned(filled(&self.entries, Some(with))),
@@ -342,7 +349,7 @@ impl Shape {
     }
 }
 
-fn filled(entries: &[(Box<str>, Node)], with: Option<Filling<'_>>) -> Object {
+fn filled(entries: &[(Box<str>, Node)], with: Option<TemplateContext<'_>>) -> Object {
     let known =
         entries.iter().filter_map(|(name, node)| Some((name.to_string(), node.fill(with)?)));
     known.collect()
@@ -358,7 +365,7 @@ impl Node {
         }
     }
 
-    fn fill(&self, with: Option<Filling<'_>>) -> Option<Value> {
+    fn fill(&self, with: Option<TemplateContext<'_>>) -> Option<Value> {
         match self {
             Node::Plain(value) => Some(value.clone()),
             Node::Text(template) => {

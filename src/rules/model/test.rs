@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::diagnostics::Place;
+use crate::diagnostics::Location;
 use crate::domain::call::{Fields, Platform};
 use crate::domain::decision::Object;
 
@@ -24,7 +24,7 @@ pub struct Test {
     /// What has to become of it.
     pub expected: Expected,
     /// Where it stands.
-    pub place: Place,
+    pub place: Location,
 }
 
 /// What has to become of a call. What is none, or not named, may be anything.

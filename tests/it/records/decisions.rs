@@ -8,14 +8,14 @@ use crate::app::{NOW_MS, RULES};
 
 const EVERYTHING: &str = r#"
 [agents]
-desk = { retell = "agent_fr0nt", version = 3, synthflow = "1716a" }
+endpoint = { retell = "agent_fr0nt", version = 3, synthflow = "1716a" }
 tagged = { retell = "agent_tag", version = "latest" }
 
 [[rule]]
 name = "greet"
 continue = true
 variables = { caller = "${from}" }
-metadata = { desk = 1, deep = { list = [1, "two", true] } }
+metadata = { endpoint = 1, deep = { list = [1, "two", true] } }
 
 [[rule]]
 name = "turned away"
@@ -41,7 +41,7 @@ delay_ms = 1
 "#;
 
 /// What was recorded of a call, without what is new each time.
-async fn recorded(kept: &super::Kept) -> Value {
+async fn recorded(kept: &super::KeepReason) -> Value {
     let mut record = serde_json::to_value(kept.call().await).unwrap();
     let object = record.as_object_mut().unwrap();
     for changing in ["id", "fingerprint", "micros"] {
@@ -78,7 +78,7 @@ async fn an_answer_is_read_as_it_was_given() {
         assert_eq!(record, expected);
         let id = kept.call().await.id;
         assert_eq!(kept.store().call(id).await.unwrap(), Some(kept.call().await));
-        assert_eq!(kept.call().await.fingerprint, kept.board.table().fingerprint);
+        assert_eq!(kept.call().await.fingerprint, kept.app.table().fingerprint);
         kept.stopped().await;
     })
     .await;

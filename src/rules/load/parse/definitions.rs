@@ -2,32 +2,30 @@
 
 use toml::de::DeTable;
 
-use super::{Item, Reader, is_empty_list};
-use crate::rules::load::raw::{
-    At, WrittenAgent, WrittenDates, WrittenHours, WrittenIds, WrittenList,
-};
+use super::{Item, TomlReader, is_empty_list};
+use crate::rules::load::raw::{RawAgent, RawDates, RawHours, RawIds, RawList, Spanned};
 
 const LIST_KEYS: [&str; 3] = ["numbers", "file", "column"];
 const DATES_KEYS: [&str; 1] = ["days"];
 
-impl Reader<'_> {
-    pub(crate) fn agents(&mut self, table: &DeTable<'_>) -> Vec<WrittenAgent> {
+impl TomlReader<'_> {
+    pub(crate) fn agents(&mut self, table: &DeTable<'_>) -> Vec<RawAgent> {
         let read = table.iter().map(|(key, value)| {
             let item = value.get_ref();
             let ids = if let Some(id) = item.as_str() {
-                WrittenIds::Everywhere(self.at(id.to_owned(), &value.span()))
+                RawIds::Everywhere(self.at(id.to_owned(), &value.span()))
             } else if let Some(table) = item.as_table() {
-                WrittenIds::Table(self.entries(table))
+                RawIds::Table(self.entries(table))
             } else {
                 self.wrong_kind(key.get_ref(), value, "an id, or a table of ids by platform");
-                WrittenIds::Unreadable
+                RawIds::Invalid
             };
-            WrittenAgent { name: self.named(key), ids }
+            RawAgent { name: self.named(key), ids }
         });
         read.collect()
     }
 
-    pub(crate) fn list(&mut self, name: At<String>, table: &DeTable<'_>) -> WrittenList {
+    pub(crate) fn list(&mut self, name: Spanned<String>, table: &DeTable<'_>) -> RawList {
         let before = self.report.errors();
         let (mut numbers, mut file, mut column) = (None, None, None);
         for (key, value) in table {
@@ -39,10 +37,10 @@ impl Reader<'_> {
                 _ => self.unknown(key, &LIST_KEYS, "a list"),
             }
         }
-        WrittenList { name, numbers, file, column, flawed: self.report.errors() > before }
+        RawList { name, numbers, file, column, flawed: self.report.errors() > before }
     }
 
-    pub(crate) fn dates(&mut self, name: At<String>, table: &DeTable<'_>) -> WrittenDates {
+    pub(crate) fn dates(&mut self, name: Spanned<String>, table: &DeTable<'_>) -> RawDates {
         let before = self.report.errors();
         let mut days = Vec::new();
         for (key, value) in table {
@@ -57,17 +55,12 @@ impl Reader<'_> {
             self.error_at("no-days", &name.span, message)
                 .help("write days = [\"01-01\", \"last mon of may\", \"2026-12-24\"]");
         }
-        WrittenDates { name, days }
+        RawDates { name, days }
     }
 
-    pub(crate) fn hours(&mut self, name: At<String>, table: &DeTable<'_>) -> WrittenHours {
-        let mut hours = WrittenHours {
-            name,
-            zone: None,
-            week: Vec::new(),
-            closed: Vec::new(),
-            open: Vec::new(),
-        };
+    pub(crate) fn hours(&mut self, name: Spanned<String>, table: &DeTable<'_>) -> RawHours {
+        let mut hours =
+            RawHours { name, zone: None, week: Vec::new(), closed: Vec::new(), open: Vec::new() };
         for (key, value) in table {
             match key.get_ref().as_ref() {
                 "zone" => hours.zone = self.text("zone", value),
@@ -88,7 +81,7 @@ impl Reader<'_> {
         hours
     }
 
-    fn times(&mut self, days: &str, value: &Item<'_>) -> Vec<At<String>> {
+    fn times(&mut self, days: &str, value: &Item<'_>) -> Vec<Spanned<String>> {
         if is_empty_list(value) {
             let message = format!("`{days}` has no times");
             self.error("empty-list", &value.span(), message)

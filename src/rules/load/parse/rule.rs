@@ -4,10 +4,8 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Item, Reader, meant, plain_number};
-use crate::rules::load::raw::{
-    At, WrittenArm, WrittenOutcome, WrittenRule, WrittenWanted, WrittenWhere,
-};
+use super::{Item, TomlReader, meant, plain_number};
+use crate::rules::load::raw::{RawArm, RawCondition, RawOutcome, RawRule, RawWhere, Spanned};
 
 const RULE_KEYS: [&str; 20] = [
     "name",
@@ -34,10 +32,10 @@ const RULE_KEYS: [&str; 20] = [
 pub(crate) const OUTCOMES: [&str; 5] = ["agent", "split", "reject", "keep", "continue"];
 const ARM_KEYS: [&str; 2] = ["agent", "percent"];
 
-impl Reader<'_> {
-    pub(crate) fn rule(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> WrittenRule {
+impl TomlReader<'_> {
+    pub(crate) fn rule(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> RawRule {
         let before = self.report.errors();
-        let mut rule = WrittenRule { span: self.in_file(span), ..WrittenRule::default() };
+        let mut rule = RawRule { span: self.in_file(span), ..RawRule::default() };
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             match name {
@@ -81,7 +79,7 @@ impl Reader<'_> {
         rule
     }
 
-    fn wheres(&mut self, value: &Item<'_>) -> Vec<WrittenWhere> {
+    fn wheres(&mut self, value: &Item<'_>) -> Vec<RawWhere> {
         let mut wheres = Vec::new();
         for (name, value) in self.table("where", value).into_iter().flatten() {
             self.conditions(self.named(name), value, &mut wheres);
@@ -91,11 +89,11 @@ impl Reader<'_> {
 
     /// `"stores.tier" = …`; without the quotes TOML takes it for a table in a table, and it means
     /// the same.
-    fn conditions(&mut self, name: At<String>, value: &Item<'_>, wheres: &mut Vec<WrittenWhere>) {
+    fn conditions(&mut self, name: Spanned<String>, value: &Item<'_>, wheres: &mut Vec<RawWhere>) {
         for (deeper, value) in value.get_ref().as_table().into_iter().flatten() {
             let deeper = self.named(deeper);
             let value_of = format!("{}.{}", name.value, deeper.value);
-            let whole = At { value: value_of, span: name.span.start..deeper.span.end };
+            let whole = Spanned { value: value_of, span: name.span.start..deeper.span.end };
             self.conditions(whole, value, wheres);
         }
         if let Some(table) = value.get_ref().as_table() {
@@ -114,12 +112,12 @@ impl Reader<'_> {
         wheres.push((name, wanted));
     }
 
-    fn wanted(&mut self, name: &str, value: &Item<'_>) -> Option<At<WrittenWanted>> {
+    fn wanted(&mut self, name: &str, value: &Item<'_>) -> Option<Spanned<RawCondition>> {
         let number = || plain_number(value.get_ref())?.as_f64();
         let wanted = match value.get_ref() {
-            DeValue::String(text) => Some(WrittenWanted::Text(text.to_string())),
-            DeValue::Boolean(boolean) => Some(WrittenWanted::Text(boolean.to_string())),
-            DeValue::Integer(_) | DeValue::Float(_) => number().map(WrittenWanted::Number),
+            DeValue::String(text) => Some(RawCondition::Text(text.to_string())),
+            DeValue::Boolean(boolean) => Some(RawCondition::Text(boolean.to_string())),
+            DeValue::Integer(_) | DeValue::Float(_) => number().map(RawCondition::Number),
             DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
         };
         if wanted.is_none() {
@@ -128,19 +126,19 @@ impl Reader<'_> {
         Some(self.at(wanted?, &value.span()))
     }
 
-    fn arms(&mut self, list: &[Item<'_>]) -> WrittenOutcome {
+    fn arms(&mut self, list: &[Item<'_>]) -> RawOutcome {
         if let Some(other) = list.iter().find(|item| !item.get_ref().is_table()) {
             self.wrong_kind("split", other, "a list of { agent = …, percent = … }");
-            return WrittenOutcome::Unreadable;
+            return RawOutcome::Invalid;
         }
         let tables = list.iter().filter_map(|item| Some((item.span(), item.get_ref().as_table()?)));
-        WrittenOutcome::Split(tables.map(|(span, table)| self.arm(&span, table)).collect())
+        RawOutcome::Split(tables.map(|(span, table)| self.arm(&span, table)).collect())
     }
 
-    fn arm(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> WrittenArm {
+    fn arm(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> RawArm {
         let before = self.report.errors();
         let span = self.in_file(span);
-        let mut arm = WrittenArm { span, agent: None, percent: None, flawed: false };
+        let mut arm = RawArm { span, agent: None, percent: None, flawed: false };
         for (key, value) in table {
             match key.get_ref().as_ref() {
                 "agent" => arm.agent = self.text("agent", value),
@@ -161,16 +159,16 @@ impl Reader<'_> {
         arm
     }
 
-    pub(crate) fn outcome(&mut self, key: &str, value: &Item<'_>) -> WrittenOutcome {
+    pub(crate) fn outcome(&mut self, key: &str, value: &Item<'_>) -> RawOutcome {
         match (key, value.get_ref()) {
             ("agent", DeValue::String(agent)) => {
-                WrittenOutcome::Agent(self.at(agent.to_string(), &value.span()))
+                RawOutcome::Agent(self.at(agent.to_string(), &value.span()))
             }
             ("split", DeValue::Array(list)) if !list.is_empty() => self.arms(list),
-            ("reject", DeValue::String(reason)) => WrittenOutcome::Reject(reason.to_string()),
-            ("reject", DeValue::Boolean(true)) => WrittenOutcome::Reject(String::new()),
-            ("keep", DeValue::Boolean(true)) => WrittenOutcome::Keep,
-            ("continue", DeValue::Boolean(true)) => WrittenOutcome::Continue,
+            ("reject", DeValue::String(reason)) => RawOutcome::Reject(reason.to_string()),
+            ("reject", DeValue::Boolean(true)) => RawOutcome::Reject(String::new()),
+            ("keep", DeValue::Boolean(true)) => RawOutcome::Keep,
+            ("continue", DeValue::Boolean(true)) => RawOutcome::Continue,
             _ => {
                 let wanted = match key {
                     "agent" => "the name of an agent",
@@ -179,7 +177,7 @@ impl Reader<'_> {
                     _ => "true (or left out)",
                 };
                 self.wrong_kind(key, value, wanted);
-                WrittenOutcome::Unreadable
+                RawOutcome::Invalid
             }
         }
     }

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
-use super::{Item, Reader};
-use crate::rules::load::raw::{At, WrittenExpectation, WrittenOutcome, WrittenTest};
+use super::{Item, TomlReader};
+use crate::rules::load::raw::{RawExpectation, RawOutcome, RawTest, Spanned};
 
 pub(crate) const TEST_KEYS: [&str; 9] =
     ["name", "from", "to", "channel", "platform", "source", "at", "sip", "expect"];
@@ -21,10 +21,10 @@ pub(crate) const EXPECT_KEYS: [&str; 9] = [
     "delay_ms",
 ];
 
-impl Reader<'_> {
-    pub(crate) fn test(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> WrittenTest {
+impl TomlReader<'_> {
+    pub(crate) fn test(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> RawTest {
         let before = self.report.errors();
-        let mut test = WrittenTest { span: self.in_file(span), ..WrittenTest::default() };
+        let mut test = RawTest { span: self.in_file(span), ..RawTest::default() };
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             match name {
@@ -45,18 +45,18 @@ impl Reader<'_> {
     }
 
     /// A time, as a text or as TOML has it.
-    fn moment(&mut self, key: &str, value: &Item<'_>) -> Option<At<String>> {
+    fn moment(&mut self, key: &str, value: &Item<'_>) -> Option<Spanned<String>> {
         match value.get_ref().as_datetime() {
             Some(at) => Some(self.at(at.to_string(), &value.span())),
             None => self.text(key, value),
         }
     }
 
-    fn expectation(&mut self, value: &Item<'_>) -> Option<WrittenExpectation> {
+    fn expectation(&mut self, value: &Item<'_>) -> Option<RawExpectation> {
         let table = self.table("expect", value)?;
         let span = self.in_file(&value.span());
         let before = self.report.errors();
-        let mut expect = WrittenExpectation { span, ..WrittenExpectation::default() };
+        let mut expect = RawExpectation { span, ..RawExpectation::default() };
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             match name {
@@ -64,18 +64,18 @@ impl Reader<'_> {
                 "agent" => expect.agent = self.text(name, value),
                 "outcome" => expect.outcome = self.text(name, value),
                 "reject" => {
-                    if let WrittenOutcome::Reject(reason) = self.outcome(name, value) {
+                    if let RawOutcome::Reject(reason) = self.outcome(name, value) {
                         let reason = Some(reason).filter(|reason| !reason.is_empty());
                         expect.reject = Some(self.at(reason, &value.span()));
                     }
                 }
                 "keep" => match self.outcome(name, value) {
-                    WrittenOutcome::Keep => expect.keep = Some(self.at((), &value.span())),
-                    WrittenOutcome::Agent(_)
-                    | WrittenOutcome::Split(_)
-                    | WrittenOutcome::Reject(_)
-                    | WrittenOutcome::Continue
-                    | WrittenOutcome::Unreadable => expect.keep = None,
+                    RawOutcome::Keep => expect.keep = Some(self.at((), &value.span())),
+                    RawOutcome::Agent(_)
+                    | RawOutcome::Split(_)
+                    | RawOutcome::Reject(_)
+                    | RawOutcome::Continue
+                    | RawOutcome::Invalid => expect.keep = None,
                 },
                 "variables" => expect.variables = self.object(name, value).unwrap_or_default(),
                 "metadata" => expect.metadata = self.object(name, value),
