@@ -12,7 +12,7 @@ use switchboard::authenticate::{
 use switchboard::dialect;
 use switchboard::domain::secret::Secret;
 
-use crate::app::{
+use crate::support::app::{
     self, NOW_MS, RETELL_KEY, SETTINGS, SYNTHFLOW_SECRET, URL_TOKEN, app, post, retell_call,
     retell_request, retell_request_at, root, sign,
 };

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use switchboard::dialect;
 use switchboard::dialect::Dialect;
 
-use crate::app::{self, Answer, App, NOW_MS, app, post, root};
+use crate::support::app::{self, Answer, App, NOW_MS, app, post, root};
 
 const KEEP: &str = r#"
 [[rule]]

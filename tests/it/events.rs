@@ -17,7 +17,7 @@ use switchboard::dialect;
 use switchboard::dialect::{Dialect, Event, Incoming, STAMP};
 use switchboard::domain::phone_number::Party;
 
-use crate::app::{self, NOW_MS, app, root, verified};
+use crate::support::app::{self, NOW_MS, app, root, verified};
 
 /// Each column that is known, by its name in [`Event`].
 pub(crate) fn columns(event: &Event<'_>) -> Value {
@@ -299,7 +299,7 @@ fn the_signed_call_id_is_the_one_that_counts() {
 
 #[test]
 fn a_word_that_ends_in_half_an_emoji_hides_nothing_beside_it() {
-    let body = r#"{"event":"call_analyzed","call":{"call_id":"c","metadata":{"half":"\ud83d","endpoint":1},
+    let body = r#"{"event":"call_analyzed","call":{"call_id":"c","metadata":{"half":"\ud83d","desk":1},
         "call_analysis":{"call_summary":"fine \ud83d","call_successful":true}}}"#;
     let told = told(dialect::named("retell").unwrap(), body.as_bytes());
     let half = "\u{fffd}\u{fffd}\u{fffd}";

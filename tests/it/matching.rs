@@ -27,8 +27,8 @@ use switchboard::rules::engine::{decide, scan};
 use switchboard::rules::{CheckContext, RuleSet, is_wide};
 use switchboard::settings::Purpose;
 
-use crate::app;
 use crate::properties::{any_party, any_text, cases, quoted};
+use crate::support::app;
 use oracle::Told;
 use sheet::{Setting, Sheet, any_nested_sheet, any_recipe, any_ring, any_setting, any_sheet};
 

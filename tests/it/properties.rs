@@ -33,8 +33,8 @@ use switchboard::settings::{
 };
 use switchboard::source::Source;
 
-use crate::app::{self, App, NOW_MS, app, decide, post, root, verified};
 use crate::events;
+use crate::support::app::{self, App, NOW_MS, app, decide, post, root, verified};
 
 pub(crate) fn cases() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }

@@ -26,11 +26,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::app::{
+use crate::support::app::{
     self, Answer, NOW_MS, RETELL_KEY, RULES, URL_TOKEN, load_settings, parse_rules, post,
     retell_request_at,
 };
-use crate::postgres::Postgres;
+use crate::support::postgres::Postgres;
 
 const CALLER: &str = "+12137771234";
 const DIALLED: &str = "+12137770000";

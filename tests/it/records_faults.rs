@@ -22,9 +22,9 @@ use switchboard::pipeline::Switchboard;
 use switchboard::records::Store;
 use switchboard::settings::{Purpose, RecordsLocation};
 
-use crate::app::{self, NOW_MS, SETTINGS, load_settings, retell_call, sign};
-use crate::postgres::Postgres;
-use crate::program::{self, Served, program, start, started, text};
+use crate::support::app::{self, NOW_MS, SETTINGS, load_settings, retell_call, sign};
+use crate::support::postgres::Postgres;
+use crate::support::program::{self, Served, program, start, started, text};
 
 /// What a source waits for at most. Under it a call was not delayed, whatever the machine does.
 const REPLY_WITHIN: Duration = Duration::from_millis(2_000);

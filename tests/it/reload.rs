@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
-use crate::app::{self, App, NOW_MS, SETTINGS, load_settings};
+use crate::support::app::{self, App, NOW_MS, SETTINGS, load_settings};
 
 /// A switchboard whose table is read from files and kept current.
 struct Live {

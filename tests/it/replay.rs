@@ -23,9 +23,9 @@ use switchboard::source::Source;
 use switchboard::telemetry::Counters;
 use tokio::sync::watch;
 
-use crate::app::{self, NOW_MS, answer, retell_call, retell_request};
-use crate::program::{program, text};
 use crate::rules::matches_snapshot;
+use crate::support::app::{self, NOW_MS, answer, retell_call, retell_request};
+use crate::support::program::{program, text};
 
 /// Answers each call by `table`, at its own time, and writes that down in this file.
 pub(crate) async fn record(
@@ -95,8 +95,8 @@ zone = "America/New_York"
 
 [agents]
 night = "agent_n1ght"
-endpoint = { retell = "agent_fr0nt", version = 3, synthflow = "1716" }
-endpoint-v2 = { retell = "agent_fr0nt", version = 4, synthflow = "1717" }
+desk = { retell = "agent_fr0nt", version = 3, synthflow = "1716" }
+desk-v2 = { retell = "agent_fr0nt", version = 4, synthflow = "1717" }
 
 [hours.office]
 mon-fri = "09:00-18:00"
@@ -110,7 +110,7 @@ reject = "blocklist"
 name = "greeting"
 continue = true
 variables = { caller = "${from}", tier = "${sip.x-tier|none}" }
-metadata = { endpoint = 1 }
+metadata = { desk = 1 }
 
 [[rule]]
 name = "after hours"

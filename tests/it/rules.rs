@@ -17,7 +17,7 @@ use switchboard::rules::{CheckContext, LoadedTable, RuleSet, SourceInfo};
 use switchboard::settings;
 use switchboard::settings::{Inputs, Purpose};
 
-use crate::app::{self, decide};
+use crate::support::app::{self, decide};
 
 // ---- calls, tables and decisions, as short as a test wants them
 
@@ -429,7 +429,7 @@ const MERGING: &str = r#"
 name = "first"
 continue = true
 variables = { greeting = "hello", language = "en", tier = "none" }
-metadata = { endpoint = { floor = 1, room = "a" }, list = [1, 2], was = { a = 1 } }
+metadata = { desk = { floor = 1, room = "a" }, list = [1, 2], was = { a = 1 } }
 agent_override = { agent = { voice_speed = 1.0, volume = 1 } }
 [[rule]]
 name = "does not fit"
@@ -440,13 +440,13 @@ variables = { greeting = "Guten Tag" }
 name = "second"
 continue = true
 variables = { tier = "silver", language = "fr" }
-metadata = { endpoint = { room = "b" }, list = [3], was = "text" }
+metadata = { desk = { room = "b" }, list = [3], was = "text" }
 agent_override = { agent = { volume = 2 } }
 [[rule]]
 name = "decides"
 agent = "agent_1"
 variables = { tier = "gold" }
-metadata = { endpoint = { phone = true } }
+metadata = { desk = { phone = true } }
 [[rule]]
 name = "comes too late"
 continue = true
@@ -575,7 +575,7 @@ fn metadata_and_agent_override_keep_their_kinds_and_fill_their_texts() {
 [[rule]]
 name = "it"
 agent = "agent_1"
-metadata = { endpoint = 1, share = 0.5, vip = true, who = "${from}", name = "${sip.x-name?}", tags = ["${channel}", 2, "${sip.x-name?}"], at = { source = "${source}" } }
+metadata = { desk = 1, share = 0.5, vip = true, who = "${from}", name = "${sip.x-name?}", tags = ["${channel}", 2, "${sip.x-name?}"], at = { source = "${source}" } }
 agent_override = { retell_llm = { begin_message = "You rang ${to}" } }
 "#;
     let expected = json!({
@@ -737,12 +737,12 @@ agents = "agent_1"
 
     an_agent_that_is_a_number: "wrong-kind" in r#"
 [agents]
-endpoint = 1716
+desk = 1716
 "#;
 
     an_id_at_a_platform_that_is_a_number: "wrong-kind" in r#"
 [agents]
-endpoint = { retell = "agent_1", synthflow = 1716 }
+desk = { retell = "agent_1", synthflow = 1716 }
 
 [[rule]]
 name = "everyone"
@@ -752,7 +752,7 @@ platform = "retell"
 
     a_version_that_is_a_fraction: "wrong-kind" in r#"
 [agents]
-endpoint = { retell = "agent_1", version = 1.5, synthflow = "1716a" }
+desk = { retell = "agent_1", version = 1.5, synthflow = "1716a" }
 
 [[rule]]
 name = "everyone"
@@ -788,7 +788,7 @@ variables = "gold"
 [[rule]]
 name = "everyone"
 keep = true
-variables = { tier = "gold", endpoints = ["a", "b"] }
+variables = { tier = "gold", desks = ["a", "b"] }
 "#;
 
     a_number_that_json_cannot_hold: "wrong-kind" in r#"
@@ -809,7 +809,7 @@ keep = true
 
     an_empty_id: "empty-id" in r#"
 [agents]
-endpoint = ""
+desk = ""
 
 [[rule]]
 name = "everyone"
@@ -818,7 +818,7 @@ keep = true
 
     an_agent_without_any_id: "no-id" in r#"
 [agents]
-endpoint = { version = 3 }
+desk = { version = 3 }
 
 [[rule]]
 name = "everyone"
@@ -827,7 +827,7 @@ keep = true
 
     an_id_at_a_misspelt_platform: "unknown-platform" in r#"
 [agents]
-endpoint = { retell = "agent_1", sinthflow = "1716a" }
+desk = { retell = "agent_1", sinthflow = "1716a" }
 
 [[rule]]
 name = "everyone"
@@ -844,7 +844,7 @@ keep = true
 
     a_misspelt_agent: "unknown-agent" in r#"
 [agents]
-front-endpoint = "agent_1"
+front-desk = "agent_1"
 
 [[rule]]
 name = "everyone"
@@ -853,7 +853,7 @@ agent = "front-dsk"
 
     a_raw_id_beside_agents: "unknown-agent" in r#"
 [agents]
-front-endpoint = "agent_1"
+front-desk = "agent_1"
 
 [[rule]]
 name = "one"
@@ -867,7 +867,7 @@ agent = "front-desk"
 
     an_agent_without_an_id_where_calls_come_from: "no-id-at-platform" in r#"
 [agents]
-endpoint = { retell = "agent_1" }
+desk = { retell = "agent_1" }
 
 [[rule]]
 name = "everyone"
@@ -876,7 +876,7 @@ agent = "desk"
 
     an_agent_that_no_rule_uses: "unused-agent" in r#"
 [agents]
-endpoint = "agent_1"
+desk = "agent_1"
 night = { retell = "agent_2" }
 
 [[rule]]
@@ -890,7 +890,7 @@ agent = "desk"
 
     a_table_of_agents_alone: "no-rules" in r#"
 [agents]
-endpoint = "agent_1"
+desk = "agent_1"
 "#;
 
     a_rule_without_a_name: "no-name" in r#"
@@ -985,7 +985,7 @@ keep = true
 [[rule]]
 name = "everyone"
 keep = true
-variables = { endpoint = 1 }
+variables = { desk = 1 }
 "#;
 
     metadata_that_no_platform_takes: "metadata-too-big" in format!(r#"
@@ -1208,7 +1208,7 @@ const TEN: &str = r#"
 agent = "agent_1"
 
 [agents]
-endpoint = ""
+desk = ""
 
 [[rule]]
 name = "one"

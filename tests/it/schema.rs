@@ -14,7 +14,7 @@ use switchboard::settings;
 use switchboard::settings::{Inputs, Purpose};
 use toml::de::{DeTable, DeValue};
 
-use crate::app;
+use crate::support::app;
 
 /// Mistakes of form: what a schema can see as well as the reader.
 const OF_FORM: [&str; 11] = [
@@ -294,7 +294,7 @@ fn a_table_with_every_key_is_taken() {
         zone = "America/New_York"
         [agents]
         concierge = "agent_1"
-        front-endpoint = { retell = "agent_2", version = 3, synthflow = "1716a" }
+        front-desk = { retell = "agent_2", version = 3, synthflow = "1716a" }
         night = { retell = "agent_3", version = "latest" }
         [lists.vip]
         numbers = ["+12137771234", "+4930901820*"]
@@ -313,7 +313,7 @@ fn a_table_with_every_key_is_taken() {
         zone = "Europe/Berlin"
         closed = "us-holidays"
         open = { "2026-12-24" = "09:00-12:00", "2026-12-31" = ["09:00-12:00"] }
-        [hours.endpoint]
+        [hours.desk]
         mon = "09:00-17:00"
         closed = ["us-holidays"]
 
@@ -330,8 +330,8 @@ fn a_table_with_every_key_is_taken() {
         enabled = false
         split = [{ agent = "concierge", percent = 99.5 }, { agent = "night", percent = 0.5 }]
         split_key = "the old name"
-        variables = { tier = "gold", endpoint = 1, known = true }
-        metadata = { endpoint = 1, deep = { list = [1, "two", { three = 3.0 }] } }
+        variables = { tier = "gold", desk = 1, known = true }
+        metadata = { desk = 1, deep = { list = [1, "two", { three = 3.0 }] } }
         agent_override = { agent = { voice_speed = 1.2 } }
         delay_ms = 8000
         [[rule]]
@@ -364,7 +364,7 @@ fn a_table_with_every_key_is_taken() {
         agent = "concierge"
         outcome = "agent"
         variables = { tier = "gold" }
-        metadata = { endpoint = 1 }
+        metadata = { desk = 1 }
         agent_override = { agent = { voice_speed = 1.2 } }
         delay_ms = 8000
         [[test]]

@@ -13,8 +13,8 @@ use switchboard::settings::{
 };
 use switchboard::source::{Fallback, Source};
 
-use crate::app::{self, NOW_MS, RETELL_KEY, load_settings_with};
 use crate::rules::{are_in_backticks, codes_in, codes_of, matches_snapshot};
+use crate::support::app::{self, NOW_MS, RETELL_KEY, load_settings_with};
 
 // ---- ways to load
 

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::app::{NOW_MS, RETELL_KEY, RULES, SETTINGS, app, retell_call, sign};
+use crate::support::app::{NOW_MS, RETELL_KEY, RULES, SETTINGS, app, retell_call, sign};
 
 struct Running {
     address: SocketAddr,

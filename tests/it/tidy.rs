@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::app::root;
+use crate::support::app::root;
 
 /// All Rust files below `folder`, as (path from the root, text without comments and unit tests).
 fn sources(folder: &str) -> Vec<(String, String)> {

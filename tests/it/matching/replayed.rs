@@ -8,9 +8,9 @@ use switchboard::settings::{NumberStorage, Purpose};
 
 use super::SETTINGS;
 use super::sheet::{self, Sheet, any_ring, any_sheet};
-use crate::app;
 use crate::properties::{any_party, any_text, cases};
 use crate::replay::{record, replayed};
+use crate::support::app;
 
 /// The table with one more rule, before all others, that says as much as a rule can.
 fn outspoken(sheet: &Sheet, number: f64) -> String {

@@ -65,7 +65,7 @@ pub(super) const SOURCES: [(&str, &str); 3] =
 const HOUSE: &str = r#"zone = "America/New_York"
 
 [agents]
-endpoint = "agent_desk"
+desk = "agent_desk"
 night = { retell = "agent_night", synthflow = "17", version = 3 }
 texting = { retell = "agent_sms" }
 

@@ -4,18 +4,18 @@ use serde_json::{Value, json};
 use switchboard::records::Filter;
 
 use super::{CALLER, DIALLED, at, call, call_from, everywhere, kept, kept_at};
-use crate::app::{NOW_MS, RULES};
+use crate::support::app::{NOW_MS, RULES};
 
 const EVERYTHING: &str = r#"
 [agents]
-endpoint = { retell = "agent_fr0nt", version = 3, synthflow = "1716a" }
+desk = { retell = "agent_fr0nt", version = 3, synthflow = "1716a" }
 tagged = { retell = "agent_tag", version = "latest" }
 
 [[rule]]
 name = "greet"
 continue = true
 variables = { caller = "${from}" }
-metadata = { endpoint = 1, deep = { list = [1, "two", true] } }
+metadata = { desk = 1, deep = { list = [1, "two", true] } }
 
 [[rule]]
 name = "turned away"

@@ -6,7 +6,7 @@ use switchboard::records::CallRecord;
 use uuid::Uuid;
 
 use super::{CALLER, DIALLED, Place, at, call, call_from, event, everywhere, kept, kept_at};
-use crate::app::{NOW_MS, RULES};
+use crate::support::app::{NOW_MS, RULES};
 
 #[tokio::test]
 async fn an_event_is_stored_once_and_counted() {

@@ -10,7 +10,7 @@ use switchboard::settings::{NumberStorage, RecordsLocation};
 use uuid::Uuid;
 
 use super::{DIALLED, KeepReason, Place, event, everywhere, kept};
-use crate::app::NOW_MS;
+use crate::support::app::NOW_MS;
 
 fn modes() -> [NumberStorage; 2] {
     [NumberStorage::Masked, NumberStorage::Hashed(Secret::new("0123456789abcdef"))]

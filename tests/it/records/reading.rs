@@ -6,7 +6,7 @@ use switchboard::records::{Filter, Order, Page};
 use uuid::Uuid;
 
 use super::{CALLER, at, call, call_from, event, everywhere, kept, kept_at};
-use crate::app::{NOW_MS, RULES};
+use crate::support::app::{NOW_MS, RULES};
 
 const THREE: &str = r#"
 [[rule]]

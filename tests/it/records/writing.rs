@@ -14,8 +14,8 @@ use switchboard::settings::{RecordsLocation, RecordsSettings, Wait};
 use tokio::sync::watch;
 
 use super::{KeepReason, Place, at, call, call_from, event, everywhere, kept, unwritten};
-use crate::app::{self, NOW_MS, RULES, app};
-use crate::postgres::Postgres;
+use crate::support::app::{self, NOW_MS, RULES, app};
+use crate::support::postgres::Postgres;
 
 #[tokio::test]
 async fn a_reply_that_waits_comes_after_the_commit() {

@@ -22,11 +22,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
-use crate::app::{
+use crate::support::app::{
     self, Answer, answer, load_settings, parse_rules, retell_call, retell_request_at, whole,
 };
-use crate::postgres::Postgres;
-use crate::program::{program, text};
+use crate::support::postgres::Postgres;
+use crate::support::program::{program, text};
 
 const RULES: &str = r#"
 [[rule]]
@@ -287,7 +287,7 @@ fn without_a_store_it_says_why_and_exits_2() {
         ("numbers = \"hashed\"\nhash_key = \"env:NO_SUCH_KEY\"", "NO_SUCH_KEY"),
     ] {
         let settings = format!("{}\n[records]\n{records}\n", app::SETTINGS);
-        let (folder, path) = crate::program::folder(&settings, RULES);
+        let (folder, path) = crate::support::program::folder(&settings, RULES);
         for command in [vec!["list"], vec!["stats"], vec!["forget", "--number", BERLIN]] {
             let ran = program().arg("records").args(&command).args(["--config", &path]).output();
             let ran = ran.unwrap();

@@ -17,7 +17,7 @@ use switchboard::http::admin;
 use switchboard::http::public::{EVENT_BYTES, INBOUND_BYTES};
 use tower::ServiceExt;
 
-use crate::app::{
+use crate::support::app::{
     self, Answer, RULES, SETTINGS, URL_TOKEN, app, post, retell_call, retell_request,
 };
 

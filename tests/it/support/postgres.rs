@@ -11,7 +11,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::program::text;
+use crate::support::program::text;
 
 /// Does what it is told, a line each. When nobody can tell it anything any more, it stops the
 /// server and takes the folder away.

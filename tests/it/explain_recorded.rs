@@ -9,11 +9,11 @@ use switchboard::explain::recorded::table_of_then;
 use switchboard::records::RuleSnapshot;
 use switchboard::rules::{CheckContext, RuleSet, Snapshot, load, parse_copies};
 
-use crate::program::{folder, run, start, text};
+use crate::support::program::{folder, run, start, text};
 
 const RULES: &str = r#"
 [agents]
-endpoint = "agent_desk"
+desk = "agent_desk"
 night = "agent_night"
 
 [lists.vip]

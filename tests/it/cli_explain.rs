@@ -9,8 +9,8 @@ use switchboard::domain::secret::Secret;
 use switchboard::http::admin;
 use tower::ServiceExt;
 
-use crate::app::{self, App, app, retell_call};
-use crate::program::{self, run, start, text};
+use crate::support::app::{self, App, app, retell_call};
+use crate::support::program::{self, run, start, text};
 
 const SETTINGS: &str = r#"
 [sources.clinic]

@@ -4,7 +4,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::program::{self, SETTINGS, run, text};
+use crate::support::program::{self, SETTINGS, run, text};
 
 fn check(rules: &str, arguments: &[&str]) -> Output {
     let (_folder, settings) = program::folder(SETTINGS, rules);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::program::{self, SETTINGS, Served, run, start, text};
+use crate::support::program::{self, SETTINGS, Served, run, start, text};
 
 /// A service with a table of its own.
 struct Own {

@@ -17,7 +17,7 @@ use switchboard::rules;
 use switchboard::settings::Purpose;
 use tokio::time::Instant;
 
-use crate::app::{self, NOW_MS, app, load_settings, post, retell_call, retell_request};
+use crate::support::app::{self, NOW_MS, app, load_settings, post, retell_call, retell_request};
 
 /// Retell's dialect, but for one step that panics.
 struct Panics {
