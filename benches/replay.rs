@@ -104,5 +104,5 @@ async fn record(file: &Path, table: &RuleSet, calls: std::ops::Range<usize>) {
 }
 
 fn party(text: &str) -> Party {
-    Party::read(Some(text)).party
+    Party::parse(Some(text)).party
 }

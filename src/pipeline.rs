@@ -248,7 +248,7 @@ async fn walk(
         latency_us: context.at.elapsed().as_micros() as u64,
     });
     tell(endpoint, &call, &decision, &reply, verified.proof(), context);
-    Ok(PreparedReply { body, hold: decision.added().delay, committed })
+    Ok(PreparedReply { body, hold: decision.additions().delay, committed })
 }
 
 /// An event. Nothing is decided; the platform hears that it arrived once it is stored.

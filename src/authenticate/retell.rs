@@ -1,4 +1,4 @@
-//! Retell's signature: `X-RetellScheme-Signature: v=<unix ms>,d=<hex HMAC-SHA256(body, then v)>`.
+//! Retell's signature: `X-Retell-Signature: v=<unix ms>,d=<hex HMAC-SHA256(body, then v)>`.
 //!
 //! Read as strictly as the strictest of their released SDKs (`retell-sdk`, `lib/webhook_auth`):
 //! ASCII digits only, no leading zero, nothing before or after. Over the bytes of the body, which

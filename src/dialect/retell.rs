@@ -56,14 +56,14 @@ impl Dialect for Retell {
         let channel = Channel::ALL.into_iter().find(|channel| key(*channel) == event);
         Ok(match channel {
             Some(channel) => {
-                Incoming::Inbound(Call::of(request, PLATFORM, inbound(&body, channel)))
+                Incoming::Inbound(Call::from_verified(request, PLATFORM, inbound(&body, channel)))
             }
             None => Incoming::Event(Box::new(parse_event(&body, event))),
         })
     }
 
     fn render(&self, channel: Channel, decision: &Decision<'_>) -> Reply {
-        let whole = Inbound { decision, metadata: decision.added().metadata.as_deref() };
+        let whole = Inbound { decision, metadata: decision.additions().metadata.as_deref() };
         let body = wrapped(channel, &whole);
         let may_be_too_much = body.len() > METADATA_BYTES;
         let too_much = |object| json::written(object).len() > METADATA_BYTES;
@@ -129,8 +129,8 @@ fn key(channel: Channel) -> &'static str {
 
 fn inbound<'a>(body: &JsonObject<'a>, channel: Channel) -> Fields<'a> {
     let inner = body.object(key(channel));
-    let from = Party::read(inner.text("from_number").as_deref());
-    let to = Party::read(inner.text("to_number").as_deref());
+    let from = Party::parse(inner.text("from_number").as_deref());
+    let to = Party::parse(inner.text("to_number").as_deref());
     let agent_version = match inner.integer("agent_version") {
         Some(number) if !inner.is_text("agent_version") => Some(Version::Number(number)),
         _ => inner.text("agent_version").map(|tag| Version::Tag(tag.into())),
@@ -163,7 +163,7 @@ fn parse_event<'a>(body: &JsonObject<'a>, kind: Cow<'a, str>) -> Event<'a> {
     let call = body.object("call");
     let call = if call.is_empty() { body.object("chat") } else { call };
     let either = |one: &str, other: &str| call.filled(one).or_else(|| call.filled(other));
-    let party = |key: &str| call.text(key).map(|text| Party::read(Some(&text)).party);
+    let party = |key: &str| call.text(key).map(|text| Party::parse(Some(&text)).party);
     let analysis = of_either(&call, "call_analysis", "chat_analysis");
     let said = |one: &str, other: &str| analysis.filled(one).or_else(|| analysis.filled(other));
     let (known, is_transfer) = (EVENTS.contains(&&*kind), kind.starts_with("transfer_"));
@@ -193,7 +193,7 @@ fn parse_event<'a>(body: &JsonObject<'a>, kind: Cow<'a, str>) -> Event<'a> {
         metadata: call.whole("metadata"),
         variables: variables(&call),
         analysis: call.whole("call_analysis").or_else(|| call.whole("chat_analysis")),
-        ..Event::of(kind, known)
+        ..Event::new(kind, known)
     }
 }
 
@@ -255,7 +255,7 @@ impl Serialize for Inbound<'_, '_> {
             }
             Outcome::Keep(_) => {}
         }
-        let added = self.decision.added();
+        let added = self.decision.additions();
         if !added.variables.is_empty() {
             map.serialize_entry("dynamic_variables", &json::Variables(&added.variables))?;
         }

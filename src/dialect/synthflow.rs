@@ -46,11 +46,15 @@ impl Dialect for Synthflow {
         let event = body.text("event");
         // Whatever the event is called: who asks about a call must not be told `{}`.
         if event.as_deref() == Some(INBOUND) || body.has(INBOUND) {
-            return Ok(Incoming::Inbound(Call::of(request, PLATFORM, inbound(&body, request))));
+            return Ok(Incoming::Inbound(Call::from_verified(
+                request,
+                PLATFORM,
+                inbound(&body, request),
+            )));
         }
         let event = match event {
-            Some(kind) => Event::of(kind, false),
-            None if body.has("status") || body.has("call") => Event::of("post_call", true),
+            Some(kind) => Event::new(kind, false),
+            None if body.has("status") || body.has("call") => Event::new("post_call", true),
             None => return Err(ParseError::Missing("event")),
         };
         Ok(Incoming::Event(Box::new(parse_event(&body, request, event))))
@@ -91,8 +95,8 @@ impl Dialect for Synthflow {
 
 fn inbound<'a>(body: &JsonObject<'a>, request: &'a Verified) -> Fields<'a> {
     let inner = body.object(INBOUND);
-    let from = Party::read(inner.text("from_number").as_deref());
-    let to = Party::read(inner.text("to_number").as_deref());
+    let from = Party::parse(inner.text("from_number").as_deref());
+    let to = Party::parse(inner.text("to_number").as_deref());
     let call_id = request.call_id().map(Into::into);
     Fields {
         call_id: call_id.or_else(|| inner.filled("call_id")).or_else(|| body.filled("call_id")),
@@ -110,7 +114,7 @@ fn parse_event<'a>(body: &JsonObject<'a>, request: &'a Verified, event: Event<'a
     let (call, lead) = (body.object("call"), body.object("lead"));
     let direction = call.filled("direction");
     // The lead is the other side, whoever rang whom.
-    let other = lead.text("phone_number").map(|text| Party::read(Some(&text)).party);
+    let other = lead.text("phone_number").map(|text| Party::parse(Some(&text)).party);
     let outbound = direction.as_deref().is_some_and(|word| word.eq_ignore_ascii_case("outbound"));
     let (from, to) = if outbound { (None, other) } else { (other, None) };
     let status = call.filled("status").or_else(|| body.filled("status"));
@@ -275,7 +279,7 @@ impl Serialize for Inbound<'_, '_> {
             }
             Outcome::Keep(_) => map.serialize_entry("override_model_id", "")?,
         }
-        let added = self.0.added();
+        let added = self.0.additions();
         if !added.variables.is_empty() {
             map.serialize_entry("custom_variables", &json::Variables(&added.variables))?;
         }

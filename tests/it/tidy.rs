@@ -71,7 +71,7 @@ fn the_pure_rooms_know_no_clock_network_disk_environment_or_chance() {
         "std::net::Tcp",
         "std::thread",
         "uuid",
-        "rand::",
+        " rand::",
         "RandomState",
         "async ",
         ".await",
@@ -131,7 +131,7 @@ fn only_settings_read_the_environment() {
 fn each_stamp_is_given_in_one_room() {
     only_in(&["src/authenticate"], &["Ok(Verified {"]);
     only_in(&["src/http/public.rs", "src/explain.rs"], &["Unverified::new("]);
-    only_in(&["src/dialect"], &["Call::of(", "Reply::new("]);
+    only_in(&["src/dialect"], &["Call::from_verified(", "Reply::new("]);
     // Questions, the tests of a table, calls of the past: nobody waits for an answer.
     only_in(
         &["src/explain.rs", "src/rules/engine/test_runner.rs", "src/replay.rs"],

@@ -66,7 +66,7 @@ impl Checker<'_> {
             let message = format!("`{text}` is not a number, and a test is about one call");
             self.error("bad-number", span, message).help("a number looks like +12137771234");
         }
-        Party::read(text).party
+        Party::parse(text).party
     }
 
     fn headers(

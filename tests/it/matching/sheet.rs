@@ -625,7 +625,7 @@ fn any_moment() -> impl Strategy<Value = Timestamp> {
 
 /// A call as the service would have read it.
 pub(super) fn call(from: &str, to: &str, setting: &Setting) -> Call<'static> {
-    let party = |text| Party::read(Some(text)).party;
+    let party = |text| Party::parse(Some(text)).party;
     let headers = setting.headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
     let fields = Fields {
         from: party(from),
