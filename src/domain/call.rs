@@ -14,7 +14,7 @@ pub struct Platform(&'static str);
 
 impl Platform {
     /// Creates a platform from its lower-case name, which settings, rules, logs and metrics use.
-    pub const fn named(name: &'static str) -> Platform {
+    pub const fn new(name: &'static str) -> Platform {
         Platform(name)
     }
 

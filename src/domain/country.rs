@@ -23,7 +23,7 @@ impl Country {
     /// (`12137771234`, `11`). The longest prefix in the table decides. Returns `None` for calling codes
     /// of no country (+800, +870, +883 and others), for unassigned codes, and if `value` does not have
     /// `len` digits.
-    pub fn from_number(value: u64, len: u8) -> Option<Country> {
+    pub fn from_digits(value: u64, len: u8) -> Option<Country> {
         let digits = u32::from(len);
         if value.checked_ilog10()? + 1 != digits {
             return None;
@@ -48,7 +48,7 @@ impl Country {
     /// Returns the country of all numbers with a prefix, given as its value and number of digits, or
     /// `None` if they belong to several countries or some of them to none.
     pub fn from_prefix(value: u64, len: u32) -> Option<Country> {
-        let country = Country::from_number(value, u8::try_from(len).ok()?)?;
+        let country = Country::from_digits(value, u8::try_from(len).ok()?)?;
         let Some(width) = KEY_DIGITS.checked_sub(len) else {
             return Some(country); // longer than any prefix in the table
         };

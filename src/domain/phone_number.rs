@@ -157,7 +157,7 @@ impl PhoneNumber {
 
     /// Returns the country of the calling code, or `None` for codes of no country (`+800`).
     pub fn country(&self) -> Option<Country> {
-        Country::from_number(self.value(), self.len() as u8)
+        Country::from_digits(self.value(), self.len() as u8)
     }
 
     /// Returns the country of all numbers with this prefix, or `None` if they belong to several.

@@ -26,7 +26,7 @@ fn policy(platform: &str, keys: &[&str]) -> Policy {
     Policy {
         source: "test".into(),
         mode: Mode::Required,
-        scheme: dialect::named(platform).unwrap().scheme(),
+        scheme: dialect::by_name(platform).unwrap().scheme(),
         keys: keys.iter().map(|key| Key::new(&Secret::new(*key))).collect(),
         url_token: None,
         allow_from: Vec::new(),
@@ -50,7 +50,7 @@ fn judge(
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let request = Unverified::new(map, body.to_vec().into(), client, None);
     let now = Timestamp::from_millisecond(now_ms).unwrap();
-    authenticate(request, policy, now).map(|verified| verified.proof())
+    authenticate(request, policy, now).map(|verified| verified.method())
 }
 
 fn retell(key: &str, header: &[u8], body: &[u8], now_ms: i64) -> Result<AuthMethod, AuthError> {

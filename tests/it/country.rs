@@ -68,7 +68,7 @@ const TYPES: &[PhoneNumberType] = &[
 fn country(number: &str) -> Option<String> {
     let value = number.parse().expect("a number of digits only");
     let len = number.len().try_into().expect("a number of ordinary length");
-    Country::from_number(value, len).map(|country| country.to_string())
+    Country::from_digits(value, len).map(|country| country.to_string())
 }
 
 /// The library's answer: `None` where it knows no such number, `001` for codes of no country.
@@ -247,24 +247,24 @@ fn numbers_checked_by_hand_have_their_country() {
 
 #[test]
 fn a_number_that_is_not_what_it_says_has_no_country() {
-    assert_eq!(Country::from_number(0, 0), None);
-    assert_eq!(Country::from_number(0, 1), None);
-    assert_eq!(Country::from_number(12_137_771_234, 10), None);
-    assert_eq!(Country::from_number(12_137_771_234, 12), None);
-    assert_eq!(Country::from_number(u64::MAX, 20), Country::from_code("US"));
-    assert_eq!(Country::from_number(u64::MAX, 255), None);
-    assert_eq!(Country::from_number(u64::MAX, 1), None);
+    assert_eq!(Country::from_digits(0, 0), None);
+    assert_eq!(Country::from_digits(0, 1), None);
+    assert_eq!(Country::from_digits(12_137_771_234, 10), None);
+    assert_eq!(Country::from_digits(12_137_771_234, 12), None);
+    assert_eq!(Country::from_digits(u64::MAX, 20), Country::from_code("US"));
+    assert_eq!(Country::from_digits(u64::MAX, 255), None);
+    assert_eq!(Country::from_digits(u64::MAX, 1), None);
 }
 
 #[test]
 fn digits_that_have_not_been_dialled_yet_do_not_count() {
     let code = |country: Option<Country>| country.map(|country| country.to_string());
-    assert_eq!(code(Country::from_number(1, 1)).as_deref(), Some("US"));
-    assert_eq!(code(Country::from_number(3, 1)), None);
-    assert_eq!(code(Country::from_number(50, 2)), None); // +500 is FK, +50 nobody's
-    assert_eq!(code(Country::from_number(500, 3)).as_deref(), Some("FK"));
-    assert_eq!(code(Country::from_number(590_590, 6)).as_deref(), Some("GP"));
-    assert_eq!(code(Country::from_number(59_059_000, 8)).as_deref(), Some("MF"));
+    assert_eq!(code(Country::from_digits(1, 1)).as_deref(), Some("US"));
+    assert_eq!(code(Country::from_digits(3, 1)), None);
+    assert_eq!(code(Country::from_digits(50, 2)), None); // +500 is FK, +50 nobody's
+    assert_eq!(code(Country::from_digits(500, 3)).as_deref(), Some("FK"));
+    assert_eq!(code(Country::from_digits(590_590, 6)).as_deref(), Some("GP"));
+    assert_eq!(code(Country::from_digits(59_059_000, 8)).as_deref(), Some("MF"));
 }
 
 #[test]

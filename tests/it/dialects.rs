@@ -132,7 +132,7 @@ async fn every_platform_answers_its_golden_files() {
 #[test]
 fn every_folder_of_fixtures_is_a_platforms() {
     let others = ["bad-tables", "vectors"];
-    let known = |name: &str| others.contains(&name) || dialect::named(name).is_some();
+    let known = |name: &str| others.contains(&name) || dialect::by_name(name).is_some();
     let unknown: Vec<_> = folders_in(&fixtures()).into_iter().filter(|name| !known(name)).collect();
     assert!(unknown.is_empty(), "no platform has these fixtures: {}", unknown.join(", "));
 }
@@ -192,7 +192,7 @@ async fn assert_counted(app: &App, source: &str, outcome: &str, times: usize) {
 
 /// Sends a body to both rooms: each of them takes calls and news alike.
 async fn assert_taken_as_news(app: &App, platform: &str, body: &str) {
-    let dialect = dialect::named(platform).expect("a platform");
+    let dialect = dialect::by_name(platform).expect("a platform");
     for room in ["inbound", "events"] {
         let answer = app.send(request(app, dialect, room, body.as_bytes())).await;
         assert_eq!(answer.status, StatusCode::OK, "{room}: {body}");
@@ -585,7 +585,7 @@ async fn strange_bodies_come_to_what_is_documented_and_never_hang_up() {
             "{name} would be too large"
         );
         for (platform, due) in [("retell", at_retell), ("synthflow", at_synthflow)] {
-            let dialect = dialect::named(platform).expect("a platform");
+            let dialect = dialect::by_name(platform).expect("a platform");
             let due_from_nobody = if due == Taken { KeepReason } else { due };
             for (app, due) in [(&everyone, due), (&nobody, due_from_nobody)] {
                 let fate = fate(platform, &ask(app, dialect, &body).await);

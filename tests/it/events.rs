@@ -97,7 +97,7 @@ fn every_event_is_read_into_the_columns_of_its_golden_file() {
 
 #[test]
 fn every_kind_that_retell_documents_has_a_golden_file() {
-    let retell = dialect::named("retell").unwrap();
+    let retell = dialect::by_name("retell").unwrap();
     let bodies = cases(retell).into_iter().map(|case| std::fs::read(case).unwrap());
     let told: Vec<_> = bodies.map(|body| told(retell, &body)).collect();
     let kinds = told.iter().filter(|told| told["known"] == true);
@@ -108,7 +108,7 @@ fn every_kind_that_retell_documents_has_a_golden_file() {
 /// The column of the event that this body tells of.
 #[track_caller]
 fn check(platform: &str, body: &Value, column: &str, expected: &Value) {
-    let told = told(dialect::named(platform).unwrap(), body.to_string().as_bytes());
+    let told = told(dialect::by_name(platform).unwrap(), body.to_string().as_bytes());
     let is = told.get(column).unwrap_or(&Value::Null);
     assert_eq!(is, expected, "`{column}` of {body}");
 }
@@ -280,7 +280,7 @@ fn the_stamp_is_found_wherever_the_metadata_comes_back() {
 
 #[test]
 fn the_signed_call_id_is_the_one_that_counts() {
-    let synthflow = dialect::named("synthflow").unwrap();
+    let synthflow = dialect::by_name("synthflow").unwrap();
     let app = app(app::SETTINGS, app::RULES).app;
     let policy = &app.endpoint("synthflow").unwrap().source.policy;
     let now = Timestamp::from_millisecond(NOW_MS).unwrap();
@@ -301,7 +301,7 @@ fn the_signed_call_id_is_the_one_that_counts() {
 fn a_word_that_ends_in_half_an_emoji_hides_nothing_beside_it() {
     let body = r#"{"event":"call_analyzed","call":{"call_id":"c","metadata":{"half":"\ud83d","desk":1},
         "call_analysis":{"call_summary":"fine \ud83d","call_successful":true}}}"#;
-    let told = told(dialect::named("retell").unwrap(), body.as_bytes());
+    let told = told(dialect::by_name("retell").unwrap(), body.as_bytes());
     let half = "\u{fffd}\u{fffd}\u{fffd}";
     assert_eq!(told["metadata"], json!({ "half": half, "desk": 1 }));
     assert_eq!(told["summary"], json!(format!("fine {half}")));
@@ -320,7 +320,7 @@ fn a_transcript_of_10_mb_is_read_in_no_time() {
     let synthflow =
         format!(r#"{{"call":{{"transcript":{transcript},"call_id":"c"}},"metadata":{{"a":1}}}}"#);
     for (platform, body) in [("retell", retell), ("synthflow", synthflow)] {
-        let dialect = dialect::named(platform).unwrap();
+        let dialect = dialect::by_name(platform).unwrap();
         let began = Instant::now();
         let told = told(dialect, body.as_bytes());
         assert_eq!((&told["call_id"], &told["metadata"]), (&json!("c"), &json!({ "a": 1 })));

@@ -299,7 +299,7 @@ fn arm_of(text: &str, caller: &str) -> Result<Option<usize>, TestCaseError> {
     let table = loaded.table.ok_or_else(|| TestCaseError::fail(loaded.report.to_string()))?;
     let fields =
         Fields { from: Party::parse(Some(caller)).party, ..Fields::unknown(Channel::Call) };
-    let call = Call::synthetic("north", Platform::named("retell"), fields);
+    let call = Call::synthetic("north", Platform::new("retell"), fields);
     let decision = decide(&table, &call, &Facts { at: Timestamp::UNIX_EPOCH });
     let agent = decision.arm().map(|arm| format!("agent_{arm}"));
     let Outcome::Agent(chosen) = decision.outcome() else { return Ok(None) };
@@ -475,7 +475,7 @@ fn the_key_of_a_number_is_its_own_and_leads_back_to_it() {
 }
 
 fn country(digits: &str) -> Option<Country> {
-    Country::from_number(digits.parse().expect("digits"), digits.len() as u8)
+    Country::from_digits(digits.parse().expect("digits"), digits.len() as u8)
 }
 
 /// All digits that can follow, up to three of them.

@@ -383,7 +383,7 @@ fn columns_after(
 #[test]
 fn an_odd_field_of_an_event_changes_no_column_but_its_own() {
     for (platform, case) in [("retell", "call_analyzed"), ("synthflow", "completed")] {
-        let dialect = dialect::named(platform).unwrap();
+        let dialect = dialect::by_name(platform).unwrap();
         let path = format!("tests/fixtures/{platform}/events/{case}.json");
         let mut body: Value =
             serde_json::from_slice(&std::fs::read(root().join(path)).unwrap()).unwrap();
@@ -736,7 +736,7 @@ fn says_what_was_decided(
 fn what_is_explained_is_what_is_answered() {
     proptest!(cases(), |(text in any_table(), fields in any_fields(), platform in select(vec!["retell", "synthflow"]))| {
         let table = read_table(&text)?;
-        let platform = dialect::named(platform).expect("a platform").platform();
+        let platform = dialect::by_name(platform).expect("a platform").platform();
         let call = Call::synthetic("two", platform, fields);
         let facts = Facts { at: Timestamp::from_millisecond(NOW_MS).expect("a time") };
         let told = explain(&table, &call, &facts, true).expect("index and scan agree");
@@ -1178,12 +1178,12 @@ fn a_call_is_printed_without_its_numbers() {
         let [from, to] = parties;
         let fields = Fields { from, to, ..Fields::unknown(Channel::Call) };
         assert_silent("fields", &format!("{fields:?}"));
-        let retell = dialect::named("retell").unwrap().platform();
+        let retell = dialect::by_name("retell").unwrap().platform();
         let call = Call::synthetic("one", retell, fields);
         assert_silent("a call", &format!("{call:?}"));
         assert_silent("what is asked", &format!("{:?}", Incoming::Inbound(call)));
     }
-    let dialect = dialect::named("retell").unwrap();
+    let dialect = dialect::by_name("retell").unwrap();
     let said = json!({ "number": CANARY_NUMBER });
     let call = json!({
         "from_number": CANARY_NUMBER, "to_number": CANARY_NUMBER, "metadata": said,
@@ -1205,7 +1205,7 @@ fn why_a_request_is_refused_gives_nothing_away() {
         let refused = HttpProblem::from(refusal);
         assert_silent("a refused request", &format!("{refused:?}"));
     }
-    let retell = dialect::named("retell").unwrap();
+    let retell = dialect::by_name("retell").unwrap();
     for body in [
         format!(r#"{{"call_inbound":{{"from_number":"{CANARY_NUMBER}","x":"{CANARY_SECRET}"}}}}"#),
         format!(r#"{{"event" "{CANARY_NUMBER}{CANARY_SECRET}"}}"#),
@@ -1382,7 +1382,7 @@ fn a_call_is_printed_without_the_numbers_in_its_sip_headers() {
     let sip = vec![("diversion".into(), forwarded.into())];
     let fields = Fields { sip, ..Fields::unknown(Channel::Call) };
     assert_silent("fields", &format!("{fields:?}"));
-    let retell = dialect::named("retell").unwrap().platform();
+    let retell = dialect::by_name("retell").unwrap().platform();
     assert_silent("a call", &format!("{:?}", Call::synthetic("one", retell, fields)));
 }
 

@@ -136,7 +136,7 @@ fn call<'c>(source: &'c str, from: &str, to: &str) -> Call<'c> {
     let party = |text| Party::parse(Some(text)).party;
     let platform = if source == "synthflow" { "synthflow" } else { "retell" };
     let fields = Fields { from: party(from), to: party(to), ..Fields::unknown(Channel::Call) };
-    Call::synthetic(source, Platform::named(platform), fields)
+    Call::synthetic(source, Platform::new(platform), fields)
 }
 
 fn at(time: &str, seconds: i64) -> Timestamp {

@@ -30,7 +30,7 @@ fn ring(from: &str, to: &str) -> Fields<'static> {
 }
 
 fn at(source: &'static str, platform: &'static str, fields: Fields<'static>) -> Call<'static> {
-    Call::synthetic(source, Platform::named(platform), fields)
+    Call::synthetic(source, Platform::new(platform), fields)
 }
 
 fn from(caller: &str) -> Call<'static> {
@@ -613,7 +613,7 @@ fn the_fingerprint_tells_tables_apart() {
 pub(crate) fn two_sources() -> CheckContext {
     let asking = |source: &str, platform| SourceInfo {
         source: source.to_owned(),
-        platform: Platform::named(platform),
+        platform: Platform::new(platform),
         reply_within: Duration::from_secs(3),
     };
     CheckContext {
@@ -1317,7 +1317,7 @@ fn without_agents_a_fallback_is_a_raw_id() {
     assert!(report.mistakes().is_empty(), "{report}");
     let table = table.expect("a table");
     let agent = table.agent("agent_9").expect("the fallback");
-    assert_eq!(agent.id_at(Platform::named("retell")), Some("agent_9"));
+    assert_eq!(agent.id_at(Platform::new("retell")), Some("agent_9"));
 }
 
 #[test]

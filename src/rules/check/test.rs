@@ -106,7 +106,7 @@ impl Checker<'_> {
             (source.clone(), known.map(|asking| asking.platform))
         });
         let asks_so = |asked: Platform| {
-            let channels = dialect::named(asked.as_str()).map(|dialect| dialect.channels());
+            let channels = dialect::by_name(asked.as_str()).map(|dialect| dialect.channels());
             platform.is_none_or(|platform| platform == asked)
                 && channels.is_some_and(|channels| channels.contains(&channel))
         };

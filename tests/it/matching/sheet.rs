@@ -131,7 +131,7 @@ impl Sheet {
 pub(super) fn around() -> CheckContext {
     let asking = |(source, platform): (&str, &'static str)| SourceInfo {
         source: source.to_owned(),
-        platform: Platform::named(platform),
+        platform: Platform::new(platform),
         reply_within: std::time::Duration::from_secs(8),
     };
     CheckContext { sources: SOURCES.map(asking).into(), ..CheckContext::default() }
@@ -634,5 +634,5 @@ pub(super) fn call(from: &str, to: &str, setting: &Setting) -> Call<'static> {
         ..Fields::unknown(setting.channel)
     };
     let (source, platform) = SOURCES[setting.source];
-    Call::synthetic(source, Platform::named(platform), fields)
+    Call::synthetic(source, Platform::new(platform), fields)
 }
