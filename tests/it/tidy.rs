@@ -1,5 +1,7 @@
 //! Invariants of ARCHITECTURE.md that neither types nor lints can enforce, checked on the source text.
 
+mod imports;
+
 use std::path::{Path, PathBuf};
 
 use crate::support::app::root;
