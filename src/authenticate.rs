@@ -266,6 +266,34 @@ fn matches_any_key(digest: &[u8; 32], keys: &[Key], parts: &[&[u8]]) -> bool {
 ///
 /// # Errors
 /// Returns the reason for a refusal, which is for the log only.
+///
+/// # Examples
+/// ```
+/// use switchboard::authenticate::{AuthError, Key, Mode, Policy, Unverified, authenticate};
+/// use switchboard::dialect;
+/// use switchboard::domain::secret::Secret;
+///
+/// let policy = Policy {
+///     source: "retell".into(),
+///     mode: Mode::Required,
+///     scheme: dialect::by_name("retell").unwrap().scheme(),
+///     keys: vec![Key::new(&Secret::new("key_0123456789abcdef"))],
+///     url_token: None,
+///     allow_from: Vec::new(),
+/// };
+/// let (body, now) = (r#"{"event":"call_inbound"}"#, "2026-11-26T12:00:00Z".parse()?);
+/// let request = |headers| Unverified::new(headers, body.into(), [127, 0, 0, 1].into(), None);
+///
+/// let (name, signature) = policy.scheme.sign(&policy.keys[0], body.as_bytes(), now)?;
+/// let mut headers = axum::http::HeaderMap::new();
+/// headers.insert(name, signature.parse()?);
+/// let verified = authenticate(request(headers), &policy, now)?;
+/// assert_eq!(verified.body(), body.as_bytes());
+///
+/// let unsigned = authenticate(request(Default::default()), &policy, now);
+/// assert_eq!(unsigned.err(), Some(AuthError::Missing));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn authenticate(
     request: Unverified,
     policy: &Policy,

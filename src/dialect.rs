@@ -28,6 +28,15 @@ pub const METADATA_BYTES: usize = 50_000;
 pub const STAMP: &str = "switchboard_id";
 
 /// A platform's request and reply format.
+///
+/// ```
+/// use switchboard::dialect;
+/// use switchboard::domain::call::Channel;
+///
+/// let retell = dialect::by_name("retell").unwrap();
+/// assert_eq!(retell.channels(), [Channel::Call, Channel::Sms]);
+/// assert_eq!(retell.default_reply(Channel::Call), r#"{"call_inbound":{}}"#);
+/// ```
 pub trait Dialect: Send + Sync {
     /// Returns the platform, by its name in settings and rules.
     fn platform(&self) -> Platform;

@@ -238,6 +238,15 @@ impl fmt::Debug for PhoneNumber {
 }
 
 /// A party of a call: the caller or the called number.
+///
+/// ```
+/// use switchboard::domain::phone_number::Party;
+///
+/// let parse = |text| Party::parse(Some(text)).party;
+/// assert_eq!(parse("sip:+12137771234@203.0.113.9").unmasked(), "+12137771234");
+/// assert_eq!(parse("anonymous"), Party::Withheld);
+/// assert_eq!(parse("1001"), Party::Literal("1001".into()));
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Party {
     /// An international number.

@@ -7,6 +7,19 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// Secret bytes: compared in constant time, never printed, overwritten with zeros when dropped.
+///
+/// ```
+/// use switchboard::domain::secret::Secret;
+///
+/// let token = Secret::new("token_0123456789abcdef");
+/// assert!(token.equals(b"token_0123456789abcdef"));
+/// assert!(!token.equals(b"token_0123456789abcdeg"));
+/// ```
+///
+/// A secret cannot be printed:
+/// ```compile_fail
+/// println!("{:?}", switchboard::domain::secret::Secret::new("key"));
+/// ```
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Box<[u8]>>);
 
