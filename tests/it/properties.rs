@@ -22,7 +22,7 @@ use switchboard::domain::decision::{Decision, Outcome};
 use switchboard::domain::facts::Facts;
 use switchboard::domain::phone_number::{Party, PhoneNumber};
 use switchboard::domain::secret::Secret;
-use switchboard::http::public::{Door, HttpProblem};
+use switchboard::http::{HttpProblem, public};
 use switchboard::pipeline::{RequestError, SourceEndpoint, Switchboard};
 use switchboard::rules::engine::explain::{Verdict, explain};
 use switchboard::rules::{CheckContext, NoColumnLookup, RuleSet, Template};
@@ -1239,7 +1239,7 @@ async fn no_answer_and_no_metric_gives_a_secret_or_a_number_away() {
     let clock =
         switchboard::domain::clock::Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
     let app = Arc::new(Switchboard::new(settings.sources, table.unwrap(), clock));
-    let public = Door::new(app.clone(), &settings.server);
+    let public = public::router(app.clone(), &settings.server);
     let call = app::retell_call(CANARY_NUMBER, CANARY_NUMBER);
     let half = &call[..call.len() - 1];
     let signed = |body: &str, key: &str| {

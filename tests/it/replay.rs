@@ -11,7 +11,7 @@ use switchboard::domain::clock::Clock;
 use switchboard::domain::facts::Facts;
 use switchboard::domain::phone_number::Party;
 use switchboard::domain::secret::Secret;
-use switchboard::http::public::Door;
+use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
 use switchboard::records::{CallRecord, Filter, NewCall, Order, Page, Recorder, Store};
 use switchboard::replay::Replay;
@@ -453,8 +453,8 @@ async fn the_id_of_the_record_in_a_reply_is_no_change() {
     let place = RecordsLocation::Sqlite(file.clone());
     let records = RecordsSettings { place, stamp: true, ..RecordsSettings::off() };
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
-    let (app, writer) = Switchboard::recording(sources, table(RULES), clock, records);
-    let door = Door::new(Arc::new(app), &server);
+    let (app, writer) = Switchboard::with_records(sources, table(RULES), clock, records);
+    let door = public::router(Arc::new(app), &server);
     // With metadata of the rules' own, and without.
     for from in ["+13125550170", "+19005550100"] {
         let body = retell_call(from, "+12137771235");
