@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion};
 use jiff::Timestamp;
 use peak_alloc::PeakAlloc;
-use switchboard::call::{Call, Channel, Fields};
-use switchboard::decide::{decide, scan};
 use switchboard::dialect;
-use switchboard::facts::Facts;
-use switchboard::number::Party;
-use switchboard::rules::{self, Surroundings, Table};
+use switchboard::domain::call::{Call, Channel, Fields};
+use switchboard::domain::facts::Facts;
+use switchboard::domain::phone_number::Party;
+use switchboard::rules;
+use switchboard::rules::engine::{decide, scan};
+use switchboard::rules::{CheckContext, RuleSet};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -88,7 +89,7 @@ fn measured(criterion: &mut Criterion, kind: Kind, size: usize) -> String {
     MEMORY.reset_peak_usage();
     let before = MEMORY.current_usage();
     let begun = Instant::now();
-    let loaded = rules::parse(&path.display().to_string(), text, &Surroundings::default());
+    let loaded = rules::parse(&path.display().to_string(), text, &CheckContext::default());
     let load = begun.elapsed();
     let peak = MEMORY.peak_usage() - before + bytes;
     let table = loaded.table.unwrap_or_else(|| panic!("{}", loaded.report));
@@ -200,8 +201,8 @@ fn list_text(size: usize, chance: &mut Chance, folder: &std::path::Path) -> Stri
 }
 
 /// Calls of which half are for a number that a rule names.
-fn calls(chance: &mut Chance, table: &Table) -> Vec<Call<'static>> {
-    let party = |text: &str| Party::read(Some(text)).party;
+fn calls(chance: &mut Chance, table: &RuleSet) -> Vec<Call<'static>> {
+    let party = |text: &str| Party::parse(Some(text)).party;
     let mut calls = Vec::new();
     while calls.len() < CALLS {
         let rule = &table.rules[chance.below(table.rules.len() as u64) as usize];
@@ -211,7 +212,7 @@ fn calls(chance: &mut Chance, table: &Table) -> Vec<Call<'static>> {
         let from = chance.number();
         let fields =
             Fields { from: party(&from), to: party(&to), ..Fields::unknown(Channel::Call) };
-        calls.push(Call::imagined("bench", dialect::ALL[0].platform(), fields));
+        calls.push(Call::synthetic("bench", dialect::ALL[0].platform(), fields));
     }
     calls
 }

@@ -10,14 +10,15 @@ use std::process::Command;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
-use switchboard::call::{Call, Channel, Fields, Platform};
-use switchboard::decide::decide;
-use switchboard::facts::Facts;
-use switchboard::number::Party;
-use switchboard::pipeline::Clock;
-use switchboard::record::{Answered, Recorder};
-use switchboard::rules::{self, Surroundings, Table};
-use switchboard::settings::{Records, RecordsPlace};
+use switchboard::domain::call::{Call, Channel, Fields, Platform};
+use switchboard::domain::clock::Clock;
+use switchboard::domain::facts::Facts;
+use switchboard::domain::phone_number::Party;
+use switchboard::records::{NewCall, Recorder};
+use switchboard::rules;
+use switchboard::rules::engine::decide;
+use switchboard::rules::{CheckContext, RuleSet};
+use switchboard::settings::{RecordsLocation, RecordsSettings};
 use switchboard::telemetry::Counters;
 use tokio::sync::watch;
 
@@ -48,7 +49,7 @@ fn main() {
         std::fs::copy(config.join(name), folder.path().join(name)).expect("a file");
     }
     let rules = folder.path().join("rules.toml");
-    let loaded = rules::load(&rules, &Surroundings::default(), &mut |_| {}).expect("a file");
+    let loaded = rules::load(&rules, &CheckContext::default(), &mut |_| {}).expect("a file");
     let table = loaded.table.expect("a good table");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let begun = Instant::now();
@@ -75,8 +76,11 @@ fn main() {
 }
 
 /// Answers some calls by the table, and records that.
-async fn record(file: &Path, table: &Table, calls: std::ops::Range<usize>) {
-    let records = Records { place: RecordsPlace::Sqlite(file.to_owned()), ..Records::off() };
+async fn record(file: &Path, table: &RuleSet, calls: std::ops::Range<usize>) {
+    let records = RecordsSettings {
+        place: RecordsLocation::Sqlite(file.to_owned()),
+        ..RecordsSettings::off()
+    };
     let (recorder, writer) = Recorder::new(records, &Counters::default(), Clock::System);
     let (stop, stopped) = watch::channel(false);
     let writer = tokio::spawn(writer.expect("records are on").run(stopped));
@@ -89,16 +93,16 @@ async fn record(file: &Path, table: &Table, calls: std::ops::Range<usize>) {
             to: party(["+12137771235", "+12135550100", "+17185550142"][number % 3]),
             ..Fields::unknown(Channel::Call)
         };
-        let call = Call::imagined("retell", Platform::named("retell"), fields);
+        let call = Call::synthetic("retell", Platform::new("retell"), fields);
         let decision = decide(table, &call, &Facts { at });
         let (id, call, fingerprint) = (recorder.id(at), &call, &*table.fingerprint);
         let decision = &decision;
-        recorder.answered(Answered { id, at, call, decision, fingerprint, micros: 41 });
+        recorder.answered(NewCall { id, at, call, decision, fingerprint, latency_us: 41 });
     }
     stop.send_replace(true);
     writer.await.expect("it ends when all is written");
 }
 
 fn party(text: &str) -> Party {
-    Party::read(Some(text)).party
+    Party::parse(Some(text)).party
 }

@@ -1,7 +1,7 @@
-//! Who is asking: [`Unverified`] in, [`Verified`] out, and nobody reads a body in between.
+//! Authentication of requests: [`Unverified`] in, [`Verified`] out.
 //!
-//! Pure: the time is an argument. A scheme is one file beside this one; what an operator allows
-//! on top of it (a token in the URL, a list of addresses, only watching) is decided here.
+//! Pure: the time is an argument. Each signature scheme has a file of its own below this one; this file
+//! applies the source's [`Policy`] on top (URL token, allowed addresses, observe mode).
 
 mod retell;
 mod synthflow;
@@ -17,12 +17,12 @@ use jiff::Timestamp;
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::secret::Secret;
+use crate::domain::secret::Secret;
 
-pub use retell::Retell;
-pub use synthflow::Synthflow;
+pub use retell::RetellScheme;
+pub use synthflow::SynthflowScheme;
 
-/// A request of which nothing is proved. It has no getters: only [`authenticate`] opens it.
+/// A request that has not been authenticated. It has no accessors: only [`authenticate`] reads it.
 pub struct Unverified {
     headers: HeaderMap,
     body: Bytes,
@@ -31,8 +31,8 @@ pub struct Unverified {
 }
 
 impl Unverified {
-    /// Wraps a request: its headers, the bytes of its body as they came over the wire, the
-    /// address of the client, and the token that its URL ended in.
+    /// Wraps a request: its headers, the raw bytes of its body, the client's address, and the token at
+    /// the end of its URL.
     pub fn new(
         headers: HeaderMap,
         body: Bytes,
@@ -43,196 +43,202 @@ impl Unverified {
     }
 }
 
-/// A request whose sender is proved, as far as its source's [`Policy`] wants it proved.
+/// A request that its source's [`Policy`] accepts.
 pub struct Verified {
     body: Bytes,
     source: Arc<str>,
     call_id: Option<Box<str>>,
-    proof: Proof,
+    method: AuthMethod,
 }
 
 impl Verified {
-    /// The body, as it came over the wire.
+    /// Returns the raw body.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// The source that it is proved to come from.
+    /// Returns the name of the source that sent the request.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The call id that the proof is about, for schemes that prove no more than that.
+    /// Returns the signed call id, for schemes that sign nothing else.
     pub fn call_id(&self) -> Option<&str> {
         self.call_id.as_deref()
     }
 
-    /// How it was proved.
-    pub fn proof(&self) -> Proof {
-        self.proof
+    /// Returns how the request was authenticated.
+    pub fn method(&self) -> AuthMethod {
+        self.method
     }
 }
 
-/// How a sender proved itself.
+/// How a request was authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
-    /// By a signature, in the header of this name.
+pub enum AuthMethod {
+    /// By the signature in this header.
     Signed(&'static str),
-    /// By the token or its address alone: there was nothing that could have been signed.
+    /// By its URL token or client address alone: it contained nothing that could be signed.
     SecondFactor,
-    /// Not at all, and its source only observes: this is why it would have been refused.
-    Observed(Unproved),
-    /// Not asked to.
+    /// Not authenticated, but accepted in observe mode; the reason for which it would be refused.
+    Observed(AuthError),
+    /// Not checked: `auth = "off"`.
     Off,
 }
 
-/// Why a request is not proved. For logs and metrics; whoever sent it is told none of this.
+/// Reason for which authentication failed. For logs and metrics; the sender receives no hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Unproved {
-    /// No signature header.
+pub enum AuthError {
+    /// The signature header is missing.
     #[error("the signature is missing")]
     Missing,
-    /// A signature header that is not written as the scheme wants it.
+    /// The signature header does not have the form that the scheme requires.
     #[error("the signature is malformed")]
     Malformed,
-    /// Signed too long ago, or (below zero) too far in the future.
+    /// The signature's timestamp is too old or too far in the future.
     #[error("the signature is stale by {by_s} s")]
     Stale {
-        /// Seconds beyond the window; negative for a stamp in the future.
+        /// Seconds outside the window; negative for a timestamp in the future.
         by_s: i64,
     },
-    /// The stamp counts seconds where milliseconds are due.
-    #[error("the signature's timestamp is in seconds, it has to be in milliseconds")]
+    /// The signature's timestamp is in seconds instead of milliseconds.
+    #[error("the signature's timestamp is in seconds; it must be in milliseconds")]
     Seconds,
-    /// No key makes this signature.
+    /// The signature matches none of the keys.
     #[error("the signature matches no key")]
     NoMatch,
-    /// No call id, so nothing that was signed, and no second factor either.
-    #[error("there is no call_id to check the signature over, and no second factor is set")]
+    /// There is no call id, hence nothing that could be signed, and no second factor is configured.
+    #[error(
+        "the request has no call_id to verify a signature over, and no second factor is configured"
+    )]
     NoCallId,
-    /// No token in the URL, or a wrong one.
+    /// The URL token is missing or wrong.
     #[error("the token in the URL is wrong or missing")]
     Token,
-    /// The client's address is not on the list.
-    #[error("the address is not in allow_from")]
+    /// The client's address is not in `allow_from`.
+    #[error("the client address is not in allow_from")]
     Address,
 }
 
-impl Unproved {
-    /// The word for a metric's label.
+impl AuthError {
+    /// Returns the label used in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
-            Unproved::Missing => "missing",
-            Unproved::Malformed => "malformed",
-            Unproved::Stale { .. } => "stale",
-            Unproved::Seconds => "seconds",
-            Unproved::NoMatch => "no_match",
-            Unproved::NoCallId => "no_call_id",
-            Unproved::Token => "token",
-            Unproved::Address => "address",
+            AuthError::Missing => "missing",
+            AuthError::Malformed => "malformed",
+            AuthError::Stale { .. } => "stale",
+            AuthError::Seconds => "seconds",
+            AuthError::NoMatch => "no_match",
+            AuthError::NoCallId => "no_call_id",
+            AuthError::Token => "token",
+            AuthError::Address => "address",
         }
     }
 
-    /// One of each, for whoever has to list them.
-    pub const ALL: [Unproved; 8] = [
-        Unproved::Missing,
-        Unproved::Malformed,
-        Unproved::Stale { by_s: 0 },
-        Unproved::Seconds,
-        Unproved::NoMatch,
-        Unproved::NoCallId,
-        Unproved::Token,
-        Unproved::Address,
+    /// One error of each kind.
+    pub const ALL: [AuthError; 8] = [
+        AuthError::Missing,
+        AuthError::Malformed,
+        AuthError::Stale { by_s: 0 },
+        AuthError::Seconds,
+        AuthError::NoMatch,
+        AuthError::NoCallId,
+        AuthError::Token,
+        AuthError::Address,
     ];
 }
 
-/// What happens to a request that is not proved.
+/// Treatment of requests that fail authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// It is refused.
+    /// Refuse them.
     Required,
-    /// It is answered, and counted as one that would have been refused.
+    /// Answer them, and count them as requests that would have been refused.
     Observe,
-    /// Signatures are not looked at; the second factor still is.
+    /// Ignore signatures; a second factor still applies.
     Off,
 }
 
-/// Who may ask as this source.
+/// Authentication policy of a source.
 pub struct Policy {
-    /// The source's name in the settings.
+    /// Name of the source in the settings.
     pub source: Arc<str>,
-    /// Refuse, observe, or do not look.
+    /// Treatment of requests that fail.
     pub mode: Mode,
-    /// How this platform signs.
+    /// Signature scheme of the platform.
     pub scheme: &'static dyn Scheme,
-    /// Keys that are valid now: one, or several while they are rotated.
+    /// Valid keys: one, or several during key rotation.
     pub keys: Vec<Key>,
-    /// A secret that the URL has to end in.
+    /// Second factor: the secret at the end of the URL.
     pub url_token: Option<Secret>,
-    /// Networks that may ask; empty for all.
+    /// Second factor: networks that may send requests; empty for all.
     pub allow_from: Vec<IpNet>,
 }
 
 impl Policy {
-    /// Whether something besides the signature is asked for.
+    /// Returns whether a URL token or allowed addresses are configured.
     pub fn has_second_factor(&self) -> bool {
         self.url_token.is_some() || !self.allow_from.is_empty()
     }
 }
 
-/// How a platform signs what it sends: one file each.
+/// A platform's signature scheme.
 pub trait Scheme: Sync {
-    /// Looks at the signature of a request, all keys, without an early way out.
+    /// Verifies the signature of a request. Tries all keys, without an early exit.
     ///
     /// # Errors
-    /// The reason why it proves nothing.
-    fn check(&self, request: &Unverified, keys: &[Key], now: Timestamp)
-    -> Result<Signed, Unproved>;
+    /// Returns the reason for which verification failed.
+    fn verify(
+        &self,
+        request: &Unverified,
+        keys: &[Key],
+        now: Timestamp,
+    ) -> Result<SignatureScope, AuthError>;
 
-    /// Signs like the platform: the name and the value of the header.
+    /// Signs a body as the platform does. Returns the name and the value of the header.
     ///
     /// # Errors
-    /// When the body holds nothing that this scheme can sign.
+    /// Fails if the body contains nothing that this scheme can sign.
     fn sign(
         &self,
         key: &Key,
         body: &[u8],
         now: Timestamp,
-    ) -> Result<(&'static str, String), Unproved>;
+    ) -> Result<(&'static str, String), AuthError>;
 
-    /// What an operator has to know about this scheme's weakness, when it has one.
-    fn caution(&self) -> Option<&'static str>;
+    /// Describes the scheme's weakness to the operator, if it has one.
+    fn weakness(&self) -> Option<&'static str>;
 }
 
-/// What a scheme established.
+/// Part of a request that a valid signature covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Signed {
-    /// The whole body is covered.
+pub enum SignatureScope {
+    /// The whole body.
     Body {
-        /// The header that the signature stood in.
+        /// Header that held the signature.
         header: &'static str,
     },
-    /// Only this call id is covered.
+    /// The call id alone.
     CallId {
-        /// The header that the signature stood in.
+        /// Header that held the signature.
         header: &'static str,
-        /// The id, proved.
+        /// The signed call id.
         call_id: Box<str>,
     },
-    /// The request holds nothing that could have been signed.
+    /// Nothing: the request contains nothing that could be signed.
     Nothing,
 }
 
-/// A key, ready to sign with.
+/// An HMAC-SHA256 key with its state precomputed.
 pub struct Key(Hmac<Sha256>);
 
 impl Key {
-    /// The key that this secret's bytes make.
+    /// Derives the key from a secret.
     pub fn new(secret: &Secret) -> Key {
         Key(Hmac::new_from_slice(secret.expose()).expect("HMAC takes keys of any length"))
     }
 
-    /// HMAC-SHA256 over the parts, one after the other.
+    /// Computes HMAC-SHA256 over the concatenated parts.
     fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = self.0.clone();
         for part in parts {
@@ -242,62 +248,67 @@ impl Key {
     }
 }
 
-/// The value of a header that may come once; twice is as good as garbled.
-fn once<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h [u8]>, Unproved> {
+/// Returns the value of a header that may occur at most once; a repeated header is malformed.
+fn single_header<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h [u8]>, AuthError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (value, None) => Ok(value.map(|value| value.as_bytes())),
-        (_, Some(_)) => Err(Unproved::Malformed),
+        (_, Some(_)) => Err(AuthError::Malformed),
     }
 }
 
-/// Whether any key makes this digest. Looks at all of them, in constant time.
-fn any_key_makes(digest: &[u8; 32], keys: &[Key], parts: &[&[u8]]) -> bool {
+/// Returns whether any key produces this digest. Tries all keys, in constant time.
+fn matches_any_key(digest: &[u8; 32], keys: &[Key], parts: &[&[u8]]) -> bool {
     keys.iter().fold(Choice::from(0), |found, key| found | key.mac(parts).ct_eq(digest)).into()
 }
 
-/// Proves who sent a request, as far as `policy` wants it proved.
+/// Authenticates a request as `policy` demands. `now` is compared with the signature's timestamp.
 ///
 /// # Errors
-/// The reason for a refusal, which is for the log and for nobody else.
+/// Returns the reason for a refusal, which is for the log only.
 pub fn authenticate(
     request: Unverified,
     policy: &Policy,
     now: Timestamp,
-) -> Result<Verified, Unproved> {
-    let judged = second_factor(&request, policy).and_then(|()| first_factor(&request, policy, now));
-    let (proof, call_id) = match (judged, policy.mode) {
-        (Ok((proof, call_id)), _) => (proof, call_id),
-        (Err(reason), Mode::Observe) => (Proof::Observed(reason), None),
+) -> Result<Verified, AuthError> {
+    let result =
+        check_second_factor(&request, policy).and_then(|()| check_signature(&request, policy, now));
+    let (method, call_id) = match (result, policy.mode) {
+        (Ok((method, call_id)), _) => (method, call_id),
+        (Err(reason), Mode::Observe) => (AuthMethod::Observed(reason), None),
         (Err(reason), Mode::Required | Mode::Off) => return Err(reason),
     };
-    Ok(Verified { body: request.body, source: policy.source.clone(), call_id, proof })
+    Ok(Verified { body: request.body, source: policy.source.clone(), call_id, method })
 }
 
-fn second_factor(request: &Unverified, policy: &Policy) -> Result<(), Unproved> {
+fn check_second_factor(request: &Unverified, policy: &Policy) -> Result<(), AuthError> {
     let token = request.token.as_deref().unwrap_or_default();
     if policy.url_token.as_ref().is_some_and(|secret| !secret.equals(token.as_bytes())) {
-        return Err(Unproved::Token);
+        return Err(AuthError::Token);
     }
-    let listed = policy.allow_from.iter().any(|net| net.contains(&request.client));
-    if !policy.allow_from.is_empty() && !listed {
-        return Err(Unproved::Address);
+    let allowed = policy.allow_from.iter().any(|net| net.contains(&request.client));
+    if !policy.allow_from.is_empty() && !allowed {
+        return Err(AuthError::Address);
     }
     Ok(())
 }
 
-fn first_factor(
+fn check_signature(
     request: &Unverified,
     policy: &Policy,
     now: Timestamp,
-) -> Result<(Proof, Option<Box<str>>), Unproved> {
+) -> Result<(AuthMethod, Option<Box<str>>), AuthError> {
     if policy.mode == Mode::Off {
-        return Ok((Proof::Off, None));
+        return Ok((AuthMethod::Off, None));
     }
-    match policy.scheme.check(request, &policy.keys, now)? {
-        Signed::Body { header } => Ok((Proof::Signed(header), None)),
-        Signed::CallId { header, call_id } => Ok((Proof::Signed(header), Some(call_id))),
-        Signed::Nothing if policy.has_second_factor() => Ok((Proof::SecondFactor, None)),
-        Signed::Nothing => Err(Unproved::NoCallId),
+    match policy.scheme.verify(request, &policy.keys, now)? {
+        SignatureScope::Body { header } => Ok((AuthMethod::Signed(header), None)),
+        SignatureScope::CallId { header, call_id } => {
+            Ok((AuthMethod::Signed(header), Some(call_id)))
+        }
+        SignatureScope::Nothing if policy.has_second_factor() => {
+            Ok((AuthMethod::SecondFactor, None))
+        }
+        SignatureScope::Nothing => Err(AuthError::NoCallId),
     }
 }

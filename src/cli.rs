@@ -5,6 +5,7 @@
 mod check;
 mod explain;
 mod health;
+mod http_client;
 mod progress;
 mod records;
 mod replay;
@@ -19,13 +20,14 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
-use crate::call::{Channel, Fields};
-use crate::inquiry::asking;
-use crate::number::Party;
+use crate::diagnostics::Report;
+use crate::domain::call::{Channel, Fields};
+use crate::domain::phone_number::Party;
+use crate::explain::asking;
 use crate::reload;
-use crate::report::Report;
-use crate::rules::{Copies, Loaded as LoadedRules, Seen, Surroundings, Table};
-use crate::settings::{self, Ingredients, Loaded, Purpose, Settings};
+use crate::rules::{CheckContext, FileStamp, LoadedTable, RuleSet, Snapshot};
+use crate::settings;
+use crate::settings::{Inputs, LoadedSettings, Purpose, Settings};
 use crate::source::Source;
 
 /// Answers a voice-AI platform's "a call is coming in: who takes it?" from a table of rules.
@@ -47,9 +49,9 @@ enum Command {
     /// Tell why a call is answered as it is
     Explain(explain::Explain),
     /// List, show, follow, export, count and forget what was answered and what became of it
-    Records(records::Records),
+    Records(records::RecordsArgs),
     /// Run recorded calls through another table, and tell what would change
-    Replay(replay::Replay),
+    Replay(replay::ReplayArgs),
     /// Ask a running service whether it is alive (for a container's health check)
     Health(health::Health),
     /// Print the JSON Schema of the rules or the settings, for an editor
@@ -60,11 +62,11 @@ enum Command {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// 0.
-    Good,
+    Success,
     /// 1: what was asked about is not good.
-    Not,
+    Failure,
     /// 2: it could not be carried out, and why has been said.
-    CouldNot,
+    Error,
 }
 
 /// Runs a command.
@@ -83,7 +85,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Schema(schema) => schema.run(),
     };
     match done {
-        Err(error) if is_enough(&error) => Ok(Exit::Good),
+        Err(error) if is_enough(&error) => Ok(Exit::Success),
         done => done,
     }
 }
@@ -95,7 +97,7 @@ fn is_enough(error: &anyhow::Error) -> bool {
 }
 
 /// Says on standard error why a command could not be carried out.
-pub fn complain(error: &anyhow::Error) {
+pub fn print_error(error: &anyhow::Error) {
     // Where standard error is closed there is nobody to tell.
     drop(writeln!(std::io::stderr(), "error: {error:#}"));
 }
@@ -110,8 +112,8 @@ struct ConfigFile {
 }
 
 impl ConfigFile {
-    fn load(&self, purpose: Purpose) -> anyhow::Result<Loaded> {
-        let ingredients = Ingredients::of_this_process(self.config.as_deref(), purpose);
+    fn load(&self, purpose: Purpose) -> anyhow::Result<LoadedSettings> {
+        let ingredients = Inputs::from_process(self.config.as_deref(), purpose);
         settings::load(&ingredients).with_context(|| match &ingredients.file {
             Some(path) => format!("cannot read {}", path.display()),
             None => "cannot read the settings".to_owned(),
@@ -122,28 +124,32 @@ impl ConfigFile {
 /// Reads a table and runs its tests; progress is told on a terminal.
 fn load_rules(
     path: &Path,
-    mut around: Surroundings,
+    mut around: CheckContext,
     coverage: bool,
-) -> anyhow::Result<LoadedRules> {
+) -> anyhow::Result<LoadedTable> {
     #[expect(clippy::disallowed_methods, reason = "some dates of a table may be over")]
     let now = Timestamp::now();
     around.now = now;
-    let mut progress = progress::Line::default();
+    let mut progress = progress::ProgressLine::default();
     let loaded = reload::load(path, &around, coverage, &mut |step| progress.show(step));
     progress.clear();
     Ok(loaded?)
 }
 
 /// Settings and table, and everything that is wrong with either.
-struct Both {
+struct SettingsAndRules {
     settings: Option<Settings>,
     /// None when there is no such file.
-    rules: Option<LoadedRules>,
+    rules: Option<LoadedTable>,
     report: Report,
 }
 
-fn load_both(config: &ConfigFile, purpose: Purpose, coverage: bool) -> anyhow::Result<Both> {
-    let Loaded { settings, rules, mut report } = config.load(purpose)?;
+fn load_both(
+    config: &ConfigFile,
+    purpose: Purpose,
+    coverage: bool,
+) -> anyhow::Result<SettingsAndRules> {
+    let LoadedSettings { settings, rules, mut report } = config.load(purpose)?;
     let around = settings.as_ref().map(Settings::surroundings).unwrap_or_default();
     let mut read = None;
     match rules.map(|path| load_rules(&path, around, coverage)) {
@@ -158,38 +164,38 @@ fn load_both(config: &ConfigFile, purpose: Purpose, coverage: bool) -> anyhow::R
         }
         None => {}
     }
-    Ok(Both { settings, rules: read, report })
+    Ok(SettingsAndRules { settings, rules: read, report })
 }
 
 /// Settings and table, when nothing is wrong with them.
-struct Good {
+struct LoadedOk {
     settings: Settings,
-    table: Table,
-    files: Vec<Seen>,
-    copies: Option<Copies>,
+    table: RuleSet,
+    files: Vec<FileStamp>,
+    copies: Option<Snapshot>,
 }
 
 /// What is wrong is said on standard error; then there is none.
-fn load_good(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<Option<Good>> {
-    let Both { settings, rules, report } = load_both(config, purpose, false)?;
+fn load_good(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<Option<LoadedOk>> {
+    let SettingsAndRules { settings, rules, report } = load_both(config, purpose, false)?;
     let report = report.without_notes();
     let mut stderr = std::io::stderr();
-    if purpose == Purpose::Look && report.errors() == 0 && report.warnings() > 0 {
+    if purpose == Purpose::Inspect && report.errors() == 0 && report.warnings() > 0 {
         writeln!(stderr, "{} warnings: see `switchboard check`\n", report.warnings())?;
     } else if !report.mistakes().is_empty() {
         writeln!(stderr, "{}\n", report.to_text(stderr.is_terminal()))?;
     }
-    let (Some(settings), Some(LoadedRules { table: Some(table), files, copies, .. })) =
+    let (Some(settings), Some(LoadedTable { table: Some(table), files, copies, .. })) =
         (settings, rules)
     else {
         return Ok(None);
     };
-    Ok(Some(Good { settings, table, files, copies }))
+    Ok(Some(LoadedOk { settings, table, files, copies }))
 }
 
 /// The settings and what is to be noted of them, or an error that says all that is wrong.
 fn load_settings(config: &ConfigFile) -> anyhow::Result<(Settings, Report)> {
-    let Loaded { settings, report, .. } = config.load(Purpose::Look)?;
+    let LoadedSettings { settings, report, .. } = config.load(Purpose::Inspect)?;
     match settings {
         Some(settings) => Ok((settings, report)),
         None => anyhow::bail!("the settings are wrong\n\n{}", report.without_notes()),
@@ -229,7 +235,7 @@ enum ChannelFlag {
 impl CallFlags {
     /// The call that the defaults of the flags describe.
     fn example() -> Fields<'static> {
-        let number = |text| Party::read(Some(text)).party;
+        let number = |text| Party::parse(Some(text)).party;
         Fields { from: number(FROM), to: number(TO), ..Fields::unknown(Channel::Call) }
     }
 
@@ -239,8 +245,8 @@ impl CallFlags {
             ChannelFlag::Sms => Channel::Sms,
         };
         Fields {
-            from: Party::read(Some(&self.from)).party,
-            to: Party::read(Some(&self.to)).party,
+            from: Party::parse(Some(&self.from)).party,
+            to: Party::parse(Some(&self.to)).party,
             ..Fields::unknown(channel)
         }
     }
@@ -251,7 +257,7 @@ impl CallFlags {
             Some(path) => {
                 std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
             }
-            None => Ok(source.dialect.ask(fields)),
+            None => Ok(source.dialect.encode_request(fields)),
         }
     }
 

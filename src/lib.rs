@@ -13,28 +13,21 @@
 
 pub mod pipeline;
 
-pub mod call;
-pub mod decision;
-pub mod facts;
-pub mod number;
-pub mod secret;
+pub mod domain;
+pub mod http;
 pub mod source;
 
 pub mod authenticate;
-pub mod decide;
 pub mod dialect;
-pub mod listen;
-pub mod record;
+pub mod records;
 pub mod reload;
-pub mod retries;
 pub mod rules;
 
-pub mod inquiry;
+pub mod explain;
 pub mod replay;
 
-pub mod admin;
 pub mod cli;
-pub mod report;
+pub mod diagnostics;
 pub mod schema;
 pub mod settings;
 pub mod telemetry;

@@ -7,11 +7,11 @@ use switchboard::cli::{Arguments, Exit};
 
 fn main() -> ExitCode {
     match switchboard::cli::run(Arguments::parse()) {
-        Ok(Exit::Good) => ExitCode::SUCCESS,
-        Ok(Exit::Not) => ExitCode::from(1),
-        Ok(Exit::CouldNot) => ExitCode::from(2),
+        Ok(Exit::Success) => ExitCode::SUCCESS,
+        Ok(Exit::Failure) => ExitCode::from(1),
+        Ok(Exit::Error) => ExitCode::from(2),
         Err(error) => {
-            switchboard::cli::complain(&error);
+            switchboard::cli::print_error(&error);
             ExitCode::from(2)
         }
     }

@@ -3,6 +3,8 @@
 //! Once a request is proved it is always answered, in time: what panics or is late on the way
 //! becomes the source's fallback reply.
 
+pub mod dedup;
+
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -15,49 +17,41 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::authenticate::{Proof, Unproved, Unverified, Verified, authenticate};
-use crate::call::{Call, Channel};
-use crate::decide::{decide, fallback_to};
-use crate::decision::{Decision, Kept, Outcome};
-use crate::dialect::{Asked, Event, Reply, STAMP, Unreadable};
-use crate::facts::Facts;
-use crate::record::{Answered as Recorded, Committed, NotStored, Recorder, Told, Writer};
-use crate::reload::Current;
-use crate::retries::{Remembered, Retries};
-use crate::rules::Table;
-use crate::settings::Records;
+use crate::authenticate::{AuthError, AuthMethod, Unverified, Verified, authenticate};
+use crate::dialect::{Event, Incoming, ParseError, Reply, STAMP};
+use crate::domain::call::{Call, Channel};
+use crate::domain::clock::Clock;
+use crate::domain::decision::{Decision, KeepReason, Outcome};
+use crate::domain::facts::Facts;
+use crate::records::{Committed, NewCall, NewEvent, NotStored, Recorder, Writer};
+use crate::rules::RuleSet;
+use crate::rules::engine::{decide, fallback_to};
+use crate::rules::live::LiveTable;
+use crate::settings::RecordsSettings;
 use crate::source::{Fallback, Source};
 use crate::telemetry::{Counters, SourceCounters};
+use dedup::{CachedReply, DedupCache};
 
 /// Everything that an answer needs: who may ask, the rules, what was answered a moment ago.
 pub struct Switchboard {
-    sources: HashMap<Arc<str>, Desk>,
-    current: Current,
-    retries: Retries,
+    sources: HashMap<Arc<str>, SourceEndpoint>,
+    current: LiveTable,
+    retries: DedupCache,
     clock: Clock,
     counters: Counters,
     recorder: Recorder,
 }
 
 /// A source and its counters.
-pub struct Desk {
+pub struct SourceEndpoint {
     /// Who asks here.
     pub source: Source,
     /// What was counted.
     pub counters: SourceCounters,
 }
 
-/// What time it is. The walk asks once a request and hands the answer on.
-#[derive(Debug, Clone, Copy)]
-pub enum Clock {
-    /// The machine's.
-    System,
-    /// Always the same, for tests.
-    Fixed(Timestamp),
-}
-
 /// A request as it arrived, before anybody looked at it.
-pub struct Arrival<'r> {
+pub struct RequestContext<'r> {
     /// Told to the client and in the log, to find the one by the other.
     pub request_id: &'r str,
     /// When its header had been read. Monotonic, so that no clock that is set disturbs it.
@@ -66,13 +60,13 @@ pub struct Arrival<'r> {
 
 /// Why a request is not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum RequestError {
     /// Nobody knows who sent it.
     #[error(transparent)]
-    Unproved(#[from] Unproved),
+    Unauthenticated(#[from] AuthError),
     /// It is proved, and makes no sense.
     #[error(transparent)]
-    Unreadable(#[from] Unreadable),
+    Unreadable(#[from] ParseError),
     /// It is an event, and is not stored: the platform is to send it again.
     #[error(transparent)]
     NotStored(#[from] NotStored),
@@ -80,49 +74,49 @@ pub enum Refusal {
 
 impl Switchboard {
     /// Of sources and a table, both checked. It records nothing.
-    pub fn new(sources: Vec<Source>, table: Table, clock: Clock) -> Switchboard {
-        Switchboard::recording(sources, table, clock, Records::off()).0
+    pub fn new(sources: Vec<Source>, table: RuleSet, clock: Clock) -> Switchboard {
+        Switchboard::recording(sources, table, clock, RecordsSettings::off()).0
     }
 
     /// The same with records, and their writer, which has to run; none where records are off.
     pub fn recording(
         sources: Vec<Source>,
-        table: Table,
+        table: RuleSet,
         clock: Clock,
-        records: Records,
+        records: RecordsSettings,
     ) -> (Switchboard, Option<Writer>) {
         let counters = Counters::default();
         let now = clock.now();
         counters.table(&table, now);
-        let desks = sources.into_iter().map(|source| {
+        let endpoints = sources.into_iter().map(|source| {
             let counters = counters.source(&source);
-            (source.name.clone(), Desk { source, counters })
+            (source.name.clone(), SourceEndpoint { source, counters })
         });
-        let sources = desks.collect();
+        let sources = endpoints.collect();
         let (recorder, writer) = Recorder::new(records, &counters, clock);
-        let current = Current::new(table, now);
-        let retries = Retries::default();
+        let current = LiveTable::new(table, now);
+        let retries = DedupCache::default();
         (Switchboard { sources, current, retries, clock, counters, recorder }, writer)
     }
 
     /// The source of this name.
-    pub fn desk(&self, source: &str) -> Option<&Desk> {
+    pub fn endpoint(&self, source: &str) -> Option<&SourceEndpoint> {
         self.sources.get(source)
     }
 
     /// The table that answers now.
-    pub fn table(&self) -> Guard<Arc<Table>> {
+    pub fn table(&self) -> Guard<Arc<RuleSet>> {
         self.current.table()
     }
 
     /// The table, and how another takes its place.
-    pub fn current(&self) -> &Current {
+    pub fn current(&self) -> &LiveTable {
         &self.current
     }
 
     /// All sources, by name.
     pub fn sources(&self) -> Vec<&Source> {
-        let mut sources: Vec<_> = self.sources.values().map(|desk| &desk.source).collect();
+        let mut sources: Vec<_> = self.sources.values().map(|endpoint| &endpoint.source).collect();
         sources.sort_by(|one, other| one.name.cmp(&other.name));
         sources
     }
@@ -153,139 +147,137 @@ impl Switchboard {
     }
 }
 
-impl Clock {
-    pub(crate) fn now(self) -> Timestamp {
-        match self {
-            #[expect(clippy::disallowed_methods, reason = "this is the clock that the walk asks")]
-            Clock::System => Timestamp::now(),
-            Clock::Fixed(at) => at,
-        }
-    }
-}
-
 /// Answers a request: proves it, walks it within the source's budget, holds the reply for as long
 /// as the phone is to ring, and until it is recorded where that is asked for.
 ///
 /// # Errors
 /// When it is not proved, or proved and not readable; or when it is an event that is not stored.
 pub async fn answer(
-    board: &Switchboard,
-    desk: &Desk,
+    app: &Switchboard,
+    endpoint: &SourceEndpoint,
     request: Unverified,
-    arrival: Arrival<'_>,
-) -> Result<Bytes, Refusal> {
-    let facts = Facts { at: board.now() };
-    let verified = prove(desk, request, facts.at)?;
-    let deadline = arrival.at + desk.source.reply_within;
+    context: RequestContext<'_>,
+) -> Result<Bytes, RequestError> {
+    let facts = Facts { at: app.now() };
+    let verified = prove(endpoint, request, facts.at)?;
+    let deadline = context.at + endpoint.source.reply_within;
     let answered = {
-        let table = board.table();
-        let walk = walk(board, &table, desk, &verified, &facts, &arrival);
+        let table = app.table();
+        let walk = walk(app, &table, endpoint, &verified, &facts, &context);
         let walk = AssertUnwindSafe(walk).catch_unwind();
         match tokio::time::timeout_at(deadline, walk).await {
             Ok(Ok(answered)) => answered?,
-            Ok(Err(_panic)) => broken(board, &table, desk, &verified, &facts, &arrival, "panic")?,
-            Err(_late) => broken(board, &table, desk, &verified, &facts, &arrival, "late")?,
+            Ok(Err(_panic)) => broken(app, &table, endpoint, &verified, &facts, &context, "panic")?,
+            Err(_late) => broken(app, &table, endpoint, &verified, &facts, &context, "late")?,
         }
     };
     if let Some(committed) = answered.committed
         && !committed.by(deadline).await
     {
-        board.recorder.was_late();
+        app.recorder.was_late();
     }
     if !answered.hold.is_zero() {
-        tokio::time::sleep_until(deadline.min(arrival.at + answered.hold)).await;
+        tokio::time::sleep_until(deadline.min(context.at + answered.hold)).await;
     }
     Ok(answered.body)
 }
 
 /// A reply, how long after the arrival it is due, and the commit that it waits for.
-struct Answered {
+struct PreparedReply {
     body: Bytes,
     hold: Duration,
     committed: Option<Committed>,
 }
 
-impl Answered {
-    fn at_once(body: Bytes) -> Answered {
-        Answered { body, hold: Duration::ZERO, committed: None }
+impl PreparedReply {
+    fn at_once(body: Bytes) -> PreparedReply {
+        PreparedReply { body, hold: Duration::ZERO, committed: None }
     }
 }
 
-fn prove(desk: &Desk, request: Unverified, now: Timestamp) -> Result<Verified, Unproved> {
-    let verified = authenticate(request, &desk.source.policy, now);
+fn prove(
+    endpoint: &SourceEndpoint,
+    request: Unverified,
+    now: Timestamp,
+) -> Result<Verified, AuthError> {
+    let verified = authenticate(request, &endpoint.source.policy, now);
     match &verified {
         Ok(verified) => {
-            if let Proof::Observed(reason) = verified.proof() {
-                desk.counters.observed(reason);
+            if let AuthMethod::Observed(reason) = verified.method() {
+                endpoint.counters.observed(reason);
             }
         }
-        Err(reason) => desk.counters.refused(*reason),
+        Err(reason) => endpoint.counters.refused(*reason),
     }
     verified
 }
 
 async fn walk(
-    board: &Switchboard,
-    table: &Table,
-    desk: &Desk,
+    app: &Switchboard,
+    table: &RuleSet,
+    endpoint: &SourceEndpoint,
     verified: &Verified,
     facts: &Facts,
-    arrival: &Arrival<'_>,
-) -> Result<Answered, Refusal> {
-    let dialect = desk.source.dialect;
-    let asked = dialect.parse(verified).inspect_err(|_| desk.counters.unreadable.increment(1))?;
+    context: &RequestContext<'_>,
+) -> Result<PreparedReply, RequestError> {
+    let dialect = endpoint.source.dialect;
+    let asked =
+        dialect.parse(verified).inspect_err(|_| endpoint.counters.unreadable.increment(1))?;
     let call = match asked {
-        Asked::Inbound(call) => call,
-        Asked::Event(event) => return told(board, desk, &event, verified, facts, arrival).await,
-        Asked::Probe => return Ok(probed(desk)),
+        Incoming::Inbound(call) => call,
+        Incoming::Event(event) => {
+            return told(app, endpoint, &event, verified, facts, context).await;
+        }
+        Incoming::Probe => return Ok(probed(endpoint)),
     };
-    let delivery = board.retries.delivery(&call);
-    if let Some(remembered) = board.retries.recall(delivery, arrival.at) {
-        return Ok(again(board, desk, &call, remembered, arrival));
+    let delivery = app.retries.key(&call);
+    if let Some(remembered) = app.retries.get(delivery, context.at) {
+        return Ok(again(app, endpoint, &call, remembered, context));
     }
-    let record = board.recorder.id(facts.at);
-    let decision = board.stamped(decide(table, &call, facts), record);
+    let record = app.recorder.id(facts.at);
+    let decision = app.stamped(decide(table, &call, facts), record);
     let reply = dialect.render(call.channel(), &decision);
     let body = reply.body();
-    board.retries.remember(delivery, body.clone(), record, arrival.at);
-    let committed = board.recorder.answered(Recorded {
+    app.retries.insert(delivery, body.clone(), record, context.at);
+    let committed = app.recorder.answered(NewCall {
         id: record,
         at: facts.at,
         call: &call,
         decision: &decision,
         fingerprint: &table.fingerprint,
-        micros: arrival.at.elapsed().as_micros() as u64,
+        latency_us: context.at.elapsed().as_micros() as u64,
     });
-    tell(desk, &call, &decision, &reply, verified.proof(), arrival);
-    Ok(Answered { body, hold: decision.added().delay, committed })
+    tell(endpoint, &call, &decision, &reply, verified.method(), context);
+    Ok(PreparedReply { body, hold: decision.additions().delay, committed })
 }
 
 /// An event. Nothing is decided; the platform hears that it arrived once it is stored.
 async fn told(
-    board: &Switchboard,
-    desk: &Desk,
+    app: &Switchboard,
+    endpoint: &SourceEndpoint,
     event: &Event<'_>,
     verified: &Verified,
     facts: &Facts,
-    arrival: &Arrival<'_>,
-) -> Result<Answered, Refusal> {
-    let counter = if event.known { &desk.counters.event } else { &desk.counters.unknown_event };
+    context: &RequestContext<'_>,
+) -> Result<PreparedReply, RequestError> {
+    let counter =
+        if event.known { &endpoint.counters.event } else { &endpoint.counters.unknown_event };
     counter.increment(1);
     // The platform's words, at a length that fits a log.
     let short = |text: &str| text.chars().take(64).collect::<String>();
     let kind = short(&event.kind);
     let call_id = event.call_id.as_deref().map(short);
     tracing::info!(
-        request_id = arrival.request_id,
-        source = &*desk.source.name,
+        request_id = context.request_id,
+        source = &*endpoint.source.name,
         event = kind,
         call_id,
         known = event.known,
         "event"
     );
-    let source = &desk.source;
-    let told = Told {
-        id: board.recorder.id(facts.at),
+    let source = &endpoint.source;
+    let told = NewEvent {
+        id: app.recorder.id(facts.at),
         at: facts.at,
         source: &source.name,
         platform: source.dialect.platform(),
@@ -293,53 +285,53 @@ async fn told(
         body: verified.body(),
     };
     // The walk ends at the same moment, and asks here first.
-    board.recorder.told(told, arrival.at + source.reply_within).await?;
-    Ok(Answered::at_once(Bytes::from_static(b"{}")))
+    app.recorder.told(told, context.at + source.reply_within).await?;
+    Ok(PreparedReply::at_once(Bytes::from_static(b"{}")))
 }
 
 /// A set-up probe: kept, like a call that no rule is for.
-fn probed(desk: &Desk) -> Answered {
-    desk.counters.probe.increment(1);
-    tracing::info!(source = &*desk.source.name, "probe");
-    Answered::at_once(desk.source.dialect.keep(Channel::Call).into())
+fn probed(endpoint: &SourceEndpoint) -> PreparedReply {
+    endpoint.counters.probe.increment(1);
+    tracing::info!(source = &*endpoint.source.name, "probe");
+    PreparedReply::at_once(endpoint.source.dialect.default_reply(Channel::Call).into())
 }
 
 /// The same delivery once more.
 fn again(
-    board: &Switchboard,
-    desk: &Desk,
+    app: &Switchboard,
+    endpoint: &SourceEndpoint,
     call: &Call<'_>,
-    remembered: Remembered,
-    arrival: &Arrival<'_>,
-) -> Answered {
-    desk.counters.retry.increment(1);
-    let committed = board.recorder.again(remembered.record);
+    remembered: CachedReply,
+    context: &RequestContext<'_>,
+) -> PreparedReply {
+    endpoint.counters.retry.increment(1);
+    let committed = app.recorder.again(remembered.record);
     tracing::info!(
-        request_id = arrival.request_id,
+        request_id = context.request_id,
         source = call.source(),
         call_id = call.call_id(),
         from = &*call.from().masked(),
         to = &*call.to().masked(),
         "retry"
     );
-    Answered { committed, ..Answered::at_once(remembered.reply) }
+    PreparedReply { committed, ..PreparedReply::at_once(remembered.reply) }
 }
 
 /// The one log line of a call, and its counters.
 fn tell(
-    desk: &Desk,
+    endpoint: &SourceEndpoint,
     call: &Call<'_>,
     decision: &Decision<'_>,
     reply: &Reply,
-    proof: Proof,
-    arrival: &Arrival<'_>,
+    proof: AuthMethod,
+    context: &RequestContext<'_>,
 ) {
-    desk.counters.decided(decision.outcome());
-    desk.counters.plus_added.increment(call.plus_added().into());
-    if reply.left_out_metadata() {
-        desk.counters.metadata_left_out.increment(1);
+    endpoint.counters.decided(decision.outcome());
+    endpoint.counters.plus_added.increment(call.plus_added().into());
+    if reply.metadata_omitted() {
+        endpoint.counters.metadata_left_out.increment(1);
         tracing::warn!(
-            request_id = arrival.request_id,
+            request_id = context.request_id,
             rule = decision.rule(),
             "metadata too big, left out"
         );
@@ -350,12 +342,12 @@ fn tell(
         Outcome::Keep(kept) => (None, Some(kept.as_str())),
     };
     let (signed, unproved) = match proof {
-        Proof::Signed(header) => (Some(header), None),
-        Proof::Observed(reason) => (None, Some(reason.as_str())),
-        Proof::SecondFactor | Proof::Off => (None, None),
+        AuthMethod::Signed(header) => (Some(header), None),
+        AuthMethod::Observed(reason) => (None, Some(reason.as_str())),
+        AuthMethod::SecondFactor | AuthMethod::Off => (None, None),
     };
     tracing::info!(
-        request_id = arrival.request_id,
+        request_id = context.request_id,
         source = call.source(),
         channel = call.channel().as_str(),
         call_id = call.call_id(),
@@ -368,60 +360,60 @@ fn tell(
         why,
         signed,
         unproved,
-        micros = arrival.at.elapsed().as_micros() as u64,
+        latency_us = context.at.elapsed().as_micros() as u64,
         "call"
     );
 }
 
 /// The reply for when everything else broke. An event is to be sent again.
 fn broken(
-    board: &Switchboard,
-    table: &Table,
-    desk: &Desk,
+    app: &Switchboard,
+    table: &RuleSet,
+    endpoint: &SourceEndpoint,
     verified: &Verified,
     facts: &Facts,
-    arrival: &Arrival<'_>,
+    context: &RequestContext<'_>,
     how: &str,
-) -> Result<Answered, Refusal> {
+) -> Result<PreparedReply, RequestError> {
     if how == "panic" {
-        board.counters.panics.increment(1);
+        app.counters.panics.increment(1);
     }
     tracing::error!(
-        request_id = arrival.request_id,
-        source = &*desk.source.name,
+        request_id = context.request_id,
+        source = &*endpoint.source.name,
         how,
         "the walk broke, the fallback answers"
     );
-    let source = &desk.source;
+    let source = &endpoint.source;
     // Even reading the body may be what broke.
     let asked = std::panic::catch_unwind(AssertUnwindSafe(|| source.dialect.parse(verified)));
     let call = match asked {
-        Ok(Ok(Asked::Event(_))) => return Err(NotStored::Late.into()),
-        Ok(Ok(Asked::Inbound(call))) => Some(call),
-        Ok(Ok(Asked::Probe) | Err(_)) | Err(_) => None,
+        Ok(Ok(Incoming::Event(_))) => return Err(NotStored::Late.into()),
+        Ok(Ok(Incoming::Inbound(call))) => Some(call),
+        Ok(Ok(Incoming::Probe) | Err(_)) | Err(_) => None,
     };
     let channel = call.as_ref().map_or(Channel::Call, Call::channel);
     let decision = match &source.fallback {
-        Fallback::Keep => Decision::fallback(Outcome::Keep(Kept::Fallback)),
+        Fallback::Keep => Decision::fallback(Outcome::Keep(KeepReason::Fallback)),
         Fallback::Reject => Decision::fallback(Outcome::Reject("fallback")),
         Fallback::Agent(name) => fallback_to(table, name, source.dialect.platform()),
     };
-    desk.counters.fell_back(decision.outcome());
+    endpoint.counters.fell_back(decision.outcome());
     let rendered =
         std::panic::catch_unwind(AssertUnwindSafe(|| source.dialect.render(channel, &decision)));
     let recorded = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        board.recorder.answered(Recorded {
-            id: board.recorder.id(facts.at),
+        app.recorder.answered(NewCall {
+            id: app.recorder.id(facts.at),
             at: facts.at,
             call: call.as_ref()?,
             decision: &decision,
             fingerprint: &table.fingerprint,
-            micros: arrival.at.elapsed().as_micros() as u64,
+            latency_us: context.at.elapsed().as_micros() as u64,
         })
     }));
     let body = match rendered {
         Ok(reply) => reply.body(),
-        Err(_panic) => source.dialect.keep(channel).into(),
+        Err(_panic) => source.dialect.default_reply(channel).into(),
     };
-    Ok(Answered { committed: recorded.ok().flatten(), ..Answered::at_once(body) })
+    Ok(PreparedReply { committed: recorded.ok().flatten(), ..PreparedReply::at_once(body) })
 }

@@ -4,19 +4,18 @@
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, Guard};
-use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Interval, MissedTickBehavior};
 
-use crate::decide::trial;
-use crate::number::masked_in;
+use crate::diagnostics::{Report, Severity};
+use crate::domain::phone_number::mask_numbers;
 use crate::pipeline::Switchboard;
-use crate::report::{Report, Severity};
-use crate::rules::{self, Copies, Loaded, NoTable, Progress, Seen, Surroundings, Table};
+use crate::rules;
+use crate::rules::engine::test_runner;
+use crate::rules::{CheckContext, FileStamp, LoadedTable, Progress, ReadError, RuleSet, Snapshot};
 
 /// Reads a table, checks it, and lets its own tests run; with `coverage`, warns of what no test
 /// reaches.
@@ -26,73 +25,20 @@ use crate::rules::{self, Copies, Loaded, NoTable, Progress, Seen, Surroundings, 
 /// report, and then there is no table.
 pub fn load(
     path: &Path,
-    around: &Surroundings,
+    around: &CheckContext,
     coverage: bool,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Loaded, NoTable> {
+) -> Result<LoadedTable, ReadError> {
     let mut loaded = rules::load(path, around, progress)?;
     if let Some(table) = &loaded.table {
-        let reached = trial::run(table, &loaded.tests, &mut loaded.report);
+        let reached = test_runner::run(table, &loaded.tests, &mut loaded.report);
         if coverage {
-            trial::warn_of_the_rest(table, &reached, &loaded.places, &mut loaded.report);
+            test_runner::warn_of_the_rest(table, &reached, &loaded.places, &mut loaded.report);
         }
         loaded.report.sort();
     }
     loaded.table = loaded.table.filter(|_| loaded.report.errors() == 0);
     Ok(loaded)
-}
-
-/// The table that answers, and what came of the last try to replace it.
-pub struct Current {
-    table: ArcSwap<Table>,
-    state: Mutex<State>,
-}
-
-/// Since when the table answers, and what came of the last try to replace it.
-#[derive(Debug, Clone)]
-pub struct State {
-    /// When the table that answers was loaded.
-    pub since: Timestamp,
-    /// When the last try was.
-    pub tried: Timestamp,
-    /// What was wrong with the last try; none when it is the table that answers.
-    pub wrong: Option<Arc<Report>>,
-}
-
-impl Current {
-    /// With the table of the start.
-    pub fn new(table: Table, now: Timestamp) -> Current {
-        let state = State { since: now, tried: now, wrong: None };
-        Current { table: ArcSwap::from_pointee(table), state: Mutex::new(state) }
-    }
-
-    /// The table that answers now. Who holds it goes on with it, whatever comes after.
-    pub fn table(&self) -> Guard<Arc<Table>> {
-        self.table.load()
-    }
-
-    /// The table that answers now, since when, and what came after: all of the same moment.
-    pub fn table_and_state(&self) -> (Arc<Table>, State) {
-        let state = self.state();
-        (self.table.load_full(), state.clone())
-    }
-
-    /// Lets another table answer from here on, and gives back the one that did.
-    fn replace(&self, table: Table, now: Timestamp) -> Arc<Table> {
-        let mut state = self.state();
-        *state = State { since: now, tried: now, wrong: None };
-        self.table.swap(Arc::new(table))
-    }
-
-    /// Leaves the table as it is, after a try that was wrong or has changed nothing.
-    fn keep(&self, wrong: Option<Arc<Report>>, now: Timestamp) {
-        let mut state = self.state();
-        *state = State { since: state.since, tried: now, wrong };
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// What came of a reload.
@@ -106,12 +52,12 @@ pub struct Reloaded {
 
 /// Asks for a reload.
 #[derive(Debug, Clone)]
-pub struct Bell(mpsc::Sender<oneshot::Sender<Reloaded>>);
+pub struct ReloadHandle(mpsc::Sender<oneshot::Sender<Reloaded>>);
 
-impl Bell {
+impl ReloadHandle {
     /// Reloads, and tells what came of it; none when the service is stopping. Who rings while a
     /// reload is going on waits for the next one, the same for all who wait.
-    pub async fn ring(&self) -> Option<Reloaded> {
+    pub async fn reload(&self) -> Option<Reloaded> {
         let (tell, told) = oneshot::channel();
         self.0.send(tell).await.ok()?;
         told.await.ok()
@@ -120,33 +66,33 @@ impl Bell {
 
 /// Looks whether the files have changed, and reloads when they have or when it is asked to.
 pub struct Reloader {
-    bench: Bench,
+    bench: Loader,
     /// How often to look; none: never.
     poll: Option<Duration>,
     asked: mpsc::Receiver<oneshot::Sender<Reloaded>>,
 }
 
 /// Where tables are made.
-struct Bench {
-    board: Arc<Switchboard>,
+struct Loader {
+    app: Arc<Switchboard>,
     path: PathBuf,
-    around: Surroundings,
+    around: CheckContext,
     /// What the last load looked at, whatever came of it.
-    files: Vec<Seen>,
+    files: Vec<FileStamp>,
     /// Tables that no longer answer. They go when no request uses them, and not in a request's time:
     /// a million rules take a while to drop.
-    retired: Vec<Arc<Table>>,
+    retired: Vec<Arc<RuleSet>>,
 }
 
 /// A table that has just been made, and what its files said.
-struct Fresh {
-    table: Table,
-    copies: Option<Copies>,
+struct NewTable {
+    table: RuleSet,
+    copies: Option<Snapshot>,
 }
 
 /// What is done aside.
 #[derive(Clone, Copy)]
-enum Errand {
+enum Job {
     Look,
     Reload,
     Sweep,
@@ -169,15 +115,15 @@ const MOST_LOGGED: usize = 50;
 impl Reloader {
     /// For the table at `path`, which was loaded from `files`.
     pub fn new(
-        board: Arc<Switchboard>,
+        app: Arc<Switchboard>,
         path: PathBuf,
-        around: Surroundings,
+        around: CheckContext,
         poll: Option<Duration>,
-        files: Vec<Seen>,
-    ) -> (Reloader, Bell) {
+        files: Vec<FileStamp>,
+    ) -> (Reloader, ReloadHandle) {
         let (ring, asked) = mpsc::channel(MOST_ASKING);
-        let bench = Bench { board, path, around, files, retired: Vec::new() };
-        (Reloader { bench, poll, asked }, Bell(ring))
+        let bench = Loader { app, path, around, files, retired: Vec::new() };
+        (Reloader { bench, poll, asked }, ReloadHandle(ring))
     }
 
     /// Goes on until it is told to stop. A load that is going on then is not waited for.
@@ -193,13 +139,13 @@ impl Reloader {
             let mut asking = Vec::new();
             let errand = tokio::select! {
                 () = &mut stop => return,
-                () = tick(&mut poll) => Errand::Look,
+                () = tick(&mut poll) => Job::Look,
                 Some(first) = asked.recv() => {
                     asking.push(first);
                     asking.extend(std::iter::from_fn(|| asked.try_recv().ok()));
-                    Errand::Reload
+                    Job::Reload
                 }
-                () = tokio::time::sleep(SWEEP), if !bench.retired.is_empty() => Errand::Sweep,
+                () = tokio::time::sleep(SWEEP), if !bench.retired.is_empty() => Job::Sweep,
             };
             // It may take long, so it has a thread of its own.
             let aside = tokio::task::spawn_blocking(move || {
@@ -228,16 +174,16 @@ async fn tick(poll: &mut Option<Interval>) {
     }
 }
 
-impl Bench {
+impl Loader {
     /// What came of the reload, when there was one. A panic is one that failed.
-    fn carry_out(&mut self, errand: Errand) -> Option<Reloaded> {
+    fn carry_out(&mut self, errand: Job) -> Option<Reloaded> {
         let work = || match errand {
-            Errand::Look => {
+            Job::Look => {
                 self.sweep();
                 has_changed(&self.files).then(|| self.reload())
             }
-            Errand::Reload => Some(self.reload()),
-            Errand::Sweep => {
+            Job::Reload => Some(self.reload()),
+            Job::Sweep => {
                 self.sweep();
                 None
             }
@@ -254,8 +200,8 @@ impl Bench {
 
     /// Reads, checks and tries the table, and lets it answer when nothing is wrong with it.
     fn reload(&mut self) -> Reloaded {
-        self.around.now = self.board.now();
-        let before = self.board.table();
+        self.around.now = self.app.now();
+        let before = self.app.table();
         let filled = before.lists.all().iter().filter(|list| list.size > 0);
         self.around.filled_lists = filled.map(|list| list.name.clone()).collect();
         drop(before);
@@ -270,12 +216,12 @@ impl Bench {
         self.conclude(fresh, report)
     }
 
-    fn load(&mut self) -> (Option<Fresh>, Report) {
+    fn load(&mut self) -> (Option<NewTable>, Report) {
         self.files = at_rest(&self.files);
         match load(&self.path, &self.around, false, &mut |_| {}) {
-            Ok(Loaded { table, report, files, copies, .. }) => {
+            Ok(LoadedTable { table, report, files, copies, .. }) => {
                 self.files = files;
-                (table.map(|table| Fresh { table, copies }), report)
+                (table.map(|table| NewTable { table, copies }), report)
             }
             Err(no_table) => {
                 let message = no_table.to_string();
@@ -285,32 +231,32 @@ impl Bench {
         }
     }
 
-    fn conclude(&mut self, fresh: Option<Fresh>, report: Report) -> Reloaded {
+    fn conclude(&mut self, fresh: Option<NewTable>, report: Report) -> Reloaded {
         let ok = fresh.is_some();
         let report = Arc::new(report.with_lines_only());
-        let now = self.board.now();
+        let now = self.app.now();
         match fresh {
-            Some(Fresh { table, .. }) if table.fingerprint == self.board.table().fingerprint => {
+            Some(NewTable { table, .. }) if table.fingerprint == self.app.table().fingerprint => {
                 tracing::info!(fingerprint = table.fingerprint, "the table is the same as before");
-                self.board.current().keep(None, now);
+                self.app.current().keep(None, now);
             }
-            Some(Fresh { table, copies }) => {
-                self.board.recorder().table(&table.fingerprint, copies.as_ref(), now);
+            Some(NewTable { table, copies }) => {
+                self.app.recorder().table(&table.fingerprint, copies.as_ref(), now);
                 tracing::info!(
                     rules = table.rules.len(),
                     fingerprint = table.fingerprint,
                     warnings = report.warnings(),
                     "the table is another one"
                 );
-                self.retired.push(self.board.current().replace(table, now));
-                self.board.counters().table(&self.board.table(), now);
+                self.retired.push(self.app.current().replace(table, now));
+                self.app.counters().table(&self.app.table(), now);
             }
             None => {
                 tracing::error!(errors = report.errors(), "the table is wrong, the old one stays");
-                self.board.current().keep(Some(report.clone()), now);
+                self.app.current().keep(Some(report.clone()), now);
             }
         }
-        self.board.counters().reloaded(ok);
+        self.app.counters().reloaded(ok);
         log(&report);
         Reloaded { ok, report }
     }
@@ -320,8 +266,8 @@ impl Bench {
 fn log(report: &Report) {
     for mistake in report.mistakes().iter().take(MOST_LOGGED) {
         let place = mistake.place.as_ref().map(|place| place.to_string());
-        let (code, problem) = (mistake.code, masked_in(&mistake.message));
-        let help = mistake.help.as_deref().map(masked_in);
+        let (code, problem) = (mistake.code, mask_numbers(&mistake.message));
+        let help = mistake.help.as_deref().map(mask_numbers);
         match mistake.severity {
             Severity::Error => tracing::error!(code, place, problem, help, "mistake in the table"),
             Severity::Warning | Severity::Note => {
@@ -335,13 +281,13 @@ fn log(report: &Report) {
     }
 }
 
-fn has_changed(files: &[Seen]) -> bool {
-    files.iter().any(Seen::has_changed)
+fn has_changed(files: &[FileStamp]) -> bool {
+    files.iter().any(FileStamp::has_changed)
 }
 
 /// The files as they are once nobody writes them.
-fn at_rest(files: &[Seen]) -> Vec<Seen> {
-    let looks = || files.iter().map(Seen::again).collect::<Vec<_>>();
+fn at_rest(files: &[FileStamp]) -> Vec<FileStamp> {
+    let looks = || files.iter().map(FileStamp::again).collect::<Vec<_>>();
     let mut seen = looks();
     for _ in 0..MOST_LOOKS {
         std::thread::sleep(SETTLE);

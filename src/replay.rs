@@ -1,28 +1,28 @@
 //! What another table would have done with calls that were recorded: each is decided anew, at its
 //! own time, held against what was answered then, and counted with its like.
 //!
-//! Pure. The calls are imagined once more, and nobody is answered.
+//! Pure. The calls are synthetic once more, and nobody is answered.
 
 mod compare;
-mod told;
+mod render;
 
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
-use crate::call::{Call, Platform};
-use crate::decide::decide;
 use crate::dialect;
-use crate::facts::Facts;
-use crate::record::{CallRecord, NotAgain};
-use crate::rules::Table;
+use crate::domain::call::{Call, Platform};
+use crate::domain::facts::Facts;
+use crate::records::{CallRecord, NotReplayable};
+use crate::rules::RuleSet;
+use crate::rules::engine::decide;
 use crate::source::Source;
 
 use compare::{Change, Difference, compare};
 
 /// Calls through another table, one after the other.
 pub struct Replay<'t> {
-    table: &'t Table,
+    table: &'t RuleSet,
     sources: Vec<(&'t str, Platform)>,
     /// So many calls are remembered of each group.
     examples: usize,
@@ -70,7 +70,7 @@ enum LeftOut {
 
 impl<'t> Replay<'t> {
     /// Through `table`, for calls of `sources`; of each group so many examples are kept.
-    pub fn new(table: &'t Table, sources: &'t [Source], examples: usize) -> Replay<'t> {
+    pub fn new(table: &'t RuleSet, sources: &'t [Source], examples: usize) -> Replay<'t> {
         let sources = sources.iter().map(|source| (&*source.name, source.dialect.platform()));
         Replay {
             table,
@@ -119,7 +119,7 @@ impl<'t> Replay<'t> {
     }
 
     fn made_again<'r>(&self, record: &'r CallRecord) -> Result<Call<'r>, LeftOut> {
-        let dialect = dialect::named(&record.platform).ok_or(LeftOut::Unknown)?;
+        let dialect = dialect::by_name(&record.platform).ok_or(LeftOut::Unknown)?;
         let platform = dialect.platform();
         if !self.sources.contains(&(record.source.as_str(), platform)) {
             let (source, platform) = (record.source.clone(), record.platform.clone());
@@ -129,14 +129,14 @@ impl<'t> Replay<'t> {
             return Err(LeftOut::Fallback);
         }
         let fields = record.fields().map_err(|why| match why {
-            NotAgain::Numbers(_) => LeftOut::Numbers,
-            NotAgain::Channel(_) => LeftOut::Unknown,
+            NotReplayable::Numbers(_) => LeftOut::Numbers,
+            NotReplayable::Channel(_) => LeftOut::Unknown,
         })?;
         // What stands in the place of a character that no store keeps.
         if [&record.from, &record.to].iter().any(|party| party.contains('\u{fffd}')) {
             return Err(LeftOut::Numbers);
         }
-        Ok(Call::imagined(&record.source, platform, fields))
+        Ok(Call::synthetic(&record.source, platform, fields))
     }
 
     /// How many calls were decided anew.

@@ -15,36 +15,37 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::report::Report;
-use crate::rules::{Asking, Surroundings};
-use crate::secret::Secret;
+use crate::diagnostics::Report;
+use crate::domain::secret::Secret;
+use crate::rules::{CheckContext, SourceInfo};
 use crate::source::{Fallback, Source};
 
 /// Every default, explained.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
 
 /// Where settings are looked for when nobody says where they are.
-pub const PLACES: [&str; 2] = ["config/switchboard.toml", "/etc/switchboard/switchboard.toml"];
+pub const DEFAULT_PATHS: [&str; 2] =
+    ["config/switchboard.toml", "/etc/switchboard/switchboard.toml"];
 
 /// All settings, checked.
 pub struct Settings {
     /// The public listener.
-    pub server: Server,
+    pub server: ServerSettings,
     /// The operator's listener.
-    pub admin: Admin,
+    pub admin: AdminSettings,
     /// The rule table.
-    pub rules: Rules,
+    pub rules: RulesSettings,
     /// What is kept of what was answered.
-    pub records: Records,
+    pub records: RecordsSettings,
     /// Logging.
-    pub log: Log,
+    pub log: LogSettings,
     /// Who asks.
     pub sources: Vec<Source>,
 }
 
 /// The public listener.
 #[derive(Debug, Clone)]
-pub struct Server {
+pub struct ServerSettings {
     /// Where it listens.
     pub listen: SocketAddr,
     /// A body that has not arrived by then is not waited for.
@@ -62,7 +63,7 @@ pub struct Server {
 }
 
 /// The operator's listener.
-pub struct Admin {
+pub struct AdminSettings {
     /// Where it listens.
     pub listen: SocketAddr,
     /// What it asks for, when it asks for anything.
@@ -71,7 +72,7 @@ pub struct Admin {
 
 /// The rule table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rules {
+pub struct RulesSettings {
     /// A file, or a folder whose `*.toml` files are one table.
     pub path: PathBuf,
     /// How often its files, and the lists they name, are looked at for a change. None: never.
@@ -80,26 +81,26 @@ pub struct Rules {
 
 /// What is kept of what was answered. Not printable: a place and a key can be secret.
 #[derive(Clone)]
-pub struct Records {
+pub struct RecordsSettings {
     /// Where.
-    pub place: RecordsPlace,
+    pub place: RecordsLocation,
     /// What is older than this is deleted.
     pub retain: Duration,
     /// How callers' numbers are kept.
-    pub numbers: KeptNumbers,
+    pub numbers: NumberStorage,
     /// Whether a reply waits for its record.
     pub wait: Wait,
     /// Whether each reply carries its decision's id, as `metadata.switchboard_id`.
     pub stamp: bool,
 }
 
-impl Records {
+impl RecordsSettings {
     /// Nothing is kept.
-    pub fn off() -> Records {
-        Records {
-            place: RecordsPlace::Off,
+    pub fn off() -> RecordsSettings {
+        RecordsSettings {
+            place: RecordsLocation::Off,
             retain: Duration::MAX,
-            numbers: KeptNumbers::Full,
+            numbers: NumberStorage::Full,
             wait: Wait::No,
             stamp: false,
         }
@@ -108,7 +109,7 @@ impl Records {
 
 /// Where records are kept.
 #[derive(Clone)]
-pub enum RecordsPlace {
+pub enum RecordsLocation {
     /// Nowhere.
     Off,
     /// In memory, until the service stops.
@@ -121,7 +122,7 @@ pub enum RecordsPlace {
 
 /// How records keep a caller's number.
 #[derive(Clone)]
-pub enum KeptNumbers {
+pub enum NumberStorage {
     /// As it is.
     Full,
     /// `+1213***1234`: neither replayed nor searched.
@@ -141,7 +142,7 @@ pub enum Wait {
 
 /// Logging.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Log {
+pub struct LogSettings {
     /// `tracing`'s directives.
     pub level: String,
     /// How a line looks.
@@ -158,7 +159,7 @@ pub enum LogFormat {
 }
 
 /// What settings are made of, besides the defaults.
-pub struct Ingredients {
+pub struct Inputs {
     /// The operator's file.
     pub file: Option<PathBuf>,
     /// The environment.
@@ -177,19 +178,19 @@ pub enum Purpose {
     Dev,
     /// To look at them on a machine that may have no secrets. Missing ones are noted, and `dev`
     /// stands in for them.
-    Look,
+    Inspect,
 }
 
-impl Ingredients {
+impl Inputs {
     /// From the process's own environment, and the file that was named or found.
-    pub fn of_this_process(file: Option<&Path>, purpose: Purpose) -> Ingredients {
-        let found = || PLACES.iter().map(PathBuf::from).find(|path| path.exists());
+    pub fn from_process(file: Option<&Path>, purpose: Purpose) -> Inputs {
+        let found = || DEFAULT_PATHS.iter().map(PathBuf::from).find(|path| path.exists());
         #[expect(clippy::disallowed_methods, reason = "this is where the environment comes in")]
         let environment = std::env::vars_os();
         let environment = environment.filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
-        Ingredients {
+        Inputs {
             file: file.map(Path::to_path_buf).or_else(found),
             environment: environment.collect(),
             purpose,
@@ -198,7 +199,7 @@ impl Ingredients {
 }
 
 /// Settings as far as they could be read.
-pub struct Loaded {
+pub struct LoadedSettings {
     /// None when the report has errors.
     pub settings: Option<Settings>,
     /// Where the rule table is, which can be checked even when something else is wrong.
@@ -211,26 +212,26 @@ pub struct Loaded {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn load(ingredients: &Ingredients) -> std::io::Result<Loaded> {
+pub fn load(ingredients: &Inputs) -> std::io::Result<LoadedSettings> {
     file::read(ingredients)
 }
 
 impl Settings {
     /// What the rules are checked against.
-    pub fn surroundings(&self) -> Surroundings {
+    pub fn surroundings(&self) -> CheckContext {
         let agents = self.sources.iter().filter_map(|source| match &source.fallback {
             Fallback::Agent(name) => Some(name.to_string()),
             Fallback::Keep | Fallback::Reject => None,
         });
-        let sources = self.sources.iter().map(|source| Asking {
+        let sources = self.sources.iter().map(|source| SourceInfo {
             source: source.name.to_string(),
             platform: source.dialect.platform(),
             reply_within: source.reply_within,
         });
-        Surroundings {
+        CheckContext {
             sources: sources.collect(),
             fallback_agents: agents.collect(),
-            ..Surroundings::default()
+            ..CheckContext::default()
         }
     }
 }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::{Both, ConfigFile, Exit, load_both, load_rules};
-use crate::report::Report;
-use crate::rules::{Surroundings, Table};
+use super::{ConfigFile, Exit, SettingsAndRules, load_both, load_rules};
+use crate::diagnostics::Report;
+use crate::rules::{CheckContext, RuleSet};
 use crate::settings::Purpose;
 
 /// Exits 0 when there is no error, 1 when there is one (with --strict: or a warning).
@@ -33,7 +33,7 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let (loaded, report) = match &self.rules {
-            Some(path) => match load_rules(path, Surroundings::default(), self.coverage) {
+            Some(path) => match load_rules(path, CheckContext::default(), self.coverage) {
                 Ok(mut loaded) => {
                     let report = std::mem::take(&mut loaded.report);
                     (Some(loaded), report)
@@ -42,13 +42,13 @@ impl Check {
                     let mistakes = Report::of("no-table", format!("{error:#}")).to_json();
                     let whole = json!({ "ok": false, "mistakes": mistakes });
                     writeln!(std::io::stdout(), "{whole:#}")?;
-                    return Ok(Exit::CouldNot);
+                    return Ok(Exit::Error);
                 }
                 Err(error) => return Err(error),
             },
             None => {
-                let Both { rules, report, .. } =
-                    load_both(&self.config, Purpose::Look, self.coverage)?;
+                let SettingsAndRules { rules, report, .. } =
+                    load_both(&self.config, Purpose::Inspect, self.coverage)?;
                 (rules, report)
             }
         };
@@ -73,12 +73,12 @@ impl Check {
             let errors = many(report.errors(), "error");
             writeln!(stdout, "{counted}; {errors}, {}", many(report.warnings(), "warning"))?;
         }
-        Ok(if good { Exit::Good } else { Exit::Not })
+        Ok(if good { Exit::Success } else { Exit::Failure })
     }
 }
 
 /// `12 rules, 5 agents, 3 lists with 12 numbers, 4 tests passed`.
-fn counted(table: &Table, tests: usize) -> String {
+fn counted(table: &RuleSet, tests: usize) -> String {
     let rules = many(table.rules.len(), "rule");
     let mut counted = format!("{rules}, {}", many(table.agents.len(), "agent"));
     let lists = table.lists.all();

@@ -5,9 +5,9 @@ use std::io::Write;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{CallFlags, ConfigFile, Exit, Good, load_good};
-use crate::facts::Facts;
-use crate::inquiry::{Question, inquire, moment_of, party_of, saved_call};
+use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_good};
+use crate::domain::facts::Facts;
+use crate::explain::{Question, inquire, moment_of, party_of, saved_call};
 use crate::settings::Purpose;
 
 /// Shows every rule until the deciding one, and the reply as each platform would get it.
@@ -34,8 +34,9 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let Some(Good { settings, table, .. }) = load_good(&self.config, Purpose::Look)? else {
-            return Ok(Exit::CouldNot);
+        let Some(LoadedOk { settings, table, .. }) = load_good(&self.config, Purpose::Inspect)?
+        else {
+            return Ok(Exit::Error);
         };
         let source = self.call.choose(&settings.sources)?;
         for party in [&self.call.from, &self.call.to] {
@@ -61,6 +62,6 @@ impl Explain {
         } else {
             write!(stdout, "{inquiry}")?;
         }
-        Ok(Exit::Good)
+        Ok(Exit::Success)
     }
 }

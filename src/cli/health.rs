@@ -1,13 +1,12 @@
 //! `switchboard health`: whether a running service is alive.
 
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::Args;
 
-use super::send::http_client;
-use super::{ConfigFile, Exit, complain, load_settings};
+use super::http_client::{http_client, reachable};
+use super::{ConfigFile, Exit, load_settings, print_error};
 
 /// Exits 0 when it is, 1 when it is not or nobody answers.
 #[derive(Debug, Args)]
@@ -30,8 +29,8 @@ impl Health {
         let url = match self.url.clone().map_or_else(from_settings, Ok) {
             Ok(url) => url,
             Err(error) => {
-                complain(&error);
-                return Ok(Exit::Not);
+                print_error(&error);
+                return Ok(Exit::Failure);
             }
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -42,22 +41,12 @@ impl Health {
         match answered {
             Ok(()) => {
                 writeln!(std::io::stdout(), "{url} is alive")?;
-                Ok(Exit::Good)
+                Ok(Exit::Success)
             }
             Err(error) => {
                 writeln!(std::io::stderr(), "{url} is not alive: {error:#}")?;
-                Ok(Exit::Not)
+                Ok(Exit::Failure)
             }
         }
     }
-}
-
-/// Where to reach what listens at `listen`: `0.0.0.0` is everywhere, so loopback will do.
-pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
-    let loopback: IpAddr = match listen.ip() {
-        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-    };
-    let ip = if listen.ip().is_unspecified() { loopback } else { listen.ip() };
-    SocketAddr::new(ip, listen.port())
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::rules::Progress;
 
 /// The line. Nothing is shown of a load that is done at once, and nothing where nobody looks.
-pub(super) struct Line {
+pub(super) struct ProgressLine {
     begun: Instant,
     shown: Option<Instant>,
     is_terminal: bool,
@@ -16,13 +16,17 @@ pub(super) struct Line {
 const PATIENCE: Duration = Duration::from_millis(400);
 const BETWEEN: Duration = Duration::from_millis(100);
 
-impl Default for Line {
-    fn default() -> Line {
-        Line { begun: Instant::now(), shown: None, is_terminal: std::io::stderr().is_terminal() }
+impl Default for ProgressLine {
+    fn default() -> ProgressLine {
+        ProgressLine {
+            begun: Instant::now(),
+            shown: None,
+            is_terminal: std::io::stderr().is_terminal(),
+        }
     }
 }
 
-impl Line {
+impl ProgressLine {
     pub(super) fn show(&mut self, progress: Progress<'_>) {
         self.say(|| match progress {
             Progress::Reading(read, whole) => {

@@ -19,21 +19,21 @@ use jiff::Timestamp;
 pub(super) use filter::FilterFlags;
 
 use super::{ConfigFile, Exit};
-use crate::record::{Numbers, Store, StoreError};
-use crate::report::Report;
-use crate::settings::{Loaded, Purpose, RecordsPlace, Settings};
+use crate::diagnostics::Report;
+use crate::records::{NumberPolicy, Store, StoreError};
+use crate::settings::{LoadedSettings, Purpose, RecordsLocation, Settings};
 
 /// Reads the store that `[records] url` names, while the service runs or not.
 #[derive(Debug, Args)]
-pub(super) struct Records {
+pub(super) struct RecordsArgs {
     #[command(subcommand)]
-    command: Command,
+    command: RecordsCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum RecordsCommand {
     /// List calls, newest first
-    List(list::List),
+    List(list::ListArgs),
     /// Show one call: what was answered, why, and what became of it
     Show(show::Show),
     /// Print calls and events as they come
@@ -46,17 +46,17 @@ enum Command {
     Stats(stats::Stats),
 }
 
-impl Records {
+impl RecordsArgs {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let done = runtime.block_on(async {
             match &self.command {
-                Command::List(list) => list.run().await,
-                Command::Show(show) => show.run().await,
-                Command::Follow(follow) => follow.run().await,
-                Command::Export(export) => export.run().await,
-                Command::Forget(forget) => forget.run().await,
-                Command::Stats(stats) => stats.run().await,
+                RecordsCommand::List(list) => list.run().await,
+                RecordsCommand::Show(show) => show.run().await,
+                RecordsCommand::Follow(follow) => follow.run().await,
+                RecordsCommand::Export(export) => export.run().await,
+                RecordsCommand::Forget(forget) => forget.run().await,
+                RecordsCommand::Stats(stats) => stats.run().await,
             }
         });
         runtime.shutdown_background();
@@ -65,26 +65,26 @@ impl Records {
 }
 
 /// The store, and how numbers are kept in it.
-pub(super) struct Opened {
+pub(super) struct OpenStore {
     pub(super) settings: Settings,
     pub(super) store: Store,
-    pub(super) numbers: Numbers,
+    pub(super) numbers: NumberPolicy,
     pub(super) now: Timestamp,
 }
 
-impl Opened {
-    pub(super) async fn of(config: &ConfigFile) -> anyhow::Result<Opened> {
-        let Loaded { settings, report, .. } = config.load(Purpose::Look)?;
+impl OpenStore {
+    pub(super) async fn of(config: &ConfigFile) -> anyhow::Result<OpenStore> {
+        let LoadedSettings { settings, report, .. } = config.load(Purpose::Inspect)?;
         let Some(settings) = settings else {
             anyhow::bail!("the settings are wrong\n\n{}", report.without_notes());
         };
         nothing_stands_in(&report)?;
         let place = &settings.records.place;
         let store = Store::open_to_read(place).await.map_err(|error| in_words(error, place))?;
-        let numbers = Numbers::new(settings.records.numbers.clone());
+        let numbers = NumberPolicy::new(settings.records.numbers.clone());
         #[expect(clippy::disallowed_methods, reason = "`7d` is said from here on")]
         let now = Timestamp::now();
-        Ok(Opened { settings, store, numbers, now })
+        Ok(OpenStore { settings, store, numbers, now })
     }
 }
 
@@ -92,7 +92,7 @@ impl Opened {
 /// service writes with.
 fn nothing_stands_in(report: &Report) -> anyhow::Result<()> {
     let missing = report.mistakes().iter().find(|mistake| {
-        mistake.code == "secret-not-here" && mistake.message.starts_with("`records.")
+        mistake.code == "secret-missing" && mistake.message.starts_with("`records.")
     });
     let Some(missing) = missing else { return Ok(()) };
     let help = missing.help.as_deref().unwrap_or_default();
@@ -103,17 +103,17 @@ fn nothing_stands_in(report: &Report) -> anyhow::Result<()> {
     )
 }
 
-fn in_words(error: StoreError, place: &RecordsPlace) -> anyhow::Error {
+fn in_words(error: StoreError, place: &RecordsLocation) -> anyhow::Error {
     let error_is_plain = matches!(error, StoreError::NoStore(_));
     let error = anyhow::Error::new(error);
     match place {
-        RecordsPlace::Off => error.context("`[records] url` is \"off\""),
-        RecordsPlace::Memory => error,
-        RecordsPlace::Sqlite(path) if error_is_plain => {
+        RecordsLocation::Off => error.context("`[records] url` is \"off\""),
+        RecordsLocation::Memory => error,
+        RecordsLocation::Sqlite(path) if error_is_plain => {
             error.context(format!("there is no {}", path.display()))
         }
-        RecordsPlace::Sqlite(path) => error.context(format!("cannot read {}", path.display())),
-        RecordsPlace::Postgres(_) => error.context("cannot ask the database of the records"),
+        RecordsLocation::Sqlite(path) => error.context(format!("cannot read {}", path.display())),
+        RecordsLocation::Postgres(_) => error.context("cannot ask the database of the records"),
     }
 }
 

@@ -8,11 +8,11 @@ use anyhow::Context;
 use clap::Args;
 use jiff::tz::TimeZone;
 
-use super::records::{FilterFlags, Opened};
+use super::records::{FilterFlags, OpenStore};
 use super::{ConfigFile, Exit, load_rules, progress};
-use crate::record::{Filter, Order, Page, Store};
-use crate::replay::Replay as Replayed;
-use crate::rules::Table;
+use crate::records::{Filter, Order, Page, Store};
+use crate::replay::Replay;
+use crate::rules::RuleSet;
 use crate::settings::Settings;
 
 /// Decides each recorded call anew, at its own time, and tells what would become other than it was.
@@ -20,7 +20,7 @@ use crate::settings::Settings;
 /// Exits 0, with --expect-same 1 when a call would go elsewhere or its agent would hear something
 /// else, and 2 when that could not be found out. Without --since: calls of the last 7 days.
 #[derive(Debug, Args)]
-pub(super) struct Replay {
+pub(super) struct ReplayArgs {
     #[command(flatten)]
     config: ConfigFile,
     /// The other table: a file, or a folder of them [default: the one that the settings name]
@@ -47,14 +47,14 @@ const SINCE: &str = "7d";
 /// So many records are held at once.
 const PAGE: usize = 2_000;
 
-impl Replay {
+impl ReplayArgs {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let zone = self.filter.zone()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let opened = runtime.block_on(Opened::of(&self.config))?;
+        let opened = runtime.block_on(OpenStore::of(&self.config))?;
         let filter = self.filter.read(opened.now, &opened.numbers, Some(SINCE))?;
-        let Some(table) = self.table(&opened.settings)? else { return Ok(Exit::CouldNot) };
-        let mut replayed = Replayed::new(&table, &opened.settings.sources, self.examples);
+        let Some(table) = self.table(&opened.settings)? else { return Ok(Exit::Error) };
+        let mut replayed = Replay::new(&table, &opened.settings.sources, self.examples);
         let recorded = runtime.block_on(async {
             let recorded = self.go_through(&opened.store, &filter, &mut replayed).await;
             opened.store.close().await;
@@ -62,14 +62,14 @@ impl Replay {
         })?;
         self.tell(&replayed, recorded, &zone)?;
         if replayed.replayed() == 0 && replayed.left_out() > 0 {
-            return Ok(Exit::CouldNot);
+            return Ok(Exit::Error);
         }
         let is_other = self.expect_same && replayed.changed() > 0;
-        Ok(if is_other { Exit::Not } else { Exit::Good })
+        Ok(if is_other { Exit::Failure } else { Exit::Success })
     }
 
     /// What is wrong with it is said on standard error; then there is none.
-    fn table(&self, settings: &Settings) -> anyhow::Result<Option<Table>> {
+    fn table(&self, settings: &Settings) -> anyhow::Result<Option<RuleSet>> {
         let path = self.rules.as_ref().unwrap_or(&settings.rules.path);
         let loaded = load_rules(path, settings.surroundings(), false)?;
         if loaded.report.errors() > 0 {
@@ -85,12 +85,12 @@ impl Replay {
         &self,
         store: &Store,
         filter: &Filter,
-        replayed: &mut Replayed<'_>,
+        replayed: &mut Replay<'_>,
     ) -> anyhow::Result<u64> {
         let most = self.limit.map_or(usize::MAX, NonZeroUsize::get);
         let recorded = store.count(filter).await?;
         let whole = recorded.min(most as u64);
-        let mut progress = progress::Line::default();
+        let mut progress = progress::ProgressLine::default();
         let (mut seen, mut beyond) = (0, None);
         loop {
             let limit = PAGE.min(most - seen);
@@ -106,7 +106,7 @@ impl Replay {
         Ok(recorded)
     }
 
-    fn tell(&self, replayed: &Replayed<'_>, recorded: u64, zone: &TimeZone) -> anyhow::Result<()> {
+    fn tell(&self, replayed: &Replay<'_>, recorded: u64, zone: &TimeZone) -> anyhow::Result<()> {
         let seen = replayed.replayed() + replayed.left_out();
         let mut stdout = std::io::stdout().lock();
         if self.json {

@@ -12,11 +12,11 @@ use crate::schema;
 pub(super) struct Schema {
     /// Of what
     #[arg(value_name = "rules|settings")]
-    of: Of,
+    of: SchemaKind,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Of {
+enum SchemaKind {
     /// The rule table
     Rules,
     /// The settings file
@@ -26,10 +26,10 @@ enum Of {
 impl Schema {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let schema = match self.of {
-            Of::Rules => schema::rules(),
-            Of::Settings => schema::settings(),
+            SchemaKind::Rules => schema::rules(),
+            SchemaKind::Settings => schema::settings(),
         };
         writeln!(std::io::stdout(), "{schema:#}")?;
-        Ok(Exit::Good)
+        Ok(Exit::Success)
     }
 }

@@ -7,10 +7,10 @@ use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::health::reachable;
+use super::http_client::{http_client, reachable};
 use super::{CallFlags, ConfigFile, Exit, load_settings, readable};
-use crate::authenticate::Unproved;
-use crate::call::Fields;
+use crate::authenticate::AuthError;
+use crate::domain::call::Fields;
 use crate::settings::Settings;
 use crate::source::Source;
 
@@ -52,7 +52,7 @@ impl Send {
         let signed = SignedRequest::new(self.url(&settings, source), source, body)?;
         if self.curl {
             writeln!(std::io::stdout(), "{}", signed.as_curl())?;
-            return Ok(Exit::Good);
+            return Ok(Exit::Success);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(signed.send())
@@ -106,7 +106,7 @@ impl SignedRequest {
         #[expect(clippy::disallowed_methods, reason = "a signature says when it was made")]
         let signed = source.policy.scheme.sign(key, &body, Timestamp::now());
         let header = match signed {
-            Err(Unproved::NoCallId) if source.policy.has_second_factor() => None,
+            Err(AuthError::NoCallId) if source.policy.has_second_factor() => None,
             signed => Some(signed?),
         };
         Ok(SignedRequest { url, header, body })
@@ -141,14 +141,6 @@ impl SignedRequest {
         let took = begun.elapsed();
         writeln!(std::io::stderr(), "{status} in {:.1} ms", took.as_secs_f64() * 1000.0)?;
         writeln!(std::io::stdout(), "{}", readable(&body))?;
-        Ok(if status.is_success() { Exit::Good } else { Exit::Not })
+        Ok(if status.is_success() { Exit::Success } else { Exit::Failure })
     }
-}
-
-/// A client that follows nobody and keeps nothing.
-pub(super) fn http_client() -> anyhow::Result<reqwest::Client> {
-    // The second one to install a provider is told so; either way there is one.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
-    Ok(client.build()?)
 }

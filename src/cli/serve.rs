@@ -12,13 +12,15 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::send::{SignedRequest, new_call, path_of};
-use super::{CallFlags, ConfigFile, Exit, Good, load_good};
-use crate::listen::{Connections, Door};
-use crate::pipeline::{Clock, Switchboard};
-use crate::reload::{Bell, Reloader};
-use crate::settings::{Admin, Purpose, Server, Settings};
+use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_good};
+use crate::domain::clock::Clock;
+use crate::http::public::{Connections, Door};
+use crate::http::{admin, public};
+use crate::pipeline::Switchboard;
+use crate::reload::{ReloadHandle, Reloader};
+use crate::settings::{AdminSettings, Purpose, ServerSettings, Settings};
 use crate::source::Source;
-use crate::{admin, listen, telemetry};
+use crate::telemetry;
 
 /// Stops on SIGTERM or Ctrl-C: requests in flight finish, then it exits 0.
 #[derive(Debug, Args)]
@@ -41,7 +43,7 @@ impl Serve {
             signal(SignalKind::hangup())?
         };
         let Some(good) = load_good(&self.config, purpose)? else {
-            return Ok(Exit::CouldNot);
+            return Ok(Exit::Error);
         };
         let _log = telemetry::start_logging(&good.settings.log)?;
         let served = runtime.block_on(self.serve(good, hangup));
@@ -50,35 +52,36 @@ impl Serve {
         served
     }
 
-    async fn serve(&self, good: Good, hangup: Signal) -> anyhow::Result<Exit> {
-        let Good { settings, table, files, copies } = good;
+    async fn serve(&self, good: LoadedOk, hangup: Signal) -> anyhow::Result<Exit> {
+        let LoadedOk { settings, table, files, copies } = good;
         let around = settings.surroundings();
         let Settings { server, admin, sources, rules, records, .. } = settings;
         // Before it is said that it serves: who reads that may send one.
-        let signalled = signalled()?;
+        let shutdown_signal = shutdown_signal()?;
         let public = bind(server.listen)?;
         let private = bind(admin.listen)?;
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
         if self.dev {
             // Somebody who closes the pipe has read enough.
-            drop(greet(&sources, &format!("http://{address}")));
+            drop(print_quickstart(&sources, &format!("http://{address}")));
         }
         let fingerprint = table.fingerprint.clone();
         tracing::info!(%address, %admin_address, rules = table.rules.len(), fingerprint, "serving");
-        let (board, writer) = Switchboard::recording(sources, table, Clock::System, records);
-        let board = Arc::new(board);
-        board.recorder().table(&fingerprint, copies.as_ref(), board.now());
+        let (app, writer) = Switchboard::recording(sources, table, Clock::System, records);
+        let app = Arc::new(app);
+        app.recorder().table(&fingerprint, copies.as_ref(), app.now());
         let (stop, stopped) = watch::channel(false);
         let (stop_writing, no_more) = watch::channel(false);
         let writer = writer.map(|writer| writer.start(no_more)).transpose()?;
-        let (reloader, bell) = Reloader::new(board.clone(), rules.path, around, rules.poll, files);
+        let (reloader, reload_handle) =
+            Reloader::new(app.clone(), rules.path, around, rules.poll, files);
         tokio::spawn(reloader.run(stopped.clone()));
-        tokio::spawn(ring_at(hangup, bell.clone()));
+        tokio::spawn(ring_at(hangup, reload_handle.clone()));
         let mut admin =
-            tokio::spawn(serve_admin(private, admin, board.clone(), bell, stopped.clone()));
-        let mut public = tokio::spawn(serve_public(public, server, board, stopped));
+            tokio::spawn(serve_admin(private, admin, app.clone(), reload_handle, stopped.clone()));
+        let mut public = tokio::spawn(serve_public(public, server, app, stopped));
         tokio::select! {
-            () = signalled => {}
+            () = shutdown_signal => {}
             ended = &mut public => anyhow::bail!("the public listener broke: {ended:?}"),
             ended = &mut admin => anyhow::bail!("the admin listener broke: {ended:?}"),
         }
@@ -93,18 +96,18 @@ impl Serve {
             ended.map_err(|_panic| anyhow::anyhow!("the writer of the records broke"))?;
         }
         tracing::info!("stopped");
-        Ok(Exit::Good)
+        Ok(Exit::Success)
     }
 }
 
 fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    listen::listen_at(address).with_context(|| format!("cannot listen on {address}"))
+    public::listen_at(address).with_context(|| format!("cannot listen on {address}"))
 }
 
 async fn serve_public(
     listener: TcpListener,
-    server: Server,
-    board: Arc<Switchboard>,
+    server: ServerSettings,
+    app: Arc<Switchboard>,
     stopped: watch::Receiver<bool>,
 ) {
     let limits = Connections {
@@ -112,31 +115,31 @@ async fn serve_public(
         header_timeout: server.header_timeout,
         grace: server.shutdown_grace,
     };
-    let door = Arc::new(Door::new(board, &server));
+    let door = Arc::new(Door::new(app, &server));
     let answer = move |request, peer| {
         let door = door.clone();
         async move { door.answer(request, Some(peer)).await }
     };
-    listen::serve(listener, answer, limits, until(stopped)).await;
+    public::serve(listener, answer, limits, until(stopped)).await;
 }
 
 async fn serve_admin(
     listener: TcpListener,
-    admin: Admin,
-    board: Arc<Switchboard>,
-    bell: Bell,
+    admin: AdminSettings,
+    app: Arc<Switchboard>,
+    reload_handle: ReloadHandle,
     stopped: watch::Receiver<bool>,
 ) {
     let limits = Connections::FOR_AN_OPERATOR;
-    let router = admin::router(board, Some(bell), admin.token);
+    let router = admin::router(app, Some(reload_handle), admin.token);
     let answer = move |request, _| router.clone().oneshot(request).map(|Ok(response)| response);
-    listen::serve(listener, answer, limits, until(stopped)).await;
+    public::serve(listener, answer, limits, until(stopped)).await;
 }
 
 /// Reloads at every SIGHUP. One that comes during a reload is not forgotten.
-async fn ring_at(mut hangup: Signal, bell: Bell) {
+async fn ring_at(mut hangup: Signal, reload_handle: ReloadHandle) {
     while hangup.recv().await.is_some() {
-        if bell.ring().await.is_none() {
+        if reload_handle.reload().await.is_none() {
             return;
         }
     }
@@ -148,7 +151,7 @@ async fn until(mut stopped: watch::Receiver<bool>) {
 }
 
 /// SIGTERM, as orchestrators send it, or Ctrl-C. From the call on, neither ends the process by itself.
-fn signalled() -> anyhow::Result<impl Future<Output = ()>> {
+fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
@@ -160,12 +163,12 @@ fn signalled() -> anyhow::Result<impl Future<Output = ()>> {
 }
 
 /// What to try first: a signed curl line, for a source whose URL holds no secret.
-fn greet(sources: &[Source], base: &str) -> anyhow::Result<()> {
+fn print_quickstart(sources: &[Source], base: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "Listening on {base}. Try, from another terminal:\n")?;
     let open = sources.iter().find(|source| source.policy.url_token.is_none());
     if let Some(source) = open {
-        let body = source.dialect.ask(&new_call(CallFlags::example()));
+        let body = source.dialect.encode_request(&new_call(CallFlags::example()));
         let signed = SignedRequest::new(format!("{base}{}", path_of(source)), source, body)?;
         writeln!(stdout, "  {}\n", signed.as_curl())?;
         writeln!(

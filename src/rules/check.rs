@@ -7,11 +7,13 @@
 mod additions;
 mod columns;
 mod conditions;
-mod house;
+pub(crate) mod context;
+mod definitions;
 mod lists;
 mod outcome;
 mod rule;
 mod test;
+mod unreachable;
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -21,29 +23,28 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
-use super::cut::{Kind, PIECE_BYTES, Piece, cut};
-use super::file;
-use super::lists::Lists;
-use super::shelf::Shelf;
-use super::written::House;
-use super::{
-    Agent, Dates, Does, Hours, Index, Names, Progress, Rule, Surroundings, Table, Test, shadow,
-};
-use crate::report::{Mistake, Place, Report, Severity, SourceFile};
+use super::load::chunks::{Chunk, ChunkKind, PIECE_BYTES, cut};
+use super::load::files::TableFiles;
+use super::load::parse;
+use super::load::raw::RawDefinitions;
+use super::model::lists::Lists;
+use super::model::name_index::Names;
+use super::{Action, Agent, CheckContext, Dates, Hours, Index, Progress, Rule, RuleSet, Test};
+use crate::diagnostics::{Diagnostic, Location, Report, Severity, SourceFile};
 
-use house::Uses;
+use definitions::UsageTracker;
 use lists::OpenList;
 
 /// What came of a check. While there are errors in the report, the table is not to be used.
 pub(super) struct Checked {
-    pub(super) table: Table,
+    pub(super) table: RuleSet,
     pub(super) tests: Vec<Test>,
-    pub(super) places: Places,
+    pub(super) places: RuleLocations,
 }
 
 /// Where the rules of a table stand, by their numbers.
 #[derive(Debug, Default)]
-pub struct Places {
+pub struct RuleLocations {
     files: Vec<Arc<SourceFile>>,
     spots: Vec<Spot>,
 }
@@ -56,12 +57,12 @@ struct Spot {
     end: u32,
 }
 
-impl Places {
+impl RuleLocations {
     /// Where the rule of this number has its name.
-    pub fn of(&self, rule: usize) -> Place {
+    pub fn of(&self, rule: usize) -> Location {
         let spot = &self.spots[rule];
         let file = self.files[spot.file as usize].clone();
-        Place { file, span: spot.start as usize..spot.end as usize }
+        Location { file, span: spot.start as usize..spot.end as usize }
     }
 
     fn push(&mut self, file: &Arc<SourceFile>, span: &Range<usize>) {
@@ -77,8 +78,8 @@ impl Places {
 /// Checks a table. Errors are in the report; the table that is returned then is not to be used.
 pub(super) fn check(
     files: &[Arc<SourceFile>],
-    around: &Surroundings,
-    shelf: &mut Shelf,
+    around: &CheckContext,
+    shelf: &mut TableFiles,
     report: &mut Report,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Checked {
@@ -99,14 +100,14 @@ struct Checker<'r> {
     /// The file that is looked at.
     file: Arc<SourceFile>,
     report: &'r mut Report,
-    around: &'r Surroundings,
+    around: &'r CheckContext,
     zone: Option<TimeZone>,
     /// That there is no zone needs no telling: it was said wrongly, or it has been told.
     no_zone_told: bool,
     /// `lists.vip`: what is there and could not be read, which has been reported.
     unreadable: HashSet<String>,
     /// How often something of that was named.
-    hushed: usize,
+    suppressed: usize,
     agents: Vec<Agent>,
     agents_by_name: Names,
     /// There is no `[agents]`: every id is taken as it is.
@@ -116,12 +117,12 @@ struct Checker<'r> {
     dates: Vec<Arc<Dates>>,
     hours: Vec<Hours>,
     /// What stands in the table besides rules, and whether a rule uses it.
-    agents_used: Uses,
-    dates_used: Uses,
-    hours_used: Uses,
+    agents_used: UsageTracker,
+    dates_used: UsageTracker,
+    hours_used: UsageTracker,
     rules: Vec<Rule>,
     rules_by_name: Names,
-    places: Places,
+    places: RuleLocations,
     /// Of each rule, whether something was wrong in it.
     flawed: Vec<bool>,
     /// The numbers of rules that are switched off.
@@ -129,19 +130,19 @@ struct Checker<'r> {
     /// How many rules are written, switched off or not.
     written: usize,
     /// Where the last of them stands.
-    last: Option<Place>,
+    last: Option<Location>,
     /// Over the rules without flaws: those that add and continue, and those that decide.
     indexes: (Index, Index),
     /// A piece of rules or tests could not be read at all.
     incomplete: bool,
     /// Rules whose agent stands in a column of a list.
-    said: Vec<house::Said>,
+    said: Vec<definitions::AgentColumnUse>,
 }
 
 impl<'r> Checker<'r> {
     fn new(
         files: &[Arc<SourceFile>],
-        around: &'r Surroundings,
+        around: &'r CheckContext,
         report: &'r mut Report,
     ) -> Checker<'r> {
         let file = files.first().cloned();
@@ -152,7 +153,7 @@ impl<'r> Checker<'r> {
             zone: None,
             no_zone_told: false,
             unreadable: HashSet::new(),
-            hushed: 0,
+            suppressed: 0,
             agents: Vec::new(),
             agents_by_name: Names::default(),
             any_agent: true,
@@ -160,12 +161,12 @@ impl<'r> Checker<'r> {
             open_lists: Vec::new(),
             dates: Vec::new(),
             hours: Vec::new(),
-            agents_used: Uses::default(),
-            dates_used: Uses::default(),
-            hours_used: Uses::default(),
+            agents_used: UsageTracker::default(),
+            dates_used: UsageTracker::default(),
+            hours_used: UsageTracker::default(),
             rules: Vec::new(),
             rules_by_name: Names::default(),
-            places: Places::default(),
+            places: RuleLocations::default(),
             flawed: Vec::new(),
             off: Vec::new(),
             written: 0,
@@ -176,11 +177,16 @@ impl<'r> Checker<'r> {
         }
     }
 
-    fn place(&self, span: &Range<usize>) -> Place {
-        Place { file: self.file.clone(), span: span.clone() }
+    fn place(&self, span: &Range<usize>) -> Location {
+        Location { file: self.file.clone(), span: span.clone() }
     }
 
-    fn error(&mut self, code: &'static str, span: &Range<usize>, message: String) -> &mut Mistake {
+    fn error(
+        &mut self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: String,
+    ) -> &mut Diagnostic {
         let place = self.place(span);
         self.report.error(code, Some(place), message)
     }
@@ -190,7 +196,7 @@ impl<'r> Checker<'r> {
         code: &'static str,
         span: &Range<usize>,
         message: String,
-    ) -> &mut Mistake {
+    ) -> &mut Diagnostic {
         let place = self.place(span);
         self.report.warning(code, Some(place), message)
     }
@@ -199,13 +205,13 @@ impl<'r> Checker<'r> {
     fn houses(
         &mut self,
         files: &[Arc<SourceFile>],
-        pieces: &[Vec<Piece>],
-    ) -> Option<Vec<(Arc<SourceFile>, House)>> {
+        pieces: &[Vec<Chunk>],
+    ) -> Option<Vec<(Arc<SourceFile>, RawDefinitions)>> {
         let mut houses = Vec::new();
         let mut readable = true;
         for (file, pieces) in files.iter().zip(pieces) {
-            for piece in pieces.iter().filter(|piece| piece.kind == Kind::House) {
-                match file::house(file, &piece.span, self.report) {
+            for piece in pieces.iter().filter(|piece| piece.kind == ChunkKind::Definitions) {
+                match parse::house(file, &piece.span, self.report) {
                     Some(house) => houses.push((file.clone(), house)),
                     None => readable = false,
                 }
@@ -217,8 +223,8 @@ impl<'r> Checker<'r> {
     fn rules(
         &mut self,
         files: &[Arc<SourceFile>],
-        pieces: &[Vec<Piece>],
-        houses: &mut [(Arc<SourceFile>, House)],
+        pieces: &[Vec<Chunk>],
+        houses: &mut [(Arc<SourceFile>, RawDefinitions)],
         progress: &mut dyn FnMut(Progress<'_>),
     ) {
         // Each house is a piece; there are none when one of them cannot be read.
@@ -229,15 +235,15 @@ impl<'r> Checker<'r> {
             self.file = file.clone();
             for piece in pieces {
                 match piece.kind {
-                    Kind::House => {
+                    ChunkKind::Definitions => {
                         let rules =
                             houses.next().map(|(_, house)| std::mem::take(&mut house.rules));
                         rules.into_iter().flatten().for_each(|rule| self.rule(&rule));
                     }
-                    Kind::Rules => {
-                        self.each(&piece.span, file::rules, |checker, rule| checker.rule(&rule));
+                    ChunkKind::Rules => {
+                        self.each(&piece.span, parse::rules, |checker, rule| checker.rule(&rule));
                     }
-                    Kind::Tests => {}
+                    ChunkKind::Tests => {}
                 }
                 read += piece.span.len();
                 progress(Progress::Reading(read, whole));
@@ -250,7 +256,7 @@ impl<'r> Checker<'r> {
     fn each<T>(
         &mut self,
         span: &Range<usize>,
-        read: file::ReadPiece<T>,
+        read: parse::ReadPiece<T>,
         mut look: impl FnMut(&mut Self, T),
     ) {
         let file = self.file.clone();
@@ -284,8 +290,8 @@ impl<'r> Checker<'r> {
     fn tests(
         &mut self,
         files: &[Arc<SourceFile>],
-        pieces: &[Vec<Piece>],
-        houses: Vec<(Arc<SourceFile>, House)>,
+        pieces: &[Vec<Chunk>],
+        houses: Vec<(Arc<SourceFile>, RawDefinitions)>,
     ) -> Vec<Test> {
         let mut tests = Vec::new();
         for (file, house) in houses {
@@ -294,8 +300,8 @@ impl<'r> Checker<'r> {
         }
         for (file, pieces) in files.iter().zip(pieces) {
             self.file = file.clone();
-            for piece in pieces.iter().filter(|piece| piece.kind == Kind::Tests) {
-                self.each(&piece.span, file::tests, |checker, test| {
+            for piece in pieces.iter().filter(|piece| piece.kind == ChunkKind::Tests) {
+                self.each(&piece.span, parse::tests, |checker, test| {
                     tests.extend(checker.test(&test));
                 });
             }
@@ -310,7 +316,7 @@ impl<'r> Checker<'r> {
             return self.report.retain(|mistake| mistake.code == "syntax");
         }
         if self.incomplete {
-            let whole = |mistake: &Mistake| {
+            let whole = |mistake: &Diagnostic| {
                 mistake.severity == Severity::Error && mistake.code != "unknown-rule"
             };
             return self.report.retain(whole);
@@ -324,7 +330,7 @@ impl<'r> Checker<'r> {
         progress(Progress::Comparing);
         self.indexes = indexes(&self.rules, |at| !self.flawed[at]);
         let (adding, deciding) = &self.indexes;
-        let rules = shadow::Rules {
+        let rules = unreachable::RuleIndex {
             rules: &self.rules,
             flawed: &self.flawed,
             lists: &self.lists,
@@ -332,7 +338,7 @@ impl<'r> Checker<'r> {
             deciding,
             adding,
         };
-        shadow::look_for(&rules, self.report);
+        unreachable::look_for(&rules, self.report);
     }
 
     fn nobody_left_out(&mut self) {
@@ -358,7 +364,7 @@ impl<'r> Checker<'r> {
         files.iter().for_each(|file| digest.update(file.text.as_bytes()));
         self.open_lists.iter().for_each(|list| digest.update(list.digest));
         let (adding, deciding) = self.indexes;
-        let table = Table {
+        let table = RuleSet {
             agents: self.agents,
             rules: self.rules,
             lists: self.lists,
@@ -391,8 +397,8 @@ fn keep<T>(all: &mut Vec<T>, wanted: &[bool]) {
 fn indexes(rules: &[Rule], wanted: impl Fn(usize) -> bool) -> (Index, Index) {
     let of = |continues: bool| {
         let numbered = rules.iter().enumerate();
-        let those =
-            numbered.filter(|(at, rule)| (rule.does == Does::Continue) == continues && wanted(*at));
+        let those = numbered
+            .filter(|(at, rule)| (rule.does == Action::Continue) == continues && wanted(*at));
         Index::new(those.map(|(at, rule)| (at as u32, &rule.to, &rule.from)))
     };
     (of(true), of(false))
@@ -400,5 +406,5 @@ fn indexes(rules: &[Rule], wanted: impl Fn(usize) -> bool) -> (Index, Index) {
 
 fn is_for_everyone(rule: &Rule) -> bool {
     let anything = rule.to.is_anything() && rule.from.is_anything() && rule.also.is_none();
-    anything && rule.does != Does::Continue
+    anything && rule.does != Action::Continue
 }

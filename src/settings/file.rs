@@ -11,15 +11,19 @@ use config::{Map, Value, ValueKind};
 use ipnet::IpNet;
 use toml::de::DeTable;
 
-use super::layers::{self, is_from_environment};
-use super::{Admin, Ingredients, Loaded, Log, LogFormat, Purpose, Rules, Server, Settings};
-use crate::report::{Mistake, Place, Report, SourceFile, did_you_mean};
+use super::layers;
+use super::layers::is_from_environment;
+use super::{
+    AdminSettings, Inputs, LoadedSettings, LogFormat, LogSettings, Purpose, RulesSettings,
+    ServerSettings, Settings,
+};
+use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, did_you_mean};
 
 /// More milliseconds or connections than this are a slip of the pen.
 const MOST: usize = 10_000_000;
 
 /// Reads all layers.
-pub(super) fn read(from: &Ingredients) -> std::io::Result<Loaded> {
+pub(super) fn read(from: &Inputs) -> std::io::Result<LoadedSettings> {
     let mut report = Report::default();
     let text = from.file.as_deref().map(std::fs::read_to_string).transpose()?;
     let path = from.file.as_ref().map(|path| path.display().to_string());
@@ -27,26 +31,26 @@ pub(super) fn read(from: &Ingredients) -> std::io::Result<Loaded> {
     let file = Arc::new(file);
     let (document, errors) = DeTable::parse_recoverable(&file.text);
     for error in &errors {
-        let place = Place { file: file.clone(), span: error.span().unwrap_or_default() };
+        let place = Location { file: file.clone(), span: error.span().unwrap_or_default() };
         let message = format!("this is not TOML: {}", error.message());
         report.error("syntax", Some(place), message).hide_line();
     }
     if !errors.is_empty() {
-        return Ok(Loaded { settings: None, rules: None, report });
+        return Ok(LoadedSettings { settings: None, rules: None, report });
     }
     let document = document.get_ref();
     let Some(values) = layers::stack(from, &file, document, &mut report) else {
-        return Ok(Loaded { settings: None, rules: None, report });
+        return Ok(LoadedSettings { settings: None, rules: None, report });
     };
-    let mut reader = Reader { from, file: &file, document, report: &mut report };
+    let mut reader = SettingsReader { from, file: &file, document, report: &mut report };
     let (settings, rules) = reader.settings(values);
     let settings = settings.filter(|_| report.errors() == 0);
-    Ok(Loaded { settings, rules, report })
+    Ok(LoadedSettings { settings, rules, report })
 }
 
 /// Takes the settings key by key, and reports what is wrong with them.
-pub(super) struct Reader<'r> {
-    pub(super) from: &'r Ingredients,
+pub(super) struct SettingsReader<'r> {
+    pub(super) from: &'r Inputs,
     pub(super) report: &'r mut Report,
     file: &'r Arc<SourceFile>,
     document: &'r DeTable<'r>,
@@ -72,7 +76,7 @@ impl Section {
 
 /// The tables of the settings, one function each; `[records]` and `[sources]` have files of
 /// their own.
-impl Reader<'_> {
+impl SettingsReader<'_> {
     /// The settings, and where the rules are even when there are no settings.
     fn settings(&mut self, values: Map<String, Value>) -> (Option<Settings>, Option<PathBuf>) {
         let mut root = Section { path: Vec::new(), values, known: Vec::new() };
@@ -95,7 +99,7 @@ impl Reader<'_> {
         (Some(Settings { server, admin, rules, records, log, sources }), path)
     }
 
-    fn server(&mut self, mut section: Section) -> Option<Server> {
+    fn server(&mut self, mut section: Section) -> Option<ServerSettings> {
         let listen = self.address(&mut section, "listen");
         let request_timeout = self.milliseconds(&mut section, "request_timeout_ms");
         let header_timeout = self.milliseconds(&mut section, "header_timeout_ms");
@@ -104,7 +108,7 @@ impl Reader<'_> {
         let shutdown_grace = self.milliseconds(&mut section, "shutdown_grace_ms");
         let trusted_proxies = self.networks(&mut section, "trusted_proxies");
         self.finish(&section);
-        Some(Server {
+        Some(ServerSettings {
             listen: listen?,
             request_timeout: request_timeout?,
             header_timeout: header_timeout?,
@@ -115,7 +119,7 @@ impl Reader<'_> {
         })
     }
 
-    fn admin(&mut self, mut section: Section) -> Option<Admin> {
+    fn admin(&mut self, mut section: Section) -> Option<AdminSettings> {
         let listen = self.address(&mut section, "listen");
         let given = section.values.contains_key("token");
         let token = self.token(&mut section, "token");
@@ -127,10 +131,10 @@ impl Reader<'_> {
                 .help("set admin.token = \"env:NAME\"");
         }
         self.finish(&section);
-        Some(Admin { listen, token })
+        Some(AdminSettings { listen, token })
     }
 
-    fn rules(&mut self, mut section: Section) -> Option<Rules> {
+    fn rules(&mut self, mut section: Section) -> Option<RulesSettings> {
         let value = section.take("path");
         let from_environment = value.as_ref().is_some_and(is_from_environment);
         let path = self
@@ -141,10 +145,10 @@ impl Reader<'_> {
         let path = if from_environment { path } else { self.beside_the_file(&path) };
         // Where the table is stays known when `poll_ms` is wrong, which has been reported.
         let poll = poll_ms.filter(|ms| *ms > 0).map(|ms| Duration::from_millis(ms as u64));
-        Some(Rules { path, poll })
+        Some(RulesSettings { path, poll })
     }
 
-    fn log(&mut self, mut section: Section) -> Option<Log> {
+    fn log(&mut self, mut section: Section) -> Option<LogSettings> {
         let level = self.text(&mut section, "level");
         let is_level = |level: &String| {
             let filter = level.parse::<tracing_subscriber::EnvFilter>();
@@ -158,11 +162,11 @@ impl Reader<'_> {
         let chosen = self.lookup(&section.path_to("format")).is_some()
             || section.values.get("format").is_some_and(is_from_environment);
         let formats = [("pretty", LogFormat::Pretty), ("json", LogFormat::Json)];
-        let format = self.word(&mut section, "format", &formats);
+        let format = self.choice(&mut section, "format", &formats);
         self.finish(&section);
         let format =
             if self.from.purpose == Purpose::Dev && !chosen { LogFormat::Pretty } else { format? };
-        Some(Log { level: level?, format })
+        Some(LogSettings { level: level?, format })
     }
 
     fn addresses(&mut self, public: SocketAddr, admin: SocketAddr) {
@@ -184,7 +188,7 @@ impl Reader<'_> {
 }
 
 /// Ways to take a key, and to say where a mistake stands.
-impl Reader<'_> {
+impl SettingsReader<'_> {
     /// A table of the settings; none when it is something else, which has been reported.
     fn section(&mut self, root: &mut Section, key: &'static str) -> Option<Section> {
         let path = root.path_to(key);
@@ -279,7 +283,7 @@ impl Reader<'_> {
         parts.filter(|part| !part.is_empty()).collect()
     }
 
-    pub(super) fn word<T: Copy>(
+    pub(super) fn choice<T: Copy>(
         &mut self,
         section: &mut Section,
         key: &'static str,
@@ -349,7 +353,7 @@ impl Reader<'_> {
     }
 
     /// True or false, in quotes from a variable.
-    pub(super) fn truth(&mut self, section: &mut Section, key: &'static str) -> Option<bool> {
+    pub(super) fn boolean(&mut self, section: &mut Section, key: &'static str) -> Option<bool> {
         let value = section.take(key);
         self.typed(section, key, value, "true or false", |value| {
             value.into_string().map_err(drop_reason)?.parse().map_err(|_| "neither")
@@ -367,7 +371,7 @@ impl Reader<'_> {
         code: &'static str,
         path: &[String],
         message: String,
-    ) -> &mut Mistake {
+    ) -> &mut Diagnostic {
         let (place, variable) = self.place(path);
         self.report.error(code, place, message + &variable)
     }
@@ -377,7 +381,7 @@ impl Reader<'_> {
         code: &'static str,
         path: &[String],
         message: String,
-    ) -> &mut Mistake {
+    ) -> &mut Diagnostic {
         let (place, variable) = self.place(path);
         self.report.warning(code, place, message + &variable)
     }
@@ -387,13 +391,13 @@ impl Reader<'_> {
         code: &'static str,
         path: &[String],
         message: String,
-    ) -> &mut Mistake {
+    ) -> &mut Diagnostic {
         let (place, variable) = self.place(path);
         self.report.remark(code, place, message + &variable)
     }
 
     /// Where the file says it; else, which variable does.
-    fn place(&self, path: &[String]) -> (Option<Place>, String) {
+    fn place(&self, path: &[String]) -> (Option<Location>, String) {
         let variable = format!("SWITCHBOARD__{}", path.join("__").to_uppercase());
         let below = format!("{variable}__");
         let says_it = |name: &&String| {
@@ -404,7 +408,7 @@ impl Reader<'_> {
             return (None, format!(" (from {name})"));
         }
         let span = self.lookup(path);
-        (span.map(|span| Place { file: self.file.clone(), span }), String::new())
+        (span.map(|span| Location { file: self.file.clone(), span }), String::new())
     }
 
     /// The bytes of the file that say this key.

@@ -10,20 +10,20 @@ use std::sync::Arc;
 use config::{Config, Environment, File, FileFormat, Map, Source as _, Value};
 use toml::de::DeTable;
 
-use super::{DEFAULTS, Ingredients};
-use crate::report::{Place, Report, SourceFile};
+use super::{DEFAULTS, Inputs};
+use crate::diagnostics::{Location, Report, SourceFile};
 
 /// Every value as the last layer that has it says; none when the layers cannot be put together,
 /// which has been reported.
 pub(super) fn stack(
-    from: &Ingredients,
+    from: &Inputs,
     file: &Arc<SourceFile>,
     document: &DeTable<'_>,
     report: &mut Report,
 ) -> Option<Map<String, Value>> {
     let mut text = file.text.clone();
-    for Refused { code, message, key, whole } in refused(document, &[]) {
-        report.error(code, Some(Place { file: file.clone(), span: key }), message);
+    for LayerError { code, message, key, whole } in refused(document, &[]) {
+        report.error(code, Some(Location { file: file.clone(), span: key }), message);
         // What has been reported is blanked, so that the rest can be looked at as well.
         text.replace_range(whole.clone(), &" ".repeat(whole.len()));
     }
@@ -51,7 +51,7 @@ pub(super) fn is_from_environment(value: &Value) -> bool {
 }
 
 /// A key of the file that `config` would refuse without saying where.
-struct Refused {
+struct LayerError {
     code: &'static str,
     message: String,
     key: Range<usize>,
@@ -60,7 +60,7 @@ struct Refused {
 }
 
 /// Whole numbers that no program could hold, and keys that `config` takes for a place in a list.
-fn refused(table: &DeTable<'_>, path: &[&str]) -> Vec<Refused> {
+fn refused(table: &DeTable<'_>, path: &[&str]) -> Vec<LayerError> {
     let mut found = Vec::new();
     for (key, value) in table {
         let path = [path, &[key.get_ref().as_ref()]].concat();
@@ -69,7 +69,7 @@ fn refused(table: &DeTable<'_>, path: &[&str]) -> Vec<Refused> {
         }
         let whole = key.span().start..value.span().end;
         if key.get_ref().contains(['[', ']']) {
-            found.push(Refused {
+            found.push(LayerError {
                 code: "unknown-key",
                 message: format!("unknown key `{}`", path.join(".")),
                 key: key.span(),
@@ -80,7 +80,7 @@ fn refused(table: &DeTable<'_>, path: &[&str]) -> Vec<Refused> {
         if number
             .is_some_and(|number| i64::from_str_radix(number.as_str(), number.radix()).is_err())
         {
-            found.push(Refused {
+            found.push(LayerError {
                 code: "bad-value",
                 message: format!("`{}` is a number beyond all bounds", path.join(".")),
                 key: key.span(),
@@ -93,7 +93,7 @@ fn refused(table: &DeTable<'_>, path: &[&str]) -> Vec<Refused> {
 
 /// The environment without names that `config` would take for a place in a list: a shell cannot
 /// set such a name, but other programs can.
-fn usable_variables(from: &Ingredients, report: &mut Report) -> HashMap<String, String> {
+fn usable_variables(from: &Inputs, report: &mut Report) -> HashMap<String, String> {
     let is_strange = |name: &String| name.starts_with("SWITCHBOARD__") && name.contains(['[', ']']);
     let mut usable = from.environment.clone();
     let mut names: Vec<_> = from.environment.keys().filter(|name| is_strange(name)).collect();

@@ -5,11 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::file::{Reader, Section};
+use super::file::{Section, SettingsReader};
 use super::layers::is_from_environment;
 use super::sources::{DEV_KEY, without_newline};
-use super::{KeptNumbers, Purpose, Records, RecordsPlace, Wait};
-use crate::secret::Secret;
+use super::{NumberStorage, Purpose, RecordsLocation, RecordsSettings, Wait};
+use crate::domain::secret::Secret;
 
 /// A hundred years.
 const LONGEST_DAYS: usize = 36_500;
@@ -20,22 +20,22 @@ const FORMS: &str = "it is sqlite:PATH, postgres://USER@HOST/DATABASE, memory: o
 
 /// What `numbers` says, before there is a key to hash with.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Numbers {
+enum NumberStorageKind {
     Full,
     Masked,
     Hashed,
 }
 
-impl Reader<'_> {
-    pub(super) fn records(&mut self, mut section: Section) -> Option<Records> {
+impl SettingsReader<'_> {
+    pub(super) fn records(&mut self, mut section: Section) -> Option<RecordsSettings> {
         let place = self.place_of_records(&mut section);
         let retain_days = self.whole_number(&mut section, "retain_days", 1..=LONGEST_DAYS);
         let numbers = self.kept_numbers(&mut section);
-        let wait = self.word(&mut section, "wait", &[("no", Wait::No), ("commit", Wait::Commit)]);
-        let stamp = self.truth(&mut section, "stamp");
+        let wait = self.choice(&mut section, "wait", &[("no", Wait::No), ("commit", Wait::Commit)]);
+        let stamp = self.boolean(&mut section, "stamp");
         self.finish(&section);
         let retain = retain_days.map(|days| Duration::from_secs(days as u64 * SECONDS_A_DAY));
-        Some(Records {
+        Some(RecordsSettings {
             place: place?,
             retain: retain?,
             numbers: numbers?,
@@ -44,7 +44,7 @@ impl Reader<'_> {
         })
     }
 
-    fn place_of_records(&mut self, section: &mut Section) -> Option<RecordsPlace> {
+    fn place_of_records(&mut self, section: &mut Section) -> Option<RecordsLocation> {
         let path = section.path_to("url");
         let from_environment = section.values.get("url").is_some_and(is_from_environment);
         let text = self.text(section, "url")?;
@@ -56,7 +56,7 @@ impl Reader<'_> {
         match parse(&text) {
             Ok(Url::Postgres) if has_a_password(&text) => {
                 let message = format!("`{}` holds a password", path.join("."));
-                self.error("secret-in-the-open", &path, message)
+                self.error("inline-secret", &path, message)
                     .help("put the whole URL elsewhere, and write \"env:NAME\" or \"file:PATH\"")
                     .hide_line();
                 None
@@ -72,7 +72,7 @@ impl Reader<'_> {
 
     /// Follows a reference. What is missing is an error when it is to serve, else a note, and
     /// memory stands in.
-    fn place_behind(&mut self, reference: &str, path: &[String]) -> Option<RecordsPlace> {
+    fn place_behind(&mut self, reference: &str, path: &[String]) -> Option<RecordsLocation> {
         let name = path.join(".");
         let Some(found) = self.behind(reference).filter(|_| reference != "file:") else {
             // What stands there may be a password.
@@ -91,9 +91,9 @@ impl Reader<'_> {
                 let message = format!(
                     "`{name}`: there is no URL at {reference} here, records stay in memory"
                 );
-                self.remark("secret-not-here", path, message)
+                self.remark("secret-missing", path, message)
                     .help(format!("before it serves, {what_to_do}"));
-                return Some(RecordsPlace::Memory);
+                return Some(RecordsLocation::Memory);
             }
         };
         let file = reference.strip_prefix("file:").map(|file| self.beside_the_file(file.as_ref()));
@@ -108,26 +108,29 @@ impl Reader<'_> {
         }
     }
 
-    fn kept_numbers(&mut self, section: &mut Section) -> Option<KeptNumbers> {
-        let words =
-            [("full", Numbers::Full), ("masked", Numbers::Masked), ("hashed", Numbers::Hashed)];
-        let numbers = self.word(section, "numbers", &words);
+    fn kept_numbers(&mut self, section: &mut Section) -> Option<NumberStorage> {
+        let words = [
+            ("full", NumberStorageKind::Full),
+            ("masked", NumberStorageKind::Masked),
+            ("hashed", NumberStorageKind::Hashed),
+        ];
+        let numbers = self.choice(section, "numbers", &words);
         let path = section.path_to("hash_key");
         let given = section.values.contains_key("hash_key");
         let key = self.token(section, "hash_key");
-        if given && numbers.is_some_and(|numbers| numbers != Numbers::Hashed) {
+        if given && numbers.is_some_and(|numbers| numbers != NumberStorageKind::Hashed) {
             let message = format!("`{}` is never used: numbers are not hashed", path.join("."));
             self.warning("never-used", &path, message)
                 .help("take it out, or write numbers = \"hashed\"");
         }
         match numbers? {
-            Numbers::Full => Some(KeptNumbers::Full),
-            Numbers::Masked => Some(KeptNumbers::Masked),
-            Numbers::Hashed if given => key.map(KeptNumbers::Hashed),
-            Numbers::Hashed if self.from.purpose == Purpose::Dev => {
-                Some(KeptNumbers::Hashed(Secret::new(DEV_KEY)))
+            NumberStorageKind::Full => Some(NumberStorage::Full),
+            NumberStorageKind::Masked => Some(NumberStorage::Masked),
+            NumberStorageKind::Hashed if given => key.map(NumberStorage::Hashed),
+            NumberStorageKind::Hashed if self.from.purpose == Purpose::Dev => {
+                Some(NumberStorage::Hashed(Secret::new(DEV_KEY)))
             }
-            Numbers::Hashed => {
+            NumberStorageKind::Hashed => {
                 let message = format!("`{}` is needed to hash numbers", path.join("."));
                 self.error("no-secret", &section.path_to("numbers"), message)
                     .help("set hash_key = \"env:NAME\"; to make one: openssl rand -hex 24");
@@ -148,15 +151,15 @@ enum Url<'t> {
 impl Url<'_> {
     /// The place of `text`, which is this URL; paths are taken from the folder of `named_by`, else
     /// from the one in which the program runs.
-    fn place(&self, text: &str, named_by: Option<&Path>) -> RecordsPlace {
+    fn place(&self, text: &str, named_by: Option<&Path>) -> RecordsLocation {
         match self {
-            Url::Off => RecordsPlace::Off,
-            Url::Memory => RecordsPlace::Memory,
-            Url::Postgres => RecordsPlace::Postgres(Secret::new(text)),
+            Url::Off => RecordsLocation::Off,
+            Url::Memory => RecordsLocation::Memory,
+            Url::Postgres => RecordsLocation::Postgres(Secret::new(text)),
             Url::Sqlite(path) => {
                 let folder = named_by.and_then(Path::parent);
                 let path = folder.map_or_else(|| PathBuf::from(path), |folder| folder.join(path));
-                RecordsPlace::Sqlite(path)
+                RecordsLocation::Sqlite(path)
             }
         }
     }

@@ -6,12 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::file::{Reader, Section};
-use super::{PLACES, Purpose};
+use super::file::{Section, SettingsReader};
+use super::{DEFAULT_PATHS, Purpose};
 use crate::authenticate::{Key, Mode, Policy};
-use crate::dialect::{self, Dialect};
-use crate::report::did_you_mean;
-use crate::secret::Secret;
+use crate::diagnostics::did_you_mean;
+use crate::dialect;
+use crate::dialect::Dialect;
+use crate::domain::secret::Secret;
 use crate::source::{Fallback, Source};
 
 /// A shorter secret can be guessed.
@@ -22,14 +23,14 @@ const DEFAULT_REPLY_MS: u64 = 3_000;
 /// The secret that is missing under `--dev`.
 pub(super) const DEV_KEY: &str = "dev";
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     pub(super) fn sources(&mut self, section: Section) -> Vec<Source> {
         if section.values.is_empty() {
             let found = self.from.file.as_ref().map_or_else(
                 || {
                     format!(
                         "no settings file was found at {}; give one with --config FILE",
-                        PLACES.join(" or ")
+                        DEFAULT_PATHS.join(" or ")
                     )
                 },
                 |path| format!("write [sources.retell] into {}", path.display()),
@@ -59,7 +60,7 @@ impl Reader<'_> {
         let dialect = self.platform(&mut section);
         let modes = [("required", Mode::Required), ("observe", Mode::Observe), ("off", Mode::Off)];
         let mode = self.or(&mut section, "auth", Mode::Required, |reader, section| {
-            reader.word(section, "auth", &modes)
+            reader.choice(section, "auth", &modes)
         });
         let factors = ["url_token", "allow_from"];
         let second_factor = factors.iter().any(|key| section.values.contains_key(*key));
@@ -91,7 +92,7 @@ impl Reader<'_> {
             return None;
         }
         let name = self.text(section, "platform")?;
-        let found = dialect::named(&name);
+        let found = dialect::by_name(&name);
         if found.is_none() {
             self.error("unknown-platform", &path, format!("there is no platform `{name}`"))
                 .help(format!("there are {}", known.join(", ")))
@@ -161,10 +162,10 @@ impl Reader<'_> {
     fn factors(&mut self, policy: &Policy, path: &[String], bare: bool) {
         if policy.mode == Mode::Off && bare {
             let message = format!("source `{}`: auth = \"off\" lets anybody ask", policy.source);
-            self.error("no-factor", path, message)
+            self.error("unauthenticated-source", path, message)
                 .help("set url_token or allow_from as well, or auth = \"observe\"");
-        } else if let (true, Some(caution)) = (bare, policy.scheme.caution()) {
-            self.warning("one-factor", path, format!("source `{}`: {caution}", policy.source));
+        } else if let (true, Some(weakness)) = (bare, policy.scheme.weakness()) {
+            self.warning("one-factor", path, format!("source `{}`: {weakness}", policy.source));
         }
     }
 
@@ -190,7 +191,7 @@ impl Reader<'_> {
         let Some(found) = self.behind(reference) else {
             let message =
                 format!("`{}` has to say where the secret is, not what it is", path.join("."));
-            self.error("secret-in-the-open", path, message)
+            self.error("inline-secret", path, message)
                 .help("write \"env:NAME\" or \"file:PATH\"")
                 .hide_line();
             return None;
@@ -199,7 +200,7 @@ impl Reader<'_> {
         match found.map(without_newline) {
             Ok(bytes) if bytes.len() >= SHORTEST_SECRET_BYTES => Some(Secret::new(bytes)),
             Ok(bytes) if purpose != Purpose::Serve && !bytes.is_empty() => {
-                if purpose == Purpose::Look {
+                if purpose == Purpose::Inspect {
                     let message =
                         format!("`{}`: the secret at {reference} is short", path.join("."));
                     let help = format!("before it serves, give it {SHORTEST_SECRET_BYTES} bytes");
@@ -208,10 +209,10 @@ impl Reader<'_> {
                 Some(Secret::new(bytes))
             }
             Err(_) if purpose == Purpose::Dev => Some(Secret::new(DEV_KEY)),
-            Err(what_to_do) if purpose == Purpose::Look => {
+            Err(what_to_do) if purpose == Purpose::Inspect => {
                 let message =
                     format!("`{}`: there is no secret at {reference} here", path.join("."));
-                self.remark("secret-not-here", path, message)
+                self.remark("secret-missing", path, message)
                     .help(format!("before it serves, {what_to_do}"));
                 Some(Secret::new(DEV_KEY))
             }

@@ -6,11 +6,13 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
-use switchboard::authenticate::{Key, Mode, Policy, Proof, Unproved, Unverified, authenticate};
+use switchboard::authenticate::{
+    AuthError, AuthMethod, Key, Mode, Policy, Unverified, authenticate,
+};
 use switchboard::dialect;
-use switchboard::secret::Secret;
+use switchboard::domain::secret::Secret;
 
-use crate::app::{
+use crate::support::app::{
     self, NOW_MS, RETELL_KEY, SETTINGS, SYNTHFLOW_SECRET, URL_TOKEN, app, post, retell_call,
     retell_request, retell_request_at, root, sign,
 };
@@ -24,7 +26,7 @@ fn policy(platform: &str, keys: &[&str]) -> Policy {
     Policy {
         source: "test".into(),
         mode: Mode::Required,
-        scheme: dialect::named(platform).unwrap().scheme(),
+        scheme: dialect::by_name(platform).unwrap().scheme(),
         keys: keys.iter().map(|key| Key::new(&Secret::new(*key))).collect(),
         url_token: None,
         allow_from: Vec::new(),
@@ -36,22 +38,22 @@ fn judge(
     headers: &[(&'static str, &[u8])],
     body: &[u8],
     now_ms: i64,
-) -> Result<Proof, Unproved> {
+) -> Result<AuthMethod, AuthError> {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         // What cannot stand in a header at all never arrives.
         let Ok(value) = axum::http::HeaderValue::from_bytes(value) else {
-            return Err(Unproved::Malformed);
+            return Err(AuthError::Malformed);
         };
         map.insert(*name, value);
     }
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let request = Unverified::new(map, body.to_vec().into(), client, None);
     let now = Timestamp::from_millisecond(now_ms).unwrap();
-    authenticate(request, policy, now).map(|verified| verified.proof())
+    authenticate(request, policy, now).map(|verified| verified.method())
 }
 
-fn retell(key: &str, header: &[u8], body: &[u8], now_ms: i64) -> Result<Proof, Unproved> {
+fn retell(key: &str, header: &[u8], body: &[u8], now_ms: i64) -> Result<AuthMethod, AuthError> {
     judge(&policy("retell", &[key]), &[("x-retell-signature", header)], body, now_ms)
 }
 
@@ -65,7 +67,7 @@ fn requests_signed_by_retells_own_sdks_are_believed() {
         let header = vector["header"].as_str().unwrap();
         let now = vector["verify_at_ms"].as_i64().unwrap();
         let proof = retell(key, header.as_bytes(), body.as_bytes(), now);
-        assert_eq!(proof, Ok(Proof::Signed("x-retell-signature")), "{}", vector["name"]);
+        assert_eq!(proof, Ok(AuthMethod::Signed("x-retell-signature")), "{}", vector["name"]);
         let ours = sign("retell", body.as_bytes(), vector["timestamp_ms"].as_i64().unwrap(), key);
         assert_eq!(ours, ("x-retell-signature", header.to_owned()), "we sign like the SDK");
     }
@@ -108,16 +110,16 @@ fn synthflows_vectors_are_believed_wherever_id_and_signature_stand() {
         ] {
             for body in bodies(id) {
                 let proof = judge(&policy, &[(header, signature)], body.as_bytes(), 0);
-                assert_eq!(proof, Ok(Proof::Signed(header)), "{body}");
+                assert_eq!(proof, Ok(AuthMethod::Signed(header)), "{body}");
             }
             for id_header in ["call_id", "call-id", "x-call-id", "x-synthflow-call-id"] {
                 let headers = [(header, signature), (id_header, id.as_bytes())];
-                assert_eq!(judge(&policy, &headers, b"{}", 0), Ok(Proof::Signed(header)));
+                assert_eq!(judge(&policy, &headers, b"{}", 0), Ok(AuthMethod::Signed(header)));
             }
         }
         let body = &bodies("another")[0];
         let proof = judge(&policy, &[("synthflow-signature", signature)], body.as_bytes(), 0);
-        assert_eq!(proof, Err(Unproved::NoMatch));
+        assert_eq!(proof, Err(AuthError::NoMatch));
     }
 }
 
@@ -173,24 +175,24 @@ fn the_window_is_five_minutes_both_ways_and_inclusive() {
     let at = |now_ms: i64| retell(RETELL_KEY, header.as_bytes(), BODY.as_bytes(), now_ms);
     assert!(at(NOW_MS + 300_000).is_ok());
     assert!(at(NOW_MS - 300_000).is_ok());
-    assert_eq!(at(NOW_MS + 300_001), Err(Unproved::Stale { by_s: 1 }));
-    assert_eq!(at(NOW_MS - 312_000), Err(Unproved::Stale { by_s: -12 }));
+    assert_eq!(at(NOW_MS + 300_001), Err(AuthError::Stale { by_s: 1 }));
+    assert_eq!(at(NOW_MS - 312_000), Err(AuthError::Stale { by_s: -12 }));
 }
 
 #[test]
 fn the_log_can_tell_why() {
     let judge = |header: &str| retell(RETELL_KEY, header.as_bytes(), BODY.as_bytes(), NOW_MS);
     let digest = "0".repeat(64);
-    assert_eq!(judge(&format!("v={},d={digest}", NOW_MS / 1000)), Err(Unproved::Seconds));
-    assert_eq!(judge(&format!("v={NOW_MS},d={digest}")), Err(Unproved::NoMatch));
+    assert_eq!(judge(&format!("v={},d={digest}", NOW_MS / 1000)), Err(AuthError::Seconds));
+    assert_eq!(judge(&format!("v={NOW_MS},d={digest}")), Err(AuthError::NoMatch));
     for malformed in
         ["", "v=1", "d=,v=", &format!("v=,d={digest}"), &format!("v=12345678901234567,d={digest}")]
     {
-        assert_eq!(judge(malformed), Err(Unproved::Malformed), "{malformed}");
+        assert_eq!(judge(malformed), Err(AuthError::Malformed), "{malformed}");
     }
     let none =
         super::authenticate::judge(&policy("retell", &[RETELL_KEY]), &[], BODY.as_bytes(), NOW_MS);
-    assert_eq!(none, Err(Unproved::Missing));
+    assert_eq!(none, Err(AuthError::Missing));
 }
 
 #[test]
@@ -202,7 +204,7 @@ fn while_keys_are_rotated_both_are_good() {
     }
     let (name, header) = sign("retell", BODY.as_bytes(), NOW_MS, "key_old_0123456789abcdef");
     let proof = judge(&both, &[(name, header.as_bytes())], BODY.as_bytes(), NOW_MS);
-    assert_eq!(proof, Err(Unproved::NoMatch));
+    assert_eq!(proof, Err(AuthError::NoMatch));
 }
 
 #[tokio::test]

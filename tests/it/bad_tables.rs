@@ -1,5 +1,5 @@
-//! Tables with mistakes in them, a folder each in `tests/fixtures/bad-tables`, and beside each what
-//! `switchboard check` says about it: `report.txt` is to be read as an operator would.
+//! Tables with mistakes, one folder each in `tests/fixtures/bad-tables/CODE`, beside the report that
+//! `switchboard check` prints for it: read `report.txt` as an operator would.
 //!
 //! After a change `UPDATE_GOLDEN=1 cargo test bad_tables` writes the reports anew; then read them.
 
@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use switchboard::reload;
-use switchboard::rules::Surroundings;
+use switchboard::rules::CheckContext;
 
-use crate::app;
 use crate::rules::{codes_of_the_sources, two_sources};
+use crate::support::app;
 
 const FOLDER: &str = "tests/fixtures/bad-tables";
 
@@ -19,18 +19,22 @@ const LEAST_CASES: usize = 150;
 
 /// A service with a source at each platform, on a Saturday, whose table before this one had
 /// somebody on the list `regulars`.
-fn around() -> Surroundings {
-    Surroundings {
+fn around() -> CheckContext {
+    CheckContext {
         now: "2026-11-21T12:00:00Z".parse().expect("a time"),
         filled_lists: vec!["regulars".into()],
         ..two_sources()
     }
 }
 
-/// The folders, by name.
+/// The folders `CODE/CASE`, sorted.
 fn cases() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(app::root().join(FOLDER)).expect("the folder");
-    let mut cases: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    let folders = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).expect("the folder");
+        entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
+    let codes = folders(&app::root().join(FOLDER));
+    let mut cases: Vec<_> = codes.iter().flat_map(|code| folders(code)).collect();
     cases.sort();
     cases
 }
@@ -39,9 +43,9 @@ fn cases() -> Vec<PathBuf> {
 /// own folder. What its tests do not reach is only said where the name begins with `untested`.
 fn said_of(case: &Path) -> String {
     let name = case.file_name().unwrap().to_str().unwrap();
-    let own = format!("{FOLDER}/{name}/");
-    let file = if case.join("rules").is_dir() { "rules" } else { "rules.toml" };
     // The tests run in the root of the repository.
+    let own = format!("{}/", case.strip_prefix(app::root()).unwrap().display());
+    let file = if case.join("rules").is_dir() { "rules" } else { "rules.toml" };
     let path = PathBuf::from(format!("{own}{file}"));
     match reload::load(&path, &around(), name.starts_with("untested"), &mut |_| {}) {
         Ok(loaded) => format!("{}\n", loaded.report).replace(&own, ""),

@@ -12,9 +12,10 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use switchboard::dialect::{self, Dialect};
+use switchboard::dialect;
+use switchboard::dialect::Dialect;
 
-use crate::app::{self, Answer, App, NOW_MS, app, post, root};
+use crate::support::app::{self, Answer, App, NOW_MS, app, post, root};
 
 const KEEP: &str = r#"
 [[rule]]
@@ -46,15 +47,15 @@ fn text_of(path: &Path) -> String {
 #[track_caller]
 fn request(app: &App, dialect: &dyn Dialect, room: &str, body: &[u8]) -> Request<Body> {
     let platform = dialect.platform().as_str();
-    let desk = app
-        .board
-        .desk(platform)
+    let endpoint = app
+        .app
+        .endpoint(platform)
         .unwrap_or_else(|| panic!("app::SETTINGS has no source `{platform}`"));
-    let token = desk.source.policy.url_token.as_ref();
+    let token = endpoint.source.policy.url_token.as_ref();
     let token = token.map(|token| format!("/{}", String::from_utf8_lossy(token.expose())));
     let mut request = post(&format!("/{room}/{platform}{}", token.unwrap_or_default()), body);
     let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
-    if let Ok((name, value)) = dialect.scheme().sign(&desk.source.policy.keys[0], body, now) {
+    if let Ok((name, value)) = dialect.scheme().sign(&endpoint.source.policy.keys[0], body, now) {
         request.headers_mut().insert(name, value.parse().expect("a header"));
     }
     request
@@ -131,7 +132,7 @@ async fn every_platform_answers_its_golden_files() {
 #[test]
 fn every_folder_of_fixtures_is_a_platforms() {
     let others = ["bad-tables", "vectors"];
-    let known = |name: &str| others.contains(&name) || dialect::named(name).is_some();
+    let known = |name: &str| others.contains(&name) || dialect::by_name(name).is_some();
     let unknown: Vec<_> = folders_in(&fixtures()).into_iter().filter(|name| !known(name)).collect();
     assert!(unknown.is_empty(), "no platform has these fixtures: {}", unknown.join(", "));
 }
@@ -191,7 +192,7 @@ async fn assert_counted(app: &App, source: &str, outcome: &str, times: usize) {
 
 /// Sends a body to both rooms: each of them takes calls and news alike.
 async fn assert_taken_as_news(app: &App, platform: &str, body: &str) {
-    let dialect = dialect::named(platform).expect("a platform");
+    let dialect = dialect::by_name(platform).expect("a platform");
     for room in ["inbound", "events"] {
         let answer = app.send(request(app, dialect, room, body.as_bytes())).await;
         assert_eq!(answer.status, StatusCode::OK, "{room}: {body}");
@@ -322,13 +323,13 @@ enum Fate {
     /// 200, and the rule's agent takes the call.
     Taken,
     /// 200, and the platform's own agent keeps the call.
-    Kept,
+    KeepReason,
     /// 200 and `{}`: news, not a question.
     Noted,
     /// 400.
     Refused,
 }
-use Fate::{Kept, Noted, Refused, Taken};
+use Fate::{KeepReason, Noted, Refused, Taken};
 
 /// A body that no document shows, and what becomes of it at Retell and at Synthflow.
 struct Strange(&'static str, Vec<u8>, Fate, Fate);
@@ -452,8 +453,8 @@ fn strange_questions() -> Vec<Strange> {
 fn strange_statements() -> Vec<Strange> {
     let call = r#""call_inbound":{"from_number":"+12137771234"}"#;
     vec![
-        Strange("nothing", Vec::new(), Refused, Kept),
-        Strange("white space", b" \r\n".to_vec(), Refused, Kept),
+        Strange("nothing", Vec::new(), Refused, KeepReason),
+        Strange("white space", b" \r\n".to_vec(), Refused, KeepReason),
         Strange("no event, but a call", format!("{{{call}}}").into(), Refused, Taken),
         Strange("null for the event", format!("{{\"event\":null,{call}}}").into(), Refused, Taken),
         Strange(
@@ -565,7 +566,7 @@ fn fate(platform: &str, answer: &Answer) -> Result<Fate, String> {
     };
     match answer.status {
         StatusCode::OK if is(taken) => Ok(Taken),
-        StatusCode::OK if is(kept) => Ok(Kept),
+        StatusCode::OK if is(kept) => Ok(KeepReason),
         StatusCode::OK if body == "{}" => Ok(Noted),
         StatusCode::BAD_REQUEST => Ok(Refused),
         status => Err(format!("{status} {body}")),
@@ -579,10 +580,13 @@ async fn strange_bodies_come_to_what_is_documented_and_never_hang_up() {
     let strange = [strange_questions(), strange_statements(), strange_writings()];
     let mut wrong = Vec::new();
     for Strange(name, body, at_retell, at_synthflow) in strange.into_iter().flatten() {
-        assert!(body.len() <= switchboard::listen::INBOUND_BYTES, "{name} would be too large");
+        assert!(
+            body.len() <= switchboard::http::public::INBOUND_BYTES,
+            "{name} would be too large"
+        );
         for (platform, due) in [("retell", at_retell), ("synthflow", at_synthflow)] {
-            let dialect = dialect::named(platform).expect("a platform");
-            let due_from_nobody = if due == Taken { Kept } else { due };
+            let dialect = dialect::by_name(platform).expect("a platform");
+            let due_from_nobody = if due == Taken { KeepReason } else { due };
             for (app, due) in [(&everyone, due), (&nobody, due_from_nobody)] {
                 let fate = fate(platform, &ask(app, dialect, &body).await);
                 if fate != Ok(due) {

@@ -13,14 +13,15 @@ use axum::http::HeaderMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use switchboard::authenticate::{Unverified, authenticate};
-use switchboard::dialect::{self, Asked, Dialect, Event, STAMP};
-use switchboard::number::Party;
+use switchboard::dialect;
+use switchboard::dialect::{Dialect, Event, Incoming, STAMP};
+use switchboard::domain::phone_number::Party;
 
-use crate::app::{self, NOW_MS, app, root, verified};
+use crate::support::app::{self, NOW_MS, app, root, verified};
 
 /// Each column that is known, by its name in [`Event`].
 pub(crate) fn columns(event: &Event<'_>) -> Value {
-    let party = |party: &Option<Party>| party.as_ref().map(|party| party.in_full().into_owned());
+    let party = |party: &Option<Party>| party.as_ref().map(|party| party.unmasked().into_owned());
     let mut columns = json!({
         "kind": event.kind,
         "known": event.known,
@@ -58,7 +59,7 @@ pub(crate) fn columns(event: &Event<'_>) -> Value {
 #[track_caller]
 pub(crate) fn told(dialect: &dyn Dialect, body: &[u8]) -> Value {
     match dialect.parse(&verified(dialect, body.to_vec())) {
-        Ok(Asked::Event(event)) => columns(&event),
+        Ok(Incoming::Event(event)) => columns(&event),
         other => panic!("no event but {other:?}: {}", String::from_utf8_lossy(body)),
     }
 }
@@ -96,7 +97,7 @@ fn every_event_is_read_into_the_columns_of_its_golden_file() {
 
 #[test]
 fn every_kind_that_retell_documents_has_a_golden_file() {
-    let retell = dialect::named("retell").unwrap();
+    let retell = dialect::by_name("retell").unwrap();
     let bodies = cases(retell).into_iter().map(|case| std::fs::read(case).unwrap());
     let told: Vec<_> = bodies.map(|body| told(retell, &body)).collect();
     let kinds = told.iter().filter(|told| told["known"] == true);
@@ -107,7 +108,7 @@ fn every_kind_that_retell_documents_has_a_golden_file() {
 /// The column of the event that this body tells of.
 #[track_caller]
 fn check(platform: &str, body: &Value, column: &str, expected: &Value) {
-    let told = told(dialect::named(platform).unwrap(), body.to_string().as_bytes());
+    let told = told(dialect::by_name(platform).unwrap(), body.to_string().as_bytes());
     let is = told.get(column).unwrap_or(&Value::Null);
     assert_eq!(is, expected, "`{column}` of {body}");
 }
@@ -279,9 +280,9 @@ fn the_stamp_is_found_wherever_the_metadata_comes_back() {
 
 #[test]
 fn the_signed_call_id_is_the_one_that_counts() {
-    let synthflow = dialect::named("synthflow").unwrap();
-    let board = app(app::SETTINGS, app::RULES).board;
-    let policy = &board.desk("synthflow").unwrap().source.policy;
+    let synthflow = dialect::by_name("synthflow").unwrap();
+    let app = app(app::SETTINGS, app::RULES).app;
+    let policy = &app.endpoint("synthflow").unwrap().source.policy;
     let now = Timestamp::from_millisecond(NOW_MS).unwrap();
     let signed = synthflow.scheme().sign(&policy.keys[0], br#"{"call_id":"signed"}"#, now);
     let (name, value) = signed.unwrap();
@@ -292,7 +293,7 @@ fn the_signed_call_id_is_the_one_that_counts() {
     let token = Some(app::URL_TOKEN.into());
     let request = Unverified::new(headers, r#"{"status":"completed"}"#.into(), client, token);
     let Ok(request) = authenticate(request, policy, now) else { panic!("it is signed") };
-    let Ok(Asked::Event(event)) = synthflow.parse(&request) else { panic!("it is an event") };
+    let Ok(Incoming::Event(event)) = synthflow.parse(&request) else { panic!("it is an event") };
     assert_eq!(event.call_id.as_deref(), Some("signed"));
 }
 
@@ -300,7 +301,7 @@ fn the_signed_call_id_is_the_one_that_counts() {
 fn a_word_that_ends_in_half_an_emoji_hides_nothing_beside_it() {
     let body = r#"{"event":"call_analyzed","call":{"call_id":"c","metadata":{"half":"\ud83d","desk":1},
         "call_analysis":{"call_summary":"fine \ud83d","call_successful":true}}}"#;
-    let told = told(dialect::named("retell").unwrap(), body.as_bytes());
+    let told = told(dialect::by_name("retell").unwrap(), body.as_bytes());
     let half = "\u{fffd}\u{fffd}\u{fffd}";
     assert_eq!(told["metadata"], json!({ "half": half, "desk": 1 }));
     assert_eq!(told["summary"], json!(format!("fine {half}")));
@@ -319,7 +320,7 @@ fn a_transcript_of_10_mb_is_read_in_no_time() {
     let synthflow =
         format!(r#"{{"call":{{"transcript":{transcript},"call_id":"c"}},"metadata":{{"a":1}}}}"#);
     for (platform, body) in [("retell", retell), ("synthflow", synthflow)] {
-        let dialect = dialect::named(platform).unwrap();
+        let dialect = dialect::by_name(platform).unwrap();
         let began = Instant::now();
         let told = told(dialect, body.as_bytes());
         assert_eq!((&told["call_id"], &told["metadata"]), (&json!("c"), &json!({ "a": 1 })));

@@ -5,30 +5,29 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
 
-mod app;
+mod support;
 
 mod authenticate;
 mod bad_tables;
-mod checking;
+mod cli_check;
+mod cli_explain;
+mod cli_program;
+mod cli_records;
+mod cli_serve;
 mod country;
 mod dialects;
 mod events;
-mod explaining;
-mod front_door;
+mod explain_recorded;
 mod matching;
-mod never_lost;
-mod postgres;
-mod program;
+mod pipeline;
 mod properties;
+mod public_http;
 mod records;
-mod records_cli;
 mod records_faults;
 mod reload;
 mod replay;
 mod rules;
 mod schema;
-mod serving;
 mod settings;
 mod sockets;
-mod then;
 mod tidy;

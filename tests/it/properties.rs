@@ -13,25 +13,28 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
-use switchboard::authenticate::{Key, Policy, Unproved, Unverified, Verified};
-use switchboard::call::{Call, Channel, Fields, Platform, Version};
-use switchboard::decide::explain::{Verdict, explain};
-use switchboard::decision::{Decision, Outcome};
-use switchboard::dialect::{self, Asked, Dialect};
-use switchboard::facts::Facts;
-use switchboard::listen::{Door, Refused};
-use switchboard::number::{Party, PhoneNumber};
-use switchboard::pipeline::{Desk, Refusal, Switchboard};
-use switchboard::report::Report;
-use switchboard::rules::{NoColumns, Surroundings, Table, Template};
-use switchboard::secret::Secret;
+use switchboard::authenticate::{AuthError, Key, Policy, Unverified, Verified};
+use switchboard::diagnostics::Report;
+use switchboard::dialect;
+use switchboard::dialect::{Dialect, Incoming};
+use switchboard::domain::call::{Call, Channel, Fields, Platform, Version};
+use switchboard::domain::decision::{Decision, Outcome};
+use switchboard::domain::facts::Facts;
+use switchboard::domain::phone_number::{Party, PhoneNumber};
+use switchboard::domain::secret::Secret;
+use switchboard::http::public::{Door, HttpProblem};
+use switchboard::pipeline::{RequestError, SourceEndpoint, Switchboard};
+use switchboard::rules::engine::explain::{Verdict, explain};
+use switchboard::rules::{CheckContext, NoColumnLookup, RuleSet, Template};
+use switchboard::settings;
 use switchboard::settings::{
-    self, Admin, Ingredients, KeptNumbers, Loaded, Purpose, Records, RecordsPlace, Settings,
+    AdminSettings, Inputs, LoadedSettings, NumberStorage, Purpose, RecordsLocation,
+    RecordsSettings, Settings,
 };
 use switchboard::source::Source;
 
-use crate::app::{self, App, NOW_MS, app, decide, post, root, verified};
 use crate::events;
+use crate::support::app::{self, App, NOW_MS, app, decide, post, root, verified};
 
 pub(crate) fn cases() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
@@ -380,7 +383,7 @@ fn columns_after(
 #[test]
 fn an_odd_field_of_an_event_changes_no_column_but_its_own() {
     for (platform, case) in [("retell", "call_analyzed"), ("synthflow", "completed")] {
-        let dialect = dialect::named(platform).unwrap();
+        let dialect = dialect::by_name(platform).unwrap();
         let path = format!("tests/fixtures/{platform}/events/{case}.json");
         let mut body: Value =
             serde_json::from_slice(&std::fs::read(root().join(path)).unwrap()).unwrap();
@@ -410,12 +413,12 @@ fn an_odd_field_of_an_event_changes_no_column_but_its_own() {
 /// A request to this platform's source, signed where there is something to sign.
 fn signed(app: &App, dialect: &dyn Dialect, body: &[u8]) -> Request<Body> {
     let platform = dialect.platform().as_str();
-    let desk = app.board.desk(platform).expect("a source of each platform in app::SETTINGS");
-    let token = desk.source.policy.url_token.as_ref();
+    let endpoint = app.app.endpoint(platform).expect("a source of each platform in app::SETTINGS");
+    let token = endpoint.source.policy.url_token.as_ref();
     let token = token.map(|token| format!("/{}", String::from_utf8_lossy(token.expose())));
     let mut request = post(&format!("/inbound/{platform}{}", token.unwrap_or_default()), body);
     let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
-    if let Ok((name, value)) = dialect.scheme().sign(&desk.source.policy.keys[0], body, now) {
+    if let Ok((name, value)) = dialect.scheme().sign(&endpoint.source.policy.keys[0], body, now) {
         request.headers_mut().insert(name, value.parse().expect("a header"));
     }
     request
@@ -456,9 +459,9 @@ fn every_proved_body_is_answered_with_200_or_400_and_nobody_is_turned_away() {
                 Ok(asked) => {
                     prop_assert_eq!(answer.status, StatusCode::OK);
                     let channel = match asked {
-                        Asked::Inbound(call) => call.channel(),
-                        Asked::Probe => Channel::Call,
-                        Asked::Event(_) => {
+                        Incoming::Inbound(call) => call.channel(),
+                        Incoming::Probe => Channel::Call,
+                        Incoming::Event(_) => {
                             prop_assert_eq!(answer.body, b"{}");
                             return Ok(());
                         }
@@ -659,7 +662,7 @@ fn any_fields() -> BoxedStrategy<Fields<'static>> {
     );
     strategy
         .prop_map(|(channel, from, to, rest, sip)| {
-            let (from, to) = (Party::read(from.as_deref()), Party::read(to.as_deref()));
+            let (from, to) = (Party::parse(from.as_deref()), Party::parse(to.as_deref()));
             let (id, agent, at, version) =
                 rest.map_or((None, None, None, None), |(id, agent, at, version)| {
                     (Some(id.into()), Some(agent.into()), Some(at), Some(version))
@@ -679,8 +682,8 @@ fn any_fields() -> BoxedStrategy<Fields<'static>> {
         .boxed()
 }
 
-fn read_table(text: &str) -> Result<Table, TestCaseError> {
-    let (table, report) = app::parse_rules("rules.toml", text.to_owned(), &Surroundings::default());
+fn read_table(text: &str) -> Result<RuleSet, TestCaseError> {
+    let (table, report) = app::parse_rules("rules.toml", text.to_owned(), &CheckContext::default());
     table.ok_or_else(|| TestCaseError::fail(format!("{report}\nin\n{text}")))
 }
 
@@ -689,7 +692,7 @@ fn whatever_is_decided_each_platform_accepts_the_reply() {
     proptest!(cases(), |(text in any_table(), fields in any_fields())| {
         let table = read_table(&text)?;
         for dialect in dialect::ALL {
-            let call = Call::imagined("one", dialect.platform(), fields.clone());
+            let call = Call::synthetic("one", dialect.platform(), fields.clone());
             let decision = decide(&table, &call);
             let reply = dialect.render(call.channel(), &decision);
             prop_assert_eq!(accepts(dialect.platform(), call.channel(), &reply.body()), Ok(()));
@@ -711,12 +714,13 @@ fn says_what_was_decided(
     let whole: Value = serde_json::from_slice(body).expect("it was read before");
     let inner = whole.as_object().and_then(|object| object.values().next()).expect("one key");
     let key = if platform.as_str() == "retell" { "dynamic_variables" } else { "custom_variables" };
-    let variables = decision.added().variables.iter();
+    let variables = decision.additions().variables.iter();
     let due: Map<_, _> =
         variables.map(|variable| (variable.name.to_owned(), json!(variable.value))).collect();
-    prop_assert_eq!(decision.added().variables.len(), due.len(), "each name once");
+    prop_assert_eq!(decision.additions().variables.len(), due.len(), "each name once");
     prop_assert_eq!(inner.get(key).cloned().unwrap_or_else(|| json!({})), Value::Object(due));
-    let metadata = decision.added().metadata.as_deref().map(|object| Value::Object(object.clone()));
+    let metadata =
+        decision.additions().metadata.as_deref().map(|object| Value::Object(object.clone()));
     let metadata = metadata
         .map(|metadata| metadata.to_string())
         .filter(|text| platform.as_str() != "retell" || text.len() <= 50_000);
@@ -732,8 +736,8 @@ fn says_what_was_decided(
 fn what_is_explained_is_what_is_answered() {
     proptest!(cases(), |(text in any_table(), fields in any_fields(), platform in select(vec!["retell", "synthflow"]))| {
         let table = read_table(&text)?;
-        let platform = dialect::named(platform).expect("a platform").platform();
-        let call = Call::imagined("two", platform, fields);
+        let platform = dialect::by_name(platform).expect("a platform").platform();
+        let call = Call::synthetic("two", platform, fields);
         let facts = Facts { at: Timestamp::from_millisecond(NOW_MS).expect("a time") };
         let told = explain(&table, &call, &facts, true).expect("index and scan agree");
         let decision = decide(&table, &call);
@@ -743,7 +747,7 @@ fn what_is_explained_is_what_is_answered() {
             steps.map(|step| step.rule).collect::<Vec<_>>()
         };
         prop_assert_eq!(said(Verdict::Decides), Vec::from_iter(decision.rule()));
-        prop_assert_eq!(&said(Verdict::Adds), &decision.added().by);
+        prop_assert_eq!(&said(Verdict::Adds), &decision.additions().rules);
         let tried = told.steps.iter().map(|step| step.rule).collect::<Vec<_>>();
         let all = table.rules.iter().map(|rule| &*rule.name).collect::<Vec<_>>();
         prop_assert!(all.starts_with(&tried));
@@ -758,11 +762,11 @@ fn what_a_platform_would_ask_is_read_as_the_call_that_it_was_made_of() {
     for dialect in dialect::ALL {
         proptest!(cases(), |(fields in any_fields())| {
             let platform = dialect.platform();
-            let verified = verified(dialect, dialect.ask(&fields));
-            let Ok(Asked::Inbound(call)) = dialect.parse(&verified) else {
+            let verified = verified(dialect, dialect.encode_request(&fields));
+            let Ok(Incoming::Inbound(call)) = dialect.parse(&verified) else {
                 return Err(TestCaseError::fail("it does not ask"));
             };
-            let made = Call::imagined(call.source(), platform, fields.clone());
+            let made = Call::synthetic(call.source(), platform, fields.clone());
             prop_assert_eq!((call.from(), call.to()), (made.from(), made.to()));
             // An empty id names nothing.
             let made_id = made.call_id().filter(|id| !id.is_empty());
@@ -781,7 +785,7 @@ fn five_digits(text: &str) -> bool {
 #[test]
 fn every_text_is_read_as_a_party_and_printing_it_masks() {
     proptest!(cases(), |(text in any_party())| {
-        let heard = Party::read(Some(&text));
+        let heard = Party::parse(Some(&text));
         let printed = [
             heard.party.to_string(),
             format!("{:?}", heard.party),
@@ -798,14 +802,14 @@ fn every_text_is_read_as_a_party_and_printing_it_masks() {
 #[test]
 fn a_number_in_full_is_read_as_the_same_number() {
     proptest!(cases(), |(text in "[+]?[1-9][0-9]{0,14}")| {
-        let party = Party::read(Some(&text)).party;
-        prop_assert_eq!(&Party::read(Some(&party.in_full())).party, &party, "read twice");
+        let party = Party::parse(Some(&text)).party;
+        prop_assert_eq!(&Party::parse(Some(&party.unmasked())).party, &party, "read twice");
         if let Some(number) = party.number() {
-            prop_assert_eq!(PhoneNumber::parse(&number.in_full()), Ok(number));
-            prop_assert_eq!(number.in_full(), format!("+{}", text.trim_start_matches('+')));
-            prop_assert_eq!(number.digits(), number.in_full().len() - 1);
+            prop_assert_eq!(PhoneNumber::parse(&number.unmasked()), Ok(number));
+            prop_assert_eq!(number.unmasked(), format!("+{}", text.trim_start_matches('+')));
+            prop_assert_eq!(number.digits(), number.unmasked().len() - 1);
             let digits: String = (0..number.digits()).map(|at| char::from(b'0' + number.digit(at))).collect();
-            prop_assert_eq!(format!("+{digits}"), number.in_full());
+            prop_assert_eq!(format!("+{digits}"), number.unmasked());
             prop_assert!(number.starts_with(number));
             number.country();
         }
@@ -825,7 +829,7 @@ fn masking_hides_three_digits_at_least() {
 fn a_number_is_read_in_every_shape_that_carries_it() {
     proptest!(cases(), |(digits in "[1-9][0-9]{7,14}", host in "[a-z0-9.-]{1,12}")| {
         let expected = PhoneNumber::parse(&format!("+{digits}")).map(Party::Number);
-        let plain = Party::read(Some(&format!("+{digits}"))).party;
+        let plain = Party::parse(Some(&format!("+{digits}"))).party;
         // But for the words that are typed on a keypad.
         prop_assume!(plain != Party::Withheld);
         prop_assert_eq!(Ok(&plain), expected.as_ref());
@@ -838,7 +842,7 @@ fn a_number_is_read_in_every_shape_that_carries_it() {
             format!("\"Ann\" <sip:+{digits}@{host}>;tag=1"),
             format!("+{}-({}) {}", &digits[..1], &digits[1..4], &digits[4..]),
         ] {
-            prop_assert_eq!(&Party::read(Some(&shape)).party, &plain, "{}", shape);
+            prop_assert_eq!(&Party::parse(Some(&shape)).party, &plain, "{}", shape);
         }
     });
 }
@@ -875,7 +879,7 @@ fn can_be_shown(report: &Report, text: &str, all_placed: bool) -> Result<(), Tes
     Ok(())
 }
 
-fn checks_without_panic(text: &str, around: &Surroundings) -> Result<(), TestCaseError> {
+fn checks_without_panic(text: &str, around: &CheckContext) -> Result<(), TestCaseError> {
     let (table, report) = app::parse_rules("rules.toml", text.to_owned(), around);
     prop_assert_eq!(table.is_some(), report.errors() == 0);
     can_be_shown(&report, text, true)
@@ -884,7 +888,7 @@ fn checks_without_panic(text: &str, around: &Surroundings) -> Result<(), TestCas
 #[test]
 fn any_text_is_checked_as_rules_without_a_panic() {
     proptest!(cases(), |(text in any::<String>())| {
-        checks_without_panic(&text, &Surroundings::default())?;
+        checks_without_panic(&text, &CheckContext::default())?;
     });
 }
 
@@ -1014,7 +1018,7 @@ fn a_mistyped_table_is_checked_without_a_panic_and_each_mistake_has_its_place() 
 #[test]
 fn a_table_of_mistyped_parts_is_checked_without_a_panic() {
     proptest!(cases(), |(text in any_table().prop_flat_map(mistyped))| {
-        checks_without_panic(&text, &Surroundings::default())?;
+        checks_without_panic(&text, &CheckContext::default())?;
     });
 }
 
@@ -1024,7 +1028,7 @@ fn any_text_is_read_as_a_template_or_told_why_not() {
     let text = prop::collection::vec(prop_oneof![any_text(), words], 0..5)
         .prop_map(|parts| parts.concat());
     proptest!(cases(), |(text in text)| {
-        for bad in Template::parse(&text, &mut NoColumns).err().into_iter().flatten() {
+        for bad in Template::parse(&text, &mut NoColumnLookup).err().into_iter().flatten() {
             prop_assert!(text.get(bad.at.clone()).is_some(), "{:?} is not in {:?}", bad.at, text);
         }
     });
@@ -1033,7 +1037,7 @@ fn any_text_is_read_as_a_template_or_told_why_not() {
 #[test]
 fn a_template_without_values_says_itself() {
     proptest!(cases(), |(text in any_text())| {
-        let template = Template::parse(&text.replace("${", "$${"), &mut NoColumns).expect("nothing to fill in");
+        let template = Template::parse(&text.replace("${", "$${"), &mut NoColumnLookup).expect("nothing to fill in");
         prop_assert_eq!(template.fixed(), Some(text.as_str()));
     });
 }
@@ -1082,14 +1086,14 @@ fn any_settings_text() -> BoxedStrategy<String> {
 fn any_settings_are_checked_without_a_panic() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("switchboard.toml");
-    let purposes = select(vec![Purpose::Serve, Purpose::Dev, Purpose::Look]);
+    let purposes = select(vec![Purpose::Serve, Purpose::Dev, Purpose::Inspect]);
     proptest!(cases(), |(text in any_settings_text(), garbage in any_environment(), purpose in purposes)| {
         std::fs::write(&file, &text).expect("a file");
         let mut environment = app::environment();
         environment.insert("SYNTHFLOW_URL_TOKEN".to_owned(), app::URL_TOKEN.to_owned());
         environment.extend(garbage);
-        let ingredients = Ingredients { file: Some(file.clone()), environment, purpose };
-        let Loaded { settings, report, .. } = settings::load(&ingredients).expect("a readable file");
+        let ingredients = Inputs { file: Some(file.clone()), environment, purpose };
+        let LoadedSettings { settings, report, .. } = settings::load(&ingredients).expect("a readable file");
         prop_assert_eq!(settings.is_some(), report.errors() == 0, "{}", report);
         can_be_shown(&report, &text, false)?;
     });
@@ -1131,12 +1135,12 @@ never_printed!(
     Policy,
     Source,
     Settings,
-    Admin,
-    Records,
-    RecordsPlace,
-    KeptNumbers,
-    Ingredients,
-    Desk,
+    AdminSettings,
+    RecordsSettings,
+    RecordsLocation,
+    NumberStorage,
+    Inputs,
+    SourceEndpoint,
     Switchboard,
     Unverified,
     Verified,
@@ -1168,18 +1172,18 @@ fn a_call_is_printed_without_its_numbers() {
         &format!("sip:{CANARY_NUMBER}@example.com"),
         "tel:+1-206-555-0142",
     ] {
-        let heard = Party::read(Some(text));
+        let heard = Party::parse(Some(text));
         assert_silent("a party", &format!("{} {heard:?}", heard.party));
         let parties = [heard.party.clone(), heard.party];
         let [from, to] = parties;
         let fields = Fields { from, to, ..Fields::unknown(Channel::Call) };
         assert_silent("fields", &format!("{fields:?}"));
-        let retell = dialect::named("retell").unwrap().platform();
-        let call = Call::imagined("one", retell, fields);
+        let retell = dialect::by_name("retell").unwrap().platform();
+        let call = Call::synthetic("one", retell, fields);
         assert_silent("a call", &format!("{call:?}"));
-        assert_silent("what is asked", &format!("{:?}", Asked::Inbound(call)));
+        assert_silent("what is asked", &format!("{:?}", Incoming::Inbound(call)));
     }
-    let dialect = dialect::named("retell").unwrap();
+    let dialect = dialect::by_name("retell").unwrap();
     let said = json!({ "number": CANARY_NUMBER });
     let call = json!({
         "from_number": CANARY_NUMBER, "to_number": CANARY_NUMBER, "metadata": said,
@@ -1189,19 +1193,19 @@ fn a_call_is_printed_without_its_numbers() {
     let body = json!({ "event": "call_analyzed", "call": call }).to_string();
     let body = verified(dialect, body.into_bytes());
     assert_silent("an event", &format!("{:?}", dialect.parse(&body)));
-    let literal = Party::read(Some("sip:bob@12065550142.example.com"));
+    let literal = Party::parse(Some("sip:bob@12065550142.example.com"));
     assert_silent("a literal", &format!("{} {literal:?}", literal.party));
 }
 
 #[test]
 fn why_a_request_is_refused_gives_nothing_away() {
-    for reason in Unproved::ALL {
-        let refusal = Refusal::from(reason);
+    for reason in AuthError::ALL {
+        let refusal = RequestError::from(reason);
         assert_silent("a reason", &format!("{reason} {reason:?} {refusal} {refusal:?}"));
-        let refused = Refused::from(refusal);
+        let refused = HttpProblem::from(refusal);
         assert_silent("a refused request", &format!("{refused:?}"));
     }
-    let retell = dialect::named("retell").unwrap();
+    let retell = dialect::by_name("retell").unwrap();
     for body in [
         format!(r#"{{"call_inbound":{{"from_number":"{CANARY_NUMBER}","x":"{CANARY_SECRET}"}}}}"#),
         format!(r#"{{"event" "{CANARY_NUMBER}{CANARY_SECRET}"}}"#),
@@ -1212,7 +1216,10 @@ fn why_a_request_is_refused_gives_nothing_away() {
         let verified = verified(retell, body.into_bytes());
         let unreadable = retell.parse(&verified).expect_err("nothing that Retell sends");
         assert_silent("an unreadable body", &format!("{unreadable} {unreadable:?}"));
-        assert_silent("a refused body", &format!("{:?}", Refused::from(Refusal::from(unreadable))));
+        assert_silent(
+            "a refused body",
+            &format!("{:?}", HttpProblem::from(RequestError::from(unreadable))),
+        );
     }
 }
 
@@ -1229,9 +1236,10 @@ async fn no_answer_and_no_metric_gives_a_secret_or_a_number_away() {
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, _) =
         app::parse_rules("rules.toml", app::RULES.to_owned(), &settings.surroundings());
-    let clock = switchboard::pipeline::Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
-    let board = Arc::new(Switchboard::new(settings.sources, table.unwrap(), clock));
-    let public = Door::new(board.clone(), &settings.server);
+    let clock =
+        switchboard::domain::clock::Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
+    let app = Arc::new(Switchboard::new(settings.sources, table.unwrap(), clock));
+    let public = Door::new(app.clone(), &settings.server);
     let call = app::retell_call(CANARY_NUMBER, CANARY_NUMBER);
     let half = &call[..call.len() - 1];
     let signed = |body: &str, key: &str| {
@@ -1283,7 +1291,7 @@ async fn no_answer_and_no_metric_gives_a_secret_or_a_number_away() {
         assert_silent("an answer", &String::from_utf8_lossy(&answer.body));
         assert_silent("an answer's head", &format!("{:?}", answer.headers));
     }
-    assert_silent("metrics", &board.counters().to_text());
+    assert_silent("metrics", &app.counters().to_text());
 }
 
 /// Settings into which somebody wrote a secret, at a right key or at a wrong one.
@@ -1374,8 +1382,8 @@ fn a_call_is_printed_without_the_numbers_in_its_sip_headers() {
     let sip = vec![("diversion".into(), forwarded.into())];
     let fields = Fields { sip, ..Fields::unknown(Channel::Call) };
     assert_silent("fields", &format!("{fields:?}"));
-    let retell = dialect::named("retell").unwrap().platform();
-    assert_silent("a call", &format!("{:?}", Call::imagined("one", retell, fields)));
+    let retell = dialect::by_name("retell").unwrap().platform();
+    assert_silent("a call", &format!("{:?}", Call::synthetic("one", retell, fields)));
 }
 
 #[test]

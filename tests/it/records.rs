@@ -16,20 +16,21 @@ use futures_util::FutureExt;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use switchboard::dialect::Event;
-use switchboard::listen::Door;
-use switchboard::pipeline::{Clock, Switchboard};
-use switchboard::record::{CallRecord, EventRecord, Filter, Order, Page, Store, Told, Writer};
-use switchboard::secret::Secret;
-use switchboard::settings::{KeptNumbers, Purpose, Records, RecordsPlace, Wait};
+use switchboard::domain::clock::Clock;
+use switchboard::domain::secret::Secret;
+use switchboard::http::public::Door;
+use switchboard::pipeline::Switchboard;
+use switchboard::records::{CallRecord, EventRecord, Filter, NewEvent, Order, Page, Store, Writer};
+use switchboard::settings::{NumberStorage, Purpose, RecordsLocation, RecordsSettings, Wait};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::app::{
+use crate::support::app::{
     self, Answer, NOW_MS, RETELL_KEY, RULES, URL_TOKEN, load_settings, parse_rules, post,
     retell_request_at,
 };
-use crate::postgres::Postgres;
+use crate::support::postgres::Postgres;
 
 const CALLER: &str = "+12137771234";
 const DIALLED: &str = "+12137770000";
@@ -37,23 +38,23 @@ const DIALLED: &str = "+12137770000";
 /// Where records are kept in a test.
 struct Place {
     name: &'static str,
-    records: Records,
+    records: RecordsSettings,
 }
 
 impl Place {
-    fn new(name: &'static str, place: RecordsPlace) -> Place {
+    fn new(name: &'static str, place: RecordsLocation) -> Place {
         let retain = Duration::from_secs(30 * 24 * 3600);
         // So that what was answered can be read at once.
-        let (numbers, wait) = (KeptNumbers::Full, Wait::Commit);
-        Place { name, records: Records { place, retain, numbers, wait, stamp: false } }
+        let (numbers, wait) = (NumberStorage::Full, Wait::Commit);
+        Place { name, records: RecordsSettings { place, retain, numbers, wait, stamp: false } }
     }
 
     /// Whether several switchboards, or one after another, have the same records.
     fn lasts(&self) -> bool {
-        !matches!(self.records.place, RecordsPlace::Memory)
+        !matches!(self.records.place, RecordsLocation::Memory)
     }
 
-    fn with(&self, change: impl FnOnce(&mut Records)) -> Place {
+    fn with(&self, change: impl FnOnce(&mut RecordsSettings)) -> Place {
         let mut records = self.records.clone();
         change(&mut records);
         Place { name: self.name, records }
@@ -64,12 +65,12 @@ impl Place {
 async fn everywhere(test: impl AsyncFn(Place)) {
     let folder = tempfile::tempdir().unwrap();
     let mut places = vec![
-        Place::new("memory", RecordsPlace::Memory),
-        Place::new("sqlite", RecordsPlace::Sqlite(folder.path().join("records.db"))),
+        Place::new("memory", RecordsLocation::Memory),
+        Place::new("sqlite", RecordsLocation::Sqlite(folder.path().join("records.db"))),
     ];
     if let Some(postgres) = Postgres::shared() {
         let url = Secret::new(postgres.fresh());
-        places.push(Place::new("postgres", RecordsPlace::Postgres(url)));
+        places.push(Place::new("postgres", RecordsLocation::Postgres(url)));
     }
     for place in places {
         let name = place.name;
@@ -84,8 +85,8 @@ async fn everywhere(test: impl AsyncFn(Place)) {
 }
 
 /// A switchboard that records.
-struct Kept {
-    board: Arc<Switchboard>,
+struct KeepReason {
+    app: Arc<Switchboard>,
     door: Door,
     at_ms: i64,
     stop: watch::Sender<bool>,
@@ -94,39 +95,39 @@ struct Kept {
 
 /// One whose clock stands still.
 #[track_caller]
-fn kept_at(place: &Place, rules: &str, at_ms: i64) -> Kept {
+fn kept_at(place: &Place, rules: &str, at_ms: i64) -> KeepReason {
     let (kept, writer) = unwritten(place, rules, at_ms);
     let (stop, stopped) = watch::channel(false);
     let writer = tokio::spawn(writer.run(stopped));
-    Kept { writer, stop, ..kept }
+    KeepReason { writer, stop, ..kept }
 }
 
 #[track_caller]
-fn kept(place: &Place) -> Kept {
+fn kept(place: &Place) -> KeepReason {
     kept_at(place, RULES, NOW_MS)
 }
 
 /// One whose writer does not run yet.
 #[track_caller]
-fn unwritten(place: &Place, rules: &str, at_ms: i64) -> (Kept, Writer) {
+fn unwritten(place: &Place, rules: &str, at_ms: i64) -> (KeepReason, Writer) {
     let (settings, report) = load_settings(app::SETTINGS, Purpose::Serve);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, report) = parse_rules("rules.toml", rules.to_owned(), &settings.surroundings());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let clock = Clock::Fixed(at(at_ms));
     let records = place.records.clone();
-    let (board, writer) = Switchboard::recording(settings.sources, table, clock, records);
-    let board = Arc::new(board);
-    let door = Door::new(board.clone(), &settings.server);
+    let (app, writer) = Switchboard::recording(settings.sources, table, clock, records);
+    let app = Arc::new(app);
+    let door = Door::new(app.clone(), &settings.server);
     let (stop, nothing) = (watch::channel(false).0, tokio::spawn(async {}));
-    (Kept { board, door, at_ms, stop, writer: nothing }, writer.expect("records are kept"))
+    (KeepReason { app, door, at_ms, stop, writer: nothing }, writer.expect("records are kept"))
 }
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap()
 }
 
-impl Kept {
+impl KeepReason {
     async fn send(&self, path: &str, body: &[u8]) -> Answer {
         app::answer(&self.door, retell_request_at(path, body, self.at_ms, RETELL_KEY)).await
     }
@@ -164,20 +165,20 @@ impl Kept {
 
     /// Until all is written that was handed over before.
     async fn written(&self) {
-        let recorder = self.board.recorder();
-        let told = Told {
+        let recorder = self.app.recorder();
+        let told = NewEvent {
             id: recorder.id(at(self.at_ms)),
             at: at(self.at_ms),
             source: "test",
             platform: switchboard::dialect::ALL[0].platform(),
-            event: &Event::of("all is written", false),
+            event: &Event::new("all is written", false),
             body: b"",
         };
         recorder.told(told, soon()).await.expect("a store that writes");
     }
 
     fn store(&self) -> Arc<Store> {
-        self.board.recorder().state().unwrap().store().expect("it is open")
+        self.app.recorder().state().unwrap().store().expect("it is open")
     }
 
     /// All calls, oldest first.
@@ -203,7 +204,7 @@ impl Kept {
     }
 
     async fn metric(&self, name: &str) -> u64 {
-        let text = self.board.counters().to_text();
+        let text = self.app.counters().to_text();
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
     }

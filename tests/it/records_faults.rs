@@ -15,15 +15,16 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use sqlx::{Connection, Executor, Row};
-use switchboard::listen::Door;
-use switchboard::pipeline::{Clock, Switchboard};
-use switchboard::record::Store;
-use switchboard::secret::Secret;
-use switchboard::settings::{Purpose, RecordsPlace};
+use switchboard::domain::clock::Clock;
+use switchboard::domain::secret::Secret;
+use switchboard::http::public::Door;
+use switchboard::pipeline::Switchboard;
+use switchboard::records::Store;
+use switchboard::settings::{Purpose, RecordsLocation};
 
-use crate::app::{self, NOW_MS, SETTINGS, load_settings, retell_call, sign};
-use crate::postgres::Postgres;
-use crate::program::{self, Served, program, start, started, text};
+use crate::support::app::{self, NOW_MS, SETTINGS, load_settings, retell_call, sign};
+use crate::support::postgres::Postgres;
+use crate::support::program::{self, Served, program, start, started, text};
 
 /// What a source waits for at most. Under it a call was not delayed, whatever the machine does.
 const REPLY_WITHIN: Duration = Duration::from_millis(2_000);
@@ -126,10 +127,10 @@ impl Place {
     fn recorded(&self) -> Recorded {
         let (url, place) = match self {
             Place::Sqlite(path) => {
-                (format!("sqlite:{}", path.display()), RecordsPlace::Sqlite(path.clone()))
+                (format!("sqlite:{}", path.display()), RecordsLocation::Sqlite(path.clone()))
             }
             Place::Postgres(url) => {
-                (url.clone(), RecordsPlace::Postgres(Secret::new(url.as_str())))
+                (url.clone(), RecordsLocation::Postgres(Secret::new(url.as_str())))
             }
         };
         sqlx::any::install_default_drivers();
@@ -640,7 +641,7 @@ fn a_call_that_waits_for_its_commit_goes_out_when_that_fails() {
     let reply = client.call("when it breaks").expect("an answer");
     answered(&reply, "when it breaks");
     assert!(reply.took < NOT_DELAYED, "{reply:?}");
-    let waited_in_vain = metric(&served, "switchboard_records_unwaited_total");
+    let waited_in_vain = metric(&served, "switchboard_records_uncommitted_total");
     assert_eq!(waited_in_vain, Some(1.0), "it was to wait");
 }
 
@@ -771,9 +772,9 @@ async fn events_that_wait_for_a_broken_store_leave_places_for_calls() {
     let (table, _) = app::parse_rules("r", app::RULES.to_owned(), &settings.surroundings());
     let clock = Clock::Fixed(jiff::Timestamp::from_millisecond(NOW_MS).unwrap());
     // Nobody runs the writer.
-    let (board, _writer) =
+    let (app, _writer) =
         Switchboard::recording(settings.sources, table.unwrap(), clock, settings.records);
-    let door = Door::new(Arc::new(board), &settings.server);
+    let door = Door::new(Arc::new(app), &settings.server);
     let event = |n: usize| {
         let event = format!(r#"{{"event":"call_ended","call":{{"call_id":"{n}"}}}}"#);
         app::answer(&door, app::retell_request("/events/retell", event.as_bytes()))

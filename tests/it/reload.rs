@@ -12,23 +12,26 @@ use axum::http::{Request, StatusCode};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use switchboard::listen::Door;
-use switchboard::pipeline::{Clock, Switchboard};
-use switchboard::reload::{self, Bell, Reloaded, Reloader};
-use switchboard::report::Severity;
+use switchboard::diagnostics::Severity;
+use switchboard::domain::clock::Clock;
+use switchboard::http::admin;
+use switchboard::http::public::Door;
+use switchboard::pipeline::Switchboard;
+use switchboard::reload;
+use switchboard::reload::{ReloadHandle, Reloaded, Reloader};
+use switchboard::rules;
 use switchboard::settings::Purpose;
-use switchboard::{admin, rules};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
-use crate::app::{self, App, NOW_MS, SETTINGS, load_settings};
+use crate::support::app::{self, App, NOW_MS, SETTINGS, load_settings};
 
 /// A switchboard whose table is read from files and kept current.
 struct Live {
     app: Arc<App>,
-    bell: Bell,
+    reload_handle: ReloadHandle,
     stop: watch::Sender<bool>,
 }
 
@@ -38,19 +41,20 @@ fn live(path: &Path, poll: Option<Duration>) -> Live {
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let around = settings.surroundings();
     let loaded = reload::load(path, &around, false, &mut |_| {}).expect("a table");
-    let rules::Loaded { table, report, files, .. } = loaded;
+    let rules::LoadedTable { table, report, files, .. } = loaded;
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
-    let board = Arc::new(Switchboard::new(settings.sources, table, clock));
-    let (reloader, bell) = Reloader::new(board.clone(), path.to_owned(), around, poll, files);
+    let app = Arc::new(Switchboard::new(settings.sources, table, clock));
+    let (reloader, reload_handle) =
+        Reloader::new(app.clone(), path.to_owned(), around, poll, files);
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(reloader.run(stopped));
     let app = App {
-        public: Door::new(board.clone(), &settings.server),
-        admin: admin::router(board.clone(), Some(bell.clone()), None),
-        board,
+        public: Door::new(app.clone(), &settings.server),
+        admin: admin::router(app.clone(), Some(reload_handle.clone()), None),
+        app,
     };
-    Live { app: Arc::new(app), bell, stop }
+    Live { app: Arc::new(app), reload_handle, stop }
 }
 
 const SOON: Duration = Duration::from_millis(20);
@@ -58,7 +62,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 impl Live {
     async fn ring(&self) -> Reloaded {
-        self.bell.ring().await.expect("somebody reloads")
+        self.reload_handle.reload().await.expect("somebody reloads")
     }
 
     /// Who takes a call now.
@@ -362,15 +366,15 @@ async fn two_hundred_edits_lose_no_call_and_mix_no_two_tables() {
     let mut retired = Vec::new();
     for generation in 1..=100 {
         let Edits { bad, told, good } = &EDITS[(generation as usize - 1) % EDITS.len()];
-        let kept = live.app.board.table().fingerprint.clone();
+        let kept = live.app.app.table().fingerprint.clone();
         bad(&mut mount);
         let reloaded = live.ring().await;
         assert!(!reloaded.ok, "{told}");
         assert!(errors(&reloaded).contains(&told.to_string()), "{told}: {}", reloaded.report);
-        assert_eq!(live.app.board.table().fingerprint, kept);
+        assert_eq!(live.app.app.table().fingerprint, kept);
         assert!(!live.last_was_successful().await);
 
-        retired.push(Arc::downgrade(&live.app.board.table()));
+        retired.push(Arc::downgrade(&live.app.app.table()));
         generations.begun.store(generation, Ordering::SeqCst);
         good(&mut mount, generation);
         let reloaded = live.ring().await;
@@ -387,7 +391,7 @@ async fn two_hundred_edits_lose_no_call_and_mix_no_two_tables() {
     let counted =
         live.metric(r#"switchboard_requests_total{source="retell",outcome="agent"}"#).await;
     assert_eq!(counted, asked, "every call was decided, none was taken for a retry");
-    assert_eq!((live.reloads("good").await, live.reloads("bad").await), (100, 100));
+    assert_eq!((live.reloads("success").await, live.reloads("failure").await), (100, 100));
     let deadline = Instant::now() + DEADLINE;
     while retired.iter().any(|table| table.strong_count() > 0) {
         assert!(Instant::now() < deadline, "an old table stays");
@@ -421,7 +425,7 @@ async fn health_and_readiness_tell_of_a_bad_edit_until_the_next_good_one() {
         });
         assert_eq!(mistake, [&expected], "places, and no messages");
     }
-    let wrong = live.app.board.current().table_and_state().1.wrong.unwrap();
+    let wrong = live.app.app.current().table_and_state().1.wrong.unwrap();
     let texts: Vec<_> = wrong.mistakes().iter().filter_map(|one| one.place.as_ref()).collect();
     assert!(texts.iter().all(|place| !place.file.text.contains('\n')), "whole files are let go");
     let ready = live.get("/readyz").await;
@@ -468,7 +472,7 @@ async fn all_who_ask_during_a_reload_share_the_next_one() {
     let told = join_all((0..20).map(|_| live.ring())).await;
     assert!(told.iter().all(|reloaded| reloaded.ok));
     assert_eq!(live.agent().await, "agent_2");
-    assert!(live.reloads("good").await <= 2, "not one for each");
+    assert!(live.reloads("success").await <= 2, "not one for each");
 }
 
 #[tokio::test]
@@ -507,7 +511,7 @@ async fn every_way_to_change_a_file_is_noticed() {
     mount.swap(&[(RULES, &one_rule("agent_55"))]);
     live.until_agent("agent_55", "the link to the folder").await;
     mount.remove(RULES);
-    live.until_reloads("bad", 1, "deleted").await;
+    live.until_reloads("failure", 1, "deleted").await;
     mount.write(RULES, one_rule("agent_66"));
     live.until_agent("agent_66", "deleted and made again").await;
     mount.swap(&[(RULES, LISTED), (PEOPLE, &people(77))]);
@@ -526,11 +530,11 @@ async fn what_was_missing_is_noticed_when_it_appears() {
     let mut mount = Mount::new(&[(RULES, &one_rule("agent_1")), (PEOPLE, "")]);
     let live = live(&mount.path(RULES), Some(SOON));
     mount.swap(&[(RULES, LISTED)]);
-    live.until_reloads("bad", 1, "the table names a list that is not there").await;
+    live.until_reloads("failure", 1, "the table names a list that is not there").await;
     mount.write(PEOPLE, people(2));
     live.until_agent("agent_2", "the list appears").await;
     mount.point_to("..later");
-    live.until_reloads("bad", 2, "the folder is gone").await;
+    live.until_reloads("failure", 2, "the folder is gone").await;
     std::fs::create_dir(mount.path("..later")).unwrap();
     mount.write(RULES, one_rule("agent_3"));
     live.until_agent("agent_3", "the folder appears").await;
@@ -547,14 +551,14 @@ async fn a_table_that_stays_bad_is_told_once() {
             Some(bytes) => rename_over(&path, bytes),
             None => std::fs::remove_file(&path).unwrap(),
         }
-        live.until_reloads("bad", times, "a bad edit").await;
+        live.until_reloads("failure", times, "a bad edit").await;
         tokio::time::sleep(10 * SOON).await;
-        assert_eq!(live.reloads("bad").await, times, "nothing has changed since");
+        assert_eq!(live.reloads("failure").await, times, "nothing has changed since");
     }
     rename_over(&path, one_rule("agent_2"));
     live.until_agent("agent_2", "a good edit").await;
     tokio::time::sleep(10 * SOON).await;
-    assert_eq!(live.reloads("good").await, 1, "nothing has changed since");
+    assert_eq!(live.reloads("success").await, 1, "nothing has changed since");
 }
 
 #[tokio::test]
@@ -567,31 +571,31 @@ async fn in_a_folder_each_file_counts() {
     rename_over(&file("10-first.toml"), first("agent_2"));
     live.until_agent("agent_2", "a new file, earlier by name").await;
     rename_over(&file("20-second.toml"), b"# \xff");
-    live.until_reloads("bad", 1, "a file that is not UTF-8").await;
+    live.until_reloads("failure", 1, "a file that is not UTF-8").await;
     std::fs::write(file("20-second.toml"), "# nothing").unwrap();
-    live.until_reloads("good", 2, "the file is mended in place").await;
+    live.until_reloads("success", 2, "the file is mended in place").await;
     std::fs::remove_file(file("10-first.toml")).unwrap();
     live.until_agent("agent_1", "the file goes").await;
     rename_over(&file("20-second.toml"), first("agent_3").replace("from", "form"));
-    live.until_reloads("bad", 2, "a file is broken").await;
+    live.until_reloads("failure", 2, "a file is broken").await;
     assert_eq!(live.agent().await, "agent_1");
     std::fs::write(file("20-second.toml"), first("agent_3")).unwrap();
     live.until_agent("agent_3", "the file is mended").await;
     std::os::unix::fs::symlink("later", file("30-third.toml")).unwrap();
-    live.until_reloads("bad", 3, "a link to nothing").await;
-    let before = live.reloads("good").await;
+    live.until_reloads("failure", 3, "a link to nothing").await;
+    let before = live.reloads("success").await;
     rename_over(&file("later"), "# nothing");
-    live.until_reloads("good", before + 1, "the link leads somewhere").await;
+    live.until_reloads("success", before + 1, "the link leads somewhere").await;
     // What is no table of the folder is not looked at.
-    let before = live.reloads("good").await;
+    let before = live.reloads("success").await;
     std::fs::write(file(".hidden.toml"), first("agent_4")).unwrap();
     std::fs::write(file("notes.txt"), first("agent_4")).unwrap();
     tokio::time::sleep(10 * SOON).await;
-    assert_eq!(live.reloads("good").await, before);
+    assert_eq!(live.reloads("success").await, before);
     for name in ["20-second.toml", "30-third.toml", "50-everyone.toml"] {
         std::fs::remove_file(file(name)).unwrap();
     }
-    live.until_reloads("bad", 4, "an empty folder").await;
+    live.until_reloads("failure", 4, "an empty folder").await;
     assert_eq!(live.agent().await, "agent_3");
     rename_over(&file("50-everyone.toml"), one_rule("agent_5"));
     live.until_agent("agent_5", "a file in the empty folder").await;
@@ -611,7 +615,7 @@ async fn without_polling_an_edit_waits_until_somebody_asks() {
     let live = live(&path, None);
     std::fs::write(&path, one_rule("agent_2")).unwrap();
     tokio::time::sleep(10 * SOON).await;
-    assert_eq!((live.agent().await.as_str(), live.reloads("good").await), ("agent_1", 0));
+    assert_eq!((live.agent().await.as_str(), live.reloads("success").await), ("agent_1", 0));
     assert!(live.ring().await.ok);
     assert_eq!(live.agent().await, "agent_2");
 }
@@ -638,8 +642,8 @@ async fn what_changes_while_it_is_read_is_read_again() {
     let live = live(&path, None);
     std::fs::remove_file(&path).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
-    let bell = live.bell.clone();
-    let ringing = tokio::spawn(async move { bell.ring().await.unwrap() });
+    let reload_handle = live.reload_handle.clone();
+    let ringing = tokio::spawn(async move { reload_handle.reload().await.unwrap() });
     // A pipe opens when somebody reads it, and the reader waits for its end.
     let pipe = path.clone();
     let pipe = tokio::task::spawn_blocking(|| std::fs::File::options().write(true).open(pipe));
@@ -648,7 +652,7 @@ async fn what_changes_while_it_is_read_is_read_again() {
     pipe.unwrap().unwrap().write_all(one_rule("agent_2").as_bytes()).unwrap();
     assert!(ringing.await.unwrap().ok);
     assert_eq!(live.agent().await, "agent_3");
-    assert_eq!(live.reloads("good").await, 1, "agent_2 never took a call");
+    assert_eq!(live.reloads("success").await, 1, "agent_2 never took a call");
 }
 
 // ---- requests that are going on
@@ -692,7 +696,7 @@ async fn an_old_table_goes_when_nobody_uses_it_and_not_before() {
     let path = folder.path().join(RULES);
     std::fs::write(&path, one_rule("agent_1")).unwrap();
     let live = live(&path, None);
-    let held = live.app.board.table();
+    let held = live.app.app.table();
     let old = Arc::downgrade(&held);
     for agent in ["agent_2", "agent_3"] {
         std::fs::write(&path, one_rule(agent)).unwrap();

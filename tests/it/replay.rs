@@ -6,35 +6,37 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use switchboard::call::{Call, Channel, Fields, Platform};
-use switchboard::decide::decide;
-use switchboard::facts::Facts;
-use switchboard::listen::Door;
-use switchboard::number::Party;
-use switchboard::pipeline::{Clock, Switchboard};
-use switchboard::record::{Answered, CallRecord, Filter, Order, Page, Recorder, Store};
+use switchboard::domain::call::{Call, Channel, Fields, Platform};
+use switchboard::domain::clock::Clock;
+use switchboard::domain::facts::Facts;
+use switchboard::domain::phone_number::Party;
+use switchboard::domain::secret::Secret;
+use switchboard::http::public::Door;
+use switchboard::pipeline::Switchboard;
+use switchboard::records::{CallRecord, Filter, NewCall, Order, Page, Recorder, Store};
 use switchboard::replay::Replay;
-use switchboard::rules::{self, Surroundings, Table};
-use switchboard::secret::Secret;
-use switchboard::settings::{KeptNumbers, Purpose, Records, RecordsPlace, Settings};
+use switchboard::rules;
+use switchboard::rules::engine::decide;
+use switchboard::rules::{CheckContext, RuleSet};
+use switchboard::settings::{NumberStorage, Purpose, RecordsLocation, RecordsSettings, Settings};
 use switchboard::source::Source;
 use switchboard::telemetry::Counters;
 use tokio::sync::watch;
 
-use crate::app::{self, NOW_MS, answer, retell_call, retell_request};
-use crate::program::{program, text};
 use crate::rules::matches_snapshot;
+use crate::support::app::{self, NOW_MS, answer, retell_call, retell_request};
+use crate::support::program::{program, text};
 
 /// Answers each call by `table`, at its own time, and writes that down in this file.
 pub(crate) async fn record(
     file: &Path,
-    numbers: KeptNumbers,
+    numbers: NumberStorage,
     stamp: bool,
-    table: &Table,
+    table: &RuleSet,
     calls: &[(Call<'_>, Timestamp)],
 ) {
-    let place = RecordsPlace::Sqlite(file.to_owned());
-    let records = Records { place, numbers, stamp, ..Records::off() };
+    let place = RecordsLocation::Sqlite(file.to_owned());
+    let records = RecordsSettings { place, numbers, stamp, ..RecordsSettings::off() };
     let clock = Clock::Fixed(Timestamp::UNIX_EPOCH);
     let (recorder, writer) = Recorder::new(records, &Counters::default(), clock);
     let (stop, stopped) = watch::channel(false);
@@ -43,13 +45,13 @@ pub(crate) async fn record(
         let decision = decide(table, call, &Facts { at: *at });
         let fingerprint = &table.fingerprint;
         let id = recorder.id(*at);
-        recorder.answered(Answered {
+        recorder.answered(NewCall {
             id,
             at: *at,
             call,
             decision: &decision,
             fingerprint,
-            micros: 7,
+            latency_us: 7,
         });
     }
     stop.send_replace(true);
@@ -57,14 +59,15 @@ pub(crate) async fn record(
 }
 
 /// All that is recorded in this file, through another table.
-pub(crate) async fn replayed(file: &Path, table: &Table, sources: &[Source]) -> Value {
+pub(crate) async fn replayed(file: &Path, table: &RuleSet, sources: &[Source]) -> Value {
     let mut replay = Replay::new(table, sources, 3);
     all(file).await.iter().for_each(|record| replay.call(record));
     replay.to_json()
 }
 
 async fn all(file: &Path) -> Vec<CallRecord> {
-    let store = Store::open_to_read(&RecordsPlace::Sqlite(file.to_owned())).await.expect("a store");
+    let store =
+        Store::open_to_read(&RecordsLocation::Sqlite(file.to_owned())).await.expect("a store");
     let page = Page { limit: 1_000, order: Order::OldestFirst, beyond: None };
     let records = store.calls(&Filter::default(), page).await.expect("records");
     store.close().await;
@@ -130,10 +133,10 @@ const NOON: &str = "2026-11-20T12:00:00-05:00";
 const NIGHT: &str = "2026-11-20T22:30:00-05:00";
 
 fn call<'c>(source: &'c str, from: &str, to: &str) -> Call<'c> {
-    let party = |text| Party::read(Some(text)).party;
+    let party = |text| Party::parse(Some(text)).party;
     let platform = if source == "synthflow" { "synthflow" } else { "retell" };
     let fields = Fields { from: party(from), to: party(to), ..Fields::unknown(Channel::Call) };
-    Call::imagined(source, Platform::named(platform), fields)
+    Call::synthetic(source, Platform::new(platform), fields)
 }
 
 fn at(time: &str, seconds: i64) -> Timestamp {
@@ -142,8 +145,8 @@ fn at(time: &str, seconds: i64) -> Timestamp {
 }
 
 #[track_caller]
-fn table(text: &str) -> Table {
-    let loaded = rules::parse("rules.toml", text.to_owned(), &Surroundings::default());
+fn table(text: &str) -> RuleSet {
+    let loaded = rules::parse("rules.toml", text.to_owned(), &CheckContext::default());
     loaded.table.unwrap_or_else(|| panic!("{}", loaded.report))
 }
 
@@ -163,7 +166,7 @@ impl House {
     }
 
     /// Answers calls by the table of this house.
-    fn answers(&self, numbers: KeptNumbers, calls: &[(Call<'_>, Timestamp)]) {
+    fn answers(&self, numbers: NumberStorage, calls: &[(Call<'_>, Timestamp)]) {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(async {
             record(&self.path("records.db"), numbers, true, &table(RULES), calls).await;
@@ -184,7 +187,7 @@ impl House {
         calls.push((call("retell", "+19005550101", "+12137771235"), at(NIGHT, 500)));
         calls.push((call("retell", "anonymous", "+12135550100"), at(NOON, 600)));
         calls.push((call("retell", "client:jane", "1001"), at(NIGHT, 600)));
-        self.answers(KeptNumbers::Full, &calls);
+        self.answers(NumberStorage::Full, &calls);
     }
 
     /// `replay` of all records through a table that differs in this.
@@ -291,7 +294,7 @@ fn a_call_in_the_night_is_judged_at_its_own_time() {
     let house = House::new();
     let night = (call("retell", "+13125550170", "+12137771235"), at(NIGHT, 0));
     let noon = (call("retell", "+13125550171", "+12137771235"), at(NOON, 0));
-    house.answers(KeptNumbers::Full, &[night, noon]);
+    house.answers(NumberStorage::Full, &[night, noon]);
     let told = |changes: &[(&str, &str)]| -> Value {
         let output = house.replay_with(changes, &["--json"]);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
@@ -312,11 +315,12 @@ fn a_call_in_the_night_is_judged_at_its_own_time() {
 fn calls_that_cannot_be_replayed_are_told_apart() {
     let house = House::new();
     let one = |source, from| (call(source, from, "+12137771235"), at(NOON, 0));
-    house.answers(KeptNumbers::Full, &[one("retell", "+13125550170"), one("old", "+13125550171")]);
-    let key = KeptNumbers::Hashed(Secret::new("0123456789abcdef"));
+    house
+        .answers(NumberStorage::Full, &[one("retell", "+13125550170"), one("old", "+13125550171")]);
+    let key = NumberStorage::Hashed(Secret::new("0123456789abcdef"));
     house.answers(key, &[one("retell", "+13125550172")]);
     house.answers(
-        KeptNumbers::Masked,
+        NumberStorage::Masked,
         &[one("retell", "+13125550173"), one("retell", "+13125550174")],
     );
     let output = house.replay(&["--expect-same"]);
@@ -331,9 +335,9 @@ fn calls_that_cannot_be_replayed_are_told_apart() {
 fn a_fallback_is_not_replayed() {
     let house = House::new();
     let (one, at) = (call("retell", "+13125550170", "+12137771235"), at(NOON, 0));
-    house.answers(KeptNumbers::Full, &[(one.clone(), at)]);
+    house.answers(NumberStorage::Full, &[(one.clone(), at)]);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let (settings, _) = app::load_settings(SETTINGS, Purpose::Look);
+    let (settings, _) = app::load_settings(SETTINGS, Purpose::Inspect);
     let sources = settings.expect("good settings").sources;
     let table = table(RULES);
     for (outcome, rule, why, is_replayed) in [
@@ -427,7 +431,7 @@ fn no_call_is_missed_or_met_twice_however_many_there_are() {
         let from = format!("+1312555{number:04}");
         (call("retell", &from, "+12137771235"), at(NOON, number / 100))
     });
-    house.answers(KeptNumbers::Full, &calls.collect::<Vec<_>>());
+    house.answers(NumberStorage::Full, &calls.collect::<Vec<_>>());
     for (limit, expected) in [("4200", 4_100), ("4000", 4_000), ("1", 1)] {
         let output = house.replay(&["--json", "--limit", limit]);
         let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -446,11 +450,11 @@ async fn the_id_of_the_record_in_a_reply_is_no_change() {
     let house = House::new();
     let settings = || app::load_settings(SETTINGS, Purpose::Serve).0.expect("good settings");
     let (file, Settings { sources, server, .. }) = (house.path("records.db"), settings());
-    let place = RecordsPlace::Sqlite(file.clone());
-    let records = Records { place, stamp: true, ..Records::off() };
+    let place = RecordsLocation::Sqlite(file.clone());
+    let records = RecordsSettings { place, stamp: true, ..RecordsSettings::off() };
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
-    let (board, writer) = Switchboard::recording(sources, table(RULES), clock, records);
-    let door = Door::new(Arc::new(board), &server);
+    let (app, writer) = Switchboard::recording(sources, table(RULES), clock, records);
+    let door = Door::new(Arc::new(app), &server);
     // With metadata of the rules' own, and without.
     for from in ["+13125550170", "+19005550100"] {
         let body = retell_call(from, "+12137771235");

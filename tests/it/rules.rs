@@ -8,15 +8,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use switchboard::call::{Call, Channel, Fields, Platform, Version};
-use switchboard::decision::{Chosen, Decision, Outcome};
-use switchboard::number::Party;
+use switchboard::diagnostics::Report;
+use switchboard::domain::call::{Call, Channel, Fields, Platform, Version};
+use switchboard::domain::decision::{Decision, Outcome, SelectedAgent};
+use switchboard::domain::phone_number::Party;
 use switchboard::reload;
-use switchboard::report::Report;
-use switchboard::rules::{Asking, Loaded, Surroundings, Table};
-use switchboard::settings::{self, Ingredients, Purpose};
+use switchboard::rules::{CheckContext, LoadedTable, RuleSet, SourceInfo};
+use switchboard::settings;
+use switchboard::settings::{Inputs, Purpose};
 
-use crate::app::{self, decide};
+use crate::support::app::{self, decide};
 
 // ---- calls, tables and decisions, as short as a test wants them
 
@@ -24,12 +25,12 @@ const CALLER: &str = "+12137771234";
 const DIALLED: &str = "+12135550100";
 
 fn ring(from: &str, to: &str) -> Fields<'static> {
-    let party = |text| Party::read(Some(text)).party;
+    let party = |text| Party::parse(Some(text)).party;
     Fields { from: party(from), to: party(to), ..Fields::unknown(Channel::Call) }
 }
 
 fn at(source: &'static str, platform: &'static str, fields: Fields<'static>) -> Call<'static> {
-    Call::imagined(source, Platform::named(platform), fields)
+    Call::synthetic(source, Platform::new(platform), fields)
 }
 
 fn from(caller: &str) -> Call<'static> {
@@ -55,27 +56,27 @@ fn with_sip(name: &'static str, value: &'static str) -> Call<'static> {
 
 /// A table without errors, of a service whose sources nobody knows.
 #[track_caller]
-fn table(text: &str) -> Table {
-    let (table, report) = parse(text, &Surroundings::default());
+fn table(text: &str) -> RuleSet {
+    let (table, report) = parse(text, &CheckContext::default());
     table.unwrap_or_else(|| panic!("{report}"))
 }
 
-fn parse(text: &str, around: &Surroundings) -> (Option<Table>, Report) {
+fn parse(text: &str, around: &CheckContext) -> (Option<RuleSet>, Report) {
     app::parse_rules("rules.toml", text.trim_start_matches('\n').to_owned(), around)
 }
 
-fn load(path: &Path, around: &Surroundings) -> Result<Loaded, switchboard::rules::NoTable> {
+fn load(path: &Path, around: &CheckContext) -> Result<LoadedTable, switchboard::rules::ReadError> {
     reload::load(path, around, false, &mut |_| {})
 }
 
 /// ``vip: agent desk (agent_1)``, `-: keep (no_rule)`.
 fn told(decision: &Decision<'_>) -> String {
     let outcome = match decision.outcome() {
-        Outcome::Agent(Chosen { name, id, version: None }) => format!("agent {name} ({id})"),
-        Outcome::Agent(Chosen { name, id, version: Some(Version::Number(number)) }) => {
+        Outcome::Agent(SelectedAgent { name, id, version: None }) => format!("agent {name} ({id})"),
+        Outcome::Agent(SelectedAgent { name, id, version: Some(Version::Number(number)) }) => {
             format!("agent {name} ({id}) version {number}")
         }
-        Outcome::Agent(Chosen { name, id, version: Some(Version::Tag(tag)) }) => {
+        Outcome::Agent(SelectedAgent { name, id, version: Some(Version::Tag(tag)) }) => {
             format!("agent {name} ({id}) version {tag:?}")
         }
         Outcome::Reject(reason) => format!("reject ({reason})"),
@@ -102,7 +103,7 @@ fn fits(conditions: &str, call: &Call<'_>, expected: bool) {
 fn along(text: &str, call: &Call<'_>) -> Value {
     let table = table(text);
     let decision = decide(&table, call);
-    let added = decision.added();
+    let added = decision.additions();
     let variables = added.variables.iter();
     let variables = variables.map(|one| (one.name.to_owned(), Value::from(&*one.value)));
     json!({
@@ -333,7 +334,7 @@ fn a_rule_that_is_switched_off_is_passed_over() {
 fn a_rule_that_is_switched_off_is_checked_all_the_same() {
     let (table, report) = parse(
         "[[rule]]\nname = \"off\"\nenabled = false\nfrom = \"UK\"\nkeep = true\n[[rule]]\nname = \"on\"\nkeep = true\n",
-        &Surroundings::default(),
+        &CheckContext::default(),
     );
     assert!(table.is_none());
     assert_eq!(codes_of(&report), ["bad-country"], "{report}");
@@ -488,8 +489,8 @@ fn it_is_told_which_rule_added_what() {
     let table = table(MERGING);
     let call = from(CALLER);
     let decision = decide(&table, &call);
-    assert_eq!(decision.added().by, ["first", "second"]);
-    let set_by = decision.added().variables.iter().map(|one| (one.name, one.rule));
+    assert_eq!(decision.additions().rules, ["first", "second"]);
+    let set_by = decision.additions().variables.iter().map(|one| (one.name, one.rule));
     let mut set_by: Vec<_> = set_by.collect();
     set_by.sort_unstable();
     assert_eq!(set_by, [("greeting", "first"), ("language", "second"), ("tier", "decides")]);
@@ -506,7 +507,7 @@ fn the_last_rule_that_sets_a_delay_wins() {
         let table = table(&text(deciding));
         let call = from(CALLER);
         let decision = decide(&table, &call);
-        assert_eq!(decision.added().delay, Duration::from_millis(expected_ms), "{deciding}");
+        assert_eq!(decision.additions().delay, Duration::from_millis(expected_ms), "{deciding}");
     }
 }
 
@@ -609,16 +610,16 @@ fn the_fingerprint_tells_tables_apart() {
 // ---- what is said about mistakes
 
 /// A service with a source at each platform.
-pub(crate) fn two_sources() -> Surroundings {
-    let asking = |source: &str, platform| Asking {
+pub(crate) fn two_sources() -> CheckContext {
+    let asking = |source: &str, platform| SourceInfo {
         source: source.to_owned(),
-        platform: Platform::named(platform),
+        platform: Platform::new(platform),
         reply_within: Duration::from_secs(3),
     };
-    Surroundings {
+    CheckContext {
         sources: vec![asking("shop", "retell"), asking("clinic", "synthflow")],
         fallback_agents: Vec::new(),
-        ..Surroundings::default()
+        ..CheckContext::default()
     }
 }
 
@@ -1253,7 +1254,7 @@ fn programs_are_told_the_same_as_people() {
 #[test]
 fn a_misspelt_key_is_named_with_its_line() {
     let text = "[[rule]]\nname = \"germans\"\nform = \"DE\"\nkeep = true\n";
-    let (table, report) = parse(text, &Surroundings::default());
+    let (table, report) = parse(text, &CheckContext::default());
     assert!(table.is_none());
     let [mistake] = report.mistakes() else { panic!("{report}") };
     assert_eq!(mistake.code, "unknown-key");
@@ -1271,7 +1272,7 @@ fn places_are_counted_in_characters_behind_tabs_and_carriage_returns() {
             (4, 30),
         ),
     ] {
-        let (_, report) = parse(text, &Surroundings::default());
+        let (_, report) = parse(text, &CheckContext::default());
         let [mistake] = report.mistakes() else { panic!("{report}") };
         assert_eq!(mistake.place.as_ref().unwrap().line_and_column(), expected, "{text:?}");
         let (line, column) = expected;
@@ -1286,14 +1287,14 @@ fn places_are_counted_in_characters_behind_tabs_and_carriage_returns() {
 #[test]
 fn a_warning_refuses_nothing() {
     let text = "[[rule]]\nname = \"germans\"\nfrom = \"DE\"\nkeep = true\n";
-    let (table, report) = parse(text, &Surroundings::default());
+    let (table, report) = parse(text, &CheckContext::default());
     assert!(table.is_some());
     assert_eq!((report.errors(), report.warnings()), (0, 1), "{report}");
 }
 
 #[test]
 fn a_fallback_has_to_be_an_agent_of_the_table() {
-    let around = Surroundings { fallback_agents: vec!["dsk".to_owned()], ..two_sources() };
+    let around = CheckContext { fallback_agents: vec!["dsk".to_owned()], ..two_sources() };
     let text = "[agents]\ndesk = \"agent_1\"\n\n[[rule]]\nname = \"everyone\"\nagent = \"desk\"\n";
     let (table, report) = parse(text, &around);
     assert!(table.is_none());
@@ -1303,7 +1304,7 @@ fn a_fallback_has_to_be_an_agent_of_the_table() {
 
 #[test]
 fn an_agent_that_only_a_fallback_names_is_used() {
-    let around = Surroundings { fallback_agents: vec!["desk".to_owned()], ..two_sources() };
+    let around = CheckContext { fallback_agents: vec!["desk".to_owned()], ..two_sources() };
     let text = "[agents]\ndesk = \"agent_1\"\n\n[[rule]]\nname = \"everyone\"\nkeep = true\n";
     let (_, report) = parse(text, &around);
     assert!(report.mistakes().is_empty(), "{report}");
@@ -1311,18 +1312,18 @@ fn an_agent_that_only_a_fallback_names_is_used() {
 
 #[test]
 fn without_agents_a_fallback_is_a_raw_id() {
-    let around = Surroundings { fallback_agents: vec!["agent_9".to_owned()], ..two_sources() };
+    let around = CheckContext { fallback_agents: vec!["agent_9".to_owned()], ..two_sources() };
     let (table, report) = parse("[[rule]]\nname = \"everyone\"\nkeep = true\n", &around);
     assert!(report.mistakes().is_empty(), "{report}");
     let table = table.expect("a table");
     let agent = table.agent("agent_9").expect("the fallback");
-    assert_eq!(agent.id_at(Platform::named("retell")), Some("agent_9"));
+    assert_eq!(agent.id_at(Platform::new("retell")), Some("agent_9"));
 }
 
 #[test]
 fn without_settings_any_source_may_be_named() {
     let text = "[[rule]]\nname = \"one\"\nsource = \"anything\"\nkeep = true\n[[rule]]\nname = \"everyone\"\nkeep = true\n";
-    let (_, report) = parse(text, &Surroundings::default());
+    let (_, report) = parse(text, &CheckContext::default());
     assert!(report.mistakes().is_empty(), "{report}");
 }
 
@@ -1330,9 +1331,9 @@ fn without_settings_any_source_may_be_named() {
 fn a_file_that_is_not_there_is_no_table() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("rules.toml");
-    assert!(load(&missing, &Surroundings::default()).is_err());
+    assert!(load(&missing, &CheckContext::default()).is_err());
     std::fs::write(&missing, "[[rule]]\nname = \"it\"\nform = \"DE\"\nkeep = true\n").unwrap();
-    let Loaded { table, report, .. } = load(&missing, &Surroundings::default()).unwrap();
+    let LoadedTable { table, report, .. } = load(&missing, &CheckContext::default()).unwrap();
     assert!(table.is_none());
     assert!(report.to_text(false).contains(&format!("{}:3:1", missing.display())), "{report}");
 }
@@ -1410,7 +1411,14 @@ fn every_code_is_in_the_documentation() {
 /// The codes that a table can be told, as the sources have them.
 pub(crate) fn codes_of_the_sources() -> BTreeSet<String> {
     let mut codes = codes_in("src/rules.rs");
-    for folder in ["src/rules", "src/rules/check", "src/rules/file", "src/decide"] {
+    for folder in [
+        "src/rules",
+        "src/rules/check",
+        "src/rules/model",
+        "src/rules/load",
+        "src/rules/load/parse",
+        "src/rules/engine",
+    ] {
         for file in std::fs::read_dir(app::root().join(folder)).unwrap() {
             let name = file.unwrap().file_name().into_string().unwrap();
             if name.ends_with(".rs") {
@@ -1476,14 +1484,14 @@ fn code_of(argument: &str, source: &str) -> Option<String> {
 
 #[test]
 fn the_example_is_without_a_mistake() {
-    let ingredients = Ingredients {
+    let ingredients = Inputs {
         file: Some(app::root().join("config/switchboard.toml")),
         environment: [].into(),
-        purpose: Purpose::Look,
+        purpose: Purpose::Inspect,
     };
     let loaded = settings::load(&ingredients).expect("a readable file");
     let settings = loaded.settings.unwrap_or_else(|| panic!("{}", loaded.report));
-    let Loaded { table, report, .. } =
+    let LoadedTable { table, report, .. } =
         load(&settings.rules.path, &settings.surroundings()).expect("a file");
     assert!(report.mistakes().is_empty(), "{report}");
     assert!(table.is_some_and(|table| table.rules.len() > 3));
@@ -1494,7 +1502,7 @@ fn the_table_in_the_readme_is_without_a_mistake() {
     let readme = std::fs::read_to_string(app::root().join("README.md")).expect("a README");
     let blocks = readme.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
     let block = blocks.into_iter().find(|block| block.contains("[[rule]]")).expect("a table");
-    let (table, report) = parse(block, &Surroundings::default());
+    let (table, report) = parse(block, &CheckContext::default());
     assert!(report.mistakes().is_empty(), "{report}");
     assert!(table.is_some());
 }
@@ -1532,7 +1540,7 @@ fn a_wrong_kind_is_told_apart_from_the_right_one() {
     for value in ["delay_ms = 1.5", "metadata = { x = inf }", "metadata = { x = nan }"] {
         let (_, report) = parse(
             &format!("[[rule]]\nname = \"it\"\nkeep = true\n{value}\n"),
-            &Surroundings::default(),
+            &CheckContext::default(),
         );
         assert!(!report.mistakes()[0].message.ends_with("this is a number"), "{report}");
     }
@@ -1541,21 +1549,21 @@ fn a_wrong_kind_is_told_apart_from_the_right_one() {
 #[test]
 fn a_range_without_an_end_is_told_as_at_least() {
     let text = "[[rule]]\nname = \"it\"\nkeep = true\nagent_override = { agent = { end_call_after_silence_ms = 5 } }\n";
-    let (_, report) = parse(text, &Surroundings::default());
+    let (_, report) = parse(text, &CheckContext::default());
     assert!(!report.mistakes()[0].message.contains("inf"), "{report}");
 }
 
 #[test]
 fn a_prefix_without_its_plus_is_shown_with_it() {
     let (_, report) =
-        parse("[[rule]]\nname = \"it\"\nfrom = \"1213*\"\nkeep = true\n", &Surroundings::default());
+        parse("[[rule]]\nname = \"it\"\nfrom = \"1213*\"\nkeep = true\n", &CheckContext::default());
     let help = report.mistakes()[0].help.as_deref().unwrap();
     assert!(help.contains("+1213*"), "{help}");
 }
 
 #[test]
 fn an_empty_agent_is_told_as_empty() {
-    let (_, report) = parse("[[rule]]\nname = \"it\"\nagent = \"\"\n", &Surroundings::default());
+    let (_, report) = parse("[[rule]]\nname = \"it\"\nagent = \"\"\n", &CheckContext::default());
     let [mistake] = report.mistakes() else { panic!("{report}") };
     assert!(!mistake.help.as_deref().unwrap_or_default().contains("[agents]"), "{report}");
 }
@@ -1564,7 +1572,7 @@ fn an_empty_agent_is_told_as_empty() {
 fn a_value_inside_the_text_for_another_is_refused() {
     let text =
         "[[rule]]\nname = \"it\"\nkeep = true\nvariables = { x = \"${sip.x-name|${from}}\" }\n";
-    let (table, report) = parse(text, &Surroundings::default());
+    let (table, report) = parse(text, &CheckContext::default());
     assert!(table.is_none(), "{report}");
 }
 
@@ -1579,7 +1587,7 @@ fn all_mistakes_of_a_template_are_told() {
 #[test]
 fn a_keypad_word_for_withheld_is_no_number_in_a_rule() {
     let text = "[[rule]]\nname = \"it\"\nfrom = \"+266696687\"\nkeep = true\n";
-    let (table, report) = parse(text, &Surroundings::default());
+    let (table, report) = parse(text, &CheckContext::default());
     assert!(table.is_none(), "{report}");
 }
 

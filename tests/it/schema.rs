@@ -6,13 +6,15 @@ use std::process::Command;
 
 use jsonschema::Validator;
 use serde_json::{Map, Value};
-use switchboard::report::{Report, Severity};
-use switchboard::rules::{self, Surroundings};
+use switchboard::diagnostics::{Report, Severity};
+use switchboard::rules;
+use switchboard::rules::CheckContext;
 use switchboard::schema;
-use switchboard::settings::{self, Ingredients, Purpose};
+use switchboard::settings;
+use switchboard::settings::{Inputs, Purpose};
 use toml::de::{DeTable, DeValue};
 
-use crate::app;
+use crate::support::app;
 
 /// Mistakes of form: what a schema can see as well as the reader.
 const OF_FORM: [&str; 11] = [
@@ -26,7 +28,7 @@ const OF_FORM: [&str; 11] = [
     "unknown-platform",
     "empty-id",
     "delay-too-long",
-    "secret-in-the-open",
+    "inline-secret",
 ];
 
 fn text_of(file: &str) -> String {
@@ -162,7 +164,7 @@ fn blocks(file: &str) -> Vec<String> {
 }
 
 fn read_rules(text: &str) -> Report {
-    rules::parse("config/rules.toml", text.to_owned(), &Surroundings::default()).report
+    rules::parse("config/rules.toml", text.to_owned(), &CheckContext::default()).report
 }
 
 fn read_settings(text: &str) -> Report {
@@ -170,7 +172,7 @@ fn read_settings(text: &str) -> Report {
     let file = folder.path().join("switchboard.toml");
     std::fs::write(&file, text).unwrap();
     let ingredients =
-        Ingredients { file: Some(file), environment: [].into(), purpose: Purpose::Look };
+        Inputs { file: Some(file), environment: [].into(), purpose: Purpose::Inspect };
     settings::load(&ingredients).expect("a readable file").report
 }
 

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use config::{Config, File, FileFormat, Map, Value};
 use switchboard::authenticate::Mode;
-use switchboard::report::Report;
+use switchboard::diagnostics::Report;
+use switchboard::settings;
 use switchboard::settings::{
-    self, DEFAULTS, Ingredients, KeptNumbers, Log, LogFormat, Purpose, Records, RecordsPlace,
-    Settings, Wait,
+    DEFAULTS, Inputs, LogFormat, LogSettings, NumberStorage, Purpose, RecordsLocation,
+    RecordsSettings, Settings, Wait,
 };
 use switchboard::source::{Fallback, Source};
 
-use crate::app::{self, NOW_MS, RETELL_KEY, load_settings_with};
 use crate::rules::{are_in_backticks, codes_in, codes_of, matches_snapshot};
+use crate::support::app::{self, NOW_MS, RETELL_KEY, load_settings_with};
 
 // ---- ways to load
 
@@ -70,12 +71,12 @@ fn load_beside(
     }
     let file = folder.path().join("switchboard.toml");
     std::fs::write(&file, text.trim_start()).expect("a file");
-    let ingredients = Ingredients { file: Some(file), environment, purpose };
+    let ingredients = Inputs { file: Some(file), environment, purpose };
     told(&ingredients, &folder.path().display().to_string())
 }
 
 #[track_caller]
-fn told(ingredients: &Ingredients, folder: &str) -> Told {
+fn told(ingredients: &Inputs, folder: &str) -> Told {
     let loaded = settings::load(ingredients).expect("a readable file");
     let text = loaded.report.to_text(false).replace(folder, "FOLDER");
     Told { settings: loaded.settings, report: loaded.report, text }
@@ -89,7 +90,7 @@ fn load(text: &str, purpose: Purpose) -> Told {
 /// Without any file.
 #[track_caller]
 fn load_variables(more: &[(&str, &str)], purpose: Purpose) -> Told {
-    told(&Ingredients { file: None, environment: environment(more), purpose }, "FOLDER")
+    told(&Inputs { file: None, environment: environment(more), purpose }, "FOLDER")
 }
 
 /// That these settings are refused, for this alone.
@@ -206,8 +207,7 @@ fn the_rules_are_found_beside_the_file_that_names_them() {
     let rules = |text: &str, variables: &[(&str, &str)]| {
         std::fs::write(&file, format!("{text}{SOURCE}")).unwrap();
         let environment = environment(variables);
-        let ingredients =
-            Ingredients { file: Some(file.clone()), environment, purpose: Purpose::Serve };
+        let ingredients = Inputs { file: Some(file.clone()), environment, purpose: Purpose::Serve };
         settings::load(&ingredients).unwrap().settings.unwrap().rules.path
     };
     assert_eq!(rules("", &[]), folder.path().join("rules.toml"));
@@ -225,7 +225,7 @@ fn where_the_rules_are_is_known_even_when_the_settings_are_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("switchboard.toml");
     let ingredients =
-        Ingredients { file: Some(file.clone()), environment: [].into(), purpose: Purpose::Look };
+        Inputs { file: Some(file.clone()), environment: [].into(), purpose: Purpose::Inspect };
     for wrong in ["[server]\nlisten = \"x\"\n", "poll_ms = -1\n"] {
         std::fs::write(&file, format!("[rules]\npath = \"a.toml\"\n{wrong}")).unwrap();
         let loaded = settings::load(&ingredients).unwrap();
@@ -237,7 +237,7 @@ fn where_the_rules_are_is_known_even_when_the_settings_are_wrong() {
 #[test]
 fn a_file_that_is_not_there_is_an_error_of_its_own() {
     let file = Some("/no/such/switchboard.toml".into());
-    let ingredients = Ingredients { file, environment: [].into(), purpose: Purpose::Serve };
+    let ingredients = Inputs { file, environment: [].into(), purpose: Purpose::Serve };
     assert!(settings::load(&ingredients).is_err());
 }
 
@@ -352,7 +352,7 @@ fn every_key_of_a_source_is_in_the_comments_of_the_defaults() {
 
 #[test]
 fn the_settings_to_start_from_are_without_a_mistake() {
-    let ingredients = Ingredients {
+    let ingredients = Inputs {
         file: Some(app::root().join("config/switchboard.toml")),
         environment: environment(&[("SYNTHFLOW_URL_TOKEN", app::URL_TOKEN)]),
         purpose: Purpose::Serve,
@@ -628,7 +628,7 @@ platform = "retell"
 secrets = ["env:RETELL_API_KEY"]
 "#;
 
-    a_password_in_the_open: "secret-in-the-open" to Serve in r#"
+    a_password_in_the_open: "inline-secret" to Serve in r#"
 [records]
 url = "postgres://switchboard:hunter2@db.example.com/records"
 
@@ -637,7 +637,7 @@ platform = "retell"
 secrets = ["env:RETELL_API_KEY"]
 "#;
 
-    a_database_that_is_not_on_this_machine: "secret-not-here" to Look in r#"
+    a_database_that_is_not_on_this_machine: "secret-missing" to Inspect in r#"
 [records]
 url = "file:database-url"
 
@@ -646,13 +646,13 @@ platform = "retell"
 secrets = ["env:RETELL_API_KEY"]
 "#;
 
-    a_secret_in_the_open: "secret-in-the-open" to Serve in r#"
+    a_secret_in_the_open: "inline-secret" to Serve in r#"
 [sources.retell]
 platform = "retell"
 secrets = ["key_0123456789abcdef"]
 "#;
 
-    a_secret_that_is_not_on_this_machine: "secret-not-here" to Look in r#"
+    a_secret_that_is_not_on_this_machine: "secret-missing" to Inspect in r#"
 [sources.retell]
 platform = "retell"
 secrets = ["env:NOT_SET"]
@@ -665,7 +665,7 @@ secrets = ["env:RETELL_API_KEY"]
 url_token = "env:WITH_SLASH"
 "#;
 
-    a_source_that_asks_for_nothing: "no-factor" to Serve in r#"
+    a_source_that_asks_for_nothing: "unauthenticated-source" to Serve in r#"
 [sources.retell]
 platform = "retell"
 auth = "off"
@@ -806,7 +806,7 @@ fn a_misspelt_key_is_named_with_its_line_at_each_level() {
 fn without_any_file_it_is_told_where_one_was_looked_for() {
     let told = load_variables(&[], Purpose::Serve);
     assert_eq!(codes_of(&told.report), ["no-source"]);
-    for place in settings::PLACES {
+    for place in settings::DEFAULT_PATHS {
         assert!(told.text.contains(place), "{}", told.text);
     }
     assert!(told.text.contains("--config"), "{}", told.text);
@@ -977,7 +977,7 @@ secrets = ["env:SYNTHFLOW_SECRET"]
         "records = \"postgres://u:canary_24@db/records\"\n",
     ];
     for text in texts {
-        for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Look] {
+        for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Inspect] {
             let told = load_beside(&files, text, purpose, environment(&canaries));
             assert!(!told.report.mistakes().is_empty());
             shows_no_secret(&told, &["canary", "99999999999999999999"]);
@@ -994,7 +994,7 @@ fn no_report_shows_a_secret_that_a_variable_says_in_the_open() {
         ("SWITCHBOARD__ADMIN__TOKEN", "canary_5"),
         ("SWITCHBOARD__RETELL_API_KEY", "canary_6"),
     ];
-    for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Look] {
+    for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Inspect] {
         let told = load_beside(&[], SOURCE, purpose, environment(&variables));
         assert_eq!(told.report.errors(), 6, "{}", told.text);
         shows_no_secret(&told, &["canary"]);
@@ -1009,7 +1009,7 @@ fn a_secret_in_the_open_is_not_shown_by_another_mistake_on_its_line() {
         "[sources]\na = { platform = \"retel\", secrets = [\"canary\"] }\n",
         "[sources]\na = { platform = \"retell\", secrets = [\"canary\"], auth = \"of\" }\n",
     ] {
-        for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Look] {
+        for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Inspect] {
             shows_no_secret(&load(text, purpose), &["canary"]);
         }
     }
@@ -1031,8 +1031,8 @@ fn a_secret_in_the_open_under_a_wrong_key_is_not_shown() {
 #[test]
 fn a_secret_in_the_open_is_refused_whatever_the_purpose() {
     let text = SOURCE.replace("env:RETELL_API_KEY", "key_0123456789abcdef");
-    for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Look] {
-        refused(&text, purpose, "secret-in-the-open");
+    for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Inspect] {
+        refused(&text, purpose, "inline-secret");
     }
 }
 
@@ -1093,7 +1093,7 @@ fn trying_out_logs_for_people_unless_somebody_says_otherwise() {
         let told = load_beside(&[], &format!("{text}{SOURCE}"), purpose, environment(variables));
         told.settings().log
     };
-    let log = |format| Log { level: "info".to_owned(), format };
+    let log = |format| LogSettings { level: "info".to_owned(), format };
     let json = [("SWITCHBOARD__LOG__FORMAT", "json")];
     assert_eq!(format("", Purpose::Dev, &[]), log(LogFormat::Pretty));
     assert_eq!(format("", Purpose::Serve, &[]), log(LogFormat::Json));
@@ -1112,41 +1112,45 @@ platform = "retell"
 secrets = ["env:NOT_SET", "file:none"]
 url_token = "file:none"
 "#;
-    let told = load(text, Purpose::Look);
-    assert_eq!(codes_of(&told.report), ["secret-not-here"; 4], "{}", told.text);
+    let told = load(text, Purpose::Inspect);
+    assert_eq!(codes_of(&told.report), ["secret-missing"; 4], "{}", told.text);
     assert_eq!((told.report.errors(), told.report.warnings()), (0, 0));
     has_keys(&told.source(), &["dev", "dev"]);
 }
 
 #[test]
 fn looking_still_refuses_what_is_wrong_on_every_machine() {
-    refused("[sources.retell]\nplatform = \"retell\"\n", Purpose::Look, "no-secret");
-    refused(&SOURCE.replace("RETELL_API_KEY", "EMPTY"), Purpose::Look, "short-secret");
-    refused(&format!("[admin]\nlisten = \"0.0.0.0:9090\"\n{SOURCE}"), Purpose::Look, "open-admin");
+    refused("[sources.retell]\nplatform = \"retell\"\n", Purpose::Inspect, "no-secret");
+    refused(&SOURCE.replace("RETELL_API_KEY", "EMPTY"), Purpose::Inspect, "short-secret");
+    refused(
+        &format!("[admin]\nlisten = \"0.0.0.0:9090\"\n{SOURCE}"),
+        Purpose::Inspect,
+        "open-admin",
+    );
     refused(
         "[sources.retell]\nplatform = \"retell\"\nauth = \"off\"\n",
-        Purpose::Look,
-        "no-factor",
+        Purpose::Inspect,
+        "unauthenticated-source",
     );
 }
 
 // ---- what is kept of what was answered
 
 /// Where records are kept, as one would write it.
-fn place(records: &Records) -> String {
+fn place(records: &RecordsSettings) -> String {
     match &records.place {
-        RecordsPlace::Off => "off".to_owned(),
-        RecordsPlace::Memory => "memory:".to_owned(),
-        RecordsPlace::Sqlite(path) => format!("sqlite:{}", path.display()),
-        RecordsPlace::Postgres(url) => String::from_utf8(url.expose().to_vec()).expect("text"),
+        RecordsLocation::Off => "off".to_owned(),
+        RecordsLocation::Memory => "memory:".to_owned(),
+        RecordsLocation::Sqlite(path) => format!("sqlite:{}", path.display()),
+        RecordsLocation::Postgres(url) => String::from_utf8(url.expose().to_vec()).expect("text"),
     }
 }
 
-fn numbers(records: &Records) -> &'static str {
+fn numbers(records: &RecordsSettings) -> &'static str {
     match &records.numbers {
-        KeptNumbers::Full => "full",
-        KeptNumbers::Masked => "masked",
-        KeptNumbers::Hashed(_) => "hashed",
+        NumberStorage::Full => "full",
+        NumberStorage::Masked => "masked",
+        NumberStorage::Hashed(_) => "hashed",
     }
 }
 
@@ -1169,7 +1173,7 @@ fn places_of(url: &str, purpose: Purpose) -> [String; 2] {
         environment.insert("PASSWORD".to_owned(), DATABASE.to_owned());
         environment.insert("RELATIVE".to_owned(), "sqlite:data/a.db".to_owned());
         environment.insert("ELSEWHERE".to_owned(), "env:PASSWORD".to_owned());
-        let told = told(&Ingredients { file: Some(path.clone()), environment, purpose }, "FOLDER");
+        let told = told(&Inputs { file: Some(path.clone()), environment, purpose }, "FOLDER");
         assert!(!told.text.contains("hunter2"), "{}", told.text);
         let codes = codes_of(&told.report).join(" ");
         for form in ["sqlite:PATH", "postgres://", "memory:", "off", "env:NAME", "file:PATH"] {
@@ -1207,7 +1211,7 @@ fn records_are_kept_where_the_url_says() {
         ("env:RELATIVE", "sqlite:data/a.db"),
         ("file:keys/url", "sqlite:FOLDER/keys/a.db"),
     ] {
-        for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Look] {
+        for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Inspect] {
             assert_eq!(places_of(url, purpose), [expected, expected], "{url}");
         }
     }
@@ -1223,7 +1227,7 @@ fn a_relative_path_is_taken_from_the_folder_of_the_file_that_names_it() {
     let records = taken(SOURCE, Purpose::Serve).records;
     assert_eq!(place(&records), "sqlite:data/switchboard.db");
     let inline = format!("records = {{ url = 'sqlite:a.db' }}\n{SOURCE}");
-    let RecordsPlace::Sqlite(path) = taken(&inline, Purpose::Serve).records.place else {
+    let RecordsLocation::Sqlite(path) = taken(&inline, Purpose::Serve).records.place else {
         panic!("another place");
     };
     assert!(path.is_absolute() && path.ends_with("a.db"), "{}", path.display());
@@ -1257,7 +1261,7 @@ fn a_url_of_no_known_form_is_refused_with_the_forms_that_there_are() {
         "file:",
         "file:keys/binary",
     ] {
-        for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Look] {
+        for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Inspect] {
             assert_eq!(places_of(url, purpose), ["bad-value", "bad-value"], "{url}");
         }
     }
@@ -1273,8 +1277,8 @@ fn a_url_with_a_password_stands_in_no_setting() {
         "postgres://u@db/records?password=hunter2",
         "postgres://db?sslmode=require&sslpassword=hunter2",
     ] {
-        for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Look] {
-            let expected = ["secret-in-the-open", "secret-in-the-open"];
+        for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Inspect] {
+            let expected = ["inline-secret", "inline-secret"];
             assert_eq!(places_of(url, purpose), expected, "{url}");
         }
     }
@@ -1284,8 +1288,8 @@ fn a_url_with_a_password_stands_in_no_setting() {
 fn records_are_in_memory_where_their_url_is_missing_and_it_does_not_serve() {
     for url in ["env:NOT_SET", "file:none"] {
         assert_eq!(places_of(url, Purpose::Serve), ["no-secret", "no-secret"], "{url}");
-        let noted = "memory: secret-not-here";
-        for purpose in [Purpose::Dev, Purpose::Look] {
+        let noted = "memory: secret-missing";
+        for purpose in [Purpose::Dev, Purpose::Inspect] {
             assert_eq!(places_of(url, purpose), [noted, noted], "{url}");
         }
     }
@@ -1309,9 +1313,9 @@ fn numbers_are_kept_in_full_masked_or_hashed_with_a_key() {
         let records = kept(&format!("numbers = \"{word}\""), Purpose::Serve);
         assert_eq!(numbers(&records), word);
     }
-    let key = |records: Records| match records.numbers {
-        KeptNumbers::Hashed(key) => String::from_utf8(key.expose().to_vec()).expect("text"),
-        KeptNumbers::Full | KeptNumbers::Masked => panic!("not hashed"),
+    let key = |records: RecordsSettings| match records.numbers {
+        NumberStorage::Hashed(key) => String::from_utf8(key.expose().to_vec()).expect("text"),
+        NumberStorage::Full | NumberStorage::Masked => panic!("not hashed"),
     };
     const HASHED: &str = "numbers = \"hashed\"\n";
     let with_a_key = format!("{HASHED}hash_key = \"env:URL_TOKEN\"");
@@ -1331,23 +1335,23 @@ fn a_hash_key_is_a_secret_like_the_others() {
     let hashed = |key: &str| recording(&format!("numbers = \"hashed\"\n{key}"));
     for (key, purpose, expected) in [
         ("", Purpose::Serve, &["no-secret"][..]),
-        ("", Purpose::Look, &["no-secret"]),
+        ("", Purpose::Inspect, &["no-secret"]),
         ("", Purpose::Dev, &[]),
         ("hash_key = \"env:NOT_SET\"", Purpose::Serve, &["no-secret"]),
-        ("hash_key = \"env:NOT_SET\"", Purpose::Look, &["secret-not-here"]),
+        ("hash_key = \"env:NOT_SET\"", Purpose::Inspect, &["secret-missing"]),
         ("hash_key = \"env:NOT_SET\"", Purpose::Dev, &[]),
         ("hash_key = \"env:SHORT\"", Purpose::Serve, &["short-secret"]),
-        ("hash_key = \"env:SHORT\"", Purpose::Look, &["short-secret"]),
+        ("hash_key = \"env:SHORT\"", Purpose::Inspect, &["short-secret"]),
         ("hash_key = \"env:SHORT\"", Purpose::Dev, &[]),
         ("hash_key = \"env:EMPTY\"", Purpose::Dev, &["short-secret"]),
-        ("hash_key = \"in_the_open_0123456789\"", Purpose::Serve, &["secret-in-the-open"]),
-        ("hash_key = \"in_the_open_0123456789\"", Purpose::Dev, &["secret-in-the-open"]),
+        ("hash_key = \"in_the_open_0123456789\"", Purpose::Serve, &["inline-secret"]),
+        ("hash_key = \"in_the_open_0123456789\"", Purpose::Dev, &["inline-secret"]),
     ] {
         let told = load(&hashed(key), purpose);
         assert_eq!(codes_of(&told.report), expected, "{key} {purpose:?}\n{}", told.text);
         assert_eq!(told.settings.is_some(), told.report.errors() == 0);
         if let Some(Settings { records, .. }) = told.settings {
-            let KeptNumbers::Hashed(key_in_use) = records.numbers else { panic!("not hashed") };
+            let NumberStorage::Hashed(key_in_use) = records.numbers else { panic!("not hashed") };
             let dev = !key.contains("SHORT");
             assert_eq!(key_in_use.expose(), if dev { b"dev" } else { SHORT.as_bytes() });
         }
@@ -1411,7 +1415,7 @@ fn every_key_of_the_records_may_come_from_a_variable() {
 #[test]
 fn without_signatures_a_second_factor_is_asked_for() {
     let off = "[sources.retell]\nplatform = \"retell\"\nauth = \"off\"\n";
-    refused(off, Purpose::Serve, "no-factor");
+    refused(off, Purpose::Serve, "unauthenticated-source");
     let with_token = taken(&format!("{off}url_token = \"env:URL_TOKEN\"\n"), Purpose::Serve);
     assert_eq!(with_token.sources[0].policy.mode, Mode::Off);
     let with_addresses = taken(&format!("{off}allow_from = \"10.0.0.0/8\"\n"), Purpose::Serve);
@@ -1694,7 +1698,7 @@ fn an_empty_token_is_no_token() {
 
 #[test]
 fn looking_says_that_a_secret_is_too_short_to_serve() {
-    let told = load(&SOURCE.replace("RETELL_API_KEY", "SHORT"), Purpose::Look);
+    let told = load(&SOURCE.replace("RETELL_API_KEY", "SHORT"), Purpose::Inspect);
     assert!(!told.report.mistakes().is_empty());
 }
 

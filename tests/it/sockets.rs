@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard::listen::{Connections, Door, serve};
+use switchboard::http::public::{Connections, Door, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::app::{NOW_MS, RETELL_KEY, RULES, SETTINGS, app, retell_call, sign};
+use crate::support::app::{NOW_MS, RETELL_KEY, RULES, SETTINGS, app, retell_call, sign};
 
 struct Running {
     address: SocketAddr,

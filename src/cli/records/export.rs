@@ -6,11 +6,11 @@ use clap::Args;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Opened;
+use super::OpenStore;
 use super::filter::FilterFlags;
 use super::row::{COLUMNS, cells, named};
 use crate::cli::{ConfigFile, Exit, progress};
-use crate::record::{CallRecord, EventRecord, Filter, Order, Page, Store, first_id_at};
+use crate::records::{CallRecord, EventRecord, Filter, Order, Page, Store, first_id_at};
 
 /// A JSON object a line: each call with its events in it, and events of which no call is recorded.
 #[derive(Debug, Args)]
@@ -31,10 +31,10 @@ const LONE_PAGE: usize = 20;
 
 impl Export {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
-        let opened = Opened::of(&self.config).await?;
+        let opened = OpenStore::of(&self.config).await?;
         let filter = self.filter.read(opened.now, &opened.numbers, None)?;
         let whole = opened.store.count(&filter).await?;
-        let mut progress = progress::Line::default();
+        let mut progress = progress::ProgressLine::default();
         let mut stdout = BufWriter::new(std::io::stdout().lock());
         let done = match self.csv {
             true => csv(&opened.store, &filter, &mut stdout, whole, &mut progress).await,
@@ -43,7 +43,7 @@ impl Export {
         progress.clear();
         done?;
         stdout.flush()?;
-        Ok(Exit::Good)
+        Ok(Exit::Success)
     }
 }
 
@@ -52,7 +52,7 @@ async fn csv(
     filter: &Filter,
     out: impl Write,
     whole: u64,
-    progress: &mut progress::Line,
+    progress: &mut progress::ProgressLine,
 ) -> anyhow::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(COLUMNS)?;
@@ -71,7 +71,7 @@ async fn lines(
     filter: &Filter,
     mut out: impl Write,
     whole: u64,
-    progress: &mut progress::Line,
+    progress: &mut progress::ProgressLine,
 ) -> anyhow::Result<()> {
     let mut pages = Pages { beyond: None, done: 0 };
     let beyond = filter.since.map_or(Uuid::nil(), first_id_at);

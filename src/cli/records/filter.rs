@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::zone;
-use crate::record::{BadWord, Filter, Numbers, Words};
+use crate::records::{Filter, FilterArgs, InvalidFilter, NumberPolicy};
 
 /// Which calls are wanted.
 #[derive(Debug, Clone, Args)]
@@ -45,10 +45,10 @@ impl FilterFlags {
     pub(in crate::cli) fn read(
         &self,
         now: Timestamp,
-        numbers: &Numbers,
+        numbers: &NumberPolicy,
         since: Option<&str>,
     ) -> anyhow::Result<Filter> {
-        let words = Words {
+        let words = FilterArgs {
             since: self.since.clone().or_else(|| since.map(str::to_owned)),
             until: self.until.clone(),
             number: self.number.clone(),
@@ -57,9 +57,9 @@ impl FilterFlags {
             outcome: self.outcome.clone(),
             call_id: self.call_id.clone(),
         };
-        words
-            .filter(now, &self.zone()?, numbers)
-            .map_err(|BadWord { name, why }| anyhow::anyhow!("--{}: {why}", name.replace('_', "-")))
+        words.filter(now, &self.zone()?, numbers).map_err(|InvalidFilter { name, why }| {
+            anyhow::anyhow!("--{}: {why}", name.replace('_', "-"))
+        })
     }
 
     /// Whether they say since when.

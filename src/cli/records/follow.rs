@@ -17,9 +17,9 @@ use uuid::Uuid;
 use super::filter::FilterFlags;
 use super::row::{named, outcome, told};
 use super::table::cut;
-use super::{Opened, plain, width};
+use super::{OpenStore, plain, width};
 use crate::cli::{ConfigFile, Exit};
-use crate::record::{CallRecord, EventRecord, Filter, Store, StoreError, first_id_at};
+use crate::records::{CallRecord, EventRecord, Filter, Store, StoreError, first_id_at};
 
 /// Of this store, whichever service writes to it. Ends with Ctrl-C.
 #[derive(Debug, Args)]
@@ -45,10 +45,10 @@ const LATE_EVERY: u32 = 20;
 impl Follow {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let zone = self.filter.zone()?;
-        let opened = Opened::of(&self.config).await?;
+        let opened = OpenStore::of(&self.config).await?;
         let filter = self.filter.read(opened.now, &opened.numbers, None)?;
         let from = filter.since.unwrap_or(opened.now);
-        let mut seen = Seen { from, has_looked: false, ids: HashSet::new() };
+        let mut seen = ShownIds { from, has_looked: false, ids: HashSet::new() };
         if !self.filter.say_since() {
             seen.skip(&opened.store, opened.now).await?;
         }
@@ -70,7 +70,7 @@ impl Follow {
             interrupted = tokio::signal::ctrl_c() => interrupted?,
             () = reader_gone() => {}
         }
-        Ok(Exit::Good)
+        Ok(Exit::Success)
     }
 
     fn show(&self, new: &New, zone: &TimeZone) -> std::io::Result<()> {
@@ -100,7 +100,7 @@ async fn reader_gone() {
 }
 
 /// What was shown already, or was there before.
-struct Seen {
+struct ShownIds {
     /// What came in before is never shown.
     from: Timestamp,
     /// The first look goes back to there, the others not so far: of what is old no id is kept.
@@ -113,7 +113,7 @@ enum New {
     Event(Box<EventRecord>),
 }
 
-impl Seen {
+impl ShownIds {
     /// What is there already is not new.
     async fn skip(&mut self, store: &Store, now: Timestamp) -> Result<(), StoreError> {
         self.from = now.checked_sub(LONGEST_DELAY).unwrap_or(now);

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use super::Opened;
+use super::OpenStore;
 use crate::cli::{ConfigFile, Exit};
-use crate::number::Party;
-use crate::record::{Found, Overwritten, Traces, one_party};
-use crate::settings::RecordsPlace;
+use crate::domain::phone_number::Party;
+use crate::records::{NumberMatches, Overwritten, Traces, one_party};
+use crate::settings::RecordsLocation;
 
 /// Deletes every call from or to the number with its events, and every other row that holds its
 /// digits; then looks again. Asks nothing. Exits 0 when nothing is left, 1 when something is.
@@ -32,16 +32,16 @@ const ROUNDS: usize = 3;
 impl Forget {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let party = one_party(&self.number).map_err(|why| anyhow::anyhow!("--number: {why}"))?;
-        let opened = Opened::of(&self.config).await?;
+        let opened = OpenStore::of(&self.config).await?;
         let traces = Traces::of(&party, &opened.numbers)
             .context("--number: callers who show no number are all alike, and none can be told")?;
         let store = &opened.store;
         let mut left = store.find(&traces).await?;
         if self.dry_run {
             say_found(&left, "would go", &traces, &party)?;
-            return Ok(Exit::Good);
+            return Ok(Exit::Success);
         }
-        let mut gone = Found::default();
+        let mut gone = NumberMatches::default();
         for _ in 0..ROUNDS {
             if left.all() == 0 {
                 break;
@@ -59,11 +59,16 @@ impl Forget {
         say_found(&gone, "deleted", &traces, &party)?;
         say_proof(&left, &overwritten, &files, &in_files)?;
         let proved = left.all() == 0 && overwritten == Overwritten::Done && in_files.is_empty();
-        Ok(if proved { Exit::Good } else { Exit::Not })
+        Ok(if proved { Exit::Success } else { Exit::Failure })
     }
 }
 
-fn say_found(found: &Found, word: &str, traces: &Traces, party: &Party) -> anyhow::Result<()> {
+fn say_found(
+    found: &NumberMatches,
+    word: &str,
+    traces: &Traces,
+    party: &Party,
+) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     let count =
         |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
@@ -99,7 +104,7 @@ fn say_found(found: &Found, word: &str, traces: &Traces, party: &Party) -> anyho
 }
 
 fn say_proof(
-    left: &Found,
+    left: &NumberMatches,
     overwritten: &Overwritten,
     files: &[PathBuf],
     in_files: &[&Path],
@@ -121,15 +126,15 @@ fn say_proof(
 }
 
 /// The files of SQLite's that are there: the database and its log.
-fn files(place: &RecordsPlace) -> Vec<PathBuf> {
+fn files(place: &RecordsLocation) -> Vec<PathBuf> {
     match place {
-        RecordsPlace::Sqlite(path) => {
+        RecordsLocation::Sqlite(path) => {
             let mut log = path.clone().into_os_string();
             log.push("-wal");
             let files = [path.clone(), PathBuf::from(log)];
             files.into_iter().filter(|file| file.exists()).collect()
         }
-        RecordsPlace::Off | RecordsPlace::Memory | RecordsPlace::Postgres(_) => Vec::new(),
+        RecordsLocation::Off | RecordsLocation::Memory | RecordsLocation::Postgres(_) => Vec::new(),
     }
 }
 

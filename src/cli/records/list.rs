@@ -12,13 +12,13 @@ use uuid::Uuid;
 use super::filter::FilterFlags;
 use super::row::{COLUMNS, cells, outcome, time, zone_name};
 use super::table::table;
-use super::{Opened, plain, width};
+use super::{OpenStore, plain, width};
 use crate::cli::{ConfigFile, Exit};
-use crate::record::{CallRecord, Order, Page};
+use crate::records::{CallRecord, Order, Page};
 
 /// Newest first; as wide as the terminal, whole where nobody looks.
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(super) struct ListArgs {
     #[command(flatten)]
     config: ConfigFile,
     #[command(flatten)]
@@ -40,10 +40,10 @@ const SHOWN_OF_ID: usize = 18;
 const LEAST: [&str; 8] =
     ["last event", "tries", "source", "to", "agent", "from", "rule", "outcome"];
 
-impl List {
+impl ListArgs {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let zone = self.filter.zone()?;
-        let opened = Opened::of(&self.config).await?;
+        let opened = OpenStore::of(&self.config).await?;
         let filter = self.filter.read(opened.now, &opened.numbers, None)?;
         let limit = self.limit.get();
         // One more tells whether there are more.
@@ -58,7 +58,7 @@ impl List {
             (false, true) => csv(stdout, &calls, &last)?,
             (false, false) => people(stdout, &calls, &last, &zone, is_all)?,
         }
-        Ok(Exit::Good)
+        Ok(Exit::Success)
     }
 }
 

@@ -5,8 +5,8 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::plain;
-use crate::decision::Object;
-use crate::record::{CallRecord, EventRecord};
+use crate::domain::decision::Object;
+use crate::records::{CallRecord, EventRecord};
 
 /// The columns of a CSV file, by the names that they have in JSON.
 pub(super) const COLUMNS: [&str; 27] = [
@@ -35,7 +35,7 @@ pub(super) const COLUMNS: [&str; 27] = [
     "agent_version_in",
     "sip",
     "numbers",
-    "micros",
+    "latency_us",
     "fingerprint",
 ];
 

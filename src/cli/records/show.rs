@@ -8,12 +8,14 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::row::{outcome, seconds, told, zone_name};
-use super::{Opened, plain, zone};
+use super::{OpenStore, plain, zone};
 use crate::cli::{ConfigFile, Exit, load_rules};
-use crate::inquiry::then::{Asked, Then, explanation_as_of_then, table_of_then};
-use crate::record::{CallRecord, EventRecord, Meant, SHORTEST_PREFIX};
-use crate::rules::Table;
-use crate::settings::{Loaded, Purpose};
+use crate::explain::recorded::{
+    RecordedExplanation, TableChoice, explanation_as_of_then, table_of_then,
+};
+use crate::records::{CallRecord, EventRecord, LookupResult, SHORTEST_PREFIX};
+use crate::rules::RuleSet;
+use crate::settings::{LoadedSettings, Purpose};
 use crate::source::Source;
 
 /// Shows numbers as they are recorded. Exits 1 when there is no such record.
@@ -37,33 +39,33 @@ pub(super) struct Show {
 impl Show {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let zone = zone(&self.zone)?;
-        let opened = Opened::of(&self.config).await?;
+        let opened = OpenStore::of(&self.config).await?;
         let call = match opened.store.meant(&self.id).await? {
-            Meant::One(call) => call,
-            Meant::None => {
+            LookupResult::One(call) => call,
+            LookupResult::None => {
                 writeln!(
                     std::io::stderr(),
                     "no call is recorded whose id is or begins with `{}` ({SHORTEST_PREFIX} \
                      characters or more), nor one with this id at its platform",
                     plain(&self.id)
                 )?;
-                return Ok(Exit::Not);
+                return Ok(Exit::Failure);
             }
-            Meant::Several(ids) => {
+            LookupResult::Several(ids) => {
                 let mut stderr = std::io::stderr();
                 writeln!(stderr, "`{}` can mean several calls, among them", plain(&self.id))?;
                 for id in ids {
                     writeln!(stderr, "  {id}")?;
                 }
-                return Ok(Exit::Not);
+                return Ok(Exit::Failure);
             }
         };
         let events = opened.store.events_of(&call).await?;
         let table = self.table(&opened, &call).await?;
         let asked = match (&table, &self.rules) {
-            (Some(table), Some(_)) => Asked::Named(table),
-            (Some(table), None) => Asked::Kept(table),
-            (None, _) => Asked::None,
+            (Some(table), Some(_)) => TableChoice::Given(table),
+            (Some(table), None) => TableChoice::Recorded(table),
+            (None, _) => TableChoice::None,
         };
         let sources: Vec<&Source> = opened.settings.sources.iter().collect();
         let then = explanation_as_of_then(&call, asked, &sources);
@@ -81,12 +83,16 @@ impl Show {
             timeline(&mut stdout, &call, &events)?;
             explanation(&mut stdout, &then)?;
         }
-        Ok(Exit::Good)
+        Ok(Exit::Success)
     }
 
     /// The table to ask: the one that was named, else the one of then, else that of the settings;
     /// none when that has mistakes.
-    async fn table(&self, opened: &Opened, call: &CallRecord) -> anyhow::Result<Option<Table>> {
+    async fn table(
+        &self,
+        opened: &OpenStore,
+        call: &CallRecord,
+    ) -> anyhow::Result<Option<RuleSet>> {
         let around = opened.settings.surroundings();
         if let Some(path) = &self.rules {
             let loaded = load_rules(path, around, false)?;
@@ -103,7 +109,7 @@ impl Show {
         if let Some(table) = table_of_then(kept.as_ref()) {
             return Ok(Some(table));
         }
-        let Loaded { rules, .. } = self.config.load(Purpose::Look)?;
+        let LoadedSettings { rules, .. } = self.config.load(Purpose::Inspect)?;
         let loaded = rules.and_then(|path| load_rules(&path, around, false).ok());
         Ok(loaded.and_then(|loaded| loaded.table))
     }
@@ -121,7 +127,7 @@ fn decision(mut out: impl Write, call: &CallRecord, zone: &TimeZone) -> std::io:
     let object = |object: &Value| object.to_string();
     let metadata = serde_json::to_value(&details.metadata).unwrap_or_default();
     let settings = serde_json::to_value(&details.agent_override).unwrap_or_default();
-    let texts = |texts: &crate::record::Texts<'_>| {
+    let texts = |texts: &crate::records::Texts<'_>| {
         let texts = texts.0.iter().map(|(name, value)| format!("{name} = {value}"));
         Some(texts.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
     };
@@ -167,9 +173,9 @@ fn times(count: i64) -> String {
 }
 
 fn timeline(mut out: impl Write, call: &CallRecord, events: &[EventRecord]) -> std::io::Result<()> {
-    let micros = call.details.micros as f64 / 1000.0;
+    let latency_us = call.details.latency_us as f64 / 1000.0;
     writeln!(out, "\ntimeline")?;
-    writeln!(out, "  {:>10}  {} (decided in {micros:.1} ms)", "+0.0 s", outcome(call))?;
+    writeln!(out, "  {:>10}  {} (decided in {latency_us:.1} ms)", "+0.0 s", outcome(call))?;
     for event in events {
         let offset = event.at.duration_since(call.at).as_millis() as i64;
         let offset = format!("{}{}", if offset < 0 { "" } else { "+" }, seconds(offset));
@@ -187,11 +193,11 @@ fn timeline(mut out: impl Write, call: &CallRecord, events: &[EventRecord]) -> s
     Ok(())
 }
 
-fn explanation(mut out: impl Write, then: &Then) -> std::io::Result<()> {
+fn explanation(mut out: impl Write, then: &RecordedExplanation) -> std::io::Result<()> {
     writeln!(out, "\nexplanation")?;
     match then {
-        Then::Untold(why) => writeln!(out, "  {why}"),
-        Then::Told { text, notes, .. } => {
+        RecordedExplanation::Unavailable(why) => writeln!(out, "  {why}"),
+        RecordedExplanation::Available { text, notes, .. } => {
             for note in notes {
                 writeln!(out, "  note: {note}")?;
             }

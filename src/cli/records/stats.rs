@@ -9,9 +9,9 @@ use serde_json::json;
 use super::filter::FilterFlags;
 use super::row::{time, zone_name};
 use super::table::cut;
-use super::{Opened, plain, width};
+use super::{OpenStore, plain, width};
 use crate::cli::{ConfigFile, Exit};
-use crate::record::{Counts, Filter};
+use crate::records::{Counts, Filter};
 
 /// Of the last 7 days, unless --since says otherwise.
 #[derive(Debug, Args)]
@@ -34,7 +34,7 @@ const NAME: usize = 32;
 impl Stats {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let zone = self.filter.zone()?;
-        let opened = Opened::of(&self.config).await?;
+        let opened = OpenStore::of(&self.config).await?;
         let filter = self.filter.read(opened.now, &opened.numbers, Some(SINCE))?;
         let counts = opened.store.counts(&filter).await?;
         let hours = by_hour(&counts, &zone);
@@ -58,7 +58,7 @@ impl Stats {
         } else {
             people(&mut stdout, &counts, &hours, &filter, &zone)?;
         }
-        Ok(Exit::Good)
+        Ok(Exit::Success)
     }
 }
 

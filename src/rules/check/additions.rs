@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Checker;
-use super::rule::{On, called};
+use super::rule::{RuleNumbers, called};
 use crate::dialect::METADATA_BYTES;
-use crate::rules::template::{BadTemplate, Columns, Node};
-use crate::rules::written::{At, Entries, WrittenRule, WrittenValue};
-use crate::rules::{Additions, Shape, Template};
+use crate::rules::load::raw::{Entries, RawRule, RawValue, Spanned};
+use crate::rules::model::template::{ColumnLookup, InvalidTemplate, Node};
+use crate::rules::{ObjectTemplate, RuleAdditions, Template};
 
 /// Retell stops a caller's patience at about 9 s.
 const LONGEST_DELAY_MS: i64 = 8_000;
@@ -18,10 +18,10 @@ const LONGEST_DELAY_MS: i64 = 8_000;
 impl Checker<'_> {
     pub(super) fn additions(
         &mut self,
-        written: &WrittenRule,
+        written: &RawRule,
         rule: &str,
-        on: On<'_>,
-    ) -> Option<Box<Additions>> {
+        on: RuleNumbers<'_>,
+    ) -> Option<Box<RuleAdditions>> {
         let variables = written.variables.iter();
         let variables: Vec<_> =
             variables.filter_map(|(name, value)| self.variable(name, value, on)).collect();
@@ -34,24 +34,24 @@ impl Checker<'_> {
         let delay = self.delay(written, rule);
         let nothing = variables.is_empty() && metadata.is_none() && agent_override.is_none();
         (!nothing || delay.is_some())
-            .then(|| Box::new(Additions { variables, metadata, agent_override, delay }))
+            .then(|| Box::new(RuleAdditions { variables, metadata, agent_override, delay }))
     }
 
     fn variable(
         &mut self,
-        name: &At<String>,
-        value: &At<WrittenValue>,
-        on: On<'_>,
+        name: &Spanned<String>,
+        value: &Spanned<RawValue>,
+        on: RuleNumbers<'_>,
     ) -> Option<(Box<str>, Template)> {
         let text = match &value.value {
-            WrittenValue::Text(text) => text.clone(),
-            WrittenValue::Plain(plain) => {
+            RawValue::Text(text) => text.clone(),
+            RawValue::Plain(plain) => {
                 let message = format!("variable `{}` is sent as the text \"{plain}\"", name.value);
                 self.warning("sent-as-text", &value.span, message)
                     .help(format!("platforms take only texts: write \"{plain}\""));
                 plain.to_string()
             }
-            WrittenValue::List(_) | WrittenValue::Table(_) => {
+            RawValue::List(_) | RawValue::Table(_) => {
                 let message = format!("variable `{}` has to be a text", name.value);
                 self.error("wrong-kind", &value.span, message).help(
                     "platforms take only texts as variables; lists and tables go into `metadata`",
@@ -67,7 +67,7 @@ impl Checker<'_> {
         &mut self,
         text: &str,
         span: &Range<usize>,
-        on: On<'_>,
+        on: RuleNumbers<'_>,
     ) -> Option<Template> {
         self.double_braces(text, span, on);
         match Template::parse(text, &mut self.in_rule(on)) {
@@ -84,17 +84,17 @@ impl Checker<'_> {
         &mut self,
         text: &str,
         span: &Range<usize>,
-        mistakes: Vec<BadTemplate>,
+        mistakes: Vec<InvalidTemplate>,
     ) {
         let as_is = self.file.text.get(span.clone()).and_then(|written| written.find(text));
-        for BadTemplate { code, at, message, help } in mistakes {
+        for InvalidTemplate { code, at, message, help } in mistakes {
             let exact = as_is.map(|from| span.start + from + at.start..span.start + from + at.end);
             self.error(code, exact.as_ref().unwrap_or(span), message).maybe_help(help);
         }
     }
 
     /// `{{from}}` is the platform's way to write a variable; `${from}` was perhaps meant.
-    fn double_braces(&mut self, text: &str, span: &Range<usize>, on: On<'_>) {
+    fn double_braces(&mut self, text: &str, span: &Range<usize>, on: RuleNumbers<'_>) {
         let ours = ["from", "to", "channel", "source", "rule"];
         for inside in text.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")) {
             let written = inside.0;
@@ -110,29 +110,29 @@ impl Checker<'_> {
         }
     }
 
-    fn shape(&mut self, entries: &Entries, on: On<'_>) -> Shape {
-        Shape::new(self.nodes(entries, on))
+    fn shape(&mut self, entries: &Entries, on: RuleNumbers<'_>) -> ObjectTemplate {
+        ObjectTemplate::new(self.nodes(entries, on))
     }
 
-    fn nodes(&mut self, entries: &Entries, on: On<'_>) -> Vec<(Box<str>, Node)> {
+    fn nodes(&mut self, entries: &Entries, on: RuleNumbers<'_>) -> Vec<(Box<str>, Node)> {
         let read = entries
             .iter()
             .filter_map(|(name, value)| Some((name.value.as_str().into(), self.node(value, on)?)));
         read.collect()
     }
 
-    fn node(&mut self, value: &At<WrittenValue>, on: On<'_>) -> Option<Node> {
+    fn node(&mut self, value: &Spanned<RawValue>, on: RuleNumbers<'_>) -> Option<Node> {
         Some(match &value.value {
-            WrittenValue::Text(text) => Node::Text(self.template(text, &value.span, on)?),
-            WrittenValue::Plain(plain) => Node::Plain(plain.clone()),
-            WrittenValue::List(list) => {
+            RawValue::Text(text) => Node::Text(self.template(text, &value.span, on)?),
+            RawValue::Plain(plain) => Node::Plain(plain.clone()),
+            RawValue::List(list) => {
                 Node::List(list.iter().filter_map(|item| self.node(item, on)).collect())
             }
-            WrittenValue::Table(entries) => Node::Table(self.nodes(entries, on)),
+            RawValue::Table(entries) => Node::Table(self.nodes(entries, on)),
         })
     }
 
-    fn metadata_size(&mut self, written: &WrittenRule, rule: &str) {
+    fn metadata_size(&mut self, written: &RawRule, rule: &str) {
         let Some(entries) = &written.metadata else {
             return;
         };
@@ -147,11 +147,11 @@ impl Checker<'_> {
         }
     }
 
-    fn delay(&mut self, written: &WrittenRule, rule: &str) -> Option<Duration> {
+    fn delay(&mut self, written: &RawRule, rule: &str) -> Option<Duration> {
         self.milliseconds(written.delay_ms.as_ref()?, &called(rule))
     }
 
-    pub(super) fn milliseconds(&mut self, delay: &At<i64>, of: &str) -> Option<Duration> {
+    pub(super) fn milliseconds(&mut self, delay: &Spanned<i64>, of: &str) -> Option<Duration> {
         if !(0..=LONGEST_DELAY_MS).contains(&delay.value) {
             let message =
                 format!("{of}: delay_ms is {}, and has to be 0 to {LONGEST_DELAY_MS}", delay.value);
@@ -178,10 +178,10 @@ impl Checker<'_> {
         ];
         for (name, value) in entries {
             let known = RANGES.iter().find(|(key, ..)| *key == name.value);
-            if let WrittenValue::Table(inner) = &value.value {
+            if let RawValue::Table(inner) = &value.value {
                 self.agent_override(inner);
             }
-            let WrittenValue::Plain(Value::Number(number)) = &value.value else { continue };
+            let RawValue::Plain(Value::Number(number)) = &value.value else { continue };
             let Some((key, least, most)) = known else { continue };
             if !number.as_f64().is_some_and(|number| (*least..=*most).contains(&number)) {
                 let range = if most.is_finite() {
@@ -197,12 +197,12 @@ impl Checker<'_> {
     }
 }
 
-fn size(value: &At<WrittenValue>) -> usize {
+fn size(value: &Spanned<RawValue>) -> usize {
     match &value.value {
-        WrittenValue::Text(text) => text.len(),
-        WrittenValue::Plain(plain) => plain.to_string().len(),
-        WrittenValue::List(list) => list.iter().map(size).sum(),
-        WrittenValue::Table(entries) => {
+        RawValue::Text(text) => text.len(),
+        RawValue::Plain(plain) => plain.to_string().len(),
+        RawValue::List(list) => list.iter().map(size).sum(),
+        RawValue::Table(entries) => {
             entries.iter().map(|(name, value)| name.value.len() + size(value)).sum()
         }
     }

@@ -1,16 +1,15 @@
 //! What `LIST.column` means in one rule: a cell of the row that matched.
 
 use super::Checker;
-use super::lists::OpenList;
-use super::rule::On;
-use crate::report::did_you_mean;
-use crate::rules::lists::{Cell, ListId, Side};
-use crate::rules::template::{Columns, NoCell};
+use super::lists::{OpenList, no_column};
+use super::rule::RuleNumbers;
+use crate::rules::model::lists::{Cell, ListId, Side};
+use crate::rules::model::template::{ColumnLookup, UnknownValue};
 use crate::rules::{Lists, NumberPattern};
 
 impl Checker<'_> {
     /// What `LIST.column` means in a rule with these numbers.
-    pub(super) fn in_rule<'c>(&'c mut self, on: On<'_>) -> InRule<'c> {
+    pub(super) fn in_rule<'c>(&'c mut self, on: RuleNumbers<'_>) -> InRule<'c> {
         let mut matched: Vec<Matched> = Vec::new();
         for (side, numbers) in [(Side::From, on.from), (Side::To, on.to)] {
             for pattern in numbers.any_of() {
@@ -47,8 +46,8 @@ struct Matched {
     always: bool,
 }
 
-impl Columns for InRule<'_> {
-    fn cell(&mut self, list: &str, column: &str) -> Option<Result<(Cell, bool), NoCell>> {
+impl ColumnLookup for InRule<'_> {
+    fn cell(&mut self, list: &str, column: &str) -> Option<Result<(Cell, bool), UnknownValue>> {
         let id = self.lists.named(list)?;
         if let Some(bad) = self.columns[id.at()]
             .and_then(|columns| no_column(&format!("list `{list}`"), columns, column))
@@ -56,7 +55,7 @@ impl Columns for InRule<'_> {
             return Some(Err(bad));
         }
         let Some(matched) = self.matched.iter().find(|matched| matched.list == id) else {
-            return Some(Err(NoCell {
+            return Some(Err(UnknownValue {
                 code: "list-not-matched",
                 message: format!("`{list}.{column}`: this rule does not match on @{list}"),
                 help: Some(format!(
@@ -76,23 +75,4 @@ impl Columns for InRule<'_> {
         };
         self.matched.iter().flat_map(of).collect()
     }
-}
-
-/// What is wrong with the name of a column, when something is.
-pub(super) fn no_column(of: &str, columns: &[String], column: &str) -> Option<NoCell> {
-    let message = match columns.iter().filter(|known| *known == column).count() {
-        0 => format!("{of} has no column `{column}`"),
-        1 => return None,
-        _ => format!("{of} has several columns `{column}`"),
-    };
-    let others = columns.iter().map(String::as_str).filter(|name| *name != column);
-    let all = match columns {
-        [] => "only .csv files have columns".to_owned(),
-        columns => format!("it has {}", columns.join(", ")),
-    };
-    Some(NoCell {
-        code: "unknown-column",
-        message,
-        help: did_you_mean(column, others).or(Some(all)),
-    })
 }

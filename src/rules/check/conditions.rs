@@ -1,18 +1,20 @@
 //! The conditions of a rule: numbers, channels, platforms, sources, hours, dates, and `where`.
 
 use super::Checker;
-use super::rule::On;
-use crate::call::{Channel, Platform};
+use super::rule::RuleNumbers;
+use crate::diagnostics::did_you_mean;
 use crate::dialect;
-use crate::report::did_you_mean;
-use crate::rules::condition::{BadComparison, Comparison, Fact, Wanted, Where};
-use crate::rules::lists::ListId;
-use crate::rules::template::{Columns, NoCell};
-use crate::rules::written::{At, WrittenRule, WrittenWanted};
-use crate::rules::{Either, NumberPattern, Numbers};
+use crate::domain::call::{Channel, Platform};
+use crate::rules::load::raw::{RawCondition, RawRule, Spanned};
+use crate::rules::model::condition::{
+    Comparison, ExpectedValue, InvalidComparison, Operand, Where,
+};
+use crate::rules::model::lists::ListId;
+use crate::rules::model::template::{ColumnLookup, UnknownValue};
+use crate::rules::{NumberMatcher, NumberPattern, Selector};
 
 impl Checker<'_> {
-    pub(super) fn numbers(&mut self, written: &[At<String>]) -> Numbers {
+    pub(super) fn numbers(&mut self, written: &[Spanned<String>]) -> NumberMatcher {
         let either = self.either(written, |checker, text| {
             if let Some(list) = text.value.strip_prefix('@') {
                 let list = list.trim();
@@ -21,7 +23,7 @@ impl Checker<'_> {
                     checker.error("unknown-list", &text.span, message).help("write `@vip`");
                     return None;
                 }
-                let name = At { value: list.to_owned(), span: text.span.clone() };
+                let name = Spanned { value: list.to_owned(), span: text.span.clone() };
                 return checker.list_named(&name).map(|id| NumberPattern::List(id, list.into()));
             }
             let read = NumberPattern::parse(text.value.trim());
@@ -33,7 +35,7 @@ impl Checker<'_> {
         either.into()
     }
 
-    fn list_named(&mut self, name: &At<String>) -> Option<ListId> {
+    fn list_named(&mut self, name: &Spanned<String>) -> Option<ListId> {
         let found = self.lists.named(&name.value);
         match found {
             Some(id) => self.open_lists[id.at()].used = true,
@@ -48,21 +50,21 @@ impl Checker<'_> {
     /// Takes the `!` off, and reads the rest.
     pub(super) fn either<T>(
         &mut self,
-        written: &[At<String>],
-        read: impl Fn(&mut Self, &At<String>) -> Option<T>,
-    ) -> Either<T> {
-        let mut either = Either::default();
+        written: &[Spanned<String>],
+        read: impl Fn(&mut Self, &Spanned<String>) -> Option<T>,
+    ) -> Selector<T> {
+        let mut either = Selector::default();
         for text in written {
             let (list, value) = match text.value.trim().strip_prefix('!') {
                 Some(rest) => (&mut either.none_of, rest.trim()),
                 None => (&mut either.any_of, text.value.trim()),
             };
-            list.extend(read(self, &At { value: value.to_owned(), span: text.span.clone() }));
+            list.extend(read(self, &Spanned { value: value.to_owned(), span: text.span.clone() }));
         }
         either
     }
 
-    pub(super) fn channel(&mut self, text: &At<String>) -> Option<Channel> {
+    pub(super) fn channel(&mut self, text: &Spanned<String>) -> Option<Channel> {
         let found = Channel::ALL.into_iter().find(|channel| channel.as_str() == text.value);
         if found.is_none() {
             let message = format!("there is no channel `{}`", text.value);
@@ -71,15 +73,15 @@ impl Checker<'_> {
         found
     }
 
-    pub(super) fn platform(&mut self, text: &At<String>) -> Option<Platform> {
-        let found = dialect::named(&text.value).map(|dialect| dialect.platform());
+    pub(super) fn platform(&mut self, text: &Spanned<String>) -> Option<Platform> {
+        let found = dialect::by_name(&text.value).map(|dialect| dialect.platform());
         if found.is_none() {
             self.unknown_platform(text, &[]);
         }
         found
     }
 
-    pub(super) fn source(&mut self, text: &At<String>) -> Option<Box<str>> {
+    pub(super) fn source(&mut self, text: &Spanned<String>) -> Option<Box<str>> {
         let known = || self.around.sources.iter().map(|asking| asking.source.as_str());
         if !self.around.sources.is_empty() && !known().any(|name| name == text.value) {
             let help = did_you_mean(&text.value, known());
@@ -90,11 +92,11 @@ impl Checker<'_> {
         Some(text.value.as_str().into())
     }
 
-    pub(super) fn wheres(&mut self, written: &WrittenRule, on: On<'_>) -> Vec<Where> {
+    pub(super) fn wheres(&mut self, written: &RawRule, on: RuleNumbers<'_>) -> Vec<Where> {
         let mut wheres = Vec::new();
         for (name, values) in &written.wheres {
             let fact = self.fact(name, on);
-            let mut wanted = Either::default();
+            let mut wanted = Selector::default();
             for value in values {
                 let (negated, read) = self.wanted(value);
                 let list = if negated { &mut wanted.none_of } else { &mut wanted.any_of };
@@ -106,13 +108,13 @@ impl Checker<'_> {
         wheres
     }
 
-    fn fact(&mut self, name: &At<String>, on: On<'_>) -> Option<Fact> {
+    fn fact(&mut self, name: &Spanned<String>, on: RuleNumbers<'_>) -> Option<Operand> {
         let bad = match name.value.split_once('.') {
             Some(("sip", header)) if !header.is_empty() => {
-                return Some(Fact::Sip(header.to_ascii_lowercase().into()));
+                return Some(Operand::Sip(header.to_ascii_lowercase().into()));
             }
             Some((list, column)) => match self.in_rule(on).cell(list, column) {
-                Some(Ok((cell, _))) => return Some(Fact::Cell(cell)),
+                Some(Ok((cell, _))) => return Some(Operand::Cell(cell)),
                 Some(Err(bad)) => bad,
                 None => self.no_fact(&name.value, on),
             },
@@ -122,7 +124,7 @@ impl Checker<'_> {
         None
     }
 
-    fn no_fact(&mut self, name: &str, on: On<'_>) -> NoCell {
+    fn no_fact(&mut self, name: &str, on: RuleNumbers<'_>) -> UnknownValue {
         let names = self.in_rule(on).names();
         let near = did_you_mean(name, names.iter().map(String::as_str));
         let conditions = ["from", "to", "channel", "platform", "source", "hours", "dates"];
@@ -133,21 +135,21 @@ impl Checker<'_> {
             names => format!("there are {}, sip.HEADER", names.join(", ")),
         });
         let message = format!("`where` knows nothing called `{name}`");
-        NoCell { code: "unknown-value", message, help: Some(help) }
+        UnknownValue { code: "unknown-value", message, help: Some(help) }
     }
 
-    fn wanted(&mut self, written: &At<WrittenWanted>) -> (bool, Option<Wanted>) {
+    fn wanted(&mut self, written: &Spanned<RawCondition>) -> (bool, Option<ExpectedValue>) {
         let text = match &written.value {
-            WrittenWanted::Number(number) => {
-                return (false, Some(Wanted::Number(Comparison::Equal, *number)));
+            RawCondition::Number(number) => {
+                return (false, Some(ExpectedValue::Number(Comparison::Equal, *number)));
             }
-            WrittenWanted::Text(text) => text,
+            RawCondition::Text(text) => text,
         };
         let (negated, text) = match text.strip_prefix('!') {
             Some(rest) => (true, rest.trim()),
             None => (false, text.as_str()),
         };
-        let read = Wanted::parse(text).map_err(|BadComparison { message, help }| {
+        let read = ExpectedValue::parse(text).map_err(|InvalidComparison { message, help }| {
             self.error("bad-comparison", &written.span, message).help(help);
         });
         (negated, read.ok())

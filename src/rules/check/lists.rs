@@ -7,23 +7,22 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Checker;
-use super::columns::no_column;
-use super::house::Said;
-use crate::number::Party;
-use crate::report::{Place, Severity, SourceFile};
-use crate::rules::lists::{Cell, Column, Item, ListId};
-use crate::rules::pattern::number_meant;
-use crate::rules::rows::{Row, Rows};
-use crate::rules::shelf::Shelf;
-use crate::rules::template::NoCell;
-use crate::rules::written::{At, WrittenList};
-use crate::rules::{BadPattern, NumberPattern, Progress};
+use super::definitions::AgentColumnUse;
+use crate::diagnostics::{Location, Severity, SourceFile, did_you_mean};
+use crate::domain::phone_number::Party;
+use crate::rules::load::files::TableFiles;
+use crate::rules::load::list_rows::{CsvRow, ListRows};
+use crate::rules::load::raw::{RawList, Spanned};
+use crate::rules::model::lists::{Cell, Column, Item, ListId};
+use crate::rules::model::pattern::number_meant;
+use crate::rules::model::template::UnknownValue;
+use crate::rules::{InvalidPattern, NumberPattern, Progress};
 
 /// A list whose rows have not been read yet.
 pub(super) struct OpenList {
     pub(super) id: ListId,
     /// The name, where it is given.
-    pub(super) place: Place,
+    pub(super) place: Location,
     pub(super) columns: Vec<String>,
     /// A rule matches on it.
     pub(super) used: bool,
@@ -31,7 +30,7 @@ pub(super) struct OpenList {
     agents: Vec<AgentColumn>,
     /// Of what its file holds.
     pub(super) digest: [u8; 32],
-    from: From,
+    from: ListSource,
 }
 
 struct AgentColumn {
@@ -59,11 +58,11 @@ impl Wrong {
     }
 }
 
-enum From {
-    Table(Vec<At<String>>),
+enum ListSource {
+    Table(Vec<Spanned<String>>),
     File {
         path: String,
-        rows: Box<Rows>,
+        rows: Box<ListRows>,
         number: usize,
     },
     /// It was wrong, and has been reported.
@@ -84,7 +83,7 @@ struct BadRows {
 }
 
 impl BadRows {
-    fn push(&mut self, row: &Row<'_>, wrong: Wrong) {
+    fn push(&mut self, row: &CsvRow<'_>, wrong: Wrong) {
         self.count += 1;
         if self.first.len() < MOST_BAD_ROWS {
             self.first.push((row.line, row.at, wrong));
@@ -96,18 +95,18 @@ impl OpenList {
     /// The names of its columns; none when it could not be read, which has been reported.
     pub(super) fn columns(&self) -> Option<&[String]> {
         match self.from {
-            From::Nowhere => None,
-            From::Table(_) | From::File { .. } => Some(&self.columns),
+            ListSource::Nowhere => None,
+            ListSource::Table(_) | ListSource::File { .. } => Some(&self.columns),
         }
     }
 }
 
 impl Checker<'_> {
-    pub(super) fn open_list(&mut self, written: WrittenList, shelf: &mut Shelf) {
+    pub(super) fn open_list(&mut self, written: RawList, shelf: &mut TableFiles) {
         let name = &written.name;
         if let Some(first) = self.lists.named(&name.value) {
             let first = self.open_lists[first.at()].place.clone();
-            return self.said_twice("a list", name, Some(&first));
+            return self.duplicate_name("a list", name, Some(&first));
         }
         if name.value == "sip" || name.value == "history" {
             let message = format!("a list cannot be called `{}`", name.value);
@@ -121,8 +120,8 @@ impl Checker<'_> {
         self.open_lists.push(OpenList { id, place, columns, used: false, agents, digest, from });
     }
 
-    fn list_from(&mut self, written: WrittenList, shelf: &mut Shelf) -> (Vec<String>, From) {
-        let nowhere = (Vec::new(), From::Nowhere);
+    fn list_from(&mut self, written: RawList, shelf: &mut TableFiles) -> (Vec<String>, ListSource) {
+        let nowhere = (Vec::new(), ListSource::Nowhere);
         match (written.numbers, written.file) {
             _ if written.flawed => nowhere,
             (Some(numbers), None) => {
@@ -130,7 +129,7 @@ impl Checker<'_> {
                     let message = "`column` is for a list with a `file`".to_owned();
                     self.error("list-form", &column.span, message);
                 }
-                (Vec::new(), From::Table(numbers))
+                (Vec::new(), ListSource::Table(numbers))
             }
             (None, Some(file)) => {
                 self.list_file(&file, written.column.as_ref(), shelf).unwrap_or(nowhere)
@@ -152,17 +151,17 @@ impl Checker<'_> {
 
     fn list_file(
         &mut self,
-        file: &At<String>,
-        column: Option<&At<String>>,
-        shelf: &mut Shelf,
-    ) -> Option<(Vec<String>, From)> {
+        file: &Spanned<String>,
+        column: Option<&Spanned<String>>,
+        shelf: &mut TableFiles,
+    ) -> Option<(Vec<String>, ListSource)> {
         if file.value.trim().is_empty() {
             let message = "`file` is empty".to_owned();
             self.error("list-form", &file.span, message).help("write file = \"vip.csv\"");
             return None;
         }
         let path = self.beside_the_file(&file.value);
-        let opened = Rows::open(shelf, &path);
+        let opened = ListRows::open(shelf, &path);
         let rows = opened.map_err(|error| {
             let message = format!("cannot read `{}`: {error}", path.display());
             self.error("no-file", &file.span, message)
@@ -176,11 +175,11 @@ impl Checker<'_> {
             Some(column) => self.number_column(column, &columns)?,
         };
         let path = path.display().to_string();
-        Some((columns, From::File { path, rows: Box::new(rows), number }))
+        Some((columns, ListSource::File { path, rows: Box::new(rows), number }))
     }
 
     /// Looks at the first line of a CSV file; none when it names no columns, which is reported.
-    fn header(&mut self, rows: &Rows, path: &Path, file: &At<String>) -> Option<()> {
+    fn header(&mut self, rows: &ListRows, path: &Path, file: &Spanned<String>) -> Option<()> {
         let Some(separator) = rows.separator else { return Some(()) };
         let columns = &rows.columns;
         if columns.iter().all(|name| name.is_empty()) {
@@ -215,12 +214,13 @@ impl Checker<'_> {
             return Some(());
         };
         let file = Arc::new(SourceFile::line(&path.display().to_string(), 1, line));
-        self.report.error(code, Some(Place { file, span }), message).help(help);
+        self.report.error(code, Some(Location { file, span }), message).help(help);
         None
     }
 
-    fn number_column(&mut self, column: &At<String>, columns: &[String]) -> Option<usize> {
-        if let Some(NoCell { code, message, help }) = no_column("the file", columns, &column.value)
+    fn number_column(&mut self, column: &Spanned<String>, columns: &[String]) -> Option<usize> {
+        if let Some(UnknownValue { code, message, help }) =
+            no_column("the file", columns, &column.value)
         {
             self.error(code, &column.span, message).maybe_help(help);
             return None;
@@ -232,14 +232,14 @@ impl Checker<'_> {
     pub(super) fn rows(&mut self, progress: &mut dyn FnMut(Progress<'_>)) {
         let mut lists = std::mem::take(&mut self.open_lists);
         for list in &mut lists {
-            match std::mem::replace(&mut list.from, From::Nowhere) {
-                From::Table(numbers) => self.numbers_of(list, &numbers),
-                From::File { path, rows, number } => {
+            match std::mem::replace(&mut list.from, ListSource::Nowhere) {
+                ListSource::Table(numbers) => self.numbers_of(list, &numbers),
+                ListSource::File { path, rows, number } => {
                     self.file_rows(list, &path, *rows, number, progress);
                 }
-                From::Nowhere => continue,
+                ListSource::Nowhere => continue,
             }
-            self.emptied(list);
+            self.warn_if_emptied(list);
         }
         self.open_lists = lists;
         for said in std::mem::take(&mut self.said) {
@@ -247,7 +247,7 @@ impl Checker<'_> {
         }
     }
 
-    fn numbers_of(&mut self, list: &OpenList, numbers: &[At<String>]) {
+    fn numbers_of(&mut self, list: &OpenList, numbers: &[Spanned<String>]) {
         self.file = list.place.file.clone();
         for number in numbers {
             match item(&number.value) {
@@ -268,7 +268,7 @@ impl Checker<'_> {
         &mut self,
         list: &mut OpenList,
         path: &str,
-        mut rows: Rows,
+        mut rows: ListRows,
         number: usize,
         progress: &mut dyn FnMut(Progress<'_>),
     ) {
@@ -308,7 +308,7 @@ impl Checker<'_> {
     fn row(
         &mut self,
         list: &mut OpenList,
-        row: &Row<'_>,
+        row: &CsvRow<'_>,
         number: usize,
         kept: &[Option<usize>],
         separator: Option<char>,
@@ -328,7 +328,7 @@ impl Checker<'_> {
         if text.is_empty() && separator.is_none() {
             return Ok(None);
         }
-        let wrong = |BadPattern { code, message, help }| Wrong {
+        let wrong = |InvalidPattern { code, message, help }| Wrong {
             code,
             message,
             help,
@@ -371,7 +371,7 @@ impl Checker<'_> {
         &mut self,
         list: &OpenList,
         path: &str,
-        rows: &mut Rows,
+        rows: &mut ListRows,
         bad: BadRows,
         severity: Severity,
     ) {
@@ -381,7 +381,7 @@ impl Checker<'_> {
             let (passed, text) = rows.line_at(at).unwrap_or_default();
             let span = span_in(&text, &cell);
             let file = Arc::new(SourceFile::line(path, line + passed, text));
-            let place = Some(Place { file, span });
+            let place = Some(Location { file, span });
             self.report.note(severity, code, place, message).maybe_help(help);
         }
         if let (Some(code), 1..) = (last, more) {
@@ -394,7 +394,7 @@ impl Checker<'_> {
         }
     }
 
-    fn emptied(&mut self, list: &OpenList) {
+    fn warn_if_emptied(&mut self, list: &OpenList) {
         let of = self.lists.list(list.id);
         let was_filled = self.around.filled_lists.contains(&of.name);
         if of.size == 0 && was_filled {
@@ -406,7 +406,7 @@ impl Checker<'_> {
     }
 
     /// Warns where an agent that stands in a column has no id at a platform that asks.
-    fn said_agents(&mut self, said: &Said) {
+    fn said_agents(&mut self, said: &AgentColumnUse) {
         if self.off.contains(&said.rule) {
             return;
         }
@@ -424,7 +424,7 @@ impl Checker<'_> {
         cell: Cell,
         may_be_empty: bool,
         rule: usize,
-        place: Place,
+        place: Location,
     ) {
         let agents = &mut self.open_lists[cell.list.at()].agents;
         match agents.iter_mut().find(|agents| agents.column == cell.column) {
@@ -434,13 +434,13 @@ impl Checker<'_> {
                 agents.push(AgentColumn { column: cell.column, may_be_empty, named });
             }
         }
-        self.said.push(Said { rule, place, cell });
+        self.said.push(AgentColumnUse { rule, place, cell });
     }
 }
 
 /// Whether a row of CSV has as many cells as the first line names, and no others in a cell.
 fn has_the_form(
-    row: &Row<'_>,
+    row: &CsvRow<'_>,
     columns: usize,
     number: usize,
     separator: char,
@@ -478,11 +478,11 @@ fn span_in(line: &str, cell: &str) -> Range<usize> {
 }
 
 /// What may stand on a list.
-fn item(text: &str) -> Result<Item, BadPattern> {
+fn item(text: &str) -> Result<Item, InvalidPattern> {
     const HELP: &str = "lists hold numbers, prefixes and =texts; write it into the rule";
     let text = text.trim();
     let refuse = |message: String, help: String| {
-        Err(BadPattern { code: "bad-pattern", message, help: Some(help) })
+        Err(InvalidPattern { code: "bad-pattern", message, help: Some(help) })
     };
     let has_no_place = || refuse(format!("`{text}` cannot stand on a list"), HELP.to_owned());
     match NumberPattern::parse(text) {
@@ -494,7 +494,7 @@ fn item(text: &str) -> Result<Item, BadPattern> {
         Ok(_) => has_no_place(),
         Err(wrong) if wrong.code == "bad-number" || text.starts_with('=') => Err(wrong),
         Err(_) => {
-            let help = match Party::read(Some(text)).party {
+            let help = match Party::parse(Some(text)).party {
                 Party::Withheld => "callers without a number are `withheld`, in a rule".to_owned(),
                 Party::Number(_) | Party::Literal(_) => number_meant(text)
                     .unwrap_or_else(|| format!("for exactly this text write `={text}`")),
@@ -502,4 +502,23 @@ fn item(text: &str) -> Result<Item, BadPattern> {
             refuse(format!("`{text}` is not a number"), help)
         }
     }
+}
+
+/// What is wrong with the name of a column, when something is.
+pub(super) fn no_column(of: &str, columns: &[String], column: &str) -> Option<UnknownValue> {
+    let message = match columns.iter().filter(|known| *known == column).count() {
+        0 => format!("{of} has no column `{column}`"),
+        1 => return None,
+        _ => format!("{of} has several columns `{column}`"),
+    };
+    let others = columns.iter().map(String::as_str).filter(|name| *name != column);
+    let all = match columns {
+        [] => "only .csv files have columns".to_owned(),
+        columns => format!("it has {}", columns.join(", ")),
+    };
+    Some(UnknownValue {
+        code: "unknown-column",
+        message,
+        help: did_you_mean(column, others).or(Some(all)),
+    })
 }

@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use super::Checker;
-use super::rule::{On, called, may_ask};
-use crate::report::Place;
-use crate::rules::file::OUTCOMES;
-use crate::rules::written::{At, WrittenArm, WrittenOutcome, WrittenRule};
-use crate::rules::{Arm, Asking, Does, Ids, Split, Taker, Template};
+use super::rule::{RuleNumbers, called, may_ask};
+use crate::diagnostics::Location;
+use crate::rules::load::parse::OUTCOMES;
+use crate::rules::load::raw::{RawArm, RawOutcome, RawRule, Spanned};
+use crate::rules::{Action, AgentRef, Arm, PlatformIds, SourceInfo, Split, Template};
 
 /// All of a split, in hundredths of a percent.
 const WHOLE: u16 = 10_000;
@@ -17,12 +17,12 @@ const AGENT_OR_ELSE: &str = "write ${…|agent}, for when it is unknown";
 impl Checker<'_> {
     pub(super) fn does(
         &mut self,
-        written: &WrittenRule,
+        written: &RawRule,
         name: &str,
         number: usize,
-        on: On<'_>,
-    ) -> Option<Does> {
-        let unreadable = |outcome: &At<_>| matches!(outcome.value, WrittenOutcome::Unreadable);
+        on: RuleNumbers<'_>,
+    ) -> Option<Action> {
+        let unreadable = |outcome: &Spanned<_>| matches!(outcome.value, RawOutcome::Invalid);
         if written.outcomes.iter().any(unreadable) {
             return None;
         }
@@ -41,27 +41,27 @@ impl Checker<'_> {
             return None;
         };
         match &outcome.value {
-            WrittenOutcome::Agent(agent) => {
-                self.taker(&agent.value, &agent.span, number, on).map(Does::Agent)
+            RawOutcome::Agent(agent) => {
+                self.taker(&agent.value, &agent.span, number, on).map(Action::Agent)
             }
-            WrittenOutcome::Split(arms) => {
+            RawOutcome::Split(arms) => {
                 let key = written.split_key.as_ref().map_or(name, |key| &key.value);
                 let arms = self.arms(arms, &outcome.span, number, on)?;
-                Some(Does::Split(Box::new(Split { key: key.into(), arms })))
+                Some(Action::Split(Box::new(Split { key: key.into(), arms })))
             }
-            WrittenOutcome::Reject(reason) => Some(Does::Reject(reason.as_str().into())),
-            WrittenOutcome::Keep => Some(Does::Keep),
-            WrittenOutcome::Continue => Some(Does::Continue),
-            WrittenOutcome::Unreadable => None,
+            RawOutcome::Reject(reason) => Some(Action::Reject(reason.as_str().into())),
+            RawOutcome::Keep => Some(Action::Keep),
+            RawOutcome::Continue => Some(Action::Continue),
+            RawOutcome::Invalid => None,
         }
     }
 
     fn arms(
         &mut self,
-        written: &[WrittenArm],
+        written: &[RawArm],
         split: &Range<usize>,
         number: usize,
-        on: On<'_>,
+        on: RuleNumbers<'_>,
     ) -> Option<Vec<Arm>> {
         let mut arms = Vec::new();
         let mut whole = Some(0_u32);
@@ -95,7 +95,7 @@ impl Checker<'_> {
     }
 
     /// In hundredths.
-    fn percent(&mut self, arm: &WrittenArm) -> Option<u16> {
+    fn percent(&mut self, arm: &RawArm) -> Option<u16> {
         let Some(percent) = &arm.percent else {
             if !arm.flawed {
                 let message = "an arm of a split needs a `percent`".to_owned();
@@ -120,8 +120,8 @@ impl Checker<'_> {
         text: &str,
         span: &Range<usize>,
         number: usize,
-        on: On<'_>,
-    ) -> Option<Taker> {
+        on: RuleNumbers<'_>,
+    ) -> Option<AgentRef> {
         if text.contains("${") {
             let read = Template::parse(text, &mut self.in_rule(on));
             let read = read.map_err(|mut mistakes| {
@@ -131,9 +131,9 @@ impl Checker<'_> {
                 self.bad_template(text, span, mistakes);
             });
             let template = self.said(read.ok()?, span, number)?;
-            return Some(Taker::Said(Box::new(template)));
+            return Some(AgentRef::Template(Box::new(template)));
         }
-        self.agent(text, span).map(|at| Taker::Agent(at as u32))
+        self.agent(text, span).map(|at| AgentRef::Agent(at as u32))
     }
 
     fn agent(&mut self, name: &str, span: &Range<usize>) -> Option<usize> {
@@ -186,14 +186,14 @@ impl Checker<'_> {
     }
 
     /// Warns where calls can come to this rule from a platform at which its agent has no id.
-    pub(super) fn missing_ids(&mut self, rule: usize, agent: usize, place: &Place) {
+    pub(super) fn missing_ids(&mut self, rule: usize, agent: usize, place: &Location) {
         let agent = &self.agents[agent];
-        let unreadable = agent.ids == Ids::ByPlatform(Vec::new());
+        let unreadable = agent.ids == PlatformIds::ByPlatform(Vec::new());
         let Some(rule) = self.rules.get(rule) else { return };
         let lacking = self.around.sources.iter().find(|asking| {
             may_ask(rule, asking) && !unreadable && agent.id_at(asking.platform).is_none()
         });
-        if let Some(Asking { source, platform, .. }) = lacking {
+        if let Some(SourceInfo { source, platform, .. }) = lacking {
             let message = format!(
                 "agent `{}` has no id at {platform}: calls from source `{source}` would be kept by \
                  the platform's own agent",
@@ -205,8 +205,8 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn missing_ids_of_arms(&mut self, written: &WrittenRule, number: usize) {
-        let WrittenOutcome::Split(written) = &written.outcomes[0].value else { return };
+    pub(super) fn missing_ids_of_arms(&mut self, written: &RawRule, number: usize) {
+        let RawOutcome::Split(written) = &written.outcomes[0].value else { return };
         for arm in written.iter().filter_map(|arm| arm.agent.as_ref()) {
             if let Some(agent) = self.agent_named(&arm.value) {
                 let place = self.place(&arm.span);
@@ -217,7 +217,7 @@ impl Checker<'_> {
 }
 
 /// What became a variable and was perhaps meant as an outcome: `agent` below `[rule.variables]`.
-fn swallowed(written: &WrittenRule) -> Option<String> {
+fn swallowed(written: &RawRule) -> Option<String> {
     let tables = [
         ("variables", Some(&written.variables)),
         ("metadata", written.metadata.as_ref()),

@@ -2,27 +2,27 @@
 
 use super::Checker;
 use crate::dialect;
-use crate::rules::written::{Entries, WrittenOutcome, WrittenRule};
-use crate::rules::{Also, Asking, Does, Named, Numbers, Rule, Taker};
+use crate::rules::load::raw::{Entries, RawOutcome, RawRule};
+use crate::rules::{Action, AgentRef, Conditions, NamedRef, NumberMatcher, Rule, SourceInfo};
 
 impl Checker<'_> {
-    pub(super) fn rule(&mut self, written: &WrittenRule) {
-        let before = self.report.errors() + self.hushed;
+    pub(super) fn rule(&mut self, written: &RawRule) {
+        let before = self.report.errors() + self.suppressed;
         let number = self.rules.len();
         let name = self.rule_name(written, number);
         let to = self.numbers(&written.to);
         let from = self.numbers(&written.from);
-        let mut also = Also {
+        let mut also = Conditions {
             channel: self.either(&written.channel, Self::channel),
             platform: self.either(&written.platform, Self::platform),
             source: self.either(&written.source, Self::source),
             hours: self.either(&written.hours, |checker, name| {
                 let at = checker.hours_named(name)?;
-                Some(Named { at, name: name.value.as_str().into() })
+                Some(NamedRef { at, name: name.value.as_str().into() })
             }),
             dates: self.either(&written.dates, |checker, name| {
                 let at = checker.dates_named(name)?;
-                Some(Named { at, name: name.value.as_str().into() })
+                Some(NamedRef { at, name: name.value.as_str().into() })
             }),
             wheres: Vec::new(),
         };
@@ -30,41 +30,41 @@ impl Checker<'_> {
             let message = format!("{} looks at dates, and the table has no zone", called(name));
             self.zone_for(message, &first.span);
         }
-        let on = On { to: &to, from: &from };
+        let on = RuleNumbers { to: &to, from: &from };
         also.wheres = self.wheres(written, on);
         let adds = self.additions(written, name, on);
         let does = self.does(written, name, number, on);
-        let also = Some(also).filter(|also| *also != Also::default()).map(Box::new);
+        let also = Some(also).filter(|also| *also != Conditions::default()).map(Box::new);
         // What says nothing of what it does has been reported, and is never used.
-        let rule_does = does.unwrap_or(Does::Keep);
+        let rule_does = does.unwrap_or(Action::Keep);
         let rule = Rule { name: name.into(), to, from, also, does: rule_does, adds };
         let span = written.name.as_ref().map_or(&written.span, |name| &name.span);
         self.places.push(&self.file, span);
         self.rules.push(rule);
-        let flawed = written.flawed || self.report.errors() + self.hushed > before;
+        let flawed = written.flawed || self.report.errors() + self.suppressed > before;
         self.flawed.push(flawed);
         if written.disabled {
             self.off.push(number);
         } else {
-            self.second_thoughts(written, number);
+            self.lint_rule(written, number);
         }
     }
 
     /// What may be meant, and probably is not.
-    fn second_thoughts(&mut self, written: &WrittenRule, number: usize) {
+    fn lint_rule(&mut self, written: &RawRule, number: usize) {
         let name = self.rules[number].name.clone();
         match self.rules[number].does {
             _ if written.outcomes.len() != 1 => {}
-            Does::Agent(Taker::Agent(agent)) => {
-                if let WrittenOutcome::Agent(at) = &written.outcomes[0].value {
+            Action::Agent(AgentRef::Agent(agent)) => {
+                if let RawOutcome::Agent(at) = &written.outcomes[0].value {
                     let place = self.place(&at.span);
                     self.missing_ids(number, agent as usize, &place);
                 }
             }
-            Does::Split(_) => self.missing_ids_of_arms(written, number),
-            Does::Reject(_) => self.never_sent(written, &name),
-            Does::Continue => self.adds_nothing(written, &name),
-            Does::Keep | Does::Agent(Taker::Said(_)) => {}
+            Action::Split(_) => self.missing_ids_of_arms(written, number),
+            Action::Reject(_) => self.never_sent(written, &name),
+            Action::Continue => self.adds_nothing(written, &name),
+            Action::Keep | Action::Agent(AgentRef::Template(_)) => {}
         }
         if let (Some(key), false) = (&written.split_key, self.splits(number)) {
             let message = format!("{} has a `split_key` and no `split`", called(&name));
@@ -74,10 +74,10 @@ impl Checker<'_> {
     }
 
     fn splits(&self, number: usize) -> bool {
-        matches!(self.rules[number].does, Does::Split(_))
+        matches!(self.rules[number].does, Action::Split(_))
     }
 
-    fn rule_name<'w>(&mut self, rule: &'w WrittenRule, number: usize) -> &'w str {
+    fn rule_name<'w>(&mut self, rule: &'w RawRule, number: usize) -> &'w str {
         let Some(name) = rule.name.as_ref().filter(|name| !name.value.trim().is_empty()) else {
             if !rule.name_unreadable {
                 let span = rule.name.as_ref().map_or(&rule.span, |name| &name.span);
@@ -90,7 +90,7 @@ impl Checker<'_> {
         match found {
             Some(first) => {
                 let first = self.places.of(first);
-                self.said_twice("a rule", name, Some(&first));
+                self.duplicate_name("a rule", name, Some(&first));
             }
             None => {
                 let own = &*name.value;
@@ -101,7 +101,7 @@ impl Checker<'_> {
         &name.value
     }
 
-    fn cut_delay(&mut self, number: usize, written: &WrittenRule) {
+    fn cut_delay(&mut self, number: usize, written: &RawRule) {
         let rule = &self.rules[number];
         let delay = rule.adds.as_ref().and_then(|adds| adds.delay);
         let (Some(delay), Some(at)) = (delay, &written.delay_ms) else { return };
@@ -119,14 +119,14 @@ impl Checker<'_> {
         }
     }
 
-    fn never_sent(&mut self, written: &WrittenRule, name: &str) {
+    fn never_sent(&mut self, written: &RawRule, name: &str) {
         if let Some(adds) = &written.adds_at {
             let message = format!("{} rejects: what it adds is never sent", called(name));
             self.warning("never-sent", adds, message);
         }
     }
 
-    fn adds_nothing(&mut self, written: &WrittenRule, name: &str) {
+    fn adds_nothing(&mut self, written: &RawRule, name: &str) {
         let filled =
             |entries: &Option<Entries>| entries.as_ref().is_some_and(|all| !all.is_empty());
         let adds = filled(&written.metadata)
@@ -143,9 +143,9 @@ impl Checker<'_> {
 
 /// The numbers that a rule is for.
 #[derive(Clone, Copy)]
-pub(super) struct On<'n> {
-    pub(super) to: &'n Numbers,
-    pub(super) from: &'n Numbers,
+pub(super) struct RuleNumbers<'n> {
+    pub(super) to: &'n NumberMatcher,
+    pub(super) from: &'n NumberMatcher,
 }
 
 /// A rule by its name; one without is the one that is shown.
@@ -154,9 +154,9 @@ pub(super) fn called(name: &str) -> String {
 }
 
 /// Whether calls of this source can come to the rule.
-pub(super) fn may_ask(rule: &Rule, asking: &Asking) -> bool {
+pub(super) fn may_ask(rule: &Rule, asking: &SourceInfo) -> bool {
     let Some(also) = &rule.also else { return true };
-    let dialect = dialect::named(asking.platform.as_str());
+    let dialect = dialect::by_name(asking.platform.as_str());
     dialect.is_some_and(|dialect| also.may_come_from(dialect))
         && also.source.holds(|source| **source == *asking.source)
 }

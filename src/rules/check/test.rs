@@ -4,13 +4,13 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::Checker;
-use crate::call::{Channel, Fields, Platform};
-use crate::decision::Object;
+use crate::diagnostics::did_you_mean;
 use crate::dialect;
-use crate::number::Party;
-use crate::report::did_you_mean;
-use crate::rules::pattern::is_wide;
-use crate::rules::written::{At, Entries, WrittenExpectation, WrittenTest, WrittenValue};
+use crate::domain::call::{Channel, Fields, Platform};
+use crate::domain::decision::Object;
+use crate::domain::phone_number::Party;
+use crate::rules::load::raw::{Entries, RawExpectation, RawTest, RawValue, Spanned};
+use crate::rules::model::pattern::is_wide;
 use crate::rules::{Expected, Test, moment};
 
 /// The source of tests where the settings are not known.
@@ -18,7 +18,7 @@ const NO_SOURCE: &str = "test";
 
 impl Checker<'_> {
     /// The test; none when something in it is wrong, which has been reported.
-    pub(super) fn test(&mut self, written: &WrittenTest) -> Option<Test> {
+    pub(super) fn test(&mut self, written: &RawTest) -> Option<Test> {
         let before = self.report.errors();
         let named = written.name.as_ref().filter(|name| !name.value.trim().is_empty());
         if named.is_none() && !written.flawed {
@@ -58,15 +58,15 @@ impl Checker<'_> {
         good.then_some(Test { name, fields, source, platform, at, expected, place })
     }
 
-    fn party(&mut self, written: Option<&At<String>>) -> Party {
+    fn party(&mut self, written: Option<&Spanned<String>>) -> Party {
         let text = written.map(|text| text.value.as_str());
-        if let Some(At { value: text, span }) = written
+        if let Some(Spanned { value: text, span }) = written
             && is_wide(text)
         {
             let message = format!("`{text}` is not a number, and a test is about one call");
             self.error("bad-number", span, message).help("a number looks like +12137771234");
         }
-        Party::read(text).party
+        Party::parse(text).party
     }
 
     fn headers(
@@ -82,9 +82,9 @@ impl Checker<'_> {
         let mut texts = Vec::new();
         for (name, value) in written {
             let text = match &value.value {
-                WrittenValue::Text(text) => text.as_str().into(),
-                WrittenValue::Plain(plain) => plain.to_string().into(),
-                WrittenValue::List(_) | WrittenValue::Table(_) => {
+                RawValue::Text(text) => text.as_str().into(),
+                RawValue::Plain(plain) => plain.to_string().into(),
+                RawValue::List(_) | RawValue::Table(_) => {
                     let message = format!("`{}` has to be a text", name.value);
                     self.error("wrong-kind", &value.span, message);
                     continue;
@@ -97,7 +97,7 @@ impl Checker<'_> {
 
     /// Who asks in a test: the source or the platform that it names, else the first of the settings
     /// that asks on this channel.
-    fn asking(&mut self, written: &WrittenTest, channel: Channel) -> (Box<str>, Platform) {
+    fn asking(&mut self, written: &RawTest, channel: Channel) -> (Box<str>, Platform) {
         let platform = written.platform.as_ref().and_then(|platform| self.platform(platform));
         let source = written.source.as_ref().and_then(|source| self.source(source));
         let sources = &self.around.sources;
@@ -106,7 +106,7 @@ impl Checker<'_> {
             (source.clone(), known.map(|asking| asking.platform))
         });
         let asks_so = |asked: Platform| {
-            let channels = dialect::named(asked.as_str()).map(|dialect| dialect.channels());
+            let channels = dialect::by_name(asked.as_str()).map(|dialect| dialect.channels());
             platform.is_none_or(|platform| platform == asked)
                 && channels.is_some_and(|channels| channels.contains(&channel))
         };
@@ -120,7 +120,7 @@ impl Checker<'_> {
         }
     }
 
-    fn expected(&mut self, written: &WrittenExpectation) -> Expected {
+    fn expected(&mut self, written: &RawExpectation) -> Expected {
         let before = self.report.errors();
         if let Some(rule) = &written.rule {
             self.rule_exists(rule);
@@ -149,7 +149,7 @@ impl Checker<'_> {
     }
 
     /// What becomes of the call, when that is said.
-    fn one_outcome(&mut self, written: &WrittenExpectation) -> Option<Box<str>> {
+    fn one_outcome(&mut self, written: &RawExpectation) -> Option<Box<str>> {
         let said = [
             written.agent.as_ref().map(|agent| (&agent.span, "agent")),
             written.reject.as_ref().map(|reject| (&reject.span, "reject")),
@@ -169,7 +169,7 @@ impl Checker<'_> {
         Some(first).filter(|_| written.agent.is_none())
     }
 
-    fn rule_exists(&mut self, rule: &At<String>) {
+    fn rule_exists(&mut self, rule: &Spanned<String>) {
         if let Some(at) = self.rules_by_name.find(&rule.value, |at| &self.rules[at].name) {
             if self.off.contains(&at) {
                 let message =
@@ -184,14 +184,14 @@ impl Checker<'_> {
         self.error("unknown-rule", &rule.span, message).maybe_help(near);
     }
 
-    fn agent_exists(&mut self, agent: &At<String>) {
+    fn agent_exists(&mut self, agent: &Spanned<String>) {
         if self.any_agent || self.agent_named(&agent.value).is_some() {
             return;
         }
         self.no_such_agent(&agent.value, &agent.span);
     }
 
-    fn outcome_word(&mut self, written: &At<String>) -> Option<Box<str>> {
+    fn outcome_word(&mut self, written: &Spanned<String>) -> Option<Box<str>> {
         let known = ["agent", "reject", "keep"];
         if known.contains(&&*written.value) {
             return Some(written.value.as_str().into());
@@ -206,11 +206,11 @@ fn object(entries: &Entries) -> Object {
     entries.iter().map(|(name, value)| (name.value.clone(), json(value))).collect()
 }
 
-fn json(value: &At<WrittenValue>) -> Value {
+fn json(value: &Spanned<RawValue>) -> Value {
     match &value.value {
-        WrittenValue::Text(text) => Value::String(text.clone()),
-        WrittenValue::Plain(plain) => plain.clone(),
-        WrittenValue::List(list) => list.iter().map(json).collect(),
-        WrittenValue::Table(entries) => Value::Object(object(entries)),
+        RawValue::Text(text) => Value::String(text.clone()),
+        RawValue::Plain(plain) => plain.clone(),
+        RawValue::List(list) => list.iter().map(json).collect(),
+        RawValue::Table(entries) => Value::Object(object(entries)),
     }
 }

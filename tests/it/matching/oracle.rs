@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use jiff::civil::{DateTime, Weekday, date, time};
 use jiff::tz::TimeZone;
-use switchboard::call::Channel;
-use switchboard::number::Country;
+use switchboard::domain::call::Channel;
+use switchboard::domain::phone_number::Country;
 
-use super::sheet::{Does, Line, Row, SOURCES, Setting, Sheet, Side};
+use super::sheet::{Action, Line, Row, SOURCES, Setting, Sheet, Side};
 
 /// What becomes of a call.
 #[derive(Debug, Default, PartialEq)]
@@ -38,7 +38,7 @@ pub(super) fn tell(sheet: &Sheet, from: &str, to: &str, setting: &Setting) -> To
             let tier = row.map(|row| row.tier).filter(|tier| !tier.is_empty());
             told.variables.insert("tier".to_owned(), tier.unwrap_or("none").to_owned());
         }
-        if line.does == Does::Continue {
+        if line.does == Action::Continue {
             told.by.push(name);
             continue;
         }
@@ -51,13 +51,13 @@ pub(super) fn tell(sheet: &Sheet, from: &str, to: &str, setting: &Setting) -> To
 
 fn outcome(line: &Line, row: Option<&Row>, platform: &str) -> String {
     let agent = match &line.does {
-        Does::Agent(agent) => agent,
-        Does::AgentOfRow if line.row_of().is_some() => {
+        Action::Agent(agent) => agent,
+        Action::AgentOfRow if line.row_of().is_some() => {
             row.map(|row| row.agent).filter(|agent| !agent.is_empty()).unwrap_or("desk")
         }
-        Does::Split(_) => return "split".to_owned(),
-        Does::Reject(reason) => return format!("reject {reason}"),
-        Does::AgentOfRow | Does::Keep | Does::Continue => return "keep".to_owned(),
+        Action::Split(_) => return "split".to_owned(),
+        Action::Reject(reason) => return format!("reject {reason}"),
+        Action::AgentOfRow | Action::Keep | Action::Continue => return "keep".to_owned(),
     };
     // The one that has no id everywhere.
     if agent == "texting" && platform == "synthflow" {
@@ -138,7 +138,7 @@ fn is_for(sheet: &Sheet, pattern: &str, party: &str) -> bool {
 
 fn country(digits: &str) -> String {
     let value = digits.parse().expect("digits");
-    let country = Country::of_digits(value, digits.len() as u8);
+    let country = Country::from_digits(value, digits.len() as u8);
     country.map(|country| country.to_string()).unwrap_or_default()
 }
 

@@ -7,9 +7,10 @@ use std::path::Path;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use switchboard::call::{Call, Channel, Fields, Platform};
-use switchboard::number::Party;
-use switchboard::rules::{self, Asking, Loaded, Surroundings, Table};
+use switchboard::domain::call::{Call, Channel, Fields, Platform};
+use switchboard::domain::phone_number::Party;
+use switchboard::rules;
+use switchboard::rules::{CheckContext, LoadedTable, RuleSet, SourceInfo};
 
 /// A table, as texts.
 #[derive(Clone)]
@@ -38,13 +39,13 @@ pub(super) struct Line {
     pub(super) dates: Vec<&'static str>,
     pub(super) tier: Vec<&'static str>,
     pub(super) header: Vec<&'static str>,
-    pub(super) does: Does,
+    pub(super) does: Action,
     pub(super) variables: Vec<&'static str>,
     pub(super) off: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) enum Does {
+pub(super) enum Action {
     Agent(&'static str),
     /// The agent in the row that matched; where there is none, the desk.
     AgentOfRow,
@@ -82,12 +83,12 @@ mon-sun = "22:30-07:00"
 
 impl Sheet {
     /// Reads the table; the lists are written into `folder`.
-    pub(super) fn load(&self, folder: &Path) -> Loaded {
+    pub(super) fn load(&self, folder: &Path) -> LoadedTable {
         self.load_as(self.to_toml(), folder)
     }
 
     /// Reads the table out of another text that says the same.
-    pub(super) fn load_as(&self, text: String, folder: &Path) -> Loaded {
+    pub(super) fn load_as(&self, text: String, folder: &Path) -> LoadedTable {
         for (name, rows) in LISTS.iter().zip(&self.lists).skip(1) {
             std::fs::write(folder.join(format!("{name}.csv")), csv(rows)).expect("a file");
         }
@@ -95,8 +96,8 @@ impl Sheet {
         rules::parse(&path, text, &around())
     }
 
-    pub(super) fn table(&self, folder: &Path) -> Result<Table, TestCaseError> {
-        let Loaded { table, report, .. } = self.load(folder);
+    pub(super) fn table(&self, folder: &Path) -> Result<RuleSet, TestCaseError> {
+        let LoadedTable { table, report, .. } = self.load(folder);
         table.ok_or_else(|| TestCaseError::fail(report.to_string()))
     }
 
@@ -127,13 +128,13 @@ impl Sheet {
 }
 
 /// What the settings would say.
-pub(super) fn around() -> Surroundings {
-    let asking = |(source, platform): (&str, &'static str)| Asking {
+pub(super) fn around() -> CheckContext {
+    let asking = |(source, platform): (&str, &'static str)| SourceInfo {
         source: source.to_owned(),
-        platform: Platform::named(platform),
+        platform: Platform::new(platform),
         reply_within: std::time::Duration::from_secs(8),
     };
-    Surroundings { sources: SOURCES.map(asking).into(), ..Surroundings::default() }
+    CheckContext { sources: SOURCES.map(asking).into(), ..CheckContext::default() }
 }
 
 /// The columns in another order than they are asked for.
@@ -186,15 +187,15 @@ impl Line {
             line("where", format!("{{ {} }}", wheres.join(", ")));
         }
         match (&self.does, row) {
-            (Does::Agent(agent), _) => line("agent", format!("{agent:?}")),
-            (Does::AgentOfRow, Some((list, _))) => {
+            (Action::Agent(agent), _) => line("agent", format!("{agent:?}")),
+            (Action::AgentOfRow, Some((list, _))) => {
                 line("agent", format!("\"${{{list}.agent|desk}}\""));
             }
-            (Does::AgentOfRow, None) | (Does::Keep, _) => line("keep", "true".to_owned()),
-            (Does::Split(first), _) => line("split", two_arms(*first)),
-            (Does::Reject(""), _) => line("reject", "true".to_owned()),
-            (Does::Reject(reason), _) => line("reject", format!("{reason:?}")),
-            (Does::Continue, _) => line("continue", "true".to_owned()),
+            (Action::AgentOfRow, None) | (Action::Keep, _) => line("keep", "true".to_owned()),
+            (Action::Split(first), _) => line("split", two_arms(*first)),
+            (Action::Reject(""), _) => line("reject", "true".to_owned()),
+            (Action::Reject(reason), _) => line("reject", format!("{reason:?}")),
+            (Action::Continue, _) => line("continue", "true".to_owned()),
         }
         let mut variables: Vec<_> =
             self.variables.iter().map(|name| format!("{name} = \"${{rule}}\"")).collect();
@@ -394,12 +395,12 @@ fn any_line(numbers: &BoxedStrategy<Vec<String>>, plain: u32) -> BoxedStrategy<L
     );
     let wheres = (some_of(2, &TIERS), some_of(2 * plain, &TIERS));
     let does = prop_oneof![
-        4 => select(vec!["desk", "night", "texting"]).prop_map(Does::Agent),
-        2 => Just(Does::AgentOfRow),
-        1 => (0..=10_000_u16).prop_map(Does::Split),
-        1 => select(vec!["", "blocklist"]).prop_map(Does::Reject),
-        1 => Just(Does::Keep),
-        3 => Just(Does::Continue),
+        4 => select(vec!["desk", "night", "texting"]).prop_map(Action::Agent),
+        2 => Just(Action::AgentOfRow),
+        1 => (0..=10_000_u16).prop_map(Action::Split),
+        1 => select(vec!["", "blocklist"]).prop_map(Action::Reject),
+        1 => Just(Action::Keep),
+        3 => Just(Action::Continue),
     ];
     let variables = prop::sample::subsequence(vec!["u", "v", "w"], 0..=2);
     let off = prop::bool::weighted(0.05);
@@ -624,7 +625,7 @@ fn any_moment() -> impl Strategy<Value = Timestamp> {
 
 /// A call as the service would have read it.
 pub(super) fn call(from: &str, to: &str, setting: &Setting) -> Call<'static> {
-    let party = |text| Party::read(Some(text)).party;
+    let party = |text| Party::parse(Some(text)).party;
     let headers = setting.headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
     let fields = Fields {
         from: party(from),
@@ -633,5 +634,5 @@ pub(super) fn call(from: &str, to: &str, setting: &Setting) -> Call<'static> {
         ..Fields::unknown(setting.channel)
     };
     let (source, platform) = SOURCES[setting.source];
-    Call::imagined(source, Platform::named(platform), fields)
+    Call::synthetic(source, Platform::new(platform), fields)
 }

@@ -1,6 +1,7 @@
 //! Which rules are reported as never reached, and which look much the same and are not.
 
-use switchboard::rules::{self, Surroundings};
+use switchboard::rules;
+use switchboard::rules::CheckContext;
 
 use super::never_reached;
 
@@ -20,7 +21,7 @@ fn told(house: &str, conditions: &[&str]) -> Vec<(String, String)> {
         format!("[[rule]]\nname = \"{name}\"\n{conditions}\n{outcome}\n")
     });
     let text = format!("zone = \"UTC\"\n{house}\n{}", rules.collect::<String>());
-    let loaded = rules::parse("rules.toml", text, &Surroundings::default());
+    let loaded = rules::parse("rules.toml", text, &CheckContext::default());
     assert_eq!(loaded.report.errors(), 0, "{}", loaded.report);
     never_reached(&loaded.report)
 }

@@ -1,10 +1,10 @@
 //! One call, one row, and everything in it.
 
 use serde_json::{Value, json};
-use switchboard::record::Filter;
+use switchboard::records::Filter;
 
 use super::{CALLER, DIALLED, at, call, call_from, everywhere, kept, kept_at};
-use crate::app::{NOW_MS, RULES};
+use crate::support::app::{NOW_MS, RULES};
 
 const EVERYTHING: &str = r#"
 [agents]
@@ -41,10 +41,10 @@ delay_ms = 1
 "#;
 
 /// What was recorded of a call, without what is new each time.
-async fn recorded(kept: &super::Kept) -> Value {
+async fn recorded(kept: &super::KeepReason) -> Value {
     let mut record = serde_json::to_value(kept.call().await).unwrap();
     let object = record.as_object_mut().unwrap();
-    for changing in ["id", "fingerprint", "micros"] {
+    for changing in ["id", "fingerprint", "latency_us"] {
         assert!(object.shift_remove(changing).is_some_and(|value| !value.is_null()), "{changing}");
     }
     record
@@ -78,7 +78,7 @@ async fn an_answer_is_read_as_it_was_given() {
         assert_eq!(record, expected);
         let id = kept.call().await.id;
         assert_eq!(kept.store().call(id).await.unwrap(), Some(kept.call().await));
-        assert_eq!(kept.call().await.fingerprint, kept.board.table().fingerprint);
+        assert_eq!(kept.call().await.fingerprint, kept.app.table().fingerprint);
         kept.stopped().await;
     })
     .await;
@@ -146,7 +146,7 @@ async fn whatever_text_comes_it_is_kept() {
         let body = br#"{"event":"call_inbound","call_inbound":{"call_id":"half \ud800","from_number":"client:\ud800"}}"#;
         assert_eq!(kept.send("/inbound/retell", body).await.status, 200);
         assert_eq!(kept.calls().await.len(), 6);
-        assert_eq!(kept.metric("switchboard_records_lost_total{why=\"refused\"}").await, 0);
+        assert_eq!(kept.metric("switchboard_records_lost_total{reason=\"refused\"}").await, 0);
         kept.stopped().await;
     })
     .await;

@@ -2,11 +2,11 @@
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use switchboard::record::CallRecord;
+use switchboard::records::CallRecord;
 use uuid::Uuid;
 
 use super::{CALLER, DIALLED, Place, at, call, call_from, event, everywhere, kept, kept_at};
-use crate::app::{NOW_MS, RULES};
+use crate::support::app::{NOW_MS, RULES};
 
 #[tokio::test]
 async fn an_event_is_stored_once_and_counted() {
@@ -309,6 +309,6 @@ fn unrecorded_of(source: &str, call_id: &str) -> CallRecord {
         agent: None,
         fingerprint: String::new(),
         attempts: 1,
-        details: switchboard::record::Details::default(),
+        details: switchboard::records::Details::default(),
     }
 }

@@ -3,17 +3,17 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
-use switchboard::number::Party;
-use switchboard::record::{Filter, Numbers};
-use switchboard::secret::Secret;
-use switchboard::settings::{KeptNumbers, RecordsPlace};
+use switchboard::domain::phone_number::Party;
+use switchboard::domain::secret::Secret;
+use switchboard::records::{Filter, NumberPolicy};
+use switchboard::settings::{NumberStorage, RecordsLocation};
 use uuid::Uuid;
 
-use super::{DIALLED, Kept, Place, event, everywhere, kept};
-use crate::app::NOW_MS;
+use super::{DIALLED, KeepReason, Place, event, everywhere, kept};
+use crate::support::app::NOW_MS;
 
-fn modes() -> [KeptNumbers; 2] {
-    [KeptNumbers::Masked, KeptNumbers::Hashed(Secret::new("0123456789abcdef"))]
+fn modes() -> [NumberStorage; 2] {
+    [NumberStorage::Masked, NumberStorage::Hashed(Secret::new("0123456789abcdef"))]
 }
 
 /// Five digits of the number that stand in a row in the text, whatever people write in between.
@@ -39,7 +39,7 @@ fn written(number: &str, between: &[&str]) -> String {
 }
 
 /// Everything that is kept of the call, without what is random or a hash.
-async fn all_of(kept: &Kept, call_id: &str) -> String {
+async fn all_of(kept: &KeepReason, call_id: &str) -> String {
     let filter = Filter { call_id: Some(call_id.to_owned()), ..Filter::default() };
     let [call] = &kept.found(&filter).await[..] else { panic!("one call") };
     let mut all = vec![serde_json::to_value(call).unwrap()];
@@ -47,7 +47,7 @@ async fn all_of(kept: &Kept, call_id: &str) -> String {
     assert_eq!(all.len(), 3, "a call and two events");
     for record in &mut all {
         let record = record.as_object_mut().unwrap();
-        for id in ["id", "call", "fingerprint", "micros"] {
+        for id in ["id", "call", "fingerprint", "latency_us"] {
             record.shift_remove(id);
         }
         record.retain(|_, value| !value.as_str().is_some_and(|text| text.starts_with("h:")));
@@ -55,7 +55,7 @@ async fn all_of(kept: &Kept, call_id: &str) -> String {
     serde_json::to_string(&all).unwrap()
 }
 
-async fn comes_in(kept: &Kept, call_id: &str, digits: &str, between: &[&str]) {
+async fn comes_in(kept: &KeepReason, call_id: &str, digits: &str, between: &[&str]) {
     let number = format!("+{digits}");
     let apart = written(digits, between);
     let texts = json!({
@@ -91,7 +91,7 @@ async fn comes_in(kept: &Kept, call_id: &str, digits: &str, between: &[&str]) {
 fn no_five_digits_of_a_number_are_kept_in_a_row() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for mode in modes() {
-        let place = Place::new("memory", RecordsPlace::Memory);
+        let place = Place::new("memory", RecordsLocation::Memory);
         let place = place.with(|records| records.numbers = mode.clone());
         let kept = runtime.block_on(async { kept(&place) });
         let n = std::cell::Cell::new(0);
@@ -139,12 +139,12 @@ async fn no_file_of_the_store_holds_the_number() {
     everywhere(async |place| {
         for mode in modes() {
             let kept = kept(&place.with(|records| records.numbers = mode));
-            let word = kept.board.recorder().numbers().word();
+            let word = kept.app.recorder().numbers().word();
             comes_in(&kept, word, number, &["-", "", " "]).await;
             assert!(all_of(&kept, word).await.contains("***"));
             kept.stopped().await;
         }
-        if let RecordsPlace::Sqlite(path) = &place.records.place {
+        if let RecordsLocation::Sqlite(path) = &place.records.place {
             let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
             assert!(text.contains("call_analyzed"), "the file was read");
             // Ids and hashes are there, too, and five digits are alike by chance.
@@ -157,18 +157,18 @@ async fn no_file_of_the_store_holds_the_number() {
 #[tokio::test]
 async fn a_hashed_number_is_found_and_only_with_its_key() {
     everywhere(async |place| {
-        let key = |key: &str| KeptNumbers::Hashed(Secret::new(key));
+        let key = |key: &str| NumberStorage::Hashed(Secret::new(key));
         let kept = kept(&place.with(|records| records.numbers = key("0123456789abcdef")));
         comes_in(&kept, "call_1", "98765432101", &["-"]).await;
         let [party, other] =
-            ["+98765432101", "+98765432102"].map(|text| Party::read(Some(text)).party);
+            ["+98765432101", "+98765432102"].map(|text| Party::parse(Some(text)).party);
         let found = async |number: Vec<String>| {
             let filter = Filter { number: Some(number), ..Filter::default() };
             kept.found(&filter).await.len()
         };
-        assert_eq!(found(kept.board.recorder().numbers().ways(&party)).await, 1);
-        assert_eq!(found(kept.board.recorder().numbers().ways(&other)).await, 0);
-        assert_eq!(found(Numbers::new(key("another key")).ways(&party)).await, 0);
+        assert_eq!(found(kept.app.recorder().numbers().ways(&party)).await, 1);
+        assert_eq!(found(kept.app.recorder().numbers().ways(&other)).await, 0);
+        assert_eq!(found(NumberPolicy::new(key("another key")).ways(&party)).await, 0);
         kept.stopped().await;
     })
     .await;
@@ -179,7 +179,7 @@ async fn what_is_no_number_of_the_call_stays() {
     everywhere(async |place| {
         for mode in modes() {
             let kept = kept(&place.with(|records| records.numbers = mode));
-            let call_id = format!("call_{}_9f1e2d3c4b5a", kept.board.recorder().numbers().word());
+            let call_id = format!("call_{}_9f1e2d3c4b5a", kept.app.recorder().numbers().word());
             let mut body = event("call_ended", &call_id);
             body["call"]["start_timestamp"] = NOW_MS.into();
             body["call"]["duration_ms"] = 61_234.into();
@@ -210,8 +210,8 @@ async fn what_is_no_number_of_the_call_stays() {
 #[tokio::test]
 async fn what_tells_an_event_from_others_is_made_of_what_is_kept() {
     let told = |from: &str| json!({ "event": "call_ended", "call": { "from_number": from } });
-    for (numbers, rows) in [(KeptNumbers::Masked, 1), (KeptNumbers::Full, 2)] {
-        let place = Place::new("memory", RecordsPlace::Memory);
+    for (numbers, rows) in [(NumberStorage::Masked, 1), (NumberStorage::Full, 2)] {
+        let place = Place::new("memory", RecordsLocation::Memory);
         let kept = kept(&place.with(|records| records.numbers = numbers.clone()));
         kept.tell(&told("+12137771234")).await;
         kept.tell(&told("+12137781234")).await;

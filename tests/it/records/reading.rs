@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 use serde_json::json;
-use switchboard::record::{Filter, Order, Page};
+use switchboard::records::{Filter, Order, Page};
 use uuid::Uuid;
 
 use super::{CALLER, at, call, call_from, event, everywhere, kept, kept_at};
-use crate::app::{NOW_MS, RULES};
+use crate::support::app::{NOW_MS, RULES};
 
 const THREE: &str = r#"
 [[rule]]
@@ -132,7 +132,7 @@ async fn what_is_too_old_is_deleted_and_nothing_else() {
         // It sweeps when it starts.
         let kept = kept(&place);
         let swept = async {
-            while kept.metric("switchboard_records_swept_total").await == 0 {
+            while kept.metric("switchboard_records_expired_total").await == 0 {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
         };
@@ -150,7 +150,7 @@ async fn what_is_too_old_is_deleted_and_nothing_else() {
 
 #[tokio::test]
 async fn memory_holds_the_newest_and_not_all() {
-    let place = super::Place::new("memory", switchboard::settings::RecordsPlace::Memory);
+    let place = super::Place::new("memory", switchboard::settings::RecordsLocation::Memory);
     let place = place.with(|records| records.wait = switchboard::settings::Wait::No);
     let kept = kept(&place);
     for n in 0..12_000 {

@@ -8,14 +8,14 @@ use axum::http::StatusCode;
 use futures_util::future::join_all;
 use serde_json::json;
 use sqlx::{Connection, Executor};
-use switchboard::record::{Filter, Store, StoreError};
-use switchboard::rules::Copies;
-use switchboard::settings::{Records, RecordsPlace, Wait};
+use switchboard::records::{Filter, Store, StoreError};
+use switchboard::rules::Snapshot;
+use switchboard::settings::{RecordsLocation, RecordsSettings, Wait};
 use tokio::sync::watch;
 
-use super::{Kept, Place, at, call, call_from, event, everywhere, kept, unwritten};
-use crate::app::{self, NOW_MS, RULES, app};
-use crate::postgres::Postgres;
+use super::{KeepReason, Place, at, call, call_from, event, everywhere, kept, unwritten};
+use crate::support::app::{self, NOW_MS, RULES, app};
+use crate::support::postgres::Postgres;
 
 #[tokio::test]
 async fn a_reply_that_waits_comes_after_the_commit() {
@@ -30,7 +30,7 @@ async fn a_reply_that_waits_comes_after_the_commit() {
         let writer = tokio::spawn(writer.run(stopped));
         assert_eq!(reply.await["call_inbound"]["override_agent_id"], "agent_1");
         assert_eq!(kept.store().count(&Filter::default()).await.unwrap(), 1);
-        assert_eq!(kept.metric("switchboard_records_unwaited_total").await, 0);
+        assert_eq!(kept.metric("switchboard_records_uncommitted_total").await, 0);
         stop.send_replace(true);
         writer.await.unwrap();
     })
@@ -40,23 +40,23 @@ async fn a_reply_that_waits_comes_after_the_commit() {
 #[tokio::test]
 async fn what_is_off_is_not_written_and_events_are_heard() {
     let app = app(app::SETTINGS, RULES);
-    assert!(app.board.recorder().state().is_none());
+    assert!(app.app.recorder().state().is_none());
     app.retell(call("call_1").to_string()).await;
     let body = event("call_ended", "call_1").to_string();
     let answer = app.send(app::retell_request("/events/retell", body.as_bytes())).await;
     assert_eq!((answer.status, &*answer.body), (StatusCode::OK, &b"{}"[..]));
-    assert_eq!(app.board.recorder().waiting(), 0);
-    assert!(Store::open(&Records::off().place).await.is_err());
+    assert_eq!(app.app.recorder().waiting(), 0);
+    assert!(Store::open(&RecordsSettings::off().place).await.is_err());
 }
 
 #[tokio::test]
 async fn a_full_queue_is_counted_and_nobody_waits() {
-    let place = Place::new("memory", RecordsPlace::Memory);
+    let place = Place::new("memory", RecordsLocation::Memory);
     let place = place.with(|records| records.wait = Wait::No);
     let (kept, writer) = unwritten(&place, RULES, NOW_MS);
     // A long call id makes a row of 60 kB: then the bytes are the bound, not the rows.
     let long = "x".repeat(60_000);
-    let lost = "switchboard_records_lost_total{why=\"queue_full\"}";
+    let lost = "switchboard_records_lost_total{reason=\"queue_full\"}";
     let mut asked = 0;
     while kept.metric(lost).await < 3 {
         for _ in 0..100 {
@@ -66,7 +66,7 @@ async fn a_full_queue_is_counted_and_nobody_waits() {
         assert!(asked < 2_000, "some 64 MB are the most");
     }
     let before = kept.metric(lost).await as usize;
-    assert_eq!(kept.board.recorder().waiting(), asked - before);
+    assert_eq!(kept.app.recorder().waiting(), asked - before);
     let (stop, stopped) = watch::channel(true);
     writer.run(stopped).await;
     drop(stop);
@@ -117,25 +117,25 @@ async fn switchboards_that_write_the_same_are_not_in_each_others_way() {
         }
         let place = place.with(|records| records.wait = Wait::No);
         // Also the tables are made by all of them at once.
-        let boards: Vec<Kept> = (0..3).map(|_| kept(&place)).collect();
-        let ask = async |board: &Kept, backwards: bool| {
+        let boards: Vec<KeepReason> = (0..3).map(|_| kept(&place)).collect();
+        let ask = async |app: &KeepReason, backwards: bool| {
             for n in 0..100 {
                 let n = if backwards { 99 - n } else { n };
-                board.ask(&call(&format!("call_{n}"))).await;
+                app.ask(&call(&format!("call_{n}"))).await;
                 if n % 10 == 0 {
-                    board.tell(&event("call_ended", &format!("call_{n}"))).await;
-                    board.ask(&call(&format!("call_{}", 99 - n))).await;
+                    app.tell(&event("call_ended", &format!("call_{n}"))).await;
+                    app.ask(&call(&format!("call_{}", 99 - n))).await;
                 }
             }
         };
-        join_all(boards.iter().enumerate().map(|(n, board)| ask(board, n % 2 == 1))).await;
-        join_all(boards.iter().map(Kept::written)).await;
+        join_all(boards.iter().enumerate().map(|(n, app)| ask(app, n % 2 == 1))).await;
+        join_all(boards.iter().map(KeepReason::written)).await;
         let calls = boards[0].calls().await;
         assert_eq!(calls.len(), 100);
-        for board in boards {
-            assert_eq!(board.board.recorder().state().unwrap().trouble(), None);
-            assert_eq!(board.metric("switchboard_events_not_stored_total").await, 0);
-            board.stopped().await;
+        for app in boards {
+            assert_eq!(app.app.recorder().state().unwrap().trouble(), None);
+            assert_eq!(app.metric("switchboard_events_not_stored_total").await, 0);
+            app.stopped().await;
         }
         for call in calls.iter().filter(|call| call.call_id.as_deref().unwrap().ends_with('0')) {
             assert!(call.attempts >= 3, "{call:?}");
@@ -150,7 +150,7 @@ async fn a_row_that_the_database_does_not_take_is_left_out_alone() {
     let url = postgres.fresh();
     let place = Place::new(
         "postgres",
-        RecordsPlace::Postgres(switchboard::secret::Secret::new(url.clone())),
+        RecordsLocation::Postgres(switchboard::domain::secret::Secret::new(url.clone())),
     );
     drop(Store::open(&place.records.place).await.unwrap());
     postgres.query(&url, "ALTER TABLE calls ADD CHECK (call_id <> 'bad')");
@@ -167,8 +167,8 @@ async fn a_row_that_the_database_does_not_take_is_left_out_alone() {
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     kept.tell(&event("call_ended", "one")).await;
     assert_eq!(kept.calls().await.len(), 5);
-    assert_eq!(kept.metric("switchboard_records_lost_total{why=\"refused\"}").await, 2);
-    assert_eq!(kept.board.recorder().state().unwrap().trouble(), None);
+    assert_eq!(kept.metric("switchboard_records_lost_total{reason=\"refused\"}").await, 2);
+    assert_eq!(kept.app.recorder().state().unwrap().trouble(), None);
     stop.send_replace(true);
     writer.await.unwrap();
 }
@@ -178,7 +178,7 @@ async fn a_row_that_the_database_does_not_take_is_left_out_alone() {
 async fn ids_are_sorted_as_bytes_in_every_language() {
     let Some(postgres) = Postgres::shared() else { return };
     let url = postgres.fresh();
-    let place = RecordsPlace::Postgres(switchboard::secret::Secret::new(url.clone()));
+    let place = RecordsLocation::Postgres(switchboard::domain::secret::Secret::new(url.clone()));
     drop(Store::open(&place).await.unwrap());
     let collation = "SELECT collation_name FROM information_schema.columns \
                      WHERE column_name = 'id' AND table_name IN ('calls', 'events')";
@@ -190,7 +190,7 @@ async fn ids_are_sorted_as_bytes_in_every_language() {
 async fn the_settings_of_a_connection_are_made_in_each() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a folder/records?#%.db");
-    let place = Place::new("sqlite", RecordsPlace::Sqlite(path.clone()));
+    let place = Place::new("sqlite", RecordsLocation::Sqlite(path.clone()));
     let kept = kept(&place);
     kept.ask(&call("call_1")).await;
     assert!(path.exists(), "also with a strange name");
@@ -202,7 +202,7 @@ async fn the_settings_of_a_connection_are_made_in_each() {
     assert!(!log.exists(), "the last one that closes it empties the log");
 }
 
-impl Kept {
+impl KeepReason {
     async fn found_now(&self) -> u64 {
         self.store().count(&Filter::default()).await.unwrap()
     }
@@ -213,7 +213,7 @@ async fn nobody_else_may_read_the_file() {
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data/records.db");
-    let place = Place::new("sqlite", RecordsPlace::Sqlite(path.clone()));
+    let place = Place::new("sqlite", RecordsLocation::Sqlite(path.clone()));
     let kept = kept(&place);
     kept.ask(&call("call_1")).await;
     assert_eq!(mode(path.parent().unwrap()), 0o700);
@@ -227,7 +227,7 @@ async fn nobody_else_may_read_the_file() {
 async fn who_reads_makes_nothing_and_changes_no_file_of_somebody_else() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("another.db");
-    let place = RecordsPlace::Sqlite(path.clone());
+    let place = RecordsLocation::Sqlite(path.clone());
     let nothing = |opened: Result<Store, StoreError>| match opened.err() {
         Some(StoreError::NoStore(why)) => assert_eq!(why, "nothing has been recorded yet"),
         other => panic!("{other:?}"),
@@ -244,7 +244,8 @@ async fn who_reads_makes_nothing_and_changes_no_file_of_somebody_else() {
     assert_eq!(std::fs::read(&path).unwrap(), before);
     if let Some(postgres) = Postgres::shared() {
         let url = postgres.fresh();
-        let place = RecordsPlace::Postgres(switchboard::secret::Secret::new(url.clone()));
+        let place =
+            RecordsLocation::Postgres(switchboard::domain::secret::Secret::new(url.clone()));
         nothing(Store::open_to_read(&place).await);
         assert_eq!(
             postgres.query(&url, "SELECT COUNT(*) FROM pg_tables WHERE schemaname = 'public'"),
@@ -263,14 +264,14 @@ async fn of_the_copies_of_tables_the_newest_are_kept() {
         let kept = kept(&place);
         let text = "#".repeat(1_000_000);
         let copies = json!({ "rules": ["r.toml"], "files": { "r.toml": text } });
-        let copies: Copies = serde_json::from_value(copies).unwrap();
+        let copies: Snapshot = serde_json::from_value(copies).unwrap();
         let name = |n: i64| format!("table-{n}");
         for n in 0..TABLES {
-            kept.board.recorder().table(&name(n), Some(&copies), at(NOW_MS + n));
+            kept.app.recorder().table(&name(n), Some(&copies), at(NOW_MS + n));
             // A call that is answered is committed, and so is what came before it.
             kept.ask(&call(&format!("call_{n}"))).await;
         }
-        let store = kept.board.recorder().state().unwrap().store().unwrap();
+        let store = kept.app.recorder().state().unwrap().store().unwrap();
         for (n, is_there) in [(0, false), (2, false), (TABLES - 60, true), (TABLES - 1, true)] {
             let table = store.table(&name(n)).await.unwrap();
             assert_eq!(table.is_some(), is_there, "{n}");

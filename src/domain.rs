@@ -1,0 +1,12 @@
+//! Domain types: calls, events, decisions, phone numbers and secrets.
+//!
+//! Pure: they use no clock, network, disk, environment or randomness. [`clock`] is the one exception.
+
+pub mod call;
+pub mod clock;
+pub(crate) mod country;
+pub mod decision;
+pub(crate) mod event;
+pub mod facts;
+pub mod phone_number;
+pub mod secret;

@@ -1,0 +1,233 @@
+//! An incoming call or text message, in the same form for every platform.
+//!
+//! Borrows from the request body. Names of platform fields belong to the dialects.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::phone_number::Party;
+use crate::authenticate::Verified;
+
+/// A voice platform, by the name that settings and rules use: `retell`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Platform(&'static str);
+
+impl Platform {
+    /// Creates a platform from its lower-case name, which settings, rules, logs and metrics use.
+    pub const fn new(name: &'static str) -> Platform {
+        Platform(name)
+    }
+
+    /// Returns the name.
+    pub fn as_str(&self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// Kind of contact: a voice call or a text message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// A voice call.
+    Call,
+    /// A text message.
+    Sms,
+}
+
+impl Channel {
+    /// All channels, in the order of the documentation.
+    pub const ALL: [Channel; 2] = [Channel::Call, Channel::Sms];
+
+    /// Returns the name used in rules, logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Channel::Call => "call",
+            Channel::Sms => "sms",
+        }
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Version of an agent: a number, or a tag such as `latest`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Version {
+    /// A version number.
+    Number(i64),
+    /// `latest`, `latest_published`, or a tag of the operator's own.
+    Tag(Box<str>),
+}
+
+/// Fields that a dialect parsed from a request body. Any of them may be missing: platforms add fields
+/// over time.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Fields<'a> {
+    /// Voice call or text message.
+    pub channel: Channel,
+    /// The platform's id for this call or chat; identical on every retry.
+    pub call_id: Option<Cow<'a, str>>,
+    /// Time of the event according to the platform, in Unix milliseconds.
+    pub event_timestamp_ms: Option<i64>,
+    /// Agent that the platform has assigned to the number.
+    pub agent: Option<Cow<'a, str>>,
+    /// Version of that agent.
+    pub agent_version: Option<Version>,
+    /// The caller.
+    pub from: Party,
+    /// The called number.
+    pub to: Party,
+    /// SIP headers of the call; names in lower case.
+    pub sip: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// Number of parties (0 to 2) whose number arrived without its `+`.
+    pub plus_added: u8,
+}
+
+/// Omits the values of SIP headers, which can hold unmasked numbers of forwarded calls.
+impl fmt::Debug for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.sip.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Fields")
+            .field("channel", &self.channel)
+            .field("call_id", &self.call_id)
+            .field("from", &self.from)
+            .field("to", &self.to)
+            .field("sip", &headers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Fields<'_> {
+    /// Copies the borrowed fields, so that they outlive the request body.
+    pub fn into_owned(self) -> Fields<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        let sip = self.sip.into_iter().map(|(name, value)| (own(name), own(value)));
+        Fields {
+            sip: sip.collect(),
+            call_id: self.call_id.map(own),
+            agent: self.agent.map(own),
+            channel: self.channel,
+            event_timestamp_ms: self.event_timestamp_ms,
+            agent_version: self.agent_version,
+            from: self.from,
+            to: self.to,
+            plus_added: self.plus_added,
+        }
+    }
+
+    /// Returns fields that hold a channel and nothing else; both parties are withheld.
+    pub fn unknown(channel: Channel) -> Fields<'static> {
+        Fields {
+            channel,
+            call_id: None,
+            event_timestamp_ms: None,
+            agent: None,
+            agent_version: None,
+            from: Party::Withheld,
+            to: Party::Withheld,
+            sip: Vec::new(),
+            plus_added: 0,
+        }
+    }
+}
+
+/// A call to decide. Only a dialect creates one from a [`Verified`] request; the exception,
+/// [`Call::synthetic`], is for explanations, tests and replays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call<'a> {
+    fields: Fields<'a>,
+    platform: Platform,
+    source: Cow<'a, str>,
+}
+
+impl<'a> Call<'a> {
+    /// Creates the call of an authenticated request. The request supplies only the source's name; its
+    /// type proves that authentication succeeded.
+    pub fn from_verified(
+        request: &'a Verified,
+        platform: Platform,
+        fields: Fields<'a>,
+    ) -> Call<'a> {
+        Call { fields, platform, source: Cow::Borrowed(request.source()) }
+    }
+
+    /// Creates a call that did not arrive in a request, for explanations, tests and replays. No reply is
+    /// ever sent for it.
+    pub fn synthetic(source: &'a str, platform: Platform, fields: Fields<'a>) -> Call<'a> {
+        Call { fields, platform, source: Cow::Borrowed(source) }
+    }
+
+    /// Returns the fields, dropping the source and the platform.
+    pub fn into_fields(self) -> Fields<'a> {
+        self.fields
+    }
+
+    /// Returns the name of the source in the settings.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Returns the platform that sent the request.
+    pub fn platform(&self) -> Platform {
+        self.platform
+    }
+
+    /// Returns the channel.
+    pub fn channel(&self) -> Channel {
+        self.fields.channel
+    }
+
+    /// Returns the caller.
+    pub fn from(&self) -> &Party {
+        &self.fields.from
+    }
+
+    /// Returns the called number.
+    pub fn to(&self) -> &Party {
+        &self.fields.to
+    }
+
+    /// Returns the platform's id for this call or chat.
+    pub fn call_id(&self) -> Option<&str> {
+        self.fields.call_id.as_deref()
+    }
+
+    /// Returns the platform's timestamp of the event, in Unix milliseconds.
+    pub fn event_timestamp_ms(&self) -> Option<i64> {
+        self.fields.event_timestamp_ms
+    }
+
+    /// Returns the agent that the platform has assigned to the number.
+    pub fn agent(&self) -> Option<&str> {
+        self.fields.agent.as_deref()
+    }
+
+    /// Returns the version of that agent.
+    pub fn agent_version(&self) -> Option<&Version> {
+        self.fields.agent_version.as_ref()
+    }
+
+    /// Returns the value of a SIP header: the last one if it is repeated. `name` is in lower case.
+    pub fn sip_header(&self, name: &str) -> Option<&str> {
+        let header = self.fields.sip.iter().rev().find(|(header, _)| header == name);
+        header.map(|(_, value)| value.as_ref())
+    }
+
+    /// Iterates over all SIP headers in the order of arrival.
+    pub fn sip_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.sip.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+
+    /// Returns the number of parties (0 to 2) whose number arrived without its `+`.
+    pub fn plus_added(&self) -> u8 {
+        self.fields.plus_added
+    }
+}

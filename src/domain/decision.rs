@@ -1,0 +1,160 @@
+//! The decision about a call: the outcome, and the variables and metadata that accompany it.
+//!
+//! Borrows from the rule set. Rendering it for a platform is the dialect's work.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::call::Version;
+
+/// A JSON object that keeps the order of its keys.
+pub type Object = serde_json::Map<String, serde_json::Value>;
+
+/// Outcome of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome<'t> {
+    /// The selected agent answers.
+    Agent(SelectedAgent<'t>),
+    /// The call is rejected. The reason appears in the log and the record; the caller never hears it.
+    Reject(&'t str),
+    /// The agent that the platform has assigned to the number answers.
+    Keep(KeepReason),
+}
+
+/// The agent that was selected: its name in the rule table and its id at the requesting platform.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SelectedAgent<'t> {
+    /// Name in `[agents]`, or the raw id if the table has no `[agents]`.
+    pub name: &'t str,
+    /// Id at the platform.
+    pub id: &'t str,
+    /// Pinned version, if any.
+    pub version: Option<&'t Version>,
+}
+
+/// Reason for [`Outcome::Keep`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeepReason {
+    /// A rule says `keep = true`.
+    ByRule,
+    /// No rule matched.
+    NoRule,
+    /// The selected agent has no id at this platform.
+    NoAgentId,
+    /// A template resolved to an unknown agent.
+    NoSuchAgent,
+    /// The request failed, and the source's fallback was sent.
+    Fallback,
+}
+
+impl KeepReason {
+    /// All reasons.
+    pub const ALL: [KeepReason; 5] = [
+        KeepReason::ByRule,
+        KeepReason::NoRule,
+        KeepReason::NoAgentId,
+        KeepReason::NoSuchAgent,
+        KeepReason::Fallback,
+    ];
+
+    /// Returns the label used in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KeepReason::ByRule => "rule",
+            KeepReason::NoRule => "no_rule",
+            KeepReason::NoAgentId => "no_agent_id",
+            KeepReason::NoSuchAgent => "no_such_agent",
+            KeepReason::Fallback => "fallback",
+        }
+    }
+}
+
+/// A dynamic variable for the agent's prompt. Its value is text: platforms accept no other type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variable<'t> {
+    /// Name in the prompt.
+    pub name: &'t str,
+    /// Value.
+    pub value: Cow<'t, str>,
+    /// Rule that set the variable.
+    pub rule: &'t str,
+}
+
+/// A decision. Created by the rule engine, or by the pipeline when a request fails.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision<'t> {
+    outcome: Outcome<'t>,
+    rule: Option<&'t str>,
+    arm: Option<usize>,
+    additions: Additions<'t>,
+}
+
+/// Variables, metadata and settings that the matching rules add to a reply, merged.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Additions<'t> {
+    /// Names of the `continue` rules that matched, in order.
+    pub rules: Vec<&'t str>,
+    /// Dynamic variables; each name occurs once.
+    pub variables: Vec<Variable<'t>>,
+    /// Metadata that the platform returns with every later event of the call.
+    pub metadata: Option<Cow<'t, Object>>,
+    /// Agent settings for this call only, in the platform's format.
+    pub agent_override: Option<Cow<'t, Object>>,
+    /// Time to let the phone ring, measured from the arrival of the request.
+    pub delay: Duration,
+}
+
+impl<'t> Decision<'t> {
+    /// Creates the decision of the rule engine.
+    pub(crate) fn new(
+        outcome: Outcome<'t>,
+        rule: Option<&'t str>,
+        arm: Option<usize>,
+        additions: Additions<'t>,
+    ) -> Self {
+        Decision { outcome, rule, arm, additions }
+    }
+
+    /// Creates the decision for a request that failed.
+    pub(crate) fn fallback(outcome: Outcome<'t>) -> Self {
+        Decision { outcome, rule: None, arm: None, additions: Additions::default() }
+    }
+
+    /// Adds an entry to the metadata.
+    pub(crate) fn with_metadata(mut self, key: &str, value: String) -> Self {
+        let metadata = self.additions.metadata.get_or_insert_default().to_mut();
+        metadata.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Returns the outcome.
+    pub fn outcome(&self) -> &Outcome<'t> {
+        &self.outcome
+    }
+
+    /// Returns the name of the deciding rule.
+    pub fn rule(&self) -> Option<&'t str> {
+        self.rule
+    }
+
+    /// Returns the arm of the rule's split, counted from 0.
+    pub fn arm(&self) -> Option<usize> {
+        self.arm
+    }
+
+    /// Returns the variables, metadata and settings of the reply.
+    pub fn additions(&self) -> &Additions<'t> {
+        &self.additions
+    }
+}
+
+impl Outcome<'_> {
+    /// Returns the label used in logs and metrics: `agent`, `reject` or `keep`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Outcome::Agent(_) => "agent",
+            Outcome::Reject(_) => "reject",
+            Outcome::Keep(_) => "keep",
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Secrets: API keys, workspace secrets and tokens.
+//!
+//! [`Secret`] implements neither `Debug` nor `Display`, so that no type that contains one can be
+//! printed by accident. `settings` reads the bytes.
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// Secret bytes: compared in constant time, never printed, overwritten with zeros when dropped.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<Box<[u8]>>);
+
+impl Secret {
+    /// Wraps the bytes unchanged; the caller trims line ends and blanks.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Secret {
+        Secret(Zeroizing::new(bytes.into().into_boxed_slice()))
+    }
+
+    /// Returns whether `offered` equals this secret. The time taken reveals only the length.
+    pub fn equals(&self, offered: &[u8]) -> bool {
+        self.0.ct_eq(offered).into()
+    }
+
+    /// Returns the length in bytes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns whether the secret is empty.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the bytes, to derive a MAC key or a signature from them.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}

@@ -1,0 +1,116 @@
+//! The call of a record once more, so that a table can be asked about it.
+
+use serde_json::Value;
+
+use super::{CallRecord, Texts};
+use crate::domain::call::{Channel, Fields, Version};
+use crate::domain::phone_number::Party;
+
+/// Why the call of a record cannot be made again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotReplayable {
+    /// The record does not hold who rang whom.
+    #[error("its numbers are kept {0}, and rules ask for the numbers themselves")]
+    Numbers(String),
+    /// A version of this program that is not known wrote it.
+    #[error("its channel is `{0}`, and there are call and sms")]
+    Channel(String),
+}
+
+impl CallRecord {
+    /// What the dialect had read of the call, as far as a rule can ask for it.
+    ///
+    /// # Errors
+    /// When the record does not hold its numbers in full.
+    pub fn fields(&self) -> Result<Fields<'static>, NotReplayable> {
+        let details = &self.details;
+        if details.numbers != "full" {
+            return Err(NotReplayable::Numbers(details.numbers.clone().into_owned()));
+        }
+        let channel = Channel::ALL.into_iter().find(|known| known.as_str() == self.channel);
+        let channel = channel.ok_or_else(|| NotReplayable::Channel(self.channel.clone()))?;
+        let Texts(sip) = details.sip.clone();
+        Ok(Fields {
+            call_id: self.call_id.clone().map(Into::into),
+            agent: details.agent_in.clone(),
+            agent_version: details.agent_version_in.as_ref().and_then(version),
+            from: Party::parse(Some(&self.from)).party,
+            to: Party::parse(Some(&self.to)).party,
+            sip,
+            ..Fields::unknown(channel)
+        })
+    }
+}
+
+fn version(kept: &Value) -> Option<Version> {
+    match kept {
+        Value::String(tag) => Some(Version::Tag(tag.as_str().into())),
+        Value::Number(number) => number.as_i64().map(Version::Number),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::records::Details;
+
+    fn record(from: &str, numbers: &'static str) -> CallRecord {
+        let sip = vec![("x-tier".into(), "gold".into()), ("x-tier".into(), "lead".into())];
+        CallRecord {
+            id: Uuid::nil(),
+            at: Timestamp::UNIX_EPOCH,
+            source: "retell".to_owned(),
+            platform: "retell".to_owned(),
+            channel: "sms".to_owned(),
+            call_id: Some("call_1".to_owned()),
+            from: from.to_owned(),
+            to: "+12137771235".to_owned(),
+            outcome: "keep".to_owned(),
+            rule: None,
+            agent: None,
+            fingerprint: String::new(),
+            attempts: 1,
+            details: Details {
+                numbers: numbers.into(),
+                agent_in: Some("agent_1".into()),
+                agent_version_in: Some(json!(7)),
+                sip: Texts(sip),
+                ..Details::default()
+            },
+        }
+    }
+
+    #[test]
+    fn a_call_is_what_it_was() {
+        for (kept, party) in [
+            ("+12137771234", Party::parse(Some("+12137771234")).party),
+            ("withheld", Party::Withheld),
+            ("client:jane", Party::Literal("client:jane".into())),
+        ] {
+            let fields = record(kept, "full").fields().unwrap();
+            let expected = Fields {
+                call_id: Some("call_1".into()),
+                agent: Some("agent_1".into()),
+                agent_version: Some(Version::Number(7)),
+                from: party,
+                to: Party::parse(Some("+12137771235")).party,
+                sip: vec![("x-tier".into(), "gold".into()), ("x-tier".into(), "lead".into())],
+                ..Fields::unknown(Channel::Sms)
+            };
+            assert!(fields == expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_without_its_numbers_cannot_be_made_again() {
+        for kept in ["masked", "hashed"] {
+            let fields = record("+1213***1234", kept).fields();
+            assert!(fields == Err(NotReplayable::Numbers(kept.to_owned())), "{fields:?}");
+        }
+    }
+}

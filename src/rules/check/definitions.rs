@@ -1,0 +1,459 @@
+//! What rules refer to besides lists: agents, dates, hours, and the zone of them all.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use super::Checker;
+use crate::diagnostics::{Location, SourceFile, did_you_mean, nearest};
+use crate::dialect;
+use crate::domain::call::Version;
+use crate::rules::load::files::TableFiles;
+use crate::rules::load::raw::{
+    Entries, RawAgent, RawDates, RawDefinitions, RawHours, RawIds, RawValue, Spanned,
+};
+use crate::rules::model::hours::{TimeSpan, spans, weekdays, zone};
+use crate::rules::model::lists::Cell;
+use crate::rules::{Agent, Dates, DaySpec, Hours, InvalidTime, PlatformIds};
+
+/// Where things stand that rules refer to, and which of them a rule uses.
+#[derive(Default)]
+pub(super) struct UsageTracker {
+    /// None for what is written nowhere.
+    places: Vec<Option<Location>>,
+    used: Vec<bool>,
+}
+
+impl UsageTracker {
+    fn add(&mut self, place: Option<Location>) {
+        self.places.push(place);
+        self.used.push(false);
+    }
+
+    pub(super) fn mark(&mut self, at: usize) {
+        self.used[at] = true;
+    }
+
+    fn unused(&self) -> impl Iterator<Item = (usize, Location)> {
+        let places = self.places.iter().enumerate();
+        let unused = places.filter(|(at, _)| !self.used[*at]);
+        unused.filter_map(|(at, place)| Some((at, place.clone()?)))
+    }
+}
+
+/// A rule whose agent stands in a column.
+pub(super) struct AgentColumnUse {
+    pub(super) rule: usize,
+    pub(super) place: Location,
+    pub(super) cell: Cell,
+}
+
+impl Checker<'_> {
+    pub(super) fn house(
+        &mut self,
+        mut houses: Vec<(Arc<SourceFile>, RawDefinitions)>,
+        shelf: &mut TableFiles,
+    ) -> Vec<(Arc<SourceFile>, RawDefinitions)> {
+        self.any_agent = houses.iter().all(|(_, house)| house.agents.is_none());
+        for (file, house) in &mut houses {
+            self.file = file.clone();
+            self.unreadable.extend(std::mem::take(&mut house.unreadable));
+            house.zone.take().into_iter().for_each(|zone| self.zone(&zone));
+            house.agents.take().into_iter().flatten().for_each(|agent| self.add_agent(&agent));
+            std::mem::take(&mut house.dates).iter().for_each(|dates| self.dates(dates));
+        }
+        self.fallbacks();
+        // Hours name dates and want the zone, which may stand in another file.
+        for (file, house) in &mut houses {
+            self.file = file.clone();
+            std::mem::take(&mut house.hours).iter().for_each(|hours| self.hours(hours));
+            for list in std::mem::take(&mut house.lists) {
+                self.open_list(list, shelf);
+            }
+        }
+        houses
+    }
+
+    fn zone(&mut self, written: &Spanned<String>) {
+        match zone(&written.value) {
+            Err(bad) => {
+                self.no_zone_told = true;
+                self.bad_time(&written.span, bad);
+            }
+            Ok(_) if self.zone.is_some() => {
+                let message = "another file says the zone already".to_owned();
+                self.error("duplicate-name", &written.span, message)
+                    .help("a table has one zone; hours may have their own");
+            }
+            Ok(zone) => self.zone = Some(zone),
+        }
+    }
+
+    pub(super) fn bad_time(&mut self, span: &Range<usize>, bad: InvalidTime) {
+        self.error(bad.code, span, bad.message).maybe_help(bad.help);
+    }
+
+    fn add_agent(&mut self, agent: &RawAgent) {
+        let at = self.agents.len();
+        let name = agent.name.value.as_str();
+        if let Some(first) = self.agent_named(name) {
+            let first = self.agents_used.places[first].clone();
+            return self.duplicate_name("an agent", &agent.name, first.as_ref());
+        }
+        let read = match &agent.ids {
+            RawIds::Everywhere(id) => self.id(id).map(|id| (PlatformIds::Everywhere(id), None)),
+            RawIds::Table(entries) => self.ids(&agent.name, entries),
+            RawIds::Invalid => None,
+        };
+        let (ids, version) = read.unwrap_or((PlatformIds::ByPlatform(Vec::new()), None));
+        self.agents.push(Agent { name: name.into(), ids, version });
+        self.agents_by_name.add(name, at, |at| &self.agents[at].name);
+        self.agents_used.add(Some(self.place(&agent.name.span)));
+    }
+
+    pub(super) fn agent_named(&self, name: &str) -> Option<usize> {
+        self.agents_by_name.find(name, |at| &self.agents[at].name)
+    }
+
+    /// Something is called like this already, there.
+    pub(super) fn duplicate_name(
+        &mut self,
+        what: &str,
+        name: &Spanned<String>,
+        first: Option<&Location>,
+    ) {
+        let there = first.map_or(String::new(), |first| {
+            let line = first.line_and_column().0;
+            match first.file.path == self.file.path {
+                true => format!(", on line {line}"),
+                false => format!(", on line {line} of {}", first.file.path),
+            }
+        });
+        let message = format!("{what} is called `{}` already{there}", name.value);
+        self.error("duplicate-name", &name.span, message);
+    }
+
+    fn id(&mut self, id: &Spanned<String>) -> Option<Box<str>> {
+        if id.value.trim().is_empty() {
+            self.error("empty-id", &id.span, "an agent's id cannot be empty".to_owned());
+            return None;
+        }
+        Some(id.value.as_str().into())
+    }
+
+    fn ids(
+        &mut self,
+        agent: &Spanned<String>,
+        entries: &Entries,
+    ) -> Option<(PlatformIds, Option<Version>)> {
+        let mut ids = Vec::new();
+        let mut version = None;
+        for (key, value) in entries {
+            match (key.value.as_str(), &value.value) {
+                ("version", RawValue::Text(tag)) if !tag.trim().is_empty() => {
+                    version = Some(Version::Tag(tag.as_str().into()))
+                }
+                ("version", RawValue::Plain(Value::Number(number))) if number.is_i64() => {
+                    version = number.as_i64().map(Version::Number);
+                }
+                ("version", _) => {
+                    let message = "`version` has to be a whole number or a name like `latest`";
+                    self.error("wrong-kind", &value.span, message.to_owned());
+                }
+                (name, RawValue::Text(id)) => {
+                    let Some(dialect) = dialect::by_name(name) else {
+                        self.unknown_platform(key, &["version"]);
+                        continue;
+                    };
+                    let id = self.id(&Spanned { value: id.clone(), span: value.span.clone() });
+                    ids.extend(id.map(|id| (dialect.platform(), id)));
+                }
+                (name, _) => {
+                    let message = format!("the id at {name} has to be a text");
+                    self.error("wrong-kind", &value.span, message);
+                }
+            }
+        }
+        if entries.iter().all(|(key, _)| key.value == "version") {
+            let message = format!("agent `{}` has no id at any platform", agent.value);
+            self.error("no-id", &agent.span, message).help("write { retell = \"agent_…\" }");
+        }
+        Some((PlatformIds::ByPlatform(ids), version))
+    }
+
+    pub(super) fn unknown_platform(&mut self, name: &Spanned<String>, also: &[&str]) {
+        let known = dialect::ALL.map(|dialect| dialect.platform().as_str());
+        let help = did_you_mean(&name.value, known.into_iter().chain(also.iter().copied()));
+        let message = format!("there is no platform `{}`", name.value);
+        let all = format!("there are {}", known.join(", "));
+        self.error("unknown-platform", &name.span, message).help(all).maybe_help(help);
+    }
+
+    fn fallbacks(&mut self) {
+        let around = self.around;
+        for name in &around.fallback_agents {
+            match self.agent_named(name) {
+                Some(at) => self.agents_used.mark(at),
+                None if self.any_agent => {
+                    self.raw_agent(name);
+                }
+                None => {
+                    let help = self.agent_meant(name);
+                    let message = format!(
+                        "the settings say fallback = \"{name}\", and no agent is called so"
+                    );
+                    self.report.error("unknown-agent", None, message).maybe_help(help);
+                }
+            }
+        }
+    }
+
+    /// Nobody in `[agents]` is called so.
+    pub(super) fn no_such_agent(&mut self, name: &str, span: &Range<usize>) {
+        let help = self.agent_meant(name);
+        self.error("unknown-agent", span, format!("there is no agent `{name}`"))
+            .help("it has to be one of the names in [agents]")
+            .maybe_help(help);
+    }
+
+    /// Whose name is near, or who has this as an id.
+    pub(super) fn agent_meant(&self, name: &str) -> Option<String> {
+        let has_this_id = |agent: &&Agent| match &agent.ids {
+            PlatformIds::Everywhere(id) => **id == *name,
+            PlatformIds::ByPlatform(ids) => ids.iter().any(|(_, id)| **id == *name),
+        };
+        match self.agents.iter().find(has_this_id) {
+            Some(agent) => Some(format!("that is an id of `{}`: write the name", agent.name)),
+            None => did_you_mean(name, self.agents.iter().map(|agent| &*agent.name)),
+        }
+    }
+
+    /// The agent with this id, where there is no `[agents]`.
+    pub(super) fn raw_agent(&mut self, id: &str) -> usize {
+        if let Some(known) = self.agent_named(id) {
+            return known;
+        }
+        let at = self.agents.len();
+        self.agents.push(Agent {
+            name: id.into(),
+            ids: PlatformIds::Everywhere(id.into()),
+            version: None,
+        });
+        self.agents_by_name.add(id, at, |at| &self.agents[at].name);
+        self.agents_used.add(None);
+        at
+    }
+
+    fn dates(&mut self, written: &RawDates) {
+        if let Some(first) = self.dates.iter().position(|dates| *dates.name == *written.name.value)
+        {
+            let first = self.dates_used.places[first].clone();
+            return self.duplicate_name("a table of dates", &written.name, first.as_ref());
+        }
+        let days = written.days.iter().filter_map(|day| self.day(day)).collect();
+        self.dates.push(Arc::new(Dates { name: written.name.value.as_str().into(), days }));
+        self.dates_used.add(Some(self.place(&written.name.span)));
+    }
+
+    /// A day, and a warning when it will never come again.
+    fn day(&mut self, written: &Spanned<String>) -> Option<DaySpec> {
+        match DaySpec::parse(&written.value) {
+            Ok(day) => {
+                if day.is_over(self.today()) {
+                    let message = format!("{day} is over");
+                    self.warning("date-over", &written.span, message)
+                        .help("take it out, or write it without the year if it comes every year");
+                }
+                Some(day)
+            }
+            Err(bad) => {
+                self.bad_time(&written.span, bad);
+                None
+            }
+        }
+    }
+
+    fn today(&self) -> Date {
+        let zone = self.zone.clone().unwrap_or(TimeZone::UTC);
+        self.around.now.to_zoned(zone).date()
+    }
+
+    fn hours(&mut self, written: &RawHours) {
+        let name = &written.name;
+        if let Some(first) = self.hours.iter().position(|hours| *hours.name == *name.value) {
+            let first = self.hours_used.places[first].clone();
+            return self.duplicate_name("a table of hours", name, first.as_ref());
+        }
+        let own = written.zone.as_ref().map(|own| (own, zone(&own.value)));
+        let zone = match own {
+            Some((_, Ok(zone))) => zone,
+            Some((own, Err(bad))) => {
+                self.bad_time(&own.span, bad);
+                TimeZone::UTC
+            }
+            None => {
+                let message =
+                    format!("hours `{}` have no zone, and neither has the table", name.value);
+                self.zone_for(message, &name.span)
+            }
+        };
+        let week = self.week(&written.week);
+        let closed = written.closed.iter().filter_map(|dates| self.dates_named(dates));
+        let closed: Vec<_> = closed.collect();
+        let closed = closed.into_iter().map(|at| self.dates[at].clone()).collect();
+        let open = written.open.iter().filter_map(|(day, times)| {
+            let times = self.times(times);
+            Some((self.day(day)?, times))
+        });
+        let mut open: Vec<_> = open.collect();
+        // 2026-12-24 says more than 12-24.
+        open.sort_by_key(|(day, _): &(DaySpec, _)| !day.has_a_year());
+        if written.week.is_empty() && open.is_empty() {
+            let message = format!("hours `{}` are never open", name.value);
+            self.error("bad-time", &name.span, message).help("write mon-fri = \"09:00-17:00\"");
+        }
+        self.hours.push(Hours { name: name.value.as_str().into(), zone, week, closed, open });
+        self.hours_used.add(Some(self.place(&name.span)));
+    }
+
+    fn week(&mut self, written: &[(Spanned<String>, Vec<Spanned<String>>)]) -> [Vec<TimeSpan>; 7] {
+        let mut week: [Vec<_>; 7] = Default::default();
+        let mut said_by: [Option<&str>; 7] = [None; 7];
+        for (days, times) in written {
+            if let Some(near) = nearest(&days.value, ["zone", "closed", "open"]) {
+                let message = format!("`{}` is not a weekday", days.value);
+                self.error("bad-time", &days.span, message).help(format!("did you mean `{near}`?"));
+                continue;
+            }
+            let named = weekdays(&days.value);
+            let named = named.map_err(|bad| self.bad_time(&days.span, bad)).unwrap_or_default();
+            let times = self.times(times);
+            let places = named.iter().map(|day| day.to_monday_zero_offset().unsigned_abs());
+            let places: Vec<_> = places.map(usize::from).collect();
+            if let Some(first) = places.iter().find_map(|at| said_by[*at]) {
+                let what = if places.len() > 1 { "a day of " } else { "" };
+                let message = format!("{what}`{}` is in `{first}` already", days.value);
+                self.error("bad-time", &days.span, message)
+                    .help("say each weekday once; several times have commas between them");
+            }
+            for at in places {
+                said_by[at] = Some(&days.value);
+                week[at].clone_from(&times);
+            }
+        }
+        week
+    }
+
+    /// The table's zone; that there is none is a mistake of whoever wants it, and told once.
+    pub(super) fn zone_for(&mut self, message: String, span: &Range<usize>) -> TimeZone {
+        if self.zone.is_none() && !std::mem::replace(&mut self.no_zone_told, true) {
+            self.error("no-zone", span, message)
+                .help("write zone = \"America/New_York\" at the top, above everything in brackets");
+        }
+        self.zone.clone().unwrap_or(TimeZone::UTC)
+    }
+
+    fn times(&mut self, written: &[Spanned<String>]) -> Vec<TimeSpan> {
+        let mut times = Vec::new();
+        for text in written {
+            match spans(&text.value) {
+                Ok(read) => times.extend(read),
+                Err(bad) => self.bad_time(&text.span, bad),
+            }
+        }
+        times
+    }
+
+    pub(super) fn dates_named(&mut self, name: &Spanned<String>) -> Option<usize> {
+        let found = self.dates.iter().position(|dates| *dates.name == *name.value);
+        match found {
+            Some(at) => self.dates_used.mark(at),
+            None => {
+                let known: Vec<_> = self.dates.iter().map(|dates| dates.name.clone()).collect();
+                self.unknown("unknown-dates", "dates", name, &known);
+            }
+        }
+        found
+    }
+
+    pub(super) fn hours_named(&mut self, name: &Spanned<String>) -> Option<usize> {
+        let found = self.hours.iter().position(|hours| *hours.name == *name.value);
+        match found {
+            Some(at) => self.hours_used.mark(at),
+            None => {
+                let known: Vec<_> = self.hours.iter().map(|hours| hours.name.clone()).collect();
+                self.unknown("unknown-hours", "hours", name, &known);
+            }
+        }
+        found
+    }
+
+    /// There is nothing of this name in the table.
+    pub(super) fn unknown(
+        &mut self,
+        code: &'static str,
+        what: &str,
+        name: &Spanned<String>,
+        known: &[Box<str>],
+    ) {
+        let path = format!("{what}.{}", name.value);
+        if self.unreadable.contains(&path) {
+            self.suppressed += 1;
+            return;
+        }
+        let near = did_you_mean(&name.value, known.iter().map(|known| &**known));
+        let help = near.or_else(|| self.something_else(what, &name.value));
+        let all = match known {
+            [] => format!("the table has no {what}: write [{path}]"),
+            known => format!("the table has the {what} {}", known.join(", ")),
+        };
+        let message = match what {
+            "lists" => format!("there is no list `{}`", name.value),
+            what => format!("there are no {what} `{}`", name.value),
+        };
+        self.error(code, &name.span, message).help(all).maybe_help(help);
+    }
+
+    /// What is perhaps meant by a name that nothing has.
+    fn something_else(&self, what: &str, name: &str) -> Option<String> {
+        let help = match what {
+            "dates" if DaySpec::parse(name).is_ok() => {
+                format!("days stand in [dates.NAME]: days = [\"{name}\"]; a rule says the NAME")
+            }
+            "dates" if self.hours.iter().any(|hours| *hours.name == *name) => {
+                format!("`{name}` are hours: write hours = \"{name}\"")
+            }
+            "hours" if spans(name).is_ok() => {
+                format!("times stand in [hours.NAME]: mon-fri = \"{name}\"; a rule says the NAME")
+            }
+            "hours" if self.dates.iter().any(|dates| *dates.name == *name) => {
+                format!("`{name}` are dates: write dates = \"{name}\"")
+            }
+            _ => return None,
+        };
+        Some(help)
+    }
+
+    pub(super) fn unused(&mut self) {
+        let agents = self.agents_used.unused().map(|(at, place)| {
+            ("unused-agent", place, format!("no rule uses the agent `{}`", self.agents[at].name))
+        });
+        let dates = self.dates_used.unused().map(|(at, place)| {
+            ("unused-dates", place, format!("nothing uses the dates `{}`", self.dates[at].name))
+        });
+        let hours = self.hours_used.unused().map(|(at, place)| {
+            ("unused-hours", place, format!("no rule uses the hours `{}`", self.hours[at].name))
+        });
+        let lists = self.open_lists.iter().filter(|list| !list.used).map(|list| {
+            let name = &self.lists.list(list.id).name;
+            ("unused-list", list.place.clone(), format!("no rule uses the list `{name}`"))
+        });
+        let unused: Vec<_> = agents.chain(dates).chain(hours).chain(lists).collect();
+        for (code, place, message) in unused {
+            self.report.warning(code, Some(place), message);
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! `explain`, on the command line and on the admin listener: one story, told twice.
+
+use std::process::Output;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use serde_json::{Value, json};
+use switchboard::domain::secret::Secret;
+use switchboard::http::admin;
+use tower::ServiceExt;
+
+use crate::support::app::{self, App, app, retell_call};
+use crate::support::program::{self, run, start, text};
+
+const SETTINGS: &str = r#"
+[sources.clinic]
+platform = "synthflow"
+secrets = ["env:SYNTHFLOW_SECRET"]
+allow_from = ["127.0.0.1"]
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+const RULES: &str = r#"
+zone = "America/New_York"
+
+[hours.office]
+mon-fri = "09:00-17:00"
+
+[[rule]]
+name = "german"
+from = "DE"
+continue = true
+variables = { language = "de" }
+
+[[rule]]
+name = "after hours"
+hours = "!office"
+agent = "agent_night"
+delay_ms = 1000
+
+[[rule]]
+name = "text messages"
+channel = "sms"
+reject = "no texts"
+
+[[rule]]
+name = "the clinic"
+source = "clinic"
+agent = "agent_clinic"
+
+[[rule]]
+name = "everyone"
+agent = "agent_1"
+"#;
+
+async fn ask(app: &App, request: Request<Body>) -> (StatusCode, Value) {
+    let response = app.admin.clone().oneshot(request).await.unwrap();
+    let answer = app::whole(response).await;
+    let body = serde_json::from_slice(&answer.body).unwrap_or_default();
+    (answer.status, body)
+}
+
+async fn explained(query: &str) -> (StatusCode, Value) {
+    let request = Request::get(format!("/explain?{query}")).body(Body::empty()).unwrap();
+    ask(&app(SETTINGS, RULES), request).await
+}
+
+#[tokio::test]
+async fn each_parameter_tells_something_of_the_call() {
+    let open = "at=2026-11-20T10:00";
+    for (query, rule) in [
+        ("from=%2B12137771234&at=2026-11-20T10:00", "the clinic"),
+        ("source=retell&at=2026-11-20T10:00", "everyone"),
+        ("source=retell&at=2026-11-20T20:00", "after hours"),
+        ("source=retell&at=2026-11-20T10:00:00Z", "after hours"),
+        ("source=retell&at=2026-11-20+10:00&channel=sms", "text messages"),
+    ] {
+        let (status, story) = explained(query).await;
+        assert_eq!((status, &story["rule"]), (StatusCode::OK, &json!(rule)), "{query}: {story}");
+    }
+    for german in
+        ["from=%2B4930901820", "from=+4930901820", "from=004930901820", "from=%2B49+30+901820"]
+    {
+        let (_, story) = explained(&format!("{german}&{open}")).await;
+        let expected = json!([{ "name": "language", "value": "de", "rule": "german" }]);
+        let is_number = !german.contains("=00");
+        assert_eq!(story["variables"] == expected, is_number, "{german}: {story}");
+    }
+    let (_, now) = explained("source=retell").await;
+    assert_eq!(
+        now["at"],
+        json!("2026-05-28T19:57:52-04:00"),
+        "the clock's time, on the table's wall clock"
+    );
+}
+
+#[tokio::test]
+async fn a_question_that_makes_no_sense_is_400_and_says_what_would() {
+    for (query, why) in [
+        (
+            "form=%2B12137771234",
+            "unknown parameter `form`: there are from, to, channel, source, at, all",
+        ),
+        ("source=nobody", "there is no source `nobody`; the settings name clinic, retell"),
+        ("channel=fax", "channel `fax`: there are call and sms"),
+        ("all=yes", "all `yes`: there are true and false"),
+        ("at=tomorrow", "`tomorrow`"),
+        ("at=2026-02-30", "2026-02-30"),
+    ] {
+        let (status, body) = explained(query).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {body}");
+        assert!(body["error"].as_str().is_some_and(|said| said.contains(why)), "{query}: {body}");
+    }
+}
+
+async fn posted(query: &str, body: &str) -> (StatusCode, Value) {
+    let request = Request::post(format!("/explain?{query}"));
+    ask(&app(SETTINGS, RULES), request.body(Body::from(body.to_owned())).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_saved_body_is_explained_as_its_source_would_read_it() {
+    let call = retell_call("+4930901820", "+12137771235");
+    let (status, story) = posted("source=retell&at=2026-11-20T10:00", &call).await;
+    assert_eq!((status, &story["rule"]), (StatusCode::OK, &json!("everyone")), "{story}");
+    assert_eq!(story["variables"][0]["value"], json!("de"));
+    let event = r#"{"event":"call_ended","call":{"call_id":"call_1"}}"#;
+    for (query, body, why) in [
+        ("source=retell", event, "this body tells of `call_ended`, and asks for no agent"),
+        ("source=retell", "no JSON", "the body is not a JSON object"),
+        ("source=retell&from=%2B12137771234", &call, "say either from, to and channel, or post"),
+    ] {
+        let (status, body) = posted(query, body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {body}");
+        assert!(body["error"].as_str().is_some_and(|said| said.contains(why)), "{query}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn with_an_admin_token_asking_and_reloading_want_it() {
+    let app = app(SETTINGS, RULES);
+    let token = Some(Secret::new("admin_0123456789abcdef"));
+    let router = admin::router(app.app.clone(), None, token);
+    let app = App { admin: router, ..app };
+    for (method, path, with_token, expected) in [
+        ("GET", "/explain", false, 401),
+        ("GET", "/explain", true, 200),
+        ("POST", "/explain", false, 401),
+        ("POST", "/reload", false, 401),
+        ("POST", "/reload", true, 503),
+        ("GET", "/reload", true, 405),
+        ("DELETE", "/explain", true, 405),
+        ("GET", "/healthz", false, 200),
+        ("GET", "/readyz", false, 200),
+    ] {
+        let mut request = Request::builder().method(method).uri(path);
+        if with_token {
+            request = request.header("authorization", "Bearer admin_0123456789abcdef");
+        }
+        let (status, body) = ask(&app, request.body(Body::empty()).unwrap()).await;
+        assert_eq!(status.as_u16(), expected, "{method} {path} {with_token}: {body}");
+    }
+}
+
+#[track_caller]
+fn parsed(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)))
+}
+
+#[test]
+fn the_listener_and_the_command_tell_the_same() {
+    let (folder, settings) = program::folder(SETTINGS, RULES);
+    let served = start(&["--config", &settings]).until_it_serves();
+    let body = folder.path().join("body.json");
+    std::fs::write(&body, retell_call("+4930901820", "+12137771235")).unwrap();
+    let body = body.to_str().unwrap();
+    let url = format!("http://{}/explain", served.admin);
+    for (query, arguments) in [
+        (
+            "from=%2B12137771234&to=%2B12137771235&at=2026-11-20T10:00",
+            &["--from", "+12137771234", "--to", "+12137771235", "--at", "2026-11-20T10:00"][..],
+        ),
+        (
+            "from=withheld&to=1001&source=retell&channel=sms&all=true&at=2026-11-21T10:00",
+            &[
+                "--from",
+                "withheld",
+                "--to",
+                "1001",
+                "--source",
+                "retell",
+                "--channel",
+                "sms",
+                "--all",
+                "--at",
+                "2026-11-21T10:00",
+            ],
+        ),
+        (
+            "source=retell&at=2026-11-20T10:00&body",
+            &["--source", "retell", "--at", "2026-11-20T10:00", "--body", body],
+        ),
+    ] {
+        let mut curl = std::process::Command::new("curl");
+        curl.args(["-s", "-S", "--max-time", "10"]);
+        match query.strip_suffix("&body") {
+            Some(query) => {
+                curl.args(["--data-binary", &format!("@{body}"), &format!("{url}?{query}")])
+            }
+            None => curl.arg(format!("{url}?{query}")),
+        };
+        let told = parsed(&curl.output().expect("curl"));
+        assert!(told["rule"].is_string(), "{told}");
+        let command = [&["explain", "--json", "--config", &settings], arguments].concat();
+        assert_eq!(told, parsed(&run(&command)), "{query}");
+    }
+}
+
+// ---- on the command line
+
+fn explain(rules: &str, arguments: &[&str]) -> Output {
+    let (_folder, settings) = program::folder(SETTINGS, rules);
+    run(&[&["explain", "--config", &settings], arguments].concat())
+}
+
+#[test]
+fn a_test_that_explain_prints_passes_when_it_is_pasted() {
+    for call in [
+        &["--from", "+4930901820", "--at", "2026-11-20 10:00"][..],
+        &["--from", "withheld", "--source", "retell", "--at", "2026-11-20 20:00"],
+        &[
+            "--from",
+            "a \"b\" \\ c",
+            "--to",
+            "=1001",
+            "--source",
+            "retell",
+            "--channel",
+            "sms",
+            "--at",
+            "2026-11-20 10:00",
+        ],
+        &["--source", "retell"],
+    ] {
+        let printed = explain(RULES, &[call, &["--as-test"]].concat());
+        let test = text(&printed.stdout);
+        assert!(test.starts_with("[[test]]\n"), "{call:?}: {}", text(&printed.stderr));
+        let (_folder, settings) = program::folder(SETTINGS, &format!("{RULES}\n{test}"));
+        let checked = run(&["check", "--config", &settings]);
+        assert_eq!(checked.status.code(), Some(0), "{test}\n{}", text(&checked.stdout));
+        assert!(text(&checked.stdout).contains("1 test passed"), "{}", text(&checked.stdout));
+    }
+}
+
+#[test]
+fn a_long_table_is_told_by_the_rules_whose_numbers_fit_or_with_all_as_a_whole() {
+    let rule = |number| {
+        format!(
+            "[[rule]]\nname = \"r{number}\"\nfrom = \"+1213777{number:04}\"\nagent = \"a{number}\"\n"
+        )
+    };
+    let mut rules: String = (0..30).map(rule).collect();
+    rules += "[[rule]]\nname = \"everyone\"\nagent = \"agent_1\"\n";
+    let few = text(&explain(&rules, &["--from", "+4930901820"]).stdout);
+    assert!(few.contains("30 rules are not listed: their numbers do not fit"), "{few}");
+    assert!(few.contains("DECIDES  everyone") && !few.contains("r29"), "{few}");
+    let all = text(&explain(&rules, &["--from", "+4930901820", "--all"]).stdout);
+    assert!(all.contains("r29") && !all.contains("not listed"), "{all}");
+    assert_eq!(all.matches(" is not in +1213777").count(), 30, "{all}");
+}
+
+#[test]
+fn what_explain_cannot_do_exits_2_and_says_why() {
+    for (arguments, why) in [
+        (&["--at", "tomorrow"][..], "--at: `tomorrow`"),
+        (&["--source", "nobody"], "the settings name clinic, retell"),
+        (&["--body", "no/such/file"], "cannot read no/such/file"),
+        (&["--body", "x", "--from", "+12137771234"], "cannot be used with"),
+        (&["--as-test", "--json"], "cannot be used with"),
+    ] {
+        let ended = explain(RULES, arguments);
+        assert_eq!(ended.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&ended.stderr).contains(why), "{arguments:?}: {}", text(&ended.stderr));
+    }
+    let bad = explain("[[rule]]\nname = \"a\"\n", &[]);
+    assert_eq!(bad.status.code(), Some(2));
+    assert!(text(&bad.stderr).contains("rules.toml:1:1"), "{}", text(&bad.stderr));
+}
+
+#[tokio::test]
+async fn an_explanation_is_about_one_call() {
+    for wide in ["+1213*", "DE", "@vip", "+1213555XXXX", "!DE", "+0123"] {
+        let told = explain(RULES, &["--from", wide]);
+        assert_eq!(told.status.code(), Some(2), "{wide}");
+        assert!(text(&told.stderr).contains("is about one call"), "{}", text(&told.stderr));
+        let encoded: String = wide.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let (status, story) = explained(&format!("to={encoded}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{wide}: {story}");
+    }
+}

@@ -1,0 +1,174 @@
+//! The real program: exit codes, output and shutdown.
+
+use std::process::Command;
+
+use crate::support::program::{SETTINGS, folder, program, run, serve, text};
+
+#[test]
+fn the_first_five_minutes_of_a_newcomer() {
+    let served = serve();
+    let pasted = Command::new("sh").args(["-c", &served.curl]).output().expect("sh");
+    assert!(pasted.status.success(), "{}: {}", served.curl, text(&pasted.stderr));
+    assert!(
+        text(&pasted.stdout).contains(r#""override_agent_id":"agent_c0nc1erge""#),
+        "{}",
+        text(&pasted.stdout)
+    );
+
+    for (arguments, expected) in [
+        (vec!["--source", "retell"], r#""override_agent_id": "agent_c0nc1erge""#),
+        (vec!["--source", "retell", "--channel", "sms"], r#""override_agent_id": "agent_sms""#),
+        (vec!["--source", "retell", "--from", "+19005550100"], r#""reject": true"#),
+        (vec!["--source", "synthflow"], r#""override_model_id": "agent_c0nc1erge""#),
+    ] {
+        let sent = run(&[&["send", "--url", &served.url], arguments.as_slice()].concat());
+        assert_eq!(sent.status.code(), Some(0), "{}", text(&sent.stderr));
+        assert!(text(&sent.stdout).contains(expected), "{arguments:?}: {}", text(&sent.stdout));
+        let said = text(&sent.stderr);
+        assert!(said.contains("200 OK in ") && said.contains("using `dev`"), "{said}");
+    }
+
+    let health = run(&["health", "--url", &format!("{}/healthz", served.url)]);
+    assert_eq!(health.status.code(), Some(0));
+    let (code, log) = served.terminate();
+    assert_eq!(code, Some(0), "SIGTERM ends it well");
+    assert!(
+        log.contains(r#"from="+1213***1234""#) && !log.contains("+12137771234"),
+        "masked: {log}"
+    );
+    assert_eq!(log.matches(" call ").count(), 5, "one line a call: {log}");
+}
+
+#[test]
+fn a_curl_line_of_send_works_when_pasted() {
+    let served = serve();
+    let printed = run(&["send", "--curl", "--url", &served.url, "--from", "+4930901820"]);
+    let pasted = Command::new("sh").args(["-c", &text(&printed.stdout)]).output().expect("sh");
+    assert!(text(&pasted.stdout).contains(r#""language":"de""#), "{}", text(&pasted.stdout));
+}
+
+#[test]
+fn a_saved_body_is_sent_and_explained_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let body = folder.path().join("body.json");
+    std::fs::write(
+        &body,
+        r#"{"event":"call_inbound","call_inbound":{"from_number":"+14155550100"}}"#,
+    )
+    .unwrap();
+    let body = body.to_str().unwrap();
+    let served = serve();
+    let sent = run(&["send", "--url", &served.url, "--body", body]);
+    assert!(text(&sent.stdout).contains("our valued guest"), "{}", text(&sent.stdout));
+    let explained = run(&["explain", "--body", body]);
+    let explained = text(&explained.stdout);
+    assert!(explained.contains("DECIDES  vip"), "{explained}");
+}
+
+#[test]
+fn what_is_not_well_exits_1() {
+    let served = serve();
+    let mut refused = program();
+    refused.env("RETELL_API_KEY", "a key of somebody else").args(["send", "--url", &served.url]);
+    let refused = refused.output().unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).starts_with("401"), "{}", text(&refused.stderr));
+    let nobody = run(&["health", "--url", "http://127.0.0.1:9/healthz"]);
+    assert_eq!(nobody.status.code(), Some(1));
+}
+
+#[test]
+fn explain_tells_each_rule_until_the_deciding_one_as_text_and_json() {
+    let at = ["--from", "+13125550100", "--at", "2026-11-20 10:00"];
+    let explained = run(&[&["explain"], at.as_slice()].concat());
+    let explained = text(&explained.stdout);
+    assert!(explained.contains("no       blocked callers"), "{explained}");
+    assert!(explained.contains("from +13125550100 is not in @blocked, +1900*"), "{explained}");
+    assert!(explained.contains("hours !office: office is open on Fri 2026-11-20 at 10:00"));
+    assert!(explained.contains("DECIDES  everyone else"), "{explained}");
+    let json = run(&[&["explain", "--json"], at.as_slice()].concat());
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["rule"], "everyone else");
+    assert_eq!(json["replies"]["synthflow"]["call_inbound"]["override_model_id"], "1716a");
+}
+const MISSPELT: &str = "[[rule]]\nname = \"a\"\nform = \"+1213*\"\nagent = \"x\"\n";
+
+#[test]
+fn check_names_every_mistake_with_its_line_and_exits_1() {
+    let (_folder, settings) = folder(&format!("{SETTINGS}fallbak = \"keep\"\n"), MISSPELT);
+    let settings_only = run(&["check", "--config", &settings]);
+    assert_eq!(settings_only.status.code(), Some(1));
+    let said = text(&settings_only.stdout);
+    assert!(said.contains("s.toml:4:1") && said.contains("did you mean `fallback`?"), "{said}");
+    let (_folder, settings) = folder(SETTINGS, MISSPELT);
+    let checked = run(&["check", "--config", &settings]);
+    let said = text(&checked.stdout);
+    assert!(said.contains("rules.toml:3:1") && said.contains("did you mean `from`?"), "{said}");
+    let json = run(&["check", "--json", "--config", &settings]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["ok"], false);
+    let mistakes = json["mistakes"].as_array().unwrap();
+    let mistake = mistakes.iter().find(|mistake| mistake["code"] == "unknown-key").unwrap();
+    assert_eq!((&mistake["line"], &mistake["column"]), (&3.into(), &1.into()));
+}
+
+#[test]
+fn check_names_mistakes_of_settings_and_rules_in_one_run() {
+    let (_folder, settings) = folder(&format!("{SETTINGS}fallbak = \"keep\"\n"), MISSPELT);
+    let said = text(&run(&["check", "--config", &settings]).stdout);
+    assert!(
+        said.contains("did you mean `fallback`?") && said.contains("did you mean `from`?"),
+        "{said}"
+    );
+}
+
+#[test]
+fn strict_takes_warnings_for_errors() {
+    let (_folder, settings) =
+        folder(SETTINGS, "[[rule]]\nname = \"a\"\nto = \"+1213*\"\nagent = \"x\"\n");
+    assert_eq!(run(&["check", "--config", &settings]).status.code(), Some(0));
+    assert_eq!(run(&["check", "--strict", "--config", &settings]).status.code(), Some(1));
+}
+
+#[test]
+fn the_shipped_table_passes_the_strict_check() {
+    let checked = run(&["check", "--strict"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stdout));
+    let alone = run(&["check", "--strict", "--rules", "config/rules.toml"]);
+    assert_eq!(alone.status.code(), Some(0), "{}", text(&alone.stdout));
+}
+
+#[test]
+fn what_cannot_run_exits_2_and_says_what_to_set() {
+    let (folder, settings) = folder(SETTINGS, MISSPELT.replace("form", "from").as_str());
+    let no_secret = run(&["serve", "--config", &settings]);
+    assert_eq!(no_secret.status.code(), Some(2));
+    let said = text(&no_secret.stderr);
+    assert!(said.contains("set the environment variable RETELL_API_KEY"), "{said}");
+    std::fs::write(folder.path().join("rules.toml"), MISSPELT).unwrap();
+    let bad_rules = run(&["serve", "--dev", "--config", &settings]);
+    assert_eq!(bad_rules.status.code(), Some(2));
+    let nothing = run(&["check", "--config", "no/such/file.toml"]);
+    assert_eq!(nothing.status.code(), Some(2));
+    assert!(text(&nothing.stderr).contains("no/such/file.toml"));
+    let nobody = run(&["send", "--url", "http://127.0.0.1:9", "--config", &settings]);
+    assert_eq!(nobody.status.code(), Some(2));
+}
+
+#[test]
+fn every_command_has_help() {
+    for command in ["serve", "send", "check", "explain", "health"] {
+        let help = text(&run(&[command, "--help"]).stdout);
+        assert!(help.contains("--config"), "{help}");
+        assert!(help.lines().next().is_some_and(|line| line.len() > 10), "{help}");
+    }
+}
+
+#[test]
+fn it_stops_within_the_grace_even_with_an_idle_connection() {
+    let served = serve();
+    let address = served.url.trim_start_matches("http://").to_owned();
+    let _idle = std::net::TcpStream::connect(address).unwrap();
+    let (code, _) = served.terminate();
+    assert_eq!(code, Some(0));
+}

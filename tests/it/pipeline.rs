@@ -1,0 +1,206 @@
+//! Once a request is proved it is answered 200, in time, whatever breaks behind the signature.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use switchboard::authenticate::{Scheme, Verified};
+use switchboard::dialect;
+use switchboard::dialect::{Dialect, Incoming, ParseError, Reply};
+use switchboard::domain::call::{Channel, Fields, Platform};
+use switchboard::domain::clock::Clock;
+use switchboard::domain::decision::Decision;
+use switchboard::http::public::Door;
+use switchboard::pipeline::Switchboard;
+use switchboard::rules;
+use switchboard::settings::Purpose;
+use tokio::time::Instant;
+
+use crate::support::app::{self, NOW_MS, app, load_settings, post, retell_call, retell_request};
+
+/// Retell's dialect, but for one step that panics.
+struct Panics {
+    when: Step,
+}
+
+#[derive(PartialEq)]
+enum Step {
+    Parse,
+    Render,
+    RenderEvenTheFallback,
+}
+
+fn retell() -> &'static dyn Dialect {
+    dialect::by_name("retell").expect("a platform")
+}
+
+impl Dialect for Panics {
+    fn platform(&self) -> Platform {
+        retell().platform()
+    }
+
+    fn scheme(&self) -> &'static dyn Scheme {
+        retell().scheme()
+    }
+
+    fn parse<'a>(&self, request: &'a Verified) -> Result<Incoming<'a>, ParseError> {
+        assert!(self.when != Step::Parse, "parse panics on purpose");
+        retell().parse(request)
+    }
+
+    fn render(&self, channel: Channel, decision: &Decision<'_>) -> Reply {
+        let fallback = decision.rule().is_none();
+        assert!(fallback || self.when != Step::Render, "render panics on purpose");
+        assert!(self.when != Step::RenderEvenTheFallback, "render panics on purpose");
+        retell().render(channel, decision)
+    }
+
+    fn default_reply(&self, channel: Channel) -> &'static str {
+        retell().default_reply(channel)
+    }
+
+    fn channels(&self) -> &'static [Channel] {
+        retell().channels()
+    }
+
+    fn encode_request(&self, call: &Fields<'_>) -> Vec<u8> {
+        retell().encode_request(call)
+    }
+}
+
+/// What a source with this fallback answers when a step panics.
+async fn answer_of(
+    dialect: &'static Panics,
+    fallback: &str,
+    body: &str,
+) -> (StatusCode, String, String) {
+    let text = format!(
+        "{}fallback = \"{fallback}\"\n",
+        &app::SETTINGS[..app::SETTINGS.find("[sources.synth").unwrap()]
+    );
+    let (settings, report) = load_settings(&text, Purpose::Serve);
+    let mut settings = settings.unwrap_or_else(|| panic!("{report}"));
+    let (table, report) = app::parse_rules("r", app::RULES.to_owned(), &settings.surroundings());
+    let table = table.unwrap_or_else(|| panic!("{report}"));
+    settings.sources[0].dialect = dialect;
+    let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
+    let app = Arc::new(Switchboard::new(settings.sources, table, clock));
+    let door = Door::new(app.clone(), &settings.server);
+    let answer = app::answer(&door, retell_request("/inbound/retell", body.as_bytes())).await;
+    (answer.status, String::from_utf8(answer.body).unwrap(), app.counters().to_text())
+}
+
+#[tokio::test]
+async fn a_panic_becomes_the_fallback() {
+    static RENDER: Panics = Panics { when: Step::Render };
+    static PARSE: Panics = Panics { when: Step::Parse };
+    static ALL: Panics = Panics { when: Step::RenderEvenTheFallback };
+    let call = retell_call("+12137771234", "+12137771235");
+    let text = r#"{"event":"chat_inbound","chat_inbound":{"from_number":"+12137771234"}}"#;
+    for (dialect, fallback, body, expected) in [
+        (&RENDER, "keep", call.as_str(), r#"{"call_inbound":{}}"#),
+        (&RENDER, "reject", call.as_str(), r#"{"call_inbound":{"reject":true}}"#),
+        (&RENDER, "agent_9", call.as_str(), r#"{"call_inbound":{"override_agent_id":"agent_9"}}"#),
+        (&RENDER, "keep", text, r#"{"chat_inbound":{}}"#),
+        (&PARSE, "keep", call.as_str(), r#"{"call_inbound":{}}"#),
+        (&ALL, "agent_9", call.as_str(), r#"{"call_inbound":{}}"#),
+        (&ALL, "reject", text, r#"{"chat_inbound":{}}"#),
+    ] {
+        let (status, reply, metrics) = answer_of(dialect, fallback, body).await;
+        assert_eq!((status, reply.as_str()), (StatusCode::OK, expected));
+        assert!(metrics.contains("switchboard_panics_total 1"), "{metrics}");
+        assert!(metrics.contains(r#"outcome="fallback"} 1"#), "{metrics}");
+    }
+}
+
+const DELAYED: &str = r#"
+[[rule]]
+name = "let it ring"
+agent = "agent_1"
+delay_ms = 8000
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_is_held_for_the_delay_and_no_longer_than_the_budget() {
+    let budget_9_s = app::SETTINGS
+        .replace("\n[sources.synthflow]", "reply_within_ms = 9000\n[sources.synthflow]");
+    for (settings, expected_ms) in [(app::SETTINGS, 3000), (&*budget_9_s, 8000)] {
+        let app = app(settings, DELAYED);
+        let begun = Instant::now();
+        let answer = app.retell(retell_call("+12137771234", "+12137771235")).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        let held = begun.elapsed();
+        let expected = Duration::from_millis(expected_ms);
+        assert!(held >= expected && held < expected + Duration::from_millis(50), "{held:?}");
+    }
+}
+
+const BY_CALLER: &str = r#"
+[[rule]]
+name = "by sip header"
+agent = "agent_1"
+variables = { tier = "${sip.x-tier|none}" }
+"#;
+
+fn with_tier(call_id: &str, tier: &str) -> String {
+    format!(
+        r#"{{"event":"call_inbound","call_inbound":{{{call_id}"from_number":"anonymous","custom_sip_headers":{{"x-tier":"{tier}"}}}}}}"#
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_delivery_gets_the_same_answer_for_a_minute() {
+    let app = app(app::SETTINGS, BY_CALLER);
+    let id = r#""call_id":"call_1","#;
+    let first = app.retell(with_tier(id, "gold")).await;
+    tokio::time::advance(Duration::from_secs(59)).await;
+    let again = app.retell(with_tier(id, "silver")).await;
+    assert_eq!(again.body, first.body, "it is the call_id that tells a retry");
+    tokio::time::advance(Duration::from_secs(2)).await;
+    let later = app.retell(with_tier(id, "silver")).await;
+    assert!(String::from_utf8_lossy(&later.body).contains("silver"));
+    assert!(
+        app.metrics()
+            .await
+            .contains(r#"switchboard_requests_total{source="retell",outcome="retry"} 1"#)
+    );
+}
+
+#[tokio::test]
+async fn two_withheld_callers_without_an_id_are_not_taken_for_one() {
+    let app = app(app::SETTINGS, BY_CALLER);
+    let gold = app.retell(with_tier("", "gold")).await;
+    let silver = app.retell(with_tier("", "silver")).await;
+    assert_ne!(gold.body, silver.body);
+    let again = app.retell(with_tier("", "gold")).await;
+    assert_eq!(again.body, gold.body);
+    assert!(app.metrics().await.contains(r#"outcome="retry"} 1"#));
+}
+
+#[tokio::test]
+async fn a_retry_with_a_delay_is_answered_at_once() {
+    tokio::time::pause();
+    let app = app(app::SETTINGS, DELAYED);
+    let call = r#"{"event":"call_inbound","call_inbound":{"call_id":"call_1"}}"#;
+    app.retell(call).await;
+    let begun = Instant::now();
+    app.retell(call).await;
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test]
+async fn the_body_of_an_unproved_request_is_never_parsed() {
+    static PARSE: Panics = Panics { when: Step::Parse };
+    let (mut settings, _) = load_settings(app::SETTINGS, Purpose::Serve);
+    let mut sources = settings.take().unwrap().sources;
+    sources[0].dialect = &PARSE;
+    let (table, _) = app::parse_rules("r", app::RULES.to_owned(), &rules::CheckContext::default());
+    let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
+    let app = Arc::new(Switchboard::new(sources, table.unwrap(), clock));
+    let (settings, _) = load_settings(app::SETTINGS, Purpose::Serve);
+    let door = Door::new(app.clone(), &settings.unwrap().server);
+    let answer = app::answer(&door, post("/inbound/retell", b"{}")).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert!(app.counters().to_text().contains("switchboard_panics_total 0"));
+}

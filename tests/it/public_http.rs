@@ -1,0 +1,234 @@
+//! The front door: which path, method and size gets which status, and what the body says then.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use bytes::Bytes;
+use futures_util::future::join_all;
+use hyper::body::Frame;
+use serde_json::json;
+use switchboard::domain::secret::Secret;
+use switchboard::http::admin;
+use switchboard::http::public::{EVENT_BYTES, INBOUND_BYTES};
+use tower::ServiceExt;
+
+use crate::support::app::{
+    self, Answer, RULES, SETTINGS, URL_TOKEN, app, post, retell_call, retell_request,
+};
+
+async fn ask(method: Method, path: &str) -> Answer {
+    let app = app(SETTINGS, RULES);
+    let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+    app.send(request).await
+}
+
+#[tokio::test]
+async fn a_get_says_that_somebody_is_there() {
+    let with_token = format!("/events/synthflow/{URL_TOKEN}");
+    for path in ["/inbound/retell", "/events/retell", "/inbound/synthflow", &with_token, "/healthz"]
+    {
+        let answer = ask(Method::GET, path).await;
+        assert_eq!(
+            (answer.status, answer.json()),
+            (StatusCode::OK, json!({ "ok": true })),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn unknown_paths_and_sources_are_404() {
+    for path in [
+        "/",
+        "/inbound",
+        "/inbound/",
+        "/inbound/nobody",
+        "/inbound/retell/token",
+        "/inbound/retell/",
+        "/events/synthflow/a/b",
+        "/healthz/x",
+        "/metrics",
+        "*",
+    ] {
+        for method in [Method::GET, Method::POST] {
+            let answer = ask(method, path).await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+            assert_eq!(answer.headers["content-type"], "application/problem+json");
+            assert_eq!(answer.json()["status"], 404);
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_methods_are_405_and_say_what_may_be_asked() {
+    let answer = ask(Method::PUT, "/inbound/retell").await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(answer.headers["allow"], "GET, HEAD, POST");
+    let answer = ask(Method::POST, "/healthz").await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(answer.headers["allow"], "GET, HEAD");
+}
+
+/// A retell call padded to this many bytes.
+fn padded(bytes: usize) -> String {
+    let mut call = retell_call("+12137771234", "+12137771235");
+    call.push_str(&" ".repeat(bytes - call.len()));
+    call
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_413_told_or_untold() {
+    let app = app(SETTINGS, RULES);
+    for (path, most) in [("/inbound/retell", INBOUND_BYTES), ("/events/retell", EVENT_BYTES)] {
+        let fits = app.send(retell_request(path, padded(most).as_bytes())).await;
+        assert_eq!(fits.status, StatusCode::OK, "{path}");
+        let untold = app.send(retell_request(path, padded(most + 1).as_bytes())).await;
+        assert_eq!(untold.status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+        let mut told = post(path, b"");
+        told.headers_mut().insert("content-length", (most + 1).into());
+        let told = app.send(told).await;
+        assert_eq!(told.status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+        assert_eq!(told.headers["connection"], "close");
+    }
+}
+
+/// A body that never ends.
+struct Stalls;
+
+impl hyper::body::Body for Stalls {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_408() {
+    let app = app(SETTINGS, RULES);
+    let begun = tokio::time::Instant::now();
+    let request = Request::post("/inbound/retell").body(Body::new(Stalls)).unwrap();
+    let answer = app.send(request).await;
+    assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT);
+    assert!(begun.elapsed() >= Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_at_once_are_503_with_retry_after() {
+    let settings = format!("[server]\nmax_in_flight = 2\n{SETTINGS}");
+    let app = Arc::new(app(&settings, RULES));
+    let slow = |app: Arc<app::App>| async move {
+        app.send(Request::post("/inbound/retell").body(Body::new(Stalls)).unwrap()).await
+    };
+    let third = async {
+        tokio::task::yield_now().await;
+        let answer = app.retell(retell_call("+12137771234", "+12137771235")).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.headers["retry-after"], "1");
+    };
+    let both = join_all([slow(app.clone()), slow(app.clone())]);
+    tokio::join!(both, third);
+    let after = app.retell(retell_call("+12137771234", "+12137771235")).await;
+    assert_eq!(after.status, StatusCode::OK, "places in flight are given back");
+    assert!(app.metrics().await.contains("switchboard_overloaded_total 1"));
+}
+
+#[tokio::test]
+async fn a_request_has_an_id_its_own_or_a_new_one() {
+    let app = app(SETTINGS, RULES);
+    let call = retell_call("+12137771234", "+12137771235");
+    let mut request = retell_request("/inbound/retell", call.as_bytes());
+    request.headers_mut().insert("x-request-id", "abc-123".parse().unwrap());
+    assert_eq!(app.send(request).await.headers["x-request-id"], "abc-123");
+    let new = app.retell(&call).await.headers["x-request-id"].to_str().unwrap().to_owned();
+    assert_eq!(uuid::Uuid::parse_str(&new).unwrap().get_version_num(), 7);
+    let mut strange = retell_request("/inbound/retell", call.as_bytes());
+    strange.headers_mut().insert("x-request-id", "a b\tc".parse().unwrap());
+    assert_ne!(app.send(strange).await.headers["x-request-id"], "a b\tc");
+}
+
+#[tokio::test]
+async fn readiness_tells_which_table_answers() {
+    let app = app(SETTINGS, RULES);
+    let request = Request::get("/readyz").body(Body::empty()).unwrap();
+    let answer = app::whole(app.admin.oneshot(request).await.unwrap()).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let body = answer.json();
+    assert_eq!((&body["ready"], &body["warning"]), (&json!(true), &json!(null)));
+    assert_eq!(body["table"]["rules"], json!(1));
+    assert_eq!(body["table"]["fingerprint"], json!(app.app.table().fingerprint));
+}
+
+#[tokio::test]
+async fn with_an_admin_token_metrics_want_it_and_health_does_not() {
+    let app = app(SETTINGS, RULES);
+    let router = admin::router(app.app.clone(), None, Some(Secret::new("admin_0123456789abcdef")));
+    for (path, authorization, expected) in [
+        ("/metrics", None, StatusCode::UNAUTHORIZED),
+        ("/metrics", Some("Bearer wrong"), StatusCode::UNAUTHORIZED),
+        ("/metrics", Some("Bearer admin_0123456789abcdef"), StatusCode::OK),
+        ("/healthz", None, StatusCode::OK),
+        ("/readyz", None, StatusCode::OK),
+    ] {
+        let mut request = Request::get(path);
+        if let Some(value) = authorization {
+            request = request.header("authorization", value);
+        }
+        let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), expected, "{path} {authorization:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_an_admin_token_a_page_in_a_browser_here_learns_nothing() {
+    let app = app(SETTINGS, RULES);
+    let own = [
+        "127.0.0.1:9090",
+        "localhost:9090",
+        "LocalHost",
+        "[::1]:9090",
+        "127.0.0.2",
+        "[::ffff:127.0.0.1]",
+    ];
+    let strange = [
+        "evil.example:9090",
+        "localhost.evil.example",
+        "10.0.0.1:9090",
+        "127.0.0.1.evil.example",
+        "",
+        "a b",
+    ];
+    let token = Secret::new("admin_0123456789abcdef");
+    let with_token = admin::router(app.app.clone(), None, Some(token));
+    let asked = async |router: &axum::Router, path: &str, host: &str| {
+        let request = Request::get(path)
+            .header("host", host)
+            .header("authorization", "Bearer admin_0123456789abcdef");
+        app::whole(router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap())
+            .await
+    };
+    for path in ["/metrics", "/records", "/explain?from=%2B12137771234"] {
+        for host in own {
+            let answer = asked(&app.admin, path, host).await;
+            assert_ne!(answer.status, StatusCode::FORBIDDEN, "{path} {host}");
+        }
+        for host in strange {
+            let answer = asked(&app.admin, path, host).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {host}");
+            let why = answer.json()["error"].as_str().unwrap().to_owned();
+            assert!(why.contains("admin.token"), "{why}");
+            let answer = asked(&with_token, path, host).await;
+            assert_ne!(answer.status, StatusCode::FORBIDDEN, "with a token, {path} {host}");
+        }
+    }
+    assert_eq!(asked(&app.admin, "/healthz", "probe.example").await.status, StatusCode::OK);
+}

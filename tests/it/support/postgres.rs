@@ -1,0 +1,257 @@
+//! A PostgreSQL of the tests' own, made of the programs that the machine has: on a free port of
+//! loopback, in a folder of its own, and gone with the test process, however that ends.
+//!
+//! Where the programs are missing its tests are skipped, and say so; in CI they fail instead.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::support::program::text;
+
+/// Does what it is told, a line each. When nobody can tell it anything any more, it stops the
+/// server and takes the folder away.
+const KEEPER: &str = r#"
+folder=$1 bin=$2
+trap '' PIPE
+trap : HUP INT TERM
+control() { "$bin/pg_ctl" -D "$folder/data" -s -w "$@" >>"$folder/log" 2>&1 </dev/null; }
+while read -r what port; do
+    case $what in
+        init) "$bin/initdb" -D "$folder/data" -U switchboard -A trust -E UTF8 --locale=C \
+                  --no-sync >>"$folder/log" 2>&1 </dev/null ;;
+        start) control -l "$folder/log" -o "-p $port -c listen_addresses=127.0.0.1 \
+                   -c unix_socket_directories= -c max_connections=200" start ;;
+        stop) control -m fast stop ;;
+    esac && echo done || echo failed
+done
+control -m fast stop
+cd / && rm -rf "$folder"
+"#;
+
+/// A server, and the one who keeps it.
+pub(crate) struct Postgres {
+    psql: PathBuf,
+    folder: PathBuf,
+    port: u16,
+    databases: AtomicUsize,
+    keeper: Child,
+    /// None while it is dropped: its end is what ends the keeper.
+    orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Postgres {
+    /// The server that all tests of this process share. None where there are no programs for it,
+    /// which has been told.
+    pub(crate) fn shared() -> Option<&'static Postgres> {
+        static SHARED: OnceLock<Option<Postgres>> = OnceLock::new();
+        let programs = Programs::or_skipped()?;
+        SHARED.get_or_init(|| Some(Postgres::begin(programs))).as_ref()
+    }
+
+    /// A server for one test, which may stop it.
+    pub(crate) fn own() -> Option<Postgres> {
+        Programs::or_skipped().map(Postgres::begin)
+    }
+
+    /// The URL of a database, without a password. Whether there is one of this name is another
+    /// matter; there always is `postgres`.
+    pub(crate) fn url(&self, database: &str) -> String {
+        format!("postgres://switchboard@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The URL of a new database, with nothing in it.
+    #[track_caller]
+    pub(crate) fn fresh(&self) -> String {
+        let name = format!("fresh_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.query("postgres", &format!("CREATE DATABASE {name}"));
+        self.url(&name)
+    }
+
+    /// Stops the server. Who is connected loses the connection; what was committed stays.
+    #[track_caller]
+    pub(crate) fn stop(&mut self) {
+        assert!(self.does("stop"), "it does not stop:\n{}", self.log());
+    }
+
+    /// Starts it again, on the same port and with what it held.
+    #[track_caller]
+    pub(crate) fn start(&mut self) {
+        let order = format!("start {}", self.port);
+        assert!(self.does(&order), "it does not start:\n{}", self.log());
+    }
+
+    /// What SQL says, a row a line. The database is a name or a URL.
+    #[track_caller]
+    pub(crate) fn query(&self, database: &str, sql: &str) -> String {
+        let url = if database.contains("://") { database.to_owned() } else { self.url(database) };
+        let mut psql = Command::new(&self.psql);
+        psql.args(["-X", "-w", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql, &url]);
+        let ran = psql.stdin(Stdio::null()).output().expect("psql starts");
+        assert!(ran.status.success(), "{sql}: {}\n{}", text(&ran.stderr), self.log());
+        text(&ran.stdout).trim_end().to_owned()
+    }
+
+    fn begin(programs: Programs) -> Postgres {
+        let Programs { server, psql } = programs;
+        let folder = tempfile::Builder::new().prefix("switchboard-postgres-").tempdir();
+        // The keeper takes it away: a process that is killed cannot.
+        let folder = folder.expect("a folder").keep();
+        let mut keep = keeper_of(&folder);
+        keep.args(["sh", "-c", KEEPER, "sh"]).arg(&folder).arg(&server);
+        // Of a group of its own: a Ctrl-C is for the tests, whose end the keeper notices.
+        keep.current_dir("/").process_group(0);
+        keep.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut keeper = keep.spawn().expect("a shell");
+        let answers = BufReader::new(keeper.stdout.take().expect("piped"));
+        let orders = keeper.stdin.take();
+        let databases = AtomicUsize::new(0);
+        let mut postgres = Postgres { psql, folder, port: 0, databases, keeper, orders, answers };
+        assert!(postgres.does("init"), "no data folder:\n{}", postgres.log());
+        // Somebody else may be quicker to take a port that was free.
+        let started = (0..5).any(|_| {
+            postgres.port = free_port();
+            postgres.does(&format!("start {}", postgres.port))
+        });
+        assert!(started, "it does not start:\n{}", postgres.log());
+        postgres
+    }
+
+    /// Whether the keeper did it.
+    fn does(&mut self, order: &str) -> bool {
+        let orders = self.orders.as_mut().expect("it is kept");
+        writeln!(orders, "{order}").expect("a keeper");
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).expect("a keeper");
+        answer == "done\n"
+    }
+
+    fn log(&self) -> String {
+        let log = std::fs::read(self.folder.join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        drop(self.keeper.wait());
+    }
+}
+
+/// What it takes.
+struct Programs {
+    /// The folder of `initdb`, `postgres` and `pg_ctl`.
+    server: PathBuf,
+    psql: PathBuf,
+}
+
+impl Programs {
+    /// The programs; or None, after saying which test is skipped for the lack of them.
+    fn or_skipped() -> Option<Programs> {
+        match Programs::find() {
+            Ok(programs) => Some(programs),
+            Err(missing) => {
+                assert!(variable("CI").is_empty(), "{missing}, and CI skips nothing");
+                let thread = std::thread::current();
+                let test = thread.name().unwrap_or("a test");
+                // Past the capture of what tests print: who passes is not shown otherwise.
+                drop(writeln!(std::io::stderr(), "SKIPPED: {test}: {missing}"));
+                None
+            }
+        }
+    }
+
+    fn find() -> Result<Programs, &'static str> {
+        let path = variable("PATH");
+        let on_path: Vec<_> = std::env::split_paths(&path).collect();
+        // Debian leaves the server's programs in a folder of each version.
+        let mut versions: Vec<_> = std::fs::read_dir("/usr/lib/postgresql")
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok()?.parse::<u32>().ok())
+            .collect();
+        versions.sort_unstable();
+        let versions = versions.iter().rev();
+        let of_versions = versions.map(|version| format!("/usr/lib/postgresql/{version}/bin"));
+        let folders = on_path.iter().cloned().chain(of_versions.map(PathBuf::from));
+        // Behind the link, the other programs of its version stand beside it.
+        let real = |folder: PathBuf| {
+            folder.join("postgres").canonicalize().ok()?.parent().map(Path::to_path_buf)
+        };
+        let is_whole =
+            |folder: &PathBuf| ["initdb", "pg_ctl"].iter().all(|name| folder.join(name).is_file());
+        let server = folders.filter_map(real).find(is_whole);
+        let server = server.ok_or("no initdb and postgres on this machine")?;
+        let mut of_clients = std::iter::once(&server).chain(&on_path);
+        let psql =
+            of_clients.find_map(|folder| Some(folder.join("psql")).filter(|psql| psql.is_file()));
+        let psql = psql.ok_or("no psql on this machine")?;
+        Ok(Programs { server, psql })
+    }
+}
+
+/// How to run a program in this folder as somebody who may run PostgreSQL: root may not, and gives
+/// the folder to another.
+fn keeper_of(folder: &Path) -> Command {
+    let id = |arguments: &[&str]| -> Option<u32> {
+        let ran = Command::new("id").args(arguments).stderr(Stdio::null()).output().ok()?;
+        text(&ran.stdout).trim().parse().ok()
+    };
+    if id(&["-u"]) != Some(0) {
+        return Command::new("env");
+    }
+    let other = ["postgres", "nobody"].iter().find_map(|name| {
+        let (user, group) = (id(&["-u", name])?, id(&["-g", name])?);
+        Some((user, group))
+    });
+    let (user, group) = other.expect("a user besides root");
+    std::os::unix::fs::chown(folder, Some(user), Some(group)).expect("root may");
+    let mut keep = Command::new("setpriv");
+    keep.args([format!("--reuid={user}"), format!("--regid={group}")]).arg("--clear-groups");
+    keep
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    listener.local_addr().expect("an address").port()
+}
+
+/// Empty when it is not set.
+fn variable(name: &str) -> String {
+    #[expect(clippy::disallowed_methods, reason = "of the machine that tests, not of the service")]
+    std::env::var(name).unwrap_or_default()
+}
+
+#[test]
+fn a_fresh_database_is_another_one_and_empty() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let (one, other) = (postgres.fresh(), postgres.fresh());
+    assert_ne!(one, other);
+    postgres.query(&one, "CREATE TABLE kept (n int)");
+    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(postgres.query(&one, tables), "1");
+    assert_eq!(postgres.query(&other, tables), "0");
+    let url = Postgres::shared().expect("it is there").url("postgres");
+    assert_eq!(postgres.query(&url, "SELECT current_database()"), "postgres");
+}
+
+#[test]
+fn a_server_stops_and_starts_with_what_it_held_and_leaves_nothing_behind() {
+    let Some(mut postgres) = Postgres::own() else { return };
+    let database = postgres.fresh();
+    postgres.query(&database, "CREATE TABLE kept AS SELECT 7 AS n");
+    postgres.stop();
+    let at = ("127.0.0.1", postgres.port);
+    assert!(std::net::TcpStream::connect(at).is_err(), "it has stopped");
+    postgres.start();
+    assert_eq!(postgres.query(&database, "SELECT n FROM kept"), "7");
+    let folder = postgres.folder.clone();
+    drop(postgres);
+    assert!(std::net::TcpStream::connect(at).is_err() && !folder.exists(), "it has gone");
+}
