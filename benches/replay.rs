@@ -93,7 +93,7 @@ async fn record(file: &Path, table: &RuleSet, calls: std::ops::Range<usize>) {
             to: party(["+12137771235", "+12135550100", "+17185550142"][number % 3]),
             ..Fields::unknown(Channel::Call)
         };
-        let call = Call::synthetic("retell", Platform::named("retell"), fields);
+        let call = Call::synthetic("retell", Platform::new("retell"), fields);
         let decision = decide(table, &call, &Facts { at });
         let (id, call, fingerprint) = (recorder.id(at), &call, &*table.fingerprint);
         let decision = &decision;
@@ -104,5 +104,5 @@ async fn record(file: &Path, table: &RuleSet, calls: std::ops::Range<usize>) {
 }
 
 fn party(text: &str) -> Party {
-    Party::read(Some(text)).party
+    Party::parse(Some(text)).party
 }

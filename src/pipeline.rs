@@ -203,7 +203,7 @@ fn prove(
     let verified = authenticate(request, &endpoint.source.policy, now);
     match &verified {
         Ok(verified) => {
-            if let AuthMethod::Observed(reason) = verified.proof() {
+            if let AuthMethod::Observed(reason) = verified.method() {
                 endpoint.counters.observed(reason);
             }
         }
@@ -247,8 +247,8 @@ async fn walk(
         fingerprint: &table.fingerprint,
         latency_us: context.at.elapsed().as_micros() as u64,
     });
-    tell(endpoint, &call, &decision, &reply, verified.proof(), context);
-    Ok(PreparedReply { body, hold: decision.added().delay, committed })
+    tell(endpoint, &call, &decision, &reply, verified.method(), context);
+    Ok(PreparedReply { body, hold: decision.additions().delay, committed })
 }
 
 /// An event. Nothing is decided; the platform hears that it arrived once it is stored.
@@ -328,7 +328,7 @@ fn tell(
 ) {
     endpoint.counters.decided(decision.outcome());
     endpoint.counters.plus_added.increment(call.plus_added().into());
-    if reply.left_out_metadata() {
+    if reply.metadata_omitted() {
         endpoint.counters.metadata_left_out.increment(1);
         tracing::warn!(
             request_id = context.request_id,

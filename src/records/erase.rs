@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::lookup::places;
 use super::{NumberPolicy, Store, StoreError};
-use crate::domain::phone_number::{Party, stands_between_digits};
+use crate::domain::phone_number::{Party, is_digit_separator};
 
 /// What a caller leaves behind in records.
 pub struct Traces {
@@ -124,7 +124,7 @@ fn digits_stand_in(digits: &str, text: &str) -> bool {
         for &(at, group) in &groups[first..] {
             let between = &text[end..at];
             let is_near = between.chars().count() <= BETWEEN_GROUPS
-                && between.chars().all(stands_between_digits);
+                && between.chars().all(is_digit_separator);
             if !is_near || joined.len() > digits.len() {
                 return false;
             }
@@ -325,7 +325,7 @@ mod tests {
 
     #[track_caller]
     fn check(party: &str, text: &str, expected: bool) {
-        let party = Party::read(Some(party)).party;
+        let party = Party::parse(Some(party)).party;
         let traces = Traces::of(&party, &NumberPolicy::new(NumberStorage::Full)).unwrap();
         assert_eq!(traces.are_in_text(text), expected, "{text}");
     }

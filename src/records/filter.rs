@@ -90,7 +90,7 @@ pub fn one_party(text: &str) -> Result<Party, String> {
     if is_wide(text) || text.trim().is_empty() {
         return Err(format!("`{text}` is not one number"));
     }
-    Ok(Party::read(Some(text)).party)
+    Ok(Party::parse(Some(text)).party)
 }
 
 /// A moment: so long ago (`90m`, `24h`, `7d`, `2w`), or a day or a time on the wall clock of `zone`,

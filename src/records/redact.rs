@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use crate::domain::decision::Object;
-use crate::domain::phone_number::{Party, mask_numbers, stands_between_digits};
+use crate::domain::phone_number::{Party, is_digit_separator, mask_numbers};
 use crate::settings::NumberStorage;
 
 /// How numbers are written into records.
@@ -102,7 +102,7 @@ impl Redactor {
             return Cow::Borrowed(text);
         }
         let masked = mask_numbers(text);
-        let hidden = self.hidden(&masked, IN_A_ROW, stands_between_digits);
+        let hidden = self.hidden(&masked, IN_A_ROW, is_digit_separator);
         Cow::Owned(hidden.unwrap_or(masked))
     }
 

@@ -230,7 +230,7 @@ impl CallRow {
 
 fn details<'a>(answered: NewCall<'a>, numbers: &'static str, hiding: &Redactor) -> Details<'a> {
     let NewCall { call, decision, latency_us, .. } = answered;
-    let added = decision.added();
+    let added = decision.additions();
     let (why, chosen) = match decision.outcome() {
         Outcome::Agent(chosen) => (None, Some(chosen)),
         Outcome::Reject("") => (None, None),
@@ -248,7 +248,7 @@ fn details<'a>(answered: NewCall<'a>, numbers: &'static str, hiding: &Redactor) 
         agent_id: chosen.map(|chosen| chosen.id.into()),
         agent_version: chosen.and_then(|chosen| chosen.version).map(version),
         arm: decision.arm(),
-        added_by: added.by.iter().map(|rule| Cow::Borrowed(*rule)).collect(),
+        added_by: added.rules.iter().map(|rule| Cow::Borrowed(*rule)).collect(),
         variables: Texts(
             added.variables.iter().map(|one| (one.name.into(), hiding.text(&one.value))).collect(),
         ),

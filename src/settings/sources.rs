@@ -92,7 +92,7 @@ impl SettingsReader<'_> {
             return None;
         }
         let name = self.text(section, "platform")?;
-        let found = dialect::named(&name);
+        let found = dialect::by_name(&name);
         if found.is_none() {
             self.error("unknown-platform", &path, format!("there is no platform `{name}`"))
                 .help(format!("there are {}", known.join(", ")))

@@ -32,7 +32,7 @@ enum Step {
 }
 
 fn retell() -> &'static dyn Dialect {
-    dialect::named("retell").expect("a platform")
+    dialect::by_name("retell").expect("a platform")
 }
 
 impl Dialect for Panics {

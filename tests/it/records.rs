@@ -171,7 +171,7 @@ impl KeepReason {
             at: at(self.at_ms),
             source: "test",
             platform: switchboard::dialect::ALL[0].platform(),
-            event: &Event::of("all is written", false),
+            event: &Event::new("all is written", false),
             body: b"",
         };
         recorder.told(told, soon()).await.expect("a store that writes");

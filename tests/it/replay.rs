@@ -133,10 +133,10 @@ const NOON: &str = "2026-11-20T12:00:00-05:00";
 const NIGHT: &str = "2026-11-20T22:30:00-05:00";
 
 fn call<'c>(source: &'c str, from: &str, to: &str) -> Call<'c> {
-    let party = |text| Party::read(Some(text)).party;
+    let party = |text| Party::parse(Some(text)).party;
     let platform = if source == "synthflow" { "synthflow" } else { "retell" };
     let fields = Fields { from: party(from), to: party(to), ..Fields::unknown(Channel::Call) };
-    Call::synthetic(source, Platform::named(platform), fields)
+    Call::synthetic(source, Platform::new(platform), fields)
 }
 
 fn at(time: &str, seconds: i64) -> Timestamp {

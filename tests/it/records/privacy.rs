@@ -161,7 +161,7 @@ async fn a_hashed_number_is_found_and_only_with_its_key() {
         let kept = kept(&place.with(|records| records.numbers = key("0123456789abcdef")));
         comes_in(&kept, "call_1", "98765432101", &["-"]).await;
         let [party, other] =
-            ["+98765432101", "+98765432102"].map(|text| Party::read(Some(text)).party);
+            ["+98765432101", "+98765432102"].map(|text| Party::parse(Some(text)).party);
         let found = async |number: Vec<String>| {
             let filter = Filter { number: Some(number), ..Filter::default() };
             kept.found(&filter).await.len()

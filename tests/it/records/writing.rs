@@ -56,7 +56,7 @@ async fn a_full_queue_is_counted_and_nobody_waits() {
     let (kept, writer) = unwritten(&place, RULES, NOW_MS);
     // A long call id makes a row of 60 kB: then the bytes are the bound, not the rows.
     let long = "x".repeat(60_000);
-    let lost = "switchboard_records_lost_total{why=\"queue_full\"}";
+    let lost = "switchboard_records_lost_total{reason=\"queue_full\"}";
     let mut asked = 0;
     while kept.metric(lost).await < 3 {
         for _ in 0..100 {
@@ -167,7 +167,7 @@ async fn a_row_that_the_database_does_not_take_is_left_out_alone() {
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     kept.tell(&event("call_ended", "one")).await;
     assert_eq!(kept.calls().await.len(), 5);
-    assert_eq!(kept.metric("switchboard_records_lost_total{why=\"refused\"}").await, 2);
+    assert_eq!(kept.metric("switchboard_records_lost_total{reason=\"refused\"}").await, 2);
     assert_eq!(kept.app.recorder().state().unwrap().trouble(), None);
     stop.send_replace(true);
     writer.await.unwrap();

@@ -220,7 +220,7 @@ pub(crate) fn retell_request_at(path: &str, body: &[u8], at_ms: i64, key: &str) 
 
 /// What a platform's scheme makes of a body.
 pub(crate) fn sign(platform: &str, body: &[u8], at_ms: i64, key: &str) -> (&'static str, String) {
-    let scheme = dialect::named(platform).expect("a platform").scheme();
+    let scheme = dialect::by_name(platform).expect("a platform").scheme();
     let key = Key::new(&Secret::new(key));
     scheme.sign(&key, body, Timestamp::from_millisecond(at_ms).expect("a time")).expect("signable")
 }
