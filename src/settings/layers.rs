@@ -11,7 +11,7 @@ use config::{Config, Environment, File, FileFormat, Map, Source as _, Value};
 use toml::de::DeTable;
 
 use super::{DEFAULTS, Inputs};
-use crate::diagnostics::{Location, Report, SourceFile};
+use crate::diagnostics::{Location, Problem, Report, Severity, SourceFile};
 
 /// Every value as the last layer that has it says; none when the layers cannot be put together,
 /// which has been reported.
@@ -22,8 +22,8 @@ pub(super) fn stack(
     report: &mut Report,
 ) -> Option<Map<String, Value>> {
     let mut text = file.text.clone();
-    for LayerError { code, message, key, whole } in refused(document, &[]) {
-        report.error(code, Some(Location { file: file.clone(), span: key }), message);
+    for LayerError { problem, key, whole } in refused(document, &[]) {
+        report.push(Severity::Error, Some(Location { file: file.clone(), span: key }), problem);
         // What has been reported is blanked, so that the rest can be looked at as well.
         text.replace_range(whole.clone(), &" ".repeat(whole.len()));
     }
@@ -52,8 +52,7 @@ pub(super) fn is_from_environment(value: &Value) -> bool {
 
 /// A key of the file that `config` would refuse without saying where.
 struct LayerError {
-    code: &'static str,
-    message: String,
+    problem: Problem,
     key: Range<usize>,
     /// With its value.
     whole: Range<usize>,
@@ -70,8 +69,7 @@ fn refused(table: &DeTable<'_>, path: &[&str]) -> Vec<LayerError> {
         let whole = key.span().start..value.span().end;
         if key.get_ref().contains(['[', ']']) {
             found.push(LayerError {
-                code: "unknown-key",
-                message: format!("unknown key `{}`", path.join(".")),
+                problem: Problem::new("unknown-key", format!("unknown key `{}`", path.join("."))),
                 key: key.span(),
                 whole: whole.clone(),
             });
@@ -80,12 +78,9 @@ fn refused(table: &DeTable<'_>, path: &[&str]) -> Vec<LayerError> {
         if number
             .is_some_and(|number| i64::from_str_radix(number.as_str(), number.radix()).is_err())
         {
-            found.push(LayerError {
-                code: "bad-value",
-                message: format!("`{}` is a number beyond all bounds", path.join(".")),
-                key: key.span(),
-                whole,
-            });
+            let message = format!("`{}` is a number beyond all bounds", path.join("."));
+            let problem = Problem::new("bad-value", message);
+            found.push(LayerError { problem, key: key.span(), whole });
         }
     }
     found
