@@ -18,6 +18,7 @@ use crate::diagnostics::{Report, SourceFile};
 pub use check::RuleLocations;
 pub use check::context::{CheckContext, Progress, SourceInfo};
 pub use load::files::{FileStamp, Snapshot};
+pub use load::json_schema;
 pub use model::condition::{Comparison, ExpectedValue, Operand, Where};
 pub use model::dates::{Dates, DaySpec, InvalidTime};
 pub use model::hours::{Hours, Status, moment};

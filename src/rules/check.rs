@@ -211,7 +211,7 @@ impl<'r> Checker<'r> {
         let mut readable = true;
         for (file, pieces) in files.iter().zip(pieces) {
             for piece in pieces.iter().filter(|piece| piece.kind == ChunkKind::Definitions) {
-                match parse::house(file, &piece.span, self.report) {
+                match parse::definitions(file, &piece.span, self.report) {
                     Some(house) => houses.push((file.clone(), house)),
                     None => readable = false,
                 }
@@ -256,7 +256,7 @@ impl<'r> Checker<'r> {
     fn each<T>(
         &mut self,
         span: &Range<usize>,
-        read: parse::ReadPiece<T>,
+        read: parse::ReadChunk<T>,
         mut look: impl FnMut(&mut Self, T),
     ) {
         let file = self.file.clone();

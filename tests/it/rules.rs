@@ -1375,7 +1375,7 @@ reply_within_ms = 2000
 "#;
     let (settings, _) = app::load_settings(settings, Purpose::Serve);
     let text = "[[rule]]\nname = \"it\"\nsource = \"slow\"\nkeep = true\ndelay_ms = 8000\n[[rule]]\nname = \"everyone\"\nkeep = true\n";
-    let (_, report) = parse(text, &settings.unwrap().surroundings());
+    let (_, report) = parse(text, &settings.unwrap().check_context());
     assert!(report.mistakes().is_empty(), "{report}");
 }
 
@@ -1492,7 +1492,7 @@ fn the_example_is_without_a_mistake() {
     let loaded = settings::load(&ingredients).expect("a readable file");
     let settings = loaded.settings.unwrap_or_else(|| panic!("{}", loaded.report));
     let LoadedTable { table, report, .. } =
-        load(&settings.rules.path, &settings.surroundings()).expect("a file");
+        load(&settings.rules.path, &settings.check_context()).expect("a file");
     assert!(report.mistakes().is_empty(), "{report}");
     assert!(table.is_some_and(|table| table.rules.len() > 3));
 }

@@ -9,7 +9,6 @@ use serde_json::{Map, Value};
 use switchboard::diagnostics::{Report, Severity};
 use switchboard::rules;
 use switchboard::rules::CheckContext;
-use switchboard::schema;
 use switchboard::settings;
 use switchboard::settings::{Inputs, Purpose};
 use toml::de::{DeTable, DeValue};
@@ -105,7 +104,7 @@ fn the_committed_schemas_are_what_the_program_prints() {
 
 #[test]
 fn the_schemas_are_schemas() {
-    for schema in [schema::rules(), schema::settings()] {
+    for schema in [rules::json_schema(), settings::json_schema()] {
         jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{error}"));
     }
 }
@@ -129,8 +128,8 @@ fn every_key_is_explained() {
         }
     }
     let mut found = Vec::new();
-    look("rules", &schema::rules(), &mut found);
-    look("settings", &schema::settings(), &mut found);
+    look("rules", &rules::json_schema(), &mut found);
+    look("settings", &settings::json_schema(), &mut found);
     assert!(found.is_empty(), "not explained: {found:?}");
 }
 
@@ -141,9 +140,9 @@ fn the_shipped_files_name_their_schema_and_fit_it() {
         let name = file.unwrap().file_name().into_string().unwrap();
         let Some(stem) = name.strip_suffix(".toml") else { continue };
         let (of, schema) = if stem.starts_with("rules") {
-            ("rules", schema::rules())
+            ("rules", rules::json_schema())
         } else {
-            ("settings", schema::settings())
+            ("settings", settings::json_schema())
         };
         let text = text_of(&format!("config/{name}"));
         let first = format!("#:schema ./schema/{of}.json");
@@ -201,16 +200,16 @@ fn agree(schema: &Value, blocks: &[String], read: fn(&str) -> Report) -> (usize,
 fn the_schema_of_the_rules_and_the_reader_agree_on_the_documentation() {
     let is_a_table = |block: &String| block.contains("[[rule]]");
     let readme: Vec<_> = blocks("README.md").into_iter().filter(is_a_table).collect();
-    let (good, bad) = agree(&schema::rules(), &readme, read_rules);
+    let (good, bad) = agree(&rules::json_schema(), &readme, read_rules);
     assert!(good > 0 && bad == 0);
     let docs: Vec<_> = blocks("docs/rules.md").into_iter().filter(is_a_table).collect();
-    let (good, bad) = agree(&schema::rules(), &docs, read_rules);
+    let (good, bad) = agree(&rules::json_schema(), &docs, read_rules);
     assert!(good > 20 && bad > 5, "{good} taken, {bad} refused");
 }
 
 #[test]
 fn the_schema_of_the_settings_and_the_reader_agree_on_the_documentation() {
-    let (good, bad) = agree(&schema::settings(), &blocks("docs/settings.md"), read_settings);
+    let (good, bad) = agree(&settings::json_schema(), &blocks("docs/settings.md"), read_settings);
     assert!(good > 10 && bad > 3, "{good} taken, {bad} refused");
 }
 
@@ -237,7 +236,7 @@ fn same_keys(schema: &Value, reader: &BTreeSet<String>) {
 
 #[test]
 fn the_schema_of_the_rules_has_the_keys_that_the_reader_knows() {
-    let schema = schema::rules();
+    let schema = rules::json_schema();
     let table = read_rules("[[rule]]\nname = \"a\"\nkeep = true\n[zzzzzzzz]\n");
     same_keys(&schema, &known(&table, "a table has "));
     let rule = read_rules("[[rule]]\nname = \"a\"\nkeep = true\nzzzzzzzz = 1\n");
@@ -248,7 +247,7 @@ fn the_schema_of_the_rules_has_the_keys_that_the_reader_knows() {
 #[test]
 fn the_schema_of_the_settings_has_the_keys_that_the_reader_knows() {
     const SOURCE: &str = "[sources.a]\nplatform = \"retell\"\nsecrets = [\"env:A\"]\n";
-    let schema = schema::settings();
+    let schema = settings::json_schema();
     let root = read_settings(&format!("zzzzzzzz = 1\n{SOURCE}"));
     let sections = known(&root, "there are ");
     same_keys(&schema, &sections);
@@ -263,7 +262,7 @@ fn the_schema_of_the_settings_has_the_keys_that_the_reader_knows() {
 
 #[test]
 fn the_defaults_are_those_of_the_shipped_file() {
-    let schema = schema::settings();
+    let schema = settings::json_schema();
     let shipped = json(settings::DEFAULTS);
     let shipped = shipped.as_object().expect("a table").iter();
     for (section, values) in shipped {
@@ -289,7 +288,7 @@ fn the_defaults_are_those_of_the_shipped_file() {
 #[test]
 fn a_table_with_every_key_is_taken() {
     taken(
-        &validator(&schema::rules()),
+        &validator(&rules::json_schema()),
         r#"
         zone = "America/New_York"
         [agents]
@@ -381,7 +380,7 @@ fn a_table_with_every_key_is_taken() {
 #[test]
 fn settings_with_every_key_are_taken() {
     taken(
-        &validator(&schema::settings()),
+        &validator(&settings::json_schema()),
         r#"
         [server]
         listen = "[::]:8080"
@@ -425,7 +424,7 @@ fn settings_with_every_key_are_taken() {
 #[test]
 fn a_place_for_records_is_taken_and_refused_as_the_reader_does() {
     const SOURCE: &str = "[sources.a]\nplatform = \"retell\"\nsecrets = [\"env:A\"]\n";
-    let validator = validator(&schema::settings());
+    let validator = validator(&settings::json_schema());
     for url in [
         "off",
         "memory:",
@@ -461,7 +460,7 @@ fn a_place_for_records_is_taken_and_refused_as_the_reader_does() {
 
 #[test]
 fn a_table_with_a_mistake_of_form_is_refused() {
-    let validator = validator(&schema::rules());
+    let validator = validator(&rules::json_schema());
     let table = |lines: &str| format!("{lines}\n[[rule]]\nname = \"a\"\nkeep = true\n");
     let rule = |lines: &str| format!("[[rule]]\nname = \"a\"\n{lines}\n");
     let test = |lines: &str| format!("[[test]]\nname = \"a\"\n{lines}\n");
@@ -557,7 +556,7 @@ fn a_table_with_a_mistake_of_form_is_refused() {
 
 #[test]
 fn settings_with_a_mistake_of_form_are_refused() {
-    let validator = validator(&schema::settings());
+    let validator = validator(&settings::json_schema());
     let source = |lines: &str| format!("[sources.a]\nplatform = \"retell\"\n{lines}\n");
     taken(&validator, &source(""));
     for (text, place) in [

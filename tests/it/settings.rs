@@ -1138,7 +1138,7 @@ fn looking_still_refuses_what_is_wrong_on_every_machine() {
 
 /// Where records are kept, as one would write it.
 fn place(records: &RecordsSettings) -> String {
-    match &records.place {
+    match &records.location {
         RecordsLocation::Off => "off".to_owned(),
         RecordsLocation::Memory => "memory:".to_owned(),
         RecordsLocation::Sqlite(path) => format!("sqlite:{}", path.display()),
@@ -1227,7 +1227,7 @@ fn a_relative_path_is_taken_from_the_folder_of_the_file_that_names_it() {
     let records = taken(SOURCE, Purpose::Serve).records;
     assert_eq!(place(&records), "sqlite:data/switchboard.db");
     let inline = format!("records = {{ url = 'sqlite:a.db' }}\n{SOURCE}");
-    let RecordsLocation::Sqlite(path) = taken(&inline, Purpose::Serve).records.place else {
+    let RecordsLocation::Sqlite(path) = taken(&inline, Purpose::Serve).records.location else {
         panic!("another place");
     };
     assert!(path.is_absolute() && path.ends_with("a.db"), "{}", path.display());
@@ -1513,7 +1513,7 @@ platform = "synthflow"
 secrets = "env:SYNTHFLOW_SECRET"
 url_token = "env:URL_TOKEN"
 "#;
-    let around = taken(text, Purpose::Serve).surroundings();
+    let around = taken(text, Purpose::Serve).check_context();
     let sources = around.sources.iter();
     let sources =
         sources.map(|one| (&*one.source, one.platform.as_str(), one.reply_within.as_millis()));
