@@ -233,17 +233,19 @@ toml_table! {
     pub(crate) struct RawTest: "a test" {
         /// Description of the test: `"VIP at midnight on Christmas"`.
         name: Required<NonEmpty>,
-        /// Caller's number, `"withheld"`, or any text.
+        /// Caller's number, `"withheld"`, or any text. Default: withheld.
         from: Text,
-        /// Called number.
+        /// Called number, `"withheld"`, or any text. Default: withheld.
         to: Text,
-        /// Voice call or text message.
+        /// Voice call or text message. Default: `"call"`.
         channel: Channel,
-        /// Platform that sends the request.
+        /// Platform that sends the request. Default: the platform of the source.
         platform: Platform,
-        /// Source that the request comes from.
+        /// Source that the request comes from. Default: the first source of the settings that supports
+        /// the channel.
         source: Text,
-        /// Time of the call in the time zone of the rule table: `"2026-12-25 00:10"`.
+        /// Time of the call in the time zone of the rule table, or UTC without one:
+        /// `"2026-12-25 00:10"`, or with an offset: `"2026-12-25T00:10:00-05:00"`.
         at: Timestamp,
         /// SIP headers of the call: `{ x-tier = "gold" }`.
         sip: StringTable,
@@ -273,11 +275,11 @@ toml_table! {
         reject: RejectReason,
         /// The platform's default agent answers.
         keep: LiteralTrue,
-        /// Variables in the reply, with their final values.
+        /// Variables that the reply must have, with their final values. It may have others.
         variables: StringTable,
-        /// Metadata in the reply.
+        /// Metadata that the reply must have. It may have more.
         metadata: Metadata,
-        /// Agent settings in the reply.
+        /// Agent settings that the reply must have. It may have more.
         agent_override: Metadata,
         /// Milliseconds for which the phone rings.
         delay_ms: Integer<{ i64::MIN }, { i64::MAX }>,
