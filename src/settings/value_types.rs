@@ -52,9 +52,6 @@ macro_rules! value_types {
     )+};
 }
 
-/// Longest reply deadline in milliseconds: beyond it a platform may have stopped waiting.
-const LONGEST_REPLY_MS: usize = 9_000;
-
 value_types! {
     /// `true` or `false`, or the same as a string from an environment variable.
     Boolean -> Option<bool> {
@@ -110,8 +107,12 @@ value_types! {
 
     /// Deadline for a reply.
     ReplyBudget -> Option<Duration> {
-        Milliseconds::<1, LONGEST_REPLY_MS>::schema(),
-        |entry| Milliseconds::<1, LONGEST_REPLY_MS>::read(entry)
+        Milliseconds::<1, 9000>::schema(),
+        |entry| {
+            let wanted = "an integer from 1 to 9000 (platforms stop waiting after 10 seconds)";
+            let ms = entry.parsed(wanted, |text| text.parse().ok().filter(|ms| (1..=9000).contains(ms)));
+            ms.map(Duration::from_millis)
+        }
     }
 
     /// Reply when an internal error occurs.

@@ -135,7 +135,7 @@ toml_table! {
         /// `"DE"` country, `"@vip"` list, `"withheld"` no number, `"=sip:bob@example.com"` exact text.
         /// A leading `!` excludes: `["US", "CA", "!+1907*"]`.
         from: Strings,
-        /// Voice call or text message: `"call"`, `"sms"`.
+        /// Voice call or text message. A leading `!` excludes.
         channel: Channels,
         /// Platform that sent the request: `"retell"`, or `"!retell"` for any other.
         platform: Platforms,
