@@ -99,10 +99,7 @@ pub fn asking<'s>(sources: &[&'s Source], name: Option<&str>) -> Result<&'s Sour
 /// # Errors
 /// What cannot be read in it, and what would be right.
 pub fn moment_of(text: &str, table: &RuleSet) -> Result<Timestamp, String> {
-    moment(text, &table.zone).map_err(|bad| {
-        let help = bad.help.map(|help| format!(": {help}")).unwrap_or_default();
-        format!("{}{help}", bad.message)
-    })
+    moment(text, &table.zone).map_err(|problem| problem.to_string())
 }
 
 /// Who rings, or what was dialled, in a call that somebody asks about.

@@ -20,16 +20,15 @@ pub use check::context::{CheckContext, Progress, SourceInfo};
 pub use load::files::{FileStamp, Snapshot};
 pub use load::json_schema;
 pub use model::condition::{Comparison, ExpectedValue, Operand, Where};
-pub use model::dates::{Dates, DaySpec, InvalidTime};
+pub use model::dates::{Dates, DaySpec};
 pub use model::hours::{Hours, Status, moment};
 pub use model::index::{Index, PartyKeys};
 pub use model::lists::{
     Cell, Column, Item, List, ListId, Lists, ResolvedCall, ResolvedParty, Row, Side,
 };
-pub use model::pattern::{InvalidPattern, NumberMatcher, NumberPattern, Selector, is_wide};
+pub use model::pattern::{NumberMatcher, NumberPattern, Selector, is_wide};
 pub use model::template::{
     ColumnLookup, InvalidTemplate, NoColumnLookup, ObjectTemplate, Template, TemplateContext,
-    UnknownValue,
 };
 pub use model::test::{Expected, Test};
 pub use model::{

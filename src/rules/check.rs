@@ -30,7 +30,7 @@ use super::load::raw::RawDefinitions;
 use super::model::lists::Lists;
 use super::model::name_index::Names;
 use super::{Action, Agent, CheckContext, Dates, Hours, Index, Progress, Rule, RuleSet, Test};
-use crate::diagnostics::{Diagnostic, Location, Report, Severity, SourceFile};
+use crate::diagnostics::{Diagnostic, Location, Problem, Report, Severity, SourceFile};
 
 use definitions::UsageTracker;
 use lists::OpenList;
@@ -189,6 +189,12 @@ impl<'r> Checker<'r> {
     ) -> &mut Diagnostic {
         let place = self.place(span);
         self.report.error(code, Some(place), message)
+    }
+
+    /// Reports a mistake that was found without knowing its location.
+    fn problem(&mut self, span: &Range<usize>, problem: Problem) {
+        let place = self.place(span);
+        self.report.push(Severity::Error, Some(place), problem);
     }
 
     fn warning(

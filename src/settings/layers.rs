@@ -11,7 +11,7 @@ use config::{Config, Environment, File, FileFormat, Map, Source as _, Value};
 use toml::de::DeTable;
 
 use super::{DEFAULTS, Inputs};
-use crate::diagnostics::{Location, Report, SourceFile};
+use crate::diagnostics::{Location, Problem, Report, Severity, SourceFile};
 
 /// Merges the layers; later ones win. `None` when that fails, which has been reported.
 pub(super) fn merge(
@@ -21,8 +21,8 @@ pub(super) fn merge(
     report: &mut Report,
 ) -> Option<Map<String, Value>> {
     let mut text = file.text.clone();
-    for LayerError { code, message, key, whole } in invalid_entries(document, &[]) {
-        report.error(code, Some(Location { file: file.clone(), span: key }), message);
+    for LayerError { problem, key, whole } in invalid_entries(document, &[]) {
+        report.push(Severity::Error, Some(Location { file: file.clone(), span: key }), problem);
         // Blanked, so that the rest can be checked as well.
         text.replace_range(whole.clone(), &" ".repeat(whole.len()));
     }
@@ -51,8 +51,7 @@ pub(super) fn is_from_environment(value: &Value) -> bool {
 
 /// An entry of the file that `config` would reject without a location.
 struct LayerError {
-    code: &'static str,
-    message: String,
+    problem: Problem,
     key: Range<usize>,
     /// Key and value.
     whole: Range<usize>,
@@ -69,8 +68,7 @@ fn invalid_entries(table: &DeTable<'_>, path: &[&str]) -> Vec<LayerError> {
         let whole = key.span().start..value.span().end;
         if key.get_ref().contains(['[', ']']) {
             found.push(LayerError {
-                code: "unknown-key",
-                message: format!("unknown key `{}`", path.join(".")),
+                problem: Problem::new("unknown-key", format!("unknown key `{}`", path.join("."))),
                 key: key.span(),
                 whole: whole.clone(),
             });
@@ -79,12 +77,9 @@ fn invalid_entries(table: &DeTable<'_>, path: &[&str]) -> Vec<LayerError> {
         if number
             .is_some_and(|number| i64::from_str_radix(number.as_str(), number.radix()).is_err())
         {
-            found.push(LayerError {
-                code: "bad-value",
-                message: format!("`{}` is an integer beyond 64 bits", path.join(".")),
-                key: key.span(),
-                whole,
-            });
+            let message = format!("`{}` is an integer beyond 64 bits", path.join("."));
+            let problem = Problem::new("bad-value", message);
+            found.push(LayerError { problem, key: key.span(), whole });
         }
     }
     found

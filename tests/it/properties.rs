@@ -1028,7 +1028,7 @@ fn any_text_is_read_as_a_template_or_told_why_not() {
         .prop_map(|parts| parts.concat());
     proptest!(cases(), |(text in text)| {
         for bad in Template::parse(&text, &mut NoColumnLookup).err().into_iter().flatten() {
-            prop_assert!(text.get(bad.at.clone()).is_some(), "{:?} is not in {:?}", bad.at, text);
+            prop_assert!(text.get(bad.span.clone()).is_some(), "{:?} is not in {:?}", bad.span, text);
         }
     });
 }

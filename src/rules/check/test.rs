@@ -36,7 +36,7 @@ impl Checker<'_> {
         let (source, platform) = self.asking(written, fields.channel);
         let zone = self.zone.clone().unwrap_or(TimeZone::UTC);
         let at = written.at.as_ref().and_then(|at| {
-            moment(&at.value, &zone).map_err(|bad| self.bad_time(&at.span, bad)).ok()
+            moment(&at.value, &zone).map_err(|bad| self.problem(&at.span, bad)).ok()
         });
         let expected = match &written.expect {
             Some(expect) => self.expected(expect),
