@@ -78,7 +78,7 @@ fn main() {
 /// Answers some calls by the table, and records that.
 async fn record(file: &Path, table: &RuleSet, calls: std::ops::Range<usize>) {
     let records = RecordsSettings {
-        place: RecordsLocation::Sqlite(file.to_owned()),
+        location: RecordsLocation::Sqlite(file.to_owned()),
         ..RecordsSettings::off()
     };
     let (recorder, writer) = Recorder::new(records, &Counters::default(), Clock::System);

@@ -150,7 +150,7 @@ fn load_both(
     coverage: bool,
 ) -> anyhow::Result<SettingsAndRules> {
     let LoadedSettings { settings, rules, mut report } = config.load(purpose)?;
-    let around = settings.as_ref().map(Settings::surroundings).unwrap_or_default();
+    let around = settings.as_ref().map(Settings::check_context).unwrap_or_default();
     let mut read = None;
     match rules.map(|path| load_rules(&path, around, coverage)) {
         Some(Ok(mut loaded)) => {

@@ -287,7 +287,7 @@ fn has_changed(files: &[FileStamp]) -> bool {
 
 /// The files as they are once nobody writes them.
 fn at_rest(files: &[FileStamp]) -> Vec<FileStamp> {
-    let looks = || files.iter().map(FileStamp::again).collect::<Vec<_>>();
+    let looks = || files.iter().map(FileStamp::refreshed).collect::<Vec<_>>();
     let mut seen = looks();
     for _ in 0..MOST_LOOKS {
         std::thread::sleep(SETTLE);

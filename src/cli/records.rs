@@ -79,7 +79,7 @@ impl OpenStore {
             anyhow::bail!("the settings are wrong\n\n{}", report.without_notes());
         };
         nothing_stands_in(&report)?;
-        let place = &settings.records.place;
+        let place = &settings.records.location;
         let store = Store::open_to_read(place).await.map_err(|error| in_words(error, place))?;
         let numbers = NumberPolicy::new(settings.records.numbers.clone());
         #[expect(clippy::disallowed_methods, reason = "`7d` is said from here on")]

@@ -71,7 +71,7 @@ impl ReplayArgs {
     /// What is wrong with it is said on standard error; then there is none.
     fn table(&self, settings: &Settings) -> anyhow::Result<Option<RuleSet>> {
         let path = self.rules.as_ref().unwrap_or(&settings.rules.path);
-        let loaded = load_rules(path, settings.surroundings(), false)?;
+        let loaded = load_rules(path, settings.check_context(), false)?;
         if loaded.report.errors() > 0 {
             let mut stderr = std::io::stderr();
             let report = loaded.report.without_notes();

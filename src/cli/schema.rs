@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 
 use super::Exit;
-use crate::schema;
+use crate::{rules, settings};
 
 /// Prints it. In the TOML file, `#:schema ./schema/rules.json` as the first line points to it.
 #[derive(Debug, Args)]
@@ -26,8 +26,8 @@ enum SchemaKind {
 impl Schema {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let schema = match self.of {
-            SchemaKind::Rules => schema::rules(),
-            SchemaKind::Settings => schema::settings(),
+            SchemaKind::Rules => rules::json_schema(),
+            SchemaKind::Settings => settings::json_schema(),
         };
         writeln!(std::io::stdout(), "{schema:#}")?;
         Ok(Exit::Success)

@@ -51,7 +51,7 @@ impl Serve {
 
     async fn serve(&self, good: LoadedOk, hangup: Signal) -> anyhow::Result<Exit> {
         let LoadedOk { settings, table, files, copies } = good;
-        let around = settings.surroundings();
+        let around = settings.check_context();
         let Settings { server, admin, sources, rules, records, .. } = settings;
         // Before it is said that it serves: who reads that may send one.
         let shutdown_signal = shutdown_signal()?;

@@ -85,9 +85,9 @@ impl Recorder {
     ) -> (Recorder, Option<Writer>) {
         let counters = counters.records();
         let state = Arc::new(StoreHealth::new());
-        let is_off = matches!(records.place, RecordsLocation::Off);
+        let is_off = matches!(records.location, RecordsLocation::Off);
         let (queue, entries) = mpsc::channel(if is_off { 1 } else { QUEUE });
-        let RecordsSettings { place, retain, numbers, wait, stamp } = records;
+        let RecordsSettings { location: place, retain, numbers, wait, stamp } = records;
         let recorder = Recorder {
             queue: (!is_off).then_some(queue),
             numbers: NumberPolicy::new(numbers),

@@ -75,7 +75,7 @@ fn recorded(records: &str) -> Recorded {
     let (settings, report) = load_settings(&absolute, Purpose::Dev);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let path = folder.path().join("rules.toml").display().to_string();
-    let (table, report) = parse_rules(&path, RULES.to_owned(), &settings.surroundings());
+    let (table, report) = parse_rules(&path, RULES.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let (app, writer) =
         Switchboard::with_records(settings.sources, table, Clock::System, settings.records);

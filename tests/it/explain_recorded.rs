@@ -95,7 +95,7 @@ fn copies_that_are_read_as_another_table_explain_nothing() {
 fn a_table_of_more_than_a_megabyte_is_not_copied() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "rules.toml", RULES);
-    let most = Snapshot::MOST_BYTES as usize - RULES.len();
+    let most = Snapshot::MAX_BYTES as usize - RULES.len();
     for (bytes, is_copied) in [(most, true), (most + 1, false)] {
         let header = "number,greeting\n";
         let rows = format!("{header}{}", "\n".repeat(bytes - header.len()));

@@ -388,7 +388,7 @@ fn an_explanation_as_a_test_passes_behind_its_table() {
             let inquiry = inquire(&table, settings.sources.iter(), question).expect("index and scan agree");
             let text = format!("{}\n{}", sheet.to_toml(), inquiry.as_test());
             let path = folder.path().join("rules.toml").display().to_string();
-            let (table, report) = app::parse_rules(&path, text, &settings.surroundings());
+            let (table, report) = app::parse_rules(&path, text, &settings.check_context());
             prop_assert!(table.is_some(), "{report}\n{}", inquiry.as_test());
         }
     });
@@ -412,7 +412,8 @@ reject = true
 name = "late"
 keep = true
 "#;
-    let (table, report) = app::parse_rules("rules.toml", text.to_owned(), &settings.surroundings());
+    let (table, report) =
+        app::parse_rules("rules.toml", text.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let sip = [("x-a", "first"), ("x-b", "b"), ("x-a", "last")];
     let fields = Fields {
@@ -435,7 +436,7 @@ keep = true
         let test = inquire(&table, settings.sources.iter(), question).unwrap().as_test();
         assert!(test.contains(written), "{test}");
         let text = format!("{text}{test}");
-        let (table, report) = app::parse_rules("rules.toml", text, &settings.surroundings());
+        let (table, report) = app::parse_rules("rules.toml", text, &settings.check_context());
         assert!(table.is_some(), "{report}");
     }
 }

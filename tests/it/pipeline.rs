@@ -81,7 +81,7 @@ async fn answer_of(
     );
     let (settings, report) = load_settings(&text, Purpose::Serve);
     let mut settings = settings.unwrap_or_else(|| panic!("{report}"));
-    let (table, report) = app::parse_rules("r", app::RULES.to_owned(), &settings.surroundings());
+    let (table, report) = app::parse_rules("r", app::RULES.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     settings.sources[0].dialect = dialect;
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());

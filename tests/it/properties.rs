@@ -1009,7 +1009,7 @@ fn mistyped(text: impl AsRef<str>) -> BoxedStrategy<String> {
 fn a_mistyped_table_is_checked_without_a_panic_and_each_mistake_has_its_place() {
     let text = std::fs::read_to_string(root().join("config/rules.toml")).expect("a table");
     let (settings, _) = app::load_settings(app::SETTINGS, Purpose::Serve);
-    let around = settings.expect("good settings").surroundings();
+    let around = settings.expect("good settings").check_context();
     proptest!(cases(), |(text in mistyped(text))| {
         checks_without_panic(&text, &around)?;
     });
@@ -1235,7 +1235,7 @@ async fn no_answer_and_no_metric_gives_a_secret_or_a_number_away() {
         app::load_settings_with(app::SETTINGS, Purpose::Serve, environment.into());
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, _) =
-        app::parse_rules("rules.toml", app::RULES.to_owned(), &settings.surroundings());
+        app::parse_rules("rules.toml", app::RULES.to_owned(), &settings.check_context());
     let clock =
         switchboard::domain::clock::Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
     let app = Arc::new(Switchboard::new(settings.sources, table.unwrap(), clock));

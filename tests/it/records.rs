@@ -46,12 +46,15 @@ impl Place {
         let retain = Duration::from_secs(30 * 24 * 3600);
         // So that what was answered can be read at once.
         let (numbers, wait) = (NumberStorage::Full, Wait::Commit);
-        Place { name, records: RecordsSettings { place, retain, numbers, wait, stamp: false } }
+        Place {
+            name,
+            records: RecordsSettings { location: place, retain, numbers, wait, stamp: false },
+        }
     }
 
     /// Whether several switchboards, or one after another, have the same records.
     fn lasts(&self) -> bool {
-        !matches!(self.records.place, RecordsLocation::Memory)
+        !matches!(self.records.location, RecordsLocation::Memory)
     }
 
     fn with(&self, change: impl FnOnce(&mut RecordsSettings)) -> Place {
@@ -112,7 +115,7 @@ fn kept(place: &Place) -> KeepReason {
 fn unwritten(place: &Place, rules: &str, at_ms: i64) -> (KeepReason, Writer) {
     let (settings, report) = load_settings(app::SETTINGS, Purpose::Serve);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
-    let (table, report) = parse_rules("rules.toml", rules.to_owned(), &settings.surroundings());
+    let (table, report) = parse_rules("rules.toml", rules.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let clock = Clock::Fixed(at(at_ms));
     let records = place.records.clone();

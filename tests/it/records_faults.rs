@@ -769,7 +769,7 @@ async fn events_that_wait_for_a_broken_store_leave_places_for_calls() {
     let settings = format!("{SETTINGS}[records]\nurl = \"memory:\"\n");
     let (settings, report) = load_settings(&settings, Purpose::Serve);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
-    let (table, _) = app::parse_rules("r", app::RULES.to_owned(), &settings.surroundings());
+    let (table, _) = app::parse_rules("r", app::RULES.to_owned(), &settings.check_context());
     let clock = Clock::Fixed(jiff::Timestamp::from_millisecond(NOW_MS).unwrap());
     // Nobody runs the writer.
     let (app, _writer) =

@@ -39,7 +39,7 @@ struct Live {
 fn live(path: &Path, poll: Option<Duration>) -> Live {
     let (settings, report) = load_settings(SETTINGS, Purpose::Serve);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
-    let around = settings.surroundings();
+    let around = settings.check_context();
     let loaded = reload::load(path, &around, false, &mut |_| {}).expect("a table");
     let rules::LoadedTable { table, report, files, .. } = loaded;
     let table = table.unwrap_or_else(|| panic!("{report}"));

@@ -36,7 +36,7 @@ pub(crate) async fn record(
     calls: &[(Call<'_>, Timestamp)],
 ) {
     let place = RecordsLocation::Sqlite(file.to_owned());
-    let records = RecordsSettings { place, numbers, stamp, ..RecordsSettings::off() };
+    let records = RecordsSettings { location: place, numbers, stamp, ..RecordsSettings::off() };
     let clock = Clock::Fixed(Timestamp::UNIX_EPOCH);
     let (recorder, writer) = Recorder::new(records, &Counters::default(), clock);
     let (stop, stopped) = watch::channel(false);
@@ -451,7 +451,7 @@ async fn the_id_of_the_record_in_a_reply_is_no_change() {
     let settings = || app::load_settings(SETTINGS, Purpose::Serve).0.expect("good settings");
     let (file, Settings { sources, server, .. }) = (house.path("records.db"), settings());
     let place = RecordsLocation::Sqlite(file.clone());
-    let records = RecordsSettings { place, stamp: true, ..RecordsSettings::off() };
+    let records = RecordsSettings { location: place, stamp: true, ..RecordsSettings::off() };
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
     let (app, writer) = Switchboard::with_records(sources, table(RULES), clock, records);
     let door = public::router(Arc::new(app), &server);

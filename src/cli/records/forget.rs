@@ -54,7 +54,7 @@ impl Forget {
         let overwritten = store.overwrite().await;
         // Before its file is read: to close a file ends SQLite's locks of it, in the whole process.
         store.close().await;
-        let files = files(&opened.settings.records.place);
+        let files = files(&opened.settings.records.location);
         let in_files = in_files(&files, &traces)?;
         say_found(&gone, "deleted", &traces, &party)?;
         say_proof(&left, &overwritten, &files, &in_files)?;

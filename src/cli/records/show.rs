@@ -93,7 +93,7 @@ impl Show {
         opened: &OpenStore,
         call: &CallRecord,
     ) -> anyhow::Result<Option<RuleSet>> {
-        let around = opened.settings.surroundings();
+        let around = opened.settings.check_context();
         if let Some(path) = &self.rules {
             let loaded = load_rules(path, around, false)?;
             let Some(table) = loaded.table else {

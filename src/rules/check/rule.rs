@@ -43,7 +43,7 @@ impl Checker<'_> {
         self.rules.push(rule);
         let flawed = written.flawed || self.report.errors() + self.suppressed > before;
         self.flawed.push(flawed);
-        if written.disabled {
+        if written.enabled == Some(false) {
             self.off.push(number);
         } else {
             self.lint_rule(written, number);

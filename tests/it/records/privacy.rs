@@ -144,7 +144,7 @@ async fn no_file_of_the_store_holds_the_number() {
             assert!(all_of(&kept, word).await.contains("***"));
             kept.stopped().await;
         }
-        if let RecordsLocation::Sqlite(path) = &place.records.place {
+        if let RecordsLocation::Sqlite(path) = &place.records.location {
             let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
             assert!(text.contains("call_analyzed"), "the file was read");
             // Ids and hashes are there, too, and five digits are alike by chance.

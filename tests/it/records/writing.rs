@@ -46,7 +46,7 @@ async fn what_is_off_is_not_written_and_events_are_heard() {
     let answer = app.send(app::retell_request("/events/retell", body.as_bytes())).await;
     assert_eq!((answer.status, &*answer.body), (StatusCode::OK, &b"{}"[..]));
     assert_eq!(app.app.recorder().waiting(), 0);
-    assert!(Store::open(&RecordsSettings::off().place).await.is_err());
+    assert!(Store::open(&RecordsSettings::off().location).await.is_err());
 }
 
 #[tokio::test]
@@ -152,7 +152,7 @@ async fn a_row_that_the_database_does_not_take_is_left_out_alone() {
         "postgres",
         RecordsLocation::Postgres(switchboard::domain::secret::Secret::new(url.clone())),
     );
-    drop(Store::open(&place.records.place).await.unwrap());
+    drop(Store::open(&place.records.location).await.unwrap());
     postgres.query(&url, "ALTER TABLE calls ADD CHECK (call_id <> 'bad')");
     postgres.query(&url, "ALTER TABLE events ADD CHECK (call_id <> 'bad')");
     let place = place.with(|records| records.wait = Wait::No);

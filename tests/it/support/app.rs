@@ -156,7 +156,7 @@ pub(crate) fn app(settings: &str, rules_text: &str) -> App {
     let (settings, report) = load_settings(settings, Purpose::Serve);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, report) =
-        parse_rules("rules.toml", rules_text.to_owned(), &settings.surroundings());
+        parse_rules("rules.toml", rules_text.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
     let app = Arc::new(Switchboard::new(settings.sources, table, clock));
