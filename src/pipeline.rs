@@ -140,7 +140,7 @@ impl Switchboard {
 impl Switchboard {
     /// With the id of its record in the metadata, where the settings ask for it.
     fn stamped<'t>(&self, decision: Decision<'t>, record: Uuid) -> Decision<'t> {
-        match self.recorder.stamps() {
+        match self.recorder.stamps_replies() {
             true => decision.with_metadata(STAMP, record.to_string()),
             false => decision,
         }
@@ -172,9 +172,9 @@ pub async fn answer(
         }
     };
     if let Some(committed) = answered.committed
-        && !committed.by(deadline).await
+        && !committed.before(deadline).await
     {
-        app.recorder.was_late();
+        app.recorder.count_uncommitted();
     }
     if !answered.hold.is_zero() {
         tokio::time::sleep_until(deadline.min(context.at + answered.hold)).await;
@@ -239,7 +239,7 @@ async fn walk(
     let reply = dialect.render(call.channel(), &decision);
     let body = reply.body();
     app.retries.insert(delivery, body.clone(), record, context.at);
-    let committed = app.recorder.answered(NewCall {
+    let committed = app.recorder.record_call(NewCall {
         id: record,
         at: facts.at,
         call: &call,
@@ -285,7 +285,7 @@ async fn told(
         body: verified.body(),
     };
     // The walk ends at the same moment, and asks here first.
-    app.recorder.told(told, context.at + source.reply_within).await?;
+    app.recorder.store_event(told, context.at + source.reply_within).await?;
     Ok(PreparedReply::at_once(Bytes::from_static(b"{}")))
 }
 
@@ -305,7 +305,7 @@ fn again(
     context: &RequestContext<'_>,
 ) -> PreparedReply {
     endpoint.counters.retry.increment(1);
-    let committed = app.recorder.again(remembered.record);
+    let committed = app.recorder.record_retry(remembered.record);
     tracing::info!(
         request_id = context.request_id,
         source = call.source(),
@@ -402,7 +402,7 @@ fn broken(
     let rendered =
         std::panic::catch_unwind(AssertUnwindSafe(|| source.dialect.render(channel, &decision)));
     let recorded = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        app.recorder.answered(NewCall {
+        app.recorder.record_call(NewCall {
             id: app.recorder.id(facts.at),
             at: facts.at,
             call: call.as_ref()?,

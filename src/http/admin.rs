@@ -110,8 +110,8 @@ async fn ready(State(office): State<AdminState>) -> Response {
 /// How the store of the records is; null where they are off. Why it is not well stands in the log:
 /// it may name a host or a user.
 fn records(app: &Switchboard) -> Value {
-    let Some(state) = app.recorder().state() else { return Value::Null };
-    let trouble = state.trouble();
+    let Some(state) = app.recorder().health() else { return Value::Null };
+    let trouble = state.outage();
     json!({
         "ok": trouble.is_none(),
         "failing_since": trouble.map(|trouble| trouble.since.to_string()),

@@ -35,7 +35,7 @@ pub(crate) async fn list(app: &Switchboard, query: &str) -> Result<Value, Record
     let (words, page) = read(query).map_err(RecordsError::BadRequest)?;
     let store = store(app)?;
     let numbers = app.recorder().numbers();
-    let filter = words.filter(app.now(), &TimeZone::UTC, numbers);
+    let filter = words.parse(app.now(), &TimeZone::UTC, numbers);
     let filter = filter.map_err(|bad| RecordsError::BadRequest(bad.to_string()))?;
     let calls = store.calls(&filter, page).await?;
     let last = store.last_events(&calls).await?;
@@ -55,7 +55,7 @@ pub(crate) async fn list(app: &Switchboard, query: &str) -> Result<Value, Record
 /// `GET /records/{id}`: the call, its events, and why it was answered so.
 pub(crate) async fn one(app: &Arc<Switchboard>, id: &str) -> Result<Value, RecordsError> {
     let store = store(app)?;
-    let call = match store.meant(id).await? {
+    let call = match store.lookup(id).await? {
         LookupResult::One(call) => *call,
         LookupResult::None => {
             return Err(RecordsError::NotFound("no call is recorded under this id".to_owned()));
@@ -69,7 +69,7 @@ pub(crate) async fn one(app: &Arc<Switchboard>, id: &str) -> Result<Value, Recor
     let events = store.events_of(&call).await?;
     let events: Vec<Value> = events.iter().map(|event| Value::Object(event.to_json())).collect();
     let object = call.to_json();
-    let kept = store.table(&call.fingerprint).await?;
+    let kept = store.rule_snapshot(&call.fingerprint).await?;
     let app = app.clone();
     // Of a million rules the scan takes its time, which calls must not wait for.
     let explained = tokio::task::spawn_blocking(move || {
@@ -84,7 +84,7 @@ pub(crate) async fn one(app: &Arc<Switchboard>, id: &str) -> Result<Value, Recor
 
 fn store(app: &Switchboard) -> Result<Arc<Store>, RecordsError> {
     let off = || RecordsError::NotFound("records are off: `[records] url` is \"off\"".to_owned());
-    let state = app.recorder().state().ok_or_else(off)?;
+    let state = app.recorder().health().ok_or_else(off)?;
     let closed = || {
         RecordsError::Unavailable("the store of the records is not open: see /readyz".to_owned())
     };
