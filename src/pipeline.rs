@@ -141,7 +141,7 @@ impl Switchboard {
 impl Switchboard {
     /// Adds the id of the record to the reply's metadata if the settings ask for it.
     fn add_record_id<'t>(&self, decision: Decision<'t>, record: Uuid) -> Decision<'t> {
-        match self.recorder.stamps() {
+        match self.recorder.stamps_replies() {
             true => decision.with_metadata(STAMP, record.to_string()),
             false => decision,
         }
@@ -179,9 +179,9 @@ pub async fn handle(
         }
     };
     if let Some(committed) = prepared.committed
-        && !committed.by(deadline).await
+        && !committed.before(deadline).await
     {
-        app.recorder.was_late();
+        app.recorder.count_uncommitted();
     }
     if !prepared.delay.is_zero() {
         let ring_until = context.received_at + prepared.delay;
@@ -282,7 +282,7 @@ impl Exchange<'_> {
             body: self.request.body(),
         };
         // The request's own deadline is the same moment; the recorder reports it as an error.
-        app.recorder.told(new_event, context.received_at + source.reply_within).await?;
+        app.recorder.store_event(new_event, context.received_at + source.reply_within).await?;
         Ok(PreparedReply::immediate(Bytes::from_static(b"{}")))
     }
 
@@ -297,7 +297,7 @@ impl Exchange<'_> {
     /// Sends the reply of the first delivery again.
     fn handle_retry(&self, call: &Call<'_>, cached: CachedReply) -> PreparedReply {
         self.endpoint.counters.retry.increment(1);
-        let committed = self.app.recorder.again(cached.record);
+        let committed = self.app.recorder.record_retry(cached.record);
         tracing::info!(
             request_id = self.context.request_id,
             source = call.source(),
@@ -310,7 +310,7 @@ impl Exchange<'_> {
     }
 
     fn record(&self, id: Uuid, call: &Call<'_>, decision: &Decision<'_>) -> Option<Committed> {
-        self.app.recorder.answered(NewCall {
+        self.app.recorder.record_call(NewCall {
             id,
             at: self.facts.at,
             call,

@@ -241,7 +241,7 @@ impl Loader {
                 self.app.live_table().keep(None, now);
             }
             Some(NewTable { table, copies }) => {
-                self.app.recorder().table(&table.fingerprint, copies.as_ref(), now);
+                self.app.recorder().store_snapshot(&table.fingerprint, copies.as_ref(), now);
                 tracing::info!(
                     rules = table.rules.len(),
                     fingerprint = table.fingerprint,

@@ -66,7 +66,7 @@ impl Serve {
         tracing::info!(%address, %admin_address, rules = table.rules.len(), fingerprint, "serving");
         let (app, writer) = Switchboard::with_records(sources, table, Clock::System, records);
         let app = Arc::new(app);
-        app.recorder().table(&fingerprint, copies.as_ref(), app.now());
+        app.recorder().store_snapshot(&fingerprint, copies.as_ref(), app.now());
         let (stop, stopped) = watch::channel(false);
         let (stop_writing, no_more) = watch::channel(false);
         let writer = writer.map(|writer| writer.start(no_more)).transpose()?;

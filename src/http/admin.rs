@@ -6,11 +6,11 @@
 
 mod records;
 
+use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
@@ -120,22 +120,31 @@ fn is_for_loopback(headers: &HeaderMap) -> bool {
         || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-/// Query parameters, deserialized by axum's `Query`. A mistake is a 400 that names the parameter.
+/// Query parameters of a path.
+trait QueryParams: DeserializeOwned {
+    /// Names of all parameters, for error messages.
+    const NAMES: &'static str;
+}
+
+/// Extractor of [`QueryParams`], on top of axum's `Query`: a mistake is a 400 that says what would be
+/// right.
 struct Params<T>(T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
+impl<T: QueryParams, S: Send + Sync> FromRequestParts<S> for Params<T> {
     type Rejection = HttpProblem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpProblem> {
-        match Query::from_request_parts(parts, state).await {
-            Ok(Query(params)) => Ok(Params(params)),
-            Err(QueryRejection::FailedToDeserializeQueryString(error)) => {
-                // The inner error names the parameter; the outer one only repeats the context.
-                let inner = std::error::Error::source(&error).map(ToString::to_string);
-                Err(HttpProblem::BadRequest(inner.unwrap_or_else(|| error.to_string()).into()))
-            }
-            Err(other) => Err(HttpProblem::BadRequest(other.body_text().into())),
-        }
+        let error = match Query::from_request_parts(parts, state).await {
+            Ok(Query(params)) => return Ok(Params(params)),
+            Err(error) => error,
+        };
+        // The source of the error names the parameter; the error itself only adds context.
+        let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        let unknown = cause.strip_prefix("unknown field ").and_then(|rest| rest.split(',').next());
+        Err(HttpProblem::BadRequest(match unknown {
+            Some(name) => format!("unknown parameter {name}: known are {}", T::NAMES).into(),
+            None => cause.into(),
+        }))
     }
 }
 
@@ -160,8 +169,8 @@ async fn ready(State(state): State<AdminState>) -> Json<Value> {
 /// State of the record store, or null if records are off. The reason of an outage is in the log only,
 /// since it can contain the name of a host or a user.
 fn records_status(app: &Switchboard) -> Value {
-    let Some(health) = app.recorder().state() else { return Value::Null };
-    let outage = health.trouble();
+    let Some(health) = app.recorder().health() else { return Value::Null };
+    let outage = health.outage();
     json!({
         "ok": outage.is_none(),
         "failing_since": outage.map(|outage| outage.since.to_string()),
@@ -227,6 +236,10 @@ struct ExplainQuery {
     at: Option<String>,
     #[serde(default)]
     all: bool,
+}
+
+impl QueryParams for ExplainQuery {
+    const NAMES: &'static str = "from, to, channel, source, at and all";
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

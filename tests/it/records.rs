@@ -177,11 +177,11 @@ impl KeepReason {
             event: &Event::new("all is written", false),
             body: b"",
         };
-        recorder.told(told, soon()).await.expect("a store that writes");
+        recorder.store_event(told, soon()).await.expect("a store that writes");
     }
 
     fn store(&self) -> Arc<Store> {
-        self.app.recorder().state().unwrap().store().expect("it is open")
+        self.app.recorder().health().unwrap().store().expect("it is open")
     }
 
     /// All calls, oldest first.

@@ -45,7 +45,7 @@ pub(crate) async fn record(
         let decision = decide(table, call, &Facts { at: *at });
         let fingerprint = &table.fingerprint;
         let id = recorder.id(*at);
-        recorder.answered(NewCall {
+        recorder.record_call(NewCall {
             id,
             at: *at,
             call,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::HttpProblem;
-use super::restore_plus;
+use super::{QueryParams, restore_plus};
 use crate::explain::recorded::{TableChoice, explanation_as_of_then, table_of_then};
 use crate::pipeline::Switchboard;
 use crate::records::{FilterArgs, LookupResult, Order, Page, Store, StoreError};
@@ -26,25 +26,24 @@ const MAX_LIMIT: usize = 1_000;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
-    since: Option<String>,
-    until: Option<String>,
-    number: Option<String>,
-    rule: Option<String>,
-    source: Option<String>,
-    outcome: Option<String>,
-    call_id: Option<String>,
+    #[serde(flatten)]
+    filter: FilterArgs,
     /// Maximum number of calls, 1 to [`MAX_LIMIT`].
     limit: Option<usize>,
     /// Id of a record: return older calls only.
     before: Option<Uuid>,
 }
 
+impl QueryParams for ListQuery {
+    const NAMES: &'static str =
+        "since, until, number, rule, source, outcome, call_id, limit and before";
+}
+
 /// Returns a page of calls, newest first, and the id to pass as `before` for the next page.
 pub(super) async fn list(app: &Switchboard, query: ListQuery) -> Result<Value, HttpProblem> {
     let page = query.page()?;
     let store = open_store(app)?;
-    let filter =
-        query.into_filter_args().filter(app.now(), &TimeZone::UTC, app.recorder().numbers());
+    let filter = query.filter_args().parse(app.now(), &TimeZone::UTC, app.recorder().numbers());
     let filter = filter.map_err(|invalid| HttpProblem::BadRequest(invalid.to_string().into()))?;
     let calls = store.calls(&filter, page).await?;
     let last_events = store.last_events(&calls).await?;
@@ -64,7 +63,7 @@ pub(super) async fn list(app: &Switchboard, query: ListQuery) -> Result<Value, H
 /// Returns a call, its events, and the explanation of its decision.
 pub(super) async fn show(app: &Arc<Switchboard>, id: &str) -> Result<Value, HttpProblem> {
     let store = open_store(app)?;
-    let call = match store.meant(id).await? {
+    let call = match store.lookup(id).await? {
         LookupResult::One(call) => *call,
         LookupResult::None => {
             return Err(HttpProblem::NotFound("no call is recorded under this id".to_owned()));
@@ -78,7 +77,7 @@ pub(super) async fn show(app: &Arc<Switchboard>, id: &str) -> Result<Value, Http
     let events = store.events_of(&call).await?;
     let events: Vec<Value> = events.iter().map(|event| Value::Object(event.to_json())).collect();
     let object = call.to_json();
-    let snapshot = store.table(&call.fingerprint).await?;
+    let snapshot = store.rule_snapshot(&call.fingerprint).await?;
     let app = app.clone();
     // The scan of a million rules takes a while; calls must not wait for it.
     let explained = tokio::task::spawn_blocking(move || {
@@ -94,7 +93,7 @@ pub(super) async fn show(app: &Arc<Switchboard>, id: &str) -> Result<Value, Http
 
 fn open_store(app: &Switchboard) -> Result<Arc<Store>, HttpProblem> {
     let off = || HttpProblem::NotFound("records are off: `[records] url` is \"off\"".to_owned());
-    let health = app.recorder().state().ok_or_else(off)?;
+    let health = app.recorder().health().ok_or_else(off)?;
     let closed =
         || HttpProblem::Unavailable("the record store is not available; see /readyz".to_owned());
     health.store().ok_or_else(closed)
@@ -110,9 +109,8 @@ impl ListQuery {
         Ok(Page { limit, order: Order::NewestFirst, beyond: self.before })
     }
 
-    fn into_filter_args(self) -> FilterArgs {
-        let ListQuery { since, until, number, rule, source, outcome, call_id, .. } = self;
-        let number = number.map(|number| restore_plus(&number));
-        FilterArgs { since, until, number, rule, source, outcome, call_id }
+    fn filter_args(self) -> FilterArgs {
+        let number = self.filter.number.as_deref().map(restore_plus);
+        FilterArgs { number, ..self.filter }
     }
 }
