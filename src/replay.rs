@@ -172,6 +172,6 @@ impl Groups {
 
 /// A table that decides names a rule, or says that there is none.
 fn is_fallback(record: &CallRecord) -> bool {
-    let no_rule = record.outcome == "keep" && record.details.why.as_deref() == Some("no_rule");
+    let no_rule = record.outcome == "keep" && record.details.reason.as_deref() == Some("no_rule");
     record.rule.is_none() && !no_rule
 }

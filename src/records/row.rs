@@ -81,7 +81,7 @@ pub struct Details<'a> {
     pub agent_version_in: Option<Value>,
     /// Why it was rejected or kept.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<Cow<'a, str>>,
+    pub reason: Option<Cow<'a, str>>,
     /// The id of the chosen agent at the platform.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<Cow<'a, str>>,
@@ -273,7 +273,7 @@ impl CallRow {
 fn details<'a>(new_call: NewCall<'a>, numbers: &'static str, redactor: &Redactor) -> Details<'a> {
     let NewCall { call, decision, latency_us, .. } = new_call;
     let added = decision.additions();
-    let (why, selected) = match decision.outcome() {
+    let (reason, selected) = match decision.outcome() {
         Outcome::Agent(selected) => (None, Some(selected)),
         Outcome::Reject("") => (None, None),
         Outcome::Reject(reason) => (Some(*reason), None),
@@ -290,7 +290,7 @@ fn details<'a>(new_call: NewCall<'a>, numbers: &'static str, redactor: &Redactor
         numbers: numbers.into(),
         agent_in: call.agent().map(|agent| redactor.id(agent)),
         agent_version_in: call.agent_version().map(version),
-        why: why.map(Cow::Borrowed),
+        reason: reason.map(Cow::Borrowed),
         agent_id: selected.map(|selected| selected.id.into()),
         agent_version: selected.and_then(|selected| selected.version).map(version),
         arm: decision.arm(),

@@ -80,7 +80,7 @@ fn goes_to_the_same(record: &CallRecord, outcome: &Outcome<'_>) -> bool {
                     && details.agent_id.as_deref() == Some(chosen.id)
                     && same_version(details.agent_version.as_ref(), chosen.version)
             }
-            Outcome::Reject(reason) => details.why.as_deref().unwrap_or_default() == *reason,
+            Outcome::Reject(reason) => details.reason.as_deref().unwrap_or_default() == *reason,
             Outcome::Keep(_) => true,
         }
 }
@@ -167,7 +167,7 @@ fn same_list<T: AsRef<str>>(recorded: &[T], decided: &[&str]) -> bool {
 impl Answer {
     fn recorded(record: &CallRecord) -> Answer {
         let CallRecord { rule, agent, details, .. } = record;
-        let why = || details.why.as_deref().unwrap_or_default().to_owned();
+        let why = || details.reason.as_deref().unwrap_or_default().to_owned();
         let destination = match record.outcome.as_str() {
             "agent" => Destination::Agent {
                 name: agent.clone().unwrap_or_default(),

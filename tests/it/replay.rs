@@ -352,7 +352,7 @@ fn a_fallback_is_not_replayed() {
         let mut record = runtime.block_on(all(&house.path("records.db"))).remove(0);
         record.outcome = outcome.to_owned();
         record.rule = rule.map(str::to_owned);
-        record.details.why = why.map(Into::into);
+        record.details.reason = why.map(Into::into);
         let mut replay = Replay::new(&table, &sources, 0);
         replay.call(&record);
         assert_eq!(replay.replayed(), u64::from(is_replayed), "{outcome} {rule:?} {why:?}");

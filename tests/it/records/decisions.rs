@@ -99,7 +99,7 @@ async fn every_outcome_is_kept() {
             assert_eq!(found.len(), 1, "{rule}");
             let [found] = &found[..] else { unreachable!() };
             assert_eq!((&*found.outcome, found.agent.as_deref()), (outcome, agent));
-            assert_eq!(found.details.why.as_deref(), why);
+            assert_eq!(found.details.reason.as_deref(), why);
             assert_eq!(found.details.agent_version, version);
             assert_eq!((&*found.from, &found.call_id), (from, &None));
         }
