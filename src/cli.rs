@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use crate::diagnostics::Report;
 use crate::domain::call::{Channel, Fields};
 use crate::domain::phone_number::Party;
-use crate::explain::asking;
+use crate::explain::select_source;
 use crate::reload;
 use crate::rules::{CheckContext, FileStamp, LoadedTable, RuleSet, Snapshot};
 use crate::settings;
@@ -267,7 +267,7 @@ impl CallFlags {
 
     fn select_source<'s>(&self, sources: &'s [Source]) -> anyhow::Result<&'s Source> {
         let all: Vec<&Source> = sources.iter().collect();
-        asking(&all, self.source.as_deref()).map_err(anyhow::Error::msg)
+        select_source(&all, self.source.as_deref()).map_err(anyhow::Error::msg)
     }
 }
 

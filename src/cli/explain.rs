@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_without_errors};
 use crate::domain::facts::Facts;
-use crate::explain::{Question, inquire, moment_of, party_of, saved_call};
+use crate::explain::{Question, explain_call, parse_party, parse_saved_call, parse_time};
 use crate::settings::Purpose;
 
 /// Show the rules up to the deciding one, and the reply that each platform would receive.
@@ -42,22 +42,22 @@ impl Explain {
         };
         let source = self.call.select_source(&settings.sources)?;
         for party in [&self.call.from, &self.call.to] {
-            party_of(party).map_err(anyhow::Error::msg)?;
+            parse_party(party).map_err(anyhow::Error::msg)?;
         }
         let mut fields = self.call.fields();
         if self.call.body.is_some() {
             let body = self.call.body(source, &fields)?;
-            fields = saved_call(source, body).map_err(anyhow::Error::msg)?;
+            fields = parse_saved_call(source, body).map_err(anyhow::Error::msg)?;
         }
         let at = match &self.at {
             #[expect(clippy::disallowed_methods, reason = "default of --at")]
             None => Timestamp::now(),
             Some(text) => {
-                moment_of(text, &table).map_err(|invalid| anyhow::anyhow!("--at: {invalid}"))?
+                parse_time(text, &table).map_err(|invalid| anyhow::anyhow!("--at: {invalid}"))?
             }
         };
         let question = Question { source, fields: &fields, facts: Facts { at }, all: self.all };
-        let explained = inquire(&table, settings.sources.iter(), question)?;
+        let explained = explain_call(&table, settings.sources.iter(), question)?;
         let mut stdout = std::io::stdout().lock();
         if self.as_test {
             write!(stdout, "{}", explained.as_test())?;

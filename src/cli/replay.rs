@@ -117,7 +117,7 @@ impl ReplayArgs {
         } else if done == 0 {
             writeln!(stdout, "no matching calls are recorded")?;
         } else {
-            write!(stdout, "{}", replay.told(zone))?;
+            write!(stdout, "{}", replay.to_text(zone))?;
             if done < recorded {
                 writeln!(
                     stdout,

@@ -34,7 +34,9 @@ use crate::diagnostics::{Diagnostic, Report};
 use crate::domain::call::{Channel, Fields};
 use crate::domain::facts::Facts;
 use crate::domain::secret::Secret;
-use crate::explain::{Question, asking, inquire, moment_of, party_of, saved_call};
+use crate::explain::{
+    Question, explain_call, parse_party, parse_saved_call, parse_time, select_source,
+};
 use crate::pipeline::Switchboard;
 use crate::reload::{ReloadHandle, Reloaded};
 
@@ -255,22 +257,22 @@ async fn explain(
     body: Bytes,
 ) -> Result<Json<Value>, HttpProblem> {
     // The scan of a million rules takes a while; calls must not wait for it.
-    let explained = tokio::task::spawn_blocking(move || explain_call(&state.app, &query, &body));
+    let explained = tokio::task::spawn_blocking(move || answer_query(&state.app, &query, &body));
     let panicked = |_| HttpProblem::Internal("the explanation panicked".to_owned());
     explained.await.map_err(panicked)?.map(Json)
 }
 
-fn explain_call(
+fn answer_query(
     app: &Switchboard,
     query: &ExplainQuery,
     body: &[u8],
 ) -> Result<Value, HttpProblem> {
     let bad_request = |reason: String| HttpProblem::BadRequest(reason.into());
     let sources = app.sources();
-    let source = asking(&sources, query.source.as_deref()).map_err(bad_request)?;
+    let source = select_source(&sources, query.source.as_deref()).map_err(bad_request)?;
     let fields = match (body.is_empty(), query.fields().map_err(bad_request)?) {
         (true, fields) => fields.unwrap_or(Fields::unknown(Channel::Call)),
-        (false, None) => saved_call(source, body.to_vec()).map_err(bad_request)?,
+        (false, None) => parse_saved_call(source, body.to_vec()).map_err(bad_request)?,
         (false, Some(_)) => {
             let reason = "send either from, to and channel, or a request body";
             return Err(HttpProblem::BadRequest(reason.into()));
@@ -278,11 +280,11 @@ fn explain_call(
     };
     let table = app.table();
     let at = match &query.at {
-        Some(text) => moment_of(text, &table).map_err(bad_request)?,
+        Some(text) => parse_time(text, &table).map_err(bad_request)?,
         None => app.now(),
     };
     let question = Question { source, fields: &fields, facts: Facts { at }, all: query.all };
-    let explained = inquire(&table, sources.iter().copied(), question);
+    let explained = explain_call(&table, sources.iter().copied(), question);
     let explained = explained.map_err(|mismatch| HttpProblem::Internal(mismatch.to_string()))?;
     Ok(explained.to_json())
 }
@@ -299,10 +301,10 @@ impl ExplainQuery {
         };
         let mut fields = Fields::unknown(channel);
         if let Some(from) = &self.from {
-            fields.from = party_of(&restore_plus(from))?;
+            fields.from = parse_party(&restore_plus(from))?;
         }
         if let Some(to) = &self.to {
-            fields.to = party_of(&restore_plus(to))?;
+            fields.to = parse_party(&restore_plus(to))?;
         }
         Ok(Some(fields))
     }

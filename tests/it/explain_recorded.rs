@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use switchboard::explain::recorded::table_of_then;
+use switchboard::explain::recorded::load_snapshot;
 use switchboard::records::RuleSnapshot;
 use switchboard::rules::{CheckContext, RuleSet, Snapshot, load, parse_copies};
 
@@ -85,10 +85,10 @@ fn copies_that_are_read_as_another_table_explain_nothing() {
         at: Timestamp::UNIX_EPOCH,
         files: copies.clone().unwrap(),
     };
-    let then = table_of_then(Some(&kept(&table.fingerprint))).expect("it is the same");
+    let then = load_snapshot(Some(&kept(&table.fingerprint))).expect("it is the same");
     assert_eq!(then.fingerprint, table.fingerprint);
-    assert!(table_of_then(Some(&kept("0123456789ab"))).is_none());
-    assert!(table_of_then(None).is_none());
+    assert!(load_snapshot(Some(&kept("0123456789ab"))).is_none());
+    assert!(load_snapshot(None).is_none());
 }
 
 #[test]

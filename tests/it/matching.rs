@@ -20,7 +20,7 @@ use switchboard::domain::call::{Call, Channel, Fields, Platform};
 use switchboard::domain::decision::{Decision, Outcome};
 use switchboard::domain::facts::Facts;
 use switchboard::domain::phone_number::{Country, Party, PhoneNumber};
-use switchboard::explain::{Question, inquire};
+use switchboard::explain::{Question, explain_call};
 use switchboard::rules;
 use switchboard::rules::engine::explain::{Verdict, explain};
 use switchboard::rules::engine::{decide, scan};
@@ -385,7 +385,7 @@ fn an_explanation_as_a_test_passes_behind_its_table() {
                 facts: Facts { at: ring.setting.at },
                 all: false,
             };
-            let inquiry = inquire(&table, settings.sources.iter(), question).expect("index and scan agree");
+            let inquiry = explain_call(&table, settings.sources.iter(), question).expect("index and scan agree");
             let text = format!("{}\n{}", sheet.to_toml(), inquiry.as_test());
             let path = folder.path().join("rules.toml").display().to_string();
             let (table, report) = app::parse_rules(&path, text, &settings.check_context());
@@ -433,7 +433,7 @@ keep = true
         let facts = Facts { at: at.parse().unwrap() };
         let source = &settings.sources[0];
         let question = Question { source, fields: &fields, facts, all: false };
-        let test = inquire(&table, settings.sources.iter(), question).unwrap().as_test();
+        let test = explain_call(&table, settings.sources.iter(), question).unwrap().as_test();
         assert!(test.contains(written), "{test}");
         let text = format!("{text}{test}");
         let (table, report) = app::parse_rules("rules.toml", text, &settings.check_context());

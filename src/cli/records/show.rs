@@ -10,9 +10,7 @@ use serde_json::{Value, json};
 use super::row::{format_outcome, format_seconds, summarize_event, zone_name};
 use super::{OpenStore, sanitize, zone};
 use crate::cli::{ConfigFile, Exit, load_rules};
-use crate::explain::recorded::{
-    RecordedExplanation, TableChoice, explanation_as_of_then, table_of_then,
-};
+use crate::explain::recorded::{RecordedExplanation, TableChoice, explain_recorded, load_snapshot};
 use crate::records::{CallRecord, EventRecord, LookupResult, SHORTEST_PREFIX};
 use crate::rules::RuleSet;
 use crate::settings::{LoadedSettings, Purpose};
@@ -70,7 +68,7 @@ impl Show {
             (None, _) => TableChoice::None,
         };
         let sources: Vec<&Source> = opened.settings.sources.iter().collect();
-        let explanation = explanation_as_of_then(&call, choice, &sources);
+        let explanation = explain_recorded(&call, choice, &sources);
         let mut stdout = std::io::stdout().lock();
         if self.json {
             let events = events.iter().map(|event| Value::Object(event.to_json()));
@@ -104,7 +102,7 @@ impl Show {
             return Ok(Some(table));
         }
         let snapshot = opened.store.rule_snapshot(&call.fingerprint).await?;
-        if let Some(table) = table_of_then(snapshot.as_ref()) {
+        if let Some(table) = load_snapshot(snapshot.as_ref()) {
             return Ok(Some(table));
         }
         let LoadedSettings { rules, .. } = self.config.load(Purpose::Inspect)?;

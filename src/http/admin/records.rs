@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::super::HttpProblem;
 use super::{QueryParams, restore_plus};
-use crate::explain::recorded::{TableChoice, explanation_as_of_then, table_of_then};
+use crate::explain::recorded::{TableChoice, explain_recorded, load_snapshot};
 use crate::pipeline::Switchboard;
 use crate::records::{FilterArgs, LookupResult, Order, Page, Store, StoreError};
 
@@ -81,9 +81,9 @@ pub(super) async fn show(app: &Arc<Switchboard>, id: &str) -> Result<Value, Http
     let app = app.clone();
     // The scan of a million rules takes a while; calls must not wait for it.
     let explained = tokio::task::spawn_blocking(move || {
-        let (recorded, live) = (table_of_then(snapshot.as_ref()), app.table());
+        let (recorded, live) = (load_snapshot(snapshot.as_ref()), app.table());
         let table = TableChoice::Recorded(recorded.as_ref().unwrap_or(&live));
-        explanation_as_of_then(&call, table, &app.sources()).to_json()
+        explain_recorded(&call, table, &app.sources()).to_json()
     });
     let explanation = explained
         .await
