@@ -9,8 +9,8 @@ use super::reader::{Entry, TableKeys};
 use super::records::NumberStorageKind;
 use super::value_types::{
     Address, Boolean, FallbackReply, FilePath, Integer, LogLevel, Milliseconds, Networks, OneOf,
-    PlatformName, RecordsUrl, ReplyBudget, Required, SecretReference, SecretReferences, Section,
-    Sources, UrlToken, ValueType,
+    PlatformName, RecordsUrl, ReplyBudget, SecretReference, SecretReferences, Section, Sources,
+    UrlToken, ValueType,
 };
 use super::{DEFAULTS, LogFormat, Wait};
 use crate::authenticate::Mode;
@@ -131,7 +131,7 @@ toml_table! {
     /// `/events/NAME`.
     pub(super) struct SourceKeys: "a source" {
         /// Platform of the workspace.
-        platform: Required<PlatformName>,
+        platform: PlatformName = required,
         /// References to the valid signing keys, several during a rotation:
         /// `["env:RETELL_API_KEY", "file:/run/secrets/old_key"]`. Required unless `auth = "off"`.
         secrets: SecretReferences,

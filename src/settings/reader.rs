@@ -15,7 +15,7 @@ use super::{
     ServerSettings, Settings,
 };
 use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, did_you_mean};
-use crate::schema::TableSpec;
+use crate::schema::{Absent, TableSpec};
 
 /// Keys of a table, as `toml_table!` declares them.
 pub(super) trait TableKeys: Default {
@@ -122,8 +122,11 @@ impl SettingsReader<'_> {
         for spec in T::spec().keys {
             let value = values.remove(spec.name);
             section.present.extend(value.is_some().then_some(spec.name));
-            let default = || spec.default.map(|default| Value::new(None, default));
-            if let Some(value) = value.or_else(default) {
+            let default = match spec.absent {
+                Absent::Default(default) => Some(Value::new(None, default)),
+                Absent::Allowed | Absent::Rejected => None,
+            };
+            if let Some(value) = value.or(default) {
                 let path = section.path_to(spec.name);
                 keys.read_key(spec.name, &mut Entry { reader: self, path, value });
             }

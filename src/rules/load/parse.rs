@@ -10,8 +10,8 @@ use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::raw::{
-    Entries, RawAgent, RawArm, RawCondition, RawDefinitions, RawExpectation, RawIds, RawOutcome,
-    RawRule, RawTest, RawTimes, RawValue, RawWhere, Spanned,
+    Entries, RawAgent, RawCondition, RawDefinitions, RawExpectation, RawIds, RawOutcome, RawRule,
+    RawTest, RawTimes, RawValue, RawWhere, Spanned,
 };
 use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, nearest};
 use crate::schema::TableSpec;
@@ -23,6 +23,9 @@ pub(crate) trait TableKeys: Default {
 
     /// Reads a key into its field; false when the key is not declared.
     fn read_key(&mut self, key: &str, entry: &mut Entry<'_, '_>) -> bool;
+
+    /// Sets the fields that describe the table itself.
+    fn set_header(&mut self, _: Header) {}
 }
 
 /// Parts of a table that do not follow from its declaration.
@@ -36,7 +39,7 @@ pub(crate) trait TomlTable: TableKeys {
     }
 
     /// Runs after all keys have been read.
-    fn finish(&mut self, _: &mut TomlReader<'_>, _: Header) {}
+    fn finish(&mut self, _: &mut TomlReader<'_>) {}
 }
 
 /// Name and location of a table that has been read.
@@ -158,8 +161,8 @@ impl<'r> TomlReader<'r> {
             }
         }
         let flawed = self.report.errors() > before;
-        let header = Header { name, span: self.in_file(span), flawed };
-        raw.finish(self, header);
+        raw.set_header(Header { name, span: self.in_file(span), flawed });
+        raw.finish(self);
         raw
     }
 
@@ -430,17 +433,6 @@ impl Entry<'_, '_> {
             self.wrong_type("a string, a number, or a list of them");
         }
         Some(self.at(condition?))
-    }
-
-    pub(crate) fn arms(&mut self) -> Vec<RawArm> {
-        match self.outcome() {
-            RawOutcome::Split(arms) => arms,
-            RawOutcome::Agent(_)
-            | RawOutcome::Reject(_)
-            | RawOutcome::Keep
-            | RawOutcome::Continue
-            | RawOutcome::Invalid => Vec::new(),
-        }
     }
 
     /// The outcome that this key stands for.
