@@ -147,10 +147,10 @@ value_types! {
     }
 }
 
-/// An integer in a range.
-pub(super) struct Integer<const MIN: usize, const MAX: usize>;
+/// Number in a range.
+pub(super) struct Count<const MIN: usize, const MAX: usize>;
 
-impl<const MIN: usize, const MAX: usize> ValueType for Integer<MIN, MAX> {
+impl<const MIN: usize, const MAX: usize> ValueType for Count<MIN, MAX> {
     type Raw = Option<usize>;
 
     fn schema() -> Value {
@@ -171,11 +171,11 @@ impl<const MIN: usize, const MAX: usize> ValueType for Milliseconds<MIN, MAX> {
     type Raw = Option<Duration>;
 
     fn schema() -> Value {
-        Integer::<MIN, MAX>::schema()
+        Count::<MIN, MAX>::schema()
     }
 
     fn read(entry: &mut Entry<'_, '_>) -> Option<Duration> {
-        Integer::<MIN, MAX>::read(entry).map(|ms| Duration::from_millis(ms as u64))
+        Count::<MIN, MAX>::read(entry).map(|ms| Duration::from_millis(ms as u64))
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct Header {
     /// Name of a `[lists.NAME]`; empty for tables without a name.
     pub(crate) name: Spanned<String>,
     pub(crate) span: Range<usize>,
-    /// Something in the table is wrong, which has been reported.
+    /// The table has an error, which has been reported.
     pub(crate) flawed: bool,
 }
 
@@ -368,13 +368,13 @@ impl<'e, 'r> Entry<'e, 'r> {
     pub(crate) fn agents(&mut self) -> Option<Vec<RawAgent>> {
         let agents = self.table()?.iter().map(|(key, value)| {
             let mut entry = self.with(key.get_ref(), value);
-            let ids = match value.get_ref() {
-                DeValue::String(id) => RawIds::Everywhere(entry.at(id.to_string())),
-                DeValue::Table(table) => RawIds::Table(entry.entries(table)),
-                _ => {
-                    entry.wrong_type("an id, or a table of ids by platform");
-                    RawIds::Invalid
-                }
+            let ids = if let Some(id) = value.get_ref().as_str() {
+                RawIds::Everywhere(entry.at(id.to_owned()))
+            } else if let Some(table) = value.get_ref().as_table() {
+                RawIds::Table(entry.entries(table))
+            } else {
+                entry.wrong_type("an id, or a table of ids by platform");
+                RawIds::Invalid
             };
             RawAgent { name: self.named(key), ids }
         });
