@@ -93,16 +93,16 @@ async fn record(file: &Path, table: &RuleSet, calls: std::ops::Range<usize>) {
             to: party(["+12137771235", "+12135550100", "+17185550142"][number % 3]),
             ..Fields::unknown(Channel::Call)
         };
-        let call = Call::synthetic("retell", Platform::named("retell"), fields);
+        let call = Call::synthetic("retell", Platform::new("retell"), fields);
         let decision = decide(table, &call, &Facts { at });
         let (id, call, fingerprint) = (recorder.id(at), &call, &*table.fingerprint);
         let decision = &decision;
-        recorder.answered(NewCall { id, at, call, decision, fingerprint, latency_us: 41 });
+        recorder.record_call(NewCall { id, at, call, decision, fingerprint, latency_us: 41 });
     }
     stop.send_replace(true);
     writer.await.expect("it ends when all is written");
 }
 
 fn party(text: &str) -> Party {
-    Party::read(Some(text)).party
+    Party::parse(Some(text)).party
 }

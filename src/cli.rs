@@ -235,7 +235,7 @@ enum ChannelFlag {
 impl CallFlags {
     /// The call that the defaults of the flags describe.
     fn example() -> Fields<'static> {
-        let number = |text| Party::read(Some(text)).party;
+        let number = |text| Party::parse(Some(text)).party;
         Fields { from: number(FROM), to: number(TO), ..Fields::unknown(Channel::Call) }
     }
 
@@ -245,8 +245,8 @@ impl CallFlags {
             ChannelFlag::Sms => Channel::Sms,
         };
         Fields {
-            from: Party::read(Some(&self.from)).party,
-            to: Party::read(Some(&self.to)).party,
+            from: Party::parse(Some(&self.from)).party,
+            to: Party::parse(Some(&self.to)).party,
             ..Fields::unknown(channel)
         }
     }

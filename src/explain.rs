@@ -109,7 +109,7 @@ pub fn moment_of(text: &str, table: &RuleSet) -> Result<Timestamp, String> {
 pub fn party_of(text: &str) -> Result<Party, String> {
     match is_wide(text) {
         true => Err(format!("`{text}` is not a number, and an explanation is about one call")),
-        false => Ok(Party::read(Some(text)).party),
+        false => Ok(Party::parse(Some(text)).party),
     }
 }
 
@@ -198,13 +198,13 @@ impl Explained<'_> {
             Outcome::Reject(reason) => expected.push(("reject", quoted(reason))),
             Outcome::Keep(_) => expected.push(("keep", "true".to_owned())),
         }
-        let variables = &decision.added().variables;
+        let variables = &decision.additions().variables;
         if !variables.is_empty() {
             let variables =
                 variables.iter().map(|variable| (variable.name, quoted(&variable.value)));
             expected.push(("variables", inline(variables)));
         }
-        let added = decision.added();
+        let added = decision.additions();
         for (key, object) in
             [("metadata", &added.metadata), ("agent_override", &added.agent_override)]
         {

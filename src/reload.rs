@@ -238,22 +238,22 @@ impl Loader {
         match fresh {
             Some(NewTable { table, .. }) if table.fingerprint == self.app.table().fingerprint => {
                 tracing::info!(fingerprint = table.fingerprint, "the table is the same as before");
-                self.app.current().keep(None, now);
+                self.app.live_table().keep(None, now);
             }
             Some(NewTable { table, copies }) => {
-                self.app.recorder().table(&table.fingerprint, copies.as_ref(), now);
+                self.app.recorder().store_snapshot(&table.fingerprint, copies.as_ref(), now);
                 tracing::info!(
                     rules = table.rules.len(),
                     fingerprint = table.fingerprint,
                     warnings = report.warnings(),
                     "the table is another one"
                 );
-                self.retired.push(self.app.current().replace(table, now));
+                self.retired.push(self.app.live_table().replace(table, now));
                 self.app.counters().table(&self.app.table(), now);
             }
             None => {
                 tracing::error!(errors = report.errors(), "the table is wrong, the old one stays");
-                self.app.current().keep(Some(report.clone()), now);
+                self.app.live_table().keep(Some(report.clone()), now);
             }
         }
         self.app.counters().reloaded(ok);

@@ -119,7 +119,7 @@ impl<'t> Replay<'t> {
     }
 
     fn made_again<'r>(&self, record: &'r CallRecord) -> Result<Call<'r>, LeftOut> {
-        let dialect = dialect::named(&record.platform).ok_or(LeftOut::Unknown)?;
+        let dialect = dialect::by_name(&record.platform).ok_or(LeftOut::Unknown)?;
         let platform = dialect.platform();
         if !self.sources.contains(&(record.source.as_str(), platform)) {
             let (source, platform) = (record.source.clone(), record.platform.clone());

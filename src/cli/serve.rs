@@ -5,17 +5,14 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use futures_util::FutureExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tower::ServiceExt;
 
 use super::send::{SignedRequest, new_call, path_of};
 use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_good};
 use crate::domain::clock::Clock;
-use crate::http::public::{Connections, Door};
-use crate::http::{admin, public};
+use crate::http::{self, ConnectionLimits, admin, public};
 use crate::pipeline::Switchboard;
 use crate::reload::{ReloadHandle, Reloader};
 use crate::settings::{AdminSettings, Purpose, ServerSettings, Settings};
@@ -67,9 +64,9 @@ impl Serve {
         }
         let fingerprint = table.fingerprint.clone();
         tracing::info!(%address, %admin_address, rules = table.rules.len(), fingerprint, "serving");
-        let (app, writer) = Switchboard::recording(sources, table, Clock::System, records);
+        let (app, writer) = Switchboard::with_records(sources, table, Clock::System, records);
         let app = Arc::new(app);
-        app.recorder().table(&fingerprint, copies.as_ref(), app.now());
+        app.recorder().store_snapshot(&fingerprint, copies.as_ref(), app.now());
         let (stop, stopped) = watch::channel(false);
         let (stop_writing, no_more) = watch::channel(false);
         let writer = writer.map(|writer| writer.start(no_more)).transpose()?;
@@ -101,7 +98,7 @@ impl Serve {
 }
 
 fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    public::listen_at(address).with_context(|| format!("cannot listen on {address}"))
+    http::bind(address).with_context(|| format!("cannot listen on {address}"))
 }
 
 async fn serve_public(
@@ -110,17 +107,12 @@ async fn serve_public(
     app: Arc<Switchboard>,
     stopped: watch::Receiver<bool>,
 ) {
-    let limits = Connections {
-        most: server.max_connections,
+    let limits = ConnectionLimits {
+        max_connections: server.max_connections,
         header_timeout: server.header_timeout,
-        grace: server.shutdown_grace,
+        shutdown_grace: server.shutdown_grace,
     };
-    let door = Arc::new(Door::new(app, &server));
-    let answer = move |request, peer| {
-        let door = door.clone();
-        async move { door.answer(request, Some(peer)).await }
-    };
-    public::serve(listener, answer, limits, until(stopped)).await;
+    http::serve(listener, public::router(app, &server), limits, until(stopped)).await;
 }
 
 async fn serve_admin(
@@ -130,10 +122,8 @@ async fn serve_admin(
     reload_handle: ReloadHandle,
     stopped: watch::Receiver<bool>,
 ) {
-    let limits = Connections::FOR_AN_OPERATOR;
     let router = admin::router(app, Some(reload_handle), admin.token);
-    let answer = move |request, _| router.clone().oneshot(request).map(|Ok(response)| response);
-    public::serve(listener, answer, limits, until(stopped)).await;
+    http::serve(listener, router, ConnectionLimits::ADMIN, until(stopped)).await;
 }
 
 /// Reloads at every SIGHUP. One that comes during a reload is not forgotten.

@@ -34,8 +34,8 @@ impl CallRecord {
             call_id: self.call_id.clone().map(Into::into),
             agent: details.agent_in.clone(),
             agent_version: details.agent_version_in.as_ref().and_then(version),
-            from: Party::read(Some(&self.from)).party,
-            to: Party::read(Some(&self.to)).party,
+            from: Party::parse(Some(&self.from)).party,
+            to: Party::parse(Some(&self.to)).party,
             sip,
             ..Fields::unknown(channel)
         })
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_call_is_what_it_was() {
         for (kept, party) in [
-            ("+12137771234", Party::read(Some("+12137771234")).party),
+            ("+12137771234", Party::parse(Some("+12137771234")).party),
             ("withheld", Party::Withheld),
             ("client:jane", Party::Literal("client:jane".into())),
         ] {
@@ -98,7 +98,7 @@ mod tests {
                 agent: Some("agent_1".into()),
                 agent_version: Some(Version::Number(7)),
                 from: party,
-                to: Party::read(Some("+12137771235")).party,
+                to: Party::parse(Some("+12137771235")).party,
                 sip: vec![("x-tier".into(), "gold".into()), ("x-tier".into(), "lead".into())],
                 ..Fields::unknown(Channel::Sms)
             };

@@ -58,13 +58,13 @@ pub(super) fn compare(record: &CallRecord, decision: &Decision<'_>) -> Differenc
         return Difference::Otherwise(change(said));
     }
     let added_by = &record.details.added_by;
-    let same_added = same_list(added_by, &decision.added().by);
+    let same_added = same_list(added_by, &decision.additions().rules);
     if record.rule.as_deref() == decision.rule() && same_added {
         return Difference::None;
     }
     let mut change = change(Vec::new());
     if !same_added {
-        let now = decision.added().by.iter().map(|rule| (*rule).to_owned());
+        let now = decision.additions().rules.iter().map(|rule| (*rule).to_owned());
         change.old.added_by = Some(added_by.iter().map(|rule| rule.to_string()).collect());
         change.new.added_by = Some(now.collect());
     }
@@ -95,7 +95,7 @@ fn same_version(recorded: Option<&Value>, decided: Option<&Version>) -> bool {
 
 /// The names of what the platform would hear otherwise.
 fn said_otherwise(record: &CallRecord, decision: &Decision<'_>) -> Vec<String> {
-    let (details, added) = (&record.details, decision.added());
+    let (details, added) = (&record.details, decision.additions());
     let mut said = Vec::new();
     let recorded = || details.variables.0.iter().map(|(name, value)| (&**name, &**value));
     let decided = || added.variables.iter().map(|one| (one.name, &*one.value));

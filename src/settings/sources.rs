@@ -44,7 +44,7 @@ impl Entry<'_, '_> {
 
     pub(super) fn platform(&mut self) -> Option<&'static dyn Dialect> {
         let name = self.text()?;
-        let found = dialect::named(&name);
+        let found = dialect::by_name(&name);
         if found.is_none() {
             self.error("unknown-platform", format!("unknown platform `{name}`"))
                 .help(format!("use one of {}", platforms().join(", ")))

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, Executor};
 use switchboard::domain::clock::Clock;
 use switchboard::http::admin;
-use switchboard::http::public::Door;
+use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
 use switchboard::settings::Purpose;
 use tokio::sync::watch;
@@ -57,7 +57,7 @@ const OURS: &str = "+12137771235";
 /// A service that records, and its settings for the program.
 struct Recorded {
     folder: tempfile::TempDir,
-    public: Door,
+    public: axum::Router,
     admin: Router,
     app: Arc<Switchboard>,
     asked: AtomicI64,
@@ -78,13 +78,13 @@ fn recorded(records: &str) -> Recorded {
     let (table, report) = parse_rules(&path, RULES.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let (app, writer) =
-        Switchboard::recording(settings.sources, table, Clock::System, settings.records);
+        Switchboard::with_records(settings.sources, table, Clock::System, settings.records);
     let app = Arc::new(app);
     let (stop, stopped) = watch::channel(false);
     let writing = writer.map(|writer| tokio::spawn(writer.run(stopped)));
     let writing = writing.unwrap_or_else(|| tokio::spawn(std::future::ready(())));
     Recorded {
-        public: Door::new(app.clone(), &settings.server),
+        public: public::router(app.clone(), &settings.server),
         admin: admin::router(app.clone(), None, settings.admin.token),
         folder,
         app,

@@ -83,7 +83,7 @@ fn copies_that_are_read_as_another_table_explain_nothing() {
     let kept = |fingerprint: &str| RuleSnapshot {
         fingerprint: fingerprint.to_owned(),
         at: Timestamp::UNIX_EPOCH,
-        copies: copies.clone().unwrap(),
+        files: copies.clone().unwrap(),
     };
     let then = table_of_then(Some(&kept(&table.fingerprint))).expect("it is the same");
     assert_eq!(then.fingerprint, table.fingerprint);

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use switchboard::dialect::Event;
 use switchboard::domain::clock::Clock;
 use switchboard::domain::secret::Secret;
-use switchboard::http::public::Door;
+use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
 use switchboard::records::{CallRecord, EventRecord, Filter, NewEvent, Order, Page, Store, Writer};
 use switchboard::settings::{NumberStorage, Purpose, RecordsLocation, RecordsSettings, Wait};
@@ -90,7 +90,7 @@ async fn everywhere(test: impl AsyncFn(Place)) {
 /// A switchboard that records.
 struct KeepReason {
     app: Arc<Switchboard>,
-    door: Door,
+    door: axum::Router,
     at_ms: i64,
     stop: watch::Sender<bool>,
     writer: JoinHandle<()>,
@@ -119,9 +119,9 @@ fn unwritten(place: &Place, rules: &str, at_ms: i64) -> (KeepReason, Writer) {
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let clock = Clock::Fixed(at(at_ms));
     let records = place.records.clone();
-    let (app, writer) = Switchboard::recording(settings.sources, table, clock, records);
+    let (app, writer) = Switchboard::with_records(settings.sources, table, clock, records);
     let app = Arc::new(app);
-    let door = Door::new(app.clone(), &settings.server);
+    let door = public::router(app.clone(), &settings.server);
     let (stop, nothing) = (watch::channel(false).0, tokio::spawn(async {}));
     (KeepReason { app, door, at_ms, stop, writer: nothing }, writer.expect("records are kept"))
 }
@@ -174,14 +174,14 @@ impl KeepReason {
             at: at(self.at_ms),
             source: "test",
             platform: switchboard::dialect::ALL[0].platform(),
-            event: &Event::of("all is written", false),
+            event: &Event::new("all is written", false),
             body: b"",
         };
-        recorder.told(told, soon()).await.expect("a store that writes");
+        recorder.store_event(told, soon()).await.expect("a store that writes");
     }
 
     fn store(&self) -> Arc<Store> {
-        self.app.recorder().state().unwrap().store().expect("it is open")
+        self.app.recorder().health().unwrap().store().expect("it is open")
     }
 
     /// All calls, oldest first.

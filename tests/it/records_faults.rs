@@ -17,7 +17,7 @@ use futures_util::future::join_all;
 use sqlx::{Connection, Executor, Row};
 use switchboard::domain::clock::Clock;
 use switchboard::domain::secret::Secret;
-use switchboard::http::public::Door;
+use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
 use switchboard::records::Store;
 use switchboard::settings::{Purpose, RecordsLocation};
@@ -773,8 +773,8 @@ async fn events_that_wait_for_a_broken_store_leave_places_for_calls() {
     let clock = Clock::Fixed(jiff::Timestamp::from_millisecond(NOW_MS).unwrap());
     // Nobody runs the writer.
     let (app, _writer) =
-        Switchboard::recording(settings.sources, table.unwrap(), clock, settings.records);
-    let door = Door::new(Arc::new(app), &settings.server);
+        Switchboard::with_records(settings.sources, table.unwrap(), clock, settings.records);
+    let door = public::router(Arc::new(app), &settings.server);
     let event = |n: usize| {
         let event = format!(r#"{{"event":"call_ended","call":{{"call_id":"{n}"}}}}"#);
         app::answer(&door, app::retell_request("/events/retell", event.as_bytes()))

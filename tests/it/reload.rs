@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use switchboard::diagnostics::Severity;
 use switchboard::domain::clock::Clock;
 use switchboard::http::admin;
-use switchboard::http::public::Door;
+use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
 use switchboard::reload;
 use switchboard::reload::{ReloadHandle, Reloaded, Reloader};
@@ -50,7 +50,7 @@ fn live(path: &Path, poll: Option<Duration>) -> Live {
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(reloader.run(stopped));
     let app = App {
-        public: Door::new(app.clone(), &settings.server),
+        public: public::router(app.clone(), &settings.server),
         admin: admin::router(app.clone(), Some(reload_handle.clone()), None),
         app,
     };
@@ -425,7 +425,7 @@ async fn health_and_readiness_tell_of_a_bad_edit_until_the_next_good_one() {
         });
         assert_eq!(mistake, [&expected], "places, and no messages");
     }
-    let wrong = live.app.app.current().table_and_state().1.wrong.unwrap();
+    let wrong = live.app.app.live_table().table_and_state().1.wrong.unwrap();
     let texts: Vec<_> = wrong.mistakes().iter().filter_map(|one| one.place.as_ref()).collect();
     assert!(texts.iter().all(|place| !place.file.text.contains('\n')), "whole files are let go");
     let ready = live.get("/readyz").await;

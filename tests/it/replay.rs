@@ -11,7 +11,7 @@ use switchboard::domain::clock::Clock;
 use switchboard::domain::facts::Facts;
 use switchboard::domain::phone_number::Party;
 use switchboard::domain::secret::Secret;
-use switchboard::http::public::Door;
+use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
 use switchboard::records::{CallRecord, Filter, NewCall, Order, Page, Recorder, Store};
 use switchboard::replay::Replay;
@@ -45,7 +45,7 @@ pub(crate) async fn record(
         let decision = decide(table, call, &Facts { at: *at });
         let fingerprint = &table.fingerprint;
         let id = recorder.id(*at);
-        recorder.answered(NewCall {
+        recorder.record_call(NewCall {
             id,
             at: *at,
             call,
@@ -133,10 +133,10 @@ const NOON: &str = "2026-11-20T12:00:00-05:00";
 const NIGHT: &str = "2026-11-20T22:30:00-05:00";
 
 fn call<'c>(source: &'c str, from: &str, to: &str) -> Call<'c> {
-    let party = |text| Party::read(Some(text)).party;
+    let party = |text| Party::parse(Some(text)).party;
     let platform = if source == "synthflow" { "synthflow" } else { "retell" };
     let fields = Fields { from: party(from), to: party(to), ..Fields::unknown(Channel::Call) };
-    Call::synthetic(source, Platform::named(platform), fields)
+    Call::synthetic(source, Platform::new(platform), fields)
 }
 
 fn at(time: &str, seconds: i64) -> Timestamp {
@@ -453,8 +453,8 @@ async fn the_id_of_the_record_in_a_reply_is_no_change() {
     let place = RecordsLocation::Sqlite(file.clone());
     let records = RecordsSettings { location: place, stamp: true, ..RecordsSettings::off() };
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
-    let (app, writer) = Switchboard::recording(sources, table(RULES), clock, records);
-    let door = Door::new(Arc::new(app), &server);
+    let (app, writer) = Switchboard::with_records(sources, table(RULES), clock, records);
+    let door = public::router(Arc::new(app), &server);
     // With metadata of the rules' own, and without.
     for from in ["+13125550170", "+19005550100"] {
         let body = retell_call(from, "+12137771235");

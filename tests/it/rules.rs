@@ -25,12 +25,12 @@ const CALLER: &str = "+12137771234";
 const DIALLED: &str = "+12135550100";
 
 fn ring(from: &str, to: &str) -> Fields<'static> {
-    let party = |text| Party::read(Some(text)).party;
+    let party = |text| Party::parse(Some(text)).party;
     Fields { from: party(from), to: party(to), ..Fields::unknown(Channel::Call) }
 }
 
 fn at(source: &'static str, platform: &'static str, fields: Fields<'static>) -> Call<'static> {
-    Call::synthetic(source, Platform::named(platform), fields)
+    Call::synthetic(source, Platform::new(platform), fields)
 }
 
 fn from(caller: &str) -> Call<'static> {
@@ -103,7 +103,7 @@ fn fits(conditions: &str, call: &Call<'_>, expected: bool) {
 fn along(text: &str, call: &Call<'_>) -> Value {
     let table = table(text);
     let decision = decide(&table, call);
-    let added = decision.added();
+    let added = decision.additions();
     let variables = added.variables.iter();
     let variables = variables.map(|one| (one.name.to_owned(), Value::from(&*one.value)));
     json!({
@@ -489,8 +489,8 @@ fn it_is_told_which_rule_added_what() {
     let table = table(MERGING);
     let call = from(CALLER);
     let decision = decide(&table, &call);
-    assert_eq!(decision.added().by, ["first", "second"]);
-    let set_by = decision.added().variables.iter().map(|one| (one.name, one.rule));
+    assert_eq!(decision.additions().rules, ["first", "second"]);
+    let set_by = decision.additions().variables.iter().map(|one| (one.name, one.rule));
     let mut set_by: Vec<_> = set_by.collect();
     set_by.sort_unstable();
     assert_eq!(set_by, [("greeting", "first"), ("language", "second"), ("tier", "decides")]);
@@ -507,7 +507,7 @@ fn the_last_rule_that_sets_a_delay_wins() {
         let table = table(&text(deciding));
         let call = from(CALLER);
         let decision = decide(&table, &call);
-        assert_eq!(decision.added().delay, Duration::from_millis(expected_ms), "{deciding}");
+        assert_eq!(decision.additions().delay, Duration::from_millis(expected_ms), "{deciding}");
     }
 }
 
@@ -613,7 +613,7 @@ fn the_fingerprint_tells_tables_apart() {
 pub(crate) fn two_sources() -> CheckContext {
     let asking = |source: &str, platform| SourceInfo {
         source: source.to_owned(),
-        platform: Platform::named(platform),
+        platform: Platform::new(platform),
         reply_within: Duration::from_secs(3),
     };
     CheckContext {
@@ -1317,7 +1317,7 @@ fn without_agents_a_fallback_is_a_raw_id() {
     assert!(report.mistakes().is_empty(), "{report}");
     let table = table.expect("a table");
     let agent = table.agent("agent_9").expect("the fallback");
-    assert_eq!(agent.id_at(Platform::named("retell")), Some("agent_9"));
+    assert_eq!(agent.id_at(Platform::new("retell")), Some("agent_9"));
 }
 
 #[test]

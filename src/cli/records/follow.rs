@@ -138,7 +138,7 @@ impl ShownIds {
         for id in calls {
             if self.ids.insert(id)
                 && let Some(call) = store.call(id).await?
-                && filter.fits(&call)
+                && filter.matches(&call)
             {
                 new.push((id, New::Call(Box::new(call))));
             }
@@ -167,7 +167,7 @@ async fn wanted(store: &Store, filter: &Filter, event: &EventRecord) -> Result<b
     };
     // A call of yesterday may end today.
     let whenever = Filter { since: None, until: None, ..filter.clone() };
-    Ok(call.map_or_else(|| filter.fits_alone(event), |call| whenever.fits(&call)))
+    Ok(call.map_or_else(|| filter.matches_event(event), |call| whenever.matches(&call)))
 }
 
 impl New {

@@ -9,7 +9,7 @@ use clap::Args;
 use super::OpenStore;
 use crate::cli::{ConfigFile, Exit};
 use crate::domain::phone_number::Party;
-use crate::records::{NumberMatches, Overwritten, Traces, one_party};
+use crate::records::{NumberMatches, NumberTraces, Overwritten, parse_party};
 use crate::settings::RecordsLocation;
 
 /// Deletes every call from or to the number with its events, and every other row that holds its
@@ -31,24 +31,24 @@ const ROUNDS: usize = 3;
 
 impl Forget {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
-        let party = one_party(&self.number).map_err(|why| anyhow::anyhow!("--number: {why}"))?;
+        let party = parse_party(&self.number).map_err(|why| anyhow::anyhow!("--number: {why}"))?;
         let opened = OpenStore::of(&self.config).await?;
-        let traces = Traces::of(&party, &opened.numbers)
+        let traces = NumberTraces::new(&party, &opened.numbers)
             .context("--number: callers who show no number are all alike, and none can be told")?;
         let store = &opened.store;
-        let mut left = store.find(&traces).await?;
+        let mut left = store.find_number(&traces).await?;
         if self.dry_run {
             say_found(&left, "would go", &traces, &party)?;
             return Ok(Exit::Success);
         }
         let mut gone = NumberMatches::default();
         for _ in 0..ROUNDS {
-            if left.all() == 0 {
+            if left.total() == 0 {
                 break;
             }
-            store.forget(&left).await?;
-            gone.absorb(left);
-            left = store.find(&traces).await?;
+            store.erase(&left).await?;
+            gone.extend(left);
+            left = store.find_number(&traces).await?;
         }
         // An earlier run may have deleted rows whose bytes are still there.
         let overwritten = store.overwrite().await;
@@ -58,7 +58,7 @@ impl Forget {
         let in_files = in_files(&files, &traces)?;
         say_found(&gone, "deleted", &traces, &party)?;
         say_proof(&left, &overwritten, &files, &in_files)?;
-        let proved = left.all() == 0 && overwritten == Overwritten::Done && in_files.is_empty();
+        let proved = left.total() == 0 && overwritten == Overwritten::Done && in_files.is_empty();
         Ok(if proved { Exit::Success } else { Exit::Failure })
     }
 }
@@ -66,7 +66,7 @@ impl Forget {
 fn say_found(
     found: &NumberMatches,
     word: &str,
-    traces: &Traces,
+    traces: &NumberTraces,
     party: &Party,
 ) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
@@ -78,7 +78,7 @@ fn say_found(
         "{word:<8} {}, {}, {}",
         count(found.calls(), "call"),
         count(found.events(), "event"),
-        count(found.tables(), "stored table")
+        count(found.snapshots(), "stored table")
     )?;
     if found.by_mask > 0 {
         writeln!(
@@ -88,7 +88,7 @@ fn say_found(
             traces.masked()
         )?;
     }
-    if found.tables() > 0 {
+    if found.snapshots() > 0 {
         writeln!(
             stdout,
             "         a table of rules names the number: take it out of your rules and lists, too"
@@ -110,7 +110,7 @@ fn say_proof(
     in_files: &[&Path],
 ) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "proof    {} of {} rows still hold it", left.all(), left.rows)?;
+    writeln!(stdout, "proof    {} of {} rows still hold it", left.total(), left.rows)?;
     for file in files {
         let holds = if in_files.contains(&&**file) { "still hold it" } else { "do not hold it" };
         writeln!(stdout, "         the bytes of {} {holds}", file.display())?;
@@ -139,7 +139,7 @@ fn files(place: &RecordsLocation) -> Vec<PathBuf> {
 }
 
 /// The files that hold the number.
-fn in_files<'f>(files: &'f [PathBuf], traces: &Traces) -> anyhow::Result<Vec<&'f Path>> {
+fn in_files<'f>(files: &'f [PathBuf], traces: &NumberTraces) -> anyhow::Result<Vec<&'f Path>> {
     let mut found = Vec::new();
     for file in files {
         let holds = holds(file, &traces.bytes());

@@ -40,7 +40,7 @@ impl Show {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let zone = zone(&self.zone)?;
         let opened = OpenStore::of(&self.config).await?;
-        let call = match opened.store.meant(&self.id).await? {
+        let call = match opened.store.lookup(&self.id).await? {
             LookupResult::One(call) => call,
             LookupResult::None => {
                 writeln!(
@@ -105,7 +105,7 @@ impl Show {
             };
             return Ok(Some(table));
         }
-        let kept = opened.store.table(&call.fingerprint).await?;
+        let kept = opened.store.rule_snapshot(&call.fingerprint).await?;
         if let Some(table) = table_of_then(kept.as_ref()) {
             return Ok(Some(table));
         }

@@ -69,7 +69,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn platform(&mut self, text: &Spanned<String>) -> Option<Platform> {
-        let found = dialect::named(&text.value).map(|dialect| dialect.platform());
+        let found = dialect::by_name(&text.value).map(|dialect| dialect.platform());
         if found.is_none() {
             self.unknown_platform(text, &[]);
         }

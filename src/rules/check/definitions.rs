@@ -160,7 +160,7 @@ impl Checker<'_> {
                     self.error("wrong-kind", &value.span, message.to_owned());
                 }
                 (name, RawValue::Text(id)) => {
-                    let Some(dialect) = dialect::named(name) else {
+                    let Some(dialect) = dialect::by_name(name) else {
                         self.unknown_platform(key, &["version"]);
                         continue;
                     };

@@ -478,7 +478,7 @@ fn item(text: &str) -> Result<Item, Problem> {
         Ok(_) => has_no_place(),
         Err(wrong) if wrong.code == "bad-number" || text.starts_with('=') => Err(wrong),
         Err(_) => {
-            let help = match Party::read(Some(text)).party {
+            let help = match Party::parse(Some(text)).party {
                 Party::Withheld => "callers without a number are `withheld`, in a rule".to_owned(),
                 Party::Number(_) | Party::Literal(_) => number_meant(text)
                     .unwrap_or_else(|| format!("for exactly this text write `={text}`")),

@@ -156,7 +156,7 @@ pub(super) fn called(name: &str) -> String {
 /// Whether calls of this source can come to the rule.
 pub(super) fn may_ask(rule: &Rule, asking: &SourceInfo) -> bool {
     let Some(also) = &rule.also else { return true };
-    let dialect = dialect::named(asking.platform.as_str());
+    let dialect = dialect::by_name(asking.platform.as_str());
     dialect.is_some_and(|dialect| also.may_come_from(dialect))
         && also.source.holds(|source| **source == *asking.source)
 }

@@ -66,7 +66,7 @@ impl Checker<'_> {
             let message = format!("`{text}` is not a number, and a test is about one call");
             self.error("bad-number", span, message).help("a number looks like +12137771234");
         }
-        Party::read(text).party
+        Party::parse(text).party
     }
 
     fn headers(
@@ -106,7 +106,7 @@ impl Checker<'_> {
             (source.clone(), known.map(|asking| asking.platform))
         });
         let asks_so = |asked: Platform| {
-            let channels = dialect::named(asked.as_str()).map(|dialect| dialect.channels());
+            let channels = dialect::by_name(asked.as_str()).map(|dialect| dialect.channels());
             platform.is_none_or(|platform| platform == asked)
                 && channels.is_some_and(|channels| channels.contains(&channel))
         };

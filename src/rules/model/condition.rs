@@ -65,7 +65,7 @@ impl Operand {
     pub fn of<'c>(&self, placed: &ResolvedCall<'c>) -> Option<&'c str> {
         match self {
             Operand::Cell(cell) => placed.cell(*cell),
-            Operand::Sip(header) => placed.call.sip(header),
+            Operand::Sip(header) => placed.call.sip_header(header),
         }
     }
 }

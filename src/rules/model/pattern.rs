@@ -59,7 +59,7 @@ impl NumberPattern {
         let mut leading = digits.iter().map_while(|digit| *digit);
         let mut number = PhoneNumber::parse(&format!("+{}", leading.next()?)).ok()?;
         for digit in leading {
-            number = number.followed_by(digit)?;
+            number = number.with_digit(digit)?;
         }
         Some(number)
     }
@@ -91,7 +91,7 @@ pub fn is_wide(text: &str) -> bool {
     match NumberPattern::parse(text.trim().trim_start_matches('!')) {
         _ if text.starts_with('@') => true,
         _ if text.starts_with('+')
-            && matches!(Party::read(Some(text)).party, Party::Literal(_)) =>
+            && matches!(Party::parse(Some(text)).party, Party::Literal(_)) =>
         {
             true
         }
@@ -112,7 +112,7 @@ fn literal_pattern(text: &str) -> Result<NumberPattern, Problem> {
         return Err(Problem::new(BAD_PATTERN, "`=` has no text behind it"));
     }
     // A spreadsheet writes ="+12137771234".
-    match Party::read(Some(text.trim_matches('"'))).party {
+    match Party::parse(Some(text.trim_matches('"'))).party {
         Party::Literal(literal) => Ok(NumberPattern::Literal(literal)),
         Party::Number(number) => Err(Problem::new(
             BAD_PATTERN,
@@ -180,14 +180,14 @@ fn digits_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
 }
 
 fn country_pattern(text: &str) -> Result<NumberPattern, Problem> {
-    if let Some(country) = Country::named(text) {
+    if let Some(country) = Country::from_code(text) {
         return Ok(NumberPattern::Country(country));
     }
     let upper = text.to_ascii_uppercase();
     let meant = match upper.as_str() {
         "UK" => Some("GB"),
         "EN" => Some("GB"),
-        _ => Country::named(&upper).map(|_| upper.as_str()),
+        _ => Country::from_code(&upper).map(|_| upper.as_str()),
     };
     let help = meant.map(|code| format!("did you mean `{code}`?"));
     let message = format!("`{text}` is not the code of a country that has numbers");
@@ -223,7 +223,7 @@ fn unreadable(text: &str) -> Problem {
             EVERYBODY.to_owned()
         } else if let Some(near) = diagnostics::nearest(text, ["withheld"]) {
             format!("did you mean `{near}`?")
-        } else if matches!(Party::read(Some(text)).party, Party::Withheld) {
+        } else if matches!(Party::parse(Some(text)).party, Party::Withheld) {
             "callers without a number are `withheld`".to_owned()
         } else if text.starts_with('!') {
             "one `!` takes away".to_owned()
@@ -255,7 +255,7 @@ pub(crate) fn number_meant(text: &str) -> Option<String> {
     let quotes = ['\'', '"', '`', '\u{2018}', '\u{2019}'];
     let bare = text.trim_matches(quotes);
     let is_marked = bare != text || text.contains(':');
-    if let (true, Party::Number(number)) = (is_marked, Party::read(Some(bare)).party) {
+    if let (true, Party::Number(number)) = (is_marked, Party::parse(Some(bare)).party) {
         return Some(format!("write {}", number.unmasked()));
     }
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
@@ -406,7 +406,7 @@ mod tests {
     #[track_caller]
     fn check(pattern: &str, caller: &str, expected: bool) {
         let pattern = NumberPattern::parse(pattern).unwrap();
-        let party = Party::read(Some(caller)).party;
+        let party = Party::parse(Some(caller)).party;
         assert_eq!(pattern.fits(&ResolvedParty::alone(&party)), expected, "{pattern} {caller}");
     }
 
@@ -475,6 +475,6 @@ mod tests {
         assert!(fit(&[], &[], &withheld));
         assert!(fit(&["withheld"], &[], &withheld));
         assert!(!fit(&[], &["withheld"], &withheld));
-        assert!(fit(&[], &["withheld"], &Party::read(Some("+12137771234")).party));
+        assert!(fit(&[], &["withheld"], &Party::parse(Some("+12137771234")).party));
     }
 }

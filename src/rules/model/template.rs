@@ -207,7 +207,7 @@ impl Name {
             Name::Channel => Some(Cow::Borrowed(call.channel().as_str())),
             Name::Source => Some(Cow::Borrowed(call.source())),
             Name::Rule => Some(Cow::Borrowed(with.rule)),
-            Name::Sip(header) => call.sip(header).map(Cow::Borrowed),
+            Name::Sip(header) => call.sip_header(header).map(Cow::Borrowed),
             Name::Column { cell, .. } => with.placed.cell(*cell).map(Cow::Borrowed),
         }
     }

@@ -44,7 +44,7 @@ delay_ms = 1
 async fn recorded(kept: &super::KeepReason) -> Value {
     let mut record = serde_json::to_value(kept.call().await).unwrap();
     let object = record.as_object_mut().unwrap();
-    for changing in ["id", "fingerprint", "micros"] {
+    for changing in ["id", "fingerprint", "latency_us"] {
         assert!(object.shift_remove(changing).is_some_and(|value| !value.is_null()), "{changing}");
     }
     record
@@ -146,7 +146,7 @@ async fn whatever_text_comes_it_is_kept() {
         let body = br#"{"event":"call_inbound","call_inbound":{"call_id":"half \ud800","from_number":"client:\ud800"}}"#;
         assert_eq!(kept.send("/inbound/retell", body).await.status, 200);
         assert_eq!(kept.calls().await.len(), 6);
-        assert_eq!(kept.metric("switchboard_records_lost_total{why=\"refused\"}").await, 0);
+        assert_eq!(kept.metric("switchboard_records_lost_total{reason=\"refused\"}").await, 0);
         kept.stopped().await;
     })
     .await;

@@ -139,7 +139,7 @@ async fn no_file_of_the_store_holds_the_number() {
     everywhere(async |place| {
         for mode in modes() {
             let kept = kept(&place.with(|records| records.numbers = mode));
-            let word = kept.app.recorder().numbers().word();
+            let word = kept.app.recorder().numbers().as_str();
             comes_in(&kept, word, number, &["-", "", " "]).await;
             assert!(all_of(&kept, word).await.contains("***"));
             kept.stopped().await;
@@ -161,14 +161,14 @@ async fn a_hashed_number_is_found_and_only_with_its_key() {
         let kept = kept(&place.with(|records| records.numbers = key("0123456789abcdef")));
         comes_in(&kept, "call_1", "98765432101", &["-"]).await;
         let [party, other] =
-            ["+98765432101", "+98765432102"].map(|text| Party::read(Some(text)).party);
+            ["+98765432101", "+98765432102"].map(|text| Party::parse(Some(text)).party);
         let found = async |number: Vec<String>| {
             let filter = Filter { number: Some(number), ..Filter::default() };
             kept.found(&filter).await.len()
         };
-        assert_eq!(found(kept.app.recorder().numbers().ways(&party)).await, 1);
-        assert_eq!(found(kept.app.recorder().numbers().ways(&other)).await, 0);
-        assert_eq!(found(NumberPolicy::new(key("another key")).ways(&party)).await, 0);
+        assert_eq!(found(kept.app.recorder().numbers().stored_forms(&party)).await, 1);
+        assert_eq!(found(kept.app.recorder().numbers().stored_forms(&other)).await, 0);
+        assert_eq!(found(NumberPolicy::new(key("another key")).stored_forms(&party)).await, 0);
         kept.stopped().await;
     })
     .await;
@@ -179,7 +179,7 @@ async fn what_is_no_number_of_the_call_stays() {
     everywhere(async |place| {
         for mode in modes() {
             let kept = kept(&place.with(|records| records.numbers = mode));
-            let call_id = format!("call_{}_9f1e2d3c4b5a", kept.app.recorder().numbers().word());
+            let call_id = format!("call_{}_9f1e2d3c4b5a", kept.app.recorder().numbers().as_str());
             let mut body = event("call_ended", &call_id);
             body["call"]["start_timestamp"] = NOW_MS.into();
             body["call"]["duration_ms"] = 61_234.into();

@@ -40,7 +40,7 @@ async fn a_reply_that_waits_comes_after_the_commit() {
 #[tokio::test]
 async fn what_is_off_is_not_written_and_events_are_heard() {
     let app = app(app::SETTINGS, RULES);
-    assert!(app.app.recorder().state().is_none());
+    assert!(app.app.recorder().health().is_none());
     app.retell(call("call_1").to_string()).await;
     let body = event("call_ended", "call_1").to_string();
     let answer = app.send(app::retell_request("/events/retell", body.as_bytes())).await;
@@ -56,7 +56,7 @@ async fn a_full_queue_is_counted_and_nobody_waits() {
     let (kept, writer) = unwritten(&place, RULES, NOW_MS);
     // A long call id makes a row of 60 kB: then the bytes are the bound, not the rows.
     let long = "x".repeat(60_000);
-    let lost = "switchboard_records_lost_total{why=\"queue_full\"}";
+    let lost = "switchboard_records_lost_total{reason=\"queue_full\"}";
     let mut asked = 0;
     while kept.metric(lost).await < 3 {
         for _ in 0..100 {
@@ -133,7 +133,7 @@ async fn switchboards_that_write_the_same_are_not_in_each_others_way() {
         let calls = boards[0].calls().await;
         assert_eq!(calls.len(), 100);
         for app in boards {
-            assert_eq!(app.app.recorder().state().unwrap().trouble(), None);
+            assert_eq!(app.app.recorder().health().unwrap().outage(), None);
             assert_eq!(app.metric("switchboard_events_not_stored_total").await, 0);
             app.stopped().await;
         }
@@ -167,8 +167,8 @@ async fn a_row_that_the_database_does_not_take_is_left_out_alone() {
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     kept.tell(&event("call_ended", "one")).await;
     assert_eq!(kept.calls().await.len(), 5);
-    assert_eq!(kept.metric("switchboard_records_lost_total{why=\"refused\"}").await, 2);
-    assert_eq!(kept.app.recorder().state().unwrap().trouble(), None);
+    assert_eq!(kept.metric("switchboard_records_lost_total{reason=\"refused\"}").await, 2);
+    assert_eq!(kept.app.recorder().health().unwrap().outage(), None);
     stop.send_replace(true);
     writer.await.unwrap();
 }
@@ -267,13 +267,13 @@ async fn of_the_copies_of_tables_the_newest_are_kept() {
         let copies: Snapshot = serde_json::from_value(copies).unwrap();
         let name = |n: i64| format!("table-{n}");
         for n in 0..TABLES {
-            kept.app.recorder().table(&name(n), Some(&copies), at(NOW_MS + n));
+            kept.app.recorder().store_snapshot(&name(n), Some(&copies), at(NOW_MS + n));
             // A call that is answered is committed, and so is what came before it.
             kept.ask(&call(&format!("call_{n}"))).await;
         }
-        let store = kept.app.recorder().state().unwrap().store().unwrap();
+        let store = kept.app.recorder().health().unwrap().store().unwrap();
         for (n, is_there) in [(0, false), (2, false), (TABLES - 60, true), (TABLES - 1, true)] {
-            let table = store.table(&name(n)).await.unwrap();
+            let table = store.rule_snapshot(&name(n)).await.unwrap();
             assert_eq!(table.is_some(), is_there, "{n}");
         }
         kept.stopped().await;
