@@ -12,12 +12,20 @@ pub struct KeySpec {
     pub name: &'static str,
     /// Documentation in Markdown: the lines of the doc comment.
     pub doc: &'static str,
-    /// Value that applies when the key is absent, as JSON or as a plain string.
-    pub default: Option<&'static str>,
-    /// The key must be present.
-    pub required: bool,
+    /// Handling of an absent key.
+    pub absent: Absent,
     /// Returns the JSON Schema of the value.
     pub schema: fn() -> Value,
+}
+
+/// Handling of an absent key.
+pub enum Absent {
+    /// The key may be absent.
+    Allowed,
+    /// The key is required.
+    Rejected,
+    /// This value applies: JSON, or a plain string.
+    Default(&'static str),
 }
 
 /// Declaration of a table.
@@ -38,7 +46,7 @@ impl KeySpec {
         if !self.doc.is_empty() {
             schema["description"] = paragraphs(self.doc).into();
         }
-        if let Some(default) = self.default {
+        if let Absent::Default(default) = self.absent {
             schema["default"] = serde_json::from_str(default).unwrap_or_else(|_| default.into());
         }
         schema
@@ -64,8 +72,8 @@ impl TableSpec {
         for key in self.keys {
             schema["properties"][key.name] = key.json_schema();
         }
-        let required: Vec<_> =
-            self.keys.iter().filter(|key| key.required).map(|key| key.name).collect();
+        let required = self.keys.iter().filter(|key| matches!(key.absent, Absent::Rejected));
+        let required: Vec<_> = required.map(|key| key.name).collect();
         if !required.is_empty() {
             schema["required"] = required.into();
         }
@@ -101,9 +109,11 @@ fn paragraphs(doc: &str) -> String {
 /// and `Entry` (a key with its value).
 ///
 /// * `name as "key"`: the key is no Rust identifier, or its field has another name.
-/// * `: Type = "default"`: the value that applies when the key is absent.
-/// * `collect method into KEYS`: keys without a field of their own; `method` reads them.
-/// * `extra`: fields that do not come from a key of their own.
+/// * `: Type = required`, or `= "default"`: the value that applies when the key is absent.
+/// * `collect method into KEYS`: keys that share a field; `method` reads them. Their types are
+///   functions that return a JSON Schema.
+/// * `header`: fields that describe the table itself, set by `TableKeys::set_header`.
+/// * `extra`: further fields.
 /// * `constrain`: a function that adds constraints to the JSON Schema.
 macro_rules! toml_table {
     (
@@ -111,15 +121,16 @@ macro_rules! toml_table {
         $vis:vis struct $Table:ident: $noun:literal {
             $(
                 $(#[doc = $key_doc:literal])*
-                $field:ident $(as $key:literal)?: $type:ty $(= $default:literal)?,
+                $field:ident $(as $key:literal)?: $type:ty $(= $default:tt)?,
             )*
         }
         $(collect $method:ident into $KEYS:ident {
             $(
                 $(#[doc = $other_doc:literal])*
-                $other:literal: $other_type:ty,
+                $other:literal: $other_schema:expr,
             )*
         })?
+        $(header { $($header:ident: $header_type:ty,)* })?
         $(extra { $($(#[doc = $extra_doc:literal])* $extra:ident: $extra_type:ty,)* })?
         $(constrain $constrain:expr;)?
     ) => {
@@ -127,6 +138,7 @@ macro_rules! toml_table {
         #[derive(Default)]
         $vis struct $Table {
             $($(#[doc = $key_doc])* $vis $field: <$type as ValueType>::Raw,)*
+            $($($vis $header: $header_type,)*)?
             $($($(#[doc = $extra_doc])* $vis $extra: $extra_type,)*)?
         }
 
@@ -144,16 +156,14 @@ macro_rules! toml_table {
                         $($crate::schema::KeySpec {
                             name: $crate::schema::toml_table!(@name $field $($key)?),
                             doc: concat!($($key_doc, "\n",)*),
-                            default: $crate::schema::toml_table!(@some $($default)?),
-                            required: <$type as ValueType>::REQUIRED,
+                            absent: $crate::schema::toml_table!(@absent $($default)?),
                             schema: <$type as ValueType>::schema,
                         },)*
                         $($($crate::schema::KeySpec {
                             name: $other,
                             doc: concat!($($other_doc, "\n",)*),
-                            default: None,
-                            required: <$other_type as ValueType>::REQUIRED,
-                            schema: <$other_type as ValueType>::schema,
+                            absent: $crate::schema::Absent::Allowed,
+                            schema: $other_schema,
                         },)*)?
                     ],
                     constrain: $crate::schema::toml_table!(@constrain $($constrain)?),
@@ -171,12 +181,17 @@ macro_rules! toml_table {
                 }
                 true
             }
+
+            $(fn set_header(&mut self, header: Header) {
+                $(self.$header = header.$header;)*
+            })?
         }
     };
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $key:literal) => { $key };
-    (@some) => { None };
-    (@some $default:literal) => { Some($default) };
+    (@absent) => { $crate::schema::Absent::Allowed };
+    (@absent required) => { $crate::schema::Absent::Rejected };
+    (@absent $default:literal) => { $crate::schema::Absent::Default($default) };
     (@constrain) => { |_| {} };
     (@constrain $constrain:expr) => { $constrain };
 }

@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::reader::{Entry, TableKeys};
 use super::records::NumberStorageKind;
 use super::value_types::{
-    Address, Boolean, FallbackReply, FilePath, Integer, LogLevel, Milliseconds, Networks, OneOf,
-    PlatformName, RecordsUrl, ReplyBudget, Required, SecretReference, SecretReferences, Section,
-    Sources, UrlToken, ValueType,
+    Address, Boolean, Count, FallbackReply, FilePath, LogLevel, Milliseconds, Networks, OneOf,
+    PlatformName, RecordsUrl, ReplyBudget, SecretReference, SecretReferences, Section, Sources,
+    UrlToken, ValueType,
 };
 use super::{DEFAULTS, LogFormat, Wait};
 use crate::authenticate::Mode;
@@ -49,10 +49,10 @@ toml_table! {
         header_timeout_ms: Milliseconds<1, LIMIT>,
         /// Maximum number of open connections. Further connections wait in the kernel's queue (about
         /// 4,000 of them) until one closes.
-        max_connections: Integer<1, LIMIT>,
+        max_connections: Count<1, LIMIT>,
         /// Maximum number of requests in flight, including calls that wait for `delay_ms`. Further
         /// requests get 503 with `Retry-After`.
-        max_in_flight: Integer<1, LIMIT>,
+        max_in_flight: Count<1, LIMIT>,
         /// Time for requests in flight to finish on shutdown: longer than the slowest reply, and
         /// shorter than the 10 seconds after which containers are killed.
         shutdown_grace_ms: Milliseconds<1, LIMIT>,
@@ -95,7 +95,7 @@ toml_table! {
         /// in the settings: refer to it by `"env:DATABASE_URL"` or `"file:PATH"`.
         url: RecordsUrl,
         /// Age in days at which records are deleted.
-        retain_days: Integer<1, 36_500>,
+        retain_days: Count<1, 36_500>,
         /// Storage of callers' numbers. `"full"`: unchanged. `"masked"`: `+1213***1234`; such calls
         /// cannot be replayed. `"hashed"`: hashed with `hash_key`; such calls cannot be replayed, but can
         /// be found and erased by number.
@@ -131,7 +131,7 @@ toml_table! {
     /// `/events/NAME`.
     pub(super) struct SourceKeys: "a source" {
         /// Platform of the workspace.
-        platform: Required<PlatformName>,
+        platform: PlatformName = required,
         /// References to the valid signing keys, several during a rotation:
         /// `["env:RETELL_API_KEY", "file:/run/secrets/old_key"]`. Required unless `auth = "off"`.
         secrets: SecretReferences,

@@ -15,7 +15,7 @@ use super::{
     ServerSettings, Settings,
 };
 use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, did_you_mean};
-use crate::schema::TableSpec;
+use crate::schema::{Absent, TableSpec};
 
 /// Keys of a table, as `toml_table!` declares them.
 pub(super) trait TableKeys: Default {
@@ -122,8 +122,11 @@ impl SettingsReader<'_> {
         for spec in T::spec().keys {
             let value = values.remove(spec.name);
             section.present.extend(value.is_some().then_some(spec.name));
-            let default = || spec.default.map(|default| Value::new(None, default));
-            if let Some(value) = value.or_else(default) {
+            let default = match spec.absent {
+                Absent::Default(default) => Some(Value::new(None, default)),
+                Absent::Allowed | Absent::Rejected => None,
+            };
+            if let Some(value) = value.or(default) {
                 let path = section.path_to(spec.name);
                 keys.read_key(spec.name, &mut Entry { reader: self, path, value });
             }
@@ -324,23 +327,23 @@ impl Entry<'_, '_> {
     }
 
     pub(super) fn text(&mut self) -> Option<String> {
-        let ValueKind::String(text) = &self.value.kind else {
+        let text = plain_text(&self.value);
+        if text.is_none() {
             self.wrong_type("a string");
-            return None;
-        };
-        Some(text.clone())
+        }
+        text
     }
 
     /// A string, or a list of strings; a variable has commas between them.
     pub(super) fn texts(&mut self) -> Vec<String> {
         let is_variable = is_from_environment(&self.value);
-        let texts = match &self.value.kind {
-            ValueKind::String(text) => {
+        let texts = if let ValueKind::Array(list) = &self.value.kind {
+            list.iter().map(plain_text).collect()
+        } else {
+            plain_text(&self.value).map(|text| {
                 let parts = text.split(|c| is_variable && c == ',').map(str::trim);
-                Some(parts.filter(|part| !part.is_empty()).map(str::to_owned).collect())
-            }
-            ValueKind::Array(list) => list.iter().map(plain_text).collect(),
-            _ => None,
+                parts.filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+            })
         };
         if texts.is_none() {
             self.wrong_type("a string or a list of strings");
@@ -383,19 +386,19 @@ impl Entry<'_, '_> {
     }
 }
 
-/// A string, but not a number or a boolean, which could be converted to one.
+/// A string, but not a number or a boolean, which `config` would convert to one.
 fn plain_text(value: &Value) -> Option<String> {
-    match &value.kind {
-        ValueKind::String(text) => Some(text.clone()),
-        _ => None,
-    }
+    let is_string = matches!(value.kind, ValueKind::String(_));
+    value.clone().into_string().ok().filter(|_| is_string)
 }
 
 /// Describes a value for messages.
 fn shown(value: &Value) -> String {
-    match value.kind {
-        ValueKind::Table(_) => "a table".to_owned(),
-        ValueKind::Array(_) => "a list".to_owned(),
-        _ => format!("`{value}`"),
+    if matches!(value.kind, ValueKind::Table(_)) {
+        "a table".to_owned()
+    } else if matches!(value.kind, ValueKind::Array(_)) {
+        "a list".to_owned()
+    } else {
+        format!("`{value}`")
     }
 }

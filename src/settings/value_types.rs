@@ -23,9 +23,6 @@ pub(super) trait ValueType {
     /// Result of the reader; the default stands for a key that is absent or invalid.
     type Raw: Default;
 
-    /// The key must be present.
-    const REQUIRED: bool = false;
-
     /// Returns the JSON Schema.
     fn schema() -> Value;
 
@@ -34,11 +31,14 @@ pub(super) trait ValueType {
 }
 
 macro_rules! value_types {
-    ($($(#[doc = $doc:literal])* $Type:ident -> $Raw:ty { $schema:expr, |$entry:ident| $read:expr })+) => {$(
+    ($(
+        $(#[doc = $doc:literal])*
+        $Type:ident $([$T:ident: $Bound:ident])? -> $Raw:ty { $schema:expr, |$entry:ident| $read:expr }
+    )+) => {$(
         $(#[doc = $doc])*
-        pub(super) struct $Type;
+        pub(super) struct $Type $(<$T>(PhantomData<$T>))?;
 
-        impl ValueType for $Type {
+        impl $(<$T: $Bound>)? ValueType for $Type $(<$T>)? {
             type Raw = $Raw;
 
             fn schema() -> Value {
@@ -130,12 +130,27 @@ value_types! {
         }),
         |entry| entry.sources()
     }
+
+    /// One of several words.
+    OneOf[T: Choice] -> Option<T> {
+        json!({ "type": "string", "enum": T::WORDS.iter().map(|(word, _)| word).collect::<Vec<_>>() }),
+        |entry| entry.choice(T::WORDS)
+    }
+
+    /// A table of settings.
+    Section[T: SettingsTable] -> Option<T::Settings> {
+        T::spec().json_schema(),
+        |entry| {
+            let (keys, section) = entry.table_keys::<T>()?;
+            keys.check(entry.reader, &section)
+        }
+    }
 }
 
-/// An integer in a range.
-pub(super) struct Integer<const MIN: usize, const MAX: usize>;
+/// Number in a range.
+pub(super) struct Count<const MIN: usize, const MAX: usize>;
 
-impl<const MIN: usize, const MAX: usize> ValueType for Integer<MIN, MAX> {
+impl<const MIN: usize, const MAX: usize> ValueType for Count<MIN, MAX> {
     type Raw = Option<usize>;
 
     fn schema() -> Value {
@@ -156,11 +171,11 @@ impl<const MIN: usize, const MAX: usize> ValueType for Milliseconds<MIN, MAX> {
     type Raw = Option<Duration>;
 
     fn schema() -> Value {
-        Integer::<MIN, MAX>::schema()
+        Count::<MIN, MAX>::schema()
     }
 
     fn read(entry: &mut Entry<'_, '_>) -> Option<Duration> {
-        Integer::<MIN, MAX>::read(entry).map(|ms| Duration::from_millis(ms as u64))
+        Count::<MIN, MAX>::read(entry).map(|ms| Duration::from_millis(ms as u64))
     }
 }
 
@@ -182,55 +197,6 @@ impl Choice for LogFormat {
 impl Choice for Mode {
     const WORDS: &'static [(&'static str, Mode)] =
         &[("required", Mode::Required), ("observe", Mode::Observe), ("off", Mode::Off)];
-}
-
-/// One of several words.
-pub(super) struct OneOf<T>(PhantomData<T>);
-
-impl<T: Choice> ValueType for OneOf<T> {
-    type Raw = Option<T>;
-
-    fn schema() -> Value {
-        let words: Vec<_> = T::WORDS.iter().map(|(word, _)| word).collect();
-        json!({ "type": "string", "enum": words })
-    }
-
-    fn read(entry: &mut Entry<'_, '_>) -> Option<T> {
-        entry.choice(T::WORDS)
-    }
-}
-
-/// A value that must be present.
-pub(super) struct Required<T>(PhantomData<T>);
-
-impl<T: ValueType> ValueType for Required<T> {
-    type Raw = T::Raw;
-
-    const REQUIRED: bool = true;
-
-    fn schema() -> Value {
-        T::schema()
-    }
-
-    fn read(entry: &mut Entry<'_, '_>) -> T::Raw {
-        T::read(entry)
-    }
-}
-
-/// A table of settings.
-pub(super) struct Section<T>(PhantomData<T>);
-
-impl<T: SettingsTable> ValueType for Section<T> {
-    type Raw = Option<T::Settings>;
-
-    fn schema() -> Value {
-        T::spec().json_schema()
-    }
-
-    fn read(entry: &mut Entry<'_, '_>) -> Self::Raw {
-        let (keys, section) = entry.table_keys::<T>()?;
-        keys.check(entry.reader, &section)
-    }
 }
 
 fn strings() -> Value {

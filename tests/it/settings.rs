@@ -1,4 +1,4 @@
-//! Settings: the layers they come in, what is refused, and that no report ever shows a secret.
+//! Settings: layers, errors, and reports without secrets.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -16,16 +16,16 @@ use switchboard::source::{Fallback, Source};
 use crate::rules::{are_in_backticks, codes_in, codes_of, matches_snapshot};
 use crate::support::app::{self, NOW_MS, RETELL_KEY, load_settings_with};
 
-// ---- ways to load
+// ---- helpers
 
-/// A source that lacks nothing.
+/// Valid source.
 const SOURCE: &str =
     "[sources.retell]\nplatform = \"retell\"\nsecrets = [\"env:RETELL_API_KEY\"]\n";
 
-/// What the variable `SHORT` holds.
+/// Value of the variable `SHORT`.
 const SHORT: &str = "fifteen_bytes__";
 
-/// The environment of the tests, variables of every bad kind, and these.
+/// Returns the environment of the tests with invalid variables of every kind, and `more`.
 fn environment(more: &[(&str, &str)]) -> HashMap<String, String> {
     let bad = [("SHORT", SHORT), ("EMPTY", ""), ("WITH_SLASH", "token/0123456789abcdef")];
     let pairs = bad.iter().chain(more);
@@ -33,7 +33,7 @@ fn environment(more: &[(&str, &str)]) -> HashMap<String, String> {
     app::environment().into_iter().chain(pairs).collect()
 }
 
-/// What came of a load. In the text the folder of the settings file is called `FOLDER`.
+/// Result of loading settings. The text has `FOLDER` in place of the folder of the settings file.
 struct Loaded {
     settings: Option<Settings>,
     report: Report,
@@ -46,7 +46,7 @@ impl Loaded {
         self.settings.unwrap_or_else(|| panic!("{}", self.text))
     }
 
-    /// The settings of a file that has only one source.
+    /// Returns the only source.
     #[track_caller]
     fn source(self) -> Source {
         let mut sources = self.settings().sources;
@@ -55,7 +55,7 @@ impl Loaded {
     }
 }
 
-/// Reads `text` as a settings file, with these files beside it.
+/// Loads `text` as a settings file, with other files in its folder.
 #[track_caller]
 fn load_beside(
     files: &[(&str, &[u8])],
@@ -87,13 +87,13 @@ fn load(text: &str, purpose: Purpose) -> Loaded {
     load_beside(&[], text, purpose, environment(&[]))
 }
 
-/// Without any file.
+/// Loads settings without a file.
 #[track_caller]
 fn load_variables(more: &[(&str, &str)], purpose: Purpose) -> Loaded {
     load_inputs(&Inputs { file: None, environment: environment(more), purpose }, "FOLDER")
 }
 
-/// That these settings are refused, for this alone.
+/// Checks that these settings are rejected with this code alone.
 #[track_caller]
 fn rejects(text: &str, purpose: Purpose, code: &str) {
     let loaded = load(text, purpose);
@@ -101,7 +101,7 @@ fn rejects(text: &str, purpose: Purpose, code: &str) {
     assert!(loaded.settings.is_none(), "{text}");
 }
 
-/// That these settings are taken, without a word.
+/// Checks that these settings are valid, without warnings or notes.
 #[track_caller]
 fn accepts(text: &str, purpose: Purpose) -> Settings {
     let loaded = load(text, purpose);
@@ -109,7 +109,7 @@ fn accepts(text: &str, purpose: Purpose) -> Settings {
     loaded.settings()
 }
 
-/// What the keys of a source sign, in their order: tells which keys they are.
+/// Returns the signatures that the keys of a source make, to tell the keys apart.
 fn signatures(source: &Source) -> Vec<String> {
     let now = jiff::Timestamp::from_millisecond(NOW_MS).expect("a time");
     let scheme = source.policy.scheme;
@@ -117,7 +117,7 @@ fn signatures(source: &Source) -> Vec<String> {
     signed.map(|signed| signed.expect("signable").1).collect()
 }
 
-/// That the source checks with these keys.
+/// Checks the keys of a source.
 #[track_caller]
 fn has_keys(source: &Source, keys: &[&str]) {
     let expected = keys.iter().map(|key| app::sign("retell", b"{}", NOW_MS, key).1);
@@ -243,7 +243,7 @@ fn a_missing_file_is_an_io_error() {
 
 // ---- defaults
 
-/// Every key of a layer with its value, as `server.listen`.
+/// Returns all keys with their values, such as `server.listen`.
 fn leaves(path: &str, table: Map<String, Value>) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for (key, value) in table {
@@ -305,7 +305,7 @@ fn the_default_file_lists_exactly_the_effective_defaults() {
     assert!(admin.token.is_none());
 }
 
-/// The block that `config/default.toml` shows of a source, without the `# ` in front.
+/// Returns the commented source of `config/default.toml` without its comment signs.
 fn commented_source() -> String {
     let begun = DEFAULTS.lines().skip_while(|line| !line.starts_with("# [sources.retell]"));
     let block = begun.map_while(|line| line.strip_prefix("# "));
@@ -364,10 +364,10 @@ fn the_shipped_settings_are_valid() {
     assert_eq!(settings.sources.len(), 2);
 }
 
-// ---- what is said about mistakes
+// ---- errors
 
-/// One smallest file for each mistake, filed under the mistake's code. Each is a test: the file
-/// makes this mistake and no other, and the report reads like the snapshot of the same name.
+/// Minimal files with one error each. Each is a test: the report has this code alone, and equals the
+/// snapshot of the same name.
 macro_rules! mistakes {
     ($($name:ident: $code:literal to $purpose:ident in $text:expr;)*) => {
         const MISTAKES: &[(&str, Purpose, &str)] = &[$(($code, Purpose::$purpose, $text)),*];
@@ -704,7 +704,7 @@ secrets = ["env:RETELL_API_KEY"]
 "#;
 }
 
-/// Mistakes in every table.
+/// Errors in every section.
 const MANY: &str = r#"
 [sever]
 listen = "127.0.0.1:8080"
@@ -782,7 +782,7 @@ fn errors_in_variables_name_the_variable() {
 
 #[test]
 fn locates_misspelt_keys_in_every_section() {
-    for (text, place, help) in [
+    for (text, position, help) in [
         ("[sever]\n", (1, 2), "did you mean `server`?"),
         ("[server]\nmax_in_fligth = 3\n", (2, 1), "did you mean `max_in_flight`?"),
         ("[admin]\ntokn = \"env:A\"\n", (2, 1), "did you mean `token`?"),
@@ -798,7 +798,7 @@ fn locates_misspelt_keys_in_every_section() {
         let loaded = load(&format!("{text}{SOURCE}"), Purpose::Serve);
         let [mistake] = loaded.report.mistakes() else { panic!("{}", loaded.text) };
         assert_eq!((mistake.code, mistake.help.as_deref()), ("unknown-key", Some(help)));
-        assert_eq!(mistake.place.as_ref().unwrap().line_and_column(), place, "{text}");
+        assert_eq!(mistake.place.as_ref().unwrap().line_and_column(), position, "{text}");
     }
 }
 
@@ -806,8 +806,8 @@ fn locates_misspelt_keys_in_every_section() {
 fn names_the_searched_paths_when_no_file_is_found() {
     let loaded = load_variables(&[], Purpose::Serve);
     assert_eq!(codes_of(&loaded.report), ["no-source"]);
-    for place in settings::DEFAULT_PATHS {
-        assert!(loaded.text.contains(place), "{}", loaded.text);
+    for path in settings::DEFAULT_PATHS {
+        assert!(loaded.text.contains(path), "{}", loaded.text);
     }
     assert!(loaded.text.contains("--config"), "{}", loaded.text);
 }
@@ -908,7 +908,7 @@ fn rejects_a_source_with_one_invalid_secret() {
     }
 }
 
-/// Says in which of these a canary sings.
+/// Checks that neither form of the report contains a secret.
 #[track_caller]
 fn hides_secrets(loaded: &Loaded, secrets: &[&str]) {
     let json = loaded.report.to_json().to_string();
@@ -1036,7 +1036,7 @@ fn rejects_inline_secrets_for_every_purpose() {
     }
 }
 
-// ---- to try out, and to look at
+// ---- --dev and check
 
 #[test]
 fn dev_mode_replaces_missing_secrets() {
@@ -1134,9 +1134,9 @@ fn inspecting_rejects_invalid_settings() {
     );
 }
 
-// ---- what is kept of what was answered
+// ---- records
 
-/// Where records are kept, as one would write it.
+/// Returns the location of the records as a URL.
 fn location(records: &RecordsSettings) -> String {
     match &records.location {
         RecordsLocation::Off => "off".to_owned(),
@@ -1154,13 +1154,14 @@ fn numbers(records: &RecordsSettings) -> &'static str {
     }
 }
 
-/// Settings with these lines in `[records]`.
+/// Returns settings with these lines in `[records]`.
 fn with_records(lines: &str) -> String {
     format!("[records]\n{lines}\n{SOURCE}")
 }
 
-/// What came of a URL in the file, and of one in a variable: the place, else the codes. `FOLDER`
-/// is the settings file's; `$PASSWORD` is a URL with a password, `$RELATIVE` one with a path.
+/// Returns the locations from a URL in the file and in a variable, or the error codes. `FOLDER`
+/// stands for the folder of the settings file; `$PASSWORD` is a URL with a password, `$RELATIVE` one
+/// with a relative path.
 fn locations_of(url: &str, purpose: Purpose) -> [String; 2] {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("switchboard.toml");
@@ -1180,11 +1181,11 @@ fn locations_of(url: &str, purpose: Purpose) -> [String; 2] {
         for form in ["sqlite:PATH", "postgres://", "memory:", "off", "env:NAME", "file:PATH"] {
             assert!(codes != "bad-value" || loaded.text.contains(form), "{}", loaded.text);
         }
-        let place = loaded.settings.map(|settings| location(&settings.records));
-        let place = place.map(|place| place.replace(folder.path().to_str().unwrap(), "FOLDER"));
-        match (place, codes.as_str()) {
-            (Some(place), "") => place,
-            (Some(place), codes) => format!("{place} {codes}"),
+        let found = loaded.settings.map(|settings| location(&settings.records));
+        let found = found.map(|found| found.replace(folder.path().to_str().unwrap(), "FOLDER"));
+        match (found, codes.as_str()) {
+            (Some(found), "") => found,
+            (Some(found), codes) => format!("{found} {codes}"),
             (None, codes) => codes.to_owned(),
         }
     };
@@ -1224,12 +1225,12 @@ fn resolves_sqlite_paths_relative_to_the_file_with_the_url() {
         let expected = ["sqlite:FOLDER/data/a.db", "sqlite:data/a.db"];
         assert_eq!(locations_of(url, Purpose::Serve), expected, "{url}");
     }
-    // The default as well is taken from where the program runs, beside whatever file.
+    // The default path starts from the working directory, even with a settings file.
     let records = accepts(SOURCE, Purpose::Serve).records;
     assert_eq!(location(&records), "sqlite:data/switchboard.db");
     let inline = format!("records = {{ url = 'sqlite:a.db' }}\n{SOURCE}");
     let RecordsLocation::Sqlite(path) = accepts(&inline, Purpose::Serve).records.location else {
-        panic!("another place");
+        panic!("not SQLite");
     };
     assert!(path.is_absolute() && path.ends_with("a.db"), "{}", path.display());
 }
@@ -1412,7 +1413,7 @@ fn variables_can_set_every_key_of_records() {
     assert_eq!((records.wait, records.stamp), (Wait::Commit, true));
 }
 
-// ---- who may ask, and where
+// ---- authentication, listeners and sources
 
 #[test]
 fn auth_off_requires_a_second_factor() {
@@ -1613,7 +1614,7 @@ fn a_platform_may_have_several_sources() {
     assert_eq!(names, ["clinic", "retell"]);
 }
 
-// ---- not so yet: each of these fails, for the reason that stands beside it
+// ---- regressions
 
 #[test]
 fn reports_never_contain_invalid_references() {

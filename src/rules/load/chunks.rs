@@ -31,10 +31,10 @@ pub(crate) fn split_chunks(text: &str, max_bytes: usize) -> Vec<Chunk> {
     let mut open = Chunk { kind: ChunkKind::Definitions, span: 0..0 };
     for (start, header) in headers(text) {
         let kind = match header {
-            Header::Rule => ChunkKind::Rules,
-            Header::Test => ChunkKind::Tests,
-            Header::Inside => continue,
-            Header::Other => ChunkKind::Definitions,
+            HeaderKind::Rule => ChunkKind::Rules,
+            HeaderKind::Test => ChunkKind::Tests,
+            HeaderKind::Inside => continue,
+            HeaderKind::Other => ChunkKind::Definitions,
         };
         let fits = kind == ChunkKind::Definitions || start - open.span.start < max_bytes;
         if kind != open.kind || !fits {
@@ -49,7 +49,7 @@ pub(crate) fn split_chunks(text: &str, max_bytes: usize) -> Vec<Chunk> {
 }
 
 /// Kind of a table header.
-enum Header {
+enum HeaderKind {
     Rule,
     Test,
     /// `[rule.variables]`: part of the rule or test above it.
@@ -59,7 +59,7 @@ enum Header {
 
 /// Returns the table headers with their offsets. A bracket at the start of a line is not a header
 /// inside a multi-line string or list.
-fn headers(text: &str) -> impl Iterator<Item = (usize, Header)> {
+fn headers(text: &str) -> impl Iterator<Item = (usize, HeaderKind)> {
     let mut at = 0;
     std::iter::from_fn(move || {
         while at < text.len() {
@@ -77,19 +77,19 @@ fn headers(text: &str) -> impl Iterator<Item = (usize, Header)> {
     })
 }
 
-fn header(line: &str) -> Option<Header> {
+fn header(line: &str) -> Option<HeaderKind> {
     let inside = line.trim_start_matches([' ', '\t']).strip_prefix('[')?;
     let list = inside.strip_prefix('[');
     let name = list.unwrap_or(inside).trim_start_matches([' ', '\t']);
-    let known = [("rule", Header::Rule), ("test", Header::Test)];
+    let known = [("rule", HeaderKind::Rule), ("test", HeaderKind::Test)];
     let found =
         known.into_iter().find_map(|(word, header)| Some((name.strip_prefix(word)?, header)));
-    let Some((rest, header)) = found else { return Some(Header::Other) };
+    let Some((rest, header)) = found else { return Some(HeaderKind::Other) };
     let rest = rest.trim_start_matches([' ', '\t']);
     Some(match (list, rest.as_bytes().first()) {
         (Some(_), Some(b']')) => header,
-        (_, Some(b'.')) => Header::Inside,
-        _ => Header::Other,
+        (_, Some(b'.')) => HeaderKind::Inside,
+        _ => HeaderKind::Other,
     })
 }
 
@@ -293,9 +293,9 @@ mod tests {
             prop_assert!(!chunk.span.is_empty());
             at = chunk.span.end;
             let begins = match header(&text[chunk.span.clone()]) {
-                Some(Header::Rule) => ChunkKind::Rules,
-                Some(Header::Test) => ChunkKind::Tests,
-                Some(Header::Inside | Header::Other) | None => ChunkKind::Definitions,
+                Some(HeaderKind::Rule) => ChunkKind::Rules,
+                Some(HeaderKind::Test) => ChunkKind::Tests,
+                Some(HeaderKind::Inside | HeaderKind::Other) | None => ChunkKind::Definitions,
             };
             prop_assert_eq!(chunk.kind, begins);
         }

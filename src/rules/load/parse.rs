@@ -10,8 +10,8 @@ use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::raw::{
-    Entries, RawAgent, RawArm, RawCondition, RawDefinitions, RawExpectation, RawIds, RawOutcome,
-    RawRule, RawTest, RawTimes, RawValue, RawWhere, Spanned,
+    Entries, RawAgent, RawCondition, RawDefinitions, RawExpectation, RawIds, RawOutcome, RawRule,
+    RawTest, RawTimes, RawValue, RawWhere, Spanned,
 };
 use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, nearest};
 use crate::schema::TableSpec;
@@ -23,6 +23,9 @@ pub(crate) trait TableKeys: Default {
 
     /// Reads a key into its field; false when the key is not declared.
     fn read_key(&mut self, key: &str, entry: &mut Entry<'_, '_>) -> bool;
+
+    /// Sets the fields that describe the table itself.
+    fn set_header(&mut self, _: Header) {}
 }
 
 /// Parts of a table that do not follow from its declaration.
@@ -36,7 +39,7 @@ pub(crate) trait TomlTable: TableKeys {
     }
 
     /// Runs after all keys have been read.
-    fn finish(&mut self, _: &mut TomlReader<'_>, _: Header) {}
+    fn finish(&mut self, _: &mut TomlReader<'_>) {}
 }
 
 /// Name and location of a table that has been read.
@@ -44,7 +47,7 @@ pub(crate) struct Header {
     /// Name of a `[lists.NAME]`; empty for tables without a name.
     pub(crate) name: Spanned<String>,
     pub(crate) span: Range<usize>,
-    /// Something in the table is wrong, which has been reported.
+    /// The table has an error, which has been reported.
     pub(crate) flawed: bool,
 }
 
@@ -158,8 +161,8 @@ impl<'r> TomlReader<'r> {
             }
         }
         let flawed = self.report.errors() > before;
-        let header = Header { name, span: self.in_file(span), flawed };
-        raw.finish(self, header);
+        raw.set_header(Header { name, span: self.in_file(span), flawed });
+        raw.finish(self);
         raw
     }
 
@@ -365,13 +368,13 @@ impl<'e, 'r> Entry<'e, 'r> {
     pub(crate) fn agents(&mut self) -> Option<Vec<RawAgent>> {
         let agents = self.table()?.iter().map(|(key, value)| {
             let mut entry = self.with(key.get_ref(), value);
-            let ids = match value.get_ref() {
-                DeValue::String(id) => RawIds::Everywhere(entry.at(id.to_string())),
-                DeValue::Table(table) => RawIds::Table(entry.entries(table)),
-                _ => {
-                    entry.wrong_type("an id, or a table of ids by platform");
-                    RawIds::Invalid
-                }
+            let ids = if let Some(id) = value.get_ref().as_str() {
+                RawIds::Everywhere(entry.at(id.to_owned()))
+            } else if let Some(table) = value.get_ref().as_table() {
+                RawIds::Table(entry.entries(table))
+            } else {
+                entry.wrong_type("an id, or a table of ids by platform");
+                RawIds::Invalid
             };
             RawAgent { name: self.named(key), ids }
         });
@@ -430,17 +433,6 @@ impl Entry<'_, '_> {
             self.wrong_type("a string, a number, or a list of them");
         }
         Some(self.at(condition?))
-    }
-
-    pub(crate) fn arms(&mut self) -> Vec<RawArm> {
-        match self.outcome() {
-            RawOutcome::Split(arms) => arms,
-            RawOutcome::Agent(_)
-            | RawOutcome::Reject(_)
-            | RawOutcome::Keep
-            | RawOutcome::Continue
-            | RawOutcome::Invalid => Vec::new(),
-        }
     }
 
     /// The outcome that this key stands for.

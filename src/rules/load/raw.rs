@@ -11,8 +11,8 @@ use super::parse::{Entry, Header, TableKeys, TomlReader, TomlTable};
 use super::value_types::{
     Agents, Boolean, Channel, Channels, DateRanges, Integer, LiteralTrue, Metadata, NamedTables,
     NonEmpty, NumberList, OpeningTimes, OptionalStrings, OutcomeName, Percent, Platform, Platforms,
-    RejectReason, Required, Split, StringTable, Strings, SubTable, Tables, Text, Timestamp,
-    ValueType, Variables, WhereTable,
+    RejectReason, StringTable, Strings, SubTable, Tables, Text, Timestamp, ValueType, Variables,
+    WhereTable,
 };
 use crate::schema::toml_table;
 
@@ -72,10 +72,8 @@ toml_table! {
         /// Column that holds the numbers: `"phone"`. Default: the first column.
         column: NonEmpty,
     }
-    extra {
-        /// Name of the list.
+    header {
         name: Spanned<String>,
-        /// Something in the list is wrong, which has been reported.
         flawed: bool,
     }
     constrain numbers_or_file;
@@ -86,11 +84,11 @@ toml_table! {
     pub(crate) struct RawDates: "a table of dates" {
         /// Days of every year (`"12-25"`, `"4th thu of nov"`, `"easter-2"`), days of one year
         /// (`"2026-12-24"`), and ranges (`"2026-12-28..2026-12-30"`).
-        days: Required<DateRanges>,
+        days: DateRanges = required,
     }
-    extra {
-        /// Name of the set.
+    header {
         name: Spanned<String>,
+        flawed: bool,
     }
 }
 
@@ -109,9 +107,10 @@ toml_table! {
         /// `open = { "2026-12-24" = "09:00-12:00" }`
         open: OpeningTimes,
     }
-    extra {
-        /// Name of the hours.
+    header {
         name: Spanned<String>,
+    }
+    extra {
         /// Keys such as `mon-fri` with their times, not parsed yet.
         week: RawTimes,
     }
@@ -126,7 +125,7 @@ toml_table! {
     /// always holds. Set exactly one of `agent`, `split`, `reject`, `keep` and `continue`.
     pub(crate) struct RawRule: "a rule" {
         /// Unique name, shown in logs and by `explain`.
-        name: Required<NonEmpty>,
+        name: NonEmpty = required,
         /// Called number: patterns as in `from`.
         to: Strings,
         /// Caller's number: a pattern, or a list of patterns of which any may match.
@@ -178,29 +177,29 @@ toml_table! {
     }
     collect outcome into OUTCOMES {
         /// Outcome: this agent answers. A name from `[agents]`.
-        "agent": NonEmpty,
+        "agent": NonEmpty::schema,
         /// Outcome: one of several agents answers, in proportions that add up to 100. A caller always
         /// gets the same agent.
         ///
         /// `split = [{ agent = "front-desk", percent = 90 }, { agent = "new-desk", percent = 10 }]`
-        "split": Split,
+        "split": arms,
         /// Outcome: the call is rejected. `true`, or the reason for the log, which the caller does not
         /// hear.
         ///
         /// `reject = "blocklist"`
-        "reject": RejectReason,
+        "reject": RejectReason::schema,
         /// Outcome: the platform's default agent answers.
-        "keep": LiteralTrue,
+        "keep": LiteralTrue::schema,
         /// No outcome: the rule adds its variables and metadata, and the next rules are tried.
-        "continue": LiteralTrue,
+        "continue": LiteralTrue::schema,
+    }
+    header {
+        span: Range<usize>,
+        flawed: bool,
     }
     extra {
-        /// Location of the `[[rule]]`.
-        span: Range<usize>,
         /// The name has the wrong type, which has been reported.
         name_unreadable: bool,
-        /// Something in the rule is wrong, which has been reported.
-        flawed: bool,
         /// Outcomes in the order of the file; a valid rule has one.
         outcomes: Vec<Spanned<RawOutcome>>,
         /// An unknown key resembles an outcome, which has been reported.
@@ -215,14 +214,12 @@ toml_table! {
     /// An arm of a split.
     pub(crate) struct RawArm: "an arm of a split" {
         /// Agent that answers this share of the calls. A name from `[agents]`.
-        agent: Required<NonEmpty>,
+        agent: NonEmpty = required,
         /// Share in percent, with at most two decimals. All arms add up to 100.
-        percent: Required<Percent>,
+        percent: Percent = required,
     }
-    extra {
-        /// Location of the arm.
+    header {
         span: Range<usize>,
-        /// Something in the arm is wrong, which has been reported.
         flawed: bool,
     }
 }
@@ -232,7 +229,7 @@ toml_table! {
     /// loaded.
     pub(crate) struct RawTest: "a test" {
         /// Description of the test: `"VIP at midnight on Christmas"`.
-        name: Required<NonEmpty>,
+        name: NonEmpty = required,
         /// Caller's number, `"withheld"`, or any text. Default: withheld.
         from: Text,
         /// Called number, `"withheld"`, or any text. Default: withheld.
@@ -252,12 +249,10 @@ toml_table! {
         /// Expected decision. Keys that are absent are not compared.
         ///
         /// `expect = { rule = "vip", agent = "concierge" }`
-        expect: Required<SubTable<RawExpectation>>,
+        expect: SubTable<RawExpectation> = required,
     }
-    extra {
-        /// Location of the `[[test]]`.
+    header {
         span: Range<usize>,
-        /// Something in the test is wrong, which has been reported.
         flawed: bool,
     }
 }
@@ -284,10 +279,8 @@ toml_table! {
         /// Milliseconds for which the phone rings.
         delay_ms: Integer<{ i64::MIN }, { i64::MAX }>,
     }
-    extra {
-        /// Location of the `expect` table.
+    header {
         span: Range<usize>,
-        /// Something in the table is wrong, which has been reported.
         flawed: bool,
     }
 }
@@ -338,6 +331,11 @@ pub(crate) enum RawValue {
     Table(Entries),
 }
 
+impl TomlTable for RawList {}
+impl TomlTable for RawArm {}
+impl TomlTable for RawTest {}
+impl TomlTable for RawExpectation {}
+
 impl TomlTable for RawDefinitions {
     fn other_key(&mut self, entry: &mut Entry<'_, '_>) {
         let meant = entry.unknown_key(Self::spec()).unwrap_or(entry.name);
@@ -345,22 +343,14 @@ impl TomlTable for RawDefinitions {
         self.unreadable.extend(inside.map(|(name, _)| format!("{meant}.{}", name.get_ref())));
     }
 
-    fn finish(&mut self, toml: &mut TomlReader<'_>, _: Header) {
+    fn finish(&mut self, toml: &mut TomlReader<'_>) {
         self.unreadable.append(&mut toml.unreadable);
     }
 }
 
-impl TomlTable for RawList {
-    fn finish(&mut self, _: &mut TomlReader<'_>, header: Header) {
-        self.name = header.name;
-        self.flawed = header.flawed;
-    }
-}
-
 impl TomlTable for RawDates {
-    fn finish(&mut self, toml: &mut TomlReader<'_>, header: Header) {
-        self.name = header.name;
-        if self.days.is_empty() && !header.flawed {
+    fn finish(&mut self, toml: &mut TomlReader<'_>) {
+        if self.days.is_empty() && !self.flawed {
             let message = format!("dates `{}` have no `days`", self.name.value);
             toml.error_in_file("no-days", &self.name.span, message)
                 .help("write days = [\"01-01\", \"last mon of may\", \"2026-12-24\"]");
@@ -372,10 +362,6 @@ impl TomlTable for RawHours {
     fn other_key(&mut self, entry: &mut Entry<'_, '_>) {
         let times = entry.times();
         self.week.push((entry.key(), times));
-    }
-
-    fn finish(&mut self, _: &mut TomlReader<'_>, header: Header) {
-        self.name = header.name;
     }
 }
 
@@ -392,40 +378,14 @@ impl TomlTable for RawRule {
             self.name_unreadable = self.name.is_none();
         } else if let "variables" | "metadata" | "agent_override" = entry.name {
             let span = entry.key_span();
-            self.adds_at =
-                self.adds_at.take().filter(|first| first.start < span.start).or(Some(span));
+            let first = self.adds_at.take().filter(|first| first.start < span.start);
+            self.adds_at = first.or(Some(span));
         }
     }
 
     fn other_key(&mut self, entry: &mut Entry<'_, '_>) {
         let meant = entry.unknown_key(Self::spec());
         self.outcome_misspelt |= meant.is_some_and(|meant| OUTCOMES.contains(&meant));
-    }
-
-    fn finish(&mut self, _: &mut TomlReader<'_>, header: Header) {
-        self.span = header.span;
-        self.flawed = header.flawed;
-    }
-}
-
-impl TomlTable for RawArm {
-    fn finish(&mut self, _: &mut TomlReader<'_>, header: Header) {
-        self.span = header.span;
-        self.flawed = header.flawed;
-    }
-}
-
-impl TomlTable for RawTest {
-    fn finish(&mut self, _: &mut TomlReader<'_>, header: Header) {
-        self.span = header.span;
-        self.flawed = header.flawed;
-    }
-}
-
-impl TomlTable for RawExpectation {
-    fn finish(&mut self, _: &mut TomlReader<'_>, header: Header) {
-        self.span = header.span;
-        self.flawed = header.flawed;
     }
 }
 
@@ -438,6 +398,10 @@ fn numbers_or_file(schema: &mut Value) {
             "not": { "anyOf": [{ "required": ["file"] }, { "required": ["column"] }] },
         },
     ]);
+}
+
+fn arms() -> Value {
+    json!({ "type": "array", "items": RawArm::spec().json_schema(), "minItems": 1 })
 }
 
 fn one_outcome(schema: &mut Value) {

@@ -4,17 +4,14 @@ use std::marker::PhantomData;
 
 use serde_json::{Value, json};
 
-use super::parse::{Entry, TableKeys, TomlTable};
-use super::raw::{Entries, RawAgent, RawArm, RawOutcome, RawTimes, RawWhere, Spanned};
+use super::parse::{Entry, TomlTable};
+use super::raw::{Entries, RawAgent, RawOutcome, RawTimes, RawWhere, Spanned};
 use crate::dialect;
 
 /// Type of a key's value.
 pub(crate) trait ValueType {
     /// Result of the reader; the default stands for a key that is absent or unreadable.
     type Raw: Default;
-
-    /// The key must be present.
-    const REQUIRED: bool = false;
 
     /// Returns the JSON Schema. Alternatives are one schema with several types where that is
     /// possible: a validator then reports "12 is not of types string, array", in place of "matches
@@ -26,11 +23,14 @@ pub(crate) trait ValueType {
 }
 
 macro_rules! value_types {
-    ($($(#[doc = $doc:literal])* $Type:ident -> $Raw:ty { $schema:expr, |$entry:ident| $read:expr })+) => {$(
+    ($(
+        $(#[doc = $doc:literal])*
+        $Type:ident $([$T:ident: $Bound:ident])? -> $Raw:ty { $schema:expr, |$entry:ident| $read:expr }
+    )+) => {$(
         $(#[doc = $doc])*
-        pub(crate) struct $Type;
+        pub(crate) struct $Type $(<$T>(PhantomData<$T>))?;
 
-        impl ValueType for $Type {
+        impl $(<$T: $Bound>)? ValueType for $Type $(<$T>)? {
             type Raw = $Raw;
 
             fn schema() -> Value {
@@ -72,25 +72,16 @@ value_types! {
     /// `true`.
     LiteralTrue -> Option<Spanned<()>> {
         json!({ "type": "boolean", "enum": [true] }),
-        |entry| match entry.outcome() {
-            RawOutcome::Keep | RawOutcome::Continue => Some(entry.at(())),
-            RawOutcome::Agent(_) | RawOutcome::Split(_) | RawOutcome::Reject(_) | RawOutcome::Invalid => None,
-        }
+        |entry| matches!(entry.outcome(), RawOutcome::Keep).then(|| entry.at(()))
     }
 
     /// `true`, or the reason of a rejection.
     RejectReason -> Option<Spanned<Option<String>>> {
         json!({ "type": ["boolean", "string"], "not": { "const": false } }),
-        |entry| match entry.outcome() {
-            RawOutcome::Reject(reason) => Some(entry.at(Some(reason).filter(|reason| !reason.is_empty()))),
-            RawOutcome::Agent(_) | RawOutcome::Split(_) | RawOutcome::Keep | RawOutcome::Continue | RawOutcome::Invalid => None,
+        |entry| {
+            let RawOutcome::Reject(reason) = entry.outcome() else { return None };
+            Some(entry.at(Some(reason).filter(|reason| !reason.is_empty())))
         }
-    }
-
-    /// Arms of a split.
-    Split -> Vec<RawArm> {
-        json!({ "type": "array", "items": RawArm::spec().json_schema(), "minItems": 1 }),
-        |entry| entry.arms()
     }
 
     /// A share in percent.
@@ -152,6 +143,27 @@ value_types! {
         json!({ "type": "object", "additionalProperties": agent() }),
         |entry| entry.agents()
     }
+
+    /// A table with declared keys.
+    SubTable[T: TomlTable] -> Option<T> {
+        T::spec().json_schema(),
+        |entry| {
+            let table = entry.table()?;
+            Some(entry.toml.read_table(Spanned::default(), &entry.value.span(), table))
+        }
+    }
+
+    /// A list of tables: `[[rule]]`, any number of times.
+    Tables[T: TomlTable] -> Vec<T> {
+        json!({ "type": "array", "items": T::spec().json_schema() }),
+        |entry| entry.tables()
+    }
+
+    /// Tables by a name that the operator chooses: `[lists.vip]`.
+    NamedTables[T: TomlTable] -> Vec<T> {
+        json!({ "type": "object", "additionalProperties": T::spec().json_schema() }),
+        |entry| entry.named_tables()
+    }
 }
 
 /// An integer in a range, which `check` enforces.
@@ -171,69 +183,6 @@ impl<const MIN: i64, const MAX: i64> ValueType for Integer<MIN, MAX> {
 
     fn read(entry: &mut Entry<'_, '_>) -> Self::Raw {
         entry.integer()
-    }
-}
-
-/// A value that must be present, which `check` enforces.
-pub(crate) struct Required<T>(PhantomData<T>);
-
-impl<T: ValueType> ValueType for Required<T> {
-    type Raw = T::Raw;
-
-    const REQUIRED: bool = true;
-
-    fn schema() -> Value {
-        T::schema()
-    }
-
-    fn read(entry: &mut Entry<'_, '_>) -> T::Raw {
-        T::read(entry)
-    }
-}
-
-/// A table with declared keys.
-pub(crate) struct SubTable<T>(PhantomData<T>);
-
-impl<T: TomlTable> ValueType for SubTable<T> {
-    type Raw = Option<T>;
-
-    fn schema() -> Value {
-        T::spec().json_schema()
-    }
-
-    fn read(entry: &mut Entry<'_, '_>) -> Option<T> {
-        let table = entry.table()?;
-        Some(entry.toml.read_table(Spanned::default(), &entry.value.span(), table))
-    }
-}
-
-/// A list of tables: `[[rule]]`, any number of times.
-pub(crate) struct Tables<T>(PhantomData<T>);
-
-impl<T: TomlTable> ValueType for Tables<T> {
-    type Raw = Vec<T>;
-
-    fn schema() -> Value {
-        json!({ "type": "array", "items": T::spec().json_schema() })
-    }
-
-    fn read(entry: &mut Entry<'_, '_>) -> Vec<T> {
-        entry.tables()
-    }
-}
-
-/// Tables by a name that the operator chooses: `[lists.vip]`.
-pub(crate) struct NamedTables<T>(PhantomData<T>);
-
-impl<T: TomlTable> ValueType for NamedTables<T> {
-    type Raw = Vec<T>;
-
-    fn schema() -> Value {
-        json!({ "type": "object", "additionalProperties": T::spec().json_schema() })
-    }
-
-    fn read(entry: &mut Entry<'_, '_>) -> Vec<T> {
-        entry.named_tables()
     }
 }
 
