@@ -199,10 +199,7 @@ impl Store {
     ///
     /// # Errors
     /// Fails when the database returns an error.
-    pub async fn find_number(
-        &self,
-        traces: &NumberTraces,
-    ) -> Result<NumberMatches, StoreError> {
+    pub async fn find_number(&self, traces: &NumberTraces) -> Result<NumberMatches, StoreError> {
         let mut found = NumberMatches::default();
         let mut call_ids: HashSet<(String, String)> = HashSet::new();
         let mut rows = sqlx::query(
@@ -298,8 +295,7 @@ impl Store {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
                 Ok(_) => {
-                    let reason =
-                        "another connection reads the log of the file (-wal), which cannot be emptied";
+                    let reason = "another connection reads the log of the file (-wal), which cannot be emptied";
                     return Overwritten::NotYet(reason.to_owned());
                 }
                 Err(error) => return Overwritten::NotYet(error.to_string()),
@@ -386,6 +382,8 @@ mod tests {
 
     #[test]
     fn cannot_erase_a_withheld_number() {
-        assert!(NumberTraces::new(&Party::Withheld, &NumberPolicy::new(NumberStorage::Full)).is_none());
+        assert!(
+            NumberTraces::new(&Party::Withheld, &NumberPolicy::new(NumberStorage::Full)).is_none()
+        );
     }
 }

@@ -431,4 +431,3 @@ fn json<T: DeserializeOwned>(row: &AnyRow, at: usize) -> Result<T, StoreError> {
     let text: String = row.try_get(at)?;
     serde_json::from_str(&text).map_err(|error| StoreError::Unreadable(error.to_string()))
 }
-

@@ -200,7 +200,9 @@ impl Recorder {
     /// Stores the files of a rule table that begins to decide calls, if they were copied. Stores
     /// nothing unless numbers are stored in full: a rule table may contain some.
     pub fn store_snapshot(&self, fingerprint: &str, files: Option<&Snapshot>, at: Timestamp) {
-        let Some(queue) = self.queue.as_ref().filter(|_| self.numbers.stores_full()) else { return };
+        let Some(queue) = self.queue.as_ref().filter(|_| self.numbers.stores_full()) else {
+            return;
+        };
         // If the queue is full, an explanation needs the operator's own copy.
         if let (Some(files), Ok(permit)) = (files, self.snapshots.clone().try_acquire_owned()) {
             let snapshot =

@@ -270,11 +270,7 @@ impl CallRow {
     }
 }
 
-fn details<'a>(
-    new_call: NewCall<'a>,
-    numbers: &'static str,
-    redactor: &Redactor,
-) -> Details<'a> {
+fn details<'a>(new_call: NewCall<'a>, numbers: &'static str, redactor: &Redactor) -> Details<'a> {
     let NewCall { call, decision, latency_us, .. } = new_call;
     let added = decision.added();
     let (why, selected) = match decision.outcome() {
@@ -287,7 +283,8 @@ fn details<'a>(
         object.as_deref().map(|object| redacted(object, redactor))
     };
     let variables = added.variables.iter();
-    let variables = variables.map(|variable| (variable.name.into(), redactor.text(&variable.value)));
+    let variables =
+        variables.map(|variable| (variable.name.into(), redactor.text(&variable.value)));
     let sip = call.sip_headers().map(|(name, value)| (redactor.id(name), redactor.text(value)));
     Details {
         numbers: numbers.into(),
@@ -513,12 +510,7 @@ impl EventRow {
 }
 
 /// Identifies an event by its call and kind where a call has one event of the kind; else by its body.
-fn event_dedup_key(
-    event: &Event<'_>,
-    source: &str,
-    call_id: Option<&str>,
-    body: &[u8],
-) -> String {
+fn event_dedup_key(event: &Event<'_>, source: &str, call_id: Option<&str>, body: &[u8]) -> String {
     let kind = &*event.kind;
     let hash = match (call_id, &event.part) {
         (Some(call_id), None) if event.known => digest(["event", source, kind, call_id]),
@@ -566,13 +558,13 @@ fn event_details(event: &Event<'_>, numbers: &NumberPolicy, redactor: &Redactor)
         event,
     };
     if redactor.is_off() {
-        return storable_json(serde_json::to_string(&details).expect("plain JSON into memory"));
+        return serde_json::to_string(&details).expect("plain JSON into memory");
     }
     let mut columns = object(serde_json::to_value(&details));
     for (name, value) in &mut columns {
         redact_column(name, value, redactor);
     }
-    storable_json(Value::Object(columns).to_string())
+    Value::Object(columns).to_string()
 }
 
 /// Free text is masked thoroughly; a word of the platform keeps digits that are no number.

@@ -53,9 +53,8 @@ impl SqliteWriter {
             | OpenFlags::SQLITE_OPEN_URI
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(uri, flags)?;
-        connection.execute_batch(&format!(
-            "{pragmas} PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};"
-        ))?;
+        connection
+            .execute_batch(&format!("{pragmas} PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};"))?;
         let interrupt = Arc::new(connection.get_interrupt_handle());
         let (statements, buckets) = (Statements::new(), Buckets::default());
         let connection = WriteConnection { connection, statements, buckets };

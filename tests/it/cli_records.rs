@@ -265,7 +265,7 @@ async fn what_cannot_be_asked_says_what_would_be_right() {
     three_calls(&recorded).await;
     for (asked, expected) in [
         (vec!["list", "--since", "soon"], "--since: `soon` is not a time"),
-        (vec!["list", "--outcome", "no"], "there are agent, reject, keep"),
+        (vec!["list", "--outcome", "no"], "unknown outcome `no`: use agent, reject, keep"),
         (vec!["list", "--number", "+49*"], "is not one number"),
         (vec!["list", "--zone", "Berlin"], "write Europe/Berlin"),
         (vec!["forget", "--number", "anonymous"], "all alike"),

@@ -135,7 +135,8 @@ impl Lone {
             let (events, last) = store.lone_events(self.beyond, LONE_PAGE).await?;
             self.at_the_end = last.is_none();
             self.beyond = last.unwrap_or(self.beyond);
-            self.waiting.extend(events.into_iter().filter(|event| filter.matches_event(event)).rev());
+            self.waiting
+                .extend(events.into_iter().filter(|event| filter.matches_event(event)).rev());
         }
         let is_due = |event: &mut EventRecord| call.is_none_or(|call| event.id < call);
         Ok(self.waiting.pop_if(is_due))

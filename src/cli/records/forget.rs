@@ -9,7 +9,7 @@ use clap::Args;
 use super::OpenStore;
 use crate::cli::{ConfigFile, Exit};
 use crate::domain::phone_number::Party;
-use crate::records::{NumberMatches, Overwritten, NumberTraces, parse_party};
+use crate::records::{NumberMatches, NumberTraces, Overwritten, parse_party};
 use crate::settings::RecordsLocation;
 
 /// Deletes every call from or to the number with its events, and every other row that holds its

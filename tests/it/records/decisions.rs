@@ -44,7 +44,7 @@ delay_ms = 1
 async fn recorded(kept: &super::KeepReason) -> Value {
     let mut record = serde_json::to_value(kept.call().await).unwrap();
     let object = record.as_object_mut().unwrap();
-    for changing in ["id", "fingerprint", "micros"] {
+    for changing in ["id", "fingerprint", "latency_us"] {
         assert!(object.shift_remove(changing).is_some_and(|value| !value.is_null()), "{changing}");
     }
     record
