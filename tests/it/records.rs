@@ -217,7 +217,7 @@ impl KeepReason {
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(30)
+    Instant::now() + Duration::from_secs(120)
 }
 
 /// A call as Retell asks about it.
