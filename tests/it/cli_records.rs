@@ -355,7 +355,7 @@ async fn a_call_without_its_numbers_is_shown_and_says_why_it_is_not_explained() 
     let recorded = recorded(&format!("{}\nnumbers = \"masked\"", sqlite()));
     three_calls(&recorded).await;
     let shown = recorded.say(&["show", "call_b"]);
-    assert!(shown.contains("its numbers are kept masked"), "{shown}");
+    assert!(shown.contains("its numbers are stored masked"), "{shown}");
     assert!(shown.contains("+493***1820") && !shown.contains(BERLIN), "{shown}");
     assert_eq!(recorded.callers(&["--number", BERLIN]), ["+493***1820"]);
 }
