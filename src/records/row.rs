@@ -1,4 +1,4 @@
-//! What a record holds: a row of calls, a row of events, and the shape in which they are written.
+//! Records: calls and events as they are read, and the rows in which they are written.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,42 +19,42 @@ use crate::domain::call::{Call, Platform, Version};
 use crate::domain::decision::{Decision, Object, Outcome};
 use crate::domain::phone_number::Party;
 
-/// A call and what was answered, as it was recorded.
+/// A recorded call with its decision.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CallRecord {
-    /// UUIDv7: its first bits are the time.
+    /// Id of the record, a UUIDv7: its first 48 bits are the time.
     pub id: Uuid,
-    /// When the call came in.
+    /// Time of arrival.
     pub at: Timestamp,
-    /// The source of the settings that asked.
+    /// Name of the source.
     pub source: String,
-    /// Its platform.
+    /// Platform of the source.
     pub platform: String,
     /// `call` or `sms`.
     pub channel: String,
     /// The platform's id of the call; where the request had none, that of its first event.
     pub call_id: Option<String>,
-    /// Who rang: a number, `withheld`, or a text; masked or hashed where the settings say so.
+    /// Caller: a number, `withheld`, or a text; masked or hashed where the settings say so.
     pub from: String,
-    /// What was dialled.
+    /// Called number.
     pub to: String,
     /// `agent`, `reject` or `keep`.
     pub outcome: String,
     /// The rule that decided.
     pub rule: Option<String>,
-    /// The agent that was chosen, by its name in the table.
+    /// Name of the selected agent in the rules.
     pub agent: Option<String>,
-    /// Which table answered.
+    /// Fingerprint of the rule table that decided.
     pub fingerprint: String,
-    /// How often the platform delivered it.
+    /// Number of deliveries.
     pub attempts: i64,
-    /// Everything else.
+    /// All other fields.
     #[serde(flatten)]
     pub details: Details<'static>,
 }
 
 impl CallRecord {
-    /// For programs.
+    /// Returns the record as a JSON object.
     pub fn to_json(&self) -> Object {
         object(serde_json::to_value(self))
     }
@@ -67,49 +67,49 @@ fn object(value: serde_json::Result<Value>) -> Object {
     }
 }
 
-/// What is known of a call besides what records are searched by. What is not there is left out.
+/// Fields of a call that records are not searched by. Fields without a value are left out of JSON.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Details<'a> {
-    /// How numbers are kept in this record: `full`, `masked` or `hashed`.
+    /// Form of the numbers in this record: `full`, `masked` or `hashed`.
     pub numbers: Cow<'a, str>,
-    /// The agent that the number has at the platform.
+    /// Agent that the platform would use by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_in: Option<Cow<'a, str>>,
-    /// The version of that agent: a number or a text.
+    /// Version of that agent: a number or a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_version_in: Option<Value>,
-    /// Why it was rejected or kept.
+    /// Reason of a rejection, or for keeping the platform's agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Cow<'a, str>>,
-    /// The id of the chosen agent at the platform.
+    /// Id of the selected agent at the platform.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<Cow<'a, str>>,
-    /// The version that was pinned: a number or a text.
+    /// Pinned version of the agent: a number or a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_version: Option<Value>,
-    /// The arm of the rule's split, counted from 0.
+    /// Arm of the rule's split, counted from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arm: Option<usize>,
-    /// The rules that added something, in order.
+    /// Names of the rules that added something, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub added_by: Vec<Cow<'a, str>>,
-    /// The variables that were sent.
+    /// Variables of the reply.
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub variables: Texts<'a>,
-    /// The metadata that was sent.
+    /// Metadata of the reply.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Cow<'a, Object>>,
-    /// The settings of the agent that were sent.
+    /// Agent settings of the reply.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_override: Option<Cow<'a, Object>>,
-    /// How long it was to ring.
+    /// Ringing time before the reply.
     #[serde(skip_serializing_if = "is_zero")]
     pub delay_ms: u64,
-    /// The SIP headers that came.
+    /// SIP headers of the request.
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub sip: Texts<'a>,
-    /// From the arrival of the request to the decision, in microseconds.
+    /// Time from the arrival of the request to the decision, in microseconds.
     pub latency_us: u64,
 }
 
@@ -155,20 +155,20 @@ impl<'de> Deserialize<'de> for Texts<'_> {
     }
 }
 
-/// A call that was just answered.
+/// A call that was just decided.
 #[derive(Clone, Copy)]
 pub struct NewCall<'a> {
-    /// Of the record.
+    /// Id of the record.
     pub id: Uuid,
-    /// When the call came in.
+    /// Time of arrival.
     pub at: Timestamp,
-    /// Who asked.
+    /// The call.
     pub call: &'a Call<'a>,
-    /// What was answered.
+    /// The decision.
     pub decision: &'a Decision<'a>,
-    /// Which table answered.
+    /// Fingerprint of the rule table that decided.
     pub fingerprint: &'a str,
-    /// From the arrival of the request to the decision.
+    /// Time from the arrival of the request to the decision, in microseconds.
     pub latency_us: u64,
 }
 
@@ -368,9 +368,9 @@ fn encoded(hash: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(hash)
 }
 
-/// JSON without the one character that PostgreSQL does not take.
+/// Removes from JSON the one character that PostgreSQL rejects, NUL.
 fn storable_json(json: String) -> String {
-    // It may be a backslash and letters: then nothing changes.
+    // The match may be an escaped backslash and letters: then nothing changes.
     if !json.contains("\\u0000") {
         return json;
     }
@@ -389,39 +389,39 @@ fn without_nul(value: Value) -> Value {
     }
 }
 
-/// A text without the one character that PostgreSQL does not take.
+/// Replaces the one character that PostgreSQL rejects, NUL.
 pub(crate) fn storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
-/// Something that became of a call, as it was recorded.
+/// A recorded event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EventRecord {
-    /// UUIDv7: its first bits are the time.
+    /// Id of the record, a UUIDv7: its first 48 bits are the time.
     pub id: Uuid,
-    /// When it came in.
+    /// Time of arrival.
     pub at: Timestamp,
-    /// The source of the settings that told.
+    /// Name of the source.
     pub source: String,
-    /// Its platform.
+    /// Platform of the source.
     pub platform: String,
-    /// What happened, in the platform's word.
+    /// Kind of the event, in the platform's word.
     pub kind: String,
     /// The platform's id of the call.
     pub call_id: Option<String>,
-    /// The record of the call, when it is known.
+    /// Id of the call's record, if the call is known.
     pub call: Option<Uuid>,
-    /// How often the platform delivered it.
+    /// Number of deliveries.
     pub attempts: i64,
-    /// What the platform tells, in columns of the same names for all platforms.
+    /// Fields that Switchboard reads from the body, with the same names for all platforms.
     #[serde(flatten)]
     pub columns: Object,
-    /// The whole body as it came; with numbers masked where records keep no numbers.
+    /// Body as received; numbers are masked where records do not store them in full.
     pub body: String,
 }
 
 impl EventRecord {
-    /// For programs. A body that is JSON is an object in it, else a text.
+    /// Returns the record as a JSON object, with the body as JSON if it is JSON.
     pub fn to_json(&self) -> Object {
         let mut object = object(serde_json::to_value(self));
         if let Ok(body) = serde_json::from_str::<Value>(&self.body) {
@@ -431,20 +431,20 @@ impl EventRecord {
     }
 }
 
-/// An event that was just told.
+/// An event that was just received.
 #[derive(Clone, Copy)]
 pub struct NewEvent<'a> {
-    /// Of the record.
+    /// Id of the record.
     pub id: Uuid,
-    /// When it came in.
+    /// Time of arrival.
     pub at: Timestamp,
-    /// The source of the settings that told.
+    /// Name of the source.
     pub source: &'a str,
-    /// Its platform.
+    /// Platform of the source.
     pub platform: Platform,
-    /// What the dialect read of it.
+    /// Fields that the dialect read.
     pub event: &'a Event<'a>,
-    /// The whole body.
+    /// Body as received.
     pub body: &'a [u8],
 }
 
@@ -558,13 +558,13 @@ fn event_details(event: &Event<'_>, numbers: &NumberPolicy, redactor: &Redactor)
         event,
     };
     if redactor.is_off() {
-        return storable_json(serde_json::to_string(&details).expect("plain JSON into memory"));
+        return serde_json::to_string(&details).expect("plain JSON into memory");
     }
     let mut columns = object(serde_json::to_value(&details));
     for (name, value) in &mut columns {
         redact_column(name, value, redactor);
     }
-    storable_json(Value::Object(columns).to_string())
+    Value::Object(columns).to_string()
 }
 
 /// Free text is masked thoroughly; a word of the platform keeps digits that are no number.

@@ -265,7 +265,7 @@ async fn what_cannot_be_asked_says_what_would_be_right() {
     three_calls(&recorded).await;
     for (asked, expected) in [
         (vec!["list", "--since", "soon"], "--since: `soon` is not a time"),
-        (vec!["list", "--outcome", "no"], "there are agent, reject, keep"),
+        (vec!["list", "--outcome", "no"], "unknown outcome `no`: use agent, reject, keep"),
         (vec!["list", "--number", "+49*"], "is not one number"),
         (vec!["list", "--zone", "Berlin"], "write Europe/Berlin"),
         (vec!["forget", "--number", "anonymous"], "all alike"),
@@ -355,7 +355,7 @@ async fn a_call_without_its_numbers_is_shown_and_says_why_it_is_not_explained() 
     let recorded = recorded(&format!("{}\nnumbers = \"masked\"", sqlite()));
     three_calls(&recorded).await;
     let shown = recorded.say(&["show", "call_b"]);
-    assert!(shown.contains("its numbers are kept masked"), "{shown}");
+    assert!(shown.contains("its numbers are stored masked"), "{shown}");
     assert!(shown.contains("+493***1820") && !shown.contains(BERLIN), "{shown}");
     assert_eq!(recorded.callers(&["--number", BERLIN]), ["+493***1820"]);
 }
