@@ -30,7 +30,8 @@ pub(super) enum Fit {
 /// Formats a table. Without a `width`, every cell is shown in full.
 pub(super) fn format(columns: &[Column<'_>], rows: &[Vec<String>], width: Option<u16>) -> String {
     let mut table = Table::new();
-    table.load_style(NOTHING).set_truncation_indicator(TRUNCATED);
+    // A delimiter that occurs in no cell: a long cell is truncated at the width, not at a blank.
+    table.load_style(NOTHING).set_truncation_indicator(TRUNCATED).set_delimiter('\0');
     let titles = columns.iter().map(|column| column.title);
     table.set_header(single_line(titles.map(str::to_owned).collect()));
     for row in rows {
@@ -113,7 +114,7 @@ mod tests {
             table.lines().last().unwrap().to_owned()
         };
         assert_eq!(last(60), "09:30:00  a rule with a name  agent    01a1fe18-bc7f-7e6c");
-        assert_eq!(last(40), "09:30:00  a rule w…  01a1fe18-bc7f-7e6c");
+        assert_eq!(last(40), "09:30:00  a rule wi…  01a1fe18-bc7f-7e6c");
         assert_eq!(last(30), "09:30:00  01a1fe18-bc7f-7e6c");
     }
 
