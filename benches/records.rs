@@ -20,7 +20,7 @@ use switchboard::rules::engine::decide;
 use switchboard::rules::{self, CheckContext, RuleSet};
 use switchboard::settings::{RecordsLocation, RecordsSettings, Wait};
 use switchboard::telemetry::Counters;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// Calls of a round in large groups, and of a round at a steady rate.
 const BURST: usize = 50_000;
@@ -104,8 +104,8 @@ fn record(
     is_steady: bool,
 ) -> Duration {
     let (recorder, writer) = Recorder::new(records, &Counters::default(), Clock::System);
-    let (stop, stopped) = watch::channel(false);
-    let writer = writer.map(|writer| writer.start(stopped).expect("a thread"));
+    let stop = CancellationToken::new();
+    let writer = writer.map(|writer| writer.start(stop.clone()).expect("a thread"));
     // Opening the store is not part of a record.
     while writer.is_some() && recorder.health().is_some_and(|health| health.store().is_none()) {
         std::thread::sleep(Duration::from_millis(5));
@@ -118,7 +118,7 @@ fn record(
         }
         record_one(&recorder, table, number, Timestamp::now());
     }
-    stop.send_replace(true);
+    stop.cancel();
     if let Some(writer) = writer {
         writer.join().expect("everything is written");
     }
@@ -197,8 +197,8 @@ fn plain_rows(file: &Path, calls: usize, group: usize) -> Duration {
 fn commit_latency(folder: &tempfile::TempDir, table: &RuleSet) {
     let records = sqlite(&folder.path().join("commit.db"), Wait::Commit);
     let (recorder, writer) = Recorder::new(records, &Counters::default(), Clock::System);
-    let (stop, stopped) = watch::channel(false);
-    let writer = writer.expect("records are on").start(stopped).expect("a thread");
+    let stop = CancellationToken::new();
+    let writer = writer.expect("records are on").start(stop.clone()).expect("a thread");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let mut waits = Vec::new();
     let begun = Instant::now();
@@ -217,7 +217,7 @@ fn commit_latency(folder: &tempfile::TempDir, table: &RuleSet) {
     waits.sort_by(f64::total_cmp);
     let (p50, p99) = (waits[waits.len() / 2], waits[waits.len() * 99 / 100]);
     println!("wait = \"commit\" at 2,000/s: p50 {p50:.1} ms, p99 {p99:.1} ms");
-    stop.send_replace(true);
+    stop.cancel();
     writer.join().expect("everything is written");
 }
 
@@ -227,13 +227,13 @@ fn look_up(folder: &Path, table: &RuleSet, rows: usize) {
     for first in (0..rows).step_by(BURST) {
         let records = sqlite(&folder.join("records.db"), Wait::No);
         let (recorder, writer) = Recorder::new(records, &Counters::default(), Clock::System);
-        let (stop, stopped) = watch::channel(false);
-        let writer = writer.expect("records are on").start(stopped).expect("a thread");
+        let stop = CancellationToken::new();
+        let writer = writer.expect("records are on").start(stop.clone()).expect("a thread");
         for number in first..rows.min(first + BURST) {
             let at = Timestamp::from_second(BEGIN).expect("a time");
             record_one(&recorder, table, number, at + between * number as i32);
         }
-        stop.send_replace(true);
+        stop.cancel();
         writer.join().expect("everything is written");
     }
     println!("resident memory after {rows} records: {} MB", resident_kilobytes() / 1024);

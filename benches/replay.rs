@@ -20,7 +20,7 @@ use switchboard::rules::engine::decide;
 use switchboard::rules::{CheckContext, RuleSet};
 use switchboard::settings::{RecordsLocation, RecordsSettings};
 use switchboard::telemetry::Counters;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 const CALLS: usize = 100_000;
 /// As many as wait to be written at most, and some room.
@@ -82,8 +82,8 @@ async fn record(file: &Path, table: &RuleSet, calls: std::ops::Range<usize>) {
         ..RecordsSettings::off()
     };
     let (recorder, writer) = Recorder::new(records, &Counters::default(), Clock::System);
-    let (stop, stopped) = watch::channel(false);
-    let writer = tokio::spawn(writer.expect("records are on").run(stopped));
+    let stop = CancellationToken::new();
+    let writer = tokio::spawn(writer.expect("records are on").run(stop.clone()));
     for number in calls {
         let at = Timestamp::from_second(BEGIN).expect("a time");
         let at = at + SignedDuration::from_secs(number as i64 * BETWEEN);
@@ -99,7 +99,7 @@ async fn record(file: &Path, table: &RuleSet, calls: std::ops::Range<usize>) {
         let decision = &decision;
         recorder.record_call(NewCall { id, at, call, decision, fingerprint, latency_us: 41 });
     }
-    stop.send_replace(true);
+    stop.cancel();
     writer.await.expect("it ends when all is written");
 }
 

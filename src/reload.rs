@@ -7,8 +7,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
 
 use crate::diagnostics::{Report, Severity};
 use crate::domain::phone_number::mask_numbers;
@@ -127,14 +128,14 @@ impl Reloader {
     }
 
     /// Goes on until it is told to stop. A load that is going on then is not waited for.
-    pub async fn run(self, mut stopped: watch::Receiver<bool>) {
+    pub async fn run(self, stop: CancellationToken) {
         let Reloader { mut bench, poll, mut asked } = self;
         let mut poll = poll.map(tokio::time::interval);
         if let Some(poll) = &mut poll {
             poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
         // An error means that nobody is left who could tell: then it is time to stop, too.
-        let mut stop = pin!(async { drop(stopped.wait_for(|stopped| *stopped).await) });
+        let mut stop = pin!(stop.cancelled());
         loop {
             let mut asking = Vec::new();
             let errand = tokio::select! {

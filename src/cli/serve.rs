@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::send::{SignedRequest, new_call, path_of};
 use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_without_errors};
@@ -69,27 +69,26 @@ impl Serve {
         let (app, writer) = Switchboard::with_records(sources, table, Clock::System, records);
         let app = Arc::new(app);
         app.recorder().store_snapshot(&fingerprint, snapshot.as_ref(), app.now());
-        let (stop, stopped) = watch::channel(false);
-        let (stop_writing, no_more) = watch::channel(false);
-        let writer = writer.map(|writer| writer.start(no_more)).transpose()?;
+        // The writer stops after the listeners, when nothing more can be queued.
+        let (stop, stop_writer) = (CancellationToken::new(), CancellationToken::new());
+        let writer = writer.map(|writer| writer.start(stop_writer.clone())).transpose()?;
         let (reloader, reload_handle) =
             Reloader::new(app.clone(), rules.path, context, rules.poll, files);
-        tokio::spawn(reloader.run(stopped.clone()));
+        tokio::spawn(reloader.run(stop.clone()));
         tokio::spawn(reload_on_hangup(hangup, reload_handle.clone()));
         let mut admin =
-            tokio::spawn(serve_admin(private, admin, app.clone(), reload_handle, stopped.clone()));
-        let mut public = tokio::spawn(serve_public(public, server, app, stopped));
+            tokio::spawn(serve_admin(private, admin, app.clone(), reload_handle, stop.clone()));
+        let mut public = tokio::spawn(serve_public(public, server, app, stop.clone()));
         tokio::select! {
             () = shutdown_signal => {}
             ended = &mut public => anyhow::bail!("the public listener failed: {ended:?}"),
             ended = &mut admin => anyhow::bail!("the admin listener failed: {ended:?}"),
         }
         tracing::info!("stopping: waiting for requests in flight");
-        stop.send(true).context("both listeners have ended by themselves")?;
+        stop.cancel();
         public.await.context("the public listener failed")?;
         admin.await.context("the admin listener failed")?;
-        // No request is in flight anymore, so that the queue of the writer cannot grow.
-        stop_writing.send_replace(true);
+        stop_writer.cancel();
         if let Some(writer) = writer {
             let ended = tokio::task::spawn_blocking(move || writer.join()).await?;
             ended.map_err(|_panic| anyhow::anyhow!("the records writer panicked"))?;
@@ -107,14 +106,14 @@ async fn serve_public(
     listener: TcpListener,
     server: ServerSettings,
     app: Arc<Switchboard>,
-    stopped: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
     let limits = ConnectionLimits {
         max_connections: server.max_connections,
         header_timeout: server.header_timeout,
         shutdown_grace: server.shutdown_grace,
     };
-    http::serve(listener, public::router(app, &server), limits, until(stopped)).await;
+    http::serve(listener, public::router(app, &server), limits, stop.cancelled()).await;
 }
 
 async fn serve_admin(
@@ -122,10 +121,10 @@ async fn serve_admin(
     admin: AdminSettings,
     app: Arc<Switchboard>,
     reload_handle: ReloadHandle,
-    stopped: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
     let router = admin::router(app, Some(reload_handle), admin.token);
-    http::serve(listener, router, ConnectionLimits::ADMIN, until(stopped)).await;
+    http::serve(listener, router, ConnectionLimits::ADMIN, stop.cancelled()).await;
 }
 
 /// Reloads the rules on every SIGHUP. A signal during a reload causes another reload.
@@ -135,11 +134,6 @@ async fn reload_on_hangup(mut hangup: Signal, reload_handle: ReloadHandle) {
             return;
         }
     }
-}
-
-async fn until(mut stopped: watch::Receiver<bool>) {
-    // An error means that nobody is left who could tell: then it is time to stop, too.
-    drop(stopped.wait_for(|stopped| *stopped).await);
 }
 
 /// Returns a future that completes on SIGTERM or Ctrl-C. From this call on, neither ends the process by

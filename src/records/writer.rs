@@ -9,8 +9,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Store;
 use super::batch::Batch;
@@ -110,21 +111,21 @@ impl Writer {
     ///
     /// # Errors
     /// Fails when no thread can be started.
-    pub fn start(self, stopped: watch::Receiver<bool>) -> std::io::Result<JoinHandle<()>> {
+    pub fn start(self, stop: CancellationToken) -> std::io::Result<JoinHandle<()>> {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.thread_name("records").enable_all().build()?;
         std::thread::Builder::new().name("records".to_owned()).spawn(move || {
             if self.wait == Wait::No {
                 lower_priority();
             }
-            runtime.block_on(self.run(stopped));
+            runtime.block_on(self.run(stop));
             // A write that hangs must not keep the service from ending.
             runtime.shutdown_background();
         })
     }
 
-    /// Runs until `stopped` is true, and then until everything is written.
-    pub async fn run(mut self, mut stopped: watch::Receiver<bool>) {
+    /// Runs until `stop` is cancelled, and then until everything is written.
+    pub async fn run(mut self, stop: CancellationToken) {
         let gather = match self.wait {
             Wait::No => GATHER,
             Wait::Commit => Duration::ZERO,
@@ -134,7 +135,7 @@ impl Writer {
         while !self.stopped {
             let step = tokio::select! {
                 biased;
-                _ = stopped.wait_for(|stopped| *stopped) => WriterStep::Stop,
+                () = stop.cancelled() => WriterStep::Stop,
                 // Before writing, which under load is always due.
                 () = tokio::time::sleep_until(next_expiry) => WriterStep::DeleteExpired,
                 count = self.queue.recv_many(&mut group, GROUP) => WriterStep::Write(count),
@@ -142,15 +143,15 @@ impl Writer {
             match step {
                 WriterStep::Stop | WriterStep::Write(0) => self.stop(),
                 WriterStep::DeleteExpired => {
-                    next_expiry = Instant::now() + self.delete_expired(&mut stopped).await;
+                    next_expiry = Instant::now() + self.delete_expired(&stop).await;
                 }
                 WriterStep::Write(_) => {
-                    self.persist(mem::take(&mut group), &mut stopped).await;
-                    pause(gather, &mut stopped).await;
+                    self.persist(mem::take(&mut group), &stop).await;
+                    pause(gather, &stop).await;
                 }
             }
         }
-        self.drain(&mut stopped).await;
+        self.drain(&stop).await;
         if let Some(store) = self.store {
             store.close().await;
         }
@@ -162,11 +163,11 @@ impl Writer {
     }
 
     /// Writes the rest of the queue: every sender has stopped by now.
-    async fn drain(&mut self, stopped: &mut watch::Receiver<bool>) {
+    async fn drain(&mut self, stop: &CancellationToken) {
         while let Ok(first) = self.queue.try_recv() {
             let mut group = vec![first];
             group.extend(std::iter::from_fn(|| self.queue.try_recv().ok()).take(GROUP - 1));
-            self.persist(group, stopped).await;
+            self.persist(group, stop).await;
         }
         if self.lost > 0 {
             self.counters.lost_stopped.increment(self.lost as u64);
@@ -176,7 +177,7 @@ impl Writer {
     }
 
     /// Writes a group, and retries until it is written or given up.
-    async fn persist(&mut self, group: Vec<Entry>, stopped: &mut watch::Receiver<bool>) {
+    async fn persist(&mut self, group: Vec<Entry>, stop: &CancellationToken) {
         let mut groups = vec![group];
         let mut wait = FIRST_PAUSE;
         let mut collisions = 0;
@@ -190,7 +191,7 @@ impl Writer {
                 self.lost += group.iter().filter(is_record).count();
                 continue;
             }
-            match self.write(&group, stopped).await {
+            match self.write(&group, stop).await {
                 Ok(()) => {
                     (wait, collisions) = (FIRST_PAUSE, 0);
                     self.notify(group).await;
@@ -206,7 +207,7 @@ impl Writer {
                 }
                 Err(failure) => {
                     self.begin_outage(failure.reason());
-                    if *stopped.borrow() {
+                    if stop.is_cancelled() {
                         self.stop();
                     }
                     // A group that takes too long may fit into two transactions.
@@ -215,25 +216,21 @@ impl Writer {
                     } else {
                         groups.push(group);
                     }
-                    pause(wait, stopped).await;
+                    pause(wait, stop).await;
                     wait = (wait * 2).min(LONGEST_PAUSE);
                 }
             }
         }
     }
 
-    async fn write(
-        &mut self,
-        group: &[Entry],
-        stopped: &mut watch::Receiver<bool>,
-    ) -> Result<(), Failure> {
+    async fn write(&mut self, group: &[Entry], stop: &CancellationToken) -> Result<(), Failure> {
         self.health.set_writing(true);
         let written = tokio::select! {
             written = async {
                 let store = opened(&mut self.store, &self.location, &self.health).await;
                 store.map_err(WriteError::Store)?.write(Batch::new(group)).await
             } => written.map_err(Failure::Write),
-            () = timeout(&mut self.give_up_at, stopped) => Err(Failure::Timeout),
+            () = timeout(&mut self.give_up_at, stop) => Err(Failure::Timeout),
         };
         self.health.set_writing(false);
         written
@@ -303,7 +300,7 @@ impl Writer {
     /// Deletes some of the records that are too old, few enough that no group waits for long, and
     /// returns the time until the next deletion. Notices that a store is back when there is nothing
     /// to write.
-    async fn delete_expired(&mut self, stopped: &mut watch::Receiver<bool>) -> Duration {
+    async fn delete_expired(&mut self, stop: &CancellationToken) -> Duration {
         let retain =
             jiff::SignedDuration::try_from(self.retain).unwrap_or(jiff::SignedDuration::MAX);
         let now: Timestamp = self.clock.now();
@@ -319,7 +316,7 @@ impl Writer {
                 }
                 store.delete_expired(before).await.map_err(message)
             } => expired,
-            () = timeout(&mut self.give_up_at, stopped) => Err(NO_ANSWER.to_owned()),
+            () = timeout(&mut self.give_up_at, stop) => Err(NO_ANSWER.to_owned()),
         };
         self.health.set_writing(false);
         match expired {
@@ -375,10 +372,10 @@ async fn opened<'s>(
 
 /// Waits until a transaction has to be interrupted: it has taken too long, or the service stops and
 /// nothing was written in the time that is left.
-async fn timeout(give_up_at: &mut Option<Instant>, stopped: &mut watch::Receiver<bool>) {
+async fn timeout(give_up_at: &mut Option<Instant>, stop: &CancellationToken) {
     let latest = Instant::now() + WRITE_TIMEOUT;
     if give_up_at.is_none() {
-        let stop = tokio::time::timeout_at(latest, stopped.wait_for(|stopped| *stopped)).await;
+        let stop = tokio::time::timeout_at(latest, stop.cancelled()).await;
         if stop.is_err() {
             return;
         }
@@ -412,10 +409,10 @@ fn halve(mut group: Vec<Entry>, groups: &mut Vec<Vec<Entry>>) {
 }
 
 /// Waits, but not for long once the service stops.
-async fn pause(time: Duration, stopped: &mut watch::Receiver<bool>) {
-    if *stopped.borrow() {
+async fn pause(time: Duration, stop: &CancellationToken) {
+    if stop.is_cancelled() {
         return tokio::time::sleep(time.min(FIRST_PAUSE)).await;
     }
-    // An error means that the sender is gone, and then the service stops, too.
-    drop(tokio::time::timeout(time, stopped.wait_for(|stopped| *stopped)).await);
+    // Either way the pause is over.
+    drop(tokio::time::timeout(time, stop.cancelled()).await);
 }

@@ -18,8 +18,8 @@ use switchboard::http::admin;
 use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
 use switchboard::settings::Purpose;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::support::app::{
@@ -61,7 +61,7 @@ struct Recorded {
     admin: Router,
     app: Arc<Switchboard>,
     asked: AtomicI64,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     writing: JoinHandle<()>,
 }
 
@@ -80,8 +80,8 @@ fn recorded(records: &str) -> Recorded {
     let (app, writer) =
         Switchboard::with_records(settings.sources, table, Clock::System, settings.records);
     let app = Arc::new(app);
-    let (stop, stopped) = watch::channel(false);
-    let writing = writer.map(|writer| tokio::spawn(writer.run(stopped)));
+    let stop = CancellationToken::new();
+    let writing = writer.map(|writer| tokio::spawn(writer.run(stop.clone())));
     let writing = writing.unwrap_or_else(|| tokio::spawn(std::future::ready(())));
     Recorded {
         public: public::router(app.clone(), &settings.server),
@@ -184,7 +184,7 @@ impl Recorded {
     }
 
     async fn stop(self) -> tempfile::TempDir {
-        self.stop.send_replace(true);
+        self.stop.cancel();
         self.writing.await.unwrap();
         self.folder
     }

@@ -22,9 +22,9 @@ use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
 use switchboard::records::{CallRecord, EventRecord, Filter, NewEvent, Order, Page, Store, Writer};
 use switchboard::settings::{NumberStorage, Purpose, RecordsLocation, RecordsSettings, Wait};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::app::{
     self, Answer, NOW_MS, RETELL_KEY, RULES, URL_TOKEN, load_settings, parse_rules, post,
@@ -92,7 +92,7 @@ struct Service {
     app: Arc<Switchboard>,
     door: axum::Router,
     at_ms: i64,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     writer: JoinHandle<()>,
 }
 
@@ -100,8 +100,8 @@ struct Service {
 #[track_caller]
 fn service_at(place: &Place, rules: &str, at_ms: i64) -> Service {
     let (service, writer) = service_without_writer(place, rules, at_ms);
-    let (stop, stopped) = watch::channel(false);
-    let writer = tokio::spawn(writer.run(stopped));
+    let stop = CancellationToken::new();
+    let writer = tokio::spawn(writer.run(stop.clone()));
     Service { writer, stop, ..service }
 }
 
@@ -122,7 +122,7 @@ fn service_without_writer(place: &Place, rules: &str, at_ms: i64) -> (Service, W
     let (app, writer) = Switchboard::with_records(settings.sources, table, clock, records);
     let app = Arc::new(app);
     let door = public::router(app.clone(), &settings.server);
-    let (stop, nothing) = (watch::channel(false).0, tokio::spawn(async {}));
+    let (stop, nothing) = (CancellationToken::new(), tokio::spawn(async {}));
     (Service { app, door, at_ms, stop, writer: nothing }, writer.expect("records are kept"))
 }
 
@@ -214,7 +214,7 @@ impl Service {
 
     /// Stops the service; everything is written when this returns.
     async fn stopped(self) {
-        self.stop.send_replace(true);
+        self.stop.cancel();
         self.writer.await.unwrap();
     }
 }

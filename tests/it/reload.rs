@@ -22,8 +22,8 @@ use switchboard::reload::{ReloadHandle, Reloaded, Reloader};
 use switchboard::rules;
 use switchboard::settings::Purpose;
 use tempfile::TempDir;
-use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::support::app::{self, App, NOW_MS, SETTINGS, load_settings};
@@ -32,7 +32,7 @@ use crate::support::app::{self, App, NOW_MS, SETTINGS, load_settings};
 struct Live {
     app: Arc<App>,
     reload_handle: ReloadHandle,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
 }
 
 #[track_caller]
@@ -47,8 +47,8 @@ fn live(path: &Path, poll: Option<Duration>) -> Live {
     let app = Arc::new(Switchboard::new(settings.sources, table, clock));
     let (reloader, reload_handle) =
         Reloader::new(app.clone(), path.to_owned(), around, poll, files);
-    let (stop, stopped) = watch::channel(false);
-    tokio::spawn(reloader.run(stopped));
+    let stop = CancellationToken::new();
+    tokio::spawn(reloader.run(stop.clone()));
     let app = App {
         public: public::router(app.clone(), &settings.server),
         admin: admin::router(app.clone(), Some(reload_handle.clone()), None),
@@ -481,7 +481,7 @@ async fn who_asks_for_a_reload_while_the_service_stops_is_told_so() {
     let path = folder.path().join(RULES);
     std::fs::write(&path, one_rule("agent_1")).unwrap();
     let live = live(&path, None);
-    live.stop.send(true).unwrap();
+    live.stop.cancel();
     let (status, body) = live.admin(Request::post("/reload").body(Body::empty()).unwrap()).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(body["error"], json!("the service is stopping"));

@@ -21,7 +21,7 @@ use switchboard::rules::{CheckContext, RuleSet};
 use switchboard::settings::{NumberStorage, Purpose, RecordsLocation, RecordsSettings, Settings};
 use switchboard::source::Source;
 use switchboard::telemetry::Counters;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::rules::matches_snapshot;
 use crate::support::app::{self, NOW_MS, answer, retell_call, retell_request};
@@ -39,8 +39,8 @@ pub(crate) async fn record(
     let records = RecordsSettings { location: place, numbers, stamp, ..RecordsSettings::off() };
     let clock = Clock::Fixed(Timestamp::UNIX_EPOCH);
     let (recorder, writer) = Recorder::new(records, &Counters::default(), clock);
-    let (stop, stopped) = watch::channel(false);
-    let writer = tokio::spawn(writer.expect("records are on").run(stopped));
+    let stop = CancellationToken::new();
+    let writer = tokio::spawn(writer.expect("records are on").run(stop.clone()));
     for (call, at) in calls {
         let decision = decide(table, call, &Facts { at: *at });
         let fingerprint = &table.fingerprint;
@@ -54,7 +54,7 @@ pub(crate) async fn record(
             latency_us: 7,
         });
     }
-    stop.send_replace(true);
+    stop.cancel();
     writer.await.expect("it ends when all is written");
 }
 
@@ -461,8 +461,9 @@ async fn the_id_of_the_record_in_a_reply_is_no_change() {
         let answered = answer(&door, retell_request("/inbound/retell", body.as_bytes())).await;
         assert!(from.contains("900") || text(&answered.body).contains("switchboard_id"));
     }
-    let (stop, stopped) = watch::channel(true);
-    writer.expect("records are on").run(stopped).await;
+    let stop = CancellationToken::new();
+    stop.cancel();
+    writer.expect("records are on").run(stop.clone()).await;
     drop(stop);
     let told = replayed(&file, &table(RULES), &settings().sources).await;
     assert_eq!((&told["same"], &told["replayed"]), (&2.into(), &2.into()), "{told:#}");

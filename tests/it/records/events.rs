@@ -6,6 +6,8 @@ use switchboard::records::CallRecord;
 use uuid::Uuid;
 
 use super::{CALLER, DIALLED, Place, at, call, call_from, event, everywhere, service, service_at};
+use tokio_util::sync::CancellationToken;
+
 use crate::support::app::{NOW_MS, RULES};
 
 #[tokio::test]
@@ -128,11 +130,11 @@ async fn acknowledges_an_event_after_its_commit() {
         tokio::pin!(answer);
         let waits = tokio::time::timeout(std::time::Duration::from_millis(200), &mut answer);
         assert!(waits.await.is_err(), "nobody has written it");
-        let (stop, stopped) = tokio::sync::watch::channel(false);
-        let writer = tokio::spawn(writer.run(stopped));
+        let stop = CancellationToken::new();
+        let writer = tokio::spawn(writer.run(stop.clone()));
         assert_eq!(answer.await.status, StatusCode::OK);
         assert_eq!(service.events(&unrecorded("call_1")).await.len(), 1);
-        stop.send_replace(true);
+        stop.cancel();
         writer.await.unwrap();
     })
     .await;

@@ -11,7 +11,7 @@ use sqlx::{Connection, Executor};
 use switchboard::records::{Filter, Store, StoreError};
 use switchboard::rules::Snapshot;
 use switchboard::settings::{RecordsLocation, RecordsSettings, Wait};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Place, Service, at, call, call_from, event, everywhere, service, service_without_writer,
@@ -28,12 +28,12 @@ async fn a_waiting_reply_comes_after_the_commit() {
         tokio::pin!(reply);
         let waits = tokio::time::timeout(Duration::from_millis(200), &mut reply).await;
         assert!(waits.is_err(), "nobody has written it");
-        let (stop, stopped) = watch::channel(false);
-        let writer = tokio::spawn(writer.run(stopped));
+        let stop = CancellationToken::new();
+        let writer = tokio::spawn(writer.run(stop.clone()));
         assert_eq!(reply.await["call_inbound"]["override_agent_id"], "agent_1");
         assert_eq!(service.store().count(&Filter::default()).await.unwrap(), 1);
         assert_eq!(service.metric("switchboard_records_uncommitted_total").await, 0);
-        stop.send_replace(true);
+        stop.cancel();
         writer.await.unwrap();
     })
     .await;
@@ -69,8 +69,9 @@ async fn counts_calls_lost_to_a_full_queue_and_delays_none() {
     }
     let before = service.metric(lost).await as usize;
     assert_eq!(service.app.recorder().waiting(), asked - before);
-    let (stop, stopped) = watch::channel(true);
-    writer.run(stopped).await;
+    let stop = CancellationToken::new();
+    stop.cancel();
+    writer.run(stop.clone()).await;
     drop(stop);
     assert_eq!(
         service.metric("switchboard_records_written_total{kind=\"call\"}").await as usize,
@@ -94,8 +95,8 @@ async fn a_delivery_twice_in_a_group_is_one_row() {
             service.send("/events/retell", told.as_bytes()),
             service.send("/events/retell", told.as_bytes()),
             async {
-                let (stop, stopped) = watch::channel(false);
-                tokio::spawn(writer.run(stopped));
+                let stop = CancellationToken::new();
+                tokio::spawn(writer.run(stop.clone()));
                 // It ends with the test.
                 std::mem::forget(stop);
             }
@@ -162,8 +163,8 @@ async fn leaves_out_only_the_row_that_the_database_rejects() {
     for call_id in ["one", "two", "bad", "three", "four", "five"] {
         service.ask(&call(call_id)).await;
     }
-    let (stop, stopped) = watch::channel(false);
-    let writer = tokio::spawn(writer.run(stopped));
+    let stop = CancellationToken::new();
+    let writer = tokio::spawn(writer.run(stop.clone()));
     let body = event("call_ended", "bad").to_string();
     let refused = service.send("/events/retell", body.as_bytes()).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -171,7 +172,7 @@ async fn leaves_out_only_the_row_that_the_database_rejects() {
     assert_eq!(service.calls().await.len(), 5);
     assert_eq!(service.metric("switchboard_records_lost_total{reason=\"refused\"}").await, 2);
     assert_eq!(service.app.recorder().health().unwrap().outage(), None);
-    stop.send_replace(true);
+    stop.cancel();
     writer.await.unwrap();
 }
 
