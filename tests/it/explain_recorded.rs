@@ -118,7 +118,11 @@ fn what_is_no_text_is_not_copied_and_a_list_that_is_not_copied_is_missing() {
     let foreign = r#"{"rules":["/nowhere/rules.toml"],"files":{"/nowhere/rules.toml":"[lists.a]\nfile = \"a.csv\"\n[[rule]]\nname = \"x\"\nfrom = \"@a\"\nagent = \"y\"\n"}}"#;
     let read = parse_copies(&serde_json::from_str(foreign).unwrap(), &CheckContext::default());
     assert!(read.table.is_none());
-    assert!(read.report.to_string().contains("the snapshot does not contain it"), "{}", read.report);
+    assert!(
+        read.report.to_string().contains("the snapshot does not contain it"),
+        "{}",
+        read.report
+    );
 }
 
 /// A service that answers a call, and then has another list. What `records show` tells of the call.
