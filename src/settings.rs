@@ -24,10 +24,6 @@
 
 mod keys;
 mod layers;
-mod reader;
-mod records;
-mod sources;
-mod value_types;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -238,7 +234,7 @@ pub struct LoadedSettings {
 /// # Errors
 /// Returns an error when the file cannot be read.
 pub fn load(inputs: &Inputs) -> std::io::Result<LoadedSettings> {
-    reader::read(inputs)
+    keys::reader::read(inputs)
 }
 
 impl Settings {

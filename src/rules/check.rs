@@ -25,8 +25,7 @@ use sha2::{Digest, Sha256};
 
 use super::load::chunks::{CHUNK_BYTES, Chunk, ChunkKind, split_chunks};
 use super::load::files::TableFiles;
-use super::load::parse;
-use super::load::raw::RawDefinitions;
+use super::load::raw::{RawDefinitions, parse};
 use super::model::lists::Lists;
 use super::model::name_index::Names;
 use super::{Action, Agent, CheckContext, Dates, Hours, Index, Progress, Rule, RuleSet, Test};

@@ -4,11 +4,9 @@
 pub(crate) mod chunks;
 pub(crate) mod files;
 pub(crate) mod list_rows;
-pub(crate) mod parse;
 pub(crate) mod raw;
-mod value_types;
 
-use parse::TableKeys;
+use raw::parse::TableKeys;
 
 /// Returns the JSON Schema of a rule table, for editors.
 pub fn json_schema() -> serde_json::Value {

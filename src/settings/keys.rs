@@ -3,18 +3,23 @@
 //! The tables of `docs/settings.md` and `config/schema/settings.json` are generated from these
 //! declarations. Defaults are in `config/default.toml`, except those of a source.
 
+pub(crate) mod reader;
+mod records;
+mod sources;
+mod value_types;
+
 use serde_json::Value;
 
-use super::reader::{Entry, TableKeys};
-use super::records::NumberStorageKind;
-use super::value_types::{
+use super::{DEFAULTS, LogFormat, Wait};
+use crate::authenticate::Mode;
+use crate::schema::toml_table;
+use reader::{Entry, TableKeys};
+use records::NumberStorageKind;
+use value_types::{
     Address, Boolean, Count, FallbackReply, FilePath, LogLevel, Milliseconds, Networks, OneOf,
     PlatformName, RecordsUrl, ReplyBudget, SecretReference, SecretReferences, Section, Sources,
     UrlToken, ValueType,
 };
-use super::{DEFAULTS, LogFormat, Wait};
-use crate::authenticate::Mode;
-use crate::schema::toml_table;
 
 /// Milliseconds and connections above this are taken for a typing error.
 const LIMIT: usize = 10_000_000;
@@ -22,7 +27,7 @@ const LIMIT: usize = 10_000_000;
 toml_table! {
     /// Addresses, sources and files of Switchboard. Relative paths start from the folder of this
     /// file, which never contains a secret. `docs/settings.md` has more.
-    pub(super) struct RootKeys: "the settings file" {
+    pub(crate) struct RootKeys: "the settings file" {
         server: Section<ServerKeys>,
         admin: Section<AdminKeys>,
         rules: Section<RulesKeys>,
@@ -38,7 +43,7 @@ toml_table! {
 
 toml_table! {
     /// Public listener, which receives the platforms' requests.
-    pub(super) struct ServerKeys: "[server]" {
+    pub(crate) struct ServerKeys: "[server]" {
         /// Address and port. The default is loopback, for use behind a reverse proxy that terminates
         /// TLS. The container image sets `0.0.0.0:8080`.
         listen: Address,
@@ -64,7 +69,7 @@ toml_table! {
 
 toml_table! {
     /// Admin listener: health, readiness, metrics, reload, explain and records.
-    pub(super) struct AdminKeys: "[admin]" {
+    pub(crate) struct AdminKeys: "[admin]" {
         /// Address and port. Requires `token` unless bound to loopback.
         listen: Address,
         /// Reference to the token: `"env:SWITCHBOARD_ADMIN_TOKEN"` or `"file:PATH"`. If set, all
@@ -77,7 +82,7 @@ toml_table! {
 
 toml_table! {
     /// Rule table.
-    pub(super) struct RulesKeys: "[rules]" {
+    pub(crate) struct RulesKeys: "[rules]" {
         /// File, or folder whose `*.toml` files form one rule table.
         path: FilePath,
         /// Interval at which the files of the rule table, lists included, are checked for changes.
@@ -89,7 +94,7 @@ toml_table! {
 
 toml_table! {
     /// Records of calls and events.
-    pub(super) struct RecordsKeys: "[records]" {
+    pub(crate) struct RecordsKeys: "[records]" {
         /// Record store: `"sqlite:PATH"` for one machine, `"postgres://USER@HOST/DATABASE"` for several
         /// replicas, `"memory:"` until the service stops, or `"off"`. A URL with a password must not be
         /// in the settings: refer to it by `"env:DATABASE_URL"` or `"file:PATH"`.
@@ -116,7 +121,7 @@ toml_table! {
 
 toml_table! {
     /// Logging.
-    pub(super) struct LogKeys: "[log]" {
+    pub(crate) struct LogKeys: "[log]" {
         /// `"error"`, `"warn"`, `"info"` (one line per call), `"debug"`, `"trace"`, or directives of
         /// the `tracing` crate: `"info,hyper=debug"`.
         level: LogLevel,
@@ -129,7 +134,7 @@ toml_table! {
 toml_table! {
     /// A source: a workspace at a platform, which sends requests to `/inbound/NAME` and
     /// `/events/NAME`.
-    pub(super) struct SourceKeys: "a source" {
+    pub(crate) struct SourceKeys: "a source" {
         /// Platform of the workspace.
         platform: PlatformName = required,
         /// References to the valid signing keys, several during a rotation:

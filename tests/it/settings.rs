@@ -818,9 +818,13 @@ fn every_error_code_has_a_test() {
         MISTAKES.iter().flat_map(|(_, purpose, text)| codes_of(&load(text, *purpose).report));
     let made: BTreeSet<_> = made.map(str::to_owned).collect();
     let mut in_the_source = codes_in("src/settings.rs");
-    for file in std::fs::read_dir(app::root().join("src/settings")).unwrap() {
-        let file = file.unwrap().file_name();
-        in_the_source.extend(codes_in(&format!("src/settings/{}", file.to_str().unwrap())));
+    for folder in ["src/settings", "src/settings/keys"] {
+        for file in std::fs::read_dir(app::root().join(folder)).unwrap() {
+            let name = file.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".rs") {
+                in_the_source.extend(codes_in(&format!("{folder}/{name}")));
+            }
+        }
     }
     assert_eq!(made, in_the_source);
 }

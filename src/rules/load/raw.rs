@@ -3,18 +3,21 @@
 //!
 //! `docs/rules.md` and `config/schema/rules.json` are generated from these declarations.
 
+pub(crate) mod parse;
+mod value_types;
+
 use std::ops::Range;
 
 use serde_json::{Value, json};
 
-use super::parse::{Entry, Header, TableKeys, TomlReader, TomlTable};
-use super::value_types::{
+use crate::schema::toml_table;
+use parse::{Entry, Header, TableKeys, TomlReader, TomlTable};
+use value_types::{
     Agents, Boolean, Channel, Channels, DateRanges, Integer, LiteralTrue, Metadata, NamedTables,
     NonEmpty, NumberList, OpeningTimes, OptionalStrings, OutcomeName, Percent, Platform, Platforms,
     RejectReason, StringTable, Strings, SubTable, Tables, Text, Timestamp, ValueType, Variables,
     WhereTable,
 };
-use crate::schema::toml_table;
 
 /// A value and the bytes of the file that hold it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -114,7 +117,7 @@ toml_table! {
         /// Keys such as `mon-fri` with their times, not parsed yet.
         week: RawTimes,
     }
-    constrain super::value_types::weekday_keys;
+    constrain value_types::weekday_keys;
 }
 
 /// Days with their opening times.

@@ -7,18 +7,18 @@ use std::sync::Arc;
 use config::{Map, Value, ValueKind};
 use toml::de::DeTable;
 
-use super::keys::{AdminKeys, LogKeys, RootKeys, RulesKeys, ServerKeys};
-use super::layers;
-use super::layers::is_from_environment;
-use super::{
+use super::{AdminKeys, LogKeys, RootKeys, RulesKeys, ServerKeys};
+use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, did_you_mean};
+use crate::schema::{Absent, TableSpec};
+use crate::settings::layers;
+use crate::settings::layers::is_from_environment;
+use crate::settings::{
     AdminSettings, Inputs, LoadedSettings, LogFormat, LogSettings, Purpose, RulesSettings,
     ServerSettings, Settings,
 };
-use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, did_you_mean};
-use crate::schema::{Absent, TableSpec};
 
 /// Keys of a table, as `toml_table!` declares them.
-pub(super) trait TableKeys: Default {
+pub(crate) trait TableKeys: Default {
     /// Returns the declaration.
     fn spec() -> &'static TableSpec;
 
@@ -27,7 +27,7 @@ pub(super) trait TableKeys: Default {
 }
 
 /// A section whose keys are checked together.
-pub(super) trait SettingsTable: TableKeys {
+pub(crate) trait SettingsTable: TableKeys {
     type Settings;
 
     /// Checks what depends on several keys; `None` when a key is missing or invalid, which has been
@@ -35,8 +35,14 @@ pub(super) trait SettingsTable: TableKeys {
     fn check(self, reader: &mut SettingsReader<'_>, section: &Section) -> Option<Self::Settings>;
 }
 
+/// Values that the settings name by a word.
+pub(crate) trait Choice: Copy + 'static {
+    /// All words with their values.
+    const WORDS: &'static [(&'static str, Self)];
+}
+
 /// Reads and checks all layers.
-pub(super) fn read(inputs: &Inputs) -> std::io::Result<LoadedSettings> {
+pub(crate) fn read(inputs: &Inputs) -> std::io::Result<LoadedSettings> {
     let mut report = Report::default();
     let text = inputs.file.as_deref().map(std::fs::read_to_string).transpose()?;
     let path = inputs.file.as_ref().map(|path| path.display().to_string());
@@ -63,25 +69,25 @@ pub(super) fn read(inputs: &Inputs) -> std::io::Result<LoadedSettings> {
 }
 
 /// Reader of one set of inputs.
-pub(super) struct SettingsReader<'r> {
-    pub(super) inputs: &'r Inputs,
-    pub(super) report: &'r mut Report,
+pub(crate) struct SettingsReader<'r> {
+    pub(crate) inputs: &'r Inputs,
+    pub(crate) report: &'r mut Report,
     file: &'r Arc<SourceFile>,
     document: &'r DeTable<'r>,
 }
 
 /// A table of settings that has been read: its path, and the keys that some layer sets.
-pub(super) struct Section {
-    pub(super) path: Vec<String>,
+pub(crate) struct Section {
+    pub(crate) path: Vec<String>,
     present: Vec<&'static str>,
 }
 
 impl Section {
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.present.contains(&key)
     }
 
-    pub(super) fn path_to(&self, key: &str) -> Vec<String> {
+    pub(crate) fn path_to(&self, key: &str) -> Vec<String> {
         path_to(&self.path, key)
     }
 }
@@ -112,7 +118,7 @@ impl SettingsReader<'_> {
     }
 
     /// Reads the declared keys of a table, and reports all others.
-    pub(super) fn read_keys<T: TableKeys>(
+    pub(crate) fn read_keys<T: TableKeys>(
         &mut self,
         path: Vec<String>,
         mut values: Map<String, Value>,
@@ -218,12 +224,12 @@ impl SettingsTable for LogKeys {
 /// Locations and errors.
 impl SettingsReader<'_> {
     /// Resolves a path relative to the folder of the settings file.
-    pub(super) fn resolve(&self, path: &Path) -> PathBuf {
+    pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
         let folder = self.inputs.file.as_deref().and_then(Path::parent);
         folder.map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 
-    pub(super) fn error(
+    pub(crate) fn error(
         &mut self,
         code: &'static str,
         path: &[String],
@@ -233,7 +239,7 @@ impl SettingsReader<'_> {
         self.report.error(code, location, message + &variable)
     }
 
-    pub(super) fn warning(
+    pub(crate) fn warning(
         &mut self,
         code: &'static str,
         path: &[String],
@@ -243,7 +249,7 @@ impl SettingsReader<'_> {
         self.report.warning(code, location, message + &variable)
     }
 
-    pub(super) fn remark(
+    pub(crate) fn remark(
         &mut self,
         code: &'static str,
         path: &[String],
@@ -274,7 +280,7 @@ impl SettingsReader<'_> {
     }
 
     /// The bytes of this key in the file.
-    pub(super) fn span(&self, path: &[String]) -> Option<Range<usize>> {
+    pub(crate) fn span(&self, path: &[String]) -> Option<Range<usize>> {
         let (last, parents) = path.split_last()?;
         let mut table = self.document;
         for name in parents {
@@ -290,20 +296,20 @@ impl SettingsReader<'_> {
 }
 
 /// A key and its value.
-pub(super) struct Entry<'e, 'r> {
-    pub(super) reader: &'e mut SettingsReader<'r>,
-    pub(super) path: Vec<String>,
-    pub(super) value: Value,
+pub(crate) struct Entry<'e, 'r> {
+    pub(crate) reader: &'e mut SettingsReader<'r>,
+    pub(crate) path: Vec<String>,
+    pub(crate) value: Value,
 }
 
 /// Values of one type each. An invalid value is reported.
 impl Entry<'_, '_> {
     /// Full name for messages: `server.listen`.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.path.join(".")
     }
 
-    pub(super) fn error(&mut self, code: &'static str, message: String) -> &mut Diagnostic {
+    pub(crate) fn error(&mut self, code: &'static str, message: String) -> &mut Diagnostic {
         self.reader.error(code, &self.path, message)
     }
 
@@ -314,7 +320,7 @@ impl Entry<'_, '_> {
 
     /// A value that `parse` accepts. Numbers and booleans from variables are strings, so `parse`
     /// gets everything as a string.
-    pub(super) fn parsed<T>(
+    pub(crate) fn parsed<T>(
         &mut self,
         wanted: &str,
         parse: impl Fn(&str) -> Option<T>,
@@ -326,7 +332,7 @@ impl Entry<'_, '_> {
         parsed
     }
 
-    pub(super) fn text(&mut self) -> Option<String> {
+    pub(crate) fn text(&mut self) -> Option<String> {
         let text = plain_text(&self.value);
         if text.is_none() {
             self.wrong_type("a string");
@@ -335,7 +341,7 @@ impl Entry<'_, '_> {
     }
 
     /// A string, or a list of strings; a variable has commas between them.
-    pub(super) fn texts(&mut self) -> Vec<String> {
+    pub(crate) fn texts(&mut self) -> Vec<String> {
         let is_variable = is_from_environment(&self.value);
         let texts = if let ValueKind::Array(list) = &self.value.kind {
             list.iter().map(plain_text).collect()
@@ -351,7 +357,7 @@ impl Entry<'_, '_> {
         texts.unwrap_or_default()
     }
 
-    pub(super) fn choice<T: Copy>(&mut self, words: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn choice<T: Copy>(&mut self, words: &[(&str, T)]) -> Option<T> {
         let text = self.text()?;
         let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
@@ -365,13 +371,13 @@ impl Entry<'_, '_> {
     }
 
     /// A path in the file is relative to the file, and one in a variable to the working directory.
-    pub(super) fn path(&mut self) -> Option<PathBuf> {
+    pub(crate) fn path(&mut self) -> Option<PathBuf> {
         let path = PathBuf::from(self.text()?);
         let is_variable = is_from_environment(&self.value);
         Some(if is_variable { path } else { self.reader.resolve(&path) })
     }
 
-    pub(super) fn table(&mut self) -> Option<Map<String, Value>> {
+    pub(crate) fn table(&mut self) -> Option<Map<String, Value>> {
         let table = self.value.clone().into_table().ok();
         if table.is_none() {
             self.error("wrong-kind", format!("`{}` must be a table", self.name()));
@@ -380,7 +386,7 @@ impl Entry<'_, '_> {
     }
 
     /// A table with declared keys.
-    pub(super) fn table_keys<T: TableKeys>(&mut self) -> Option<(T, Section)> {
+    pub(crate) fn table_keys<T: TableKeys>(&mut self) -> Option<(T, Section)> {
         let values = self.table()?;
         Some(self.reader.read_keys(self.path.clone(), values))
     }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use serde_json::{Value, json};
 
 use super::parse::{Entry, TomlTable};
-use super::raw::{Entries, RawAgent, RawOutcome, RawTimes, RawWhere, Spanned};
+use super::{Entries, RawAgent, RawOutcome, RawTimes, RawWhere, Spanned};
 use crate::dialect;
 
 /// Type of a key's value.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::raw::{
+use super::{
     Entries, RawAgent, RawCondition, RawDefinitions, RawExpectation, RawIds, RawOutcome, RawRule,
     RawTest, RawTimes, RawValue, RawWhere, Spanned,
 };

@@ -6,28 +6,28 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::keys::SourceKeys;
+use super::SourceKeys;
 use super::reader::{Entry, Section, SettingsReader};
-use super::{DEFAULT_PATHS, Purpose};
 use crate::authenticate::{Key, Mode, Policy};
 use crate::diagnostics::did_you_mean;
 use crate::dialect;
 use crate::dialect::Dialect;
 use crate::domain::secret::Secret;
+use crate::settings::{DEFAULT_PATHS, Purpose};
 use crate::source::{Fallback, Source};
 
 /// Minimum length of a secret; a shorter one can be guessed.
 const SHORTEST_SECRET_BYTES: usize = 16;
 /// Stands in for a missing secret with `--dev`.
-pub(super) const DEV_KEY: &str = "dev";
+pub(crate) const DEV_KEY: &str = "dev";
 /// Form of a reference to a secret.
-pub(super) const REFERENCE_PATTERN: &str = "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$";
+pub(crate) const REFERENCE_PATTERN: &str = "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$";
 /// Form of a source's name, which is a part of the URL.
-pub(super) const SOURCE_NAME_PATTERN: &str = "^[A-Za-z0-9_-]+$";
+pub(crate) const SOURCE_NAME_PATTERN: &str = "^[A-Za-z0-9_-]+$";
 
 /// Values of sources.
 impl Entry<'_, '_> {
-    pub(super) fn sources(&mut self) -> Option<Vec<Source>> {
+    pub(crate) fn sources(&mut self) -> Option<Vec<Source>> {
         let mut sources: Vec<_> = self.table()?.into_iter().collect();
         sources.sort_by(|(a, _), (b, _)| a.cmp(b));
         if sources.is_empty() {
@@ -42,7 +42,7 @@ impl Entry<'_, '_> {
         Some(read.collect())
     }
 
-    pub(super) fn platform(&mut self) -> Option<&'static dyn Dialect> {
+    pub(crate) fn platform(&mut self) -> Option<&'static dyn Dialect> {
         let name = self.text()?;
         let found = dialect::by_name(&name);
         if found.is_none() {
@@ -53,7 +53,7 @@ impl Entry<'_, '_> {
         found
     }
 
-    pub(super) fn fallback(&mut self) -> Option<Fallback> {
+    pub(crate) fn fallback(&mut self) -> Option<Fallback> {
         Some(match self.text()?.trim() {
             "" => {
                 let message = format!("`{}` is empty", self.name());
@@ -67,18 +67,18 @@ impl Entry<'_, '_> {
         })
     }
 
-    pub(super) fn secret(&mut self) -> Option<Secret> {
+    pub(crate) fn secret(&mut self) -> Option<Secret> {
         let reference = self.text()?;
         self.reader.secret(&reference, &self.path)
     }
 
-    pub(super) fn secrets(&mut self) -> Vec<Option<Secret>> {
+    pub(crate) fn secrets(&mut self) -> Vec<Option<Secret>> {
         let references = self.texts().into_iter();
         references.map(|reference| self.reader.secret(&reference, &self.path)).collect()
     }
 
     /// A token must not need escaping in a URL.
-    pub(super) fn url_token(&mut self) -> Option<Secret> {
+    pub(crate) fn url_token(&mut self) -> Option<Secret> {
         let token = self.secret()?;
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
         if !token.expose().iter().all(plain) {
@@ -221,7 +221,7 @@ impl SettingsReader<'_> {
 
     /// Returns the target of a reference, or advice how to provide it; `None` for anything that is
     /// not a reference.
-    pub(super) fn dereference(&self, reference: &str) -> Option<Result<Vec<u8>, String>> {
+    pub(crate) fn dereference(&self, reference: &str) -> Option<Result<Vec<u8>, String>> {
         match reference.split_once(':')? {
             ("env", name) if is_variable_name(name) => {
                 let value = self.inputs.environment.get(name);
@@ -250,7 +250,7 @@ fn is_variable_name(name: &str) -> bool {
 }
 
 /// Removes the newline that editors add at the end of a file.
-pub(super) fn without_newline(mut bytes: Vec<u8>) -> Vec<u8> {
+pub(crate) fn without_newline(mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.ends_with(b"\n") {
         bytes.pop();
         if bytes.ends_with(b"\r") {

@@ -8,18 +8,18 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
-use super::keys::SourceKeys;
-use super::reader::{Entry, SettingsTable, TableKeys};
+use super::SourceKeys;
+use super::reader::{Choice, Entry, SettingsTable, TableKeys};
 use super::records::URL_PATTERN;
 use super::sources::{REFERENCE_PATTERN, SOURCE_NAME_PATTERN};
-use super::{LogFormat, RecordsLocation, Wait};
 use crate::authenticate::Mode;
 use crate::dialect::{self, Dialect};
 use crate::domain::secret::Secret;
+use crate::settings::{LogFormat, RecordsLocation, Wait};
 use crate::source::{Fallback, Source};
 
 /// Type of a key's value.
-pub(super) trait ValueType {
+pub(crate) trait ValueType {
     /// Result of the reader; the default stands for a key that is absent or invalid.
     type Raw: Default;
 
@@ -36,7 +36,7 @@ macro_rules! value_types {
         $Type:ident $([$T:ident: $Bound:ident])? -> $Raw:ty { $schema:expr, |$entry:ident| $read:expr }
     )+) => {$(
         $(#[doc = $doc])*
-        pub(super) struct $Type $(<$T>(PhantomData<$T>))?;
+        pub(crate) struct $Type $(<$T>(PhantomData<$T>))?;
 
         impl $(<$T: $Bound>)? ValueType for $Type $(<$T>)? {
             type Raw = $Raw;
@@ -148,7 +148,7 @@ value_types! {
 }
 
 /// Number in a range.
-pub(super) struct Count<const MIN: usize, const MAX: usize>;
+pub(crate) struct Count<const MIN: usize, const MAX: usize>;
 
 impl<const MIN: usize, const MAX: usize> ValueType for Count<MIN, MAX> {
     type Raw = Option<usize>;
@@ -165,7 +165,7 @@ impl<const MIN: usize, const MAX: usize> ValueType for Count<MIN, MAX> {
 }
 
 /// A duration in milliseconds.
-pub(super) struct Milliseconds<const MIN: usize, const MAX: usize>;
+pub(crate) struct Milliseconds<const MIN: usize, const MAX: usize>;
 
 impl<const MIN: usize, const MAX: usize> ValueType for Milliseconds<MIN, MAX> {
     type Raw = Option<Duration>;
@@ -177,12 +177,6 @@ impl<const MIN: usize, const MAX: usize> ValueType for Milliseconds<MIN, MAX> {
     fn read(entry: &mut Entry<'_, '_>) -> Option<Duration> {
         Count::<MIN, MAX>::read(entry).map(|ms| Duration::from_millis(ms as u64))
     }
-}
-
-/// Values that the settings name by a word.
-pub(super) trait Choice: Copy + 'static {
-    /// All words with their values.
-    const WORDS: &'static [(&'static str, Self)];
 }
 
 impl Choice for Wait {

@@ -7,18 +7,17 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::keys::RecordsKeys;
-use super::layers::is_from_environment;
-use super::reader::{Entry, Section, SettingsReader, SettingsTable};
+use super::RecordsKeys;
+use super::reader::{Choice, Entry, Section, SettingsReader, SettingsTable};
 use super::sources::{DEV_KEY, without_newline};
-use super::value_types::Choice;
-use super::{NumberStorage, Purpose, RecordsLocation, RecordsSettings};
 use crate::domain::secret::Secret;
+use crate::settings::layers::is_from_environment;
+use crate::settings::{NumberStorage, Purpose, RecordsLocation, RecordsSettings};
 
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 /// Forms of `url`, as the JSON Schema describes them.
-pub(super) const URL_PATTERN: &str = "^(off|memory:(//)?|sqlite:[^?]*[^?/]|\
+pub(crate) const URL_PATTERN: &str = "^(off|memory:(//)?|sqlite:[^?]*[^?/]|\
                                       postgres(ql)?://([^:@?]*@)?[^@?]+([?].*)?|\
                                       env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$";
 
@@ -28,7 +27,7 @@ const FORMS: &str = "write sqlite:PATH, postgres://USER@HOST/DATABASE, memory: o
 
 /// Value of `numbers`, without the key.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum NumberStorageKind {
+pub(crate) enum NumberStorageKind {
     Full,
     Masked,
     Hashed,
@@ -97,7 +96,7 @@ impl RecordsKeys {
 
 impl Entry<'_, '_> {
     /// Location of the record store.
-    pub(super) fn records_location(&mut self) -> Option<RecordsLocation> {
+    pub(crate) fn records_location(&mut self) -> Option<RecordsLocation> {
         let text = self.text()?;
         if text.starts_with("env:") || text.starts_with("file:") {
             return self.referenced_location(&text);
