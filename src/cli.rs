@@ -154,7 +154,7 @@ fn load_both(
     let mut read = None;
     match rules.map(|path| load_rules(&path, around, coverage)) {
         Some(Ok(mut loaded)) => {
-            report.absorb(std::mem::take(&mut loaded.report));
+            report.append(std::mem::take(&mut loaded.report));
             read = Some(loaded);
         }
         Some(Err(error)) => {
@@ -180,12 +180,12 @@ fn load_good(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<Option<Loa
     let SettingsAndRules { settings, rules, report } = load_both(config, purpose, false)?;
     let report = report.without_notes();
     let mut stderr = std::io::stderr();
-    if purpose == Purpose::Inspect && report.errors() == 0 && report.warnings() > 0 {
-        writeln!(stderr, "{} warnings: see `switchboard check`\n", report.warnings())?;
-    } else if !report.mistakes().is_empty() {
+    if purpose == Purpose::Inspect && report.error_count() == 0 && report.warning_count() > 0 {
+        writeln!(stderr, "{} warnings: see `switchboard check`\n", report.warning_count())?;
+    } else if !report.diagnostics().is_empty() {
         writeln!(stderr, "{}\n", report.to_text(stderr.is_terminal()))?;
     }
-    let (Some(settings), Some(LoadedTable { table: Some(table), files, copies, .. })) =
+    let (Some(settings), Some(LoadedTable { table: Some(table), files, snapshot: copies, .. })) =
         (settings, rules)
     else {
         return Ok(None);

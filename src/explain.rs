@@ -20,7 +20,7 @@ use crate::domain::facts::Facts;
 use crate::domain::phone_number::Party;
 use crate::rules::engine::decide;
 use crate::rules::engine::explain::{Explanation, IndexMismatch, explain};
-use crate::rules::{RuleSet, is_wide, moment};
+use crate::rules::{RuleSet, matches_many, parse_timestamp};
 use crate::source::Source;
 
 /// A call that somebody asks about.
@@ -99,7 +99,7 @@ pub fn asking<'s>(sources: &[&'s Source], name: Option<&str>) -> Result<&'s Sour
 /// # Errors
 /// What cannot be read in it, and what would be right.
 pub fn moment_of(text: &str, table: &RuleSet) -> Result<Timestamp, String> {
-    moment(text, &table.zone).map_err(|problem| problem.to_string())
+    parse_timestamp(text, &table.zone).map_err(|problem| problem.to_string())
 }
 
 /// Who rings, or what was dialled, in a call that somebody asks about.
@@ -107,7 +107,7 @@ pub fn moment_of(text: &str, table: &RuleSet) -> Result<Timestamp, String> {
 /// # Errors
 /// When the text stands for many callers.
 pub fn party_of(text: &str) -> Result<Party, String> {
-    match is_wide(text) {
+    match matches_many(text) {
         true => Err(format!("`{text}` is not a number, and an explanation is about one call")),
         false => Ok(Party::parse(Some(text)).party),
     }
@@ -223,7 +223,7 @@ impl Explained<'_> {
         let local = at.to_zoned(self.table.zone.clone());
         let shown = local.strftime("%Y-%m-%d %H:%M").to_string();
         let minute = |at: Timestamp| at.as_second().div_euclid(60);
-        match moment(&shown, &self.table.zone) {
+        match parse_timestamp(&shown, &self.table.zone) {
             Ok(first) if minute(first) == minute(at) => shown,
             Ok(_) | Err(_) => self.local_time_with_offset(),
         }

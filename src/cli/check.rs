@@ -39,7 +39,7 @@ impl Check {
                     (Some(loaded), report)
                 }
                 Err(error) if self.json => {
-                    let mistakes = Report::of("no-table", format!("{error:#}")).to_json();
+                    let mistakes = Report::from_error("no-table", format!("{error:#}")).to_json();
                     let whole = json!({ "ok": false, "mistakes": mistakes });
                     writeln!(std::io::stdout(), "{whole:#}")?;
                     return Ok(Exit::Error);
@@ -52,7 +52,7 @@ impl Check {
                 (rules, report)
             }
         };
-        let good = report.errors() == 0 && !(self.strict && report.warnings() > 0);
+        let good = report.error_count() == 0 && !(self.strict && report.warning_count() > 0);
         let table = loaded.as_ref().and_then(|loaded| loaded.table.as_ref());
         let tests = loaded.as_ref().map_or(0, |loaded| loaded.tests.len());
         let mut stdout = std::io::stdout().lock();
@@ -66,12 +66,12 @@ impl Check {
             });
             writeln!(stdout, "{whole:#}")?;
         } else {
-            if !report.mistakes().is_empty() {
+            if !report.diagnostics().is_empty() {
                 writeln!(stdout, "{}\n", report.to_text(stdout.is_terminal()))?;
             }
             let counted = table.map_or("no table".to_owned(), |table| counted(table, tests));
-            let errors = many(report.errors(), "error");
-            writeln!(stdout, "{counted}; {errors}, {}", many(report.warnings(), "warning"))?;
+            let errors = many(report.error_count(), "error");
+            writeln!(stdout, "{counted}; {errors}, {}", many(report.warning_count(), "warning"))?;
         }
         Ok(if good { Exit::Success } else { Exit::Failure })
     }

@@ -91,7 +91,7 @@ impl OpenStore {
 /// Memory would stand in for a URL that is not there, and `dev` for a key: neither is what the
 /// service writes with.
 fn nothing_stands_in(report: &Report) -> anyhow::Result<()> {
-    let missing = report.mistakes().iter().find(|mistake| {
+    let missing = report.diagnostics().iter().find(|mistake| {
         mistake.code == "secret-missing" && mistake.message.starts_with("`records.")
     });
     let Some(missing) = missing else { return Ok(()) };

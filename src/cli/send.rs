@@ -40,7 +40,7 @@ impl Send {
         let (settings, notes) = load_settings(&self.config)?;
         let source = self.call.choose(&settings.sources)?;
         let of_source = format!("`sources.{}.", source.name);
-        for note in notes.mistakes().iter().filter(|note| note.message.starts_with(&of_source)) {
+        for note in notes.diagnostics().iter().filter(|note| note.message.starts_with(&of_source)) {
             let message = &note.message;
             writeln!(std::io::stderr(), "note: {message}; using `dev`, as serve --dev does")?;
         }

@@ -40,7 +40,7 @@ pub enum TableChoice<'t> {
 /// not read as it was read.
 pub fn table_of_then(kept: Option<&RuleSnapshot>) -> Option<RuleSet> {
     let kept = kept?;
-    let read = rules::parse_copies(&kept.copies, &CheckContext::default()).table;
+    let read = rules::parse_snapshot(&kept.copies, &CheckContext::default()).table;
     read.filter(|table| table.fingerprint == kept.fingerprint)
 }
 

@@ -121,18 +121,18 @@ fn records(app: &Switchboard) -> Value {
 
 /// Which table answers, since when, and what came of the last try to replace it.
 fn table(app: &Switchboard) -> Value {
-    let (table, state) = app.current().table_and_state();
-    let age = app.now().duration_since(state.since);
+    let (table, state) = app.current().table_and_status();
+    let age = app.now().duration_since(state.loaded_at);
     json!({
         "fingerprint": table.fingerprint,
         "rules": table.rules.len(),
-        "loaded_at": state.since.to_string(),
+        "loaded_at": state.loaded_at.to_string(),
         "age_seconds": age.as_secs(),
         "last_reload": {
-            "ok": state.wrong.is_none(),
-            "at": state.tried.to_string(),
-            "errors": state.wrong.as_deref().map_or(0, Report::errors),
-            "mistakes": state.wrong.as_deref().map(places).unwrap_or_default(),
+            "ok": state.last_error.is_none(),
+            "at": state.last_attempt_at.to_string(),
+            "errors": state.last_error.as_deref().map_or(0, Report::error_count),
+            "mistakes": state.last_error.as_deref().map(places).unwrap_or_default(),
         },
     })
 }
@@ -142,7 +142,7 @@ fn table(app: &Switchboard) -> Value {
 fn places(report: &Report) -> Vec<Value> {
     const MOST: usize = 20;
     let keys = ["severity", "code", "file", "line", "column"];
-    let mistakes = report.mistakes().iter().take(MOST).map(Diagnostic::to_json);
+    let mistakes = report.diagnostics().iter().take(MOST).map(Diagnostic::to_json);
     let told = |mistake: Value| keys.map(|key| (key.to_owned(), mistake[key].clone()));
     mistakes.map(|mistake| Value::Object(told(mistake).into_iter().collect())).collect()
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{CallRecord, EventRecord, Filter, NumberPolicy};
 use crate::domain::phone_number::Party;
 use crate::rules;
-use crate::rules::is_wide;
+use crate::rules::matches_many;
 
 /// The words. What is not said is not asked for.
 #[derive(Debug, Clone, Default)]
@@ -87,7 +87,7 @@ impl FilterArgs {
 /// # Errors
 /// When the text is a pattern, or nothing.
 pub fn one_party(text: &str) -> Result<Party, String> {
-    if is_wide(text) || text.trim().is_empty() {
+    if matches_many(text) || text.trim().is_empty() {
         return Err(format!("`{text}` is not one number"));
     }
     Ok(Party::parse(Some(text)).party)
@@ -103,7 +103,7 @@ pub fn moment(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, 
     if let Some(ago) = ago(text) {
         return now.checked_sub(ago).map_err(|_| format!("`{text}` is too long ago"));
     }
-    rules::moment(text, zone).map_err(|_| {
+    rules::parse_timestamp(text, zone).map_err(|_| {
         format!(
             "`{text}` is not a time: write how long ago, 90m, 24h or 7d; a day, 2026-11-01; \
              a time, 2026-11-01T09:30; or one with its distance from UTC, 2026-11-01T09:30:00Z"

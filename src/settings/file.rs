@@ -44,7 +44,7 @@ pub(super) fn read(from: &Inputs) -> std::io::Result<LoadedSettings> {
     };
     let mut reader = SettingsReader { from, file: &file, document, report: &mut report };
     let (settings, rules) = reader.settings(values);
-    let settings = settings.filter(|_| report.errors() == 0);
+    let settings = settings.filter(|_| report.error_count() == 0);
     Ok(LoadedSettings { settings, rules, report })
 }
 
@@ -386,14 +386,14 @@ impl SettingsReader<'_> {
         self.report.warning(code, place, message + &variable)
     }
 
-    pub(super) fn remark(
+    pub(super) fn note(
         &mut self,
         code: &'static str,
         path: &[String],
         message: String,
     ) -> &mut Diagnostic {
         let (place, variable) = self.place(path);
-        self.report.remark(code, place, message + &variable)
+        self.report.note(code, place, message + &variable)
     }
 
     /// Where the file says it; else, which variable does.

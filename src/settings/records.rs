@@ -91,7 +91,7 @@ impl SettingsReader<'_> {
                 let message = format!(
                     "`{name}`: there is no URL at {reference} here, records stay in memory"
                 );
-                self.remark("secret-missing", path, message)
+                self.note("secret-missing", path, message)
                     .help(format!("before it serves, {what_to_do}"));
                 return Some(RecordsLocation::Memory);
             }

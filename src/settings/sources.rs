@@ -204,7 +204,7 @@ impl SettingsReader<'_> {
                     let message =
                         format!("`{}`: the secret at {reference} is short", path.join("."));
                     let help = format!("before it serves, give it {SHORTEST_SECRET_BYTES} bytes");
-                    self.remark("short-secret", path, message).help(help);
+                    self.note("short-secret", path, message).help(help);
                 }
                 Some(Secret::new(bytes))
             }
@@ -212,7 +212,7 @@ impl SettingsReader<'_> {
             Err(what_to_do) if purpose == Purpose::Inspect => {
                 let message =
                     format!("`{}`: there is no secret at {reference} here", path.join("."));
-                self.remark("secret-missing", path, message)
+                self.note("secret-missing", path, message)
                     .help(format!("before it serves, {what_to_do}"));
                 Some(Secret::new(DEV_KEY))
             }

@@ -183,7 +183,7 @@ fn agree(schema: &Value, blocks: &[String], read: fn(&str) -> Report) -> (usize,
     let (mut good, mut bad) = (0, 0);
     for block in blocks {
         let report = read(block);
-        let errors = report.mistakes().iter().filter(|told| told.severity == Severity::Error);
+        let errors = report.diagnostics().iter().filter(|told| told.severity == Severity::Error);
         let codes: Vec<_> = errors.map(|mistake| mistake.code).collect();
         if codes.is_empty() {
             taken(&validator, block);
@@ -219,7 +219,7 @@ fn the_schema_of_the_settings_and_the_reader_agree_on_the_documentation() {
 /// The keys that the reader names when it meets one that it does not know.
 #[track_caller]
 fn known(report: &Report, of: &str) -> BTreeSet<String> {
-    let unknown = report.mistakes().iter().filter(|mistake| mistake.code == "unknown-key");
+    let unknown = report.diagnostics().iter().filter(|mistake| mistake.code == "unknown-key");
     let helps: Vec<_> = unknown.filter_map(|mistake| mistake.help.as_deref()).collect();
     let [help] = helps.as_slice() else { panic!("{helps:?}\n{report}") };
     let keys = help.strip_prefix(of).unwrap_or_else(|| panic!("{help:?}"));
@@ -453,7 +453,7 @@ fn a_place_for_records_is_taken_and_refused_as_the_reader_does() {
     ] {
         let text = format!("[records]\nurl = \"{url}\"\n{SOURCE}");
         let read = read_settings(&text);
-        assert_eq!(told(&validator, &text).is_empty(), read.errors() == 0, "{url}\n{read}");
+        assert_eq!(told(&validator, &text).is_empty(), read.error_count() == 0, "{url}\n{read}");
     }
 }
 

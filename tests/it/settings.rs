@@ -105,7 +105,7 @@ fn refused(text: &str, purpose: Purpose, code: &str) {
 #[track_caller]
 fn taken(text: &str, purpose: Purpose) -> Settings {
     let told = load(text, purpose);
-    assert!(told.report.mistakes().is_empty(), "{text}\n{}", told.text);
+    assert!(told.report.diagnostics().is_empty(), "{text}\n{}", told.text);
     told.settings()
 }
 
@@ -197,7 +197,7 @@ fn variables_of_others_are_left_alone() {
         ("SERVER__LISTEN", "nonsense"),
     ];
     let told = load_beside(&[], SOURCE, Purpose::Serve, environment(&others));
-    assert!(told.report.mistakes().is_empty(), "{}", told.text);
+    assert!(told.report.diagnostics().is_empty(), "{}", told.text);
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn commented_source() -> String {
 fn the_source_in_the_comments_of_the_defaults_is_one_that_works() {
     let variables = environment(&[("RETELL_URL_TOKEN", app::URL_TOKEN)]);
     let told = load_beside(&[], &commented_source(), Purpose::Serve, variables);
-    assert!(told.report.mistakes().is_empty(), "{}", told.text);
+    assert!(told.report.diagnostics().is_empty(), "{}", told.text);
     let source = told.source();
     assert!(source.policy.has_second_factor());
 }
@@ -344,7 +344,7 @@ fn what_the_comments_of_the_defaults_say_of_a_source_is_what_happens_when_it_is_
 #[test]
 fn every_key_of_a_source_is_in_the_comments_of_the_defaults() {
     let told = load(&format!("{SOURCE}nonsense = 1\n"), Purpose::Serve);
-    let help = told.report.mistakes()[0].help.clone().expect("the keys that there are");
+    let help = told.report.diagnostics()[0].help.clone().expect("the keys that there are");
     let known = help.trim_start_matches("there are ").split(", ");
     let known: BTreeSet<_> = known.map(|key| format!("sources.retell.{key}")).collect();
     assert_eq!(leaves_of(&commented_source()).into_keys().collect::<BTreeSet<_>>(), known);
@@ -358,7 +358,7 @@ fn the_settings_to_start_from_are_without_a_mistake() {
         purpose: Purpose::Serve,
     };
     let loaded = settings::load(&ingredients).unwrap();
-    assert!(loaded.report.mistakes().is_empty(), "{}", loaded.report);
+    assert!(loaded.report.diagnostics().is_empty(), "{}", loaded.report);
     let settings = loaded.settings.unwrap();
     assert!(settings.rules.path.exists());
     assert_eq!(settings.sources.len(), 2);
@@ -748,9 +748,9 @@ fallbck = "keep"
 fn all_mistakes_are_told_at_once() {
     let told = load(MANY, Purpose::Serve);
     assert!(told.settings.is_none());
-    assert!(told.report.errors() >= 22, "{}", told.text);
-    for mistake in told.report.mistakes() {
-        let (line, column) = mistake.place.as_ref().expect("a place").line_and_column();
+    assert!(told.report.error_count() >= 22, "{}", told.text);
+    for mistake in told.report.diagnostics() {
+        let (line, column) = mistake.location.as_ref().expect("a place").line_and_column();
         assert!(
             told.text.contains(&format!("FOLDER/switchboard.toml:{line}:{column}\n")),
             "{}",
@@ -796,9 +796,9 @@ fn a_misspelt_key_is_named_with_its_line_at_each_level() {
         ),
     ] {
         let told = load(&format!("{text}{SOURCE}"), Purpose::Serve);
-        let [mistake] = told.report.mistakes() else { panic!("{}", told.text) };
+        let [mistake] = told.report.diagnostics() else { panic!("{}", told.text) };
         assert_eq!((mistake.code, mistake.help.as_deref()), ("unknown-key", Some(help)));
-        assert_eq!(mistake.place.as_ref().unwrap().line_and_column(), place, "{text}");
+        assert_eq!(mistake.location.as_ref().unwrap().line_and_column(), place, "{text}");
     }
 }
 
@@ -979,7 +979,7 @@ secrets = ["env:SYNTHFLOW_SECRET"]
     for text in texts {
         for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Inspect] {
             let told = load_beside(&files, text, purpose, environment(&canaries));
-            assert!(!told.report.mistakes().is_empty());
+            assert!(!told.report.diagnostics().is_empty());
             shows_no_secret(&told, &["canary", "99999999999999999999"]);
         }
     }
@@ -996,7 +996,7 @@ fn no_report_shows_a_secret_that_a_variable_says_in_the_open() {
     ];
     for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Inspect] {
         let told = load_beside(&[], SOURCE, purpose, environment(&variables));
-        assert_eq!(told.report.errors(), 6, "{}", told.text);
+        assert_eq!(told.report.error_count(), 6, "{}", told.text);
         shows_no_secret(&told, &["canary"]);
     }
 }
@@ -1114,7 +1114,7 @@ url_token = "file:none"
 "#;
     let told = load(text, Purpose::Inspect);
     assert_eq!(codes_of(&told.report), ["secret-missing"; 4], "{}", told.text);
-    assert_eq!((told.report.errors(), told.report.warnings()), (0, 0));
+    assert_eq!((told.report.error_count(), told.report.warning_count()), (0, 0));
     has_keys(&told.source(), &["dev", "dev"]);
 }
 
@@ -1349,7 +1349,7 @@ fn a_hash_key_is_a_secret_like_the_others() {
     ] {
         let told = load(&hashed(key), purpose);
         assert_eq!(codes_of(&told.report), expected, "{key} {purpose:?}\n{}", told.text);
-        assert_eq!(told.settings.is_some(), told.report.errors() == 0);
+        assert_eq!(told.settings.is_some(), told.report.error_count() == 0);
         if let Some(Settings { records, .. }) = told.settings {
             let NumberStorage::Hashed(key_in_use) = records.numbers else { panic!("not hashed") };
             let dev = !key.contains("SHORT");
@@ -1364,7 +1364,7 @@ fn a_hash_key_that_hashes_nothing_is_told_and_no_more() {
         let told =
             load(&recording(&format!("{word}\nhash_key = \"env:URL_TOKEN\"")), Purpose::Serve);
         assert_eq!(codes_of(&told.report), ["never-used"], "{}", told.text);
-        assert_eq!((told.report.errors(), told.report.warnings()), (0, 1));
+        assert_eq!((told.report.error_count(), told.report.warning_count()), (0, 1));
         assert!(told.settings.is_some());
     }
     let wrong = recording("numbers = \"hash\"\nhash_key = \"env:URL_TOKEN\"");
@@ -1403,7 +1403,7 @@ fn every_key_of_the_records_may_come_from_a_variable() {
         ("SWITCHBOARD__RECORDS__STAMP", "true"),
     ];
     let told = load_beside(&[], &text, Purpose::Serve, environment(&variables));
-    assert!(told.report.mistakes().is_empty(), "{}", told.text);
+    assert!(told.report.diagnostics().is_empty(), "{}", told.text);
     let records = told.settings().records;
     assert_eq!((place(&records).as_str(), numbers(&records)), ("memory:", "hashed"));
     assert_eq!(records.retain, Duration::from_secs(2 * 24 * 60 * 60));
@@ -1442,7 +1442,7 @@ fn a_platform_that_signs_little_is_fine_with_a_second_factor() {
     let bare =
         "[sources.synthflow]\nplatform = \"synthflow\"\nsecrets = \"env:SYNTHFLOW_SECRET\"\n";
     let told = load(bare, Purpose::Serve);
-    assert_eq!((told.report.errors(), told.report.warnings()), (0, 1), "{}", told.text);
+    assert_eq!((told.report.error_count(), told.report.warning_count()), (0, 1), "{}", told.text);
     assert!(told.settings.is_some());
     taken(&format!("{bare}url_token = \"env:URL_TOKEN\"\n"), Purpose::Serve);
     taken(&format!("{bare}allow_from = [\"10.0.0.0/8\"]\n"), Purpose::Serve);
@@ -1539,7 +1539,7 @@ fn networks_are_addresses_or_ranges() {
         let read =
             told.settings.map(|settings| settings.sources[0].policy.allow_from[0].to_string());
         assert_eq!(read.as_deref(), expected, "{text:?}");
-        assert_eq!(told.report.errors(), usize::from(expected.is_none()), "{}", told.text);
+        assert_eq!(told.report.error_count(), usize::from(expected.is_none()), "{}", told.text);
     }
 }
 
@@ -1564,7 +1564,7 @@ fn the_admin_listener_leaves_loopback_only_with_a_token() {
 fn an_open_admin_listener_is_told_beside_other_mistakes() {
     let text = format!("[admin]\nlisten = \"0.0.0.0:9090\"\n[log]\nformat = \"xml\"\n{SOURCE}");
     let told = load(&text, Purpose::Serve);
-    assert_eq!(told.report.errors(), 2, "{}", told.text);
+    assert_eq!(told.report.error_count(), 2, "{}", told.text);
 }
 
 #[test]
@@ -1631,9 +1631,9 @@ fn a_token_is_one_and_every_one_is_looked_at() {
         ["[\"env:URL_TOKEN\", \"in_the_open_0123456789\"]", "[\"env:URL_TOKEN\", \"env:NOT_SET\"]"]
     {
         let told = load(&format!("{SOURCE}url_token = {token}\n"), Purpose::Serve);
-        assert!(told.report.errors() > 0, "{token}");
+        assert!(told.report.error_count() > 0, "{token}");
         let told = load(&format!("[admin]\ntoken = {token}\n{SOURCE}"), Purpose::Serve);
-        assert!(told.report.errors() > 0, "{token}");
+        assert!(told.report.error_count() > 0, "{token}");
     }
 }
 
@@ -1641,11 +1641,11 @@ fn a_token_is_one_and_every_one_is_looked_at() {
 fn a_value_of_another_kind_is_refused() {
     for line in ["[rules]\npath = true\n", "[log]\nlevel = 3\n"] {
         let told = load(&format!("{line}{SOURCE}"), Purpose::Serve);
-        assert!(told.report.errors() > 0, "{line}");
+        assert!(told.report.error_count() > 0, "{line}");
     }
     for line in ["fallback = true\n", "fallback = 3\n"] {
         let told = load(&format!("{SOURCE}{line}"), Purpose::Serve);
-        assert!(told.report.errors() > 0, "{line}");
+        assert!(told.report.error_count() > 0, "{line}");
     }
 }
 
@@ -1693,13 +1693,13 @@ fn a_short_token_is_told_how_to_make_a_longer_one() {
 #[test]
 fn an_empty_token_is_no_token() {
     let told = load(&format!("{SOURCE}url_token = \"\"\n"), Purpose::Serve);
-    assert!(told.report.errors() > 0, "{}", told.text);
+    assert!(told.report.error_count() > 0, "{}", told.text);
 }
 
 #[test]
 fn looking_says_that_a_secret_is_too_short_to_serve() {
     let told = load(&SOURCE.replace("RETELL_API_KEY", "SHORT"), Purpose::Inspect);
-    assert!(!told.report.mistakes().is_empty());
+    assert!(!told.report.diagnostics().is_empty());
 }
 
 #[test]

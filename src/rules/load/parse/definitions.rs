@@ -26,7 +26,7 @@ impl TomlReader<'_> {
     }
 
     pub(crate) fn list(&mut self, name: Spanned<String>, table: &DeTable<'_>) -> RawList {
-        let before = self.report.errors();
+        let before = self.report.error_count();
         let (mut numbers, mut file, mut column) = (None, None, None);
         for (key, value) in table {
             match key.get_ref().as_ref() {
@@ -37,11 +37,11 @@ impl TomlReader<'_> {
                 _ => self.unknown(key, &LIST_KEYS, "a list"),
             }
         }
-        RawList { name, numbers, file, column, flawed: self.report.errors() > before }
+        RawList { name, numbers, file, column, flawed: self.report.error_count() > before }
     }
 
     pub(crate) fn dates(&mut self, name: Spanned<String>, table: &DeTable<'_>) -> RawDates {
-        let before = self.report.errors();
+        let before = self.report.error_count();
         let mut days = Vec::new();
         for (key, value) in table {
             match key.get_ref().as_ref() {
@@ -50,7 +50,7 @@ impl TomlReader<'_> {
                 _ => self.unknown(key, &DATES_KEYS, "a table of dates"),
             }
         }
-        if days.is_empty() && self.report.errors() == before {
+        if days.is_empty() && self.report.error_count() == before {
             let message = format!("dates `{}` have no `days`", name.value);
             self.error_at("no-days", &name.span, message)
                 .help("write days = [\"01-01\", \"last mon of may\", \"2026-12-24\"]");

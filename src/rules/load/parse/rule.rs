@@ -34,7 +34,7 @@ const ARM_KEYS: [&str; 2] = ["agent", "percent"];
 
 impl TomlReader<'_> {
     pub(crate) fn rule(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> RawRule {
-        let before = self.report.errors();
+        let before = self.report.error_count();
         let mut rule = RawRule { span: self.in_file(span), ..RawRule::default() };
         for (key, value) in table {
             let name = key.get_ref().as_ref();
@@ -75,7 +75,7 @@ impl TomlReader<'_> {
                 rule.adds_at = rule.adds_at.filter(|first| first.start < at.start).or(Some(at));
             }
         }
-        rule.flawed = self.report.errors() > before;
+        rule.flawed = self.report.error_count() > before;
         rule
     }
 
@@ -136,7 +136,7 @@ impl TomlReader<'_> {
     }
 
     fn arm(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> RawArm {
-        let before = self.report.errors();
+        let before = self.report.error_count();
         let span = self.in_file(span);
         let mut arm = RawArm { span, agent: None, percent: None, flawed: false };
         for (key, value) in table {
@@ -155,7 +155,7 @@ impl TomlReader<'_> {
                 _ => self.unknown(key, &ARM_KEYS, "an arm of a split"),
             }
         }
-        arm.flawed = self.report.errors() > before;
+        arm.flawed = self.report.error_count() > before;
         arm
     }
 

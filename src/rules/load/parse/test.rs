@@ -23,7 +23,7 @@ pub(crate) const EXPECT_KEYS: [&str; 9] = [
 
 impl TomlReader<'_> {
     pub(crate) fn test(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> RawTest {
-        let before = self.report.errors();
+        let before = self.report.error_count();
         let mut test = RawTest { span: self.in_file(span), ..RawTest::default() };
         for (key, value) in table {
             let name = key.get_ref().as_ref();
@@ -40,7 +40,7 @@ impl TomlReader<'_> {
                 _ => self.unknown(key, &TEST_KEYS, "a test"),
             }
         }
-        test.flawed = self.report.errors() > before;
+        test.flawed = self.report.error_count() > before;
         test
     }
 
@@ -55,7 +55,7 @@ impl TomlReader<'_> {
     fn expectation(&mut self, value: &Item<'_>) -> Option<RawExpectation> {
         let table = self.table("expect", value)?;
         let span = self.in_file(&value.span());
-        let before = self.report.errors();
+        let before = self.report.error_count();
         let mut expect = RawExpectation { span, ..RawExpectation::default() };
         for (key, value) in table {
             let name = key.get_ref().as_ref();
@@ -84,7 +84,7 @@ impl TomlReader<'_> {
                 _ => self.unknown(key, &EXPECT_KEYS, "an expectation"),
             }
         }
-        expect.flawed = self.report.errors() > before;
+        expect.flawed = self.report.error_count() > before;
         Some(expect)
     }
 }
