@@ -133,7 +133,7 @@ agent = "b"
     let checked = run(&["check", "--json", "--rules", rules.to_str().unwrap()]);
     assert_eq!(checked.status.code(), Some(1));
     let told: Value = serde_json::from_slice(&checked.stdout).unwrap();
-    let mistakes = told["mistakes"].as_array().unwrap().iter();
+    let mistakes = told["diagnostics"].as_array().unwrap().iter();
     let mistakes: Vec<_> = mistakes
         .map(|mistake| {
             let file = mistake["file"].as_str().unwrap_or_default().rsplit('/').next().unwrap();
