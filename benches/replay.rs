@@ -78,7 +78,7 @@ fn main() {
 /// Answers some calls by the table, and records that.
 async fn record(file: &Path, table: &RuleSet, calls: std::ops::Range<usize>) {
     let records = RecordsSettings {
-        place: RecordsLocation::Sqlite(file.to_owned()),
+        location: RecordsLocation::Sqlite(file.to_owned()),
         ..RecordsSettings::off()
     };
     let (recorder, writer) = Recorder::new(records, &Counters::default(), Clock::System);
@@ -97,7 +97,7 @@ async fn record(file: &Path, table: &RuleSet, calls: std::ops::Range<usize>) {
         let decision = decide(table, &call, &Facts { at });
         let (id, call, fingerprint) = (recorder.id(at), &call, &*table.fingerprint);
         let decision = &decision;
-        recorder.answered(NewCall { id, at, call, decision, fingerprint, latency_us: 41 });
+        recorder.record_call(NewCall { id, at, call, decision, fingerprint, latency_us: 41 });
     }
     stop.send_replace(true);
     writer.await.expect("it ends when all is written");

@@ -267,23 +267,23 @@ impl Loader {
         match table {
             Some(NewTable { table, .. }) if table.fingerprint == self.app.table().fingerprint => {
                 tracing::info!(fingerprint = table.fingerprint, "rules unchanged");
-                self.app.current().keep_current(None, now);
+                self.app.live_table().keep_current(None, now);
             }
             Some(NewTable { table, snapshot }) => {
-                self.app.recorder().table(&table.fingerprint, snapshot.as_ref(), now);
+                self.app.recorder().store_snapshot(&table.fingerprint, snapshot.as_ref(), now);
                 tracing::info!(
                     rules = table.rules.len(),
                     fingerprint = table.fingerprint,
                     warnings = report.warning_count(),
                     "rules reloaded"
                 );
-                self.retired.push(self.app.current().replace(table, now));
+                self.retired.push(self.app.live_table().replace(table, now));
                 self.app.counters().table(&self.app.table(), now);
             }
             None => {
                 let errors = report.error_count();
                 tracing::error!(errors, "reload failed, kept the previous rules");
-                self.app.current().keep_current(Some(report.clone()), now);
+                self.app.live_table().keep_current(Some(report.clone()), now);
             }
         }
         self.app.counters().reloaded(ok);
@@ -317,7 +317,7 @@ fn has_changed(files: &[FileStamp]) -> bool {
 
 /// Waits until the files have not changed for [`SETTLE_TIME`], and returns their state.
 fn wait_until_settled(files: &[FileStamp]) -> Vec<FileStamp> {
-    let current = || files.iter().map(FileStamp::again).collect::<Vec<_>>();
+    let current = || files.iter().map(FileStamp::refreshed).collect::<Vec<_>>();
     let mut stamps = current();
     for _ in 0..MAX_SETTLE_CHECKS {
         std::thread::sleep(SETTLE_TIME);

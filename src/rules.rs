@@ -18,6 +18,7 @@ use crate::diagnostics::{Report, SourceFile};
 pub use check::RuleLocations;
 pub use check::context::{CheckContext, Progress, SourceInfo};
 pub use load::files::{FileStamp, Snapshot};
+pub use load::json_schema;
 pub use model::condition::{Comparison, ExpectedValue, Operand, WhereClause};
 pub use model::dates::{Dates, DaySpec};
 pub use model::hours::{Hours, HoursStatus, parse_timestamp};
@@ -61,7 +62,7 @@ pub struct LoadedTable {
     pub locations: RuleLocations,
     /// Files and folders that were read, with their state at that time.
     pub files: Vec<FileStamp>,
-    /// Contents of the files, unless larger than [`Snapshot::MOST_BYTES`].
+    /// Contents of the files, unless larger than [`Snapshot::MAX_BYTES`].
     pub snapshot: Option<Snapshot>,
 }
 
@@ -87,10 +88,10 @@ pub fn load(
     context: &CheckContext,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<LoadedTable, ReadError> {
-    let (mut files, mut report) = (TableFiles::of_files(), Report::default());
+    let (mut files, mut report) = (TableFiles::on_disk(), Report::default());
     match files.texts(path, &mut report) {
         Ok(texts) => Ok(check_texts(&texts, context, files, report, progress)),
-        Err(error) => Err(ReadError { path: path.to_owned(), error, files: files.seen }),
+        Err(error) => Err(ReadError { path: path.to_owned(), error, files: files.stamps }),
     }
 }
 
@@ -107,13 +108,13 @@ pub fn load(
 /// ```
 pub fn parse(path: &str, text: String, context: &CheckContext) -> LoadedTable {
     let text = Arc::new(SourceFile::new(path, text));
-    check_texts(&[text], context, TableFiles::of_files(), Report::default(), &mut |_| {})
+    check_texts(&[text], context, TableFiles::on_disk(), Report::default(), &mut |_| {})
 }
 
 /// Parses and checks a recorded snapshot of a table, without reading files.
 pub fn parse_snapshot(snapshot: &Snapshot, context: &CheckContext) -> LoadedTable {
-    let files = TableFiles::of_copies(snapshot);
-    check_texts(&files.copied_texts(), context, files, Report::default(), &mut |_| {})
+    let files = TableFiles::in_snapshot(snapshot);
+    check_texts(&files.snapshot_texts(), context, files, Report::default(), &mut |_| {})
 }
 
 fn check_texts(
@@ -130,7 +131,7 @@ fn check_texts(
         tests: checked.tests,
         report,
         locations: checked.places,
-        files: files.seen,
-        snapshot: files.copies,
+        files: files.stamps,
+        snapshot: files.snapshot,
     }
 }

@@ -6,107 +6,108 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Serialize;
+
 use super::decision::Object;
 use super::phone_number::Party;
 
 /// An event in the life of a call. Every field except `kind` and `known` can be missing: platforms add
 /// fields over time. `docs/platforms.md` maps each platform's fields to these.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Default, Serialize)]
 pub struct Event<'a> {
     /// Kind of event in the platform's terms; `post_call` if the platform sends none (Synthflow).
+    #[serde(skip)]
     pub kind: Cow<'a, str>,
     /// Whether the dialect knows this kind.
+    #[serde(skip)]
     pub known: bool,
     /// Id of the call or chat.
+    #[serde(skip)]
     pub call_id: Option<Cow<'a, str>>,
     /// Distinguishes events of the same kind and call; identical on a retry. `None` if a call has at
     /// most one such event. (Retell: `start_timestamp` of a transfer; empty if absent.)
+    #[serde(skip)]
     pub part: Option<Cow<'a, str>>,
     /// Whether the latest event of this kind replaces earlier ones of the same call, because it contains
     /// everything that they contained (Retell: `transcript_updated`).
+    #[serde(skip)]
     pub last_counts: bool,
     /// Time of sending according to the platform, in Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub event_timestamp_ms: Option<i64>,
     /// Record id under [`STAMP`](crate::dialect::STAMP) in the metadata that the platform returns.
+    #[serde(skip)]
     pub stamp: Option<Cow<'a, str>>,
     /// The caller, or `None` if the body does not contain one. A caller without a number is
     /// [`Party::Withheld`].
+    #[serde(skip)]
     pub from: Option<Party>,
     /// The called number, or `None` if the body does not contain one.
+    #[serde(skip)]
     pub to: Option<Party>,
     /// Platform id of the agent that handled the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<Cow<'a, str>>,
     /// Version of that agent: a number as text, or a tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_version: Option<Cow<'a, str>>,
     /// Status of the call in the platform's terms (Retell: `ongoing`, `ended`; Synthflow:
     /// `completed`, `no-answer`).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Cow<'a, str>>,
     /// Direction in the platform's terms: `inbound` or `outbound`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<Cow<'a, str>>,
     /// Start of the call, in Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub start_ms: Option<i64>,
     /// End of the call, in Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub end_ms: Option<i64>,
     /// Duration of the call, in milliseconds. Synthflow reports whole seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<i64>,
     /// Reason for the end of the call in the platform's terms (Retell: `user_hangup`; Synthflow: `agent_goodbye`).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub end_reason: Option<Cow<'a, str>>,
     /// Cost of the call in the platform's unit (Retell: US cents).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<f64>,
     /// Summary of the call, written by a model.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<Cow<'a, str>>,
     /// Sentiment of the caller in the platform's terms, in lower case: `positive`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sentiment: Option<Cow<'a, str>>,
     /// Whether the agent achieved its goal, as judged by a model.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub successful: Option<bool>,
     /// Whether voicemail answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub voicemail: Option<bool>,
     /// URL of the recording. Anyone who has it can listen.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub recording_url: Option<Cow<'a, str>>,
     /// Metadata of the reply, as returned by the platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Object>,
     /// Variables of the call: the initial ones (Retell), overwritten by those that the agent collected
     /// (both platforms).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub variables: Option<Object>,
     /// Analysis by a model: unchanged for Retell; for Synthflow with verdicts as booleans or lower-case
     /// words.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub analysis: Option<Object>,
     /// Actions that the agent executed, by name (Synthflow). Texts that contain JSON are parsed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub actions: Option<Object>,
 }
 
 impl<'a> Event<'a> {
     /// Creates an event that has a kind and no other field.
     pub fn new(kind: impl Into<Cow<'a, str>>, known: bool) -> Event<'a> {
-        Event {
-            kind: kind.into(),
-            known,
-            call_id: None,
-            part: None,
-            last_counts: false,
-            event_timestamp_ms: None,
-            stamp: None,
-            from: None,
-            to: None,
-            agent: None,
-            agent_version: None,
-            status: None,
-            direction: None,
-            start_ms: None,
-            end_ms: None,
-            duration_ms: None,
-            end_reason: None,
-            cost: None,
-            summary: None,
-            sentiment: None,
-            successful: None,
-            voicemail: None,
-            recording_url: None,
-            metadata: None,
-            variables: None,
-            analysis: None,
-            actions: None,
-        }
+        Event { kind: kind.into(), known, ..Event::default() }
     }
 }
 

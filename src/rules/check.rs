@@ -23,7 +23,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
-use super::load::chunks::{Chunk, ChunkKind, PIECE_BYTES, cut};
+use super::load::chunks::{CHUNK_BYTES, Chunk, ChunkKind, split_chunks};
 use super::load::files::TableFiles;
 use super::load::parse;
 use super::load::raw::RawDefinitions;
@@ -84,7 +84,7 @@ pub(super) fn check(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Checked {
     let mut checker = Checker::new(files, around, report);
-    let pieces: Vec<_> = files.iter().map(|file| cut(&file.text, PIECE_BYTES)).collect();
+    let pieces: Vec<_> = files.iter().map(|file| split_chunks(&file.text, CHUNK_BYTES)).collect();
     let houses = checker.houses(files, &pieces);
     let readable = houses.is_some();
     let mut house_of_files = checker.house(houses.unwrap_or_default(), shelf);
@@ -217,7 +217,7 @@ impl<'r> Checker<'r> {
         let mut readable = true;
         for (file, pieces) in files.iter().zip(pieces) {
             for piece in pieces.iter().filter(|piece| piece.kind == ChunkKind::Definitions) {
-                match parse::house(file, &piece.span, self.report) {
+                match parse::definitions(file, &piece.span, self.report) {
                     Some(house) => houses.push((file.clone(), house)),
                     None => readable = false,
                 }
@@ -262,7 +262,7 @@ impl<'r> Checker<'r> {
     fn each<T>(
         &mut self,
         span: &Range<usize>,
-        read: parse::ReadPiece<T>,
+        read: parse::ReadChunk<T>,
         mut look: impl FnMut(&mut Self, T),
     ) {
         let file = self.file.clone();
@@ -274,7 +274,7 @@ impl<'r> Checker<'r> {
             return;
         }
         self.incomplete = true;
-        for piece in cut(&file.text[span.clone()], 0) {
+        for piece in split_chunks(&file.text[span.clone()], 0) {
             let span = span.start + piece.span.start..span.start + piece.span.end;
             let parts = read(&file, &span, self.report);
             parts.into_iter().flatten().for_each(|part| look(self, part));

@@ -1,207 +1,213 @@
-//! `[records]`: where what was answered is kept, for how long, and how much of it.
+//! `[records]`: the record store, the retention and the storage of numbers.
 //!
-//! A URL may hold a password, so no message repeats what was written or found, only where.
+//! A URL may contain a password, so messages name its location and never repeat it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::file::{Section, SettingsReader};
+use url::Url;
+
+use super::keys::RecordsKeys;
 use super::layers::is_from_environment;
+use super::reader::{Entry, Section, SettingsReader, SettingsTable};
 use super::sources::{DEV_KEY, without_newline};
-use super::{NumberStorage, Purpose, RecordsLocation, RecordsSettings, Wait};
+use super::value_types::Choice;
+use super::{NumberStorage, Purpose, RecordsLocation, RecordsSettings};
 use crate::domain::secret::Secret;
 
-/// A hundred years.
-const LONGEST_DAYS: usize = 36_500;
-const SECONDS_A_DAY: u64 = 24 * 60 * 60;
-/// What `url` may be.
-const FORMS: &str = "it is sqlite:PATH, postgres://USER@HOST/DATABASE, memory: or off; \
-                     or env:NAME or file:PATH, where one of these stands";
+const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
-/// What `numbers` says, before there is a key to hash with.
+/// Forms of `url`, as the JSON Schema describes them.
+pub(super) const URL_PATTERN: &str = "^(off|memory:(//)?|sqlite:[^?]*[^?/]|\
+                                      postgres(ql)?://([^:@?]*@)?[^@?]+([?].*)?|\
+                                      env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$";
+
+/// Forms of `url`, for help texts.
+const FORMS: &str = "write sqlite:PATH, postgres://USER@HOST/DATABASE, memory: or off; \
+                     or env:NAME or file:PATH, which refer to one of these";
+
+/// Value of `numbers`, without the key.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum NumberStorageKind {
+pub(super) enum NumberStorageKind {
     Full,
     Masked,
     Hashed,
 }
 
-impl SettingsReader<'_> {
-    pub(super) fn records(&mut self, mut section: Section) -> Option<RecordsSettings> {
-        let place = self.place_of_records(&mut section);
-        let retain_days = self.whole_number(&mut section, "retain_days", 1..=LONGEST_DAYS);
-        let numbers = self.kept_numbers(&mut section);
-        let wait = self.choice(&mut section, "wait", &[("no", Wait::No), ("commit", Wait::Commit)]);
-        let stamp = self.boolean(&mut section, "stamp");
-        self.finish(&section);
-        let retain = retain_days.map(|days| Duration::from_secs(days as u64 * SECONDS_A_DAY));
+impl Choice for NumberStorageKind {
+    const WORDS: &'static [(&'static str, NumberStorageKind)] = &[
+        ("full", NumberStorageKind::Full),
+        ("masked", NumberStorageKind::Masked),
+        ("hashed", NumberStorageKind::Hashed),
+    ];
+}
+
+impl SettingsTable for RecordsKeys {
+    type Settings = RecordsSettings;
+
+    fn check(
+        mut self,
+        reader: &mut SettingsReader<'_>,
+        section: &Section,
+    ) -> Option<RecordsSettings> {
+        let numbers = self.number_storage(reader, section);
+        let days = self.retain_days.map(|days| days as u64);
         Some(RecordsSettings {
-            place: place?,
-            retain: retain?,
+            location: self.url?,
+            retain: Duration::from_secs(days? * SECONDS_PER_DAY),
             numbers: numbers?,
-            wait: wait?,
-            stamp: stamp?,
+            wait: self.wait?,
+            stamp: self.stamp?,
         })
     }
+}
 
-    fn place_of_records(&mut self, section: &mut Section) -> Option<RecordsLocation> {
-        let path = section.path_to("url");
-        let from_environment = section.values.get("url").is_some_and(is_from_environment);
-        let text = self.text(section, "url")?;
-        let named_by_the_file = !from_environment && self.lookup(&path).is_some();
-        let settings_file = self.from.file.as_deref().filter(|_| named_by_the_file);
-        if text.starts_with("env:") || text.starts_with("file:") {
-            return self.place_behind(&text, &path);
+impl RecordsKeys {
+    fn number_storage(
+        &mut self,
+        reader: &mut SettingsReader<'_>,
+        section: &Section,
+    ) -> Option<NumberStorage> {
+        let has_key = section.has("hash_key");
+        if has_key && self.numbers.is_some_and(|numbers| numbers != NumberStorageKind::Hashed) {
+            let path = section.path_to("hash_key");
+            let message = format!("`{}` has no effect: numbers are not hashed", path.join("."));
+            reader
+                .warning("never-used", &path, message)
+                .help("remove it, or write numbers = \"hashed\"");
         }
-        match parse(&text) {
-            Ok(Url::Postgres) if has_a_password(&text) => {
-                let message = format!("`{}` holds a password", path.join("."));
-                self.error("inline-secret", &path, message)
-                    .help("put the whole URL elsewhere, and write \"env:NAME\" or \"file:PATH\"")
-                    .hide_line();
-                None
-            }
-            Ok(url) => Some(url.place(&text, settings_file)),
-            Err(wrong) => {
-                let message = format!("`{}` {wrong}", path.join("."));
-                self.error("bad-value", &path, message).help(FORMS).hide_line();
-                None
-            }
-        }
-    }
-
-    /// Follows a reference. What is missing is an error when it is to serve, else a note, and
-    /// memory stands in.
-    fn place_behind(&mut self, reference: &str, path: &[String]) -> Option<RecordsLocation> {
-        let name = path.join(".");
-        let Some(found) = self.behind(reference).filter(|_| reference != "file:") else {
-            // What stands there may be a password.
-            let message = format!("`{name}` refers to nothing that could be there");
-            self.error("bad-value", path, message).help(FORMS).hide_line();
-            return None;
-        };
-        let bytes = match found {
-            Ok(bytes) => without_newline(bytes),
-            Err(what_to_do) if self.from.purpose == Purpose::Serve => {
-                let message = format!("`{name}`: there is no URL at {reference}");
-                self.error("no-secret", path, message).help(what_to_do);
-                return None;
-            }
-            Err(what_to_do) => {
-                let message = format!(
-                    "`{name}`: there is no URL at {reference} here, records stay in memory"
-                );
-                self.note("secret-missing", path, message)
-                    .help(format!("before it serves, {what_to_do}"));
-                return Some(RecordsLocation::Memory);
-            }
-        };
-        let file = reference.strip_prefix("file:").map(|file| self.beside_the_file(file.as_ref()));
-        let text = std::str::from_utf8(&bytes).map_err(|_| "is no text");
-        match text.and_then(|text| Ok(parse(text)?.place(text, file.as_deref()))) {
-            Ok(place) => Some(place),
-            Err(wrong) => {
-                let message = format!("`{name}`: what stands at {reference} {wrong}");
-                self.error("bad-value", path, message).help(FORMS);
-                None
-            }
-        }
-    }
-
-    fn kept_numbers(&mut self, section: &mut Section) -> Option<NumberStorage> {
-        let words = [
-            ("full", NumberStorageKind::Full),
-            ("masked", NumberStorageKind::Masked),
-            ("hashed", NumberStorageKind::Hashed),
-        ];
-        let numbers = self.choice(section, "numbers", &words);
-        let path = section.path_to("hash_key");
-        let given = section.values.contains_key("hash_key");
-        let key = self.token(section, "hash_key");
-        if given && numbers.is_some_and(|numbers| numbers != NumberStorageKind::Hashed) {
-            let message = format!("`{}` is never used: numbers are not hashed", path.join("."));
-            self.warning("never-used", &path, message)
-                .help("take it out, or write numbers = \"hashed\"");
-        }
-        match numbers? {
+        match self.numbers? {
             NumberStorageKind::Full => Some(NumberStorage::Full),
             NumberStorageKind::Masked => Some(NumberStorage::Masked),
-            NumberStorageKind::Hashed if given => key.map(NumberStorage::Hashed),
-            NumberStorageKind::Hashed if self.from.purpose == Purpose::Dev => {
+            NumberStorageKind::Hashed if has_key => self.hash_key.take().map(NumberStorage::Hashed),
+            NumberStorageKind::Hashed if reader.inputs.purpose == Purpose::Dev => {
                 Some(NumberStorage::Hashed(Secret::new(DEV_KEY)))
             }
             NumberStorageKind::Hashed => {
-                let message = format!("`{}` is needed to hash numbers", path.join("."));
-                self.error("no-secret", &section.path_to("numbers"), message)
-                    .help("set hash_key = \"env:NAME\"; to make one: openssl rand -hex 24");
+                let key = section.path_to("hash_key").join(".");
+                let message = format!("numbers = \"hashed\" requires `{key}`");
+                reader
+                    .error("no-secret", &section.path_to("numbers"), message)
+                    .help("set hash_key = \"env:NAME\"; to create a key: openssl rand -hex 24");
                 None
             }
         }
     }
 }
 
-/// Which of the forms a URL has.
-enum Url<'t> {
-    Off,
-    Memory,
-    Sqlite(&'t str),
-    Postgres,
-}
+impl Entry<'_, '_> {
+    /// Location of the record store.
+    pub(super) fn records_location(&mut self) -> Option<RecordsLocation> {
+        let text = self.text()?;
+        if text.starts_with("env:") || text.starts_with("file:") {
+            return self.referenced_location(&text);
+        }
+        let in_file = !is_from_environment(&self.value) && self.reader.span(&self.path).is_some();
+        let file = self.reader.inputs.file.as_deref().filter(|_| in_file);
+        match parse(&text, file) {
+            Ok(RecordsLocation::Postgres(_)) if has_password(&text) => {
+                let message = format!("`{}` contains a password", self.name());
+                self.error("inline-secret", message)
+                    .help("store the whole URL elsewhere, and write \"env:NAME\" or \"file:PATH\"")
+                    .hide_line();
+                None
+            }
+            Ok(location) => Some(location),
+            Err(problem) => {
+                let message = format!("`{}` {problem}", self.name());
+                self.error("bad-value", message).help(FORMS).hide_line();
+                None
+            }
+        }
+    }
 
-impl Url<'_> {
-    /// The place of `text`, which is this URL; paths are taken from the folder of `named_by`, else
-    /// from the one in which the program runs.
-    fn place(&self, text: &str, named_by: Option<&Path>) -> RecordsLocation {
-        match self {
-            Url::Off => RecordsLocation::Off,
-            Url::Memory => RecordsLocation::Memory,
-            Url::Postgres => RecordsLocation::Postgres(Secret::new(text)),
-            Url::Sqlite(path) => {
-                let folder = named_by.and_then(Path::parent);
-                let path = folder.map_or_else(|| PathBuf::from(path), |folder| folder.join(path));
-                RecordsLocation::Sqlite(path)
+    /// Follows a reference. If its target is missing, `serve` fails; other commands use memory and
+    /// report a note.
+    fn referenced_location(&mut self, reference: &str) -> Option<RecordsLocation> {
+        let name = self.name();
+        let target = self.reader.dereference(reference).filter(|_| reference != "file:");
+        let Some(target) = target else {
+            // The text may be a password.
+            let message = format!("`{name}` is not a valid reference");
+            self.error("bad-value", message).help(FORMS).hide_line();
+            return None;
+        };
+        let bytes = match target {
+            Ok(bytes) => without_newline(bytes),
+            Err(advice) if self.reader.inputs.purpose == Purpose::Serve => {
+                let message = format!("`{name}`: there is no URL at {reference}");
+                self.error("no-secret", message).help(advice);
+                return None;
+            }
+            Err(advice) => {
+                let message =
+                    format!("`{name}`: there is no URL at {reference}, so records stay in memory");
+                self.reader
+                    .note("secret-missing", &self.path, message)
+                    .help(format!("before you run `serve`, {advice}"));
+                return Some(RecordsLocation::Memory);
+            }
+        };
+        let file = reference.strip_prefix("file:").map(|file| self.reader.resolve(file.as_ref()));
+        let text = std::str::from_utf8(&bytes).map_err(|_| "is not UTF-8");
+        match text.and_then(|text| parse(text, file.as_deref())) {
+            Ok(location) => Some(location),
+            Err(problem) => {
+                let message = format!("`{name}`: the URL at {reference} {problem}");
+                self.error("bad-value", message).help(FORMS);
+                None
             }
         }
     }
 }
 
-/// The form of a URL, or what is wrong with it, without repeating it.
-fn parse(text: &str) -> Result<Url<'_>, &'static str> {
-    match text {
-        "" => return Err("is empty"),
-        "off" => return Ok(Url::Off),
-        "memory:" | "memory://" => return Ok(Url::Memory),
-        _ => {}
-    }
-    if let Some(path) = text.strip_prefix("sqlite:") {
-        // `sqlite://a.db` is beside, `sqlite:///a.db` in the root: as sqlx and SQLAlchemy have it.
-        let path = path.strip_prefix("//").unwrap_or(path);
-        return match path {
-            "" => Err("names no file"),
-            ":memory:" => Err("names no file: records in memory are `memory:`"),
-            _ if path.contains(['?', '\0']) => Err("takes no options"),
-            _ if path.ends_with('/') || Path::new(path).file_name().is_none() => {
-                Err("names a folder, not a file")
+/// Parses a URL, or returns what is wrong with it, without repeating it. A relative path starts
+/// from the folder of the file that contains the URL, or else from the working directory.
+fn parse(text: &str, file: Option<&Path>) -> Result<RecordsLocation, &'static str> {
+    match text.split_once(':') {
+        _ if text.is_empty() => Err("is empty"),
+        None if text == "off" => Ok(RecordsLocation::Off),
+        Some(("memory", "" | "//")) => Ok(RecordsLocation::Memory),
+        Some(("sqlite", path)) => {
+            let path = sqlite_path(path)?;
+            let folder = file.and_then(Path::parent);
+            let path = folder.map_or_else(|| PathBuf::from(path), |folder| folder.join(path));
+            Ok(RecordsLocation::Sqlite(path))
+        }
+        Some(("postgres" | "postgresql", rest)) => {
+            let url = Url::parse(text).map_err(|_| "is not a valid URL")?;
+            match rest {
+                "//" => Err("has no database"),
+                _ if url.cannot_be_a_base() || !rest.starts_with("//") => {
+                    Err("lacks // after the scheme")
+                }
+                _ => Ok(RecordsLocation::Postgres(Secret::new(text))),
             }
-            _ => Ok(Url::Sqlite(path)),
-        };
-    }
-    let database = ["postgres://", "postgresql://"].iter().find_map(|with| text.strip_prefix(with));
-    match database {
-        Some("") => Err("names no database"),
-        Some(_) => Ok(Url::Postgres),
-        None => Err("has none of the forms that there are"),
+        }
+        _ => Err("has an unknown form"),
     }
 }
 
-/// Whether a PostgreSQL URL says a password, before its host or as an option.
-fn has_a_password(url: &str) -> bool {
-    let (_, rest) = url.split_once("://").unwrap_or_default();
-    let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
-    let user = place.rsplit_once('@').map(|(user, _)| user);
-    let is_password = |option: &str| {
-        let (name, _) = option.split_once('=').unwrap_or((option, ""));
-        name.to_ascii_lowercase().ends_with("password")
-    };
-    user.is_some_and(|user| user.contains(':')) || options.split('&').any(is_password)
+/// The path of a SQLite URL, as it is: percent signs and spaces are part of the file name.
+/// `sqlite://a.db` is relative and `sqlite:///a.db` absolute, as in sqlx and SQLAlchemy.
+fn sqlite_path(path: &str) -> Result<&str, &'static str> {
+    let path = path.strip_prefix("//").unwrap_or(path);
+    match path {
+        "" => Err("has no file name"),
+        ":memory:" => Err("has no file name; for records in memory, write `memory:`"),
+        _ if path.contains(['?', '\0']) => Err("has options, which are not supported"),
+        _ if path.ends_with('/') || Path::new(path).file_name().is_none() => {
+            Err("is a folder, not a file")
+        }
+        _ => Ok(path),
+    }
+}
+
+/// A password before the host, or in a parameter such as `password` or `sslpassword`.
+fn has_password(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| {
+        let mut parameters = url.query_pairs();
+        url.password().is_some()
+            || parameters.any(|(name, _)| name.to_ascii_lowercase().ends_with("password"))
+    })
 }

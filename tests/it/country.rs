@@ -277,7 +277,7 @@ fn a_country_is_named_by_its_two_capital_letters() {
 }
 
 #[test]
-fn the_list_of_countries_is_the_librarys_sorted_and_without_repeats() {
+fn the_list_of_countries_is_that_of_the_library_sorted_and_without_repeats() {
     let all: Vec<Country> = Country::all().collect();
     assert!(all.is_sorted_by(|one, next| one < next));
     assert!(all.is_sorted_by(|one, next| one.as_str() < next.as_str()));

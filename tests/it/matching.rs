@@ -20,7 +20,7 @@ use switchboard::domain::call::{Call, Channel, Fields, Platform};
 use switchboard::domain::decision::{Decision, Outcome};
 use switchboard::domain::facts::Facts;
 use switchboard::domain::phone_number::{Country, Party, PhoneNumber};
-use switchboard::explain::{Question, inquire};
+use switchboard::explain::{Question, explain_call};
 use switchboard::rules;
 use switchboard::rules::engine::explain::{Verdict, explain};
 use switchboard::rules::engine::{decide, scan};
@@ -91,7 +91,7 @@ fn an_explanation_tells_every_rule_until_the_deciding_one() {
         let decision = decide(table, call, &facts);
         let whole = explain(table, call, &facts, true).expect("index and scan agree");
         prop_assert_eq!(&whole.decision, &decision);
-        prop_assert_eq!(whole.left_out, 0);
+        prop_assert_eq!(whole.omitted, 0);
         for (at, step) in whole.steps.iter().enumerate() {
             prop_assert_eq!((step.number, step.rule), (at + 1, &*table.rules[at].name));
             let expected = match &step.verdict {
@@ -112,8 +112,8 @@ fn an_explanation_tells_every_rule_until_the_deciding_one() {
 
         let short = explain(table, call, &facts, false).expect("index and scan agree");
         prop_assert_eq!(&short.decision, &decision);
-        prop_assert_eq!(short.steps.len() + short.left_out, whole.steps.len());
-        prop_assert!(short.left_out == 0 || table.rules.len() > 20);
+        prop_assert_eq!(short.steps.len() + short.omitted, whole.steps.len());
+        prop_assert!(short.omitted == 0 || table.rules.len() > 20);
         let (listed, others): (Vec<_>, Vec<_>) =
             whole.steps.into_iter().partition(|step| short.steps.contains(step));
         prop_assert_eq!(listed, short.steps, "in the same order");
@@ -385,10 +385,10 @@ fn an_explanation_as_a_test_passes_behind_its_table() {
                 facts: Facts { at: ring.setting.at },
                 all: false,
             };
-            let inquiry = inquire(&table, settings.sources.iter(), question).expect("index and scan agree");
+            let inquiry = explain_call(&table, settings.sources.iter(), question).expect("index and scan agree");
             let text = format!("{}\n{}", sheet.to_toml(), inquiry.as_test());
             let path = folder.path().join("rules.toml").display().to_string();
-            let (table, report) = app::parse_rules(&path, text, &settings.surroundings());
+            let (table, report) = app::parse_rules(&path, text, &settings.check_context());
             prop_assert!(table.is_some(), "{report}\n{}", inquiry.as_test());
         }
     });
@@ -412,7 +412,8 @@ reject = true
 name = "late"
 keep = true
 "#;
-    let (table, report) = app::parse_rules("rules.toml", text.to_owned(), &settings.surroundings());
+    let (table, report) =
+        app::parse_rules("rules.toml", text.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let sip = [("x-a", "first"), ("x-b", "b"), ("x-a", "last")];
     let fields = Fields {
@@ -432,10 +433,10 @@ keep = true
         let facts = Facts { at: at.parse().unwrap() };
         let source = &settings.sources[0];
         let question = Question { source, fields: &fields, facts, all: false };
-        let test = inquire(&table, settings.sources.iter(), question).unwrap().as_test();
+        let test = explain_call(&table, settings.sources.iter(), question).unwrap().as_test();
         assert!(test.contains(written), "{test}");
         let text = format!("{text}{test}");
-        let (table, report) = app::parse_rules("rules.toml", text, &settings.surroundings());
+        let (table, report) = app::parse_rules("rules.toml", text, &settings.check_context());
         assert!(table.is_some(), "{report}");
     }
 }

@@ -22,7 +22,7 @@ use switchboard::domain::decision::{Decision, Outcome};
 use switchboard::domain::facts::Facts;
 use switchboard::domain::phone_number::{Party, PhoneNumber};
 use switchboard::domain::secret::Secret;
-use switchboard::http::public::{Door, HttpProblem};
+use switchboard::http::{HttpProblem, public};
 use switchboard::pipeline::{RequestError, SourceEndpoint, Switchboard};
 use switchboard::rules::engine::explain::{Verdict, explain};
 use switchboard::rules::{CheckContext, NoColumns, RuleSet, Template};
@@ -1009,7 +1009,7 @@ fn mistyped(text: impl AsRef<str>) -> BoxedStrategy<String> {
 fn a_mistyped_table_is_checked_without_a_panic_and_each_mistake_has_its_place() {
     let text = std::fs::read_to_string(root().join("config/rules.toml")).expect("a table");
     let (settings, _) = app::load_settings(app::SETTINGS, Purpose::Serve);
-    let around = settings.expect("good settings").surroundings();
+    let around = settings.expect("good settings").check_context();
     proptest!(cases(), |(text in mistyped(text))| {
         checks_without_panic(&text, &around)?;
     });
@@ -1235,11 +1235,11 @@ async fn no_answer_and_no_metric_gives_a_secret_or_a_number_away() {
         app::load_settings_with(app::SETTINGS, Purpose::Serve, environment.into());
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, _) =
-        app::parse_rules("rules.toml", app::RULES.to_owned(), &settings.surroundings());
+        app::parse_rules("rules.toml", app::RULES.to_owned(), &settings.check_context());
     let clock =
         switchboard::domain::clock::Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
     let app = Arc::new(Switchboard::new(settings.sources, table.unwrap(), clock));
-    let public = Door::new(app.clone(), &settings.server);
+    let public = public::router(app.clone(), &settings.server);
     let call = app::retell_call(CANARY_NUMBER, CANARY_NUMBER);
     let half = &call[..call.len() - 1];
     let signed = |body: &str, key: &str| {

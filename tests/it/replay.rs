@@ -11,7 +11,7 @@ use switchboard::domain::clock::Clock;
 use switchboard::domain::facts::Facts;
 use switchboard::domain::phone_number::Party;
 use switchboard::domain::secret::Secret;
-use switchboard::http::public::Door;
+use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
 use switchboard::records::{CallRecord, Filter, NewCall, Order, Page, Recorder, Store};
 use switchboard::replay::Replay;
@@ -36,7 +36,7 @@ pub(crate) async fn record(
     calls: &[(Call<'_>, Timestamp)],
 ) {
     let place = RecordsLocation::Sqlite(file.to_owned());
-    let records = RecordsSettings { place, numbers, stamp, ..RecordsSettings::off() };
+    let records = RecordsSettings { location: place, numbers, stamp, ..RecordsSettings::off() };
     let clock = Clock::Fixed(Timestamp::UNIX_EPOCH);
     let (recorder, writer) = Recorder::new(records, &Counters::default(), clock);
     let (stop, stopped) = watch::channel(false);
@@ -45,7 +45,7 @@ pub(crate) async fn record(
         let decision = decide(table, call, &Facts { at: *at });
         let fingerprint = &table.fingerprint;
         let id = recorder.id(*at);
-        recorder.answered(NewCall {
+        recorder.record_call(NewCall {
             id,
             at: *at,
             call,
@@ -352,7 +352,7 @@ fn a_fallback_is_not_replayed() {
         let mut record = runtime.block_on(all(&house.path("records.db"))).remove(0);
         record.outcome = outcome.to_owned();
         record.rule = rule.map(str::to_owned);
-        record.details.why = why.map(Into::into);
+        record.details.reason = why.map(Into::into);
         let mut replay = Replay::new(&table, &sources, 0);
         replay.call(&record);
         assert_eq!(replay.replayed(), u64::from(is_replayed), "{outcome} {rule:?} {why:?}");
@@ -451,10 +451,10 @@ async fn the_id_of_the_record_in_a_reply_is_no_change() {
     let settings = || app::load_settings(SETTINGS, Purpose::Serve).0.expect("good settings");
     let (file, Settings { sources, server, .. }) = (house.path("records.db"), settings());
     let place = RecordsLocation::Sqlite(file.clone());
-    let records = RecordsSettings { place, stamp: true, ..RecordsSettings::off() };
+    let records = RecordsSettings { location: place, stamp: true, ..RecordsSettings::off() };
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
-    let (app, writer) = Switchboard::recording(sources, table(RULES), clock, records);
-    let door = Door::new(Arc::new(app), &server);
+    let (app, writer) = Switchboard::with_records(sources, table(RULES), clock, records);
+    let door = public::router(Arc::new(app), &server);
     // With metadata of the rules' own, and without.
     for from in ["+13125550170", "+19005550100"] {
         let body = retell_call(from, "+12137771235");

@@ -1375,7 +1375,7 @@ reply_within_ms = 2000
 "#;
     let (settings, _) = app::load_settings(settings, Purpose::Serve);
     let text = "[[rule]]\nname = \"it\"\nsource = \"slow\"\nkeep = true\ndelay_ms = 8000\n[[rule]]\nname = \"everyone\"\nkeep = true\n";
-    let (_, report) = parse(text, &settings.unwrap().surroundings());
+    let (_, report) = parse(text, &settings.unwrap().check_context());
     assert!(report.diagnostics().is_empty(), "{report}");
 }
 
@@ -1411,14 +1411,9 @@ fn every_code_is_in_the_documentation() {
 /// The codes that a table can be told, as the sources have them.
 pub(crate) fn codes_of_the_sources() -> BTreeSet<String> {
     let mut codes = codes_in("src/rules.rs");
-    for folder in [
-        "src/rules",
-        "src/rules/check",
-        "src/rules/model",
-        "src/rules/load",
-        "src/rules/load/parse",
-        "src/rules/engine",
-    ] {
+    for folder in
+        ["src/rules", "src/rules/check", "src/rules/model", "src/rules/load", "src/rules/engine"]
+    {
         for file in std::fs::read_dir(app::root().join(folder)).unwrap() {
             let name = file.unwrap().file_name().into_string().unwrap();
             if name.ends_with(".rs") {
@@ -1492,7 +1487,7 @@ fn the_example_is_without_a_mistake() {
     let loaded = settings::load(&ingredients).expect("a readable file");
     let settings = loaded.settings.unwrap_or_else(|| panic!("{}", loaded.report));
     let LoadedTable { table, report, .. } =
-        load(&settings.rules.path, &settings.surroundings()).expect("a file");
+        load(&settings.rules.path, &settings.check_context()).expect("a file");
     assert!(report.diagnostics().is_empty(), "{report}");
     assert!(table.is_some_and(|table| table.rules.len() > 3));
 }
@@ -1514,7 +1509,7 @@ fn the_caret_is_under_the_agent_that_nobody_knows() {
     let text = "[agents]\ndesk = \"agent_1\"\n[[rule]]\nname = \"it\"\nagent = \"dsk\"\n";
     let (_, report) = parse(text, &two_sources());
     assert_eq!(
-        report.diagnostics()[0].place.as_ref().unwrap().line_and_column(),
+        report.diagnostics()[0].location.as_ref().unwrap().line_and_column(),
         (5, 9),
         "{report}"
     );

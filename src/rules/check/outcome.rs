@@ -6,8 +6,7 @@ use super::Checker;
 use super::rule::{RuleNumbers, called, may_ask};
 use crate::diagnostics::Location;
 use crate::rules::InvalidTemplate;
-use crate::rules::load::parse::OUTCOMES;
-use crate::rules::load::raw::{RawArm, RawOutcome, RawRule, Spanned};
+use crate::rules::load::raw::{OUTCOMES, RawArm, RawOutcome, RawRule, Spanned};
 use crate::rules::{Action, AgentRef, Arm, PlatformIds, SourceInfo, Split, Template};
 
 /// All of a split, in hundredths of a percent.

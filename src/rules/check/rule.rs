@@ -50,7 +50,7 @@ impl Checker<'_> {
         self.rules.push(rule);
         let flawed = written.flawed || self.report.error_count() + self.suppressed > before;
         self.flawed.push(flawed);
-        if written.disabled {
+        if written.enabled == Some(false) {
             self.off.push(number);
         } else {
             self.lint_rule(written, number);
