@@ -45,8 +45,8 @@ enum StoreWriter {
     ReadOnly,
 }
 
-/// Identity of the open file. SQLite goes on writing to a file, or a log (`-wal`), that was moved or
-/// deleted.
+/// Identity of the open file. SQLite goes on writing to a file, or a log (`-wal`), that was moved
+/// or deleted.
 #[derive(Clone, PartialEq, Eq)]
 struct OpenFile {
     path: PathBuf,
@@ -320,8 +320,8 @@ async fn set_up(connection: &mut AnyConnection, pragmas: &str) -> Result<(), sql
     Ok(())
 }
 
-/// Creates a folder and a file that other users cannot read, because they hold phone numbers. SQLite
-/// gives the files beside it the same mode. An existing file keeps its mode.
+/// Creates a folder and a file that other users cannot read, because they hold phone numbers.
+/// SQLite gives the files beside it the same mode. An existing file keeps its mode.
 fn create_file(path: &Path) -> Result<(), StoreError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder {
