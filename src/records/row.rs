@@ -18,6 +18,18 @@ use crate::dialect::Event;
 use crate::domain::call::{Call, Platform, Version};
 use crate::domain::decision::{Decision, Object, Outcome};
 use crate::domain::phone_number::Party;
+use crate::rules::Snapshot;
+
+/// The files of a rule table when it began to decide calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleSnapshot {
+    /// Fingerprint of the table.
+    pub fingerprint: String,
+    /// Time of the first decision.
+    pub at: Timestamp,
+    /// Text of the files.
+    pub files: Snapshot,
+}
 
 /// A recorded call with its decision.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -19,10 +19,10 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, SqlSafeStr};
 use uuid::Uuid;
 
+use super::RuleSnapshot;
 use super::batch::Batch;
 use super::postgres;
 use super::sqlite::SqliteWriter;
-use crate::rules::Snapshot;
 use crate::settings::RecordsLocation;
 
 /// An open store.
@@ -51,17 +51,6 @@ enum StoreWriter {
 struct OpenFile {
     path: PathBuf,
     device_and_inode: (u64, u64),
-}
-
-/// The files of a rule table when it began to decide calls.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleSnapshot {
-    /// Fingerprint of the table.
-    pub fingerprint: String,
-    /// Time of the first decision.
-    pub at: Timestamp,
-    /// Text of the files.
-    pub files: Snapshot,
 }
 
 impl RuleSnapshot {
