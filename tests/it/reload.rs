@@ -434,7 +434,7 @@ async fn health_and_readiness_report_a_failed_reload_until_the_next_success() {
         assert_eq!(body["table"]["fingerprint"], fingerprint, "the previous table is live: {body}");
         let last = &body["table"]["last_reload"];
         assert_eq!(last["ok"], json!(false));
-        let mistake = last["mistakes"].as_array().unwrap().iter();
+        let mistake = last["diagnostics"].as_array().unwrap().iter();
         let mistake =
             mistake.filter(|mistake| mistake["code"] == "unknown-key").collect::<Vec<_>>();
         let expected = json!({
@@ -461,7 +461,7 @@ async fn health_and_readiness_report_a_failed_reload_until_the_next_success() {
     let ready = live.get("/readyz").await;
     assert_eq!(ready["warning"], json!(null));
     assert_eq!(ready["table"]["last_reload"]["ok"], json!(true));
-    assert_eq!(ready["table"]["last_reload"]["mistakes"], json!([]));
+    assert_eq!(ready["table"]["last_reload"]["diagnostics"], json!([]));
     assert_ne!(ready["table"]["fingerprint"], fingerprint);
     assert_eq!(live.agent().await, "agent_2");
 }
@@ -481,7 +481,7 @@ async fn post_reload_returns_the_result() {
         .unwrap();
     let (status, body) = live.admin(reload()).await;
     assert_eq!((status, &body["ok"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!(false)));
-    let mistake = &body["mistakes"][0];
+    let mistake = &body["diagnostics"][0];
     assert_eq!((&mistake["line"], &mistake["column"]), (&json!(4), &json!(8)), "{body}");
     assert!(mistake["message"].as_str().unwrap().contains("has 10 digits"), "{body}");
     assert_eq!(live.agent().await, "agent_2");
@@ -509,7 +509,7 @@ async fn reload_returns_503_while_the_service_stops() {
     live.stop.send(true).unwrap();
     let (status, body) = live.admin(Request::post("/reload").body(Body::empty()).unwrap()).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(body["error"], json!("the service is stopping"));
+    assert_eq!(body["detail"], json!("the service is stopping"));
 }
 
 // ---- polling
