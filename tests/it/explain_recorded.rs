@@ -143,7 +143,7 @@ fn explained_after_an_edit(numbers: &str) -> Value {
 
     write(folder.path(), "lists/vip.csv", &vip("+12135550100"));
     served.signal("-HUP");
-    served.until_log("the table is another one");
+    served.until_log("rules reloaded");
     let sent = run(&["send", "--config", &config, "--url", &url, "--from", "+12137771234"]);
     assert!(text(&sent.stdout).contains("agent_night"), "{sent:?}");
 
