@@ -232,3 +232,42 @@ async fn without_an_admin_token_foreign_hosts_are_refused() {
     }
     assert_eq!(asked(&app.admin, "/healthz", "probe.example").await.status, StatusCode::OK);
 }
+
+/// Sends a GET to the admin listener with one additional header.
+async fn admin_get(path: &str, name: &'static str, value: &str) -> Answer {
+    let request = Request::get(path).header("host", "localhost").header(name, value);
+    let router = app(SETTINGS, RULES).admin;
+    app::whole(router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap()).await
+}
+
+#[tokio::test]
+async fn admin_responses_have_security_headers_and_a_request_id() {
+    for path in ["/readyz", "/metrics", "/nowhere"] {
+        let answer = admin_get(path, "x-request-id", "id-1").await;
+        assert_eq!(answer.headers["cache-control"], "no-store", "{path}");
+        assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(answer.headers["x-request-id"], "id-1", "{path}");
+    }
+    let answer = admin_get("/readyz", "accept", "*/*").await;
+    assert_eq!(answer.headers["x-request-id"].len(), 36, "a generated id");
+}
+
+#[tokio::test]
+async fn admin_responses_are_compressed_on_request() {
+    let plain = admin_get("/metrics", "accept-encoding", "identity").await;
+    assert!(plain.headers.get("content-encoding").is_none());
+    let compressed = admin_get("/metrics", "accept-encoding", "gzip").await;
+    assert_eq!(compressed.headers["content-encoding"], "gzip");
+    assert!(compressed.body.len() < plain.body.len());
+}
+
+#[tokio::test]
+async fn admin_errors_are_problem_bodies() {
+    for (path, status) in [("/nowhere", 404), ("/explain?form=1", 400), ("/records", 404)] {
+        let answer = admin_get(path, "accept", "*/*").await;
+        assert_eq!(answer.status, status, "{path}");
+        assert_eq!(answer.headers["content-type"], "application/problem+json", "{path}");
+        assert_eq!(answer.json()["status"], status, "{path}");
+        assert!(answer.json()["detail"].is_string(), "{path}");
+    }
+}
