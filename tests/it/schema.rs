@@ -203,7 +203,8 @@ fn the_schema_of_the_rules_and_the_reader_agree_on_the_documentation() {
     let readme: Vec<_> = blocks("README.md").into_iter().filter(is_a_table).collect();
     let (good, bad) = agree(&schema::rules(), &readme, read_rules);
     assert!(good > 0 && bad == 0);
-    let docs: Vec<_> = blocks("docs/rules.md").into_iter().filter(is_a_table).collect();
+    let docs = ["docs/rules.md", "docs/errors.md"].into_iter().flat_map(blocks);
+    let docs: Vec<_> = docs.filter(is_a_table).collect();
     let (good, bad) = agree(&schema::rules(), &docs, read_rules);
     assert!(good > 20 && bad > 5, "{good} taken, {bad} refused");
 }
