@@ -202,7 +202,7 @@ fn list_text(size: usize, chance: &mut Chance, folder: &std::path::Path) -> Stri
 
 /// Calls of which half are for a number that a rule names.
 fn calls(chance: &mut Chance, table: &RuleSet) -> Vec<Call<'static>> {
-    let party = |text: &str| Party::read(Some(text)).party;
+    let party = |text: &str| Party::parse(Some(text)).party;
     let mut calls = Vec::new();
     while calls.len() < CALLS {
         let rule = &table.rules[chance.below(table.rules.len() as u64) as usize];

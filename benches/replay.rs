@@ -20,7 +20,7 @@ use switchboard::rules::engine::decide;
 use switchboard::rules::{CheckContext, RuleSet};
 use switchboard::settings::{RecordsLocation, RecordsSettings};
 use switchboard::telemetry::Counters;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 const CALLS: usize = 100_000;
 /// As many as wait to be written at most, and some room.
@@ -78,12 +78,12 @@ fn main() {
 /// Answers some calls by the table, and records that.
 async fn record(file: &Path, table: &RuleSet, calls: std::ops::Range<usize>) {
     let records = RecordsSettings {
-        place: RecordsLocation::Sqlite(file.to_owned()),
+        location: RecordsLocation::Sqlite(file.to_owned()),
         ..RecordsSettings::off()
     };
     let (recorder, writer) = Recorder::new(records, &Counters::default(), Clock::System);
-    let (stop, stopped) = watch::channel(false);
-    let writer = tokio::spawn(writer.expect("records are on").run(stopped));
+    let stop = CancellationToken::new();
+    let writer = tokio::spawn(writer.expect("records are on").run(stop.clone()));
     for number in calls {
         let at = Timestamp::from_second(BEGIN).expect("a time");
         let at = at + SignedDuration::from_secs(number as i64 * BETWEEN);
@@ -93,16 +93,16 @@ async fn record(file: &Path, table: &RuleSet, calls: std::ops::Range<usize>) {
             to: party(["+12137771235", "+12135550100", "+17185550142"][number % 3]),
             ..Fields::unknown(Channel::Call)
         };
-        let call = Call::synthetic("retell", Platform::named("retell"), fields);
+        let call = Call::synthetic("retell", Platform::new("retell"), fields);
         let decision = decide(table, &call, &Facts { at });
         let (id, call, fingerprint) = (recorder.id(at), &call, &*table.fingerprint);
         let decision = &decision;
-        recorder.answered(NewCall { id, at, call, decision, fingerprint, latency_us: 41 });
+        recorder.record_call(NewCall { id, at, call, decision, fingerprint, latency_us: 41 });
     }
-    stop.send_replace(true);
+    stop.cancel();
     writer.await.expect("it ends when all is written");
 }
 
 fn party(text: &str) -> Party {
-    Party::read(Some(text)).party
+    Party::parse(Some(text)).party
 }

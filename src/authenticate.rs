@@ -1,7 +1,7 @@
-//! Who is asking: [`Unverified`] in, [`Verified`] out, and nobody reads a body in between.
+//! Authentication of requests: [`Unverified`] in, [`Verified`] out.
 //!
-//! Pure: the time is an argument. A scheme is one file beside this one; what an operator allows
-//! on top of it (a token in the URL, a list of addresses, only watching) is decided here.
+//! Pure: the time is an argument. Each signature scheme has a file of its own below this one; this file
+//! applies the source's [`Policy`] on top (URL token, allowed addresses, observe mode).
 
 mod retell;
 mod synthflow;
@@ -22,7 +22,7 @@ use crate::domain::secret::Secret;
 pub use retell::RetellScheme;
 pub use synthflow::SynthflowScheme;
 
-/// A request of which nothing is proved. It has no getters: only [`authenticate`] opens it.
+/// A request that has not been authenticated. It has no accessors: only [`authenticate`] reads it.
 pub struct Unverified {
     headers: HeaderMap,
     body: Bytes,
@@ -31,8 +31,8 @@ pub struct Unverified {
 }
 
 impl Unverified {
-    /// Wraps a request: its headers, the bytes of its body as they came over the wire, the
-    /// address of the client, and the token that its URL ended in.
+    /// Wraps a request: its headers, the raw bytes of its body, the client's address, and the token at
+    /// the end of its URL.
     pub fn new(
         headers: HeaderMap,
         body: Bytes,
@@ -43,83 +43,85 @@ impl Unverified {
     }
 }
 
-/// A request whose sender is proved, as far as its source's [`Policy`] wants it proved.
+/// A request that its source's [`Policy`] accepts.
 pub struct Verified {
     body: Bytes,
     source: Arc<str>,
     call_id: Option<Box<str>>,
-    proof: AuthMethod,
+    method: AuthMethod,
 }
 
 impl Verified {
-    /// The body, as it came over the wire.
+    /// Returns the raw body.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// The source that it is proved to come from.
+    /// Returns the name of the source that sent the request.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The call id that the proof is about, for schemes that prove no more than that.
+    /// Returns the signed call id, for schemes that sign nothing else.
     pub fn call_id(&self) -> Option<&str> {
         self.call_id.as_deref()
     }
 
-    /// How it was proved.
-    pub fn proof(&self) -> AuthMethod {
-        self.proof
+    /// Returns how the request was authenticated.
+    pub fn method(&self) -> AuthMethod {
+        self.method
     }
 }
 
-/// How a sender proved itself.
+/// How a request was authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthMethod {
-    /// By a signature, in the header of this name.
+    /// By the signature in this header.
     Signed(&'static str),
-    /// By the token or its address alone: there was nothing that could have been signed.
+    /// By its URL token or client address alone: it contained nothing that could be signed.
     SecondFactor,
-    /// Not at all, and its source only observes: this is why it would have been refused.
+    /// Not authenticated, but accepted in observe mode; the reason for which it would be refused.
     Observed(AuthError),
-    /// Not asked to.
+    /// Not checked: `auth = "off"`.
     Off,
 }
 
-/// Why a request is not proved. For logs and metrics; whoever sent it is told none of this.
+/// Reason for which authentication failed. For logs and metrics; the sender receives no hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum AuthError {
-    /// No signature header.
+    /// The signature header is missing.
     #[error("the signature is missing")]
     Missing,
-    /// A signature header that is not written as the scheme wants it.
+    /// The signature header does not have the form that the scheme requires.
     #[error("the signature is malformed")]
     Malformed,
-    /// Signed too long ago, or (below zero) too far in the future.
+    /// The signature's timestamp is too old or too far in the future.
     #[error("the signature is stale by {by_s} s")]
     Stale {
-        /// Seconds beyond the window; negative for a stamp in the future.
+        /// Seconds outside the window; negative for a timestamp in the future.
         by_s: i64,
     },
-    /// The stamp counts seconds where milliseconds are due.
-    #[error("the signature's timestamp is in seconds, it has to be in milliseconds")]
+    /// The signature's timestamp is in seconds instead of milliseconds.
+    #[error("the signature's timestamp is in seconds; it must be in milliseconds")]
     Seconds,
-    /// No key makes this signature.
+    /// The signature matches none of the keys.
     #[error("the signature matches no key")]
     NoMatch,
-    /// No call id, so nothing that was signed, and no second factor either.
-    #[error("there is no call_id to check the signature over, and no second factor is set")]
+    /// There is no call id, hence nothing that could be signed, and no second factor is configured.
+    #[error(
+        "the request has no call_id to verify a signature over, and no second factor is configured"
+    )]
     NoCallId,
-    /// No token in the URL, or a wrong one.
+    /// The URL token is missing or wrong.
     #[error("the token in the URL is wrong or missing")]
     Token,
-    /// The client's address is not on the list.
-    #[error("the address is not in allow_from")]
+    /// The client's address is not in `allow_from`.
+    #[error("the client address is not in allow_from")]
     Address,
 }
 
 impl AuthError {
-    /// The word for a metric's label.
+    /// Returns the label used in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             AuthError::Missing => "missing",
@@ -133,7 +135,7 @@ impl AuthError {
         }
     }
 
-    /// One of each, for whoever has to list them.
+    /// One error of each kind.
     pub const ALL: [AuthError; 8] = [
         AuthError::Missing,
         AuthError::Malformed,
@@ -146,57 +148,57 @@ impl AuthError {
     ];
 }
 
-/// What happens to a request that is not proved.
+/// Treatment of requests that fail authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// It is refused.
+    /// Refuse them.
     Required,
-    /// It is answered, and counted as one that would have been refused.
+    /// Answer them, and count them as requests that would have been refused.
     Observe,
-    /// Signatures are not looked at; the second factor still is.
+    /// Ignore signatures; a second factor still applies.
     Off,
 }
 
-/// Who may ask as this source.
+/// Authentication policy of a source.
 pub struct Policy {
-    /// The source's name in the settings.
+    /// Name of the source in the settings.
     pub source: Arc<str>,
-    /// Refuse, observe, or do not look.
+    /// Treatment of requests that fail.
     pub mode: Mode,
-    /// How this platform signs.
+    /// Signature scheme of the platform.
     pub scheme: &'static dyn Scheme,
-    /// Keys that are valid now: one, or several while they are rotated.
+    /// Valid keys: one, or several during key rotation.
     pub keys: Vec<Key>,
-    /// A secret that the URL has to end in.
+    /// Second factor: the secret at the end of the URL.
     pub url_token: Option<Secret>,
-    /// Networks that may ask; empty for all.
+    /// Second factor: networks that may send requests; empty for all.
     pub allow_from: Vec<IpNet>,
 }
 
 impl Policy {
-    /// Whether something besides the signature is asked for.
+    /// Returns whether a URL token or allowed addresses are configured.
     pub fn has_second_factor(&self) -> bool {
         self.url_token.is_some() || !self.allow_from.is_empty()
     }
 }
 
-/// How a platform signs what it sends: one file each.
+/// A platform's signature scheme.
 pub trait Scheme: Sync {
-    /// Looks at the signature of a request, all keys, without an early way out.
+    /// Verifies the signature of a request. Tries all keys, without an early exit.
     ///
     /// # Errors
-    /// The reason why it proves nothing.
-    fn check(
+    /// Returns the reason for which verification failed.
+    fn verify(
         &self,
         request: &Unverified,
         keys: &[Key],
         now: Timestamp,
     ) -> Result<SignatureScope, AuthError>;
 
-    /// Signs like the platform: the name and the value of the header.
+    /// Signs a body as the platform does. Returns the name and the value of the header.
     ///
     /// # Errors
-    /// When the body holds nothing that this scheme can sign.
+    /// Fails if the body contains nothing that this scheme can sign.
     fn sign(
         &self,
         key: &Key,
@@ -204,39 +206,39 @@ pub trait Scheme: Sync {
         now: Timestamp,
     ) -> Result<(&'static str, String), AuthError>;
 
-    /// What an operator has to know about this scheme's weakness, when it has one.
+    /// Describes the scheme's weakness to the operator, if it has one.
     fn weakness(&self) -> Option<&'static str>;
 }
 
-/// What a scheme established.
+/// Part of a request that a valid signature covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignatureScope {
-    /// The whole body is covered.
+    /// The whole body.
     Body {
-        /// The header that the signature stood in.
+        /// Header that held the signature.
         header: &'static str,
     },
-    /// Only this call id is covered.
+    /// The call id alone.
     CallId {
-        /// The header that the signature stood in.
+        /// Header that held the signature.
         header: &'static str,
-        /// The id, proved.
+        /// The signed call id.
         call_id: Box<str>,
     },
-    /// The request holds nothing that could have been signed.
+    /// Nothing: the request contains nothing that could be signed.
     Nothing,
 }
 
-/// A key, ready to sign with.
+/// An HMAC-SHA256 key with its state precomputed.
 pub struct Key(Hmac<Sha256>);
 
 impl Key {
-    /// The key that this secret's bytes make.
+    /// Derives the key from a secret.
     pub fn new(secret: &Secret) -> Key {
         Key(Hmac::new_from_slice(secret.expose()).expect("HMAC takes keys of any length"))
     }
 
-    /// HMAC-SHA256 over the parts, one after the other.
+    /// Computes HMAC-SHA256 over the concatenated parts.
     fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = self.0.clone();
         for part in parts {
@@ -246,7 +248,7 @@ impl Key {
     }
 }
 
-/// The value of a header that may occur once; a repeated header is malformed.
+/// Returns the value of a header that may occur at most once; a repeated header is malformed.
 fn single_header<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h [u8]>, AuthError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -255,42 +257,71 @@ fn single_header<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h [u
     }
 }
 
-/// Whether any key makes this digest. Looks at all of them, in constant time.
+/// Returns whether any key produces this digest. Tries all keys, in constant time.
 fn matches_any_key(digest: &[u8; 32], keys: &[Key], parts: &[&[u8]]) -> bool {
     keys.iter().fold(Choice::from(0), |found, key| found | key.mac(parts).ct_eq(digest)).into()
 }
 
-/// Proves who sent a request, as far as `policy` wants it proved.
+/// Authenticates a request as `policy` demands. `now` is compared with the signature's timestamp.
 ///
 /// # Errors
-/// The reason for a refusal, which is for the log and for nobody else.
+/// Returns the reason for a refusal, which is for the log only.
+///
+/// # Examples
+/// ```
+/// use switchboard::authenticate::{AuthError, Key, Mode, Policy, Unverified, authenticate};
+/// use switchboard::dialect;
+/// use switchboard::domain::secret::Secret;
+///
+/// let policy = Policy {
+///     source: "retell".into(),
+///     mode: Mode::Required,
+///     scheme: dialect::by_name("retell").unwrap().scheme(),
+///     keys: vec![Key::new(&Secret::new("key_0123456789abcdef"))],
+///     url_token: None,
+///     allow_from: Vec::new(),
+/// };
+/// let (body, now) = (r#"{"event":"call_inbound"}"#, "2026-11-26T12:00:00Z".parse()?);
+/// let request = |headers| Unverified::new(headers, body.into(), [127, 0, 0, 1].into(), None);
+///
+/// let (name, signature) = policy.scheme.sign(&policy.keys[0], body.as_bytes(), now)?;
+/// let mut headers = axum::http::HeaderMap::new();
+/// headers.insert(name, signature.parse()?);
+/// let verified = authenticate(request(headers), &policy, now)?;
+/// assert_eq!(verified.body(), body.as_bytes());
+///
+/// let unsigned = authenticate(request(Default::default()), &policy, now);
+/// assert_eq!(unsigned.err(), Some(AuthError::Missing));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn authenticate(
     request: Unverified,
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Verified, AuthError> {
-    let judged = second_factor(&request, policy).and_then(|()| first_factor(&request, policy, now));
-    let (proof, call_id) = match (judged, policy.mode) {
-        (Ok((proof, call_id)), _) => (proof, call_id),
+    let result =
+        check_second_factor(&request, policy).and_then(|()| check_signature(&request, policy, now));
+    let (method, call_id) = match (result, policy.mode) {
+        (Ok((method, call_id)), _) => (method, call_id),
         (Err(reason), Mode::Observe) => (AuthMethod::Observed(reason), None),
         (Err(reason), Mode::Required | Mode::Off) => return Err(reason),
     };
-    Ok(Verified { body: request.body, source: policy.source.clone(), call_id, proof })
+    Ok(Verified { body: request.body, source: policy.source.clone(), call_id, method })
 }
 
-fn second_factor(request: &Unverified, policy: &Policy) -> Result<(), AuthError> {
+fn check_second_factor(request: &Unverified, policy: &Policy) -> Result<(), AuthError> {
     let token = request.token.as_deref().unwrap_or_default();
     if policy.url_token.as_ref().is_some_and(|secret| !secret.equals(token.as_bytes())) {
         return Err(AuthError::Token);
     }
-    let listed = policy.allow_from.iter().any(|net| net.contains(&request.client));
-    if !policy.allow_from.is_empty() && !listed {
+    let allowed = policy.allow_from.iter().any(|net| net.contains(&request.client));
+    if !policy.allow_from.is_empty() && !allowed {
         return Err(AuthError::Address);
     }
     Ok(())
 }
 
-fn first_factor(
+fn check_signature(
     request: &Unverified,
     policy: &Policy,
     now: Timestamp,
@@ -298,7 +329,7 @@ fn first_factor(
     if policy.mode == Mode::Off {
         return Ok((AuthMethod::Off, None));
     }
-    match policy.scheme.check(request, &policy.keys, now)? {
+    match policy.scheme.verify(request, &policy.keys, now)? {
         SignatureScope::Body { header } => Ok((AuthMethod::Signed(header), None)),
         SignatureScope::CallId { header, call_id } => {
             Ok((AuthMethod::Signed(header), Some(call_id)))

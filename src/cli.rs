@@ -1,6 +1,7 @@
-//! The command line: one file a command, each with its help.
+//! The command line: one file per command.
 //!
-//! Exit codes: 0 good, 1 the thing asked about is not, 2 it could not be found out.
+//! Exit statuses: 0 success; 1 failure, the subject of the command is not in order; 2 error, the command
+//! could not run.
 
 mod check;
 mod explain;
@@ -23,14 +24,14 @@ use jiff::Timestamp;
 use crate::diagnostics::Report;
 use crate::domain::call::{Channel, Fields};
 use crate::domain::phone_number::Party;
-use crate::explain::asking;
+use crate::explain::select_source;
 use crate::reload;
 use crate::rules::{CheckContext, FileStamp, LoadedTable, RuleSet, Snapshot};
 use crate::settings;
 use crate::settings::{Inputs, LoadedSettings, Purpose, Settings};
 use crate::source::Source;
 
-/// Answers a voice-AI platform's "a call is coming in: who takes it?" from a table of rules.
+/// Routes incoming calls and texts of voice platforms to agents, from a table of rules.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about = None, after_help = "Start with: switchboard serve --dev")]
 pub struct Arguments {
@@ -42,39 +43,39 @@ pub struct Arguments {
 enum Command {
     /// Run the service
     Serve(serve::Serve),
-    /// Play the platform: sign and send a request, show the answer and its time
+    /// Send a signed request as the platform would, and show the reply
     Send(send::Send),
-    /// Find every mistake in settings and rules, all at once
+    /// Check the settings and rules, and run the tests of the rule table
     Check(check::Check),
-    /// Tell why a call is answered as it is
+    /// Explain the decision about a call, rule by rule
     Explain(explain::Explain),
-    /// List, show, follow, export, count and forget what was answered and what became of it
+    /// List, show, follow, export, count and erase recorded calls
     Records(records::RecordsArgs),
-    /// Run recorded calls through another table, and tell what would change
+    /// Route recorded calls with different rules, and show what would change
     Replay(replay::ReplayArgs),
-    /// Ask a running service whether it is alive (for a container's health check)
+    /// Check that a running service is alive, for the health check of a container
     Health(health::Health),
-    /// Print the JSON Schema of the rules or the settings, for an editor
+    /// Print the JSON Schema of the rules or the settings, for editors
     Schema(schema::Schema),
 }
 
-/// How a command ended, when it could be carried out.
+/// Exit status of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// 0.
+    /// 0: success.
     Success,
-    /// 1: what was asked about is not good.
+    /// 1: the subject of the command is not in order.
     Failure,
-    /// 2: it could not be carried out, and why has been said.
+    /// 2: the command could not run; it has printed the reason.
     Error,
 }
 
 /// Runs a command.
 ///
 /// # Errors
-/// When it could not be carried out.
+/// Fails if the command could not run.
 pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
-    let done = match arguments.command {
+    let result = match arguments.command {
         Command::Serve(serve) => serve.run(),
         Command::Send(send) => send.run(),
         Command::Check(check) => check.run(),
@@ -84,144 +85,147 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Health(health) => health.run(),
         Command::Schema(schema) => schema.run(),
     };
-    match done {
-        Err(error) if is_enough(&error) => Ok(Exit::Success),
-        done => done,
+    match result {
+        Err(error) if is_broken_pipe(&error) => Ok(Exit::Success),
+        result => result,
     }
 }
 
-/// Whoever reads has read enough: `switchboard explain | head`.
-fn is_enough(error: &anyhow::Error) -> bool {
+/// Returns whether the reader of the output has stopped reading: `switchboard explain | head`.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io = error.downcast_ref::<std::io::Error>();
     io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// Says on standard error why a command could not be carried out.
+/// Prints the reason for which a command could not run to standard error.
 pub fn print_error(error: &anyhow::Error) {
-    // Where standard error is closed there is nobody to tell.
+    // If standard error is closed, there is no place to report it.
     drop(writeln!(std::io::stderr(), "error: {error:#}"));
 }
 
-/// Where the settings are.
+/// Location of the settings.
 #[derive(Debug, Args)]
 struct ConfigFile {
-    /// The settings file [default: ./config/switchboard.toml, else
-    /// /etc/switchboard/switchboard.toml]
+    /// Settings file [default: ./config/switchboard.toml, else /etc/switchboard/switchboard.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 impl ConfigFile {
     fn load(&self, purpose: Purpose) -> anyhow::Result<LoadedSettings> {
-        let ingredients = Inputs::from_process(self.config.as_deref(), purpose);
-        settings::load(&ingredients).with_context(|| match &ingredients.file {
+        let inputs = Inputs::from_process(self.config.as_deref(), purpose);
+        settings::load(&inputs).with_context(|| match &inputs.file {
             Some(path) => format!("cannot read {}", path.display()),
             None => "cannot read the settings".to_owned(),
         })
     }
 }
 
-/// Reads a table and runs its tests; progress is told on a terminal.
+/// Loads a rule table and runs its tests. Shows progress on a terminal.
 fn load_rules(
     path: &Path,
-    mut around: CheckContext,
+    mut context: CheckContext,
     coverage: bool,
 ) -> anyhow::Result<LoadedTable> {
-    #[expect(clippy::disallowed_methods, reason = "some dates of a table may be over")]
+    #[expect(clippy::disallowed_methods, reason = "`check` warns of dates in the past")]
     let now = Timestamp::now();
-    around.now = now;
+    context.now = now;
     let mut progress = progress::ProgressLine::default();
-    let loaded = reload::load(path, &around, coverage, &mut |step| progress.show(step));
+    let loaded = reload::load(path, &context, coverage, &mut |step| progress.show_load(step));
     progress.clear();
     Ok(loaded?)
 }
 
-/// Settings and table, and everything that is wrong with either.
+/// Settings and rules, with the diagnostics of both.
 struct SettingsAndRules {
     settings: Option<Settings>,
-    /// None when there is no such file.
+    /// `None` if the file cannot be read.
     rules: Option<LoadedTable>,
     report: Report,
 }
 
-fn load_both(
+fn load_settings_and_rules(
     config: &ConfigFile,
     purpose: Purpose,
     coverage: bool,
 ) -> anyhow::Result<SettingsAndRules> {
     let LoadedSettings { settings, rules, mut report } = config.load(purpose)?;
-    let around = settings.as_ref().map(Settings::surroundings).unwrap_or_default();
-    let mut read = None;
-    match rules.map(|path| load_rules(&path, around, coverage)) {
+    let context = settings.as_ref().map(Settings::check_context).unwrap_or_default();
+    let mut loaded_rules = None;
+    match rules.map(|path| load_rules(&path, context, coverage)) {
         Some(Ok(mut loaded)) => {
             report.absorb(std::mem::take(&mut loaded.report));
-            read = Some(loaded);
+            loaded_rules = Some(loaded);
         }
         Some(Err(error)) => {
             report
                 .error("no-table", None, format!("{error:#}"))
-                .help("[rules] path names the table; relative to the settings file");
+                .help("`[rules] path` names the rule table, relative to the settings file");
         }
         None => {}
     }
-    Ok(SettingsAndRules { settings, rules: read, report })
+    Ok(SettingsAndRules { settings, rules: loaded_rules, report })
 }
 
-/// Settings and table, when nothing is wrong with them.
+/// Settings and rules without errors.
 struct LoadedOk {
     settings: Settings,
     table: RuleSet,
     files: Vec<FileStamp>,
-    copies: Option<Snapshot>,
+    snapshot: Option<Snapshot>,
 }
 
-/// What is wrong is said on standard error; then there is none.
-fn load_good(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<Option<LoadedOk>> {
-    let SettingsAndRules { settings, rules, report } = load_both(config, purpose, false)?;
+/// Loads settings and rules. Prints errors to standard error and returns `None`.
+fn load_without_errors(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<Option<LoadedOk>> {
+    let SettingsAndRules { settings, rules, report } =
+        load_settings_and_rules(config, purpose, false)?;
     let report = report.without_notes();
     let mut stderr = std::io::stderr();
     if purpose == Purpose::Inspect && report.errors() == 0 && report.warnings() > 0 {
-        writeln!(stderr, "{} warnings: see `switchboard check`\n", report.warnings())?;
+        writeln!(stderr, "{} warnings; run `switchboard check` to see them\n", report.warnings())?;
     } else if !report.mistakes().is_empty() {
         writeln!(stderr, "{}\n", report.to_text(stderr.is_terminal()))?;
     }
-    let (Some(settings), Some(LoadedTable { table: Some(table), files, copies, .. })) =
+    let (Some(settings), Some(LoadedTable { table: Some(table), files, copies: snapshot, .. })) =
         (settings, rules)
     else {
         return Ok(None);
     };
-    Ok(Some(LoadedOk { settings, table, files, copies }))
+    Ok(Some(LoadedOk { settings, table, files, snapshot }))
 }
 
-/// The settings and what is to be noted of them, or an error that says all that is wrong.
+/// Loads the settings and their notes.
+///
+/// # Errors
+/// Fails with all diagnostics if the settings have errors.
 fn load_settings(config: &ConfigFile) -> anyhow::Result<(Settings, Report)> {
     let LoadedSettings { settings, report, .. } = config.load(Purpose::Inspect)?;
     match settings {
         Some(settings) => Ok((settings, report)),
-        None => anyhow::bail!("the settings are wrong\n\n{}", report.without_notes()),
+        None => anyhow::bail!("the settings have errors\n\n{}", report.without_notes()),
     }
 }
 
-/// A caller and a dialled number for those who name none.
+/// Default caller and called number.
 const FROM: &str = "+12137771234";
 const TO: &str = "+12137771235";
 
-/// The call to ask about, as flags.
+/// Flags that describe a call.
 #[derive(Debug, Args)]
 struct CallFlags {
-    /// The source that asks, as the settings name it [default: the first one]
+    /// Source of the call, by its name in the settings [default: the first one]
     #[arg(long)]
     source: Option<String>,
-    /// Who rings: a number, `withheld`, or any text
+    /// Caller: a phone number, `withheld`, or any text
     #[arg(long, default_value = FROM, allow_hyphen_values = true)]
     from: String,
-    /// What was dialled
+    /// Called number
     #[arg(long, default_value = TO, allow_hyphen_values = true)]
     to: String,
-    /// Voice or text
+    /// Voice call or text message
     #[arg(long, default_value = "call")]
     channel: ChannelFlag,
-    /// A saved request body, sent or read as it is, instead of --from, --to and --channel
+    /// Saved request body to use instead of --from, --to and --channel
     #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "channel"])]
     body: Option<PathBuf>,
 }
@@ -233,9 +237,9 @@ enum ChannelFlag {
 }
 
 impl CallFlags {
-    /// The call that the defaults of the flags describe.
+    /// Returns the call that the defaults of the flags describe.
     fn example() -> Fields<'static> {
-        let number = |text| Party::read(Some(text)).party;
+        let number = |text| Party::parse(Some(text)).party;
         Fields { from: number(FROM), to: number(TO), ..Fields::unknown(Channel::Call) }
     }
 
@@ -245,13 +249,13 @@ impl CallFlags {
             ChannelFlag::Sms => Channel::Sms,
         };
         Fields {
-            from: Party::read(Some(&self.from)).party,
-            to: Party::read(Some(&self.to)).party,
+            from: Party::parse(Some(&self.from)).party,
+            to: Party::parse(Some(&self.to)).party,
             ..Fields::unknown(channel)
         }
     }
 
-    /// The body of `--body`, or the one that the source's platform would send.
+    /// Returns the body of `--body`, or the one that the source's platform would send.
     fn body(&self, source: &Source, fields: &Fields<'_>) -> anyhow::Result<Vec<u8>> {
         match &self.body {
             Some(path) => {
@@ -261,14 +265,14 @@ impl CallFlags {
         }
     }
 
-    fn choose<'s>(&self, sources: &'s [Source]) -> anyhow::Result<&'s Source> {
+    fn select_source<'s>(&self, sources: &'s [Source]) -> anyhow::Result<&'s Source> {
         let all: Vec<&Source> = sources.iter().collect();
-        asking(&all, self.source.as_deref()).map_err(anyhow::Error::msg)
+        select_source(&all, self.source.as_deref()).map_err(anyhow::Error::msg)
     }
 }
 
-/// Shows a JSON body so that a person can read it; what is no JSON as it is.
-fn readable(body: &[u8]) -> String {
+/// Formats a body for people: JSON with indentation, anything else unchanged.
+fn format_body(body: &[u8]) -> String {
     let value: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let pretty = value.and_then(|value| serde_json::to_string_pretty(&value).ok());
     pretty.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned())

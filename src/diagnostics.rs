@@ -98,6 +98,53 @@ pub struct Diagnostic {
     pub detail: Option<String>,
 }
 
+/// A mistake and its correction, found by code that does not know the location:
+/// [`Report::push`] makes it a [`Diagnostic`].
+///
+/// ```
+/// use switchboard::diagnostics::Problem;
+///
+/// let problem = Problem::new("bad-time", "`25:00` is not a time").help("use 00:00 to 24:00");
+/// assert_eq!(problem.to_string(), "`25:00` is not a time: use 00:00 to 24:00");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Stable code in kebab case: `bad-time`.
+    pub code: &'static str,
+    /// Description of the mistake.
+    pub message: String,
+    /// Suggested correction.
+    pub help: Option<String>,
+}
+
+impl Problem {
+    /// Creates a problem without help.
+    #[must_use]
+    pub fn new(code: &'static str, message: impl Into<String>) -> Problem {
+        Problem { code, message: message.into(), help: None }
+    }
+
+    /// Sets the help text.
+    #[must_use]
+    pub fn help(self, help: impl Into<String>) -> Problem {
+        Problem { help: Some(help.into()), ..self }
+    }
+
+    /// Sets the help text when there is one, and keeps the previous one otherwise.
+    #[must_use]
+    pub fn maybe_help(self, help: Option<String>) -> Problem {
+        Problem { help: help.or(self.help), ..self }
+    }
+}
+
+/// Prints the message, then the help after a colon.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        self.help.iter().try_for_each(|help| write!(f, ": {help}"))
+    }
+}
+
 impl Diagnostic {
     /// Adds what would be right.
     pub fn help(&mut self, help: impl Into<String>) -> &mut Diagnostic {
@@ -145,7 +192,7 @@ impl Report {
         place: Option<Location>,
         message: impl Into<String>,
     ) -> &mut Diagnostic {
-        self.note(Severity::Error, code, place, message.into())
+        self.push(Severity::Error, place, Problem::new(code, message))
     }
 
     /// Notes a warning.
@@ -155,7 +202,7 @@ impl Report {
         place: Option<Location>,
         message: impl Into<String>,
     ) -> &mut Diagnostic {
-        self.note(Severity::Warning, code, place, message.into())
+        self.push(Severity::Warning, place, Problem::new(code, message))
     }
 
     /// Notes what is no mistake.
@@ -165,22 +212,21 @@ impl Report {
         place: Option<Location>,
         message: impl Into<String>,
     ) -> &mut Diagnostic {
-        self.note(Severity::Note, code, place, message.into())
+        self.push(Severity::Note, place, Problem::new(code, message))
     }
 
-    /// Notes something of this severity.
-    pub fn note(
+    /// Adds a problem with its severity and location.
+    pub fn push(
         &mut self,
         severity: Severity,
-        code: &'static str,
         place: Option<Location>,
-        message: String,
+        Problem { code, message, help }: Problem,
     ) -> &mut Diagnostic {
         self.mistakes.push(Diagnostic {
             code,
             severity,
             message,
-            help: None,
+            help,
             place,
             hide_line: false,
             detail: None,

@@ -1,6 +1,6 @@
-//! What a platform says and wants to hear: a proved body in, a reply out. One file a platform.
+//! Dialects: each platform's request and reply formats, one file per platform.
 //!
-//! Pure. Nothing outside this room names a platform's field. [`Dialect::render`] cannot fail.
+//! Pure. No other module names a field of a platform. [`Dialect::render`] cannot fail.
 
 mod json;
 mod retell;
@@ -17,102 +17,111 @@ use crate::domain::phone_number::Party;
 
 pub use crate::domain::event::Event;
 
-/// Every platform that Switchboard speaks with. A new one is a file, a line here, its fixtures.
+/// All supported platforms. A new platform is one file, one entry in this list, and its fixtures.
 pub const ALL: [&dyn Dialect; 2] = [&retell::Retell, &synthflow::Synthflow];
 
-/// The most metadata that a reply may carry, in bytes (Retell: "50 kB at most").
+/// Maximum size of a reply's metadata, in bytes (Retell documents "50 kB at most").
 pub const METADATA_BYTES: usize = 50_000;
 
-/// The key in a call's metadata under which our own id of the call goes out, to come back on its
-/// events ([`Event::stamp`]).
+/// Metadata key under which a reply carries the id of its record; the platform returns it with events
+/// ([`Event::stamp`]).
 pub const STAMP: &str = "switchboard_id";
 
-/// One platform's way of asking, and of being answered.
+/// A platform's request and reply format.
+///
+/// ```
+/// use switchboard::dialect;
+/// use switchboard::domain::call::Channel;
+///
+/// let retell = dialect::by_name("retell").unwrap();
+/// assert_eq!(retell.channels(), [Channel::Call, Channel::Sms]);
+/// assert_eq!(retell.default_reply(Channel::Call), r#"{"call_inbound":{}}"#);
+/// ```
 pub trait Dialect: Send + Sync {
-    /// Its name in settings and rules.
+    /// Returns the platform, by its name in settings and rules.
     fn platform(&self) -> Platform;
 
-    /// How it signs.
+    /// Returns the platform's signature scheme.
     fn scheme(&self) -> &'static dyn Scheme;
 
-    /// Reads a proved body.
+    /// Parses the body of an authenticated request.
     ///
     /// # Errors
-    /// When the body is not one that this platform sends.
+    /// Fails if this platform does not send such a body.
     fn parse<'a>(&self, request: &'a Verified) -> Result<Incoming<'a>, ParseError>;
 
-    /// Writes the reply that the platform acts on. `channel` is the one that it asked on.
+    /// Renders the reply to a request on `channel`.
     fn render(&self, channel: Channel, decision: &Decision<'_>) -> Reply;
 
-    /// The reply that leaves the call to the platform's own agent, in bytes that need no making: for
-    /// probes, and for the moment when even the fallback broke.
+    /// Returns the constant reply that leaves the call to the platform's own agent: for probes, and for
+    /// a request whose fallback failed too.
     fn default_reply(&self, channel: Channel) -> &'static str;
 
-    /// The channels that the platform asks on.
+    /// Returns the channels on which the platform sends requests.
     fn channels(&self) -> &'static [Channel];
 
-    /// The body with which the platform would ask about this call: for `send` and for tests.
+    /// Encodes the body that the platform would send for this call, for `send` and for tests.
     fn encode_request(&self, call: &Fields<'_>) -> Vec<u8>;
 }
 
-/// The dialect of the platform with this name.
-pub fn named(name: &str) -> Option<&'static dyn Dialect> {
+/// Returns the dialect of the platform with this name.
+pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {
     ALL.into_iter().find(|dialect| dialect.platform().as_str() == name)
 }
 
-/// What a proved request wants.
+/// Content of an authenticated request.
 #[derive(Debug, PartialEq)]
 pub enum Incoming<'a> {
-    /// Who takes this call?
+    /// A call or text message that needs a decision.
     Inbound(Call<'a>),
-    /// Something happened to a call that was answered before.
+    /// An event of a call that was answered earlier.
     Event(Box<Event<'a>>),
-    /// Is anybody there? Sent when an operator saves the URL.
+    /// A probe, which the platform sends when an operator saves the URL.
     Probe,
 }
 
-/// Why a proved body cannot be read. Names no content of it.
+/// Reason for which an authenticated body cannot be parsed. Contains nothing of the body's content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// Not a JSON object.
     #[error("the body is not a JSON object: {category} at line {line}, column {column}")]
     Json {
-        /// What kind of mistake it is.
+        /// Category of the error.
         category: &'static str,
-        /// Counted from 1; 0 when there is none.
+        /// Line, counted from 1; 0 if unknown.
         line: usize,
-        /// Counted from 1; 0 when there is none.
+        /// Column, counted from 1; 0 if unknown.
         column: usize,
     },
-    /// JSON, but without the key that says what it is about.
+    /// The key that identifies the kind of request is missing.
     #[error("the body has no `{0}`")]
     Missing(&'static str),
 }
 
-/// The body of a reply, as its platform accepts it. Only a dialect makes one.
+/// Body of a reply in the platform's format. Only a dialect creates one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     body: Bytes,
-    left_out: bool,
+    metadata_omitted: bool,
 }
 
 impl Reply {
     fn new(body: Vec<u8>) -> Reply {
-        Reply { body: body.into(), left_out: false }
+        Reply { body: body.into(), metadata_omitted: false }
     }
 
-    /// The bytes to send, JSON.
+    /// Returns the JSON to send.
     pub fn body(&self) -> Bytes {
         self.body.clone()
     }
 
-    /// Whether the metadata was left out, for the platform takes no more than so many bytes.
-    pub fn left_out_metadata(&self) -> bool {
-        self.left_out
+    /// Returns whether the metadata was omitted because it exceeds [`METADATA_BYTES`].
+    pub fn metadata_omitted(&self) -> bool {
+        self.metadata_omitted
     }
 }
 
-/// A number as platforms write it in a request: a withheld caller is the word `anonymous`.
+/// Returns a party as platforms write it in a request; a withheld caller is `anonymous`.
 fn wire_number(party: &Party) -> Cow<'_, str> {
     match party {
         Party::Withheld => Cow::Borrowed("anonymous"),

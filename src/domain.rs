@@ -1,4 +1,6 @@
-//! Domain types: calls, events, decisions, phone numbers and secrets. Pure: no clock, network, disk or environment.
+//! Domain types: calls, events, decisions, phone numbers and secrets.
+//!
+//! Pure: they use no clock, network, disk, environment or randomness. [`clock`] is the one exception.
 
 pub mod call;
 pub mod clock;

@@ -1,5 +1,6 @@
-//! Why a call would be answered as it would: what `switchboard explain` prints, and what the admin
-//! listener tells. The call is synthetic, and nobody is answered.
+//! Explanations of decisions, for `switchboard explain` and the admin listener.
+//!
+//! The explained call is synthetic: no reply is sent.
 
 pub mod recorded;
 
@@ -23,20 +24,20 @@ use crate::rules::engine::explain::{Explanation, IndexMismatch, explain};
 use crate::rules::{RuleSet, is_wide, moment};
 use crate::source::Source;
 
-/// A call that somebody asks about.
+/// A call to explain.
 #[derive(Clone, Copy)]
 pub struct Question<'q> {
-    /// The source that would ask.
+    /// Source of the call.
     pub source: &'q Source,
-    /// What its dialect would have found.
+    /// Fields of the call.
     pub fields: &'q Fields<'q>,
-    /// When it would come in.
+    /// Facts at the time of the call.
     pub facts: Facts,
-    /// Every rule that was tried is wanted, however many there are.
+    /// Whether to list every rule that is tried, however many there are.
     pub all: bool,
 }
 
-/// The answer, with the replies that platforms would get.
+/// An explained call, with the reply that each platform would receive.
 pub struct Explained<'q> {
     question: Question<'q>,
     table: &'q RuleSet,
@@ -44,7 +45,7 @@ pub struct Explained<'q> {
     replies: Vec<ReplyPreview<'q>>,
 }
 
-/// What a platform would get.
+/// The reply that a platform would receive.
 struct ReplyPreview<'q> {
     source: &'q str,
     platform: Platform,
@@ -52,11 +53,11 @@ struct ReplyPreview<'q> {
     body: Bytes,
 }
 
-/// Asks `table`; of `sources`, one of each other platform is told what it would get.
+/// Explains a call. Previews the reply of its source, and of one source of each other platform.
 ///
 /// # Errors
-/// When index and scan differ, which they never may.
-pub fn inquire<'q>(
+/// Fails if the index and the scan disagree, which is a defect of the rule engine.
+pub fn explain_call<'q>(
     table: &'q RuleSet,
     sources: impl Iterator<Item = &'q Source>,
     question: Question<'q>,
@@ -65,75 +66,71 @@ pub fn inquire<'q>(
     let call = Call::synthetic(&source.name, source.dialect.platform(), fields.clone());
     let explanation = explain(table, &call, &facts, all)?;
     let mut replies: Vec<ReplyPreview<'_>> = Vec::new();
-    for asking in std::iter::once(source).chain(sources) {
-        let platform = asking.dialect.platform();
-        let asks = asking.dialect.channels().contains(&fields.channel);
-        if replies.iter().any(|reply| reply.platform == platform) || !asks {
+    for source in std::iter::once(source).chain(sources) {
+        let platform = source.dialect.platform();
+        let has_channel = source.dialect.channels().contains(&fields.channel);
+        if replies.iter().any(|reply| reply.platform == platform) || !has_channel {
             continue;
         }
-        let call = Call::synthetic(&asking.name, platform, fields.clone());
+        let call = Call::synthetic(&source.name, platform, fields.clone());
         let decision = decide(table, &call, &facts);
-        let body = asking.dialect.render(call.channel(), &decision).body();
-        replies.push(ReplyPreview { source: &asking.name, platform, rule: decision.rule(), body });
+        let body = source.dialect.render(call.channel(), &decision).body();
+        replies.push(ReplyPreview { source: &source.name, platform, rule: decision.rule(), body });
     }
     Ok(Explained { question, table, explanation, replies })
 }
 
-/// The source of this name, else the first one.
+/// Returns the source with this name, or the first one without a name.
 ///
 /// # Errors
-/// When there is none, in words.
-pub fn asking<'s>(sources: &[&'s Source], name: Option<&str>) -> Result<&'s Source, String> {
+/// Fails with a message if there is no such source.
+pub fn select_source<'s>(sources: &[&'s Source], name: Option<&str>) -> Result<&'s Source, String> {
     let Some(name) = name else {
-        return sources.first().copied().ok_or_else(|| "the settings name no source".to_owned());
+        return sources.first().copied().ok_or_else(|| "the settings have no source".to_owned());
     };
     let found = sources.iter().find(|source| *source.name == *name);
     found.copied().ok_or_else(|| {
         let known: Vec<&str> = sources.iter().map(|source| &*source.name).collect();
-        format!("there is no source `{name}`; the settings name {}", known.join(", "))
+        format!("no source `{name}`; the settings have {}", known.join(", "))
     })
 }
 
-/// When a call comes in, on the wall clock of the table's zone.
+/// Parses the time of a call, in the zone of the rule table.
 ///
 /// # Errors
-/// What cannot be read in it, and what would be right.
-pub fn moment_of(text: &str, table: &RuleSet) -> Result<Timestamp, String> {
-    moment(text, &table.zone).map_err(|bad| {
-        let help = bad.help.map(|help| format!(": {help}")).unwrap_or_default();
-        format!("{}{help}", bad.message)
-    })
+/// Fails with a message that says what would be right.
+pub fn parse_time(text: &str, table: &RuleSet) -> Result<Timestamp, String> {
+    moment(text, &table.zone).map_err(|problem| problem.to_string())
 }
 
-/// Who rings, or what was dialled, in a call that somebody asks about.
+/// Parses a party of a call to explain.
 ///
 /// # Errors
-/// When the text stands for many callers.
-pub fn party_of(text: &str) -> Result<Party, String> {
+/// Fails if the text is a pattern for several parties.
+pub fn parse_party(text: &str) -> Result<Party, String> {
     match is_wide(text) {
-        true => Err(format!("`{text}` is not a number, and an explanation is about one call")),
-        false => Ok(Party::read(Some(text)).party),
+        true => Err(format!("`{text}` is a pattern; an explanation needs the number of one call")),
+        false => Ok(Party::parse(Some(text)).party),
     }
 }
 
-/// What a saved request body says. Whoever saved the body stands for it: nobody else has to prove
-/// it.
+/// Parses a saved request body, without authentication: the operator vouches for it.
 ///
 /// # Errors
-/// When it asks for no agent, or cannot be read, in words.
-pub fn saved_call(source: &Source, body: Vec<u8>) -> Result<Fields<'static>, String> {
-    let opened = opened(source, body);
-    match source.dialect.parse(&opened) {
+/// Fails with a message if the body is not a call.
+pub fn parse_saved_call(source: &Source, body: Vec<u8>) -> Result<Fields<'static>, String> {
+    let request = accept_unauthenticated(source, body);
+    match source.dialect.parse(&request) {
         Ok(Incoming::Inbound(call)) => Ok(call.into_fields().into_owned()),
         Ok(Incoming::Event(event)) => {
-            Err(format!("this body tells of `{}`, and asks for no agent", event.kind))
+            Err(format!("the body is the event `{}`, not a call", event.kind))
         }
-        Ok(Incoming::Probe) => Err("this body is empty, and asks for no agent".to_owned()),
-        Err(unreadable) => Err(unreadable.to_string()),
+        Ok(Incoming::Probe) => Err("the body is empty, not a call".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 
-fn opened(source: &Source, body: Vec<u8>) -> Verified {
+fn accept_unauthenticated(source: &Source, body: Vec<u8>) -> Verified {
     let policy = Policy {
         source: source.name.clone(),
         mode: Mode::Off,
@@ -145,47 +142,48 @@ fn opened(source: &Source, body: Vec<u8>) -> Verified {
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let request = Unverified::new(HeaderMap::new(), body.into(), client, None);
     authenticate(request, &policy, Timestamp::UNIX_EPOCH).unwrap_or_else(|reason| {
-        unreachable!("a policy that asks for nothing refuses nothing: {reason}")
+        unreachable!("a policy without requirements refused a request: {reason}")
     })
 }
 
 impl Explained<'_> {
-    /// For programs.
+    /// Returns the explanation as JSON.
     pub fn to_json(&self) -> Value {
         let reply = |reply: &ReplyPreview<'_>| {
             let body = serde_json::from_slice(&reply.body).unwrap_or_default();
             (reply.source.to_owned(), body)
         };
         let replies: Map<String, Value> = self.replies.iter().map(reply).collect();
-        let mut whole = self.explanation.to_json();
-        whole["at"] = json!(self.local_time_with_offset());
-        whole["fingerprint"] = json!(self.table.fingerprint);
-        whole["replies"] = Value::Object(replies);
-        whole
+        let mut json = self.explanation.to_json();
+        json["at"] = json!(self.local_time_with_offset());
+        json["fingerprint"] = json!(self.table.fingerprint);
+        json["replies"] = Value::Object(replies);
+        json
     }
 
-    /// A `[[test]]` that holds what this table does with the call.
+    /// Returns a `[[test]]` that expects this decision.
     pub fn as_test(&self) -> String {
         let fields = self.question.fields;
         let (from, to) = (fields.from.unmasked(), fields.to.unmasked());
-        let mut test = format!("[[test]]\nname = {}\n", quoted(&format!("{from} rings {to}")));
+        let mut test =
+            format!("[[test]]\nname = {}\n", quote(&format!("call from {from} to {to}")));
         let mut line = |key: &str, value: &str| {
-            writeln!(test, "{key} = {value}").expect("a text takes whatever is written");
+            writeln!(test, "{key} = {value}").expect("writing to a string cannot fail");
         };
-        line("from", &quoted(&from));
-        line("to", &quoted(&to));
+        line("from", &quote(&from));
+        line("to", &quote(&to));
         if fields.channel != Channel::Call {
-            line("channel", &quoted(fields.channel.as_str()));
+            line("channel", &quote(fields.channel.as_str()));
         }
-        line("source", &quoted(&self.question.source.name));
-        line("at", &quoted(&self.local_time()));
+        line("source", &quote(&self.question.source.name));
+        line("at", &quote(&self.local_time()));
         if !fields.sip.is_empty() {
-            // Of one name the last one counts, and a table has each name once.
+            // The last of repeated headers counts, and a TOML table has each key once.
             let overwritten =
                 |at: usize, name: &str| fields.sip[at + 1..].iter().any(|(later, _)| later == name);
             let headers = fields.sip.iter().enumerate();
             let headers = headers.filter(|(at, (name, _))| !overwritten(*at, name));
-            line("sip", &inline(headers.map(|(_, (name, value))| (&**name, quoted(value)))));
+            line("sip", &inline_table(headers.map(|(_, (name, value))| (&**name, quote(value)))));
         }
         line("expect", &self.expectation());
         test
@@ -194,33 +192,33 @@ impl Explained<'_> {
     fn expectation(&self) -> String {
         let decision = &self.explanation.decision;
         let mut expected = Vec::new();
-        expected.extend(decision.rule().map(|rule| ("rule", quoted(rule))));
+        expected.extend(decision.rule().map(|rule| ("rule", quote(rule))));
         match decision.outcome() {
-            Outcome::Agent(chosen) => expected.push(("agent", quoted(chosen.name))),
+            Outcome::Agent(selected) => expected.push(("agent", quote(selected.name))),
             Outcome::Reject("") => expected.push(("reject", "true".to_owned())),
-            Outcome::Reject(reason) => expected.push(("reject", quoted(reason))),
+            Outcome::Reject(reason) => expected.push(("reject", quote(reason))),
             Outcome::Keep(_) => expected.push(("keep", "true".to_owned())),
         }
-        let variables = &decision.added().variables;
+        let variables = &decision.additions().variables;
         if !variables.is_empty() {
             let variables =
-                variables.iter().map(|variable| (variable.name, quoted(&variable.value)));
-            expected.push(("variables", inline(variables)));
+                variables.iter().map(|variable| (variable.name, quote(&variable.value)));
+            expected.push(("variables", inline_table(variables)));
         }
-        let added = decision.added();
+        let additions = decision.additions();
         for (key, object) in
-            [("metadata", &added.metadata), ("agent_override", &added.agent_override)]
+            [("metadata", &additions.metadata), ("agent_override", &additions.agent_override)]
         {
-            expected.extend(object.as_deref().map(|object| (key, table(object))));
+            expected.extend(object.as_deref().map(|object| (key, inline_object(object))));
         }
-        if !added.delay.is_zero() {
-            expected.push(("delay_ms", added.delay.as_millis().to_string()));
+        if !additions.delay.is_zero() {
+            expected.push(("delay_ms", additions.delay.as_millis().to_string()));
         }
-        inline(expected.into_iter())
+        inline_table(expected.into_iter())
     }
 
-    /// On the wall clock of the table, to the minute; with the distance from UTC where that clock
-    /// shows the time twice, and this is the second time.
+    /// Returns the time in the zone of the table, to the minute; with the UTC offset if the local time
+    /// occurs twice and this is the second occurrence.
     fn local_time(&self) -> String {
         let at = self.question.facts.at;
         let local = at.to_zoned(self.table.zone.clone());
@@ -238,7 +236,7 @@ impl Explained<'_> {
     }
 }
 
-/// The rules, the outcome, and the replies.
+/// Prints the rules, the outcome, and the replies.
 impl fmt::Display for Explained<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.explanation.fmt(f)?;
@@ -251,34 +249,36 @@ impl fmt::Display for Explained<'_> {
     }
 }
 
-fn table(object: &Map<String, Value>) -> String {
-    inline(object.iter().map(|(key, value)| (key.as_str(), toml(value))))
+fn inline_object(object: &Map<String, Value>) -> String {
+    inline_table(object.iter().map(|(key, value)| (key.as_str(), to_toml(value))))
 }
 
-/// A value as TOML writes it. Templates make no null.
-fn toml(value: &Value) -> String {
+/// Formats a value as TOML. Templates produce no null.
+fn to_toml(value: &Value) -> String {
     match value {
-        Value::String(text) => quoted(text),
-        Value::Array(list) => format!("[{}]", list.iter().map(toml).collect::<Vec<_>>().join(", ")),
-        Value::Object(object) => table(object),
+        Value::String(text) => quote(text),
+        Value::Array(list) => {
+            format!("[{}]", list.iter().map(to_toml).collect::<Vec<_>>().join(", "))
+        }
+        Value::Object(object) => inline_object(object),
         Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
 }
 
-/// `{ rule = "vip", agent = "desk" }`.
-fn inline<'e>(entries: impl Iterator<Item = (&'e str, String)>) -> String {
+/// Formats an inline table: `{ rule = "vip", agent = "desk" }`.
+fn inline_table<'e>(entries: impl Iterator<Item = (&'e str, String)>) -> String {
     let bare = |key: &str| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         !key.is_empty() && key.bytes().all(plain)
     };
     let entries = entries.map(|(key, value)| match bare(key) {
         true => format!("{key} = {value}"),
-        false => format!("{} = {value}", quoted(key)),
+        false => format!("{} = {value}", quote(key)),
     });
     format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
 }
 
-/// A text as TOML writes it. JSON writes it the same way, but for one control character.
-fn quoted(text: &str) -> String {
+/// Quotes a string for TOML, which differs from JSON in one control character.
+fn quote(text: &str) -> String {
     Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }

@@ -1,7 +1,13 @@
-//! The HTTP side: the accept loop, the public listener and the admin listener.
+//! HTTP: the public listener, the admin listener, and the accept loop that serves both.
+//!
+//! Both listeners are axum routers. No other module names a status code.
 
 pub mod admin;
-pub(crate) mod client_ip;
-pub(crate) mod problem;
+mod client_ip;
+mod problem;
 pub mod public;
-pub(crate) mod server;
+mod server;
+
+pub use client_ip::client_address;
+pub use problem::HttpProblem;
+pub use server::{ConnectionLimits, bind, serve};

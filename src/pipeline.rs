@@ -1,12 +1,12 @@
-//! The spine: a request goes in, an answer comes out, one line a room.
+//! The request pipeline: authenticate, parse, decide, render, record.
 //!
-//! Once a request is proved it is always answered, in time: what panics or is late on the way
-//! becomes the source's fallback reply.
+//! An authenticated request always receives a reply in time: if its handling panics or misses the
+//! deadline, the source's fallback reply is sent.
 
 pub mod dedup;
 
 use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,54 +32,55 @@ use crate::source::{Fallback, Source};
 use crate::telemetry::{Counters, SourceCounters};
 use dedup::{CachedReply, DedupCache};
 
-/// Everything that an answer needs: who may ask, the rules, what was answered a moment ago.
+/// The service: sources, live rules, recent replies and the recorder.
 pub struct Switchboard {
-    sources: HashMap<Arc<str>, SourceEndpoint>,
-    current: LiveTable,
-    retries: DedupCache,
+    sources: HashMap<Arc<str>, Arc<SourceEndpoint>>,
+    live_table: LiveTable,
+    dedup: DedupCache,
     clock: Clock,
     counters: Counters,
     recorder: Recorder,
 }
 
-/// A source and its counters.
+/// A source and its metrics.
 pub struct SourceEndpoint {
-    /// Who asks here.
+    /// The source.
     pub source: Source,
-    /// What was counted.
+    /// Metrics of the source.
     pub counters: SourceCounters,
 }
 
-/// A request as it arrived, before anybody looked at it.
+/// Identity and arrival time of a request.
+#[derive(Clone, Copy)]
 pub struct RequestContext<'r> {
-    /// Told to the client and in the log, to find the one by the other.
+    /// Id of the request, in the response header and the log.
     pub request_id: &'r str,
-    /// When its header had been read. Monotonic, so that no clock that is set disturbs it.
-    pub at: Instant,
+    /// Time at which the header had been read. Monotonic: unaffected by changes of the system clock.
+    pub received_at: Instant,
 }
 
-/// Why a request is not answered.
+/// Reason for which a request receives no reply of its platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// Nobody knows who sent it.
+    /// Authentication failed.
     #[error(transparent)]
     Unauthenticated(#[from] AuthError),
-    /// It is proved, and makes no sense.
+    /// The dialect cannot parse the authenticated body.
     #[error(transparent)]
     Unreadable(#[from] ParseError),
-    /// It is an event, and is not stored: the platform is to send it again.
+    /// The event could not be stored; the platform sends it again.
     #[error(transparent)]
     NotStored(#[from] NotStored),
 }
 
 impl Switchboard {
-    /// Of sources and a table, both checked. It records nothing.
+    /// Creates a service that records nothing.
     pub fn new(sources: Vec<Source>, table: RuleSet, clock: Clock) -> Switchboard {
-        Switchboard::recording(sources, table, clock, RecordsSettings::off()).0
+        Switchboard::with_records(sources, table, clock, RecordsSettings::off()).0
     }
 
-    /// The same with records, and their writer, which has to run; none where records are off.
-    pub fn recording(
+    /// Creates a service with records. Returns the writer, which must be run; `None` if records are off.
+    pub fn with_records(
         sources: Vec<Source>,
         table: RuleSet,
         clock: Clock,
@@ -90,330 +91,319 @@ impl Switchboard {
         counters.table(&table, now);
         let endpoints = sources.into_iter().map(|source| {
             let counters = counters.source(&source);
-            (source.name.clone(), SourceEndpoint { source, counters })
+            (source.name.clone(), Arc::new(SourceEndpoint { source, counters }))
         });
         let sources = endpoints.collect();
         let (recorder, writer) = Recorder::new(records, &counters, clock);
-        let current = LiveTable::new(table, now);
-        let retries = DedupCache::default();
-        (Switchboard { sources, current, retries, clock, counters, recorder }, writer)
+        let live_table = LiveTable::new(table, now);
+        let dedup = DedupCache::default();
+        (Switchboard { sources, live_table, dedup, clock, counters, recorder }, writer)
     }
 
-    /// The source of this name.
-    pub fn endpoint(&self, source: &str) -> Option<&SourceEndpoint> {
+    /// Returns the endpoint of the source with this name.
+    pub fn endpoint(&self, source: &str) -> Option<&Arc<SourceEndpoint>> {
         self.sources.get(source)
     }
 
-    /// The table that answers now.
+    /// Returns the live rule set.
     pub fn table(&self) -> Guard<Arc<RuleSet>> {
-        self.current.table()
+        self.live_table.table()
     }
 
-    /// The table, and how another takes its place.
-    pub fn current(&self) -> &LiveTable {
-        &self.current
+    /// Returns the holder of the live rule set, which a reload replaces.
+    pub fn live_table(&self) -> &LiveTable {
+        &self.live_table
     }
 
-    /// All sources, by name.
+    /// Returns all sources, sorted by name.
     pub fn sources(&self) -> Vec<&Source> {
         let mut sources: Vec<_> = self.sources.values().map(|endpoint| &endpoint.source).collect();
-        sources.sort_by(|one, other| one.name.cmp(&other.name));
+        sources.sort_by(|a, b| a.name.cmp(&b.name));
         sources
     }
 
-    /// The counters of the whole service.
+    /// Returns the metrics of the whole service.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Where answers and events are recorded.
+    /// Returns the recorder of calls and events.
     pub fn recorder(&self) -> &Recorder {
         &self.recorder
     }
 
-    /// What time it is.
+    /// Returns the current time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 }
 
 impl Switchboard {
-    /// With the id of its record in the metadata, where the settings ask for it.
-    fn stamped<'t>(&self, decision: Decision<'t>, record: Uuid) -> Decision<'t> {
-        match self.recorder.stamps() {
+    /// Adds the id of the record to the reply's metadata if the settings ask for it.
+    fn add_record_id<'t>(&self, decision: Decision<'t>, record: Uuid) -> Decision<'t> {
+        match self.recorder.stamps_replies() {
             true => decision.with_metadata(STAMP, record.to_string()),
             false => decision,
         }
     }
 }
 
-/// Answers a request: proves it, walks it within the source's budget, holds the reply for as long
-/// as the phone is to ring, and until it is recorded where that is asked for.
+/// Handles a request: authenticates it, finds the reply within the source's deadline, then holds the
+/// reply while the phone is to ring, and until its record is committed if the settings ask for it.
 ///
 /// # Errors
-/// When it is not proved, or proved and not readable; or when it is an event that is not stored.
-pub async fn answer(
+/// Fails if authentication fails, if the dialect cannot parse the body, or if an event cannot be
+/// stored.
+pub async fn handle(
     app: &Switchboard,
     endpoint: &SourceEndpoint,
     request: Unverified,
     context: RequestContext<'_>,
 ) -> Result<Bytes, RequestError> {
     let facts = Facts { at: app.now() };
-    let verified = prove(endpoint, request, facts.at)?;
-    let deadline = context.at + endpoint.source.reply_within;
-    let answered = {
-        let table = app.table();
-        let walk = walk(app, &table, endpoint, &verified, &facts, &context);
-        let walk = AssertUnwindSafe(walk).catch_unwind();
-        match tokio::time::timeout_at(deadline, walk).await {
-            Ok(Ok(answered)) => answered?,
-            Ok(Err(_panic)) => broken(app, &table, endpoint, &verified, &facts, &context, "panic")?,
-            Err(_late) => broken(app, &table, endpoint, &verified, &facts, &context, "late")?,
+    let request = authenticate_and_count(endpoint, request, facts.at)?;
+    let deadline = context.received_at + endpoint.source.reply_within;
+    let prepared = {
+        let rules = app.table();
+        let exchange = Exchange { app, endpoint, rules: &rules, request: &request, facts, context };
+        // The deadline covers the part that can wait. `AssertUnwindSafe`: a panic leaves nothing of
+        // the exchange behind, and the shared state it uses is consistent between operations.
+        let handling = AssertUnwindSafe(exchange.handle_request()).catch_unwind();
+        match tokio::time::timeout_at(deadline, handling).await {
+            Ok(Ok(prepared)) => prepared?,
+            Ok(Err(_panic)) => {
+                app.counters.panics.increment(1);
+                exchange.fallback_reply("panic")?
+            }
+            Err(_elapsed) => exchange.fallback_reply("deadline exceeded")?,
         }
     };
-    if let Some(committed) = answered.committed
-        && !committed.by(deadline).await
+    if let Some(committed) = prepared.committed
+        && !committed.before(deadline).await
     {
-        app.recorder.was_late();
+        app.recorder.count_uncommitted();
     }
-    if !answered.hold.is_zero() {
-        tokio::time::sleep_until(deadline.min(context.at + answered.hold)).await;
+    if !prepared.delay.is_zero() {
+        let ring_until = context.received_at + prepared.delay;
+        tokio::time::sleep_until(deadline.min(ring_until)).await;
     }
-    Ok(answered.body)
+    Ok(prepared.body)
 }
 
-/// A reply, how long after the arrival it is due, and the commit that it waits for.
-struct PreparedReply {
-    body: Bytes,
-    hold: Duration,
-    committed: Option<Committed>,
-}
-
-impl PreparedReply {
-    fn at_once(body: Bytes) -> PreparedReply {
-        PreparedReply { body, hold: Duration::ZERO, committed: None }
-    }
-}
-
-fn prove(
+fn authenticate_and_count(
     endpoint: &SourceEndpoint,
     request: Unverified,
     now: Timestamp,
 ) -> Result<Verified, AuthError> {
-    let verified = authenticate(request, &endpoint.source.policy, now);
-    match &verified {
+    let result = authenticate(request, &endpoint.source.policy, now);
+    match &result {
         Ok(verified) => {
-            if let AuthMethod::Observed(reason) = verified.proof() {
+            if let AuthMethod::Observed(reason) = verified.method() {
                 endpoint.counters.observed(reason);
             }
         }
         Err(reason) => endpoint.counters.refused(*reason),
     }
-    verified
+    result
 }
 
-async fn walk(
-    app: &Switchboard,
-    table: &RuleSet,
-    endpoint: &SourceEndpoint,
-    verified: &Verified,
-    facts: &Facts,
-    context: &RequestContext<'_>,
-) -> Result<PreparedReply, RequestError> {
-    let dialect = endpoint.source.dialect;
-    let asked =
-        dialect.parse(verified).inspect_err(|_| endpoint.counters.unreadable.increment(1))?;
-    let call = match asked {
-        Incoming::Inbound(call) => call,
-        Incoming::Event(event) => {
-            return told(app, endpoint, &event, verified, facts, context).await;
-        }
-        Incoming::Probe => return Ok(probed(endpoint)),
-    };
-    let delivery = app.retries.key(&call);
-    if let Some(remembered) = app.retries.get(delivery, context.at) {
-        return Ok(again(app, endpoint, &call, remembered, context));
+/// A reply that is ready to send, the time for which the phone rings first, and the commit to wait for.
+struct PreparedReply {
+    body: Bytes,
+    delay: Duration,
+    committed: Option<Committed>,
+}
+
+impl PreparedReply {
+    fn immediate(body: Bytes) -> PreparedReply {
+        PreparedReply { body, delay: Duration::ZERO, committed: None }
     }
-    let record = app.recorder.id(facts.at);
-    let decision = app.stamped(decide(table, &call, facts), record);
-    let reply = dialect.render(call.channel(), &decision);
-    let body = reply.body();
-    app.retries.insert(delivery, body.clone(), record, context.at);
-    let committed = app.recorder.answered(NewCall {
-        id: record,
-        at: facts.at,
-        call: &call,
-        decision: &decision,
-        fingerprint: &table.fingerprint,
-        latency_us: context.at.elapsed().as_micros() as u64,
-    });
-    tell(endpoint, &call, &decision, &reply, verified.proof(), context);
-    Ok(PreparedReply { body, hold: decision.added().delay, committed })
 }
 
-/// An event. Nothing is decided; the platform hears that it arrived once it is stored.
-async fn told(
-    app: &Switchboard,
-    endpoint: &SourceEndpoint,
-    event: &Event<'_>,
-    verified: &Verified,
-    facts: &Facts,
-    context: &RequestContext<'_>,
-) -> Result<PreparedReply, RequestError> {
-    let counter =
-        if event.known { &endpoint.counters.event } else { &endpoint.counters.unknown_event };
-    counter.increment(1);
-    // The platform's words, at a length that fits a log.
-    let short = |text: &str| text.chars().take(64).collect::<String>();
-    let kind = short(&event.kind);
-    let call_id = event.call_id.as_deref().map(short);
-    tracing::info!(
-        request_id = context.request_id,
-        source = &*endpoint.source.name,
-        event = kind,
-        call_id,
-        known = event.known,
-        "event"
-    );
-    let source = &endpoint.source;
-    let told = NewEvent {
-        id: app.recorder.id(facts.at),
-        at: facts.at,
-        source: &source.name,
-        platform: source.dialect.platform(),
-        event,
-        body: verified.body(),
-    };
-    // The walk ends at the same moment, and asks here first.
-    app.recorder.told(told, context.at + source.reply_within).await?;
-    Ok(PreparedReply::at_once(Bytes::from_static(b"{}")))
+/// An authenticated request and everything that its handling needs, fixed when it starts: a reload
+/// during the request changes nothing for it.
+struct Exchange<'x> {
+    app: &'x Switchboard,
+    endpoint: &'x SourceEndpoint,
+    rules: &'x RuleSet,
+    request: &'x Verified,
+    facts: Facts,
+    context: RequestContext<'x>,
 }
 
-/// A set-up probe: kept, like a call that no rule is for.
-fn probed(endpoint: &SourceEndpoint) -> PreparedReply {
-    endpoint.counters.probe.increment(1);
-    tracing::info!(source = &*endpoint.source.name, "probe");
-    PreparedReply::at_once(endpoint.source.dialect.default_reply(Channel::Call).into())
-}
+impl Exchange<'_> {
+    async fn handle_request(&self) -> Result<PreparedReply, RequestError> {
+        let parsed = self.endpoint.source.dialect.parse(self.request);
+        match parsed.inspect_err(|_| self.endpoint.counters.unreadable.increment(1))? {
+            Incoming::Inbound(call) => Ok(self.handle_call(&call)),
+            Incoming::Event(event) => self.handle_event(&event).await,
+            Incoming::Probe => Ok(self.handle_probe()),
+        }
+    }
 
-/// The same delivery once more.
-fn again(
-    app: &Switchboard,
-    endpoint: &SourceEndpoint,
-    call: &Call<'_>,
-    remembered: CachedReply,
-    context: &RequestContext<'_>,
-) -> PreparedReply {
-    endpoint.counters.retry.increment(1);
-    let committed = app.recorder.again(remembered.record);
-    tracing::info!(
-        request_id = context.request_id,
-        source = call.source(),
-        call_id = call.call_id(),
-        from = &*call.from().masked(),
-        to = &*call.to().masked(),
-        "retry"
-    );
-    PreparedReply { committed, ..PreparedReply::at_once(remembered.reply) }
-}
+    fn handle_call(&self, call: &Call<'_>) -> PreparedReply {
+        let Exchange { app, rules, context, .. } = self;
+        let key = app.dedup.key(call);
+        if let Some(cached) = app.dedup.get(key, context.received_at) {
+            return self.handle_retry(call, cached);
+        }
+        let record = app.recorder.id(self.facts.at);
+        let decision = app.add_record_id(decide(rules, call, &self.facts), record);
+        let reply = self.endpoint.source.dialect.render(call.channel(), &decision);
+        let body = reply.body();
+        app.dedup.insert(key, body.clone(), record, context.received_at);
+        let committed = self.record(record, call, &decision);
+        self.log_call(call, &decision, &reply);
+        PreparedReply { body, delay: decision.additions().delay, committed }
+    }
 
-/// The one log line of a call, and its counters.
-fn tell(
-    endpoint: &SourceEndpoint,
-    call: &Call<'_>,
-    decision: &Decision<'_>,
-    reply: &Reply,
-    proof: AuthMethod,
-    context: &RequestContext<'_>,
-) {
-    endpoint.counters.decided(decision.outcome());
-    endpoint.counters.plus_added.increment(call.plus_added().into());
-    if reply.left_out_metadata() {
-        endpoint.counters.metadata_left_out.increment(1);
-        tracing::warn!(
+    /// Stores an event. The platform receives the acknowledgement once the event is committed.
+    async fn handle_event(&self, event: &Event<'_>) -> Result<PreparedReply, RequestError> {
+        let Exchange { app, endpoint, context, .. } = self;
+        let counters = &endpoint.counters;
+        if event.known { &counters.event } else { &counters.unknown_event }.increment(1);
+        // Text of the platform, shortened for the log.
+        let shorten = |text: &str| text.chars().take(64).collect::<String>();
+        tracing::info!(
             request_id = context.request_id,
+            source = &*endpoint.source.name,
+            event = shorten(&event.kind),
+            call_id = event.call_id.as_deref().map(shorten),
+            known = event.known,
+            "event"
+        );
+        let source = &endpoint.source;
+        let new_event = NewEvent {
+            id: app.recorder.id(self.facts.at),
+            at: self.facts.at,
+            source: &source.name,
+            platform: source.dialect.platform(),
+            event,
+            body: self.request.body(),
+        };
+        // The request's own deadline is the same moment; the recorder reports it as an error.
+        app.recorder.store_event(new_event, context.received_at + source.reply_within).await?;
+        Ok(PreparedReply::immediate(Bytes::from_static(b"{}")))
+    }
+
+    /// Answers a probe like a call that matches no rule.
+    fn handle_probe(&self) -> PreparedReply {
+        let endpoint = self.endpoint;
+        endpoint.counters.probe.increment(1);
+        tracing::info!(source = &*endpoint.source.name, "probe");
+        PreparedReply::immediate(endpoint.source.dialect.default_reply(Channel::Call).into())
+    }
+
+    /// Sends the reply of the first delivery again.
+    fn handle_retry(&self, call: &Call<'_>, cached: CachedReply) -> PreparedReply {
+        self.endpoint.counters.retry.increment(1);
+        let committed = self.app.recorder.record_retry(cached.record);
+        tracing::info!(
+            request_id = self.context.request_id,
+            source = call.source(),
+            call_id = call.call_id(),
+            from = &*call.from().masked(),
+            to = &*call.to().masked(),
+            "retry"
+        );
+        PreparedReply { committed, ..PreparedReply::immediate(cached.reply) }
+    }
+
+    fn record(&self, id: Uuid, call: &Call<'_>, decision: &Decision<'_>) -> Option<Committed> {
+        self.app.recorder.record_call(NewCall {
+            id,
+            at: self.facts.at,
+            call,
+            decision,
+            fingerprint: &self.rules.fingerprint,
+            latency_us: self.context.latency_us(),
+        })
+    }
+
+    /// Writes the log line of a call, and counts it.
+    fn log_call(&self, call: &Call<'_>, decision: &Decision<'_>, reply: &Reply) {
+        let counters = &self.endpoint.counters;
+        counters.decided(decision.outcome());
+        if call.plus_added() > 0 {
+            counters.plus_added.increment(call.plus_added().into());
+        }
+        if reply.metadata_omitted() {
+            counters.metadata_left_out.increment(1);
+            tracing::warn!(
+                request_id = self.context.request_id,
+                rule = decision.rule(),
+                "metadata too large, omitted from the reply"
+            );
+        }
+        let (agent, reason) = match decision.outcome() {
+            Outcome::Agent(selected) => (Some(selected.name), None),
+            Outcome::Reject(reason) => (None, Some(*reason)),
+            Outcome::Keep(reason) => (None, Some(reason.as_str())),
+        };
+        let (signed, auth_error) = match self.request.method() {
+            AuthMethod::Signed(header) => (Some(header), None),
+            AuthMethod::Observed(error) => (None, Some(error.as_str())),
+            AuthMethod::SecondFactor | AuthMethod::Off => (None, None),
+        };
+        tracing::info!(
+            request_id = self.context.request_id,
+            source = call.source(),
+            channel = call.channel().as_str(),
+            call_id = call.call_id(),
+            from = &*call.from().masked(),
+            to = &*call.to().masked(),
+            agent_in = call.agent(),
+            outcome = decision.outcome().as_str(),
             rule = decision.rule(),
-            "metadata too big, left out"
+            agent,
+            reason,
+            signed,
+            auth_error,
+            latency_us = self.context.latency_us(),
+            "call"
         );
     }
-    let (agent, why) = match decision.outcome() {
-        Outcome::Agent(chosen) => (Some(chosen.name), None),
-        Outcome::Reject(reason) => (None, Some(*reason)),
-        Outcome::Keep(kept) => (None, Some(kept.as_str())),
-    };
-    let (signed, unproved) = match proof {
-        AuthMethod::Signed(header) => (Some(header), None),
-        AuthMethod::Observed(reason) => (None, Some(reason.as_str())),
-        AuthMethod::SecondFactor | AuthMethod::Off => (None, None),
-    };
-    tracing::info!(
-        request_id = context.request_id,
-        source = call.source(),
-        channel = call.channel().as_str(),
-        call_id = call.call_id(),
-        from = &*call.from().masked(),
-        to = &*call.to().masked(),
-        agent_in = call.agent(),
-        outcome = decision.outcome().as_str(),
-        rule = decision.rule(),
-        agent,
-        why,
-        signed,
-        unproved,
-        latency_us = context.at.elapsed().as_micros() as u64,
-        "call"
-    );
+
+    /// Returns the source's fallback reply after `cause` ended the request. An event is refused, so
+    /// that the platform sends it again.
+    fn fallback_reply(&self, cause: &str) -> Result<PreparedReply, RequestError> {
+        let source = &self.endpoint.source;
+        tracing::error!(
+            request_id = self.context.request_id,
+            source = &*source.name,
+            cause,
+            "request failed, sent fallback reply"
+        );
+        // Parsing, rendering or recording may be what panicked, so each is guarded here again.
+        let parsed = catch_unwind(AssertUnwindSafe(|| source.dialect.parse(self.request)));
+        let call = match parsed {
+            Ok(Ok(Incoming::Event(_))) => return Err(NotStored::Late.into()),
+            Ok(Ok(Incoming::Inbound(call))) => Some(call),
+            Ok(Ok(Incoming::Probe) | Err(_)) | Err(_) => None,
+        };
+        let channel = call.as_ref().map_or(Channel::Call, Call::channel);
+        let decision = match &source.fallback {
+            Fallback::Keep => Decision::fallback(Outcome::Keep(KeepReason::Fallback)),
+            Fallback::Reject => Decision::fallback(Outcome::Reject("fallback")),
+            Fallback::Agent(name) => fallback_to(self.rules, name, source.dialect.platform()),
+        };
+        self.endpoint.counters.fell_back(decision.outcome());
+        let rendered = catch_unwind(AssertUnwindSafe(|| source.dialect.render(channel, &decision)));
+        let recorded = catch_unwind(AssertUnwindSafe(|| {
+            self.record(self.app.recorder.id(self.facts.at), call.as_ref()?, &decision)
+        }));
+        let body = match rendered {
+            Ok(reply) => reply.body(),
+            Err(_panic) => source.dialect.default_reply(channel).into(),
+        };
+        let committed = recorded.ok().flatten();
+        Ok(PreparedReply { committed, ..PreparedReply::immediate(body) })
+    }
 }
 
-/// The reply for when everything else broke. An event is to be sent again.
-fn broken(
-    app: &Switchboard,
-    table: &RuleSet,
-    endpoint: &SourceEndpoint,
-    verified: &Verified,
-    facts: &Facts,
-    context: &RequestContext<'_>,
-    how: &str,
-) -> Result<PreparedReply, RequestError> {
-    if how == "panic" {
-        app.counters.panics.increment(1);
+impl RequestContext<'_> {
+    /// Time since the request arrived, in microseconds.
+    fn latency_us(&self) -> u64 {
+        u64::try_from(self.received_at.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
-    tracing::error!(
-        request_id = context.request_id,
-        source = &*endpoint.source.name,
-        how,
-        "the walk broke, the fallback answers"
-    );
-    let source = &endpoint.source;
-    // Even reading the body may be what broke.
-    let asked = std::panic::catch_unwind(AssertUnwindSafe(|| source.dialect.parse(verified)));
-    let call = match asked {
-        Ok(Ok(Incoming::Event(_))) => return Err(NotStored::Late.into()),
-        Ok(Ok(Incoming::Inbound(call))) => Some(call),
-        Ok(Ok(Incoming::Probe) | Err(_)) | Err(_) => None,
-    };
-    let channel = call.as_ref().map_or(Channel::Call, Call::channel);
-    let decision = match &source.fallback {
-        Fallback::Keep => Decision::fallback(Outcome::Keep(KeepReason::Fallback)),
-        Fallback::Reject => Decision::fallback(Outcome::Reject("fallback")),
-        Fallback::Agent(name) => fallback_to(table, name, source.dialect.platform()),
-    };
-    endpoint.counters.fell_back(decision.outcome());
-    let rendered =
-        std::panic::catch_unwind(AssertUnwindSafe(|| source.dialect.render(channel, &decision)));
-    let recorded = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        app.recorder.answered(NewCall {
-            id: app.recorder.id(facts.at),
-            at: facts.at,
-            call: call.as_ref()?,
-            decision: &decision,
-            fingerprint: &table.fingerprint,
-            latency_us: context.at.elapsed().as_micros() as u64,
-        })
-    }));
-    let body = match rendered {
-        Ok(reply) => reply.body(),
-        Err(_panic) => source.dialect.default_reply(channel).into(),
-    };
-    Ok(PreparedReply { committed: recorded.ok().flatten(), ..PreparedReply::at_once(body) })
 }

@@ -7,8 +7,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
 
 use crate::diagnostics::{Report, Severity};
 use crate::domain::phone_number::mask_numbers;
@@ -127,14 +128,14 @@ impl Reloader {
     }
 
     /// Goes on until it is told to stop. A load that is going on then is not waited for.
-    pub async fn run(self, mut stopped: watch::Receiver<bool>) {
+    pub async fn run(self, stop: CancellationToken) {
         let Reloader { mut bench, poll, mut asked } = self;
         let mut poll = poll.map(tokio::time::interval);
         if let Some(poll) = &mut poll {
             poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
         // An error means that nobody is left who could tell: then it is time to stop, too.
-        let mut stop = pin!(async { drop(stopped.wait_for(|stopped| *stopped).await) });
+        let mut stop = pin!(stop.cancelled());
         loop {
             let mut asking = Vec::new();
             let errand = tokio::select! {
@@ -238,22 +239,22 @@ impl Loader {
         match fresh {
             Some(NewTable { table, .. }) if table.fingerprint == self.app.table().fingerprint => {
                 tracing::info!(fingerprint = table.fingerprint, "the table is the same as before");
-                self.app.current().keep(None, now);
+                self.app.live_table().keep(None, now);
             }
             Some(NewTable { table, copies }) => {
-                self.app.recorder().table(&table.fingerprint, copies.as_ref(), now);
+                self.app.recorder().store_snapshot(&table.fingerprint, copies.as_ref(), now);
                 tracing::info!(
                     rules = table.rules.len(),
                     fingerprint = table.fingerprint,
                     warnings = report.warnings(),
                     "the table is another one"
                 );
-                self.retired.push(self.app.current().replace(table, now));
+                self.retired.push(self.app.live_table().replace(table, now));
                 self.app.counters().table(&self.app.table(), now);
             }
             None => {
                 tracing::error!(errors = report.errors(), "the table is wrong, the old one stays");
-                self.app.current().keep(Some(report.clone()), now);
+                self.app.live_table().keep(Some(report.clone()), now);
             }
         }
         self.app.counters().reloaded(ok);
@@ -287,7 +288,7 @@ fn has_changed(files: &[FileStamp]) -> bool {
 
 /// The files as they are once nobody writes them.
 fn at_rest(files: &[FileStamp]) -> Vec<FileStamp> {
-    let looks = || files.iter().map(FileStamp::again).collect::<Vec<_>>();
+    let looks = || files.iter().map(FileStamp::refreshed).collect::<Vec<_>>();
     let mut seen = looks();
     for _ in 0..MOST_LOOKS {
         std::thread::sleep(SETTLE);

@@ -1,7 +1,7 @@
-//! What another table would have done with calls that were recorded: each is decided anew, at its
-//! own time, held against what was answered then, and counted with its like.
+//! Replay of recorded calls with different rules: decides each call again at its own time, compares the
+//! decisions, and counts the differences.
 //!
-//! Pure. The calls are synthetic once more, and nobody is answered.
+//! Pure. No reply is sent.
 
 mod compare;
 mod render;
@@ -20,29 +20,29 @@ use crate::source::Source;
 
 use compare::{Change, Difference, compare};
 
-/// Calls through another table, one after the other.
+/// A replay of calls, one after the other.
 pub struct Replay<'t> {
     table: &'t RuleSet,
     sources: Vec<(&'t str, Platform)>,
-    /// So many calls are remembered of each group.
+    /// Maximum number of example calls per group.
     examples: usize,
-    /// When the first and the last of the replayed calls came in.
+    /// Arrival of the first and the last replayed call.
     span: Option<(Timestamp, Timestamp)>,
-    same: u64,
-    elsewhere: Groups,
-    otherwise: Groups,
-    by_other_rules: Groups,
+    unchanged: u64,
+    rerouted: Groups,
+    payload_changed: Groups,
+    rule_changed: Groups,
     left_out: BTreeMap<LeftOut, u64>,
 }
 
-/// Calls that changed in the same way.
+/// Calls with the same change.
 #[derive(Debug, Default)]
 struct Group {
     calls: u64,
     examples: Vec<Example>,
 }
 
-/// One call of a group. Its numbers are masked: its record has them.
+/// An example call of a group, with masked numbers; its record has the full ones.
 #[derive(Debug)]
 struct Example {
     id: String,
@@ -51,25 +51,25 @@ struct Example {
     to: String,
 }
 
-/// Everything that changed in one respect.
+/// Changes of one kind, with their calls.
 #[derive(Debug, Default)]
 struct Groups(HashMap<Change, Group>);
 
-/// Why a call is not replayed.
+/// Reason for which a call cannot be replayed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum LeftOut {
-    /// The settings have no such source any more.
+    /// The settings no longer have its source.
     NoSource { source: String, platform: String },
-    /// Something had broken, and no table decided.
+    /// The call received the fallback reply; no rule decided it.
     Fallback,
-    /// Who rang whom is not kept as it was.
+    /// Its numbers were stored masked or hashed.
     Numbers,
-    /// Another version of this program wrote it.
+    /// It has a platform or channel that this version does not know.
     Unknown,
 }
 
 impl<'t> Replay<'t> {
-    /// Through `table`, for calls of `sources`; of each group so many examples are kept.
+    /// Starts a replay with `table`, for calls of `sources`. Keeps up to `examples` calls per group.
     pub fn new(table: &'t RuleSet, sources: &'t [Source], examples: usize) -> Replay<'t> {
         let sources = sources.iter().map(|source| (&*source.name, source.dialect.platform()));
         Replay {
@@ -77,20 +77,20 @@ impl<'t> Replay<'t> {
             sources: sources.collect(),
             examples,
             span: None,
-            same: 0,
-            elsewhere: Groups::default(),
-            otherwise: Groups::default(),
-            by_other_rules: Groups::default(),
+            unchanged: 0,
+            rerouted: Groups::default(),
+            payload_changed: Groups::default(),
+            rule_changed: Groups::default(),
             left_out: BTreeMap::new(),
         }
     }
 
-    /// Decides a call anew, or counts why that cannot be.
+    /// Decides a call again, or counts the reason for which that is impossible.
     pub fn call(&mut self, record: &CallRecord) {
-        let call = match self.made_again(record) {
+        let call = match self.restore_call(record) {
             Ok(call) => call,
-            Err(why) => {
-                *self.left_out.entry(why).or_default() += 1;
+            Err(reason) => {
+                *self.left_out.entry(reason).or_default() += 1;
                 return;
             }
         };
@@ -99,12 +99,12 @@ impl<'t> Replay<'t> {
         self.span = Some((first.min(record.at), last.max(record.at)));
         let (groups, change) = match compare(record, &decision) {
             Difference::None => {
-                self.same += 1;
+                self.unchanged += 1;
                 return;
             }
-            Difference::Elsewhere(change) => (&mut self.elsewhere, change),
-            Difference::Otherwise(change) => (&mut self.otherwise, change),
-            Difference::ByOtherRules(change) => (&mut self.by_other_rules, change),
+            Difference::Rerouted(change) => (&mut self.rerouted, change),
+            Difference::PayloadChanged(change) => (&mut self.payload_changed, change),
+            Difference::RuleChanged(change) => (&mut self.rule_changed, change),
         };
         let group = groups.0.entry(change).or_default();
         group.calls += 1;
@@ -118,8 +118,8 @@ impl<'t> Replay<'t> {
         }
     }
 
-    fn made_again<'r>(&self, record: &'r CallRecord) -> Result<Call<'r>, LeftOut> {
-        let dialect = dialect::named(&record.platform).ok_or(LeftOut::Unknown)?;
+    fn restore_call<'r>(&self, record: &'r CallRecord) -> Result<Call<'r>, LeftOut> {
+        let dialect = dialect::by_name(&record.platform).ok_or(LeftOut::Unknown)?;
         let platform = dialect.platform();
         if !self.sources.contains(&(record.source.as_str(), platform)) {
             let (source, platform) = (record.source.clone(), record.platform.clone());
@@ -128,30 +128,34 @@ impl<'t> Replay<'t> {
         if is_fallback(record) {
             return Err(LeftOut::Fallback);
         }
-        let fields = record.fields().map_err(|why| match why {
+        let fields = record.fields().map_err(|error| match error {
             NotReplayable::Numbers(_) => LeftOut::Numbers,
             NotReplayable::Channel(_) => LeftOut::Unknown,
         })?;
-        // What stands in the place of a character that no store keeps.
+        // The store replaces characters that it cannot hold with U+FFFD.
         if [&record.from, &record.to].iter().any(|party| party.contains('\u{fffd}')) {
             return Err(LeftOut::Numbers);
         }
         Ok(Call::synthetic(&record.source, platform, fields))
     }
 
-    /// How many calls were decided anew.
+    /// Returns the number of replayed calls.
     pub fn replayed(&self) -> u64 {
-        self.same + self.elsewhere.calls() + self.otherwise.calls() + self.by_other_rules.calls()
+        self.unchanged
+            + self.rerouted.calls()
+            + self.payload_changed.calls()
+            + self.rule_changed.calls()
     }
 
-    /// How many were not, for they cannot be.
+    /// Returns the number of calls that cannot be replayed.
     pub fn left_out(&self) -> u64 {
         self.left_out.values().sum()
     }
 
-    /// How many would be answered in another way. By which rules does not matter.
+    /// Returns the number of calls with a different reply; a change of the deciding rule alone does not
+    /// count.
     pub fn changed(&self) -> u64 {
-        self.elsewhere.calls() + self.otherwise.calls()
+        self.rerouted.calls() + self.payload_changed.calls()
     }
 }
 
@@ -160,18 +164,18 @@ impl Groups {
         self.0.values().map(|group| group.calls).sum()
     }
 
-    /// Most calls first.
+    /// Returns the groups, largest first.
     fn sorted(&self) -> Vec<(&Change, &Group)> {
         let mut groups: Vec<_> = self.0.iter().collect();
-        groups.sort_by(|(one, ones), (other, others)| {
-            others.calls.cmp(&ones.calls).then_with(|| one.cmp(other))
+        groups.sort_by(|(change_a, group_a), (change_b, group_b)| {
+            group_b.calls.cmp(&group_a.calls).then_with(|| change_a.cmp(change_b))
         });
         groups
     }
 }
 
-/// A table that decides names a rule, or says that there is none.
+/// Returns whether a record has a fallback reply: it has neither a rule nor the reason `no_rule`.
 fn is_fallback(record: &CallRecord) -> bool {
-    let no_rule = record.outcome == "keep" && record.details.why.as_deref() == Some("no_rule");
+    let no_rule = record.outcome == "keep" && record.details.reason.as_deref() == Some("no_rule");
     record.rule.is_none() && !no_rule
 }

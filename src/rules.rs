@@ -18,17 +18,17 @@ use crate::diagnostics::{Report, SourceFile};
 pub use check::RuleLocations;
 pub use check::context::{CheckContext, Progress, SourceInfo};
 pub use load::files::{FileStamp, Snapshot};
+pub use load::json_schema;
 pub use model::condition::{Comparison, ExpectedValue, Operand, Where};
-pub use model::dates::{Dates, DaySpec, InvalidTime};
+pub use model::dates::{Dates, DaySpec};
 pub use model::hours::{Hours, Status, moment};
 pub use model::index::{Index, PartyKeys};
 pub use model::lists::{
     Cell, Column, Item, List, ListId, Lists, ResolvedCall, ResolvedParty, Row, Side,
 };
-pub use model::pattern::{InvalidPattern, NumberMatcher, NumberPattern, Selector, is_wide};
+pub use model::pattern::{NumberMatcher, NumberPattern, Selector, is_wide};
 pub use model::template::{
     ColumnLookup, InvalidTemplate, NoColumnLookup, ObjectTemplate, Template, TemplateContext,
-    UnknownValue,
 };
 pub use model::test::{Expected, Test};
 pub use model::{
@@ -51,7 +51,7 @@ pub struct LoadedTable {
     pub places: RuleLocations,
     /// The files and folders that it was read from, as they were then.
     pub files: Vec<FileStamp>,
-    /// What they said; none when that is more than [`Snapshot::MOST_BYTES`].
+    /// What they said; none when that is more than [`Snapshot::MAX_BYTES`].
     pub copies: Option<Snapshot>,
 }
 
@@ -78,10 +78,10 @@ pub fn load(
     around: &CheckContext,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<LoadedTable, ReadError> {
-    let (mut shelf, mut report) = (TableFiles::of_files(), Report::default());
+    let (mut shelf, mut report) = (TableFiles::on_disk(), Report::default());
     match shelf.texts(path, &mut report) {
         Ok(files) => Ok(read(&files, around, shelf, report, progress)),
-        Err(error) => Err(ReadError { path: path.to_owned(), error, files: shelf.seen }),
+        Err(error) => Err(ReadError { path: path.to_owned(), error, files: shelf.stamps }),
     }
 }
 
@@ -89,13 +89,13 @@ pub fn load(
 /// are.
 pub fn parse(path: &str, text: String, around: &CheckContext) -> LoadedTable {
     let file = Arc::new(SourceFile::new(path, text));
-    read(&[file], around, TableFiles::of_files(), Report::default(), &mut |_| {})
+    read(&[file], around, TableFiles::on_disk(), Report::default(), &mut |_| {})
 }
 
 /// Checks a table of which only copies are left.
 pub fn parse_copies(copies: &Snapshot, around: &CheckContext) -> LoadedTable {
-    let shelf = TableFiles::of_copies(copies);
-    read(&shelf.copied_texts(), around, shelf, Report::default(), &mut |_| {})
+    let shelf = TableFiles::in_snapshot(copies);
+    read(&shelf.snapshot_texts(), around, shelf, Report::default(), &mut |_| {})
 }
 
 fn read(
@@ -108,6 +108,13 @@ fn read(
     let checked = check::check(files, around, &mut shelf, &mut report, progress);
     let table = Some(checked.table).filter(|_| report.errors() == 0);
     report.sort();
-    let TableFiles { seen, copies, .. } = shelf;
-    LoadedTable { table, tests: checked.tests, report, places: checked.places, files: seen, copies }
+    let TableFiles { stamps, snapshot, .. } = shelf;
+    LoadedTable {
+        table,
+        tests: checked.tests,
+        report,
+        places: checked.places,
+        files: stamps,
+        copies: snapshot,
+    }
 }

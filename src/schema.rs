@@ -1,89 +1,198 @@
-//! JSON Schemas of the rule table and of the settings, for editors: which keys there are, what
-//! each is for, and what kind of value it takes.
+//! Declarations of TOML tables: each key is declared once, with its type, documentation and default.
 //!
-//! Descriptions only: nothing here is ever made or read. `rules::file` and `settings::file` read,
-//! and say more than a schema can; tests hold both to the same keys.
+//! [`toml_table`] turns a declaration into a struct, the reader of its keys and a [`TableSpec`]. The
+//! JSON Schemas for editors, the lists of known keys in error messages and the reference tables in
+//! `docs/` all come from the specs.
 
-mod rules;
-mod settings;
+use serde_json::{Value, json};
 
-use schemars::generate::SchemaSettings;
-use schemars::transform::RecursiveTransform;
-use schemars::{JsonSchema, Schema};
-use serde_json::{Map, Value};
-
-/// The schema of a rule table.
-pub fn rules() -> Value {
-    of::<rules::Table>()
+/// Declaration of one key.
+pub struct KeySpec {
+    /// Name in the TOML file.
+    pub name: &'static str,
+    /// Documentation in Markdown: the lines of the doc comment.
+    pub doc: &'static str,
+    /// Handling of an absent key.
+    pub absent: Absent,
+    /// Returns the JSON Schema of the value.
+    pub schema: fn() -> Value,
 }
 
-/// The schema of a settings file.
-pub fn settings() -> Value {
-    of::<settings::Settings>()
+/// Handling of an absent key.
+pub enum Absent {
+    /// The key may be absent.
+    Allowed,
+    /// The key is required.
+    Rejected,
+    /// This value applies: JSON, or a plain string.
+    Default(&'static str),
 }
 
-/// Draft 2020-12 in words that draft 7 has too, and without `$ref`: some editors know no more, and
-/// others show the description of what is referred to, not that of the key.
-fn of<T: JsonSchema>() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| {
-        settings.inline_subschemas = true;
-        settings.transforms = vec![
-            Box::new(RecursiveTransform(without_null)),
-            Box::new(RecursiveTransform(without_format)),
-        ];
-    });
-    let mut schema = settings.into_generator().into_root_schema_for::<T>();
-    // What it is stands first, for who opens the file.
-    let head = ["$schema", "$id", "title", "description"];
-    let head: Map<_, _> =
-        head.into_iter().filter_map(|key| Some((key.to_owned(), schema.remove(key)?))).collect();
-    Value::Object(head.into_iter().chain(std::mem::take(schema.ensure_object())).collect())
+/// Declaration of a table.
+pub struct TableSpec {
+    /// Noun phrase for error messages: `a rule`.
+    pub noun: &'static str,
+    /// Documentation in Markdown: the lines of the doc comment.
+    pub doc: &'static str,
+    /// Keys in the order of the reference.
+    pub keys: &'static [KeySpec],
+    /// Adds constraints that span several keys to the JSON Schema.
+    pub constrain: fn(&mut Value),
 }
 
-/// A key that may be left out is not one that may be null: TOML has no null.
-fn without_null(schema: &mut Schema) {
-    let null = serde_json::json!({ "type": "null" });
-    if let Some(Value::Array(either)) = schema.get_mut("anyOf") {
-        either.retain(|schema| *schema != null);
-        if let [Value::Object(only)] = either.as_mut_slice() {
-            let only = std::mem::take(only);
-            schema.remove("anyOf");
-            let own = schema.ensure_object();
-            only.into_iter().for_each(|(key, value)| _ = own.entry(key).or_insert(value));
+impl KeySpec {
+    fn json_schema(&self) -> Value {
+        let mut schema = (self.schema)();
+        if !self.doc.is_empty() {
+            schema["description"] = paragraphs(self.doc).into();
         }
-    }
-    if let Some(Value::Array(values)) = schema.get_mut("enum") {
-        values.retain(|value| !value.is_null());
-    }
-    if let Some(kind @ Value::Array(_)) = schema.get_mut("type") {
-        let kinds = kind.as_array_mut().expect("matched as one");
-        kinds.retain(|kind| kind != "null");
-        if let [only] = kinds.as_mut_slice() {
-            *kind = only.take();
+        if let Absent::Default(default) = self.absent {
+            schema["default"] = serde_json::from_str(default).unwrap_or_else(|_| default.into());
         }
+        schema
     }
 }
 
-/// `int64` and its like are Rust's, not JSON Schema's, and strict editors complain.
-fn without_format(schema: &mut Schema) {
-    schema.remove("format");
+impl TableSpec {
+    /// Names of all keys.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone {
+        self.keys.iter().map(|key| key.name)
+    }
+
+    /// Returns the JSON Schema of the table. It has only keywords that draft 7 and draft 2020-12
+    /// share, and no `$ref`: some editors support nothing newer, and others show the description of
+    /// the target in place of the key's own.
+    pub fn json_schema(&self) -> Value {
+        let mut schema = json!({
+            "description": paragraphs(self.doc),
+            "type": "object",
+            "properties": {},
+            "additionalProperties": false,
+        });
+        for key in self.keys {
+            schema["properties"][key.name] = key.json_schema();
+        }
+        let required = self.keys.iter().filter(|key| matches!(key.absent, Absent::Rejected));
+        let required: Vec<_> = required.map(|key| key.name).collect();
+        if !required.is_empty() {
+            schema["required"] = required.into();
+        }
+        (self.constrain)(&mut schema);
+        schema
+    }
+
+    /// Returns the JSON Schema of a whole file.
+    pub fn root_schema(&self, name: &str, title: &str) -> Value {
+        let mut schema = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$id": format!("urn:switchboard:schema:{name}"),
+            "title": title,
+        });
+        for (keyword, value) in self.json_schema().as_object().into_iter().flatten() {
+            schema[keyword] = value.clone();
+        }
+        schema
+    }
 }
 
-/// Kinds of values that a derive would write as `anyOf`. Said as one schema, a mistake is told as
-/// what it is ("12 is not of types string, array"), not as "fits none of these".
-macro_rules! kinds {
-    ($($name:ident = $schema:expr;)+) => {$(
-        struct $name;
+/// Joins the lines of each paragraph of a doc comment.
+fn paragraphs(doc: &str) -> String {
+    let lines: Vec<_> = doc.lines().map(str::trim).collect();
+    let paragraphs = lines.split(|line| line.is_empty()).map(|lines| lines.join(" "));
+    paragraphs.filter(|paragraph| !paragraph.is_empty()).collect::<Vec<_>>().join("\n\n")
+}
 
-        impl schemars::JsonSchema for $name {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($name).into()
+/// Declares a TOML table.
+///
+/// Expands to the struct with what the reader found, and to its `TableKeys`. The module that
+/// invokes it has in scope: `TableKeys`, `ValueType` (one implementation for each type of value)
+/// and `Entry` (a key with its value).
+///
+/// * `name as "key"`: the key is no Rust identifier, or its field has another name.
+/// * `: Type = required`, or `= "default"`: the value that applies when the key is absent.
+/// * `collect method into KEYS`: keys that share a field; `method` reads them. Their types are
+///   functions that return a JSON Schema.
+/// * `header`: fields that describe the table itself, set by `TableKeys::set_header`.
+/// * `extra`: further fields.
+/// * `constrain`: a function that adds constraints to the JSON Schema.
+macro_rules! toml_table {
+    (
+        $(#[doc = $doc:literal])*
+        $vis:vis struct $Table:ident: $noun:literal {
+            $(
+                $(#[doc = $key_doc:literal])*
+                $field:ident $(as $key:literal)?: $type:ty $(= $default:tt)?,
+            )*
+        }
+        $(collect $method:ident into $KEYS:ident {
+            $(
+                $(#[doc = $other_doc:literal])*
+                $other:literal: $other_schema:expr,
+            )*
+        })?
+        $(header { $($header:ident: $header_type:ty,)* })?
+        $(extra { $($(#[doc = $extra_doc:literal])* $extra:ident: $extra_type:ty,)* })?
+        $(constrain $constrain:expr;)?
+    ) => {
+        $(#[doc = $doc])*
+        #[derive(Default)]
+        $vis struct $Table {
+            $($(#[doc = $key_doc])* $vis $field: <$type as ValueType>::Raw,)*
+            $($($vis $header: $header_type,)*)?
+            $($($(#[doc = $extra_doc])* $vis $extra: $extra_type,)*)?
+        }
+
+        $(
+            /// Keys that share a field.
+            $vis const $KEYS: &[&str] = &[$($other),*];
+        )?
+
+        impl TableKeys for $Table {
+            fn spec() -> &'static $crate::schema::TableSpec {
+                static SPEC: $crate::schema::TableSpec = $crate::schema::TableSpec {
+                    noun: $noun,
+                    doc: concat!($($doc, "\n",)*),
+                    keys: &[
+                        $($crate::schema::KeySpec {
+                            name: $crate::schema::toml_table!(@name $field $($key)?),
+                            doc: concat!($($key_doc, "\n",)*),
+                            absent: $crate::schema::toml_table!(@absent $($default)?),
+                            schema: <$type as ValueType>::schema,
+                        },)*
+                        $($($crate::schema::KeySpec {
+                            name: $other,
+                            doc: concat!($($other_doc, "\n",)*),
+                            absent: $crate::schema::Absent::Allowed,
+                            schema: $other_schema,
+                        },)*)?
+                    ],
+                    constrain: $crate::schema::toml_table!(@constrain $($constrain)?),
+                };
+                &SPEC
             }
 
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                $schema
+            fn read_key(&mut self, key: &str, entry: &mut Entry<'_, '_>) -> bool {
+                match key {
+                    $($crate::schema::toml_table!(@name $field $($key)?) => {
+                        self.$field = <$type as ValueType>::read(entry);
+                    })*
+                    $($($other)|* => self.$method(entry),)?
+                    _ => return false,
+                }
+                true
             }
+
+            $(fn set_header(&mut self, header: Header) {
+                $(self.$header = header.$header;)*
+            })?
         }
-    )+};
+    };
+    (@name $field:ident) => { stringify!($field) };
+    (@name $field:ident $key:literal) => { $key };
+    (@absent) => { $crate::schema::Absent::Allowed };
+    (@absent required) => { $crate::schema::Absent::Rejected };
+    (@absent $default:literal) => { $crate::schema::Absent::Default($default) };
+    (@constrain) => { |_| {} };
+    (@constrain $constrain:expr) => { $constrain };
 }
-use kinds;
+pub(crate) use toml_table;

@@ -1,12 +1,29 @@
 //! Settings: defaults that are compiled in, the operator's file, environment variables.
 //!
-//! The only room that reads the environment. What comes out is checked: secrets are there and
-//! long enough, paths are absolute or taken from the right folder, durations are durations.
+//! The only module that reads the environment. Its output is checked: secrets are present and long
+//! enough, paths are resolved, durations are [`Duration`]s.
+//!
+//! ```
+//! use std::collections::HashMap;
+//! use switchboard::settings::{self, Inputs, Purpose};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let environment = HashMap::from([
+//!     ("SWITCHBOARD__SERVER__LISTEN".to_owned(), "0.0.0.0:8080".to_owned()),
+//!     ("SWITCHBOARD__SOURCES__RETELL__PLATFORM".to_owned(), "retell".to_owned()),
+//!     ("SWITCHBOARD__SOURCES__RETELL__SECRETS".to_owned(), "env:RETELL_API_KEY".to_owned()),
+//!     ("RETELL_API_KEY".to_owned(), "key_0123456789abcdef".to_owned()),
+//! ]);
+//! let loaded = settings::load(&Inputs { file: None, environment, purpose: Purpose::Serve })?;
+//! let settings = loaded.settings.expect("the report has no errors");
+//! assert_eq!(settings.server.listen.port(), 8080);
+//! assert_eq!(&*settings.sources[0].name, "retell");
+//! # Ok(())
+//! # }
+//! ```
 
-mod file;
+mod keys;
 mod layers;
-mod records;
-mod sources;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -20,85 +37,88 @@ use crate::domain::secret::Secret;
 use crate::rules::{CheckContext, SourceInfo};
 use crate::source::{Fallback, Source};
 
-/// Every default, explained.
+pub use keys::json_schema;
+
+/// Defaults of all settings, in TOML with comments.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
 
-/// Where settings are looked for when nobody says where they are.
+/// Paths at which a settings file is searched for, in this order.
 pub const DEFAULT_PATHS: [&str; 2] =
     ["config/switchboard.toml", "/etc/switchboard/switchboard.toml"];
 
-/// All settings, checked.
+/// Checked settings.
 pub struct Settings {
-    /// The public listener.
+    /// Public listener.
     pub server: ServerSettings,
-    /// The operator's listener.
+    /// Admin listener.
     pub admin: AdminSettings,
-    /// The rule table.
+    /// Rule table.
     pub rules: RulesSettings,
-    /// What is kept of what was answered.
+    /// Records of calls and events.
     pub records: RecordsSettings,
     /// Logging.
     pub log: LogSettings,
-    /// Who asks.
+    /// Sources of requests, sorted by name.
     pub sources: Vec<Source>,
 }
 
-/// The public listener.
+/// Settings of the public listener.
 #[derive(Debug, Clone)]
 pub struct ServerSettings {
-    /// Where it listens.
+    /// Address and port.
     pub listen: SocketAddr,
-    /// A body that has not arrived by then is not waited for.
+    /// Time limit for receiving a request body.
     pub request_timeout: Duration,
-    /// A connection that is silent for this long is closed.
+    /// Time limit for idle connections and for receiving headers.
     pub header_timeout: Duration,
-    /// Connections at once.
+    /// Maximum number of open connections.
     pub max_connections: usize,
-    /// Requests at once.
+    /// Maximum number of requests in flight.
     pub max_in_flight: usize,
-    /// What requests in flight are given when the service stops.
+    /// Time for requests in flight to finish on shutdown.
     pub shutdown_grace: Duration,
-    /// Whose X-Forwarded-For is believed.
+    /// Reverse proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
 }
 
-/// The operator's listener.
+/// Settings of the admin listener.
 pub struct AdminSettings {
-    /// Where it listens.
+    /// Address and port.
     pub listen: SocketAddr,
-    /// What it asks for, when it asks for anything.
+    /// Token that requests must have.
     pub token: Option<Secret>,
 }
 
-/// The rule table.
+/// Settings of the rule table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RulesSettings {
-    /// A file, or a folder whose `*.toml` files are one table.
+    /// File, or folder whose `*.toml` files form one rule table.
     pub path: PathBuf,
-    /// How often its files, and the lists they name, are looked at for a change. None: never.
+    /// Interval at which the files of the rule table are checked for changes; `None` disables
+    /// polling.
     pub poll: Option<Duration>,
 }
 
-/// What is kept of what was answered. Not printable: a place and a key can be secret.
+/// Settings of the records. Not `Debug`: the URL and the hash key can be secret.
 #[derive(Clone)]
 pub struct RecordsSettings {
-    /// Where.
-    pub place: RecordsLocation,
-    /// What is older than this is deleted.
+    /// Location of the record store.
+    pub location: RecordsLocation,
+    /// Age at which records are deleted.
     pub retain: Duration,
-    /// How callers' numbers are kept.
+    /// Storage of callers' numbers.
     pub numbers: NumberStorage,
-    /// Whether a reply waits for its record.
+    /// Point at which a reply is sent.
     pub wait: Wait,
-    /// Whether each reply carries its decision's id, as `metadata.switchboard_id`.
+    /// Adds the decision's id to each reply, as `metadata.switchboard_id`.
     pub stamp: bool,
 }
 
 impl RecordsSettings {
-    /// Nothing is kept.
+    /// Returns settings that disable records.
     pub fn off() -> RecordsSettings {
         RecordsSettings {
-            place: RecordsLocation::Off,
+            location: RecordsLocation::Off,
             retain: Duration::MAX,
             numbers: NumberStorage::Full,
             wait: Wait::No,
@@ -107,85 +127,86 @@ impl RecordsSettings {
     }
 }
 
-/// Where records are kept.
+/// Location of the record store.
 #[derive(Clone)]
 pub enum RecordsLocation {
-    /// Nowhere.
+    /// No records.
     Off,
-    /// In memory, until the service stops.
+    /// Memory, until the service stops.
     Memory,
-    /// In this file of SQLite's.
+    /// SQLite file.
     Sqlite(PathBuf),
-    /// In the PostgreSQL database of this URL, kept whole: a password can be in it.
+    /// URL of a PostgreSQL database, which may contain a password.
     Postgres(Secret),
 }
 
-/// How records keep a caller's number.
+/// Storage of callers' numbers in records.
 #[derive(Clone)]
 pub enum NumberStorage {
-    /// As it is.
+    /// Unchanged.
     Full,
-    /// `+1213***1234`: neither replayed nor searched.
+    /// `+1213***1234`: not replayable, and not searchable.
     Masked,
-    /// Hashed with this key: searched and forgotten by number, and never replayed.
+    /// Hashed with this key: searchable and erasable by number, but not replayable.
     Hashed(Secret),
 }
 
-/// What a reply waits for.
+/// Point at which a reply is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
-    /// Nothing: its record is written afterwards.
+    /// Before its record is written.
     No,
-    /// Its record, committed.
+    /// After its record has been committed.
     Commit,
 }
 
-/// Logging.
+/// Settings of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
-    /// `tracing`'s directives.
+    /// Directives of the `tracing` crate.
     pub level: String,
-    /// How a line looks.
+    /// Format of a line.
     pub format: LogFormat,
 }
 
-/// How a log line looks.
+/// Format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// For reading in a terminal.
     Pretty,
-    /// One object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// What settings are made of, besides the defaults.
+/// Inputs of [`load`], besides the defaults.
 pub struct Inputs {
-    /// The operator's file.
+    /// Settings file of the operator.
     pub file: Option<PathBuf>,
-    /// The environment.
+    /// Environment variables.
     pub environment: HashMap<String, String>,
-    /// What they are read for.
+    /// Purpose, which determines how missing secrets are handled.
     pub purpose: Purpose,
 }
 
-/// What settings are read for.
+/// Purpose of loading the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// To run: every secret has to be there.
+    /// To serve: every secret must be present.
     Serve,
-    /// To try out (`--dev`): loopback only, pretty logs, and the key `dev` where a secret is
-    /// missing or short.
+    /// To try Switchboard out (`--dev`): loopback only, pretty logs, and the key `dev` in place of
+    /// missing secrets. Short secrets are accepted.
     Dev,
-    /// To look at them on a machine that may have no secrets. Missing ones are noted, and `dev`
-    /// stands in for them.
+    /// To inspect the settings on a machine that may have no secrets: missing and short ones are
+    /// reported as notes, and `dev` stands in for missing ones.
     Inspect,
 }
 
 impl Inputs {
-    /// From the process's own environment, and the file that was named or found.
+    /// Takes the environment of the process, and the given file or the first one at
+    /// [`DEFAULT_PATHS`].
     pub fn from_process(file: Option<&Path>, purpose: Purpose) -> Inputs {
         let found = || DEFAULT_PATHS.iter().map(PathBuf::from).find(|path| path.exists());
-        #[expect(clippy::disallowed_methods, reason = "this is where the environment comes in")]
+        #[expect(clippy::disallowed_methods, reason = "the only place that reads the environment")]
         let environment = std::env::vars_os();
         let environment = environment.filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -198,27 +219,27 @@ impl Inputs {
     }
 }
 
-/// Settings as far as they could be read.
+/// Result of [`load`].
 pub struct LoadedSettings {
-    /// None when the report has errors.
+    /// The settings; `None` when the report has errors.
     pub settings: Option<Settings>,
-    /// Where the rule table is, which can be checked even when something else is wrong.
+    /// Path of the rule table, known even when other settings are invalid.
     pub rules: Option<PathBuf>,
-    /// Everything that is wrong.
+    /// Errors, warnings and notes.
     pub report: Report,
 }
 
-/// Reads and checks the settings.
+/// Reads and checks the settings. Invalid settings are in the report, all of them at once.
 ///
 /// # Errors
-/// When the file cannot be read.
-pub fn load(ingredients: &Inputs) -> std::io::Result<LoadedSettings> {
-    file::read(ingredients)
+/// Returns an error when the file cannot be read.
+pub fn load(inputs: &Inputs) -> std::io::Result<LoadedSettings> {
+    keys::reader::read(inputs)
 }
 
 impl Settings {
-    /// What the rules are checked against.
-    pub fn surroundings(&self) -> CheckContext {
+    /// Returns what rules are checked against: the sources and the agents of fallback replies.
+    pub fn check_context(&self) -> CheckContext {
         let agents = self.sources.iter().filter_map(|source| match &source.fallback {
             Fallback::Agent(name) => Some(name.to_string()),
             Fallback::Keep | Fallback::Reject => None,

@@ -1,4 +1,4 @@
-//! A source: one workspace of a platform that asks, and how it wants to be treated.
+//! A source: one workspace of a platform that sends requests, and its policy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,27 +6,27 @@ use std::time::Duration;
 use crate::authenticate::Policy;
 use crate::dialect::Dialect;
 
-/// One `[sources.NAME]` of the settings, checked.
+/// A validated `[sources.NAME]` section of the settings.
 pub struct Source {
-    /// The name, which is also the last part of its path.
+    /// Name, which is also part of the URL path.
     pub name: Arc<str>,
-    /// How its platform speaks.
+    /// Dialect of its platform.
     pub dialect: &'static dyn Dialect,
-    /// Who may ask in its name.
+    /// Authentication policy.
     pub policy: Policy,
-    /// The budget for an answer, counted from the arrival of the request.
+    /// Reply deadline, measured from the arrival of the request.
     pub reply_within: Duration,
-    /// What to answer when something breaks.
+    /// Reply to a request that fails after authentication.
     pub fallback: Fallback,
 }
 
-/// The reply for the moment when everything else broke.
+/// Fallback reply of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fallback {
-    /// The number's own agent.
+    /// Keep the agent that the platform has assigned to the number.
     Keep,
-    /// Turn the caller away.
+    /// Reject the call.
     Reject,
-    /// The agent of this name.
+    /// Route the call to the agent of this name.
     Agent(Box<str>),
 }

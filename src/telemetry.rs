@@ -1,6 +1,6 @@
-//! What the service says about itself: log lines and counters.
+//! Telemetry: log lines and metrics.
 //!
-//! Numbers are masked before they come here, bodies and secrets never do.
+//! Callers mask phone numbers before logging them, and never log bodies or secrets.
 
 mod counters;
 mod json;
@@ -20,17 +20,17 @@ pub use counters::{Counters, RecordCounters, SourceCounters};
 use json::JsonLines;
 use lines::Lines;
 
-/// Starts logging to standard output. Lines are written by a thread of their own, so that a slow
-/// terminal delays nobody; when the guard is dropped all of them have been written.
+/// Starts logging to standard output. A dedicated thread writes the lines, so that a slow terminal delays
+/// no request. Dropping the guard writes all remaining lines.
 ///
 /// # Errors
-/// When something in this process logs already.
+/// Fails if the process already has a global logger, or if the level is invalid.
 pub fn start_logging(log: &LogSettings) -> anyhow::Result<LogGuard> {
     let lines = Lines::default();
-    // An option of a database's URL that it does not know it logs with its value: a password, when
-    // its name is misspelt.
-    let url_options = "sqlx_postgres::options=off".parse()?;
-    let filter = EnvFilter::try_new(&log.level)?.add_directive(url_options);
+    // sqlx logs unknown options of a database URL with their values, which can be a password if the
+    // option's name is misspelt.
+    let silence_url_options = "sqlx_postgres::options=off".parse()?;
+    let filter = EnvFilter::try_new(&log.level)?.add_directive(silence_url_options);
     let registry = tracing_subscriber::registry().with(filter);
     let started = match log.format {
         LogFormat::Pretty => {
@@ -48,7 +48,7 @@ pub fn start_logging(log: &LogSettings) -> anyhow::Result<LogGuard> {
     Ok(LogGuard { lines, thread: Some(thread) })
 }
 
-/// Keeps the log's thread; see [`start_logging`].
+/// Owner of the log thread; see [`start_logging`].
 pub struct LogGuard {
     lines: Lines,
     thread: Option<JoinHandle<()>>,

@@ -1,4 +1,4 @@
-//! `switchboard check`: every mistake in settings and rules, all at once, and the table's own tests.
+//! `switchboard check`: checks settings and rules, and runs the tests of the rule table.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -6,26 +6,28 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::{ConfigFile, Exit, SettingsAndRules, load_both, load_rules};
+use super::{ConfigFile, Exit, SettingsAndRules, load_rules, load_settings_and_rules};
 use crate::diagnostics::Report;
 use crate::rules::{CheckContext, RuleSet};
 use crate::settings::Purpose;
 
-/// Exits 0 when there is no error, 1 when there is one (with --strict: or a warning).
+/// Report all errors and warnings at once, and run the tests of the rule table.
+///
+/// Exit status: 0 no errors; 1 errors, or warnings with --strict; 2 the files could not be read.
 #[derive(Debug, Args)]
 pub(super) struct Check {
     #[command(flatten)]
     config: ConfigFile,
-    /// Check only this table (a file, or a folder of them), without the settings
+    /// Rule file or directory to check without the settings
     #[arg(long, value_name = "PATH", conflicts_with = "config")]
     rules: Option<PathBuf>,
-    /// Take warnings for errors
+    /// Treat warnings as errors
     #[arg(long)]
     strict: bool,
-    /// Warn of rules, and of arms of splits, that no [[test]] reaches
+    /// Warn of rules and split arms that no [[test]] reaches
     #[arg(long)]
     coverage: bool,
-    /// For programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -39,8 +41,8 @@ impl Check {
                     (Some(loaded), report)
                 }
                 Err(error) if self.json => {
-                    let mistakes = Report::of("no-table", format!("{error:#}")).to_json();
-                    let whole = json!({ "ok": false, "mistakes": mistakes });
+                    let diagnostics = Report::of("no-table", format!("{error:#}")).to_json();
+                    let whole = json!({ "ok": false, "diagnostics": diagnostics });
                     writeln!(std::io::stdout(), "{whole:#}")?;
                     return Ok(Exit::Error);
                 }
@@ -48,52 +50,53 @@ impl Check {
             },
             None => {
                 let SettingsAndRules { rules, report, .. } =
-                    load_both(&self.config, Purpose::Inspect, self.coverage)?;
+                    load_settings_and_rules(&self.config, Purpose::Inspect, self.coverage)?;
                 (rules, report)
             }
         };
-        let good = report.errors() == 0 && !(self.strict && report.warnings() > 0);
+        let passed = report.errors() == 0 && !(self.strict && report.warnings() > 0);
         let table = loaded.as_ref().and_then(|loaded| loaded.table.as_ref());
         let tests = loaded.as_ref().map_or(0, |loaded| loaded.tests.len());
         let mut stdout = std::io::stdout().lock();
         if self.json {
             let whole = json!({
-                "ok": good,
+                "ok": passed,
                 "rules": table.map(|table| table.rules.len()),
                 "tests": tests,
                 "fingerprint": table.map(|table| &table.fingerprint),
-                "mistakes": report.to_json(),
+                "diagnostics": report.to_json(),
             });
             writeln!(stdout, "{whole:#}")?;
         } else {
             if !report.mistakes().is_empty() {
                 writeln!(stdout, "{}\n", report.to_text(stdout.is_terminal()))?;
             }
-            let counted = table.map_or("no table".to_owned(), |table| counted(table, tests));
-            let errors = many(report.errors(), "error");
-            writeln!(stdout, "{counted}; {errors}, {}", many(report.warnings(), "warning"))?;
+            let summary = table.map_or("no rule table".to_owned(), |table| summarize(table, tests));
+            let (errors, warnings) = (report.errors(), report.warnings());
+            let errors = plural(errors, "error");
+            writeln!(stdout, "{summary}; {errors}, {}", plural(warnings, "warning"))?;
         }
-        Ok(if good { Exit::Success } else { Exit::Failure })
+        Ok(if passed { Exit::Success } else { Exit::Failure })
     }
 }
 
-/// `12 rules, 5 agents, 3 lists with 12 numbers, 4 tests passed`.
-fn counted(table: &RuleSet, tests: usize) -> String {
-    let rules = many(table.rules.len(), "rule");
-    let mut counted = format!("{rules}, {}", many(table.agents.len(), "agent"));
+/// Returns `12 rules, 5 agents, 3 lists with 12 numbers, 4 tests passed`.
+fn summarize(table: &RuleSet, tests: usize) -> String {
+    let rules = plural(table.rules.len(), "rule");
+    let mut summary = format!("{rules}, {}", plural(table.agents.len(), "agent"));
     let lists = table.lists.all();
     if !lists.is_empty() {
-        let numbers = many(lists.iter().map(|list| list.size).sum(), "number");
-        counted += &format!(", {} with {numbers}", many(lists.len(), "list"));
+        let numbers = plural(lists.iter().map(|list| list.size).sum(), "number");
+        summary += &format!(", {} with {numbers}", plural(lists.len(), "list"));
     }
     if tests > 0 {
-        counted += &format!(", {} passed", many(tests, "test"));
+        summary += &format!(", {} passed", plural(tests, "test"));
     }
-    counted
+    summary
 }
 
-/// `1 rule`, `2 rules`.
-fn many(count: usize, what: &str) -> String {
-    let end = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{end}")
+/// Returns `1 rule` or `2 rules`.
+fn plural(count: usize, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
 }

@@ -1,66 +1,70 @@
-//! `switchboard explain`: why a call is answered as it is.
+//! `switchboard explain`: explains the decision about a call.
 
 use std::io::Write;
 
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_good};
+use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_without_errors};
 use crate::domain::facts::Facts;
-use crate::explain::{Question, inquire, moment_of, party_of, saved_call};
+use crate::explain::{Question, explain_call, parse_party, parse_saved_call, parse_time};
 use crate::settings::Purpose;
 
-/// Shows every rule until the deciding one, and the reply as each platform would get it.
+/// Show the rules up to the deciding one, and the reply that each platform would receive.
+///
+/// Exit status: 0 explained; 2 the settings, the rules or the call are invalid.
 #[derive(Debug, Args)]
 pub(super) struct Explain {
     #[command(flatten)]
     config: ConfigFile,
     #[command(flatten)]
     call: CallFlags,
-    /// When the call comes in, on the wall clock of the table's zone: "2026-12-25 00:10" [default:
-    /// now]
+    /// Time of the call, in the zone of the rule table: "2026-12-25 00:10" [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// Every rule that is tried; without it, of a long table only those whose numbers fit
+    /// Show every rule that is tried; by default, a long table shows only those whose numbers match
     #[arg(long)]
     all: bool,
-    /// Print a [[test]] to paste into the table
+    /// Print a [[test]] for the rule table
     #[arg(long, conflicts_with = "json")]
     as_test: bool,
-    /// For programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 impl Explain {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let Some(LoadedOk { settings, table, .. }) = load_good(&self.config, Purpose::Inspect)?
+        let Some(LoadedOk { settings, table, .. }) =
+            load_without_errors(&self.config, Purpose::Inspect)?
         else {
             return Ok(Exit::Error);
         };
-        let source = self.call.choose(&settings.sources)?;
+        let source = self.call.select_source(&settings.sources)?;
         for party in [&self.call.from, &self.call.to] {
-            party_of(party).map_err(anyhow::Error::msg)?;
+            parse_party(party).map_err(anyhow::Error::msg)?;
         }
         let mut fields = self.call.fields();
         if self.call.body.is_some() {
             let body = self.call.body(source, &fields)?;
-            fields = saved_call(source, body).map_err(anyhow::Error::msg)?;
+            fields = parse_saved_call(source, body).map_err(anyhow::Error::msg)?;
         }
         let at = match &self.at {
-            #[expect(clippy::disallowed_methods, reason = "nobody said another time")]
+            #[expect(clippy::disallowed_methods, reason = "default of --at")]
             None => Timestamp::now(),
-            Some(text) => moment_of(text, &table).map_err(|bad| anyhow::anyhow!("--at: {bad}"))?,
+            Some(text) => {
+                parse_time(text, &table).map_err(|invalid| anyhow::anyhow!("--at: {invalid}"))?
+            }
         };
         let question = Question { source, fields: &fields, facts: Facts { at }, all: self.all };
-        let inquiry = inquire(&table, settings.sources.iter(), question)?;
+        let explained = explain_call(&table, settings.sources.iter(), question)?;
         let mut stdout = std::io::stdout().lock();
         if self.as_test {
-            write!(stdout, "{}", inquiry.as_test())?;
+            write!(stdout, "{}", explained.as_test())?;
         } else if self.json {
-            writeln!(stdout, "{:#}", inquiry.to_json())?;
+            writeln!(stdout, "{:#}", explained.to_json())?;
         } else {
-            write!(stdout, "{inquiry}")?;
+            write!(stdout, "{explained}")?;
         }
         Ok(Exit::Success)
     }

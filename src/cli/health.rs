@@ -1,4 +1,4 @@
-//! `switchboard health`: whether a running service is alive.
+//! `switchboard health`: checks that a running service is alive.
 
 use std::io::Write;
 use std::time::Duration;
@@ -8,17 +8,19 @@ use clap::Args;
 use super::http_client::{http_client, reachable};
 use super::{ConfigFile, Exit, load_settings, print_error};
 
-/// Exits 0 when it is, 1 when it is not or nobody answers.
+/// Request /healthz of a running service.
+///
+/// Exit status: 0 the service is alive; 1 it is not, or does not answer.
 #[derive(Debug, Args)]
 pub(super) struct Health {
     #[command(flatten)]
     config: ConfigFile,
-    /// What to ask [default: /healthz of the listener that the settings name]
+    /// URL to request [default: /healthz of the public listener of the settings]
     #[arg(long)]
     url: Option<String>,
 }
 
-const PATIENCE: Duration = Duration::from_secs(3);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Health {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
@@ -34,11 +36,11 @@ impl Health {
             }
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let answered = runtime.block_on(async {
-            http_client()?.get(&url).timeout(PATIENCE).send().await?.error_for_status()?;
+        let result = runtime.block_on(async {
+            http_client()?.get(&url).timeout(REPLY_TIMEOUT).send().await?.error_for_status()?;
             anyhow::Ok(())
         });
-        match answered {
+        match result {
             Ok(()) => {
                 writeln!(std::io::stdout(), "{url} is alive")?;
                 Ok(Exit::Success)

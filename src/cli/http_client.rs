@@ -2,15 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// A client that follows nobody and keeps nothing.
+/// Creates a client that follows no redirects and uses no proxy.
 pub(super) fn http_client() -> anyhow::Result<reqwest::Client> {
-    // The second one to install a provider is told so; either way there is one.
+    // Fails if a provider is installed already, which is fine.
     drop(rustls::crypto::ring::default_provider().install_default());
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
     Ok(client.build()?)
 }
 
-/// Where to reach what listens at `listen`: `0.0.0.0` is everywhere, so loopback will do.
+/// Returns the address at which a local client reaches a listener: loopback for `0.0.0.0`.
 pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     let loopback: IpAddr = match listen.ip() {
         IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),

@@ -1,76 +1,66 @@
-//! How far something long has come, on one line of a terminal.
+//! Progress of long operations, on a terminal only.
 
-use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::rules::Progress;
 
-/// The line. Nothing is shown of a load that is done at once, and nothing where nobody looks.
+/// A progress line on standard error. Stays hidden for operations that finish quickly, and if
+/// standard error is not a terminal.
 pub(super) struct ProgressLine {
-    begun: Instant,
-    shown: Option<Instant>,
-    is_terminal: bool,
+    bar: ProgressBar,
+    started: Instant,
 }
 
-/// A load that is done sooner needs no line.
-const PATIENCE: Duration = Duration::from_millis(400);
-const BETWEEN: Duration = Duration::from_millis(100);
+/// Time after which an operation shows its progress.
+const DELAY: Duration = Duration::from_millis(400);
+const BAR: &str = "{msg} [{bar:30.}] {percent} %, {pos} of {len}";
 
 impl Default for ProgressLine {
     fn default() -> ProgressLine {
-        ProgressLine {
-            begun: Instant::now(),
-            shown: None,
-            is_terminal: std::io::stderr().is_terminal(),
-        }
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        bar.set_style(ProgressStyle::with_template("{msg}").expect("a valid template"));
+        ProgressLine { bar, started: Instant::now() }
     }
 }
 
 impl ProgressLine {
-    pub(super) fn show(&mut self, progress: Progress<'_>) {
-        self.say(|| match progress {
-            Progress::Reading(read, whole) => {
-                format!("reading the rules: {} %", read * 100 / whole.max(1))
+    /// Shows the progress of loading a rule table.
+    pub(super) fn show_load(&mut self, progress: Progress<'_>) {
+        self.show(|| match progress {
+            Progress::Reading(read, total) => {
+                format!("reading rules: {} %", read * 100 / total.max(1))
             }
             Progress::List(path, rows) => format!("reading {path}: {rows} rows"),
-            Progress::Comparing => "holding the rules against each other".to_owned(),
+            Progress::Comparing => "looking for unreachable rules".to_owned(),
         });
     }
 
-    /// So many of so many, with a bar.
-    pub(super) fn count(&mut self, what: &str, done: u64, whole: u64) {
-        const WIDTH: usize = 30;
-        self.say(|| {
-            let whole = whole.max(done).max(1);
-            let full = "#".repeat((done * WIDTH as u64 / whole) as usize);
-            format!("{what} [{full:.<WIDTH$}] {} %, {done} of {whole}", done * 100 / whole)
-        });
-    }
-
-    /// Shows a text, when it is time to show one.
-    pub(super) fn say(&mut self, text: impl FnOnce() -> String) {
-        let is_due = match self.shown {
-            None => self.begun.elapsed() > PATIENCE,
-            Some(shown) => shown.elapsed() > BETWEEN,
-        };
-        if !self.is_terminal || !is_due {
-            return;
+    /// Shows a count as a bar.
+    pub(super) fn show_count(&mut self, activity: &'static str, done: u64, total: u64) {
+        if self.is_due() {
+            let style = ProgressStyle::with_template(BAR).expect("a valid template");
+            self.bar.set_style(style.progress_chars("##."));
+            self.bar.set_length(total.max(done));
+            self.bar.set_message(activity);
+            self.bar.set_position(done);
         }
-        self.shown = Some(Instant::now());
-        self.write(&text());
     }
 
+    /// Shows a message.
+    pub(super) fn show(&mut self, message: impl FnOnce() -> String) {
+        if self.is_due() {
+            self.bar.set_message(message());
+        }
+    }
+
+    /// Removes the line.
     pub(super) fn clear(&mut self) {
-        if self.shown.take().is_some() {
-            self.write("");
-        }
+        self.bar.finish_and_clear();
     }
 
-    /// Writes over what stands there.
-    fn write(&self, text: &str) {
-        const CLEAR_TO_END: &str = "\x1b[K";
-        let mut stderr = std::io::stderr();
-        // A terminal that has gone away misses nothing.
-        drop(write!(stderr, "\r{text}{CLEAR_TO_END}").and_then(|()| stderr.flush()));
+    fn is_due(&self) -> bool {
+        !self.bar.is_hidden() && self.started.elapsed() > DELAY
     }
 }

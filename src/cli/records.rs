@@ -1,4 +1,4 @@
-//! `switchboard records`: what was answered, and what became of it. One file a subcommand.
+//! `switchboard records`: recorded calls and their events. One file per subcommand.
 
 mod export;
 mod filter;
@@ -9,8 +9,6 @@ mod row;
 mod show;
 mod stats;
 mod table;
-
-use std::io::IsTerminal;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -23,7 +21,7 @@ use crate::diagnostics::Report;
 use crate::records::{NumberPolicy, Store, StoreError};
 use crate::settings::{LoadedSettings, Purpose, RecordsLocation, Settings};
 
-/// Reads the store that `[records] url` names, while the service runs or not.
+/// Read the record store of `[records] url`, whether or not the service is running.
 #[derive(Debug, Args)]
 pub(super) struct RecordsArgs {
     #[command(subcommand)]
@@ -34,22 +32,22 @@ pub(super) struct RecordsArgs {
 enum RecordsCommand {
     /// List calls, newest first
     List(list::ListArgs),
-    /// Show one call: what was answered, why, and what became of it
+    /// Show one call: its decision, its events and its explanation
     Show(show::Show),
-    /// Print calls and events as they come
+    /// Print calls and events as they are recorded
     Follow(follow::Follow),
-    /// Write out all calls with their events, oldest first
+    /// Export all calls with their events, oldest first
     Export(export::Export),
-    /// Delete everything that is recorded of a number, and prove it
+    /// Erase everything that is recorded about a phone number, and verify it
     Forget(forget::Forget),
-    /// Count calls by rule, by outcome and by hour of the day
+    /// Count calls by rule, outcome and hour of the day
     Stats(stats::Stats),
 }
 
 impl RecordsArgs {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let done = runtime.block_on(async {
+        let result = runtime.block_on(async {
             match &self.command {
                 RecordsCommand::List(list) => list.run().await,
                 RecordsCommand::Show(show) => show.run().await,
@@ -60,11 +58,11 @@ impl RecordsArgs {
             }
         });
         runtime.shutdown_background();
-        done
+        result
     }
 }
 
-/// The store, and how numbers are kept in it.
+/// The record store, opened for reading, with its settings.
 pub(super) struct OpenStore {
     pub(super) settings: Settings,
     pub(super) store: Store,
@@ -73,26 +71,27 @@ pub(super) struct OpenStore {
 }
 
 impl OpenStore {
-    pub(super) async fn of(config: &ConfigFile) -> anyhow::Result<OpenStore> {
+    pub(super) async fn open(config: &ConfigFile) -> anyhow::Result<OpenStore> {
         let LoadedSettings { settings, report, .. } = config.load(Purpose::Inspect)?;
         let Some(settings) = settings else {
-            anyhow::bail!("the settings are wrong\n\n{}", report.without_notes());
+            anyhow::bail!("the settings have errors\n\n{}", report.without_notes());
         };
-        nothing_stands_in(&report)?;
-        let place = &settings.records.place;
-        let store = Store::open_to_read(place).await.map_err(|error| in_words(error, place))?;
+        reject_placeholders(&report)?;
+        let location = &settings.records.location;
+        let store = Store::open_to_read(location).await;
+        let store = store.map_err(|error| describe(error, location))?;
         let numbers = NumberPolicy::new(settings.records.numbers.clone());
-        #[expect(clippy::disallowed_methods, reason = "`7d` is said from here on")]
+        #[expect(clippy::disallowed_methods, reason = "relative times such as `7d` count from now")]
         let now = Timestamp::now();
         Ok(OpenStore { settings, store, numbers, now })
     }
 }
 
-/// Memory would stand in for a URL that is not there, and `dev` for a key: neither is what the
-/// service writes with.
-fn nothing_stands_in(report: &Report) -> anyhow::Result<()> {
-    let missing = report.mistakes().iter().find(|mistake| {
-        mistake.code == "secret-missing" && mistake.message.starts_with("`records.")
+/// Refuses the placeholders for missing secrets, memory for a URL and `dev` for a key: the service does
+/// not use them.
+fn reject_placeholders(report: &Report) -> anyhow::Result<()> {
+    let missing = report.mistakes().iter().find(|diagnostic| {
+        diagnostic.code == "secret-missing" && diagnostic.message.starts_with("`records.")
     });
     let Some(missing) = missing else { return Ok(()) };
     let help = missing.help.as_deref().unwrap_or_default();
@@ -103,40 +102,37 @@ fn nothing_stands_in(report: &Report) -> anyhow::Result<()> {
     )
 }
 
-fn in_words(error: StoreError, place: &RecordsLocation) -> anyhow::Error {
-    let error_is_plain = matches!(error, StoreError::NoStore(_));
+fn describe(error: StoreError, location: &RecordsLocation) -> anyhow::Error {
+    let is_missing = matches!(error, StoreError::NoStore(_));
     let error = anyhow::Error::new(error);
-    match place {
+    match location {
         RecordsLocation::Off => error.context("`[records] url` is \"off\""),
         RecordsLocation::Memory => error,
-        RecordsLocation::Sqlite(path) if error_is_plain => {
+        RecordsLocation::Sqlite(path) if is_missing => {
             error.context(format!("there is no {}", path.display()))
         }
         RecordsLocation::Sqlite(path) => error.context(format!("cannot read {}", path.display())),
-        RecordsLocation::Postgres(_) => error.context("cannot ask the database of the records"),
+        RecordsLocation::Postgres(_) => error.context("cannot query the database of the records"),
     }
 }
 
-/// Of a terminal that does not say how wide it is.
-const USUAL_WIDTH: usize = 80;
+/// Minimum width of a table.
+const MIN_WIDTH: u16 = 40;
 
-/// How wide a line may be; none where nobody looks.
-fn width() -> Option<usize> {
-    let stdout = std::io::stdout();
-    if !stdout.is_terminal() {
-        return None;
-    }
-    let size = terminal_size::terminal_size_of(stdout);
-    Some(size.map_or(USUAL_WIDTH, |(terminal_size::Width(width), _)| usize::from(width).max(40)))
+/// Returns the width of the terminal, or `None` if standard output is not a terminal.
+fn terminal_width() -> Option<u16> {
+    let terminal = console::Term::stdout();
+    terminal.is_term().then(|| terminal.size().1.max(MIN_WIDTH))
 }
 
-/// A text from outside, without what a terminal would obey.
-fn plain(text: &str) -> String {
+/// Replaces control characters, which a terminal would interpret, in a text of unknown origin.
+fn sanitize(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// A zone by its name.
+/// Parses the value of `--zone`.
 fn zone(name: &str) -> anyhow::Result<jiff::tz::TimeZone> {
-    jiff::tz::TimeZone::get(name)
-        .with_context(|| format!("--zone: `{name}` is no time zone: write Europe/Berlin, or UTC"))
+    jiff::tz::TimeZone::get(name).with_context(|| {
+        format!("--zone: `{name}` is not a time zone; use a name such as Europe/Berlin, or UTC")
+    })
 }

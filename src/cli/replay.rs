@@ -1,4 +1,4 @@
-//! `switchboard replay`: recorded calls through another table, and what would change.
+//! `switchboard replay`: routes recorded calls with different rules and shows what would change.
 
 use std::io::{IsTerminal, Write};
 use std::num::NonZeroUsize;
@@ -15,63 +15,64 @@ use crate::replay::Replay;
 use crate::rules::RuleSet;
 use crate::settings::Settings;
 
-/// Decides each recorded call anew, at its own time, and tells what would become other than it was.
+/// Decide each recorded call again, at its own time, and show what would change. Without --since, the
+/// calls of the last 7 days.
 ///
-/// Exits 0, with --expect-same 1 when a call would go elsewhere or its agent would hear something
-/// else, and 2 when that could not be found out. Without --since: calls of the last 7 days.
+/// Exit status: 0 replayed; 1 with --expect-same, if a call would be routed differently or its payload
+/// would change; 2 the records or the rules cannot be read, or no call can be replayed.
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
     #[command(flatten)]
     config: ConfigFile,
-    /// The other table: a file, or a folder of them [default: the one that the settings name]
+    /// Rule file or directory to replay with [default: the rules of the settings]
     #[arg(long, value_name = "PATH")]
     rules: Option<PathBuf>,
     #[command(flatten)]
     filter: FilterFlags,
-    /// Exit 1 when a call would go elsewhere, or its agent would hear something else
+    /// Exit with status 1 if a call would be routed differently or its payload would change
     #[arg(long)]
     expect_same: bool,
-    /// So many calls are shown of those that change in the same way
+    /// Number of example calls to show per change
     #[arg(long, value_name = "N", default_value_t = 3)]
     examples: usize,
-    /// So many calls at most, from the oldest on
+    /// Maximum number of calls, starting with the oldest
     #[arg(long, value_name = "N")]
     limit: Option<NonZeroUsize>,
-    /// For programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Where nobody says since when.
+/// Default of `--since`.
 const SINCE: &str = "7d";
-/// So many records are held at once.
+/// Number of records per query.
 const PAGE: usize = 2_000;
 
 impl ReplayArgs {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let zone = self.filter.zone()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let opened = runtime.block_on(OpenStore::of(&self.config))?;
+        let opened = runtime.block_on(OpenStore::open(&self.config))?;
         let filter = self.filter.read(opened.now, &opened.numbers, Some(SINCE))?;
         let Some(table) = self.table(&opened.settings)? else { return Ok(Exit::Error) };
-        let mut replayed = Replay::new(&table, &opened.settings.sources, self.examples);
+        let mut replay = Replay::new(&table, &opened.settings.sources, self.examples);
         let recorded = runtime.block_on(async {
-            let recorded = self.go_through(&opened.store, &filter, &mut replayed).await;
+            let recorded = self.replay_all(&opened.store, &filter, &mut replay).await;
             opened.store.close().await;
             recorded
         })?;
-        self.tell(&replayed, recorded, &zone)?;
-        if replayed.replayed() == 0 && replayed.left_out() > 0 {
+        self.print(&replay, recorded, &zone)?;
+        if replay.replayed() == 0 && replay.left_out() > 0 {
             return Ok(Exit::Error);
         }
-        let is_other = self.expect_same && replayed.changed() > 0;
-        Ok(if is_other { Exit::Failure } else { Exit::Success })
+        let has_changed = self.expect_same && replay.changed() > 0;
+        Ok(if has_changed { Exit::Failure } else { Exit::Success })
     }
 
-    /// What is wrong with it is said on standard error; then there is none.
+    /// Loads the rules. Prints errors to standard error and returns `None`.
     fn table(&self, settings: &Settings) -> anyhow::Result<Option<RuleSet>> {
         let path = self.rules.as_ref().unwrap_or(&settings.rules.path);
-        let loaded = load_rules(path, settings.surroundings(), false)?;
+        let loaded = load_rules(path, settings.check_context(), false)?;
         if loaded.report.errors() > 0 {
             let mut stderr = std::io::stderr();
             let report = loaded.report.without_notes();
@@ -80,45 +81,48 @@ impl ReplayArgs {
         Ok(loaded.table)
     }
 
-    /// How many such calls have been recorded, --limit or not.
-    async fn go_through(
+    /// Replays the calls. Returns the number of recorded calls, regardless of `--limit`.
+    async fn replay_all(
         &self,
         store: &Store,
         filter: &Filter,
-        replayed: &mut Replay<'_>,
+        replay: &mut Replay<'_>,
     ) -> anyhow::Result<u64> {
         let most = self.limit.map_or(usize::MAX, NonZeroUsize::get);
         let recorded = store.count(filter).await?;
-        let whole = recorded.min(most as u64);
+        let total = recorded.min(most as u64);
         let mut progress = progress::ProgressLine::default();
-        let (mut seen, mut beyond) = (0, None);
+        let (mut done, mut beyond) = (0, None);
         loop {
-            let limit = PAGE.min(most - seen);
+            let limit = PAGE.min(most - done);
             let page = store.calls(filter, Page { limit, order: Order::OldestFirst, beyond });
-            let page = page.await.context("the records cannot be read")?;
+            let page = page.await.context("cannot read the records")?;
             let Some(last) = page.last() else { break };
             beyond = Some(last.id);
-            page.iter().for_each(|record| replayed.call(record));
-            seen += page.len();
-            progress.count("replaying", seen as u64, whole);
+            page.iter().for_each(|record| replay.call(record));
+            done += page.len();
+            progress.show_count("replaying", done as u64, total);
         }
         progress.clear();
         Ok(recorded)
     }
 
-    fn tell(&self, replayed: &Replay<'_>, recorded: u64, zone: &TimeZone) -> anyhow::Result<()> {
-        let seen = replayed.replayed() + replayed.left_out();
+    fn print(&self, replay: &Replay<'_>, recorded: u64, zone: &TimeZone) -> anyhow::Result<()> {
+        let done = replay.replayed() + replay.left_out();
         let mut stdout = std::io::stdout().lock();
         if self.json {
-            let mut whole = replayed.to_json();
+            let mut whole = replay.to_json();
             whole["recorded"] = recorded.into();
             writeln!(stdout, "{whole:#}")?;
-        } else if seen == 0 {
-            writeln!(stdout, "no such call has been recorded in that time")?;
+        } else if done == 0 {
+            writeln!(stdout, "no matching calls are recorded")?;
         } else {
-            write!(stdout, "{}", replayed.told(zone))?;
-            if seen < recorded {
-                writeln!(stdout, "\n--limit: the first {seen} of {recorded} calls")?;
+            write!(stdout, "{}", replay.to_text(zone))?;
+            if done < recorded {
+                writeln!(
+                    stdout,
+                    "\nreplayed the first {done} of {recorded} calls; raise --limit to replay more"
+                )?;
             }
         }
         Ok(())

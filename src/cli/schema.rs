@@ -1,18 +1,18 @@
-//! `switchboard schema`: a JSON Schema, so that an editor completes keys and explains them.
+//! `switchboard schema`: JSON Schemas, with which editors complete and explain keys.
 
 use std::io::Write;
 
 use clap::{Args, ValueEnum};
 
 use super::Exit;
-use crate::schema;
+use crate::{rules, settings};
 
-/// Prints it. In the TOML file, `#:schema ./schema/rules.json` as the first line points to it.
+/// Print the schema. In the TOML file, the first line `#:schema ./schema/rules.json` points to it.
 #[derive(Debug, Args)]
 pub(super) struct Schema {
-    /// Of what
+    /// Which schema to print
     #[arg(value_name = "rules|settings")]
-    of: SchemaKind,
+    kind: SchemaKind,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -25,9 +25,9 @@ enum SchemaKind {
 
 impl Schema {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let schema = match self.of {
-            SchemaKind::Rules => schema::rules(),
-            SchemaKind::Settings => schema::settings(),
+        let schema = match self.kind {
+            SchemaKind::Rules => rules::json_schema(),
+            SchemaKind::Settings => settings::json_schema(),
         };
         writeln!(std::io::stdout(), "{schema:#}")?;
         Ok(Exit::Success)

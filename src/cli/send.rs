@@ -1,4 +1,4 @@
-//! `switchboard send`: plays the platform.
+//! `switchboard send`: sends a signed request as the platform would.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -8,45 +8,46 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::http_client::{http_client, reachable};
-use super::{CallFlags, ConfigFile, Exit, load_settings, readable};
+use super::{CallFlags, ConfigFile, Exit, format_body, load_settings};
 use crate::authenticate::AuthError;
 use crate::domain::call::Fields;
 use crate::settings::Settings;
 use crate::source::Source;
 
-/// Signs with the source's first secret, or with the key `dev` when that is not at hand. Prints
-/// the reply on standard output, the status and the time on standard error. Exits 1 when the
-/// answer is not a 2xx.
+/// Sign with the source's first secret, or with the key `dev` if it is not available. The reply goes to
+/// standard output; the status and the time go to standard error.
+///
+/// Exit status: 0 the reply is a 2xx; 1 it is not; 2 there is no reply.
 #[derive(Debug, Args)]
 pub(super) struct Send {
     #[command(flatten)]
     config: ConfigFile,
     #[command(flatten)]
     call: CallFlags,
-    /// Where to send it [default: the listener that the settings name]. Without a path,
-    /// /inbound/SOURCE is added
+    /// URL to send to [default: the public listener of the settings]. Without a path, /inbound/SOURCE
+    /// is added
     #[arg(long)]
     url: Option<String>,
-    /// Print the signed curl command instead of sending; it works for five minutes
+    /// Print a signed curl command instead, which is valid for five minutes
     #[arg(long)]
     curl: bool,
 }
 
 /// Longer than any platform waits.
-const PATIENCE: Duration = Duration::from_secs(15);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(15);
 
 impl Send {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let (settings, notes) = load_settings(&self.config)?;
-        let source = self.call.choose(&settings.sources)?;
-        let of_source = format!("`sources.{}.", source.name);
-        for note in notes.mistakes().iter().filter(|note| note.message.starts_with(&of_source)) {
+        let source = self.call.select_source(&settings.sources)?;
+        let prefix = format!("`sources.{}.", source.name);
+        for note in notes.mistakes().iter().filter(|note| note.message.starts_with(&prefix)) {
             let message = &note.message;
-            writeln!(std::io::stderr(), "note: {message}; using `dev`, as serve --dev does")?;
+            writeln!(std::io::stderr(), "note: {message}; using `dev`, like serve --dev")?;
         }
         let fields = new_call(self.call.fields());
         if !source.dialect.channels().contains(&fields.channel) {
-            anyhow::bail!("{} asks for no {}", source.dialect.platform(), fields.channel);
+            anyhow::bail!("{} has no channel `{}`", source.dialect.platform(), fields.channel);
         }
         let body = self.call.body(source, &fields)?;
         let signed = SignedRequest::new(self.url(&settings, source), source, body)?;
@@ -69,7 +70,7 @@ impl Send {
     }
 }
 
-/// `/inbound/SOURCE`, and the token behind it where the source has one.
+/// Returns `/inbound/SOURCE`, followed by the source's URL token if it has one.
 pub(super) fn path_of(source: &Source) -> String {
     let token =
         source.policy.url_token.as_ref().map(|token| String::from_utf8_lossy(token.expose()));
@@ -77,9 +78,9 @@ pub(super) fn path_of(source: &Source) -> String {
     format!("/inbound/{}{token}", source.name)
 }
 
-/// A call that is like no other, so that nobody takes it for a retry.
+/// Gives a call a new id, so that it is not taken for a retry.
 pub(super) fn new_call(fields: Fields<'static>) -> Fields<'static> {
-    #[expect(clippy::disallowed_methods, reason = "a platform says when the call came in")]
+    #[expect(clippy::disallowed_methods, reason = "a platform sends the time of the call")]
     let now = Timestamp::now();
     Fields {
         call_id: Some(format!("call_{}", uuid::Uuid::now_v7().simple()).into()),
@@ -88,10 +89,10 @@ pub(super) fn new_call(fields: Fields<'static>) -> Fields<'static> {
     }
 }
 
-/// A request as the platform would send it.
+/// A request, signed as the platform would sign it.
 pub(super) struct SignedRequest {
     url: String,
-    /// None when the body holds nothing to sign, and the token in the URL has to do.
+    /// Signature header; `None` if the body contains nothing to sign, so that the URL token must do.
     header: Option<(&'static str, String)>,
     body: Vec<u8>,
 }
@@ -103,7 +104,7 @@ impl SignedRequest {
         body: Vec<u8>,
     ) -> anyhow::Result<SignedRequest> {
         let key = source.policy.keys.first().context("the source has no key to sign with")?;
-        #[expect(clippy::disallowed_methods, reason = "a signature says when it was made")]
+        #[expect(clippy::disallowed_methods, reason = "a signature contains its time")]
         let signed = source.policy.scheme.sign(key, &body, Timestamp::now());
         let header = match signed {
             Err(AuthError::NoCallId) if source.policy.has_second_factor() => None,
@@ -112,35 +113,35 @@ impl SignedRequest {
         Ok(SignedRequest { url, header, body })
     }
 
-    /// A command to paste into a shell.
+    /// Returns a curl command for a shell.
     pub(super) fn as_curl(&self) -> String {
-        let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+        let quote = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
         let header = self.header.as_ref();
         let signature =
-            header.map(|(name, value)| format!(" -H {}", quoted(&format!("{name}: {value}"))));
+            header.map(|(name, value)| format!(" -H {}", quote(&format!("{name}: {value}"))));
         format!(
             "curl -sS {} -H 'content-type: application/json'{} --data-binary {}",
-            quoted(&self.url),
+            quote(&self.url),
             signature.unwrap_or_default(),
-            quoted(&String::from_utf8_lossy(&self.body)),
+            quote(&String::from_utf8_lossy(&self.body)),
         )
     }
 
     async fn send(self) -> anyhow::Result<Exit> {
         let client = http_client()?;
-        let begun = Instant::now();
-        let mut request = client.post(&self.url).timeout(PATIENCE);
+        let started = Instant::now();
+        let mut request = client.post(&self.url).timeout(REPLY_TIMEOUT);
         if let Some((name, value)) = self.header {
             request = request.header(name, value);
         }
         let request = request.header("content-type", "application/json").body(self.body);
         let response =
-            request.send().await.with_context(|| format!("no answer from {}", self.url))?;
+            request.send().await.with_context(|| format!("no reply from {}", self.url))?;
         let status = response.status();
-        let body = response.bytes().await.context("the answer broke off")?;
-        let took = begun.elapsed();
-        writeln!(std::io::stderr(), "{status} in {:.1} ms", took.as_secs_f64() * 1000.0)?;
-        writeln!(std::io::stdout(), "{}", readable(&body))?;
+        let body = response.bytes().await.context("the reply was cut off")?;
+        let duration = started.elapsed();
+        writeln!(std::io::stderr(), "{status} in {:.1} ms", duration.as_secs_f64() * 1000.0)?;
+        writeln!(std::io::stdout(), "{}", format_body(&body))?;
         Ok(if status.is_success() { Exit::Success } else { Exit::Failure })
     }
 }

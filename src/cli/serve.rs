@@ -1,34 +1,33 @@
-//! `switchboard serve`: reads and checks everything, listens, and stops when it is told to.
+//! `switchboard serve`: runs the service until SIGTERM or Ctrl-C.
 
 use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use futures_util::FutureExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
-use tower::ServiceExt;
+use tokio_util::sync::CancellationToken;
 
 use super::send::{SignedRequest, new_call, path_of};
-use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_good};
+use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_without_errors};
 use crate::domain::clock::Clock;
-use crate::http::public::{Connections, Door};
-use crate::http::{admin, public};
+use crate::http::{self, ConnectionLimits, admin, public};
 use crate::pipeline::Switchboard;
 use crate::reload::{ReloadHandle, Reloader};
 use crate::settings::{AdminSettings, Purpose, ServerSettings, Settings};
 use crate::source::Source;
 use crate::telemetry;
 
-/// Stops on SIGTERM or Ctrl-C: requests in flight finish, then it exits 0.
+/// Run the service. On SIGTERM or Ctrl-C, it finishes the requests in flight and exits.
+///
+/// Exit status: 0 stopped by a signal; 2 the service could not start.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     #[command(flatten)]
     config: ConfigFile,
-    /// For trying out: loopback only, the key `dev` for every source without a secret, logs for
-    /// people, and a curl line that works
+    /// Development mode: bind to loopback, use the key `dev` for sources without a secret, log in a
+    /// readable format, and print a curl command to try
     #[arg(long)]
     dev: bool,
 }
@@ -37,63 +36,62 @@ impl Serve {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let purpose = if self.dev { Purpose::Dev } else { Purpose::Serve };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        // Before anything is read: until somebody listens, SIGHUP ends the process.
+        // First of all: without a handler, SIGHUP ends the process.
         let hangup = {
             let _context = runtime.enter();
             signal(SignalKind::hangup())?
         };
-        let Some(good) = load_good(&self.config, purpose)? else {
+        let Some(loaded) = load_without_errors(&self.config, purpose)? else {
             return Ok(Exit::Error);
         };
-        let _log = telemetry::start_logging(&good.settings.log)?;
-        let served = runtime.block_on(self.serve(good, hangup));
-        // Else a reload that is going on would be waited for.
+        let _log = telemetry::start_logging(&loaded.settings.log)?;
+        let result = runtime.block_on(self.serve(loaded, hangup));
+        // Does not wait for a reload in progress.
         runtime.shutdown_background();
-        served
+        result
     }
 
-    async fn serve(&self, good: LoadedOk, hangup: Signal) -> anyhow::Result<Exit> {
-        let LoadedOk { settings, table, files, copies } = good;
-        let around = settings.surroundings();
+    async fn serve(&self, loaded: LoadedOk, hangup: Signal) -> anyhow::Result<Exit> {
+        let LoadedOk { settings, table, files, snapshot } = loaded;
+        let context = settings.check_context();
         let Settings { server, admin, sources, rules, records, .. } = settings;
-        // Before it is said that it serves: who reads that may send one.
+        // Before the log says "serving": whoever reads that may send a signal.
         let shutdown_signal = shutdown_signal()?;
         let public = bind(server.listen)?;
         let private = bind(admin.listen)?;
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
         if self.dev {
-            // Somebody who closes the pipe has read enough.
+            // A closed pipe is no reason not to serve.
             drop(print_quickstart(&sources, &format!("http://{address}")));
         }
         let fingerprint = table.fingerprint.clone();
         tracing::info!(%address, %admin_address, rules = table.rules.len(), fingerprint, "serving");
-        let (app, writer) = Switchboard::recording(sources, table, Clock::System, records);
+        let (app, writer) = Switchboard::with_records(sources, table, Clock::System, records);
         let app = Arc::new(app);
-        app.recorder().table(&fingerprint, copies.as_ref(), app.now());
-        let (stop, stopped) = watch::channel(false);
-        let (stop_writing, no_more) = watch::channel(false);
-        let writer = writer.map(|writer| writer.start(no_more)).transpose()?;
+        app.recorder().store_snapshot(&fingerprint, snapshot.as_ref(), app.now());
+        // The writer stops after the listeners, when nothing more can be queued.
+        let (stop, stop_writer) = (CancellationToken::new(), CancellationToken::new());
+        let writer = writer.map(|writer| writer.start(stop_writer.clone())).transpose()?;
         let (reloader, reload_handle) =
-            Reloader::new(app.clone(), rules.path, around, rules.poll, files);
-        tokio::spawn(reloader.run(stopped.clone()));
-        tokio::spawn(ring_at(hangup, reload_handle.clone()));
+            Reloader::new(app.clone(), rules.path, context, rules.poll, files);
+        tokio::spawn(reloader.run(stop.clone()));
+        tokio::spawn(reload_on_hangup(hangup, reload_handle.clone()));
         let mut admin =
-            tokio::spawn(serve_admin(private, admin, app.clone(), reload_handle, stopped.clone()));
-        let mut public = tokio::spawn(serve_public(public, server, app, stopped));
+            tokio::spawn(serve_admin(private, admin, app.clone(), reload_handle, stop.clone()));
+        let mut public = tokio::spawn(serve_public(public, server, app, stop.clone()));
         tokio::select! {
             () = shutdown_signal => {}
-            ended = &mut public => anyhow::bail!("the public listener broke: {ended:?}"),
-            ended = &mut admin => anyhow::bail!("the admin listener broke: {ended:?}"),
+            ended = &mut public => anyhow::bail!("the public listener failed: {ended:?}"),
+            ended = &mut admin => anyhow::bail!("the admin listener failed: {ended:?}"),
         }
-        tracing::info!("stopping: requests in flight finish first");
-        stop.send(true).context("both listeners have ended by themselves")?;
-        public.await.context("the public listener broke")?;
-        admin.await.context("the admin listener broke")?;
-        // Nobody answers any more, so nothing is added to what waits to be written.
-        stop_writing.send_replace(true);
+        tracing::info!("stopping: waiting for requests in flight");
+        stop.cancel();
+        public.await.context("the public listener failed")?;
+        admin.await.context("the admin listener failed")?;
+        stop_writer.cancel();
         if let Some(writer) = writer {
             let ended = tokio::task::spawn_blocking(move || writer.join()).await?;
-            ended.map_err(|_panic| anyhow::anyhow!("the writer of the records broke"))?;
+            ended.map_err(|_panic| anyhow::anyhow!("the records writer panicked"))?;
         }
         tracing::info!("stopped");
         Ok(Exit::Success)
@@ -101,26 +99,21 @@ impl Serve {
 }
 
 fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    public::listen_at(address).with_context(|| format!("cannot listen on {address}"))
+    http::bind(address).with_context(|| format!("cannot listen on {address}"))
 }
 
 async fn serve_public(
     listener: TcpListener,
     server: ServerSettings,
     app: Arc<Switchboard>,
-    stopped: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
-    let limits = Connections {
-        most: server.max_connections,
+    let limits = ConnectionLimits {
+        max_connections: server.max_connections,
         header_timeout: server.header_timeout,
-        grace: server.shutdown_grace,
+        shutdown_grace: server.shutdown_grace,
     };
-    let door = Arc::new(Door::new(app, &server));
-    let answer = move |request, peer| {
-        let door = door.clone();
-        async move { door.answer(request, Some(peer)).await }
-    };
-    public::serve(listener, answer, limits, until(stopped)).await;
+    http::serve(listener, public::router(app, &server), limits, stop.cancelled()).await;
 }
 
 async fn serve_admin(
@@ -128,16 +121,14 @@ async fn serve_admin(
     admin: AdminSettings,
     app: Arc<Switchboard>,
     reload_handle: ReloadHandle,
-    stopped: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
-    let limits = Connections::FOR_AN_OPERATOR;
     let router = admin::router(app, Some(reload_handle), admin.token);
-    let answer = move |request, _| router.clone().oneshot(request).map(|Ok(response)| response);
-    public::serve(listener, answer, limits, until(stopped)).await;
+    http::serve(listener, router, ConnectionLimits::ADMIN, stop.cancelled()).await;
 }
 
-/// Reloads at every SIGHUP. One that comes during a reload is not forgotten.
-async fn ring_at(mut hangup: Signal, reload_handle: ReloadHandle) {
+/// Reloads the rules on every SIGHUP. A signal during a reload causes another reload.
+async fn reload_on_hangup(mut hangup: Signal, reload_handle: ReloadHandle) {
     while hangup.recv().await.is_some() {
         if reload_handle.reload().await.is_none() {
             return;
@@ -145,12 +136,8 @@ async fn ring_at(mut hangup: Signal, reload_handle: ReloadHandle) {
     }
 }
 
-async fn until(mut stopped: watch::Receiver<bool>) {
-    // An error means that nobody is left who could tell: then it is time to stop, too.
-    drop(stopped.wait_for(|stopped| *stopped).await);
-}
-
-/// SIGTERM, as orchestrators send it, or Ctrl-C. From the call on, neither ends the process by itself.
+/// Returns a future that completes on SIGTERM or Ctrl-C. From this call on, neither ends the process by
+/// itself.
 fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -162,18 +149,18 @@ fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
-/// What to try first: a signed curl line, for a source whose URL holds no secret.
+/// Prints a signed curl command, for a source whose URL contains no secret.
 fn print_quickstart(sources: &[Source], base: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "Listening on {base}. Try, from another terminal:\n")?;
-    let open = sources.iter().find(|source| source.policy.url_token.is_none());
-    if let Some(source) = open {
+    let without_token = sources.iter().find(|source| source.policy.url_token.is_none());
+    if let Some(source) = without_token {
         let body = source.dialect.encode_request(&new_call(CallFlags::example()));
         let signed = SignedRequest::new(format!("{base}{}", path_of(source)), source, body)?;
         writeln!(stdout, "  {}\n", signed.as_curl())?;
         writeln!(
             stdout,
-            "It is signed for five minutes; `switchboard send` signs anew each time.\n"
+            "The signature is valid for five minutes; `switchboard send` creates a new one each time.\n"
         )?;
     } else {
         writeln!(stdout, "  switchboard send\n")?;

@@ -1,9 +1,8 @@
-//! JSON as the dialects need it: read leniently, written without a way to fail.
+//! Lenient JSON parsing and infallible JSON writing for the dialects.
 //!
-//! Somebody else writes the bodies: what is missing or of an odd kind is simply unknown.
-//!
-//! A call must not be lost over one strange field, so nothing here fails but on a body that is no
-//! JSON object at all. Duplicate keys: the last one counts, as in every other JSON reader.
+//! One unexpected field must not cost a call: parsing fails only if the body is not a JSON object, and
+//! a missing value or one of the wrong type is `None`. The last of duplicate keys counts, as in every
+//! other JSON parser.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,13 +16,13 @@ use super::ParseError;
 use crate::domain::decision;
 use crate::domain::decision::Variable;
 
-/// A JSON object whose values are not read yet, its keys in the order they came.
+/// A JSON object with unparsed values, in the order of the body.
 #[derive(Debug, Default)]
 pub(super) struct JsonObject<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
-/// Reads a body.
+/// Parses a body.
 pub(super) fn object(body: &[u8]) -> Result<JsonObject<'_>, ParseError> {
-    // One look at the whole is cheaper than one at each value.
+    // Validating UTF-8 once is cheaper than once per value.
     let text = std::str::from_utf8(body).map_err(|error| {
         let line = body[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
         ParseError::Json { category: "not UTF-8", line, column: 0 }
@@ -31,10 +30,8 @@ pub(super) fn object(body: &[u8]) -> Result<JsonObject<'_>, ParseError> {
     serde_json::from_str(text).map_err(|error| ParseError::Json {
         category: match error.classify() {
             serde_json::error::Category::Syntax => "syntax error",
-            serde_json::error::Category::Data => "another kind of value",
-            serde_json::error::Category::Eof | serde_json::error::Category::Io => {
-                "it ends too early"
-            }
+            serde_json::error::Category::Data => "unexpected type of value",
+            serde_json::error::Category::Eof | serde_json::error::Category::Io => "unexpected end",
         },
         line: error.line(),
         column: error.column(),
@@ -42,65 +39,65 @@ pub(super) fn object(body: &[u8]) -> Result<JsonObject<'_>, ParseError> {
 }
 
 impl<'a> JsonObject<'a> {
-    /// The value of a key, as text: numbers and booleans as they are written. Unknown when it is
-    /// absent, null, a list or an object.
+    /// Returns a value as text; numbers and booleans as written. `None` if it is absent, null, an array
+    /// or an object.
     pub(super) fn text(&self, key: &str) -> Option<Cow<'a, str>> {
         self.raw(key).and_then(text)
     }
 
-    /// The value of a key as text, and unknown when it is empty.
-    pub(super) fn filled(&self, key: &str) -> Option<Cow<'a, str>> {
+    /// Returns a value as text, or `None` if it is empty.
+    pub(super) fn non_empty_text(&self, key: &str) -> Option<Cow<'a, str>> {
         self.text(key).filter(|text| !text.is_empty())
     }
 
-    /// The value of a key, when it is a whole number, also written `3.0` or as a text.
+    /// Returns a whole number, which may be written as `3.0` or as a string.
     pub(super) fn integer(&self, key: &str) -> Option<i64> {
         let text = self.text(key)?;
         let text = text.trim();
         text.parse().ok().or_else(|| whole_number(text)?.parse().ok())
     }
 
-    /// The value of a key, when it is a finite number, also written as a text.
+    /// Returns a finite number, which may be written as a string.
     pub(super) fn number(&self, key: &str) -> Option<f64> {
         self.text(key)?.trim().parse().ok().filter(|number: &f64| number.is_finite())
     }
 
-    /// The value of a key, when it is `true` or `false`, also written as a text, in any capitals.
+    /// Returns a boolean, which may be written as a string in any case.
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
         flag(&self.text(key)?)
     }
 
-    /// Whether the value of a key is a text, and not a number that looks like one.
+    /// Returns whether a value is a string, as opposed to a number.
     pub(super) fn is_text(&self, key: &str) -> bool {
         self.raw(key).is_some_and(|value| value.get().starts_with('"'))
     }
 
-    /// The value of a key, when it is an object; else an empty one.
+    /// Returns an object, or an empty one if the value is anything else.
     pub(super) fn object(&self, key: &str) -> JsonObject<'a> {
         let inner = self.raw(key).and_then(|value| serde_json::from_str(value.get()).ok());
         inner.unwrap_or_default()
     }
 
-    /// The value of a key, read whole, when it is an object. What is in it decides how much memory
-    /// that takes: not for transcripts.
-    pub(super) fn whole(&self, key: &str) -> Option<decision::Object> {
+    /// Parses an object completely. Memory use depends on its content: not for transcripts.
+    pub(super) fn parsed_object(&self, key: &str) -> Option<decision::Object> {
         self.raw(key).filter(|value| value.get().starts_with('{'))?;
         let entries = self.object(key).0.into_iter();
-        let read = entries.filter_map(|(key, value)| Some((key.into_owned(), whole(value)?)));
-        Some(read.collect())
+        let parsed =
+            entries.filter_map(|(key, value)| Some((key.into_owned(), parse_value(value)?)));
+        Some(parsed.collect())
     }
 
-    /// Whether there is no key in it.
+    /// Returns whether the object has no keys.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All keys whose values are texts, numbers or booleans.
+    /// Iterates over the entries whose values are strings, numbers or booleans.
     pub(super) fn into_texts(self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
         self.0.into_iter().filter_map(|(key, value)| Some((key, text(value)?)))
     }
 
-    /// Whether the key is there, and not null.
+    /// Returns whether a key is present and not null.
     pub(super) fn has(&self, key: &str) -> bool {
         self.raw(key).is_some_and(|value| value.get() != "null")
     }
@@ -110,20 +107,19 @@ impl<'a> JsonObject<'a> {
     }
 }
 
-/// Writes a value behind what stands in `out`. Memory takes every byte, and what we write has
-/// only texts for keys, so nothing can go wrong.
+/// Appends a value to `out`. Cannot fail: writing to memory always succeeds, and all keys are strings.
 pub(super) fn write(out: &mut Vec<u8>, value: &impl Serialize) {
     serde_json::to_writer(out, value).expect("plain JSON into memory");
 }
 
-/// A value, written.
-pub(super) fn written(value: &impl Serialize) -> Vec<u8> {
+/// Serializes a value.
+pub(super) fn to_vec(value: &impl Serialize) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     write(&mut out, value);
     out
 }
 
-/// Variables as an object of texts.
+/// Serializes variables as an object of strings.
 pub(super) struct Variables<'d, 't>(pub(super) &'d [Variable<'t>]);
 
 impl Serialize for Variables<'_, '_> {
@@ -137,42 +133,42 @@ fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     match raw.as_bytes().first()? {
         b'"' => {
             let inner = &raw[1..raw.len() - 1];
-            if inner.contains('\\') { unescaped(raw) } else { Some(Cow::Borrowed(inner)) }
+            if inner.contains('\\') { unescape(raw) } else { Some(Cow::Borrowed(inner)) }
         }
         b'{' | b'[' | b'n' => None,
         _ => Some(whole_number(raw).map_or(Cow::Borrowed(raw), Cow::Owned)),
     }
 }
 
-/// `true` or `false`, in any capitals.
+/// Parses `true` or `false`, in any case.
 pub(super) fn flag(text: &str) -> Option<bool> {
     let text = text.trim();
     let is = |word: &str| text.eq_ignore_ascii_case(word);
     if is("true") { Some(true) } else { is("false").then_some(false) }
 }
 
-/// A value, read whole. A text with half a surrogate pair, as the shortened words of a model end
-/// at times, has U+FFFD for it; a number beyond every range is a text. An object or a list that
-/// has such a thing in it, or is nested deeper than 100 times, is unknown.
-fn whole(value: &RawValue) -> Option<Value> {
+/// Parses a value completely. A string with half a surrogate pair, as truncated model output sometimes
+/// has, gets U+FFFD in its place; a number out of range becomes a string. An object or array that
+/// contains either, or is nested more than 100 levels deep, is `None`.
+fn parse_value(value: &RawValue) -> Option<Value> {
     serde_json::from_str(value.get()).ok().or_else(|| text(value).map(Value::from))
 }
 
-/// `12137771234.0` and `1.2137771234e10` are `12137771234`.
+/// Converts `12137771234.0` and `1.2137771234e10` to `12137771234`.
 fn whole_number(raw: &str) -> Option<String> {
-    let written_otherwise = raw.contains(['.', 'e', 'E']) && raw != "true" && raw != "false";
-    let number: f64 = if written_otherwise { raw.parse().ok()? } else { return None };
+    let has_fraction_or_exponent = raw.contains(['.', 'e', 'E']) && raw != "true" && raw != "false";
+    let number: f64 = if has_fraction_or_exponent { raw.parse().ok()? } else { return None };
     (number.fract() == 0.0 && number.abs() < 1e15).then(|| format!("{number:.0}"))
 }
 
-/// A text with escapes. Half a surrogate pair, which no Rust string can hold, becomes U+FFFD.
-fn unescaped(raw: &str) -> Option<Cow<'static, str>> {
+/// Decodes a string with escapes. Half a surrogate pair, which Rust strings cannot hold, becomes U+FFFD.
+fn unescape(raw: &str) -> Option<Cow<'static, str>> {
     struct Lossy;
     impl Visitor<'_> for Lossy {
         type Value = String;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a text")
+            f.write_str("a string")
         }
 
         fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
@@ -207,7 +203,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonObject<'a> {
     }
 }
 
-/// A key, borrowed when it has no escapes, which plain `Cow` does not do.
+/// A key that borrows if it has no escapes, which a derived `Cow` does not.
 struct JsonKey<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for JsonKey<'a> {
@@ -228,7 +224,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonKey<'a> {
                 Ok(JsonKey(Cow::Owned(String::from_utf8_lossy(bytes).into_owned())))
             }
         }
-        // As bytes, for half a surrogate pair in a key must not hide what stands beside it.
+        // As bytes: half a surrogate pair in one key must not hide the other keys.
         deserializer.deserialize_bytes(Text)
     }
 }
@@ -244,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_values_are_text_or_unknown() {
+    fn returns_scalars_as_text_and_nothing_else() {
         check(r#"{"k":"v"}"#, Some("v"));
         check(r#"{"k":12137771234}"#, Some("12137771234"));
         check(r#"{"k":true}"#, Some("true"));
@@ -263,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_read_as_texts_and_with_a_fraction_that_is_none() {
+    fn parses_numbers_written_as_strings_or_with_a_zero_fraction() {
         check_numbers("113", Some(113), Some(113.0));
         check_numbers(r#""113""#, Some(113), Some(113.0));
         check_numbers("113.0", Some(113), Some(113.0));
@@ -276,36 +272,41 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_read_whole_but_for_what_no_value_can_hold() {
+    fn parses_an_object_and_skips_unrepresentable_values() {
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         let body = format!(
             r#"{{"k":{{"a":[1,{{"b":null}}],"half":"a\ud83d","big":1e999,"deep":{deep}}}}}"#
         );
-        let whole = object(body.as_bytes()).expect("an object").whole("k").expect("an object");
+        let parsed =
+            object(body.as_bytes()).expect("an object").parsed_object("k").expect("an object");
         let expected = serde_json::json!({
             "a": [1, { "b": null }], "half": "a\u{fffd}\u{fffd}\u{fffd}", "big": "1e999",
         });
-        assert_eq!(Value::Object(whole), expected);
+        assert_eq!(Value::Object(parsed), expected);
         for odd in ["null", "[]", "7", r#""{}""#] {
             let body = format!(r#"{{"k":{odd}}}"#);
-            assert_eq!(object(body.as_bytes()).expect("an object").whole("k"), None, "{odd}");
+            assert_eq!(
+                object(body.as_bytes()).expect("an object").parsed_object("k"),
+                None,
+                "{odd}"
+            );
         }
     }
 
     #[test]
-    fn of_duplicate_keys_the_last_one_counts() {
+    fn the_last_duplicate_key_counts() {
         check(r#"{"k":"a","k":"b"}"#, Some("b"));
     }
 
     #[test]
-    fn escapes_are_read_and_half_surrogates_replaced() {
+    fn decodes_escapes_and_replaces_half_surrogates() {
         check(r#"{"k":"Zo\u00eb \ud83d\ude00"}"#, Some("Zoë 😀"));
         check(r#"{"\u006b":"v"}"#, Some("v"));
         check(r#"{"k":"a\ud800b"}"#, Some("a\u{fffd}\u{fffd}\u{fffd}b"));
     }
 
     #[test]
-    fn depth_is_no_danger() {
+    fn deep_nesting_is_harmless() {
         let deep = format!("{{\"k\":\"v\",\"x\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
         check(&deep, Some("v"));
     }

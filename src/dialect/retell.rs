@@ -1,9 +1,8 @@
 //! Retell AI: `call_inbound` for calls, `chat_inbound` for text messages, and the call events.
 //!
-//! Facts: Retell's "Inbound call webhook" and "Webhook overview" pages, and `retell-sdk` 5.66.1
-//! for the types of the reply, and of the calls and chats that events tell of. The document has
-//! three generations: without versions, without text messages and without `call_id`; all of them
-//! are read.
+//! Sources: Retell's "Inbound call webhook" and "Webhook overview" pages, and `retell-sdk` 5.66.1 for
+//! the types of replies and of the calls and chats in events. The request has three documented
+//! generations: without versions, without text messages, and without `call_id`. All are accepted.
 
 use std::borrow::Cow;
 
@@ -21,10 +20,10 @@ use crate::domain::decision;
 use crate::domain::decision::{Decision, Outcome, SelectedAgent};
 use crate::domain::phone_number::Party;
 
-/// The dialect; it has nothing to configure.
+/// The Retell dialect.
 pub(super) struct Retell;
 
-const PLATFORM: Platform = Platform::named("retell");
+const PLATFORM: Platform = Platform::new("retell");
 
 /// The call events that Retell documents.
 const EVENTS: [&str; 11] = [
@@ -55,21 +54,23 @@ impl Dialect for Retell {
         let event = body.text("event").ok_or(ParseError::Missing("event"))?;
         let channel = Channel::ALL.into_iter().find(|channel| key(*channel) == event);
         Ok(match channel {
-            Some(channel) => {
-                Incoming::Inbound(Call::of(request, PLATFORM, inbound(&body, channel)))
-            }
+            Some(channel) => Incoming::Inbound(Call::from_verified(
+                request,
+                PLATFORM,
+                parse_inbound(&body, channel),
+            )),
             None => Incoming::Event(Box::new(parse_event(&body, event))),
         })
     }
 
     fn render(&self, channel: Channel, decision: &Decision<'_>) -> Reply {
-        let whole = Inbound { decision, metadata: decision.added().metadata.as_deref() };
-        let body = wrapped(channel, &whole);
-        let may_be_too_much = body.len() > METADATA_BYTES;
-        let too_much = |object| json::written(object).len() > METADATA_BYTES;
-        if may_be_too_much && whole.metadata.is_some_and(too_much) {
-            let body = wrapped(channel, &Inbound { metadata: None, ..whole });
-            return Reply { left_out: true, ..Reply::new(body) };
+        let reply = Inbound { decision, metadata: decision.additions().metadata.as_deref() };
+        let body = encode_reply(channel, &reply);
+        // Metadata is measured on its own only if the whole reply could exceed the limit.
+        let is_too_large = |object| json::to_vec(object).len() > METADATA_BYTES;
+        if body.len() > METADATA_BYTES && reply.metadata.is_some_and(is_too_large) {
+            let body = encode_reply(channel, &Inbound { metadata: None, ..reply });
+            return Reply { metadata_omitted: true, ..Reply::new(body) };
         }
         Reply::new(body)
     }
@@ -115,11 +116,11 @@ impl Dialect for Retell {
             body.insert("event_timestamp".to_owned(), at.into());
         }
         body.insert(key(call.channel).to_owned(), inner.into());
-        json::written(&body)
+        json::to_vec(&body)
     }
 }
 
-/// The word for both the event and the key that its fields stand under.
+/// Returns the name of the event, which is also the key of its fields.
 fn key(channel: Channel) -> &'static str {
     match channel {
         Channel::Call => "call_inbound",
@@ -127,10 +128,10 @@ fn key(channel: Channel) -> &'static str {
     }
 }
 
-fn inbound<'a>(body: &JsonObject<'a>, channel: Channel) -> Fields<'a> {
+fn parse_inbound<'a>(body: &JsonObject<'a>, channel: Channel) -> Fields<'a> {
     let inner = body.object(key(channel));
-    let from = Party::read(inner.text("from_number").as_deref());
-    let to = Party::read(inner.text("to_number").as_deref());
+    let from = Party::parse(inner.text("from_number").as_deref());
+    let to = Party::parse(inner.text("to_number").as_deref());
     let agent_version = match inner.integer("agent_version") {
         Some(number) if !inner.is_text("agent_version") => Some(Version::Number(number)),
         _ => inner.text("agent_version").map(|tag| Version::Tag(tag.into())),
@@ -138,7 +139,7 @@ fn inbound<'a>(body: &JsonObject<'a>, channel: Channel) -> Fields<'a> {
     let sip = inner.object("custom_sip_headers").into_texts();
     Fields {
         channel,
-        call_id: inner.filled("call_id").or_else(|| inner.filled("chat_id")),
+        call_id: inner.non_empty_text("call_id").or_else(|| inner.non_empty_text("chat_id")),
         event_timestamp_ms: body.integer("event_timestamp"),
         agent: inner.text("agent_id"),
         agent_version,
@@ -157,71 +158,78 @@ fn lower_case(name: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// The columns of an event. A chat says the same as a call in words of its own, so that each is
-/// looked for under both.
+/// Parses the fields of an event. Calls and chats use different names for the same fields, so both names
+/// are tried.
 fn parse_event<'a>(body: &JsonObject<'a>, kind: Cow<'a, str>) -> Event<'a> {
     let call = body.object("call");
     let call = if call.is_empty() { body.object("chat") } else { call };
-    let either = |one: &str, other: &str| call.filled(one).or_else(|| call.filled(other));
-    let party = |key: &str| call.text(key).map(|text| Party::read(Some(&text)).party);
-    let analysis = of_either(&call, "call_analysis", "chat_analysis");
-    let said = |one: &str, other: &str| analysis.filled(one).or_else(|| analysis.filled(other));
+    let either = |call_key: &str, chat_key: &str| {
+        call.non_empty_text(call_key).or_else(|| call.non_empty_text(chat_key))
+    };
+    let party = |key: &str| call.text(key).map(|text| Party::parse(Some(&text)).party);
+    let analysis = either_object(&call, "call_analysis", "chat_analysis");
+    let analysis_text = |call_key: &str, chat_key: &str| {
+        analysis.non_empty_text(call_key).or_else(|| analysis.non_empty_text(chat_key))
+    };
     let (known, is_transfer) = (EVENTS.contains(&&*kind), kind.starts_with("transfer_"));
     let successful = analysis.flag("call_successful").or_else(|| analysis.flag("chat_successful"));
     Event {
         call_id: either("call_id", "chat_id"),
-        part: is_transfer.then(|| transfer(body, &call)),
+        part: is_transfer.then(|| transfer_id(body, &call)),
         last_counts: kind == "transcript_updated",
         event_timestamp_ms: body.integer("event_timestamp"),
-        stamp: call.object("metadata").filled(STAMP),
+        stamp: call.object("metadata").non_empty_text(STAMP),
         from: party("from_number"),
         to: party("to_number"),
-        agent: call.filled("agent_id"),
+        agent: call.non_empty_text("agent_id"),
         agent_version: either("agent_version", "version"),
         status: either("call_status", "chat_status"),
-        direction: call.filled("direction"),
+        direction: call.non_empty_text("direction"),
         start_ms: call.integer("start_timestamp"),
         end_ms: call.integer("end_timestamp"),
         duration_ms: call.integer("duration_ms"),
-        end_reason: call.filled("disconnection_reason"),
-        cost: of_either(&call, "call_cost", "chat_cost").number("combined_cost"),
-        summary: said("call_summary", "chat_summary"),
-        sentiment: analysis.filled("user_sentiment").map(lower_case),
+        end_reason: call.non_empty_text("disconnection_reason"),
+        cost: either_object(&call, "call_cost", "chat_cost").number("combined_cost"),
+        summary: analysis_text("call_summary", "chat_summary"),
+        sentiment: analysis.non_empty_text("user_sentiment").map(lower_case),
         successful,
         voicemail: analysis.flag("in_voicemail"),
-        recording_url: call.filled("recording_url"),
-        metadata: call.whole("metadata"),
+        recording_url: call.non_empty_text("recording_url"),
+        metadata: call.parsed_object("metadata"),
         variables: variables(&call),
-        analysis: call.whole("call_analysis").or_else(|| call.whole("chat_analysis")),
-        ..Event::of(kind, known)
+        analysis: call
+            .parsed_object("call_analysis")
+            .or_else(|| call.parsed_object("chat_analysis")),
+        ..Event::new(kind, known)
     }
 }
 
-fn of_either<'a>(call: &JsonObject<'a>, one: &str, other: &str) -> JsonObject<'a> {
-    let object = call.object(one);
-    if object.is_empty() { call.object(other) } else { object }
+fn either_object<'a>(call: &JsonObject<'a>, call_key: &str, chat_key: &str) -> JsonObject<'a> {
+    let object = call.object(call_key);
+    if object.is_empty() { call.object(chat_key) } else { object }
 }
 
-/// What Retell tells transfers of one call apart by. Its document leaves open whether that stands
-/// beside the call or in it, where it may be the call's own.
-fn transfer<'a>(body: &JsonObject<'a>, call: &JsonObject<'a>) -> Cow<'a, str> {
-    let start = body.filled("start_timestamp").or_else(|| call.filled("start_timestamp"));
+/// Returns the timestamp that distinguishes transfers of one call. Retell's documentation leaves open
+/// whether it is beside the call or inside it, where it could be the call's own.
+fn transfer_id<'a>(body: &JsonObject<'a>, call: &JsonObject<'a>) -> Cow<'a, str> {
+    let start =
+        body.non_empty_text("start_timestamp").or_else(|| call.non_empty_text("start_timestamp"));
     start.unwrap_or_default()
 }
 
-/// Those that the call began with, and over them those that were collected on the way.
+/// Returns the initial variables of the call, overwritten by those collected during the call.
 fn variables(call: &JsonObject<'_>) -> Option<decision::Object> {
-    let given = call.whole("retell_llm_dynamic_variables");
-    match (given, call.whole("collected_dynamic_variables")) {
-        (Some(mut given), Some(collected)) => {
-            given.extend(collected);
-            Some(given)
+    let initial = call.parsed_object("retell_llm_dynamic_variables");
+    match (initial, call.parsed_object("collected_dynamic_variables")) {
+        (Some(mut variables), Some(collected)) => {
+            variables.extend(collected);
+            Some(variables)
         }
-        (given, collected) => given.or(collected),
+        (initial, collected) => initial.or(collected),
     }
 }
 
-fn wrapped(channel: Channel, inbound: &Inbound<'_, '_>) -> Vec<u8> {
+fn encode_reply(channel: Channel, inbound: &Inbound<'_, '_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     out.extend_from_slice(b"{\"");
     out.extend_from_slice(key(channel).as_bytes());
@@ -231,8 +239,8 @@ fn wrapped(channel: Channel, inbound: &Inbound<'_, '_>) -> Vec<u8> {
     out
 }
 
-/// What stands under `call_inbound` in the reply. A `reject` stands alone, for an invalid field
-/// beside it would void it.
+/// The value of `call_inbound` in the reply. A `reject` has no other field beside it: an invalid one
+/// would void the rejection.
 #[derive(Clone, Copy)]
 struct Inbound<'d, 't> {
     decision: &'d Decision<'t>,
@@ -255,21 +263,21 @@ impl Serialize for Inbound<'_, '_> {
             }
             Outcome::Keep(_) => {}
         }
-        let added = self.decision.added();
-        if !added.variables.is_empty() {
-            map.serialize_entry("dynamic_variables", &json::Variables(&added.variables))?;
+        let additions = self.decision.additions();
+        if !additions.variables.is_empty() {
+            map.serialize_entry("dynamic_variables", &json::Variables(&additions.variables))?;
         }
         if let Some(metadata) = self.metadata {
             map.serialize_entry("metadata", metadata)?;
         }
-        if let Some(agent_override) = &added.agent_override {
+        if let Some(agent_override) = &additions.agent_override {
             map.serialize_entry("agent_override", agent_override.as_ref())?;
         }
         map.end()
     }
 }
 
-/// A number as a number, a tag as a text.
+/// Serializes a version number as a number and a tag as a string.
 struct VersionText<'a>(&'a Version);
 
 impl Serialize for VersionText<'_> {

@@ -1,10 +1,10 @@
-//! Synthflow: the inbound webhook, its set-up probe, and the post-call webhook.
+//! Synthflow: the inbound webhook, its probe, and the post-call webhook.
 //!
-//! Facts: Synthflow's "Inbound call webhook" and "Post-call webhook" pages. The reply
-//! `{"call_inbound":{}}`, which means "go on" elsewhere, hangs up here: `override_model_id` is
-//! always there unless the call is rejected. No versions, no settings of the agent, no text
-//! messages. What the post-call webhook really holds, strings with JSON and verdicts in mixed case,
-//! is from public receivers.
+//! Sources: Synthflow's "Inbound call webhook" and "Post-call webhook" pages. The reply
+//! `{"call_inbound":{}}`, which means "continue" on other platforms, hangs up: every reply has an
+//! `override_model_id` unless the call is rejected. There are no versions, agent settings or text
+//! messages. Public receivers document the actual content of the post-call webhook: strings that contain
+//! JSON, and verdicts in mixed case.
 
 use std::borrow::Cow;
 
@@ -23,10 +23,10 @@ use crate::domain::decision;
 use crate::domain::decision::{Decision, Outcome, SelectedAgent};
 use crate::domain::phone_number::Party;
 
-/// The dialect; it has nothing to configure.
+/// The Synthflow dialect.
 pub(super) struct Synthflow;
 
-const PLATFORM: Platform = Platform::named("synthflow");
+const PLATFORM: Platform = Platform::new("synthflow");
 const INBOUND: &str = "call_inbound";
 
 impl Dialect for Synthflow {
@@ -44,13 +44,17 @@ impl Dialect for Synthflow {
         }
         let body = json::object(request.body())?;
         let event = body.text("event");
-        // Whatever the event is called: who asks about a call must not be told `{}`.
+        // Whatever the event's name: the reply to a call must never be `{}`, which hangs up.
         if event.as_deref() == Some(INBOUND) || body.has(INBOUND) {
-            return Ok(Incoming::Inbound(Call::of(request, PLATFORM, inbound(&body, request))));
+            return Ok(Incoming::Inbound(Call::from_verified(
+                request,
+                PLATFORM,
+                parse_inbound(&body, request),
+            )));
         }
         let event = match event {
-            Some(kind) => Event::of(kind, false),
-            None if body.has("status") || body.has("call") => Event::of("post_call", true),
+            Some(kind) => Event::new(kind, false),
+            None if body.has("status") || body.has("call") => Event::new("post_call", true),
             None => return Err(ParseError::Missing("event")),
         };
         Ok(Incoming::Event(Box::new(parse_event(&body, request, event))))
@@ -85,17 +89,19 @@ impl Dialect for Synthflow {
         let mut body = decision::Object::new();
         body.insert("event".to_owned(), INBOUND.into());
         body.insert(INBOUND.to_owned(), inner.into());
-        json::written(&body)
+        json::to_vec(&body)
     }
 }
 
-fn inbound<'a>(body: &JsonObject<'a>, request: &'a Verified) -> Fields<'a> {
+fn parse_inbound<'a>(body: &JsonObject<'a>, request: &'a Verified) -> Fields<'a> {
     let inner = body.object(INBOUND);
-    let from = Party::read(inner.text("from_number").as_deref());
-    let to = Party::read(inner.text("to_number").as_deref());
+    let from = Party::parse(inner.text("from_number").as_deref());
+    let to = Party::parse(inner.text("to_number").as_deref());
     let call_id = request.call_id().map(Into::into);
     Fields {
-        call_id: call_id.or_else(|| inner.filled("call_id")).or_else(|| body.filled("call_id")),
+        call_id: call_id
+            .or_else(|| inner.non_empty_text("call_id"))
+            .or_else(|| body.non_empty_text("call_id")),
         event_timestamp_ms: body.integer("event_timestamp"),
         agent: inner.text("model_id"),
         from: from.party,
@@ -105,33 +111,35 @@ fn inbound<'a>(body: &JsonObject<'a>, request: &'a Verified) -> Fields<'a> {
     }
 }
 
-/// The columns of an event; `event` has its kind.
+/// Parses the fields of an event into `event`, which has its kind.
 fn parse_event<'a>(body: &JsonObject<'a>, request: &'a Verified, event: Event<'a>) -> Event<'a> {
     let (call, lead) = (body.object("call"), body.object("lead"));
-    let direction = call.filled("direction");
-    // The lead is the other side, whoever rang whom.
-    let other = lead.text("phone_number").map(|text| Party::read(Some(&text)).party);
+    let direction = call.non_empty_text("direction");
+    // The lead is the remote party, whatever the direction of the call.
+    let other = lead.text("phone_number").map(|text| Party::parse(Some(&text)).party);
     let outbound = direction.as_deref().is_some_and(|word| word.eq_ignore_ascii_case("outbound"));
     let (from, to) = if outbound { (None, other) } else { (other, None) };
-    let status = call.filled("status").or_else(|| body.filled("status"));
-    let start_ms = call.filled("start_time").and_then(|text| moment(&text));
+    let status = call.non_empty_text("status").or_else(|| body.non_empty_text("status"));
+    let start_ms = call.non_empty_text("start_time").and_then(|text| parse_timestamp(&text));
     let duration_ms = call.number("duration").and_then(milliseconds);
-    let analysis = body.whole("analysis").map(verdicts);
+    let analysis = body.parsed_object("analysis").map(normalize_verdicts);
     let verdict = |key: &str| analysis.as_ref().and_then(|analysis| analysis.get(key));
-    let end_reason = call.filled("end_call_reason");
-    let signed = request.call_id().map(Cow::from);
+    let end_reason = call.non_empty_text("end_call_reason");
+    let signed_call_id = request.call_id().map(Cow::from);
     Event {
-        call_id: signed.or_else(|| call.filled("call_id")).or_else(|| body.filled("call_id")),
+        call_id: signed_call_id
+            .or_else(|| call.non_empty_text("call_id"))
+            .or_else(|| body.non_empty_text("call_id")),
         event_timestamp_ms: body.integer("event_timestamp"),
         stamp: stamp(body, &call, &lead),
         from,
         to,
-        agent: call.filled("model_id"),
+        agent: call.non_empty_text("model_id"),
         direction,
         start_ms,
         end_ms: start_ms.zip(duration_ms).and_then(|(start, long)| start.checked_add(long)),
         duration_ms,
-        sentiment: verdict("user_sentiment").and_then(word),
+        sentiment: verdict("user_sentiment").and_then(sentiment),
         successful: verdict("call_completion").and_then(Value::as_bool),
         voicemail: voicemail(
             status.as_deref(),
@@ -140,34 +148,34 @@ fn parse_event<'a>(body: &JsonObject<'a>, request: &'a Verified, event: Event<'a
         ),
         status,
         end_reason,
-        recording_url: call.filled("recording_url"),
-        metadata: body.whole("metadata").or_else(|| call.whole("metadata")),
-        variables: body.whole("collected_variables").as_ref().map(collected),
-        actions: body.whole("executed_actions").map(opened),
+        recording_url: call.non_empty_text("recording_url"),
+        metadata: body.parsed_object("metadata").or_else(|| call.parsed_object("metadata")),
+        variables: body.parsed_object("collected_variables").as_ref().map(collected),
+        actions: body.parsed_object("executed_actions").map(parse_embedded_json),
         analysis,
         ..event
     }
 }
 
-/// Whether the metadata of the answer comes back, and where, no document says: it is looked for
-/// in the likely places, and among the variables that the call began with.
+/// Finds the record id of the reply. Synthflow does not document whether or where it returns metadata, so
+/// the likely places are tried, and the initial variables of the call.
 fn stamp<'a>(
     body: &JsonObject<'a>,
     call: &JsonObject<'a>,
     lead: &JsonObject<'a>,
 ) -> Option<Cow<'a, str>> {
-    let places = [
+    let candidates = [
         body.object("metadata"),
         call.object("metadata"),
         lead.object("prompt_variables"),
         call.object("custom_variables"),
         body.object("custom_variables"),
     ];
-    places.iter().find_map(|place| place.filled(STAMP))
+    candidates.iter().find_map(|object| object.non_empty_text(STAMP))
 }
 
-/// ISO 8601 with an offset, without which nobody knows the moment.
-fn moment(text: &str) -> Option<i64> {
+/// Parses ISO 8601 with an offset; a local time is ambiguous and yields `None`.
+fn parse_timestamp(text: &str) -> Option<i64> {
     text.trim().parse().ok().map(|at: Timestamp| at.as_millisecond())
 }
 
@@ -176,35 +184,35 @@ fn milliseconds(seconds: f64) -> Option<i64> {
     (0.0..=YEAR).contains(&seconds).then(|| (seconds * 1000.0).round() as i64)
 }
 
-/// A machine answered when the status or the reason says so, whatever the judge made of it;
-/// otherwise the judge knows, where there is one.
+/// Returns whether voicemail answered: according to the status or end reason, otherwise according to the
+/// analysis.
 fn voicemail(status: Option<&str>, end_reason: Option<&str>, human: Option<bool>) -> Option<bool> {
     const STATUS: [&str; 2] = ["left_voicemail", "hangup_on_voicemail"];
     const END_REASON: [&str; 2] = ["voicemail", "voicemail_message_left"];
-    let says = |text: Option<&str>, words: [&str; 2]| {
+    let is_any = |text: Option<&str>, words: [&str; 2]| {
         text.is_some_and(|text| words.iter().any(|word| text.eq_ignore_ascii_case(word)))
     };
-    if says(status, STATUS) || says(end_reason, END_REASON) {
+    if is_any(status, STATUS) || is_any(end_reason, END_REASON) {
         return Some(true);
     }
     human.map(|human| !human)
 }
 
-/// Verdicts as booleans or words in lower case, in whichever capitals they came; without those
-/// that are none. Feedback is written for people, and stays as it is.
-fn verdicts(analysis: decision::Object) -> decision::Object {
-    let read = analysis.into_iter().filter_map(|(key, value)| {
+/// Converts verdicts to booleans or lower-case words and drops empty ones. Feedback is prose and stays
+/// unchanged.
+fn normalize_verdicts(analysis: decision::Object) -> decision::Object {
+    let normalized = analysis.into_iter().filter_map(|(key, value)| {
         let value = match value.as_str() {
-            Some(text) if !key.ends_with("_feedback") => verdict(text)?,
+            Some(text) if !key.ends_with("_feedback") => normalize_verdict(text)?,
             _ if value.is_null() => return None,
             _ => value,
         };
         Some((key, value))
     });
-    read.collect()
+    normalized.collect()
 }
 
-fn verdict(text: &str) -> Option<Value> {
+fn normalize_verdict(text: &str) -> Option<Value> {
     if let Some(flag) = json::flag(text) {
         return Some(flag.into());
     }
@@ -212,22 +220,21 @@ fn verdict(text: &str) -> Option<Value> {
     (!["", "null", "none"].contains(&word.as_str())).then(|| word.into())
 }
 
-/// How somebody felt is a word: `true` says only that the judge was content.
-fn word(verdict: &Value) -> Option<Cow<'static, str>> {
+/// Returns the sentiment if it is a word. `true` means only that the analysis succeeded.
+fn sentiment(verdict: &Value) -> Option<Cow<'static, str>> {
     let word = verdict.as_str().filter(|word| *word != "not_applicable")?;
     Some(Cow::Owned(word.to_owned()))
 }
 
-/// Variables by name, whether they came so or below the id of their agent. An object without a
-/// `value` is an agent's: what is collected are texts. Without those that nothing was collected
-/// for.
+/// Flattens collected variables, which arrive by name or grouped by agent id. An object without a `value`
+/// is an agent's group, since collected values are texts. Variables without a value are dropped.
 fn collected(variables: &decision::Object) -> decision::Object {
-    let mut named = decision::Object::new();
+    let mut flattened = decision::Object::new();
     let mut put = |name: &str, value: &Value| {
         let bare = value.as_object().filter(|object| is_wrapped(object));
         let bare = bare.map_or(value, |object| &object["value"]);
         if !bare.is_null() {
-            named.insert(name.to_owned(), bare.clone());
+            flattened.insert(name.to_owned(), bare.clone());
         }
     };
     for (name, value) in variables {
@@ -237,17 +244,18 @@ fn collected(variables: &decision::Object) -> decision::Object {
             put(name, value);
         }
     }
-    named
+    flattened
 }
 
-/// `{"value": "Julian", "collected": true}`; an agent may have a variable that is called `value`.
+/// Returns whether an object has the form `{"value": "Julian", "collected": true}`. An agent's group may
+/// contain a variable named `value`, which is an object itself.
 fn is_wrapped(object: &decision::Object) -> bool {
     let inner = object.get("value");
     inner.is_some_and(|inner| inner.get("value").is_none())
 }
 
-/// Actions whose parameters and results are JSON, whether they came as that or as texts.
-fn opened(mut actions: decision::Object) -> decision::Object {
+/// Parses parameters and results of actions that are strings containing JSON.
+fn parse_embedded_json(mut actions: decision::Object) -> decision::Object {
     const FIELDS: [&str; 3] = ["parameters_hard_coded", "parameters_from_llm", "return_value"];
     for action in actions.values_mut() {
         for field in FIELDS {
@@ -262,7 +270,7 @@ fn opened(mut actions: decision::Object) -> decision::Object {
     actions
 }
 
-/// What stands under `call_inbound` in the reply.
+/// The value of `call_inbound` in the reply.
 struct Inbound<'d, 't>(&'d Decision<'t>);
 
 impl Serialize for Inbound<'_, '_> {
@@ -275,11 +283,11 @@ impl Serialize for Inbound<'_, '_> {
             }
             Outcome::Keep(_) => map.serialize_entry("override_model_id", "")?,
         }
-        let added = self.0.added();
-        if !added.variables.is_empty() {
-            map.serialize_entry("custom_variables", &json::Variables(&added.variables))?;
+        let additions = self.0.additions();
+        if !additions.variables.is_empty() {
+            map.serialize_entry("custom_variables", &json::Variables(&additions.variables))?;
         }
-        if let Some(metadata) = &added.metadata {
+        if let Some(metadata) = &additions.metadata {
             map.serialize_entry("metadata", metadata.as_ref())?;
         }
         map.end()

@@ -1,7 +1,6 @@
-//! A call that came in, or a text: who asks to be connected, as every platform's dialect reads it.
+//! An incoming call or text message, in the same form for every platform.
 //!
-//! Borrows from the body it was read from. It knows no platform's field names, only the
-//! telephone's own nouns.
+//! Borrows from the request body. Names of platform fields belong to the dialects.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,17 +8,17 @@ use std::fmt;
 use super::phone_number::Party;
 use crate::authenticate::Verified;
 
-/// A platform by the name that settings and rules use, `retell`.
+/// A voice platform, by the name that settings and rules use: `retell`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Platform(&'static str);
 
 impl Platform {
-    /// A name in lower case, used in settings, rules, logs and metrics.
-    pub const fn named(name: &'static str) -> Platform {
+    /// Creates a platform from its lower-case name, which settings, rules, logs and metrics use.
+    pub const fn new(name: &'static str) -> Platform {
         Platform(name)
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &'static str {
         self.0
     }
@@ -31,7 +30,7 @@ impl fmt::Display for Platform {
     }
 }
 
-/// How the caller comes in.
+/// Kind of contact: a voice call or a text message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Channel {
     /// A voice call.
@@ -41,10 +40,10 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// All of them, in the order in which they are documented.
+    /// All channels, in the order of the documentation.
     pub const ALL: [Channel; 2] = [Channel::Call, Channel::Sms];
 
-    /// The name in rules, logs and metrics.
+    /// Returns the name used in rules, logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Channel::Call => "call",
@@ -59,39 +58,40 @@ impl fmt::Display for Channel {
     }
 }
 
-/// The version of an agent: some platforms count, some let you name one (`latest`).
+/// Version of an agent: a number, or a tag such as `latest`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Version {
-    /// A counted version.
+    /// A version number.
     Number(i64),
     /// `latest`, `latest_published`, or a tag of the operator's own.
     Tag(Box<str>),
 }
 
-/// What a dialect found in a body. All of it may be missing, for the bodies are young and grow.
+/// Fields that a dialect parsed from a request body. Any of them may be missing: platforms add fields
+/// over time.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Fields<'a> {
-    /// Voice or text.
+    /// Voice call or text message.
     pub channel: Channel,
-    /// The platform's id of this call or chat; the same on every retry.
+    /// The platform's id for this call or chat; identical on every retry.
     pub call_id: Option<Cow<'a, str>>,
-    /// When the platform says that it happened, in Unix milliseconds.
+    /// Time of the event according to the platform, in Unix milliseconds.
     pub event_timestamp_ms: Option<i64>,
-    /// The agent that the number has at the platform.
+    /// Agent that the platform has assigned to the number.
     pub agent: Option<Cow<'a, str>>,
-    /// The version of that agent.
+    /// Version of that agent.
     pub agent_version: Option<Version>,
-    /// Who rings.
+    /// The caller.
     pub from: Party,
-    /// What was dialled.
+    /// The called number.
     pub to: Party,
-    /// SIP headers of the call, with lower-case names.
+    /// SIP headers of the call; names in lower case.
     pub sip: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-    /// How many of the two numbers came without their `+`.
+    /// Number of parties (0 to 2) whose number arrived without its `+`.
     pub plus_added: u8,
 }
 
-/// Without the values of SIP headers, which carry the true numbers of forwarded calls.
+/// Omits the values of SIP headers, which can hold unmasked numbers of forwarded calls.
 impl fmt::Debug for Fields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<_> = self.sip.iter().map(|(name, _)| name).collect();
@@ -106,7 +106,7 @@ impl fmt::Debug for Fields<'_> {
 }
 
 impl Fields<'_> {
-    /// The same, without the body that it was read from.
+    /// Copies the borrowed fields, so that they outlive the request body.
     pub fn into_owned(self) -> Fields<'static> {
         let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         let sip = self.sip.into_iter().map(|(name, value)| (own(name), own(value)));
@@ -123,7 +123,7 @@ impl Fields<'_> {
         }
     }
 
-    /// A call of which nothing is known yet.
+    /// Returns fields that hold a channel and nothing else; both parties are withheld.
     pub fn unknown(channel: Channel) -> Fields<'static> {
         Fields {
             channel,
@@ -139,8 +139,8 @@ impl Fields<'_> {
     }
 }
 
-/// A call to be decided. Only a dialect makes one, of a [`Verified`] body; the one exception says
-/// in its name that the call is synthetic.
+/// A call to decide. Only a dialect creates one from a [`Verified`] request; the exception,
+/// [`Call::synthetic`], is for explanations, tests and replays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call<'a> {
     fields: Fields<'a>,
@@ -149,78 +149,84 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// The call that a proved body tells of. `proof` is only looked at: whoever has it may ask.
-    pub fn of(proof: &'a Verified, platform: Platform, fields: Fields<'a>) -> Call<'a> {
-        Call { fields, platform, source: Cow::Borrowed(proof.source()) }
+    /// Creates the call of an authenticated request. The request supplies only the source's name; its
+    /// type proves that authentication succeeded.
+    pub fn from_verified(
+        request: &'a Verified,
+        platform: Platform,
+        fields: Fields<'a>,
+    ) -> Call<'a> {
+        Call { fields, platform, source: Cow::Borrowed(request.source()) }
     }
 
-    /// A call that nobody made, to explain or to test a table with. It is never answered.
+    /// Creates a call that did not arrive in a request, for explanations, tests and replays. No reply is
+    /// ever sent for it.
     pub fn synthetic(source: &'a str, platform: Platform, fields: Fields<'a>) -> Call<'a> {
         Call { fields, platform, source: Cow::Borrowed(source) }
     }
 
-    /// What the dialect found, without who asked.
+    /// Returns the fields, dropping the source and the platform.
     pub fn into_fields(self) -> Fields<'a> {
         self.fields
     }
 
-    /// The name of the source in the settings.
+    /// Returns the name of the source in the settings.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The platform that asks.
+    /// Returns the platform that sent the request.
     pub fn platform(&self) -> Platform {
         self.platform
     }
 
-    /// Voice or text.
+    /// Returns the channel.
     pub fn channel(&self) -> Channel {
         self.fields.channel
     }
 
-    /// Who rings.
+    /// Returns the caller.
     pub fn from(&self) -> &Party {
         &self.fields.from
     }
 
-    /// What was dialled.
+    /// Returns the called number.
     pub fn to(&self) -> &Party {
         &self.fields.to
     }
 
-    /// The platform's id of this call or chat.
+    /// Returns the platform's id for this call or chat.
     pub fn call_id(&self) -> Option<&str> {
         self.fields.call_id.as_deref()
     }
 
-    /// When the platform says that it happened, in Unix milliseconds.
+    /// Returns the platform's timestamp of the event, in Unix milliseconds.
     pub fn event_timestamp_ms(&self) -> Option<i64> {
         self.fields.event_timestamp_ms
     }
 
-    /// The agent that the number has at the platform.
+    /// Returns the agent that the platform has assigned to the number.
     pub fn agent(&self) -> Option<&str> {
         self.fields.agent.as_deref()
     }
 
-    /// The version of that agent.
+    /// Returns the version of that agent.
     pub fn agent_version(&self) -> Option<&Version> {
         self.fields.agent_version.as_ref()
     }
 
-    /// The value of a SIP header, the last one of that name; `name` in lower case.
-    pub fn sip(&self, name: &str) -> Option<&str> {
-        let found = self.fields.sip.iter().rev().find(|(header, _)| header == name);
-        found.map(|(_, value)| value.as_ref())
+    /// Returns the value of a SIP header: the last one if it is repeated. `name` is in lower case.
+    pub fn sip_header(&self, name: &str) -> Option<&str> {
+        let header = self.fields.sip.iter().rev().find(|(header, _)| header == name);
+        header.map(|(_, value)| value.as_ref())
     }
 
-    /// All SIP headers, in the order they came.
+    /// Iterates over all SIP headers in the order of arrival.
     pub fn sip_headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fields.sip.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
-    /// How many of the two numbers came without their `+`.
+    /// Returns the number of parties (0 to 2) whose number arrived without its `+`.
     pub fn plus_added(&self) -> u8 {
         self.fields.plus_added
     }

@@ -1,20 +1,23 @@
-//! The clock: the machine's, or a fixed moment in tests.
+//! The clock: the system's, or a fixed time in tests.
 
 use jiff::Timestamp;
 
-/// What time it is. The walk asks once a request and hands the answer on.
+/// Source of the current time. The pipeline reads it once per request and passes the result on.
 #[derive(Debug, Clone, Copy)]
 pub enum Clock {
-    /// The machine's.
+    /// The system clock.
     System,
-    /// Always the same, for tests.
+    /// A fixed time, for tests.
     Fixed(Timestamp),
 }
 
 impl Clock {
     pub(crate) fn now(self) -> Timestamp {
         match self {
-            #[expect(clippy::disallowed_methods, reason = "this is the clock that the walk asks")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "this is the clock that everything else receives"
+            )]
             Clock::System => Timestamp::now(),
             Clock::Fixed(at) => at,
         }

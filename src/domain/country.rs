@@ -1,7 +1,7 @@
-//! Tells which country an E.164 number belongs to, from its leading digits alone.
-//! It is for routing by country: the answer comes from a table built into the program.
-//! It never says whether a number is valid, assigned or reachable, never follows a ported
-//! number, and never reads the network, the clock or the environment.
+//! Country of an E.164 number, determined from its leading digits.
+//!
+//! For routing by country, based on a table compiled into the program. It does not tell whether a
+//! number is valid, assigned or reachable, and does not follow ported numbers.
 
 use std::fmt;
 
@@ -11,18 +11,19 @@ use std::fmt;
 pub struct Country([u8; 2]);
 
 impl Country {
-    /// The country that `code` names (two capital letters, ISO 3166-1 alpha-2); `None` when no
-    /// number can belong to it, as for `UK`, which is no code, or `AQ`, which has no numbers.
-    pub fn named(code: &str) -> Option<Country> {
+    /// Returns the country with this code (two capital letters, ISO 3166-1 alpha-2), or `None` if no
+    /// number can belong to it: `UK` is not a code, `AQ` has no numbers.
+    pub fn from_code(code: &str) -> Option<Country> {
         let code: [u8; 2] = code.as_bytes().try_into().ok()?;
         TABLE.binary_search_by(|(known, _)| (*known).cmp(&code)).ok()?;
         Some(Country(code))
     }
 
-    /// The country of an E.164 number, given as its value and its count of digits (`12137771234`,
-    /// `11`). The longest prefix in the table decides. `None` for calling codes of no country
-    /// (+800, +870, +883 and the like), for unassigned ones, and when `value` is not `len` digits.
-    pub fn of_digits(value: u64, len: u8) -> Option<Country> {
+    /// Returns the country of an E.164 number, given as its value and number of digits
+    /// (`12137771234`, `11`). The longest prefix in the table decides. Returns `None` for calling codes
+    /// of no country (+800, +870, +883 and others), for unassigned codes, and if `value` does not have
+    /// `len` digits.
+    pub fn from_digits(value: u64, len: u8) -> Option<Country> {
         let digits = u32::from(len);
         if value.checked_ilog10()? + 1 != digits {
             return None;
@@ -31,8 +32,8 @@ impl Country {
             Some(surplus) => value / 10_u64.pow(surplus),
             None => value * 10_u64.pow(KEY_DIGITS - digits),
         };
-        // Spans nest like brackets, so the last one to open at or before the key either holds the
-        // key or stands inside every other that does.
+        // Spans nest like brackets, so the last span that starts at or before the key either contains
+        // the key or lies inside every other span that does.
         let mut at = SPANS.partition_point(|span| span.first <= key).checked_sub(1);
         while let Some(index) = at {
             let span = &SPANS[index];
@@ -44,12 +45,12 @@ impl Country {
         None
     }
 
-    /// The country of all numbers that begin with these digits, given as their value and their
-    /// count; `None` when they belong to several countries, or some of them to none.
-    pub fn of_prefix(value: u64, len: u32) -> Option<Country> {
-        let country = Country::of_digits(value, u8::try_from(len).ok()?)?;
+    /// Returns the country of all numbers with a prefix, given as its value and number of digits, or
+    /// `None` if they belong to several countries or some of them to none.
+    pub fn from_prefix(value: u64, len: u32) -> Option<Country> {
+        let country = Country::from_digits(value, u8::try_from(len).ok()?)?;
         let Some(width) = KEY_DIGITS.checked_sub(len) else {
-            return Some(country); // longer than any prefix of the table
+            return Some(country); // longer than any prefix in the table
         };
         let first = value * 10_u64.pow(width);
         let last = first + 10_u64.pow(width) - 1;
@@ -58,22 +59,22 @@ impl Country {
         inside.into_iter().all(|span| span.country == country).then_some(country)
     }
 
-    /// The digits of a prefix of its numbers.
-    pub fn a_prefix(&self) -> u32 {
+    /// Returns one of the country's prefixes, for example numbers.
+    pub fn example_prefix(&self) -> u32 {
         TABLE.iter().find(|(code, _)| **code == self.0).map_or(0, |(_, prefixes)| prefixes[0])
     }
 
-    /// What no other country has: for tables of countries.
+    /// Returns a unique key for hash tables.
     pub fn key(&self) -> u64 {
         u64::from(u16::from_be_bytes(self.0))
     }
 
-    /// The two letters of the code.
+    /// Returns the two-letter code.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default() // always two ASCII letters
     }
 
-    /// Every country the table knows, in alphabetical order, each once.
+    /// Iterates over all countries in the table in alphabetical order.
     pub fn all() -> impl Iterator<Item = Country> {
         TABLE.iter().map(|(code, _)| Country(**code))
     }
@@ -85,23 +86,23 @@ impl fmt::Display for Country {
     }
 }
 
-/// The numbers that begin with one prefix, as a range of keys: numbers cut, or filled up with
-/// zeros, to `KEY_DIGITS` digits.
+/// The numbers with one prefix, as a range of keys: numbers truncated or zero-padded to `KEY_DIGITS`
+/// digits.
 #[derive(Clone, Copy)]
 struct PrefixSpan {
     first: u64,
     last: u64,
-    /// Digits of the prefix; a shorter number does not begin with it, whatever its key.
+    /// Number of digits of the prefix. A shorter number does not have the prefix, whatever its key.
     digits: u32,
     country: Country,
-    /// Where in `SPANS` the next longest prefix that holds this one stands.
+    /// Index in `SPANS` of the longest prefix that contains this one.
     outer: Option<usize>,
 }
 
-/// No prefix is longer than this (`spans` refuses one that is).
+/// Maximum number of digits of a prefix, enforced by `spans`.
 const KEY_DIGITS: u32 = 8;
 
-/// `TABLE` in the form that is searched, made while compiling and sorted by `order`.
+/// Search form of `TABLE`, built at compile time and sorted by `order`.
 static SPANS: [PrefixSpan; prefix_count()] = spans();
 
 const fn prefix_count() -> usize {

@@ -1,54 +1,54 @@
-//! What was decided about a call: the outcome, and what goes along with it.
+//! The decision about a call: the outcome, and the variables and metadata that accompany it.
 //!
-//! Borrows from the table that decided. It says nothing about how a platform writes it down.
+//! Borrows from the rule set. Rendering it for a platform is the dialect's work.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use super::call::Version;
 
-/// A JSON object, in the order in which it was written.
+/// A JSON object that keeps the order of its keys.
 pub type Object = serde_json::Map<String, serde_json::Value>;
 
-/// What becomes of the call.
+/// Outcome of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome<'t> {
-    /// This agent takes it.
+    /// The selected agent answers.
     Agent(SelectedAgent<'t>),
-    /// It is turned away; the reason is for the log and the record, never for the caller.
+    /// The call is rejected. The reason appears in the log and the record; the caller never hears it.
     Reject(&'t str),
-    /// The agent that the number has at the platform takes it.
+    /// The agent that the platform has assigned to the number answers.
     Keep(KeepReason),
 }
 
-/// The agent that was chosen, by its name in the table and its id at the platform that asks.
+/// The agent that was selected: its name in the rule table and its id at the requesting platform.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SelectedAgent<'t> {
-    /// The name in `[agents]`, or the raw id where the table has no agents.
+    /// Name in `[agents]`, or the raw id if the table has no `[agents]`.
     pub name: &'t str,
-    /// The id at the platform.
+    /// Id at the platform.
     pub id: &'t str,
-    /// The version to use, when one is pinned.
+    /// Pinned version, if any.
     pub version: Option<&'t Version>,
 }
 
-/// Why the platform's own agent keeps the call.
+/// Reason for [`Outcome::Keep`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeepReason {
     /// A rule says `keep = true`.
     ByRule,
-    /// No rule decides.
+    /// No rule matched.
     NoRule,
-    /// The chosen agent has no id at this platform.
+    /// The selected agent has no id at this platform.
     NoAgentId,
-    /// What the rule takes its agent from names nobody.
+    /// A template resolved to an unknown agent.
     NoSuchAgent,
-    /// Something broke on the way.
+    /// The request failed, and the source's fallback was sent.
     Fallback,
 }
 
 impl KeepReason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [KeepReason; 5] = [
         KeepReason::ByRule,
         KeepReason::NoRule,
@@ -57,7 +57,7 @@ impl KeepReason {
         KeepReason::Fallback,
     ];
 
-    /// The word for logs and metrics.
+    /// Returns the label used in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             KeepReason::ByRule => "rule",
@@ -69,87 +69,87 @@ impl KeepReason {
     }
 }
 
-/// A variable for the agent's prompt: always text, for platforms take nothing else.
+/// A dynamic variable for the agent's prompt. Its value is text: platforms accept no other type.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variable<'t> {
-    /// Its name in the prompt.
+    /// Name in the prompt.
     pub name: &'t str,
-    /// What it stands for.
+    /// Value.
     pub value: Cow<'t, str>,
-    /// The rule that set it.
+    /// Rule that set the variable.
     pub rule: &'t str,
 }
 
-/// A decision. Made by `decide`, and by the spine for the moment when everything else broke.
+/// A decision. Created by the rule engine, or by the pipeline when a request fails.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision<'t> {
     outcome: Outcome<'t>,
     rule: Option<&'t str>,
     arm: Option<usize>,
-    added: Additions<'t>,
+    additions: Additions<'t>,
 }
 
-/// What the rules that fit sent along.
+/// Variables, metadata and settings that the matching rules add to a reply, merged.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Additions<'t> {
-    /// The rules that added something and did not decide, in order.
-    pub by: Vec<&'t str>,
-    /// Variables, each name once.
+    /// Names of the `continue` rules that matched, in order.
+    pub rules: Vec<&'t str>,
+    /// Dynamic variables; each name occurs once.
     pub variables: Vec<Variable<'t>>,
-    /// Comes back on every later event of the call.
+    /// Metadata that the platform returns with every later event of the call.
     pub metadata: Option<Cow<'t, Object>>,
-    /// Settings of the agent for this call only, as the platform wants them.
+    /// Agent settings for this call only, in the platform's format.
     pub agent_override: Option<Cow<'t, Object>>,
-    /// How long to let it ring, counted from the arrival of the request.
+    /// Time to let the phone ring, measured from the arrival of the request.
     pub delay: Duration,
 }
 
 impl<'t> Decision<'t> {
-    /// What `decide` found.
+    /// Creates the decision of the rule engine.
     pub(crate) fn new(
         outcome: Outcome<'t>,
         rule: Option<&'t str>,
         arm: Option<usize>,
-        added: Additions<'t>,
+        additions: Additions<'t>,
     ) -> Self {
-        Decision { outcome, rule, arm, added }
+        Decision { outcome, rule, arm, additions }
     }
 
-    /// The reply to give when something broke.
+    /// Creates the decision for a request that failed.
     pub(crate) fn fallback(outcome: Outcome<'t>) -> Self {
-        Decision { outcome, rule: None, arm: None, added: Additions::default() }
+        Decision { outcome, rule: None, arm: None, additions: Additions::default() }
     }
 
-    /// The same, with one more entry in its metadata.
+    /// Adds an entry to the metadata.
     pub(crate) fn with_metadata(mut self, key: &str, value: String) -> Self {
-        let metadata = self.added.metadata.get_or_insert_default().to_mut();
+        let metadata = self.additions.metadata.get_or_insert_default().to_mut();
         metadata.insert(key.to_owned(), value.into());
         self
     }
 
-    /// What becomes of the call.
+    /// Returns the outcome.
     pub fn outcome(&self) -> &Outcome<'t> {
         &self.outcome
     }
 
-    /// The rule that decided.
+    /// Returns the name of the deciding rule.
     pub fn rule(&self) -> Option<&'t str> {
         self.rule
     }
 
-    /// The arm of the rule's split that the caller took, counted from 0.
+    /// Returns the arm of the rule's split, counted from 0.
     pub fn arm(&self) -> Option<usize> {
         self.arm
     }
 
-    /// What goes along.
-    pub fn added(&self) -> &Additions<'t> {
-        &self.added
+    /// Returns the variables, metadata and settings of the reply.
+    pub fn additions(&self) -> &Additions<'t> {
+        &self.additions
     }
 }
 
 impl Outcome<'_> {
-    /// The word for logs and metrics: `agent`, `reject` or `keep`.
+    /// Returns the label used in logs and metrics: `agent`, `reject` or `keep`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Outcome::Agent(_) => "agent",

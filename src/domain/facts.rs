@@ -1,12 +1,12 @@
-//! What a decision needs to know besides the call itself.
+//! Facts that a decision needs besides the call.
 //!
-//! Handed in, never fetched: a decision stays a function of table, call and facts.
+//! The caller supplies them, so that a decision stays a pure function of rule set, call and facts.
 
 use jiff::Timestamp;
 
-/// What is known at the moment of a call.
+/// Facts about a call at the time of its arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
-    /// When the call came in: what hours and dates are held against.
+    /// Time of arrival; hours and dates are evaluated at this time.
     pub at: Timestamp,
 }

@@ -1,45 +1,51 @@
-//! A secret: an API key, a workspace secret, a token.
+//! Secrets: API keys, workspace secrets and tokens.
 //!
-//! It has neither `Debug` nor `Display`, so a type that holds one cannot be printed by accident.
-//! It reads nothing itself: `settings` finds the bytes.
+//! [`Secret`] implements neither `Debug` nor `Display`, so that no type that contains one can be
+//! printed by accident. `settings` reads the bytes.
 
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
-/// Bytes that prove who somebody is. Compared in constant time, never printed.
+/// Secret bytes: compared in constant time, never printed, overwritten with zeros when dropped.
+///
+/// ```
+/// use switchboard::domain::secret::Secret;
+///
+/// let token = Secret::new("token_0123456789abcdef");
+/// assert!(token.equals(b"token_0123456789abcdef"));
+/// assert!(!token.equals(b"token_0123456789abcdeg"));
+/// ```
+///
+/// A secret cannot be printed:
+/// ```compile_fail
+/// println!("{:?}", switchboard::domain::secret::Secret::new("key"));
+/// ```
 #[derive(Clone)]
-pub struct Secret(Box<[u8]>);
+pub struct Secret(Zeroizing<Box<[u8]>>);
 
 impl Secret {
-    /// Keeps these bytes as they are; the caller has trimmed what does not belong to them.
+    /// Wraps the bytes unchanged; the caller trims line ends and blanks.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Secret {
-        Secret(bytes.into().into_boxed_slice())
+        Secret(Zeroizing::new(bytes.into().into_boxed_slice()))
     }
 
-    /// Whether `offered` is this secret. The time taken tells nothing but the length.
+    /// Returns whether `offered` equals this secret. The time taken reveals only the length.
     pub fn equals(&self, offered: &[u8]) -> bool {
         self.0.ct_eq(offered).into()
     }
 
-    /// Length in bytes, for the check that it is not too short to mean anything.
+    /// Returns the length in bytes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is nothing in it.
+    /// Returns whether the secret is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The bytes themselves, for the one who makes a MAC key or a signature of them.
+    /// Returns the bytes, to derive a MAC key or a signature from them.
     pub fn expose(&self) -> &[u8] {
         &self.0
-    }
-}
-
-impl Drop for Secret {
-    /// Overwrites the bytes, so that a later reader of this memory does not find them.
-    fn drop(&mut self) {
-        self.0.fill(0);
-        std::hint::black_box(&self.0);
     }
 }

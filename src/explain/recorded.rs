@@ -1,51 +1,50 @@
-//! Why a call was answered as it was: asked again, of the table and at the time of then.
+//! Explanations of recorded calls, with the rules and at the time of the call.
 
 use serde_json::{Value, json};
 
-use super::{Question, inquire};
+use super::{Question, explain_call};
 use crate::domain::facts::Facts;
 use crate::records::{CallRecord, RuleSnapshot};
 use crate::rules;
 use crate::rules::{CheckContext, RuleSet};
 use crate::source::Source;
 
-/// The story of a recorded call.
+/// Explanation of a recorded call.
 pub enum RecordedExplanation {
-    /// As `explain` tells it.
+    /// The explanation.
     Available {
-        /// For people.
+        /// Text for people.
         text: String,
-        /// For programs.
+        /// The same as JSON.
         json: Value,
-        /// What else there is to know.
+        /// Remarks on the explanation.
         notes: Vec<String>,
     },
-    /// Why it cannot be told.
+    /// Reason for which there is no explanation.
     Unavailable(String),
 }
 
-/// The table that is asked.
+/// Rule set that explains a recorded call.
 #[derive(Clone, Copy)]
 pub enum TableChoice<'t> {
-    /// The one of then, where it was kept, else the one that answers now; it is asked only when it is
-    /// the one of then.
+    /// The snapshot from the time of the call, or the live rule set if there is none. Used only if its
+    /// fingerprint matches the record's.
     Recorded(&'t RuleSet),
-    /// One that somebody named, whichever it is.
+    /// A rule set that the operator chose, whatever its fingerprint.
     Given(&'t RuleSet),
-    /// None could be read.
+    /// No rule set could be loaded.
     None,
 }
 
-/// The table of then, when its files were kept with the records; none for one that this version does
-/// not read as it was read.
-pub fn table_of_then(kept: Option<&RuleSnapshot>) -> Option<RuleSet> {
-    let kept = kept?;
-    let read = rules::parse_copies(&kept.copies, &CheckContext::default()).table;
-    read.filter(|table| table.fingerprint == kept.fingerprint)
+/// Loads a snapshot of the rules. Returns `None` if there is none, or if this version reads it differently.
+pub fn load_snapshot(snapshot: Option<&RuleSnapshot>) -> Option<RuleSet> {
+    let snapshot = snapshot?;
+    let read = rules::parse_copies(&snapshot.files, &CheckContext::default()).table;
+    read.filter(|table| table.fingerprint == snapshot.fingerprint)
 }
 
-/// Explains a record by its own call, at its own time.
-pub fn explanation_as_of_then(
+/// Explains a recorded call at its own time.
+pub fn explain_recorded(
     record: &CallRecord,
     asked: TableChoice<'_>,
     sources: &[&Source],
@@ -54,62 +53,63 @@ pub fn explanation_as_of_then(
         Ok(fields) => fields,
         Err(error) => {
             return RecordedExplanation::Unavailable(format!(
-                "it cannot be explained again: {error}"
+                "the call cannot be explained: {error}"
             ));
         }
     };
     let Some(source) = sources.iter().find(|source| *source.name == *record.source) else {
-        let why = format!("the settings have no source `{}` any more", record.source);
-        return RecordedExplanation::Unavailable(why);
+        let reason = format!("the settings no longer have the source `{}`", record.source);
+        return RecordedExplanation::Unavailable(reason);
     };
-    let (table, is_named) = match asked {
+    let (table, is_chosen) = match asked {
         TableChoice::Recorded(table) => (table, false),
         TableChoice::Given(table) => (table, true),
         TableChoice::None => {
-            let why = "the table cannot be read: see `switchboard check`, or say --rules FILE";
-            return RecordedExplanation::Unavailable(why.to_owned());
+            let reason =
+                "the rules cannot be loaded: run `switchboard check`, or pass --rules FILE";
+            return RecordedExplanation::Unavailable(reason.to_owned());
         }
     };
-    let is_the_same = table.fingerprint == record.fingerprint;
-    if !is_the_same && !is_named {
+    let has_same_rules = table.fingerprint == record.fingerprint;
+    if !has_same_rules && !is_chosen {
         return RecordedExplanation::Unavailable(format!(
-            "the table has changed since: {} answered, now it is {}; --rules FILE takes the table \
-             of then",
+            "the rules have changed since the call, from {} to {}; pass the old ones with \
+             --rules FILE",
             record.fingerprint, table.fingerprint
         ));
     }
     let facts = Facts { at: record.at };
     let question = Question { source, fields: &fields, facts, all: false };
-    let inquiry = match inquire(table, std::iter::once(*source), question) {
-        Ok(inquiry) => inquiry,
-        Err(differ) => return RecordedExplanation::Unavailable(differ.to_string()),
+    let explained = match explain_call(table, std::iter::once(*source), question) {
+        Ok(explained) => explained,
+        Err(mismatch) => return RecordedExplanation::Unavailable(mismatch.to_string()),
     };
     let mut notes = Vec::new();
-    if !is_the_same {
+    if !has_same_rules {
         notes.push(format!(
-            "this is another table than the one that answered: {}, and then it was {}",
+            "these rules ({}) differ from the rules at the time of the call ({})",
             table.fingerprint, record.fingerprint
         ));
     }
-    let decision = &inquiry.explanation.decision;
-    let is_alike =
+    let decision = &explained.explanation.decision;
+    let is_same_decision =
         decision.rule() == record.rule.as_deref() && decision.outcome().as_str() == record.outcome;
-    if is_the_same && !is_alike {
-        notes.push("what was answered is something else: see `why` of the record".to_owned());
+    if has_same_rules && !is_same_decision {
+        notes.push("the recorded decision differs: see the record's `reason`".to_owned());
     }
-    RecordedExplanation::Available { text: inquiry.to_string(), json: inquiry.to_json(), notes }
+    RecordedExplanation::Available { text: explained.to_string(), json: explained.to_json(), notes }
 }
 
 impl RecordedExplanation {
-    /// For programs: what `explain` says, with notes; or why there is nothing to say.
+    /// Returns the explanation with its notes as JSON, or the reason for which there is none.
     pub fn to_json(&self) -> Value {
         match self {
             RecordedExplanation::Available { json, notes, .. } => {
-                let mut told = json.clone();
-                told["notes"] = json!(notes);
-                told
+                let mut json = json.clone();
+                json["notes"] = json!(notes);
+                json
             }
-            RecordedExplanation::Unavailable(why) => json!({ "unexplained": why }),
+            RecordedExplanation::Unavailable(reason) => json!({ "unavailable": reason }),
         }
     }
 }

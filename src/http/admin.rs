@@ -1,85 +1,119 @@
-//! The operator's listener: is it alive, is it ready, what has it counted, why would a call go
-//! where, what was recorded; and: read the rules anew.
+//! The admin listener: health, readiness, metrics, reload, explanations and records.
 //!
-//! On loopback by default; elsewhere only with a token. Health and readiness need none, for the
-//! probes of an orchestrator have none to give. Without a token the rest is for who calls this
-//! machine by a name of its own: a page in a browser here can reach loopback, too.
+//! Bound to loopback by default, elsewhere only with a token. `/healthz` and `/readyz` require no token,
+//! since an orchestrator's probes cannot send one. Without a token the other paths accept only requests
+//! whose `Host` names this machine, so that a web page cannot reach them by DNS rebinding.
 
 mod records;
 
+use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, Request, State};
+use axum::extract::{FromRequestParts, Path, Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tower::ServiceBuilder;
+use tower_http::ServiceBuilderExt;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestId, RequestId};
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::trace::TraceLayer;
 
+use super::HttpProblem;
 use crate::diagnostics::{Diagnostic, Report};
 use crate::domain::call::{Channel, Fields};
 use crate::domain::facts::Facts;
-use crate::domain::phone_number::Party;
 use crate::domain::secret::Secret;
-use crate::explain::{Question, asking, inquire, moment_of, party_of, saved_call};
+use crate::explain::{
+    Question, explain_call, parse_party, parse_saved_call, parse_time, select_source,
+};
 use crate::pipeline::Switchboard;
 use crate::reload::{ReloadHandle, Reloaded};
-use records::RecordsError;
 
-/// What the routes share.
+/// State that the routes share.
 #[derive(Clone)]
 struct AdminState {
     app: Arc<Switchboard>,
-    /// None where nobody reloads.
+    /// `None` if the process does not reload.
     reload_handle: Option<ReloadHandle>,
 }
 
-/// The admin routes. Without a `reload_handle` nothing can be reloaded.
+/// Creates the router of the admin listener. Without a `reload_handle`, `/reload` answers 503.
 pub fn router(
     app: Arc<Switchboard>,
     reload_handle: Option<ReloadHandle>,
     token: Option<Secret>,
 ) -> Router {
+    let no_store = HeaderValue::from_static("no-store");
+    let nosniff = HeaderValue::from_static("nosniff");
+    let layers = ServiceBuilder::new()
+        .sensitive_request_headers([header::AUTHORIZATION].into())
+        .set_x_request_id(NewRequestId)
+        .layer(TraceLayer::new_for_http())
+        .propagate_x_request_id()
+        .layer(CatchPanicLayer::custom(|_panic| {
+            HttpProblem::Internal("internal error".to_owned()).into_response()
+        }))
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, no_store))
+        .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff))
+        .compression();
     let token = token.map(Arc::new);
     Router::new()
         .route("/metrics", get(metrics))
         .route("/reload", post(reload))
         .route("/explain", get(explain).post(explain))
         .route("/records", get(list_records))
-        .route("/records/{id}", get(one_record))
+        .route("/records/{id}", get(show_record))
         .route_layer(middleware::from_fn_with_state(token, require_token))
         .route("/healthz", get(health))
         .route("/readyz", get(ready))
+        .fallback(async || HttpProblem::NotFound("not found".to_owned()))
+        .method_not_allowed_fallback(async || HttpProblem::Method)
+        .layer(layers)
         .with_state(AdminState { app, reload_handle })
 }
 
-/// With a token whoever has it; without one whoever asks for this machine by a name of its own.
+/// Creates ids for requests that arrive without one.
+#[derive(Clone, Copy)]
+struct NewRequestId;
+
+impl MakeRequestId for NewRequestId {
+    fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
+        let id = uuid::Uuid::now_v7().to_string();
+        HeaderValue::try_from(id).ok().map(RequestId::new)
+    }
+}
+
+/// Requires the token, or without a token a `Host` that names this machine.
 async fn require_token(
     State(token): State<Option<Arc<Secret>>>,
     headers: HeaderMap,
     request: Request,
     next: Next,
-) -> Response {
+) -> Result<Response, HttpProblem> {
     let offered = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     let offered = offered.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default();
     match token {
-        Some(token) if !token.equals(offered) => {
-            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response()
-        }
-        None if !is_for_loopback(&headers) => problem(
-            StatusCode::FORBIDDEN,
-            "without admin.token only http://localhost or a loopback address is answered",
-        ),
-        Some(_) | None => next.run(request).await,
+        Some(token) if !token.equals(offered) => Err(HttpProblem::AdminToken),
+        None if !is_for_loopback(&headers) => Err(HttpProblem::Forbidden(
+            "without admin.token, the Host must be localhost or a loopback address",
+        )),
+        Some(_) | None => Ok(next.run(request).await),
     }
 }
 
-/// Whether the request is not one of a page that has made its own name mean this machine (DNS
-/// rebinding): a browser sends that name as the host.
+/// Returns whether the `Host` names this machine. In a DNS rebinding attack the browser sends the name
+/// of the attacker's site.
 fn is_for_loopback(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST) else { return true };
     let Ok(host) = Authority::try_from(host.as_bytes()) else { return false };
@@ -88,204 +122,211 @@ fn is_for_loopback(headers: &HeaderMap) -> bool {
         || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-async fn health(State(office): State<AdminState>) -> Response {
-    let (table, records) = (table(&office.app), records(&office.app));
-    answer(StatusCode::OK, &json!({ "ok": true, "table": table, "records": records }))
+/// Query parameters of a path.
+trait QueryParams: DeserializeOwned {
+    /// Names of all parameters, for error messages.
+    const NAMES: &'static str;
 }
 
-/// Ready as long as some table answers, with a warning when it is not the newest, or when nothing
-/// can be recorded: calls are answered all the same.
-async fn ready(State(office): State<AdminState>) -> Response {
-    let (table, records) = (table(&office.app), records(&office.app));
+/// Extractor of [`QueryParams`], on top of axum's `Query`: a mistake is a 400 that says what would be
+/// right.
+struct Params<T>(T);
+
+impl<T: QueryParams, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = HttpProblem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpProblem> {
+        let error = match Query::from_request_parts(parts, state).await {
+            Ok(Query(params)) => return Ok(Params(params)),
+            Err(error) => error,
+        };
+        // The source of the error names the parameter; the error itself only adds context.
+        let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        let unknown = cause.strip_prefix("unknown field ").and_then(|rest| rest.split(',').next());
+        Err(HttpProblem::BadRequest(match unknown {
+            Some(name) => format!("unknown parameter {name}: known are {}", T::NAMES).into(),
+            None => cause.into(),
+        }))
+    }
+}
+
+async fn health(State(state): State<AdminState>) -> Json<Value> {
+    let (table, records) = (table_status(&state.app), records_status(&state.app));
+    Json(json!({ "ok": true, "table": table, "records": records }))
+}
+
+/// Always ready: a running process has a valid rule table, and answers calls whatever happens to the
+/// records. Warnings report a failed reload and an unavailable record store.
+async fn ready(State(state): State<AdminState>) -> Json<Value> {
+    let (table, records) = (table_status(&state.app), records_status(&state.app));
     let stale = table["last_reload"]["ok"] == false;
-    let stale = stale.then_some("the last reload failed: an older table answers");
+    let stale = stale.then_some("the last reload failed; an older rule table is live");
     let unwritten = records["ok"] == false;
-    let unwritten = unwritten.then_some("records cannot be written: they wait");
+    let unwritten = unwritten.then_some("records cannot be written; they are queued");
     let warnings: Vec<_> = stale.into_iter().chain(unwritten).collect();
     let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
-    let ready = json!({ "ready": true, "warning": warning, "table": table, "records": records });
-    answer(StatusCode::OK, &ready)
+    Json(json!({ "ready": true, "warning": warning, "table": table, "records": records }))
 }
 
-/// How the store of the records is; null where they are off. Why it is not well stands in the log:
-/// it may name a host or a user.
-fn records(app: &Switchboard) -> Value {
-    let Some(state) = app.recorder().state() else { return Value::Null };
-    let trouble = state.trouble();
+/// State of the record store, or null if records are off. The reason of an outage is in the log only,
+/// since it can contain the name of a host or a user.
+fn records_status(app: &Switchboard) -> Value {
+    let Some(health) = app.recorder().health() else { return Value::Null };
+    let outage = health.outage();
     json!({
-        "ok": trouble.is_none(),
-        "failing_since": trouble.map(|trouble| trouble.since.to_string()),
+        "ok": outage.is_none(),
+        "failing_since": outage.map(|outage| outage.since.to_string()),
         "waiting": app.recorder().waiting(),
     })
 }
 
-/// Which table answers, since when, and what came of the last try to replace it.
-fn table(app: &Switchboard) -> Value {
-    let (table, state) = app.current().table_and_state();
-    let age = app.now().duration_since(state.since);
+/// The live rule table, its age, and the result of the last reload.
+fn table_status(app: &Switchboard) -> Value {
+    let (table, status) = app.live_table().table_and_state();
+    let age = app.now().duration_since(status.since);
     json!({
         "fingerprint": table.fingerprint,
         "rules": table.rules.len(),
-        "loaded_at": state.since.to_string(),
+        "loaded_at": status.since.to_string(),
         "age_seconds": age.as_secs(),
         "last_reload": {
-            "ok": state.wrong.is_none(),
-            "at": state.tried.to_string(),
-            "errors": state.wrong.as_deref().map_or(0, Report::errors),
-            "mistakes": state.wrong.as_deref().map(places).unwrap_or_default(),
+            "ok": status.wrong.is_none(),
+            "at": status.tried.to_string(),
+            "errors": status.wrong.as_deref().map_or(0, Report::errors),
+            "diagnostics": status.wrong.as_deref().map(locations).unwrap_or_default(),
         },
     })
 }
 
-/// Where the first mistakes are. Not what they are: health needs no token, and a message may name a
-/// customer's number.
-fn places(report: &Report) -> Vec<Value> {
-    const MOST: usize = 20;
+/// Locations of the first diagnostics, without messages: health requires no token, and a message can
+/// contain a customer's phone number.
+fn locations(report: &Report) -> Vec<Value> {
+    const MAX_DIAGNOSTICS: usize = 20;
     let keys = ["severity", "code", "file", "line", "column"];
-    let mistakes = report.mistakes().iter().take(MOST).map(Diagnostic::to_json);
-    let told = |mistake: Value| keys.map(|key| (key.to_owned(), mistake[key].clone()));
-    mistakes.map(|mistake| Value::Object(told(mistake).into_iter().collect())).collect()
+    let diagnostics = report.mistakes().iter().take(MAX_DIAGNOSTICS).map(Diagnostic::to_json);
+    let location = |diagnostic: Value| keys.map(|key| (key.to_owned(), diagnostic[key].clone()));
+    diagnostics
+        .map(|diagnostic| Value::Object(location(diagnostic).into_iter().collect()))
+        .collect()
 }
 
-async fn metrics(State(office): State<AdminState>) -> Response {
-    let kind = HeaderValue::from_static("text/plain; version=0.0.4");
-    ([(header::CONTENT_TYPE, kind)], office.app.counters().to_text()).into_response()
+async fn metrics(State(state): State<AdminState>) -> impl IntoResponse {
+    const PROMETHEUS: (HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; version=0.0.4");
+    ([PROMETHEUS], state.app.counters().to_text())
 }
 
-/// Reads the rules anew, now. 422 when they are wrong, and the old ones stay.
-async fn reload(State(office): State<AdminState>) -> Response {
-    let Some(reload_handle) = office.reload_handle else {
-        return problem(StatusCode::SERVICE_UNAVAILABLE, "nobody reloads here");
+/// Reloads the rules. 422 if they have errors; then the previous table stays live.
+async fn reload(State(state): State<AdminState>) -> Result<(StatusCode, Json<Value>), HttpProblem> {
+    let unavailable = |reason: &str| HttpProblem::Unavailable(reason.to_owned());
+    let handle = state.reload_handle.ok_or_else(|| unavailable("reloading is not available"))?;
+    let Some(Reloaded { ok, report }) = handle.reload().await else {
+        return Err(unavailable("the service is stopping"));
     };
-    match reload_handle.reload().await {
-        Some(Reloaded { ok, report }) => {
-            let status = if ok { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-            let mistakes = report.to_json();
-            answer(status, &json!({ "ok": ok, "table": table(&office.app), "mistakes": mistakes }))
-        }
-        None => problem(StatusCode::SERVICE_UNAVAILABLE, "the service is stopping"),
-    }
+    let status = if ok { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let table = table_status(&state.app);
+    Ok((status, Json(json!({ "ok": ok, "table": table, "diagnostics": report.to_json() }))))
 }
 
-/// `GET /explain?from=…&to=…&channel=…&source=…&at=…&all=true`; or a saved body, posted.
-async fn explain(State(office): State<AdminState>, uri: Uri, body: Bytes) -> Response {
-    // Of a million rules the scan takes its time, which calls must not wait for.
-    let explained = tokio::task::spawn_blocking(move || {
-        explained(&office.app, uri.query().unwrap_or_default(), &body)
-    });
-    match explained.await {
-        Ok(Ok(story)) => answer(StatusCode::OK, &story),
-        Ok(Err(ExplainError::BadRequest(why))) => problem(StatusCode::BAD_REQUEST, &why),
-        Ok(Err(ExplainError::IndexMismatch(why))) => {
-            problem(StatusCode::INTERNAL_SERVER_ERROR, &why)
-        }
-        Err(_panic) => problem(StatusCode::INTERNAL_SERVER_ERROR, "explaining it panicked"),
-    }
-}
-
-/// Calls that were answered, newest first; what the parameters are is said in [`records::list`].
-async fn list_records(State(office): State<AdminState>, uri: Uri) -> Response {
-    told(records::list(&office.app, uri.query().unwrap_or_default()).await)
-}
-
-/// One of them, by its id or its platform's.
-async fn one_record(State(office): State<AdminState>, Path(id): Path<String>) -> Response {
-    told(records::one(&office.app, &id).await)
-}
-
-fn told(told: Result<Value, RecordsError>) -> Response {
-    match told {
-        Ok(value) => answer(StatusCode::OK, &value),
-        Err(RecordsError::BadRequest(why)) => problem(StatusCode::BAD_REQUEST, &why),
-        Err(RecordsError::NotFound(why)) => problem(StatusCode::NOT_FOUND, &why),
-        Err(RecordsError::Unavailable(why)) => problem(StatusCode::SERVICE_UNAVAILABLE, &why),
-    }
-}
-
-enum ExplainError {
-    /// The question makes no sense.
-    BadRequest(String),
-    /// Index and scan differ.
-    IndexMismatch(String),
-}
-
-fn explained(app: &Switchboard, query: &str, body: &[u8]) -> Result<Value, ExplainError> {
-    let asked = ExplainQuery::read(query).map_err(ExplainError::BadRequest)?;
-    let sources = app.sources();
-    let source = asking(&sources, asked.source.as_deref()).map_err(ExplainError::BadRequest)?;
-    let fields = match (body.is_empty(), asked.fields) {
-        (true, fields) => fields.unwrap_or(Fields::unknown(Channel::Call)),
-        (false, None) => saved_call(source, body.to_vec()).map_err(ExplainError::BadRequest)?,
-        (false, Some(_)) => {
-            let why = "say either from, to and channel, or post a body".to_owned();
-            return Err(ExplainError::BadRequest(why));
-        }
-    };
-    let table = app.table();
-    let at = match asked.at {
-        Some(text) => moment_of(&text, &table).map_err(ExplainError::BadRequest)?,
-        None => app.now(),
-    };
-    let question = Question { source, fields: &fields, facts: Facts { at }, all: asked.all };
-    let inquiry = inquire(&table, sources.iter().copied(), question);
-    inquiry
-        .map(|inquiry| inquiry.to_json())
-        .map_err(|differ| ExplainError::IndexMismatch(differ.to_string()))
-}
-
-/// What the parameters say.
-#[derive(Default)]
+/// Query parameters of `/explain`. Without `from`, `to` and `channel`, a saved request body is posted.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ExplainQuery {
-    /// None when they say nothing of the call.
-    fields: Option<Fields<'static>>,
+    from: Option<String>,
+    to: Option<String>,
+    channel: Option<ChannelParam>,
     source: Option<String>,
     at: Option<String>,
+    #[serde(default)]
     all: bool,
 }
 
-impl ExplainQuery {
-    fn read(query: &str) -> Result<ExplainQuery, String> {
-        let mut asked = ExplainQuery::default();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let fields = || Fields::unknown(Channel::Call);
-            match &*name {
-                "from" => asked.fields.get_or_insert_with(fields).from = party(&value)?,
-                "to" => asked.fields.get_or_insert_with(fields).to = party(&value)?,
-                "channel" => {
-                    let found = Channel::ALL.into_iter().find(|known| known.as_str() == value);
-                    let none = || format!("channel `{value}`: there are call and sms");
-                    asked.fields.get_or_insert_with(fields).channel = found.ok_or_else(none)?;
-                }
-                "source" => asked.source = Some(value.into_owned()),
-                "at" => asked.at = Some(value.into_owned()),
-                "all" => {
-                    asked.all = match &*value {
-                        "true" | "" => true,
-                        "false" => false,
-                        other => return Err(format!("all `{other}`: there are true and false")),
-                    }
-                }
-                other => {
-                    let known = "there are from, to, channel, source, at, all";
-                    return Err(format!("unknown parameter `{other}`: {known}"));
-                }
-            }
+impl QueryParams for ExplainQuery {
+    const NAMES: &'static str = "from, to, channel, source, at and all";
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ChannelParam {
+    Call,
+    Sms,
+}
+
+async fn explain(
+    State(state): State<AdminState>,
+    Params(query): Params<ExplainQuery>,
+    body: Bytes,
+) -> Result<Json<Value>, HttpProblem> {
+    // The scan of a million rules takes a while; calls must not wait for it.
+    let explained = tokio::task::spawn_blocking(move || answer_query(&state.app, &query, &body));
+    let panicked = |_| HttpProblem::Internal("the explanation panicked".to_owned());
+    explained.await.map_err(panicked)?.map(Json)
+}
+
+fn answer_query(
+    app: &Switchboard,
+    query: &ExplainQuery,
+    body: &[u8],
+) -> Result<Value, HttpProblem> {
+    let bad_request = |reason: String| HttpProblem::BadRequest(reason.into());
+    let sources = app.sources();
+    let source = select_source(&sources, query.source.as_deref()).map_err(bad_request)?;
+    let fields = match (body.is_empty(), query.fields().map_err(bad_request)?) {
+        (true, fields) => fields.unwrap_or(Fields::unknown(Channel::Call)),
+        (false, None) => parse_saved_call(source, body.to_vec()).map_err(bad_request)?,
+        (false, Some(_)) => {
+            let reason = "send either from, to and channel, or a request body";
+            return Err(HttpProblem::BadRequest(reason.into()));
         }
-        Ok(asked)
+    };
+    let table = app.table();
+    let at = match &query.at {
+        Some(text) => parse_time(text, &table).map_err(bad_request)?,
+        None => app.now(),
+    };
+    let question = Question { source, fields: &fields, facts: Facts { at }, all: query.all };
+    let explained = explain_call(&table, sources.iter().copied(), question);
+    let explained = explained.map_err(|mismatch| HttpProblem::Internal(mismatch.to_string()))?;
+    Ok(explained.to_json())
+}
+
+impl ExplainQuery {
+    /// Returns the call that the parameters describe, or `None` if they describe none.
+    fn fields(&self) -> Result<Option<Fields<'static>>, String> {
+        if self.from.is_none() && self.to.is_none() && self.channel.is_none() {
+            return Ok(None);
+        }
+        let channel = match self.channel {
+            Some(ChannelParam::Sms) => Channel::Sms,
+            Some(ChannelParam::Call) | None => Channel::Call,
+        };
+        let mut fields = Fields::unknown(channel);
+        if let Some(from) = &self.from {
+            fields.from = parse_party(&restore_plus(from))?;
+        }
+        if let Some(to) = &self.to {
+            fields.to = parse_party(&restore_plus(to))?;
+        }
+        Ok(Some(fields))
     }
 }
 
-/// In a query a `+` that nobody encoded means a space.
-fn party(text: &str) -> Result<Party, String> {
-    let plus = text.strip_prefix(' ').map(|rest| format!("+{rest}"));
-    party_of(plus.as_deref().unwrap_or(text))
+/// Restores the `+` of a number: in a query, an unencoded `+` means a blank.
+fn restore_plus(text: &str) -> String {
+    text.strip_prefix(' ').map_or_else(|| text.to_owned(), |rest| format!("+{rest}"))
 }
 
-fn problem(status: StatusCode, detail: &str) -> Response {
-    answer(status, &json!({ "error": detail }))
+/// Returns recorded calls, newest first.
+async fn list_records(
+    State(state): State<AdminState>,
+    Params(query): Params<records::ListQuery>,
+) -> Result<Json<Value>, HttpProblem> {
+    records::list(&state.app, query).await.map(Json)
 }
 
-fn answer(status: StatusCode, value: &Value) -> Response {
-    let kind = HeaderValue::from_static("application/json");
-    (status, [(header::CONTENT_TYPE, kind)], value.to_string()).into_response()
+/// Returns one recorded call, by its id or the platform's.
+async fn show_record(
+    State(state): State<AdminState>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, HttpProblem> {
+    records::show(&state.app, &id).await.map(Json)
 }

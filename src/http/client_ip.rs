@@ -1,7 +1,7 @@
-//! Whose address a request has, behind proxies.
+//! Client address of a request, behind reverse proxies.
 //!
-//! Believes X-Forwarded-For only as far as trusted proxies wrote it: from the right, the first
-//! address that is not one of them.
+//! `X-Forwarded-For` counts only as far as trusted proxies wrote it: from the right, the first address
+//! that is not a trusted proxy is the client's.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

@@ -1,122 +1,149 @@
-//! What is refused, and how that looks over HTTP: a status and a problem body (RFC 9457).
+//! Errors of both listeners as HTTP: a status and a problem body (RFC 9457).
 //!
-//! One body for every 401: whoever is not proved learns nothing from it.
+//! Every 401 has the same body: a client that fails authentication learns nothing about the reason.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use axum::http::{HeaderValue, Response, StatusCode, header};
-use bytes::Bytes;
-use http_body_util::Full;
-use serde_json::json;
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 
 use crate::authenticate::AuthError;
 use crate::dialect::ParseError;
 use crate::pipeline::RequestError;
 use crate::records::NotStored;
 
-/// Everything that the public listener answers with something else than 200.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A request that is not answered as asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpProblem {
-    /// 401. The reason is for the log.
+    /// 401: authentication failed. The message is for the log only.
+    #[error(transparent)]
     Unauthenticated(AuthError),
-    /// 400: proved, and not a body that the platform sends.
+    /// 401: the admin token is missing or wrong.
+    #[error("the admin token is missing or wrong")]
+    AdminToken,
+    /// 400: the request is authenticated, but its dialect cannot parse the body.
+    #[error(transparent)]
     Unreadable(ParseError),
-    /// 400: not HTTP as it should be.
-    Malformed(&'static str),
-    /// 404: nothing is at this path.
+    /// 400: the request is not valid HTTP, or a parameter is invalid.
+    #[error("{0}")]
+    BadRequest(Cow<'static, str>),
+    /// 403: the request is not allowed without an admin token.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// 404: no such path or source.
+    #[error("not found; calls are accepted at /inbound/SOURCE")]
     Path,
-    /// 405.
-    Method {
-        /// What may be asked here.
-        allow: &'static str,
-    },
-    /// 408: the body took too long.
-    Slow,
-    /// 413.
+    /// 404: no such resource.
+    #[error("{0}")]
+    NotFound(String),
+    /// 405: the path does not support this method. The router adds the `Allow` header.
+    #[error("this path does not support this method; see the Allow header")]
+    Method,
+    /// 408: the body did not arrive in time.
+    #[error("the body did not arrive in time")]
+    BodyTimeout,
+    /// 413: the body is too large.
+    #[error("the body exceeds {limit_bytes} bytes")]
     TooLarge {
-        /// The most that this path takes, in bytes.
-        most: usize,
+        /// Maximum size of the body on this path, in bytes.
+        limit_bytes: usize,
     },
-    /// 503: too many at once.
+    /// 500: a defect of the service.
+    #[error("{0}")]
+    Internal(String),
+    /// 503: too many requests are in flight.
+    #[error("too many concurrent requests")]
     Overloaded,
-    /// 503: an event that is not stored, to be sent again.
+    /// 503: an event could not be stored; the platform sends it again.
+    #[error(transparent)]
     NotStored(NotStored),
+    /// 503: a part of the service is not available.
+    #[error("{0}")]
+    Unavailable(String),
 }
 
 impl From<RequestError> for HttpProblem {
-    fn from(refusal: RequestError) -> HttpProblem {
-        match refusal {
-            RequestError::Unauthenticated(why) => HttpProblem::Unauthenticated(why),
-            RequestError::Unreadable(why) => HttpProblem::Unreadable(why),
-            RequestError::NotStored(why) => HttpProblem::NotStored(why),
+    fn from(error: RequestError) -> HttpProblem {
+        match error {
+            RequestError::Unauthenticated(error) => HttpProblem::Unauthenticated(error),
+            RequestError::Unreadable(error) => HttpProblem::Unreadable(error),
+            RequestError::NotStored(error) => HttpProblem::NotStored(error),
         }
     }
 }
 
-/// Why, for the log.
-impl fmt::Display for HttpProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let HttpProblem::Unauthenticated(why) = self {
-            why.fmt(f)
-        } else {
-            f.write_str(&self.detail())
-        }
-    }
+/// Body of a problem response; the type is the default `about:blank`.
+#[derive(Serialize)]
+struct ProblemBody<'a> {
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
 }
 
 impl HttpProblem {
     fn status(&self) -> StatusCode {
         match self {
-            HttpProblem::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-            HttpProblem::Unreadable(_) | HttpProblem::Malformed(_) => StatusCode::BAD_REQUEST,
-            HttpProblem::Path => StatusCode::NOT_FOUND,
-            HttpProblem::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            HttpProblem::Slow => StatusCode::REQUEST_TIMEOUT,
+            HttpProblem::Unauthenticated(_) | HttpProblem::AdminToken => StatusCode::UNAUTHORIZED,
+            HttpProblem::Unreadable(_) | HttpProblem::BadRequest(_) => StatusCode::BAD_REQUEST,
+            HttpProblem::Forbidden(_) => StatusCode::FORBIDDEN,
+            HttpProblem::Path | HttpProblem::NotFound(_) => StatusCode::NOT_FOUND,
+            HttpProblem::Method => StatusCode::METHOD_NOT_ALLOWED,
+            HttpProblem::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             HttpProblem::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            HttpProblem::Overloaded | HttpProblem::NotStored(_) => StatusCode::SERVICE_UNAVAILABLE,
+            HttpProblem::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            HttpProblem::Overloaded | HttpProblem::NotStored(_) | HttpProblem::Unavailable(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
-    /// For whoever asked.
-    fn detail(&self) -> String {
+    /// Returns what the client may know.
+    fn detail(&self) -> Cow<'static, str> {
         match self {
-            HttpProblem::Unauthenticated(_) => {
-                "the request is not proved to come from the platform".to_owned()
+            HttpProblem::Unauthenticated(_) => Cow::Borrowed("request authentication failed"),
+            other => Cow::Owned(other.to_string()),
+        }
+    }
+
+    /// Returns the header that belongs to the status, if there is one.
+    fn header(&self) -> Option<(HeaderName, &'static str)> {
+        match self {
+            HttpProblem::AdminToken => Some((header::WWW_AUTHENTICATE, "Bearer")),
+            HttpProblem::Overloaded | HttpProblem::NotStored(_) | HttpProblem::Unavailable(_) => {
+                Some((header::RETRY_AFTER, "1"))
             }
-            HttpProblem::Unreadable(why) => why.to_string(),
-            HttpProblem::Malformed(why) => (*why).to_owned(),
-            HttpProblem::Path => "nothing is here; calls come to /inbound/SOURCE".to_owned(),
-            HttpProblem::Method { allow } => format!("this path takes {allow}"),
-            HttpProblem::Slow => "the body did not arrive in time".to_owned(),
-            HttpProblem::TooLarge { most } => format!("the body may have {most} bytes"),
-            HttpProblem::Overloaded => "too many requests at once".to_owned(),
-            HttpProblem::NotStored(why) => why.to_string(),
+            // The unread rest of the body would be parsed as the next request.
+            HttpProblem::BodyTimeout
+            | HttpProblem::TooLarge { .. }
+            | HttpProblem::BadRequest(_) => Some((header::CONNECTION, "close")),
+            HttpProblem::Unauthenticated(_)
+            | HttpProblem::Unreadable(_)
+            | HttpProblem::Forbidden(_)
+            | HttpProblem::Path
+            | HttpProblem::NotFound(_)
+            | HttpProblem::Method
+            | HttpProblem::Internal(_) => None,
         }
     }
 }
 
-impl HttpProblem {
-    /// The response: a status, a problem body, and what a client needs to go on.
-    pub fn into_response(self) -> Response<Full<Bytes>> {
+impl IntoResponse for HttpProblem {
+    fn into_response(self) -> Response {
         let status = self.status();
-        let title = status.canonical_reason().unwrap_or_default();
-        let problem = json!({ "title": title, "status": status.as_u16(), "detail": self.detail() });
-        let mut response = Response::new(Full::from(problem.to_string()));
-        *response.status_mut() = status;
-        let mut put =
-            |name, value| response.headers_mut().insert(name, HeaderValue::from_static(value));
-        put(header::CONTENT_TYPE, "application/problem+json");
-        match self {
-            HttpProblem::Overloaded | HttpProblem::NotStored(_) => put(header::RETRY_AFTER, "1"),
-            HttpProblem::Method { allow } => put(header::ALLOW, allow),
-            // What is left of the body would be taken for the next request.
-            HttpProblem::Slow | HttpProblem::TooLarge { .. } | HttpProblem::Malformed(_) => {
-                put(header::CONNECTION, "close")
-            }
-            HttpProblem::Unauthenticated(_) | HttpProblem::Unreadable(_) | HttpProblem::Path => {
-                None
-            }
+        let body = ProblemBody {
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            detail: &self.detail(),
         };
+        let mut response = (status, Json(body)).into_response();
+        let mut set =
+            |name, value| response.headers_mut().insert(name, HeaderValue::from_static(value));
+        set(header::CONTENT_TYPE, "application/problem+json");
+        if let Some((name, value)) = self.header() {
+            set(name, value);
+        }
         response
     }
 }

@@ -1,197 +1,205 @@
-//! HTTP in and out: the public listener, and the only place with status codes beside `admin`.
+//! The public listener: an axum router for the platforms' webhooks.
 //!
-//! Nothing here reads a body's content. Whatever is proved gets a 200, whatever is not gets the
-//! same 401. Four kinds of path need no router; a request that walks through none is a tenth
-//! cheaper.
+//! An authenticated request receives 200 with the platform's reply; every other request receives a
+//! [`HttpProblem`]. This module never parses a body.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::BoxError;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, FromRequest, RawPathParams, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Body;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tower_http::catch_panic::CatchPanicLayer;
 
+use super::HttpProblem;
+use super::client_address;
 use crate::authenticate::Unverified;
-use crate::pipeline::{RequestContext, SourceEndpoint, Switchboard, answer};
+use crate::pipeline::{RequestContext, SourceEndpoint, Switchboard, handle};
 use crate::settings::ServerSettings;
 
-pub use super::client_ip::client_address;
-pub use super::problem::HttpProblem;
-pub use super::server::{Connections, listen_at, serve};
-
-/// The most that an inbound request has, in bytes.
+/// Maximum size of the body of an inbound request, in bytes.
 pub const INBOUND_BYTES: usize = 64 << 10;
-/// The most that an event has, in bytes: a long call's transcript runs to megabytes.
+/// Maximum size of the body of an event, in bytes: the transcript of a long call has megabytes.
 pub const EVENT_BYTES: usize = 10 << 20;
-/// The header that names a request, in both directions.
+/// Header of the request id, in requests and responses.
 pub const REQUEST_ID: &str = "x-request-id";
 
-/// The public door.
-pub struct Door {
+/// State of the public listener.
+struct PublicState {
     app: Arc<Switchboard>,
+    /// One permit for each request whose body may be read.
     in_flight: Semaphore,
     request_timeout: Duration,
     trusted_proxies: Vec<IpNet>,
 }
 
-/// What a path leads to.
-enum Route<'d, 'p> {
-    Health,
-    /// A source, the token behind it, and the most bytes that a body may have here.
-    Source(&'d SourceEndpoint, Option<&'p str>, usize),
+/// Creates the router of the public listener.
+pub fn router(app: Arc<Switchboard>, server: &ServerSettings) -> Router {
+    let state = PublicState {
+        app,
+        in_flight: Semaphore::new(server.max_in_flight),
+        request_timeout: server.request_timeout,
+        trusted_proxies: server.trusted_proxies.clone(),
+    };
+    Router::new()
+        .route("/inbound/{source}", webhook::<INBOUND_BYTES>())
+        .route("/inbound/{source}/{token}", webhook::<INBOUND_BYTES>())
+        .route("/events/{source}", webhook::<EVENT_BYTES>())
+        .route("/events/{source}/{token}", webhook::<EVENT_BYTES>())
+        .route("/healthz", get(alive))
+        .fallback(async || HttpProblem::Path)
+        .method_not_allowed_fallback(async || HttpProblem::Method)
+        // The pipeline turns its own panics into fallback replies; this one covers everything else.
+        .layer(CatchPanicLayer::custom(|_panic| {
+            HttpProblem::Internal("internal error".to_owned()).into_response()
+        }))
+        .with_state(Arc::new(state))
 }
 
-impl Door {
-    /// The door to this switchboard.
-    pub fn new(app: Arc<Switchboard>, server: &ServerSettings) -> Door {
-        Door {
-            app,
-            in_flight: Semaphore::new(server.max_in_flight),
-            request_timeout: server.request_timeout,
-            trusted_proxies: server.trusted_proxies.clone(),
-        }
-    }
+/// A webhook path: platforms send requests by POST, and check the URL by GET when an operator saves it.
+fn webhook<const LIMIT_BYTES: usize>() -> MethodRouter<Arc<PublicState>> {
+    get(async |_: SourceRequest| alive().await).post(receive::<LIMIT_BYTES>)
+}
 
-    /// Answers a request, whatever it is. `peer` is the other end of the socket, where there is
-    /// one.
-    pub async fn answer<B>(
-        &self,
-        request: Request<B>,
-        peer: Option<SocketAddr>,
-    ) -> Response<Full<Bytes>>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
-    {
-        let answered = match self.place(request.uri().path()) {
-            Err(refused) => Err(refused),
-            // Platforms look whether anybody is there when the URL is saved.
-            Ok(_) if matches!(*request.method(), Method::GET | Method::HEAD) => {
-                Ok(json(Bytes::from_static(b"{\"ok\":true}")))
-            }
-            Ok(Route::Source(endpoint, token, most)) if *request.method() == Method::POST => {
-                let token = token.map(Box::from);
-                return self.asked(endpoint, token, most, request, peer).await;
-            }
-            Ok(Route::Source(..)) => Err(HttpProblem::Method { allow: "GET, HEAD, POST" }),
-            Ok(Route::Health) => Err(HttpProblem::Method { allow: "GET, HEAD" }),
+async fn alive() -> Response {
+    json(Bytes::from_static(b"{\"ok\":true}"))
+}
+
+/// Answers a webhook request. Either outcome carries the request's id.
+async fn receive<const LIMIT_BYTES: usize>(
+    State(state): State<Arc<PublicState>>,
+    request: SourceRequest,
+) -> Response {
+    let SourceRequest { endpoint, token, client, id, received_at, headers, body } = request;
+    let result = async {
+        let Ok(_permit) = state.in_flight.try_acquire() else {
+            state.app.counters().overloaded.increment(1);
+            return Err(HttpProblem::Overloaded);
         };
-        answered.unwrap_or_else(HttpProblem::into_response)
-    }
-
-    fn place<'p>(&self, path: &'p str) -> Result<Route<'_, 'p>, HttpProblem> {
-        let mut parts = path.strip_prefix('/').unwrap_or_default().split('/');
-        let parts = (parts.next(), parts.next(), parts.next(), parts.next());
-        let (source, token, most) = match parts {
-            (Some("healthz"), None, ..) => return Ok(Route::Health),
-            (Some("inbound"), Some(source), token, None) => (source, token, INBOUND_BYTES),
-            (Some("events"), Some(source), token, None) => (source, token, EVENT_BYTES),
-            _ => return Err(HttpProblem::Path),
-        };
-        let endpoint = self.app.endpoint(source).ok_or(HttpProblem::Path)?;
-        // Without `url_token` in the settings there is no such path.
-        if token.is_some() && endpoint.source.policy.url_token.is_none() {
-            return Err(HttpProblem::Path);
+        let deadline = received_at + state.request_timeout;
+        let body = read_body(body, &headers, LIMIT_BYTES, deadline).await?;
+        let unverified = Unverified::new(headers, body, client, token);
+        let context = RequestContext { request_id: id.as_str(), received_at };
+        Ok(handle(&state.app, &endpoint, unverified, context).await?)
+    };
+    let mut response = match result.await {
+        Ok(reply) => json(reply),
+        Err(problem) => {
+            let source = &*endpoint.source.name;
+            tracing::warn!(request_id = id.as_str(), source, %client, %problem, "request refused");
+            problem.into_response()
         }
-        Ok(Route::Source(endpoint, token, most))
-    }
+    };
+    response.headers_mut().insert(REQUEST_ID, id.0);
+    response
+}
 
-    /// A request to a source: its answer or its refusal, either with the request's id.
-    async fn asked<B>(
-        &self,
-        endpoint: &SourceEndpoint,
-        token: Option<Box<str>>,
-        most: usize,
-        request: Request<B>,
-        peer: Option<SocketAddr>,
-    ) -> Response<Full<Bytes>>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
-    {
-        let at = Instant::now();
-        let id = request_id(request.headers());
-        let client = client_address(peer, request.headers(), &self.trusted_proxies);
-        let context = RequestContext { request_id: &id, at };
-        let answered = self.reply(endpoint, token, most, request, client, context).await;
-        let mut response = answered.unwrap_or_else(|refused| {
-            tracing::warn!(request_id = id, source = &*endpoint.source.name, %client, %refused, "refused");
-            refused.into_response()
-        });
-        if let Ok(id) = HeaderValue::from_maybe_shared(Bytes::from(id)) {
-            response.headers_mut().insert(REQUEST_ID, id);
-        }
-        response
-    }
+/// A request to a source, before its body is read.
+struct SourceRequest {
+    endpoint: Arc<SourceEndpoint>,
+    token: Option<Box<str>>,
+    client: IpAddr,
+    id: RequestId,
+    received_at: Instant,
+    headers: HeaderMap,
+    body: Body,
+}
 
-    async fn reply<B>(
-        &self,
-        endpoint: &SourceEndpoint,
-        token: Option<Box<str>>,
-        most: usize,
-        request: Request<B>,
-        client: IpAddr,
-        context: RequestContext<'_>,
-    ) -> Result<Response<Full<Bytes>>, HttpProblem>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
-    {
-        let _place_in_flight = self.in_flight.try_acquire().map_err(|_| {
-            self.app.counters().overloaded.increment(1);
-            HttpProblem::Overloaded
-        })?;
-        let (parts, body) = request.into_parts();
-        let until = context.at + self.request_timeout;
-        let body = read(body, &parts.headers, most, until).await?;
-        let unverified = Unverified::new(parts.headers, body, client, token);
-        Ok(json(answer(&self.app, endpoint, unverified, context).await?))
+impl FromRequest<Arc<PublicState>> for SourceRequest {
+    type Rejection = HttpProblem;
+
+    async fn from_request(
+        request: Request,
+        state: &Arc<PublicState>,
+    ) -> Result<SourceRequest, HttpProblem> {
+        let received_at = Instant::now();
+        let (mut parts, body) = request.into_parts();
+        let (endpoint, token) = find_source(&mut parts, state).await?;
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+        let client = client_address(peer, &parts.headers, &state.trusted_proxies);
+        let id = RequestId::new(&parts.headers);
+        Ok(SourceRequest { endpoint, token, client, id, received_at, headers: parts.headers, body })
     }
 }
 
-/// The whole body, when it is small enough and comes in time.
-async fn read<B>(
-    body: B,
+/// Finds the source that the path names, and the token behind it.
+async fn find_source(
+    parts: &mut Parts,
+    state: &PublicState,
+) -> Result<(Arc<SourceEndpoint>, Option<Box<str>>), HttpProblem> {
+    use axum::extract::FromRequestParts;
+    let params = RawPathParams::from_request_parts(parts, &()).await;
+    let params = params.map_err(|_invalid_utf8| HttpProblem::Path)?;
+    let mut values = params.iter().map(|(_, value)| value);
+    let endpoint = values.next().and_then(|source| state.app.endpoint(source));
+    let endpoint = endpoint.ok_or(HttpProblem::Path)?;
+    let token = values.next().map(Box::from);
+    // Without `url_token` in the settings the longer path does not exist.
+    if token.is_some() && endpoint.source.policy.url_token.is_none() {
+        return Err(HttpProblem::Path);
+    }
+    Ok((endpoint.clone(), token))
+}
+
+/// Id of a request: the client's own if it is 1 to 64 printable ASCII characters, otherwise a new one.
+struct RequestId(HeaderValue);
+
+impl RequestId {
+    fn new(headers: &HeaderMap) -> RequestId {
+        let is_valid = |id: &&HeaderValue| {
+            (1..=64).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+        };
+        let own = headers.get(REQUEST_ID).filter(is_valid).cloned();
+        RequestId(own.unwrap_or_else(|| {
+            let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+            let text = uuid::Uuid::now_v7().as_hyphenated().encode_lower(&mut text);
+            HeaderValue::from_str(text).expect("a UUID is printable ASCII")
+        }))
+    }
+
+    fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
+/// Reads the whole body within a size limit and a deadline.
+async fn read_body(
+    body: Body,
     headers: &HeaderMap,
-    most: usize,
-    until: Instant,
-) -> Result<Bytes, HttpProblem>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    let announced =
-        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|bytes: u64| bytes > most as u64) {
-        return Err(HttpProblem::TooLarge { most });
+    limit_bytes: usize,
+    deadline: Instant,
+) -> Result<Bytes, HttpProblem> {
+    let content_length = headers.get(header::CONTENT_LENGTH);
+    let announced = content_length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|bytes| bytes > limit_bytes as u64) {
+        return Err(HttpProblem::TooLarge { limit_bytes });
     }
-    let collected = tokio::time::timeout_at(until, Limited::new(body, most).collect()).await;
-    match collected.map_err(|_| HttpProblem::Slow)? {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(HttpProblem::TooLarge { most }),
-        Err(_) => {
-            Err(HttpProblem::Malformed("the body ends before its length, or its chunks are wrong"))
+    let collected = Limited::new(body, limit_bytes).collect();
+    match tokio::time::timeout_at(deadline, collected).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(HttpProblem::TooLarge { limit_bytes })
         }
+        Ok(Err(_)) => Err(HttpProblem::BadRequest(
+            "the body ends before its announced length, or its chunks are invalid".into(),
+        )),
+        Err(_elapsed) => Err(HttpProblem::BodyTimeout),
     }
 }
 
-/// The caller's own id of the request, when it is one; else a new one.
-fn request_id(headers: &HeaderMap) -> String {
-    let fine =
-        |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-    let theirs = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(fine);
-    theirs.map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
-}
-
-fn json(body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
-    let kind = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+fn json(body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
     response
 }

@@ -1,7 +1,7 @@
-//! Connections: how many, how slow they may be, and how they end.
+//! The accept loop of both listeners: limits on connections, header timeouts, graceful shutdown.
 //!
-//! An accept loop of our own, because `axum::serve` installs no timer: silent and dripping clients
-//! would stay for ever. The listener and the stop signal are arguments.
+//! `axum::serve` installs no timer, so silent and slow clients would stay connected forever; this loop
+//! drives hyper's HTTP/1 connections itself. The listener and the stop signal are arguments.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -10,109 +10,88 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::BoxError;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderValue, Request, Response, Version, header};
-use bytes::Bytes;
+use axum::response::IntoResponse;
 use futures_util::FutureExt;
-use futures_util::future::{Either as EitherFuture, ready};
-use http_body_util::Either;
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::Service;
 
-use super::problem::HttpProblem;
+use super::HttpProblem;
 
-/// The size of the buffer that a header has to fit, in bytes; hyper may grow it once.
+/// Size of the read buffer, which bounds a request's header, in bytes; hyper may grow it once.
 const HEADER_BYTES: usize = 64 << 10;
-/// How long to wait when the kernel has no more file descriptors.
-const NO_DESCRIPTORS: Duration = Duration::from_millis(50);
-
-/// How many connections may wait to be accepted; the kernel's own limit may be lower.
+/// Pause before the next accept when the process has no more file descriptors.
+const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
+/// Connections that may wait to be accepted; the kernel's own limit may be lower.
 const BACKLOG: u32 = 4096;
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-/// How connections are treated.
+/// Limits on the connections of a listener.
 #[derive(Debug, Clone)]
-pub struct Connections {
-    /// How many at once; more wait in the kernel.
-    pub most: usize,
-    /// How long one may be silent, or take for a header.
+pub struct ConnectionLimits {
+    /// Maximum number of open connections; further ones wait in the kernel's queue.
+    pub max_connections: usize,
+    /// Maximum time for a connection to send a request's header, idle time included.
     pub header_timeout: Duration,
-    /// What requests in flight are given when the service stops.
-    pub grace: Duration,
+    /// Time for requests in flight to finish at shutdown.
+    pub shutdown_grace: Duration,
 }
 
-impl Connections {
-    /// For the admin listener, which few people ask, and nobody waits for at the end.
-    pub const FOR_AN_OPERATOR: Connections = Connections {
-        most: 64,
+impl ConnectionLimits {
+    /// Limits of the admin listener, which has few clients and no calls in flight at shutdown.
+    pub const ADMIN: ConnectionLimits = ConnectionLimits {
+        max_connections: 64,
         header_timeout: Duration::from_secs(30),
-        grace: Duration::from_secs(1),
+        shutdown_grace: Duration::from_secs(1),
     };
 }
 
-/// Listens at `address`. Connections beyond the cap wait in a queue of the kernel's.
+/// Binds a listening socket to `address`.
 ///
 /// # Errors
-/// When the address is taken or not this machine's.
-pub fn listen_at(address: SocketAddr) -> std::io::Result<TcpListener> {
+/// Fails if the address is in use or does not belong to this machine.
+pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Allows an immediate restart on the same port.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// Serves until `stop`, then takes no more connections, lets requests in flight finish, and ends
-/// what is not done after the grace. `answer` is given each request and the other end's address.
-pub async fn serve<A, F, B>(
+/// Serves `router` until `stop` completes. Then stops accepting, lets requests in flight finish, and
+/// drops those that take longer than the grace time.
+pub async fn serve(
     listener: TcpListener,
-    answer: A,
-    limits: Connections,
+    router: Router,
+    limits: ConnectionLimits,
     stop: impl Future<Output = ()>,
-) where
-    A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
-    F: Future<Output = Response<B>> + Send + 'static,
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-{
-    let places = Arc::new(Semaphore::new(limits.most));
+) {
+    let permits = Arc::new(Semaphore::new(limits.max_connections));
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(HEADER_BYTES);
-    let start = |(stream, peer): (TcpStream, SocketAddr), place: OwnedSemaphorePermit| {
-        // Replies are one small packet each: waiting for more to send only delays them.
+    let start = |(stream, peer): (TcpStream, SocketAddr), permit: OwnedSemaphorePermit| {
+        // A reply is one small packet; waiting for more data would only delay it.
         drop(stream.set_nodelay(true));
-        let answer = answer.clone();
-        let service = service_fn(move |request: Request<Incoming>| {
-            // Of a Content-Length beside a Transfer-Encoding hyper shows nothing, so a connection ends
-            // after every chunked request: what another reader takes for the next is never read.
-            let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-            let answered = match malformed(&request) {
-                None => EitherFuture::Left(
-                    answer(request, peer).map(|response| response.map(Either::Left)),
-                ),
-                Some(what) => EitherFuture::Right(ready(
-                    HttpProblem::Malformed(what).into_response().map(Either::Right),
-                )),
-            };
-            answered.map(move |mut response| {
-                if chunked {
-                    response.headers_mut().insert(header::CONNECTION, CLOSE);
-                }
-                Ok::<_, Infallible>(response)
-            })
-        });
+        let router = router.clone();
+        let service = service_fn(move |request| respond(router.clone(), request, peer));
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%peer, %error, "connection ended");
             }
-            drop(place);
+            drop(permit);
         });
     };
     let mut stop = pin!(stop);
@@ -120,39 +99,66 @@ pub async fn serve<A, F, B>(
         tokio::select! {
             biased;
             () = &mut stop => break,
-            (connection, place) = accept(&listener, &places) => start(connection, place),
+            (connection, permit) = accept(&listener, &permits) => start(connection, permit),
         }
     }
-    // Whoever was already waiting in the kernel would otherwise see a reset.
-    while let Some((connection, place)) = accept(&listener, &places).now_or_never() {
-        start(connection, place);
+    // Connections that the kernel has already established would otherwise be reset.
+    while let Some((connection, permit)) = accept(&listener, &permits).now_or_never() {
+        start(connection, permit);
     }
     drop(listener);
-    if tokio::time::timeout(limits.grace, graceful.shutdown()).await.is_err() {
-        tracing::warn!(grace_ms = limits.grace.as_millis() as u64, "requests were still in flight");
+    if tokio::time::timeout(limits.shutdown_grace, graceful.shutdown()).await.is_err() {
+        let grace_ms = limits.shutdown_grace.as_millis() as u64;
+        tracing::warn!(grace_ms, "shutdown grace expired with requests in flight");
     }
 }
 
-/// The next connection, when there is a place for it.
+/// Routes one request.
+async fn respond(
+    mut router: Router,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<Response<Body>, Infallible> {
+    // If a request has both Content-Length and Transfer-Encoding, hyper hides the former. Closing the
+    // connection after every chunked request prevents smuggling: bytes that another parser takes for
+    // the next request are never read.
+    let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let mut response = match check_host(&request) {
+        Err(problem) => problem.into_response(),
+        Ok(()) => {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.call(request).await?
+        }
+    };
+    if is_chunked {
+        response.headers_mut().insert(header::CONNECTION, CLOSE);
+    }
+    Ok(response)
+}
+
+/// Accepts the next connection for which there is a permit.
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    permits: &Arc<Semaphore>,
 ) -> ((TcpStream, SocketAddr), OwnedSemaphorePermit) {
-    let place = places.clone().acquire_owned().await.expect("nobody closes the semaphore");
+    let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok(connection) => return (connection, place),
+            Ok(connection) => return (connection, permit),
             Err(error) => {
-                tracing::warn!(%error, "no connection could be accepted");
-                tokio::time::sleep(NO_DESCRIPTORS).await;
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
             }
         }
     }
 }
 
-/// What hyper lets through and RFC 9112 does not: a request without its one Host.
-fn malformed(request: &Request<Incoming>) -> Option<&'static str> {
+/// Checks for exactly one Host header, which hyper does not (RFC 9112, section 3.2).
+fn check_host(request: &Request<Incoming>) -> Result<(), HttpProblem> {
     let hosts = request.headers().get_all(header::HOST).iter().count();
-    (request.version() == Version::HTTP_11 && hosts != 1)
-        .then_some("there has to be one Host header")
+    if request.version() == Version::HTTP_11 && hosts != 1 {
+        return Err(HttpProblem::BadRequest("a request must have exactly one Host header".into()));
+    }
+    Ok(())
 }

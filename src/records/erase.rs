@@ -1,5 +1,5 @@
-//! Forgetting a caller: every row that holds the number, in any way in which records may hold it,
-//! and then its bytes in the file.
+//! Erases a phone number: finds every row that contains it in any stored form, deletes the rows, and
+//! overwrites their bytes in the file.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -8,86 +8,86 @@ use futures_util::TryStreamExt;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::lookup::places;
+use super::lookup::placeholders;
 use super::{NumberPolicy, Store, StoreError};
-use crate::domain::phone_number::{Party, stands_between_digits};
+use crate::domain::phone_number::{Party, is_digit_separator};
 
-/// What a caller leaves behind in records.
-pub struct Traces {
-    /// As a column keeps the number: in full, masked, hashed.
-    ways: Vec<String>,
+/// The forms in which records may contain a number.
+pub struct NumberTraces {
+    /// Values of the party columns: in full, masked, hashed.
+    columns: Vec<String>,
     masked: String,
-    /// What is looked for in texts besides the digits.
+    /// Texts to search for, besides the digits.
     texts: Vec<String>,
-    /// The digits, of a number that has some.
+    /// Digits of the number, if it has some.
     digits: Option<String>,
 }
 
-/// So many digits in a row mean a number, whatever stands around them.
+/// A run of so many digits is a number, whatever surrounds it.
 const SURE_DIGITS: usize = 7;
-/// As many characters may stand between two groups of a number's digits.
+/// Maximum number of characters between two groups of digits of one number.
 const BETWEEN_GROUPS: usize = 5;
 
-impl Traces {
-    /// Of this caller; none for withheld ones, who are all alike.
-    pub fn of(party: &Party, numbers: &NumberPolicy) -> Option<Traces> {
-        let mut ways = numbers.ways(party);
-        let whole = ways.first()?.clone();
+impl NumberTraces {
+    /// Returns the forms of this party; none for a withheld number, which identifies no caller.
+    pub fn new(party: &Party, numbers: &NumberPolicy) -> Option<NumberTraces> {
+        let mut columns = numbers.stored_forms(party);
+        let whole = columns.first()?.clone();
         let masked = party.masked().into_owned();
-        if !ways.contains(&masked) {
-            ways.push(masked.clone());
+        if !columns.contains(&masked) {
+            columns.push(masked.clone());
         }
         let digits_of = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
         let (texts, digits) = match party {
             Party::Withheld => return None,
-            Party::Number(_) => (ways.clone(), Some(digits_of(&whole))),
+            Party::Number(_) => (columns.clone(), Some(digits_of(&whole))),
             Party::Literal(text) => {
                 let is_dialled = text.chars().all(|c| c.is_ascii_digit() || " -.()+".contains(c));
                 let digits = Some(digits_of(text)).filter(|digits| digits.len() >= SURE_DIGITS);
-                // A masked literal is so short that it stands in other texts, too.
-                let others = ways.iter().filter(|way| **way != masked);
-                let quoted = others.map(|way| serde_json::Value::from(way.as_str()).to_string());
+                // A masked literal is so short that it occurs in other texts, too.
+                let others = columns.iter().filter(|form| **form != masked);
+                let quoted = others.map(|form| serde_json::Value::from(form.as_str()).to_string());
                 (quoted.collect(), digits.filter(|_| is_dialled))
             }
         };
-        Some(Traces { ways, masked, texts, digits })
+        Some(NumberTraces { columns, masked, texts, digits })
     }
 
-    /// The number as it may be shown.
+    /// Returns the number in the form that may be printed.
     pub fn masked(&self) -> &str {
         &self.masked
     }
 
-    /// The bytes that no file may hold any more.
+    /// Returns the byte sequences that no file may contain after erasure.
     pub fn bytes(&self) -> Vec<Vec<u8>> {
         let digits = self.digits.iter().filter(|digits| digits.len() >= SURE_DIGITS);
         let texts = self.texts.iter().filter(|text| text.len() > SURE_DIGITS);
         texts.chain(digits).map(|text| text.clone().into_bytes()).collect()
     }
 
-    fn are_in_column(&self, text: &str) -> bool {
-        self.ways.iter().any(|way| way == text)
+    fn match_column(&self, text: &str) -> bool {
+        self.columns.iter().any(|form| form == text)
     }
 
-    fn are_in_text(&self, text: &str) -> bool {
-        self.texts.iter().any(|known| stands_in(known, text))
+    fn match_text(&self, text: &str) -> bool {
+        self.texts.iter().any(|known| contains_text(known, text))
             || self.digits.as_deref().is_some_and(|digits| {
-                digits_stand_in(digits, text)
-                    || unescaped(text).is_some_and(|text| digits_stand_in(digits, &text))
+                contains_digits(digits, text)
+                    || unescaped(text).is_some_and(|text| contains_digits(digits, &text))
             })
     }
 }
 
-/// `+1***23` does not stand in `+1***234`.
-fn stands_in(known: &str, text: &str) -> bool {
+/// Returns whether `text` contains `known` with no further digit: `+1***23` is not in `+1***234`.
+fn contains_text(known: &str, text: &str) -> bool {
     text.match_indices(known).any(|(at, _)| {
         let after = text[at + known.len()..].chars().next();
         !after.is_some_and(|after| after.is_ascii_digit())
     })
 }
 
-/// What JSON and URLs write for the characters that stand between digits, as these characters; none
-/// where there is nothing of that kind.
+/// Decodes the escapes of JSON and URLs for characters that separate digits; none where the text has
+/// no escapes.
 fn unescaped(text: &str) -> Option<String> {
     const ESCAPED: [(&str, &str); 9] = [
         ("\\n", " "),
@@ -108,8 +108,8 @@ fn unescaped(text: &str) -> Option<String> {
     Some(ESCAPED.iter().fold(text, |text, (escaped, plain)| text.replace(escaped, plain)))
 }
 
-/// In a row; or in groups, as people write a number: `+1 (213) 777-1234`.
-fn digits_stand_in(digits: &str, text: &str) -> bool {
+/// Returns whether `text` contains the digits, in one run or in groups: `+1 (213) 777-1234`.
+fn contains_digits(digits: &str, text: &str) -> bool {
     if digits.len() >= SURE_DIGITS && text.contains(digits) {
         return true;
     }
@@ -118,13 +118,13 @@ fn digits_stand_in(digits: &str, text: &str) -> bool {
         groups.push((group.as_ptr().addr() - text.as_ptr().addr(), group));
     }
     (0..groups.len()).any(|first| {
-        // `0012137771234` and `011…`: what is dialled before a number.
+        // International prefixes: `0012137771234` and `01112137771234`.
         let mut joined = String::new();
         let mut end = groups[first].0;
         for &(at, group) in &groups[first..] {
             let between = &text[end..at];
             let is_near = between.chars().count() <= BETWEEN_GROUPS
-                && between.chars().all(stands_between_digits);
+                && between.chars().all(is_digit_separator);
             if !is_near || joined.len() > digits.len() {
                 return false;
             }
@@ -138,68 +138,68 @@ fn digits_stand_in(digits: &str, text: &str) -> bool {
     })
 }
 
-/// The rows that hold a caller's traces.
+/// The rows that contain a number.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NumberMatches {
     calls: Vec<String>,
     events: Vec<String>,
-    tables: Vec<String>,
-    /// Calls of whoever is masked like this.
+    snapshots: Vec<String>,
+    /// Calls that match by their masked number only, which several callers share.
     pub by_mask: u64,
-    /// So many rows were looked at.
+    /// Number of rows that were searched.
     pub rows: u64,
 }
 
 impl NumberMatches {
-    /// How many calls.
+    /// Returns the number of calls.
     pub fn calls(&self) -> usize {
         self.calls.len()
     }
 
-    /// How many events.
+    /// Returns the number of events.
     pub fn events(&self) -> usize {
         self.events.len()
     }
 
-    /// How many kept tables of rules.
-    pub fn tables(&self) -> usize {
-        self.tables.len()
+    /// Returns the number of stored rule tables.
+    pub fn snapshots(&self) -> usize {
+        self.snapshots.len()
     }
 
-    /// Those of another search with them.
-    pub fn absorb(&mut self, other: NumberMatches) {
+    /// Adds the rows of another search.
+    pub fn extend(&mut self, other: NumberMatches) {
         self.calls.extend(other.calls);
         self.events.extend(other.events);
-        self.tables.extend(other.tables);
+        self.snapshots.extend(other.snapshots);
         self.by_mask += other.by_mask;
     }
 
-    /// How many rows in all.
-    pub fn all(&self) -> usize {
-        self.calls() + self.events() + self.tables()
+    /// Returns the number of rows.
+    pub fn total(&self) -> usize {
+        self.calls() + self.events() + self.snapshots()
     }
 }
 
-/// What came of writing over deleted bytes.
+/// Result of overwriting deleted bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Overwritten {
-    /// Nothing is left of them.
+    /// No deleted bytes are left.
     Done,
-    /// Something may be left, and why.
+    /// Deleted bytes may be left, for this reason.
     NotYet(String),
 }
 
-/// A log that somebody reads from is waited for so long.
-const LOG_PATIENCE: Duration = Duration::from_secs(5);
-/// Rows that are deleted in one transaction.
-const AT_ONCE: usize = 500;
+/// Longest wait for a log that another connection reads.
+const LOG_TIMEOUT: Duration = Duration::from_secs(5);
+/// Number of rows deleted in one transaction.
+const ROWS: usize = 500;
 
 impl Store {
-    /// Looks through every row.
+    /// Searches every row for a number.
     ///
     /// # Errors
-    /// When the database says no.
-    pub async fn find(&self, traces: &Traces) -> Result<NumberMatches, StoreError> {
+    /// Fails when the database returns an error.
+    pub async fn find_number(&self, traces: &NumberTraces) -> Result<NumberMatches, StoreError> {
         let mut found = NumberMatches::default();
         let mut call_ids: HashSet<(String, String)> = HashSet::new();
         let mut rows = sqlx::query(
@@ -209,7 +209,7 @@ impl Store {
         while let Some(row) = rows.try_next().await? {
             found.rows += 1;
             let (from, to): (String, String) = (row.try_get(3)?, row.try_get(4)?);
-            let is_party = traces.are_in_column(&from) || traces.are_in_column(&to);
+            let is_party = traces.match_column(&from) || traces.match_column(&to);
             if !is_party && !any_text(&row, &[2, 5, 6, 7], traces)? {
                 continue;
             }
@@ -230,37 +230,38 @@ impl Store {
             let call: Option<String> = row.try_get(3)?;
             let call_id: Option<String> = row.try_get(2)?;
             let source: String = row.try_get(1)?;
-            let of_call = call.is_some_and(|call| calls.contains(&*call))
+            let has_call = call.is_some_and(|call| calls.contains(&*call))
                 || call_id.is_some_and(|call_id| call_ids.contains(&(source, call_id)));
-            if of_call || any_text(&row, &[2, 4, 5, 6], traces)? {
+            if has_call || any_text(&row, &[2, 4, 5, 6], traces)? {
                 found.events.push(row.try_get(0)?);
             }
         }
         drop(rows);
-        let mut rows = sqlx::query("SELECT fingerprint, files FROM tables").fetch(&self.pool);
+        let mut rows =
+            sqlx::query("SELECT fingerprint, files FROM rule_snapshots").fetch(&self.pool);
         while let Some(row) = rows.try_next().await? {
             found.rows += 1;
             if any_text(&row, &[1], traces)? {
-                found.tables.push(row.try_get(0)?);
+                found.snapshots.push(row.try_get(0)?);
             }
         }
         drop(rows);
         Ok(found)
     }
 
-    /// Deletes what was found.
+    /// Deletes the rows that were found.
     ///
     /// # Errors
-    /// When the database says no; what was deleted until then stays so.
-    pub async fn forget(&self, found: &NumberMatches) -> Result<(), StoreError> {
-        let of_tables = [
+    /// Fails when the database returns an error; rows deleted until then stay deleted.
+    pub async fn erase(&self, found: &NumberMatches) -> Result<(), StoreError> {
+        let tables = [
             ("events", "id", &found.events),
             ("calls", "id", &found.calls),
-            ("tables", "fingerprint", &found.tables),
+            ("rule_snapshots", "fingerprint", &found.snapshots),
         ];
-        for (table, key, ids) in of_tables {
-            for some in ids.chunks(AT_ONCE) {
-                let list = places(some.len());
+        for (table, key, ids) in tables {
+            for some in ids.chunks(ROWS) {
+                let list = placeholders(some.len());
                 let statement = format!("DELETE FROM {table} WHERE {key} IN ({list})");
                 let query = sqlx::query(AssertSqlSafe(statement));
                 let query = some.iter().fold(query, |query, id| query.bind(id.clone()));
@@ -270,48 +271,47 @@ impl Store {
         Ok(())
     }
 
-    /// Writes over what was deleted, in the file and in the log beside it.
+    /// Overwrites deleted rows in the file and in its log.
     pub async fn overwrite(&self) -> Overwritten {
         if self.is_postgres {
-            for table in ["calls", "events", "tables"] {
+            for table in ["calls", "events", "rule_snapshots"] {
                 let vacuum = sqlx::raw_sql(AssertSqlSafe(format!("VACUUM {table}")));
                 if let Err(error) = vacuum.execute(&self.pool).await {
-                    return Overwritten::NotYet(format!("VACUUM did not end well: {error}"));
+                    return Overwritten::NotYet(format!("VACUUM failed: {error}"));
                 }
             }
             return Overwritten::Done;
         }
-        // Pages that are moved leave nothing behind in a file that is written anew.
+        // Moved pages leave no copies in a file that is written from scratch.
         let vacuumed = sqlx::raw_sql("VACUUM").execute(&self.pool).await;
         let begun = tokio::time::Instant::now();
         loop {
-            let emptied =
+            let truncated =
                 sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&self.pool).await;
-            let is_busy = emptied.and_then(|row| row.try_get::<i64, _>(0));
+            let is_busy = truncated.and_then(|row| row.try_get::<i64, _>(0));
             match is_busy {
                 Ok(0) => break,
-                Ok(_) if begun.elapsed() < LOG_PATIENCE => {
+                Ok(_) if begun.elapsed() < LOG_TIMEOUT => {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
                 Ok(_) => {
-                    let why =
-                        "somebody reads from the log of the file (-wal), which cannot be emptied";
-                    return Overwritten::NotYet(why.to_owned());
+                    let reason = "another connection reads the log of the file (-wal), which cannot be emptied";
+                    return Overwritten::NotYet(reason.to_owned());
                 }
                 Err(error) => return Overwritten::NotYet(error.to_string()),
             }
         }
         match vacuumed {
             Ok(_) => Overwritten::Done,
-            Err(error) => Overwritten::NotYet(format!("VACUUM did not end well: {error}")),
+            Err(error) => Overwritten::NotYet(format!("VACUUM failed: {error}")),
         }
     }
 }
 
-fn any_text(row: &AnyRow, columns: &[usize], traces: &Traces) -> Result<bool, StoreError> {
+fn any_text(row: &AnyRow, columns: &[usize], traces: &NumberTraces) -> Result<bool, StoreError> {
     for at in columns {
         let text: Option<String> = row.try_get(*at)?;
-        if text.is_some_and(|text| traces.are_in_text(&text)) {
+        if text.is_some_and(|text| traces.match_text(&text)) {
             return Ok(true);
         }
     }
@@ -325,13 +325,13 @@ mod tests {
 
     #[track_caller]
     fn check(party: &str, text: &str, expected: bool) {
-        let party = Party::read(Some(party)).party;
-        let traces = Traces::of(&party, &NumberPolicy::new(NumberStorage::Full)).unwrap();
-        assert_eq!(traces.are_in_text(text), expected, "{text}");
+        let party = Party::parse(Some(party)).party;
+        let traces = NumberTraces::new(&party, &NumberPolicy::new(NumberStorage::Full)).unwrap();
+        assert_eq!(traces.match_text(text), expected, "{text}");
     }
 
     #[test]
-    fn a_number_is_found_however_it_is_written() {
+    fn finds_a_number_in_any_notation() {
         for text in [
             r#"{"from":"+12137771234"}"#,
             r#"{"from":12137771234}"#,
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_number_is_not_found_inside_of_others() {
+    fn does_not_find_a_short_number_inside_another() {
         check("+4911", "+4911", true);
         check("+4911", "dial 49 11 now", true);
         check("+4911", "+491155501234", false);
@@ -374,14 +374,16 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_found_where_it_stands_alone() {
+    fn finds_a_literal_only_as_a_whole() {
         check("client:jane", r#"{"from":"client:jane"}"#, true);
         check("client:jane", r#"{"from":"client:janet"}"#, false);
         check("1001", r#"{"at":1780010012200}"#, false);
     }
 
     #[test]
-    fn nobody_can_forget_all_who_show_no_number() {
-        assert!(Traces::of(&Party::Withheld, &NumberPolicy::new(NumberStorage::Full)).is_none());
+    fn cannot_erase_a_withheld_number() {
+        assert!(
+            NumberTraces::new(&Party::Withheld, &NumberPolicy::new(NumberStorage::Full)).is_none()
+        );
     }
 }

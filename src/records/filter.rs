@@ -1,79 +1,110 @@
-//! Which records are wanted, as somebody writes it: on the command line, in the query of the admin
-//! listener.
+//! Filters of calls, as written on the command line and in the query of the admin listener.
 
+use clap::Args;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 
-use super::{CallRecord, EventRecord, Filter, NumberPolicy};
+use super::{CallRecord, EventRecord, NumberPolicy};
 use crate::domain::phone_number::Party;
 use crate::rules;
 use crate::rules::is_wide;
 
-/// The words. What is not said is not asked for.
-#[derive(Debug, Clone, Default)]
-pub struct FilterArgs {
-    /// `7d`, `2026-11-01`, and so on: see [`moment`].
-    pub since: Option<String>,
-    /// The same.
-    pub until: Option<String>,
-    /// A number in any spelling that a call may have, `withheld`, or a text.
-    pub number: Option<String>,
-    /// The name of a rule.
-    pub rule: Option<String>,
-    /// The name of a source.
+/// Conditions on calls. A condition that is not set matches every call.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// Earliest time of arrival.
+    pub since: Option<Timestamp>,
+    /// Time of arrival that is too late already.
+    pub until: Option<Timestamp>,
+    /// Caller or called number, in every form that records may store: see
+    /// [`NumberPolicy::stored_forms`].
+    pub number: Option<Vec<String>>,
+    /// Name of the source.
     pub source: Option<String>,
+    /// Name of the rule that decided.
+    pub rule: Option<String>,
     /// `agent`, `reject` or `keep`.
     pub outcome: Option<String>,
-    /// The platform's id of a call.
+    /// Id of the call at the platform.
     pub call_id: Option<String>,
 }
 
-/// A word that cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name}: {why}")]
-pub struct InvalidFilter {
-    /// Which one.
-    pub name: &'static str,
-    /// What would be right.
-    pub why: String,
+/// A filter as written. The texts are the help of the command line.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(default)]
+pub struct FilterArgs {
+    /// Include calls from this time on: 7d, 24h or 90m ago, 2026-11-01, 2026-11-01T09:30,
+    /// 2026-11-01T09:30:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Include calls before this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Caller's or called number in any notation, `withheld`, or a SIP user name
+    #[arg(long, allow_hyphen_values = true)]
+    pub number: Option<String>,
+    /// Rule that decided the call
+    #[arg(long)]
+    pub rule: Option<String>,
+    /// Source of the call
+    #[arg(long)]
+    pub source: Option<String>,
+    /// Outcome of the call: agent, reject or keep
+    #[arg(long)]
+    pub outcome: Option<String>,
+    /// The platform's id of the call
+    #[arg(long, value_name = "ID")]
+    pub call_id: Option<String>,
 }
 
-/// What a decision may come to.
+/// A field of [`FilterArgs`] that cannot be parsed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {reason}")]
+pub struct InvalidFilter {
+    /// Name of the field.
+    pub name: &'static str,
+    /// Error message.
+    pub reason: String,
+}
+
+/// The outcomes of a decision.
 const OUTCOMES: [&str; 3] = ["agent", "reject", "keep"];
 
 impl FilterArgs {
-    /// What they mean: now, on the wall clock of `zone`, where numbers are kept like this.
+    /// Parses the filter. Times are relative to `now` or on the wall clock of `zone`; `numbers` is
+    /// how the store keeps numbers.
     ///
     /// # Errors
-    /// When one of them cannot be read.
-    pub fn filter(
+    /// Fails when a field cannot be parsed.
+    pub fn parse(
         &self,
         now: Timestamp,
         zone: &TimeZone,
         numbers: &NumberPolicy,
     ) -> Result<Filter, InvalidFilter> {
-        let time = |name, text: &Option<String>| {
-            let read = text.as_deref().map(|text| moment(text, now, zone)).transpose();
-            read.map_err(|why| InvalidFilter { name, why })
+        let invalid = |name| move |reason| InvalidFilter { name, reason };
+        let time = |text: &Option<String>| {
+            text.as_deref().map(|text| parse_time(text, now, zone)).transpose()
         };
-        let (since, until) = (time("since", &self.since)?, time("until", &self.until)?);
+        let since = time(&self.since).map_err(invalid("since"))?;
+        let until = time(&self.until).map_err(invalid("until"))?;
         if let (Some(since), Some(until)) = (since, until)
             && since >= until
         {
-            let why = format!("{until} is not after {since}");
-            return Err(InvalidFilter { name: "until", why });
+            return Err(invalid("until")(format!("{until} is not after {since}")));
         }
         let outcome = self.outcome.clone();
-        if let Some(unknown) = outcome.as_deref().filter(|word| !OUTCOMES.contains(word)) {
-            let why = format!("`{unknown}`: there are {}", OUTCOMES.join(", "));
-            return Err(InvalidFilter { name: "outcome", why });
+        if let Some(unknown) = outcome.as_deref().filter(|outcome| !OUTCOMES.contains(outcome)) {
+            let reason = format!("unknown outcome `{unknown}`: use {}", OUTCOMES.join(", "));
+            return Err(invalid("outcome")(reason));
         }
-        let number = self.number.as_deref().map(one_party).transpose();
-        let number = number.map_err(|why| InvalidFilter { name: "number", why })?;
+        let number = self.number.as_deref().map(parse_party).transpose();
+        let number = number.map_err(invalid("number"))?;
         Ok(Filter {
             since,
             until,
-            number: number.map(|party| numbers.ways(&party)),
+            number: number.map(|party| numbers.stored_forms(&party)),
             source: self.source.clone(),
             rule: self.rule.clone(),
             outcome,
@@ -82,31 +113,31 @@ impl FilterArgs {
     }
 }
 
-/// One caller, not many.
+/// Parses one party.
 ///
 /// # Errors
-/// When the text is a pattern, or nothing.
-pub fn one_party(text: &str) -> Result<Party, String> {
+/// Fails when the text is empty or a pattern.
+pub fn parse_party(text: &str) -> Result<Party, String> {
     if is_wide(text) || text.trim().is_empty() {
         return Err(format!("`{text}` is not one number"));
     }
-    Ok(Party::read(Some(text)).party)
+    Ok(Party::parse(Some(text)).party)
 }
 
-/// A moment: so long ago (`90m`, `24h`, `7d`, `2w`), or a day or a time on the wall clock of `zone`,
-/// or with its distance from UTC.
+/// Parses a time: an age (`90m`, `24h`, `7d`, `2w`), a date or time on the wall clock of `zone`, or a
+/// time with an offset from UTC.
 ///
 /// # Errors
-/// What would be right.
-pub fn moment(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
+/// Returns a message that lists the accepted forms.
+pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
     let text = text.trim();
     if let Some(ago) = ago(text) {
         return now.checked_sub(ago).map_err(|_| format!("`{text}` is too long ago"));
     }
     rules::moment(text, zone).map_err(|_| {
         format!(
-            "`{text}` is not a time: write how long ago, 90m, 24h or 7d; a day, 2026-11-01; \
-             a time, 2026-11-01T09:30; or one with its distance from UTC, 2026-11-01T09:30:00Z"
+            "`{text}` is not a time: use an age, 90m, 24h or 7d; a date, 2026-11-01; a time, \
+             2026-11-01T09:30; or a time with an offset from UTC, 2026-11-01T09:30:00Z"
         )
     })
 }
@@ -123,18 +154,18 @@ fn ago(text: &str) -> Option<SignedDuration> {
     };
     let digits = text.strip_suffix(unit)?;
     let all_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    // More than there is time is too long ago, not unreadable.
+    // A count that overflows is too long ago, not a syntax error.
     let count: i64 = all_digits.then(|| digits.parse().unwrap_or(i64::MAX))?;
     Some(SignedDuration::from_secs(count.saturating_mul(seconds)))
 }
 
 impl Filter {
-    /// Whether this call is wanted: as the database judges it.
-    pub fn fits(&self, call: &CallRecord) -> bool {
+    /// Returns whether a call matches, as the database would decide.
+    pub fn matches(&self, call: &CallRecord) -> bool {
         let is = |wanted: &Option<String>, text: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| Some(wanted) == text)
         };
-        self.holds(call.at)
+        self.includes(call.at)
             && is(&self.source, Some(&call.source))
             && is(&self.rule, call.rule.as_deref())
             && is(&self.outcome, Some(&call.outcome))
@@ -142,27 +173,27 @@ impl Filter {
             && self
                 .number
                 .as_ref()
-                .is_none_or(|ways| ways.iter().any(|way| [&call.from, &call.to].contains(&way)))
+                .is_none_or(|forms| forms.iter().any(|form| [&call.from, &call.to].contains(&form)))
     }
 
-    /// Whether this event is wanted, of which no call is recorded: never where a decision is asked
-    /// for.
-    pub fn fits_alone(&self, event: &EventRecord) -> bool {
+    /// Returns whether an event without a recorded call matches. A filter by rule or outcome never
+    /// matches.
+    pub fn matches_event(&self, event: &EventRecord) -> bool {
         let party = |name: &str| event.columns.get(name).and_then(|value| value.as_str());
         let is = |wanted: &Option<String>, text: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| Some(wanted) == text)
         };
-        self.holds(event.at)
+        self.includes(event.at)
             && self.rule.is_none()
             && self.outcome.is_none()
             && is(&self.source, Some(&event.source))
             && is(&self.call_id, event.call_id.as_deref())
-            && self.number.as_ref().is_none_or(|ways| {
-                ways.iter().any(|way| [party("from"), party("to")].contains(&Some(way)))
+            && self.number.as_ref().is_none_or(|forms| {
+                forms.iter().any(|form| [party("from"), party("to")].contains(&Some(form)))
             })
     }
 
-    fn holds(&self, at: Timestamp) -> bool {
+    fn includes(&self, at: Timestamp) -> bool {
         self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at < until)
     }
 }
@@ -177,12 +208,12 @@ mod tests {
     #[track_caller]
     fn check(text: &str, zone: &str, expected: &str) {
         let zone = TimeZone::get(zone).unwrap();
-        let read = moment(text, NOW.parse().unwrap(), &zone);
-        assert_eq!(read.map(|at| at.to_string()), Ok(expected.to_owned()), "{text}");
+        let time = parse_time(text, NOW.parse().unwrap(), &zone);
+        assert_eq!(time.map(|at| at.to_string()), Ok(expected.to_owned()), "{text}");
     }
 
     #[test]
-    fn a_moment_is_so_long_ago_or_a_day_or_a_time() {
+    fn parses_an_age_a_date_or_a_time() {
         check("90m", "UTC", "2026-11-21T10:30:00Z");
         check("24h", "UTC", "2026-11-20T12:00:00Z");
         check("7d", "Europe/Berlin", "2026-11-14T12:00:00Z");
@@ -197,42 +228,42 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment_says_what_would_be_right() {
+    fn lists_the_accepted_forms_of_a_time() {
         for text in ["", "d", "7", "7 days", "-7d", "yesterday", "2026-13-01", "7D"] {
-            let said = moment(text, NOW.parse().unwrap(), &TimeZone::UTC).unwrap_err();
-            assert!(said.contains("7d") && said.contains("2026-11-01T09:30"), "{text}: {said}");
+            let error = parse_time(text, NOW.parse().unwrap(), &TimeZone::UTC).unwrap_err();
+            assert!(error.contains("7d") && error.contains("2026-11-01T09:30"), "{text}: {error}");
         }
-        let said = moment("99999999999999999999d", NOW.parse().unwrap(), &TimeZone::UTC);
-        assert!(said.unwrap_err().contains("too long ago"));
+        let error = parse_time("99999999999999999999d", NOW.parse().unwrap(), &TimeZone::UTC);
+        assert!(error.unwrap_err().contains("too long ago"));
     }
 
-    fn read(words: &FilterArgs) -> Result<Filter, InvalidFilter> {
-        words.filter(NOW.parse().unwrap(), &TimeZone::UTC, &NumberPolicy::new(NumberStorage::Full))
+    fn parsed(args: &FilterArgs) -> Result<Filter, InvalidFilter> {
+        args.parse(NOW.parse().unwrap(), &TimeZone::UTC, &NumberPolicy::new(NumberStorage::Full))
     }
 
     #[test]
-    fn a_number_is_found_in_any_spelling() {
+    fn parses_a_number_in_any_notation() {
         for text in
             ["+1 (213) 777-1234", "12137771234", "sip:+12137771234@host", "tel:+12137771234"]
         {
-            let words = FilterArgs { number: Some(text.to_owned()), ..FilterArgs::default() };
-            assert_eq!(read(&words).unwrap().number, Some(vec!["+12137771234".to_owned()]));
+            let args = FilterArgs { number: Some(text.to_owned()), ..FilterArgs::default() };
+            assert_eq!(parsed(&args).unwrap().number, Some(vec!["+12137771234".to_owned()]));
         }
-        let words = FilterArgs { number: Some("anonymous".to_owned()), ..FilterArgs::default() };
-        assert_eq!(read(&words).unwrap().number, Some(vec!["withheld".to_owned()]));
+        let args = FilterArgs { number: Some("anonymous".to_owned()), ..FilterArgs::default() };
+        assert_eq!(parsed(&args).unwrap().number, Some(vec!["withheld".to_owned()]));
     }
 
     #[test]
-    fn a_word_that_means_nothing_is_named() {
+    fn names_the_invalid_field() {
         let text = |text: &str| Some(text.to_owned());
-        for (words, name) in [
+        for (args, name) in [
             (FilterArgs { outcome: text("rejected"), ..FilterArgs::default() }, "outcome"),
             (FilterArgs { number: text("+1213*"), ..FilterArgs::default() }, "number"),
             (FilterArgs { number: text(" "), ..FilterArgs::default() }, "number"),
             (FilterArgs { since: text("soon"), ..FilterArgs::default() }, "since"),
             (FilterArgs { since: text("1d"), until: text("2d"), ..FilterArgs::default() }, "until"),
         ] {
-            assert_eq!(read(&words).unwrap_err().name, name);
+            assert_eq!(parsed(&args).unwrap_err().name, name);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Records to look at: one by what somebody knows of its id, the last event of each, what is new.
+//! Looks up records: a call by a full or partial id, the last events of calls, and what is new.
 
 use std::collections::HashMap;
 
@@ -6,31 +6,31 @@ use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use super::query::{EVENT_COLUMNS, call_record, event_record, uuid};
-use super::row::{CallRow, delivery_of};
+use super::row::{CallRow, dedup_key_of_call_id};
 use super::{CallRecord, EventRecord, Filter, Order, Page, Store, StoreError};
 
-/// The records that an id may mean.
+/// The calls that a text identifies.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LookupResult {
-    /// This one.
+    /// One call.
     One(Box<CallRecord>),
-    /// No record of a call.
+    /// No call.
     None,
-    /// Several; some of their ids, newest first.
+    /// Several calls: some of their ids, newest first.
     Several(Vec<Uuid>),
 }
 
-/// A shorter text could mean too much.
+/// Length of the shortest prefix of an id that is looked up.
 pub const SHORTEST_PREFIX: usize = 8;
-/// So many are named of those that are meant.
-const NAMED: usize = 10;
+/// Maximum number of ids in [`LookupResult::Several`].
+const MOST_IDS: usize = 10;
 
 impl Store {
-    /// The record with this id, with an id that begins so, or with this id at its platform.
+    /// Finds a call by its record id, the beginning of it, or its id at the platform.
     ///
     /// # Errors
-    /// When the database says no.
-    pub async fn meant(&self, text: &str) -> Result<LookupResult, StoreError> {
+    /// Fails when the database returns an error.
+    pub async fn lookup(&self, text: &str) -> Result<LookupResult, StoreError> {
         let text = text.trim();
         if let Ok(id) = text.parse::<Uuid>()
             && let Some(call) = self.call(id).await?
@@ -41,10 +41,10 @@ impl Store {
         let is_prefix = prefix.len() >= SHORTEST_PREFIX
             && prefix.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
         if is_prefix {
-            // No id has a `g`, and it comes after whatever an id has.
+            // A `g` sorts after every character of an id.
             let rows = sqlx::query(AssertSqlSafe(format!(
                 "SELECT {}, attempts FROM calls WHERE id >= $1 AND id < $2 \
-                 ORDER BY id DESC LIMIT {NAMED}",
+                 ORDER BY id DESC LIMIT {MOST_IDS}",
                 CallRow::COLUMNS.join(", ")
             )))
             .bind(prefix.clone())
@@ -52,30 +52,30 @@ impl Store {
             .fetch_all(&self.pool)
             .await?;
             let found: Result<Vec<_>, _> = rows.iter().map(call_record).collect();
-            match LookupResult::of(found?) {
+            match LookupResult::new(found?) {
                 LookupResult::None => {}
                 found @ (LookupResult::One(_) | LookupResult::Several(_)) => return Ok(found),
             }
         }
         let filter = Filter { call_id: Some(text.to_owned()), ..Filter::default() };
-        let page = Page { limit: NAMED, order: Order::NewestFirst, beyond: None };
-        Ok(LookupResult::of(self.calls(&filter, page).await?))
+        let page = Page { limit: MOST_IDS, order: Order::NewestFirst, beyond: None };
+        Ok(LookupResult::new(self.calls(&filter, page).await?))
     }
 
-    /// The kind of the event of each of these calls that was told last.
+    /// Returns the kind of the last event of each of these calls.
     ///
     /// # Errors
-    /// When the database says no.
+    /// Fails when the database returns an error.
     pub async fn last_events(
         &self,
         calls: &[CallRecord],
     ) -> Result<HashMap<Uuid, String>, StoreError> {
-        const AT_ONCE: usize = 500;
+        const CALLS: usize = 500;
         let mut last = HashMap::new();
-        for some in calls.chunks(AT_ONCE) {
+        for some in calls.chunks(CALLS) {
             let statement = format!(
                 "SELECT call, kind FROM events WHERE call IN ({}) ORDER BY id",
-                places(some.len())
+                placeholders(some.len())
             );
             let query = sqlx::query(AssertSqlSafe(statement));
             let query = some.iter().fold(query, |query, call| query.bind(call.id.to_string()));
@@ -86,11 +86,11 @@ impl Store {
         Ok(last)
     }
 
-    /// Events that come after `beyond` and belong to no call that is recorded, oldest first;
-    /// `limit` of them at most are looked at. Where that ended, none at the end of all.
+    /// Reads up to `limit` events after `beyond` that are linked to no recorded call, oldest first.
+    /// Returns those that really belong to none, and the last one read; none at the end.
     ///
     /// # Errors
-    /// When the database says no.
+    /// Fails when the database returns an error.
     pub async fn lone_events(
         &self,
         beyond: Uuid,
@@ -108,42 +108,42 @@ impl Store {
         let mut lone = Vec::new();
         for row in &rows {
             let event = event_record(row)?;
-            // One that was told before its call was written belongs to it all the same.
-            let of_a_call = match &event.call_id {
-                Some(call_id) => self.is_delivered(&event.source, call_id).await?,
+            // An event that was stored before its call is not linked to it.
+            let has_call = match &event.call_id {
+                Some(call_id) => self.has_call(&event.source, call_id).await?,
                 None => false,
             };
-            if !of_a_call {
+            if !has_call {
                 lone.push(event);
             }
         }
         Ok((lone, last))
     }
 
-    async fn is_delivered(&self, source: &str, call_id: &str) -> Result<bool, StoreError> {
-        let asked = sqlx::query("SELECT id FROM calls WHERE delivery = $1")
-            .bind(delivery_of(source, call_id));
-        Ok(asked.fetch_optional(&self.pool).await?.is_some())
+    async fn has_call(&self, source: &str, call_id: &str) -> Result<bool, StoreError> {
+        let query = sqlx::query("SELECT id FROM calls WHERE dedup_key = $1")
+            .bind(dedup_key_of_call_id(source, call_id));
+        Ok(query.fetch_optional(&self.pool).await?.is_some())
     }
 
-    /// The ids of calls and of events from `first` on.
+    /// Returns the ids of calls and of events from `first` on.
     ///
     /// # Errors
-    /// When the database says no.
+    /// Fails when the database returns an error.
     pub async fn ids_since(&self, first: Uuid) -> Result<(Vec<Uuid>, Vec<Uuid>), StoreError> {
         let ids = async |table: &str| {
             let statement = format!("SELECT id FROM {table} WHERE id >= $1 ORDER BY id");
-            let asked = sqlx::query(AssertSqlSafe(statement)).bind(first.to_string());
-            let rows = asked.fetch_all(&self.pool).await?;
+            let query = sqlx::query(AssertSqlSafe(statement)).bind(first.to_string());
+            let rows = query.fetch_all(&self.pool).await?;
             rows.iter().map(|row| uuid(row, 0)).collect::<Result<Vec<_>, StoreError>>()
         };
         Ok((ids("calls").await?, ids("events").await?))
     }
 
-    /// The event of this record.
+    /// Returns the event with this record id.
     ///
     /// # Errors
-    /// When the database says no.
+    /// Fails when the database returns an error.
     pub async fn event(&self, id: Uuid) -> Result<Option<EventRecord>, StoreError> {
         let statement = format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = $1");
         let row = sqlx::query(AssertSqlSafe(statement)).bind(id.to_string());
@@ -152,7 +152,7 @@ impl Store {
 }
 
 impl LookupResult {
-    fn of(mut found: Vec<CallRecord>) -> LookupResult {
+    fn new(mut found: Vec<CallRecord>) -> LookupResult {
         match found.len() {
             0 => LookupResult::None,
             1 => LookupResult::One(Box::new(found.remove(0))),
@@ -161,7 +161,7 @@ impl LookupResult {
     }
 }
 
-/// `$1, $2, $3`.
-pub(crate) fn places(count: usize) -> String {
+/// Returns `$1, $2, $3` for a count of 3.
+pub(crate) fn placeholders(count: usize) -> String {
     (1..=count).map(|at| format!("${at}")).collect::<Vec<_>>().join(", ")
 }

@@ -1,4 +1,6 @@
-//! Reading records: those that a [`Filter`] asks for, what became of a call, how many there are.
+//! Reads records: calls that match a [`Filter`], the events of a call, and counts.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -6,7 +8,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
-use super::row::{CallRow, storable};
+use super::row::{CallRow, dedup_key_prefix, storable};
 use super::store::first_id_at;
 use super::{CallRecord, EventRecord, Filter, RuleSnapshot, Store, StoreError};
 
@@ -15,36 +17,71 @@ pub(crate) const EVENT_COLUMNS: &str =
     "id, at_ms, source, platform, kind, call_id, call, attempts, details, body";
 
 impl Store {
-    /// Calls that fit, newest first or oldest first, `page.limit` of them at most.
+    /// Returns the calls that match, at most `page.limit` of them.
     ///
     /// # Errors
-    /// When the database says no.
+    /// Fails when the database returns an error.
     pub async fn calls(&self, filter: &Filter, page: Page) -> Result<Vec<CallRecord>, StoreError> {
-        let mut wanted = FilterSql::of(filter);
-        let order = match page.order {
-            Order::NewestFirst => {
-                page.beyond.into_iter().for_each(|id| wanted.and("id <", &id.to_string()));
-                "DESC"
-            }
-            Order::OldestFirst => {
-                page.beyond.into_iter().for_each(|id| wanted.and("id >", &id.to_string()));
-                "ASC"
-            }
+        let Some(numbers) = &filter.number else {
+            let statement = FilterSql::new(filter).page(page);
+            return self.read_calls(statement, page).await;
         };
-        let columns = CallRow::COLUMNS.join(", ");
+        let mut calls = Vec::new();
+        for starts in some_at_a_time(&self.buckets(filter, page).await?) {
+            let page = Page { limit: page.limit - calls.len(), ..page };
+            let statement = FilterSql::new(filter).page(page).of_numbers(numbers, starts);
+            calls.extend(self.read_calls(statement, page).await?);
+            if calls.len() >= page.limit {
+                break;
+            }
+        }
+        Ok(calls)
+    }
+
+    async fn read_calls(
+        &self,
+        wanted: FilterSql,
+        page: Page,
+    ) -> Result<Vec<CallRecord>, StoreError> {
         let statement = format!(
-            "SELECT {columns}, attempts FROM calls {} ORDER BY id {order} LIMIT {}",
+            "SELECT {}, attempts FROM calls {} ORDER BY id {} LIMIT {}",
+            CallRow::COLUMNS.join(", "),
             wanted.clause(),
+            page.order.as_sql(),
             page.limit.min(i64::MAX as usize)
         );
         let rows = wanted.bound(statement).fetch_all(&self.pool).await?;
         rows.iter().map(call_record).collect()
     }
 
-    /// The call of this record.
+    /// Returns the starts of the buckets that may hold calls of this page, in its order.
+    async fn buckets(&self, filter: &Filter, page: Page) -> Result<Vec<i64>, StoreError> {
+        // The index skips from one bucket to the next.
+        let starts = "WITH RECURSIVE buckets(start) AS (SELECT MAX(bucket) FROM calls \
+                      WHERE bucket < $1 UNION ALL SELECT (SELECT MAX(bucket) FROM calls \
+                      WHERE bucket < start) FROM buckets WHERE start > $2) \
+                      SELECT start FROM buckets WHERE start IS NOT NULL";
+        let beyond = page.beyond.map(milliseconds);
+        let (mut since, mut until) = (i64::MIN, i64::MAX);
+        match page.order {
+            Order::NewestFirst => until = beyond.map_or(until, |ms| ms.saturating_add(1)),
+            Order::OldestFirst => since = beyond.unwrap_or(since),
+        }
+        let since = filter.since.map_or(since, |at| at.as_millisecond().max(since));
+        let until = filter.until.map_or(until, |at| at.as_millisecond().min(until));
+        let rows = sqlx::query(starts).bind(until).bind(since).fetch_all(&self.pool).await?;
+        let starts = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>();
+        let mut starts = starts?;
+        if page.order == Order::OldestFirst {
+            starts.reverse();
+        }
+        Ok(starts)
+    }
+
+    /// Returns the call with this record id.
     ///
     /// # Errors
-    /// When the database says no.
+    /// Fails when the database returns an error.
     pub async fn call(&self, id: Uuid) -> Result<Option<CallRecord>, StoreError> {
         let statement =
             format!("SELECT {}, attempts FROM calls WHERE id = $1", CallRow::COLUMNS.join(", "));
@@ -52,13 +89,12 @@ impl Store {
         row.fetch_optional(&self.pool).await?.as_ref().map(call_record).transpose()
     }
 
-    /// What became of a call, in the order in which it was told.
+    /// Returns the events of a call, in the order in which they arrived.
     ///
     /// # Errors
-    /// When the database says no.
+    /// Fails when the database returns an error.
     pub async fn events_of(&self, call: &CallRecord) -> Result<Vec<EventRecord>, StoreError> {
-        // By the call id is found what was told before the call was written, and what was told of
-        // it before it was answered anew.
+        // The call id finds events that were stored before the call, or before it was decided again.
         let rows = sqlx::query(AssertSqlSafe(format!(
             "SELECT {EVENT_COLUMNS} FROM events WHERE call = $1 OR (source = $2 \
              AND substr(call_id, 1, 64) = substr($3, 1, 64) AND call_id = $3) ORDER BY id"
@@ -71,129 +107,253 @@ impl Store {
         rows.iter().map(event_record).collect()
     }
 
-    /// How many calls fit, by rule, by outcome, and by quarter of an hour since 1970.
+    /// Counts the calls that match: by rule, by outcome, and by quarter of an hour since 1970.
     ///
     /// # Errors
-    /// When the database says no.
+    /// Fails when the database returns an error.
     pub async fn counts(&self, filter: &Filter) -> Result<Counts, StoreError> {
-        let wanted = FilterSql::of(filter);
-        let clause = wanted.clause();
-        let quarter = "CAST(at_ms / 900000 AS BIGINT)";
-        let by = |what: &str| {
-            format!("SELECT {what}, COUNT(*) FROM calls {clause} GROUP BY 1 ORDER BY 2 DESC, 1")
-        };
-        let mut counts = Counts::default();
-        for row in wanted.bound(by("rule")).fetch_all(&self.pool).await? {
-            counts.by_rule.push((row.try_get(0)?, count(&row)?));
+        let mut sums = Sums::default();
+        for wanted in self.parts(filter).await? {
+            // In the order of the index, which covers it.
+            let statement = format!(
+                "SELECT at_ms / {QUARTER_MS}, outcome, rule, COUNT(*) FROM calls {} \
+                 GROUP BY 1, 2, 3",
+                wanted.clause()
+            );
+            for row in wanted.bound(statement).fetch_all(&self.pool).await? {
+                sums.add(&row)?;
+            }
         }
-        for row in wanted.bound(by("outcome")).fetch_all(&self.pool).await? {
-            counts.by_outcome.push((row.try_get(0)?, count(&row)?));
-        }
-        for row in wanted.bound(by(quarter)).fetch_all(&self.pool).await? {
-            let quarter: i64 = row.try_get(0)?;
-            let begins = Timestamp::from_second(quarter * 900)
-                .map_err(|error| StoreError::Unreadable(error.to_string()))?;
-            counts.by_quarter.push((begins, count(&row)?));
-        }
-        // Who has none comes first in one database, and last in the other.
-        counts.by_rule.sort_by(|one, other| (other.1, &one.0).cmp(&(one.1, &other.0)));
-        counts.by_quarter.sort();
-        Ok(counts)
+        sums.into_counts()
     }
 
-    /// How many calls fit.
+    /// Counts the calls that match.
     ///
     /// # Errors
-    /// When the database says no.
+    /// Fails when the database returns an error.
     pub async fn count(&self, filter: &Filter) -> Result<u64, StoreError> {
-        let wanted = FilterSql::of(filter);
-        let statement = format!("SELECT 0, COUNT(*) FROM calls {}", wanted.clause());
-        Ok(count(&wanted.bound(statement).fetch_one(&self.pool).await?)?)
+        let mut calls = 0;
+        for wanted in self.parts(filter).await? {
+            let statement = format!("SELECT COUNT(*) FROM calls {}", wanted.clause());
+            let count: i64 = wanted.bound(statement).fetch_one(&self.pool).await?.try_get(0)?;
+            calls += count.unsigned_abs();
+        }
+        Ok(calls)
     }
 
-    /// The files of the table with this fingerprint, when they were kept.
+    /// Returns the conditions of a count; several, with calls of their own, for a number.
+    async fn parts(&self, filter: &Filter) -> Result<Vec<FilterSql>, StoreError> {
+        let Some(numbers) = &filter.number else {
+            return Ok(vec![FilterSql::new(filter).between()]);
+        };
+        let all = Page { limit: usize::MAX, order: Order::NewestFirst, beyond: None };
+        let buckets = self.buckets(filter, all).await?;
+        let parts = buckets.chunks(MOST_BUCKETS);
+        Ok(parts
+            .map(|starts| FilterSql::new(filter).between().of_numbers(numbers, starts))
+            .collect())
+    }
+
+    /// Returns the files of the rule table with this fingerprint, if they are stored.
     ///
     /// # Errors
-    /// When the database says no.
-    pub async fn table(&self, fingerprint: &str) -> Result<Option<RuleSnapshot>, StoreError> {
-        let asked = sqlx::query("SELECT at_ms, files FROM tables WHERE fingerprint = $1")
+    /// Fails when the database returns an error.
+    pub async fn rule_snapshot(
+        &self,
+        fingerprint: &str,
+    ) -> Result<Option<RuleSnapshot>, StoreError> {
+        let row = sqlx::query("SELECT at_ms, files FROM rule_snapshots WHERE fingerprint = $1")
             .bind(fingerprint)
             .fetch_optional(&self.pool)
             .await?;
-        let Some(row) = asked else { return Ok(None) };
-        let (at, copies) = (time(&row, 0)?, json(&row, 1)?);
-        Ok(Some(RuleSnapshot { fingerprint: fingerprint.to_owned(), at, copies }))
+        let Some(row) = row else { return Ok(None) };
+        let (at, files) = (time(&row, 0)?, json(&row, 1)?);
+        Ok(Some(RuleSnapshot { fingerprint: fingerprint.to_owned(), at, files }))
     }
 }
 
-/// Some of the calls that fit.
+/// Maximum number of buckets that one statement visits.
+const MOST_BUCKETS: usize = 1_000;
+
+/// Few buckets first: a number that calls often is found in the newest ones.
+fn some_at_a_time(starts: &[i64]) -> impl Iterator<Item = &[i64]> {
+    let (mut rest, mut count) = (starts, 8);
+    std::iter::from_fn(move || {
+        let (some, others) = rest.split_at(count.min(rest.len()));
+        (rest, count) = (others, (count * 4).min(MOST_BUCKETS));
+        Some(some).filter(|some| !some.is_empty())
+    })
+}
+
+/// A part of the matching calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
-    /// So many at most.
+    /// Maximum number of calls.
     pub limit: usize,
-    /// Which way to go.
+    /// Order of the calls.
     pub order: Order,
-    /// Where the page before ended.
+    /// Last call of the page before.
     pub beyond: Option<Uuid>,
 }
 
-/// Which way to go through the records.
+/// Order of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// To look at.
+    /// Descending by id.
     NewestFirst,
-    /// To go through all.
+    /// Ascending by id.
     OldestFirst,
 }
 
-/// How many calls there are of each kind, most first.
+impl Order {
+    fn as_sql(self) -> &'static str {
+        match self {
+            Order::NewestFirst => "DESC",
+            Order::OldestFirst => "ASC",
+        }
+    }
+}
+
+/// Numbers of calls, the largest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counts {
     /// By the rule that decided; none where no rule did.
     pub by_rule: Vec<(Option<String>, u64)>,
     /// By outcome.
     pub by_outcome: Vec<(String, u64)>,
-    /// By quarter of an hour, each by its begin, in order: no zone is off by less.
+    /// By quarter of an hour, each by its start, in order. Every time zone is a multiple of it.
     pub by_quarter: Vec<(Timestamp, u64)>,
 }
 
-/// A `WHERE` and what is bound to it.
+/// A quarter of an hour, as in the index `calls_counts`.
+const QUARTER_MS: i64 = 900_000;
+
+/// Sums of the groups of [`Store::counts`].
+#[derive(Default)]
+struct Sums {
+    rules: BTreeMap<Option<String>, u64>,
+    outcomes: BTreeMap<String, u64>,
+    quarters: BTreeMap<i64, u64>,
+}
+
+impl Sums {
+    fn add(&mut self, row: &AnyRow) -> Result<(), sqlx::Error> {
+        let count = row.try_get::<i64, _>(3)?.unsigned_abs();
+        *self.quarters.entry(row.try_get(0)?).or_default() += count;
+        *self.outcomes.entry(row.try_get(1)?).or_default() += count;
+        *self.rules.entry(row.try_get(2)?).or_default() += count;
+        Ok(())
+    }
+
+    fn into_counts(self) -> Result<Counts, StoreError> {
+        let start = |quarter: i64| Timestamp::from_millisecond(quarter * QUARTER_MS);
+        let quarters = self.quarters.into_iter();
+        let by_quarter = quarters.map(|(quarter, count)| Ok((start(quarter)?, count)));
+        let by_quarter = by_quarter.collect::<Result<_, jiff::Error>>();
+        Ok(Counts {
+            by_rule: largest_first(self.rules),
+            by_outcome: largest_first(self.outcomes),
+            by_quarter: by_quarter.map_err(|error| StoreError::Unreadable(error.to_string()))?,
+        })
+    }
+}
+
+fn largest_first<K>(sums: BTreeMap<K, u64>) -> Vec<(K, u64)> {
+    let mut sums: Vec<_> = sums.into_iter().collect();
+    sums.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    sums
+}
+
+/// A `WHERE` clause and its parameters.
 struct FilterSql {
+    filter_times: [Option<Timestamp>; 2],
     conditions: Vec<String>,
     texts: Vec<String>,
 }
 
 impl FilterSql {
-    fn of(filter: &Filter) -> FilterSql {
-        let mut wanted = FilterSql { conditions: Vec::new(), texts: Vec::new() };
-        // Ids are times: the primary key finds both ends.
-        filter.since.into_iter().for_each(|at| wanted.and("id >=", &first_id_at(at).to_string()));
-        filter.until.into_iter().for_each(|at| wanted.and("id <", &first_id_at(at).to_string()));
-        let texts = [
+    /// The conditions on columns that no order depends on.
+    fn new(filter: &Filter) -> FilterSql {
+        let mut wanted = FilterSql {
+            filter_times: [filter.since, filter.until],
+            conditions: Vec::new(),
+            texts: Vec::new(),
+        };
+        for (condition, text) in [
             ("source =", &filter.source),
             ("rule =", &filter.rule),
             ("outcome =", &filter.outcome),
             ("call_id =", &filter.call_id),
-        ];
-        // The index holds its begin.
-        if let Some(call_id) = &filter.call_id {
-            let begin: String = call_id.chars().take(64).collect();
-            wanted.and("substr(call_id, 1, 64) =", &begin);
-        }
-        for (condition, text) in texts {
+        ] {
             text.iter().for_each(|text| wanted.and(condition, text));
         }
-        if let Some(ways) = &filter.number {
-            let places = |column: &str, from: usize| {
-                let places = (0..ways.len()).map(|at| format!("{column} = ${}", from + at));
-                places.collect::<Vec<_>>().join(" OR ")
-            };
-            let first = wanted.texts.len() + 1;
-            let (from, to) = (places("from_party", first), places("to_party", first));
-            wanted.conditions.push(format!("({from} OR {to})"));
-            wanted.texts.extend(ways.iter().map(|way| storable(way).into_owned()));
+        if let Some(call_id) = &filter.call_id {
+            wanted.by_call_id(call_id);
         }
         wanted
+    }
+
+    /// Finds a call id by the keys that begin with its hash, or by an event that brought it. An id
+    /// that was redacted, or stored without a NUL, has the hash of the original.
+    fn by_call_id(&mut self, call_id: &str) {
+        if call_id.contains(['*', '\0', '\u{fffd}']) {
+            return;
+        }
+        let prefix = dedup_key_prefix(call_id);
+        self.texts.extend([prefix.clone(), format!("{prefix}~"), call_id.to_owned()]);
+        let last = self.texts.len();
+        let (from, to, id) = (last - 2, last - 1, last);
+        self.conditions.push(format!(
+            "(dedup_key >= ${from} AND dedup_key < ${to} OR id IN (SELECT call FROM events \
+             WHERE substr(call_id, 1, 64) = substr(${id}, 1, 64) AND call_id = ${id}))"
+        ));
+    }
+
+    /// Restricts the ids, which are times: the primary key finds both ends.
+    fn page(mut self, page: Page) -> FilterSql {
+        let [since, until] = self.filter_times;
+        since.into_iter().for_each(|at| self.and("id >=", &first_id_at(at).to_string()));
+        until.into_iter().for_each(|at| self.and("id <", &first_id_at(at).to_string()));
+        let beyond = match page.order {
+            Order::NewestFirst => "id <",
+            Order::OldestFirst => "id >",
+        };
+        page.beyond.into_iter().for_each(|id| self.and(beyond, &id.to_string()));
+        self
+    }
+
+    /// Restricts the times, for counting along the index `calls_counts`.
+    fn between(mut self) -> FilterSql {
+        let [since, until] = self.filter_times;
+        let mut limit = |at: Option<Timestamp>, operator: [&str; 2]| {
+            if let Some(ms) = at.map(Timestamp::as_millisecond) {
+                let quarter = ms.div_euclid(QUARTER_MS);
+                let [quarters, times] = operator;
+                self.conditions.push(format!("at_ms / {QUARTER_MS} {quarters} {quarter}"));
+                self.conditions.push(format!("at_ms {times} {ms}"));
+            }
+        };
+        limit(since, [">=", ">="]);
+        limit(until, ["<=", "<"]);
+        self
+    }
+
+    /// Restricts the calls to those from or to one of these numbers, in these buckets.
+    fn of_numbers(mut self, numbers: &[String], starts: &[i64]) -> FilterSql {
+        let starts = starts.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+        let mut selects = Vec::new();
+        for number in numbers {
+            self.texts.push(storable(number).into_owned());
+            let place = self.texts.len();
+            selects.extend(["from_party", "to_party"].map(|party| {
+                format!(
+                    "SELECT id FROM calls WHERE bucket IN ({starts}) \
+                     AND substr({party}, 1, 64) = substr(${place}, 1, 64) AND {party} = ${place}"
+                )
+            }));
+        }
+        self.conditions.push(format!("id IN ({})", selects.join(" UNION ALL ")));
+        self
     }
 
     fn and(&mut self, condition: &str, text: &str) {
@@ -215,6 +375,11 @@ impl FilterSql {
 }
 
 type Query = sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArguments>;
+
+/// The time of an id.
+fn milliseconds(id: Uuid) -> i64 {
+    i64::try_from(id.as_u128() >> 80).unwrap_or(i64::MAX)
+}
 
 pub(crate) fn call_record(row: &AnyRow) -> Result<CallRecord, StoreError> {
     Ok(CallRecord {
@@ -265,9 +430,4 @@ fn time(row: &AnyRow, at: usize) -> Result<Timestamp, StoreError> {
 fn json<T: DeserializeOwned>(row: &AnyRow, at: usize) -> Result<T, StoreError> {
     let text: String = row.try_get(at)?;
     serde_json::from_str(&text).map_err(|error| StoreError::Unreadable(error.to_string()))
-}
-
-fn count(row: &AnyRow) -> Result<u64, sqlx::Error> {
-    let count: i64 = row.try_get(1)?;
-    Ok(count.unsigned_abs())
 }

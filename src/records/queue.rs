@@ -1,45 +1,48 @@
 //! Entries that wait for the writer.
 
+use std::sync::Arc;
+
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
 use super::RuleSnapshot;
 use super::row::{CallRow, EventRow};
 
-/// Something to be written.
+/// A record to be written.
 pub(crate) enum Entry {
     Call(QueuedCall),
+    /// Another delivery of the call with this record id.
     Retry(Uuid, Option<oneshot::Sender<()>>),
     Event(Box<QueuedEvent>),
-    Table(Box<QueuedSnapshot>),
+    Snapshot(Box<QueuedSnapshot>),
 }
 
-/// Who asked may wait.
+/// A call, and the reply that may wait for its commit.
 pub(crate) struct QueuedCall {
-    pub(crate) row: CallRow,
-    pub(crate) tell: Option<oneshot::Sender<()>>,
-    /// Makes room for others when this one is written.
-    pub(crate) _room: OwnedSemaphorePermit,
+    pub(crate) row: Arc<CallRow>,
+    pub(crate) committed: Option<oneshot::Sender<()>>,
+    /// Frees the queue's budget when the entry is dropped.
+    pub(crate) _permit: OwnedSemaphorePermit,
 }
 
-/// Who told it waits.
+/// An event, and the reply that waits for its commit.
 pub(crate) struct QueuedEvent {
-    pub(crate) row: EventRow,
-    pub(crate) tell: oneshot::Sender<()>,
-    /// Makes room for others when this one is written.
-    pub(crate) _room: OwnedSemaphorePermit,
+    pub(crate) row: Arc<EventRow>,
+    pub(crate) committed: oneshot::Sender<()>,
+    /// Frees the queue's budget when the entry is dropped.
+    pub(crate) _permit: OwnedSemaphorePermit,
 }
 
-/// Nobody waits for it.
+/// A rule table; no reply waits for it.
 pub(crate) struct QueuedSnapshot {
-    pub(crate) copy: RuleSnapshot,
-    /// Makes room for others when this one is written.
-    pub(crate) _room: OwnedSemaphorePermit,
+    pub(crate) snapshot: Arc<RuleSnapshot>,
+    /// Frees the queue's budget when the entry is dropped.
+    pub(crate) _permit: OwnedSemaphorePermit,
 }
 
 impl Entry {
-    /// Nobody waits for it any more, and the platform sends it again.
-    pub(crate) fn is_given_up(&self) -> bool {
-        matches!(self, Entry::Event(event) if event.tell.is_closed())
+    /// True for an event whose reply no longer waits: the platform sends it again.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        matches!(self, Entry::Event(event) if event.committed.is_closed())
     }
 }

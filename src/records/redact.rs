@@ -1,7 +1,7 @@
-//! How telephone numbers are kept: in full, masked, or as a keyed hash.
+//! Redaction of phone numbers: stored in full, masked, or as a keyed hash.
 //!
-//! Where they are not kept in full, nothing else in a record holds them either: texts that came
-//! from outside are masked.
+//! Unless numbers are stored in full, no other field of a record contains them either: texts from
+//! outside are masked.
 
 use std::borrow::Cow;
 use std::mem;
@@ -11,25 +11,25 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use crate::domain::decision::Object;
-use crate::domain::phone_number::{Party, mask_numbers, stands_between_digits};
+use crate::domain::phone_number::{Party, is_digit_separator, mask_numbers};
 use crate::settings::NumberStorage;
 
-/// How numbers are written into records.
+/// Form in which records store numbers.
 pub struct NumberPolicy(NumberStorage);
 
-/// What a keyed hash begins with. No number does.
+/// Prefix of a keyed hash. No number begins like this.
 const HASHED: &str = "h:";
-/// So many bytes of the hash are kept.
+/// Length of a stored hash.
 const HASH_BYTES: usize = 16;
 
 impl NumberPolicy {
-    /// As the settings say.
-    pub fn new(kept: NumberStorage) -> NumberPolicy {
-        NumberPolicy(kept)
+    /// Builds the policy of a setting.
+    pub fn new(storage: NumberStorage) -> NumberPolicy {
+        NumberPolicy(storage)
     }
 
-    /// The word in the settings and in each record.
-    pub fn word(&self) -> &'static str {
+    /// Returns the value of the setting, which each record stores, too.
+    pub fn as_str(&self) -> &'static str {
         match self.0 {
             NumberStorage::Full => "full",
             NumberStorage::Masked => "masked",
@@ -37,8 +37,8 @@ impl NumberPolicy {
         }
     }
 
-    /// Who rings or is rung, as a record keeps it. That somebody showed no number is kept as it is.
-    pub fn kept<'p>(&self, party: &'p Party) -> Cow<'p, str> {
+    /// Returns a party in its stored form. A withheld number is stored as `withheld`.
+    pub fn stored<'p>(&self, party: &'p Party) -> Cow<'p, str> {
         match (&self.0, party) {
             (NumberStorage::Full, _) | (_, Party::Withheld) => party.unmasked(),
             (NumberStorage::Masked, _) => party.masked(),
@@ -46,27 +46,27 @@ impl NumberPolicy {
         }
     }
 
-    /// All the ways in which records may hold this party, in the words of `kept`: settings change,
-    /// and records stay.
-    pub fn ways(&self, party: &Party) -> Vec<String> {
-        let mut ways = vec![party.unmasked().into_owned()];
+    /// Returns every form in which the store may hold this party. Records that were stored before the
+    /// setting changed hold it in full.
+    pub fn stored_forms(&self, party: &Party) -> Vec<String> {
+        let mut forms = vec![party.unmasked().into_owned()];
         match &self.0 {
             NumberStorage::Full => {}
-            NumberStorage::Masked => ways.push(party.masked().into_owned()),
-            NumberStorage::Hashed(key) => ways.push(hashed(key.expose(), &party.unmasked())),
+            NumberStorage::Masked => forms.push(party.masked().into_owned()),
+            NumberStorage::Hashed(key) => forms.push(hashed(key.expose(), &party.unmasked())),
         }
-        ways.dedup();
-        ways
+        forms.dedup();
+        forms
     }
 
-    /// Whether texts are kept as they came.
-    pub fn are_full(&self) -> bool {
+    /// Returns whether numbers are stored in full.
+    pub fn stores_full(&self) -> bool {
         matches!(self.0, NumberStorage::Full)
     }
 
-    /// How the rest of a record is kept: what came in with a call of these parties.
-    pub(crate) fn hiding<'p>(&self, parties: impl IntoIterator<Item = &'p Party>) -> Redactor {
-        if self.are_full() {
+    /// Builds the redactor for the other fields of a call with these parties.
+    pub(crate) fn redactor<'p>(&self, parties: impl IntoIterator<Item = &'p Party>) -> Redactor {
+        if self.stores_full() {
             return Redactor { is_off: true, digits: Vec::new() };
         }
         let digits = |party: &Party| -> String {
@@ -77,67 +77,66 @@ impl NumberPolicy {
     }
 }
 
-/// Hides the numbers of one call in all that came with it, where records do not keep them in full.
+/// Removes the numbers of one call from its other fields, unless they are stored in full.
 pub(crate) struct Redactor {
     is_off: bool,
-    /// The digits of its parties.
+    /// Digits of the parties.
     digits: Vec<String>,
 }
 
-/// So many digits of a party's number never stand in a row.
+/// A run of so many digits of a party's number is hidden.
 const IN_A_ROW: usize = 5;
-/// In what is no text, fewer that are alike are chance: a time, a price, an id.
-const NO_CHANCE: usize = 7;
+/// Outside free text, shorter runs coincide by chance: a time, a price, an id.
+const LONG_RUN: usize = 7;
 
 impl Redactor {
-    /// Whether everything is kept as it came.
+    /// Returns whether nothing is redacted.
     pub(crate) fn is_off(&self) -> bool {
         self.is_off
     }
 
-    /// A text that came in: any number in it is masked, and of the parties' no five digits are left
-    /// in a row.
+    /// Redacts free text: masks every number, and leaves no five consecutive digits of a party's.
     pub(crate) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         if self.is_off {
             return Cow::Borrowed(text);
         }
         let masked = mask_numbers(text);
-        let hidden = self.hidden(&masked, IN_A_ROW, stands_between_digits);
+        let hidden = self.hidden(&masked, IN_A_ROW, is_digit_separator);
         Cow::Owned(hidden.unwrap_or(masked))
     }
 
-    /// A name or an id: only the parties' numbers are hidden, for other digits tell it from others.
+    /// Redacts a name or an id: hides the parties' numbers only, because other digits identify it.
     pub(crate) fn id<'t>(&self, id: &'t str) -> Cow<'t, str> {
-        self.hidden(id, NO_CHANCE, |_| false).map_or(Cow::Borrowed(id), Cow::Owned)
+        self.hidden(id, LONG_RUN, |_| false).map_or(Cow::Borrowed(id), Cow::Owned)
     }
 
-    /// A value, with all texts and keys in it, and numbers that are a party's.
+    /// Redacts a value with all texts, keys and numbers in it.
     pub(crate) fn value(&self, value: &mut Value) {
         match value {
             _ if self.is_off => {}
             Value::String(text) => *text = self.text(text).into_owned(),
             Value::Number(number) => {
-                if let Some(hidden) = self.hidden(&number.to_string(), NO_CHANCE, |_| false) {
+                if let Some(hidden) = self.hidden(&number.to_string(), LONG_RUN, |_| false) {
                     *value = hidden.into();
                 }
             }
-            Value::Array(list) => list.iter_mut().for_each(|one| self.value(one)),
+            Value::Array(list) => list.iter_mut().for_each(|value| self.value(value)),
             Value::Object(object) => self.object(object),
             Value::Null | Value::Bool(_) => {}
         }
     }
 
-    /// An object, as [`Redactor::value`].
+    /// Redacts an object like [`Redactor::value`].
     pub(crate) fn object(&self, object: &mut Object) {
-        object.values_mut().for_each(|one| self.value(one));
+        object.values_mut().for_each(|value| self.value(value));
         if !self.is_off && object.keys().any(|key| self.text(key) != **key) {
             let entries = mem::take(object).into_iter();
             *object = entries.map(|(key, value)| (self.text(&key).into_owned(), value)).collect();
         }
     }
 
-    /// With a star for each digit that stands in a row of so many, or of all, that a party's number
-    /// has, too, whatever of `between` stands among them. None when there are none.
+    /// Replaces the digits of each run of `in_a_row` digits that is part of a party's number. Characters
+    /// that `between` accepts do not end a run. None if there is nothing to hide.
     fn hidden(
         &self,
         text: &str,

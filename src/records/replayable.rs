@@ -1,4 +1,4 @@
-//! The call of a record once more, so that a table can be asked about it.
+//! Rebuilds the call of a record, to replay or explain it.
 
 use serde_json::Value;
 
@@ -6,22 +6,22 @@ use super::{CallRecord, Texts};
 use crate::domain::call::{Channel, Fields, Version};
 use crate::domain::phone_number::Party;
 
-/// Why the call of a record cannot be made again.
+/// Reason why the call of a record cannot be rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotReplayable {
-    /// The record does not hold who rang whom.
-    #[error("its numbers are kept {0}, and rules ask for the numbers themselves")]
+    /// The record does not contain the parties.
+    #[error("its numbers are stored {0}, and rules match the full numbers")]
     Numbers(String),
-    /// A version of this program that is not known wrote it.
-    #[error("its channel is `{0}`, and there are call and sms")]
+    /// Another version of this program wrote the record.
+    #[error("its channel is `{0}`, and the known channels are call and sms")]
     Channel(String),
 }
 
 impl CallRecord {
-    /// What the dialect had read of the call, as far as a rule can ask for it.
+    /// Returns the fields of the call that rules can match.
     ///
     /// # Errors
-    /// When the record does not hold its numbers in full.
+    /// Fails when the record does not contain its numbers in full.
     pub fn fields(&self) -> Result<Fields<'static>, NotReplayable> {
         let details = &self.details;
         if details.numbers != "full" {
@@ -34,16 +34,16 @@ impl CallRecord {
             call_id: self.call_id.clone().map(Into::into),
             agent: details.agent_in.clone(),
             agent_version: details.agent_version_in.as_ref().and_then(version),
-            from: Party::read(Some(&self.from)).party,
-            to: Party::read(Some(&self.to)).party,
+            from: Party::parse(Some(&self.from)).party,
+            to: Party::parse(Some(&self.to)).party,
             sip,
             ..Fields::unknown(channel)
         })
     }
 }
 
-fn version(kept: &Value) -> Option<Version> {
-    match kept {
+fn version(stored: &Value) -> Option<Version> {
+    match stored {
         Value::String(tag) => Some(Version::Tag(tag.as_str().into())),
         Value::Number(number) => number.as_i64().map(Version::Number),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
@@ -86,9 +86,9 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_what_it_was() {
+    fn rebuilds_a_call() {
         for (kept, party) in [
-            ("+12137771234", Party::read(Some("+12137771234")).party),
+            ("+12137771234", Party::parse(Some("+12137771234")).party),
             ("withheld", Party::Withheld),
             ("client:jane", Party::Literal("client:jane".into())),
         ] {
@@ -98,7 +98,7 @@ mod tests {
                 agent: Some("agent_1".into()),
                 agent_version: Some(Version::Number(7)),
                 from: party,
-                to: Party::read(Some("+12137771235")).party,
+                to: Party::parse(Some("+12137771235")).party,
                 sip: vec![("x-tier".into(), "gold".into()), ("x-tier".into(), "lead".into())],
                 ..Fields::unknown(Channel::Sms)
             };
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_without_its_numbers_cannot_be_made_again() {
+    fn cannot_rebuild_a_call_without_full_numbers() {
         for kept in ["masked", "hashed"] {
             let fields = record("+1213***1234", kept).fields();
             assert!(fields == Err(NotReplayable::Numbers(kept.to_owned())), "{fields:?}");

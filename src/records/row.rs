@@ -1,8 +1,10 @@
-//! What a record holds: a row of calls, a row of events, and the shape in which they are written.
+//! Records: calls and events as they are read, and the rows in which they are written.
 
 use std::borrow::Cow;
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -17,42 +19,42 @@ use crate::domain::call::{Call, Platform, Version};
 use crate::domain::decision::{Decision, Object, Outcome};
 use crate::domain::phone_number::Party;
 
-/// A call and what was answered, as it was recorded.
+/// A recorded call with its decision.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CallRecord {
-    /// UUIDv7: its first bits are the time.
+    /// Id of the record, a UUIDv7: its first 48 bits are the time.
     pub id: Uuid,
-    /// When the call came in.
+    /// Time of arrival.
     pub at: Timestamp,
-    /// The source of the settings that asked.
+    /// Name of the source.
     pub source: String,
-    /// Its platform.
+    /// Platform of the source.
     pub platform: String,
     /// `call` or `sms`.
     pub channel: String,
     /// The platform's id of the call; where the request had none, that of its first event.
     pub call_id: Option<String>,
-    /// Who rang: a number, `withheld`, or a text; masked or hashed where the settings say so.
+    /// Caller: a number, `withheld`, or a text; masked or hashed where the settings say so.
     pub from: String,
-    /// What was dialled.
+    /// Called number.
     pub to: String,
     /// `agent`, `reject` or `keep`.
     pub outcome: String,
     /// The rule that decided.
     pub rule: Option<String>,
-    /// The agent that was chosen, by its name in the table.
+    /// Name of the selected agent in the rules.
     pub agent: Option<String>,
-    /// Which table answered.
+    /// Fingerprint of the rule table that decided.
     pub fingerprint: String,
-    /// How often the platform delivered it.
+    /// Number of deliveries.
     pub attempts: i64,
-    /// Everything else.
+    /// All other fields.
     #[serde(flatten)]
     pub details: Details<'static>,
 }
 
 impl CallRecord {
-    /// For programs.
+    /// Returns the record as a JSON object.
     pub fn to_json(&self) -> Object {
         object(serde_json::to_value(self))
     }
@@ -65,49 +67,49 @@ fn object(value: serde_json::Result<Value>) -> Object {
     }
 }
 
-/// What is known of a call besides what records are searched by. What is not there is left out.
+/// Fields of a call that records are not searched by. Fields without a value are left out of JSON.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Details<'a> {
-    /// How numbers are kept in this record: `full`, `masked` or `hashed`.
+    /// Form of the numbers in this record: `full`, `masked` or `hashed`.
     pub numbers: Cow<'a, str>,
-    /// The agent that the number has at the platform.
+    /// Agent that the platform would use by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_in: Option<Cow<'a, str>>,
-    /// The version of that agent: a number or a text.
+    /// Version of that agent: a number or a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_version_in: Option<Value>,
-    /// Why it was rejected or kept.
+    /// Reason of a rejection, or for keeping the platform's agent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<Cow<'a, str>>,
-    /// The id of the chosen agent at the platform.
+    pub reason: Option<Cow<'a, str>>,
+    /// Id of the selected agent at the platform.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<Cow<'a, str>>,
-    /// The version that was pinned: a number or a text.
+    /// Pinned version of the agent: a number or a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_version: Option<Value>,
-    /// The arm of the rule's split, counted from 0.
+    /// Arm of the rule's split, counted from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arm: Option<usize>,
-    /// The rules that added something, in order.
+    /// Names of the rules that added something, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub added_by: Vec<Cow<'a, str>>,
-    /// The variables that were sent.
+    /// Variables of the reply.
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub variables: Texts<'a>,
-    /// The metadata that was sent.
+    /// Metadata of the reply.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Cow<'a, Object>>,
-    /// The settings of the agent that were sent.
+    /// Agent settings of the reply.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_override: Option<Cow<'a, Object>>,
-    /// How long it was to ring.
+    /// Ringing time before the reply.
     #[serde(skip_serializing_if = "is_zero")]
     pub delay_ms: u64,
-    /// The SIP headers that came.
+    /// SIP headers of the request.
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub sip: Texts<'a>,
-    /// From the arrival of the request to the decision, in microseconds.
+    /// Time from the arrival of the request to the decision, in microseconds.
     pub latency_us: u64,
 }
 
@@ -153,37 +155,49 @@ impl<'de> Deserialize<'de> for Texts<'_> {
     }
 }
 
-/// A call that was just answered.
+/// A call that was just decided.
 #[derive(Clone, Copy)]
 pub struct NewCall<'a> {
-    /// Of the record.
+    /// Id of the record.
     pub id: Uuid,
-    /// When the call came in.
+    /// Time of arrival.
     pub at: Timestamp,
-    /// Who asked.
+    /// The call.
     pub call: &'a Call<'a>,
-    /// What was answered.
+    /// The decision.
     pub decision: &'a Decision<'a>,
-    /// Which table answered.
+    /// Fingerprint of the rule table that decided.
     pub fingerprint: &'a str,
-    /// From the arrival of the request to the decision.
+    /// Time from the arrival of the request to the decision, in microseconds.
     pub latency_us: u64,
 }
 
-/// A row of calls, ready to be written.
+/// A row of `calls`, ready to be written.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CallRow {
     pub(crate) id: Uuid,
-    pub(crate) delivery: String,
-    /// All columns but the attempts, in the order of [`CallRow::COLUMNS`]: a JSON array.
-    pub(crate) columns: String,
+    /// Identifies the delivery.
+    pub(crate) dedup_key: String,
+    pub(crate) at_ms: i64,
+    pub(crate) source: String,
+    pub(crate) platform: &'static str,
+    pub(crate) channel: &'static str,
+    pub(crate) call_id: Option<String>,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) outcome: &'static str,
+    pub(crate) rule: Option<String>,
+    pub(crate) agent: Option<String>,
+    pub(crate) fingerprint: String,
+    /// [`Details`] as JSON.
+    pub(crate) details: String,
 }
 
 impl CallRow {
-    /// As they stand in [`CallRow::columns`]; `at_ms` is the only one that is a number.
-    pub(crate) const COLUMNS: [&str; 14] = [
+    /// The columns in the order in which rows are written and read.
+    pub(crate) const COLUMNS: [&'static str; 14] = [
         "id",
-        "delivery",
+        "dedup_key",
         "at_ms",
         "source",
         "platform",
@@ -198,78 +212,110 @@ impl CallRow {
         "details",
     ];
 
-    pub(crate) fn of(answered: NewCall<'_>, numbers: &NumberPolicy) -> CallRow {
-        let NewCall { id, at, call, decision, fingerprint, .. } = answered;
-        let hiding = numbers.hiding([call.from(), call.to()]);
-        let (from, to) = (numbers.kept(call.from()), numbers.kept(call.to()));
-        let delivery = delivery(call, at, [&from, &to], &hiding);
+    pub(crate) fn new(new_call: NewCall<'_>, numbers: &NumberPolicy) -> CallRow {
+        let NewCall { id, at, call, decision, fingerprint, .. } = new_call;
+        let redactor = numbers.redactor([call.from(), call.to()]);
+        let (from, to) = (numbers.stored(call.from()), numbers.stored(call.to()));
         let agent = match decision.outcome() {
-            Outcome::Agent(chosen) => Some(chosen.name),
+            Outcome::Agent(selected) => Some(own(selected.name)),
             Outcome::Reject(_) | Outcome::Keep(_) => None,
         };
-        let columns = (
+        let details = details(new_call, numbers.as_str(), &redactor);
+        let details = serde_json::to_string(&details).expect("plain JSON into memory");
+        CallRow {
             id,
-            &delivery,
-            at.as_millisecond(),
-            call.source(),
-            call.platform().as_str(),
-            call.channel().as_str(),
-            call.call_id().map(|id| hiding.id(id)),
-            &from,
-            &to,
-            decision.outcome().as_str(),
-            decision.rule(),
+            dedup_key: dedup_key(call, at, [&from, &to], &redactor),
+            at_ms: at.as_millisecond(),
+            source: own(call.source()),
+            platform: call.platform().as_str(),
+            channel: call.channel().as_str(),
+            call_id: call.call_id().map(|id| own(&redactor.id(id))),
+            from: own(&from),
+            to: own(&to),
+            outcome: decision.outcome().as_str(),
+            rule: decision.rule().map(own),
             agent,
-            fingerprint,
-            details(answered, numbers.word(), &hiding),
+            fingerprint: own(fingerprint),
+            details: storable_json(details),
+        }
+    }
+
+    /// Approximate size in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let optional = [&self.call_id, &self.rule, &self.agent];
+        let optional = optional.into_iter().flatten().map(String::len).sum::<usize>();
+        let texts = [&self.source, &self.from, &self.to, &self.fingerprint, &self.details];
+        size_of::<CallRow>() + optional + texts.into_iter().map(String::len).sum::<usize>()
+    }
+
+    /// An array in the order of [`CallRow::COLUMNS`].
+    pub(crate) fn to_json(&self) -> String {
+        let columns = (
+            self.id,
+            &self.dedup_key,
+            self.at_ms,
+            &self.source,
+            self.platform,
+            self.channel,
+            &self.call_id,
+            &self.from,
+            &self.to,
+            self.outcome,
+            &self.rule,
+            &self.agent,
+            &self.fingerprint,
+            &self.details,
         );
-        let columns = serde_json::to_string(&columns).expect("plain JSON into memory");
-        CallRow { id, delivery, columns: storable_json(columns) }
+        serde_json::to_string(&columns).expect("plain JSON into memory")
     }
 }
 
-fn details<'a>(answered: NewCall<'a>, numbers: &'static str, hiding: &Redactor) -> Details<'a> {
-    let NewCall { call, decision, latency_us, .. } = answered;
-    let added = decision.added();
-    let (why, chosen) = match decision.outcome() {
-        Outcome::Agent(chosen) => (None, Some(chosen)),
+fn details<'a>(new_call: NewCall<'a>, numbers: &'static str, redactor: &Redactor) -> Details<'a> {
+    let NewCall { call, decision, latency_us, .. } = new_call;
+    let added = decision.additions();
+    let (reason, selected) = match decision.outcome() {
+        Outcome::Agent(selected) => (None, Some(selected)),
         Outcome::Reject("") => (None, None),
         Outcome::Reject(reason) => (Some(*reason), None),
-        Outcome::Keep(kept) => (Some(kept.as_str()), None),
+        Outcome::Keep(reason) => (Some(reason.as_str()), None),
     };
     let object = |object: &'a Option<Cow<'a, Object>>| {
-        object.as_deref().map(|object| hidden(object, hiding))
+        object.as_deref().map(|object| redacted(object, redactor))
     };
+    let variables = added.variables.iter();
+    let variables =
+        variables.map(|variable| (variable.name.into(), redactor.text(&variable.value)));
+    let sip = call.sip_headers().map(|(name, value)| (redactor.id(name), redactor.text(value)));
     Details {
         numbers: numbers.into(),
-        agent_in: call.agent().map(|agent| hiding.id(agent)),
+        agent_in: call.agent().map(|agent| redactor.id(agent)),
         agent_version_in: call.agent_version().map(version),
-        why: why.map(Cow::Borrowed),
-        agent_id: chosen.map(|chosen| chosen.id.into()),
-        agent_version: chosen.and_then(|chosen| chosen.version).map(version),
+        reason: reason.map(Cow::Borrowed),
+        agent_id: selected.map(|selected| selected.id.into()),
+        agent_version: selected.and_then(|selected| selected.version).map(version),
         arm: decision.arm(),
-        added_by: added.by.iter().map(|rule| Cow::Borrowed(*rule)).collect(),
-        variables: Texts(
-            added.variables.iter().map(|one| (one.name.into(), hiding.text(&one.value))).collect(),
-        ),
+        added_by: added.rules.iter().map(|rule| Cow::Borrowed(*rule)).collect(),
+        variables: Texts(variables.collect()),
         metadata: object(&added.metadata),
         agent_override: object(&added.agent_override),
         delay_ms: added.delay.as_millis() as u64,
-        sip: Texts(
-            call.sip_headers().map(|(name, value)| (hiding.id(name), hiding.text(value))).collect(),
-        ),
+        sip: Texts(sip.collect()),
         latency_us,
     }
 }
 
-/// The same where numbers are kept in full.
-fn hidden<'a>(object: &'a Object, hiding: &Redactor) -> Cow<'a, Object> {
-    if hiding.is_off() {
+/// Borrows the object where numbers are stored in full.
+fn redacted<'a>(object: &'a Object, redactor: &Redactor) -> Cow<'a, Object> {
+    if redactor.is_off() {
         return Cow::Borrowed(object);
     }
     let mut object = object.clone();
-    hiding.object(&mut object);
+    redactor.object(&mut object);
     Cow::Owned(object)
+}
+
+fn own(text: &str) -> String {
+    storable(text).into_owned()
 }
 
 fn version(version: &Version) -> Value {
@@ -279,41 +325,52 @@ fn version(version: &Version) -> Value {
     }
 }
 
-/// What tells a delivery from all others, in 32 digits. Where the platform sends neither a call id
-/// nor a timestamp, the same parties within a minute count as one call.
-fn delivery(call: &Call<'_>, at: Timestamp, numbers: [&str; 2], hiding: &Redactor) -> String {
+/// Identifies a delivery: 16 characters, 96 bits. Where the platform sends neither a call id nor a
+/// timestamp, the same parties within a minute count as one call.
+fn dedup_key(call: &Call<'_>, at: Timestamp, numbers: [&str; 2], redactor: &Redactor) -> String {
     if let Some(call_id) = call.call_id() {
-        return delivery_of(call.source(), call_id);
+        return dedup_key_of_call_id(call.source(), call_id);
     }
     let when = call.event_timestamp_ms().unwrap_or_else(|| at.as_second().div_euclid(60));
     let channel = call.channel().as_str();
     let [from, to] = numbers;
-    // As whoever remembers answers tells them apart, but by what is kept: a hash of a number tells
-    // the number to whoever tries them all.
-    let headers = call.sip_headers().flat_map(|(name, value)| [name.into(), hiding.text(value)]);
+    // The cache of replies tells deliveries apart by the same fields. Here they are redacted: a hash
+    // of a number reveals the number to anyone who tries them all.
+    let headers = call.sip_headers().flat_map(|(name, value)| [name.into(), redactor.text(value)]);
     let headers: Vec<Cow<'_, str>> = headers.collect();
     let when = when.to_string();
     let parts = ["call", call.source(), channel, from, to, &when];
-    digest(parts.into_iter().chain(headers.iter().map(|text| &**text)))
+    encoded(&digest(parts.into_iter().chain(headers.iter().map(|text| &**text)))[..12])
 }
 
-/// That of the call with this id.
-pub(crate) fn delivery_of(source: &str, call_id: &str) -> String {
-    digest(["call id", source, call_id])
+/// The key of the call with this id: half of it hashes the id alone, so that a call can be found by
+/// its id where the source is not known.
+pub(crate) fn dedup_key_of_call_id(source: &str, call_id: &str) -> String {
+    dedup_key_prefix(call_id) + &encoded(&digest(["call id", source, call_id])[..6])
 }
 
-fn digest<'p>(parts: impl IntoIterator<Item = &'p str>) -> String {
+/// The first half of the keys of all calls with this id.
+pub(crate) fn dedup_key_prefix(call_id: &str) -> String {
+    encoded(&digest(["call id", call_id])[..6])
+}
+
+fn digest<'p>(parts: impl IntoIterator<Item = &'p str>) -> [u8; 32] {
     let mut digest = Sha256::new();
     for part in parts {
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part);
     }
-    hex::encode(&digest.finalize()[..16])
+    digest.finalize().into()
 }
 
-/// JSON without the one character that PostgreSQL does not take.
+/// Short text that sorts as bytes and that both databases compare alike.
+fn encoded(hash: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(hash)
+}
+
+/// Removes from JSON the one character that PostgreSQL rejects, NUL.
 fn storable_json(json: String) -> String {
-    // It may be a backslash and letters: then nothing changes.
+    // The match may be an escaped backslash and letters: then nothing changes.
     if !json.contains("\\u0000") {
         return json;
     }
@@ -322,50 +379,49 @@ fn storable_json(json: String) -> String {
 }
 
 fn without_nul(value: Value) -> Value {
-    let own = |text: String| storable(&text).into_owned();
     match value {
-        Value::String(text) => Value::String(own(text)),
+        Value::String(text) => Value::String(own(&text)),
         Value::Array(list) => list.into_iter().map(without_nul).collect(),
         Value::Object(object) => {
-            object.into_iter().map(|(key, value)| (own(key), without_nul(value))).collect()
+            object.into_iter().map(|(key, value)| (own(&key), without_nul(value))).collect()
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => value,
     }
 }
 
-/// A text without the one character that PostgreSQL does not take.
+/// Replaces the one character that PostgreSQL rejects, NUL.
 pub(crate) fn storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
-/// Something that became of a call, as it was recorded.
+/// A recorded event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EventRecord {
-    /// UUIDv7: its first bits are the time.
+    /// Id of the record, a UUIDv7: its first 48 bits are the time.
     pub id: Uuid,
-    /// When it came in.
+    /// Time of arrival.
     pub at: Timestamp,
-    /// The source of the settings that told.
+    /// Name of the source.
     pub source: String,
-    /// Its platform.
+    /// Platform of the source.
     pub platform: String,
-    /// What happened, in the platform's word.
+    /// Kind of the event, in the platform's word.
     pub kind: String,
     /// The platform's id of the call.
     pub call_id: Option<String>,
-    /// The record of the call, when it is known.
+    /// Id of the call's record, if the call is known.
     pub call: Option<Uuid>,
-    /// How often the platform delivered it.
+    /// Number of deliveries.
     pub attempts: i64,
-    /// What the platform tells, in columns of the same names for all platforms.
+    /// Fields that Switchboard reads from the body, with the same names for all platforms.
     #[serde(flatten)]
     pub columns: Object,
-    /// The whole body as it came; with numbers masked where records keep no numbers.
+    /// Body as received; numbers are masked where records do not store them in full.
     pub body: String,
 }
 
 impl EventRecord {
-    /// For programs. A body that is JSON is an object in it, else a text.
+    /// Returns the record as a JSON object, with the body as JSON if it is JSON.
     pub fn to_json(&self) -> Object {
         let mut object = object(serde_json::to_value(self));
         if let Ok(body) = serde_json::from_str::<Value>(&self.body) {
@@ -375,202 +431,152 @@ impl EventRecord {
     }
 }
 
-/// An event that was just told.
+/// An event that was just received.
 #[derive(Clone, Copy)]
 pub struct NewEvent<'a> {
-    /// Of the record.
+    /// Id of the record.
     pub id: Uuid,
-    /// When it came in.
+    /// Time of arrival.
     pub at: Timestamp,
-    /// The source of the settings that told.
+    /// Name of the source.
     pub source: &'a str,
-    /// Its platform.
+    /// Platform of the source.
     pub platform: Platform,
-    /// What the dialect read of it.
+    /// Fields that the dialect read.
     pub event: &'a Event<'a>,
-    /// The whole body.
+    /// Body as received.
     pub body: &'a [u8],
 }
 
-/// A row of events, ready to be written, and what finds its call.
+/// A row of `events`, ready to be written, and the keys that find its call.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct EventRow {
-    pub(crate) id: Uuid,
-    pub(crate) delivery: String,
+    pub(crate) id: String,
+    pub(crate) dedup_key: String,
     pub(crate) at_ms: i64,
     pub(crate) source: String,
     pub(crate) platform: &'static str,
     pub(crate) kind: String,
     pub(crate) call_id: Option<String>,
-    /// The delivery of the call that has this id.
-    pub(crate) call_delivery: Option<String>,
+    /// The key of the call that has this id.
+    pub(crate) call_dedup_key: Option<String>,
     pub(crate) sent_ms: Option<i64>,
     /// A JSON object.
     pub(crate) details: String,
     pub(crate) body: String,
-    /// It takes the place of an earlier one of the same delivery.
+    /// Replaces an earlier event of the same key.
     pub(crate) last_counts: bool,
-    /// The record of the call, as its stamp says.
-    pub(crate) stamp: Option<Uuid>,
-    /// None also when the caller showed no number: such callers are all alike.
+    /// The id of the call's record, from the metadata that the platform returns.
+    pub(crate) stamp: Option<String>,
+    /// None for a withheld number, too: it identifies no caller.
     pub(crate) from: Option<String>,
     pub(crate) to: Option<String>,
-    /// When the call came in, as far as the event knows.
+    /// Start of the call, as far as the event knows.
     pub(crate) began_ms: i64,
 }
 
 impl EventRow {
-    pub(crate) fn of(told: NewEvent<'_>, numbers: &NumberPolicy) -> EventRow {
-        let NewEvent { id, at, source, platform, event, body } = told;
-        let kept = |party: &Option<Party>| {
+    pub(crate) fn new(new_event: NewEvent<'_>, numbers: &NumberPolicy) -> EventRow {
+        let NewEvent { id, at, source, platform, event, body } = new_event;
+        let stored = |party: &Option<Party>| {
             let shown = party.as_ref().filter(|party| **party != Party::Withheld);
-            shown.map(|party| storable(&numbers.kept(party)).into_owned())
+            shown.map(|party| own(&numbers.stored(party)))
         };
-        let hiding = numbers.hiding(event.from.iter().chain(&event.to));
-        let own = |text: &str| storable(text).into_owned();
+        let redactor = numbers.redactor(event.from.iter().chain(&event.to));
         let call_id = event.call_id.as_deref().filter(|id| !id.is_empty());
-        let kept_body = own(&body_as_kept(body, &hiding));
-        // A hash of the body as it came would tell its numbers to whoever tries them all.
-        let what_came = if hiding.is_off() { body } else { kept_body.as_bytes() };
+        let stored_body = own(&redacted_body(body, &redactor));
+        // A hash of the original body would reveal its numbers to anyone who tries them all.
+        let hashed_body = if redactor.is_off() { body } else { stored_body.as_bytes() };
+        let stamp = event.stamp.as_deref().and_then(|stamp| stamp.parse::<Uuid>().ok());
         EventRow {
-            id,
-            delivery: delivery_of_event(event, source, call_id, what_came),
+            id: id.to_string(),
+            dedup_key: event_dedup_key(event, source, call_id, hashed_body),
             at_ms: at.as_millisecond(),
             source: source.to_owned(),
             platform: platform.as_str(),
-            kind: own(&hiding.id(&event.kind)),
-            call_id: call_id.map(|id| own(&hiding.id(id))),
-            call_delivery: call_id.map(|id| delivery_of(source, id)),
+            kind: own(&redactor.id(&event.kind)),
+            call_id: call_id.map(|id| own(&redactor.id(id))),
+            call_dedup_key: call_id.map(|id| dedup_key_of_call_id(source, id)),
             sent_ms: event.event_timestamp_ms,
-            details: EventColumns::of(event, numbers, &hiding).to_json(),
-            body: kept_body,
+            details: event_details(event, numbers, &redactor),
+            body: stored_body,
             last_counts: event.last_counts,
-            stamp: event.stamp.as_deref().and_then(|stamp| stamp.parse().ok()),
-            from: kept(&event.from),
-            to: kept(&event.to),
+            stamp: stamp.map(|stamp| stamp.to_string()),
+            from: stored(&event.from),
+            to: stored(&event.to),
             began_ms: event.start_ms.unwrap_or(at.as_millisecond()),
         }
     }
 }
 
-/// An event without a call id, or of a kind that nobody knows, is the same when its body is. So is
-/// one of which a call may have several: what tells them apart is not known well enough.
-fn delivery_of_event(
-    event: &Event<'_>,
-    source: &str,
-    call_id: Option<&str>,
-    body: &[u8],
-) -> String {
+/// Identifies an event by its call and kind where a call has one event of the kind; else by its body.
+fn event_dedup_key(event: &Event<'_>, source: &str, call_id: Option<&str>, body: &[u8]) -> String {
     let kind = &*event.kind;
-    match (call_id, &event.part) {
+    let hash = match (call_id, &event.part) {
         (Some(call_id), None) if event.known => digest(["event", source, kind, call_id]),
         (Some(_) | None, Some(_) | None) => {
             let body = hex::encode(Sha256::digest(body));
             digest(["event body", source, kind, &body])
         }
-    }
+    };
+    encoded(&hash[..12])
 }
 
-fn body_as_kept<'b>(body: &'b [u8], hiding: &Redactor) -> Cow<'b, str> {
-    if hiding.is_off() {
+fn redacted_body<'b>(body: &'b [u8], redactor: &Redactor) -> Cow<'b, str> {
+    if redactor.is_off() {
         return String::from_utf8_lossy(body);
     }
     match serde_json::from_slice::<Value>(body) {
         Ok(mut value) => {
-            hiding.value(&mut value);
+            redactor.value(&mut value);
             value.to_string().into()
         }
-        // A dialect reads more than this does: lone surrogates, and what is nested very deep.
-        Err(_) => hiding.text(&String::from_utf8_lossy(body)).into_owned().into(),
+        // A dialect reads more than this parser: lone surrogates, and very deep nesting.
+        Err(_) => redactor.text(&String::from_utf8_lossy(body)).into_owned().into(),
     }
 }
 
-/// The columns of an event, in the order in which they are shown. What is not there is left out.
+/// The fields of an event in the order in which they are shown. Fields without a value are left out.
 #[derive(Serialize)]
-struct EventColumns<'a> {
+struct EventDetails<'a> {
     numbers: &'static str,
     known: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event_timestamp_ms: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agent: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agent_version: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    direction: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    start_ms: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    end_ms: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    duration_ms: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    end_reason: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cost: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    summary: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sentiment: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    successful: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    voicemail: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recording_url: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    variables: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    analysis: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    actions: Option<Value>,
+    #[serde(flatten)]
+    event: &'a Event<'a>,
 }
 
-impl<'a> EventColumns<'a> {
-    fn of(event: &'a Event<'a>, numbers: &NumberPolicy, hiding: &Redactor) -> EventColumns<'a> {
-        let object = |object: &Option<Object>| {
-            let mut object = object.clone()?;
-            hiding.object(&mut object);
-            Some(Value::Object(object))
-        };
-        let text = |text: &'a Option<Cow<'a, str>>| text.as_deref().map(|text| hiding.text(text));
-        let word = |word: &'a Option<Cow<'a, str>>| word.as_deref().map(|word| hiding.id(word));
-        EventColumns {
-            numbers: numbers.word(),
-            known: event.known,
-            from: event.from.as_ref().map(|party| numbers.kept(party)),
-            to: event.to.as_ref().map(|party| numbers.kept(party)),
-            event_timestamp_ms: event.event_timestamp_ms,
-            agent: word(&event.agent),
-            agent_version: word(&event.agent_version),
-            status: word(&event.status),
-            direction: word(&event.direction),
-            start_ms: event.start_ms,
-            end_ms: event.end_ms,
-            duration_ms: event.duration_ms,
-            end_reason: word(&event.end_reason),
-            cost: event.cost,
-            summary: text(&event.summary),
-            sentiment: word(&event.sentiment),
-            successful: event.successful,
-            voicemail: event.voicemail,
-            recording_url: text(&event.recording_url),
-            metadata: object(&event.metadata),
-            variables: object(&event.variables),
-            analysis: object(&event.analysis),
-            actions: object(&event.actions),
-        }
+fn event_details(event: &Event<'_>, numbers: &NumberPolicy, redactor: &Redactor) -> String {
+    let details = EventDetails {
+        numbers: numbers.as_str(),
+        known: event.known,
+        from: event.from.as_ref().map(|party| numbers.stored(party)),
+        to: event.to.as_ref().map(|party| numbers.stored(party)),
+        event,
+    };
+    if redactor.is_off() {
+        return serde_json::to_string(&details).expect("plain JSON into memory");
     }
+    let mut columns = object(serde_json::to_value(&details));
+    for (name, value) in &mut columns {
+        redact_column(name, value, redactor);
+    }
+    Value::Object(columns).to_string()
+}
 
-    fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("plain JSON into memory")
+/// Free text is masked thoroughly; a word of the platform keeps digits that are no number.
+fn redact_column(name: &str, value: &mut Value, redactor: &Redactor) {
+    match (name, value) {
+        // Stored as the policy says already.
+        ("numbers" | "from" | "to", _) => {}
+        ("summary" | "recording_url", Value::String(text)) => {
+            *text = redactor.text(text).into_owned();
+        }
+        (_, Value::String(word)) => *word = redactor.id(word).into_owned(),
+        (_, Value::Object(object)) => redactor.object(object),
+        (_, Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_)) => {}
     }
 }

@@ -1,164 +1,157 @@
-//! Writes records, in groups: what waits when it comes round is one transaction.
+//! Writes queued records in groups: the entries that wait become one transaction.
 //!
-//! What cannot be written now is kept and tried again, until the store is back. A single row that
-//! the database does not take is left out, and counted.
+//! A group that cannot be written is retried until the store is back. A single row that the database
+//! rejects is left out, and counted.
 
-use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
-use uuid::Uuid;
+use tokio_util::sync::CancellationToken;
 
 use super::Store;
+use super::batch::Batch;
+use super::expiry::MemoryLimits;
 use super::health::StoreHealth;
-use super::queue::{Entry, QueuedCall};
-use super::row::CallRow;
-use super::store::{Batch, is_a_collision, is_about_a_row};
+use super::queue::Entry;
+use super::store::WriteError;
 use crate::domain::clock::Clock;
 use crate::settings::{RecordsLocation, Wait};
 use crate::telemetry::RecordCounters;
 
-/// Runs beside the walk.
+/// Writes the entries of a recorder's queue.
 pub struct Writer {
     queue: mpsc::Receiver<Entry>,
-    place: RecordsLocation,
+    location: RecordsLocation,
     retain: Duration,
-    /// Whether replies wait for what it writes.
+    /// Whether replies wait for the commit.
     wait: Wait,
-    state: Arc<StoreHealth>,
+    health: Arc<StoreHealth>,
     counters: RecordCounters,
     clock: Clock,
-    /// None while it is closed.
+    /// None while the store is closed.
     store: Option<Store>,
-    /// When to give up; none before the service stops.
-    until: Option<Instant>,
+    /// Time to give up; none before the service stops.
+    give_up_at: Option<Instant>,
     stopped: bool,
     /// Records that were given up.
     lost: usize,
-    /// Rows that the sweep which goes on has deleted.
+    /// Rows that the current clean-up has deleted.
     expired: u64,
-    /// Rows that were written since memory was last looked through.
-    unlooked: usize,
+    /// Rows written since the limits of memory were last enforced.
+    unchecked: usize,
 }
 
-/// What comes next.
+/// Next step of the loop.
 enum WriterStep {
     Stop,
     Write(usize),
-    Sweep,
+    DeleteExpired,
 }
 
-/// As many rows are one transaction at most.
+/// Maximum number of entries in a transaction.
 const GROUP: usize = 1_000;
-/// Where nobody waits, a group grows for so long.
+/// Time for which a group grows where no reply waits for the commit.
 const GATHER: Duration = Duration::from_millis(25);
-/// A transaction that takes longer is given up, and tried anew.
-const WRITE_WITHIN: Duration = Duration::from_secs(10);
-/// After a failure the next try is so much later, twice as much after the next, and so on.
+/// A transaction that takes longer is interrupted and retried.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause after the first failure; doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// So often in a row a group may be in the way of another writer's.
+/// Maximum number of collisions in a row that are retried at once.
 const COLLISIONS: u32 = 10;
-/// A store that is broken when the service stops may come back for so long; nor may it take longer
-/// from one group to the next.
-const LAST_CHANCE: Duration = Duration::from_secs(5);
-/// How often what is too old is deleted.
-const SWEEP_EVERY: Duration = Duration::from_secs(600);
-/// In memory so much is kept at most, the newest, and what came since the last look.
-const CALLS_IN_MEMORY: i64 = 10_000;
-const EVENTS_IN_MEMORY: i64 = 10_000;
-const CHARACTERS_IN_MEMORY: i64 = 64 << 20;
-/// After so many rows memory is looked through.
-const LOOK_AFTER: usize = 1_000;
+/// Time that a broken store has to come back when the service stops, and the longest time between
+/// two groups then.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Interval of deleting old records.
+const EXPIRE_EVERY: Duration = Duration::from_secs(600);
+/// Limits of `memory:`, exceeded by at most [`CHECK_AFTER`] rows.
+const MEMORY_LIMITS: MemoryLimits =
+    MemoryLimits { calls: 10_000, events: 10_000, event_characters: 64 << 20 };
+const CHECK_AFTER: usize = 1_000;
 
-/// How far a thread that nobody waits for stands behind the others; see `nice(2)`. It still gets a
-/// quarter of a core that has too much to do: enough for some thousand records a second.
+/// Nice value of the threads that write while no reply waits for them; see `nice(2)`. On a busy core
+/// they still get a quarter of the time, enough for some thousand records per second.
 #[cfg(target_os = "linux")]
-const BEHIND: i32 = 5;
+const NICE: i32 = 5;
 
 impl Writer {
     pub(crate) fn new(
         queue: mpsc::Receiver<Entry>,
-        place: RecordsLocation,
+        location: RecordsLocation,
         retain: Duration,
         wait: Wait,
-        state: Arc<StoreHealth>,
+        health: Arc<StoreHealth>,
         counters: RecordCounters,
         clock: Clock,
     ) -> Writer {
         Writer {
             queue,
-            place,
+            location,
             retain,
             wait,
-            state,
+            health,
             counters,
             clock,
             store: None,
-            until: None,
+            give_up_at: None,
             stopped: false,
             lost: 0,
             expired: 0,
-            unlooked: 0,
+            unchecked: 0,
         }
     }
 
-    /// Starts a thread that runs it, and SQLite. Where no reply waits for it, the threads that reply
-    /// go first.
+    /// Starts the writer on a thread of its own, on which the threads of SQLite start, too. Where no
+    /// reply waits for the commit, they have a lower priority than the threads that reply.
     ///
     /// # Errors
-    /// When there can be no more threads.
-    pub fn start(self, stopped: watch::Receiver<bool>) -> std::io::Result<JoinHandle<()>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// Fails when no thread can be started.
+    pub fn start(self, stop: CancellationToken) -> std::io::Result<JoinHandle<()>> {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.thread_name("records").enable_all().build()?;
         std::thread::Builder::new().name("records".to_owned()).spawn(move || {
             if self.wait == Wait::No {
-                let_others_go_first();
+                lower_priority();
             }
-            runtime.block_on(self.run(stopped));
+            runtime.block_on(self.run(stop));
+            // A write that hangs must not keep the service from ending.
+            runtime.shutdown_background();
         })
     }
 
-    /// Goes on until it is told to stop, and then until everything is written.
-    pub async fn run(mut self, mut stopped: watch::Receiver<bool>) {
+    /// Runs until `stop` is cancelled, and then until everything is written.
+    pub async fn run(mut self, stop: CancellationToken) {
         let gather = match self.wait {
             Wait::No => GATHER,
             Wait::Commit => Duration::ZERO,
         };
-        let mut next_sweep = Instant::now();
+        let mut next_expiry = Instant::now();
         let mut group = Vec::with_capacity(GROUP);
         while !self.stopped {
-            let turn = tokio::select! {
+            let step = tokio::select! {
                 biased;
-                _ = stopped.wait_for(|stopped| *stopped) => WriterStep::Stop,
-                // Before the writing, which under load is always due.
-                () = tokio::time::sleep_until(next_sweep) => WriterStep::Sweep,
+                () = stop.cancelled() => WriterStep::Stop,
+                // Before writing, which under load is always due.
+                () = tokio::time::sleep_until(next_expiry) => WriterStep::DeleteExpired,
                 count = self.queue.recv_many(&mut group, GROUP) => WriterStep::Write(count),
             };
-            match turn {
+            match step {
                 WriterStep::Stop | WriterStep::Write(0) => self.stop(),
-                WriterStep::Sweep => next_sweep = Instant::now() + self.sweep(&mut stopped).await,
+                WriterStep::DeleteExpired => {
+                    next_expiry = Instant::now() + self.delete_expired(&stop).await;
+                }
                 WriterStep::Write(_) => {
-                    self.persist(mem::take(&mut group), &mut stopped).await;
-                    pause(gather, &mut stopped).await;
+                    self.persist(mem::take(&mut group), &stop).await;
+                    pause(gather, &stop).await;
                 }
             }
         }
-        // Whoever could send something has ended before.
-        while let Ok(first) = self.queue.try_recv() {
-            group.push(first);
-            group.extend(std::iter::from_fn(|| self.queue.try_recv().ok()).take(GROUP - 1));
-            self.persist(mem::take(&mut group), &mut stopped).await;
-        }
-        if self.lost > 0 {
-            self.counters.lost_stopped.increment(self.lost as u64);
-            let lost = self.lost;
-            tracing::error!(lost, "the service stops and these records cannot be written");
-        }
+        self.drain(&stop).await;
         if let Some(store) = self.store {
             store.close().await;
         }
@@ -166,292 +159,260 @@ impl Writer {
 
     fn stop(&mut self) {
         self.stopped = true;
-        self.until.get_or_insert_with(|| Instant::now() + LAST_CHANCE);
+        self.give_up_at.get_or_insert_with(|| Instant::now() + STOP_TIMEOUT);
     }
 
-    /// Writes a group, however often that has to be tried.
-    async fn persist(&mut self, group: Vec<Entry>, stopped: &mut watch::Receiver<bool>) {
+    /// Writes the rest of the queue: every sender has stopped by now.
+    async fn drain(&mut self, stop: &CancellationToken) {
+        while let Ok(first) = self.queue.try_recv() {
+            let mut group = vec![first];
+            group.extend(std::iter::from_fn(|| self.queue.try_recv().ok()).take(GROUP - 1));
+            self.persist(group, stop).await;
+        }
+        if self.lost > 0 {
+            self.counters.lost_stopped.increment(self.lost as u64);
+            let lost = self.lost;
+            tracing::error!(lost, "records lost, the store did not come back before the stop");
+        }
+    }
+
+    /// Writes a group, and retries until it is written or given up.
+    async fn persist(&mut self, group: Vec<Entry>, stop: &CancellationToken) {
         let mut groups = vec![group];
         let mut wait = FIRST_PAUSE;
         let mut collisions = 0;
         while let Some(mut group) = groups.pop() {
-            // Who was told to send it again does so.
-            group.retain(|entry| !entry.is_given_up());
+            group.retain(|entry| !entry.is_abandoned());
             if group.is_empty() {
                 continue;
             }
-            if self.until.is_some_and(|until| Instant::now() >= until) {
+            if self.give_up_at.is_some_and(|at| Instant::now() >= at) {
                 let is_record = |entry: &&Entry| matches!(entry, Entry::Call(_) | Entry::Event(_));
                 self.lost += group.iter().filter(is_record).count();
                 continue;
             }
-            match self.write(&group, stopped).await {
+            match self.write(&group, stop).await {
                 Ok(()) => {
                     (wait, collisions) = (FIRST_PAUSE, 0);
-                    self.written(group).await;
+                    self.notify(group).await;
                 }
-                Err(Failed::OneRow(why)) if group.len() == 1 => {
+                Err(Failure::Write(WriteError::Row(reason))) if group.len() == 1 => {
                     self.counters.lost_refused.increment(1);
-                    tracing::error!(why, "the database does not take this record, it is left out");
+                    tracing::error!(reason, "record lost, the database rejects the row");
                 }
-                Err(Failed::OneRow(_)) => halve(group, &mut groups),
-                Err(Failed::Collision(_)) if collisions < COLLISIONS => {
+                Err(Failure::Write(WriteError::Row(_))) => halve(group, &mut groups),
+                Err(Failure::Write(WriteError::Collision(_))) if collisions < COLLISIONS => {
                     collisions += 1;
                     groups.push(group);
                 }
-                Err(failed) => {
-                    self.in_trouble(failed.why()).await;
-                    if *stopped.borrow() {
+                Err(failure) => {
+                    self.begin_outage(failure.reason());
+                    if stop.is_cancelled() {
                         self.stop();
                     }
-                    // What took too long for one transaction may fit into two.
-                    if matches!(failed, Failed::Late) && group.len() > 1 {
+                    // A group that takes too long may fit into two transactions.
+                    if matches!(failure, Failure::Timeout) && group.len() > 1 {
                         halve(group, &mut groups);
                     } else {
                         groups.push(group);
                     }
-                    pause(wait, stopped).await;
+                    pause(wait, stop).await;
                     wait = (wait * 2).min(LONGEST_PAUSE);
                 }
             }
         }
     }
 
-    async fn write(
-        &mut self,
-        group: &[Entry],
-        stopped: &mut watch::Receiver<bool>,
-    ) -> Result<(), Failed> {
-        self.state.writes(true);
+    async fn write(&mut self, group: &[Entry], stop: &CancellationToken) -> Result<(), Failure> {
+        self.health.set_writing(true);
         let written = tokio::select! {
             written = async {
-                let store = opened(&mut self.store, &self.place, &self.state).await;
-                let store = store.map_err(Failed::Store)?;
-                store.write(&batch(group)).await.map_err(|error| Failed::of(&error))
-            } => written,
-            () = too_late(&mut self.until, stopped) => Err(Failed::Late),
+                let store = opened(&mut self.store, &self.location, &self.health).await;
+                store.map_err(WriteError::Store)?.write(Batch::new(group)).await
+            } => written.map_err(Failure::Write),
+            () = timeout(&mut self.give_up_at, stop) => Err(Failure::Timeout),
         };
-        self.state.writes(false);
+        self.health.set_writing(false);
         written
     }
 
-    fn is_well(&mut self) {
-        self.counters.store_up.set(1.0);
-        if self.state.is_well() {
-            tracing::info!("the store of the records is back");
-        }
-        // There is progress: the next group has as long as this one had.
-        self.until = self.until.map(|_| Instant::now() + LAST_CHANCE);
-    }
-
-    async fn written(&mut self, group: Vec<Entry>) {
-        self.is_well();
-        self.unlooked += group.len();
+    /// Wakes the replies that wait for this group.
+    async fn notify(&mut self, group: Vec<Entry>) {
+        self.end_outage();
+        self.unchecked += group.len();
         for entry in group {
-            let tell = match entry {
+            let committed = match entry {
                 Entry::Call(call) => {
                     self.counters.calls.increment(1);
-                    call.tell
+                    call.committed
                 }
                 Entry::Event(event) => {
                     self.counters.events.increment(1);
-                    Some(event.tell)
+                    Some(event.committed)
                 }
-                Entry::Retry(_, tell) => tell,
-                Entry::Table(_) => None,
+                Entry::Retry(_, committed) => committed,
+                Entry::Snapshot(_) => None,
             };
-            if let Some(tell) = tell {
-                let _has_stopped_waiting = tell.send(());
+            if let Some(committed) = committed {
+                let _no_longer_waits = committed.send(());
             }
         }
         self.counters.waiting.set(self.queue.len() as f64);
-        if matches!(self.place, RecordsLocation::Memory) && self.unlooked >= LOOK_AFTER {
-            self.keep_newest().await;
+        if matches!(self.location, RecordsLocation::Memory) && self.unchecked >= CHECK_AFTER {
+            self.enforce_memory_limits().await;
         }
     }
 
-    /// So that records in memory do not fill it.
-    async fn keep_newest(&mut self) {
-        self.unlooked = 0;
+    async fn enforce_memory_limits(&mut self) {
+        self.unchecked = 0;
         let Some(store) = &self.store else { return };
-        let most = (CALLS_IN_MEMORY, EVENTS_IN_MEMORY, CHARACTERS_IN_MEMORY);
-        match store.keep_newest(most.0, most.1, most.2).await {
+        match store.enforce(&MEMORY_LIMITS).await {
             Ok(deleted) => self.counters.expired.increment(deleted),
-            Err(error) => self.in_trouble(&error.to_string()).await,
+            Err(error) => self.begin_outage(&error.to_string()),
         }
     }
 
-    /// Opened anew next time, for what broke may be the connection.
-    async fn in_trouble(&mut self, why: &str) {
+    fn end_outage(&mut self) {
+        self.counters.store_up.set(1.0);
+        if self.health.end_outage() {
+            tracing::info!("record store is back");
+        }
+        // The store makes progress, so the next group gets the whole time again.
+        self.give_up_at = self.give_up_at.map(|_| Instant::now() + STOP_TIMEOUT);
+    }
+
+    /// Closes the store, which is opened again for the next attempt: the connection may be broken.
+    fn begin_outage(&mut self, reason: &str) {
         self.counters.store_up.set(0.0);
         self.counters.waiting.set(self.queue.len() as f64);
-        if self.state.is_in_trouble(why.to_owned(), self.clock.now()) {
-            tracing::error!(why, "records cannot be written; calls are answered all the same");
+        if self.health.begin_outage(reason.to_owned(), self.clock.now()) {
+            tracing::error!(reason, "records cannot be written, calls are still answered");
         }
-        // What is only in memory would be gone.
-        if !matches!(self.place, RecordsLocation::Memory)
+        // Closing a store in memory would delete it.
+        if !matches!(self.location, RecordsLocation::Memory)
             && let Some(store) = self.store.take()
         {
-            self.state.opened(None);
+            self.health.set_store(None);
             tokio::spawn(async move { store.close().await });
         }
     }
 
-    /// Deletes some of what is too old, so that nobody waits for long; when to come back. That the
-    /// store is back is seen here, too, when there is nothing to write.
-    async fn sweep(&mut self, stopped: &mut watch::Receiver<bool>) -> Duration {
+    /// Deletes some of the records that are too old, few enough that no group waits for long, and
+    /// returns the time until the next deletion. Notices that a store is back when there is nothing
+    /// to write.
+    async fn delete_expired(&mut self, stop: &CancellationToken) -> Duration {
         let retain =
             jiff::SignedDuration::try_from(self.retain).unwrap_or(jiff::SignedDuration::MAX);
         let now: Timestamp = self.clock.now();
         let before = now.checked_sub(retain).unwrap_or(Timestamp::MIN);
-        self.state.writes(true);
+        self.health.set_writing(true);
         let expired = tokio::select! {
             expired = async {
-                let store = opened(&mut self.store, &self.place, &self.state).await?;
-                let said = |error: sqlx::Error| error.to_string();
-                // A store that is full deletes nothing without an error.
-                if self.state.trouble().is_some() {
-                    store.takes_something().await.map_err(said)?;
+                let store = opened(&mut self.store, &self.location, &self.health).await?;
+                let message = |error: sqlx::Error| error.to_string();
+                // Deleting nothing from a full disk returns no error.
+                if self.health.outage().is_some() {
+                    store.check_writable().await.map_err(message)?;
                 }
-                store.sweep(before).await.map_err(said)
+                store.delete_expired(before).await.map_err(message)
             } => expired,
-            () = too_late(&mut self.until, stopped) => Err(SILENT.to_owned()),
+            () = timeout(&mut self.give_up_at, stop) => Err(NO_ANSWER.to_owned()),
         };
-        self.state.writes(false);
+        self.health.set_writing(false);
         match expired {
             Ok(0) => {
-                self.is_well();
+                self.end_outage();
                 let deleted = mem::take(&mut self.expired);
                 if deleted > 0 {
-                    tracing::info!(deleted, %before, "records that are too old are deleted");
+                    tracing::info!(deleted, %before, "expired records deleted");
                 }
-                SWEEP_EVERY
+                EXPIRE_EVERY
             }
-            Ok(some) => {
-                self.is_well();
-                self.expired += some;
-                self.counters.expired.increment(some);
+            Ok(deleted) => {
+                self.end_outage();
+                self.expired += deleted;
+                self.counters.expired.increment(deleted);
                 GATHER
             }
-            Err(why) => {
-                self.in_trouble(&why).await;
+            Err(reason) => {
+                self.begin_outage(&reason);
                 LONGEST_PAUSE
             }
         }
     }
 }
 
-/// Puts this thread, and those that it starts, behind the others of the machine.
-fn let_others_go_first() {
-    // Elsewhere it is the whole process that would stand behind.
+/// Lowers the priority of this thread, and of those that it starts.
+fn lower_priority() {
+    // Elsewhere the call would affect the whole process.
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, BEHIND) {
-        tracing::warn!(%error, "the thread of the records keeps its priority");
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::warn!(%error, "cannot lower the priority of the records thread");
     }
 }
 
-/// Why a store that says nothing is broken.
-const SILENT: &str = "it does not answer";
+/// Reason of an outage in which the store does not even return an error.
+const NO_ANSWER: &str = "it does not answer";
 
-/// The store, opened when it is not.
+/// Returns the store, and opens it if it is closed.
 async fn opened<'s>(
     store: &'s mut Option<Store>,
-    place: &RecordsLocation,
-    state: &StoreHealth,
+    location: &RecordsLocation,
+    health: &StoreHealth,
 ) -> Result<&'s Store, String> {
     match store {
         Some(store) => Ok(store),
         None => {
-            let new = Store::open(place).await.map_err(|error| error.to_string())?;
-            state.opened(Some(new.clone()));
+            let new = Store::open(location).await.map_err(|error| error.to_string())?;
+            health.set_store(Some(new.clone()));
             Ok(store.insert(new))
         }
     }
 }
 
-/// Waits until a transaction has to be given up: when it has taken too long, or when the service is
-/// to stop and nothing was written in the time that is left then.
-async fn too_late(until: &mut Option<Instant>, stopped: &mut watch::Receiver<bool>) {
-    let most = Instant::now() + WRITE_WITHIN;
-    if until.is_none() {
-        let told = tokio::time::timeout_at(most, stopped.wait_for(|stopped| *stopped)).await;
-        if told.is_err() {
+/// Waits until a transaction has to be interrupted: it has taken too long, or the service stops and
+/// nothing was written in the time that is left.
+async fn timeout(give_up_at: &mut Option<Instant>, stop: &CancellationToken) {
+    let latest = Instant::now() + WRITE_TIMEOUT;
+    if give_up_at.is_none() {
+        let stop = tokio::time::timeout_at(latest, stop.cancelled()).await;
+        if stop.is_err() {
             return;
         }
-        *until = Some(Instant::now() + LAST_CHANCE);
+        *give_up_at = Some(Instant::now() + STOP_TIMEOUT);
     }
-    tokio::time::sleep_until(until.map_or(most, |until| until.min(most))).await;
+    tokio::time::sleep_until(give_up_at.map_or(latest, |at| at.min(latest))).await;
 }
 
-enum Failed {
-    /// Of one of the rows.
-    OneRow(String),
-    /// Another service wrote the same rows at the same time: it is worth trying again, at once.
-    Collision(String),
-    Store(String),
-    /// It does not answer.
-    Late,
+/// Reason why a group was not written.
+enum Failure {
+    Write(WriteError),
+    /// The store does not answer.
+    Timeout,
 }
 
-impl Failed {
-    fn of(error: &sqlx::Error) -> Failed {
-        let why = error.to_string();
-        match () {
-            () if is_about_a_row(error) => Failed::OneRow(why),
-            () if is_a_collision(error) => Failed::Collision(why),
-            () => Failed::Store(why),
-        }
-    }
-
-    fn why(&self) -> &str {
+impl Failure {
+    fn reason(&self) -> &str {
         match self {
-            Failed::OneRow(why) | Failed::Collision(why) | Failed::Store(why) => why,
-            Failed::Late => SILENT,
+            Failure::Write(
+                WriteError::Row(reason) | WriteError::Collision(reason) | WriteError::Store(reason),
+            ) => reason,
+            Failure::Timeout => NO_ANSWER,
         }
     }
 }
 
-/// The first half is next.
+/// Splits a group; the first half is written next.
 fn halve(mut group: Vec<Entry>, groups: &mut Vec<Vec<Entry>>) {
     let rest = group.split_off(group.len() / 2);
     groups.extend([rest, group]);
 }
 
-/// Of one delivery the last answer is written, and how often there was one. In an order that is the
-/// same for every writer, for two that lock the same rows would wait for each other for ever.
-fn batch(group: &[Entry]) -> Batch<'_> {
-    let mut batch = Batch::default();
-    let mut calls: BTreeMap<&str, (&CallRow, u32)> = BTreeMap::new();
-    let mut again: BTreeMap<Uuid, u32> = BTreeMap::new();
-    for entry in group {
-        match entry {
-            Entry::Call(QueuedCall { row, .. }) => {
-                let call = calls.entry(&row.delivery).or_insert((row, 0));
-                *call = (row, call.1 + 1);
-            }
-            Entry::Retry(id, _) => *again.entry(*id).or_default() += 1,
-            Entry::Event(event) => batch.events.push(&event.row),
-            Entry::Table(table) => batch.tables.push(&table.copy),
-        }
-    }
-    for (row, times) in calls.into_values() {
-        batch.calls.push(row);
-        if times > 1 {
-            *again.entry(row.id).or_default() += times - 1;
-        }
-    }
-    batch.again = again.into_iter().collect();
-    batch.events.sort_by(|one, other| {
-        (&one.call_id, &one.delivery).cmp(&(&other.call_id, &other.delivery))
-    });
-    batch
-}
-
-/// Shorter once the service is to stop.
-async fn pause(time: Duration, stopped: &mut watch::Receiver<bool>) {
-    if *stopped.borrow() {
+/// Waits, but not for long once the service stops.
+async fn pause(time: Duration, stop: &CancellationToken) {
+    if stop.is_cancelled() {
         return tokio::time::sleep(time.min(FIRST_PAUSE)).await;
     }
-    // An error means that nobody is left who could tell: then it is time to stop, too.
-    drop(tokio::time::timeout(time, stopped.wait_for(|stopped| *stopped)).await);
+    // Either way the pause is over.
+    drop(tokio::time::timeout(time, stop.cancelled()).await);
 }

@@ -1,4 +1,4 @@
-//! A record and a decision: where they part.
+//! Comparison of a recorded and a new decision.
 
 use serde_json::Value;
 
@@ -7,38 +7,38 @@ use crate::domain::call::Version;
 use crate::domain::decision::{Decision, Object, Outcome};
 use crate::records::{CallRecord, Details};
 
-/// What became other.
+/// Difference between two decisions.
 #[derive(Debug)]
 pub(super) enum Difference {
-    /// Nothing.
+    /// No difference.
     None,
-    /// The outcome, the agent, or why it is rejected.
-    Elsewhere(Change),
-    /// What goes along.
-    Otherwise(Change),
-    /// The answer is the same, the rules that make it are others.
-    ByOtherRules(Change),
+    /// The outcome, the agent, or the reason of a rejection.
+    Rerouted(Change),
+    /// The variables, metadata or other payload of the reply.
+    PayloadChanged(Change),
+    /// The rules; the reply is the same.
+    RuleChanged(Change),
 }
 
-/// From what to what.
+/// A change, from the recorded to the new decision.
 #[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Change {
-    pub(super) old: Answer,
-    pub(super) new: Answer,
-    /// What is said otherwise, by its names: `variables.tier`, `delay_ms`.
-    pub(super) said: Vec<String>,
+    pub(super) old: Routing,
+    pub(super) new: Routing,
+    /// Changed fields of the payload: `variables.tier`, `delay_ms`.
+    pub(super) fields: Vec<String>,
 }
 
-/// Who takes a call, and which rule says so.
+/// Destination of a call, and the rule that decided it.
 #[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Answer {
+pub(super) struct Routing {
     pub(super) rule: Option<String>,
-    /// The rules that added something, where those are others.
+    /// The matching `continue` rules, if they differ.
     pub(super) added_by: Option<Vec<String>>,
     pub(super) destination: Destination,
 }
 
-/// Where a call goes.
+/// Destination of a call.
 #[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Destination {
     Agent { name: String, id: String, version: Option<String> },
@@ -46,41 +46,41 @@ pub(super) enum Destination {
     Keep(String),
 }
 
-/// Holds what was recorded against what is decided now.
+/// Compares a record with a new decision.
 pub(super) fn compare(record: &CallRecord, decision: &Decision<'_>) -> Difference {
     let change =
-        |said| Change { old: Answer::recorded(record), new: Answer::decided(decision), said };
-    if !goes_to_the_same(record, decision.outcome()) {
-        return Difference::Elsewhere(change(Vec::new()));
+        |fields| Change { old: Routing::recorded(record), new: Routing::decided(decision), fields };
+    if !has_same_destination(record, decision.outcome()) {
+        return Difference::Rerouted(change(Vec::new()));
     }
-    let said = said_otherwise(record, decision);
-    if !said.is_empty() {
-        return Difference::Otherwise(change(said));
+    let fields = changed_fields(record, decision);
+    if !fields.is_empty() {
+        return Difference::PayloadChanged(change(fields));
     }
     let added_by = &record.details.added_by;
-    let same_added = same_list(added_by, &decision.added().by);
-    if record.rule.as_deref() == decision.rule() && same_added {
+    let same_continued = same_list(added_by, &decision.additions().rules);
+    if record.rule.as_deref() == decision.rule() && same_continued {
         return Difference::None;
     }
     let mut change = change(Vec::new());
-    if !same_added {
-        let now = decision.added().by.iter().map(|rule| (*rule).to_owned());
+    if !same_continued {
+        let now = decision.additions().rules.iter().map(|rule| (*rule).to_owned());
         change.old.added_by = Some(added_by.iter().map(|rule| rule.to_string()).collect());
         change.new.added_by = Some(now.collect());
     }
-    Difference::ByOtherRules(change)
+    Difference::RuleChanged(change)
 }
 
-fn goes_to_the_same(record: &CallRecord, outcome: &Outcome<'_>) -> bool {
+fn has_same_destination(record: &CallRecord, outcome: &Outcome<'_>) -> bool {
     let details = &record.details;
     record.outcome == outcome.as_str()
         && match outcome {
-            Outcome::Agent(chosen) => {
-                record.agent.as_deref() == Some(chosen.name)
-                    && details.agent_id.as_deref() == Some(chosen.id)
-                    && same_version(details.agent_version.as_ref(), chosen.version)
+            Outcome::Agent(selected) => {
+                record.agent.as_deref() == Some(selected.name)
+                    && details.agent_id.as_deref() == Some(selected.id)
+                    && same_version(details.agent_version.as_ref(), selected.version)
             }
-            Outcome::Reject(reason) => details.why.as_deref().unwrap_or_default() == *reason,
+            Outcome::Reject(reason) => details.reason.as_deref().unwrap_or_default() == *reason,
             Outcome::Keep(_) => true,
         }
 }
@@ -93,50 +93,56 @@ fn same_version(recorded: Option<&Value>, decided: Option<&Version>) -> bool {
     }
 }
 
-/// The names of what the platform would hear otherwise.
-fn said_otherwise(record: &CallRecord, decision: &Decision<'_>) -> Vec<String> {
-    let (details, added) = (&record.details, decision.added());
-    let mut said = Vec::new();
+/// Returns the names of the payload's fields that differ.
+fn changed_fields(record: &CallRecord, decision: &Decision<'_>) -> Vec<String> {
+    let (details, additions) = (&record.details, decision.additions());
+    let mut fields = Vec::new();
     let recorded = || details.variables.0.iter().map(|(name, value)| (&**name, &**value));
-    let decided = || added.variables.iter().map(|one| (one.name, &*one.value));
+    let decided = || additions.variables.iter().map(|variable| (variable.name, &*variable.value));
     let all_same = recorded().count() == decided().count()
-        && recorded().zip(decided()).all(|(one, other)| one == other);
+        && recorded().zip(decided()).all(|(old, new)| old == new);
     if !all_same {
         for (name, value) in recorded() {
             let now = decided().find(|(other, _)| *other == name);
             if now.is_none_or(|(_, now)| now != value) {
-                said.push(format!("variables.{name}"));
+                fields.push(format!("variables.{name}"));
             }
         }
         let is_new = |name: &str| !recorded().any(|(other, _)| other == name);
         let new = decided().filter(|(name, _)| is_new(name));
-        said.extend(new.map(|(name, _)| format!("variables.{name}")));
+        fields.extend(new.map(|(name, _)| format!("variables.{name}")));
     }
     let stamp = stamp(record);
-    objects("metadata", details.metadata.as_deref(), added.metadata.as_deref(), stamp, &mut said);
-    let (old, new) = (details.agent_override.as_deref(), added.agent_override.as_deref());
-    objects("agent_override", old, new, None, &mut said);
-    if u128::from(details.delay_ms) != added.delay.as_millis() {
-        said.push("delay_ms".to_owned());
+    add_changed_keys(
+        "metadata",
+        details.metadata.as_deref(),
+        additions.metadata.as_deref(),
+        stamp,
+        &mut fields,
+    );
+    let (old, new) = (details.agent_override.as_deref(), additions.agent_override.as_deref());
+    add_changed_keys("agent_override", old, new, None, &mut fields);
+    if u128::from(details.delay_ms) != additions.delay.as_millis() {
+        fields.push("delay_ms".to_owned());
     }
-    said.sort();
-    said
+    fields.sort();
+    fields
 }
 
-/// The key of the record's own id, where that went along: the rules do not say it.
+/// Returns the metadata key of the record's own id if the reply contained it: rules do not set it.
 fn stamp(record: &CallRecord) -> Option<&'static str> {
     let Details { metadata, .. } = &record.details;
     let stamped = metadata.as_deref().and_then(|metadata| metadata.get(STAMP)?.as_str());
     stamped.filter(|stamped| *stamped == record.id.to_string()).map(|_| STAMP)
 }
 
-/// The keys at the top under which two objects differ. One that is not there is like an empty one.
-fn objects(
-    what: &str,
+/// Adds the top-level keys in which two objects differ. A missing object equals an empty one.
+fn add_changed_keys(
+    prefix: &str,
     old: Option<&Object>,
     new: Option<&Object>,
-    besides: Option<&str>,
-    said: &mut Vec<String>,
+    ignored: Option<&str>,
+    fields: &mut Vec<String>,
 ) {
     let nothing = Object::new();
     let (old, new) = (old.unwrap_or(&nothing), new.unwrap_or(&nothing));
@@ -148,12 +154,12 @@ fn objects(
         .filter(|(name, value)| !new.get(*name).is_some_and(|now| same_value(value, now)));
     let only_new = new.iter().filter(|(name, _)| !old.contains_key(*name));
     let names = in_both.chain(only_new).map(|(name, _)| name.as_str());
-    let names = names.filter(|name| besides != Some(name));
-    said.extend(names.map(|name| format!("{what}.{name}")));
+    let names = names.filter(|name| ignored != Some(name));
+    fields.extend(names.map(|name| format!("{prefix}.{name}")));
 }
 
-/// A number with a fraction is not always read back to the last bit: serde_json needs a feature for
-/// that, which the tests switch on and the program does not.
+/// Compares values after a round trip through JSON: without its feature `float_roundtrip`, serde_json
+/// does not always parse a fraction to the last bit.
 fn same_value(recorded: &Value, decided: &Value) -> bool {
     let as_read_back = || serde_json::from_str::<Value>(&decided.to_string());
     recorded == decided || as_read_back().is_ok_and(|again| again == *recorded)
@@ -161,13 +167,13 @@ fn same_value(recorded: &Value, decided: &Value) -> bool {
 
 fn same_list<T: AsRef<str>>(recorded: &[T], decided: &[&str]) -> bool {
     recorded.len() == decided.len()
-        && recorded.iter().zip(decided).all(|(one, other)| one.as_ref() == *other)
+        && recorded.iter().zip(decided).all(|(old, new)| old.as_ref() == *new)
 }
 
-impl Answer {
-    fn recorded(record: &CallRecord) -> Answer {
+impl Routing {
+    fn recorded(record: &CallRecord) -> Routing {
         let CallRecord { rule, agent, details, .. } = record;
-        let why = || details.why.as_deref().unwrap_or_default().to_owned();
+        let reason = || details.reason.as_deref().unwrap_or_default().to_owned();
         let destination = match record.outcome.as_str() {
             "agent" => Destination::Agent {
                 name: agent.clone().unwrap_or_default(),
@@ -176,26 +182,26 @@ impl Answer {
                     version.as_str().map_or_else(|| version.to_string(), str::to_owned)
                 }),
             },
-            "reject" => Destination::Reject(why()),
-            _ => Destination::Keep(why()),
+            "reject" => Destination::Reject(reason()),
+            _ => Destination::Keep(reason()),
         };
-        Answer { rule: rule.clone(), added_by: None, destination }
+        Routing { rule: rule.clone(), added_by: None, destination }
     }
 
-    fn decided(decision: &Decision<'_>) -> Answer {
+    fn decided(decision: &Decision<'_>) -> Routing {
         let destination = match decision.outcome() {
-            Outcome::Agent(chosen) => Destination::Agent {
-                name: chosen.name.to_owned(),
-                id: chosen.id.to_owned(),
-                version: chosen.version.map(|version| match version {
+            Outcome::Agent(selected) => Destination::Agent {
+                name: selected.name.to_owned(),
+                id: selected.id.to_owned(),
+                version: selected.version.map(|version| match version {
                     Version::Number(number) => number.to_string(),
                     Version::Tag(tag) => tag.to_string(),
                 }),
             },
             Outcome::Reject(reason) => Destination::Reject((*reason).to_owned()),
-            Outcome::Keep(kept) => Destination::Keep(kept.as_str().to_owned()),
+            Outcome::Keep(reason) => Destination::Keep(reason.as_str().to_owned()),
         };
         let rule = decision.rule().map(str::to_owned);
-        Answer { rule, added_by: None, destination }
+        Routing { rule, added_by: None, destination }
     }
 }

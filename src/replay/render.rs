@@ -1,4 +1,4 @@
-//! What came of a replay, for people and for programs. All numbers are masked.
+//! Output of a replay as text and JSON. All phone numbers are masked.
 
 use std::fmt::{self, Display};
 
@@ -6,113 +6,113 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::compare::{Answer, Change, Destination};
+use super::compare::{Change, Destination, Routing};
 use super::{Example, Group, Groups, LeftOut, Replay};
 
-/// More groups than these are counted, not told: programs get all.
-const MOST_GROUPS: usize = 20;
+/// Maximum number of groups in the text; JSON contains all.
+const MAX_GROUPS: usize = 20;
 
-/// A replay for people, with times on the wall clock of a zone.
-struct Tally<'r>(&'r Replay<'r>, &'r TimeZone);
+/// A replay as text, with times in a zone.
+struct ReplayText<'r>(&'r Replay<'r>, &'r TimeZone);
 
 impl Replay<'_> {
-    /// For people: what changes, most first; times are those of `zone`.
-    pub fn told<'r>(&'r self, zone: &'r TimeZone) -> impl Display + 'r {
-        Tally(self, zone)
+    /// Formats the changes for people, largest groups first, with times in `zone`.
+    pub fn to_text<'r>(&'r self, zone: &'r TimeZone) -> impl Display + 'r {
+        ReplayText(self, zone)
     }
 }
 
-impl Display for Tally<'_> {
+impl Display for ReplayText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally(replay, zone) = self;
+        let ReplayText(replay, zone) = self;
         if let Some((first, last)) = replay.span {
-            let calls = many(replay.replayed(), "call");
+            let calls = plural(replay.replayed(), "call");
             let (first, last) = (local(first, zone), local(last, zone));
             let zone = zone.iana_name().unwrap_or("local time");
             writeln!(f, "{calls} replayed, from {first} to {last} ({zone}):\n")?;
-            for (count, what) in [
-                (replay.same, "the same"),
-                (replay.elsewhere.calls(), "go elsewhere"),
-                (replay.otherwise.calls(), "go to the same place and are told something else"),
-                (replay.by_other_rules.calls(), "the same, by other rules"),
+            for (count, label) in [
+                (replay.unchanged, "unchanged"),
+                (replay.rerouted.calls(), "rerouted"),
+                (replay.payload_changed.calls(), "same destination, different payload"),
+                (replay.rule_changed.calls(), "same reply, by different rules"),
             ] {
-                writeln!(f, "{count:>7}  {what}")?;
+                writeln!(f, "{count:>7}  {label}")?;
             }
         }
         if replay.replayed() == 0 {
             writeln!(f, "no call could be replayed")?;
         }
-        section(f, "Go elsewhere", &replay.elsewhere, |f, change, group| {
+        section(f, "Rerouted", &replay.rerouted, |f, change, group| {
             writeln!(f, "{:>7}  {}", group.calls, rules(change))?;
             writeln!(f, "         {} → {}", change.old.destination, change.new.destination)?;
             examples(f, group, zone)
         })?;
-        section(f, "Told something else", &replay.otherwise, |f, change, group| {
-            let (old, said) = (&change.old.destination, change.said.join(", "));
-            writeln!(f, "{:>7}  {}, {old}: {said}", group.calls, rules(change))?;
+        section(f, "Payload changed", &replay.payload_changed, |f, change, group| {
+            let (old, fields) = (&change.old.destination, change.fields.join(", "));
+            writeln!(f, "{:>7}  {}, {old}: {fields}", group.calls, rules(change))?;
             examples(f, group, zone)
         })?;
-        section(f, "By other rules", &replay.by_other_rules, |f, change, group| {
+        section(f, "Rule changed", &replay.rule_changed, |f, change, group| {
             writeln!(f, "{:>7}  {}, {}", group.calls, rules(change), change.old.destination)
         })?;
         if !replay.left_out.is_empty() {
             writeln!(f, "\nNot replayed\n")?;
         }
-        for (why, calls) in &replay.left_out {
-            writeln!(f, "{calls:>7}  {why}")?;
+        for (reason, calls) in &replay.left_out {
+            writeln!(f, "{calls:>7}  {reason}")?;
         }
         Ok(())
     }
 }
 
-/// Tells groups, each in the way of `tell`.
+/// Writes the groups of a section, each with `write`.
 fn section(
     f: &mut fmt::Formatter<'_>,
     title: &str,
     groups: &Groups,
-    tell: impl Fn(&mut fmt::Formatter<'_>, &Change, &Group) -> fmt::Result,
+    write: impl Fn(&mut fmt::Formatter<'_>, &Change, &Group) -> fmt::Result,
 ) -> fmt::Result {
     let sorted = groups.sorted();
     if sorted.is_empty() {
         return Ok(());
     }
     writeln!(f, "\n{title}\n")?;
-    for (change, group) in sorted.iter().take(MOST_GROUPS) {
-        tell(f, change, group)?;
+    for (change, group) in sorted.iter().take(MAX_GROUPS) {
+        write(f, change, group)?;
     }
-    let more = sorted.iter().skip(MOST_GROUPS).map(|(_, group)| group.calls);
+    let more = sorted.iter().skip(MAX_GROUPS).map(|(_, group)| group.calls);
     match more.len() {
         0 => Ok(()),
         others => {
             let calls: u64 = more.sum();
-            writeln!(f, "{calls:>7}  in {others} more groups: --json tells them all")
+            writeln!(f, "{calls:>7}  in {others} more groups; --json shows all")
         }
     }
 }
 
 fn examples(f: &mut fmt::Formatter<'_>, group: &Group, zone: &TimeZone) -> fmt::Result {
     for Example { id, at, from, to } in &group.examples {
-        writeln!(f, "           {}  {from} rings {to}  {id}", local(*at, zone))?;
+        writeln!(f, "           {}  {from} -> {to}  {id}", local(*at, zone))?;
     }
     Ok(())
 }
 
-/// ``rule `a` → rule `b` ``, and what adds, where that matters.
+/// Returns ``rule `a` → rule `b` ``, and the `continue` rules if they differ.
 fn rules(change: &Change) -> String {
-    let rule = |answer: &Answer| match &answer.rule {
+    let rule = |routing: &Routing| match &routing.rule {
         Some(rule) => format!("rule `{rule}`"),
         None => "no rule".to_owned(),
     };
     let (old, new) = (rule(&change.old), rule(&change.new));
-    let mut told = if old == new { old } else { format!("{old} → {new}") };
+    let mut text = if old == new { old } else { format!("{old} → {new}") };
     if let (Some(old), Some(new)) = (&change.old.added_by, &change.new.added_by) {
         let list = |rules: &[String]| match rules {
-            [] => "nobody".to_owned(),
+            [] => "none".to_owned(),
             rules => rules.iter().map(|rule| format!("`{rule}`")).collect::<Vec<_>>().join(", "),
         };
-        told += &format!(" (added by {} → {})", list(old), list(new));
+        text += &format!(" (continue rules: {} → {})", list(old), list(new));
     }
-    told
+    text
 }
 
 impl Display for Destination {
@@ -130,8 +130,10 @@ impl Display for Destination {
             }
             Destination::Reject(reason) if reason.is_empty() => f.write_str("reject"),
             Destination::Reject(reason) => write!(f, "reject ({reason})"),
-            Destination::Keep(why) if why == "rule" || why == "no_rule" => f.write_str("keep"),
-            Destination::Keep(why) => write!(f, "keep ({why})"),
+            Destination::Keep(reason) if reason == "rule" || reason == "no_rule" => {
+                f.write_str("keep")
+            }
+            Destination::Keep(reason) => write!(f, "keep ({reason})"),
         }
     }
 }
@@ -140,49 +142,47 @@ impl Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LeftOut::NoSource { source, platform } => {
-                write!(f, "of source `{source}` ({platform}), which the settings do not have")
+                write!(f, "source `{source}` ({platform}) is not in the settings")
             }
-            LeftOut::Fallback => {
-                f.write_str("answered by the fallback: something had broken, and no rule decided")
-            }
+            LeftOut::Fallback => f.write_str("received the fallback reply; no rule decided them"),
             LeftOut::Numbers => {
-                f.write_str("kept without whole numbers (masked, hashed), which rules look at")
+                f.write_str("stored with masked or hashed numbers, which rules cannot match")
             }
-            LeftOut::Unknown => f.write_str("of a platform or channel that is not known here"),
+            LeftOut::Unknown => f.write_str("platform or channel is unknown to this version"),
         }
     }
 }
 
-/// On the wall clock of a zone.
+/// Formats a time in a zone.
 fn local(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn many(count: u64, what: &str) -> String {
-    let end = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{end}")
+fn plural(count: u64, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
 }
 
 impl Replay<'_> {
-    /// For programs.
+    /// Returns the replay as JSON.
     pub fn to_json(&self) -> Value {
-        let left_out = self.left_out.iter().map(|(why, calls)| {
-            let mut told = json!({ "calls": calls, "why": why.as_str() });
-            if let LeftOut::NoSource { source, platform } = why {
-                told["source"] = json!(source);
-                told["platform"] = json!(platform);
+        let left_out = self.left_out.iter().map(|(reason, calls)| {
+            let mut entry = json!({ "calls": calls, "reason": reason.as_str() });
+            if let LeftOut::NoSource { source, platform } = reason {
+                entry["source"] = json!(source);
+                entry["platform"] = json!(platform);
             }
-            told
+            entry
         });
         json!({
             "fingerprint": self.table.fingerprint,
             "replayed": self.replayed(),
             "first": self.span.map(|(first, _)| first),
             "last": self.span.map(|(_, last)| last),
-            "same": self.same,
-            "elsewhere": self.elsewhere.to_json(),
-            "otherwise": self.otherwise.to_json(),
-            "by_other_rules": self.by_other_rules.to_json(),
+            "unchanged": self.unchanged,
+            "rerouted": self.rerouted.to_json(),
+            "payload_changed": self.payload_changed.to_json(),
+            "rule_changed": self.rule_changed.to_json(),
             "left_out": left_out.collect::<Vec<_>>(),
         })
     }
@@ -198,7 +198,7 @@ impl Groups {
                 "calls": group.calls,
                 "old": change.old.to_json(),
                 "new": change.new.to_json(),
-                "said": change.said,
+                "fields": change.fields,
                 "examples": examples.collect::<Vec<_>>(),
             })
         });
@@ -206,29 +206,29 @@ impl Groups {
     }
 }
 
-impl Answer {
+impl Routing {
     fn to_json(&self) -> Value {
-        let (outcome, agent, agent_id, agent_version, why) = match &self.destination {
+        let (outcome, agent, agent_id, agent_version, reason) = match &self.destination {
             Destination::Agent { name, id, version } => {
                 ("agent", Some(name), Some(id), version.as_ref(), None)
             }
             Destination::Reject(reason) => {
                 ("reject", None, None, None, Some(reason).filter(|reason| !reason.is_empty()))
             }
-            Destination::Keep(why) => ("keep", None, None, None, Some(why)),
+            Destination::Keep(reason) => ("keep", None, None, None, Some(reason)),
         };
-        let mut told = json!({
+        let mut json = json!({
             "rule": self.rule,
             "outcome": outcome,
             "agent": agent,
             "agent_id": agent_id,
             "agent_version": agent_version,
-            "why": why,
+            "reason": reason,
         });
         if let Some(added_by) = &self.added_by {
-            told["added_by"] = json!(added_by);
+            json["added_by"] = json!(added_by);
         }
-        told
+        json
     }
 }
 

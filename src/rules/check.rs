@@ -23,14 +23,13 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
-use super::load::chunks::{Chunk, ChunkKind, PIECE_BYTES, cut};
+use super::load::chunks::{CHUNK_BYTES, Chunk, ChunkKind, split_chunks};
 use super::load::files::TableFiles;
-use super::load::parse;
-use super::load::raw::RawDefinitions;
+use super::load::raw::{RawDefinitions, parse};
 use super::model::lists::Lists;
 use super::model::name_index::Names;
 use super::{Action, Agent, CheckContext, Dates, Hours, Index, Progress, Rule, RuleSet, Test};
-use crate::diagnostics::{Diagnostic, Location, Report, Severity, SourceFile};
+use crate::diagnostics::{Diagnostic, Location, Problem, Report, Severity, SourceFile};
 
 use definitions::UsageTracker;
 use lists::OpenList;
@@ -84,7 +83,7 @@ pub(super) fn check(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Checked {
     let mut checker = Checker::new(files, around, report);
-    let pieces: Vec<_> = files.iter().map(|file| cut(&file.text, PIECE_BYTES)).collect();
+    let pieces: Vec<_> = files.iter().map(|file| split_chunks(&file.text, CHUNK_BYTES)).collect();
     let houses = checker.houses(files, &pieces);
     let readable = houses.is_some();
     let mut house_of_files = checker.house(houses.unwrap_or_default(), shelf);
@@ -191,6 +190,12 @@ impl<'r> Checker<'r> {
         self.report.error(code, Some(place), message)
     }
 
+    /// Reports a mistake that was found without knowing its location.
+    fn problem(&mut self, span: &Range<usize>, problem: Problem) {
+        let place = self.place(span);
+        self.report.push(Severity::Error, Some(place), problem);
+    }
+
     fn warning(
         &mut self,
         code: &'static str,
@@ -211,7 +216,7 @@ impl<'r> Checker<'r> {
         let mut readable = true;
         for (file, pieces) in files.iter().zip(pieces) {
             for piece in pieces.iter().filter(|piece| piece.kind == ChunkKind::Definitions) {
-                match parse::house(file, &piece.span, self.report) {
+                match parse::definitions(file, &piece.span, self.report) {
                     Some(house) => houses.push((file.clone(), house)),
                     None => readable = false,
                 }
@@ -256,7 +261,7 @@ impl<'r> Checker<'r> {
     fn each<T>(
         &mut self,
         span: &Range<usize>,
-        read: parse::ReadPiece<T>,
+        read: parse::ReadChunk<T>,
         mut look: impl FnMut(&mut Self, T),
     ) {
         let file = self.file.clone();
@@ -268,7 +273,7 @@ impl<'r> Checker<'r> {
             return;
         }
         self.incomplete = true;
-        for piece in cut(&file.text[span.clone()], 0) {
+        for piece in split_chunks(&file.text[span.clone()], 0) {
             let span = span.start + piece.span.start..span.start + piece.span.end;
             let parts = read(&file, &span, self.report);
             parts.into_iter().flatten().for_each(|part| look(self, part));

@@ -62,7 +62,7 @@ fn build_decision<'t>(
     let mut added = Additions::default();
     for rule in adding {
         add(&mut added, rule, case);
-        added.by.push(&rule.name);
+        added.rules.push(&rule.name);
     }
     let Some(rule) = deciding else {
         return Decision::new(Outcome::Keep(KeepReason::NoRule), None, None, added);
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn a_split_goes_by_the_documented_hash() {
         // printf 'try the new greeting\n+16045550123' | sha256sum → b4102ce01cce6625… → 4037
-        let caller = Party::read(Some("+16045550123")).party;
+        let caller = Party::parse(Some("+16045550123")).party;
         let split = |end| {
             let arm = |end| Arm { agent: AgentRef::Agent(0), end };
             Split { key: "try the new greeting".into(), arms: vec![arm(end), arm(10_000)] }

@@ -1,7 +1,14 @@
-//! Reads the files of a table: TOML cut into chunks, parsed into raw values with their places, and list rows.
+//! Reads the files of a rule table: TOML, split into chunks and read into raw values with their
+//! locations, and the rows of lists.
 
 pub(crate) mod chunks;
 pub(crate) mod files;
 pub(crate) mod list_rows;
-pub(crate) mod parse;
 pub(crate) mod raw;
+
+use raw::parse::TableKeys;
+
+/// Returns the JSON Schema of a rule table, for editors.
+pub fn json_schema() -> serde_json::Value {
+    raw::RawDefinitions::spec().root_schema("rules", "Switchboard: the rule table")
+}

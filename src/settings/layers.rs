@@ -1,7 +1,7 @@
-//! One tree of values from three layers: the defaults, the operator's file, the environment.
+//! Merges the three layers of settings: the defaults, the operator's file, the environment.
 //!
-//! The `config` crate lays them over each other. Most of what it would refuse without saying where
-//! is reported before, with its place, and kept from it; what is left is one message without any.
+//! The `config` crate merges them. Its errors have no locations, so most invalid values are
+//! reported and removed before it sees them; the rest share one message without a location.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,20 +11,19 @@ use config::{Config, Environment, File, FileFormat, Map, Source as _, Value};
 use toml::de::DeTable;
 
 use super::{DEFAULTS, Inputs};
-use crate::diagnostics::{Location, Report, SourceFile};
+use crate::diagnostics::{Location, Problem, Report, Severity, SourceFile};
 
-/// Every value as the last layer that has it says; none when the layers cannot be put together,
-/// which has been reported.
-pub(super) fn stack(
-    from: &Inputs,
+/// Merges the layers; later ones win. `None` when that fails, which has been reported.
+pub(super) fn merge(
+    inputs: &Inputs,
     file: &Arc<SourceFile>,
     document: &DeTable<'_>,
     report: &mut Report,
 ) -> Option<Map<String, Value>> {
     let mut text = file.text.clone();
-    for LayerError { code, message, key, whole } in refused(document, &[]) {
-        report.error(code, Some(Location { file: file.clone(), span: key }), message);
-        // What has been reported is blanked, so that the rest can be looked at as well.
+    for LayerError { problem, key, whole } in invalid_entries(document, &[]) {
+        report.push(Severity::Error, Some(Location { file: file.clone(), span: key }), problem);
+        // Blanked, so that the rest can be checked as well.
         text.replace_range(whole.clone(), &" ".repeat(whole.len()));
     }
     let environment =
@@ -32,46 +31,44 @@ pub(super) fn stack(
     let values = Config::builder()
         .add_source(File::from_str(DEFAULTS, FileFormat::Toml))
         .add_source(File::from_str(&text, FileFormat::Toml))
-        .add_source(environment.source(Some(usable_variables(from, report))))
+        .add_source(environment.source(Some(usable_variables(inputs, report))))
         .build()
         .and_then(|config| config.collect());
-    // The reason would quote the file, and with it a secret.
+    // The error of `config` may quote the file, and with it a secret.
     if values.is_err() {
-        let message = "the settings' file and variables cannot be put together";
-        report
-            .error("bad-value", None, message)
-            .help("does a variable SWITCHBOARD__… name a table, or a key below a value?");
+        let message = "the settings file and the environment variables cannot be merged";
+        report.error("bad-value", None, message).help(
+            "look for a variable SWITCHBOARD__… that sets a whole section, or a key below a value",
+        );
     }
     values.ok()
 }
 
-/// Whether a variable says it, and not a file.
+/// Distinguishes values of environment variables from those of files.
 pub(super) fn is_from_environment(value: &Value) -> bool {
     value.origin() == Some("the environment")
 }
 
-/// A key of the file that `config` would refuse without saying where.
+/// An entry of the file that `config` would reject without a location.
 struct LayerError {
-    code: &'static str,
-    message: String,
+    problem: Problem,
     key: Range<usize>,
-    /// With its value.
+    /// Key and value.
     whole: Range<usize>,
 }
 
-/// Whole numbers that no program could hold, and keys that `config` takes for a place in a list.
-fn refused(table: &DeTable<'_>, path: &[&str]) -> Vec<LayerError> {
+/// Finds integers beyond 64 bits, and keys that `config` would parse as the index of a list.
+fn invalid_entries(table: &DeTable<'_>, path: &[&str]) -> Vec<LayerError> {
     let mut found = Vec::new();
     for (key, value) in table {
         let path = [path, &[key.get_ref().as_ref()]].concat();
         if let Some(inner) = value.get_ref().as_table() {
-            found.extend(refused(inner, &path));
+            found.extend(invalid_entries(inner, &path));
         }
         let whole = key.span().start..value.span().end;
         if key.get_ref().contains(['[', ']']) {
             found.push(LayerError {
-                code: "unknown-key",
-                message: format!("unknown key `{}`", path.join(".")),
+                problem: Problem::new("unknown-key", format!("unknown key `{}`", path.join("."))),
                 key: key.span(),
                 whole: whole.clone(),
             });
@@ -80,23 +77,20 @@ fn refused(table: &DeTable<'_>, path: &[&str]) -> Vec<LayerError> {
         if number
             .is_some_and(|number| i64::from_str_radix(number.as_str(), number.radix()).is_err())
         {
-            found.push(LayerError {
-                code: "bad-value",
-                message: format!("`{}` is a number beyond all bounds", path.join(".")),
-                key: key.span(),
-                whole,
-            });
+            let message = format!("`{}` is an integer beyond 64 bits", path.join("."));
+            let problem = Problem::new("bad-value", message);
+            found.push(LayerError { problem, key: key.span(), whole });
         }
     }
     found
 }
 
-/// The environment without names that `config` would take for a place in a list: a shell cannot
-/// set such a name, but other programs can.
-fn usable_variables(from: &Inputs, report: &mut Report) -> HashMap<String, String> {
-    let is_strange = |name: &String| name.starts_with("SWITCHBOARD__") && name.contains(['[', ']']);
-    let mut usable = from.environment.clone();
-    let mut names: Vec<_> = from.environment.keys().filter(|name| is_strange(name)).collect();
+/// Removes variables that `config` would parse as the index of a list. A shell cannot set such a
+/// name, but other programs can.
+fn usable_variables(inputs: &Inputs, report: &mut Report) -> HashMap<String, String> {
+    let is_index = |name: &String| name.starts_with("SWITCHBOARD__") && name.contains(['[', ']']);
+    let mut usable = inputs.environment.clone();
+    let mut names: Vec<_> = inputs.environment.keys().filter(|name| is_index(name)).collect();
     names.sort();
     for name in names {
         report.error("unknown-key", None, format!("unknown key (from {name})"));

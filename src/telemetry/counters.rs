@@ -1,4 +1,4 @@
-//! What is counted. Labels are bounded: sources, reasons and outcomes, never a number or an id.
+//! Prometheus metrics. Labels are bounded: sources, reasons and outcomes, never a number or an id.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,15 +13,15 @@ use crate::domain::decision::{KeepReason, Outcome};
 use crate::rules::RuleSet;
 use crate::source::Source;
 
-/// The counters of the whole service.
+/// Metrics of the whole service.
 pub struct Counters {
     exporter: PrometheusHandle,
     recorder: PrometheusRecorder,
-    /// Of the table that answers.
+    /// Fingerprint of the live rule table.
     fingerprint: Mutex<String>,
-    /// Walks that panicked.
+    /// Requests that panicked.
     pub panics: Counter,
-    /// Requests that were turned away because there were too many.
+    /// Requests refused with 503 because too many were in flight.
     pub overloaded: Counter,
 }
 
@@ -29,44 +29,44 @@ impl Default for Counters {
     fn default() -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         let (panics, overloaded) = with_local_recorder(&recorder, || {
-            describe_counter!(
-                "switchboard_requests_total",
-                "Proved requests, by what came of them"
-            );
+            describe_counter!("switchboard_requests_total", "Authenticated requests, by outcome");
             describe_counter!(
                 "switchboard_refused_total",
-                "Requests that were not proved, by reason"
+                "Requests that failed authentication, by reason"
             );
             describe_counter!(
                 "switchboard_observed_total",
-                "Requests of observed sources that would have been refused"
+                "Requests accepted in observe mode that would have been refused, by reason"
             );
             describe_counter!(
                 "switchboard_kept_total",
-                "Calls left to the platform's own agent, by why"
+                "Calls left to the platform's own agent, by reason"
             );
-            describe_counter!("switchboard_plus_added_total", "Numbers that came without their +");
+            describe_counter!(
+                "switchboard_plus_added_total",
+                "Phone numbers that arrived without their +"
+            );
             describe_counter!(
                 "switchboard_metadata_left_out_total",
-                "Replies whose metadata was too big to send"
+                "Replies whose metadata was omitted because it exceeded the platform's limit"
             );
             describe_counter!(
                 "switchboard_panics_total",
-                "Walks that panicked and got the fallback reply"
+                "Requests that panicked and received the fallback reply"
             );
             describe_counter!(
                 "switchboard_overloaded_total",
-                "Requests answered 503 because too many were in flight"
+                "Requests refused with 503 because too many were in flight"
             );
-            describe_gauge!("switchboard_rules", "Rules in the table that answers");
+            describe_gauge!("switchboard_rules", "Rules in the live rule table");
             describe_gauge!(
                 "switchboard_table_loaded_timestamp_seconds",
-                "When the table that answers was loaded"
+                "Time at which the live rule table was loaded"
             );
-            describe_counter!("switchboard_reloads_total", "Reloads of the table, by result");
+            describe_counter!("switchboard_reloads_total", "Reloads of the rule table, by result");
             describe_gauge!(
                 "switchboard_reload_last_successful",
-                "Whether the last reload was successful: 1 or 0"
+                "Whether the last reload succeeded: 1 or 0"
             );
             (counter!("switchboard_panics_total"), counter!("switchboard_overloaded_total"))
         });
@@ -76,13 +76,13 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// Shows which table answers, and since when.
+    /// Publishes the live rule table and the time at which it was loaded.
     pub fn table(&self, table: &RuleSet, now: Timestamp) {
         with_local_recorder(&self.recorder, || {
             gauge!("switchboard_rules").set(table.rules.len() as f64);
             gauge!("switchboard_table_loaded_timestamp_seconds").set(now.as_second() as f64);
             gauge!("switchboard_reload_last_successful").set(1.0);
-            // All there from the start.
+            // Both series exist from the start.
             counter!("switchboard_reloads_total", "result" => "success").increment(0);
             counter!("switchboard_reloads_total", "result" => "failure").increment(0);
         });
@@ -98,37 +98,34 @@ impl Counters {
         });
     }
 
-    /// The counters of the records, all of them there from the start.
+    /// Returns the metrics of the records; all series exist from the start.
     pub fn records(&self) -> RecordCounters {
         with_local_recorder(&self.recorder, || {
-            describe_counter!(
-                "switchboard_records_written_total",
-                "Records that are committed, by kind"
-            );
+            describe_counter!("switchboard_records_written_total", "Records committed, by kind");
             describe_counter!(
                 "switchboard_records_lost_total",
-                "Records that were never written, by why"
+                "Records lost before they were committed, by reason"
             );
             describe_counter!(
                 "switchboard_records_uncommitted_total",
-                "Replies that were to wait for their record, and went out before its commit"
+                "Replies sent before the commit that wait = commit asks for"
             );
             describe_counter!(
                 "switchboard_events_not_stored_total",
-                "Events answered 503, to be sent again"
+                "Events refused with 503, so that the platform sends them again"
             );
             describe_counter!(
                 "switchboard_records_expired_total",
-                "Records that were deleted because of their age"
+                "Records deleted because of their age"
             );
             describe_gauge!(
                 "switchboard_records_store_up",
-                "Whether the store takes records: 1 or 0"
+                "Whether the record store is writable: 1 or 0"
             );
-            describe_gauge!("switchboard_records_waiting", "Records that wait to be written");
+            describe_gauge!("switchboard_records_waiting", "Records waiting to be written");
             let written =
                 |kind: &'static str| counter!("switchboard_records_written_total", "kind" => kind);
-            let lost = |why: &'static str| counter!("switchboard_records_lost_total", "why" => why);
+            let lost = |reason: &'static str| counter!("switchboard_records_lost_total", "reason" => reason);
             RecordCounters {
                 calls: written("call"),
                 events: written("event"),
@@ -148,12 +145,12 @@ impl Counters {
         self.fingerprint.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The counters of one source, all of them there from the start.
+    /// Returns the metrics of one source; all series exist from the start.
     pub fn source(&self, source: &Source) -> SourceCounters {
         with_local_recorder(&self.recorder, || {
             let name = || source.name.to_string();
             let requests = |outcome: &'static str| counter!("switchboard_requests_total", "source" => name(), "outcome" => outcome);
-            let unproved = |metric: &'static str| {
+            let auth_errors = |metric: &'static str| {
                 AuthError::ALL
                     .map(|reason| counter!(metric, "source" => name(), "reason" => reason.as_str()))
             };
@@ -167,22 +164,22 @@ impl Counters {
                 unknown_event: requests("unknown_event"),
                 probe: requests("probe"),
                 unreadable: requests("unreadable"),
-                kept: KeepReason::ALL.map(|why| {
-                    counter!("switchboard_kept_total", "source" => name(), "why" => why.as_str())
+                kept: KeepReason::ALL.map(|reason| {
+                    counter!("switchboard_kept_total", "source" => name(), "reason" => reason.as_str())
                 }),
-                refused: unproved("switchboard_refused_total"),
-                observed: unproved("switchboard_observed_total"),
+                refused: auth_errors("switchboard_refused_total"),
+                observed: auth_errors("switchboard_observed_total"),
                 plus_added: counter!("switchboard_plus_added_total", "source" => name()),
                 metadata_left_out: counter!("switchboard_metadata_left_out_total", "source" => name()),
             }
         })
     }
 
-    /// All counters in Prometheus' text format.
+    /// Renders all metrics in the Prometheus text format.
     pub fn to_text(&self) -> String {
-        // Written by hand, for a recorder forgets no label: a series for each reload would stay.
+        // Rendered here because the recorder never drops a series: one would remain for each reload.
         let info = format!(
-            "# HELP switchboard_table_info Which table answers\n# TYPE switchboard_table_info gauge\n\
+            "# HELP switchboard_table_info Fingerprint of the live rule table\n# TYPE switchboard_table_info gauge\n\
              switchboard_table_info{{fingerprint=\"{}\"}} 1\n",
             self.fingerprint(),
         );
@@ -190,53 +187,53 @@ impl Counters {
     }
 }
 
-/// The counters of the records.
+/// Metrics of the records.
 #[derive(Clone)]
 pub struct RecordCounters {
-    /// Calls that are committed.
+    /// Calls committed.
     pub calls: Counter,
-    /// Events that are committed.
+    /// Events committed.
     pub events: Counter,
-    /// Lost, for too much waits.
+    /// Lost because the queue was full.
     pub lost_full: Counter,
-    /// Lost, for the database does not take this row.
+    /// Lost because the database refused the row.
     pub lost_refused: Counter,
-    /// Lost, for the service stopped while the store was broken.
+    /// Lost because the service stopped while the store was unavailable.
     pub lost_stopped: Counter,
-    /// Replies that did not wait for their commit, or not to the end.
+    /// Replies sent before their record was committed, despite `wait = "commit"`.
     pub uncommitted: Counter,
-    /// Events that are to be sent again.
+    /// Events refused, so that the platform sends them again.
     pub events_not_stored: Counter,
-    /// Deleted because of their age.
+    /// Records deleted because of their age.
     pub expired: Counter,
-    /// Whether the store takes records.
+    /// Whether the store is writable.
     pub store_up: Gauge,
-    /// Records that wait.
+    /// Records waiting to be written.
     pub waiting: Gauge,
 }
 
-/// The counters of one source.
+/// Metrics of one source.
 pub struct SourceCounters {
     agent: Counter,
     reject: Counter,
     keep: Counter,
     fallback: Counter,
-    /// Deliveries that came again and were answered from memory.
+    /// Repeated deliveries, answered from memory.
     pub retry: Counter,
     /// Events.
     pub event: Counter,
     /// Events of a kind that the dialect does not know.
     pub unknown_event: Counter,
-    /// Set-up probes.
+    /// Probes.
     pub probe: Counter,
-    /// Bodies that the dialect cannot read.
+    /// Bodies that the dialect cannot parse.
     pub unreadable: Counter,
     kept: [Counter; KeepReason::ALL.len()],
     refused: [Counter; AuthError::ALL.len()],
     observed: [Counter; AuthError::ALL.len()],
-    /// Numbers without their `+`.
+    /// Phone numbers that arrived without their `+`.
     pub plus_added: Counter,
-    /// Replies whose metadata was left out.
+    /// Replies whose metadata was omitted.
     pub metadata_left_out: Counter,
 }
 
@@ -251,25 +248,25 @@ impl SourceCounters {
         self.kept(outcome);
     }
 
-    /// Counts a call that was answered with the source's fallback.
+    /// Counts a call that received the source's fallback reply.
     pub fn fell_back(&self, outcome: &Outcome<'_>) {
         self.fallback.increment(1);
         self.kept(outcome);
     }
 
     fn kept(&self, outcome: &Outcome<'_>) {
-        if let Outcome::Keep(why) = outcome {
-            let at = KeepReason::ALL.iter().position(|known| known == why);
+        if let Outcome::Keep(reason) = outcome {
+            let at = KeepReason::ALL.iter().position(|known| known == reason);
             at.map(|at| self.kept[at].increment(1)).unwrap_or_default();
         }
     }
 
-    /// Counts a refusal.
+    /// Counts a request that failed authentication.
     pub fn refused(&self, reason: AuthError) {
         increment(&self.refused, reason);
     }
 
-    /// Counts what would have been a refusal.
+    /// Counts a request that observe mode accepted despite failed authentication.
     pub fn observed(&self, reason: AuthError) {
         increment(&self.observed, reason);
     }

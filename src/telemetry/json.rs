@@ -1,7 +1,7 @@
-//! A log line as one JSON object, written straight into bytes.
+//! JSON log lines, written directly into a byte buffer.
 //!
-//! `tracing-subscriber` has a JSON format of its own; it takes more work than the whole walk. This
-//! one writes the same keys.
+//! Emits the same keys as the JSON format of `tracing-subscriber`, which takes longer than the whole
+//! request (see `docs/decisions/0001-dependencies.md`).
 
 use std::cell::RefCell;
 use std::fmt::{self, Debug, Write};
@@ -14,24 +14,27 @@ use tracing_subscriber::layer::{Context, Layer};
 
 use super::lines::Lines;
 
-/// `{"timestamp":"…","level":"INFO","message":"call",…,"target":"…"}`
+/// Layer that writes `{"timestamp":"…","level":"INFO","message":"call",…,"target":"…"}`.
 pub(super) struct JsonLines(pub(super) Lines);
 
 static PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 
 thread_local! {
-    /// One line, kept for the next one.
+    /// Buffer that each line reuses.
     static LINE: RefCell<JsonLine> = const { RefCell::new(JsonLine(Vec::new())) };
 }
 
 impl<S: Subscriber> Layer<S> for JsonLines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        #[expect(clippy::disallowed_methods, reason = "a log line says when it was written")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a log line has the time at which it was written"
+        )]
         let now = Timestamp::now();
         LINE.with_borrow_mut(|line| {
             line.0.clear();
             line.raw("{\"timestamp\":\"");
-            // Writing into memory fails only for times that no clock of ours shows.
+            // Fails only for timestamps outside the supported range.
             drop(PRINTER.print_timestamp(&now, &mut line.0));
             line.raw("\",\"level\":\"");
             line.raw(event.metadata().level().as_str());
@@ -58,11 +61,11 @@ impl JsonLine {
         self.raw("\":");
     }
 
-    /// Text inside the quotes of a JSON string.
+    /// Appends text inside the quotes of a JSON string.
     fn escaped(&mut self, text: &str) {
         let mut rest = text.as_bytes();
         let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-        // Without a way out of the loop it is done for many bytes at once.
+        // A loop without early exit is vectorised.
         if !rest.iter().fold(false, |found, byte| found | special(byte)) {
             self.0.extend_from_slice(rest);
             return;
@@ -79,7 +82,7 @@ impl JsonLine {
     }
 }
 
-/// What is written goes in escaped.
+/// Escapes everything that is written.
 impl Write for JsonLine {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.escaped(text);
@@ -113,7 +116,7 @@ impl Visit for JsonLine {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.name(field);
         self.raw("\"");
-        // Memory takes every byte; a value that fails to print itself leaves its place short.
+        // Writing to memory cannot fail; a value whose `Debug` fails is truncated.
         write!(self, "{value:?}").unwrap_or_default();
         self.raw("\"");
     }
@@ -126,15 +129,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_one_json_object_whatever_stands_in_it() {
+    fn writes_each_event_as_one_json_object_on_one_line() {
         let lines = Lines::default();
         let subscriber = tracing_subscriber::registry().with(JsonLines(lines.clone()));
         tracing::subscriber::with_default(subscriber, || {
             let nothing: Option<&str> = None;
             tracing::info!(text = "a\"b\\c\n", number = -1, big = 7_u64, yes = true, shown = %'\t', nothing, "said");
         });
-        let waiting = lines.take_waiting();
-        let line = std::str::from_utf8(&waiting).unwrap();
+        let pending = lines.take_pending();
+        let line = std::str::from_utf8(&pending).unwrap();
         assert_eq!(line.matches('\n').count(), 1);
         let value: serde_json::Value = serde_json::from_str(line).unwrap();
         let timestamp = value["timestamp"].as_str().unwrap();

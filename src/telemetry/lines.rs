@@ -1,6 +1,6 @@
-//! Log lines on their way out: gathered for a moment, then written together by one thread.
+//! Queue of log lines, written in batches by one thread.
 //!
-//! Whoever logs only copies bytes into memory; a terminal that hangs delays nobody.
+//! Logging only copies bytes into memory, so that a blocked terminal delays no request.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,79 +8,78 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Lines on their way to standard output.
+/// Log lines waiting for standard output.
 #[derive(Clone, Default)]
-pub(super) struct Lines(Arc<(Mutex<Waiting>, Condvar)>);
+pub(super) struct Lines(Arc<(Mutex<Pending>, Condvar)>);
 
 #[derive(Default)]
-struct Waiting {
+struct Pending {
     bytes: Vec<u8>,
     lost: u64,
     closed: bool,
 }
 
-/// Lines beyond this are lost, and their number is told: a log that nobody reads must not fill
-/// the memory.
-const MOST_WAITING_BYTES: usize = 8 << 20;
-/// How long lines are gathered before they are written together.
-const GATHER: Duration = Duration::from_millis(10);
+/// Maximum size of waiting lines. Further lines are dropped and counted, so that a log that nobody reads
+/// does not exhaust memory.
+const MAX_PENDING_BYTES: usize = 8 << 20;
+/// Time for which lines are collected before they are written together.
+const BATCH_INTERVAL: Duration = Duration::from_millis(10);
 
 impl Lines {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, Pending> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a line, its newline at its end.
+    /// Appends a line, which ends in a newline.
     pub(super) fn push(&self, line: &[u8]) {
-        let mut waiting = self.lock();
-        if waiting.bytes.len() + line.len() > MOST_WAITING_BYTES {
-            waiting.lost += 1;
+        let mut pending = self.lock();
+        if pending.bytes.len() + line.len() > MAX_PENDING_BYTES {
+            pending.lost += 1;
             return;
         }
-        let first = waiting.bytes.is_empty();
-        waiting.bytes.extend_from_slice(line);
-        drop(waiting);
+        let first = pending.bytes.is_empty();
+        pending.bytes.extend_from_slice(line);
+        drop(pending);
         if first {
             self.0.1.notify_one();
         }
     }
 
-    /// What waits, taken away.
+    /// Takes the waiting lines.
     #[cfg(test)]
-    pub(super) fn take_waiting(&self) -> Vec<u8> {
+    pub(super) fn take_pending(&self) -> Vec<u8> {
         std::mem::take(&mut self.lock().bytes)
     }
 
-    /// No more lines will come: what waits is written, and then the writing ends.
+    /// Ends the writer after it has written the waiting lines.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.0.1.notify_one();
     }
 
-    /// Until it is closed: sleeps until there is a line, gathers more for a moment, writes all.
+    /// Writes lines until [`Lines::close`]: waits for a line, collects more for a moment, writes them all.
     pub(super) fn write_out(&self) {
         let mut batch = Vec::new();
         loop {
-            let mut waiting = self.lock();
-            while waiting.bytes.is_empty() && !waiting.closed {
-                waiting = self.0.1.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            let mut pending = self.lock();
+            while pending.bytes.is_empty() && !pending.closed {
+                pending = self.0.1.wait(pending).unwrap_or_else(PoisonError::into_inner);
             }
-            let closed = waiting.closed;
+            let closed = pending.closed;
             if !closed {
-                drop(waiting);
-                std::thread::sleep(GATHER);
-                waiting = self.lock();
+                drop(pending);
+                std::thread::sleep(BATCH_INTERVAL);
+                pending = self.lock();
             }
-            std::mem::swap(&mut batch, &mut waiting.bytes);
-            let lost = std::mem::take(&mut waiting.lost);
-            drop(waiting);
+            std::mem::swap(&mut batch, &mut pending.bytes);
+            let lost = std::mem::take(&mut pending.lost);
+            drop(pending);
             if lost > 0 {
                 batch.extend_from_slice(
-                    format!("({lost} log lines lost: too many wait to be written)\n").as_bytes(),
+                    format!("({lost} log lines dropped: the output is too slow)\n").as_bytes(),
                 );
             }
-            // A log that cannot be written is no reason to stop answering, and there is nowhere
-            // to say so.
+            // An unwritable log is no reason to stop answering calls, and there is no place to report it.
             let mut out = io::stdout().lock();
             drop(out.write_all(&batch).and_then(|()| out.flush()));
             batch.clear();

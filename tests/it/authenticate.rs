@@ -1,4 +1,4 @@
-//! Who is believed: requests signed by the platforms' own SDKs, and every way to get it wrong.
+//! Authentication: requests signed by the platforms' own SDKs, and every way to get a signature wrong.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -26,14 +26,14 @@ fn policy(platform: &str, keys: &[&str]) -> Policy {
     Policy {
         source: "test".into(),
         mode: Mode::Required,
-        scheme: dialect::named(platform).unwrap().scheme(),
+        scheme: dialect::by_name(platform).unwrap().scheme(),
         keys: keys.iter().map(|key| Key::new(&Secret::new(*key))).collect(),
         url_token: None,
         allow_from: Vec::new(),
     }
 }
 
-fn judge(
+fn verify(
     policy: &Policy,
     headers: &[(&'static str, &[u8])],
     body: &[u8],
@@ -41,7 +41,7 @@ fn judge(
 ) -> Result<AuthMethod, AuthError> {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
-        // What cannot stand in a header at all never arrives.
+        // A value that is invalid in a header never arrives.
         let Ok(value) = axum::http::HeaderValue::from_bytes(value) else {
             return Err(AuthError::Malformed);
         };
@@ -50,15 +50,15 @@ fn judge(
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let request = Unverified::new(map, body.to_vec().into(), client, None);
     let now = Timestamp::from_millisecond(now_ms).unwrap();
-    authenticate(request, policy, now).map(|verified| verified.proof())
+    authenticate(request, policy, now).map(|verified| verified.method())
 }
 
 fn retell(key: &str, header: &[u8], body: &[u8], now_ms: i64) -> Result<AuthMethod, AuthError> {
-    judge(&policy("retell", &[key]), &[("x-retell-signature", header)], body, now_ms)
+    verify(&policy("retell", &[key]), &[("x-retell-signature", header)], body, now_ms)
 }
 
 #[test]
-fn requests_signed_by_retells_own_sdks_are_believed() {
+fn accepts_requests_signed_by_retells_sdks() {
     let vectors = vectors("retell_vectors.json");
     let vectors = vectors["vectors"].as_array().unwrap();
     assert!(!vectors.is_empty());
@@ -66,31 +66,35 @@ fn requests_signed_by_retells_own_sdks_are_believed() {
         let (key, body) = (vector["api_key"].as_str().unwrap(), vector["body"].as_str().unwrap());
         let header = vector["header"].as_str().unwrap();
         let now = vector["verify_at_ms"].as_i64().unwrap();
-        let proof = retell(key, header.as_bytes(), body.as_bytes(), now);
-        assert_eq!(proof, Ok(AuthMethod::Signed("x-retell-signature")), "{}", vector["name"]);
+        let method = retell(key, header.as_bytes(), body.as_bytes(), now);
+        assert_eq!(method, Ok(AuthMethod::Signed("x-retell-signature")), "{}", vector["name"]);
         let ours = sign("retell", body.as_bytes(), vector["timestamp_ms"].as_i64().unwrap(), key);
-        assert_eq!(ours, ("x-retell-signature", header.to_owned()), "we sign like the SDK");
+        assert_eq!(
+            ours,
+            ("x-retell-signature", header.to_owned()),
+            "our signature differs from the SDK's"
+        );
     }
 }
 
 #[test]
-fn the_header_is_read_as_strictly_as_the_strictest_sdk() {
+fn parses_the_header_as_strictly_as_the_strictest_sdk() {
     let vectors = vectors("retell_vectors.json");
     for case in vectors["header_matrix"].as_array().unwrap() {
         let name = case["name"].as_str().unwrap();
         let strictest = case["sdk_results"].as_object().unwrap().values().all(|r| r == true);
-        let proof = retell(
+        let method = retell(
             case["api_key"].as_str().unwrap(),
             case["header"].as_str().unwrap().as_bytes(),
             case["body"].as_str().unwrap().as_bytes(),
             case["now_ms"].as_i64().unwrap(),
         );
-        assert_eq!(proof.is_ok(), strictest, "{name}: {proof:?}");
+        assert_eq!(method.is_ok(), strictest, "{name}: {method:?}");
     }
 }
 
 #[test]
-fn synthflows_vectors_are_believed_wherever_id_and_signature_stand() {
+fn accepts_synthflows_vectors_with_any_location_of_id_and_signature() {
     let policy = policy("synthflow", &[SYNTHFLOW_SECRET]);
     let bodies = |id: &str| {
         [
@@ -109,23 +113,23 @@ fn synthflows_vectors_are_believed_wherever_id_and_signature_stand() {
             "http_synthflow_signature",
         ] {
             for body in bodies(id) {
-                let proof = judge(&policy, &[(header, signature)], body.as_bytes(), 0);
-                assert_eq!(proof, Ok(AuthMethod::Signed(header)), "{body}");
+                let method = verify(&policy, &[(header, signature)], body.as_bytes(), 0);
+                assert_eq!(method, Ok(AuthMethod::Signed(header)), "{body}");
             }
             for id_header in ["call_id", "call-id", "x-call-id", "x-synthflow-call-id"] {
                 let headers = [(header, signature), (id_header, id.as_bytes())];
-                assert_eq!(judge(&policy, &headers, b"{}", 0), Ok(AuthMethod::Signed(header)));
+                assert_eq!(verify(&policy, &headers, b"{}", 0), Ok(AuthMethod::Signed(header)));
             }
         }
         let body = &bodies("another")[0];
-        let proof = judge(&policy, &[("synthflow-signature", signature)], body.as_bytes(), 0);
-        assert_eq!(proof, Err(AuthError::NoMatch));
+        let method = verify(&policy, &[("synthflow-signature", signature)], body.as_bytes(), 0);
+        assert_eq!(method, Err(AuthError::NoMatch));
     }
 }
 
 const BODY: &str = r#"{"event":"call_inbound","call_inbound":{"from_number":"+12137771234"}}"#;
 
-/// Flips every bit of `bytes` in turn; hands each changed copy over.
+/// Calls `check` with each copy of `bytes` that has one bit flipped.
 fn every_flip(bytes: &[u8], mut check: impl FnMut(usize, &[u8])) {
     for bit in 0..bytes.len() * 8 {
         let mut changed = bytes.to_vec();
@@ -135,20 +139,20 @@ fn every_flip(bytes: &[u8], mut check: impl FnMut(usize, &[u8])) {
 }
 
 #[test]
-fn every_single_bit_of_header_and_body_counts() {
+fn refuses_every_flipped_bit_of_header_and_body() {
     for request in 0..20 {
         let body = BODY.replace("1234", &format!("{request:04}"));
         let (_, header) = sign("retell", body.as_bytes(), NOW_MS, RETELL_KEY);
-        let judge = |header: &[u8], body: &[u8]| retell(RETELL_KEY, header, body, NOW_MS);
-        assert!(judge(header.as_bytes(), body.as_bytes()).is_ok());
+        let verify = |header: &[u8], body: &[u8]| retell(RETELL_KEY, header, body, NOW_MS);
+        assert!(verify(header.as_bytes(), body.as_bytes()).is_ok());
         every_flip(body.as_bytes(), |_, changed| {
-            assert!(judge(header.as_bytes(), changed).is_err(), "a changed body");
+            assert!(verify(header.as_bytes(), changed).is_err(), "a changed body was accepted");
         });
         every_flip(header.as_bytes(), |at, changed| {
             let only_case = changed.eq_ignore_ascii_case(header.as_bytes())
                 && at > header.find(',').unwrap() + 2;
             assert_eq!(
-                judge(changed, body.as_bytes()).is_ok(),
+                verify(changed, body.as_bytes()).is_ok(),
                 only_case,
                 "{:?}",
                 String::from_utf8_lossy(changed)
@@ -158,19 +162,20 @@ fn every_single_bit_of_header_and_body_counts() {
 }
 
 #[test]
-fn every_single_bit_of_synthflows_signature_and_id_counts() {
+fn refuses_every_flipped_bit_of_synthflows_signature_and_id() {
     let policy = policy("synthflow", &[SYNTHFLOW_SECRET]);
     let id = "ebe4bd96-dcb1-4abd-9aa5-686877dab061";
     let body = |id: &[u8]| [br#"{"call_id":""#.as_slice(), id, br#""}"#].concat();
     let (header, signature) = sign("synthflow", &body(id.as_bytes()), 0, SYNTHFLOW_SECRET);
-    let judge = |signature: &[u8], id: &[u8]| judge(&policy, &[(header, signature)], &body(id), 0);
-    assert!(judge(signature.as_bytes(), id.as_bytes()).is_ok());
-    every_flip(signature.as_bytes(), |_, changed| assert!(judge(changed, id.as_bytes()).is_err()));
-    every_flip(id.as_bytes(), |_, changed| assert!(judge(signature.as_bytes(), changed).is_err()));
+    let verify =
+        |signature: &[u8], id: &[u8]| verify(&policy, &[(header, signature)], &body(id), 0);
+    assert!(verify(signature.as_bytes(), id.as_bytes()).is_ok());
+    every_flip(signature.as_bytes(), |_, changed| assert!(verify(changed, id.as_bytes()).is_err()));
+    every_flip(id.as_bytes(), |_, changed| assert!(verify(signature.as_bytes(), changed).is_err()));
 }
 
 #[test]
-fn the_window_is_five_minutes_both_ways_and_inclusive() {
+fn accepts_timestamps_within_five_minutes_in_both_directions() {
     let (_, header) = sign("retell", BODY.as_bytes(), NOW_MS, RETELL_KEY);
     let at = |now_ms: i64| retell(RETELL_KEY, header.as_bytes(), BODY.as_bytes(), now_ms);
     assert!(at(NOW_MS + 300_000).is_ok());
@@ -180,35 +185,35 @@ fn the_window_is_five_minutes_both_ways_and_inclusive() {
 }
 
 #[test]
-fn the_log_can_tell_why() {
-    let judge = |header: &str| retell(RETELL_KEY, header.as_bytes(), BODY.as_bytes(), NOW_MS);
+fn reports_the_reason_of_a_failure() {
+    let verify = |header: &str| retell(RETELL_KEY, header.as_bytes(), BODY.as_bytes(), NOW_MS);
     let digest = "0".repeat(64);
-    assert_eq!(judge(&format!("v={},d={digest}", NOW_MS / 1000)), Err(AuthError::Seconds));
-    assert_eq!(judge(&format!("v={NOW_MS},d={digest}")), Err(AuthError::NoMatch));
+    assert_eq!(verify(&format!("v={},d={digest}", NOW_MS / 1000)), Err(AuthError::Seconds));
+    assert_eq!(verify(&format!("v={NOW_MS},d={digest}")), Err(AuthError::NoMatch));
     for malformed in
         ["", "v=1", "d=,v=", &format!("v=,d={digest}"), &format!("v=12345678901234567,d={digest}")]
     {
-        assert_eq!(judge(malformed), Err(AuthError::Malformed), "{malformed}");
+        assert_eq!(verify(malformed), Err(AuthError::Malformed), "{malformed}");
     }
     let none =
-        super::authenticate::judge(&policy("retell", &[RETELL_KEY]), &[], BODY.as_bytes(), NOW_MS);
+        super::authenticate::verify(&policy("retell", &[RETELL_KEY]), &[], BODY.as_bytes(), NOW_MS);
     assert_eq!(none, Err(AuthError::Missing));
 }
 
 #[test]
-fn while_keys_are_rotated_both_are_good() {
+fn accepts_both_keys_during_rotation() {
     let both = policy("retell", &["key_new_0123456789abcdef", RETELL_KEY]);
     for key in ["key_new_0123456789abcdef", RETELL_KEY] {
         let (name, header) = sign("retell", BODY.as_bytes(), NOW_MS, key);
-        assert!(judge(&both, &[(name, header.as_bytes())], BODY.as_bytes(), NOW_MS).is_ok());
+        assert!(verify(&both, &[(name, header.as_bytes())], BODY.as_bytes(), NOW_MS).is_ok());
     }
     let (name, header) = sign("retell", BODY.as_bytes(), NOW_MS, "key_old_0123456789abcdef");
-    let proof = judge(&both, &[(name, header.as_bytes())], BODY.as_bytes(), NOW_MS);
-    assert_eq!(proof, Err(AuthError::NoMatch));
+    let method = verify(&both, &[(name, header.as_bytes())], BODY.as_bytes(), NOW_MS);
+    assert_eq!(method, Err(AuthError::NoMatch));
 }
 
 #[tokio::test]
-async fn whatever_is_wrong_the_answer_is_the_same_401() {
+async fn every_failure_receives_the_same_401() {
     let app = app(SETTINGS, app::RULES);
     let call = retell_call("+12137771234", "+12137771235");
     let call = call.as_bytes();
@@ -231,7 +236,7 @@ async fn whatever_is_wrong_the_answer_is_the_same_401() {
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
         bodies.push(answer.body);
     }
-    assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]), "one body for all of them");
+    assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]), "the bodies of 401 responses differ");
     let metrics = app.metrics().await;
     for reason in ["missing", "malformed", "stale", "no_match"] {
         let line = format!(r#"switchboard_refused_total{{source="retell",reason="{reason}"}}"#);
@@ -258,7 +263,7 @@ async fn synthflow_without_a_call_id_needs_a_second_factor() {
 }
 
 #[tokio::test]
-async fn an_observed_source_answers_and_counts_what_it_would_have_refused() {
+async fn observe_mode_answers_and_counts_would_be_refusals() {
     let settings =
         SETTINGS.replace("\n[sources.synthflow]", "auth = \"observe\"\n[sources.synthflow]");
     let app = app(&settings, app::RULES);
@@ -272,7 +277,7 @@ async fn an_observed_source_answers_and_counts_what_it_would_have_refused() {
 }
 
 #[tokio::test]
-async fn with_auth_off_the_second_factor_still_counts() {
+async fn a_second_factor_applies_even_with_auth_off() {
     let settings =
         SETTINGS.replace("platform = \"synthflow\"", "platform = \"synthflow\"\nauth = \"off\"");
     let app = app(&settings, app::RULES);
@@ -283,7 +288,7 @@ async fn with_auth_off_the_second_factor_still_counts() {
 }
 
 #[tokio::test]
-async fn only_listed_addresses_may_ask_as_proxies_tell_them() {
+async fn allow_from_applies_to_the_address_behind_trusted_proxies() {
     let settings = format!("[server]\ntrusted_proxies = [\"127.0.0.1\"]\n{SETTINGS}")
         .replace("\n[sources.synthflow]", "allow_from = [\"100.20.5.228\"]\n[sources.synthflow]");
     let app = app(&settings, app::RULES);

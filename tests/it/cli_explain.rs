@@ -102,17 +102,17 @@ async fn a_question_that_makes_no_sense_is_400_and_says_what_would() {
     for (query, why) in [
         (
             "form=%2B12137771234",
-            "unknown parameter `form`: there are from, to, channel, source, at, all",
+            "unknown parameter `form`: known are from, to, channel, source, at and all",
         ),
-        ("source=nobody", "there is no source `nobody`; the settings name clinic, retell"),
-        ("channel=fax", "channel `fax`: there are call and sms"),
-        ("all=yes", "all `yes`: there are true and false"),
+        ("source=nobody", "no source `nobody`; the settings have clinic, retell"),
+        ("channel=fax", "channel: unknown variant `fax`, expected `call` or `sms`"),
+        ("all=yes", "all: provided string was not `true` or `false`"),
         ("at=tomorrow", "`tomorrow`"),
         ("at=2026-02-30", "2026-02-30"),
     ] {
         let (status, body) = explained(query).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {body}");
-        assert!(body["error"].as_str().is_some_and(|said| said.contains(why)), "{query}: {body}");
+        assert!(body["detail"].as_str().is_some_and(|said| said.contains(why)), "{query}: {body}");
     }
 }
 
@@ -129,13 +129,13 @@ async fn a_saved_body_is_explained_as_its_source_would_read_it() {
     assert_eq!(story["variables"][0]["value"], json!("de"));
     let event = r#"{"event":"call_ended","call":{"call_id":"call_1"}}"#;
     for (query, body, why) in [
-        ("source=retell", event, "this body tells of `call_ended`, and asks for no agent"),
+        ("source=retell", event, "the body is the event `call_ended`, not a call"),
         ("source=retell", "no JSON", "the body is not a JSON object"),
-        ("source=retell&from=%2B12137771234", &call, "say either from, to and channel, or post"),
+        ("source=retell&from=%2B12137771234", &call, "send either from, to and channel, or a request body"),
     ] {
         let (status, body) = posted(query, body).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {body}");
-        assert!(body["error"].as_str().is_some_and(|said| said.contains(why)), "{query}: {body}");
+        assert!(body["detail"].as_str().is_some_and(|said| said.contains(why)), "{query}: {body}");
     }
 }
 

@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 use sqlx::{Connection, Executor};
 use switchboard::domain::clock::Clock;
 use switchboard::http::admin;
-use switchboard::http::public::Door;
+use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
 use switchboard::settings::Purpose;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::support::app::{
@@ -57,11 +57,11 @@ const OURS: &str = "+12137771235";
 /// A service that records, and its settings for the program.
 struct Recorded {
     folder: tempfile::TempDir,
-    public: Door,
+    public: axum::Router,
     admin: Router,
     app: Arc<Switchboard>,
     asked: AtomicI64,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     writing: JoinHandle<()>,
 }
 
@@ -75,16 +75,16 @@ fn recorded(records: &str) -> Recorded {
     let (settings, report) = load_settings(&absolute, Purpose::Dev);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let path = folder.path().join("rules.toml").display().to_string();
-    let (table, report) = parse_rules(&path, RULES.to_owned(), &settings.surroundings());
+    let (table, report) = parse_rules(&path, RULES.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let (app, writer) =
-        Switchboard::recording(settings.sources, table, Clock::System, settings.records);
+        Switchboard::with_records(settings.sources, table, Clock::System, settings.records);
     let app = Arc::new(app);
-    let (stop, stopped) = watch::channel(false);
-    let writing = writer.map(|writer| tokio::spawn(writer.run(stopped)));
+    let stop = CancellationToken::new();
+    let writing = writer.map(|writer| tokio::spawn(writer.run(stop.clone())));
     let writing = writing.unwrap_or_else(|| tokio::spawn(std::future::ready(())));
     Recorded {
-        public: Door::new(app.clone(), &settings.server),
+        public: public::router(app.clone(), &settings.server),
         admin: admin::router(app.clone(), None, settings.admin.token),
         folder,
         app,
@@ -184,7 +184,7 @@ impl Recorded {
     }
 
     async fn stop(self) -> tempfile::TempDir {
-        self.stop.send_replace(true);
+        self.stop.cancel();
         self.writing.await.unwrap();
         self.folder
     }
@@ -265,7 +265,7 @@ async fn what_cannot_be_asked_says_what_would_be_right() {
     three_calls(&recorded).await;
     for (asked, expected) in [
         (vec!["list", "--since", "soon"], "--since: `soon` is not a time"),
-        (vec!["list", "--outcome", "no"], "there are agent, reject, keep"),
+        (vec!["list", "--outcome", "no"], "unknown outcome `no`: use agent, reject, keep"),
         (vec!["list", "--number", "+49*"], "is not one number"),
         (vec!["list", "--zone", "Berlin"], "write Europe/Berlin"),
         (vec!["forget", "--number", "anonymous"], "all alike"),
@@ -355,7 +355,7 @@ async fn a_call_without_its_numbers_is_shown_and_says_why_it_is_not_explained() 
     let recorded = recorded(&format!("{}\nnumbers = \"masked\"", sqlite()));
     three_calls(&recorded).await;
     let shown = recorded.say(&["show", "call_b"]);
-    assert!(shown.contains("its numbers are kept masked"), "{shown}");
+    assert!(shown.contains("its numbers are stored masked"), "{shown}");
     assert!(shown.contains("+493***1820") && !shown.contains(BERLIN), "{shown}");
     assert_eq!(recorded.callers(&["--number", BERLIN]), ["+493***1820"]);
 }

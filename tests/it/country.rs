@@ -68,7 +68,7 @@ const TYPES: &[PhoneNumberType] = &[
 fn country(number: &str) -> Option<String> {
     let value = number.parse().expect("a number of digits only");
     let len = number.len().try_into().expect("a number of ordinary length");
-    Country::of_digits(value, len).map(|country| country.to_string())
+    Country::from_digits(value, len).map(|country| country.to_string())
 }
 
 /// The library's answer: `None` where it knows no such number, `001` for codes of no country.
@@ -247,41 +247,41 @@ fn numbers_checked_by_hand_have_their_country() {
 
 #[test]
 fn a_number_that_is_not_what_it_says_has_no_country() {
-    assert_eq!(Country::of_digits(0, 0), None);
-    assert_eq!(Country::of_digits(0, 1), None);
-    assert_eq!(Country::of_digits(12_137_771_234, 10), None);
-    assert_eq!(Country::of_digits(12_137_771_234, 12), None);
-    assert_eq!(Country::of_digits(u64::MAX, 20), Country::named("US"));
-    assert_eq!(Country::of_digits(u64::MAX, 255), None);
-    assert_eq!(Country::of_digits(u64::MAX, 1), None);
+    assert_eq!(Country::from_digits(0, 0), None);
+    assert_eq!(Country::from_digits(0, 1), None);
+    assert_eq!(Country::from_digits(12_137_771_234, 10), None);
+    assert_eq!(Country::from_digits(12_137_771_234, 12), None);
+    assert_eq!(Country::from_digits(u64::MAX, 20), Country::from_code("US"));
+    assert_eq!(Country::from_digits(u64::MAX, 255), None);
+    assert_eq!(Country::from_digits(u64::MAX, 1), None);
 }
 
 #[test]
 fn digits_that_have_not_been_dialled_yet_do_not_count() {
     let code = |country: Option<Country>| country.map(|country| country.to_string());
-    assert_eq!(code(Country::of_digits(1, 1)).as_deref(), Some("US"));
-    assert_eq!(code(Country::of_digits(3, 1)), None);
-    assert_eq!(code(Country::of_digits(50, 2)), None); // +500 is FK, +50 nobody's
-    assert_eq!(code(Country::of_digits(500, 3)).as_deref(), Some("FK"));
-    assert_eq!(code(Country::of_digits(590_590, 6)).as_deref(), Some("GP"));
-    assert_eq!(code(Country::of_digits(59_059_000, 8)).as_deref(), Some("MF"));
+    assert_eq!(code(Country::from_digits(1, 1)).as_deref(), Some("US"));
+    assert_eq!(code(Country::from_digits(3, 1)), None);
+    assert_eq!(code(Country::from_digits(50, 2)), None); // +500 is FK, +50 nobody's
+    assert_eq!(code(Country::from_digits(500, 3)).as_deref(), Some("FK"));
+    assert_eq!(code(Country::from_digits(590_590, 6)).as_deref(), Some("GP"));
+    assert_eq!(code(Country::from_digits(59_059_000, 8)).as_deref(), Some("MF"));
 }
 
 #[test]
 fn a_country_is_named_by_its_two_capital_letters() {
-    assert_eq!(Country::named("DE").map(|country| country.to_string()).as_deref(), Some("DE"));
-    assert_eq!(Country::named("GB").as_ref().map(Country::as_str), Some("GB"));
+    assert_eq!(Country::from_code("DE").map(|country| country.to_string()).as_deref(), Some("DE"));
+    assert_eq!(Country::from_code("GB").as_ref().map(Country::as_str), Some("GB"));
     for name in ["UK", "AQ", "ZZ", "001", "de", "D", "DEU", "", "É", "D "] {
-        assert_eq!(Country::named(name), None, "{name:?}");
+        assert_eq!(Country::from_code(name), None, "{name:?}");
     }
 }
 
 #[test]
-fn the_list_of_countries_is_the_librarys_sorted_and_without_repeats() {
+fn the_list_of_countries_is_that_of_the_library_sorted_and_without_repeats() {
     let all: Vec<Country> = Country::all().collect();
     assert!(all.is_sorted_by(|one, next| one < next));
     assert!(all.is_sorted_by(|one, next| one.as_str() < next.as_str()));
-    assert!(all.iter().all(|country| Country::named(country.as_str()) == Some(*country)));
+    assert!(all.iter().all(|country| Country::from_code(country.as_str()) == Some(*country)));
     let known: BTreeSet<String> = all.iter().map(ToString::to_string).collect();
     let library: BTreeSet<String> =
         PHONE_NUMBER_UTIL.get_supported_regions().map(|region| region.to_string()).collect();

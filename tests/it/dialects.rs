@@ -1,9 +1,9 @@
-//! What each platform says, and what it hears in return: golden files, events, strange bodies.
+//! Requests and replies of each platform: golden files, events, malformed bodies.
 //!
-//! A case is a folder: `tests/fixtures/PLATFORM/CASE/` holds `request.json`, the bytes that come
-//! in; `reply.json`, which less its white space is the bytes that go out; and `rules.toml`, when
-//! the shared one will not do. What is in them is said by the platforms' documents, never copied
-//! from what came out. The columns of events are in `events.rs`.
+//! A case is a folder `tests/fixtures/PLATFORM/CASE/` with `request.json`, the raw request; `reply.json`,
+//! which equals the raw reply except for white space; and an optional `rules.toml` that replaces the
+//! shared one. Their content follows the platforms' documentation and is never copied from our output.
+//! `events.rs` covers the columns of events.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ fn fixtures() -> PathBuf {
     root().join("tests/fixtures")
 }
 
-/// The names of the folders in a folder, in alphabetical order.
+/// Names of the folders in `folder`, in alphabetical order.
 #[track_caller]
 fn folders_in(folder: &Path) -> Vec<String> {
     let entries =
@@ -43,9 +43,10 @@ fn text_of(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A request to this platform's source, signed like the platform where there is something to sign.
+/// A request to this platform's source, signed if it contains anything that can be signed. `path` is
+/// `inbound` or `events`.
 #[track_caller]
-fn request(app: &App, dialect: &dyn Dialect, room: &str, body: &[u8]) -> Request<Body> {
+fn request(app: &App, dialect: &dyn Dialect, path: &str, body: &[u8]) -> Request<Body> {
     let platform = dialect.platform().as_str();
     let endpoint = app
         .app
@@ -53,7 +54,7 @@ fn request(app: &App, dialect: &dyn Dialect, room: &str, body: &[u8]) -> Request
         .unwrap_or_else(|| panic!("app::SETTINGS has no source `{platform}`"));
     let token = endpoint.source.policy.url_token.as_ref();
     let token = token.map(|token| format!("/{}", String::from_utf8_lossy(token.expose())));
-    let mut request = post(&format!("/{room}/{platform}{}", token.unwrap_or_default()), body);
+    let mut request = post(&format!("/{path}/{platform}{}", token.unwrap_or_default()), body);
     let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
     if let Ok((name, value)) = dialect.scheme().sign(&endpoint.source.policy.keys[0], body, now) {
         request.headers_mut().insert(name, value.parse().expect("a header"));
@@ -61,11 +62,11 @@ fn request(app: &App, dialect: &dyn Dialect, room: &str, body: &[u8]) -> Request
     request
 }
 
-async fn ask(app: &App, dialect: &dyn Dialect, body: &[u8]) -> Answer {
+async fn send_inbound(app: &App, dialect: &dyn Dialect, body: &[u8]) -> Answer {
     app.send(request(app, dialect, "inbound", body)).await
 }
 
-/// JSON without the white space that people put between its parts.
+/// JSON without white space between tokens.
 fn minified(json: &str) -> String {
     let (mut quoted, mut escaped) = (false, false);
     let kept = json.chars().filter(|&c| {
@@ -80,12 +81,12 @@ fn minified(json: &str) -> String {
     kept.collect()
 }
 
-/// One golden case; what is wrong with it, when something is.
-async fn verdict(dialect: &dyn Dialect, case: &Path) -> Result<(), String> {
+/// Runs one golden case.
+async fn run_case(dialect: &dyn Dialect, case: &Path) -> Result<(), String> {
     for entry in std::fs::read_dir(case).map_err(|error| error.to_string())? {
         let name = entry.map_err(|error| error.to_string())?.file_name();
         if !["request.json", "reply.json", "rules.toml"].iter().any(|known| name == *known) {
-            return Err(format!("{} is no part of a case", name.display()));
+            return Err(format!("{} does not belong to a case", name.display()));
         }
     }
     let read =
@@ -94,7 +95,7 @@ async fn verdict(dialect: &dyn Dialect, case: &Path) -> Result<(), String> {
     let own = case.join("rules.toml");
     let rules = if own.exists() { own } else { fixtures().join("rules.toml") };
     let app = app(app::SETTINGS, &text_of(&rules));
-    let answer = ask(&app, dialect, &request).await;
+    let answer = send_inbound(&app, dialect, &request).await;
     let body = String::from_utf8_lossy(&answer.body);
     if answer.status != StatusCode::OK {
         return Err(format!("{} {body}", answer.status));
@@ -103,25 +104,25 @@ async fn verdict(dialect: &dyn Dialect, case: &Path) -> Result<(), String> {
         serde_json::from_str(&reply).map_err(|error| format!("reply.json: {error}"))?;
     let differ = serde_json::from_str::<Value>(&body).ok() != Some(expected);
     let (expected, differs) = match (differ, minified(&reply)) {
-        (true, expected) => (expected, "it says something else"),
-        (false, expected) if body != expected => (expected, "it is written in another way"),
+        (true, expected) => (expected, "the content differs"),
+        (false, expected) if body != expected => (expected, "the encoding differs"),
         (false, _) => return Ok(()),
     };
     Err(format!("{differs}\n     answered {body}\n     expected {expected}"))
 }
 
 #[tokio::test]
-async fn every_platform_answers_its_golden_files() {
+async fn every_platform_replies_as_in_its_golden_files() {
     let mut wrong = Vec::new();
     for dialect in dialect::ALL {
         let platform = dialect.platform().as_str();
         let mut cases = folders_in(&fixtures().join(platform));
-        // Those of `events.rs`.
+        // `events.rs` covers these.
         cases.retain(|case| case != "events");
         assert!(!cases.is_empty(), "tests/fixtures/{platform} holds no case");
         for case in cases {
             let folder = fixtures().join(platform).join(&case);
-            if let Err(why) = verdict(dialect, &folder).await {
+            if let Err(why) = run_case(dialect, &folder).await {
                 wrong.push(format!("{platform}/{case}: {why}"));
             }
         }
@@ -130,15 +131,19 @@ async fn every_platform_answers_its_golden_files() {
 }
 
 #[test]
-fn every_folder_of_fixtures_is_a_platforms() {
+fn every_fixture_folder_belongs_to_a_platform() {
     let others = ["bad-tables", "vectors"];
-    let known = |name: &str| others.contains(&name) || dialect::named(name).is_some();
+    let known = |name: &str| others.contains(&name) || dialect::by_name(name).is_some();
     let unknown: Vec<_> = folders_in(&fixtures()).into_iter().filter(|name| !known(name)).collect();
-    assert!(unknown.is_empty(), "no platform has these fixtures: {}", unknown.join(", "));
+    assert!(
+        unknown.is_empty(),
+        "these fixture folders belong to no platform: {}",
+        unknown.join(", ")
+    );
 }
 
 #[test]
-fn minifying_leaves_texts_alone() {
+fn minifying_keeps_white_space_inside_strings() {
     assert_eq!(minified(" { \"a b\" : [ 1 , \" \\\" { \\\\\" ] }\n"), r#"{"a b":[1," \" { \\"]}"#);
 }
 
@@ -150,7 +155,7 @@ const URLS: [&str; 4] = [
 ];
 
 #[tokio::test]
-async fn a_get_finds_somebody_at_every_url() {
+async fn get_succeeds_at_every_url() {
     let app = app(app::SETTINGS, app::RULES);
     for url in URLS {
         let answer = app.send(Request::get(url).body(Body::empty()).unwrap()).await;
@@ -163,7 +168,7 @@ async fn a_get_finds_somebody_at_every_url() {
 }
 
 #[tokio::test]
-async fn synthflows_empty_post_is_kept_and_counted_as_a_probe() {
+async fn synthflows_empty_post_is_answered_and_counted_as_a_probe() {
     let app = app(app::SETTINGS, app::RULES);
     for (at, body) in ["", " ", "\r\n\t"].into_iter().enumerate() {
         let answer = app.synthflow(body).await;
@@ -181,7 +186,7 @@ async fn synthflows_empty_post_with_a_wrong_token_is_refused() {
     }
 }
 
-/// How often a source's requests came to this.
+/// Asserts how many requests of a source had this outcome.
 async fn assert_counted(app: &App, source: &str, outcome: &str, times: usize) {
     let line = format!(
         "switchboard_requests_total{{source=\"{source}\",outcome=\"{outcome}\"}} {times}\n"
@@ -190,13 +195,13 @@ async fn assert_counted(app: &App, source: &str, outcome: &str, times: usize) {
     assert!(metrics.contains(&line), "{line}is not in\n{metrics}");
 }
 
-/// Sends a body to both rooms: each of them takes calls and news alike.
-async fn assert_taken_as_news(app: &App, platform: &str, body: &str) {
-    let dialect = dialect::named(platform).expect("a platform");
-    for room in ["inbound", "events"] {
-        let answer = app.send(request(app, dialect, room, body.as_bytes())).await;
-        assert_eq!(answer.status, StatusCode::OK, "{room}: {body}");
-        assert_eq!(answer.body, b"{}", "{room}: {body}");
+/// Asserts that both paths accept a body as an event.
+async fn assert_accepted_as_event(app: &App, platform: &str, body: &str) {
+    let dialect = dialect::by_name(platform).expect("a platform");
+    for path in ["inbound", "events"] {
+        let answer = app.send(request(app, dialect, path, body.as_bytes())).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {body}");
+        assert_eq!(answer.body, b"{}", "{path}: {body}");
     }
 }
 
@@ -213,25 +218,33 @@ const RETELL_CALL_EVENTS: [&str; 8] = [
 const RETELL_CHAT_EVENTS: [&str; 3] = ["chat_started", "chat_ended", "chat_analyzed"];
 
 #[tokio::test]
-async fn every_event_that_retell_documents_is_taken_note_of() {
+async fn accepts_every_documented_retell_event() {
     let app = app(app::SETTINGS, app::RULES);
     for event in RETELL_CALL_EVENTS {
         let call =
             json!({ "call_id": "call_1", "from_number": "+12137771234", "call_status": "ended" });
-        assert_taken_as_news(&app, "retell", &json!({ "event": event, "call": call }).to_string())
-            .await;
+        assert_accepted_as_event(
+            &app,
+            "retell",
+            &json!({ "event": event, "call": call }).to_string(),
+        )
+        .await;
     }
     for event in RETELL_CHAT_EVENTS {
         let chat = json!({ "chat_id": "chat_1", "chat_status": "ended" });
-        assert_taken_as_news(&app, "retell", &json!({ "event": event, "chat": chat }).to_string())
-            .await;
+        assert_accepted_as_event(
+            &app,
+            "retell",
+            &json!({ "event": event, "chat": chat }).to_string(),
+        )
+        .await;
     }
     assert_counted(&app, "retell", "event", 22).await;
     assert_counted(&app, "retell", "unknown_event", 0).await;
 }
 
 #[tokio::test]
-async fn synthflows_post_call_webhook_is_taken_note_of() {
+async fn accepts_synthflows_post_call_webhook() {
     let app = app(app::SETTINGS, app::RULES);
     let body = json!({
         "status": "completed",
@@ -251,26 +264,26 @@ async fn synthflows_post_call_webhook_is_taken_note_of() {
         "analysis": { "persona": "true", "goal": null },
         "collected_variables": { "user_name": { "value": "Julian", "collected": true } },
     });
-    assert_taken_as_news(&app, "synthflow", &body.to_string()).await;
+    assert_accepted_as_event(&app, "synthflow", &body.to_string()).await;
     assert_counted(&app, "synthflow", "event", 2).await;
     assert_counted(&app, "synthflow", "unknown_event", 0).await;
 }
 
 #[tokio::test]
-async fn an_event_that_nobody_knows_is_taken_note_of_and_counted_apart() {
+async fn accepts_unknown_events_and_counts_them_separately() {
     let app = app(app::SETTINGS, app::RULES);
     for (platform, body) in [
         ("retell", r#"{"event":"call_teleported","call":{"call_id":"call_1"}}"#),
         ("synthflow", r#"{"event":"call_teleported","call":{"call_id":"call_1"}}"#),
     ] {
-        assert_taken_as_news(&app, platform, body).await;
+        assert_accepted_as_event(&app, platform, body).await;
         assert_counted(&app, platform, "unknown_event", 2).await;
         assert_counted(&app, platform, "event", 0).await;
     }
 }
 
 #[tokio::test]
-async fn the_content_type_is_not_looked_at() {
+async fn ignores_the_content_type() {
     let app = app(app::SETTINGS, app::RULES);
     for dialect in dialect::ALL {
         for kind in [
@@ -297,7 +310,7 @@ metadata = { big = "${sip.x-big|}" }
 "#;
 
 #[tokio::test]
-async fn metadata_of_50_000_bytes_is_sent_and_one_byte_more_is_not() {
+async fn sends_metadata_of_up_to_50_000_bytes() {
     for (bytes, sent) in [(50_000, true), (50_001, false)] {
         let app = app(app::SETTINGS, METADATA);
         let value = "b".repeat(bytes - r#"{"big":""}"#.len());
@@ -317,222 +330,219 @@ async fn metadata_of_50_000_bytes_is_sent_and_one_byte_more_is_not() {
     }
 }
 
-/// What becomes of a body, under one rule for everybody.
+/// Treatment of a body under a single rule without conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// 200, and the rule's agent takes the call.
-    Taken,
-    /// 200, and the platform's own agent keeps the call.
-    KeepReason,
-    /// 200 and `{}`: news, not a question.
-    Noted,
+    /// 200; the rule's agent answers the call.
+    Routed,
+    /// 200; the platform's own agent answers the call.
+    Kept,
+    /// 200 and `{}`: an event.
+    Event,
     /// 400.
     Refused,
 }
-use Fate::{KeepReason, Noted, Refused, Taken};
+use Fate::{Event, Kept, Refused, Routed};
 
-/// A body that no document shows, and what becomes of it at Retell and at Synthflow.
-struct Strange(&'static str, Vec<u8>, Fate, Fate);
+/// A body that no documentation describes, and its treatment for Retell and for Synthflow.
+struct Unusual(&'static str, Vec<u8>, Fate, Fate);
 
-/// Strange, and the same to both.
-fn strange(name: &'static str, body: impl Into<Vec<u8>>, comes: Fate) -> Strange {
-    Strange(name, body.into(), comes, comes)
+/// An unusual body with the same treatment for both platforms.
+fn both(name: &'static str, body: impl Into<Vec<u8>>, fate: Fate) -> Unusual {
+    Unusual(name, body.into(), fate, fate)
 }
 
-/// A question about a call, with these fields in it.
-fn about(name: &'static str, fields: &str) -> Strange {
-    strange(name, format!(r#"{{"event":"call_inbound","call_inbound":{{{fields}}}}}"#), Taken)
+/// A call with these fields.
+fn with_fields(name: &'static str, fields: &str) -> Unusual {
+    both(name, format!(r#"{{"event":"call_inbound","call_inbound":{{{fields}}}}}"#), Routed)
 }
 
-/// A question about a call, with `call_inbound` being this.
-fn inbound_is(name: &'static str, value: &str) -> Strange {
-    strange(name, format!(r#"{{"event":"call_inbound","call_inbound":{value}}}"#), Taken)
+/// A call with this value of `call_inbound`.
+fn with_inbound(name: &'static str, value: &str) -> Unusual {
+    both(name, format!(r#"{{"event":"call_inbound","call_inbound":{value}}}"#), Routed)
 }
 
-/// A question about a call, with these keys beside it.
-fn beside(name: &'static str, keys: &str) -> Strange {
+/// A call with these additional keys beside `call_inbound`.
+fn with_keys(name: &'static str, keys: &str) -> Unusual {
     let call = r#""call_inbound":{"from_number":"+12137771234","to_number":"+12137771235"}"#;
-    strange(name, format!(r#"{{{keys},"event":"call_inbound",{call}}}"#), Taken)
+    both(name, format!(r#"{{{keys},"event":"call_inbound",{call}}}"#), Routed)
 }
 
 fn deep(open: &str, close: &str) -> String {
     format!("{}1{}", open.repeat(10_000), close.repeat(10_000))
 }
 
-/// Bodies that ask about a call, however oddly.
-fn strange_questions() -> Vec<Strange> {
+/// Unusual bodies of calls.
+fn unusual_calls() -> Vec<Unusual> {
     let deep_list = deep("[", "]");
     let deep_object = deep("{\"k\":", "}");
     let many_headers: Vec<_> = (0..2_500).map(|at| format!("\"x-{at}\":\"{at}\"")).collect();
     vec![
-        beside("duplicate event, the last one counts", r#""event":"call_ended""#),
-        beside("duplicate call_inbound", r#""call_inbound":{"from_number":[]}"#),
-        about(
+        with_keys("duplicate event, the last one counts", r#""event":"call_ended""#),
+        with_keys("duplicate call_inbound", r#""call_inbound":{"from_number":[]}"#),
+        with_fields(
             "duplicate from_number",
             r#""from_number":"+19005550100","from_number":"+12137771234""#,
         ),
-        beside("10,000 lists in an unknown key", &format!("\"x\":{deep_list}")),
-        beside("10,000 objects in an unknown key", &format!("\"x\":{}", deep("{\"\":", "}"))),
-        about("10,000 lists for a number", &format!("\"from_number\":{deep_list}")),
-        about(
+        with_keys("10,000 lists in an unknown key", &format!("\"x\":{deep_list}")),
+        with_keys("10,000 objects in an unknown key", &format!("\"x\":{}", deep("{\"\":", "}"))),
+        with_fields("10,000 lists for a number", &format!("\"from_number\":{deep_list}")),
+        with_fields(
             "10,000 lists in the SIP headers",
             &format!("\"custom_sip_headers\":{{\"x\":{deep_list}}}"),
         ),
-        inbound_is("10,000 lists for a call", &deep_list),
-        inbound_is("10,000 objects for a call", &deep_object),
-        about("half a surrogate pair for a number", r#""from_number":"\ud800""#),
-        about("two halves in the wrong order", r#""from_number":"\udc00\ud800""#),
-        about("half a surrogate pair in a call id", r#""call_id":"call_\udfff""#),
-        beside("half a surrogate pair in an unknown value", r#""x":"\ud83d""#),
-        about("64 digits for a number", &format!("\"from_number\":{}", "9".repeat(64))),
-        about("64 digits in quotes", &format!("\"from_number\":\"+{}\"", "9".repeat(64))),
-        about("a number too big for any double", r#""from_number":1e400,"agent_version":1e400"#),
-        about("a number below zero", r#""from_number":-12137771234,"agent_version":-1"#),
-        about("a fraction for a version", r#""agent_version":1.5,"call_id":0.1"#),
-        beside("a timestamp too big for 64 bits", r#""event_timestamp":99999999999999999999"#),
-        beside("a timestamp that is a text", r#""event_timestamp":"yesterday""#),
-        beside("a timestamp that is an object", r#""event_timestamp":{"$numberLong":"1"}"#),
-        beside("a number too big in an unknown key", r#""x":[1e999,-1E-999,-0.0]"#),
-        inbound_is("null for a call", "null"),
-        inbound_is("a list for a call", r#"[{"from_number":"+12137771234"}]"#),
-        inbound_is("a text for a call", r#""+12137771234""#),
-        inbound_is("a number for a call", "1"),
-        inbound_is("true for a call", "true"),
-        inbound_is("nothing known of the call", "{}"),
-        strange("no call at all", r#"{"event":"call_inbound"}"#, Taken),
-        about(
+        with_inbound("10,000 lists for a call", &deep_list),
+        with_inbound("10,000 objects for a call", &deep_object),
+        with_fields("half a surrogate pair for a number", r#""from_number":"\ud800""#),
+        with_fields("two halves in the wrong order", r#""from_number":"\udc00\ud800""#),
+        with_fields("half a surrogate pair in a call id", r#""call_id":"call_\udfff""#),
+        with_keys("half a surrogate pair in an unknown value", r#""x":"\ud83d""#),
+        with_fields("64 digits for a number", &format!("\"from_number\":{}", "9".repeat(64))),
+        with_fields("64 digits in quotes", &format!("\"from_number\":\"+{}\"", "9".repeat(64))),
+        with_fields(
+            "a number too big for any double",
+            r#""from_number":1e400,"agent_version":1e400"#,
+        ),
+        with_fields("a number below zero", r#""from_number":-12137771234,"agent_version":-1"#),
+        with_fields("a fraction for a version", r#""agent_version":1.5,"call_id":0.1"#),
+        with_keys("a timestamp too big for 64 bits", r#""event_timestamp":99999999999999999999"#),
+        with_keys("a timestamp that is a text", r#""event_timestamp":"yesterday""#),
+        with_keys("a timestamp that is an object", r#""event_timestamp":{"$numberLong":"1"}"#),
+        with_keys("a number too big in an unknown key", r#""x":[1e999,-1E-999,-0.0]"#),
+        with_inbound("null for a call", "null"),
+        with_inbound("a list for a call", r#"[{"from_number":"+12137771234"}]"#),
+        with_inbound("a text for a call", r#""+12137771234""#),
+        with_inbound("a number for a call", "1"),
+        with_inbound("true for a call", "true"),
+        with_inbound("an empty call", "{}"),
+        both("no call", r#"{"event":"call_inbound"}"#, Routed),
+        with_fields(
             "nested nulls",
             r#""from_number":[null,[null]],"to_number":{"x":null},"custom_sip_headers":{"x":null}"#,
         ),
-        about("an object for a number", r#""from_number":{"e164":"+12137771234"}"#),
-        about("true for a number", r#""from_number":true,"to_number":false"#),
-        about("the word null for a number", r#""from_number":"null","to_number":"undefined""#),
-        about("NUL in a number", r#""from_number":"+1213\u0000777""#),
-        about("an emoji for a number", r#""from_number":"📞""#),
-        about("other scripts' digits", r#""from_number":"+１２１３７７７１２３４""#),
-        about("invisible marks around a number", r#""from_number":"\u202a+12137771234\u202c""#),
-        about(
+        with_fields("an object for a number", r#""from_number":{"e164":"+12137771234"}"#),
+        with_fields("true for a number", r#""from_number":true,"to_number":false"#),
+        with_fields(
+            "the word null for a number",
+            r#""from_number":"null","to_number":"undefined""#,
+        ),
+        with_fields("NUL in a number", r#""from_number":"+1213\u0000777""#),
+        with_fields("an emoji for a number", r#""from_number":"📞""#),
+        with_fields("other scripts' digits", r#""from_number":"+１２１３７７７１２３４""#),
+        with_fields(
+            "invisible marks around a number",
+            r#""from_number":"\u202a+12137771234\u202c""#,
+        ),
+        with_fields(
             "a number of 40,000 characters",
             &format!("\"from_number\":\"{}\"", "+".repeat(40_000)),
         ),
-        about("a list for the SIP headers", r#""custom_sip_headers":["x-a","b"]"#),
-        about("a text for the SIP headers", r#""custom_sip_headers":"x-a: b""#),
-        about(
+        with_fields("a list for the SIP headers", r#""custom_sip_headers":["x-a","b"]"#),
+        with_fields("a text for the SIP headers", r#""custom_sip_headers":"x-a: b""#),
+        with_fields(
             "objects in the SIP headers",
             r#""custom_sip_headers":{"x-a":{"b":1},"":"","x-c":[1]}"#,
         ),
-        about(
+        with_fields(
             "2,500 SIP headers",
             &format!("\"custom_sip_headers\":{{{}}}", many_headers.join(",")),
         ),
-        about("an object for a call id", r#""call_id":{"id":1},"agent_id":[],"model_id":{}"#),
-        about("an empty call id", r#""call_id":"","agent_id":"""#),
-        beside("a key without a name", r#""":0,"__proto__":{"reject":true},"constructor":null"#),
-        beside(
+        with_fields("an object for a call id", r#""call_id":{"id":1},"agent_id":[],"model_id":{}"#),
+        with_fields("an empty call id", r#""call_id":"","agent_id":"""#),
+        with_keys("a key without a name", r#""":0,"__proto__":{"reject":true},"constructor":null"#),
+        with_keys(
             "a text message beside the call",
             r#""chat_inbound":{"chat_id":"c","from_number":"+19005550100"}"#,
         ),
-        about(
+        with_fields(
             "the words of a reply",
             r#""reject":true,"override_model_id":null,"override_agent_id":"x""#,
         ),
-        strange(
+        both(
             "escapes in keys",
             r#"{"\u0065vent":"call\u005finbound","call\u005finbound":{}}"#,
-            Taken,
+            Routed,
         ),
-        strange(
+        both(
             "white space everywhere",
             "\r\n\t {\n\"event\" :\r\n\"call_inbound\" , \"x\":[ ] }\n\n",
-            Taken,
+            Routed,
         ),
     ]
 }
 
-/// Bodies that ask nothing, at one platform at least.
-fn strange_statements() -> Vec<Strange> {
+/// Bodies without a call for at least one platform.
+fn bodies_without_a_call() -> Vec<Unusual> {
     let call = r#""call_inbound":{"from_number":"+12137771234"}"#;
     vec![
-        Strange("nothing", Vec::new(), Refused, KeepReason),
-        Strange("white space", b" \r\n".to_vec(), Refused, KeepReason),
-        Strange("no event, but a call", format!("{{{call}}}").into(), Refused, Taken),
-        Strange("null for the event", format!("{{\"event\":null,{call}}}").into(), Refused, Taken),
-        Strange(
+        Unusual("nothing", Vec::new(), Refused, Kept),
+        Unusual("white space", b" \r\n".to_vec(), Refused, Kept),
+        Unusual("no event, but a call", format!("{{{call}}}").into(), Refused, Routed),
+        Unusual("null for the event", format!("{{\"event\":null,{call}}}").into(), Refused, Routed),
+        Unusual(
             "an object for the event",
             format!("{{\"event\":{{}},{call}}}").into(),
             Refused,
-            Taken,
+            Routed,
         ),
-        Strange(
+        Unusual(
             "a list for the event",
             format!("{{\"event\":[\"call_inbound\"],{call}}}").into(),
             Refused,
-            Taken,
+            Routed,
         ),
-        Strange(
+        Unusual(
             "no event, but a past call",
             br#"{"call":{"call_id":"c"}}"#.to_vec(),
             Refused,
-            Noted,
+            Event,
         ),
-        Strange(
+        Unusual(
             "a text message",
             br#"{"event":"chat_inbound","chat_inbound":{}}"#.to_vec(),
-            Taken,
-            Noted,
+            Routed,
+            Event,
         ),
-        strange("an event that nobody knows", r#"{"event":"call_teleported"}"#, Noted),
-        strange("an event without a name", r#"{"event":""}"#, Noted),
-        strange("an event with a number for a name", r#"{"event":7}"#, Noted),
-        strange("an event with true for a name", r#"{"event":true,"call":null}"#, Noted),
-        strange(
-            "an event with capitals",
-            r#"{"event":"CALL_ENDED","call":{"call_id":"c"}}"#,
-            Noted,
-        ),
-        strange("an event of a list", r#"{"event":"call_ended","call":[{"call_id":"c"}]}"#, Noted),
-        strange("an empty object", "{}", Refused),
-        strange("an object that says nothing", r#"{"x":{"event":"call_inbound"}}"#, Refused),
+        both("an unknown event", r#"{"event":"call_teleported"}"#, Event),
+        both("an event without a name", r#"{"event":""}"#, Event),
+        both("an event with a number for a name", r#"{"event":7}"#, Event),
+        both("an event with true for a name", r#"{"event":true,"call":null}"#, Event),
+        both("an event with capitals", r#"{"event":"CALL_ENDED","call":{"call_id":"c"}}"#, Event),
+        both("an event of a list", r#"{"event":"call_ended","call":[{"call_id":"c"}]}"#, Event),
+        both("an empty object", "{}", Refused),
+        both("an object without an event", r#"{"x":{"event":"call_inbound"}}"#, Refused),
     ]
 }
 
-/// Bodies that are no JSON object.
-fn strange_writings() -> Vec<Strange> {
+/// Bodies that are not JSON objects.
+fn bodies_that_are_not_objects() -> Vec<Unusual> {
     vec![
-        strange("a list", r#"[{"event":"call_inbound","call_inbound":{}}]"#, Refused),
-        strange("a text", r#""call_inbound""#, Refused),
-        strange("a number", "42", Refused),
-        strange("null", "null", Refused),
-        strange("10,000 lists", deep("[", "]"), Refused),
-        strange("10,000 lists that never end", "[".repeat(10_000), Refused),
-        strange("words", "who takes this call?", Refused),
-        strange("a form", "event=call_inbound&from_number=%2B12137771234", Refused),
-        strange("XML", "<?xml version=\"1.0\"?><event>call_inbound</event>", Refused),
-        strange("half of a body", r#"{"event":"call_inbound","call_inbound":{"from_num"#, Refused),
-        strange("trailing garbage", r#"{"event":"call_inbound","call_inbound":{}}}"#, Refused),
-        strange(
-            "two bodies",
-            "{\"event\":\"call_inbound\"}\n{\"event\":\"call_inbound\"}",
-            Refused,
-        ),
-        strange("a comma too many", r#"{"event":"call_inbound",}"#, Refused),
-        strange("a comment", "{\"event\":\"call_inbound\" /* who? */}", Refused),
-        strange("single quotes", "{'event':'call_inbound'}", Refused),
-        strange("no quotes", "{event:call_inbound}", Refused),
-        strange("NaN", r#"{"event":"call_inbound","x":NaN}"#, Refused),
-        strange("a number with zeros in front", r#"{"event":"call_inbound","x":007}"#, Refused),
-        strange("an escape that is none", r#"{"event":"call_inbound","x":"\x41"}"#, Refused),
-        strange(
-            "a line break inside a text",
-            "{\"event\":\"call_inbound\",\"x\":\"a\nb\"}",
-            Refused,
-        ),
-        strange(
+        both("a list", r#"[{"event":"call_inbound","call_inbound":{}}]"#, Refused),
+        both("a text", r#""call_inbound""#, Refused),
+        both("a number", "42", Refused),
+        both("null", "null", Refused),
+        both("10,000 lists", deep("[", "]"), Refused),
+        both("10,000 lists that never end", "[".repeat(10_000), Refused),
+        both("words", "which agent takes this call?", Refused),
+        both("a form", "event=call_inbound&from_number=%2B12137771234", Refused),
+        both("XML", "<?xml version=\"1.0\"?><event>call_inbound</event>", Refused),
+        both("half of a body", r#"{"event":"call_inbound","call_inbound":{"from_num"#, Refused),
+        both("trailing garbage", r#"{"event":"call_inbound","call_inbound":{}}}"#, Refused),
+        both("two bodies", "{\"event\":\"call_inbound\"}\n{\"event\":\"call_inbound\"}", Refused),
+        both("a trailing comma", r#"{"event":"call_inbound",}"#, Refused),
+        both("a comment", "{\"event\":\"call_inbound\" /* comment */}", Refused),
+        both("single quotes", "{'event':'call_inbound'}", Refused),
+        both("no quotes", "{event:call_inbound}", Refused),
+        both("NaN", r#"{"event":"call_inbound","x":NaN}"#, Refused),
+        both("a number with leading zeros", r#"{"event":"call_inbound","x":007}"#, Refused),
+        both("an invalid escape", r#"{"event":"call_inbound","x":"\x41"}"#, Refused),
+        both("a line break inside a text", "{\"event\":\"call_inbound\",\"x\":\"a\nb\"}", Refused),
+        both(
             "a byte order mark",
             "\u{feff}{\"event\":\"call_inbound\",\"call_inbound\":{}}",
             Refused,
         ),
-        strange(
+        both(
             "UTF-16",
             "{\"event\":\"call_inbound\"}"
                 .encode_utf16()
@@ -540,24 +550,24 @@ fn strange_writings() -> Vec<Strange> {
                 .collect::<Vec<_>>(),
             Refused,
         ),
-        strange("Latin-1", b"{\"event\":\"call_inbound\",\"name\":\"Zo\xeb\"}", Refused),
-        strange("an overlong NUL", b"{\"event\":\"call_inbound\",\"x\":\"\xc0\x80\"}", Refused),
-        strange(
+        both("Latin-1", b"{\"event\":\"call_inbound\",\"name\":\"Zo\xeb\"}", Refused),
+        both("an overlong NUL", b"{\"event\":\"call_inbound\",\"x\":\"\xc0\x80\"}", Refused),
+        both(
             "a surrogate in UTF-8",
             b"{\"event\":\"call_inbound\",\"x\":\"\xed\xa0\x80\"}",
             Refused,
         ),
-        strange("NULs", vec![0; 64], Refused),
-        strange("gzip", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03".to_vec(), Refused),
+        both("NULs", vec![0; 64], Refused),
+        both("gzip", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03".to_vec(), Refused),
     ]
 }
 
-/// What became of a body, by what its platform will make of the answer.
+/// Classifies a reply by its effect at the platform.
 fn fate(platform: &str, answer: &Answer) -> Result<Fate, String> {
-    let (taken, kept) = match platform {
+    let (routed, kept) = match platform {
         "retell" => (r#"{"override_agent_id":"agent_1"}"#, "{}"),
         "synthflow" => (r#"{"override_model_id":"agent_1"}"#, r#"{"override_model_id":""}"#),
-        other => panic!("nobody wrote here how {other} is answered"),
+        other => panic!("the replies of {other} are missing here"),
     };
     let body = String::from_utf8_lossy(&answer.body);
     let is = |inner: &str| {
@@ -565,43 +575,43 @@ fn fate(platform: &str, answer: &Answer) -> Result<Fate, String> {
             || body == format!(r#"{{"chat_inbound":{inner}}}"#)
     };
     match answer.status {
-        StatusCode::OK if is(taken) => Ok(Taken),
-        StatusCode::OK if is(kept) => Ok(KeepReason),
-        StatusCode::OK if body == "{}" => Ok(Noted),
+        StatusCode::OK if is(routed) => Ok(Routed),
+        StatusCode::OK if is(kept) => Ok(Kept),
+        StatusCode::OK if body == "{}" => Ok(Event),
         StatusCode::BAD_REQUEST => Ok(Refused),
         status => Err(format!("{status} {body}")),
     }
 }
 
 #[tokio::test]
-async fn strange_bodies_come_to_what_is_documented_and_never_hang_up() {
-    let everyone = app(app::SETTINGS, app::RULES);
-    let nobody = app(app::SETTINGS, KEEP);
-    let strange = [strange_questions(), strange_statements(), strange_writings()];
+async fn unusual_bodies_are_treated_as_documented_and_never_hang_up() {
+    let route_all = app(app::SETTINGS, app::RULES);
+    let keep_all = app(app::SETTINGS, KEEP);
+    let bodies = [unusual_calls(), bodies_without_a_call(), bodies_that_are_not_objects()];
     let mut wrong = Vec::new();
-    for Strange(name, body, at_retell, at_synthflow) in strange.into_iter().flatten() {
+    for Unusual(name, body, retell, synthflow) in bodies.into_iter().flatten() {
         assert!(
             body.len() <= switchboard::http::public::INBOUND_BYTES,
             "{name} would be too large"
         );
-        for (platform, due) in [("retell", at_retell), ("synthflow", at_synthflow)] {
-            let dialect = dialect::named(platform).expect("a platform");
-            let due_from_nobody = if due == Taken { KeepReason } else { due };
-            for (app, due) in [(&everyone, due), (&nobody, due_from_nobody)] {
-                let fate = fate(platform, &ask(app, dialect, &body).await);
-                if fate != Ok(due) {
-                    wrong.push(format!("{platform}: {name}: {due:?} is due, not {fate:?}"));
+        for (platform, expected) in [("retell", retell), ("synthflow", synthflow)] {
+            let dialect = dialect::by_name(platform).expect("a platform");
+            let without_agent = if expected == Routed { Kept } else { expected };
+            for (app, expected) in [(&route_all, expected), (&keep_all, without_agent)] {
+                let fate = fate(platform, &send_inbound(app, dialect, &body).await);
+                if fate != Ok(expected) {
+                    wrong.push(format!("{platform}: {name}: expected {expected:?}, not {fate:?}"));
                 }
             }
         }
     }
     assert!(wrong.is_empty(), "{} bodies\n  {}", wrong.len(), wrong.join("\n  "));
-    for app in [everyone, nobody] {
+    for app in [route_all, keep_all] {
         assert!(app.metrics().await.contains("switchboard_panics_total 0"), "something panicked");
     }
 }
 
-/// What one rule for everybody understood of a call.
+/// A rule that returns the parsed caller and a SIP header as variables.
 const ECHO: &str = r#"
 [[rule]]
 name = "everyone"
@@ -609,9 +619,9 @@ agent = "agent_1"
 variables = { caller = "${from}", tier = "${sip.x-tier|none}" }
 "#;
 
-/// The caller and the tier that Retell is told after a question with these fields.
+/// Asserts the caller and the tier that [`ECHO`] returned.
 #[track_caller]
-fn assert_understood(answer: &Answer, caller: &str, tier: &str) {
+fn assert_echo(answer: &Answer, caller: &str, tier: &str) {
     let expected = json!({ "caller": caller, "tier": tier });
     assert_eq!(answer.json()["call_inbound"]["dynamic_variables"], expected);
 }
@@ -621,16 +631,16 @@ fn retell_with(fields: &str) -> String {
 }
 
 #[tokio::test]
-async fn two_callers_with_an_empty_call_id_are_not_taken_for_one() {
+async fn two_callers_with_an_empty_call_id_are_distinct() {
     let app = app(app::SETTINGS, ECHO);
     for caller in ["+12137771234", "+12137771235"] {
         let fields = format!(r#""call_id":"","from_number":"{caller}""#);
-        assert_understood(&app.retell(retell_with(&fields)).await, caller, "none");
+        assert_echo(&app.retell(retell_with(&fields)).await, caller, "none");
     }
 }
 
 #[tokio::test]
-async fn a_strange_key_hides_nothing_beside_it() {
+async fn an_unusual_key_hides_no_other_key() {
     for fields in [
         r#""call_inbound":{"from_number":"+1213","custom_sip_headers":{"x-tier":"gold"}},"\ud800":1"#,
         r#""call_inbound":{"\ud800":1,"from_number":"+1213","custom_sip_headers":{"x-tier":"gold"}}"#,
@@ -639,19 +649,19 @@ async fn a_strange_key_hides_nothing_beside_it() {
         let app = app(app::SETTINGS, ECHO);
         let answer = app.retell(format!(r#"{{"event":"call_inbound",{fields}}}"#)).await;
         assert_eq!(answer.status, StatusCode::OK, "{fields}");
-        assert_understood(&answer, "+1213", "gold");
+        assert_echo(&answer, "+1213", "gold");
     }
 }
 
 #[tokio::test]
-async fn of_duplicate_sip_headers_the_last_one_counts() {
+async fn the_last_duplicate_sip_header_counts() {
     let app = app(app::SETTINGS, ECHO);
     let headers = r#""from_number":"1","custom_sip_headers":{"x-tier":"tin","x-tier":"gold"}"#;
-    assert_understood(&app.retell(retell_with(headers)).await, "1", "gold");
+    assert_echo(&app.retell(retell_with(headers)).await, "1", "gold");
 }
 
 #[tokio::test]
-async fn no_way_of_writing_a_caller_makes_another_one_of_it() {
+async fn every_spelling_of_a_caller_is_the_same_caller() {
     for (written, meant) in [
         ("12137771234.0", ["+12137771234", "12137771234.0"]),
         ("1.2137771234e10", ["+12137771234", "1.2137771234e10"]),
@@ -668,7 +678,7 @@ async fn no_way_of_writing_a_caller_makes_another_one_of_it() {
 }
 
 #[tokio::test]
-async fn synthflow_is_never_told_news_of_a_call_that_it_asks_about() {
+async fn synthflow_never_receives_an_empty_reply_to_a_call() {
     let app = app(app::SETTINGS, app::RULES);
     for event in
         ["7", "true", r#""""#, r#""CALL_INBOUND""#, r#""call_inbound ""#, r#""inbound_call""#]

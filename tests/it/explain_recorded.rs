@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use switchboard::explain::recorded::table_of_then;
+use switchboard::explain::recorded::load_snapshot;
 use switchboard::records::RuleSnapshot;
 use switchboard::rules::{CheckContext, RuleSet, Snapshot, load, parse_copies};
 
@@ -83,19 +83,19 @@ fn copies_that_are_read_as_another_table_explain_nothing() {
     let kept = |fingerprint: &str| RuleSnapshot {
         fingerprint: fingerprint.to_owned(),
         at: Timestamp::UNIX_EPOCH,
-        copies: copies.clone().unwrap(),
+        files: copies.clone().unwrap(),
     };
-    let then = table_of_then(Some(&kept(&table.fingerprint))).expect("it is the same");
+    let then = load_snapshot(Some(&kept(&table.fingerprint))).expect("it is the same");
     assert_eq!(then.fingerprint, table.fingerprint);
-    assert!(table_of_then(Some(&kept("0123456789ab"))).is_none());
-    assert!(table_of_then(None).is_none());
+    assert!(load_snapshot(Some(&kept("0123456789ab"))).is_none());
+    assert!(load_snapshot(None).is_none());
 }
 
 #[test]
 fn a_table_of_more_than_a_megabyte_is_not_copied() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "rules.toml", RULES);
-    let most = Snapshot::MOST_BYTES as usize - RULES.len();
+    let most = Snapshot::MAX_BYTES as usize - RULES.len();
     for (bytes, is_copied) in [(most, true), (most + 1, false)] {
         let header = "number,greeting\n";
         let rows = format!("{header}{}", "\n".repeat(bytes - header.len()));
@@ -118,7 +118,11 @@ fn what_is_no_text_is_not_copied_and_a_list_that_is_not_copied_is_missing() {
     let foreign = r#"{"rules":["/nowhere/rules.toml"],"files":{"/nowhere/rules.toml":"[lists.a]\nfile = \"a.csv\"\n[[rule]]\nname = \"x\"\nfrom = \"@a\"\nagent = \"y\"\n"}}"#;
     let read = parse_copies(&serde_json::from_str(foreign).unwrap(), &CheckContext::default());
     assert!(read.table.is_none());
-    assert!(read.report.to_string().contains("it is not among the copies"), "{}", read.report);
+    assert!(
+        read.report.to_string().contains("the snapshot does not contain it"),
+        "{}",
+        read.report
+    );
 }
 
 /// A service that answers a call, and then has another list. What `records show` tells of the call.

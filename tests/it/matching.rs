@@ -20,7 +20,7 @@ use switchboard::domain::call::{Call, Channel, Fields, Platform};
 use switchboard::domain::decision::{Decision, Outcome};
 use switchboard::domain::facts::Facts;
 use switchboard::domain::phone_number::{Country, Party, PhoneNumber};
-use switchboard::explain::{Question, inquire};
+use switchboard::explain::{Question, explain_call};
 use switchboard::rules;
 use switchboard::rules::engine::explain::{Verdict, explain};
 use switchboard::rules::engine::{decide, scan};
@@ -75,12 +75,12 @@ fn told(decision: &Decision<'_>) -> Told {
         Outcome::Reject(reason) => format!("reject {reason}"),
         Outcome::Keep(_) => "keep".to_owned(),
     };
-    let added = decision.added();
+    let added = decision.additions();
     let variables = added.variables.iter();
     let variables: BTreeMap<_, _> =
         variables.map(|one| (one.name.to_owned(), one.value.to_string())).collect();
     assert_eq!(variables.len(), added.variables.len(), "each name once");
-    let by = added.by.iter().map(|rule| (*rule).to_owned()).collect();
+    let by = added.rules.iter().map(|rule| (*rule).to_owned()).collect();
     Told { rule: decision.rule().map(str::to_owned), by, outcome, variables }
 }
 
@@ -99,7 +99,7 @@ fn an_explanation_tells_every_rule_until_the_deciding_one() {
                     prop_assert!(!why.is_empty(), "{} does not say why", step.rule);
                     continue;
                 }
-                Verdict::Adds => decision.added().by.contains(&step.rule),
+                Verdict::Adds => decision.additions().rules.contains(&step.rule),
                 Verdict::Decides => at + 1 == whole.steps.len(),
             };
             prop_assert!(expected, "{:?}", step);
@@ -108,7 +108,7 @@ fn an_explanation_tells_every_rule_until_the_deciding_one() {
         prop_assert_eq!(deciding.map(|step| step.rule), decision.rule());
         prop_assert!(deciding.is_some() || whole.steps.len() == table.rules.len());
         let adding = whole.steps.iter().filter(|step| step.verdict == Verdict::Adds);
-        prop_assert_eq!(adding.count(), decision.added().by.len());
+        prop_assert_eq!(adding.count(), decision.additions().rules.len());
 
         let short = explain(table, call, &facts, false).expect("index and scan agree");
         prop_assert_eq!(&short.decision, &decision);
@@ -171,7 +171,7 @@ fn what_is_said_to_be_never_reached_is_never_reached() {
                     let setting = &settings[at % settings.len()];
                     let call = sheet::call(from, to, setting);
                     let decision = decide(&table, &call, &Facts { at: setting.at });
-                    let reached = decision.rule() == Some(&name) || decision.added().by.contains(&&*name);
+                    let reached = decision.rule() == Some(&name) || decision.additions().rules.contains(&&*name);
                     prop_assert!(!reached, "{from:?} rings {to:?}, {setting:?}, and {name} is reached");
                 }
             }
@@ -297,8 +297,9 @@ fn rules_in_any_form_are_tried_in_the_order_in_which_they_are_written() {
 fn arm_of(text: &str, caller: &str) -> Result<Option<usize>, TestCaseError> {
     let loaded = rules::parse("rules.toml", text.to_owned(), &CheckContext::default());
     let table = loaded.table.ok_or_else(|| TestCaseError::fail(loaded.report.to_string()))?;
-    let fields = Fields { from: Party::read(Some(caller)).party, ..Fields::unknown(Channel::Call) };
-    let call = Call::synthetic("north", Platform::named("retell"), fields);
+    let fields =
+        Fields { from: Party::parse(Some(caller)).party, ..Fields::unknown(Channel::Call) };
+    let call = Call::synthetic("north", Platform::new("retell"), fields);
     let decision = decide(&table, &call, &Facts { at: Timestamp::UNIX_EPOCH });
     let agent = decision.arm().map(|arm| format!("agent_{arm}"));
     let Outcome::Agent(chosen) = decision.outcome() else { return Ok(None) };
@@ -333,7 +334,7 @@ fn a_split_goes_where_the_hash_of_name_and_caller_says() {
         let split_key = key.iter().map(|key| format!("split_key = {}\n", quoted(key)));
         let split_key = split_key.collect::<String>();
         let text = format!("[[rule]]\nname = {}\nsplit = [{arms}]\n{split_key}", quoted(&name));
-        let arm = match Party::read(Some(&caller)).party {
+        let arm = match Party::parse(Some(&caller)).party {
             Party::Withheld => 0,
             Party::Number(_) | Party::Literal(_) => cuts[1..].iter().position(|end| place < u64::from(*end)).expect("the last ends there"),
         };
@@ -370,7 +371,7 @@ fn an_explanation_as_a_test_passes_behind_its_table() {
         for (at, (ring, stranger, headers)) in rings.into_iter().enumerate() {
             let (from, to) = ring.parties(&sheet);
             // What reads as a pattern (`+12*`, `GA`) or as a mistyped number is refused in a test.
-            let is_refused = |text: &str| is_wide(&Party::read(Some(text)).party.unmasked());
+            let is_refused = |text: &str| is_wide(&Party::parse(Some(text)).party.unmasked());
             let from = if at == 0 { stranger } else { from };
             if is_refused(&from) || is_refused(&to) {
                 continue;
@@ -384,10 +385,10 @@ fn an_explanation_as_a_test_passes_behind_its_table() {
                 facts: Facts { at: ring.setting.at },
                 all: false,
             };
-            let inquiry = inquire(&table, settings.sources.iter(), question).expect("index and scan agree");
+            let inquiry = explain_call(&table, settings.sources.iter(), question).expect("index and scan agree");
             let text = format!("{}\n{}", sheet.to_toml(), inquiry.as_test());
             let path = folder.path().join("rules.toml").display().to_string();
-            let (table, report) = app::parse_rules(&path, text, &settings.surroundings());
+            let (table, report) = app::parse_rules(&path, text, &settings.check_context());
             prop_assert!(table.is_some(), "{report}\n{}", inquiry.as_test());
         }
     });
@@ -411,7 +412,8 @@ reject = true
 name = "late"
 keep = true
 "#;
-    let (table, report) = app::parse_rules("rules.toml", text.to_owned(), &settings.surroundings());
+    let (table, report) =
+        app::parse_rules("rules.toml", text.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let sip = [("x-a", "first"), ("x-b", "b"), ("x-a", "last")];
     let fields = Fields {
@@ -431,10 +433,10 @@ keep = true
         let facts = Facts { at: at.parse().unwrap() };
         let source = &settings.sources[0];
         let question = Question { source, fields: &fields, facts, all: false };
-        let test = inquire(&table, settings.sources.iter(), question).unwrap().as_test();
+        let test = explain_call(&table, settings.sources.iter(), question).unwrap().as_test();
         assert!(test.contains(written), "{test}");
         let text = format!("{text}{test}");
-        let (table, report) = app::parse_rules("rules.toml", text, &settings.surroundings());
+        let (table, report) = app::parse_rules("rules.toml", text, &settings.check_context());
         assert!(table.is_some(), "{report}");
     }
 }
@@ -450,23 +452,23 @@ fn the_key_of_a_number_is_its_own_and_leads_back_to_it() {
     proptest!(cases(), |(one in "[1-9][0-9]{0,14}", other in "[1-9]0{0,14}", key in any::<u64>())| {
         let whole = number(&one);
         prop_assert_eq!(whole.key() >> 62, 0);
-        prop_assert_eq!(PhoneNumber::of_key(whole.key()), Some(whole));
+        prop_assert_eq!(PhoneNumber::from_key(whole.key()), Some(whole));
         let mut grown = number(&one[..1]);
         for digits in 1..=one.len() {
-            let begins = whole.first(digits).expect("it has as many");
+            let begins = whole.prefix(digits).expect("it has as many");
             prop_assert_eq!(begins.unmasked(), format!("+{}", &one[..digits]));
             prop_assert!(whole.starts_with(begins) && begins == grown);
             for (text, number) in [(&one[..], whole), (&other, number(&other))] {
                 prop_assert_eq!(begins.key() == number.key(), one[..digits] == *text);
             }
             let next = one.as_bytes().get(digits).map(|digit| digit - b'0');
-            grown = next.and_then(|digit| grown.followed_by(digit)).unwrap_or(grown);
+            grown = next.and_then(|digit| grown.with_digit(digit)).unwrap_or(grown);
         }
-        prop_assert_eq!((whole.first(0), whole.first(one.len() + 1)), (None, None));
-        prop_assert_eq!(whole.followed_by(0).is_some(), one.len() < 15);
-        prop_assert_eq!(whole.followed_by(10), None);
+        prop_assert_eq!((whole.prefix(0), whole.prefix(one.len() + 1)), (None, None));
+        prop_assert_eq!(whole.with_digit(0).is_some(), one.len() < 15);
+        prop_assert_eq!(whole.with_digit(10), None);
         for key in [key, key & 0xffff, whole.key() ^ key & 0xff] {
-            let Some(found) = PhoneNumber::of_key(key) else { continue };
+            let Some(found) = PhoneNumber::from_key(key) else { continue };
             prop_assert_eq!(found.key(), key);
             prop_assert_eq!(PhoneNumber::parse(&found.unmasked()), Ok(found));
         }
@@ -474,7 +476,7 @@ fn the_key_of_a_number_is_its_own_and_leads_back_to_it() {
 }
 
 fn country(digits: &str) -> Option<Country> {
-    Country::of_digits(digits.parse().expect("digits"), digits.len() as u8)
+    Country::from_digits(digits.parse().expect("digits"), digits.len() as u8)
 }
 
 /// All digits that can follow, up to three of them.
@@ -491,7 +493,7 @@ fn the_country_of_a_prefix_is_that_of_every_number_that_begins_so() {
     ]);
     proptest!(cases(), |(root in roots, rest in "[1-9][0-9]{0,9}", tail in "[0-9]{15}")| {
         let prefix = &format!("{root}{rest}")[..rest.len().max(root.len()).min(10)];
-        let of_prefix = Country::of_prefix(prefix.parse().expect("digits"), prefix.len() as u32);
+        let of_prefix = Country::from_prefix(prefix.parse().expect("digits"), prefix.len() as u32);
         let same = |digits: &str| country(digits) == of_prefix;
         if of_prefix.is_some() {
             prop_assert!(same(prefix));

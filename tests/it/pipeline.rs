@@ -11,7 +11,7 @@ use switchboard::dialect::{Dialect, Incoming, ParseError, Reply};
 use switchboard::domain::call::{Channel, Fields, Platform};
 use switchboard::domain::clock::Clock;
 use switchboard::domain::decision::Decision;
-use switchboard::http::public::Door;
+use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
 use switchboard::rules;
 use switchboard::settings::Purpose;
@@ -32,7 +32,7 @@ enum Step {
 }
 
 fn retell() -> &'static dyn Dialect {
-    dialect::named("retell").expect("a platform")
+    dialect::by_name("retell").expect("a platform")
 }
 
 impl Dialect for Panics {
@@ -81,12 +81,12 @@ async fn answer_of(
     );
     let (settings, report) = load_settings(&text, Purpose::Serve);
     let mut settings = settings.unwrap_or_else(|| panic!("{report}"));
-    let (table, report) = app::parse_rules("r", app::RULES.to_owned(), &settings.surroundings());
+    let (table, report) = app::parse_rules("r", app::RULES.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     settings.sources[0].dialect = dialect;
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
     let app = Arc::new(Switchboard::new(settings.sources, table, clock));
-    let door = Door::new(app.clone(), &settings.server);
+    let door = public::router(app.clone(), &settings.server);
     let answer = app::answer(&door, retell_request("/inbound/retell", body.as_bytes())).await;
     (answer.status, String::from_utf8(answer.body).unwrap(), app.counters().to_text())
 }
@@ -199,7 +199,7 @@ async fn the_body_of_an_unproved_request_is_never_parsed() {
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
     let app = Arc::new(Switchboard::new(sources, table.unwrap(), clock));
     let (settings, _) = load_settings(app::SETTINGS, Purpose::Serve);
-    let door = Door::new(app.clone(), &settings.unwrap().server);
+    let door = public::router(app.clone(), &settings.unwrap().server);
     let answer = app::answer(&door, post("/inbound/retell", b"{}")).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     assert!(app.counters().to_text().contains("switchboard_panics_total 0"));

@@ -22,7 +22,7 @@ use switchboard::domain::decision::{Decision, Outcome};
 use switchboard::domain::facts::Facts;
 use switchboard::domain::phone_number::{Party, PhoneNumber};
 use switchboard::domain::secret::Secret;
-use switchboard::http::public::{Door, HttpProblem};
+use switchboard::http::{HttpProblem, public};
 use switchboard::pipeline::{RequestError, SourceEndpoint, Switchboard};
 use switchboard::rules::engine::explain::{Verdict, explain};
 use switchboard::rules::{CheckContext, NoColumnLookup, RuleSet, Template};
@@ -377,13 +377,13 @@ fn columns_after(
         Some(value) => object.insert(name.clone(), value.clone()),
         None => object.remove(name),
     };
-    events::told(dialect, body.to_string().as_bytes())
+    events::parse_columns(dialect, body.to_string().as_bytes())
 }
 
 #[test]
 fn an_odd_field_of_an_event_changes_no_column_but_its_own() {
     for (platform, case) in [("retell", "call_analyzed"), ("synthflow", "completed")] {
-        let dialect = dialect::named(platform).unwrap();
+        let dialect = dialect::by_name(platform).unwrap();
         let path = format!("tests/fixtures/{platform}/events/{case}.json");
         let mut body: Value =
             serde_json::from_slice(&std::fs::read(root().join(path)).unwrap()).unwrap();
@@ -395,7 +395,7 @@ fn an_odd_field_of_an_event_changes_no_column_but_its_own() {
         let keys = beside.filter(|(_, key)| key != "event" && key != "call").chain(inside);
         let keys: Vec<_> = keys.collect();
         assert!(keys.len() > 10, "{platform} has {keys:?}");
-        let before = events::told(dialect, body.to_string().as_bytes());
+        let before = events::parse_columns(dialect, body.to_string().as_bytes());
         proptest!(cases(), |(key in select(keys), odd in any_json())| {
             let without = columns_after(dialect, body.clone(), &key, None);
             let after = columns_after(dialect, body.clone(), &key, Some(&odd));
@@ -662,7 +662,7 @@ fn any_fields() -> BoxedStrategy<Fields<'static>> {
     );
     strategy
         .prop_map(|(channel, from, to, rest, sip)| {
-            let (from, to) = (Party::read(from.as_deref()), Party::read(to.as_deref()));
+            let (from, to) = (Party::parse(from.as_deref()), Party::parse(to.as_deref()));
             let (id, agent, at, version) =
                 rest.map_or((None, None, None, None), |(id, agent, at, version)| {
                     (Some(id.into()), Some(agent.into()), Some(at), Some(version))
@@ -714,12 +714,13 @@ fn says_what_was_decided(
     let whole: Value = serde_json::from_slice(body).expect("it was read before");
     let inner = whole.as_object().and_then(|object| object.values().next()).expect("one key");
     let key = if platform.as_str() == "retell" { "dynamic_variables" } else { "custom_variables" };
-    let variables = decision.added().variables.iter();
+    let variables = decision.additions().variables.iter();
     let due: Map<_, _> =
         variables.map(|variable| (variable.name.to_owned(), json!(variable.value))).collect();
-    prop_assert_eq!(decision.added().variables.len(), due.len(), "each name once");
+    prop_assert_eq!(decision.additions().variables.len(), due.len(), "each name once");
     prop_assert_eq!(inner.get(key).cloned().unwrap_or_else(|| json!({})), Value::Object(due));
-    let metadata = decision.added().metadata.as_deref().map(|object| Value::Object(object.clone()));
+    let metadata =
+        decision.additions().metadata.as_deref().map(|object| Value::Object(object.clone()));
     let metadata = metadata
         .map(|metadata| metadata.to_string())
         .filter(|text| platform.as_str() != "retell" || text.len() <= 50_000);
@@ -735,7 +736,7 @@ fn says_what_was_decided(
 fn what_is_explained_is_what_is_answered() {
     proptest!(cases(), |(text in any_table(), fields in any_fields(), platform in select(vec!["retell", "synthflow"]))| {
         let table = read_table(&text)?;
-        let platform = dialect::named(platform).expect("a platform").platform();
+        let platform = dialect::by_name(platform).expect("a platform").platform();
         let call = Call::synthetic("two", platform, fields);
         let facts = Facts { at: Timestamp::from_millisecond(NOW_MS).expect("a time") };
         let told = explain(&table, &call, &facts, true).expect("index and scan agree");
@@ -746,7 +747,7 @@ fn what_is_explained_is_what_is_answered() {
             steps.map(|step| step.rule).collect::<Vec<_>>()
         };
         prop_assert_eq!(said(Verdict::Decides), Vec::from_iter(decision.rule()));
-        prop_assert_eq!(&said(Verdict::Adds), &decision.added().by);
+        prop_assert_eq!(&said(Verdict::Adds), &decision.additions().rules);
         let tried = told.steps.iter().map(|step| step.rule).collect::<Vec<_>>();
         let all = table.rules.iter().map(|rule| &*rule.name).collect::<Vec<_>>();
         prop_assert!(all.starts_with(&tried));
@@ -784,7 +785,7 @@ fn five_digits(text: &str) -> bool {
 #[test]
 fn every_text_is_read_as_a_party_and_printing_it_masks() {
     proptest!(cases(), |(text in any_party())| {
-        let heard = Party::read(Some(&text));
+        let heard = Party::parse(Some(&text));
         let printed = [
             heard.party.to_string(),
             format!("{:?}", heard.party),
@@ -801,8 +802,8 @@ fn every_text_is_read_as_a_party_and_printing_it_masks() {
 #[test]
 fn a_number_in_full_is_read_as_the_same_number() {
     proptest!(cases(), |(text in "[+]?[1-9][0-9]{0,14}")| {
-        let party = Party::read(Some(&text)).party;
-        prop_assert_eq!(&Party::read(Some(&party.unmasked())).party, &party, "read twice");
+        let party = Party::parse(Some(&text)).party;
+        prop_assert_eq!(&Party::parse(Some(&party.unmasked())).party, &party, "read twice");
         if let Some(number) = party.number() {
             prop_assert_eq!(PhoneNumber::parse(&number.unmasked()), Ok(number));
             prop_assert_eq!(number.unmasked(), format!("+{}", text.trim_start_matches('+')));
@@ -828,7 +829,7 @@ fn masking_hides_three_digits_at_least() {
 fn a_number_is_read_in_every_shape_that_carries_it() {
     proptest!(cases(), |(digits in "[1-9][0-9]{7,14}", host in "[a-z0-9.-]{1,12}")| {
         let expected = PhoneNumber::parse(&format!("+{digits}")).map(Party::Number);
-        let plain = Party::read(Some(&format!("+{digits}"))).party;
+        let plain = Party::parse(Some(&format!("+{digits}"))).party;
         // But for the words that are typed on a keypad.
         prop_assume!(plain != Party::Withheld);
         prop_assert_eq!(Ok(&plain), expected.as_ref());
@@ -841,7 +842,7 @@ fn a_number_is_read_in_every_shape_that_carries_it() {
             format!("\"Ann\" <sip:+{digits}@{host}>;tag=1"),
             format!("+{}-({}) {}", &digits[..1], &digits[1..4], &digits[4..]),
         ] {
-            prop_assert_eq!(&Party::read(Some(&shape)).party, &plain, "{}", shape);
+            prop_assert_eq!(&Party::parse(Some(&shape)).party, &plain, "{}", shape);
         }
     });
 }
@@ -1008,7 +1009,7 @@ fn mistyped(text: impl AsRef<str>) -> BoxedStrategy<String> {
 fn a_mistyped_table_is_checked_without_a_panic_and_each_mistake_has_its_place() {
     let text = std::fs::read_to_string(root().join("config/rules.toml")).expect("a table");
     let (settings, _) = app::load_settings(app::SETTINGS, Purpose::Serve);
-    let around = settings.expect("good settings").surroundings();
+    let around = settings.expect("good settings").check_context();
     proptest!(cases(), |(text in mistyped(text))| {
         checks_without_panic(&text, &around)?;
     });
@@ -1028,7 +1029,7 @@ fn any_text_is_read_as_a_template_or_told_why_not() {
         .prop_map(|parts| parts.concat());
     proptest!(cases(), |(text in text)| {
         for bad in Template::parse(&text, &mut NoColumnLookup).err().into_iter().flatten() {
-            prop_assert!(text.get(bad.at.clone()).is_some(), "{:?} is not in {:?}", bad.at, text);
+            prop_assert!(text.get(bad.span.clone()).is_some(), "{:?} is not in {:?}", bad.span, text);
         }
     });
 }
@@ -1171,18 +1172,18 @@ fn a_call_is_printed_without_its_numbers() {
         &format!("sip:{CANARY_NUMBER}@example.com"),
         "tel:+1-206-555-0142",
     ] {
-        let heard = Party::read(Some(text));
+        let heard = Party::parse(Some(text));
         assert_silent("a party", &format!("{} {heard:?}", heard.party));
         let parties = [heard.party.clone(), heard.party];
         let [from, to] = parties;
         let fields = Fields { from, to, ..Fields::unknown(Channel::Call) };
         assert_silent("fields", &format!("{fields:?}"));
-        let retell = dialect::named("retell").unwrap().platform();
+        let retell = dialect::by_name("retell").unwrap().platform();
         let call = Call::synthetic("one", retell, fields);
         assert_silent("a call", &format!("{call:?}"));
         assert_silent("what is asked", &format!("{:?}", Incoming::Inbound(call)));
     }
-    let dialect = dialect::named("retell").unwrap();
+    let dialect = dialect::by_name("retell").unwrap();
     let said = json!({ "number": CANARY_NUMBER });
     let call = json!({
         "from_number": CANARY_NUMBER, "to_number": CANARY_NUMBER, "metadata": said,
@@ -1192,7 +1193,7 @@ fn a_call_is_printed_without_its_numbers() {
     let body = json!({ "event": "call_analyzed", "call": call }).to_string();
     let body = verified(dialect, body.into_bytes());
     assert_silent("an event", &format!("{:?}", dialect.parse(&body)));
-    let literal = Party::read(Some("sip:bob@12065550142.example.com"));
+    let literal = Party::parse(Some("sip:bob@12065550142.example.com"));
     assert_silent("a literal", &format!("{} {literal:?}", literal.party));
 }
 
@@ -1204,7 +1205,7 @@ fn why_a_request_is_refused_gives_nothing_away() {
         let refused = HttpProblem::from(refusal);
         assert_silent("a refused request", &format!("{refused:?}"));
     }
-    let retell = dialect::named("retell").unwrap();
+    let retell = dialect::by_name("retell").unwrap();
     for body in [
         format!(r#"{{"call_inbound":{{"from_number":"{CANARY_NUMBER}","x":"{CANARY_SECRET}"}}}}"#),
         format!(r#"{{"event" "{CANARY_NUMBER}{CANARY_SECRET}"}}"#),
@@ -1234,11 +1235,11 @@ async fn no_answer_and_no_metric_gives_a_secret_or_a_number_away() {
         app::load_settings_with(app::SETTINGS, Purpose::Serve, environment.into());
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, _) =
-        app::parse_rules("rules.toml", app::RULES.to_owned(), &settings.surroundings());
+        app::parse_rules("rules.toml", app::RULES.to_owned(), &settings.check_context());
     let clock =
         switchboard::domain::clock::Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
     let app = Arc::new(Switchboard::new(settings.sources, table.unwrap(), clock));
-    let public = Door::new(app.clone(), &settings.server);
+    let public = public::router(app.clone(), &settings.server);
     let call = app::retell_call(CANARY_NUMBER, CANARY_NUMBER);
     let half = &call[..call.len() - 1];
     let signed = |body: &str, key: &str| {
@@ -1381,7 +1382,7 @@ fn a_call_is_printed_without_the_numbers_in_its_sip_headers() {
     let sip = vec![("diversion".into(), forwarded.into())];
     let fields = Fields { sip, ..Fields::unknown(Channel::Call) };
     assert_silent("fields", &format!("{fields:?}"));
-    let retell = dialect::named("retell").unwrap().platform();
+    let retell = dialect::by_name("retell").unwrap().platform();
     assert_silent("a call", &format!("{:?}", Call::synthetic("one", retell, fields)));
 }
 

@@ -68,10 +68,10 @@ async fn unknown_paths_and_sources_are_404() {
 async fn other_methods_are_405_and_say_what_may_be_asked() {
     let answer = ask(Method::PUT, "/inbound/retell").await;
     assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(answer.headers["allow"], "GET, HEAD, POST");
+    assert_eq!(answer.headers["allow"], "GET,HEAD,POST");
     let answer = ask(Method::POST, "/healthz").await;
     assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(answer.headers["allow"], "GET, HEAD");
+    assert_eq!(answer.headers["allow"], "GET,HEAD");
 }
 
 /// A retell call padded to this many bytes.
@@ -224,7 +224,7 @@ async fn without_an_admin_token_a_page_in_a_browser_here_learns_nothing() {
         for host in strange {
             let answer = asked(&app.admin, path, host).await;
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {host}");
-            let why = answer.json()["error"].as_str().unwrap().to_owned();
+            let why = answer.json()["detail"].as_str().unwrap().to_owned();
             assert!(why.contains("admin.token"), "{why}");
             let answer = asked(&with_token, path, host).await;
             assert_ne!(answer.status, StatusCode::FORBIDDEN, "with a token, {path} {host}");

@@ -1,5 +1,5 @@
-//! Records through the service: what is asked and told comes in at the door, and what was kept of
-//! it is read from the store. Each in a file of SQLite's, in memory, and in PostgreSQL.
+//! Records through the service: calls and events arrive at the public router, and records are read
+//! from the store. Each test runs with a SQLite file, in memory, and with PostgreSQL.
 
 mod decisions;
 mod events;
@@ -18,13 +18,13 @@ use serde_json::{Value, json};
 use switchboard::dialect::Event;
 use switchboard::domain::clock::Clock;
 use switchboard::domain::secret::Secret;
-use switchboard::http::public::Door;
+use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
 use switchboard::records::{CallRecord, EventRecord, Filter, NewEvent, Order, Page, Store, Writer};
 use switchboard::settings::{NumberStorage, Purpose, RecordsLocation, RecordsSettings, Wait};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::app::{
     self, Answer, NOW_MS, RETELL_KEY, RULES, URL_TOKEN, load_settings, parse_rules, post,
@@ -35,7 +35,7 @@ use crate::support::postgres::Postgres;
 const CALLER: &str = "+12137771234";
 const DIALLED: &str = "+12137770000";
 
-/// Where records are kept in a test.
+/// Location of the records of a test.
 struct Place {
     name: &'static str,
     records: RecordsSettings,
@@ -46,12 +46,15 @@ impl Place {
         let retain = Duration::from_secs(30 * 24 * 3600);
         // So that what was answered can be read at once.
         let (numbers, wait) = (NumberStorage::Full, Wait::Commit);
-        Place { name, records: RecordsSettings { place, retain, numbers, wait, stamp: false } }
+        Place {
+            name,
+            records: RecordsSettings { location: place, retain, numbers, wait, stamp: false },
+        }
     }
 
-    /// Whether several switchboards, or one after another, have the same records.
+    /// Returns whether several services, or one after another, share the records.
     fn lasts(&self) -> bool {
-        !matches!(self.records.place, RecordsLocation::Memory)
+        !matches!(self.records.location, RecordsLocation::Memory)
     }
 
     fn with(&self, change: impl FnOnce(&mut RecordsSettings)) -> Place {
@@ -61,7 +64,7 @@ impl Place {
     }
 }
 
-/// Runs a test in each place.
+/// Runs a test with each location.
 async fn everywhere(test: impl AsyncFn(Place)) {
     let folder = tempfile::tempdir().unwrap();
     let mut places = vec![
@@ -84,55 +87,55 @@ async fn everywhere(test: impl AsyncFn(Place)) {
     }
 }
 
-/// A switchboard that records.
-struct KeepReason {
+/// A service that records.
+struct Service {
     app: Arc<Switchboard>,
-    door: Door,
+    door: axum::Router,
     at_ms: i64,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     writer: JoinHandle<()>,
 }
 
-/// One whose clock stands still.
+/// Starts a service with a fixed clock.
 #[track_caller]
-fn kept_at(place: &Place, rules: &str, at_ms: i64) -> KeepReason {
-    let (kept, writer) = unwritten(place, rules, at_ms);
-    let (stop, stopped) = watch::channel(false);
-    let writer = tokio::spawn(writer.run(stopped));
-    KeepReason { writer, stop, ..kept }
+fn service_at(place: &Place, rules: &str, at_ms: i64) -> Service {
+    let (service, writer) = service_without_writer(place, rules, at_ms);
+    let stop = CancellationToken::new();
+    let writer = tokio::spawn(writer.run(stop.clone()));
+    Service { writer, stop, ..service }
 }
 
 #[track_caller]
-fn kept(place: &Place) -> KeepReason {
-    kept_at(place, RULES, NOW_MS)
+fn service(place: &Place) -> Service {
+    service_at(place, RULES, NOW_MS)
 }
 
-/// One whose writer does not run yet.
+/// Builds a service whose writer does not run yet.
 #[track_caller]
-fn unwritten(place: &Place, rules: &str, at_ms: i64) -> (KeepReason, Writer) {
+fn service_without_writer(place: &Place, rules: &str, at_ms: i64) -> (Service, Writer) {
     let (settings, report) = load_settings(app::SETTINGS, Purpose::Serve);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
-    let (table, report) = parse_rules("rules.toml", rules.to_owned(), &settings.surroundings());
+    let (table, report) = parse_rules("rules.toml", rules.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let clock = Clock::Fixed(at(at_ms));
     let records = place.records.clone();
-    let (app, writer) = Switchboard::recording(settings.sources, table, clock, records);
+    let (app, writer) = Switchboard::with_records(settings.sources, table, clock, records);
     let app = Arc::new(app);
-    let door = Door::new(app.clone(), &settings.server);
-    let (stop, nothing) = (watch::channel(false).0, tokio::spawn(async {}));
-    (KeepReason { app, door, at_ms, stop, writer: nothing }, writer.expect("records are kept"))
+    let door = public::router(app.clone(), &settings.server);
+    let (stop, nothing) = (CancellationToken::new(), tokio::spawn(async {}));
+    (Service { app, door, at_ms, stop, writer: nothing }, writer.expect("records are kept"))
 }
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap()
 }
 
-impl KeepReason {
+impl Service {
     async fn send(&self, path: &str, body: &[u8]) -> Answer {
         app::answer(&self.door, retell_request_at(path, body, self.at_ms, RETELL_KEY)).await
     }
 
-    /// Asks, as Retell does.
+    /// Sends a call as Retell does.
     #[track_caller]
     fn ask(&self, body: &Value) -> impl Future<Output = Value> {
         let body = body.to_string();
@@ -143,13 +146,13 @@ impl KeepReason {
         }
     }
 
-    /// Tells, as Retell does: stored when this returns.
+    /// Sends an event as Retell does; it is stored when this returns.
     async fn tell(&self, body: &Value) {
         let answer = self.send("/events/retell", body.to_string().as_bytes()).await;
         assert_eq!((answer.status, &*answer.body), (StatusCode::OK, &b"{}"[..]));
     }
 
-    /// As Synthflow does, whose request has no call id.
+    /// Sends a request as Synthflow does, without a call id.
     async fn synthflow(&self, path: &str, body: &Value) -> Answer {
         let body = body.to_string();
         let mut request = post(&format!("{path}/{URL_TOKEN}"), body.as_bytes());
@@ -163,7 +166,7 @@ impl KeepReason {
         answer
     }
 
-    /// Until all is written that was handed over before.
+    /// Waits until everything queued before is written.
     async fn written(&self) {
         let recorder = self.app.recorder();
         let told = NewEvent {
@@ -171,17 +174,17 @@ impl KeepReason {
             at: at(self.at_ms),
             source: "test",
             platform: switchboard::dialect::ALL[0].platform(),
-            event: &Event::of("all is written", false),
+            event: &Event::new("all is written", false),
             body: b"",
         };
-        recorder.told(told, soon()).await.expect("a store that writes");
+        recorder.store_event(told, soon()).await.expect("a store that writes");
     }
 
     fn store(&self) -> Arc<Store> {
-        self.app.recorder().state().unwrap().store().expect("it is open")
+        self.app.recorder().health().unwrap().store().expect("it is open")
     }
 
-    /// All calls, oldest first.
+    /// Returns all calls, oldest first.
     async fn calls(&self) -> Vec<CallRecord> {
         self.found(&Filter::default()).await
     }
@@ -192,7 +195,7 @@ impl KeepReason {
         self.store().calls(filter, page).await.unwrap()
     }
 
-    /// The only one.
+    /// Returns the only call.
     async fn call(&self) -> CallRecord {
         let calls = self.calls().await;
         assert_eq!(calls.len(), 1, "{calls:?}");
@@ -209,18 +212,18 @@ impl KeepReason {
         line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
     }
 
-    /// Stops as the service does: when this returns, everything is written.
+    /// Stops the service; everything is written when this returns.
     async fn stopped(self) {
-        self.stop.send_replace(true);
+        self.stop.cancel();
         self.writer.await.unwrap();
     }
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(30)
+    Instant::now() + Duration::from_secs(120)
 }
 
-/// A call as Retell asks about it.
+/// Builds a call of Retell.
 fn call(call_id: &str) -> Value {
     call_from(CALLER, Some(call_id))
 }
@@ -230,7 +233,7 @@ fn call_from(from: &str, call_id: Option<&str>) -> Value {
     json!({ "event": "call_inbound", "call_inbound": inner })
 }
 
-/// Something that Retell tells of a call.
+/// Builds an event of Retell.
 fn event(kind: &str, call_id: &str) -> Value {
     json!({ "event": kind, "call": { "call_id": call_id, "from_number": CALLER, "to_number": DIALLED } })
 }

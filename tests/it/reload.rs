@@ -15,15 +15,15 @@ use serde_json::{Value, json};
 use switchboard::diagnostics::Severity;
 use switchboard::domain::clock::Clock;
 use switchboard::http::admin;
-use switchboard::http::public::Door;
+use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
 use switchboard::reload;
 use switchboard::reload::{ReloadHandle, Reloaded, Reloader};
 use switchboard::rules;
 use switchboard::settings::Purpose;
 use tempfile::TempDir;
-use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::support::app::{self, App, NOW_MS, SETTINGS, load_settings};
@@ -32,14 +32,14 @@ use crate::support::app::{self, App, NOW_MS, SETTINGS, load_settings};
 struct Live {
     app: Arc<App>,
     reload_handle: ReloadHandle,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
 }
 
 #[track_caller]
 fn live(path: &Path, poll: Option<Duration>) -> Live {
     let (settings, report) = load_settings(SETTINGS, Purpose::Serve);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
-    let around = settings.surroundings();
+    let around = settings.check_context();
     let loaded = reload::load(path, &around, false, &mut |_| {}).expect("a table");
     let rules::LoadedTable { table, report, files, .. } = loaded;
     let table = table.unwrap_or_else(|| panic!("{report}"));
@@ -47,10 +47,10 @@ fn live(path: &Path, poll: Option<Duration>) -> Live {
     let app = Arc::new(Switchboard::new(settings.sources, table, clock));
     let (reloader, reload_handle) =
         Reloader::new(app.clone(), path.to_owned(), around, poll, files);
-    let (stop, stopped) = watch::channel(false);
-    tokio::spawn(reloader.run(stopped));
+    let stop = CancellationToken::new();
+    tokio::spawn(reloader.run(stop.clone()));
     let app = App {
-        public: Door::new(app.clone(), &settings.server),
+        public: public::router(app.clone(), &settings.server),
         admin: admin::router(app.clone(), Some(reload_handle.clone()), None),
         app,
     };
@@ -425,7 +425,7 @@ async fn health_and_readiness_tell_of_a_bad_edit_until_the_next_good_one() {
         });
         assert_eq!(mistake, [&expected], "places, and no messages");
     }
-    let wrong = live.app.app.current().table_and_state().1.wrong.unwrap();
+    let wrong = live.app.app.live_table().table_and_state().1.wrong.unwrap();
     let texts: Vec<_> = wrong.mistakes().iter().filter_map(|one| one.place.as_ref()).collect();
     assert!(texts.iter().all(|place| !place.file.text.contains('\n')), "whole files are let go");
     let ready = live.get("/readyz").await;
@@ -481,7 +481,7 @@ async fn who_asks_for_a_reload_while_the_service_stops_is_told_so() {
     let path = folder.path().join(RULES);
     std::fs::write(&path, one_rule("agent_1")).unwrap();
     let live = live(&path, None);
-    live.stop.send(true).unwrap();
+    live.stop.cancel();
     let (status, body) = live.admin(Request::post("/reload").body(Body::empty()).unwrap()).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(body["error"], json!("the service is stopping"));

@@ -11,7 +11,7 @@ use switchboard::domain::clock::Clock;
 use switchboard::domain::facts::Facts;
 use switchboard::domain::phone_number::Party;
 use switchboard::domain::secret::Secret;
-use switchboard::http::public::Door;
+use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
 use switchboard::records::{CallRecord, Filter, NewCall, Order, Page, Recorder, Store};
 use switchboard::replay::Replay;
@@ -21,7 +21,7 @@ use switchboard::rules::{CheckContext, RuleSet};
 use switchboard::settings::{NumberStorage, Purpose, RecordsLocation, RecordsSettings, Settings};
 use switchboard::source::Source;
 use switchboard::telemetry::Counters;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::rules::matches_snapshot;
 use crate::support::app::{self, NOW_MS, answer, retell_call, retell_request};
@@ -36,16 +36,16 @@ pub(crate) async fn record(
     calls: &[(Call<'_>, Timestamp)],
 ) {
     let place = RecordsLocation::Sqlite(file.to_owned());
-    let records = RecordsSettings { place, numbers, stamp, ..RecordsSettings::off() };
+    let records = RecordsSettings { location: place, numbers, stamp, ..RecordsSettings::off() };
     let clock = Clock::Fixed(Timestamp::UNIX_EPOCH);
     let (recorder, writer) = Recorder::new(records, &Counters::default(), clock);
-    let (stop, stopped) = watch::channel(false);
-    let writer = tokio::spawn(writer.expect("records are on").run(stopped));
+    let stop = CancellationToken::new();
+    let writer = tokio::spawn(writer.expect("records are on").run(stop.clone()));
     for (call, at) in calls {
         let decision = decide(table, call, &Facts { at: *at });
         let fingerprint = &table.fingerprint;
         let id = recorder.id(*at);
-        recorder.answered(NewCall {
+        recorder.record_call(NewCall {
             id,
             at: *at,
             call,
@@ -54,7 +54,7 @@ pub(crate) async fn record(
             latency_us: 7,
         });
     }
-    stop.send_replace(true);
+    stop.cancel();
     writer.await.expect("it ends when all is written");
 }
 
@@ -133,10 +133,10 @@ const NOON: &str = "2026-11-20T12:00:00-05:00";
 const NIGHT: &str = "2026-11-20T22:30:00-05:00";
 
 fn call<'c>(source: &'c str, from: &str, to: &str) -> Call<'c> {
-    let party = |text| Party::read(Some(text)).party;
+    let party = |text| Party::parse(Some(text)).party;
     let platform = if source == "synthflow" { "synthflow" } else { "retell" };
     let fields = Fields { from: party(from), to: party(to), ..Fields::unknown(Channel::Call) };
-    Call::synthetic(source, Platform::named(platform), fields)
+    Call::synthetic(source, Platform::new(platform), fields)
 }
 
 fn at(time: &str, seconds: i64) -> Timestamp {
@@ -352,7 +352,7 @@ fn a_fallback_is_not_replayed() {
         let mut record = runtime.block_on(all(&house.path("records.db"))).remove(0);
         record.outcome = outcome.to_owned();
         record.rule = rule.map(str::to_owned);
-        record.details.why = why.map(Into::into);
+        record.details.reason = why.map(Into::into);
         let mut replay = Replay::new(&table, &sources, 0);
         replay.call(&record);
         assert_eq!(replay.replayed(), u64::from(is_replayed), "{outcome} {rule:?} {why:?}");
@@ -451,18 +451,19 @@ async fn the_id_of_the_record_in_a_reply_is_no_change() {
     let settings = || app::load_settings(SETTINGS, Purpose::Serve).0.expect("good settings");
     let (file, Settings { sources, server, .. }) = (house.path("records.db"), settings());
     let place = RecordsLocation::Sqlite(file.clone());
-    let records = RecordsSettings { place, stamp: true, ..RecordsSettings::off() };
+    let records = RecordsSettings { location: place, stamp: true, ..RecordsSettings::off() };
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
-    let (app, writer) = Switchboard::recording(sources, table(RULES), clock, records);
-    let door = Door::new(Arc::new(app), &server);
+    let (app, writer) = Switchboard::with_records(sources, table(RULES), clock, records);
+    let door = public::router(Arc::new(app), &server);
     // With metadata of the rules' own, and without.
     for from in ["+13125550170", "+19005550100"] {
         let body = retell_call(from, "+12137771235");
         let answered = answer(&door, retell_request("/inbound/retell", body.as_bytes())).await;
         assert!(from.contains("900") || text(&answered.body).contains("switchboard_id"));
     }
-    let (stop, stopped) = watch::channel(true);
-    writer.expect("records are on").run(stopped).await;
+    let stop = CancellationToken::new();
+    stop.cancel();
+    writer.expect("records are on").run(stop.clone()).await;
     drop(stop);
     let told = replayed(&file, &table(RULES), &settings().sources).await;
     assert_eq!((&told["same"], &told["replayed"]), (&2.into(), &2.into()), "{told:#}");

@@ -25,12 +25,12 @@ const CALLER: &str = "+12137771234";
 const DIALLED: &str = "+12135550100";
 
 fn ring(from: &str, to: &str) -> Fields<'static> {
-    let party = |text| Party::read(Some(text)).party;
+    let party = |text| Party::parse(Some(text)).party;
     Fields { from: party(from), to: party(to), ..Fields::unknown(Channel::Call) }
 }
 
 fn at(source: &'static str, platform: &'static str, fields: Fields<'static>) -> Call<'static> {
-    Call::synthetic(source, Platform::named(platform), fields)
+    Call::synthetic(source, Platform::new(platform), fields)
 }
 
 fn from(caller: &str) -> Call<'static> {
@@ -103,7 +103,7 @@ fn fits(conditions: &str, call: &Call<'_>, expected: bool) {
 fn along(text: &str, call: &Call<'_>) -> Value {
     let table = table(text);
     let decision = decide(&table, call);
-    let added = decision.added();
+    let added = decision.additions();
     let variables = added.variables.iter();
     let variables = variables.map(|one| (one.name.to_owned(), Value::from(&*one.value)));
     json!({
@@ -489,8 +489,8 @@ fn it_is_told_which_rule_added_what() {
     let table = table(MERGING);
     let call = from(CALLER);
     let decision = decide(&table, &call);
-    assert_eq!(decision.added().by, ["first", "second"]);
-    let set_by = decision.added().variables.iter().map(|one| (one.name, one.rule));
+    assert_eq!(decision.additions().rules, ["first", "second"]);
+    let set_by = decision.additions().variables.iter().map(|one| (one.name, one.rule));
     let mut set_by: Vec<_> = set_by.collect();
     set_by.sort_unstable();
     assert_eq!(set_by, [("greeting", "first"), ("language", "second"), ("tier", "decides")]);
@@ -507,7 +507,7 @@ fn the_last_rule_that_sets_a_delay_wins() {
         let table = table(&text(deciding));
         let call = from(CALLER);
         let decision = decide(&table, &call);
-        assert_eq!(decision.added().delay, Duration::from_millis(expected_ms), "{deciding}");
+        assert_eq!(decision.additions().delay, Duration::from_millis(expected_ms), "{deciding}");
     }
 }
 
@@ -613,7 +613,7 @@ fn the_fingerprint_tells_tables_apart() {
 pub(crate) fn two_sources() -> CheckContext {
     let asking = |source: &str, platform| SourceInfo {
         source: source.to_owned(),
-        platform: Platform::named(platform),
+        platform: Platform::new(platform),
         reply_within: Duration::from_secs(3),
     };
     CheckContext {
@@ -1317,7 +1317,7 @@ fn without_agents_a_fallback_is_a_raw_id() {
     assert!(report.mistakes().is_empty(), "{report}");
     let table = table.expect("a table");
     let agent = table.agent("agent_9").expect("the fallback");
-    assert_eq!(agent.id_at(Platform::named("retell")), Some("agent_9"));
+    assert_eq!(agent.id_at(Platform::new("retell")), Some("agent_9"));
 }
 
 #[test]
@@ -1375,7 +1375,7 @@ reply_within_ms = 2000
 "#;
     let (settings, _) = app::load_settings(settings, Purpose::Serve);
     let text = "[[rule]]\nname = \"it\"\nsource = \"slow\"\nkeep = true\ndelay_ms = 8000\n[[rule]]\nname = \"everyone\"\nkeep = true\n";
-    let (_, report) = parse(text, &settings.unwrap().surroundings());
+    let (_, report) = parse(text, &settings.unwrap().check_context());
     assert!(report.mistakes().is_empty(), "{report}");
 }
 
@@ -1416,7 +1416,7 @@ pub(crate) fn codes_of_the_sources() -> BTreeSet<String> {
         "src/rules/check",
         "src/rules/model",
         "src/rules/load",
-        "src/rules/load/parse",
+        "src/rules/load/raw",
         "src/rules/engine",
     ] {
         for file in std::fs::read_dir(app::root().join(folder)).unwrap() {
@@ -1446,7 +1446,7 @@ pub(crate) fn codes_in(file: &str) -> BTreeSet<String> {
     let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
     let code = code.collect::<Vec<_>>().join("\n");
     let mut found = BTreeSet::new();
-    for opening in [".error(", ".warning(", ".remark(", " bad(", "(bad(", " code: "] {
+    for opening in [".error(", ".warning(", ".remark(", "Problem::new("] {
         let uses =
             code.match_indices(opening).map(|(at, _)| code[at + opening.len()..].trim_start());
         found.extend(uses.filter_map(|first| code_of(first, &code)));
@@ -1476,7 +1476,7 @@ fn code_of(argument: &str, source: &str) -> Option<String> {
         let (_, value) = source.split_once(&says).unwrap_or_else(|| panic!("{word} is a constant"));
         return Some(value.split('"').next()?.to_owned());
     }
-    assert!(["", "code", "bad.code", "&'static"].contains(&word), "who says {word}?");
+    assert!(["", "code"].contains(&word), "who says {word}?");
     None
 }
 
@@ -1492,7 +1492,7 @@ fn the_example_is_without_a_mistake() {
     let loaded = settings::load(&ingredients).expect("a readable file");
     let settings = loaded.settings.unwrap_or_else(|| panic!("{}", loaded.report));
     let LoadedTable { table, report, .. } =
-        load(&settings.rules.path, &settings.surroundings()).expect("a file");
+        load(&settings.rules.path, &settings.check_context()).expect("a file");
     assert!(report.mistakes().is_empty(), "{report}");
     assert!(table.is_some_and(|table| table.rules.len() > 3));
 }

@@ -1,61 +1,43 @@
-//! The schemas for editors: the committed files are what the program prints, and they take and
-//! refuse what the readers take and refuse.
+//! JSON Schemas for editors, and the reference of keys in the documentation: the committed files are
+//! up to date, and the schemas accept and reject what the readers accept and reject.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
 use jsonschema::Validator;
 use serde_json::{Map, Value};
-use switchboard::diagnostics::{Report, Severity};
 use switchboard::rules;
-use switchboard::rules::CheckContext;
-use switchboard::schema;
 use switchboard::settings;
 use switchboard::settings::{Inputs, Purpose};
 use toml::de::{DeTable, DeValue};
 
 use crate::support::app;
 
-/// Mistakes of form: what a schema can see as well as the reader.
-const OF_FORM: [&str; 11] = [
-    "unknown-key",
-    "missing-key",
-    "wrong-kind",
-    "empty-list",
-    "no-name",
-    "one-outcome",
-    "unknown-channel",
-    "unknown-platform",
-    "empty-id",
-    "delay-too-long",
-    "inline-secret",
-];
-
-fn text_of(file: &str) -> String {
-    std::fs::read_to_string(app::root().join(file)).expect("a file of the repository")
+fn read_file(path: &str) -> String {
+    std::fs::read_to_string(app::root().join(path)).expect("a file of the repository")
 }
 
-// ---- TOML, as an editor hands it to a validator
+// ---- TOML, as an editor passes it to a validator
 
 #[track_caller]
-fn json(toml: &str) -> Value {
+fn to_json(toml: &str) -> Value {
     let table = DeTable::parse(toml).unwrap_or_else(|error| panic!("{error}\n{toml}"));
-    object(table.get_ref())
+    table_to_json(table.get_ref())
 }
 
-fn object(table: &DeTable<'_>) -> Value {
+fn table_to_json(table: &DeTable<'_>) -> Value {
     let entries =
-        table.iter().map(|(key, item)| (key.get_ref().to_string(), value(item.get_ref())));
+        table.iter().map(|(key, item)| (key.get_ref().to_string(), value_to_json(item.get_ref())));
     Value::Object(entries.collect::<Map<_, _>>())
 }
 
-fn value(item: &DeValue<'_>) -> Value {
+fn value_to_json(item: &DeValue<'_>) -> Value {
     match item {
         DeValue::String(text) => text.as_ref().into(),
         DeValue::Boolean(boolean) => (*boolean).into(),
         DeValue::Datetime(at) => at.to_string().into(),
-        DeValue::Array(list) => list.iter().map(|item| value(item.get_ref())).collect(),
-        DeValue::Table(table) => object(table),
+        DeValue::Array(list) => list.iter().map(|item| value_to_json(item.get_ref())).collect(),
+        DeValue::Table(table) => table_to_json(table),
         DeValue::Integer(number) => {
             i64::from_str_radix(number.as_str(), number.radix()).expect("a small number").into()
         }
@@ -67,230 +49,204 @@ fn validator(schema: &Value) -> Validator {
     jsonschema::draft202012::new(schema).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Where the schema sees a mistake, with what it says of it: `/rule/0/from: …`.
-fn told(validator: &Validator, toml: &str) -> Vec<String> {
-    let instance = json(toml);
+/// Errors of the schema, each with its location: `/rule/0/from: …`.
+fn errors(validator: &Validator, toml: &str) -> Vec<String> {
+    let instance = to_json(toml);
     let errors = validator.iter_errors(&instance);
     errors.map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
 #[track_caller]
-fn taken(validator: &Validator, toml: &str) {
-    let told = told(validator, toml);
-    assert!(told.is_empty(), "{told:#?}\n{toml}");
+fn accepts(validator: &Validator, toml: &str) {
+    let errors = errors(validator, toml);
+    assert!(errors.is_empty(), "{errors:#?}\n{toml}");
 }
 
 #[track_caller]
-fn refused(validator: &Validator, toml: &str, place: &str) {
-    let told = told(validator, toml);
-    let there = |line: &String| line.split_once(": ").is_some_and(|(at, _)| at == place);
-    assert!(told.iter().any(there), "nothing is wrong at {place:?}: {told:#?}\n{toml}");
+fn rejects(validator: &Validator, toml: &str, location: &str) {
+    let errors = errors(validator, toml);
+    let is_there = |line: &String| line.split_once(": ").is_some_and(|(at, _)| at == location);
+    assert!(errors.iter().any(is_there), "no error at {location:?}: {errors:#?}\n{toml}");
 }
 
-// ---- what is committed, and what is shipped
+// ---- committed and shipped files
+
+/// Rewrites generated files in place of comparing them.
+fn update() -> bool {
+    #[expect(clippy::disallowed_methods, reason = "whoever runs the tests sets it")]
+    std::env::var_os("UPDATE_GOLDEN").is_some()
+}
 
 #[test]
-fn the_committed_schemas_are_what_the_program_prints() {
-    for of in ["rules", "settings"] {
-        let printed = Command::new(env!("CARGO_BIN_EXE_switchboard")).args(["schema", of]).output();
+fn the_committed_schemas_are_up_to_date() {
+    for name in ["rules", "settings"] {
+        let printed =
+            Command::new(env!("CARGO_BIN_EXE_switchboard")).args(["schema", name]).output();
         let printed = printed.expect("it starts");
         assert_eq!(printed.status.code(), Some(0));
-        let file = format!("config/schema/{of}.json");
+        let file = format!("config/schema/{name}.json");
+        if update() {
+            std::fs::write(app::root().join(&file), &printed.stdout).unwrap();
+        }
         assert!(
-            printed.stdout == text_of(&file).into_bytes(),
-            "{file} is old: cargo run -- schema {of} > {file}"
+            printed.stdout == read_file(&file).into_bytes(),
+            "{file} is old: cargo run -- schema {name} > {file}"
         );
     }
 }
 
 #[test]
-fn the_schemas_are_schemas() {
-    for schema in [schema::rules(), schema::settings()] {
+fn the_schemas_are_valid_json_schemas() {
+    for schema in [rules::json_schema(), settings::json_schema()] {
         jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{error}"));
     }
 }
 
-#[test]
-fn every_key_is_explained() {
-    fn look(path: &str, schema: &Value, found: &mut Vec<String>) {
-        for (key, value) in
-            schema.get("properties").and_then(Value::as_object).into_iter().flatten()
-        {
-            let path = format!("{path}.{key}");
-            if value["description"].as_str().is_none_or(str::is_empty) {
-                found.push(path.clone());
-            }
-            look(&path, value, found);
+/// Keys without a description.
+fn undocumented(path: &str, schema: &Value, found: &mut Vec<String>) {
+    for (key, value) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{key}");
+        if value["description"].as_str().is_none_or(str::is_empty) {
+            found.push(path.clone());
         }
-        for deeper in ["items", "additionalProperties"] {
-            if let Some(deeper) = schema.get(deeper) {
-                look(path, deeper, found);
-            }
-        }
+        undocumented(&path, value, found);
     }
-    let mut found = Vec::new();
-    look("rules", &schema::rules(), &mut found);
-    look("settings", &schema::settings(), &mut found);
-    assert!(found.is_empty(), "not explained: {found:?}");
+    let inner = ["items", "additionalProperties"].into_iter().filter_map(|word| schema.get(word));
+    inner.for_each(|inner| undocumented(path, inner, found));
 }
 
 #[test]
-fn the_shipped_files_name_their_schema_and_fit_it() {
+fn every_key_has_a_description() {
+    let mut found = Vec::new();
+    undocumented("rules", &rules::json_schema(), &mut found);
+    undocumented("settings", &settings::json_schema(), &mut found);
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn the_shipped_files_match_their_schema() {
     let mut seen = BTreeSet::new();
     for file in std::fs::read_dir(app::root().join("config")).expect("config/") {
         let name = file.unwrap().file_name().into_string().unwrap();
         let Some(stem) = name.strip_suffix(".toml") else { continue };
-        let (of, schema) = if stem.starts_with("rules") {
-            ("rules", schema::rules())
+        let (kind, schema) = if stem.starts_with("rules") {
+            ("rules", rules::json_schema())
         } else {
-            ("settings", schema::settings())
+            ("settings", settings::json_schema())
         };
-        let text = text_of(&format!("config/{name}"));
-        let first = format!("#:schema ./schema/{of}.json");
+        let text = read_file(&format!("config/{name}"));
+        let first = format!("#:schema ./schema/{kind}.json");
         assert_eq!(text.lines().next(), Some(&*first), "config/{name}");
-        taken(&validator(&schema), &text);
+        accepts(&validator(&schema), &text);
         seen.insert(stem.to_owned());
     }
     let expected = ["default", "rules", "switchboard"].map(str::to_owned);
     assert!(seen.is_superset(&expected.into()), "{seen:?}");
 }
 
-// ---- the documentation: what the readers take the schemas take, what is wrong in form they refuse
+// ---- reference of keys in the documentation
 
-fn blocks(file: &str) -> Vec<String> {
-    let text = text_of(file);
-    let blocks = text.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
-    blocks.map(str::to_owned).collect()
-}
+/// Tables in `docs/rules.md`, by the name in `<!-- keys: NAME -->`, with their place in the schema.
+const RULES: [(&str, &str); 5] = [
+    ("rules", ""),
+    ("hours", "/properties/hours/additionalProperties"),
+    ("rule", "/properties/rule/items"),
+    ("test", "/properties/test/items"),
+    ("expect", "/properties/test/items/properties/expect"),
+];
 
-fn read_rules(text: &str) -> Report {
-    rules::parse("config/rules.toml", text.to_owned(), &CheckContext::default()).report
-}
+/// The same for `docs/settings.md`.
+const SETTINGS: [(&str, &str); 6] = [
+    ("server", "/properties/server"),
+    ("admin", "/properties/admin"),
+    ("rules", "/properties/rules"),
+    ("records", "/properties/records"),
+    ("log", "/properties/log"),
+    ("source", "/properties/sources/additionalProperties"),
+];
 
-fn read_settings(text: &str) -> Report {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("switchboard.toml");
-    std::fs::write(&file, text).unwrap();
-    let ingredients =
-        Inputs { file: Some(file), environment: [].into(), purpose: Purpose::Inspect };
-    settings::load(&ingredients).expect("a readable file").report
-}
-
-/// Returns how many blocks were taken, and how many refused.
-#[track_caller]
-fn agree(schema: &Value, blocks: &[String], read: fn(&str) -> Report) -> (usize, usize) {
-    let validator = validator(schema);
-    let (mut good, mut bad) = (0, 0);
-    for block in blocks {
-        let report = read(block);
-        let errors = report.mistakes().iter().filter(|told| told.severity == Severity::Error);
-        let codes: Vec<_> = errors.map(|mistake| mistake.code).collect();
-        if codes.is_empty() {
-            taken(&validator, block);
-            good += 1;
-        } else if codes.iter().any(|code| OF_FORM.contains(code)) {
-            let told = told(&validator, block);
-            assert!(!told.is_empty(), "{codes:?}, and the schema takes it:\n{block}");
-            bad += 1;
-        }
+/// Describes the type of a value: `string or list of strings`, `integer, 1 to 36500`.
+fn type_words(schema: &Value) -> String {
+    if let Some(values) = schema["enum"].as_array() {
+        let words = values.iter().map(|value| format!("`{value}`"));
+        return words.collect::<Vec<_>>().join(", ");
     }
-    (good, bad)
+    if let Some(alternatives) = schema["anyOf"].as_array().filter(|_| schema["type"].is_null()) {
+        return alternatives.iter().map(type_words).collect::<Vec<_>>().join(", or ");
+    }
+    let names =
+        schema["type"].as_array().map_or(std::slice::from_ref(&schema["type"]), |names| names);
+    let words =
+        names.iter().filter_map(Value::as_str).map(|name| match (name, &schema["items"]["enum"]) {
+            ("object", _) => "table".to_owned(),
+            ("array", Value::Null) => {
+                let items = type_words(&schema["items"]);
+                format!("list of {}s", items.replace(" or ", "s or "))
+            }
+            ("array", _) => "a list of them".to_owned(),
+            (name, _) => name.to_owned(),
+        });
+    let words = words.collect::<Vec<_>>().join(" or ");
+    match (&schema["minimum"], &schema["maximum"]) {
+        (Value::Null, _) => words,
+        (least, most) => format!("{words}, {least} to {most}"),
+    }
 }
 
-#[test]
-fn the_schema_of_the_rules_and_the_reader_agree_on_the_documentation() {
-    let is_a_table = |block: &String| block.contains("[[rule]]");
-    let readme: Vec<_> = blocks("README.md").into_iter().filter(is_a_table).collect();
-    let (good, bad) = agree(&schema::rules(), &readme, read_rules);
-    assert!(good > 0 && bad == 0);
-    let docs = ["docs/rules.md", "docs/errors.md"].into_iter().flat_map(blocks);
-    let docs: Vec<_> = docs.filter(is_a_table).collect();
-    let (good, bad) = agree(&schema::rules(), &docs, read_rules);
-    assert!(good > 20 && bad > 5, "{good} taken, {bad} refused");
-}
-
-#[test]
-fn the_schema_of_the_settings_and_the_reader_agree_on_the_documentation() {
-    let (good, bad) = agree(&schema::settings(), &blocks("docs/settings.md"), read_settings);
-    assert!(good > 10 && bad > 3, "{good} taken, {bad} refused");
-}
-
-// ---- the keys
-
-/// The keys that the reader names when it meets one that it does not know.
-#[track_caller]
-fn known(report: &Report, of: &str) -> BTreeSet<String> {
-    let unknown = report.mistakes().iter().filter(|mistake| mistake.code == "unknown-key");
-    let helps: Vec<_> = unknown.filter_map(|mistake| mistake.help.as_deref()).collect();
-    let [help] = helps.as_slice() else { panic!("{helps:?}\n{report}") };
-    let keys = help.strip_prefix(of).unwrap_or_else(|| panic!("{help:?}"));
-    keys.trim().split(", ").map(str::to_owned).collect()
-}
-
-fn keys(schema: &Value) -> BTreeSet<String> {
-    schema["properties"].as_object().expect("a table").keys().cloned().collect()
+/// Returns the keys of a table as a Markdown table.
+fn reference(schema: &Value) -> String {
+    let mut table = "| key | type | default | description |\n|---|---|---|---|\n".to_owned();
+    for (name, key) in schema["properties"].as_object().expect("keys") {
+        // Only completion in editors needs the single weekdays.
+        if key["type"].is_null() && key["anyOf"].is_null() {
+            continue;
+        }
+        let required = schema["required"].as_array();
+        let is_required = required.is_some_and(|names| names.contains(&name.as_str().into()));
+        let default = match key.get("default") {
+            Some(default) => format!("`{default}`"),
+            None if is_required => "required".to_owned(),
+            None => String::new(),
+        };
+        let description = key["description"].as_str().unwrap_or_default().to_owned();
+        let cells = [format!("`{name}`"), type_words(key), default, description];
+        let cells = cells.map(|cell| cell.replace('|', "\\|").replace("\n\n", "<br>"));
+        table.push_str(&format!("| {} |\n", cells.join(" | ")).replace("|  |", "| |"));
+    }
+    table
 }
 
 #[track_caller]
-fn same_keys(schema: &Value, reader: &BTreeSet<String>) {
-    assert_eq!(keys(schema), *reader);
-}
-
-#[test]
-fn the_schema_of_the_rules_has_the_keys_that_the_reader_knows() {
-    let schema = schema::rules();
-    let table = read_rules("[[rule]]\nname = \"a\"\nkeep = true\n[zzzzzzzz]\n");
-    same_keys(&schema, &known(&table, "a table has "));
-    let rule = read_rules("[[rule]]\nname = \"a\"\nkeep = true\nzzzzzzzz = 1\n");
-    let of_a_rule = &schema["properties"]["rule"]["items"];
-    same_keys(of_a_rule, &known(&rule, "a rule has "));
-}
-
-#[test]
-fn the_schema_of_the_settings_has_the_keys_that_the_reader_knows() {
-    const SOURCE: &str = "[sources.a]\nplatform = \"retell\"\nsecrets = [\"env:A\"]\n";
-    let schema = schema::settings();
-    let root = read_settings(&format!("zzzzzzzz = 1\n{SOURCE}"));
-    let sections = known(&root, "there are ");
-    same_keys(&schema, &sections);
-    for section in sections.iter().filter(|section| *section != "sources") {
-        let report = read_settings(&format!("[{section}]\nzzzzzzzz = 1\n{SOURCE}"));
-        same_keys(&schema["properties"][section], &known(&report, "there are "));
-    }
-    let source = read_settings(&format!("{SOURCE}zzzzzzzz = 1\n"));
-    let of_a_source = &schema["properties"]["sources"]["additionalProperties"];
-    same_keys(of_a_source, &known(&source, "there are "));
-}
-
-#[test]
-fn the_defaults_are_those_of_the_shipped_file() {
-    let schema = schema::settings();
-    let shipped = json(settings::DEFAULTS);
-    let shipped = shipped.as_object().expect("a table").iter();
-    for (section, values) in shipped {
-        for (key, value) in values.as_object().expect("a section") {
-            let said = &schema["properties"][section]["properties"][key]["default"];
-            assert_eq!(said, value, "[{section}] {key}");
+fn check_reference(file: &str, schema: &Value, tables: &[(&str, &str)]) {
+    let mut text = read_file(file);
+    for (name, pointer) in tables {
+        let (begin, end) = (format!("<!-- keys: {name} -->\n"), "<!-- end of keys -->");
+        let expected = reference(schema.pointer(pointer).expect("a table"));
+        let start = text.find(&begin).unwrap_or_else(|| panic!("{file} lacks {begin}"));
+        let start = start + begin.len();
+        let length = text[start..].find(end).unwrap_or_else(|| panic!("{file} lacks {end}"));
+        if update() {
+            text.replace_range(start..start + length, &expected);
+            std::fs::write(app::root().join(file), &text).unwrap();
+            continue;
         }
-    }
-    // A source has none in force; what it would have stands in comments.
-    let comments = settings::DEFAULTS.lines().skip_while(|line| !line.contains("# [sources."));
-    let comments: Vec<_> = comments.map_while(|line| line.strip_prefix("# ")).collect();
-    let source = &json(&comments.join("\n"))["sources"]["retell"];
-    let of_a_source = &schema["properties"]["sources"]["additionalProperties"]["properties"];
-    for (key, value) in of_a_source.as_object().expect("keys") {
-        if let Some(default) = value.get("default") {
-            assert_eq!(&source[key], default, "[sources.NAME] {key}");
-        }
+        let advice = "UPDATE_GOLDEN=1 cargo test reference";
+        assert_eq!(text[start..start + length], expected, "{file}, {name}: {advice}");
     }
 }
 
-// ---- what is taken
+#[test]
+fn the_reference_in_the_documentation_is_up_to_date() {
+    check_reference("docs/rules.md", &rules::json_schema(), &RULES);
+    check_reference("docs/settings.md", &settings::json_schema(), &SETTINGS);
+}
+
+// ---- accepted
 
 #[test]
-fn a_table_with_every_key_is_taken() {
-    taken(
-        &validator(&schema::rules()),
+fn a_rule_table_with_every_key_is_valid() {
+    accepts(
+        &validator(&rules::json_schema()),
         r#"
         zone = "America/New_York"
         [agents]
@@ -380,9 +336,9 @@ fn a_table_with_every_key_is_taken() {
 }
 
 #[test]
-fn settings_with_every_key_are_taken() {
-    taken(
-        &validator(&schema::settings()),
+fn settings_with_every_key_are_valid() {
+    accepts(
+        &validator(&settings::json_schema()),
         r#"
         [server]
         listen = "[::]:8080"
@@ -424,9 +380,13 @@ fn settings_with_every_key_are_taken() {
 }
 
 #[test]
-fn a_place_for_records_is_taken_and_refused_as_the_reader_does() {
+fn the_schema_and_the_reader_agree_on_the_url_of_records() {
     const SOURCE: &str = "[sources.a]\nplatform = \"retell\"\nsecrets = [\"env:A\"]\n";
-    let validator = validator(&schema::settings());
+    let validator = validator(&settings::json_schema());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("switchboard.toml");
+    let inputs =
+        Inputs { file: Some(file.clone()), environment: [].into(), purpose: Purpose::Inspect };
     for url in [
         "off",
         "memory:",
@@ -453,21 +413,22 @@ fn a_place_for_records_is_taken_and_refused_as_the_reader_does() {
         "file:",
     ] {
         let text = format!("[records]\nurl = \"{url}\"\n{SOURCE}");
-        let read = read_settings(&text);
-        assert_eq!(told(&validator, &text).is_empty(), read.errors() == 0, "{url}\n{read}");
+        std::fs::write(&file, &text).unwrap();
+        let report = settings::load(&inputs).expect("a readable file").report;
+        assert_eq!(errors(&validator, &text).is_empty(), report.errors() == 0, "{url}\n{report}");
     }
 }
 
-// ---- what is refused, and where
+// ---- rejected
 
 #[test]
-fn a_table_with_a_mistake_of_form_is_refused() {
-    let validator = validator(&schema::rules());
+fn the_schema_locates_errors_in_a_rule_table() {
+    let validator = validator(&rules::json_schema());
     let table = |lines: &str| format!("{lines}\n[[rule]]\nname = \"a\"\nkeep = true\n");
     let rule = |lines: &str| format!("[[rule]]\nname = \"a\"\n{lines}\n");
     let test = |lines: &str| format!("[[test]]\nname = \"a\"\n{lines}\n");
-    taken(&validator, &table(""));
-    for (lines, place) in [
+    accepts(&validator, &table(""));
+    for (lines, location) in [
         ("zones = \"Europe/Berlin\"", ""),
         ("zone = 1", "/zone"),
         ("agents = \"agent_1\"", "/agents"),
@@ -494,10 +455,10 @@ fn a_table_with_a_mistake_of_form_is_refused() {
         ("[hours.office]\nopen = \"2026-12-24\"", "/hours/office/open"),
         ("[hours.office]\nclosed = 1", "/hours/office/closed"),
     ] {
-        refused(&validator, &table(lines), place);
+        rejects(&validator, &table(lines), location);
     }
-    taken(&validator, &rule("keep = true"));
-    for (lines, place) in [
+    accepts(&validator, &rule("keep = true"));
+    for (lines, location) in [
         ("keep = true\nform = \"DE\"", "/rule/0"),
         ("keep = true\nto = 12137771234", "/rule/0/to"),
         ("keep = true\nfrom = []", "/rule/0/from"),
@@ -532,13 +493,13 @@ fn a_table_with_a_mistake_of_form_is_refused() {
         ("split = [{ agent = \"a\" }]", "/rule/0/split/0"),
         ("split = [{ agent = \"a\", percent = 1, name = \"b\" }]", "/rule/0/split/0"),
     ] {
-        refused(&validator, &rule(lines), place);
+        rejects(&validator, &rule(lines), location);
     }
-    refused(&validator, "[[rule]]\nkeep = true\n", "/rule/0");
-    refused(&validator, "[[rule]]\nname = \"\"\nkeep = true\n", "/rule/0/name");
-    refused(&validator, "[rule]\nname = \"a\"\nkeep = true\n", "/rule");
-    taken(&validator, &test("expect = { keep = true }"));
-    for (lines, place) in [
+    rejects(&validator, "[[rule]]\nkeep = true\n", "/rule/0");
+    rejects(&validator, "[[rule]]\nname = \"\"\nkeep = true\n", "/rule/0/name");
+    rejects(&validator, "[rule]\nname = \"a\"\nkeep = true\n", "/rule");
+    accepts(&validator, &test("expect = { keep = true }"));
+    for (lines, location) in [
         ("", "/test/0"),
         ("expect = \"vip\"", "/test/0/expect"),
         ("expect = {}\nform = \"withheld\"", "/test/0"),
@@ -552,16 +513,16 @@ fn a_table_with_a_mistake_of_form_is_refused() {
         ("expect = { variables = { desk = 1 } }", "/test/0/expect/variables/desk"),
         ("expect = { delay_ms = \"1\" }", "/test/0/expect/delay_ms"),
     ] {
-        refused(&validator, &test(lines), place);
+        rejects(&validator, &test(lines), location);
     }
 }
 
 #[test]
-fn settings_with_a_mistake_of_form_are_refused() {
-    let validator = validator(&schema::settings());
+fn the_schema_locates_errors_in_settings() {
+    let validator = validator(&settings::json_schema());
     let source = |lines: &str| format!("[sources.a]\nplatform = \"retell\"\n{lines}\n");
-    taken(&validator, &source(""));
-    for (text, place) in [
+    accepts(&validator, &source(""));
+    for (text, location) in [
         ("sever = {}", ""),
         ("log = \"info\"", "/log"),
         ("[server]\nlisen = \"127.0.0.1:8080\"", "/server"),
@@ -584,9 +545,9 @@ fn settings_with_a_mistake_of_form_are_refused() {
         ("[sources.a]", "/sources/a"),
         ("[sources.a]\nplatform = \"retel\"", "/sources/a/platform"),
     ] {
-        refused(&validator, text, place);
+        rejects(&validator, text, location);
     }
-    for (lines, place) in [
+    for (lines, location) in [
         ("secret = \"env:A\"", "/sources/a"),
         ("secrets = [\"key_0123456789abcdef\"]", "/sources/a/secrets/0"),
         ("secrets = \"key_0123456789abcdef\"", "/sources/a/secrets"),
@@ -597,7 +558,7 @@ fn settings_with_a_mistake_of_form_are_refused() {
         ("reply_within_ms = 9001", "/sources/a/reply_within_ms"),
         ("fallback = \"\"", "/sources/a/fallback"),
     ] {
-        refused(&validator, &source(lines), place);
+        rejects(&validator, &source(lines), location);
     }
-    refused(&validator, "[sources.\"a/b\"]\nplatform = \"retell\"\n", "/sources");
+    rejects(&validator, "[sources.\"a/b\"]\nplatform = \"retell\"\n", "/sources");
 }

@@ -1,10 +1,9 @@
 //! Over real sockets: what hyper is given, what it lets through, and how connections end.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard::http::public::{Connections, Door, serve};
+use switchboard::http::{ConnectionLimits, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -18,23 +17,18 @@ struct Running {
     task: JoinHandle<()>,
 }
 
-const LIMITS: Connections = Connections {
-    most: 100,
+const LIMITS: ConnectionLimits = ConnectionLimits {
+    max_connections: 100,
     header_timeout: Duration::from_secs(5),
-    grace: Duration::from_secs(5),
+    shutdown_grace: Duration::from_secs(5),
 };
 
-async fn run(limits: Connections, rules: &str) -> Running {
+async fn run(limits: ConnectionLimits, rules: &str) -> Running {
     let app = app(SETTINGS, rules);
-    let door = Arc::new(app.public);
-    let answer = move |request, peer| {
-        let door: Arc<Door> = door.clone();
-        async move { door.answer(request, Some(peer)).await }
-    };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let task = tokio::spawn(serve(listener, answer, limits, async { drop(stopped.await) }));
+    let task = tokio::spawn(serve(listener, app.public, limits, async { drop(stopped.await) }));
     Running { address, stop, task }
 }
 
@@ -114,7 +108,7 @@ async fn what_follows_a_chunked_request_is_never_taken_for_another() {
 
 #[tokio::test]
 async fn silent_and_dripping_clients_are_sent_away() {
-    let limits = Connections { header_timeout: Duration::from_millis(200), ..LIMITS };
+    let limits = ConnectionLimits { header_timeout: Duration::from_millis(200), ..LIMITS };
     let running = run(limits, RULES).await;
     for bytes in ["", "GET /healthz HTTP/1.1\r\nHos"] {
         let mut stream = TcpStream::connect(running.address).await.unwrap();
@@ -128,7 +122,7 @@ async fn silent_and_dripping_clients_are_sent_away() {
 
 #[tokio::test]
 async fn beyond_the_cap_connections_wait_for_a_place() {
-    let running = run(Connections { most: 1, ..LIMITS }, RULES).await;
+    let running = run(ConnectionLimits { max_connections: 1, ..LIMITS }, RULES).await;
     let first = TcpStream::connect(running.address).await.unwrap();
     let call = retell_call("+12137771234", "+12137771235");
     let second = tokio::spawn({
@@ -160,7 +154,7 @@ async fn a_request_in_flight_is_finished_before_the_end() {
 
 #[tokio::test]
 async fn what_is_not_done_after_the_grace_is_ended() {
-    let limits = Connections { grace: Duration::from_millis(100), ..LIMITS };
+    let limits = ConnectionLimits { shutdown_grace: Duration::from_millis(100), ..LIMITS };
     let running = run(limits, &SLOW.replace("300", "3000")).await;
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     stream.write_all(signed(&retell_call("+12137771234", "")).as_bytes()).await.unwrap();

@@ -1,54 +1,89 @@
-//! The house rules that no type and no lint can hold: each test is one invariant of
-//! ARCHITECTURE.md, checked on the source text.
+//! Invariants of ARCHITECTURE.md that neither types nor lints can enforce, checked on the source text.
+
+mod imports;
 
 use std::path::{Path, PathBuf};
 
 use crate::support::app::root;
 
-/// All Rust files below `folder`, as (path from the root, text without comments and unit tests).
+/// Rust files below `folder`, as (path from the root, code without comments and test items).
 fn sources(folder: &str) -> Vec<(String, String)> {
-    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+    fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                walk(&path, found);
+                collect(&path, files);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push(path);
+                files.push(path);
             }
         }
     }
-    let mut found = Vec::new();
-    walk(&root().join(folder), &mut found);
-    assert!(found.len() > 5, "the sources were found");
-    found.sort();
-    let read = found.into_iter().map(|path| {
+    let mut files = Vec::new();
+    collect(&root().join(folder), &mut files);
+    assert!(files.len() > 5, "no sources in {folder}");
+    files.sort();
+    let read = files.into_iter().map(|path| {
         let text = std::fs::read_to_string(&path).unwrap();
-        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-        let name = path.strip_prefix(root()).unwrap().display().to_string();
-        (name, lines.collect::<Vec<_>>().join("\n"))
+        (path.strip_prefix(root()).unwrap().display().to_string(), code(&text))
     });
     read.collect()
 }
 
-/// Fails with every file outside of `allowed` in which one of `words` stands.
-#[track_caller]
-fn only_in(allowed: &[&str], words: &[&str]) {
-    let mut found = Vec::new();
-    let mut seen = false;
-    for (name, code) in sources("src") {
-        let hits: Vec<_> = words.iter().filter(|word| code.contains(**word)).collect();
-        let may = allowed.iter().any(|place| name.starts_with(place));
-        seen |= may && !hits.is_empty();
-        if !may && !hits.is_empty() {
-            found.push(format!("{name}: {hits:?}"));
+/// The code of a formatted file: without comments, and without each item behind `#[cfg(test)]`.
+fn code(text: &str) -> String {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut lines = text.lines();
+    let mut kept = Vec::new();
+    while let Some(line) = lines.next() {
+        if line.trim_start().starts_with("//") {
+            continue;
+        }
+        if line.trim() != "#[cfg(test)]" {
+            kept.push(line);
+            continue;
+        }
+        let depth = indent(line);
+        let ends = |line: &str| {
+            let last = line.trim_end();
+            indent(line) == depth && (last.ends_with('}') || last.ends_with(';'))
+        };
+        // Further attributes and the item itself, up to the line that closes it.
+        for line in lines.by_ref() {
+            if ends(line) {
+                break;
+            }
         }
     }
-    assert!(found.is_empty(), "only {allowed:?} may say this:\n{}", found.join("\n"));
-    assert!(seen, "nobody says {words:?} any more: this test looks for the wrong words");
+    kept.join("\n")
 }
 
-/// Exceptions below the pure modules: they read the files of a table, or hold the live one, or the clock.
+#[test]
+fn code_leaves_out_test_items_and_nothing_else() {
+    let text = "fn a() {}\n    #[cfg(test)]\n    pub fn b() {\n        one();\n    }\n// c\nfn d() {}\n\
+                #[cfg(test)]\n#[expect(x)]\nmod tests {\n    fn e() {}\n}\nfn f() {}";
+    assert_eq!(code(text), "fn a() {}\nfn d() {}\nfn f() {}");
+}
+
+/// Fails with every file outside `allowed` that contains one of `words`, and if no allowed file
+/// contains one: then the words are out of date.
+#[track_caller]
+fn only_in(allowed: &[&str], words: &[&str]) {
+    let mut offenders = Vec::new();
+    let mut is_used = false;
+    for (name, code) in sources("src") {
+        let hits: Vec<_> = words.iter().filter(|word| code.contains(**word)).collect();
+        let is_allowed = allowed.iter().any(|prefix| name.starts_with(prefix));
+        is_used |= is_allowed && !hits.is_empty();
+        if !is_allowed && !hits.is_empty() {
+            offenders.push(format!("{name}: {hits:?}"));
+        }
+    }
+    assert!(offenders.is_empty(), "allowed only in {allowed:?}:\n{}", offenders.join("\n"));
+    assert!(is_used, "{words:?} occurs nowhere: this test looks for the wrong words");
+}
+
+/// Files inside the pure modules that are not pure: they read the files of a table, hold the live one,
+/// or are the clock.
 const IMPURE: [&str; 4] = [
     "src/rules/load/list_rows.rs",
     "src/rules/load/files.rs",
@@ -60,8 +95,8 @@ const PURE: [&str; 6] =
     ["src/domain/", "src/authenticate", "src/dialect", "src/rules/", "src/source.rs", "src/replay"];
 
 #[test]
-fn the_pure_rooms_know_no_clock_network_disk_environment_or_chance() {
-    let world = [
+fn pure_modules_use_no_clock_network_disk_environment_or_randomness() {
+    let impure = [
         "tokio",
         "std::fs",
         "std::env",
@@ -71,7 +106,7 @@ fn the_pure_rooms_know_no_clock_network_disk_environment_or_chance() {
         "std::net::Tcp",
         "std::thread",
         "uuid",
-        "rand::",
+        " rand::",
         "RandomState",
         "async ",
         ".await",
@@ -80,22 +115,22 @@ fn the_pure_rooms_know_no_clock_network_disk_environment_or_chance() {
         "println!",
         "std::io",
     ];
-    let mut found = Vec::new();
-    let mut rooms = 0;
+    let mut offenders = Vec::new();
+    let mut modules = 0;
     for (name, code) in sources("src") {
         let reads_files = IMPURE.contains(&name.as_str());
-        if PURE.iter().any(|room| name.starts_with(room)) && !reads_files {
-            rooms += 1;
-            let hits = world.iter().filter(|word| code.contains(**word));
-            found.extend(hits.map(|word| format!("{name}: {word}")));
+        if PURE.iter().any(|prefix| name.starts_with(prefix)) && !reads_files {
+            modules += 1;
+            let hits = impure.iter().filter(|word| code.contains(**word));
+            offenders.extend(hits.map(|word| format!("{name}: {word}")));
         }
     }
-    assert!(found.is_empty(), "{}", found.join("\n"));
-    assert!(rooms > 15, "the pure rooms were found");
+    assert!(offenders.is_empty(), "{}", offenders.join("\n"));
+    assert!(modules > 15, "the pure modules were not found");
 }
 
 #[test]
-fn only_dialects_name_a_platforms_fields() {
+fn only_dialects_name_fields_of_a_platform() {
     let fields = [
         "call_inbound",
         "chat_inbound",
@@ -113,12 +148,12 @@ fn only_dialects_name_a_platforms_fields() {
         "collected_variables",
         "executed_actions",
     ];
-    // Synthflow's scheme has to find the call id in the unproved body.
+    // Synthflow's scheme finds the call id in the body before authentication.
     only_in(&["src/dialect", "src/authenticate/synthflow.rs"], &fields);
 }
 
 #[test]
-fn only_the_listeners_name_a_status_code() {
+fn only_the_http_module_names_status_codes() {
     only_in(&["src/http"], &["StatusCode"]);
 }
 
@@ -128,11 +163,11 @@ fn only_settings_read_the_environment() {
 }
 
 #[test]
-fn each_stamp_is_given_in_one_room() {
+fn each_proof_type_is_created_in_one_module() {
     only_in(&["src/authenticate"], &["Ok(Verified {"]);
     only_in(&["src/http/public.rs", "src/explain.rs"], &["Unverified::new("]);
-    only_in(&["src/dialect"], &["Call::of(", "Reply::new("]);
-    // Questions, the tests of a table, calls of the past: nobody waits for an answer.
+    only_in(&["src/dialect"], &["Call::from_verified(", "Reply::new("]);
+    // Explanations, tests of a rule table, and replays: no caller waits for a reply.
     only_in(
         &["src/explain.rs", "src/rules/engine/test_runner.rs", "src/replay.rs"],
         &["Call::synthetic("],
@@ -142,8 +177,8 @@ fn each_stamp_is_given_in_one_room() {
 }
 
 #[test]
-fn the_whole_number_is_shown_only_where_somebody_needs_it() {
-    // Requests, replies, explanations, the patterns of rule files, and what a split hashes.
+fn only_listed_modules_print_unmasked_numbers() {
+    // Requests, replies, explanations, patterns of rule files, and the input of a split's hash.
     only_in(
         &[
             "src/domain/phone_number.rs",
@@ -156,47 +191,72 @@ fn the_whole_number_is_shown_only_where_somebody_needs_it() {
     );
 }
 
+/// Compile-time check: a type that holds a secret implements neither `Debug` nor `Display`. A renamed
+/// type breaks the build instead of escaping the check.
+mod secrets_cannot_be_printed {
+    use std::fmt::{Debug, Display};
+
+    use static_assertions::assert_not_impl_any;
+    use switchboard::authenticate::{Key, Policy, Unverified, Verified};
+    use switchboard::domain::secret::Secret;
+    use switchboard::settings::{
+        AdminSettings, NumberStorage, RecordsLocation, RecordsSettings, Settings,
+    };
+    use switchboard::source::Source;
+
+    assert_not_impl_any!(Secret: Debug, Display);
+    assert_not_impl_any!(Key: Debug, Display);
+    assert_not_impl_any!(Policy: Debug, Display);
+    assert_not_impl_any!(Source: Debug, Display);
+    assert_not_impl_any!(Settings: Debug, Display);
+    assert_not_impl_any!(AdminSettings: Debug, Display);
+    assert_not_impl_any!(RecordsSettings: Debug, Display);
+    assert_not_impl_any!(RecordsLocation: Debug, Display);
+    assert_not_impl_any!(NumberStorage: Debug, Display);
+    assert_not_impl_any!(Unverified: Debug, Display);
+    assert_not_impl_any!(Verified: Debug, Display);
+}
+
+/// A type with a [`Secret`](switchboard::domain::secret::Secret) inside cannot derive `Debug`; this
+/// finds hand-written implementations in the files that name the type.
 #[test]
-fn a_secret_cannot_be_printed() {
-    for (name, code) in sources("src") {
-        for kind in [
-            "Secret",
-            "Key",
-            "Policy",
-            "Source",
-            "Settings",
-            "Admin",
-            "Records",
-            "RecordsPlace",
-            "KeptNumbers",
-            "Unverified",
-            "Verified",
-        ] {
-            let forms = ["pub struct KIND ", "pub struct KIND(", "pub enum KIND "];
-            let at = forms.iter().find_map(|form| code.find(&form.replace("KIND", kind)));
-            let before = at.map(|at| code[..at].lines().last().unwrap_or_default().to_owned());
-            let above =
-                at.and_then(|at| code[..at].lines().rev().find(|line| !line.trim().is_empty()));
-            let derived = above.is_some_and(|line| line.contains("Debug"));
-            assert!(!derived, "{name}: {kind} derives Debug ({before:?})");
-            assert!(!code.contains(&format!("Debug for {kind} ")), "{name}: {kind}");
-            assert!(!code.contains(&format!("Display for {kind} ")), "{name}: {kind}");
+fn no_type_with_a_secret_implements_debug_or_display_by_hand() {
+    let mut holders = Vec::new();
+    for (_, code) in sources("src") {
+        for item in code.split("\n}\n") {
+            let Some(at) = item.find("struct ").or_else(|| item.find("enum ")) else { continue };
+            let (head, body) = item[at..].split_once(['{', '(']).unwrap_or_default();
+            let is_holder = ["Secret", "Key"].iter().any(|inner| {
+                let words = body.split(|c: char| !c.is_alphanumeric());
+                words.into_iter().any(|word| word == *inner)
+            });
+            if let (true, Some(name)) = (is_holder, head.split([' ', '<']).nth(1)) {
+                holders.push(name.to_owned());
+            }
+        }
+    }
+    assert!(holders.iter().any(|name| name == "Policy"), "{holders:?}");
+    for (file, code) in sources("src") {
+        for name in &holders {
+            for form in ["Debug for", "Display for"] {
+                assert!(!code.contains(&format!("{form} {name} ")), "{file}: {form} {name}");
+            }
         }
     }
 }
 
 #[test]
-fn every_file_opens_with_its_caption() {
+fn every_file_opens_with_a_caption() {
     for folder in ["src", "tests"] {
         for (name, _) in sources(folder) {
             let text = std::fs::read_to_string(root().join(&name)).unwrap();
-            assert!(text.starts_with("//! "), "{name} does not say what it is for");
+            assert!(text.starts_with("//! "), "{name} has no caption");
         }
     }
 }
 
 #[test]
-fn nothing_is_left_open_or_switched_off() {
+fn no_lint_is_allowed_and_no_work_is_left_open() {
     for folder in ["src", "tests"] {
         for (name, code) in sources(folder) {
             let is_this_file = name.ends_with("tidy.rs");
@@ -208,7 +268,7 @@ fn nothing_is_left_open_or_switched_off() {
 }
 
 #[test]
-fn every_dependency_has_its_reason() {
+fn every_dependency_has_a_reason() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let why = std::fs::read_to_string(root().join("docs/decisions/0001-dependencies.md")).unwrap();
     let mut section = "";
@@ -226,24 +286,24 @@ fn every_dependency_has_its_reason() {
     let missing: Vec<_> = names.iter().filter(|name| !why.contains(&format!("`{name}`"))).collect();
     assert!(
         missing.is_empty(),
-        "docs/decisions/0001-dependencies.md does not say why: {missing:?}"
+        "docs/decisions/0001-dependencies.md lacks a reason for {missing:?}"
     );
 }
 
 #[test]
-fn every_metric_is_in_the_documentation() {
+fn every_metric_is_documented() {
     let (_, code) =
         sources("src").into_iter().find(|(name, _)| name.ends_with("counters.rs")).unwrap();
     let docs = std::fs::read_to_string(root().join("docs/operating.md")).unwrap();
     let names: Vec<_> = code.split('"').filter(|text| text.starts_with("switchboard_")).collect();
     assert!(names.len() > 8);
     for name in names {
-        assert!(docs.contains(name), "docs/operating.md does not explain {name}");
+        assert!(docs.contains(name), "docs/operating.md does not describe {name}");
     }
 }
 
 #[test]
-fn the_program_is_thin() {
+fn main_is_short() {
     let main = std::fs::read_to_string(root().join("src/main.rs")).unwrap();
     assert!(main.lines().count() < 60);
 }

@@ -1,4 +1,4 @@
-//! `switchboard records export`: everything that is recorded, oldest first.
+//! `switchboard records export`: exports all records, oldest first.
 
 use std::io::{BufWriter, Write};
 
@@ -8,50 +8,52 @@ use uuid::Uuid;
 
 use super::OpenStore;
 use super::filter::FilterFlags;
-use super::row::{COLUMNS, cells, named};
+use super::row::{COLUMNS, cells, tagged};
 use crate::cli::{ConfigFile, Exit, progress};
 use crate::records::{CallRecord, EventRecord, Filter, Order, Page, Store, first_id_at};
 
-/// A JSON object a line: each call with its events in it, and events of which no call is recorded.
+/// Export JSON, one object per line: each call with its events, and events of unrecorded calls.
+///
+/// Exit status: 0 exported; 2 the records cannot be read or a filter is invalid.
 #[derive(Debug, Args)]
 pub(super) struct Export {
     #[command(flatten)]
     config: ConfigFile,
     #[command(flatten)]
     filter: FilterFlags,
-    /// Calls alone, for spreadsheets
+    /// Export CSV, calls only
     #[arg(long)]
     csv: bool,
 }
 
-/// So many calls are read at once.
+/// Number of calls per query.
 const PAGE: usize = 200;
-/// So many events of no call: each may be as big as a body may be.
-const LONE_PAGE: usize = 20;
+/// Number of events of unrecorded calls per query: each can be as large as a request body.
+const EVENT_PAGE: usize = 20;
 
 impl Export {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
-        let opened = OpenStore::of(&self.config).await?;
+        let opened = OpenStore::open(&self.config).await?;
         let filter = self.filter.read(opened.now, &opened.numbers, None)?;
-        let whole = opened.store.count(&filter).await?;
+        let total = opened.store.count(&filter).await?;
         let mut progress = progress::ProgressLine::default();
         let mut stdout = BufWriter::new(std::io::stdout().lock());
-        let done = match self.csv {
-            true => csv(&opened.store, &filter, &mut stdout, whole, &mut progress).await,
-            false => lines(&opened.store, &filter, &mut stdout, whole, &mut progress).await,
+        let result = match self.csv {
+            true => write_csv(&opened.store, &filter, &mut stdout, total, &mut progress).await,
+            false => write_json(&opened.store, &filter, &mut stdout, total, &mut progress).await,
         };
         progress.clear();
-        done?;
+        result?;
         stdout.flush()?;
         Ok(Exit::Success)
     }
 }
 
-async fn csv(
+async fn write_csv(
     store: &Store,
     filter: &Filter,
     out: impl Write,
-    whole: u64,
+    total: u64,
     progress: &mut progress::ProgressLine,
 ) -> anyhow::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
@@ -61,41 +63,41 @@ async fn csv(
         for call in &calls {
             csv.write_record(cells(call))?;
         }
-        progress.say(|| format!("{} of {whole} calls", pages.done));
+        progress.show(|| format!("{} of {total} calls", pages.done));
     }
     Ok(csv.flush()?)
 }
 
-async fn lines(
+async fn write_json(
     store: &Store,
     filter: &Filter,
     mut out: impl Write,
-    whole: u64,
+    total: u64,
     progress: &mut progress::ProgressLine,
 ) -> anyhow::Result<()> {
     let mut pages = Pages { beyond: None, done: 0 };
     let beyond = filter.since.map_or(Uuid::nil(), first_id_at);
-    let mut lone = Lone { beyond, waiting: Vec::new(), at_the_end: false };
+    let mut orphans = OrphanEvents { beyond, pending: Vec::new(), is_exhausted: false };
     while let Some(calls) = pages.next(store, filter).await? {
         for call in &calls {
-            while let Some(event) = lone.before(store, filter, Some(call.id)).await? {
-                writeln!(out, "{}", named("event", event.to_json()))?;
+            while let Some(event) = orphans.next_before(store, filter, Some(call.id)).await? {
+                writeln!(out, "{}", tagged("event", event.to_json()))?;
             }
             let events = store.events_of(call).await?;
             let events = events.iter().map(|event| Value::Object(event.to_json()));
             let mut object = call.to_json();
             object.insert("events".to_owned(), events.collect::<Vec<_>>().into());
-            writeln!(out, "{}", named("call", object))?;
+            writeln!(out, "{}", tagged("call", object))?;
         }
-        progress.say(|| format!("{} of {whole} calls", pages.done));
+        progress.show(|| format!("{} of {total} calls", pages.done));
     }
-    while let Some(event) = lone.before(store, filter, None).await? {
-        writeln!(out, "{}", named("event", event.to_json()))?;
+    while let Some(event) = orphans.next_before(store, filter, None).await? {
+        writeln!(out, "{}", tagged("event", event.to_json()))?;
     }
     Ok(out.flush()?)
 }
 
-/// Calls, some at a time.
+/// Calls in pages.
 struct Pages {
     beyond: Option<Uuid>,
     done: usize,
@@ -115,29 +117,30 @@ impl Pages {
     }
 }
 
-/// Events of no recorded call, in their places among the calls.
-struct Lone {
+/// Events of unrecorded calls, merged among the calls by time.
+struct OrphanEvents {
     beyond: Uuid,
-    /// The next one is the last of them.
-    waiting: Vec<EventRecord>,
-    at_the_end: bool,
+    /// Events read but not returned yet, in reverse order.
+    pending: Vec<EventRecord>,
+    is_exhausted: bool,
 }
 
-impl Lone {
-    /// The next one that came before this call; before the end of all when there is none.
-    async fn before(
+impl OrphanEvents {
+    /// Returns the next event that arrived before `call`, or the next one at all without a call.
+    async fn next_before(
         &mut self,
         store: &Store,
         filter: &Filter,
         call: Option<Uuid>,
     ) -> anyhow::Result<Option<EventRecord>> {
-        while self.waiting.is_empty() && !self.at_the_end {
-            let (events, last) = store.lone_events(self.beyond, LONE_PAGE).await?;
-            self.at_the_end = last.is_none();
+        while self.pending.is_empty() && !self.is_exhausted {
+            let (events, last) = store.lone_events(self.beyond, EVENT_PAGE).await?;
+            self.is_exhausted = last.is_none();
             self.beyond = last.unwrap_or(self.beyond);
-            self.waiting.extend(events.into_iter().filter(|event| filter.fits_alone(event)).rev());
+            self.pending
+                .extend(events.into_iter().filter(|event| filter.matches_event(event)).rev());
         }
         let is_due = |event: &mut EventRecord| call.is_none_or(|call| event.id < call);
-        Ok(self.waiting.pop_if(is_due))
+        Ok(self.pending.pop_if(is_due))
     }
 }

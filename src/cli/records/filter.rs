@@ -1,4 +1,4 @@
-//! The flags that say which calls are wanted.
+//! The flags that filter calls.
 
 use clap::Args;
 use jiff::Timestamp;
@@ -7,31 +7,12 @@ use jiff::tz::TimeZone;
 use super::zone;
 use crate::records::{Filter, FilterArgs, InvalidFilter, NumberPolicy};
 
-/// Which calls are wanted.
+/// The filter of the command line.
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct FilterFlags {
-    /// Calls since then: 7d, 24h or 90m ago, 2026-11-01, 2026-11-01T09:30, 2026-11-01T09:30:00Z
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
-    /// Calls before then
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
-    /// Calls from or to this number, in any spelling; `withheld`; or a text
-    #[arg(long, allow_hyphen_values = true)]
-    number: Option<String>,
-    /// Calls that this rule decided
-    #[arg(long)]
-    rule: Option<String>,
-    /// Calls that this source asked about
-    #[arg(long)]
-    source: Option<String>,
-    /// Calls that came to this: agent, reject or keep
-    #[arg(long)]
-    outcome: Option<String>,
-    /// The call with this id at its platform
-    #[arg(long, value_name = "ID")]
-    call_id: Option<String>,
-    /// The zone of the times that are read and shown
+    #[command(flatten)]
+    args: FilterArgs,
+    /// Time zone of the times that are read and shown
     #[arg(long, default_value = "UTC")]
     zone: String,
 }
@@ -41,29 +22,22 @@ impl FilterFlags {
         zone(&self.zone)
     }
 
-    /// What the flags mean; `since` where they say nothing of it.
+    /// Parses the flags; `since` is the default of `--since`.
     pub(in crate::cli) fn read(
         &self,
         now: Timestamp,
         numbers: &NumberPolicy,
         since: Option<&str>,
     ) -> anyhow::Result<Filter> {
-        let words = FilterArgs {
-            since: self.since.clone().or_else(|| since.map(str::to_owned)),
-            until: self.until.clone(),
-            number: self.number.clone(),
-            rule: self.rule.clone(),
-            source: self.source.clone(),
-            outcome: self.outcome.clone(),
-            call_id: self.call_id.clone(),
-        };
-        words.filter(now, &self.zone()?, numbers).map_err(|InvalidFilter { name, why }| {
-            anyhow::anyhow!("--{}: {why}", name.replace('_', "-"))
+        let mut args = self.args.clone();
+        args.since = args.since.or_else(|| since.map(str::to_owned));
+        args.parse(now, &self.zone()?, numbers).map_err(|InvalidFilter { name, reason }| {
+            anyhow::anyhow!("--{}: {reason}", name.replace('_', "-"))
         })
     }
 
-    /// Whether they say since when.
+    /// Returns whether `--since` is given.
     pub(in crate::cli) fn say_since(&self) -> bool {
-        self.since.is_some()
+        self.args.since.is_some()
     }
 }

@@ -1,4 +1,4 @@
-//! `switchboard records forget`: everything that is recorded of a number goes, and that is proved.
+//! `switchboard records forget`: erases everything that is recorded about a number, and verifies it.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -9,64 +9,69 @@ use clap::Args;
 use super::OpenStore;
 use crate::cli::{ConfigFile, Exit};
 use crate::domain::phone_number::Party;
-use crate::records::{NumberMatches, Overwritten, Traces, one_party};
+use crate::records::{NumberMatches, NumberTraces, Overwritten, parse_party};
 use crate::settings::RecordsLocation;
 
-/// Deletes every call from or to the number with its events, and every other row that holds its
-/// digits; then looks again. Asks nothing. Exits 0 when nothing is left, 1 when something is.
+/// Delete every call from or to the number with its events, and every other row that contains its
+/// digits; then search again. Never prompts.
+///
+/// Exit status: 0 nothing is left; 1 something is left; 2 the records cannot be read.
 #[derive(Debug, Args)]
 pub(super) struct Forget {
     #[command(flatten)]
     config: ConfigFile,
-    /// Whom to forget, in any spelling
+    /// Phone number to erase, in any notation
     #[arg(long, allow_hyphen_values = true)]
     number: String,
-    /// Only say what would go
+    /// Show what would be deleted, without deleting
     #[arg(long)]
     dry_run: bool,
 }
 
-/// A service that runs may write of the number while it is being forgotten.
-const ROUNDS: usize = 3;
+/// Maximum number of passes: a running service can record the number meanwhile.
+const MAX_PASSES: usize = 3;
 
 impl Forget {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
-        let party = one_party(&self.number).map_err(|why| anyhow::anyhow!("--number: {why}"))?;
-        let opened = OpenStore::of(&self.config).await?;
-        let traces = Traces::of(&party, &opened.numbers)
-            .context("--number: callers who show no number are all alike, and none can be told")?;
+        let party =
+            parse_party(&self.number).map_err(|reason| anyhow::anyhow!("--number: {reason}"))?;
+        let opened = OpenStore::open(&self.config).await?;
+        let traces = NumberTraces::new(&party, &opened.numbers)
+            .context("--number: withheld callers cannot be told apart")?;
         let store = &opened.store;
-        let mut left = store.find(&traces).await?;
+        let mut remaining = store.find_number(&traces).await?;
         if self.dry_run {
-            say_found(&left, "would go", &traces, &party)?;
+            print_matches(&remaining, "found", &traces, &party)?;
             return Ok(Exit::Success);
         }
-        let mut gone = NumberMatches::default();
-        for _ in 0..ROUNDS {
-            if left.all() == 0 {
+        let mut deleted = NumberMatches::default();
+        for _ in 0..MAX_PASSES {
+            if remaining.total() == 0 {
                 break;
             }
-            store.forget(&left).await?;
-            gone.absorb(left);
-            left = store.find(&traces).await?;
+            store.erase(&remaining).await?;
+            deleted.extend(remaining);
+            remaining = store.find_number(&traces).await?;
         }
-        // An earlier run may have deleted rows whose bytes are still there.
+        // An earlier run may have deleted rows whose bytes are still in the file.
         let overwritten = store.overwrite().await;
-        // Before its file is read: to close a file ends SQLite's locks of it, in the whole process.
+        // Before the file is read: closing any handle of a file releases SQLite's locks on it in the
+        // whole process.
         store.close().await;
-        let files = files(&opened.settings.records.place);
-        let in_files = in_files(&files, &traces)?;
-        say_found(&gone, "deleted", &traces, &party)?;
-        say_proof(&left, &overwritten, &files, &in_files)?;
-        let proved = left.all() == 0 && overwritten == Overwritten::Done && in_files.is_empty();
-        Ok(if proved { Exit::Success } else { Exit::Failure })
+        let files = files(&opened.settings.records.location);
+        let containing = containing_files(&files, &traces)?;
+        print_matches(&deleted, "deleted", &traces, &party)?;
+        print_verification(&remaining, &overwritten, &files, &containing)?;
+        let is_erased =
+            remaining.total() == 0 && overwritten == Overwritten::Done && containing.is_empty();
+        Ok(if is_erased { Exit::Success } else { Exit::Failure })
     }
 }
 
-fn say_found(
+fn print_matches(
     found: &NumberMatches,
-    word: &str,
-    traces: &Traces,
+    label: &str,
+    traces: &NumberTraces,
     party: &Party,
 ) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
@@ -75,59 +80,60 @@ fn say_found(
     writeln!(stdout, "number   {}", traces.masked())?;
     writeln!(
         stdout,
-        "{word:<8} {}, {}, {}",
+        "{label:<8} {}, {}, {}",
         count(found.calls(), "call"),
         count(found.events(), "event"),
-        count(found.tables(), "stored table")
+        count(found.snapshots(), "rule snapshot")
     )?;
     if found.by_mask > 0 {
         writeln!(
             stdout,
-            "         {} kept as {}: everybody who is masked like this, for they cannot be told apart",
+            "         {} stored as {}: all callers with this mask, since they cannot be told apart",
             count(found.by_mask as usize, "call"),
             traces.masked()
         )?;
     }
-    if found.tables() > 0 {
+    if found.snapshots() > 0 {
         writeln!(
             stdout,
-            "         a table of rules names the number: take it out of your rules and lists, too"
+            "         a rule table contains the number; remove it from your rules and lists, too"
         )?;
     }
     if matches!(party, Party::Literal(_)) {
         writeln!(
             stdout,
-            "         numbers begin with + and the country code: this is looked for as the very text"
+            "         not an international number (+ and country code); searched for as text"
         )?;
     }
     Ok(())
 }
 
-fn say_proof(
-    left: &NumberMatches,
+fn print_verification(
+    remaining: &NumberMatches,
     overwritten: &Overwritten,
     files: &[PathBuf],
-    in_files: &[&Path],
+    containing: &[&Path],
 ) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "proof    {} of {} rows still hold it", left.all(), left.rows)?;
+    writeln!(stdout, "verified {} of {} rows still contain it", remaining.total(), remaining.rows)?;
     for file in files {
-        let holds = if in_files.contains(&&**file) { "still hold it" } else { "do not hold it" };
-        writeln!(stdout, "         the bytes of {} {holds}", file.display())?;
+        let still =
+            if containing.contains(&&**file) { "still contains" } else { "does not contain" };
+        writeln!(stdout, "         the file {} {still} it", file.display())?;
     }
-    if let Overwritten::NotYet(why) = overwritten {
+    if let Overwritten::NotYet(reason) = overwritten {
         writeln!(
             stdout,
-            "         what was deleted may not be overwritten yet: {why}; run it again"
+            "         deleted data may not be overwritten yet: {reason}; run the command again"
         )?;
     }
-    writeln!(stdout, "A service that runs forgets its own copy of the last answers within 60 s.")?;
+    writeln!(stdout, "A running service drops its cached replies within 60 s.")?;
     Ok(())
 }
 
-/// The files of SQLite's that are there: the database and its log.
-fn files(place: &RecordsLocation) -> Vec<PathBuf> {
-    match place {
+/// Returns the existing files of a SQLite store: the database and its write-ahead log.
+fn files(location: &RecordsLocation) -> Vec<PathBuf> {
+    match location {
         RecordsLocation::Sqlite(path) => {
             let mut log = path.clone().into_os_string();
             log.push("-wal");
@@ -138,27 +144,31 @@ fn files(place: &RecordsLocation) -> Vec<PathBuf> {
     }
 }
 
-/// The files that hold the number.
-fn in_files<'f>(files: &'f [PathBuf], traces: &Traces) -> anyhow::Result<Vec<&'f Path>> {
+/// Returns the files that contain the number.
+fn containing_files<'f>(
+    files: &'f [PathBuf],
+    traces: &NumberTraces,
+) -> anyhow::Result<Vec<&'f Path>> {
     let mut found = Vec::new();
     for file in files {
-        let holds = holds(file, &traces.bytes());
-        if holds.with_context(|| format!("cannot read {}", file.display()))? {
+        let contains = file_contains(file, &traces.bytes());
+        if contains.with_context(|| format!("cannot read {}", file.display()))? {
             found.push(&**file);
         }
     }
     Ok(found)
 }
 
-fn holds(file: &Path, wanted: &[Vec<u8>]) -> std::io::Result<bool> {
-    const PIECE: usize = 1 << 20;
-    let overlap = wanted.iter().map(Vec::len).max().unwrap_or_default();
+fn file_contains(file: &Path, patterns: &[Vec<u8>]) -> std::io::Result<bool> {
+    const CHUNK_BYTES: usize = 1 << 20;
+    let overlap = patterns.iter().map(Vec::len).max().unwrap_or_default();
     let mut file = std::fs::File::open(file)?;
-    let mut bytes: Vec<u8> = Vec::with_capacity(PIECE + overlap);
+    let mut bytes: Vec<u8> = Vec::with_capacity(CHUNK_BYTES + overlap);
     loop {
-        let read = Read::by_ref(&mut file).take(PIECE as u64).read_to_end(&mut bytes)?;
-        let text = |wanted: &Vec<u8>| bytes.windows(wanted.len()).any(|piece| piece == &**wanted);
-        if wanted.iter().any(text) {
+        let read = Read::by_ref(&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut bytes)?;
+        let occurs =
+            |pattern: &Vec<u8>| bytes.windows(pattern.len()).any(|window| window == &**pattern);
+        if patterns.iter().any(occurs) {
             return Ok(true);
         }
         if read == 0 {

@@ -1,4 +1,4 @@
-//! `switchboard records list`: calls, newest first.
+//! `switchboard records list`: lists recorded calls, newest first.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -10,132 +10,135 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::filter::FilterFlags;
-use super::row::{COLUMNS, cells, outcome, time, zone_name};
-use super::table::table;
-use super::{OpenStore, plain, width};
+use super::row::{COLUMNS, cells, format_outcome, format_time, zone_name};
+use super::table::{Column, Fit};
+use super::{OpenStore, sanitize, table, terminal_width};
 use crate::cli::{ConfigFile, Exit};
 use crate::records::{CallRecord, Order, Page};
 
-/// Newest first; as wide as the terminal, whole where nobody looks.
+/// List calls, newest first. On a terminal, the table fits its width; elsewhere nothing is truncated.
+///
+/// Exit status: 0 listed; 2 the records cannot be read or a filter is invalid.
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
     #[command(flatten)]
     config: ConfigFile,
     #[command(flatten)]
     filter: FilterFlags,
-    /// So many at most
+    /// Maximum number of calls
     #[arg(long, default_value = "50")]
     limit: NonZeroUsize,
-    /// For programs: an object a line
+    /// Print JSON, one object per line
     #[arg(long, conflicts_with = "csv")]
     json: bool,
-    /// For spreadsheets: all columns
+    /// Print CSV with all columns
     #[arg(long)]
     csv: bool,
 }
 
-/// So much of an id tells it from others, on a terminal.
-const SHOWN_OF_ID: usize = 18;
-/// What a narrow terminal does without, the least first.
-const LEAST: [&str; 8] =
-    ["last event", "tries", "source", "to", "agent", "from", "rule", "outcome"];
+/// Length of the part of an id that a terminal shows; it identifies the record.
+const SHORT_ID: usize = 18;
 
 impl ListArgs {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let zone = self.filter.zone()?;
-        let opened = OpenStore::of(&self.config).await?;
+        let opened = OpenStore::open(&self.config).await?;
         let filter = self.filter.read(opened.now, &opened.numbers, None)?;
         let limit = self.limit.get();
-        // One more tells whether there are more.
+        // One more call than shown reveals whether there are more.
         let page = Page { limit: limit.saturating_add(1), order: Order::NewestFirst, beyond: None };
         let mut calls = opened.store.calls(&filter, page).await?;
         let is_all = calls.len() <= limit;
         calls.truncate(limit);
-        let last = opened.store.last_events(&calls).await?;
+        let last_events = opened.store.last_events(&calls).await?;
         let stdout = std::io::stdout().lock();
         match (self.json, self.csv) {
-            (true, _) => json(stdout, &calls, &last)?,
-            (false, true) => csv(stdout, &calls, &last)?,
-            (false, false) => people(stdout, &calls, &last, &zone, is_all)?,
+            (true, _) => write_json(stdout, &calls, &last_events)?,
+            (false, true) => write_csv(stdout, &calls, &last_events)?,
+            (false, false) => write_table(stdout, &calls, &last_events, &zone, is_all)?,
         }
         Ok(Exit::Success)
     }
 }
 
-fn json(
+fn write_json(
     mut out: impl Write,
     calls: &[CallRecord],
-    last: &HashMap<Uuid, String>,
+    last_events: &HashMap<Uuid, String>,
 ) -> anyhow::Result<()> {
     for call in calls {
         let mut object = call.to_json();
-        object.insert("last_event".to_owned(), json!(last.get(&call.id)));
+        object.insert("last_event".to_owned(), json!(last_events.get(&call.id)));
         writeln!(out, "{}", Value::Object(object))?;
     }
     Ok(())
 }
 
-fn csv(out: impl Write, calls: &[CallRecord], last: &HashMap<Uuid, String>) -> anyhow::Result<()> {
+fn write_csv(
+    out: impl Write,
+    calls: &[CallRecord],
+    last_events: &HashMap<Uuid, String>,
+) -> anyhow::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(COLUMNS.iter().chain(["last_event"].iter()))?;
     for call in calls {
-        let last = last.get(&call.id).cloned().unwrap_or_default();
-        csv.write_record(cells(call).into_iter().chain([last]))?;
+        let last_event = last_events.get(&call.id).cloned().unwrap_or_default();
+        csv.write_record(cells(call).into_iter().chain([last_event]))?;
     }
     Ok(csv.flush()?)
 }
 
-fn people(
+fn write_table(
     mut out: impl Write,
     calls: &[CallRecord],
-    last: &HashMap<Uuid, String>,
+    last_events: &HashMap<Uuid, String>,
     zone: &TimeZone,
     is_all: bool,
 ) -> anyhow::Result<()> {
     if calls.is_empty() {
-        writeln!(out, "no such call is recorded")?;
+        writeln!(out, "no matching calls are recorded")?;
         return Ok(());
     }
-    let width = width();
+    let width = terminal_width();
     let time_title = format!("time ({})", zone_name(zone));
-    let heading = [
-        &*time_title,
-        "source",
-        "from",
-        "to",
-        "outcome",
-        "rule",
-        "agent",
-        "tries",
-        "last event",
-        "id",
+    let columns = [
+        Column { title: &time_title, fit: Fit::Whole },
+        Column { title: "source", fit: Fit::Truncated(2) },
+        Column { title: "from", fit: Fit::Truncated(5) },
+        Column { title: "to", fit: Fit::Truncated(3) },
+        Column { title: "outcome", fit: Fit::Truncated(7) },
+        Column { title: "rule", fit: Fit::Truncated(6) },
+        Column { title: "agent", fit: Fit::Truncated(4) },
+        Column { title: "tries", fit: Fit::Optional(1) },
+        Column { title: "last event", fit: Fit::Truncated(0) },
+        Column { title: "id", fit: Fit::Whole },
     ];
-    let may_be_cut = [false, true, true, true, true, true, true, false, true, false];
     let rows: Vec<Vec<String>> = calls
         .iter()
         .map(|call| {
             let id = call.id.to_string();
-            let of_id = width.map_or(id.len(), |_| SHOWN_OF_ID);
-            let word = if call.agent.is_some() { call.outcome.clone() } else { outcome(call) };
-            let or_nothing =
-                |text: Option<&String>| text.map_or("-".to_owned(), |text| plain(text));
+            let id_length = width.map_or(id.len(), |_| SHORT_ID);
+            let outcome =
+                if call.agent.is_some() { call.outcome.clone() } else { format_outcome(call) };
+            let or_dash =
+                |text: Option<&String>| text.map_or("-".to_owned(), |text| sanitize(text));
             vec![
-                time(call.at, zone),
-                plain(&call.source),
-                plain(&call.from),
-                plain(&call.to),
-                word,
-                or_nothing(call.rule.as_ref()),
-                or_nothing(call.agent.as_ref()),
+                format_time(call.at, zone),
+                sanitize(&call.source),
+                sanitize(&call.from),
+                sanitize(&call.to),
+                outcome,
+                or_dash(call.rule.as_ref()),
+                or_dash(call.agent.as_ref()),
                 call.attempts.to_string(),
-                or_nothing(last.get(&call.id)),
-                id[..of_id].to_owned(),
+                or_dash(last_events.get(&call.id)),
+                id[..id_length].to_owned(),
             ]
         })
         .collect();
-    write!(out, "{}", table(&heading, &may_be_cut, &LEAST, &rows, width))?;
+    write!(out, "{}", table::format(&columns, &rows, width))?;
     if !is_all {
-        writeln!(out, "\n--limit: the newest {} calls; there are more", calls.len())?;
+        writeln!(out, "\nshowing the newest {} calls; raise --limit to see more", calls.len())?;
     }
     Ok(())
 }

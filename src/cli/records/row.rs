@@ -1,14 +1,14 @@
-//! A call or an event as a row: for a terminal, for programs, for spreadsheets.
+//! Calls and events as rows, for terminals, programs and spreadsheets.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::plain;
+use super::sanitize;
 use crate::domain::decision::Object;
 use crate::records::{CallRecord, EventRecord};
 
-/// The columns of a CSV file, by the names that they have in JSON.
+/// Columns of a CSV file, by their JSON keys.
 pub(super) const COLUMNS: [&str; 27] = [
     "id",
     "at",
@@ -23,7 +23,7 @@ pub(super) const COLUMNS: [&str; 27] = [
     "agent",
     "agent_id",
     "agent_version",
-    "why",
+    "reason",
     "arm",
     "added_by",
     "variables",
@@ -39,8 +39,8 @@ pub(super) const COLUMNS: [&str; 27] = [
     "fingerprint",
 ];
 
-/// The cells of a call under [`COLUMNS`]. What is no text is JSON; what a spreadsheet would take for
-/// a formula has a `'` before it, for callers write some of it.
+/// Returns the cells of a call for [`COLUMNS`]. Values other than text are JSON. A `'` precedes text that
+/// a spreadsheet would take for a formula, since callers control some of it.
 pub(super) fn cells(call: &CallRecord) -> Vec<String> {
     let object = call.to_json();
     let cells = COLUMNS.iter().map(|name| match object.get(*name) {
@@ -60,30 +60,30 @@ fn is_formula(text: &str) -> bool {
         || text.starts_with(['=', '-', '@', '\t', '\r'])
 }
 
-/// An object for programs, with the word that tells calls from events.
-pub(super) fn named(word: &str, object: Object) -> Value {
-    let mut named = Object::from_iter([("record".to_owned(), json!(word))]);
-    named.extend(object);
-    Value::Object(named)
+/// Adds the key `record`, which distinguishes calls from events.
+pub(super) fn tagged(kind: &str, object: Object) -> Value {
+    let mut tagged = Object::from_iter([("record".to_owned(), json!(kind))]);
+    tagged.extend(object);
+    Value::Object(tagged)
 }
 
-/// To whom it came: `front desk`, `reject: blocked`, `keep: no rule`.
-pub(super) fn outcome(call: &CallRecord) -> String {
-    match (&call.agent, &call.details.why) {
-        (Some(agent), _) => format!("agent {}", plain(agent)),
-        (None, Some(why)) => format!("{}: {}", call.outcome, plain(why)),
+/// Returns the outcome: `agent front-desk`, `reject: blocklist`, `keep: no_rule`.
+pub(super) fn format_outcome(call: &CallRecord) -> String {
+    match (&call.agent, &call.details.reason) {
+        (Some(agent), _) => format!("agent {}", sanitize(agent)),
+        (None, Some(reason)) => format!("{}: {}", call.outcome, sanitize(reason)),
         (None, None) => call.outcome.clone(),
     }
 }
 
-/// What an event tells besides its kind, shortly: `61.3 s, user_hangup, cost 0.12`.
-pub(super) fn told(event: &EventRecord) -> String {
+/// Summarizes an event: `61.3 s, user_hangup, cost 0.12`.
+pub(super) fn summarize_event(event: &EventRecord) -> String {
     let get = |name: &str| event.columns.get(name);
-    let text = |name: &str| get(name).and_then(Value::as_str).map(plain);
-    let duration = get("duration_ms").and_then(Value::as_i64).map(seconds);
+    let text = |name: &str| get(name).and_then(Value::as_str).map(sanitize);
+    let duration = get("duration_ms").and_then(Value::as_i64).map(format_seconds);
     let flag = |name: &str, yes: &str, no: &str| {
-        let told = get(name).and_then(Value::as_bool);
-        told.map(|told| if told { yes } else { no }.to_owned()).filter(|word| !word.is_empty())
+        let value = get(name).and_then(Value::as_bool);
+        value.map(|value| if value { yes } else { no }.to_owned()).filter(|word| !word.is_empty())
     };
     let parts = [
         text("status"),
@@ -98,17 +98,17 @@ pub(super) fn told(event: &EventRecord) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// `12.3 s`.
-pub(super) fn seconds(ms: i64) -> String {
+/// Returns `12.3 s`.
+pub(super) fn format_seconds(ms: i64) -> String {
     format!("{:.1} s", ms as f64 / 1000.0)
 }
 
-/// `2026-11-21 09:30:12`.
-pub(super) fn time(at: Timestamp, zone: &TimeZone) -> String {
+/// Returns `2026-11-21 09:30:12`.
+pub(super) fn format_time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// The zone by its name, to stand in a heading.
+/// Returns the name of the zone, for headings.
 pub(super) fn zone_name(zone: &TimeZone) -> String {
     zone.iana_name().unwrap_or("UTC").to_owned()
 }

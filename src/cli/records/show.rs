@@ -1,4 +1,4 @@
-//! `switchboard records show`: one call, what was answered, why, and what became of it.
+//! `switchboard records show`: shows one recorded call, its events and its explanation.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -7,31 +7,31 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::row::{outcome, seconds, told, zone_name};
-use super::{OpenStore, plain, zone};
+use super::row::{format_outcome, format_seconds, summarize_event, zone_name};
+use super::{OpenStore, sanitize, zone};
 use crate::cli::{ConfigFile, Exit, load_rules};
-use crate::explain::recorded::{
-    RecordedExplanation, TableChoice, explanation_as_of_then, table_of_then,
-};
+use crate::explain::recorded::{RecordedExplanation, TableChoice, explain_recorded, load_snapshot};
 use crate::records::{CallRecord, EventRecord, LookupResult, SHORTEST_PREFIX};
 use crate::rules::RuleSet;
 use crate::settings::{LoadedSettings, Purpose};
 use crate::source::Source;
 
-/// Shows numbers as they are recorded. Exits 1 when there is no such record.
+/// Show one recorded call. Phone numbers appear as they are stored.
+///
+/// Exit status: 0 shown; 1 there is no such record, or the id is ambiguous; 2 the records cannot be read.
 #[derive(Debug, Args)]
 pub(super) struct Show {
-    /// The id of a record, its first 8 characters or more, or the platform's id of the call
+    /// Id of the record, its first 8 characters or more, or the platform's id of the call
     id: String,
     #[command(flatten)]
     config: ConfigFile,
-    /// The table to explain it with [default: the one of then]
+    /// Rule file or directory to explain the call with [default: the rules at the time of the call]
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
-    /// The zone of the times that are shown
+    /// Time zone of the output
     #[arg(long, default_value = "UTC")]
     zone: String,
-    /// For programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -39,21 +39,21 @@ pub(super) struct Show {
 impl Show {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let zone = zone(&self.zone)?;
-        let opened = OpenStore::of(&self.config).await?;
-        let call = match opened.store.meant(&self.id).await? {
+        let opened = OpenStore::open(&self.config).await?;
+        let call = match opened.store.lookup(&self.id).await? {
             LookupResult::One(call) => call,
             LookupResult::None => {
                 writeln!(
                     std::io::stderr(),
-                    "no call is recorded whose id is or begins with `{}` ({SHORTEST_PREFIX} \
-                     characters or more), nor one with this id at its platform",
-                    plain(&self.id)
+                    "no recorded call has the id `{}`, an id that starts with it (at least \
+                     {SHORTEST_PREFIX} characters), or this id at its platform",
+                    sanitize(&self.id)
                 )?;
                 return Ok(Exit::Failure);
             }
             LookupResult::Several(ids) => {
                 let mut stderr = std::io::stderr();
-                writeln!(stderr, "`{}` can mean several calls, among them", plain(&self.id))?;
+                writeln!(stderr, "`{}` is ambiguous; it matches", sanitize(&self.id))?;
                 for id in ids {
                     writeln!(stderr, "  {id}")?;
                 }
@@ -62,64 +62,60 @@ impl Show {
         };
         let events = opened.store.events_of(&call).await?;
         let table = self.table(&opened, &call).await?;
-        let asked = match (&table, &self.rules) {
+        let choice = match (&table, &self.rules) {
             (Some(table), Some(_)) => TableChoice::Given(table),
             (Some(table), None) => TableChoice::Recorded(table),
             (None, _) => TableChoice::None,
         };
         let sources: Vec<&Source> = opened.settings.sources.iter().collect();
-        let then = explanation_as_of_then(&call, asked, &sources);
+        let explanation = explain_recorded(&call, choice, &sources);
         let mut stdout = std::io::stdout().lock();
         if self.json {
             let events = events.iter().map(|event| Value::Object(event.to_json()));
             let whole = json!({
                 "call": call.to_json(),
                 "events": events.collect::<Vec<_>>(),
-                "explanation": then.to_json(),
+                "explanation": explanation.to_json(),
             });
             writeln!(stdout, "{whole:#}")?;
         } else {
-            decision(&mut stdout, &call, &zone)?;
-            timeline(&mut stdout, &call, &events)?;
-            explanation(&mut stdout, &then)?;
+            write_decision(&mut stdout, &call, &zone)?;
+            write_timeline(&mut stdout, &call, &events)?;
+            write_explanation(&mut stdout, &explanation)?;
         }
         Ok(Exit::Success)
     }
 
-    /// The table to ask: the one that was named, else the one of then, else that of the settings;
-    /// none when that has mistakes.
+    /// Loads the table of `--rules`, else the table at the time of the call, else the current one.
+    /// Returns `None` if the current one has errors.
     async fn table(
         &self,
         opened: &OpenStore,
         call: &CallRecord,
     ) -> anyhow::Result<Option<RuleSet>> {
-        let around = opened.settings.surroundings();
+        let context = opened.settings.check_context();
         if let Some(path) = &self.rules {
-            let loaded = load_rules(path, around, false)?;
+            let loaded = load_rules(path, context, false)?;
             let Some(table) = loaded.table else {
-                anyhow::bail!(
-                    "{} has mistakes\n\n{}",
-                    path.display(),
-                    loaded.report.without_notes()
-                );
+                anyhow::bail!("{} has errors\n\n{}", path.display(), loaded.report.without_notes());
             };
             return Ok(Some(table));
         }
-        let kept = opened.store.table(&call.fingerprint).await?;
-        if let Some(table) = table_of_then(kept.as_ref()) {
+        let snapshot = opened.store.rule_snapshot(&call.fingerprint).await?;
+        if let Some(table) = load_snapshot(snapshot.as_ref()) {
             return Ok(Some(table));
         }
         let LoadedSettings { rules, .. } = self.config.load(Purpose::Inspect)?;
-        let loaded = rules.and_then(|path| load_rules(&path, around, false).ok());
+        let loaded = rules.and_then(|path| load_rules(&path, context, false).ok());
         Ok(loaded.and_then(|loaded| loaded.table))
     }
 }
 
-fn decision(mut out: impl Write, call: &CallRecord, zone: &TimeZone) -> std::io::Result<()> {
+fn write_decision(mut out: impl Write, call: &CallRecord, zone: &TimeZone) -> std::io::Result<()> {
     let details = &call.details;
     let at = call.at.to_zoned(zone.clone()).strftime("%a %Y-%m-%d %H:%M:%S%.3f").to_string();
     let with_version = |agent: &str, version: &Option<Value>| match version {
-        Some(version) => format!("{agent}, version {}", word(version)),
+        Some(version) => format!("{agent}, version {}", format_value(version)),
         None => agent.to_owned(),
     };
     let agent_in = details.agent_in.as_deref();
@@ -137,66 +133,67 @@ fn decision(mut out: impl Write, call: &CallRecord, zone: &TimeZone) -> std::io:
         ("call id", call.call_id.clone()),
         ("from", Some(call.from.clone())),
         ("to", Some(call.to.clone())),
-        ("agent there", agent_in.map(|agent| with_version(agent, &details.agent_version_in))),
+        ("platform agent", agent_in.map(|agent| with_version(agent, &details.agent_version_in))),
         ("sip", texts(&details.sip)),
-        ("answered", Some(outcome(call))),
+        ("outcome", Some(format_outcome(call))),
         ("agent id", agent_id.map(|id| with_version(id, &details.agent_version))),
         ("rule", Some(call.rule.clone().unwrap_or_else(|| "none".to_owned()))),
         ("split arm", details.arm.map(|arm| (arm + 1).to_string())),
-        ("added by", Some(details.added_by.join(", ")).filter(|by| !by.is_empty())),
+        ("continued by", Some(details.added_by.join(", ")).filter(|by| !by.is_empty())),
         ("variables", texts(&details.variables)),
         ("metadata", Some(&metadata).filter(|value| !value.is_null()).map(object)),
         ("override", Some(&settings).filter(|value| !value.is_null()).map(object)),
-        ("delay", Some(details.delay_ms).filter(|ms| *ms > 0).map(|ms| seconds(ms as i64))),
-        ("delivered", Some(times(call.attempts))),
-        ("numbers", Some(format!("kept {}", details.numbers))),
-        ("table", Some(call.fingerprint.clone())),
+        ("delay", Some(details.delay_ms).filter(|ms| *ms > 0).map(|ms| format_seconds(ms as i64))),
+        ("deliveries", Some(call.attempts.to_string())),
+        ("numbers", Some(format!("stored {}", details.numbers))),
+        ("rule table", Some(call.fingerprint.clone())),
     ];
     writeln!(out, "call {}", call.id)?;
     for (name, value) in lines {
         if let Some(value) = value {
-            writeln!(out, "  {name:<12} {}", plain(&value))?;
+            writeln!(out, "  {name:<14} {}", sanitize(&value))?;
         }
     }
     Ok(())
 }
 
-fn word(value: &Value) -> String {
+fn format_value(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn times(count: i64) -> String {
-    match count {
-        1 => "once".to_owned(),
-        count => format!("{count} times"),
-    }
-}
-
-fn timeline(mut out: impl Write, call: &CallRecord, events: &[EventRecord]) -> std::io::Result<()> {
-    let latency_us = call.details.latency_us as f64 / 1000.0;
+fn write_timeline(
+    mut out: impl Write,
+    call: &CallRecord,
+    events: &[EventRecord],
+) -> std::io::Result<()> {
+    let latency_ms = call.details.latency_us as f64 / 1000.0;
     writeln!(out, "\ntimeline")?;
-    writeln!(out, "  {:>10}  {} (decided in {latency_us:.1} ms)", "+0.0 s", outcome(call))?;
+    writeln!(out, "  {:>10}  {} (decided in {latency_ms:.1} ms)", "+0.0 s", format_outcome(call))?;
     for event in events {
         let offset = event.at.duration_since(call.at).as_millis() as i64;
-        let offset = format!("{}{}", if offset < 0 { "" } else { "+" }, seconds(offset));
-        let told = told(event);
-        let colon = if told.is_empty() { "" } else { ": " };
-        let again = match event.attempts {
+        let offset = format!("{}{}", if offset < 0 { "" } else { "+" }, format_seconds(offset));
+        let summary = summarize_event(event);
+        let colon = if summary.is_empty() { "" } else { ": " };
+        let deliveries = match event.attempts {
             1 => String::new(),
-            attempts => format!(" ({})", times(attempts)),
+            attempts => format!(" ({attempts} deliveries)"),
         };
-        writeln!(out, "  {offset:>10}  {}{again}{colon}{told}", plain(&event.kind))?;
+        let kind = sanitize(&event.kind);
+        writeln!(out, "  {offset:>10}  {kind}{deliveries}{colon}{summary}")?;
     }
     if events.is_empty() {
-        writeln!(out, "  {:>10}  no event was told of this call", "")?;
+        writeln!(out, "  {:>10}  no events received", "")?;
     }
     Ok(())
 }
 
-fn explanation(mut out: impl Write, then: &RecordedExplanation) -> std::io::Result<()> {
+fn write_explanation(
+    mut out: impl Write,
+    explanation: &RecordedExplanation,
+) -> std::io::Result<()> {
     writeln!(out, "\nexplanation")?;
-    match then {
-        RecordedExplanation::Unavailable(why) => writeln!(out, "  {why}"),
+    match explanation {
+        RecordedExplanation::Unavailable(reason) => writeln!(out, "  {reason}"),
         RecordedExplanation::Available { text, notes, .. } => {
             for note in notes {
                 writeln!(out, "  note: {note}")?;
@@ -204,7 +201,7 @@ fn explanation(mut out: impl Write, then: &RecordedExplanation) -> std::io::Resu
             for line in text.lines() {
                 match line.is_empty() {
                     true => writeln!(out)?,
-                    false => writeln!(out, "  {}", plain(line))?,
+                    false => writeln!(out, "  {}", sanitize(line))?,
                 }
             }
             Ok(())

@@ -1,145 +1,141 @@
-//! A table for people, as wide as the terminal at most.
+//! Tables for a terminal, on top of comfy-table: cells are truncated and columns left out until a row
+//! fits the line.
 
-use std::fmt::Write;
+use comfy_table::presets::NOTHING;
+use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, Width};
 
-/// Where a cell was cut.
-const CUT: char = '…';
-const GAP: &str = "  ";
-/// A column is not made narrower, unless nothing else helps.
-const NARROWEST: usize = 8;
+/// Blanks between two columns.
+const GAP: u16 = 2;
+/// Minimum width of a column whose cells may be truncated.
+const MIN_WIDTH: u16 = 8;
+const TRUNCATED: &str = "…";
 
-/// A heading and cells, in lines. With a `width`, long cells of the columns that `may_be_cut` are
-/// cut; where that does not do, the columns of `may_be_left_out` are left out, in this order.
-pub(super) fn table(
-    heading: &[&str],
-    may_be_cut: &[bool],
-    may_be_left_out: &[&str],
-    rows: &[Vec<String>],
-    width: Option<usize>,
-) -> String {
-    let length = |text: &str| text.chars().count();
-    let mut widths: Vec<usize> = heading.iter().map(|title| length(title)).collect();
+/// A column of a table.
+pub(super) struct Column<'t> {
+    pub(super) title: &'t str,
+    pub(super) fit: Fit,
+}
+
+/// Treatment of a column that does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// Always shown, never truncated.
+    Whole,
+    /// Never truncated. Left out if necessary; columns with a lower rank go first.
+    Optional(u8),
+    /// Truncated if necessary, then left out; columns with a lower rank go first.
+    Truncated(u8),
+}
+
+/// Formats a table. Without a `width`, every cell is shown in full.
+pub(super) fn format(columns: &[Column<'_>], rows: &[Vec<String>], width: Option<u16>) -> String {
+    let mut table = Table::new();
+    // A delimiter that occurs in no cell: a long cell is truncated at the width, not at a blank.
+    table.load_style(NOTHING).set_truncation_indicator(TRUNCATED).set_delimiter('\0');
+    let titles = columns.iter().map(|column| column.title);
+    table.set_header(single_line(titles.map(str::to_owned).collect()));
     for row in rows {
-        for (widest, cell) in widths.iter_mut().zip(row) {
-            *widest = (*widest).max(length(cell));
+        table.add_row(single_line(row.clone()));
+    }
+    let widths = table.column_max_content_widths();
+    let hidden = width.map_or_else(Vec::new, |width| hidden_columns(columns, &widths, width));
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, GAP));
+        if hidden.contains(&at) {
+            column.set_constraint(ColumnConstraint::Hidden);
+        } else if matches!(columns[at].fit, Fit::Truncated(_)) {
+            let least = widths[at].min(MIN_WIDTH) + GAP;
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
+        } else {
+            column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }
-    let mut shown: Vec<usize> = (0..heading.len()).collect();
     if let Some(width) = width {
-        let may_be_left_out = may_be_left_out
-            .iter()
-            .filter_map(|title| heading.iter().position(|known| known == title));
-        leave_out(&mut shown, &widths, may_be_cut, may_be_left_out, width);
-        narrow(&mut widths, &shown, may_be_cut, width);
+        // The padding of the last column is trimmed below.
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width + GAP);
     }
-    let mut lines = String::new();
-    let heading: Vec<String> = heading.iter().map(|title| (*title).to_owned()).collect();
-    for row in std::iter::once(&heading).chain(rows) {
-        let mut line = String::new();
-        for &at in &shown {
-            let width = widths[at];
-            let cell = cut(&row[at], width);
-            write!(line, "{cell:width$}{GAP}").expect("a text takes whatever is written");
-        }
-        let line = cut(line.trim_end(), width.unwrap_or(usize::MAX));
-        lines.push_str(&line);
-        lines.push('\n');
-    }
-    lines
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
-fn gaps(shown: &[usize]) -> usize {
-    GAP.len() * shown.len().saturating_sub(1)
+fn single_line(cells: Vec<String>) -> Row {
+    let mut row = Row::from(cells);
+    row.max_height(1);
+    row
 }
 
-/// Until the others fit, each as narrow as it can be.
-fn leave_out(
-    shown: &mut Vec<usize>,
-    widths: &[usize],
-    may_be_cut: &[bool],
-    may_be_left_out: impl Iterator<Item = usize>,
-    width: usize,
-) {
-    let least = |at: &usize| match may_be_cut[*at] {
-        true => widths[*at].min(NARROWEST),
-        false => widths[*at],
+/// Returns the columns to leave out so that the others fit, each as narrow as it may be.
+fn hidden_columns(columns: &[Column<'_>], widths: &[u16], width: u16) -> Vec<usize> {
+    let least = |at: usize| match columns[at].fit {
+        Fit::Truncated(_) => widths[at].min(MIN_WIDTH),
+        Fit::Whole | Fit::Optional(_) => widths[at],
     };
-    for next in may_be_left_out {
-        if shown.iter().map(least).sum::<usize>() + gaps(shown) <= width {
-            return;
-        }
-        shown.retain(|at| *at != next);
+    let mut shown: Vec<usize> = (0..columns.len()).collect();
+    let rank = |at: &usize| match columns[*at].fit {
+        Fit::Whole => None,
+        Fit::Optional(rank) | Fit::Truncated(rank) => Some(rank),
+    };
+    let fits = |shown: &[usize]| {
+        let gaps = usize::from(GAP) * shown.len().saturating_sub(1);
+        let total: usize = shown.iter().map(|at| usize::from(least(*at))).sum();
+        total + gaps <= usize::from(width)
+    };
+    while !fits(&shown) {
+        let optional = shown.iter().copied().filter(|at| rank(at).is_some());
+        let Some(first) = optional.min_by_key(rank) else { break };
+        shown.retain(|at| *at != first);
     }
-}
-
-/// Takes from the widest first.
-fn narrow(widths: &mut [usize], shown: &[usize], may_be_cut: &[bool], width: usize) {
-    while shown.iter().map(|at| widths[*at]).sum::<usize>() + gaps(shown) > width {
-        let cuttable = shown.iter().filter(|at| may_be_cut[**at] && widths[**at] > NARROWEST);
-        let Some(widest) = cuttable.max_by_key(|at| widths[**at]) else { return };
-        widths[*widest] -= 1;
-    }
-}
-
-/// A text of so many characters at most.
-pub(super) fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    text.chars().take(width.saturating_sub(1)).chain([CUT]).collect()
+    (0..columns.len()).filter(|at| !shown.contains(at)).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use console::measure_text_width;
+
     use super::*;
 
-    fn rows() -> Vec<Vec<String>> {
-        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
-        vec![
-            row(["09:30:00", "a rule with quite a long name, as people write them", "agent"]),
-            row(["09:31:00", "short", "keep"]),
-        ]
-    }
+    const COLUMNS: [Column<'_>; 4] = [
+        Column { title: "time", fit: Fit::Whole },
+        Column { title: "rule", fit: Fit::Truncated(1) },
+        Column { title: "outcome", fit: Fit::Truncated(0) },
+        Column { title: "id", fit: Fit::Whole },
+    ];
 
-    fn shown(width: Option<usize>) -> String {
-        table(&["time", "rule", "outcome"], &[false, true, true], &[], &rows(), width)
-    }
-
-    #[test]
-    fn where_not_all_columns_fit_those_that_matter_least_are_left_out() {
-        let heading = ["time", "rule", "outcome", "id"];
-        let rows = vec![
-            ["09:30:00", "a rule with a name", "agent", "01a1fe18-bc7f-7e6c"]
-                .map(str::to_owned)
-                .to_vec(),
-        ];
-        let shown = |width| {
-            table(&heading, &[false, true, true, false], &["outcome", "rule"], &rows, Some(width))
+    fn rows(rules: &[&str]) -> Vec<Vec<String>> {
+        let row = |rule: &&str| {
+            ["09:30:00", rule, "agent", "01a1fe18-bc7f-7e6c"].map(str::to_owned).to_vec()
         };
-        assert_eq!(
-            shown(60).lines().last(),
-            Some("09:30:00  a rule with a name  agent    01a1fe18-bc7f-7e6c")
-        );
-        assert_eq!(shown(40).lines().last(), Some("09:30:00  a rule wi…  01a1fe18-bc7f-7e6c"));
-        assert_eq!(shown(30).lines().last(), Some("09:30:00  01a1fe18-bc7f-7e6c"));
+        rules.iter().map(row).collect()
     }
 
     #[test]
-    fn a_table_is_as_wide_as_the_terminal_at_most_and_the_time_stays_whole() {
-        for width in [40, 60, 79] {
-            let shown = shown(Some(width));
-            let widest = shown.lines().map(|line| line.chars().count()).max();
-            assert!(widest <= Some(width), "{width}: {shown}");
-            assert!(shown.contains("09:30:00  a rule") && shown.contains("keep"), "{shown}");
+    fn truncates_cells_and_leaves_out_the_least_important_columns() {
+        let last = |width| {
+            let table = format(&COLUMNS, &rows(&["a rule with a name"]), Some(width));
+            table.lines().last().unwrap().to_owned()
+        };
+        assert_eq!(last(60), "09:30:00  a rule with a name  agent    01a1fe18-bc7f-7e6c");
+        assert_eq!(last(40), "09:30:00  a rule wi…  01a1fe18-bc7f-7e6c");
+        assert_eq!(last(30), "09:30:00  01a1fe18-bc7f-7e6c");
+    }
+
+    #[test]
+    fn shows_every_cell_in_full_without_a_width() {
+        let long = "a rule with quite a long name, as people write them";
+        let table = format(&COLUMNS, &rows(&[long]), None);
+        assert!(table.contains(long) && !table.contains(TRUNCATED), "{table}");
+    }
+
+    #[test]
+    fn aligns_wide_characters() {
+        let rules = ["営業時間外の電話", "café ☎️ nuit", "vip"];
+        for width in [None, Some(60)] {
+            let table = format(&COLUMNS, &rows(&rules), width);
+            let offsets: Vec<usize> = table
+                .lines()
+                .skip(1)
+                .map(|line| measure_text_width(line.split("agent").next().unwrap()))
+                .collect();
+            assert!(offsets.windows(2).all(|pair| pair[0] == pair[1]), "{offsets:?}\n{table}");
         }
-        let narrow = shown(Some(40));
-        assert!(narrow.contains("…  agent"), "{narrow}");
-    }
-
-    #[test]
-    fn without_a_width_nothing_is_cut() {
-        let shown = shown(None);
-        assert!(shown.contains("as people write them  agent"), "{shown}");
-        assert!(!shown.contains('…') && !shown.contains(" \n"), "{shown}");
     }
 }

@@ -1,127 +1,116 @@
-//! `/records`: what the running service has recorded, also where it records into memory.
+//! `/records`: the calls that the running service has recorded, including those in memory.
 
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::explain::recorded::{TableChoice, explanation_as_of_then, table_of_then};
+use super::super::HttpProblem;
+use super::{QueryParams, restore_plus};
+use crate::explain::recorded::{TableChoice, explain_recorded, load_snapshot};
 use crate::pipeline::Switchboard;
 use crate::records::{FilterArgs, LookupResult, Order, Page, Store, StoreError};
 
-/// Why there is nothing to tell.
-pub(crate) enum RecordsError {
-    /// The question makes no sense.
-    BadRequest(String),
-    /// No such record.
-    NotFound(String),
-    /// The store is closed, or says no.
-    Unavailable(String),
-}
-
-impl From<StoreError> for RecordsError {
-    fn from(error: StoreError) -> RecordsError {
-        RecordsError::Unavailable(format!("the records cannot be read: {error}"))
+impl From<StoreError> for HttpProblem {
+    fn from(error: StoreError) -> HttpProblem {
+        HttpProblem::Unavailable(format!("cannot read the records: {error}"))
     }
 }
 
-const LIMIT: usize = 50;
-const MOST: usize = 1_000;
-const KNOWN: &str = "there are since, until, number, rule, source, outcome, call_id, limit, before";
+const DEFAULT_LIMIT: usize = 50;
+const MAX_LIMIT: usize = 1_000;
 
-/// `GET /records?since=…&until=…&number=…&rule=…&source=…&outcome=…&call_id=…&limit=…&before=ID`.
-pub(crate) async fn list(app: &Switchboard, query: &str) -> Result<Value, RecordsError> {
-    let (words, page) = read(query).map_err(RecordsError::BadRequest)?;
-    let store = store(app)?;
-    let numbers = app.recorder().numbers();
-    let filter = words.filter(app.now(), &TimeZone::UTC, numbers);
-    let filter = filter.map_err(|bad| RecordsError::BadRequest(bad.to_string()))?;
+/// Query parameters of `/records`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    #[serde(flatten)]
+    filter: FilterArgs,
+    /// Maximum number of calls, 1 to [`MAX_LIMIT`].
+    limit: Option<usize>,
+    /// Id of a record: return older calls only.
+    before: Option<Uuid>,
+}
+
+impl QueryParams for ListQuery {
+    const NAMES: &'static str =
+        "since, until, number, rule, source, outcome, call_id, limit and before";
+}
+
+/// Returns a page of calls, newest first, and the id to pass as `before` for the next page.
+pub(super) async fn list(app: &Switchboard, query: ListQuery) -> Result<Value, HttpProblem> {
+    let page = query.page()?;
+    let store = open_store(app)?;
+    let filter = query.filter_args().parse(app.now(), &TimeZone::UTC, app.recorder().numbers());
+    let filter = filter.map_err(|invalid| HttpProblem::BadRequest(invalid.to_string().into()))?;
     let calls = store.calls(&filter, page).await?;
-    let last = store.last_events(&calls).await?;
-    // One that is full may be the last one; then the next one is empty.
+    let last_events = store.last_events(&calls).await?;
+    // A full page may be the last one; then the next page is empty.
     let next = calls.last().filter(|_| calls.len() == page.limit).map(|call| call.id);
     let calls: Vec<Value> = calls
         .iter()
         .map(|call| {
             let mut object = call.to_json();
-            object.insert("last_event".to_owned(), json!(last.get(&call.id)));
+            object.insert("last_event".to_owned(), json!(last_events.get(&call.id)));
             Value::Object(object)
         })
         .collect();
     Ok(json!({ "records": calls, "next": next }))
 }
 
-/// `GET /records/{id}`: the call, its events, and why it was answered so.
-pub(crate) async fn one(app: &Arc<Switchboard>, id: &str) -> Result<Value, RecordsError> {
-    let store = store(app)?;
-    let call = match store.meant(id).await? {
+/// Returns a call, its events, and the explanation of its decision.
+pub(super) async fn show(app: &Arc<Switchboard>, id: &str) -> Result<Value, HttpProblem> {
+    let store = open_store(app)?;
+    let call = match store.lookup(id).await? {
         LookupResult::One(call) => *call,
         LookupResult::None => {
-            return Err(RecordsError::NotFound("no call is recorded under this id".to_owned()));
+            return Err(HttpProblem::NotFound("no call is recorded under this id".to_owned()));
         }
         LookupResult::Several(ids) => {
             let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
-            let why = format!("this can mean several calls, among them {}", ids.join(", "));
-            return Err(RecordsError::NotFound(why));
+            let reason = format!("the id is ambiguous; it matches {}", ids.join(", "));
+            return Err(HttpProblem::NotFound(reason));
         }
     };
     let events = store.events_of(&call).await?;
     let events: Vec<Value> = events.iter().map(|event| Value::Object(event.to_json())).collect();
     let object = call.to_json();
-    let kept = store.table(&call.fingerprint).await?;
+    let snapshot = store.rule_snapshot(&call.fingerprint).await?;
     let app = app.clone();
-    // Of a million rules the scan takes its time, which calls must not wait for.
+    // The scan of a million rules takes a while; calls must not wait for it.
     let explained = tokio::task::spawn_blocking(move || {
-        let (kept, now) = (table_of_then(kept.as_ref()), app.table());
-        let asked = TableChoice::Recorded(kept.as_ref().unwrap_or(&now));
-        explanation_as_of_then(&call, asked, &app.sources()).to_json()
+        let (recorded, live) = (load_snapshot(snapshot.as_ref()), app.table());
+        let table = TableChoice::Recorded(recorded.as_ref().unwrap_or(&live));
+        explain_recorded(&call, table, &app.sources()).to_json()
     });
-    let explanation =
-        explained.await.unwrap_or_else(|_panic| json!({ "unexplained": "it panicked" }));
+    let explanation = explained
+        .await
+        .unwrap_or_else(|_panic| json!({ "unexplained": "the explanation panicked" }));
     Ok(json!({ "call": object, "events": events, "explanation": explanation }))
 }
 
-fn store(app: &Switchboard) -> Result<Arc<Store>, RecordsError> {
-    let off = || RecordsError::NotFound("records are off: `[records] url` is \"off\"".to_owned());
-    let state = app.recorder().state().ok_or_else(off)?;
-    let closed = || {
-        RecordsError::Unavailable("the store of the records is not open: see /readyz".to_owned())
-    };
-    state.store().ok_or_else(closed)
+fn open_store(app: &Switchboard) -> Result<Arc<Store>, HttpProblem> {
+    let off = || HttpProblem::NotFound("records are off: `[records] url` is \"off\"".to_owned());
+    let health = app.recorder().health().ok_or_else(off)?;
+    let closed =
+        || HttpProblem::Unavailable("the record store is not available; see /readyz".to_owned());
+    health.store().ok_or_else(closed)
 }
 
-fn read(query: &str) -> Result<(FilterArgs, Page), String> {
-    let mut words = FilterArgs::default();
-    let mut page = Page { limit: LIMIT, order: Order::NewestFirst, beyond: None };
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let text = Some(value.to_string());
-        match &*name {
-            "since" => words.since = text,
-            "until" => words.until = text,
-            // A `+` that nobody encoded means a space.
-            "number" => {
-                words.number = text.map(|text| match text.strip_prefix(' ') {
-                    Some(rest) => format!("+{rest}"),
-                    None => text,
-                });
-            }
-            "rule" => words.rule = text,
-            "source" => words.source = text,
-            "outcome" => words.outcome = text,
-            "call_id" => words.call_id = text,
-            "limit" => {
-                let limit = value.parse().ok().filter(|limit| (1..=MOST).contains(limit));
-                let wrong = || format!("limit `{value}`: a number from 1 to {MOST}");
-                page.limit = limit.ok_or_else(wrong)?;
-            }
-            "before" => {
-                let id = value.parse();
-                page.beyond =
-                    Some(id.map_err(|_| format!("before `{value}`: the id of a record"))?);
-            }
-            other => return Err(format!("unknown parameter `{other}`: {KNOWN}")),
+impl ListQuery {
+    fn page(&self) -> Result<Page, HttpProblem> {
+        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            let reason = format!("limit `{limit}`: must be from 1 to {MAX_LIMIT}");
+            return Err(HttpProblem::BadRequest(reason.into()));
         }
+        Ok(Page { limit, order: Order::NewestFirst, beyond: self.before })
     }
-    Ok((words, page))
+
+    fn filter_args(self) -> FilterArgs {
+        let number = self.filter.number.as_deref().map(restore_plus);
+        FilterArgs { number, ..self.filter }
+    }
 }

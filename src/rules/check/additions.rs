@@ -87,9 +87,10 @@ impl Checker<'_> {
         mistakes: Vec<InvalidTemplate>,
     ) {
         let as_is = self.file.text.get(span.clone()).and_then(|written| written.find(text));
-        for InvalidTemplate { code, at, message, help } in mistakes {
-            let exact = as_is.map(|from| span.start + from + at.start..span.start + from + at.end);
-            self.error(code, exact.as_ref().unwrap_or(span), message).maybe_help(help);
+        for InvalidTemplate { span: part, problem } in mistakes {
+            let start = as_is.map(|offset| span.start + offset);
+            let exact = start.map(|start| start + part.start..start + part.end);
+            self.problem(exact.as_ref().unwrap_or(span), problem);
         }
     }
 

@@ -3,8 +3,9 @@
 use super::Checker;
 use super::lists::{OpenList, no_column};
 use super::rule::RuleNumbers;
+use crate::diagnostics::Problem;
 use crate::rules::model::lists::{Cell, ListId, Side};
-use crate::rules::model::template::{ColumnLookup, UnknownValue};
+use crate::rules::model::template::ColumnLookup;
 use crate::rules::{Lists, NumberPattern};
 
 impl Checker<'_> {
@@ -47,7 +48,7 @@ struct Matched {
 }
 
 impl ColumnLookup for InRule<'_> {
-    fn cell(&mut self, list: &str, column: &str) -> Option<Result<(Cell, bool), UnknownValue>> {
+    fn cell(&mut self, list: &str, column: &str) -> Option<Result<(Cell, bool), Problem>> {
         let id = self.lists.named(list)?;
         if let Some(bad) = self.columns[id.at()]
             .and_then(|columns| no_column(&format!("list `{list}`"), columns, column))
@@ -55,13 +56,10 @@ impl ColumnLookup for InRule<'_> {
             return Some(Err(bad));
         }
         let Some(matched) = self.matched.iter().find(|matched| matched.list == id) else {
-            return Some(Err(UnknownValue {
-                code: "list-not-matched",
-                message: format!("`{list}.{column}`: this rule does not match on @{list}"),
-                help: Some(format!(
-                    "the row is the one that matched: write from = \"@{list}\" or to = \"@{list}\""
-                )),
-            }));
+            let message = format!("`{list}.{column}`: this rule does not match on @{list}");
+            return Some(Err(Problem::new("list-not-matched", message).help(format!(
+                "the row is the one that matched: write from = \"@{list}\" or to = \"@{list}\""
+            ))));
         };
         let cell = Cell { side: matched.side, list: id, column: self.lists.keep(id, column) };
         Some(Ok((cell, matched.always)))

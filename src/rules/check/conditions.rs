@@ -2,15 +2,13 @@
 
 use super::Checker;
 use super::rule::RuleNumbers;
-use crate::diagnostics::did_you_mean;
+use crate::diagnostics::{Problem, did_you_mean};
 use crate::dialect;
 use crate::domain::call::{Channel, Platform};
 use crate::rules::load::raw::{RawCondition, RawRule, Spanned};
-use crate::rules::model::condition::{
-    Comparison, ExpectedValue, InvalidComparison, Operand, Where,
-};
+use crate::rules::model::condition::{Comparison, ExpectedValue, Operand, Where};
 use crate::rules::model::lists::ListId;
-use crate::rules::model::template::{ColumnLookup, UnknownValue};
+use crate::rules::model::template::ColumnLookup;
 use crate::rules::{NumberMatcher, NumberPattern, Selector};
 
 impl Checker<'_> {
@@ -27,10 +25,7 @@ impl Checker<'_> {
                 return checker.list_named(&name).map(|id| NumberPattern::List(id, list.into()));
             }
             let read = NumberPattern::parse(text.value.trim());
-            let read = read.map_err(|bad| {
-                checker.error(bad.code, &text.span, bad.message).maybe_help(bad.help);
-            });
-            read.ok()
+            read.map_err(|problem| checker.problem(&text.span, problem)).ok()
         });
         either.into()
     }
@@ -74,7 +69,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn platform(&mut self, text: &Spanned<String>) -> Option<Platform> {
-        let found = dialect::named(&text.value).map(|dialect| dialect.platform());
+        let found = dialect::by_name(&text.value).map(|dialect| dialect.platform());
         if found.is_none() {
             self.unknown_platform(text, &[]);
         }
@@ -120,11 +115,11 @@ impl Checker<'_> {
             },
             None => self.no_fact(&name.value, on),
         };
-        self.error(bad.code, &name.span, bad.message).maybe_help(bad.help);
+        self.problem(&name.span, bad);
         None
     }
 
-    fn no_fact(&mut self, name: &str, on: RuleNumbers<'_>) -> UnknownValue {
+    fn no_fact(&mut self, name: &str, on: RuleNumbers<'_>) -> Problem {
         let names = self.in_rule(on).names();
         let near = did_you_mean(name, names.iter().map(String::as_str));
         let conditions = ["from", "to", "channel", "platform", "source", "hours", "dates"];
@@ -135,7 +130,7 @@ impl Checker<'_> {
             names => format!("there are {}, sip.HEADER", names.join(", ")),
         });
         let message = format!("`where` knows nothing called `{name}`");
-        UnknownValue { code: "unknown-value", message, help: Some(help) }
+        Problem::new("unknown-value", message).help(help)
     }
 
     fn wanted(&mut self, written: &Spanned<RawCondition>) -> (bool, Option<ExpectedValue>) {
@@ -149,9 +144,8 @@ impl Checker<'_> {
             Some(rest) => (true, rest.trim()),
             None => (false, text.as_str()),
         };
-        let read = ExpectedValue::parse(text).map_err(|InvalidComparison { message, help }| {
-            self.error("bad-comparison", &written.span, message).help(help);
-        });
+        let read =
+            ExpectedValue::parse(text).map_err(|problem| self.problem(&written.span, problem));
         (negated, read.ok())
     }
 }

@@ -17,7 +17,7 @@ use crate::rules::load::raw::{
 };
 use crate::rules::model::hours::{TimeSpan, spans, weekdays, zone};
 use crate::rules::model::lists::Cell;
-use crate::rules::{Agent, Dates, DaySpec, Hours, InvalidTime, PlatformIds};
+use crate::rules::{Agent, Dates, DaySpec, Hours, PlatformIds};
 
 /// Where things stand that rules refer to, and which of them a rule uses.
 #[derive(Default)]
@@ -81,7 +81,7 @@ impl Checker<'_> {
         match zone(&written.value) {
             Err(bad) => {
                 self.no_zone_told = true;
-                self.bad_time(&written.span, bad);
+                self.problem(&written.span, bad);
             }
             Ok(_) if self.zone.is_some() => {
                 let message = "another file says the zone already".to_owned();
@@ -90,10 +90,6 @@ impl Checker<'_> {
             }
             Ok(zone) => self.zone = Some(zone),
         }
-    }
-
-    pub(super) fn bad_time(&mut self, span: &Range<usize>, bad: InvalidTime) {
-        self.error(bad.code, span, bad.message).maybe_help(bad.help);
     }
 
     fn add_agent(&mut self, agent: &RawAgent) {
@@ -164,7 +160,7 @@ impl Checker<'_> {
                     self.error("wrong-kind", &value.span, message.to_owned());
                 }
                 (name, RawValue::Text(id)) => {
-                    let Some(dialect) = dialect::named(name) else {
+                    let Some(dialect) = dialect::by_name(name) else {
                         self.unknown_platform(key, &["version"]);
                         continue;
                     };
@@ -270,7 +266,7 @@ impl Checker<'_> {
                 Some(day)
             }
             Err(bad) => {
-                self.bad_time(&written.span, bad);
+                self.problem(&written.span, bad);
                 None
             }
         }
@@ -291,7 +287,7 @@ impl Checker<'_> {
         let zone = match own {
             Some((_, Ok(zone))) => zone,
             Some((own, Err(bad))) => {
-                self.bad_time(&own.span, bad);
+                self.problem(&own.span, bad);
                 TimeZone::UTC
             }
             None => {
@@ -329,7 +325,7 @@ impl Checker<'_> {
                 continue;
             }
             let named = weekdays(&days.value);
-            let named = named.map_err(|bad| self.bad_time(&days.span, bad)).unwrap_or_default();
+            let named = named.map_err(|bad| self.problem(&days.span, bad)).unwrap_or_default();
             let times = self.times(times);
             let places = named.iter().map(|day| day.to_monday_zero_offset().unsigned_abs());
             let places: Vec<_> = places.map(usize::from).collect();
@@ -361,7 +357,7 @@ impl Checker<'_> {
         for text in written {
             match spans(&text.value) {
                 Ok(read) => times.extend(read),
-                Err(bad) => self.bad_time(&text.span, bad),
+                Err(bad) => self.problem(&text.span, bad),
             }
         }
         times

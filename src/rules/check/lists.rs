@@ -8,15 +8,14 @@ use std::sync::Arc;
 
 use super::Checker;
 use super::definitions::AgentColumnUse;
-use crate::diagnostics::{Location, Severity, SourceFile, did_you_mean};
+use crate::diagnostics::{Location, Problem, Severity, SourceFile, did_you_mean};
 use crate::domain::phone_number::Party;
 use crate::rules::load::files::TableFiles;
 use crate::rules::load::list_rows::{CsvRow, ListRows};
 use crate::rules::load::raw::{RawList, Spanned};
 use crate::rules::model::lists::{Cell, Column, Item, ListId};
 use crate::rules::model::pattern::number_meant;
-use crate::rules::model::template::UnknownValue;
-use crate::rules::{InvalidPattern, NumberPattern, Progress};
+use crate::rules::{NumberPattern, Progress};
 
 /// A list whose rows have not been read yet.
 pub(super) struct OpenList {
@@ -43,9 +42,7 @@ struct AgentColumn {
 
 /// What is wrong in a row.
 struct Wrong {
-    code: &'static str,
-    message: String,
-    help: Option<String>,
+    problem: Problem,
     /// The cell that it is about; empty when it is the whole row.
     cell: String,
 }
@@ -53,8 +50,7 @@ struct Wrong {
 impl Wrong {
     /// Of the row as a whole.
     fn row(message: impl Into<String>, help: impl Into<String>) -> Wrong {
-        let (message, help) = (message.into(), Some(help.into()));
-        Wrong { code: "bad-row", message, help, cell: String::new() }
+        Wrong { problem: Problem::new("bad-row", message).help(help), cell: String::new() }
     }
 }
 
@@ -219,10 +215,8 @@ impl Checker<'_> {
     }
 
     fn number_column(&mut self, column: &Spanned<String>, columns: &[String]) -> Option<usize> {
-        if let Some(UnknownValue { code, message, help }) =
-            no_column("the file", columns, &column.value)
-        {
-            self.error(code, &column.span, message).maybe_help(help);
+        if let Some(problem) = no_column("the file", columns, &column.value) {
+            self.problem(&column.span, problem);
             return None;
         }
         columns.iter().position(|name| *name == column.value)
@@ -257,9 +251,7 @@ impl Checker<'_> {
                         self.warning("duplicate-number", &number.span, message);
                     }
                 }
-                Err(bad) => {
-                    self.error(bad.code, &number.span, bad.message).maybe_help(bad.help);
-                }
+                Err(problem) => self.problem(&number.span, problem),
             }
         }
     }
@@ -328,24 +320,16 @@ impl Checker<'_> {
         if text.is_empty() && separator.is_none() {
             return Ok(None);
         }
-        let wrong = |InvalidPattern { code, message, help }| Wrong {
-            code,
-            message,
-            help,
-            cell: text.to_owned(),
-        };
+        let wrong = |problem| Wrong { problem, cell: text.to_owned() };
         let item = item(text).map_err(wrong)?;
         for agents in &mut list.agents {
             let named = self.row_agent(cells[agents.column.at()], agents.may_be_empty)?;
             agents.named.extend(named);
         }
         let is_new = self.lists.put(list.id, &item, cells.into_iter());
-        Ok((!is_new).then(|| Wrong {
-            code: "duplicate-number",
-            message: format!("`{text}` stands on this list already"),
-            help: Some("the first row counts".to_owned()),
-            cell: text.to_owned(),
-        }))
+        let message = || format!("`{text}` stands on this list already");
+        let twice = || Problem::new("duplicate-number", message()).help("the first row counts");
+        Ok((!is_new).then(|| wrong(twice())))
     }
 
     /// The agent that a row names; none when the cell is empty and may be.
@@ -355,7 +339,8 @@ impl Checker<'_> {
             return Ok(Some(at));
         }
         let wrong = |message: String, help| {
-            Err(Wrong { code: "unknown-agent", message, help, cell: name.to_owned() })
+            let problem = Problem::new("unknown-agent", message).maybe_help(help);
+            Err(Wrong { problem, cell: name.to_owned() })
         };
         match name {
             "" if may_be_empty => Ok(None),
@@ -376,13 +361,13 @@ impl Checker<'_> {
         severity: Severity,
     ) {
         let more = bad.count - bad.first.len();
-        let last = bad.first.last().map(|(.., wrong)| wrong.code);
-        for (line, at, Wrong { code, message, help, cell }) in bad.first {
+        let last = bad.first.last().map(|(.., wrong)| wrong.problem.code);
+        for (line, at, Wrong { problem, cell }) in bad.first {
             let (passed, text) = rows.line_at(at).unwrap_or_default();
             let span = span_in(&text, &cell);
             let file = Arc::new(SourceFile::line(path, line + passed, text));
             let place = Some(Location { file, span });
-            self.report.note(severity, code, place, message).maybe_help(help);
+            self.report.push(severity, place, problem);
         }
         if let (Some(code), 1..) = (last, more) {
             let what = match severity {
@@ -390,7 +375,7 @@ impl Checker<'_> {
                 Severity::Warning | Severity::Note => "are like that",
             };
             let message = format!("{more} more rows of {path} {what}");
-            self.report.note(severity, code, Some(list.place.clone()), message);
+            self.report.push(severity, Some(list.place.clone()), Problem::new(code, message));
         }
     }
 
@@ -478,12 +463,11 @@ fn span_in(line: &str, cell: &str) -> Range<usize> {
 }
 
 /// What may stand on a list.
-fn item(text: &str) -> Result<Item, InvalidPattern> {
+fn item(text: &str) -> Result<Item, Problem> {
     const HELP: &str = "lists hold numbers, prefixes and =texts; write it into the rule";
     let text = text.trim();
-    let refuse = |message: String, help: String| {
-        Err(InvalidPattern { code: "bad-pattern", message, help: Some(help) })
-    };
+    let refuse =
+        |message: String, help: String| Err(Problem::new("bad-pattern", message).help(help));
     let has_no_place = || refuse(format!("`{text}` cannot stand on a list"), HELP.to_owned());
     match NumberPattern::parse(text) {
         _ if text.is_empty() => refuse("there is no number here".into(), "take it out".into()),
@@ -494,7 +478,7 @@ fn item(text: &str) -> Result<Item, InvalidPattern> {
         Ok(_) => has_no_place(),
         Err(wrong) if wrong.code == "bad-number" || text.starts_with('=') => Err(wrong),
         Err(_) => {
-            let help = match Party::read(Some(text)).party {
+            let help = match Party::parse(Some(text)).party {
                 Party::Withheld => "callers without a number are `withheld`, in a rule".to_owned(),
                 Party::Number(_) | Party::Literal(_) => number_meant(text)
                     .unwrap_or_else(|| format!("for exactly this text write `={text}`")),
@@ -505,7 +489,7 @@ fn item(text: &str) -> Result<Item, InvalidPattern> {
 }
 
 /// What is wrong with the name of a column, when something is.
-pub(super) fn no_column(of: &str, columns: &[String], column: &str) -> Option<UnknownValue> {
+pub(super) fn no_column(of: &str, columns: &[String], column: &str) -> Option<Problem> {
     let message = match columns.iter().filter(|known| *known == column).count() {
         0 => format!("{of} has no column `{column}`"),
         1 => return None,
@@ -516,9 +500,5 @@ pub(super) fn no_column(of: &str, columns: &[String], column: &str) -> Option<Un
         [] => "only .csv files have columns".to_owned(),
         columns => format!("it has {}", columns.join(", ")),
     };
-    Some(UnknownValue {
-        code: "unknown-column",
-        message,
-        help: did_you_mean(column, others).or(Some(all)),
-    })
+    Some(Problem::new("unknown-column", message).help(did_you_mean(column, others).unwrap_or(all)))
 }

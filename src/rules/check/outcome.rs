@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::Checker;
 use super::rule::{RuleNumbers, called, may_ask};
 use crate::diagnostics::Location;
-use crate::rules::load::parse::OUTCOMES;
-use crate::rules::load::raw::{RawArm, RawOutcome, RawRule, Spanned};
+use crate::rules::InvalidTemplate;
+use crate::rules::load::raw::{OUTCOMES, RawArm, RawOutcome, RawRule, Spanned};
 use crate::rules::{Action, AgentRef, Arm, PlatformIds, SourceInfo, Split, Template};
 
 /// All of a split, in hundredths of a percent.
@@ -125,8 +125,10 @@ impl Checker<'_> {
         if text.contains("${") {
             let read = Template::parse(text, &mut self.in_rule(on));
             let read = read.map_err(|mut mistakes| {
-                for bad in mistakes.iter_mut().filter(|bad| bad.code == "may-be-unknown") {
-                    bad.help = Some(AGENT_OR_ELSE.to_owned());
+                for InvalidTemplate { problem, .. } in &mut mistakes {
+                    if problem.code == "may-be-unknown" {
+                        problem.help = Some(AGENT_OR_ELSE.to_owned());
+                    }
                 }
                 self.bad_template(text, span, mistakes);
             });

@@ -43,7 +43,7 @@ impl Checker<'_> {
         self.rules.push(rule);
         let flawed = written.flawed || self.report.errors() + self.suppressed > before;
         self.flawed.push(flawed);
-        if written.disabled {
+        if written.enabled == Some(false) {
             self.off.push(number);
         } else {
             self.lint_rule(written, number);
@@ -156,7 +156,7 @@ pub(super) fn called(name: &str) -> String {
 /// Whether calls of this source can come to the rule.
 pub(super) fn may_ask(rule: &Rule, asking: &SourceInfo) -> bool {
     let Some(also) = &rule.also else { return true };
-    let dialect = dialect::named(asking.platform.as_str());
+    let dialect = dialect::by_name(asking.platform.as_str());
     dialect.is_some_and(|dialect| also.may_come_from(dialect))
         && also.source.holds(|source| **source == *asking.source)
 }

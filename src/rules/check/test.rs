@@ -36,7 +36,7 @@ impl Checker<'_> {
         let (source, platform) = self.asking(written, fields.channel);
         let zone = self.zone.clone().unwrap_or(TimeZone::UTC);
         let at = written.at.as_ref().and_then(|at| {
-            moment(&at.value, &zone).map_err(|bad| self.bad_time(&at.span, bad)).ok()
+            moment(&at.value, &zone).map_err(|bad| self.problem(&at.span, bad)).ok()
         });
         let expected = match &written.expect {
             Some(expect) => self.expected(expect),
@@ -66,7 +66,7 @@ impl Checker<'_> {
             let message = format!("`{text}` is not a number, and a test is about one call");
             self.error("bad-number", span, message).help("a number looks like +12137771234");
         }
-        Party::read(text).party
+        Party::parse(text).party
     }
 
     fn headers(
@@ -106,7 +106,7 @@ impl Checker<'_> {
             (source.clone(), known.map(|asking| asking.platform))
         });
         let asks_so = |asked: Platform| {
-            let channels = dialect::named(asked.as_str()).map(|dialect| dialect.channels());
+            let channels = dialect::by_name(asked.as_str()).map(|dialect| dialect.channels());
             platform.is_none_or(|platform| platform == asked)
                 && channels.is_some_and(|channels| channels.contains(&channel))
         };

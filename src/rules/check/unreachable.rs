@@ -350,7 +350,7 @@ fn examples(part: NumberPart<'_>, lists: &Lists) -> Vec<Party> {
                 filled.map(Party::Number).collect()
             }
             NumberPattern::Country(country) => {
-                number(&format!("+{}", country.a_prefix())).map(begin).unwrap_or_default()
+                number(&format!("+{}", country.example_prefix())).map(begin).unwrap_or_default()
             }
             NumberPattern::List(list, _) => match lists.somebody_on(*list) {
                 Some(Item::Number(number)) => vec![Party::Number(number)],
@@ -372,7 +372,7 @@ fn endings(prefix: PhoneNumber) -> impl Iterator<Item = PhoneNumber> {
         let mut number = prefix;
         for at in 0..DIGITS.saturating_sub(prefix.digits()) {
             let digit = (ENDING[at % ENDING.len()] + turn) % 10;
-            number = number.followed_by(digit).unwrap_or(number);
+            number = number.with_digit(digit).unwrap_or(number);
         }
         number
     })

@@ -150,7 +150,7 @@ impl Explanation<'_> {
             Verdict::Adds => json!({ "number": number, "rule": rule, "verdict": "adds" }),
             Verdict::Decides => json!({ "number": number, "rule": rule, "verdict": "decides" }),
         });
-        let variables = self.decision.added().variables.iter();
+        let variables = self.decision.additions().variables.iter();
         let variables = variables.map(|variable| {
             json!({ "name": variable.name, "value": variable.value, "rule": variable.rule })
         });
@@ -167,9 +167,9 @@ impl Explanation<'_> {
             "arm": self.decision.arm(),
             "agent": agent,
             "why": why,
-            "added_by": self.decision.added().by,
+            "added_by": self.decision.additions().rules,
             "variables": variables.collect::<Vec<_>>(),
-            "delay_ms": self.decision.added().delay.as_millis() as u64,
+            "delay_ms": self.decision.additions().delay.as_millis() as u64,
         })
     }
 }
@@ -198,7 +198,7 @@ impl fmt::Display for Explanation<'_> {
             Some(arm) => writeln!(f, ", by arm {} of the split", arm + 1)?,
             None => writeln!(f)?,
         }
-        let added = self.decision.added();
+        let added = self.decision.additions();
         for variable in &added.variables {
             let (name, value, rule) = (variable.name, &variable.value, variable.rule);
             writeln!(f, "  {name} = {value:?}   from rule `{rule}`")?;

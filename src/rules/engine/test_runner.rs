@@ -35,7 +35,7 @@ pub fn run<'t>(table: &'t RuleSet, tests: &[Test], report: &mut Report) -> Cover
         };
         let decision = &explanation.decision;
         reached.rules.extend(decision.rule());
-        reached.rules.extend(&decision.added().by);
+        reached.rules.extend(&decision.additions().rules);
         reached.arms.extend(decision.rule().zip(decision.arm()));
         if test.at.is_none() && explanation.looked_at_the_clock {
             let message =
@@ -68,7 +68,7 @@ fn differences(expected: &Expected, explanation: &Explanation<'_>) -> Vec<String
         Outcome::Reject(reason) => (None, Some(*reason)),
         Outcome::Keep(_) => (None, None),
     };
-    let added = decision.added();
+    let added = decision.additions();
     let mut lines = Vec::new();
     let mut same = |what: &str, expected: Option<&str>, got: Option<&str>| {
         if expected.is_some() && expected != got {

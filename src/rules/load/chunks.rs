@@ -1,72 +1,72 @@
-//! Cuts the text of a table into pieces that are TOML each, so that a million rules are read a few
-//! at a time: all at once they would take some 4 kB of memory each.
+//! Splits the text of a rule table into chunks that are TOML each, so that a million rules are read
+//! a few at a time: parsed all at once, they would take about 4 kB of memory each.
 
 use std::ops::Range;
 
-/// A part of a file that can be read by itself.
+/// Part of a file that can be parsed by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Chunk {
     pub(crate) kind: ChunkKind,
     pub(crate) span: Range<usize>,
 }
 
-/// What stands in a piece.
+/// Contents of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChunkKind {
-    /// Agents, lists, hours: what rules refer to.
+    /// Agents, lists, dates and hours, to which rules refer.
     Definitions,
-    /// Only `[[rule]]`s.
+    /// `[[rule]]`s only.
     Rules,
-    /// Only `[[test]]`s.
+    /// `[[test]]`s only.
     Tests,
 }
 
-/// A piece of rules that is longer than this ends where the next rule begins.
-pub(crate) const PIECE_BYTES: usize = 32 << 10;
+/// Length in bytes after which a chunk of rules or tests ends at the next header.
+pub(crate) const CHUNK_BYTES: usize = 32 << 10;
 
-/// The pieces of a text, in order; together they are the whole of it. `most_bytes` is after how
-/// many bytes rules and tests are cut.
-pub(crate) fn cut(text: &str, most_bytes: usize) -> Vec<Chunk> {
-    let mut pieces = Vec::new();
+/// Returns the chunks of a text, in order; together they cover it. A chunk of rules or tests ends at
+/// the first header after `max_bytes`.
+pub(crate) fn split_chunks(text: &str, max_bytes: usize) -> Vec<Chunk> {
+    let mut chunks = Vec::new();
     let mut open = Chunk { kind: ChunkKind::Definitions, span: 0..0 };
-    for (at, header) in headers(text) {
-        let begins = match header {
-            Header::Rule => ChunkKind::Rules,
-            Header::Test => ChunkKind::Tests,
-            Header::Inside => continue,
-            Header::Other => ChunkKind::Definitions,
+    for (start, header) in headers(text) {
+        let kind = match header {
+            HeaderKind::Rule => ChunkKind::Rules,
+            HeaderKind::Test => ChunkKind::Tests,
+            HeaderKind::Inside => continue,
+            HeaderKind::Other => ChunkKind::Definitions,
         };
-        let fits = begins == ChunkKind::Definitions || at - open.span.start < most_bytes;
-        if begins != open.kind || !fits {
-            open.span.end = at;
-            pieces.push(std::mem::replace(&mut open, Chunk { kind: begins, span: at..at }));
+        let fits = kind == ChunkKind::Definitions || start - open.span.start < max_bytes;
+        if kind != open.kind || !fits {
+            open.span.end = start;
+            chunks.push(std::mem::replace(&mut open, Chunk { kind, span: start..start }));
         }
     }
     open.span.end = text.len();
-    pieces.push(open);
-    pieces.retain(|piece| !piece.span.is_empty());
-    pieces
+    chunks.push(open);
+    chunks.retain(|chunk| !chunk.span.is_empty());
+    chunks
 }
 
-/// What a line in brackets opens.
-enum Header {
+/// Kind of a table header.
+enum HeaderKind {
     Rule,
     Test,
-    /// `[rule.variables]`: a part of the rule or the test above it.
+    /// `[rule.variables]`: part of the rule or test above it.
     Inside,
     Other,
 }
 
-/// Where the headers of tables stand. A bracket at the start of a line is none inside of a text or
-/// a list that goes over several lines.
-fn headers(text: &str) -> impl Iterator<Item = (usize, Header)> {
+/// Returns the table headers with their offsets. A bracket at the start of a line is not a header
+/// inside a multi-line string or list.
+fn headers(text: &str) -> impl Iterator<Item = (usize, HeaderKind)> {
     let mut at = 0;
     std::iter::from_fn(move || {
         while at < text.len() {
             let line = at;
             let header = header(&text[line..]);
             at = match header {
-                Some(_) => end_of_line(text.as_bytes(), line),
+                Some(_) => next_line(text.as_bytes(), line),
                 None => end_of_value(text.as_bytes(), line),
             };
             if let Some(header) = header {
@@ -77,42 +77,45 @@ fn headers(text: &str) -> impl Iterator<Item = (usize, Header)> {
     })
 }
 
-fn header(line: &str) -> Option<Header> {
+fn header(line: &str) -> Option<HeaderKind> {
     let inside = line.trim_start_matches([' ', '\t']).strip_prefix('[')?;
     let list = inside.strip_prefix('[');
     let name = list.unwrap_or(inside).trim_start_matches([' ', '\t']);
-    let known = [("rule", Header::Rule), ("test", Header::Test)];
+    let known = [("rule", HeaderKind::Rule), ("test", HeaderKind::Test)];
     let found =
         known.into_iter().find_map(|(word, header)| Some((name.strip_prefix(word)?, header)));
-    let Some((behind, header)) = found else { return Some(Header::Other) };
-    let behind = behind.trim_start_matches([' ', '\t']);
-    Some(match (list, behind.as_bytes().first()) {
+    let Some((rest, header)) = found else { return Some(HeaderKind::Other) };
+    let rest = rest.trim_start_matches([' ', '\t']);
+    Some(match (list, rest.as_bytes().first()) {
         (Some(_), Some(b']')) => header,
-        (_, Some(b'.')) => Header::Inside,
-        _ => Header::Other,
+        (_, Some(b'.')) => HeaderKind::Inside,
+        _ => HeaderKind::Other,
     })
 }
 
-fn end_of_line(text: &[u8], at: usize) -> usize {
-    (before_the_end_of_line(text, at) + 1).min(text.len())
+/// Returns the start of the next line.
+fn next_line(text: &[u8], at: usize) -> usize {
+    (end_of_line(text, at) + 1).min(text.len())
 }
 
-fn before_the_end_of_line(text: &[u8], at: usize) -> usize {
+/// Returns the offset of the next newline, or the end of the text.
+fn end_of_line(text: &[u8], at: usize) -> usize {
     text[at..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |end| at + end)
 }
 
-/// The end of the line on which what begins here ends: a text or a list may go over several.
+/// Returns the start of the line after the key and value at `at`; strings and lists may span several
+/// lines.
 fn end_of_value(text: &[u8], mut at: usize) -> usize {
     let mut depth = 0_usize;
     while let Some(byte) = text.get(at) {
         match byte {
-            b'\n' if depth == 0 || begins_a_rule(&text[at + 1..]) => return at + 1,
+            b'\n' if depth == 0 || starts_rule(&text[at + 1..]) => return at + 1,
             b'#' => {
-                at = before_the_end_of_line(text, at);
+                at = end_of_line(text, at);
                 continue;
             }
             b'"' | b'\'' => {
-                at = end_of_text(text, at);
+                at = end_of_string(text, at);
                 continue;
             }
             b'[' | b'{' => depth += 1,
@@ -124,23 +127,24 @@ fn end_of_value(text: &[u8], mut at: usize) -> usize {
     text.len()
 }
 
-/// `[[rule]]` is no value, so a list that goes on until there was not closed.
-fn begins_a_rule(text: &[u8]) -> bool {
+/// Recognizes `[[rule]]` and `[[test]]`. They are not values, so a list that is still open at one of
+/// them was not closed.
+fn starts_rule(text: &[u8]) -> bool {
     text.starts_with(b"[[rule]]") || text.starts_with(b"[[test]]")
 }
 
-/// Where the quoted text that begins here ends. One that is not closed ends with its line.
-fn end_of_text(text: &[u8], start: usize) -> usize {
+/// Returns the end of the quoted string at `start`. An unclosed one ends with its line.
+fn end_of_string(text: &[u8], start: usize) -> usize {
     let quote = text[start];
-    let thrice = text[start..].starts_with(&[quote; 3]);
-    let mut at = start + if thrice { 3 } else { 1 };
+    let multiline = text[start..].starts_with(&[quote; 3]);
+    let mut at = start + if multiline { 3 } else { 1 };
     while let Some(byte) = text.get(at) {
         match byte {
             b'\\' if quote == b'"' => at += 1,
-            b'\n' if !thrice => return at,
-            byte if *byte == quote && !thrice => return at + 1,
+            b'\n' if !multiline => return at,
+            byte if *byte == quote && !multiline => return at + 1,
             byte if *byte == quote && text[at..].starts_with(&[quote; 3]) => {
-                // A text in three quotes may itself end with one or two.
+                // A multi-line string may itself end with one or two quotes.
                 let more = text[at + 3..].iter().take(2).take_while(|byte| **byte == quote).count();
                 return at + 3 + more;
             }
@@ -157,14 +161,14 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &[(ChunkKind, &str)]) {
-        let pieces = cut(text, 1);
+        let chunks = split_chunks(text, 1);
         let shown: Vec<_> =
-            pieces.iter().map(|piece| (piece.kind, &text[piece.span.clone()])).collect();
+            chunks.iter().map(|chunk| (chunk.kind, &text[chunk.span.clone()])).collect();
         assert_eq!(shown, expected);
     }
 
     #[test]
-    fn each_rule_is_a_piece_and_the_house_around_them() {
+    fn splits_rules_from_definitions() {
         check(
             "zone = \"UTC\"\n[agents]\na = \"1\"\n[[rule]]\nname = \"one\"\n  [[ rule ]] # two\n[rule.variables]\nx = \"y\"\n[lists.vip]\nnumbers = []\n[[test]]\n[test.expect]\n",
             &[
@@ -178,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bracket_inside_of_a_text_or_a_list_opens_nothing() {
+    fn ignores_brackets_inside_strings_and_lists() {
         for rule in [
             "[[rule]]\na = \"\"\"\n[[rule]]\n\"\"\"\n",
             "[[rule]]\na = '''\n[agents]\n''''\nb = 1\n",
@@ -195,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_closed_ends_where_the_next_rule_begins() {
+    fn an_unclosed_value_ends_at_the_next_rule() {
         for rule in
             ["[[rule]]\nfrom = [\"DE\"\n", "[[rule]]\nname = \"one\n", "[[rule]]\nname = '\n"]
         {
@@ -207,13 +211,13 @@ mod tests {
     }
 
     #[test]
-    fn short_rules_share_a_piece() {
+    fn short_rules_share_a_chunk() {
         let text = "[[rule]]\n[[rule]]\n[[rule]]\n";
-        let spans: Vec<_> = cut(text, 18).into_iter().map(|piece| piece.span).collect();
+        let spans: Vec<_> = split_chunks(text, 18).into_iter().map(|chunk| chunk.span).collect();
         assert_eq!(spans, [0..18, 18..27]);
     }
 
-    // ---- whatever the text is
+    // ---- generated texts
 
     use proptest::prelude::*;
     use proptest::sample::select;
@@ -223,7 +227,7 @@ mod tests {
         ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
     }
 
-    /// What may stand behind a key: much of it looks like a header.
+    /// Values, many of which contain something like a header.
     const VALUES: [&str; 18] = [
         "1",
         "\"]\"",
@@ -259,7 +263,7 @@ mod tests {
         "[\"[[rule]]\".HERE]",
     ];
 
-    /// TOML in which each key is there once.
+    /// TOML in which each key is unique.
     fn any_toml() -> BoxedStrategy<String> {
         let line = select(&VALUES[..]).prop_map(|value| format!("HERE = {value}\n"));
         let blanks = vec!["\n", "# [[rule]]\n", "   \n", "\t# \"\"\"\n", "\r\n"];
@@ -281,53 +285,53 @@ mod tests {
             .boxed()
     }
 
-    /// Each piece is of its kind, and together they are the text.
-    fn covers(text: &str, pieces: &[Chunk]) -> Result<(), TestCaseError> {
+    /// Checks that each chunk has the right kind, and that the chunks cover the text.
+    fn covers(text: &str, chunks: &[Chunk]) -> Result<(), TestCaseError> {
         let mut at = 0;
-        for piece in pieces {
-            prop_assert_eq!(piece.span.start, at);
-            prop_assert!(!piece.span.is_empty());
-            at = piece.span.end;
-            let begins = match header(&text[piece.span.clone()]) {
-                Some(Header::Rule) => ChunkKind::Rules,
-                Some(Header::Test) => ChunkKind::Tests,
-                Some(Header::Inside | Header::Other) | None => ChunkKind::Definitions,
+        for chunk in chunks {
+            prop_assert_eq!(chunk.span.start, at);
+            prop_assert!(!chunk.span.is_empty());
+            at = chunk.span.end;
+            let begins = match header(&text[chunk.span.clone()]) {
+                Some(HeaderKind::Rule) => ChunkKind::Rules,
+                Some(HeaderKind::Test) => ChunkKind::Tests,
+                Some(HeaderKind::Inside | HeaderKind::Other) | None => ChunkKind::Definitions,
             };
-            prop_assert_eq!(piece.kind, begins);
+            prop_assert_eq!(chunk.kind, begins);
         }
         prop_assert_eq!(at, text.len());
         Ok(())
     }
 
     #[test]
-    fn the_pieces_of_any_text_are_all_of_it() {
+    fn the_chunks_of_any_text_cover_it() {
         let others = ["[", "]]", "\n", "\"", "'", "\"\"\"", "\\", "#", "é", " = "];
         let word = select([&VALUES[..], &HEADERS, &others].concat()).prop_map_into();
         let words = prop::collection::vec(prop_oneof![4 => word, 1 => any::<String>()], 0..20);
-        proptest!(cases(), |(text in words, most in 0..200_usize)| {
+        proptest!(cases(), |(text in words, max in 0..200_usize)| {
             let text = text.concat();
-            covers(&text, &cut(&text, most))?;
+            covers(&text, &split_chunks(&text, max))?;
         });
     }
 
     #[test]
-    fn what_is_read_in_pieces_is_what_is_read_at_once() {
-        let most = select(vec![0_usize, 40, 100, PIECE_BYTES]);
-        proptest!(cases(), |(text in any_toml(), most in most)| {
+    fn parsing_chunks_is_parsing_the_whole_text() {
+        let max = select(vec![0_usize, 40, 100, CHUNK_BYTES]);
+        proptest!(cases(), |(text in any_toml(), max in max)| {
             let whole = DeTable::parse(&text).expect("this is TOML");
-            let pieces = cut(&text, most);
-            covers(&text, &pieces)?;
+            let chunks = split_chunks(&text, max);
+            covers(&text, &chunks)?;
             let mut read = [Vec::new(), Vec::new()];
-            for piece in pieces {
-                let part = DeTable::parse(&text[piece.span.clone()]);
+            for chunk in chunks {
+                let part = DeTable::parse(&text[chunk.span.clone()]);
                 let part = part.map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
                 let known = |key: &str| part.get_ref().contains_key(key);
-                let only = match piece.kind {
+                let only = match chunk.kind {
                     ChunkKind::Definitions => !known("rule") && !known("test"),
                     ChunkKind::Rules => known("rule") && part.get_ref().len() == 1,
                     ChunkKind::Tests => known("test") && part.get_ref().len() == 1,
                 };
-                prop_assert!(only, "{:?}: {}", piece.kind, &text[piece.span]);
+                prop_assert!(only, "{:?}: {}", chunk.kind, &text[chunk.span]);
                 for (read, key) in read.iter_mut().zip(["rule", "test"]) {
                     read.extend(items(part.get_ref(), key));
                 }
@@ -337,7 +341,7 @@ mod tests {
         });
     }
 
-    /// What stands in a list of tables, without the places where it stands.
+    /// Returns the items of a list of tables, without their locations.
     fn items(table: &DeTable<'_>, key: &str) -> Vec<String> {
         let list = table.get(key).and_then(|value| value.get_ref().as_array());
         list.into_iter().flat_map(|list| list.iter()).map(|item| shown(item.get_ref())).collect()

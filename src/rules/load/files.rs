@@ -1,5 +1,5 @@
-//! Where the files of a table are read: the one place of this room, with `rows`, that touches the
-//! disk. Remembers what each file looked like, so that a change is noticed.
+//! Reads the files of a rule table. With `list_rows`, the only module below `rules` that touches the
+//! disk. Keeps a stamp of each file, so that changes are detected.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,55 +12,60 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::{Location, Report, SourceFile};
 
-/// A file or a folder, as it was when it was read.
+/// State of a file or folder at the time of reading.
 #[derive(Debug, Clone)]
 pub struct FileStamp {
     path: PathBuf,
-    look: Look,
+    state: FileState,
 }
 
-/// What tells one state of a file from another, without reading it.
+/// Metadata that changes whenever a file changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Look {
+enum FileState {
     Missing,
-    /// Device, inode, length, and when it was changed: seconds and nanoseconds.
+    /// Device, inode, length, and change time in seconds and nanoseconds.
     File([i64; 5]),
+    /// Paths of the TOML files in a folder.
     Folder(Vec<PathBuf>),
 }
 
 impl FileStamp {
-    /// As it is now.
-    pub fn now(path: &Path) -> FileStamp {
-        FileStamp { path: path.to_owned(), look: look(path) }
+    /// Returns the current stamp of a path.
+    pub fn current(path: &Path) -> FileStamp {
+        FileStamp { path: path.to_owned(), state: state(path) }
     }
 
-    /// The same file or folder, as it is now.
-    pub fn again(&self) -> FileStamp {
-        FileStamp::now(&self.path)
+    /// Returns the current stamp of the same path.
+    #[must_use]
+    pub fn refreshed(&self) -> FileStamp {
+        FileStamp::current(&self.path)
     }
 
-    /// Whether it is another one than when it was read.
+    /// Compares the stamp with the file as it is now.
     pub fn has_changed(&self) -> bool {
-        look(&self.path) != self.look
+        state(&self.path) != self.state
     }
 }
 
-fn look(path: &Path) -> Look {
+fn state(path: &Path) -> FileState {
     match fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => tables_in(path).map_or(Look::Missing, Look::Folder),
-        Ok(metadata) => Look::File([
+        Ok(metadata) if metadata.is_dir() => {
+            toml_files(path).map_or(FileState::Missing, FileState::Folder)
+        }
+        Ok(metadata) => FileState::File([
             metadata.dev().cast_signed(),
             metadata.ino().cast_signed(),
             metadata.len().cast_signed(),
             metadata.ctime(),
             metadata.ctime_nsec(),
         ]),
-        Err(_) => Look::Missing,
+        Err(_) => FileState::Missing,
     }
 }
 
-/// The tables of a folder, by name. Hidden files are left out: a mounted config map has some.
-fn tables_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+/// Returns the TOML files of a folder, sorted by name. Hidden files are skipped: Kubernetes creates
+/// some in mounted config maps.
+fn toml_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -73,87 +78,88 @@ fn tables_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// What the files of a table said when it was read.
+/// Contents of a rule table's files at the time of loading.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// The paths of the rules, in order.
+    /// Paths of the TOML files, in order.
     rules: Vec<PathBuf>,
-    /// Path and text of each file: rules and lists.
+    /// Text of each file by path, lists included.
     files: BTreeMap<PathBuf, String>,
 }
 
 impl Snapshot {
-    /// The most that is copied of a table, in bytes. A list of a million numbers is not.
-    pub const MOST_BYTES: u64 = 1 << 20;
+    /// Maximum size in bytes. A rule table with larger files, such as a list of a million numbers, has no
+    /// snapshot.
+    pub const MAX_BYTES: u64 = 1 << 20;
 
     fn bytes(&self) -> u64 {
         self.files.values().map(|text| text.len() as u64).sum()
     }
 }
 
-/// A file to read, or the copy of one.
+/// A file, or its copy in a snapshot.
 pub(crate) trait Readable: Read + Seek {}
 
 impl<T: Read + Seek> Readable for T {}
 
-/// Reads files, and remembers what they looked like and what they said.
+/// Reader of a rule table's files. Collects their stamps and a snapshot.
 #[derive(Debug)]
 pub(crate) struct TableFiles {
-    pub(crate) seen: Vec<FileStamp>,
-    /// None once it would be too much.
-    pub(crate) copies: Option<Snapshot>,
-    /// These are read instead of the files.
-    instead: Option<Snapshot>,
+    pub(crate) stamps: Vec<FileStamp>,
+    /// `None` once it would exceed [`Snapshot::MAX_BYTES`].
+    pub(crate) snapshot: Option<Snapshot>,
+    /// Snapshot to read from, in place of the disk.
+    source: Option<Snapshot>,
 }
 
 impl TableFiles {
-    /// Of the files on the disk.
-    pub(crate) fn of_files() -> TableFiles {
-        TableFiles { seen: Vec::new(), copies: Some(Snapshot::default()), instead: None }
+    /// Reads from the disk.
+    pub(crate) fn on_disk() -> TableFiles {
+        TableFiles { stamps: Vec::new(), snapshot: Some(Snapshot::default()), source: None }
     }
 
-    /// Of copies; the disk is not touched.
-    pub(crate) fn of_copies(copies: &Snapshot) -> TableFiles {
-        TableFiles { seen: Vec::new(), copies: None, instead: Some(copies.clone()) }
+    /// Reads from a snapshot, without touching the disk.
+    pub(crate) fn in_snapshot(snapshot: &Snapshot) -> TableFiles {
+        TableFiles { stamps: Vec::new(), snapshot: None, source: Some(snapshot.clone()) }
     }
 
-    /// The text of a file, or those of all tables of a folder. What is not UTF-8 is reported.
+    /// Returns the text of a file, or of all TOML files of a folder. Reports text that is not UTF-8.
     pub(crate) fn texts(
         &mut self,
         path: &Path,
         report: &mut Report,
     ) -> io::Result<Vec<Arc<SourceFile>>> {
-        self.seen.push(FileStamp::now(path));
+        self.stamps.push(FileStamp::current(path));
         if !fs::metadata(path)?.is_dir() {
             return Ok(vec![self.text(path, report)?]);
         }
-        let paths = tables_in(path)?;
+        let paths = toml_files(path)?;
         if paths.is_empty() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the folder has no *.toml files"));
         }
         let mut texts = Vec::new();
         for path in paths {
-            self.seen.push(FileStamp::now(&path));
-            let name = |error: io::Error| {
+            self.stamps.push(FileStamp::current(&path));
+            let with_path = |error: io::Error| {
                 io::Error::new(error.kind(), format!("{}: {error}", path.display()))
             };
-            texts.push(self.text(&path, report).map_err(name)?);
+            texts.push(self.text(&path, report).map_err(with_path)?);
         }
         Ok(texts)
     }
 
     fn text(&mut self, path: &Path, report: &mut Report) -> io::Result<Arc<SourceFile>> {
-        let file = text(path, report)?;
-        if let Some(copies) = &mut self.copies {
-            copies.rules.push(path.to_owned());
+        let file = read_text(path, report)?;
+        if let Some(snapshot) = &mut self.snapshot {
+            snapshot.rules.push(path.to_owned());
         }
-        self.keep(path, &file.text);
+        self.add_to_snapshot(path, &file.text);
         Ok(file)
     }
 
-    /// The rules that were copied.
-    pub(crate) fn copied_texts(&self) -> Vec<Arc<SourceFile>> {
-        let Some(Snapshot { rules, files }) = &self.instead else { return Vec::new() };
+    /// Returns the texts of the TOML files in the snapshot that is read.
+    pub(crate) fn snapshot_texts(&self) -> Vec<Arc<SourceFile>> {
+        let Some(Snapshot { rules, files }) = &self.source else { return Vec::new() };
         let file = |path: &PathBuf| {
             let text = files.get(path).cloned().unwrap_or_default();
             Arc::new(SourceFile::new(&path.display().to_string(), text))
@@ -161,59 +167,59 @@ impl TableFiles {
         rules.iter().map(file).collect()
     }
 
-    /// Opens a file that a table names, and tells how many bytes it has.
+    /// Opens a list's file, and returns its length.
     pub(crate) fn open(&mut self, path: &Path) -> io::Result<(Box<dyn Readable>, u64)> {
-        if let Some(instead) = &self.instead {
-            let text = instead.files.get(path).cloned().ok_or_else(|| {
-                io::Error::new(io::ErrorKind::NotFound, "it is not among the copies")
+        if let Some(source) = &self.source {
+            let text = source.files.get(path).cloned().ok_or_else(|| {
+                io::Error::new(io::ErrorKind::NotFound, "the snapshot does not contain it")
             })?;
             let bytes = text.len() as u64;
             return Ok((Box::new(Cursor::new(text.into_bytes())), bytes));
         }
-        self.seen.push(FileStamp::now(path));
-        // Asked before it is opened: a named pipe would wait for somebody to write into it.
+        self.stamps.push(FileStamp::current(path));
+        // Checked before opening: opening a named pipe would block until another process writes to it.
         let metadata = fs::metadata(path)?;
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
         }
         let mut file = File::open(path)?;
         let bytes = metadata.len();
-        if bytes > Snapshot::MOST_BYTES {
-            self.copies = None;
+        if bytes > Snapshot::MAX_BYTES {
+            self.snapshot = None;
         }
-        if self.copies.is_none() {
+        if self.snapshot.is_none() {
             return Ok((Box::new(file), bytes));
         }
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
         match std::str::from_utf8(&text) {
-            Ok(text) => self.keep(path, text),
-            Err(_) => self.copies = None,
+            Ok(text) => self.add_to_snapshot(path, text),
+            Err(_) => self.snapshot = None,
         }
         Ok((Box::new(Cursor::new(text)), bytes))
     }
 
-    fn keep(&mut self, path: &Path, text: &str) {
-        let Some(copies) = &mut self.copies else { return };
-        if copies.bytes() + text.len() as u64 > Snapshot::MOST_BYTES {
-            self.copies = None;
+    fn add_to_snapshot(&mut self, path: &Path, text: &str) {
+        let Some(snapshot) = &mut self.snapshot else { return };
+        if snapshot.bytes() + text.len() as u64 > Snapshot::MAX_BYTES {
+            self.snapshot = None;
         } else {
-            copies.files.insert(path.to_owned(), text.to_owned());
+            snapshot.files.insert(path.to_owned(), text.to_owned());
         }
     }
 }
 
-fn text(path: &Path, report: &mut Report) -> io::Result<Arc<SourceFile>> {
+fn read_text(path: &Path, report: &mut Report) -> io::Result<Arc<SourceFile>> {
     let name = path.display().to_string();
-    let bad = match String::from_utf8(fs::read(path)?) {
+    let error = match String::from_utf8(fs::read(path)?) {
         Ok(text) => return Ok(Arc::new(SourceFile::new(&name, text))),
-        Err(bad) => bad,
+        Err(error) => error,
     };
-    // Up to there the text with stand-ins is the same, so that the place is right.
-    let at = bad.utf8_error().valid_up_to();
-    let text = String::from_utf8_lossy(bad.as_bytes()).into_owned();
+    // Replacement characters change no offset before the first invalid byte.
+    let at = error.utf8_error().valid_up_to();
+    let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
     let file = Arc::new(SourceFile::new(&name, text));
-    let place = Location { file: file.clone(), span: at..at };
-    report.error("syntax", Some(place), "this is not UTF-8").help("save the file as UTF-8");
+    let location = Location { file: file.clone(), span: at..at };
+    report.error("syntax", Some(location), "invalid UTF-8").help("save the file as UTF-8");
     Ok(file)
 }

@@ -1,4 +1,4 @@
-//! The rows of a list's file: text with a number on each line, or CSV whose first line names the
+//! Rows of a list's file: plain text with one number per line, or CSV whose first line names the
 //! columns. Reads row by row; a million rows are never in memory at once.
 
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -9,18 +9,18 @@ use sha2::{Digest, Sha256};
 
 use super::files::{Readable, TableFiles};
 
-/// A file whose first line has been read.
+/// Reader of a file, past its header.
 pub(crate) struct ListRows {
     reader: csv::Reader<Hashed>,
-    /// The names of the columns; none in a file of plain text.
+    /// Names of the columns; empty for plain text.
     pub(crate) columns: Vec<String>,
-    /// What stands between the cells of a CSV file; none in a file of plain text.
+    /// Separator of the cells; `None` for plain text.
     pub(crate) separator: Option<char>,
-    /// How many bytes the file has.
+    /// Length of the file.
     pub(crate) bytes: u64,
 }
 
-/// A file that remembers what has been read of it, in 32 bytes.
+/// File that hashes everything read from it.
 struct Hashed {
     file: Box<dyn Readable>,
     digest: Sha256,
@@ -34,28 +34,29 @@ impl Read for Hashed {
     }
 }
 
-/// A row, and where it stands.
+/// Row with its location.
 pub(crate) struct CsvRow<'r> {
     record: &'r ByteRecord,
-    /// The line on which it begins, counted from 1.
+    /// Number of its first line, from 1.
     pub(crate) line: usize,
-    /// The byte at which it begins.
+    /// Offset of its first byte.
     pub(crate) at: u64,
 }
 
 impl CsvRow<'_> {
-    /// A cell without the spaces around it; empty when the row has fewer, none when it is not UTF-8.
+    /// Returns a cell without surrounding spaces: empty when the row is too short, `None` when it is
+    /// not UTF-8.
     pub(crate) fn cell(&self, at: usize) -> Option<&str> {
-        // Not trimmed by the reader, which would make every row a second time.
+        // The csv crate trims by copying each row.
         std::str::from_utf8(self.record.get(at).unwrap_or_default()).ok().map(str::trim)
     }
 
-    /// How many cells it has.
+    /// Returns the number of cells.
     pub(crate) fn cells(&self) -> usize {
         self.record.len()
     }
 
-    /// The lines of cells that go over several, but for the first of each.
+    /// Returns the lines of multi-line cells, except the first line of each.
     pub(crate) fn further_lines(&self) -> impl Iterator<Item = String> {
         let has_some = self.record.as_slice().contains(&b'\n');
         let cells = self.record.iter().filter(move |cell| has_some && cell.contains(&b'\n'));
@@ -66,16 +67,16 @@ impl CsvRow<'_> {
 }
 
 impl ListRows {
-    /// Opens a file and reads its header. A name that ends in `.csv` is CSV, with commas or
-    /// semicolons between the cells; anything else is plain text.
-    pub(crate) fn open(shelf: &mut TableFiles, path: &Path) -> io::Result<ListRows> {
-        let (mut file, bytes) = shelf.open(path)?;
+    /// Opens a file and reads its header. Files named `*.csv` are CSV, separated by commas or
+    /// semicolons; all others are plain text.
+    pub(crate) fn open(files: &mut TableFiles, path: &Path) -> io::Result<ListRows> {
+        let (mut file, bytes) = files.open(path)?;
         let is_csv =
             path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         let mut builder = ReaderBuilder::new();
         builder.has_headers(false).flexible(true);
         if !is_csv {
-            // No text has the byte that would part its cells.
+            // A NUL byte as the separator, so that each line is one cell.
             builder.quoting(false).delimiter(0).comment(Some(b'#'));
             let reader = builder.from_reader(Hashed { file, digest: Sha256::new() });
             return Ok(ListRows { reader, columns: Vec::new(), separator: None, bytes });
@@ -90,42 +91,42 @@ impl ListRows {
         Ok(ListRows { columns: columns.collect(), reader, separator: Some(separator), bytes })
     }
 
-    /// Hands out the rows, one by one.
-    pub(crate) fn each(&mut self, mut with: impl FnMut(CsvRow<'_>)) -> io::Result<()> {
+    /// Calls `handle` with each row.
+    pub(crate) fn each(&mut self, mut handle: impl FnMut(CsvRow<'_>)) -> io::Result<()> {
         let mut record = ByteRecord::new();
         while self.reader.read_byte_record(&mut record)? {
             let position = record.position();
             let line = position.map_or(0, |position| position.line() as usize);
             let at = position.map_or(0, |position| position.byte());
-            with(CsvRow { record: &record, line, at });
+            handle(CsvRow { record: &record, line, at });
         }
         Ok(())
     }
 
-    /// What tells one content of the file from another, when all of it has been read.
+    /// Returns the SHA-256 of everything read so far.
     pub(crate) fn digest(&self) -> [u8; 32] {
         self.reader.get_ref().digest.clone().finalize().into()
     }
 
-    /// The first line with something on it at or behind this byte, as far as anybody wants to read
-    /// it, and how many lines without a row stand before it.
+    /// Returns the first row at or after this offset as text, cut to 500 bytes, and the number of
+    /// lines without a row before it.
     pub(crate) fn line_at(&mut self, at: u64) -> io::Result<(usize, String)> {
-        const MOST_BYTES: u64 = 500;
+        const MAX_BYTES: u64 = 500;
         let is_csv = self.separator.is_some();
         let file = &mut self.reader.get_mut().file;
         file.seek(SeekFrom::Start(at))?;
-        let lines = BufReader::new(file).take(MOST_BYTES).split(b'\n');
-        for (passed, line) in lines.enumerate() {
+        let lines = BufReader::new(file).take(MAX_BYTES).split(b'\n');
+        for (skipped, line) in lines.enumerate() {
             let line = String::from_utf8_lossy(&line?).trim_end().to_owned();
             if !line.is_empty() && (is_csv || !line.starts_with('#')) {
-                return Ok((passed, line));
+                return Ok((skipped, line));
             }
         }
         Ok((0, String::new()))
     }
 }
 
-/// What stands between the cells of the first line with something on it, quoted texts left aside.
+/// Detects the separator in the first line that is not blank, outside quoted cells.
 fn separator(file: &mut dyn Readable) -> io::Result<char> {
     let mut line = Vec::new();
     let mut reader = BufReader::new(file);

@@ -1,99 +1,309 @@
-//! The table as it is written: values with their places, before anybody has looked what they mean.
+//! The language of rule tables: one declaration of each key, and the values as the file has them,
+//! with their locations, before any name is resolved.
+//!
+//! `docs/rules.md` and `config/schema/rules.json` are generated from these declarations.
+
+pub(crate) mod parse;
+mod value_types;
 
 use std::ops::Range;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-/// A value and the bytes of the file that say it.
-#[derive(Debug, Clone, PartialEq)]
+use crate::schema::toml_table;
+use parse::{Entry, Header, TableKeys, TomlReader, TomlTable};
+use value_types::{
+    Agents, Boolean, Channel, Channels, DateRanges, Integer, LiteralTrue, Metadata, NamedTables,
+    NonEmpty, NumberList, OpeningTimes, OptionalStrings, OutcomeName, Percent, Platform, Platforms,
+    RejectReason, StringTable, Strings, SubTable, Tables, Text, Timestamp, ValueType, Variables,
+    WhereTable,
+};
+
+/// A value and the bytes of the file that hold it.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Spanned<T> {
     pub(crate) value: T,
     pub(crate) span: Range<usize>,
 }
 
-/// What rules refer to, as one piece of a file says it.
-#[derive(Default)]
-pub(crate) struct RawDefinitions {
-    pub(crate) zone: Option<Spanned<String>>,
-    /// None when there is no `[agents]`.
-    pub(crate) agents: Option<Vec<RawAgent>>,
-    pub(crate) lists: Vec<RawList>,
-    pub(crate) dates: Vec<RawDates>,
-    pub(crate) hours: Vec<RawHours>,
-    /// `lists.vip`: what stands there cannot be read, which has been reported.
-    pub(crate) unreadable: Vec<String>,
-    /// Rules in a form that a piece of rules cannot have: `rule = [{ … }]`.
-    pub(crate) rules: Vec<RawRule>,
-    pub(crate) tests: Vec<RawTest>,
+toml_table! {
+    /// Rules that decide which agent answers a call. Rules are tried in order; the first one that
+    /// matches decides. `docs/rules.md` explains every key; `switchboard check` finds more mistakes
+    /// than an editor can.
+    pub(crate) struct RawDefinitions: "a table" {
+        /// Time zone of hours, dates and tests: `"America/New_York"`.
+        zone: NonEmpty,
+        /// Agents by the name that rules use. Without this table, rules contain the platform's own
+        /// agent ids.
+        ///
+        /// `front-desk = { retell = "agent_fr0nt", synthflow = "1716a" }`
+        agents: Agents,
+        /// Named lists of phone numbers, for `from = "@vip"`.
+        ///
+        /// `[lists.vip]`
+        lists: NamedTables<RawList>,
+        /// Named sets of days, for `dates = "us-holidays"` and for `closed` in hours.
+        ///
+        /// `[dates.us-holidays]`
+        dates: NamedTables<RawDates>,
+        /// Named weekly opening hours, for `hours = "office"`.
+        ///
+        /// `[hours.office]`
+        hours: NamedTables<RawHours>,
+        /// Rules, each in a `[[rule]]` of its own. Their order matters.
+        rules as "rule": Tables<RawRule>,
+        /// Tests, each in a `[[test]]` of its own: a call, and the decision that it must lead to. A
+        /// rule table whose tests fail is rejected.
+        tests as "test": Tables<RawTest>,
+    }
+    extra {
+        /// Paths such as `lists.vip` whose value is unreadable, which has been reported.
+        unreadable: Vec<String>,
+    }
 }
 
+toml_table! {
+    /// Phone numbers, in the rule table itself or in a file.
+    pub(crate) struct RawList: "a list" {
+        /// Exact numbers, formatted or not, and prefixes:
+        /// `["+12137771234", "+1 (415) 555-0100", "+4930901820*"]`.
+        numbers: NumberList,
+        /// File with the numbers, relative to the TOML file: `"stores.csv"`, with the column names in
+        /// its first line, or plain text with one number per line. A rule that matches on `@LIST` can
+        /// use the other columns as `${LIST.column}`.
+        file: NonEmpty,
+        /// Column that holds the numbers: `"phone"`. Default: the first column.
+        column: NonEmpty,
+    }
+    header {
+        name: Spanned<String>,
+        flawed: bool,
+    }
+    constrain numbers_or_file;
+}
+
+toml_table! {
+    /// A set of days.
+    pub(crate) struct RawDates: "a table of dates" {
+        /// Days of every year (`"12-25"`, `"4th thu of nov"`, `"easter-2"`), days of one year
+        /// (`"2026-12-24"`), and ranges (`"2026-12-28..2026-12-30"`).
+        days: DateRanges = required,
+    }
+    header {
+        name: Spanned<String>,
+        flawed: bool,
+    }
+}
+
+toml_table! {
+    /// Weekly opening hours in local time. The other keys are days (`mon`, `monday`) and ranges of
+    /// days (`mon-fri`); a day without a key is closed.
+    pub(crate) struct RawHours: "a table of hours" {
+        /// Time zone of these hours: `"Europe/Berlin"`. Default: the `zone` of the rule table.
+        zone: NonEmpty,
+        /// Days that are closed whatever the weekday: the name of a `[dates]` table, or a list.
+        ///
+        /// `closed = "us-holidays"`
+        closed: OptionalStrings,
+        /// Single days with hours of their own, which override the weekday and `closed`.
+        ///
+        /// `open = { "2026-12-24" = "09:00-12:00" }`
+        open: OpeningTimes,
+    }
+    header {
+        name: Spanned<String>,
+    }
+    extra {
+        /// Keys such as `mon-fri` with their times, not parsed yet.
+        week: RawTimes,
+    }
+    constrain value_types::weekday_keys;
+}
+
+/// Days with their opening times.
+pub(crate) type RawTimes = Vec<(Spanned<String>, Vec<Spanned<String>>)>;
+
+toml_table! {
+    /// A rule: conditions on the call, and its outcome. All conditions must hold; an absent condition
+    /// always holds. Set exactly one of `agent`, `split`, `reject`, `keep` and `continue`.
+    pub(crate) struct RawRule: "a rule" {
+        /// Unique name, shown in logs and by `explain`.
+        name: NonEmpty = required,
+        /// Called number: patterns as in `from`.
+        to: Strings,
+        /// Caller's number: a pattern, or a list of patterns of which any may match.
+        ///
+        /// `"+12137771234"` exact number, `"+1213*"` prefix, `"+1213555XXXX"` any digit for each X,
+        /// `"DE"` country, `"@vip"` list, `"withheld"` no number, `"=sip:bob@example.com"` exact text.
+        /// A leading `!` excludes: `["US", "CA", "!+1907*"]`.
+        from: Strings,
+        /// Voice call or text message. A leading `!` excludes.
+        channel: Channels,
+        /// Platform that sent the request: `"retell"`, or `"!retell"` for any other.
+        platform: Platforms,
+        /// Source that the request came from: the NAME of a `[sources.NAME]` in the settings, or a list.
+        /// A leading `!` excludes.
+        source: Strings,
+        /// Opening hours that must include the time of the call: the name of an `[hours]` table, or a
+        /// list. A leading `!` excludes.
+        ///
+        /// `hours = "!office"`: outside office hours
+        hours: Strings,
+        /// Days that must include the day of the call: the name of a `[dates]` table, or a list. A
+        /// leading `!` excludes.
+        dates: Strings,
+        /// Conditions on list columns and SIP headers: a value, a list of values of which any may
+        /// match, or a comparison. An unknown value never matches.
+        ///
+        /// `where = { "stores.city" = ["Berlin", "Bonn"], "customers.visits" = ">= 6" }`
+        wheres as "where": WhereTable,
+        /// Set to `false` to check the rule but never apply it.
+        enabled: Boolean = "true",
+        /// Name that the split hashes in place of the rule's name. Set it to the old name when you
+        /// rename a rule, so that each caller keeps the same agent.
+        split_key: NonEmpty,
+        /// Dynamic variables for the agent's prompt: strings, with templates.
+        ///
+        /// `variables = { callback = "${from}", tier = "${sip.x-tier|standard}" }`
+        variables: Variables,
+        /// Metadata that the platform returns with the call's later events: any JSON values, at most
+        /// 50,000 bytes.
+        ///
+        /// `metadata = { desk = 1, account = "${sip.x-account?}" }`
+        metadata: Metadata,
+        /// Agent settings for this call, sent as they are. Retell only.
+        ///
+        /// `agent_override = { agent = { voice_speed = 1.2 } }`
+        agent_override: Metadata,
+        /// Milliseconds for which the phone rings before the reply is sent.
+        delay_ms: Integer<0, 8000>,
+    }
+    collect outcome into OUTCOMES {
+        /// Outcome: this agent answers. A name from `[agents]`.
+        "agent": NonEmpty::schema,
+        /// Outcome: one of several agents answers, in proportions that add up to 100. A caller always
+        /// gets the same agent.
+        ///
+        /// `split = [{ agent = "front-desk", percent = 90 }, { agent = "new-desk", percent = 10 }]`
+        "split": arms,
+        /// Outcome: the call is rejected. `true`, or the reason for the log, which the caller does not
+        /// hear.
+        ///
+        /// `reject = "blocklist"`
+        "reject": RejectReason::schema,
+        /// Outcome: the platform's default agent answers.
+        "keep": LiteralTrue::schema,
+        /// No outcome: the rule adds its variables and metadata, and the next rules are tried.
+        "continue": LiteralTrue::schema,
+    }
+    header {
+        span: Range<usize>,
+        flawed: bool,
+    }
+    extra {
+        /// The name has the wrong type, which has been reported.
+        name_unreadable: bool,
+        /// Outcomes in the order of the file; a valid rule has one.
+        outcomes: Vec<Spanned<RawOutcome>>,
+        /// An unknown key resembles an outcome, which has been reported.
+        outcome_misspelt: bool,
+        /// First key that adds something to the reply.
+        adds_at: Option<Range<usize>>,
+    }
+    constrain one_outcome;
+}
+
+toml_table! {
+    /// An arm of a split.
+    pub(crate) struct RawArm: "an arm of a split" {
+        /// Agent that answers this share of the calls. A name from `[agents]`.
+        agent: NonEmpty = required,
+        /// Share in percent, with at most two decimals. All arms add up to 100.
+        percent: Percent = required,
+    }
+    header {
+        span: Range<usize>,
+        flawed: bool,
+    }
+}
+
+toml_table! {
+    /// A test: a call, and the decision that it must lead to. Tests run whenever the rule table is
+    /// loaded.
+    pub(crate) struct RawTest: "a test" {
+        /// Description of the test: `"VIP at midnight on Christmas"`.
+        name: NonEmpty = required,
+        /// Caller's number, `"withheld"`, or any text. Default: withheld.
+        from: Text,
+        /// Called number, `"withheld"`, or any text. Default: withheld.
+        to: Text,
+        /// Voice call or text message. Default: `"call"`.
+        channel: Channel,
+        /// Platform that sends the request. Default: the platform of the source.
+        platform: Platform,
+        /// Source that the request comes from. Default: the first source of the settings that supports
+        /// the channel.
+        source: Text,
+        /// Time of the call in the time zone of the rule table, or UTC without one:
+        /// `"2026-12-25 00:10"`, or with an offset: `"2026-12-25T00:10:00-05:00"`.
+        at: Timestamp,
+        /// SIP headers of the call: `{ x-tier = "gold" }`.
+        sip: StringTable,
+        /// Expected decision. Keys that are absent are not compared.
+        ///
+        /// `expect = { rule = "vip", agent = "concierge" }`
+        expect: SubTable<RawExpectation> = required,
+    }
+    header {
+        span: Range<usize>,
+        flawed: bool,
+    }
+}
+
+toml_table! {
+    /// The decision that a test expects.
+    pub(crate) struct RawExpectation: "an expectation" {
+        /// Name of the rule that decides.
+        rule: Text,
+        /// Name of the agent that answers, from `[agents]`.
+        agent: Text,
+        /// Kind of outcome.
+        outcome: OutcomeName,
+        /// The call is rejected: `true`, or the reason.
+        reject: RejectReason,
+        /// The platform's default agent answers.
+        keep: LiteralTrue,
+        /// Variables that the reply must have, with their final values. It may have others.
+        variables: StringTable,
+        /// Metadata that the reply must have. It may have more.
+        metadata: Metadata,
+        /// Agent settings that the reply must have. It may have more.
+        agent_override: Metadata,
+        /// Milliseconds for which the phone rings.
+        delay_ms: Integer<{ i64::MIN }, { i64::MAX }>,
+    }
+    header {
+        span: Range<usize>,
+        flawed: bool,
+    }
+}
+
+/// An agent with its ids. Their keys are the names of platforms, so `check` reads them.
 pub(crate) struct RawAgent {
     pub(crate) name: Spanned<String>,
     pub(crate) ids: RawIds,
 }
 
 pub(crate) enum RawIds {
+    /// One id for all platforms.
     Everywhere(Spanned<String>),
-    /// `{ retell = "…", version = 3 }`: the keys are not looked at yet.
-    Table(Vec<(Spanned<String>, Spanned<RawValue>)>),
-    /// It was wrong, and has been reported.
+    /// `{ retell = "…", version = 3 }`, with keys that have not been checked yet.
+    Table(Entries),
+    /// Unreadable, which has been reported.
     Invalid,
 }
 
-pub(crate) struct RawList {
-    pub(crate) name: Spanned<String>,
-    pub(crate) numbers: Option<Vec<Spanned<String>>>,
-    pub(crate) file: Option<Spanned<String>>,
-    pub(crate) column: Option<Spanned<String>>,
-    /// Something was wrong in it, and has been reported.
-    pub(crate) flawed: bool,
-}
-
-pub(crate) struct RawDates {
-    pub(crate) name: Spanned<String>,
-    pub(crate) days: Vec<Spanned<String>>,
-}
-
-pub(crate) struct RawHours {
-    pub(crate) name: Spanned<String>,
-    pub(crate) zone: Option<Spanned<String>>,
-    /// `mon-fri` and its times; the keys are not looked at yet.
-    pub(crate) week: Vec<(Spanned<String>, Vec<Spanned<String>>)>,
-    pub(crate) closed: Vec<Spanned<String>>,
-    pub(crate) open: Vec<(Spanned<String>, Vec<Spanned<String>>)>,
-}
-
-#[derive(Default)]
-pub(crate) struct RawRule {
-    /// The `[[rule]]` itself.
-    pub(crate) span: Range<usize>,
-    pub(crate) name: Option<Spanned<String>>,
-    /// There is a name of the wrong kind, which has been reported.
-    pub(crate) name_unreadable: bool,
-    /// Something was wrong in it, and has been reported.
-    pub(crate) flawed: bool,
-    pub(crate) to: Vec<Spanned<String>>,
-    pub(crate) from: Vec<Spanned<String>>,
-    pub(crate) channel: Vec<Spanned<String>>,
-    pub(crate) platform: Vec<Spanned<String>>,
-    pub(crate) source: Vec<Spanned<String>>,
-    pub(crate) hours: Vec<Spanned<String>>,
-    pub(crate) dates: Vec<Spanned<String>>,
-    pub(crate) wheres: Vec<RawWhere>,
-    pub(crate) disabled: bool,
-    pub(crate) outcomes: Vec<Spanned<RawOutcome>>,
-    /// A key was perhaps meant as an outcome, which has been reported.
-    pub(crate) outcome_misspelt: bool,
-    pub(crate) split_key: Option<Spanned<String>>,
-    pub(crate) variables: Entries,
-    pub(crate) metadata: Option<Entries>,
-    pub(crate) agent_override: Option<Entries>,
-    /// The first key that adds something.
-    pub(crate) adds_at: Option<Range<usize>>,
-    pub(crate) delay_ms: Option<Spanned<i64>>,
-}
-
-/// What is looked at, and what it may be.
+/// A fact about the call, and the values that match.
 pub(crate) type RawWhere = (Spanned<String>, Vec<Spanned<RawCondition>>);
 
 pub(crate) enum RawCondition {
@@ -104,55 +314,15 @@ pub(crate) enum RawCondition {
 pub(crate) enum RawOutcome {
     Agent(Spanned<String>),
     Split(Vec<RawArm>),
+    /// Rejected, with the reason or an empty string.
     Reject(String),
     Keep,
     Continue,
-    /// It was wrong, and has been reported.
+    /// Unreadable, which has been reported.
     Invalid,
 }
 
-pub(crate) struct RawArm {
-    pub(crate) span: Range<usize>,
-    pub(crate) agent: Option<Spanned<String>>,
-    pub(crate) percent: Option<Spanned<f64>>,
-    /// Something was wrong in it, and has been reported.
-    pub(crate) flawed: bool,
-}
-
-/// A `[[test]]`.
-#[derive(Default)]
-pub(crate) struct RawTest {
-    pub(crate) span: Range<usize>,
-    pub(crate) name: Option<Spanned<String>>,
-    pub(crate) flawed: bool,
-    pub(crate) from: Option<Spanned<String>>,
-    pub(crate) to: Option<Spanned<String>>,
-    pub(crate) channel: Option<Spanned<String>>,
-    pub(crate) platform: Option<Spanned<String>>,
-    pub(crate) source: Option<Spanned<String>>,
-    pub(crate) at: Option<Spanned<String>>,
-    pub(crate) sip: Entries,
-    pub(crate) expect: Option<RawExpectation>,
-}
-
-#[derive(Default)]
-pub(crate) struct RawExpectation {
-    pub(crate) span: Range<usize>,
-    /// Something was wrong in it, and has been reported.
-    pub(crate) flawed: bool,
-    pub(crate) rule: Option<Spanned<String>>,
-    pub(crate) agent: Option<Spanned<String>>,
-    pub(crate) outcome: Option<Spanned<String>>,
-    /// True, or the reason.
-    pub(crate) reject: Option<Spanned<Option<String>>>,
-    pub(crate) keep: Option<Spanned<()>>,
-    pub(crate) variables: Entries,
-    pub(crate) metadata: Option<Entries>,
-    pub(crate) agent_override: Option<Entries>,
-    pub(crate) delay_ms: Option<Spanned<i64>>,
-}
-
-/// What stands in an inline table, in the order in which it stands there.
+/// Entries of a table, in the order of the file.
 pub(crate) type Entries = Vec<(Spanned<String>, Spanned<RawValue>)>;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -161,5 +331,82 @@ pub(crate) enum RawValue {
     /// A number or a boolean.
     Plain(Value),
     List(Vec<Spanned<RawValue>>),
-    Table(Vec<(Spanned<String>, Spanned<RawValue>)>),
+    Table(Entries),
+}
+
+impl TomlTable for RawList {}
+impl TomlTable for RawArm {}
+impl TomlTable for RawTest {}
+impl TomlTable for RawExpectation {}
+
+impl TomlTable for RawDefinitions {
+    fn other_key(&mut self, entry: &mut Entry<'_, '_>) {
+        let meant = entry.unknown_key(Self::spec()).unwrap_or(entry.name);
+        let inside = entry.value.get_ref().as_table().into_iter().flatten();
+        self.unreadable.extend(inside.map(|(name, _)| format!("{meant}.{}", name.get_ref())));
+    }
+
+    fn finish(&mut self, toml: &mut TomlReader<'_>) {
+        self.unreadable.append(&mut toml.unreadable);
+    }
+}
+
+impl TomlTable for RawDates {
+    fn finish(&mut self, toml: &mut TomlReader<'_>) {
+        if self.days.is_empty() && !self.flawed {
+            let message = format!("dates `{}` have no `days`", self.name.value);
+            toml.error_in_file("no-days", &self.name.span, message)
+                .help("write days = [\"01-01\", \"last mon of may\", \"2026-12-24\"]");
+        }
+    }
+}
+
+impl TomlTable for RawHours {
+    fn other_key(&mut self, entry: &mut Entry<'_, '_>) {
+        let times = entry.times();
+        self.week.push((entry.key(), times));
+    }
+}
+
+impl RawRule {
+    fn outcome(&mut self, entry: &mut Entry<'_, '_>) {
+        let outcome = entry.outcome();
+        self.outcomes.push(Spanned { value: outcome, span: entry.key_span() });
+    }
+}
+
+impl TomlTable for RawRule {
+    fn after_key(&mut self, entry: &Entry<'_, '_>) {
+        if entry.name == "name" {
+            self.name_unreadable = self.name.is_none();
+        } else if let "variables" | "metadata" | "agent_override" = entry.name {
+            let span = entry.key_span();
+            let first = self.adds_at.take().filter(|first| first.start < span.start);
+            self.adds_at = first.or(Some(span));
+        }
+    }
+
+    fn other_key(&mut self, entry: &mut Entry<'_, '_>) {
+        let meant = entry.unknown_key(Self::spec());
+        self.outcome_misspelt |= meant.is_some_and(|meant| OUTCOMES.contains(&meant));
+    }
+}
+
+/// A list has either `numbers` or a `file`; only a file has columns.
+fn numbers_or_file(schema: &mut Value) {
+    schema["anyOf"] = json!([
+        { "required": ["file"], "not": { "required": ["numbers"] } },
+        {
+            "required": ["numbers"],
+            "not": { "anyOf": [{ "required": ["file"] }, { "required": ["column"] }] },
+        },
+    ]);
+}
+
+fn arms() -> Value {
+    json!({ "type": "array", "items": RawArm::spec().json_schema(), "minItems": 1 })
+}
+
+fn one_outcome(schema: &mut Value) {
+    schema["oneOf"] = OUTCOMES.iter().map(|outcome| json!({ "required": [outcome] })).collect();
 }

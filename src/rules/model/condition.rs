@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::lists::{Cell, ResolvedCall};
 use super::pattern::Selector;
+use crate::diagnostics::Problem;
 
 /// One line of `where`.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,15 +35,6 @@ pub enum ExpectedValue {
     Number(Comparison, f64),
 }
 
-/// A comparison that cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidComparison {
-    /// What is wrong.
-    pub message: String,
-    /// What would be right.
-    pub help: &'static str,
-}
-
 /// How two numbers compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
@@ -58,6 +50,8 @@ pub enum Comparison {
     Equal,
 }
 
+const BAD_COMPARISON: &str = "bad-comparison";
+
 impl Where {
     /// Whether it holds. What is unknown never fits, negated or not.
     pub fn holds(&self, placed: &ResolvedCall<'_>) -> bool {
@@ -71,7 +65,7 @@ impl Operand {
     pub fn of<'c>(&self, placed: &ResolvedCall<'c>) -> Option<&'c str> {
         match self {
             Operand::Cell(cell) => placed.cell(*cell),
-            Operand::Sip(header) => placed.call.sip(header),
+            Operand::Sip(header) => placed.call.sip_header(header),
         }
     }
 }
@@ -81,7 +75,7 @@ impl ExpectedValue {
     ///
     /// # Errors
     /// When a comparison is not followed by a number.
-    pub fn parse(text: &str) -> Result<ExpectedValue, InvalidComparison> {
+    pub fn parse(text: &str) -> Result<ExpectedValue, Problem> {
         let number =
             |text: &str| text.trim().parse().ok().filter(|number: &f64| number.is_finite());
         let Some((comparison, rest)) = Comparison::ALL.iter().find_map(|comparison| {
@@ -90,21 +84,17 @@ impl ExpectedValue {
             let behind_equal =
                 text.trim().strip_prefix('=').map(|rest| rest.trim_start_matches(['=', '>', '<']));
             return match behind_equal.and_then(number) {
-                Some(_) => Err(InvalidComparison {
-                    message: format!("`{text}` is no comparison"),
-                    help: "there are >=, <=, > and <; `6` alone is equal, `!6` is not",
-                }),
+                Some(_) => Err(Problem::new(BAD_COMPARISON, format!("`{text}` is no comparison"))
+                    .help("there are >=, <=, > and <; `6` alone is equal, `!6` is not")),
                 None => Ok(ExpectedValue::Text(text.into())),
             };
         };
         number(rest).map(|number| ExpectedValue::Number(comparison, number)).ok_or_else(|| {
-            InvalidComparison {
-                message: format!("`{text}` compares with no number"),
-                help: match rest.contains(['<', '>']) {
-                    true => "for a range take away what is above it: [\">= 3\", \"!>= 10\"]",
-                    false => "write a number behind it: \">= 6\"",
-                },
-            }
+            let help = match rest.contains(['<', '>']) {
+                true => "for a range take away what is above it: [\">= 3\", \"!>= 10\"]",
+                false => "write a number behind it: \">= 6\"",
+            };
+            Problem::new(BAD_COMPARISON, format!("`{text}` compares with no number")).help(help)
         })
     }
 

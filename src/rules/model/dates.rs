@@ -9,7 +9,7 @@ use std::fmt;
 use jiff::ToSpan;
 use jiff::civil::{Date, Weekday};
 
-use crate::diagnostics;
+use crate::diagnostics::{self, Problem};
 
 /// `[dates.NAME]`: days that have a name together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +127,7 @@ impl DaySpec {
     ///
     /// # Errors
     /// What is wrong with it, and what would be right when that can be told.
-    pub fn parse(text: &str) -> Result<DaySpec, InvalidTime> {
+    pub fn parse(text: &str) -> Result<DaySpec, Problem> {
         let text = text.trim();
         if let Some((from, to)) = text.split_once("..") {
             return range(text, from.trim(), to.trim());
@@ -177,26 +177,7 @@ impl fmt::Display for MonthDay {
     }
 }
 
-/// A day, a time or a zone that cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidTime {
-    /// The stable code of the mistake.
-    pub code: &'static str,
-    /// What is wrong.
-    pub message: String,
-    /// What would be right.
-    pub help: Option<String>,
-}
-
 const BAD_DATE: &str = "bad-date";
-
-pub(crate) fn bad(
-    code: &'static str,
-    message: String,
-    help: impl Into<Option<String>>,
-) -> InvalidTime {
-    InvalidTime { code, message, help: help.into() }
-}
 
 const EASTER: &str = "easter";
 
@@ -235,13 +216,13 @@ fn did_you_mean(text: &str, names: &[&'static str]) -> Option<String> {
 }
 
 /// Reads the name of a weekday; a mistake has the code of what it stands in.
-pub(crate) fn weekday(text: &str, code: &'static str) -> Result<Weekday, InvalidTime> {
+pub(crate) fn weekday(text: &str, code: &'static str) -> Result<Weekday, Problem> {
     let found =
         place(text, &WEEKDAYS).and_then(|place| Weekday::from_monday_zero_offset(place as i8).ok());
     found.ok_or_else(|| {
         let all = || format!("weekdays are {}", WEEKDAYS.map(|name| &name[..3]).join(", "));
         let help = did_you_mean(text, &WEEKDAYS).unwrap_or_else(all);
-        bad(code, format!("`{text}` is not a weekday"), help)
+        Problem::new(code, format!("`{text}` is not a weekday")).help(help)
     })
 }
 
@@ -249,12 +230,12 @@ fn short_weekday(weekday: Weekday) -> &'static str {
     &WEEKDAYS[weekday.to_monday_zero_offset() as usize][..3]
 }
 
-fn month(text: &str) -> Result<i8, InvalidTime> {
+fn month(text: &str) -> Result<i8, Problem> {
     let found = place(text, &MONTHS).map(|place| place as i8 + 1);
     found.ok_or_else(|| {
         let all = || format!("months are {}", MONTHS.map(|name| &name[..3]).join(", "));
         let help = did_you_mean(text, &MONTHS).unwrap_or_else(all);
-        bad(BAD_DATE, format!("`{text}` is not a month"), help)
+        Problem::new(BAD_DATE, format!("`{text}` is not a month")).help(help)
     })
 }
 
@@ -262,20 +243,18 @@ fn short_month(month: i8) -> &'static str {
     &MONTHS[month as usize - 1][..3]
 }
 
-fn range(text: &str, from: &str, to: &str) -> Result<DaySpec, InvalidTime> {
+fn range(text: &str, from: &str, to: &str) -> Result<DaySpec, Problem> {
     match (day(from)?, day(to)?) {
         (Day::EveryYear(from), Day::EveryYear(to)) => Ok(DaySpec::YearlyRange { from, to }),
         (Day::Once(from), Day::Once(to)) if from <= to => Ok(DaySpec::Range { from, to }),
-        (Day::Once(from), Day::Once(to)) => Err(bad(
-            BAD_DATE,
-            format!("`{text}` ends before it starts"),
-            format!("did you mean `{to}..{from}`?"),
-        )),
-        (Day::EveryYear(_), Day::Once(_)) | (Day::Once(_), Day::EveryYear(_)) => Err(bad(
-            BAD_DATE,
-            format!("`{text}` has a year at one end only"),
-            "write the year at both ends, or at neither for every year".to_owned(),
-        )),
+        (Day::Once(from), Day::Once(to)) => {
+            Err(Problem::new(BAD_DATE, format!("`{text}` ends before it starts"))
+                .help(format!("did you mean `{to}..{from}`?")))
+        }
+        (Day::EveryYear(_), Day::Once(_)) | (Day::Once(_), Day::EveryYear(_)) => {
+            Err(Problem::new(BAD_DATE, format!("`{text}` has a year at one end only"))
+                .help("write the year at both ends, or at neither for every year"))
+        }
     }
 }
 
@@ -295,7 +274,7 @@ fn easter(year: i16) -> Option<Date> {
 /// Further away it is another year's Easter that somebody means.
 const MOST_DAYS_FROM_EASTER: i16 = 366;
 
-fn counted_from_easter(text: &str, offset: &str) -> Result<DaySpec, InvalidTime> {
+fn counted_from_easter(text: &str, offset: &str) -> Result<DaySpec, Problem> {
     if offset.is_empty() {
         return Ok(DaySpec::Easter { offset_days: 0 });
     }
@@ -304,18 +283,20 @@ fn counted_from_easter(text: &str, offset: &str) -> Result<DaySpec, InvalidTime>
         b'-' => -1,
         _ => {
             let help = "write `easter`, `easter-2` or `easter+1`".to_owned();
-            return Err(bad(BAD_DATE, format!("`{text}` is not a date"), help));
+            return Err(Problem::new(BAD_DATE, format!("`{text}` is not a date")).help(help));
         }
     };
     let days = number::<i16>(offset[1..].trim_start());
     let Some(days) = days.filter(|days| *days <= MOST_DAYS_FROM_EASTER) else {
         let help = format!("count with a number of days up to {MOST_DAYS_FROM_EASTER}: `easter-2`");
-        return Err(bad(BAD_DATE, format!("`{text}` does not count days from Easter"), help));
+        return Err(
+            Problem::new(BAD_DATE, format!("`{text}` does not count days from Easter")).help(help)
+        );
     };
     Ok(DaySpec::Easter { offset_days: sign * days })
 }
 
-fn weekday_of_month(which: &str, weekday_name: &str, of: &str) -> Result<DaySpec, InvalidTime> {
+fn weekday_of_month(which: &str, weekday_name: &str, of: &str) -> Result<DaySpec, Problem> {
     let nth = NTH.iter().position(|nth| which.eq_ignore_ascii_case(nth));
     if nth.is_none() && !which.eq_ignore_ascii_case("last") {
         let words = ["first", "second", "third", "fourth", "fifth"];
@@ -326,7 +307,8 @@ fn weekday_of_month(which: &str, weekday_name: &str, of: &str) -> Result<DaySpec
             Some(nth) => Some(format!("did you mean `{nth}`?")),
             None => diagnostics::did_you_mean(which, ["last"]),
         };
-        return Err(bad(BAD_DATE, format!("`{which}` is neither 1st to 5th nor last"), help));
+        return Err(Problem::new(BAD_DATE, format!("`{which}` is neither 1st to 5th nor last"))
+            .maybe_help(help));
     }
     let (weekday, month) = (weekday(weekday_name, BAD_DATE)?, month(of)?);
     Ok(match nth {
@@ -344,7 +326,7 @@ enum Day {
 /// It has every day that a year can have.
 const LEAP_YEAR: i16 = 2024;
 
-fn day(text: &str) -> Result<Day, InvalidTime> {
+fn day(text: &str) -> Result<Day, Problem> {
     let Some((year, month, day)) = year_month_day(text) else {
         let help = "write `12-24`, `2026-12-24`, `3rd mon of jan`, `last mon of may` or \
                     `easter-2`, a range as `12-24..12-26`";
@@ -358,7 +340,7 @@ fn day(text: &str) -> Result<Day, InvalidTime> {
 }
 
 /// Reads a date with its year.
-pub(crate) fn date(text: &str) -> Result<Date, InvalidTime> {
+pub(crate) fn date(text: &str) -> Result<Date, Problem> {
     const HELP: &str = "write year, month and day, as in `2026-12-24`";
     if year_month_day(text).is_none() {
         return Err(not_a_date(text, HELP));
@@ -366,7 +348,7 @@ pub(crate) fn date(text: &str) -> Result<Date, InvalidTime> {
     match day(text)? {
         Day::Once(date) => Ok(date),
         Day::EveryYear(_) => {
-            Err(bad(BAD_DATE, format!("`{text}` comes back every year"), HELP.to_owned()))
+            Err(Problem::new(BAD_DATE, format!("`{text}` comes back every year")).help(HELP))
         }
     }
 }
@@ -392,11 +374,12 @@ pub(crate) fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
-fn not_a_date(text: &str, otherwise: &str) -> InvalidTime {
+fn not_a_date(text: &str, otherwise: &str) -> Problem {
     let near = meant_day(text).map(|day| format!("did you mean `{day}`?"));
     let near = near.or_else(|| diagnostics::did_you_mean(text, [EASTER]));
     let text = if text.is_empty() { "an empty text".into() } else { format!("`{text}`") };
-    bad(BAD_DATE, format!("{text} is not a date"), near.unwrap_or_else(|| otherwise.to_owned()))
+    Problem::new(BAD_DATE, format!("{text} is not a date"))
+        .help(near.unwrap_or_else(|| otherwise.to_owned()))
 }
 
 /// A day that is written another way: `7-4`, `24.12.`, `12/25/2026`. None when day and month could
@@ -420,7 +403,7 @@ fn meant_day(text: &str) -> Option<String> {
     Some(format!("{year}{month:02}-{day:02}"))
 }
 
-fn no_such_day(text: &str, year: Option<i16>, month: i8, day: i8) -> InvalidTime {
+fn no_such_day(text: &str, year: Option<i16>, month: i8, day: i8) -> Problem {
     let Ok(first) = Date::new(year.unwrap_or(LEAP_YEAR), month, 1) else {
         let turned = match year {
             Some(year) => format!("{year:04}-{day:02}-{month:02}"),
@@ -429,7 +412,8 @@ fn no_such_day(text: &str, year: Option<i16>, month: i8, day: i8) -> InvalidTime
         let help =
             (month > 0 && (1..=12).contains(&day)).then(|| format!("did you mean `{turned}`?"));
         let help = help.unwrap_or_else(|| "the month comes first, 01 to 12".to_owned());
-        return bad(BAD_DATE, format!("`{text}` is not a date: no month is {month:02}"), help);
+        return Problem::new(BAD_DATE, format!("`{text}` is not a date: no month is {month:02}"))
+            .help(help);
     };
     let (initial, rest) = MONTHS[month as usize - 1].split_at(1);
     let name = format!("{}{rest}", initial.to_ascii_uppercase());
@@ -439,7 +423,7 @@ fn no_such_day(text: &str, year: Option<i16>, month: i8, day: i8) -> InvalidTime
         (None, 2) => format!("{name} has {days} days at most"),
         (None, _) => format!("{name} has {days} days"),
     };
-    bad(BAD_DATE, format!("`{text}` is not a date: {has}"), None)
+    Problem::new(BAD_DATE, format!("`{text}` is not a date: {has}"))
 }
 
 #[cfg(test)]

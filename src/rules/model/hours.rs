@@ -12,8 +12,8 @@ use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::dates;
-use super::dates::{Dates, DaySpec, InvalidTime, bad};
-use crate::diagnostics;
+use super::dates::{Dates, DaySpec};
+use crate::diagnostics::{self, Problem};
 
 /// `[hours.NAME]`: when somebody is there.
 #[derive(Debug, Clone)]
@@ -144,17 +144,17 @@ const LONG_DASHES: [char; 2] = ['\u{2013}', '\u{2014}'];
 ///
 /// # Errors
 /// The first that cannot be read, and what would be right.
-pub(crate) fn spans(text: &str) -> Result<Vec<TimeSpan>, InvalidTime> {
+pub(crate) fn spans(text: &str) -> Result<Vec<TimeSpan>, Problem> {
     if !text.contains(|c: char| c.is_ascii_digit()) || text.trim() == "24/7" {
         let help = "write `09:00-12:30, 13:30-18:00`, for all day `00:00-24:00`; a weekday that is \
                     left out is closed, other days stand in `closed`";
         let text = if text.is_empty() { "an empty text".into() } else { format!("`{text}`") };
-        return Err(bad(BAD_TIME, format!("{text} has no times"), help.to_owned()));
+        return Err(Problem::new(BAD_TIME, format!("{text} has no times")).help(help));
     }
     text.split(',').map(|span| read_span(span.trim())).collect()
 }
 
-fn read_span(text: &str) -> Result<TimeSpan, InvalidTime> {
+fn read_span(text: &str) -> Result<TimeSpan, Problem> {
     let Some((start, end)) = text.split_once('-') else {
         let message = match text {
             "" => "a comma has no times on one of its sides".to_owned(),
@@ -164,28 +164,28 @@ fn read_span(text: &str) -> Result<TimeSpan, InvalidTime> {
             true => format!("write a plain `-`: `{}`", text.replace(LONG_DASHES, "-")),
             false => "write both, as in `09:00-12:30`".to_owned(),
         };
-        return Err(bad(BAD_TIME, message, help));
+        return Err(Problem::new(BAD_TIME, message).help(help));
     };
     let (start, end) = (start_time(start.trim())?, time(end.trim())?);
     if start == end {
         let help = "for all day write 00:00-24:00".to_owned();
-        return Err(bad(BAD_TIME, format!("`{text}` ends when it starts"), help));
+        return Err(Problem::new(BAD_TIME, format!("`{text}` ends when it starts")).help(help));
     }
     Ok(TimeSpan { start, end: if end < start { end + DAY } else { end } })
 }
 
 /// A time that is not the end of a day.
-fn start_time(text: &str) -> Result<u16, InvalidTime> {
+fn start_time(text: &str) -> Result<u16, Problem> {
     let minute = time(text)?;
     if minute < DAY {
         return Ok(minute);
     }
     let help = "the next day starts at 00:00".to_owned();
-    Err(bad(BAD_TIME, format!("`{text}` is only the end of a day"), help))
+    Err(Problem::new(BAD_TIME, format!("`{text}` is only the end of a day")).help(help))
 }
 
 /// Minutes after midnight, 24:00 included.
-fn time(text: &str) -> Result<u16, InvalidTime> {
+fn time(text: &str) -> Result<u16, Problem> {
     let numbers = text.split_once(':').and_then(|(hour, minute)| {
         let hour = (1..=2).contains(&hour.len()).then(|| dates::number::<u16>(hour))??;
         Some((hour, u16::from(dates::two_digits(minute)?.unsigned_abs())))
@@ -197,14 +197,14 @@ fn time(text: &str) -> Result<u16, InvalidTime> {
         Some(_) => "times run from 00:00 to 24:00",
         None => "write hours and minutes of the 24-hour clock, as in `09:00` and `17:30`",
     };
-    Err(bad(BAD_TIME, format!("`{text}` is not a time"), help.to_owned()))
+    Err(Problem::new(BAD_TIME, format!("`{text}` is not a time")).help(help))
 }
 
 /// Reads one weekday or a range of them, in the order of the week: `mon-fri`, `sat`, `fri-mon`.
 ///
 /// # Errors
 /// What is no weekday, and what would be right.
-pub(crate) fn weekdays(text: &str) -> Result<Vec<Weekday>, InvalidTime> {
+pub(crate) fn weekdays(text: &str) -> Result<Vec<Weekday>, Problem> {
     let text = text.trim();
     let Some((first, last)) = text.split_once('-') else {
         return Ok(vec![dates::weekday(text, BAD_TIME)?]);
@@ -213,7 +213,9 @@ pub(crate) fn weekdays(text: &str) -> Result<Vec<Weekday>, InvalidTime> {
     let last = dates::weekday(last.trim(), BAD_TIME)?;
     if first == last {
         let help = "write one day alone, and the whole week as `mon-sun`".to_owned();
-        return Err(bad(BAD_TIME, format!("`{text}` ends on the day it starts"), help));
+        return Err(
+            Problem::new(BAD_TIME, format!("`{text}` ends on the day it starts")).help(help)
+        );
     }
     let until_last = first.cycle_forward().take_while(|day| *day != last);
     Ok(until_last.chain([last]).collect())
@@ -224,7 +226,7 @@ pub(crate) fn weekdays(text: &str) -> Result<Vec<Weekday>, InvalidTime> {
 ///
 /// # Errors
 /// When there is no such zone.
-pub(crate) fn zone(text: &str) -> Result<TimeZone, InvalidTime> {
+pub(crate) fn zone(text: &str) -> Result<TimeZone, Problem> {
     let text = text.trim();
     let zones = TimeZoneDatabase::bundled();
     match zones.get(text) {
@@ -236,7 +238,7 @@ pub(crate) fn zone(text: &str) -> Result<TimeZone, InvalidTime> {
                 |name| format!("did you mean `{name}`?"),
             );
             let text = if text.is_empty() { "an empty text".into() } else { format!("`{text}`") };
-            Err(bad(BAD_ZONE, format!("{text} is not a zone"), help))
+            Err(Problem::new(BAD_ZONE, format!("{text} is not a zone")).help(help))
         }
     }
 }
@@ -271,7 +273,7 @@ fn meant_zone<'n>(text: &str, names: &'n [String]) -> Option<&'n str> {
 ///
 /// # Errors
 /// What cannot be read in it, and what would be right.
-pub fn moment(text: &str, zone: &TimeZone) -> Result<Timestamp, InvalidTime> {
+pub fn moment(text: &str, zone: &TimeZone) -> Result<Timestamp, Problem> {
     let text = text.trim();
     let starts_with_a_digit = text.starts_with(|c: char| c.is_ascii_digit());
     let parts = text.split_once(['T', 't', ' ']).filter(|_| starts_with_a_digit);
@@ -280,7 +282,7 @@ pub fn moment(text: &str, zone: &TimeZone) -> Result<Timestamp, InvalidTime> {
     let unreadable = || {
         let help = "write `2026-12-25 00:10`, `2026-12-25T00:10:30` or, with the distance from \
                     UTC, `2026-12-25T00:10:30-05:00`";
-        bad(BAD_TIME, format!("`{text}` is not a moment"), help.to_owned())
+        Problem::new(BAD_TIME, format!("`{text}` is not a moment")).help(help)
     };
     if time.contains(['+', '-', 'Z', 'z', '[']) {
         let read = text.parse().ok().filter(|_| !time.contains('['));
@@ -581,7 +583,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused<T: fmt::Debug>(read: Result<T, InvalidTime>, code: &str, message: &str, help: &str) {
+    fn refused<T: fmt::Debug>(read: Result<T, Problem>, code: &str, message: &str, help: &str) {
         let error = read.unwrap_err();
         assert_eq!(
             (error.code, error.message.as_str(), error.help.as_deref()),

@@ -285,7 +285,7 @@ impl PartyKeys {
         for digits in 1..=number.digits() {
             let shape = KeyShape::prefix(digits);
             if shapes & shape.bit() != 0 {
-                number.first(digits).inspect(|prefix| self.add(shape, prefix.key()));
+                number.prefix(digits).inspect(|prefix| self.add(shape, prefix.key()));
             }
         }
     }

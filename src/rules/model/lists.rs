@@ -201,7 +201,7 @@ impl Lists {
         while lengths != 0 {
             let longest = lengths.ilog2();
             lengths &= !(1 << longest);
-            if let Some(prefix) = number.first(longest as usize) {
+            if let Some(prefix) = number.prefix(longest as usize) {
                 self.add_rows(prefix.key() | PREFIX, rows);
             }
         }
@@ -249,8 +249,8 @@ impl Lists {
             texts.find(|(_, rows)| rows.iter().any(|(on, _)| *on == list))
         };
         match least {
-            Some(key) if key & PREFIX == 0 => PhoneNumber::of_key(key).map(Item::Number),
-            Some(key) => PhoneNumber::of_key(key & !PREFIX).map(Item::Prefix),
+            Some(key) if key & PREFIX == 0 => PhoneNumber::from_key(key).map(Item::Number),
+            Some(key) => PhoneNumber::from_key(key & !PREFIX).map(Item::Prefix),
             None => text().map(|(text, _)| Item::Text(text.clone())),
         }
     }

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::lists::{ListId, ResolvedParty};
-use crate::diagnostics;
+use crate::diagnostics::{self, Problem};
 use crate::domain::phone_number::{Country, InvalidNumber, Party, PhoneNumber};
 
 /// One pattern.
@@ -59,7 +59,7 @@ impl NumberPattern {
         let mut leading = digits.iter().map_while(|digit| *digit);
         let mut number = PhoneNumber::parse(&format!("+{}", leading.next()?)).ok()?;
         for digit in leading {
-            number = number.followed_by(digit)?;
+            number = number.with_digit(digit)?;
         }
         Some(number)
     }
@@ -68,7 +68,7 @@ impl NumberPattern {
     ///
     /// # Errors
     /// What is wrong with it, and what would be right when that can be told.
-    pub fn parse(text: &str) -> Result<NumberPattern, InvalidPattern> {
+    pub fn parse(text: &str) -> Result<NumberPattern, Problem> {
         if text == "withheld" {
             return Ok(NumberPattern::Withheld);
         }
@@ -91,7 +91,7 @@ pub fn is_wide(text: &str) -> bool {
     match NumberPattern::parse(text.trim().trim_start_matches('!')) {
         _ if text.starts_with('@') => true,
         _ if text.starts_with('+')
-            && matches!(Party::read(Some(text)).party, Party::Literal(_)) =>
+            && matches!(Party::parse(Some(text)).party, Party::Literal(_)) =>
         {
             true
         }
@@ -103,50 +103,35 @@ pub fn is_wide(text: &str) -> bool {
     }
 }
 
-/// A pattern that cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidPattern {
-    /// The stable code of the mistake.
-    pub code: &'static str,
-    /// What is wrong.
-    pub message: String,
-    /// What would be right.
-    pub help: Option<String>,
-}
-
 const BAD_NUMBER: &str = "bad-number";
 const BAD_COUNTRY: &str = "bad-country";
 const BAD_PATTERN: &str = "bad-pattern";
 
-fn bad(code: &'static str, message: String, help: impl Into<Option<String>>) -> InvalidPattern {
-    InvalidPattern { code, message, help: help.into() }
-}
-
-fn literal_pattern(text: &str) -> Result<NumberPattern, InvalidPattern> {
+fn literal_pattern(text: &str) -> Result<NumberPattern, Problem> {
     if text.is_empty() {
-        return Err(bad(BAD_PATTERN, "`=` has no text behind it".to_owned(), None));
+        return Err(Problem::new(BAD_PATTERN, "`=` has no text behind it"));
     }
     // A spreadsheet writes ="+12137771234".
-    match Party::read(Some(text.trim_matches('"'))).party {
+    match Party::parse(Some(text.trim_matches('"'))).party {
         Party::Literal(literal) => Ok(NumberPattern::Literal(literal)),
-        Party::Number(number) => Err(bad(
+        Party::Number(number) => Err(Problem::new(
             BAD_PATTERN,
             format!("`={text}` holds a number, and callers with it are known by that number"),
-            format!("write {}", number.unmasked()),
-        )),
-        Party::Withheld => Err(bad(
+        )
+        .help(format!("write {}", number.unmasked()))),
+        Party::Withheld => Err(Problem::new(
             BAD_PATTERN,
             format!("`={text}` is one of the words for a withheld number"),
-            "write withheld".to_owned(),
-        )),
+        )
+        .help("write withheld")),
     }
 }
 
-fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, InvalidPattern> {
+fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
     if text.contains("(0)") {
         let message = format!("`{text}` has a (0), which is not dialled behind a country code");
         let without = text.replace("(0)", "").split_whitespace().collect::<Vec<_>>().join(" ");
-        return Err(bad(BAD_NUMBER, message, format!("write {without}")));
+        return Err(Problem::new(BAD_NUMBER, message).help(format!("write {without}")));
     }
     if let Some(prefix) = text.strip_suffix('*') {
         let number = PhoneNumber::parse(prefix).map_err(|error| not_a_number(text, &error))?;
@@ -158,13 +143,15 @@ fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, InvalidPatt
     let number = PhoneNumber::parse(text).map_err(|error| not_a_number(text, &error))?;
     if number.spells_withheld() {
         let message = format!("{text} is a keypad's word for a withheld number");
-        return Err(bad(BAD_PATTERN, message, "write withheld".to_owned()));
+        return Err(Problem::new(BAD_PATTERN, message).help("write withheld"));
     }
     match usual_length(number) {
         Ok(()) => Ok(NumberPattern::Exact(number)),
-        Err(wanted) => Err(bad(
+        Err(wanted) => Err(Problem::new(
             BAD_NUMBER,
             format!("{text} has {} digits, {wanted}", number.digits()),
+        )
+        .maybe_help(
             (number.digits() < 11).then(|| format!("for a prefix write {}*", number.unmasked())),
         )),
     }
@@ -179,39 +166,36 @@ fn usual_length(number: PhoneNumber) -> Result<(), &'static str> {
     }
 }
 
-fn digits_pattern(text: &str, digits: &str) -> Result<NumberPattern, InvalidPattern> {
+fn digits_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
     let plain = digits.replace(['X', 'x'], "9");
     let length =
         PhoneNumber::parse(&format!("+{plain}")).map_err(|error| not_a_number(text, &error))?;
     usual_length(length).map_err(|wanted| {
         let message = format!("{text} has {} digits, {wanted}", length.digits());
-        bad(BAD_NUMBER, message, "an X stands for exactly one digit".to_owned())
+        Problem::new(BAD_NUMBER, message).help("an X stands for exactly one digit")
     })?;
     let kept = digits.chars().filter(|c| c.is_ascii_digit() || matches!(c, 'X' | 'x'));
     let read = kept.map(|c| c.to_digit(10).map(|digit| digit as u8)).collect();
     Ok(NumberPattern::Digits(read))
 }
 
-fn country_pattern(text: &str) -> Result<NumberPattern, InvalidPattern> {
-    if let Some(country) = Country::named(text) {
+fn country_pattern(text: &str) -> Result<NumberPattern, Problem> {
+    if let Some(country) = Country::from_code(text) {
         return Ok(NumberPattern::Country(country));
     }
     let upper = text.to_ascii_uppercase();
     let meant = match upper.as_str() {
         "UK" => Some("GB"),
         "EN" => Some("GB"),
-        _ => Country::named(&upper).map(|_| upper.as_str()),
+        _ => Country::from_code(&upper).map(|_| upper.as_str()),
     };
     let help = meant.map(|code| format!("did you mean `{code}`?"));
     let message = format!("`{text}` is not the code of a country that has numbers");
-    Err(bad(
-        BAD_COUNTRY,
-        message,
-        help.or(Some("countries are two capital letters, `DE`".to_owned())),
-    ))
+    Err(Problem::new(BAD_COUNTRY, message)
+        .maybe_help(help.or(Some("countries are two capital letters, `DE`".to_owned()))))
 }
 
-fn not_a_number(text: &str, error: &InvalidNumber) -> InvalidPattern {
+fn not_a_number(text: &str, error: &InvalidNumber) -> Problem {
     let help = match error {
         InvalidNumber::Length(0) if text.ends_with('*') => EVERYBODY,
         InvalidNumber::Character('*') => "a `*` stands at the end, for all numbers that begin so",
@@ -220,12 +204,12 @@ fn not_a_number(text: &str, error: &InvalidNumber) -> InvalidPattern {
             "a number looks like +12137771234, a prefix like +1213*"
         }
     };
-    bad(BAD_NUMBER, format!("`{text}` is not a number: {error}"), help.to_owned())
+    Problem::new(BAD_NUMBER, format!("`{text}` is not a number: {error}")).help(help)
 }
 
 const EVERYBODY: &str = "leave the key out to match everybody";
 
-fn unreadable(text: &str) -> InvalidPattern {
+fn unreadable(text: &str) -> Problem {
     let message = match text {
         "" => "an empty text is neither a number nor a country".to_owned(),
         text => format!("`{text}` is neither a number nor a country"),
@@ -239,7 +223,7 @@ fn unreadable(text: &str) -> InvalidPattern {
             EVERYBODY.to_owned()
         } else if let Some(near) = diagnostics::nearest(text, ["withheld"]) {
             format!("did you mean `{near}`?")
-        } else if matches!(Party::read(Some(text)).party, Party::Withheld) {
+        } else if matches!(Party::parse(Some(text)).party, Party::Withheld) {
             "callers without a number are `withheld`".to_owned()
         } else if text.starts_with('!') {
             "one `!` takes away".to_owned()
@@ -254,7 +238,7 @@ fn unreadable(text: &str) -> InvalidPattern {
         } else {
             exactly
         };
-    bad(BAD_PATTERN, message, help)
+    Problem::new(BAD_PATTERN, message).help(help)
 }
 
 /// How a text is written that is perhaps a number; none when it does not look like one.
@@ -271,7 +255,7 @@ pub(crate) fn number_meant(text: &str) -> Option<String> {
     let quotes = ['\'', '"', '`', '\u{2018}', '\u{2019}'];
     let bare = text.trim_matches(quotes);
     let is_marked = bare != text || text.contains(':');
-    if let (true, Party::Number(number)) = (is_marked, Party::read(Some(bare)).party) {
+    if let (true, Party::Number(number)) = (is_marked, Party::parse(Some(bare)).party) {
         return Some(format!("write {}", number.unmasked()));
     }
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
@@ -422,7 +406,7 @@ mod tests {
     #[track_caller]
     fn check(pattern: &str, caller: &str, expected: bool) {
         let pattern = NumberPattern::parse(pattern).unwrap();
-        let party = Party::read(Some(caller)).party;
+        let party = Party::parse(Some(caller)).party;
         assert_eq!(pattern.fits(&ResolvedParty::alone(&party)), expected, "{pattern} {caller}");
     }
 
@@ -491,6 +475,6 @@ mod tests {
         assert!(fit(&[], &[], &withheld));
         assert!(fit(&["withheld"], &[], &withheld));
         assert!(!fit(&[], &["withheld"], &withheld));
-        assert!(fit(&[], &["withheld"], &Party::read(Some("+12137771234")).party));
+        assert!(fit(&[], &["withheld"], &Party::parse(Some("+12137771234")).party));
     }
 }

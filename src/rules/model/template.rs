@@ -10,7 +10,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::lists::{Cell, ResolvedCall};
-use crate::diagnostics;
+use crate::diagnostics::{self, Problem};
 use crate::domain::decision::Object;
 
 /// A text, with places to fill in or without.
@@ -63,17 +63,13 @@ pub struct TemplateContext<'c> {
     pub rule: &'c str,
 }
 
-/// A template that cannot be read; the range is in the template's own text.
+/// A mistake in a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidTemplate {
-    /// The stable code of the mistake.
-    pub code: &'static str,
-    /// Which part of the text.
-    pub at: Range<usize>,
-    /// What is wrong.
-    pub message: String,
-    /// What would be right.
-    pub help: Option<String>,
+    /// Range in the template's text.
+    pub span: Range<usize>,
+    /// The mistake, without a location.
+    pub problem: Problem,
 }
 
 /// What `LIST.column` means where a template stands.
@@ -83,28 +79,17 @@ pub trait ColumnLookup {
     ///
     /// # Errors
     /// The list is there, and what is meant is not.
-    fn cell(&mut self, list: &str, column: &str) -> Option<Result<(Cell, bool), UnknownValue>>;
+    fn cell(&mut self, list: &str, column: &str) -> Option<Result<(Cell, bool), Problem>>;
 
     /// What could have been meant, written as in a template.
     fn names(&self) -> Vec<String>;
-}
-
-/// Why there is no such cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownValue {
-    /// The stable code of the mistake.
-    pub code: &'static str,
-    /// What is wrong.
-    pub message: String,
-    /// What would be right.
-    pub help: Option<String>,
 }
 
 /// Where no list is at hand.
 pub struct NoColumnLookup;
 
 impl ColumnLookup for NoColumnLookup {
-    fn cell(&mut self, _: &str, _: &str) -> Option<Result<(Cell, bool), UnknownValue>> {
+    fn cell(&mut self, _: &str, _: &str) -> Option<Result<(Cell, bool), Problem>> {
         None
     }
 
@@ -114,6 +99,8 @@ impl ColumnLookup for NoColumnLookup {
 }
 
 const NAMES: [&str; 6] = ["from", "to", "channel", "source", "rule", "sip.HEADER"];
+
+const BAD_TEMPLATE: &str = "bad-template";
 
 impl Template {
     /// Reads a template.
@@ -136,17 +123,20 @@ impl Template {
                 at = found + 3;
             } else if let Some(inside) = rest.strip_prefix("${") {
                 let Some(end) = inside.find('}') else {
-                    mistakes.push(unclosed(found..text.len()));
+                    let problem = Problem::new(BAD_TEMPLATE, "this `${` has no `}`")
+                        .help("write $${ for the two characters themselves");
+                    mistakes.push(InvalidTemplate { span: found..text.len(), problem });
                     break;
                 };
                 if !plain.is_empty() {
                     parts.push(TemplatePart::Text(std::mem::take(&mut plain).into()));
                 }
-                match value(&inside[..end], found..found + end + 3, columns) {
+                let span = found..found + end + 3;
+                at = span.end;
+                match placeholder(&inside[..end], columns) {
                     Ok(part) => parts.push(part),
-                    Err(mistake) => mistakes.push(mistake),
+                    Err(problem) => mistakes.push(InvalidTemplate { span, problem }),
                 }
-                at = found + end + 3;
             } else {
                 plain.push('$');
                 at = found + 1;
@@ -217,7 +207,7 @@ impl Name {
             Name::Channel => Some(Cow::Borrowed(call.channel().as_str())),
             Name::Source => Some(Cow::Borrowed(call.source())),
             Name::Rule => Some(Cow::Borrowed(with.rule)),
-            Name::Sip(header) => call.sip(header).map(Cow::Borrowed),
+            Name::Sip(header) => call.sip_header(header).map(Cow::Borrowed),
             Name::Column { cell, .. } => with.placed.cell(*cell).map(Cow::Borrowed),
         }
     }
@@ -231,7 +221,7 @@ impl Name {
     }
 
     /// What a name means; none when nobody is called so.
-    fn parse(text: &str, columns: &mut dyn ColumnLookup) -> Option<Result<Name, UnknownValue>> {
+    fn parse(text: &str, columns: &mut dyn ColumnLookup) -> Option<Result<Name, Problem>> {
         match text {
             "from" => Some(Ok(Name::From)),
             "to" => Some(Ok(Name::To)),
@@ -250,16 +240,11 @@ impl Name {
     }
 }
 
-/// What stands between `${` and `}`; `at` is the place of all of it, for the message.
-fn value(
-    inside: &str,
-    at: Range<usize>,
-    columns: &mut dyn ColumnLookup,
-) -> Result<TemplatePart, InvalidTemplate> {
+/// Parses the text between `${` and `}`.
+fn placeholder(inside: &str, columns: &mut dyn ColumnLookup) -> Result<TemplatePart, Problem> {
     if inside.contains("${") {
-        let message = "a value cannot stand inside another".to_owned();
-        let help = Some("what stands behind | is plain text".to_owned());
-        return Err(InvalidTemplate { code: "bad-template", at, message, help });
+        return Err(Problem::new(BAD_TEMPLATE, "a value cannot stand inside another")
+            .help("what stands behind | is plain text"));
     }
     let (name, unknown) = match (inside.split_once('|'), inside.strip_suffix('?')) {
         (Some((name, text)), _) => (name, Unknown::Say(text.into())),
@@ -268,45 +253,35 @@ fn value(
     };
     let name = name.trim();
     if name.ends_with('?') {
-        let message = "`?` leaves it out and `|` says a text: it cannot be both".to_owned();
-        let help = Some(format!("write ${{{}|text}}", name.trim_end_matches('?')));
-        return Err(InvalidTemplate { code: "bad-template", at, message, help });
+        return Err(Problem::new(
+            BAD_TEMPLATE,
+            "`?` leaves it out and `|` says a text: it cannot be both",
+        )
+        .help(format!("write ${{{}|text}}", name.trim_end_matches('?'))));
     }
     let of = match Name::parse(name, columns) {
-        Some(Ok(of)) => of,
-        Some(Err(UnknownValue { code, message, help })) => {
-            return Err(InvalidTemplate { code, at, message, help });
-        }
-        None => {
-            let names: Vec<_> =
-                NAMES.into_iter().map(str::to_owned).chain(columns.names()).collect();
-            let near = diagnostics::did_you_mean(name, names.iter().map(String::as_str));
-            let quoted = names.iter().map(|name| format!("${{{name}}}"));
-            let all = format!("there are {}", quoted.collect::<Vec<_>>().join(", "));
-            let message = match name {
-                "" => "nothing is named here".to_owned(),
-                name => format!("nothing is called `{name}` here"),
-            };
-            let help = near.or(Some(all));
-            return Err(InvalidTemplate { code: "unknown-value", at, message, help });
-        }
+        Some(of) => of?,
+        None => return Err(unknown_name(name, columns)),
     };
     if of.can_be_unknown() && unknown == Unknown::Impossible {
-        let help =
-            format!("write ${{{name}|text}} for a text in its place, ${{{name}?}} to leave it out");
         let message = format!("`{name}` is not always known, and nothing says what happens then");
-        return Err(InvalidTemplate { code: "may-be-unknown", at, message, help: Some(help) });
+        return Err(Problem::new("may-be-unknown", message).help(format!(
+            "write ${{{name}|text}} for a text in its place, ${{{name}?}} to leave it out"
+        )));
     }
     Ok(TemplatePart::Value { of, unknown })
 }
 
-fn unclosed(at: Range<usize>) -> InvalidTemplate {
-    InvalidTemplate {
-        code: "bad-template",
-        at,
-        message: "this `${` has no `}`".to_owned(),
-        help: Some("write $${ for the two characters themselves".to_owned()),
-    }
+fn unknown_name(name: &str, columns: &dyn ColumnLookup) -> Problem {
+    let message = match name {
+        "" => "nothing is named here".to_owned(),
+        name => format!("nothing is called `{name}` here"),
+    };
+    let names: Vec<_> = NAMES.into_iter().map(str::to_owned).chain(columns.names()).collect();
+    let near = diagnostics::did_you_mean(name, names.iter().map(String::as_str));
+    let quoted = names.iter().map(|name| format!("${{{name}}}"));
+    let all = || format!("there are {}", quoted.collect::<Vec<_>>().join(", "));
+    Problem::new("unknown-value", message).help(near.unwrap_or_else(all))
 }
 
 /// A JSON object with templates for texts.

@@ -138,7 +138,7 @@ fn is_for(sheet: &Sheet, pattern: &str, party: &str) -> bool {
 
 fn country(digits: &str) -> String {
     let value = digits.parse().expect("digits");
-    let country = Country::of_digits(value, digits.len() as u8);
+    let country = Country::from_digits(value, digits.len() as u8);
     country.map(|country| country.to_string()).unwrap_or_default()
 }
 

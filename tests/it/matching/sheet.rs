@@ -131,7 +131,7 @@ impl Sheet {
 pub(super) fn around() -> CheckContext {
     let asking = |(source, platform): (&str, &'static str)| SourceInfo {
         source: source.to_owned(),
-        platform: Platform::named(platform),
+        platform: Platform::new(platform),
         reply_within: std::time::Duration::from_secs(8),
     };
     CheckContext { sources: SOURCES.map(asking).into(), ..CheckContext::default() }
@@ -625,7 +625,7 @@ fn any_moment() -> impl Strategy<Value = Timestamp> {
 
 /// A call as the service would have read it.
 pub(super) fn call(from: &str, to: &str, setting: &Setting) -> Call<'static> {
-    let party = |text| Party::read(Some(text)).party;
+    let party = |text| Party::parse(Some(text)).party;
     let headers = setting.headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
     let fields = Fields {
         from: party(from),
@@ -634,5 +634,5 @@ pub(super) fn call(from: &str, to: &str, setting: &Setting) -> Call<'static> {
         ..Fields::unknown(setting.channel)
     };
     let (source, platform) = SOURCES[setting.source];
-    Call::synthetic(source, Platform::named(platform), fields)
+    Call::synthetic(source, Platform::new(platform), fields)
 }

@@ -1,9 +1,9 @@
-//! One call, one row, and everything in it.
+//! Calls: one row each, with all fields.
 
 use serde_json::{Value, json};
 use switchboard::records::Filter;
 
-use super::{CALLER, DIALLED, at, call, call_from, everywhere, kept, kept_at};
+use super::{CALLER, DIALLED, at, call, call_from, everywhere, service, service_at};
 use crate::support::app::{NOW_MS, RULES};
 
 const EVERYTHING: &str = r#"
@@ -40,26 +40,26 @@ agent_override = { agent = { voice_speed = 1.1 } }
 delay_ms = 1
 "#;
 
-/// What was recorded of a call, without what is new each time.
-async fn recorded(kept: &super::KeepReason) -> Value {
-    let mut record = serde_json::to_value(kept.call().await).unwrap();
+/// Returns the record of the only call without fields that differ each time.
+async fn recorded(service: &super::Service) -> Value {
+    let mut record = serde_json::to_value(service.call().await).unwrap();
     let object = record.as_object_mut().unwrap();
-    for changing in ["id", "fingerprint", "micros"] {
+    for changing in ["id", "fingerprint", "latency_us"] {
         assert!(object.shift_remove(changing).is_some_and(|value| !value.is_null()), "{changing}");
     }
     record
 }
 
 #[tokio::test]
-async fn an_answer_is_read_as_it_was_given() {
+async fn reads_a_decision_as_it_was_made() {
     everywhere(async |place| {
-        let kept = kept_at(&place, EVERYTHING, NOW_MS);
+        let service = service_at(&place, EVERYTHING, NOW_MS);
         let inner = json!({
             "call_id": "call_1", "from_number": CALLER, "to_number": DIALLED,
             "agent_id": "agent_number", "agent_version": 12,
             "custom_sip_headers": { "X-Tier": "gold", "x-empty": "" },
         });
-        kept.ask(&json!({ "event": "call_inbound", "call_inbound": inner })).await;
+        service.ask(&json!({ "event": "call_inbound", "call_inbound": inner })).await;
         let expected = json!({
             "at": "2026-05-28T23:57:52.2Z", "source": "retell", "platform": "retell",
             "channel": "call", "call_id": "call_1", "from": CALLER, "to": DIALLED,
@@ -71,45 +71,45 @@ async fn an_answer_is_read_as_it_was_given() {
             "agent_override": { "agent": { "voice_speed": 1.1 } },
             "delay_ms": 1, "sip": { "x-tier": "gold", "x-empty": "" },
         });
-        let mut record = recorded(&kept).await;
-        record["at"] = json!(kept.call().await.at.to_string());
+        let mut record = recorded(&service).await;
+        record["at"] = json!(service.call().await.at.to_string());
         assert_eq!(record["at"], json!(at(NOW_MS).to_string()));
         record["at"] = expected["at"].clone();
         assert_eq!(record, expected);
-        let id = kept.call().await.id;
-        assert_eq!(kept.store().call(id).await.unwrap(), Some(kept.call().await));
-        assert_eq!(kept.call().await.fingerprint, kept.app.table().fingerprint);
-        kept.stopped().await;
+        let id = service.call().await.id;
+        assert_eq!(service.store().call(id).await.unwrap(), Some(service.call().await));
+        assert_eq!(service.call().await.fingerprint, service.app.table().fingerprint);
+        service.stopped().await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn every_outcome_is_kept() {
+async fn stores_every_outcome() {
     everywhere(async |place| {
-        let kept = kept_at(&place, EVERYTHING, NOW_MS);
+        let service = service_at(&place, EVERYTHING, NOW_MS);
         for (from, outcome, rule, agent, why, version) in [
             ("+4930901820", "reject", "turned away", None, Some("not our country \"here\""), None),
             ("+442079460000", "keep", "own agent", None, Some("rule"), None),
             ("+33123456789", "agent", "tagged", Some("tagged"), None, Some(json!("latest"))),
         ] {
-            kept.ask(&call_from(from, None)).await;
+            service.ask(&call_from(from, None)).await;
             let filter = Filter { rule: Some(rule.to_owned()), ..Filter::default() };
-            let found = kept.found(&filter).await;
+            let found = service.found(&filter).await;
             assert_eq!(found.len(), 1, "{rule}");
             let [found] = &found[..] else { unreachable!() };
             assert_eq!((&*found.outcome, found.agent.as_deref()), (outcome, agent));
-            assert_eq!(found.details.why.as_deref(), why);
+            assert_eq!(found.details.reason.as_deref(), why);
             assert_eq!(found.details.agent_version, version);
             assert_eq!((&*found.from, &found.call_id), (from, &None));
         }
-        kept.stopped().await;
+        service.stopped().await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn whatever_text_comes_it_is_kept() {
+async fn stores_any_text() {
     // Not short when it is compressed, as an index would have it.
     let noise = |letters: usize| -> String {
         let next = |seed: &u32| Some(seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
@@ -119,7 +119,7 @@ async fn whatever_text_comes_it_is_kept() {
     let long = format!("call_{}", noise(60_000));
     let long_from = format!("client:{}", noise(40_000));
     everywhere(async |place| {
-        let kept = kept(&place);
+        let service = service(&place);
         for (call_id, from, header, kept_from) in [
             ("a\u{0}b", "client:a\u{0}b", "nul \u{0} and \\u0000", "client:a\u{fffd}b"),
             ("'; DROP TABLE calls; --", "client:'\"\\", "\"quoted\" \\ 'text'", "client:'\"\\"),
@@ -131,54 +131,54 @@ async fn whatever_text_comes_it_is_kept() {
                 "call_id": call_id, "from_number": from, "to_number": "1001",
                 "custom_sip_headers": { "x-text": header },
             });
-            kept.ask(&json!({ "event": "call_inbound", "call_inbound": inner })).await;
+            service.ask(&json!({ "event": "call_inbound", "call_inbound": inner })).await;
             let filter = Filter { call_id: Some(call_id.to_owned()), ..Filter::default() };
-            let found = kept.found(&filter).await;
+            let found = service.found(&filter).await;
             assert_eq!(found.len(), 1, "{call_id:.20}");
             assert_eq!((&*found[0].from, &*found[0].to), (kept_from, "1001"));
             let sip = &found[0].details.sip.0;
             assert_eq!(sip[0].1, header.replace('\u{0}', "\u{fffd}"));
             let event = json!({ "event": "call_ended", "call": { "call_id": call_id } });
-            kept.tell(&event).await;
-            assert_eq!(kept.events(&found[0]).await.len(), 1, "{call_id:.20}");
+            service.tell(&event).await;
+            assert_eq!(service.events(&found[0]).await.len(), 1, "{call_id:.20}");
         }
         // No text at all: half of a character.
         let body = br#"{"event":"call_inbound","call_inbound":{"call_id":"half \ud800","from_number":"client:\ud800"}}"#;
-        assert_eq!(kept.send("/inbound/retell", body).await.status, 200);
-        assert_eq!(kept.calls().await.len(), 6);
-        assert_eq!(kept.metric("switchboard_records_lost_total{why=\"refused\"}").await, 0);
-        kept.stopped().await;
+        assert_eq!(service.send("/inbound/retell", body).await.status, 200);
+        assert_eq!(service.calls().await.len(), 6);
+        assert_eq!(service.metric("switchboard_records_lost_total{reason=\"refused\"}").await, 0);
+        service.stopped().await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_call_that_is_delivered_again_is_one_row() {
+async fn a_repeated_delivery_is_one_row() {
     everywhere(async |place| {
-        let kept = kept(&place);
+        let service = service(&place);
         for _ in 0..3 {
-            kept.ask(&call("call_1")).await;
+            service.ask(&call("call_1")).await;
         }
-        assert_eq!(kept.call().await.attempts, 3, "answered from memory");
+        assert_eq!(service.call().await.attempts, 3, "answered from memory");
         if place.lasts() {
-            kept.stopped().await;
-            let restarted = self::kept(&place);
+            service.stopped().await;
+            let restarted = self::service(&place);
             restarted.ask(&call("call_1")).await;
             assert_eq!(restarted.call().await.attempts, 4, "after a restart");
-            let other = self::kept(&place);
+            let other = self::service(&place);
             other.ask(&call("call_1")).await;
             assert_eq!(other.call().await.attempts, 5, "by another switchboard");
             other.stopped().await;
             restarted.stopped().await;
         } else {
-            kept.stopped().await;
+            service.stopped().await;
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn without_a_call_id_the_platforms_time_tells_or_the_minute() {
+async fn calls_without_an_id_are_told_apart_by_timestamp_or_minute() {
     everywhere(async |place| {
         let stamped = |ms: i64| {
             let mut call = call_from(CALLER, None);
@@ -199,18 +199,18 @@ async fn without_a_call_id_the_platforms_time_tells_or_the_minute() {
                 return;
             }
             // A minute's begin, and a new memory each time.
-            let kept = kept_at(&place, RULES, NOW_MS / 60_000 * 60_000 + later_ms);
-            kept.ask(&body).await;
+            let service = service_at(&place, RULES, NOW_MS / 60_000 * 60_000 + later_ms);
+            service.ask(&body).await;
             expected += usize::from(is_new);
-            assert_eq!(kept.calls().await.len(), expected, "{later_ms} {body}");
-            kept.stopped().await;
+            assert_eq!(service.calls().await.len(), expected, "{later_ms} {body}");
+            service.stopped().await;
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn the_last_answer_within_a_minute_counts_and_no_replay() {
+async fn keeps_the_last_decision_of_a_minute_and_ignores_replays() {
     const REJECTS: &str = "[[rule]]\nname = \"closed\"\nreject = true\n";
     everywhere(async |place| {
         if !place.lasts() {
@@ -222,34 +222,34 @@ async fn the_last_answer_within_a_minute_counts_and_no_replay() {
             ("written late", [(RULES, 30_000), (REJECTS, 0)], "agent"),
         ] {
             for (rules, later) in answers {
-                let kept = kept_at(&place, rules, NOW_MS + later);
-                kept.ask(&call(call_id)).await;
-                kept.stopped().await;
+                let service = service_at(&place, rules, NOW_MS + later);
+                service.ask(&call(call_id)).await;
+                service.stopped().await;
             }
-            let kept = kept(&place);
-            kept.written().await;
+            let service = service(&place);
+            service.written().await;
             let filter = Filter { call_id: Some(call_id.to_owned()), ..Filter::default() };
-            let found = kept.found(&filter).await;
+            let found = service.found(&filter).await;
             assert_eq!(found.len(), 1, "{call_id}");
             assert_eq!((&*found[0].outcome, found[0].attempts), (counts, 2), "{call_id}");
-            kept.stopped().await;
+            service.stopped().await;
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_was_told_stays_with_a_call_that_is_answered_anew() {
+async fn events_stay_with_a_call_that_is_decided_again() {
     everywhere(async |place| {
         if !place.lasts() {
             return;
         }
-        let first = kept(&place);
+        let first = service(&place);
         first.ask(&call("call_1")).await;
         first.tell(&super::event("call_started", "call_1")).await;
         let before = first.call().await.id;
         first.stopped().await;
-        let second = kept_at(&place, RULES, NOW_MS + 1_000);
+        let second = service_at(&place, RULES, NOW_MS + 1_000);
         second.ask(&call("call_1")).await;
         second.tell(&super::event("call_ended", "call_1")).await;
         let call = second.call().await;
@@ -263,7 +263,7 @@ async fn what_was_told_stays_with_a_call_that_is_answered_anew() {
 }
 
 #[tokio::test]
-async fn an_id_that_an_event_told_stays_with_its_call() {
+async fn a_call_keeps_the_id_that_an_event_brought() {
     everywhere(async |place| {
         if !place.lasts() {
             return;
@@ -272,12 +272,12 @@ async fn an_id_that_an_event_told_stays_with_its_call() {
         let asked = json!({ "event": "call_inbound", "call_inbound": asked });
         let told = json!({ "lead": { "phone_number": CALLER }, "call": { "call_id": "call_1" } });
         for attempts in [1, 2] {
-            let kept = kept_at(&place, RULES, NOW_MS + attempts * 1_000);
-            kept.synthflow("/inbound/synthflow", &asked).await;
-            kept.synthflow("/events/synthflow", &told).await;
-            let call = kept.call().await;
+            let service = service_at(&place, RULES, NOW_MS + attempts * 1_000);
+            service.synthflow("/inbound/synthflow", &asked).await;
+            service.synthflow("/events/synthflow", &told).await;
+            let call = service.call().await;
             assert_eq!((call.call_id.as_deref(), call.attempts), (Some("call_1"), attempts));
-            kept.stopped().await;
+            service.stopped().await;
         }
     })
     .await;

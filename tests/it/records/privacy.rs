@@ -1,4 +1,4 @@
-//! Where numbers are not kept in full, nothing of a record holds one.
+//! Privacy: unless numbers are stored in full, no field of a record contains one.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -9,14 +9,14 @@ use switchboard::records::{Filter, NumberPolicy};
 use switchboard::settings::{NumberStorage, RecordsLocation};
 use uuid::Uuid;
 
-use super::{DIALLED, KeepReason, Place, event, everywhere, kept};
+use super::{DIALLED, Place, Service, event, everywhere, service};
 use crate::support::app::NOW_MS;
 
 fn modes() -> [NumberStorage; 2] {
     [NumberStorage::Masked, NumberStorage::Hashed(Secret::new("0123456789abcdef"))]
 }
 
-/// Five digits of the number that stand in a row in the text, whatever people write in between.
+/// Finds five consecutive digits of the number in the text, with any separators.
 fn shown<'n>(number: &'n str, text: &str) -> Option<&'n str> {
     shown_in_a_row(5, number, text)
 }
@@ -32,18 +32,18 @@ fn shown_in_a_row<'n>(least: usize, number: &'n str, text: &str) -> Option<&'n s
         .find(|some| text.contains(some))
 }
 
-/// A number with something between its digits, as people write it.
+/// Writes a number with separators between its digits.
 fn written(number: &str, between: &[&str]) -> String {
     let digits = number.chars().zip(between.iter().cycle());
     digits.map(|(digit, between)| format!("{digit}{between}")).collect()
 }
 
-/// Everything that is kept of the call, without what is random or a hash.
-async fn all_of(kept: &KeepReason, call_id: &str) -> String {
+/// Returns all fields of the call that are neither random nor a hash.
+async fn all_of(service: &Service, call_id: &str) -> String {
     let filter = Filter { call_id: Some(call_id.to_owned()), ..Filter::default() };
-    let [call] = &kept.found(&filter).await[..] else { panic!("one call") };
+    let [call] = &service.found(&filter).await[..] else { panic!("one call") };
     let mut all = vec![serde_json::to_value(call).unwrap()];
-    all.extend(kept.events(call).await.iter().map(|event| serde_json::to_value(event).unwrap()));
+    all.extend(service.events(call).await.iter().map(|event| serde_json::to_value(event).unwrap()));
     assert_eq!(all.len(), 3, "a call and two events");
     for record in &mut all {
         let record = record.as_object_mut().unwrap();
@@ -55,7 +55,7 @@ async fn all_of(kept: &KeepReason, call_id: &str) -> String {
     serde_json::to_string(&all).unwrap()
 }
 
-async fn comes_in(kept: &KeepReason, call_id: &str, digits: &str, between: &[&str]) {
+async fn comes_in(service: &Service, call_id: &str, digits: &str, between: &[&str]) {
     let number = format!("+{digits}");
     let apart = written(digits, between);
     let texts = json!({
@@ -70,7 +70,7 @@ async fn comes_in(kept: &KeepReason, call_id: &str, digits: &str, between: &[&st
         "call_id": call_id, "from_number": number, "to_number": DIALLED, "agent_id": number,
         "custom_sip_headers": headers,
     });
-    kept.ask(&json!({ "event": "call_inbound", "call_inbound": inner })).await;
+    service.ask(&json!({ "event": "call_inbound", "call_inbound": inner })).await;
     let mut body = event("call_analyzed", call_id);
     body["call"]["from_number"] = number.clone().into();
     for key in ["metadata", "retell_llm_dynamic_variables", "call_analysis", "other"] {
@@ -79,21 +79,21 @@ async fn comes_in(kept: &KeepReason, call_id: &str, digits: &str, between: &[&st
     body["call"]["call_analysis"]["call_summary"] = format!("{apart} rang").into();
     body["call"]["transcript"] = apart.clone().into();
     body["call"]["recording_url"] = texts["url"].clone();
-    kept.tell(&body).await;
+    service.tell(&body).await;
     // What only a lenient reader reads.
     let odd = format!(
         r#"{{"event":"call_ended","half":"\ud800","call":{{"call_id":"{call_id}","from_number":"{number}","more":{texts}}}}}"#
     );
-    assert_eq!(kept.send("/events/retell", odd.as_bytes()).await.status, 200);
+    assert_eq!(service.send("/events/retell", odd.as_bytes()).await.status, 200);
 }
 
 #[test]
-fn no_five_digits_of_a_number_are_kept_in_a_row() {
+fn stores_no_five_consecutive_digits_of_a_number() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for mode in modes() {
         let place = Place::new("memory", RecordsLocation::Memory);
         let place = place.with(|records| records.numbers = mode.clone());
-        let kept = runtime.block_on(async { kept(&place) });
+        let service = runtime.block_on(async { service(&place) });
         let n = std::cell::Cell::new(0);
         let between = prop::collection::vec(
             prop::sample::select(vec![
@@ -122,29 +122,29 @@ fn no_five_digits_of_a_number_are_kept_in_a_row() {
             n.set(n.get() + 1);
             let all = runtime.block_on(async {
                 let call_id = format!("c{}", n.get());
-                comes_in(&kept, &call_id, &digits, &between).await;
-                all_of(&kept, &call_id).await
+                comes_in(&service, &call_id, &digits, &between).await;
+                all_of(&service, &call_id).await
             });
             prop_assert_eq!(shown(&digits, &all), None, "{}", all);
             Ok(())
         });
         ran.unwrap_or_else(|failed| panic!("{failed}"));
-        runtime.block_on(kept.stopped());
+        runtime.block_on(service.stopped());
     }
 }
 
 #[tokio::test]
-async fn no_file_of_the_store_holds_the_number() {
+async fn no_file_of_the_store_contains_the_number() {
     let number = "98765432101";
     everywhere(async |place| {
         for mode in modes() {
-            let kept = kept(&place.with(|records| records.numbers = mode));
-            let word = kept.app.recorder().numbers().word();
-            comes_in(&kept, word, number, &["-", "", " "]).await;
-            assert!(all_of(&kept, word).await.contains("***"));
-            kept.stopped().await;
+            let service = service(&place.with(|records| records.numbers = mode));
+            let word = service.app.recorder().numbers().as_str();
+            comes_in(&service, word, number, &["-", "", " "]).await;
+            assert!(all_of(&service, word).await.contains("***"));
+            service.stopped().await;
         }
-        if let RecordsLocation::Sqlite(path) = &place.records.place {
+        if let RecordsLocation::Sqlite(path) = &place.records.location {
             let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
             assert!(text.contains("call_analyzed"), "the file was read");
             // Ids and hashes are there, too, and five digits are alike by chance.
@@ -155,38 +155,39 @@ async fn no_file_of_the_store_holds_the_number() {
 }
 
 #[tokio::test]
-async fn a_hashed_number_is_found_and_only_with_its_key() {
+async fn finds_a_hashed_number_with_its_key_only() {
     everywhere(async |place| {
         let key = |key: &str| NumberStorage::Hashed(Secret::new(key));
-        let kept = kept(&place.with(|records| records.numbers = key("0123456789abcdef")));
-        comes_in(&kept, "call_1", "98765432101", &["-"]).await;
+        let service = service(&place.with(|records| records.numbers = key("0123456789abcdef")));
+        comes_in(&service, "call_1", "98765432101", &["-"]).await;
         let [party, other] =
-            ["+98765432101", "+98765432102"].map(|text| Party::read(Some(text)).party);
+            ["+98765432101", "+98765432102"].map(|text| Party::parse(Some(text)).party);
         let found = async |number: Vec<String>| {
             let filter = Filter { number: Some(number), ..Filter::default() };
-            kept.found(&filter).await.len()
+            service.found(&filter).await.len()
         };
-        assert_eq!(found(kept.app.recorder().numbers().ways(&party)).await, 1);
-        assert_eq!(found(kept.app.recorder().numbers().ways(&other)).await, 0);
-        assert_eq!(found(NumberPolicy::new(key("another key")).ways(&party)).await, 0);
-        kept.stopped().await;
+        assert_eq!(found(service.app.recorder().numbers().stored_forms(&party)).await, 1);
+        assert_eq!(found(service.app.recorder().numbers().stored_forms(&other)).await, 0);
+        assert_eq!(found(NumberPolicy::new(key("another key")).stored_forms(&party)).await, 0);
+        service.stopped().await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_is_no_number_of_the_call_stays() {
+async fn does_not_redact_other_digits() {
     everywhere(async |place| {
         for mode in modes() {
-            let kept = kept(&place.with(|records| records.numbers = mode));
-            let call_id = format!("call_{}_9f1e2d3c4b5a", kept.app.recorder().numbers().word());
+            let service = service(&place.with(|records| records.numbers = mode));
+            let call_id =
+                format!("call_{}_9f1e2d3c4b5a", service.app.recorder().numbers().as_str());
             let mut body = event("call_ended", &call_id);
             body["call"]["start_timestamp"] = NOW_MS.into();
             body["call"]["duration_ms"] = 61_234.into();
             body["call"]["agent_id"] = "agent_1234567890".into();
             body["call"]["note"] = "on 2026-05-28 at 10:30, 3 times".into();
-            kept.tell(&body).await;
-            let [told] = &kept.events(&super::events::unrecorded(&call_id)).await[..] else {
+            service.tell(&body).await;
+            let [told] = &service.events(&super::events::unrecorded(&call_id)).await[..] else {
                 panic!("one event")
             };
             for (column, value) in [
@@ -199,23 +200,23 @@ async fn what_is_no_number_of_the_call_stays() {
             let body: Value = serde_json::from_str(&told.body).unwrap();
             assert_eq!(body["call"]["note"], "on 2026-05-28 at 10:30, 3 times");
             assert_eq!(body["call"]["start_timestamp"], json!(NOW_MS));
-            kept.stopped().await;
+            service.stopped().await;
         }
     })
     .await;
 }
 
-/// What tells an event without a call id from others is a hash of its body. Of the body as it came,
-/// the hash would tell the number to whoever tries them all.
+/// The key of an event without a call id is a hash of its body. A hash of the original body would
+/// reveal the number to anyone who tries them all.
 #[tokio::test]
-async fn what_tells_an_event_from_others_is_made_of_what_is_kept() {
+async fn the_key_of_an_event_hashes_the_redacted_body() {
     let told = |from: &str| json!({ "event": "call_ended", "call": { "from_number": from } });
     for (numbers, rows) in [(NumberStorage::Masked, 1), (NumberStorage::Full, 2)] {
         let place = Place::new("memory", RecordsLocation::Memory);
-        let kept = kept(&place.with(|records| records.numbers = numbers.clone()));
-        kept.tell(&told("+12137771234")).await;
-        kept.tell(&told("+12137781234")).await;
-        let (events, _) = kept.store().lone_events(Uuid::nil(), 10).await.unwrap();
+        let service = service(&place.with(|records| records.numbers = numbers.clone()));
+        service.tell(&told("+12137771234")).await;
+        service.tell(&told("+12137781234")).await;
+        let (events, _) = service.store().lone_events(Uuid::nil(), 10).await.unwrap();
         assert_eq!(events.len(), rows, "{events:?}");
     }
 }

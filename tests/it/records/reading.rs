@@ -1,11 +1,11 @@
-//! Finding what was recorded, and deleting what is too old.
+//! Reading records, and deleting expired ones.
 
 use jiff::Timestamp;
 use serde_json::json;
 use switchboard::records::{Filter, Order, Page};
 use uuid::Uuid;
 
-use super::{CALLER, at, call, call_from, event, everywhere, kept, kept_at};
+use super::{CALLER, at, call, call_from, event, everywhere, service, service_at};
 use crate::support::app::{NOW_MS, RULES};
 
 const THREE: &str = r#"
@@ -21,15 +21,15 @@ reject = true
 "#;
 
 #[tokio::test]
-async fn filters_find_what_they_say() {
+async fn each_filter_finds_its_calls() {
     everywhere(async |place| {
-        let kept = kept_at(&place, THREE, NOW_MS);
-        kept.ask(&call_from("+4930901820", Some("one"))).await;
-        kept.ask(&call_from("+442079460000", Some("two"))).await;
-        kept.ask(&call_from(CALLER, Some("three"))).await;
+        let service = service_at(&place, THREE, NOW_MS);
+        service.ask(&call_from("+4930901820", Some("one"))).await;
+        service.ask(&call_from("+442079460000", Some("two"))).await;
+        service.ask(&call_from(CALLER, Some("three"))).await;
         let from_synthflow = json!({ "from_number": "+442079460000", "to_number": CALLER });
         let body = json!({ "event": "call_inbound", "call_inbound": from_synthflow });
-        kept.synthflow("/inbound/synthflow", &body).await;
+        service.synthflow("/inbound/synthflow", &body).await;
         let own = |text: &str| Some(text.to_owned());
         let none = Filter::default;
         let number = |text: &str| Some(vec![text.to_owned()]);
@@ -68,38 +68,42 @@ async fn filters_find_what_they_say() {
             (Filter { until: Some(at(NOW_MS + 1)), ..none() }, 4),
             (Filter { since: Some(Timestamp::MIN), until: Some(Timestamp::MAX), ..none() }, 4),
         ] {
-            assert_eq!(kept.found(&filter).await.len(), expected, "{filter:?}");
-            assert_eq!(kept.store().count(&filter).await.unwrap(), expected as u64, "{filter:?}");
+            assert_eq!(service.found(&filter).await.len(), expected, "{filter:?}");
+            assert_eq!(
+                service.store().count(&filter).await.unwrap(),
+                expected as u64,
+                "{filter:?}"
+            );
         }
-        let counts = kept.store().counts(&Filter::default()).await.unwrap();
+        let counts = service.store().counts(&Filter::default()).await.unwrap();
         assert_eq!(counts.by_rule, [(own("closed"), 2), (None, 1), (own("vip"), 1)]);
         assert_eq!(
             counts.by_outcome,
             [("reject".to_owned(), 2), ("agent".to_owned(), 1), ("keep".to_owned(), 1)]
         );
         assert_eq!(counts.by_quarter, [(at(NOW_MS / 900_000 * 900_000), 4)]);
-        kept.stopped().await;
+        service.stopped().await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn pages_hold_each_call_once_in_both_directions() {
+async fn pages_contain_each_call_once_in_both_orders() {
     everywhere(async |place| {
         // Many of one millisecond.
-        let kept = kept(&place);
+        let service = service(&place);
         for n in 0..25 {
-            kept.ask(&call(&format!("call_{n}"))).await;
+            service.ask(&call(&format!("call_{n}"))).await;
         }
-        kept.written().await;
-        let all: Vec<Uuid> = kept.calls().await.iter().map(|call| call.id).collect();
+        service.written().await;
+        let all: Vec<Uuid> = service.calls().await.iter().map(|call| call.id).collect();
         assert_eq!(all.len(), 25);
         assert!(all.is_sorted());
         for order in [Order::NewestFirst, Order::OldestFirst] {
             let mut seen: Vec<Uuid> = Vec::new();
             loop {
                 let page = Page { limit: 7, order, beyond: seen.last().copied() };
-                let some = kept.store().calls(&Filter::default(), page).await.unwrap();
+                let some = service.store().calls(&Filter::default(), page).await.unwrap();
                 assert!(some.len() <= 7);
                 if some.is_empty() {
                     break;
@@ -111,56 +115,57 @@ async fn pages_hold_each_call_once_in_both_directions() {
             }
             assert_eq!(seen, all, "{order:?}");
         }
-        kept.stopped().await;
+        service.stopped().await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_is_too_old_is_deleted_and_nothing_else() {
+async fn deletes_expired_records_only() {
     const DAY: i64 = 24 * 3_600_000;
     everywhere(async |place| {
         if !place.lasts() {
             return;
         }
         for days in [31, 30, 29] {
-            let kept = kept_at(&place, RULES, NOW_MS - days * DAY);
-            kept.ask(&call(&format!("before {days}"))).await;
-            kept.tell(&event("call_ended", &format!("before {days}"))).await;
-            kept.stopped().await;
+            let service = service_at(&place, RULES, NOW_MS - days * DAY);
+            service.ask(&call(&format!("before {days}"))).await;
+            service.tell(&event("call_ended", &format!("before {days}"))).await;
+            service.stopped().await;
         }
         // It sweeps when it starts.
-        let kept = kept(&place);
+        let service = service(&place);
         let swept = async {
-            while kept.metric("switchboard_records_expired_total").await == 0 {
+            while service.metric("switchboard_records_expired_total").await == 0 {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(20), swept).await.unwrap();
-        let left: Vec<_> = kept.calls().await.into_iter().filter_map(|call| call.call_id).collect();
+        tokio::time::timeout(std::time::Duration::from_secs(120), swept).await.unwrap();
+        let left: Vec<_> =
+            service.calls().await.into_iter().filter_map(|call| call.call_id).collect();
         assert_eq!(left, ["before 30", "before 29"]);
         for (days, events) in [(31, 0), (30, 1), (29, 1)] {
             let call = super::events::unrecorded(&format!("before {days}"));
-            assert_eq!(kept.events(&call).await.len(), events, "{days}");
+            assert_eq!(service.events(&call).await.len(), events, "{days}");
         }
-        kept.stopped().await;
+        service.stopped().await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn memory_holds_the_newest_and_not_all() {
+async fn memory_keeps_the_newest_records() {
     let place = super::Place::new("memory", switchboard::settings::RecordsLocation::Memory);
     let place = place.with(|records| records.wait = switchboard::settings::Wait::No);
-    let kept = kept(&place);
+    let service = service(&place);
     for n in 0..12_000 {
-        kept.ask(&call(&format!("call_{n}"))).await;
+        service.ask(&call(&format!("call_{n}"))).await;
         if n % 1_000 == 0 {
-            kept.written().await;
+            service.written().await;
         }
     }
-    kept.written().await;
-    let left = kept.store().count(&Filter::default()).await.unwrap();
+    service.written().await;
+    let left = service.store().count(&Filter::default()).await.unwrap();
     assert!((10_000..=11_000).contains(&left), "{left}");
-    kept.stopped().await;
+    service.stopped().await;
 }

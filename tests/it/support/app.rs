@@ -21,7 +21,7 @@ use switchboard::domain::decision::Decision;
 use switchboard::domain::facts::Facts;
 use switchboard::domain::secret::Secret;
 use switchboard::http::admin;
-use switchboard::http::public::Door;
+use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
 use switchboard::rules::engine;
 use switchboard::rules::engine::test_runner;
@@ -57,7 +57,7 @@ agent = "agent_1"
 
 pub(crate) struct App {
     pub(crate) app: Arc<Switchboard>,
-    pub(crate) public: Door,
+    pub(crate) public: Router,
     pub(crate) admin: Router,
 }
 
@@ -156,12 +156,12 @@ pub(crate) fn app(settings: &str, rules_text: &str) -> App {
     let (settings, report) = load_settings(settings, Purpose::Serve);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, report) =
-        parse_rules("rules.toml", rules_text.to_owned(), &settings.surroundings());
+        parse_rules("rules.toml", rules_text.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
     let app = Arc::new(Switchboard::new(settings.sources, table, clock));
     App {
-        public: Door::new(app.clone(), &settings.server),
+        public: public::router(app.clone(), &settings.server),
         admin: admin::router(app.clone(), None, settings.admin.token),
         app,
     }
@@ -190,8 +190,8 @@ impl App {
     }
 }
 
-pub(crate) async fn answer(door: &Door, request: Request<Body>) -> Answer {
-    whole(door.answer(request, None).await).await
+pub(crate) async fn answer(router: &Router, request: Request<Body>) -> Answer {
+    whole(router.clone().oneshot(request).await.expect("a router never fails")).await
 }
 
 pub(crate) async fn whole<B: hyper::body::Body<Error: std::fmt::Debug>>(
@@ -220,7 +220,7 @@ pub(crate) fn retell_request_at(path: &str, body: &[u8], at_ms: i64, key: &str) 
 
 /// What a platform's scheme makes of a body.
 pub(crate) fn sign(platform: &str, body: &[u8], at_ms: i64, key: &str) -> (&'static str, String) {
-    let scheme = dialect::named(platform).expect("a platform").scheme();
+    let scheme = dialect::by_name(platform).expect("a platform").scheme();
     let key = Key::new(&Secret::new(key));
     scheme.sign(&key, body, Timestamp::from_millisecond(at_ms).expect("a time")).expect("signable")
 }

@@ -1,7 +1,8 @@
-//! A PostgreSQL of the tests' own, made of the programs that the machine has: on a free port of
-//! loopback, in a folder of its own, and gone with the test process, however that ends.
+//! A PostgreSQL server for the tests, started from the programs of this machine on a free port of
+//! loopback, with a folder of its own. It ends with the test process, however that ends.
 //!
-//! Where the programs are missing its tests are skipped, and say so; in CI they fail instead.
+//! Without the programs, the tests that need them print that they are skipped; they fail in CI, and
+//! when `SWITCHBOARD_TESTS_REQUIRE` contains `postgres`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -13,8 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::program::text;
 
-/// Does what it is told, a line each. When nobody can tell it anything any more, it stops the
-/// server and takes the folder away.
+/// Runs the server: reads one command per line. At the end of its input it stops the server and
+/// deletes the folder.
 const KEEPER: &str = r#"
 folder=$1 bin=$2
 trap '' PIPE
@@ -33,39 +34,38 @@ control -m fast stop
 cd / && rm -rf "$folder"
 "#;
 
-/// A server, and the one who keeps it.
+/// A server and the shell that runs it.
 pub(crate) struct Postgres {
     psql: PathBuf,
     folder: PathBuf,
     port: u16,
     databases: AtomicUsize,
     keeper: Child,
-    /// None while it is dropped: its end is what ends the keeper.
+    /// Closed by `drop`, which ends the keeper.
     orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
 impl Postgres {
-    /// The server that all tests of this process share. None where there are no programs for it,
-    /// which has been told.
+    /// Returns the server that all tests of this process share. None without the programs, after
+    /// printing that the test is skipped.
     pub(crate) fn shared() -> Option<&'static Postgres> {
         static SHARED: OnceLock<Option<Postgres>> = OnceLock::new();
         let programs = Programs::or_skipped()?;
         SHARED.get_or_init(|| Some(Postgres::begin(programs))).as_ref()
     }
 
-    /// A server for one test, which may stop it.
+    /// Starts a server for one test, which may stop it.
     pub(crate) fn own() -> Option<Postgres> {
         Programs::or_skipped().map(Postgres::begin)
     }
 
-    /// The URL of a database, without a password. Whether there is one of this name is another
-    /// matter; there always is `postgres`.
+    /// Returns the URL of a database, which need not exist. `postgres` always does.
     pub(crate) fn url(&self, database: &str) -> String {
         format!("postgres://switchboard@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// The URL of a new database, with nothing in it.
+    /// Creates an empty database and returns its URL.
     #[track_caller]
     pub(crate) fn fresh(&self) -> String {
         let name = format!("fresh_{}", self.databases.fetch_add(1, Ordering::Relaxed));
@@ -73,20 +73,20 @@ impl Postgres {
         self.url(&name)
     }
 
-    /// Stops the server. Who is connected loses the connection; what was committed stays.
+    /// Stops the server. Clients are disconnected; committed data stays.
     #[track_caller]
     pub(crate) fn stop(&mut self) {
         assert!(self.does("stop"), "it does not stop:\n{}", self.log());
     }
 
-    /// Starts it again, on the same port and with what it held.
+    /// Starts the server again on the same port with the same data.
     #[track_caller]
     pub(crate) fn start(&mut self) {
         let order = format!("start {}", self.port);
         assert!(self.does(&order), "it does not start:\n{}", self.log());
     }
 
-    /// What SQL says, a row a line. The database is a name or a URL.
+    /// Runs SQL and returns one row per line. The database is a name or a URL.
     #[track_caller]
     pub(crate) fn query(&self, database: &str, sql: &str) -> String {
         let url = if database.contains("://") { database.to_owned() } else { self.url(database) };
@@ -122,7 +122,7 @@ impl Postgres {
         postgres
     }
 
-    /// Whether the keeper did it.
+    /// Sends a command and returns whether it succeeded.
     fn does(&mut self, order: &str) -> bool {
         let orders = self.orders.as_mut().expect("it is kept");
         writeln!(orders, "{order}").expect("a keeper");
@@ -144,7 +144,7 @@ impl Drop for Postgres {
     }
 }
 
-/// What it takes.
+/// The programs of PostgreSQL.
 struct Programs {
     /// The folder of `initdb`, `postgres` and `pg_ctl`.
     server: PathBuf,
@@ -152,16 +152,19 @@ struct Programs {
 }
 
 impl Programs {
-    /// The programs; or None, after saying which test is skipped for the lack of them.
+    /// Finds the programs; without them, prints which test is skipped.
     fn or_skipped() -> Option<Programs> {
         match Programs::find() {
             Ok(programs) => Some(programs),
             Err(missing) => {
-                assert!(variable("CI").is_empty(), "{missing}, and CI skips nothing");
+                let required = variable("SWITCHBOARD_TESTS_REQUIRE");
+                let is_required = required.split([',', ' ']).any(|name| name == "postgres");
+                assert!(!is_required, "{missing}, and SWITCHBOARD_TESTS_REQUIRE is `{required}`");
+                assert!(variable("CI").is_empty(), "{missing}, and CI skips no tests");
                 let thread = std::thread::current();
                 let test = thread.name().unwrap_or("a test");
                 // Past the capture of what tests print: who passes is not shown otherwise.
-                drop(writeln!(std::io::stderr(), "SKIPPED: {test}: {missing}"));
+                drop(writeln!(std::io::stderr(), "SKIPPED without PostgreSQL: {test}: {missing}"));
                 None
             }
         }
@@ -196,8 +199,8 @@ impl Programs {
     }
 }
 
-/// How to run a program in this folder as somebody who may run PostgreSQL: root may not, and gives
-/// the folder to another.
+/// Builds a command that runs as a user who may run PostgreSQL. Root may not, and gives the folder to
+/// another user.
 fn keeper_of(folder: &Path) -> Command {
     let id = |arguments: &[&str]| -> Option<u32> {
         let ran = Command::new("id").args(arguments).stderr(Stdio::null()).output().ok()?;
@@ -222,14 +225,14 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// Empty when it is not set.
+/// Returns an environment variable; empty when it is not set.
 fn variable(name: &str) -> String {
     #[expect(clippy::disallowed_methods, reason = "of the machine that tests, not of the service")]
     std::env::var(name).unwrap_or_default()
 }
 
 #[test]
-fn a_fresh_database_is_another_one_and_empty() {
+fn each_fresh_database_is_empty() {
     let Some(postgres) = Postgres::shared() else { return };
     let (one, other) = (postgres.fresh(), postgres.fresh());
     assert_ne!(one, other);
@@ -242,7 +245,7 @@ fn a_fresh_database_is_another_one_and_empty() {
 }
 
 #[test]
-fn a_server_stops_and_starts_with_what_it_held_and_leaves_nothing_behind() {
+fn a_restarted_server_keeps_its_data_and_a_dropped_one_leaves_no_files() {
     let Some(mut postgres) = Postgres::own() else { return };
     let database = postgres.fresh();
     postgres.query(&database, "CREATE TABLE kept AS SELECT 7 AS n");

@@ -1,0 +1,88 @@
+//! A batch: the entries of one transaction.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::RuleSnapshot;
+use super::queue::{Entry, QueuedCall};
+use super::row::{CallRow, EventRow};
+use super::sql::SAME_CALL_MS;
+
+/// Rows that are written together: all of them or none.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    /// One row per delivery.
+    pub(crate) calls: Vec<Arc<CallRow>>,
+    /// Calls that were delivered again, and how often.
+    pub(crate) retries: Vec<(Uuid, u32)>,
+    pub(crate) events: Vec<Arc<EventRow>>,
+    pub(crate) snapshots: Vec<Arc<RuleSnapshot>>,
+}
+
+impl Batch {
+    /// Keeps the last decision of each delivery and counts the others. The order is the same for
+    /// every writer: two writers that lock the same rows in different orders would wait for each
+    /// other.
+    pub(crate) fn new(group: &[Entry]) -> Batch {
+        let mut batch = Batch::default();
+        let mut calls: BTreeMap<&str, (&Arc<CallRow>, u32)> = BTreeMap::new();
+        let mut retries: BTreeMap<Uuid, u32> = BTreeMap::new();
+        for entry in group {
+            match entry {
+                Entry::Call(QueuedCall { row, .. }) => {
+                    let call = calls.entry(&row.dedup_key).or_insert((row, 0));
+                    *call = (row, call.1 + 1);
+                }
+                Entry::Retry(id, _) => *retries.entry(*id).or_default() += 1,
+                Entry::Event(event) => batch.events.push(event.row.clone()),
+                Entry::Snapshot(snapshot) => batch.snapshots.push(snapshot.snapshot.clone()),
+            }
+        }
+        for (row, times) in calls.into_values() {
+            batch.calls.push(row.clone());
+            if times > 1 {
+                *retries.entry(row.id).or_default() += times - 1;
+            }
+        }
+        batch.retries = retries.into_iter().collect();
+        batch.events.sort_by(|left, right| {
+            (&left.call_id, &left.dedup_key).cmp(&(&right.call_id, &right.dedup_key))
+        });
+        batch
+    }
+}
+
+/// A parameter of a statement.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Param<'a> {
+    Text(Option<&'a str>),
+    Number(Option<i64>),
+}
+
+impl EventRow {
+    /// The parameters of [`insert_event`](super::sql::insert_event), in order.
+    pub(crate) fn params(&self) -> [Param<'_>; 17] {
+        use Param::{Number, Text};
+        [
+            Text(Some(&self.id)),
+            Text(Some(&self.dedup_key)),
+            Number(Some(self.at_ms)),
+            Text(Some(&self.source)),
+            Text(Some(self.platform)),
+            Text(Some(&self.kind)),
+            Text(self.call_id.as_deref()),
+            Number(self.sent_ms),
+            Text(Some(&self.details)),
+            Text(Some(&self.body)),
+            Text(self.call_dedup_key.as_deref()),
+            Text(self.stamp.as_deref()),
+            Text(self.from.as_deref()),
+            Number(Some(self.began_ms.saturating_sub(SAME_CALL_MS))),
+            Number(Some(self.began_ms.saturating_add(SAME_CALL_MS))),
+            Text(Some(self.to.as_deref().unwrap_or_default())),
+            Number(Some(self.began_ms)),
+        ]
+    }
+}

@@ -1,0 +1,601 @@
+//! Reads TOML into raw values with their locations.
+//!
+//! Reports errors of form (a misspelt key, a number in place of a string), all of them at once.
+//! Errors of meaning are left to `check`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde_json::Value;
+use toml::de::{DeTable, DeValue};
+
+use super::{
+    Entries, RawAgent, RawCondition, RawDefinitions, RawExpectation, RawIds, RawOutcome, RawRule,
+    RawTest, RawTimes, RawValue, RawWhere, Spanned,
+};
+use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, nearest};
+use crate::schema::TableSpec;
+
+/// Keys of a table, as `toml_table!` declares them.
+pub(crate) trait TableKeys: Default {
+    /// Returns the declaration.
+    fn spec() -> &'static TableSpec;
+
+    /// Reads a key into its field; false when the key is not declared.
+    fn read_key(&mut self, key: &str, entry: &mut Entry<'_, '_>) -> bool;
+
+    /// Sets the fields that describe the table itself.
+    fn set_header(&mut self, _: Header) {}
+}
+
+/// Parts of a table that do not follow from its declaration.
+pub(crate) trait TomlTable: TableKeys {
+    /// Runs after a declared key has been read.
+    fn after_key(&mut self, _: &Entry<'_, '_>) {}
+
+    /// Handles a key that is not declared.
+    fn other_key(&mut self, entry: &mut Entry<'_, '_>) {
+        entry.unknown_key(Self::spec());
+    }
+
+    /// Runs after all keys have been read.
+    fn finish(&mut self, _: &mut TomlReader<'_>) {}
+}
+
+/// Name and location of a table that has been read.
+pub(crate) struct Header {
+    /// Name of a `[lists.NAME]`; empty for tables without a name.
+    pub(crate) name: Spanned<String>,
+    pub(crate) span: Range<usize>,
+    /// The table has an error, which has been reported.
+    pub(crate) flawed: bool,
+}
+
+/// Reads a chunk of a file that may hold all keys; `None` when it is not TOML. Errors go to the
+/// report; everything readable is returned.
+pub(crate) fn definitions(
+    file: &Arc<SourceFile>,
+    span: &Range<usize>,
+    report: &mut Report,
+) -> Option<RawDefinitions> {
+    let mut toml = TomlReader::new(file, span, report);
+    let document = toml.document(span)?;
+    Some(toml.read_table(Spanned::default(), &(0..0), document.get_ref()))
+}
+
+/// Reads a chunk of a file into its rules or tests; `None` when it is not TOML.
+pub(crate) type ReadChunk<T> = fn(&Arc<SourceFile>, &Range<usize>, &mut Report) -> Option<Vec<T>>;
+
+/// Reads a chunk of rules; `None` when it is not TOML.
+pub(crate) fn rules(
+    file: &Arc<SourceFile>,
+    span: &Range<usize>,
+    report: &mut Report,
+) -> Option<Vec<RawRule>> {
+    tables(file, span, report, "rule")
+}
+
+/// Reads a chunk of tests; `None` when it is not TOML.
+pub(crate) fn tests(
+    file: &Arc<SourceFile>,
+    span: &Range<usize>,
+    report: &mut Report,
+) -> Option<Vec<RawTest>> {
+    tables(file, span, report, "test")
+}
+
+fn tables<T: TomlTable>(
+    file: &Arc<SourceFile>,
+    span: &Range<usize>,
+    report: &mut Report,
+    name: &str,
+) -> Option<Vec<T>> {
+    let mut toml = TomlReader::new(file, span, report);
+    let document = toml.document(span)?;
+    let (key, value) = document.get_ref().get_key_value(name)?;
+    Some(Entry { toml: &mut toml, name, key: key.span(), value }.tables())
+}
+
+type Item<'i> = toml::Spanned<DeValue<'i>>;
+
+/// Reader of one chunk of a file.
+pub(crate) struct TomlReader<'r> {
+    file: &'r Arc<SourceFile>,
+    /// Offset of the chunk in the file.
+    base: usize,
+    report: &'r mut Report,
+    /// Paths such as `lists.vip` whose value is unreadable, which has been reported.
+    pub(crate) unreadable: Vec<String>,
+}
+
+impl<'r> TomlReader<'r> {
+    fn new(
+        file: &'r Arc<SourceFile>,
+        span: &Range<usize>,
+        report: &'r mut Report,
+    ) -> TomlReader<'r> {
+        TomlReader { file, base: span.start, report, unreadable: Vec::new() }
+    }
+
+    fn document(&mut self, span: &Range<usize>) -> Option<toml::Spanned<DeTable<'r>>> {
+        let text = &self.file.text[span.clone()];
+        let (document, errors) = DeTable::parse_recoverable(text);
+        if let Some(start) = unclosed_string(text, &errors) {
+            let message = "this multi-line string is not closed".to_owned();
+            self.error("syntax", &(start..start + 3), message);
+            return None;
+        }
+        let mut reported = None;
+        for error in &errors {
+            let span = error.span().unwrap_or_default();
+            let line = text[..span.start.min(text.len())].matches('\n').count();
+            // Further errors on the same line mostly follow from the first.
+            if reported.replace(line) == Some(line) {
+                continue;
+            }
+            if let Some(key) = single_brackets(text, &span) {
+                self.error("syntax", &span, format!("[{key}] is defined a second time here"))
+                    .help(format!("write [[{key}]], in double brackets"));
+                break;
+            }
+            self.error("syntax", &span, format!("invalid TOML: {}", error.message()));
+        }
+        errors.is_empty().then_some(document)
+    }
+
+    /// Reads the keys of a table.
+    pub(crate) fn read_table<T: TomlTable>(
+        &mut self,
+        name: Spanned<String>,
+        span: &Range<usize>,
+        table: &DeTable<'_>,
+    ) -> T {
+        let before = self.report.errors();
+        let mut raw = T::default();
+        for (key, value) in table {
+            let mut entry = Entry { toml: self, name: key.get_ref(), key: key.span(), value };
+            if raw.read_key(entry.name, &mut entry) {
+                raw.after_key(&entry);
+            } else {
+                raw.other_key(&mut entry);
+            }
+        }
+        let flawed = self.report.errors() > before;
+        raw.set_header(Header { name, span: self.in_file(span), flawed });
+        raw.finish(self);
+        raw
+    }
+
+    /// Converts a span in the chunk to one in the file.
+    fn in_file(&self, span: &Range<usize>) -> Range<usize> {
+        self.base + span.start..self.base + span.end
+    }
+
+    /// Reports an error at a span in the chunk.
+    fn error(
+        &mut self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: String,
+    ) -> &mut Diagnostic {
+        let span = self.in_file(span);
+        self.error_in_file(code, &span, message)
+    }
+
+    /// Reports an error at a span in the file.
+    pub(crate) fn error_in_file(
+        &mut self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: String,
+    ) -> &mut Diagnostic {
+        let location = Location { file: self.file.clone(), span: span.clone() };
+        self.report.error(code, Some(location), message)
+    }
+}
+
+/// A key and its value.
+pub(crate) struct Entry<'e, 'r> {
+    pub(crate) toml: &'e mut TomlReader<'r>,
+    pub(crate) name: &'e str,
+    /// Span of the key in the chunk.
+    key: Range<usize>,
+    pub(crate) value: &'e Item<'e>,
+}
+
+/// Values of one type each.
+impl<'e, 'r> Entry<'e, 'r> {
+    pub(crate) fn text(&mut self) -> Option<Spanned<String>> {
+        let Some(text) = self.value.get_ref().as_str() else {
+            self.not_a_string("a string");
+            return None;
+        };
+        Some(self.at(text.to_owned()))
+    }
+
+    /// A string or a list of strings.
+    pub(crate) fn texts(&mut self) -> Vec<Spanned<String>> {
+        if let Some(list) = self.value.get_ref().as_array() {
+            if list.is_empty() {
+                let message = format!("`{}` is an empty list, which never matches", self.name);
+                self.error("empty-list", message).help("leave the key out to match every call");
+            }
+            return list.iter().filter_map(|item| self.with(self.name, item).text()).collect();
+        }
+        if self.value.get_ref().is_str() {
+            return self.text().into_iter().collect();
+        }
+        self.not_a_string("a string or a list of strings");
+        Vec::new()
+    }
+
+    pub(crate) fn texts_or_empty(&mut self) -> Vec<Spanned<String>> {
+        if self.is_empty_list() { Vec::new() } else { self.texts() }
+    }
+
+    /// Opening times of a day or a range of days.
+    pub(crate) fn times(&mut self) -> Vec<Spanned<String>> {
+        if !self.is_empty_list() {
+            return self.texts();
+        }
+        let message = format!("`{}` has no times", self.name);
+        self.error("empty-list", message)
+            .help("leave a weekday out to close it; list other closed days in `closed`");
+        Vec::new()
+    }
+
+    pub(crate) fn opening_times(&mut self) -> RawTimes {
+        let mut open = Vec::new();
+        for (date, value) in self.table().into_iter().flatten() {
+            let times = self.with(date.get_ref(), value).times();
+            open.push((self.named(date), times));
+        }
+        open
+    }
+
+    pub(crate) fn boolean(&mut self) -> Option<bool> {
+        let boolean = self.value.get_ref().as_bool();
+        if boolean.is_none() {
+            self.wrong_type("true or false");
+        }
+        boolean
+    }
+
+    pub(crate) fn integer(&mut self) -> Option<Spanned<i64>> {
+        let number = self.value.get_ref().as_integer().and_then(to_i64);
+        if number.is_none() {
+            self.wrong_type("an integer");
+        }
+        Some(self.at(number?))
+    }
+
+    pub(crate) fn percent(&mut self) -> Option<Spanned<f64>> {
+        let number = plain_number(self.value.get_ref()).and_then(|number| number.as_f64());
+        if number.is_none() {
+            self.wrong_type("a number").help("write percent = 90");
+        }
+        Some(self.at(number?))
+    }
+
+    /// A point in time, as a string or as a TOML date-time.
+    pub(crate) fn timestamp(&mut self) -> Option<Spanned<String>> {
+        match self.value.get_ref().as_datetime() {
+            Some(at) => Some(self.at(at.to_string())),
+            None => self.text(),
+        }
+    }
+
+    pub(crate) fn table(&mut self) -> Option<&'e DeTable<'e>> {
+        let table = self.value.get_ref().as_table();
+        if table.is_none() {
+            self.wrong_type("a table");
+        }
+        table
+    }
+
+    pub(crate) fn object(&mut self) -> Option<Entries> {
+        self.table().map(|table| self.entries(table))
+    }
+
+    fn entries(&mut self, table: &'e DeTable<'e>) -> Entries {
+        let entries = table.iter().filter_map(|(key, value)| {
+            let value = self.with(key.get_ref(), value).any()?;
+            Some((self.named(key), value))
+        });
+        entries.collect()
+    }
+
+    /// A value of any type.
+    fn any(&mut self) -> Option<Spanned<RawValue>> {
+        let value = match self.value.get_ref() {
+            DeValue::String(text) => RawValue::Text(text.to_string()),
+            DeValue::Datetime(at) => RawValue::Text(at.to_string()),
+            DeValue::Boolean(boolean) => RawValue::Plain(Value::Bool(*boolean)),
+            DeValue::Array(list) => {
+                let items = list.iter().filter_map(|item| self.with(self.name, item).any());
+                RawValue::List(items.collect())
+            }
+            DeValue::Table(table) => RawValue::Table(self.entries(table)),
+            DeValue::Integer(_) | DeValue::Float(_) => {
+                let number = plain_number(self.value.get_ref());
+                if number.is_none() {
+                    self.wrong_type("a number that JSON can hold");
+                }
+                RawValue::Plain(number?)
+            }
+        };
+        Some(self.at(value))
+    }
+
+    /// `[[rule]]` or `[[test]]`, any number of times.
+    pub(crate) fn tables<T: TomlTable>(&mut self) -> Vec<T> {
+        let list = self.value.get_ref().as_array();
+        let Some(list) = list.filter(|list| list.iter().all(|item| item.get_ref().is_table()))
+        else {
+            let message = format!("`{}` must be a list of tables", self.name);
+            let help = format!("write [[{}]], in double brackets", self.name);
+            self.error("wrong-kind", message).help(help);
+            return Vec::new();
+        };
+        let tables = list.iter().filter_map(|item| Some((item.span(), item.get_ref().as_table()?)));
+        let read =
+            tables.map(|(span, table)| self.toml.read_table(Spanned::default(), &span, table));
+        read.collect()
+    }
+
+    /// Tables with names that the operator chooses: `[lists.vip]`.
+    pub(crate) fn named_tables<T: TomlTable>(&mut self) -> Vec<T> {
+        let mut tables = Vec::new();
+        for (name, value) in self.table().into_iter().flatten() {
+            if let Some(table) = value.get_ref().as_table() {
+                let name = self.named(name);
+                tables.push(self.toml.read_table(name, &value.span(), table));
+                continue;
+            }
+            let path = format!("{}.{}", self.name, name.get_ref());
+            let example = match self.name {
+                "lists" => "numbers = [\"+12137771234\"]",
+                "dates" => "days = [\"01-01\"]",
+                _ => "mon-fri = \"09:00-17:00\"",
+            };
+            let help = format!("write [{path}], and below it {example}");
+            self.with(&path, value).wrong_type("a table").help(help);
+            self.toml.unreadable.push(path);
+        }
+        tables
+    }
+
+    pub(crate) fn agents(&mut self) -> Option<Vec<RawAgent>> {
+        let agents = self.table()?.iter().map(|(key, value)| {
+            let mut entry = self.with(key.get_ref(), value);
+            let ids = if let Some(id) = value.get_ref().as_str() {
+                RawIds::Everywhere(entry.at(id.to_owned()))
+            } else if let Some(table) = value.get_ref().as_table() {
+                RawIds::Table(entry.entries(table))
+            } else {
+                entry.wrong_type("an id, or a table of ids by platform");
+                RawIds::Invalid
+            };
+            RawAgent { name: self.named(key), ids }
+        });
+        Some(agents.collect())
+    }
+}
+
+/// Conditions and outcomes of rules.
+impl Entry<'_, '_> {
+    pub(crate) fn wheres(&mut self) -> Vec<RawWhere> {
+        let mut wheres = Vec::new();
+        for (name, value) in self.table().into_iter().flatten() {
+            let name = self.named(name);
+            self.with(&name.value, value).conditions(&name, &mut wheres);
+        }
+        wheres
+    }
+
+    /// `"stores.tier" = …`; without the quotes, TOML reads a table in a table, which means the same.
+    fn conditions(&mut self, name: &Spanned<String>, wheres: &mut Vec<RawWhere>) {
+        let Some(table) = self.value.get_ref().as_table() else {
+            let wanted = self.condition_values();
+            wheres.push((name.clone(), wanted));
+            return;
+        };
+        if table.is_empty() {
+            self.wrong_type("a string, a number, or a list of them");
+        }
+        for (key, value) in table {
+            let key = self.named(key);
+            let path = format!("{}.{}", name.value, key.value);
+            let path = Spanned { value: path, span: name.span.start..key.span.end };
+            self.with(&path.value, value).conditions(&path, wheres);
+        }
+    }
+
+    fn condition_values(&mut self) -> Vec<Spanned<RawCondition>> {
+        let list = self.value.get_ref().as_array();
+        let list = list.map_or(std::slice::from_ref(self.value), |list| list);
+        if list.is_empty() {
+            let message = format!("`{}` is an empty list, which never matches", self.name);
+            self.error("empty-list", message);
+        }
+        list.iter().filter_map(|item| self.with(self.name, item).condition_value()).collect()
+    }
+
+    fn condition_value(&mut self) -> Option<Spanned<RawCondition>> {
+        let number = || plain_number(self.value.get_ref())?.as_f64();
+        let condition = match self.value.get_ref() {
+            DeValue::String(text) => Some(RawCondition::Text(text.to_string())),
+            DeValue::Boolean(boolean) => Some(RawCondition::Text(boolean.to_string())),
+            DeValue::Integer(_) | DeValue::Float(_) => number().map(RawCondition::Number),
+            DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+        };
+        if condition.is_none() {
+            self.wrong_type("a string, a number, or a list of them");
+        }
+        Some(self.at(condition?))
+    }
+
+    /// The outcome that this key stands for.
+    pub(crate) fn outcome(&mut self) -> RawOutcome {
+        let wanted = match (self.name, self.value.get_ref()) {
+            ("agent", DeValue::String(agent)) => {
+                return RawOutcome::Agent(self.at(agent.to_string()));
+            }
+            ("split", DeValue::Array(list)) if !list.is_empty() => return self.split(list),
+            ("reject", DeValue::String(reason)) => return RawOutcome::Reject(reason.to_string()),
+            ("reject", DeValue::Boolean(true)) => return RawOutcome::Reject(String::new()),
+            ("keep", DeValue::Boolean(true)) => return RawOutcome::Keep,
+            ("continue", DeValue::Boolean(true)) => return RawOutcome::Continue,
+            ("agent", _) => "the name of an agent",
+            ("split", _) => ARMS,
+            ("reject", _) => "true or the reason",
+            _ => "true (or absent)",
+        };
+        self.wrong_type(wanted);
+        RawOutcome::Invalid
+    }
+
+    fn split(&mut self, list: &[Item<'_>]) -> RawOutcome {
+        if let Some(other) = list.iter().find(|item| !item.get_ref().is_table()) {
+            self.with(self.name, other).wrong_type(ARMS);
+            return RawOutcome::Invalid;
+        }
+        RawOutcome::Split(self.tables())
+    }
+}
+
+/// Wording of the type of `split`.
+const ARMS: &str = "a list of { agent = …, percent = … }";
+
+/// Locations and errors.
+impl<'e, 'r> Entry<'e, 'r> {
+    /// An entry for a value inside this one.
+    fn with<'s>(&'s mut self, name: &'s str, value: &'s Item<'s>) -> Entry<'s, 'r> {
+        Entry { toml: self.toml, name, key: self.key.clone(), value }
+    }
+
+    /// A value with the location of this entry's value.
+    pub(crate) fn at<T>(&self, value: T) -> Spanned<T> {
+        Spanned { value, span: self.toml.in_file(&self.value.span()) }
+    }
+
+    fn named(&self, key: &toml::Spanned<toml::de::DeString<'_>>) -> Spanned<String> {
+        Spanned { value: key.get_ref().to_string(), span: self.toml.in_file(&key.span()) }
+    }
+
+    /// The key, with its location in the file.
+    pub(crate) fn key(&self) -> Spanned<String> {
+        Spanned { value: self.name.to_owned(), span: self.key_span() }
+    }
+
+    /// Location of the key in the file.
+    pub(crate) fn key_span(&self) -> Range<usize> {
+        self.toml.in_file(&self.key)
+    }
+
+    fn is_empty_list(&self) -> bool {
+        self.value.get_ref().as_array().is_some_and(|list| list.is_empty())
+    }
+
+    /// Reports an error at the value.
+    fn error(&mut self, code: &'static str, message: String) -> &mut Diagnostic {
+        self.toml.error(code, &self.value.span(), message)
+    }
+
+    /// Reports a key that is not declared, and returns the one that was probably meant.
+    pub(crate) fn unknown_key(&mut self, spec: &'static TableSpec) -> Option<&'static str> {
+        let name = self.name;
+        let meant = meant(name, spec);
+        let is = |other: &'static TableSpec| std::ptr::eq(spec, other);
+        let has = |other: &TableSpec| other.names().any(|key| key == name);
+        let help = if let Some(meant) = meant {
+            format!("did you mean `{meant}`?")
+        } else if is(RawTest::spec()) && has(RawExpectation::spec()) {
+            format!("the expected decision belongs in expect = {{ {name} = … }}")
+        } else if !is(RawDefinitions::spec()) && has(RawDefinitions::spec()) {
+            format!("`{name}` belongs at the top of the table, outside rules and tests")
+        } else {
+            let names = spec.names().collect::<Vec<_>>();
+            format!("{} has {}", spec.noun, names.join(", "))
+        };
+        let key = self.key.clone();
+        self.toml.error("unknown-key", &key, format!("unknown key `{name}`")).help(help);
+        meant
+    }
+
+    fn wrong_type(&mut self, wanted: &str) -> &mut Diagnostic {
+        let found = type_name(self.value.get_ref());
+        self.error("wrong-kind", format!("`{}` must be {wanted}, not {found}", self.name))
+    }
+
+    /// Reports a value that is not a string. A number may lack its quotes.
+    fn not_a_string(&mut self, wanted: &str) {
+        let text = &self.toml.file.text[self.toml.in_file(&self.value.span())];
+        let is_one_word = matches!(
+            self.value.get_ref(),
+            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Datetime(_)
+        );
+        let help = is_one_word.then(|| format!("put it in quotes: \"{text}\""));
+        self.wrong_type(wanted).maybe_help(help);
+    }
+}
+
+/// Guesses the key that was meant: `form`, `from_number`, `timezone`.
+fn meant(name: &str, spec: &TableSpec) -> Option<&'static str> {
+    nearest(name, spec.names()).or_else(|| {
+        let is_part = |known: &&str| {
+            let is_end = known.len() > 3 && name.ends_with(known);
+            is_end || name.split(['_', '-']).any(|word| word == *known)
+        };
+        spec.names().find(is_part)
+    })
+}
+
+/// Returns the start of a multi-line string that goes on to the end of the text.
+fn unclosed_string(text: &str, errors: &[toml::de::Error]) -> Option<usize> {
+    let is_unclosed = |error: &&toml::de::Error| {
+        let at_the_end = error.span().is_some_and(|span| text[span.start..].trim().is_empty());
+        at_the_end && error.message().starts_with("invalid multi-line")
+    };
+    let error = errors.iter().find(is_unclosed)?;
+    let quotes = if error.message().contains("literal") { "'''" } else { "\"\"\"" };
+    text.rfind(quotes)
+}
+
+/// Recognizes `[rule]` and `[test]`, which need double brackets.
+fn single_brackets(text: &str, key: &Range<usize>) -> Option<&'static str> {
+    let before = text.get(..key.start)?.trim_end_matches(' ');
+    let line = before.rsplit('\n').next()?.trim_start();
+    let key = text.get(key.clone())?;
+    ["rule", "test"].into_iter().find(|known| *known == key && line == "[")
+}
+
+fn to_i64(integer: &toml::de::DeInteger<'_>) -> Option<i64> {
+    i64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+fn plain_number(value: &DeValue<'_>) -> Option<Value> {
+    if let Some(integer) = value.as_integer() {
+        return to_i64(integer).map(Value::from);
+    }
+    let float: f64 = value.as_float()?.as_str().parse().ok()?;
+    serde_json::Number::from_f64(float).map(Value::Number)
+}
+
+fn type_name(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(number) if to_i64(number).is_none() => "an integer beyond 64 bits",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(float) if float.as_str().ends_with(['f', 'n']) => {
+            "an infinite or invalid number"
+        }
+        DeValue::Float(_) => "a fraction",
+        DeValue::Boolean(true) => "true",
+        DeValue::Boolean(false) => "false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(list) if list.is_empty() => "an empty list",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}

@@ -1,0 +1,175 @@
+//! The language of the settings file: one declaration of each key.
+//!
+//! The tables of `docs/settings.md` and `config/schema/settings.json` are generated from these
+//! declarations. Defaults are in `config/default.toml`, except those of a source.
+
+pub(crate) mod reader;
+mod records;
+mod sources;
+mod value_types;
+
+use serde_json::Value;
+
+use super::{DEFAULTS, LogFormat, Wait};
+use crate::authenticate::Mode;
+use crate::schema::toml_table;
+use reader::{Entry, TableKeys};
+use records::NumberStorageKind;
+use value_types::{
+    Address, Boolean, Count, FallbackReply, FilePath, LogLevel, Milliseconds, Networks, OneOf,
+    PlatformName, RecordsUrl, ReplyBudget, SecretReference, SecretReferences, Section, Sources,
+    UrlToken, ValueType,
+};
+
+/// Milliseconds and connections above this are taken for a typing error.
+const LIMIT: usize = 10_000_000;
+
+toml_table! {
+    /// Addresses, sources and files of Switchboard. Relative paths start from the folder of this
+    /// file, which never contains a secret. `docs/settings.md` has more.
+    pub(crate) struct RootKeys: "the settings file" {
+        server: Section<ServerKeys>,
+        admin: Section<AdminKeys>,
+        rules: Section<RulesKeys>,
+        records: Section<RecordsKeys>,
+        log: Section<LogKeys>,
+        /// Sources of requests: one table for each workspace at a platform. NAME becomes a part of the
+        /// path, `/inbound/NAME`.
+        ///
+        /// `[sources.retell]`
+        sources: Sources,
+    }
+}
+
+toml_table! {
+    /// Public listener, which receives the platforms' requests.
+    pub(crate) struct ServerKeys: "[server]" {
+        /// Address and port. The default is loopback, for use behind a reverse proxy that terminates
+        /// TLS. The container image sets `0.0.0.0:8080`.
+        listen: Address,
+        /// Time limit for receiving a request body; then the response is 408.
+        request_timeout_ms: Milliseconds<1, LIMIT>,
+        /// Time after which an idle connection is closed, and time limit for receiving the headers of
+        /// a request. Keep it above the idle timeout of the load balancer in front.
+        header_timeout_ms: Milliseconds<1, LIMIT>,
+        /// Maximum number of open connections. Further connections wait in the kernel's queue (about
+        /// 4,000 of them) until one closes.
+        max_connections: Count<1, LIMIT>,
+        /// Maximum number of requests in flight, including calls that wait for `delay_ms`. Further
+        /// requests get 503 with `Retry-After`.
+        max_in_flight: Count<1, LIMIT>,
+        /// Time for requests in flight to finish on shutdown: longer than the slowest reply, and
+        /// shorter than the 10 seconds after which containers are killed.
+        shutdown_grace_ms: Milliseconds<1, LIMIT>,
+        /// Addresses or networks of the reverse proxies whose `X-Forwarded-For` is trusted:
+        /// `["10.0.0.0/8"]`. The client address is the rightmost one that is not a trusted proxy.
+        trusted_proxies: Networks,
+    }
+}
+
+toml_table! {
+    /// Admin listener: health, readiness, metrics, reload, explain and records.
+    pub(crate) struct AdminKeys: "[admin]" {
+        /// Address and port. Requires `token` unless bound to loopback.
+        listen: Address,
+        /// Reference to the token: `"env:SWITCHBOARD_ADMIN_TOKEN"` or `"file:PATH"`. If set, all
+        /// endpoints except `/healthz` and `/readyz` require `Authorization: Bearer …`. Without it, every
+        /// user of the machine can read `/records`; a `Host` that is neither `localhost` nor a loopback
+        /// address gets 403.
+        token: SecretReference,
+    }
+}
+
+toml_table! {
+    /// Rule table.
+    pub(crate) struct RulesKeys: "[rules]" {
+        /// File, or folder whose `*.toml` files form one rule table.
+        path: FilePath,
+        /// Interval at which the files of the rule table, lists included, are checked for changes.
+        /// Changed rules are loaded without a restart; if they contain an error, the previous rules stay
+        /// live. `0` disables polling: rules are then reloaded on SIGHUP or `POST /reload` only.
+        poll_ms: Milliseconds<0, LIMIT>,
+    }
+}
+
+toml_table! {
+    /// Records of calls and events.
+    pub(crate) struct RecordsKeys: "[records]" {
+        /// Record store: `"sqlite:PATH"` for one machine, `"postgres://USER@HOST/DATABASE"` for several
+        /// replicas, `"memory:"` until the service stops, or `"off"`. A URL with a password must not be
+        /// in the settings: refer to it by `"env:DATABASE_URL"` or `"file:PATH"`.
+        url: RecordsUrl,
+        /// Age in days at which records are deleted.
+        retain_days: Count<1, 36_500>,
+        /// Storage of callers' numbers. `"full"`: unchanged. `"masked"`: `+1213***1234`; such calls
+        /// cannot be replayed. `"hashed"`: hashed with `hash_key`; such calls cannot be replayed, but can
+        /// be found and erased by number.
+        numbers: OneOf<NumberStorageKind>,
+        /// Reference to the key for `numbers = "hashed"`, at least 16 bytes:
+        /// `"env:SWITCHBOARD_HASH_KEY"` or `"file:PATH"`. Numbers that were hashed with another key are
+        /// no longer found.
+        hash_key: SecretReference,
+        /// `"no"`: replies do not wait for their records; a crash loses the latest ones. `"commit"`:
+        /// each reply waits until its record is committed. If the record store fails, calls wait during the
+        /// first second, within `reply_within_ms`; later calls do not wait until it has recovered.
+        wait: OneOf<Wait>,
+        /// Adds `metadata.switchboard_id` to each reply. It joins events to decisions on platforms whose
+        /// requests have no call id.
+        stamp: Boolean,
+    }
+}
+
+toml_table! {
+    /// Logging.
+    pub(crate) struct LogKeys: "[log]" {
+        /// `"error"`, `"warn"`, `"info"` (one line per call), `"debug"`, `"trace"`, or directives of
+        /// the `tracing` crate: `"info,hyper=debug"`.
+        level: LogLevel,
+        /// `"json"`: one JSON object per line. `"pretty"`: for reading in a terminal; the default of
+        /// `serve --dev`.
+        format: OneOf<LogFormat>,
+    }
+}
+
+toml_table! {
+    /// A source: a workspace at a platform, which sends requests to `/inbound/NAME` and
+    /// `/events/NAME`.
+    pub(crate) struct SourceKeys: "a source" {
+        /// Platform of the workspace.
+        platform: PlatformName = required,
+        /// References to the valid signing keys, several during a rotation:
+        /// `["env:RETELL_API_KEY", "file:/run/secrets/old_key"]`. Required unless `auth = "off"`.
+        secrets: SecretReferences,
+        /// `"required"`: requests that fail authentication are rejected. `"observe"`: all requests are
+        /// answered, and authentication failures are counted. `"off"`: signatures are not verified;
+        /// requires `url_token` or `allow_from`.
+        auth: OneOf<Mode> = "required",
+        /// Second factor: reference to a token, `"env:RETELL_URL_TOKEN"` or `"file:PATH"`. The URL
+        /// becomes `/inbound/NAME/TOKEN`, and requests without the token fail authentication.
+        url_token: UrlToken,
+        /// Second factor: addresses or networks that may send requests: `["100.20.5.228"]`.
+        allow_from: Networks,
+        /// Deadline for a reply, from the arrival of the request. Platforms stop waiting after 10
+        /// seconds.
+        reply_within_ms: ReplyBudget = "3000",
+        /// Reply when an internal error occurs: `"keep"` (the platform's default agent), `"reject"`, or
+        /// the name of an agent in the rule table.
+        fallback: FallbackReply = "keep",
+    }
+}
+
+/// Returns the JSON Schema of a settings file, for editors, with the defaults of
+/// `config/default.toml`.
+pub fn json_schema() -> Value {
+    let mut schema = RootKeys::spec().root_schema("settings", "Switchboard: the settings");
+    let defaults = config::File::from_str(DEFAULTS, config::FileFormat::Toml);
+    let defaults = config::Config::builder().add_source(defaults).build();
+    let defaults = defaults.and_then(config::Config::try_deserialize::<Value>);
+    let sections = defaults.expect("the defaults are TOML");
+    for (section, defaults) in sections.as_object().into_iter().flatten() {
+        for (key, default) in defaults.as_object().into_iter().flatten() {
+            schema["properties"][section]["properties"][key]["default"] = default.clone();
+        }
+    }
+    schema
+}

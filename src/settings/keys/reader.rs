@@ -1,0 +1,410 @@
+//! Reads settings from the merged layers: each declared key once, and what is left over is unknown.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use config::{Map, Value, ValueKind};
+use toml::de::DeTable;
+
+use super::{AdminKeys, LogKeys, RootKeys, RulesKeys, ServerKeys};
+use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, did_you_mean};
+use crate::schema::{Absent, TableSpec};
+use crate::settings::layers;
+use crate::settings::layers::is_from_environment;
+use crate::settings::{
+    AdminSettings, Inputs, LoadedSettings, LogFormat, LogSettings, Purpose, RulesSettings,
+    ServerSettings, Settings,
+};
+
+/// Keys of a table, as `toml_table!` declares them.
+pub(crate) trait TableKeys: Default {
+    /// Returns the declaration.
+    fn spec() -> &'static TableSpec;
+
+    /// Reads a key into its field; false when the key is not declared.
+    fn read_key(&mut self, key: &str, entry: &mut Entry<'_, '_>) -> bool;
+}
+
+/// A section whose keys are checked together.
+pub(crate) trait SettingsTable: TableKeys {
+    type Settings;
+
+    /// Checks what depends on several keys; `None` when a key is missing or invalid, which has been
+    /// reported.
+    fn check(self, reader: &mut SettingsReader<'_>, section: &Section) -> Option<Self::Settings>;
+}
+
+/// Values that the settings name by a word.
+pub(crate) trait Choice: Copy + 'static {
+    /// All words with their values.
+    const WORDS: &'static [(&'static str, Self)];
+}
+
+/// Reads and checks all layers.
+pub(crate) fn read(inputs: &Inputs) -> std::io::Result<LoadedSettings> {
+    let mut report = Report::default();
+    let text = inputs.file.as_deref().map(std::fs::read_to_string).transpose()?;
+    let path = inputs.file.as_ref().map(|path| path.display().to_string());
+    let file = SourceFile::private(&path.unwrap_or_default(), text.unwrap_or_default());
+    let file = Arc::new(file);
+    let (document, errors) = DeTable::parse_recoverable(&file.text);
+    for error in &errors {
+        let location = Location { file: file.clone(), span: error.span().unwrap_or_default() };
+        let message = format!("invalid TOML: {}", error.message());
+        report.error("syntax", Some(location), message).hide_line();
+    }
+    if !errors.is_empty() {
+        return Ok(LoadedSettings { settings: None, rules: None, report });
+    }
+    let document = document.get_ref();
+    let Some(values) = layers::merge(inputs, &file, document, &mut report) else {
+        return Ok(LoadedSettings { settings: None, rules: None, report });
+    };
+    let mut reader = SettingsReader { inputs, file: &file, document, report: &mut report };
+    let (settings, rules) = reader.settings(values);
+    let settings = settings.filter(|_| report.errors() == 0);
+    report.sort();
+    Ok(LoadedSettings { settings, rules, report })
+}
+
+/// Reader of one set of inputs.
+pub(crate) struct SettingsReader<'r> {
+    pub(crate) inputs: &'r Inputs,
+    pub(crate) report: &'r mut Report,
+    file: &'r Arc<SourceFile>,
+    document: &'r DeTable<'r>,
+}
+
+/// A table of settings that has been read: its path, and the keys that some layer sets.
+pub(crate) struct Section {
+    pub(crate) path: Vec<String>,
+    present: Vec<&'static str>,
+}
+
+impl Section {
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.present.contains(&key)
+    }
+
+    pub(crate) fn path_to(&self, key: &str) -> Vec<String> {
+        path_to(&self.path, key)
+    }
+}
+
+fn path_to(path: &[String], key: &str) -> Vec<String> {
+    path.iter().cloned().chain([key.to_owned()]).collect()
+}
+
+impl SettingsReader<'_> {
+    /// Returns the settings, and the path of the rule table even when there are no settings.
+    fn settings(&mut self, mut values: Map<String, Value>) -> (Option<Settings>, Option<PathBuf>) {
+        // An empty `[sources]` is reported like an absent one.
+        values
+            .entry("sources".to_owned())
+            .or_insert_with(|| Value::new(None, Map::<String, Value>::new()));
+        let (keys, _) = self.read_keys::<RootKeys>(Vec::new(), values);
+        let path = keys.rules.as_ref().map(|rules| rules.path.clone());
+        let (Some(server), Some(admin)) = (keys.server, keys.admin) else {
+            return (None, path);
+        };
+        self.check_addresses(&server, &admin);
+        let (Some(rules), Some(records), Some(log), Some(sources)) =
+            (keys.rules, keys.records, keys.log, keys.sources)
+        else {
+            return (None, path);
+        };
+        (Some(Settings { server, admin, rules, records, log, sources }), path)
+    }
+
+    /// Reads the declared keys of a table, and reports all others.
+    pub(crate) fn read_keys<T: TableKeys>(
+        &mut self,
+        path: Vec<String>,
+        mut values: Map<String, Value>,
+    ) -> (T, Section) {
+        let mut keys = T::default();
+        let mut section = Section { path, present: Vec::new() };
+        for spec in T::spec().keys {
+            let value = values.remove(spec.name);
+            section.present.extend(value.is_some().then_some(spec.name));
+            let default = match spec.absent {
+                Absent::Default(default) => Some(Value::new(None, default)),
+                Absent::Allowed | Absent::Rejected => None,
+            };
+            if let Some(value) = value.or(default) {
+                let path = section.path_to(spec.name);
+                keys.read_key(spec.name, &mut Entry { reader: self, path, value });
+            }
+        }
+        for key in values.keys() {
+            let path = section.path_to(key);
+            let names = T::spec().names();
+            let all = names.clone().collect::<Vec<_>>().join(", ");
+            let message = format!("unknown key `{}`", path.join("."));
+            self.error("unknown-key", &path, message)
+                .help(format!("{} has {all}", T::spec().noun))
+                .maybe_help(did_you_mean(key, names));
+        }
+        (keys, section)
+    }
+
+    fn check_addresses(&mut self, server: &ServerSettings, admin: &AdminSettings) {
+        let (public, admin) = (server.listen, admin.listen);
+        if self.inputs.purpose == Purpose::Dev
+            && !(public.ip().is_loopback() && admin.ip().is_loopback())
+        {
+            let message =
+                format!("--dev listens on loopback only; the settings have {public} and {admin}");
+            self.report
+                .error("not-loopback", None, message)
+                .help("leave out --dev, and give every source a secret");
+        }
+        if public == admin && public.port() != 0 {
+            let message = format!("both listeners use {public}");
+            let path = ["admin".to_owned(), "listen".to_owned()];
+            self.error("same-address", &path, message).help("give admin.listen another port");
+        }
+    }
+}
+
+impl SettingsTable for ServerKeys {
+    type Settings = ServerSettings;
+
+    fn check(self, _: &mut SettingsReader<'_>, _: &Section) -> Option<ServerSettings> {
+        Some(ServerSettings {
+            listen: self.listen?,
+            request_timeout: self.request_timeout_ms?,
+            header_timeout: self.header_timeout_ms?,
+            max_connections: self.max_connections?,
+            max_in_flight: self.max_in_flight?,
+            shutdown_grace: self.shutdown_grace_ms?,
+            trusted_proxies: self.trusted_proxies,
+        })
+    }
+}
+
+impl SettingsTable for AdminKeys {
+    type Settings = AdminSettings;
+
+    fn check(self, reader: &mut SettingsReader<'_>, section: &Section) -> Option<AdminSettings> {
+        let listen = self.listen?;
+        // With --dev, every address off loopback is an error, with or without a token.
+        let needs_token = !listen.ip().is_loopback() && reader.inputs.purpose != Purpose::Dev;
+        if needs_token && !section.has("token") {
+            let message = format!("the admin listener on {listen} would be open to everyone");
+            reader
+                .error("open-admin", &section.path_to("listen"), message)
+                .help("set admin.token = \"env:NAME\"");
+        }
+        Some(AdminSettings { listen, token: self.token })
+    }
+}
+
+impl SettingsTable for RulesKeys {
+    type Settings = RulesSettings;
+
+    fn check(self, _: &mut SettingsReader<'_>, _: &Section) -> Option<RulesSettings> {
+        // An invalid `poll_ms` has been reported; the rules can be checked all the same.
+        Some(RulesSettings { path: self.path?, poll: self.poll_ms.filter(|poll| !poll.is_zero()) })
+    }
+}
+
+impl SettingsTable for LogKeys {
+    type Settings = LogSettings;
+
+    fn check(self, reader: &mut SettingsReader<'_>, section: &Section) -> Option<LogSettings> {
+        let is_default = !reader.is_set(&section.path_to("format"));
+        let pretty = reader.inputs.purpose == Purpose::Dev && is_default;
+        let format = if pretty { Some(LogFormat::Pretty) } else { self.format };
+        Some(LogSettings { level: self.level?, format: format? })
+    }
+}
+
+/// Locations and errors.
+impl SettingsReader<'_> {
+    /// Resolves a path relative to the folder of the settings file.
+    pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
+        let folder = self.inputs.file.as_deref().and_then(Path::parent);
+        folder.map_or_else(|| path.to_owned(), |folder| folder.join(path))
+    }
+
+    pub(crate) fn error(
+        &mut self,
+        code: &'static str,
+        path: &[String],
+        message: String,
+    ) -> &mut Diagnostic {
+        let (location, variable) = self.location(path);
+        self.report.error(code, location, message + &variable)
+    }
+
+    pub(crate) fn warning(
+        &mut self,
+        code: &'static str,
+        path: &[String],
+        message: String,
+    ) -> &mut Diagnostic {
+        let (location, variable) = self.location(path);
+        self.report.warning(code, location, message + &variable)
+    }
+
+    pub(crate) fn remark(
+        &mut self,
+        code: &'static str,
+        path: &[String],
+        message: String,
+    ) -> &mut Diagnostic {
+        let (location, variable) = self.location(path);
+        self.report.remark(code, location, message + &variable)
+    }
+
+    /// Returns the location of a key in the file, or the name of the variable that sets it.
+    fn location(&self, path: &[String]) -> (Option<Location>, String) {
+        if let Some(name) = self.variable(path) {
+            return (None, format!(" (from {name})"));
+        }
+        let span = self.span(path);
+        (span.map(|span| Location { file: self.file.clone(), span }), String::new())
+    }
+
+    /// The variable that sets this key or a key below it.
+    fn variable(&self, path: &[String]) -> Option<&String> {
+        let variable = format!("SWITCHBOARD__{}", path.join("__").to_uppercase());
+        let below = format!("{variable}__");
+        let sets_it = |name: &&String| {
+            let name = name.to_uppercase();
+            name == variable || name.starts_with(&below)
+        };
+        self.inputs.environment.keys().filter(sets_it).min()
+    }
+
+    /// The bytes of this key in the file.
+    pub(crate) fn span(&self, path: &[String]) -> Option<Range<usize>> {
+        let (last, parents) = path.split_last()?;
+        let mut table = self.document;
+        for name in parents {
+            table = table.get(name.as_str())?.get_ref().as_table()?;
+        }
+        table.get_key_value(last.as_str()).map(|(key, _)| key.span())
+    }
+
+    /// The file or a variable sets this key.
+    fn is_set(&self, path: &[String]) -> bool {
+        self.variable(path).is_some() || self.span(path).is_some()
+    }
+}
+
+/// A key and its value.
+pub(crate) struct Entry<'e, 'r> {
+    pub(crate) reader: &'e mut SettingsReader<'r>,
+    pub(crate) path: Vec<String>,
+    pub(crate) value: Value,
+}
+
+/// Values of one type each. An invalid value is reported.
+impl Entry<'_, '_> {
+    /// Full name for messages: `server.listen`.
+    pub(crate) fn name(&self) -> String {
+        self.path.join(".")
+    }
+
+    pub(crate) fn error(&mut self, code: &'static str, message: String) -> &mut Diagnostic {
+        self.reader.error(code, &self.path, message)
+    }
+
+    fn wrong_type(&mut self, wanted: &str) {
+        let found = shown(&self.value);
+        self.error("bad-value", format!("`{}` must be {wanted}, not {found}", self.name()));
+    }
+
+    /// A value that `parse` accepts. Numbers and booleans from variables are strings, so `parse`
+    /// gets everything as a string.
+    pub(crate) fn parsed<T>(
+        &mut self,
+        wanted: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let parsed = self.value.clone().into_string().ok().and_then(|text| parse(&text));
+        if parsed.is_none() {
+            self.wrong_type(wanted);
+        }
+        parsed
+    }
+
+    pub(crate) fn text(&mut self) -> Option<String> {
+        let text = plain_text(&self.value);
+        if text.is_none() {
+            self.wrong_type("a string");
+        }
+        text
+    }
+
+    /// A string, or a list of strings; a variable has commas between them.
+    pub(crate) fn texts(&mut self) -> Vec<String> {
+        let is_variable = is_from_environment(&self.value);
+        let texts = if let ValueKind::Array(list) = &self.value.kind {
+            list.iter().map(plain_text).collect()
+        } else {
+            plain_text(&self.value).map(|text| {
+                let parts = text.split(|c| is_variable && c == ',').map(str::trim);
+                parts.filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+            })
+        };
+        if texts.is_none() {
+            self.wrong_type("a string or a list of strings");
+        }
+        texts.unwrap_or_default()
+    }
+
+    pub(crate) fn choice<T: Copy>(&mut self, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text()?;
+        let found = words.iter().find(|(word, _)| *word == text);
+        if found.is_none() {
+            let all = words.iter().map(|(word, _)| *word).collect::<Vec<_>>();
+            let message = format!("`{}` cannot be `{text}`", self.name());
+            self.error("bad-value", message)
+                .help(format!("use one of {}", all.join(", ")))
+                .maybe_help(did_you_mean(&text, all));
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    /// A path in the file is relative to the file, and one in a variable to the working directory.
+    pub(crate) fn path(&mut self) -> Option<PathBuf> {
+        let path = PathBuf::from(self.text()?);
+        let is_variable = is_from_environment(&self.value);
+        Some(if is_variable { path } else { self.reader.resolve(&path) })
+    }
+
+    pub(crate) fn table(&mut self) -> Option<Map<String, Value>> {
+        let table = self.value.clone().into_table().ok();
+        if table.is_none() {
+            self.error("wrong-kind", format!("`{}` must be a table", self.name()));
+        }
+        table
+    }
+
+    /// A table with declared keys.
+    pub(crate) fn table_keys<T: TableKeys>(&mut self) -> Option<(T, Section)> {
+        let values = self.table()?;
+        Some(self.reader.read_keys(self.path.clone(), values))
+    }
+}
+
+/// A string, but not a number or a boolean, which `config` would convert to one.
+fn plain_text(value: &Value) -> Option<String> {
+    let is_string = matches!(value.kind, ValueKind::String(_));
+    value.clone().into_string().ok().filter(|_| is_string)
+}
+
+/// Describes a value for messages.
+fn shown(value: &Value) -> String {
+    if matches!(value.kind, ValueKind::Table(_)) {
+        "a table".to_owned()
+    } else if matches!(value.kind, ValueKind::Array(_)) {
+        "a list".to_owned()
+    } else {
+        format!("`{value}`")
+    }
+}

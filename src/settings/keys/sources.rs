@@ -1,0 +1,261 @@
+//! `[sources.NAME]`: the workspaces that send requests, and how their requests are authenticated.
+//!
+//! The only module that follows references to secrets, for `records` as well. No message contains
+//! the value of a secret.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::SourceKeys;
+use super::reader::{Entry, Section, SettingsReader};
+use crate::authenticate::{Key, Mode, Policy};
+use crate::diagnostics::did_you_mean;
+use crate::dialect;
+use crate::dialect::Dialect;
+use crate::domain::secret::Secret;
+use crate::settings::{DEFAULT_PATHS, Purpose};
+use crate::source::{Fallback, Source};
+
+/// Minimum length of a secret; a shorter one can be guessed.
+const SHORTEST_SECRET_BYTES: usize = 16;
+/// Stands in for a missing secret with `--dev`.
+pub(crate) const DEV_KEY: &str = "dev";
+/// Form of a reference to a secret.
+pub(crate) const REFERENCE_PATTERN: &str = "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$";
+/// Form of a source's name, which is a part of the URL.
+pub(crate) const SOURCE_NAME_PATTERN: &str = "^[A-Za-z0-9_-]+$";
+
+/// Values of sources.
+impl Entry<'_, '_> {
+    pub(crate) fn sources(&mut self) -> Option<Vec<Source>> {
+        let mut sources: Vec<_> = self.table()?.into_iter().collect();
+        sources.sort_by(|(a, _), (b, _)| a.cmp(b));
+        if sources.is_empty() {
+            self.reader.no_source();
+        }
+        let read = sources.into_iter().filter_map(|(name, value)| {
+            let path = vec!["sources".to_owned(), name.clone()];
+            let mut entry = Entry { reader: self.reader, path, value };
+            let (keys, section) = entry.table_keys::<SourceKeys>()?;
+            self.reader.source(name, keys, &section)
+        });
+        Some(read.collect())
+    }
+
+    pub(crate) fn platform(&mut self) -> Option<&'static dyn Dialect> {
+        let name = self.text()?;
+        let found = dialect::by_name(&name);
+        if found.is_none() {
+            self.error("unknown-platform", format!("unknown platform `{name}`"))
+                .help(format!("use one of {}", platforms().join(", ")))
+                .maybe_help(did_you_mean(&name, platforms()));
+        }
+        found
+    }
+
+    pub(crate) fn fallback(&mut self) -> Option<Fallback> {
+        Some(match self.text()?.trim() {
+            "" => {
+                let message = format!("`{}` is empty", self.name());
+                self.error("bad-value", message)
+                    .help("write keep, reject, or the name of an agent");
+                return None;
+            }
+            "keep" => Fallback::Keep,
+            "reject" => Fallback::Reject,
+            agent => Fallback::Agent(agent.into()),
+        })
+    }
+
+    pub(crate) fn secret(&mut self) -> Option<Secret> {
+        let reference = self.text()?;
+        self.reader.secret(&reference, &self.path)
+    }
+
+    pub(crate) fn secrets(&mut self) -> Vec<Option<Secret>> {
+        let references = self.texts().into_iter();
+        references.map(|reference| self.reader.secret(&reference, &self.path)).collect()
+    }
+
+    /// A token must not need escaping in a URL.
+    pub(crate) fn url_token(&mut self) -> Option<Secret> {
+        let token = self.secret()?;
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+        if !token.expose().iter().all(plain) {
+            let message = format!("`{}` contains characters that a URL must escape", self.name());
+            self.error("bad-token", message).help("use letters, digits, - . _ and ~");
+        }
+        Some(token)
+    }
+}
+
+impl SettingsReader<'_> {
+    fn no_source(&mut self) {
+        let help = self.inputs.file.as_ref().map_or_else(
+            || {
+                let paths = DEFAULT_PATHS.join(" or ");
+                format!("there is no settings file at {paths}; name one with --config FILE")
+            },
+            |path| format!("add [sources.retell] to {}", path.display()),
+        );
+        let message = "the settings have no source, so every request would be rejected";
+        self.report.error("no-source", None, message).help(help);
+    }
+
+    fn source(&mut self, name: String, source: SourceKeys, section: &Section) -> Option<Source> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+        if name.is_empty() || !name.chars().all(is_plain) {
+            let message = format!("`{name}` cannot be the name of a source");
+            self.error("bad-value", &section.path, message).help("use letters, digits, - and _");
+        }
+        if !section.has("platform") {
+            let message = format!("source `{name}`: `platform` is missing");
+            self.error("missing-key", &section.path, message)
+                .help(format!("set it to one of {}", platforms().join(", ")));
+        }
+        let keys = self.keys(&name, &source, section);
+        let (dialect, mode) = (source.platform?, source.auth?);
+        let name: Arc<str> = name.into();
+        let policy = Policy {
+            source: name.clone(),
+            mode,
+            scheme: dialect.scheme(),
+            keys,
+            url_token: source.url_token,
+            allow_from: source.allow_from,
+        };
+        self.check_factors(&policy, section);
+        let (reply_within, fallback) = (source.reply_within_ms?, source.fallback?);
+        Some(Source { name, dialect, policy, reply_within, fallback })
+    }
+
+    fn keys(&mut self, name: &str, source: &SourceKeys, section: &Section) -> Vec<Key> {
+        let mut keys: Vec<_> = source.secrets.iter().flatten().map(Key::new).collect();
+        if keys.is_empty() && self.inputs.purpose != Purpose::Serve {
+            keys.push(Key::new(&Secret::new(DEV_KEY)));
+        }
+        let must_have_secrets = self.inputs.purpose != Purpose::Dev
+            && source.auth.is_some_and(|mode| mode != Mode::Off);
+        if must_have_secrets && source.secrets.is_empty() {
+            let message = format!("source `{name}` has no secret to verify signatures with");
+            self.error("no-secret", &section.path, message)
+                .help("set secrets = [\"env:NAME\"] to the API key that signs its webhooks");
+        }
+        keys
+    }
+
+    /// Rejects a source without authentication, and warns of one whose signature covers little.
+    fn check_factors(&mut self, policy: &Policy, section: &Section) {
+        let name = &policy.source;
+        // A second factor that is set but invalid has been reported.
+        if section.has("url_token") || section.has("allow_from") {
+            return;
+        }
+        if policy.mode == Mode::Off {
+            let message = format!("source `{name}`: auth = \"off\" accepts requests from anyone");
+            self.error("unauthenticated-source", &section.path, message)
+                .help("set url_token or allow_from as well, or auth = \"observe\"");
+        } else if let Some(weakness) = policy.scheme.weakness() {
+            self.warning("one-factor", &section.path, format!("source `{name}`: {weakness}"));
+        }
+    }
+
+    /// Reads the secret that `env:NAME` or `file:PATH` refers to. With `--dev`, `dev` stands in for a
+    /// missing one.
+    fn secret(&mut self, reference: &str, path: &[String]) -> Option<Secret> {
+        let Some(target) = self.dereference(reference) else {
+            let message = format!("`{}` must refer to a secret, not contain it", path.join("."));
+            self.error("inline-secret", path, message)
+                .help("write \"env:NAME\" or \"file:PATH\"")
+                .hide_line();
+            return None;
+        };
+        match target.map(without_newline) {
+            Ok(bytes) if bytes.len() >= SHORTEST_SECRET_BYTES => Some(Secret::new(bytes)),
+            Ok(bytes) => self.short_secret(bytes, reference, path),
+            Err(advice) => self.missing_secret(&advice, reference, path),
+        }
+    }
+
+    fn missing_secret(&mut self, advice: &str, reference: &str, path: &[String]) -> Option<Secret> {
+        let message = format!("`{}`: there is no secret at {reference}", path.join("."));
+        match self.inputs.purpose {
+            Purpose::Serve => {
+                self.error("no-secret", path, message).help(advice);
+                return None;
+            }
+            Purpose::Inspect => {
+                let help = format!("before you run `serve`, {advice}");
+                self.remark("secret-missing", path, message).help(help);
+            }
+            Purpose::Dev => {}
+        }
+        Some(Secret::new(DEV_KEY))
+    }
+
+    fn short_secret(&mut self, bytes: Vec<u8>, reference: &str, path: &[String]) -> Option<Secret> {
+        let length = bytes.len();
+        let message = format!(
+            "`{}`: {reference} has {length} bytes, and a secret needs at least {SHORTEST_SECRET_BYTES}",
+            path.join("."),
+        );
+        let is_key = path.last().is_some_and(|key| key == "secrets");
+        let advice = if is_key {
+            "use the key that the platform shows for webhooks"
+        } else {
+            "create one: openssl rand -hex 16"
+        };
+        match self.inputs.purpose {
+            Purpose::Dev if length > 0 => {}
+            Purpose::Inspect if length > 0 => {
+                let help = format!("before you run `serve`, {advice}");
+                self.remark("short-secret", path, message).help(help);
+            }
+            Purpose::Serve | Purpose::Dev | Purpose::Inspect => {
+                self.error("short-secret", path, message).help(advice);
+                return None;
+            }
+        }
+        Some(Secret::new(bytes))
+    }
+
+    /// Returns the target of a reference, or advice how to provide it; `None` for anything that is
+    /// not a reference.
+    pub(crate) fn dereference(&self, reference: &str) -> Option<Result<Vec<u8>, String>> {
+        match reference.split_once(':')? {
+            ("env", name) if is_variable_name(name) => {
+                let value = self.inputs.environment.get(name);
+                let value = value.map(|value| value.clone().into_bytes());
+                Some(value.ok_or_else(|| format!("set the environment variable {name}")))
+            }
+            ("file", file) => {
+                let file = self.resolve(Path::new(file));
+                let read = std::fs::read(&file);
+                let advice = |error| format!("store the secret in {}: {error}", file.display());
+                Some(read.map_err(advice))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn platforms() -> [&'static str; dialect::ALL.len()] {
+    dialect::ALL.map(|dialect| dialect.platform().as_str())
+}
+
+/// Accepts names that a shell can set. Anything else after `env:` may be the secret itself.
+fn is_variable_name(name: &str) -> bool {
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    plain && name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit())
+}
+
+/// Removes the newline that editors add at the end of a file.
+pub(crate) fn without_newline(mut bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.ends_with(b"\n") {
+        bytes.pop();
+        if bytes.ends_with(b"\r") {
+            bytes.pop();
+        }
+    }
+    bytes
+}

@@ -1,0 +1,231 @@
+//! Types of values in the settings: the JSON Schema and the reader of each.
+
+use std::marker::PhantomData;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde_json::{Value, json};
+
+use super::SourceKeys;
+use super::reader::{Choice, Entry, SettingsTable, TableKeys};
+use super::records::URL_PATTERN;
+use super::sources::{REFERENCE_PATTERN, SOURCE_NAME_PATTERN};
+use crate::authenticate::Mode;
+use crate::dialect::{self, Dialect};
+use crate::domain::secret::Secret;
+use crate::settings::{LogFormat, RecordsLocation, Wait};
+use crate::source::{Fallback, Source};
+
+/// Type of a key's value.
+pub(crate) trait ValueType {
+    /// Result of the reader; the default stands for a key that is absent or invalid.
+    type Raw: Default;
+
+    /// Returns the JSON Schema.
+    fn schema() -> Value;
+
+    /// Reads the value, and reports what is wrong with it.
+    fn read(entry: &mut Entry<'_, '_>) -> Self::Raw;
+}
+
+macro_rules! value_types {
+    ($(
+        $(#[doc = $doc:literal])*
+        $Type:ident $([$T:ident: $Bound:ident])? -> $Raw:ty { $schema:expr, |$entry:ident| $read:expr }
+    )+) => {$(
+        $(#[doc = $doc])*
+        pub(crate) struct $Type $(<$T>(PhantomData<$T>))?;
+
+        impl $(<$T: $Bound>)? ValueType for $Type $(<$T>)? {
+            type Raw = $Raw;
+
+            fn schema() -> Value {
+                $schema
+            }
+
+            fn read($entry: &mut Entry<'_, '_>) -> $Raw {
+                $read
+            }
+        }
+    )+};
+}
+
+value_types! {
+    /// `true` or `false`, or the same as a string from an environment variable.
+    Boolean -> Option<bool> {
+        json!({ "type": "boolean" }),
+        |entry| entry.parsed("true or false", |text| text.parse().ok())
+    }
+
+    /// Address and port.
+    Address -> Option<SocketAddr> {
+        json!({ "type": "string" }),
+        |entry| entry.parsed("an address and a port, like 127.0.0.1:8080", |text| text.parse().ok())
+    }
+
+    /// Addresses and networks.
+    Networks -> Vec<IpNet> { strings(), |entry| networks(entry) }
+
+    /// Path of a file or folder.
+    FilePath -> Option<PathBuf> { json!({ "type": "string" }), |entry| entry.path() }
+
+    /// Location of the record store, or a reference to it.
+    RecordsUrl -> Option<RecordsLocation> {
+        json!({ "type": "string", "pattern": URL_PATTERN }),
+        |entry| entry.records_location()
+    }
+
+    /// Reference to a secret. The schema rejects everything else, which may be the secret itself.
+    SecretReference -> Option<Secret> {
+        json!({ "type": "string", "pattern": REFERENCE_PATTERN }),
+        |entry| entry.secret()
+    }
+
+    /// References to secrets, with `None` for those that cannot be used.
+    SecretReferences -> Vec<Option<Secret>> {
+        json!({
+            "type": ["string", "array"],
+            "pattern": REFERENCE_PATTERN,
+            "items": { "type": "string", "pattern": REFERENCE_PATTERN },
+        }),
+        |entry| entry.secrets()
+    }
+
+    /// Reference to a token that is a part of the URL.
+    UrlToken -> Option<Secret> { SecretReference::schema(), |entry| entry.url_token() }
+
+    /// Directives of the `tracing` crate.
+    LogLevel -> Option<String> { json!({ "type": "string" }), |entry| log_level(entry) }
+
+    /// Name of a platform.
+    PlatformName -> Option<&'static dyn Dialect> {
+        json!({ "type": "string", "enum": dialect::ALL.map(|dialect| dialect.platform().as_str()) }),
+        |entry| entry.platform()
+    }
+
+    /// Deadline for a reply.
+    ReplyBudget -> Option<Duration> {
+        Milliseconds::<1, 9000>::schema(),
+        |entry| {
+            let wanted = "an integer from 1 to 9000 (platforms stop waiting after 10 seconds)";
+            let ms = entry.parsed(wanted, |text| text.parse().ok().filter(|ms| (1..=9000).contains(ms)));
+            ms.map(Duration::from_millis)
+        }
+    }
+
+    /// Reply when an internal error occurs.
+    FallbackReply -> Option<Fallback> {
+        json!({ "type": "string", "minLength": 1 }),
+        |entry| entry.fallback()
+    }
+
+    /// Sources by name.
+    Sources -> Option<Vec<Source>> {
+        json!({
+            "type": "object",
+            "propertyNames": { "pattern": SOURCE_NAME_PATTERN },
+            "additionalProperties": SourceKeys::spec().json_schema(),
+        }),
+        |entry| entry.sources()
+    }
+
+    /// One of several words.
+    OneOf[T: Choice] -> Option<T> {
+        json!({ "type": "string", "enum": T::WORDS.iter().map(|(word, _)| word).collect::<Vec<_>>() }),
+        |entry| entry.choice(T::WORDS)
+    }
+
+    /// A table of settings.
+    Section[T: SettingsTable] -> Option<T::Settings> {
+        T::spec().json_schema(),
+        |entry| {
+            let (keys, section) = entry.table_keys::<T>()?;
+            keys.check(entry.reader, &section)
+        }
+    }
+}
+
+/// Number in a range.
+pub(crate) struct Count<const MIN: usize, const MAX: usize>;
+
+impl<const MIN: usize, const MAX: usize> ValueType for Count<MIN, MAX> {
+    type Raw = Option<usize>;
+
+    fn schema() -> Value {
+        json!({ "type": "integer", "minimum": MIN, "maximum": MAX })
+    }
+
+    fn read(entry: &mut Entry<'_, '_>) -> Option<usize> {
+        entry.parsed(&format!("an integer from {MIN} to {MAX}"), |text| {
+            text.parse().ok().filter(|number| (MIN..=MAX).contains(number))
+        })
+    }
+}
+
+/// A duration in milliseconds.
+pub(crate) struct Milliseconds<const MIN: usize, const MAX: usize>;
+
+impl<const MIN: usize, const MAX: usize> ValueType for Milliseconds<MIN, MAX> {
+    type Raw = Option<Duration>;
+
+    fn schema() -> Value {
+        Count::<MIN, MAX>::schema()
+    }
+
+    fn read(entry: &mut Entry<'_, '_>) -> Option<Duration> {
+        Count::<MIN, MAX>::read(entry).map(|ms| Duration::from_millis(ms as u64))
+    }
+}
+
+impl Choice for Wait {
+    const WORDS: &'static [(&'static str, Wait)] = &[("no", Wait::No), ("commit", Wait::Commit)];
+}
+
+impl Choice for LogFormat {
+    const WORDS: &'static [(&'static str, LogFormat)] =
+        &[("json", LogFormat::Json), ("pretty", LogFormat::Pretty)];
+}
+
+impl Choice for Mode {
+    const WORDS: &'static [(&'static str, Mode)] =
+        &[("required", Mode::Required), ("observe", Mode::Observe), ("off", Mode::Off)];
+}
+
+fn strings() -> Value {
+    json!({ "type": ["string", "array"], "items": { "type": "string" } })
+}
+
+fn networks(entry: &mut Entry<'_, '_>) -> Vec<IpNet> {
+    let texts = entry.texts().into_iter();
+    let networks = texts.filter_map(|text| {
+        let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        if network.is_err() {
+            entry
+                .error("bad-value", format!("`{text}` is neither an address nor a network"))
+                .help("write 100.20.5.228 or 10.0.0.0/8");
+        }
+        network.ok()
+    });
+    networks.collect()
+}
+
+fn log_level(entry: &mut Entry<'_, '_>) -> Option<String> {
+    let level = entry.text()?;
+    let filter = level.parse::<tracing_subscriber::EnvFilter>();
+    if filter.is_ok() && level.split(',').all(has_level) {
+        return Some(level);
+    }
+    entry
+        .error("bad-value", format!("`{level}` is not a log level"))
+        .help("write error, warn, info, debug or trace, or directives like \"info,hyper=debug\"");
+    None
+}
+
+/// Accepts `info` and `hyper=debug`, but not `inof`, which `tracing` takes for the name of a target.
+fn has_level(directive: &str) -> bool {
+    let level = directive.rsplit('=').next().unwrap_or_default().trim();
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    levels.iter().any(|known| known.eq_ignore_ascii_case(level))
+}
