@@ -182,18 +182,18 @@ fn records_status(app: &Switchboard) -> Value {
 
 /// The live rule table, its age, and the result of the last reload.
 fn table_status(app: &Switchboard) -> Value {
-    let (table, status) = app.live_table().table_and_state();
-    let age = app.now().duration_since(status.since);
+    let (table, status) = app.live_table().table_and_status();
+    let age = app.now().duration_since(status.loaded_at);
     json!({
         "fingerprint": table.fingerprint,
         "rules": table.rules.len(),
-        "loaded_at": status.since.to_string(),
+        "loaded_at": status.loaded_at.to_string(),
         "age_seconds": age.as_secs(),
         "last_reload": {
-            "ok": status.wrong.is_none(),
-            "at": status.tried.to_string(),
-            "errors": status.wrong.as_deref().map_or(0, Report::errors),
-            "diagnostics": status.wrong.as_deref().map(locations).unwrap_or_default(),
+            "ok": status.last_error.is_none(),
+            "at": status.last_attempt_at.to_string(),
+            "errors": status.last_error.as_deref().map_or(0, Report::error_count),
+            "diagnostics": status.last_error.as_deref().map(locations).unwrap_or_default(),
         },
     })
 }
@@ -203,7 +203,7 @@ fn table_status(app: &Switchboard) -> Value {
 fn locations(report: &Report) -> Vec<Value> {
     const MAX_DIAGNOSTICS: usize = 20;
     let keys = ["severity", "code", "file", "line", "column"];
-    let diagnostics = report.mistakes().iter().take(MAX_DIAGNOSTICS).map(Diagnostic::to_json);
+    let diagnostics = report.diagnostics().iter().take(MAX_DIAGNOSTICS).map(Diagnostic::to_json);
     let location = |diagnostic: Value| keys.map(|key| (key.to_owned(), diagnostic[key].clone()));
     diagnostics
         .map(|diagnostic| Value::Object(location(diagnostic).into_iter().collect()))

@@ -27,7 +27,7 @@ use super::load::chunks::{CHUNK_BYTES, Chunk, ChunkKind, split_chunks};
 use super::load::files::TableFiles;
 use super::load::raw::{RawDefinitions, parse};
 use super::model::lists::Lists;
-use super::model::name_index::Names;
+use super::model::name_index::NameIndex;
 use super::{Action, Agent, CheckContext, Dates, Hours, Index, Progress, Rule, RuleSet, Test};
 use crate::diagnostics::{Diagnostic, Location, Problem, Report, Severity, SourceFile};
 
@@ -108,7 +108,7 @@ struct Checker<'r> {
     /// How often something of that was named.
     suppressed: usize,
     agents: Vec<Agent>,
-    agents_by_name: Names,
+    agents_by_name: NameIndex,
     /// There is no `[agents]`: every id is taken as it is.
     any_agent: bool,
     lists: Lists,
@@ -120,7 +120,7 @@ struct Checker<'r> {
     dates_used: UsageTracker,
     hours_used: UsageTracker,
     rules: Vec<Rule>,
-    rules_by_name: Names,
+    rules_by_name: NameIndex,
     places: RuleLocations,
     /// Of each rule, whether something was wrong in it.
     flawed: Vec<bool>,
@@ -154,7 +154,7 @@ impl<'r> Checker<'r> {
             unreadable: HashSet::new(),
             suppressed: 0,
             agents: Vec::new(),
-            agents_by_name: Names::default(),
+            agents_by_name: NameIndex::default(),
             any_agent: true,
             lists: Lists::default(),
             open_lists: Vec::new(),
@@ -164,7 +164,7 @@ impl<'r> Checker<'r> {
             dates_used: UsageTracker::default(),
             hours_used: UsageTracker::default(),
             rules: Vec::new(),
-            rules_by_name: Names::default(),
+            rules_by_name: NameIndex::default(),
             places: RuleLocations::default(),
             flawed: Vec::new(),
             off: Vec::new(),
@@ -268,7 +268,7 @@ impl<'r> Checker<'r> {
         let mut trial = Report::default();
         let whole = read(&file, span, &mut trial);
         if let Some(parts) = whole {
-            self.report.absorb(trial);
+            self.report.append(trial);
             parts.into_iter().for_each(|part| look(self, part));
             return;
         }
@@ -326,10 +326,10 @@ impl<'r> Checker<'r> {
             };
             return self.report.retain(whole);
         }
-        if self.report.errors() == 0 {
+        if self.report.error_count() == 0 {
             self.nobody_left_out();
         }
-        if self.report.errors() == 0 {
+        if self.report.error_count() == 0 {
             self.unused();
         }
         progress(Progress::Comparing);
@@ -377,10 +377,10 @@ impl<'r> Checker<'r> {
             dates: self.dates,
             zone: self.zone.unwrap_or(TimeZone::UTC),
             fingerprint: hex::encode(&digest.finalize()[..6]),
-            deciding,
-            adding,
-            by_name: self.agents_by_name,
-            any_agent: self.any_agent,
+            deciding_index: deciding,
+            continuing_index: adding,
+            agents_by_name: self.agents_by_name,
+            raw_agent_ids: self.any_agent,
         };
         Checked { table, tests, places: self.places }
     }
@@ -403,13 +403,13 @@ fn indexes(rules: &[Rule], wanted: impl Fn(usize) -> bool) -> (Index, Index) {
     let of = |continues: bool| {
         let numbered = rules.iter().enumerate();
         let those = numbered
-            .filter(|(at, rule)| (rule.does == Action::Continue) == continues && wanted(*at));
+            .filter(|(at, rule)| (rule.action == Action::Continue) == continues && wanted(*at));
         Index::new(those.map(|(at, rule)| (at as u32, &rule.to, &rule.from)))
     };
     (of(true), of(false))
 }
 
 fn is_for_everyone(rule: &Rule) -> bool {
-    let anything = rule.to.is_anything() && rule.from.is_anything() && rule.also.is_none();
-    anything && rule.does != Action::Continue
+    let anything = rule.to.is_anything() && rule.from.is_anything() && rule.conditions.is_none();
+    anything && rule.action != Action::Continue
 }

@@ -131,7 +131,11 @@ async fn a_saved_body_is_explained_as_its_source_would_read_it() {
     for (query, body, why) in [
         ("source=retell", event, "the body is the event `call_ended`, not a call"),
         ("source=retell", "no JSON", "the body is not a JSON object"),
-        ("source=retell&from=%2B12137771234", &call, "send either from, to and channel, or a request body"),
+        (
+            "source=retell&from=%2B12137771234",
+            &call,
+            "send either from, to and channel, or a request body",
+        ),
     ] {
         let (status, body) = posted(query, body).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {body}");

@@ -140,9 +140,9 @@ async fn answered(app: &App, call: &str) -> Answered {
 
 /// Each error of a report: the code, and the place from the file's name on.
 fn errors(reloaded: &Reloaded) -> Vec<String> {
-    let errors = reloaded.report.mistakes().iter().filter(|one| one.severity == Severity::Error);
+    let errors = reloaded.report.diagnostics().iter().filter(|one| one.severity == Severity::Error);
     let told = errors.map(|error| {
-        let place = error.place.as_ref().map(|place| place.to_string());
+        let place = error.location.as_ref().map(|place| place.to_string());
         let place = place.as_deref().and_then(|place| place.rsplit('/').next());
         format!("{} {}", error.code, place.unwrap_or("nowhere"))
     });
@@ -425,8 +425,9 @@ async fn health_and_readiness_tell_of_a_bad_edit_until_the_next_good_one() {
         });
         assert_eq!(mistake, [&expected], "places, and no messages");
     }
-    let wrong = live.app.app.live_table().table_and_state().1.wrong.unwrap();
-    let texts: Vec<_> = wrong.mistakes().iter().filter_map(|one| one.place.as_ref()).collect();
+    let wrong = live.app.app.live_table().table_and_status().1.last_error.unwrap();
+    let texts: Vec<_> =
+        wrong.diagnostics().iter().filter_map(|one| one.location.as_ref()).collect();
     assert!(texts.iter().all(|place| !place.file.text.contains('\n')), "whole files are let go");
     let ready = live.get("/readyz").await;
     assert_eq!(ready["ready"], json!(true));

@@ -9,7 +9,7 @@ use super::Checker;
 use super::rule::{RuleNumbers, called};
 use crate::dialect::METADATA_BYTES;
 use crate::rules::load::raw::{Entries, RawRule, RawValue, Spanned};
-use crate::rules::model::template::{ColumnLookup, InvalidTemplate, Node};
+use crate::rules::model::template::{ColumnLookup, InvalidTemplate, TemplateNode};
 use crate::rules::{ObjectTemplate, RuleAdditions, Template};
 
 /// Retell stops a caller's patience at about 9 s.
@@ -115,21 +115,21 @@ impl Checker<'_> {
         ObjectTemplate::new(self.nodes(entries, on))
     }
 
-    fn nodes(&mut self, entries: &Entries, on: RuleNumbers<'_>) -> Vec<(Box<str>, Node)> {
+    fn nodes(&mut self, entries: &Entries, on: RuleNumbers<'_>) -> Vec<(Box<str>, TemplateNode)> {
         let read = entries
             .iter()
             .filter_map(|(name, value)| Some((name.value.as_str().into(), self.node(value, on)?)));
         read.collect()
     }
 
-    fn node(&mut self, value: &Spanned<RawValue>, on: RuleNumbers<'_>) -> Option<Node> {
+    fn node(&mut self, value: &Spanned<RawValue>, on: RuleNumbers<'_>) -> Option<TemplateNode> {
         Some(match &value.value {
-            RawValue::Text(text) => Node::Text(self.template(text, &value.span, on)?),
-            RawValue::Plain(plain) => Node::Plain(plain.clone()),
+            RawValue::Text(text) => TemplateNode::Text(self.template(text, &value.span, on)?),
+            RawValue::Plain(plain) => TemplateNode::Plain(plain.clone()),
             RawValue::List(list) => {
-                Node::List(list.iter().filter_map(|item| self.node(item, on)).collect())
+                TemplateNode::List(list.iter().filter_map(|item| self.node(item, on)).collect())
             }
-            RawValue::Table(entries) => Node::Table(self.nodes(entries, on)),
+            RawValue::Table(entries) => TemplateNode::Table(self.nodes(entries, on)),
         })
     }
 

@@ -49,8 +49,8 @@ struct Matched {
 
 impl ColumnLookup for InRule<'_> {
     fn cell(&mut self, list: &str, column: &str) -> Option<Result<(Cell, bool), Problem>> {
-        let id = self.lists.named(list)?;
-        if let Some(bad) = self.columns[id.at()]
+        let id = self.lists.find(list)?;
+        if let Some(bad) = self.columns[id.index()]
             .and_then(|columns| no_column(&format!("list `{list}`"), columns, column))
         {
             return Some(Err(bad));
@@ -61,14 +61,15 @@ impl ColumnLookup for InRule<'_> {
                 "the row is the one that matched: write from = \"@{list}\" or to = \"@{list}\""
             ))));
         };
-        let cell = Cell { side: matched.side, list: id, column: self.lists.keep(id, column) };
+        let cell =
+            Cell { side: matched.side, list: id, column: self.lists.keep_column(id, column) };
         Some(Ok((cell, matched.always)))
     }
 
     fn names(&self) -> Vec<String> {
         let of = |matched: &Matched| {
             let name = self.lists.list(matched.list).name.clone();
-            let columns = self.columns[matched.list.at()].unwrap_or_default();
+            let columns = self.columns[matched.list.index()].unwrap_or_default();
             columns.iter().map(move |column| format!("{name}.{column}"))
         };
         self.matched.iter().flat_map(of).collect()

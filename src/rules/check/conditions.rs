@@ -6,7 +6,7 @@ use crate::diagnostics::{Problem, did_you_mean};
 use crate::dialect;
 use crate::domain::call::{Channel, Platform};
 use crate::rules::load::raw::{RawCondition, RawRule, Spanned};
-use crate::rules::model::condition::{Comparison, ExpectedValue, Operand, Where};
+use crate::rules::model::condition::{Comparison, ExpectedValue, Operand, WhereClause};
 use crate::rules::model::lists::ListId;
 use crate::rules::model::template::ColumnLookup;
 use crate::rules::{NumberMatcher, NumberPattern, Selector};
@@ -31,9 +31,9 @@ impl Checker<'_> {
     }
 
     fn list_named(&mut self, name: &Spanned<String>) -> Option<ListId> {
-        let found = self.lists.named(&name.value);
+        let found = self.lists.find(&name.value);
         match found {
-            Some(id) => self.open_lists[id.at()].used = true,
+            Some(id) => self.open_lists[id.index()].used = true,
             None => {
                 let known: Vec<_> = self.lists.all().iter().map(|list| list.name.clone()).collect();
                 self.unknown("unknown-list", "lists", name, &known);
@@ -87,7 +87,7 @@ impl Checker<'_> {
         Some(text.value.as_str().into())
     }
 
-    pub(super) fn wheres(&mut self, written: &RawRule, on: RuleNumbers<'_>) -> Vec<Where> {
+    pub(super) fn wheres(&mut self, written: &RawRule, on: RuleNumbers<'_>) -> Vec<WhereClause> {
         let mut wheres = Vec::new();
         for (name, values) in &written.wheres {
             let fact = self.fact(name, on);
@@ -98,7 +98,7 @@ impl Checker<'_> {
                 list.extend(read);
             }
             let name = name.value.as_str().into();
-            wheres.extend(fact.map(|fact| Where { name, fact, wanted }));
+            wheres.extend(fact.map(|fact| WhereClause { name, operand: fact, expected: wanted }));
         }
         wheres
     }

@@ -15,7 +15,7 @@ use crate::rules::load::files::TableFiles;
 use crate::rules::load::raw::{
     Entries, RawAgent, RawDates, RawDefinitions, RawHours, RawIds, RawValue, Spanned,
 };
-use crate::rules::model::hours::{TimeSpan, spans, weekdays, zone};
+use crate::rules::model::hours::{TimeSpan, parse_spans, parse_weekdays, parse_zone};
 use crate::rules::model::lists::Cell;
 use crate::rules::{Agent, Dates, DaySpec, Hours, PlatformIds};
 
@@ -78,7 +78,7 @@ impl Checker<'_> {
     }
 
     fn zone(&mut self, written: &Spanned<String>) {
-        match zone(&written.value) {
+        match parse_zone(&written.value) {
             Err(bad) => {
                 self.no_zone_told = true;
                 self.problem(&written.span, bad);
@@ -106,7 +106,7 @@ impl Checker<'_> {
         };
         let (ids, version) = read.unwrap_or((PlatformIds::ByPlatform(Vec::new()), None));
         self.agents.push(Agent { name: name.into(), ids, version });
-        self.agents_by_name.add(name, at, |at| &self.agents[at].name);
+        self.agents_by_name.insert(name, at, |at| &self.agents[at].name);
         self.agents_used.add(Some(self.place(&agent.name.span)));
     }
 
@@ -238,7 +238,7 @@ impl Checker<'_> {
             ids: PlatformIds::Everywhere(id.into()),
             version: None,
         });
-        self.agents_by_name.add(id, at, |at| &self.agents[at].name);
+        self.agents_by_name.insert(id, at, |at| &self.agents[at].name);
         self.agents_used.add(None);
         at
     }
@@ -283,7 +283,7 @@ impl Checker<'_> {
             let first = self.hours_used.places[first].clone();
             return self.duplicate_name("a table of hours", name, first.as_ref());
         }
-        let own = written.zone.as_ref().map(|own| (own, zone(&own.value)));
+        let own = written.zone.as_ref().map(|own| (own, parse_zone(&own.value)));
         let zone = match own {
             Some((_, Ok(zone))) => zone,
             Some((own, Err(bad))) => {
@@ -324,7 +324,7 @@ impl Checker<'_> {
                 self.error("bad-time", &days.span, message).help(format!("did you mean `{near}`?"));
                 continue;
             }
-            let named = weekdays(&days.value);
+            let named = parse_weekdays(&days.value);
             let named = named.map_err(|bad| self.problem(&days.span, bad)).unwrap_or_default();
             let times = self.times(times);
             let places = named.iter().map(|day| day.to_monday_zero_offset().unsigned_abs());
@@ -355,7 +355,7 @@ impl Checker<'_> {
     fn times(&mut self, written: &[Spanned<String>]) -> Vec<TimeSpan> {
         let mut times = Vec::new();
         for text in written {
-            match spans(&text.value) {
+            match parse_spans(&text.value) {
                 Ok(read) => times.extend(read),
                 Err(bad) => self.problem(&text.span, bad),
             }
@@ -422,7 +422,7 @@ impl Checker<'_> {
             "dates" if self.hours.iter().any(|hours| *hours.name == *name) => {
                 format!("`{name}` are hours: write hours = \"{name}\"")
             }
-            "hours" if spans(name).is_ok() => {
+            "hours" if parse_spans(name).is_ok() => {
                 format!("times stand in [hours.NAME]: mon-fri = \"{name}\"; a rule says the NAME")
             }
             "hours" if self.dates.iter().any(|dates| *dates.name == *name) => {

@@ -14,7 +14,7 @@ use crate::rules::load::files::TableFiles;
 use crate::rules::load::list_rows::{CsvRow, ListRows};
 use crate::rules::load::raw::{RawList, Spanned};
 use crate::rules::model::lists::{Cell, Column, Item, ListId};
-use crate::rules::model::pattern::number_meant;
+use crate::rules::model::pattern::suggest_number;
 use crate::rules::{NumberPattern, Progress};
 
 /// A list whose rows have not been read yet.
@@ -100,8 +100,8 @@ impl OpenList {
 impl Checker<'_> {
     pub(super) fn open_list(&mut self, written: RawList, shelf: &mut TableFiles) {
         let name = &written.name;
-        if let Some(first) = self.lists.named(&name.value) {
-            let first = self.open_lists[first.at()].place.clone();
+        if let Some(first) = self.lists.find(&name.value) {
+            let first = self.open_lists[first.index()].place.clone();
             return self.duplicate_name("a list", name, Some(&first));
         }
         if name.value == "sip" || name.value == "history" {
@@ -209,7 +209,7 @@ impl Checker<'_> {
         } else {
             return Some(());
         };
-        let file = Arc::new(SourceFile::line(&path.display().to_string(), 1, line));
+        let file = Arc::new(SourceFile::excerpt(&path.display().to_string(), 1, line));
         self.report.error(code, Some(Location { file, span }), message).help(help);
         None
     }
@@ -246,7 +246,7 @@ impl Checker<'_> {
         for number in numbers {
             match item(&number.value) {
                 Ok(item) => {
-                    if !self.lists.put(list.id, &item, std::iter::empty()) {
+                    if !self.lists.insert(list.id, &item, std::iter::empty()) {
                         let message = format!("`{}` stands twice on this list", number.value);
                         self.warning("duplicate-number", &number.span, message);
                     }
@@ -264,7 +264,7 @@ impl Checker<'_> {
         number: usize,
         progress: &mut dyn FnMut(Progress<'_>),
     ) {
-        let kept = self.lists.kept(list.id).iter();
+        let kept = self.lists.kept_columns(list.id).iter();
         let kept: Vec<_> =
             kept.map(|name| list.columns.iter().position(|column| *column == **name)).collect();
         let (mut bad, mut twice) = (BadRows::default(), BadRows::default());
@@ -279,7 +279,7 @@ impl Checker<'_> {
             if count == ROWS_A_STEP {
                 // By now it can be told how long a row is.
                 let rest = bytes.saturating_sub(row.at) * ROWS_A_STEP as u64 / row.at.max(1);
-                self.lists.expect(list.id, rest as usize);
+                self.lists.reserve_rows(list.id, rest as usize);
             }
             match self.row(list, &row, number, &kept, separator) {
                 Ok(None) => {}
@@ -323,10 +323,10 @@ impl Checker<'_> {
         let wrong = |problem| Wrong { problem, cell: text.to_owned() };
         let item = item(text).map_err(wrong)?;
         for agents in &mut list.agents {
-            let named = self.row_agent(cells[agents.column.at()], agents.may_be_empty)?;
+            let named = self.row_agent(cells[agents.column.index()], agents.may_be_empty)?;
             agents.named.extend(named);
         }
-        let is_new = self.lists.put(list.id, &item, cells.into_iter());
+        let is_new = self.lists.insert(list.id, &item, cells.into_iter());
         let message = || format!("`{text}` stands on this list already");
         let twice = || Problem::new("duplicate-number", message()).help("the first row counts");
         Ok((!is_new).then(|| wrong(twice())))
@@ -365,7 +365,7 @@ impl Checker<'_> {
         for (line, at, Wrong { problem, cell }) in bad.first {
             let (passed, text) = rows.line_at(at).unwrap_or_default();
             let span = span_in(&text, &cell);
-            let file = Arc::new(SourceFile::line(path, line + passed, text));
+            let file = Arc::new(SourceFile::excerpt(path, line + passed, text));
             let place = Some(Location { file, span });
             self.report.push(severity, place, problem);
         }
@@ -395,7 +395,7 @@ impl Checker<'_> {
         if self.off.contains(&said.rule) {
             return;
         }
-        let columns = &self.open_lists[said.cell.list.at()].agents;
+        let columns = &self.open_lists[said.cell.list.index()].agents;
         let column = columns.iter().find(|agents| agents.column == said.cell.column);
         let named: Vec<_> = column.into_iter().flat_map(|agents| &agents.named).copied().collect();
         for agent in named {
@@ -411,7 +411,7 @@ impl Checker<'_> {
         rule: usize,
         place: Location,
     ) {
-        let agents = &mut self.open_lists[cell.list.at()].agents;
+        let agents = &mut self.open_lists[cell.list.index()].agents;
         match agents.iter_mut().find(|agents| agents.column == cell.column) {
             Some(agents) => agents.may_be_empty &= may_be_empty,
             None => {
@@ -480,7 +480,7 @@ fn item(text: &str) -> Result<Item, Problem> {
         Err(_) => {
             let help = match Party::parse(Some(text)).party {
                 Party::Withheld => "callers without a number are `withheld`, in a rule".to_owned(),
-                Party::Number(_) | Party::Literal(_) => number_meant(text)
+                Party::Number(_) | Party::Literal(_) => suggest_number(text)
                     .unwrap_or_else(|| format!("for exactly this text write `={text}`")),
             };
             refuse(format!("`{text}` is not a number"), help)

@@ -156,12 +156,12 @@ impl Checker<'_> {
 
     /// An agent whose name is said by one value: whatever it says has to be an agent.
     fn said(&mut self, template: Template, span: &Range<usize>, number: usize) -> Option<Template> {
-        let Some(value) = template.only_value() else {
+        let Some(value) = template.single_placeholder() else {
             let message = "an agent is one name or one ${…}, with nothing around it".to_owned();
             self.error("bad-agent", span, message);
             return None;
         };
-        if value.left_out {
+        if value.omitted {
             let message = "an agent cannot be left out".to_owned();
             self.error("bad-agent", span, message).help(AGENT_OR_ELSE);
             return None;

@@ -10,8 +10,8 @@ use crate::domain::call::{Channel, Fields, Platform};
 use crate::domain::decision::Object;
 use crate::domain::phone_number::Party;
 use crate::rules::load::raw::{Entries, RawExpectation, RawTest, RawValue, Spanned};
-use crate::rules::model::pattern::is_wide;
-use crate::rules::{Expected, Test, moment};
+use crate::rules::model::pattern::matches_many;
+use crate::rules::{Expected, Test, parse_timestamp};
 
 /// The source of tests where the settings are not known.
 const NO_SOURCE: &str = "test";
@@ -19,7 +19,7 @@ const NO_SOURCE: &str = "test";
 impl Checker<'_> {
     /// The test; none when something in it is wrong, which has been reported.
     pub(super) fn test(&mut self, written: &RawTest) -> Option<Test> {
-        let before = self.report.errors();
+        let before = self.report.error_count();
         let named = written.name.as_ref().filter(|name| !name.value.trim().is_empty());
         if named.is_none() && !written.flawed {
             let span = written.name.as_ref().map_or(&written.span, |name| &name.span);
@@ -36,7 +36,7 @@ impl Checker<'_> {
         let (source, platform) = self.asking(written, fields.channel);
         let zone = self.zone.clone().unwrap_or(TimeZone::UTC);
         let at = written.at.as_ref().and_then(|at| {
-            moment(&at.value, &zone).map_err(|bad| self.problem(&at.span, bad)).ok()
+            parse_timestamp(&at.value, &zone).map_err(|bad| self.problem(&at.span, bad)).ok()
         });
         let expected = match &written.expect {
             Some(expect) => self.expected(expect),
@@ -54,14 +54,14 @@ impl Checker<'_> {
         };
         let place = self.place(&named?.span);
         let name = named?.value.as_str().into();
-        let good = !written.flawed && self.report.errors() == before;
-        good.then_some(Test { name, fields, source, platform, at, expected, place })
+        let good = !written.flawed && self.report.error_count() == before;
+        good.then_some(Test { name, fields, source, platform, at, expected, location: place })
     }
 
     fn party(&mut self, written: Option<&Spanned<String>>) -> Party {
         let text = written.map(|text| text.value.as_str());
         if let Some(Spanned { value: text, span }) = written
-            && is_wide(text)
+            && matches_many(text)
         {
             let message = format!("`{text}` is not a number, and a test is about one call");
             self.error("bad-number", span, message).help("a number looks like +12137771234");
@@ -121,7 +121,7 @@ impl Checker<'_> {
     }
 
     fn expected(&mut self, written: &RawExpectation) -> Expected {
-        let before = self.report.errors();
+        let before = self.report.error_count();
         if let Some(rule) = &written.rule {
             self.rule_exists(rule);
         }
@@ -141,7 +141,7 @@ impl Checker<'_> {
             agent_override: written.agent_override.as_ref().map(object).unwrap_or_default(),
             delay,
         };
-        if expected.is_empty() && self.report.errors() == before && !written.flawed {
+        if expected.is_empty() && self.report.error_count() == before && !written.flawed {
             self.error("no-expectation", &written.span, "this test expects nothing".to_owned())
                 .help("name a `rule`, an `agent`, `variables`, or `reject` or `keep`");
         }
