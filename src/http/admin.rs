@@ -6,7 +6,6 @@
 
 mod records;
 
-use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -140,12 +139,13 @@ impl<T: QueryParams, S: Send + Sync> FromRequestParts<S> for Params<T> {
             Ok(Query(params)) => return Ok(Params(params)),
             Err(error) => error,
         };
-        // The source of the error names the parameter; the error itself only adds context.
-        let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-        let unknown = cause.strip_prefix("unknown field ").and_then(|rest| rest.split(',').next());
+        let text = error.body_text();
+        let cause = text.split_once("query string: ").map_or(&*text, |(_, cause)| cause);
+        let unknown = cause.split_once("unknown field ").map(|(_, rest)| rest);
+        let unknown = unknown.and_then(|rest| rest.split(',').next());
         Err(HttpProblem::BadRequest(match unknown {
             Some(name) => format!("unknown parameter {name}: known are {}", T::NAMES).into(),
-            None => cause.into(),
+            None => cause.to_owned().into(),
         }))
     }
 }

@@ -124,8 +124,8 @@ pub fn parse_party(text: &str) -> Result<Party, String> {
     Ok(Party::parse(Some(text)).party)
 }
 
-/// Parses a time: an age (`90m`, `24h`, `7d`, `2w`), a date or time on the wall clock of `zone`, or a
-/// time with an offset from UTC.
+/// Parses a time: an age (`90m`, `24h`, `7d`, `2w`), a date or time on the wall clock of `zone`, or
+/// a time with an offset from UTC.
 ///
 /// # Errors
 /// Returns a message that lists the accepted forms.

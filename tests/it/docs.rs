@@ -4,13 +4,17 @@
 //! A fenced block marked `console` holds commands (`$ …`) with their output. The commands of a page
 //! run in order, in one scratch copy of the shipped files, against one service. In the output, `…`
 //! stands for anything on its line, and for any number of lines if it is alone. `UPDATE_DOCS=1`
-//! rewrites outputs that differ.
+//! rewrites outputs that differ. Three comments prepare the commands: `<!-- run: COMMAND -->`,
+//! `<!-- file: NAME -->` and `<!-- log -->`; see [`Step`].
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::support::app::root;
 use crate::support::program::Running;
@@ -56,36 +60,69 @@ fn markdown_in(folder: &Path) -> Vec<PathBuf> {
     paths.filter(|path| path.extension().is_some_and(|end| end == "md")).collect()
 }
 
-/// A command and the output printed below it, as line numbers of the page.
+/// One step of a page. Ranges are line numbers.
 #[derive(Debug)]
-struct Example {
-    command: String,
-    /// First and last-but-one line of the output.
-    output: std::ops::Range<usize>,
+enum Step {
+    /// A printed command and the output below it.
+    Command(String, Range<usize>),
+    /// `<!-- run: … -->`: a command that the page does not show.
+    Hidden(String),
+    /// `<!-- file: NAME -->`: the block below it is saved under this name.
+    File(String, Range<usize>),
+    /// `<!-- log -->`: the lines of the block below it are in the service's log.
+    Log(Range<usize>),
 }
 
-fn examples_of(lines: &[&str]) -> Vec<Example> {
-    let mut examples: Vec<Example> = Vec::new();
-    let (mut inside, mut continued) = (false, false);
-    for (number, line) in lines.iter().enumerate() {
-        if line.trim_start().starts_with("```") {
-            inside = line.trim() == "```console";
-            continued = false;
-        } else if inside && continued {
-            let example = examples.last_mut().expect("a command to continue");
-            write!(example.command, "\n{line}").expect("memory");
-            example.output = number + 1..number + 1;
+/// Returns the steps of a page, in order.
+fn steps_of(lines: &[&str]) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut number = 0;
+    while number < lines.len() {
+        let line = lines[number];
+        let directive = line.strip_prefix("<!-- ").and_then(|rest| rest.strip_suffix(" -->"));
+        if let Some(command) = directive.and_then(|text| text.strip_prefix("run: ")) {
+            steps.push(Step::Hidden(command.to_owned()));
+        } else if let Some(name) = directive.and_then(|text| text.strip_prefix("file: ")) {
+            steps.push(Step::File(name.to_owned(), block_at(lines, number + 1)));
+        } else if directive == Some("log") {
+            steps.push(Step::Log(block_at(lines, number + 1)));
+        } else if line.trim_start().starts_with("```") {
+            let block = block_at(lines, number);
+            if line.trim() == "```console" {
+                steps.extend(commands_of(lines, block.clone()));
+            }
+            number = block.end;
+        }
+        number += 1;
+    }
+    steps
+}
+
+/// Returns the lines inside of the fenced block that opens at `start`.
+fn block_at(lines: &[&str], start: usize) -> Range<usize> {
+    let closing = lines[start + 1..].iter().position(|line| line.trim() == "```");
+    start + 1..start + 1 + closing.expect("a closing fence")
+}
+
+fn commands_of(lines: &[&str], block: Range<usize>) -> Vec<Step> {
+    let mut commands: Vec<(String, Range<usize>)> = Vec::new();
+    let mut continued = false;
+    for number in block {
+        let line = lines[number];
+        let after = number + 1;
+        if continued {
+            let (command, output) = commands.last_mut().expect("a command to continue");
+            write!(command, "\n{line}").expect("memory");
+            *output = after..after;
             continued = line.ends_with('\\');
-        } else if inside && line.starts_with("$ ") {
-            let command = line.trim_start_matches("$ ").to_owned();
+        } else if let Some(command) = line.strip_prefix("$ ") {
+            commands.push((command.to_owned(), after..after));
             continued = line.ends_with('\\');
-            examples.push(Example { command, output: number + 1..number + 1 });
-        } else if inside {
-            let example = examples.last_mut().expect("a block opens with a command");
-            example.output.end = number + 1;
+        } else {
+            commands.last_mut().expect("a block opens with a command").1.end = after;
         }
     }
-    examples
+    commands.into_iter().map(|(command, output)| Step::Command(command, output)).collect()
 }
 
 // ---- running a page
@@ -104,6 +141,8 @@ struct Service {
     admin: String,
     /// Lines up to the one that says that it serves.
     printed: String,
+    /// Lines after that one.
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -166,9 +205,12 @@ impl Scratch {
             admin = field("admin_address=").unwrap_or_default();
             printed.push_str(&line);
         }
-        // Its log is read to the end, so that it never waits for a reader.
-        std::thread::spawn(move || out.lines().for_each(drop));
-        self.service = Some(Service { _running: running, public, admin, printed });
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = log.clone();
+        std::thread::spawn(move || {
+            out.lines().map_while(Result::ok).for_each(|line| lines.lock().unwrap().push(line));
+        });
+        self.service = Some(Service { _running: running, public, admin, printed, log });
     }
 
     /// Returns the output of a command with the ports of the page.
@@ -300,61 +342,104 @@ fn the_matcher_accepts_what_varies_and_nothing_else() {
 
 // ---- the tests
 
-/// Runs a page; returns the outputs that differ, and the page with the real ones.
-fn run_page(text: &str) -> (Vec<String>, String) {
-    let lines: Vec<&str> = text.lines().collect();
-    let mut scratch = Scratch::new();
-    let mut page = lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
-    let (mut differences, mut moved) = (Vec::new(), 0_isize);
-    for example in examples_of(&lines) {
-        let Some(command) = runnable(&example.command) else { continue };
-        let real = scratch.run(&command);
-        let real: Vec<_> = real.lines().map(str::trim_end).collect();
-        let shown = &lines[example.output.clone()];
-        if matches(shown, &real) {
-            continue;
+/// A page while its commands run.
+struct Page<'p> {
+    lines: Vec<&'p str>,
+    scratch: Scratch,
+    differences: Vec<String>,
+    /// The page with the real outputs, by the line at which each begins.
+    outputs: Vec<(Range<usize>, Vec<String>)>,
+}
+
+impl Page<'_> {
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Command(command, output) => {
+                if let Some(run) = runnable(&command) {
+                    let real = self.scratch.run(&run);
+                    let real = real.lines().map(|line| line.trim_end().to_owned()).collect();
+                    self.compare(&command, output, real);
+                }
+            }
+            Step::Hidden(command) => {
+                self.scratch.run(&command);
+            }
+            Step::File(name, block) => {
+                let text = self.lines[block].join("\n") + "\n";
+                std::fs::write(self.scratch.at.join(name), text).expect("a file");
+            }
+            Step::Log(block) => self.compare_log(block),
         }
-        differences.push(format!(
-            "$ {}\n--- shown\n{}\n--- real\n{}\n",
-            example.command,
-            shown.join("\n"),
-            real.join("\n")
-        ));
-        let mut new: Vec<_> = real.iter().map(|line| (*line).to_owned()).collect();
-        if shown.last().is_some_and(|last| last.trim() == "…") && new.len() >= shown.len() {
-            new.truncate(shown.len() - 1);
-            new.push("…".to_owned());
-        }
-        let at = |number: usize| number.checked_add_signed(moved).expect("a line");
-        let (start, end) = (at(example.output.start), at(example.output.end));
-        moved += isize::try_from(new.len()).unwrap() - isize::try_from(shown.len()).unwrap();
-        page.splice(start..end, new);
     }
-    (differences, page.join("\n") + "\n")
+
+    fn compare(&mut self, command: &str, output: Range<usize>, mut real: Vec<String>) {
+        let shown = &self.lines[output.clone()];
+        let lines: Vec<_> = real.iter().map(String::as_str).collect();
+        if matches(shown, &lines) {
+            return;
+        }
+        let (shown_text, real_text) = (shown.join("\n"), lines.join("\n"));
+        self.differences
+            .push(format!("$ {command}\n--- shown\n{shown_text}\n--- real\n{real_text}\n"));
+        if shown.last().is_some_and(|last| last.trim() == "…") && real.len() >= shown.len() {
+            real.truncate(shown.len() - 1);
+            real.push("…".to_owned());
+        }
+        self.outputs.push((output, real));
+    }
+
+    /// Compares shown log lines with those of the service, which may still be on their way.
+    fn compare_log(&mut self, block: Range<usize>) {
+        let service = self.scratch.service.as_ref().expect("a service that logs");
+        let begun = Instant::now();
+        loop {
+            let log = service.log.lock().unwrap().clone();
+            let is_logged = |shown: &&str| log.iter().any(|line| line_matches(shown, line));
+            if self.lines[block.clone()].iter().all(is_logged) {
+                return;
+            }
+            if begun.elapsed() > Duration::from_secs(3) {
+                let real = log[log.len().saturating_sub(block.len())..].to_vec();
+                return self.compare("(log)", block, real);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn updated(mut self) -> String {
+        let mut page: Vec<_> = self.lines.iter().map(|line| (*line).to_owned()).collect();
+        // From the last to the first, so that line numbers stay valid.
+        while let Some((range, lines)) = self.outputs.pop() {
+            page.splice(range, lines);
+        }
+        page.join("\n") + "\n"
+    }
 }
 
 #[test]
 fn printed_commands_run_and_print_what_the_page_shows() {
     let update = std::env::var_os("UPDATE_DOCS").is_some();
     let mut report = String::new();
-    let mut commands = 0;
-    for page in pages() {
-        let text = std::fs::read_to_string(&page).expect("a page");
+    let mut run = 0;
+    for path in pages() {
+        let text = std::fs::read_to_string(&path).expect("a page");
         let lines: Vec<_> = text.lines().collect();
-        let examples = examples_of(&lines);
-        if !examples.iter().any(|example| runnable(&example.command).is_some()) {
+        let steps = steps_of(&lines);
+        if steps.is_empty() {
             continue;
         }
-        commands += examples.len();
-        let (differences, new) = run_page(&text);
-        if update && !differences.is_empty() {
-            std::fs::write(&page, new).expect("a page");
+        run += steps.len();
+        let (differences, outputs) = (Vec::new(), Vec::new());
+        let mut page = Page { lines, scratch: Scratch::new(), differences, outputs };
+        steps.into_iter().for_each(|step| page.step(step));
+        for difference in &page.differences {
+            writeln!(report, "== {}\n{difference}", path.display()).expect("memory");
         }
-        for difference in differences {
-            writeln!(report, "== {}\n{difference}", page.display()).expect("memory");
+        if update && !page.outputs.is_empty() {
+            std::fs::write(&path, page.updated()).expect("a page");
         }
     }
-    assert!(commands > 10, "{commands} commands");
+    assert!(run > 10, "{run} commands");
     assert!(update || report.is_empty(), "{report}\nUPDATE_DOCS=1 rewrites the pages");
 }
 

@@ -143,7 +143,7 @@ fn explained_after_an_edit(numbers: &str) -> Value {
 
     write(folder.path(), "lists/vip.csv", &vip("+12135550100"));
     served.signal("-HUP");
-    served.until_log("the table is another one");
+    served.until_log("rules reloaded");
     let sent = run(&["send", "--config", &config, "--url", &url, "--from", "+12137771234"]);
     assert!(text(&sent.stdout).contains("agent_night"), "{sent:?}");
 
@@ -165,6 +165,6 @@ fn an_answer_is_explained_with_the_lists_of_then() {
 #[test]
 fn where_numbers_are_masked_no_table_is_kept_and_it_is_told_why_nothing_is_explained() {
     let explained = explained_after_an_edit("masked");
-    let why = explained["unexplained"].as_str().expect("why it is not");
+    let why = explained["unavailable"].as_str().expect("why it is not");
     assert!(why.contains("masked"), "{why}");
 }

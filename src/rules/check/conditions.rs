@@ -1,4 +1,4 @@
-//! The conditions of a rule: numbers, channels, platforms, sources, hours, dates, and `where`.
+//! Conditions of a rule: numbers, channels, platforms, sources, hours, dates, and `where`.
 
 use super::Checker;
 use super::rule::RuleNumbers;
@@ -17,7 +17,7 @@ impl Checker<'_> {
             if let Some(list) = text.value.strip_prefix('@') {
                 let list = list.trim();
                 if list.is_empty() {
-                    let message = "`@` has no name behind it".to_owned();
+                    let message = "`@` must be followed by the name of a list".to_owned();
                     checker.error("unknown-list", &text.span, message).help("write `@vip`");
                     return None;
                 }
@@ -42,7 +42,7 @@ impl Checker<'_> {
         found
     }
 
-    /// Takes the `!` off, and reads the rest.
+    /// Strips the `!`, and parses the rest.
     pub(super) fn either<T>(
         &mut self,
         written: &[Spanned<String>],
@@ -62,8 +62,8 @@ impl Checker<'_> {
     pub(super) fn channel(&mut self, text: &Spanned<String>) -> Option<Channel> {
         let found = Channel::ALL.into_iter().find(|channel| channel.as_str() == text.value);
         if found.is_none() {
-            let message = format!("there is no channel `{}`", text.value);
-            self.error("unknown-channel", &text.span, message).help("there are call, sms");
+            let message = format!("unknown channel `{}`", text.value);
+            self.error("unknown-channel", &text.span, message).help("use call or sms");
         }
         found
     }
@@ -77,11 +77,11 @@ impl Checker<'_> {
     }
 
     pub(super) fn source(&mut self, text: &Spanned<String>) -> Option<Box<str>> {
-        let known = || self.around.sources.iter().map(|asking| asking.source.as_str());
-        if !self.around.sources.is_empty() && !known().any(|name| name == text.value) {
+        let known = || self.context.sources.iter().map(|asking| asking.source.as_str());
+        if !self.context.sources.is_empty() && !known().any(|name| name == text.value) {
             let help = did_you_mean(&text.value, known());
-            let all = format!("the settings name {}", known().collect::<Vec<_>>().join(", "));
-            let message = format!("there is no source `{}`", text.value);
+            let all = format!("the settings have {}", known().collect::<Vec<_>>().join(", "));
+            let message = format!("unknown source `{}`", text.value);
             self.error("unknown-source", &text.span, message).help(all).maybe_help(help);
         }
         Some(text.value.as_str().into())
@@ -124,12 +124,13 @@ impl Checker<'_> {
         let near = did_you_mean(name, names.iter().map(String::as_str));
         let conditions = ["from", "to", "channel", "platform", "source", "hours", "dates"];
         let help = near.unwrap_or_else(|| match names.as_slice() {
-            _ if conditions.contains(&name) => format!("`{name}` is a key of the rule itself"),
-            [] => "here is only `sip.HEADER`, and LIST.column of a list that the rule matches on"
-                .to_owned(),
-            names => format!("there are {}, sip.HEADER", names.join(", ")),
+            _ if conditions.contains(&name) => {
+                format!("`{name}` is a key of the rule, not of `where`")
+            }
+            [] => "use `sip.HEADER`, or LIST.column of a list that the rule matches on".to_owned(),
+            names => format!("use {}, or sip.HEADER", names.join(", ")),
         });
-        let message = format!("`where` knows nothing called `{name}`");
+        let message = format!("`where` has no value `{name}`");
         Problem::new("unknown-value", message).help(help)
     }
 

@@ -1,4 +1,4 @@
-//! One rule: its name, and what may be meant by it and probably is not.
+//! Check of one rule, and warnings about likely mistakes.
 
 use super::Checker;
 use crate::dialect;
@@ -27,7 +27,7 @@ impl Checker<'_> {
             where_clauses: Vec::new(),
         };
         if let (Some(first), false) = (written.dates.first(), also.dates.is_anything()) {
-            let message = format!("{} looks at dates, and the table has no zone", called(name));
+            let message = format!("{} depends on dates, but the table has no zone", called(name));
             self.zone_for(message, &first.span);
         }
         let on = RuleNumbers { to: &to, from: &from };
@@ -35,7 +35,7 @@ impl Checker<'_> {
         let adds = self.additions(written, name, on);
         let does = self.does(written, name, number, on);
         let also = Some(also).filter(|also| *also != Conditions::default()).map(Box::new);
-        // What says nothing of what it does has been reported, and is never used.
+        // A rule without an outcome has been reported; its table is never used.
         let rule_does = does.unwrap_or(Action::Keep);
         let rule = Rule {
             name: name.into(),
@@ -57,7 +57,7 @@ impl Checker<'_> {
         }
     }
 
-    /// What may be meant, and probably is not.
+    /// Warns of likely mistakes.
     fn lint_rule(&mut self, written: &RawRule, number: usize) {
         let name = self.rules[number].name.clone();
         match self.rules[number].action {
@@ -74,7 +74,7 @@ impl Checker<'_> {
             Action::Keep | Action::Agent(AgentRef::Template(_)) => {}
         }
         if let (Some(key), false) = (&written.split_key, self.splits(number)) {
-            let message = format!("{} has a `split_key` and no `split`", called(&name));
+            let message = format!("{} has a `split_key` but no `split`", called(&name));
             self.warning("never-used", &key.span, message);
         }
         self.cut_delay(number, written);
@@ -89,7 +89,7 @@ impl Checker<'_> {
             if !rule.name_unreadable {
                 let span = rule.name.as_ref().map_or(&rule.span, |name| &name.span);
                 self.error("no-name", span, "every rule needs a `name`".to_owned())
-                    .help("it is what logs and records will say");
+                    .help("logs and records show it");
             }
             return "";
         };
@@ -112,23 +112,24 @@ impl Checker<'_> {
         let rule = &self.rules[number];
         let delay = rule.additions.as_ref().and_then(|adds| adds.delay);
         let (Some(delay), Some(at)) = (delay, &written.delay_ms) else { return };
-        let asking = self.around.sources.iter().filter(|asking| may_ask(rule, asking));
+        let asking = self.context.sources.iter().filter(|asking| may_ask(rule, asking));
         let Some(least) = asking.min_by_key(|asking| asking.reply_within) else { return };
         if least.reply_within < delay {
             let message = format!(
-                "{}: source `{}` answers within {} ms, so this delay is cut to that",
+                "{}: source `{}` answers within {} ms, so the delay is shortened to that",
                 called(&rule.name),
                 least.source,
                 least.reply_within.as_millis(),
             );
             self.warning("delay-over-budget", &at.span, message)
-                .help("give the source a longer reply_within_ms");
+                .help("raise reply_within_ms of the source");
         }
     }
 
     fn never_sent(&mut self, written: &RawRule, name: &str) {
         if let Some(adds) = &written.adds_at {
-            let message = format!("{} rejects: what it adds is never sent", called(name));
+            let message =
+                format!("{} rejects calls, so its additions are never sent", called(name));
             self.warning("never-sent", adds, message);
         }
     }
@@ -141,26 +142,26 @@ impl Checker<'_> {
             || !written.variables.is_empty()
             || written.delay_ms.is_some();
         if !adds {
-            let message = format!("{} continues and adds nothing", called(name));
+            let message = format!("{} continues without adding anything", called(name));
             self.warning("adds-nothing", &written.outcomes[0].span, message)
-                .help("give it `variables`, `metadata` or `agent_override`");
+                .help("add `variables`, `metadata` or `agent_override`");
         }
     }
 }
 
-/// The numbers that a rule is for.
+/// Number conditions of a rule.
 #[derive(Clone, Copy)]
 pub(super) struct RuleNumbers<'n> {
     pub(super) to: &'n NumberMatcher,
     pub(super) from: &'n NumberMatcher,
 }
 
-/// A rule by its name; one without is the one that is shown.
+/// Returns how messages refer to a rule.
 pub(super) fn called(name: &str) -> String {
     if name.is_empty() { "this rule".to_owned() } else { format!("rule `{name}`") }
 }
 
-/// Whether calls of this source can come to the rule.
+/// Returns whether calls of this source can match the rule.
 pub(super) fn may_ask(rule: &Rule, asking: &SourceInfo) -> bool {
     let Some(also) = &rule.conditions else { return true };
     let dialect = dialect::by_name(asking.platform.as_str());
