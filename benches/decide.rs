@@ -93,7 +93,7 @@ fn measured(criterion: &mut Criterion, kind: Kind, size: usize) -> String {
     let load = begun.elapsed();
     let peak = MEMORY.peak_usage() - before + bytes;
     let table = loaded.table.unwrap_or_else(|| panic!("{}", loaded.report));
-    drop((loaded.report, loaded.places, loaded.tests));
+    drop((loaded.report, loaded.locations, loaded.tests));
     let held = (MEMORY.current_usage() + bytes).saturating_sub(before);
     let calls = calls(&mut chance, &table);
     let facts = Facts { at: Timestamp::from_second(AT).expect("a time") };
@@ -122,7 +122,7 @@ fn measured(criterion: &mut Criterion, kind: Kind, size: usize) -> String {
         cold.1.as_nanos(),
         by_scan.0.as_nanos(),
         by_scan.0.as_secs_f64() / warm.0.as_secs_f64(),
-        (table.deciding.bytes() + table.adding.bytes()) / size,
+        (table.deciding_index.bytes() + table.continuing_index.bytes()) / size,
         held / size,
         load.as_millis(),
         peak / 1_000_000,

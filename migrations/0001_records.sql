@@ -4,7 +4,8 @@
 -- One row per call, however often the platform delivered it.
 CREATE TABLE calls (
     id TEXT PRIMARY KEY,
-    -- Identifies the delivery: hashes of the call id and the source, or of the parties and the time.
+    -- Identifies the delivery: hashes of the call id and the source, or of the parties and the
+    -- time.
     dedup_key TEXT NOT NULL UNIQUE,
     -- Start of the time bucket. Buckets do not overlap in `at_ms`, and all rows of one bucket are
     -- next to each other in the indexes below.

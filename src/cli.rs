@@ -154,7 +154,7 @@ fn load_settings_and_rules(
     let mut loaded_rules = None;
     match rules.map(|path| load_rules(&path, context, coverage)) {
         Some(Ok(mut loaded)) => {
-            report.absorb(std::mem::take(&mut loaded.report));
+            report.append(std::mem::take(&mut loaded.report));
             loaded_rules = Some(loaded);
         }
         Some(Err(error)) => {
@@ -181,12 +181,16 @@ fn load_without_errors(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<
         load_settings_and_rules(config, purpose, false)?;
     let report = report.without_notes();
     let mut stderr = std::io::stderr();
-    if purpose == Purpose::Inspect && report.errors() == 0 && report.warnings() > 0 {
-        writeln!(stderr, "{} warnings; run `switchboard check` to see them\n", report.warnings())?;
-    } else if !report.mistakes().is_empty() {
+    if purpose == Purpose::Inspect && report.error_count() == 0 && report.warning_count() > 0 {
+        writeln!(
+            stderr,
+            "{} warnings; run `switchboard check` to see them\n",
+            report.warning_count()
+        )?;
+    } else if !report.diagnostics().is_empty() {
         writeln!(stderr, "{}\n", report.to_text(stderr.is_terminal()))?;
     }
-    let (Some(settings), Some(LoadedTable { table: Some(table), files, copies: snapshot, .. })) =
+    let (Some(settings), Some(LoadedTable { table: Some(table), files, snapshot, .. })) =
         (settings, rules)
     else {
         return Ok(None);

@@ -1,8 +1,7 @@
-//! Mistakes that an operator made: all of them at once, each with its place and what would be
-//! right.
+//! Diagnostics for rules and settings: errors, warnings and notes with a location and a suggested
+//! correction, reported all at once.
 //!
-//! Used for rules and settings alike. A mistake has a stable code, which `docs/rules.md` and
-//! `docs/settings.md` explain.
+//! Every diagnostic has a stable code, which the documentation explains.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,90 +10,105 @@ use std::sync::{Arc, OnceLock};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::json;
 
-/// A file that an operator wrote, as it was read.
+/// A rule or settings file, as it was read.
 pub struct SourceFile {
-    /// As it was named on the way here.
+    /// Path for messages.
     pub path: String,
-    /// The whole text.
+    /// Contents.
     pub text: String,
-    /// Values in it may be secret: a line is shown no further than the key that is wrong in it.
+    /// The file may contain secrets: excerpts end with the key at fault.
     pub private: bool,
-    /// The number of its first line: 1, unless it is only a part of a file.
+    /// Number of the first line: 1, unless this is an excerpt of a file.
     pub first_line: usize,
     line_starts: OnceLock<Vec<usize>>,
 }
 
 impl SourceFile {
-    /// A file whose lines may be shown.
+    /// Creates a file whose lines may be shown.
     pub fn new(path: &str, text: String) -> SourceFile {
         let path = path.to_owned();
         SourceFile { path, text, private: false, first_line: 1, line_starts: OnceLock::new() }
     }
 
-    /// A file with values that nobody may see.
+    /// Creates a file that may contain secrets.
     pub fn private(path: &str, text: String) -> SourceFile {
         SourceFile { private: true, ..SourceFile::new(path, text) }
     }
 
-    /// One line of a file that is not kept as a whole.
-    pub fn line(path: &str, number: usize, text: String) -> SourceFile {
-        SourceFile { first_line: number, ..SourceFile::new(path, text) }
+    /// Creates an excerpt of a single line.
+    pub fn excerpt(path: &str, line_number: usize, text: String) -> SourceFile {
+        SourceFile { first_line: line_number, ..SourceFile::new(path, text) }
     }
 
-    /// The line on which a byte stands, counted from 0, and where that line begins.
-    fn line_of(&self, at: usize) -> (usize, usize) {
+    /// Returns the line that contains a byte, counted from 0, and the start of that line.
+    fn line_at(&self, offset: usize) -> (usize, usize) {
         let starts = self.line_starts.get_or_init(|| {
             let breaks = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-            std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect()
+            std::iter::once(0).chain(breaks.map(|(index, _)| index + 1)).collect()
         });
-        let line = starts.partition_point(|start| *start <= at) - 1;
+        let line = starts.partition_point(|start| *start <= offset) - 1;
         (line, starts[line])
     }
 }
 
-/// Its name alone, for the text may hold secrets.
+/// Prints only the path, because the text may contain secrets.
 impl fmt::Debug for SourceFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SourceFile").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
-/// Where something stands.
+/// A range in a file.
 #[derive(Debug, Clone)]
 pub struct Location {
-    /// In which file.
+    /// File.
     pub file: Arc<SourceFile>,
-    /// From which byte to which.
+    /// Byte range.
     pub span: Range<usize>,
 }
 
-/// An error refuses; a warning does not, unless `check --strict` says so; a note never does.
+/// Severity of a diagnostic. Errors make `check` fail, warnings only with `--strict`, notes never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     /// The file cannot be used.
     Error,
-    /// It can, and probably not as it was meant.
+    /// The file can be used, but probably does not do what was intended.
     Warning,
-    /// Nothing is wrong with the file, but something has to be done before it serves.
+    /// The file is correct, but something else is needed before serving.
     Note,
 }
 
-/// One thing that is wrong.
+/// An error, warning or note with its location.
+///
+/// ```
+/// use std::sync::Arc;
+/// use switchboard::diagnostics::{Location, Report, SourceFile};
+///
+/// let file = Arc::new(SourceFile::new("rules.toml", "agnet = \"a\"\n".to_owned()));
+/// let mut report = Report::default();
+/// let location = Location { file, span: 0..5 };
+/// report.error("unknown-key", Some(location), "unknown key `agnet`").help("did you mean `agent`?");
+///
+/// assert_eq!(report.error_count(), 1);
+/// let text = report.to_string();
+/// assert!(text.starts_with("error[unknown-key]: unknown key `agnet`"));
+/// assert!(text.contains("rules.toml:1:1"));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Diagnostic {
-    /// Stable, in kebab case: `unknown-key`.
+    /// Stable code in kebab case: `unknown-key`.
     pub code: &'static str,
-    /// Whether it refuses.
+    /// Severity.
     pub severity: Severity,
-    /// What is wrong.
+    /// Description of the problem.
     pub message: String,
-    /// What would be right.
+    /// Suggested correction.
     pub help: Option<String>,
-    /// Where; none for what no file says.
-    pub place: Option<Location>,
-    /// The line may hold a secret: the place is told, the line is not shown.
+    /// Location, if the problem is in a file.
+    pub location: Option<Location>,
+    /// The line may contain a secret, so only the location is shown.
     pub hide_line: bool,
-    /// What else there is to read, over several lines.
+    /// Further details on several lines.
     pub detail: Option<String>,
 }
 
@@ -146,161 +160,160 @@ impl fmt::Display for Problem {
 }
 
 impl Diagnostic {
-    /// Adds what would be right.
+    /// Sets the help text.
     pub fn help(&mut self, help: impl Into<String>) -> &mut Diagnostic {
         self.help = Some(help.into());
         self
     }
 
-    /// Adds what would be right, when somebody knows it.
+    /// Sets the help text when there is one, and keeps the previous one otherwise.
     pub fn maybe_help(&mut self, help: Option<String>) -> &mut Diagnostic {
         self.help = help.or(self.help.take());
         self
     }
 
-    /// Adds what else there is to read.
+    /// Sets the details.
     pub fn detail(&mut self, detail: impl Into<String>) -> &mut Diagnostic {
         self.detail = Some(detail.into());
         self
     }
 
-    /// Keeps the line from being shown.
+    /// Hides the line, because it may contain a secret.
     pub fn hide_line(&mut self) -> &mut Diagnostic {
         self.hide_line = true;
         self
     }
 }
 
-/// All mistakes of one load.
+/// All diagnostics of a load.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    mistakes: Vec<Diagnostic>,
+    diagnostics: Vec<Diagnostic>,
 }
 
 impl Report {
-    /// Of one error that has no place.
-    pub fn of(code: &'static str, message: String) -> Report {
+    /// Creates a report of one error without a location.
+    pub fn from_error(code: &'static str, message: String) -> Report {
         let mut report = Report::default();
         report.error(code, None, message);
         report
     }
 
-    /// Notes an error.
+    /// Adds an error.
     pub fn error(
         &mut self,
         code: &'static str,
-        place: Option<Location>,
+        location: Option<Location>,
         message: impl Into<String>,
     ) -> &mut Diagnostic {
-        self.push(Severity::Error, place, Problem::new(code, message))
+        self.push(Severity::Error, location, Problem::new(code, message))
     }
 
-    /// Notes a warning.
+    /// Adds a warning.
     pub fn warning(
         &mut self,
         code: &'static str,
-        place: Option<Location>,
+        location: Option<Location>,
         message: impl Into<String>,
     ) -> &mut Diagnostic {
-        self.push(Severity::Warning, place, Problem::new(code, message))
+        self.push(Severity::Warning, location, Problem::new(code, message))
     }
 
-    /// Notes what is no mistake.
-    pub fn remark(
+    /// Adds a note.
+    pub fn note(
         &mut self,
         code: &'static str,
-        place: Option<Location>,
+        location: Option<Location>,
         message: impl Into<String>,
     ) -> &mut Diagnostic {
-        self.push(Severity::Note, place, Problem::new(code, message))
+        self.push(Severity::Note, location, Problem::new(code, message))
     }
 
     /// Adds a problem with its severity and location.
     pub fn push(
         &mut self,
         severity: Severity,
-        place: Option<Location>,
+        location: Option<Location>,
         Problem { code, message, help }: Problem,
     ) -> &mut Diagnostic {
-        self.mistakes.push(Diagnostic {
+        self.diagnostics.push(Diagnostic {
             code,
             severity,
             message,
             help,
-            place,
+            location,
             hide_line: false,
             detail: None,
         });
-        self.mistakes.last_mut().expect("one was just pushed")
+        self.diagnostics.last_mut().expect("a diagnostic was just pushed")
     }
 
-    /// All of them, in the order in which they were found.
-    pub fn mistakes(&self) -> &[Diagnostic] {
-        &self.mistakes
+    /// Returns all diagnostics, in the order in which they were added.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
     }
 
-    /// How many errors there are.
-    pub fn errors(&self) -> usize {
+    /// Returns the number of errors.
+    pub fn error_count(&self) -> usize {
         self.count(Severity::Error)
     }
 
-    /// How many warnings there are.
-    pub fn warnings(&self) -> usize {
+    /// Returns the number of warnings.
+    pub fn warning_count(&self) -> usize {
         self.count(Severity::Warning)
     }
 
     fn count(&self, severity: Severity) -> usize {
-        self.mistakes.iter().filter(|mistake| mistake.severity == severity).count()
+        self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()
     }
 
-    /// Puts the mistakes in the order in which an operator reads: by file, then by place; what has
-    /// no place comes last.
+    /// Sorts by file and location; diagnostics without a location come last.
     pub fn sort(&mut self) {
-        self.mistakes.sort_by_cached_key(|mistake| match &mistake.place {
+        self.diagnostics.sort_by_cached_key(|diagnostic| match &diagnostic.location {
             Some(Location { file, span }) => (0, file.path.clone(), file.first_line, span.start),
             None => (1, String::new(), 0, 0),
         });
     }
 
-    /// Forgets what is not wanted.
-    pub fn retain(&mut self, wanted: impl FnMut(&Diagnostic) -> bool) {
-        self.mistakes.retain(wanted);
+    /// Removes the diagnostics for which `keep` returns false.
+    pub fn retain(&mut self, keep: impl FnMut(&Diagnostic) -> bool) {
+        self.diagnostics.retain(keep);
     }
 
-    /// Takes the mistakes of another report behind its own.
-    pub fn absorb(&mut self, other: Report) {
-        self.mistakes.extend(other.mistakes);
+    /// Appends the diagnostics of another report.
+    pub fn append(&mut self, other: Report) {
+        self.diagnostics.extend(other.diagnostics);
     }
 
-    /// The same, but of each file it holds only the lines that are told: who keeps a report need not
-    /// keep a table of a million rules with it.
-    pub fn with_lines_only(mut self) -> Report {
-        for mistake in &mut self.mistakes {
-            mistake.place = mistake.place.as_ref().map(Location::on_its_line);
+    /// Replaces each file by the reported line, so that a stored report does not keep a large table in
+    /// memory.
+    pub fn with_excerpts_only(mut self) -> Report {
+        for diagnostic in &mut self.diagnostics {
+            diagnostic.location = diagnostic.location.as_ref().map(Location::in_excerpt);
         }
         self
     }
 
-    /// The same without notes, for whoever only wants to know what is wrong.
+    /// Removes the notes.
     pub fn without_notes(mut self) -> Report {
-        self.retain(|mistake| mistake.severity != Severity::Note);
+        self.retain(|diagnostic| diagnostic.severity != Severity::Note);
         self
     }
 
-    /// For people: each mistake with its line, a caret under it and a suggestion.
+    /// Renders the report as text, each diagnostic with its line, a marker and its help.
     pub fn to_text(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        let texts = self.mistakes.iter().map(|mistake| mistake.to_text(&renderer));
+        let texts = self.diagnostics.iter().map(|diagnostic| diagnostic.to_text(&renderer));
         texts.collect::<Vec<_>>().join("\n\n")
     }
 
-    /// For programs.
+    /// Renders the report as a JSON array.
     pub fn to_json(&self) -> serde_json::Value {
-        self.mistakes.iter().map(Diagnostic::to_json).collect()
+        self.diagnostics.iter().map(Diagnostic::to_json).collect()
     }
 }
 
-/// As [`Report::to_text`], without colours.
+/// Prints [`Report::to_text`] without colours.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_text(false))
@@ -315,20 +328,20 @@ impl Diagnostic {
             Severity::Note => Level::NOTE,
         };
         let mut group = Group::with_title(level.primary_title(self.message.as_str()).id(self.code));
-        if let Some(place) = &self.place {
-            group = if self.hide_line || place.shows_a_value() {
-                let (line, column) = place.line_and_column();
-                let path = place.file.path.as_str();
+        if let Some(location) = &self.location {
+            group = if self.hide_line || location.exposes_value() {
+                let (line, column) = location.line_and_column();
+                let path = location.file.path.as_str();
                 group.element(Origin::path(path).line(line).char_column(column))
             } else {
-                let (first, line, span) = place.line();
+                let (first, line, span) = location.line();
                 let caret = AnnotationKind::Primary.span(span);
-                let path = place.file.path.as_str();
+                let path = location.file.path.as_str();
                 group.element(Snippet::source(line).line_start(first).path(path).annotation(caret))
             };
         }
         if let Some(help) = &self.help {
-            // What an operator wrote can be in it; the rest of a report escapes by itself.
+            // The help can quote input, and unlike the other parts it is not escaped by the renderer.
             let visible: String = help.chars().filter(|c| !c.is_control()).collect();
             group = group.element(Level::HELP.message(visible));
         }
@@ -341,9 +354,9 @@ impl Diagnostic {
         text
     }
 
-    /// For programs.
+    /// Renders the diagnostic as JSON.
     pub fn to_json(&self) -> serde_json::Value {
-        let (line, column) = self.place.as_ref().map(Location::line_and_column).unzip();
+        let (line, column) = self.location.as_ref().map(Location::line_and_column).unzip();
         json!({
             "severity": match self.severity {
                 Severity::Error => "error",
@@ -351,7 +364,7 @@ impl Diagnostic {
                 Severity::Note => "note",
             },
             "code": self.code,
-            "file": self.place.as_ref().map(|place| &place.file.path),
+            "file": self.location.as_ref().map(|location| &location.file.path),
             "line": line,
             "column": column,
             "message": self.message,
@@ -362,33 +375,33 @@ impl Diagnostic {
 }
 
 impl Location {
-    /// Line and column, both counted from 1, the column in characters.
+    /// Returns line and column, counted from 1; the column counts characters.
     pub fn line_and_column(&self) -> (usize, usize) {
         let start = self.span.start.min(self.file.text.len());
-        let (line, line_start) = self.file.line_of(start);
+        let (line, line_start) = self.file.line_at(start);
         let before = &self.file.text.as_bytes()[line_start..start];
         let column = String::from_utf8_lossy(before).chars().count() + 1;
         (self.file.first_line + line, column)
     }
 
-    /// The same in a file that is this line alone.
-    fn on_its_line(&self) -> Location {
+    /// Returns the same location in an excerpt of its line.
+    fn in_excerpt(&self) -> Location {
         let (number, text, span) = self.line();
-        let line = SourceFile::line(&self.file.path, number, text.to_owned());
+        let line = SourceFile::excerpt(&self.file.path, number, text.to_owned());
         Location { file: Arc::new(SourceFile { private: self.file.private, ..line }), span }
     }
 
-    /// Whether the line, up to what is wrong in it, holds a value that nobody may see.
-    fn shows_a_value(&self) -> bool {
+    /// Returns whether the excerpt would show a value of a private file.
+    fn exposes_value(&self) -> bool {
         let (_, line, span) = self.line();
         self.file.private && !line[..span.start].trim().is_empty()
     }
 
-    /// The number and the text of the line on which it starts, and where on that line it stands.
+    /// Returns the number and text of the first line, and the range within that line.
     fn line(&self) -> (usize, &str, Range<usize>) {
         let text = &self.file.text;
         let start = self.span.start.min(text.len());
-        let (line, line_start) = self.file.line_of(start);
+        let (line, line_start) = self.file.line_at(start);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
         let end = self.span.end.clamp(start, line_end);
         let number = self.file.first_line + line;
@@ -399,7 +412,7 @@ impl Location {
     }
 }
 
-/// `rules.toml:3:9`.
+/// Prints `rules.toml:3:9`.
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (line, column) = self.line_and_column();
@@ -407,16 +420,20 @@ impl fmt::Display for Location {
     }
 }
 
-/// "did you mean": the nearest of the known words, when one is near.
-pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+/// Returns the most similar candidate, if one is similar enough to be a misspelling.
+pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let lower = word.to_lowercase();
-    let far = (word.chars().count() / 3).max(1);
+    let max_distance = (word.chars().count() / 3).max(1);
     let distance = |other: &str| strsim::damerau_levenshtein(&lower, &other.to_lowercase());
-    let ranked = known.into_iter().map(|other| (distance(other), other));
-    ranked.filter(|(distance, _)| *distance <= far).min_by_key(|(d, _)| *d).map(|(_, word)| word)
+    let ranked = candidates.into_iter().map(|candidate| (distance(candidate), candidate));
+    let similar = ranked.filter(|(distance, _)| *distance <= max_distance);
+    similar.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }
 
-/// ``did you mean `from`?``, when something is near.
-pub fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
-    nearest(word, known).map(|near| format!("did you mean `{near}`?"))
+/// Returns ``did you mean `from`?`` if a candidate is similar.
+pub fn did_you_mean<'c>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<String> {
+    nearest(word, candidates).map(|candidate| format!("did you mean `{candidate}`?"))
 }

@@ -21,7 +21,7 @@ use crate::domain::facts::Facts;
 use crate::domain::phone_number::Party;
 use crate::rules::engine::decide;
 use crate::rules::engine::explain::{Explanation, IndexMismatch, explain};
-use crate::rules::{RuleSet, is_wide, moment};
+use crate::rules::{RuleSet, matches_many, parse_timestamp};
 use crate::source::Source;
 
 /// A call to explain.
@@ -100,7 +100,7 @@ pub fn select_source<'s>(sources: &[&'s Source], name: Option<&str>) -> Result<&
 /// # Errors
 /// Fails with a message that says what would be right.
 pub fn parse_time(text: &str, table: &RuleSet) -> Result<Timestamp, String> {
-    moment(text, &table.zone).map_err(|problem| problem.to_string())
+    parse_timestamp(text, &table.zone).map_err(|problem| problem.to_string())
 }
 
 /// Parses a party of a call to explain.
@@ -108,7 +108,7 @@ pub fn parse_time(text: &str, table: &RuleSet) -> Result<Timestamp, String> {
 /// # Errors
 /// Fails if the text is a pattern for several parties.
 pub fn parse_party(text: &str) -> Result<Party, String> {
-    match is_wide(text) {
+    match matches_many(text) {
         true => Err(format!("`{text}` is a pattern; an explanation needs the number of one call")),
         false => Ok(Party::parse(Some(text)).party),
     }
@@ -224,7 +224,7 @@ impl Explained<'_> {
         let local = at.to_zoned(self.table.zone.clone());
         let shown = local.strftime("%Y-%m-%d %H:%M").to_string();
         let minute = |at: Timestamp| at.as_second().div_euclid(60);
-        match moment(&shown, &self.table.zone) {
+        match parse_timestamp(&shown, &self.table.zone) {
             Ok(first) if minute(first) == minute(at) => shown,
             Ok(_) | Err(_) => self.local_time_with_offset(),
         }

@@ -1,5 +1,6 @@
-//! Keeps the table current: a new one is read, checked and tried by its own tests aside, and takes
-//! the place of the old one at once, or not at all.
+//! Reload: loads, checks and tests a new table in the background, then publishes it atomically.
+//!
+//! A table with errors or failing tests is never published; the previous one stays live.
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -18,151 +19,174 @@ use crate::rules;
 use crate::rules::engine::test_runner;
 use crate::rules::{CheckContext, FileStamp, LoadedTable, Progress, ReadError, RuleSet, Snapshot};
 
-/// Reads a table, checks it, and lets its own tests run; with `coverage`, warns of what no test
-/// reaches.
+/// Loads a table, checks it and runs its tests. With `coverage`, warns about untested rules.
+///
+/// ```
+/// use switchboard::reload;
+/// use switchboard::rules::CheckContext;
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("rules.toml");
+/// std::fs::write(
+///     &path,
+///     r#"
+///         [[rule]]
+///         name = "everyone"
+///         agent = "agent_1"
+///
+///         [[test]]
+///         name = "a caller"
+///         from = "+12137771234"
+///         expect = { agent = "agent_2" }
+///     "#,
+/// )
+/// .unwrap();
+/// let loaded = reload::load(&path, &CheckContext::default(), false, &mut |_| {}).unwrap();
+/// assert!(loaded.table.is_none());
+/// assert_eq!(loaded.report.diagnostics()[0].code, "failing-test");
+/// ```
 ///
 /// # Errors
-/// When the file cannot be read. What is wrong inside it, a failing test among it, stands in the
-/// report, and then there is no table.
+/// Returns an error when the files cannot be read. Mistakes in the table and failing tests are in the
+/// report.
 pub fn load(
     path: &Path,
-    around: &CheckContext,
+    context: &CheckContext,
     coverage: bool,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<LoadedTable, ReadError> {
-    let mut loaded = rules::load(path, around, progress)?;
+    let mut loaded = rules::load(path, context, progress)?;
     if let Some(table) = &loaded.table {
         let reached = test_runner::run(table, &loaded.tests, &mut loaded.report);
         if coverage {
-            test_runner::warn_of_the_rest(table, &reached, &loaded.places, &mut loaded.report);
+            test_runner::warn_untested(table, &reached, &loaded.locations, &mut loaded.report);
         }
         loaded.report.sort();
     }
-    loaded.table = loaded.table.filter(|_| loaded.report.errors() == 0);
+    loaded.table = loaded.table.filter(|_| loaded.report.error_count() == 0);
     Ok(loaded)
 }
 
-/// What came of a reload.
+/// Result of a reload.
 #[derive(Debug, Clone)]
 pub struct Reloaded {
-    /// The new table answers.
+    /// The table on disk is valid and live.
     pub ok: bool,
-    /// What is wrong with it, and what could be better.
+    /// Errors and warnings.
     pub report: Arc<Report>,
 }
 
-/// Asks for a reload.
+/// Handle to request reloads.
 #[derive(Debug, Clone)]
 pub struct ReloadHandle(mpsc::Sender<oneshot::Sender<Reloaded>>);
 
 impl ReloadHandle {
-    /// Reloads, and tells what came of it; none when the service is stopping. Who rings while a
-    /// reload is going on waits for the next one, the same for all who wait.
+    /// Reloads the table and returns the result, or `None` when the service is stopping. All requests
+    /// that arrive during a reload share the next one.
     pub async fn reload(&self) -> Option<Reloaded> {
-        let (tell, told) = oneshot::channel();
-        self.0.send(tell).await.ok()?;
-        told.await.ok()
+        let (reply, result) = oneshot::channel();
+        self.0.send(reply).await.ok()?;
+        result.await.ok()
     }
 }
 
-/// Looks whether the files have changed, and reloads when they have or when it is asked to.
+/// Polls the files of the table, and reloads when they change or on request.
 pub struct Reloader {
-    bench: Loader,
-    /// How often to look; none: never.
+    loader: Loader,
+    /// Polling interval, if polling is enabled.
     poll: Option<Duration>,
-    asked: mpsc::Receiver<oneshot::Sender<Reloaded>>,
+    requests: mpsc::Receiver<oneshot::Sender<Reloaded>>,
 }
 
-/// Where tables are made.
+/// State of the reload thread.
 struct Loader {
     app: Arc<Switchboard>,
     path: PathBuf,
-    around: CheckContext,
-    /// What the last load looked at, whatever came of it.
+    context: CheckContext,
+    /// Files of the last load attempt, successful or not.
     files: Vec<FileStamp>,
-    /// Tables that no longer answer. They go when no request uses them, and not in a request's time:
-    /// a million rules take a while to drop.
+    /// Replaced tables. They are dropped here once no request uses them, because dropping a million
+    /// rules takes too long for a request.
     retired: Vec<Arc<RuleSet>>,
 }
 
-/// A table that has just been made, and what its files said.
+/// Valid table that has not been published yet.
 struct NewTable {
     table: RuleSet,
-    copies: Option<Snapshot>,
+    snapshot: Option<Snapshot>,
 }
 
-/// What is done aside.
+/// Work for the reload thread.
 #[derive(Clone, Copy)]
 enum Job {
-    Look,
+    ReloadIfChanged,
     Reload,
-    Sweep,
+    DropRetired,
 }
 
-/// Files are read when they have not changed for this long. Longer than the clock of any file
-/// system takes for a tick: a later change is then seen by its time, even one of the same length.
-const SETTLE: Duration = Duration::from_millis(25);
-/// Files that never rest are read all the same.
-const MOST_LOOKS: usize = 40;
-/// Files that change while they are read are read again, and then taken as they are.
-const MOST_LOADS: usize = 3;
-/// After this long a table that no longer answers can usually go.
-const SWEEP: Duration = Duration::from_secs(1);
-/// As many as the admin listener has connections.
-const MOST_ASKING: usize = 64;
-/// More mistakes than these are counted in the log, not told.
-const MOST_LOGGED: usize = 50;
+/// Time without changes before files are read. It exceeds the timestamp resolution of every file
+/// system, so a later change is visible in the timestamp even if the length stays the same.
+const SETTLE_TIME: Duration = Duration::from_millis(25);
+/// Maximum number of settle checks; files that keep changing are then read anyway.
+const MAX_SETTLE_CHECKS: usize = 40;
+/// Maximum number of loads when files change while they are read.
+const MAX_LOADS: usize = 3;
+/// Delay before retired tables are dropped; requests rarely take longer.
+const DROP_DELAY: Duration = Duration::from_secs(1);
+/// Maximum number of queued reload requests: the connection limit of the admin listener.
+const MAX_QUEUED_REQUESTS: usize = 64;
+/// Maximum number of diagnostics in the log for each reload.
+const MAX_LOGGED: usize = 50;
 
 impl Reloader {
-    /// For the table at `path`, which was loaded from `files`.
+    /// Creates a reloader for the table at `path`, which was loaded from `files`.
     pub fn new(
         app: Arc<Switchboard>,
         path: PathBuf,
-        around: CheckContext,
+        context: CheckContext,
         poll: Option<Duration>,
         files: Vec<FileStamp>,
     ) -> (Reloader, ReloadHandle) {
-        let (ring, asked) = mpsc::channel(MOST_ASKING);
-        let bench = Loader { app, path, around, files, retired: Vec::new() };
-        (Reloader { bench, poll, asked }, ReloadHandle(ring))
+        let (sender, requests) = mpsc::channel(MAX_QUEUED_REQUESTS);
+        let loader = Loader { app, path, context, files, retired: Vec::new() };
+        (Reloader { loader, poll, requests }, ReloadHandle(sender))
     }
 
-    /// Goes on until it is told to stop. A load that is going on then is not waited for.
+    /// Runs until `stop` is cancelled. Does not wait for a load in progress.
     pub async fn run(self, stop: CancellationToken) {
-        let Reloader { mut bench, poll, mut asked } = self;
+        let Reloader { mut loader, poll, mut requests } = self;
         let mut poll = poll.map(tokio::time::interval);
         if let Some(poll) = &mut poll {
             poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
-        // An error means that nobody is left who could tell: then it is time to stop, too.
         let mut stop = pin!(stop.cancelled());
         loop {
-            let mut asking = Vec::new();
-            let errand = tokio::select! {
+            let mut waiting = Vec::new();
+            let job = tokio::select! {
                 () = &mut stop => return,
-                () = tick(&mut poll) => Job::Look,
-                Some(first) = asked.recv() => {
-                    asking.push(first);
-                    asking.extend(std::iter::from_fn(|| asked.try_recv().ok()));
+                () = tick(&mut poll) => Job::ReloadIfChanged,
+                Some(first) = requests.recv() => {
+                    waiting.push(first);
+                    waiting.extend(std::iter::from_fn(|| requests.try_recv().ok()));
                     Job::Reload
                 }
-                () = tokio::time::sleep(SWEEP), if !bench.retired.is_empty() => Job::Sweep,
+                () = tokio::time::sleep(DROP_DELAY), if !loader.retired.is_empty() => Job::DropRetired,
             };
-            // It may take long, so it has a thread of its own.
-            let aside = tokio::task::spawn_blocking(move || {
-                let reloaded = bench.carry_out(errand);
-                (bench, reloaded)
+            // A load can take long, so it runs on its own thread.
+            let task = tokio::task::spawn_blocking(move || {
+                let reloaded = loader.run(job);
+                (loader, reloaded)
             });
             let done = tokio::select! {
                 () = &mut stop => return,
-                done = aside => done,
+                done = task => done,
             };
-            // Panics are caught aside: it was the runtime that ended it, which is ending itself.
-            let Ok((back, reloaded)) = done else { return };
-            bench = back;
-            for (tell, reloaded) in asking.into_iter().zip(reloaded.iter().cycle()) {
-                // Who asked may have gone away.
-                drop(tell.send(reloaded.clone()));
+            // The job catches panics, so an error means that the runtime is shutting down.
+            let Ok((returned, reloaded)) = done else { return };
+            loader = returned;
+            for (reply, reloaded) in waiting.into_iter().zip(reloaded.iter().cycle()) {
+                // The requester may have gone away.
+                drop(reply.send(reloaded.clone()));
             }
         }
     }
@@ -176,109 +200,114 @@ async fn tick(poll: &mut Option<Interval>) {
 }
 
 impl Loader {
-    /// What came of the reload, when there was one. A panic is one that failed.
-    fn carry_out(&mut self, errand: Job) -> Option<Reloaded> {
-        let work = || match errand {
-            Job::Look => {
-                self.sweep();
+    /// Runs a job and returns the result of the reload, if there was one. A panic counts as a failed
+    /// reload.
+    fn run(&mut self, job: Job) -> Option<Reloaded> {
+        let work = || match job {
+            Job::ReloadIfChanged => {
+                self.drop_retired();
                 has_changed(&self.files).then(|| self.reload())
             }
             Job::Reload => Some(self.reload()),
-            Job::Sweep => {
-                self.sweep();
+            Job::DropRetired => {
+                self.drop_retired();
                 None
             }
         };
         std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_panic| {
-            let message = "loading the table panicked: please report it".to_owned();
-            Some(self.conclude(None, Report::of("no-table", message)))
+            let message = "loading the rules panicked; please report this bug".to_owned();
+            Some(self.publish(None, Report::from_error("no-table", message)))
         })
     }
 
-    fn sweep(&mut self) {
+    fn drop_retired(&mut self) {
         self.retired.retain(|table| Arc::strong_count(table) > 1);
     }
 
-    /// Reads, checks and tries the table, and lets it answer when nothing is wrong with it.
+    /// Loads, checks and tests the table, then publishes it if it is valid.
     fn reload(&mut self) -> Reloaded {
-        self.around.now = self.app.now();
-        let before = self.app.table();
-        let filled = before.lists.all().iter().filter(|list| list.size > 0);
-        self.around.filled_lists = filled.map(|list| list.name.clone()).collect();
-        drop(before);
-        let (mut fresh, mut report) = self.load();
-        for _ in 1..MOST_LOADS {
-            // Else some files might be read as they were before an edit, and some as after it.
+        self.update_context();
+        let (mut table, mut report) = self.load();
+        for _ in 1..MAX_LOADS {
+            // Otherwise a load could mix files from before and after an edit.
             if !has_changed(&self.files) {
                 break;
             }
-            (fresh, report) = self.load();
+            (table, report) = self.load();
         }
-        self.conclude(fresh, report)
+        self.publish(table, report)
+    }
+
+    fn update_context(&mut self) {
+        self.context.now = self.app.now();
+        let live = self.app.table();
+        let filled = live.lists.all().iter().filter(|list| list.size > 0);
+        self.context.filled_lists = filled.map(|list| list.name.clone()).collect();
     }
 
     fn load(&mut self) -> (Option<NewTable>, Report) {
-        self.files = at_rest(&self.files);
-        match load(&self.path, &self.around, false, &mut |_| {}) {
-            Ok(LoadedTable { table, report, files, copies, .. }) => {
+        self.files = wait_until_settled(&self.files);
+        match load(&self.path, &self.context, false, &mut |_| {}) {
+            Ok(LoadedTable { table, report, files, snapshot, .. }) => {
                 self.files = files;
-                (table.map(|table| NewTable { table, copies }), report)
+                (table.map(|table| NewTable { table, snapshot }), report)
             }
-            Err(no_table) => {
-                let message = no_table.to_string();
-                self.files = no_table.files;
-                (None, Report::of("no-table", message))
+            Err(read_error) => {
+                let message = read_error.to_string();
+                self.files = read_error.files;
+                (None, Report::from_error("no-table", message))
             }
         }
     }
 
-    fn conclude(&mut self, fresh: Option<NewTable>, report: Report) -> Reloaded {
-        let ok = fresh.is_some();
-        let report = Arc::new(report.with_lines_only());
+    fn publish(&mut self, table: Option<NewTable>, report: Report) -> Reloaded {
+        let ok = table.is_some();
+        let report = Arc::new(report.with_excerpts_only());
         let now = self.app.now();
-        match fresh {
+        match table {
             Some(NewTable { table, .. }) if table.fingerprint == self.app.table().fingerprint => {
-                tracing::info!(fingerprint = table.fingerprint, "the table is the same as before");
-                self.app.live_table().keep(None, now);
+                tracing::info!(fingerprint = table.fingerprint, "rules unchanged");
+                self.app.live_table().keep_current(None, now);
             }
-            Some(NewTable { table, copies }) => {
-                self.app.recorder().store_snapshot(&table.fingerprint, copies.as_ref(), now);
+            Some(NewTable { table, snapshot }) => {
+                self.app.recorder().store_snapshot(&table.fingerprint, snapshot.as_ref(), now);
                 tracing::info!(
                     rules = table.rules.len(),
                     fingerprint = table.fingerprint,
-                    warnings = report.warnings(),
-                    "the table is another one"
+                    warnings = report.warning_count(),
+                    "rules reloaded"
                 );
                 self.retired.push(self.app.live_table().replace(table, now));
                 self.app.counters().table(&self.app.table(), now);
             }
             None => {
-                tracing::error!(errors = report.errors(), "the table is wrong, the old one stays");
-                self.app.live_table().keep(Some(report.clone()), now);
+                let errors = report.error_count();
+                tracing::error!(errors, "reload failed, kept the previous rules");
+                self.app.live_table().keep_current(Some(report.clone()), now);
             }
         }
         self.app.counters().reloaded(ok);
-        log(&report);
+        log_diagnostics(&report);
         Reloaded { ok, report }
     }
 }
 
-/// A line for each mistake, with its numbers masked. The explanations of failing tests are left out.
-fn log(report: &Report) {
-    for mistake in report.mistakes().iter().take(MOST_LOGGED) {
-        let place = mistake.place.as_ref().map(|place| place.to_string());
-        let (code, problem) = (mistake.code, mask_numbers(&mistake.message));
-        let help = mistake.help.as_deref().map(mask_numbers);
-        match mistake.severity {
-            Severity::Error => tracing::error!(code, place, problem, help, "mistake in the table"),
+/// Logs a line for each diagnostic, with masked numbers and without the details of failing tests.
+fn log_diagnostics(report: &Report) {
+    for diagnostic in report.diagnostics().iter().take(MAX_LOGGED) {
+        let location = diagnostic.location.as_ref().map(|location| location.to_string());
+        let (code, problem) = (diagnostic.code, mask_numbers(&diagnostic.message));
+        let help = diagnostic.help.as_deref().map(mask_numbers);
+        match diagnostic.severity {
+            Severity::Error => tracing::error!(code, location, problem, help, "error in rules"),
             Severity::Warning | Severity::Note => {
-                tracing::warn!(code, place, problem, help, "weakness of the table");
+                tracing::warn!(code, location, problem, help, "warning in rules");
             }
         }
     }
-    let more = report.mistakes().len().saturating_sub(MOST_LOGGED);
+    let more = report.diagnostics().len().saturating_sub(MAX_LOGGED);
     if more > 0 {
-        tracing::warn!(more, "mistakes that are not told: `switchboard check` tells them all");
+        tracing::warn!(more, "further diagnostics not logged: `switchboard check` lists all");
     }
 }
 
@@ -286,16 +315,16 @@ fn has_changed(files: &[FileStamp]) -> bool {
     files.iter().any(FileStamp::has_changed)
 }
 
-/// The files as they are once nobody writes them.
-fn at_rest(files: &[FileStamp]) -> Vec<FileStamp> {
-    let looks = || files.iter().map(FileStamp::refreshed).collect::<Vec<_>>();
-    let mut seen = looks();
-    for _ in 0..MOST_LOOKS {
-        std::thread::sleep(SETTLE);
-        if !has_changed(&seen) {
+/// Waits until the files have not changed for [`SETTLE_TIME`], and returns their state.
+fn wait_until_settled(files: &[FileStamp]) -> Vec<FileStamp> {
+    let current = || files.iter().map(FileStamp::refreshed).collect::<Vec<_>>();
+    let mut stamps = current();
+    for _ in 0..MAX_SETTLE_CHECKS {
+        std::thread::sleep(SETTLE_TIME);
+        if !has_changed(&stamps) {
             break;
         }
-        seen = looks();
+        stamps = current();
     }
-    seen
+    stamps
 }

@@ -1,8 +1,8 @@
-//! The rule table: as an operator wrote it, checked, and then trusted.
+//! The rule table: loading, parsing and checking.
 //!
-//! [`load`] reads a file, or a folder of files, and finds every mistake at once. What comes out
-//! needs no further look: every agent exists, every pattern can be matched, every template can be
-//! filled.
+//! [`load`] reads a file, or a folder of files, and reports every mistake at once. A [`RuleSet`] that
+//! it returns is valid: every agent exists, every pattern can match, and every template can be
+//! rendered.
 
 mod check;
 pub mod engine;
@@ -19,16 +19,16 @@ pub use check::RuleLocations;
 pub use check::context::{CheckContext, Progress, SourceInfo};
 pub use load::files::{FileStamp, Snapshot};
 pub use load::json_schema;
-pub use model::condition::{Comparison, ExpectedValue, Operand, Where};
+pub use model::condition::{Comparison, ExpectedValue, Operand, WhereClause};
 pub use model::dates::{Dates, DaySpec};
-pub use model::hours::{Hours, Status, moment};
+pub use model::hours::{Hours, HoursStatus, parse_timestamp};
 pub use model::index::{Index, PartyKeys};
 pub use model::lists::{
     Cell, Column, Item, List, ListId, Lists, ResolvedCall, ResolvedParty, Row, Side,
 };
-pub use model::pattern::{NumberMatcher, NumberPattern, Selector, is_wide};
+pub use model::pattern::{NumberMatcher, NumberPattern, Selector, matches_many};
 pub use model::template::{
-    ColumnLookup, InvalidTemplate, NoColumnLookup, ObjectTemplate, Template, TemplateContext,
+    ColumnLookup, InvalidTemplate, NoColumns, ObjectTemplate, Template, TemplateContext,
 };
 pub use model::test::{Expected, Test};
 pub use model::{
@@ -38,83 +38,100 @@ pub use model::{
 
 use load::files::TableFiles;
 
-/// What came of reading a table.
+/// Result of loading a rule table.
+///
+/// ```
+/// use switchboard::rules::{self, CheckContext};
+///
+/// let text = "[[rule]]\nname = \"everyone\"\nagnet = \"agent_1\"\n";
+/// let loaded = rules::parse("rules.toml", text.to_owned(), &CheckContext::default());
+/// assert!(loaded.table.is_none());
+/// let diagnostic = &loaded.report.diagnostics()[0];
+/// assert_eq!(diagnostic.code, "unknown-key");
+/// assert_eq!(diagnostic.location.as_ref().unwrap().to_string(), "rules.toml:3:1");
+/// ```
 #[derive(Debug)]
 pub struct LoadedTable {
-    /// None when the report has errors.
+    /// Checked rule set, unless the report has errors.
     pub table: Option<RuleSet>,
-    /// The table's own tests, not run yet.
+    /// Tests of the table, not run yet.
     pub tests: Vec<Test>,
-    /// Everything that is wrong.
+    /// Errors and warnings.
     pub report: Report,
-    /// Where each rule stands.
-    pub places: RuleLocations,
-    /// The files and folders that it was read from, as they were then.
+    /// Locations of the rules.
+    pub locations: RuleLocations,
+    /// Files and folders that were read, with their state at that time.
     pub files: Vec<FileStamp>,
-    /// What they said; none when that is more than [`Snapshot::MAX_BYTES`].
-    pub copies: Option<Snapshot>,
+    /// Contents of the files, unless larger than [`Snapshot::MAX_BYTES`].
+    pub snapshot: Option<Snapshot>,
 }
 
-/// There is no text that could be checked.
+/// The rule files could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the rules {path}: {error}", path = .path.display())]
 pub struct ReadError {
-    /// Where the table should be.
+    /// Path of the rule table.
     pub path: PathBuf,
-    /// Why it cannot be read.
+    /// Cause of the failure.
     pub error: std::io::Error,
-    /// What was looked at, as it was then.
+    /// Files and folders that were read before, with their state at that time.
     pub files: Vec<FileStamp>,
 }
 
-/// Reads and checks the table at `path`: a file, or a folder whose `*.toml` files are one table in
-/// the order of their names.
+/// Loads the table at `path`: a file, or a folder whose `*.toml` files form one table in the order of
+/// their names.
 ///
 /// # Errors
-/// When there is no such file, or it cannot be read. What is wrong inside it stands in the report,
-/// and then there is no table.
+/// Returns an error when the files cannot be read. Mistakes in the table are in the report.
 pub fn load(
     path: &Path,
-    around: &CheckContext,
+    context: &CheckContext,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<LoadedTable, ReadError> {
-    let (mut shelf, mut report) = (TableFiles::on_disk(), Report::default());
-    match shelf.texts(path, &mut report) {
-        Ok(files) => Ok(read(&files, around, shelf, report, progress)),
-        Err(error) => Err(ReadError { path: path.to_owned(), error, files: shelf.stamps }),
+    let (mut files, mut report) = (TableFiles::on_disk(), Report::default());
+    match files.texts(path, &mut report) {
+        Ok(texts) => Ok(check_texts(&texts, context, files, report, progress)),
+        Err(error) => Err(ReadError { path: path.to_owned(), error, files: files.stamps }),
     }
 }
 
-/// Checks the text of a table; `path` is for the messages, and for the folder in which its lists
-/// are.
-pub fn parse(path: &str, text: String, around: &CheckContext) -> LoadedTable {
-    let file = Arc::new(SourceFile::new(path, text));
-    read(&[file], around, TableFiles::on_disk(), Report::default(), &mut |_| {})
+/// Parses and checks the text of a table. `path` appears in messages, and its folder is the one in
+/// which list files are found.
+///
+/// ```
+/// use switchboard::rules::{self, CheckContext};
+///
+/// let text = "[[rule]]\nname = \"everyone\"\nagent = \"agent_1\"\n";
+/// let loaded = rules::parse("rules.toml", text.to_owned(), &CheckContext::default());
+/// let table = loaded.table.expect("a valid table");
+/// assert_eq!(&*table.rules[0].name, "everyone");
+/// ```
+pub fn parse(path: &str, text: String, context: &CheckContext) -> LoadedTable {
+    let text = Arc::new(SourceFile::new(path, text));
+    check_texts(&[text], context, TableFiles::on_disk(), Report::default(), &mut |_| {})
 }
 
-/// Checks a table of which only copies are left.
-pub fn parse_copies(copies: &Snapshot, around: &CheckContext) -> LoadedTable {
-    let shelf = TableFiles::in_snapshot(copies);
-    read(&shelf.snapshot_texts(), around, shelf, Report::default(), &mut |_| {})
+/// Parses and checks a recorded snapshot of a table, without reading files.
+pub fn parse_snapshot(snapshot: &Snapshot, context: &CheckContext) -> LoadedTable {
+    let files = TableFiles::in_snapshot(snapshot);
+    check_texts(&files.snapshot_texts(), context, files, Report::default(), &mut |_| {})
 }
 
-fn read(
-    files: &[Arc<SourceFile>],
-    around: &CheckContext,
-    mut shelf: TableFiles,
+fn check_texts(
+    texts: &[Arc<SourceFile>],
+    context: &CheckContext,
+    mut files: TableFiles,
     mut report: Report,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> LoadedTable {
-    let checked = check::check(files, around, &mut shelf, &mut report, progress);
-    let table = Some(checked.table).filter(|_| report.errors() == 0);
+    let checked = check::check(texts, context, &mut files, &mut report, progress);
     report.sort();
-    let TableFiles { stamps, snapshot, .. } = shelf;
     LoadedTable {
-        table,
+        table: Some(checked.table).filter(|_| report.error_count() == 0),
         tests: checked.tests,
         report,
-        places: checked.places,
-        files: stamps,
-        copies: snapshot,
+        locations: checked.places,
+        files: files.stamps,
+        snapshot: files.snapshot,
     }
 }

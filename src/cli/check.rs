@@ -41,7 +41,8 @@ impl Check {
                     (Some(loaded), report)
                 }
                 Err(error) if self.json => {
-                    let diagnostics = Report::of("no-table", format!("{error:#}")).to_json();
+                    let diagnostics =
+                        Report::from_error("no-table", format!("{error:#}")).to_json();
                     let whole = json!({ "ok": false, "diagnostics": diagnostics });
                     writeln!(std::io::stdout(), "{whole:#}")?;
                     return Ok(Exit::Error);
@@ -54,7 +55,7 @@ impl Check {
                 (rules, report)
             }
         };
-        let passed = report.errors() == 0 && !(self.strict && report.warnings() > 0);
+        let passed = report.error_count() == 0 && !(self.strict && report.warning_count() > 0);
         let table = loaded.as_ref().and_then(|loaded| loaded.table.as_ref());
         let tests = loaded.as_ref().map_or(0, |loaded| loaded.tests.len());
         let mut stdout = std::io::stdout().lock();
@@ -68,11 +69,11 @@ impl Check {
             });
             writeln!(stdout, "{whole:#}")?;
         } else {
-            if !report.mistakes().is_empty() {
+            if !report.diagnostics().is_empty() {
                 writeln!(stdout, "{}\n", report.to_text(stdout.is_terminal()))?;
             }
             let summary = table.map_or("no rule table".to_owned(), |table| summarize(table, tests));
-            let (errors, warnings) = (report.errors(), report.warnings());
+            let (errors, warnings) = (report.error_count(), report.warning_count());
             let errors = plural(errors, "error");
             writeln!(stdout, "{summary}; {errors}, {}", plural(warnings, "warning"))?;
         }

@@ -90,7 +90,7 @@ impl OpenStore {
 /// Refuses the placeholders for missing secrets, memory for a URL and `dev` for a key: the service does
 /// not use them.
 fn reject_placeholders(report: &Report) -> anyhow::Result<()> {
-    let missing = report.mistakes().iter().find(|diagnostic| {
+    let missing = report.diagnostics().iter().find(|diagnostic| {
         diagnostic.code == "secret-missing" && diagnostic.message.starts_with("`records.")
     });
     let Some(missing) = missing else { return Ok(()) };

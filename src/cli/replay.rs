@@ -73,7 +73,7 @@ impl ReplayArgs {
     fn table(&self, settings: &Settings) -> anyhow::Result<Option<RuleSet>> {
         let path = self.rules.as_ref().unwrap_or(&settings.rules.path);
         let loaded = load_rules(path, settings.check_context(), false)?;
-        if loaded.report.errors() > 0 {
+        if loaded.report.error_count() > 0 {
             let mut stderr = std::io::stderr();
             let report = loaded.report.without_notes();
             writeln!(stderr, "{}", report.to_text(stderr.is_terminal()))?;

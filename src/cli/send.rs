@@ -41,7 +41,7 @@ impl Send {
         let (settings, notes) = load_settings(&self.config)?;
         let source = self.call.select_source(&settings.sources)?;
         let prefix = format!("`sources.{}.", source.name);
-        for note in notes.mistakes().iter().filter(|note| note.message.starts_with(&prefix)) {
+        for note in notes.diagnostics().iter().filter(|note| note.message.starts_with(&prefix)) {
             let message = &note.message;
             writeln!(std::io::stderr(), "note: {message}; using `dev`, like serve --dev")?;
         }

@@ -39,7 +39,7 @@ pub enum TableChoice<'t> {
 /// Loads a snapshot of the rules. Returns `None` if there is none, or if this version reads it differently.
 pub fn load_snapshot(snapshot: Option<&RuleSnapshot>) -> Option<RuleSet> {
     let snapshot = snapshot?;
-    let read = rules::parse_copies(&snapshot.files, &CheckContext::default()).table;
+    let read = rules::parse_snapshot(&snapshot.files, &CheckContext::default()).table;
     read.filter(|table| table.fingerprint == snapshot.fingerprint)
 }
 

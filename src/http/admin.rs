@@ -6,7 +6,6 @@
 
 mod records;
 
-use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -140,12 +139,13 @@ impl<T: QueryParams, S: Send + Sync> FromRequestParts<S> for Params<T> {
             Ok(Query(params)) => return Ok(Params(params)),
             Err(error) => error,
         };
-        // The source of the error names the parameter; the error itself only adds context.
-        let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-        let unknown = cause.strip_prefix("unknown field ").and_then(|rest| rest.split(',').next());
+        let text = error.body_text();
+        let cause = text.split_once("query string: ").map_or(&*text, |(_, cause)| cause);
+        let unknown = cause.split_once("unknown field ").map(|(_, rest)| rest);
+        let unknown = unknown.and_then(|rest| rest.split(',').next());
         Err(HttpProblem::BadRequest(match unknown {
             Some(name) => format!("unknown parameter {name}: known are {}", T::NAMES).into(),
-            None => cause.into(),
+            None => cause.to_owned().into(),
         }))
     }
 }
@@ -182,18 +182,18 @@ fn records_status(app: &Switchboard) -> Value {
 
 /// The live rule table, its age, and the result of the last reload.
 fn table_status(app: &Switchboard) -> Value {
-    let (table, status) = app.live_table().table_and_state();
-    let age = app.now().duration_since(status.since);
+    let (table, status) = app.live_table().table_and_status();
+    let age = app.now().duration_since(status.loaded_at);
     json!({
         "fingerprint": table.fingerprint,
         "rules": table.rules.len(),
-        "loaded_at": status.since.to_string(),
+        "loaded_at": status.loaded_at.to_string(),
         "age_seconds": age.as_secs(),
         "last_reload": {
-            "ok": status.wrong.is_none(),
-            "at": status.tried.to_string(),
-            "errors": status.wrong.as_deref().map_or(0, Report::errors),
-            "diagnostics": status.wrong.as_deref().map(locations).unwrap_or_default(),
+            "ok": status.last_error.is_none(),
+            "at": status.last_attempt_at.to_string(),
+            "errors": status.last_error.as_deref().map_or(0, Report::error_count),
+            "diagnostics": status.last_error.as_deref().map(locations).unwrap_or_default(),
         },
     })
 }
@@ -203,7 +203,7 @@ fn table_status(app: &Switchboard) -> Value {
 fn locations(report: &Report) -> Vec<Value> {
     const MAX_DIAGNOSTICS: usize = 20;
     let keys = ["severity", "code", "file", "line", "column"];
-    let diagnostics = report.mistakes().iter().take(MAX_DIAGNOSTICS).map(Diagnostic::to_json);
+    let diagnostics = report.diagnostics().iter().take(MAX_DIAGNOSTICS).map(Diagnostic::to_json);
     let location = |diagnostic: Value| keys.map(|key| (key.to_owned(), diagnostic[key].clone()));
     diagnostics
         .map(|diagnostic| Value::Object(location(diagnostic).into_iter().collect()))

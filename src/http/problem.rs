@@ -101,10 +101,10 @@ impl HttpProblem {
 
     /// Returns what the client may know.
     fn detail(&self) -> Cow<'static, str> {
-        match self {
-            HttpProblem::Unauthenticated(_) => Cow::Borrowed("request authentication failed"),
-            other => Cow::Owned(other.to_string()),
+        if let HttpProblem::Unauthenticated(_) = self {
+            return Cow::Borrowed("request authentication failed");
         }
+        Cow::Owned(self.to_string())
     }
 
     /// Returns the header that belongs to the status, if there is one.

@@ -1,5 +1,5 @@
-//! Erases a phone number: finds every row that contains it in any stored form, deletes the rows, and
-//! overwrites their bytes in the file.
+//! Erases a phone number: finds every row that contains it in any stored form, deletes the rows,
+//! and overwrites their bytes in the file.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -86,8 +86,8 @@ fn contains_text(known: &str, text: &str) -> bool {
     })
 }
 
-/// Decodes the escapes of JSON and URLs for characters that separate digits; none where the text has
-/// no escapes.
+/// Decodes the escapes of JSON and URLs for characters that separate digits; none where the text
+/// has no escapes.
 fn unescaped(text: &str) -> Option<String> {
     const ESCAPED: [(&str, &str); 9] = [
         ("\\n", " "),
@@ -295,7 +295,7 @@ impl Store {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
                 Ok(_) => {
-                    let reason = "another connection reads the log of the file (-wal), which cannot be emptied";
+                    let reason = "another connection reads the log (-wal), which cannot be emptied";
                     return Overwritten::NotYet(reason.to_owned());
                 }
                 Err(error) => return Overwritten::NotYet(error.to_string()),

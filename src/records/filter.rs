@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{CallRecord, EventRecord, NumberPolicy};
 use crate::domain::phone_number::Party;
 use crate::rules;
-use crate::rules::is_wide;
+use crate::rules::matches_many;
 
 /// Conditions on calls. A condition that is not set matches every call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -118,14 +118,14 @@ impl FilterArgs {
 /// # Errors
 /// Fails when the text is empty or a pattern.
 pub fn parse_party(text: &str) -> Result<Party, String> {
-    if is_wide(text) || text.trim().is_empty() {
+    if matches_many(text) || text.trim().is_empty() {
         return Err(format!("`{text}` is not one number"));
     }
     Ok(Party::parse(Some(text)).party)
 }
 
-/// Parses a time: an age (`90m`, `24h`, `7d`, `2w`), a date or time on the wall clock of `zone`, or a
-/// time with an offset from UTC.
+/// Parses a time: an age (`90m`, `24h`, `7d`, `2w`), a date or time on the wall clock of `zone`, or
+/// a time with an offset from UTC.
 ///
 /// # Errors
 /// Returns a message that lists the accepted forms.
@@ -134,7 +134,7 @@ pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timesta
     if let Some(ago) = ago(text) {
         return now.checked_sub(ago).map_err(|_| format!("`{text}` is too long ago"));
     }
-    rules::moment(text, zone).map_err(|_| {
+    rules::parse_timestamp(text, zone).map_err(|_| {
         format!(
             "`{text}` is not a time: use an age, 90m, 24h or 7d; a date, 2026-11-01; a time, \
              2026-11-01T09:30; or a time with an offset from UTC, 2026-11-01T09:30:00Z"

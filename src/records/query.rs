@@ -94,7 +94,8 @@ impl Store {
     /// # Errors
     /// Fails when the database returns an error.
     pub async fn events_of(&self, call: &CallRecord) -> Result<Vec<EventRecord>, StoreError> {
-        // The call id finds events that were stored before the call, or before it was decided again.
+        // The call id finds events that were stored before the call, or before it was decided
+        // again.
         let rows = sqlx::query(AssertSqlSafe(format!(
             "SELECT {EVENT_COLUMNS} FROM events WHERE call = $1 OR (source = $2 \
              AND substr(call_id, 1, 64) = substr($3, 1, 64) AND call_id = $3) ORDER BY id"

@@ -46,8 +46,8 @@ impl NumberPolicy {
         }
     }
 
-    /// Returns every form in which the store may hold this party. Records that were stored before the
-    /// setting changed hold it in full.
+    /// Returns every form in which the store may hold this party. Records that were stored before
+    /// the setting changed hold it in full.
     pub fn stored_forms(&self, party: &Party) -> Vec<String> {
         let mut forms = vec![party.unmasked().into_owned()];
         match &self.0 {
@@ -135,8 +135,8 @@ impl Redactor {
         }
     }
 
-    /// Replaces the digits of each run of `in_a_row` digits that is part of a party's number. Characters
-    /// that `between` accepts do not end a run. None if there is nothing to hide.
+    /// Replaces the digits of each run of `in_a_row` digits that is part of a party's number.
+    /// Characters that `between` accepts do not end a run. None if there is nothing to hide.
     fn hidden(
         &self,
         text: &str,

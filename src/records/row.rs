@@ -18,6 +18,18 @@ use crate::dialect::Event;
 use crate::domain::call::{Call, Platform, Version};
 use crate::domain::decision::{Decision, Object, Outcome};
 use crate::domain::phone_number::Party;
+use crate::rules::Snapshot;
+
+/// The files of a rule table when it began to decide calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleSnapshot {
+    /// Fingerprint of the table.
+    pub fingerprint: String,
+    /// Time of the first decision.
+    pub at: Timestamp,
+    /// Text of the files.
+    pub files: Snapshot,
+}
 
 /// A recorded call with its decision.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -334,8 +346,8 @@ fn dedup_key(call: &Call<'_>, at: Timestamp, numbers: [&str; 2], redactor: &Reda
     let when = call.event_timestamp_ms().unwrap_or_else(|| at.as_second().div_euclid(60));
     let channel = call.channel().as_str();
     let [from, to] = numbers;
-    // The cache of replies tells deliveries apart by the same fields. Here they are redacted: a hash
-    // of a number reveals the number to anyone who tries them all.
+    // The cache of replies tells deliveries apart by the same fields. Here they are redacted: a
+    // hash of a number reveals the number to anyone who tries them all.
     let headers = call.sip_headers().flat_map(|(name, value)| [name.into(), redactor.text(value)]);
     let headers: Vec<Cow<'_, str>> = headers.collect();
     let when = when.to_string();
@@ -509,7 +521,8 @@ impl EventRow {
     }
 }
 
-/// Identifies an event by its call and kind where a call has one event of the kind; else by its body.
+/// Identifies an event by its call and kind where a call has one event of the kind; else by its
+/// body.
 fn event_dedup_key(event: &Event<'_>, source: &str, call_id: Option<&str>, body: &[u8]) -> String {
     let kind = &*event.kind;
     let hash = match (call_id, &event.part) {
@@ -536,7 +549,8 @@ fn redacted_body<'b>(body: &'b [u8], redactor: &Redactor) -> Cow<'b, str> {
     }
 }
 
-/// The fields of an event in the order in which they are shown. Fields without a value are left out.
+/// The fields of an event in the order in which they are shown. Fields without a value are left
+/// out.
 #[derive(Serialize)]
 struct EventDetails<'a> {
     numbers: &'static str,

@@ -23,7 +23,8 @@ pub(crate) const TRIM_SNAPSHOTS: &str = "DELETE FROM rule_snapshots WHERE at_ms 
     (SELECT MAX(at_ms) FROM (SELECT at_ms, SUM(OCTET_LENGTH(files)) OVER (ORDER BY at_ms DESC) \
     AS bytes FROM rule_snapshots) AS counted WHERE bytes > $1)";
 
-/// Gives a call that came without an id the id that one of its events has: call id, key of the event.
+/// Gives a call that came without an id the id that one of its events has: call id, key of the
+/// event.
 pub(crate) const SET_CALL_ID: &str = "UPDATE calls SET call_id = $1 WHERE call_id IS NULL \
     AND id = (SELECT call FROM events WHERE dedup_key = $2)";
 

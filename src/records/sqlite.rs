@@ -1,7 +1,7 @@
 //! Writes to SQLite through one connection, with statements that are prepared once.
 //!
-//! It blocks, so [`SqliteWriter::write`] runs it on a thread for blocking work: one change of thread
-//! per batch, where sqlx takes one per statement. Reading goes through sqlx.
+//! It blocks, so [`SqliteWriter::write`] runs it on a thread for blocking work: one change of
+//! thread per batch, where sqlx takes one per statement. Reading goes through sqlx.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

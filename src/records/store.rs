@@ -19,10 +19,10 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, SqlSafeStr};
 use uuid::Uuid;
 
+use super::RuleSnapshot;
 use super::batch::Batch;
 use super::postgres;
 use super::sqlite::SqliteWriter;
-use crate::rules::Snapshot;
 use crate::settings::RecordsLocation;
 
 /// An open store.
@@ -45,23 +45,12 @@ enum StoreWriter {
     ReadOnly,
 }
 
-/// Identity of the open file. SQLite goes on writing to a file, or a log (`-wal`), that was moved or
-/// deleted.
+/// Identity of the open file. SQLite goes on writing to a file, or a log (`-wal`), that was moved
+/// or deleted.
 #[derive(Clone, PartialEq, Eq)]
 struct OpenFile {
     path: PathBuf,
     device_and_inode: (u64, u64),
-}
-
-/// The files of a rule table when it began to decide calls.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleSnapshot {
-    /// Fingerprint of the table.
-    pub fingerprint: String,
-    /// Time of the first decision.
-    pub at: Timestamp,
-    /// Text of the files.
-    pub files: Snapshot,
 }
 
 impl RuleSnapshot {
@@ -320,8 +309,8 @@ async fn set_up(connection: &mut AnyConnection, pragmas: &str) -> Result<(), sql
     Ok(())
 }
 
-/// Creates a folder and a file that other users cannot read, because they hold phone numbers. SQLite
-/// gives the files beside it the same mode. An existing file keeps its mode.
+/// Creates a folder and a file that other users cannot read, because they hold phone numbers.
+/// SQLite gives the files beside it the same mode. An existing file keeps its mode.
 fn create_file(path: &Path) -> Result<(), StoreError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder {

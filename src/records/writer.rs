@@ -1,7 +1,7 @@
 //! Writes queued records in groups: the entries that wait become one transaction.
 //!
-//! A group that cannot be written is retried until the store is back. A single row that the database
-//! rejects is left out, and counted.
+//! A group that cannot be written is retried until the store is back. A single row that the
+//! database rejects is left out, and counted.
 
 use std::mem;
 use std::sync::Arc;
@@ -74,8 +74,8 @@ const MEMORY_LIMITS: MemoryLimits =
     MemoryLimits { calls: 10_000, events: 10_000, event_characters: 64 << 20 };
 const CHECK_AFTER: usize = 1_000;
 
-/// Nice value of the threads that write while no reply waits for them; see `nice(2)`. On a busy core
-/// they still get a quarter of the time, enough for some thousand records per second.
+/// Nice value of the threads that write while no reply waits for them; see `nice(2)`. On a busy
+/// core they still get a quarter of the time, enough for some thousand records per second.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 5;
 
@@ -106,8 +106,8 @@ impl Writer {
         }
     }
 
-    /// Starts the writer on a thread of its own, on which the threads of SQLite start, too. Where no
-    /// reply waits for the commit, they have a lower priority than the threads that reply.
+    /// Starts the writer on a thread of its own, on which the threads of SQLite start, too. Where
+    /// no reply waits for the commit, they have a lower priority than the threads that reply.
     ///
     /// # Errors
     /// Fails when no thread can be started.

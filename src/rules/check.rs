@@ -1,8 +1,8 @@
-//! From the table as written to the table that is used: names are looked up, patterns and
-//! templates read, and whatever makes no sense is reported.
+//! Checks a parsed table and builds the rule set: resolves names, parses patterns and templates, and
+//! reports every problem.
 //!
-//! What rules refer to is read first, wherever it stands; then the rules, a piece at a time; then
-//! the rows of the lists, of which only the columns are kept that a rule uses.
+//! Definitions come first, wherever they are in the files; then the rules, chunk by chunk; then the rows
+//! of the lists, of which only the columns in use are kept.
 
 mod additions;
 mod columns;
@@ -27,28 +27,28 @@ use super::load::chunks::{CHUNK_BYTES, Chunk, ChunkKind, split_chunks};
 use super::load::files::TableFiles;
 use super::load::raw::{RawDefinitions, parse};
 use super::model::lists::Lists;
-use super::model::name_index::Names;
+use super::model::name_index::NameIndex;
 use super::{Action, Agent, CheckContext, Dates, Hours, Index, Progress, Rule, RuleSet, Test};
 use crate::diagnostics::{Diagnostic, Location, Problem, Report, Severity, SourceFile};
 
 use definitions::UsageTracker;
 use lists::OpenList;
 
-/// What came of a check. While there are errors in the report, the table is not to be used.
+/// Result of a check. The table must not be used if the report has errors.
 pub(super) struct Checked {
     pub(super) table: RuleSet,
     pub(super) tests: Vec<Test>,
     pub(super) places: RuleLocations,
 }
 
-/// Where the rules of a table stand, by their numbers.
+/// Locations of the rules, by index.
 #[derive(Debug, Default)]
 pub struct RuleLocations {
     files: Vec<Arc<SourceFile>>,
     spots: Vec<Spot>,
 }
 
-/// The bytes of a rule's name, in one of the files. Small, for there may be a million.
+/// Span of a rule's name in one of the files. Compact, since a table can have a million rules.
 #[derive(Debug, Clone, Copy)]
 struct Spot {
     file: u32,
@@ -57,7 +57,7 @@ struct Spot {
 }
 
 impl RuleLocations {
-    /// Where the rule of this number has its name.
+    /// Returns the location of a rule's name.
     pub fn of(&self, rule: usize) -> Location {
         let spot = &self.spots[rule];
         let file = self.files[spot.file as usize].clone();
@@ -74,87 +74,87 @@ impl RuleLocations {
     }
 }
 
-/// Checks a table. Errors are in the report; the table that is returned then is not to be used.
+/// Checks a table. Problems go into the report; with errors, the returned table must not be used.
 pub(super) fn check(
     files: &[Arc<SourceFile>],
-    around: &CheckContext,
-    shelf: &mut TableFiles,
+    context: &CheckContext,
+    table_files: &mut TableFiles,
     report: &mut Report,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Checked {
-    let mut checker = Checker::new(files, around, report);
+    let mut checker = Checker::new(files, context, report);
     let pieces: Vec<_> = files.iter().map(|file| split_chunks(&file.text, CHUNK_BYTES)).collect();
     let houses = checker.houses(files, &pieces);
     let readable = houses.is_some();
-    let mut house_of_files = checker.house(houses.unwrap_or_default(), shelf);
+    let mut house_of_files = checker.house(houses.unwrap_or_default(), table_files);
     checker.rules(files, &pieces, &mut house_of_files, progress);
     checker.rows(progress);
     let tests = checker.tests(files, &pieces, house_of_files);
-    checker.leave_out_what_is_off();
+    checker.remove_disabled_rules();
     checker.finish(readable, progress);
     checker.checked(files, tests)
 }
 
 struct Checker<'r> {
-    /// The file that is looked at.
+    /// File that is being checked.
     file: Arc<SourceFile>,
     report: &'r mut Report,
-    around: &'r CheckContext,
+    context: &'r CheckContext,
     zone: Option<TimeZone>,
-    /// That there is no zone needs no telling: it was said wrongly, or it has been told.
-    no_zone_told: bool,
-    /// `lists.vip`: what is there and could not be read, which has been reported.
+    /// Whether a missing zone needs no report: it is invalid, or has been reported.
+    zone_reported: bool,
+    /// Definitions that exist but are invalid, such as `lists.vip`; they have been reported.
     unreadable: HashSet<String>,
-    /// How often something of that was named.
+    /// Number of errors suppressed because they refer to an invalid definition.
     suppressed: usize,
     agents: Vec<Agent>,
-    agents_by_name: Names,
-    /// There is no `[agents]`: every id is taken as it is.
+    agents_by_name: NameIndex,
+    /// Whether the table has no `[agents]`, so that rules contain raw ids.
     any_agent: bool,
     lists: Lists,
     open_lists: Vec<OpenList>,
     dates: Vec<Arc<Dates>>,
     hours: Vec<Hours>,
-    /// What stands in the table besides rules, and whether a rule uses it.
+    /// Definitions, and whether a rule uses them.
     agents_used: UsageTracker,
     dates_used: UsageTracker,
     hours_used: UsageTracker,
     rules: Vec<Rule>,
-    rules_by_name: Names,
+    rules_by_name: NameIndex,
     places: RuleLocations,
-    /// Of each rule, whether something was wrong in it.
+    /// For each rule, whether it has an error.
     flawed: Vec<bool>,
-    /// The numbers of rules that are switched off.
+    /// Indexes of disabled rules.
     off: Vec<usize>,
-    /// How many rules are written, switched off or not.
+    /// Number of rules, including disabled ones.
     written: usize,
-    /// Where the last of them stands.
+    /// Location of the last rule.
     last: Option<Location>,
-    /// Over the rules without flaws: those that add and continue, and those that decide.
+    /// Indexes of the rules without errors: `continue` rules, and deciding rules.
     indexes: (Index, Index),
-    /// A piece of rules or tests could not be read at all.
+    /// Whether a chunk of rules or tests could not be parsed at all.
     incomplete: bool,
-    /// Rules whose agent stands in a column of a list.
+    /// Rules that take their agent from a column of a list.
     said: Vec<definitions::AgentColumnUse>,
 }
 
 impl<'r> Checker<'r> {
     fn new(
         files: &[Arc<SourceFile>],
-        around: &'r CheckContext,
+        context: &'r CheckContext,
         report: &'r mut Report,
     ) -> Checker<'r> {
         let file = files.first().cloned();
         Checker {
             file: file.unwrap_or_else(|| Arc::new(SourceFile::new("", String::new()))),
             report,
-            around,
+            context,
             zone: None,
-            no_zone_told: false,
+            zone_reported: false,
             unreadable: HashSet::new(),
             suppressed: 0,
             agents: Vec::new(),
-            agents_by_name: Names::default(),
+            agents_by_name: NameIndex::default(),
             any_agent: true,
             lists: Lists::default(),
             open_lists: Vec::new(),
@@ -164,7 +164,7 @@ impl<'r> Checker<'r> {
             dates_used: UsageTracker::default(),
             hours_used: UsageTracker::default(),
             rules: Vec::new(),
-            rules_by_name: Names::default(),
+            rules_by_name: NameIndex::default(),
             places: RuleLocations::default(),
             flawed: Vec::new(),
             off: Vec::new(),
@@ -190,7 +190,7 @@ impl<'r> Checker<'r> {
         self.report.error(code, Some(place), message)
     }
 
-    /// Reports a mistake that was found without knowing its location.
+    /// Reports a problem at a location.
     fn problem(&mut self, span: &Range<usize>, problem: Problem) {
         let place = self.place(span);
         self.report.push(Severity::Error, Some(place), problem);
@@ -206,7 +206,7 @@ impl<'r> Checker<'r> {
         self.report.warning(code, Some(place), message)
     }
 
-    /// What rules refer to, of all files; none when some of it is no TOML.
+    /// Parses the definitions of all files. Returns `None` if some of them are not TOML.
     fn houses(
         &mut self,
         files: &[Arc<SourceFile>],
@@ -256,8 +256,8 @@ impl<'r> Checker<'r> {
         }
     }
 
-    /// Reads a piece, and looks at each part of it. When it is no TOML the parts are read one by
-    /// one, so that only what is wrong is missing.
+    /// Parses a chunk and checks each of its parts. If the chunk is not TOML, its parts are parsed one by
+    /// one, so that only the invalid ones are missing.
     fn each<T>(
         &mut self,
         span: &Range<usize>,
@@ -268,7 +268,7 @@ impl<'r> Checker<'r> {
         let mut trial = Report::default();
         let whole = read(&file, span, &mut trial);
         if let Some(parts) = whole {
-            self.report.absorb(trial);
+            self.report.append(trial);
             parts.into_iter().for_each(|part| look(self, part));
             return;
         }
@@ -280,16 +280,16 @@ impl<'r> Checker<'r> {
         }
     }
 
-    /// Takes out the rules that are switched off: they have been checked, and are never tried.
-    fn leave_out_what_is_off(&mut self) {
+    /// Removes the disabled rules, which have been checked.
+    fn remove_disabled_rules(&mut self) {
         self.written = self.rules.len();
         self.last = self.written.checked_sub(1).map(|last| self.places.of(last));
         let mut off = std::mem::take(&mut self.off).into_iter().peekable();
         let is_on: Vec<bool> =
             (0..self.rules.len()).map(|at| off.next_if_eq(&at).is_none()).collect();
-        keep(&mut self.rules, &is_on);
-        keep(&mut self.places.spots, &is_on);
-        keep(&mut self.flawed, &is_on);
+        retain_flagged(&mut self.rules, &is_on);
+        retain_flagged(&mut self.places.spots, &is_on);
+        retain_flagged(&mut self.flawed, &is_on);
     }
 
     fn tests(
@@ -314,10 +314,10 @@ impl<'r> Checker<'r> {
         tests
     }
 
-    /// What can only be said when everything has been seen.
+    /// Reports problems that concern the table as a whole.
     fn finish(&mut self, readable: bool, progress: &mut dyn FnMut(Progress<'_>)) {
         if !readable {
-            // What the rules refer to is not known, so nothing else can be said of them.
+            // The definitions are unknown, so other errors would be misleading.
             return self.report.retain(|mistake| mistake.code == "syntax");
         }
         if self.incomplete {
@@ -326,10 +326,10 @@ impl<'r> Checker<'r> {
             };
             return self.report.retain(whole);
         }
-        if self.report.errors() == 0 {
-            self.nobody_left_out();
+        if self.report.error_count() == 0 {
+            self.warn_if_no_catch_all();
         }
-        if self.report.errors() == 0 {
+        if self.report.error_count() == 0 {
             self.unused();
         }
         progress(Progress::Comparing);
@@ -346,21 +346,20 @@ impl<'r> Checker<'r> {
         unreachable::look_for(&rules, self.report);
     }
 
-    fn nobody_left_out(&mut self) {
+    fn warn_if_no_catch_all(&mut self) {
         if self.written == 0 {
-            let message = "there is not a single rule".to_owned();
-            let help = "the smallest table is [[rule]] with a `name` and an `agent`";
+            let message = "the table has no rules".to_owned();
+            let help = "the smallest table is one [[rule]] with a `name` and an `agent`";
             self.error("no-rules", &(0..0), message).help(help);
         } else if self.rules.is_empty() {
-            let message = "every rule is switched off: the platform's own agent keeps all calls";
+            let message = "all rules are disabled, so the platform's own agent keeps every call";
             self.report.warning("no-rule-for-everyone", self.last.clone(), message);
-        } else if !self.rules.iter().any(is_for_everyone) {
-            let message =
-                "no rule is for everyone: who fits none is kept by the platform's own agent";
+        } else if !self.rules.iter().any(matches_every_call) {
+            let message = "no rule matches every call; the platform's own agent keeps the others";
             let last = self.last.clone();
             self.report
                 .warning("no-rule-for-everyone", last, message)
-                .help("end with a rule that has only a `name` and an outcome");
+                .help("add a last rule that has only a `name` and an outcome");
         }
     }
 
@@ -377,39 +376,39 @@ impl<'r> Checker<'r> {
             dates: self.dates,
             zone: self.zone.unwrap_or(TimeZone::UTC),
             fingerprint: hex::encode(&digest.finalize()[..6]),
-            deciding,
-            adding,
-            by_name: self.agents_by_name,
-            any_agent: self.any_agent,
+            deciding_index: deciding,
+            continuing_index: adding,
+            agents_by_name: self.agents_by_name,
+            raw_agent_ids: self.any_agent,
         };
         Checked { table, tests, places: self.places }
     }
 
-    /// A path that a table names is taken from the folder of the file that names it.
-    fn beside_the_file(&self, path: &str) -> std::path::PathBuf {
+    /// Resolves a path relative to the file that contains it.
+    fn resolve_path(&self, path: &str) -> std::path::PathBuf {
         let folder = Path::new(&self.file.path).parent();
         folder.map_or_else(|| path.into(), |folder| folder.join(path))
     }
 }
 
-/// Keeps those that are wanted; there is an answer for each.
-fn keep<T>(all: &mut Vec<T>, wanted: &[bool]) {
-    let mut wanted = wanted.iter();
-    all.retain(|_| wanted.next().is_some_and(|wanted| *wanted));
+/// Retains the elements whose flag is set.
+fn retain_flagged<T>(all: &mut Vec<T>, flags: &[bool]) {
+    let mut flags = flags.iter();
+    all.retain(|_| flags.next().is_some_and(|flag| *flag));
 }
 
-/// The two indexes of these rules: those that add and continue, and those that decide.
+/// Builds the indexes of the `continue` rules and of the deciding rules.
 fn indexes(rules: &[Rule], wanted: impl Fn(usize) -> bool) -> (Index, Index) {
     let of = |continues: bool| {
         let numbered = rules.iter().enumerate();
         let those = numbered
-            .filter(|(at, rule)| (rule.does == Action::Continue) == continues && wanted(*at));
+            .filter(|(at, rule)| (rule.action == Action::Continue) == continues && wanted(*at));
         Index::new(those.map(|(at, rule)| (at as u32, &rule.to, &rule.from)))
     };
     (of(true), of(false))
 }
 
-fn is_for_everyone(rule: &Rule) -> bool {
-    let anything = rule.to.is_anything() && rule.from.is_anything() && rule.also.is_none();
-    anything && rule.does != Action::Continue
+fn matches_every_call(rule: &Rule) -> bool {
+    let anything = rule.to.is_anything() && rule.from.is_anything() && rule.conditions.is_none();
+    anything && rule.action != Action::Continue
 }

@@ -1,6 +1,6 @@
-//! Who takes this call: table, call and facts in, the decision out.
+//! Decides a call: from a rule set, a call and facts to a decision.
 //!
-//! Pure: no clock, no network, no chance. The same table, call and facts give the same decision.
+//! The functions are pure (no clock, no I/O, no randomness): the same inputs give the same decision.
 
 mod evaluate;
 pub mod explain;
@@ -21,78 +21,103 @@ use crate::domain::phone_number::Party;
 
 use evaluate::{MatchContext, evaluate};
 
-/// The first rule that fits and does not say `continue` decides; none: keep. What the `continue`
-/// rules before it add is merged in order.
+/// Decides a call by the first matching rule that does not continue; without one, the platform keeps
+/// its own agent. Merges the additions of the matching `continue` rules before it, in order.
+///
+/// ```
+/// use jiff::Timestamp;
+/// use switchboard::domain::call::{Call, Fields, Platform};
+/// use switchboard::domain::facts::Facts;
+/// use switchboard::domain::phone_number::Party;
+/// use switchboard::rules::engine::decide;
+/// use switchboard::rules::{self, CheckContext};
+///
+/// let text = r#"
+///     [[rule]]
+///     name = "los angeles"
+///     from = "+1213*"
+///     agent = "agent_la"
+/// "#;
+/// let loaded = rules::parse("rules.toml", text.to_owned(), &CheckContext::default());
+/// let table = loaded.table.expect("a valid table");
+///
+/// let from = Party::parse(Some("+12137771234")).party;
+/// let fields = Fields { from, ..Fields::default() };
+/// let call = Call::synthetic("retell", Platform::Retell, fields);
+/// let decision = decide(&table, &call, &Facts { at: Timestamp::UNIX_EPOCH });
+/// assert_eq!(decision.rule(), Some("los angeles"));
+/// ```
 pub fn decide<'t>(table: &'t RuleSet, call: &Call<'_>, facts: &Facts) -> Decision<'t> {
-    let case = MatchContext::new(table, call, facts);
-    let fits = |rule: u32| evaluate(&table.rules[rule as usize], &case).is_ok();
-    let keys = table.deciding.keys(&case.placed.to, &case.placed.from);
-    let deciding = table.deciding.first(&keys, fits);
-    let mut adding = Vec::new();
-    if !table.adding.is_empty() {
-        let keys = table.adding.keys(&case.placed.to, &case.placed.from);
-        let mut numbers = table.adding.all(&keys, deciding.unwrap_or(u32::MAX));
-        numbers.retain(|rule| fits(*rule));
-        adding.extend(numbers.into_iter().map(|rule| &table.rules[rule as usize]));
+    let context = MatchContext::new(table, call, facts);
+    let resolved = &context.call;
+    let matches = |rule: u32| evaluate(&table.rules[rule as usize], &context).is_ok();
+    let keys = table.deciding_index.keys(&resolved.to, &resolved.from);
+    let deciding = table.deciding_index.first(&keys, matches);
+    let mut continuing = Vec::new();
+    if !table.continuing_index.is_empty() {
+        let keys = table.continuing_index.keys(&resolved.to, &resolved.from);
+        let mut numbers = table.continuing_index.all(&keys, deciding.unwrap_or(u32::MAX));
+        numbers.retain(|rule| matches(*rule));
+        continuing.extend(numbers.into_iter().map(|rule| &table.rules[rule as usize]));
     }
     let deciding = deciding.map(|rule| &table.rules[rule as usize]);
-    build_decision(table, deciding, adding, &case)
+    build_decision(table, deciding, continuing, &context)
 }
 
-/// The same, by looking at every rule from the top. Slow, and plain: the index is held against it.
+/// Decides a call by evaluating every rule in order. Slow; used to verify the index.
 pub fn scan<'t>(table: &'t RuleSet, call: &Call<'_>, facts: &Facts) -> Decision<'t> {
-    let case = MatchContext::new(table, call, facts);
-    let mut adding = Vec::new();
-    for rule in table.rules.iter().filter(|rule| evaluate(rule, &case).is_ok()) {
-        if rule.does != Action::Continue {
-            return build_decision(table, Some(rule), adding, &case);
+    let context = MatchContext::new(table, call, facts);
+    let mut continuing = Vec::new();
+    for rule in table.rules.iter().filter(|rule| evaluate(rule, &context).is_ok()) {
+        if rule.action != Action::Continue {
+            return build_decision(table, Some(rule), continuing, &context);
         }
-        adding.push(rule);
+        continuing.push(rule);
     }
-    build_decision(table, None, adding, &case)
+    build_decision(table, None, continuing, &context)
 }
 
-/// Of the rule that decides, and those that add before it.
+/// Builds the decision of the deciding rule and the matching `continue` rules before it.
 fn build_decision<'t>(
     table: &'t RuleSet,
     deciding: Option<&'t Rule>,
-    adding: Vec<&'t Rule>,
-    case: &MatchContext<'_>,
+    continuing: Vec<&'t Rule>,
+    context: &MatchContext<'_>,
 ) -> Decision<'t> {
     let mut added = Additions::default();
-    for rule in adding {
-        add(&mut added, rule, case);
+    for rule in continuing {
+        merge_additions(&mut added, rule, context);
         added.rules.push(&rule.name);
     }
     let Some(rule) = deciding else {
         return Decision::new(Outcome::Keep(KeepReason::NoRule), None, None, added);
     };
-    add(&mut added, rule, case);
-    let (outcome, arm) = outcome(table, rule, case);
+    merge_additions(&mut added, rule, context);
+    let (outcome, arm) = outcome(table, rule, context);
     Decision::new(outcome, Some(&rule.name), arm, added)
 }
 
-/// What becomes of the call, and by which arm of a split.
+/// Returns the outcome of a rule, and the arm when it is a split.
 fn outcome<'t>(
     table: &'t RuleSet,
     rule: &'t Rule,
-    case: &MatchContext<'_>,
+    context: &MatchContext<'_>,
 ) -> (Outcome<'t>, Option<usize>) {
-    match &rule.does {
-        Action::Agent(taker) => (resolve_agent(table, taker, &rule.name, case), None),
+    match &rule.action {
+        Action::Agent(agent) => (resolve_agent(table, agent, &rule.name, context), None),
         Action::Split(split) => {
-            let arm = arm(split, case.placed.call.from());
-            (resolve_agent(table, &split.arms[arm].agent, &rule.name, case), Some(arm))
+            let arm = select_arm(split, context.call.call.from());
+            (resolve_agent(table, &split.arms[arm].agent, &rule.name, context), Some(arm))
         }
         Action::Reject(reason) => (Outcome::Reject(reason), None),
         Action::Keep | Action::Continue => (Outcome::Keep(KeepReason::ByRule), None),
     }
 }
 
-/// The arm of a split that this caller takes, on every retry, server and restart: the first eight
-/// bytes of SHA-256(key, newline, caller), modulo ten thousand. Who withholds the number takes the
-/// first.
-fn arm(split: &Split, caller: &Party) -> usize {
+/// Selects the arm of a split for a caller: the first eight bytes of SHA-256(key, newline, caller),
+/// modulo 10,000. The result is the same for every retry, server and restart. A withheld number takes
+/// the first arm.
+fn select_arm(split: &Split, caller: &Party) -> usize {
     if *caller == Party::Withheld {
         return 0;
     }
@@ -102,33 +127,33 @@ fn arm(split: &Split, caller: &Party) -> usize {
     digest.update(caller.unmasked().as_bytes());
     let mut first = [0; 8];
     first.copy_from_slice(&digest.finalize()[..8]);
-    let place = u64::from_be_bytes(first) % 10_000;
-    let found = split.arms.iter().position(|arm| place < u64::from(arm.end));
+    let point = u64::from_be_bytes(first) % 10_000;
+    let found = split.arms.iter().position(|arm| point < u64::from(arm.end));
     found.unwrap_or(split.arms.len() - 1)
 }
 
 fn resolve_agent<'t>(
     table: &'t RuleSet,
-    taker: &'t AgentRef,
+    agent: &'t AgentRef,
     rule: &str,
-    case: &MatchContext<'_>,
+    context: &MatchContext<'_>,
 ) -> Outcome<'t> {
-    let platform = case.placed.call.platform();
-    match taker {
-        AgentRef::Agent(at) => agent(table, *at as usize, platform),
+    let platform = context.call.call.platform();
+    match agent {
+        AgentRef::Agent(index) => agent_outcome(table, *index as usize, platform),
         AgentRef::Template(template) => {
-            let said = template.fill(TemplateContext { placed: &case.placed, rule });
-            let found = said.and_then(|name| table.agent_at(&name));
+            let name = template.render(TemplateContext { call: &context.call, rule });
+            let found = name.and_then(|name| table.agent_index(&name));
             match found {
-                Some(at) => agent(table, at, platform),
+                Some(index) => agent_outcome(table, index, platform),
                 None => Outcome::Keep(KeepReason::NoSuchAgent),
             }
         }
     }
 }
 
-fn agent(table: &RuleSet, at: usize, platform: Platform) -> Outcome<'_> {
-    let agent = &table.agents[at];
+fn agent_outcome(table: &RuleSet, index: usize, platform: Platform) -> Outcome<'_> {
+    let agent = &table.agents[index];
     match agent.id_at(platform) {
         Some(id) => {
             Outcome::Agent(SelectedAgent { name: &agent.name, id, version: agent.version.as_ref() })
@@ -137,47 +162,48 @@ fn agent(table: &RuleSet, at: usize, platform: Platform) -> Outcome<'_> {
     }
 }
 
-/// The decision for the moment when everything else broke: the agent of this name, when it has an
-/// id where the call came from, else the platform's own.
+/// Returns the fallback decision after an internal error: the named agent if it has an id on this
+/// platform, otherwise the platform's own agent.
 pub fn fallback_to<'t>(table: &'t RuleSet, agent: &str, platform: Platform) -> Decision<'t> {
-    let outcome = table.agent_at(agent).map(|at| self::agent(table, at, platform));
+    let outcome = table.agent_index(agent).map(|index| agent_outcome(table, index, platform));
     Decision::fallback(outcome.unwrap_or(Outcome::Keep(KeepReason::Fallback)))
 }
 
-/// Merges what a rule adds over what is there: the later one wins, tables merge deeply.
-fn add<'t>(added: &mut Additions<'t>, rule: &'t Rule, case: &MatchContext<'_>) {
-    let Some(adds) = &rule.adds else { return };
-    let with = TemplateContext { placed: &case.placed, rule: &rule.name };
-    added.variables.reserve(adds.variables.len());
-    for (name, template) in &adds.variables {
-        let Some(value) = template.fill(with) else { continue };
-        added.variables.retain(|variable| variable.name != &**name);
-        added.variables.push(Variable { name, value, rule: &rule.name });
+/// Merges the additions of a rule into those of earlier rules. Later values win; objects merge
+/// recursively.
+fn merge_additions<'t>(target: &mut Additions<'t>, rule: &'t Rule, context: &MatchContext<'_>) {
+    let Some(additions) = &rule.additions else { return };
+    let values = TemplateContext { call: &context.call, rule: &rule.name };
+    target.variables.reserve(additions.variables.len());
+    for (name, template) in &additions.variables {
+        let Some(value) = template.render(values) else { continue };
+        target.variables.retain(|variable| variable.name != &**name);
+        target.variables.push(Variable { name, value, rule: &rule.name });
     }
-    merge_shape(&mut added.metadata, adds.metadata.as_ref(), with);
-    merge_shape(&mut added.agent_override, adds.agent_override.as_ref(), with);
-    added.delay = adds.delay.unwrap_or(added.delay);
+    merge_object(&mut target.metadata, additions.metadata.as_ref(), values);
+    merge_object(&mut target.agent_override, additions.agent_override.as_ref(), values);
+    target.delay = additions.delay.unwrap_or(target.delay);
 }
 
-fn merge_shape<'t>(
-    into: &mut Option<Cow<'t, Object>>,
-    shape: Option<&'t ObjectTemplate>,
-    with: TemplateContext<'_>,
+fn merge_object<'t>(
+    target: &mut Option<Cow<'t, Object>>,
+    template: Option<&'t ObjectTemplate>,
+    values: TemplateContext<'_>,
 ) {
-    let Some(shape) = shape else { return };
-    let over = shape.fill(with);
-    match into {
-        Some(under) => merge(under.to_mut(), over.into_owned()),
-        None => *into = Some(over),
+    let Some(template) = template else { return };
+    let added = template.render(values);
+    match target {
+        Some(target) => merge(target.to_mut(), added.into_owned()),
+        None => *target = Some(added),
     }
 }
 
-fn merge(under: &mut Object, over: Object) {
-    for (name, value) in over {
-        match (under.get_mut(&name), value) {
-            (Some(Value::Object(under)), Value::Object(over)) => merge(under, over),
+fn merge(target: &mut Object, added: Object) {
+    for (name, value) in added {
+        match (target.get_mut(&name), value) {
+            (Some(Value::Object(target)), Value::Object(added)) => merge(target, added),
             (_, value) => {
-                under.insert(name, value);
+                target.insert(name, value);
             }
         }
     }
@@ -189,14 +215,14 @@ mod tests {
     use crate::rules::{AgentRef, Arm};
 
     #[test]
-    fn a_split_goes_by_the_documented_hash() {
+    fn a_split_uses_the_documented_hash() {
         // printf 'try the new greeting\n+16045550123' | sha256sum → b4102ce01cce6625… → 4037
         let caller = Party::parse(Some("+16045550123")).party;
         let split = |end| {
             let arm = |end| Arm { agent: AgentRef::Agent(0), end };
             Split { key: "try the new greeting".into(), arms: vec![arm(end), arm(10_000)] }
         };
-        assert_eq!((arm(&split(4037), &caller), arm(&split(4038), &caller)), (1, 0));
-        assert_eq!(arm(&split(1), &Party::Withheld), 0);
+        assert_eq!((select_arm(&split(4037), &caller), select_arm(&split(4038), &caller)), (1, 0));
+        assert_eq!(select_arm(&split(1), &Party::Withheld), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! The table that answers now, swapped atomically by a reload.
+//! The live table: the rule set that decides calls, replaced atomically by a reload.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,55 +8,69 @@ use jiff::Timestamp;
 use super::RuleSet;
 use crate::diagnostics::Report;
 
-/// The table that answers, and what came of the last try to replace it.
+/// The rule set in use, with the result of the last attempt to replace it.
+///
+/// ```
+/// use jiff::Timestamp;
+/// use switchboard::rules::live::LiveTable;
+/// use switchboard::rules::{self, CheckContext};
+///
+/// let text = "[[rule]]\nname = \"everyone\"\nkeep = true\n";
+/// let loaded = rules::parse("rules.toml", text.to_owned(), &CheckContext::default());
+/// let live = LiveTable::new(loaded.table.expect("a valid table"), Timestamp::UNIX_EPOCH);
+///
+/// assert_eq!(&*live.table().rules[0].name, "everyone");
+/// let (_, status) = live.table_and_status();
+/// assert!(status.last_error.is_none());
+/// ```
 pub struct LiveTable {
     table: ArcSwap<RuleSet>,
-    state: Mutex<LiveStatus>,
+    status: Mutex<LiveStatus>,
 }
 
-/// Since when the table answers, and what came of the last try to replace it.
+/// Load time of the rule set in use, and the result of the last attempt to replace it.
 #[derive(Debug, Clone)]
 pub struct LiveStatus {
-    /// When the table that answers was loaded.
-    pub since: Timestamp,
-    /// When the last try was.
-    pub tried: Timestamp,
-    /// What was wrong with the last try; none when it is the table that answers.
-    pub wrong: Option<Arc<Report>>,
+    /// Time at which the rule set in use was loaded.
+    pub loaded_at: Timestamp,
+    /// Time of the last load attempt.
+    pub last_attempt_at: Timestamp,
+    /// Report of the last attempt when it failed.
+    pub last_error: Option<Arc<Report>>,
 }
 
 impl LiveTable {
-    /// With the table of the start.
+    /// Creates a live table with the rule set that was loaded at startup.
     pub fn new(table: RuleSet, now: Timestamp) -> LiveTable {
-        let state = LiveStatus { since: now, tried: now, wrong: None };
-        LiveTable { table: ArcSwap::from_pointee(table), state: Mutex::new(state) }
+        let status = LiveStatus { loaded_at: now, last_attempt_at: now, last_error: None };
+        LiveTable { table: ArcSwap::from_pointee(table), status: Mutex::new(status) }
     }
 
-    /// The table that answers now. Who holds it goes on with it, whatever comes after.
+    /// Returns the current rule set. The guard keeps it alive across a reload.
     pub fn table(&self) -> Guard<Arc<RuleSet>> {
         self.table.load()
     }
 
-    /// The table that answers now, since when, and what came after: all of the same moment.
-    pub fn table_and_state(&self) -> (Arc<RuleSet>, LiveStatus) {
-        let state = self.state();
-        (self.table.load_full(), state.clone())
+    /// Returns the current rule set and its status, consistent with each other.
+    pub fn table_and_status(&self) -> (Arc<RuleSet>, LiveStatus) {
+        let status = self.status();
+        (self.table.load_full(), status.clone())
     }
 
-    /// Lets another table answer from here on, and gives back the one that did.
+    /// Publishes a new rule set and returns the previous one.
     pub(crate) fn replace(&self, table: RuleSet, now: Timestamp) -> Arc<RuleSet> {
-        let mut state = self.state();
-        *state = LiveStatus { since: now, tried: now, wrong: None };
+        let mut status = self.status();
+        *status = LiveStatus { loaded_at: now, last_attempt_at: now, last_error: None };
         self.table.swap(Arc::new(table))
     }
 
-    /// Leaves the table as it is, after a try that was wrong or has changed nothing.
-    pub(crate) fn keep(&self, wrong: Option<Arc<Report>>, now: Timestamp) {
-        let mut state = self.state();
-        *state = LiveStatus { since: state.since, tried: now, wrong };
+    /// Keeps the current rule set after an attempt that failed or found no change.
+    pub(crate) fn keep_current(&self, last_error: Option<Arc<Report>>, now: Timestamp) {
+        let mut status = self.status();
+        *status = LiveStatus { loaded_at: status.loaded_at, last_attempt_at: now, last_error };
     }
 
-    fn state(&self) -> MutexGuard<'_, LiveStatus> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn status(&self) -> MutexGuard<'_, LiveStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

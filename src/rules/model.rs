@@ -1,4 +1,5 @@
-//! The checked rule set: the types that a table of rules becomes once every check has passed.
+//! The checked rule set: the types that rules and other definitions become once every check has
+//! passed.
 
 pub(crate) mod condition;
 pub(crate) mod dates;
@@ -18,122 +19,122 @@ use jiff::tz::TimeZone;
 use crate::dialect::Dialect;
 use crate::domain::call::{Channel, Platform, Version};
 
-use condition::Where;
+use condition::WhereClause;
 use dates::Dates;
 use hours::Hours;
 use index::Index;
 use lists::Lists;
-use name_index::Names;
+use name_index::NameIndex;
 use pattern::{NumberMatcher, Selector};
 use template::{ObjectTemplate, Template};
 
-/// A checked table. The first rule that fits decides.
+/// A checked rule table. The first matching rule with an outcome decides.
 #[derive(Debug)]
 pub struct RuleSet {
-    /// Who can take a call.
+    /// Agents that can take a call.
     pub agents: Vec<Agent>,
-    /// In the order in which they are tried; those that are switched off are gone.
+    /// Enabled rules, in evaluation order.
     pub rules: Vec<Rule>,
-    /// The lists that rules match on.
+    /// Lists that rules match on.
     pub lists: Lists,
-    /// The hours that rules look at.
+    /// Hours that rules refer to.
     pub hours: Vec<Hours>,
-    /// The dates that rules and hours look at.
+    /// Dates that rules and hours refer to.
     pub dates: Vec<Arc<Dates>>,
-    /// Whose wall clock tells what day it is, and when tests happen.
+    /// Time zone in which dates and the times of tests are evaluated.
     pub zone: TimeZone,
-    /// The same for the same texts: tells which table answered.
+    /// Hash of the table's files, to identify the table that decided a call.
     pub fingerprint: String,
-    /// Finds the rules that decide.
-    pub deciding: Index,
-    /// Finds the rules that add and continue.
-    pub adding: Index,
-    pub(crate) by_name: Names,
-    /// There is no `[agents]`: every id is taken as it is.
-    pub any_agent: bool,
+    /// Index of the rules with an outcome.
+    pub deciding_index: Index,
+    /// Index of the rules that continue.
+    pub continuing_index: Index,
+    pub(crate) agents_by_name: NameIndex,
+    /// The table has no `[agents]`, so rules use raw platform ids.
+    pub raw_agent_ids: bool,
 }
 
-/// Somebody who can take a call.
+/// An agent that can take a call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Agent {
-    /// The name that rules use.
+    /// Name used by rules.
     pub name: Box<str>,
-    /// The id at each platform.
+    /// Id on each platform.
     pub ids: PlatformIds,
-    /// The version, for platforms that have some.
+    /// Version, on platforms that have versions.
     pub version: Option<Version>,
 }
 
-/// An agent's ids.
+/// Platform ids of an agent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PlatformIds {
-    /// The same everywhere.
+    /// The same id on every platform.
     Everywhere(Box<str>),
-    /// One for each platform that it lives on.
+    /// One id for each platform.
     ByPlatform(Vec<(Platform, Box<str>)>),
 }
 
 impl Agent {
-    /// Its id at a platform.
+    /// Returns the id of this agent on a platform.
     pub fn id_at(&self, platform: Platform) -> Option<&str> {
         match &self.ids {
             PlatformIds::Everywhere(id) => Some(id),
             PlatformIds::ByPlatform(ids) => {
-                ids.iter().find(|(at, _)| *at == platform).map(|(_, id)| id.as_ref())
+                ids.iter().find(|(other, _)| *other == platform).map(|(_, id)| id.as_ref())
             }
         }
     }
 }
 
-/// One rule: when it fits, and what it does then. Small, for there may be a million.
+/// A rule: conditions and an action. Kept small, because a table may have a million rules.
 #[derive(Debug)]
 pub struct Rule {
-    /// Unique.
+    /// Unique name.
     pub name: Box<str>,
-    /// What may have been dialled.
+    /// Condition on the called number.
     pub to: NumberMatcher,
-    /// Who may ring.
+    /// Condition on the caller's number.
     pub from: NumberMatcher,
-    /// What else has to hold, when anything has to.
-    pub also: Option<Box<Conditions>>,
-    /// What it does.
-    pub does: Action,
-    /// What it sends along, when it does.
-    pub adds: Option<Box<RuleAdditions>>,
+    /// Further conditions, if any.
+    pub conditions: Option<Box<Conditions>>,
+    /// Action for a matching call.
+    pub action: Action,
+    /// Variables, metadata, agent settings and delay that the rule adds to the reply.
+    pub additions: Option<Box<RuleAdditions>>,
 }
 
-/// The conditions of a rule besides its numbers.
+/// Conditions of a rule other than its numbers.
 #[derive(Debug, Default, PartialEq)]
 pub struct Conditions {
-    /// On which channels.
+    /// Channels.
     pub channel: Selector<Channel>,
-    /// From which platforms.
+    /// Platforms.
     pub platform: Selector<Platform>,
-    /// From which sources.
+    /// Sources.
     pub source: Selector<Box<str>>,
-    /// During which of [`RuleSet::hours`].
+    /// Entries of [`RuleSet::hours`].
     pub hours: Selector<NamedRef>,
-    /// On which of [`RuleSet::dates`].
+    /// Entries of [`RuleSet::dates`].
     pub dates: Selector<NamedRef>,
-    /// What lists and headers have to say.
-    pub wheres: Vec<Where>,
+    /// Conditions on list columns and SIP headers.
+    pub where_clauses: Vec<WhereClause>,
 }
 
 impl Conditions {
-    /// Whether calls from this platform can be on a channel that is asked for.
+    /// Returns whether a call from this platform can satisfy `platform` and `channel`.
     pub(crate) fn may_come_from(&self, dialect: &dyn Dialect) -> bool {
-        let asks_on = |channel: &Channel| self.channel.holds(|one| one == channel);
-        dialect.channels().iter().any(asks_on)
-            && self.platform.holds(|platform| *platform == dialect.platform())
+        let accepts = |channel: &Channel| self.channel.matches(|accepted| accepted == channel);
+        dialect.channels().iter().any(accepts)
+            && self.platform.matches(|platform| *platform == dialect.platform())
     }
 }
 
-/// Something of the table by its place, and by its name for whoever reads.
+/// Reference to a named item of the table: its position, and its name for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedRef {
-    /// The place, counted from 0.
-    pub at: usize,
-    /// The name that the operator gave it.
+    /// Position, counted from 0.
+    pub index: usize,
+    /// Name in the table.
     pub name: Box<str>,
 }
 
@@ -143,69 +144,84 @@ impl std::fmt::Display for NamedRef {
     }
 }
 
-/// What a rule does with a call that fits.
+/// Action of a rule for a matching call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// Gives it to this agent.
+    /// Routes the call to this agent.
     Agent(AgentRef),
-    /// Gives it to one of several, always the same for the same caller.
+    /// Routes the call to one of several agents, always the same one for the same caller.
     Split(Box<Split>),
-    /// Turns it away, for this reason.
+    /// Rejects the call with this reason.
     Reject(Box<str>),
-    /// Leaves it to the platform's own agent.
+    /// Keeps the agent that the platform has configured.
     Keep,
-    /// Adds what it has to add; the next rules are tried.
+    /// Adds its additions and continues with the next rule.
     Continue,
 }
 
-/// Who takes a call, as a rule says it.
+/// Reference to an agent in a rule.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AgentRef {
-    /// The agent at this place in [`RuleSet::agents`].
+    /// Position in [`RuleSet::agents`].
     Agent(u32),
-    /// The agent whose name the template gives.
+    /// Template that resolves to an agent's name.
     Template(Box<Template>),
 }
 
-/// How callers are shared out.
+/// Percentage split of callers between agents.
+///
+/// ```
+/// use switchboard::rules::{self, Action, CheckContext};
+///
+/// let text = r#"
+///     [[rule]]
+///     name = "greeting test"
+///     split = [{ agent = "agent_a", percent = 90 }, { agent = "agent_b", percent = 10 }]
+/// "#;
+/// let loaded = rules::parse("rules.toml", text.to_owned(), &CheckContext::default());
+/// let table = loaded.table.expect("a valid table");
+/// let Action::Split(split) = &table.rules[0].action else { panic!("not a split") };
+/// let ends: Vec<u16> = split.arms.iter().map(|arm| arm.end).collect();
+/// assert_eq!(ends, [9_000, 10_000]);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Split {
-    /// What is hashed together with the caller.
+    /// Key that is hashed together with the caller.
     pub key: Box<str>,
-    /// Consecutive ranges of ten thousand, in order; the last one ends there.
+    /// Arms in order: consecutive ranges of 0 to 10,000.
     pub arms: Vec<Arm>,
 }
 
-/// One of the ways that a split goes.
+/// An arm of a split.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arm {
-    /// Who takes the call.
+    /// Agent that takes the call.
     pub agent: AgentRef,
-    /// Where its range ends, in hundredths of a percent.
+    /// Exclusive end of the range, in hundredths of a percent.
     pub end: u16,
 }
 
-/// What a rule sends along.
+/// Additions of a rule to the reply.
 #[derive(Debug, Default)]
 pub struct RuleAdditions {
-    /// Variables of the agent's prompt.
+    /// Variables for the agent's prompt.
     pub variables: Vec<(Box<str>, Template)>,
-    /// Comes back on later events.
+    /// Metadata that the platform returns on later events.
     pub metadata: Option<ObjectTemplate>,
-    /// Settings of the agent for this call.
+    /// Agent settings for this call.
     pub agent_override: Option<ObjectTemplate>,
-    /// How long to let it ring, counted from arrival.
+    /// Ringing time before the reply, measured from the request's arrival.
     pub delay: Option<Duration>,
 }
 
 impl RuleSet {
-    /// The agent of this name.
+    /// Returns the agent with this name.
     pub fn agent(&self, name: &str) -> Option<&Agent> {
-        self.agent_at(name).map(|at| &self.agents[at])
+        self.agent_index(name).map(|index| &self.agents[index])
     }
 
-    /// The place in [`RuleSet::agents`] of the agent of this name.
-    pub fn agent_at(&self, name: &str) -> Option<usize> {
-        self.by_name.find(name, |at| &self.agents[at].name)
+    /// Returns the position in [`RuleSet::agents`] of the agent with this name.
+    pub fn agent_index(&self, name: &str) -> Option<usize> {
+        self.agents_by_name.find(name, |index| &self.agents[index].name)
     }
 }

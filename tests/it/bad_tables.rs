@@ -135,7 +135,7 @@ fn each_documented_example_has_its_diagnostic_and_its_correction_does_not() {
             section.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
         for (place, block) in blocks.enumerate() {
             let (_, report) = app::parse_rules("rules.toml", block.to_owned(), &around);
-            let has_it = report.mistakes().iter().any(|mistake| mistake.code == code);
+            let has_it = report.diagnostics().iter().any(|mistake| mistake.code == code);
             // What makes that one is too long to print.
             let makes_it = place == 0 && code != "metadata-too-big";
             assert_eq!(has_it, makes_it, "`{code}`, block {}: {report}\n{block}", place + 1);

@@ -53,8 +53,8 @@ fn coverage_names_the_rules_and_the_arms_that_no_test_reaches() {
     let nobody = test("nobody", "withheld", "+12135550101", "withheld");
     let some = format!("{SPLIT}{first}{else_}");
     let told = text(&check(&some, &["--coverage"]).stdout);
-    assert!(told.contains("no test reaches rule `withheld`"), "{told}");
-    assert!(told.contains("no test reaches arm 2 of rule `switched`"), "{told}");
+    assert!(told.contains("rule `withheld` has no test"), "{told}");
+    assert!(told.contains("arm 2 of rule `switched` has no test"), "{told}");
     assert!(!told.contains("arm 1") && !told.contains("rule `everyone`"), "{told}");
     assert!(told.contains("0 errors, 2 warnings"), "{told}");
     for (table, arguments, code) in [
@@ -133,7 +133,7 @@ agent = "b"
     let checked = run(&["check", "--json", "--rules", rules.to_str().unwrap()]);
     assert_eq!(checked.status.code(), Some(1));
     let told: Value = serde_json::from_slice(&checked.stdout).unwrap();
-    let mistakes = told["mistakes"].as_array().unwrap().iter();
+    let mistakes = told["diagnostics"].as_array().unwrap().iter();
     let mistakes: Vec<_> = mistakes
         .map(|mistake| {
             let file = mistake["file"].as_str().unwrap_or_default().rsplit('/').next().unwrap();

@@ -107,7 +107,7 @@ fn check_names_every_mistake_with_its_line_and_exits_1() {
     let json = run(&["check", "--json", "--config", &settings]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json["ok"], false);
-    let mistakes = json["mistakes"].as_array().unwrap();
+    let mistakes = json["diagnostics"].as_array().unwrap();
     let mistake = mistakes.iter().find(|mistake| mistake["code"] == "unknown-key").unwrap();
     assert_eq!((&mistake["line"], &mistake["column"]), (&3.into(), &1.into()));
 }

@@ -101,7 +101,7 @@ fn an_edit_is_live_within_three_seconds_and_a_broken_one_never() {
     println!("told after {told:?}");
     assert!(told < Duration::from_secs(3), "{told:?}");
     let log = own.served.log();
-    assert!(log.contains("the table is wrong, the old one stays"), "{log}");
+    assert!(log.contains("reload failed, kept the previous rules"), "{log}");
     assert!(log.contains("rules.toml:3:1") && log.contains("did you mean `from`?"), "{log}");
     assert!(own.call().contains("agent_2"));
     own.edit(&one_rule("agent_3"));

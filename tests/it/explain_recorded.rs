@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use switchboard::explain::recorded::load_snapshot;
 use switchboard::records::RuleSnapshot;
-use switchboard::rules::{CheckContext, RuleSet, Snapshot, load, parse_copies};
+use switchboard::rules::{CheckContext, RuleSet, Snapshot, load, parse_snapshot};
 
 use crate::support::program::{folder, run, start, text};
 
@@ -40,7 +40,7 @@ fn write(folder: &Path, file: &str, text: &str) {
 fn loaded(path: &Path) -> (RuleSet, Option<Snapshot>) {
     let loaded = load(path, &CheckContext::default(), &mut |_| {}).unwrap();
     let report = loaded.report;
-    (loaded.table.unwrap_or_else(|| panic!("{report}")), loaded.copies)
+    (loaded.table.unwrap_or_else(|| panic!("{report}")), loaded.snapshot)
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_table_is_made_again_of_its_copies_when_its_files_are_gone() {
 
     let read: Snapshot = serde_json::from_str(&written).unwrap();
     assert_eq!(read, copies);
-    let again = parse_copies(&read, &CheckContext::default());
+    let again = parse_snapshot(&read, &CheckContext::default());
     let again = again.table.unwrap_or_else(|| panic!("{}", again.report));
     assert_eq!(again.fingerprint, table.fingerprint);
     assert_eq!((again.rules.len(), again.lists.all().len()), (2, 1));
@@ -68,7 +68,7 @@ fn the_files_of_a_folder_are_copied_in_their_order() {
     write(folder.path(), "20.toml", &rule("second"));
     write(folder.path(), "10.toml", &rule("first"));
     let (table, copies) = loaded(folder.path());
-    let again = parse_copies(&copies.unwrap(), &CheckContext::default()).table.unwrap();
+    let again = parse_snapshot(&copies.unwrap(), &CheckContext::default()).table.unwrap();
     assert_eq!(again.fingerprint, table.fingerprint);
     let names: Vec<_> = again.rules.iter().map(|rule| &*rule.name).collect();
     assert_eq!(names, ["first", "second"]);
@@ -113,10 +113,10 @@ fn what_is_no_text_is_not_copied_and_a_list_that_is_not_copied_is_missing() {
     fs::write(folder.path().join("lists/vip.csv"), b"number,greeting\n+12137771234,\xff\n")
         .unwrap();
     let table = load(&folder.path().join("rules.toml"), &CheckContext::default(), &mut |_| {});
-    assert_eq!(table.unwrap().copies, None);
+    assert_eq!(table.unwrap().snapshot, None);
 
     let foreign = r#"{"rules":["/nowhere/rules.toml"],"files":{"/nowhere/rules.toml":"[lists.a]\nfile = \"a.csv\"\n[[rule]]\nname = \"x\"\nfrom = \"@a\"\nagent = \"y\"\n"}}"#;
-    let read = parse_copies(&serde_json::from_str(foreign).unwrap(), &CheckContext::default());
+    let read = parse_snapshot(&serde_json::from_str(foreign).unwrap(), &CheckContext::default());
     assert!(read.table.is_none());
     assert!(
         read.report.to_string().contains("the snapshot does not contain it"),
@@ -143,7 +143,7 @@ fn explained_after_an_edit(numbers: &str) -> Value {
 
     write(folder.path(), "lists/vip.csv", &vip("+12135550100"));
     served.signal("-HUP");
-    served.until_log("the table is another one");
+    served.until_log("rules reloaded");
     let sent = run(&["send", "--config", &config, "--url", &url, "--from", "+12137771234"]);
     assert!(text(&sent.stdout).contains("agent_night"), "{sent:?}");
 
@@ -165,6 +165,6 @@ fn an_answer_is_explained_with_the_lists_of_then() {
 #[test]
 fn where_numbers_are_masked_no_table_is_kept_and_it_is_told_why_nothing_is_explained() {
     let explained = explained_after_an_edit("masked");
-    let why = explained["unexplained"].as_str().expect("why it is not");
+    let why = explained["unavailable"].as_str().expect("why it is not");
     assert!(why.contains("masked"), "{why}");
 }

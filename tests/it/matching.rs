@@ -24,7 +24,7 @@ use switchboard::explain::{Question, explain_call};
 use switchboard::rules;
 use switchboard::rules::engine::explain::{Verdict, explain};
 use switchboard::rules::engine::{decide, scan};
-use switchboard::rules::{CheckContext, RuleSet, is_wide};
+use switchboard::rules::{CheckContext, RuleSet, matches_many};
 use switchboard::settings::Purpose;
 
 use crate::properties::{any_party, any_text, cases, quoted};
@@ -91,11 +91,11 @@ fn an_explanation_tells_every_rule_until_the_deciding_one() {
         let decision = decide(table, call, &facts);
         let whole = explain(table, call, &facts, true).expect("index and scan agree");
         prop_assert_eq!(&whole.decision, &decision);
-        prop_assert_eq!(whole.left_out, 0);
+        prop_assert_eq!(whole.omitted, 0);
         for (at, step) in whole.steps.iter().enumerate() {
             prop_assert_eq!((step.number, step.rule), (at + 1, &*table.rules[at].name));
             let expected = match &step.verdict {
-                Verdict::No(why) => {
+                Verdict::NoMatch(why) => {
                     prop_assert!(!why.is_empty(), "{} does not say why", step.rule);
                     continue;
                 }
@@ -112,13 +112,13 @@ fn an_explanation_tells_every_rule_until_the_deciding_one() {
 
         let short = explain(table, call, &facts, false).expect("index and scan agree");
         prop_assert_eq!(&short.decision, &decision);
-        prop_assert_eq!(short.steps.len() + short.left_out, whole.steps.len());
-        prop_assert!(short.left_out == 0 || table.rules.len() > 20);
+        prop_assert_eq!(short.steps.len() + short.omitted, whole.steps.len());
+        prop_assert!(short.omitted == 0 || table.rules.len() > 20);
         let (listed, others): (Vec<_>, Vec<_>) =
             whole.steps.into_iter().partition(|step| short.steps.contains(step));
         prop_assert_eq!(listed, short.steps, "in the same order");
         for step in others {
-            let Verdict::No(why) = &step.verdict else {
+            let Verdict::NoMatch(why) = &step.verdict else {
                 return Err(TestCaseError::fail(format!("{} fits, and is not listed", step.rule)));
             };
             // Had it been asked for more than its channel and its numbers, these would fit.
@@ -133,7 +133,7 @@ fn an_explanation_tells_every_rule_until_the_deciding_one() {
 
 /// The rules that are said never to be reached, and what is said of them.
 fn never_reached(report: &Report) -> Vec<(String, String)> {
-    let those = report.mistakes().iter().filter(|mistake| mistake.code == "never-reached");
+    let those = report.diagnostics().iter().filter(|mistake| mistake.code == "never-reached");
     those
         .map(|mistake| {
             let name = mistake.message.split('`').nth(1).expect("the rule's name");
@@ -371,7 +371,7 @@ fn an_explanation_as_a_test_passes_behind_its_table() {
         for (at, (ring, stranger, headers)) in rings.into_iter().enumerate() {
             let (from, to) = ring.parties(&sheet);
             // What reads as a pattern (`+12*`, `GA`) or as a mistyped number is refused in a test.
-            let is_refused = |text: &str| is_wide(&Party::parse(Some(text)).party.unmasked());
+            let is_refused = |text: &str| matches_many(&Party::parse(Some(text)).party.unmasked());
             let from = if at == 0 { stranger } else { from };
             if is_refused(&from) || is_refused(&to) {
                 continue;

@@ -25,7 +25,7 @@ use switchboard::domain::secret::Secret;
 use switchboard::http::{HttpProblem, public};
 use switchboard::pipeline::{RequestError, SourceEndpoint, Switchboard};
 use switchboard::rules::engine::explain::{Verdict, explain};
-use switchboard::rules::{CheckContext, NoColumnLookup, RuleSet, Template};
+use switchboard::rules::{CheckContext, NoColumns, RuleSet, Template};
 use switchboard::settings;
 use switchboard::settings::{
     AdminSettings, Inputs, LoadedSettings, NumberStorage, Purpose, RecordsLocation,
@@ -851,13 +851,13 @@ fn a_number_is_read_in_every_shape_that_carries_it() {
 
 /// Every mistake is inside the text, and can be shown.
 fn can_be_shown(report: &Report, text: &str, all_placed: bool) -> Result<(), TestCaseError> {
-    for mistake in report.mistakes() {
+    for mistake in report.diagnostics() {
         prop_assert!(
-            mistake.place.is_some() || !all_placed,
+            mistake.location.is_some() || !all_placed,
             "nobody knows where: {}",
             mistake.message
         );
-        let Some(place) = &mistake.place else { continue };
+        let Some(place) = &mistake.location else { continue };
         let (start, end) = (place.span.start, place.span.end);
         prop_assert!(
             start <= end && end <= text.len(),
@@ -881,7 +881,7 @@ fn can_be_shown(report: &Report, text: &str, all_placed: bool) -> Result<(), Tes
 
 fn checks_without_panic(text: &str, around: &CheckContext) -> Result<(), TestCaseError> {
     let (table, report) = app::parse_rules("rules.toml", text.to_owned(), around);
-    prop_assert_eq!(table.is_some(), report.errors() == 0);
+    prop_assert_eq!(table.is_some(), report.error_count() == 0);
     can_be_shown(&report, text, true)
 }
 
@@ -1028,7 +1028,7 @@ fn any_text_is_read_as_a_template_or_told_why_not() {
     let text = prop::collection::vec(prop_oneof![any_text(), words], 0..5)
         .prop_map(|parts| parts.concat());
     proptest!(cases(), |(text in text)| {
-        for bad in Template::parse(&text, &mut NoColumnLookup).err().into_iter().flatten() {
+        for bad in Template::parse(&text, &mut NoColumns).err().into_iter().flatten() {
             prop_assert!(text.get(bad.span.clone()).is_some(), "{:?} is not in {:?}", bad.span, text);
         }
     });
@@ -1037,8 +1037,8 @@ fn any_text_is_read_as_a_template_or_told_why_not() {
 #[test]
 fn a_template_without_values_says_itself() {
     proptest!(cases(), |(text in any_text())| {
-        let template = Template::parse(&text.replace("${", "$${"), &mut NoColumnLookup).expect("nothing to fill in");
-        prop_assert_eq!(template.fixed(), Some(text.as_str()));
+        let template = Template::parse(&text.replace("${", "$${"), &mut NoColumns).expect("nothing to fill in");
+        prop_assert_eq!(template.literal(), Some(text.as_str()));
     });
 }
 
@@ -1094,7 +1094,7 @@ fn any_settings_are_checked_without_a_panic() {
         environment.extend(garbage);
         let ingredients = Inputs { file: Some(file.clone()), environment, purpose };
         let LoadedSettings { settings, report, .. } = settings::load(&ingredients).expect("a readable file");
-        prop_assert_eq!(settings.is_some(), report.errors() == 0, "{}", report);
+        prop_assert_eq!(settings.is_some(), report.error_count() == 0, "{}", report);
         can_be_shown(&report, &text, false)?;
     });
 }
@@ -1341,7 +1341,7 @@ fn settings_with_a_secret_written_into_them_are_refused_without_repeating_it() {
     for text in settings_with_a_secret() {
         let (settings, report) = app::load_settings(&text, Purpose::Serve);
         assert!(settings.is_none(), "{text}");
-        assert!(!report.mistakes().is_empty(), "{text}");
+        assert!(!report.diagnostics().is_empty(), "{text}");
         let shown = format!("{report}{}{}", report.to_text(true), report.to_json());
         assert_silent(&format!("the report of\n{text}\n"), &shown);
     }
@@ -1392,6 +1392,6 @@ fn a_key_that_looks_like_an_index_is_an_unknown_key() {
     let (settings, report) =
         app::load_settings(&format!("\"{index}\" = 1\n{}", app::SETTINGS), Purpose::Serve);
     assert!(settings.is_none());
-    assert_eq!(report.mistakes().len(), 1, "{report}");
-    assert_eq!(report.mistakes()[0].code, "unknown-key", "{report}");
+    assert_eq!(report.diagnostics().len(), 1, "{report}");
+    assert_eq!(report.diagnostics()[0].code, "unknown-key", "{report}");
 }

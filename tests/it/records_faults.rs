@@ -1,5 +1,5 @@
-//! Records while their store breaks, and while the service is killed: acknowledged records are kept,
-//! calls are answered, and queued records are written when the store is back.
+//! Records while their store breaks, and while the service is killed: acknowledged records are
+//! kept, calls are answered, and queued records are written when the store is back.
 //!
 //! Tests the real program over real connections.
 
@@ -26,8 +26,8 @@ use crate::support::app::{self, NOW_MS, SETTINGS, load_settings, retell_call, si
 use crate::support::postgres::Postgres;
 use crate::support::program::{self, Served, program, start, started, text};
 
-/// Reply deadline of the source. A call that takes less than `NOT_DELAYED` did not wait for it, even
-/// on a busy machine.
+/// Reply deadline of the source. A call that takes less than `NOT_DELAYED` did not wait for it,
+/// even on a busy machine.
 const REPLY_WITHIN: Duration = Duration::from_millis(4_000);
 const NOT_DELAYED: Duration = Duration::from_millis(3_000);
 /// Tolerance for a busy machine.
@@ -86,8 +86,8 @@ impl World {
         start(&["--config", &self.settings]).until_it_serves()
     }
 
-    /// Starts the service so that a write beyond the limit of a file's size is an error, as on a full
-    /// disk, and not a signal.
+    /// Starts the service so that a write beyond the limit of a file's size is an error, as on a
+    /// full disk, and not a signal.
     fn serve_without_xfsz(&self) -> Served {
         let service = program();
         let mut shell = Command::new("sh");
@@ -509,8 +509,8 @@ fn two_replicas_lose_no_record_when_they_stop_under_load() {
     println!("{} calls and {} events kept", all.calls.len(), all.events.len());
 }
 
-/// Breaks a store and repairs it: calls are answered, events are not acknowledged, and all calls are
-/// recorded in the end. Returns the service.
+/// Breaks a store and repairs it: calls are answered, events are not acknowledged, and all calls
+/// are recorded in the end. Returns the service.
 #[track_caller]
 fn check(world: &World, served: Served, breaks: impl FnOnce(), mends: impl FnOnce()) -> Served {
     let mut client = Client::of(&served);

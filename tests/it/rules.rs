@@ -624,7 +624,7 @@ pub(crate) fn two_sources() -> CheckContext {
 }
 
 pub(crate) fn codes_of(report: &Report) -> Vec<&'static str> {
-    report.mistakes().iter().map(|mistake| mistake.code).collect()
+    report.diagnostics().iter().map(|mistake| mistake.code).collect()
 }
 
 /// Compares with the snapshot of this name: what was written, unless it is long, and what is said.
@@ -1236,8 +1236,8 @@ fn ten_mistakes_are_told_at_once_each_with_its_place() {
     let text = report.to_text(false);
     let codes: BTreeSet<_> = codes_of(&report).into_iter().collect();
     assert!(codes.len() >= 10, "{codes:?}");
-    for mistake in report.mistakes() {
-        let (line, column) = mistake.place.as_ref().expect("a place").line_and_column();
+    for mistake in report.diagnostics() {
+        let (line, column) = mistake.location.as_ref().expect("a place").line_and_column();
         assert!(text.contains(&format!("rules.toml:{line}:{column}\n")), "{line}:{column}\n{text}");
     }
     matches_snapshot("rules", "ten_mistakes_at_once", TEN, &text);
@@ -1256,9 +1256,9 @@ fn a_misspelt_key_is_named_with_its_line() {
     let text = "[[rule]]\nname = \"germans\"\nform = \"DE\"\nkeep = true\n";
     let (table, report) = parse(text, &CheckContext::default());
     assert!(table.is_none());
-    let [mistake] = report.mistakes() else { panic!("{report}") };
+    let [mistake] = report.diagnostics() else { panic!("{report}") };
     assert_eq!(mistake.code, "unknown-key");
-    assert_eq!(mistake.place.as_ref().unwrap().line_and_column(), (3, 1));
+    assert_eq!(mistake.location.as_ref().unwrap().line_and_column(), (3, 1));
     assert_eq!(mistake.help.as_deref(), Some("did you mean `from`?"));
 }
 
@@ -1273,8 +1273,8 @@ fn places_are_counted_in_characters_behind_tabs_and_carriage_returns() {
         ),
     ] {
         let (_, report) = parse(text, &CheckContext::default());
-        let [mistake] = report.mistakes() else { panic!("{report}") };
-        assert_eq!(mistake.place.as_ref().unwrap().line_and_column(), expected, "{text:?}");
+        let [mistake] = report.diagnostics() else { panic!("{report}") };
+        assert_eq!(mistake.location.as_ref().unwrap().line_and_column(), expected, "{text:?}");
         let (line, column) = expected;
         assert!(
             report.to_text(false).contains(&format!("rules.toml:{line}:{column}\n")),
@@ -1289,7 +1289,7 @@ fn a_warning_refuses_nothing() {
     let text = "[[rule]]\nname = \"germans\"\nfrom = \"DE\"\nkeep = true\n";
     let (table, report) = parse(text, &CheckContext::default());
     assert!(table.is_some());
-    assert_eq!((report.errors(), report.warnings()), (0, 1), "{report}");
+    assert_eq!((report.error_count(), report.warning_count()), (0, 1), "{report}");
 }
 
 #[test]
@@ -1307,14 +1307,14 @@ fn an_agent_that_only_a_fallback_names_is_used() {
     let around = CheckContext { fallback_agents: vec!["desk".to_owned()], ..two_sources() };
     let text = "[agents]\ndesk = \"agent_1\"\n\n[[rule]]\nname = \"everyone\"\nkeep = true\n";
     let (_, report) = parse(text, &around);
-    assert!(report.mistakes().is_empty(), "{report}");
+    assert!(report.diagnostics().is_empty(), "{report}");
 }
 
 #[test]
 fn without_agents_a_fallback_is_a_raw_id() {
     let around = CheckContext { fallback_agents: vec!["agent_9".to_owned()], ..two_sources() };
     let (table, report) = parse("[[rule]]\nname = \"everyone\"\nkeep = true\n", &around);
-    assert!(report.mistakes().is_empty(), "{report}");
+    assert!(report.diagnostics().is_empty(), "{report}");
     let table = table.expect("a table");
     let agent = table.agent("agent_9").expect("the fallback");
     assert_eq!(agent.id_at(Platform::new("retell")), Some("agent_9"));
@@ -1324,7 +1324,7 @@ fn without_agents_a_fallback_is_a_raw_id() {
 fn without_settings_any_source_may_be_named() {
     let text = "[[rule]]\nname = \"one\"\nsource = \"anything\"\nkeep = true\n[[rule]]\nname = \"everyone\"\nkeep = true\n";
     let (_, report) = parse(text, &CheckContext::default());
-    assert!(report.mistakes().is_empty(), "{report}");
+    assert!(report.diagnostics().is_empty(), "{report}");
 }
 
 #[test]
@@ -1376,7 +1376,7 @@ reply_within_ms = 2000
     let (settings, _) = app::load_settings(settings, Purpose::Serve);
     let text = "[[rule]]\nname = \"it\"\nsource = \"slow\"\nkeep = true\ndelay_ms = 8000\n[[rule]]\nname = \"everyone\"\nkeep = true\n";
     let (_, report) = parse(text, &settings.unwrap().check_context());
-    assert!(report.mistakes().is_empty(), "{report}");
+    assert!(report.diagnostics().is_empty(), "{report}");
 }
 
 #[test]
@@ -1446,7 +1446,7 @@ pub(crate) fn codes_in(file: &str) -> BTreeSet<String> {
     let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
     let code = code.collect::<Vec<_>>().join("\n");
     let mut found = BTreeSet::new();
-    for opening in [".error(", ".warning(", ".remark(", "Problem::new("] {
+    for opening in [".error(", ".warning(", ".note(", "Problem::new("] {
         let uses =
             code.match_indices(opening).map(|(at, _)| code[at + opening.len()..].trim_start());
         found.extend(uses.filter_map(|first| code_of(first, &code)));
@@ -1493,7 +1493,7 @@ fn the_example_is_without_a_mistake() {
     let settings = loaded.settings.unwrap_or_else(|| panic!("{}", loaded.report));
     let LoadedTable { table, report, .. } =
         load(&settings.rules.path, &settings.check_context()).expect("a file");
-    assert!(report.mistakes().is_empty(), "{report}");
+    assert!(report.diagnostics().is_empty(), "{report}");
     assert!(table.is_some_and(|table| table.rules.len() > 3));
 }
 
@@ -1503,7 +1503,7 @@ fn the_table_in_the_readme_is_without_a_mistake() {
     let blocks = readme.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
     let block = blocks.into_iter().find(|block| block.contains("[[rule]]")).expect("a table");
     let (table, report) = parse(block, &CheckContext::default());
-    assert!(report.mistakes().is_empty(), "{report}");
+    assert!(report.diagnostics().is_empty(), "{report}");
     assert!(table.is_some());
 }
 
@@ -1513,7 +1513,11 @@ fn the_table_in_the_readme_is_without_a_mistake() {
 fn the_caret_is_under_the_agent_that_nobody_knows() {
     let text = "[agents]\ndesk = \"agent_1\"\n[[rule]]\nname = \"it\"\nagent = \"dsk\"\n";
     let (_, report) = parse(text, &two_sources());
-    assert_eq!(report.mistakes()[0].place.as_ref().unwrap().line_and_column(), (5, 9), "{report}");
+    assert_eq!(
+        report.diagnostics()[0].location.as_ref().unwrap().line_and_column(),
+        (5, 9),
+        "{report}"
+    );
 }
 
 #[test]
@@ -1542,7 +1546,7 @@ fn a_wrong_kind_is_told_apart_from_the_right_one() {
             &format!("[[rule]]\nname = \"it\"\nkeep = true\n{value}\n"),
             &CheckContext::default(),
         );
-        assert!(!report.mistakes()[0].message.ends_with("this is a number"), "{report}");
+        assert!(!report.diagnostics()[0].message.ends_with("this is a number"), "{report}");
     }
 }
 
@@ -1550,21 +1554,21 @@ fn a_wrong_kind_is_told_apart_from_the_right_one() {
 fn a_range_without_an_end_is_told_as_at_least() {
     let text = "[[rule]]\nname = \"it\"\nkeep = true\nagent_override = { agent = { end_call_after_silence_ms = 5 } }\n";
     let (_, report) = parse(text, &CheckContext::default());
-    assert!(!report.mistakes()[0].message.contains("inf"), "{report}");
+    assert!(!report.diagnostics()[0].message.contains("inf"), "{report}");
 }
 
 #[test]
 fn a_prefix_without_its_plus_is_shown_with_it() {
     let (_, report) =
         parse("[[rule]]\nname = \"it\"\nfrom = \"1213*\"\nkeep = true\n", &CheckContext::default());
-    let help = report.mistakes()[0].help.as_deref().unwrap();
+    let help = report.diagnostics()[0].help.as_deref().unwrap();
     assert!(help.contains("+1213*"), "{help}");
 }
 
 #[test]
 fn an_empty_agent_is_told_as_empty() {
     let (_, report) = parse("[[rule]]\nname = \"it\"\nagent = \"\"\n", &CheckContext::default());
-    let [mistake] = report.mistakes() else { panic!("{report}") };
+    let [mistake] = report.diagnostics() else { panic!("{report}") };
     assert!(!mistake.help.as_deref().unwrap_or_default().contains("[agents]"), "{report}");
 }
 

@@ -415,7 +415,11 @@ fn the_schema_and_the_reader_agree_on_the_url_of_records() {
         let text = format!("[records]\nurl = \"{url}\"\n{SOURCE}");
         std::fs::write(&file, &text).unwrap();
         let report = settings::load(&inputs).expect("a readable file").report;
-        assert_eq!(errors(&validator, &text).is_empty(), report.errors() == 0, "{url}\n{report}");
+        assert_eq!(
+            errors(&validator, &text).is_empty(),
+            report.error_count() == 0,
+            "{url}\n{report}"
+        );
     }
 }
 

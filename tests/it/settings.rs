@@ -105,7 +105,7 @@ fn rejects(text: &str, purpose: Purpose, code: &str) {
 #[track_caller]
 fn accepts(text: &str, purpose: Purpose) -> Settings {
     let loaded = load(text, purpose);
-    assert!(loaded.report.mistakes().is_empty(), "{text}\n{}", loaded.text);
+    assert!(loaded.report.diagnostics().is_empty(), "{text}\n{}", loaded.text);
     loaded.settings()
 }
 
@@ -197,7 +197,7 @@ fn ignores_variables_with_other_prefixes() {
         ("SERVER__LISTEN", "nonsense"),
     ];
     let loaded = load_beside(&[], SOURCE, Purpose::Serve, environment(&others));
-    assert!(loaded.report.mistakes().is_empty(), "{}", loaded.text);
+    assert!(loaded.report.diagnostics().is_empty(), "{}", loaded.text);
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn commented_source() -> String {
 fn the_commented_source_of_the_default_file_is_valid() {
     let variables = environment(&[("RETELL_URL_TOKEN", app::URL_TOKEN)]);
     let loaded = load_beside(&[], &commented_source(), Purpose::Serve, variables);
-    assert!(loaded.report.mistakes().is_empty(), "{}", loaded.text);
+    assert!(loaded.report.diagnostics().is_empty(), "{}", loaded.text);
     let source = loaded.source();
     assert!(source.policy.has_second_factor());
 }
@@ -344,7 +344,7 @@ fn the_commented_source_shows_the_effective_defaults() {
 #[test]
 fn the_commented_source_has_every_key() {
     let loaded = load(&format!("{SOURCE}nonsense = 1\n"), Purpose::Serve);
-    let help = loaded.report.mistakes()[0].help.clone().expect("the keys that there are");
+    let help = loaded.report.diagnostics()[0].help.clone().expect("the keys that there are");
     let known = help.trim_start_matches("a source has ").split(", ");
     let known: BTreeSet<_> = known.map(|key| format!("sources.retell.{key}")).collect();
     assert_eq!(leaves_of(&commented_source()).into_keys().collect::<BTreeSet<_>>(), known);
@@ -358,7 +358,7 @@ fn the_shipped_settings_are_valid() {
         purpose: Purpose::Serve,
     };
     let loaded = settings::load(&inputs).unwrap();
-    assert!(loaded.report.mistakes().is_empty(), "{}", loaded.report);
+    assert!(loaded.report.diagnostics().is_empty(), "{}", loaded.report);
     let settings = loaded.settings.unwrap();
     assert!(settings.rules.path.exists());
     assert_eq!(settings.sources.len(), 2);
@@ -748,9 +748,9 @@ fallbck = "keep"
 fn reports_all_errors_at_once() {
     let loaded = load(MANY, Purpose::Serve);
     assert!(loaded.settings.is_none());
-    assert!(loaded.report.errors() >= 22, "{}", loaded.text);
-    for mistake in loaded.report.mistakes() {
-        let (line, column) = mistake.place.as_ref().expect("a place").line_and_column();
+    assert!(loaded.report.error_count() >= 22, "{}", loaded.text);
+    for mistake in loaded.report.diagnostics() {
+        let (line, column) = mistake.location.as_ref().expect("a place").line_and_column();
         assert!(
             loaded.text.contains(&format!("FOLDER/switchboard.toml:{line}:{column}\n")),
             "{}",
@@ -796,9 +796,9 @@ fn locates_misspelt_keys_in_every_section() {
         ),
     ] {
         let loaded = load(&format!("{text}{SOURCE}"), Purpose::Serve);
-        let [mistake] = loaded.report.mistakes() else { panic!("{}", loaded.text) };
+        let [mistake] = loaded.report.diagnostics() else { panic!("{}", loaded.text) };
         assert_eq!((mistake.code, mistake.help.as_deref()), ("unknown-key", Some(help)));
-        assert_eq!(mistake.place.as_ref().unwrap().line_and_column(), position, "{text}");
+        assert_eq!(mistake.location.as_ref().unwrap().line_and_column(), position, "{text}");
     }
 }
 
@@ -983,7 +983,7 @@ secrets = ["env:SYNTHFLOW_SECRET"]
     for text in texts {
         for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Inspect] {
             let loaded = load_beside(&files, text, purpose, environment(&canaries));
-            assert!(!loaded.report.mistakes().is_empty());
+            assert!(!loaded.report.diagnostics().is_empty());
             hides_secrets(&loaded, &["canary", "99999999999999999999"]);
         }
     }
@@ -1000,7 +1000,7 @@ fn reports_never_contain_inline_secrets_of_variables() {
     ];
     for purpose in [Purpose::Serve, Purpose::Dev, Purpose::Inspect] {
         let loaded = load_beside(&[], SOURCE, purpose, environment(&variables));
-        assert_eq!(loaded.report.errors(), 6, "{}", loaded.text);
+        assert_eq!(loaded.report.error_count(), 6, "{}", loaded.text);
         hides_secrets(&loaded, &["canary"]);
     }
 }
@@ -1118,7 +1118,7 @@ url_token = "file:none"
 "#;
     let loaded = load(text, Purpose::Inspect);
     assert_eq!(codes_of(&loaded.report), ["secret-missing"; 4], "{}", loaded.text);
-    assert_eq!((loaded.report.errors(), loaded.report.warnings()), (0, 0));
+    assert_eq!((loaded.report.error_count(), loaded.report.warning_count()), (0, 0));
     has_keys(&loaded.source(), &["dev", "dev"]);
 }
 
@@ -1356,7 +1356,7 @@ fn a_hash_key_is_checked_like_other_secrets() {
     ] {
         let loaded = load(&hashed(key), purpose);
         assert_eq!(codes_of(&loaded.report), expected, "{key} {purpose:?}\n{}", loaded.text);
-        assert_eq!(loaded.settings.is_some(), loaded.report.errors() == 0);
+        assert_eq!(loaded.settings.is_some(), loaded.report.error_count() == 0);
         if let Some(Settings { records, .. }) = loaded.settings {
             let NumberStorage::Hashed(key_in_use) = records.numbers else { panic!("not hashed") };
             let dev = !key.contains("SHORT");
@@ -1371,7 +1371,7 @@ fn warns_of_an_unused_hash_key() {
         let loaded =
             load(&with_records(&format!("{word}\nhash_key = \"env:URL_TOKEN\"")), Purpose::Serve);
         assert_eq!(codes_of(&loaded.report), ["never-used"], "{}", loaded.text);
-        assert_eq!((loaded.report.errors(), loaded.report.warnings()), (0, 1));
+        assert_eq!((loaded.report.error_count(), loaded.report.warning_count()), (0, 1));
         assert!(loaded.settings.is_some());
     }
     let wrong = with_records("numbers = \"hash\"\nhash_key = \"env:URL_TOKEN\"");
@@ -1410,7 +1410,7 @@ fn variables_can_set_every_key_of_records() {
         ("SWITCHBOARD__RECORDS__STAMP", "true"),
     ];
     let loaded = load_beside(&[], &text, Purpose::Serve, environment(&variables));
-    assert!(loaded.report.mistakes().is_empty(), "{}", loaded.text);
+    assert!(loaded.report.diagnostics().is_empty(), "{}", loaded.text);
     let records = loaded.settings().records;
     assert_eq!((location(&records).as_str(), numbers(&records)), ("memory:", "hashed"));
     assert_eq!(records.retain, Duration::from_secs(2 * 24 * 60 * 60));
@@ -1449,7 +1449,12 @@ fn a_second_factor_silences_the_partial_signature_warning() {
     let bare =
         "[sources.synthflow]\nplatform = \"synthflow\"\nsecrets = \"env:SYNTHFLOW_SECRET\"\n";
     let loaded = load(bare, Purpose::Serve);
-    assert_eq!((loaded.report.errors(), loaded.report.warnings()), (0, 1), "{}", loaded.text);
+    assert_eq!(
+        (loaded.report.error_count(), loaded.report.warning_count()),
+        (0, 1),
+        "{}",
+        loaded.text
+    );
     assert!(loaded.settings.is_some());
     accepts(&format!("{bare}url_token = \"env:URL_TOKEN\"\n"), Purpose::Serve);
     accepts(&format!("{bare}allow_from = [\"10.0.0.0/8\"]\n"), Purpose::Serve);
@@ -1547,7 +1552,7 @@ fn parses_addresses_and_networks() {
         let read =
             loaded.settings.map(|settings| settings.sources[0].policy.allow_from[0].to_string());
         assert_eq!(read.as_deref(), expected, "{text:?}");
-        assert_eq!(loaded.report.errors(), usize::from(expected.is_none()), "{}", loaded.text);
+        assert_eq!(loaded.report.error_count(), usize::from(expected.is_none()), "{}", loaded.text);
     }
 }
 
@@ -1572,7 +1577,7 @@ fn the_admin_listener_requires_a_token_off_loopback() {
 fn reports_an_open_admin_listener_with_other_errors() {
     let text = format!("[admin]\nlisten = \"0.0.0.0:9090\"\n[log]\nformat = \"xml\"\n{SOURCE}");
     let loaded = load(&text, Purpose::Serve);
-    assert_eq!(loaded.report.errors(), 2, "{}", loaded.text);
+    assert_eq!(loaded.report.error_count(), 2, "{}", loaded.text);
 }
 
 #[test]
@@ -1639,9 +1644,9 @@ fn a_token_is_not_a_list() {
         ["[\"env:URL_TOKEN\", \"in_the_open_0123456789\"]", "[\"env:URL_TOKEN\", \"env:NOT_SET\"]"]
     {
         let loaded = load(&format!("{SOURCE}url_token = {token}\n"), Purpose::Serve);
-        assert!(loaded.report.errors() > 0, "{token}");
+        assert!(loaded.report.error_count() > 0, "{token}");
         let loaded = load(&format!("[admin]\ntoken = {token}\n{SOURCE}"), Purpose::Serve);
-        assert!(loaded.report.errors() > 0, "{token}");
+        assert!(loaded.report.error_count() > 0, "{token}");
     }
 }
 
@@ -1649,11 +1654,11 @@ fn a_token_is_not_a_list() {
 fn rejects_values_of_the_wrong_type() {
     for line in ["[rules]\npath = true\n", "[log]\nlevel = 3\n"] {
         let loaded = load(&format!("{line}{SOURCE}"), Purpose::Serve);
-        assert!(loaded.report.errors() > 0, "{line}");
+        assert!(loaded.report.error_count() > 0, "{line}");
     }
     for line in ["fallback = true\n", "fallback = 3\n"] {
         let loaded = load(&format!("{SOURCE}{line}"), Purpose::Serve);
-        assert!(loaded.report.errors() > 0, "{line}");
+        assert!(loaded.report.error_count() > 0, "{line}");
     }
 }
 
@@ -1701,13 +1706,13 @@ fn a_short_token_comes_with_advice() {
 #[test]
 fn rejects_an_empty_token() {
     let loaded = load(&format!("{SOURCE}url_token = \"\"\n"), Purpose::Serve);
-    assert!(loaded.report.errors() > 0, "{}", loaded.text);
+    assert!(loaded.report.error_count() > 0, "{}", loaded.text);
 }
 
 #[test]
 fn inspecting_notes_short_secrets() {
     let loaded = load(&SOURCE.replace("RETELL_API_KEY", "SHORT"), Purpose::Inspect);
-    assert!(!loaded.report.mistakes().is_empty());
+    assert!(!loaded.report.diagnostics().is_empty());
 }
 
 #[test]

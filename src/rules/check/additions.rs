@@ -1,4 +1,4 @@
-//! What a rule sends along: variables, metadata, settings of the agent, a delay.
+//! Additions of a rule: variables, metadata, agent settings, a delay.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use super::Checker;
 use super::rule::{RuleNumbers, called};
 use crate::dialect::METADATA_BYTES;
 use crate::rules::load::raw::{Entries, RawRule, RawValue, Spanned};
-use crate::rules::model::template::{ColumnLookup, InvalidTemplate, Node};
+use crate::rules::model::template::{ColumnLookup, InvalidTemplate, TemplateNode};
 use crate::rules::{ObjectTemplate, RuleAdditions, Template};
 
-/// Retell stops a caller's patience at about 9 s.
+/// Maximum delay: platforms end a request after about 9 s.
 const LONGEST_DELAY_MS: i64 = 8_000;
 
 impl Checker<'_> {
@@ -46,15 +46,16 @@ impl Checker<'_> {
         let text = match &value.value {
             RawValue::Text(text) => text.clone(),
             RawValue::Plain(plain) => {
-                let message = format!("variable `{}` is sent as the text \"{plain}\"", name.value);
+                let message =
+                    format!("variable `{}` is sent as the string \"{plain}\"", name.value);
                 self.warning("sent-as-text", &value.span, message)
-                    .help(format!("platforms take only texts: write \"{plain}\""));
+                    .help(format!("platforms accept only strings: write \"{plain}\""));
                 plain.to_string()
             }
             RawValue::List(_) | RawValue::Table(_) => {
-                let message = format!("variable `{}` has to be a text", name.value);
+                let message = format!("variable `{}` must be a string", name.value);
                 self.error("wrong-kind", &value.span, message).help(
-                    "platforms take only texts as variables; lists and tables go into `metadata`",
+                    "platforms accept only strings as variables; put arrays and tables into `metadata`",
                 );
                 return None;
             }
@@ -79,7 +80,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Reports mistakes of a template, each at its own place where the file says the text as it is.
+    /// Reports the problems of a template, each at its own location if the file contains the text verbatim.
     pub(super) fn bad_template(
         &mut self,
         text: &str,
@@ -94,7 +95,7 @@ impl Checker<'_> {
         }
     }
 
-    /// `{{from}}` is the platform's way to write a variable; `${from}` was perhaps meant.
+    /// Warns of `{{from}}`, the platforms' syntax for a variable, where `${from}` may be intended.
     fn double_braces(&mut self, text: &str, span: &Range<usize>, on: RuleNumbers<'_>) {
         let ours = ["from", "to", "channel", "source", "rule"];
         for inside in text.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")) {
@@ -104,9 +105,9 @@ impl Checker<'_> {
             let columns = self.in_rule(on).names();
             let is_ours = ours.contains(&&*name) || name.starts_with("sip.");
             if is_ours || columns.contains(&name) {
-                let message = format!("{{{{{written}}}}} is left to the platform as it is");
+                let message = format!("{{{{{written}}}}} is passed to the platform unchanged");
                 self.warning("double-braces", span, message)
-                    .help(format!("for the call's own value write ${{{name}}}"));
+                    .help(format!("for the value of the call, write ${{{name}}}"));
             }
         }
     }
@@ -115,21 +116,21 @@ impl Checker<'_> {
         ObjectTemplate::new(self.nodes(entries, on))
     }
 
-    fn nodes(&mut self, entries: &Entries, on: RuleNumbers<'_>) -> Vec<(Box<str>, Node)> {
+    fn nodes(&mut self, entries: &Entries, on: RuleNumbers<'_>) -> Vec<(Box<str>, TemplateNode)> {
         let read = entries
             .iter()
             .filter_map(|(name, value)| Some((name.value.as_str().into(), self.node(value, on)?)));
         read.collect()
     }
 
-    fn node(&mut self, value: &Spanned<RawValue>, on: RuleNumbers<'_>) -> Option<Node> {
+    fn node(&mut self, value: &Spanned<RawValue>, on: RuleNumbers<'_>) -> Option<TemplateNode> {
         Some(match &value.value {
-            RawValue::Text(text) => Node::Text(self.template(text, &value.span, on)?),
-            RawValue::Plain(plain) => Node::Plain(plain.clone()),
+            RawValue::Text(text) => TemplateNode::Text(self.template(text, &value.span, on)?),
+            RawValue::Plain(plain) => TemplateNode::Plain(plain.clone()),
             RawValue::List(list) => {
-                Node::List(list.iter().filter_map(|item| self.node(item, on)).collect())
+                TemplateNode::List(list.iter().filter_map(|item| self.node(item, on)).collect())
             }
-            RawValue::Table(entries) => Node::Table(self.nodes(entries, on)),
+            RawValue::Table(entries) => TemplateNode::Table(self.nodes(entries, on)),
         })
     }
 
@@ -140,7 +141,7 @@ impl Checker<'_> {
         let bytes: usize = entries.iter().map(|(name, value)| name.value.len() + size(value)).sum();
         if bytes > METADATA_BYTES {
             let message = format!(
-                "{}: metadata of {bytes} bytes, and {METADATA_BYTES} are the most",
+                "{}: the metadata has {bytes} bytes; the maximum is {METADATA_BYTES}",
                 called(rule),
             );
             let span = entries.first().map_or(&written.span, |(name, _)| &name.span);
@@ -154,9 +155,11 @@ impl Checker<'_> {
 
     pub(super) fn milliseconds(&mut self, delay: &Spanned<i64>, of: &str) -> Option<Duration> {
         if !(0..=LONGEST_DELAY_MS).contains(&delay.value) {
-            let message =
-                format!("{of}: delay_ms is {}, and has to be 0 to {LONGEST_DELAY_MS}", delay.value);
-            let too_long = "the platforms give up on a request after about 9 seconds";
+            let message = format!(
+                "{of}: delay_ms is {}; it must be from 0 to {LONGEST_DELAY_MS}",
+                delay.value
+            );
+            let too_long = "platforms end a request after about 9 seconds";
             let help = Some(too_long.to_owned()).filter(|_| delay.value > 0);
             self.error("delay-too-long", &delay.span, message).maybe_help(help);
             return None;
@@ -164,7 +167,7 @@ impl Checker<'_> {
         Some(Duration::from_millis(delay.value.unsigned_abs()))
     }
 
-    /// Warns of numbers outside the ranges that have been stable; everything is sent as written.
+    /// Warns of values outside the documented ranges; all values are sent as written.
     fn agent_override(&mut self, entries: &Entries) {
         const RANGES: [(&str, f64, f64); 9] = [
             ("voice_temperature", 0.0, 2.0),
@@ -186,7 +189,7 @@ impl Checker<'_> {
             let Some((key, least, most)) = known else { continue };
             if !number.as_f64().is_some_and(|number| (*least..=*most).contains(&number)) {
                 let range = if most.is_finite() {
-                    format!("outside of {least} to {most}")
+                    format!("outside the range {least} to {most}")
                 } else {
                     format!("less than {least}")
                 };

@@ -1,4 +1,4 @@
-//! The conditions of a rule: numbers, channels, platforms, sources, hours, dates, and `where`.
+//! Conditions of a rule: numbers, channels, platforms, sources, hours, dates, and `where`.
 
 use super::Checker;
 use super::rule::RuleNumbers;
@@ -6,7 +6,7 @@ use crate::diagnostics::{Problem, did_you_mean};
 use crate::dialect;
 use crate::domain::call::{Channel, Platform};
 use crate::rules::load::raw::{RawCondition, RawRule, Spanned};
-use crate::rules::model::condition::{Comparison, ExpectedValue, Operand, Where};
+use crate::rules::model::condition::{Comparison, ExpectedValue, Operand, WhereClause};
 use crate::rules::model::lists::ListId;
 use crate::rules::model::template::ColumnLookup;
 use crate::rules::{NumberMatcher, NumberPattern, Selector};
@@ -17,7 +17,7 @@ impl Checker<'_> {
             if let Some(list) = text.value.strip_prefix('@') {
                 let list = list.trim();
                 if list.is_empty() {
-                    let message = "`@` has no name behind it".to_owned();
+                    let message = "`@` must be followed by the name of a list".to_owned();
                     checker.error("unknown-list", &text.span, message).help("write `@vip`");
                     return None;
                 }
@@ -31,9 +31,9 @@ impl Checker<'_> {
     }
 
     fn list_named(&mut self, name: &Spanned<String>) -> Option<ListId> {
-        let found = self.lists.named(&name.value);
+        let found = self.lists.find(&name.value);
         match found {
-            Some(id) => self.open_lists[id.at()].used = true,
+            Some(id) => self.open_lists[id.index()].used = true,
             None => {
                 let known: Vec<_> = self.lists.all().iter().map(|list| list.name.clone()).collect();
                 self.unknown("unknown-list", "lists", name, &known);
@@ -42,7 +42,7 @@ impl Checker<'_> {
         found
     }
 
-    /// Takes the `!` off, and reads the rest.
+    /// Strips the `!`, and parses the rest.
     pub(super) fn either<T>(
         &mut self,
         written: &[Spanned<String>],
@@ -62,8 +62,8 @@ impl Checker<'_> {
     pub(super) fn channel(&mut self, text: &Spanned<String>) -> Option<Channel> {
         let found = Channel::ALL.into_iter().find(|channel| channel.as_str() == text.value);
         if found.is_none() {
-            let message = format!("there is no channel `{}`", text.value);
-            self.error("unknown-channel", &text.span, message).help("there are call, sms");
+            let message = format!("unknown channel `{}`", text.value);
+            self.error("unknown-channel", &text.span, message).help("use call or sms");
         }
         found
     }
@@ -77,17 +77,17 @@ impl Checker<'_> {
     }
 
     pub(super) fn source(&mut self, text: &Spanned<String>) -> Option<Box<str>> {
-        let known = || self.around.sources.iter().map(|asking| asking.source.as_str());
-        if !self.around.sources.is_empty() && !known().any(|name| name == text.value) {
+        let known = || self.context.sources.iter().map(|asking| asking.source.as_str());
+        if !self.context.sources.is_empty() && !known().any(|name| name == text.value) {
             let help = did_you_mean(&text.value, known());
-            let all = format!("the settings name {}", known().collect::<Vec<_>>().join(", "));
-            let message = format!("there is no source `{}`", text.value);
+            let all = format!("the settings have {}", known().collect::<Vec<_>>().join(", "));
+            let message = format!("unknown source `{}`", text.value);
             self.error("unknown-source", &text.span, message).help(all).maybe_help(help);
         }
         Some(text.value.as_str().into())
     }
 
-    pub(super) fn wheres(&mut self, written: &RawRule, on: RuleNumbers<'_>) -> Vec<Where> {
+    pub(super) fn wheres(&mut self, written: &RawRule, on: RuleNumbers<'_>) -> Vec<WhereClause> {
         let mut wheres = Vec::new();
         for (name, values) in &written.wheres {
             let fact = self.fact(name, on);
@@ -98,7 +98,7 @@ impl Checker<'_> {
                 list.extend(read);
             }
             let name = name.value.as_str().into();
-            wheres.extend(fact.map(|fact| Where { name, fact, wanted }));
+            wheres.extend(fact.map(|fact| WhereClause { name, operand: fact, expected: wanted }));
         }
         wheres
     }
@@ -124,12 +124,13 @@ impl Checker<'_> {
         let near = did_you_mean(name, names.iter().map(String::as_str));
         let conditions = ["from", "to", "channel", "platform", "source", "hours", "dates"];
         let help = near.unwrap_or_else(|| match names.as_slice() {
-            _ if conditions.contains(&name) => format!("`{name}` is a key of the rule itself"),
-            [] => "here is only `sip.HEADER`, and LIST.column of a list that the rule matches on"
-                .to_owned(),
-            names => format!("there are {}, sip.HEADER", names.join(", ")),
+            _ if conditions.contains(&name) => {
+                format!("`{name}` is a key of the rule, not of `where`")
+            }
+            [] => "use `sip.HEADER`, or LIST.column of a list that the rule matches on".to_owned(),
+            names => format!("use {}, or sip.HEADER", names.join(", ")),
         });
-        let message = format!("`where` knows nothing called `{name}`");
+        let message = format!("`where` has no value `{name}`");
         Problem::new("unknown-value", message).help(help)
     }
 

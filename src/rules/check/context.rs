@@ -6,37 +6,37 @@ use jiff::Timestamp;
 
 use crate::domain::call::Platform;
 
-/// What a table is checked against: what only the settings and the moment know.
+/// Context of a check, from the settings and the clock.
 #[derive(Debug, Clone, Default)]
 pub struct CheckContext {
-    /// Who asks; empty when that is not known here.
+    /// Sources of the settings; empty if the settings are unknown.
     pub sources: Vec<SourceInfo>,
-    /// The agents that settings name, as a source's fallback.
+    /// Agents that the settings name as fallbacks.
     pub fallback_agents: Vec<String>,
-    /// When it is checked: some dates may be over.
+    /// Current time, for warnings about dates in the past.
     pub now: Timestamp,
-    /// The lists of the table before this one that had somebody on them.
+    /// Lists of the previous table that were not empty.
     pub filled_lists: Vec<Box<str>>,
 }
 
-/// What rules have to know of a source.
+/// A source, as far as it concerns rules.
 #[derive(Debug, Clone)]
 pub struct SourceInfo {
-    /// Its name.
+    /// Name.
     pub source: String,
-    /// Its platform.
+    /// Platform.
     pub platform: Platform,
-    /// Its budget for an answer.
+    /// Reply deadline.
     pub reply_within: Duration,
 }
 
-/// How far a load has come.
+/// Progress of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress<'p> {
-    /// So many bytes of so many of the rule files have been read.
+    /// Bytes of the rule files read so far, and their total.
     Reading(usize, usize),
-    /// So many rows of this list have been read.
+    /// Path of a list, and the rows read so far.
     List(&'p str, usize),
-    /// The rules are held against each other.
+    /// The search for unreachable rules has started.
     Comparing,
 }

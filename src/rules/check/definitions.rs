@@ -1,4 +1,4 @@
-//! What rules refer to besides lists: agents, dates, hours, and the zone of them all.
+//! Definitions that rules refer to, except lists: agents, dates, hours, and the zone.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::rules::load::files::TableFiles;
 use crate::rules::load::raw::{
     Entries, RawAgent, RawDates, RawDefinitions, RawHours, RawIds, RawValue, Spanned,
 };
-use crate::rules::model::hours::{TimeSpan, spans, weekdays, zone};
+use crate::rules::model::hours::{TimeSpan, parse_spans, parse_weekdays, parse_zone};
 use crate::rules::model::lists::Cell;
 use crate::rules::{Agent, Dates, DaySpec, Hours, PlatformIds};
 
-/// Where things stand that rules refer to, and which of them a rule uses.
+/// Locations of definitions, and which of them a rule uses.
 #[derive(Default)]
 pub(super) struct UsageTracker {
-    /// None for what is written nowhere.
+    /// `None` for an implicit definition.
     places: Vec<Option<Location>>,
     used: Vec<bool>,
 }
@@ -44,7 +44,7 @@ impl UsageTracker {
     }
 }
 
-/// A rule whose agent stands in a column.
+/// A rule that takes its agent from a column.
 pub(super) struct AgentColumnUse {
     pub(super) rule: usize,
     pub(super) place: Location,
@@ -55,7 +55,7 @@ impl Checker<'_> {
     pub(super) fn house(
         &mut self,
         mut houses: Vec<(Arc<SourceFile>, RawDefinitions)>,
-        shelf: &mut TableFiles,
+        table_files: &mut TableFiles,
     ) -> Vec<(Arc<SourceFile>, RawDefinitions)> {
         self.any_agent = houses.iter().all(|(_, house)| house.agents.is_none());
         for (file, house) in &mut houses {
@@ -66,27 +66,27 @@ impl Checker<'_> {
             std::mem::take(&mut house.dates).iter().for_each(|dates| self.dates(dates));
         }
         self.fallbacks();
-        // Hours name dates and want the zone, which may stand in another file.
+        // Hours refer to dates and need the zone, which can be in another file.
         for (file, house) in &mut houses {
             self.file = file.clone();
             std::mem::take(&mut house.hours).iter().for_each(|hours| self.hours(hours));
             for list in std::mem::take(&mut house.lists) {
-                self.open_list(list, shelf);
+                self.open_list(list, table_files);
             }
         }
         houses
     }
 
     fn zone(&mut self, written: &Spanned<String>) {
-        match zone(&written.value) {
+        match parse_zone(&written.value) {
             Err(bad) => {
-                self.no_zone_told = true;
+                self.zone_reported = true;
                 self.problem(&written.span, bad);
             }
             Ok(_) if self.zone.is_some() => {
-                let message = "another file says the zone already".to_owned();
+                let message = "the zone is already set in another file".to_owned();
                 self.error("duplicate-name", &written.span, message)
-                    .help("a table has one zone; hours may have their own");
+                    .help("a table has one zone; set `zone` on hours that differ");
             }
             Ok(zone) => self.zone = Some(zone),
         }
@@ -106,7 +106,7 @@ impl Checker<'_> {
         };
         let (ids, version) = read.unwrap_or((PlatformIds::ByPlatform(Vec::new()), None));
         self.agents.push(Agent { name: name.into(), ids, version });
-        self.agents_by_name.add(name, at, |at| &self.agents[at].name);
+        self.agents_by_name.insert(name, at, |at| &self.agents[at].name);
         self.agents_used.add(Some(self.place(&agent.name.span)));
     }
 
@@ -114,7 +114,7 @@ impl Checker<'_> {
         self.agents_by_name.find(name, |at| &self.agents[at].name)
     }
 
-    /// Something is called like this already, there.
+    /// Reports a name that is already in use, with its first location.
     pub(super) fn duplicate_name(
         &mut self,
         what: &str,
@@ -134,7 +134,7 @@ impl Checker<'_> {
 
     fn id(&mut self, id: &Spanned<String>) -> Option<Box<str>> {
         if id.value.trim().is_empty() {
-            self.error("empty-id", &id.span, "an agent's id cannot be empty".to_owned());
+            self.error("empty-id", &id.span, "the id of an agent must not be empty".to_owned());
             return None;
         }
         Some(id.value.as_str().into())
@@ -156,7 +156,7 @@ impl Checker<'_> {
                     version = number.as_i64().map(Version::Number);
                 }
                 ("version", _) => {
-                    let message = "`version` has to be a whole number or a name like `latest`";
+                    let message = "`version` must be an integer or a name such as `latest`";
                     self.error("wrong-kind", &value.span, message.to_owned());
                 }
                 (name, RawValue::Text(id)) => {
@@ -168,7 +168,7 @@ impl Checker<'_> {
                     ids.extend(id.map(|id| (dialect.platform(), id)));
                 }
                 (name, _) => {
-                    let message = format!("the id at {name} has to be a text");
+                    let message = format!("the id at {name} must be a string");
                     self.error("wrong-kind", &value.span, message);
                 }
             }
@@ -183,13 +183,13 @@ impl Checker<'_> {
     pub(super) fn unknown_platform(&mut self, name: &Spanned<String>, also: &[&str]) {
         let known = dialect::ALL.map(|dialect| dialect.platform().as_str());
         let help = did_you_mean(&name.value, known.into_iter().chain(also.iter().copied()));
-        let message = format!("there is no platform `{}`", name.value);
-        let all = format!("there are {}", known.join(", "));
+        let message = format!("unknown platform `{}`", name.value);
+        let all = format!("use one of {}", known.join(", "));
         self.error("unknown-platform", &name.span, message).help(all).maybe_help(help);
     }
 
     fn fallbacks(&mut self) {
-        let around = self.around;
+        let around = self.context;
         for name in &around.fallback_agents {
             match self.agent_named(name) {
                 Some(at) => self.agents_used.mark(at),
@@ -198,36 +198,35 @@ impl Checker<'_> {
                 }
                 None => {
                     let help = self.agent_meant(name);
-                    let message = format!(
-                        "the settings say fallback = \"{name}\", and no agent is called so"
-                    );
+                    let message =
+                        format!("the settings have fallback = \"{name}\", which is not an agent");
                     self.report.error("unknown-agent", None, message).maybe_help(help);
                 }
             }
         }
     }
 
-    /// Nobody in `[agents]` is called so.
+    /// Reports a name that is not in `[agents]`.
     pub(super) fn no_such_agent(&mut self, name: &str, span: &Range<usize>) {
         let help = self.agent_meant(name);
-        self.error("unknown-agent", span, format!("there is no agent `{name}`"))
-            .help("it has to be one of the names in [agents]")
+        self.error("unknown-agent", span, format!("unknown agent `{name}`"))
+            .help("use one of the names in [agents]")
             .maybe_help(help);
     }
 
-    /// Whose name is near, or who has this as an id.
+    /// Suggests an agent with a similar name, or with this id.
     pub(super) fn agent_meant(&self, name: &str) -> Option<String> {
         let has_this_id = |agent: &&Agent| match &agent.ids {
             PlatformIds::Everywhere(id) => **id == *name,
             PlatformIds::ByPlatform(ids) => ids.iter().any(|(_, id)| **id == *name),
         };
         match self.agents.iter().find(has_this_id) {
-            Some(agent) => Some(format!("that is an id of `{}`: write the name", agent.name)),
+            Some(agent) => Some(format!("this is an id of `{}`; use the name", agent.name)),
             None => did_you_mean(name, self.agents.iter().map(|agent| &*agent.name)),
         }
     }
 
-    /// The agent with this id, where there is no `[agents]`.
+    /// Returns the agent with this id, for a table without `[agents]`.
     pub(super) fn raw_agent(&mut self, id: &str) -> usize {
         if let Some(known) = self.agent_named(id) {
             return known;
@@ -238,7 +237,7 @@ impl Checker<'_> {
             ids: PlatformIds::Everywhere(id.into()),
             version: None,
         });
-        self.agents_by_name.add(id, at, |at| &self.agents[at].name);
+        self.agents_by_name.insert(id, at, |at| &self.agents[at].name);
         self.agents_used.add(None);
         at
     }
@@ -247,21 +246,21 @@ impl Checker<'_> {
         if let Some(first) = self.dates.iter().position(|dates| *dates.name == *written.name.value)
         {
             let first = self.dates_used.places[first].clone();
-            return self.duplicate_name("a table of dates", &written.name, first.as_ref());
+            return self.duplicate_name("dates", &written.name, first.as_ref());
         }
         let days = written.days.iter().filter_map(|day| self.day(day)).collect();
         self.dates.push(Arc::new(Dates { name: written.name.value.as_str().into(), days }));
         self.dates_used.add(Some(self.place(&written.name.span)));
     }
 
-    /// A day, and a warning when it will never come again.
+    /// Parses a day, and warns if it is in the past.
     fn day(&mut self, written: &Spanned<String>) -> Option<DaySpec> {
         match DaySpec::parse(&written.value) {
             Ok(day) => {
                 if day.is_over(self.today()) {
                     let message = format!("{day} is over");
                     self.warning("date-over", &written.span, message)
-                        .help("take it out, or write it without the year if it comes every year");
+                        .help("remove it, or omit the year if it recurs every year");
                 }
                 Some(day)
             }
@@ -274,16 +273,16 @@ impl Checker<'_> {
 
     fn today(&self) -> Date {
         let zone = self.zone.clone().unwrap_or(TimeZone::UTC);
-        self.around.now.to_zoned(zone).date()
+        self.context.now.to_zoned(zone).date()
     }
 
     fn hours(&mut self, written: &RawHours) {
         let name = &written.name;
         if let Some(first) = self.hours.iter().position(|hours| *hours.name == *name.value) {
             let first = self.hours_used.places[first].clone();
-            return self.duplicate_name("a table of hours", name, first.as_ref());
+            return self.duplicate_name("hours", name, first.as_ref());
         }
-        let own = written.zone.as_ref().map(|own| (own, zone(&own.value)));
+        let own = written.zone.as_ref().map(|own| (own, parse_zone(&own.value)));
         let zone = match own {
             Some((_, Ok(zone))) => zone,
             Some((own, Err(bad))) => {
@@ -292,7 +291,7 @@ impl Checker<'_> {
             }
             None => {
                 let message =
-                    format!("hours `{}` have no zone, and neither has the table", name.value);
+                    format!("hours `{}` have no zone, and the table has none either", name.value);
                 self.zone_for(message, &name.span)
             }
         };
@@ -305,11 +304,12 @@ impl Checker<'_> {
             Some((self.day(day)?, times))
         });
         let mut open: Vec<_> = open.collect();
-        // 2026-12-24 says more than 12-24.
+        // A date with a year takes precedence over one without.
         open.sort_by_key(|(day, _): &(DaySpec, _)| !day.has_a_year());
         if written.week.is_empty() && open.is_empty() {
             let message = format!("hours `{}` are never open", name.value);
-            self.error("bad-time", &name.span, message).help("write mon-fri = \"09:00-17:00\"");
+            self.error("bad-time", &name.span, message)
+                .help("for example mon-fri = \"09:00-17:00\"");
         }
         self.hours.push(Hours { name: name.value.as_str().into(), zone, week, closed, open });
         self.hours_used.add(Some(self.place(&name.span)));
@@ -324,7 +324,7 @@ impl Checker<'_> {
                 self.error("bad-time", &days.span, message).help(format!("did you mean `{near}`?"));
                 continue;
             }
-            let named = weekdays(&days.value);
+            let named = parse_weekdays(&days.value);
             let named = named.map_err(|bad| self.problem(&days.span, bad)).unwrap_or_default();
             let times = self.times(times);
             let places = named.iter().map(|day| day.to_monday_zero_offset().unsigned_abs());
@@ -333,7 +333,7 @@ impl Checker<'_> {
                 let what = if places.len() > 1 { "a day of " } else { "" };
                 let message = format!("{what}`{}` is in `{first}` already", days.value);
                 self.error("bad-time", &days.span, message)
-                    .help("say each weekday once; several times have commas between them");
+                    .help("name each weekday once; separate several times with commas");
             }
             for at in places {
                 said_by[at] = Some(&days.value);
@@ -343,11 +343,11 @@ impl Checker<'_> {
         week
     }
 
-    /// The table's zone; that there is none is a mistake of whoever wants it, and told once.
+    /// Returns the zone of the table. A missing zone is reported once, where it is needed.
     pub(super) fn zone_for(&mut self, message: String, span: &Range<usize>) -> TimeZone {
-        if self.zone.is_none() && !std::mem::replace(&mut self.no_zone_told, true) {
+        if self.zone.is_none() && !std::mem::replace(&mut self.zone_reported, true) {
             self.error("no-zone", span, message)
-                .help("write zone = \"America/New_York\" at the top, above everything in brackets");
+                .help("set zone = \"America/New_York\" at the top, above all tables in brackets");
         }
         self.zone.clone().unwrap_or(TimeZone::UTC)
     }
@@ -355,7 +355,7 @@ impl Checker<'_> {
     fn times(&mut self, written: &[Spanned<String>]) -> Vec<TimeSpan> {
         let mut times = Vec::new();
         for text in written {
-            match spans(&text.value) {
+            match parse_spans(&text.value) {
                 Ok(read) => times.extend(read),
                 Err(bad) => self.problem(&text.span, bad),
             }
@@ -387,7 +387,7 @@ impl Checker<'_> {
         found
     }
 
-    /// There is nothing of this name in the table.
+    /// Reports a name that the table does not define.
     pub(super) fn unknown(
         &mut self,
         code: &'static str,
@@ -403,30 +403,34 @@ impl Checker<'_> {
         let near = did_you_mean(&name.value, known.iter().map(|known| &**known));
         let help = near.or_else(|| self.something_else(what, &name.value));
         let all = match known {
-            [] => format!("the table has no {what}: write [{path}]"),
-            known => format!("the table has the {what} {}", known.join(", ")),
+            [] => format!("the table has no {what}; define [{path}]"),
+            known => format!("the table has {what} {}", known.join(", ")),
         };
         let message = match what {
-            "lists" => format!("there is no list `{}`", name.value),
-            what => format!("there are no {what} `{}`", name.value),
+            "lists" => format!("unknown list `{}`", name.value),
+            what => format!("unknown {what} `{}`", name.value),
         };
         self.error(code, &name.span, message).help(all).maybe_help(help);
     }
 
-    /// What is perhaps meant by a name that nothing has.
+    /// Suggests a correction of an unknown name.
     fn something_else(&self, what: &str, name: &str) -> Option<String> {
         let help = match what {
             "dates" if DaySpec::parse(name).is_ok() => {
-                format!("days stand in [dates.NAME]: days = [\"{name}\"]; a rule says the NAME")
+                format!(
+                    "define days in [dates.NAME] as days = [\"{name}\"], and use the NAME in the rule"
+                )
             }
             "dates" if self.hours.iter().any(|hours| *hours.name == *name) => {
-                format!("`{name}` are hours: write hours = \"{name}\"")
+                format!("`{name}` are hours; use hours = \"{name}\"")
             }
-            "hours" if spans(name).is_ok() => {
-                format!("times stand in [hours.NAME]: mon-fri = \"{name}\"; a rule says the NAME")
+            "hours" if parse_spans(name).is_ok() => {
+                format!(
+                    "define times in [hours.NAME] as mon-fri = \"{name}\", and use the NAME in the rule"
+                )
             }
             "hours" if self.dates.iter().any(|dates| *dates.name == *name) => {
-                format!("`{name}` are dates: write dates = \"{name}\"")
+                format!("`{name}` are dates; use dates = \"{name}\"")
             }
             _ => return None,
         };

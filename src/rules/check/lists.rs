@@ -1,5 +1,5 @@
-//! `[lists.NAME]`: opened before the rules are read, so that they can name columns; the rows are
-//! read after them, when it is known which columns they use.
+//! Lists: opened before the rules, which refer to their columns; their rows are read after the rules,
+//! when the columns in use are known.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -14,41 +14,41 @@ use crate::rules::load::files::TableFiles;
 use crate::rules::load::list_rows::{CsvRow, ListRows};
 use crate::rules::load::raw::{RawList, Spanned};
 use crate::rules::model::lists::{Cell, Column, Item, ListId};
-use crate::rules::model::pattern::number_meant;
+use crate::rules::model::pattern::suggest_number;
 use crate::rules::{NumberPattern, Progress};
 
 /// A list whose rows have not been read yet.
 pub(super) struct OpenList {
     pub(super) id: ListId,
-    /// The name, where it is given.
+    /// Location of the name.
     pub(super) place: Location,
     pub(super) columns: Vec<String>,
-    /// A rule matches on it.
+    /// Whether a rule matches on the list.
     pub(super) used: bool,
-    /// The columns that rules take their agents from.
+    /// Columns from which rules take their agents.
     agents: Vec<AgentColumn>,
-    /// Of what its file holds.
+    /// Digest of the file's content.
     pub(super) digest: [u8; 32],
     from: ListSource,
 }
 
 struct AgentColumn {
     column: Column,
-    /// The rules say who takes the call when a cell is empty.
+    /// Whether the rules have a default for an empty cell.
     may_be_empty: bool,
-    /// The agents that were found in it.
+    /// Agents found in the column.
     named: BTreeSet<usize>,
 }
 
-/// What is wrong in a row.
+/// A problem of a row.
 struct Wrong {
     problem: Problem,
-    /// The cell that it is about; empty when it is the whole row.
+    /// Text of the cell; empty for the whole row.
     cell: String,
 }
 
 impl Wrong {
-    /// Of the row as a whole.
+    /// Creates a problem of the whole row.
     fn row(message: impl Into<String>, help: impl Into<String>) -> Wrong {
         Wrong { problem: Problem::new("bad-row", message).help(help), cell: String::new() }
     }
@@ -61,19 +61,19 @@ enum ListSource {
         rows: Box<ListRows>,
         number: usize,
     },
-    /// It was wrong, and has been reported.
+    /// The definition is invalid, which has been reported.
     Nowhere,
 }
 
-/// Bad rows beyond this number are only counted.
+/// Maximum number of bad rows to report; further ones are counted.
 const MOST_BAD_ROWS: usize = 100;
-/// So often progress is told.
+/// Number of rows between two progress reports.
 const ROWS_A_STEP: usize = 10_000;
 
-/// The first rows with something wrong in them, and how many there are.
+/// The first bad rows, and the number of all.
 #[derive(Default)]
 struct BadRows {
-    /// Each with its line, and the byte at which it begins.
+    /// Bad rows with their line and its offset in bytes.
     first: Vec<(usize, u64, Wrong)>,
     count: usize,
 }
@@ -88,7 +88,7 @@ impl BadRows {
 }
 
 impl OpenList {
-    /// The names of its columns; none when it could not be read, which has been reported.
+    /// Names of the columns; `None` if the list could not be read, which has been reported.
     pub(super) fn columns(&self) -> Option<&[String]> {
         match self.from {
             ListSource::Nowhere => None,
@@ -98,48 +98,52 @@ impl OpenList {
 }
 
 impl Checker<'_> {
-    pub(super) fn open_list(&mut self, written: RawList, shelf: &mut TableFiles) {
+    pub(super) fn open_list(&mut self, written: RawList, table_files: &mut TableFiles) {
         let name = &written.name;
-        if let Some(first) = self.lists.named(&name.value) {
-            let first = self.open_lists[first.at()].place.clone();
+        if let Some(first) = self.lists.find(&name.value) {
+            let first = self.open_lists[first.index()].place.clone();
             return self.duplicate_name("a list", name, Some(&first));
         }
         if name.value == "sip" || name.value == "history" {
-            let message = format!("a list cannot be called `{}`", name.value);
+            let message = format!("`{}` is not allowed as the name of a list", name.value);
             self.error("duplicate-name", &name.span, message)
-                .help(format!("${{{}.…}} means something else in a template", name.value));
+                .help(format!("${{{}.…}} has another meaning in templates", name.value));
         }
         let id = self.lists.add(&name.value);
         let place = self.place(&name.span);
-        let (columns, from) = self.list_from(written, shelf);
+        let (columns, from) = self.list_from(written, table_files);
         let (agents, digest) = (Vec::new(), [0; 32]);
         self.open_lists.push(OpenList { id, place, columns, used: false, agents, digest, from });
     }
 
-    fn list_from(&mut self, written: RawList, shelf: &mut TableFiles) -> (Vec<String>, ListSource) {
+    fn list_from(
+        &mut self,
+        written: RawList,
+        table_files: &mut TableFiles,
+    ) -> (Vec<String>, ListSource) {
         let nowhere = (Vec::new(), ListSource::Nowhere);
         match (written.numbers, written.file) {
             _ if written.flawed => nowhere,
             (Some(numbers), None) => {
                 if let Some(column) = &written.column {
-                    let message = "`column` is for a list with a `file`".to_owned();
+                    let message = "`column` requires a list with a `file`".to_owned();
                     self.error("list-form", &column.span, message);
                 }
                 (Vec::new(), ListSource::Table(numbers))
             }
             (None, Some(file)) => {
-                self.list_file(&file, written.column.as_ref(), shelf).unwrap_or(nowhere)
+                self.list_file(&file, written.column.as_ref(), table_files).unwrap_or(nowhere)
             }
             (Some(_), Some(file)) => {
-                let message = "a list has `numbers` or a `file`, not both".to_owned();
-                self.error("list-form", &file.span, message).help("make two lists");
+                let message = "a list has either `numbers` or a `file`".to_owned();
+                self.error("list-form", &file.span, message).help("split it into two lists");
                 nowhere
             }
             (None, None) => {
                 let message =
                     format!("list `{}` has neither `numbers` nor a `file`", written.name.value);
                 self.error("list-form", &written.name.span, message)
-                    .help("write numbers = [\"+12137771234\"] or file = \"vip.csv\"");
+                    .help("set numbers = [\"+12137771234\"] or file = \"vip.csv\"");
                 nowhere
             }
         }
@@ -149,19 +153,19 @@ impl Checker<'_> {
         &mut self,
         file: &Spanned<String>,
         column: Option<&Spanned<String>>,
-        shelf: &mut TableFiles,
+        table_files: &mut TableFiles,
     ) -> Option<(Vec<String>, ListSource)> {
         if file.value.trim().is_empty() {
             let message = "`file` is empty".to_owned();
-            self.error("list-form", &file.span, message).help("write file = \"vip.csv\"");
+            self.error("list-form", &file.span, message).help("set file = \"vip.csv\"");
             return None;
         }
-        let path = self.beside_the_file(&file.value);
-        let opened = ListRows::open(shelf, &path);
+        let path = self.resolve_path(&file.value);
+        let opened = ListRows::open(table_files, &path);
         let rows = opened.map_err(|error| {
             let message = format!("cannot read `{}`: {error}", path.display());
             self.error("no-file", &file.span, message)
-                .help("paths are taken from the folder of the file that names them");
+                .help("paths are relative to the file that contains them");
         });
         let rows = rows.ok()?;
         self.header(&rows, &path, file)?;
@@ -174,14 +178,14 @@ impl Checker<'_> {
         Some((columns, ListSource::File { path, rows: Box::new(rows), number }))
     }
 
-    /// Looks at the first line of a CSV file; none when it names no columns, which is reported.
+    /// Parses the header of a CSV file. Reports a missing one and returns `None`.
     fn header(&mut self, rows: &ListRows, path: &Path, file: &Spanned<String>) -> Option<()> {
         let Some(separator) = rows.separator else { return Some(()) };
         let columns = &rows.columns;
         if columns.iter().all(|name| name.is_empty()) {
-            let message = "the file is empty, and the first line of a CSV file names its columns";
+            let message = "the file is empty; the first line of a CSV file must name its columns";
             self.error("no-header", &file.span, message.to_owned())
-                .help("write a line like `number,name` into it");
+                .help("add a header such as `number,name`");
             return None;
         }
         let line = columns.join(&separator.to_string());
@@ -190,26 +194,21 @@ impl Checker<'_> {
         let looks_like_a_number =
             |name: &String| digits(name) > 6 && !name.contains(char::is_alphabetic);
         let (code, span, message, help) = if line.contains(is_no_text) {
-            ("bad-row", 0..0, "this is not UTF-8", "save the file as CSV in UTF-8")
+            ("bad-row", 0..0, "the file is not UTF-8", "save the file as CSV in UTF-8")
         } else if columns[0].starts_with("sep=") {
-            let help = "take the line out: commas and semicolons are told apart without it";
-            (
-                "no-header",
-                0..line.len(),
-                "this line is for a spreadsheet, and names no columns",
-                help,
-            )
+            let help = "remove the line; the separator is detected without it";
+            ("no-header", 0..line.len(), "this line is a spreadsheet directive, not a header", help)
         } else if let Some(name) = columns.iter().find(|name| looks_like_a_number(name)) {
-            let message = "the first line of a CSV file names its columns, and this is a number";
-            let help = "put a line like `number,name` above it, or call the file .txt";
+            let message = "the first line of a CSV file must name its columns; this is a number";
+            let help = "add a header such as `number,name` above it, or use the extension .txt";
             ("no-header", span_in(&line, name), message, help)
         } else if line.contains('\t') && columns.len() == 1 {
             let help = "save the file with commas or semicolons";
-            ("no-header", 0..line.len(), "tabs stand between these columns", help)
+            ("no-header", 0..line.len(), "the columns are separated by tabs", help)
         } else {
             return Some(());
         };
-        let file = Arc::new(SourceFile::line(&path.display().to_string(), 1, line));
+        let file = Arc::new(SourceFile::excerpt(&path.display().to_string(), 1, line));
         self.report.error(code, Some(Location { file, span }), message).help(help);
         None
     }
@@ -246,8 +245,8 @@ impl Checker<'_> {
         for number in numbers {
             match item(&number.value) {
                 Ok(item) => {
-                    if !self.lists.put(list.id, &item, std::iter::empty()) {
-                        let message = format!("`{}` stands twice on this list", number.value);
+                    if !self.lists.insert(list.id, &item, std::iter::empty()) {
+                        let message = format!("`{}` is in the list twice", number.value);
                         self.warning("duplicate-number", &number.span, message);
                     }
                 }
@@ -264,7 +263,7 @@ impl Checker<'_> {
         number: usize,
         progress: &mut dyn FnMut(Progress<'_>),
     ) {
-        let kept = self.lists.kept(list.id).iter();
+        let kept = self.lists.kept_columns(list.id).iter();
         let kept: Vec<_> =
             kept.map(|name| list.columns.iter().position(|column| *column == **name)).collect();
         let (mut bad, mut twice) = (BadRows::default(), BadRows::default());
@@ -277,9 +276,9 @@ impl Checker<'_> {
                 progress(Progress::List(path, count));
             }
             if count == ROWS_A_STEP {
-                // By now it can be told how long a row is.
+                // The length of a row can be estimated now.
                 let rest = bytes.saturating_sub(row.at) * ROWS_A_STEP as u64 / row.at.max(1);
-                self.lists.expect(list.id, rest as usize);
+                self.lists.reserve_rows(list.id, rest as usize);
             }
             match self.row(list, &row, number, &kept, separator) {
                 Ok(None) => {}
@@ -289,14 +288,14 @@ impl Checker<'_> {
         });
         list.digest = rows.digest();
         if let Err(error) = read {
-            let message = format!("{path} broke off: {error}");
+            let message = format!("cannot read {path} to its end: {error}");
             self.report.error("no-file", Some(list.place.clone()), message);
         }
         self.bad_rows(list, path, &mut rows, bad, Severity::Error);
         self.bad_rows(list, path, &mut rows, twice, Severity::Warning);
     }
 
-    /// Puts a row in. What is only to be warned of comes back, too.
+    /// Adds a row. Returns a problem that only deserves a warning.
     fn row(
         &mut self,
         list: &mut OpenList,
@@ -311,7 +310,7 @@ impl Checker<'_> {
         let cells: Option<Vec<&str>> =
             kept.iter().map(|at| at.map_or(Some(""), |at| row.cell(at))).collect();
         let (Some(text), Some(cells)) = (row.cell(number), cells) else {
-            return Err(Wrong::row("this is not UTF-8", "save the file as UTF-8"));
+            return Err(Wrong::row("the row is not UTF-8", "save the file as UTF-8"));
         };
         let text = match separator {
             None => text.split('#').next().unwrap_or_default().trim(),
@@ -323,16 +322,16 @@ impl Checker<'_> {
         let wrong = |problem| Wrong { problem, cell: text.to_owned() };
         let item = item(text).map_err(wrong)?;
         for agents in &mut list.agents {
-            let named = self.row_agent(cells[agents.column.at()], agents.may_be_empty)?;
+            let named = self.row_agent(cells[agents.column.index()], agents.may_be_empty)?;
             agents.named.extend(named);
         }
-        let is_new = self.lists.put(list.id, &item, cells.into_iter());
-        let message = || format!("`{text}` stands on this list already");
+        let is_new = self.lists.insert(list.id, &item, cells.into_iter());
+        let message = || format!("`{text}` is already in this list");
         let twice = || Problem::new("duplicate-number", message()).help("the first row counts");
         Ok((!is_new).then(|| wrong(twice())))
     }
 
-    /// The agent that a row names; none when the cell is empty and may be.
+    /// Returns the agent of a row, or `None` if the cell is allowed to be empty.
     fn row_agent(&mut self, name: &str, may_be_empty: bool) -> Result<Option<usize>, Wrong> {
         if let Some(at) = self.agent_named(name) {
             self.agents_used.mark(at);
@@ -344,11 +343,12 @@ impl Checker<'_> {
         };
         match name {
             "" if may_be_empty => Ok(None),
-            "" => {
-                wrong("this row names no agent, and a rule takes its agent from here".into(), None)
-            }
+            "" => wrong(
+                "this row has no agent, but a rule takes its agent from this column".into(),
+                None,
+            ),
             id if self.any_agent => Ok(Some(self.raw_agent(id))),
-            name => wrong(format!("there is no agent `{name}`"), self.agent_meant(name)),
+            name => wrong(format!("unknown agent `{name}`"), self.agent_meant(name)),
         }
     }
 
@@ -365,14 +365,14 @@ impl Checker<'_> {
         for (line, at, Wrong { problem, cell }) in bad.first {
             let (passed, text) = rows.line_at(at).unwrap_or_default();
             let span = span_in(&text, &cell);
-            let file = Arc::new(SourceFile::line(path, line + passed, text));
+            let file = Arc::new(SourceFile::excerpt(path, line + passed, text));
             let place = Some(Location { file, span });
             self.report.push(severity, place, problem);
         }
         if let (Some(code), 1..) = (last, more) {
             let what = match severity {
-                Severity::Error => "have something wrong in them",
-                Severity::Warning | Severity::Note => "are like that",
+                Severity::Error => "have errors",
+                Severity::Warning | Severity::Note => "have warnings",
             };
             let message = format!("{more} more rows of {path} {what}");
             self.report.push(severity, Some(list.place.clone()), Problem::new(code, message));
@@ -381,21 +381,21 @@ impl Checker<'_> {
 
     fn warn_if_emptied(&mut self, list: &OpenList) {
         let of = self.lists.list(list.id);
-        let was_filled = self.around.filled_lists.contains(&of.name);
+        let was_filled = self.context.filled_lists.contains(&of.name);
         if of.size == 0 && was_filled {
-            let message = format!("list `{}` has become empty", of.name);
+            let message = format!("list `{}` is empty now", of.name);
             self.report
                 .warning("list-emptied", Some(list.place.clone()), message)
-                .help("the table before this one had somebody on it");
+                .help("it had entries in the previous table");
         }
     }
 
-    /// Warns where an agent that stands in a column has no id at a platform that asks.
+    /// Warns of agents in a column that have no id at a platform of a source.
     fn said_agents(&mut self, said: &AgentColumnUse) {
         if self.off.contains(&said.rule) {
             return;
         }
-        let columns = &self.open_lists[said.cell.list.at()].agents;
+        let columns = &self.open_lists[said.cell.list.index()].agents;
         let column = columns.iter().find(|agents| agents.column == said.cell.column);
         let named: Vec<_> = column.into_iter().flat_map(|agents| &agents.named).copied().collect();
         for agent in named {
@@ -403,7 +403,7 @@ impl Checker<'_> {
         }
     }
 
-    /// The agent of a rule stands in this column.
+    /// Notes that a rule takes its agent from this column.
     pub(super) fn agent_column(
         &mut self,
         cell: Cell,
@@ -411,7 +411,7 @@ impl Checker<'_> {
         rule: usize,
         place: Location,
     ) {
-        let agents = &mut self.open_lists[cell.list.at()].agents;
+        let agents = &mut self.open_lists[cell.list.index()].agents;
         match agents.iter_mut().find(|agents| agents.column == cell.column) {
             Some(agents) => agents.may_be_empty &= may_be_empty,
             None => {
@@ -423,7 +423,7 @@ impl Checker<'_> {
     }
 }
 
-/// Whether a row of CSV has as many cells as the first line names, and no others in a cell.
+/// Checks that a CSV row has as many cells as the header, and no further rows inside a cell.
 fn has_the_form(
     row: &CsvRow<'_>,
     columns: usize,
@@ -434,10 +434,10 @@ fn has_the_form(
     let cells = row.cells();
     if cells != columns {
         let cell = if cells == 1 { "cell" } else { "cells" };
-        let message = format!("{cells} {cell}, and the first line names {columns}");
+        let message = format!("the row has {cells} {cell}, the header has {columns}");
         let help = match cells > columns {
-            true => format!("a cell with a {name} in it stands in quotes"),
-            false => format!("an empty cell has its {name} all the same"),
+            true => format!("quote a cell that contains a {name}"),
+            false => format!("an empty cell needs its {name}, too"),
         };
         return Err(Wrong::row(message, help));
     }
@@ -447,13 +447,13 @@ fn has_the_form(
         columns > 1 && cells.len() == columns && NumberPattern::parse(cells[number]).is_ok()
     };
     if row.further_lines().any(|line| is_a_row(&line)) {
-        let message = "a quote opens here, and what is inside of it has further rows";
-        return Err(Wrong::row(message, "close the quote, or write it twice to mean itself"));
+        let message = "a quote opens here and spans further rows";
+        return Err(Wrong::row(message, "close the quote, or double it for a literal one"));
     }
     Ok(())
 }
 
-/// Where a cell stands in a line; the whole line when that cannot be told.
+/// Returns the span of a cell in its line, or the whole line if the cell cannot be found.
 fn span_in(line: &str, cell: &str) -> Range<usize> {
     let apart = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
     let found = line.match_indices(cell).map(|(at, _)| at..at + cell.len()).find(|span| {
@@ -462,15 +462,15 @@ fn span_in(line: &str, cell: &str) -> Range<usize> {
     found.filter(|span| !span.is_empty()).unwrap_or(0..line.len())
 }
 
-/// What may stand on a list.
+/// Parses an entry of a list.
 fn item(text: &str) -> Result<Item, Problem> {
-    const HELP: &str = "lists hold numbers, prefixes and =texts; write it into the rule";
+    const HELP: &str = "lists contain numbers, prefixes and =texts; put this into the rule";
     let text = text.trim();
     let refuse =
         |message: String, help: String| Err(Problem::new("bad-pattern", message).help(help));
-    let has_no_place = || refuse(format!("`{text}` cannot stand on a list"), HELP.to_owned());
+    let has_no_place = || refuse(format!("`{text}` is not allowed in a list"), HELP.to_owned());
     match NumberPattern::parse(text) {
-        _ if text.is_empty() => refuse("there is no number here".into(), "take it out".into()),
+        _ if text.is_empty() => refuse("the number is missing".into(), "remove the row".into()),
         _ if text.starts_with(['@', '!']) => has_no_place(),
         Ok(NumberPattern::Exact(number)) => Ok(Item::Number(number)),
         Ok(NumberPattern::Prefix(prefix)) => Ok(Item::Prefix(prefix)),
@@ -479,16 +479,18 @@ fn item(text: &str) -> Result<Item, Problem> {
         Err(wrong) if wrong.code == "bad-number" || text.starts_with('=') => Err(wrong),
         Err(_) => {
             let help = match Party::parse(Some(text)).party {
-                Party::Withheld => "callers without a number are `withheld`, in a rule".to_owned(),
-                Party::Number(_) | Party::Literal(_) => number_meant(text)
-                    .unwrap_or_else(|| format!("for exactly this text write `={text}`")),
+                Party::Withheld => {
+                    "for callers without a number, use `withheld` in a rule".to_owned()
+                }
+                Party::Number(_) | Party::Literal(_) => suggest_number(text)
+                    .unwrap_or_else(|| format!("for exactly this text, use `={text}`")),
             };
             refuse(format!("`{text}` is not a number"), help)
         }
     }
 }
 
-/// What is wrong with the name of a column, when something is.
+/// Returns the problem with the name of a column, if there is one.
 pub(super) fn no_column(of: &str, columns: &[String], column: &str) -> Option<Problem> {
     let message = match columns.iter().filter(|known| *known == column).count() {
         0 => format!("{of} has no column `{column}`"),

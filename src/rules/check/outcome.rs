@@ -1,4 +1,4 @@
-//! What a rule does: who takes the call, how callers are shared out.
+//! Outcome of a rule: the agent, or the arms of a split.
 
 use std::ops::Range;
 
@@ -9,10 +9,10 @@ use crate::rules::InvalidTemplate;
 use crate::rules::load::raw::{OUTCOMES, RawArm, RawOutcome, RawRule, Spanned};
 use crate::rules::{Action, AgentRef, Arm, PlatformIds, SourceInfo, Split, Template};
 
-/// All of a split, in hundredths of a percent.
+/// The whole of a split, in hundredths of a percent.
 const WHOLE: u16 = 10_000;
 
-const AGENT_OR_ELSE: &str = "write ${…|agent}, for when it is unknown";
+const AGENT_OR_ELSE: &str = "use ${…|agent} to name the agent for an unknown value";
 
 impl Checker<'_> {
     pub(super) fn does(
@@ -28,12 +28,12 @@ impl Checker<'_> {
         }
         let [outcome] = written.outcomes.as_slice() else {
             let (span, said) = match written.outcomes.as_slice() {
-                [.., last] => (&last.span, "more than one"),
+                [.., last] => (&last.span, "several"),
                 [] if written.outcome_misspelt => return None,
                 [] => (&written.span, "none"),
             };
             let message = format!(
-                "{}: say exactly one of `agent`, `split`, `reject`, `keep`, `continue`; there is {said}",
+                "{}: set exactly one of `agent`, `split`, `reject`, `keep`, `continue`; there is {said}",
                 called(name),
             );
             let help = swallowed(written).filter(|_| written.outcomes.is_empty());
@@ -70,7 +70,7 @@ impl Checker<'_> {
             whole = whole.zip(hundredths).map(|(whole, more)| whole + u32::from(more));
             let Some(agent) = &arm.agent else {
                 if !arm.flawed {
-                    let message = "an arm of a split needs an `agent`".to_owned();
+                    let message = "a split arm needs an `agent`".to_owned();
                     self.error("bad-split", &arm.span, message);
                 }
                 continue;
@@ -84,21 +84,21 @@ impl Checker<'_> {
             return Some(arms);
         }
         let percent = f64::from(whole) / 100.0;
-        let message = format!("the percentages add up to {percent}, not to 100");
+        let message = format!("the percentages add up to {percent} instead of 100");
         let help = match whole {
-            100 => Some("nine calls of ten are percent = 90"),
-            9_900..10_000 => Some("there may be two decimals: 33.33, 33.33 and 33.34"),
+            100 => Some("for nine of ten calls, use percent = 90"),
+            9_900..10_000 => Some("two decimals are allowed: 33.33, 33.33 and 33.34"),
             _ => None,
         };
         self.error("bad-split", split, message).maybe_help(help.map(str::to_owned));
         None
     }
 
-    /// In hundredths.
+    /// Returns hundredths of a percent.
     fn percent(&mut self, arm: &RawArm) -> Option<u16> {
         let Some(percent) = &arm.percent else {
             if !arm.flawed {
-                let message = "an arm of a split needs a `percent`".to_owned();
+                let message = "a split arm needs a `percent`".to_owned();
                 self.error("bad-split", &arm.span, message);
             }
             return None;
@@ -109,12 +109,15 @@ impl Checker<'_> {
         if exact && (0.0..=f64::from(WHOLE)).contains(&rounded) {
             return Some(rounded as u16);
         }
-        let message = format!("{} is no percentage from 0 to 100 with two decimals", percent.value);
+        let message = format!(
+            "{} is not a percentage from 0 to 100 with at most two decimals",
+            percent.value
+        );
         self.error("bad-split", &percent.span, message);
         None
     }
 
-    /// Who takes the call: an agent, or the agent that a value names.
+    /// Parses an agent: a name, or a template that resolves to one.
     fn taker(
         &mut self,
         text: &str,
@@ -140,7 +143,7 @@ impl Checker<'_> {
 
     fn agent(&mut self, name: &str, span: &Range<usize>) -> Option<usize> {
         if name.trim().is_empty() {
-            self.error("unknown-agent", span, "an agent's name cannot be empty".to_owned());
+            self.error("unknown-agent", span, "the name of an agent must not be empty".to_owned());
             return None;
         }
         if self.any_agent {
@@ -154,15 +157,15 @@ impl Checker<'_> {
         found
     }
 
-    /// An agent whose name is said by one value: whatever it says has to be an agent.
+    /// Parses an agent given by a single placeholder; all its values must be agents.
     fn said(&mut self, template: Template, span: &Range<usize>, number: usize) -> Option<Template> {
-        let Some(value) = template.only_value() else {
-            let message = "an agent is one name or one ${…}, with nothing around it".to_owned();
+        let Some(value) = template.single_placeholder() else {
+            let message = "an agent is one name or one ${…}, without other text".to_owned();
             self.error("bad-agent", span, message);
             return None;
         };
-        if value.left_out {
-            let message = "an agent cannot be left out".to_owned();
+        if value.omitted {
+            let message = "an agent cannot be omitted".to_owned();
             self.error("bad-agent", span, message).help(AGENT_OR_ELSE);
             return None;
         }
@@ -176,23 +179,24 @@ impl Checker<'_> {
                 self.agent_column(cell, default.is_some(), number, place);
             }
             None if self.any_agent => {
-                let message = "whoever rings could name any agent here".to_owned();
+                let message =
+                    "the caller controls this value and could select any agent".to_owned();
                 self.error("bad-agent", span, message)
-                    .help("write an [agents] table: then only its agents can be named");
+                    .help("add an [agents] table; then only its agents can be selected");
                 return None;
             }
-            // Every agent can be named.
+            // Any agent can be selected.
             None => (0..self.agents.len()).for_each(|at| self.agents_used.mark(at)),
         }
         Some(template)
     }
 
-    /// Warns where calls can come to this rule from a platform at which its agent has no id.
+    /// Warns of platforms from which calls can match this rule and at which its agent has no id.
     pub(super) fn missing_ids(&mut self, rule: usize, agent: usize, place: &Location) {
         let agent = &self.agents[agent];
         let unreadable = agent.ids == PlatformIds::ByPlatform(Vec::new());
         let Some(rule) = self.rules.get(rule) else { return };
-        let lacking = self.around.sources.iter().find(|asking| {
+        let lacking = self.context.sources.iter().find(|asking| {
             may_ask(rule, asking) && !unreadable && agent.id_at(asking.platform).is_none()
         });
         if let Some(SourceInfo { source, platform, .. }) = lacking {
@@ -203,7 +207,7 @@ impl Checker<'_> {
             );
             self.report
                 .warning("no-id-at-platform", Some(place.clone()), message)
-                .help(format!("give it one, or the rule `platform = \"!{platform}\"`"));
+                .help(format!("add one, or limit the rule with `platform = \"!{platform}\"`"));
         }
     }
 
@@ -218,7 +222,7 @@ impl Checker<'_> {
     }
 }
 
-/// What became a variable and was perhaps meant as an outcome: `agent` below `[rule.variables]`.
+/// Suggests that a variable was intended as an outcome: `agent` below `[rule.variables]`.
 fn swallowed(written: &RawRule) -> Option<String> {
     let tables = [
         ("variables", Some(&written.variables)),
@@ -228,6 +232,6 @@ fn swallowed(written: &RawRule) -> Option<String> {
     tables.into_iter().find_map(|(table, entries)| {
         let mut names = entries?.iter().map(|(name, _)| name.value.as_str());
         let outcome = names.find(|name| OUTCOMES.contains(name))?;
-        Some(format!("`{outcome}` stands inside of `{table}`: write it above [rule.{table}]"))
+        Some(format!("`{outcome}` belongs to `{table}` here; move it above [rule.{table}]"))
     })
 }

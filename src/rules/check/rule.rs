@@ -1,4 +1,4 @@
-//! One rule: its name, and what may be meant by it and probably is not.
+//! Check of one rule, and warnings about likely mistakes.
 
 use super::Checker;
 use crate::dialect;
@@ -7,7 +7,7 @@ use crate::rules::{Action, AgentRef, Conditions, NamedRef, NumberMatcher, Rule, 
 
 impl Checker<'_> {
     pub(super) fn rule(&mut self, written: &RawRule) {
-        let before = self.report.errors() + self.suppressed;
+        let before = self.report.error_count() + self.suppressed;
         let number = self.rules.len();
         let name = self.rule_name(written, number);
         let to = self.numbers(&written.to);
@@ -18,30 +18,37 @@ impl Checker<'_> {
             source: self.either(&written.source, Self::source),
             hours: self.either(&written.hours, |checker, name| {
                 let at = checker.hours_named(name)?;
-                Some(NamedRef { at, name: name.value.as_str().into() })
+                Some(NamedRef { index: at, name: name.value.as_str().into() })
             }),
             dates: self.either(&written.dates, |checker, name| {
                 let at = checker.dates_named(name)?;
-                Some(NamedRef { at, name: name.value.as_str().into() })
+                Some(NamedRef { index: at, name: name.value.as_str().into() })
             }),
-            wheres: Vec::new(),
+            where_clauses: Vec::new(),
         };
         if let (Some(first), false) = (written.dates.first(), also.dates.is_anything()) {
-            let message = format!("{} looks at dates, and the table has no zone", called(name));
+            let message = format!("{} depends on dates, but the table has no zone", called(name));
             self.zone_for(message, &first.span);
         }
         let on = RuleNumbers { to: &to, from: &from };
-        also.wheres = self.wheres(written, on);
+        also.where_clauses = self.wheres(written, on);
         let adds = self.additions(written, name, on);
         let does = self.does(written, name, number, on);
         let also = Some(also).filter(|also| *also != Conditions::default()).map(Box::new);
-        // What says nothing of what it does has been reported, and is never used.
+        // A rule without an outcome has been reported; its table is never used.
         let rule_does = does.unwrap_or(Action::Keep);
-        let rule = Rule { name: name.into(), to, from, also, does: rule_does, adds };
+        let rule = Rule {
+            name: name.into(),
+            to,
+            from,
+            conditions: also,
+            action: rule_does,
+            additions: adds,
+        };
         let span = written.name.as_ref().map_or(&written.span, |name| &name.span);
         self.places.push(&self.file, span);
         self.rules.push(rule);
-        let flawed = written.flawed || self.report.errors() + self.suppressed > before;
+        let flawed = written.flawed || self.report.error_count() + self.suppressed > before;
         self.flawed.push(flawed);
         if written.enabled == Some(false) {
             self.off.push(number);
@@ -50,10 +57,10 @@ impl Checker<'_> {
         }
     }
 
-    /// What may be meant, and probably is not.
+    /// Warns of likely mistakes.
     fn lint_rule(&mut self, written: &RawRule, number: usize) {
         let name = self.rules[number].name.clone();
-        match self.rules[number].does {
+        match self.rules[number].action {
             _ if written.outcomes.len() != 1 => {}
             Action::Agent(AgentRef::Agent(agent)) => {
                 if let RawOutcome::Agent(at) = &written.outcomes[0].value {
@@ -67,14 +74,14 @@ impl Checker<'_> {
             Action::Keep | Action::Agent(AgentRef::Template(_)) => {}
         }
         if let (Some(key), false) = (&written.split_key, self.splits(number)) {
-            let message = format!("{} has a `split_key` and no `split`", called(&name));
+            let message = format!("{} has a `split_key` but no `split`", called(&name));
             self.warning("never-used", &key.span, message);
         }
         self.cut_delay(number, written);
     }
 
     fn splits(&self, number: usize) -> bool {
-        matches!(self.rules[number].does, Action::Split(_))
+        matches!(self.rules[number].action, Action::Split(_))
     }
 
     fn rule_name<'w>(&mut self, rule: &'w RawRule, number: usize) -> &'w str {
@@ -82,7 +89,7 @@ impl Checker<'_> {
             if !rule.name_unreadable {
                 let span = rule.name.as_ref().map_or(&rule.span, |name| &name.span);
                 self.error("no-name", span, "every rule needs a `name`".to_owned())
-                    .help("it is what logs and records will say");
+                    .help("logs and records show it");
             }
             return "";
         };
@@ -95,7 +102,7 @@ impl Checker<'_> {
             None => {
                 let own = &*name.value;
                 self.rules_by_name
-                    .add(own, number, |at| self.rules.get(at).map_or(own, |rule| &rule.name));
+                    .insert(own, number, |at| self.rules.get(at).map_or(own, |rule| &rule.name));
             }
         }
         &name.value
@@ -103,25 +110,26 @@ impl Checker<'_> {
 
     fn cut_delay(&mut self, number: usize, written: &RawRule) {
         let rule = &self.rules[number];
-        let delay = rule.adds.as_ref().and_then(|adds| adds.delay);
+        let delay = rule.additions.as_ref().and_then(|adds| adds.delay);
         let (Some(delay), Some(at)) = (delay, &written.delay_ms) else { return };
-        let asking = self.around.sources.iter().filter(|asking| may_ask(rule, asking));
+        let asking = self.context.sources.iter().filter(|asking| may_ask(rule, asking));
         let Some(least) = asking.min_by_key(|asking| asking.reply_within) else { return };
         if least.reply_within < delay {
             let message = format!(
-                "{}: source `{}` answers within {} ms, so this delay is cut to that",
+                "{}: source `{}` answers within {} ms, so the delay is shortened to that",
                 called(&rule.name),
                 least.source,
                 least.reply_within.as_millis(),
             );
             self.warning("delay-over-budget", &at.span, message)
-                .help("give the source a longer reply_within_ms");
+                .help("raise reply_within_ms of the source");
         }
     }
 
     fn never_sent(&mut self, written: &RawRule, name: &str) {
         if let Some(adds) = &written.adds_at {
-            let message = format!("{} rejects: what it adds is never sent", called(name));
+            let message =
+                format!("{} rejects calls, so its additions are never sent", called(name));
             self.warning("never-sent", adds, message);
         }
     }
@@ -134,29 +142,29 @@ impl Checker<'_> {
             || !written.variables.is_empty()
             || written.delay_ms.is_some();
         if !adds {
-            let message = format!("{} continues and adds nothing", called(name));
+            let message = format!("{} continues without adding anything", called(name));
             self.warning("adds-nothing", &written.outcomes[0].span, message)
-                .help("give it `variables`, `metadata` or `agent_override`");
+                .help("add `variables`, `metadata` or `agent_override`");
         }
     }
 }
 
-/// The numbers that a rule is for.
+/// Number conditions of a rule.
 #[derive(Clone, Copy)]
 pub(super) struct RuleNumbers<'n> {
     pub(super) to: &'n NumberMatcher,
     pub(super) from: &'n NumberMatcher,
 }
 
-/// A rule by its name; one without is the one that is shown.
+/// Returns how messages refer to a rule.
 pub(super) fn called(name: &str) -> String {
     if name.is_empty() { "this rule".to_owned() } else { format!("rule `{name}`") }
 }
 
-/// Whether calls of this source can come to the rule.
+/// Returns whether calls of this source can match the rule.
 pub(super) fn may_ask(rule: &Rule, asking: &SourceInfo) -> bool {
-    let Some(also) = &rule.also else { return true };
+    let Some(also) = &rule.conditions else { return true };
     let dialect = dialect::by_name(asking.platform.as_str());
     dialect.is_some_and(|dialect| also.may_come_from(dialect))
-        && also.source.holds(|source| **source == *asking.source)
+        && also.source.matches(|source| **source == *asking.source)
 }

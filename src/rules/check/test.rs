@@ -1,4 +1,4 @@
-//! `[[test]]`: the call and what has to become of it, as far as that can be judged before it runs.
+//! Check of a `[[test]]`: its call and its expectation, before it runs.
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -10,21 +10,21 @@ use crate::domain::call::{Channel, Fields, Platform};
 use crate::domain::decision::Object;
 use crate::domain::phone_number::Party;
 use crate::rules::load::raw::{Entries, RawExpectation, RawTest, RawValue, Spanned};
-use crate::rules::model::pattern::is_wide;
-use crate::rules::{Expected, Test, moment};
+use crate::rules::model::pattern::matches_many;
+use crate::rules::{Expected, Test, parse_timestamp};
 
-/// The source of tests where the settings are not known.
+/// Source of tests if the settings are unknown.
 const NO_SOURCE: &str = "test";
 
 impl Checker<'_> {
-    /// The test; none when something in it is wrong, which has been reported.
+    /// Checks a test. Reports errors and returns `None`.
     pub(super) fn test(&mut self, written: &RawTest) -> Option<Test> {
-        let before = self.report.errors();
+        let before = self.report.error_count();
         let named = written.name.as_ref().filter(|name| !name.value.trim().is_empty());
         if named.is_none() && !written.flawed {
             let span = written.name.as_ref().map_or(&written.span, |name| &name.span);
             self.error("no-name", span, "every test needs a `name`".to_owned())
-                .help("say what it is about");
+                .help("name what it tests");
         }
         let channel = written.channel.as_ref().and_then(|channel| self.channel(channel));
         let fields = Fields {
@@ -36,7 +36,7 @@ impl Checker<'_> {
         let (source, platform) = self.asking(written, fields.channel);
         let zone = self.zone.clone().unwrap_or(TimeZone::UTC);
         let at = written.at.as_ref().and_then(|at| {
-            moment(&at.value, &zone).map_err(|bad| self.problem(&at.span, bad)).ok()
+            parse_timestamp(&at.value, &zone).map_err(|bad| self.problem(&at.span, bad)).ok()
         });
         let expected = match &written.expect {
             Some(expect) => self.expected(expect),
@@ -45,26 +45,26 @@ impl Checker<'_> {
                     self.error(
                         "no-expectation",
                         &written.span,
-                        "this test expects nothing".to_owned(),
+                        "the test expects nothing".to_owned(),
                     )
-                    .help("write expect = { rule = \"…\", agent = \"…\" }");
+                    .help("set expect = { rule = \"…\", agent = \"…\" }");
                 }
                 return None;
             }
         };
         let place = self.place(&named?.span);
         let name = named?.value.as_str().into();
-        let good = !written.flawed && self.report.errors() == before;
-        good.then_some(Test { name, fields, source, platform, at, expected, place })
+        let good = !written.flawed && self.report.error_count() == before;
+        good.then_some(Test { name, fields, source, platform, at, expected, location: place })
     }
 
     fn party(&mut self, written: Option<&Spanned<String>>) -> Party {
         let text = written.map(|text| text.value.as_str());
         if let Some(Spanned { value: text, span }) = written
-            && is_wide(text)
+            && matches_many(text)
         {
-            let message = format!("`{text}` is not a number, and a test is about one call");
-            self.error("bad-number", span, message).help("a number looks like +12137771234");
+            let message = format!("`{text}` is a pattern; a test needs the number of one call");
+            self.error("bad-number", span, message).help("for example +12137771234");
         }
         Party::parse(text).party
     }
@@ -85,7 +85,7 @@ impl Checker<'_> {
                 RawValue::Text(text) => text.as_str().into(),
                 RawValue::Plain(plain) => plain.to_string().into(),
                 RawValue::List(_) | RawValue::Table(_) => {
-                    let message = format!("`{}` has to be a text", name.value);
+                    let message = format!("`{}` must be a string", name.value);
                     self.error("wrong-kind", &value.span, message);
                     continue;
                 }
@@ -95,12 +95,12 @@ impl Checker<'_> {
         texts
     }
 
-    /// Who asks in a test: the source or the platform that it names, else the first of the settings
-    /// that asks on this channel.
+    /// Returns the source and platform of a test: those that it names, otherwise the first source of the
+    /// settings that has this channel.
     fn asking(&mut self, written: &RawTest, channel: Channel) -> (Box<str>, Platform) {
         let platform = written.platform.as_ref().and_then(|platform| self.platform(platform));
         let source = written.source.as_ref().and_then(|source| self.source(source));
-        let sources = &self.around.sources;
+        let sources = &self.context.sources;
         let named = source.as_ref().map(|source| {
             let known = sources.iter().find(|asking| *asking.source == **source);
             (source.clone(), known.map(|asking| asking.platform))
@@ -121,7 +121,7 @@ impl Checker<'_> {
     }
 
     fn expected(&mut self, written: &RawExpectation) -> Expected {
-        let before = self.report.errors();
+        let before = self.report.error_count();
         if let Some(rule) = &written.rule {
             self.rule_exists(rule);
         }
@@ -141,14 +141,14 @@ impl Checker<'_> {
             agent_override: written.agent_override.as_ref().map(object).unwrap_or_default(),
             delay,
         };
-        if expected.is_empty() && self.report.errors() == before && !written.flawed {
-            self.error("no-expectation", &written.span, "this test expects nothing".to_owned())
-                .help("name a `rule`, an `agent`, `variables`, or `reject` or `keep`");
+        if expected.is_empty() && self.report.error_count() == before && !written.flawed {
+            self.error("no-expectation", &written.span, "the test expects nothing".to_owned())
+                .help("expect a `rule`, an `agent`, `variables`, `reject` or `keep`");
         }
         expected
     }
 
-    /// What becomes of the call, when that is said.
+    /// Returns the expected outcome, if there is one.
     fn one_outcome(&mut self, written: &RawExpectation) -> Option<Box<str>> {
         let said = [
             written.agent.as_ref().map(|agent| (&agent.span, "agent")),
@@ -162,25 +162,24 @@ impl Checker<'_> {
         }
         let (_, first) = said.first().cloned()?;
         if let Some((span, other)) = said.iter().find(|(_, word)| *word != first) {
-            let message = format!("a call has one outcome, and this expects {first} and {other}");
+            let message = format!("a call has one outcome; the test expects {first} and {other}");
             self.error("one-outcome", span, message);
         }
-        // Of an agent its name is held against what comes.
+        // An agent is compared by its name.
         Some(first).filter(|_| written.agent.is_none())
     }
 
     fn rule_exists(&mut self, rule: &Spanned<String>) {
         if let Some(at) = self.rules_by_name.find(&rule.value, |at| &self.rules[at].name) {
             if self.off.contains(&at) {
-                let message =
-                    format!("rule `{}` is switched off, and no call reaches it", rule.value);
+                let message = format!("rule `{}` is disabled, so no call reaches it", rule.value);
                 self.error("unknown-rule", &rule.span, message)
-                    .help("take the test out, or `enabled = false`");
+                    .help("remove the test, or `enabled = false` from the rule");
             }
             return;
         }
         let near = did_you_mean(&rule.value, self.rules.iter().map(|rule| &*rule.name));
-        let message = format!("there is no rule `{}`", rule.value);
+        let message = format!("unknown rule `{}`", rule.value);
         self.error("unknown-rule", &rule.span, message).maybe_help(near);
     }
 
@@ -196,8 +195,8 @@ impl Checker<'_> {
         if known.contains(&&*written.value) {
             return Some(written.value.as_str().into());
         }
-        let message = format!("there is no outcome `{}`", written.value);
-        self.error("unknown-outcome", &written.span, message).help("there are agent, reject, keep");
+        let message = format!("unknown outcome `{}`", written.value);
+        self.error("unknown-outcome", &written.span, message).help("use agent, reject or keep");
         None
     }
 }

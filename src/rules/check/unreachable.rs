@@ -44,7 +44,7 @@ pub(crate) fn look_for(rules: &RuleIndex<'_>, report: &mut Report) {
         }
     }
     for index in [rules.deciding, rules.adding] {
-        if let Some(crowd) = index.most_crowded().filter(|crowd| crowd.len() > CROWD) {
+        if let Some(crowd) = index.largest_slot().filter(|crowd| crowd.len() > CROWD) {
             let last = crowd[crowd.len() - 1] as usize;
             let message = format!("{} rules are for the same numbers, up to this one", crowd.len());
             report
@@ -94,7 +94,7 @@ fn parts(numbers: &NumberMatcher) -> Vec<NumberPart<'_>> {
 
 fn hidden(rules: &RuleIndex<'_>, number: usize) -> Hidden {
     let rule = &rules.rules[number];
-    if rule.also.as_deref().is_some_and(asks_in_vain) {
+    if rule.conditions.as_deref().is_some_and(asks_in_vain) {
         return Hidden::ByItself;
     }
     let (mut above, mut example) = (Vec::new(), None);
@@ -126,7 +126,7 @@ fn asks_in_vain(also: &Conditions) -> bool {
         !either.any_of.is_empty() && asked.all(|one| either.none_of.contains(one))
     }
     !dialect::ALL.iter().any(|dialect| also.may_come_from(*dialect))
-        || also.wheres.iter().any(|condition| nothing_left(&condition.wanted))
+        || also.where_clauses.iter().any(|condition| nothing_left(&condition.expected))
         || nothing_left(&also.source)
         || nothing_left(&also.hours)
         || nothing_left(&also.dates)
@@ -146,8 +146,8 @@ fn holder(
     from: NumberPart<'_>,
 ) -> Option<usize> {
     let keys = |part| match part {
-        NumberPart::Anyone | NumberPart::Shown => PartyKeys::anything(),
-        NumberPart::Pattern(pattern) => PartyKeys::holding(pattern, rules.lists),
+        NumberPart::Anyone | NumberPart::Shown => PartyKeys::wildcard(),
+        NumberPart::Pattern(pattern) => PartyKeys::for_pattern(pattern, rules.lists),
     };
     let keys = [keys(to), keys(from)];
     let rule = &rules.rules[number];
@@ -165,7 +165,7 @@ fn takes(
     from: NumberPart<'_>,
 ) -> bool {
     let above = &rules.rules[above];
-    also_holds(above.also.as_deref(), rule.also.as_deref())
+    also_holds(above.conditions.as_deref(), rule.conditions.as_deref())
         && side_holds(&above.to, to, &rule.to, rules.lists)
         && side_holds(&above.from, from, &rule.from, rules.lists)
 }
@@ -209,7 +209,7 @@ fn holds(wide: &NumberPattern, narrow: &NumberPattern, lists: &Lists) -> bool {
         (wide, Literal(text)) => fits(wide, &Party::Literal(text.clone()), lists),
         (Prefix(wide), Prefix(narrow)) => narrow.starts_with(*wide),
         (Country(wide), Prefix(narrow)) => narrow.country_as_prefix() == Some(*wide),
-        (List(list, _), Prefix(narrow)) => lists.with_prefix(*narrow).contains(list),
+        (List(list, _), Prefix(narrow)) => lists.lists_with_prefix(*narrow).contains(list),
         (Prefix(_) | Country(_) | List(..), Digits(_)) => {
             narrow.leading_digits().is_some_and(|prefix| holds(wide, &Prefix(prefix), lists))
         }
@@ -248,7 +248,7 @@ fn are_apart(one: &NumberPattern, other: &NumberPattern, lists: &Lists) -> bool 
 }
 
 fn fits(pattern: &NumberPattern, party: &Party, lists: &Lists) -> bool {
-    pattern.fits(&lists.lookup(party))
+    pattern.matches(&lists.lookup(party))
 }
 
 /// Whether what a rule above asks for besides numbers holds whenever this one's does.
@@ -265,13 +265,13 @@ fn also_holds(above: Option<&Conditions>, rule: Option<&Conditions>) -> bool {
         && every(&names, &above.source, &rule.source)
         && same_or_none(&above.hours, &rule.hours)
         && same_or_none(&above.dates, &rule.dates)
-        && above.wheres.iter().all(|condition| rule.wheres.contains(condition))
+        && above.where_clauses.iter().all(|condition| rule.where_clauses.contains(condition))
 }
 
 /// Whether each of all the values there are fits `above` if it fits `rule`. A name that nobody says
 /// stands for all others.
 fn every<T: PartialEq>(values: &[T], above: &Selector<T>, rule: &Selector<T>) -> bool {
-    let fits = |either: &Selector<T>, value: &T| either.holds(|one| one == value);
+    let fits = |either: &Selector<T>, value: &T| either.matches(|one| one == value);
     values.iter().all(|value| !fits(rule, value) || fits(above, value))
 }
 
@@ -288,12 +288,12 @@ fn some_call(
     [to, from]: [NumberPart<'_>; 2],
 ) -> Option<ExampleCall> {
     let rule = &rules.rules[number];
-    if rule.also.as_ref().is_some_and(|also| !also.wheres.is_empty()) {
+    if rule.conditions.as_ref().is_some_and(|also| !also.where_clauses.is_empty()) {
         return None; // what rows and headers would have to say is not looked for
     }
     let fitting = |numbers: &NumberMatcher, part| {
         let mut examples = examples(part, rules.lists);
-        examples.retain(|party| numbers.fit(&rules.lists.lookup(party)));
+        examples.retain(|party| numbers.matches(&rules.lists.lookup(party)));
         examples
     };
     let (to, from) = (fitting(&rule.to, to), fitting(&rule.from, from));
@@ -317,7 +317,7 @@ fn is_first(
 ) -> bool {
     let (to, from) = (rules.lists.lookup(to), rules.lists.lookup(from));
     let asks_on = |rule: &Rule, channel: &Channel| {
-        rule.also.as_ref().is_none_or(|also| also.channel.holds(|one| one == channel))
+        rule.conditions.as_ref().is_none_or(|also| also.channel.matches(|one| one == channel))
     };
     let channel = Channel::ALL.into_iter().find(|channel| asks_on(rule, channel));
     let mut looked_at = 0;
@@ -325,7 +325,7 @@ fn is_first(
         let above = &rules.rules[above as usize];
         looked_at += 1;
         let asked = channel.is_none_or(|channel| asks_on(above, &channel));
-        looked_at > MOST_HELD_AGAINST || asked && above.to.fit(&to) && above.from.fit(&from)
+        looked_at > MOST_HELD_AGAINST || asked && above.to.matches(&to) && above.from.matches(&from)
     };
     let keys = rules.deciding.keys(&to, &from);
     rules.deciding.first_below(taker as u32, usize::MAX, &keys, may_take).is_none()
@@ -352,7 +352,7 @@ fn examples(part: NumberPart<'_>, lists: &Lists) -> Vec<Party> {
             NumberPattern::Country(country) => {
                 number(&format!("+{}", country.example_prefix())).map(begin).unwrap_or_default()
             }
-            NumberPattern::List(list, _) => match lists.somebody_on(*list) {
+            NumberPattern::List(list, _) => match lists.any_item(*list) {
                 Some(Item::Number(number)) => vec![Party::Number(number)],
                 Some(Item::Prefix(prefix)) => begin(prefix),
                 Some(Item::Text(text)) => vec![Party::Literal(text)],
@@ -404,12 +404,13 @@ fn by_others(
         "rule `{name}` is never reached: {word} {}{more} above it {takes} its calls",
         shown.join(", "),
     );
-    let does = &rules.rules[number].does;
+    let does = &rules.rules[number].action;
     let help = example.map(|ExampleCall { to, from, taker, for_sure }| {
         let (to, from, taker) = (to.unmasked(), from.unmasked(), &rules.rules[taker].name);
         let at_the_latest = if for_sure { "" } else { " at the latest" };
-        let also = rules.rules[number].also.as_deref();
-        let on_calls = |also: &Conditions| also.channel.holds(|channel| *channel == Channel::Call);
+        let also = rules.rules[number].conditions.as_deref();
+        let on_calls =
+            |also: &Conditions| also.channel.matches(|channel| *channel == Channel::Call);
         let what = if also.is_none_or(on_calls) { "call" } else { "text message" };
         format!("a {what} from {from} to {to} goes to `{taker}`{at_the_latest}")
     });

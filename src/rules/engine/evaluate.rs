@@ -1,7 +1,7 @@
-//! One call before one table: whether a rule fits it, and if not, why.
+//! Evaluates the conditions of a rule for a call.
 //!
-//! What costs something is found out once a call: the lists that the parties stand on, what day it
-//! is, whether the office is open.
+//! Expensive facts are computed at most once for each call: list rows, the local date, and the state
+//! of opening hours.
 
 use std::cell::{Cell, OnceCell};
 
@@ -11,29 +11,29 @@ use jiff::civil::Date;
 use crate::domain::call::{Call, Channel, Platform};
 use crate::domain::facts::Facts;
 use crate::rules::{
-    Conditions, NamedRef, NumberMatcher, ResolvedCall, Rule, RuleSet, Selector, Where,
+    Conditions, NamedRef, NumberMatcher, ResolvedCall, Rule, RuleSet, Selector, WhereClause,
 };
 
-/// A call, and what is known of it.
+/// A call with the facts that conditions need.
 pub(crate) struct MatchContext<'c> {
-    pub(crate) placed: ResolvedCall<'c>,
+    pub(crate) call: ResolvedCall<'c>,
     pub(crate) table: &'c RuleSet,
     at: Timestamp,
     today: OnceCell<Date>,
-    /// Of each of the table's hours, whether they are open; empty until somebody asks.
-    open: OnceCell<Box<[Cell<Option<bool>>]>>,
-    looked_at_the_clock: Cell<bool>,
+    /// State of each of the table's hours, computed on first use.
+    open_hours: OnceCell<Box<[Cell<Option<bool>>]>>,
+    used_time: Cell<bool>,
 }
 
 impl<'c> MatchContext<'c> {
     pub(crate) fn new(table: &'c RuleSet, call: &'c Call<'c>, facts: &Facts) -> MatchContext<'c> {
         MatchContext {
-            placed: ResolvedCall::new(&table.lists, call),
+            call: ResolvedCall::new(&table.lists, call),
             table,
             at: facts.at,
             today: OnceCell::new(),
-            open: OnceCell::new(),
-            looked_at_the_clock: Cell::new(false),
+            open_hours: OnceCell::new(),
+            used_time: Cell::new(false),
         }
     }
 
@@ -41,77 +41,86 @@ impl<'c> MatchContext<'c> {
         self.at
     }
 
-    /// Whether a rule wanted to know what time it is.
-    pub(crate) fn looked_at_the_clock(&self) -> bool {
-        self.looked_at_the_clock.get()
+    /// Returns whether a rule has used the time.
+    pub(crate) fn depends_on_time(&self) -> bool {
+        self.used_time.get()
     }
 
     pub(crate) fn today(&self) -> Date {
-        self.looked_at_the_clock.set(true);
+        self.used_time.set(true);
         *self.today.get_or_init(|| self.at.to_zoned(self.table.zone.clone()).date())
     }
 
-    fn are_open(&self, hours: &NamedRef) -> bool {
-        self.looked_at_the_clock.set(true);
-        let known =
-            self.open.get_or_init(|| self.table.hours.iter().map(|_| Cell::new(None)).collect());
-        known[hours.at].get().unwrap_or_else(|| {
-            let open = self.table.hours[hours.at].are_open(self.at);
-            known[hours.at].set(Some(open));
+    fn is_open(&self, hours: &NamedRef) -> bool {
+        self.used_time.set(true);
+        let states = self
+            .open_hours
+            .get_or_init(|| self.table.hours.iter().map(|_| Cell::new(None)).collect());
+        states[hours.index].get().unwrap_or_else(|| {
+            let open = self.table.hours[hours.index].is_open(self.at);
+            states[hours.index].set(Some(open));
             open
         })
     }
 
-    fn is_on(&self, dates: &NamedRef) -> bool {
-        self.table.dates[dates.at].hold(self.today())
+    fn is_date(&self, dates: &NamedRef) -> bool {
+        self.table.dates[dates.index].contains(self.today())
     }
 }
 
-/// Whether a rule fits, and if not, which of its conditions does not hold.
-pub(crate) fn evaluate<'r>(rule: &'r Rule, case: &MatchContext<'_>) -> Result<(), Mismatch<'r>> {
-    let call = case.placed.call;
-    let also = rule.also.as_deref();
-    if let Some(also) = also
-        && !also.channel.holds(|channel| *channel == call.channel())
+/// Evaluates a rule. The error is the first condition that does not match.
+pub(crate) fn evaluate<'r>(rule: &'r Rule, context: &MatchContext<'_>) -> Result<(), Mismatch<'r>> {
+    let call = context.call.call;
+    let conditions = rule.conditions.as_deref();
+    if let Some(conditions) = conditions
+        && !conditions.channel.matches(|channel| *channel == call.channel())
     {
-        return Err(Mismatch::Channel(&also.channel));
+        return Err(Mismatch::Channel(&conditions.channel));
     }
-    numbers(rule, case)?;
-    also.map_or(Ok(()), |also| conditions(also, case))
+    evaluate_numbers(rule, context)?;
+    conditions.map_or(Ok(()), |conditions| evaluate_conditions(conditions, context))
 }
 
-/// The part of a rule that numbers decide.
-pub(crate) fn numbers<'r>(rule: &'r Rule, case: &MatchContext<'_>) -> Result<(), Mismatch<'r>> {
-    if !rule.to.fit(&case.placed.to) {
+/// Evaluates only the number conditions of a rule.
+pub(crate) fn evaluate_numbers<'r>(
+    rule: &'r Rule,
+    context: &MatchContext<'_>,
+) -> Result<(), Mismatch<'r>> {
+    if !rule.to.matches(&context.call.to) {
         return Err(Mismatch::To(&rule.to));
     }
-    if !rule.from.fit(&case.placed.from) {
+    if !rule.from.matches(&context.call.from) {
         return Err(Mismatch::From(&rule.from));
     }
     Ok(())
 }
 
-fn conditions<'r>(also: &'r Conditions, case: &MatchContext<'_>) -> Result<(), Mismatch<'r>> {
-    let call = case.placed.call;
-    if !also.platform.holds(|platform| *platform == call.platform()) {
-        return Err(Mismatch::Platform(&also.platform));
+fn evaluate_conditions<'r>(
+    conditions: &'r Conditions,
+    context: &MatchContext<'_>,
+) -> Result<(), Mismatch<'r>> {
+    let call = context.call.call;
+    if !conditions.platform.matches(|platform| *platform == call.platform()) {
+        return Err(Mismatch::Platform(&conditions.platform));
     }
-    if !also.source.holds(|source| **source == *call.source()) {
-        return Err(Mismatch::Source(&also.source));
+    if !conditions.source.matches(|source| **source == *call.source()) {
+        return Err(Mismatch::Source(&conditions.source));
     }
-    if !also.hours.is_anything() && !also.hours.holds(|hours| case.are_open(hours)) {
-        return Err(Mismatch::Hours(&also.hours));
+    if !conditions.hours.is_anything() && !conditions.hours.matches(|hours| context.is_open(hours))
+    {
+        return Err(Mismatch::Hours(&conditions.hours));
     }
-    if !also.dates.is_anything() && !also.dates.holds(|dates| case.is_on(dates)) {
-        return Err(Mismatch::Dates(&also.dates));
+    if !conditions.dates.is_anything() && !conditions.dates.matches(|dates| context.is_date(dates))
+    {
+        return Err(Mismatch::Dates(&conditions.dates));
     }
-    match also.wheres.iter().find(|condition| !condition.holds(&case.placed)) {
+    match conditions.where_clauses.iter().find(|condition| !condition.matches(&context.call)) {
         Some(condition) => Err(Mismatch::Where(condition)),
         None => Ok(()),
     }
 }
 
-/// The condition of a rule that does not hold.
+/// Condition that did not match.
 #[derive(Debug)]
 pub(crate) enum Mismatch<'r> {
     Channel(&'r Selector<Channel>),
@@ -121,5 +130,5 @@ pub(crate) enum Mismatch<'r> {
     Source(&'r Selector<Box<str>>),
     Hours(&'r Selector<NamedRef>),
     Dates(&'r Selector<NamedRef>),
-    Where(&'r Where),
+    Where(&'r WhereClause),
 }

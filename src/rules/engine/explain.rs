@@ -1,71 +1,94 @@
-//! Why a call is answered as it is: the rules until the deciding one, and what each said.
+//! Explains a decision: the evaluated rules up to the deciding one, with the reason for each.
 //!
-//! Asks the same `evaluate` as `decide`, so it cannot tell another story. Asks index and scan, and
-//! fails when they differ. Shows numbers whole: it is for the operator, never for a log.
+//! Uses the same `evaluate` as `decide`, and fails when index and scan differ. Numbers are not masked:
+//! explanations are for the operator, never for a log.
 
 use std::fmt;
 
 use serde_json::json;
 
-use super::evaluate::{MatchContext, Mismatch, evaluate, numbers};
+use super::evaluate::{MatchContext, Mismatch, evaluate, evaluate_numbers};
 use super::{decide, scan};
 use crate::domain::call::Call;
 use crate::domain::decision::{Decision, KeepReason, Outcome};
 use crate::domain::facts::Facts;
 use crate::rules::{Action, NamedRef, RuleSet, Selector};
 
-/// What a rule said to a call.
+/// Result of evaluating a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It does not fit, because of this.
-    No(String),
-    /// It fits, adds, and the next ones are tried.
+    /// The rule does not match, for this reason.
+    NoMatch(String),
+    /// The rule matches, adds its additions and continues.
     Adds,
-    /// It fits, and that is that.
+    /// The rule matches and decides the call.
     Decides,
 }
 
-/// One rule that was tried.
+/// An evaluated rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step<'t> {
-    /// Its number in the table, counted from 1.
+    /// Rule number, counted from 1.
     pub number: usize,
-    /// Its name.
+    /// Rule name.
     pub rule: &'t str,
-    /// What it said.
+    /// Result of the evaluation.
     pub verdict: Verdict,
 }
 
-/// The story of one decision.
+/// Explanation of a decision.
 #[derive(Debug)]
 pub struct Explanation<'t> {
-    /// The rules that were tried, in order, and what they said.
+    /// Evaluated rules, in order.
     pub steps: Vec<Step<'t>>,
-    /// How many more were tried, whose numbers do not fit.
-    pub left_out: usize,
-    /// What came of it.
+    /// Number of evaluated rules that are not listed because their numbers do not match.
+    pub omitted: usize,
+    /// Decision.
     pub decision: Decision<'t>,
-    /// A rule wanted to know what time it is.
-    pub looked_at_the_clock: bool,
+    /// An evaluated rule depends on the time.
+    pub depends_on_time: bool,
 }
 
-/// Index and scan decide differently, which they never may.
+/// Index and scan gave different decisions, which is a bug.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the index decides by {index}, the scan by {scan}: this is a defect of Switchboard, please report it"
+    "the index decides by {index}, but a scan decides by {scan}; this is a bug in Switchboard, please report it"
 )]
 pub struct IndexMismatch {
     index: String,
     scan: String,
 }
 
-/// In a longer table rules are left out whose numbers do not fit.
-const FEW: usize = 20;
+/// Tables with more rules than this omit the rules whose numbers do not match.
+const MAX_FULL_LIST: usize = 20;
 
-/// Tells how `table` decides `call`; with `all`, every rule that was tried.
+/// Explains how `table` decides `call`. With `all`, lists every evaluated rule.
+///
+/// ```
+/// use jiff::Timestamp;
+/// use switchboard::domain::call::{Call, Fields, Platform};
+/// use switchboard::domain::facts::Facts;
+/// use switchboard::rules::engine::explain::{Verdict, explain};
+/// use switchboard::rules::{self, CheckContext};
+///
+/// let text = r#"
+///     [[rule]]
+///     name = "germany"
+///     from = "DE"
+///     agent = "agent_berlin"
+/// "#;
+/// let loaded = rules::parse("rules.toml", text.to_owned(), &CheckContext::default());
+/// let table = loaded.table.expect("a valid table");
+///
+/// let call = Call::synthetic("retell", Platform::Retell, Fields::default());
+/// let facts = Facts { at: Timestamp::UNIX_EPOCH };
+/// let explanation = explain(&table, &call, &facts, false).unwrap();
+/// assert!(matches!(explanation.steps[0].verdict, Verdict::NoMatch(_)));
+/// assert_eq!(explanation.decision.rule(), None);
+/// ```
 ///
 /// # Errors
-/// When index and scan differ.
+/// Returns an error when index and scan differ.
 pub fn explain<'t>(
     table: &'t RuleSet,
     call: &Call<'_>,
@@ -75,60 +98,69 @@ pub fn explain<'t>(
     let decision = decide(table, call, facts);
     let scanned = scan(table, call, facts);
     if decision != scanned {
-        let name = |decision: &Decision<'_>| format!("{:?}", decision.rule().unwrap_or("none"));
+        let name = |decision: &Decision<'_>| format!("{:?}", decision.rule().unwrap_or("no rule"));
         return Err(IndexMismatch { index: name(&decision), scan: name(&scanned) });
     }
-    let case = MatchContext::new(table, call, facts);
+    let context = MatchContext::new(table, call, facts);
     let mut steps = Vec::new();
-    let mut left_out = 0;
-    for (at, rule) in table.rules.iter().enumerate() {
-        let verdict = match evaluate(rule, &case) {
-            Err(_) if !all && table.rules.len() > FEW && numbers(rule, &case).is_err() => {
-                left_out += 1;
+    let mut omitted = 0;
+    for (index, rule) in table.rules.iter().enumerate() {
+        let verdict = match evaluate(rule, &context) {
+            Err(_)
+                if !all
+                    && table.rules.len() > MAX_FULL_LIST
+                    && evaluate_numbers(rule, &context).is_err() =>
+            {
+                omitted += 1;
                 continue;
             }
-            Err(unmet) => Verdict::No(StepReason(&unmet, &case).to_string()),
-            Ok(()) if rule.does == Action::Continue => Verdict::Adds,
+            Err(mismatch) => Verdict::NoMatch(StepReason(&mismatch, &context).to_string()),
+            Ok(()) if rule.action == Action::Continue => Verdict::Adds,
             Ok(()) => Verdict::Decides,
         };
         let decides = verdict == Verdict::Decides;
-        steps.push(Step { number: at + 1, rule: &rule.name, verdict });
+        steps.push(Step { number: index + 1, rule: &rule.name, verdict });
         if decides {
             break;
         }
     }
-    let looked_at_the_clock = case.looked_at_the_clock();
-    Ok(Explanation { steps, left_out, decision, looked_at_the_clock })
+    let depends_on_time = context.depends_on_time();
+    Ok(Explanation { steps, omitted, decision, depends_on_time })
 }
 
-/// `from +493012345678 is not in @blocked, +1900*`. Shows numbers whole.
+/// Prints `from +493012345678 is not in @blocked, +1900*`, without masking numbers.
 struct StepReason<'e, 'c>(&'e Mismatch<'e>, &'e MatchContext<'c>);
 
 impl fmt::Display for StepReason<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let StepReason(unmet, case) = self;
-        let call = case.placed.call;
-        match unmet {
-            Mismatch::Channel(wanted) => {
-                write!(f, "channel {} is not in {wanted}", call.channel())
+        let StepReason(mismatch, context) = self;
+        let call = context.call.call;
+        match mismatch {
+            Mismatch::Channel(expected) => {
+                write!(f, "channel {} is not in {expected}", call.channel())
             }
-            Mismatch::To(wanted) => write!(f, "to {} is not in {wanted}", call.to().unmasked()),
-            Mismatch::From(wanted) => {
-                write!(f, "from {} is not in {wanted}", call.from().unmasked())
+            Mismatch::To(expected) => write!(f, "to {} is not in {expected}", call.to().unmasked()),
+            Mismatch::From(expected) => {
+                write!(f, "from {} is not in {expected}", call.from().unmasked())
             }
-            Mismatch::Platform(wanted) => {
-                write!(f, "platform {} is not in {wanted}", call.platform())
+            Mismatch::Platform(expected) => {
+                write!(f, "platform {} is not in {expected}", call.platform())
             }
-            Mismatch::Source(wanted) => write!(f, "source {} is not in {wanted}", call.source()),
-            Mismatch::Hours(wanted) => {
-                let hours = &case.table.hours;
-                let told = all_of(wanted).map(|one| hours[one.at].status(case.at()).to_string());
-                write!(f, "hours {wanted}: {}", told.collect::<Vec<_>>().join(", "))
+            Mismatch::Source(expected) => {
+                write!(f, "source {} is not in {expected}", call.source())
             }
-            Mismatch::Dates(wanted) => write!(f, "dates {wanted}: today is {}", case.today()),
-            Mismatch::Where(condition) => match condition.fact.of(&case.placed) {
+            Mismatch::Hours(expected) => {
+                let hours = &context.table.hours;
+                let states = entries(expected)
+                    .map(|entry| hours[entry.index].status(context.at()).to_string());
+                write!(f, "hours {expected}: {}", states.collect::<Vec<_>>().join(", "))
+            }
+            Mismatch::Dates(expected) => {
+                write!(f, "dates {expected}: today is {}", context.today())
+            }
+            Mismatch::Where(condition) => match condition.operand.value(&context.call) {
                 Some(actual) => {
-                    write!(f, "where {} is {actual:?}, not {}", condition.name, condition.wanted)
+                    write!(f, "where {} is {actual:?}, not {}", condition.name, condition.expected)
                 }
                 None => write!(f, "where {} is unknown", condition.name),
             },
@@ -136,16 +168,16 @@ impl fmt::Display for StepReason<'_, '_> {
     }
 }
 
-fn all_of(either: &Selector<NamedRef>) -> impl Iterator<Item = &NamedRef> {
-    either.any_of.iter().chain(&either.none_of)
+fn entries(selector: &Selector<NamedRef>) -> impl Iterator<Item = &NamedRef> {
+    selector.any_of.iter().chain(&selector.none_of)
 }
 
 impl Explanation<'_> {
-    /// For programs.
+    /// Renders the explanation as JSON.
     pub fn to_json(&self) -> serde_json::Value {
         let steps = self.steps.iter().map(|Step { number, rule, verdict }| match verdict {
-            Verdict::No(why) => {
-                json!({ "number": number, "rule": rule, "verdict": "no", "why": why })
+            Verdict::NoMatch(reason) => {
+                json!({ "number": number, "rule": rule, "verdict": "no", "reason": reason })
             }
             Verdict::Adds => json!({ "number": number, "rule": rule, "verdict": "adds" }),
             Verdict::Decides => json!({ "number": number, "rule": rule, "verdict": "decides" }),
@@ -154,19 +186,19 @@ impl Explanation<'_> {
         let variables = variables.map(|variable| {
             json!({ "name": variable.name, "value": variable.value, "rule": variable.rule })
         });
-        let (agent, why) = match self.decision.outcome() {
-            Outcome::Agent(chosen) => (Some(chosen.name), None),
+        let (agent, reason) = match self.decision.outcome() {
+            Outcome::Agent(agent) => (Some(agent.name), None),
             Outcome::Reject(reason) => (None, Some(*reason)),
-            Outcome::Keep(kept) => (None, Some(kept.as_str())),
+            Outcome::Keep(reason) => (None, Some(reason.as_str())),
         };
         json!({
             "rules": steps.collect::<Vec<_>>(),
-            "left_out": self.left_out,
+            "omitted": self.omitted,
             "outcome": self.decision.outcome().as_str(),
             "rule": self.decision.rule(),
             "arm": self.decision.arm(),
             "agent": agent,
-            "why": why,
+            "reason": reason,
             "added_by": self.decision.additions().rules,
             "variables": variables.collect::<Vec<_>>(),
             "delay_ms": self.decision.additions().delay.as_millis() as u64,
@@ -174,28 +206,28 @@ impl Explanation<'_> {
     }
 }
 
-/// One line a rule, then the outcome, then which rule set what.
+/// Prints one line for each rule, then the outcome, then the additions with their rules.
 impl fmt::Display for Explanation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Step { number, rule, verdict } in &self.steps {
-            let (word, why) = match verdict {
-                Verdict::No(why) => ("no", why.as_str()),
+            let (label, reason) = match verdict {
+                Verdict::NoMatch(reason) => ("no", reason.as_str()),
                 Verdict::Adds => ("adds", ""),
                 Verdict::Decides => ("DECIDES", ""),
             };
-            writeln!(f, "{}", format!("{number:>4}  {word:<8} {rule:<28} {why}").trim_end())?;
+            writeln!(f, "{}", format!("{number:>4}  {label:<8} {rule:<28} {reason}").trim_end())?;
         }
-        if self.left_out > 0 {
-            writeln!(f, "      {} rules are not listed: their numbers do not fit", self.left_out)?;
+        if self.omitted > 0 {
+            writeln!(f, "      {} rules not listed: their numbers do not match", self.omitted)?;
         }
         match self.decision.outcome() {
-            Outcome::Agent(chosen) => write!(f, "\nagent {} ({})", chosen.name, chosen.id)?,
+            Outcome::Agent(agent) => write!(f, "\nagent {} ({})", agent.name, agent.id)?,
             Outcome::Reject("") => write!(f, "\nreject")?,
             Outcome::Reject(reason) => write!(f, "\nreject ({reason})")?,
-            Outcome::Keep(kept) => write!(f, "\nkeep: {}", because(*kept))?,
+            Outcome::Keep(reason) => write!(f, "\nkeep: {}", keep_reason(*reason))?,
         }
         match self.decision.arm() {
-            Some(arm) => writeln!(f, ", by arm {} of the split", arm + 1)?,
+            Some(arm) => writeln!(f, ", arm {} of the split", arm + 1)?,
             None => writeln!(f)?,
         }
         let added = self.decision.additions();
@@ -204,18 +236,18 @@ impl fmt::Display for Explanation<'_> {
             writeln!(f, "  {name} = {value:?}   from rule `{rule}`")?;
         }
         if !added.delay.is_zero() {
-            writeln!(f, "  rings for {} ms first", added.delay.as_millis())?;
+            writeln!(f, "  delay {} ms", added.delay.as_millis())?;
         }
         Ok(())
     }
 }
 
-fn because(kept: KeepReason) -> &'static str {
-    match kept {
-        KeepReason::ByRule => "the rule says so",
-        KeepReason::NoRule => "no rule fits",
-        KeepReason::NoAgentId => "the chosen agent has no id at this platform",
-        KeepReason::NoSuchAgent => "what the rule takes its agent from names nobody",
-        KeepReason::Fallback => "something broke",
+fn keep_reason(reason: KeepReason) -> &'static str {
+    match reason {
+        KeepReason::ByRule => "set by the rule",
+        KeepReason::NoRule => "no rule matches",
+        KeepReason::NoAgentId => "the selected agent has no id on this platform",
+        KeepReason::NoSuchAgent => "the rule's template resolves to an unknown agent",
+        KeepReason::Fallback => "internal error",
     }
 }

@@ -1,7 +1,8 @@
-//! Runs a table's own tests: what became of each call, held against what was expected of it.
+//! Runs the tests of a table and compares each decision with the expected one.
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::explain::{Explanation, explain};
@@ -10,44 +11,43 @@ use crate::domain::call::Call;
 use crate::domain::decision::{Object, Outcome};
 use crate::domain::facts::Facts;
 use crate::rules::{Action, Expected, RuleLocations, RuleSet, Test};
-use jiff::Timestamp;
 
-/// Which rules, and which arms of splits, the tests reached.
+/// Rules and split arms that the tests reached.
 #[derive(Debug, Default)]
 pub struct Coverage<'t> {
     rules: HashSet<&'t str>,
     arms: HashSet<(&'t str, usize)>,
 }
 
-/// Runs all tests. Those that fail are reported, each with the explanation of its call.
+/// Runs all tests. Reports each failing test with the explanation of its call.
 pub fn run<'t>(table: &'t RuleSet, tests: &[Test], report: &mut Report) -> Coverage<'t> {
-    let mut reached = Coverage::default();
+    let mut coverage = Coverage::default();
     for test in tests {
         let call = Call::synthetic(&test.source, test.platform, test.fields.clone());
         let facts = Facts { at: test.at.unwrap_or(Timestamp::UNIX_EPOCH) };
         let explanation = match explain(table, &call, &facts, false) {
             Ok(explanation) => explanation,
-            Err(differ) => {
-                let message = format!("test `{}`: {differ}", test.name);
-                report.error("index-differs", Some(test.place.clone()), message);
+            Err(mismatch) => {
+                let message = format!("test `{}`: {mismatch}", test.name);
+                report.error("index-differs", Some(test.location.clone()), message);
                 continue;
             }
         };
         let decision = &explanation.decision;
-        reached.rules.extend(decision.rule());
-        reached.rules.extend(&decision.additions().rules);
-        reached.arms.extend(decision.rule().zip(decision.arm()));
-        if test.at.is_none() && explanation.looked_at_the_clock {
+        coverage.rules.extend(decision.rule());
+        coverage.rules.extend(&decision.additions().rules);
+        coverage.arms.extend(decision.rule().zip(decision.arm()));
+        if test.at.is_none() && explanation.depends_on_time {
             let message =
-                format!("test `{}` says no time, and a rule looks at the clock", test.name);
+                format!("test `{}` has no `at`, but a rule depends on the time", test.name);
             report
-                .error("missing-time", Some(test.place.clone()), message)
-                .help("write at = \"2026-12-24 10:00\"");
+                .error("missing-time", Some(test.location.clone()), message)
+                .help("add a time, such as `at = \"2026-12-24 10:00\"`");
         } else {
             compare(test, &explanation, report);
         }
     }
-    reached
+    coverage
 }
 
 fn compare(test: &Test, explanation: &Explanation<'_>, report: &mut Report) {
@@ -57,38 +57,38 @@ fn compare(test: &Test, explanation: &Explanation<'_>, report: &mut Report) {
     }
     let message = format!("test `{}` fails", test.name);
     let detail = format!("{}\n\n{explanation}", differences.join("\n"));
-    report.error("failing-test", Some(test.place.clone()), message).detail(detail);
+    report.error("failing-test", Some(test.location.clone()), message).detail(detail);
 }
 
-/// A line for each thing that is not as expected.
+/// Returns a line for each difference.
 fn differences(expected: &Expected, explanation: &Explanation<'_>) -> Vec<String> {
     let decision = &explanation.decision;
     let (agent, reason) = match decision.outcome() {
-        Outcome::Agent(chosen) => (Some(chosen.name), None),
+        Outcome::Agent(agent) => (Some(agent.name), None),
         Outcome::Reject(reason) => (None, Some(*reason)),
         Outcome::Keep(_) => (None, None),
     };
     let added = decision.additions();
     let mut lines = Vec::new();
-    let mut same = |what: &str, expected: Option<&str>, got: Option<&str>| {
+    let mut compare = |field: &str, expected: Option<&str>, got: Option<&str>| {
         if expected.is_some() && expected != got {
             let got = got.map_or("none".to_owned(), |got| format!("{got:?}"));
-            lines.push(format!("expected {what} {:?}, got {got}", expected.unwrap_or_default()));
+            lines.push(format!("expected {field} {:?}, got {got}", expected.unwrap_or_default()));
         }
     };
-    same("rule", expected.rule.as_deref(), decision.rule());
-    same("outcome", expected.outcome.as_deref(), Some(decision.outcome().as_str()));
-    same("agent", expected.agent.as_deref(), agent);
-    same("reason", expected.reason.as_deref(), reason);
+    compare("rule", expected.rule.as_deref(), decision.rule());
+    compare("outcome", expected.outcome.as_deref(), Some(decision.outcome().as_str()));
+    compare("agent", expected.agent.as_deref(), agent);
+    compare("reason", expected.reason.as_deref(), reason);
     for (name, value) in &expected.variables {
         let got = added.variables.iter().find(|variable| *variable.name == **name);
-        same(&format!("variable {name}"), Some(value), got.map(|variable| &*variable.value));
+        compare(&format!("variable {name}"), Some(value), got.map(|variable| &*variable.value));
     }
-    let nothing = Object::new();
-    let metadata = added.metadata.as_deref().unwrap_or(&nothing);
-    inside("metadata", &expected.metadata, metadata, &mut lines);
-    let agent_override = added.agent_override.as_deref().unwrap_or(&nothing);
-    inside("agent_override", &expected.agent_override, agent_override, &mut lines);
+    let empty = Object::new();
+    let metadata = added.metadata.as_deref().unwrap_or(&empty);
+    compare_objects("metadata", &expected.metadata, metadata, &mut lines);
+    let agent_override = added.agent_override.as_deref().unwrap_or(&empty);
+    compare_objects("agent_override", &expected.agent_override, agent_override, &mut lines);
     if expected.delay.is_some_and(|delay| delay != added.delay) {
         let (expected, got) = (expected.delay.unwrap_or_default(), added.delay);
         lines.push(format!("expected delay_ms {}, got {}", expected.as_millis(), got.as_millis()));
@@ -96,13 +96,13 @@ fn differences(expected: &Expected, explanation: &Explanation<'_>) -> Vec<String
     lines
 }
 
-/// Whether all that is expected is there, among whatever else.
-fn inside(path: &str, expected: &Object, got: &Object, lines: &mut Vec<String>) {
+/// Compares expected entries with an object that may have further entries.
+fn compare_objects(path: &str, expected: &Object, got: &Object, lines: &mut Vec<String>) {
     for (name, value) in expected {
         let path = format!("{path}.{name}");
         match (value, got.get(name)) {
             (Value::Object(expected), Some(Value::Object(got))) => {
-                inside(&path, expected, got, lines);
+                compare_objects(&path, expected, got, lines);
             }
             (value, Some(got)) if value == got => {}
             (value, got) => {
@@ -113,33 +113,33 @@ fn inside(path: &str, expected: &Object, got: &Object, lines: &mut Vec<String>) 
     }
 }
 
-/// Warns of rules, and of arms of splits, that no test reached.
-pub fn warn_of_the_rest(
+/// Warns about rules and split arms that no test reached.
+pub fn warn_untested(
     table: &RuleSet,
-    reached: &Coverage<'_>,
-    places: &RuleLocations,
+    coverage: &Coverage<'_>,
+    locations: &RuleLocations,
     report: &mut Report,
 ) {
-    for (at, rule) in table.rules.iter().enumerate() {
+    for (index, rule) in table.rules.iter().enumerate() {
         let name = &*rule.name;
-        if !reached.rules.contains(name) {
-            let message = format!("no test reaches rule `{name}`");
+        if !coverage.rules.contains(name) {
+            let message = format!("rule `{name}` has no test");
             report
-                .warning("untested-rule", Some(places.of(at)), message)
-                .help("`switchboard explain --as-test` writes one");
+                .warning("untested-rule", Some(locations.of(index)), message)
+                .help("`switchboard explain --as-test` generates one");
             continue;
         }
-        let Action::Split(split) = &rule.does else { continue };
+        let Action::Split(split) = &rule.action else { continue };
         let share = |arm: &usize| {
             split.arms[*arm].end - arm.checked_sub(1).map_or(0, |before| split.arms[before].end)
         };
-        let untested = (0..split.arms.len()).filter(|arm| !reached.arms.contains(&(name, *arm)));
-        // Nobody takes an arm of no percent, but who withholds the number.
+        let untested = (0..split.arms.len()).filter(|arm| !coverage.arms.contains(&(name, *arm)));
+        // Only withheld numbers can reach an arm of 0 percent.
         for arm in untested.filter(|arm| share(arm) > 0) {
-            let message = format!("no test reaches arm {} of rule `{name}`", arm + 1);
+            let message = format!("arm {} of rule `{name}` has no test", arm + 1);
             report
-                .warning("untested-arm", Some(places.of(at)), message)
-                .help("who takes it is told by the caller's number: try some");
+                .warning("untested-arm", Some(locations.of(index)), message)
+                .help("the caller's number selects the arm; try other numbers");
         }
     }
 }

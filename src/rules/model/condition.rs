@@ -1,4 +1,4 @@
-//! `where`: what a row of a list, or a header of the call, has to say.
+//! `where`: conditions on a column of the matched list row or on a SIP header.
 
 use std::fmt;
 
@@ -6,36 +6,36 @@ use super::lists::{Cell, ResolvedCall};
 use super::pattern::Selector;
 use crate::diagnostics::Problem;
 
-/// One line of `where`.
+/// One entry of `where`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Where {
-    /// What is looked at, as it was written: `stores.tier`.
+pub struct WhereClause {
+    /// Operand as written: `stores.tier`.
     pub name: Box<str>,
-    /// Where that is found.
-    pub fact: Operand,
-    /// What it has to be.
-    pub wanted: Selector<ExpectedValue>,
+    /// Source of the actual value.
+    pub operand: Operand,
+    /// Accepted values.
+    pub expected: Selector<ExpectedValue>,
 }
 
-/// What a condition looks at.
+/// Value that a condition compares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operand {
-    /// A cell of a list.
+    /// Cell of a list.
     Cell(Cell),
-    /// A SIP header, by its name in lower case.
+    /// SIP header, by its name in lower case.
     Sip(Box<str>),
 }
 
-/// What a fact may be.
+/// Expected value of an operand.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ExpectedValue {
-    /// This text, letter by letter.
+    /// Exact text, case-sensitive.
     Text(Box<str>),
-    /// A number that compares so.
+    /// Number, with the comparison that must be true.
     Number(Comparison, f64),
 }
 
-/// How two numbers compare.
+/// Comparison of two numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
     /// `>=`
@@ -46,71 +46,83 @@ pub enum Comparison {
     Above,
     /// `<`
     Below,
-    /// The number itself.
+    /// Equality.
     Equal,
 }
 
 const BAD_COMPARISON: &str = "bad-comparison";
 
-impl Where {
-    /// Whether it holds. What is unknown never fits, negated or not.
-    pub fn holds(&self, placed: &ResolvedCall<'_>) -> bool {
-        let actual = self.fact.of(placed);
-        actual.is_some_and(|actual| self.wanted.holds(|wanted| wanted.is(actual)))
+impl WhereClause {
+    /// Returns whether the condition matches. An unknown value never matches, negated or not.
+    pub fn matches(&self, call: &ResolvedCall<'_>) -> bool {
+        let actual = self.operand.value(call);
+        actual.is_some_and(|actual| self.expected.matches(|expected| expected.matches(actual)))
     }
 }
 
 impl Operand {
-    /// What it says for this call; none when that is unknown.
-    pub fn of<'c>(&self, placed: &ResolvedCall<'c>) -> Option<&'c str> {
+    /// Returns the value for this call, if it is known.
+    pub fn value<'c>(&self, call: &ResolvedCall<'c>) -> Option<&'c str> {
         match self {
-            Operand::Cell(cell) => placed.cell(*cell),
-            Operand::Sip(header) => placed.call.sip_header(header),
+            Operand::Cell(cell) => call.cell(*cell),
+            Operand::Sip(header) => call.call.sip_header(header),
         }
     }
 }
 
 impl ExpectedValue {
-    /// Reads `gold` or `>= 6`.
+    /// Parses an expected value such as `gold` or `>= 6`.
+    ///
+    /// ```
+    /// use switchboard::rules::{Comparison, ExpectedValue};
+    ///
+    /// let value = ExpectedValue::parse(">= 6").unwrap();
+    /// assert_eq!(value, ExpectedValue::Number(Comparison::AtLeast, 6.0));
+    /// assert_eq!(ExpectedValue::parse("> six").unwrap_err().code, "bad-comparison");
+    /// ```
     ///
     /// # Errors
-    /// When a comparison is not followed by a number.
+    /// Returns a problem when a comparison operator is not followed by a number.
     pub fn parse(text: &str) -> Result<ExpectedValue, Problem> {
         let number =
             |text: &str| text.trim().parse().ok().filter(|number: &f64| number.is_finite());
         let Some((comparison, rest)) = Comparison::ALL.iter().find_map(|comparison| {
             Some((*comparison, text.trim().strip_prefix(comparison.as_str())?))
         }) else {
-            let behind_equal =
+            let after_equals =
                 text.trim().strip_prefix('=').map(|rest| rest.trim_start_matches(['=', '>', '<']));
-            return match behind_equal.and_then(number) {
-                Some(_) => Err(Problem::new(BAD_COMPARISON, format!("`{text}` is no comparison"))
-                    .help("there are >=, <=, > and <; `6` alone is equal, `!6` is not")),
+            return match after_equals.and_then(number) {
+                Some(_) => {
+                    Err(Problem::new(BAD_COMPARISON, format!("`{text}` is not a comparison")).help(
+                        "use `>=`, `<=`, `>` or `<`; write `6` for equal and `!6` for not equal",
+                    ))
+                }
                 None => Ok(ExpectedValue::Text(text.into())),
             };
         };
         number(rest).map(|number| ExpectedValue::Number(comparison, number)).ok_or_else(|| {
             let help = match rest.contains(['<', '>']) {
-                true => "for a range take away what is above it: [\">= 3\", \"!>= 10\"]",
-                false => "write a number behind it: \">= 6\"",
+                true => "for a range, exclude the upper part: [\">= 3\", \"!>= 10\"]",
+                false => "write a number after the operator: \">= 6\"",
             };
-            Problem::new(BAD_COMPARISON, format!("`{text}` compares with no number")).help(help)
+            Problem::new(BAD_COMPARISON, format!("`{text}` does not compare with a number"))
+                .help(help)
         })
     }
 
-    fn is(&self, actual: &str) -> bool {
+    fn matches(&self, actual: &str) -> bool {
         match self {
             ExpectedValue::Text(text) => **text == *actual,
             ExpectedValue::Number(comparison, number) => {
                 let actual = actual.trim().parse().ok().filter(|actual: &f64| actual.is_finite());
-                actual.is_some_and(|actual| comparison.holds(actual, *number))
+                actual.is_some_and(|actual| comparison.is_true(actual, *number))
             }
         }
     }
 }
 
 impl Comparison {
-    /// Those that are written, longer ones before those that they begin with.
+    /// Comparisons with an operator; longer operators come before their prefixes.
     const ALL: [Comparison; 4] =
         [Comparison::AtLeast, Comparison::AtMost, Comparison::Above, Comparison::Below];
 
@@ -124,7 +136,7 @@ impl Comparison {
         }
     }
 
-    fn holds(self, actual: f64, number: f64) -> bool {
+    fn is_true(self, actual: f64, number: f64) -> bool {
         match self {
             Comparison::AtLeast => actual >= number,
             Comparison::AtMost => actual <= number,
@@ -135,7 +147,7 @@ impl Comparison {
     }
 }
 
-/// As it is written in a rule.
+/// Prints the value as written in a rule.
 impl fmt::Display for ExpectedValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,8 +1,8 @@
-//! Opening hours: `[hours.NAME]`, and the times, weekdays and zones that it is written in.
+//! Opening hours, `[hours.NAME]`, and the parsers for times, weekdays and time zones.
 //!
-//! What counts is what the wall clock of the zone shows, and nothing else: the hour that a change
-//! of the clocks repeats is open both times, the one that it skips never comes. What time it is
-//! now is never asked here: instants come as arguments.
+//! Hours follow the local time of the zone: when a clock change repeats an hour, both occurrences
+//! count; when it skips an hour, that hour does not occur. This module does not read the clock:
+//! timestamps are arguments.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,50 +15,73 @@ use super::dates;
 use super::dates::{Dates, DaySpec};
 use crate::diagnostics::{self, Problem};
 
-/// `[hours.NAME]`: when somebody is there.
+/// `[hours.NAME]`: opening hours.
+///
+/// ```
+/// use switchboard::rules::{self, CheckContext};
+///
+/// let text = r#"
+///     [hours.office]
+///     zone = "America/New_York"
+///     mon-fri = "09:00-17:00"
+///
+///     [[rule]]
+///     name = "day"
+///     hours = "office"
+///     agent = "agent_front_desk"
+/// "#;
+/// let loaded = rules::parse("rules.toml", text.to_owned(), &CheckContext::default());
+/// let office = &loaded.table.expect("a valid table").hours[0];
+/// assert!(office.is_open("2026-11-26T14:00:00Z".parse().unwrap()));
+/// let status = office.status("2026-11-26T22:00:00Z".parse().unwrap());
+/// assert_eq!(status.to_string(), "office is closed on Thu 2026-11-26 at 17:00");
+/// ```
 #[derive(Debug, Clone)]
 pub struct Hours {
-    /// The name that rules use.
+    /// Name used by rules.
     pub name: Box<str>,
-    /// Whose wall clock counts.
+    /// Time zone of the hours.
     pub zone: TimeZone,
-    /// The spans of each weekday, from Monday on.
+    /// Time spans of each weekday, from Monday.
     pub week: [Vec<TimeSpan>; 7],
-    /// Days on which nothing starts, whatever the week says.
+    /// Days without spans of their own, overriding `week`.
     pub closed: Vec<Arc<Dates>>,
-    /// Days with spans of their own, whatever the week and `closed` say; the first that holds
-    /// counts.
+    /// Days with other spans, overriding `week` and `closed`; the first matching entry applies.
     pub open: Vec<(DaySpec, Vec<TimeSpan>)>,
 }
 
 impl Hours {
-    /// Whether it is open at this instant.
-    pub fn are_open(&self, at: Timestamp) -> bool {
+    /// Returns whether the hours are open at this time.
+    pub fn is_open(&self, at: Timestamp) -> bool {
         self.status(at).open
     }
 
-    /// Whether it is open at this instant, and what says so. Allocates nothing.
-    pub fn status(&self, at: Timestamp) -> Status<'_> {
+    /// Returns whether the hours are open at this time, with the reason. Does not allocate.
+    pub fn status(&self, at: Timestamp) -> HoursStatus<'_> {
         let local = self.zone.to_datetime(at);
         let minute =
             u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
-        let (today, why) = self.on(local.date());
-        let status = |open, why| Status { hours: &self.name, open, local, why };
+        let (today, reason) = self.spans_on(local.date());
+        let status = |open, reason| HoursStatus { hours: &self.name, open, local, reason };
         if today.iter().any(|span| span.contains(minute)) {
-            return status(true, why);
+            return status(true, reason);
         }
-        let runs_on = local.date().yesterday().is_ok_and(|yesterday| {
-            self.on(yesterday).0.iter().any(|span| span.contains(minute + DAY))
+        let open_since_yesterday = local.date().yesterday().is_ok_and(|yesterday| {
+            self.spans_on(yesterday).0.iter().any(|span| span.contains(minute + MINUTES_PER_DAY))
         });
-        if runs_on { status(true, OpenReason::DayBefore) } else { status(false, why) }
+        if open_since_yesterday {
+            status(true, OpenReason::DayBefore)
+        } else {
+            status(false, reason)
+        }
     }
 
-    /// The spans that start on a date, and what says so.
-    fn on(&self, date: Date) -> (&[TimeSpan], OpenReason<'_>) {
-        if let Some((day, spans)) = self.open.iter().find(|(day, _)| day.holds(date)) {
+    /// Returns the spans that start on a date, with the reason.
+    fn spans_on(&self, date: Date) -> (&[TimeSpan], OpenReason<'_>) {
+        if let Some((day, spans)) = self.open.iter().find(|(day, _)| day.contains(date)) {
             return (spans, OpenReason::Open(day));
         }
-        if let Some(dates) = self.closed.iter().find(|dates| dates.hold(date)) {
+        if let Some(dates) = self.closed.iter().find(|dates| dates.contains(date)) {
             return (&[], OpenReason::Closed(&dates.name));
         }
         let weekday = date.weekday().to_monday_zero_offset().unsigned_abs();
@@ -66,58 +89,58 @@ impl Hours {
     }
 }
 
-/// Open or closed, when, and why. Prints as a sentence for `explain`.
+/// State of opening hours at a time. Prints as a sentence for `explain`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Status<'h> {
-    /// The name of the hours.
+pub struct HoursStatus<'h> {
+    /// Name of the hours.
     pub hours: &'h str,
-    /// Whether they are open.
+    /// The hours are open.
     pub open: bool,
-    /// What the wall clock shows.
+    /// Local time in the zone of the hours.
     pub local: DateTime,
-    /// What says so.
-    pub why: OpenReason<'h>,
+    /// Reason of the state.
+    pub reason: OpenReason<'h>,
 }
 
-/// What says that hours are open or closed.
+/// Reason why hours are open or closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenReason<'h> {
-    /// The weekday.
+    /// Weekly schedule.
     Week,
-    /// The dates of this name, in `closed`.
+    /// Dates with this name in `closed`.
     Closed(&'h str),
-    /// This entry of `open`.
+    /// Entry of `open`.
     Open(&'h DaySpec),
-    /// A span that started the day before, and belongs to it.
+    /// Span that started on the previous day.
     DayBefore,
 }
 
-/// `office is closed on Fri 2026-12-25 at 00:10 (us-holidays)`
-impl fmt::Display for Status<'_> {
+/// Prints `office is closed on Fri 2026-12-25 at 00:10 (us-holidays)`.
+impl fmt::Display for HoursStatus<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is = if self.open { "open" } else { "closed" };
+        let state = if self.open { "open" } else { "closed" };
         let local = self.local.strftime("%a %Y-%m-%d at %H:%M");
-        write!(f, "{} is {is} on {local}", self.hours)?;
-        match self.why {
+        write!(f, "{} is {state} on {local}", self.hours)?;
+        match self.reason {
             OpenReason::Week => Ok(()),
             OpenReason::Closed(dates) => write!(f, " ({dates})"),
-            OpenReason::Open(day) => write!(f, " (`open` has {day})"),
-            OpenReason::DayBefore => f.write_str(" (since the day before)"),
+            OpenReason::Open(day) => write!(f, " (`open` has an entry {day})"),
+            OpenReason::DayBefore => f.write_str(" (since the previous day)"),
         }
     }
 }
 
-/// From one minute of the wall clock until just before another.
+/// Time span in minutes of local time; the end is exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeSpan {
-    /// Minutes after the midnight that its day starts with, below 1440.
+    /// Start in minutes after midnight, below 1440.
     pub start: u16,
-    /// The same, and always later than the start: above 1440 it runs into the next day.
+    /// End in minutes after the same midnight, always after the start; above 1440 in the next day.
     pub end: u16,
 }
 
-/// The minutes of a wall clock's day.
-const DAY: u16 = 24 * 60;
+/// Minutes of a day.
+const MINUTES_PER_DAY: u16 = 24 * 60;
 
 impl TimeSpan {
     fn contains(&self, minute: u16) -> bool {
@@ -125,10 +148,10 @@ impl TimeSpan {
     }
 }
 
-/// As it is best written: `22:00-06:00`.
+/// Prints the canonical form: `22:00-06:00`.
 impl fmt::Display for TimeSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = if self.end > DAY { self.end - DAY } else { self.end };
+        let end = if self.end > MINUTES_PER_DAY { self.end - MINUTES_PER_DAY } else { self.end };
         let (start, start_minute) = (self.start / 60, self.start % 60);
         write!(f, "{start:02}:{start_minute:02}-{:02}:{:02}", end / 60, end % 60)
     }
@@ -137,117 +160,120 @@ impl fmt::Display for TimeSpan {
 const BAD_TIME: &str = "bad-time";
 const BAD_ZONE: &str = "bad-zone";
 
-/// As text processors write them.
+/// Dashes that word processors insert for `-`.
 const LONG_DASHES: [char; 2] = ['\u{2013}', '\u{2014}'];
 
-/// Reads spans with commas between them: `09:00-12:30, 13:30-18:00`.
+/// Parses comma-separated spans: `09:00-12:30, 13:30-18:00`.
 ///
 /// # Errors
-/// The first that cannot be read, and what would be right.
-pub(crate) fn spans(text: &str) -> Result<Vec<TimeSpan>, Problem> {
+/// Returns the first mistake.
+pub(crate) fn parse_spans(text: &str) -> Result<Vec<TimeSpan>, Problem> {
     if !text.contains(|c: char| c.is_ascii_digit()) || text.trim() == "24/7" {
-        let help = "write `09:00-12:30, 13:30-18:00`, for all day `00:00-24:00`; a weekday that is \
-                    left out is closed, other days stand in `closed`";
+        let help = "write `09:00-12:30, 13:30-18:00`, or `00:00-24:00` for all day; an omitted \
+                    weekday is closed, and other closed days belong in `closed`";
         let text = if text.is_empty() { "an empty text".into() } else { format!("`{text}`") };
-        return Err(Problem::new(BAD_TIME, format!("{text} has no times")).help(help));
+        return Err(Problem::new(BAD_TIME, format!("{text} contains no times")).help(help));
     }
-    text.split(',').map(|span| read_span(span.trim())).collect()
+    text.split(',').map(|span| parse_span(span.trim())).collect()
 }
 
-fn read_span(text: &str) -> Result<TimeSpan, Problem> {
+fn parse_span(text: &str) -> Result<TimeSpan, Problem> {
     let Some((start, end)) = text.split_once('-') else {
         let message = match text {
-            "" => "a comma has no times on one of its sides".to_owned(),
-            text => format!("`{text}` is not a start and an end"),
+            "" => "no times before or after a comma".to_owned(),
+            text => format!("`{text}` is not a time span"),
         };
         let help = match text.contains(LONG_DASHES) {
             true => format!("write a plain `-`: `{}`", text.replace(LONG_DASHES, "-")),
-            false => "write both, as in `09:00-12:30`".to_owned(),
+            false => "write start and end, as in `09:00-12:30`".to_owned(),
         };
         return Err(Problem::new(BAD_TIME, message).help(help));
     };
-    let (start, end) = (start_time(start.trim())?, time(end.trim())?);
+    let (start, end) = (parse_start_time(start.trim())?, parse_time(end.trim())?);
     if start == end {
-        let help = "for all day write 00:00-24:00".to_owned();
-        return Err(Problem::new(BAD_TIME, format!("`{text}` ends when it starts")).help(help));
+        let help = "for all day, write `00:00-24:00`".to_owned();
+        return Err(Problem::new(BAD_TIME, format!("`{text}` ends at its start")).help(help));
     }
-    Ok(TimeSpan { start, end: if end < start { end + DAY } else { end } })
+    Ok(TimeSpan { start, end: if end < start { end + MINUTES_PER_DAY } else { end } })
 }
 
-/// A time that is not the end of a day.
-fn start_time(text: &str) -> Result<u16, Problem> {
-    let minute = time(text)?;
-    if minute < DAY {
+/// Parses a time other than 24:00.
+fn parse_start_time(text: &str) -> Result<u16, Problem> {
+    let minute = parse_time(text)?;
+    if minute < MINUTES_PER_DAY {
         return Ok(minute);
     }
-    let help = "the next day starts at 00:00".to_owned();
-    Err(Problem::new(BAD_TIME, format!("`{text}` is only the end of a day")).help(help))
+    let help = "write `00:00` for the start of the next day".to_owned();
+    Err(Problem::new(BAD_TIME, format!("`{text}` cannot be a start")).help(help))
 }
 
-/// Minutes after midnight, 24:00 included.
-fn time(text: &str) -> Result<u16, Problem> {
+/// Parses a time up to and including 24:00 into minutes after midnight.
+fn parse_time(text: &str) -> Result<u16, Problem> {
     let numbers = text.split_once(':').and_then(|(hour, minute)| {
         let hour = (1..=2).contains(&hour.len()).then(|| dates::number::<u16>(hour))??;
         Some((hour, u16::from(dates::two_digits(minute)?.unsigned_abs())))
     });
     let help = match numbers {
-        Some((hour, minute)) if minute < 60 && hour * 60 + minute <= DAY => {
+        Some((hour, minute)) if minute < 60 && hour * 60 + minute <= MINUTES_PER_DAY => {
             return Ok(hour * 60 + minute);
         }
-        Some(_) => "times run from 00:00 to 24:00",
-        None => "write hours and minutes of the 24-hour clock, as in `09:00` and `17:30`",
+        Some(_) => "times range from 00:00 to 24:00",
+        None => "write hours and minutes in 24-hour format, as in `09:00` or `17:30`",
     };
     Err(Problem::new(BAD_TIME, format!("`{text}` is not a time")).help(help))
 }
 
-/// Reads one weekday or a range of them, in the order of the week: `mon-fri`, `sat`, `fri-mon`.
+/// Parses a weekday or a range of weekdays: `mon-fri`, `sat`, `fri-mon`.
 ///
 /// # Errors
-/// What is no weekday, and what would be right.
-pub(crate) fn weekdays(text: &str) -> Result<Vec<Weekday>, Problem> {
+/// Returns the first mistake.
+pub(crate) fn parse_weekdays(text: &str) -> Result<Vec<Weekday>, Problem> {
     let text = text.trim();
     let Some((first, last)) = text.split_once('-') else {
-        return Ok(vec![dates::weekday(text, BAD_TIME)?]);
+        return Ok(vec![dates::parse_weekday(text, BAD_TIME)?]);
     };
-    let first = dates::weekday(first.trim(), BAD_TIME)?;
-    let last = dates::weekday(last.trim(), BAD_TIME)?;
+    let first = dates::parse_weekday(first.trim(), BAD_TIME)?;
+    let last = dates::parse_weekday(last.trim(), BAD_TIME)?;
     if first == last {
-        let help = "write one day alone, and the whole week as `mon-sun`".to_owned();
+        let help = "write a single day without a range, or `mon-sun` for the whole week".to_owned();
         return Err(
-            Problem::new(BAD_TIME, format!("`{text}` ends on the day it starts")).help(help)
+            Problem::new(BAD_TIME, format!("`{text}` starts and ends on the same day")).help(help)
         );
     }
     let until_last = first.cycle_forward().take_while(|day| *day != last);
     Ok(until_last.chain([last]).collect())
 }
 
-/// Finds a zone in the database that comes with the program: the same on every machine. The
-/// system's is never read.
+/// Finds a time zone in the database that is compiled into the program, so that every machine gives
+/// the same result.
 ///
 /// # Errors
-/// When there is no such zone.
-pub(crate) fn zone(text: &str) -> Result<TimeZone, Problem> {
+/// Returns a problem for an unknown zone.
+pub(crate) fn parse_zone(text: &str) -> Result<TimeZone, Problem> {
     let text = text.trim();
     let zones = TimeZoneDatabase::bundled();
     match zones.get(text) {
         Ok(zone) if !zone.is_unknown() => Ok(zone),
         Ok(_) | Err(_) => {
             let names: Vec<String> = zones.available().map(|name| name.to_string()).collect();
-            let help = meant_zone(text, &names).map_or_else(
-                || "zones have names like `America/New_York`, `Europe/Berlin`, `UTC`".to_owned(),
+            let help = suggest_zone(text, &names).map_or_else(
+                || {
+                    "write an IANA name such as `America/New_York`, `Europe/Berlin` or `UTC`"
+                        .to_owned()
+                },
                 |name| format!("did you mean `{name}`?"),
             );
             let text = if text.is_empty() { "an empty text".into() } else { format!("`{text}`") };
-            Err(Problem::new(BAD_ZONE, format!("{text} is not a zone")).help(help))
+            Err(Problem::new(BAD_ZONE, format!("{text} is not a time zone")).help(help))
         }
     }
 }
 
-/// The zone of a city, or of one that is written much the same. An abbreviation, `PST`, is not taken
-/// for the one that differs by a letter: that is another zone.
-fn meant_zone<'n>(text: &str, names: &'n [String]) -> Option<&'n str> {
+/// Suggests the zone of a city with this name or a similar one. Abbreviations such as `PST` get no
+/// suggestion, because one that differs by a letter is a different zone.
+fn suggest_zone<'n>(text: &str, names: &'n [String]) -> Option<&'n str> {
     let city_of = |name: &'n str| name.rsplit_once('/').map_or(name, |(_, city)| city);
-    let begins_so = |name: &str, text: &str| {
+    let same_initial = |name: &str, text: &str| {
         let first = |text: &str| text.chars().next().map(|letter| letter.to_ascii_lowercase());
         first(name) == first(text)
     };
@@ -256,46 +282,55 @@ fn meant_zone<'n>(text: &str, names: &'n [String]) -> Option<&'n str> {
     let names = names.iter().map(String::as_str);
     let same_city =
         names.clone().find(|name| name.contains('/') && city_of(name).eq_ignore_ascii_case(city));
-    // A city that begins otherwise is another city.
-    let alike = names.clone().map(city_of).filter(|name| begins_so(name, city));
+    // A name with a different initial is not a misspelling.
+    let alike = names.clone().map(city_of).filter(|name| same_initial(name, city));
     let near_city = || diagnostics::nearest(city, alike).filter(|_| city.len() > 4);
     same_city.or_else(|| {
         let near = near_city()?;
-        let mut of_it = names.filter(|name| city_of(name) == near);
-        let first = of_it.next();
-        first.into_iter().chain(of_it).find(|name| begins_so(name, &text)).or(first)
+        let mut zones_of_city = names.filter(|name| city_of(name) == near);
+        let first = zones_of_city.next();
+        first.into_iter().chain(zones_of_city).find(|name| same_initial(name, &text)).or(first)
     })
 }
 
-/// Reads an instant: `2026-12-25 00:10` or `2026-12-25T00:10:30` on the wall clock of the zone,
-/// `2026-12-25T00:10:00-05:00` on none. A date alone is its midnight. What the wall clock shows
-/// twice is taken the first time; what it skips is as much later as the skipped part is long.
+/// Parses a timestamp: `2026-12-25 00:10` or `2026-12-25T00:10:30` in the given zone, or
+/// `2026-12-25T00:10:00-05:00` with its own offset. A date alone means midnight. A repeated local
+/// time means its first occurrence; a skipped one moves forward by the length of the gap.
+///
+/// ```
+/// use jiff::tz::TimeZone;
+/// use switchboard::rules::parse_timestamp;
+///
+/// let zone = TimeZone::get("America/New_York").unwrap();
+/// let at = parse_timestamp("2026-12-25 00:10", &zone).unwrap();
+/// assert_eq!(at.to_string(), "2026-12-25T05:10:00Z");
+/// ```
 ///
 /// # Errors
-/// What cannot be read in it, and what would be right.
-pub fn moment(text: &str, zone: &TimeZone) -> Result<Timestamp, Problem> {
+/// Returns the mistake and its correction.
+pub fn parse_timestamp(text: &str, zone: &TimeZone) -> Result<Timestamp, Problem> {
     let text = text.trim();
     let starts_with_a_digit = text.starts_with(|c: char| c.is_ascii_digit());
     let parts = text.split_once(['T', 't', ' ']).filter(|_| starts_with_a_digit);
     let (date, time) = parts.unwrap_or((text, "00:00"));
-    let (date, time) = (dates::date(date)?, time.trim());
-    let unreadable = || {
-        let help = "write `2026-12-25 00:10`, `2026-12-25T00:10:30` or, with the distance from \
-                    UTC, `2026-12-25T00:10:30-05:00`";
-        Problem::new(BAD_TIME, format!("`{text}` is not a moment")).help(help)
+    let (date, time) = (dates::parse_date(date)?, time.trim());
+    let invalid = || {
+        let help = "write `2026-12-25 00:10`, `2026-12-25T00:10:30` or, with a UTC offset, \
+                    `2026-12-25T00:10:30-05:00`";
+        Problem::new(BAD_TIME, format!("`{text}` is not a date and time")).help(help)
     };
     if time.contains(['+', '-', 'Z', 'z', '[']) {
-        let read = text.parse().ok().filter(|_| !time.contains('['));
-        return read.ok_or_else(unreadable);
+        let parsed = text.parse().ok().filter(|_| !time.contains('['));
+        return parsed.ok_or_else(invalid);
     }
     let (time, second) = match time.rsplit_once(':') {
         Some((time, second)) if time.contains(':') => (time, dates::two_digits(second)),
         _ => (time, Some(0)),
     };
-    let minute = start_time(time)?;
-    let wall = |second| Time::new((minute / 60) as i8, (minute % 60) as i8, second, 0).ok();
-    let wall = second.and_then(wall).ok_or_else(unreadable)?;
-    zone.to_timestamp(DateTime::from_parts(date, wall)).map_err(|_| unreadable())
+    let minute = parse_start_time(time)?;
+    let civil_time = |second| Time::new((minute / 60) as i8, (minute % 60) as i8, second, 0).ok();
+    let civil_time = second.and_then(civil_time).ok_or_else(invalid)?;
+    zone.to_timestamp(DateTime::from_parts(date, civil_time)).map_err(|_| invalid())
 }
 
 #[cfg(test)]
@@ -307,17 +342,17 @@ mod tests {
         Arc::new(Dates { name: name.into(), days })
     }
 
-    fn hours(name: &str, in_zone: &str, lines: &[(&str, &str)]) -> Hours {
+    fn hours(name: &str, zone_name: &str, lines: &[(&str, &str)]) -> Hours {
         let mut hours = Hours {
             name: name.into(),
-            zone: zone(in_zone).unwrap(),
+            zone: parse_zone(zone_name).unwrap(),
             week: Default::default(),
             closed: Vec::new(),
             open: Vec::new(),
         };
         for (days, times) in lines {
-            for weekday in weekdays(days).unwrap() {
-                hours.week[weekday.to_monday_zero_offset() as usize] = spans(times).unwrap();
+            for weekday in parse_weekdays(days).unwrap() {
+                hours.week[weekday.to_monday_zero_offset() as usize] = parse_spans(times).unwrap();
             }
         }
         hours
@@ -330,7 +365,7 @@ mod tests {
         }
 
         fn open(mut self, day: &str, times: &str) -> Hours {
-            self.open.push((DaySpec::parse(day).unwrap(), spans(times).unwrap()));
+            self.open.push((DaySpec::parse(day).unwrap(), parse_spans(times).unwrap()));
             self
         }
     }
@@ -343,17 +378,17 @@ mod tests {
             .open("2026-12-24", "09:00-12:00")
     }
 
-    /// `at` is in UTC, so that nothing here trusts the zone under test.
+    /// `at` is in UTC, independent of the zone under test.
     #[track_caller]
     fn check(hours: &Hours, at: &str, expected: &str) {
         let at = at.parse().unwrap();
         let status = hours.status(at);
         assert_eq!(status.to_string(), expected);
-        assert_eq!(hours.are_open(at), status.open);
+        assert_eq!(hours.is_open(at), status.open);
     }
 
     #[test]
-    fn an_office_keeps_its_week() {
+    fn opens_by_weekday() {
         let office = office();
         check(&office, "2026-11-19T15:00:00Z", "office is open on Thu 2026-11-19 at 10:00");
         check(&office, "2026-11-19T05:00:00Z", "office is closed on Thu 2026-11-19 at 00:00");
@@ -377,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn closed_beats_the_week() {
+    fn closed_dates_override_the_week() {
         let office = office();
         let expected = "office is closed on Fri 2026-12-25 at 00:10 (us-holidays)";
         check(&office, "2026-12-25T05:10:00Z", expected);
@@ -390,21 +425,22 @@ mod tests {
     }
 
     #[test]
-    fn open_beats_both() {
+    fn open_dates_override_closed_and_week() {
         let office = office();
-        let expected = "office is open on Thu 2026-12-24 at 11:59 (`open` has 2026-12-24)";
+        let expected = "office is open on Thu 2026-12-24 at 11:59 (`open` has an entry 2026-12-24)";
         check(&office, "2026-12-24T16:59:59Z", expected);
-        let expected = "office is closed on Thu 2026-12-24 at 12:00 (`open` has 2026-12-24)";
+        let expected =
+            "office is closed on Thu 2026-12-24 at 12:00 (`open` has an entry 2026-12-24)";
         check(&office, "2026-12-24T17:00:00Z", expected);
         let expected = "office is closed on Fri 2027-12-24 at 11:00 (us-holidays)";
         check(&office, "2027-12-24T16:00:00Z", expected);
         let sunday = office.open("2026-11-22", "10:00-16:00");
-        let expected = "office is open on Sun 2026-11-22 at 10:00 (`open` has 2026-11-22)";
+        let expected = "office is open on Sun 2026-11-22 at 10:00 (`open` has an entry 2026-11-22)";
         check(&sunday, "2026-11-22T15:00:00Z", expected);
     }
 
     #[test]
-    fn the_first_that_holds_is_named() {
+    fn the_reason_is_the_first_matching_entry() {
         let shop = hours("shop", "UTC", &[("mon-sun", "09:00-18:00")])
             .closed(dates("inventory", &["12-30..01-01"]))
             .closed(dates("new-year", &["01-01"]))
@@ -412,28 +448,28 @@ mod tests {
             .open("2026-12-30", "15:00-16:00");
         let expected = "shop is closed on Fri 2027-01-01 at 10:00 (inventory)";
         check(&shop, "2027-01-01T10:00:00Z", expected);
-        let expected = "shop is open on Wed 2026-12-30 at 10:30 (`open` has 12-30)";
+        let expected = "shop is open on Wed 2026-12-30 at 10:30 (`open` has an entry 12-30)";
         check(&shop, "2026-12-30T10:30:00Z", expected);
-        let expected = "shop is closed on Wed 2026-12-30 at 15:30 (`open` has 12-30)";
+        let expected = "shop is closed on Wed 2026-12-30 at 15:30 (`open` has an entry 12-30)";
         check(&shop, "2026-12-30T15:30:00Z", expected);
     }
 
     #[test]
-    fn a_night_belongs_to_the_day_it_starts() {
+    fn a_night_belongs_to_the_day_on_which_it_starts() {
         let night = hours("night", "America/New_York", &[("sun", "22:00-06:00")]);
         check(&night, "2026-11-22T08:00:00Z", "night is closed on Sun 2026-11-22 at 03:00");
         check(&night, "2026-11-23T02:59:59Z", "night is closed on Sun 2026-11-22 at 21:59");
         check(&night, "2026-11-23T03:00:00Z", "night is open on Sun 2026-11-22 at 22:00");
-        let monday = "night is open on Mon 2026-11-23 at 00:00 (since the day before)";
+        let monday = "night is open on Mon 2026-11-23 at 00:00 (since the previous day)";
         check(&night, "2026-11-23T05:00:00Z", monday);
-        let monday = "night is open on Mon 2026-11-23 at 05:59 (since the day before)";
+        let monday = "night is open on Mon 2026-11-23 at 05:59 (since the previous day)";
         check(&night, "2026-11-23T10:59:59Z", monday);
         check(&night, "2026-11-23T11:00:00Z", "night is closed on Mon 2026-11-23 at 06:00");
         check(&night, "2026-11-24T03:00:00Z", "night is closed on Mon 2026-11-23 at 22:00");
     }
 
     #[test]
-    fn a_week_may_wrap() {
+    fn a_night_span_wraps_around_the_week() {
         let weekend = hours("weekend", "Europe/Berlin", &[("fri-mon", "10:00-16:00")]);
         check(&weekend, "2026-11-19T10:00:00Z", "weekend is closed on Thu 2026-11-19 at 11:00");
         check(&weekend, "2026-11-20T10:00:00Z", "weekend is open on Fri 2026-11-20 at 11:00");
@@ -443,10 +479,10 @@ mod tests {
     }
 
     #[test]
-    fn what_starts_on_a_closed_day_does_not_run_into_the_next() {
+    fn a_closed_day_has_no_span_into_the_next_day() {
         let night = hours("night", "Europe/Berlin", &[("mon-sun", "22:00-06:00")])
             .closed(dates("christmas", &["12-25"]));
-        let expected = "night is open on Fri 2026-12-25 at 03:00 (since the day before)";
+        let expected = "night is open on Fri 2026-12-25 at 03:00 (since the previous day)";
         check(&night, "2026-12-25T02:00:00Z", expected);
         let expected = "night is closed on Fri 2026-12-25 at 06:00 (christmas)";
         check(&night, "2026-12-25T05:00:00Z", expected);
@@ -457,13 +493,13 @@ mod tests {
     }
 
     #[test]
-    fn what_open_starts_runs_into_a_closed_day() {
+    fn an_open_date_can_extend_into_a_closed_day() {
         let bar = hours("bar", "UTC", &[("thu", "22:00-23:00")])
             .closed(dates("christmas", &["12-24..12-26"]))
             .open("12-24", "20:00-02:00");
-        let expected = "bar is open on Thu 2026-12-24 at 20:00 (`open` has 12-24)";
+        let expected = "bar is open on Thu 2026-12-24 at 20:00 (`open` has an entry 12-24)";
         check(&bar, "2026-12-24T20:00:00Z", expected);
-        let expected = "bar is open on Fri 2026-12-25 at 01:59 (since the day before)";
+        let expected = "bar is open on Fri 2026-12-25 at 01:59 (since the previous day)";
         check(&bar, "2026-12-25T01:59:00Z", expected);
         let expected = "bar is closed on Fri 2026-12-25 at 02:00 (christmas)";
         check(&bar, "2026-12-25T02:00:00Z", expected);
@@ -479,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_may_be_half_an_hour_off() {
+    fn supports_half_hour_offsets() {
         let endpoint = hours("desk", "Asia/Kolkata", &[("mon-fri", "9:00-17:00")]);
         check(&endpoint, "2026-11-19T03:29:59Z", "desk is closed on Thu 2026-11-19 at 08:59");
         check(&endpoint, "2026-11-19T03:30:00Z", "desk is open on Thu 2026-11-19 at 09:00");
@@ -488,7 +524,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_that_the_clocks_skip_never_comes() {
+    fn a_skipped_hour_does_not_occur() {
         let early = hours("early", "America/New_York", &[("sun", "01:30-02:30")]);
         check(&early, "2026-03-08T06:30:00Z", "early is open on Sun 2026-03-08 at 01:30");
         check(&early, "2026-03-08T06:59:59Z", "early is open on Sun 2026-03-08 at 01:59");
@@ -504,7 +540,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_that_the_clocks_repeat_counts_twice() {
+    fn a_repeated_hour_is_open_twice() {
         let late = hours("late", "America/New_York", &[("sun", "01:00-02:00")]);
         check(&late, "2026-11-01T04:59:59Z", "late is closed on Sun 2026-11-01 at 00:59");
         check(&late, "2026-11-01T05:00:00Z", "late is open on Sun 2026-11-01 at 01:00");
@@ -525,65 +561,66 @@ mod tests {
     }
 
     #[test]
-    fn a_night_in_which_the_clocks_change_ends_by_the_wall_clock() {
+    fn a_night_with_a_clock_change_ends_at_its_local_time() {
         let night = hours("night", "Europe/Berlin", &[("sat", "22:00-06:00")]);
         check(&night, "2026-03-28T20:59:59Z", "night is closed on Sat 2026-03-28 at 21:59");
         check(&night, "2026-03-28T21:00:00Z", "night is open on Sat 2026-03-28 at 22:00");
-        let short = "night is open on Sun 2026-03-29 at 05:59 (since the day before)";
+        let short = "night is open on Sun 2026-03-29 at 05:59 (since the previous day)";
         check(&night, "2026-03-29T03:59:59Z", short);
         check(&night, "2026-03-29T04:00:00Z", "night is closed on Sun 2026-03-29 at 06:00");
         check(&night, "2026-10-24T20:00:00Z", "night is open on Sat 2026-10-24 at 22:00");
-        let long = "night is open on Sun 2026-10-25 at 05:59 (since the day before)";
+        let long = "night is open on Sun 2026-10-25 at 05:59 (since the previous day)";
         check(&night, "2026-10-25T04:59:59Z", long);
         check(&night, "2026-10-25T05:00:00Z", "night is closed on Sun 2026-10-25 at 06:00");
     }
 
     #[test]
-    fn the_ends_of_time_are_no_special_case() {
+    fn handles_the_first_and_last_timestamp() {
         let always = hours("always", "UTC", &[("mon-sun", "00:00-24:00")]);
-        assert!(always.are_open(Timestamp::MIN));
-        assert!(always.are_open(Timestamp::MAX));
+        assert!(always.is_open(Timestamp::MIN));
+        assert!(always.is_open(Timestamp::MAX));
         let never = hours("never", "UTC", &[]);
-        assert!(!never.are_open(Timestamp::MIN));
-        assert!(!never.are_open(Timestamp::MAX));
+        assert!(!never.is_open(Timestamp::MIN));
+        assert!(!never.is_open(Timestamp::MAX));
     }
 
     #[track_caller]
-    fn weekdays_are(text: &str, expected: &[Weekday]) {
-        assert_eq!(weekdays(text).unwrap(), expected, "{text}");
+    fn check_weekdays(text: &str, expected: &[Weekday]) {
+        assert_eq!(parse_weekdays(text).unwrap(), expected, "{text}");
     }
 
     #[test]
-    fn weekdays_follow_each_other_and_wrap() {
+    fn weekday_ranges_wrap_around_the_week() {
         use Weekday::{Friday, Monday, Saturday, Sunday, Thursday, Tuesday, Wednesday};
-        weekdays_are("mon-fri", &[Monday, Tuesday, Wednesday, Thursday, Friday]);
-        weekdays_are("sat", &[Saturday]);
-        weekdays_are(" Sunday ", &[Sunday]);
-        weekdays_are("fri-mon", &[Friday, Saturday, Sunday, Monday]);
-        weekdays_are("SATURDAY - sun", &[Saturday, Sunday]);
-        weekdays_are("sun-mon", &[Sunday, Monday]);
-        assert_eq!(weekdays("tue-mon").unwrap().len(), 7);
+        check_weekdays("mon-fri", &[Monday, Tuesday, Wednesday, Thursday, Friday]);
+        check_weekdays("sat", &[Saturday]);
+        check_weekdays(" Sunday ", &[Sunday]);
+        check_weekdays("fri-mon", &[Friday, Saturday, Sunday, Monday]);
+        check_weekdays("SATURDAY - sun", &[Saturday, Sunday]);
+        check_weekdays("sun-mon", &[Sunday, Monday]);
+        assert_eq!(parse_weekdays("tue-mon").unwrap().len(), 7);
     }
 
     #[track_caller]
-    fn spans_print(text: &str, expected: &[&str]) {
-        let printed = spans(text).unwrap().iter().map(TimeSpan::to_string).collect::<Vec<_>>();
+    fn check_printed_spans(text: &str, expected: &[&str]) {
+        let printed =
+            parse_spans(text).unwrap().iter().map(TimeSpan::to_string).collect::<Vec<_>>();
         assert_eq!(printed, expected);
     }
 
     #[test]
-    fn spans_end_later_than_they_start() {
-        assert_eq!(spans("9:00-12:30").unwrap(), [TimeSpan { start: 540, end: 750 }]);
-        assert_eq!(spans("22:00-06:00").unwrap(), [TimeSpan { start: 1320, end: 1800 }]);
-        assert_eq!(spans("00:00-24:00").unwrap(), [TimeSpan { start: 0, end: 1440 }]);
-        assert_eq!(spans("00:01-00:00").unwrap(), [TimeSpan { start: 1, end: 1440 }]);
-        spans_print("09:00-12:30,13:30 - 18:00", &["09:00-12:30", "13:30-18:00"]);
-        spans_print("22:00-6:00", &["22:00-06:00"]);
-        spans_print("22:00-00:00", &["22:00-24:00"]);
+    fn spans_end_after_their_start() {
+        assert_eq!(parse_spans("9:00-12:30").unwrap(), [TimeSpan { start: 540, end: 750 }]);
+        assert_eq!(parse_spans("22:00-06:00").unwrap(), [TimeSpan { start: 1320, end: 1800 }]);
+        assert_eq!(parse_spans("00:00-24:00").unwrap(), [TimeSpan { start: 0, end: 1440 }]);
+        assert_eq!(parse_spans("00:01-00:00").unwrap(), [TimeSpan { start: 1, end: 1440 }]);
+        check_printed_spans("09:00-12:30,13:30 - 18:00", &["09:00-12:30", "13:30-18:00"]);
+        check_printed_spans("22:00-6:00", &["22:00-06:00"]);
+        check_printed_spans("22:00-00:00", &["22:00-24:00"]);
     }
 
     #[track_caller]
-    fn refused<T: fmt::Debug>(read: Result<T, Problem>, code: &str, message: &str, help: &str) {
+    fn check_error<T: fmt::Debug>(read: Result<T, Problem>, code: &str, message: &str, help: &str) {
         let error = read.unwrap_err();
         assert_eq!(
             (error.code, error.message.as_str(), error.help.as_deref()),
@@ -592,123 +629,124 @@ mod tests {
     }
 
     #[test]
-    fn spans_that_cannot_be_read_say_what_would_be_right() {
-        let refused = |text, message, help| refused(spans(text), "bad-time", message, help);
-        let range = "times run from 00:00 to 24:00";
-        refused("09:00-25:00", "`25:00` is not a time", range);
-        refused("09:00-24:01", "`24:01` is not a time", range);
-        refused("09:60-10:00", "`09:60` is not a time", range);
-        let form = "write hours and minutes of the 24-hour clock, as in `09:00` and `17:30`";
-        refused("9-17", "`9` is not a time", form);
-        refused("9am-5pm", "`9am` is not a time", form);
-        refused("09:0-10:00", "`09:0` is not a time", form);
-        refused("009:00-10:00", "`009:00` is not a time", form);
-        refused("+9:00-10:00", "`+9:00` is not a time", form);
-        refused(":30-10:00", "`:30` is not a time", form);
-        refused("09:00-10:00-11:00", "`10:00-11:00` is not a time", form);
-        let both = "write both, as in `09:00-12:30`";
-        refused("09:00", "`09:00` is not a start and an end", both);
-        refused("09:00-12:30,", "a comma has no times on one of its sides", both);
+    fn rejects_invalid_spans_with_help() {
+        let check = |text, message, help| check_error(parse_spans(text), "bad-time", message, help);
+        let range = "times range from 00:00 to 24:00";
+        check("09:00-25:00", "`25:00` is not a time", range);
+        check("09:00-24:01", "`24:01` is not a time", range);
+        check("09:60-10:00", "`09:60` is not a time", range);
+        let form = "write hours and minutes in 24-hour format, as in `09:00` or `17:30`";
+        check("9-17", "`9` is not a time", form);
+        check("9am-5pm", "`9am` is not a time", form);
+        check("09:0-10:00", "`09:0` is not a time", form);
+        check("009:00-10:00", "`009:00` is not a time", form);
+        check("+9:00-10:00", "`+9:00` is not a time", form);
+        check(":30-10:00", "`:30` is not a time", form);
+        check("09:00-10:00-11:00", "`10:00-11:00` is not a time", form);
+        let both = "write start and end, as in `09:00-12:30`";
+        check("09:00", "`09:00` is not a time span", both);
+        check("09:00-12:30,", "no times before or after a comma", both);
         let plain = "write a plain `-`: `09:00-12:30`";
-        refused("09:00\u{2013}12:30", "`09:00\u{2013}12:30` is not a start and an end", plain);
-        let whole = "for all day write 00:00-24:00";
-        refused("09:00-09:00", "`09:00-09:00` ends when it starts", whole);
-        refused("00:00-00:00", "`00:00-00:00` ends when it starts", whole);
-        let next = "the next day starts at 00:00";
-        refused("24:00-06:00", "`24:00` is only the end of a day", next);
-        let none = "write `09:00-12:30, 13:30-18:00`, for all day `00:00-24:00`; a weekday that is \
-                    left out is closed, other days stand in `closed`";
-        refused("closed", "`closed` has no times", none);
-        refused("", "an empty text has no times", none);
+        check("09:00\u{2013}12:30", "`09:00\u{2013}12:30` is not a time span", plain);
+        let whole = "for all day, write `00:00-24:00`";
+        check("09:00-09:00", "`09:00-09:00` ends at its start", whole);
+        check("00:00-00:00", "`00:00-00:00` ends at its start", whole);
+        let next = "write `00:00` for the start of the next day";
+        check("24:00-06:00", "`24:00` cannot be a start", next);
+        let none = "write `09:00-12:30, 13:30-18:00`, or `00:00-24:00` for all day; an omitted \
+                    weekday is closed, and other closed days belong in `closed`";
+        check("closed", "`closed` contains no times", none);
+        check("", "an empty text contains no times", none);
     }
 
     #[test]
-    fn weekdays_that_cannot_be_read_say_what_would_be_right() {
-        let refused = |text, message, help| refused(weekdays(text), "bad-time", message, help);
-        refused("mon-fir", "`fir` is not a weekday", "did you mean `fri`?");
-        refused("wendesday", "`wendesday` is not a weekday", "did you mean `wednesday`?");
+    fn rejects_invalid_weekdays_with_help() {
+        let check =
+            |text, message, help| check_error(parse_weekdays(text), "bad-time", message, help);
+        check("mon-fir", "`fir` is not a weekday", "did you mean `fri`?");
+        check("wendesday", "`wendesday` is not a weekday", "did you mean `wednesday`?");
         let all = "weekdays are mon, tue, wed, thu, fri, sat, sun";
-        refused("weekend", "`weekend` is not a weekday", all);
-        refused("", "`` is not a weekday", all);
-        refused("mon-tue-wed", "`tue-wed` is not a weekday", all);
-        let one = "write one day alone, and the whole week as `mon-sun`";
-        refused("mon-Monday", "`mon-Monday` ends on the day it starts", one);
+        check("weekend", "`weekend` is not a weekday", all);
+        check("", "`` is not a weekday", all);
+        check("mon-tue-wed", "`tue-wed` is not a weekday", all);
+        let one = "write a single day without a range, or `mon-sun` for the whole week";
+        check("mon-Monday", "`mon-Monday` starts and ends on the same day", one);
     }
 
     #[test]
-    fn zones_are_found_whatever_their_capitals() {
+    fn finds_zones_regardless_of_case() {
         for name in ["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "UTC"] {
-            assert_eq!(zone(name).unwrap().iana_name(), Some(name));
+            assert_eq!(parse_zone(name).unwrap().iana_name(), Some(name));
             let lower = format!(" {} ", name.to_lowercase());
-            assert_eq!(zone(&lower).unwrap().iana_name(), Some(name));
+            assert_eq!(parse_zone(&lower).unwrap().iana_name(), Some(name));
         }
     }
 
     #[test]
-    fn zones_that_do_not_exist_say_which_was_meant() {
-        let refused = |text, message, help| refused(zone(text), "bad-zone", message, help);
+    fn suggests_a_zone_for_an_unknown_one() {
+        let check = |text, message, help| check_error(parse_zone(text), "bad-zone", message, help);
         let new_york = "did you mean `America/New_York`?";
-        refused("america/newyork", "`america/newyork` is not a zone", new_york);
-        refused("New York", "`New York` is not a zone", new_york);
+        check("america/newyork", "`america/newyork` is not a time zone", new_york);
+        check("New York", "`New York` is not a time zone", new_york);
         let berlin = "did you mean `Europe/Berlin`?";
-        refused("Europe/Berlni", "`Europe/Berlni` is not a zone", berlin);
-        refused("berlin", "`berlin` is not a zone", berlin);
-        let form = "zones have names like `America/New_York`, `Europe/Berlin`, `UTC`";
-        refused("PST", "`PST` is not a zone", form);
-        refused("Etc/Unknown", "`Etc/Unknown` is not a zone", form);
-        refused("", "an empty text is not a zone", form);
+        check("Europe/Berlni", "`Europe/Berlni` is not a time zone", berlin);
+        check("berlin", "`berlin` is not a time zone", berlin);
+        let form = "write an IANA name such as `America/New_York`, `Europe/Berlin` or `UTC`";
+        check("PST", "`PST` is not a time zone", form);
+        check("Etc/Unknown", "`Etc/Unknown` is not a time zone", form);
+        check("", "an empty text is not a time zone", form);
     }
 
     #[track_caller]
-    fn moment_is(text: &str, in_zone: &str, expected: &str) {
-        let zone = zone(in_zone).unwrap();
-        assert_eq!(moment(text, &zone).unwrap().to_string(), expected, "{text}");
+    fn check_timestamp(text: &str, zone_name: &str, expected: &str) {
+        let zone = parse_zone(zone_name).unwrap();
+        assert_eq!(parse_timestamp(text, &zone).unwrap().to_string(), expected, "{text}");
     }
 
     #[test]
-    fn a_moment_is_on_the_wall_clock_unless_it_says_otherwise() {
-        moment_is("2026-12-25 00:10", "America/New_York", "2026-12-25T05:10:00Z");
-        moment_is("2026-07-01 9:00", "America/New_York", "2026-07-01T13:00:00Z");
-        moment_is(" 2026-12-25T00:10:30 ", "Asia/Kolkata", "2026-12-24T18:40:30Z");
-        moment_is("2026-12-25", "Europe/Berlin", "2026-12-24T23:00:00Z");
-        moment_is("2026-12-25T00:10:00-05:00", "Europe/Berlin", "2026-12-25T05:10:00Z");
-        moment_is("2026-12-25 00:10+05:30", "Europe/Berlin", "2026-12-24T18:40:00Z");
-        moment_is("2026-12-25t00:10:00z", "Europe/Berlin", "2026-12-25T00:10:00Z");
+    fn parses_timestamps_in_the_zone_or_with_an_offset() {
+        check_timestamp("2026-12-25 00:10", "America/New_York", "2026-12-25T05:10:00Z");
+        check_timestamp("2026-07-01 9:00", "America/New_York", "2026-07-01T13:00:00Z");
+        check_timestamp(" 2026-12-25T00:10:30 ", "Asia/Kolkata", "2026-12-24T18:40:30Z");
+        check_timestamp("2026-12-25", "Europe/Berlin", "2026-12-24T23:00:00Z");
+        check_timestamp("2026-12-25T00:10:00-05:00", "Europe/Berlin", "2026-12-25T05:10:00Z");
+        check_timestamp("2026-12-25 00:10+05:30", "Europe/Berlin", "2026-12-24T18:40:00Z");
+        check_timestamp("2026-12-25t00:10:00z", "Europe/Berlin", "2026-12-25T00:10:00Z");
     }
 
     #[test]
-    fn a_moment_that_comes_twice_or_never_is_still_one() {
-        moment_is("2026-11-01 01:30", "America/New_York", "2026-11-01T05:30:00Z");
-        moment_is("2026-03-08 02:30", "America/New_York", "2026-03-08T07:30:00Z");
-        moment_is("2026-10-25 02:30", "Europe/Berlin", "2026-10-25T00:30:00Z");
-        moment_is("2026-03-29 02:30", "Europe/Berlin", "2026-03-29T01:30:00Z");
-        moment_is("2026-04-05 01:45", "Australia/Lord_Howe", "2026-04-04T14:45:00Z");
-        moment_is("2026-10-04 02:15", "Australia/Lord_Howe", "2026-10-03T15:45:00Z");
+    fn resolves_repeated_and_skipped_local_times() {
+        check_timestamp("2026-11-01 01:30", "America/New_York", "2026-11-01T05:30:00Z");
+        check_timestamp("2026-03-08 02:30", "America/New_York", "2026-03-08T07:30:00Z");
+        check_timestamp("2026-10-25 02:30", "Europe/Berlin", "2026-10-25T00:30:00Z");
+        check_timestamp("2026-03-29 02:30", "Europe/Berlin", "2026-03-29T01:30:00Z");
+        check_timestamp("2026-04-05 01:45", "Australia/Lord_Howe", "2026-04-04T14:45:00Z");
+        check_timestamp("2026-10-04 02:15", "Australia/Lord_Howe", "2026-10-03T15:45:00Z");
     }
 
     #[test]
-    fn moments_that_cannot_be_read_say_what_would_be_right() {
-        let moment = |text| moment(text, &TimeZone::UTC);
+    fn rejects_invalid_timestamps_with_help() {
+        let parse = |text| parse_timestamp(text, &TimeZone::UTC);
         let date = "write year, month and day, as in `2026-12-24`";
-        refused(moment("tomorrow"), "bad-date", "`tomorrow` is not a date", date);
-        refused(moment("00:10"), "bad-date", "`00:10` is not a date", date);
-        refused(moment("12-25 00:10"), "bad-date", "`12-25` comes back every year", date);
+        check_error(parse("tomorrow"), "bad-date", "`tomorrow` is not a date", date);
+        check_error(parse("00:10"), "bad-date", "`00:10` is not a date", date);
+        check_error(parse("12-25 00:10"), "bad-date", "`12-25` has no year", date);
         let meant = "did you mean `2026-01-05`?";
-        refused(moment("2026-1-5 00:10"), "bad-date", "`2026-1-5` is not a date", meant);
+        check_error(parse("2026-1-5 00:10"), "bad-date", "`2026-1-5` is not a date", meant);
         let turned = "did you mean `2026-12-24`?";
-        let message = "`2026-24-12` is not a date: no month is 24";
-        refused(moment("2026-24-12 00:10"), "bad-date", message, turned);
-        let error = moment("2026-02-30 00:10").unwrap_err();
+        let message = "`2026-24-12` is not a date: there is no month 24";
+        check_error(parse("2026-24-12 00:10"), "bad-date", message, turned);
+        let error = parse("2026-02-30 00:10").unwrap_err();
         let message = "`2026-02-30` is not a date: February 2026 has 28 days";
         assert_eq!((error.code, error.message.as_str()), ("bad-date", message));
-        let range = "times run from 00:00 to 24:00";
-        refused(moment("2026-12-25 25:10"), "bad-time", "`25:10` is not a time", range);
-        let next = "the next day starts at 00:00";
-        refused(moment("2026-12-25 24:00"), "bad-time", "`24:00` is only the end of a day", next);
-        let form = "write hours and minutes of the 24-hour clock, as in `09:00` and `17:30`";
-        refused(moment("2026-12-25 noon"), "bad-time", "`noon` is not a time", form);
-        let forms = "write `2026-12-25 00:10`, `2026-12-25T00:10:30` or, with the distance from \
-                     UTC, `2026-12-25T00:10:30-05:00`";
+        let range = "times range from 00:00 to 24:00";
+        check_error(parse("2026-12-25 25:10"), "bad-time", "`25:10` is not a time", range);
+        let next = "write `00:00` for the start of the next day";
+        check_error(parse("2026-12-25 24:00"), "bad-time", "`24:00` cannot be a start", next);
+        let form = "write hours and minutes in 24-hour format, as in `09:00` or `17:30`";
+        check_error(parse("2026-12-25 noon"), "bad-time", "`noon` is not a time", form);
+        let forms = "write `2026-12-25 00:10`, `2026-12-25T00:10:30` or, with a UTC offset, \
+                     `2026-12-25T00:10:30-05:00`";
         for text in [
             "2026-12-25 00:10:60",
             "2026-12-25 00:10:5",
@@ -718,8 +756,8 @@ mod tests {
             "2026-12-25T00:10:00[America/New_York]",
             "9999-12-31 23:59",
         ] {
-            let message = format!("`{text}` is not a moment");
-            refused(moment(text), "bad-time", &message, forms);
+            let message = format!("`{text}` is not a date and time");
+            check_error(parse(text), "bad-time", &message, forms);
         }
     }
 }

@@ -1,14 +1,15 @@
-//! Which rules can be for two numbers, found without looking at all rules: tuple-space hashing.
+//! Index of rules by their two numbers (tuple-space search), so that a decision does not scan all
+//! rules.
 //!
-//! A rule becomes entries, one for each pair of what may have been dialled and who may ring. Each
-//! half of an entry has a shape (any, exact, a prefix of 7 digits, a country, …) and a key of that
-//! shape. For a call there is one key of each shape, so one look into the hash table for each pair
-//! of shapes that is in use tells which rules can fit, and a million rules cost what ten do. The
-//! pairs are tried by the first rule that has them, and no further than to the best rule so far.
+//! A rule has one entry for each pair of its `to` and `from` patterns. Each half of an entry has a
+//! shape (any, exact, a prefix of 7 digits, a country, …) and a key of that shape. A call has one
+//! key of each shape, so one hash look-up for each pair of shapes in use finds the candidate rules,
+//! and a million rules cost as much as ten. Pairs are tried in the order of their first rule, until
+//! no pair can contain an earlier rule than the best one so far.
 //!
-//! What is found here can fit; whether it does (the channel, hours, negations, digits behind an X)
-//! is for the caller to judge. Nothing that fits is missing: the scan of all rules is held against
-//! it in a test.
+//! The index returns candidates; the caller evaluates the remaining conditions (channel, hours,
+//! negations, digits after an X). No matching rule is missing: a test compares the index with a scan
+//! of all rules.
 
 use std::hash::BuildHasher;
 
@@ -19,42 +20,42 @@ use super::lists::{Lists, ResolvedParty};
 use super::pattern::{NumberMatcher, NumberPattern};
 use crate::domain::phone_number::{Party, PhoneNumber};
 
-/// An index over some rules of a table, by their numbers.
+/// Index of some rules of a table, by their number patterns.
 #[derive(Debug, Default)]
 pub struct Index {
     pairs: Vec<Pair>,
     slots: HashTable<Slot>,
-    /// Rule numbers of the slots that have several, ascending within each.
-    several: Vec<u32>,
-    /// The shapes in use, a bit each, for what was dialled and for who rings.
+    /// Rule numbers of the slots with more than one rule, ascending within each slot.
+    overflow: Vec<u32>,
+    /// Bit sets of the shapes in use, for `to` and for `from`.
     shapes: [u32; 2],
 }
 
-/// A pair of shapes that is in use.
+/// Pair of shapes in use.
 #[derive(Debug, Clone, Copy)]
 struct Pair {
     to: KeyShape,
     from: KeyShape,
-    /// The smallest rule number that has it.
+    /// Smallest rule number with this pair.
     first: u32,
 }
 
-/// The rules behind one pair of keys.
+/// Rules of one pair of keys.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     key: u64,
-    /// The rule itself when there is one; else where they begin in `several`.
+    /// Rule number when `count` is 1; otherwise the start in `overflow`.
     start: u32,
     count: u32,
 }
 
-/// The form of half an entry.
+/// Shape of half an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct KeyShape(u8);
 
 impl KeyShape {
     const ANY: KeyShape = KeyShape(0);
-    // 1 to 15: a prefix of so many digits.
+    // 1 to 15: a prefix of that length.
     const EXACT: KeyShape = KeyShape(16);
     const COUNTRY: KeyShape = KeyShape(17);
     const LIST: KeyShape = KeyShape(18);
@@ -71,19 +72,19 @@ impl KeyShape {
     }
 }
 
-/// The keys of a party: one of each shape that it has, and one for each list that it stands on.
+/// Keys of a party: at most one of each shape, and one for each list that contains it.
 #[derive(Debug)]
 pub struct PartyKeys {
-    has: u32,
+    shapes: u32,
     keys: [u64; KeyShape::COUNT],
     lists: Vec<u64>,
 }
 
-/// A rule with more pairs of patterns than this is found by the longer of its two sides alone.
-const MOST_PAIRS: usize = 4_096;
+/// Maximum number of pairs of a rule; a rule with more is indexed by its longer side alone.
+const MAX_PAIRS: usize = 4_096;
 
 impl Index {
-    /// Of these rules: their numbers, what may have been dialled, who may ring.
+    /// Builds an index of rules, given as rule number, `to` and `from`.
     pub fn new<'r>(
         rules: impl Iterator<Item = (u32, &'r NumberMatcher, &'r NumberMatcher)>,
     ) -> Index {
@@ -96,16 +97,17 @@ impl Index {
                 index.shapes[1] |= from.bit();
                 let first = &mut first[usize::from(to.0) * KeyShape::COUNT + usize::from(from.0)];
                 *first = (*first).min(number);
-                entries.push((mixed(to, to_key, from, from_key), number));
+                entries.push((combined_key(to, to_key, from, from_key), number));
             }
         }
         entries.sort_unstable();
         entries.dedup();
         let used = first.into_iter().enumerate().filter(|(_, first)| *first < u32::MAX);
         index.pairs = used
-            .map(|(at, first)| {
-                let shape = |at: usize| KeyShape(at as u8);
-                Pair { to: shape(at / KeyShape::COUNT), from: shape(at % KeyShape::COUNT), first }
+            .map(|(index, first)| {
+                let shape = |shape: usize| KeyShape(shape as u8);
+                let (to, from) = (index / KeyShape::COUNT, index % KeyShape::COUNT);
+                Pair { to: shape(to), from: shape(from), first }
             })
             .collect();
         index.pairs.sort_by_key(|pair| pair.first);
@@ -114,42 +116,43 @@ impl Index {
     }
 
     fn fill(&mut self, entries: &[(u64, u32)]) {
-        let groups = || entries.chunk_by(|(one, _), (other, _)| one == other);
+        let groups = || entries.chunk_by(|(left, _), (right, _)| left == right);
         self.slots.reserve(groups().count(), |slot| slot.key);
         for group in groups() {
             let (key, rule) = group[0];
             let mut slot = Slot { key, start: rule, count: group.len() as u32 };
             if group.len() > 1 {
-                slot.start = self.several.len() as u32;
-                self.several.extend(group.iter().map(|(_, rule)| *rule));
+                slot.start = self.overflow.len() as u32;
+                self.overflow.extend(group.iter().map(|(_, rule)| *rule));
             }
             self.slots.insert_unique(key, slot, |slot| slot.key);
         }
-        self.several.shrink_to_fit();
+        self.overflow.shrink_to_fit();
     }
 
-    /// Whether it has no rules at all.
+    /// Returns whether the index has no rules.
     pub fn is_empty(&self) -> bool {
         self.pairs.is_empty()
     }
 
-    /// The keys of the two parties of a call: what was dialled, and who rings.
+    /// Returns the keys of the called party and of the caller.
     pub fn keys(&self, to: &ResolvedParty<'_>, from: &ResolvedParty<'_>) -> [PartyKeys; 2] {
-        [PartyKeys::of(to, self.shapes[0]), PartyKeys::of(from, self.shapes[1])]
+        [PartyKeys::new(to, self.shapes[0]), PartyKeys::new(from, self.shapes[1])]
     }
 
-    /// The smallest rule number that can be for these keys and that `fits`.
-    pub fn first(&self, keys: &[PartyKeys; 2], fits: impl FnMut(u32) -> bool) -> Option<u32> {
-        self.first_below(u32::MAX, usize::MAX, keys, fits)
+    /// Returns the smallest candidate rule number that `matches`.
+    pub fn first(&self, keys: &[PartyKeys; 2], matches: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.first_below(u32::MAX, usize::MAX, keys, matches)
     }
 
-    /// The same below `end`; of the rules on one pair of keys no more than `most` are looked at.
+    /// Returns the smallest candidate below `end` that `matches`. At most `limit` rules of each pair of
+    /// keys are tried.
     pub fn first_below(
         &self,
         end: u32,
-        most: usize,
+        limit: usize,
         [to, from]: &[PartyKeys; 2],
-        mut fits: impl FnMut(u32) -> bool,
+        mut matches: impl FnMut(u32) -> bool,
     ) -> Option<u32> {
         let mut best = end;
         for pair in &self.pairs {
@@ -157,14 +160,14 @@ impl Index {
                 break;
             }
             self.each(pair, to, from, |rules| {
-                let mut better = rules.iter().copied().take(most).take_while(|rule| *rule < best);
-                best = better.find(|rule| fits(*rule)).unwrap_or(best);
+                let mut better = rules.iter().copied().take(limit).take_while(|rule| *rule < best);
+                best = better.find(|rule| matches(*rule)).unwrap_or(best);
             });
         }
         (best < end).then_some(best)
     }
 
-    /// All rule numbers below `end` that can be for these keys, ascending, each once.
+    /// Returns all candidate rule numbers below `end`, ascending and without duplicates.
     pub fn all(&self, [to, from]: &[PartyKeys; 2], end: u32) -> Vec<u32> {
         let mut found = Vec::new();
         for pair in self.pairs.iter().take_while(|pair| pair.first < end) {
@@ -177,70 +180,70 @@ impl Index {
         found
     }
 
-    /// Hands out the rules of each key that the two parties have of this pair.
-    fn each(&self, pair: &Pair, to: &PartyKeys, from: &PartyKeys, mut with: impl FnMut(&[u32])) {
+    /// Calls `visit` with the rules of each pair of keys that has this pair of shapes.
+    fn each(&self, pair: &Pair, to: &PartyKeys, from: &PartyKeys, mut visit: impl FnMut(&[u32])) {
         for to_key in to.of_shape(pair.to) {
             for from_key in from.of_shape(pair.from) {
-                let key = mixed(pair.to, *to_key, pair.from, *from_key);
+                let key = combined_key(pair.to, *to_key, pair.from, *from_key);
                 let Some(slot) = self.slots.find(key, |slot| slot.key == key) else { continue };
                 match slot.count {
-                    1 => with(&[slot.start]),
+                    1 => visit(&[slot.start]),
                     count => {
                         let start = slot.start as usize;
-                        with(&self.several[start..start + count as usize]);
+                        visit(&self.overflow[start..start + count as usize]);
                     }
                 }
             }
         }
     }
 
-    /// The most rules that share one pair of keys, and how many do.
-    pub fn most_crowded(&self) -> Option<&[u32]> {
+    /// Returns the rules of the pair of keys that has the most, if any pair has several.
+    pub fn largest_slot(&self) -> Option<&[u32]> {
         let slot = self.slots.iter().filter(|slot| slot.count > 1).max_by_key(|slot| slot.count)?;
-        Some(&self.several[slot.start as usize..(slot.start + slot.count) as usize])
+        Some(&self.overflow[slot.start as usize..(slot.start + slot.count) as usize])
     }
 
-    /// The memory that it takes, in bytes.
+    /// Returns the memory in use, in bytes.
     pub fn bytes(&self) -> usize {
         self.slots.allocation_size()
-            + self.several.capacity() * size_of::<u32>()
+            + self.overflow.capacity() * size_of::<u32>()
             + self.pairs.capacity() * size_of::<Pair>()
     }
 }
 
 impl PartyKeys {
-    fn of(known: &ResolvedParty<'_>, shapes: u32) -> PartyKeys {
-        let mut keys = PartyKeys { has: 0, keys: [0; KeyShape::COUNT], lists: Vec::new() };
+    fn new(party: &ResolvedParty<'_>, shapes: u32) -> PartyKeys {
+        let mut keys = PartyKeys { shapes: 0, keys: [0; KeyShape::COUNT], lists: Vec::new() };
         keys.add(KeyShape::ANY, 0);
-        match known.party() {
+        match party.party() {
             Party::Withheld => keys.add(KeyShape::WITHHELD, 0),
             Party::Literal(text) => keys.add(KeyShape::TEXT, text_key(text)),
             Party::Number(number) => {
                 keys.add(KeyShape::EXACT, number.key());
                 keys.add_prefixes(*number, shapes);
                 if shapes & KeyShape::COUNTRY.bit() != 0 {
-                    let country = known.country();
+                    let country = party.country();
                     country.inspect(|country| keys.add(KeyShape::COUNTRY, country.key()));
                 }
             }
         }
         if shapes & KeyShape::LIST.bit() != 0 {
-            known.lists().for_each(|list| keys.add_list(list.at() as u64));
+            party.lists().for_each(|list| keys.add_list(list.index() as u64));
         }
         keys
     }
 
-    /// The keys of all entries that can hold every number of a pattern.
-    pub(crate) fn holding(pattern: &NumberPattern, lists: &Lists) -> PartyKeys {
-        let mut keys = PartyKeys { has: 0, keys: [0; KeyShape::COUNT], lists: Vec::new() };
+    /// Returns the keys of all entries that cover every number of a pattern.
+    pub(crate) fn for_pattern(pattern: &NumberPattern, lists: &Lists) -> PartyKeys {
+        let mut keys = PartyKeys { shapes: 0, keys: [0; KeyShape::COUNT], lists: Vec::new() };
         match pattern {
             NumberPattern::Exact(number) => {
                 let party = Party::Number(*number);
-                return PartyKeys::of(&lists.lookup(&party), u32::MAX);
+                return PartyKeys::new(&lists.lookup(&party), u32::MAX);
             }
             NumberPattern::Literal(text) => {
                 let party = Party::Literal(text.clone());
-                return PartyKeys::of(&lists.lookup(&party), u32::MAX);
+                return PartyKeys::new(&lists.lookup(&party), u32::MAX);
             }
             NumberPattern::Prefix(prefix) => keys.add_shared(*prefix, lists),
             NumberPattern::Digits(_) => {
@@ -249,35 +252,38 @@ impl PartyKeys {
                 }
             }
             NumberPattern::Country(country) => keys.add(KeyShape::COUNTRY, country.key()),
-            NumberPattern::List(list, _) => keys.add_list(list.at() as u64),
+            NumberPattern::List(list, _) => keys.add_list(list.index() as u64),
             NumberPattern::Withheld => keys.add(KeyShape::WITHHELD, 0),
         }
         keys.add(KeyShape::ANY, 0);
         keys
     }
 
-    /// What all numbers that begin so have in common.
+    /// Adds the keys that all numbers with this prefix share.
     fn add_shared(&mut self, prefix: PhoneNumber, lists: &Lists) {
         self.add_prefixes(prefix, u32::MAX);
         let country = prefix.country_as_prefix();
         country.inspect(|country| self.add(KeyShape::COUNTRY, country.key()));
-        lists.with_prefix(prefix).into_iter().for_each(|list| self.add_list(list.at() as u64));
+        lists
+            .lists_with_prefix(prefix)
+            .into_iter()
+            .for_each(|list| self.add_list(list.index() as u64));
     }
 
-    /// The keys of what asks for nothing, or only takes away.
-    pub(crate) fn anything() -> PartyKeys {
-        let mut keys = PartyKeys { has: 0, keys: [0; KeyShape::COUNT], lists: Vec::new() };
+    /// Returns the keys of a matcher without positive patterns.
+    pub(crate) fn wildcard() -> PartyKeys {
+        let mut keys = PartyKeys { shapes: 0, keys: [0; KeyShape::COUNT], lists: Vec::new() };
         keys.add(KeyShape::ANY, 0);
         keys
     }
 
     fn add(&mut self, shape: KeyShape, key: u64) {
-        self.has |= shape.bit();
+        self.shapes |= shape.bit();
         self.keys[usize::from(shape.0)] = key;
     }
 
     fn add_list(&mut self, key: u64) {
-        self.has |= KeyShape::LIST.bit();
+        self.shapes |= KeyShape::LIST.bit();
         self.lists.push(key);
     }
 
@@ -291,22 +297,22 @@ impl PartyKeys {
     }
 
     fn of_shape(&self, shape: KeyShape) -> &[u64] {
-        if self.has & shape.bit() == 0 {
+        if self.shapes & shape.bit() == 0 {
             return &[];
         }
         match shape {
             KeyShape::LIST => &self.lists,
-            KeyShape(at) => std::slice::from_ref(&self.keys[usize::from(at)]),
+            KeyShape(shape) => std::slice::from_ref(&self.keys[usize::from(shape)]),
         }
     }
 }
 
 type Half = (KeyShape, u64);
 
-/// What a rule is found by.
+/// Returns the pairs of keys under which a rule is indexed.
 fn pairs(to: &NumberMatcher, from: &NumberMatcher) -> impl Iterator<Item = (Half, Half)> {
     let (mut to, mut from) = (halves(to), halves(from));
-    if to.len() * from.len() > MOST_PAIRS {
+    if to.len() * from.len() > MAX_PAIRS {
         let shorter = if to.len() < from.len() { &mut to } else { &mut from };
         *shorter = vec![(KeyShape::ANY, 0)];
     }
@@ -329,14 +335,14 @@ fn half(pattern: &NumberPattern) -> Half {
             None => (KeyShape::ANY, 0),
         },
         NumberPattern::Country(country) => (KeyShape::COUNTRY, country.key()),
-        NumberPattern::List(list, _) => (KeyShape::LIST, list.at() as u64),
+        NumberPattern::List(list, _) => (KeyShape::LIST, list.index() as u64),
         NumberPattern::Withheld => (KeyShape::WITHHELD, 0),
         NumberPattern::Literal(text) => (KeyShape::TEXT, text_key(text)),
     }
 }
 
-/// One number for a pair of halves. Should two pairs ever share one, a rule more is judged.
-fn mixed(to: KeyShape, to_key: u64, from: KeyShape, from_key: u64) -> u64 {
+/// Combines the halves of an entry into one key. A collision only adds a candidate.
+fn combined_key(to: KeyShape, to_key: u64, from: KeyShape, from_key: u64) -> u64 {
     FixedState::default().hash_one((u16::from(to.0) << 8 | u16::from(from.0), to_key, from_key))
 }
 

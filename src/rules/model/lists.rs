@@ -1,7 +1,7 @@
-//! Lists of numbers, `[lists.NAME]`: who stands on which, and what the columns of that row say.
+//! Lists of numbers, `[lists.NAME]`: membership of a party, and the columns of its row.
 //!
-//! All lists share one hash table, so that it costs the same to ask whether a caller stands on one
-//! list or on a hundred. Of a file's columns only those are kept that a rule uses.
+//! All lists share one hash table, so a look-up costs the same for one list as for a hundred. Only
+//! the columns that a rule uses are kept.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -14,48 +14,48 @@ use hashbrown::hash_table::Entry as TableEntry;
 use crate::domain::call::Call;
 use crate::domain::phone_number::{Country, Party, PhoneNumber};
 
-/// A list, by its place in [`Lists`].
+/// Position of a list in [`Lists`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListId(u32);
 
-/// A row of a list: where what it says begins.
+/// Row of a list: the offset of its cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row(u32);
 
-/// A column that is kept.
+/// Position of a column among the kept columns of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column(u16);
 
-/// What stands on a list.
+/// Entry of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
-    /// This number.
+    /// One number.
     Number(PhoneNumber),
-    /// All numbers that begin so.
+    /// All numbers with this prefix.
     Prefix(PhoneNumber),
-    /// This text, which is no number; capitals make no difference.
+    /// Text that is not a number, compared without regard to case.
     Text(Box<str>),
 }
 
-/// All lists of a table.
+/// All lists of a rule table.
 #[derive(Debug, Default)]
 pub struct Lists {
     lists: Vec<List>,
     entries: HashTable<ListEntry>,
-    /// The lengths of prefixes that there are, a bit each.
+    /// Bit set of the prefix lengths in use.
     prefix_lengths: u16,
     texts: HashMap<Box<str>, Vec<(ListId, Row)>>,
 }
 
-/// One list.
+/// A list.
 #[derive(Debug)]
 pub struct List {
-    /// The name that rules use.
+    /// Name used by rules.
     pub name: Box<str>,
-    /// How many different numbers, prefixes and texts it has.
+    /// Number of distinct entries.
     pub size: usize,
     columns: Vec<Box<str>>,
-    /// The kept cells of all rows, each behind its length.
+    /// Kept cells of all rows, each preceded by its length.
     cells: Vec<u8>,
 }
 
@@ -66,12 +66,12 @@ struct ListEntry {
     row: Row,
 }
 
-/// Set in the key of a prefix; no number's key has it.
+/// Bit that marks the key of a prefix; keys of numbers never have it.
 const PREFIX: u64 = 1 << 63;
-/// The length of a cell takes one byte, or this one and four more.
+/// Marks a length that follows in four bytes; shorter lengths take one byte.
 const LONG: u8 = u8::MAX;
 
-/// A party, and the lists that it stands on.
+/// A party with the list rows that contain it.
 #[derive(Debug)]
 pub struct ResolvedParty<'c> {
     party: &'c Party,
@@ -79,118 +79,119 @@ pub struct ResolvedParty<'c> {
     rows: Vec<(ListId, Row)>,
 }
 
-/// A call, and what a table's lists say of its two parties.
+/// A call whose two parties have been looked up in the lists.
 #[derive(Debug)]
 pub struct ResolvedCall<'c> {
-    /// The call.
+    /// Call that was resolved.
     pub call: &'c Call<'c>,
-    /// Who rings.
+    /// Caller.
     pub from: ResolvedParty<'c>,
-    /// What was dialled.
+    /// Called party.
     pub to: ResolvedParty<'c>,
     lists: &'c Lists,
 }
 
-/// One of the two parties of a call.
+/// Side of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// Who rings.
+    /// Caller.
     From,
-    /// What was dialled.
+    /// Called party.
     To,
 }
 
-/// `LIST.column`: what the row says on which one of the parties stands.
+/// `LIST.column`: a column in the list row of one of the parties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cell {
-    /// Whose row.
+    /// Party whose row is used.
     pub side: Side,
-    /// On which list.
+    /// List.
     pub list: ListId,
-    /// In which column.
+    /// Column of the list.
     pub column: Column,
 }
 
 impl<'c> ResolvedCall<'c> {
-    /// Looks both parties of a call up.
+    /// Looks up both parties of a call.
     pub fn new(lists: &'c Lists, call: &'c Call<'c>) -> ResolvedCall<'c> {
         ResolvedCall { call, from: lists.lookup(call.from()), to: lists.lookup(call.to()), lists }
     }
 
-    /// What stands in a cell; none when it is empty, and when the party is not on the list.
+    /// Returns the text of a cell, unless it is empty or the party is not on the list.
     pub fn cell(&self, cell: Cell) -> Option<&'c str> {
-        let known = match cell.side {
+        let party = match cell.side {
             Side::From => &self.from,
             Side::To => &self.to,
         };
-        let text = self.lists.cell(cell.list, known.row(cell.list)?, cell.column);
+        let text = self.lists.cell(cell.list, party.row(cell.list)?, cell.column);
         Some(text).filter(|text| !text.is_empty())
     }
 }
 
 impl<'c> ResolvedParty<'c> {
-    /// A party that stands on no list.
-    pub fn alone(party: &'c Party) -> ResolvedParty<'c> {
+    /// Creates a party that is on no list.
+    pub fn unlisted(party: &'c Party) -> ResolvedParty<'c> {
         ResolvedParty { party, country: OnceCell::new(), rows: Vec::new() }
     }
 
-    /// Who it is.
+    /// Returns the party itself.
     pub fn party(&self) -> &'c Party {
         self.party
     }
 
-    /// The country of its number.
+    /// Returns the country of the number.
     pub fn country(&self) -> Option<Country> {
         *self.country.get_or_init(|| self.party.number().and_then(|number| number.country()))
     }
 
-    /// Its row on this list, when it stands there: the number's own before that of a prefix, a
-    /// longer prefix before a shorter one.
+    /// Returns the row on this list, if any: an exact entry before a prefix, a longer prefix before
+    /// a shorter one.
     pub fn row(&self, list: ListId) -> Option<Row> {
-        self.rows.iter().find(|(on, _)| *on == list).map(|(_, row)| *row)
+        self.rows.iter().find(|(other, _)| *other == list).map(|(_, row)| *row)
     }
 
-    /// The lists that it stands on.
+    /// Returns the lists that contain the party.
     pub fn lists(&self) -> impl Iterator<Item = ListId> {
         self.rows.iter().map(|(list, _)| *list)
     }
 }
 
 impl ListId {
-    /// Its place, counted from 0.
-    pub fn at(self) -> usize {
+    /// Returns the position, counted from 0.
+    pub fn index(self) -> usize {
         self.0 as usize
     }
 }
 
 impl Column {
-    /// Its place among the kept columns, counted from 0.
-    pub fn at(self) -> usize {
+    /// Returns the position among the kept columns, counted from 0.
+    pub fn index(self) -> usize {
         usize::from(self.0)
     }
 }
 
 impl Lists {
-    /// Looks a party up in all lists at once.
+    /// Looks up a party in all lists at once.
     pub fn lookup<'c>(&self, party: &'c Party) -> ResolvedParty<'c> {
-        let mut known = ResolvedParty::alone(party);
+        let mut resolved = ResolvedParty::unlisted(party);
         match party {
             Party::Withheld => {}
             Party::Literal(_) if self.texts.is_empty() => {}
             Party::Literal(text) => {
                 let rows = self.texts.get(text.to_ascii_lowercase().as_str());
-                known.rows.extend(rows.into_iter().flatten());
+                resolved.rows.extend(rows.into_iter().flatten());
             }
             Party::Number(number) => {
-                self.add_rows(number.key(), &mut known.rows);
-                self.add_prefixes(*number, &mut known.rows);
+                self.add_rows(number.key(), &mut resolved.rows);
+                self.add_prefixes(*number, &mut resolved.rows);
             }
         }
-        known
+        resolved
     }
 
-    /// The lists that have all numbers that begin so, by a prefix of their own.
-    pub fn with_prefix(&self, prefix: PhoneNumber) -> Vec<ListId> {
+    /// Returns the lists that contain every number with this prefix, through a prefix entry of their
+    /// own.
+    pub fn lists_with_prefix(&self, prefix: PhoneNumber) -> Vec<ListId> {
         let mut rows = Vec::new();
         self.add_prefixes(prefix, &mut rows);
         rows.into_iter().map(|(list, _)| list).collect()
@@ -215,47 +216,47 @@ impl Lists {
         }
     }
 
-    /// What a cell says; empty when the row has nothing there.
+    /// Returns the text of a cell, which may be empty.
     pub fn cell(&self, list: ListId, row: Row, column: Column) -> &str {
-        let mut rest = &self.lists[list.at()].cells[row.0 as usize..];
+        let mut rest = &self.lists[list.index()].cells[row.0 as usize..];
         for _ in 0..column.0 {
-            rest = take_cell(rest).1;
+            rest = split_cell(rest).1;
         }
-        std::str::from_utf8(take_cell(rest).0).unwrap_or_default() // was text when it was put in
+        std::str::from_utf8(split_cell(rest).0).unwrap_or_default() // inserted as UTF-8
     }
 
-    /// The list of this name.
-    pub fn named(&self, name: &str) -> Option<ListId> {
-        let at = self.lists.iter().position(|list| &*list.name == name)?;
-        Some(ListId(at as u32))
+    /// Returns the list with this name.
+    pub fn find(&self, name: &str) -> Option<ListId> {
+        let index = self.lists.iter().position(|list| &*list.name == name)?;
+        Some(ListId(index as u32))
     }
 
-    /// A list.
+    /// Returns a list.
     pub fn list(&self, id: ListId) -> &List {
-        &self.lists[id.at()]
+        &self.lists[id.index()]
     }
 
-    /// All lists, in the order in which they were written.
+    /// Returns all lists, in table order.
     pub fn all(&self) -> &[List] {
         &self.lists
     }
 
-    /// A number or a text that stands on the list; the shortest that begins with a prefix.
-    pub fn somebody_on(&self, list: ListId) -> Option<Item> {
-        let of_list = self.entries.iter().filter(|entry| entry.list == list);
-        let least = of_list.map(|entry| entry.key).min();
+    /// Returns some entry of the list: a number if it has one, else a prefix or a text.
+    pub fn any_item(&self, list: ListId) -> Option<Item> {
+        let entries = self.entries.iter().filter(|entry| entry.list == list);
+        let smallest = entries.map(|entry| entry.key).min();
         let text = || {
             let mut texts = self.texts.iter();
-            texts.find(|(_, rows)| rows.iter().any(|(on, _)| *on == list))
+            texts.find(|(_, rows)| rows.iter().any(|(other, _)| *other == list))
         };
-        match least {
+        match smallest {
             Some(key) if key & PREFIX == 0 => PhoneNumber::from_key(key).map(Item::Number),
             Some(key) => PhoneNumber::from_key(key & !PREFIX).map(Item::Prefix),
             None => text().map(|(text, _)| Item::Text(text.clone())),
         }
     }
 
-    /// A new list without rows; the names are looked at by the caller.
+    /// Adds an empty list. The caller ensures that the name is new.
     pub(crate) fn add(&mut self, name: &str) -> ListId {
         let id = ListId(self.lists.len() as u32);
         let (columns, cells) = (Vec::new(), Vec::new());
@@ -263,70 +264,70 @@ impl Lists {
         id
     }
 
-    /// Remembers that a rule uses this column. To be said before the first row is put in.
-    pub(crate) fn keep(&mut self, list: ListId, column: &str) -> Column {
-        let kept = &mut self.lists[list.at()].columns;
-        let known = kept.iter().position(|known| &**known == column);
-        let at = known.unwrap_or_else(|| {
-            kept.push(column.into());
-            kept.len() - 1
+    /// Keeps a column that a rule uses. Must be called before the first row is inserted.
+    pub(crate) fn keep_column(&mut self, list: ListId, column: &str) -> Column {
+        let columns = &mut self.lists[list.index()].columns;
+        let existing = columns.iter().position(|kept| &**kept == column);
+        let index = existing.unwrap_or_else(|| {
+            columns.push(column.into());
+            columns.len() - 1
         });
-        Column(at as u16)
+        Column(index as u16)
     }
 
-    /// The columns that rules use.
-    pub(crate) fn kept(&self, list: ListId) -> &[Box<str>] {
-        &self.lists[list.at()].columns
+    /// Returns the columns that rules use.
+    pub(crate) fn kept_columns(&self, list: ListId) -> &[Box<str>] {
+        &self.lists[list.index()].columns
     }
 
-    /// Makes room for more rows like the first ones of a list, so that nothing has to grow again and
-    /// again.
-    pub(crate) fn expect(&mut self, list: ListId, rows: usize) {
+    /// Reserves memory for more rows of the average size so far, so that loading does not reallocate
+    /// repeatedly.
+    pub(crate) fn reserve_rows(&mut self, list: ListId, rows: usize) {
         self.entries.reserve(rows, |entry| hash(entry.key));
-        let of = &mut self.lists[list.at()];
-        let bytes_a_row = of.cells.len() / of.size.max(1);
-        of.cells.reserve(bytes_a_row * rows);
+        let list = &mut self.lists[list.index()];
+        let bytes_per_row = list.cells.len() / list.size.max(1);
+        list.cells.reserve(bytes_per_row * rows);
     }
 
-    /// Puts a row in, with its cells in the order of [`Lists::kept`]. False when the same stands
-    /// there already; the earlier row stays.
-    pub(crate) fn put<'a>(
+    /// Inserts a row with its cells in the order of [`Lists::kept_columns`]. Returns false and keeps
+    /// the earlier row when the list already has this item.
+    pub(crate) fn insert<'a>(
         &mut self,
         list: ListId,
         item: &Item,
         cells: impl Iterator<Item = &'a str>,
     ) -> bool {
-        let of = &mut self.lists[list.at()];
-        let row = Row(of.cells.len() as u32);
+        let target = &mut self.lists[list.index()];
+        let row = Row(target.cells.len() as u32);
         let is_new = match item {
             Item::Text(text) => {
                 let rows = self.texts.entry(text.to_ascii_lowercase().into()).or_default();
-                let is_new = !rows.iter().any(|(on, _)| *on == list);
+                let is_new = !rows.iter().any(|(other, _)| *other == list);
                 if is_new {
                     rows.push((list, row));
                 }
                 is_new
             }
-            Item::Number(number) => insert(&mut self.entries, number.key(), list, row),
+            Item::Number(number) => insert_key(&mut self.entries, number.key(), list, row),
             Item::Prefix(prefix) => {
                 self.prefix_lengths |= 1 << prefix.digits();
-                insert(&mut self.entries, prefix.key() | PREFIX, list, row)
+                insert_key(&mut self.entries, prefix.key() | PREFIX, list, row)
             }
         };
         if is_new {
-            of.size += 1;
-            cells.for_each(|cell| put_cell(&mut of.cells, cell));
+            target.size += 1;
+            cells.for_each(|cell| push_cell(&mut target.cells, cell));
         }
         is_new
     }
 }
 
-fn insert(entries: &mut HashTable<ListEntry>, key: u64, list: ListId, row: Row) -> bool {
+fn insert_key(entries: &mut HashTable<ListEntry>, key: u64, list: ListId, row: Row) -> bool {
     let same = |entry: &ListEntry| entry.key == key && entry.list == list;
     match entries.entry(hash(key), same, |entry| hash(entry.key)) {
         TableEntry::Occupied(_) => false,
-        TableEntry::Vacant(place) => {
-            place.insert(ListEntry { key, list, row });
+        TableEntry::Vacant(slot) => {
+            slot.insert(ListEntry { key, list, row });
             true
         }
     }
@@ -336,7 +337,7 @@ fn hash(key: u64) -> u64 {
     FixedState::default().hash_one(key)
 }
 
-fn put_cell(cells: &mut Vec<u8>, text: &str) {
+fn push_cell(cells: &mut Vec<u8>, text: &str) {
     match u8::try_from(text.len()) {
         Ok(length) if length < LONG => cells.push(length),
         _ => {
@@ -347,8 +348,8 @@ fn put_cell(cells: &mut Vec<u8>, text: &str) {
     cells.extend_from_slice(text.as_bytes());
 }
 
-/// The first cell, and what stands behind it.
-fn take_cell(cells: &[u8]) -> (&[u8], &[u8]) {
+/// Splits off the first cell.
+fn split_cell(cells: &[u8]) -> (&[u8], &[u8]) {
     match cells {
         [] => (&[], &[]),
         [LONG, a, b, c, d, rest @ ..] => {

@@ -1,24 +1,30 @@
-//! Finds a thing by its name among many, without a second copy of the names.
+//! Looks items up by name without a second copy of the names.
 
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-/// Places by name. The names stay where they are: who asks says how to look one up.
+/// Hash index from names to positions. The names stay in the items; `name_of` returns the name at a
+/// position.
 #[derive(Debug, Default)]
-pub(crate) struct Names(HashTable<u32>);
+pub(crate) struct NameIndex(HashTable<u32>);
 
-impl Names {
-    /// The place of what has this name.
-    pub(crate) fn find<'n>(&self, name: &str, of: impl Fn(usize) -> &'n str) -> Option<usize> {
-        let found = self.0.find(hash(name), |at| of(*at as usize) == name);
-        found.map(|at| *at as usize)
+impl NameIndex {
+    /// Returns the position of the item with this name.
+    pub(crate) fn find<'n>(&self, name: &str, name_of: impl Fn(usize) -> &'n str) -> Option<usize> {
+        let found = self.0.find(hash(name), |index| name_of(*index as usize) == name);
+        found.map(|index| *index as usize)
     }
 
-    /// Remembers a place whose name is none of those before.
-    pub(crate) fn add<'n>(&mut self, name: &str, at: usize, of: impl Fn(usize) -> &'n str) {
-        self.0.insert_unique(hash(name), at as u32, |at| hash(of(*at as usize)));
+    /// Adds a position. The caller ensures that the name is new.
+    pub(crate) fn insert<'n>(
+        &mut self,
+        name: &str,
+        index: usize,
+        name_of: impl Fn(usize) -> &'n str,
+    ) {
+        self.0.insert_unique(hash(name), index as u32, |index| hash(name_of(*index as usize)));
     }
 }
 

@@ -1,8 +1,7 @@
-//! Patterns of numbers, and the "any of these, but none of those" that every condition is made of.
+//! Number patterns, and the selectors (any of these, none of those) that conditions consist of.
 //!
 //! `+12137771234`, `+1213*`, `+1213555XXXX`, `DE`, `@list`, `withheld`, `=sip:bob@example.com`, and
-//! a `!` before any of them. No regular expressions: a table must be readable by those who did not
-//! write it.
+//! a `!` before any of them. Regular expressions are not supported, so that tables stay readable.
 
 use std::fmt;
 
@@ -10,40 +9,52 @@ use super::lists::{ListId, ResolvedParty};
 use crate::diagnostics::{self, Problem};
 use crate::domain::phone_number::{Country, InvalidNumber, Party, PhoneNumber};
 
-/// One pattern.
+/// A number pattern.
+///
+/// ```
+/// use switchboard::domain::phone_number::Party;
+/// use switchboard::rules::{NumberPattern, ResolvedParty};
+///
+/// let pattern = NumberPattern::parse("+1213*").unwrap();
+/// let caller = Party::parse(Some("+1 (213) 777-1234")).party;
+/// assert!(pattern.matches(&ResolvedParty::unlisted(&caller)));
+///
+/// let problem = NumberPattern::parse("witheld").unwrap_err();
+/// assert_eq!(problem.help.as_deref(), Some("did you mean `withheld`?"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NumberPattern {
-    /// This number.
+    /// One number.
     Exact(PhoneNumber),
-    /// All numbers that begin so.
+    /// All numbers with this prefix.
     Prefix(PhoneNumber),
-    /// Numbers of this length, `None` standing for any digit.
+    /// Numbers of this length; `None` is any digit.
     Digits(Box<[Option<u8>]>),
     /// All numbers of a country.
     Country(Country),
-    /// All numbers of a list.
+    /// All entries of a list.
     List(ListId, Box<str>),
-    /// Callers who show no number.
+    /// Withheld numbers.
     Withheld,
-    /// This text, which is no number; capitals make no difference.
+    /// Text that is not a number, compared without regard to case.
     Literal(Box<str>),
 }
 
 impl NumberPattern {
-    /// Whether it fits.
-    pub fn fits(&self, known: &ResolvedParty<'_>) -> bool {
-        match (self, known.party()) {
-            (NumberPattern::List(list, _), _) => known.row(*list).is_some(),
+    /// Returns whether the pattern matches a party.
+    pub fn matches(&self, party: &ResolvedParty<'_>) -> bool {
+        match (self, party.party()) {
+            (NumberPattern::List(list, _), _) => party.row(*list).is_some(),
             (NumberPattern::Exact(exact), Party::Number(number)) => exact == number,
             (NumberPattern::Prefix(prefix), Party::Number(number)) => number.starts_with(*prefix),
             (NumberPattern::Digits(digits), Party::Number(number)) => {
-                let same = |(at, digit): (usize, &Option<u8>)| {
-                    digit.is_none_or(|digit| number.digit(at) == digit)
+                let same = |(index, digit): (usize, &Option<u8>)| {
+                    digit.is_none_or(|digit| number.digit(index) == digit)
                 };
                 number.digits() == digits.len() && digits.iter().enumerate().all(same)
             }
             (NumberPattern::Country(country), Party::Number(_)) => {
-                known.country() == Some(*country)
+                party.country() == Some(*country)
             }
             (NumberPattern::Withheld, Party::Withheld) => true,
             (NumberPattern::Literal(text), Party::Literal(literal)) => {
@@ -53,7 +64,8 @@ impl NumberPattern {
         }
     }
 
-    /// The digits before the first X, when it has some; they begin every number that it fits.
+    /// Returns the digits before the first X of a digit pattern, if any: a prefix of every number that
+    /// it matches.
     pub fn leading_digits(&self) -> Option<PhoneNumber> {
         let NumberPattern::Digits(digits) = self else { return None };
         let mut leading = digits.iter().map_while(|digit| *digit);
@@ -64,10 +76,10 @@ impl NumberPattern {
         Some(number)
     }
 
-    /// Reads a pattern, without the `!`. What `@list` means only the table knows: it is none here.
+    /// Parses a pattern without its `!`. The check resolves `@list`, which is an error here.
     ///
     /// # Errors
-    /// What is wrong with it, and what would be right when that can be told.
+    /// Returns the mistake, with a suggested correction where possible.
     pub fn parse(text: &str) -> Result<NumberPattern, Problem> {
         if text == "withheld" {
             return Ok(NumberPattern::Withheld);
@@ -85,9 +97,10 @@ impl NumberPattern {
     }
 }
 
-/// Whether a text stands for many callers, where one is asked for: `+1213*`, `DE`, `@vip`.
-pub fn is_wide(text: &str) -> bool {
-    // A call may come from any text, and from a number that nobody has. One from `@…` is withheld.
+/// Returns whether a text is a pattern for many callers rather than one party: `+1213*`, `DE`,
+/// `@vip`.
+pub fn matches_many(text: &str) -> bool {
+    // Any text can be a caller, and so can an unassigned number.
     match NumberPattern::parse(text.trim().trim_start_matches('!')) {
         _ if text.starts_with('@') => true,
         _ if text.starts_with('+')
@@ -109,29 +122,28 @@ const BAD_PATTERN: &str = "bad-pattern";
 
 fn literal_pattern(text: &str) -> Result<NumberPattern, Problem> {
     if text.is_empty() {
-        return Err(Problem::new(BAD_PATTERN, "`=` has no text behind it"));
+        return Err(Problem::new(BAD_PATTERN, "`=` is not followed by a text"));
     }
-    // A spreadsheet writes ="+12137771234".
+    // Spreadsheets export ="+12137771234".
     match Party::parse(Some(text.trim_matches('"'))).party {
         Party::Literal(literal) => Ok(NumberPattern::Literal(literal)),
         Party::Number(number) => Err(Problem::new(
             BAD_PATTERN,
-            format!("`={text}` holds a number, and callers with it are known by that number"),
+            format!("`={text}` is a number, and `=` is for texts that are not numbers"),
         )
-        .help(format!("write {}", number.unmasked()))),
-        Party::Withheld => Err(Problem::new(
-            BAD_PATTERN,
-            format!("`={text}` is one of the words for a withheld number"),
-        )
-        .help("write withheld")),
+        .help(format!("write `{}`", number.unmasked()))),
+        Party::Withheld => {
+            Err(Problem::new(BAD_PATTERN, format!("`={text}` means a withheld number"))
+                .help("write `withheld`"))
+        }
     }
 }
 
 fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
     if text.contains("(0)") {
-        let message = format!("`{text}` has a (0), which is not dialled behind a country code");
+        let message = format!("`{text}` contains (0), which is not dialled after a country code");
         let without = text.replace("(0)", "").split_whitespace().collect::<Vec<_>>().join(" ");
-        return Err(Problem::new(BAD_NUMBER, message).help(format!("write {without}")));
+        return Err(Problem::new(BAD_NUMBER, message).help(format!("write `{without}`")));
     }
     if let Some(prefix) = text.strip_suffix('*') {
         let number = PhoneNumber::parse(prefix).map_err(|error| not_a_number(text, &error))?;
@@ -142,26 +154,26 @@ fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
     }
     let number = PhoneNumber::parse(text).map_err(|error| not_a_number(text, &error))?;
     if number.spells_withheld() {
-        let message = format!("{text} is a keypad's word for a withheld number");
-        return Err(Problem::new(BAD_PATTERN, message).help("write withheld"));
+        let message = format!("`{text}` spells a word for a withheld number");
+        return Err(Problem::new(BAD_PATTERN, message).help("write `withheld`"));
     }
     match usual_length(number) {
         Ok(()) => Ok(NumberPattern::Exact(number)),
-        Err(wanted) => Err(Problem::new(
+        Err(expected) => Err(Problem::new(
             BAD_NUMBER,
-            format!("{text} has {} digits, {wanted}", number.digits()),
+            format!("`{text}` has {} digits, but {expected}", number.digits()),
         )
         .maybe_help(
-            (number.digits() < 11).then(|| format!("for a prefix write {}*", number.unmasked())),
+            (number.digits() < 11).then(|| format!("for a prefix, write `{}*`", number.unmasked())),
         )),
     }
 }
 
-/// Numbers of +1 have 11 digits; others, as far as anybody can tell, 7 to 15.
+/// Checks the length: 11 digits for +1, and 7 to 15 for other country codes.
 fn usual_length(number: PhoneNumber) -> Result<(), &'static str> {
     match (number.digit(0), number.digits()) {
         (1, 11) | (2..=9, 7..=15) => Ok(()),
-        (1, _) => Err("numbers of +1 have 11"),
+        (1, _) => Err("numbers in +1 have 11"),
         _ => Err("numbers have at least 7"),
     }
 }
@@ -170,13 +182,13 @@ fn digits_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
     let plain = digits.replace(['X', 'x'], "9");
     let length =
         PhoneNumber::parse(&format!("+{plain}")).map_err(|error| not_a_number(text, &error))?;
-    usual_length(length).map_err(|wanted| {
-        let message = format!("{text} has {} digits, {wanted}", length.digits());
-        Problem::new(BAD_NUMBER, message).help("an X stands for exactly one digit")
+    usual_length(length).map_err(|expected| {
+        let message = format!("`{text}` has {} digits, but {expected}", length.digits());
+        Problem::new(BAD_NUMBER, message).help("each `X` stands for exactly one digit")
     })?;
-    let kept = digits.chars().filter(|c| c.is_ascii_digit() || matches!(c, 'X' | 'x'));
-    let read = kept.map(|c| c.to_digit(10).map(|digit| digit as u8)).collect();
-    Ok(NumberPattern::Digits(read))
+    let digits = digits.chars().filter(|c| c.is_ascii_digit() || matches!(c, 'X' | 'x'));
+    let digits = digits.map(|c| c.to_digit(10).map(|digit| digit as u8)).collect();
+    Ok(NumberPattern::Digits(digits))
 }
 
 fn country_pattern(text: &str) -> Result<NumberPattern, Problem> {
@@ -190,73 +202,75 @@ fn country_pattern(text: &str) -> Result<NumberPattern, Problem> {
         _ => Country::from_code(&upper).map(|_| upper.as_str()),
     };
     let help = meant.map(|code| format!("did you mean `{code}`?"));
-    let message = format!("`{text}` is not the code of a country that has numbers");
-    Err(Problem::new(BAD_COUNTRY, message)
-        .maybe_help(help.or(Some("countries are two capital letters, `DE`".to_owned()))))
+    let message = format!("`{text}` is not a known country code");
+    Err(Problem::new(BAD_COUNTRY, message).maybe_help(
+        help.or(Some("country codes have two capital letters, such as `DE`".to_owned())),
+    ))
 }
 
 fn not_a_number(text: &str, error: &InvalidNumber) -> Problem {
     let help = match error {
-        InvalidNumber::Length(0) if text.ends_with('*') => EVERYBODY,
-        InvalidNumber::Character('*') => "a `*` stands at the end, for all numbers that begin so",
-        InvalidNumber::LeadingZero => "write the country code, without zeros in front",
+        InvalidNumber::Length(0) if text.ends_with('*') => MATCH_EVERYONE,
+        InvalidNumber::Character('*') => "`*` is only allowed at the end, for a prefix",
+        InvalidNumber::LeadingZero => "write the country code, without leading zeros",
         InvalidNumber::NoPlus | InvalidNumber::Character(_) | InvalidNumber::Length(_) => {
-            "a number looks like +12137771234, a prefix like +1213*"
+            "write a number like `+12137771234` or a prefix like `+1213*`"
         }
     };
     Problem::new(BAD_NUMBER, format!("`{text}` is not a number: {error}")).help(help)
 }
 
-const EVERYBODY: &str = "leave the key out to match everybody";
+const MATCH_EVERYONE: &str = "omit the key to match every caller";
 
 fn unreadable(text: &str) -> Problem {
     let message = match text {
-        "" => "an empty text is neither a number nor a country".to_owned(),
-        text => format!("`{text}` is neither a number nor a country"),
+        "" => "an empty text is not a number, country or list".to_owned(),
+        text => format!("`{text}` is not a number, country or list"),
     };
-    let exactly = format!("for exactly this text write `={text}`");
+    let exactly = format!("for exactly this text, write `={text}`");
     let only_digits =
         |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_with_x = text.contains('X') && text.bytes().all(|b| b == b'X' || b.is_ascii_digit());
-    let help =
-        if let "" | "*" | "any" | "anyone" | "anybody" | "all" | "everyone" | "everybody" = text {
-            EVERYBODY.to_owned()
-        } else if let Some(near) = diagnostics::nearest(text, ["withheld"]) {
-            format!("did you mean `{near}`?")
-        } else if matches!(Party::parse(Some(text)).party, Party::Withheld) {
-            "callers without a number are `withheld`".to_owned()
-        } else if text.starts_with('!') {
-            "one `!` takes away".to_owned()
-        } else if text.strip_suffix('*').is_some_and(only_digits) {
-            format!("a prefix starts with `+` and the country code: +{text}?")
-        } else if is_with_x {
-            "a pattern with X starts with `+` and the country code: +1213555XXXX".to_owned()
-        } else if let Some(help) = number_meant(text) {
-            help
-        } else if text.chars().all(char::is_alphabetic) {
-            format!("countries are two capital letters, `DE`; {exactly}")
-        } else {
-            exactly
-        };
+    let help = if let "" | "*" | "any" | "anyone" | "anybody" | "all" | "everyone" | "everybody" =
+        text
+    {
+        MATCH_EVERYONE.to_owned()
+    } else if let Some(near) = diagnostics::nearest(text, ["withheld"]) {
+        format!("did you mean `{near}`?")
+    } else if matches!(Party::parse(Some(text)).party, Party::Withheld) {
+        "for callers without a number, write `withheld`".to_owned()
+    } else if text.starts_with('!') {
+        "write a single `!` to exclude".to_owned()
+    } else if text.strip_suffix('*').is_some_and(only_digits) {
+        format!("a prefix starts with `+` and the country code; did you mean `+{text}`?")
+    } else if is_with_x {
+        "a pattern with `X` starts with `+` and the country code, as in `+1213555XXXX`".to_owned()
+    } else if let Some(help) = suggest_number(text) {
+        help
+    } else if text.chars().all(char::is_alphabetic) {
+        format!("country codes have two capital letters, such as `DE`; {exactly}")
+    } else {
+        exactly
+    };
     Problem::new(BAD_PATTERN, message).help(help)
 }
 
-/// How a text is written that is perhaps a number; none when it does not look like one.
-pub(crate) fn number_meant(text: &str) -> Option<String> {
+/// Suggests the correct spelling of a text that is probably a number.
+pub(crate) fn suggest_number(text: &str) -> Option<String> {
     let is_rounded = text.split_once(['E', 'e']).is_some_and(|(value, exponent)| {
         let part = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         value.split(['.', ',']).all(part) && part(exponent.trim_start_matches('+'))
     });
     if is_rounded {
         let help =
-            "a spreadsheet has rounded this number: make the column text, and export it again";
+            "a spreadsheet rounded this number; format the column as text and export it again";
         return Some(help.to_owned());
     }
     let quotes = ['\'', '"', '`', '\u{2018}', '\u{2019}'];
     let bare = text.trim_matches(quotes);
     let is_marked = bare != text || text.contains(':');
     if let (true, Party::Number(number)) = (is_marked, Party::parse(Some(bare)).party) {
-        return Some(format!("write {}", number.unmasked()));
+        return Some(format!("write `{}`", number.unmasked()));
     }
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let is_formatted = text.chars().all(|c| c.is_ascii_digit() || " -.()/".contains(c));
@@ -266,18 +280,21 @@ pub(crate) fn number_meant(text: &str) -> Option<String> {
     let abroad = ["00", "011"].into_iter().find_map(|dialled| digits.strip_prefix(dialled));
     let whole = abroad.or(Some(&*digits).filter(|digits| digits.len() > 10));
     Some(match whole.filter(|whole| !whole.starts_with('0')) {
-        Some(whole) => format!("numbers start with `+` and the country code: +{whole}?"),
-        // Without its country code it is another number.
-        None => "numbers start with `+` and the country code, as in +12137771234".to_owned(),
+        Some(whole) => {
+            format!("numbers start with `+` and the country code; did you mean `+{whole}`?")
+        }
+        // Adding a country code would be a guess.
+        None => "numbers start with `+` and the country code, as in `+12137771234`".to_owned(),
     })
 }
 
-/// "Any of these, but none of those"; without any of these: everything, but none of those.
+/// A set of accepted values and a set of excluded values. Without accepted values, everything that
+/// is not excluded matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selector<T> {
-    /// At least one has to fit, when there are any.
+    /// Accepted values; at least one must match unless empty.
     pub any_of: Vec<T>,
-    /// None may fit.
+    /// Excluded values; none may match.
     pub none_of: Vec<T>,
 }
 
@@ -288,99 +305,100 @@ impl<T> Default for Selector<T> {
 }
 
 impl<T> Selector<T> {
-    /// Whether it asks for nothing.
+    /// Returns whether the selector matches everything.
     pub fn is_anything(&self) -> bool {
         self.any_of.is_empty() && self.none_of.is_empty()
     }
 
-    /// Whether what `fits` tells apart is wanted.
-    pub fn holds(&self, fits: impl Fn(&T) -> bool) -> bool {
-        (self.any_of.is_empty() || self.any_of.iter().any(&fits)) && !self.none_of.iter().any(&fits)
+    /// Returns whether a value matches, given a predicate that compares it with an entry.
+    pub fn matches(&self, equals: impl Fn(&T) -> bool) -> bool {
+        (self.any_of.is_empty() || self.any_of.iter().any(&equals))
+            && !self.none_of.iter().any(&equals)
     }
 }
 
-/// As it could have been written: `+1900*, !+19005550100`.
+/// Prints the entries as written in a rule: `+1900*, !+19005550100`.
 impl<T: fmt::Display> fmt::Display for Selector<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let positive = self.any_of.iter().map(T::to_string);
-        let negative = self.none_of.iter().map(|one| format!("!{one}"));
+        let negative = self.none_of.iter().map(|entry| format!("!{entry}"));
         f.write_str(&positive.chain(negative).collect::<Vec<_>>().join(", "))
     }
 }
 
-/// Which numbers a rule is for. Small, for a table has two million of them, and most are one
-/// pattern or none.
+/// Condition on a number. Kept small, because a large table has two million of them, and most have
+/// at most one pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum NumberMatcher {
-    /// Nothing is asked: every number, and who shows none.
+    /// Matches every party, including withheld numbers.
     #[default]
     Anyone,
-    /// This pattern.
+    /// One pattern.
     One(NumberPattern),
-    /// Several, or some that are taken away.
+    /// Several patterns, or exclusions.
     Several(Box<Selector<NumberPattern>>),
 }
 
 impl NumberMatcher {
-    /// Whether it asks for nothing.
+    /// Returns whether every party matches.
     pub fn is_anything(&self) -> bool {
         *self == NumberMatcher::Anyone
     }
 
-    /// Of which at least one has to fit, when there are any.
+    /// Returns the accepted patterns; at least one must match unless empty.
     pub fn any_of(&self) -> &[NumberPattern] {
         match self {
             NumberMatcher::Anyone => &[],
             NumberMatcher::One(pattern) => std::slice::from_ref(pattern),
-            NumberMatcher::Several(either) => &either.any_of,
+            NumberMatcher::Several(selector) => &selector.any_of,
         }
     }
 
-    /// Of which none may fit.
+    /// Returns the excluded patterns; none may match.
     pub fn none_of(&self) -> &[NumberPattern] {
         match self {
             NumberMatcher::Anyone | NumberMatcher::One(_) => &[],
-            NumberMatcher::Several(either) => &either.none_of,
+            NumberMatcher::Several(selector) => &selector.none_of,
         }
     }
 
-    /// Whether this party is one of them. Who shows no number fits only what says `withheld`, and
-    /// what asks for nothing.
-    pub fn fit(&self, known: &ResolvedParty<'_>) -> bool {
+    /// Returns whether a party matches. A withheld number matches only `withheld`, or a matcher without
+    /// any pattern.
+    pub fn matches(&self, party: &ResolvedParty<'_>) -> bool {
         match self {
             NumberMatcher::Anyone => true,
-            NumberMatcher::One(pattern) => pattern.fits(known),
-            NumberMatcher::Several(either) => {
-                let shown = *known.party() != Party::Withheld
-                    || either.any_of.contains(&NumberPattern::Withheld);
-                shown && either.holds(|pattern| pattern.fits(known))
+            NumberMatcher::One(pattern) => pattern.matches(party),
+            NumberMatcher::Several(selector) => {
+                let may_match = *party.party() != Party::Withheld
+                    || selector.any_of.contains(&NumberPattern::Withheld);
+                may_match && selector.matches(|pattern| pattern.matches(party))
             }
         }
     }
 }
 
 impl From<Selector<NumberPattern>> for NumberMatcher {
-    fn from(mut either: Selector<NumberPattern>) -> NumberMatcher {
-        match (either.any_of.len(), either.none_of.len()) {
+    fn from(mut selector: Selector<NumberPattern>) -> NumberMatcher {
+        match (selector.any_of.len(), selector.none_of.len()) {
             (0, 0) => NumberMatcher::Anyone,
-            (1, 0) => either.any_of.pop().map(NumberMatcher::One).unwrap_or_default(),
-            _ => NumberMatcher::Several(Box::new(either)),
+            (1, 0) => selector.any_of.pop().map(NumberMatcher::One).unwrap_or_default(),
+            _ => NumberMatcher::Several(Box::new(selector)),
         }
     }
 }
 
-/// As it could have been written: `+1900*, !+19005550100`.
+/// Prints the entries as written in a rule: `+1900*, !+19005550100`.
 impl fmt::Display for NumberMatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NumberMatcher::Anyone => Ok(()),
             NumberMatcher::One(pattern) => pattern.fmt(f),
-            NumberMatcher::Several(either) => either.fmt(f),
+            NumberMatcher::Several(selector) => selector.fmt(f),
         }
     }
 }
 
-/// As it is written in a rule. Not masked: the operator wrote it, and reads it.
+/// Prints the pattern as written in a rule. Numbers are not masked: only the operator reads them.
 impl fmt::Display for NumberPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -407,11 +425,15 @@ mod tests {
     fn check(pattern: &str, caller: &str, expected: bool) {
         let pattern = NumberPattern::parse(pattern).unwrap();
         let party = Party::parse(Some(caller)).party;
-        assert_eq!(pattern.fits(&ResolvedParty::alone(&party)), expected, "{pattern} {caller}");
+        assert_eq!(
+            pattern.matches(&ResolvedParty::unlisted(&party)),
+            expected,
+            "{pattern} {caller}"
+        );
     }
 
     #[test]
-    fn each_kind_fits_what_it_says() {
+    fn matches_each_kind_of_pattern() {
         check("+1 (213) 777-1234", "+12137771234", true);
         check("+12137771234", "+12137771235", false);
         check("+1213*", "+12137771234", true);
@@ -428,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn countries_tell_the_us_from_canada() {
+    fn tells_us_numbers_from_canadian_ones() {
         check("US", "+12137771234", true);
         check("CA", "+12137771234", false);
         check("CA", "+16045550123", true);
@@ -438,43 +460,43 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(pattern: &str, code: &str, help: &str) {
+    fn check_error(pattern: &str, code: &str, help: &str) {
         let error = NumberPattern::parse(pattern).unwrap_err();
         assert_eq!((error.code, error.help.as_deref()), (code, Some(help)), "{pattern}");
     }
 
     #[test]
-    fn mistakes_say_what_would_be_right() {
-        refused("+1213777123", "bad-number", "for a prefix write +1213777123*");
-        refused("UK", "bad-country", "did you mean `GB`?");
-        refused("de", "bad-country", "did you mean `DE`?");
-        refused(
+    fn suggests_a_correction() {
+        check_error("+1213777123", "bad-number", "for a prefix, write `+1213777123*`");
+        check_error("UK", "bad-country", "did you mean `GB`?");
+        check_error("de", "bad-country", "did you mean `DE`?");
+        check_error(
             "12137771234",
             "bad-pattern",
-            "numbers start with `+` and the country code: +12137771234?",
+            "numbers start with `+` and the country code; did you mean `+12137771234`?",
         );
-        refused("witheld", "bad-pattern", "did you mean `withheld`?");
-        refused("anonymous", "bad-pattern", "callers without a number are `withheld`");
-        refused("1001", "bad-pattern", "for exactly this text write `=1001`");
-        refused("=+12137771234", "bad-pattern", "write +12137771234");
-        refused("=anonymous", "bad-pattern", "write withheld");
-        refused("+1*213", "bad-number", "a `*` stands at the end, for all numbers that begin so");
+        check_error("witheld", "bad-pattern", "did you mean `withheld`?");
+        check_error("anonymous", "bad-pattern", "for callers without a number, write `withheld`");
+        check_error("1001", "bad-pattern", "for exactly this text, write `=1001`");
+        check_error("=+12137771234", "bad-pattern", "write `+12137771234`");
+        check_error("=anonymous", "bad-pattern", "write `withheld`");
+        check_error("+1*213", "bad-number", "`*` is only allowed at the end, for a prefix");
     }
 
     #[test]
-    fn who_withholds_the_number_fits_only_withheld_and_everything() {
-        fn read(texts: &[&str]) -> Vec<NumberPattern> {
+    fn a_withheld_number_matches_only_withheld_or_no_pattern() {
+        fn parse(texts: &[&str]) -> Vec<NumberPattern> {
             texts.iter().map(|text| NumberPattern::parse(text).unwrap()).collect()
         }
-        let fit = |any_of: &[&str], none_of: &[&str], party: &Party| {
-            let either = Selector { any_of: read(any_of), none_of: read(none_of) };
-            NumberMatcher::from(either).fit(&ResolvedParty::alone(party))
+        let matches = |any_of: &[&str], none_of: &[&str], party: &Party| {
+            let selector = Selector { any_of: parse(any_of), none_of: parse(none_of) };
+            NumberMatcher::from(selector).matches(&ResolvedParty::unlisted(party))
         };
         let withheld = Party::Withheld;
-        assert!(!fit(&[], &["DE"], &withheld), "a negation is a condition on a number");
-        assert!(fit(&[], &[], &withheld));
-        assert!(fit(&["withheld"], &[], &withheld));
-        assert!(!fit(&[], &["withheld"], &withheld));
-        assert!(fit(&[], &["withheld"], &Party::parse(Some("+12137771234")).party));
+        assert!(!matches(&[], &["DE"], &withheld), "an exclusion needs a number");
+        assert!(matches(&[], &[], &withheld));
+        assert!(matches(&["withheld"], &[], &withheld));
+        assert!(!matches(&[], &["withheld"], &withheld));
+        assert!(matches(&[], &["withheld"], &Party::parse(Some("+12137771234")).party));
     }
 }

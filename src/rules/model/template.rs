@@ -1,8 +1,8 @@
-//! `${from}`, `${stores.city}`, `${sip.x-tier|standard}`, `${sip.x-name?}`: texts with places to
-//! fill in.
+//! Templates: texts with placeholders such as `${from}`, `${stores.city}`, `${sip.x-tier|standard}` and
+//! `${sip.x-name?}`.
 //!
-//! Whether a value can be unknown is found at load, and so is a template that does not say what
-//! happens then. `{{…}}` belongs to the platforms and passes untouched.
+//! A placeholder whose value can be unknown must have a default or `?`, which is checked at load.
+//! `{{…}}` belongs to the platforms and passes through unchanged.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -13,53 +13,63 @@ use super::lists::{Cell, ResolvedCall};
 use crate::diagnostics::{self, Problem};
 use crate::domain::decision::Object;
 
-/// A text, with places to fill in or without.
+/// A text with any number of placeholders.
+///
+/// ```
+/// use switchboard::rules::{NoColumns, Template};
+///
+/// let greeting = Template::parse("Hello ${sip.x-name|there}", &mut NoColumns).unwrap();
+/// assert_eq!(greeting.literal(), None);
+///
+/// let errors = Template::parse("Hello ${sip.x-name}", &mut NoColumns).unwrap_err();
+/// assert_eq!((errors[0].problem.code, errors[0].span.clone()), ("may-be-unknown", 6..19));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Vec<TemplatePart>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum TemplatePart {
     Text(Box<str>),
-    Value { of: Name, unknown: Unknown },
+    Placeholder { value: ValueName, if_unknown: IfUnknown },
 }
 
-/// What can stand between `${` and `}`.
+/// Value named by a placeholder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Name {
+enum ValueName {
     From,
     To,
     Channel,
     Source,
     Rule,
     Sip(Box<str>),
-    Column { cell: Cell, always: bool },
+    Column { cell: Cell, always_known: bool },
 }
 
-/// What to do when a value is unknown.
+/// Behaviour of a placeholder when its value is unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Unknown {
+enum IfUnknown {
     Impossible,
-    Say(Box<str>),
-    LeaveOut,
+    Default(Box<str>),
+    Omit,
 }
 
-/// A template that is one value.
+/// A template that consists of a single placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OnlyValue<'t> {
-    /// The cell that it stands in; none when it stands elsewhere.
+pub struct SinglePlaceholder<'t> {
+    /// List cell that the value comes from, if any.
     pub cell: Option<Cell>,
-    /// What it says when the value is unknown.
+    /// Default for an unknown value.
     pub default: Option<&'t str>,
-    /// It says nothing at all when the value is unknown.
-    pub left_out: bool,
+    /// The text is omitted when the value is unknown.
+    pub omitted: bool,
 }
 
-/// What templates are filled with.
+/// Values for the placeholders of a template.
 #[derive(Debug, Clone, Copy)]
 pub struct TemplateContext<'c> {
-    /// The call, and the rows that its parties stand on.
-    pub placed: &'c ResolvedCall<'c>,
-    /// The rule that the template stands in.
+    /// Call and the list rows of its parties.
+    pub call: &'c ResolvedCall<'c>,
+    /// Name of the rule that contains the template.
     pub rule: &'c str,
 }
 
@@ -72,23 +82,23 @@ pub struct InvalidTemplate {
     pub problem: Problem,
 }
 
-/// What `LIST.column` means where a template stands.
+/// Resolves `LIST.column` for the rule that contains a template.
 pub trait ColumnLookup {
-    /// The cell, and whether every call that comes to the rule has a row there; none when there is
-    /// no list of this name.
+    /// Returns the cell, and whether every call that matches the rule has a row on that list. Returns
+    /// `None` when no list has this name.
     ///
     /// # Errors
-    /// The list is there, and what is meant is not.
+    /// Returns a problem when the list exists but the reference is invalid.
     fn cell(&mut self, list: &str, column: &str) -> Option<Result<(Cell, bool), Problem>>;
 
-    /// What could have been meant, written as in a template.
+    /// Returns the valid names, written as in a template.
     fn names(&self) -> Vec<String>;
 }
 
-/// Where no list is at hand.
-pub struct NoColumnLookup;
+/// A [`ColumnLookup`] without lists.
+pub struct NoColumns;
 
-impl ColumnLookup for NoColumnLookup {
+impl ColumnLookup for NoColumns {
     fn cell(&mut self, _: &str, _: &str) -> Option<Result<(Cell, bool), Problem>> {
         None
     }
@@ -103,137 +113,148 @@ const NAMES: [&str; 6] = ["from", "to", "channel", "source", "rule", "sip.HEADER
 const BAD_TEMPLATE: &str = "bad-template";
 
 impl Template {
-    /// Reads a template.
+    /// Parses a template.
     ///
     /// # Errors
-    /// All places that cannot be read.
+    /// Returns every mistake in the template.
     pub fn parse(
         text: &str,
         columns: &mut dyn ColumnLookup,
     ) -> Result<Template, Vec<InvalidTemplate>> {
         let mut parts = Vec::new();
-        let mut mistakes = Vec::new();
-        let mut plain = String::new();
-        let mut at = 0;
-        while let Some(found) = text[at..].find('$').map(|offset| at + offset) {
-            plain.push_str(&text[at..found]);
+        let mut errors = Vec::new();
+        let mut text_part = String::new();
+        let mut position = 0;
+        while let Some(found) = text[position..].find('$').map(|offset| position + offset) {
+            text_part.push_str(&text[position..found]);
             let rest = &text[found..];
             if rest.starts_with("$${") {
-                plain.push_str("${");
-                at = found + 3;
+                text_part.push_str("${");
+                position = found + 3;
             } else if let Some(inside) = rest.strip_prefix("${") {
                 let Some(end) = inside.find('}') else {
-                    let problem = Problem::new(BAD_TEMPLATE, "this `${` has no `}`")
-                        .help("write $${ for the two characters themselves");
-                    mistakes.push(InvalidTemplate { span: found..text.len(), problem });
+                    let problem = Problem::new(BAD_TEMPLATE, "`${` without a closing `}`")
+                        .help("write `$${` for a literal `${`");
+                    errors.push(InvalidTemplate { span: found..text.len(), problem });
                     break;
                 };
-                if !plain.is_empty() {
-                    parts.push(TemplatePart::Text(std::mem::take(&mut plain).into()));
+                if !text_part.is_empty() {
+                    parts.push(TemplatePart::Text(std::mem::take(&mut text_part).into()));
                 }
                 let span = found..found + end + 3;
-                at = span.end;
+                position = span.end;
                 match placeholder(&inside[..end], columns) {
                     Ok(part) => parts.push(part),
-                    Err(problem) => mistakes.push(InvalidTemplate { span, problem }),
+                    Err(problem) => errors.push(InvalidTemplate { span, problem }),
                 }
             } else {
-                plain.push('$');
-                at = found + 1;
+                text_part.push('$');
+                position = found + 1;
             }
         }
-        if !mistakes.is_empty() {
-            return Err(mistakes);
+        if !errors.is_empty() {
+            return Err(errors);
         }
-        plain.push_str(&text[at..]);
-        if !plain.is_empty() || parts.is_empty() {
-            parts.push(TemplatePart::Text(plain.into()));
+        text_part.push_str(&text[position..]);
+        if !text_part.is_empty() || parts.is_empty() {
+            parts.push(TemplatePart::Text(text_part.into()));
         }
         Ok(Template(parts))
     }
 
-    /// The text, when there is nothing to fill in.
-    pub fn fixed(&self) -> Option<&str> {
+    /// Returns the text of a template without placeholders.
+    pub fn literal(&self) -> Option<&str> {
         match self.0.as_slice() {
             [TemplatePart::Text(text)] => Some(text),
             _ => None,
         }
     }
 
-    /// The value that this is and nothing else, when it is one.
-    pub fn only_value(&self) -> Option<OnlyValue<'_>> {
-        let [TemplatePart::Value { of, unknown }] = self.0.as_slice() else { return None };
-        let cell = match of {
-            Name::Column { cell, .. } => Some(*cell),
-            Name::From | Name::To | Name::Channel | Name::Source | Name::Rule | Name::Sip(_) => {
-                None
-            }
+    /// Returns the placeholder when the template is nothing else.
+    pub fn single_placeholder(&self) -> Option<SinglePlaceholder<'_>> {
+        let [TemplatePart::Placeholder { value, if_unknown }] = self.0.as_slice() else {
+            return None;
         };
-        let default = match unknown {
-            Unknown::Say(text) => Some(&**text),
-            Unknown::Impossible | Unknown::LeaveOut => None,
+        let cell = match value {
+            ValueName::Column { cell, .. } => Some(*cell),
+            ValueName::From
+            | ValueName::To
+            | ValueName::Channel
+            | ValueName::Source
+            | ValueName::Rule
+            | ValueName::Sip(_) => None,
         };
-        Some(OnlyValue { cell, default, left_out: *unknown == Unknown::LeaveOut })
+        let default = match if_unknown {
+            IfUnknown::Default(text) => Some(&**text),
+            IfUnknown::Impossible | IfUnknown::Omit => None,
+        };
+        Some(SinglePlaceholder { cell, default, omitted: *if_unknown == IfUnknown::Omit })
     }
 
-    /// The text with its places filled; none when it is to be left out.
-    pub fn fill<'t>(&'t self, with: TemplateContext<'_>) -> Option<Cow<'t, str>> {
-        if let Some(text) = self.fixed() {
+    /// Renders the template. Returns `None` when an unknown value omits the text.
+    pub fn render<'t>(&'t self, context: TemplateContext<'_>) -> Option<Cow<'t, str>> {
+        if let Some(text) = self.literal() {
             return Some(Cow::Borrowed(text));
         }
-        let mut filled = String::new();
+        let mut rendered = String::new();
         for part in &self.0 {
             match part {
-                TemplatePart::Text(text) => filled.push_str(text),
-                TemplatePart::Value { of, unknown } => match (of.of(with), unknown) {
-                    (Some(known), _) => filled.push_str(&known),
-                    (None, Unknown::Say(text)) => filled.push_str(text),
-                    (None, Unknown::LeaveOut) => return None,
-                    // The row is there, and its cell is empty.
-                    (None, Unknown::Impossible) => {}
-                },
+                TemplatePart::Text(text) => rendered.push_str(text),
+                TemplatePart::Placeholder { value, if_unknown } => {
+                    match (value.resolve(context), if_unknown) {
+                        (Some(value), _) => rendered.push_str(&value),
+                        (None, IfUnknown::Default(text)) => rendered.push_str(text),
+                        (None, IfUnknown::Omit) => return None,
+                        // The row exists, but its cell is empty.
+                        (None, IfUnknown::Impossible) => {}
+                    }
+                }
             }
         }
-        Some(Cow::Owned(filled))
+        Some(Cow::Owned(rendered))
     }
 }
 
-impl Name {
-    fn of<'c>(&self, with: TemplateContext<'c>) -> Option<Cow<'c, str>> {
-        let call = with.placed.call;
+impl ValueName {
+    fn resolve<'c>(&self, context: TemplateContext<'c>) -> Option<Cow<'c, str>> {
+        let call = context.call.call;
         match self {
-            Name::From => Some(call.from().unmasked()),
-            Name::To => Some(call.to().unmasked()),
-            Name::Channel => Some(Cow::Borrowed(call.channel().as_str())),
-            Name::Source => Some(Cow::Borrowed(call.source())),
-            Name::Rule => Some(Cow::Borrowed(with.rule)),
-            Name::Sip(header) => call.sip_header(header).map(Cow::Borrowed),
-            Name::Column { cell, .. } => with.placed.cell(*cell).map(Cow::Borrowed),
+            ValueName::From => Some(call.from().unmasked()),
+            ValueName::To => Some(call.to().unmasked()),
+            ValueName::Channel => Some(Cow::Borrowed(call.channel().as_str())),
+            ValueName::Source => Some(Cow::Borrowed(call.source())),
+            ValueName::Rule => Some(Cow::Borrowed(context.rule)),
+            ValueName::Sip(header) => call.sip_header(header).map(Cow::Borrowed),
+            ValueName::Column { cell, .. } => context.call.cell(*cell).map(Cow::Borrowed),
         }
     }
 
     fn can_be_unknown(&self) -> bool {
         match self {
-            Name::From | Name::To | Name::Channel | Name::Source | Name::Rule => false,
-            Name::Sip(_) => true,
-            Name::Column { always, .. } => !always,
+            ValueName::From
+            | ValueName::To
+            | ValueName::Channel
+            | ValueName::Source
+            | ValueName::Rule => false,
+            ValueName::Sip(_) => true,
+            ValueName::Column { always_known, .. } => !always_known,
         }
     }
 
-    /// What a name means; none when nobody is called so.
-    fn parse(text: &str, columns: &mut dyn ColumnLookup) -> Option<Result<Name, Problem>> {
+    /// Parses the name of a value. Returns `None` for an unknown name.
+    fn parse(text: &str, columns: &mut dyn ColumnLookup) -> Option<Result<ValueName, Problem>> {
         match text {
-            "from" => Some(Ok(Name::From)),
-            "to" => Some(Ok(Name::To)),
-            "channel" => Some(Ok(Name::Channel)),
-            "source" => Some(Ok(Name::Source)),
-            "rule" => Some(Ok(Name::Rule)),
+            "from" => Some(Ok(ValueName::From)),
+            "to" => Some(Ok(ValueName::To)),
+            "channel" => Some(Ok(ValueName::Channel)),
+            "source" => Some(Ok(ValueName::Source)),
+            "rule" => Some(Ok(ValueName::Rule)),
             _ => match text.split_once('.')? {
                 ("sip", "") => None,
-                ("sip", header) => Some(Ok(Name::Sip(header.to_ascii_lowercase().into()))),
+                ("sip", header) => Some(Ok(ValueName::Sip(header.to_ascii_lowercase().into()))),
                 (list, column) => {
                     let found = columns.cell(list, column)?;
-                    Some(found.map(|(cell, always)| Name::Column { cell, always }))
+                    Some(found.map(|(cell, always_known)| ValueName::Column { cell, always_known }))
                 }
             },
         }
@@ -243,115 +264,114 @@ impl Name {
 /// Parses the text between `${` and `}`.
 fn placeholder(inside: &str, columns: &mut dyn ColumnLookup) -> Result<TemplatePart, Problem> {
     if inside.contains("${") {
-        return Err(Problem::new(BAD_TEMPLATE, "a value cannot stand inside another")
-            .help("what stands behind | is plain text"));
+        return Err(Problem::new(BAD_TEMPLATE, "placeholders cannot be nested")
+            .help("the default after `|` is plain text"));
     }
-    let (name, unknown) = match (inside.split_once('|'), inside.strip_suffix('?')) {
-        (Some((name, text)), _) => (name, Unknown::Say(text.into())),
-        (None, Some(name)) => (name, Unknown::LeaveOut),
-        (None, None) => (inside, Unknown::Impossible),
+    let (name, if_unknown) = match (inside.split_once('|'), inside.strip_suffix('?')) {
+        (Some((name, text)), _) => (name, IfUnknown::Default(text.into())),
+        (None, Some(name)) => (name, IfUnknown::Omit),
+        (None, None) => (inside, IfUnknown::Impossible),
     };
     let name = name.trim();
     if name.ends_with('?') {
-        return Err(Problem::new(
-            BAD_TEMPLATE,
-            "`?` leaves it out and `|` says a text: it cannot be both",
-        )
-        .help(format!("write ${{{}|text}}", name.trim_end_matches('?'))));
+        return Err(Problem::new(BAD_TEMPLATE, "use either `?` or a default after `|`, not both")
+            .help(format!("write `${{{}|default}}`", name.trim_end_matches('?'))));
     }
-    let of = match Name::parse(name, columns) {
-        Some(of) => of?,
+    let value = match ValueName::parse(name, columns) {
+        Some(value) => value?,
         None => return Err(unknown_name(name, columns)),
     };
-    if of.can_be_unknown() && unknown == Unknown::Impossible {
-        let message = format!("`{name}` is not always known, and nothing says what happens then");
+    if value.can_be_unknown() && if_unknown == IfUnknown::Impossible {
+        let message = format!("`{name}` can be unknown, and the template has no default");
         return Err(Problem::new("may-be-unknown", message).help(format!(
-            "write ${{{name}|text}} for a text in its place, ${{{name}?}} to leave it out"
+            "write `${{{name}|default}}` for a default, or `${{{name}?}}` to omit the text"
         )));
     }
-    Ok(TemplatePart::Value { of, unknown })
+    Ok(TemplatePart::Placeholder { value, if_unknown })
 }
 
 fn unknown_name(name: &str, columns: &dyn ColumnLookup) -> Problem {
     let message = match name {
-        "" => "nothing is named here".to_owned(),
-        name => format!("nothing is called `{name}` here"),
+        "" => "the placeholder is empty".to_owned(),
+        name => format!("unknown value `{name}`"),
     };
     let names: Vec<_> = NAMES.into_iter().map(str::to_owned).chain(columns.names()).collect();
     let near = diagnostics::did_you_mean(name, names.iter().map(String::as_str));
-    let quoted = names.iter().map(|name| format!("${{{name}}}"));
-    let all = || format!("there are {}", quoted.collect::<Vec<_>>().join(", "));
+    let quoted = names.iter().map(|name| format!("`${{{name}}}`"));
+    let all = || format!("use one of {}", quoted.collect::<Vec<_>>().join(", "));
     Problem::new("unknown-value", message).help(near.unwrap_or_else(all))
 }
 
-/// A JSON object with templates for texts.
+/// JSON object whose texts are templates.
 #[derive(Debug, Clone)]
 pub struct ObjectTemplate {
-    entries: Vec<(Box<str>, Node)>,
-    fixed: Option<Object>,
+    entries: Vec<(Box<str>, TemplateNode)>,
+    constant: Option<Object>,
 }
 
-/// A value inside a [`ObjectTemplate`].
+/// Value inside an [`ObjectTemplate`].
 #[derive(Debug, Clone)]
-pub enum Node {
-    /// A number or a boolean.
+pub enum TemplateNode {
+    /// Number or boolean.
     Plain(Value),
-    /// A text.
+    /// Text.
     Text(Template),
-    /// A list.
-    List(Vec<Node>),
-    /// An object.
-    Table(Vec<(Box<str>, Node)>),
+    /// Array.
+    List(Vec<TemplateNode>),
+    /// Object.
+    Table(Vec<(Box<str>, TemplateNode)>),
 }
 
 impl ObjectTemplate {
-    /// Of these entries; what has nothing to fill in is filled once and for all.
-    pub fn new(entries: Vec<(Box<str>, Node)>) -> ObjectTemplate {
-        let is_fixed = entries.iter().all(|(_, node)| node.is_fixed());
-        let mut shape = ObjectTemplate { entries, fixed: None };
-        if is_fixed {
-            shape.fixed = Some(filled(&shape.entries, None));
-        }
-        shape
+    /// Builds an object template. An object without placeholders is rendered only once.
+    pub fn new(entries: Vec<(Box<str>, TemplateNode)>) -> ObjectTemplate {
+        let is_constant = entries.iter().all(|(_, node)| node.is_constant());
+        let constant = is_constant.then(|| render_object(&entries, None));
+        ObjectTemplate { entries, constant }
     }
 
-    /// The object with its places filled. Entries that are to be left out are not there.
-    pub fn fill<'t>(&'t self, with: TemplateContext<'_>) -> Cow<'t, Object> {
-        match &self.fixed {
+    /// Renders the object without the entries that unknown values omit.
+    pub fn render<'t>(&'t self, context: TemplateContext<'_>) -> Cow<'t, Object> {
+        match &self.constant {
             Some(object) => Cow::Borrowed(object),
-            None => Cow::Owned(filled(&self.entries, Some(with))),
+            None => Cow::Owned(render_object(&self.entries, Some(context))),
         }
     }
 }
 
-fn filled(entries: &[(Box<str>, Node)], with: Option<TemplateContext<'_>>) -> Object {
-    let known =
-        entries.iter().filter_map(|(name, node)| Some((name.to_string(), node.fill(with)?)));
-    known.collect()
+fn render_object(
+    entries: &[(Box<str>, TemplateNode)],
+    context: Option<TemplateContext<'_>>,
+) -> Object {
+    let rendered =
+        entries.iter().filter_map(|(name, node)| Some((name.to_string(), node.render(context)?)));
+    rendered.collect()
 }
 
-impl Node {
-    fn is_fixed(&self) -> bool {
+impl TemplateNode {
+    fn is_constant(&self) -> bool {
         match self {
-            Node::Plain(_) => true,
-            Node::Text(template) => template.fixed().is_some(),
-            Node::List(nodes) => nodes.iter().all(Node::is_fixed),
-            Node::Table(entries) => entries.iter().all(|(_, node)| node.is_fixed()),
+            TemplateNode::Plain(_) => true,
+            TemplateNode::Text(template) => template.literal().is_some(),
+            TemplateNode::List(nodes) => nodes.iter().all(TemplateNode::is_constant),
+            TemplateNode::Table(entries) => entries.iter().all(|(_, node)| node.is_constant()),
         }
     }
 
-    fn fill(&self, with: Option<TemplateContext<'_>>) -> Option<Value> {
+    fn render(&self, context: Option<TemplateContext<'_>>) -> Option<Value> {
         match self {
-            Node::Plain(value) => Some(value.clone()),
-            Node::Text(template) => {
-                let text = match with {
-                    Some(with) => template.fill(with)?,
-                    None => Cow::Borrowed(template.fixed()?),
+            TemplateNode::Plain(value) => Some(value.clone()),
+            TemplateNode::Text(template) => {
+                let text = match context {
+                    Some(context) => template.render(context)?,
+                    None => Cow::Borrowed(template.literal()?),
                 };
                 Some(Value::String(text.into_owned()))
             }
-            Node::List(nodes) => Some(nodes.iter().filter_map(|node| node.fill(with)).collect()),
-            Node::Table(entries) => Some(Value::Object(filled(entries, with))),
+            TemplateNode::List(nodes) => {
+                Some(nodes.iter().filter_map(|node| node.render(context)).collect())
+            }
+            TemplateNode::Table(entries) => Some(Value::Object(render_object(entries, context))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A table's own tests, `[[test]]`: a call that nobody made, and what has to become of it.
+//! The tests of a table, `[[test]]`: a synthetic call and the expected decision.
 
 use std::time::Duration;
 
@@ -8,48 +8,48 @@ use crate::diagnostics::Location;
 use crate::domain::call::{Fields, Platform};
 use crate::domain::decision::Object;
 
-/// One test, checked and not run yet.
+/// A checked test that has not run yet.
 #[derive(Debug)]
 pub struct Test {
-    /// What it is called.
+    /// Name of the test.
     pub name: Box<str>,
-    /// The call.
+    /// Fields of the call.
     pub fields: Fields<'static>,
-    /// The source that it comes from.
+    /// Source of the call.
     pub source: Box<str>,
-    /// The platform of that source.
+    /// Platform of that source.
     pub platform: Platform,
-    /// When it comes; none when the test does not say.
+    /// Time of the call, when the test sets one.
     pub at: Option<Timestamp>,
-    /// What has to become of it.
+    /// Expected decision.
     pub expected: Expected,
-    /// Where it stands.
-    pub place: Location,
+    /// Location of the test's name.
+    pub location: Location,
 }
 
-/// What has to become of a call. What is none, or not named, may be anything.
+/// Expected decision for a call. Absent fields match anything.
 #[derive(Debug, Default)]
 pub struct Expected {
-    /// The rule that decides.
+    /// Name of the deciding rule.
     pub rule: Option<Box<str>>,
-    /// The agent that takes the call, by its name in the table.
+    /// Name of the agent in the table.
     pub agent: Option<Box<str>>,
     /// `agent`, `reject` or `keep`.
     pub outcome: Option<Box<str>>,
-    /// The reason of a rejection.
+    /// Reason of a rejection.
     pub reason: Option<Box<str>>,
-    /// Variables, among others.
+    /// Variables that must be present; others may be too.
     pub variables: Vec<(Box<str>, Box<str>)>,
-    /// Entries of the metadata, among others.
+    /// Metadata entries that must be present; others may be too.
     pub metadata: Object,
-    /// Entries of the agent's settings, among others.
+    /// Agent settings that must be present; others may be too.
     pub agent_override: Object,
-    /// How long it rings first.
+    /// Ringing time before the reply.
     pub delay: Option<Duration>,
 }
 
 impl Expected {
-    /// Whether anything may become of the call.
+    /// Returns whether every decision matches.
     pub fn is_empty(&self) -> bool {
         self.rule.is_none()
             && self.agent.is_none()

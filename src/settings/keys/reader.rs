@@ -63,7 +63,7 @@ pub(crate) fn read(inputs: &Inputs) -> std::io::Result<LoadedSettings> {
     };
     let mut reader = SettingsReader { inputs, file: &file, document, report: &mut report };
     let (settings, rules) = reader.settings(values);
-    let settings = settings.filter(|_| report.errors() == 0);
+    let settings = settings.filter(|_| report.error_count() == 0);
     report.sort();
     Ok(LoadedSettings { settings, rules, report })
 }
@@ -249,14 +249,14 @@ impl SettingsReader<'_> {
         self.report.warning(code, location, message + &variable)
     }
 
-    pub(crate) fn remark(
+    pub(crate) fn note(
         &mut self,
         code: &'static str,
         path: &[String],
         message: String,
     ) -> &mut Diagnostic {
         let (location, variable) = self.location(path);
-        self.report.remark(code, location, message + &variable)
+        self.report.note(code, location, message + &variable)
     }
 
     /// Returns the location of a key in the file, or the name of the variable that sets it.

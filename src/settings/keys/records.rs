@@ -142,7 +142,7 @@ impl Entry<'_, '_> {
                 let message =
                     format!("`{name}`: there is no URL at {reference}, so records stay in memory");
                 self.reader
-                    .remark("secret-missing", &self.path, message)
+                    .note("secret-missing", &self.path, message)
                     .help(format!("before you run `serve`, {advice}"));
                 return Some(RecordsLocation::Memory);
             }

@@ -186,7 +186,7 @@ impl SettingsReader<'_> {
             }
             Purpose::Inspect => {
                 let help = format!("before you run `serve`, {advice}");
-                self.remark("secret-missing", path, message).help(help);
+                self.note("secret-missing", path, message).help(help);
             }
             Purpose::Dev => {}
         }
@@ -209,7 +209,7 @@ impl SettingsReader<'_> {
             Purpose::Dev if length > 0 => {}
             Purpose::Inspect if length > 0 => {
                 let help = format!("before you run `serve`, {advice}");
-                self.remark("short-secret", path, message).help(help);
+                self.note("short-secret", path, message).help(help);
             }
             Purpose::Serve | Purpose::Dev | Purpose::Inspect => {
                 self.error("short-secret", path, message).help(advice);

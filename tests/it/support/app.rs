@@ -116,7 +116,7 @@ pub(crate) fn parse_rules(
     if let Some(table) = &table {
         test_runner::run(table, &tests, &mut report);
     }
-    (table.filter(|_| report.errors() == 0), report)
+    (table.filter(|_| report.error_count() == 0), report)
 }
 
 /// The body with nothing asked of who sent it.

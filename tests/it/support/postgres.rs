@@ -199,8 +199,8 @@ impl Programs {
     }
 }
 
-/// Builds a command that runs as a user who may run PostgreSQL. Root may not, and gives the folder to
-/// another user.
+/// Builds a command that runs as a user who may run PostgreSQL. Root may not, and gives the folder
+/// to another user.
 fn keeper_of(folder: &Path) -> Command {
     let id = |arguments: &[&str]| -> Option<u32> {
         let ran = Command::new("id").args(arguments).stderr(Stdio::null()).output().ok()?;

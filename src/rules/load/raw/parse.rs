@@ -150,7 +150,7 @@ impl<'r> TomlReader<'r> {
         span: &Range<usize>,
         table: &DeTable<'_>,
     ) -> T {
-        let before = self.report.errors();
+        let before = self.report.error_count();
         let mut raw = T::default();
         for (key, value) in table {
             let mut entry = Entry { toml: self, name: key.get_ref(), key: key.span(), value };
@@ -160,7 +160,7 @@ impl<'r> TomlReader<'r> {
                 raw.other_key(&mut entry);
             }
         }
-        let flawed = self.report.errors() > before;
+        let flawed = self.report.error_count() > before;
         raw.set_header(Header { name, span: self.in_file(span), flawed });
         raw.finish(self);
         raw
