@@ -123,13 +123,13 @@ fn every_bad_table_is_told_something() {
 
 #[test]
 fn the_documentation_of_each_mistake_makes_it_and_then_does_not() {
-    let text = std::fs::read_to_string(app::root().join("docs/rules.md")).expect("the document");
-    let (_, mistakes) = text.split_once("\n## Mistakes\n").expect("the section");
+    let text = std::fs::read_to_string(app::root().join("docs/errors.md")).expect("the document");
+    let (_, codes) = text.split_once("\n## Codes\n").expect("the section");
     let mut around = around();
     // As the documentation calls it.
     around.sources[0].source = "retell".to_owned();
     let mut looked_at = 0;
-    for section in mistakes.split("\n### `").skip(1) {
+    for section in codes.split("\n### `").skip(1) {
         let (code, section) = section.split_once('`').expect("a code");
         let blocks =
             section.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());

@@ -16,6 +16,7 @@ mod cli_records;
 mod cli_serve;
 mod country;
 mod dialects;
+mod docs;
 mod events;
 mod explain_recorded;
 mod matching;

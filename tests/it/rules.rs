@@ -1405,7 +1405,7 @@ fn limited_to(condition: &str) -> String {
 
 #[test]
 fn every_code_is_in_the_documentation() {
-    are_in_backticks("docs/rules.md", codes_of_the_sources());
+    are_in_backticks("docs/errors.md", codes_of_the_sources());
 }
 
 /// The codes that a table can be told, as the sources have them.
