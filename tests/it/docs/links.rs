@@ -64,7 +64,8 @@ fn every_relative_link_resolves() {
             checked += 1;
             let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
             let folder = Path::new(page).parent().unwrap();
-            let path = if file.is_empty() { root().join(page) } else { root().join(folder).join(file) };
+            let path =
+                if file.is_empty() { root().join(page) } else { root().join(folder).join(file) };
             let is_resolved = match std::fs::read_to_string(&path) {
                 Ok(text) => anchor.is_empty() || anchors(&text).contains(anchor),
                 Err(_) => path.is_dir() && anchor.is_empty(),

@@ -98,7 +98,9 @@ fn normalize(line: &str) -> String {
     while let Some(first) = chars.next() {
         let mut word = first.to_string();
         if is_word(first) && first != ':' {
-            while let Some(next) = chars.next_if(|next| is_word(*next) && (*next != ':' || word.ends_with(|c: char| c.is_ascii_digit()))) {
+            while let Some(next) = chars.next_if(|next| {
+                is_word(*next) && (*next != ':' || word.ends_with(|c: char| c.is_ascii_digit()))
+            }) {
                 word.push(next);
             }
         }
@@ -124,23 +126,24 @@ fn general(word: &str, is_quantity: bool) -> String {
     let number = word.trim_start_matches('+');
     let is_number = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || c == '.');
     let bare = word.strip_prefix("call_").unwrap_or(word);
-    let kind = if bare.len() == 36 && bare.matches('-').count() == 4 && is_hex(&bare.replace('-', "")) {
-        "ID"
-    } else if [12, 32].contains(&bare.len()) && is_hex(bare) && !is_number {
-        "HEX"
-    } else if shape.starts_with("0000-00-00") {
-        "DATE"
-    } else if shape.starts_with("00:00:00") {
-        "TIME"
-    } else if ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].contains(&word) {
-        "DAY"
-    } else if is_quantity && is_number {
-        "N"
-    } else if word.starts_with('█') {
-        "█"
-    } else {
-        word
-    };
+    let kind =
+        if bare.len() == 36 && bare.matches('-').count() == 4 && is_hex(&bare.replace('-', "")) {
+            "ID"
+        } else if [12, 32].contains(&bare.len()) && is_hex(bare) && !is_number {
+            "HEX"
+        } else if shape.starts_with("0000-00-00") {
+            "DATE"
+        } else if shape.starts_with("00:00:00") {
+            "TIME"
+        } else if ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].contains(&word) {
+            "DAY"
+        } else if is_quantity && is_number {
+            "N"
+        } else if word.starts_with('█') {
+            "█"
+        } else {
+            word
+        };
     kind.to_owned()
 }
 

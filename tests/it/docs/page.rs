@@ -41,7 +41,8 @@ fn steps(text: &str) -> Vec<Step> {
     let mut lines = text.lines();
     let mut directive = None;
     while let Some(line) = lines.next() {
-        if let Some(comment) = line.strip_prefix("<!-- ").and_then(|rest| rest.strip_suffix(" -->")) {
+        if let Some(comment) = line.strip_prefix("<!-- ").and_then(|rest| rest.strip_suffix(" -->"))
+        {
             match comment.strip_prefix("run: ") {
                 Some(command) => {
                     steps.push(Step::Run { command: command.to_owned(), printed: Vec::new() });
@@ -105,8 +106,10 @@ impl Session {
         let folder = tempfile::tempdir().unwrap();
         let bin = folder.path().join(".bin");
         std::fs::create_dir(&bin).unwrap();
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_switchboard"), bin.join("switchboard")).unwrap();
-        let cargo = "#!/bin/sh\nwhile [ \"$1\" != -- ]; do shift; done\nshift\nexec switchboard \"$@\"\n";
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_switchboard"), bin.join("switchboard"))
+            .unwrap();
+        let cargo =
+            "#!/bin/sh\nwhile [ \"$1\" != -- ]; do shift; done\nshift\nexec switchboard \"$@\"\n";
         std::fs::write(bin.join("cargo"), cargo).unwrap();
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(bin.join("cargo"), executable).unwrap();
@@ -120,7 +123,10 @@ impl Session {
     fn shell(&self, command: &str) -> Command {
         let mut shell = program();
         let bin = self.folder.path().join(".bin");
-        #[expect(clippy::disallowed_methods, reason = "the shell needs the programs of the machine")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the shell needs the programs of the machine"
+        )]
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
         let mut command = command.to_owned();
         if let Some(service) = &self.service {
@@ -168,7 +174,10 @@ impl Session {
     fn serve(&mut self, command: &str) -> Vec<String> {
         self.service = None;
         let mut process = Running(
-            self.shell(&format!("exec {command}")).stdout(Stdio::piped()).spawn().expect("bash runs"),
+            self.shell(&format!("exec {command}"))
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("bash runs"),
         );
         let mut output = BufReader::new(process.0.stdout.take().expect("piped"));
         let mut lines: Vec<String> = Vec::new();
@@ -258,7 +267,8 @@ pub(super) fn check_page(name: &str) {
                     wrong.push(("the log".to_owned(), printed, updated));
                 }
             }
-            Step::Run { command, .. } if NOT_RUN.iter().any(|(begin, _)| command.starts_with(begin)) => {}
+            Step::Run { command, .. }
+                if NOT_RUN.iter().any(|(begin, _)| command.starts_with(begin)) => {}
             Step::Run { command, printed } => {
                 let (output, is_success) = session.run(&command);
                 assert!(!printed.is_empty() || is_success, "{name}: {command}\n{output:#?}");
@@ -291,8 +301,15 @@ fn report(name: &str, wrong: &[(String, Vec<String>, Vec<String>)]) {
         return;
     }
     let differences = wrong.iter().map(|(command, printed, updated)| {
-        format!("$ {command}\n--- printed\n{}\n--- output\n{}\n", printed.join("\n"), updated.join("\n"))
+        format!(
+            "$ {command}\n--- printed\n{}\n--- output\n{}\n",
+            printed.join("\n"),
+            updated.join("\n")
+        )
     });
     let differences: String = differences.collect();
-    assert!(wrong.is_empty(), "{name}: UPDATE_GOLDEN=1 cargo test docs:: updates it\n{differences}");
+    assert!(
+        wrong.is_empty(),
+        "{name}: UPDATE_GOLDEN=1 cargo test docs:: updates it\n{differences}"
+    );
 }
