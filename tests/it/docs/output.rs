@@ -79,12 +79,15 @@ pub(super) fn line_matches(printed: &str, line: &str) -> bool {
             part = part.trim_end_matches(is_word);
         }
         let part = normalize(part);
+        if number + 1 == parts.len() {
+            return rest.ends_with(part.as_str());
+        }
         match rest.find(part.as_str()) {
             Some(at) if number > 0 || at == 0 => rest = &rest[at + part.len()..],
             _ => return false,
         }
     }
-    parts.last().is_some_and(|last| last.is_empty()) || rest.is_empty()
+    true
 }
 
 fn is_word(c: char) -> bool {

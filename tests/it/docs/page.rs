@@ -138,6 +138,7 @@ impl Session {
         let mut bash = Command::new("bash");
         bash.envs(shell.get_envs().filter_map(|(name, value)| Some((name, value?))))
             .env("PATH", path)
+            .env("LC_ALL", "C.UTF-8")
             .current_dir(self.folder.path())
             .args(["-c", &command]);
         for (name, value) in shell.get_envs() {
