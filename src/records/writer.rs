@@ -14,8 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Store;
-use super::batch::Batch;
-use super::batch::WriteError;
+use super::batch::{Batch, WriteError};
 use super::expiry::MemoryLimits;
 use super::health::StoreHealth;
 use super::queue::Entry;
