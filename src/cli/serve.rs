@@ -55,7 +55,7 @@ impl Serve {
         let LoadedOk { settings, table, files, snapshot } = loaded;
         let context = settings.check_context();
         let Settings { server, admin, sources, rules, records, .. } = settings;
-        // Before the log says "serving": whoever reads that may send a signal.
+        // Before the log says "serving": a reader of the log may then send a signal.
         let shutdown_signal = shutdown_signal()?;
         let public = bind(server.listen)?;
         let private = bind(admin.listen)?;

@@ -125,8 +125,8 @@ impl PhoneNumber {
 
     /// Appends a digit, or returns `None` if the number already has 15.
     pub fn with_digit(&self, digit: u8) -> Option<PhoneNumber> {
-        let room = self.digits() < MAX_DIGITS && digit < 10;
-        room.then(|| PhoneNumber::pack(self.value() * 10 + u64::from(digit), self.len() + 1))
+        let fits = self.digits() < MAX_DIGITS && digit < 10;
+        fits.then(|| PhoneNumber::pack(self.value() * 10 + u64::from(digit), self.len() + 1))
     }
 
     /// Returns whether the digits spell a word for a withheld number on a phone keypad.

@@ -46,7 +46,7 @@ pub fn load_snapshot(snapshot: Option<&RuleSnapshot>) -> Option<RuleSet> {
 /// Explains a recorded call at its own time.
 pub fn explain_recorded(
     record: &CallRecord,
-    asked: TableChoice<'_>,
+    choice: TableChoice<'_>,
     sources: &[&Source],
 ) -> RecordedExplanation {
     let fields = match record.fields() {
@@ -61,7 +61,7 @@ pub fn explain_recorded(
         let reason = format!("the settings no longer have the source `{}`", record.source);
         return RecordedExplanation::Unavailable(reason);
     };
-    let (table, is_chosen) = match asked {
+    let (table, is_chosen) = match choice {
         TableChoice::Recorded(table) => (table, false),
         TableChoice::Given(table) => (table, true),
         TableChoice::None => {

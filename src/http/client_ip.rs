@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use axum::http::HeaderMap;
 use ipnet::IpNet;
 
-/// The client's address. `peer` is the socket's; there is none where no socket is (in tests).
+/// Returns the client's address. `peer` is the address of the socket; `None` in tests without sockets.
 pub fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let mut client = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip().to_canonical());
     if trusted.is_empty() {
@@ -21,14 +21,14 @@ pub fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[
         if !is_trusted(client) {
             break;
         }
-        let Some(address) = address(hop) else { break };
+        let Some(address) = parse_address(hop) else { break };
         client = address.to_canonical();
     }
     client
 }
 
-/// `203.0.113.9`, `203.0.113.9:4711`, `2001:db8::1` or `[2001:db8::1]:4711`.
-fn address(hop: &str) -> Option<IpAddr> {
+/// Parses `203.0.113.9`, `203.0.113.9:4711`, `2001:db8::1` or `[2001:db8::1]:4711`.
+fn parse_address(hop: &str) -> Option<IpAddr> {
     let with_port = || hop.parse::<SocketAddr>().map(|address| address.ip());
     let bracketed = || hop.trim_matches(['[', ']']).parse();
     hop.parse().or_else(|_| with_port()).or_else(|_| bracketed()).ok()
@@ -51,17 +51,17 @@ mod tests {
     }
 
     #[test]
-    fn without_trusted_proxies_the_header_means_nothing() {
+    fn ignores_the_header_without_trusted_proxies() {
         check("203.0.113.9", &["100.20.5.228"], &[], "203.0.113.9");
     }
 
     #[test]
-    fn a_header_from_who_is_no_proxy_means_nothing() {
+    fn ignores_the_header_of_an_untrusted_peer() {
         check("203.0.113.9", &["100.20.5.228"], &["10.0.0.0/8"], "203.0.113.9");
     }
 
     #[test]
-    fn the_right_most_address_that_is_no_proxy_counts() {
+    fn takes_the_right_most_address_that_is_not_a_proxy() {
         check("10.0.0.1", &["6.6.6.6, 100.20.5.228, 10.0.0.2"], &["10.0.0.0/8"], "100.20.5.228");
         check("10.0.0.1", &["6.6.6.6", "100.20.5.228"], &["10.0.0.0/8"], "100.20.5.228");
         check("10.0.0.1", &["100.20.5.228:4711"], &["10.0.0.0/8"], "100.20.5.228");
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_in_the_header_leaves_the_proxy() {
+    fn falls_back_to_the_proxy_if_the_header_is_invalid() {
         check("10.0.0.1", &["100.20.5.228, unknown"], &["10.0.0.0/8"], "10.0.0.1");
         check("10.0.0.1", &[], &["10.0.0.0/8"], "10.0.0.1");
     }

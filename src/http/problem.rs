@@ -14,7 +14,7 @@ use crate::dialect::ParseError;
 use crate::pipeline::RequestError;
 use crate::records::NotStored;
 
-/// A request that is not answered as asked.
+/// Error response to a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpProblem {
     /// 401: authentication failed. The message is for the log only.

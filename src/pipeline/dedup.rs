@@ -1,8 +1,8 @@
-//! Answers that were given a moment ago, so that a delivery that comes again gets the same one.
+//! Deduplication: recent replies, so that a repeated delivery receives the same reply.
 //!
-//! A delivery is told by its call id; where a platform sends none, by source, channel, the two
-//! numbers, the platform's own timestamp and the SIP headers. Bounded: when there are too many,
-//! some are forgotten early.
+//! The key of a delivery is its call id or, if the platform sends none, the source, the channel, both
+//! parties, the platform's timestamp and the SIP headers. The cache is bounded; when it is full, some
+//! replies expire early.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::Duration;
@@ -16,34 +16,33 @@ use uuid::Uuid;
 
 use crate::domain::call::Call;
 
-/// How long an answer is remembered. A platform has given up long before.
+/// Lifetime of a cached reply. Platforms stop retrying long before.
 pub const WINDOW: Duration = Duration::from_secs(60);
-/// The memory that answers may take: some 50,000 of them.
+/// Maximum memory of the cache, enough for some 50,000 replies.
 const CAPACITY_BYTES: u64 = 16 << 20;
 const ESTIMATED_ITEMS: usize = 1024;
-/// What an answer takes besides its own bytes, in the table and on the heap.
+/// Memory of an entry besides the bytes of the reply, in the table and on the heap.
 const ENTRY_BYTES: usize = 160;
 
-/// What tells one delivery from another: 128 bits of a keyed hash, so that nobody outside can make
-/// two alike.
+/// Identity of a delivery: 128 bits of a keyed hash, so that nobody can construct a collision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DedupKey(u128);
 
-/// The memory.
+/// Cache of recent replies.
 pub struct DedupCache {
-    answers: Cache<DedupKey, CachedReply, Size>,
-    /// Carries the keys of the hash, drawn at start.
-    keyed: SipHasher13,
+    replies: Cache<DedupKey, CachedReply, Size>,
+    /// Hasher with random keys, chosen at start.
+    hasher: SipHasher13,
 }
 
-/// What a delivery was answered.
+/// Reply to an earlier delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedReply {
-    /// The reply.
+    /// Body of the reply.
     pub reply: Bytes,
-    /// The record of the call.
+    /// Id of the call's record.
     pub record: Uuid,
-    until: Instant,
+    expires_at: Instant,
 }
 
 #[derive(Clone)]
@@ -57,17 +56,17 @@ impl Weighter<DedupKey, CachedReply> for Size {
 
 impl Default for DedupCache {
     fn default() -> Self {
-        let answers = Cache::with_weighter(ESTIMATED_ITEMS, CAPACITY_BYTES, Size);
-        let chance = RandomState::new();
-        let keyed = SipHasher13::new_with_keys(chance.hash_one(0), chance.hash_one(1));
-        DedupCache { answers, keyed }
+        let replies = Cache::with_weighter(ESTIMATED_ITEMS, CAPACITY_BYTES, Size);
+        let random = RandomState::new();
+        let hasher = SipHasher13::new_with_keys(random.hash_one(0), random.hash_one(1));
+        DedupCache { replies, hasher }
     }
 }
 
 impl DedupCache {
-    /// What identifies this call's delivery.
+    /// Returns the key of a call's delivery.
     pub fn key(&self, call: &Call<'_>) -> DedupKey {
-        let mut hasher = self.keyed;
+        let mut hasher = self.hasher;
         (call.source(), call.channel(), call.call_id()).hash(&mut hasher);
         if call.call_id().is_none() {
             (call.from(), call.to(), call.event_timestamp_ms()).hash(&mut hasher);
@@ -76,13 +75,13 @@ impl DedupCache {
         DedupKey(hasher.finish128().as_u128())
     }
 
-    /// What this delivery was answered, when that was within [`WINDOW`].
-    pub fn get(&self, delivery: DedupKey, now: Instant) -> Option<CachedReply> {
-        self.answers.get(&delivery).filter(|remembered| now < remembered.until)
+    /// Returns the reply to an earlier delivery with this key, if it is not older than [`WINDOW`].
+    pub fn get(&self, key: DedupKey, now: Instant) -> Option<CachedReply> {
+        self.replies.get(&key).filter(|cached| now < cached.expires_at)
     }
 
-    /// Remembers an answer, and where it is recorded.
-    pub fn insert(&self, delivery: DedupKey, reply: Bytes, record: Uuid, now: Instant) {
-        self.answers.insert(delivery, CachedReply { reply, record, until: now + WINDOW });
+    /// Caches a reply and the id of its record.
+    pub fn insert(&self, key: DedupKey, reply: Bytes, record: Uuid, now: Instant) {
+        self.replies.insert(key, CachedReply { reply, record, expires_at: now + WINDOW });
     }
 }

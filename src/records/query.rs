@@ -412,7 +412,7 @@ pub(crate) fn event_record(row: &AnyRow) -> Result<EventRecord, StoreError> {
         call_id: row.try_get(5)?,
         call: call.and_then(|id| id.parse().ok()),
         attempts: row.try_get(7)?,
-        // What is nested deeper than can be read again stands in the body.
+        // Values that are nested too deeply to be parsed again remain in the body.
         columns: json(row, 8).unwrap_or_default(),
         body: row.try_get(9)?,
     })

@@ -61,7 +61,7 @@ impl SqliteWriter {
         Ok(SqliteWriter { connection: Arc::new(Mutex::new(Some(connection))), interrupt })
     }
 
-    /// Writes a batch; all of it or none. A write that nobody waits for any more is interrupted.
+    /// Writes a batch; all of it or none. A write whose waiter has gone is interrupted.
     pub(crate) async fn write(&self, batch: Batch) -> Result<(), WriteError> {
         let mut interrupt = InterruptOnDrop(Some(self.interrupt.clone()));
         let writer = self.clone();

@@ -132,7 +132,7 @@ impl Store {
         }
         let url = url(location)?;
         let options = test_connection(&url, WAL).await?;
-        // In memory, the database exists while somebody is connected.
+        // An in-memory database exists while a connection is open.
         let pool = connect(&options, READERS, WAL).await?;
         let writer = match location {
             RecordsLocation::Postgres(_) => StoreWriter::Postgres(connect(&options, 1, "").await?),

@@ -122,7 +122,7 @@ fn every_bad_table_is_told_something() {
 }
 
 #[test]
-fn each_documented_example_has_its_diagnostic_and_its_correction_does_not() {
+fn the_documentation_of_each_mistake_makes_it_and_then_does_not() {
     let text = std::fs::read_to_string(app::root().join("docs/errors.md")).expect("the document");
     let (_, codes) = text.split_once("\n## Codes\n").expect("the section");
     let mut around = around();

@@ -421,14 +421,14 @@ impl Following {
     fn ends(mut self) -> Option<i32> {
         drop(self.1);
         let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(15) {
+        while begun.elapsed() < Duration::from_secs(60) {
             if let Some(ended) = self.0.try_wait().expect("a child") {
                 return ended.code();
             }
             std::thread::sleep(Duration::from_millis(2));
         }
         drop(self.0.kill());
-        panic!("it does not end");
+        panic!("the command does not end");
     }
 }
 

@@ -92,7 +92,7 @@ async fn answer_of(
 }
 
 #[tokio::test]
-async fn a_panic_becomes_the_fallback() {
+async fn a_panic_becomes_the_fallback_reply() {
     static RENDER: Panics = Panics { when: Step::Render };
     static PARSE: Panics = Panics { when: Step::Parse };
     static ALL: Panics = Panics { when: Step::RenderEvenTheFallback };
@@ -122,7 +122,7 @@ delay_ms = 8000
 "#;
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_is_held_for_the_delay_and_no_longer_than_the_budget() {
+async fn a_reply_is_held_for_the_delay_but_not_beyond_the_deadline() {
     let budget_9_s = app::SETTINGS
         .replace("\n[sources.synthflow]", "reply_within_ms = 9000\n[sources.synthflow]");
     for (settings, expected_ms) in [(app::SETTINGS, 3000), (&*budget_9_s, 8000)] {
@@ -150,7 +150,7 @@ fn with_tier(call_id: &str, tier: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_delivery_gets_the_same_answer_for_a_minute() {
+async fn a_repeated_delivery_receives_the_same_reply_for_a_minute() {
     let app = app(app::SETTINGS, BY_CALLER);
     let id = r#""call_id":"call_1","#;
     let first = app.retell(with_tier(id, "gold")).await;
@@ -168,7 +168,7 @@ async fn the_same_delivery_gets_the_same_answer_for_a_minute() {
 }
 
 #[tokio::test]
-async fn two_withheld_callers_without_an_id_are_not_taken_for_one() {
+async fn two_withheld_callers_without_an_id_are_distinct() {
     let app = app(app::SETTINGS, BY_CALLER);
     let gold = app.retell(with_tier("", "gold")).await;
     let silver = app.retell(with_tier("", "silver")).await;
@@ -179,7 +179,7 @@ async fn two_withheld_callers_without_an_id_are_not_taken_for_one() {
 }
 
 #[tokio::test]
-async fn a_retry_with_a_delay_is_answered_at_once() {
+async fn a_retry_is_answered_without_the_delay() {
     tokio::time::pause();
     let app = app(app::SETTINGS, DELAYED);
     let call = r#"{"event":"call_inbound","call_inbound":{"call_id":"call_1"}}"#;
@@ -190,7 +190,7 @@ async fn a_retry_with_a_delay_is_answered_at_once() {
 }
 
 #[tokio::test]
-async fn the_body_of_an_unproved_request_is_never_parsed() {
+async fn the_body_of_an_unauthenticated_request_is_never_parsed() {
     static PARSE: Panics = Panics { when: Step::Parse };
     let (mut settings, _) = load_settings(app::SETTINGS, Purpose::Serve);
     let mut sources = settings.take().unwrap().sources;

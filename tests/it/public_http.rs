@@ -1,4 +1,4 @@
-//! The front door: which path, method and size gets which status, and what the body says then.
+//! The listeners' statuses, headers and problem bodies, by path, method and size.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -28,7 +28,7 @@ async fn ask(method: Method, path: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_get_says_that_somebody_is_there() {
+async fn get_reports_that_the_service_is_alive() {
     let with_token = format!("/events/synthflow/{URL_TOKEN}");
     for path in ["/inbound/retell", "/events/retell", "/inbound/synthflow", &with_token, "/healthz"]
     {
@@ -65,7 +65,7 @@ async fn unknown_paths_and_sources_are_404() {
 }
 
 #[tokio::test]
-async fn other_methods_are_405_and_say_what_may_be_asked() {
+async fn other_methods_are_405_with_an_allow_header() {
     let answer = ask(Method::PUT, "/inbound/retell").await;
     assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(answer.headers["allow"], "GET,HEAD,POST");
@@ -82,7 +82,7 @@ fn padded(bytes: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_413_told_or_untold() {
+async fn a_body_over_the_limit_is_413_with_or_without_content_length() {
     let app = app(SETTINGS, RULES);
     for (path, most) in [("/inbound/retell", INBOUND_BYTES), ("/events/retell", EVENT_BYTES)] {
         let fits = app.send(retell_request(path, padded(most).as_bytes())).await;
@@ -113,7 +113,7 @@ impl hyper::body::Body for Stalls {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_does_not_come_is_408() {
+async fn a_body_that_does_not_arrive_is_408() {
     let app = app(SETTINGS, RULES);
     let begun = tokio::time::Instant::now();
     let request = Request::post("/inbound/retell").body(Body::new(Stalls)).unwrap();
@@ -143,7 +143,7 @@ async fn too_many_at_once_are_503_with_retry_after() {
 }
 
 #[tokio::test]
-async fn a_request_has_an_id_its_own_or_a_new_one() {
+async fn a_response_has_the_request_id_of_the_client_or_a_new_one() {
     let app = app(SETTINGS, RULES);
     let call = retell_call("+12137771234", "+12137771235");
     let mut request = retell_request("/inbound/retell", call.as_bytes());
@@ -157,7 +157,7 @@ async fn a_request_has_an_id_its_own_or_a_new_one() {
 }
 
 #[tokio::test]
-async fn readiness_tells_which_table_answers() {
+async fn readiness_reports_the_live_table() {
     let app = app(SETTINGS, RULES);
     let request = Request::get("/readyz").body(Body::empty()).unwrap();
     let answer = app::whole(app.admin.oneshot(request).await.unwrap()).await;
@@ -169,7 +169,7 @@ async fn readiness_tells_which_table_answers() {
 }
 
 #[tokio::test]
-async fn with_an_admin_token_metrics_want_it_and_health_does_not() {
+async fn the_admin_token_protects_metrics_but_not_health() {
     let app = app(SETTINGS, RULES);
     let router = admin::router(app.app.clone(), None, Some(Secret::new("admin_0123456789abcdef")));
     for (path, authorization, expected) in [
@@ -189,7 +189,7 @@ async fn with_an_admin_token_metrics_want_it_and_health_does_not() {
 }
 
 #[tokio::test]
-async fn without_an_admin_token_a_page_in_a_browser_here_learns_nothing() {
+async fn without_an_admin_token_foreign_hosts_are_refused() {
     let app = app(SETTINGS, RULES);
     let own = [
         "127.0.0.1:9090",
@@ -231,4 +231,43 @@ async fn without_an_admin_token_a_page_in_a_browser_here_learns_nothing() {
         }
     }
     assert_eq!(asked(&app.admin, "/healthz", "probe.example").await.status, StatusCode::OK);
+}
+
+/// Sends a GET to the admin listener with one additional header.
+async fn admin_get(path: &str, name: &'static str, value: &str) -> Answer {
+    let request = Request::get(path).header("host", "localhost").header(name, value);
+    let router = app(SETTINGS, RULES).admin;
+    app::whole(router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap()).await
+}
+
+#[tokio::test]
+async fn admin_responses_have_security_headers_and_a_request_id() {
+    for path in ["/readyz", "/metrics", "/nowhere"] {
+        let answer = admin_get(path, "x-request-id", "id-1").await;
+        assert_eq!(answer.headers["cache-control"], "no-store", "{path}");
+        assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(answer.headers["x-request-id"], "id-1", "{path}");
+    }
+    let answer = admin_get("/readyz", "accept", "*/*").await;
+    assert_eq!(answer.headers["x-request-id"].len(), 36, "a generated id");
+}
+
+#[tokio::test]
+async fn admin_responses_are_compressed_on_request() {
+    let plain = admin_get("/metrics", "accept-encoding", "identity").await;
+    assert!(plain.headers.get("content-encoding").is_none());
+    let compressed = admin_get("/metrics", "accept-encoding", "gzip").await;
+    assert_eq!(compressed.headers["content-encoding"], "gzip");
+    assert!(compressed.body.len() < plain.body.len());
+}
+
+#[tokio::test]
+async fn admin_errors_are_problem_bodies() {
+    for (path, status) in [("/nowhere", 404), ("/explain?form=1", 400), ("/records", 404)] {
+        let answer = admin_get(path, "accept", "*/*").await;
+        assert_eq!(answer.status, status, "{path}");
+        assert_eq!(answer.headers["content-type"], "application/problem+json", "{path}");
+        assert_eq!(answer.json()["status"], status, "{path}");
+        assert!(answer.json()["detail"].is_string(), "{path}");
+    }
 }

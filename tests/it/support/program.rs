@@ -29,7 +29,10 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("text")
 }
 
-/// A service, ended when the test is.
+/// Time after which a wait fails, on a machine that is busy with something else.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A service, killed at the end of the test.
 pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
@@ -39,13 +42,13 @@ impl Drop for Running {
     }
 }
 
-/// A service that has said where it listens.
+/// A service that is listening.
 pub(crate) struct Served {
     pub(crate) running: Running,
     pub(crate) log: Arc<Mutex<String>>,
     pub(crate) reading: JoinHandle<()>,
     pub(crate) url: String,
-    /// Where the admin listener is: `127.0.0.1:41234`.
+    /// Address of the admin listener: `127.0.0.1:41234`.
     pub(crate) admin: String,
     pub(crate) curl: String,
 }
@@ -56,13 +59,13 @@ pub(crate) fn start(arguments: &[&str]) -> Running {
     serve.args(["serve", "--dev"]).args(arguments);
     let says = |path: &&str| std::fs::read_to_string(path).is_ok_and(|s| s.contains("[records]"));
     if !arguments.iter().any(says) {
-        // Else it would record into the folder of the project.
+        // Otherwise it would write records into the folder of the repository.
         serve.env("SWITCHBOARD__RECORDS__URL", "memory:");
     }
     started(serve)
 }
 
-/// Starts a service in another way.
+/// Starts a service with a command.
 pub(crate) fn started(mut serve: Command) -> Running {
     Running(serve.stdout(Stdio::piped()).spawn().expect("it starts"))
 }
@@ -77,19 +80,19 @@ impl Running {
         assert!(killed.expect("kill").success());
     }
 
-    /// Waits for its end, and no longer than any grace.
+    /// Waits for the end of the process. The deadline is generous: the machine may be busy.
     pub(crate) fn end(&mut self) -> Option<i32> {
         let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(15) {
+        while begun.elapsed() < DEADLINE {
             if let Some(ended) = self.0.try_wait().expect("a child") {
                 return ended.code();
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        panic!("it does not end");
+        panic!("the service does not end");
     }
 
-    /// Waits until it has said where it listens.
+    /// Waits until the service is listening.
     pub(crate) fn until_it_serves(mut self) -> Served {
         let mut out = BufReader::new(self.0.stdout.take().expect("piped"));
         let (mut url, mut admin, mut curl) = (String::new(), String::new(), String::new());
@@ -122,7 +125,7 @@ impl Running {
 }
 
 impl Served {
-    /// What it has logged since it serves.
+    /// Returns the log since the start.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -131,22 +134,22 @@ impl Served {
         self.running.signal(signal);
     }
 
-    /// Waits until the log says this.
+    /// Waits until the log contains a text.
     #[track_caller]
     pub(crate) fn until_log(&self, says: &str) {
         let begun = Instant::now();
         while !self.log().contains(says) {
-            assert!(begun.elapsed() < Duration::from_secs(20), "{says}\n{}", self.log());
+            assert!(begun.elapsed() < DEADLINE, "{says}\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// Its process.
+    /// Returns the id of the process.
     pub(crate) fn id(&self) -> u32 {
         self.running.0.id()
     }
 
-    /// Sends SIGTERM, and returns the exit code and the log.
+    /// Sends SIGTERM. Returns the exit code and the log.
     pub(crate) fn terminate(mut self) -> (Option<i32>, String) {
         self.signal("-TERM");
         let code = self.running.end();
