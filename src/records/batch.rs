@@ -21,6 +21,17 @@ pub(crate) struct Batch {
     pub(crate) snapshots: Vec<Arc<RuleSnapshot>>,
 }
 
+/// Error of writing a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WriteError {
+    /// The database rejects one of the rows, and accepts others.
+    Row(String),
+    /// Two writers locked the same rows: the next attempt finds them free.
+    Collision(String),
+    /// The store is broken.
+    Store(String),
+}
+
 impl Batch {
     /// Keeps the last decision of each delivery and counts the others. The order is the same for
     /// every writer: two writers that lock the same rows in different orders would wait for each

@@ -11,10 +11,9 @@ use rusqlite::{
     params, params_from_iter,
 };
 
-use super::batch::{Batch, Param};
+use super::batch::{Batch, Param, WriteError};
 use super::row::{CallRow, EventRow};
 use super::sql;
-use super::store::WriteError;
 
 /// A handle to the connection that writes.
 #[derive(Clone)]

@@ -20,7 +20,7 @@ use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, SqlSafeS
 use uuid::Uuid;
 
 use super::RuleSnapshot;
-use super::batch::Batch;
+use super::batch::{Batch, WriteError};
 use super::postgres;
 use super::sqlite::SqliteWriter;
 use crate::settings::RecordsLocation;
@@ -80,17 +80,6 @@ pub enum StoreError {
     /// A row that no version of this program wrote.
     #[error("cannot read a record: {0}")]
     Unreadable(String),
-}
-
-/// Error of writing a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum WriteError {
-    /// The database rejects one of the rows, and accepts others.
-    Row(String),
-    /// Two writers locked the same rows: the next attempt finds them free.
-    Collision(String),
-    /// The store is broken.
-    Store(String),
 }
 
 /// Longest wait for a locked SQLite file.

@@ -14,11 +14,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Store;
-use super::batch::Batch;
+use super::batch::{Batch, WriteError};
 use super::expiry::MemoryLimits;
 use super::health::StoreHealth;
 use super::queue::Entry;
-use super::store::WriteError;
 use crate::domain::clock::Clock;
 use crate::settings::{RecordsLocation, Wait};
 use crate::telemetry::RecordCounters;
