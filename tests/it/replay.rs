@@ -442,7 +442,11 @@ fn no_call_is_missed_or_met_twice_however_many_there_are() {
         );
     }
     let output = house.replay(&["--limit", "7"]);
-    assert!(said(&output).ends_with("\nreplayed the first 7 of 4100 calls; raise --limit to replay more\n"), "{output:?}");
+    assert!(
+        said(&output)
+            .ends_with("\nreplayed the first 7 of 4100 calls; raise --limit to replay more\n"),
+        "{output:?}"
+    );
 }
 
 #[tokio::test]
@@ -469,5 +473,9 @@ async fn the_id_of_the_record_in_a_reply_is_no_change() {
     assert_eq!((&told["unchanged"], &told["replayed"]), (&2.into(), &2.into()), "{told:#}");
     let silent = RULES.replace("metadata = { desk = 1 }", "");
     let told = replayed(&file, &table(&silent), &settings().sources).await;
-    assert_eq!(told["payload_changed"]["groups"][0]["fields"], json!(["metadata.desk"]), "{told:#}");
+    assert_eq!(
+        told["payload_changed"]["groups"][0]["fields"],
+        json!(["metadata.desk"]),
+        "{told:#}"
+    );
 }
