@@ -105,6 +105,11 @@ impl Switchboard {
         self.sources.get(source)
     }
 
+    /// Iterates over the endpoints of all sources.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Arc<SourceEndpoint>> {
+        self.sources.values()
+    }
+
     /// Returns the live rule set.
     pub fn table(&self) -> Guard<Arc<RuleSet>> {
         self.live_table.table()

@@ -23,7 +23,6 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tower::ServiceBuilder;
 use tower_http::ServiceBuilderExt;
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestId, RequestId};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
@@ -60,9 +59,6 @@ pub fn router(
         .set_x_request_id(NewRequestId)
         .layer(TraceLayer::new_for_http())
         .propagate_x_request_id()
-        .layer(CatchPanicLayer::custom(|_panic| {
-            HttpProblem::Internal("internal error".to_owned()).into_response()
-        }))
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, no_store))
         .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff))
         .compression();

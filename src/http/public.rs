@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, FromRequest, RawPathParams, Request, State};
-use axum::http::request::Parts;
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, RawPathParams, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
@@ -19,7 +18,6 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tower_http::catch_panic::CatchPanicLayer;
 
 use super::HttpProblem;
 use super::client_address;
@@ -51,24 +49,32 @@ pub fn router(app: Arc<Switchboard>, server: &ServerSettings) -> Router {
         request_timeout: server.request_timeout,
         trusted_proxies: server.trusted_proxies.clone(),
     };
-    Router::new()
-        .route("/inbound/{source}", webhook::<INBOUND_BYTES>())
-        .route("/inbound/{source}/{token}", webhook::<INBOUND_BYTES>())
-        .route("/events/{source}", webhook::<EVENT_BYTES>())
-        .route("/events/{source}/{token}", webhook::<EVENT_BYTES>())
-        .route("/healthz", get(alive))
+    let mut router = Router::new().route("/healthz", get(alive));
+    for endpoint in state.app.endpoints() {
+        let name = &endpoint.source.name;
+        router = router
+            .route(&format!("/inbound/{name}"), webhook(endpoint, INBOUND_BYTES))
+            .route(&format!("/events/{name}"), webhook(endpoint, EVENT_BYTES));
+        // Without `url_token` in the settings the longer paths do not exist.
+        if endpoint.source.policy.url_token.is_some() {
+            router = router
+                .route(&format!("/inbound/{name}/{{token}}"), webhook(endpoint, INBOUND_BYTES))
+                .route(&format!("/events/{name}/{{token}}"), webhook(endpoint, EVENT_BYTES));
+        }
+    }
+    router
         .fallback(async || HttpProblem::Path)
         .method_not_allowed_fallback(async || HttpProblem::Method)
-        // The pipeline turns its own panics into fallback replies; this one covers everything else.
-        .layer(CatchPanicLayer::custom(|_panic| {
-            HttpProblem::Internal("internal error".to_owned()).into_response()
-        }))
         .with_state(Arc::new(state))
 }
 
-/// A webhook path: platforms send requests by POST, and check the URL by GET when an operator saves it.
-fn webhook<const LIMIT_BYTES: usize>() -> MethodRouter<Arc<PublicState>> {
-    get(async |_: SourceRequest| alive().await).post(receive::<LIMIT_BYTES>)
+/// A webhook path of a source: its platform sends requests by POST, and checks the URL by GET when an
+/// operator saves it.
+fn webhook(endpoint: &Arc<SourceEndpoint>, limit_bytes: usize) -> MethodRouter<Arc<PublicState>> {
+    let endpoint = endpoint.clone();
+    get(alive).post(async move |State(state): State<Arc<PublicState>>, request: SourceRequest| {
+        receive(&state, &endpoint, request, limit_bytes).await
+    })
 }
 
 async fn alive() -> Response {
@@ -76,21 +82,23 @@ async fn alive() -> Response {
 }
 
 /// Answers a webhook request. Either outcome carries the request's id.
-async fn receive<const LIMIT_BYTES: usize>(
-    State(state): State<Arc<PublicState>>,
+async fn receive(
+    state: &PublicState,
+    endpoint: &SourceEndpoint,
     request: SourceRequest,
+    limit_bytes: usize,
 ) -> Response {
-    let SourceRequest { endpoint, token, client, id, received_at, headers, body } = request;
+    let SourceRequest { token, client, id, received_at, headers, body } = request;
     let result = async {
         let Ok(_permit) = state.in_flight.try_acquire() else {
             state.app.counters().overloaded.increment(1);
             return Err(HttpProblem::Overloaded);
         };
         let deadline = received_at + state.request_timeout;
-        let body = read_body(body, &headers, LIMIT_BYTES, deadline).await?;
+        let body = read_body(body, &headers, limit_bytes, deadline).await?;
         let unverified = Unverified::new(headers, body, client, token);
         let context = RequestContext { request_id: id.as_str(), received_at };
-        Ok(handle(&state.app, &endpoint, unverified, context).await?)
+        Ok(handle(&state.app, endpoint, unverified, context).await?)
     };
     let mut response = match result.await {
         Ok(reply) => json(reply),
@@ -106,7 +114,6 @@ async fn receive<const LIMIT_BYTES: usize>(
 
 /// A request to a source, before its body is read.
 struct SourceRequest {
-    endpoint: Arc<SourceEndpoint>,
     token: Option<Box<str>>,
     client: IpAddr,
     id: RequestId,
@@ -124,31 +131,14 @@ impl FromRequest<Arc<PublicState>> for SourceRequest {
     ) -> Result<SourceRequest, HttpProblem> {
         let received_at = Instant::now();
         let (mut parts, body) = request.into_parts();
-        let (endpoint, token) = find_source(&mut parts, state).await?;
+        let params = RawPathParams::from_request_parts(&mut parts, state).await;
+        let params = params.map_err(|_invalid_utf8| HttpProblem::Path)?;
+        let token = params.iter().next().map(|(_, token)| Box::from(token));
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
         let client = client_address(peer, &parts.headers, &state.trusted_proxies);
         let id = RequestId::new(&parts.headers);
-        Ok(SourceRequest { endpoint, token, client, id, received_at, headers: parts.headers, body })
+        Ok(SourceRequest { token, client, id, received_at, headers: parts.headers, body })
     }
-}
-
-/// Finds the source that the path names, and the token behind it.
-async fn find_source(
-    parts: &mut Parts,
-    state: &PublicState,
-) -> Result<(Arc<SourceEndpoint>, Option<Box<str>>), HttpProblem> {
-    use axum::extract::FromRequestParts;
-    let params = RawPathParams::from_request_parts(parts, &()).await;
-    let params = params.map_err(|_invalid_utf8| HttpProblem::Path)?;
-    let mut values = params.iter().map(|(_, value)| value);
-    let endpoint = values.next().and_then(|source| state.app.endpoint(source));
-    let endpoint = endpoint.ok_or(HttpProblem::Path)?;
-    let token = values.next().map(Box::from);
-    // Without `url_token` in the settings the longer path does not exist.
-    if token.is_some() && endpoint.source.policy.url_token.is_none() {
-        return Err(HttpProblem::Path);
-    }
-    Ok((endpoint.clone(), token))
 }
 
 /// Id of a request: the client's own if it is 1 to 64 printable ASCII characters, otherwise a new one.

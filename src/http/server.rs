@@ -3,6 +3,7 @@
 //! `axum::serve` installs no timer, so silent and slow clients would stay connected forever; this loop
 //! drives hyper's HTTP/1 connections itself. The listener and the stop signal are arguments.
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -10,11 +11,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderValue, Request, Response, Version, header};
 use axum::response::IntoResponse;
+use axum::{BoxError, Router};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -24,6 +26,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
+use tower_http::catch_panic::{CatchPanic, ResponseForPanic};
 
 use super::HttpProblem;
 
@@ -67,7 +70,7 @@ pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves `router` until `stop` completes. Then stops accepting, lets requests in flight finish, and
+/// Serves `router` until `stop` completes; a panic in it becomes a 500. Then stops accepting, lets requests in flight finish, and
 /// drops those that take longer than the grace time.
 pub async fn serve(
     listener: TcpListener,
@@ -75,6 +78,8 @@ pub async fn serve(
     limits: ConnectionLimits,
     stop: impl Future<Output = ()>,
 ) {
+    // Around the router, not a layer of it, which would box the future of every request once more.
+    let router = CatchPanic::custom(router, PanicResponse);
     let permits = Arc::new(Semaphore::new(limits.max_connections));
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
@@ -113,12 +118,28 @@ pub async fn serve(
     }
 }
 
+/// Response to a request whose handler panicked.
+#[derive(Debug, Clone, Copy)]
+struct PanicResponse;
+
+impl ResponseForPanic for PanicResponse {
+    type ResponseBody = Body;
+
+    fn response_for_panic(&mut self, _: Box<dyn Any + Send>) -> Response<Body> {
+        HttpProblem::Internal("internal error".to_owned()).into_response()
+    }
+}
+
 /// Routes one request.
-async fn respond(
-    mut router: Router,
+async fn respond<S, B>(
+    mut router: S,
     request: Request<Incoming>,
     peer: SocketAddr,
-) -> Result<Response<Body>, Infallible> {
+) -> Result<Response<Body>, Infallible>
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+    B: hyper::body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
     // If a request has both Content-Length and Transfer-Encoding, hyper hides the former. Closing the
     // connection after every chunked request prevents smuggling: bytes that another parser takes for
     // the next request are never read.
@@ -128,7 +149,7 @@ async fn respond(
         Ok(()) => {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.call(request).await?
+            router.call(request).await?.map(Body::new)
         }
     };
     if is_chunked {

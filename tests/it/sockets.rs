@@ -179,3 +179,20 @@ async fn shutdown_ends_requests_after_the_grace_time() {
     let ended = tokio::time::timeout(DEADLINE, running.task).await;
     assert!(ended.is_ok(), "the service waits for the request");
 }
+
+#[tokio::test]
+async fn a_panic_in_a_handler_becomes_a_500_and_the_service_goes_on() {
+    let panics = async || -> &'static str { panic!("deliberate") };
+    let router = axum::Router::new()
+        .route("/panic", axum::routing::get(panics))
+        .route("/alive", axum::routing::get(async || "alive"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, router, LIMITS, std::future::pending()));
+    let request =
+        |path: &str| format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    let answer = exchange(address, request("/panic").as_bytes()).await;
+    assert_eq!(status(&answer), 500);
+    assert!(answer.contains("application/problem+json"), "{answer}");
+    assert_eq!(status(&exchange(address, request("/alive").as_bytes()).await), 200);
+}

@@ -87,7 +87,7 @@ pub(super) async fn show(app: &Arc<Switchboard>, id: &str) -> Result<Value, Http
     });
     let explanation = explained
         .await
-        .unwrap_or_else(|_panic| json!({ "unexplained": "the explanation panicked" }));
+        .unwrap_or_else(|_panic| json!({ "unavailable": "the explanation panicked" }));
     Ok(json!({ "call": object, "events": events, "explanation": explanation }))
 }
 
