@@ -42,9 +42,9 @@ fn read_sources() -> BTreeMap<ModulePath, Source> {
 
 fn parse(text: &str, module: ModulePath) -> Source {
     let file = syn::parse_file(text).expect("Rust");
-    let children = file.items.iter().filter_map(|item| match item {
-        Item::Mod(child) if child.content.is_none() => Some(child.ident.to_string()),
-        _ => None,
+    let children = file.items.iter().filter_map(|item| {
+        let Item::Mod(child) = item else { return None };
+        child.content.is_none().then(|| child.ident.to_string())
     });
     let mut collector = Collector {
         children: children.collect(),
