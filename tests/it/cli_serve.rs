@@ -182,7 +182,7 @@ fn refuses_to_start_with_an_invalid_table_or_a_failing_test() {
         + "[[test]]\nname = \"who rings\"\nfrom = \"+12137771234\"\nexpect = { agent = \"agent_2\" }\n";
     for (table, told) in [
         (MISSPELT, &["rules.toml:3:1", "did you mean `from`?"][..]),
-        ("", &["there is not a single rule"]),
+        ("", &["the table has no rules"]),
         (
             &failing,
             &[

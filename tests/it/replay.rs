@@ -299,16 +299,16 @@ fn a_call_in_the_night_is_judged_at_its_own_time() {
         let output = house.replay_with(changes, &["--json"]);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
     };
-    assert_eq!(told(&[])["same"], 2);
+    assert_eq!(told(&[])["unchanged"], 2);
     let later = told(&[("18:00", "22:31")]);
-    let group = &later["elsewhere"]["groups"][0];
+    let group = &later["rerouted"]["groups"][0];
     assert_eq!(
         (&group["old"]["rule"], &group["new"]["rule"]),
         (&"after hours".into(), &"everyone else".into())
     );
     assert_eq!(group["examples"][0]["at"], "2026-11-21T03:30:00Z");
-    assert_eq!((&later["same"], &later["elsewhere"]["calls"]), (&1.into(), &1.into()));
-    assert_eq!(told(&[("18:00", "22:30")])["same"], 2, "it came in a moment later");
+    assert_eq!((&later["unchanged"], &later["rerouted"]["calls"]), (&1.into(), &1.into()));
+    assert_eq!(told(&[("18:00", "22:30")])["unchanged"], 2, "it came in a moment later");
 }
 
 #[test]
@@ -379,7 +379,7 @@ fn calls_are_chosen_as_records_are_listed() {
         assert_eq!(code(&output), 0, "{arguments:?}: {}", text(&output.stderr));
         let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(
-            (&told["same"], &told["replayed"]),
+            (&told["unchanged"], &told["replayed"]),
             (&calls.into(), &calls.into()),
             "{arguments:?}"
         );
@@ -421,7 +421,7 @@ fn a_time_without_calls_is_no_mistake() {
     house.answers_a_day();
     let output = house.replay(&["--until", "2026-11-02", "--expect-same"]);
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
-    assert_eq!(text(&output.stdout), "no such call has been recorded in that time\n");
+    assert_eq!(text(&output.stdout), "no matching calls are recorded\n");
 }
 
 #[test]
@@ -436,13 +436,17 @@ fn no_call_is_missed_or_met_twice_however_many_there_are() {
         let output = house.replay(&["--json", "--limit", limit]);
         let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(
-            (&told["same"], &told["recorded"]),
+            (&told["unchanged"], &told["recorded"]),
             (&expected.into(), &4_100.into()),
             "{told:#}"
         );
     }
     let output = house.replay(&["--limit", "7"]);
-    assert!(said(&output).ends_with("\n--limit: the first 7 of 4100 calls\n"), "{output:?}");
+    assert!(
+        said(&output)
+            .ends_with("\nreplayed the first 7 of 4100 calls; raise --limit to replay more\n"),
+        "{output:?}"
+    );
 }
 
 #[tokio::test]
@@ -466,8 +470,12 @@ async fn the_id_of_the_record_in_a_reply_is_no_change() {
     writer.expect("records are on").run(stop.clone()).await;
     drop(stop);
     let told = replayed(&file, &table(RULES), &settings().sources).await;
-    assert_eq!((&told["same"], &told["replayed"]), (&2.into(), &2.into()), "{told:#}");
+    assert_eq!((&told["unchanged"], &told["replayed"]), (&2.into(), &2.into()), "{told:#}");
     let silent = RULES.replace("metadata = { desk = 1 }", "");
     let told = replayed(&file, &table(&silent), &settings().sources).await;
-    assert_eq!(told["otherwise"]["groups"][0]["said"], json!(["metadata.desk"]), "{told:#}");
+    assert_eq!(
+        told["payload_changed"]["groups"][0]["fields"],
+        json!(["metadata.desk"]),
+        "{told:#}"
+    );
 }

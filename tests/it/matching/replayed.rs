@@ -62,7 +62,7 @@ fn the_table_that_answered_answers_the_same_again() {
             replayed(&file, &table, &settings.sources).await
         });
         prop_assert!(told["replayed"].as_u64() > Some(0) || told["left_out"] != json!([]));
-        prop_assert_eq!(&told["same"], &told["replayed"], "{:#}", &told);
+        prop_assert_eq!(&told["unchanged"], &told["replayed"], "{:#}", &told);
         // No store keeps the character 0.
         let is_odd = |(call, _): &(Call<'_>, Timestamp)| {
             [call.from(), call.to()].iter().any(|party| party.unmasked().contains(['\0', '\u{fffd}']))
