@@ -128,6 +128,8 @@ impl Session {
             reason = "the shell needs the programs of the machine"
         )]
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        // A page that edits rules reloads them itself; a poll would make the number of reloads random.
+        shell.env("SWITCHBOARD__RULES__POLL_MS", "0");
         let mut command = command.to_owned();
         if let Some(service) = &self.service {
             command = command.replace("127.0.0.1:8080", &service.public);
