@@ -26,7 +26,7 @@ use evaluate::{MatchContext, evaluate};
 ///
 /// ```
 /// use jiff::Timestamp;
-/// use switchboard::domain::call::{Call, Fields, Platform};
+/// use switchboard::domain::call::{Call, Channel, Fields, Platform};
 /// use switchboard::domain::facts::Facts;
 /// use switchboard::domain::phone_number::Party;
 /// use switchboard::rules::engine::decide;
@@ -42,8 +42,8 @@ use evaluate::{MatchContext, evaluate};
 /// let table = loaded.table.expect("a valid table");
 ///
 /// let from = Party::parse(Some("+12137771234")).party;
-/// let fields = Fields { from, ..Fields::default() };
-/// let call = Call::synthetic("retell", Platform::Retell, fields);
+/// let fields = Fields { from, ..Fields::unknown(Channel::Call) };
+/// let call = Call::synthetic("my-workspace", Platform::new("retell"), fields);
 /// let decision = decide(&table, &call, &Facts { at: Timestamp::UNIX_EPOCH });
 /// assert_eq!(decision.rule(), Some("los angeles"));
 /// ```

@@ -66,7 +66,7 @@ const MAX_FULL_LIST: usize = 20;
 ///
 /// ```
 /// use jiff::Timestamp;
-/// use switchboard::domain::call::{Call, Fields, Platform};
+/// use switchboard::domain::call::{Call, Channel, Fields, Platform};
 /// use switchboard::domain::facts::Facts;
 /// use switchboard::rules::engine::explain::{Verdict, explain};
 /// use switchboard::rules::{self, CheckContext};
@@ -80,7 +80,8 @@ const MAX_FULL_LIST: usize = 20;
 /// let loaded = rules::parse("rules.toml", text.to_owned(), &CheckContext::default());
 /// let table = loaded.table.expect("a valid table");
 ///
-/// let call = Call::synthetic("retell", Platform::Retell, Fields::default());
+/// let fields = Fields::unknown(Channel::Call);
+/// let call = Call::synthetic("my-workspace", Platform::new("retell"), fields);
 /// let facts = Facts { at: Timestamp::UNIX_EPOCH };
 /// let explanation = explain(&table, &call, &facts, false).unwrap();
 /// assert!(matches!(explanation.steps[0].verdict, Verdict::NoMatch(_)));
