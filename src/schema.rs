@@ -1,6 +1,6 @@
 //! Declarations of TOML tables: each key is declared once, with its type, documentation and default.
 //!
-//! [`toml_table`] turns a declaration into a struct, the reader of its keys and a [`TableSpec`]. The
+//! `toml_table!` turns a declaration into a struct, the reader of its keys and a [`TableSpec`]. The
 //! JSON Schemas for editors, the lists of known keys in error messages and the reference tables in
 //! `docs/` all come from the specs.
 
