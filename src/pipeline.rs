@@ -256,8 +256,10 @@ impl Exchange<'_> {
         let decision = app.add_record_id(decide(rules, call, &self.facts), record);
         let reply = self.endpoint.source.dialect.render(call.channel(), &decision);
         let body = reply.body();
-        app.dedup.insert(key, body.clone(), record, context.received_at);
+        // The record is queued first: a delivery that finds the cached reply queues its own entry behind
+        // it, and so is not acknowledged before the record is committed.
         let committed = self.record(record, call, &decision);
+        app.dedup.insert(key, body.clone(), record, context.received_at);
         self.log_call(call, &decision, &reply);
         PreparedReply { body, delay: decision.additions().delay, committed }
     }
