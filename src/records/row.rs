@@ -70,6 +70,14 @@ impl CallRecord {
     pub fn to_json(&self) -> Object {
         object(serde_json::to_value(self))
     }
+
+    /// Returns the record as an item of a list: a JSON object with the type of the call's last event,
+    /// or null without one.
+    pub fn to_list_item(&self, last_event: Option<&String>) -> Value {
+        let mut object = self.to_json();
+        object.insert("last_event".to_owned(), last_event.cloned().into());
+        Value::Object(object)
+    }
 }
 
 fn object(value: serde_json::Result<Value>) -> Object {

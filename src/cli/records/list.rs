@@ -6,7 +6,6 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::filter::FilterFlags;
@@ -67,9 +66,7 @@ fn write_json(
     last_events: &HashMap<Uuid, String>,
 ) -> anyhow::Result<()> {
     for call in calls {
-        let mut object = call.to_json();
-        object.insert("last_event".to_owned(), json!(last_events.get(&call.id)));
-        writeln!(out, "{}", Value::Object(object))?;
+        writeln!(out, "{}", call.to_list_item(last_events.get(&call.id)))?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::super::HttpProblem;
 use super::{QueryParams, restore_plus};
 use crate::explain::recorded::{TableChoice, explain_recorded, load_snapshot};
 use crate::pipeline::Switchboard;
-use crate::records::{FilterArgs, LookupResult, Order, Page, Store, StoreError};
+use crate::records::{CallRecord, FilterArgs, LookupResult, Order, Page, Store, StoreError};
 
 impl From<StoreError> for HttpProblem {
     fn from(error: StoreError) -> HttpProblem {
@@ -49,14 +49,8 @@ pub(super) async fn list(app: &Switchboard, query: ListQuery) -> Result<Value, H
     let last_events = store.last_events(&calls).await?;
     // A full page may be the last one; then the next page is empty.
     let next = calls.last().filter(|_| calls.len() == page.limit).map(|call| call.id);
-    let calls: Vec<Value> = calls
-        .iter()
-        .map(|call| {
-            let mut object = call.to_json();
-            object.insert("last_event".to_owned(), json!(last_events.get(&call.id)));
-            Value::Object(object)
-        })
-        .collect();
+    let item = |call: &CallRecord| call.to_list_item(last_events.get(&call.id));
+    let calls: Vec<Value> = calls.iter().map(item).collect();
     Ok(json!({ "records": calls, "next": next }))
 }
 
