@@ -24,8 +24,8 @@ pub const ALL: [&dyn Dialect; 2] = [&retell::Retell, &synthflow::Synthflow];
 pub const METADATA_BYTES: usize = 50_000;
 
 /// Metadata key under which a reply carries the id of its record; the platform returns it with events
-/// ([`Event::stamp`]).
-pub const STAMP: &str = "switchboard_id";
+/// ([`Event::record_id`]).
+pub const RECORD_ID_KEY: &str = "switchboard_id";
 
 /// A platform's request and reply format.
 ///

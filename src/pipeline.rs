@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::authenticate::{AuthError, AuthMethod, Unverified, Verified, authenticate};
-use crate::dialect::{Event, Incoming, ParseError, Reply, STAMP};
+use crate::dialect::{Event, Incoming, ParseError, RECORD_ID_KEY, Reply};
 use crate::domain::call::{Call, Channel};
 use crate::domain::clock::Clock;
 use crate::domain::decision::{Decision, KeepReason, Outcome};
@@ -30,7 +30,7 @@ use crate::rules::live::LiveTable;
 use crate::settings::RecordsSettings;
 use crate::source::{Fallback, Source};
 use crate::telemetry::{Counters, SourceCounters};
-use dedup::{CachedReply, DedupCache};
+use dedup::{CachedReply, DedupCache, Delivery};
 
 /// The service: sources, live rules, recent replies and the recorder.
 pub struct Switchboard {
@@ -146,8 +146,8 @@ impl Switchboard {
 impl Switchboard {
     /// Adds the id of the record to the reply's metadata if the settings ask for it.
     fn add_record_id<'t>(&self, decision: Decision<'t>, record: Uuid) -> Decision<'t> {
-        match self.recorder.stamps_replies() {
-            true => decision.with_metadata(STAMP, record.to_string()),
+        match self.recorder.adds_record_ids() {
+            true => decision.with_metadata(RECORD_ID_KEY, record.to_string()),
             false => decision,
         }
     }
@@ -248,18 +248,18 @@ impl Exchange<'_> {
 
     fn handle_call(&self, call: &Call<'_>) -> PreparedReply {
         let Exchange { app, rules, context, .. } = self;
-        let key = app.dedup.key(call);
-        if let Some(cached) = app.dedup.get(key, context.received_at) {
-            return self.handle_retry(call, cached);
-        }
+        let first = match app.dedup.register(app.dedup.key(call), context.received_at) {
+            Delivery::First(first) => first,
+            Delivery::Repeated(cached) => return self.handle_retry(call, cached),
+        };
         let record = app.recorder.id(self.facts.at);
         let decision = app.add_record_id(decide(rules, call, &self.facts), record);
         let reply = self.endpoint.source.dialect.render(call.channel(), &decision);
         let body = reply.body();
-        // The record is queued first: a delivery that finds the cached reply queues its own entry behind
-        // it, and so is not acknowledged before the record is committed.
+        // The record is queued first: a repeated delivery queues its own entry behind it, and so is not
+        // acknowledged before the record is committed.
         let committed = self.record(record, call, &decision);
-        app.dedup.insert(key, body.clone(), record, context.received_at);
+        first.cache(body.clone(), record);
         self.log_call(call, &decision, &reply);
         PreparedReply { body, delay: decision.additions().delay, committed }
     }

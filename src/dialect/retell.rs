@@ -12,7 +12,9 @@ use serde_json::json;
 
 use super::json;
 use super::json::JsonObject;
-use super::{Dialect, Event, Incoming, METADATA_BYTES, ParseError, Reply, STAMP, wire_number};
+use super::{
+    Dialect, Event, Incoming, METADATA_BYTES, ParseError, RECORD_ID_KEY, Reply, wire_number,
+};
 use crate::authenticate;
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform, Version};
@@ -178,7 +180,7 @@ fn parse_event<'a>(body: &JsonObject<'a>, kind: Cow<'a, str>) -> Event<'a> {
         part: is_transfer.then(|| transfer_id(body, &call)),
         last_counts: kind == "transcript_updated",
         event_timestamp_ms: body.integer("event_timestamp"),
-        stamp: call.object("metadata").non_empty_text(STAMP),
+        record_id: call.object("metadata").non_empty_text(RECORD_ID_KEY),
         from: party("from_number"),
         to: party("to_number"),
         agent: call.non_empty_text("agent_id"),

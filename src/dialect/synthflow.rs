@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::json;
 use super::json::JsonObject;
-use super::{Dialect, Event, Incoming, ParseError, Reply, STAMP, wire_number};
+use super::{Dialect, Event, Incoming, ParseError, RECORD_ID_KEY, Reply, wire_number};
 use crate::authenticate;
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
@@ -131,7 +131,7 @@ fn parse_event<'a>(body: &JsonObject<'a>, request: &'a Verified, event: Event<'a
             .or_else(|| call.non_empty_text("call_id"))
             .or_else(|| body.non_empty_text("call_id")),
         event_timestamp_ms: body.integer("event_timestamp"),
-        stamp: stamp(body, &call, &lead),
+        record_id: record_id(body, &call, &lead),
         from,
         to,
         agent: call.non_empty_text("model_id"),
@@ -159,7 +159,7 @@ fn parse_event<'a>(body: &JsonObject<'a>, request: &'a Verified, event: Event<'a
 
 /// Finds the record id of the reply. Synthflow does not document whether or where it returns metadata, so
 /// the likely places are tried, and the initial variables of the call.
-fn stamp<'a>(
+fn record_id<'a>(
     body: &JsonObject<'a>,
     call: &JsonObject<'a>,
     lead: &JsonObject<'a>,
@@ -171,7 +171,7 @@ fn stamp<'a>(
         call.object("custom_variables"),
         body.object("custom_variables"),
     ];
-    candidates.iter().find_map(|object| object.non_empty_text(STAMP))
+    candidates.iter().find_map(|object| object.non_empty_text(RECORD_ID_KEY))
 }
 
 /// Parses ISO 8601 with an offset; a local time is ambiguous and yields `None`.

@@ -35,9 +35,9 @@ pub struct Event<'a> {
     /// Time of sending according to the platform, in Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_timestamp_ms: Option<i64>,
-    /// Record id under [`STAMP`](crate::dialect::STAMP) in the metadata that the platform returns.
+    /// Record id under [`RECORD_ID_KEY`](crate::dialect::RECORD_ID_KEY) in the metadata that the platform returns.
     #[serde(skip)]
-    pub stamp: Option<Cow<'a, str>>,
+    pub record_id: Option<Cow<'a, str>>,
     /// The caller, or `None` if the body does not contain one. A caller without a number is
     /// [`Party::Withheld`].
     #[serde(skip)]

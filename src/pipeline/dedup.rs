@@ -8,8 +8,8 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::Duration;
 
 use bytes::Bytes;
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle, GuardResult, PlaceholderGuard};
+use quick_cache::{DefaultHashBuilder, Weighter};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -28,7 +28,7 @@ const ENTRY_BYTES: usize = 160;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DedupKey(u128);
 
-/// Cache of recent replies.
+/// Cache of recent replies, and of the deliveries that are being answered.
 pub struct DedupCache {
     replies: Cache<DedupKey, CachedReply, Size>,
     /// Hasher with random keys, chosen at start.
@@ -44,6 +44,30 @@ pub struct CachedReply {
     pub record: Uuid,
     expires_at: Instant,
 }
+
+/// Whether a call has been delivered before.
+pub enum Delivery<'c> {
+    /// It has not. Other deliveries of the call wait until its reply is cached, or the value dropped.
+    First(FirstDelivery<'c>),
+    /// It has, and received this reply.
+    Repeated(CachedReply),
+}
+
+/// The first delivery of a call, until its reply is cached.
+pub struct FirstDelivery<'c> {
+    entry: Placeholder<'c>,
+    received_at: Instant,
+}
+
+/// The entry of a reply that is being made.
+type Placeholder<'c> = PlaceholderGuard<
+    'c,
+    DedupKey,
+    CachedReply,
+    Size,
+    DefaultHashBuilder,
+    DefaultLifecycle<DedupKey, CachedReply>,
+>;
 
 #[derive(Clone)]
 struct Size;
@@ -75,13 +99,93 @@ impl DedupCache {
         DedupKey(hasher.finish128().as_u128())
     }
 
-    /// Returns the reply to an earlier delivery with this key, if it is not older than [`WINDOW`].
-    pub fn get(&self, key: DedupKey, now: Instant) -> Option<CachedReply> {
-        self.replies.get(&key).filter(|cached| now < cached.expires_at)
+    /// Registers a delivery that was received at `now`. Of several at once, one is the first; the others
+    /// block until its reply is cached, so the caller must not await anything in between.
+    pub fn register(&self, key: DedupKey, now: Instant) -> Delivery<'_> {
+        loop {
+            match self.replies.get_value_or_guard(&key, None) {
+                GuardResult::Value(cached) if now < cached.expires_at => {
+                    return Delivery::Repeated(cached);
+                }
+                GuardResult::Value(_expired) => {
+                    drop(self.replies.remove_if(&key, |cached| cached.expires_at <= now));
+                }
+                GuardResult::Guard(entry) => {
+                    return Delivery::First(FirstDelivery { entry, received_at: now });
+                }
+                GuardResult::Timeout => unreachable!("waits without a timeout"),
+            }
+        }
+    }
+}
+
+impl FirstDelivery<'_> {
+    /// Caches the reply and the id of the call's record for later deliveries within [`WINDOW`].
+    pub fn cache(self, reply: Bytes, record: Uuid) {
+        let expires_at = self.received_at + WINDOW;
+        // Fails only if the entry was removed meanwhile, and nothing removes one that is not cached.
+        drop(self.entry.insert(CachedReply { reply, record, expires_at }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    fn cached(cache: &DedupCache, key: u128, now: Instant) -> Option<Uuid> {
+        match cache.register(DedupKey(key), now) {
+            Delivery::First(_) => None,
+            Delivery::Repeated(cached) => Some(cached.record),
+        }
     }
 
-    /// Caches a reply and the id of its record.
-    pub fn insert(&self, key: DedupKey, reply: Bytes, record: Uuid, now: Instant) {
-        self.replies.insert(key, CachedReply { reply, record, expires_at: now + WINDOW });
+    #[test]
+    fn one_of_two_simultaneous_deliveries_is_the_first() {
+        let cache = DedupCache::default();
+        let start = Barrier::new(2);
+        let now = Instant::now();
+        let deliver = || {
+            let records = (0..2_000).map(|key| {
+                start.wait();
+                match cache.register(DedupKey(key), now) {
+                    Delivery::First(first) => {
+                        let record = Uuid::now_v7();
+                        first.cache(Bytes::from_static(b"{}"), record);
+                        (true, record)
+                    }
+                    Delivery::Repeated(cached) => (false, cached.record),
+                }
+            });
+            records.collect::<Vec<_>>()
+        };
+        let (one, other) = std::thread::scope(|scope| {
+            let other = scope.spawn(deliver);
+            (deliver(), other.join().expect("no panic"))
+        });
+        for ((first, record), (other_first, other_record)) in one.into_iter().zip(other) {
+            assert_ne!(first, other_first);
+            assert_eq!(record, other_record);
+        }
+    }
+
+    #[test]
+    fn a_reply_expires_after_the_window() {
+        let cache = DedupCache::default();
+        let (now, record) = (Instant::now(), Uuid::from_u128(7));
+        let Delivery::First(first) = cache.register(DedupKey(1), now) else { panic!("cached") };
+        first.cache(Bytes::from_static(b"{}"), record);
+        let last_moment = now + WINDOW - Duration::from_nanos(1);
+        assert_eq!(cached(&cache, 1, last_moment), Some(record));
+        assert_eq!(cached(&cache, 1, now + WINDOW), None);
+    }
+
+    #[test]
+    fn a_first_delivery_that_fails_leaves_its_place_to_the_next() {
+        let cache = DedupCache::default();
+        let now = Instant::now();
+        assert_eq!(cached(&cache, 1, now), None);
+        assert_eq!(cached(&cache, 1, now), None);
     }
 }

@@ -88,7 +88,7 @@ impl EventRow {
             Text(Some(&self.details)),
             Text(Some(&self.body)),
             Text(self.call_dedup_key.as_deref()),
-            Text(self.stamp.as_deref()),
+            Text(self.call_record_id.as_deref()),
             Text(self.from.as_deref()),
             Number(Some(self.began_ms.saturating_sub(SAME_CALL_MS))),
             Number(Some(self.began_ms.saturating_add(SAME_CALL_MS))),

@@ -23,7 +23,8 @@ pub struct Recorder {
     queue: Option<mpsc::Sender<Entry>>,
     numbers: NumberPolicy,
     wait: Wait,
-    stamp: bool,
+    /// Whether replies carry the id of their record.
+    adds_record_ids: bool,
     /// One permit per byte of queued calls.
     call_bytes: Arc<Semaphore>,
     /// One permit per kilobyte of queued events; small events take several.
@@ -93,7 +94,7 @@ impl Recorder {
             queue: (!is_off).then_some(queue),
             numbers: NumberPolicy::new(numbers),
             wait,
-            stamp,
+            adds_record_ids: stamp,
             call_bytes: Arc::new(Semaphore::new(CALL_BYTES)),
             event_kilobytes: Arc::new(Semaphore::new(EVENT_KILOBYTES)),
             snapshots: Arc::new(Semaphore::new(SNAPSHOTS)),
@@ -112,8 +113,8 @@ impl Recorder {
     }
 
     /// Returns whether replies carry the id of their record.
-    pub fn stamps_replies(&self) -> bool {
-        self.stamp && self.queue.is_some()
+    pub fn adds_record_ids(&self) -> bool {
+        self.adds_record_ids && self.queue.is_some()
     }
 
     /// Queues a call. Returns what the reply waits for, where replies wait for the commit.

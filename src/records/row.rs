@@ -487,7 +487,7 @@ pub(crate) struct EventRow {
     /// Replaces an earlier event of the same key.
     pub(crate) last_counts: bool,
     /// The id of the call's record, from the metadata that the platform returns.
-    pub(crate) stamp: Option<String>,
+    pub(crate) call_record_id: Option<String>,
     /// None for a withheld number, too: it identifies no caller.
     pub(crate) from: Option<String>,
     pub(crate) to: Option<String>,
@@ -507,7 +507,7 @@ impl EventRow {
         let stored_body = own(&redacted_body(body, &redactor));
         // A hash of the original body would reveal its numbers to anyone who tries them all.
         let hashed_body = if redactor.is_off() { body } else { stored_body.as_bytes() };
-        let stamp = event.stamp.as_deref().and_then(|stamp| stamp.parse::<Uuid>().ok());
+        let call_record_id = event.record_id.as_deref().and_then(|id| id.parse::<Uuid>().ok());
         EventRow {
             id: id.to_string(),
             dedup_key: event_dedup_key(event, source, call_id, hashed_body),
@@ -521,7 +521,7 @@ impl EventRow {
             details: event_details(event, numbers, &redactor),
             body: stored_body,
             last_counts: event.last_counts,
-            stamp: stamp.map(|stamp| stamp.to_string()),
+            call_record_id: call_record_id.map(|id| id.to_string()),
             from: stored(&event.from),
             to: stored(&event.to),
             began_ms: event.start_ms.unwrap_or(at.as_millisecond()),

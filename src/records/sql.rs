@@ -64,7 +64,7 @@ pub(crate) fn insert_event(last_counts: bool) -> String {
         "INSERT INTO events (id, dedup_key, at_ms, source, platform, kind, call_id, sent_ms, \
          attempts, details, body, call) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, COALESCE({CALL_BY_ID}, \
-         {CALL_BY_EVENT}, {CALL_BY_STAMP}, ({BUCKETS} {CALL_BY_PARTIES}))) \
+         {CALL_BY_EVENT}, {CALL_BY_RECORD_ID}, ({BUCKETS} {CALL_BY_PARTIES}))) \
          ON CONFLICT (dedup_key) DO UPDATE SET attempts = events.attempts \
          + CASE WHEN events.id = excluded.id THEN 0 ELSE 1 END, \
          call = COALESCE(excluded.call, events.call){replaced}"
@@ -75,7 +75,7 @@ const CALL_BY_ID: &str = "(SELECT id FROM calls WHERE dedup_key = $11)";
 /// Where the request had no call id, an earlier event may have found the call.
 const CALL_BY_EVENT: &str = "(SELECT call FROM events WHERE source = $4 \
     AND substr(call_id, 1, 64) = substr($7, 1, 64) AND call_id = $7 AND call IS NOT NULL LIMIT 1)";
-const CALL_BY_STAMP: &str = "(SELECT id FROM calls WHERE id = $12 AND source = $4)";
+const CALL_BY_RECORD_ID: &str = "(SELECT id FROM calls WHERE id = $12 AND source = $4)";
 /// The caller alone has to do where the body does not name the called number. A call whose id is
 /// known is a different one.
 const CALL_BY_PARTIES: &str = "SELECT id FROM buckets CROSS JOIN calls \

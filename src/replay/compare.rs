@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::dialect::STAMP;
+use crate::dialect::RECORD_ID_KEY;
 use crate::domain::call::Version;
 use crate::domain::decision::{Decision, Object, Outcome};
 use crate::records::{CallRecord, Details};
@@ -112,12 +112,12 @@ fn changed_fields(record: &CallRecord, decision: &Decision<'_>) -> Vec<String> {
         let new = decided().filter(|(name, _)| is_new(name));
         fields.extend(new.map(|(name, _)| format!("variables.{name}")));
     }
-    let stamp = stamp(record);
+    let record_id_key = record_id_key(record);
     add_changed_keys(
         "metadata",
         details.metadata.as_deref(),
         additions.metadata.as_deref(),
-        stamp,
+        record_id_key,
         &mut fields,
     );
     let (old, new) = (details.agent_override.as_deref(), additions.agent_override.as_deref());
@@ -130,10 +130,10 @@ fn changed_fields(record: &CallRecord, decision: &Decision<'_>) -> Vec<String> {
 }
 
 /// Returns the metadata key of the record's own id if the reply contained it: rules do not set it.
-fn stamp(record: &CallRecord) -> Option<&'static str> {
+fn record_id_key(record: &CallRecord) -> Option<&'static str> {
     let Details { metadata, .. } = &record.details;
-    let stamped = metadata.as_deref().and_then(|metadata| metadata.get(STAMP)?.as_str());
-    stamped.filter(|stamped| *stamped == record.id.to_string()).map(|_| STAMP)
+    let id = metadata.as_deref().and_then(|metadata| metadata.get(RECORD_ID_KEY)?.as_str());
+    id.filter(|id| *id == record.id.to_string()).map(|_| RECORD_ID_KEY)
 }
 
 /// Adds the top-level keys in which two objects differ. A missing object equals an empty one.

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use switchboard::authenticate::{Unverified, authenticate};
 use switchboard::dialect;
-use switchboard::dialect::{Dialect, Event, Incoming, STAMP};
+use switchboard::dialect::{Dialect, Event, Incoming, RECORD_ID_KEY};
 use switchboard::domain::phone_number::Party;
 
 use crate::support::app::{self, NOW_MS, app, root, verified};
@@ -28,7 +28,7 @@ pub(crate) fn columns(event: &Event<'_>) -> Value {
         "part": event.part,
         "last_counts": event.last_counts,
         "event_timestamp_ms": event.event_timestamp_ms,
-        "stamp": event.stamp,
+        "record_id": event.record_id,
         "from": party(&event.from),
         "to": party(&event.to),
         "agent": event.agent,
@@ -266,20 +266,25 @@ fn ignores_boolean_sentiments_and_partial_success() {
 
 #[test]
 fn finds_the_record_id_wherever_the_metadata_is_returned() {
-    let stamped = json!({ STAMP: "sb_1", "desk": 1 });
+    let metadata_with_id = json!({ RECORD_ID_KEY: "sb_1", "desk": 1 });
     for body in [
-        json!({ "call": {}, "metadata": stamped }),
-        json!({ "call": { "metadata": stamped } }),
-        json!({ "call": {}, "metadata": {}, "lead": { "prompt_variables": stamped } }),
-        json!({ "call": { "custom_variables": stamped } }),
-        json!({ "call": {}, "custom_variables": stamped }),
+        json!({ "call": {}, "metadata": metadata_with_id }),
+        json!({ "call": { "metadata": metadata_with_id } }),
+        json!({ "call": {}, "metadata": {}, "lead": { "prompt_variables": metadata_with_id } }),
+        json!({ "call": { "custom_variables": metadata_with_id } }),
+        json!({ "call": {}, "custom_variables": metadata_with_id }),
     ] {
-        check("synthflow", &body, "stamp", &json!("sb_1"));
+        check("synthflow", &body, "record_id", &json!("sb_1"));
     }
-    check_retell("metadata", &stamped, "stamp", &json!("sb_1"));
-    for odd in [json!({ STAMP: "" }), json!({ STAMP: null }), json!({ STAMP: {} }), json!(STAMP)] {
-        check_retell("metadata", &odd, "stamp", &Value::Null);
-        check_synthflow("metadata", &odd, "stamp", &Value::Null);
+    check_retell("metadata", &metadata_with_id, "record_id", &json!("sb_1"));
+    for odd in [
+        json!({ RECORD_ID_KEY: "" }),
+        json!({ RECORD_ID_KEY: null }),
+        json!({ RECORD_ID_KEY: {} }),
+        json!(RECORD_ID_KEY),
+    ] {
+        check_retell("metadata", &odd, "record_id", &Value::Null);
+        check_synthflow("metadata", &odd, "record_id", &Value::Null);
     }
 }
 
