@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use switchboard::cli::{Arguments, Exit};
 
+/// A request makes some forty small allocations; see `docs/decisions/0020-allocator.md`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match switchboard::cli::run(Arguments::parse()) {
         Ok(Exit::Success) => ExitCode::SUCCESS,

@@ -133,7 +133,8 @@ fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     match raw.as_bytes().first()? {
         b'"' => {
             let inner = &raw[1..raw.len() - 1];
-            if inner.contains('\\') { unescape(raw) } else { Some(Cow::Borrowed(inner)) }
+            let has_escapes = inner.as_bytes().contains(&b'\\');
+            if has_escapes { unescape(raw) } else { Some(Cow::Borrowed(inner)) }
         }
         b'{' | b'[' | b'n' => None,
         _ => Some(whole_number(raw).map_or(Cow::Borrowed(raw), Cow::Owned)),
@@ -217,7 +218,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonKey<'a> {
             }
 
             fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
-                Ok(JsonKey(String::from_utf8_lossy(bytes)))
+                // Nearly all keys are plain; checking for that is cheaper than decoding leniently.
+                let plain = std::str::from_utf8(bytes).map(Cow::Borrowed);
+                Ok(JsonKey(plain.unwrap_or_else(|_| String::from_utf8_lossy(bytes))))
             }
 
             fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {

@@ -131,9 +131,7 @@ impl PhoneNumber {
 
     /// Returns whether the digits spell a word for a withheld number on a phone keypad.
     pub fn spells_withheld(&self) -> bool {
-        WITHHELD_DIGITS.iter().any(|word| {
-            word.len() == self.digits() && word.parse().is_ok_and(|word: u64| word == self.value())
-        })
+        WITHHELD_DIGITS.contains(&self.value())
     }
 
     /// Returns the number of digits, including the country code.
@@ -167,15 +165,11 @@ impl PhoneNumber {
 
     /// Returns `+1213***1234`: at most the first and last four digits, with at least three hidden.
     pub fn masked(&self) -> String {
-        let visible = self.digits().saturating_sub(3);
+        let digits = self.value().to_string();
+        let visible = digits.len().saturating_sub(3);
         let head = (visible / 2).min(4);
         let tail = (visible - head).min(4);
-        let mut masked = String::with_capacity(12);
-        masked.push('+');
-        push_digits(&mut masked, self.value() / 10_u64.pow((self.digits() - head) as u32), head);
-        masked.push_str("***");
-        push_digits(&mut masked, self.value(), tail);
-        masked
+        ["+", &digits[..head], "***", &digits[digits.len() - tail..]].concat()
     }
 
     /// Returns all digits after a `+`. For rules, replies and records; never for a log.
@@ -212,16 +206,6 @@ pub fn mask_numbers(text: &str) -> String {
         rest = &rest[at + number.len()..];
     }
     masked + rest
-}
-
-/// Appends the last `count` digits of `value`; `count` is at most 8.
-fn push_digits(text: &mut String, mut value: u64, count: usize) {
-    let mut digits = [0_u8; 8];
-    for digit in digits[..count].iter_mut().rev() {
-        *digit = (value % 10) as u8;
-        value /= 10;
-    }
-    text.extend(digits[..count].iter().map(|digit| char::from(b'0' + digit)));
 }
 
 /// Prints [`PhoneNumber::masked`].
@@ -281,28 +265,26 @@ const WITHHELD_WORDS: [&str; 9] = [
 
 /// The same words typed on a phone keypad: ANONYMOUS, RESTRICTED, UNAVAILABLE, BLOCKED, UNKNOWN,
 /// PRIVATE. Read as numbers, they would belong to Lesotho, Russia and China.
-const WITHHELD_DIGITS: [&str; 6] =
-    ["266696687", "7378742833", "86282452253", "2562533", "8656696", "7748283"];
+const WITHHELD_DIGITS: [u64; 6] =
+    [266_696_687, 7_378_742_833, 86_282_452_253, 2_562_533, 8_656_696, 7_748_283];
 
 impl Party {
     /// Parses the text that a platform sent in place of a number. Never fails: an unreadable text is a
     /// [`Party::Literal`], an absent one is [`Party::Withheld`].
     pub fn parse(text: Option<&str>) -> ParsedParty {
         let whole = text.unwrap_or_default().trim();
-        let core = uri_user_part(whole);
-        // Words for a withheld number contain no `@`, so the part before it is enough.
-        if is_withheld(core.split('@').next().unwrap_or_default()) {
-            return ParsedParty { party: Party::Withheld, plus_added: false };
-        }
-        if let Ok(number) = PhoneNumber::parse(core) {
-            return ParsedParty { party: Party::Number(number), plus_added: false };
-        }
-        match PhoneNumber::from_digits(core) {
-            Ok(number) if number.digits() >= MIN_BARE_DIGITS => {
-                ParsedParty { party: Party::Number(number), plus_added: true }
-            }
-            _ => ParsedParty { party: Party::Literal(whole.into()), plus_added: false },
-        }
+        let user = uri_user_part(whole);
+        // Without a scheme, a host may follow.
+        let user = user.split('@').next().unwrap_or_default().trim();
+        let bare = user.strip_prefix('+');
+        let (party, plus_added) = match PhoneNumber::from_digits(bare.unwrap_or(user)) {
+            Ok(number) if number.spells_withheld() => (Party::Withheld, false),
+            Ok(number) if bare.is_some() => (Party::Number(number), false),
+            Ok(number) if number.digits() >= MIN_BARE_DIGITS => (Party::Number(number), true),
+            _ if is_withheld(user) => (Party::Withheld, false),
+            _ => (Party::Literal(whole.into()), false),
+        };
+        ParsedParty { party, plus_added }
     }
 
     /// Returns the phone number, if the party has one.
@@ -351,15 +333,9 @@ fn uri_user_part(text: &str) -> &str {
     &rest[..end]
 }
 
+/// Returns whether a text that is no number says that the number is withheld.
 fn is_withheld(text: &str) -> bool {
-    let typed = |word: &&str| {
-        let separators = |c: &char| matches!(c, ' ' | '-' | '.' | '(' | ')');
-        let bare = text.strip_prefix('+').unwrap_or(text);
-        bare.chars().filter(|c| !separators(c)).eq(word.chars())
-    };
-    text.is_empty()
-        || WITHHELD_DIGITS.iter().any(typed)
-        || WITHHELD_WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+    text.is_empty() || WITHHELD_WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// Prints [`Party::masked`].
@@ -393,8 +369,9 @@ mod tests {
             check(text, "withheld");
         }
         for digits in WITHHELD_DIGITS {
-            check(digits, "withheld");
+            check(&digits.to_string(), "withheld");
             check(&format!("+{digits}"), "withheld");
+            check(&format!("{digits}@203.0.113.9"), "withheld");
         }
         assert_eq!(Party::parse(None).party, Party::Withheld);
     }
@@ -406,6 +383,7 @@ mod tests {
         check("tel:+1-704-555-1234;phone-context=x", "+17045551234");
         check("\"Bob\" <sip:+17045551234@host>;party=calling", "+17045551234");
         check("sip:17045551234@host", "+17045551234");
+        check("+17045551234@203.0.113.9", "+17045551234");
     }
 
     #[test]
