@@ -259,7 +259,7 @@ impl Exchange<'_> {
         // The record is queued first: a repeated delivery queues its own entry behind it, and so is not
         // acknowledged before the record is committed.
         let committed = self.record(record, call, &decision);
-        first.cache(body.clone(), record);
+        first.cache(&body, record);
         self.log_call(call, &decision, &reply);
         PreparedReply { body, delay: decision.additions().delay, committed }
     }
@@ -313,7 +313,7 @@ impl Exchange<'_> {
             to = &*call.to().masked(),
             "retry"
         );
-        PreparedReply { committed, ..PreparedReply::immediate(cached.reply) }
+        PreparedReply { committed, ..PreparedReply::immediate(Bytes::from_owner(cached.reply)) }
     }
 
     fn record(&self, id: Uuid, call: &Call<'_>, decision: &Decision<'_>) -> Option<Committed> {
