@@ -21,6 +21,7 @@ use crate::domain::secret::Secret;
 
 pub use retell::RetellScheme;
 pub use synthflow::SynthflowScheme;
+pub(crate) use synthflow::synthflow_call_id;
 
 /// A request that has not been authenticated. It has no accessors: only [`authenticate`] reads it.
 pub struct Unverified {

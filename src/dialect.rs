@@ -2,7 +2,6 @@
 //!
 //! Pure. No other module names a field of a platform. [`Dialect::render`] cannot fail.
 
-mod json;
 mod retell;
 mod synthflow;
 
@@ -13,6 +12,7 @@ use bytes::Bytes;
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::decision::Decision;
+use crate::domain::json::InvalidJson;
 use crate::domain::phone_number::Party;
 
 pub use crate::domain::event::Event;
@@ -84,15 +84,8 @@ pub enum Incoming<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// Not a JSON object.
-    #[error("the body is not a JSON object: {category} at line {line}, column {column}")]
-    Json {
-        /// Category of the error.
-        category: &'static str,
-        /// Line, counted from 1; 0 if unknown.
-        line: usize,
-        /// Column, counted from 1; 0 if unknown.
-        column: usize,
-    },
+    #[error(transparent)]
+    Json(#[from] InvalidJson),
     /// The key that identifies the kind of request is missing.
     #[error("the body has no `{0}`")]
     Missing(&'static str),

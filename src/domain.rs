@@ -8,5 +8,6 @@ pub(crate) mod country;
 pub mod decision;
 pub(crate) mod event;
 pub mod facts;
+pub mod json;
 pub mod phone_number;
 pub mod secret;

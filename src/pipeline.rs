@@ -248,7 +248,8 @@ impl Exchange<'_> {
 
     fn handle_call(&self, call: &Call<'_>) -> PreparedReply {
         let Exchange { app, rules, context, .. } = self;
-        let first = match app.dedup.register(app.dedup.key(call), context.received_at) {
+        let key = app.dedup.key(call, self.request.method());
+        let first = match app.dedup.register(key, context.received_at) {
             Delivery::First(first) => first,
             Delivery::Repeated(cached) => return self.handle_retry(call, cached),
         };

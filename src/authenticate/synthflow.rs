@@ -2,15 +2,17 @@
 //!
 //! The signature identifies the sender but not the content, and a captured pair of call id and signature
 //! stays valid forever. The call id is in the body, which is not authenticated yet: this file looks for
-//! that value and for nothing else.
+//! that value and for nothing else. The dialect calls the same function, so both find the same id.
+
+use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::{AuthError, Key, Scheme, SignatureScope, Unverified, matches_any_key, single_header};
+use crate::domain::json;
+use crate::domain::json::JsonObject;
 
 /// Documented as `HTTP_SYNTHFLOW_SIGNATURE`, one framework's spelling of the first of these.
 const HEADERS: [&str; 4] = [
@@ -36,8 +38,8 @@ impl Scheme for SynthflowScheme {
         for name in HEADERS {
             header = header.or(single_header(&request.headers, name)?.map(|value| (name, value)));
         }
-        let Some(call_id) = call_id_in_body(&request.body).or_else(|| call_id_in_headers(request))
-        else {
+        let in_body = json::object(&request.body).ok().and_then(|body| synthflow_call_id(&body));
+        let Some(call_id) = in_body.map(Into::into).or_else(|| call_id_in_headers(request)) else {
             return Ok(SignatureScope::Nothing);
         };
         let (header, value) = header.ok_or(AuthError::Missing)?;
@@ -56,7 +58,8 @@ impl Scheme for SynthflowScheme {
         body: &[u8],
         _: Timestamp,
     ) -> Result<(&'static str, String), AuthError> {
-        let call_id = call_id_in_body(body).ok_or(AuthError::NoCallId)?;
+        let body = json::object(body).map_err(|_| AuthError::NoCallId)?;
+        let call_id = synthflow_call_id(&body).ok_or(AuthError::NoCallId)?;
         Ok((HEADERS[0], STANDARD.encode(key.mac(&[call_id.as_bytes()]))))
     }
 
@@ -68,33 +71,11 @@ impl Scheme for SynthflowScheme {
     }
 }
 
-/// Returns the first of `call.call_id`, `call_id` and `call_inbound.call_id` that is present.
-fn call_id_in_body<'a>(body: &'a [u8]) -> Option<Box<str>> {
-    #[derive(Deserialize)]
-    struct Outer<'a> {
-        #[serde(borrow)]
-        call: Option<&'a RawValue>,
-        #[serde(borrow)]
-        call_id: Option<&'a RawValue>,
-        #[serde(borrow)]
-        call_inbound: Option<&'a RawValue>,
-    }
-    #[derive(Deserialize)]
-    struct Inner<'a> {
-        #[serde(borrow)]
-        call_id: Option<&'a RawValue>,
-    }
-    let inside = |value: &'a RawValue| serde_json::from_str::<Inner<'a>>(value.get()).ok()?.call_id;
-    let outer: Outer<'_> = serde_json::from_slice(body).ok()?;
-    let candidates =
-        [outer.call.and_then(inside), outer.call_id, outer.call_inbound.and_then(inside)];
-    candidates.into_iter().flatten().filter_map(as_text).find(|id| !id.is_empty())
-}
-
-/// Decodes a string; returns a number as written.
-fn as_text(value: &RawValue) -> Option<Box<str>> {
-    let is_number = value.get().starts_with(|c: char| c == '-' || c.is_ascii_digit());
-    if is_number { Some(value.get().into()) } else { serde_json::from_str(value.get()).ok() }
+/// Returns the call id of a body: the first of `call.call_id`, `call_id` and `call_inbound.call_id` that
+/// is present and not empty.
+pub(crate) fn synthflow_call_id<'a>(body: &JsonObject<'a>) -> Option<Cow<'a, str>> {
+    let inside = |key: &str| body.object(key).non_empty_text("call_id");
+    inside("call").or_else(|| body.non_empty_text("call_id")).or_else(|| inside("call_inbound"))
 }
 
 fn call_id_in_headers(request: &Unverified) -> Option<Box<str>> {

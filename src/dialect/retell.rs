@@ -10,8 +10,6 @@ use serde::Serialize;
 use serde::ser::SerializeMap;
 use serde_json::json;
 
-use super::json;
-use super::json::JsonObject;
 use super::{
     Dialect, Event, Incoming, METADATA_BYTES, ParseError, RECORD_ID_KEY, Reply, wire_number,
 };
@@ -20,6 +18,8 @@ use crate::authenticate::{Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform, Version};
 use crate::domain::decision;
 use crate::domain::decision::{Decision, Outcome, SelectedAgent};
+use crate::domain::json;
+use crate::domain::json::JsonObject;
 use crate::domain::phone_number::Party;
 
 /// The Retell dialect.
@@ -54,7 +54,11 @@ impl Dialect for Retell {
     fn parse<'a>(&self, request: &'a Verified) -> Result<Incoming<'a>, ParseError> {
         let body = json::object(request.body())?;
         let event = body.text("event").ok_or(ParseError::Missing("event"))?;
-        let channel = Channel::ALL.into_iter().find(|channel| key(*channel) == event);
+        // An unexpected spelling of the event must not cost a call its reply.
+        let is_inbound = |channel: &Channel| {
+            event.trim().eq_ignore_ascii_case(key(*channel)) || body.has(key(*channel))
+        };
+        let channel = Channel::ALL.into_iter().find(is_inbound);
         Ok(match channel {
             Some(channel) => Incoming::Inbound(Call::from_verified(
                 request,

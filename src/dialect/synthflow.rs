@@ -13,14 +13,14 @@ use serde::Serialize;
 use serde::ser::SerializeMap;
 use serde_json::{Value, json};
 
-use super::json;
-use super::json::JsonObject;
 use super::{Dialect, Event, Incoming, ParseError, RECORD_ID_KEY, Reply, wire_number};
 use crate::authenticate;
-use crate::authenticate::{Scheme, Verified};
+use crate::authenticate::{Scheme, Verified, synthflow_call_id};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::decision;
 use crate::domain::decision::{Decision, Outcome, SelectedAgent};
+use crate::domain::json;
+use crate::domain::json::JsonObject;
 use crate::domain::phone_number::Party;
 
 /// The Synthflow dialect.
@@ -97,11 +97,8 @@ fn parse_inbound<'a>(body: &JsonObject<'a>, request: &'a Verified) -> Fields<'a>
     let inner = body.object(INBOUND);
     let from = Party::parse(inner.text("from_number").as_deref());
     let to = Party::parse(inner.text("to_number").as_deref());
-    let call_id = request.call_id().map(Into::into);
     Fields {
-        call_id: call_id
-            .or_else(|| inner.non_empty_text("call_id"))
-            .or_else(|| body.non_empty_text("call_id")),
+        call_id: call_id(body, request),
         event_timestamp_ms: body.integer("event_timestamp"),
         agent: inner.text("model_id"),
         from: from.party,
@@ -109,6 +106,12 @@ fn parse_inbound<'a>(body: &JsonObject<'a>, request: &'a Verified) -> Fields<'a>
         plus_added: u8::from(from.plus_added) + u8::from(to.plus_added),
         ..Fields::unknown(Channel::Call)
     }
+}
+
+/// Returns the verified call id. A request that was not verified has the id of its body, which the
+/// signature scheme finds in the same way.
+fn call_id<'a>(body: &JsonObject<'a>, request: &'a Verified) -> Option<Cow<'a, str>> {
+    request.call_id().map(Cow::from).or_else(|| synthflow_call_id(body))
 }
 
 /// Parses the fields of an event into `event`, which has its kind.
@@ -125,11 +128,8 @@ fn parse_event<'a>(body: &JsonObject<'a>, request: &'a Verified, event: Event<'a
     let analysis = body.parsed_object("analysis").map(normalize_verdicts);
     let verdict = |key: &str| analysis.as_ref().and_then(|analysis| analysis.get(key));
     let end_reason = call.non_empty_text("end_call_reason");
-    let signed_call_id = request.call_id().map(Cow::from);
     Event {
-        call_id: signed_call_id
-            .or_else(|| call.non_empty_text("call_id"))
-            .or_else(|| body.non_empty_text("call_id")),
+        call_id: call_id(body, request),
         event_timestamp_ms: body.integer("event_timestamp"),
         record_id: record_id(body, &call, &lead),
         from,

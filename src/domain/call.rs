@@ -59,7 +59,7 @@ impl fmt::Display for Channel {
 }
 
 /// Version of an agent: a number, or a tag such as `latest`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Version {
     /// A version number.
     Number(i64),
@@ -224,6 +224,13 @@ impl<'a> Call<'a> {
     /// Iterates over all SIP headers in the order of arrival.
     pub fn sip_headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fields.sip.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+
+    /// Returns whether the call can be told from another one that arrives within the same minute: by its
+    /// id, its timestamp or its caller. Otherwise, a repeated delivery looks like another call.
+    pub fn is_distinguishable(&self) -> bool {
+        let is_withheld = self.fields.from == Party::Withheld;
+        self.fields.call_id.is_some() || self.fields.event_timestamp_ms.is_some() || !is_withheld
     }
 
     /// Returns the number of parties (0 to 2) whose number arrived without its `+`.

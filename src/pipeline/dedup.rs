@@ -1,7 +1,9 @@
 //! Deduplication: recent replies, so that a repeated delivery receives the same reply.
 //!
-//! The key of a delivery is its call id or, if the platform sends none, the source, the channel, both
-//! parties, the platform's timestamp and the SIP headers. The cache is bounded; when it is full, the
+//! The key of a delivery consists of everything that a rule can match or send along, and of how the
+//! request was authenticated: a signature that covers the call id alone must not obtain the reply to
+//! another caller, and an unauthenticated request must not choose the reply to an authenticated one. The
+//! cache is bounded; when it is full, the
 //! oldest replies expire early.
 
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -14,6 +16,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::authenticate::AuthMethod;
 use crate::domain::call::Call;
 
 /// Lifetime of a cached reply. Platforms stop retrying long before.
@@ -61,7 +64,8 @@ pub enum Delivery<'c> {
 
 /// The first delivery of a call, until its reply is cached.
 pub struct FirstDelivery<'c> {
-    entry: Placeholder<'c>,
+    /// None if the reply is not to be cached.
+    entry: Option<Placeholder<'c>>,
     received_at: Instant,
 }
 
@@ -107,20 +111,26 @@ impl Default for DedupCache {
 }
 
 impl DedupCache {
-    /// Returns the key of a call's delivery.
-    pub fn key(&self, call: &Call<'_>) -> DedupKey {
-        let mut hasher = self.hasher;
-        (call.source(), call.channel(), call.call_id()).hash(&mut hasher);
-        if call.call_id().is_none() {
-            (call.from(), call.to(), call.event_timestamp_ms()).hash(&mut hasher);
-            call.sip_headers().for_each(|header| header.hash(&mut hasher));
+    /// Returns the key of a call's delivery, or `None` if nothing tells two calls apart.
+    pub fn key(&self, call: &Call<'_>, method: AuthMethod) -> Option<DedupKey> {
+        if !call.is_distinguishable() {
+            return None;
         }
-        DedupKey(hasher.finish128().as_u128())
+        let mut hasher = self.hasher;
+        std::mem::discriminant(&method).hash(&mut hasher);
+        (call.source(), call.channel(), call.call_id(), call.from(), call.to()).hash(&mut hasher);
+        (call.agent(), call.agent_version(), call.event_timestamp_ms()).hash(&mut hasher);
+        call.sip_headers().for_each(|header| header.hash(&mut hasher));
+        Some(DedupKey(hasher.finish128().as_u128()))
     }
 
     /// Registers a delivery that was received at `now`. Of several at once, one is the first; the others
-    /// block until its reply is cached, so the caller must not await anything in between.
-    pub fn register(&self, key: DedupKey, now: Instant) -> Delivery<'_> {
+    /// block until its reply is cached, so the caller must not await anything in between. Without a key,
+    /// each delivery is the first.
+    pub fn register(&self, key: Option<DedupKey>, now: Instant) -> Delivery<'_> {
+        let Some(key) = key else {
+            return Delivery::First(FirstDelivery { entry: None, received_at: now });
+        };
         loop {
             match self.replies.get_value_or_guard(&key, None) {
                 GuardResult::Value(cached) if now < cached.expires_at => {
@@ -130,7 +140,7 @@ impl DedupCache {
                     drop(self.replies.remove_if(&key, |cached| cached.expires_at <= now));
                 }
                 GuardResult::Guard(entry) => {
-                    return Delivery::First(FirstDelivery { entry, received_at: now });
+                    return Delivery::First(FirstDelivery { entry: Some(entry), received_at: now });
                 }
                 GuardResult::Timeout => unreachable!("waits without a timeout"),
             }
@@ -141,9 +151,10 @@ impl DedupCache {
 impl FirstDelivery<'_> {
     /// Caches the reply and the id of the call's record for later deliveries within [`WINDOW`].
     pub fn cache(self, reply: &[u8], record: Uuid) {
+        let Some(entry) = self.entry else { return };
         let expires_at = self.received_at + WINDOW;
         // Fails only if the entry was removed meanwhile, and nothing removes one that is not cached.
-        drop(self.entry.insert(CachedReply { reply: reply.into(), record, expires_at }));
+        drop(entry.insert(CachedReply { reply: reply.into(), record, expires_at }));
     }
 }
 
@@ -154,7 +165,7 @@ mod tests {
     use super::*;
 
     fn cached(cache: &DedupCache, key: u128, now: Instant) -> Option<Uuid> {
-        match cache.register(DedupKey(key), now) {
+        match cache.register(Some(DedupKey(key)), now) {
             Delivery::First(_) => None,
             Delivery::Repeated(cached) => Some(cached.record),
         }
@@ -168,7 +179,7 @@ mod tests {
         let deliver = || {
             let records = (0..2_000).map(|key| {
                 start.wait();
-                match cache.register(DedupKey(key), now) {
+                match cache.register(Some(DedupKey(key)), now) {
                     Delivery::First(first) => {
                         let record = Uuid::now_v7();
                         first.cache(b"{}", record);
@@ -193,7 +204,9 @@ mod tests {
     fn a_reply_expires_after_the_window() {
         let cache = DedupCache::default();
         let (now, record) = (Instant::now(), Uuid::from_u128(7));
-        let Delivery::First(first) = cache.register(DedupKey(1), now) else { panic!("cached") };
+        let Delivery::First(first) = cache.register(Some(DedupKey(1)), now) else {
+            panic!("cached")
+        };
         first.cache(b"{}", record);
         let last_moment = now + WINDOW - Duration::from_nanos(1);
         assert_eq!(cached(&cache, 1, last_moment), Some(record));
@@ -206,7 +219,7 @@ mod tests {
         let (now, reply) = (Instant::now(), [0; 140]);
         let deliveries = 4 * CAPACITY_BYTES as usize / (reply.len() + ENTRY_BYTES);
         for key in 0..deliveries as u128 {
-            let Delivery::First(first) = cache.register(DedupKey(key), now) else {
+            let Delivery::First(first) = cache.register(Some(DedupKey(key)), now) else {
                 panic!("{key} is new")
             };
             first.cache(&reply, Uuid::from_u128(key));

@@ -244,7 +244,7 @@ impl CallRow {
         let details = serde_json::to_string(&details).expect("plain JSON into memory");
         CallRow {
             id,
-            dedup_key: dedup_key(call, at, [&from, &to], &redactor),
+            dedup_key: dedup_key(call, id, at, [&from, &to], &redactor),
             at_ms: at.as_millisecond(),
             source: own(call.source()),
             platform: call.platform().as_str(),
@@ -346,19 +346,29 @@ fn version(version: &Version) -> Value {
 }
 
 /// Identifies a delivery: 16 characters, 96 bits. Where the platform sends neither a call id nor a
-/// timestamp, the same parties within a minute count as one call.
-fn dedup_key(call: &Call<'_>, at: Timestamp, numbers: [&str; 2], redactor: &Redactor) -> String {
+/// timestamp, the same parties within a minute count as one call, and each delivery of a withheld caller
+/// as a call of its own.
+fn dedup_key(
+    call: &Call<'_>,
+    id: Uuid,
+    at: Timestamp,
+    numbers: [&str; 2],
+    redactor: &Redactor,
+) -> String {
     if let Some(call_id) = call.call_id() {
         return dedup_key_of_call_id(call.source(), call_id);
     }
-    let when = call.event_timestamp_ms().unwrap_or_else(|| at.as_second().div_euclid(60));
+    let when = match call.event_timestamp_ms() {
+        Some(sent_ms) => sent_ms.to_string(),
+        None if call.is_distinguishable() => at.as_second().div_euclid(60).to_string(),
+        None => id.to_string(),
+    };
     let channel = call.channel().as_str();
     let [from, to] = numbers;
     // The cache of replies tells deliveries apart by the same fields. Here they are redacted: a
     // hash of a number reveals the number to anyone who tries them all.
     let headers = call.sip_headers().flat_map(|(name, value)| [name.into(), redactor.text(value)]);
     let headers: Vec<Cow<'_, str>> = headers.collect();
-    let when = when.to_string();
     let parts = ["call", call.source(), channel, from, to, &when];
     encoded(&digest(parts.into_iter().chain(headers.iter().map(|text| &**text)))[..12])
 }

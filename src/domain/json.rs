@@ -1,4 +1,4 @@
-//! Lenient JSON parsing and infallible JSON writing for the dialects.
+//! Lenient JSON parsing and infallible JSON writing, for the dialects and for signature schemes.
 //!
 //! One unexpected field must not cost a call: parsing fails only if the body is not a JSON object, and
 //! a missing value or one of the wrong type is `None`. The last of duplicate keys counts, as in every
@@ -12,22 +12,33 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::ParseError;
-use crate::domain::decision;
-use crate::domain::decision::Variable;
+use super::decision;
+use super::decision::Variable;
+
+/// Reason for which a body is not a JSON object. Contains nothing of the body's content.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the body is not a JSON object: {category} at line {line}, column {column}")]
+pub struct InvalidJson {
+    /// Category of the error.
+    pub category: &'static str,
+    /// Line, counted from 1; 0 if unknown.
+    pub line: usize,
+    /// Column, counted from 1; 0 if unknown.
+    pub column: usize,
+}
 
 /// A JSON object with unparsed values, in the order of the body.
 #[derive(Debug, Default)]
-pub(super) struct JsonObject<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(crate) struct JsonObject<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 /// Parses a body.
-pub(super) fn object(body: &[u8]) -> Result<JsonObject<'_>, ParseError> {
+pub(crate) fn object(body: &[u8]) -> Result<JsonObject<'_>, InvalidJson> {
     // Validating UTF-8 once is cheaper than once per value.
     let text = std::str::from_utf8(body).map_err(|error| {
         let line = body[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
-        ParseError::Json { category: "not UTF-8", line, column: 0 }
+        InvalidJson { category: "not UTF-8", line, column: 0 }
     })?;
-    serde_json::from_str(text).map_err(|error| ParseError::Json {
+    serde_json::from_str(text).map_err(|error| InvalidJson {
         category: match error.classify() {
             serde_json::error::Category::Syntax => "syntax error",
             serde_json::error::Category::Data => "unexpected type of value",
@@ -41,45 +52,45 @@ pub(super) fn object(body: &[u8]) -> Result<JsonObject<'_>, ParseError> {
 impl<'a> JsonObject<'a> {
     /// Returns a value as text; numbers and booleans as written. `None` if it is absent, null, an array
     /// or an object.
-    pub(super) fn text(&self, key: &str) -> Option<Cow<'a, str>> {
+    pub(crate) fn text(&self, key: &str) -> Option<Cow<'a, str>> {
         self.raw(key).and_then(text)
     }
 
     /// Returns a value as text, or `None` if it is empty.
-    pub(super) fn non_empty_text(&self, key: &str) -> Option<Cow<'a, str>> {
+    pub(crate) fn non_empty_text(&self, key: &str) -> Option<Cow<'a, str>> {
         self.text(key).filter(|text| !text.is_empty())
     }
 
     /// Returns a whole number, which may be written as `3.0` or as a string.
-    pub(super) fn integer(&self, key: &str) -> Option<i64> {
+    pub(crate) fn integer(&self, key: &str) -> Option<i64> {
         let text = self.text(key)?;
         let text = text.trim();
         text.parse().ok().or_else(|| whole_number(text)?.parse().ok())
     }
 
     /// Returns a finite number, which may be written as a string.
-    pub(super) fn number(&self, key: &str) -> Option<f64> {
+    pub(crate) fn number(&self, key: &str) -> Option<f64> {
         self.text(key)?.trim().parse().ok().filter(|number: &f64| number.is_finite())
     }
 
     /// Returns a boolean, which may be written as a string in any case.
-    pub(super) fn flag(&self, key: &str) -> Option<bool> {
+    pub(crate) fn flag(&self, key: &str) -> Option<bool> {
         flag(&self.text(key)?)
     }
 
     /// Returns whether a value is a string, as opposed to a number.
-    pub(super) fn is_text(&self, key: &str) -> bool {
+    pub(crate) fn is_text(&self, key: &str) -> bool {
         self.raw(key).is_some_and(|value| value.get().starts_with('"'))
     }
 
     /// Returns an object, or an empty one if the value is anything else.
-    pub(super) fn object(&self, key: &str) -> JsonObject<'a> {
+    pub(crate) fn object(&self, key: &str) -> JsonObject<'a> {
         let inner = self.raw(key).and_then(|value| serde_json::from_str(value.get()).ok());
         inner.unwrap_or_default()
     }
 
     /// Parses an object completely. Memory use depends on its content: not for transcripts.
-    pub(super) fn parsed_object(&self, key: &str) -> Option<decision::Object> {
+    pub(crate) fn parsed_object(&self, key: &str) -> Option<decision::Object> {
         self.raw(key).filter(|value| value.get().starts_with('{'))?;
         let entries = self.object(key).0.into_iter();
         let parsed =
@@ -88,17 +99,17 @@ impl<'a> JsonObject<'a> {
     }
 
     /// Returns whether the object has no keys.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Iterates over the entries whose values are strings, numbers or booleans.
-    pub(super) fn into_texts(self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+    pub(crate) fn into_texts(self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
         self.0.into_iter().filter_map(|(key, value)| Some((key, text(value)?)))
     }
 
     /// Returns whether a key is present and not null.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.raw(key).is_some_and(|value| value.get() != "null")
     }
 
@@ -108,19 +119,19 @@ impl<'a> JsonObject<'a> {
 }
 
 /// Appends a value to `out`. Cannot fail: writing to memory always succeeds, and all keys are strings.
-pub(super) fn write(out: &mut Vec<u8>, value: &impl Serialize) {
+pub(crate) fn write(out: &mut Vec<u8>, value: &impl Serialize) {
     serde_json::to_writer(out, value).expect("plain JSON into memory");
 }
 
 /// Serializes a value.
-pub(super) fn to_vec(value: &impl Serialize) -> Vec<u8> {
+pub(crate) fn to_vec(value: &impl Serialize) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     write(&mut out, value);
     out
 }
 
 /// Serializes variables as an object of strings.
-pub(super) struct Variables<'d, 't>(pub(super) &'d [Variable<'t>]);
+pub(crate) struct Variables<'d, 't>(pub(crate) &'d [Variable<'t>]);
 
 impl Serialize for Variables<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -142,7 +153,7 @@ fn text(value: &RawValue) -> Option<Cow<'_, str>> {
 }
 
 /// Parses `true` or `false`, in any case.
-pub(super) fn flag(text: &str) -> Option<bool> {
+pub(crate) fn flag(text: &str) -> Option<bool> {
     let text = text.trim();
     let is = |word: &str| text.eq_ignore_ascii_case(word);
     if is("true") { Some(true) } else { is("false").then_some(false) }
