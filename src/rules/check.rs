@@ -123,7 +123,7 @@ struct Checker<'r> {
     rules_by_name: NameIndex,
     places: RuleLocations,
     /// For each rule, whether it has an error.
-    flawed: Vec<bool>,
+    invalid: Vec<bool>,
     /// Indexes of disabled rules.
     off: Vec<usize>,
     /// Number of rules, including disabled ones.
@@ -166,7 +166,7 @@ impl<'r> Checker<'r> {
             rules: Vec::new(),
             rules_by_name: NameIndex::default(),
             places: RuleLocations::default(),
-            flawed: Vec::new(),
+            invalid: Vec::new(),
             off: Vec::new(),
             written: 0,
             last: None,
@@ -289,7 +289,7 @@ impl<'r> Checker<'r> {
             (0..self.rules.len()).map(|at| off.next_if_eq(&at).is_none()).collect();
         retain_flagged(&mut self.rules, &is_on);
         retain_flagged(&mut self.places.spots, &is_on);
-        retain_flagged(&mut self.flawed, &is_on);
+        retain_flagged(&mut self.invalid, &is_on);
     }
 
     fn tests(
@@ -333,11 +333,11 @@ impl<'r> Checker<'r> {
             self.unused();
         }
         progress(Progress::Comparing);
-        self.indexes = indexes(&self.rules, |at| !self.flawed[at]);
+        self.indexes = indexes(&self.rules, |at| !self.invalid[at]);
         let (adding, deciding) = &self.indexes;
         let rules = unreachable::RuleIndex {
             rules: &self.rules,
-            flawed: &self.flawed,
+            invalid: &self.invalid,
             lists: &self.lists,
             places: &self.places,
             deciding,

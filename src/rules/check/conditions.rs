@@ -89,7 +89,7 @@ impl Checker<'_> {
 
     pub(super) fn wheres(&mut self, written: &RawRule, on: RuleNumbers<'_>) -> Vec<WhereClause> {
         let mut wheres = Vec::new();
-        for (name, values) in &written.wheres {
+        for (name, values) in &written.where_clauses {
             let fact = self.fact(name, on);
             let mut wanted = Selector::default();
             for value in values {

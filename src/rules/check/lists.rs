@@ -123,7 +123,7 @@ impl Checker<'_> {
     ) -> (Vec<String>, ListSource) {
         let nowhere = (Vec::new(), ListSource::Nowhere);
         match (written.numbers, written.file) {
-            _ if written.flawed => nowhere,
+            _ if written.invalid => nowhere,
             (Some(numbers), None) => {
                 if let Some(column) = &written.column {
                     let message = "`column` requires a list with a `file`".to_owned();

@@ -29,7 +29,7 @@ impl Checker<'_> {
         let [outcome] = written.outcomes.as_slice() else {
             let (span, said) = match written.outcomes.as_slice() {
                 [.., last] => (&last.span, "several"),
-                [] if written.outcome_misspelt => return None,
+                [] if written.misspelled_outcome => return None,
                 [] => (&written.span, "none"),
             };
             let message = format!(
@@ -69,7 +69,7 @@ impl Checker<'_> {
             let hundredths = self.percent(arm);
             whole = whole.zip(hundredths).map(|(whole, more)| whole + u32::from(more));
             let Some(agent) = &arm.agent else {
-                if !arm.flawed {
+                if !arm.invalid {
                     let message = "a split arm needs an `agent`".to_owned();
                     self.error("bad-split", &arm.span, message);
                 }
@@ -97,7 +97,7 @@ impl Checker<'_> {
     /// Returns hundredths of a percent.
     fn percent(&mut self, arm: &RawArm) -> Option<u16> {
         let Some(percent) = &arm.percent else {
-            if !arm.flawed {
+            if !arm.invalid {
                 let message = "a split arm needs a `percent`".to_owned();
                 self.error("bad-split", &arm.span, message);
             }

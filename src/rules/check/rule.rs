@@ -48,8 +48,8 @@ impl Checker<'_> {
         let span = written.name.as_ref().map_or(&written.span, |name| &name.span);
         self.places.push(&self.file, span);
         self.rules.push(rule);
-        let flawed = written.flawed || self.report.error_count() + self.suppressed > before;
-        self.flawed.push(flawed);
+        let invalid = written.invalid || self.report.error_count() + self.suppressed > before;
+        self.invalid.push(invalid);
         if written.enabled == Some(false) {
             self.off.push(number);
         } else {
@@ -86,7 +86,7 @@ impl Checker<'_> {
 
     fn rule_name<'w>(&mut self, rule: &'w RawRule, number: usize) -> &'w str {
         let Some(name) = rule.name.as_ref().filter(|name| !name.value.trim().is_empty()) else {
-            if !rule.name_unreadable {
+            if !rule.invalid_name {
                 let span = rule.name.as_ref().map_or(&rule.span, |name| &name.span);
                 self.error("no-name", span, "every rule needs a `name`".to_owned())
                     .help("logs and records show it");
@@ -127,7 +127,7 @@ impl Checker<'_> {
     }
 
     fn never_sent(&mut self, written: &RawRule, name: &str) {
-        if let Some(adds) = &written.adds_at {
+        if let Some(adds) = &written.first_addition {
             let message =
                 format!("{} rejects calls, so its additions are never sent", called(name));
             self.warning("never-sent", adds, message);

@@ -21,7 +21,7 @@ impl Checker<'_> {
     pub(super) fn test(&mut self, written: &RawTest) -> Option<Test> {
         let before = self.report.error_count();
         let named = written.name.as_ref().filter(|name| !name.value.trim().is_empty());
-        if named.is_none() && !written.flawed {
+        if named.is_none() && !written.invalid {
             let span = written.name.as_ref().map_or(&written.span, |name| &name.span);
             self.error("no-name", span, "every test needs a `name`".to_owned())
                 .help("name what it tests");
@@ -41,7 +41,7 @@ impl Checker<'_> {
         let expected = match &written.expect {
             Some(expect) => self.expected(expect),
             None => {
-                if !written.flawed {
+                if !written.invalid {
                     self.error(
                         "no-expectation",
                         &written.span,
@@ -54,7 +54,7 @@ impl Checker<'_> {
         };
         let place = self.place(&named?.span);
         let name = named?.value.as_str().into();
-        let good = !written.flawed && self.report.error_count() == before;
+        let good = !written.invalid && self.report.error_count() == before;
         good.then_some(Test { name, fields, source, platform, at, expected, location: place })
     }
 
@@ -141,7 +141,7 @@ impl Checker<'_> {
             agent_override: written.agent_override.as_ref().map(object).unwrap_or_default(),
             delay,
         };
-        if expected.is_empty() && self.report.error_count() == before && !written.flawed {
+        if expected.is_empty() && self.report.error_count() == before && !written.invalid {
             self.error("no-expectation", &written.span, "the test expects nothing".to_owned())
                 .help("expect a `rule`, an `agent`, `variables`, `reject` or `keep`");
         }

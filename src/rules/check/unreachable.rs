@@ -18,7 +18,7 @@ use crate::rules::{
 pub(crate) struct RuleIndex<'r> {
     pub(crate) rules: &'r [Rule],
     /// Of each rule, whether something is wrong in it: then nothing is said of it.
-    pub(crate) flawed: &'r [bool],
+    pub(crate) invalid: &'r [bool],
     pub(crate) lists: &'r Lists,
     pub(crate) places: &'r RuleLocations,
     /// Over the rules without flaws that decide.
@@ -36,7 +36,7 @@ const MOST_TRIED_FOR_EXAMPLES: usize = 8;
 
 /// Reports the rules that no call can reach, and those that crowd on the same numbers.
 pub(crate) fn look_for(rules: &RuleIndex<'_>, report: &mut Report) {
-    for number in (0..rules.rules.len()).filter(|number| !rules.flawed[*number]) {
+    for number in (0..rules.rules.len()).filter(|number| !rules.invalid[*number]) {
         match hidden(rules, number) {
             Hidden::No => {}
             Hidden::ByItself => by_itself(rules, number, report),

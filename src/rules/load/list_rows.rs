@@ -12,7 +12,7 @@ use super::files::{Readable, TableFiles};
 /// Reader of a file, past its header.
 pub(crate) struct ListRows {
     reader: csv::Reader<Hashed>,
-    /// NameIndex of the columns; empty for plain text.
+    /// Names of the columns; empty for plain text.
     pub(crate) columns: Vec<String>,
     /// Separator of the cells; `None` for plain text.
     pub(crate) separator: Option<char>,

@@ -196,12 +196,12 @@ fn country_pattern(text: &str) -> Result<NumberPattern, Problem> {
         return Ok(NumberPattern::Country(country));
     }
     let upper = text.to_ascii_uppercase();
-    let meant = match upper.as_str() {
+    let alias = match upper.as_str() {
         "UK" => Some("GB"),
         "EN" => Some("GB"),
         _ => Country::from_code(&upper).map(|_| upper.as_str()),
     };
-    let help = meant.map(|code| format!("did you mean `{code}`?"));
+    let help = alias.map(|code| format!("did you mean `{code}`?"));
     let message = format!("`{text}` is not a known country code");
     Err(Problem::new(BAD_COUNTRY, message).maybe_help(
         help.or(Some("country codes have two capital letters, such as `DE`".to_owned())),

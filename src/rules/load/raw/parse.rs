@@ -48,7 +48,7 @@ pub(crate) struct Header {
     pub(crate) name: Spanned<String>,
     pub(crate) span: Range<usize>,
     /// The table has an error, which has been reported.
-    pub(crate) flawed: bool,
+    pub(crate) invalid: bool,
 }
 
 /// Reads a chunk of a file that may hold all keys; `None` when it is not TOML. Errors go to the
@@ -160,8 +160,8 @@ impl<'r> TomlReader<'r> {
                 raw.other_key(&mut entry);
             }
         }
-        let flawed = self.report.error_count() > before;
-        raw.set_header(Header { name, span: self.in_file(span), flawed });
+        let invalid = self.report.error_count() > before;
+        raw.set_header(Header { name, span: self.in_file(span), invalid });
         raw.finish(self);
         raw
     }
@@ -384,20 +384,20 @@ impl<'e, 'r> Entry<'e, 'r> {
 
 /// Conditions and outcomes of rules.
 impl Entry<'_, '_> {
-    pub(crate) fn wheres(&mut self) -> Vec<RawWhere> {
-        let mut wheres = Vec::new();
+    pub(crate) fn where_clauses(&mut self) -> Vec<RawWhere> {
+        let mut where_clauses = Vec::new();
         for (name, value) in self.table().into_iter().flatten() {
             let name = self.named(name);
-            self.with(&name.value, value).conditions(&name, &mut wheres);
+            self.with(&name.value, value).conditions(&name, &mut where_clauses);
         }
-        wheres
+        where_clauses
     }
 
-    /// `"stores.tier" = …`; without the quotes, TOML reads a table in a table, which means the same.
-    fn conditions(&mut self, name: &Spanned<String>, wheres: &mut Vec<RawWhere>) {
+    /// `"stores.tier" = …`; without the quotes, TOML reads a table in a table with the same meaning.
+    fn conditions(&mut self, name: &Spanned<String>, where_clauses: &mut Vec<RawWhere>) {
         let Some(table) = self.value.get_ref().as_table() else {
-            let wanted = self.condition_values();
-            wheres.push((name.clone(), wanted));
+            let expected = self.condition_values();
+            where_clauses.push((name.clone(), expected));
             return;
         };
         if table.is_empty() {
@@ -407,7 +407,7 @@ impl Entry<'_, '_> {
             let key = self.named(key);
             let path = format!("{}.{}", name.value, key.value);
             let path = Spanned { value: path, span: name.span.start..key.span.end };
-            self.with(&path.value, value).conditions(&path, wheres);
+            self.with(&path.value, value).conditions(&path, where_clauses);
         }
     }
 
@@ -435,9 +435,9 @@ impl Entry<'_, '_> {
         Some(self.at(condition?))
     }
 
-    /// The outcome that this key stands for.
+    /// Outcome of a rule, read from one of the keys in `OUTCOMES`.
     pub(crate) fn outcome(&mut self) -> RawOutcome {
-        let wanted = match (self.name, self.value.get_ref()) {
+        let expected = match (self.name, self.value.get_ref()) {
             ("agent", DeValue::String(agent)) => {
                 return RawOutcome::Agent(self.at(agent.to_string()));
             }
@@ -451,7 +451,7 @@ impl Entry<'_, '_> {
             ("reject", _) => "true or the reason",
             _ => "true (or absent)",
         };
-        self.wrong_type(wanted);
+        self.wrong_type(expected);
         RawOutcome::Invalid
     }
 
@@ -502,17 +502,17 @@ impl<'e, 'r> Entry<'e, 'r> {
         self.toml.error(code, &self.value.span(), message)
     }
 
-    /// Reports a key that is not declared, and returns the one that was probably meant.
+    /// Reports a key that is not declared, and returns the declared key that it resembles.
     pub(crate) fn unknown_key(&mut self, spec: &'static TableSpec) -> Option<&'static str> {
         let name = self.name;
-        let meant = meant(name, spec);
-        let is = |other: &'static TableSpec| std::ptr::eq(spec, other);
-        let has = |other: &TableSpec| other.names().any(|key| key == name);
-        let help = if let Some(meant) = meant {
-            format!("did you mean `{meant}`?")
-        } else if is(RawTest::spec()) && has(RawExpectation::spec()) {
+        let intended = intended_key(name, spec);
+        let is_spec = |other: &'static TableSpec| std::ptr::eq(spec, other);
+        let has_key = |other: &TableSpec| other.names().any(|key| key == name);
+        let help = if let Some(intended) = intended {
+            format!("did you mean `{intended}`?")
+        } else if is_spec(RawTest::spec()) && has_key(RawExpectation::spec()) {
             format!("the expected decision belongs in expect = {{ {name} = … }}")
-        } else if !is(RawDefinitions::spec()) && has(RawDefinitions::spec()) {
+        } else if !is_spec(RawDefinitions::spec()) && has_key(RawDefinitions::spec()) {
             format!("`{name}` belongs at the top of the table, outside rules and tests")
         } else {
             let names = spec.names().collect::<Vec<_>>();
@@ -520,28 +520,28 @@ impl<'e, 'r> Entry<'e, 'r> {
         };
         let key = self.key.clone();
         self.toml.error("unknown-key", &key, format!("unknown key `{name}`")).help(help);
-        meant
+        intended
     }
 
-    fn wrong_type(&mut self, wanted: &str) -> &mut Diagnostic {
+    fn wrong_type(&mut self, expected: &str) -> &mut Diagnostic {
         let found = type_name(self.value.get_ref());
-        self.error("wrong-kind", format!("`{}` must be {wanted}, not {found}", self.name))
+        self.error("wrong-kind", format!("`{}` must be {expected}, not {found}", self.name))
     }
 
     /// Reports a value that is not a string. A number may lack its quotes.
-    fn not_a_string(&mut self, wanted: &str) {
+    fn not_a_string(&mut self, expected: &str) {
         let text = &self.toml.file.text[self.toml.in_file(&self.value.span())];
-        let is_one_word = matches!(
+        let lacks_quotes = matches!(
             self.value.get_ref(),
             DeValue::Integer(_) | DeValue::Float(_) | DeValue::Datetime(_)
         );
-        let help = is_one_word.then(|| format!("put it in quotes: \"{text}\""));
-        self.wrong_type(wanted).maybe_help(help);
+        let help = lacks_quotes.then(|| format!("put it in quotes: \"{text}\""));
+        self.wrong_type(expected).maybe_help(help);
     }
 }
 
-/// Guesses the key that was meant: `form`, `from_number`, `timezone`.
-fn meant(name: &str, spec: &TableSpec) -> Option<&'static str> {
+/// Guesses the intended key: `form`, `from_number`, `timezone`.
+fn intended_key(name: &str, spec: &TableSpec) -> Option<&'static str> {
     nearest(name, spec.names()).or_else(|| {
         let is_part = |known: &&str| {
             let is_end = known.len() > 3 && name.ends_with(known);
@@ -551,7 +551,7 @@ fn meant(name: &str, spec: &TableSpec) -> Option<&'static str> {
     })
 }
 
-/// Returns the start of a multi-line string that goes on to the end of the text.
+/// Returns the start of a multi-line string that is not closed.
 fn unclosed_string(text: &str, errors: &[toml::de::Error]) -> Option<usize> {
     let is_unclosed = |error: &&toml::de::Error| {
         let at_the_end = error.span().is_some_and(|span| text[span.start..].trim().is_empty());

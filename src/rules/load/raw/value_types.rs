@@ -129,7 +129,7 @@ value_types! {
         json!({ "type": "object", "additionalProperties": {
             "anyOf": [fact(), { "type": "object", "additionalProperties": fact() }],
         } }),
-        |entry| entry.wheres()
+        |entry| entry.where_clauses()
     }
 
     /// Days with their opening times.
