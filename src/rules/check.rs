@@ -10,13 +10,13 @@ mod conditions;
 pub(crate) mod context;
 mod definitions;
 mod lists;
+mod locations;
 mod outcome;
+mod reporter;
 mod rule;
 mod test;
 mod unreachable;
 
-use std::collections::HashSet;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,49 +29,19 @@ use super::load::raw::{RawDefinitions, parse};
 use super::model::lists::Lists;
 use super::model::name_index::NameIndex;
 use super::{Action, Agent, CheckContext, Dates, Hours, Index, Progress, Rule, RuleSet, Test};
-use crate::diagnostics::{Diagnostic, Location, Problem, Report, Severity, SourceFile};
+use crate::diagnostics::{Diagnostic, Location, Report, Severity, SourceFile};
 
 use definitions::UsageTracker;
 use lists::OpenList;
+use reporter::Reporter;
+
+pub use locations::RuleLocations;
 
 /// Result of a check. The table must not be used if the report has errors.
 pub(super) struct Checked {
     pub(super) table: RuleSet,
     pub(super) tests: Vec<Test>,
-    pub(super) places: RuleLocations,
-}
-
-/// Locations of the rules, by index.
-#[derive(Debug, Default)]
-pub struct RuleLocations {
-    files: Vec<Arc<SourceFile>>,
-    spots: Vec<Spot>,
-}
-
-/// Span of a rule's name in one of the files. Compact, since a table can have a million rules.
-#[derive(Debug, Clone, Copy)]
-struct Spot {
-    file: u32,
-    start: u32,
-    end: u32,
-}
-
-impl RuleLocations {
-    /// Returns the location of a rule's name.
-    pub fn of(&self, rule: usize) -> Location {
-        let spot = &self.spots[rule];
-        let file = self.files[spot.file as usize].clone();
-        Location { file, span: spot.start as usize..spot.end as usize }
-    }
-
-    fn push(&mut self, file: &Arc<SourceFile>, span: &Range<usize>) {
-        if !self.files.last().is_some_and(|last| Arc::ptr_eq(last, file)) {
-            self.files.push(file.clone());
-        }
-        let small = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        let file = small(self.files.len() - 1);
-        self.spots.push(Spot { file, start: small(span.start), end: small(span.end) });
-    }
+    pub(super) locations: RuleLocations,
 }
 
 /// Checks a table. Problems go into the report; with errors, the returned table must not be used.
@@ -96,17 +66,11 @@ pub(super) fn check(
 }
 
 struct Checker<'r> {
-    /// File that is being checked.
-    file: Arc<SourceFile>,
-    report: &'r mut Report,
+    reporter: Reporter<'r>,
     context: &'r CheckContext,
     zone: Option<TimeZone>,
     /// Whether a missing zone needs no report: it is invalid, or has been reported.
     zone_reported: bool,
-    /// Definitions that exist but are invalid, such as `lists.vip`; they have been reported.
-    unreadable: HashSet<String>,
-    /// Number of errors suppressed because they refer to an invalid definition.
-    suppressed: usize,
     agents: Vec<Agent>,
     agents_by_name: NameIndex,
     /// Whether the table has no `[agents]`, so that rules contain raw ids.
@@ -132,8 +96,6 @@ struct Checker<'r> {
     last: Option<Location>,
     /// Indexes of the rules without errors: `continue` rules, and deciding rules.
     indexes: (Index, Index),
-    /// Whether a chunk of rules or tests could not be parsed at all.
-    incomplete: bool,
     /// Rules that take their agent from a column of a list.
     said: Vec<definitions::AgentColumnUse>,
 }
@@ -144,15 +106,13 @@ impl<'r> Checker<'r> {
         context: &'r CheckContext,
         report: &'r mut Report,
     ) -> Checker<'r> {
-        let file = files.first().cloned();
+        let mut reporter = Reporter::new(report);
+        files.first().into_iter().for_each(|file| reporter.set_file(file));
         Checker {
-            file: file.unwrap_or_else(|| Arc::new(SourceFile::new("", String::new()))),
-            report,
+            reporter,
             context,
             zone: None,
             zone_reported: false,
-            unreadable: HashSet::new(),
-            suppressed: 0,
             agents: Vec::new(),
             agents_by_name: NameIndex::default(),
             any_agent: true,
@@ -171,39 +131,8 @@ impl<'r> Checker<'r> {
             written: 0,
             last: None,
             indexes: Default::default(),
-            incomplete: false,
             said: Vec::new(),
         }
-    }
-
-    fn place(&self, span: &Range<usize>) -> Location {
-        Location { file: self.file.clone(), span: span.clone() }
-    }
-
-    fn error(
-        &mut self,
-        code: &'static str,
-        span: &Range<usize>,
-        message: String,
-    ) -> &mut Diagnostic {
-        let place = self.place(span);
-        self.report.error(code, Some(place), message)
-    }
-
-    /// Reports a problem at a location.
-    fn problem(&mut self, span: &Range<usize>, problem: Problem) {
-        let place = self.place(span);
-        self.report.push(Severity::Error, Some(place), problem);
-    }
-
-    fn warning(
-        &mut self,
-        code: &'static str,
-        span: &Range<usize>,
-        message: String,
-    ) -> &mut Diagnostic {
-        let place = self.place(span);
-        self.report.warning(code, Some(place), message)
     }
 
     /// Parses the definitions of all files. Returns `None` if some of them are not TOML.
@@ -216,7 +145,7 @@ impl<'r> Checker<'r> {
         let mut readable = true;
         for (file, pieces) in files.iter().zip(pieces) {
             for piece in pieces.iter().filter(|piece| piece.kind == ChunkKind::Definitions) {
-                match parse::definitions(file, &piece.span, self.report) {
+                match parse::definitions(file, &piece.span, self.reporter.report) {
                     Some(house) => houses.push((file.clone(), house)),
                     None => readable = false,
                 }
@@ -237,7 +166,7 @@ impl<'r> Checker<'r> {
         let whole = files.iter().map(|file| file.text.len()).sum();
         let mut read = 0;
         for (file, pieces) in files.iter().zip(pieces) {
-            self.file = file.clone();
+            self.reporter.set_file(file);
             for piece in pieces {
                 match piece.kind {
                     ChunkKind::Definitions => {
@@ -246,37 +175,15 @@ impl<'r> Checker<'r> {
                         rules.into_iter().flatten().for_each(|rule| self.rule(&rule));
                     }
                     ChunkKind::Rules => {
-                        self.each(&piece.span, parse::rules, |checker, rule| checker.rule(&rule));
+                        for rule in self.reporter.parse_chunk(&piece.span, parse::rules) {
+                            self.rule(&rule);
+                        }
                     }
                     ChunkKind::Tests => {}
                 }
                 read += piece.span.len();
                 progress(Progress::Reading(read, whole));
             }
-        }
-    }
-
-    /// Parses a chunk and checks each of its parts. If the chunk is not TOML, its parts are parsed one by
-    /// one, so that only the invalid ones are missing.
-    fn each<T>(
-        &mut self,
-        span: &Range<usize>,
-        read: parse::ReadChunk<T>,
-        mut look: impl FnMut(&mut Self, T),
-    ) {
-        let file = self.file.clone();
-        let mut trial = Report::default();
-        let whole = read(&file, span, &mut trial);
-        if let Some(parts) = whole {
-            self.report.append(trial);
-            parts.into_iter().for_each(|part| look(self, part));
-            return;
-        }
-        self.incomplete = true;
-        for piece in split_chunks(&file.text[span.clone()], 0) {
-            let span = span.start + piece.span.start..span.start + piece.span.end;
-            let parts = read(&file, &span, self.report);
-            parts.into_iter().flatten().for_each(|part| look(self, part));
         }
     }
 
@@ -288,7 +195,7 @@ impl<'r> Checker<'r> {
         let is_on: Vec<bool> =
             (0..self.rules.len()).map(|at| off.next_if_eq(&at).is_none()).collect();
         retain_flagged(&mut self.rules, &is_on);
-        retain_flagged(&mut self.places.spots, &is_on);
+        self.places.retain(&is_on);
         retain_flagged(&mut self.invalid, &is_on);
     }
 
@@ -300,15 +207,15 @@ impl<'r> Checker<'r> {
     ) -> Vec<Test> {
         let mut tests = Vec::new();
         for (file, house) in houses {
-            self.file = file;
+            self.reporter.set_file(&file);
             tests.extend(house.tests.iter().filter_map(|test| self.test(test)));
         }
         for (file, pieces) in files.iter().zip(pieces) {
-            self.file = file.clone();
+            self.reporter.set_file(file);
             for piece in pieces.iter().filter(|piece| piece.kind == ChunkKind::Tests) {
-                self.each(&piece.span, parse::tests, |checker, test| {
-                    tests.extend(checker.test(&test));
-                });
+                for test in self.reporter.parse_chunk(&piece.span, parse::tests) {
+                    tests.extend(self.test(&test));
+                }
             }
         }
         tests
@@ -318,18 +225,18 @@ impl<'r> Checker<'r> {
     fn finish(&mut self, readable: bool, progress: &mut dyn FnMut(Progress<'_>)) {
         if !readable {
             // The definitions are unknown, so other errors would be misleading.
-            return self.report.retain(|mistake| mistake.code == "syntax");
+            return self.reporter.report.retain(|mistake| mistake.code == "syntax");
         }
-        if self.incomplete {
+        if self.reporter.is_incomplete() {
             let whole = |mistake: &Diagnostic| {
                 mistake.severity == Severity::Error && mistake.code != "unknown-rule"
             };
-            return self.report.retain(whole);
+            return self.reporter.report.retain(whole);
         }
-        if self.report.error_count() == 0 {
+        if self.reporter.report.error_count() == 0 {
             self.warn_if_no_catch_all();
         }
-        if self.report.error_count() == 0 {
+        if self.reporter.report.error_count() == 0 {
             self.unused();
         }
         progress(Progress::Comparing);
@@ -343,21 +250,22 @@ impl<'r> Checker<'r> {
             deciding,
             adding,
         };
-        unreachable::look_for(&rules, self.report);
+        unreachable::look_for(&rules, self.reporter.report);
     }
 
     fn warn_if_no_catch_all(&mut self) {
         if self.written == 0 {
             let message = "the table has no rules".to_owned();
             let help = "the smallest table is one [[rule]] with a `name` and an `agent`";
-            self.error("no-rules", &(0..0), message).help(help);
+            self.reporter.error("no-rules", &(0..0), message).help(help);
         } else if self.rules.is_empty() {
             let message = "all rules are disabled, so the platform's own agent keeps every call";
-            self.report.warning("no-rule-for-everyone", self.last.clone(), message);
+            self.reporter.report.warning("no-rule-for-everyone", self.last.clone(), message);
         } else if !self.rules.iter().any(matches_every_call) {
             let message = "no rule matches every call; the platform's own agent keeps the others";
             let last = self.last.clone();
-            self.report
+            self.reporter
+                .report
                 .warning("no-rule-for-everyone", last, message)
                 .help("add a last rule that has only a `name` and an outcome");
         }
@@ -381,12 +289,12 @@ impl<'r> Checker<'r> {
             agents_by_name: self.agents_by_name,
             raw_agent_ids: self.any_agent,
         };
-        Checked { table, tests, places: self.places }
+        Checked { table, tests, locations: self.places }
     }
 
     /// Resolves a path relative to the file that contains it.
     fn resolve_path(&self, path: &str) -> std::path::PathBuf {
-        let folder = Path::new(&self.file.path).parent();
+        let folder = Path::new(&self.reporter.file.path).parent();
         folder.map_or_else(|| path.into(), |folder| folder.join(path))
     }
 }

@@ -48,13 +48,14 @@ impl Checker<'_> {
             RawValue::Plain(plain) => {
                 let message =
                     format!("variable `{}` is sent as the string \"{plain}\"", name.value);
-                self.warning("sent-as-text", &value.span, message)
+                self.reporter
+                    .warning("sent-as-text", &value.span, message)
                     .help(format!("platforms accept only strings: write \"{plain}\""));
                 plain.to_string()
             }
             RawValue::List(_) | RawValue::Table(_) => {
                 let message = format!("variable `{}` must be a string", name.value);
-                self.error("wrong-kind", &value.span, message).help(
+                self.reporter.error("wrong-kind", &value.span, message).help(
                     "platforms accept only strings as variables; put arrays and tables into `metadata`",
                 );
                 return None;
@@ -87,11 +88,12 @@ impl Checker<'_> {
         span: &Range<usize>,
         mistakes: Vec<InvalidTemplate>,
     ) {
-        let as_is = self.file.text.get(span.clone()).and_then(|written| written.find(text));
+        let as_is =
+            self.reporter.file.text.get(span.clone()).and_then(|written| written.find(text));
         for InvalidTemplate { span: part, problem } in mistakes {
             let start = as_is.map(|offset| span.start + offset);
             let exact = start.map(|start| start + part.start..start + part.end);
-            self.problem(exact.as_ref().unwrap_or(span), problem);
+            self.reporter.problem(exact.as_ref().unwrap_or(span), problem);
         }
     }
 
@@ -106,7 +108,8 @@ impl Checker<'_> {
             let is_ours = ours.contains(&&*name) || name.starts_with("sip.");
             if is_ours || columns.contains(&name) {
                 let message = format!("{{{{{written}}}}} is passed to the platform unchanged");
-                self.warning("double-braces", span, message)
+                self.reporter
+                    .warning("double-braces", span, message)
                     .help(format!("for the value of the call, write ${{{name}}}"));
             }
         }
@@ -145,7 +148,7 @@ impl Checker<'_> {
                 called(rule),
             );
             let span = entries.first().map_or(&written.span, |(name, _)| &name.span);
-            self.error("metadata-too-big", span, message);
+            self.reporter.error("metadata-too-big", span, message);
         }
     }
 
@@ -161,7 +164,7 @@ impl Checker<'_> {
             );
             let too_long = "platforms end a request after about 9 seconds";
             let help = Some(too_long.to_owned()).filter(|_| delay.value > 0);
-            self.error("delay-too-long", &delay.span, message).maybe_help(help);
+            self.reporter.error("delay-too-long", &delay.span, message).maybe_help(help);
             return None;
         }
         Some(Duration::from_millis(delay.value.unsigned_abs()))
@@ -194,7 +197,8 @@ impl Checker<'_> {
                     format!("less than {least}")
                 };
                 let message = format!("{key} = {number} is {range}");
-                self.warning("outside-range", &value.span, message)
+                self.reporter
+                    .warning("outside-range", &value.span, message)
                     .help("it is sent as written, and the platform may refuse it");
             }
         }

@@ -1,6 +1,7 @@
 //! Conditions of a rule: numbers, channels, platforms, sources, hours, dates, and `where`.
 
 use super::Checker;
+use super::reporter::LISTS;
 use super::rule::RuleNumbers;
 use crate::diagnostics::{Problem, did_you_mean};
 use crate::dialect;
@@ -18,14 +19,17 @@ impl Checker<'_> {
                 let list = list.trim();
                 if list.is_empty() {
                     let message = "`@` must be followed by the name of a list".to_owned();
-                    checker.error("unknown-list", &text.span, message).help("write `@vip`");
+                    checker
+                        .reporter
+                        .error("unknown-list", &text.span, message)
+                        .help("write `@vip`");
                     return None;
                 }
                 let name = Spanned { value: list.to_owned(), span: text.span.clone() };
                 return checker.list_named(&name).map(|id| NumberPattern::List(id, list.into()));
             }
             let read = NumberPattern::parse(text.value.trim());
-            read.map_err(|problem| checker.problem(&text.span, problem)).ok()
+            read.map_err(|problem| checker.reporter.problem(&text.span, problem)).ok()
         });
         either.into()
     }
@@ -35,8 +39,8 @@ impl Checker<'_> {
         match found {
             Some(id) => self.open_lists[id.index()].used = true,
             None => {
-                let known: Vec<_> = self.lists.all().iter().map(|list| list.name.clone()).collect();
-                self.unknown("unknown-list", "lists", name, &known);
+                let defined: Vec<_> = self.lists.all().iter().map(|list| &*list.name).collect();
+                self.reporter.unknown_name(&LISTS, name, &defined, None);
             }
         }
         found
@@ -63,7 +67,7 @@ impl Checker<'_> {
         let found = Channel::ALL.into_iter().find(|channel| channel.as_str() == text.value);
         if found.is_none() {
             let message = format!("unknown channel `{}`", text.value);
-            self.error("unknown-channel", &text.span, message).help("use call or sms");
+            self.reporter.error("unknown-channel", &text.span, message).help("use call or sms");
         }
         found
     }
@@ -71,7 +75,7 @@ impl Checker<'_> {
     pub(super) fn platform(&mut self, text: &Spanned<String>) -> Option<Platform> {
         let found = dialect::by_name(&text.value).map(|dialect| dialect.platform());
         if found.is_none() {
-            self.unknown_platform(text, &[]);
+            self.reporter.unknown_platform(text, &[]);
         }
         found
     }
@@ -82,7 +86,7 @@ impl Checker<'_> {
             let help = did_you_mean(&text.value, known());
             let all = format!("the settings have {}", known().collect::<Vec<_>>().join(", "));
             let message = format!("unknown source `{}`", text.value);
-            self.error("unknown-source", &text.span, message).help(all).maybe_help(help);
+            self.reporter.error("unknown-source", &text.span, message).help(all).maybe_help(help);
         }
         Some(text.value.as_str().into())
     }
@@ -115,7 +119,7 @@ impl Checker<'_> {
             },
             None => self.no_fact(&name.value, on),
         };
-        self.problem(&name.span, bad);
+        self.reporter.problem(&name.span, bad);
         None
     }
 
@@ -145,8 +149,8 @@ impl Checker<'_> {
             Some(rest) => (true, rest.trim()),
             None => (false, text.as_str()),
         };
-        let read =
-            ExpectedValue::parse(text).map_err(|problem| self.problem(&written.span, problem));
+        let read = ExpectedValue::parse(text)
+            .map_err(|problem| self.reporter.problem(&written.span, problem));
         (negated, read.ok())
     }
 }

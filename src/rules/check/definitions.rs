@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::Checker;
+use super::reporter::{DATES, HOURS};
 use crate::diagnostics::{Location, SourceFile, did_you_mean, nearest};
 use crate::dialect;
 use crate::domain::call::Version;
@@ -59,8 +60,8 @@ impl Checker<'_> {
     ) -> Vec<(Arc<SourceFile>, RawDefinitions)> {
         self.any_agent = houses.iter().all(|(_, house)| house.agents.is_none());
         for (file, house) in &mut houses {
-            self.file = file.clone();
-            self.unreadable.extend(std::mem::take(&mut house.unreadable));
+            self.reporter.set_file(file);
+            self.reporter.add_unreadable(std::mem::take(&mut house.unreadable));
             house.zone.take().into_iter().for_each(|zone| self.zone(&zone));
             house.agents.take().into_iter().flatten().for_each(|agent| self.add_agent(&agent));
             std::mem::take(&mut house.dates).iter().for_each(|dates| self.dates(dates));
@@ -68,7 +69,7 @@ impl Checker<'_> {
         self.fallbacks();
         // Hours refer to dates and need the zone, which can be in another file.
         for (file, house) in &mut houses {
-            self.file = file.clone();
+            self.reporter.set_file(file);
             std::mem::take(&mut house.hours).iter().for_each(|hours| self.hours(hours));
             for list in std::mem::take(&mut house.lists) {
                 self.open_list(list, table_files);
@@ -81,11 +82,12 @@ impl Checker<'_> {
         match parse_zone(&written.value) {
             Err(bad) => {
                 self.zone_reported = true;
-                self.problem(&written.span, bad);
+                self.reporter.problem(&written.span, bad);
             }
             Ok(_) if self.zone.is_some() => {
                 let message = "the zone is already set in another file".to_owned();
-                self.error("duplicate-name", &written.span, message)
+                self.reporter
+                    .error("duplicate-name", &written.span, message)
                     .help("a table has one zone; set `zone` on hours that differ");
             }
             Ok(zone) => self.zone = Some(zone),
@@ -97,7 +99,7 @@ impl Checker<'_> {
         let name = agent.name.value.as_str();
         if let Some(first) = self.agent_named(name) {
             let first = self.agents_used.places[first].clone();
-            return self.duplicate_name("an agent", &agent.name, first.as_ref());
+            return self.reporter.duplicate_name("an agent", &agent.name, first.as_ref());
         }
         let read = match &agent.ids {
             RawIds::Everywhere(id) => self.id(id).map(|id| (PlatformIds::Everywhere(id), None)),
@@ -107,34 +109,20 @@ impl Checker<'_> {
         let (ids, version) = read.unwrap_or((PlatformIds::ByPlatform(Vec::new()), None));
         self.agents.push(Agent { name: name.into(), ids, version });
         self.agents_by_name.insert(name, at, |at| &self.agents[at].name);
-        self.agents_used.add(Some(self.place(&agent.name.span)));
+        self.agents_used.add(Some(self.reporter.location(&agent.name.span)));
     }
 
     pub(super) fn agent_named(&self, name: &str) -> Option<usize> {
         self.agents_by_name.find(name, |at| &self.agents[at].name)
     }
 
-    /// Reports a name that is already in use, with its first location.
-    pub(super) fn duplicate_name(
-        &mut self,
-        what: &str,
-        name: &Spanned<String>,
-        first: Option<&Location>,
-    ) {
-        let there = first.map_or(String::new(), |first| {
-            let line = first.line_and_column().0;
-            match first.file.path == self.file.path {
-                true => format!(", on line {line}"),
-                false => format!(", on line {line} of {}", first.file.path),
-            }
-        });
-        let message = format!("{what} is called `{}` already{there}", name.value);
-        self.error("duplicate-name", &name.span, message);
-    }
-
     fn id(&mut self, id: &Spanned<String>) -> Option<Box<str>> {
         if id.value.trim().is_empty() {
-            self.error("empty-id", &id.span, "the id of an agent must not be empty".to_owned());
+            self.reporter.error(
+                "empty-id",
+                &id.span,
+                "the id of an agent must not be empty".to_owned(),
+            );
             return None;
         }
         Some(id.value.as_str().into())
@@ -157,11 +145,11 @@ impl Checker<'_> {
                 }
                 ("version", _) => {
                     let message = "`version` must be an integer or a name such as `latest`";
-                    self.error("wrong-kind", &value.span, message.to_owned());
+                    self.reporter.error("wrong-kind", &value.span, message.to_owned());
                 }
                 (name, RawValue::Text(id)) => {
                     let Some(dialect) = dialect::by_name(name) else {
-                        self.unknown_platform(key, &["version"]);
+                        self.reporter.unknown_platform(key, &["version"]);
                         continue;
                     };
                     let id = self.id(&Spanned { value: id.clone(), span: value.span.clone() });
@@ -169,23 +157,17 @@ impl Checker<'_> {
                 }
                 (name, _) => {
                     let message = format!("the id at {name} must be a string");
-                    self.error("wrong-kind", &value.span, message);
+                    self.reporter.error("wrong-kind", &value.span, message);
                 }
             }
         }
         if entries.iter().all(|(key, _)| key.value == "version") {
             let message = format!("agent `{}` has no id at any platform", agent.value);
-            self.error("no-id", &agent.span, message).help("write { retell = \"agent_…\" }");
+            self.reporter
+                .error("no-id", &agent.span, message)
+                .help("write { retell = \"agent_…\" }");
         }
         Some((PlatformIds::ByPlatform(ids), version))
-    }
-
-    pub(super) fn unknown_platform(&mut self, name: &Spanned<String>, also: &[&str]) {
-        let known = dialect::ALL.map(|dialect| dialect.platform().as_str());
-        let help = did_you_mean(&name.value, known.into_iter().chain(also.iter().copied()));
-        let message = format!("unknown platform `{}`", name.value);
-        let all = format!("use one of {}", known.join(", "));
-        self.error("unknown-platform", &name.span, message).help(all).maybe_help(help);
     }
 
     fn fallbacks(&mut self) {
@@ -200,7 +182,7 @@ impl Checker<'_> {
                     let help = self.agent_meant(name);
                     let message =
                         format!("the settings have fallback = \"{name}\", which is not an agent");
-                    self.report.error("unknown-agent", None, message).maybe_help(help);
+                    self.reporter.report.error("unknown-agent", None, message).maybe_help(help);
                 }
             }
         }
@@ -209,7 +191,8 @@ impl Checker<'_> {
     /// Reports a name that is not in `[agents]`.
     pub(super) fn no_such_agent(&mut self, name: &str, span: &Range<usize>) {
         let help = self.agent_meant(name);
-        self.error("unknown-agent", span, format!("unknown agent `{name}`"))
+        self.reporter
+            .error("unknown-agent", span, format!("unknown agent `{name}`"))
             .help("use one of the names in [agents]")
             .maybe_help(help);
     }
@@ -246,11 +229,11 @@ impl Checker<'_> {
         if let Some(first) = self.dates.iter().position(|dates| *dates.name == *written.name.value)
         {
             let first = self.dates_used.places[first].clone();
-            return self.duplicate_name("dates", &written.name, first.as_ref());
+            return self.reporter.duplicate_name("dates", &written.name, first.as_ref());
         }
         let days = written.days.iter().filter_map(|day| self.day(day)).collect();
         self.dates.push(Arc::new(Dates { name: written.name.value.as_str().into(), days }));
-        self.dates_used.add(Some(self.place(&written.name.span)));
+        self.dates_used.add(Some(self.reporter.location(&written.name.span)));
     }
 
     /// Parses a day, and warns if it is in the past.
@@ -259,13 +242,14 @@ impl Checker<'_> {
             Ok(day) => {
                 if day.is_over(self.today()) {
                     let message = format!("{day} is over");
-                    self.warning("date-over", &written.span, message)
+                    self.reporter
+                        .warning("date-over", &written.span, message)
                         .help("remove it, or omit the year if it recurs every year");
                 }
                 Some(day)
             }
             Err(bad) => {
-                self.problem(&written.span, bad);
+                self.reporter.problem(&written.span, bad);
                 None
             }
         }
@@ -280,13 +264,13 @@ impl Checker<'_> {
         let name = &written.name;
         if let Some(first) = self.hours.iter().position(|hours| *hours.name == *name.value) {
             let first = self.hours_used.places[first].clone();
-            return self.duplicate_name("hours", name, first.as_ref());
+            return self.reporter.duplicate_name("hours", name, first.as_ref());
         }
         let own = written.zone.as_ref().map(|own| (own, parse_zone(&own.value)));
         let zone = match own {
             Some((_, Ok(zone))) => zone,
             Some((own, Err(bad))) => {
-                self.problem(&own.span, bad);
+                self.reporter.problem(&own.span, bad);
                 TimeZone::UTC
             }
             None => {
@@ -308,11 +292,12 @@ impl Checker<'_> {
         open.sort_by_key(|(day, _): &(DaySpec, _)| !day.has_a_year());
         if written.week.is_empty() && open.is_empty() {
             let message = format!("hours `{}` are never open", name.value);
-            self.error("bad-time", &name.span, message)
+            self.reporter
+                .error("bad-time", &name.span, message)
                 .help("for example mon-fri = \"09:00-17:00\"");
         }
         self.hours.push(Hours { name: name.value.as_str().into(), zone, week, closed, open });
-        self.hours_used.add(Some(self.place(&name.span)));
+        self.hours_used.add(Some(self.reporter.location(&name.span)));
     }
 
     fn week(&mut self, written: &[(Spanned<String>, Vec<Spanned<String>>)]) -> [Vec<TimeSpan>; 7] {
@@ -321,18 +306,22 @@ impl Checker<'_> {
         for (days, times) in written {
             if let Some(near) = nearest(&days.value, ["zone", "closed", "open"]) {
                 let message = format!("`{}` is not a weekday", days.value);
-                self.error("bad-time", &days.span, message).help(format!("did you mean `{near}`?"));
+                self.reporter
+                    .error("bad-time", &days.span, message)
+                    .help(format!("did you mean `{near}`?"));
                 continue;
             }
             let named = parse_weekdays(&days.value);
-            let named = named.map_err(|bad| self.problem(&days.span, bad)).unwrap_or_default();
+            let named =
+                named.map_err(|bad| self.reporter.problem(&days.span, bad)).unwrap_or_default();
             let times = self.times(times);
             let places = named.iter().map(|day| day.to_monday_zero_offset().unsigned_abs());
             let places: Vec<_> = places.map(usize::from).collect();
             if let Some(first) = places.iter().find_map(|at| said_by[*at]) {
                 let what = if places.len() > 1 { "a day of " } else { "" };
                 let message = format!("{what}`{}` is in `{first}` already", days.value);
-                self.error("bad-time", &days.span, message)
+                self.reporter
+                    .error("bad-time", &days.span, message)
                     .help("name each weekday once; separate several times with commas");
             }
             for at in places {
@@ -346,7 +335,8 @@ impl Checker<'_> {
     /// Returns the zone of the table. A missing zone is reported once, where it is needed.
     pub(super) fn zone_for(&mut self, message: String, span: &Range<usize>) -> TimeZone {
         if self.zone.is_none() && !std::mem::replace(&mut self.zone_reported, true) {
-            self.error("no-zone", span, message)
+            self.reporter
+                .error("no-zone", span, message)
                 .help("set zone = \"America/New_York\" at the top, above all tables in brackets");
         }
         self.zone.clone().unwrap_or(TimeZone::UTC)
@@ -357,7 +347,7 @@ impl Checker<'_> {
         for text in written {
             match parse_spans(&text.value) {
                 Ok(read) => times.extend(read),
-                Err(bad) => self.problem(&text.span, bad),
+                Err(bad) => self.reporter.problem(&text.span, bad),
             }
         }
         times
@@ -368,8 +358,9 @@ impl Checker<'_> {
         match found {
             Some(at) => self.dates_used.mark(at),
             None => {
-                let known: Vec<_> = self.dates.iter().map(|dates| dates.name.clone()).collect();
-                self.unknown("unknown-dates", "dates", name, &known);
+                let defined: Vec<_> = self.dates.iter().map(|dates| &*dates.name).collect();
+                let suggestion = self.suggest_dates(&name.value);
+                self.reporter.unknown_name(&DATES, name, &defined, suggestion);
             }
         }
         found
@@ -380,61 +371,32 @@ impl Checker<'_> {
         match found {
             Some(at) => self.hours_used.mark(at),
             None => {
-                let known: Vec<_> = self.hours.iter().map(|hours| hours.name.clone()).collect();
-                self.unknown("unknown-hours", "hours", name, &known);
+                let defined: Vec<_> = self.hours.iter().map(|hours| &*hours.name).collect();
+                let suggestion = self.suggest_hours(&name.value);
+                self.reporter.unknown_name(&HOURS, name, &defined, suggestion);
             }
         }
         found
     }
 
-    /// Reports a name that the table does not define.
-    pub(super) fn unknown(
-        &mut self,
-        code: &'static str,
-        what: &str,
-        name: &Spanned<String>,
-        known: &[Box<str>],
-    ) {
-        let path = format!("{what}.{}", name.value);
-        if self.unreadable.contains(&path) {
-            self.suppressed += 1;
-            return;
+    fn suggest_dates(&self, name: &str) -> Option<String> {
+        if DaySpec::parse(name).is_ok() {
+            return Some(format!(
+                "define days in [dates.NAME] as days = [\"{name}\"], and use the NAME in the rule"
+            ));
         }
-        let near = did_you_mean(&name.value, known.iter().map(|known| &**known));
-        let help = near.or_else(|| self.something_else(what, &name.value));
-        let all = match known {
-            [] => format!("the table has no {what}; define [{path}]"),
-            known => format!("the table has {what} {}", known.join(", ")),
-        };
-        let message = match what {
-            "lists" => format!("unknown list `{}`", name.value),
-            what => format!("unknown {what} `{}`", name.value),
-        };
-        self.error(code, &name.span, message).help(all).maybe_help(help);
+        let is_hours = self.hours.iter().any(|hours| *hours.name == *name);
+        is_hours.then(|| format!("`{name}` are hours; use hours = \"{name}\""))
     }
 
-    /// Suggests a correction of an unknown name.
-    fn something_else(&self, what: &str, name: &str) -> Option<String> {
-        let help = match what {
-            "dates" if DaySpec::parse(name).is_ok() => {
-                format!(
-                    "define days in [dates.NAME] as days = [\"{name}\"], and use the NAME in the rule"
-                )
-            }
-            "dates" if self.hours.iter().any(|hours| *hours.name == *name) => {
-                format!("`{name}` are hours; use hours = \"{name}\"")
-            }
-            "hours" if parse_spans(name).is_ok() => {
-                format!(
-                    "define times in [hours.NAME] as mon-fri = \"{name}\", and use the NAME in the rule"
-                )
-            }
-            "hours" if self.dates.iter().any(|dates| *dates.name == *name) => {
-                format!("`{name}` are dates; use dates = \"{name}\"")
-            }
-            _ => return None,
-        };
-        Some(help)
+    fn suggest_hours(&self, name: &str) -> Option<String> {
+        if parse_spans(name).is_ok() {
+            return Some(format!(
+                "define times in [hours.NAME] as mon-fri = \"{name}\", and use the NAME in the rule"
+            ));
+        }
+        let is_dates = self.dates.iter().any(|dates| *dates.name == *name);
+        is_dates.then(|| format!("`{name}` are dates; use dates = \"{name}\""))
     }
 
     pub(super) fn unused(&mut self) {
@@ -453,7 +415,7 @@ impl Checker<'_> {
         });
         let unused: Vec<_> = agents.chain(dates).chain(hours).chain(lists).collect();
         for (code, place, message) in unused {
-            self.report.warning(code, Some(place), message);
+            self.reporter.report.warning(code, Some(place), message);
         }
     }
 }

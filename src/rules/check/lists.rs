@@ -102,15 +102,16 @@ impl Checker<'_> {
         let name = &written.name;
         if let Some(first) = self.lists.find(&name.value) {
             let first = self.open_lists[first.index()].place.clone();
-            return self.duplicate_name("a list", name, Some(&first));
+            return self.reporter.duplicate_name("a list", name, Some(&first));
         }
         if name.value == "sip" || name.value == "history" {
             let message = format!("`{}` is not allowed as the name of a list", name.value);
-            self.error("duplicate-name", &name.span, message)
+            self.reporter
+                .error("duplicate-name", &name.span, message)
                 .help(format!("${{{}.…}} has another meaning in templates", name.value));
         }
         let id = self.lists.add(&name.value);
-        let place = self.place(&name.span);
+        let place = self.reporter.location(&name.span);
         let (columns, from) = self.list_from(written, table_files);
         let (agents, digest) = (Vec::new(), [0; 32]);
         self.open_lists.push(OpenList { id, place, columns, used: false, agents, digest, from });
@@ -127,7 +128,7 @@ impl Checker<'_> {
             (Some(numbers), None) => {
                 if let Some(column) = &written.column {
                     let message = "`column` requires a list with a `file`".to_owned();
-                    self.error("list-form", &column.span, message);
+                    self.reporter.error("list-form", &column.span, message);
                 }
                 (Vec::new(), ListSource::Table(numbers))
             }
@@ -136,13 +137,16 @@ impl Checker<'_> {
             }
             (Some(_), Some(file)) => {
                 let message = "a list has either `numbers` or a `file`".to_owned();
-                self.error("list-form", &file.span, message).help("split it into two lists");
+                self.reporter
+                    .error("list-form", &file.span, message)
+                    .help("split it into two lists");
                 nowhere
             }
             (None, None) => {
                 let message =
                     format!("list `{}` has neither `numbers` nor a `file`", written.name.value);
-                self.error("list-form", &written.name.span, message)
+                self.reporter
+                    .error("list-form", &written.name.span, message)
                     .help("set numbers = [\"+12137771234\"] or file = \"vip.csv\"");
                 nowhere
             }
@@ -157,14 +161,15 @@ impl Checker<'_> {
     ) -> Option<(Vec<String>, ListSource)> {
         if file.value.trim().is_empty() {
             let message = "`file` is empty".to_owned();
-            self.error("list-form", &file.span, message).help("set file = \"vip.csv\"");
+            self.reporter.error("list-form", &file.span, message).help("set file = \"vip.csv\"");
             return None;
         }
         let path = self.resolve_path(&file.value);
         let opened = ListRows::open(table_files, &path);
         let rows = opened.map_err(|error| {
             let message = format!("cannot read `{}`: {error}", path.display());
-            self.error("no-file", &file.span, message)
+            self.reporter
+                .error("no-file", &file.span, message)
                 .help("paths are relative to the file that contains them");
         });
         let rows = rows.ok()?;
@@ -184,7 +189,8 @@ impl Checker<'_> {
         let columns = &rows.columns;
         if columns.iter().all(|name| name.is_empty()) {
             let message = "the file is empty; the first line of a CSV file must name its columns";
-            self.error("no-header", &file.span, message.to_owned())
+            self.reporter
+                .error("no-header", &file.span, message.to_owned())
                 .help("add a header such as `number,name`");
             return None;
         }
@@ -209,13 +215,13 @@ impl Checker<'_> {
             return Some(());
         };
         let file = Arc::new(SourceFile::excerpt(&path.display().to_string(), 1, line));
-        self.report.error(code, Some(Location { file, span }), message).help(help);
+        self.reporter.report.error(code, Some(Location { file, span }), message).help(help);
         None
     }
 
     fn number_column(&mut self, column: &Spanned<String>, columns: &[String]) -> Option<usize> {
         if let Some(problem) = no_column("the file", columns, &column.value) {
-            self.problem(&column.span, problem);
+            self.reporter.problem(&column.span, problem);
             return None;
         }
         columns.iter().position(|name| *name == column.value)
@@ -241,16 +247,16 @@ impl Checker<'_> {
     }
 
     fn numbers_of(&mut self, list: &OpenList, numbers: &[Spanned<String>]) {
-        self.file = list.place.file.clone();
+        self.reporter.set_file(&list.place.file.clone());
         for number in numbers {
             match item(&number.value) {
                 Ok(item) => {
                     if !self.lists.insert(list.id, &item, std::iter::empty()) {
                         let message = format!("`{}` is in the list twice", number.value);
-                        self.warning("duplicate-number", &number.span, message);
+                        self.reporter.warning("duplicate-number", &number.span, message);
                     }
                 }
-                Err(problem) => self.problem(&number.span, problem),
+                Err(problem) => self.reporter.problem(&number.span, problem),
             }
         }
     }
@@ -289,7 +295,7 @@ impl Checker<'_> {
         list.digest = rows.digest();
         if let Err(error) = read {
             let message = format!("cannot read {path} to its end: {error}");
-            self.report.error("no-file", Some(list.place.clone()), message);
+            self.reporter.report.error("no-file", Some(list.place.clone()), message);
         }
         self.bad_rows(list, path, &mut rows, bad, Severity::Error);
         self.bad_rows(list, path, &mut rows, twice, Severity::Warning);
@@ -367,7 +373,7 @@ impl Checker<'_> {
             let span = span_in(&text, &cell);
             let file = Arc::new(SourceFile::excerpt(path, line + passed, text));
             let place = Some(Location { file, span });
-            self.report.push(severity, place, problem);
+            self.reporter.report.push(severity, place, problem);
         }
         if let (Some(code), 1..) = (last, more) {
             let what = match severity {
@@ -375,7 +381,11 @@ impl Checker<'_> {
                 Severity::Warning | Severity::Note => "have warnings",
             };
             let message = format!("{more} more rows of {path} {what}");
-            self.report.push(severity, Some(list.place.clone()), Problem::new(code, message));
+            self.reporter.report.push(
+                severity,
+                Some(list.place.clone()),
+                Problem::new(code, message),
+            );
         }
     }
 
@@ -384,7 +394,8 @@ impl Checker<'_> {
         let was_filled = self.context.filled_lists.contains(&of.name);
         if of.size == 0 && was_filled {
             let message = format!("list `{}` is empty now", of.name);
-            self.report
+            self.reporter
+                .report
                 .warning("list-emptied", Some(list.place.clone()), message)
                 .help("it had entries in the previous table");
         }

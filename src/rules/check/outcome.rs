@@ -37,7 +37,7 @@ impl Checker<'_> {
                 called(name),
             );
             let help = swallowed(written).filter(|_| written.outcomes.is_empty());
-            self.error("one-outcome", span, message).maybe_help(help);
+            self.reporter.error("one-outcome", span, message).maybe_help(help);
             return None;
         };
         match &outcome.value {
@@ -71,7 +71,7 @@ impl Checker<'_> {
             let Some(agent) = &arm.agent else {
                 if !arm.invalid {
                     let message = "a split arm needs an `agent`".to_owned();
-                    self.error("bad-split", &arm.span, message);
+                    self.reporter.error("bad-split", &arm.span, message);
                 }
                 continue;
             };
@@ -90,7 +90,7 @@ impl Checker<'_> {
             9_900..10_000 => Some("two decimals are allowed: 33.33, 33.33 and 33.34"),
             _ => None,
         };
-        self.error("bad-split", split, message).maybe_help(help.map(str::to_owned));
+        self.reporter.error("bad-split", split, message).maybe_help(help.map(str::to_owned));
         None
     }
 
@@ -99,7 +99,7 @@ impl Checker<'_> {
         let Some(percent) = &arm.percent else {
             if !arm.invalid {
                 let message = "a split arm needs a `percent`".to_owned();
-                self.error("bad-split", &arm.span, message);
+                self.reporter.error("bad-split", &arm.span, message);
             }
             return None;
         };
@@ -113,7 +113,7 @@ impl Checker<'_> {
             "{} is not a percentage from 0 to 100 with at most two decimals",
             percent.value
         );
-        self.error("bad-split", &percent.span, message);
+        self.reporter.error("bad-split", &percent.span, message);
         None
     }
 
@@ -143,7 +143,11 @@ impl Checker<'_> {
 
     fn agent(&mut self, name: &str, span: &Range<usize>) -> Option<usize> {
         if name.trim().is_empty() {
-            self.error("unknown-agent", span, "the name of an agent must not be empty".to_owned());
+            self.reporter.error(
+                "unknown-agent",
+                span,
+                "the name of an agent must not be empty".to_owned(),
+            );
             return None;
         }
         if self.any_agent {
@@ -161,12 +165,12 @@ impl Checker<'_> {
     fn said(&mut self, template: Template, span: &Range<usize>, number: usize) -> Option<Template> {
         let Some(value) = template.single_placeholder() else {
             let message = "an agent is one name or one ${…}, without other text".to_owned();
-            self.error("bad-agent", span, message);
+            self.reporter.error("bad-agent", span, message);
             return None;
         };
         if value.omitted {
             let message = "an agent cannot be omitted".to_owned();
-            self.error("bad-agent", span, message).help(AGENT_OR_ELSE);
+            self.reporter.error("bad-agent", span, message).help(AGENT_OR_ELSE);
             return None;
         }
         let (cell, default) = (value.cell, value.default.map(str::to_owned));
@@ -175,13 +179,14 @@ impl Checker<'_> {
         }
         match cell {
             Some(cell) => {
-                let place = self.place(span);
+                let place = self.reporter.location(span);
                 self.agent_column(cell, default.is_some(), number, place);
             }
             None if self.any_agent => {
                 let message =
                     "the caller controls this value and could select any agent".to_owned();
-                self.error("bad-agent", span, message)
+                self.reporter
+                    .error("bad-agent", span, message)
                     .help("add an [agents] table; then only its agents can be selected");
                 return None;
             }
@@ -205,7 +210,8 @@ impl Checker<'_> {
                  the platform's own agent",
                 agent.name,
             );
-            self.report
+            self.reporter
+                .report
                 .warning("no-id-at-platform", Some(place.clone()), message)
                 .help(format!("add one, or limit the rule with `platform = \"!{platform}\"`"));
         }
@@ -215,7 +221,7 @@ impl Checker<'_> {
         let RawOutcome::Split(written) = &written.outcomes[0].value else { return };
         for arm in written.iter().filter_map(|arm| arm.agent.as_ref()) {
             if let Some(agent) = self.agent_named(&arm.value) {
-                let place = self.place(&arm.span);
+                let place = self.reporter.location(&arm.span);
                 self.missing_ids(number, agent, &place);
             }
         }

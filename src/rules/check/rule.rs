@@ -7,7 +7,7 @@ use crate::rules::{Action, AgentRef, Conditions, NamedRef, NumberMatcher, Rule, 
 
 impl Checker<'_> {
     pub(super) fn rule(&mut self, written: &RawRule) {
-        let before = self.report.error_count() + self.suppressed;
+        let before = self.reporter.failures();
         let number = self.rules.len();
         let name = self.rule_name(written, number);
         let to = self.numbers(&written.to);
@@ -46,9 +46,9 @@ impl Checker<'_> {
             additions: adds,
         };
         let span = written.name.as_ref().map_or(&written.span, |name| &name.span);
-        self.places.push(&self.file, span);
+        self.places.push(&self.reporter.location(span));
         self.rules.push(rule);
-        let invalid = written.invalid || self.report.error_count() + self.suppressed > before;
+        let invalid = written.invalid || self.reporter.failures() > before;
         self.invalid.push(invalid);
         if written.enabled == Some(false) {
             self.off.push(number);
@@ -64,7 +64,7 @@ impl Checker<'_> {
             _ if written.outcomes.len() != 1 => {}
             Action::Agent(AgentRef::Agent(agent)) => {
                 if let RawOutcome::Agent(at) = &written.outcomes[0].value {
-                    let place = self.place(&at.span);
+                    let place = self.reporter.location(&at.span);
                     self.missing_ids(number, agent as usize, &place);
                 }
             }
@@ -75,7 +75,7 @@ impl Checker<'_> {
         }
         if let (Some(key), false) = (&written.split_key, self.splits(number)) {
             let message = format!("{} has a `split_key` but no `split`", called(&name));
-            self.warning("never-used", &key.span, message);
+            self.reporter.warning("never-used", &key.span, message);
         }
         self.cut_delay(number, written);
     }
@@ -88,7 +88,8 @@ impl Checker<'_> {
         let Some(name) = rule.name.as_ref().filter(|name| !name.value.trim().is_empty()) else {
             if !rule.invalid_name {
                 let span = rule.name.as_ref().map_or(&rule.span, |name| &name.span);
-                self.error("no-name", span, "every rule needs a `name`".to_owned())
+                self.reporter
+                    .error("no-name", span, "every rule needs a `name`".to_owned())
                     .help("logs and records show it");
             }
             return "";
@@ -97,7 +98,7 @@ impl Checker<'_> {
         match found {
             Some(first) => {
                 let first = self.places.of(first);
-                self.duplicate_name("a rule", name, Some(&first));
+                self.reporter.duplicate_name("a rule", name, Some(&first));
             }
             None => {
                 let own = &*name.value;
@@ -121,7 +122,8 @@ impl Checker<'_> {
                 least.source,
                 least.reply_within.as_millis(),
             );
-            self.warning("delay-over-budget", &at.span, message)
+            self.reporter
+                .warning("delay-over-budget", &at.span, message)
                 .help("raise reply_within_ms of the source");
         }
     }
@@ -130,7 +132,7 @@ impl Checker<'_> {
         if let Some(adds) = &written.first_addition {
             let message =
                 format!("{} rejects calls, so its additions are never sent", called(name));
-            self.warning("never-sent", adds, message);
+            self.reporter.warning("never-sent", adds, message);
         }
     }
 
@@ -143,7 +145,8 @@ impl Checker<'_> {
             || written.delay_ms.is_some();
         if !adds {
             let message = format!("{} continues without adding anything", called(name));
-            self.warning("adds-nothing", &written.outcomes[0].span, message)
+            self.reporter
+                .warning("adds-nothing", &written.outcomes[0].span, message)
                 .help("add `variables`, `metadata` or `agent_override`");
         }
     }

@@ -19,11 +19,12 @@ const NO_SOURCE: &str = "test";
 impl Checker<'_> {
     /// Checks a test. Reports errors and returns `None`.
     pub(super) fn test(&mut self, written: &RawTest) -> Option<Test> {
-        let before = self.report.error_count();
+        let before = self.reporter.report.error_count();
         let named = written.name.as_ref().filter(|name| !name.value.trim().is_empty());
         if named.is_none() && !written.invalid {
             let span = written.name.as_ref().map_or(&written.span, |name| &name.span);
-            self.error("no-name", span, "every test needs a `name`".to_owned())
+            self.reporter
+                .error("no-name", span, "every test needs a `name`".to_owned())
                 .help("name what it tests");
         }
         let channel = written.channel.as_ref().and_then(|channel| self.channel(channel));
@@ -36,25 +37,28 @@ impl Checker<'_> {
         let (source, platform) = self.asking(written, fields.channel);
         let zone = self.zone.clone().unwrap_or(TimeZone::UTC);
         let at = written.at.as_ref().and_then(|at| {
-            parse_timestamp(&at.value, &zone).map_err(|bad| self.problem(&at.span, bad)).ok()
+            parse_timestamp(&at.value, &zone)
+                .map_err(|bad| self.reporter.problem(&at.span, bad))
+                .ok()
         });
         let expected = match &written.expect {
             Some(expect) => self.expected(expect),
             None => {
                 if !written.invalid {
-                    self.error(
-                        "no-expectation",
-                        &written.span,
-                        "the test expects nothing".to_owned(),
-                    )
-                    .help("set expect = { rule = \"…\", agent = \"…\" }");
+                    self.reporter
+                        .error(
+                            "no-expectation",
+                            &written.span,
+                            "the test expects nothing".to_owned(),
+                        )
+                        .help("set expect = { rule = \"…\", agent = \"…\" }");
                 }
                 return None;
             }
         };
-        let place = self.place(&named?.span);
+        let place = self.reporter.location(&named?.span);
         let name = named?.value.as_str().into();
-        let good = !written.invalid && self.report.error_count() == before;
+        let good = !written.invalid && self.reporter.report.error_count() == before;
         good.then_some(Test { name, fields, source, platform, at, expected, location: place })
     }
 
@@ -64,7 +68,7 @@ impl Checker<'_> {
             && matches_many(text)
         {
             let message = format!("`{text}` is a pattern; a test needs the number of one call");
-            self.error("bad-number", span, message).help("for example +12137771234");
+            self.reporter.error("bad-number", span, message).help("for example +12137771234");
         }
         Party::parse(text).party
     }
@@ -86,7 +90,7 @@ impl Checker<'_> {
                 RawValue::Plain(plain) => plain.to_string().into(),
                 RawValue::List(_) | RawValue::Table(_) => {
                     let message = format!("`{}` must be a string", name.value);
-                    self.error("wrong-kind", &value.span, message);
+                    self.reporter.error("wrong-kind", &value.span, message);
                     continue;
                 }
             };
@@ -121,7 +125,7 @@ impl Checker<'_> {
     }
 
     fn expected(&mut self, written: &RawExpectation) -> Expected {
-        let before = self.report.error_count();
+        let before = self.reporter.report.error_count();
         if let Some(rule) = &written.rule {
             self.rule_exists(rule);
         }
@@ -141,8 +145,9 @@ impl Checker<'_> {
             agent_override: written.agent_override.as_ref().map(object).unwrap_or_default(),
             delay,
         };
-        if expected.is_empty() && self.report.error_count() == before && !written.invalid {
-            self.error("no-expectation", &written.span, "the test expects nothing".to_owned())
+        if expected.is_empty() && self.reporter.report.error_count() == before && !written.invalid {
+            self.reporter
+                .error("no-expectation", &written.span, "the test expects nothing".to_owned())
                 .help("expect a `rule`, an `agent`, `variables`, `reject` or `keep`");
         }
         expected
@@ -163,7 +168,7 @@ impl Checker<'_> {
         let (_, first) = said.first().cloned()?;
         if let Some((span, other)) = said.iter().find(|(_, word)| *word != first) {
             let message = format!("a call has one outcome; the test expects {first} and {other}");
-            self.error("one-outcome", span, message);
+            self.reporter.error("one-outcome", span, message);
         }
         // An agent is compared by its name.
         Some(first).filter(|_| written.agent.is_none())
@@ -173,14 +178,15 @@ impl Checker<'_> {
         if let Some(at) = self.rules_by_name.find(&rule.value, |at| &self.rules[at].name) {
             if self.off.contains(&at) {
                 let message = format!("rule `{}` is disabled, so no call reaches it", rule.value);
-                self.error("unknown-rule", &rule.span, message)
+                self.reporter
+                    .error("unknown-rule", &rule.span, message)
                     .help("remove the test, or `enabled = false` from the rule");
             }
             return;
         }
         let near = did_you_mean(&rule.value, self.rules.iter().map(|rule| &*rule.name));
         let message = format!("unknown rule `{}`", rule.value);
-        self.error("unknown-rule", &rule.span, message).maybe_help(near);
+        self.reporter.error("unknown-rule", &rule.span, message).maybe_help(near);
     }
 
     fn agent_exists(&mut self, agent: &Spanned<String>) {
@@ -196,7 +202,9 @@ impl Checker<'_> {
             return Some(written.value.as_str().into());
         }
         let message = format!("unknown outcome `{}`", written.value);
-        self.error("unknown-outcome", &written.span, message).help("use agent, reject or keep");
+        self.reporter
+            .error("unknown-outcome", &written.span, message)
+            .help("use agent, reject or keep");
         None
     }
 }
