@@ -39,6 +39,12 @@ impl RuleLocations {
 
     /// Retains the locations of the rules whose flag is set.
     pub(super) fn retain(&mut self, flags: &[bool]) {
-        super::retain_flagged(&mut self.spans, flags);
+        retain_flagged(&mut self.spans, flags);
     }
+}
+
+/// Retains the elements whose flag is set.
+pub(super) fn retain_flagged<T>(all: &mut Vec<T>, flags: &[bool]) {
+    let mut flags = flags.iter();
+    all.retain(|_| flags.next().is_some_and(|flag| *flag));
 }

@@ -11,17 +11,34 @@ use crate::dialect;
 use crate::rules::load::chunks::split_chunks;
 use crate::rules::load::raw::{Spanned, parse};
 
-/// Section of named definitions.
+/// Section of named definitions: `[lists.NAME]`.
 pub(super) struct Section {
-    key: &'static str,
-    noun: &'static str,
     /// Code of the error for an undefined name.
-    unknown: &'static str,
+    code: &'static str,
+    key: &'static str,
+    /// Noun for one definition, in messages.
+    noun: &'static str,
 }
 
-pub(super) const LISTS: Section = Section { key: "lists", noun: "list", unknown: "unknown-list" };
-pub(super) const DATES: Section = Section { key: "dates", noun: "dates", unknown: "unknown-dates" };
-pub(super) const HOURS: Section = Section { key: "hours", noun: "hours", unknown: "unknown-hours" };
+impl Section {
+    const fn new(code: &'static str, key: &'static str, noun: &'static str) -> Section {
+        Section { code, key, noun }
+    }
+}
+
+pub(super) const LISTS: Section = Section::new("unknown-list", "lists", "list");
+pub(super) const DATES: Section = Section::new("unknown-dates", "dates", "dates");
+pub(super) const HOURS: Section = Section::new("unknown-hours", "hours", "hours");
+
+/// Parts of the table that could be parsed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Parsed {
+    /// The definitions of a file are not TOML, so all definitions are unknown.
+    NoDefinitions,
+    /// Some rules or tests are not TOML.
+    SomeItems,
+    Everything,
+}
 
 /// Report of a check, and the file to which its spans refer.
 pub(super) struct Reporter<'r> {
@@ -32,8 +49,7 @@ pub(super) struct Reporter<'r> {
     unreadable: HashSet<String>,
     /// Number of errors suppressed because they refer to an invalid definition.
     suppressed: usize,
-    /// A chunk of rules or tests is not TOML.
-    incomplete: bool,
+    parsed: Parsed,
 }
 
 impl<'r> Reporter<'r> {
@@ -43,7 +59,7 @@ impl<'r> Reporter<'r> {
             file: Arc::new(SourceFile::new("", String::new())),
             unreadable: HashSet::new(),
             suppressed: 0,
-            incomplete: false,
+            parsed: Parsed::Everything,
         }
     }
 
@@ -118,7 +134,7 @@ impl<'r> Reporter<'r> {
         defined: &[&str],
         suggestion: Option<String>,
     ) {
-        let Section { key, noun, unknown } = section;
+        let Section { code, key, noun } = section;
         let path = format!("{key}.{}", name.value);
         if self.unreadable.contains(&path) {
             self.suppressed += 1;
@@ -130,7 +146,7 @@ impl<'r> Reporter<'r> {
             defined => format!("the table has {key} {}", defined.join(", ")),
         };
         let message = format!("unknown {noun} `{}`", name.value);
-        self.error(unknown, &name.span, message).help(all).maybe_help(help);
+        self.error(code, &name.span, message).help(all).maybe_help(help);
     }
 
     /// Reports an unknown platform. `other_keys` are further valid names.
@@ -155,7 +171,7 @@ impl<'r> Reporter<'r> {
             self.report.append(chunk_report);
             return items;
         }
-        self.incomplete = true;
+        self.parsed = self.parsed.min(Parsed::SomeItems);
         let mut items = Vec::new();
         for part in split_chunks(&self.file.text[span.clone()], 0) {
             let part = span.start + part.span.start..span.start + part.span.end;
@@ -164,8 +180,25 @@ impl<'r> Reporter<'r> {
         items
     }
 
-    /// Returns whether a chunk of rules or tests was not TOML. Rules or tests are missing then.
-    pub(super) fn is_incomplete(&self) -> bool {
-        self.incomplete
+    /// Notes that the definitions of a file are not TOML.
+    pub(super) fn set_definitions_missing(&mut self) {
+        self.parsed = Parsed::NoDefinitions;
+    }
+
+    pub(super) fn has_definitions(&self) -> bool {
+        self.parsed > Parsed::NoDefinitions
+    }
+
+    /// Removes the problems that may only follow from parts that were not parsed. Returns whether
+    /// everything was parsed.
+    pub(super) fn discard_consequences(&mut self) -> bool {
+        match self.parsed {
+            Parsed::Everything => return true,
+            Parsed::SomeItems => self.report.retain(|diagnostic| {
+                diagnostic.severity == Severity::Error && diagnostic.code != "unknown-rule"
+            }),
+            Parsed::NoDefinitions => self.report.retain(|diagnostic| diagnostic.code == "syntax"),
+        }
+        false
     }
 }
