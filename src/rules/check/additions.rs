@@ -178,8 +178,8 @@ impl RuleChecker<'_, '_> {
         ];
         for (name, value) in entries {
             let range = RANGES.iter().find(|(key, ..)| *key == name.value);
-            if let RawValue::Table(inner) = &value.value {
-                self.warn_unusual_settings(inner);
+            if let RawValue::Table(entries) = &value.value {
+                self.warn_unusual_settings(entries);
             }
             let RawValue::Plain(Value::Number(number)) = &value.value else { continue };
             let Some((key, min, max)) = range else { continue };

@@ -128,8 +128,8 @@ fn selector<T>(
 fn unknown_operand(name: &str, columns: &RuleColumns<'_>) -> Problem {
     const CONDITIONS: [&str; 7] = ["from", "to", "channel", "platform", "source", "hours", "dates"];
     let names = columns.names();
-    let near = did_you_mean(name, names.iter().map(String::as_str));
-    let help = near.unwrap_or_else(|| match names.as_slice() {
+    let suggestion = did_you_mean(name, names.iter().map(String::as_str));
+    let help = suggestion.unwrap_or_else(|| match names.as_slice() {
         _ if CONDITIONS.contains(&name) => {
             format!("`{name}` is a key of the rule, not of `where`")
         }

@@ -247,9 +247,9 @@ fn parse_week(raw: &RawTimes, reporter: &mut Reporter<'_>) -> [Vec<TimeSpan>; 7]
     let mut week: [Vec<_>; 7] = Default::default();
     let mut keys: [Option<&str>; 7] = [None; 7];
     for (days, times) in raw {
-        if let Some(near) = nearest(&days.value, ["zone", "closed", "open"]) {
+        if let Some(key) = nearest(&days.value, ["zone", "closed", "open"]) {
             let message = format!("`{}` is not a weekday", days.value);
-            reporter.error("bad-time", &days.span, message).help(format!("did you mean `{near}`?"));
+            reporter.error("bad-time", &days.span, message).help(format!("did you mean `{key}`?"));
             continue;
         }
         let weekdays = parse_weekdays(&days.value);

@@ -80,7 +80,7 @@ impl RowProblems {
     fn push(&mut self, row: &CsvRow<'_>, problem: RowProblem) {
         self.count += 1;
         if self.first.len() < MAX_REPORTED_ROWS {
-            self.first.push((row.line, row.at, problem));
+            self.first.push((row.line, row.offset, problem));
         }
     }
 }
@@ -140,15 +140,16 @@ impl ListFiller<'_, '_> {
         let mut target = RowTarget::new(list, rows, *number_column, lists);
         let (mut errors, mut warnings) = (RowProblems::default(), RowProblems::default());
         let mut count = 0;
-        let bytes = rows.bytes;
-        let result = rows.each(|row| {
+        let file_bytes = rows.file_bytes;
+        let result = rows.for_each(|row| {
             count += 1;
             if count % ROWS_PER_PROGRESS == 0 {
                 progress(Progress::List(path, count));
             }
             if count == ROWS_PER_PROGRESS {
                 // The average length of a row is known now.
-                let rest = bytes.saturating_sub(row.at) * ROWS_PER_PROGRESS as u64 / row.at.max(1);
+                let rest = file_bytes.saturating_sub(row.offset) * ROWS_PER_PROGRESS as u64
+                    / row.offset.max(1);
                 target.lists.reserve_rows(target.list.id, rest as usize);
             }
             match target.add_row(&row, self.agents) {
@@ -243,7 +244,8 @@ impl<'l> RowTarget<'l> {
         if let Some(separator) = *separator {
             check_form(row, self.list.columns.len(), *number_column, separator)?;
         }
-        let cells = kept_columns.iter().map(|column| column.map_or(Some(""), |at| row.cell(at)));
+        let cells =
+            kept_columns.iter().map(|kept| kept.map_or(Some(""), |column| row.cell(column)));
         let cells: Option<Vec<&str>> = cells.collect();
         let (Some(text), Some(cells)) = (row.cell(*number_column), cells) else {
             return Err(RowProblem::row("the row is not UTF-8", "save the file as UTF-8"));

@@ -9,7 +9,7 @@ use crate::rules::{Agent, CheckContext, PlatformIds, Rule, SourceInfo};
 pub(super) fn can_match_source(rule: &Rule, source: &SourceInfo) -> bool {
     let Some(conditions) = &rule.conditions else { return true };
     let dialect = dialect::by_name(source.platform.as_str());
-    dialect.is_some_and(|dialect| conditions.may_come_from(dialect))
+    dialect.is_some_and(|dialect| conditions.can_match_dialect(dialect))
         && conditions.source.matches(|name| **name == *source.source)
 }
 

@@ -213,9 +213,9 @@ impl TestChecker<'_, '_> {
             }
             return;
         }
-        let near = did_you_mean(&rule.value, self.rules.rules.iter().map(|rule| &*rule.name));
+        let suggestion = did_you_mean(&rule.value, self.rules.rules.iter().map(|rule| &*rule.name));
         let message = format!("unknown rule `{}`", rule.value);
-        self.reporter.error("unknown-rule", &rule.span, message).maybe_help(near);
+        self.reporter.error("unknown-rule", &rule.span, message).maybe_help(suggestion);
     }
 
     fn check_agent(&mut self, agent: &Spanned<String>) {

@@ -127,7 +127,7 @@ fn is_contradictory(conditions: &Conditions) -> bool {
         let mut accepted = selector.any_of.iter();
         !selector.any_of.is_empty() && accepted.all(|value| selector.none_of.contains(value))
     }
-    !dialect::ALL.iter().any(|dialect| conditions.may_come_from(*dialect))
+    !dialect::ALL.iter().any(|dialect| conditions.can_match_dialect(*dialect))
         || conditions.where_clauses.iter().any(|clause| excludes_all(&clause.expected))
         || excludes_all(&conditions.source)
         || excludes_all(&conditions.hours)

@@ -133,7 +133,7 @@ impl DaySpec {
     /// Parses an entry, ignoring case and surrounding spaces.
     ///
     /// # Errors
-    /// Returns the mistake, with a suggested correction where possible.
+    /// Returns the problem, with a suggested correction where possible.
     pub fn parse(text: &str) -> Result<DaySpec, Problem> {
         let text = text.trim();
         if let Some((from, to)) = text.split_once("..") {
