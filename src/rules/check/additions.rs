@@ -81,7 +81,8 @@ impl RuleChecker<'_, '_> {
         }
     }
 
-    /// Reports the problems of a template, each at its own location if the file contains the text verbatim.
+    /// Reports the problems of a template, each at its own location if the file contains the text
+    /// verbatim.
     pub(super) fn report_template(
         &mut self,
         text: &str,

@@ -61,7 +61,7 @@ impl Agents {
         self.by_name.find(name, |index| &self.all[index].name)
     }
 
-    /// Returns the agent with this id, for a table without `[agents]`.
+    /// Returns the agent with this id, and adds it if it is new; for a table without `[agents]`.
     pub(super) fn find_or_add_raw_id(&mut self, id: &str) -> usize {
         if let Some(known) = self.find(id) {
             return known;

@@ -21,8 +21,8 @@ pub(super) struct CheckedParts {
 }
 
 impl CheckedParts {
-    /// Reports problems of the table as a whole, and builds its rule set. The rule set is not indexed if
-    /// parts of the table could not be parsed, because it is never used then.
+    /// Reports problems of the table as a whole, and builds its rule set. If parts of the table could not
+    /// be parsed, the rule set is never used and has no indexes.
     pub(super) fn finish(
         self,
         files: &[Arc<SourceFile>],

@@ -21,7 +21,7 @@ struct FileSpan {
 
 impl RuleLocations {
     /// Returns the location of a rule's name.
-    pub fn of(&self, rule: usize) -> Location {
+    pub fn get(&self, rule: usize) -> Location {
         let span = &self.spans[rule];
         let file = self.files[span.file as usize].clone();
         Location { file, span: span.start as usize..span.end as usize }

@@ -7,8 +7,8 @@ use crate::diagnostics::SourceFile;
 use crate::rules::load::chunks::{CHUNK_BYTES, Chunk, ChunkKind, split_chunks};
 use crate::rules::load::raw::{RawDefinitions, parse};
 
-/// Files of a table. Each phase takes the parts that it checks; chunks of rules and tests stay text
-/// until then, so that only one of them is in memory as raw values.
+/// Files of a table. Each phase takes the parts that it checks. Chunks of rules and tests stay text
+/// until then: the raw values of a million rules would take about 4 GB.
 pub(super) struct RawTable {
     pub(super) files: Vec<RawFile>,
 }

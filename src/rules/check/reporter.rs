@@ -73,10 +73,12 @@ impl<'r> Reporter<'r> {
         self.unreadable.extend(paths);
     }
 
+    /// Returns the location of a span in the current file.
     pub(super) fn location(&self, span: &Range<usize>) -> Location {
         Location { file: self.file.clone(), span: span.clone() }
     }
 
+    /// Reports an error at a span in the current file.
     pub(super) fn error(
         &mut self,
         code: &'static str,
@@ -87,6 +89,7 @@ impl<'r> Reporter<'r> {
         self.report.error(code, Some(location), message)
     }
 
+    /// Reports a warning at a span in the current file.
     pub(super) fn warning(
         &mut self,
         code: &'static str,
@@ -97,7 +100,7 @@ impl<'r> Reporter<'r> {
         self.report.warning(code, Some(location), message)
     }
 
-    /// Reports a problem as an error at a span.
+    /// Reports a problem as an error at a span in the current file.
     pub(super) fn problem(&mut self, span: &Range<usize>, problem: Problem) {
         let location = self.location(span);
         self.report.push(Severity::Error, Some(location), problem);
@@ -126,7 +129,8 @@ impl<'r> Reporter<'r> {
         self.error("duplicate-name", &name.span, message);
     }
 
-    /// Reports a name that a section does not define. `suggestion` applies if no defined name is similar.
+    /// Reports a name that a section does not define. `suggestion` applies if no defined name is
+    /// similar.
     pub(super) fn unknown_name(
         &mut self,
         section: &Section,

@@ -58,7 +58,7 @@ impl RuleChecker<'_, '_> {
         };
         match self.checked.find(&name.value) {
             Some(first) => {
-                let first = self.checked.locations.of(first);
+                let first = self.checked.locations.get(first);
                 self.reporter.duplicate_name("a rule", name, Some(&first));
             }
             None => {
@@ -92,7 +92,7 @@ impl RuleChecker<'_, '_> {
                 }
                 (Action::Reject(_), _) => self.warn_unsent_additions(raw, number),
                 (Action::Continue, _) => self.warn_no_additions(raw, number),
-                _ => {}
+                (Action::Agent(_) | Action::Split(_) | Action::Keep, _) => {}
             }
         }
         self.warn_unused_split_key(raw, number);

@@ -79,7 +79,7 @@ impl<'c, 'r> RuleChecker<'c, 'r> {
         let mut read = 0;
         for file in &mut table.files {
             self.reporter.set_file(&file.source);
-            // Each chunk of definitions is one of these, unless the definitions are unreadable.
+            // One for each chunk of definitions, or none if some definitions are not TOML.
             let mut definitions = file.definitions.iter_mut();
             for chunk in &file.chunks {
                 let rules = match chunk.kind {
@@ -110,7 +110,7 @@ impl CheckedRules {
     /// Removes the disabled rules.
     pub(super) fn into_enabled(self) -> EnabledRules {
         let CheckedRules { mut rules, mut locations, mut invalid, disabled, .. } = self;
-        let last_location = rules.len().checked_sub(1).map(|last| locations.of(last));
+        let last_location = rules.len().checked_sub(1).map(|last| locations.get(last));
         if !disabled.is_empty() {
             let mut enabled = vec![true; rules.len()];
             disabled.into_iter().for_each(|rule| enabled[rule] = false);

@@ -1,8 +1,8 @@
 //! Unreachable rules: earlier rules take all calls that they match.
 //!
-//! There are no false positives: for every pair of numbers that a rule matches, one earlier rule must
-//! match the same pair with no further condition than the rule itself has. Some unreachable rules are
-//! not detected, such as one behind three rules that cover its prefix only together.
+//! There are no false positives: each pair of numbers that a rule matches must be covered by a single
+//! earlier rule whose other conditions hold whenever those of the rule hold. Some unreachable rules
+//! are not detected, such as a rule for a prefix that three earlier rules cover only together.
 
 use super::rules::{EnabledRules, Indexes};
 use crate::diagnostics::Report;
@@ -21,7 +21,7 @@ pub(super) struct RuleComparison<'r> {
     pub(super) indexes: &'r Indexes,
 }
 
-/// A call tries all rules with the same numbers one by one. More than this many deserve a warning.
+/// Number of rules with the same numbers above which a warning is due: a call tries them one by one.
 const CROWDED_RULES: usize = 1_000;
 /// Maximum number of rules with the same numbers that are compared with one rule.
 const MAX_COMPARED_RULES: usize = 64;
@@ -47,7 +47,7 @@ pub(super) fn warn_unreachable(comparison: &RuleComparison<'_>, report: &mut Rep
         let last = rules[rules.len() - 1] as usize;
         let message = format!("{} rules are for the same numbers, up to this one", rules.len());
         report
-            .warning("crowded", Some(enabled.locations.of(last)), message)
+            .warning("crowded", Some(enabled.locations.get(last)), message)
             .help("they are tried one after the other; a list with columns is one rule");
     }
 }
@@ -71,7 +71,7 @@ struct ExampleCall {
     is_certain: bool,
 }
 
-/// One alternative of a number condition.
+/// One alternative of a condition on the caller's or the called number.
 #[derive(Clone, Copy)]
 enum NumberPart<'r> {
     /// Every number, and callers that withhold it.
@@ -383,7 +383,7 @@ fn completed(prefix: PhoneNumber) -> impl Iterator<Item = PhoneNumber> {
 fn warn_contradictory(comparison: &RuleComparison<'_>, number: usize, report: &mut Report) {
     let name = &comparison.enabled.rules[number].name;
     let message = format!("rule `{name}` is never reached: no call can be all that it asks for");
-    let location = comparison.enabled.locations.of(number);
+    let location = comparison.enabled.locations.get(number);
     report.warning("never-reached", Some(location), message);
 }
 
@@ -419,7 +419,7 @@ fn warn_covered(
         Some(example) => format!("{}; {advice}", describe_example(&example, rules, rule)),
         None => advice.to_owned(),
     };
-    let location = comparison.enabled.locations.of(number);
+    let location = comparison.enabled.locations.get(number);
     report.warning("never-reached", Some(location), message).help(help);
 }
 
