@@ -130,7 +130,7 @@ fn check_texts(
         table: Some(checked.table).filter(|_| report.error_count() == 0),
         tests: checked.tests,
         report,
-        locations: checked.places,
+        locations: checked.locations,
         files: files.stamps,
         snapshot: files.snapshot,
     }

@@ -2,76 +2,52 @@
 //! reports every problem.
 //!
 //! Definitions come first, wherever they are in the files; then the rules, chunk by chunk; then the rows
-//! of the lists, of which only the columns in use are kept.
+//! of the lists, of which only the columns in use are kept; then the tests. Each phase takes the results
+//! of the phases before it, so they cannot run in another order.
 
 mod additions;
+mod agents;
 mod columns;
 mod conditions;
 pub(crate) mod context;
 mod definitions;
+mod finish;
 mod lists;
+mod locations;
 mod outcome;
+mod raw_table;
+mod reporter;
+mod rows;
 mod rule;
-mod test;
+mod rules;
+mod sources;
+mod table_tests;
 mod unreachable;
+mod usage;
+mod values;
 
-use std::collections::HashSet;
-use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
-use sha2::{Digest, Sha256};
-
-use super::load::chunks::{CHUNK_BYTES, Chunk, ChunkKind, split_chunks};
 use super::load::files::TableFiles;
-use super::load::raw::{RawDefinitions, parse};
-use super::model::lists::Lists;
-use super::model::name_index::NameIndex;
-use super::{Action, Agent, CheckContext, Dates, Hours, Index, Progress, Rule, RuleSet, Test};
-use crate::diagnostics::{Diagnostic, Location, Problem, Report, Severity, SourceFile};
+use super::{CheckContext, Progress, RuleSet, Test};
+use crate::diagnostics::{Report, SourceFile};
 
-use definitions::UsageTracker;
-use lists::OpenList;
+use definitions::Definitions;
+use finish::CheckedParts;
+use lists::OpenLists;
+use raw_table::RawTable;
+use reporter::Reporter;
+use rows::ListFiller;
+use rules::RuleChecker;
+use table_tests::TestChecker;
+
+pub use locations::RuleLocations;
 
 /// Result of a check. The table must not be used if the report has errors.
 pub(super) struct Checked {
     pub(super) table: RuleSet,
     pub(super) tests: Vec<Test>,
-    pub(super) places: RuleLocations,
-}
-
-/// Locations of the rules, by index.
-#[derive(Debug, Default)]
-pub struct RuleLocations {
-    files: Vec<Arc<SourceFile>>,
-    spots: Vec<Spot>,
-}
-
-/// Span of a rule's name in one of the files. Compact, since a table can have a million rules.
-#[derive(Debug, Clone, Copy)]
-struct Spot {
-    file: u32,
-    start: u32,
-    end: u32,
-}
-
-impl RuleLocations {
-    /// Returns the location of a rule's name.
-    pub fn of(&self, rule: usize) -> Location {
-        let spot = &self.spots[rule];
-        let file = self.files[spot.file as usize].clone();
-        Location { file, span: spot.start as usize..spot.end as usize }
-    }
-
-    fn push(&mut self, file: &Arc<SourceFile>, span: &Range<usize>) {
-        if !self.files.last().is_some_and(|last| Arc::ptr_eq(last, file)) {
-            self.files.push(file.clone());
-        }
-        let small = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        let file = small(self.files.len() - 1);
-        self.spots.push(Spot { file, start: small(span.start), end: small(span.end) });
-    }
+    pub(super) locations: RuleLocations,
 }
 
 /// Checks a table. Problems go into the report; with errors, the returned table must not be used.
@@ -82,333 +58,17 @@ pub(super) fn check(
     report: &mut Report,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Checked {
-    let mut checker = Checker::new(files, context, report);
-    let pieces: Vec<_> = files.iter().map(|file| split_chunks(&file.text, CHUNK_BYTES)).collect();
-    let houses = checker.houses(files, &pieces);
-    let readable = houses.is_some();
-    let mut house_of_files = checker.house(houses.unwrap_or_default(), table_files);
-    checker.rules(files, &pieces, &mut house_of_files, progress);
-    checker.rows(progress);
-    let tests = checker.tests(files, &pieces, house_of_files);
-    checker.remove_disabled_rules();
-    checker.finish(readable, progress);
-    checker.checked(files, tests)
-}
-
-struct Checker<'r> {
-    /// File that is being checked.
-    file: Arc<SourceFile>,
-    report: &'r mut Report,
-    context: &'r CheckContext,
-    zone: Option<TimeZone>,
-    /// Whether a missing zone needs no report: it is invalid, or has been reported.
-    zone_reported: bool,
-    /// Definitions that exist but are invalid, such as `lists.vip`; they have been reported.
-    unreadable: HashSet<String>,
-    /// Number of errors suppressed because they refer to an invalid definition.
-    suppressed: usize,
-    agents: Vec<Agent>,
-    agents_by_name: NameIndex,
-    /// Whether the table has no `[agents]`, so that rules contain raw ids.
-    any_agent: bool,
-    lists: Lists,
-    open_lists: Vec<OpenList>,
-    dates: Vec<Arc<Dates>>,
-    hours: Vec<Hours>,
-    /// Definitions, and whether a rule uses them.
-    agents_used: UsageTracker,
-    dates_used: UsageTracker,
-    hours_used: UsageTracker,
-    rules: Vec<Rule>,
-    rules_by_name: NameIndex,
-    places: RuleLocations,
-    /// For each rule, whether it has an error.
-    flawed: Vec<bool>,
-    /// Indexes of disabled rules.
-    off: Vec<usize>,
-    /// Number of rules, including disabled ones.
-    written: usize,
-    /// Location of the last rule.
-    last: Option<Location>,
-    /// Indexes of the rules without errors: `continue` rules, and deciding rules.
-    indexes: (Index, Index),
-    /// Whether a chunk of rules or tests could not be parsed at all.
-    incomplete: bool,
-    /// Rules that take their agent from a column of a list.
-    said: Vec<definitions::AgentColumnUse>,
-}
-
-impl<'r> Checker<'r> {
-    fn new(
-        files: &[Arc<SourceFile>],
-        context: &'r CheckContext,
-        report: &'r mut Report,
-    ) -> Checker<'r> {
-        let file = files.first().cloned();
-        Checker {
-            file: file.unwrap_or_else(|| Arc::new(SourceFile::new("", String::new()))),
-            report,
-            context,
-            zone: None,
-            zone_reported: false,
-            unreadable: HashSet::new(),
-            suppressed: 0,
-            agents: Vec::new(),
-            agents_by_name: NameIndex::default(),
-            any_agent: true,
-            lists: Lists::default(),
-            open_lists: Vec::new(),
-            dates: Vec::new(),
-            hours: Vec::new(),
-            agents_used: UsageTracker::default(),
-            dates_used: UsageTracker::default(),
-            hours_used: UsageTracker::default(),
-            rules: Vec::new(),
-            rules_by_name: NameIndex::default(),
-            places: RuleLocations::default(),
-            flawed: Vec::new(),
-            off: Vec::new(),
-            written: 0,
-            last: None,
-            indexes: Default::default(),
-            incomplete: false,
-            said: Vec::new(),
-        }
-    }
-
-    fn place(&self, span: &Range<usize>) -> Location {
-        Location { file: self.file.clone(), span: span.clone() }
-    }
-
-    fn error(
-        &mut self,
-        code: &'static str,
-        span: &Range<usize>,
-        message: String,
-    ) -> &mut Diagnostic {
-        let place = self.place(span);
-        self.report.error(code, Some(place), message)
-    }
-
-    /// Reports a problem at a location.
-    fn problem(&mut self, span: &Range<usize>, problem: Problem) {
-        let place = self.place(span);
-        self.report.push(Severity::Error, Some(place), problem);
-    }
-
-    fn warning(
-        &mut self,
-        code: &'static str,
-        span: &Range<usize>,
-        message: String,
-    ) -> &mut Diagnostic {
-        let place = self.place(span);
-        self.report.warning(code, Some(place), message)
-    }
-
-    /// Parses the definitions of all files. Returns `None` if some of them are not TOML.
-    fn houses(
-        &mut self,
-        files: &[Arc<SourceFile>],
-        pieces: &[Vec<Chunk>],
-    ) -> Option<Vec<(Arc<SourceFile>, RawDefinitions)>> {
-        let mut houses = Vec::new();
-        let mut readable = true;
-        for (file, pieces) in files.iter().zip(pieces) {
-            for piece in pieces.iter().filter(|piece| piece.kind == ChunkKind::Definitions) {
-                match parse::definitions(file, &piece.span, self.report) {
-                    Some(house) => houses.push((file.clone(), house)),
-                    None => readable = false,
-                }
-            }
-        }
-        readable.then_some(houses)
-    }
-
-    fn rules(
-        &mut self,
-        files: &[Arc<SourceFile>],
-        pieces: &[Vec<Chunk>],
-        houses: &mut [(Arc<SourceFile>, RawDefinitions)],
-        progress: &mut dyn FnMut(Progress<'_>),
-    ) {
-        // Each house is a piece; there are none when one of them cannot be read.
-        let mut houses = houses.iter_mut();
-        let whole = files.iter().map(|file| file.text.len()).sum();
-        let mut read = 0;
-        for (file, pieces) in files.iter().zip(pieces) {
-            self.file = file.clone();
-            for piece in pieces {
-                match piece.kind {
-                    ChunkKind::Definitions => {
-                        let rules =
-                            houses.next().map(|(_, house)| std::mem::take(&mut house.rules));
-                        rules.into_iter().flatten().for_each(|rule| self.rule(&rule));
-                    }
-                    ChunkKind::Rules => {
-                        self.each(&piece.span, parse::rules, |checker, rule| checker.rule(&rule));
-                    }
-                    ChunkKind::Tests => {}
-                }
-                read += piece.span.len();
-                progress(Progress::Reading(read, whole));
-            }
-        }
-    }
-
-    /// Parses a chunk and checks each of its parts. If the chunk is not TOML, its parts are parsed one by
-    /// one, so that only the invalid ones are missing.
-    fn each<T>(
-        &mut self,
-        span: &Range<usize>,
-        read: parse::ReadChunk<T>,
-        mut look: impl FnMut(&mut Self, T),
-    ) {
-        let file = self.file.clone();
-        let mut trial = Report::default();
-        let whole = read(&file, span, &mut trial);
-        if let Some(parts) = whole {
-            self.report.append(trial);
-            parts.into_iter().for_each(|part| look(self, part));
-            return;
-        }
-        self.incomplete = true;
-        for piece in split_chunks(&file.text[span.clone()], 0) {
-            let span = span.start + piece.span.start..span.start + piece.span.end;
-            let parts = read(&file, &span, self.report);
-            parts.into_iter().flatten().for_each(|part| look(self, part));
-        }
-    }
-
-    /// Removes the disabled rules, which have been checked.
-    fn remove_disabled_rules(&mut self) {
-        self.written = self.rules.len();
-        self.last = self.written.checked_sub(1).map(|last| self.places.of(last));
-        let mut off = std::mem::take(&mut self.off).into_iter().peekable();
-        let is_on: Vec<bool> =
-            (0..self.rules.len()).map(|at| off.next_if_eq(&at).is_none()).collect();
-        retain_flagged(&mut self.rules, &is_on);
-        retain_flagged(&mut self.places.spots, &is_on);
-        retain_flagged(&mut self.flawed, &is_on);
-    }
-
-    fn tests(
-        &mut self,
-        files: &[Arc<SourceFile>],
-        pieces: &[Vec<Chunk>],
-        houses: Vec<(Arc<SourceFile>, RawDefinitions)>,
-    ) -> Vec<Test> {
-        let mut tests = Vec::new();
-        for (file, house) in houses {
-            self.file = file;
-            tests.extend(house.tests.iter().filter_map(|test| self.test(test)));
-        }
-        for (file, pieces) in files.iter().zip(pieces) {
-            self.file = file.clone();
-            for piece in pieces.iter().filter(|piece| piece.kind == ChunkKind::Tests) {
-                self.each(&piece.span, parse::tests, |checker, test| {
-                    tests.extend(checker.test(&test));
-                });
-            }
-        }
-        tests
-    }
-
-    /// Reports problems that concern the table as a whole.
-    fn finish(&mut self, readable: bool, progress: &mut dyn FnMut(Progress<'_>)) {
-        if !readable {
-            // The definitions are unknown, so other errors would be misleading.
-            return self.report.retain(|mistake| mistake.code == "syntax");
-        }
-        if self.incomplete {
-            let whole = |mistake: &Diagnostic| {
-                mistake.severity == Severity::Error && mistake.code != "unknown-rule"
-            };
-            return self.report.retain(whole);
-        }
-        if self.report.error_count() == 0 {
-            self.warn_if_no_catch_all();
-        }
-        if self.report.error_count() == 0 {
-            self.unused();
-        }
-        progress(Progress::Comparing);
-        self.indexes = indexes(&self.rules, |at| !self.flawed[at]);
-        let (adding, deciding) = &self.indexes;
-        let rules = unreachable::RuleIndex {
-            rules: &self.rules,
-            flawed: &self.flawed,
-            lists: &self.lists,
-            places: &self.places,
-            deciding,
-            adding,
-        };
-        unreachable::look_for(&rules, self.report);
-    }
-
-    fn warn_if_no_catch_all(&mut self) {
-        if self.written == 0 {
-            let message = "the table has no rules".to_owned();
-            let help = "the smallest table is one [[rule]] with a `name` and an `agent`";
-            self.error("no-rules", &(0..0), message).help(help);
-        } else if self.rules.is_empty() {
-            let message = "all rules are disabled, so the platform's own agent keeps every call";
-            self.report.warning("no-rule-for-everyone", self.last.clone(), message);
-        } else if !self.rules.iter().any(matches_every_call) {
-            let message = "no rule matches every call; the platform's own agent keeps the others";
-            let last = self.last.clone();
-            self.report
-                .warning("no-rule-for-everyone", last, message)
-                .help("add a last rule that has only a `name` and an outcome");
-        }
-    }
-
-    fn checked(self, files: &[Arc<SourceFile>], tests: Vec<Test>) -> Checked {
-        let mut digest = Sha256::new();
-        files.iter().for_each(|file| digest.update(file.text.as_bytes()));
-        self.open_lists.iter().for_each(|list| digest.update(list.digest));
-        let (adding, deciding) = self.indexes;
-        let table = RuleSet {
-            agents: self.agents,
-            rules: self.rules,
-            lists: self.lists,
-            hours: self.hours,
-            dates: self.dates,
-            zone: self.zone.unwrap_or(TimeZone::UTC),
-            fingerprint: hex::encode(&digest.finalize()[..6]),
-            deciding_index: deciding,
-            continuing_index: adding,
-            agents_by_name: self.agents_by_name,
-            raw_agent_ids: self.any_agent,
-        };
-        Checked { table, tests, places: self.places }
-    }
-
-    /// Resolves a path relative to the file that contains it.
-    fn resolve_path(&self, path: &str) -> std::path::PathBuf {
-        let folder = Path::new(&self.file.path).parent();
-        folder.map_or_else(|| path.into(), |folder| folder.join(path))
-    }
-}
-
-/// Retains the elements whose flag is set.
-fn retain_flagged<T>(all: &mut Vec<T>, flags: &[bool]) {
-    let mut flags = flags.iter();
-    all.retain(|_| flags.next().is_some_and(|flag| *flag));
-}
-
-/// Builds the indexes of the `continue` rules and of the deciding rules.
-fn indexes(rules: &[Rule], wanted: impl Fn(usize) -> bool) -> (Index, Index) {
-    let of = |continues: bool| {
-        let numbered = rules.iter().enumerate();
-        let those = numbered
-            .filter(|(at, rule)| (rule.action == Action::Continue) == continues && wanted(*at));
-        Index::new(those.map(|(at, rule)| (at as u32, &rule.to, &rule.from)))
-    };
-    (of(true), of(false))
-}
-
-fn matches_every_call(rule: &Rule) -> bool {
-    let anything = rule.to.is_anything() && rule.from.is_anything() && rule.conditions.is_none();
-    anything && rule.action != Action::Continue
+    let reporter = &mut Reporter::new(report);
+    let mut raw = RawTable::parse(files, reporter);
+    let mut definitions = Definitions::new(&mut raw, context, reporter);
+    let mut lists = OpenLists::open(&mut raw, table_files, reporter);
+    let rules = RuleChecker::new(context, &mut definitions, &mut lists, reporter);
+    let rules = rules.check(&mut raw, progress);
+    let agents = &mut definitions.agents;
+    let lists = ListFiller { context, rules: &rules, agents, reporter }.fill(lists, progress);
+    let tests = TestChecker { context, definitions: &definitions, rules: &rules, reporter };
+    let tests = tests.check(raw);
+    let parts = CheckedParts { definitions, lists, rules: rules.into_enabled() };
+    let (table, locations) = parts.finish(files, reporter, progress);
+    Checked { table, tests, locations }
 }

@@ -122,7 +122,7 @@ pub struct Conditions {
 
 impl Conditions {
     /// Returns whether a call from this platform can satisfy `platform` and `channel`.
-    pub(crate) fn may_come_from(&self, dialect: &dyn Dialect) -> bool {
+    pub(crate) fn can_match_dialect(&self, dialect: &dyn Dialect) -> bool {
         let accepts = |channel: &Channel| self.channel.matches(|accepted| accepted == channel);
         dialect.channels().iter().any(accepts)
             && self.platform.matches(|platform| *platform == dialect.platform())

@@ -2,51 +2,50 @@
 
 use std::ops::Range;
 
-use super::Checker;
-use super::rule::{RuleNumbers, called, may_ask};
-use crate::diagnostics::Location;
+use super::columns::RuleColumns;
+use super::rule::{RuleNumbers, describe_rule};
+use super::rules::{AgentColumnUse, RuleChecker};
 use crate::rules::InvalidTemplate;
 use crate::rules::load::raw::{OUTCOMES, RawArm, RawOutcome, RawRule, Spanned};
-use crate::rules::{Action, AgentRef, Arm, PlatformIds, SourceInfo, Split, Template};
+use crate::rules::{Action, AgentRef, Arm, Split, Template};
 
-/// The whole of a split, in hundredths of a percent.
-const WHOLE: u16 = 10_000;
+/// All calls of a split, in hundredths of a percent.
+const ALL_CALLS: u16 = 10_000;
 
-const AGENT_OR_ELSE: &str = "use ${…|agent} to name the agent for an unknown value";
+const USE_AGENT_DEFAULT: &str = "use ${…|agent} to name the agent for an unknown value";
 
-impl Checker<'_> {
-    pub(super) fn does(
+impl RuleChecker<'_, '_> {
+    pub(super) fn action(
         &mut self,
-        written: &RawRule,
+        raw: &RawRule,
         name: &str,
-        number: usize,
-        on: RuleNumbers<'_>,
+        numbers: RuleNumbers<'_>,
     ) -> Option<Action> {
-        let unreadable = |outcome: &Spanned<_>| matches!(outcome.value, RawOutcome::Invalid);
-        if written.outcomes.iter().any(unreadable) {
+        let is_invalid = |outcome: &Spanned<_>| matches!(outcome.value, RawOutcome::Invalid);
+        if raw.outcomes.iter().any(is_invalid) {
             return None;
         }
-        let [outcome] = written.outcomes.as_slice() else {
-            let (span, said) = match written.outcomes.as_slice() {
+        let [outcome] = raw.outcomes.as_slice() else {
+            let (span, count) = match raw.outcomes.as_slice() {
                 [.., last] => (&last.span, "several"),
-                [] if written.outcome_misspelt => return None,
-                [] => (&written.span, "none"),
+                [] if raw.misspelled_outcome => return None,
+                [] => (&raw.span, "none"),
             };
             let message = format!(
-                "{}: set exactly one of `agent`, `split`, `reject`, `keep`, `continue`; there is {said}",
-                called(name),
+                "{}: set exactly one of `agent`, `split`, `reject`, `keep`, `continue`; there is {count}",
+                describe_rule(name),
             );
-            let help = swallowed(written).filter(|_| written.outcomes.is_empty());
-            self.error("one-outcome", span, message).maybe_help(help);
+            let help = misplaced_outcome(raw).filter(|_| raw.outcomes.is_empty());
+            self.reporter.error("one-outcome", span, message).maybe_help(help);
             return None;
         };
         match &outcome.value {
             RawOutcome::Agent(agent) => {
-                self.taker(&agent.value, &agent.span, number, on).map(Action::Agent)
+                self.agent_ref(&agent.value, &agent.span, numbers).map(Action::Agent)
             }
             RawOutcome::Split(arms) => {
-                let key = written.split_key.as_ref().map_or(name, |key| &key.value);
-                let arms = self.arms(arms, &outcome.span, number, on)?;
+                let key = raw.split_key.as_ref().map_or(name, |key| &key.value);
+                let arms = self.arms(arms, &outcome.span, numbers)?;
                 Some(Action::Split(Box::new(Split { key: key.into(), arms })))
             }
             RawOutcome::Reject(reason) => Some(Action::Reject(reason.as_str().into())),
@@ -58,115 +57,118 @@ impl Checker<'_> {
 
     fn arms(
         &mut self,
-        written: &[RawArm],
+        raw: &[RawArm],
         split: &Range<usize>,
-        number: usize,
-        on: RuleNumbers<'_>,
+        numbers: RuleNumbers<'_>,
     ) -> Option<Vec<Arm>> {
         let mut arms = Vec::new();
-        let mut whole = Some(0_u32);
-        for arm in written {
+        let mut sum = Some(0_u32);
+        for arm in raw {
             let hundredths = self.percent(arm);
-            whole = whole.zip(hundredths).map(|(whole, more)| whole + u32::from(more));
+            sum = sum.zip(hundredths).map(|(sum, share)| sum + u32::from(share));
             let Some(agent) = &arm.agent else {
-                if !arm.flawed {
+                if !arm.invalid {
                     let message = "a split arm needs an `agent`".to_owned();
-                    self.error("bad-split", &arm.span, message);
+                    self.reporter.error("bad-split", &arm.span, message);
                 }
                 continue;
             };
-            let taker = self.taker(&agent.value, &agent.span, number, on);
-            let end = whole.and_then(|whole| u16::try_from(whole).ok());
-            arms.extend(taker.zip(end).map(|(agent, end)| Arm { agent, end }));
+            let agent = self.agent_ref(&agent.value, &agent.span, numbers);
+            let end = sum.and_then(|sum| u16::try_from(sum).ok());
+            arms.extend(agent.zip(end).map(|(agent, end)| Arm { agent, end }));
         }
-        let whole = whole?;
-        if whole == u32::from(WHOLE) {
+        let sum = sum?;
+        if sum == u32::from(ALL_CALLS) {
             return Some(arms);
         }
-        let percent = f64::from(whole) / 100.0;
+        let percent = f64::from(sum) / 100.0;
         let message = format!("the percentages add up to {percent} instead of 100");
-        let help = match whole {
+        let help = match sum {
             100 => Some("for nine of ten calls, use percent = 90"),
             9_900..10_000 => Some("two decimals are allowed: 33.33, 33.33 and 33.34"),
             _ => None,
         };
-        self.error("bad-split", split, message).maybe_help(help.map(str::to_owned));
+        self.reporter.error("bad-split", split, message).maybe_help(help.map(str::to_owned));
         None
     }
 
     /// Returns hundredths of a percent.
     fn percent(&mut self, arm: &RawArm) -> Option<u16> {
         let Some(percent) = &arm.percent else {
-            if !arm.flawed {
+            if !arm.invalid {
                 let message = "a split arm needs a `percent`".to_owned();
-                self.error("bad-split", &arm.span, message);
+                self.reporter.error("bad-split", &arm.span, message);
             }
             return None;
         };
         let hundredths = percent.value * 100.0;
         let rounded = hundredths.round();
         let exact = (hundredths - rounded).abs() < 1e-6;
-        if exact && (0.0..=f64::from(WHOLE)).contains(&rounded) {
+        if exact && (0.0..=f64::from(ALL_CALLS)).contains(&rounded) {
             return Some(rounded as u16);
         }
         let message = format!(
             "{} is not a percentage from 0 to 100 with at most two decimals",
             percent.value
         );
-        self.error("bad-split", &percent.span, message);
+        self.reporter.error("bad-split", &percent.span, message);
         None
     }
 
     /// Parses an agent: a name, or a template that resolves to one.
-    fn taker(
+    fn agent_ref(
         &mut self,
         text: &str,
         span: &Range<usize>,
-        number: usize,
-        on: RuleNumbers<'_>,
+        numbers: RuleNumbers<'_>,
     ) -> Option<AgentRef> {
         if text.contains("${") {
-            let read = Template::parse(text, &mut self.in_rule(on));
-            let read = read.map_err(|mut mistakes| {
-                for InvalidTemplate { problem, .. } in &mut mistakes {
+            let template = Template::parse(text, &mut RuleColumns::new(self.lists, numbers));
+            let template = template.map_err(|mut errors| {
+                for InvalidTemplate { problem, .. } in &mut errors {
                     if problem.code == "may-be-unknown" {
-                        problem.help = Some(AGENT_OR_ELSE.to_owned());
+                        problem.help = Some(USE_AGENT_DEFAULT.to_owned());
                     }
                 }
-                self.bad_template(text, span, mistakes);
+                self.report_template(text, span, errors);
             });
-            let template = self.said(read.ok()?, span, number)?;
+            let template = self.agent_template(template.ok()?, span)?;
             return Some(AgentRef::Template(Box::new(template)));
         }
-        self.agent(text, span).map(|at| AgentRef::Agent(at as u32))
+        self.agent(text, span).map(|agent| AgentRef::Agent(agent as u32))
     }
 
     fn agent(&mut self, name: &str, span: &Range<usize>) -> Option<usize> {
         if name.trim().is_empty() {
-            self.error("unknown-agent", span, "the name of an agent must not be empty".to_owned());
+            self.reporter.error(
+                "unknown-agent",
+                span,
+                "the name of an agent must not be empty".to_owned(),
+            );
             return None;
         }
-        if self.any_agent {
-            return Some(self.raw_agent(name));
+        let agents = &mut self.definitions.agents;
+        if agents.raw_ids {
+            return Some(agents.find_or_add_raw_id(name));
         }
-        let found = self.agent_named(name);
+        let found = agents.find(name);
         match found {
-            Some(at) => self.agents_used.mark(at),
-            None => self.no_such_agent(name, span),
+            Some(agent) => agents.usage.mark_used(agent),
+            None => agents.report_unknown(name, span, self.reporter),
         }
         found
     }
 
     /// Parses an agent given by a single placeholder; all its values must be agents.
-    fn said(&mut self, template: Template, span: &Range<usize>, number: usize) -> Option<Template> {
+    fn agent_template(&mut self, template: Template, span: &Range<usize>) -> Option<Template> {
         let Some(value) = template.single_placeholder() else {
             let message = "an agent is one name or one ${…}, without other text".to_owned();
-            self.error("bad-agent", span, message);
+            self.reporter.error("bad-agent", span, message);
             return None;
         };
         if value.omitted {
             let message = "an agent cannot be omitted".to_owned();
-            self.error("bad-agent", span, message).help(AGENT_OR_ELSE);
+            self.reporter.error("bad-agent", span, message).help(USE_AGENT_DEFAULT);
             return None;
         }
         let (cell, default) = (value.cell, value.default.map(str::to_owned));
@@ -175,59 +177,31 @@ impl Checker<'_> {
         }
         match cell {
             Some(cell) => {
-                let place = self.place(span);
-                self.agent_column(cell, default.is_some(), number, place);
+                self.lists.add_agent_column(cell, default.is_some());
+                let (rule, location) = (self.checked.rules.len(), self.reporter.location(span));
+                self.checked.agent_columns.push(AgentColumnUse { rule, location, cell });
             }
-            None if self.any_agent => {
+            None if self.definitions.agents.raw_ids => {
                 let message =
                     "the caller controls this value and could select any agent".to_owned();
-                self.error("bad-agent", span, message)
+                self.reporter
+                    .error("bad-agent", span, message)
                     .help("add an [agents] table; then only its agents can be selected");
                 return None;
             }
             // Any agent can be selected.
-            None => (0..self.agents.len()).for_each(|at| self.agents_used.mark(at)),
+            None => self.definitions.agents.usage.mark_all_used(),
         }
         Some(template)
-    }
-
-    /// Warns of platforms from which calls can match this rule and at which its agent has no id.
-    pub(super) fn missing_ids(&mut self, rule: usize, agent: usize, place: &Location) {
-        let agent = &self.agents[agent];
-        let unreadable = agent.ids == PlatformIds::ByPlatform(Vec::new());
-        let Some(rule) = self.rules.get(rule) else { return };
-        let lacking = self.context.sources.iter().find(|asking| {
-            may_ask(rule, asking) && !unreadable && agent.id_at(asking.platform).is_none()
-        });
-        if let Some(SourceInfo { source, platform, .. }) = lacking {
-            let message = format!(
-                "agent `{}` has no id at {platform}: calls from source `{source}` would be kept by \
-                 the platform's own agent",
-                agent.name,
-            );
-            self.report
-                .warning("no-id-at-platform", Some(place.clone()), message)
-                .help(format!("add one, or limit the rule with `platform = \"!{platform}\"`"));
-        }
-    }
-
-    pub(super) fn missing_ids_of_arms(&mut self, written: &RawRule, number: usize) {
-        let RawOutcome::Split(written) = &written.outcomes[0].value else { return };
-        for arm in written.iter().filter_map(|arm| arm.agent.as_ref()) {
-            if let Some(agent) = self.agent_named(&arm.value) {
-                let place = self.place(&arm.span);
-                self.missing_ids(number, agent, &place);
-            }
-        }
     }
 }
 
 /// Suggests that a variable was intended as an outcome: `agent` below `[rule.variables]`.
-fn swallowed(written: &RawRule) -> Option<String> {
+fn misplaced_outcome(raw: &RawRule) -> Option<String> {
     let tables = [
-        ("variables", Some(&written.variables)),
-        ("metadata", written.metadata.as_ref()),
-        ("agent_override", written.agent_override.as_ref()),
+        ("variables", Some(&raw.variables)),
+        ("metadata", raw.metadata.as_ref()),
+        ("agent_override", raw.agent_override.as_ref()),
     ];
     tables.into_iter().find_map(|(table, entries)| {
         let mut names = entries?.iter().map(|(name, _)| name.value.as_str());

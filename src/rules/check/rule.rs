@@ -1,153 +1,10 @@
 //! Check of one rule, and warnings about likely mistakes.
 
-use super::Checker;
-use crate::dialect;
+use super::rules::RuleChecker;
+use super::sources::{can_match_source, warn_missing_id};
+use crate::diagnostics::Location;
 use crate::rules::load::raw::{Entries, RawOutcome, RawRule};
-use crate::rules::{Action, AgentRef, Conditions, NamedRef, NumberMatcher, Rule, SourceInfo};
-
-impl Checker<'_> {
-    pub(super) fn rule(&mut self, written: &RawRule) {
-        let before = self.report.error_count() + self.suppressed;
-        let number = self.rules.len();
-        let name = self.rule_name(written, number);
-        let to = self.numbers(&written.to);
-        let from = self.numbers(&written.from);
-        let mut also = Conditions {
-            channel: self.either(&written.channel, Self::channel),
-            platform: self.either(&written.platform, Self::platform),
-            source: self.either(&written.source, Self::source),
-            hours: self.either(&written.hours, |checker, name| {
-                let at = checker.hours_named(name)?;
-                Some(NamedRef { index: at, name: name.value.as_str().into() })
-            }),
-            dates: self.either(&written.dates, |checker, name| {
-                let at = checker.dates_named(name)?;
-                Some(NamedRef { index: at, name: name.value.as_str().into() })
-            }),
-            where_clauses: Vec::new(),
-        };
-        if let (Some(first), false) = (written.dates.first(), also.dates.is_anything()) {
-            let message = format!("{} depends on dates, but the table has no zone", called(name));
-            self.zone_for(message, &first.span);
-        }
-        let on = RuleNumbers { to: &to, from: &from };
-        also.where_clauses = self.wheres(written, on);
-        let adds = self.additions(written, name, on);
-        let does = self.does(written, name, number, on);
-        let also = Some(also).filter(|also| *also != Conditions::default()).map(Box::new);
-        // A rule without an outcome has been reported; its table is never used.
-        let rule_does = does.unwrap_or(Action::Keep);
-        let rule = Rule {
-            name: name.into(),
-            to,
-            from,
-            conditions: also,
-            action: rule_does,
-            additions: adds,
-        };
-        let span = written.name.as_ref().map_or(&written.span, |name| &name.span);
-        self.places.push(&self.file, span);
-        self.rules.push(rule);
-        let flawed = written.flawed || self.report.error_count() + self.suppressed > before;
-        self.flawed.push(flawed);
-        if written.enabled == Some(false) {
-            self.off.push(number);
-        } else {
-            self.lint_rule(written, number);
-        }
-    }
-
-    /// Warns of likely mistakes.
-    fn lint_rule(&mut self, written: &RawRule, number: usize) {
-        let name = self.rules[number].name.clone();
-        match self.rules[number].action {
-            _ if written.outcomes.len() != 1 => {}
-            Action::Agent(AgentRef::Agent(agent)) => {
-                if let RawOutcome::Agent(at) = &written.outcomes[0].value {
-                    let place = self.place(&at.span);
-                    self.missing_ids(number, agent as usize, &place);
-                }
-            }
-            Action::Split(_) => self.missing_ids_of_arms(written, number),
-            Action::Reject(_) => self.never_sent(written, &name),
-            Action::Continue => self.adds_nothing(written, &name),
-            Action::Keep | Action::Agent(AgentRef::Template(_)) => {}
-        }
-        if let (Some(key), false) = (&written.split_key, self.splits(number)) {
-            let message = format!("{} has a `split_key` but no `split`", called(&name));
-            self.warning("never-used", &key.span, message);
-        }
-        self.cut_delay(number, written);
-    }
-
-    fn splits(&self, number: usize) -> bool {
-        matches!(self.rules[number].action, Action::Split(_))
-    }
-
-    fn rule_name<'w>(&mut self, rule: &'w RawRule, number: usize) -> &'w str {
-        let Some(name) = rule.name.as_ref().filter(|name| !name.value.trim().is_empty()) else {
-            if !rule.name_unreadable {
-                let span = rule.name.as_ref().map_or(&rule.span, |name| &name.span);
-                self.error("no-name", span, "every rule needs a `name`".to_owned())
-                    .help("logs and records show it");
-            }
-            return "";
-        };
-        let found = self.rules_by_name.find(&name.value, |at| &self.rules[at].name);
-        match found {
-            Some(first) => {
-                let first = self.places.of(first);
-                self.duplicate_name("a rule", name, Some(&first));
-            }
-            None => {
-                let own = &*name.value;
-                self.rules_by_name
-                    .insert(own, number, |at| self.rules.get(at).map_or(own, |rule| &rule.name));
-            }
-        }
-        &name.value
-    }
-
-    fn cut_delay(&mut self, number: usize, written: &RawRule) {
-        let rule = &self.rules[number];
-        let delay = rule.additions.as_ref().and_then(|adds| adds.delay);
-        let (Some(delay), Some(at)) = (delay, &written.delay_ms) else { return };
-        let asking = self.context.sources.iter().filter(|asking| may_ask(rule, asking));
-        let Some(least) = asking.min_by_key(|asking| asking.reply_within) else { return };
-        if least.reply_within < delay {
-            let message = format!(
-                "{}: source `{}` answers within {} ms, so the delay is shortened to that",
-                called(&rule.name),
-                least.source,
-                least.reply_within.as_millis(),
-            );
-            self.warning("delay-over-budget", &at.span, message)
-                .help("raise reply_within_ms of the source");
-        }
-    }
-
-    fn never_sent(&mut self, written: &RawRule, name: &str) {
-        if let Some(adds) = &written.adds_at {
-            let message =
-                format!("{} rejects calls, so its additions are never sent", called(name));
-            self.warning("never-sent", adds, message);
-        }
-    }
-
-    fn adds_nothing(&mut self, written: &RawRule, name: &str) {
-        let filled =
-            |entries: &Option<Entries>| entries.as_ref().is_some_and(|all| !all.is_empty());
-        let adds = filled(&written.metadata)
-            || filled(&written.agent_override)
-            || !written.variables.is_empty()
-            || written.delay_ms.is_some();
-        if !adds {
-            let message = format!("{} continues without adding anything", called(name));
-            self.warning("adds-nothing", &written.outcomes[0].span, message)
-                .help("add `variables`, `metadata` or `agent_override`");
-        }
-    }
-}
+use crate::rules::{Action, AgentRef, Conditions, NumberMatcher, Rule};
 
 /// Number conditions of a rule.
 #[derive(Clone, Copy)]
@@ -156,15 +13,152 @@ pub(super) struct RuleNumbers<'n> {
     pub(super) from: &'n NumberMatcher,
 }
 
-/// Returns how messages refer to a rule.
-pub(super) fn called(name: &str) -> String {
-    if name.is_empty() { "this rule".to_owned() } else { format!("rule `{name}`") }
+impl RuleChecker<'_, '_> {
+    pub(super) fn rule(&mut self, raw: &RawRule) {
+        let failures = self.reporter.failures();
+        let number = self.checked.rules.len();
+        let name = self.rule_name(raw, number);
+        let to = self.numbers(&raw.to);
+        let from = self.numbers(&raw.from);
+        let mut conditions = self.conditions(raw, name);
+        let numbers = RuleNumbers { to: &to, from: &from };
+        conditions.where_clauses = self.where_clauses(raw, numbers);
+        let additions = self.additions(raw, name, numbers);
+        let action = self.action(raw, name, numbers);
+        let has_conditions = conditions != Conditions::default();
+        let rule = Rule {
+            name: name.into(),
+            to,
+            from,
+            conditions: has_conditions.then(|| Box::new(conditions)),
+            // The action is missing after an error, and then the table is never used.
+            action: action.unwrap_or(Action::Keep),
+            additions,
+        };
+        let span = raw.name.as_ref().map_or(&raw.span, |name| &name.span);
+        self.checked.locations.push(&self.reporter.location(span));
+        self.checked.rules.push(rule);
+        self.checked.invalid.push(raw.invalid || self.reporter.failures() > failures);
+        if raw.enabled == Some(false) {
+            self.checked.disabled.push(number);
+        } else {
+            self.lint_rule(raw, number);
+        }
+    }
+
+    fn rule_name<'w>(&mut self, raw: &'w RawRule, number: usize) -> &'w str {
+        let Some(name) = raw.name.as_ref().filter(|name| !name.value.trim().is_empty()) else {
+            if !raw.invalid_name {
+                let span = raw.name.as_ref().map_or(&raw.span, |name| &name.span);
+                self.reporter
+                    .error("no-name", span, "every rule needs a `name`".to_owned())
+                    .help("logs and records show it");
+            }
+            return "";
+        };
+        match self.checked.find(&name.value) {
+            Some(first) => {
+                let first = self.checked.locations.get(first);
+                self.reporter.duplicate_name("a rule", name, Some(&first));
+            }
+            None => {
+                // The rule itself is pushed later.
+                let rules = &self.checked.rules;
+                let name_of =
+                    |index: usize| rules.get(index).map_or(name.value.as_str(), |rule| &rule.name);
+                self.checked.by_name.insert(&name.value, number, name_of);
+            }
+        }
+        &name.value
+    }
+
+    /// Warns of likely mistakes.
+    fn lint_rule(&mut self, raw: &RawRule, number: usize) {
+        let rule = &self.checked.rules[number];
+        if let [outcome] = raw.outcomes.as_slice() {
+            match (&rule.action, &outcome.value) {
+                (Action::Agent(AgentRef::Agent(agent)), RawOutcome::Agent(name)) => {
+                    let location = self.reporter.location(&name.span);
+                    self.warn_missing_id(number, *agent as usize, location);
+                }
+                (Action::Split(_), RawOutcome::Split(arms)) => {
+                    for agent in arms.iter().filter_map(|arm| arm.agent.as_ref()) {
+                        let Some(found) = self.definitions.agents.find(&agent.value) else {
+                            continue;
+                        };
+                        let location = self.reporter.location(&agent.span);
+                        self.warn_missing_id(number, found, location);
+                    }
+                }
+                (Action::Reject(_), _) => self.warn_unsent_additions(raw, number),
+                (Action::Continue, _) => self.warn_no_additions(raw, number),
+                (Action::Agent(_) | Action::Split(_) | Action::Keep, _) => {}
+            }
+        }
+        self.warn_unused_split_key(raw, number);
+        self.warn_shortened_delay(raw, number);
+    }
+
+    /// Warns of platforms from which calls can match this rule and at which its agent has no id.
+    fn warn_missing_id(&mut self, rule: usize, agent: usize, location: Location) {
+        let rule = &self.checked.rules[rule];
+        let agent = &self.definitions.agents.all[agent];
+        warn_missing_id(rule, agent, location, self.context, self.reporter);
+    }
+
+    fn warn_unsent_additions(&mut self, raw: &RawRule, number: usize) {
+        let Some(span) = &raw.first_addition else { return };
+        let rule = describe_rule(&self.checked.rules[number].name);
+        let message = format!("{rule} rejects calls, so its additions are never sent");
+        self.reporter.warning("never-sent", span, message);
+    }
+
+    fn warn_no_additions(&mut self, raw: &RawRule, number: usize) {
+        let has_entries =
+            |entries: &Option<Entries>| entries.as_ref().is_some_and(|all| !all.is_empty());
+        let has_additions = has_entries(&raw.metadata)
+            || has_entries(&raw.agent_override)
+            || !raw.variables.is_empty()
+            || raw.delay_ms.is_some();
+        if !has_additions {
+            let rule = describe_rule(&self.checked.rules[number].name);
+            let message = format!("{rule} continues without adding anything");
+            self.reporter
+                .warning("adds-nothing", &raw.outcomes[0].span, message)
+                .help("add `variables`, `metadata` or `agent_override`");
+        }
+    }
+
+    fn warn_unused_split_key(&mut self, raw: &RawRule, number: usize) {
+        let rule = &self.checked.rules[number];
+        let Some(key) = &raw.split_key else { return };
+        if !matches!(rule.action, Action::Split(_)) {
+            let message = format!("{} has a `split_key` but no `split`", describe_rule(&rule.name));
+            self.reporter.warning("never-used", &key.span, message);
+        }
+    }
+
+    fn warn_shortened_delay(&mut self, raw: &RawRule, number: usize) {
+        let rule = &self.checked.rules[number];
+        let delay = rule.additions.as_ref().and_then(|additions| additions.delay);
+        let (Some(delay), Some(raw_delay)) = (delay, &raw.delay_ms) else { return };
+        let sources = self.context.sources.iter().filter(|source| can_match_source(rule, source));
+        let Some(fastest) = sources.min_by_key(|source| source.reply_within) else { return };
+        if fastest.reply_within < delay {
+            let message = format!(
+                "{}: source `{}` answers within {} ms, so the delay is shortened to that",
+                describe_rule(&rule.name),
+                fastest.source,
+                fastest.reply_within.as_millis(),
+            );
+            self.reporter
+                .warning("delay-over-budget", &raw_delay.span, message)
+                .help("raise reply_within_ms of the source");
+        }
+    }
 }
 
-/// Returns whether calls of this source can match the rule.
-pub(super) fn may_ask(rule: &Rule, asking: &SourceInfo) -> bool {
-    let Some(also) = &rule.conditions else { return true };
-    let dialect = dialect::by_name(asking.platform.as_str());
-    dialect.is_some_and(|dialect| also.may_come_from(dialect))
-        && also.source.matches(|source| **source == *asking.source)
+/// Returns the phrase by which messages refer to a rule.
+pub(super) fn describe_rule(name: &str) -> String {
+    if name.is_empty() { "this rule".to_owned() } else { format!("rule `{name}`") }
 }

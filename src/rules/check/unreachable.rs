@@ -1,85 +1,82 @@
-//! Rules that can never be reached, because rules above them take all their calls.
+//! Unreachable rules: earlier rules take all calls that they match.
 //!
-//! Sound: what is reported here is so. Every pair of numbers that a rule is for has to be held by
-//! one rule above it that asks for nothing else than this one does. Not complete: three rules that
-//! only together hold a prefix hide what is below them unseen.
+//! There are no false positives: each pair of numbers that a rule matches must be covered by a single
+//! earlier rule whose other conditions hold whenever those of the rule hold. Some unreachable rules
+//! are not detected, such as a rule for a prefix that three earlier rules cover only together.
 
+use super::rules::{EnabledRules, Indexes};
 use crate::diagnostics::Report;
 use crate::dialect;
 use crate::domain::call::Channel;
 use crate::domain::phone_number::{Party, PhoneNumber};
 use crate::rules::model::index::PartyKeys;
 use crate::rules::model::lists::{Item, Lists};
-use crate::rules::{
-    Action, Conditions, Index, NumberMatcher, NumberPattern, Rule, RuleLocations, Selector,
-};
+use crate::rules::{Action, Conditions, NumberMatcher, NumberPattern, Rule, Selector};
 
-/// The rules of a table, as far as they could be read.
-pub(crate) struct RuleIndex<'r> {
-    pub(crate) rules: &'r [Rule],
-    /// Of each rule, whether something is wrong in it: then nothing is said of it.
-    pub(crate) flawed: &'r [bool],
-    pub(crate) lists: &'r Lists,
-    pub(crate) places: &'r RuleLocations,
-    /// Over the rules without flaws that decide.
-    pub(crate) deciding: &'r Index,
-    /// Over the rules without flaws that add and continue.
-    pub(crate) adding: &'r Index,
+/// Rules to compare with each other.
+pub(super) struct RuleComparison<'r> {
+    pub(super) enabled: &'r EnabledRules,
+    pub(super) lists: &'r Lists,
+    /// Indexes of the valid rules.
+    pub(super) indexes: &'r Indexes,
 }
 
-/// More rules on the same numbers than this are looked at one by one for each call.
-const CROWD: usize = 1_000;
-/// Of the rules on the same numbers, so many are held against a rule.
-const MOST_HELD_AGAINST: usize = 64;
-/// Of the pairs of numbers that a rule is for, so many are tried for an example.
-const MOST_TRIED_FOR_EXAMPLES: usize = 8;
+/// Number of rules with the same numbers above which a warning is due: a call tries them one by one.
+const CROWDED_RULES: usize = 1_000;
+/// Maximum number of rules with the same numbers that are compared with one rule.
+const MAX_COMPARED_RULES: usize = 64;
+/// Maximum number of number pairs of a rule for which an example call is tried.
+const MAX_EXAMPLE_PAIRS: usize = 8;
 
-/// Reports the rules that no call can reach, and those that crowd on the same numbers.
-pub(crate) fn look_for(rules: &RuleIndex<'_>, report: &mut Report) {
-    for number in (0..rules.rules.len()).filter(|number| !rules.flawed[*number]) {
-        match hidden(rules, number) {
-            Hidden::No => {}
-            Hidden::ByItself => by_itself(rules, number, report),
-            Hidden::By { above, example } => by_others(rules, number, &above, example, report),
+/// Warns of rules that no call can reach, and of many rules with the same numbers.
+pub(super) fn warn_unreachable(comparison: &RuleComparison<'_>, report: &mut Report) {
+    let enabled = comparison.enabled;
+    for number in (0..enabled.rules.len()).filter(|number| !enabled.invalid[*number]) {
+        match reachability(comparison, number) {
+            Reachability::Possible => {}
+            Reachability::Contradictory => warn_contradictory(comparison, number, report),
+            Reachability::Covered { earlier, example } => {
+                warn_covered(comparison, number, &earlier, example, report);
+            }
         }
     }
-    for index in [rules.deciding, rules.adding] {
-        if let Some(crowd) = index.largest_slot().filter(|crowd| crowd.len() > CROWD) {
-            let last = crowd[crowd.len() - 1] as usize;
-            let message = format!("{} rules are for the same numbers, up to this one", crowd.len());
-            report
-                .warning("crowded", Some(rules.places.of(last)), message)
-                .help("they are tried one after the other; a list with columns is one rule");
-        }
+    for index in [&comparison.indexes.deciding, &comparison.indexes.continuing] {
+        let Some(rules) = index.largest_slot().filter(|rules| rules.len() > CROWDED_RULES) else {
+            continue;
+        };
+        let last = rules[rules.len() - 1] as usize;
+        let message = format!("{} rules are for the same numbers, up to this one", rules.len());
+        report
+            .warning("crowded", Some(enabled.locations.get(last)), message)
+            .help("they are tried one after the other; a list with columns is one rule");
     }
 }
 
-/// Who keeps calls from a rule.
-enum Hidden {
-    No,
-    /// What it asks for, it also takes away.
-    ByItself,
-    By {
-        above: Vec<usize>,
-        example: Option<ExampleCall>,
-    },
+/// Result of comparing a rule with earlier rules.
+enum Reachability {
+    /// A call may reach the rule.
+    Possible,
+    /// The conditions of the rule exclude each other.
+    Contradictory,
+    /// Earlier rules take all calls.
+    Covered { earlier: Vec<usize>, example: Option<ExampleCall> },
 }
 
-/// A call that a rule is for, and the rule above that takes it.
+/// A call that matches a rule, and the earlier rule that takes it.
 struct ExampleCall {
     to: Party,
     from: Party,
-    taker: usize,
-    /// No rule above the taker can take it.
-    for_sure: bool,
+    taken_by: usize,
+    /// No rule before `taken_by` can take the call.
+    is_certain: bool,
 }
 
-/// What a rule is for on one side, as far as one pattern goes.
+/// One alternative of a condition on the caller's or the called number.
 #[derive(Clone, Copy)]
 enum NumberPart<'r> {
-    /// Every number, and who shows none.
+    /// Every number, and callers that withhold it.
     Anyone,
-    /// Every number that is not taken away.
+    /// Every number that the condition does not exclude.
     Shown,
     Pattern(&'r NumberPattern),
 }
@@ -92,131 +89,130 @@ fn parts(numbers: &NumberMatcher) -> Vec<NumberPart<'_>> {
     }
 }
 
-fn hidden(rules: &RuleIndex<'_>, number: usize) -> Hidden {
-    let rule = &rules.rules[number];
-    if rule.conditions.as_deref().is_some_and(asks_in_vain) {
-        return Hidden::ByItself;
+fn reachability(comparison: &RuleComparison<'_>, number: usize) -> Reachability {
+    let rule = &comparison.enabled.rules[number];
+    if rule.conditions.as_deref().is_some_and(is_contradictory) {
+        return Reachability::Contradictory;
     }
-    let (mut above, mut example) = (Vec::new(), None);
+    let (mut earlier, mut example) = (Vec::new(), None);
     for to in parts(&rule.to) {
-        if taken_away(to, &rule.to, rules.lists) {
+        if is_excluded(to, &rule.to, comparison.lists) {
             continue;
         }
         for from in parts(&rule.from) {
-            if taken_away(from, &rule.from, rules.lists) {
+            if is_excluded(from, &rule.from, comparison.lists) {
                 continue;
             }
-            let Some(holder) = holder(rules, number, to, from) else { return Hidden::No };
-            above.push(holder);
-            let found = example.as_ref().is_some_and(|example: &ExampleCall| example.for_sure);
-            if !found && above.len() <= MOST_TRIED_FOR_EXAMPLES {
-                example = some_call(rules, number, holder, [to, from]).or(example);
+            let Some(covering) = covering_rule(comparison, number, to, from) else {
+                return Reachability::Possible;
+            };
+            earlier.push(covering);
+            let is_certain = example.as_ref().is_some_and(|call: &ExampleCall| call.is_certain);
+            if !is_certain && earlier.len() <= MAX_EXAMPLE_PAIRS {
+                example = example_call(comparison, rule, covering, [to, from]).or(example);
             }
         }
     }
-    above.sort_unstable();
-    above.dedup();
-    if above.is_empty() { Hidden::ByItself } else { Hidden::By { above, example } }
-}
-
-/// Whether no call can be all that a rule asks for besides numbers.
-fn asks_in_vain(also: &Conditions) -> bool {
-    fn nothing_left<T: PartialEq>(either: &Selector<T>) -> bool {
-        let mut asked = either.any_of.iter();
-        !either.any_of.is_empty() && asked.all(|one| either.none_of.contains(one))
+    earlier.sort_unstable();
+    earlier.dedup();
+    match earlier.as_slice() {
+        [] => Reachability::Contradictory,
+        _ => Reachability::Covered { earlier, example },
     }
-    !dialect::ALL.iter().any(|dialect| also.may_come_from(*dialect))
-        || also.where_clauses.iter().any(|condition| nothing_left(&condition.expected))
-        || nothing_left(&also.source)
-        || nothing_left(&also.hours)
-        || nothing_left(&also.dates)
 }
 
-/// Whether a negation of the same side takes all of it away.
-fn taken_away(part: NumberPart<'_>, of: &NumberMatcher, lists: &Lists) -> bool {
+/// Returns whether no call can satisfy these conditions.
+fn is_contradictory(conditions: &Conditions) -> bool {
+    fn excludes_all<T: PartialEq>(selector: &Selector<T>) -> bool {
+        let mut accepted = selector.any_of.iter();
+        !selector.any_of.is_empty() && accepted.all(|value| selector.none_of.contains(value))
+    }
+    !dialect::ALL.iter().any(|dialect| conditions.can_match_dialect(*dialect))
+        || conditions.where_clauses.iter().any(|clause| excludes_all(&clause.expected))
+        || excludes_all(&conditions.source)
+        || excludes_all(&conditions.hours)
+        || excludes_all(&conditions.dates)
+}
+
+/// Returns whether a `!` pattern of the same condition excludes all of a part.
+fn is_excluded(part: NumberPart<'_>, numbers: &NumberMatcher, lists: &Lists) -> bool {
     let NumberPart::Pattern(pattern) = part else { return false };
-    of.none_of().iter().any(|negative| holds(negative, pattern, lists))
+    numbers.none_of().iter().any(|excluded| covers(excluded, pattern, lists))
 }
 
-/// The first rule above that takes every call of this pair.
-fn holder(
-    rules: &RuleIndex<'_>,
+/// Returns the first earlier rule that takes every call of this pair.
+fn covering_rule(
+    comparison: &RuleComparison<'_>,
     number: usize,
     to: NumberPart<'_>,
     from: NumberPart<'_>,
 ) -> Option<usize> {
     let keys = |part| match part {
         NumberPart::Anyone | NumberPart::Shown => PartyKeys::wildcard(),
-        NumberPart::Pattern(pattern) => PartyKeys::for_pattern(pattern, rules.lists),
+        NumberPart::Pattern(pattern) => PartyKeys::for_pattern(pattern, comparison.lists),
     };
     let keys = [keys(to), keys(from)];
-    let rule = &rules.rules[number];
-    let found = rules.deciding.first_below(number as u32, MOST_HELD_AGAINST, &keys, |above| {
-        takes(rules, above as usize, rule, to, from)
-    });
-    found.map(|above| above as usize)
+    let (rules, lists) = (&comparison.enabled.rules, comparison.lists);
+    let rule = &rules[number];
+    let takes_all = |earlier: u32| {
+        let earlier = &rules[earlier as usize];
+        conditions_cover(earlier.conditions.as_deref(), rule.conditions.as_deref())
+            && numbers_cover(&earlier.to, to, &rule.to, lists)
+            && numbers_cover(&earlier.from, from, &rule.from, lists)
+    };
+    let deciding = &comparison.indexes.deciding;
+    let found = deciding.first_below(number as u32, MAX_COMPARED_RULES, &keys, takes_all);
+    found.map(|earlier| earlier as usize)
 }
 
-fn takes(
-    rules: &RuleIndex<'_>,
-    above: usize,
-    rule: &Rule,
-    to: NumberPart<'_>,
-    from: NumberPart<'_>,
-) -> bool {
-    let above = &rules.rules[above];
-    also_holds(above.conditions.as_deref(), rule.conditions.as_deref())
-        && side_holds(&above.to, to, &rule.to, rules.lists)
-        && side_holds(&above.from, from, &rule.from, rules.lists)
-}
-
-/// Whether one side of a rule above holds all that a part of this rule's side stands for.
-fn side_holds(
-    above: &NumberMatcher,
+/// Returns whether the number condition `earlier` matches everything that this part of `numbers`
+/// matches.
+fn numbers_cover(
+    earlier: &NumberMatcher,
     part: NumberPart<'_>,
-    of: &NumberMatcher,
+    numbers: &NumberMatcher,
     lists: &Lists,
 ) -> bool {
-    if above.is_anything() {
+    if earlier.is_anything() {
         return true;
     }
-    let positive = above.any_of();
-    let wanted = match part {
+    let accepted = earlier.any_of();
+    let accepts_part = match part {
         NumberPart::Anyone => false,
-        NumberPart::Shown => positive.is_empty(),
-        // Who withholds the number fits only what says so.
-        NumberPart::Pattern(NumberPattern::Withheld) => positive.contains(&NumberPattern::Withheld),
+        NumberPart::Shown => accepted.is_empty(),
+        // Only `withheld` itself matches a withheld number.
+        NumberPart::Pattern(NumberPattern::Withheld) => accepted.contains(&NumberPattern::Withheld),
         NumberPart::Pattern(pattern) => {
-            positive.is_empty() || positive.iter().any(|wide| holds(wide, pattern, lists))
+            accepted.is_empty() || accepted.iter().any(|wide| covers(wide, pattern, lists))
         }
     };
-    let kept = |negative: &NumberPattern| {
-        let apart = match part {
+    let spares_part = |excluded: &NumberPattern| {
+        let disjoint = match part {
             NumberPart::Anyone | NumberPart::Shown => false,
-            NumberPart::Pattern(pattern) => are_apart(negative, pattern, lists),
+            NumberPart::Pattern(pattern) => are_disjoint(excluded, pattern, lists),
         };
-        apart || of.none_of().iter().any(|own| holds(own, negative, lists))
+        disjoint || numbers.none_of().iter().any(|own| covers(own, excluded, lists))
     };
-    wanted && above.none_of().iter().all(kept)
+    accepts_part && earlier.none_of().iter().all(spares_part)
 }
 
-/// Whether `wide` fits everything that `narrow` fits; false when that cannot be told.
-fn holds(wide: &NumberPattern, narrow: &NumberPattern, lists: &Lists) -> bool {
+/// Returns whether `wide` matches everything that `narrow` matches; false if that is unknown.
+fn covers(wide: &NumberPattern, narrow: &NumberPattern, lists: &Lists) -> bool {
     use NumberPattern::{Country, Digits, Exact, List, Literal, Prefix, Withheld};
     match (wide, narrow) {
         (wide, narrow) if wide == narrow => true,
-        (wide, Exact(number)) => fits(wide, &Party::Number(*number), lists),
-        (wide, Literal(text)) => fits(wide, &Party::Literal(text.clone()), lists),
+        (wide, Exact(number)) => matches(wide, &Party::Number(*number), lists),
+        (wide, Literal(text)) => matches(wide, &Party::Literal(text.clone()), lists),
         (Prefix(wide), Prefix(narrow)) => narrow.starts_with(*wide),
         (Country(wide), Prefix(narrow)) => narrow.country_as_prefix() == Some(*wide),
         (List(list, _), Prefix(narrow)) => lists.lists_with_prefix(*narrow).contains(list),
         (Prefix(_) | Country(_) | List(..), Digits(_)) => {
-            narrow.leading_digits().is_some_and(|prefix| holds(wide, &Prefix(prefix), lists))
+            narrow.leading_digits().is_some_and(|prefix| covers(wide, &Prefix(prefix), lists))
         }
         (Digits(wide), Digits(narrow)) => {
-            let inside =
+            let covers_digit =
                 |(wide, narrow): (&Option<u8>, &Option<u8>)| wide.is_none() || wide == narrow;
-            wide.len() == narrow.len() && wide.iter().zip(narrow).all(inside)
+            wide.len() == narrow.len() && wide.iter().zip(narrow).all(covers_digit)
         }
         (Exact(_) | Digits(_), Prefix(_))
         | (Exact(_) | Literal(_), Digits(_))
@@ -226,20 +222,22 @@ fn holds(wide: &NumberPattern, narrow: &NumberPattern, lists: &Lists) -> bool {
     }
 }
 
-/// Whether no number fits both; false when that cannot be told.
-fn are_apart(one: &NumberPattern, other: &NumberPattern, lists: &Lists) -> bool {
+/// Returns whether no number matches both patterns; false if that is unknown.
+fn are_disjoint(first: &NumberPattern, second: &NumberPattern, lists: &Lists) -> bool {
     use NumberPattern::{Country, Exact, Literal, Prefix, Withheld};
-    match (one, other) {
+    match (first, second) {
         (Exact(number), pattern) | (pattern, Exact(number)) => {
-            !fits(pattern, &Party::Number(*number), lists)
+            !matches(pattern, &Party::Number(*number), lists)
         }
         (Literal(text), pattern) | (pattern, Literal(text)) => {
-            !fits(pattern, &Party::Literal(text.clone()), lists)
+            !matches(pattern, &Party::Literal(text.clone()), lists)
         }
         (Withheld, Withheld) => false,
         (Withheld, _) | (_, Withheld) => true,
-        (Prefix(one), Prefix(other)) => !one.starts_with(*other) && !other.starts_with(*one),
-        (Country(one), Country(other)) => one != other,
+        (Prefix(first), Prefix(second)) => {
+            !first.starts_with(*second) && !second.starts_with(*first)
+        }
+        (Country(first), Country(second)) => first != second,
         (Prefix(prefix), Country(country)) | (Country(country), Prefix(prefix)) => {
             prefix.country_as_prefix().is_some_and(|of_prefix| of_prefix != *country)
         }
@@ -247,93 +245,96 @@ fn are_apart(one: &NumberPattern, other: &NumberPattern, lists: &Lists) -> bool 
     }
 }
 
-fn fits(pattern: &NumberPattern, party: &Party, lists: &Lists) -> bool {
+fn matches(pattern: &NumberPattern, party: &Party, lists: &Lists) -> bool {
     pattern.matches(&lists.lookup(party))
 }
 
-/// Whether what a rule above asks for besides numbers holds whenever this one's does.
-fn also_holds(above: Option<&Conditions>, rule: Option<&Conditions>) -> bool {
-    let Some(above) = above else { return true };
-    let nothing = Conditions::default();
-    let rule = rule.unwrap_or(&nothing);
+/// Returns whether the conditions `earlier` hold whenever those of the rule hold.
+fn conditions_cover(earlier: Option<&Conditions>, rule: Option<&Conditions>) -> bool {
+    let Some(earlier) = earlier else { return true };
+    let unconditional = Conditions::default();
+    let rule = rule.unwrap_or(&unconditional);
     let platforms = dialect::ALL.map(|dialect| dialect.platform());
-    let sources = [&above.source, &rule.source];
-    let named = sources.iter().flat_map(|either| either.any_of.iter().chain(&either.none_of));
-    let names: Vec<Box<str>> = named.cloned().chain(["".into()]).collect();
-    every(&Channel::ALL, &above.channel, &rule.channel)
-        && every(&platforms, &above.platform, &rule.platform)
-        && every(&names, &above.source, &rule.source)
-        && same_or_none(&above.hours, &rule.hours)
-        && same_or_none(&above.dates, &rule.dates)
-        && above.where_clauses.iter().all(|condition| rule.where_clauses.contains(condition))
+    let selectors = [&earlier.source, &rule.source];
+    let named = selectors.iter().flat_map(|source| source.any_of.iter().chain(&source.none_of));
+    // The empty name represents all sources that neither rule names.
+    let sources: Vec<Box<str>> = named.cloned().chain(["".into()]).collect();
+    selector_covers(&Channel::ALL, &earlier.channel, &rule.channel)
+        && selector_covers(&platforms, &earlier.platform, &rule.platform)
+        && selector_covers(&sources, &earlier.source, &rule.source)
+        && is_anything_or_equal(&earlier.hours, &rule.hours)
+        && is_anything_or_equal(&earlier.dates, &rule.dates)
+        && earlier.where_clauses.iter().all(|clause| rule.where_clauses.contains(clause))
 }
 
-/// Whether each of all the values there are fits `above` if it fits `rule`. A name that nobody says
-/// stands for all others.
-fn every<T: PartialEq>(values: &[T], above: &Selector<T>, rule: &Selector<T>) -> bool {
-    let fits = |either: &Selector<T>, value: &T| either.matches(|one| one == value);
-    values.iter().all(|value| !fits(rule, value) || fits(above, value))
+/// Returns whether `earlier` matches each of the values that `rule` matches.
+fn selector_covers<T: PartialEq>(values: &[T], earlier: &Selector<T>, rule: &Selector<T>) -> bool {
+    let matches = |selector: &Selector<T>, value: &T| selector.matches(|other| other == value);
+    values.iter().all(|value| !matches(rule, value) || matches(earlier, value))
 }
 
-fn same_or_none<T: PartialEq>(above: &Selector<T>, rule: &Selector<T>) -> bool {
-    above.is_anything() || above == rule
+fn is_anything_or_equal<T: PartialEq>(earlier: &Selector<T>, rule: &Selector<T>) -> bool {
+    earlier.is_anything() || earlier == rule
 }
 
-/// A call that this rule is for, as far as a pair goes that `taker` takes; where there is one, a call
-/// that no rule above the taker can take.
-fn some_call(
-    rules: &RuleIndex<'_>,
-    number: usize,
-    taker: usize,
+/// Returns a call with numbers of this pair that matches the rule and is taken by the rule `taken_by`;
+/// if possible, one that no rule before `taken_by` can take.
+fn example_call(
+    comparison: &RuleComparison<'_>,
+    rule: &Rule,
+    taken_by: usize,
     [to, from]: [NumberPart<'_>; 2],
 ) -> Option<ExampleCall> {
-    let rule = &rules.rules[number];
-    if rule.conditions.as_ref().is_some_and(|also| !also.where_clauses.is_empty()) {
-        return None; // what rows and headers would have to say is not looked for
+    if rule.conditions.as_ref().is_some_and(|conditions| !conditions.where_clauses.is_empty()) {
+        return None; // The example would need a list row or a SIP header.
     }
-    let fitting = |numbers: &NumberMatcher, part| {
-        let mut examples = examples(part, rules.lists);
-        examples.retain(|party| numbers.matches(&rules.lists.lookup(party)));
+    let matching_examples = |numbers: &NumberMatcher, part| {
+        let mut examples = examples(part, comparison.lists);
+        examples.retain(|party| numbers.matches(&comparison.lists.lookup(party)));
         examples
     };
-    let (to, from) = (fitting(&rule.to, to), fitting(&rule.from, from));
-    let turns = if to.is_empty() || from.is_empty() { 0 } else { to.len().max(from.len()) };
-    // One ahead, so that nobody rings himself where anybody may ring anybody.
-    let pair = |turn: usize| (&to[turn % to.len()], &from[(turn + 1) % from.len()]);
-    let is_first = |turn: &usize| is_first(rules, taker, rule, pair(*turn));
-    let sure = (0..turns).find(is_first);
-    let turn = sure.or((turns > 0).then_some(0))?;
-    let (to, from) = pair(turn);
-    Some(ExampleCall { to: to.clone(), from: from.clone(), taker, for_sure: sure.is_some() })
+    let (to, from) = (matching_examples(&rule.to, to), matching_examples(&rule.from, from));
+    let count = if to.is_empty() || from.is_empty() { 0 } else { to.len().max(from.len()) };
+    // The offset avoids calls from a number to itself.
+    let pair = |index: usize| (&to[index % to.len()], &from[(index + 1) % from.len()]);
+    let certain = (0..count).find(|index| is_first(comparison, taken_by, rule, pair(*index)));
+    let index = certain.or((count > 0).then_some(0))?;
+    let (to, from) = pair(index);
+    let is_certain = certain.is_some();
+    Some(ExampleCall { to: to.clone(), from: from.clone(), taken_by, is_certain })
 }
 
-/// Whether no rule above the taker is for the numbers of this call; false when that takes long to
-/// tell. Of all channels that `rule` is for it is a call on the first.
+/// Returns whether no rule before `taken_by` matches the numbers of this call; false if there are too
+/// many to try. The call is on the first channel that `rule` accepts.
 fn is_first(
-    rules: &RuleIndex<'_>,
-    taker: usize,
+    comparison: &RuleComparison<'_>,
+    taken_by: usize,
     rule: &Rule,
     (to, from): (&Party, &Party),
 ) -> bool {
-    let (to, from) = (rules.lists.lookup(to), rules.lists.lookup(from));
-    let asks_on = |rule: &Rule, channel: &Channel| {
-        rule.conditions.as_ref().is_none_or(|also| also.channel.matches(|one| one == channel))
+    let (to, from) = (comparison.lists.lookup(to), comparison.lists.lookup(from));
+    let accepts = |rule: &Rule, channel: &Channel| {
+        rule.conditions
+            .as_ref()
+            .is_none_or(|conditions| conditions.channel.matches(|accepted| accepted == channel))
     };
-    let channel = Channel::ALL.into_iter().find(|channel| asks_on(rule, channel));
-    let mut looked_at = 0;
-    let may_take = |above: u32| {
-        let above = &rules.rules[above as usize];
-        looked_at += 1;
-        let asked = channel.is_none_or(|channel| asks_on(above, &channel));
-        looked_at > MOST_HELD_AGAINST || asked && above.to.matches(&to) && above.from.matches(&from)
+    let channel = Channel::ALL.into_iter().find(|channel| accepts(rule, channel));
+    let mut tried = 0;
+    let may_take = |earlier: u32| {
+        let earlier = &comparison.enabled.rules[earlier as usize];
+        tried += 1;
+        let accepted = channel.is_none_or(|channel| accepts(earlier, &channel));
+        tried > MAX_COMPARED_RULES
+            || accepted && earlier.to.matches(&to) && earlier.from.matches(&from)
     };
-    let keys = rules.deciding.keys(&to, &from);
-    rules.deciding.first_below(taker as u32, usize::MAX, &keys, may_take).is_none()
+    let deciding = &comparison.indexes.deciding;
+    let keys = deciding.keys(&to, &from);
+    deciding.first_below(taken_by as u32, usize::MAX, &keys, may_take).is_none()
 }
 
-/// Some that a part stands for, negations left aside.
+/// Returns some numbers of a part, without regard to exclusions.
 fn examples(part: NumberPart<'_>, lists: &Lists) -> Vec<Party> {
-    let begin = |prefix: PhoneNumber| endings(prefix).map(Party::Number).collect();
+    let with_prefix = |prefix: PhoneNumber| completed(prefix).map(Party::Number).collect();
     let number = |text: &str| PhoneNumber::parse(text).ok();
     match part {
         NumberPart::Anyone | NumberPart::Shown => {
@@ -342,7 +343,7 @@ fn examples(part: NumberPart<'_>, lists: &Lists) -> Vec<Party> {
         }
         NumberPart::Pattern(pattern) => match pattern {
             NumberPattern::Exact(number) => vec![Party::Number(*number)],
-            NumberPattern::Prefix(prefix) => begin(*prefix),
+            NumberPattern::Prefix(prefix) => with_prefix(*prefix),
             NumberPattern::Digits(_) => {
                 let text = pattern.to_string();
                 let filled = ('0'..='9')
@@ -350,11 +351,12 @@ fn examples(part: NumberPart<'_>, lists: &Lists) -> Vec<Party> {
                 filled.map(Party::Number).collect()
             }
             NumberPattern::Country(country) => {
-                number(&format!("+{}", country.example_prefix())).map(begin).unwrap_or_default()
+                let prefix = number(&format!("+{}", country.example_prefix()));
+                prefix.map(with_prefix).unwrap_or_default()
             }
             NumberPattern::List(list, _) => match lists.any_item(*list) {
                 Some(Item::Number(number)) => vec![Party::Number(number)],
-                Some(Item::Prefix(prefix)) => begin(prefix),
+                Some(Item::Prefix(prefix)) => with_prefix(prefix),
                 Some(Item::Text(text)) => vec![Party::Literal(text)],
                 None => Vec::new(),
             },
@@ -364,62 +366,70 @@ fn examples(part: NumberPart<'_>, lists: &Lists) -> Vec<Party> {
     }
 }
 
-/// Numbers of a usual length that begin so.
-fn endings(prefix: PhoneNumber) -> impl Iterator<Item = PhoneNumber> {
+/// Returns numbers of a common length with this prefix.
+fn completed(prefix: PhoneNumber) -> impl Iterator<Item = PhoneNumber> {
     const DIGITS: usize = 11;
     const ENDING: [u8; 10] = [2, 1, 3, 5, 5, 5, 0, 1, 0, 0];
-    (0..10_u8).map(move |turn| {
+    (0..10_u8).map(move |variant| {
         let mut number = prefix;
-        for at in 0..DIGITS.saturating_sub(prefix.digits()) {
-            let digit = (ENDING[at % ENDING.len()] + turn) % 10;
+        for position in 0..DIGITS.saturating_sub(prefix.digits()) {
+            let digit = (ENDING[position % ENDING.len()] + variant) % 10;
             number = number.with_digit(digit).unwrap_or(number);
         }
         number
     })
 }
 
-fn by_itself(rules: &RuleIndex<'_>, number: usize, report: &mut Report) {
-    let name = &rules.rules[number].name;
+fn warn_contradictory(comparison: &RuleComparison<'_>, number: usize, report: &mut Report) {
+    let name = &comparison.enabled.rules[number].name;
     let message = format!("rule `{name}` is never reached: no call can be all that it asks for");
-    report.warning("never-reached", Some(rules.places.of(number)), message);
+    let location = comparison.enabled.locations.get(number);
+    report.warning("never-reached", Some(location), message);
 }
 
-fn by_others(
-    rules: &RuleIndex<'_>,
+fn warn_covered(
+    comparison: &RuleComparison<'_>,
     number: usize,
-    above: &[usize],
+    earlier: &[usize],
     example: Option<ExampleCall>,
     report: &mut Report,
 ) {
-    let name = &rules.rules[number].name;
+    let rules = &comparison.enabled.rules;
+    let rule = &rules[number];
     let shown: Vec<_> =
-        above.iter().take(3).map(|above| format!("`{}`", rules.rules[*above].name)).collect();
-    let (word, more) = match above.len() {
+        earlier.iter().take(3).map(|earlier| format!("`{}`", rules[*earlier].name)).collect();
+    let (noun, more) = match earlier.len() {
         1 => ("rule", String::new()),
         count if count > shown.len() => ("rules", format!(" and {} more", count - shown.len())),
         _ => ("rules", String::new()),
     };
-    let takes = if above.len() == 1 { "takes" } else { "take" };
+    let verb = if earlier.len() == 1 { "takes" } else { "take" };
     let message = format!(
-        "rule `{name}` is never reached: {word} {}{more} above it {takes} its calls",
+        "rule `{}` is never reached: {noun} {}{more} above it {verb} its calls",
+        rule.name,
         shown.join(", "),
     );
-    let does = &rules.rules[number].action;
-    let help = example.map(|ExampleCall { to, from, taker, for_sure }| {
-        let (to, from, taker) = (to.unmasked(), from.unmasked(), &rules.rules[taker].name);
-        let at_the_latest = if for_sure { "" } else { " at the latest" };
-        let also = rules.rules[number].conditions.as_deref();
-        let on_calls =
-            |also: &Conditions| also.channel.matches(|channel| *channel == Channel::Call);
-        let what = if also.is_none_or(on_calls) { "call" } else { "text message" };
-        format!("a {what} from {from} to {to} goes to `{taker}`{at_the_latest}")
-    });
-    let moved = match does {
+    let advice = match &rule.action {
         Action::Continue => "what it adds is never added",
         Action::Agent(_) | Action::Split(_) | Action::Reject(_) | Action::Keep => {
             "move it up, or take it out"
         }
     };
-    let help = help.map_or(moved.to_owned(), |help| format!("{help}; {moved}"));
-    report.warning("never-reached", Some(rules.places.of(number)), message).help(help);
+    let help = match example {
+        Some(example) => format!("{}; {advice}", describe_example(&example, rules, rule)),
+        None => advice.to_owned(),
+    };
+    let location = comparison.enabled.locations.get(number);
+    report.warning("never-reached", Some(location), message).help(help);
+}
+
+fn describe_example(example: &ExampleCall, rules: &[Rule], rule: &Rule) -> String {
+    let (to, from) = (example.to.unmasked(), example.from.unmasked());
+    let taken_by = &rules[example.taken_by].name;
+    let at_the_latest = if example.is_certain { "" } else { " at the latest" };
+    let accepts_calls =
+        |conditions: &Conditions| conditions.channel.matches(|channel| *channel == Channel::Call);
+    let is_call = rule.conditions.as_deref().is_none_or(accepts_calls);
+    let noun = if is_call { "call" } else { "text message" };
+    format!("a {noun} from {from} to {to} goes to `{taken_by}`{at_the_latest}")
 }

@@ -125,7 +125,7 @@ pub fn warn_untested(
         if !coverage.rules.contains(name) {
             let message = format!("rule `{name}` has no test");
             report
-                .warning("untested-rule", Some(locations.of(index)), message)
+                .warning("untested-rule", Some(locations.get(index)), message)
                 .help("`switchboard explain --as-test` generates one");
             continue;
         }
@@ -138,7 +138,7 @@ pub fn warn_untested(
         for arm in untested.filter(|arm| share(arm) > 0) {
             let message = format!("arm {} of rule `{name}` has no test", arm + 1);
             report
-                .warning("untested-arm", Some(locations.of(index)), message)
+                .warning("untested-arm", Some(locations.get(index)), message)
                 .help("the caller's number selects the arm; try other numbers");
         }
     }

@@ -60,12 +60,12 @@ enum HeaderKind {
 /// Returns the table headers with their offsets. A bracket at the start of a line is not a header
 /// inside a multi-line string or list.
 fn headers(text: &str) -> impl Iterator<Item = (usize, HeaderKind)> {
-    let mut at = 0;
+    let mut offset = 0;
     std::iter::from_fn(move || {
-        while at < text.len() {
-            let line = at;
+        while offset < text.len() {
+            let line = offset;
             let header = header(&text[line..]);
-            at = match header {
+            offset = match header {
                 Some(_) => next_line(text.as_bytes(), line),
                 None => end_of_value(text.as_bytes(), line),
             };
@@ -94,35 +94,35 @@ fn header(line: &str) -> Option<HeaderKind> {
 }
 
 /// Returns the start of the next line.
-fn next_line(text: &[u8], at: usize) -> usize {
-    (end_of_line(text, at) + 1).min(text.len())
+fn next_line(text: &[u8], offset: usize) -> usize {
+    (end_of_line(text, offset) + 1).min(text.len())
 }
 
 /// Returns the offset of the next newline, or the end of the text.
-fn end_of_line(text: &[u8], at: usize) -> usize {
-    text[at..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |end| at + end)
+fn end_of_line(text: &[u8], offset: usize) -> usize {
+    text[offset..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |end| offset + end)
 }
 
-/// Returns the start of the line after the key and value at `at`; strings and lists may span several
-/// lines.
-fn end_of_value(text: &[u8], mut at: usize) -> usize {
+/// Returns the start of the line after the key and value at `offset`. Strings and lists may span
+/// several lines.
+fn end_of_value(text: &[u8], mut offset: usize) -> usize {
     let mut depth = 0_usize;
-    while let Some(byte) = text.get(at) {
+    while let Some(byte) = text.get(offset) {
         match byte {
-            b'\n' if depth == 0 || starts_rule(&text[at + 1..]) => return at + 1,
+            b'\n' if depth == 0 || starts_rule(&text[offset + 1..]) => return offset + 1,
             b'#' => {
-                at = end_of_line(text, at);
+                offset = end_of_line(text, offset);
                 continue;
             }
             b'"' | b'\'' => {
-                at = end_of_string(text, at);
+                offset = end_of_string(text, offset);
                 continue;
             }
             b'[' | b'{' => depth += 1,
             b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        at += 1;
+        offset += 1;
     }
     text.len()
 }
@@ -137,20 +137,21 @@ fn starts_rule(text: &[u8]) -> bool {
 fn end_of_string(text: &[u8], start: usize) -> usize {
     let quote = text[start];
     let multiline = text[start..].starts_with(&[quote; 3]);
-    let mut at = start + if multiline { 3 } else { 1 };
-    while let Some(byte) = text.get(at) {
+    let mut offset = start + if multiline { 3 } else { 1 };
+    while let Some(byte) = text.get(offset) {
         match byte {
-            b'\\' if quote == b'"' => at += 1,
-            b'\n' if !multiline => return at,
-            byte if *byte == quote && !multiline => return at + 1,
-            byte if *byte == quote && text[at..].starts_with(&[quote; 3]) => {
+            b'\\' if quote == b'"' => offset += 1,
+            b'\n' if !multiline => return offset,
+            byte if *byte == quote && !multiline => return offset + 1,
+            byte if *byte == quote && text[offset..].starts_with(&[quote; 3]) => {
                 // A multi-line string may itself end with one or two quotes.
-                let more = text[at + 3..].iter().take(2).take_while(|byte| **byte == quote).count();
-                return at + 3 + more;
+                let more =
+                    text[offset + 3..].iter().take(2).take_while(|byte| **byte == quote).count();
+                return offset + 3 + more;
             }
             _ => {}
         }
-        at += 1;
+        offset += 1;
     }
     text.len()
 }
@@ -276,9 +277,9 @@ mod tests {
             .prop_map(|(lines, tables)| {
                 let text = lines + &tables.concat();
                 let parts = text.split("HERE").enumerate();
-                let keyed = parts.map(|(at, part)| match at {
+                let keyed = parts.map(|(index, part)| match index {
                     0 => part.to_owned(),
-                    at => format!("k{at}{part}"),
+                    index => format!("k{index}{part}"),
                 });
                 keyed.collect()
             })
@@ -287,11 +288,11 @@ mod tests {
 
     /// Checks that each chunk has the right kind, and that the chunks cover the text.
     fn covers(text: &str, chunks: &[Chunk]) -> Result<(), TestCaseError> {
-        let mut at = 0;
+        let mut offset = 0;
         for chunk in chunks {
-            prop_assert_eq!(chunk.span.start, at);
+            prop_assert_eq!(chunk.span.start, offset);
             prop_assert!(!chunk.span.is_empty());
-            at = chunk.span.end;
+            offset = chunk.span.end;
             let begins = match header(&text[chunk.span.clone()]) {
                 Some(HeaderKind::Rule) => ChunkKind::Rules,
                 Some(HeaderKind::Test) => ChunkKind::Tests,
@@ -299,7 +300,7 @@ mod tests {
             };
             prop_assert_eq!(chunk.kind, begins);
         }
-        prop_assert_eq!(at, text.len());
+        prop_assert_eq!(offset, text.len());
         Ok(())
     }
 

@@ -216,10 +216,10 @@ fn read_text(path: &Path, report: &mut Report) -> io::Result<Arc<SourceFile>> {
         Err(error) => error,
     };
     // Replacement characters change no offset before the first invalid byte.
-    let at = error.utf8_error().valid_up_to();
+    let offset = error.utf8_error().valid_up_to();
     let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
     let file = Arc::new(SourceFile::new(&name, text));
-    let location = Location { file: file.clone(), span: at..at };
+    let location = Location { file: file.clone(), span: offset..offset };
     report.error("syntax", Some(location), "invalid UTF-8").help("save the file as UTF-8");
     Ok(file)
 }

@@ -11,22 +11,22 @@ use super::files::{Readable, TableFiles};
 
 /// Reader of a file, past its header.
 pub(crate) struct ListRows {
-    reader: csv::Reader<Hashed>,
-    /// NameIndex of the columns; empty for plain text.
+    reader: csv::Reader<HashingReader>,
+    /// Names of the columns; empty for plain text.
     pub(crate) columns: Vec<String>,
     /// Separator of the cells; `None` for plain text.
     pub(crate) separator: Option<char>,
     /// Length of the file.
-    pub(crate) bytes: u64,
+    pub(crate) file_bytes: u64,
 }
 
 /// File that hashes everything read from it.
-struct Hashed {
+struct HashingReader {
     file: Box<dyn Readable>,
     digest: Sha256,
 }
 
-impl Read for Hashed {
+impl Read for HashingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
         self.digest.update(&buffer[..read]);
@@ -40,15 +40,15 @@ pub(crate) struct CsvRow<'r> {
     /// Number of its first line, from 1.
     pub(crate) line: usize,
     /// Offset of its first byte.
-    pub(crate) at: u64,
+    pub(crate) offset: u64,
 }
 
 impl CsvRow<'_> {
     /// Returns a cell without surrounding spaces: empty when the row is too short, `None` when it is
     /// not UTF-8.
-    pub(crate) fn cell(&self, at: usize) -> Option<&str> {
+    pub(crate) fn cell(&self, column: usize) -> Option<&str> {
         // The csv crate trims by copying each row.
-        std::str::from_utf8(self.record.get(at).unwrap_or_default()).ok().map(str::trim)
+        std::str::from_utf8(self.record.get(column).unwrap_or_default()).ok().map(str::trim)
     }
 
     /// Returns the number of cells.
@@ -70,7 +70,7 @@ impl ListRows {
     /// Opens a file and reads its header. Files named `*.csv` are CSV, separated by commas or
     /// semicolons; all others are plain text.
     pub(crate) fn open(files: &mut TableFiles, path: &Path) -> io::Result<ListRows> {
-        let (mut file, bytes) = files.open(path)?;
+        let (mut file, file_bytes) = files.open(path)?;
         let is_csv =
             path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         let mut builder = ReaderBuilder::new();
@@ -78,27 +78,27 @@ impl ListRows {
         if !is_csv {
             // A NUL byte as the separator, so that each line is one cell.
             builder.quoting(false).delimiter(0).comment(Some(b'#'));
-            let reader = builder.from_reader(Hashed { file, digest: Sha256::new() });
-            return Ok(ListRows { reader, columns: Vec::new(), separator: None, bytes });
+            let reader = builder.from_reader(HashingReader { file, digest: Sha256::new() });
+            return Ok(ListRows { reader, columns: Vec::new(), separator: None, file_bytes });
         }
         let separator = separator(&mut *file)?;
         file.seek(SeekFrom::Start(0))?;
         builder.delimiter(separator as u8);
-        let mut reader = builder.from_reader(Hashed { file, digest: Sha256::new() });
+        let mut reader = builder.from_reader(HashingReader { file, digest: Sha256::new() });
         let mut header = ByteRecord::new();
         reader.read_byte_record(&mut header)?;
         let columns = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned());
-        Ok(ListRows { columns: columns.collect(), reader, separator: Some(separator), bytes })
+        Ok(ListRows { columns: columns.collect(), reader, separator: Some(separator), file_bytes })
     }
 
     /// Calls `handle` with each row.
-    pub(crate) fn each(&mut self, mut handle: impl FnMut(CsvRow<'_>)) -> io::Result<()> {
+    pub(crate) fn for_each(&mut self, mut handle: impl FnMut(CsvRow<'_>)) -> io::Result<()> {
         let mut record = ByteRecord::new();
         while self.reader.read_byte_record(&mut record)? {
             let position = record.position();
             let line = position.map_or(0, |position| position.line() as usize);
-            let at = position.map_or(0, |position| position.byte());
-            handle(CsvRow { record: &record, line, at });
+            let offset = position.map_or(0, |position| position.byte());
+            handle(CsvRow { record: &record, line, offset });
         }
         Ok(())
     }
@@ -110,11 +110,11 @@ impl ListRows {
 
     /// Returns the first row at or after this offset as text, cut to 500 bytes, and the number of
     /// lines without a row before it.
-    pub(crate) fn line_at(&mut self, at: u64) -> io::Result<(usize, String)> {
+    pub(crate) fn line_at(&mut self, offset: u64) -> io::Result<(usize, String)> {
         const MAX_BYTES: u64 = 500;
         let is_csv = self.separator.is_some();
         let file = &mut self.reader.get_mut().file;
-        file.seek(SeekFrom::Start(at))?;
+        file.seek(SeekFrom::Start(offset))?;
         let lines = BufReader::new(file).take(MAX_BYTES).split(b'\n');
         for (skipped, line) in lines.enumerate() {
             let line = String::from_utf8_lossy(&line?).trim_end().to_owned();
@@ -137,6 +137,6 @@ fn separator(file: &mut dyn Readable) -> io::Result<char> {
         }
     }
     let outside_of_quotes = line.split(|byte| *byte == b'"').step_by(2);
-    let plain: Vec<u8> = outside_of_quotes.flatten().copied().collect();
-    Ok(if !plain.contains(&b',') && plain.contains(&b';') { ';' } else { ',' })
+    let unquoted: Vec<u8> = outside_of_quotes.flatten().copied().collect();
+    Ok(if !unquoted.contains(&b',') && unquoted.contains(&b';') { ';' } else { ',' })
 }

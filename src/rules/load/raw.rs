@@ -77,7 +77,7 @@ toml_table! {
     }
     header {
         name: Spanned<String>,
-        flawed: bool,
+        invalid: bool,
     }
     constrain numbers_or_file;
 }
@@ -91,7 +91,7 @@ toml_table! {
     }
     header {
         name: Spanned<String>,
-        flawed: bool,
+        invalid: bool,
     }
 }
 
@@ -156,7 +156,7 @@ toml_table! {
         /// match, or a comparison. An unknown value never matches.
         ///
         /// `where = { "stores.city" = ["Berlin", "Bonn"], "customers.visits" = ">= 6" }`
-        wheres as "where": WhereTable,
+        where_clauses as "where": WhereTable,
         /// Set to `false` to check the rule but never apply it.
         enabled: Boolean = "true",
         /// Name that the split hashes in place of the rule's name. Set it to the old name when you
@@ -198,17 +198,17 @@ toml_table! {
     }
     header {
         span: Range<usize>,
-        flawed: bool,
+        invalid: bool,
     }
     extra {
         /// The name has the wrong type, which has been reported.
-        name_unreadable: bool,
+        invalid_name: bool,
         /// Outcomes in the order of the file; a valid rule has one.
         outcomes: Vec<Spanned<RawOutcome>>,
         /// An unknown key resembles an outcome, which has been reported.
-        outcome_misspelt: bool,
+        misspelled_outcome: bool,
         /// First key that adds something to the reply.
-        adds_at: Option<Range<usize>>,
+        first_addition: Option<Range<usize>>,
     }
     constrain one_outcome;
 }
@@ -223,7 +223,7 @@ toml_table! {
     }
     header {
         span: Range<usize>,
-        flawed: bool,
+        invalid: bool,
     }
 }
 
@@ -256,7 +256,7 @@ toml_table! {
     }
     header {
         span: Range<usize>,
-        flawed: bool,
+        invalid: bool,
     }
 }
 
@@ -284,7 +284,7 @@ toml_table! {
     }
     header {
         span: Range<usize>,
-        flawed: bool,
+        invalid: bool,
     }
 }
 
@@ -341,9 +341,9 @@ impl TomlTable for RawExpectation {}
 
 impl TomlTable for RawDefinitions {
     fn other_key(&mut self, entry: &mut Entry<'_, '_>) {
-        let meant = entry.unknown_key(Self::spec()).unwrap_or(entry.name);
+        let intended = entry.unknown_key(Self::spec()).unwrap_or(entry.name);
         let inside = entry.value.get_ref().as_table().into_iter().flatten();
-        self.unreadable.extend(inside.map(|(name, _)| format!("{meant}.{}", name.get_ref())));
+        self.unreadable.extend(inside.map(|(name, _)| format!("{intended}.{}", name.get_ref())));
     }
 
     fn finish(&mut self, toml: &mut TomlReader<'_>) {
@@ -353,7 +353,7 @@ impl TomlTable for RawDefinitions {
 
 impl TomlTable for RawDates {
     fn finish(&mut self, toml: &mut TomlReader<'_>) {
-        if self.days.is_empty() && !self.flawed {
+        if self.days.is_empty() && !self.invalid {
             let message = format!("dates `{}` have no `days`", self.name.value);
             toml.error_in_file("no-days", &self.name.span, message)
                 .help("write days = [\"01-01\", \"last mon of may\", \"2026-12-24\"]");
@@ -378,17 +378,17 @@ impl RawRule {
 impl TomlTable for RawRule {
     fn after_key(&mut self, entry: &Entry<'_, '_>) {
         if entry.name == "name" {
-            self.name_unreadable = self.name.is_none();
+            self.invalid_name = self.name.is_none();
         } else if let "variables" | "metadata" | "agent_override" = entry.name {
             let span = entry.key_span();
-            let first = self.adds_at.take().filter(|first| first.start < span.start);
-            self.adds_at = first.or(Some(span));
+            let first = self.first_addition.take().filter(|first| first.start < span.start);
+            self.first_addition = first.or(Some(span));
         }
     }
 
     fn other_key(&mut self, entry: &mut Entry<'_, '_>) {
-        let meant = entry.unknown_key(Self::spec());
-        self.outcome_misspelt |= meant.is_some_and(|meant| OUTCOMES.contains(&meant));
+        let intended = entry.unknown_key(Self::spec());
+        self.misspelled_outcome |= intended.is_some_and(|intended| OUTCOMES.contains(&intended));
     }
 }
 

@@ -133,7 +133,7 @@ impl DaySpec {
     /// Parses an entry, ignoring case and surrounding spaces.
     ///
     /// # Errors
-    /// Returns the mistake, with a suggested correction where possible.
+    /// Returns the problem, with a suggested correction where possible.
     pub fn parse(text: &str) -> Result<DaySpec, Problem> {
         let text = text.trim();
         if let Some((from, to)) = text.split_once("..") {
@@ -312,8 +312,8 @@ fn parse_weekday_of_month(
         let words = ["first", "second", "third", "fourth", "fifth"];
         let word = words.iter().position(|word| which.eq_ignore_ascii_case(word));
         let digit = |nth: &&&str| which.trim_end_matches(char::is_alphabetic) == &nth[..1];
-        let meant = word.map(|at| &NTH[at]).or_else(|| NTH.iter().find(digit));
-        let help = match meant {
+        let similar = word.map(|at| &NTH[at]).or_else(|| NTH.iter().find(digit));
+        let help = match similar {
             Some(nth) => Some(format!("did you mean `{nth}`?")),
             None => diagnostics::did_you_mean(which, ["last"]),
         };

@@ -166,7 +166,7 @@ const LONG_DASHES: [char; 2] = ['\u{2013}', '\u{2014}'];
 /// Parses comma-separated spans: `09:00-12:30, 13:30-18:00`.
 ///
 /// # Errors
-/// Returns the first mistake.
+/// Returns the first problem.
 pub(crate) fn parse_spans(text: &str) -> Result<Vec<TimeSpan>, Problem> {
     if !text.contains(|c: char| c.is_ascii_digit()) || text.trim() == "24/7" {
         let help = "write `09:00-12:30, 13:30-18:00`, or `00:00-24:00` for all day; an omitted \
@@ -226,7 +226,7 @@ fn parse_time(text: &str) -> Result<u16, Problem> {
 /// Parses a weekday or a range of weekdays: `mon-fri`, `sat`, `fri-mon`.
 ///
 /// # Errors
-/// Returns the first mistake.
+/// Returns the first problem.
 pub(crate) fn parse_weekdays(text: &str) -> Result<Vec<Weekday>, Problem> {
     let text = text.trim();
     let Some((first, last)) = text.split_once('-') else {
@@ -307,7 +307,7 @@ fn suggest_zone<'n>(text: &str, names: &'n [String]) -> Option<&'n str> {
 /// ```
 ///
 /// # Errors
-/// Returns the mistake and its correction.
+/// Returns the problem and its correction.
 pub fn parse_timestamp(text: &str, zone: &TimeZone) -> Result<Timestamp, Problem> {
     let text = text.trim();
     let starts_with_a_digit = text.starts_with(|c: char| c.is_ascii_digit());

@@ -79,7 +79,7 @@ impl NumberPattern {
     /// Parses a pattern without its `!`. The check resolves `@list`, which is an error here.
     ///
     /// # Errors
-    /// Returns the mistake, with a suggested correction where possible.
+    /// Returns the problem, with a suggested correction where possible.
     pub fn parse(text: &str) -> Result<NumberPattern, Problem> {
         if text == "withheld" {
             return Ok(NumberPattern::Withheld);
@@ -196,12 +196,12 @@ fn country_pattern(text: &str) -> Result<NumberPattern, Problem> {
         return Ok(NumberPattern::Country(country));
     }
     let upper = text.to_ascii_uppercase();
-    let meant = match upper.as_str() {
+    let alias = match upper.as_str() {
         "UK" => Some("GB"),
         "EN" => Some("GB"),
         _ => Country::from_code(&upper).map(|_| upper.as_str()),
     };
-    let help = meant.map(|code| format!("did you mean `{code}`?"));
+    let help = alias.map(|code| format!("did you mean `{code}`?"));
     let message = format!("`{text}` is not a known country code");
     Err(Problem::new(BAD_COUNTRY, message).maybe_help(
         help.or(Some("country codes have two capital letters, such as `DE`".to_owned())),
@@ -277,11 +277,12 @@ pub(crate) fn suggest_number(text: &str) -> Option<String> {
     if !is_formatted || digits.len() < 8 {
         return None;
     }
-    let abroad = ["00", "011"].into_iter().find_map(|dialled| digits.strip_prefix(dialled));
-    let whole = abroad.or(Some(&*digits).filter(|digits| digits.len() > 10));
-    Some(match whole.filter(|whole| !whole.starts_with('0')) {
-        Some(whole) => {
-            format!("numbers start with `+` and the country code; did you mean `+{whole}`?")
+    let with_country_code =
+        ["00", "011"].into_iter().find_map(|prefix| digits.strip_prefix(prefix));
+    let international = with_country_code.or(Some(&*digits).filter(|digits| digits.len() > 10));
+    Some(match international.filter(|digits| !digits.starts_with('0')) {
+        Some(digits) => {
+            format!("numbers start with `+` and the country code; did you mean `+{digits}`?")
         }
         // Adding a country code would be a guess.
         None => "numbers start with `+` and the country code, as in `+12137771234`".to_owned(),

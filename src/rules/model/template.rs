@@ -73,12 +73,12 @@ pub struct TemplateContext<'c> {
     pub rule: &'c str,
 }
 
-/// A mistake in a template.
+/// A problem in a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidTemplate {
     /// Range in the template's text.
     pub span: Range<usize>,
-    /// The mistake, without a location.
+    /// The problem, without a location.
     pub problem: Problem,
 }
 
@@ -116,7 +116,7 @@ impl Template {
     /// Parses a template.
     ///
     /// # Errors
-    /// Returns every mistake in the template.
+    /// Returns every problem in the template.
     pub fn parse(
         text: &str,
         columns: &mut dyn ColumnLookup,

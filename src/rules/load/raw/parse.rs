@@ -48,7 +48,7 @@ pub(crate) struct Header {
     pub(crate) name: Spanned<String>,
     pub(crate) span: Range<usize>,
     /// The table has an error, which has been reported.
-    pub(crate) flawed: bool,
+    pub(crate) invalid: bool,
 }
 
 /// Reads a chunk of a file that may hold all keys; `None` when it is not TOML. Errors go to the
@@ -160,8 +160,8 @@ impl<'r> TomlReader<'r> {
                 raw.other_key(&mut entry);
             }
         }
-        let flawed = self.report.error_count() > before;
-        raw.set_header(Header { name, span: self.in_file(span), flawed });
+        let invalid = self.report.error_count() > before;
+        raw.set_header(Header { name, span: self.in_file(span), invalid });
         raw.finish(self);
         raw
     }
@@ -210,7 +210,7 @@ impl<'e, 'r> Entry<'e, 'r> {
             self.not_a_string("a string");
             return None;
         };
-        Some(self.at(text.to_owned()))
+        Some(self.spanned(text.to_owned()))
     }
 
     /// A string or a list of strings.
@@ -220,7 +220,7 @@ impl<'e, 'r> Entry<'e, 'r> {
                 let message = format!("`{}` is an empty list, which never matches", self.name);
                 self.error("empty-list", message).help("leave the key out to match every call");
             }
-            return list.iter().filter_map(|item| self.with(self.name, item).text()).collect();
+            return list.iter().filter_map(|item| self.child(self.name, item).text()).collect();
         }
         if self.value.get_ref().is_str() {
             return self.text().into_iter().collect();
@@ -247,8 +247,8 @@ impl<'e, 'r> Entry<'e, 'r> {
     pub(crate) fn opening_times(&mut self) -> RawTimes {
         let mut open = Vec::new();
         for (date, value) in self.table().into_iter().flatten() {
-            let times = self.with(date.get_ref(), value).times();
-            open.push((self.named(date), times));
+            let times = self.child(date.get_ref(), value).times();
+            open.push((self.spanned_key(date), times));
         }
         open
     }
@@ -266,21 +266,21 @@ impl<'e, 'r> Entry<'e, 'r> {
         if number.is_none() {
             self.wrong_type("an integer");
         }
-        Some(self.at(number?))
+        Some(self.spanned(number?))
     }
 
     pub(crate) fn percent(&mut self) -> Option<Spanned<f64>> {
-        let number = plain_number(self.value.get_ref()).and_then(|number| number.as_f64());
+        let number = json_number(self.value.get_ref()).and_then(|number| number.as_f64());
         if number.is_none() {
             self.wrong_type("a number").help("write percent = 90");
         }
-        Some(self.at(number?))
+        Some(self.spanned(number?))
     }
 
     /// A point in time, as a string or as a TOML date-time.
     pub(crate) fn timestamp(&mut self) -> Option<Spanned<String>> {
         match self.value.get_ref().as_datetime() {
-            Some(at) => Some(self.at(at.to_string())),
+            Some(time) => Some(self.spanned(time.to_string())),
             None => self.text(),
         }
     }
@@ -299,8 +299,8 @@ impl<'e, 'r> Entry<'e, 'r> {
 
     fn entries(&mut self, table: &'e DeTable<'e>) -> Entries {
         let entries = table.iter().filter_map(|(key, value)| {
-            let value = self.with(key.get_ref(), value).any()?;
-            Some((self.named(key), value))
+            let value = self.child(key.get_ref(), value).any()?;
+            Some((self.spanned_key(key), value))
         });
         entries.collect()
     }
@@ -309,22 +309,22 @@ impl<'e, 'r> Entry<'e, 'r> {
     fn any(&mut self) -> Option<Spanned<RawValue>> {
         let value = match self.value.get_ref() {
             DeValue::String(text) => RawValue::Text(text.to_string()),
-            DeValue::Datetime(at) => RawValue::Text(at.to_string()),
+            DeValue::Datetime(time) => RawValue::Text(time.to_string()),
             DeValue::Boolean(boolean) => RawValue::Plain(Value::Bool(*boolean)),
             DeValue::Array(list) => {
-                let items = list.iter().filter_map(|item| self.with(self.name, item).any());
+                let items = list.iter().filter_map(|item| self.child(self.name, item).any());
                 RawValue::List(items.collect())
             }
             DeValue::Table(table) => RawValue::Table(self.entries(table)),
             DeValue::Integer(_) | DeValue::Float(_) => {
-                let number = plain_number(self.value.get_ref());
+                let number = json_number(self.value.get_ref());
                 if number.is_none() {
                     self.wrong_type("a number that JSON can hold");
                 }
                 RawValue::Plain(number?)
             }
         };
-        Some(self.at(value))
+        Some(self.spanned(value))
     }
 
     /// `[[rule]]` or `[[test]]`, any number of times.
@@ -338,9 +338,9 @@ impl<'e, 'r> Entry<'e, 'r> {
             return Vec::new();
         };
         let tables = list.iter().filter_map(|item| Some((item.span(), item.get_ref().as_table()?)));
-        let read =
+        let tables =
             tables.map(|(span, table)| self.toml.read_table(Spanned::default(), &span, table));
-        read.collect()
+        tables.collect()
     }
 
     /// Tables with names that the operator chooses: `[lists.vip]`.
@@ -348,7 +348,7 @@ impl<'e, 'r> Entry<'e, 'r> {
         let mut tables = Vec::new();
         for (name, value) in self.table().into_iter().flatten() {
             if let Some(table) = value.get_ref().as_table() {
-                let name = self.named(name);
+                let name = self.spanned_key(name);
                 tables.push(self.toml.read_table(name, &value.span(), table));
                 continue;
             }
@@ -359,7 +359,7 @@ impl<'e, 'r> Entry<'e, 'r> {
                 _ => "mon-fri = \"09:00-17:00\"",
             };
             let help = format!("write [{path}], and below it {example}");
-            self.with(&path, value).wrong_type("a table").help(help);
+            self.child(&path, value).wrong_type("a table").help(help);
             self.toml.unreadable.push(path);
         }
         tables
@@ -367,16 +367,16 @@ impl<'e, 'r> Entry<'e, 'r> {
 
     pub(crate) fn agents(&mut self) -> Option<Vec<RawAgent>> {
         let agents = self.table()?.iter().map(|(key, value)| {
-            let mut entry = self.with(key.get_ref(), value);
+            let mut entry = self.child(key.get_ref(), value);
             let ids = if let Some(id) = value.get_ref().as_str() {
-                RawIds::Everywhere(entry.at(id.to_owned()))
+                RawIds::Everywhere(entry.spanned(id.to_owned()))
             } else if let Some(table) = value.get_ref().as_table() {
                 RawIds::Table(entry.entries(table))
             } else {
                 entry.wrong_type("an id, or a table of ids by platform");
                 RawIds::Invalid
             };
-            RawAgent { name: self.named(key), ids }
+            RawAgent { name: self.spanned_key(key), ids }
         });
         Some(agents.collect())
     }
@@ -384,30 +384,30 @@ impl<'e, 'r> Entry<'e, 'r> {
 
 /// Conditions and outcomes of rules.
 impl Entry<'_, '_> {
-    pub(crate) fn wheres(&mut self) -> Vec<RawWhere> {
-        let mut wheres = Vec::new();
+    pub(crate) fn where_clauses(&mut self) -> Vec<RawWhere> {
+        let mut where_clauses = Vec::new();
         for (name, value) in self.table().into_iter().flatten() {
-            let name = self.named(name);
-            self.with(&name.value, value).conditions(&name, &mut wheres);
+            let name = self.spanned_key(name);
+            self.child(&name.value, value).conditions(&name, &mut where_clauses);
         }
-        wheres
+        where_clauses
     }
 
-    /// `"stores.tier" = …`; without the quotes, TOML reads a table in a table, which means the same.
-    fn conditions(&mut self, name: &Spanned<String>, wheres: &mut Vec<RawWhere>) {
+    /// `"stores.tier" = …`; without the quotes, TOML reads a table in a table with the same meaning.
+    fn conditions(&mut self, name: &Spanned<String>, where_clauses: &mut Vec<RawWhere>) {
         let Some(table) = self.value.get_ref().as_table() else {
-            let wanted = self.condition_values();
-            wheres.push((name.clone(), wanted));
+            let expected = self.condition_values();
+            where_clauses.push((name.clone(), expected));
             return;
         };
         if table.is_empty() {
             self.wrong_type("a string, a number, or a list of them");
         }
         for (key, value) in table {
-            let key = self.named(key);
+            let key = self.spanned_key(key);
             let path = format!("{}.{}", name.value, key.value);
             let path = Spanned { value: path, span: name.span.start..key.span.end };
-            self.with(&path.value, value).conditions(&path, wheres);
+            self.child(&path.value, value).conditions(&path, where_clauses);
         }
     }
 
@@ -418,11 +418,11 @@ impl Entry<'_, '_> {
             let message = format!("`{}` is an empty list, which never matches", self.name);
             self.error("empty-list", message);
         }
-        list.iter().filter_map(|item| self.with(self.name, item).condition_value()).collect()
+        list.iter().filter_map(|item| self.child(self.name, item).condition_value()).collect()
     }
 
     fn condition_value(&mut self) -> Option<Spanned<RawCondition>> {
-        let number = || plain_number(self.value.get_ref())?.as_f64();
+        let number = || json_number(self.value.get_ref())?.as_f64();
         let condition = match self.value.get_ref() {
             DeValue::String(text) => Some(RawCondition::Text(text.to_string())),
             DeValue::Boolean(boolean) => Some(RawCondition::Text(boolean.to_string())),
@@ -432,14 +432,14 @@ impl Entry<'_, '_> {
         if condition.is_none() {
             self.wrong_type("a string, a number, or a list of them");
         }
-        Some(self.at(condition?))
+        Some(self.spanned(condition?))
     }
 
-    /// The outcome that this key stands for.
+    /// Outcome of a rule, read from one of the keys in `OUTCOMES`.
     pub(crate) fn outcome(&mut self) -> RawOutcome {
-        let wanted = match (self.name, self.value.get_ref()) {
+        let expected = match (self.name, self.value.get_ref()) {
             ("agent", DeValue::String(agent)) => {
-                return RawOutcome::Agent(self.at(agent.to_string()));
+                return RawOutcome::Agent(self.spanned(agent.to_string()));
             }
             ("split", DeValue::Array(list)) if !list.is_empty() => return self.split(list),
             ("reject", DeValue::String(reason)) => return RawOutcome::Reject(reason.to_string()),
@@ -451,13 +451,13 @@ impl Entry<'_, '_> {
             ("reject", _) => "true or the reason",
             _ => "true (or absent)",
         };
-        self.wrong_type(wanted);
+        self.wrong_type(expected);
         RawOutcome::Invalid
     }
 
     fn split(&mut self, list: &[Item<'_>]) -> RawOutcome {
         if let Some(other) = list.iter().find(|item| !item.get_ref().is_table()) {
-            self.with(self.name, other).wrong_type(ARMS);
+            self.child(self.name, other).wrong_type(ARMS);
             return RawOutcome::Invalid;
         }
         RawOutcome::Split(self.tables())
@@ -470,16 +470,16 @@ const ARMS: &str = "a list of { agent = …, percent = … }";
 /// Locations and errors.
 impl<'e, 'r> Entry<'e, 'r> {
     /// An entry for a value inside this one.
-    fn with<'s>(&'s mut self, name: &'s str, value: &'s Item<'s>) -> Entry<'s, 'r> {
+    fn child<'s>(&'s mut self, name: &'s str, value: &'s Item<'s>) -> Entry<'s, 'r> {
         Entry { toml: self.toml, name, key: self.key.clone(), value }
     }
 
     /// A value with the location of this entry's value.
-    pub(crate) fn at<T>(&self, value: T) -> Spanned<T> {
+    pub(crate) fn spanned<T>(&self, value: T) -> Spanned<T> {
         Spanned { value, span: self.toml.in_file(&self.value.span()) }
     }
 
-    fn named(&self, key: &toml::Spanned<toml::de::DeString<'_>>) -> Spanned<String> {
+    fn spanned_key(&self, key: &toml::Spanned<toml::de::DeString<'_>>) -> Spanned<String> {
         Spanned { value: key.get_ref().to_string(), span: self.toml.in_file(&key.span()) }
     }
 
@@ -502,17 +502,17 @@ impl<'e, 'r> Entry<'e, 'r> {
         self.toml.error(code, &self.value.span(), message)
     }
 
-    /// Reports a key that is not declared, and returns the one that was probably meant.
+    /// Reports a key that is not declared, and returns the declared key that it resembles.
     pub(crate) fn unknown_key(&mut self, spec: &'static TableSpec) -> Option<&'static str> {
         let name = self.name;
-        let meant = meant(name, spec);
-        let is = |other: &'static TableSpec| std::ptr::eq(spec, other);
-        let has = |other: &TableSpec| other.names().any(|key| key == name);
-        let help = if let Some(meant) = meant {
-            format!("did you mean `{meant}`?")
-        } else if is(RawTest::spec()) && has(RawExpectation::spec()) {
+        let intended = intended_key(name, spec);
+        let is_spec = |other: &'static TableSpec| std::ptr::eq(spec, other);
+        let has_key = |other: &TableSpec| other.names().any(|key| key == name);
+        let help = if let Some(intended) = intended {
+            format!("did you mean `{intended}`?")
+        } else if is_spec(RawTest::spec()) && has_key(RawExpectation::spec()) {
             format!("the expected decision belongs in expect = {{ {name} = … }}")
-        } else if !is(RawDefinitions::spec()) && has(RawDefinitions::spec()) {
+        } else if !is_spec(RawDefinitions::spec()) && has_key(RawDefinitions::spec()) {
             format!("`{name}` belongs at the top of the table, outside rules and tests")
         } else {
             let names = spec.names().collect::<Vec<_>>();
@@ -520,38 +520,38 @@ impl<'e, 'r> Entry<'e, 'r> {
         };
         let key = self.key.clone();
         self.toml.error("unknown-key", &key, format!("unknown key `{name}`")).help(help);
-        meant
+        intended
     }
 
-    fn wrong_type(&mut self, wanted: &str) -> &mut Diagnostic {
+    fn wrong_type(&mut self, expected: &str) -> &mut Diagnostic {
         let found = type_name(self.value.get_ref());
-        self.error("wrong-kind", format!("`{}` must be {wanted}, not {found}", self.name))
+        self.error("wrong-kind", format!("`{}` must be {expected}, not {found}", self.name))
     }
 
     /// Reports a value that is not a string. A number may lack its quotes.
-    fn not_a_string(&mut self, wanted: &str) {
+    fn not_a_string(&mut self, expected: &str) {
         let text = &self.toml.file.text[self.toml.in_file(&self.value.span())];
-        let is_one_word = matches!(
+        let lacks_quotes = matches!(
             self.value.get_ref(),
             DeValue::Integer(_) | DeValue::Float(_) | DeValue::Datetime(_)
         );
-        let help = is_one_word.then(|| format!("put it in quotes: \"{text}\""));
-        self.wrong_type(wanted).maybe_help(help);
+        let help = lacks_quotes.then(|| format!("put it in quotes: \"{text}\""));
+        self.wrong_type(expected).maybe_help(help);
     }
 }
 
-/// Guesses the key that was meant: `form`, `from_number`, `timezone`.
-fn meant(name: &str, spec: &TableSpec) -> Option<&'static str> {
+/// Guesses the intended key: `form`, `from_number`, `timezone`.
+fn intended_key(name: &str, spec: &TableSpec) -> Option<&'static str> {
     nearest(name, spec.names()).or_else(|| {
         let is_part = |known: &&str| {
-            let is_end = known.len() > 3 && name.ends_with(known);
-            is_end || name.split(['_', '-']).any(|word| word == *known)
+            let is_suffix = known.len() > 3 && name.ends_with(known);
+            is_suffix || name.split(['_', '-']).any(|word| word == *known)
         };
         spec.names().find(is_part)
     })
 }
 
-/// Returns the start of a multi-line string that goes on to the end of the text.
+/// Returns the start of a multi-line string that is not closed.
 fn unclosed_string(text: &str, errors: &[toml::de::Error]) -> Option<usize> {
     let is_unclosed = |error: &&toml::de::Error| {
         let at_the_end = error.span().is_some_and(|span| text[span.start..].trim().is_empty());
@@ -574,7 +574,7 @@ fn to_i64(integer: &toml::de::DeInteger<'_>) -> Option<i64> {
     i64::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
-fn plain_number(value: &DeValue<'_>) -> Option<Value> {
+fn json_number(value: &DeValue<'_>) -> Option<Value> {
     if let Some(integer) = value.as_integer() {
         return to_i64(integer).map(Value::from);
     }

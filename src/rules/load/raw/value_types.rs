@@ -72,7 +72,7 @@ value_types! {
     /// `true`.
     LiteralTrue -> Option<Spanned<()>> {
         json!({ "type": "boolean", "enum": [true] }),
-        |entry| matches!(entry.outcome(), RawOutcome::Keep).then(|| entry.at(()))
+        |entry| matches!(entry.outcome(), RawOutcome::Keep).then(|| entry.spanned(()))
     }
 
     /// `true`, or the reason of a rejection.
@@ -80,7 +80,7 @@ value_types! {
         json!({ "type": ["boolean", "string"], "not": { "const": false } }),
         |entry| {
             let RawOutcome::Reject(reason) = entry.outcome() else { return None };
-            Some(entry.at(Some(reason).filter(|reason| !reason.is_empty())))
+            Some(entry.spanned(Some(reason).filter(|reason| !reason.is_empty())))
         }
     }
 
@@ -129,7 +129,7 @@ value_types! {
         json!({ "type": "object", "additionalProperties": {
             "anyOf": [fact(), { "type": "object", "additionalProperties": fact() }],
         } }),
-        |entry| entry.wheres()
+        |entry| entry.where_clauses()
     }
 
     /// Days with their opening times.

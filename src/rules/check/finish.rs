@@ -1,0 +1,127 @@
+//! Problems of a table as a whole, and its rule set.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::definitions::Definitions;
+use super::locations::RuleLocations;
+use super::reporter::Reporter;
+use super::rows::FilledLists;
+use super::rules::{EnabledRules, Indexes};
+use super::unreachable::{RuleComparison, warn_unreachable};
+use crate::diagnostics::SourceFile;
+use crate::rules::{Action, Progress, Rule, RuleSet};
+
+/// A table of which every part has been checked.
+pub(super) struct CheckedParts {
+    pub(super) definitions: Definitions,
+    pub(super) lists: FilledLists,
+    pub(super) rules: EnabledRules,
+}
+
+impl CheckedParts {
+    /// Reports problems of the table as a whole, and builds its rule set. If parts of the table could not
+    /// be parsed, the rule set is never used and has no indexes.
+    pub(super) fn finish(
+        self,
+        files: &[Arc<SourceFile>],
+        reporter: &mut Reporter<'_>,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> (RuleSet, RuleLocations) {
+        let mut indexes = Indexes::default();
+        if reporter.discard_consequences() {
+            self.warn(files, reporter);
+            progress(Progress::Comparing);
+            indexes = Indexes::new(&self.rules);
+            let (enabled, lists) = (&self.rules, &self.lists.lists);
+            let comparison = RuleComparison { enabled, lists, indexes: &indexes };
+            warn_unreachable(&comparison, reporter.report);
+        }
+        let fingerprint = self.fingerprint(files);
+        let CheckedParts { definitions, lists, rules } = self;
+        let table = RuleSet {
+            zone: definitions.zone.get(),
+            agents: definitions.agents.all,
+            agents_by_name: definitions.agents.by_name,
+            raw_agent_ids: definitions.agents.raw_ids,
+            hours: definitions.hours,
+            dates: definitions.dates,
+            lists: lists.lists,
+            rules: rules.rules,
+            deciding_index: indexes.deciding,
+            continuing_index: indexes.continuing,
+            fingerprint,
+        };
+        (table, rules.locations)
+    }
+
+    fn warn(&self, files: &[Arc<SourceFile>], reporter: &mut Reporter<'_>) {
+        if reporter.report.error_count() == 0 {
+            files.last().into_iter().for_each(|file| reporter.set_file(file));
+            self.rules.check_catch_all(reporter);
+        }
+        if reporter.report.error_count() == 0 {
+            self.warn_unused(reporter);
+        }
+    }
+
+    /// Warns of definitions that no rule uses.
+    fn warn_unused(&self, reporter: &mut Reporter<'_>) {
+        let CheckedParts { definitions, lists, .. } = self;
+        let report = &mut reporter.report;
+        for (agent, location) in definitions.agents.usage.unused() {
+            let name = &definitions.agents.all[agent].name;
+            let message = format!("no rule uses the agent `{name}`");
+            report.warning("unused-agent", Some(location), message);
+        }
+        for (dates, location) in definitions.dates_usage.unused() {
+            let message = format!("nothing uses the dates `{}`", definitions.dates[dates].name);
+            report.warning("unused-dates", Some(location), message);
+        }
+        for (hours, location) in definitions.hours_usage.unused() {
+            let message = format!("no rule uses the hours `{}`", definitions.hours[hours].name);
+            report.warning("unused-hours", Some(location), message);
+        }
+        for (list, location) in &lists.unused {
+            let message = format!("no rule uses the list `{}`", lists.lists.list(*list).name);
+            report.warning("unused-list", Some(location.clone()), message);
+        }
+    }
+
+    /// Returns a hash of all files.
+    fn fingerprint(&self, files: &[Arc<SourceFile>]) -> String {
+        let mut digest = Sha256::new();
+        files.iter().for_each(|file| digest.update(file.text.as_bytes()));
+        self.lists.digests.iter().for_each(|list| digest.update(list));
+        hex::encode(&digest.finalize()[..6])
+    }
+}
+
+impl EnabledRules {
+    /// Reports a table without rules, and warns if some calls match no rule.
+    fn check_catch_all(&self, reporter: &mut Reporter<'_>) {
+        let Some(last) = &self.last_location else {
+            let message = "the table has no rules".to_owned();
+            let help = "the smallest table is one [[rule]] with a `name` and an `agent`";
+            reporter.error("no-rules", &(0..0), message).help(help);
+            return;
+        };
+        let last = Some(last.clone());
+        if self.rules.is_empty() {
+            let message = "all rules are disabled, so the platform's own agent keeps every call";
+            reporter.report.warning("no-rule-for-everyone", last, message);
+        } else if !self.rules.iter().any(matches_every_call) {
+            let message = "no rule matches every call; the platform's own agent keeps the others";
+            reporter
+                .report
+                .warning("no-rule-for-everyone", last, message)
+                .help("add a last rule that has only a `name` and an outcome");
+        }
+    }
+}
+
+fn matches_every_call(rule: &Rule) -> bool {
+    let matches_all = rule.to.is_anything() && rule.from.is_anything() && rule.conditions.is_none();
+    matches_all && rule.action != Action::Continue
+}

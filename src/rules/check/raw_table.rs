@@ -1,0 +1,52 @@
+//! Files of a table, split into chunks, with their definitions parsed.
+
+use std::sync::Arc;
+
+use super::reporter::Reporter;
+use crate::diagnostics::SourceFile;
+use crate::rules::load::chunks::{CHUNK_BYTES, Chunk, ChunkKind, split_chunks};
+use crate::rules::load::raw::{RawDefinitions, parse};
+
+/// Files of a table. Each phase takes the parts that it checks. Chunks of rules and tests stay text
+/// until then: the raw values of a million rules would take about 4 GB.
+pub(super) struct RawTable {
+    pub(super) files: Vec<RawFile>,
+}
+
+pub(super) struct RawFile {
+    pub(super) source: Arc<SourceFile>,
+    pub(super) chunks: Vec<Chunk>,
+    /// Parsed chunks of definitions, in order; empty if those of any file are not TOML.
+    pub(super) definitions: Vec<RawDefinitions>,
+}
+
+impl RawTable {
+    /// Splits the files, and parses the definitions of all of them.
+    pub(super) fn parse(sources: &[Arc<SourceFile>], reporter: &mut Reporter<'_>) -> RawTable {
+        let mut files: Vec<_> =
+            sources.iter().map(|source| RawFile::parse(source, reporter)).collect();
+        if !reporter.has_definitions() {
+            files.iter_mut().for_each(|file| file.definitions.clear());
+        }
+        RawTable { files }
+    }
+
+    /// Returns the length of all files in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.files.iter().map(|file| file.source.text.len()).sum()
+    }
+}
+
+impl RawFile {
+    fn parse(source: &Arc<SourceFile>, reporter: &mut Reporter<'_>) -> RawFile {
+        let chunks = split_chunks(&source.text, CHUNK_BYTES);
+        let mut definitions = Vec::new();
+        for chunk in chunks.iter().filter(|chunk| chunk.kind == ChunkKind::Definitions) {
+            match parse::definitions(source, &chunk.span, reporter.report) {
+                Some(parsed) => definitions.push(parsed),
+                None => reporter.set_definitions_missing(),
+            }
+        }
+        RawFile { source: source.clone(), chunks, definitions }
+    }
+}

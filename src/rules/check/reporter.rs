@@ -1,0 +1,208 @@
+//! Reports the problems of the file that is being checked.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::diagnostics::{
+    Diagnostic, Location, Problem, Report, Severity, SourceFile, did_you_mean,
+};
+use crate::dialect;
+use crate::rules::load::chunks::split_chunks;
+use crate::rules::load::raw::{Spanned, parse};
+
+/// Section of named definitions: `[lists.NAME]`.
+pub(super) struct Section {
+    /// Code of the error for an undefined name.
+    code: &'static str,
+    key: &'static str,
+    /// Noun for one definition, in messages.
+    noun: &'static str,
+}
+
+impl Section {
+    const fn new(code: &'static str, key: &'static str, noun: &'static str) -> Section {
+        Section { code, key, noun }
+    }
+}
+
+pub(super) const LISTS: Section = Section::new("unknown-list", "lists", "list");
+pub(super) const DATES: Section = Section::new("unknown-dates", "dates", "dates");
+pub(super) const HOURS: Section = Section::new("unknown-hours", "hours", "hours");
+
+/// Parts of the table that could be parsed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Parsed {
+    /// The definitions of a file are not TOML, so all definitions are unknown.
+    NoDefinitions,
+    /// Some rules or tests are not TOML.
+    SomeItems,
+    Everything,
+}
+
+/// Report of a check, and the file to which its spans refer.
+pub(super) struct Reporter<'r> {
+    pub(super) report: &'r mut Report,
+    /// File that is being checked.
+    pub(super) file: Arc<SourceFile>,
+    /// Paths of invalid definitions, such as `lists.vip`; they have been reported.
+    unreadable: HashSet<String>,
+    /// Number of errors suppressed because they refer to an invalid definition.
+    suppressed: usize,
+    parsed: Parsed,
+}
+
+impl<'r> Reporter<'r> {
+    pub(super) fn new(report: &'r mut Report) -> Reporter<'r> {
+        Reporter {
+            report,
+            file: Arc::new(SourceFile::new("", String::new())),
+            unreadable: HashSet::new(),
+            suppressed: 0,
+            parsed: Parsed::Everything,
+        }
+    }
+
+    /// Sets the file to which further spans refer.
+    pub(super) fn set_file(&mut self, file: &Arc<SourceFile>) {
+        self.file = file.clone();
+    }
+
+    /// Notes definitions that exist but are unreadable, which has been reported.
+    pub(super) fn add_unreadable(&mut self, paths: Vec<String>) {
+        self.unreadable.extend(paths);
+    }
+
+    /// Returns the location of a span in the current file.
+    pub(super) fn location(&self, span: &Range<usize>) -> Location {
+        Location { file: self.file.clone(), span: span.clone() }
+    }
+
+    /// Reports an error at a span in the current file.
+    pub(super) fn error(
+        &mut self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: String,
+    ) -> &mut Diagnostic {
+        let location = self.location(span);
+        self.report.error(code, Some(location), message)
+    }
+
+    /// Reports a warning at a span in the current file.
+    pub(super) fn warning(
+        &mut self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: String,
+    ) -> &mut Diagnostic {
+        let location = self.location(span);
+        self.report.warning(code, Some(location), message)
+    }
+
+    /// Reports a problem as an error at a span in the current file.
+    pub(super) fn problem(&mut self, span: &Range<usize>, problem: Problem) {
+        let location = self.location(span);
+        self.report.push(Severity::Error, Some(location), problem);
+    }
+
+    /// Returns the number of errors, including suppressed ones.
+    pub(super) fn failures(&self) -> usize {
+        self.report.error_count() + self.suppressed
+    }
+
+    /// Reports a name that is already in use, with its first location.
+    pub(super) fn duplicate_name(
+        &mut self,
+        noun: &str,
+        name: &Spanned<String>,
+        first: Option<&Location>,
+    ) {
+        let first_line = first.map_or(String::new(), |first| {
+            let line = first.line_and_column().0;
+            match first.file.path == self.file.path {
+                true => format!(", on line {line}"),
+                false => format!(", on line {line} of {}", first.file.path),
+            }
+        });
+        let message = format!("{noun} is called `{}` already{first_line}", name.value);
+        self.error("duplicate-name", &name.span, message);
+    }
+
+    /// Reports a name that a section does not define. `suggestion` applies if no defined name is
+    /// similar.
+    pub(super) fn unknown_name(
+        &mut self,
+        section: &Section,
+        name: &Spanned<String>,
+        defined: &[&str],
+        suggestion: Option<String>,
+    ) {
+        let Section { code, key, noun } = section;
+        let path = format!("{key}.{}", name.value);
+        if self.unreadable.contains(&path) {
+            self.suppressed += 1;
+            return;
+        }
+        let help = did_you_mean(&name.value, defined.iter().copied()).or(suggestion);
+        let all = match defined {
+            [] => format!("the table has no {key}; define [{path}]"),
+            defined => format!("the table has {key} {}", defined.join(", ")),
+        };
+        let message = format!("unknown {noun} `{}`", name.value);
+        self.error(code, &name.span, message).help(all).maybe_help(help);
+    }
+
+    /// Reports an unknown platform. `other_keys` are further valid names.
+    pub(super) fn unknown_platform(&mut self, name: &Spanned<String>, other_keys: &[&str]) {
+        let platforms = dialect::ALL.map(|dialect| dialect.platform().as_str());
+        let names = platforms.into_iter().chain(other_keys.iter().copied());
+        let help = did_you_mean(&name.value, names);
+        let message = format!("unknown platform `{}`", name.value);
+        let all = format!("use one of {}", platforms.join(", "));
+        self.error("unknown-platform", &name.span, message).help(all).maybe_help(help);
+    }
+
+    /// Parses a chunk of rules or tests. If the chunk is not TOML, its parts are parsed one by one, so
+    /// that only the invalid ones are missing.
+    pub(super) fn parse_chunk<T>(
+        &mut self,
+        span: &Range<usize>,
+        parse: parse::ReadChunk<T>,
+    ) -> Vec<T> {
+        let mut chunk_report = Report::default();
+        if let Some(items) = parse(&self.file, span, &mut chunk_report) {
+            self.report.append(chunk_report);
+            return items;
+        }
+        self.parsed = self.parsed.min(Parsed::SomeItems);
+        let mut items = Vec::new();
+        for part in split_chunks(&self.file.text[span.clone()], 0) {
+            let part = span.start + part.span.start..span.start + part.span.end;
+            items.extend(parse(&self.file, &part, self.report).into_iter().flatten());
+        }
+        items
+    }
+
+    /// Notes that the definitions of a file are not TOML.
+    pub(super) fn set_definitions_missing(&mut self) {
+        self.parsed = Parsed::NoDefinitions;
+    }
+
+    pub(super) fn has_definitions(&self) -> bool {
+        self.parsed > Parsed::NoDefinitions
+    }
+
+    /// Removes the problems that may only follow from parts that were not parsed. Returns whether
+    /// everything was parsed.
+    pub(super) fn discard_consequences(&mut self) -> bool {
+        match self.parsed {
+            Parsed::Everything => return true,
+            Parsed::SomeItems => self.report.retain(|diagnostic| {
+                diagnostic.severity == Severity::Error && diagnostic.code != "unknown-rule"
+            }),
+            Parsed::NoDefinitions => self.report.retain(|diagnostic| diagnostic.code == "syntax"),
+        }
+        false
+    }
+}

@@ -1,0 +1,136 @@
+//! Rules of a table, chunk by chunk.
+
+use super::definitions::Definitions;
+use super::lists::OpenLists;
+use super::locations::{RuleLocations, retain_flagged};
+use super::raw_table::RawTable;
+use super::reporter::Reporter;
+use crate::diagnostics::Location;
+use crate::rules::load::chunks::ChunkKind;
+use crate::rules::load::raw::parse;
+use crate::rules::model::lists::Cell;
+use crate::rules::model::name_index::NameIndex;
+use crate::rules::{Action, CheckContext, Index, Progress, Rule};
+
+/// Checks rules, and notes the definitions, lists and columns that they use.
+pub(super) struct RuleChecker<'c, 'r> {
+    pub(super) context: &'c CheckContext,
+    pub(super) definitions: &'c mut Definitions,
+    pub(super) lists: &'c mut OpenLists,
+    pub(super) reporter: &'c mut Reporter<'r>,
+    pub(super) checked: CheckedRules,
+}
+
+/// Rules that have been checked, including disabled ones.
+#[derive(Default)]
+pub(super) struct CheckedRules {
+    pub(super) rules: Vec<Rule>,
+    pub(super) by_name: NameIndex,
+    pub(super) locations: RuleLocations,
+    /// For each rule, whether it has an error.
+    pub(super) invalid: Vec<bool>,
+    /// Indexes of disabled rules, ascending.
+    pub(super) disabled: Vec<usize>,
+    /// Rules that take their agent from a column of a list.
+    pub(super) agent_columns: Vec<AgentColumnUse>,
+}
+
+/// A rule that takes its agent from a column of a list.
+pub(super) struct AgentColumnUse {
+    pub(super) rule: usize,
+    pub(super) location: Location,
+    pub(super) cell: Cell,
+}
+
+/// The rules of a table without the disabled ones.
+pub(super) struct EnabledRules {
+    pub(super) rules: Vec<Rule>,
+    pub(super) locations: RuleLocations,
+    /// For each rule, whether it has an error.
+    pub(super) invalid: Vec<bool>,
+    /// Location of the last rule of the table, which may be disabled; `None` if it has no rules.
+    pub(super) last_location: Option<Location>,
+}
+
+/// Indexes of the valid rules.
+#[derive(Default)]
+pub(super) struct Indexes {
+    pub(super) deciding: Index,
+    pub(super) continuing: Index,
+}
+
+impl<'c, 'r> RuleChecker<'c, 'r> {
+    pub(super) fn new(
+        context: &'c CheckContext,
+        definitions: &'c mut Definitions,
+        lists: &'c mut OpenLists,
+        reporter: &'c mut Reporter<'r>,
+    ) -> RuleChecker<'c, 'r> {
+        RuleChecker { context, definitions, lists, reporter, checked: CheckedRules::default() }
+    }
+
+    /// Checks the rules of all files in order.
+    pub(super) fn check(
+        mut self,
+        table: &mut RawTable,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> CheckedRules {
+        let total = table.bytes();
+        let mut read = 0;
+        for file in &mut table.files {
+            self.reporter.set_file(&file.source);
+            // One for each chunk of definitions, or none if some definitions are not TOML.
+            let mut definitions = file.definitions.iter_mut();
+            for chunk in &file.chunks {
+                let rules = match chunk.kind {
+                    ChunkKind::Definitions => definitions
+                        .next()
+                        .map_or(Vec::new(), |definitions| std::mem::take(&mut definitions.rules)),
+                    ChunkKind::Rules => self.reporter.parse_chunk(&chunk.span, parse::rules),
+                    ChunkKind::Tests => Vec::new(),
+                };
+                rules.into_iter().for_each(|rule| self.rule(&rule));
+                read += chunk.span.len();
+                progress(Progress::Reading(read, total));
+            }
+        }
+        self.checked
+    }
+}
+
+impl CheckedRules {
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        self.by_name.find(name, |index| &self.rules[index].name)
+    }
+
+    pub(super) fn is_disabled(&self, rule: usize) -> bool {
+        self.disabled.binary_search(&rule).is_ok()
+    }
+
+    /// Removes the disabled rules.
+    pub(super) fn into_enabled(self) -> EnabledRules {
+        let CheckedRules { mut rules, mut locations, mut invalid, disabled, .. } = self;
+        let last_location = rules.len().checked_sub(1).map(|last| locations.get(last));
+        if !disabled.is_empty() {
+            let mut enabled = vec![true; rules.len()];
+            disabled.into_iter().for_each(|rule| enabled[rule] = false);
+            retain_flagged(&mut rules, &enabled);
+            retain_flagged(&mut invalid, &enabled);
+            locations.retain(&enabled);
+        }
+        EnabledRules { rules, locations, invalid, last_location }
+    }
+}
+
+impl Indexes {
+    pub(super) fn new(enabled: &EnabledRules) -> Indexes {
+        let index = |continues: bool| {
+            let rules = enabled.rules.iter().zip(&enabled.invalid).enumerate();
+            let indexed = rules.filter(|(_, (rule, invalid))| {
+                (rule.action == Action::Continue) == continues && !**invalid
+            });
+            Index::new(indexed.map(|(number, (rule, _))| (number as u32, &rule.to, &rule.from)))
+        };
+        Indexes { deciding: index(false), continuing: index(true) }
+    }
+}

@@ -1,0 +1,36 @@
+//! Use of definitions by rules.
+
+use crate::diagnostics::Location;
+
+/// Locations of definitions of one kind, and which of them are used.
+#[derive(Default)]
+pub(super) struct UsageTracker {
+    /// `None` for an implicit definition.
+    locations: Vec<Option<Location>>,
+    used: Vec<bool>,
+}
+
+impl UsageTracker {
+    pub(super) fn add(&mut self, location: Option<Location>) {
+        self.locations.push(location);
+        self.used.push(false);
+    }
+
+    pub(super) fn location(&self, index: usize) -> Option<&Location> {
+        self.locations[index].as_ref()
+    }
+
+    pub(super) fn mark_used(&mut self, index: usize) {
+        self.used[index] = true;
+    }
+
+    pub(super) fn mark_all_used(&mut self) {
+        self.used.fill(true);
+    }
+
+    /// Returns the explicit definitions that are not used.
+    pub(super) fn unused(&self) -> impl Iterator<Item = (usize, Location)> {
+        let unused = self.locations.iter().enumerate().filter(|(index, _)| !self.used[*index]);
+        unused.filter_map(|(index, location)| Some((index, location.clone()?)))
+    }
+}
