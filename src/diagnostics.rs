@@ -189,6 +189,8 @@ impl Diagnostic {
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     diagnostics: Vec<Diagnostic>,
+    /// Number of errors among them. A check asks for it before and after each rule.
+    errors: usize,
 }
 
 impl Report {
@@ -236,6 +238,7 @@ impl Report {
         location: Option<Location>,
         Problem { code, message, help }: Problem,
     ) -> &mut Diagnostic {
+        self.errors += usize::from(severity == Severity::Error);
         self.diagnostics.push(Diagnostic {
             code,
             severity,
@@ -255,16 +258,12 @@ impl Report {
 
     /// Returns the number of errors.
     pub fn error_count(&self) -> usize {
-        self.count(Severity::Error)
+        self.errors
     }
 
     /// Returns the number of warnings.
     pub fn warning_count(&self) -> usize {
-        self.count(Severity::Warning)
-    }
-
-    fn count(&self, severity: Severity) -> usize {
-        self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()
+        self.diagnostics.iter().filter(|problem| problem.severity == Severity::Warning).count()
     }
 
     /// Sorts by file and location; diagnostics without a location come last.
@@ -278,10 +277,13 @@ impl Report {
     /// Removes the diagnostics for which `keep` returns false.
     pub fn retain(&mut self, keep: impl FnMut(&Diagnostic) -> bool) {
         self.diagnostics.retain(keep);
+        let is_error = |problem: &&Diagnostic| problem.severity == Severity::Error;
+        self.errors = self.diagnostics.iter().filter(is_error).count();
     }
 
     /// Appends the diagnostics of another report.
     pub fn append(&mut self, other: Report) {
+        self.errors += other.errors;
         self.diagnostics.extend(other.diagnostics);
     }
 

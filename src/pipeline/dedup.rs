@@ -23,7 +23,7 @@ use crate::domain::call::Call;
 pub const WINDOW: Duration = Duration::from_secs(60);
 /// Maximum memory of the cache, enough for some 40,000 replies: all calls of a minute at 600 a second.
 const CAPACITY_BYTES: u64 = 16 << 20;
-const ESTIMATED_ITEMS: usize = 40_000;
+const ESTIMATED_ITEMS: usize = 1024;
 /// Parts of the cache with a lock of their own.
 const SHARDS: usize = 8;
 /// Share of the cache that keeps its first entries. The rest evicts in the order of insertion: a reply
