@@ -10,7 +10,8 @@ use switchboard::http::admin;
 use tower::ServiceExt;
 
 use crate::support::app::{self, App, app, retell_call};
-use crate::support::program::{self, run, start, text};
+use crate::support::program::{self, Served, run, start, text};
+use crate::support::wait;
 
 const SETTINGS: &str = r#"
 [sources.clinic]
@@ -177,7 +178,7 @@ fn parsed(output: &Output) -> Value {
 #[test]
 fn the_listener_and_the_command_tell_the_same() {
     let (folder, settings) = program::folder(SETTINGS, RULES);
-    let served = start(&["--config", &settings]).until_it_serves();
+    let served = Served::new(start(&["--config", &settings]));
     let body = folder.path().join("body.json");
     std::fs::write(&body, retell_call("+4930901820", "+12137771235")).unwrap();
     let body = body.to_str().unwrap();
@@ -216,7 +217,7 @@ fn the_listener_and_the_command_tell_the_same() {
             }
             None => curl.arg(format!("{url}?{query}")),
         };
-        let told = parsed(&curl.output().expect("curl"));
+        let told = parsed(&wait::output(&mut curl));
         assert!(told["rule"].is_string(), "{told}");
         let command = [&["explain", "--json", "--config", &settings], arguments].concat();
         assert_eq!(told, parsed(&run(&command)), "{query}");

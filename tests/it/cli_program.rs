@@ -3,11 +3,12 @@
 use std::process::Command;
 
 use crate::support::program::{SETTINGS, folder, program, run, serve, text};
+use crate::support::wait;
 
 #[test]
 fn the_first_five_minutes_of_a_newcomer() {
     let served = serve();
-    let pasted = Command::new("sh").args(["-c", &served.curl]).output().expect("sh");
+    let pasted = wait::output(Command::new("sh").args(["-c", &served.curl]));
     assert!(pasted.status.success(), "{}: {}", served.curl, text(&pasted.stderr));
     assert!(
         text(&pasted.stdout).contains(r#""override_agent_id":"agent_c0nc1erge""#),
@@ -43,7 +44,7 @@ fn the_first_five_minutes_of_a_newcomer() {
 fn a_curl_line_of_send_works_when_pasted() {
     let served = serve();
     let printed = run(&["send", "--curl", "--url", &served.url, "--from", "+4930901820"]);
-    let pasted = Command::new("sh").args(["-c", &text(&printed.stdout)]).output().expect("sh");
+    let pasted = wait::output(Command::new("sh").args(["-c", &text(&printed.stdout)]));
     assert!(text(&pasted.stdout).contains(r#""language":"de""#), "{}", text(&pasted.stdout));
 }
 
@@ -70,7 +71,7 @@ fn what_is_not_well_exits_1() {
     let served = serve();
     let mut refused = program();
     refused.env("RETELL_API_KEY", "a key of somebody else").args(["send", "--url", &served.url]);
-    let refused = refused.output().unwrap();
+    let refused = wait::output(&mut refused);
     assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stderr));
     assert!(text(&refused.stderr).starts_with("401"), "{}", text(&refused.stderr));
     let nobody = run(&["health", "--url", "http://127.0.0.1:9/healthz"]);

@@ -1,11 +1,9 @@
 //! `switchboard records` and the admin listener's `/records`: what is found, shown and forgotten.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -27,6 +25,7 @@ use crate::support::app::{
 };
 use crate::support::postgres::Postgres;
 use crate::support::program::{program, text};
+use crate::support::wait::{self, LineReader, Running};
 
 const RULES: &str = r#"
 [[rule]]
@@ -149,7 +148,7 @@ impl Recorded {
 
     /// The program, asked about these records.
     fn records(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("it starts")
+        wait::output(&mut self.command(arguments))
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -289,8 +288,8 @@ fn without_a_store_it_says_why_and_exits_2() {
         let settings = format!("{}\n[records]\n{records}\n", app::SETTINGS);
         let (folder, path) = crate::support::program::folder(&settings, RULES);
         for command in [vec!["list"], vec!["stats"], vec!["forget", "--number", BERLIN]] {
-            let ran = program().arg("records").args(&command).args(["--config", &path]).output();
-            let ran = ran.unwrap();
+            let ran =
+                wait::output(program().arg("records").args(&command).args(["--config", &path]));
             assert_eq!(ran.status.code(), Some(2), "{records} {command:?}");
             assert!(text(&ran.stderr).contains(expected), "{records}: {}", text(&ran.stderr));
         }
@@ -401,34 +400,31 @@ async fn stats_count_by_rule_by_outcome_and_by_hour_in_a_zone() {
     assert!(nothing.starts_with("0 calls since "), "{nothing}");
 }
 
-/// `follow`, ended when the test is.
-struct Following(Child, BufReader<std::process::ChildStdout>);
+/// A running `records follow`.
+struct Follow {
+    running: Running,
+    stdout: LineReader,
+}
 
-impl Following {
-    fn of(recorded: &Recorded, arguments: &[&str]) -> Following {
+impl Follow {
+    fn start(recorded: &Recorded, arguments: &[&str]) -> Follow {
         let mut command = recorded.command(&[&["follow"], arguments].concat());
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
-        let out = BufReader::new(child.stdout.take().expect("piped"));
-        Following(child, out)
+        let mut running = Running::start(&mut command);
+        let stdout = running.take_stdout();
+        Follow { running, stdout }
     }
 
+    #[track_caller]
     fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.1.read_line(&mut line).expect("text");
-        line
+        self.stdout.read_line()
     }
 
-    fn ends(mut self) -> Option<i32> {
-        drop(self.1);
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(60) {
-            if let Some(ended) = self.0.try_wait().expect("a child") {
-                return ended.code();
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        drop(self.0.kill());
-        panic!("the command does not end");
+    /// Closes the pipe that `follow` writes to. Returns its exit code.
+    #[track_caller]
+    fn exit_code_after_closed_pipe(self) -> Option<i32> {
+        let Follow { mut running, stdout } = self;
+        drop(stdout);
+        running.wait()
     }
 }
 
@@ -454,7 +450,7 @@ async fn follow_prints_what_is_committed_and_ends_when_nobody_reads_or_at_ctrl_c
     let recorded = recorded(sqlite());
     recorded.whole_call(BOSTON, "call_c").await;
     // With --since the one that is there already says that it follows.
-    let mut following = Following::of(&recorded, &["--since", "1h"]);
+    let mut following = Follow::start(&recorded, &["--since", "1h"]);
     assert!(following.line().contains(BOSTON));
     assert!(following.line().contains("call_started") && following.line().contains("call_ended"));
     recorded.whole_call(BERLIN, "call_b").await;
@@ -463,33 +459,35 @@ async fn follow_prints_what_is_committed_and_ends_when_nobody_reads_or_at_ctrl_c
     let started = following.line();
     assert!(started.contains("call_started"), "{started}");
     assert!(following.line().contains("call_ended  61.3 s, user_hangup"));
-    assert_eq!(following.ends(), Some(0), "nobody reads any more");
+    assert_eq!(following.exit_code_after_closed_pipe(), Some(0));
 
-    let mut json = Following::of(&recorded, &["--json", "--since", "1h", "--rule", "german"]);
+    let mut json = Follow::start(&recorded, &["--json", "--since", "1h", "--rule", "german"]);
     let kinds: Vec<Value> = (0..3).map(|_| serde_json::from_str(&json.line()).unwrap()).collect();
     assert_eq!(kinds[0]["rule"], "german", "{kinds:?}");
     assert_eq!((&kinds[1]["record"], &kinds[2]["kind"]), (&json!("event"), &json!("call_ended")));
-    let id = json.0.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    assert_eq!(json.0.wait().unwrap().code(), Some(0), "Ctrl-C");
+    json.running.signal("-INT");
+    assert_eq!(json.running.wait(), Some(0), "Ctrl-C");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn follow_shows_what_is_old_once() {
+async fn follow_prints_an_old_record_once() {
     let recorded = recorded(sqlite());
     recorded.call(BOSTON).await;
-    // Some months ago, as its id says.
+    // The id of a call that was received some months ago.
     let url = format!("sqlite:{}", recorded.folder.path().join("r.db").display());
     let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
     database.execute("UPDATE calls SET id = '0190' || substr(id, 5)").await.unwrap();
     database.close().await.unwrap();
-    let mut following = Following::of(&recorded, &["--since", "2020-01-01"]);
-    assert!(following.line().contains(BOSTON));
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    recorded.call(BERLIN).await;
-    let next = following.line();
-    assert!(next.contains(BERLIN), "{next}");
-    assert_eq!(following.ends(), Some(0));
+    let mut follow = Follow::start(&recorded, &["--since", "2020-01-01"]);
+    assert!(follow.line().contains(BOSTON));
+    // Each new line shows that `follow` has queried the store again.
+    for digit in 0..5 {
+        let caller = format!("+493090182{digit}");
+        recorded.call(&caller).await;
+        let line = follow.line();
+        assert!(line.contains(&caller), "{line}");
+    }
+    assert_eq!(follow.exit_code_after_closed_pipe(), Some(0));
 }
 
 /// The files beside and with the database in which these bytes stand. Another process reads them:
@@ -498,7 +496,7 @@ fn holding(folder: &Path, wanted: &str) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let files = entries.filter(|path| path.display().to_string().contains("r.db"));
     // Not by this process: SQLite's locks of a file end when the process closes it, anywhere.
-    let grep = Command::new("grep").args(["-laF", wanted]).args(files).output().expect("grep");
+    let grep = wait::output(Command::new("grep").args(["-laF", wanted]).args(files));
     text(&grep.stdout).lines().map(str::to_owned).collect()
 }
 
@@ -561,7 +559,8 @@ async fn masked_and_hashed_numbers_are_forgotten_too_and_the_mask_is_told() {
         let recorded = recorded(&format!("{}\n{numbers}", sqlite()));
         three_calls(&recorded).await;
         let mut forget = recorded.command(&["forget", "--number", BERLIN]);
-        let ran = forget.env("RETELL_API_KEY", app::RETELL_KEY).output().unwrap();
+        forget.env("RETELL_API_KEY", app::RETELL_KEY);
+        let ran = wait::output(&mut forget);
         let said = text(&ran.stdout);
         assert_eq!(ran.status.code(), Some(0), "{said}{}", text(&ran.stderr));
         assert!(said.contains("deleted  1 call, 2 events"), "{numbers}: {said}");

@@ -7,12 +7,12 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::program::{self, SETTINGS, Served, run, start, text};
+use crate::support::wait::{self, DEADLINE};
 
 /// A service with a table of its own.
 struct Own {
@@ -29,11 +29,9 @@ fn one_rule(agent: &str) -> String {
 fn serve(rules: &str) -> Own {
     let (folder, settings) =
         program::folder(&format!("{SETTINGS}[rules]\n{rules}\n"), &one_rule("agent_1"));
-    let served = start(&["--config", &settings]).until_it_serves();
+    let served = Served::new(start(&["--config", &settings]));
     Own { served, folder, settings }
 }
-
-const DEADLINE: Duration = Duration::from_secs(10);
 
 impl Own {
     fn rules(&self) -> PathBuf {
@@ -55,15 +53,10 @@ impl Own {
         body["agent"].clone()
     }
 
-    /// Waits until a condition holds, and returns the time that it took.
+    /// Waits until a condition holds.
     #[track_caller]
-    fn until(&self, what: &str, condition: impl Fn(&Own) -> bool) -> Duration {
-        let begun = Instant::now();
-        while !condition(self) {
-            assert!(begun.elapsed() < DEADLINE, "{what}: {}", self.served.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        begun.elapsed()
+    fn until(&self, what: &str, condition: impl Fn(&Own) -> bool) {
+        assert!(wait::until(|| condition(self)), "{what}: {}", self.served.log());
     }
 
     /// Sends a call and returns the reply.
@@ -92,8 +85,7 @@ const MISSPELT: &str = "[[rule]]\nname = \"a\"\nform = \"+1213*\"\nagent = \"x\"
 fn a_good_edit_goes_live_and_a_broken_one_never_does() {
     let own = serve("");
     own.edit(&one_rule("agent_2"));
-    let live = own.until("the edit is live", |own| own.agent() == "agent_2");
-    println!("live after {live:?}");
+    own.until("the edit is live", |own| own.agent() == "agent_2");
     assert!(own.call().contains("agent_2"));
     own.edit(MISSPELT);
     own.until("the error is logged", |own| own.served.log().contains("unknown-key"));
@@ -143,9 +135,7 @@ fn a_load_that_never_ends_delays_neither_calls_nor_shutdown() {
     assert!(own.call().contains("agent_1"), "calls are answered");
     assert_eq!(own.ask("GET /readyz").0, 200);
     own.served.signal("-HUP");
-    let begun = Instant::now();
     let (code, log) = own.served.terminate();
-    println!("ended after {:?}", begun.elapsed());
     assert_eq!(code, Some(0), "{log}");
     // The load never ends; the service must not wait for it.
     let (status, body) = asked.join().unwrap();
@@ -171,7 +161,7 @@ fn sighup_during_the_start_does_not_end_the_service() {
     starting.signal("-HUP");
     pipe.write_all(one_rule("agent_1").as_bytes()).unwrap();
     drop(pipe);
-    let served = starting.until_it_serves();
+    let served = Served::new(starting);
     assert!(ask(&served.admin, "GET /healthz").0 == 200);
     assert_eq!(served.terminate().0, Some(0));
 }

@@ -9,7 +9,7 @@ use switchboard::explain::recorded::load_snapshot;
 use switchboard::records::RuleSnapshot;
 use switchboard::rules::{CheckContext, RuleSet, Snapshot, load, parse_snapshot};
 
-use crate::support::program::{folder, run, start, text};
+use crate::support::program::{Served, folder, run, start, text};
 
 const RULES: &str = r#"
 [agents]
@@ -136,14 +136,14 @@ fn explained_after_an_edit(numbers: &str) -> Value {
     let (folder, config) = folder(&settings, RULES);
     let vip = |number: &str| format!("number,greeting\n{number},Hello\n");
     write(folder.path(), "lists/vip.csv", &vip("+12137771234"));
-    let served = start(&["--config", &config]).until_it_serves();
+    let served = Served::new(start(&["--config", &config]));
     let url = format!("{}/inbound/retell", served.url);
     let sent = run(&["send", "--config", &config, "--url", &url, "--from", "+12137771234"]);
     assert!(text(&sent.stdout).contains("agent_desk"), "{sent:?}");
 
     write(folder.path(), "lists/vip.csv", &vip("+12135550100"));
     served.signal("-HUP");
-    served.until_log("rules reloaded");
+    served.wait_for_log("rules reloaded");
     let sent = run(&["send", "--config", &config, "--url", &url, "--from", "+12137771234"]);
     assert!(text(&sent.stdout).contains("agent_night"), "{sent:?}");
 

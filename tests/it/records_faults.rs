@@ -9,7 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,8 @@ use switchboard::settings::{Purpose, RecordsLocation};
 
 use crate::support::app::{self, NOW_MS, SETTINGS, load_settings, retell_call, sign};
 use crate::support::postgres::Postgres;
-use crate::support::program::{self, Served, program, start, started, text};
+use crate::support::program::{self, Served, program, start, text};
+use crate::support::wait::{self, DEADLINE, Running};
 
 /// Reply deadline of the source. A call that takes less than `NOT_DELAYED` did not wait for it,
 /// even on a busy machine.
@@ -32,8 +33,6 @@ const REPLY_WITHIN: Duration = Duration::from_millis(4_000);
 const NOT_DELAYED: Duration = Duration::from_millis(3_000);
 /// Tolerance for a busy machine.
 const SLACK: Duration = Duration::from_millis(3_000);
-/// Longest wait for a condition.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// Variable with the number of kills under load; see CONTRIBUTING.md.
 const KILLS: &str = "KILLS";
 
@@ -83,7 +82,7 @@ impl World {
     }
 
     fn serve(&self) -> Served {
-        start(&["--config", &self.settings]).until_it_serves()
+        Served::new(start(&["--config", &self.settings]))
     }
 
     /// Starts the service so that a write beyond the limit of a file's size is an error, as on a
@@ -100,7 +99,7 @@ impl World {
                 None => shell.env_remove(name),
             };
         }
-        started(shell).until_it_serves()
+        Served::new(Running::start(&mut shell))
     }
 
     fn file(&self) -> &Path {
@@ -200,7 +199,7 @@ impl Client {
     fn connect(address: &str) -> std::io::Result<Client> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(DEADLINE))?;
         Ok(Client { stream: BufReader::new(stream) })
     }
 
@@ -255,6 +254,7 @@ fn answered(reply: &Reply, when: &str) {
 /// Returns the response of the admin listener, head and body.
 fn asked(served: &Served, path: &str) -> String {
     let mut stream = TcpStream::connect(&served.admin).expect("it listens");
+    stream.set_read_timeout(Some(DEADLINE)).expect("it is open");
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("it reads");
     let mut answer = String::new();
@@ -284,12 +284,8 @@ fn store_up(served: &Served) -> bool {
 }
 
 #[track_caller]
-fn until(served: &Served, what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < PATIENCE, "{what}:\n{}", tail(&served.log()));
-        std::thread::sleep(Duration::from_millis(20));
-    }
+fn until(served: &Served, what: &str, condition: impl FnMut() -> bool) {
+    assert!(wait::until(condition), "{what}:\n{}", tail(&served.log()));
 }
 
 /// Returns the end of a log, without the lines of calls and events.
@@ -303,9 +299,16 @@ fn tail(log: &str) -> String {
 /// the service is gone.
 struct Load {
     stop: Arc<AtomicBool>,
-    /// Events that were acknowledged so far. A client sends its first one after its first call.
-    events: Arc<AtomicUsize>,
+    progress: Arc<Progress>,
     clients: Vec<JoinHandle<Acknowledged>>,
+}
+
+/// Number of requests that were answered with 200 so far. A client sends its first event after its first
+/// call.
+#[derive(Default)]
+struct Progress {
+    calls: AtomicUsize,
+    events: AtomicUsize,
 }
 
 /// Ids of requests that were answered with 200.
@@ -320,18 +323,18 @@ struct Acknowledged {
 impl Load {
     /// Connects to each of these addresses; the clients of a `line` send the same calls.
     fn begin(lines: Vec<(String, Vec<String>)>) -> Load {
-        let (stop, events) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (stop, progress) = (Arc::new(AtomicBool::new(false)), Arc::new(Progress::default()));
         let begin = |(line, address): (String, String)| {
-            let (stop, events) = (stop.clone(), events.clone());
-            std::thread::spawn(move || Load::client(&line, &address, &stop, &events))
+            let (stop, progress) = (stop.clone(), progress.clone());
+            std::thread::spawn(move || Load::client(&line, &address, &stop, &progress))
         };
         let clients = lines
             .into_iter()
             .flat_map(|(line, addresses)| addresses.into_iter().map(move |to| (line.clone(), to)));
-        Load { clients: clients.map(begin).collect(), stop, events }
+        Load { clients: clients.map(begin).collect(), stop, progress }
     }
 
-    fn client(line: &str, address: &str, stop: &AtomicBool, events: &AtomicUsize) -> Acknowledged {
+    fn client(line: &str, address: &str, stop: &AtomicBool, progress: &Progress) -> Acknowledged {
         let mut acknowledged = Acknowledged::default();
         let Ok(mut client) = Client::connect(address) else { return acknowledged };
         for n in 0.. {
@@ -339,12 +342,13 @@ impl Load {
             let Ok(reply) = client.call(&id) else { break };
             answered(&reply, "under load");
             acknowledged.calls.push(id.clone());
+            progress.calls.fetch_add(1, Ordering::Relaxed);
             if n % 4 == 0 {
                 let Ok(reply) = client.event(&id) else { break };
                 match reply.status {
                     200 => {
                         acknowledged.events.push(id);
-                        events.fetch_add(1, Ordering::Relaxed);
+                        progress.events.fetch_add(1, Ordering::Relaxed);
                     }
                     503 => acknowledged.not_stored += 1,
                     _ => panic!("{reply:?}"),
@@ -357,15 +361,15 @@ impl Load {
         acknowledged
     }
 
-    /// Waits until an event is acknowledged, and so a call, and then for `more`.
+    /// Waits until an event is acknowledged, and then until this many further calls are.
     #[track_caller]
-    fn is_under_way(&self, more: Duration) {
-        let begun = Instant::now();
-        while self.events.load(Ordering::Relaxed) == 0 {
-            assert!(begun.elapsed() < PATIENCE, "no event was acknowledged");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        std::thread::sleep(more);
+    fn wait_for_calls(&self, calls: usize) {
+        let Progress { calls: answered, events } = &*self.progress;
+        let has_event = wait::until(|| events.load(Ordering::Relaxed) > 0);
+        assert!(has_event, "no event was acknowledged");
+        let target = answered.load(Ordering::Relaxed) + calls;
+        let has_calls = wait::until(|| answered.load(Ordering::Relaxed) >= target);
+        assert!(has_calls, "fewer than {target} calls were answered");
     }
 
     /// Stops the clients and returns what was acknowledged.
@@ -386,9 +390,9 @@ fn address(served: &Served) -> String {
     served.url.trim_start_matches("http://").to_owned()
 }
 
-/// Returns a pause that differs from round to round and is the same in each run.
-fn moment(round: u64) -> Duration {
-    Duration::from_millis(20 + round * 37 % 150)
+/// Returns a number of calls that differs from round to round and is the same in each run.
+fn calls_before_stop(round: usize) -> usize {
+    20 + round * 37 % 150
 }
 
 #[test]
@@ -406,7 +410,7 @@ fn acknowledged_records_survive_kill_9() {
             let lines = ["a", "b", "c"]
                 .map(|line| (format!("{round}-{line}"), vec![to.clone(), to.clone()]));
             let load = Load::begin(lines.into());
-            load.is_under_way(moment(round));
+            load.wait_for_calls(calls_before_stop(round));
             served.signal("-KILL");
             let acknowledged = load.end();
             drop(served);
@@ -436,22 +440,21 @@ fn threads(process: u32) -> Vec<(String, i32)> {
 #[cfg(target_os = "linux")]
 #[test]
 fn writer_threads_have_a_lower_priority_than_replies() {
-    for (wait, behind) in [("no", 5), ("commit", 0)] {
+    // The service inherits the niceness of this process; 19 is the highest.
+    let own = threads(std::process::id()).first().expect("this process has a thread").1;
+    for (wait, writer) in [("no", (own + 5).min(19)), ("commit", own)] {
         let world = World::sqlite("records.db", wait);
         let served = world.serve();
-        let begun = Instant::now();
-        let has_opened = |threads: &[(String, i32)]| {
-            threads.iter().any(|(name, _)| name.starts_with("sqlx-sqlite"))
-        };
-        let mut threads_now = threads(served.id());
-        while !has_opened(&threads_now) {
-            assert!(begun.elapsed() < PATIENCE, "{threads_now:?}");
-            std::thread::sleep(Duration::from_millis(10));
+        let is_writer = |name: &str| name == "records" || name.starts_with("sqlx-sqlite");
+        let mut threads_now = Vec::new();
+        let has_opened = wait::until(|| {
             threads_now = threads(served.id());
-        }
+            threads_now.iter().any(|(name, _)| name.starts_with("sqlx-sqlite"))
+        });
+        assert!(has_opened, "{threads_now:?}");
         for (name, nice) in threads_now {
-            let writes = name == "records" || name.starts_with("sqlx-sqlite");
-            assert_eq!(nice, if writes { behind } else { 0 }, "wait = {wait}: {name}");
+            let expected = if is_writer(&name) { writer } else { own };
+            assert_eq!(nice, expected, "wait = {wait}: {name}");
         }
     }
 }
@@ -466,7 +469,7 @@ fn sigterm_under_load_loses_no_record() {
         let lines =
             ["a", "b", "c", "d"].map(|line| (format!("{round}-{line}"), vec![address(&served)]));
         let load = Load::begin(lines.into());
-        load.is_under_way(moment(round));
+        load.wait_for_calls(calls_before_stop(round));
         let (code, log) = served.terminate();
         let acknowledged = load.end();
         assert_eq!(code, Some(0), "{}", tail(&log));
@@ -493,7 +496,7 @@ fn two_replicas_lose_no_record_when_they_stop_under_load() {
         let to = vec![address(&one), address(&other)];
         let lines = ["a", "b", "c", "d"].map(|line| (format!("{round}-{line}"), to.clone()));
         let load = Load::begin(lines.into());
-        load.is_under_way(Duration::from_millis(300) + moment(round));
+        load.wait_for_calls(300 + calls_before_stop(round));
         let (code, log) = one.terminate();
         let (other_code, other_log) = other.terminate();
         let acknowledged = load.end();
@@ -669,7 +672,7 @@ fn does_not_log_a_database_url_with_a_misspelt_option() {
     let mut serve = program();
     serve.args(["serve", "--dev", "--config", &world.settings]);
     serve.env("RECORDS_URL", format!("postgres://u:{PASSWORD}@127.0.0.1:9/d?passwrod={PASSWORD}"));
-    let served = started(serve).until_it_serves();
+    let served = Served::new(Running::start(&mut serve));
     until(&served, "that it is broken is told", || served.log().contains("cannot be written"));
     let (code, log) = served.terminate();
     assert_eq!(code, Some(0), "{log}");
@@ -702,53 +705,62 @@ fn writes_to_a_database_that_starts_after_the_service() {
 /// A proxy of a database that can be blocked: data is accepted and not delivered.
 struct Pipe {
     port: u16,
-    blocked: Arc<AtomicBool>,
+    gate: Arc<Gate>,
+}
+
+/// Blocks threads while it is closed.
+#[derive(Default)]
+struct Gate {
+    is_closed: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Gate {
+    fn pass(&self) {
+        let is_closed = self.is_closed.lock().unwrap();
+        drop(self.changed.wait_while(is_closed, |is_closed| *is_closed).unwrap());
+    }
+
+    fn set_closed(&self, is_closed: bool) {
+        *self.is_closed.lock().unwrap() = is_closed;
+        self.changed.notify_all();
+    }
 }
 
 impl Pipe {
     fn to(port: u16) -> Pipe {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
         let own = listener.local_addr().expect("an address").port();
-        let blocked = Arc::new(AtomicBool::new(false));
-        let pipe = Pipe { port: own, blocked: blocked.clone() };
+        let gate = Arc::new(Gate::default());
+        let pipe = Pipe { port: own, gate: gate.clone() };
         std::thread::spawn(move || {
             for near in listener.incoming() {
                 let near = near.expect("a connection");
-                let blocked = blocked.clone();
+                let gate = gate.clone();
                 std::thread::spawn(move || {
-                    Pipe::pass(&blocked);
+                    gate.pass();
                     let Ok(far) = TcpStream::connect(("127.0.0.1", port)) else { return };
                     let (from, to) = (near.try_clone().unwrap(), far.try_clone().unwrap());
                     std::thread::spawn({
-                        let blocked = blocked.clone();
-                        move || Pipe::carry(from, to, &blocked)
+                        let gate = gate.clone();
+                        move || Pipe::carry(from, to, &gate)
                     });
-                    Pipe::carry(far, near, &blocked);
+                    Pipe::carry(far, near, &gate);
                 });
             }
         });
         pipe
     }
 
-    fn carry(mut from: TcpStream, mut to: TcpStream, blocked: &AtomicBool) {
+    fn carry(mut from: TcpStream, mut to: TcpStream, gate: &Gate) {
         let mut some = [0; 4096];
         while let Ok(count @ 1..) = from.read(&mut some) {
-            Pipe::pass(blocked);
+            gate.pass();
             if to.write_all(&some[..count]).is_err() {
                 break;
             }
         }
         drop(to.shutdown(std::net::Shutdown::Both));
-    }
-
-    fn pass(blocked: &AtomicBool) {
-        while blocked.load(Ordering::Relaxed) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn block(&self, blocked: bool) {
-        self.blocked.store(blocked, Ordering::Relaxed);
     }
 
     /// Returns the URL of the database behind the proxy.
@@ -771,12 +783,17 @@ fn a_database_that_accepts_and_never_answers_delays_no_call() {
         for blocked_from_the_start in [true, false] {
             let url = postgres.fresh();
             let pipe = Pipe::to(port_of(&url));
-            pipe.block(blocked_from_the_start);
+            pipe.gate.set_closed(blocked_from_the_start);
             let world = World {
                 place: Place::Postgres(url.clone()),
                 ..World::postgres(&pipe.url(&url), wait)
             };
-            check(&world, world.serve(), || pipe.block(true), || pipe.block(false));
+            check(
+                &world,
+                world.serve(),
+                || pipe.gate.set_closed(true),
+                || pipe.gate.set_closed(false),
+            );
         }
     }
 }

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::rules::matches_snapshot;
 use crate::support::app::{self, NOW_MS, answer, retell_call, retell_request};
 use crate::support::program::{program, text};
+use crate::support::wait;
 
 /// Answers each call by `table`, at its own time, and writes that down in this file.
 pub(crate) async fn record(
@@ -208,7 +209,7 @@ impl House {
         if !arguments.contains(&"--since") {
             replay.args(["--since", "2026-11-01"]);
         }
-        replay.output().expect("it starts")
+        wait::output(&mut replay)
     }
 }
 

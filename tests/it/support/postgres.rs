@@ -4,15 +4,16 @@
 //! Without the programs, the tests that need them print that they are skipped; they fail in CI, and
 //! when `SWITCHBOARD_TESTS_REQUIRE` contains `postgres`.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::program::text;
+use crate::support::wait::{self, LineReader, Running};
 
 /// Runs the server: reads one command per line. At the end of its input it stops the server and
 /// deletes the folder.
@@ -40,10 +41,10 @@ pub(crate) struct Postgres {
     folder: PathBuf,
     port: u16,
     databases: AtomicUsize,
-    keeper: Child,
+    keeper: Running,
     /// Closed by `drop`, which ends the keeper.
     orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
+    answers: LineReader,
 }
 
 impl Postgres {
@@ -92,7 +93,7 @@ impl Postgres {
         let url = if database.contains("://") { database.to_owned() } else { self.url(database) };
         let mut psql = Command::new(&self.psql);
         psql.args(["-X", "-w", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql, &url]);
-        let ran = psql.stdin(Stdio::null()).output().expect("psql starts");
+        let ran = wait::output(&mut psql);
         assert!(ran.status.success(), "{sql}: {}\n{}", text(&ran.stderr), self.log());
         text(&ran.stdout).trim_end().to_owned()
     }
@@ -106,10 +107,9 @@ impl Postgres {
         keep.args(["sh", "-c", KEEPER, "sh"]).arg(&folder).arg(&server);
         // Of a group of its own: a Ctrl-C is for the tests, whose end the keeper notices.
         keep.current_dir("/").process_group(0);
-        keep.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut keeper = keep.spawn().expect("a shell");
-        let answers = BufReader::new(keeper.stdout.take().expect("piped"));
-        let orders = keeper.stdin.take();
+        keep.stdin(Stdio::piped()).stderr(Stdio::null());
+        let mut keeper = Running::start(&mut keep);
+        let (orders, answers) = (Some(keeper.take_stdin()), keeper.take_stdout());
         let databases = AtomicUsize::new(0);
         let mut postgres = Postgres { psql, folder, port: 0, databases, keeper, orders, answers };
         assert!(postgres.does("init"), "no data folder:\n{}", postgres.log());
@@ -126,9 +126,7 @@ impl Postgres {
     fn does(&mut self, order: &str) -> bool {
         let orders = self.orders.as_mut().expect("it is kept");
         writeln!(orders, "{order}").expect("a keeper");
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer).expect("a keeper");
-        answer == "done\n"
+        self.answers.read_line() == "done\n"
     }
 
     fn log(&self) -> String {
@@ -140,7 +138,7 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         drop(self.orders.take());
-        drop(self.keeper.wait());
+        self.keeper.wait_or_kill();
     }
 }
 
