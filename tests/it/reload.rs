@@ -101,7 +101,7 @@ impl Live {
 
     async fn admin(&self, request: Request<Body>) -> (StatusCode, Value) {
         let response = self.app.admin.clone().oneshot(request).await.unwrap();
-        let answer = app::whole(response).await;
+        let answer = app::collect(response).await;
         (answer.status, answer.json())
     }
 
@@ -416,9 +416,10 @@ async fn health_and_readiness_report_a_failed_reload_until_the_next_success() {
         assert_eq!(body["table"]["fingerprint"], fingerprint, "the previous table is live: {body}");
         let last = &body["table"]["last_reload"];
         assert_eq!(last["ok"], json!(false));
-        let mistake = last["diagnostics"].as_array().unwrap().iter();
-        let mistake =
-            mistake.filter(|mistake| mistake["code"] == "unknown-key").collect::<Vec<_>>();
+        let diagnostics = last["diagnostics"].as_array().unwrap().iter();
+        let diagnostics = diagnostics
+            .filter(|diagnostic| diagnostic["code"] == "unknown-key")
+            .collect::<Vec<_>>();
         let expected = json!({
             "severity": "error",
             "code": "unknown-key",
@@ -426,7 +427,7 @@ async fn health_and_readiness_report_a_failed_reload_until_the_next_success() {
             "line": 2,
             "column": 1,
         });
-        assert_eq!(mistake, [&expected], "places, and no messages");
+        assert_eq!(diagnostics, [&expected], "only locations, no messages");
     }
     let wrong = live.app.app.live_table().table_and_status().1.last_error.unwrap();
     let texts: Vec<_> =
@@ -463,9 +464,9 @@ async fn post_reload_returns_the_result() {
         .unwrap();
     let (status, body) = live.admin(reload()).await;
     assert_eq!((status, &body["ok"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!(false)));
-    let mistake = &body["diagnostics"][0];
-    assert_eq!((&mistake["line"], &mistake["column"]), (&json!(4), &json!(8)), "{body}");
-    assert!(mistake["message"].as_str().unwrap().contains("has 10 digits"), "{body}");
+    let diagnostic = &body["diagnostics"][0];
+    assert_eq!((&diagnostic["line"], &diagnostic["column"]), (&json!(4), &json!(8)), "{body}");
+    assert!(diagnostic["message"].as_str().unwrap().contains("has 10 digits"), "{body}");
     assert_eq!(live.agent().await, "agent_2");
 }
 
@@ -520,7 +521,7 @@ async fn detects_every_kind_of_change() {
     mount.remove(RULES);
     live.until_reloads("failure", 1, "deleted").await;
     mount.write(RULES, one_rule("agent_66"));
-    live.until_agent("agent_66", "deleted and made again").await;
+    live.until_agent("agent_66", "deleted and created again").await;
     mount.swap(&[(RULES, LISTED), (PEOPLE, &people(77))]);
     live.until_agent("agent_77", "a list comes in").await;
     mount.write(PEOPLE, people(88));

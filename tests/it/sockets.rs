@@ -105,7 +105,7 @@ async fn malformed_requests_receive_their_status() {
     ] {
         let answer = exchange(running.address, request.as_bytes()).await;
         assert_eq!(status(&answer), expected, "{what}: {answer}");
-        assert_eq!(answer.matches("HTTP/1.").count(), 1, "one answer to one request: {what}");
+        assert_eq!(answer.matches("HTTP/1.").count(), 1, "not one answer: {what}");
     }
 }
 
@@ -182,7 +182,7 @@ async fn shutdown_ends_requests_after_the_grace_time() {
 }
 
 #[tokio::test]
-async fn a_panic_in_a_handler_becomes_a_500_and_the_service_goes_on() {
+async fn a_panic_in_a_handler_is_a_500_and_the_service_continues() {
     let panics = async || -> &'static str { panic!("deliberate") };
     let router = axum::Router::new()
         .route("/panic", axum::routing::get(panics))
