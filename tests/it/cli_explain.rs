@@ -224,7 +224,7 @@ fn the_listener_and_the_command_return_the_same_explanation() {
         ),
     ] {
         let mut curl = std::process::Command::new("curl");
-        curl.args(["-s", "-S", "--max-time", "10"]);
+        curl.args(["-s", "-S", "--max-time", "60"]);
         match query.strip_suffix("&body") {
             Some(query) => {
                 curl.args(["--data-binary", &format!("@{body}"), &format!("{url}?{query}")])

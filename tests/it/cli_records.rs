@@ -67,7 +67,7 @@ struct Service {
 /// Starts a service with these settings in `[records]`.
 fn service(records: &str) -> Service {
     let folder = tempfile::tempdir().unwrap();
-    let settings = format!("{}\n[records]\n{records}\n", app::SETTINGS);
+    let settings = format!("{}\n[records]\n{records}\n", app::settings_with_longest_deadline());
     std::fs::write(folder.path().join("s.toml"), &settings).unwrap();
     std::fs::write(folder.path().join("rules.toml"), RULES).unwrap();
     let absolute = settings.replace("sqlite:", &format!("sqlite:{}/", folder.path().display()));

@@ -113,7 +113,7 @@ fn service(place: &Place) -> Service {
 /// Builds a service whose writer does not run yet.
 #[track_caller]
 fn service_without_writer(place: &Place, rules: &str, at_ms: i64) -> (Service, Writer) {
-    let (settings, report) = load_settings(app::SETTINGS, Purpose::Serve);
+    let (settings, report) = load_settings(&app::settings_with_longest_deadline(), Purpose::Serve);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, report) = parse_rules("rules.toml", rules.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));

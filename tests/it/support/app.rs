@@ -48,6 +48,11 @@ secrets = ["env:SYNTHFLOW_SECRET"]
 url_token = "env:URL_TOKEN"
 "#;
 
+/// Returns [`SETTINGS`] with the longest reply deadline, for replies that wait for a record on a busy machine.
+pub(crate) fn settings_with_longest_deadline() -> String {
+    SETTINGS.replace("platform =", "reply_within_ms = 9000\nplatform =")
+}
+
 /// One rule that matches every call.
 pub(crate) const RULES: &str = r#"
 [[rule]]
