@@ -35,20 +35,20 @@ use crate::support::postgres::Postgres;
 const CALLER: &str = "+12137771234";
 const DIALLED: &str = "+12137770000";
 
-/// Location of the records of a test.
-struct Place {
+/// Kind and settings of the store of a test.
+struct TestStore {
     name: &'static str,
     records: RecordsSettings,
 }
 
-impl Place {
-    fn new(name: &'static str, place: RecordsLocation) -> Place {
+impl TestStore {
+    fn new(name: &'static str, location: RecordsLocation) -> TestStore {
         let retain = Duration::from_secs(30 * 24 * 3600);
         // Answered calls can be read at once.
         let (numbers, wait) = (NumberStorage::Full, Wait::Commit);
-        Place {
+        TestStore {
             name,
-            records: RecordsSettings { location: place, retain, numbers, wait, stamp: false },
+            records: RecordsSettings { location, retain, numbers, wait, stamp: false },
         }
     }
 
@@ -57,27 +57,27 @@ impl Place {
         !matches!(self.records.location, RecordsLocation::Memory)
     }
 
-    fn with(&self, change: impl FnOnce(&mut RecordsSettings)) -> Place {
+    fn with(&self, change: impl FnOnce(&mut RecordsSettings)) -> TestStore {
         let mut records = self.records.clone();
         change(&mut records);
-        Place { name: self.name, records }
+        TestStore { name: self.name, records }
     }
 }
 
 /// Runs a test with each kind of store.
-async fn for_each_store(test: impl AsyncFn(Place)) {
+async fn for_each_store(test: impl AsyncFn(TestStore)) {
     let folder = tempfile::tempdir().unwrap();
-    let mut places = vec![
-        Place::new("memory", RecordsLocation::Memory),
-        Place::new("sqlite", RecordsLocation::Sqlite(folder.path().join("records.db"))),
+    let mut stores = vec![
+        TestStore::new("memory", RecordsLocation::Memory),
+        TestStore::new("sqlite", RecordsLocation::Sqlite(folder.path().join("records.db"))),
     ];
     if let Some(postgres) = Postgres::shared() {
         let url = Secret::new(postgres.fresh());
-        places.push(Place::new("postgres", RecordsLocation::Postgres(url)));
+        stores.push(TestStore::new("postgres", RecordsLocation::Postgres(url)));
     }
-    for place in places {
-        let name = place.name;
-        if let Err(panic) = AssertUnwindSafe(test(place)).catch_unwind().await {
+    for test_store in stores {
+        let name = test_store.name;
+        if let Err(panic) = AssertUnwindSafe(test(test_store)).catch_unwind().await {
             let why = panic.downcast_ref::<String>().cloned();
             match why.or_else(|| panic.downcast_ref::<&str>().map(|why| (*why).to_owned())) {
                 Some(why) => panic!("with {name}: {why}"),
@@ -98,27 +98,27 @@ struct Service {
 
 /// Starts a service with a fixed clock.
 #[track_caller]
-fn service_at(place: &Place, rules: &str, at_ms: i64) -> Service {
-    let (service, writer) = service_without_writer(place, rules, at_ms);
+fn service_at(test_store: &TestStore, rules: &str, at_ms: i64) -> Service {
+    let (service, writer) = service_without_writer(test_store, rules, at_ms);
     let stop = CancellationToken::new();
     let writer = tokio::spawn(writer.run(stop.clone()));
     Service { writer, stop, ..service }
 }
 
 #[track_caller]
-fn service(place: &Place) -> Service {
-    service_at(place, RULES, NOW_MS)
+fn service(test_store: &TestStore) -> Service {
+    service_at(test_store, RULES, NOW_MS)
 }
 
 /// Builds a service whose writer does not run yet.
 #[track_caller]
-fn service_without_writer(place: &Place, rules: &str, at_ms: i64) -> (Service, Writer) {
+fn service_without_writer(test_store: &TestStore, rules: &str, at_ms: i64) -> (Service, Writer) {
     let (settings, report) = load_settings(&app::settings_with_longest_deadline(), Purpose::Serve);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, report) = parse_rules("rules.toml", rules.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let clock = Clock::Fixed(at(at_ms));
-    let records = place.records.clone();
+    let records = test_store.records.clone();
     let (app, writer) = Switchboard::with_records(settings.sources, table, clock, records);
     let app = Arc::new(app);
     let router = public::router(app.clone(), &settings.server);

@@ -597,7 +597,7 @@ fn writes_once_the_folder_can_be_created() {
     for wait in WAITS {
         let setup = Setup::sqlite("data/switchboard.db", wait);
         let data = setup.folder.path().join("data");
-        std::fs::write(&data, "a file in store of the folder").unwrap();
+        std::fs::write(&data, "a file in place of the folder").unwrap();
         check(&setup, setup.serve(), || {}, || std::fs::remove_file(&data).unwrap());
     }
 }
@@ -863,7 +863,7 @@ fn a_service_with_a_broken_store_stops_in_time_and_logs_the_loss() {
     let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let silent_port = silent.local_addr().unwrap().port();
     let setup = Setup::sqlite("data/switchboard.db", "no");
-    std::fs::write(setup.folder.path().join("data"), "a file in store of the folder").unwrap();
+    std::fs::write(setup.folder.path().join("data"), "a file in place of the folder").unwrap();
     check_shutdown(&setup);
     for port in [silent_port, refusing] {
         let setup = Setup::postgres(&format!("postgres://u@127.0.0.1:{port}/d"), "no");

@@ -52,8 +52,8 @@ async fn recorded(service: &super::Service) -> Value {
 
 #[tokio::test]
 async fn a_stored_decision_has_all_fields() {
-    for_each_store(async |place| {
-        let service = service_at(&place, EVERYTHING, NOW_MS);
+    for_each_store(async |test_store| {
+        let service = service_at(&test_store, EVERYTHING, NOW_MS);
         let inner = json!({
             "call_id": "call_1", "from_number": CALLER, "to_number": DIALLED,
             "agent_id": "agent_number", "agent_version": 12,
@@ -86,8 +86,8 @@ async fn a_stored_decision_has_all_fields() {
 
 #[tokio::test]
 async fn stores_every_outcome() {
-    for_each_store(async |place| {
-        let service = service_at(&place, EVERYTHING, NOW_MS);
+    for_each_store(async |test_store| {
+        let service = service_at(&test_store, EVERYTHING, NOW_MS);
         for (from, outcome, rule, agent, why, version) in [
             ("+4930901820", "reject", "turned away", None, Some("not our country \"here\""), None),
             ("+442079460000", "keep", "own agent", None, Some("rule"), None),
@@ -118,8 +118,8 @@ async fn stores_any_text() {
     };
     let long = format!("call_{}", noise(60_000));
     let long_from = format!("client:{}", noise(40_000));
-    for_each_store(async |place| {
-        let service = service(&place);
+    for_each_store(async |test_store| {
+        let service = service(&test_store);
         for (call_id, from, header, kept_from) in [
             ("a\u{0}b", "client:a\u{0}b", "nul \u{0} and \\u0000", "client:a\u{fffd}b"),
             ("'; DROP TABLE calls; --", "client:'\"\\", "\"quoted\" \\ 'text'", "client:'\"\\"),
@@ -154,18 +154,18 @@ async fn stores_any_text() {
 
 #[tokio::test]
 async fn a_repeated_delivery_is_one_row() {
-    for_each_store(async |place| {
-        let service = service(&place);
+    for_each_store(async |test_store| {
+        let service = service(&test_store);
         for _ in 0..3 {
             service.send_call(&call("call_1")).await;
         }
         assert_eq!(service.call().await.attempts, 3, "answered from the cache");
-        if place.is_persistent() {
+        if test_store.is_persistent() {
             service.stop().await;
-            let restarted = self::service(&place);
+            let restarted = self::service(&test_store);
             restarted.send_call(&call("call_1")).await;
             assert_eq!(restarted.call().await.attempts, 4, "after a restart");
-            let other = self::service(&place);
+            let other = self::service(&test_store);
             other.send_call(&call("call_1")).await;
             assert_eq!(other.call().await.attempts, 5, "by a second service");
             other.stop().await;
@@ -179,7 +179,7 @@ async fn a_repeated_delivery_is_one_row() {
 
 #[tokio::test]
 async fn calls_without_an_id_are_distinguished_by_timestamp_or_minute() {
-    for_each_store(async |place| {
+    for_each_store(async |test_store| {
         let stamped = |ms: i64| {
             let mut call = call_from(CALLER, None);
             call["event_timestamp"] = ms.into();
@@ -195,11 +195,11 @@ async fn calls_without_an_id_are_distinguished_by_timestamp_or_minute() {
             (100_000, stamped(5), false),
             (100_000, stamped(6), true),
         ] {
-            if !place.is_persistent() {
+            if !test_store.is_persistent() {
                 return;
             }
             // Each service starts with an empty cache, at an offset from the start of a minute.
-            let service = service_at(&place, RULES, NOW_MS / 60_000 * 60_000 + later_ms);
+            let service = service_at(&test_store, RULES, NOW_MS / 60_000 * 60_000 + later_ms);
             service.send_call(&body).await;
             expected += usize::from(is_new);
             assert_eq!(service.calls().await.len(), expected, "{later_ms} {body}");
@@ -212,8 +212,8 @@ async fn calls_without_an_id_are_distinguished_by_timestamp_or_minute() {
 #[tokio::test]
 async fn keeps_the_last_decision_of_a_minute_and_ignores_replays() {
     const REJECTS: &str = "[[rule]]\nname = \"closed\"\nreject = true\n";
-    for_each_store(async |place| {
-        if !place.is_persistent() {
+    for_each_store(async |test_store| {
+        if !test_store.is_persistent() {
             return;
         }
         for (call_id, answers, counts) in [
@@ -222,11 +222,11 @@ async fn keeps_the_last_decision_of_a_minute_and_ignores_replays() {
             ("written late", [(RULES, 30_000), (REJECTS, 0)], "agent"),
         ] {
             for (rules, later) in answers {
-                let service = service_at(&place, rules, NOW_MS + later);
+                let service = service_at(&test_store, rules, NOW_MS + later);
                 service.send_call(&call(call_id)).await;
                 service.stop().await;
             }
-            let service = service(&place);
+            let service = service(&test_store);
             service.flush().await;
             let filter = Filter { call_id: Some(call_id.to_owned()), ..Filter::default() };
             let found = service.find(&filter).await;
@@ -240,16 +240,16 @@ async fn keeps_the_last_decision_of_a_minute_and_ignores_replays() {
 
 #[tokio::test]
 async fn events_stay_with_a_call_that_is_decided_again() {
-    for_each_store(async |place| {
-        if !place.is_persistent() {
+    for_each_store(async |test_store| {
+        if !test_store.is_persistent() {
             return;
         }
-        let first = service(&place);
+        let first = service(&test_store);
         first.send_call(&call("call_1")).await;
         first.send_event(&super::event("call_started", "call_1")).await;
         let before = first.call().await.id;
         first.stop().await;
-        let second = service_at(&place, RULES, NOW_MS + 1_000);
+        let second = service_at(&test_store, RULES, NOW_MS + 1_000);
         second.send_call(&call("call_1")).await;
         second.send_event(&super::event("call_ended", "call_1")).await;
         let call = second.call().await;
@@ -264,8 +264,8 @@ async fn events_stay_with_a_call_that_is_decided_again() {
 
 #[tokio::test]
 async fn a_call_keeps_the_id_from_its_event() {
-    for_each_store(async |place| {
-        if !place.is_persistent() {
+    for_each_store(async |test_store| {
+        if !test_store.is_persistent() {
             return;
         }
         let fields = json!({ "from_number": CALLER, "to_number": DIALLED });
@@ -273,7 +273,7 @@ async fn a_call_keeps_the_id_from_its_event() {
         let event_body =
             json!({ "lead": { "phone_number": CALLER }, "call": { "call_id": "call_1" } });
         for attempts in [1, 2] {
-            let service = service_at(&place, RULES, NOW_MS + attempts * 1_000);
+            let service = service_at(&test_store, RULES, NOW_MS + attempts * 1_000);
             service.synthflow("/inbound/synthflow", &call_body).await;
             service.synthflow("/events/synthflow", &event_body).await;
             let call = service.call().await;

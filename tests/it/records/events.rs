@@ -7,15 +7,15 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    CALLER, DIALLED, Place, at, call, call_from, event, for_each_store, service, service_at,
+    CALLER, DIALLED, TestStore, at, call, call_from, event, for_each_store, service, service_at,
 };
 use crate::support::app::{NOW_MS, RULES};
 use crate::support::wait;
 
 #[tokio::test]
 async fn stores_a_repeated_event_once_and_counts_it() {
-    for_each_store(async |place| {
-        let service = service(&place);
+    for_each_store(async |test_store| {
+        let service = service(&test_store);
         service.send_call(&call("call_1")).await;
         for _ in 0..3 {
             service.send_event(&event("call_ended", "call_1")).await;
@@ -41,8 +41,8 @@ async fn stores_a_repeated_event_once_and_counts_it() {
 
 #[tokio::test]
 async fn reads_an_event_as_it_was_received() {
-    for_each_store(async |place| {
-        let service = service(&place);
+    for_each_store(async |test_store| {
+        let service = service(&test_store);
         service.send_call(&call("call_1")).await;
         let mut body = event("call_analyzed", "call_1");
         body["event_timestamp"] = NOW_MS.into();
@@ -68,8 +68,8 @@ async fn reads_an_event_as_it_was_received() {
 
 #[tokio::test]
 async fn keeps_the_transcript_that_was_sent_last() {
-    for_each_store(async |place| {
-        let service = service(&place);
+    for_each_store(async |test_store| {
+        let service = service(&test_store);
         service.send_call(&call("call_1")).await;
         for sent in [1, 3, 2] {
             let mut transcript = event("transcript_updated", "call_1");
@@ -89,8 +89,8 @@ async fn keeps_the_transcript_that_was_sent_last() {
 
 #[tokio::test]
 async fn two_transfers_of_a_call_are_two_events() {
-    for_each_store(async |place| {
-        let service = service(&place);
+    for_each_store(async |test_store| {
+        let service = service(&test_store);
         service.send_call(&call("call_1")).await;
         for destination in ["one", "two", "two"] {
             let mut transfer = event("transfer_started", "call_1");
@@ -110,8 +110,8 @@ async fn two_transfers_of_a_call_are_two_events() {
 
 #[tokio::test]
 async fn stores_a_body_of_ten_megabytes() {
-    for_each_store(async |place| {
-        let service = service(&place);
+    for_each_store(async |test_store| {
+        let service = service(&test_store);
         let mut body = event("call_ended", "call_1");
         body["call"]["transcript"] = "ü 'x' ".repeat(1_450_000).into();
         let body = body.to_string();
@@ -129,8 +129,8 @@ async fn stores_a_body_of_ten_megabytes() {
 
 #[tokio::test]
 async fn acknowledges_an_event_after_its_commit() {
-    for_each_store(async |place| {
-        let (service, writer) = super::service_without_writer(&place, RULES, NOW_MS);
+    for_each_store(async |test_store| {
+        let (service, writer) = super::service_without_writer(&test_store, RULES, NOW_MS);
         let body = event("call_ended", "call_1").to_string();
         let answer = service.send("/events/retell", body.as_bytes());
         tokio::pin!(answer);
@@ -148,8 +148,8 @@ async fn acknowledges_an_event_after_its_commit() {
 
 #[tokio::test]
 async fn an_event_stored_before_its_call_belongs_to_it() {
-    for_each_store(async |place| {
-        let service = service(&place);
+    for_each_store(async |test_store| {
+        let service = service(&test_store);
         service.send_event(&event("call_started", "call_1")).await;
         service.send_call(&call("call_1")).await;
         service.send_event(&event("call_ended", "call_1")).await;
@@ -162,9 +162,9 @@ async fn an_event_stored_before_its_call_belongs_to_it() {
 
 #[tokio::test]
 async fn a_record_id_in_the_metadata_finds_the_call() {
-    for_each_store(async |place| {
-        let place = place.with(|records| records.stamp = true);
-        let service = service(&place);
+    for_each_store(async |test_store| {
+        let test_store = test_store.with(|records| records.stamp = true);
+        let service = service(&test_store);
         let reply = service.send_call(&call_from("anonymous", None)).await;
         let stamp = &reply["call_inbound"]["metadata"];
         let call = service.call().await;
@@ -199,9 +199,9 @@ fn post_call(call_id: &str, from: &str, began_ms: i64) -> Value {
 }
 
 /// Sends a call at each time, to a service with an empty cache of replies.
-async fn send_calls_at(place: &Place, times: &[i64]) {
+async fn send_calls_at(test_store: &TestStore, times: &[i64]) {
     for ms in times {
-        let service = service_at(place, RULES, *ms);
+        let service = service_at(test_store, RULES, *ms);
         service.synthflow("/inbound/synthflow", &synthflow_call(CALLER)).await;
         service.stop().await;
     }
@@ -210,8 +210,8 @@ async fn send_calls_at(place: &Place, times: &[i64]) {
 #[tokio::test]
 async fn parties_find_a_call_within_ten_minutes() {
     const MINUTE: i64 = 60_000;
-    for_each_store(async |place| {
-        let service = service(&place);
+    for_each_store(async |test_store| {
+        let service = service(&test_store);
         service.synthflow("/inbound/synthflow", &synthflow_call(CALLER)).await;
         service.synthflow("/inbound/synthflow", &synthflow_call("anonymous")).await;
         service.send_call(&call_from("+12137775678", None)).await;
@@ -244,13 +244,13 @@ async fn parties_find_a_call_within_ten_minutes() {
 
 #[tokio::test]
 async fn an_event_joins_the_nearest_call_of_its_parties() {
-    for_each_store(async |place| {
-        if !place.is_persistent() {
+    for_each_store(async |test_store| {
+        if !test_store.is_persistent() {
             return;
         }
         let times = [NOW_MS, NOW_MS + 180_000, NOW_MS + 360_000];
-        send_calls_at(&place, &times).await;
-        let service = service(&place);
+        send_calls_at(&test_store, &times).await;
+        let service = service(&test_store);
         for (call_id, began, nearest) in
             [("one", 170_000, 180_000), ("two", 200_000, 360_000), ("three", 200_000, 0)]
         {
@@ -268,8 +268,8 @@ async fn an_event_joins_the_nearest_call_of_its_parties() {
 
 #[tokio::test]
 async fn accepts_extreme_timestamps() {
-    for_each_store(async |place| {
-        let service = service(&place);
+    for_each_store(async |test_store| {
+        let service = service(&test_store);
         for (call_id, start) in [("one", i64::MIN), ("two", i64::MAX), ("three", 0)] {
             let mut stored = event("call_ended", call_id);
             stored["call"]["start_timestamp"] = start.into();
@@ -284,8 +284,8 @@ async fn accepts_extreme_timestamps() {
 
 #[tokio::test]
 async fn lists_events_with_very_deep_nesting() {
-    for_each_store(async |place| {
-        let service = service(&place);
+    for_each_store(async |test_store| {
+        let service = service(&test_store);
         service.send_call(&call("call_1")).await;
         for depth in [120, 124, 125, 126, 127, 200] {
             let deep = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));

@@ -9,7 +9,7 @@ use switchboard::records::{Filter, NumberPolicy};
 use switchboard::settings::{NumberStorage, RecordsLocation};
 use uuid::Uuid;
 
-use super::{DIALLED, Place, Service, event, for_each_store, service};
+use super::{DIALLED, Service, TestStore, event, for_each_store, service};
 use crate::support::app::NOW_MS;
 
 fn modes() -> [NumberStorage; 2] {
@@ -91,9 +91,9 @@ async fn send_all_fields(service: &Service, call_id: &str, digits: &str, separat
 fn stores_no_five_consecutive_digits_of_a_number() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for mode in modes() {
-        let place = Place::new("memory", RecordsLocation::Memory);
-        let place = place.with(|records| records.numbers = mode.clone());
-        let service = runtime.block_on(async { service(&place) });
+        let test_store = TestStore::new("memory", RecordsLocation::Memory);
+        let test_store = test_store.with(|records| records.numbers = mode.clone());
+        let service = runtime.block_on(async { service(&test_store) });
         let n = std::cell::Cell::new(0);
         let between = prop::collection::vec(
             prop::sample::select(vec![
@@ -136,15 +136,15 @@ fn stores_no_five_consecutive_digits_of_a_number() {
 #[tokio::test]
 async fn no_file_of_the_store_contains_the_number() {
     let number = "98765432101";
-    for_each_store(async |place| {
+    for_each_store(async |test_store| {
         for mode in modes() {
-            let service = service(&place.with(|records| records.numbers = mode));
+            let service = service(&test_store.with(|records| records.numbers = mode));
             let word = service.app.recorder().numbers().as_str();
             send_all_fields(&service, word, number, &["-", "", " "]).await;
             assert!(stored_fields(&service, word).await.contains("***"));
             service.stop().await;
         }
-        if let RecordsLocation::Sqlite(path) = &place.records.location {
+        if let RecordsLocation::Sqlite(path) = &test_store.records.location {
             let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
             assert!(text.contains("call_analyzed"), "the file does not contain the event");
             // Ids and hashes are in the file, too; five of their digits can match by chance.
@@ -156,9 +156,10 @@ async fn no_file_of_the_store_contains_the_number() {
 
 #[tokio::test]
 async fn finds_a_hashed_number_with_its_key_only() {
-    for_each_store(async |place| {
+    for_each_store(async |test_store| {
         let key = |key: &str| NumberStorage::Hashed(Secret::new(key));
-        let service = service(&place.with(|records| records.numbers = key("0123456789abcdef")));
+        let service =
+            service(&test_store.with(|records| records.numbers = key("0123456789abcdef")));
         send_all_fields(&service, "call_1", "98765432101", &["-"]).await;
         let [party, other] =
             ["+98765432101", "+98765432102"].map(|text| Party::parse(Some(text)).party);
@@ -176,9 +177,9 @@ async fn finds_a_hashed_number_with_its_key_only() {
 
 #[tokio::test]
 async fn does_not_redact_other_digits() {
-    for_each_store(async |place| {
+    for_each_store(async |test_store| {
         for mode in modes() {
-            let service = service(&place.with(|records| records.numbers = mode));
+            let service = service(&test_store.with(|records| records.numbers = mode));
             let call_id =
                 format!("call_{}_9f1e2d3c4b5a", service.app.recorder().numbers().as_str());
             let mut body = event("call_ended", &call_id);
@@ -212,8 +213,8 @@ async fn does_not_redact_other_digits() {
 async fn the_key_of_an_event_hashes_the_redacted_body() {
     let event = |from: &str| json!({ "event": "call_ended", "call": { "from_number": from } });
     for (numbers, rows) in [(NumberStorage::Masked, 1), (NumberStorage::Full, 2)] {
-        let place = Place::new("memory", RecordsLocation::Memory);
-        let service = service(&place.with(|records| records.numbers = numbers.clone()));
+        let test_store = TestStore::new("memory", RecordsLocation::Memory);
+        let service = service(&test_store.with(|records| records.numbers = numbers.clone()));
         service.send_event(&event("+12137771234")).await;
         service.send_event(&event("+12137781234")).await;
         let (events, _) = service.store().lone_events(Uuid::nil(), 10).await.unwrap();

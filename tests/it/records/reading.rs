@@ -23,8 +23,8 @@ reject = true
 
 #[tokio::test]
 async fn each_filter_finds_its_calls() {
-    for_each_store(async |place| {
-        let service = service_at(&place, RULES_FOR_FILTERS, NOW_MS);
+    for_each_store(async |test_store| {
+        let service = service_at(&test_store, RULES_FOR_FILTERS, NOW_MS);
         service.send_call(&call_from("+4930901820", Some("one"))).await;
         service.send_call(&call_from("+442079460000", Some("two"))).await;
         service.send_call(&call_from(CALLER, Some("three"))).await;
@@ -90,9 +90,9 @@ async fn each_filter_finds_its_calls() {
 
 #[tokio::test]
 async fn pages_contain_each_call_once_in_both_orders() {
-    for_each_store(async |place| {
+    for_each_store(async |test_store| {
         // All calls have the same timestamp.
-        let service = service(&place);
+        let service = service(&test_store);
         for n in 0..25 {
             service.send_call(&call(&format!("call_{n}"))).await;
         }
@@ -124,18 +124,18 @@ async fn pages_contain_each_call_once_in_both_orders() {
 #[tokio::test]
 async fn deletes_expired_records_only() {
     const DAY: i64 = 24 * 3_600_000;
-    for_each_store(async |place| {
-        if !place.is_persistent() {
+    for_each_store(async |test_store| {
+        if !test_store.is_persistent() {
             return;
         }
         for days in [31, 30, 29] {
-            let service = service_at(&place, RULES, NOW_MS - days * DAY);
+            let service = service_at(&test_store, RULES, NOW_MS - days * DAY);
             service.send_call(&call(&format!("before {days}"))).await;
             service.send_event(&event("call_ended", &format!("before {days}"))).await;
             service.stop().await;
         }
         // The writer deletes expired records when it starts.
-        let service = service(&place);
+        let service = service(&test_store);
         let has_expired = async || service.metric("switchboard_records_expired_total").await > 0;
         assert!(wait::until_async(has_expired).await, "no record was deleted");
         let left: Vec<_> =
@@ -152,9 +152,10 @@ async fn deletes_expired_records_only() {
 
 #[tokio::test]
 async fn memory_keeps_the_newest_records() {
-    let place = super::Place::new("memory", switchboard::settings::RecordsLocation::Memory);
-    let place = place.with(|records| records.wait = switchboard::settings::Wait::No);
-    let service = service(&place);
+    let test_store =
+        super::TestStore::new("memory", switchboard::settings::RecordsLocation::Memory);
+    let test_store = test_store.with(|records| records.wait = switchboard::settings::Wait::No);
+    let service = service(&test_store);
     for n in 0..12_000 {
         service.send_call(&call(&format!("call_{n}"))).await;
         if n % 1_000 == 0 {

@@ -14,15 +14,15 @@ use switchboard::settings::{RecordsLocation, RecordsSettings, Wait};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Place, Service, at, call, call_from, event, for_each_store, service, service_without_writer,
+    Service, TestStore, at, call, call_from, event, for_each_store, service, service_without_writer,
 };
 use crate::support::app::{self, NOW_MS, RULES, app};
 use crate::support::postgres::Postgres;
 
 #[tokio::test]
 async fn with_wait_commit_a_reply_follows_the_commit() {
-    for_each_store(async |place| {
-        let (service, writer) = service_without_writer(&place, RULES, NOW_MS);
+    for_each_store(async |test_store| {
+        let (service, writer) = service_without_writer(&test_store, RULES, NOW_MS);
         let body = call("call_1");
         let reply = service.send_call(&body);
         tokio::pin!(reply);
@@ -53,9 +53,9 @@ async fn accepts_events_with_records_off() {
 
 #[tokio::test]
 async fn counts_calls_lost_to_a_full_queue_and_delays_none() {
-    let place = Place::new("memory", RecordsLocation::Memory);
-    let place = place.with(|records| records.wait = Wait::No);
-    let (service, writer) = service_without_writer(&place, RULES, NOW_MS);
+    let test_store = TestStore::new("memory", RecordsLocation::Memory);
+    let test_store = test_store.with(|records| records.wait = Wait::No);
+    let (service, writer) = service_without_writer(&test_store, RULES, NOW_MS);
     // A long call id makes a row of 60 kB, so that the limit in bytes is reached before the limit in rows.
     let long = "x".repeat(60_000);
     let lost = "switchboard_records_lost_total{reason=\"queue_full\"}";
@@ -81,9 +81,9 @@ async fn counts_calls_lost_to_a_full_queue_and_delays_none() {
 
 #[tokio::test]
 async fn repeated_deliveries_in_one_batch_are_one_row() {
-    for_each_store(async |place| {
-        let place = place.with(|records| records.wait = Wait::No);
-        let (service, writer) = service_without_writer(&place, RULES, NOW_MS);
+    for_each_store(async |test_store| {
+        let test_store = test_store.with(|records| records.wait = Wait::No);
+        let (service, writer) = service_without_writer(&test_store, RULES, NOW_MS);
         // Two calls that are distinct in the cache of replies, and a retry of the second.
         for header in ["one", "two", "two"] {
             let mut body = call_from("client:jane", None);
@@ -114,13 +114,13 @@ async fn repeated_deliveries_in_one_batch_are_one_row() {
 /// Sends the same deliveries to several services at the same time, in different orders.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_that_write_the_same_calls_do_not_block_each_other() {
-    for_each_store(async |place| {
-        if !place.is_persistent() {
+    for_each_store(async |test_store| {
+        if !test_store.is_persistent() {
             return;
         }
-        let place = place.with(|records| records.wait = Wait::No);
+        let test_store = test_store.with(|records| records.wait = Wait::No);
         // The services also create the tables at the same time.
-        let services: Vec<Service> = (0..3).map(|_| service(&place)).collect();
+        let services: Vec<Service> = (0..3).map(|_| service(&test_store)).collect();
         let send = async |service: &Service, backwards: bool| {
             for n in 0..100 {
                 let n = if backwards { 99 - n } else { n };
@@ -151,15 +151,15 @@ async fn replicas_that_write_the_same_calls_do_not_block_each_other() {
 async fn skips_only_the_row_that_the_database_rejects() {
     let Some(postgres) = Postgres::shared() else { return };
     let url = postgres.fresh();
-    let place = Place::new(
+    let test_store = TestStore::new(
         "postgres",
         RecordsLocation::Postgres(switchboard::domain::secret::Secret::new(url.clone())),
     );
-    drop(Store::open(&place.records.location).await.unwrap());
+    drop(Store::open(&test_store.records.location).await.unwrap());
     postgres.query(&url, "ALTER TABLE calls ADD CHECK (call_id <> 'bad')");
     postgres.query(&url, "ALTER TABLE events ADD CHECK (call_id <> 'bad')");
-    let place = place.with(|records| records.wait = Wait::No);
-    let (service, writer) = service_without_writer(&place, RULES, NOW_MS);
+    let test_store = test_store.with(|records| records.wait = Wait::No);
+    let (service, writer) = service_without_writer(&test_store, RULES, NOW_MS);
     for call_id in ["one", "two", "bad", "three", "four", "five"] {
         service.send_call(&call(call_id)).await;
     }
@@ -181,8 +181,8 @@ async fn skips_only_the_row_that_the_database_rejects() {
 async fn sorts_ids_as_bytes_in_every_locale() {
     let Some(postgres) = Postgres::shared() else { return };
     let url = postgres.fresh();
-    let place = RecordsLocation::Postgres(switchboard::domain::secret::Secret::new(url.clone()));
-    drop(Store::open(&place).await.unwrap());
+    let location = RecordsLocation::Postgres(switchboard::domain::secret::Secret::new(url.clone()));
+    drop(Store::open(&location).await.unwrap());
     let collation = "SELECT collation_name FROM information_schema.columns \
                      WHERE column_name = 'id' AND table_name IN ('calls', 'events')";
     assert_eq!(postgres.query(&url, collation), "C\nC");
@@ -193,8 +193,8 @@ async fn sorts_ids_as_bytes_in_every_locale() {
 async fn each_sqlite_connection_is_configured() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a folder/records?#%.db");
-    let place = Place::new("sqlite", RecordsLocation::Sqlite(path.clone()));
-    let service = service(&place);
+    let test_store = TestStore::new("sqlite", RecordsLocation::Sqlite(path.clone()));
+    let service = service(&test_store);
     service.send_call(&call("call_1")).await;
     assert!(path.exists(), "a path with special characters");
     // Each reader has its own connection beside that of the writer.
@@ -216,8 +216,8 @@ async fn other_users_cannot_read_the_file() {
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data/records.db");
-    let place = Place::new("sqlite", RecordsLocation::Sqlite(path.clone()));
-    let service = service(&place);
+    let test_store = TestStore::new("sqlite", RecordsLocation::Sqlite(path.clone()));
+    let service = service(&test_store);
     service.send_call(&call("call_1")).await;
     assert_eq!(mode(path.parent().unwrap()), 0o700);
     for file in [&path, &path.with_extension("db-wal"), &path.with_extension("db-shm")] {
@@ -230,12 +230,12 @@ async fn other_users_cannot_read_the_file() {
 async fn reading_creates_nothing_and_changes_no_foreign_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("another.db");
-    let place = RecordsLocation::Sqlite(path.clone());
+    let location = RecordsLocation::Sqlite(path.clone());
     let assert_no_store = |opened: Result<Store, StoreError>| match opened.err() {
         Some(StoreError::NoStore(message)) => assert_eq!(message, "nothing has been recorded yet"),
         other => panic!("{other:?}"),
     };
-    assert_no_store(Store::open_to_read(&place).await);
+    assert_no_store(Store::open_to_read(&location).await);
     assert!(!path.exists());
     let url = format!("sqlite:{}?mode=rwc", path.display());
     sqlx::any::install_default_drivers();
@@ -243,19 +243,19 @@ async fn reading_creates_nothing_and_changes_no_foreign_file() {
     database.execute("CREATE TABLE songs (name TEXT)").await.unwrap();
     database.close().await.unwrap();
     let before = std::fs::read(&path).unwrap();
-    assert_no_store(Store::open_to_read(&place).await);
+    assert_no_store(Store::open_to_read(&location).await);
     assert_eq!(std::fs::read(&path).unwrap(), before);
     if let Some(postgres) = Postgres::shared() {
         let url = postgres.fresh();
-        let place =
+        let location =
             RecordsLocation::Postgres(switchboard::domain::secret::Secret::new(url.clone()));
-        assert_no_store(Store::open_to_read(&place).await);
+        assert_no_store(Store::open_to_read(&location).await);
         assert_eq!(
             postgres.query(&url, "SELECT COUNT(*) FROM pg_tables WHERE schemaname = 'public'"),
             "0"
         );
-        drop(Store::open(&place).await.unwrap());
-        Store::open_to_read(&place).await.unwrap();
+        drop(Store::open(&location).await.unwrap());
+        Store::open_to_read(&location).await.unwrap();
     }
 }
 
@@ -263,8 +263,8 @@ async fn reading_creates_nothing_and_changes_no_foreign_file() {
 #[tokio::test]
 async fn keeps_the_newest_rule_snapshots() {
     const TABLES: i64 = 70;
-    for_each_store(async |place| {
-        let service = service(&place);
+    for_each_store(async |test_store| {
+        let service = service(&test_store);
         let text = "#".repeat(1_000_000);
         let snapshot = json!({ "rules": ["r.toml"], "files": { "r.toml": text } });
         let snapshot: Snapshot = serde_json::from_value(snapshot).unwrap();
