@@ -447,9 +447,10 @@ fn threads(process: u32) -> Vec<(String, i32)> {
 #[cfg(target_os = "linux")]
 #[test]
 fn writer_threads_have_a_lower_priority_than_replies() {
-    // The service inherits the niceness of this process; 19 is the highest.
+    const WRITER: i32 = 5;
+    // The service inherits the nice value of this process.
     let own = threads(std::process::id()).first().expect("this process has a thread").1;
-    for (wait, writer) in [("no", (own + 5).min(19)), ("commit", own)] {
+    for (wait, writer) in [("no", WRITER), ("commit", own)] {
         let setup = Setup::sqlite("records.db", wait);
         let served = setup.serve();
         let is_writer = |name: &str| name == "records" || name.starts_with("sqlx-sqlite");
@@ -461,7 +462,12 @@ fn writer_threads_have_a_lower_priority_than_replies() {
         assert!(has_opened, "{threads_now:?}");
         for (name, nice) in threads_now {
             let expected = if is_writer(&name) { writer } else { own };
-            assert_eq!(nice, expected, "wait = {wait}: {name}");
+            // Only root may raise the priority of a thread, from a nice value above `WRITER`.
+            let is_unchanged = own > WRITER && nice == own;
+            assert!(
+                nice == expected || is_unchanged,
+                "wait = {wait}: {name}: {nice}, not {expected}"
+            );
         }
     }
 }
