@@ -1,7 +1,7 @@
-//! Tables with mistakes, one folder each in `tests/fixtures/bad-tables/CODE`, beside the report that
-//! `switchboard check` prints for it: read `report.txt` as an operator would.
+//! Tables with errors, one folder each in `tests/fixtures/bad-tables/CODE`, with the report of
+//! `switchboard check` in `report.txt`.
 //!
-//! After a change `UPDATE_GOLDEN=1 cargo test bad_tables` writes the reports anew; then read them.
+//! After a change, `UPDATE_GOLDEN=1 cargo test bad_tables` rewrites the reports; review them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 use switchboard::reload;
 use switchboard::rules::CheckContext;
 
-use crate::rules::{codes_of_the_sources, two_sources};
+use crate::rules::{table_codes, two_sources};
 use crate::support::app;
 
 const FOLDER: &str = "tests/fixtures/bad-tables";
 
-/// Fewer would not be what people do wrong.
-const LEAST_CASES: usize = 150;
+/// Smallest number of cases that covers common errors.
+const MIN_CASES: usize = 150;
 
-/// A service with a source at each platform, on a Saturday, whose table before this one had
-/// somebody on the list `regulars`.
-fn around() -> CheckContext {
+/// Context of a service with a source at each platform, on a Saturday. The list `regulars` of its previous
+/// table had entries.
+fn context() -> CheckContext {
     CheckContext {
         now: "2026-11-21T12:00:00Z".parse().expect("a time"),
         filled_lists: vec!["regulars".into()],
@@ -27,7 +27,7 @@ fn around() -> CheckContext {
     }
 }
 
-/// The folders `CODE/CASE`, sorted.
+/// Returns the folders `CODE/CASE`, sorted.
 fn cases() -> Vec<PathBuf> {
     let folders = |folder: &Path| {
         let entries = std::fs::read_dir(folder).expect("the folder");
@@ -39,61 +39,61 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
-/// What is said about the table of a case, and the codes in it. The paths are those of the case's
-/// own folder. What its tests do not reach is only said where the name begins with `untested`.
-fn said_of(case: &Path) -> String {
+/// Returns the report about the table of a case, with paths relative to the case. Coverage is reported if
+/// the name begins with `untested`.
+fn report_of(case: &Path) -> String {
     let name = case.file_name().unwrap().to_str().unwrap();
     // The tests run in the root of the repository.
     let own = format!("{}/", case.strip_prefix(app::root()).unwrap().display());
     let file = if case.join("rules").is_dir() { "rules" } else { "rules.toml" };
     let path = PathBuf::from(format!("{own}{file}"));
-    match reload::load(&path, &around(), name.starts_with("untested"), &mut |_| {}) {
+    match reload::load(&path, &context(), name.starts_with("untested"), &mut |_| {}) {
         Ok(loaded) => format!("{}\n", loaded.report).replace(&own, ""),
         Err(error) => format!("{error}\n").replace(&own, ""),
     }
 }
 
 #[test]
-fn every_report_reads_like_its_golden_file() {
-    #[expect(clippy::disallowed_methods, reason = "asked by whoever runs the tests")]
+fn every_report_matches_its_golden_file() {
+    #[expect(clippy::disallowed_methods, reason = "set by the developer who runs the tests")]
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let mut wrong = Vec::new();
     for case in cases() {
-        let said = said_of(&case);
+        let report = report_of(&case);
         let golden = case.join("report.txt");
         if update {
-            std::fs::write(&golden, &said).unwrap();
+            std::fs::write(&golden, &report).unwrap();
         }
         let expected = std::fs::read_to_string(&golden).unwrap_or_default();
-        if said != expected {
-            let diff = similar_lines(&expected, &said);
+        if report != expected {
+            let diff = diff(&expected, &report);
             wrong.push(format!("---- {}\n{diff}", case.display()));
         }
     }
     assert!(wrong.is_empty(), "{}\n{} reports are not as expected", wrong.join("\n"), wrong.len());
 }
 
-/// The lines that only one of the two has, behind `-` and `+`, among those that both have.
-fn similar_lines(expected: &str, said: &str) -> String {
-    let (old, new): (Vec<_>, Vec<_>) = (expected.lines().collect(), said.lines().collect());
+/// Returns a diff up to the last differing line.
+fn diff(expected: &str, actual: &str) -> String {
+    let (old, new): (Vec<_>, Vec<_>) = (expected.lines().collect(), actual.lines().collect());
     let same_head = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
     let rest = old.len().min(new.len()) - same_head;
     let tails = old.iter().rev().zip(new.iter().rev()).take(rest);
     let same_tail = tails.take_while(|(old, new)| old == new).count();
-    let gone = old[same_head..old.len() - same_tail].iter().map(|line| format!("-{line}"));
-    let come = new[same_head..new.len() - same_tail].iter().map(|line| format!("+{line}"));
+    let removed = old[same_head..old.len() - same_tail].iter().map(|line| format!("-{line}"));
+    let added = new[same_head..new.len() - same_tail].iter().map(|line| format!("+{line}"));
     let head = old[..same_head].iter().map(|line| format!(" {line}"));
-    head.chain(gone).chain(come).collect::<Vec<_>>().join("\n")
+    head.chain(removed).chain(added).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
-fn there_are_as_many_bad_tables_as_people_make_mistakes() {
+fn there_are_enough_bad_tables() {
     let cases = cases().len();
-    assert!(cases >= LEAST_CASES, "{cases} cases");
+    assert!(cases >= MIN_CASES, "{cases} cases");
 }
 
-/// The codes that some golden file has.
-fn codes_of_the_golden_files() -> BTreeSet<String> {
+/// Returns the codes in all golden files.
+fn golden_codes() -> BTreeSet<String> {
     let reports = cases().into_iter().map(|case| case.join("report.txt"));
     let texts = reports.map(|report| std::fs::read_to_string(report).unwrap_or_default());
     let codes = |text: String| {
@@ -106,41 +106,46 @@ fn codes_of_the_golden_files() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_code_of_the_sources_is_in_a_golden_file() {
-    let mut golden = codes_of_the_golden_files();
-    // Nobody's mistake but ours: no table may make it.
+fn every_code_is_in_a_golden_file() {
+    let mut golden = golden_codes();
+    // This diagnostic reports a bug of Switchboard, so no table causes it.
     assert!(golden.insert("index-differs".to_owned()));
-    assert_eq!(golden, codes_of_the_sources());
+    assert_eq!(golden, table_codes());
 }
 
 #[test]
-fn every_bad_table_is_told_something() {
+fn every_bad_table_has_a_report() {
     for case in cases() {
-        let said = said_of(&case);
-        assert!(!said.trim().is_empty(), "nothing is wrong with {}", case.display());
+        let report = report_of(&case);
+        assert!(!report.trim().is_empty(), "{} has no diagnostics", case.display());
     }
 }
 
 #[test]
-fn the_documentation_of_each_mistake_makes_it_and_then_does_not() {
+fn the_first_example_of_each_documented_code_causes_it_and_the_others_do_not() {
     let text = std::fs::read_to_string(app::root().join("docs/errors.md")).expect("the document");
     let (_, codes) = text.split_once("\n## Codes\n").expect("the section");
-    let mut around = around();
-    // As the documentation calls it.
-    around.sources[0].source = "retell".to_owned();
-    let mut looked_at = 0;
+    let mut context = context();
+    // The name in the documentation.
+    context.sources[0].source = "retell".to_owned();
+    let mut checked = 0;
     for section in codes.split("\n### `").skip(1) {
         let (code, section) = section.split_once('`').expect("a code");
         let blocks =
             section.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
         for (place, block) in blocks.enumerate() {
-            let (_, report) = app::parse_rules("rules.toml", block.to_owned(), &around);
-            let has_it = report.diagnostics().iter().any(|mistake| mistake.code == code);
-            // What makes that one is too long to print.
-            let makes_it = place == 0 && code != "metadata-too-big";
-            assert_eq!(has_it, makes_it, "`{code}`, block {}: {report}\n{block}", place + 1);
-            looked_at += 1;
+            let (_, report) = app::parse_rules("rules.toml", block.to_owned(), &context);
+            let is_reported = report.diagnostics().iter().any(|diagnostic| diagnostic.code == code);
+            // A table that causes `metadata-too-big` is too long for the documentation.
+            let is_expected = place == 0 && code != "metadata-too-big";
+            assert_eq!(
+                is_reported,
+                is_expected,
+                "`{code}`, block {}: {report}\n{block}",
+                place + 1
+            );
+            checked += 1;
         }
     }
-    assert!(looked_at > 80, "{looked_at} blocks");
+    assert!(checked > 80, "only {checked} examples");
 }

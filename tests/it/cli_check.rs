@@ -1,4 +1,4 @@
-//! `switchboard check`: every mistake in one run, and what no test reaches.
+//! `switchboard check`: all diagnostics in one run, and coverage by tests.
 
 use std::process::Output;
 
@@ -26,17 +26,17 @@ name = "everyone"
 agent = "c"
 "#;
 
-/// Somebody whose number falls into this half of the split.
+/// Returns a caller who is assigned to this arm of the split.
 fn caller(arm: usize) -> String {
     let number = |tail: u64| format!("+1213777{tail:04}");
-    let falls = |number: &String| {
+    let is_in_arm = |number: &String| {
         let (_folder, settings) = program::folder(SETTINGS, SPLIT);
         let call = ["--from", number, "--to", "+12135550100"];
-        let told = run(&[&["explain", "--json", "--config", &settings], &call[..]].concat());
-        let told: Value = serde_json::from_slice(&told.stdout).unwrap();
-        told["arm"] == arm
+        let explained = run(&[&["explain", "--json", "--config", &settings], &call[..]].concat());
+        let explained: Value = serde_json::from_slice(&explained.stdout).unwrap();
+        explained["arm"] == arm
     };
-    (0..50).map(number).find(falls).expect("half of them fall there")
+    (0..50).map(number).find(is_in_arm).expect("half of the callers are in each arm")
 }
 
 fn test(name: &str, from: &str, to: &str, rule: &str) -> String {
@@ -46,22 +46,22 @@ fn test(name: &str, from: &str, to: &str, rule: &str) -> String {
 }
 
 #[test]
-fn coverage_names_the_rules_and_the_arms_that_no_test_reaches() {
+fn coverage_reports_rules_and_arms_without_a_test() {
     let first = test("first arm", &caller(0), "+12135550100", "switched");
     let second = test("second arm", &caller(1), "+12135550100", "switched");
-    let else_ = test("everyone", "+12137771234", "+12135550101", "everyone");
-    let nobody = test("nobody", "withheld", "+12135550101", "withheld");
-    let some = format!("{SPLIT}{first}{else_}");
-    let told = text(&check(&some, &["--coverage"]).stdout);
-    assert!(told.contains("rule `withheld` has no test"), "{told}");
-    assert!(told.contains("arm 2 of rule `switched` has no test"), "{told}");
-    assert!(!told.contains("arm 1") && !told.contains("rule `everyone`"), "{told}");
-    assert!(told.contains("0 errors, 2 warnings"), "{told}");
+    let everyone = test("everyone", "+12137771234", "+12135550101", "everyone");
+    let withheld = test("withheld", "withheld", "+12135550101", "withheld");
+    let some = format!("{SPLIT}{first}{everyone}");
+    let report = text(&check(&some, &["--coverage"]).stdout);
+    assert!(report.contains("rule `withheld` has no test"), "{report}");
+    assert!(report.contains("arm 2 of rule `switched` has no test"), "{report}");
+    assert!(!report.contains("arm 1") && !report.contains("rule `everyone`"), "{report}");
+    assert!(report.contains("0 errors, 2 warnings"), "{report}");
     for (table, arguments, code) in [
         (&some, &["--coverage"][..], 0),
         (&some, &["--strict"], 0),
         (&some, &["--strict", "--coverage"], 1),
-        (&format!("{some}{second}{nobody}"), &["--strict", "--coverage"], 0),
+        (&format!("{some}{second}{withheld}"), &["--strict", "--coverage"], 0),
     ] {
         let checked = check(table, arguments);
         assert_eq!(checked.status.code(), Some(code), "{arguments:?} {}", text(&checked.stdout));
@@ -77,31 +77,31 @@ fn a_folder_is_one_table() {
     file("20-all.toml", "[[rule]]\nname = \"everyone\"\nagent = \"a\"\n");
     file("30-tests.toml", &test("vip", "+12137771234", "", "vip"));
     let checked = run(&["check", "--strict", "--rules", path]);
-    let told = text(&checked.stdout);
-    assert_eq!(checked.status.code(), Some(0), "{told}");
-    assert!(told.contains("2 rules, 2 agents, 1 test passed; 0 errors, 0 warnings"), "{told}");
+    let report = text(&checked.stdout);
+    assert_eq!(checked.status.code(), Some(0), "{report}");
+    assert!(report.contains("2 rules, 2 agents, 1 test passed; 0 errors, 0 warnings"), "{report}");
     file("20-all.toml", "[[rule]]\nname = \"vip\"\nagnt = \"a\"\n");
     file("15-latin.toml", "# nothing\n");
     std::fs::write(folder.path().join("15-latin.toml"), b"# caf\xe9\n").unwrap();
     let checked = run(&["check", "--rules", path]);
-    let told = text(&checked.stdout);
-    assert_eq!(checked.status.code(), Some(1), "{told}");
-    for place in ["15-latin.toml:1:6", "20-all.toml:2:8", "20-all.toml:3:1"] {
-        assert!(told.contains(place), "{place}: {told}");
+    let report = text(&checked.stdout);
+    assert_eq!(checked.status.code(), Some(1), "{report}");
+    for location in ["15-latin.toml:1:6", "20-all.toml:2:8", "20-all.toml:3:1"] {
+        assert!(report.contains(location), "{location}: {report}");
     }
-    for (what, path) in [("an empty folder", "empty"), ("nothing", "missing")] {
+    for (what, path) in [("an empty folder", "empty"), ("a missing path", "missing")] {
         std::fs::create_dir_all(folder.path().join("empty")).unwrap();
         let path = folder.path().join(path);
         let checked = run(&["check", "--rules", path.to_str().unwrap()]);
         assert_eq!(checked.status.code(), Some(2), "{what}");
-        let said = text(&checked.stderr);
-        assert!(said.contains("cannot read the rules"), "{what}: {said}");
-        assert_eq!(said.matches(path.to_str().unwrap()).count(), 1, "{said}");
+        let stderr = text(&checked.stderr);
+        assert!(stderr.contains("cannot read the rules"), "{what}: {stderr}");
+        assert_eq!(stderr.matches(path.to_str().unwrap()).count(), 1, "{stderr}");
     }
 }
 
 #[test]
-fn four_different_mistakes_are_told_in_one_run() {
+fn four_different_errors_are_reported_in_one_run() {
     let folder = tempfile::tempdir().unwrap();
     let rules = folder.path().join("rules.toml");
     std::fs::write(folder.path().join("vip.csv"), "number,name\n+12137771234,Ann\n+1213777,Bob\n")
@@ -132,12 +132,12 @@ agent = "b"
     std::fs::write(&rules, table).unwrap();
     let checked = run(&["check", "--json", "--rules", rules.to_str().unwrap()]);
     assert_eq!(checked.status.code(), Some(1));
-    let told: Value = serde_json::from_slice(&checked.stdout).unwrap();
-    let mistakes = told["diagnostics"].as_array().unwrap().iter();
-    let mistakes: Vec<_> = mistakes
-        .map(|mistake| {
-            let file = mistake["file"].as_str().unwrap_or_default().rsplit('/').next().unwrap();
-            format!("{} {file}:{}", mistake["code"].as_str().unwrap(), mistake["line"])
+    let report: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    let diagnostics = report["diagnostics"].as_array().unwrap().iter();
+    let diagnostics: Vec<_> = diagnostics
+        .map(|diagnostic| {
+            let file = diagnostic["file"].as_str().unwrap_or_default().rsplit('/').next().unwrap();
+            format!("{} {file}:{}", diagnostic["code"].as_str().unwrap(), diagnostic["line"])
         })
         .collect();
     for expected in [
@@ -146,7 +146,7 @@ agent = "b"
         "never-reached rules.toml:20",
         "bad-number vip.csv:3",
     ] {
-        assert!(mistakes.contains(&expected.to_owned()), "{expected}: {mistakes:#?}");
+        assert!(diagnostics.contains(&expected.to_owned()), "{expected}: {diagnostics:#?}");
     }
-    assert_eq!(mistakes.len(), 4, "and nothing that follows from them: {mistakes:#?}");
+    assert_eq!(diagnostics.len(), 4, "no errors that follow from them: {diagnostics:#?}");
 }

@@ -1,4 +1,4 @@
-//! `explain`, on the command line and on the admin listener: one story, told twice.
+//! `explain`, on the command line and on the admin listener.
 
 use std::process::Output;
 
@@ -10,7 +10,8 @@ use switchboard::http::admin;
 use tower::ServiceExt;
 
 use crate::support::app::{self, App, app, retell_call};
-use crate::support::program::{self, run, start, text};
+use crate::support::program::{self, Served, run, start, text};
+use crate::support::wait;
 
 const SETTINGS: &str = r#"
 [sources.clinic]
@@ -56,20 +57,20 @@ name = "everyone"
 agent = "agent_1"
 "#;
 
-async fn ask(app: &App, request: Request<Body>) -> (StatusCode, Value) {
+async fn send(app: &App, request: Request<Body>) -> (StatusCode, Value) {
     let response = app.admin.clone().oneshot(request).await.unwrap();
-    let answer = app::whole(response).await;
+    let answer = app::collect(response).await;
     let body = serde_json::from_slice(&answer.body).unwrap_or_default();
     (answer.status, body)
 }
 
-async fn explained(query: &str) -> (StatusCode, Value) {
+async fn explain_query(query: &str) -> (StatusCode, Value) {
     let request = Request::get(format!("/explain?{query}")).body(Body::empty()).unwrap();
-    ask(&app(SETTINGS, RULES), request).await
+    send(&app(SETTINGS, RULES), request).await
 }
 
 #[tokio::test]
-async fn each_parameter_tells_something_of_the_call() {
+async fn each_query_parameter_sets_a_field_of_the_call() {
     let open = "at=2026-11-20T10:00";
     for (query, rule) in [
         ("from=%2B12137771234&at=2026-11-20T10:00", "the clinic"),
@@ -78,27 +79,31 @@ async fn each_parameter_tells_something_of_the_call() {
         ("source=retell&at=2026-11-20T10:00:00Z", "after hours"),
         ("source=retell&at=2026-11-20+10:00&channel=sms", "text messages"),
     ] {
-        let (status, story) = explained(query).await;
-        assert_eq!((status, &story["rule"]), (StatusCode::OK, &json!(rule)), "{query}: {story}");
+        let (status, explanation) = explain_query(query).await;
+        assert_eq!(
+            (status, &explanation["rule"]),
+            (StatusCode::OK, &json!(rule)),
+            "{query}: {explanation}"
+        );
     }
     for german in
         ["from=%2B4930901820", "from=+4930901820", "from=004930901820", "from=%2B49+30+901820"]
     {
-        let (_, story) = explained(&format!("{german}&{open}")).await;
+        let (_, explanation) = explain_query(&format!("{german}&{open}")).await;
         let expected = json!([{ "name": "language", "value": "de", "rule": "german" }]);
         let is_number = !german.contains("=00");
-        assert_eq!(story["variables"] == expected, is_number, "{german}: {story}");
+        assert_eq!(explanation["variables"] == expected, is_number, "{german}: {explanation}");
     }
-    let (_, now) = explained("source=retell").await;
+    let (_, now) = explain_query("source=retell").await;
     assert_eq!(
         now["at"],
         json!("2026-05-28T19:57:52-04:00"),
-        "the clock's time, on the table's wall clock"
+        "the current time in the zone of the table"
     );
 }
 
 #[tokio::test]
-async fn a_question_that_makes_no_sense_is_400_and_says_what_would() {
+async fn an_invalid_query_is_400_with_help() {
     for (query, why) in [
         (
             "form=%2B12137771234",
@@ -110,23 +115,30 @@ async fn a_question_that_makes_no_sense_is_400_and_says_what_would() {
         ("at=tomorrow", "`tomorrow`"),
         ("at=2026-02-30", "2026-02-30"),
     ] {
-        let (status, body) = explained(query).await;
+        let (status, body) = explain_query(query).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {body}");
-        assert!(body["detail"].as_str().is_some_and(|said| said.contains(why)), "{query}: {body}");
+        assert!(
+            body["detail"].as_str().is_some_and(|detail| detail.contains(why)),
+            "{query}: {body}"
+        );
     }
 }
 
-async fn posted(query: &str, body: &str) -> (StatusCode, Value) {
+async fn explain_body(query: &str, body: &str) -> (StatusCode, Value) {
     let request = Request::post(format!("/explain?{query}"));
-    ask(&app(SETTINGS, RULES), request.body(Body::from(body.to_owned())).unwrap()).await
+    send(&app(SETTINGS, RULES), request.body(Body::from(body.to_owned())).unwrap()).await
 }
 
 #[tokio::test]
-async fn a_saved_body_is_explained_as_its_source_would_read_it() {
+async fn a_posted_body_is_parsed_like_a_request_to_its_source() {
     let call = retell_call("+4930901820", "+12137771235");
-    let (status, story) = posted("source=retell&at=2026-11-20T10:00", &call).await;
-    assert_eq!((status, &story["rule"]), (StatusCode::OK, &json!("everyone")), "{story}");
-    assert_eq!(story["variables"][0]["value"], json!("de"));
+    let (status, explanation) = explain_body("source=retell&at=2026-11-20T10:00", &call).await;
+    assert_eq!(
+        (status, &explanation["rule"]),
+        (StatusCode::OK, &json!("everyone")),
+        "{explanation}"
+    );
+    assert_eq!(explanation["variables"][0]["value"], json!("de"));
     let event = r#"{"event":"call_ended","call":{"call_id":"call_1"}}"#;
     for (query, body, why) in [
         ("source=retell", event, "the body is the event `call_ended`, not a call"),
@@ -137,14 +149,17 @@ async fn a_saved_body_is_explained_as_its_source_would_read_it() {
             "send either from, to and channel, or a request body",
         ),
     ] {
-        let (status, body) = posted(query, body).await;
+        let (status, body) = explain_body(query, body).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {body}");
-        assert!(body["detail"].as_str().is_some_and(|said| said.contains(why)), "{query}: {body}");
+        assert!(
+            body["detail"].as_str().is_some_and(|detail| detail.contains(why)),
+            "{query}: {body}"
+        );
     }
 }
 
 #[tokio::test]
-async fn with_an_admin_token_asking_and_reloading_want_it() {
+async fn explain_and_reload_require_the_admin_token() {
     let app = app(SETTINGS, RULES);
     let token = Some(Secret::new("admin_0123456789abcdef"));
     let router = admin::router(app.app.clone(), None, token);
@@ -164,7 +179,7 @@ async fn with_an_admin_token_asking_and_reloading_want_it() {
         if with_token {
             request = request.header("authorization", "Bearer admin_0123456789abcdef");
         }
-        let (status, body) = ask(&app, request.body(Body::empty()).unwrap()).await;
+        let (status, body) = send(&app, request.body(Body::empty()).unwrap()).await;
         assert_eq!(status.as_u16(), expected, "{method} {path} {with_token}: {body}");
     }
 }
@@ -175,9 +190,9 @@ fn parsed(output: &Output) -> Value {
 }
 
 #[test]
-fn the_listener_and_the_command_tell_the_same() {
+fn the_listener_and_the_command_return_the_same_explanation() {
     let (folder, settings) = program::folder(SETTINGS, RULES);
-    let served = start(&["--config", &settings]).until_it_serves();
+    let served = Served::new(start(&["--config", &settings]));
     let body = folder.path().join("body.json");
     std::fs::write(&body, retell_call("+4930901820", "+12137771235")).unwrap();
     let body = body.to_str().unwrap();
@@ -209,17 +224,17 @@ fn the_listener_and_the_command_tell_the_same() {
         ),
     ] {
         let mut curl = std::process::Command::new("curl");
-        curl.args(["-s", "-S", "--max-time", "10"]);
+        curl.args(["-s", "-S", "--max-time", "60"]);
         match query.strip_suffix("&body") {
             Some(query) => {
                 curl.args(["--data-binary", &format!("@{body}"), &format!("{url}?{query}")])
             }
             None => curl.arg(format!("{url}?{query}")),
         };
-        let told = parsed(&curl.output().expect("curl"));
-        assert!(told["rule"].is_string(), "{told}");
+        let explanation = parsed(&wait::output(&mut curl));
+        assert!(explanation["rule"].is_string(), "{explanation}");
         let command = [&["explain", "--json", "--config", &settings], arguments].concat();
-        assert_eq!(told, parsed(&run(&command)), "{query}");
+        assert_eq!(explanation, parsed(&run(&command)), "{query}");
     }
 }
 
@@ -231,7 +246,7 @@ fn explain(rules: &str, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn a_test_that_explain_prints_passes_when_it_is_pasted() {
+fn a_test_printed_by_explain_passes() {
     for call in [
         &["--from", "+4930901820", "--at", "2026-11-20 10:00"][..],
         &["--from", "withheld", "--source", "retell", "--at", "2026-11-20 20:00"],
@@ -260,7 +275,7 @@ fn a_test_that_explain_prints_passes_when_it_is_pasted() {
 }
 
 #[test]
-fn a_long_table_is_told_by_the_rules_whose_numbers_fit_or_with_all_as_a_whole() {
+fn a_long_table_is_explained_without_rules_for_other_numbers_unless_all_is_set() {
     let rule = |number| {
         format!(
             "[[rule]]\nname = \"r{number}\"\nfrom = \"+1213777{number:04}\"\nagent = \"a{number}\"\n"
@@ -277,7 +292,7 @@ fn a_long_table_is_told_by_the_rules_whose_numbers_fit_or_with_all_as_a_whole() 
 }
 
 #[test]
-fn what_explain_cannot_do_exits_2_and_says_why() {
+fn explain_exits_with_2_and_a_reason_if_it_cannot_run() {
     for (arguments, why) in [
         (&["--at", "tomorrow"][..], "--at: `tomorrow`"),
         (&["--source", "nobody"], "the settings have clinic, retell"),
@@ -295,17 +310,17 @@ fn what_explain_cannot_do_exits_2_and_says_why() {
 }
 
 #[tokio::test]
-async fn an_explanation_is_about_one_call() {
-    for wide in ["+1213*", "DE", "@vip", "+1213555XXXX", "!DE", "+0123"] {
-        let told = explain(RULES, &["--from", wide]);
-        assert_eq!(told.status.code(), Some(2), "{wide}");
+async fn explain_rejects_patterns() {
+    for pattern in ["+1213*", "DE", "@vip", "+1213555XXXX", "!DE", "+0123"] {
+        let output = explain(RULES, &["--from", pattern]);
+        assert_eq!(output.status.code(), Some(2), "{pattern}");
         assert!(
-            text(&told.stderr).contains("needs the number of one call"),
+            text(&output.stderr).contains("needs the number of one call"),
             "{}",
-            text(&told.stderr)
+            text(&output.stderr)
         );
-        let encoded: String = wide.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let (status, story) = explained(&format!("to={encoded}")).await;
-        assert_eq!(status, StatusCode::BAD_REQUEST, "{wide}: {story}");
+        let encoded: String = pattern.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let (status, explanation) = explain_query(&format!("to={encoded}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{pattern}: {explanation}");
     }
 }

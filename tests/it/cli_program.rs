@@ -3,11 +3,12 @@
 use std::process::Command;
 
 use crate::support::program::{SETTINGS, folder, program, run, serve, text};
+use crate::support::wait;
 
 #[test]
-fn the_first_five_minutes_of_a_newcomer() {
+fn the_commands_of_the_quickstart_work() {
     let served = serve();
-    let pasted = Command::new("sh").args(["-c", &served.curl]).output().expect("sh");
+    let pasted = wait::output(Command::new("sh").args(["-c", &served.curl]));
     assert!(pasted.status.success(), "{}: {}", served.curl, text(&pasted.stderr));
     assert!(
         text(&pasted.stdout).contains(r#""override_agent_id":"agent_c0nc1erge""#),
@@ -24,31 +25,31 @@ fn the_first_five_minutes_of_a_newcomer() {
         let sent = run(&[&["send", "--url", &served.url], arguments.as_slice()].concat());
         assert_eq!(sent.status.code(), Some(0), "{}", text(&sent.stderr));
         assert!(text(&sent.stdout).contains(expected), "{arguments:?}: {}", text(&sent.stdout));
-        let said = text(&sent.stderr);
-        assert!(said.contains("200 OK in ") && said.contains("using `dev`"), "{said}");
+        let stderr = text(&sent.stderr);
+        assert!(stderr.contains("200 OK in ") && stderr.contains("using `dev`"), "{stderr}");
     }
 
     let health = run(&["health", "--url", &format!("{}/healthz", served.url)]);
     assert_eq!(health.status.code(), Some(0));
     let (code, log) = served.terminate();
-    assert_eq!(code, Some(0), "SIGTERM ends it well");
+    assert_eq!(code, Some(0), "SIGTERM");
     assert!(
         log.contains(r#"from="+1213***1234""#) && !log.contains("+12137771234"),
-        "masked: {log}"
+        "not masked: {log}"
     );
-    assert_eq!(log.matches(" call ").count(), 5, "one line a call: {log}");
+    assert_eq!(log.matches(" call ").count(), 5, "not one line per call: {log}");
 }
 
 #[test]
-fn a_curl_line_of_send_works_when_pasted() {
+fn the_curl_command_printed_by_send_works() {
     let served = serve();
     let printed = run(&["send", "--curl", "--url", &served.url, "--from", "+4930901820"]);
-    let pasted = Command::new("sh").args(["-c", &text(&printed.stdout)]).output().expect("sh");
+    let pasted = wait::output(Command::new("sh").args(["-c", &text(&printed.stdout)]));
     assert!(text(&pasted.stdout).contains(r#""language":"de""#), "{}", text(&pasted.stdout));
 }
 
 #[test]
-fn a_saved_body_is_sent_and_explained_as_it_is() {
+fn send_and_explain_accept_a_body_from_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let body = folder.path().join("body.json");
     std::fs::write(
@@ -66,19 +67,19 @@ fn a_saved_body_is_sent_and_explained_as_it_is() {
 }
 
 #[test]
-fn what_is_not_well_exits_1() {
+fn failures_exit_with_1() {
     let served = serve();
     let mut refused = program();
-    refused.env("RETELL_API_KEY", "a key of somebody else").args(["send", "--url", &served.url]);
-    let refused = refused.output().unwrap();
+    refused.env("RETELL_API_KEY", "another_key_0123456789").args(["send", "--url", &served.url]);
+    let refused = wait::output(&mut refused);
     assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stderr));
     assert!(text(&refused.stderr).starts_with("401"), "{}", text(&refused.stderr));
-    let nobody = run(&["health", "--url", "http://127.0.0.1:9/healthz"]);
-    assert_eq!(nobody.status.code(), Some(1));
+    let unreachable = run(&["health", "--url", "http://127.0.0.1:9/healthz"]);
+    assert_eq!(unreachable.status.code(), Some(1));
 }
 
 #[test]
-fn explain_tells_each_rule_until_the_deciding_one_as_text_and_json() {
+fn explain_lists_each_rule_up_to_the_deciding_one_as_text_and_json() {
     let at = ["--from", "+13125550100", "--at", "2026-11-20 10:00"];
     let explained = run(&[&["explain"], at.as_slice()].concat());
     let explained = text(&explained.stdout);
@@ -94,36 +95,43 @@ fn explain_tells_each_rule_until_the_deciding_one_as_text_and_json() {
 const MISSPELT: &str = "[[rule]]\nname = \"a\"\nform = \"+1213*\"\nagent = \"x\"\n";
 
 #[test]
-fn check_names_every_mistake_with_its_line_and_exits_1() {
+fn check_reports_every_error_with_its_location_and_exits_with_1() {
     let (_folder, settings) = folder(&format!("{SETTINGS}fallbak = \"keep\"\n"), MISSPELT);
     let settings_only = run(&["check", "--config", &settings]);
     assert_eq!(settings_only.status.code(), Some(1));
-    let said = text(&settings_only.stdout);
-    assert!(said.contains("s.toml:4:1") && said.contains("did you mean `fallback`?"), "{said}");
+    let report = text(&settings_only.stdout);
+    assert!(
+        report.contains("s.toml:4:1") && report.contains("did you mean `fallback`?"),
+        "{report}"
+    );
     let (_folder, settings) = folder(SETTINGS, MISSPELT);
     let checked = run(&["check", "--config", &settings]);
-    let said = text(&checked.stdout);
-    assert!(said.contains("rules.toml:3:1") && said.contains("did you mean `from`?"), "{said}");
+    let report = text(&checked.stdout);
+    assert!(
+        report.contains("rules.toml:3:1") && report.contains("did you mean `from`?"),
+        "{report}"
+    );
     let json = run(&["check", "--json", "--config", &settings]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json["ok"], false);
-    let mistakes = json["diagnostics"].as_array().unwrap();
-    let mistake = mistakes.iter().find(|mistake| mistake["code"] == "unknown-key").unwrap();
-    assert_eq!((&mistake["line"], &mistake["column"]), (&3.into(), &1.into()));
+    let diagnostics = json["diagnostics"].as_array().unwrap();
+    let diagnostic =
+        diagnostics.iter().find(|diagnostic| diagnostic["code"] == "unknown-key").unwrap();
+    assert_eq!((&diagnostic["line"], &diagnostic["column"]), (&3.into(), &1.into()));
 }
 
 #[test]
-fn check_names_mistakes_of_settings_and_rules_in_one_run() {
+fn check_reports_errors_of_settings_and_rules_in_one_run() {
     let (_folder, settings) = folder(&format!("{SETTINGS}fallbak = \"keep\"\n"), MISSPELT);
-    let said = text(&run(&["check", "--config", &settings]).stdout);
+    let report = text(&run(&["check", "--config", &settings]).stdout);
     assert!(
-        said.contains("did you mean `fallback`?") && said.contains("did you mean `from`?"),
-        "{said}"
+        report.contains("did you mean `fallback`?") && report.contains("did you mean `from`?"),
+        "{report}"
     );
 }
 
 #[test]
-fn strict_takes_warnings_for_errors() {
+fn strict_treats_warnings_as_errors() {
     let (_folder, settings) =
         folder(SETTINGS, "[[rule]]\nname = \"a\"\nto = \"+1213*\"\nagent = \"x\"\n");
     assert_eq!(run(&["check", "--config", &settings]).status.code(), Some(0));
@@ -139,20 +147,20 @@ fn the_shipped_table_passes_the_strict_check() {
 }
 
 #[test]
-fn what_cannot_run_exits_2_and_says_what_to_set() {
+fn commands_that_cannot_run_exit_with_2_and_help() {
     let (folder, settings) = folder(SETTINGS, MISSPELT.replace("form", "from").as_str());
     let no_secret = run(&["serve", "--config", &settings]);
     assert_eq!(no_secret.status.code(), Some(2));
-    let said = text(&no_secret.stderr);
-    assert!(said.contains("set the environment variable RETELL_API_KEY"), "{said}");
+    let stderr = text(&no_secret.stderr);
+    assert!(stderr.contains("set the environment variable RETELL_API_KEY"), "{stderr}");
     std::fs::write(folder.path().join("rules.toml"), MISSPELT).unwrap();
     let bad_rules = run(&["serve", "--dev", "--config", &settings]);
     assert_eq!(bad_rules.status.code(), Some(2));
-    let nothing = run(&["check", "--config", "no/such/file.toml"]);
-    assert_eq!(nothing.status.code(), Some(2));
-    assert!(text(&nothing.stderr).contains("no/such/file.toml"));
-    let nobody = run(&["send", "--url", "http://127.0.0.1:9", "--config", &settings]);
-    assert_eq!(nobody.status.code(), Some(2));
+    let missing = run(&["check", "--config", "no/such/file.toml"]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(text(&missing.stderr).contains("no/such/file.toml"));
+    let unreachable = run(&["send", "--url", "http://127.0.0.1:9", "--config", &settings]);
+    assert_eq!(unreachable.status.code(), Some(2));
 }
 
 #[test]
@@ -165,7 +173,7 @@ fn every_command_has_help() {
 }
 
 #[test]
-fn it_stops_within_the_grace_even_with_an_idle_connection() {
+fn an_idle_connection_does_not_keep_the_service_from_stopping() {
     let served = serve();
     let address = served.url.trim_start_matches("http://").to_owned();
     let _idle = std::net::TcpStream::connect(address).unwrap();

@@ -1,11 +1,9 @@
-//! `switchboard records` and the admin listener's `/records`: what is found, shown and forgotten.
+//! `switchboard records` and the admin listener's `/records`: find, show, export and erase records.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -23,10 +21,11 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::support::app::{
-    self, Answer, answer, load_settings, parse_rules, retell_call, retell_request_at, whole,
+    self, Answer, answer, collect, load_settings, parse_rules, retell_call, retell_request_at,
 };
 use crate::support::postgres::Postgres;
 use crate::support::program::{program, text};
+use crate::support::wait::{self, LineReader, Running};
 
 const RULES: &str = r#"
 [[rule]]
@@ -54,21 +53,21 @@ const BERLIN: &str = "+4930901820";
 const BOSTON: &str = "+16175550123";
 const OURS: &str = "+12137771235";
 
-/// A service that records, and its settings for the program.
-struct Recorded {
+/// A service that records, and its settings file for the program.
+struct Service {
     folder: tempfile::TempDir,
     public: axum::Router,
     admin: Router,
     app: Arc<Switchboard>,
-    asked: AtomicI64,
+    last_request_ms: AtomicI64,
     stop: CancellationToken,
-    writing: JoinHandle<()>,
+    writer: JoinHandle<()>,
 }
 
-/// With `[records]` as it is said here.
-fn recorded(records: &str) -> Recorded {
+/// Starts a service with these settings in `[records]`.
+fn service(records: &str) -> Service {
     let folder = tempfile::tempdir().unwrap();
-    let settings = format!("{}\n[records]\n{records}\n", app::SETTINGS);
+    let settings = format!("{}\n[records]\n{records}\n", app::settings_with_longest_deadline());
     std::fs::write(folder.path().join("s.toml"), &settings).unwrap();
     std::fs::write(folder.path().join("rules.toml"), RULES).unwrap();
     let absolute = settings.replace("sqlite:", &format!("sqlite:{}/", folder.path().display()));
@@ -81,21 +80,21 @@ fn recorded(records: &str) -> Recorded {
         Switchboard::with_records(settings.sources, table, Clock::System, settings.records);
     let app = Arc::new(app);
     let stop = CancellationToken::new();
-    let writing = writer.map(|writer| tokio::spawn(writer.run(stop.clone())));
-    let writing = writing.unwrap_or_else(|| tokio::spawn(std::future::ready(())));
-    Recorded {
+    let writer = writer.map(|writer| tokio::spawn(writer.run(stop.clone())));
+    let writer = writer.unwrap_or_else(|| tokio::spawn(std::future::ready(())));
+    Service {
         public: public::router(app.clone(), &settings.server),
         admin: admin::router(app.clone(), None, settings.admin.token),
         folder,
         app,
-        asked: AtomicI64::new(0),
+        last_request_ms: AtomicI64::new(0),
         stop,
-        writing,
+        writer,
     }
 }
 
 fn now_ms() -> i64 {
-    #[expect(clippy::disallowed_methods, reason = "the program asks the same clock")]
+    #[expect(clippy::disallowed_methods, reason = "the program uses the same clock")]
     Timestamp::now().as_millisecond()
 }
 
@@ -103,31 +102,31 @@ fn sqlite() -> &'static str {
     "url = \"sqlite:r.db\"\nwait = \"commit\""
 }
 
-impl Recorded {
-    /// Each in a millisecond of its own, so that their order is known.
-    async fn ask(&self, body: &str) -> Answer {
-        while now_ms() <= self.asked.load(Ordering::Relaxed) {
+impl Service {
+    /// Sends a request. Each has a distinct millisecond, so that the order of records is known.
+    async fn send(&self, body: &str) -> Answer {
+        while now_ms() <= self.last_request_ms.load(Ordering::Relaxed) {
             tokio::task::yield_now().await;
         }
         let body = body.as_bytes();
         let request = retell_request_at("/inbound/retell", body, now_ms(), app::RETELL_KEY);
-        let answered = answer(&self.public, request).await;
-        self.asked.store(now_ms(), Ordering::Relaxed);
-        assert_eq!(answered.status, StatusCode::OK);
-        answered
+        let response = answer(&self.public, request).await;
+        self.last_request_ms.store(now_ms(), Ordering::Relaxed);
+        assert_eq!(response.status, StatusCode::OK);
+        response
     }
 
-    async fn call(&self, from: &str) {
-        self.ask(&retell_call(from, OURS)).await;
+    async fn send_call(&self, from: &str) {
+        self.send(&retell_call(from, OURS)).await;
     }
 
-    /// A call with an id, and what became of it.
-    async fn whole_call(&self, from: &str, call_id: &str) {
+    /// Sends a call with an id, and its events.
+    async fn send_call_and_events(&self, from: &str, call_id: &str) {
         let call = json!({
             "event": "call_inbound",
             "call_inbound": { "from_number": from, "to_number": OURS, "call_id": call_id },
         });
-        self.ask(&call.to_string()).await;
+        self.send(&call.to_string()).await;
         for (kind, rest) in [
             ("call_started", json!({ "call_status": "ongoing" })),
             (
@@ -143,13 +142,13 @@ impl Recorded {
             event["call"]["call_id"] = call_id.into();
             event["call"]["from_number"] = from.into();
             event["call"]["to_number"] = OURS.into();
-            self.ask(&event.to_string()).await;
+            self.send(&event.to_string()).await;
         }
     }
 
-    /// The program, asked about these records.
-    fn records(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("it starts")
+    /// Runs `switchboard records`.
+    fn run(&self, arguments: &[&str]) -> Output {
+        wait::output(&mut self.command(arguments))
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -162,60 +161,61 @@ impl Recorded {
         command
     }
 
+    /// Runs `switchboard records`, which must succeed. Returns its output.
     #[track_caller]
-    fn say(&self, arguments: &[&str]) -> String {
-        let ran = self.records(arguments);
+    fn stdout(&self, arguments: &[&str]) -> String {
+        let ran = self.run(arguments);
         assert_eq!(ran.status.code(), Some(0), "{arguments:?}: {}", text(&ran.stderr));
         text(&ran.stdout)
     }
 
-    /// What `list` finds: who rang, newest first.
+    /// Returns the callers in the output of `list`, newest first.
     #[track_caller]
     fn callers(&self, arguments: &[&str]) -> Vec<String> {
-        let said = self.say(&[&["list", "--json"], arguments].concat());
-        let calls = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let lines = self.stdout(&[&["list", "--json"], arguments].concat());
+        let calls = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         calls.map(|call| call["from"].as_str().unwrap().to_owned()).collect()
     }
 
     async fn admin(&self, path: &str) -> (StatusCode, Value) {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let answered = whole(self.admin.clone().oneshot(request).await.unwrap()).await;
-        (answered.status, answered.json())
+        let response = collect(self.admin.clone().oneshot(request).await.unwrap()).await;
+        (response.status, response.json())
     }
 
     async fn stop(self) -> tempfile::TempDir {
         self.stop.cancel();
-        self.writing.await.unwrap();
+        self.writer.await.unwrap();
         self.folder
     }
 }
 
-/// Three calls, oldest first: Berlin, a blocked one, Boston.
-async fn three_calls(recorded: &Recorded) {
-    recorded.whole_call(BERLIN, "call_b").await;
-    recorded.call("+19005550100").await;
-    recorded.whole_call(BOSTON, "call_c").await;
+/// Sends three calls: from Berlin, from a blocked number, and from Boston.
+async fn send_three_calls(service: &Service) {
+    service.send_call_and_events(BERLIN, "call_b").await;
+    service.send_call("+19005550100").await;
+    service.send_call_and_events(BOSTON, "call_c").await;
 }
 
-/// The three calls, in SQLite and where there is one in PostgreSQL.
-async fn everywhere() -> Vec<Recorded> {
-    let mut all = vec![recorded(sqlite())];
+/// Returns services with three calls: with SQLite, and with PostgreSQL if it is installed.
+async fn services_with_calls() -> Vec<Service> {
+    let mut all = vec![service(sqlite())];
     if let Some(postgres) = Postgres::shared() {
         let records = format!("url = \"{}\"\nwait = \"commit\"", postgres.fresh());
-        all.push(recorded(&records));
+        all.push(service(&records));
     }
-    for recorded in &all {
-        three_calls(recorded).await;
+    for service in &all {
+        send_three_calls(service).await;
     }
     all
 }
 
 #[tokio::test]
-async fn list_finds_calls_by_what_is_asked_for_newest_first() {
+async fn list_prints_matching_calls_newest_first() {
     let (berlin, blocked, boston) = (BERLIN, "+19005550100", BOSTON);
     let (before, after) = ("1h", "2999-12-31");
-    for recorded in everywhere().await {
-        for (asked, expected) in [
+    for service in services_with_calls().await {
+        for (arguments, expected) in [
             (vec![], vec![boston, blocked, berlin]),
             (vec!["--limit", "2"], vec![boston, blocked]),
             (vec!["--number", "+49 (30) 901820"], vec![berlin]),
@@ -231,26 +231,26 @@ async fn list_finds_calls_by_what_is_asked_for_newest_first() {
             (vec!["--until", before], vec![]),
             (vec!["--outcome", "agent", "--rule", "everyone"], vec![boston]),
         ] {
-            assert_eq!(recorded.callers(&asked), expected, "{asked:?}");
+            assert_eq!(service.callers(&arguments), expected, "{arguments:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn list_is_a_table_for_people_and_csv_for_spreadsheets() {
-    let recorded = recorded(sqlite());
-    three_calls(&recorded).await;
-    let shown = recorded.say(&["list", "--zone", "Europe/Berlin"]);
+async fn list_prints_a_table_or_csv() {
+    let service = self::service(sqlite());
+    send_three_calls(&service).await;
+    let shown = service.stdout(&["list", "--zone", "Europe/Berlin"]);
     let lines: Vec<&str> = shown.lines().collect();
     assert!(lines[0].starts_with("time (Europe/Berlin)"), "{shown}");
-    let json = recorded.say(&["list", "--json", "--limit", "1"]);
+    let json = service.stdout(&["list", "--json", "--limit", "1"]);
     let newest: Value = serde_json::from_str(&json).unwrap();
     let at: Timestamp = newest["at"].as_str().unwrap().parse().unwrap();
     let there = at.in_tz("Europe/Berlin").unwrap().strftime("%Y-%m-%d %H:%M:%S").to_string();
     assert!(lines[1].starts_with(&there), "{there}: {shown}");
     assert!(lines[1].contains("everyone") && lines[1].contains("call_ended"), "{shown}");
     assert!(lines[2].contains("reject: blocklist"), "{shown}");
-    let csv = recorded.say(&["list", "--csv"]);
+    let csv = service.stdout(&["list", "--csv"]);
     let mut rows = csv::Reader::from_reader(csv.as_bytes());
     let heading = rows.headers().unwrap().clone();
     let variables = heading.iter().position(|name| name == "variables").unwrap();
@@ -260,24 +260,24 @@ async fn list_is_a_table_for_people_and_csv_for_spreadsheets() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_asked_says_what_would_be_right() {
-    let recorded = recorded(sqlite());
-    three_calls(&recorded).await;
-    for (asked, expected) in [
+async fn an_invalid_filter_exits_with_2_and_help() {
+    let service = self::service(sqlite());
+    send_three_calls(&service).await;
+    for (arguments, expected) in [
         (vec!["list", "--since", "soon"], "--since: `soon` is not a time"),
         (vec!["list", "--outcome", "no"], "unknown outcome `no`: use agent, reject, keep"),
         (vec!["list", "--number", "+49*"], "is not one number"),
         (vec!["list", "--zone", "Berlin"], "use a name such as Europe/Berlin"),
         (vec!["forget", "--number", "anonymous"], "withheld callers cannot be told apart"),
     ] {
-        let ran = recorded.records(&asked);
-        assert_eq!(ran.status.code(), Some(2), "{asked:?}");
-        assert!(text(&ran.stderr).contains(expected), "{asked:?}: {}", text(&ran.stderr));
+        let ran = service.run(&arguments);
+        assert_eq!(ran.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&ran.stderr).contains(expected), "{arguments:?}: {}", text(&ran.stderr));
     }
 }
 
 #[test]
-fn without_a_store_it_says_why_and_exits_2() {
+fn without_a_store_each_command_exits_with_2_and_a_reason() {
     for (records, expected) in [
         ("url = \"off\"", "records are off"),
         ("url = \"memory:\"", "ask its admin listener for /records"),
@@ -289,20 +289,20 @@ fn without_a_store_it_says_why_and_exits_2() {
         let settings = format!("{}\n[records]\n{records}\n", app::SETTINGS);
         let (folder, path) = crate::support::program::folder(&settings, RULES);
         for command in [vec!["list"], vec!["stats"], vec!["forget", "--number", BERLIN]] {
-            let ran = program().arg("records").args(&command).args(["--config", &path]).output();
-            let ran = ran.unwrap();
+            let ran =
+                wait::output(program().arg("records").args(&command).args(["--config", &path]));
             assert_eq!(ran.status.code(), Some(2), "{records} {command:?}");
             assert!(text(&ran.stderr).contains(expected), "{records}: {}", text(&ran.stderr));
         }
-        assert!(!folder.path().join("none.db").exists(), "asking makes no file");
+        assert!(!folder.path().join("none.db").exists(), "reading creates no file");
     }
 }
 
 #[tokio::test]
-async fn show_tells_the_decision_what_became_of_it_and_why() {
-    let recorded = recorded(sqlite());
-    three_calls(&recorded).await;
-    let shown = recorded.say(&["show", "call_b"]);
+async fn show_prints_the_decision_its_events_and_its_explanation() {
+    let service = self::service(sqlite());
+    send_three_calls(&service).await;
+    let shown = service.stdout(&["show", "call_b"]);
     for expected in [
         "from           +4930901820",
         "outcome        agent agent_de",
@@ -312,134 +312,133 @@ async fn show_tells_the_decision_what_became_of_it_and_why() {
     ] {
         assert!(shown.contains(expected), "{expected}: {shown}");
     }
-    let json: Value = serde_json::from_str(&recorded.say(&["show", "call_b", "--json"])).unwrap();
+    let json: Value = serde_json::from_str(&service.stdout(&["show", "call_b", "--json"])).unwrap();
     assert_eq!(json["events"][1]["body"]["event"], "call_ended");
     assert_eq!(json["explanation"]["rule"], "german");
     let id = json["call"]["id"].as_str().unwrap();
-    for known in [id, &id[..30]] {
-        assert!(recorded.say(&["show", known]).contains("+4930901820"), "{known}");
+    for id_or_prefix in [id, &id[..30]] {
+        assert!(service.stdout(&["show", id_or_prefix]).contains("+4930901820"), "{id_or_prefix}");
     }
-    // The first 8 digits are those of a minute, which may just have ended.
-    if recorded.say(&["list", "--json"]).matches(&id[..8]).count() > 1 {
-        let several = recorded.records(&["show", &id[..8]]);
+    // The first 8 digits are equal for calls of the same minute, which may just have ended.
+    if service.stdout(&["list", "--json"]).matches(&id[..8]).count() > 1 {
+        let several = service.run(&["show", &id[..8]]);
         assert_eq!(several.status.code(), Some(1));
         assert!(text(&several.stderr).contains("is ambiguous"), "{}", text(&several.stderr));
     }
-    for nothing in ["call_z", "00000000-0000-7000-8000-000000000000", &id[..7]] {
-        let ran = recorded.records(&["show", nothing]);
-        assert_eq!(ran.status.code(), Some(1), "{nothing}");
+    for unknown in ["call_z", "00000000-0000-7000-8000-000000000000", &id[..7]] {
+        let ran = service.run(&["show", unknown]);
+        assert_eq!(ran.status.code(), Some(1), "{unknown}");
         assert!(text(&ran.stderr).contains("no recorded call has the id"), "{}", text(&ran.stderr));
     }
 }
 
 #[tokio::test]
-async fn a_call_is_explained_by_the_table_of_then_and_no_other_unless_it_is_named() {
-    let recorded = recorded(sqlite());
-    three_calls(&recorded).await;
-    let rules = recorded.folder.path().join("rules.toml");
-    let then = recorded.folder.path().join("then.toml");
-    std::fs::copy(&rules, &then).unwrap();
+async fn a_call_is_explained_with_its_own_table_unless_another_is_named() {
+    let service = self::service(sqlite());
+    send_three_calls(&service).await;
+    let rules = service.folder.path().join("rules.toml");
+    let original = service.folder.path().join("original.toml");
+    std::fs::copy(&rules, &original).unwrap();
     std::fs::write(&rules, RULES.replace("+49*", "+43*")).unwrap();
-    let changed = recorded.say(&["show", "call_b"]);
+    let changed = service.stdout(&["show", "call_b"]);
     assert!(changed.contains("the rules have changed since the call"), "{changed}");
     assert!(!changed.contains("DECIDES"), "{changed}");
-    let named = recorded.say(&["show", "call_b", "--rules", then.to_str().unwrap()]);
+    let named = service.stdout(&["show", "call_b", "--rules", original.to_str().unwrap()]);
     assert!(named.contains("DECIDES  german"), "{named}");
     std::fs::write(&rules, "[[rule]]\n").unwrap();
-    let broken = recorded.say(&["show", "call_b"]);
+    let broken = service.stdout(&["show", "call_b"]);
     assert!(broken.contains("the rules cannot be loaded"), "{broken}");
 }
 
 #[tokio::test]
-async fn a_call_without_its_numbers_is_shown_and_says_why_it_is_not_explained() {
-    let recorded = recorded(&format!("{}\nnumbers = \"masked\"", sqlite()));
-    three_calls(&recorded).await;
-    let shown = recorded.say(&["show", "call_b"]);
+async fn a_call_with_masked_numbers_is_shown_without_an_explanation() {
+    let service = self::service(&format!("{}\nnumbers = \"masked\"", sqlite()));
+    send_three_calls(&service).await;
+    let shown = service.stdout(&["show", "call_b"]);
     assert!(shown.contains("its numbers are stored masked"), "{shown}");
     assert!(shown.contains("+493***1820") && !shown.contains(BERLIN), "{shown}");
-    assert_eq!(recorded.callers(&["--number", BERLIN]), ["+493***1820"]);
+    assert_eq!(service.callers(&["--number", BERLIN]), ["+493***1820"]);
 }
 
 #[tokio::test]
-async fn export_writes_everything_oldest_first_with_events_and_those_of_nobody() {
-    let recorded = recorded(sqlite());
-    let lone = json!({ "event": "call_ended", "call": { "call_id": "nobody", "to_number": OURS } });
-    recorded.ask(&lone.to_string()).await;
-    three_calls(&recorded).await;
-    let said = recorded.say(&["export"]);
-    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+async fn export_prints_all_calls_and_events_oldest_first() {
+    let service = self::service(sqlite());
+    let unlinked =
+        json!({ "event": "call_ended", "call": { "call_id": "unlinked", "to_number": OURS } });
+    service.send(&unlinked.to_string()).await;
+    send_three_calls(&service).await;
+    let output = service.stdout(&["export"]);
+    let lines: Vec<Value> =
+        output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let kinds: Vec<&str> = lines.iter().map(|line| line["record"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["event", "call", "call", "call"], "{said}");
-    assert_eq!(lines[0]["body"]["call"]["call_id"], "nobody");
+    assert_eq!(kinds, ["event", "call", "call", "call"], "{output}");
+    assert_eq!(lines[0]["body"]["call"]["call_id"], "unlinked");
     assert_eq!(lines[1]["from"], BERLIN);
     assert_eq!(lines[1]["events"][1]["body"]["call"]["duration_ms"], 61_300);
-    let of_a_rule = recorded.say(&["export", "--rule", "german"]);
-    assert_eq!(of_a_rule.lines().count(), 1, "{of_a_rule}");
-    let csv = recorded.say(&["export", "--csv"]);
+    let filtered = service.stdout(&["export", "--rule", "german"]);
+    assert_eq!(filtered.lines().count(), 1, "{filtered}");
+    let csv = service.stdout(&["export", "--csv"]);
     assert_eq!(csv.lines().count(), 4, "{csv}");
 }
 
 #[tokio::test]
-async fn stats_count_by_rule_by_outcome_and_by_hour_in_a_zone() {
-    let recorded = recorded(sqlite());
-    three_calls(&recorded).await;
-    let said = recorded.say(&["stats", "--json", "--zone", "Asia/Kathmandu"]);
-    let json: Value = serde_json::from_str(&said).unwrap();
+async fn stats_count_by_rule_outcome_and_local_hour() {
+    let service = self::service(sqlite());
+    send_three_calls(&service).await;
+    let output = service.stdout(&["stats", "--json", "--zone", "Asia/Kathmandu"]);
+    let json: Value = serde_json::from_str(&output).unwrap();
     assert_eq!(json["calls"], 3);
     let mut hours = [0; 24];
-    for line in recorded.say(&["list", "--json"]).lines() {
+    for line in service.stdout(&["list", "--json"]).lines() {
         let call: Value = serde_json::from_str(line).unwrap();
         let at: Timestamp = call["at"].as_str().unwrap().parse().unwrap();
         hours[at.in_tz("Asia/Kathmandu").unwrap().hour() as usize] += 1;
     }
-    assert_eq!(json["by_hour"], json!(hours), "{said}");
+    assert_eq!(json["by_hour"], json!(hours), "{output}");
     assert_eq!(json["by_outcome"][0], json!({ "outcome": "agent", "calls": 2 }));
-    let said = recorded.say(&["stats"]);
-    assert!(said.starts_with("3 calls since ") && said.contains("german"), "{said}");
-    assert!(said.contains("33.3 %  ███"), "{said}");
-    let nothing = recorded.say(&["stats", "--until", "1h"]);
-    assert!(nothing.starts_with("0 calls since "), "{nothing}");
+    let output = service.stdout(&["stats"]);
+    assert!(output.starts_with("3 calls since ") && output.contains("german"), "{output}");
+    assert!(output.contains("33.3 %  ███"), "{output}");
+    let empty = service.stdout(&["stats", "--until", "1h"]);
+    assert!(empty.starts_with("0 calls since "), "{empty}");
 }
 
-/// `follow`, ended when the test is.
-struct Following(Child, BufReader<std::process::ChildStdout>);
+/// A running `records follow`.
+struct Follow {
+    running: Running,
+    stdout: LineReader,
+}
 
-impl Following {
-    fn of(recorded: &Recorded, arguments: &[&str]) -> Following {
-        let mut command = recorded.command(&[&["follow"], arguments].concat());
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
-        let out = BufReader::new(child.stdout.take().expect("piped"));
-        Following(child, out)
+impl Follow {
+    fn start(service: &Service, arguments: &[&str]) -> Follow {
+        let mut command = service.command(&[&["follow"], arguments].concat());
+        let mut running = Running::start(&mut command);
+        let stdout = running.take_stdout();
+        Follow { running, stdout }
     }
 
+    #[track_caller]
     fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.1.read_line(&mut line).expect("text");
-        line
+        self.stdout.read_line()
     }
 
-    fn ends(mut self) -> Option<i32> {
-        drop(self.1);
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(60) {
-            if let Some(ended) = self.0.try_wait().expect("a child") {
-                return ended.code();
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        drop(self.0.kill());
-        panic!("the command does not end");
+    /// Closes the pipe that `follow` writes to. Returns its exit code.
+    #[track_caller]
+    fn exit_code_after_closed_pipe(self) -> Option<i32> {
+        let Follow { mut running, stdout } = self;
+        drop(stdout);
+        running.wait()
     }
 }
 
 #[tokio::test]
-async fn what_a_spreadsheet_would_run_is_a_text_there() {
-    let recorded = recorded(sqlite());
+async fn csv_cells_are_not_formulas() {
+    let service = self::service(sqlite());
     for from in ["=HYPERLINK(A1)", "-1+1", "+cmd|' /C calc'!A0", BERLIN] {
-        recorded.call(from).await;
+        service.send_call(from).await;
     }
     for arguments in [&["list", "--csv"][..], &["export", "--csv"]] {
-        let csv = recorded.say(arguments);
+        let csv = service.stdout(arguments);
         let mut rows = csv::Reader::from_reader(csv.as_bytes());
         let from = rows.headers().unwrap().iter().position(|name| name == "from").unwrap();
         let mut cells: Vec<_> = rows.records().map(|row| row.unwrap()[from].to_owned()).collect();
@@ -450,134 +449,139 @@ async fn what_a_spreadsheet_would_run_is_a_text_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn follow_prints_what_is_committed_and_ends_when_nobody_reads_or_at_ctrl_c() {
-    let recorded = recorded(sqlite());
-    recorded.whole_call(BOSTON, "call_c").await;
-    // With --since the one that is there already says that it follows.
-    let mut following = Following::of(&recorded, &["--since", "1h"]);
-    assert!(following.line().contains(BOSTON));
-    assert!(following.line().contains("call_started") && following.line().contains("call_ended"));
-    recorded.whole_call(BERLIN, "call_b").await;
-    let call = following.line();
+async fn follow_prints_committed_records_until_its_output_closes_or_ctrl_c() {
+    let service = self::service(sqlite());
+    service.send_call_and_events(BOSTON, "call_c").await;
+    // With --since, the first line shows that `follow` has started.
+    let mut follow = Follow::start(&service, &["--since", "1h"]);
+    assert!(follow.line().contains(BOSTON));
+    assert!(follow.line().contains("call_started") && follow.line().contains("call_ended"));
+    service.send_call_and_events(BERLIN, "call_b").await;
+    let call = follow.line();
     assert!(call.contains(BERLIN) && call.contains("agent agent_de by rule german"), "{call}");
-    let started = following.line();
+    let started = follow.line();
     assert!(started.contains("call_started"), "{started}");
-    assert!(following.line().contains("call_ended  61.3 s, user_hangup"));
-    assert_eq!(following.ends(), Some(0), "nobody reads any more");
+    assert!(follow.line().contains("call_ended  61.3 s, user_hangup"));
+    assert_eq!(follow.exit_code_after_closed_pipe(), Some(0));
 
-    let mut json = Following::of(&recorded, &["--json", "--since", "1h", "--rule", "german"]);
+    let mut json = Follow::start(&service, &["--json", "--since", "1h", "--rule", "german"]);
     let kinds: Vec<Value> = (0..3).map(|_| serde_json::from_str(&json.line()).unwrap()).collect();
     assert_eq!(kinds[0]["rule"], "german", "{kinds:?}");
     assert_eq!((&kinds[1]["record"], &kinds[2]["kind"]), (&json!("event"), &json!("call_ended")));
-    let id = json.0.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    assert_eq!(json.0.wait().unwrap().code(), Some(0), "Ctrl-C");
+    json.running.signal("-INT");
+    assert_eq!(json.running.wait(), Some(0), "Ctrl-C");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn follow_shows_what_is_old_once() {
-    let recorded = recorded(sqlite());
-    recorded.call(BOSTON).await;
-    // Some months ago, as its id says.
-    let url = format!("sqlite:{}", recorded.folder.path().join("r.db").display());
+async fn follow_prints_an_old_record_once() {
+    let service = self::service(sqlite());
+    service.send_call(BOSTON).await;
+    // The id of a call that was received some months ago.
+    let url = format!("sqlite:{}", service.folder.path().join("r.db").display());
     let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
     database.execute("UPDATE calls SET id = '0190' || substr(id, 5)").await.unwrap();
     database.close().await.unwrap();
-    let mut following = Following::of(&recorded, &["--since", "2020-01-01"]);
-    assert!(following.line().contains(BOSTON));
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    recorded.call(BERLIN).await;
-    let next = following.line();
-    assert!(next.contains(BERLIN), "{next}");
-    assert_eq!(following.ends(), Some(0));
+    let mut follow = Follow::start(&service, &["--since", "2020-01-01"]);
+    assert!(follow.line().contains(BOSTON));
+    // Each new line shows that `follow` has queried the store again.
+    for digit in 0..5 {
+        let caller = format!("+493090182{digit}");
+        service.send_call(&caller).await;
+        let line = follow.line();
+        assert!(line.contains(&caller), "{line}");
+    }
+    assert_eq!(follow.exit_code_after_closed_pipe(), Some(0));
 }
 
-/// The files beside and with the database in which these bytes stand. Another process reads them:
-/// whoever closes a file gives up the locks that its process has on it, and SQLite relies on those.
-fn holding(folder: &Path, wanted: &str) -> Vec<String> {
+/// Returns the files of the database that contain a text. Another process reads them: when this process
+/// closed a file, it would release the locks that SQLite holds on it.
+fn files_with(folder: &Path, wanted: &str) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let files = entries.filter(|path| path.display().to_string().contains("r.db"));
-    // Not by this process: SQLite's locks of a file end when the process closes it, anywhere.
-    let grep = Command::new("grep").args(["-laF", wanted]).args(files).output().expect("grep");
+    let grep = wait::output(Command::new("grep").args(["-laF", wanted]).args(files));
     text(&grep.stdout).lines().map(str::to_owned).collect()
 }
 
 #[tokio::test]
-async fn a_forgotten_number_is_in_no_row_and_in_no_byte_while_the_service_runs() {
+async fn an_erased_number_is_in_no_row_and_in_no_file_while_the_service_runs() {
     let digits = &BERLIN[1..];
-    for recorded in everywhere().await {
-        // Somebody else's call speaks of it, and so does an event of no call.
-        let spoken = json!({ "event": "call_analyzed", "call": {
+    for service in services_with_calls().await {
+        // An event of another call and an event without a call contain the number.
+        let mention = json!({ "event": "call_analyzed", "call": {
             "call_id": "call_c", "call_analysis": { "call_summary": "asks for +49 30 901820" },
         }});
-        recorded.ask(&spoken.to_string()).await;
-        let lone =
+        service.send(&mention.to_string()).await;
+        let unlinked =
             json!({ "event": "transfer_started", "call": { "call_id": "x", "n": 4930901820_u64 }});
-        recorded.ask(&lone.to_string()).await;
-        let dry = recorded.say(&["forget", "--number", BERLIN, "--dry-run"]);
+        service.send(&unlinked.to_string()).await;
+        let dry = service.stdout(&["forget", "--number", BERLIN, "--dry-run"]);
         assert!(dry.contains("found    1 call, 4 events"), "{dry}");
-        let is_sqlite = recorded.folder.path().join("r.db").exists();
+        let is_sqlite = service.folder.path().join("r.db").exists();
         if is_sqlite {
-            assert!(!holding(recorded.folder.path(), digits).is_empty(), "the search finds");
+            assert!(
+                !files_with(service.folder.path(), digits).is_empty(),
+                "no file contains the number"
+            );
         }
-        assert_eq!(recorded.callers(&["--number", BERLIN]), [BERLIN], "a dry run deletes nothing");
+        assert_eq!(service.callers(&["--number", BERLIN]), [BERLIN], "a dry run deletes nothing");
 
-        let said = recorded.say(&["forget", "--number", "+49 30 901820"]);
-        assert!(said.contains("deleted  1 call, 4 events"), "{said}");
-        assert!(said.contains("0 of ") && said.contains("within 60 s"), "{said}");
-        assert!(!said.contains(digits), "the number itself is not shown: {said}");
-        assert_eq!(recorded.callers(&[]), [BOSTON, "+19005550100"], "the others stay");
-        assert!(!recorded.say(&["export"]).contains("901820"));
-        assert_eq!(holding(recorded.folder.path(), digits), Vec::<String>::new());
-        let again = recorded.say(&["forget", "--number", BERLIN]);
+        let output = service.stdout(&["forget", "--number", "+49 30 901820"]);
+        assert!(output.contains("deleted  1 call, 4 events"), "{output}");
+        assert!(output.contains("0 of ") && output.contains("within 60 s"), "{output}");
+        assert!(!output.contains(digits), "the output contains the number: {output}");
+        assert_eq!(service.callers(&[]), [BOSTON, "+19005550100"], "other calls remain");
+        assert!(!service.stdout(&["export"]).contains("901820"));
+        assert_eq!(files_with(service.folder.path(), digits), Vec::<String>::new());
+        let again = service.stdout(&["forget", "--number", BERLIN]);
         assert!(again.contains("deleted  0 calls, 0 events"), "{again}");
 
-        recorded.whole_call(BERLIN, "call_later").await;
-        assert_eq!(recorded.callers(&["--number", BERLIN]), [BERLIN], "it goes on recording");
-        recorded.stop().await;
+        service.send_call_and_events(BERLIN, "call_later").await;
+        assert_eq!(service.callers(&["--number", BERLIN]), [BERLIN], "recording continues");
+        service.stop().await;
     }
 }
 
 #[tokio::test]
-async fn whoever_reads_from_the_log_keeps_the_proof_away() {
-    let recorded = recorded(sqlite());
-    three_calls(&recorded).await;
-    let path = recorded.folder.path().join("r.db");
+async fn forget_exits_with_1_while_a_reader_holds_the_log() {
+    let service = self::service(sqlite());
+    send_three_calls(&service).await;
+    let path = service.folder.path().join("r.db");
     let url = format!("sqlite:{}", path.display());
     let mut reader = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.unwrap();
     sqlx::raw_sql("BEGIN; SELECT * FROM calls").execute(&mut reader).await.unwrap();
-    let ran = recorded.records(&["forget", "--number", BERLIN]);
+    let ran = service.run(&["forget", "--number", BERLIN]);
     assert_eq!(ran.status.code(), Some(1), "{}", text(&ran.stdout));
     assert!(text(&ran.stdout).contains("run the command again"), "{}", text(&ran.stdout));
     drop(reader);
-    recorded.say(&["forget", "--number", BERLIN]);
-    assert_eq!(holding(recorded.folder.path(), &BERLIN[1..]), Vec::<String>::new());
+    service.stdout(&["forget", "--number", BERLIN]);
+    assert_eq!(files_with(service.folder.path(), &BERLIN[1..]), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn masked_and_hashed_numbers_are_forgotten_too_and_the_mask_is_told() {
+async fn forget_erases_masked_and_hashed_numbers_and_warns_about_the_mask() {
     let hashed = "numbers = \"hashed\"\nhash_key = \"env:RETELL_API_KEY\"";
-    for (numbers, told) in [("numbers = \"masked\"", true), (hashed, false)] {
-        let recorded = recorded(&format!("{}\n{numbers}", sqlite()));
-        three_calls(&recorded).await;
-        let mut forget = recorded.command(&["forget", "--number", BERLIN]);
-        let ran = forget.env("RETELL_API_KEY", app::RETELL_KEY).output().unwrap();
-        let said = text(&ran.stdout);
-        assert_eq!(ran.status.code(), Some(0), "{said}{}", text(&ran.stderr));
-        assert!(said.contains("deleted  1 call, 2 events"), "{numbers}: {said}");
-        assert_eq!(said.contains("all callers with this mask"), told, "{said}");
-        assert_eq!(holding(recorded.folder.path(), "+493***1820"), Vec::<String>::new());
-        let (_, left) = recorded.admin("/records").await;
+    for (numbers, warns) in [("numbers = \"masked\"", true), (hashed, false)] {
+        let service = self::service(&format!("{}\n{numbers}", sqlite()));
+        send_three_calls(&service).await;
+        let mut forget = service.command(&["forget", "--number", BERLIN]);
+        forget.env("RETELL_API_KEY", app::RETELL_KEY);
+        let ran = wait::output(&mut forget);
+        let output = text(&ran.stdout);
+        assert_eq!(ran.status.code(), Some(0), "{output}{}", text(&ran.stderr));
+        assert!(output.contains("deleted  1 call, 2 events"), "{numbers}: {output}");
+        assert_eq!(output.contains("all callers with this mask"), warns, "{output}");
+        assert_eq!(files_with(service.folder.path(), "+493***1820"), Vec::<String>::new());
+        let (_, left) = service.admin("/records").await;
         assert_eq!(left["records"].as_array().unwrap().len(), 2, "{numbers}");
     }
 }
 
 #[tokio::test]
-async fn the_admin_listener_tells_records_page_by_page() {
+async fn the_admin_listener_returns_records_in_pages() {
     for records in [sqlite(), "url = \"memory:\"\nwait = \"commit\""] {
-        let recorded = recorded(records);
-        three_calls(&recorded).await;
-        let (status, first) = recorded.admin("/records?limit=2").await;
+        let service = self::service(records);
+        send_three_calls(&service).await;
+        let (status, first) = service.admin("/records?limit=2").await;
         assert_eq!(status, StatusCode::OK);
         let callers = |page: &Value| -> Vec<String> {
             let calls = page["records"].as_array().unwrap().iter();
@@ -586,19 +590,19 @@ async fn the_admin_listener_tells_records_page_by_page() {
         assert_eq!(callers(&first), [BOSTON, "+19005550100"]);
         assert_eq!(first["records"][0]["last_event"], "call_ended");
         let next = first["next"].as_str().unwrap();
-        let (_, second) = recorded.admin(&format!("/records?limit=2&before={next}")).await;
+        let (_, second) = service.admin(&format!("/records?limit=2&before={next}")).await;
         assert_eq!((callers(&second), &second["next"]), (vec![BERLIN.to_owned()], &Value::Null));
-        // A `+` that nobody encoded.
+        // With `+` encoded, not encoded, and missing.
         for number in ["+4930901820", "%2B4930901820", "4930901820"] {
-            let (_, found) = recorded.admin(&format!("/records?number={number}")).await;
+            let (_, found) = service.admin(&format!("/records?number={number}")).await;
             assert_eq!(callers(&found), [BERLIN], "{number}");
         }
-        let (_, found) = recorded.admin("/records?since=1h&rule=everyone&outcome=agent").await;
+        let (_, found) = service.admin("/records?since=1h&rule=everyone&outcome=agent").await;
         assert_eq!(callers(&found), [BOSTON]);
 
         let id = first["records"][0]["id"].as_str().unwrap();
-        for known in [id, "call_c"] {
-            let (status, one) = recorded.admin(&format!("/records/{known}")).await;
+        for id_or_prefix in [id, "call_c"] {
+            let (status, one) = service.admin(&format!("/records/{id_or_prefix}")).await;
             assert_eq!(status, StatusCode::OK);
             assert_eq!(
                 (&one["call"]["id"], &one["events"][1]["kind"]),
@@ -606,49 +610,49 @@ async fn the_admin_listener_tells_records_page_by_page() {
             );
             assert_eq!(one["explanation"]["rule"], "everyone", "{one}");
         }
-        recorded.stop().await;
+        service.stop().await;
     }
 }
 
 #[tokio::test]
-async fn what_the_admin_listener_cannot_tell_it_says_in_words() {
-    let recorded = recorded(sqlite());
-    three_calls(&recorded).await;
-    for (asked, status, expected) in [
+async fn the_admin_listener_explains_rejected_requests() {
+    let service = self::service(sqlite());
+    send_three_calls(&service).await;
+    for (path, status, expected) in [
         ("/records?form=1", StatusCode::BAD_REQUEST, "known are since, until, number"),
         ("/records?since=soon", StatusCode::BAD_REQUEST, "since: `soon` is not a time"),
         ("/records?limit=0", StatusCode::BAD_REQUEST, "from 1 to 1000"),
         ("/records?before=1", StatusCode::BAD_REQUEST, "before: "),
         ("/records/call_z", StatusCode::NOT_FOUND, "no call is recorded"),
     ] {
-        let (answered, said) = recorded.admin(asked).await;
-        assert_eq!(answered, status, "{asked}: {said}");
-        assert!(said["detail"].as_str().unwrap().contains(expected), "{asked}: {said}");
+        let (actual, body) = service.admin(path).await;
+        assert_eq!(actual, status, "{path}: {body}");
+        assert!(body["detail"].as_str().unwrap().contains(expected), "{path}: {body}");
     }
-    let admin = recorded.admin.clone();
-    let app = recorded.app.clone();
-    recorded.stop().await;
-    let guarded =
+    let admin = service.admin.clone();
+    let app = service.app.clone();
+    service.stop().await;
+    let with_token =
         admin::router(app, None, Some(switchboard::domain::secret::Secret::new("a token")));
     for path in ["/records", "/records/call_b"] {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let answered = guarded.clone().oneshot(request).await.unwrap();
-        assert_eq!(answered.status(), StatusCode::UNAUTHORIZED, "{path}");
+        let response = with_token.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path}");
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let answered = admin.clone().oneshot(request).await.unwrap();
-        assert_eq!(answered.status(), StatusCode::SERVICE_UNAVAILABLE, "closed: {path}");
+        let response = admin.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "store closed: {path}");
     }
 }
 
 #[tokio::test]
-async fn where_records_are_off_or_not_open_the_admin_listener_says_so() {
-    let off = recorded("url = \"off\"");
-    let (status, said) = off.admin("/records").await;
+async fn the_admin_listener_reports_that_records_are_off_or_unavailable() {
+    let off = service("url = \"off\"");
+    let (status, body) = off.admin("/records").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
-    assert!(said["detail"].as_str().unwrap().contains("records are off"), "{said}");
-    // A folder is no database.
-    let closed = recorded("url = \"sqlite:r.db\"");
+    assert!(body["detail"].as_str().unwrap().contains("records are off"), "{body}");
+    // A folder cannot be opened as a database.
+    let closed = service("url = \"sqlite:r.db\"");
     std::fs::create_dir(closed.folder.path().join("r.db")).unwrap();
-    let (status, said) = closed.admin("/records").await;
-    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{said}");
+    let (status, body) = closed.admin("/records").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberType, Region};
 use switchboard::domain::phone_number::Country;
 
-/// A block where the table leaves the library on purpose.
+/// A block of numbers for which the table deliberately differs from the library.
 struct Exception {
     prefix: &'static str,
     example: &'static str,
@@ -14,23 +14,23 @@ struct Exception {
 }
 
 const EXCEPTIONS: &[Exception] = &[
-    // Laayoune. The library holds these blocks for EH, but answers MA, whose leading digits
-    // cover all of +212.
+    // Laayoune. The library assigns these blocks to EH, but returns MA, whose leading digits cover all
+    // of +212.
     Exception { prefix: "2125288", example: "212528812345", library: "MA", table: "EH" },
     Exception { prefix: "2125289", example: "212528912345", library: "MA", table: "EH" },
-    // Manx Telecom's mobiles. The library holds the block for IM, but tries GB first.
+    // Manx Telecom's mobiles. The library assigns the block to IM, but tries GB first.
     Exception { prefix: "447924", example: "447924123456", library: "GB", table: "IM" },
     // Premium rate numbers of the whole +44 plan: the library's GB pattern leaves these two blocks
     // out and its GG pattern does not.
     Exception { prefix: "44980", example: "449801234567", library: "GG", table: "GB" },
     Exception { prefix: "44981", example: "449811234567", library: "GG", table: "GB" },
-    // Canada's seven digit service numbers, dialled inside Canada only, begin as the numbers of
-    // Los Angeles do. Only their length tells them apart.
+    // Canada's seven-digit service numbers, dialled only within Canada, begin like numbers of Los
+    // Angeles. Only the length differs.
     Exception { prefix: "1310", example: "13101234", library: "CA", table: "US" },
 ];
 
-/// Where several countries share a calling code: the digits a sweep begins with, how many digits
-/// it runs through after them, and the length of the whole number.
+/// Ranges of calling codes that several countries share: the first digits, the number of digits to
+/// enumerate after them, and the length of the number.
 const SWEEPS: &[(&str, usize, usize)] = &[
     ("7", 4, 11),
     ("39", 5, 11),
@@ -64,19 +64,19 @@ const TYPES: &[PhoneNumberType] = &[
     PhoneNumberType::VoiceMail,
 ];
 
-/// The table's answer for a number written as its digits.
+/// Returns the country in the table for the digits of a number.
 fn country(number: &str) -> Option<String> {
     let value = number.parse().expect("a number of digits only");
     let len = number.len().try_into().expect("a number of ordinary length");
     Country::from_digits(value, len).map(|country| country.to_string())
 }
 
-/// The library's answer: `None` where it knows no such number, `001` for codes of no country.
+/// Returns the country in the library: `None` for an unknown number, `001` for codes of no country.
 fn library_country(number: &PhoneNumber) -> Option<String> {
     PHONE_NUMBER_UTIL.get_region_for_number(number).map(|region| region.to_string())
 }
 
-/// A number as the library holds it, from its digits. No calling code begins another.
+/// Converts digits to the library's type. No calling code is a prefix of another.
 fn library_number(digits: &str) -> PhoneNumber {
     let (calling_code, national) = PHONE_NUMBER_UTIL
         .get_supported_calling_codes()
@@ -97,7 +97,7 @@ fn digits(number: &PhoneNumber) -> String {
     format!("{}{national}", number.country_code)
 }
 
-/// What the table must answer when the library answers `library`.
+/// Returns the expected country in the table if the library returns `library`.
 fn expected(number: &str, library: &str) -> Option<String> {
     if library == "001" {
         return None;
@@ -108,7 +108,8 @@ fn expected(number: &str, library: &str) -> Option<String> {
     Some(exception.map_or(library, |exception| exception.table).to_string())
 }
 
-/// Compares table and library on each number the library gives a country for; how many those were.
+/// Compares table and library for each number with a country in the library. Returns how many were
+/// compared.
 fn compare(numbers: impl IntoIterator<Item = PhoneNumber>) -> usize {
     let mut compared = 0;
     let mut wrong = Vec::new();
@@ -132,7 +133,7 @@ fn compare(numbers: impl IntoIterator<Item = PhoneNumber>) -> usize {
 }
 
 #[test]
-fn every_example_number_of_the_library_has_its_country() {
+fn every_example_number_of_the_library_has_the_same_country() {
     let regions: Vec<Region> = PHONE_NUMBER_UTIL.get_supported_regions().collect();
     let examples = regions.iter().flat_map(|region| {
         TYPES.iter().filter_map(|kind| {
@@ -144,7 +145,7 @@ fn every_example_number_of_the_library_has_its_country() {
 }
 
 #[test]
-fn every_north_american_area_code_has_its_country() {
+fn every_north_american_area_code_has_the_same_country() {
     let numbers = (200..1000).flat_map(|area| {
         ["5550123", "2345678", "2012345", "9876543"]
             .map(|subscriber| library_number(&format!("1{area}{subscriber}")))
@@ -154,19 +155,19 @@ fn every_north_american_area_code_has_its_country() {
 }
 
 #[test]
-fn an_area_code_not_yet_in_use_belongs_to_the_united_states_unless_it_is_set_aside_for_canada() {
+fn an_unused_area_code_is_american_unless_reserved_for_canada() {
     for area in 200..1000 {
         let number = format!("1{area}2345678");
         if library_country(&library_number(&number)).is_none() {
-            let set_aside = matches!(area, 387 | 644 | 655 | 677 | 688);
-            let expected = if set_aside { "CA" } else { "US" };
+            let is_reserved = matches!(area, 387 | 644 | 655 | 677 | 688);
+            let expected = if is_reserved { "CA" } else { "US" };
             assert_eq!(country(&number).as_deref(), Some(expected), "+{number}");
         }
     }
 }
 
 #[test]
-fn countries_that_share_a_calling_code_are_told_apart() {
+fn countries_that_share_a_calling_code_are_distinguished() {
     for (start, free, len) in SWEEPS {
         let numbers = (0..10_usize.pow(*free as u32)).flat_map(|block| {
             ["1", "5"].map(|filler| {
@@ -179,24 +180,24 @@ fn countries_that_share_a_calling_code_are_told_apart() {
 }
 
 #[test]
-fn every_exception_is_still_one() {
+fn every_exception_is_still_needed() {
     for Exception { prefix, example, library, table } in EXCEPTIONS {
         assert!(example.starts_with(prefix));
         let answer = library_country(&library_number(example));
-        assert_eq!(answer.as_deref(), Some(*library), "the library's answer for +{example}");
-        assert_eq!(country(example).as_deref(), Some(*table), "the table's answer for +{example}");
+        assert_eq!(answer.as_deref(), Some(*library), "country of +{example} in the library");
+        assert_eq!(country(example).as_deref(), Some(*table), "country of +{example} in the table");
     }
 }
 
 #[test]
-fn calling_codes_of_no_country_and_unassigned_ones_have_none() {
+fn international_and_unassigned_calling_codes_have_no_country() {
     let regions: Vec<(String, Region)> = PHONE_NUMBER_UTIL
         .get_supported_calling_codes()
         .filter_map(|code| {
             Some((code.to_string(), PHONE_NUMBER_UTIL.get_region_for_country_code(code)?))
         })
         .collect();
-    // No calling code is the beginning of another, and none is longer than three digits.
+    // No calling code is a prefix of another, and none is longer than three digits.
     for start in 100..1000 {
         let number = format!("{start}222222222");
         let region = regions.iter().find(|(code, _)| number.starts_with(code));
@@ -209,7 +210,7 @@ fn calling_codes_of_no_country_and_unassigned_ones_have_none() {
 }
 
 #[test]
-fn numbers_checked_by_hand_have_their_country() {
+fn manually_verified_numbers_have_their_country() {
     for (number, expected) in [
         ("12137771234", "US"),  // Los Angeles
         ("18005550123", "US"),  // toll free
@@ -246,7 +247,7 @@ fn numbers_checked_by_hand_have_their_country() {
 }
 
 #[test]
-fn a_number_that_is_not_what_it_says_has_no_country() {
+fn a_number_with_the_wrong_digit_count_has_no_country() {
     assert_eq!(Country::from_digits(0, 0), None);
     assert_eq!(Country::from_digits(0, 1), None);
     assert_eq!(Country::from_digits(12_137_771_234, 10), None);
@@ -257,11 +258,11 @@ fn a_number_that_is_not_what_it_says_has_no_country() {
 }
 
 #[test]
-fn digits_that_have_not_been_dialled_yet_do_not_count() {
+fn a_prefix_has_a_country_only_if_it_identifies_one() {
     let code = |country: Option<Country>| country.map(|country| country.to_string());
     assert_eq!(code(Country::from_digits(1, 1)).as_deref(), Some("US"));
     assert_eq!(code(Country::from_digits(3, 1)), None);
-    assert_eq!(code(Country::from_digits(50, 2)), None); // +500 is FK, +50 nobody's
+    assert_eq!(code(Country::from_digits(50, 2)), None); // +500 is FK, +50 unassigned
     assert_eq!(code(Country::from_digits(500, 3)).as_deref(), Some("FK"));
     assert_eq!(code(Country::from_digits(590_590, 6)).as_deref(), Some("GP"));
     assert_eq!(code(Country::from_digits(59_059_000, 8)).as_deref(), Some("MF"));
@@ -277,7 +278,7 @@ fn a_country_is_named_by_its_two_capital_letters() {
 }
 
 #[test]
-fn the_list_of_countries_is_that_of_the_library_sorted_and_without_repeats() {
+fn the_list_of_countries_is_that_of_the_library_sorted_without_duplicates() {
     let all: Vec<Country> = Country::all().collect();
     assert!(all.is_sorted_by(|one, next| one < next));
     assert!(all.is_sorted_by(|one, next| one.as_str() < next.as_str()));

@@ -1,4 +1,4 @@
-//! The rules of then: what a table's files said is kept, and an answer is explained with it.
+//! Rule snapshots: the files of a table are stored, and recorded calls are explained with them.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use switchboard::explain::recorded::load_snapshot;
 use switchboard::records::RuleSnapshot;
 use switchboard::rules::{CheckContext, RuleSet, Snapshot, load, parse_snapshot};
 
-use crate::support::program::{folder, run, start, text};
+use crate::support::program::{Served, folder, run, start, text};
 
 const RULES: &str = r#"
 [agents]
@@ -44,69 +44,70 @@ fn loaded(path: &Path) -> (RuleSet, Option<Snapshot>) {
 }
 
 #[test]
-fn a_table_is_made_again_of_its_copies_when_its_files_are_gone() {
+fn a_snapshot_restores_a_table_whose_files_are_deleted() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "rules.toml", RULES);
     write(folder.path(), "lists/vip.csv", "number,greeting\n+12137771234,\"Hello, you\"\n");
-    let (table, copies) = loaded(&folder.path().join("rules.toml"));
-    let copies = copies.expect("a small table is copied");
-    let written = serde_json::to_string(&copies).unwrap();
+    let (table, snapshot) = loaded(&folder.path().join("rules.toml"));
+    let snapshot = snapshot.expect("a small table has a snapshot");
+    let written = serde_json::to_string(&snapshot).unwrap();
     folder.close().unwrap();
 
     let read: Snapshot = serde_json::from_str(&written).unwrap();
-    assert_eq!(read, copies);
-    let again = parse_snapshot(&read, &CheckContext::default());
-    let again = again.table.unwrap_or_else(|| panic!("{}", again.report));
-    assert_eq!(again.fingerprint, table.fingerprint);
-    assert_eq!((again.rules.len(), again.lists.all().len()), (2, 1));
+    assert_eq!(read, snapshot);
+    let restored = parse_snapshot(&read, &CheckContext::default());
+    let restored = restored.table.unwrap_or_else(|| panic!("{}", restored.report));
+    assert_eq!(restored.fingerprint, table.fingerprint);
+    assert_eq!((restored.rules.len(), restored.lists.all().len()), (2, 1));
 }
 
 #[test]
-fn the_files_of_a_folder_are_copied_in_their_order() {
+fn a_snapshot_keeps_the_order_of_files() {
     let folder = tempfile::tempdir().unwrap();
     let rule = |name: &str| format!("[[rule]]\nname = \"{name}\"\nfrom = \"DE\"\nagent = \"a\"\n");
     write(folder.path(), "20.toml", &rule("second"));
     write(folder.path(), "10.toml", &rule("first"));
-    let (table, copies) = loaded(folder.path());
-    let again = parse_snapshot(&copies.unwrap(), &CheckContext::default()).table.unwrap();
-    assert_eq!(again.fingerprint, table.fingerprint);
-    let names: Vec<_> = again.rules.iter().map(|rule| &*rule.name).collect();
+    let (table, snapshot) = loaded(folder.path());
+    let restored = parse_snapshot(&snapshot.unwrap(), &CheckContext::default()).table.unwrap();
+    assert_eq!(restored.fingerprint, table.fingerprint);
+    let names: Vec<_> = restored.rules.iter().map(|rule| &*rule.name).collect();
     assert_eq!(names, ["first", "second"]);
 }
 
 #[test]
-fn copies_that_are_read_as_another_table_explain_nothing() {
+fn a_snapshot_with_a_different_fingerprint_is_not_used() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "rules.toml", RULES);
     write(folder.path(), "lists/vip.csv", "number,greeting\n");
-    let (table, copies) = loaded(&folder.path().join("rules.toml"));
-    let kept = |fingerprint: &str| RuleSnapshot {
+    let (table, snapshot) = loaded(&folder.path().join("rules.toml"));
+    let record = |fingerprint: &str| RuleSnapshot {
         fingerprint: fingerprint.to_owned(),
         at: Timestamp::UNIX_EPOCH,
-        files: copies.clone().unwrap(),
+        files: snapshot.clone().unwrap(),
     };
-    let then = load_snapshot(Some(&kept(&table.fingerprint))).expect("it is the same");
-    assert_eq!(then.fingerprint, table.fingerprint);
-    assert!(load_snapshot(Some(&kept("0123456789ab"))).is_none());
+    let loaded =
+        load_snapshot(Some(&record(&table.fingerprint))).expect("the fingerprints are equal");
+    assert_eq!(loaded.fingerprint, table.fingerprint);
+    assert!(load_snapshot(Some(&record("0123456789ab"))).is_none());
     assert!(load_snapshot(None).is_none());
 }
 
 #[test]
-fn a_table_of_more_than_a_megabyte_is_not_copied() {
+fn a_table_over_one_megabyte_has_no_snapshot() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "rules.toml", RULES);
-    let most = Snapshot::MAX_BYTES as usize - RULES.len();
-    for (bytes, is_copied) in [(most, true), (most + 1, false)] {
+    let limit = Snapshot::MAX_BYTES as usize - RULES.len();
+    for (bytes, has_snapshot) in [(limit, true), (limit + 1, false)] {
         let header = "number,greeting\n";
         let rows = format!("{header}{}", "\n".repeat(bytes - header.len()));
         write(folder.path(), "lists/vip.csv", &rows);
-        let (_, copies) = loaded(&folder.path().join("rules.toml"));
-        assert_eq!(copies.is_some(), is_copied, "{bytes} bytes of a list");
+        let (_, snapshot) = loaded(&folder.path().join("rules.toml"));
+        assert_eq!(snapshot.is_some(), has_snapshot, "{bytes} bytes of a list");
     }
 }
 
 #[test]
-fn what_is_no_text_is_not_copied_and_a_list_that_is_not_copied_is_missing() {
+fn a_file_that_is_not_utf_8_is_not_in_a_snapshot_and_its_absence_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "rules.toml", RULES);
     fs::create_dir(folder.path().join("lists")).unwrap();
@@ -125,7 +126,7 @@ fn what_is_no_text_is_not_copied_and_a_list_that_is_not_copied_is_missing() {
     );
 }
 
-/// A service that answers a call, and then has another list. What `records show` tells of the call.
+/// Sends a call, changes a list, and returns the explanation of the call in `records show`.
 fn explained_after_an_edit(numbers: &str) -> Value {
     let settings = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
@@ -136,14 +137,14 @@ fn explained_after_an_edit(numbers: &str) -> Value {
     let (folder, config) = folder(&settings, RULES);
     let vip = |number: &str| format!("number,greeting\n{number},Hello\n");
     write(folder.path(), "lists/vip.csv", &vip("+12137771234"));
-    let served = start(&["--config", &config]).until_it_serves();
+    let served = Served::new(start(&["--config", &config]));
     let url = format!("{}/inbound/retell", served.url);
     let sent = run(&["send", "--config", &config, "--url", &url, "--from", "+12137771234"]);
     assert!(text(&sent.stdout).contains("agent_desk"), "{sent:?}");
 
     write(folder.path(), "lists/vip.csv", &vip("+12135550100"));
     served.signal("-HUP");
-    served.until_log("rules reloaded");
+    served.wait_for_log("rules reloaded");
     let sent = run(&["send", "--config", &config, "--url", &url, "--from", "+12137771234"]);
     assert!(text(&sent.stdout).contains("agent_night"), "{sent:?}");
 
@@ -156,15 +157,15 @@ fn explained_after_an_edit(numbers: &str) -> Value {
 }
 
 #[test]
-fn an_answer_is_explained_with_the_lists_of_then() {
+fn a_recorded_call_is_explained_with_its_own_lists() {
     let explained = explained_after_an_edit("full");
     assert_eq!((&explained["rule"], &explained["agent"]), (&"vip".into(), &"desk".into()));
     assert_eq!(explained["notes"], Value::Array(Vec::new()), "{explained:#}");
 }
 
 #[test]
-fn where_numbers_are_masked_no_table_is_kept_and_it_is_told_why_nothing_is_explained() {
+fn with_masked_numbers_the_explanation_is_unavailable_and_says_why() {
     let explained = explained_after_an_edit("masked");
-    let why = explained["unavailable"].as_str().expect("why it is not");
+    let why = explained["unavailable"].as_str().expect("a reason");
     assert!(why.contains("masked"), "{why}");
 }

@@ -1,9 +1,9 @@
-//! The service as its users meet it: data in, data out. One binary, so that it links once.
+//! Integration tests through the public interface, in one binary so that they link once.
 //!
-//! Most of it goes through the router, without sockets and with a fixed clock; `sockets` and
-//! `program` use the real thing.
+//! Most tests use the router, without sockets and with a fixed clock. `sockets` uses connections; `cli_*` and
+//! `records_faults` run the program.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by ending")]
+#![expect(clippy::unwrap_used, reason = "a failed precondition fails the test")]
 
 mod support;
 

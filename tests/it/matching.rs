@@ -1,12 +1,12 @@
-//! How calls find their rule: the index against the plain scan, both against the rule language told
-//! a second time, and what is said of rules that no call finds.
+//! Matching of calls to rules: the index agrees with the scan, both agree with an oracle, and rules
+//! reported as never reached are not reached.
 //!
-//! 256 cases a property, or as many as the environment variable `PROPTEST_CASES` says.
+//! Each property has 256 cases, or the number in the environment variable `PROPTEST_CASES`.
 
+mod model;
 mod oracle;
-mod replayed;
-mod sheet;
-mod unreached;
+mod replay;
+mod unreachable;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -29,46 +29,51 @@ use switchboard::settings::Purpose;
 
 use crate::properties::{any_party, any_text, cases, quoted};
 use crate::support::app;
-use oracle::Told;
-use sheet::{Setting, Sheet, any_nested_sheet, any_recipe, any_ring, any_setting, any_sheet};
+use model::{
+    CallContext, TableModel, any_call, any_context, any_nested_table, any_party_generator,
+    any_table,
+};
+use oracle::Summary;
 
-/// Holds something for calls of all kinds at tables of all kinds.
+/// Checks a property for generated calls and tables.
 #[track_caller]
-fn for_calls(check: impl Fn(&Sheet, &RuleSet, &Call<'_>, &Setting) -> Result<(), TestCaseError>) {
+fn check_calls(
+    check: impl Fn(&TableModel, &RuleSet, &Call<'_>, &CallContext) -> Result<(), TestCaseError>,
+) {
     let folder = tempfile::tempdir().unwrap();
-    let rings = prop::collection::vec(any_ring(), 16);
-    proptest!(cases(), |(sheet in any_sheet(), rings in rings)| {
-        let table = sheet.table(folder.path())?;
-        for ring in rings {
-            let (from, to) = ring.parties(&sheet);
-            let call = sheet::call(&from, &to, &ring.setting);
-            check(&sheet, &table, &call, &ring.setting)
-                .map_err(|error| TestCaseError::fail(format!("{from:?} rings {to:?}: {error}")))?;
+    let generated_calls = prop::collection::vec(any_call(), 16);
+    proptest!(cases(), |(model in any_table(), generated_calls in generated_calls)| {
+        let table = model.table(folder.path())?;
+        for generated in generated_calls {
+            let (from, to) = generated.parties(&model);
+            let call = model::call(&from, &to, &generated.context);
+            check(&model, &table, &call, &generated.context)
+                .map_err(|error| TestCaseError::fail(format!("call from {from:?} to {to:?}: {error}")))?;
         }
     });
 }
 
 #[test]
-fn the_index_finds_what_the_scan_finds() {
-    for_calls(|_, table, call, setting| {
-        let facts = Facts { at: setting.at };
+fn the_index_and_the_scan_decide_alike() {
+    check_calls(|_, table, call, context| {
+        let facts = Facts { at: context.at };
         prop_assert_eq!(decide(table, call, &facts), scan(table, call, &facts));
         Ok(())
     });
 }
 
 #[test]
-fn what_is_decided_is_what_the_language_says() {
-    for_calls(|sheet, table, call, setting| {
-        let decision = decide(table, call, &Facts { at: setting.at });
+fn decisions_agree_with_the_oracle() {
+    check_calls(|model, table, call, context| {
+        let decision = decide(table, call, &Facts { at: context.at });
         let text = |party: &Party| party.unmasked().into_owned();
-        let expected = oracle::tell(sheet, &text(call.from()), &text(call.to()), setting);
-        prop_assert_eq!(told(&decision), expected);
+        let expected = oracle::decide(model, &text(call.from()), &text(call.to()), context);
+        prop_assert_eq!(summarize(&decision), expected);
         Ok(())
     });
 }
 
-fn told(decision: &Decision<'_>) -> Told {
+fn summarize(decision: &Decision<'_>) -> Summary {
     let outcome = match decision.outcome() {
         _ if decision.arm().is_some() => "split".to_owned(),
         Outcome::Agent(chosen) => format!("agent {}", chosen.name),
@@ -79,15 +84,15 @@ fn told(decision: &Decision<'_>) -> Told {
     let variables = added.variables.iter();
     let variables: BTreeMap<_, _> =
         variables.map(|one| (one.name.to_owned(), one.value.to_string())).collect();
-    assert_eq!(variables.len(), added.variables.len(), "each name once");
-    let by = added.rules.iter().map(|rule| (*rule).to_owned()).collect();
-    Told { rule: decision.rule().map(str::to_owned), by, outcome, variables }
+    assert_eq!(variables.len(), added.variables.len(), "duplicate variables");
+    let added_by = added.rules.iter().map(|rule| (*rule).to_owned()).collect();
+    Summary { rule: decision.rule().map(str::to_owned), added_by, outcome, variables }
 }
 
 #[test]
-fn an_explanation_tells_every_rule_until_the_deciding_one() {
-    for_calls(|_, table, call, setting| {
-        let facts = Facts { at: setting.at };
+fn an_explanation_lists_every_rule_up_to_the_deciding_one() {
+    check_calls(|_, table, call, context| {
+        let facts = Facts { at: context.at };
         let decision = decide(table, call, &facts);
         let whole = explain(table, call, &facts, true).expect("index and scan agree");
         prop_assert_eq!(&whole.decision, &decision);
@@ -96,7 +101,7 @@ fn an_explanation_tells_every_rule_until_the_deciding_one() {
             prop_assert_eq!((step.number, step.rule), (at + 1, &*table.rules[at].name));
             let expected = match &step.verdict {
                 Verdict::NoMatch(why) => {
-                    prop_assert!(!why.is_empty(), "{} does not say why", step.rule);
+                    prop_assert!(!why.is_empty(), "{} has no reason", step.rule);
                     continue;
                 }
                 Verdict::Adds => decision.additions().rules.contains(&step.rule),
@@ -119,11 +124,15 @@ fn an_explanation_tells_every_rule_until_the_deciding_one() {
         prop_assert_eq!(listed, short.steps, "in the same order");
         for step in others {
             let Verdict::NoMatch(why) = &step.verdict else {
-                return Err(TestCaseError::fail(format!("{} fits, and is not listed", step.rule)));
+                return Err(TestCaseError::fail(format!(
+                    "{} matches and is not listed",
+                    step.rule
+                )));
             };
-            // Had it been asked for more than its channel and its numbers, these would fit.
-            let of_numbers = ["to ", "from ", "channel "].iter().any(|word| why.starts_with(word));
-            prop_assert!(of_numbers, "{:?}", step);
+            // Only rules whose channel or numbers do not match are left out.
+            let is_by_numbers =
+                ["to ", "from ", "channel "].iter().any(|word| why.starts_with(word));
+            prop_assert!(is_by_numbers, "{:?}", step);
         }
         Ok(())
     });
@@ -131,19 +140,20 @@ fn an_explanation_tells_every_rule_until_the_deciding_one() {
 
 // ---- rules that are never reached
 
-/// The rules that are said never to be reached, and what is said of them.
+/// Returns the names of the rules reported as never reached, with the help text of each.
 fn never_reached(report: &Report) -> Vec<(String, String)> {
-    let those = report.diagnostics().iter().filter(|mistake| mistake.code == "never-reached");
-    those
-        .map(|mistake| {
-            let name = mistake.message.split('`').nth(1).expect("the rule's name");
-            (name.to_owned(), mistake.help.clone().unwrap_or_default())
+    let diagnostics =
+        report.diagnostics().iter().filter(|diagnostic| diagnostic.code == "never-reached");
+    diagnostics
+        .map(|diagnostic| {
+            let name = diagnostic.message.split('`').nth(1).expect("the rule's name");
+            (name.to_owned(), diagnostic.help.clone().unwrap_or_default())
         })
         .collect()
 }
 
-/// ``a call from X to Y goes to `R`; move it up, or take it out``: X, Y and R, and whether a rule
-/// above R may take it.
+/// Parses ``a call from X to Y goes to `R`; move it up, or take it out``. Returns X, Y and R, and whether a
+/// rule above R may match.
 fn example(help: &str) -> Option<(&str, &str, &str, bool)> {
     let (from, rest) = help.strip_prefix("a call from ")?.split_once(" to ")?;
     let (to, rest) = rest.split_once(" goes to `")?;
@@ -152,57 +162,57 @@ fn example(help: &str) -> Option<(&str, &str, &str, bool)> {
 }
 
 #[test]
-fn what_is_said_to_be_never_reached_is_never_reached() {
+fn no_call_reaches_a_rule_reported_as_never_reached() {
     let folder = tempfile::tempdir().unwrap();
-    let (said, examples) = (Cell::new(0), Cell::new(0));
-    let recipes = || prop::collection::vec(any_recipe(), 8);
-    let settings = prop::collection::vec(any_setting(), 8);
-    proptest!(cases(), |(sheet in any_nested_sheet(), from in recipes(), to in recipes(), settings in settings)| {
-        let table = sheet.table(folder.path())?;
-        for (name, help) in never_reached(&sheet.load(folder.path()).report) {
-            said.set(said.get() + 1);
-            let line = &sheet.rules[name[1..].parse::<usize>().expect("r and its place")];
-            let froms = from.iter().map(|one| one.party(&line.from, &sheet));
-            let froms: Vec<_> = froms.chain(from.iter().map(|one| one.party(&[], &sheet))).collect();
-            let tos = to.iter().map(|one| one.party(&line.to, &sheet));
-            let tos: Vec<_> = tos.chain(to.iter().map(|one| one.party(&[], &sheet))).collect();
+    let (reported, examples) = (Cell::new(0), Cell::new(0));
+    let generators = || prop::collection::vec(any_party_generator(), 8);
+    let contexts = prop::collection::vec(any_context(), 8);
+    proptest!(cases(), |(model in any_nested_table(), from in generators(), to in generators(), contexts in contexts)| {
+        let table = model.table(folder.path())?;
+        for (name, help) in never_reached(&model.load(folder.path()).report) {
+            reported.set(reported.get() + 1);
+            let rule = &model.rules[name[1..].parse::<usize>().expect("a name of the model")];
+            let froms = from.iter().map(|one| one.party(&rule.from, &model));
+            let froms: Vec<_> = froms.chain(from.iter().map(|one| one.party(&[], &model))).collect();
+            let tos = to.iter().map(|one| one.party(&rule.to, &model));
+            let tos: Vec<_> = tos.chain(to.iter().map(|one| one.party(&[], &model))).collect();
             for (at, from) in froms.iter().enumerate() {
                 for to in &tos {
-                    let setting = &settings[at % settings.len()];
-                    let call = sheet::call(from, to, setting);
-                    let decision = decide(&table, &call, &Facts { at: setting.at });
+                    let context = &contexts[at % contexts.len()];
+                    let call = model::call(from, to, context);
+                    let decision = decide(&table, &call, &Facts { at: context.at });
                     let reached = decision.rule() == Some(&name) || decision.additions().rules.contains(&&*name);
-                    prop_assert!(!reached, "{from:?} rings {to:?}, {setting:?}, and {name} is reached");
+                    prop_assert!(!reached, "a call from {from:?} to {to:?} in {context:?} reaches {name}");
                 }
             }
             let Some((from, to, taker, at_the_latest)) = example(&help) else { continue };
             examples.set(examples.get() + 1);
-            prop_assert!(oracle::numbers(&sheet, &line.from, from), "{from} does not ring {name}");
-            prop_assert!(oracle::numbers(&sheet, &line.to, to), "{name} is not for {to}");
-            let place = |rule: &str| rule[1..].parse::<usize>().expect("r and its place");
-            for setting in settings.iter().filter(|setting| oracle::fits(&sheet, line, from, to, setting)) {
-                let call = sheet::call(from, to, setting);
-                let decision = decide(&table, &call, &Facts { at: setting.at });
-                let decided = decision.rule().map(place);
+            prop_assert!(oracle::matches_party(&model, &rule.from, from), "{name} does not match calls from {from}");
+            prop_assert!(oracle::matches_party(&model, &rule.to, to), "{name} does not match calls to {to}");
+            let index = |name: &str| name[1..].parse::<usize>().expect("a name of the model");
+            for context in contexts.iter().filter(|context| oracle::matches(&model, rule, from, to, context)) {
+                let call = model::call(from, to, context);
+                let decision = decide(&table, &call, &Facts { at: context.at });
+                let decided = decision.rule().map(index);
                 if at_the_latest {
-                    prop_assert!(decided.is_some_and(|rule| rule <= place(taker)), "{}, {:?}", help, setting);
-                } else if setting.channel == Channel::Call || !oracle::is_for_calls(line) {
-                    prop_assert_eq!(decided, Some(place(taker)), "{}, {:?}", help, setting);
+                    prop_assert!(decided.is_some_and(|decided| decided <= index(taker)), "{}, {:?}", help, context);
+                } else if context.channel == Channel::Call || !oracle::can_match_calls(rule) {
+                    prop_assert_eq!(decided, Some(index(taker)), "{}, {:?}", help, context);
                 }
             }
         }
     });
     assert!(
-        said.get() > 20 && examples.get() > 20,
-        "{} rules, {} examples",
-        said.get(),
+        reported.get() > 20 && examples.get() > 20,
+        "only {} rules, {} examples",
+        reported.get(),
         examples.get()
     );
 }
 
-// ---- how the text is cut
+// ---- parsing in chunks
 
-/// What may stand around and inside of a rule without changing what it says.
+/// Generates lines that change the text of a rule but not its meaning.
 fn any_padding() -> BoxedStrategy<String> {
     let line = select(vec![
         "[[rule]]",
@@ -233,7 +243,7 @@ fn any_padding() -> BoxedStrategy<String> {
 }
 
 #[test]
-fn a_long_text_says_the_same_as_a_short_one() {
+fn a_table_parsed_in_chunks_decides_like_one_parsed_whole() {
     let folder = tempfile::tempdir().unwrap();
     let header = select(vec![
         "[[rule]]",
@@ -243,32 +253,32 @@ fn a_long_text_says_the_same_as_a_short_one() {
         "[[ 'rule']]",
     ]);
     let paddings = prop::collection::vec((header, any_padding()), 8);
-    let rings = prop::collection::vec(any_ring(), 8);
-    let cut = Cell::new(0);
-    proptest!(cases(), |(sheet in any_sheet(), paddings in paddings, rings in rings)| {
-        let short = sheet.to_toml();
+    let generated_calls = prop::collection::vec(any_call(), 8);
+    let chunked = Cell::new(0);
+    proptest!(cases(), |(model in any_table(), paddings in paddings, generated_calls in generated_calls)| {
+        let short = model.to_toml();
         let mut parts = short.split("[[rule]]\n");
-        let mut long = parts.next().expect("the house").to_owned();
+        let mut long = parts.next().expect("the definitions").to_owned();
         for (at, (part, (header, padding))) in parts.zip(paddings.iter().cycle()).enumerate() {
             long += &format!("{header}\n{part}{}", padding.replace("NUMBER", &at.to_string()));
         }
-        cut.set(cut.get() + usize::from(long.len() > 64 << 10));
-        let one = sheet.table(folder.path())?;
-        let loaded = sheet.load_as(long.clone(), folder.path());
+        chunked.set(chunked.get() + usize::from(long.len() > 64 << 10));
+        let one = model.table(folder.path())?;
+        let loaded = model.load_text(long.clone(), folder.path());
         let other = loaded.table.ok_or_else(|| TestCaseError::fail(format!("{}\n{long}", loaded.report)))?;
         prop_assert_eq!(one.rules.len(), other.rules.len());
-        for ring in rings {
-            let (from, to) = ring.parties(&sheet);
-            let call = sheet::call(&from, &to, &ring.setting);
-            let facts = Facts { at: ring.setting.at };
-            prop_assert_eq!(told(&decide(&one, &call, &facts)), told(&decide(&other, &call, &facts)));
+        for generated in generated_calls {
+            let (from, to) = generated.parties(&model);
+            let call = model::call(&from, &to, &generated.context);
+            let facts = Facts { at: generated.context.at };
+            prop_assert_eq!(summarize(&decide(&one, &call, &facts)), summarize(&decide(&other, &call, &facts)));
         }
     });
-    assert!(cut.get() > 3, "only {} texts were long enough to be cut", cut.get());
+    assert!(chunked.get() > 3, "only {} texts were parsed in chunks", chunked.get());
 }
 
 #[test]
-fn rules_in_any_form_are_tried_in_the_order_in_which_they_are_written() {
+fn rules_are_tried_in_file_order_in_every_toml_form() {
     let order = |text: &str| {
         let loaded = rules::parse("rules.toml", text.to_owned(), &CheckContext::default());
         let table = loaded.table.unwrap_or_else(|| panic!("{}", loaded.report));
@@ -288,12 +298,12 @@ fn rules_in_any_form_are_tried_in_the_order_in_which_they_are_written() {
     let loaded = rules::load(folder.path(), &CheckContext::default(), &mut |_| {}).unwrap();
     let names =
         loaded.table.unwrap().rules.iter().map(|rule| rule.name.to_string()).collect::<String>();
-    assert_eq!(names, "cab", "files by their names");
+    assert_eq!(names, "cab", "files are in the order of their names");
 }
 
 // ---- splits
 
-/// A split of these hundredths of a percent each, and who takes this caller.
+/// Returns the arm of the split in `text` that a caller is assigned to.
 fn arm_of(text: &str, caller: &str) -> Result<Option<usize>, TestCaseError> {
     let loaded = rules::parse("rules.toml", text.to_owned(), &CheckContext::default());
     let table = loaded.table.ok_or_else(|| TestCaseError::fail(loaded.report.to_string()))?;
@@ -308,7 +318,7 @@ fn arm_of(text: &str, caller: &str) -> Result<Option<usize>, TestCaseError> {
 }
 
 #[test]
-fn a_split_goes_where_the_hash_of_name_and_caller_says() {
+fn the_hash_of_key_and_caller_selects_the_split_arm() {
     let cuts = prop::collection::vec(0..=10_000_u16, 0..5);
     let name = any_text().prop_map(|text| format!("x{text}"));
     let key = prop::option::of(any_text());
@@ -317,7 +327,7 @@ fn a_split_goes_where_the_hash_of_name_and_caller_says() {
         1 => "client:[a-z]{1,8}",
         1 => Just("anonymous".to_owned()),
     ];
-    // Often an arm ends where the caller's place is, or just behind it.
+    // An arm often ends at the caller's hash or just after it.
     let edge = prop::option::of(0..2_u16);
     proptest!(cases(), |(mut cuts in cuts, edge in edge, name in name, key in key, caller in caller)| {
         let hashed = Sha256::digest(format!("{}\n{caller}", key.as_deref().unwrap_or(&name)));
@@ -336,13 +346,13 @@ fn a_split_goes_where_the_hash_of_name_and_caller_says() {
         let text = format!("[[rule]]\nname = {}\nsplit = [{arms}]\n{split_key}", quoted(&name));
         let arm = match Party::parse(Some(&caller)).party {
             Party::Withheld => 0,
-            Party::Number(_) | Party::Literal(_) => cuts[1..].iter().position(|end| place < u64::from(*end)).expect("the last ends there"),
+            Party::Number(_) | Party::Literal(_) => cuts[1..].iter().position(|end| place < u64::from(*end)).expect("the last arm ends at 10,000"),
         };
         prop_assert_eq!(arm_of(&text, &caller)?, Some(arm));
     });
 }
 
-// ---- a test that somebody pastes
+// ---- tests made from explanations
 
 const SETTINGS: &str = r#"
 [sources.north]
@@ -358,47 +368,47 @@ secrets = ["env:RETELL_API_KEY"]
 "#;
 
 #[test]
-fn an_explanation_as_a_test_passes_behind_its_table() {
+fn a_test_made_from_an_explanation_passes() {
     let folder = tempfile::tempdir().unwrap();
     let (settings, report) = app::load_settings(SETTINGS, Purpose::Inspect);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let header =
         (prop_oneof![select(vec!["x-tier", "x-a", "x b"]).prop_map_into(), any_text()], any_text());
     let headers = prop::collection::vec(header, 0..3);
-    let rings = prop::collection::vec((any_ring(), any_party(), headers), 2);
-    proptest!(cases(), |(sheet in any_sheet(), rings in rings)| {
-        let table = sheet.table(folder.path())?;
-        for (at, (ring, stranger, headers)) in rings.into_iter().enumerate() {
-            let (from, to) = ring.parties(&sheet);
-            // What reads as a pattern (`+12*`, `GA`) or as a mistyped number is refused in a test.
-            let is_refused = |text: &str| matches_many(&Party::parse(Some(text)).party.unmasked());
+    let generated_calls = prop::collection::vec((any_call(), any_party(), headers), 2);
+    proptest!(cases(), |(model in any_table(), generated_calls in generated_calls)| {
+        let table = model.table(folder.path())?;
+        for (at, (generated, stranger, headers)) in generated_calls.into_iter().enumerate() {
+            let (from, to) = generated.parties(&model);
+            // A test rejects patterns (`+12*`, `GA`) and mistyped numbers.
+            let is_rejected = |text: &str| matches_many(&Party::parse(Some(text)).party.unmasked());
             let from = if at == 0 { stranger } else { from };
-            if is_refused(&from) || is_refused(&to) {
+            if is_rejected(&from) || is_rejected(&to) {
                 continue;
             }
-            let mut fields = sheet::call(&from, &to, &ring.setting).into_fields();
+            let mut fields = model::call(&from, &to, &generated.context).into_fields();
             let headers = headers.iter().map(|(name, value)| (name.to_lowercase(), value.clone()));
             fields.sip.extend(headers.map(|(name, value)| (name.into(), value.into())));
             let question = Question {
-                source: &settings.sources[ring.setting.source],
+                source: &settings.sources[generated.context.source],
                 fields: &fields,
-                facts: Facts { at: ring.setting.at },
+                facts: Facts { at: generated.context.at },
                 all: false,
             };
-            let inquiry = explain_call(&table, settings.sources.iter(), question).expect("index and scan agree");
-            let text = format!("{}\n{}", sheet.to_toml(), inquiry.as_test());
+            let explained = explain_call(&table, settings.sources.iter(), question).expect("index and scan agree");
+            let text = format!("{}\n{}", model.to_toml(), explained.as_test());
             let path = folder.path().join("rules.toml").display().to_string();
             let (table, report) = app::parse_rules(&path, text, &settings.check_context());
-            prop_assert!(table.is_some(), "{report}\n{}", inquiry.as_test());
+            prop_assert!(table.is_some(), "{report}\n{}", explained.as_test());
         }
     });
 }
 
 #[test]
-fn a_test_tells_the_two_times_apart_that_a_clock_shows_one_hour() {
+fn a_generated_test_writes_the_offset_of_an_ambiguous_time() {
     let (settings, report) = app::load_settings(SETTINGS, Purpose::Inspect);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
-    // When it is half past one for the second time, Berlin is at half past seven.
+    // The second 01:30 in New York is 07:30 in Berlin.
     let text = r#"
 zone = "America/New_York"
 [hours.early]
@@ -448,18 +458,18 @@ fn number(digits: &str) -> PhoneNumber {
 }
 
 #[test]
-fn the_key_of_a_number_is_its_own_and_leads_back_to_it() {
+fn the_key_of_a_number_is_unique_and_reversible() {
     proptest!(cases(), |(one in "[1-9][0-9]{0,14}", other in "[1-9]0{0,14}", key in any::<u64>())| {
         let whole = number(&one);
         prop_assert_eq!(whole.key() >> 62, 0);
         prop_assert_eq!(PhoneNumber::from_key(whole.key()), Some(whole));
         let mut grown = number(&one[..1]);
         for digits in 1..=one.len() {
-            let begins = whole.prefix(digits).expect("it has as many");
-            prop_assert_eq!(begins.unmasked(), format!("+{}", &one[..digits]));
-            prop_assert!(whole.starts_with(begins) && begins == grown);
+            let prefix = whole.prefix(digits).expect("the number has as many digits");
+            prop_assert_eq!(prefix.unmasked(), format!("+{}", &one[..digits]));
+            prop_assert!(whole.starts_with(prefix) && prefix == grown);
             for (text, number) in [(&one[..], whole), (&other, number(&other))] {
-                prop_assert_eq!(begins.key() == number.key(), one[..digits] == *text);
+                prop_assert_eq!(prefix.key() == number.key(), one[..digits] == *text);
             }
             let next = one.as_bytes().get(digits).map(|digit| digit - b'0');
             grown = next.and_then(|digit| grown.with_digit(digit)).unwrap_or(grown);
@@ -479,33 +489,33 @@ fn country(digits: &str) -> Option<Country> {
     Country::from_digits(digits.parse().expect("digits"), digits.len() as u8)
 }
 
-/// All digits that can follow, up to three of them.
-fn followed_by_up_to_three(digits: &str) -> impl Iterator<Item = String> {
+/// Returns `digits` with each suffix of one to three digits.
+fn with_suffixes(digits: &str) -> impl Iterator<Item = String> {
     let more = |places: usize| (0..10_u32.pow(places as u32)).map(move |more| (places, more));
     let ends = (1..=3).flat_map(more);
     ends.map(move |(places, more)| format!("{digits}{more:0places$}"))
 }
 
 #[test]
-fn the_country_of_a_prefix_is_that_of_every_number_that_begins_so() {
+fn the_country_of_a_prefix_is_the_country_of_every_number_that_begins_with_it() {
     let roots = select(vec![
         "", "1", "7", "44", "4474", "390669", "590590", "26270", "6189", "358", "212", "47",
     ]);
     proptest!(cases(), |(root in roots, rest in "[1-9][0-9]{0,9}", tail in "[0-9]{15}")| {
         let prefix = &format!("{root}{rest}")[..rest.len().max(root.len()).min(10)];
-        let of_prefix = Country::from_prefix(prefix.parse().expect("digits"), prefix.len() as u32);
-        let same = |digits: &str| country(digits) == of_prefix;
-        if of_prefix.is_some() {
+        let expected = Country::from_prefix(prefix.parse().expect("digits"), prefix.len() as u32);
+        let same = |digits: &str| country(digits) == expected;
+        if expected.is_some() {
             prop_assert!(same(prefix));
             for length in prefix.len()..=15 {
                 prop_assert!(same(&format!("{prefix}{tail}")[..length]), "{prefix} {tail} {length}");
             }
-            let other = followed_by_up_to_three(prefix).find(|digits| !same(digits));
+            let other = with_suffixes(prefix).find(|digits| !same(digits));
             prop_assert_eq!(other, None);
         } else if prefix.len() >= 5 && country(prefix).is_some() {
-            // What tells countries apart is no longer than eight digits.
+            // The longest prefix of a country has eight digits.
             let own = country(prefix);
-            prop_assert!(followed_by_up_to_three(prefix).any(|digits| country(&digits) != own), "{prefix}");
+            prop_assert!(with_suffixes(prefix).any(|digits| country(&digits) != own), "{prefix}");
         }
     });
 }

@@ -1,4 +1,4 @@
-//! Once a request is proved it is answered 200, in time, whatever breaks behind the signature.
+//! An authenticated request is answered with 200 in time, even if a step panics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +19,8 @@ use tokio::time::Instant;
 
 use crate::support::app::{self, NOW_MS, app, load_settings, post, retell_call, retell_request};
 
-/// Retell's dialect, but for one step that panics.
-struct Panics {
+/// Retell's dialect with one step that panics.
+struct PanickingDialect {
     when: Step,
 }
 
@@ -35,7 +35,7 @@ fn retell() -> &'static dyn Dialect {
     dialect::by_name("retell").expect("a platform")
 }
 
-impl Dialect for Panics {
+impl Dialect for PanickingDialect {
     fn platform(&self) -> Platform {
         retell().platform()
     }
@@ -45,14 +45,14 @@ impl Dialect for Panics {
     }
 
     fn parse<'a>(&self, request: &'a Verified) -> Result<Incoming<'a>, ParseError> {
-        assert!(self.when != Step::Parse, "parse panics on purpose");
+        assert!(self.when != Step::Parse, "parse panics deliberately");
         retell().parse(request)
     }
 
     fn render(&self, channel: Channel, decision: &Decision<'_>) -> Reply {
         let fallback = decision.rule().is_none();
-        assert!(fallback || self.when != Step::Render, "render panics on purpose");
-        assert!(self.when != Step::RenderEvenTheFallback, "render panics on purpose");
+        assert!(fallback || self.when != Step::Render, "render panics deliberately");
+        assert!(self.when != Step::RenderEvenTheFallback, "render panics deliberately");
         retell().render(channel, decision)
     }
 
@@ -69,9 +69,9 @@ impl Dialect for Panics {
     }
 }
 
-/// What a source with this fallback answers when a step panics.
-async fn answer_of(
-    dialect: &'static Panics,
+/// Sends a request to a source with a panicking dialect. Returns status, reply and metrics.
+async fn send_to(
+    dialect: &'static PanickingDialect,
     fallback: &str,
     body: &str,
 ) -> (StatusCode, String, String) {
@@ -86,16 +86,16 @@ async fn answer_of(
     settings.sources[0].dialect = dialect;
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
     let app = Arc::new(Switchboard::new(settings.sources, table, clock));
-    let door = public::router(app.clone(), &settings.server);
-    let answer = app::answer(&door, retell_request("/inbound/retell", body.as_bytes())).await;
+    let router = public::router(app.clone(), &settings.server);
+    let answer = app::answer(&router, retell_request("/inbound/retell", body.as_bytes())).await;
     (answer.status, String::from_utf8(answer.body).unwrap(), app.counters().to_text())
 }
 
 #[tokio::test]
 async fn a_panic_becomes_the_fallback_reply() {
-    static RENDER: Panics = Panics { when: Step::Render };
-    static PARSE: Panics = Panics { when: Step::Parse };
-    static ALL: Panics = Panics { when: Step::RenderEvenTheFallback };
+    static RENDER: PanickingDialect = PanickingDialect { when: Step::Render };
+    static PARSE: PanickingDialect = PanickingDialect { when: Step::Parse };
+    static ALL: PanickingDialect = PanickingDialect { when: Step::RenderEvenTheFallback };
     let call = retell_call("+12137771234", "+12137771235");
     let text = r#"{"event":"chat_inbound","chat_inbound":{"from_number":"+12137771234"}}"#;
     for (dialect, fallback, body, expected) in [
@@ -107,7 +107,7 @@ async fn a_panic_becomes_the_fallback_reply() {
         (&ALL, "agent_9", call.as_str(), r#"{"call_inbound":{}}"#),
         (&ALL, "reject", text, r#"{"chat_inbound":{}}"#),
     ] {
-        let (status, reply, metrics) = answer_of(dialect, fallback, body).await;
+        let (status, reply, metrics) = send_to(dialect, fallback, body).await;
         assert_eq!((status, reply.as_str()), (StatusCode::OK, expected));
         assert!(metrics.contains("switchboard_panics_total 1"), "{metrics}");
         assert!(metrics.contains(r#"outcome="fallback"} 1"#), "{metrics}");
@@ -116,7 +116,7 @@ async fn a_panic_becomes_the_fallback_reply() {
 
 const DELAYED: &str = r#"
 [[rule]]
-name = "let it ring"
+name = "delayed"
 agent = "agent_1"
 delay_ms = 8000
 "#;
@@ -127,10 +127,10 @@ async fn a_reply_is_held_for_the_delay_but_not_beyond_the_deadline() {
         .replace("\n[sources.synthflow]", "reply_within_ms = 9000\n[sources.synthflow]");
     for (settings, expected_ms) in [(app::SETTINGS, 3000), (&*budget_9_s, 8000)] {
         let app = app(settings, DELAYED);
-        let begun = Instant::now();
+        let start = Instant::now();
         let answer = app.retell(retell_call("+12137771234", "+12137771235")).await;
         assert_eq!(answer.status, StatusCode::OK);
-        let held = begun.elapsed();
+        let held = start.elapsed();
         let expected = Duration::from_millis(expected_ms);
         assert!(held >= expected && held < expected + Duration::from_millis(50), "{held:?}");
     }
@@ -156,7 +156,7 @@ async fn a_repeated_delivery_receives_the_same_reply_for_a_minute() {
     let first = app.retell(with_tier(id, "gold")).await;
     tokio::time::advance(Duration::from_secs(59)).await;
     let again = app.retell(with_tier(id, "silver")).await;
-    assert_eq!(again.body, first.body, "it is the call_id that tells a retry");
+    assert_eq!(again.body, first.body, "a retry has the same call_id");
     tokio::time::advance(Duration::from_secs(2)).await;
     let later = app.retell(with_tier(id, "silver")).await;
     assert!(String::from_utf8_lossy(&later.body).contains("silver"));
@@ -184,14 +184,14 @@ async fn a_retry_is_answered_without_the_delay() {
     let app = app(app::SETTINGS, DELAYED);
     let call = r#"{"event":"call_inbound","call_inbound":{"call_id":"call_1"}}"#;
     app.retell(call).await;
-    let begun = Instant::now();
+    let start = Instant::now();
     app.retell(call).await;
-    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test]
 async fn the_body_of_an_unauthenticated_request_is_never_parsed() {
-    static PARSE: Panics = Panics { when: Step::Parse };
+    static PARSE: PanickingDialect = PanickingDialect { when: Step::Parse };
     let (mut settings, _) = load_settings(app::SETTINGS, Purpose::Serve);
     let mut sources = settings.take().unwrap().sources;
     sources[0].dialect = &PARSE;
@@ -199,8 +199,8 @@ async fn the_body_of_an_unauthenticated_request_is_never_parsed() {
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
     let app = Arc::new(Switchboard::new(sources, table.unwrap(), clock));
     let (settings, _) = load_settings(app::SETTINGS, Purpose::Serve);
-    let door = public::router(app.clone(), &settings.unwrap().server);
-    let answer = app::answer(&door, post("/inbound/retell", b"{}")).await;
+    let router = public::router(app.clone(), &settings.unwrap().server);
+    let answer = app::answer(&router, post("/inbound/retell", b"{}")).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     assert!(app.counters().to_text().contains("switchboard_panics_total 0"));
 }

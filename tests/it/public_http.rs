@@ -47,7 +47,7 @@ async fn unknown_paths_and_sources_are_404() {
         "/",
         "/inbound",
         "/inbound/",
-        "/inbound/nobody",
+        "/inbound/unknown",
         "/inbound/retell/token",
         "/inbound/retell/",
         "/events/synthflow/a/b",
@@ -85,15 +85,15 @@ fn padded(bytes: usize) -> String {
 async fn a_body_over_the_limit_is_413_with_or_without_content_length() {
     let app = app(SETTINGS, RULES);
     for (path, most) in [("/inbound/retell", INBOUND_BYTES), ("/events/retell", EVENT_BYTES)] {
-        let fits = app.send(retell_request(path, padded(most).as_bytes())).await;
-        assert_eq!(fits.status, StatusCode::OK, "{path}");
-        let untold = app.send(retell_request(path, padded(most + 1).as_bytes())).await;
-        assert_eq!(untold.status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
-        let mut told = post(path, b"");
-        told.headers_mut().insert("content-length", (most + 1).into());
-        let told = app.send(told).await;
-        assert_eq!(told.status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
-        assert_eq!(told.headers["connection"], "close");
+        let accepted = app.send(retell_request(path, padded(most).as_bytes())).await;
+        assert_eq!(accepted.status, StatusCode::OK, "{path}");
+        let undeclared = app.send(retell_request(path, padded(most + 1).as_bytes())).await;
+        assert_eq!(undeclared.status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+        let mut request = post(path, b"");
+        request.headers_mut().insert("content-length", (most + 1).into());
+        let declared = app.send(request).await;
+        assert_eq!(declared.status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+        assert_eq!(declared.headers["connection"], "close");
     }
 }
 
@@ -115,11 +115,11 @@ impl hyper::body::Body for Stalls {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_does_not_arrive_is_408() {
     let app = app(SETTINGS, RULES);
-    let begun = tokio::time::Instant::now();
+    let start = tokio::time::Instant::now();
     let request = Request::post("/inbound/retell").body(Body::new(Stalls)).unwrap();
     let answer = app.send(request).await;
     assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT);
-    assert!(begun.elapsed() >= Duration::from_secs(10));
+    assert!(start.elapsed() >= Duration::from_secs(10));
 }
 
 #[tokio::test(start_paused = true)]
@@ -160,7 +160,7 @@ async fn a_response_has_the_request_id_of_the_client_or_a_new_one() {
 async fn readiness_reports_the_live_table() {
     let app = app(SETTINGS, RULES);
     let request = Request::get("/readyz").body(Body::empty()).unwrap();
-    let answer = app::whole(app.admin.oneshot(request).await.unwrap()).await;
+    let answer = app::collect(app.admin.oneshot(request).await.unwrap()).await;
     assert_eq!(answer.status, StatusCode::OK);
     let body = answer.json();
     assert_eq!((&body["ready"], &body["warning"]), (&json!(true), &json!(null)));
@@ -209,35 +209,35 @@ async fn without_an_admin_token_foreign_hosts_are_refused() {
     ];
     let token = Secret::new("admin_0123456789abcdef");
     let with_token = admin::router(app.app.clone(), None, Some(token));
-    let asked = async |router: &axum::Router, path: &str, host: &str| {
+    let get = async |router: &axum::Router, path: &str, host: &str| {
         let request = Request::get(path)
             .header("host", host)
             .header("authorization", "Bearer admin_0123456789abcdef");
-        app::whole(router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap())
+        app::collect(router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap())
             .await
     };
     for path in ["/metrics", "/records", "/explain?from=%2B12137771234"] {
         for host in own {
-            let answer = asked(&app.admin, path, host).await;
+            let answer = get(&app.admin, path, host).await;
             assert_ne!(answer.status, StatusCode::FORBIDDEN, "{path} {host}");
         }
         for host in strange {
-            let answer = asked(&app.admin, path, host).await;
+            let answer = get(&app.admin, path, host).await;
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {host}");
             let why = answer.json()["detail"].as_str().unwrap().to_owned();
             assert!(why.contains("admin.token"), "{why}");
-            let answer = asked(&with_token, path, host).await;
+            let answer = get(&with_token, path, host).await;
             assert_ne!(answer.status, StatusCode::FORBIDDEN, "with a token, {path} {host}");
         }
     }
-    assert_eq!(asked(&app.admin, "/healthz", "probe.example").await.status, StatusCode::OK);
+    assert_eq!(get(&app.admin, "/healthz", "probe.example").await.status, StatusCode::OK);
 }
 
 /// Sends a GET to the admin listener with one additional header.
 async fn admin_get(path: &str, name: &'static str, value: &str) -> Answer {
     let request = Request::get(path).header("host", "localhost").header(name, value);
     let router = app(SETTINGS, RULES).admin;
-    app::whole(router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap()).await
+    app::collect(router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap()).await
 }
 
 #[tokio::test]

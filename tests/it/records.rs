@@ -35,49 +35,49 @@ use crate::support::postgres::Postgres;
 const CALLER: &str = "+12137771234";
 const DIALLED: &str = "+12137770000";
 
-/// Location of the records of a test.
-struct Place {
+/// Kind and settings of the store of a test.
+struct TestStore {
     name: &'static str,
     records: RecordsSettings,
 }
 
-impl Place {
-    fn new(name: &'static str, place: RecordsLocation) -> Place {
+impl TestStore {
+    fn new(name: &'static str, location: RecordsLocation) -> TestStore {
         let retain = Duration::from_secs(30 * 24 * 3600);
-        // So that what was answered can be read at once.
+        // Answered calls can be read at once.
         let (numbers, wait) = (NumberStorage::Full, Wait::Commit);
-        Place {
+        TestStore {
             name,
-            records: RecordsSettings { location: place, retain, numbers, wait, stamp: false },
+            records: RecordsSettings { location, retain, numbers, wait, stamp: false },
         }
     }
 
-    /// Returns whether several services, or one after another, share the records.
-    fn lasts(&self) -> bool {
+    /// Returns whether the records outlive the service.
+    fn is_persistent(&self) -> bool {
         !matches!(self.records.location, RecordsLocation::Memory)
     }
 
-    fn with(&self, change: impl FnOnce(&mut RecordsSettings)) -> Place {
+    fn with(&self, change: impl FnOnce(&mut RecordsSettings)) -> TestStore {
         let mut records = self.records.clone();
         change(&mut records);
-        Place { name: self.name, records }
+        TestStore { name: self.name, records }
     }
 }
 
-/// Runs a test with each location.
-async fn everywhere(test: impl AsyncFn(Place)) {
+/// Runs a test with each kind of store.
+async fn for_each_store(test: impl AsyncFn(TestStore)) {
     let folder = tempfile::tempdir().unwrap();
-    let mut places = vec![
-        Place::new("memory", RecordsLocation::Memory),
-        Place::new("sqlite", RecordsLocation::Sqlite(folder.path().join("records.db"))),
+    let mut stores = vec![
+        TestStore::new("memory", RecordsLocation::Memory),
+        TestStore::new("sqlite", RecordsLocation::Sqlite(folder.path().join("records.db"))),
     ];
     if let Some(postgres) = Postgres::shared() {
         let url = Secret::new(postgres.fresh());
-        places.push(Place::new("postgres", RecordsLocation::Postgres(url)));
+        stores.push(TestStore::new("postgres", RecordsLocation::Postgres(url)));
     }
-    for place in places {
-        let name = place.name;
-        if let Err(panic) = AssertUnwindSafe(test(place)).catch_unwind().await {
+    for test_store in stores {
+        let name = test_store.name;
+        if let Err(panic) = AssertUnwindSafe(test(test_store)).catch_unwind().await {
             let why = panic.downcast_ref::<String>().cloned();
             match why.or_else(|| panic.downcast_ref::<&str>().map(|why| (*why).to_owned())) {
                 Some(why) => panic!("with {name}: {why}"),
@@ -90,7 +90,7 @@ async fn everywhere(test: impl AsyncFn(Place)) {
 /// A service that records.
 struct Service {
     app: Arc<Switchboard>,
-    door: axum::Router,
+    router: axum::Router,
     at_ms: i64,
     stop: CancellationToken,
     writer: JoinHandle<()>,
@@ -98,32 +98,32 @@ struct Service {
 
 /// Starts a service with a fixed clock.
 #[track_caller]
-fn service_at(place: &Place, rules: &str, at_ms: i64) -> Service {
-    let (service, writer) = service_without_writer(place, rules, at_ms);
+fn service_at(test_store: &TestStore, rules: &str, at_ms: i64) -> Service {
+    let (service, writer) = service_without_writer(test_store, rules, at_ms);
     let stop = CancellationToken::new();
     let writer = tokio::spawn(writer.run(stop.clone()));
     Service { writer, stop, ..service }
 }
 
 #[track_caller]
-fn service(place: &Place) -> Service {
-    service_at(place, RULES, NOW_MS)
+fn service(test_store: &TestStore) -> Service {
+    service_at(test_store, RULES, NOW_MS)
 }
 
 /// Builds a service whose writer does not run yet.
 #[track_caller]
-fn service_without_writer(place: &Place, rules: &str, at_ms: i64) -> (Service, Writer) {
-    let (settings, report) = load_settings(app::SETTINGS, Purpose::Serve);
+fn service_without_writer(test_store: &TestStore, rules: &str, at_ms: i64) -> (Service, Writer) {
+    let (settings, report) = load_settings(&app::settings_with_longest_deadline(), Purpose::Serve);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, report) = parse_rules("rules.toml", rules.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let clock = Clock::Fixed(at(at_ms));
-    let records = place.records.clone();
+    let records = test_store.records.clone();
     let (app, writer) = Switchboard::with_records(settings.sources, table, clock, records);
     let app = Arc::new(app);
-    let door = public::router(app.clone(), &settings.server);
+    let router = public::router(app.clone(), &settings.server);
     let (stop, nothing) = (CancellationToken::new(), tokio::spawn(async {}));
-    (Service { app, door, at_ms, stop, writer: nothing }, writer.expect("records are kept"))
+    (Service { app, router, at_ms, stop, writer: nothing }, writer.expect("records are on"))
 }
 
 fn at(ms: i64) -> Timestamp {
@@ -132,22 +132,22 @@ fn at(ms: i64) -> Timestamp {
 
 impl Service {
     async fn send(&self, path: &str, body: &[u8]) -> Answer {
-        app::answer(&self.door, retell_request_at(path, body, self.at_ms, RETELL_KEY)).await
+        app::answer(&self.router, retell_request_at(path, body, self.at_ms, RETELL_KEY)).await
     }
 
     /// Sends a call as Retell does.
     #[track_caller]
-    fn ask(&self, body: &Value) -> impl Future<Output = Value> {
+    fn send_call(&self, body: &Value) -> impl Future<Output = Value> {
         let body = body.to_string();
         async move {
             let answer = self.send("/inbound/retell", body.as_bytes()).await;
-            assert_eq!(answer.status, StatusCode::OK, "asked with {body:.200}");
+            assert_eq!(answer.status, StatusCode::OK, "sent {body:.200}");
             answer.json()
         }
     }
 
     /// Sends an event as Retell does; it is stored when this returns.
-    async fn tell(&self, body: &Value) {
+    async fn send_event(&self, body: &Value) {
         let answer = self.send("/events/retell", body.to_string().as_bytes()).await;
         assert_eq!((answer.status, &*answer.body), (StatusCode::OK, &b"{}"[..]));
     }
@@ -161,36 +161,36 @@ impl Service {
                 app::sign("synthflow", body.as_bytes(), self.at_ms, app::SYNTHFLOW_SECRET);
             request.headers_mut().insert(name, value.parse().unwrap());
         }
-        let answer = app::answer(&self.door, request).await;
+        let answer = app::answer(&self.router, request).await;
         assert_eq!(answer.status, StatusCode::OK);
         answer
     }
 
-    /// Waits until everything queued before is written.
-    async fn written(&self) {
+    /// Waits until everything queued so far is written.
+    async fn flush(&self) {
         let recorder = self.app.recorder();
-        let told = NewEvent {
+        let event = NewEvent {
             id: recorder.id(at(self.at_ms)),
             at: at(self.at_ms),
             source: "test",
             platform: switchboard::dialect::ALL[0].platform(),
-            event: &Event::new("all is written", false),
+            event: &Event::new("flush", false),
             body: b"",
         };
-        recorder.store_event(told, soon()).await.expect("a store that writes");
+        recorder.store_event(event, deadline()).await.expect("the store accepts writes");
     }
 
     fn store(&self) -> Arc<Store> {
-        self.app.recorder().health().unwrap().store().expect("it is open")
+        self.app.recorder().health().unwrap().store().expect("the store is open")
     }
 
     /// Returns all calls, oldest first.
     async fn calls(&self) -> Vec<CallRecord> {
-        self.found(&Filter::default()).await
+        self.find(&Filter::default()).await
     }
 
-    async fn found(&self, filter: &Filter) -> Vec<CallRecord> {
-        self.written().await;
+    async fn find(&self, filter: &Filter) -> Vec<CallRecord> {
+        self.flush().await;
         let page = Page { limit: 1_000, order: Order::OldestFirst, beyond: None };
         self.store().calls(filter, page).await.unwrap()
     }
@@ -213,13 +213,13 @@ impl Service {
     }
 
     /// Stops the service; everything is written when this returns.
-    async fn stopped(self) {
+    async fn stop(self) {
         self.stop.cancel();
         self.writer.await.unwrap();
     }
 }
 
-fn soon() -> Instant {
+fn deadline() -> Instant {
     Instant::now() + Duration::from_secs(120)
 }
 

@@ -21,11 +21,11 @@ use switchboard::reload::{ReloadHandle, Reloaded, Reloader};
 use switchboard::rules;
 use switchboard::settings::Purpose;
 use tempfile::TempDir;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::support::app::{self, App, NOW_MS, SETTINGS, load_settings};
+use crate::support::wait::{self, DEADLINE};
 
 /// A service with a table on disk and a reloader.
 struct Live {
@@ -57,8 +57,6 @@ fn live(path: &Path, poll: Option<Duration>) -> Live {
 }
 
 const POLL: Duration = Duration::from_millis(20);
-/// Generous, so that the tests pass on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(60);
 
 impl Live {
     async fn reload(&self) -> Reloaded {
@@ -72,29 +70,19 @@ impl Live {
 
     /// Waits until this agent takes new calls.
     async fn until_agent(&self, agent: &str, what: &str) {
-        let deadline = Instant::now() + DEADLINE;
-        while self.agent().await != agent {
-            assert!(Instant::now() < deadline, "{what}: {agent} takes no calls");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let takes_calls = wait::until_async(async || self.agent().await == agent).await;
+        assert!(takes_calls, "{what}: {agent} takes no calls");
     }
 
     /// Waits for a number of reloads with this result.
     async fn until_reloads(&self, result: &str, count: u64, what: &str) {
-        let deadline = Instant::now() + DEADLINE;
-        while self.reloads(result).await < count {
-            assert!(
-                Instant::now() < deadline,
-                "{what}: fewer than {count} reloads with result {result}"
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let is_reached = wait::until_async(async || self.reloads(result).await >= count).await;
+        assert!(is_reached, "{what}: fewer than {count} reloads with result {result}");
     }
 
-    /// Lets time for several polls pass. For assertions that nothing happens: they hold at any time, so
-    /// a slow machine cannot make them fail.
+    /// Lets the time of ten polls pass. The test starts with paused time, so that ten polls happen.
     async fn after_polls(&self) {
-        tokio::time::sleep(10 * POLL).await;
+        wait::pass_virtual_time(10 * POLL).await;
     }
 
     async fn reloads(&self, result: &str) -> u64 {
@@ -113,7 +101,7 @@ impl Live {
 
     async fn admin(&self, request: Request<Body>) -> (StatusCode, Value) {
         let response = self.app.admin.clone().oneshot(request).await.unwrap();
-        let answer = app::whole(response).await;
+        let answer = app::collect(response).await;
         (answer.status, answer.json())
     }
 
@@ -399,11 +387,8 @@ async fn two_hundred_edits_lose_no_call_and_never_mix_tables() {
         generations.settled.store(generation, Ordering::SeqCst);
         assert!(live.last_was_successful().await);
     }
-    let deadline = Instant::now() + DEADLINE;
-    while generations.calls.load(Ordering::SeqCst) <= 200 {
-        assert!(Instant::now() < deadline, "fewer than 200 calls");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let enough_calls = async || generations.calls.load(Ordering::SeqCst) > 200;
+    assert!(wait::until_async(enough_calls).await, "200 calls or fewer");
     generations.done.store(true, Ordering::SeqCst);
     let mut sent = 0;
     for sender in senders {
@@ -413,11 +398,8 @@ async fn two_hundred_edits_lose_no_call_and_never_mix_tables() {
         live.metric(r#"switchboard_requests_total{source="retell",outcome="agent"}"#).await;
     assert_eq!(counted, sent, "every call was decided, none as a retry");
     assert_eq!((live.reloads("success").await, live.reloads("failure").await), (100, 100));
-    let deadline = Instant::now() + DEADLINE;
-    while retired.iter().any(|table| table.strong_count() > 0) {
-        assert!(Instant::now() < deadline, "a replaced table was not dropped");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let all_dropped = async || retired.iter().all(|table| table.strong_count() == 0);
+    assert!(wait::until_async(all_dropped).await, "a replaced table was not dropped");
 }
 
 #[tokio::test]
@@ -434,9 +416,10 @@ async fn health_and_readiness_report_a_failed_reload_until_the_next_success() {
         assert_eq!(body["table"]["fingerprint"], fingerprint, "the previous table is live: {body}");
         let last = &body["table"]["last_reload"];
         assert_eq!(last["ok"], json!(false));
-        let mistake = last["diagnostics"].as_array().unwrap().iter();
-        let mistake =
-            mistake.filter(|mistake| mistake["code"] == "unknown-key").collect::<Vec<_>>();
+        let diagnostics = last["diagnostics"].as_array().unwrap().iter();
+        let diagnostics = diagnostics
+            .filter(|diagnostic| diagnostic["code"] == "unknown-key")
+            .collect::<Vec<_>>();
         let expected = json!({
             "severity": "error",
             "code": "unknown-key",
@@ -444,7 +427,7 @@ async fn health_and_readiness_report_a_failed_reload_until_the_next_success() {
             "line": 2,
             "column": 1,
         });
-        assert_eq!(mistake, [&expected], "places, and no messages");
+        assert_eq!(diagnostics, [&expected], "only locations, no messages");
     }
     let wrong = live.app.app.live_table().table_and_status().1.last_error.unwrap();
     let texts: Vec<_> =
@@ -481,9 +464,9 @@ async fn post_reload_returns_the_result() {
         .unwrap();
     let (status, body) = live.admin(reload()).await;
     assert_eq!((status, &body["ok"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!(false)));
-    let mistake = &body["diagnostics"][0];
-    assert_eq!((&mistake["line"], &mistake["column"]), (&json!(4), &json!(8)), "{body}");
-    assert!(mistake["message"].as_str().unwrap().contains("has 10 digits"), "{body}");
+    let diagnostic = &body["diagnostics"][0];
+    assert_eq!((&diagnostic["line"], &diagnostic["column"]), (&json!(4), &json!(8)), "{body}");
+    assert!(diagnostic["message"].as_str().unwrap().contains("has 10 digits"), "{body}");
     assert_eq!(live.agent().await, "agent_2");
 }
 
@@ -538,7 +521,7 @@ async fn detects_every_kind_of_change() {
     mount.remove(RULES);
     live.until_reloads("failure", 1, "deleted").await;
     mount.write(RULES, one_rule("agent_66"));
-    live.until_agent("agent_66", "deleted and made again").await;
+    live.until_agent("agent_66", "deleted and created again").await;
     mount.swap(&[(RULES, LISTED), (PEOPLE, &people(77))]);
     live.until_agent("agent_77", "a list comes in").await;
     mount.write(PEOPLE, people(88));
@@ -565,7 +548,7 @@ async fn detects_missing_files_that_appear() {
     live.until_agent("agent_3", "the folder appears").await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_invalid_table_is_reported_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(RULES);
@@ -586,7 +569,7 @@ async fn an_invalid_table_is_reported_once() {
     assert_eq!(live.reloads("success").await, 1, "no change since then");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn detects_changes_of_each_file_in_a_folder() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
@@ -626,7 +609,7 @@ async fn detects_changes_of_each_file_in_a_folder() {
     live.until_agent("agent_5", "a file in the empty folder").await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_polling_an_edit_waits_for_a_reload_request() {
     let polls = |text: &str| {
         let (settings, report) = load_settings(&format!("{text}\n{SETTINGS}"), Purpose::Serve);
@@ -682,7 +665,7 @@ async fn rereads_files_that_change_during_a_load() {
 
 // ---- requests in progress
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_request_finishes_with_the_table_it_started_with() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(RULES);
@@ -696,7 +679,7 @@ async fn a_request_finishes_with_the_table_it_started_with() {
     }
     std::fs::write(&path, one_rule("agent_2")).unwrap();
     assert!(live.reload().await.ok);
-    assert!(!delayed.is_finished(), "the delay has not elapsed");
+    assert!(!delayed.is_finished(), "the delay has elapsed");
     assert_eq!(live.agent().await, "agent_2");
     assert_eq!(delayed.await.unwrap(), "agent_1");
 }
@@ -730,9 +713,6 @@ async fn a_replaced_table_is_dropped_once_no_request_uses_it() {
     assert_eq!(old.strong_count(), 2, "held by a request and by the list of retired tables");
     assert_eq!(&*held.agents[0].name, "agent_1");
     drop(held);
-    let deadline = Instant::now() + DEADLINE;
-    while old.strong_count() > 0 {
-        assert!(Instant::now() < deadline, "the replaced table was not dropped");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let is_dropped = async || old.strong_count() == 0;
+    assert!(wait::until_async(is_dropped).await, "the replaced table was not dropped");
 }

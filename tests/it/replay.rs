@@ -1,4 +1,4 @@
-//! `replay`: recorded calls through another table, by the library and by the real program.
+//! `replay`: recorded calls decided again with another table, by the library and by the program.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -24,10 +24,11 @@ use switchboard::telemetry::Counters;
 use tokio_util::sync::CancellationToken;
 
 use crate::rules::matches_snapshot;
-use crate::support::app::{self, NOW_MS, answer, retell_call, retell_request};
+use crate::support::app::{self, NOW_MS, SETTINGS, retell_call, retell_request};
 use crate::support::program::{program, text};
+use crate::support::wait;
 
-/// Answers each call by `table`, at its own time, and writes that down in this file.
+/// Decides each call with `table` at its time, and records it in a file.
 pub(crate) async fn record(
     file: &Path,
     numbers: NumberStorage,
@@ -35,8 +36,8 @@ pub(crate) async fn record(
     table: &RuleSet,
     calls: &[(Call<'_>, Timestamp)],
 ) {
-    let place = RecordsLocation::Sqlite(file.to_owned());
-    let records = RecordsSettings { location: place, numbers, stamp, ..RecordsSettings::off() };
+    let location = RecordsLocation::Sqlite(file.to_owned());
+    let records = RecordsSettings { location, numbers, stamp, ..RecordsSettings::off() };
     let clock = Clock::Fixed(Timestamp::UNIX_EPOCH);
     let (recorder, writer) = Recorder::new(records, &Counters::default(), clock);
     let stop = CancellationToken::new();
@@ -55,17 +56,17 @@ pub(crate) async fn record(
         });
     }
     stop.cancel();
-    writer.await.expect("it ends when all is written");
+    writer.await.expect("the writer ends");
 }
 
-/// All that is recorded in this file, through another table.
-pub(crate) async fn replayed(file: &Path, table: &RuleSet, sources: &[Source]) -> Value {
+/// Replays all records of a file with another table. Returns the report.
+pub(crate) async fn replay(file: &Path, table: &RuleSet, sources: &[Source]) -> Value {
     let mut replay = Replay::new(table, sources, 3);
-    all(file).await.iter().for_each(|record| replay.call(record));
+    read_calls(file).await.iter().for_each(|record| replay.call(record));
     replay.to_json()
 }
 
-async fn all(file: &Path) -> Vec<CallRecord> {
+async fn read_calls(file: &Path) -> Vec<CallRecord> {
     let store =
         Store::open_to_read(&RecordsLocation::Sqlite(file.to_owned())).await.expect("a store");
     let page = Page { limit: 1_000, order: Order::OldestFirst, beyond: None };
@@ -76,19 +77,12 @@ async fn all(file: &Path) -> Vec<CallRecord> {
 
 // ---- the real program
 
-const SETTINGS: &str = r#"
-[rules]
-path = "rules.toml"
-[records]
-url = "sqlite:records.db"
-[sources.retell]
-platform = "retell"
-secrets = ["env:RETELL_API_KEY"]
-[sources.synthflow]
-platform = "synthflow"
-secrets = ["env:SYNTHFLOW_SECRET"]
-url_token = "env:URL_TOKEN"
-"#;
+const RECORDS_URL: &str = "sqlite:records.db";
+
+/// Settings for the program, with rules and records beside the file.
+fn settings(records_url: &str) -> String {
+    format!("[rules]\npath = \"rules.toml\"\n[records]\nurl = \"{records_url}\"\n{SETTINGS}")
+}
 
 const RULES: &str = r#"
 zone = "America/New_York"
@@ -150,31 +144,32 @@ fn table(text: &str) -> RuleSet {
     loaded.table.unwrap_or_else(|| panic!("{}", loaded.report))
 }
 
-/// Settings, a table and records in a folder of their own.
-struct House(tempfile::TempDir);
+/// A folder with settings, a table and records.
+struct Workspace(tempfile::TempDir);
 
-impl House {
-    fn new() -> House {
+impl Workspace {
+    fn new() -> Workspace {
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("switchboard.toml"), SETTINGS).expect("a file");
+        std::fs::write(folder.path().join("switchboard.toml"), settings(RECORDS_URL))
+            .expect("a file");
         std::fs::write(folder.path().join("rules.toml"), RULES).expect("a file");
-        House(folder)
+        Workspace(folder)
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    /// Answers calls by the table of this house.
-    fn answers(&self, numbers: NumberStorage, calls: &[(Call<'_>, Timestamp)]) {
+    /// Decides calls with [`RULES`] and records them.
+    fn record(&self, numbers: NumberStorage, calls: &[(Call<'_>, Timestamp)]) {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(async {
             record(&self.path("records.db"), numbers, true, &table(RULES), calls).await;
         });
     }
 
-    /// Sixteen calls of a day, of each kind some.
-    fn answers_a_day(&self) {
+    /// Records sixteen calls of all kinds.
+    fn record_sixteen_calls(&self) {
         let mut calls = Vec::new();
         for caller in 0..4 {
             let from = format!("+1312555017{caller}");
@@ -187,10 +182,10 @@ impl House {
         calls.push((call("retell", "+19005550101", "+12137771235"), at(NIGHT, 500)));
         calls.push((call("retell", "anonymous", "+12135550100"), at(NOON, 600)));
         calls.push((call("retell", "client:jane", "1001"), at(NIGHT, 600)));
-        self.answers(NumberStorage::Full, &calls);
+        self.record(NumberStorage::Full, &calls);
     }
 
-    /// `replay` of all records through a table that differs in this.
+    /// Runs `replay` with a changed table.
     fn replay_with(&self, changes: &[(&str, &str)], arguments: &[&str]) -> Output {
         let new = changes.iter().fold(RULES.to_owned(), |text, (old, new)| {
             assert!(text.contains(old), "{old}");
@@ -208,7 +203,7 @@ impl House {
         if !arguments.contains(&"--since") {
             replay.args(["--since", "2026-11-01"]);
         }
-        replay.output().expect("it starts")
+        wait::output(&mut replay)
     }
 }
 
@@ -216,14 +211,14 @@ fn utf8(path: &Path) -> String {
     path.to_str().expect("text").to_owned()
 }
 
-/// What it prints, with the ids of records, which differ each time, in their place.
+/// Returns the output with record ids, which differ in each run, replaced by `ID`.
 #[track_caller]
-fn said(output: &Output) -> String {
-    let ids = |word: &str| word.len() == 36 && word.matches('-').count() == 4;
+fn printed(output: &Output) -> String {
+    let is_id = |word: &str| word.len() == 36 && word.matches('-').count() == 4;
     let out = text(&output.stdout);
     let lines = out.lines().map(|line| {
         let (rest, last) = line.rsplit_once(' ').unwrap_or(("", line));
-        if ids(last) { format!("{rest} ID\n") } else { format!("{line}\n") }
+        if is_id(last) { format!("{rest} ID\n") } else { format!("{line}\n") }
     });
     lines.collect()
 }
@@ -231,76 +226,76 @@ fn said(output: &Output) -> String {
 #[track_caller]
 fn snapshot(name: &str, changes: &[(&str, &str)], output: &Output) {
     let changes = changes.iter().map(|(old, new)| format!("{old}\n    is now {new}\n"));
-    matches_snapshot("replay", name, &changes.collect::<String>(), &said(output));
+    matches_snapshot("replay", name, &changes.collect::<String>(), &printed(output));
 }
 
 #[track_caller]
 fn code(output: &Output) -> i32 {
-    output.status.code().expect("it ends by itself")
+    output.status.code().expect("no signal ended it")
 }
 
 #[test]
-fn the_table_that_answered_changes_nothing() {
-    let house = House::new();
-    house.answers_a_day();
-    let output = house.replay(&["--expect-same"]);
+fn replaying_with_the_same_table_changes_nothing() {
+    let workspace = Workspace::new();
+    workspace.record_sixteen_calls();
+    let output = workspace.replay(&["--expect-same"]);
     assert_eq!(code(&output), 0, "{}{}", text(&output.stdout), text(&output.stderr));
-    snapshot("the_same_table", &[], &output);
+    snapshot("same_table", &[], &output);
 }
 
 #[test]
-fn what_would_go_elsewhere_is_told_by_its_rules_most_first() {
-    let house = House::new();
-    house.answers_a_day();
+fn rerouted_calls_are_grouped_by_rule_most_first() {
+    let workspace = Workspace::new();
+    workspace.record_sixteen_calls();
     let changes = [
         ("mon-fri = \"09:00-18:00\"", "mon-fri = \"09:00-23:00\""),
         ("reject = \"blocklist\"", "agent = \"night\""),
         ("tier = \"${sip.x-tier|none}\"", "tier = \"${sip.x-tier|silver}\""),
     ];
-    let output = house.replay_with(&changes, &["--examples", "2", "--expect-same"]);
+    let output = workspace.replay_with(&changes, &["--examples", "2", "--expect-same"]);
     assert_eq!(code(&output), 1, "{}", text(&output.stderr));
-    snapshot("calls_that_go_elsewhere", &changes, &output);
+    snapshot("rerouted_calls", &changes, &output);
 }
 
 #[test]
-fn other_rules_that_answer_the_same_are_told_and_no_change() {
-    let house = House::new();
-    house.answers_a_day();
+fn a_renamed_rule_with_the_same_reply_is_listed_but_is_not_a_change() {
+    let workspace = Workspace::new();
+    workspace.record_sixteen_calls();
     let changes = [
-        ("name = \"after hours\"", "name = \"nobody is there\""),
-        ("name = \"greeting\"", "name = \"who rings\""),
+        ("name = \"after hours\"", "name = \"outside office hours\""),
+        ("name = \"greeting\"", "name = \"caller\""),
     ];
-    let output = house.replay_with(&changes, &["--expect-same"]);
+    let output = workspace.replay_with(&changes, &["--expect-same"]);
     assert_eq!(code(&output), 0, "{}{}", text(&output.stdout), text(&output.stderr));
-    snapshot("calls_by_other_rules", &changes, &output);
+    snapshot("renamed_rules", &changes, &output);
 }
 
 #[test]
-fn what_an_agent_hears_otherwise_is_told_by_its_names() {
-    let house = House::new();
-    house.answers_a_day();
+fn changed_payloads_are_listed_by_field() {
+    let workspace = Workspace::new();
+    workspace.record_sixteen_calls();
     let changes = [
         ("caller = \"${from}\"", "number = \"${from}\""),
         ("metadata = { desk = 1 }", "metadata = { desk = 2 }"),
         ("delay_ms = 1500", "delay_ms = 1000"),
     ];
-    let output = house.replay_with(&changes, &["--examples", "1", "--expect-same"]);
+    let output = workspace.replay_with(&changes, &["--examples", "1", "--expect-same"]);
     assert_eq!(code(&output), 1, "{}", text(&output.stderr));
-    snapshot("calls_that_are_told_something_else", &changes, &output);
+    snapshot("changed_payloads", &changes, &output);
 }
 
 #[test]
-fn a_call_in_the_night_is_judged_at_its_own_time() {
-    let house = House::new();
+fn a_call_is_replayed_at_the_time_it_was_received() {
+    let workspace = Workspace::new();
     let night = (call("retell", "+13125550170", "+12137771235"), at(NIGHT, 0));
     let noon = (call("retell", "+13125550171", "+12137771235"), at(NOON, 0));
-    house.answers(NumberStorage::Full, &[night, noon]);
-    let told = |changes: &[(&str, &str)]| -> Value {
-        let output = house.replay_with(changes, &["--json"]);
+    workspace.record(NumberStorage::Full, &[night, noon]);
+    let replay = |changes: &[(&str, &str)]| -> Value {
+        let output = workspace.replay_with(changes, &["--json"]);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
     };
-    assert_eq!(told(&[])["unchanged"], 2);
-    let later = told(&[("18:00", "22:31")]);
+    assert_eq!(replay(&[])["unchanged"], 2);
+    let later = replay(&[("18:00", "22:31")]);
     let group = &later["rerouted"]["groups"][0];
     assert_eq!(
         (&group["old"]["rule"], &group["new"]["rule"]),
@@ -308,34 +303,34 @@ fn a_call_in_the_night_is_judged_at_its_own_time() {
     );
     assert_eq!(group["examples"][0]["at"], "2026-11-21T03:30:00Z");
     assert_eq!((&later["unchanged"], &later["rerouted"]["calls"]), (&1.into(), &1.into()));
-    assert_eq!(told(&[("18:00", "22:30")])["unchanged"], 2, "it came in a moment later");
+    assert_eq!(replay(&[("18:00", "22:30")])["unchanged"], 2, "the call came at 22:30");
 }
 
 #[test]
-fn calls_that_cannot_be_replayed_are_told_apart() {
-    let house = House::new();
+fn calls_that_cannot_be_replayed_are_counted_by_reason() {
+    let workspace = Workspace::new();
     let one = |source, from| (call(source, from, "+12137771235"), at(NOON, 0));
-    house
-        .answers(NumberStorage::Full, &[one("retell", "+13125550170"), one("old", "+13125550171")]);
+    workspace
+        .record(NumberStorage::Full, &[one("retell", "+13125550170"), one("old", "+13125550171")]);
     let key = NumberStorage::Hashed(Secret::new("0123456789abcdef"));
-    house.answers(key, &[one("retell", "+13125550172")]);
-    house.answers(
+    workspace.record(key, &[one("retell", "+13125550172")]);
+    workspace.record(
         NumberStorage::Masked,
         &[one("retell", "+13125550173"), one("retell", "+13125550174")],
     );
-    let output = house.replay(&["--expect-same"]);
+    let output = workspace.replay(&["--expect-same"]);
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
-    snapshot("calls_that_cannot_be_replayed", &[], &output);
-    let output = house.replay(&["--source", "old"]);
-    assert_eq!(code(&output), 2, "nothing could be found out");
-    snapshot("no_call_that_can_be_replayed", &[], &output);
+    snapshot("calls_not_replayed", &[], &output);
+    let output = workspace.replay(&["--source", "old"]);
+    assert_eq!(code(&output), 2, "no call could be replayed");
+    snapshot("only_calls_not_replayed", &[], &output);
 }
 
 #[test]
 fn a_fallback_is_not_replayed() {
-    let house = House::new();
+    let workspace = Workspace::new();
     let (one, at) = (call("retell", "+13125550170", "+12137771235"), at(NOON, 0));
-    house.answers(NumberStorage::Full, &[(one.clone(), at)]);
+    workspace.record(NumberStorage::Full, &[(one.clone(), at)]);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let (settings, _) = app::load_settings(SETTINGS, Purpose::Inspect);
     let sources = settings.expect("good settings").sources;
@@ -349,7 +344,7 @@ fn a_fallback_is_not_replayed() {
         ("keep", Some("gone"), Some("no_agent_id"), true),
         ("reject", Some("gone"), None, true),
     ] {
-        let mut record = runtime.block_on(all(&house.path("records.db"))).remove(0);
+        let mut record = runtime.block_on(read_calls(&workspace.path("records.db"))).remove(0);
         record.outcome = outcome.to_owned();
         record.rule = rule.map(str::to_owned);
         record.details.reason = why.map(Into::into);
@@ -360,9 +355,9 @@ fn a_fallback_is_not_replayed() {
 }
 
 #[test]
-fn calls_are_chosen_as_records_are_listed() {
-    let house = House::new();
-    house.answers_a_day();
+fn replay_has_the_filters_of_records_list() {
+    let workspace = Workspace::new();
+    workspace.record_sixteen_calls();
     for (arguments, calls) in [
         (&["--source", "synthflow"][..], 4),
         (&["--rule", "new greeting"], 5),
@@ -375,11 +370,11 @@ fn calls_are_chosen_as_records_are_listed() {
         (&["--limit", "5"], 5),
         (&["--since", "2026-11-21"], 0),
     ] {
-        let output = house.replay(&[arguments, &["--json"]].concat());
+        let output = workspace.replay(&[arguments, &["--json"]].concat());
         assert_eq!(code(&output), 0, "{arguments:?}: {}", text(&output.stderr));
-        let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(
-            (&told["unchanged"], &told["replayed"]),
+            (&report["unchanged"], &report["replayed"]),
             (&calls.into(), &calls.into()),
             "{arguments:?}"
         );
@@ -387,95 +382,97 @@ fn calls_are_chosen_as_records_are_listed() {
 }
 
 #[test]
-fn what_keeps_it_from_running_is_told_with_exit_2() {
-    let house = House::new();
+fn exit_status_2_means_that_replay_could_not_run() {
+    let workspace = Workspace::new();
     let stderr = |arguments: &[&str], expected: i32| {
-        let output = house.replay(arguments);
+        let output = workspace.replay(arguments);
         assert_eq!(code(&output), expected, "{arguments:?}: {output:?}");
-        text(&output.stderr).replace(&utf8(house.0.path()), "FOLDER")
+        text(&output.stderr).replace(&utf8(workspace.0.path()), "FOLDER")
     };
     assert_eq!(
         stderr(&[], 2),
         "error: there is no FOLDER/records.db: nothing has been recorded yet\n"
     );
-    house.answers_a_day();
+    workspace.record_sixteen_calls();
     assert_eq!(stderr(&[], 0), "");
     assert!(stderr(&["--since", "yesterday"], 2).starts_with("error: --since: "));
     assert!(
         stderr(&["--rules", "none.toml"], 2).starts_with("error: cannot read the rules none.toml")
     );
     let bad = RULES.replace("agent = \"night\"", "agent = \"nigth\"");
-    std::fs::write(house.path("bad.toml"), bad).expect("a file");
-    let told = stderr(&["--rules", &utf8(&house.path("bad.toml"))], 2);
-    assert!(told.contains("FOLDER/bad.toml:") && told.contains("did you mean `night`"), "{told}");
+    std::fs::write(workspace.path("bad.toml"), bad).expect("a file");
+    let report = stderr(&["--rules", &utf8(&workspace.path("bad.toml"))], 2);
+    assert!(
+        report.contains("FOLDER/bad.toml:") && report.contains("did you mean `night`"),
+        "{report}"
+    );
     for (url, why) in [("off", "records are off"), ("memory:", "in the memory of the service")] {
-        let settings = SETTINGS.replace("sqlite:records.db", url);
-        std::fs::write(house.path("switchboard.toml"), settings).expect("a file");
+        std::fs::write(workspace.path("switchboard.toml"), settings(url)).expect("a file");
         assert!(stderr(&[], 2).contains(why), "{url}");
     }
 }
 
 #[test]
-fn a_time_without_calls_is_no_mistake() {
-    let house = House::new();
-    house.answers_a_day();
-    let output = house.replay(&["--until", "2026-11-02", "--expect-same"]);
+fn a_time_without_calls_is_not_an_error() {
+    let workspace = Workspace::new();
+    workspace.record_sixteen_calls();
+    let output = workspace.replay(&["--until", "2026-11-02", "--expect-same"]);
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout), "no matching calls are recorded\n");
 }
 
 #[test]
-fn no_call_is_missed_or_met_twice_however_many_there_are() {
-    let house = House::new();
+fn every_call_of_many_pages_is_replayed_once() {
+    let workspace = Workspace::new();
     let calls = (0..4_100).map(|number| {
         let from = format!("+1312555{number:04}");
         (call("retell", &from, "+12137771235"), at(NOON, number / 100))
     });
-    house.answers(NumberStorage::Full, &calls.collect::<Vec<_>>());
+    workspace.record(NumberStorage::Full, &calls.collect::<Vec<_>>());
     for (limit, expected) in [("4200", 4_100), ("4000", 4_000), ("1", 1)] {
-        let output = house.replay(&["--json", "--limit", limit]);
-        let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let output = workspace.replay(&["--json", "--limit", limit]);
+        let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(
-            (&told["unchanged"], &told["recorded"]),
+            (&report["unchanged"], &report["recorded"]),
             (&expected.into(), &4_100.into()),
-            "{told:#}"
+            "{report:#}"
         );
     }
-    let output = house.replay(&["--limit", "7"]);
+    let output = workspace.replay(&["--limit", "7"]);
     assert!(
-        said(&output)
+        printed(&output)
             .ends_with("\nreplayed the first 7 of 4100 calls; raise --limit to replay more\n"),
         "{output:?}"
     );
 }
 
 #[tokio::test]
-async fn the_id_of_the_record_in_a_reply_is_no_change() {
-    let house = House::new();
-    let settings = || app::load_settings(SETTINGS, Purpose::Serve).0.expect("good settings");
-    let (file, Settings { sources, server, .. }) = (house.path("records.db"), settings());
-    let place = RecordsLocation::Sqlite(file.clone());
-    let records = RecordsSettings { location: place, stamp: true, ..RecordsSettings::off() };
+async fn the_record_id_in_a_reply_is_not_a_change() {
+    let workspace = Workspace::new();
+    let load = || app::load_settings(SETTINGS, Purpose::Serve).0.expect("good settings");
+    let (file, Settings { sources, server, .. }) = (workspace.path("records.db"), load());
+    let location = RecordsLocation::Sqlite(file.clone());
+    let records = RecordsSettings { location, stamp: true, ..RecordsSettings::off() };
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
     let (app, writer) = Switchboard::with_records(sources, table(RULES), clock, records);
-    let door = public::router(Arc::new(app), &server);
-    // With metadata of the rules' own, and without.
+    let router = public::router(Arc::new(app), &server);
+    // The first call has metadata from the rules, the second has none.
     for from in ["+13125550170", "+19005550100"] {
         let body = retell_call(from, "+12137771235");
-        let answered = answer(&door, retell_request("/inbound/retell", body.as_bytes())).await;
-        assert!(from.contains("900") || text(&answered.body).contains("switchboard_id"));
+        let answer = app::answer(&router, retell_request("/inbound/retell", body.as_bytes())).await;
+        assert!(from.contains("900") || text(&answer.body).contains("switchboard_id"));
     }
     let stop = CancellationToken::new();
     stop.cancel();
     writer.expect("records are on").run(stop.clone()).await;
     drop(stop);
-    let told = replayed(&file, &table(RULES), &settings().sources).await;
-    assert_eq!((&told["unchanged"], &told["replayed"]), (&2.into(), &2.into()), "{told:#}");
-    let silent = RULES.replace("metadata = { desk = 1 }", "");
-    let told = replayed(&file, &table(&silent), &settings().sources).await;
+    let report = replay(&file, &table(RULES), &load().sources).await;
+    assert_eq!((&report["unchanged"], &report["replayed"]), (&2.into(), &2.into()), "{report:#}");
+    let without_metadata = RULES.replace("metadata = { desk = 1 }", "");
+    let report = replay(&file, &table(&without_metadata), &load().sources).await;
     assert_eq!(
-        told["payload_changed"]["groups"][0]["fields"],
+        report["payload_changed"]["groups"][0]["fields"],
         json!(["metadata.desk"]),
-        "{told:#}"
+        "{report:#}"
     );
 }

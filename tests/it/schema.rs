@@ -2,7 +2,6 @@
 //! up to date, and the schemas accept and reject what the readers accept and reject.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use jsonschema::Validator;
 use serde_json::{Map, Value};
@@ -12,6 +11,7 @@ use switchboard::settings::{Inputs, Purpose};
 use toml::de::{DeTable, DeValue};
 
 use crate::support::app;
+use crate::support::program::run;
 
 fn read_file(path: &str) -> String {
     std::fs::read_to_string(app::root().join(path)).expect("a file of the repository")
@@ -80,9 +80,7 @@ fn update() -> bool {
 #[test]
 fn the_committed_schemas_are_up_to_date() {
     for name in ["rules", "settings"] {
-        let printed =
-            Command::new(env!("CARGO_BIN_EXE_switchboard")).args(["schema", name]).output();
-        let printed = printed.expect("it starts");
+        let printed = run(&["schema", name]);
         assert_eq!(printed.status.code(), Some(0));
         let file = format!("config/schema/{name}.json");
         if update() {

@@ -13,7 +13,7 @@ use switchboard::settings::{
 };
 use switchboard::source::{Fallback, Source};
 
-use crate::rules::{are_in_backticks, codes_in, codes_of, matches_snapshot};
+use crate::rules::{check_documented, codes_in, codes_of, matches_snapshot};
 use crate::support::app::{self, NOW_MS, RETELL_KEY, load_settings_with};
 
 // ---- helpers
@@ -832,7 +832,7 @@ fn every_error_code_has_a_test() {
 #[test]
 fn every_error_code_is_documented() {
     let codes = MISTAKES.iter().map(|(code, ..)| (*code).to_owned());
-    are_in_backticks("docs/settings.md", codes.collect());
+    check_documented("docs/settings.md", codes.collect());
 }
 
 // ---- secrets

@@ -1,5 +1,7 @@
-//! What the tests share: the service in memory, the real program, and a private PostgreSQL.
+//! Shared by all tests: the service in memory, the real program, a private PostgreSQL, and waits with a
+//! deadline.
 
 pub(crate) mod app;
 pub(crate) mod postgres;
 pub(crate) mod program;
+pub(crate) mod wait;

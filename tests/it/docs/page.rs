@@ -1,14 +1,13 @@
 //! Runs the commands of one page.
 
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use super::output::{line_matches, matches, most_similar, update};
 use crate::support::app::root;
-use crate::support::program::{Running, program};
+use crate::support::program::program;
+use crate::support::wait::{self, Running};
 
 /// Commands that do not run here, by their beginning, and why.
 const NOT_RUN: [(&str, &str); 8] = [
@@ -157,8 +156,7 @@ impl Session {
             return (self.serve(command), true);
         }
         // One stream, so that the order of both outputs is that of a terminal.
-        let output = self.shell(&format!("exec 2>&1\n{command}")).stdin(Stdio::null()).output();
-        let output = output.expect("bash runs");
+        let output = wait::output(&mut self.shell(&format!("exec 2>&1\n{command}")));
         let text = String::from_utf8_lossy(&output.stdout);
         (text.lines().map(|line| self.as_printed(line)).collect(), output.status.success())
     }
@@ -176,54 +174,40 @@ impl Session {
     /// Starts a service in the background. Returns what it prints until it serves.
     fn serve(&mut self, command: &str) -> Vec<String> {
         self.service = None;
-        let mut process = Running(
-            self.shell(&format!("exec {command}"))
-                .stdout(Stdio::piped())
-                .spawn()
-                .expect("bash runs"),
-        );
-        let mut output = BufReader::new(process.0.stdout.take().expect("piped"));
+        let mut process = Running::start(&mut self.shell(&format!("exec {command}")));
+        let mut output = process.take_stdout();
         let mut lines: Vec<String> = Vec::new();
-        let mut line = String::new();
-        while !line.contains("admin_address=") && output.read_line(&mut line).unwrap() > 0 {
-            if let Some(complete) = line.strip_suffix('\n').map(str::to_owned) {
-                lines.push(complete);
+        let line = loop {
+            let line = output.read_line();
+            lines.extend(line.strip_suffix('\n').map(str::to_owned));
+            if line.is_empty() || line.contains("admin_address=") {
+                break line;
             }
-            if !line.contains("admin_address=") {
-                line.clear();
-            }
-        }
+        };
         let address = |name: &str| {
             let rest = line.split_once(name).unwrap_or_else(|| panic!("{lines:#?}")).1;
             rest.split(' ').next().unwrap_or_default().to_owned()
         };
         let (public, admin) = (address(" address="), address("admin_address="));
         let printed = Arc::new(Mutex::new(Vec::new()));
-        let copy = printed.clone();
-        std::thread::spawn(move || read_lines(output, &copy));
+        output.read_rest({
+            let printed = printed.clone();
+            move |line| printed.lock().unwrap().push(line.trim_end_matches('\n').to_owned())
+        });
         self.service = Some(Service { _process: process, public, admin, printed });
         lines.iter().map(|line| self.as_printed(line)).collect()
     }
 
-    /// Returns the log so far, once it contains a line like `printed` or a deadline has passed.
+    /// Returns the log so far, once it contains a line like each of `printed`. After the deadline the
+    /// caller finds that a line is missing.
     fn log(&self, printed: &[String]) -> Vec<String> {
         let service = self.service.as_ref().expect("the page starts a service");
-        let deadline = Instant::now() + Duration::from_secs(5);
-        loop {
-            let log = service.printed.lock().unwrap().clone();
-            let is_complete =
-                printed.iter().all(|line| log.iter().any(|entry| line_matches(line, entry)));
-            if is_complete || Instant::now() > deadline {
-                return log.iter().map(|line| self.as_printed(line)).collect();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-fn read_lines(output: impl Read, lines: &Mutex<Vec<String>>) {
-    for line in BufReader::new(output).lines().map_while(Result::ok) {
-        lines.lock().unwrap().push(line);
+        let mut log = Vec::new();
+        wait::until(|| {
+            log.clone_from(&service.printed.lock().unwrap());
+            printed.iter().all(|line| log.iter().any(|entry| line_matches(line, entry)))
+        });
+        log.iter().map(|line| self.as_printed(line)).collect()
     }
 }
 

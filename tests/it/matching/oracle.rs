@@ -1,5 +1,5 @@
-//! The rule language once more, as its documentation tells it: on texts, rule by rule, with nothing
-//! of the code that it is held against but the table of countries.
+//! An independent implementation of the rule language, written from its documentation: it works on text,
+//! rule by rule. It shares only the country table with the code under test.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -9,112 +9,120 @@ use jiff::tz::TimeZone;
 use switchboard::domain::call::Channel;
 use switchboard::domain::phone_number::Country;
 
-use super::sheet::{Action, Line, Row, SOURCES, Setting, Sheet, Side};
+use super::model::{Action, CallContext, Row, RuleModel, SOURCES, Side, TableModel};
 
-/// What becomes of a call.
+/// Decision about a call.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Told {
-    /// The rule that decides.
+pub(super) struct Summary {
+    /// The deciding rule.
     pub(super) rule: Option<String>,
-    /// Those that add before it.
-    pub(super) by: Vec<String>,
-    /// `agent desk`, `reject blocklist`, `keep`; of a split only that it is one.
+    /// The rules with `continue` that match before it.
+    pub(super) added_by: Vec<String>,
+    /// `agent desk`, `reject blocklist`, `keep` or `split`.
     pub(super) outcome: String,
     pub(super) variables: BTreeMap<String, String>,
 }
 
-/// The first rule that fits decides; those that continue add.
-pub(super) fn tell(sheet: &Sheet, from: &str, to: &str, setting: &Setting) -> Told {
-    let mut told = Told { outcome: "keep".to_owned(), ..Told::default() };
-    for (at, line) in sheet.rules.iter().enumerate() {
-        if !fits(sheet, line, from, to, setting) {
+/// Decides a call by the first matching rule, with the additions of matching rules that continue.
+pub(super) fn decide(model: &TableModel, from: &str, to: &str, context: &CallContext) -> Summary {
+    let mut summary = Summary { outcome: "keep".to_owned(), ..Summary::default() };
+    for (at, rule) in model.rules.iter().enumerate() {
+        if !matches(model, rule, from, to, context) {
             continue;
         }
         let name = format!("r{at}");
-        let row = row_of(sheet, line, from, to);
-        let variables = line.variables.iter();
-        told.variables.extend(variables.map(|variable| (variable.to_string(), name.clone())));
-        if line.row_of().is_some() {
+        let row = lookup_row(model, rule, from, to);
+        let variables = rule.variables.iter();
+        summary.variables.extend(variables.map(|variable| (variable.to_string(), name.clone())));
+        if rule.lookup_list().is_some() {
             let tier = row.map(|row| row.tier).filter(|tier| !tier.is_empty());
-            told.variables.insert("tier".to_owned(), tier.unwrap_or("none").to_owned());
+            summary.variables.insert("tier".to_owned(), tier.unwrap_or("none").to_owned());
         }
-        if line.does == Action::Continue {
-            told.by.push(name);
+        if rule.action == Action::Continue {
+            summary.added_by.push(name);
             continue;
         }
-        told.rule = Some(name);
-        told.outcome = outcome(line, row, SOURCES[setting.source].1);
+        summary.rule = Some(name);
+        summary.outcome = outcome(rule, row, SOURCES[context.source].1);
         break;
     }
-    told
+    summary
 }
 
-fn outcome(line: &Line, row: Option<&Row>, platform: &str) -> String {
-    let agent = match &line.does {
+fn outcome(rule: &RuleModel, row: Option<&Row>, platform: &str) -> String {
+    let agent = match &rule.action {
         Action::Agent(agent) => agent,
-        Action::AgentOfRow if line.row_of().is_some() => {
+        Action::AgentOfRow if rule.lookup_list().is_some() => {
             row.map(|row| row.agent).filter(|agent| !agent.is_empty()).unwrap_or("desk")
         }
         Action::Split(_) => return "split".to_owned(),
         Action::Reject(reason) => return format!("reject {reason}"),
         Action::AgentOfRow | Action::Keep | Action::Continue => return "keep".to_owned(),
     };
-    // The one that has no id everywhere.
+    // This agent has no id at Synthflow.
     if agent == "texting" && platform == "synthflow" {
         return "keep".to_owned();
     }
     format!("agent {agent}")
 }
 
-/// In a rule all keys have to hold.
-pub(super) fn fits(sheet: &Sheet, line: &Line, from: &str, to: &str, setting: &Setting) -> bool {
-    !line.off
-        && numbers(sheet, &line.to, to)
-        && numbers(sheet, &line.from, from)
-        && besides_numbers(line, setting)
-        && wheres(sheet, line, from, to, setting)
+/// Returns whether all conditions of a rule match.
+pub(super) fn matches(
+    model: &TableModel,
+    rule: &RuleModel,
+    from: &str,
+    to: &str,
+    context: &CallContext,
+) -> bool {
+    !rule.disabled
+        && matches_party(model, &rule.to, to)
+        && matches_party(model, &rule.from, from)
+        && matches_context(rule, context)
+        && matches_where(model, rule, from, to, context)
 }
 
-fn besides_numbers(line: &Line, setting: &Setting) -> bool {
-    let channel = match setting.channel {
+fn matches_context(rule: &RuleModel, context: &CallContext) -> bool {
+    let channel = match context.channel {
         Channel::Call => "call",
         Channel::Sms => "sms",
     };
-    let (source, platform) = SOURCES[setting.source];
-    any_but(&line.channel, |one| one == channel)
-        && any_but(&line.platform, |one| one == platform)
-        && any_but(&line.source, |one| one == source)
-        && any_but(&line.hours, |hours| are_open(hours, setting))
-        && any_but(&line.dates, |_| is_holiday(clock("America/New_York", setting)))
+    let (source, platform) = SOURCES[context.source];
+    matches_selector(&rule.channel, |one| one == channel)
+        && matches_selector(&rule.platform, |one| one == platform)
+        && matches_selector(&rule.source, |one| one == source)
+        && matches_selector(&rule.hours, |hours| is_open(hours, context))
+        && matches_selector(&rule.dates, |_| is_holiday(clock("America/New_York", context)))
 }
 
-/// Whether it is for voice calls, among others.
-pub(super) fn is_for_calls(line: &Line) -> bool {
-    any_but(&line.channel, |one| one == "call")
+/// Returns whether a rule can match voice calls.
+pub(super) fn can_match_calls(rule: &RuleModel) -> bool {
+    matches_selector(&rule.channel, |one| one == "call")
 }
 
-/// Any of the words, but none of those with a `!`.
-fn any_but<S: AsRef<str>>(words: &[S], is: impl Fn(&str) -> bool) -> bool {
+/// Returns whether `matches` holds for any word without `!` (or there are none), and for no word with `!`.
+fn matches_selector<S: AsRef<str>>(words: &[S], matches: impl Fn(&str) -> bool) -> bool {
     let words = || words.iter().map(AsRef::as_ref);
     let mut positive = words().filter(|word| !word.starts_with('!')).peekable();
-    let wanted = positive.peek().is_none() || positive.any(&is);
-    wanted && !words().filter_map(|word| word.strip_prefix('!')).any(|word| is(word.trim()))
+    let is_selected = positive.peek().is_none() || positive.any(&matches);
+    let mut negated = words().filter_map(|word| word.strip_prefix('!'));
+    is_selected && !negated.any(|word| matches(word.trim()))
 }
 
-/// Who withholds the number fits only `withheld`, and what asks for nothing.
-pub(super) fn numbers(sheet: &Sheet, patterns: &[String], party: &str) -> bool {
-    let says_withheld = patterns.iter().any(|pattern| pattern == "withheld");
-    let shown = !is_withheld(party) || says_withheld || patterns.is_empty();
-    shown && any_but(patterns, |pattern| is_for(sheet, pattern, party))
+/// Returns whether patterns match a party. A withheld number matches only `withheld`, and no patterns at
+/// all.
+pub(super) fn matches_party(model: &TableModel, patterns: &[String], party: &str) -> bool {
+    let has_withheld = patterns.iter().any(|pattern| pattern == "withheld");
+    let can_match = !is_withheld(party) || has_withheld || patterns.is_empty();
+    can_match && matches_selector(patterns, |pattern| matches_pattern(model, pattern, party))
 }
 
 fn is_withheld(party: &str) -> bool {
     ["", "anonymous", "withheld"].contains(&party)
 }
 
-fn is_for(sheet: &Sheet, pattern: &str, party: &str) -> bool {
+fn matches_pattern(model: &TableModel, pattern: &str, party: &str) -> bool {
     if let Some(list) = pattern.strip_prefix('@') {
-        return row(sheet, list, party).is_some();
+        return row(model, list, party).is_some();
     }
     if pattern == "withheld" {
         return is_withheld(party);
@@ -142,63 +150,77 @@ fn country(digits: &str) -> String {
     country.map(|country| country.to_string()).unwrap_or_default()
 }
 
-/// The number's own row before that of a prefix, a longer prefix before a shorter one; of the same
-/// the first.
-fn row<'s>(sheet: &'s Sheet, list: &str, party: &str) -> Option<&'s Row> {
-    let rows = sheet.list(list).iter().filter(|row| is_for(sheet, &row.number, party));
+/// Returns the row of a list that matches a party: an exact number wins over a prefix, a longer prefix over
+/// a shorter one, and an earlier row over a later one.
+fn row<'s>(model: &'s TableModel, list: &str, party: &str) -> Option<&'s Row> {
+    let rows = model.list(list).iter().filter(|row| matches_pattern(model, &row.number, party));
     rows.min_by_key(|row| {
         let is_prefix = row.number.ends_with('*');
         (is_prefix, Reverse(if is_prefix { row.number.len() } else { 0 }))
     })
 }
 
-/// The row that `where` and `${…}` of this rule look into.
-fn row_of<'s>(sheet: &'s Sheet, line: &Line, from: &str, to: &str) -> Option<&'s Row> {
-    let (list, side) = line.row_of()?;
-    row(sheet, list, if side == Side::To { to } else { from })
+/// Returns the row that `where` and `${…}` of a rule use.
+fn lookup_row<'s>(
+    model: &'s TableModel,
+    rule: &RuleModel,
+    from: &str,
+    to: &str,
+) -> Option<&'s Row> {
+    let (list, side) = rule.lookup_list()?;
+    row(model, list, if side == Side::To { to } else { from })
 }
 
-/// What is unknown never fits.
-fn wheres(sheet: &Sheet, line: &Line, from: &str, to: &str, setting: &Setting) -> bool {
-    let tier = row_of(sheet, line, from, to).map(|row| row.tier).filter(|tier| !tier.is_empty());
-    let header = setting.headers.iter().rev().find(|(name, _)| *name == "x-tier");
-    let says = |wanted: &[&str], actual: Option<&str>| {
-        wanted.is_empty() || actual.is_some_and(|actual| any_but(wanted, |one| says(one, actual)))
+/// Returns whether `where` matches. An unknown value never matches.
+fn matches_where(
+    model: &TableModel,
+    rule: &RuleModel,
+    from: &str,
+    to: &str,
+    context: &CallContext,
+) -> bool {
+    let tier =
+        lookup_row(model, rule, from, to).map(|row| row.tier).filter(|tier| !tier.is_empty());
+    let header = context.headers.iter().rev().find(|(name, _)| *name == "x-tier");
+    let matches = |wanted: &[&str], actual: Option<&str>| {
+        wanted.is_empty()
+            || actual
+                .is_some_and(|actual| matches_selector(wanted, |one| value_matches(one, actual)))
     };
-    (line.row_of().is_none() || says(&line.tier, tier))
-        && says(&line.header, header.map(|(_, value)| *value))
+    (rule.lookup_list().is_none() || matches(&rule.tier, tier))
+        && matches(&rule.header, header.map(|(_, value)| *value))
 }
 
-fn says(wanted: &str, actual: &str) -> bool {
+fn value_matches(wanted: &str, actual: &str) -> bool {
     let Some((sign, number)) = wanted.split_once(' ') else { return wanted == actual };
     let Ok(actual) = actual.trim().parse::<f64>() else { return false };
-    let number: f64 = number.parse().expect("a number behind the comparison");
+    let number: f64 = number.parse().expect("a number after the operator");
     match sign {
         ">=" => actual >= number,
         "<=" => actual <= number,
         ">" => actual > number,
         "<" => actual < number,
-        other => panic!("nobody compares with {other}"),
+        other => panic!("unknown operator {other}"),
     }
 }
 
-fn clock(zone: &str, setting: &Setting) -> DateTime {
-    setting.at.to_zoned(TimeZone::get(zone).expect("a zone")).datetime()
+fn clock(zone: &str, context: &CallContext) -> DateTime {
+    context.at.to_zoned(TimeZone::get(zone).expect("a zone")).datetime()
 }
 
-fn are_open(hours: &str, setting: &Setting) -> bool {
+fn is_open(hours: &str, context: &CallContext) -> bool {
     match hours {
         "office" => {
-            let now = clock("America/New_York", setting);
+            let now = clock("America/New_York", context);
             let weekend = [Weekday::Saturday, Weekday::Sunday].contains(&now.weekday());
             let open = (time(9, 30, 0, 0)..time(17, 15, 0, 0)).contains(&now.time());
             open && !weekend && !is_holiday(now)
         }
         "berlin-night" => {
             let day = time(7, 0, 0, 0)..time(22, 30, 0, 0);
-            !day.contains(&clock("Europe/Berlin", setting).time())
+            !day.contains(&clock("Europe/Berlin", context).time())
         }
-        other => panic!("there are no hours {other}"),
+        other => panic!("unknown hours {other}"),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use switchboard::records::Filter;
 
-use super::{CALLER, DIALLED, at, call, call_from, everywhere, service, service_at};
+use super::{CALLER, DIALLED, at, call, call_from, for_each_store, service, service_at};
 use crate::support::app::{NOW_MS, RULES};
 
 const EVERYTHING: &str = r#"
@@ -40,7 +40,7 @@ agent_override = { agent = { voice_speed = 1.1 } }
 delay_ms = 1
 "#;
 
-/// Returns the record of the only call without fields that differ each time.
+/// Returns the record of the only call without the fields that differ in each run.
 async fn recorded(service: &super::Service) -> Value {
     let mut record = serde_json::to_value(service.call().await).unwrap();
     let object = record.as_object_mut().unwrap();
@@ -51,15 +51,15 @@ async fn recorded(service: &super::Service) -> Value {
 }
 
 #[tokio::test]
-async fn reads_a_decision_as_it_was_made() {
-    everywhere(async |place| {
-        let service = service_at(&place, EVERYTHING, NOW_MS);
+async fn a_stored_decision_has_all_fields() {
+    for_each_store(async |test_store| {
+        let service = service_at(&test_store, EVERYTHING, NOW_MS);
         let inner = json!({
             "call_id": "call_1", "from_number": CALLER, "to_number": DIALLED,
             "agent_id": "agent_number", "agent_version": 12,
             "custom_sip_headers": { "X-Tier": "gold", "x-empty": "" },
         });
-        service.ask(&json!({ "event": "call_inbound", "call_inbound": inner })).await;
+        service.send_call(&json!({ "event": "call_inbound", "call_inbound": inner })).await;
         let expected = json!({
             "at": "2026-05-28T23:57:52.2Z", "source": "retell", "platform": "retell",
             "channel": "call", "call_id": "call_1", "from": CALLER, "to": DIALLED,
@@ -79,23 +79,23 @@ async fn reads_a_decision_as_it_was_made() {
         let id = service.call().await.id;
         assert_eq!(service.store().call(id).await.unwrap(), Some(service.call().await));
         assert_eq!(service.call().await.fingerprint, service.app.table().fingerprint);
-        service.stopped().await;
+        service.stop().await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn stores_every_outcome() {
-    everywhere(async |place| {
-        let service = service_at(&place, EVERYTHING, NOW_MS);
+    for_each_store(async |test_store| {
+        let service = service_at(&test_store, EVERYTHING, NOW_MS);
         for (from, outcome, rule, agent, why, version) in [
             ("+4930901820", "reject", "turned away", None, Some("not our country \"here\""), None),
             ("+442079460000", "keep", "own agent", None, Some("rule"), None),
             ("+33123456789", "agent", "tagged", Some("tagged"), None, Some(json!("latest"))),
         ] {
-            service.ask(&call_from(from, None)).await;
+            service.send_call(&call_from(from, None)).await;
             let filter = Filter { rule: Some(rule.to_owned()), ..Filter::default() };
-            let found = service.found(&filter).await;
+            let found = service.find(&filter).await;
             assert_eq!(found.len(), 1, "{rule}");
             let [found] = &found[..] else { unreachable!() };
             assert_eq!((&*found.outcome, found.agent.as_deref()), (outcome, agent));
@@ -103,14 +103,14 @@ async fn stores_every_outcome() {
             assert_eq!(found.details.agent_version, version);
             assert_eq!((&*found.from, &found.call_id), (from, &None));
         }
-        service.stopped().await;
+        service.stop().await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn stores_any_text() {
-    // Not short when it is compressed, as an index would have it.
+    // Random letters, because an index compresses repeated ones.
     let noise = |letters: usize| -> String {
         let next = |seed: &u32| Some(seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
         let seeds = std::iter::successors(Some(7_u32), next).take(letters);
@@ -118,8 +118,8 @@ async fn stores_any_text() {
     };
     let long = format!("call_{}", noise(60_000));
     let long_from = format!("client:{}", noise(40_000));
-    everywhere(async |place| {
-        let service = service(&place);
+    for_each_store(async |test_store| {
+        let service = service(&test_store);
         for (call_id, from, header, kept_from) in [
             ("a\u{0}b", "client:a\u{0}b", "nul \u{0} and \\u0000", "client:a\u{fffd}b"),
             ("'; DROP TABLE calls; --", "client:'\"\\", "\"quoted\" \\ 'text'", "client:'\"\\"),
@@ -131,55 +131,55 @@ async fn stores_any_text() {
                 "call_id": call_id, "from_number": from, "to_number": "1001",
                 "custom_sip_headers": { "x-text": header },
             });
-            service.ask(&json!({ "event": "call_inbound", "call_inbound": inner })).await;
+            service.send_call(&json!({ "event": "call_inbound", "call_inbound": inner })).await;
             let filter = Filter { call_id: Some(call_id.to_owned()), ..Filter::default() };
-            let found = service.found(&filter).await;
+            let found = service.find(&filter).await;
             assert_eq!(found.len(), 1, "{call_id:.20}");
             assert_eq!((&*found[0].from, &*found[0].to), (kept_from, "1001"));
             let sip = &found[0].details.sip.0;
             assert_eq!(sip[0].1, header.replace('\u{0}', "\u{fffd}"));
             let event = json!({ "event": "call_ended", "call": { "call_id": call_id } });
-            service.tell(&event).await;
+            service.send_event(&event).await;
             assert_eq!(service.events(&found[0]).await.len(), 1, "{call_id:.20}");
         }
-        // No text at all: half of a character.
+        // Half of a surrogate pair is not valid text.
         let body = br#"{"event":"call_inbound","call_inbound":{"call_id":"half \ud800","from_number":"client:\ud800"}}"#;
         assert_eq!(service.send("/inbound/retell", body).await.status, 200);
         assert_eq!(service.calls().await.len(), 6);
         assert_eq!(service.metric("switchboard_records_lost_total{reason=\"refused\"}").await, 0);
-        service.stopped().await;
+        service.stop().await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_repeated_delivery_is_one_row() {
-    everywhere(async |place| {
-        let service = service(&place);
+    for_each_store(async |test_store| {
+        let service = service(&test_store);
         for _ in 0..3 {
-            service.ask(&call("call_1")).await;
+            service.send_call(&call("call_1")).await;
         }
-        assert_eq!(service.call().await.attempts, 3, "answered from memory");
-        if place.lasts() {
-            service.stopped().await;
-            let restarted = self::service(&place);
-            restarted.ask(&call("call_1")).await;
+        assert_eq!(service.call().await.attempts, 3, "answered from the cache");
+        if test_store.is_persistent() {
+            service.stop().await;
+            let restarted = self::service(&test_store);
+            restarted.send_call(&call("call_1")).await;
             assert_eq!(restarted.call().await.attempts, 4, "after a restart");
-            let other = self::service(&place);
-            other.ask(&call("call_1")).await;
-            assert_eq!(other.call().await.attempts, 5, "by another switchboard");
-            other.stopped().await;
-            restarted.stopped().await;
+            let other = self::service(&test_store);
+            other.send_call(&call("call_1")).await;
+            assert_eq!(other.call().await.attempts, 5, "by a second service");
+            other.stop().await;
+            restarted.stop().await;
         } else {
-            service.stopped().await;
+            service.stop().await;
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn calls_without_an_id_are_told_apart_by_timestamp_or_minute() {
-    everywhere(async |place| {
+async fn calls_without_an_id_are_distinguished_by_timestamp_or_minute() {
+    for_each_store(async |test_store| {
         let stamped = |ms: i64| {
             let mut call = call_from(CALLER, None);
             call["event_timestamp"] = ms.into();
@@ -195,15 +195,15 @@ async fn calls_without_an_id_are_told_apart_by_timestamp_or_minute() {
             (100_000, stamped(5), false),
             (100_000, stamped(6), true),
         ] {
-            if !place.lasts() {
+            if !test_store.is_persistent() {
                 return;
             }
-            // A minute's begin, and a new memory each time.
-            let service = service_at(&place, RULES, NOW_MS / 60_000 * 60_000 + later_ms);
-            service.ask(&body).await;
+            // Each service starts with an empty cache, at an offset from the start of a minute.
+            let service = service_at(&test_store, RULES, NOW_MS / 60_000 * 60_000 + later_ms);
+            service.send_call(&body).await;
             expected += usize::from(is_new);
             assert_eq!(service.calls().await.len(), expected, "{later_ms} {body}");
-            service.stopped().await;
+            service.stop().await;
         }
     })
     .await;
@@ -212,8 +212,8 @@ async fn calls_without_an_id_are_told_apart_by_timestamp_or_minute() {
 #[tokio::test]
 async fn keeps_the_last_decision_of_a_minute_and_ignores_replays() {
     const REJECTS: &str = "[[rule]]\nname = \"closed\"\nreject = true\n";
-    everywhere(async |place| {
-        if !place.lasts() {
+    for_each_store(async |test_store| {
+        if !test_store.is_persistent() {
             return;
         }
         for (call_id, answers, counts) in [
@@ -222,17 +222,17 @@ async fn keeps_the_last_decision_of_a_minute_and_ignores_replays() {
             ("written late", [(RULES, 30_000), (REJECTS, 0)], "agent"),
         ] {
             for (rules, later) in answers {
-                let service = service_at(&place, rules, NOW_MS + later);
-                service.ask(&call(call_id)).await;
-                service.stopped().await;
+                let service = service_at(&test_store, rules, NOW_MS + later);
+                service.send_call(&call(call_id)).await;
+                service.stop().await;
             }
-            let service = service(&place);
-            service.written().await;
+            let service = service(&test_store);
+            service.flush().await;
             let filter = Filter { call_id: Some(call_id.to_owned()), ..Filter::default() };
-            let found = service.found(&filter).await;
+            let found = service.find(&filter).await;
             assert_eq!(found.len(), 1, "{call_id}");
             assert_eq!((&*found[0].outcome, found[0].attempts), (counts, 2), "{call_id}");
-            service.stopped().await;
+            service.stop().await;
         }
     })
     .await;
@@ -240,44 +240,45 @@ async fn keeps_the_last_decision_of_a_minute_and_ignores_replays() {
 
 #[tokio::test]
 async fn events_stay_with_a_call_that_is_decided_again() {
-    everywhere(async |place| {
-        if !place.lasts() {
+    for_each_store(async |test_store| {
+        if !test_store.is_persistent() {
             return;
         }
-        let first = service(&place);
-        first.ask(&call("call_1")).await;
-        first.tell(&super::event("call_started", "call_1")).await;
+        let first = service(&test_store);
+        first.send_call(&call("call_1")).await;
+        first.send_event(&super::event("call_started", "call_1")).await;
         let before = first.call().await.id;
-        first.stopped().await;
-        let second = service_at(&place, RULES, NOW_MS + 1_000);
-        second.ask(&call("call_1")).await;
-        second.tell(&super::event("call_ended", "call_1")).await;
+        first.stop().await;
+        let second = service_at(&test_store, RULES, NOW_MS + 1_000);
+        second.send_call(&call("call_1")).await;
+        second.send_event(&super::event("call_ended", "call_1")).await;
         let call = second.call().await;
         assert_ne!(call.id, before);
         let kinds: Vec<_> =
             second.events(&call).await.into_iter().map(|event| event.kind).collect();
         assert_eq!(kinds, ["call_started", "call_ended"]);
-        second.stopped().await;
+        second.stop().await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_call_keeps_the_id_that_an_event_brought() {
-    everywhere(async |place| {
-        if !place.lasts() {
+async fn a_call_keeps_the_id_from_its_event() {
+    for_each_store(async |test_store| {
+        if !test_store.is_persistent() {
             return;
         }
-        let asked = json!({ "from_number": CALLER, "to_number": DIALLED });
-        let asked = json!({ "event": "call_inbound", "call_inbound": asked });
-        let told = json!({ "lead": { "phone_number": CALLER }, "call": { "call_id": "call_1" } });
+        let fields = json!({ "from_number": CALLER, "to_number": DIALLED });
+        let call_body = json!({ "event": "call_inbound", "call_inbound": fields });
+        let event_body =
+            json!({ "lead": { "phone_number": CALLER }, "call": { "call_id": "call_1" } });
         for attempts in [1, 2] {
-            let service = service_at(&place, RULES, NOW_MS + attempts * 1_000);
-            service.synthflow("/inbound/synthflow", &asked).await;
-            service.synthflow("/events/synthflow", &told).await;
+            let service = service_at(&test_store, RULES, NOW_MS + attempts * 1_000);
+            service.synthflow("/inbound/synthflow", &call_body).await;
+            service.synthflow("/events/synthflow", &event_body).await;
             let call = service.call().await;
             assert_eq!((call.call_id.as_deref(), call.attempts), (Some("call_1"), attempts));
-            service.stopped().await;
+            service.stop().await;
         }
     })
     .await;

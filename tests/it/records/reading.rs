@@ -5,10 +5,11 @@ use serde_json::json;
 use switchboard::records::{Filter, Order, Page};
 use uuid::Uuid;
 
-use super::{CALLER, at, call, call_from, event, everywhere, service, service_at};
+use super::{CALLER, at, call, call_from, event, for_each_store, service, service_at};
 use crate::support::app::{NOW_MS, RULES};
+use crate::support::wait;
 
-const THREE: &str = r#"
+const RULES_FOR_FILTERS: &str = r#"
 [[rule]]
 name = "vip"
 from = "+4930*"
@@ -22,26 +23,26 @@ reject = true
 
 #[tokio::test]
 async fn each_filter_finds_its_calls() {
-    everywhere(async |place| {
-        let service = service_at(&place, THREE, NOW_MS);
-        service.ask(&call_from("+4930901820", Some("one"))).await;
-        service.ask(&call_from("+442079460000", Some("two"))).await;
-        service.ask(&call_from(CALLER, Some("three"))).await;
+    for_each_store(async |test_store| {
+        let service = service_at(&test_store, RULES_FOR_FILTERS, NOW_MS);
+        service.send_call(&call_from("+4930901820", Some("one"))).await;
+        service.send_call(&call_from("+442079460000", Some("two"))).await;
+        service.send_call(&call_from(CALLER, Some("three"))).await;
         let from_synthflow = json!({ "from_number": "+442079460000", "to_number": CALLER });
         let body = json!({ "event": "call_inbound", "call_inbound": from_synthflow });
         service.synthflow("/inbound/synthflow", &body).await;
-        let own = |text: &str| Some(text.to_owned());
+        let some = |text: &str| Some(text.to_owned());
         let none = Filter::default;
         let number = |text: &str| Some(vec![text.to_owned()]);
         for (filter, expected) in [
             (none(), 4),
-            (Filter { source: own("retell"), ..none() }, 3),
-            (Filter { source: own("nobody"), ..none() }, 0),
-            (Filter { rule: own("vip"), ..none() }, 1),
-            (Filter { outcome: own("reject"), ..none() }, 2),
-            (Filter { outcome: own("keep"), ..none() }, 1),
-            (Filter { call_id: own("two"), ..none() }, 1),
-            (Filter { call_id: own("t\u{0}o"), ..none() }, 0),
+            (Filter { source: some("retell"), ..none() }, 3),
+            (Filter { source: some("nobody"), ..none() }, 0),
+            (Filter { rule: some("vip"), ..none() }, 1),
+            (Filter { outcome: some("reject"), ..none() }, 2),
+            (Filter { outcome: some("keep"), ..none() }, 1),
+            (Filter { call_id: some("two"), ..none() }, 1),
+            (Filter { call_id: some("t\u{0}o"), ..none() }, 0),
             (Filter { number: number(CALLER), ..none() }, 2),
             (Filter { number: number("+4930901820"), ..none() }, 1),
             (
@@ -51,11 +52,11 @@ async fn each_filter_finds_its_calls() {
                 },
                 3,
             ),
-            (Filter { number: number(CALLER), source: own("retell"), ..none() }, 1),
+            (Filter { number: number(CALLER), source: some("retell"), ..none() }, 1),
             (
                 Filter {
                     number: number(CALLER),
-                    outcome: own("reject"),
+                    outcome: some("reject"),
                     since: Some(at(NOW_MS)),
                     until: Some(at(NOW_MS + 1)),
                     ..none()
@@ -68,7 +69,7 @@ async fn each_filter_finds_its_calls() {
             (Filter { until: Some(at(NOW_MS + 1)), ..none() }, 4),
             (Filter { since: Some(Timestamp::MIN), until: Some(Timestamp::MAX), ..none() }, 4),
         ] {
-            assert_eq!(service.found(&filter).await.len(), expected, "{filter:?}");
+            assert_eq!(service.find(&filter).await.len(), expected, "{filter:?}");
             assert_eq!(
                 service.store().count(&filter).await.unwrap(),
                 expected as u64,
@@ -76,26 +77,26 @@ async fn each_filter_finds_its_calls() {
             );
         }
         let counts = service.store().counts(&Filter::default()).await.unwrap();
-        assert_eq!(counts.by_rule, [(own("closed"), 2), (None, 1), (own("vip"), 1)]);
+        assert_eq!(counts.by_rule, [(some("closed"), 2), (None, 1), (some("vip"), 1)]);
         assert_eq!(
             counts.by_outcome,
             [("reject".to_owned(), 2), ("agent".to_owned(), 1), ("keep".to_owned(), 1)]
         );
         assert_eq!(counts.by_quarter, [(at(NOW_MS / 900_000 * 900_000), 4)]);
-        service.stopped().await;
+        service.stop().await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn pages_contain_each_call_once_in_both_orders() {
-    everywhere(async |place| {
-        // Many of one millisecond.
-        let service = service(&place);
+    for_each_store(async |test_store| {
+        // All calls have the same timestamp.
+        let service = service(&test_store);
         for n in 0..25 {
-            service.ask(&call(&format!("call_{n}"))).await;
+            service.send_call(&call(&format!("call_{n}"))).await;
         }
-        service.written().await;
+        service.flush().await;
         let all: Vec<Uuid> = service.calls().await.iter().map(|call| call.id).collect();
         assert_eq!(all.len(), 25);
         assert!(all.is_sorted());
@@ -103,19 +104,19 @@ async fn pages_contain_each_call_once_in_both_orders() {
             let mut seen: Vec<Uuid> = Vec::new();
             loop {
                 let page = Page { limit: 7, order, beyond: seen.last().copied() };
-                let some = service.store().calls(&Filter::default(), page).await.unwrap();
-                assert!(some.len() <= 7);
-                if some.is_empty() {
+                let calls = service.store().calls(&Filter::default(), page).await.unwrap();
+                assert!(calls.len() <= 7);
+                if calls.is_empty() {
                     break;
                 }
-                seen.extend(some.iter().map(|call| call.id));
+                seen.extend(calls.iter().map(|call| call.id));
             }
             if order == Order::NewestFirst {
                 seen.reverse();
             }
             assert_eq!(seen, all, "{order:?}");
         }
-        service.stopped().await;
+        service.stop().await;
     })
     .await;
 }
@@ -123,24 +124,20 @@ async fn pages_contain_each_call_once_in_both_orders() {
 #[tokio::test]
 async fn deletes_expired_records_only() {
     const DAY: i64 = 24 * 3_600_000;
-    everywhere(async |place| {
-        if !place.lasts() {
+    for_each_store(async |test_store| {
+        if !test_store.is_persistent() {
             return;
         }
         for days in [31, 30, 29] {
-            let service = service_at(&place, RULES, NOW_MS - days * DAY);
-            service.ask(&call(&format!("before {days}"))).await;
-            service.tell(&event("call_ended", &format!("before {days}"))).await;
-            service.stopped().await;
+            let service = service_at(&test_store, RULES, NOW_MS - days * DAY);
+            service.send_call(&call(&format!("before {days}"))).await;
+            service.send_event(&event("call_ended", &format!("before {days}"))).await;
+            service.stop().await;
         }
-        // It sweeps when it starts.
-        let service = service(&place);
-        let swept = async {
-            while service.metric("switchboard_records_expired_total").await == 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(std::time::Duration::from_secs(120), swept).await.unwrap();
+        // The writer deletes expired records when it starts.
+        let service = service(&test_store);
+        let has_expired = async || service.metric("switchboard_records_expired_total").await > 0;
+        assert!(wait::until_async(has_expired).await, "no record was deleted");
         let left: Vec<_> =
             service.calls().await.into_iter().filter_map(|call| call.call_id).collect();
         assert_eq!(left, ["before 30", "before 29"]);
@@ -148,24 +145,25 @@ async fn deletes_expired_records_only() {
             let call = super::events::unrecorded(&format!("before {days}"));
             assert_eq!(service.events(&call).await.len(), events, "{days}");
         }
-        service.stopped().await;
+        service.stop().await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn memory_keeps_the_newest_records() {
-    let place = super::Place::new("memory", switchboard::settings::RecordsLocation::Memory);
-    let place = place.with(|records| records.wait = switchboard::settings::Wait::No);
-    let service = service(&place);
+    let test_store =
+        super::TestStore::new("memory", switchboard::settings::RecordsLocation::Memory);
+    let test_store = test_store.with(|records| records.wait = switchboard::settings::Wait::No);
+    let service = service(&test_store);
     for n in 0..12_000 {
-        service.ask(&call(&format!("call_{n}"))).await;
+        service.send_call(&call(&format!("call_{n}"))).await;
         if n % 1_000 == 0 {
-            service.written().await;
+            service.flush().await;
         }
     }
-    service.written().await;
+    service.flush().await;
     let left = service.store().count(&Filter::default()).await.unwrap();
     assert!((10_000..=11_000).contains(&left), "{left}");
-    service.stopped().await;
+    service.stop().await;
 }

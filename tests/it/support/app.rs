@@ -1,4 +1,4 @@
-//! A switchboard to test: settings and rules as text, a fixed clock, and a way to ask it.
+//! A service in memory, with settings and rules as text and a fixed clock.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -30,13 +30,13 @@ use switchboard::settings::{Inputs, Purpose, Settings};
 use switchboard::{dialect, rules, settings};
 use tower::ServiceExt;
 
-/// The moment at which the vectors were signed.
+/// Time at which the vectors were signed.
 pub(crate) const NOW_MS: i64 = 1_780_012_672_200;
 pub(crate) const RETELL_KEY: &str = "key_0123456789abcdef0123456789ab";
 pub(crate) const SYNTHFLOW_SECRET: &str = "sf_secret_0123456789";
 pub(crate) const URL_TOKEN: &str = "token_0123456789abcdef";
 
-/// Sources as an operator would set them up.
+/// Settings with one source per platform.
 pub(crate) const SETTINGS: &str = r#"
 [sources.retell]
 platform = "retell"
@@ -48,7 +48,12 @@ secrets = ["env:SYNTHFLOW_SECRET"]
 url_token = "env:URL_TOKEN"
 "#;
 
-/// One rule for everybody.
+/// Returns [`SETTINGS`] with the longest reply deadline, for replies that wait for a record on a busy machine.
+pub(crate) fn settings_with_longest_deadline() -> String {
+    SETTINGS.replace("platform =", "reply_within_ms = 9000\nplatform =")
+}
+
+/// One rule that matches every call.
 pub(crate) const RULES: &str = r#"
 [[rule]]
 name = "everyone"
@@ -74,7 +79,7 @@ impl Answer {
     }
 }
 
-/// The environment of the tests.
+/// Environment variables of the tests.
 pub(crate) fn environment() -> HashMap<String, String> {
     let pairs = [
         ("RETELL_API_KEY", RETELL_KEY),
@@ -100,26 +105,26 @@ pub(crate) fn load_settings_with(
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("switchboard.toml");
     std::fs::write(&file, text).expect("a file");
-    let ingredients = Inputs { file: Some(file), environment, purpose };
+    let inputs = Inputs { file: Some(file), environment, purpose };
     let settings::LoadedSettings { settings, report, .. } =
-        settings::load(&ingredients).expect("a readable file");
+        settings::load(&inputs).expect("a readable file");
     (settings, report)
 }
 
-/// A table and what is said about it; its own tests have been run.
+/// Parses a table and runs its tests. Returns the table, if it has no errors, and the report.
 pub(crate) fn parse_rules(
     path: &str,
     text: String,
-    around: &CheckContext,
+    context: &CheckContext,
 ) -> (Option<RuleSet>, Report) {
-    let LoadedTable { table, tests, mut report, .. } = rules::parse(path, text, around);
+    let LoadedTable { table, tests, mut report, .. } = rules::parse(path, text, context);
     if let Some(table) = &table {
         test_runner::run(table, &tests, &mut report);
     }
     (table.filter(|_| report.error_count() == 0), report)
 }
 
-/// The body with nothing asked of who sent it.
+/// Authenticates a body with a policy that accepts every request.
 #[track_caller]
 pub(crate) fn verified(dialect: &dyn Dialect, body: Vec<u8>) -> Verified {
     let policy = Policy {
@@ -133,10 +138,10 @@ pub(crate) fn verified(dialect: &dyn Dialect, body: Vec<u8>) -> Verified {
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let unverified = Unverified::new(HeaderMap::new(), Bytes::from(body), client, None);
     let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
-    authenticate(unverified, &policy, now).expect("nothing was asked")
+    authenticate(unverified, &policy, now).expect("every request is accepted")
 }
 
-/// What `decide` makes of a call at [`NOW_MS`]; the scan makes the same of it.
+/// Decides a call at [`NOW_MS`], with the index and with the scan.
 #[track_caller]
 pub(crate) fn decide<'t>(table: &'t RuleSet, call: &Call<'_>) -> Decision<'t> {
     decide_at(table, call, Timestamp::from_millisecond(NOW_MS).expect("a time"))
@@ -150,7 +155,7 @@ pub(crate) fn decide_at<'t>(table: &'t RuleSet, call: &Call<'_>, at: Timestamp) 
     decision
 }
 
-/// An app of these settings and rules, at [`NOW_MS`].
+/// Builds a service with these settings and rules, at [`NOW_MS`].
 #[track_caller]
 pub(crate) fn app(settings: &str, rules_text: &str) -> App {
     let (settings, report) = load_settings(settings, Purpose::Serve);
@@ -172,12 +177,12 @@ impl App {
         answer(&self.public, request).await
     }
 
-    /// Signs like Retell, at [`NOW_MS`], and sends.
+    /// Sends a body that is signed as Retell signs it, at [`NOW_MS`].
     pub(crate) async fn retell(&self, body: impl AsRef<[u8]>) -> Answer {
         self.send(retell_request("/inbound/retell", body.as_ref())).await
     }
 
-    /// Sends to Synthflow's URL with its token, unsigned: the documented body has no call id.
+    /// Sends an unsigned body with the URL token of Synthflow. A documented body has no call id to sign.
     pub(crate) async fn synthflow(&self, body: impl AsRef<[u8]>) -> Answer {
         let path = format!("/inbound/synthflow/{URL_TOKEN}");
         self.send(post(&path, body.as_ref())).await
@@ -186,19 +191,21 @@ impl App {
     pub(crate) async fn metrics(&self) -> String {
         let request = Request::get("/metrics").body(Body::empty()).expect("a request");
         let response = self.admin.clone().oneshot(request).await.expect("a router never fails");
-        String::from_utf8(whole(response).await.body).expect("text")
+        String::from_utf8(collect(response).await.body).expect("text")
     }
 }
 
+/// Sends a request to a router.
 pub(crate) async fn answer(router: &Router, request: Request<Body>) -> Answer {
-    whole(router.clone().oneshot(request).await.expect("a router never fails")).await
+    collect(router.clone().oneshot(request).await.expect("a router never fails")).await
 }
 
-pub(crate) async fn whole<B: hyper::body::Body<Error: std::fmt::Debug>>(
+/// Reads the body of a response.
+pub(crate) async fn collect<B: hyper::body::Body<Error: std::fmt::Debug>>(
     response: Response<B>,
 ) -> Answer {
     let (parts, body) = response.into_parts();
-    let body = body.collect().await.expect("a whole body").to_bytes().to_vec();
+    let body = body.collect().await.expect("a complete body").to_bytes().to_vec();
     Answer { status: parts.status, headers: parts.headers, body }
 }
 
@@ -206,7 +213,7 @@ pub(crate) fn post(path: &str, body: &[u8]) -> Request<Body> {
     Request::post(path).body(Body::from(body.to_vec())).expect("a request")
 }
 
-/// A request as Retell signs it at [`NOW_MS`].
+/// Builds a request that is signed as Retell signs it, at [`NOW_MS`].
 pub(crate) fn retell_request(path: &str, body: &[u8]) -> Request<Body> {
     retell_request_at(path, body, NOW_MS, RETELL_KEY)
 }
@@ -218,21 +225,21 @@ pub(crate) fn retell_request_at(path: &str, body: &[u8], at_ms: i64, key: &str) 
     request
 }
 
-/// What a platform's scheme makes of a body.
+/// Signs a body with the scheme of a platform. Returns the name and the value of the header.
 pub(crate) fn sign(platform: &str, body: &[u8], at_ms: i64, key: &str) -> (&'static str, String) {
     let scheme = dialect::by_name(platform).expect("a platform").scheme();
     let key = Key::new(&Secret::new(key));
     scheme.sign(&key, body, Timestamp::from_millisecond(at_ms).expect("a time")).expect("signable")
 }
 
-/// A call as Retell asks about it.
+/// Builds the body of Retell's request about a call.
 pub(crate) fn retell_call(from: &str, to: &str) -> String {
     format!(
         r#"{{"event":"call_inbound","call_inbound":{{"from_number":"{from}","to_number":"{to}"}}}}"#
     )
 }
 
-/// The repository.
+/// Path of the repository.
 pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

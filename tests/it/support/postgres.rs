@@ -1,18 +1,19 @@
-//! A PostgreSQL server for the tests, started from the programs of this machine on a free port of
-//! loopback, with a folder of its own. It ends with the test process, however that ends.
+//! A PostgreSQL server for the tests, on a free port of loopback and with its own folder. It ends with the
+//! test process, even if that is killed.
 //!
-//! Without the programs, the tests that need them print that they are skipped; they fail in CI, and
-//! when `SWITCHBOARD_TESTS_REQUIRE` contains `postgres`.
+//! Without an installed PostgreSQL, tests that need it print that they are skipped. They fail in CI, and if
+//! `SWITCHBOARD_TESTS_REQUIRE` contains `postgres`.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::program::text;
+use crate::support::wait::{self, LineReader, Running};
 
 /// Runs the server: reads one command per line. At the end of its input it stops the server and
 /// deletes the folder.
@@ -40,10 +41,10 @@ pub(crate) struct Postgres {
     folder: PathBuf,
     port: u16,
     databases: AtomicUsize,
-    keeper: Child,
+    keeper: Running,
     /// Closed by `drop`, which ends the keeper.
-    orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
+    commands: Option<ChildStdin>,
+    results: LineReader,
 }
 
 impl Postgres {
@@ -51,13 +52,13 @@ impl Postgres {
     /// printing that the test is skipped.
     pub(crate) fn shared() -> Option<&'static Postgres> {
         static SHARED: OnceLock<Option<Postgres>> = OnceLock::new();
-        let programs = Programs::or_skipped()?;
-        SHARED.get_or_init(|| Some(Postgres::begin(programs))).as_ref()
+        let programs = Programs::find_or_skip()?;
+        SHARED.get_or_init(|| Some(Postgres::start_new(programs))).as_ref()
     }
 
     /// Starts a server for one test, which may stop it.
     pub(crate) fn own() -> Option<Postgres> {
-        Programs::or_skipped().map(Postgres::begin)
+        Programs::find_or_skip().map(Postgres::start_new)
     }
 
     /// Returns the URL of a database, which need not exist. `postgres` always does.
@@ -76,14 +77,14 @@ impl Postgres {
     /// Stops the server. Clients are disconnected; committed data stays.
     #[track_caller]
     pub(crate) fn stop(&mut self) {
-        assert!(self.does("stop"), "it does not stop:\n{}", self.log());
+        assert!(self.run_command("stop"), "PostgreSQL does not stop:\n{}", self.log());
     }
 
     /// Starts the server again on the same port with the same data.
     #[track_caller]
     pub(crate) fn start(&mut self) {
-        let order = format!("start {}", self.port);
-        assert!(self.does(&order), "it does not start:\n{}", self.log());
+        let command = format!("start {}", self.port);
+        assert!(self.run_command(&command), "PostgreSQL does not start:\n{}", self.log());
     }
 
     /// Runs SQL and returns one row per line. The database is a name or a URL.
@@ -92,43 +93,40 @@ impl Postgres {
         let url = if database.contains("://") { database.to_owned() } else { self.url(database) };
         let mut psql = Command::new(&self.psql);
         psql.args(["-X", "-w", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql, &url]);
-        let ran = psql.stdin(Stdio::null()).output().expect("psql starts");
+        let ran = wait::output(&mut psql);
         assert!(ran.status.success(), "{sql}: {}\n{}", text(&ran.stderr), self.log());
         text(&ran.stdout).trim_end().to_owned()
     }
 
-    fn begin(programs: Programs) -> Postgres {
+    fn start_new(programs: Programs) -> Postgres {
         let Programs { server, psql } = programs;
         let folder = tempfile::Builder::new().prefix("switchboard-postgres-").tempdir();
-        // The keeper takes it away: a process that is killed cannot.
+        // The keeper deletes the folder, because a killed process cannot.
         let folder = folder.expect("a folder").keep();
-        let mut keep = keeper_of(&folder);
+        let mut keep = unprivileged_command(&folder);
         keep.args(["sh", "-c", KEEPER, "sh"]).arg(&folder).arg(&server);
-        // Of a group of its own: a Ctrl-C is for the tests, whose end the keeper notices.
+        // Ctrl-C ends the tests only; the keeper then reads the end of its input.
         keep.current_dir("/").process_group(0);
-        keep.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut keeper = keep.spawn().expect("a shell");
-        let answers = BufReader::new(keeper.stdout.take().expect("piped"));
-        let orders = keeper.stdin.take();
+        keep.stdin(Stdio::piped()).stderr(Stdio::null());
+        let mut keeper = Running::start(&mut keep);
+        let (commands, results) = (Some(keeper.take_stdin()), keeper.take_stdout());
         let databases = AtomicUsize::new(0);
-        let mut postgres = Postgres { psql, folder, port: 0, databases, keeper, orders, answers };
-        assert!(postgres.does("init"), "no data folder:\n{}", postgres.log());
-        // Somebody else may be quicker to take a port that was free.
+        let mut postgres = Postgres { psql, folder, port: 0, databases, keeper, commands, results };
+        assert!(postgres.run_command("init"), "no data folder:\n{}", postgres.log());
+        // Another process may take the port first.
         let started = (0..5).any(|_| {
             postgres.port = free_port();
-            postgres.does(&format!("start {}", postgres.port))
+            postgres.run_command(&format!("start {}", postgres.port))
         });
-        assert!(started, "it does not start:\n{}", postgres.log());
+        assert!(started, "PostgreSQL does not start:\n{}", postgres.log());
         postgres
     }
 
     /// Sends a command and returns whether it succeeded.
-    fn does(&mut self, order: &str) -> bool {
-        let orders = self.orders.as_mut().expect("it is kept");
-        writeln!(orders, "{order}").expect("a keeper");
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer).expect("a keeper");
-        answer == "done\n"
+    fn run_command(&mut self, command: &str) -> bool {
+        let commands = self.commands.as_mut().expect("the keeper runs");
+        writeln!(commands, "{command}").expect("the keeper reads");
+        self.results.read_line() == "done\n"
     }
 
     fn log(&self) -> String {
@@ -139,8 +137,8 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        drop(self.orders.take());
-        drop(self.keeper.wait());
+        drop(self.commands.take());
+        self.keeper.wait_or_kill();
     }
 }
 
@@ -153,7 +151,7 @@ struct Programs {
 
 impl Programs {
     /// Finds the programs; without them, prints which test is skipped.
-    fn or_skipped() -> Option<Programs> {
+    fn find_or_skip() -> Option<Programs> {
         match Programs::find() {
             Ok(programs) => Some(programs),
             Err(missing) => {
@@ -163,7 +161,7 @@ impl Programs {
                 assert!(variable("CI").is_empty(), "{missing}, and CI skips no tests");
                 let thread = std::thread::current();
                 let test = thread.name().unwrap_or("a test");
-                // Past the capture of what tests print: who passes is not shown otherwise.
+                // Not captured, so that the line is visible although the test passes.
                 drop(writeln!(std::io::stderr(), "SKIPPED without PostgreSQL: {test}: {missing}"));
                 None
             }
@@ -173,7 +171,7 @@ impl Programs {
     fn find() -> Result<Programs, &'static str> {
         let path = variable("PATH");
         let on_path: Vec<_> = std::env::split_paths(&path).collect();
-        // Debian leaves the server's programs in a folder of each version.
+        // Debian installs the programs of each version in a separate folder.
         let mut versions: Vec<_> = std::fs::read_dir("/usr/lib/postgresql")
             .into_iter()
             .flatten()
@@ -181,27 +179,27 @@ impl Programs {
             .collect();
         versions.sort_unstable();
         let versions = versions.iter().rev();
-        let of_versions = versions.map(|version| format!("/usr/lib/postgresql/{version}/bin"));
-        let folders = on_path.iter().cloned().chain(of_versions.map(PathBuf::from));
-        // Behind the link, the other programs of its version stand beside it.
+        let debian_folders = versions.map(|version| format!("/usr/lib/postgresql/{version}/bin"));
+        let folders = on_path.iter().cloned().chain(debian_folders.map(PathBuf::from));
+        // `postgres` can be a link. The other programs are beside its target.
         let real = |folder: PathBuf| {
             folder.join("postgres").canonicalize().ok()?.parent().map(Path::to_path_buf)
         };
-        let is_whole =
+        let is_complete =
             |folder: &PathBuf| ["initdb", "pg_ctl"].iter().all(|name| folder.join(name).is_file());
-        let server = folders.filter_map(real).find(is_whole);
+        let server = folders.filter_map(real).find(is_complete);
         let server = server.ok_or("no initdb and postgres on this machine")?;
-        let mut of_clients = std::iter::once(&server).chain(&on_path);
-        let psql =
-            of_clients.find_map(|folder| Some(folder.join("psql")).filter(|psql| psql.is_file()));
+        let mut client_folders = std::iter::once(&server).chain(&on_path);
+        let psql = client_folders
+            .find_map(|folder| Some(folder.join("psql")).filter(|psql| psql.is_file()));
         let psql = psql.ok_or("no psql on this machine")?;
         Ok(Programs { server, psql })
     }
 }
 
-/// Builds a command that runs as a user who may run PostgreSQL. Root may not, and gives the folder
-/// to another user.
-fn keeper_of(folder: &Path) -> Command {
+/// Builds a command that runs as a user other than root, because PostgreSQL refuses to run as root. The user
+/// becomes the owner of the folder.
+fn unprivileged_command(folder: &Path) -> Command {
     let id = |arguments: &[&str]| -> Option<u32> {
         let ran = Command::new("id").args(arguments).stderr(Stdio::null()).output().ok()?;
         text(&ran.stdout).trim().parse().ok()
@@ -214,7 +212,7 @@ fn keeper_of(folder: &Path) -> Command {
         Some((user, group))
     });
     let (user, group) = other.expect("a user besides root");
-    std::os::unix::fs::chown(folder, Some(user), Some(group)).expect("root may");
+    std::os::unix::fs::chown(folder, Some(user), Some(group)).expect("root can change the owner");
     let mut keep = Command::new("setpriv");
     keep.args([format!("--reuid={user}"), format!("--regid={group}")]).arg("--clear-groups");
     keep
@@ -227,7 +225,7 @@ fn free_port() -> u16 {
 
 /// Returns an environment variable; empty when it is not set.
 fn variable(name: &str) -> String {
-    #[expect(clippy::disallowed_methods, reason = "of the machine that tests, not of the service")]
+    #[expect(clippy::disallowed_methods, reason = "set for the tests, not for the service")]
     std::env::var(name).unwrap_or_default()
 }
 
@@ -236,11 +234,11 @@ fn each_fresh_database_is_empty() {
     let Some(postgres) = Postgres::shared() else { return };
     let (one, other) = (postgres.fresh(), postgres.fresh());
     assert_ne!(one, other);
-    postgres.query(&one, "CREATE TABLE kept (n int)");
+    postgres.query(&one, "CREATE TABLE numbers (n int)");
     let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
     assert_eq!(postgres.query(&one, tables), "1");
     assert_eq!(postgres.query(&other, tables), "0");
-    let url = Postgres::shared().expect("it is there").url("postgres");
+    let url = Postgres::shared().expect("PostgreSQL is installed").url("postgres");
     assert_eq!(postgres.query(&url, "SELECT current_database()"), "postgres");
 }
 
@@ -248,13 +246,16 @@ fn each_fresh_database_is_empty() {
 fn a_restarted_server_keeps_its_data_and_a_dropped_one_leaves_no_files() {
     let Some(mut postgres) = Postgres::own() else { return };
     let database = postgres.fresh();
-    postgres.query(&database, "CREATE TABLE kept AS SELECT 7 AS n");
+    postgres.query(&database, "CREATE TABLE numbers AS SELECT 7 AS n");
     postgres.stop();
     let at = ("127.0.0.1", postgres.port);
-    assert!(std::net::TcpStream::connect(at).is_err(), "it has stopped");
+    assert!(std::net::TcpStream::connect(at).is_err(), "PostgreSQL is still running");
     postgres.start();
-    assert_eq!(postgres.query(&database, "SELECT n FROM kept"), "7");
+    assert_eq!(postgres.query(&database, "SELECT n FROM numbers"), "7");
     let folder = postgres.folder.clone();
     drop(postgres);
-    assert!(std::net::TcpStream::connect(at).is_err() && !folder.exists(), "it has gone");
+    assert!(
+        std::net::TcpStream::connect(at).is_err() && !folder.exists(),
+        "PostgreSQL or its folder still exists"
+    );
 }

@@ -1,5 +1,5 @@
-//! Tables to hold matching against: rules of every kind over few digits, so that they collide, the
-//! files of their lists, and calls that are made of their own patterns.
+//! Generated rule tables and calls. The rules use few digits, so that their patterns overlap; the calls
+//! are generated from the patterns of the rules.
 
 use std::fmt::{self, Write};
 use std::path::Path;
@@ -12,12 +12,12 @@ use switchboard::domain::phone_number::Party;
 use switchboard::rules;
 use switchboard::rules::{CheckContext, LoadedTable, RuleSet, SourceInfo};
 
-/// A table, as texts.
+/// A rule table, as text.
 #[derive(Clone)]
-pub(super) struct Sheet {
-    /// `a` stands in the table and has no columns; `b` and `c` are CSV files.
+pub(super) struct TableModel {
+    /// List `a` is part of the table and has no columns; `b` and `c` are CSV files.
     pub(super) lists: [Vec<Row>; 3],
-    pub(super) rules: Vec<Line>,
+    pub(super) rules: Vec<RuleModel>,
 }
 
 #[derive(Debug, Clone)]
@@ -27,9 +27,9 @@ pub(super) struct Row {
     pub(super) agent: &'static str,
 }
 
-/// One rule. Its name is `r` and its place.
+/// One rule. Its name is `r` and its index.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Line {
+pub(super) struct RuleModel {
     pub(super) to: Vec<String>,
     pub(super) from: Vec<String>,
     pub(super) channel: Vec<&'static str>,
@@ -39,15 +39,15 @@ pub(super) struct Line {
     pub(super) dates: Vec<&'static str>,
     pub(super) tier: Vec<&'static str>,
     pub(super) header: Vec<&'static str>,
-    pub(super) does: Action,
+    pub(super) action: Action,
     pub(super) variables: Vec<&'static str>,
-    pub(super) off: bool,
+    pub(super) disabled: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) enum Action {
     Agent(&'static str),
-    /// The agent in the row that matched; where there is none, the desk.
+    /// The agent in the matching row; `desk` if the row has none.
     AgentOfRow,
     /// Hundredths of a percent of the first arm.
     Split(u16),
@@ -58,11 +58,11 @@ pub(super) enum Action {
 }
 
 pub(super) const LISTS: [&str; 3] = ["a", "b", "c"];
-/// With the platform of each.
+/// Sources, each with its platform.
 pub(super) const SOURCES: [(&str, &str); 3] =
     [("north", "retell"), ("south", "synthflow"), ("west", "retell")];
 
-const HOUSE: &str = r#"zone = "America/New_York"
+const DEFINITIONS: &str = r#"zone = "America/New_York"
 
 [agents]
 desk = "agent_desk"
@@ -81,19 +81,19 @@ zone = "Europe/Berlin"
 mon-sun = "22:30-07:00"
 "#;
 
-impl Sheet {
-    /// Reads the table; the lists are written into `folder`.
+impl TableModel {
+    /// Writes the lists into `folder` and loads the table.
     pub(super) fn load(&self, folder: &Path) -> LoadedTable {
-        self.load_as(self.to_toml(), folder)
+        self.load_text(self.to_toml(), folder)
     }
 
-    /// Reads the table out of another text that says the same.
-    pub(super) fn load_as(&self, text: String, folder: &Path) -> LoadedTable {
+    /// Loads an equivalent text of the table.
+    pub(super) fn load_text(&self, text: String, folder: &Path) -> LoadedTable {
         for (name, rows) in LISTS.iter().zip(&self.lists).skip(1) {
             std::fs::write(folder.join(format!("{name}.csv")), csv(rows)).expect("a file");
         }
         let path = folder.join("rules.toml").display().to_string();
-        rules::parse(&path, text, &around())
+        rules::parse(&path, text, &check_context())
     }
 
     pub(super) fn table(&self, folder: &Path) -> Result<RuleSet, TestCaseError> {
@@ -103,49 +103,50 @@ impl Sheet {
 
     pub(super) fn to_toml(&self) -> String {
         let numbers: Vec<_> = self.lists[0].iter().map(|row| row.number.as_str()).collect();
-        let mut text = format!("{HOUSE}\n[lists.a]\nnumbers = {numbers:?}\n");
+        let mut text = format!("{DEFINITIONS}\n[lists.a]\nnumbers = {numbers:?}\n");
         text += "[lists.b]\nfile = \"b.csv\"\ncolumn = \"number\"\n[lists.c]\nfile = \"c.csv\"\n";
-        for (at, line) in self.rules.iter().enumerate() {
-            write!(text, "\n[[rule]]\nname = \"r{at}\"\n{}", line.to_toml()).expect("a text");
+        for (at, rule) in self.rules.iter().enumerate() {
+            write!(text, "\n[[rule]]\nname = \"r{at}\"\n{}", rule.to_toml()).expect("a text");
         }
         text
     }
 
     pub(super) fn list(&self, name: &str) -> &[Row] {
-        let at = LISTS.iter().position(|list| *list == name).expect("one of the lists");
+        let at = LISTS.iter().position(|list| *list == name).expect("a known list");
         &self.lists[at]
     }
 
-    /// All patterns of the rules and the lists, without their `!`.
+    /// Returns all patterns of the rules and the lists, without `!`.
     pub(super) fn patterns(&self) -> Vec<&str> {
-        let of_rules = self.rules.iter().flat_map(|line| line.to.iter().chain(&line.from));
-        let of_lists = self.lists.iter().flatten().map(|row| &row.number);
+        let in_rules = self.rules.iter().flat_map(|rule| rule.to.iter().chain(&rule.from));
+        let in_lists = self.lists.iter().flatten().map(|row| &row.number);
         let mut patterns: Vec<_> =
-            of_rules.chain(of_lists).map(|pattern| pattern.trim_start_matches('!')).collect();
+            in_rules.chain(in_lists).map(|pattern| pattern.trim_start_matches('!')).collect();
         patterns.extend(["withheld", "US"]);
         patterns
     }
 }
 
-/// What the settings would say.
-pub(super) fn around() -> CheckContext {
-    let asking = |(source, platform): (&str, &'static str)| SourceInfo {
+/// Returns the context that the settings would provide.
+pub(super) fn check_context() -> CheckContext {
+    let source_info = |(source, platform): (&str, &'static str)| SourceInfo {
         source: source.to_owned(),
         platform: Platform::new(platform),
         reply_within: std::time::Duration::from_secs(8),
     };
-    CheckContext { sources: SOURCES.map(asking).into(), ..CheckContext::default() }
+    CheckContext { sources: SOURCES.map(source_info).into(), ..CheckContext::default() }
 }
 
-/// The columns in another order than they are asked for.
+/// Writes rows as CSV. The columns are not in the order in which the rules use them.
 fn csv(rows: &[Row]) -> String {
     let rows = rows.iter().map(|row| format!("{},{},{}\n", row.number, row.tier, row.agent));
     format!("number,tier,agent\n{}", rows.collect::<String>())
 }
 
-impl Line {
-    /// The list that `where` and `${…}` look into: one with columns, on one side only.
-    pub(super) fn row_of(&self) -> Option<(&'static str, Side)> {
+impl RuleModel {
+    /// Returns the list in which `where` and `${…}` look up a party: the list with columns that is used on
+    /// one side only.
+    pub(super) fn lookup_list(&self) -> Option<(&'static str, Side)> {
         ["b", "c"].into_iter().find_map(|list| {
             let on = |numbers: &[String]| numbers.iter().any(|one| *one == format!("@{list}"));
             match (on(&self.to), on(&self.from)) {
@@ -157,12 +158,13 @@ impl Line {
     }
 
     fn to_toml(&self) -> String {
-        let row = self.row_of();
+        let row = self.lookup_list();
         let mut text = String::new();
-        let mut line = |key: &str, value: String| writeln!(text, "{key} = {value}").expect("text");
+        let mut push_line =
+            |key: &str, value: String| writeln!(text, "{key} = {value}").expect("text");
         for (key, words) in [("to", &self.to), ("from", &self.from)] {
             if !words.is_empty() {
-                line(key, format!("{words:?}"));
+                push_line(key, format!("{words:?}"));
             }
         }
         for (key, words) in [
@@ -173,7 +175,7 @@ impl Line {
             ("dates", &self.dates),
         ] {
             if !words.is_empty() {
-                line(key, format!("{words:?}"));
+                push_line(key, format!("{words:?}"));
             }
         }
         let mut wheres = Vec::new();
@@ -184,27 +186,27 @@ impl Line {
             wheres.push(format!("\"sip.X-Tier\" = {:?}", self.header));
         }
         if !wheres.is_empty() {
-            line("where", format!("{{ {} }}", wheres.join(", ")));
+            push_line("where", format!("{{ {} }}", wheres.join(", ")));
         }
-        match (&self.does, row) {
-            (Action::Agent(agent), _) => line("agent", format!("{agent:?}")),
+        match (&self.action, row) {
+            (Action::Agent(agent), _) => push_line("agent", format!("{agent:?}")),
             (Action::AgentOfRow, Some((list, _))) => {
-                line("agent", format!("\"${{{list}.agent|desk}}\""));
+                push_line("agent", format!("\"${{{list}.agent|desk}}\""));
             }
-            (Action::AgentOfRow, None) | (Action::Keep, _) => line("keep", "true".to_owned()),
-            (Action::Split(first), _) => line("split", two_arms(*first)),
-            (Action::Reject(""), _) => line("reject", "true".to_owned()),
-            (Action::Reject(reason), _) => line("reject", format!("{reason:?}")),
-            (Action::Continue, _) => line("continue", "true".to_owned()),
+            (Action::AgentOfRow, None) | (Action::Keep, _) => push_line("keep", "true".to_owned()),
+            (Action::Split(first), _) => push_line("split", two_arms(*first)),
+            (Action::Reject(""), _) => push_line("reject", "true".to_owned()),
+            (Action::Reject(reason), _) => push_line("reject", format!("{reason:?}")),
+            (Action::Continue, _) => push_line("continue", "true".to_owned()),
         }
         let mut variables: Vec<_> =
             self.variables.iter().map(|name| format!("{name} = \"${{rule}}\"")).collect();
         variables.extend(row.map(|(list, _)| format!("tier = \"${{{list}.tier|none}}\"")));
         if !variables.is_empty() {
-            line("variables", format!("{{ {} }}", variables.join(", ")));
+            push_line("variables", format!("{{ {} }}", variables.join(", ")));
         }
-        if self.off {
-            line("enabled", "false".to_owned());
+        if self.disabled {
+            push_line("enabled", "false".to_owned());
         }
         text
     }
@@ -218,8 +220,8 @@ fn two_arms(first: u16) -> String {
     )
 }
 
-/// As the operator would have written it.
-impl fmt::Debug for Sheet {
+/// Prints the files of the table.
+impl fmt::Debug for TableModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (b, c) = (csv(&self.lists[1]), csv(&self.lists[2]));
         write!(f, "\n{}\n--- b.csv\n{b}--- c.csv\n{c}---\n", self.to_toml())
@@ -233,9 +235,9 @@ pub(super) enum Side {
     From,
 }
 
-// Patterns.
+// ---- patterns
 
-/// How numbers begin: shared codes, islands inside them, and codes of no country.
+/// First digits of numbers: shared calling codes, territories within them, and codes of no country.
 const ROOTS: [&str; 14] = [
     "1213", "1213", "1604", "1684", "4930", "44", "447781", "7", "76", "590", "59059027", "39",
     "3906698", "800",
@@ -258,19 +260,19 @@ const TAILS: [&str; 4] =
     ["111111111111111", "121212121212121", "777123412341234", "000000000000000"];
 const TEXTS: [&str; 4] = ["=1001", "=1002", "=client:jane", "=sip:Bob@example.com"];
 
-/// So many digits of a number.
+/// Generates the first digits of a number.
 fn any_digits(lengths: impl Strategy<Value = usize>) -> impl Strategy<Value = String> {
     (select(&ROOTS[..]), select(&TAILS[..]), lengths)
         .prop_map(|(root, tail, length)| format!("{root}{tail}")[..length].to_owned())
 }
 
-/// The digits of a whole number.
+/// Generates the digits of a complete number.
 fn whole_digits() -> impl Strategy<Value = String> {
-    any_digits(prop_oneof![3 => Just(11_usize), 1 => 7..=15_usize]).prop_map(as_long_as_it_has_to)
+    any_digits(prop_oneof![3 => Just(11_usize), 1 => 7..=15_usize]).prop_map(with_valid_length)
 }
 
-/// Numbers of +1 have 11 digits.
-fn as_long_as_it_has_to(mut digits: String) -> String {
+/// Gives numbers of +1 their 11 digits.
+fn with_valid_length(mut digits: String) -> String {
     if digits.starts_with('1') {
         digits.truncate(11);
         digits.extend(std::iter::repeat_n('1', 11 - digits.len()));
@@ -278,7 +280,7 @@ fn as_long_as_it_has_to(mut digits: String) -> String {
     digits
 }
 
-fn exact() -> impl Strategy<Value = String> {
+fn exact_number() -> impl Strategy<Value = String> {
     (whole_digits(), prop::bool::weighted(0.2)).prop_map(|(digits, spaced)| match spaced {
         true => format!("+{} ({}) {}-{}", &digits[..1], &digits[1..4], &digits[4..6], &digits[6..]),
         false => format!("+{digits}"),
@@ -290,8 +292,8 @@ fn prefix() -> impl Strategy<Value = String> {
     any_digits(lengths).prop_map(|digits| format!("+{digits}*"))
 }
 
-/// With an X, or several.
-fn some_digits() -> impl Strategy<Value = String> {
+/// Generates a pattern with at least one `X`.
+fn masked_number() -> impl Strategy<Value = String> {
     let masks = prop_oneof![
         3 => (1..=15_u32).prop_map(|open| u16::MAX << (15 - open)),
         1 => any::<u16>(),
@@ -308,12 +310,12 @@ fn some_digits() -> impl Strategy<Value = String> {
     )
 }
 
-fn text() -> impl Strategy<Value = String> {
+fn literal() -> impl Strategy<Value = String> {
     select(&TEXTS[..]).prop_map_into()
 }
 
-/// What a rule can be for, and a list cannot.
-fn wide() -> impl Strategy<Value = String> {
+/// Generates a pattern that is valid in a rule but not in a list.
+fn any_country_or_list() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => select(&COUNTRIES[..]).prop_map(|(code, _)| code.to_owned()),
         3 => select(&LISTS[..]).prop_map(|list| format!("@{list}")),
@@ -322,10 +324,10 @@ fn wide() -> impl Strategy<Value = String> {
 }
 
 fn any_pattern() -> BoxedStrategy<String> {
-    prop_oneof![4 => exact(), 4 => prefix(), 3 => some_digits(), 5 => wide(), 1 => text()].boxed()
+    prop_oneof![4 => exact_number(), 4 => prefix(), 3 => masked_number(), 5 => any_country_or_list(), 1 => literal()].boxed()
 }
 
-/// Few that hold each other.
+/// Generates one of a few patterns that contain one another.
 fn nested_pattern() -> BoxedStrategy<String> {
     const SOME: [&str; 22] = [
         "+1*",
@@ -358,7 +360,7 @@ fn nested_pattern() -> BoxedStrategy<String> {
     .boxed()
 }
 
-fn maybe_not(pattern: BoxedStrategy<String>) -> BoxedStrategy<String> {
+fn maybe_negated(pattern: BoxedStrategy<String>) -> BoxedStrategy<String> {
     (pattern, prop::bool::weighted(0.3))
         .prop_map(|(pattern, not)| if not { format!("!{pattern}") } else { pattern })
         .boxed()
@@ -368,33 +370,33 @@ fn any_numbers(pattern: &BoxedStrategy<String>) -> BoxedStrategy<Vec<String>> {
     prop_oneof![
         4 => Just(Vec::new()),
         5 => pattern.clone().prop_map(|pattern| vec![pattern]),
-        3 => prop::collection::vec(maybe_not(pattern.clone()), 1..6),
+        3 => prop::collection::vec(maybe_negated(pattern.clone()), 1..6),
         1 => prop::collection::vec(pattern.clone().prop_map(|one| format!("!{one}")), 1..3),
     ]
     .boxed()
 }
 
-// Rules.
+// ---- rules
 
-/// Mostly nothing.
-fn some_of(weight: u32, words: &'static [&'static str]) -> BoxedStrategy<Vec<&'static str>> {
+/// Generates an empty list, or rarely some of `words`.
+fn rarely_some(weight: u32, words: &'static [&'static str]) -> BoxedStrategy<Vec<&'static str>> {
     let some = prop::collection::vec(select(words), 1..3);
     prop_oneof![weight => Just(Vec::new()), 1 => some].boxed()
 }
 
-fn any_line(numbers: &BoxedStrategy<Vec<String>>, plain: u32) -> BoxedStrategy<Line> {
+fn any_rule(numbers: &BoxedStrategy<Vec<String>>, plain: u32) -> BoxedStrategy<RuleModel> {
     const TIERS: [&str; 7] = ["gold", "!gold", "silver", ">= 6", "< 6", "!> 1", "6"];
-    let asking = (
-        some_of(plain, &["call", "sms", "!sms"]),
-        some_of(plain, &["retell", "synthflow", "!retell"]),
-        some_of(plain, &["north", "south", "!west", "!north"]),
+    let origin = (
+        rarely_some(plain, &["call", "sms", "!sms"]),
+        rarely_some(plain, &["retell", "synthflow", "!retell"]),
+        rarely_some(plain, &["north", "south", "!west", "!north"]),
     );
     let time = (
-        some_of(plain, &["office", "!office", "berlin-night", "!berlin-night"]),
-        some_of(plain, &["holidays", "!holidays"]),
+        rarely_some(plain, &["office", "!office", "berlin-night", "!berlin-night"]),
+        rarely_some(plain, &["holidays", "!holidays"]),
     );
-    let wheres = (some_of(2, &TIERS), some_of(2 * plain, &TIERS));
-    let does = prop_oneof![
+    let wheres = (rarely_some(2, &TIERS), rarely_some(2 * plain, &TIERS));
+    let action = prop_oneof![
         4 => select(vec!["desk", "night", "texting"]).prop_map(Action::Agent),
         2 => Just(Action::AgentOfRow),
         1 => (0..=10_000_u16).prop_map(Action::Split),
@@ -403,21 +405,21 @@ fn any_line(numbers: &BoxedStrategy<Vec<String>>, plain: u32) -> BoxedStrategy<L
         3 => Just(Action::Continue),
     ];
     let variables = prop::sample::subsequence(vec!["u", "v", "w"], 0..=2);
-    let off = prop::bool::weighted(0.05);
-    (numbers.clone(), numbers.clone(), asking, time, wheres, does, variables, off)
-        .prop_map(|(to, from, asking, time, wheres, does, variables, off)| Line {
+    let disabled = prop::bool::weighted(0.05);
+    (numbers.clone(), numbers.clone(), origin, time, wheres, action, variables, disabled)
+        .prop_map(|(to, from, origin, time, wheres, action, variables, disabled)| RuleModel {
             to,
             from,
-            channel: asking.0,
-            platform: asking.1,
-            source: asking.2,
+            channel: origin.0,
+            platform: origin.1,
+            source: origin.2,
             hours: time.0,
             dates: time.1,
             tier: wheres.0,
             header: wheres.1,
-            does,
+            action,
             variables,
-            off,
+            disabled,
         })
         .boxed()
 }
@@ -428,14 +430,14 @@ fn any_row(number: BoxedStrategy<String>) -> impl Strategy<Value = Row> {
     (number, tier, agent).prop_map(|(number, tier, agent)| Row { number, tier, agent })
 }
 
-/// Some of it are one number and what it begins with, so that a party stands there more than once.
+/// Generates a list. Some rows are prefixes of one number, so that several rows match a party.
 fn any_list() -> impl Strategy<Value = Vec<Row>> {
-    let number = prop_oneof![3 => exact(), 3 => prefix(), 1 => text()].boxed();
-    let others = prop::collection::vec(any_row(number), 0..4);
-    let beginnings =
+    let number = prop_oneof![3 => exact_number(), 3 => prefix(), 1 => literal()].boxed();
+    let other_rows = prop::collection::vec(any_row(number), 0..4);
+    let prefixes =
         prop::collection::vec((any::<Index>(), any_row(Just(String::new()).boxed())), 0..4);
-    (whole_digits(), beginnings, others).prop_map(|(digits, beginnings, mut rows)| {
-        rows.extend(beginnings.into_iter().map(|(length, row)| {
+    (whole_digits(), prefixes, other_rows).prop_map(|(digits, prefixes, mut rows)| {
+        rows.extend(prefixes.into_iter().map(|(length, row)| {
             let number = match length.index(digits.len()) {
                 0 => format!("+{digits}"),
                 length => format!("+{}*", &digits[..length]),
@@ -446,80 +448,89 @@ fn any_list() -> impl Strategy<Value = Vec<Row>> {
     })
 }
 
-/// Anything.
-pub(super) fn any_sheet() -> BoxedStrategy<Sheet> {
-    let line = any_line(&any_numbers(&any_pattern()), 6);
+/// Generates a table with rules of all kinds.
+pub(super) fn any_table() -> BoxedStrategy<TableModel> {
+    let rule = any_rule(&any_numbers(&any_pattern()), 6);
     let rules = prop_oneof![
-        3 => prop::collection::vec(line.clone(), 1..=12),
-        1 => prop::collection::vec(line.clone(), 21..=60),
+        3 => prop::collection::vec(rule.clone(), 1..=12),
+        1 => prop::collection::vec(rule.clone(), 21..=60),
     ];
-    // One with more pairs of patterns than are worth a place in an index each.
+    // A rule with more pairs of patterns than the index stores.
     let many = || prop::collection::vec(any_pattern(), 58..75);
-    let crowded = (line, many(), many()).prop_map(|(line, to, from)| Line { to, from, ..line });
-    let crowded = prop::option::weighted(0.04, (any::<Index>(), crowded));
-    ([any_list(), any_list(), any_list()], rules, crowded)
-        .prop_map(|(lists, mut rules, crowded)| {
-            if let Some((at, line)) = crowded {
+    let rule_with_many_patterns =
+        (rule, many(), many()).prop_map(|(rule, to, from)| RuleModel { to, from, ..rule });
+    let rule_with_many_patterns =
+        prop::option::weighted(0.04, (any::<Index>(), rule_with_many_patterns));
+    ([any_list(), any_list(), any_list()], rules, rule_with_many_patterns)
+        .prop_map(|(lists, mut rules, rule_with_many_patterns)| {
+            if let Some((at, rule)) = rule_with_many_patterns {
                 let at = at.index(rules.len());
-                rules[at] = line;
+                rules[at] = rule;
             }
-            Sheet { lists, rules }
+            TableModel { lists, rules }
         })
         .boxed()
 }
 
-/// Few rules, of which many hold others.
-pub(super) fn any_nested_sheet() -> BoxedStrategy<Sheet> {
-    let number = nested_pattern().prop_filter_map("not on a list", |pattern| {
-        let listed = pattern.starts_with('=') || pattern.starts_with('+') && !pattern.contains('X');
-        listed.then_some(pattern)
-    });
+/// Generates a table of few rules, many of which match all calls of others.
+pub(super) fn any_nested_table() -> BoxedStrategy<TableModel> {
+    let number =
+        nested_pattern().prop_filter_map("the pattern is not valid in a list", |pattern| {
+            let is_valid_in_list =
+                pattern.starts_with('=') || pattern.starts_with('+') && !pattern.contains('X');
+            is_valid_in_list.then_some(pattern)
+        });
     let list = || prop::collection::vec(any_row(number.clone().boxed()), 0..3);
-    let rules = prop::collection::vec(any_line(&any_numbers(&nested_pattern()), 25), 2..9);
-    ([list(), list(), list()], rules).prop_map(|(lists, rules)| Sheet { lists, rules }).boxed()
+    let rules = prop::collection::vec(any_rule(&any_numbers(&nested_pattern()), 25), 2..9);
+    ([list(), list(), list()], rules).prop_map(|(lists, rules)| TableModel { lists, rules }).boxed()
 }
 
-// Calls.
+// ---- calls
 
-/// A party as a platform would write it, made of one of a table's patterns.
+/// Generates a party, as a platform would write it, from one of a table's patterns.
 #[derive(Debug, Clone)]
-pub(super) struct Recipe {
+pub(super) struct PartyGenerator {
     pattern: Index,
     choice: Index,
     tail: &'static str,
-    twist: Option<(u8, Index, u8)>,
+    mutation: Option<(u8, Index, u8)>,
 }
 
-pub(super) fn any_recipe() -> BoxedStrategy<Recipe> {
-    let twist = prop::option::weighted(0.3, (0..3_u8, any::<Index>(), 0..10_u8));
-    (any::<Index>(), any::<Index>(), select(&TAILS[..]), twist)
-        .prop_map(|(pattern, choice, tail, twist)| Recipe { pattern, choice, tail, twist })
+pub(super) fn any_party_generator() -> BoxedStrategy<PartyGenerator> {
+    let mutation = prop::option::weighted(0.3, (0..3_u8, any::<Index>(), 0..10_u8));
+    (any::<Index>(), any::<Index>(), select(&TAILS[..]), mutation)
+        .prop_map(|(pattern, choice, tail, mutation)| PartyGenerator {
+            pattern,
+            choice,
+            tail,
+            mutation,
+        })
         .boxed()
 }
 
-impl Recipe {
-    /// Made of one of these patterns; of any in the table, when there are none.
-    pub(super) fn party(&self, patterns: &[String], sheet: &Sheet) -> String {
-        let of_these: Vec<_> =
+impl PartyGenerator {
+    /// Returns a party for one of these patterns, or for any pattern of the table if there are none.
+    pub(super) fn party(&self, patterns: &[String], model: &TableModel) -> String {
+        let given: Vec<_> =
             patterns.iter().map(|pattern| pattern.trim_start_matches('!')).collect();
-        let patterns = if of_these.is_empty() { sheet.patterns() } else { of_these };
-        let made = self.made(patterns[self.pattern.index(patterns.len())], sheet);
-        match &self.twist {
-            Some(twist) if made.starts_with('+') => twisted(&made, twist),
-            _ => made,
+        let patterns = if given.is_empty() { model.patterns() } else { given };
+        let party = self.matching_party(patterns[self.pattern.index(patterns.len())], model);
+        match &self.mutation {
+            Some(mutation) if party.starts_with('+') => mutated(&party, mutation),
+            _ => party,
         }
     }
 
-    /// Somebody whom this pattern fits.
-    fn made(&self, pattern: &str, sheet: &Sheet) -> String {
+    /// Returns a party that matches a pattern.
+    fn matching_party(&self, pattern: &str, model: &TableModel) -> String {
         let longer = |prefix: &str| {
             let length = prefix.len() + self.choice.index(16 - prefix.len().min(15));
             format!("+{prefix}{}", self.tail)[..=length.max(prefix.len())].to_owned()
         };
         if let Some(list) = pattern.strip_prefix('@') {
-            return match sheet.list(list) {
+            return match model.list(list) {
                 [] => "anonymous".to_owned(),
-                rows => self.made(&rows[self.choice.index(rows.len())].number, sheet),
+                rows => self.matching_party(&rows[self.choice.index(rows.len())].number, model),
             };
         }
         if let Some(text) = pattern.strip_prefix('=') {
@@ -541,12 +552,12 @@ impl Recipe {
     }
 }
 
-/// A near miss: another digit, one less, or one more.
-fn twisted(number: &str, (how, at, digit): &(u8, Index, u8)) -> String {
+/// Changes, removes or appends one digit.
+fn mutated(number: &str, (kind, at, digit): &(u8, Index, u8)) -> String {
     let mut digits: Vec<char> = number.chars().skip(1).collect();
     let at = at.index(digits.len());
     let digit = char::from(b'0' + digit);
-    match how {
+    match kind {
         0 if at > 0 || digit != '0' => digits[at] = digit,
         1 if digits.len() > 1 => drop(digits.pop()),
         2 if digits.len() < 15 => digits.push(digit),
@@ -555,34 +566,34 @@ fn twisted(number: &str, (how, at, digit): &(u8, Index, u8)) -> String {
     format!("+{}", digits.into_iter().collect::<String>())
 }
 
-/// A call, mostly one that the numbers of some rule are for.
+/// A call. Most calls match the numbers of a rule.
 #[derive(Debug, Clone)]
-pub(super) struct Ring {
+pub(super) struct CallModel {
     rule: Option<Index>,
-    from: Recipe,
-    to: Recipe,
-    pub(super) setting: Setting,
+    from: PartyGenerator,
+    to: PartyGenerator,
+    pub(super) context: CallContext,
 }
 
-pub(super) fn any_ring() -> BoxedStrategy<Ring> {
+pub(super) fn any_call() -> BoxedStrategy<CallModel> {
     let rule = prop::option::weighted(0.7, any::<Index>());
-    (rule, any_recipe(), any_recipe(), any_setting())
-        .prop_map(|(rule, from, to, setting)| Ring { rule, from, to, setting })
+    (rule, any_party_generator(), any_party_generator(), any_context())
+        .prop_map(|(rule, from, to, context)| CallModel { rule, from, to, context })
         .boxed()
 }
 
-impl Ring {
-    /// Who rings, and what was dialled.
-    pub(super) fn parties(&self, sheet: &Sheet) -> (String, String) {
-        let rule = self.rule.map(|rule| &sheet.rules[rule.index(sheet.rules.len())]);
-        let (from, to) = rule.map_or((&[][..], &[][..]), |line| (&line.from, &line.to));
-        (self.from.party(from, sheet), self.to.party(to, sheet))
+impl CallModel {
+    /// Returns the caller and the dialled number.
+    pub(super) fn parties(&self, model: &TableModel) -> (String, String) {
+        let rule = self.rule.map(|rule| &model.rules[rule.index(model.rules.len())]);
+        let (from, to) = rule.map_or((&[][..], &[][..]), |rule| (&rule.from, &rule.to));
+        (self.from.party(from, model), self.to.party(to, model))
     }
 }
 
-/// A call without its two parties.
+/// All of a call except its two parties.
 #[derive(Debug, Clone)]
-pub(super) struct Setting {
+pub(super) struct CallContext {
     pub(super) channel: Channel,
     /// One of [`SOURCES`].
     pub(super) source: usize,
@@ -590,23 +601,23 @@ pub(super) struct Setting {
     pub(super) at: Timestamp,
 }
 
-/// Synthflow asks about no text messages, so there are none from it.
-pub(super) fn any_setting() -> BoxedStrategy<Setting> {
+/// Generates no text messages from Synthflow, which has none.
+pub(super) fn any_context() -> BoxedStrategy<CallContext> {
     let header = (
         select(vec!["x-tier", "x-tier", "diversion"]),
         select(vec!["gold", "silver", "6", "5.9", " 7 ", "", "nan"]),
     );
     let channel = prop_oneof![3 => Just(Channel::Call), 1 => Just(Channel::Sms)];
-    (channel, 0..SOURCES.len(), prop::collection::vec(header, 0..3), any_moment())
+    (channel, 0..SOURCES.len(), prop::collection::vec(header, 0..3), any_time())
         .prop_map(|(channel, source, headers, at)| {
             let channel = if SOURCES[source].1 == "synthflow" { Channel::Call } else { channel };
-            Setting { channel, source, headers, at }
+            CallContext { channel, source, headers, at }
         })
         .boxed()
 }
 
-/// In 2026 or 2027, and often where something begins or ends, or is shown twice by a clock.
-fn any_moment() -> impl Strategy<Value = Timestamp> {
+/// Generates a time in 2026 or 2027, often one at which hours begin or end, or an ambiguous local time.
+fn any_time() -> impl Strategy<Value = Timestamp> {
     let edges = vec![
         "2026-11-01T05:30:00Z",
         "2026-11-01T06:30:00Z",
@@ -623,16 +634,16 @@ fn any_moment() -> impl Strategy<Value = Timestamp> {
     })
 }
 
-/// A call as the service would have read it.
-pub(super) fn call(from: &str, to: &str, setting: &Setting) -> Call<'static> {
+/// Builds the call that the service would parse.
+pub(super) fn call(from: &str, to: &str, context: &CallContext) -> Call<'static> {
     let party = |text| Party::parse(Some(text)).party;
-    let headers = setting.headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    let headers = context.headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
     let fields = Fields {
         from: party(from),
         to: party(to),
         sip: headers.collect(),
-        ..Fields::unknown(setting.channel)
+        ..Fields::unknown(context.channel)
     };
-    let (source, platform) = SOURCES[setting.source];
+    let (source, platform) = SOURCES[context.source];
     Call::synthetic(source, Platform::new(platform), fields)
 }
