@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use switchboard::authenticate::{
     AuthError, AuthMethod, Key, Mode, Policy, Unverified, authenticate,
 };
 use switchboard::dialect;
+use switchboard::dialect::Incoming;
 use switchboard::domain::secret::Secret;
 
 use crate::support::app::{
@@ -260,6 +261,36 @@ async fn synthflow_without_a_call_id_needs_a_second_factor() {
     let listed = app(&format!("{bare}allow_from = [\"127.0.0.0/8\"]\n"), app::RULES);
     let answer = listed.send(post("/inbound/synthflow", inbound.as_bytes())).await;
     assert_eq!(answer.status, StatusCode::OK);
+}
+
+#[test]
+fn synthflows_dialect_finds_the_call_id_that_was_verified() {
+    let dialect = dialect::by_name("synthflow").unwrap();
+    let policy = policy("synthflow", &[SYNTHFLOW_SECRET]);
+    let now = Timestamp::from_millisecond(NOW_MS).unwrap();
+    for (body, expected) in [
+        (r#"{"event":"call_inbound","call_inbound":{"call_id":"a","call_id":"b"}}"#, "b"),
+        (r#"{"event":"call_inbound","call_id":"a","call_inbound":{"call_id":"b"}}"#, "a"),
+        (r#"{"event":"call_inbound","\ud800":1,"call_inbound":{"call_id":"b"}}"#, "b"),
+        (r#"{"call_inbound":1,"event":"call_inbound","call_inbound":{"call_id":"b"}}"#, "b"),
+        (r#"{"event":"call_inbound","call":{"call_id":"a"},"call_inbound":{"call_id":"b"}}"#, "a"),
+        (r#"{"event":"call_inbound","call":{"call_id":""},"call_id":7,"call_inbound":{}}"#, "7"),
+        (r#"{"event":"call_inbound","call_inbound":{"call_id":{}},"call_id":"a"}"#, "a"),
+    ] {
+        let authenticated = |signed_id: &str| {
+            let signed = json!({ "call_id": signed_id }).to_string();
+            let (name, value) = sign("synthflow", signed.as_bytes(), NOW_MS, SYNTHFLOW_SECRET);
+            let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+            let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
+            authenticate(Unverified::new(headers, body.into(), client, None), &policy, now)
+        };
+        for id in ["a", "b", "7"].into_iter().filter(|id| *id != expected) {
+            assert_eq!(authenticated(id).err(), Some(AuthError::NoMatch), "{body} signed for {id}");
+        }
+        let verified = authenticated(expected).unwrap();
+        let Ok(Incoming::Inbound(call)) = dialect.parse(&verified) else { panic!("{body}") };
+        assert_eq!(call.call_id(), Some(expected), "{body}");
+    }
 }
 
 #[tokio::test]

@@ -17,7 +17,9 @@ use switchboard::rules;
 use switchboard::settings::Purpose;
 use tokio::time::Instant;
 
-use crate::support::app::{self, NOW_MS, app, load_settings, post, retell_call, retell_request};
+use crate::support::app::{
+    self, App, NOW_MS, app, load_settings, post, retell_call, retell_request,
+};
 
 /// Retell's dialect with one step that panics.
 struct PanickingDialect {
@@ -155,27 +157,69 @@ async fn a_repeated_delivery_receives_the_same_reply_for_a_minute() {
     let id = r#""call_id":"call_1","#;
     let first = app.retell(with_tier(id, "gold")).await;
     tokio::time::advance(Duration::from_secs(59)).await;
-    let again = app.retell(with_tier(id, "silver")).await;
-    assert_eq!(again.body, first.body, "a retry has the same call_id");
+    let again = app.retell(with_tier(id, "gold")).await;
+    assert_eq!(again.body, first.body);
+    assert_eq!(retries(&app).await, 1);
     tokio::time::advance(Duration::from_secs(2)).await;
-    let later = app.retell(with_tier(id, "silver")).await;
-    assert!(String::from_utf8_lossy(&later.body).contains("silver"));
-    assert!(
-        app.metrics()
-            .await
-            .contains(r#"switchboard_requests_total{source="retell",outcome="retry"} 1"#)
-    );
+    app.retell(with_tier(id, "gold")).await;
+    assert_eq!(retries(&app).await, 1, "the reply has expired");
+}
+
+/// Returns the number of requests that were recognized as retries.
+async fn retries(app: &App) -> u64 {
+    let metrics = app.metrics().await;
+    let line = r#"switchboard_requests_total{source="retell",outcome="retry"} "#;
+    let count = metrics.lines().find_map(|found| found.strip_prefix(line));
+    count.expect("the metric exists").parse().expect("a count")
 }
 
 #[tokio::test]
-async fn two_withheld_callers_without_an_id_are_distinct() {
+async fn a_request_that_rules_can_tell_from_the_first_is_no_retry() {
+    let inbound = |fields: &str| {
+        format!(r#"{{"event":"call_inbound","call_inbound":{{"call_id":"call_1"{fields}}}}}"#)
+    };
+    let app = app(app::SETTINGS, BY_CALLER);
+    for fields in [
+        "",
+        r#","from_number":"+12137771234""#,
+        r#","to_number":"+12137771234""#,
+        r#","agent_id":"agent_2""#,
+        r#","agent_version":3"#,
+        r#","custom_sip_headers":{"x-tier":"gold"}"#,
+    ] {
+        app.retell(inbound(fields)).await;
+        assert_eq!(retries(&app).await, 0, "{fields}");
+    }
+    app.retell(
+        r#"{"event":"call_inbound","event_timestamp":1,"call_inbound":{"call_id":"call_1"}}"#,
+    )
+    .await;
+    assert_eq!(retries(&app).await, 0);
+    app.retell(inbound("")).await;
+    assert_eq!(retries(&app).await, 1);
+}
+
+#[tokio::test]
+async fn an_unauthenticated_request_does_not_choose_the_reply_to_an_authenticated_one() {
+    let observe =
+        app::SETTINGS.replace("\n[sources.synthflow]", "auth = \"observe\"\n[sources.synthflow]");
+    let app = app(&observe, BY_CALLER);
+    let call = retell_call("+12137771234", "+12137771235");
+    app.send(post("/inbound/retell", call.as_bytes())).await;
+    app.retell(&call).await;
+    assert_eq!(retries(&app).await, 0);
+    app.retell(&call).await;
+    assert_eq!(retries(&app).await, 1);
+}
+
+#[tokio::test]
+async fn withheld_callers_without_an_id_are_distinct() {
     let app = app(app::SETTINGS, BY_CALLER);
     let gold = app.retell(with_tier("", "gold")).await;
     let silver = app.retell(with_tier("", "silver")).await;
     assert_ne!(gold.body, silver.body);
-    let again = app.retell(with_tier("", "gold")).await;
-    assert_eq!(again.body, gold.body);
-    assert!(app.metrics().await.contains(r#"outcome="retry"} 1"#));
+    app.retell(with_tier("", "gold")).await;
+    assert_eq!(retries(&app).await, 0, "nothing tells the callers apart");
 }
 
 #[tokio::test]
