@@ -23,24 +23,40 @@ pub use retell::RetellScheme;
 pub use synthflow::SynthflowScheme;
 pub(crate) use synthflow::synthflow_call_id;
 
-/// A request that has not been authenticated. It has no accessors: only [`authenticate`] reads it.
-pub struct Unverified {
+/// Everything of a request but its body.
+pub struct RequestHead {
     headers: HeaderMap,
-    body: Bytes,
     client: IpAddr,
     token: Option<Box<str>>,
 }
 
+impl RequestHead {
+    /// Wraps the headers of a request, the client's address, and the token at the end of its URL.
+    pub fn new(headers: HeaderMap, client: IpAddr, token: Option<Box<str>>) -> RequestHead {
+        RequestHead { headers, client, token }
+    }
+
+    /// Returns the headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Returns the client's address.
+    pub fn client(&self) -> IpAddr {
+        self.client
+    }
+}
+
+/// A request that has not been authenticated. It has no accessors: only [`authenticate`] reads it.
+pub struct Unverified {
+    head: RequestHead,
+    body: Bytes,
+}
+
 impl Unverified {
-    /// Wraps a request: its headers, the raw bytes of its body, the client's address, and the token at
-    /// the end of its URL.
-    pub fn new(
-        headers: HeaderMap,
-        body: Bytes,
-        client: IpAddr,
-        token: Option<Box<str>>,
-    ) -> Unverified {
-        Unverified { headers, body, client, token }
+    /// Adds the raw bytes of the body to the head of a request.
+    pub fn new(head: RequestHead, body: Bytes) -> Unverified {
+        Unverified { head, body }
     }
 }
 
@@ -196,6 +212,12 @@ pub trait Scheme: Sync {
         now: Timestamp,
     ) -> Result<SignatureScope, AuthError>;
 
+    /// Checks what the headers alone tell about the signature: its presence, its form, its time.
+    ///
+    /// # Errors
+    /// Returns the reason for which no body can be authenticated with these headers.
+    fn check_head(&self, headers: &HeaderMap, now: Timestamp) -> Result<(), AuthError>;
+
     /// Signs a body as the platform does. Returns the name and the value of the header.
     ///
     /// # Errors
@@ -270,7 +292,9 @@ fn matches_any_key(digest: &[u8; 32], keys: &[Key], parts: &[&[u8]]) -> bool {
 ///
 /// # Examples
 /// ```
-/// use switchboard::authenticate::{AuthError, Key, Mode, Policy, Unverified, authenticate};
+/// use switchboard::authenticate::{
+///     AuthError, Key, Mode, Policy, RequestHead, Unverified, authenticate,
+/// };
 /// use switchboard::dialect;
 /// use switchboard::domain::secret::Secret;
 ///
@@ -283,7 +307,8 @@ fn matches_any_key(digest: &[u8; 32], keys: &[Key], parts: &[&[u8]]) -> bool {
 ///     allow_from: Vec::new(),
 /// };
 /// let (body, now) = (r#"{"event":"call_inbound"}"#, "2026-11-26T12:00:00Z".parse()?);
-/// let request = |headers| Unverified::new(headers, body.into(), [127, 0, 0, 1].into(), None);
+/// let head = |headers| RequestHead::new(headers, [127, 0, 0, 1].into(), None);
+/// let request = |headers| Unverified::new(head(headers), body.into());
 ///
 /// let (name, signature) = policy.scheme.sign(&policy.keys[0], body.as_bytes(), now)?;
 /// let mut headers = axum::http::HeaderMap::new();
@@ -300,8 +325,8 @@ pub fn authenticate(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Verified, AuthError> {
-    let result =
-        check_second_factor(&request, policy).and_then(|()| check_signature(&request, policy, now));
+    let result = check_second_factor(&request.head, policy)
+        .and_then(|()| check_signature(&request, policy, now));
     let (method, call_id) = match (result, policy.mode) {
         (Ok((method, call_id)), _) => (method, call_id),
         (Err(reason), Mode::Observe) => (AuthMethod::Observed(reason), None),
@@ -310,12 +335,27 @@ pub fn authenticate(
     Ok(Verified { body: request.body, source: policy.source.clone(), call_id, method })
 }
 
-fn check_second_factor(request: &Unverified, policy: &Policy) -> Result<(), AuthError> {
-    let token = request.token.as_deref().unwrap_or_default();
+/// Refuses a request that its head alone gives away, before its body is read.
+///
+/// # Errors
+/// Returns the reason for which [`authenticate`] would refuse the request with any body.
+pub fn check_head(head: &RequestHead, policy: &Policy, now: Timestamp) -> Result<(), AuthError> {
+    match policy.mode {
+        Mode::Observe => Ok(()),
+        Mode::Off => check_second_factor(head, policy),
+        Mode::Required => {
+            check_second_factor(head, policy)?;
+            policy.scheme.check_head(&head.headers, now)
+        }
+    }
+}
+
+fn check_second_factor(head: &RequestHead, policy: &Policy) -> Result<(), AuthError> {
+    let token = head.token.as_deref().unwrap_or_default();
     if policy.url_token.as_ref().is_some_and(|secret| !secret.equals(token.as_bytes())) {
         return Err(AuthError::Token);
     }
-    let allowed = policy.allow_from.iter().any(|net| net.contains(&request.client));
+    let allowed = policy.allow_from.iter().any(|net| net.contains(&head.client));
     if !policy.allow_from.is_empty() && !allowed {
         return Err(AuthError::Address);
     }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::authenticate::{Mode, Policy, Unverified, Verified, authenticate};
+use crate::authenticate::{Mode, Policy, RequestHead, Unverified, Verified, authenticate};
 use crate::dialect::Incoming;
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::decision::Outcome;
@@ -140,7 +140,7 @@ fn accept_unauthenticated(source: &Source, body: Vec<u8>) -> Verified {
         allow_from: Vec::new(),
     };
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let request = Unverified::new(HeaderMap::new(), body.into(), client, None);
+    let request = Unverified::new(RequestHead::new(HeaderMap::new(), client, None), body.into());
     authenticate(request, &policy, Timestamp::UNIX_EPOCH).unwrap_or_else(|reason| {
         unreachable!("a policy without requirements refused a request: {reason}")
     })

@@ -3,7 +3,9 @@
 //! Both listeners are axum routers. No other module names a status code.
 
 pub mod admin;
+mod body;
 mod client_ip;
+mod connections;
 mod problem;
 pub mod public;
 mod server;

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::authenticate::{AuthError, AuthMethod, Unverified, Verified, authenticate};
+use crate::authenticate::{self, AuthError, AuthMethod, RequestHead, Unverified, Verified};
 use crate::dialect::{Event, Incoming, ParseError, RECORD_ID_KEY, Reply};
 use crate::domain::call::{Call, Channel};
 use crate::domain::clock::Clock;
@@ -153,20 +153,18 @@ impl Switchboard {
     }
 }
 
-/// Handles a request: authenticates it, finds the reply within the source's deadline, then holds the
-/// reply while the phone is to ring, and until its record is committed if the settings ask for it.
+/// Handles an authenticated request: finds the reply within the source's deadline, then holds it while
+/// the phone is to ring, and until its record is committed if the settings ask for it.
 ///
 /// # Errors
-/// Fails if authentication fails, if the dialect cannot parse the body, or if an event cannot be
-/// stored.
+/// Fails if the dialect cannot parse the body, or if an event cannot be stored.
 pub async fn handle(
     app: &Switchboard,
     endpoint: &SourceEndpoint,
-    request: Unverified,
+    request: Verified,
     context: RequestContext<'_>,
 ) -> Result<Bytes, RequestError> {
     let facts = Facts { at: app.now() };
-    let request = authenticate_and_count(endpoint, request, facts.at)?;
     let deadline = context.received_at + endpoint.source.reply_within;
     let prepared = {
         let rules = app.table();
@@ -195,21 +193,39 @@ pub async fn handle(
     Ok(prepared.body)
 }
 
-fn authenticate_and_count(
+/// Refuses a request that its head alone gives away, and counts the refusal.
+///
+/// # Errors
+/// Returns the reason for which authentication would fail with any body.
+pub fn check_head(
+    app: &Switchboard,
+    endpoint: &SourceEndpoint,
+    head: &RequestHead,
+) -> Result<(), RequestError> {
+    let result = authenticate::check_head(head, &endpoint.source.policy, app.now());
+    result.map_err(|reason| refused(endpoint, reason))
+}
+
+/// Authenticates a request as its source demands, and counts the result.
+///
+/// # Errors
+/// Returns the reason for which authentication failed.
+pub fn authenticate(
+    app: &Switchboard,
     endpoint: &SourceEndpoint,
     request: Unverified,
-    now: Timestamp,
-) -> Result<Verified, AuthError> {
-    let result = authenticate(request, &endpoint.source.policy, now);
-    match &result {
-        Ok(verified) => {
-            if let AuthMethod::Observed(reason) = verified.method() {
-                endpoint.counters.observed(reason);
-            }
-        }
-        Err(reason) => endpoint.counters.refused(*reason),
+) -> Result<Verified, RequestError> {
+    let result = authenticate::authenticate(request, &endpoint.source.policy, app.now());
+    let verified = result.map_err(|reason| refused(endpoint, reason))?;
+    if let AuthMethod::Observed(reason) = verified.method() {
+        endpoint.counters.observed(reason);
     }
-    result
+    Ok(verified)
+}
+
+fn refused(endpoint: &SourceEndpoint, reason: AuthError) -> RequestError {
+    endpoint.counters.refused(reason);
+    RequestError::Unauthenticated(reason)
 }
 
 /// A reply that is ready to send, the time for which the phone rings first, and the commit to wait for.

@@ -73,8 +73,12 @@ pub struct ServerSettings {
     pub header_timeout: Duration,
     /// Maximum number of open connections.
     pub max_connections: usize,
-    /// Maximum number of requests in flight.
+    /// Maximum number of connections without an authenticated request from one address.
+    pub max_unauthenticated_per_address: usize,
+    /// Maximum number of authenticated requests in flight.
     pub max_in_flight: usize,
+    /// Memory for the bodies of requests that are not authenticated yet, in bytes.
+    pub body_memory_bytes: usize,
     /// Time for requests in flight to finish on shutdown.
     pub shutdown_grace: Duration,
     /// Reverse proxies whose `X-Forwarded-For` is trusted.

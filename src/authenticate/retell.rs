@@ -4,6 +4,7 @@
 //! digits only, no leading zero, nothing before or after. Computed over the raw bytes of the body, which
 //! are never decoded or serialised again.
 
+use axum::http::HeaderMap;
 use jiff::Timestamp;
 
 use super::{AuthError, Key, Scheme, SignatureScope, Unverified, matches_any_key, single_header};
@@ -22,7 +23,7 @@ impl Scheme for RetellScheme {
         keys: &[Key],
         now: Timestamp,
     ) -> Result<SignatureScope, AuthError> {
-        let header = single_header(&request.headers, HEADER)?.ok_or(AuthError::Missing)?;
+        let header = single_header(&request.head.headers, HEADER)?.ok_or(AuthError::Missing)?;
         let (timestamp, digest) = parse_header(header).ok_or(AuthError::Malformed)?;
         check_window(timestamp, now)?;
         if matches_any_key(&digest, keys, &[&request.body, timestamp]) {
@@ -30,6 +31,12 @@ impl Scheme for RetellScheme {
         } else {
             Err(AuthError::NoMatch)
         }
+    }
+
+    fn check_head(&self, headers: &HeaderMap, now: Timestamp) -> Result<(), AuthError> {
+        let header = single_header(headers, HEADER)?.ok_or(AuthError::Missing)?;
+        let (timestamp, _) = parse_header(header).ok_or(AuthError::Malformed)?;
+        check_window(timestamp, now)
     }
 
     fn sign(

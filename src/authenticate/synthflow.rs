@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use axum::http::HeaderMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -34,22 +35,22 @@ impl Scheme for SynthflowScheme {
         keys: &[Key],
         _: Timestamp,
     ) -> Result<SignatureScope, AuthError> {
-        let mut header = None;
-        for name in HEADERS {
-            header = header.or(single_header(&request.headers, name)?.map(|value| (name, value)));
-        }
+        let signature = signature(&request.head.headers)?;
         let in_body = json::object(&request.body).ok().and_then(|body| synthflow_call_id(&body));
         let Some(call_id) = in_body.map(Into::into).or_else(|| call_id_in_headers(request)) else {
             return Ok(SignatureScope::Nothing);
         };
-        let (header, value) = header.ok_or(AuthError::Missing)?;
-        let digest = STANDARD.decode(value).map_err(|_| AuthError::Malformed)?;
-        let digest: [u8; 32] = digest.try_into().map_err(|_| AuthError::Malformed)?;
+        let (header, digest) = signature.ok_or(AuthError::Missing)?;
         if matches_any_key(&digest, keys, &[call_id.as_bytes()]) {
             Ok(SignatureScope::CallId { header, call_id })
         } else {
             Err(AuthError::NoMatch)
         }
+    }
+
+    /// The signature may be missing: a request without a call id has nothing to sign.
+    fn check_head(&self, headers: &HeaderMap, _: Timestamp) -> Result<(), AuthError> {
+        signature(headers).map(drop)
     }
 
     fn sign(
@@ -78,7 +79,19 @@ pub(crate) fn synthflow_call_id<'a>(body: &JsonObject<'a>) -> Option<Cow<'a, str
     inside("call").or_else(|| body.non_empty_text("call_id")).or_else(|| inside("call_inbound"))
 }
 
+/// Returns the name of the header with the signature, and the digest in it.
+fn signature(headers: &HeaderMap) -> Result<Option<(&'static str, [u8; 32])>, AuthError> {
+    let mut found = None;
+    for name in HEADERS {
+        found = found.or(single_header(headers, name)?.map(|value| (name, value)));
+    }
+    let Some((name, value)) = found else { return Ok(None) };
+    let digest = STANDARD.decode(value).map_err(|_| AuthError::Malformed)?;
+    let digest = digest.try_into().map_err(|_| AuthError::Malformed)?;
+    Ok(Some((name, digest)))
+}
+
 fn call_id_in_headers(request: &Unverified) -> Option<Box<str>> {
-    let value = CALL_ID_HEADERS.iter().find_map(|name| request.headers.get(*name))?;
+    let value = CALL_ID_HEADERS.iter().find_map(|name| request.head.headers.get(*name))?;
     value.to_str().ok().filter(|id| !id.is_empty()).map(Into::into)
 }

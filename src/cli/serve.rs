@@ -110,7 +110,11 @@ async fn serve_public(
 ) {
     let limits = ConnectionLimits {
         max_connections: server.max_connections,
+        max_unauthenticated_per_address: server.max_unauthenticated_per_address,
+        trusted_proxies: server.trusted_proxies.clone(),
+        first_header_timeout: ConnectionLimits::FIRST_HEADER_TIMEOUT,
         header_timeout: server.header_timeout,
+        write_timeout: ConnectionLimits::WRITE_TIMEOUT,
         shutdown_grace: server.shutdown_grace,
     };
     http::serve(listener, public::router(app, &server), limits, stop.cancelled()).await;

@@ -3,40 +3,43 @@
 //! An authenticated request receives 200 with the platform's reply; every other request receives a
 //! [`HttpProblem`]. This module never parses a body.
 
-use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, RawPathParams, Request, State};
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use futures_util::future::poll_immediate;
 use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::HttpProblem;
+use super::body::{BodyBudget, BodyKind, read_body};
 use super::client_address;
-use crate::authenticate::Unverified;
-use crate::pipeline::{RequestContext, SourceEndpoint, Switchboard, handle};
+use super::connections::Connection;
+use crate::authenticate::{RequestHead, Unverified};
+use crate::pipeline::{
+    RequestContext, SourceEndpoint, Switchboard, authenticate, check_head, handle,
+};
 use crate::settings::ServerSettings;
 
-/// Maximum size of the body of an inbound request, in bytes.
-pub const INBOUND_BYTES: usize = 64 << 10;
-/// Maximum size of the body of an event, in bytes: the transcript of a long call has megabytes.
-pub const EVENT_BYTES: usize = 10 << 20;
+pub use super::body::{EVENT_BYTES, INBOUND_BYTES};
+
 /// Header of the request id, in requests and responses.
 pub const REQUEST_ID: &str = "x-request-id";
 
 /// State of the public listener.
 struct PublicState {
     app: Arc<Switchboard>,
-    /// One permit for each request whose body may be read.
+    /// One permit for each authenticated request that is being answered.
     in_flight: Semaphore,
+    body_budget: BodyBudget,
     request_timeout: Duration,
     trusted_proxies: Vec<IpNet>,
 }
@@ -46,6 +49,7 @@ pub fn router(app: Arc<Switchboard>, server: &ServerSettings) -> Router {
     let state = PublicState {
         app,
         in_flight: Semaphore::new(server.max_in_flight),
+        body_budget: BodyBudget::new(server.body_memory_bytes),
         request_timeout: server.request_timeout,
         trusted_proxies: server.trusted_proxies.clone(),
     };
@@ -53,13 +57,13 @@ pub fn router(app: Arc<Switchboard>, server: &ServerSettings) -> Router {
     for endpoint in state.app.endpoints() {
         let name = &endpoint.source.name;
         router = router
-            .route(&format!("/inbound/{name}"), webhook(endpoint, INBOUND_BYTES))
-            .route(&format!("/events/{name}"), webhook(endpoint, EVENT_BYTES));
+            .route(&format!("/inbound/{name}"), webhook(endpoint, BodyKind::Inbound))
+            .route(&format!("/events/{name}"), webhook(endpoint, BodyKind::Event));
         // Without `url_token` in the settings the longer paths do not exist.
         if endpoint.source.policy.url_token.is_some() {
             router = router
-                .route(&format!("/inbound/{name}/{{token}}"), webhook(endpoint, INBOUND_BYTES))
-                .route(&format!("/events/{name}/{{token}}"), webhook(endpoint, EVENT_BYTES));
+                .route(&format!("/inbound/{name}/{{token}}"), webhook(endpoint, BodyKind::Inbound))
+                .route(&format!("/events/{name}/{{token}}"), webhook(endpoint, BodyKind::Event));
         }
     }
     router
@@ -70,10 +74,10 @@ pub fn router(app: Arc<Switchboard>, server: &ServerSettings) -> Router {
 
 /// A webhook path of a source: its platform sends requests by POST, and checks the URL by GET when an
 /// operator saves it.
-fn webhook(endpoint: &Arc<SourceEndpoint>, limit_bytes: usize) -> MethodRouter<Arc<PublicState>> {
+fn webhook(endpoint: &Arc<SourceEndpoint>, kind: BodyKind) -> MethodRouter<Arc<PublicState>> {
     let endpoint = endpoint.clone();
     get(alive).post(async move |State(state): State<Arc<PublicState>>, request: SourceRequest| {
-        receive(&state, &endpoint, request, limit_bytes).await
+        receive(&state, &endpoint, request, kind).await
     })
 }
 
@@ -86,21 +90,10 @@ async fn receive(
     state: &PublicState,
     endpoint: &SourceEndpoint,
     request: SourceRequest,
-    limit_bytes: usize,
+    kind: BodyKind,
 ) -> Response {
-    let SourceRequest { token, client, id, received_at, headers, body } = request;
-    let result = async {
-        let Ok(_permit) = state.in_flight.try_acquire() else {
-            state.app.counters().overloaded.increment(1);
-            return Err(HttpProblem::Overloaded);
-        };
-        let deadline = received_at + state.request_timeout;
-        let body = read_body(body, &headers, limit_bytes, deadline).await?;
-        let unverified = Unverified::new(headers, body, client, token);
-        let context = RequestContext { request_id: id.as_str(), received_at };
-        Ok(handle(&state.app, endpoint, unverified, context).await?)
-    };
-    let mut response = match result.await {
+    let (id, client) = (request.id.clone(), request.head.client());
+    let mut response = match answer(state, endpoint, request, kind).await {
         Ok(reply) => json(reply),
         Err(problem) => {
             let source = &*endpoint.source.name;
@@ -112,13 +105,48 @@ async fn receive(
     response
 }
 
+/// Authenticates a request and finds its reply. A place in flight is taken after authentication, so
+/// that nobody else can take all of them.
+async fn answer(
+    state: &PublicState,
+    endpoint: &SourceEndpoint,
+    request: SourceRequest,
+    kind: BodyKind,
+) -> Result<Bytes, HttpProblem> {
+    let SourceRequest { head, id, received_at, connection, body } = request;
+    let context = RequestContext { request_id: id.as_str(), received_at };
+    let body = {
+        let mut reservation = state.body_budget.reservation(kind, head.client());
+        let timeout = state.request_timeout;
+        let reading = read_body(body, head.headers(), &mut reservation, received_at, timeout);
+        let mut reading = pin!(reading);
+        // A request that its header gives away is refused before its body has arrived.
+        match poll_immediate(&mut reading).await {
+            Some(body) => body?,
+            None => {
+                check_head(&state.app, endpoint, &head)?;
+                reading.await?
+            }
+        }
+    };
+    let verified = authenticate(&state.app, endpoint, Unverified::new(head, body))?;
+    if let Some(connection) = connection {
+        connection.authenticated();
+    }
+    let Ok(_permit) = state.in_flight.try_acquire() else {
+        state.app.counters().overloaded.increment(1);
+        return Err(HttpProblem::Overloaded);
+    };
+    Ok(handle(&state.app, endpoint, verified, context).await?)
+}
+
 /// A request to a source, before its body is read.
 struct SourceRequest {
-    token: Option<Box<str>>,
-    client: IpAddr,
+    head: RequestHead,
     id: RequestId,
     received_at: Instant,
-    headers: HeaderMap,
+    /// None in tests without sockets.
+    connection: Option<Arc<Connection>>,
     body: Body,
 }
 
@@ -134,14 +162,17 @@ impl FromRequest<Arc<PublicState>> for SourceRequest {
         let params = RawPathParams::from_request_parts(&mut parts, state).await;
         let params = params.map_err(|_invalid_utf8| HttpProblem::Path)?;
         let token = params.iter().next().map(|(_, token)| Box::from(token));
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+        let connection = parts.extensions.remove::<Arc<Connection>>();
+        let peer = connection.as_ref().map(|connection| connection.peer());
         let client = client_address(peer, &parts.headers, &state.trusted_proxies);
         let id = RequestId::new(&parts.headers);
-        Ok(SourceRequest { token, client, id, received_at, headers: parts.headers, body })
+        let head = RequestHead::new(parts.headers, client, token);
+        Ok(SourceRequest { head, id, received_at, connection, body })
     }
 }
 
 /// Id of a request: the client's own if it is 1 to 64 printable ASCII characters, otherwise a new one.
+#[derive(Clone)]
 struct RequestId(HeaderValue);
 
 impl RequestId {
@@ -159,31 +190,6 @@ impl RequestId {
 
     fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
-    }
-}
-
-/// Reads the whole body within a size limit and a deadline.
-async fn read_body(
-    body: Body,
-    headers: &HeaderMap,
-    limit_bytes: usize,
-    deadline: Instant,
-) -> Result<Bytes, HttpProblem> {
-    let content_length = headers.get(header::CONTENT_LENGTH);
-    let announced = content_length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|bytes| bytes > limit_bytes as u64) {
-        return Err(HttpProblem::TooLarge { limit_bytes });
-    }
-    let collected = Limited::new(body, limit_bytes).collect();
-    match tokio::time::timeout_at(deadline, collected).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(HttpProblem::TooLarge { limit_bytes })
-        }
-        Ok(Err(_)) => Err(HttpProblem::BadRequest(
-            "the body ends before its announced length, or its chunks are invalid".into(),
-        )),
-        Err(_elapsed) => Err(HttpProblem::BodyTimeout),
     }
 }
 

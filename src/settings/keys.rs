@@ -47,17 +47,25 @@ toml_table! {
         /// Address and port. The default is loopback, for use behind a reverse proxy that terminates
         /// TLS. The container image sets `0.0.0.0:8080`.
         listen: Address,
-        /// Time limit for receiving a request body; then the response is 408.
+        /// Time limit for receiving a request body, and at most 2000 for a call or text message; then
+        /// the response is 408.
         request_timeout_ms: Milliseconds<1, LIMIT>,
         /// Time after which an idle connection is closed, and time limit for receiving the headers of
         /// a request. Keep it above the idle timeout of the load balancer in front.
         header_timeout_ms: Milliseconds<1, LIMIT>,
-        /// Maximum number of open connections. Further connections wait in the kernel's queue (about
-        /// 4,000 of them) until one closes.
+        /// Maximum number of open connections. A further connection replaces the oldest one without an
+        /// authenticated request. If there is none, it waits in the kernel's queue (about 4,000 of them)
+        /// until one closes.
         max_connections: Count<1, LIMIT>,
-        /// Maximum number of requests in flight, including calls that wait for `delay_ms`. Further
-        /// requests get 503 with `Retry-After`.
+        /// Maximum number of connections without an authenticated request from one address, except
+        /// from `trusted_proxies`. A further connection replaces the oldest of them.
+        max_unauthenticated_per_address: Count<1, LIMIT>,
+        /// Maximum number of authenticated requests in flight, including calls that wait for
+        /// `delay_ms`. Further requests get 503 with `Retry-After`.
         max_in_flight: Count<1, LIMIT>,
+        /// Megabytes for the bodies of requests that are not authenticated yet. Further requests get
+        /// 503 with `Retry-After`. One address may use half of it, and events three quarters.
+        body_memory_mb: Count<32, 1_048_576>,
         /// Time for requests in flight to finish on shutdown: longer than the slowest reply, and
         /// shorter than the 10 seconds after which containers are killed.
         shutdown_grace_ms: Milliseconds<1, LIMIT>,

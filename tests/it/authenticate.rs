@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use switchboard::authenticate::{
-    AuthError, AuthMethod, Key, Mode, Policy, Unverified, authenticate,
+    AuthError, AuthMethod, Key, Mode, Policy, RequestHead, Unverified, authenticate,
 };
 use switchboard::dialect;
 use switchboard::dialect::Incoming;
@@ -49,7 +49,7 @@ fn verify(
         map.insert(*name, value);
     }
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let request = Unverified::new(map, body.to_vec().into(), client, None);
+    let request = Unverified::new(RequestHead::new(map, client, None), body.to_vec().into());
     let now = Timestamp::from_millisecond(now_ms).unwrap();
     authenticate(request, policy, now).map(|verified| verified.method())
 }
@@ -282,7 +282,8 @@ fn synthflows_dialect_finds_the_call_id_that_was_verified() {
             let (name, value) = sign("synthflow", signed.as_bytes(), NOW_MS, SYNTHFLOW_SECRET);
             let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
             let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-            authenticate(Unverified::new(headers, body.into(), client, None), &policy, now)
+            let head = RequestHead::new(headers, client, None);
+            authenticate(Unverified::new(head, body.into()), &policy, now)
         };
         for id in ["a", "b", "7"].into_iter().filter(|id| *id != expected) {
             assert_eq!(authenticated(id).err(), Some(AuthError::NoMatch), "{body} signed for {id}");

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use axum::http::HeaderMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use switchboard::authenticate::{Unverified, authenticate};
+use switchboard::authenticate::{RequestHead, Unverified, authenticate};
 use switchboard::dialect;
 use switchboard::dialect::{Dialect, Event, Incoming, RECORD_ID_KEY};
 use switchboard::domain::phone_number::Party;
@@ -301,7 +301,10 @@ fn prefers_the_signed_call_id() {
     headers.insert("x-call-id", "signed".parse().unwrap());
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let token = Some(app::URL_TOKEN.into());
-    let request = Unverified::new(headers, r#"{"status":"completed"}"#.into(), client, token);
+    let request = Unverified::new(
+        RequestHead::new(headers, client, token),
+        r#"{"status":"completed"}"#.into(),
+    );
     let Ok(request) = authenticate(request, policy, now) else { panic!("authentication failed") };
     let Ok(Incoming::Event(event)) = synthflow.parse(&request) else { panic!("not an event") };
     assert_eq!(event.call_id.as_deref(), Some("signed"));

@@ -1,16 +1,14 @@
 //! The listeners' statuses, headers and problem bodies, by path, method and size.
 
 use std::convert::Infallible;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use bytes::Bytes;
+use futures_util::StreamExt;
 use futures_util::future::join_all;
-use hyper::body::Frame;
+use futures_util::stream;
 use serde_json::json;
 use switchboard::domain::secret::Secret;
 use switchboard::http::admin;
@@ -18,7 +16,8 @@ use switchboard::http::public::{EVENT_BYTES, INBOUND_BYTES};
 use tower::ServiceExt;
 
 use crate::support::app::{
-    self, Answer, RULES, SETTINGS, URL_TOKEN, app, post, retell_call, retell_request,
+    self, Answer, NOW_MS, RETELL_KEY, RULES, SETTINGS, URL_TOKEN, app, post, retell_call,
+    retell_request, retell_request_at,
 };
 
 async fn ask(method: Method, path: &str) -> Answer {
@@ -97,48 +96,81 @@ async fn a_body_over_the_limit_is_413_with_or_without_content_length() {
     }
 }
 
-/// A body that never ends.
-struct Stalls;
-
-impl hyper::body::Body for Stalls {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Pending
-    }
+/// A signed request whose body begins with `start` and never ends.
+fn stalled(path: &str, start: Bytes) -> Request<Body> {
+    let begun = stream::iter([Ok::<_, Infallible>(start)]);
+    let body = Body::from_stream(begun.chain(stream::pending()));
+    retell_request(path, b"").map(|_| body)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_does_not_arrive_is_408() {
     let app = app(SETTINGS, RULES);
+    for (path, seconds) in [("/inbound/retell", 2), ("/events/retell", 10)] {
+        let start = tokio::time::Instant::now();
+        let answer = app.send(stalled(path, Bytes::from_static(b"{"))).await;
+        assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(start.elapsed().as_secs(), seconds, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_its_header_gives_away_is_refused_before_its_body_arrives() {
+    let settings = format!("{SETTINGS}allow_from = [\"203.0.113.0/24\"]\n");
+    let app = app(&settings, RULES);
+    let unsigned = post("/inbound/retell", b"");
+    let mut malformed = retell_request("/inbound/retell", b"");
+    malformed.headers_mut().insert("x-retell-signature", "v=1,d=2".parse().unwrap());
+    let stale = retell_request_at("/inbound/retell", b"", NOW_MS - 301_000, RETELL_KEY);
+    let wrong_token = post("/inbound/synthflow/wrong", b"");
+    let foreign = post(&format!("/inbound/synthflow/{URL_TOKEN}"), b"");
     let start = tokio::time::Instant::now();
-    let request = Request::post("/inbound/retell").body(Body::new(Stalls)).unwrap();
-    let answer = app.send(request).await;
-    assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT);
-    assert!(start.elapsed() >= Duration::from_secs(10));
+    for request in [unsigned, malformed, stale, wrong_token, foreign] {
+        let never = stream::pending::<Result<Bytes, Infallible>>();
+        let answer = app.send(request.map(|_| Body::from_stream(never))).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_arrive_takes_no_place_in_flight() {
+    let settings = format!("[server]\nmax_in_flight = 1\n{SETTINGS}");
+    let app = app(&settings, RULES);
+    let stalled = join_all((0..10).map(|_| app.send(stalled("/inbound/retell", Bytes::new()))));
+    let call = async {
+        tokio::task::yield_now().await;
+        let answer = app.retell(retell_call("+12137771234", "+12137771235")).await;
+        assert_eq!(answer.status, StatusCode::OK);
+    };
+    tokio::join!(stalled, call);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_of_one_address_use_at_most_half_of_the_memory() {
+    let settings = format!("[server]\nbody_memory_mb = 32\n{SETTINGS}");
+    let app = app(&settings, RULES);
+    let events = (0..3).map(|_| app.send(stalled("/events/retell", vec![b' '; 6 << 20].into())));
+    let statuses: Vec<_> = join_all(events).await.iter().map(|answer| answer.status).collect();
+    let timeout = StatusCode::REQUEST_TIMEOUT;
+    assert_eq!(statuses, [timeout, timeout, StatusCode::SERVICE_UNAVAILABLE]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn too_many_at_once_are_503_with_retry_after() {
+    const SLOW: &str = "[[rule]]\nname = \"slow\"\nagent = \"agent_1\"\ndelay_ms = 2000\n";
     let settings = format!("[server]\nmax_in_flight = 2\n{SETTINGS}");
-    let app = Arc::new(app(&settings, RULES));
-    let slow = |app: Arc<app::App>| async move {
-        app.send(Request::post("/inbound/retell").body(Body::new(Stalls)).unwrap()).await
-    };
+    let app = app(&settings, SLOW);
+    let call = |from: &str| app.retell(retell_call(from, "+12137771235"));
     let third = async {
         tokio::task::yield_now().await;
-        let answer = app.retell(retell_call("+12137771234", "+12137771235")).await;
+        let answer = call("+12137771003").await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(answer.headers["retry-after"], "1");
     };
-    let both = join_all([slow(app.clone()), slow(app.clone())]);
-    tokio::join!(both, third);
-    let after = app.retell(retell_call("+12137771234", "+12137771235")).await;
-    assert_eq!(after.status, StatusCode::OK, "places in flight are given back");
+    let (first, second, ()) = tokio::join!(call("+12137771001"), call("+12137771002"), third);
+    assert_eq!((first.status, second.status), (StatusCode::OK, StatusCode::OK));
+    assert_eq!(call("+12137771003").await.status, StatusCode::OK, "places are given back");
     assert!(app.metrics().await.contains("switchboard_overloaded_total 1"));
 }
 

@@ -296,6 +296,11 @@ fn the_default_file_lists_exactly_the_effective_defaults() {
         ("server.listen", server.listen.to_string()),
         ("server.max_connections", server.max_connections.to_string()),
         ("server.max_in_flight", server.max_in_flight.to_string()),
+        (
+            "server.max_unauthenticated_per_address",
+            server.max_unauthenticated_per_address.to_string(),
+        ),
+        ("server.body_memory_mb", (server.body_memory_bytes >> 20).to_string()),
         ("server.request_timeout_ms", ms(server.request_timeout)),
         ("server.shutdown_grace_ms", ms(server.shutdown_grace)),
         ("server.trusted_proxies", proxies.collect::<Vec<_>>().join(",")),

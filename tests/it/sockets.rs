@@ -21,8 +21,15 @@ struct Running {
     task: JoinHandle<()>,
 }
 
-const LIMITS: ConnectionLimits =
-    ConnectionLimits { max_connections: 100, header_timeout: DEADLINE, shutdown_grace: DEADLINE };
+const LIMITS: ConnectionLimits = ConnectionLimits {
+    max_connections: 100,
+    max_unauthenticated_per_address: 100,
+    trusted_proxies: Vec::new(),
+    first_header_timeout: DEADLINE,
+    header_timeout: DEADLINE,
+    write_timeout: DEADLINE,
+    shutdown_grace: DEADLINE,
+};
 
 async fn run(limits: ConnectionLimits, rules: &str) -> Running {
     let app = app(SETTINGS, rules);
@@ -85,7 +92,11 @@ async fn answers_two_calls_on_one_connection() {
 #[tokio::test]
 async fn malformed_requests_receive_their_status() {
     let running = run(LIMITS, RULES).await;
-    let chunked = "POST /inbound/retell HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n";
+    // A well-formed signature, so that the body is read.
+    let (name, value) = sign("retell", b"", NOW_MS, RETELL_KEY);
+    let chunked = format!(
+        "POST /inbound/retell HTTP/1.1\r\nHost: h\r\n{name}: {value}\r\nTransfer-Encoding: chunked\r\n"
+    );
     let over = format!("{chunked}\r\n{:x}\r\n{}\r\n0\r\n\r\n", 70_000, " ".repeat(70_000));
     let many = format!("GET /healthz HTTP/1.1\r\nHost: h\r\n{}\r\n", "a: b\r\n".repeat(10_000));
     for (what, request, expected) in [
@@ -136,17 +147,76 @@ async fn silent_and_slow_clients_are_disconnected() {
 #[tokio::test]
 async fn connections_beyond_the_maximum_wait() {
     let running = run(ConnectionLimits { max_connections: 1, ..LIMITS }, RULES).await;
-    let first = TcpStream::connect(running.address).await.unwrap();
-    let call = retell_call("+12137771234", "+12137771235");
+    let call = signed(&retell_call("+12137771234", "+12137771235"));
+    let mut first = TcpStream::connect(running.address).await.unwrap();
+    first.write_all(call.as_bytes()).await.unwrap();
+    // One byte of the response shows that the request has been authenticated.
+    within_deadline("the first answer", first.read_u8()).await.unwrap();
     let second = tokio::spawn({
-        let request = signed(&call);
-        async move { exchange(running.address, request.as_bytes()).await }
+        let call = call.clone();
+        async move { exchange(running.address, call.as_bytes()).await }
     });
     tokio::task::yield_now().await;
     assert!(!second.is_finished());
     drop(first);
     let answer = within_deadline("the second answer", second).await.unwrap();
     assert_eq!(status(&answer), 200);
+}
+
+#[tokio::test]
+async fn a_connection_without_an_authenticated_request_makes_room() {
+    let full = ConnectionLimits { max_connections: 2, ..LIMITS };
+    let crowded = ConnectionLimits { max_unauthenticated_per_address: 2, ..LIMITS };
+    let call = signed(&retell_call("+12137771234", "+12137771235"));
+    for limits in [full, crowded] {
+        let running = run(limits, RULES).await;
+        let mut silent = TcpStream::connect(running.address).await.unwrap();
+        let mut refused = TcpStream::connect(running.address).await.unwrap();
+        refused.write_all(b"POST /inbound/retell HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+        within_deadline("the refusal", refused.read_u8()).await.unwrap();
+        assert_eq!(status(&exchange(running.address, call.as_bytes()).await), 200);
+        read_to_end(&mut silent).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_sends_no_request_is_closed_early() {
+    let limits = ConnectionLimits { first_header_timeout: Duration::from_millis(100), ..LIMITS };
+    let running = run(limits, RULES).await;
+    for bytes in ["", "GET /healthz HTTP/1.1\r\nHos"] {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        read_to_end(&mut stream).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_reads_no_response_is_disconnected() {
+    let limits = ConnectionLimits { write_timeout: Duration::from_millis(100), ..LIMITS };
+    let running = run(limits, RULES).await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    let requests = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n".repeat(1000);
+    // The loop ends when the connection is reset.
+    let until_reset = async { while stream.write_all(requests.as_bytes()).await.is_ok() {} };
+    within_deadline("the end of the connection", until_reset).await;
+}
+
+#[tokio::test]
+async fn connections_opened_before_shutdown_are_answered() {
+    let running = run(LIMITS, RULES).await;
+    let call = signed(&retell_call("+12137771234", "+12137771235"));
+    let mut open = Vec::new();
+    for _ in 0..20 {
+        open.push(TcpStream::connect(running.address).await.unwrap());
+    }
+    running.stop.send(()).unwrap();
+    for mut stream in open {
+        stream.write_all(call.as_bytes()).await.unwrap();
+        let answer = read_to_end(&mut stream).await;
+        assert_eq!(status(&answer), 200);
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
+    within_deadline("the end of the service", running.task).await.unwrap();
 }
 
 const SLOW: &str = "[[rule]]\nname = \"slow\"\nagent = \"agent_1\"\ndelay_ms = 300\n";

@@ -177,7 +177,9 @@ impl SettingsTable for ServerKeys {
             request_timeout: self.request_timeout_ms?,
             header_timeout: self.header_timeout_ms?,
             max_connections: self.max_connections?,
+            max_unauthenticated_per_address: self.max_unauthenticated_per_address?,
             max_in_flight: self.max_in_flight?,
+            body_memory_bytes: self.body_memory_mb? << 20,
             shutdown_grace: self.shutdown_grace_ms?,
             trusted_proxies: self.trusted_proxies,
         })

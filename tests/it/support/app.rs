@@ -12,7 +12,9 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::Value;
-use switchboard::authenticate::{Key, Mode, Policy, Unverified, Verified, authenticate};
+use switchboard::authenticate::{
+    Key, Mode, Policy, RequestHead, Unverified, Verified, authenticate,
+};
 use switchboard::diagnostics::Report;
 use switchboard::dialect::Dialect;
 use switchboard::domain::call::Call;
@@ -136,7 +138,8 @@ pub(crate) fn verified(dialect: &dyn Dialect, body: Vec<u8>) -> Verified {
         allow_from: Vec::new(),
     };
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let unverified = Unverified::new(HeaderMap::new(), Bytes::from(body), client, None);
+    let unverified =
+        Unverified::new(RequestHead::new(HeaderMap::new(), client, None), Bytes::from(body));
     let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
     authenticate(unverified, &policy, now).expect("every request is accepted")
 }

@@ -1,0 +1,278 @@
+//! Open connections of a listener: how many there are, and which one is closed to make room.
+//!
+//! Anyone can open a connection, so a connection without an authenticated request has no right to stay:
+//! when the listener is full, or one address has too many of them, the oldest one is closed. A connection
+//! with an authenticated request is never closed to make room.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+/// The open connections of a listener.
+#[derive(Clone)]
+pub(super) struct Connections(Arc<Shared>);
+
+struct Shared {
+    max_open: usize,
+    max_guests_per_address: usize,
+    /// Addresses without a limit of their own.
+    proxies: Vec<IpNet>,
+    registry: Mutex<Registry>,
+    /// Notified when a connection closes.
+    closed: Notify,
+}
+
+/// Connections are numbered in the order of acceptance. A guest is a connection without an authenticated
+/// request.
+#[derive(Default)]
+struct Registry {
+    next: u64,
+    open: BTreeSet<u64>,
+    guests: BTreeMap<u64, Guest>,
+    guests_by_address: HashMap<IpAddr, BTreeSet<u64>>,
+}
+
+struct Guest {
+    address: IpAddr,
+    since: Instant,
+    connection: Arc<ConnectionState>,
+    /// Ends the connection's task. None until the task is started.
+    task: Option<AbortHandle>,
+}
+
+#[derive(Default)]
+struct ConnectionState {
+    has_begun: AtomicBool,
+    is_authenticated: AtomicBool,
+}
+
+/// A connection, in the extensions of its requests. Dropping it frees its place.
+pub(super) struct Connection {
+    number: u64,
+    peer: SocketAddr,
+    state: Arc<ConnectionState>,
+    connections: Connections,
+}
+
+impl Connections {
+    pub(super) fn new(max_open: usize, max_guests_per_address: usize, proxies: Vec<IpNet>) -> Self {
+        let (registry, closed) = (Mutex::default(), Notify::new());
+        Connections(Arc::new(Shared {
+            max_open,
+            max_guests_per_address,
+            proxies,
+            registry,
+            closed,
+        }))
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.0.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a connection can be added: below the maximum, or with a guest that makes room.
+    pub(super) async fn room(&self) {
+        loop {
+            let closed = self.0.closed.notified();
+            {
+                let registry = self.registry();
+                if registry.open.len() < self.0.max_open || !registry.guests.is_empty() {
+                    return;
+                }
+            }
+            closed.await;
+        }
+    }
+
+    /// Waits until no connection is open.
+    pub(super) async fn all_closed(&self) {
+        loop {
+            let closed = self.0.closed.notified();
+            if self.registry().open.is_empty() {
+                return;
+            }
+            closed.await;
+        }
+    }
+
+    /// Adds a connection as a guest, and closes the oldest guest if there are too many.
+    pub(super) fn add(&self, peer: SocketAddr) -> Connection {
+        let address = peer.ip().to_canonical();
+        let has_limit = !self.0.proxies.iter().any(|net| net.contains(&address));
+        let mut registry = self.registry();
+        let of_address = registry.guests_by_address.get(&address);
+        if has_limit && of_address.is_some_and(|all| all.len() >= self.0.max_guests_per_address) {
+            let oldest = of_address.and_then(|all| all.first().copied());
+            registry.close(oldest, "too many from this address");
+        }
+        if registry.open.len() >= self.0.max_open {
+            let oldest = registry.guests.first_key_value().map(|(number, _)| *number);
+            registry.close(oldest, "to make room");
+        }
+        let number = registry.next;
+        registry.next += 1;
+        let state = Arc::new(ConnectionState::default());
+        registry.open.insert(number);
+        registry.guests_by_address.entry(address).or_default().insert(number);
+        let since = Instant::now();
+        let guest = Guest { address, since, connection: state.clone(), task: None };
+        registry.guests.insert(number, guest);
+        Connection { number, peer, state, connections: self.clone() }
+    }
+
+    /// Closes the guests that have sent no complete header within `limit` since they were accepted.
+    pub(super) fn close_silent(&self, limit: Duration) {
+        let mut registry = self.registry();
+        let silent = registry.guests.iter().take_while(|(_, guest)| guest.since.elapsed() >= limit);
+        let silent = silent
+            .filter(|(_, guest)| !guest.connection.has_begun.load(Ordering::Relaxed))
+            .map(|(number, _)| *number);
+        for number in silent.collect::<Vec<_>>() {
+            registry.close(Some(number), "no request");
+        }
+    }
+
+    /// Registers the task that serves a connection, so that it can be ended.
+    pub(super) fn started(&self, number: u64, task: AbortHandle) {
+        if let Some(guest) = self.registry().guests.get_mut(&number) {
+            guest.task = Some(task);
+        }
+    }
+}
+
+impl Registry {
+    fn close(&mut self, number: Option<u64>, reason: &str) {
+        let Some((number, guest)) = number.and_then(|number| self.remove_guest(number)) else {
+            return;
+        };
+        self.open.remove(&number);
+        tracing::debug!(address = %guest.address, reason, "closing a connection");
+        if let Some(task) = guest.task {
+            task.abort();
+        }
+    }
+
+    fn remove_guest(&mut self, number: u64) -> Option<(u64, Guest)> {
+        let guest = self.guests.remove(&number)?;
+        if let Some(of_address) = self.guests_by_address.get_mut(&guest.address) {
+            of_address.remove(&number);
+            if of_address.is_empty() {
+                self.guests_by_address.remove(&guest.address);
+            }
+        }
+        Some((number, guest))
+    }
+}
+
+impl Connection {
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Notes that the header of a request has arrived.
+    pub(super) fn request_begun(&self) {
+        self.state.has_begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that a request has been authenticated: the connection is no longer closed to make room.
+    pub(super) fn authenticated(&self) {
+        if !self.state.is_authenticated.load(Ordering::Relaxed) {
+            self.state.is_authenticated.store(true, Ordering::Relaxed);
+            self.connections.registry().remove_guest(self.number);
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut registry = self.connections.registry();
+        registry.remove_guest(self.number);
+        registry.open.remove(&self.number);
+        drop(registry);
+        self.connections.0.closed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PER_ADDRESS: usize = 3;
+
+    fn connections(max_open: usize) -> Connections {
+        Connections::new(max_open, PER_ADDRESS, vec!["10.0.0.0/8".parse().unwrap()])
+    }
+
+    fn peer(address: &str) -> SocketAddr {
+        SocketAddr::new(address.parse().unwrap(), 1)
+    }
+
+    fn guests(connections: &Connections) -> Vec<u64> {
+        connections.registry().guests.keys().copied().collect()
+    }
+
+    #[test]
+    fn the_oldest_guest_of_an_address_makes_room_for_a_new_one() {
+        let connections = connections(100);
+        let other = connections.add(peer("203.0.113.1"));
+        let crowd: Vec<_> = (0..5).map(|_| connections.add(peer("203.0.113.9"))).collect();
+        assert_eq!(guests(&connections), [0, 3, 4, 5]);
+        drop((other, crowd));
+        assert_eq!(connections.registry().open.len(), 0);
+        assert!(connections.registry().guests_by_address.is_empty());
+    }
+
+    #[test]
+    fn a_trusted_proxy_has_no_limit_of_its_own() {
+        let connections = connections(100);
+        let _all: Vec<_> = (0..10).map(|_| connections.add(peer("10.1.2.3"))).collect();
+        assert_eq!(guests(&connections).len(), 10);
+    }
+
+    #[test]
+    fn an_authenticated_connection_is_never_closed_to_make_room() {
+        let connections = connections(2);
+        let first = connections.add(peer("203.0.113.1"));
+        first.authenticated();
+        let _second = connections.add(peer("203.0.113.2"));
+        let _third = connections.add(peer("203.0.113.3"));
+        assert_eq!(guests(&connections), [2]);
+        assert_eq!(connections.registry().open.iter().copied().collect::<Vec<_>>(), [0, 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_while_all_connections_are_authenticated() {
+        let connections = connections(1);
+        let first = connections.add(peer("203.0.113.1"));
+        first.authenticated();
+        let waiting = tokio::time::timeout(Duration::from_secs(60), connections.room()).await;
+        assert!(waiting.is_err());
+        drop(first);
+        connections.room().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closes_guests_that_send_no_request() {
+        let connections = connections(10);
+        let (_silent, begun) = (connections.add(peer("::1")), connections.add(peer("::1")));
+        begun.request_begun();
+        tokio::time::advance(Duration::from_secs(9)).await;
+        let _new = connections.add(peer("::1"));
+        connections.close_silent(Duration::from_secs(10));
+        assert_eq!(guests(&connections), [0, 1, 2]);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        connections.close_silent(Duration::from_secs(10));
+        assert_eq!(guests(&connections), [1, 2]);
+    }
+}
