@@ -146,7 +146,8 @@ fn record_call(
     let decision = decide(table, &call, &Facts { at });
     let (id, call, fingerprint) = (recorder.id(at), &call, &*table.fingerprint);
     let decision = &decision;
-    recorder.record_call(NewCall { id, at, call, decision, fingerprint, latency_us: 41 })
+    let call = NewCall { id, at, call, decision, fingerprint, latency_us: 41 };
+    recorder.record_call(call).and_then(|recorded| recorded.committed)
 }
 
 fn caller(number: usize) -> String {

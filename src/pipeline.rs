@@ -23,7 +23,7 @@ use crate::domain::call::{Call, Channel};
 use crate::domain::clock::Clock;
 use crate::domain::decision::{Decision, KeepReason, Outcome};
 use crate::domain::facts::Facts;
-use crate::records::{Committed, NewCall, NewEvent, NotStored, Recorder, Writer};
+use crate::records::{Committed, NewCall, NewEvent, NotStored, RecordedCall, Recorder, Writer};
 use crate::rules::RuleSet;
 use crate::rules::engine::{decide, fallback_to};
 use crate::rules::live::LiveTable;
@@ -275,8 +275,9 @@ impl Exchange<'_> {
         let body = reply.body();
         // The record is queued first: a repeated delivery queues its own entry behind it, and so is not
         // acknowledged before the record is committed.
-        let committed = self.record(record, call, &decision);
-        first.cache(&body, record);
+        let recorded = self.record(record, call, &decision);
+        first.cache(&body, recorded.as_ref().map(|recorded| recorded.key));
+        let committed = recorded.and_then(|recorded| recorded.committed);
         self.log_call(call, &decision, &reply);
         PreparedReply { body, delay: decision.additions().delay, committed }
     }
@@ -321,7 +322,8 @@ impl Exchange<'_> {
     /// Sends the reply of the first delivery again.
     fn handle_retry(&self, call: &Call<'_>, cached: CachedReply) -> PreparedReply {
         self.endpoint.counters.retry.increment(1);
-        let committed = self.app.recorder.record_retry(cached.record);
+        let recorder = &self.app.recorder;
+        let committed = cached.record.and_then(|key| recorder.record_retry(key));
         tracing::info!(
             request_id = self.context.request_id,
             source = call.source(),
@@ -333,7 +335,7 @@ impl Exchange<'_> {
         PreparedReply { committed, ..PreparedReply::immediate(Bytes::from_owner(cached.reply)) }
     }
 
-    fn record(&self, id: Uuid, call: &Call<'_>, decision: &Decision<'_>) -> Option<Committed> {
+    fn record(&self, id: Uuid, call: &Call<'_>, decision: &Decision<'_>) -> Option<RecordedCall> {
         self.app.recorder.record_call(NewCall {
             id,
             at: self.facts.at,
@@ -420,7 +422,7 @@ impl Exchange<'_> {
             Ok(reply) => reply.body(),
             Err(_panic) => source.dialect.default_reply(channel).into(),
         };
-        let committed = recorded.ok().flatten();
+        let committed = recorded.ok().flatten().and_then(|recorded| recorded.committed);
         Ok(PreparedReply { committed, ..PreparedReply::immediate(body) })
     }
 }

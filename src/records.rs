@@ -26,10 +26,12 @@ pub use filter::{Filter, FilterArgs, InvalidFilter, parse_party, parse_time};
 pub use health::{Outage, StoreHealth};
 pub use lookup::{LookupResult, SHORTEST_PREFIX};
 pub use query::{Counts, Order, Page};
-pub use recorder::{Committed, NotStored, Recorder};
+pub use recorder::{Committed, NotStored, RecordedCall, Recorder};
 pub use redact::NumberPolicy;
 pub use replayable::NotReplayable;
-pub use row::{CallRecord, Details, EventRecord, NewCall, NewEvent, RuleSnapshot, Texts};
+pub use row::{
+    CallRecord, DeliveryKey, Details, EventRecord, NewCall, NewEvent, RuleSnapshot, Texts,
+};
 pub(crate) use store::first_id_at;
 pub use store::{Store, StoreError};
 pub use writer::Writer;

@@ -14,10 +14,10 @@ use quick_cache::sync::{Cache, DefaultLifecycle, GuardResult, PlaceholderGuard};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use crate::authenticate::AuthMethod;
 use crate::domain::call::Call;
+use crate::records::DeliveryKey;
 
 /// Lifetime of a cached reply. Platforms stop retrying long before.
 pub const WINDOW: Duration = Duration::from_secs(60);
@@ -49,8 +49,8 @@ pub struct DedupCache {
 pub struct CachedReply {
     /// Body of the reply. One allocation, since a cache can hold many.
     pub reply: Arc<[u8]>,
-    /// Id of the call's record.
-    pub record: Uuid,
+    /// Key of the call's record; `None` if records are off.
+    pub record: Option<DeliveryKey>,
     expires_at: Instant,
 }
 
@@ -149,8 +149,8 @@ impl DedupCache {
 }
 
 impl FirstDelivery<'_> {
-    /// Caches the reply and the id of the call's record for later deliveries within [`WINDOW`].
-    pub fn cache(self, reply: &[u8], record: Uuid) {
+    /// Caches the reply and the key of the call's record for later deliveries within [`WINDOW`].
+    pub fn cache(self, reply: &[u8], record: Option<DeliveryKey>) {
         let Some(entry) = self.entry else { return };
         let expires_at = self.received_at + WINDOW;
         // Fails only if the entry was removed meanwhile, and nothing removes one that is not cached.
@@ -164,10 +164,10 @@ mod tests {
 
     use super::*;
 
-    fn cached(cache: &DedupCache, key: u128, now: Instant) -> Option<Uuid> {
+    fn cached(cache: &DedupCache, key: u128, now: Instant) -> Option<Arc<[u8]>> {
         match cache.register(Some(DedupKey(key)), now) {
             Delivery::First(_) => None,
-            Delivery::Repeated(cached) => Some(cached.record),
+            Delivery::Repeated(cached) => Some(cached.reply),
         }
     }
 
@@ -176,40 +176,40 @@ mod tests {
         let cache = DedupCache::default();
         let start = Barrier::new(2);
         let now = Instant::now();
-        let deliver = || {
-            let records = (0..2_000).map(|key| {
+        let deliver = |thread: &str| {
+            let replies = (0..2_000).map(|key| {
                 start.wait();
                 match cache.register(Some(DedupKey(key)), now) {
                     Delivery::First(first) => {
-                        let record = Uuid::now_v7();
-                        first.cache(b"{}", record);
-                        (true, record)
+                        let reply = format!("{key} {thread}");
+                        first.cache(reply.as_bytes(), None);
+                        (true, reply.into_bytes().into())
                     }
-                    Delivery::Repeated(cached) => (false, cached.record),
+                    Delivery::Repeated(cached) => (false, cached.reply),
                 }
             });
-            records.collect::<Vec<_>>()
+            replies.collect::<Vec<(bool, Arc<[u8]>)>>()
         };
         let (one, other) = std::thread::scope(|scope| {
-            let other = scope.spawn(deliver);
-            (deliver(), other.join().expect("no panic"))
+            let other = scope.spawn(|| deliver("other"));
+            (deliver("one"), other.join().expect("no panic"))
         });
-        for ((first, record), (other_first, other_record)) in one.into_iter().zip(other) {
+        for ((first, reply), (other_first, other_reply)) in one.into_iter().zip(other) {
             assert_ne!(first, other_first);
-            assert_eq!(record, other_record);
+            assert_eq!(reply, other_reply);
         }
     }
 
     #[test]
     fn a_reply_expires_after_the_window() {
         let cache = DedupCache::default();
-        let (now, record) = (Instant::now(), Uuid::from_u128(7));
+        let now = Instant::now();
         let Delivery::First(first) = cache.register(Some(DedupKey(1)), now) else {
             panic!("cached")
         };
-        first.cache(b"{}", record);
+        first.cache(b"{}", None);
         let last_moment = now + WINDOW - Duration::from_nanos(1);
-        assert_eq!(cached(&cache, 1, last_moment), Some(record));
+        assert_eq!(cached(&cache, 1, last_moment), Some(b"{}".as_slice().into()));
         assert_eq!(cached(&cache, 1, now + WINDOW), None);
     }
 
@@ -222,7 +222,7 @@ mod tests {
             let Delivery::First(first) = cache.register(Some(DedupKey(key)), now) else {
                 panic!("{key} is new")
             };
-            first.cache(&reply, Uuid::from_u128(key));
+            first.cache(&reply, None);
         }
         let is_cached = |key: &u128| cache.replies.peek(&DedupKey(*key)).is_some();
         let newest = (0..deliveries as u128).rev().take_while(is_cached).count();

@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use super::RuleSnapshot;
 use super::queue::{Entry, QueuedCall};
-use super::row::{CallRow, EventRow};
+use super::row::{CallRow, DeliveryKey, EventRow};
 use super::sql::SAME_CALL_MS;
 
 /// Rows that are written together: all of them or none.
@@ -16,7 +14,7 @@ pub(crate) struct Batch {
     /// One row per delivery.
     pub(crate) calls: Vec<Arc<CallRow>>,
     /// Calls that were delivered again, and how often.
-    pub(crate) retries: Vec<(Uuid, u32)>,
+    pub(crate) retries: Vec<(DeliveryKey, u32)>,
     pub(crate) events: Vec<Arc<EventRow>>,
     pub(crate) snapshots: Vec<Arc<RuleSnapshot>>,
 }
@@ -39,14 +37,14 @@ impl Batch {
     pub(crate) fn new(group: &[Entry]) -> Batch {
         let mut batch = Batch::default();
         let mut calls: BTreeMap<&str, (&Arc<CallRow>, u32)> = BTreeMap::new();
-        let mut retries: BTreeMap<Uuid, u32> = BTreeMap::new();
+        let mut retries: BTreeMap<DeliveryKey, u32> = BTreeMap::new();
         for entry in group {
             match entry {
                 Entry::Call(QueuedCall { row, .. }) => {
-                    let call = calls.entry(&row.dedup_key).or_insert((row, 0));
+                    let call = calls.entry(row.dedup_key.as_str()).or_insert((row, 0));
                     *call = (row, call.1 + 1);
                 }
-                Entry::Retry(id, _) => *retries.entry(*id).or_default() += 1,
+                Entry::Retry(key, _) => *retries.entry(*key).or_default() += 1,
                 Entry::Event(event) => batch.events.push(event.row.clone()),
                 Entry::Snapshot(snapshot) => batch.snapshots.push(snapshot.snapshot.clone()),
             }
@@ -54,7 +52,7 @@ impl Batch {
         for (row, times) in calls.into_values() {
             batch.calls.push(row.clone());
             if times > 1 {
-                *retries.entry(row.id).or_default() += times - 1;
+                *retries.entry(row.dedup_key).or_default() += times - 1;
             }
         }
         batch.retries = retries.into_iter().collect();
@@ -87,7 +85,7 @@ impl EventRow {
             Number(self.sent_ms),
             Text(Some(&self.details)),
             Text(Some(&self.body)),
-            Text(self.call_dedup_key.as_deref()),
+            Text(self.call_dedup_key.as_ref().map(DeliveryKey::as_str)),
             Text(self.call_record_id.as_deref()),
             Text(self.from.as_deref()),
             Number(Some(self.began_ms.saturating_sub(SAME_CALL_MS))),

@@ -121,8 +121,8 @@ impl Store {
     }
 
     async fn has_call(&self, source: &str, call_id: &str) -> Result<bool, StoreError> {
-        let query = sqlx::query("SELECT id FROM calls WHERE dedup_key = $1")
-            .bind(dedup_key_of_call_id(source, call_id));
+        let key = dedup_key_of_call_id(source, call_id);
+        let query = sqlx::query("SELECT id FROM calls WHERE dedup_key = $1").bind(key.as_str());
         Ok(query.fetch_optional(&self.pool).await?.is_some())
     }
 

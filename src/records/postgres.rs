@@ -22,8 +22,8 @@ pub(crate) async fn write(pool: &AnyPool, batch: &Batch) -> Result<(), sqlx::Err
         let insert = sqlx::query(AssertSqlSafe(insert_calls())).bind(calls);
         insert.execute(&mut *transaction).await?;
     }
-    for (id, times) in &batch.retries {
-        let count = sqlx::query(sql::COUNT_RETRY).bind(i64::from(*times)).bind(id.to_string());
+    for (key, times) in &batch.retries {
+        let count = sqlx::query(sql::COUNT_RETRY).bind(i64::from(*times)).bind(key.as_str());
         count.execute(&mut *transaction).await?;
     }
     for event in &batch.events {

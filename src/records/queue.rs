@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use uuid::Uuid;
 
 use super::RuleSnapshot;
-use super::row::{CallRow, EventRow};
+use super::row::{CallRow, DeliveryKey, EventRow};
 
 /// A record to be written.
 pub(crate) enum Entry {
     Call(QueuedCall),
-    /// Another delivery of the call with this record id.
-    Retry(Uuid, Option<oneshot::Sender<()>>),
+    /// Another delivery of a call.
+    Retry(DeliveryKey, Option<oneshot::Sender<()>>),
     Event(Box<QueuedEvent>),
     Snapshot(Box<QueuedSnapshot>),
 }

@@ -9,7 +9,7 @@ use uuid::{NoContext, Uuid};
 
 use super::health::StoreHealth;
 use super::queue::{Entry, QueuedCall, QueuedEvent, QueuedSnapshot};
-use super::row::{CallRow, EventRow};
+use super::row::{CallRow, DeliveryKey, EventRow};
 use super::writer::Writer;
 use super::{NewCall, NewEvent, NumberPolicy, RuleSnapshot};
 use crate::domain::clock::Clock;
@@ -46,6 +46,14 @@ const EVENT_KILOBYTES: usize = 64 << 10;
 const LEAST_EVENT_KILOBYTES: usize = 64;
 /// Maximum number of queued rule tables, of up to a megabyte each.
 const SNAPSHOTS: usize = 8;
+
+/// A queued call.
+pub struct RecordedCall {
+    /// Key of the delivery, for [`Recorder::record_retry`].
+    pub key: DeliveryKey,
+    /// What the reply waits for, where replies wait for the commit.
+    pub committed: Option<Committed>,
+}
 
 /// Resolves when a record is committed.
 pub struct Committed {
@@ -117,22 +125,24 @@ impl Recorder {
         self.adds_record_ids && self.queue.is_some()
     }
 
-    /// Queues a call. Returns what the reply waits for, where replies wait for the commit.
-    pub fn record_call(&self, new_call: NewCall<'_>) -> Option<Committed> {
+    /// Queues a call. Returns `None` if records are off.
+    pub fn record_call(&self, new_call: NewCall<'_>) -> Option<RecordedCall> {
         let queue = self.queue.as_ref()?;
         let row = CallRow::new(new_call, &self.numbers);
+        let key = row.dedup_key;
         let bytes = u32::try_from(row.bytes()).unwrap_or(u32::MAX);
         let permit = self.call_bytes.clone().try_acquire_many_owned(bytes).ok();
         let row = Arc::new(row);
-        self.send(queue, |committed| {
+        let committed = self.send(queue, |committed| {
             Some(Entry::Call(QueuedCall { row, committed, _permit: permit? }))
-        })
+        });
+        Some(RecordedCall { key, committed })
     }
 
     /// Queues another delivery of a recorded call. Its commit comes after that of the first
     /// delivery, which may still be queued.
-    pub fn record_retry(&self, id: Uuid) -> Option<Committed> {
-        self.send(self.queue.as_ref()?, |committed| Some(Entry::Retry(id, committed)))
+    pub fn record_retry(&self, key: DeliveryKey) -> Option<Committed> {
+        self.send(self.queue.as_ref()?, |committed| Some(Entry::Retry(key, committed)))
     }
 
     /// Sends the entry that `entry` builds; none where the queue's budget is used up.

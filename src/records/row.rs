@@ -192,12 +192,28 @@ pub struct NewCall<'a> {
     pub latency_us: u64,
 }
 
+/// Identifies a delivery in the store: 16 characters, 96 bits. Replicas compute the same key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeliveryKey([u8; 16]);
+
+impl DeliveryKey {
+    fn new(hash: &[u8]) -> DeliveryKey {
+        let mut key = [0; 16];
+        URL_SAFE_NO_PAD.encode_slice(&hash[..12], &mut key).expect("12 bytes have 16 characters");
+        DeliveryKey(key)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("base64 is ASCII")
+    }
+}
+
 /// A row of `calls`, ready to be written.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CallRow {
     pub(crate) id: Uuid,
     /// Identifies the delivery.
-    pub(crate) dedup_key: String,
+    pub(crate) dedup_key: DeliveryKey,
     pub(crate) at_ms: i64,
     pub(crate) source: String,
     pub(crate) platform: &'static str,
@@ -272,7 +288,7 @@ impl CallRow {
     pub(crate) fn to_json(&self) -> String {
         let columns = (
             self.id,
-            &self.dedup_key,
+            self.dedup_key.as_str(),
             self.at_ms,
             &self.source,
             self.platform,
@@ -345,7 +361,7 @@ fn version(version: &Version) -> Value {
     }
 }
 
-/// Identifies a delivery: 16 characters, 96 bits. Where the platform sends neither a call id nor a
+/// Identifies a delivery. Where the platform sends neither a call id nor a
 /// timestamp, the same parties within a minute count as one call, and each delivery of a withheld caller
 /// as a call of its own.
 fn dedup_key(
@@ -354,7 +370,7 @@ fn dedup_key(
     at: Timestamp,
     numbers: [&str; 2],
     redactor: &Redactor,
-) -> String {
+) -> DeliveryKey {
     if let Some(call_id) = call.call_id() {
         return dedup_key_of_call_id(call.source(), call_id);
     }
@@ -370,13 +386,14 @@ fn dedup_key(
     let headers = call.sip_headers().flat_map(|(name, value)| [name.into(), redactor.text(value)]);
     let headers: Vec<Cow<'_, str>> = headers.collect();
     let parts = ["call", call.source(), channel, from, to, &when];
-    encoded(&digest(parts.into_iter().chain(headers.iter().map(|text| &**text)))[..12])
+    DeliveryKey::new(&digest(parts.into_iter().chain(headers.iter().map(|text| &**text))))
 }
 
 /// The key of the call with this id: half of it hashes the id alone, so that a call can be found by
 /// its id where the source is not known.
-pub(crate) fn dedup_key_of_call_id(source: &str, call_id: &str) -> String {
-    dedup_key_prefix(call_id) + &encoded(&digest(["call id", source, call_id])[..6])
+pub(crate) fn dedup_key_of_call_id(source: &str, call_id: &str) -> DeliveryKey {
+    let (id, both) = (digest(["call id", call_id]), digest(["call id", source, call_id]));
+    DeliveryKey::new(&[&id[..6], &both[..6]].concat())
 }
 
 /// The first half of the keys of all calls with this id.
@@ -489,7 +506,7 @@ pub(crate) struct EventRow {
     pub(crate) kind: String,
     pub(crate) call_id: Option<String>,
     /// The key of the call that has this id.
-    pub(crate) call_dedup_key: Option<String>,
+    pub(crate) call_dedup_key: Option<DeliveryKey>,
     pub(crate) sent_ms: Option<i64>,
     /// A JSON object.
     pub(crate) details: String,

@@ -10,8 +10,9 @@ pub(crate) const SAME_CALL_MS: i64 = 10 * 60 * 1000;
 /// Total size of the stored rule tables; the newest are kept.
 pub(crate) const SNAPSHOT_BYTES: i64 = 64 << 20;
 
-/// Counts a delivery that was answered from memory: times, id of the record.
-pub(crate) const COUNT_RETRY: &str = "UPDATE calls SET attempts = attempts + $1 WHERE id = $2";
+/// Counts a delivery that was answered from memory: times, key of the delivery.
+pub(crate) const COUNT_RETRY: &str =
+    "UPDATE calls SET attempts = attempts + $1 WHERE dedup_key = $2";
 
 /// Stores a rule table: fingerprint, time, files.
 pub(crate) const INSERT_SNAPSHOT: &str = "INSERT INTO rule_snapshots (fingerprint, at_ms, files) \

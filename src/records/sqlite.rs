@@ -118,8 +118,8 @@ fn write_rows(
     insert_calls(transaction, statements, buckets, batch)?;
     if !batch.retries.is_empty() {
         let mut count = prepared(transaction, sql::COUNT_RETRY)?;
-        for (id, times) in &batch.retries {
-            count.execute(params![times, id.to_string()])?;
+        for (key, times) in &batch.retries {
+            count.execute(params![times, key.as_str()])?;
         }
     }
     for event in &batch.events {
@@ -156,7 +156,7 @@ fn insert_calls(
         let id: &str = call.id.hyphenated().encode_lower(&mut id);
         insert.execute(params![
             id,
-            call.dedup_key,
+            call.dedup_key.as_str(),
             call.at_ms,
             call.source,
             call.platform,

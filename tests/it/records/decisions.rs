@@ -177,6 +177,31 @@ async fn a_repeated_delivery_is_one_row() {
     .await;
 }
 
+/// The second delivery may replace the row of the first, and either service may receive the next one.
+#[tokio::test]
+async fn two_replicas_count_every_delivery() {
+    for_each_store(async |test_store| {
+        if !test_store.is_persistent() {
+            return;
+        }
+        let replicas = [service(&test_store), service(&test_store)];
+        for (call_id, order) in [("aba", &[0, 1, 0][..]), ("abba", &[0, 1, 1, 0])] {
+            for replica in order {
+                replicas[*replica].send_call(&call(call_id)).await;
+                replicas[*replica].flush().await;
+            }
+            let filter = Filter { call_id: Some(call_id.to_owned()), ..Filter::default() };
+            let found = replicas[0].find(&filter).await;
+            assert_eq!(found.len(), 1, "{call_id}");
+            assert_eq!(found[0].attempts as usize, order.len(), "{call_id}");
+        }
+        for replica in replicas {
+            replica.stop().await;
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn calls_without_an_id_are_distinguished_by_timestamp_or_minute() {
     for_each_store(async |test_store| {

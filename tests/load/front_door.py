@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+"""Attacks the public listener while good calls arrive, and prints what the good calls experienced.
+
+    cargo build --release && python3 tests/load/front_door.py [--seconds 10] [--rate 100]
+
+Starts the release binary on loopback with default limits and ends it again. Short forms of the attacks
+are in tests/it/sockets.rs and tests/it/public_http.rs. Needs Python 3.10 and an open-file limit of 40,000
+(`ulimit -n`); with less, the number of connections is reduced and printed.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import hmac
+import json
+import os
+import random
+import resource
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = ROOT / "target/release/switchboard"
+KEY = b"key_0123456789abcdef0123456789ab"
+SETTINGS = """
+[server]
+listen = "127.0.0.1:{port}"
+[admin]
+listen = "127.0.0.1:{admin}"
+[records]
+url = "off"
+[log]
+level = "error"
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"""
+RULES = '[[rule]]\nname = "everyone"\nagent = "agent_1"\n'
+
+
+def signed(path: str, body: bytes) -> bytes:
+    now = str(int(time.time() * 1000)).encode()
+    digest = hmac.new(KEY, body + now, hashlib.sha256).hexdigest()
+    head = f"POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}X-Retell-Signature: v={now.decode()},d={digest}\r\n\r\n".encode() + body
+
+
+def call(number: int) -> bytes:
+    inner = {"call_id": f"call_{number}", "from_number": "+12137771234", "to_number": "+12137771235"}
+    return signed("/inbound/retell", json.dumps({"event": "call_inbound", "call_inbound": inner}).encode())
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """The release binary with a temporary configuration."""
+
+    def __init__(self, folder: str):
+        self.port, admin = free_port(), free_port()
+        path = Path(folder)
+        (path / "switchboard.toml").write_text(SETTINGS.format(port=self.port, admin=admin))
+        (path / "rules.toml").write_text(RULES)
+        environment = os.environ | {"RETELL_API_KEY": KEY.decode()}
+        command = [BINARY, "serve", "--config", path / "switchboard.toml"]
+        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        self.max_rss_mb = 0.0
+
+    async def until_it_answers(self):
+        for _ in range(200):
+            if await good_call(self.port, 0) is not None:
+                return
+            await asyncio.sleep(0.05)
+        sys.exit("the server does not answer")
+
+    def rss_mb(self) -> float:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+
+
+async def good_call(port: int, number: int) -> float | None:
+    """Sends a call on a connection of its own. Returns the seconds until its reply, None without one."""
+    start = time.perf_counter()
+    writer = None
+    try:
+        async with asyncio.timeout(10):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(call(number))
+            line = await reader.readline()
+    except OSError:
+        return None
+    finally:
+        if writer:
+            writer.close()
+    return time.perf_counter() - start if b" 200 " in line else None
+
+
+async def hold(port: int, first: bytes, more: bytes = b"", read: bool = True):
+    """Opens a connection, sends bytes, and opens it again two seconds after the server has closed it."""
+    await asyncio.sleep(random.uniform(0, RENEWAL_SECONDS))
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(RENEWAL_SECONDS)
+            continue
+        try:
+            writer.write(first)
+            while read and not more and await reader.read(4096):
+                pass
+            while more:
+                writer.write(more)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.transport.abort()
+        await asyncio.sleep(RENEWAL_SECONDS)
+
+
+RENEWAL_SECONDS = 2
+UNSIGNED = b"POST /inbound/retell HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n"
+
+
+def forged_head(path: str, length: int) -> bytes:
+    """A head with a signature that is well-formed, fresh and wrong."""
+    head = signed(path, b"")
+    return head.replace(b"Content-Length: 0", b"Content-Length: %d" % length)
+
+
+ATTACKS = {
+    "none": (0, lambda port: hold(port, b"")),
+    "H1 heads without a body, unsigned": (4096, lambda port: hold(port, UNSIGNED)),
+    "H1 heads without a body, forged": (
+        4096,
+        lambda port: hold(port, forged_head("/inbound/retell", 1000)),
+    ),
+    "H2 events of 10 MB, unsigned": (
+        500,
+        lambda port: hold(port, UNSIGNED.replace(b"inbound", b"events").replace(b"1000", b"10000000"), b" " * 65536),
+    ),
+    "H2 events of 10 MB, forged": (
+        500,
+        lambda port: hold(port, forged_head("/events/retell", 10_000_000) + b" " * 9_000_000),
+    ),
+    "H3 silent connections": (16_500, lambda port: hold(port, b"")),
+    "H3 responses never read": (
+        60,
+        lambda port: hold(port, b"", b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n" * 1000, read=False),
+    ),
+}
+
+
+async def measure(name: str, seconds: float, rate: float):
+    count, _ = ATTACKS[name]
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    count = min(count, files - 2000)
+    with tempfile.TemporaryDirectory() as folder:
+        server, attackers = Server(folder), None
+        try:
+            await server.until_it_answers()
+            # A process of its own: the attackers must not delay the clock of the good calls.
+            command = [sys.executable, __file__, "--attack", name, "--port", str(server.port)]
+            attackers = subprocess.Popen([*command, "--connections", str(count)])
+            await asyncio.sleep(2 * RENEWAL_SECONDS)
+            calls = []
+            for number in range(1, int(seconds * rate) + 1):
+                calls.append(asyncio.create_task(good_call(server.port, number)))
+                server.max_rss_mb = max(server.max_rss_mb, server.rss_mb())
+                await asyncio.sleep(1 / rate)
+            times = await asyncio.gather(*calls, return_exceptions=True)
+        finally:
+            if attackers:
+                attackers.kill()
+                attackers.wait()
+            server.end()
+    answered = sorted(taken for taken in times if isinstance(taken, float))
+    percentile = statistics.quantiles(answered, n=100)[98] * 1000 if len(answered) > 1 else float("nan")
+    print(
+        f"| {name} | {count} | {len(times)} | {len(times) - len(answered)} "
+        f"| {percentile:.1f} ms | {server.max_rss_mb:.0f} MB |",
+        flush=True,
+    )
+    return len(times) == len(answered)
+
+
+async def shutdown(rounds: int = 20) -> bool:
+    """Opens 50 connections, sends SIGTERM, then a request on each of them within 5 ms."""
+    answered = total = 0
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            server = Server(folder)
+            await server.until_it_answers()
+            streams = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(50)]
+            server.process.send_signal(signal.SIGTERM)
+            for number, (_, writer) in enumerate(streams):
+                writer.write(call(number + 1))
+                await asyncio.sleep(0.0001)
+            for reader, writer in streams:
+                total += 1
+                try:
+                    answered += b" 200 " in await asyncio.wait_for(reader.readline(), 10)
+                except (OSError, TimeoutError):
+                    pass
+                writer.close()
+            server.end()
+    print(f"| M1 requests after SIGTERM | 50 × {rounds} | {total} | {total - answered} | | |", flush=True)
+    return answered == total
+
+
+async def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--rate", type=float, default=100, help="good calls per second")
+    parser.add_argument("--only", default="", help="part of the names of the attacks to run")
+    parser.add_argument("--attack", help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--connections", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 40_000), hard))
+    if options.attack:
+        attack = ATTACKS[options.attack][1]
+        return await asyncio.gather(*(attack(options.port) for _ in range(options.connections)))
+    print("| attack | connections | good calls | without a reply | p99 | resident memory |")
+    print("|---|---:|---:|---:|---:|---:|")
+    names = [name for name in ATTACKS if options.only in name]
+    good = [await measure(name, options.seconds, options.rate) for name in names]
+    if options.only in "M1":
+        good.append(await shutdown())
+    sys.exit(0 if all(good) else 1)
+
+
+asyncio.run(main())
