@@ -81,7 +81,7 @@ mod tests {
     fn a_name_keeps_its_count_across_tables_and_a_removed_name_ends() {
         let calls = CallsByName::new("m", "rule", "");
         calls.replace_names(["a", "b"].into_iter());
-        ["a", "a", "b", "c"].map(|name| calls.increment(name));
+        ["a", "a", "b", "c"].iter().for_each(|name| calls.increment(name));
         check(&calls, &[r#"m{rule="a"} 2"#, r#"m{rule="b"} 1"#, r#"m{rule="other"} 1"#]);
         calls.replace_names(["c", "a"].into_iter());
         check(&calls, &[r#"m{rule="a"} 2"#, r#"m{rule="c"} 0"#, r#"m{rule="other"} 1"#]);
