@@ -29,7 +29,7 @@ use crate::rules::engine::{decide, fallback_to};
 use crate::rules::live::LiveTable;
 use crate::settings::RecordsSettings;
 use crate::source::{Fallback, Source};
-use crate::telemetry::{Counters, SourceCounters};
+use crate::telemetry::{Counters, FallbackCause, RequestKind, RequestOutcome, SourceCounters};
 use dedup::{CachedReply, DedupCache, Delivery};
 
 /// The service: sources, live rules, recent replies and the recorder.
@@ -176,9 +176,9 @@ pub async fn handle(
             Ok(Ok(prepared)) => prepared?,
             Ok(Err(_panic)) => {
                 app.counters.panics.increment(1);
-                exchange.fallback_reply("panic")?
+                exchange.fallback_reply(FallbackCause::Panic)?
             }
-            Err(_elapsed) => exchange.fallback_reply("deadline exceeded")?,
+            Err(_elapsed) => exchange.fallback_reply(FallbackCause::DeadlineExceeded)?,
         }
     };
     if let Some(committed) = prepared.committed
@@ -186,6 +186,7 @@ pub async fn handle(
     {
         app.recorder.count_uncommitted();
     }
+    endpoint.counters.answered(prepared.kind, context.received_at.elapsed());
     if !prepared.delay.is_zero() {
         let ring_until = context.received_at + prepared.delay;
         tokio::time::sleep_until(deadline.min(ring_until)).await;
@@ -230,14 +231,15 @@ fn refused(endpoint: &SourceEndpoint, reason: AuthError) -> RequestError {
 
 /// A reply that is ready to send, the time for which the phone rings first, and the commit to wait for.
 struct PreparedReply {
+    kind: RequestKind,
     body: Bytes,
     delay: Duration,
     committed: Option<Committed>,
 }
 
 impl PreparedReply {
-    fn immediate(body: Bytes) -> PreparedReply {
-        PreparedReply { body, delay: Duration::ZERO, committed: None }
+    fn immediate(kind: RequestKind, body: Bytes) -> PreparedReply {
+        PreparedReply { kind, body, delay: Duration::ZERO, committed: None }
     }
 }
 
@@ -255,7 +257,7 @@ struct Exchange<'x> {
 impl Exchange<'_> {
     async fn handle_request(&self) -> Result<PreparedReply, RequestError> {
         let parsed = self.endpoint.source.dialect.parse(self.request);
-        match parsed.inspect_err(|_| self.endpoint.counters.unreadable.increment(1))? {
+        match parsed.inspect_err(|_| self.endpoint.counters.count(RequestOutcome::Unreadable))? {
             Incoming::Inbound(call) => Ok(self.handle_call(&call)),
             Incoming::Event(event) => self.handle_event(&event).await,
             Incoming::Probe => Ok(self.handle_probe()),
@@ -270,7 +272,10 @@ impl Exchange<'_> {
             Delivery::Repeated(cached) => return self.handle_retry(call, cached),
         };
         let record = app.recorder.id(self.facts.at);
-        let decision = app.add_record_id(decide(rules, call, &self.facts), record);
+        let started = Instant::now();
+        let decision = decide(rules, call, &self.facts);
+        app.counters.decision_seconds.record(started.elapsed());
+        let decision = app.add_record_id(decision, record);
         let reply = self.endpoint.source.dialect.render(call.channel(), &decision);
         let body = reply.body();
         // The record is queued first: a repeated delivery queues its own entry behind it, and so is not
@@ -279,14 +284,17 @@ impl Exchange<'_> {
         first.cache(&body, recorded.as_ref().map(|recorded| recorded.key));
         let committed = recorded.and_then(|recorded| recorded.committed);
         self.log_call(call, &decision, &reply);
-        PreparedReply { body, delay: decision.additions().delay, committed }
+        PreparedReply {
+            kind: RequestKind::Call,
+            body,
+            delay: decision.additions().delay,
+            committed,
+        }
     }
 
     /// Stores an event. The platform receives the acknowledgement once the event is committed.
     async fn handle_event(&self, event: &Event<'_>) -> Result<PreparedReply, RequestError> {
         let Exchange { app, endpoint, context, .. } = self;
-        let counters = &endpoint.counters;
-        if event.known { &counters.event } else { &counters.unknown_event }.increment(1);
         // Text of the platform, shortened for the log.
         let shorten = |text: &str| text.chars().take(64).collect::<String>();
         tracing::info!(
@@ -307,21 +315,29 @@ impl Exchange<'_> {
             body: self.request.body(),
         };
         // The request's own deadline is the same moment; the recorder reports it as an error.
-        app.recorder.store_event(new_event, context.received_at + source.reply_within).await?;
-        Ok(PreparedReply::immediate(Bytes::from_static(b"{}")))
+        let deadline = context.received_at + source.reply_within;
+        let stored = app.recorder.store_event(new_event, deadline).await;
+        endpoint.counters.count(match (&stored, event.known) {
+            (Ok(()), true) => RequestOutcome::Accepted,
+            (Ok(()), false) => RequestOutcome::UnknownEvent,
+            (Err(_), _) => RequestOutcome::NotStored,
+        });
+        stored?;
+        Ok(PreparedReply::immediate(RequestKind::Event, Bytes::from_static(b"{}")))
     }
 
     /// Answers a probe like a call that matches no rule.
     fn handle_probe(&self) -> PreparedReply {
         let endpoint = self.endpoint;
-        endpoint.counters.probe.increment(1);
+        endpoint.counters.count(RequestOutcome::Probe);
         tracing::info!(source = &*endpoint.source.name, "probe");
-        PreparedReply::immediate(endpoint.source.dialect.default_reply(Channel::Call).into())
+        let body = endpoint.source.dialect.default_reply(Channel::Call).into();
+        PreparedReply::immediate(RequestKind::Probe, body)
     }
 
     /// Sends the reply of the first delivery again.
     fn handle_retry(&self, call: &Call<'_>, cached: CachedReply) -> PreparedReply {
-        self.endpoint.counters.retry.increment(1);
+        self.endpoint.counters.count(RequestOutcome::Retry);
         let recorder = &self.app.recorder;
         let committed = cached.record.and_then(|key| recorder.record_retry(key));
         tracing::info!(
@@ -332,7 +348,8 @@ impl Exchange<'_> {
             to = &*call.to().masked(),
             "retry"
         );
-        PreparedReply { committed, ..PreparedReply::immediate(Bytes::from_owner(cached.reply)) }
+        let body = Bytes::from_owner(cached.reply);
+        PreparedReply { committed, ..PreparedReply::immediate(RequestKind::Call, body) }
     }
 
     fn record(&self, id: Uuid, call: &Call<'_>, decision: &Decision<'_>) -> Option<RecordedCall> {
@@ -350,6 +367,7 @@ impl Exchange<'_> {
     fn log_call(&self, call: &Call<'_>, decision: &Decision<'_>, reply: &Reply) {
         let counters = &self.endpoint.counters;
         counters.decided(decision.outcome());
+        self.app.counters.decided(decision);
         if call.plus_added() > 0 {
             counters.plus_added.increment(call.plus_added().into());
         }
@@ -392,18 +410,21 @@ impl Exchange<'_> {
 
     /// Returns the source's fallback reply after `cause` ended the request. An event is refused, so
     /// that the platform sends it again.
-    fn fallback_reply(&self, cause: &str) -> Result<PreparedReply, RequestError> {
+    fn fallback_reply(&self, cause: FallbackCause) -> Result<PreparedReply, RequestError> {
         let source = &self.endpoint.source;
         tracing::error!(
             request_id = self.context.request_id,
             source = &*source.name,
-            cause,
+            cause = cause.as_str(),
             "request failed, sent fallback reply"
         );
         // Parsing, rendering or recording may be what panicked, so each is guarded here again.
         let parsed = catch_unwind(AssertUnwindSafe(|| source.dialect.parse(self.request)));
         let call = match parsed {
-            Ok(Ok(Incoming::Event(_))) => return Err(NotStored::Late.into()),
+            Ok(Ok(Incoming::Event(_))) => {
+                self.endpoint.counters.count(RequestOutcome::NotStored);
+                return Err(NotStored::Late.into());
+            }
             Ok(Ok(Incoming::Inbound(call))) => Some(call),
             Ok(Ok(Incoming::Probe) | Err(_)) | Err(_) => None,
         };
@@ -413,7 +434,8 @@ impl Exchange<'_> {
             Fallback::Reject => Decision::fallback(Outcome::Reject("fallback")),
             Fallback::Agent(name) => fallback_to(self.rules, name, source.dialect.platform()),
         };
-        self.endpoint.counters.fell_back(decision.outcome());
+        self.endpoint.counters.fell_back(cause, decision.outcome());
+        self.app.counters.decided(&decision);
         let rendered = catch_unwind(AssertUnwindSafe(|| source.dialect.render(channel, &decision)));
         let recorded = catch_unwind(AssertUnwindSafe(|| {
             self.record(self.app.recorder.id(self.facts.at), call.as_ref()?, &decision)
@@ -423,7 +445,7 @@ impl Exchange<'_> {
             Err(_panic) => source.dialect.default_reply(channel).into(),
         };
         let committed = recorded.ok().flatten().and_then(|recorded| recorded.committed);
-        Ok(PreparedReply { committed, ..PreparedReply::immediate(body) })
+        Ok(PreparedReply { committed, ..PreparedReply::immediate(RequestKind::Call, body) })
     }
 }
 

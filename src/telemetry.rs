@@ -2,9 +2,14 @@
 //!
 //! Callers mask phone numbers before logging them, and never log bodies or secrets.
 
+mod calls_by_name;
 mod counters;
+mod exposition;
+mod histogram;
 mod json;
 mod lines;
+mod process;
+mod source_counters;
 
 use std::io::{self, IsTerminal};
 use std::thread::JoinHandle;
@@ -15,7 +20,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::settings::{LogFormat, LogSettings};
 
-pub use counters::{Counters, RecordCounters, SourceCounters};
+pub use counters::{Counters, RecordCounters};
+pub use histogram::Histogram;
+pub use source_counters::{FallbackCause, RequestKind, RequestOutcome, SourceCounters};
 
 use json::JsonLines;
 use lines::Lines;

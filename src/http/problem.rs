@@ -17,8 +17,9 @@ use crate::records::NotStored;
 /// Error response to a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpProblem {
-    /// 401: authentication failed. The message is for the log only.
-    #[error(transparent)]
+    /// 401: authentication failed. The message is for the log only; it begins with the reason that the
+    /// metrics count.
+    #[error("{reason}: {0}", reason = .0.as_str())]
     Unauthenticated(AuthError),
     /// 401: the admin token is missing or wrong.
     #[error("the admin token is missing or wrong")]

@@ -1,6 +1,7 @@
-//! Prometheus metrics. Labels are bounded: sources, reasons and outcomes, never a number or an id.
+//! All metrics, and their text for Prometheus. Labels are bounded: fixed words, sources, and the first 500
+//! rules and agents; never a number or an id.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use metrics::{
@@ -8,8 +9,12 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use crate::authenticate::AuthError;
-use crate::domain::decision::{KeepReason, Outcome};
+use super::calls_by_name::CallsByName;
+use super::exposition::{label, write_header, write_sample};
+use super::histogram::Histogram;
+use super::process;
+use super::source_counters::SourceCounters;
+use crate::domain::decision::{Decision, Outcome};
 use crate::rules::RuleSet;
 use crate::source::Source;
 
@@ -19,6 +24,12 @@ pub struct Counters {
     recorder: PrometheusRecorder,
     /// Fingerprint of the live rule table.
     fingerprint: Mutex<String>,
+    calls_by_rule: CallsByName,
+    calls_by_agent: CallsByName,
+    /// Time that the rules take to decide a call.
+    pub decision_seconds: Histogram,
+    /// Times to reply of all sources, with their labels.
+    answer_seconds: Mutex<Vec<(String, Arc<Histogram>)>>,
     /// Requests that panicked.
     pub panics: Counter,
     /// Requests refused with 503 because too many were in flight.
@@ -29,50 +40,49 @@ impl Default for Counters {
     fn default() -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         let (panics, overloaded) = with_local_recorder(&recorder, || {
-            describe_counter!("switchboard_requests_total", "Authenticated requests, by outcome");
-            describe_counter!(
-                "switchboard_refused_total",
-                "Requests that failed authentication, by reason"
-            );
-            describe_counter!(
-                "switchboard_observed_total",
-                "Requests accepted in observe mode that would have been refused, by reason"
-            );
-            describe_counter!(
-                "switchboard_kept_total",
-                "Calls left to the platform's own agent, by reason"
-            );
-            describe_counter!(
-                "switchboard_plus_added_total",
-                "Phone numbers that arrived without their +"
-            );
-            describe_counter!(
-                "switchboard_metadata_left_out_total",
-                "Replies whose metadata was omitted because it exceeded the platform's limit"
-            );
-            describe_counter!(
-                "switchboard_panics_total",
-                "Requests that panicked and received the fallback reply"
-            );
-            describe_counter!(
-                "switchboard_overloaded_total",
-                "Requests refused with 503 because too many were in flight"
-            );
-            describe_gauge!("switchboard_rules", "Rules in the live rule table");
-            describe_gauge!(
-                "switchboard_table_loaded_timestamp_seconds",
-                "Time at which the live rule table was loaded"
-            );
-            describe_counter!("switchboard_reloads_total", "Reloads of the rule table, by result");
-            describe_gauge!(
-                "switchboard_reload_last_successful",
-                "Whether the last reload succeeded: 1 or 0"
-            );
+            describe();
             (counter!("switchboard_panics_total"), counter!("switchboard_overloaded_total"))
         });
-        let fingerprint = Mutex::default();
-        Counters { exporter: recorder.handle(), recorder, fingerprint, panics, overloaded }
+        Counters {
+            exporter: recorder.handle(),
+            recorder,
+            fingerprint: Mutex::default(),
+            calls_by_rule: CallsByName::new(
+                "switchboard_rule_calls_total",
+                "rule",
+                "Calls that a rule decided",
+            ),
+            calls_by_agent: CallsByName::new(
+                "switchboard_agent_calls_total",
+                "agent",
+                "Calls routed to an agent",
+            ),
+            decision_seconds: Histogram::default(),
+            answer_seconds: Mutex::default(),
+            panics,
+            overloaded,
+        }
     }
+}
+
+/// Describes the metrics of the service and of its sources to the current recorder.
+fn describe() {
+    SourceCounters::describe();
+    describe_counter!("switchboard_panics_total", "Requests whose handling panicked");
+    describe_counter!(
+        "switchboard_overloaded_total",
+        "Requests refused with 503 because too many were in flight"
+    );
+    describe_gauge!("switchboard_rules", "Rules in the live rule table");
+    describe_gauge!(
+        "switchboard_table_loaded_timestamp_seconds",
+        "Time at which the live rule table was loaded"
+    );
+    describe_counter!("switchboard_reloads_total", "Reloads of the rule table, by result");
+    describe_gauge!(
+        "switchboard_reload_last_successful",
+        "Whether the last reload succeeded: 1 or 0"
+    );
 }
 
 impl Counters {
@@ -86,7 +96,9 @@ impl Counters {
             counter!("switchboard_reloads_total", "result" => "success").increment(0);
             counter!("switchboard_reloads_total", "result" => "failure").increment(0);
         });
-        table.fingerprint.clone_into(&mut self.fingerprint());
+        table.fingerprint.clone_into(&mut lock(&self.fingerprint));
+        self.calls_by_rule.replace_names(table.rules.iter().map(|rule| &*rule.name));
+        self.calls_by_agent.replace_names(table.agents.iter().map(|agent| &*agent.name));
     }
 
     /// Counts a reload.
@@ -141,50 +153,64 @@ impl Counters {
         })
     }
 
-    fn fingerprint(&self) -> MutexGuard<'_, String> {
-        self.fingerprint.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Returns the metrics of one source; all series exist from the start.
     pub fn source(&self, source: &Source) -> SourceCounters {
-        with_local_recorder(&self.recorder, || {
-            let name = || source.name.to_string();
-            let requests = |outcome: &'static str| counter!("switchboard_requests_total", "source" => name(), "outcome" => outcome);
-            let auth_errors = |metric: &'static str| {
-                AuthError::ALL
-                    .map(|reason| counter!(metric, "source" => name(), "reason" => reason.as_str()))
-            };
-            SourceCounters {
-                agent: requests("agent"),
-                reject: requests("reject"),
-                keep: requests("keep"),
-                fallback: requests("fallback"),
-                retry: requests("retry"),
-                event: requests("event"),
-                unknown_event: requests("unknown_event"),
-                probe: requests("probe"),
-                unreadable: requests("unreadable"),
-                kept: KeepReason::ALL.map(|reason| {
-                    counter!("switchboard_kept_total", "source" => name(), "reason" => reason.as_str())
-                }),
-                refused: auth_errors("switchboard_refused_total"),
-                observed: auth_errors("switchboard_observed_total"),
-                plus_added: counter!("switchboard_plus_added_total", "source" => name()),
-                metadata_left_out: counter!("switchboard_metadata_left_out_total", "source" => name()),
-            }
-        })
+        let counters = with_local_recorder(&self.recorder, || SourceCounters::register(source));
+        lock(&self.answer_seconds).extend(counters.answer_seconds(source));
+        counters
+    }
+
+    /// Counts a decided call by its rule and its agent.
+    pub fn decided(&self, decision: &Decision<'_>) {
+        if let Some(rule) = decision.rule() {
+            self.calls_by_rule.increment(rule);
+        }
+        if let Outcome::Agent(agent) = decision.outcome() {
+            self.calls_by_agent.increment(agent.name);
+        }
     }
 
     /// Renders all metrics in the Prometheus text format.
     pub fn to_text(&self) -> String {
+        let mut text = self.exporter.render();
         // Rendered here because the recorder never drops a series: one would remain for each reload.
-        let info = format!(
-            "# HELP switchboard_table_info Fingerprint of the live rule table\n# TYPE switchboard_table_info gauge\n\
-             switchboard_table_info{{fingerprint=\"{}\"}} 1\n",
-            self.fingerprint(),
+        let fingerprint = label("fingerprint", &lock(&self.fingerprint));
+        write_info(
+            &mut text,
+            "switchboard_table_info",
+            "Fingerprint of the live rule table",
+            &fingerprint,
         );
-        self.exporter.render() + &info
+        let version = label("version", env!("CARGO_PKG_VERSION"));
+        write_info(&mut text, "switchboard_build_info", "Version of the program", &version);
+        self.calls_by_rule.write(&mut text);
+        self.calls_by_agent.write(&mut text);
+        self.write_histograms(&mut text);
+        process::write(&mut text);
+        text
     }
+
+    fn write_histograms(&self, text: &mut String) {
+        let name = "switchboard_decision_seconds";
+        write_header(text, name, "histogram", "Time that the rules take to decide a call");
+        self.decision_seconds.write(text, name, "");
+        let name = "switchboard_answer_seconds";
+        let help = "Time from the arrival of a request to its reply, without delay_ms";
+        write_header(text, name, "histogram", help);
+        for (labels, histogram) in &*lock(&self.answer_seconds) {
+            histogram.write(text, name, labels);
+        }
+    }
+}
+
+/// Appends a metric whose value is always 1.
+fn write_info(text: &mut String, name: &str, help: &str, labels: &str) {
+    write_header(text, name, "gauge", help);
+    write_sample(text, name, labels, 1.0);
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Metrics of the records.
@@ -210,69 +236,4 @@ pub struct RecordCounters {
     pub store_up: Gauge,
     /// Records waiting to be written.
     pub waiting: Gauge,
-}
-
-/// Metrics of one source.
-pub struct SourceCounters {
-    agent: Counter,
-    reject: Counter,
-    keep: Counter,
-    fallback: Counter,
-    /// Repeated deliveries, answered from memory.
-    pub retry: Counter,
-    /// Events.
-    pub event: Counter,
-    /// Events of a kind that the dialect does not know.
-    pub unknown_event: Counter,
-    /// Probes.
-    pub probe: Counter,
-    /// Bodies that the dialect cannot parse.
-    pub unreadable: Counter,
-    kept: [Counter; KeepReason::ALL.len()],
-    refused: [Counter; AuthError::ALL.len()],
-    observed: [Counter; AuthError::ALL.len()],
-    /// Phone numbers that arrived without their `+`.
-    pub plus_added: Counter,
-    /// Replies whose metadata was omitted.
-    pub metadata_left_out: Counter,
-}
-
-impl SourceCounters {
-    /// Counts a decision.
-    pub fn decided(&self, outcome: &Outcome<'_>) {
-        match outcome {
-            Outcome::Agent(_) => self.agent.increment(1),
-            Outcome::Reject(_) => self.reject.increment(1),
-            Outcome::Keep(_) => self.keep.increment(1),
-        }
-        self.kept(outcome);
-    }
-
-    /// Counts a call that received the source's fallback reply.
-    pub fn fell_back(&self, outcome: &Outcome<'_>) {
-        self.fallback.increment(1);
-        self.kept(outcome);
-    }
-
-    fn kept(&self, outcome: &Outcome<'_>) {
-        if let Outcome::Keep(reason) = outcome {
-            let at = KeepReason::ALL.iter().position(|known| known == reason);
-            at.map(|at| self.kept[at].increment(1)).unwrap_or_default();
-        }
-    }
-
-    /// Counts a request that failed authentication.
-    pub fn refused(&self, reason: AuthError) {
-        increment(&self.refused, reason);
-    }
-
-    /// Counts a request that observe mode accepted despite failed authentication.
-    pub fn observed(&self, reason: AuthError) {
-        increment(&self.observed, reason);
-    }
-}
-
-fn increment(counters: &[Counter; AuthError::ALL.len()], reason: AuthError) {
-    let at = AuthError::ALL.iter().position(|known| known.as_str() == reason.as_str());
-    at.map(|at| counters[at].increment(1)).unwrap_or_default();
 }

@@ -174,7 +174,7 @@ async fn synthflows_empty_post_is_answered_and_counted_as_a_probe() {
         let answer = app.synthflow(body).await;
         assert_eq!(answer.status, StatusCode::OK);
         assert_eq!(answer.body, br#"{"call_inbound":{"override_model_id":""}}"#, "after {body:?}");
-        assert_counted(&app, "synthflow", "probe", at + 1).await;
+        assert_counted(&app, "synthflow", ["probe", "keep"], at + 1).await;
     }
 }
 
@@ -186,10 +186,10 @@ async fn synthflows_empty_post_with_a_wrong_token_is_refused() {
     }
 }
 
-/// Asserts how many requests of a source had this outcome.
-async fn assert_counted(app: &App, source: &str, outcome: &str, times: usize) {
+/// Asserts how many requests of a source had this kind and outcome.
+async fn assert_counted(app: &App, source: &str, [kind, outcome]: [&str; 2], times: usize) {
     let line = format!(
-        "switchboard_requests_total{{source=\"{source}\",outcome=\"{outcome}\"}} {times}\n"
+        "switchboard_requests_total{{source=\"{source}\",kind=\"{kind}\",outcome=\"{outcome}\",status=\"200\"}} {times}\n"
     );
     let metrics = app.metrics().await;
     assert!(metrics.contains(&line), "{line}is not in\n{metrics}");
@@ -239,8 +239,8 @@ async fn accepts_every_documented_retell_event() {
         )
         .await;
     }
-    assert_counted(&app, "retell", "event", 22).await;
-    assert_counted(&app, "retell", "unknown_event", 0).await;
+    assert_counted(&app, "retell", ["event", "accepted"], 22).await;
+    assert_counted(&app, "retell", ["event", "unknown_event"], 0).await;
 }
 
 #[tokio::test]
@@ -265,8 +265,8 @@ async fn accepts_synthflows_post_call_webhook() {
         "collected_variables": { "user_name": { "value": "Julian", "collected": true } },
     });
     assert_accepted_as_event(&app, "synthflow", &body.to_string()).await;
-    assert_counted(&app, "synthflow", "event", 2).await;
-    assert_counted(&app, "synthflow", "unknown_event", 0).await;
+    assert_counted(&app, "synthflow", ["event", "accepted"], 2).await;
+    assert_counted(&app, "synthflow", ["event", "unknown_event"], 0).await;
 }
 
 #[tokio::test]
@@ -277,8 +277,8 @@ async fn accepts_unknown_events_and_counts_them_separately() {
         ("synthflow", r#"{"event":"call_teleported","call":{"call_id":"call_1"}}"#),
     ] {
         assert_accepted_as_event(&app, platform, body).await;
-        assert_counted(&app, platform, "unknown_event", 2).await;
-        assert_counted(&app, platform, "event", 0).await;
+        assert_counted(&app, platform, ["event", "unknown_event"], 2).await;
+        assert_counted(&app, platform, ["event", "accepted"], 0).await;
     }
 }
 

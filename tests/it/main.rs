@@ -20,6 +20,7 @@ mod docs;
 mod events;
 mod explain_recorded;
 mod matching;
+mod metrics;
 mod pipeline;
 mod properties;
 mod public_http;

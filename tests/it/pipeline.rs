@@ -112,7 +112,8 @@ async fn a_panic_becomes_the_fallback_reply() {
         let (status, reply, metrics) = send_to(dialect, fallback, body).await;
         assert_eq!((status, reply.as_str()), (StatusCode::OK, expected));
         assert!(metrics.contains("switchboard_panics_total 1"), "{metrics}");
-        assert!(metrics.contains(r#"outcome="fallback"} 1"#), "{metrics}");
+        assert!(metrics.contains(r#"outcome="fallback",status="200"} 1"#), "{metrics}");
+        assert!(metrics.contains(r#"cause="panic"} 1"#), "{metrics}");
     }
 }
 
@@ -168,7 +169,8 @@ async fn a_repeated_delivery_receives_the_same_reply_for_a_minute() {
 /// Returns the number of requests that were recognized as retries.
 async fn retries(app: &App) -> u64 {
     let metrics = app.metrics().await;
-    let line = r#"switchboard_requests_total{source="retell",outcome="retry"} "#;
+    let line =
+        r#"switchboard_requests_total{source="retell",kind="call",outcome="retry",status="200"} "#;
     let count = metrics.lines().find_map(|found| found.strip_prefix(line));
     count.expect("the metric exists").parse().expect("a count")
 }

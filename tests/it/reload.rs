@@ -395,7 +395,7 @@ async fn two_hundred_edits_lose_no_call_and_never_mix_tables() {
         sent += sender.await.expect("every reply was correct");
     }
     let counted =
-        live.metric(r#"switchboard_requests_total{source="retell",outcome="agent"}"#).await;
+        live.metric(r#"switchboard_requests_total{source="retell",kind="call",outcome="agent",status="200"}"#).await;
     assert_eq!(counted, sent, "every call was decided, none as a retry");
     assert_eq!((live.reloads("success").await, live.reloads("failure").await), (100, 100));
     let all_dropped = async || retired.iter().all(|table| table.strong_count() == 0);
@@ -673,7 +673,8 @@ async fn a_request_finishes_with_the_table_it_started_with() {
     let live = live(&path, None);
     let app = live.app.clone();
     let delayed = tokio::spawn(async move { reply_to(&app, &new_call()).await.agent });
-    let decided = r#"switchboard_requests_total{source="retell",outcome="agent"}"#;
+    let decided =
+        r#"switchboard_requests_total{source="retell",kind="call",outcome="agent",status="200"}"#;
     while live.metric(decided).await == 0 {
         tokio::task::yield_now().await;
     }

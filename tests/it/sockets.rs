@@ -44,7 +44,7 @@ async fn run(limits: ConnectionLimits, rules: &str) -> Running {
 impl Running {
     /// Waits until a call has been decided; its reply may still be delayed.
     async fn until_decided(&self) {
-        let decided = r#"switchboard_requests_total{source="retell",outcome="agent"} 1"#;
+        let decided = r#"switchboard_requests_total{source="retell",kind="call",outcome="agent",status="200"} 1"#;
         let is_decided = async || self.app.counters().to_text().contains(decided);
         assert!(wait::until_async(is_decided).await, "the call was not decided");
     }
