@@ -7,7 +7,7 @@ use std::fmt::Write;
 use axum::http::StatusCode;
 
 use crate::support::app::{
-    self, App, RULES, SETTINGS, URL_TOKEN, app, post, retell_call, retell_request, root,
+    App, RULES, SETTINGS, URL_TOKEN, app, post, retell_call, retell_request, root,
 };
 
 const RULES_OF_THREE: &str = r#"
