@@ -5,6 +5,7 @@
 mod counters;
 mod json;
 mod lines;
+mod refusal_log;
 
 use std::io::{self, IsTerminal};
 use std::thread::JoinHandle;
@@ -16,6 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::settings::{LogFormat, LogSettings};
 
 pub use counters::{Counters, RecordCounters, SourceCounters};
+pub use refusal_log::RefusalLog;
 
 use json::JsonLines;
 use lines::Lines;
