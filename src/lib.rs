@@ -62,6 +62,7 @@ pub mod replay;
 
 pub mod cli;
 pub mod diagnostics;
+mod regular_file;
 pub mod schema;
 pub mod settings;
 pub mod telemetry;

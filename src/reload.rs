@@ -206,9 +206,9 @@ impl Loader {
         let work = || match job {
             Job::ReloadIfChanged => {
                 self.drop_retired();
-                has_changed(&self.files).then(|| self.reload())
+                has_changed(&self.files).then(|| self.reload(&mut |_| {}))
             }
-            Job::Reload => Some(self.reload()),
+            Job::Reload => Some(self.reload(&mut |_| {})),
             Job::DropRetired => {
                 self.drop_retired();
                 None
@@ -225,15 +225,15 @@ impl Loader {
     }
 
     /// Loads, checks and tests the table, then publishes it if it is valid.
-    fn reload(&mut self) -> Reloaded {
+    fn reload(&mut self, progress: &mut dyn FnMut(Progress<'_>)) -> Reloaded {
         self.update_context();
-        let (mut table, mut report) = self.load();
+        let (mut table, mut report) = self.load(progress);
         for _ in 1..MAX_LOADS {
             // Otherwise a load could mix files from before and after an edit.
             if !has_changed(&self.files) {
                 break;
             }
-            (table, report) = self.load();
+            (table, report) = self.load(progress);
         }
         self.publish(table, report)
     }
@@ -245,9 +245,9 @@ impl Loader {
         self.context.filled_lists = filled.map(|list| list.name.clone()).collect();
     }
 
-    fn load(&mut self) -> (Option<NewTable>, Report) {
+    fn load(&mut self, progress: &mut dyn FnMut(Progress<'_>)) -> (Option<NewTable>, Report) {
         self.files = wait_until_settled(&self.files);
-        match load(&self.path, &self.context, false, &mut |_| {}) {
+        match load(&self.path, &self.context, false, progress) {
             Ok(LoadedTable { table, report, files, snapshot, .. }) => {
                 self.files = files;
                 (table.map(|table| NewTable { table, snapshot }), report)
@@ -327,4 +327,39 @@ fn wait_until_settled(files: &[FileStamp]) -> Vec<FileStamp> {
         stamps = current();
     }
     stamps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::clock::Clock;
+
+    #[test]
+    fn rereads_files_that_change_during_a_load() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rules.toml");
+        let write = |agent: &str| {
+            let next = folder.path().join("next");
+            std::fs::write(&next, format!("[[rule]]\nname = \"everyone\"\nagent = \"{agent}\"\n"))
+                .unwrap();
+            std::fs::rename(next, &path).unwrap();
+        };
+        write("agent_1");
+        let context = CheckContext::default();
+        let LoadedTable { table, files, .. } = load(&path, &context, false, &mut |_| {}).unwrap();
+        let clock = Clock::Fixed(jiff::Timestamp::UNIX_EPOCH);
+        let app = Arc::new(Switchboard::new(Vec::new(), table.unwrap(), clock));
+        let retired = Vec::new();
+        let mut loader = Loader { app: app.clone(), path: path.clone(), context, files, retired };
+        write("agent_2");
+        let mut is_changed = false;
+        let reloaded = loader.reload(&mut |_| {
+            if !std::mem::replace(&mut is_changed, true) {
+                write("agent_3");
+            }
+        });
+        assert!(is_changed && reloaded.ok, "{}", reloaded.report);
+        assert_eq!(&*app.table().agents[0].name, "agent_3");
+        assert_eq!(loader.retired.len(), 1, "agent_2 never took a call");
+    }
 }

@@ -9,10 +9,12 @@ mod histogram;
 mod json;
 mod lines;
 mod process;
+mod refusal_log;
 mod source_counters;
 
 use std::io::{self, IsTerminal};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -22,13 +24,15 @@ use crate::settings::{LogFormat, LogSettings};
 
 pub use counters::{Counters, RecordCounters};
 pub use histogram::Histogram;
+pub use refusal_log::RefusalLog;
 pub use source_counters::{FallbackCause, RequestKind, RequestOutcome, SourceCounters};
 
 use json::JsonLines;
 use lines::Lines;
 
 /// Starts logging to standard output. A dedicated thread writes the lines, so that a slow terminal delays
-/// no request. Dropping the guard writes all remaining lines.
+/// no request. Dropping the guard writes the remaining lines, for at most a second: a pipe that nobody
+/// reads must not keep the process from ending.
 ///
 /// # Errors
 /// Fails if the process already has a global logger, or if the level is invalid.
@@ -55,6 +59,9 @@ pub fn start_logging(log: &LogSettings) -> anyhow::Result<LogGuard> {
     Ok(LogGuard { lines, thread: Some(thread) })
 }
 
+/// Time in which the remaining lines are written when the process ends.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Owner of the log thread; see [`start_logging`].
 pub struct LogGuard {
     lines: Lines,
@@ -64,7 +71,8 @@ pub struct LogGuard {
 impl Drop for LogGuard {
     fn drop(&mut self) {
         self.lines.close();
-        if let Some(thread) = self.thread.take() {
+        let has_ended = self.lines.wait_until_ended(SHUTDOWN_TIMEOUT);
+        if let Some(thread) = self.thread.take().filter(|_| has_ended) {
             drop(thread.join());
         }
     }

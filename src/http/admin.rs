@@ -13,7 +13,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -70,6 +70,7 @@ pub fn router(
         .route("/records", get(list_records))
         .route("/records/{id}", get(show_record))
         .route_layer(middleware::from_fn_with_state(token, require_token))
+        .route_layer(middleware::from_fn(reject_cross_site_post))
         .route("/healthz", get(health))
         .route("/readyz", get(ready))
         .fallback(async || HttpProblem::NotFound("not found".to_owned()))
@@ -115,6 +116,28 @@ fn is_for_loopback(headers: &HeaderMap) -> bool {
     let name = host.host().trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")
         || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+/// Rejects a `POST` from a web page of another site. Without a token, the `Host` of such a request is
+/// valid, and a browser sends it even though the page cannot read the response.
+async fn reject_cross_site_post(request: Request, next: Next) -> Result<Response, HttpProblem> {
+    if request.method() == Method::POST && is_cross_site(request.headers()) {
+        return Err(HttpProblem::Forbidden("web pages of other sites must not send this request"));
+    }
+    Ok(next.run(request).await)
+}
+
+/// Returns whether a browser sent the request for a page of another site or port.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if site.is_some_and(|site| [&b"cross-site"[..], b"same-site"].contains(&site)) {
+        return true;
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
+    let origin = origin.as_bytes();
+    let origin_host = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
+    !origin_host.zip(host).is_some_and(|(origin, host)| origin.eq_ignore_ascii_case(host))
 }
 
 /// Query parameters of a path.
@@ -325,4 +348,35 @@ async fn show_record(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, HttpProblem> {
     records::show(&state.app, &id).await.map(Json)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_post_from_a_web_page_of_another_site_is_rejected() {
+        let router = Router::new()
+            .route("/", get(async || "").post(async || ""))
+            .route_layer(middleware::from_fn(reject_cross_site_post));
+        for (method, name, value, expected) in [
+            ("POST", "origin", "https://attacker.example", 403),
+            ("POST", "origin", "null", 403),
+            ("POST", "origin", "http://localhost:1234", 403),
+            ("POST", "sec-fetch-site", "cross-site", 403),
+            ("POST", "sec-fetch-site", "same-site", 403),
+            ("POST", "origin", "http://localhost:9090", 200),
+            ("POST", "sec-fetch-site", "same-origin", 200),
+            ("POST", "accept", "*/*", 200),
+            ("GET", "sec-fetch-site", "cross-site", 200),
+        ] {
+            let request = Request::builder().method(method).uri("/").header(name, value);
+            let request = request.header("host", "localhost:9090").body(Body::empty()).unwrap();
+            let status = router.clone().oneshot(request).await.unwrap().status();
+            assert_eq!(status.as_u16(), expected, "{method} {name}: {value}");
+        }
+    }
 }

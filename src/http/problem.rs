@@ -100,6 +100,14 @@ impl HttpProblem {
         }
     }
 
+    /// Returns the reason in one word or a few, for limits on log lines.
+    pub(super) fn reason(&self) -> &'static str {
+        if let HttpProblem::Unauthenticated(error) = self {
+            return error.as_str();
+        }
+        self.status().canonical_reason().unwrap_or_default()
+    }
+
     /// Returns what the client may know.
     fn detail(&self) -> Cow<'static, str> {
         if let HttpProblem::Unauthenticated(_) = self {

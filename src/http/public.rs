@@ -28,6 +28,7 @@ use crate::pipeline::{
     RequestContext, SourceEndpoint, Switchboard, authenticate, check_head, handle,
 };
 use crate::settings::ServerSettings;
+use crate::telemetry::RefusalLog;
 
 pub use super::body::{EVENT_BYTES, INBOUND_BYTES};
 
@@ -40,6 +41,7 @@ struct PublicState {
     /// One permit for each authenticated request that is being answered.
     in_flight: Semaphore,
     body_budget: BodyBudget,
+    refusals: RefusalLog,
     request_timeout: Duration,
     trusted_proxies: Vec<IpNet>,
 }
@@ -50,6 +52,7 @@ pub fn router(app: Arc<Switchboard>, server: &ServerSettings) -> Router {
         app,
         in_flight: Semaphore::new(server.max_in_flight),
         body_budget: BodyBudget::new(server.body_memory_bytes),
+        refusals: RefusalLog::default(),
         request_timeout: server.request_timeout,
         trusted_proxies: server.trusted_proxies.clone(),
     };
@@ -97,7 +100,12 @@ async fn receive(
         Ok(reply) => json(reply),
         Err(problem) => {
             let source = &*endpoint.source.name;
-            tracing::warn!(request_id = id.as_str(), source, %client, %problem, "request refused");
+            if let Some(suppressed) = state.refusals.admit(source, problem.reason(), Instant::now())
+            {
+                tracing::warn!(
+                    request_id = id.as_str(), source, %client, %problem, suppressed, "request refused"
+                );
+            }
             problem.into_response()
         }
     };

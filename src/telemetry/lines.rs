@@ -17,6 +17,8 @@ struct Pending {
     bytes: Vec<u8>,
     lost: u64,
     closed: bool,
+    /// The writer has ended, and everything is written.
+    ended: bool,
 }
 
 /// Maximum size of waiting lines. Further lines are dropped and counted, so that a log that nobody reads
@@ -54,7 +56,14 @@ impl Lines {
     /// Ends the writer after it has written the waiting lines.
     pub(super) fn close(&self) {
         self.lock().closed = true;
-        self.0.1.notify_one();
+        self.0.1.notify_all();
+    }
+
+    /// Waits until the writer has ended, after [`Lines::close`]. Returns false after the timeout.
+    pub(super) fn wait_until_ended(&self, timeout: Duration) -> bool {
+        let not_ended = |pending: &mut Pending| !pending.ended;
+        let waited = self.0.1.wait_timeout_while(self.lock(), timeout, not_ended);
+        waited.unwrap_or_else(PoisonError::into_inner).0.ended
     }
 
     /// Writes lines until [`Lines::close`]: waits for a line, collects more for a moment, writes them all.
@@ -84,6 +93,8 @@ impl Lines {
             drop(out.write_all(&batch).and_then(|()| out.flush()));
             batch.clear();
             if closed {
+                self.lock().ended = true;
+                self.0.1.notify_all();
                 return;
             }
         }
@@ -106,5 +117,19 @@ impl<'w> MakeWriter<'w> for Lines {
 
     fn make_writer(&'w self) -> Lines {
         self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_for_a_writer_that_does_not_end_has_a_timeout() {
+        let lines = Lines::default();
+        lines.close();
+        assert!(!lines.wait_until_ended(Duration::from_millis(1)));
+        lines.write_out();
+        assert!(lines.wait_until_ended(Duration::ZERO));
     }
 }

@@ -1,12 +1,10 @@
 //! The real program while its rules are edited: valid edits go live, errors are logged, and a reload delays
 //! neither calls nor shutdown.
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::mpsc;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -125,46 +123,69 @@ fn sighup_and_post_reload_work_without_polling() {
 }
 
 #[test]
-fn a_load_that_never_ends_delays_neither_calls_nor_shutdown() {
+fn a_long_load_delays_neither_calls_nor_shutdown() {
     let service = serve("poll_ms = 0");
-    std::fs::remove_file(service.rules()).unwrap();
-    assert!(Command::new("mkfifo").arg(service.rules()).status().unwrap().success());
+    let rules = many_rules(400_000);
+    let loading_after = bytes_read(service.served.id()) + rules.len() as u64;
+    service.edit(&rules);
     let admin = service.served.admin.clone();
     let reload = std::thread::spawn(move || send(&admin, "POST /reload"));
-    let _pipe = until_read(service.rules());
+    service.until("the load has begun", |service| bytes_read(service.served.id()) >= loading_after);
 
     assert!(service.call().contains("agent_1"), "calls are answered");
     assert_eq!(service.admin("GET /readyz").0, 200);
     service.served.signal("-HUP");
     let (code, log) = service.served.terminate();
     assert_eq!(code, Some(0), "{log}");
-    // The load never ends; the service must not wait for it.
+    // The service must not wait for the load.
     let (status, body) = reload.join().unwrap();
     assert_eq!((status, &body["detail"]), (503, &"the service is stopping".into()));
 }
 
-/// Waits until the service opens a named pipe for reading.
-#[track_caller]
-fn until_read(pipe: PathBuf) -> File {
-    let (open, opened) = mpsc::channel();
-    std::thread::spawn(move || open.send(File::options().write(true).open(pipe)));
-    opened.recv_timeout(DEADLINE).expect("the service reads the table").unwrap()
+/// Returns a table that takes a while to load.
+fn many_rules(count: usize) -> String {
+    let rule =
+        |at| format!("[[rule]]\nname = \"{at}\"\nto = \"+1213{at:07}\"\nagent = \"agent_1\"\n");
+    (0..count).map(rule).chain([one_rule("agent_1")]).collect()
+}
+
+/// Returns the number of bytes that a process has read from files.
+fn bytes_read(process: u32) -> u64 {
+    let counters = std::fs::read_to_string(format!("/proc/{process}/io")).unwrap();
+    let read = counters.lines().find_map(|line| line.strip_prefix("rchar: "));
+    read.and_then(|read| read.parse().ok()).expect("a counter of read bytes")
 }
 
 #[test]
 fn sighup_during_startup_does_not_end_the_service() {
-    let (folder, settings) = program::folder(&format!("{SETTINGS}[rules]\npoll_ms = 0\n"), "");
-    let rules = folder.path().join("rules.toml");
-    std::fs::remove_file(&rules).unwrap();
-    assert!(Command::new("mkfifo").arg(&rules).status().unwrap().success());
+    let rules = many_rules(50_000);
+    let (_folder, settings) = program::folder(&format!("{SETTINGS}[rules]\npoll_ms = 0\n"), &rules);
     let starting = start(&["--config", &settings]);
-    let mut pipe = until_read(rules);
+    let is_loading = || bytes_read(starting.id()) >= rules.len() as u64;
+    assert!(wait::until(is_loading), "the service reads the table");
     starting.signal("-HUP");
-    pipe.write_all(one_rule("agent_1").as_bytes()).unwrap();
-    drop(pipe);
     let served = Served::new(starting);
     assert!(send(&served.admin, "GET /healthz").0 == 200);
     assert_eq!(served.terminate().0, Some(0));
+}
+
+#[test]
+fn refuses_to_start_with_a_named_pipe_as_settings_rules_or_secret() {
+    let secret = SETTINGS.replace("env:RETELL_API_KEY", "file:pipe");
+    for (settings, pipe, expected) in [
+        (SETTINGS, "s.toml", "s.toml: it is a named pipe, not a regular file"),
+        (SETTINGS, "rules.toml", "rules.toml: it is a named pipe, not a regular file"),
+        (&secret, "pipe", "cannot read file:pipe: it is a named pipe, not a regular file"),
+    ] {
+        let (folder, path) = program::folder(settings, &one_rule("agent_1"));
+        let pipe = folder.path().join(pipe);
+        drop(std::fs::remove_file(&pipe));
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let ended = run(&["serve", "--dev", "--config", &path]);
+        let stderr = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(expected), "{expected}: {stderr}");
+    }
 }
 
 #[test]

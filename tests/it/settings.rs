@@ -572,6 +572,12 @@ platform = "retell"
 secrets = ["env:SHORT"]
 "#;
 
+    secret_in_a_device: "unusable-secret" to Serve in r#"
+[sources.retell]
+platform = "retell"
+secrets = ["file:/dev/zero"]
+"#;
+
     empty_secret: "short-secret" to Serve in r#"
 [sources.retell]
 platform = "retell"
@@ -877,6 +883,27 @@ fn strips_one_trailing_newline_of_a_secret_file() {
         let settings = load_beside(&files, &text, Purpose::Serve, environment(&[])).settings();
         let token = settings.admin.token.expect("a token");
         assert_eq!(token.expose(), expected.as_bytes(), "{written:?}");
+    }
+}
+
+#[test]
+fn rejects_secret_files_that_are_not_regular_or_too_large_for_every_purpose() {
+    let large = vec![b'a'; 64_001];
+    let files: [(&str, &[u8]); 2] = [("folder/file", b""), ("large", &large)];
+    for (reference, expected) in [
+        ("file:folder", "cannot read file:folder: it is a folder, not a regular file"),
+        ("file:/dev/zero", "cannot read file:/dev/zero: it is a device, not a regular file"),
+        ("file:large", "cannot read file:large: it has 64001 bytes, and the limit is 64 kB"),
+    ] {
+        let records = format!("[records]\nurl = \"{reference}\"\n{SOURCE}");
+        let secret = SOURCE.replace("env:RETELL_API_KEY", reference);
+        for text in [records, secret] {
+            for purpose in [Purpose::Serve, Purpose::Inspect, Purpose::Dev] {
+                let loaded = load_beside(&files, &text, purpose, environment(&[]));
+                assert_eq!(codes_of(&loaded.report), ["unusable-secret"], "{}", loaded.text);
+                assert!(loaded.text.contains(expected), "{}", loaded.text);
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! disk. Keeps a stamp of each file, so that changes are detected.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Cursor, Read, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::{Location, Report, SourceFile};
+use crate::regular_file;
+use crate::regular_file::SizeLimit;
 
 /// State of a file or folder at the time of reading.
 #[derive(Debug, Clone)]
@@ -177,13 +179,7 @@ impl TableFiles {
             return Ok((Box::new(Cursor::new(text.into_bytes())), bytes));
         }
         self.stamps.push(FileStamp::current(path));
-        // Checked before opening: opening a named pipe would block until another process writes to it.
-        let metadata = fs::metadata(path)?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
-        }
-        let mut file = File::open(path)?;
-        let bytes = metadata.len();
+        let (mut file, bytes) = regular_file::open(path, SizeLimit::LIST)?;
         if bytes > Snapshot::MAX_BYTES {
             self.snapshot = None;
         }
@@ -211,7 +207,7 @@ impl TableFiles {
 
 fn read_text(path: &Path, report: &mut Report) -> io::Result<Arc<SourceFile>> {
     let name = path.display().to_string();
-    let error = match String::from_utf8(fs::read(path)?) {
+    let error = match String::from_utf8(regular_file::read(path, SizeLimit::RULES)?) {
         Ok(text) => return Ok(Arc::new(SourceFile::new(&name, text))),
         Err(error) => error,
     };

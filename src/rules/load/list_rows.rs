@@ -128,8 +128,9 @@ impl ListRows {
 
 /// Detects the separator in the first line that is not blank, outside quoted cells.
 fn separator(file: &mut dyn Readable) -> io::Result<char> {
+    const MAX_HEADER_BYTES: u64 = 1_000_000;
     let mut line = Vec::new();
-    let mut reader = BufReader::new(file);
+    let mut reader = BufReader::new(file.take(MAX_HEADER_BYTES));
     while line.trim_ascii().is_empty() {
         line.clear();
         if reader.read_until(b'\n', &mut line)? == 0 {

@@ -1,5 +1,6 @@
 //! Reads settings from the merged layers: each declared key once, and what is left over is unknown.
 
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +10,8 @@ use toml::de::DeTable;
 
 use super::{AdminKeys, LogKeys, RootKeys, RulesKeys, ServerKeys};
 use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, did_you_mean};
+use crate::regular_file;
+use crate::regular_file::SizeLimit;
 use crate::schema::{Absent, TableSpec};
 use crate::settings::layers;
 use crate::settings::layers::is_from_environment;
@@ -42,9 +45,9 @@ pub(crate) trait Choice: Copy + 'static {
 }
 
 /// Reads and checks all layers.
-pub(crate) fn read(inputs: &Inputs) -> std::io::Result<LoadedSettings> {
+pub(crate) fn read(inputs: &Inputs) -> io::Result<LoadedSettings> {
     let mut report = Report::default();
-    let text = inputs.file.as_deref().map(std::fs::read_to_string).transpose()?;
+    let text = inputs.file.as_deref().map(read_text).transpose()?;
     let path = inputs.file.as_ref().map(|path| path.display().to_string());
     let file = SourceFile::private(&path.unwrap_or_default(), text.unwrap_or_default());
     let file = Arc::new(file);
@@ -66,6 +69,12 @@ pub(crate) fn read(inputs: &Inputs) -> std::io::Result<LoadedSettings> {
     let settings = settings.filter(|_| report.error_count() == 0);
     report.sort();
     Ok(LoadedSettings { settings, rules, report })
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let bytes = regular_file::read(path, SizeLimit::SETTINGS)?;
+    let invalid = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
+    String::from_utf8(bytes).map_err(invalid)
 }
 
 /// Reader of one set of inputs.

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::RecordsKeys;
 use super::reader::{Choice, Entry, Section, SettingsReader, SettingsTable};
-use super::sources::{DEV_KEY, without_newline};
+use super::sources::{DEV_KEY, NoTarget, without_newline};
 use crate::domain::secret::Secret;
 use crate::settings::layers::is_from_environment;
 use crate::settings::{NumberStorage, Purpose, RecordsLocation, RecordsSettings};
@@ -133,12 +133,18 @@ impl Entry<'_, '_> {
         };
         let bytes = match target {
             Ok(bytes) => without_newline(bytes),
-            Err(advice) if self.reader.inputs.purpose == Purpose::Serve => {
+            Err(NoTarget::Unusable(reason)) => {
+                let message = format!("`{name}`: cannot read {reference}: {reason}");
+                self.error("unusable-secret", message)
+                    .help("store the URL, and nothing else, in a regular file");
+                return None;
+            }
+            Err(NoTarget::Missing(advice)) if self.reader.inputs.purpose == Purpose::Serve => {
                 let message = format!("`{name}`: there is no URL at {reference}");
                 self.error("no-secret", message).help(advice);
                 return None;
             }
-            Err(advice) => {
+            Err(NoTarget::Missing(advice)) => {
                 let message =
                     format!("`{name}`: there is no URL at {reference}, so records stay in memory");
                 self.reader

@@ -13,6 +13,8 @@ use crate::diagnostics::did_you_mean;
 use crate::dialect;
 use crate::dialect::Dialect;
 use crate::domain::secret::Secret;
+use crate::regular_file;
+use crate::regular_file::SizeLimit;
 use crate::settings::{DEFAULT_PATHS, Purpose};
 use crate::source::{Fallback, Source};
 
@@ -24,6 +26,14 @@ pub(crate) const DEV_KEY: &str = "dev";
 pub(crate) const REFERENCE_PATTERN: &str = "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$";
 /// Form of a source's name, which is a part of the URL.
 pub(crate) const SOURCE_NAME_PATTERN: &str = "^[A-Za-z0-9_-]+$";
+
+/// Reason why a reference leads to no value.
+pub(crate) enum NoTarget {
+    /// The variable or file does not exist, or is unreadable. Contains advice how to provide it.
+    Missing(String),
+    /// The file is not a regular file, or too large.
+    Unusable(String),
+}
 
 /// Values of sources.
 impl Entry<'_, '_> {
@@ -173,7 +183,13 @@ impl SettingsReader<'_> {
         match target.map(without_newline) {
             Ok(bytes) if bytes.len() >= SHORTEST_SECRET_BYTES => Some(Secret::new(bytes)),
             Ok(bytes) => self.short_secret(bytes, reference, path),
-            Err(advice) => self.missing_secret(&advice, reference, path),
+            Err(NoTarget::Missing(advice)) => self.missing_secret(&advice, reference, path),
+            Err(NoTarget::Unusable(reason)) => {
+                let message = format!("`{}`: cannot read {reference}: {reason}", path.join("."));
+                self.error("unusable-secret", path, message)
+                    .help("store the secret, and nothing else, in a regular file");
+                None
+            }
         }
     }
 
@@ -219,20 +235,26 @@ impl SettingsReader<'_> {
         Some(Secret::new(bytes))
     }
 
-    /// Returns the target of a reference, or advice how to provide it; `None` for anything that is
-    /// not a reference.
-    pub(crate) fn dereference(&self, reference: &str) -> Option<Result<Vec<u8>, String>> {
+    /// Returns the target of a reference, or why there is none; `None` for anything that is not a
+    /// reference.
+    pub(crate) fn dereference(&self, reference: &str) -> Option<Result<Vec<u8>, NoTarget>> {
         match reference.split_once(':')? {
             ("env", name) if is_variable_name(name) => {
                 let value = self.inputs.environment.get(name);
                 let value = value.map(|value| value.clone().into_bytes());
-                Some(value.ok_or_else(|| format!("set the environment variable {name}")))
+                let advice = || format!("set the environment variable {name}");
+                Some(value.ok_or_else(|| NoTarget::Missing(advice())))
             }
             ("file", file) => {
                 let file = self.resolve(Path::new(file));
-                let read = std::fs::read(&file);
-                let advice = |error| format!("store the secret in {}: {error}", file.display());
-                Some(read.map_err(advice))
+                let read = regular_file::read(&file, SizeLimit::SECRET);
+                Some(read.map_err(|error| match regular_file::is_unusable(&error) {
+                    true => NoTarget::Unusable(error.to_string()),
+                    false => NoTarget::Missing(format!(
+                        "store the secret in {}: {error}",
+                        file.display()
+                    )),
+                }))
             }
             _ => None,
         }

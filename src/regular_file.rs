@@ -1,0 +1,124 @@
+//! Reads regular files of a limited size: rules, lists, settings and secrets.
+//!
+//! Never opens a named pipe, which blocks until another process writes to it, nor a device, which may
+//! have no end. Symbolic links are followed.
+
+use std::fs::{self, File, FileType};
+use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+/// Maximum size of a file of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SizeLimit {
+    bytes: u64,
+    /// Size for messages: `64 MB`.
+    shown: &'static str,
+}
+
+impl SizeLimit {
+    /// Each TOML file of a rule table.
+    pub(crate) const RULES: SizeLimit = SizeLimit { bytes: 256_000_000, shown: "256 MB" };
+    /// File of a list.
+    pub(crate) const LIST: SizeLimit = SizeLimit { bytes: 1_000_000_000, shown: "1 GB" };
+    /// Settings file.
+    pub(crate) const SETTINGS: SizeLimit = SizeLimit { bytes: 1_000_000, shown: "1 MB" };
+    /// File with a secret.
+    pub(crate) const SECRET: SizeLimit = SizeLimit { bytes: 64_000, shown: "64 kB" };
+
+    fn check(self, bytes: u64) -> io::Result<()> {
+        if bytes <= self.bytes {
+            return Ok(());
+        }
+        let message = format!("it has {bytes} bytes, and the limit is {}", self.shown);
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, message))
+    }
+}
+
+/// Opens a regular file and returns its size.
+///
+/// # Errors
+/// Fails for anything other than a regular file, and for a file beyond the limit.
+pub(crate) fn open(path: &Path, limit: SizeLimit) -> io::Result<(File, u64)> {
+    let metadata = fs::metadata(path)?;
+    check_type(metadata.file_type())?;
+    limit.check(metadata.len())?;
+    Ok((File::open(path)?, metadata.len()))
+}
+
+/// Reads a regular file.
+///
+/// # Errors
+/// Fails for anything other than a regular file, and for a file beyond the limit, even if it grows while
+/// it is read.
+pub(crate) fn read(path: &Path, limit: SizeLimit) -> io::Result<Vec<u8>> {
+    let (file, size) = open(path, limit)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+    file.take(limit.bytes + 1).read_to_end(&mut bytes)?;
+    limit.check(bytes.len() as u64)?;
+    Ok(bytes)
+}
+
+/// Returns whether `error` means that the path leads to something other than a regular file of
+/// acceptable size.
+pub(crate) fn is_unusable(error: &io::Error) -> bool {
+    [io::ErrorKind::InvalidInput, io::ErrorKind::FileTooLarge].contains(&error.kind())
+}
+
+fn check_type(file_type: FileType) -> io::Result<()> {
+    let kinds = [
+        (file_type.is_dir(), "a folder"),
+        (file_type.is_fifo(), "a named pipe"),
+        (file_type.is_socket(), "a socket"),
+        (file_type.is_char_device() || file_type.is_block_device(), "a device"),
+    ];
+    match kinds.into_iter().find(|(is_kind, _)| *is_kind) {
+        None => Ok(()),
+        Some((_, kind)) => {
+            let message = format!("it is {kind}, not a regular file");
+            Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: SizeLimit = SizeLimit { bytes: 10, shown: "10 bytes" };
+
+    #[track_caller]
+    fn rejects(path: &Path, expected: &str) {
+        let error = read(path, LIMIT).unwrap_err();
+        assert_eq!(error.to_string(), expected, "{}", path.display());
+        assert!(is_unusable(&error), "{error:?}");
+    }
+
+    #[test]
+    fn reads_regular_files_up_to_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "0123456789").unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert_eq!(read(&link, LIMIT).unwrap(), b"0123456789");
+        fs::write(&path, "0123456789a").unwrap();
+        rejects(&link, "it has 11 bytes, and the limit is 10 bytes");
+        File::create(&path).unwrap().set_len(2_000_000_000).unwrap();
+        rejects(&path, "it has 2000000000 bytes, and the limit is 10 bytes");
+    }
+
+    #[test]
+    fn rejects_everything_but_regular_files_without_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&pipe, &link).unwrap();
+        rejects(&link, "it is a named pipe, not a regular file");
+        rejects(folder.path(), "it is a folder, not a regular file");
+        rejects(Path::new("/dev/zero"), "it is a device, not a regular file");
+        let missing = read(&folder.path().join("missing"), LIMIT).unwrap_err();
+        assert!(!is_unusable(&missing), "{missing:?}");
+    }
+}
