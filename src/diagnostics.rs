@@ -189,9 +189,18 @@ impl Diagnostic {
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     diagnostics: Vec<Diagnostic>,
-    /// Number of errors among them. A check asks for it before and after each rule.
+    /// Number of errors, including those that are not kept. A check asks for it before and after each
+    /// rule.
     errors: usize,
+    /// Number of warnings, including those that are not kept.
+    warnings: usize,
+    /// The latest diagnostic beyond [`MAX_KEPT`]; the caller may still add a help to it.
+    not_kept: Option<Box<Diagnostic>>,
 }
+
+/// Maximum number of errors, and of warnings, that a report keeps. Further ones are counted: a mistake in
+/// a generated table repeats itself in every rule.
+const MAX_KEPT: usize = 1_000;
 
 impl Report {
     /// Creates a report of one error without a location.
@@ -238,8 +247,7 @@ impl Report {
         location: Option<Location>,
         Problem { code, message, help }: Problem,
     ) -> &mut Diagnostic {
-        self.errors += usize::from(severity == Severity::Error);
-        self.diagnostics.push(Diagnostic {
+        self.add(Diagnostic {
             code,
             severity,
             message,
@@ -247,7 +255,23 @@ impl Report {
             location,
             hide_line: false,
             detail: None,
+        })
+    }
+
+    fn add(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
+        let count = match diagnostic.severity {
+            Severity::Error => Some(&mut self.errors),
+            Severity::Warning => Some(&mut self.warnings),
+            Severity::Note => None,
+        };
+        let is_kept = count.is_none_or(|count| {
+            *count += 1;
+            *count <= MAX_KEPT
         });
+        if !is_kept {
+            return self.not_kept.insert(Box::new(diagnostic));
+        }
+        self.diagnostics.push(diagnostic);
         self.diagnostics.last_mut().expect("a diagnostic was just pushed")
     }
 
@@ -263,7 +287,23 @@ impl Report {
 
     /// Returns the number of warnings.
     pub fn warning_count(&self) -> usize {
-        self.diagnostics.iter().filter(|problem| problem.severity == Severity::Warning).count()
+        self.warnings
+    }
+
+    fn count_kept(&self, severity: Severity) -> usize {
+        self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()
+    }
+
+    /// Returns a line about the errors and warnings that are not kept, if there are any.
+    fn not_kept_text(&self) -> Option<String> {
+        let errors = self.errors - self.count_kept(Severity::Error);
+        let warnings = self.warnings - self.count_kept(Severity::Warning);
+        let counted = |count: usize, name: &str| {
+            (count > 0).then(|| format!("{count} more {name}{}", if count > 1 { "s" } else { "" }))
+        };
+        let both = [counted(errors, "error"), counted(warnings, "warning")];
+        let both: Vec<_> = both.into_iter().flatten().collect();
+        (!both.is_empty()).then(|| format!("… and {}", both.join(", ")))
     }
 
     /// Sorts by file and location; diagnostics without a location come last.
@@ -274,17 +314,22 @@ impl Report {
         });
     }
 
-    /// Removes the diagnostics for which `keep` returns false.
+    /// Removes the diagnostics for which `keep` returns false, and the count of those that were not kept.
     pub fn retain(&mut self, keep: impl FnMut(&Diagnostic) -> bool) {
         self.diagnostics.retain(keep);
-        let is_error = |problem: &&Diagnostic| problem.severity == Severity::Error;
-        self.errors = self.diagnostics.iter().filter(is_error).count();
+        self.errors = self.count_kept(Severity::Error);
+        self.warnings = self.count_kept(Severity::Warning);
     }
 
     /// Appends the diagnostics of another report.
     pub fn append(&mut self, other: Report) {
-        self.errors += other.errors;
-        self.diagnostics.extend(other.diagnostics);
+        let more_errors = other.errors - other.count_kept(Severity::Error);
+        let more_warnings = other.warnings - other.count_kept(Severity::Warning);
+        for diagnostic in other.diagnostics {
+            self.add(diagnostic);
+        }
+        self.errors += more_errors;
+        self.warnings += more_warnings;
     }
 
     /// Replaces each file by the reported line, so that a stored report does not keep a large table in
@@ -298,7 +343,7 @@ impl Report {
 
     /// Removes the notes.
     pub fn without_notes(mut self) -> Report {
-        self.retain(|diagnostic| diagnostic.severity != Severity::Note);
+        self.diagnostics.retain(|diagnostic| diagnostic.severity != Severity::Note);
         self
     }
 
@@ -306,7 +351,7 @@ impl Report {
     pub fn to_text(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let texts = self.diagnostics.iter().map(|diagnostic| diagnostic.to_text(&renderer));
-        texts.collect::<Vec<_>>().join("\n\n")
+        texts.chain(self.not_kept_text()).collect::<Vec<_>>().join("\n\n")
     }
 
     /// Renders the report as a JSON array.
@@ -438,4 +483,26 @@ pub fn did_you_mean<'c>(
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<String> {
     nearest(word, candidates).map(|candidate| format!("did you mean `{candidate}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_counts_the_errors_that_it_does_not_keep() {
+        let mut report = Report::default();
+        for _ in 0..MAX_KEPT + 2 {
+            report.error("unknown-key", None, "unknown key").help("did you mean `agent`?");
+        }
+        let mut other = Report::default();
+        other.error("no-name", None, "every rule needs a `name`");
+        other.warning("unused-agent", None, "no rule uses the agent");
+        report.append(other);
+        assert_eq!((report.error_count(), report.warning_count()), (MAX_KEPT + 3, 1));
+        assert_eq!(report.diagnostics().len(), MAX_KEPT + 1);
+        assert!(report.to_string().ends_with("\n\n… and 3 more errors"));
+        report.retain(|diagnostic| diagnostic.severity == Severity::Warning);
+        assert_eq!((report.error_count(), report.warning_count()), (0, 1));
+    }
 }

@@ -656,9 +656,9 @@ async fn rejects_a_named_pipe_as_a_rule_file() {
     let report = reloaded.report.to_string();
     assert!(report.contains("rules.toml: it is a named pipe, not a regular file"), "{report}");
     std::fs::remove_file(&path).unwrap();
-    std::fs::File::create(&path).unwrap().set_len(64_000_001).unwrap();
+    std::fs::File::create(&path).unwrap().set_len(256_000_001).unwrap();
     let report = live.reload().await.report.to_string();
-    assert!(report.contains("it has 64000001 bytes, and the limit is 64 MB"), "{report}");
+    assert!(report.contains("it has 256000001 bytes, and the limit is 256 MB"), "{report}");
     assert_eq!(live.agent().await, "agent_1");
 }
 
