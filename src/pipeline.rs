@@ -295,8 +295,6 @@ impl Exchange<'_> {
     /// Stores an event. The platform receives the acknowledgement once the event is committed.
     async fn handle_event(&self, event: &Event<'_>) -> Result<PreparedReply, RequestError> {
         let Exchange { app, endpoint, context, .. } = self;
-        // Text of the platform, shortened for the log.
-        let shorten = |text: &str| text.chars().take(64).collect::<String>();
         tracing::info!(
             request_id = context.request_id,
             source = &*endpoint.source.name,
@@ -343,7 +341,7 @@ impl Exchange<'_> {
         tracing::info!(
             request_id = self.context.request_id,
             source = call.source(),
-            call_id = call.call_id(),
+            call_id = call.call_id().map(shorten),
             from = &*call.from().masked(),
             to = &*call.to().masked(),
             "retry"
@@ -393,10 +391,10 @@ impl Exchange<'_> {
             request_id = self.context.request_id,
             source = call.source(),
             channel = call.channel().as_str(),
-            call_id = call.call_id(),
+            call_id = call.call_id().map(shorten),
             from = &*call.from().masked(),
             to = &*call.to().masked(),
-            agent_in = call.agent(),
+            agent_in = call.agent().map(shorten),
             outcome = decision.outcome().as_str(),
             rule = decision.rule(),
             agent,
@@ -454,4 +452,10 @@ impl RequestContext<'_> {
     fn latency_us(&self) -> u64 {
         u64::try_from(self.received_at.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
+}
+
+/// Shortens a text of the platform for the log, which must not grow with it.
+fn shorten(text: &str) -> &str {
+    const MAX_CHARS: usize = 64;
+    text.char_indices().nth(MAX_CHARS).map_or(text, |(end, _)| &text[..end])
 }

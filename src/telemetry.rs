@@ -27,6 +27,8 @@ pub use histogram::Histogram;
 pub use refusal_log::RefusalLog;
 pub use source_counters::{FallbackCause, RequestKind, RequestOutcome, SourceCounters};
 
+pub(crate) use json::is_unsafe_to_show;
+
 use json::JsonLines;
 use lines::Lines;
 

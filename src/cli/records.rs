@@ -20,6 +20,7 @@ use super::{ConfigFile, Exit};
 use crate::diagnostics::Report;
 use crate::records::{NumberPolicy, Store, StoreError};
 use crate::settings::{LoadedSettings, Purpose, RecordsLocation, Settings};
+use crate::telemetry::is_unsafe_to_show;
 
 /// Read the record store of `[records] url`, whether or not the service is running.
 #[derive(Debug, Args)]
@@ -127,7 +128,7 @@ fn terminal_width() -> Option<u16> {
 
 /// Replaces control characters, which a terminal would interpret, in a text of unknown origin.
 fn sanitize(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_unsafe_to_show(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// Parses the value of `--zone`.

@@ -48,6 +48,12 @@ impl<S: Subscriber> Layer<S> for JsonLines {
     }
 }
 
+/// Returns whether a character can change how a terminal shows the text around it: control characters, and
+/// marks that reverse the direction of writing.
+pub(crate) fn is_unsafe_to_show(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 struct JsonLine(Vec<u8>);
 
 impl JsonLine {
@@ -63,22 +69,26 @@ impl JsonLine {
 
     /// Appends text inside the quotes of a JSON string.
     fn escaped(&mut self, text: &str) {
-        let mut rest = text.as_bytes();
-        let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+        // 0xC2 and 0xE2 begin the characters beyond ASCII that may have to be escaped.
+        let special = |byte: u8| byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7f | 0xc2 | 0xe2);
         // A loop without early exit is vectorised.
-        if !rest.iter().fold(false, |found, byte| found | special(byte)) {
-            self.0.extend_from_slice(rest);
+        if !text.bytes().fold(false, |found, byte| found | special(byte)) {
+            self.raw(text);
             return;
         }
-        while let Some(at) = rest.iter().position(special) {
-            self.0.extend_from_slice(&rest[..at]);
-            match rest[at] {
-                quoted @ (b'"' | b'\\') => self.0.extend_from_slice(&[b'\\', quoted]),
-                control => self.raw(&format!("\\u{control:04x}")),
+        let mut rest = text;
+        let is_escaped = |c: char| matches!(c, '"' | '\\') || is_unsafe_to_show(c);
+        while let Some(at) = rest.find(is_escaped) {
+            self.raw(&rest[..at]);
+            let mut after = rest[at..].chars();
+            match after.next() {
+                Some(quoted @ ('"' | '\\')) => self.0.extend_from_slice(&[b'\\', quoted as u8]),
+                Some(control) => self.raw(&format!("\\u{:04x}", u32::from(control))),
+                None => {}
             }
-            rest = &rest[at + 1..];
+            rest = after.as_str();
         }
-        self.0.extend_from_slice(rest);
+        self.raw(rest);
     }
 }
 
@@ -127,6 +137,14 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
+
+    #[test]
+    fn escapes_what_a_terminal_would_obey() {
+        let mut line = JsonLine(Vec::new());
+        line.escaped("a\u{9b}2J\u{7f}\u{202e}b\u{2066}ü… \u{85}\"\n");
+        let expected = r#"a\u009b2J\u007f\u202eb\u2066ü… \u0085\"\u000a"#;
+        assert_eq!(std::str::from_utf8(&line.0).unwrap(), expected);
+    }
 
     #[test]
     fn writes_each_event_as_one_json_object_on_one_line() {

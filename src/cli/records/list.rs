@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use super::filter::FilterFlags;
-use super::row::{COLUMNS, cells, format_outcome, format_time, zone_name};
+use super::row::{COLUMNS, cell, cells, format_outcome, format_time, zone_name};
 use super::table::{Column, Fit};
 use super::{OpenStore, sanitize, table, terminal_width};
 use crate::cli::{ConfigFile, Exit};
@@ -79,7 +79,7 @@ fn write_csv(
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(COLUMNS.iter().chain(["last_event"].iter()))?;
     for call in calls {
-        let last_event = last_events.get(&call.id).cloned().unwrap_or_default();
+        let last_event = last_events.get(&call.id).map(|kind| cell(kind)).unwrap_or_default();
         csv.write_record(cells(call).into_iter().chain([last_event]))?;
     }
     Ok(csv.flush()?)

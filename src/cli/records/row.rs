@@ -45,8 +45,7 @@ pub(super) fn cells(call: &CallRecord) -> Vec<String> {
     let object = call.to_json();
     let cells = COLUMNS.iter().map(|name| match object.get(*name) {
         None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) if is_formula(text) => format!("'{text}"),
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => cell(text),
         Some(value @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_))) => {
             value.to_string()
         }
@@ -54,10 +53,19 @@ pub(super) fn cells(call: &CallRecord) -> Vec<String> {
     cells.collect()
 }
 
+/// Returns a text as a cell that a spreadsheet takes for text.
+pub(super) fn cell(text: &str) -> String {
+    if is_formula(text) { format!("'{text}") } else { text.to_owned() }
+}
+
+/// Returns whether a spreadsheet could take a text for a formula. Spreadsheets ignore white space before
+/// it, and take full-width signs for their ASCII forms.
 fn is_formula(text: &str) -> bool {
     let is_number = |rest: &str| rest.chars().all(|c| c.is_ascii_digit() || c == '*');
-    text.strip_prefix('+').is_some_and(|rest| !is_number(rest))
-        || text.starts_with(['=', '-', '@', '\t', '\r'])
+    let shown = text.trim_start_matches(|c: char| c.is_whitespace() || c.is_control());
+    text.starts_with(['\t', '\r', '\n'])
+        || shown.strip_prefix('+').is_some_and(|rest| !is_number(rest))
+        || shown.starts_with(['=', '-', '@', '＝', '＋', '－', '＠'])
 }
 
 /// Adds the key `record`, which distinguishes calls from events.
@@ -111,4 +119,21 @@ pub(super) fn format_time(at: Timestamp, zone: &TimeZone) -> String {
 /// Returns the name of the zone, for headings.
 pub(super) fn zone_name(zone: &TimeZone) -> String {
     zone.iana_name().unwrap_or("UTC").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_never_a_formula() {
+        for text in
+            ["=1+1", "-1", "@a", "+1+1", " =1", "\n=1", "\u{3000}=1", "＝1", "\t", "\u{7f}=1"]
+        {
+            assert_eq!(cell(text), format!("'{text}"));
+        }
+        for text in ["", "+12137771234", "+1213*", "front-desk", "a=b", "call_ended"] {
+            assert_eq!(cell(text), text);
+        }
+    }
 }
