@@ -57,6 +57,7 @@ impl Serve {
         let Settings { server, admin, sources, rules, records, .. } = settings;
         // Before the log says "serving": a reader of the log may then send a signal.
         let shutdown_signal = shutdown_signal()?;
+        raise_open_file_limit(server.max_connections);
         let public = bind(server.listen)?;
         let private = bind(admin.listen)?;
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
@@ -97,6 +98,35 @@ impl Serve {
         Ok(Exit::Success)
     }
 }
+
+/// File descriptors besides those of public connections: listeners, admin connections, files, databases.
+#[cfg(target_os = "linux")]
+const OTHER_DESCRIPTORS: u64 = 200;
+
+/// Raises the soft limit of open files to what the connections need, and warns if the hard limit is lower.
+#[cfg(target_os = "linux")]
+fn raise_open_file_limit(max_connections: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let needed = max_connections as u64 + OTHER_DESCRIPTORS;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|limit| limit >= needed) {
+        return;
+    }
+    let possible = maximum.map_or(needed, |limit| limit.min(needed));
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(possible), maximum });
+    if raised.is_err() || possible < needed {
+        tracing::warn!(
+            limit = getrlimit(Resource::Nofile).current,
+            max_connections,
+            "the limit of open files is below max_connections"
+        );
+    }
+}
+
+/// Limits of other systems are left to the operator.
+#[cfg(not(target_os = "linux"))]
+fn raise_open_file_limit(_: usize) {}
 
 fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
     http::bind(address).with_context(|| format!("cannot listen on {address}"))

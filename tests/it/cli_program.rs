@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use crate::support::program::{SETTINGS, folder, program, run, serve, text};
+use crate::support::program::{
+    SETTINGS, Served, folder, program, run, serve, start_with_file_limit, text,
+};
 use crate::support::wait;
 
 #[test]
@@ -179,4 +181,14 @@ fn an_idle_connection_does_not_keep_the_service_from_stopping() {
     let _idle = std::net::TcpStream::connect(address).unwrap();
     let (code, _) = served.terminate();
     assert_eq!(code, Some(0));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_limit_of_open_files_is_raised_to_what_connections_need() {
+    let served = Served::new(start_with_file_limit(256));
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", served.id())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let soft: u64 = line.split_whitespace().nth(3).unwrap().parse().unwrap();
+    assert!(soft > 256, "{line}");
 }

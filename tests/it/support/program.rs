@@ -42,7 +42,24 @@ pub(crate) struct Served {
 
 /// Starts `serve --dev`.
 pub(crate) fn start(arguments: &[&str]) -> Running {
-    let mut serve = program();
+    start_with(program(), arguments)
+}
+
+/// Starts `serve --dev` with a soft limit of open files.
+pub(crate) fn start_with_file_limit(limit: u32) -> Running {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("ulimit -S -n {limit} && exec \"$0\" \"$@\""));
+    shell.arg(env!("CARGO_BIN_EXE_switchboard")).current_dir(root());
+    for (name, value) in program().get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    start_with(shell, &[])
+}
+
+fn start_with(mut serve: Command, arguments: &[&str]) -> Running {
     serve.args(["serve", "--dev"]).args(arguments);
     let sets_records =
         |path: &&str| std::fs::read_to_string(path).is_ok_and(|text| text.contains("[records]"));
