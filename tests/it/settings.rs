@@ -887,6 +887,31 @@ fn strips_one_trailing_newline_of_a_secret_file() {
 }
 
 #[test]
+fn rejects_secrets_that_were_copied_with_something_around_them() {
+    for (value, expected) in [
+        ("                    ", "env:RETELL_API_KEY contains nothing but white space"),
+        ("\u{feff}key_0123456789abcdef", "begins with a byte order mark"),
+        ("${RETELL_API_KEY}", "is a variable that was not expanded"),
+        ("$RETELL_API_KEY", "is a variable that was not expanded"),
+        ("\"key_0123456789abcdef\"", "is in quotes"),
+        ("'key_0123456789abcdef'", "is in quotes"),
+        ("RETELL_API_KEY=key_0123456789abcdef", "begins with a name and `=`"),
+    ] {
+        for purpose in [Purpose::Serve, Purpose::Inspect, Purpose::Dev] {
+            let environment = environment(&[("RETELL_API_KEY", value)]);
+            let loaded = load_beside(&[], SOURCE, purpose, environment);
+            assert_eq!(codes_of(&loaded.report), ["unusable-secret"], "{}", loaded.text);
+            assert!(loaded.text.contains(expected), "{}", loaded.text);
+            assert!(!loaded.text.contains(value), "{}", loaded.text);
+        }
+    }
+    for value in ["QUJDREVGR0hJSktMTU5PUA==", "$key_0123456789abcdef", "it's a secret of mine"] {
+        let environment = environment(&[("RETELL_API_KEY", value)]);
+        load_beside(&[], SOURCE, Purpose::Serve, environment).settings();
+    }
+}
+
+#[test]
 fn rejects_secret_files_that_are_not_regular_or_too_large_for_every_purpose() {
     let large = vec![b'a'; 64_001];
     let files: [(&str, &[u8]); 2] = [("folder/file", b""), ("large", &large)];

@@ -180,7 +180,15 @@ impl SettingsReader<'_> {
                 .hide_line();
             return None;
         };
-        match target.map(without_newline) {
+        let target = target.map(without_newline);
+        if let Ok(bytes) = &target
+            && let Some((mistake, help)) = mistake_in_secret(bytes)
+        {
+            let message = format!("`{}`: {reference} {mistake}", path.join("."));
+            self.error("unusable-secret", path, message).help(help);
+            return None;
+        }
+        match target {
             Ok(bytes) if bytes.len() >= SHORTEST_SECRET_BYTES => Some(Secret::new(bytes)),
             Ok(bytes) => self.short_secret(bytes, reference, path),
             Err(NoTarget::Missing(advice)) => self.missing_secret(&advice, reference, path),
@@ -280,4 +288,32 @@ pub(crate) fn without_newline(mut bytes: Vec<u8>) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// Returns what is wrong with a secret that was copied with something around it, and the remedy. The
+/// secret itself is never shown.
+fn mistake_in_secret(secret: &[u8]) -> Option<(&'static str, &'static str)> {
+    let is_upper_case_name = |name: &[u8]| {
+        name.len() > 2 && name.iter().all(|&byte| byte.is_ascii_uppercase() || byte == b'_')
+    };
+    let assigned = secret.splitn(2, |&byte| byte == b'=').collect::<Vec<_>>();
+    let is_quoted =
+        |quote: u8| secret.len() > 1 && secret.starts_with(&[quote]) && secret.ends_with(&[quote]);
+    if secret.is_empty() {
+        None
+    } else if secret.iter().all(u8::is_ascii_whitespace) {
+        Some(("contains nothing but white space", "store the secret there"))
+    } else if secret.starts_with(b"\xef\xbb\xbf") {
+        Some(("begins with a byte order mark", "save the file as UTF-8 without BOM"))
+    } else if secret.starts_with(b"${") || secret.strip_prefix(b"$").is_some_and(is_upper_case_name)
+    {
+        Some(("is a variable that was not expanded", "set it to the secret itself"))
+    } else if is_quoted(b'"') || is_quoted(b'\'') {
+        Some(("is in quotes", "remove the quotes; they would be part of the secret"))
+    } else if matches!(assigned[..], [name, value] if is_upper_case_name(name) && value.len() >= SHORTEST_SECRET_BYTES)
+    {
+        Some(("begins with a name and `=`", "store only what follows the `=`"))
+    } else {
+        None
+    }
 }
