@@ -163,8 +163,8 @@ pub async fn handle(
     endpoint: &SourceEndpoint,
     request: Verified,
     context: RequestContext<'_>,
+    facts: Facts,
 ) -> Result<Bytes, RequestError> {
-    let facts = Facts { at: app.now() };
     let deadline = context.received_at + endpoint.source.reply_within;
     let prepared = {
         let rules = app.table();
@@ -199,11 +199,11 @@ pub async fn handle(
 /// # Errors
 /// Returns the reason for which authentication would fail with any body.
 pub fn check_head(
-    app: &Switchboard,
     endpoint: &SourceEndpoint,
     head: &RequestHead,
+    now: Timestamp,
 ) -> Result<(), RequestError> {
-    let result = authenticate::check_head(head, &endpoint.source.policy, app.now());
+    let result = authenticate::check_head(head, &endpoint.source.policy, now);
     result.map_err(|reason| refused(endpoint, reason))
 }
 
@@ -212,11 +212,11 @@ pub fn check_head(
 /// # Errors
 /// Returns the reason for which authentication failed.
 pub fn authenticate(
-    app: &Switchboard,
     endpoint: &SourceEndpoint,
     request: Unverified,
+    now: Timestamp,
 ) -> Result<Verified, RequestError> {
-    let result = authenticate::authenticate(request, &endpoint.source.policy, app.now());
+    let result = authenticate::authenticate(request, &endpoint.source.policy, now);
     let verified = result.map_err(|reason| refused(endpoint, reason))?;
     if let AuthMethod::Observed(reason) = verified.method() {
         endpoint.counters.observed(reason);

@@ -35,7 +35,10 @@ impl Scheme for RetellScheme {
 
     fn check_head(&self, headers: &HeaderMap, now: Timestamp) -> Result<(), AuthError> {
         let header = single_header(headers, HEADER)?.ok_or(AuthError::Missing)?;
-        let (timestamp, _) = parse_header(header).ok_or(AuthError::Malformed)?;
+        let (timestamp, digest) = split_header(header).ok_or(AuthError::Malformed)?;
+        if digest.len() != 64 || !digest.iter().all(u8::is_ascii_hexdigit) {
+            return Err(AuthError::Malformed);
+        }
         check_window(timestamp, now)
     }
 
@@ -57,6 +60,14 @@ impl Scheme for RetellScheme {
 
 /// Returns the digits of the timestamp and the digest, or `None` if any character deviates.
 fn parse_header(header: &[u8]) -> Option<(&[u8], [u8; 32])> {
+    let (timestamp, hex) = split_header(header)?;
+    let mut digest = [0; 32];
+    hex::decode_to_slice(hex, &mut digest).ok()?;
+    Some((timestamp, digest))
+}
+
+/// Returns the digits of the timestamp, and what should be the hexadecimal digits of the digest.
+fn split_header(header: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = header.strip_prefix(b"v=")?;
     let comma = rest.iter().position(|&byte| byte == b',')?;
     let (timestamp, rest) = rest.split_at(comma);
@@ -64,9 +75,7 @@ fn parse_header(header: &[u8]) -> Option<(&[u8], [u8; 32])> {
     if !is_plain || timestamp.starts_with(b"0") {
         return None;
     }
-    let mut digest = [0; 32];
-    hex::decode_to_slice(rest.strip_prefix(b",d=")?, &mut digest).ok()?;
-    Some((timestamp, digest))
+    Some((timestamp, rest.strip_prefix(b",d=")?))
 }
 
 fn check_window(timestamp: &[u8], now: Timestamp) -> Result<(), AuthError> {

@@ -2,7 +2,8 @@
 //!
 //! A body is read before its request can be authenticated, so anyone can make the service hold one. All
 //! bodies that are being read share a budget; events, which may be large, cannot take all of it, and
-//! neither can the requests of one address.
+//! neither can the requests of one address. The first kilobytes of a body are free: the limit on
+//! connections bounds them, and the bodies of calls have no more.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -21,6 +22,8 @@ use super::HttpProblem;
 pub const INBOUND_BYTES: usize = 64 << 10;
 /// Maximum size of the body of an event, in bytes: the transcript of a long call has megabytes.
 pub const EVENT_BYTES: usize = 10 << 20;
+/// Bytes of each body that the budget does not count.
+const FREE_BYTES: usize = 4 << 10;
 /// Maximum time for receiving the body of an inbound request.
 const INBOUND_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -155,10 +158,14 @@ async fn collect(mut body: Body, reservation: &mut Reservation<'_>) -> Result<By
             HttpProblem::BadRequest(detail.into())
         })?;
         let Ok(data) = frame.into_data() else { continue };
-        if first.len().max(all.len()) + data.len() > limit_bytes {
+        let received = first.len().max(all.len()) + data.len();
+        if received > limit_bytes {
             return Err(HttpProblem::TooLarge { limit_bytes });
         }
-        reservation.grow(data.len()).ok_or(HttpProblem::Overloaded)?;
+        let counted = received.saturating_sub(FREE_BYTES).min(data.len());
+        if counted > 0 {
+            reservation.grow(counted).ok_or(HttpProblem::Overloaded)?;
+        }
         if first.is_empty() {
             first = data;
             continue;

@@ -24,6 +24,7 @@ use super::body::{BodyBudget, BodyKind, read_body};
 use super::client_address;
 use super::connections::Connection;
 use crate::authenticate::{RequestHead, Unverified};
+use crate::domain::facts::Facts;
 use crate::pipeline::{
     RequestContext, SourceEndpoint, Switchboard, authenticate, check_head, handle,
 };
@@ -132,12 +133,14 @@ async fn answer(
         match poll_immediate(&mut reading).await {
             Some(body) => body?,
             None => {
-                check_head(&state.app, endpoint, &head)?;
+                check_head(endpoint, &head, state.app.now())?;
                 reading.await?
             }
         }
     };
-    let verified = authenticate(&state.app, endpoint, Unverified::new(head, body))?;
+    // Signatures, hours and dates use the same time.
+    let facts = Facts { at: state.app.now() };
+    let verified = authenticate(endpoint, Unverified::new(head, body), facts.at)?;
     if let Some(connection) = connection {
         connection.authenticated();
     }
@@ -145,7 +148,7 @@ async fn answer(
         state.app.counters().overloaded.increment(1);
         return Err(HttpProblem::Overloaded);
     };
-    Ok(handle(&state.app, endpoint, verified, context).await?)
+    Ok(handle(&state.app, endpoint, verified, context, facts).await?)
 }
 
 /// A request to a source, before its body is read.
