@@ -42,22 +42,18 @@ struct Registry {
 struct Guest {
     address: IpAddr,
     since: Instant,
-    connection: Arc<ConnectionState>,
+    /// Whether the header of a request has arrived.
+    has_begun: Arc<AtomicBool>,
     /// Ends the connection's task. None until the task is started.
     task: Option<AbortHandle>,
-}
-
-#[derive(Default)]
-struct ConnectionState {
-    has_begun: AtomicBool,
-    is_authenticated: AtomicBool,
 }
 
 /// A connection, in the extensions of its requests. Dropping it frees its place.
 pub(super) struct Connection {
     number: u64,
     peer: SocketAddr,
-    state: Arc<ConnectionState>,
+    has_begun: Arc<AtomicBool>,
+    is_authenticated: AtomicBool,
     connections: Connections,
 }
 
@@ -118,13 +114,14 @@ impl Connections {
         }
         let number = registry.next;
         registry.next += 1;
-        let state = Arc::new(ConnectionState::default());
+        let has_begun = Arc::<AtomicBool>::default();
         registry.open.insert(number);
         registry.guests_by_address.entry(address).or_default().insert(number);
         let since = Instant::now();
-        let guest = Guest { address, since, connection: state.clone(), task: None };
+        let guest = Guest { address, since, has_begun: has_begun.clone(), task: None };
         registry.guests.insert(number, guest);
-        Connection { number, peer, state, connections: self.clone() }
+        let is_authenticated = AtomicBool::new(false);
+        Connection { number, peer, has_begun, is_authenticated, connections: self.clone() }
     }
 
     /// Closes the guests that have sent no complete header within `limit` since they were accepted.
@@ -132,7 +129,7 @@ impl Connections {
         let mut registry = self.registry();
         let silent = registry.guests.iter().take_while(|(_, guest)| guest.since.elapsed() >= limit);
         let silent = silent
-            .filter(|(_, guest)| !guest.connection.has_begun.load(Ordering::Relaxed))
+            .filter(|(_, guest)| !guest.has_begun.load(Ordering::Relaxed))
             .map(|(number, _)| *number);
         for number in silent.collect::<Vec<_>>() {
             registry.close(Some(number), "no request");
@@ -182,13 +179,13 @@ impl Connection {
 
     /// Notes that the header of a request has arrived.
     pub(super) fn request_begun(&self) {
-        self.state.has_begun.store(true, Ordering::Relaxed);
+        self.has_begun.store(true, Ordering::Relaxed);
     }
 
     /// Notes that a request has been authenticated: the connection is no longer closed to make room.
     pub(super) fn authenticated(&self) {
-        if !self.state.is_authenticated.load(Ordering::Relaxed) {
-            self.state.is_authenticated.store(true, Ordering::Relaxed);
+        if !self.is_authenticated.load(Ordering::Relaxed) {
+            self.is_authenticated.store(true, Ordering::Relaxed);
             self.connections.registry().remove_guest(self.number);
         }
     }

@@ -85,8 +85,7 @@ impl<'r> Reporter<'r> {
         span: &Range<usize>,
         message: String,
     ) -> &mut Diagnostic {
-        let location = self.location(span);
-        self.report.error(code, Some(location), message)
+        self.push(Severity::Error, span, Problem::new(code, message))
     }
 
     /// Reports a warning at a span in the current file.
@@ -96,14 +95,22 @@ impl<'r> Reporter<'r> {
         span: &Range<usize>,
         message: String,
     ) -> &mut Diagnostic {
-        let location = self.location(span);
-        self.report.warning(code, Some(location), message)
+        self.push(Severity::Warning, span, Problem::new(code, message))
     }
 
     /// Reports a problem as an error at a span in the current file.
     pub(super) fn problem(&mut self, span: &Range<usize>, problem: Problem) {
+        self.push(Severity::Error, span, problem);
+    }
+
+    fn push(
+        &mut self,
+        severity: Severity,
+        span: &Range<usize>,
+        problem: Problem,
+    ) -> &mut Diagnostic {
         let location = self.location(span);
-        self.report.push(Severity::Error, Some(location), problem);
+        self.report.push(severity, Some(location), problem)
     }
 
     /// Returns the number of errors, including suppressed ones.
