@@ -9,6 +9,7 @@ mod synthflow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::http::HeaderMap;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
@@ -184,18 +185,30 @@ pub struct Policy {
     pub mode: Mode,
     /// Signature scheme of the platform.
     pub scheme: &'static dyn Scheme,
+    /// Keys and URL token, which a reload replaces.
+    pub secrets: ArcSwap<PolicySecrets>,
+    /// Second factor: networks that may send requests; empty for all.
+    pub allow_from: Vec<IpNet>,
+}
+
+/// Secrets of a source.
+#[derive(Default)]
+pub struct PolicySecrets {
     /// Valid keys: one, or several during key rotation.
     pub keys: Vec<Key>,
     /// Second factor: the secret at the end of the URL.
     pub url_token: Option<Secret>,
-    /// Second factor: networks that may send requests; empty for all.
-    pub allow_from: Vec<IpNet>,
 }
 
 impl Policy {
     /// Returns whether a URL token or allowed addresses are configured.
     pub fn has_second_factor(&self) -> bool {
-        self.url_token.is_some() || !self.allow_from.is_empty()
+        self.has_url_token() || !self.allow_from.is_empty()
+    }
+
+    /// Returns whether a URL token is configured.
+    pub fn has_url_token(&self) -> bool {
+        self.secrets.load().url_token.is_some()
     }
 }
 
@@ -293,24 +306,25 @@ fn matches_any_key(digest: &[u8; 32], keys: &[Key], parts: &[&[u8]]) -> bool {
 /// # Examples
 /// ```
 /// use switchboard::authenticate::{
-///     AuthError, Key, Mode, Policy, RequestHead, Unverified, authenticate,
+///     AuthError, Key, Mode, Policy, PolicySecrets, RequestHead, Unverified, authenticate,
 /// };
 /// use switchboard::dialect;
 /// use switchboard::domain::secret::Secret;
 ///
+/// let key = Key::new(&Secret::new("key_0123456789abcdef"));
+/// let secrets = PolicySecrets { keys: vec![key], url_token: None };
 /// let policy = Policy {
 ///     source: "retell".into(),
 ///     mode: Mode::Required,
 ///     scheme: dialect::by_name("retell").unwrap().scheme(),
-///     keys: vec![Key::new(&Secret::new("key_0123456789abcdef"))],
-///     url_token: None,
+///     secrets: arc_swap::ArcSwap::from_pointee(secrets),
 ///     allow_from: Vec::new(),
 /// };
 /// let (body, now) = (r#"{"event":"call_inbound"}"#, "2026-11-26T12:00:00Z".parse()?);
 /// let head = |headers| RequestHead::new(headers, [127, 0, 0, 1].into(), None);
 /// let request = |headers| Unverified::new(head(headers), body.into());
 ///
-/// let (name, signature) = policy.scheme.sign(&policy.keys[0], body.as_bytes(), now)?;
+/// let (name, signature) = policy.scheme.sign(&policy.secrets.load().keys[0], body.as_bytes(), now)?;
 /// let mut headers = axum::http::HeaderMap::new();
 /// headers.insert(name, signature.parse()?);
 /// let verified = authenticate(request(headers), &policy, now)?;
@@ -325,8 +339,9 @@ pub fn authenticate(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Verified, AuthError> {
-    let result = check_second_factor(&request.head, policy)
-        .and_then(|()| check_signature(&request, policy, now));
+    let secrets = policy.secrets.load();
+    let result = check_second_factor(&request.head, policy, &secrets)
+        .and_then(|()| check_signature(&request, policy, &secrets, now));
     let (method, call_id) = match (result, policy.mode) {
         (Ok((method, call_id)), _) => (method, call_id),
         (Err(reason), Mode::Observe) => (AuthMethod::Observed(reason), None),
@@ -342,17 +357,21 @@ pub fn authenticate(
 pub fn check_head(head: &RequestHead, policy: &Policy, now: Timestamp) -> Result<(), AuthError> {
     match policy.mode {
         Mode::Observe => Ok(()),
-        Mode::Off => check_second_factor(head, policy),
+        Mode::Off => check_second_factor(head, policy, &policy.secrets.load()),
         Mode::Required => {
-            check_second_factor(head, policy)?;
+            check_second_factor(head, policy, &policy.secrets.load())?;
             policy.scheme.check_head(&head.headers, now)
         }
     }
 }
 
-fn check_second_factor(head: &RequestHead, policy: &Policy) -> Result<(), AuthError> {
+fn check_second_factor(
+    head: &RequestHead,
+    policy: &Policy,
+    secrets: &PolicySecrets,
+) -> Result<(), AuthError> {
     let token = head.token.as_deref().unwrap_or_default();
-    if policy.url_token.as_ref().is_some_and(|secret| !secret.equals(token.as_bytes())) {
+    if secrets.url_token.as_ref().is_some_and(|secret| !secret.equals(token.as_bytes())) {
         return Err(AuthError::Token);
     }
     let allowed = policy.allow_from.iter().any(|net| net.contains(&head.client));
@@ -365,12 +384,13 @@ fn check_second_factor(head: &RequestHead, policy: &Policy) -> Result<(), AuthEr
 fn check_signature(
     request: &Unverified,
     policy: &Policy,
+    secrets: &PolicySecrets,
     now: Timestamp,
 ) -> Result<(AuthMethod, Option<Box<str>>), AuthError> {
     if policy.mode == Mode::Off {
         return Ok((AuthMethod::Off, None));
     }
-    match policy.scheme.verify(request, &policy.keys, now)? {
+    match policy.scheme.verify(request, &secrets.keys, now)? {
         SignatureScope::Body { header } => Ok((AuthMethod::Signed(header), None)),
         SignatureScope::CallId { header, call_id } => {
             Ok((AuthMethod::Signed(header), Some(call_id)))

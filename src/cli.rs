@@ -28,7 +28,7 @@ use crate::explain::select_source;
 use crate::reload;
 use crate::rules::{CheckContext, FileStamp, LoadedTable, RuleSet, Snapshot};
 use crate::settings;
-use crate::settings::{Inputs, LoadedSettings, Purpose, Settings};
+use crate::settings::{Inputs, LoadedSettings, Purpose, SettingValues, Settings};
 use crate::source::Source;
 
 /// Routes incoming calls and texts of voice platforms to agents, from a table of rules.
@@ -112,13 +112,20 @@ struct ConfigFile {
 }
 
 impl ConfigFile {
-    fn load(&self, purpose: Purpose) -> anyhow::Result<LoadedSettings> {
-        let inputs = Inputs::from_process(self.config.as_deref(), purpose);
-        settings::load(&inputs).with_context(|| match &inputs.file {
-            Some(path) => format!("cannot read {}", path.display()),
-            None => "cannot read the settings".to_owned(),
-        })
+    fn inputs(&self, purpose: Purpose) -> Inputs {
+        Inputs::from_process(self.config.as_deref(), purpose)
     }
+
+    fn load(&self, purpose: Purpose) -> anyhow::Result<LoadedSettings> {
+        load_inputs(&self.inputs(purpose))
+    }
+}
+
+fn load_inputs(inputs: &Inputs) -> anyhow::Result<LoadedSettings> {
+    settings::load(inputs).with_context(|| match &inputs.file {
+        Some(path) => format!("cannot read {}", path.display()),
+        None => "cannot read the settings".to_owned(),
+    })
 }
 
 /// Loads a rule table and runs its tests. Shows progress on a terminal.
@@ -142,14 +149,15 @@ struct SettingsAndRules {
     /// `None` if the file cannot be read.
     rules: Option<LoadedTable>,
     report: Report,
+    /// Files and values of the settings.
+    origin: (Vec<FileStamp>, SettingValues),
 }
 
 fn load_settings_and_rules(
-    config: &ConfigFile,
-    purpose: Purpose,
+    inputs: &Inputs,
     coverage: bool,
 ) -> anyhow::Result<SettingsAndRules> {
-    let LoadedSettings { settings, rules, mut report } = config.load(purpose)?;
+    let LoadedSettings { settings, rules, mut report, files, values } = load_inputs(inputs)?;
     let context = settings.as_ref().map(Settings::check_context).unwrap_or_default();
     let mut loaded_rules = None;
     match rules.map(|path| load_rules(&path, context, coverage)) {
@@ -164,7 +172,7 @@ fn load_settings_and_rules(
         }
         None => {}
     }
-    Ok(SettingsAndRules { settings, rules: loaded_rules, report })
+    Ok(SettingsAndRules { settings, rules: loaded_rules, report, origin: (files, values) })
 }
 
 /// Settings and rules without errors.
@@ -173,15 +181,17 @@ struct LoadedOk {
     table: RuleSet,
     files: Vec<FileStamp>,
     snapshot: Option<Snapshot>,
+    /// Files and values of the settings.
+    origin: (Vec<FileStamp>, SettingValues),
 }
 
 /// Loads settings and rules. Prints errors to standard error and returns `None`.
-fn load_without_errors(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<Option<LoadedOk>> {
-    let SettingsAndRules { settings, rules, report } =
-        load_settings_and_rules(config, purpose, false)?;
+fn load_without_errors(inputs: &Inputs) -> anyhow::Result<Option<LoadedOk>> {
+    let SettingsAndRules { settings, rules, report, origin } =
+        load_settings_and_rules(inputs, false)?;
     let report = report.without_notes();
     let mut stderr = std::io::stderr();
-    if purpose == Purpose::Inspect && report.error_count() == 0 && report.warning_count() > 0 {
+    if inputs.purpose == Purpose::Inspect && report.error_count() == 0 && report.warning_count() > 0 {
         writeln!(
             stderr,
             "{} warnings; run `switchboard check` to see them\n",
@@ -195,7 +205,7 @@ fn load_without_errors(config: &ConfigFile, purpose: Purpose) -> anyhow::Result<
     else {
         return Ok(None);
     };
-    Ok(Some(LoadedOk { settings, table, files, snapshot }))
+    Ok(Some(LoadedOk { settings, table, files, snapshot, origin }))
 }
 
 /// Loads the settings and their notes.

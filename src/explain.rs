@@ -8,6 +8,7 @@ use std::fmt;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
 
+use arc_swap::ArcSwap;
 use axum::http::HeaderMap;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -135,8 +136,7 @@ fn accept_unauthenticated(source: &Source, body: Vec<u8>) -> Verified {
         source: source.name.clone(),
         mode: Mode::Off,
         scheme: source.dialect.scheme(),
-        keys: Vec::new(),
-        url_token: None,
+        secrets: ArcSwap::default(),
         allow_from: Vec::new(),
     };
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);

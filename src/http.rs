@@ -6,10 +6,13 @@ pub mod admin;
 mod body;
 mod client_ip;
 mod connections;
+mod listener;
 mod problem;
+mod proxy_protocol;
 pub mod public;
 mod server;
 
 pub use client_ip::client_address;
+pub use listener::{PassedSockets, adopt, bind};
 pub use problem::HttpProblem;
-pub use server::{ConnectionLimits, bind, serve};
+pub use server::{ConnectionLimits, Transport, serve};

@@ -66,3 +66,4 @@ mod regular_file;
 pub mod schema;
 pub mod settings;
 pub mod telemetry;
+pub mod tls;

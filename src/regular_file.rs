@@ -23,6 +23,8 @@ impl SizeLimit {
     pub(crate) const LIST: SizeLimit = SizeLimit { bytes: 1_000_000_000, shown: "1 GB" };
     /// Settings file.
     pub(crate) const SETTINGS: SizeLimit = SizeLimit { bytes: 1_000_000, shown: "1 MB" };
+    /// File with a certificate chain or a private key.
+    pub(crate) const CERTIFICATE: SizeLimit = SizeLimit { bytes: 1_000_000, shown: "1 MB" };
     /// File with a secret.
     pub(crate) const SECRET: SizeLimit = SizeLimit { bytes: 64_000, shown: "64 kB" };
 

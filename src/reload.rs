@@ -1,6 +1,9 @@
-//! Reload: loads, checks and tests a new table in the background, then publishes it atomically.
+//! Reload: loads, checks and tests a new table in the background, then publishes it atomically. Secrets and
+//! certificates are reloaded too.
 //!
 //! A table with errors or failing tests is never published; the previous one stays live.
+
+mod credentials;
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -18,6 +21,7 @@ use crate::pipeline::Switchboard;
 use crate::rules;
 use crate::rules::engine::test_runner;
 use crate::rules::{CheckContext, FileStamp, LoadedTable, Progress, ReadError, RuleSet, Snapshot};
+use crate::settings::RulesSettings;
 
 /// Loads a table, checks it and runs its tests. With `coverage`, warns about untested rules.
 ///
@@ -67,10 +71,12 @@ pub fn load(
     Ok(loaded)
 }
 
+pub use credentials::{CredentialStatus, Credentials};
+
 /// Result of a reload.
 #[derive(Debug, Clone)]
 pub struct Reloaded {
-    /// The table on disk is valid and live.
+    /// The table and the credentials on disk are valid and live.
     pub ok: bool,
     /// Errors and warnings.
     pub report: Arc<Report>,
@@ -78,15 +84,23 @@ pub struct Reloaded {
 
 /// Handle to request reloads.
 #[derive(Debug, Clone)]
-pub struct ReloadHandle(mpsc::Sender<oneshot::Sender<Reloaded>>);
+pub struct ReloadHandle {
+    requests: mpsc::Sender<oneshot::Sender<Reloaded>>,
+    credentials: CredentialStatus,
+}
 
 impl ReloadHandle {
     /// Reloads the table and returns the result, or `None` when the service is stopping. All requests
     /// that arrive during a reload share the next one.
     pub async fn reload(&self) -> Option<Reloaded> {
         let (reply, result) = oneshot::channel();
-        self.0.send(reply).await.ok()?;
+        self.requests.send(reply).await.ok()?;
         result.await.ok()
+    }
+
+    /// Returns the report of the last reload of the credentials if it failed.
+    pub fn credential_errors(&self) -> Option<Arc<Report>> {
+        self.credentials.last_error()
     }
 }
 
@@ -105,6 +119,8 @@ struct Loader {
     context: CheckContext,
     /// Files of the last load attempt, successful or not.
     files: Vec<FileStamp>,
+    /// `None` if nothing but the table is reloaded.
+    credentials: Option<Credentials>,
     /// Replaced tables. They are dropped here once no request uses them, because dropping a million
     /// rules takes too long for a request.
     retired: Vec<Arc<RuleSet>>,
@@ -139,17 +155,20 @@ const MAX_QUEUED_REQUESTS: usize = 64;
 const MAX_LOGGED: usize = 50;
 
 impl Reloader {
-    /// Creates a reloader for the table at `path`, which was loaded from `files`.
+    /// Creates a reloader for the table at `path`, which was loaded from `files`, and for the
+    /// credentials.
     pub fn new(
         app: Arc<Switchboard>,
-        path: PathBuf,
+        RulesSettings { path, poll }: RulesSettings,
         context: CheckContext,
-        poll: Option<Duration>,
         files: Vec<FileStamp>,
+        credentials: Option<Credentials>,
     ) -> (Reloader, ReloadHandle) {
         let (sender, requests) = mpsc::channel(MAX_QUEUED_REQUESTS);
-        let loader = Loader { app, path, context, files, retired: Vec::new() };
-        (Reloader { loader, poll, requests }, ReloadHandle(sender))
+        let status = credentials.as_ref().map(Credentials::status).unwrap_or_default();
+        let loader = Loader { app, path, context, files, credentials, retired: Vec::new() };
+        let handle = ReloadHandle { requests: sender, credentials: status };
+        (Reloader { loader, poll, requests }, handle)
     }
 
     /// Runs until `stop` is cancelled. Does not wait for a load in progress.
@@ -206,9 +225,18 @@ impl Loader {
         let work = || match job {
             Job::ReloadIfChanged => {
                 self.drop_retired();
+                if self.credentials.as_ref().is_some_and(Credentials::have_changed) {
+                    self.reload_credentials();
+                }
                 has_changed(&self.files).then(|| self.reload(&mut |_| {}))
             }
-            Job::Reload => Some(self.reload(&mut |_| {})),
+            Job::Reload => {
+                let credentials = self.reload_credentials();
+                let Reloaded { ok, report } = self.reload(&mut |_| {});
+                let (ok, mut report) = (ok && credentials.error_count() == 0, (*report).clone());
+                report.append(credentials);
+                Some(Reloaded { ok, report: Arc::new(report) })
+            }
             Job::DropRetired => {
                 self.drop_retired();
                 None
@@ -218,6 +246,12 @@ impl Loader {
             let message = "loading the rules panicked; please report this bug".to_owned();
             Some(self.publish(None, Report::from_error("no-table", message)))
         })
+    }
+
+    fn reload_credentials(&mut self) -> Report {
+        let report = self.credentials.as_mut().map(Credentials::reload).unwrap_or_default();
+        log_diagnostics(&report, "settings");
+        report
     }
 
     fn drop_retired(&mut self) {
@@ -287,21 +321,21 @@ impl Loader {
             }
         }
         self.app.counters().reloaded(ok);
-        log_diagnostics(&report);
+        log_diagnostics(&report, "rules");
         Reloaded { ok, report }
     }
 }
 
-/// Logs a line for each diagnostic, with masked numbers and without the details of failing tests.
-fn log_diagnostics(report: &Report) {
+/// Logs a line for each diagnostic of the rules or the settings, with masked numbers and without the details of failing tests.
+fn log_diagnostics(report: &Report, of: &str) {
     for diagnostic in report.diagnostics().iter().take(MAX_LOGGED) {
         let location = diagnostic.location.as_ref().map(|location| location.to_string());
         let (code, problem) = (diagnostic.code, mask_numbers(&diagnostic.message));
         let help = diagnostic.help.as_deref().map(mask_numbers);
         match diagnostic.severity {
-            Severity::Error => tracing::error!(code, location, problem, help, "error in rules"),
+            Severity::Error => tracing::error!(code, location, problem, help, "error in {of}"),
             Severity::Warning | Severity::Note => {
-                tracing::warn!(code, location, problem, help, "warning in rules");
+                tracing::warn!(code, location, problem, help, "warning in {of}");
             }
         }
     }
@@ -349,8 +383,14 @@ mod tests {
         let LoadedTable { table, files, .. } = load(&path, &context, false, &mut |_| {}).unwrap();
         let clock = Clock::Fixed(jiff::Timestamp::UNIX_EPOCH);
         let app = Arc::new(Switchboard::new(Vec::new(), table.unwrap(), clock));
-        let retired = Vec::new();
-        let mut loader = Loader { app: app.clone(), path: path.clone(), context, files, retired };
+        let mut loader = Loader {
+            app: app.clone(),
+            path: path.clone(),
+            context,
+            files,
+            credentials: None,
+            retired: Vec::new(),
+        };
         write("agent_2");
         let mut is_changed = false;
         let reloaded = loader.reload(&mut |_| {

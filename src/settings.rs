@@ -24,6 +24,7 @@
 
 mod keys;
 mod layers;
+mod values;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -34,10 +35,12 @@ use ipnet::IpNet;
 
 use crate::diagnostics::Report;
 use crate::domain::secret::Secret;
-use crate::rules::{CheckContext, SourceInfo};
+use crate::rules::{CheckContext, FileStamp, SourceInfo};
 use crate::source::{Fallback, Source};
+use crate::tls::LiveCertificates;
 
 pub use keys::json_schema;
+pub use values::SettingValues;
 
 /// Defaults of all settings, in TOML with comments.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -83,6 +86,14 @@ pub struct ServerSettings {
     pub shutdown_grace: Duration,
     /// Reverse proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
+    /// Certificates; `None` for HTTP in the clear.
+    pub tls: Option<LiveCertificates>,
+    /// Whether TLS clients may choose HTTP/2.
+    pub http2: bool,
+    /// Whether connections from trusted proxies begin with a PROXY header.
+    pub proxy_protocol: bool,
+    /// Whether several processes may listen on the address.
+    pub reuse_port: bool,
 }
 
 /// Settings of the admin listener.
@@ -231,6 +242,10 @@ pub struct LoadedSettings {
     pub rules: Option<PathBuf>,
     /// Errors, warnings and notes.
     pub report: Report,
+    /// The settings file, and the files of secrets and certificates, as they were read.
+    pub files: Vec<FileStamp>,
+    /// The value of each key, to find what has changed.
+    pub values: SettingValues,
 }
 
 /// Reads and checks the settings. Invalid settings are in the report, all of them at once.

@@ -51,7 +51,7 @@ impl Check {
             },
             None => {
                 let SettingsAndRules { rules, report, .. } =
-                    load_settings_and_rules(&self.config, Purpose::Inspect, self.coverage)?;
+                    load_settings_and_rules(&self.config.inputs(Purpose::Inspect), self.coverage)?;
                 (rules, report)
             }
         };

@@ -36,7 +36,7 @@ pub(super) struct Explain {
 impl Explain {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let Some(LoadedOk { settings, table, .. }) =
-            load_without_errors(&self.config, Purpose::Inspect)?
+            load_without_errors(&self.config.inputs(Purpose::Inspect))?
         else {
             return Ok(Exit::Error);
         };

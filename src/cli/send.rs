@@ -72,9 +72,10 @@ impl Send {
 
 /// Returns `/inbound/SOURCE`, followed by the source's URL token if it has one.
 pub(super) fn path_of(source: &Source) -> String {
-    let token =
-        source.policy.url_token.as_ref().map(|token| String::from_utf8_lossy(token.expose()));
-    let token = token.map(|token| format!("/{token}")).unwrap_or_default();
+    let secrets = source.policy.secrets.load();
+    let token = secrets.url_token.as_ref();
+    let token = token.map(|token| format!("/{}", String::from_utf8_lossy(token.expose())));
+    let token = token.unwrap_or_default();
     format!("/inbound/{}{token}", source.name)
 }
 
@@ -103,7 +104,8 @@ impl SignedRequest {
         source: &Source,
         body: Vec<u8>,
     ) -> anyhow::Result<SignedRequest> {
-        let key = source.policy.keys.first().context("the source has no key to sign with")?;
+        let secrets = source.policy.secrets.load();
+        let key = secrets.keys.first().context("the source has no key to sign with")?;
         #[expect(clippy::disallowed_methods, reason = "a signature contains its time")]
         let signed = source.policy.scheme.sign(key, &body, Timestamp::now());
         let header = match signed {

@@ -1,9 +1,13 @@
 //! `switchboard serve`: runs the service until SIGTERM or Ctrl-C.
 
+mod service_manager;
+
 use std::io::Write;
+use std::net::TcpListener as StdListener;
 use std::sync::Arc;
 
 use anyhow::Context;
+use axum::Router;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,10 +16,11 @@ use tokio_util::sync::CancellationToken;
 use super::send::{SignedRequest, new_call, path_of};
 use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_without_errors};
 use crate::domain::clock::Clock;
-use crate::http::{self, ConnectionLimits, admin, public};
+use crate::domain::secret::LiveSecret;
+use crate::http::{self, ConnectionLimits, PassedSockets, Transport, admin, public};
 use crate::pipeline::Switchboard;
-use crate::reload::{ReloadHandle, Reloader};
-use crate::settings::{AdminSettings, Purpose, ServerSettings, Settings};
+use crate::reload::{Credentials, ReloadHandle, Reloader};
+use crate::settings::{AdminSettings, Inputs, Purpose, ServerSettings, Settings};
 use crate::source::Source;
 use crate::telemetry;
 
@@ -34,58 +39,76 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let purpose = if self.dev { Purpose::Dev } else { Purpose::Serve };
+        let inputs =
+            self.config.inputs(if self.dev { Purpose::Dev } else { Purpose::Serve });
+        // Before the runtime starts its threads: this changes the environment.
+        let names = inputs.environment.get("LISTEN_FDNAMES").map(String::as_str);
+        let passed = PassedSockets::take(names).context("cannot use the sockets of systemd")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         // First of all: without a handler, SIGHUP ends the process.
         let hangup = {
             let _context = runtime.enter();
             signal(SignalKind::hangup())?
         };
-        let Some(loaded) = load_without_errors(&self.config, purpose)? else {
+        let Some(loaded) = load_without_errors(&inputs)? else {
             return Ok(Exit::Error);
         };
         let _log = telemetry::start_logging(&loaded.settings.log)?;
-        let result = runtime.block_on(self.serve(loaded, hangup));
+        let result = runtime.block_on(self.serve(inputs, loaded, passed, hangup));
         // Does not wait for a reload in progress.
         runtime.shutdown_background();
         result
     }
 
-    async fn serve(&self, loaded: LoadedOk, hangup: Signal) -> anyhow::Result<Exit> {
-        let LoadedOk { settings, table, files, snapshot } = loaded;
+    async fn serve(
+        &self,
+        inputs: Inputs,
+        loaded: LoadedOk,
+        passed: PassedSockets,
+        hangup: Signal,
+    ) -> anyhow::Result<Exit> {
+        let LoadedOk { settings, table, files, snapshot, origin } = loaded;
         let context = settings.check_context();
         let Settings { server, admin, sources, rules, records, .. } = settings;
         // Before the log says "serving": a reader of the log may then send a signal.
         let shutdown_signal = shutdown_signal()?;
         raise_open_file_limit(server.max_connections);
-        let public = bind(server.listen)?;
-        let private = bind(admin.listen)?;
-        let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
+        let listeners = Listeners::open(passed, &server, &admin)?;
+        let (address, admin_address) =
+            (listeners.public.local_addr()?, listeners.admin.local_addr()?);
+        let scheme = if server.tls.is_some() { "https" } else { "http" };
         if self.dev {
             // A closed pipe is no reason not to serve.
-            drop(print_quickstart(&sources, &format!("http://{address}")));
+            drop(print_quickstart(&sources, &format!("{scheme}://{address}")));
         }
         let fingerprint = table.fingerprint.clone();
-        tracing::info!(%address, %admin_address, rules = table.rules.len(), fingerprint, "serving");
+        tracing::info!(%address, scheme, %admin_address, rules = table.rules.len(), fingerprint, "serving");
         let (app, writer) = Switchboard::with_records(sources, table, Clock::System, records);
         let app = Arc::new(app);
         app.recorder().store_snapshot(&fingerprint, snapshot.as_ref(), app.now());
         // The writer stops after the listeners, when nothing more can be queued.
         let (stop, stop_writer) = (CancellationToken::new(), CancellationToken::new());
         let writer = writer.map(|writer| writer.start(stop_writer.clone())).transpose()?;
+        let admin_token = LiveSecret::new(admin.token);
+        let certificates = server.tls.clone();
+        let credentials =
+            Credentials::new(inputs, origin, app.clone(), admin_token.clone(), certificates);
         let (reloader, reload_handle) =
-            Reloader::new(app.clone(), rules.path, context, rules.poll, files);
+            Reloader::new(app.clone(), rules, context, files, Some(credentials));
         tokio::spawn(reloader.run(stop.clone()));
         tokio::spawn(reload_on_hangup(hangup, reload_handle.clone()));
-        let mut admin =
-            tokio::spawn(serve_admin(private, admin, app.clone(), reload_handle, stop.clone()));
-        let mut public = tokio::spawn(serve_public(public, server, app, stop.clone()));
+        tokio::spawn(service_manager::report_alive());
+        let router = admin::router(app.clone(), Some(reload_handle), admin_token);
+        let mut admin = tokio::spawn(serve_admin(listeners.admin, router, stop.clone()));
+        let mut public = tokio::spawn(serve_public(listeners.public, server, app, stop.clone()));
+        service_manager::notify_ready();
         tokio::select! {
             () = shutdown_signal => {}
             ended = &mut public => anyhow::bail!("the public listener failed: {ended:?}"),
             ended = &mut admin => anyhow::bail!("the admin listener failed: {ended:?}"),
         }
         tracing::info!("stopping: waiting for requests in flight");
+        service_manager::notify_stopping();
         stop.cancel();
         public.await.context("the public listener failed")?;
         admin.await.context("the admin listener failed")?;
@@ -96,6 +119,40 @@ impl Serve {
         }
         tracing::info!("stopped");
         Ok(Exit::Success)
+    }
+}
+
+/// Sockets of both listeners.
+struct Listeners {
+    public: TcpListener,
+    admin: TcpListener,
+}
+
+impl Listeners {
+    /// Adopts the sockets that systemd passed, and binds the others to the addresses of the settings.
+    fn open(
+        passed: PassedSockets,
+        server: &ServerSettings,
+        admin: &AdminSettings,
+    ) -> anyhow::Result<Listeners> {
+        if let Some(socket) = &passed.admin {
+            let address = socket.local_addr()?;
+            let is_open = !address.ip().is_loopback() && admin.token.is_none();
+            anyhow::ensure!(
+                !is_open,
+                "the admin socket on {address} would be open to everyone: set admin.token"
+            );
+        }
+        let open = |passed: Option<StdListener>, address, reuse_port| match passed {
+            Some(socket) => http::adopt(socket).context("cannot use the socket of systemd"),
+            None => http::bind(address, reuse_port)
+                .with_context(|| format!("cannot listen on {address}")),
+        };
+        Ok(Listeners {
+            public: open(passed.public, server.listen, server.reuse_port)?,
+            // The next process needs an admin listener while this one finishes its requests.
+            admin: open(passed.admin, admin.listen, server.reuse_port)?,
+        })
     }
 }
 
@@ -128,10 +185,6 @@ fn raise_open_file_limit(max_connections: usize) {
 #[cfg(not(target_os = "linux"))]
 fn raise_open_file_limit(_: usize) {}
 
-fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    http::bind(address).with_context(|| format!("cannot listen on {address}"))
-}
-
 async fn serve_public(
     listener: TcpListener,
     server: ServerSettings,
@@ -147,26 +200,31 @@ async fn serve_public(
         write_timeout: ConnectionLimits::WRITE_TIMEOUT,
         shutdown_grace: server.shutdown_grace,
     };
-    http::serve(listener, public::router(app, &server), limits, stop.cancelled()).await;
+    let transport = Transport {
+        tls: server.tls.clone(),
+        http2: server.http2,
+        proxy_protocol: server.proxy_protocol,
+    };
+    if let Some(tls) = &server.tls {
+        app.counters().certificates(&tls.current());
+    }
+    let router = public::router(app, &server);
+    http::serve(listener, router, limits, &transport, stop.cancelled()).await;
 }
 
-async fn serve_admin(
-    listener: TcpListener,
-    admin: AdminSettings,
-    app: Arc<Switchboard>,
-    reload_handle: ReloadHandle,
-    stop: CancellationToken,
-) {
-    let router = admin::router(app, Some(reload_handle), admin.token);
-    http::serve(listener, router, ConnectionLimits::ADMIN, stop.cancelled()).await;
+async fn serve_admin(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let (limits, transport) = (ConnectionLimits::ADMIN, Transport::default());
+    http::serve(listener, router, limits, &transport, stop.cancelled()).await;
 }
 
-/// Reloads the rules on every SIGHUP. A signal during a reload causes another reload.
+/// Reloads rules, secrets and certificates on every SIGHUP. A signal during a reload causes another reload.
 async fn reload_on_hangup(mut hangup: Signal, reload_handle: ReloadHandle) {
     while hangup.recv().await.is_some() {
+        service_manager::notify_reloading();
         if reload_handle.reload().await.is_none() {
             return;
         }
+        service_manager::notify_ready();
     }
 }
 
@@ -187,7 +245,7 @@ fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {
 fn print_quickstart(sources: &[Source], base: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "Listening on {base}. Try, from another terminal:\n")?;
-    let without_token = sources.iter().find(|source| source.policy.url_token.is_none());
+    let without_token = sources.iter().find(|source| !source.policy.has_url_token());
     if let Some(source) = without_token {
         let body = source.dialect.encode_request(&new_call(CallFlags::example()));
         let signed = SignedRequest::new(format!("{base}{}", path_of(source)), source, body)?;

@@ -3,6 +3,9 @@
 //! [`Secret`] implements neither `Debug` nor `Display`, so that no type that contains one can be
 //! printed by accident. `settings` reads the bytes.
 
+use std::sync::Arc;
+
+use arc_swap::{ArcSwapOption, Guard};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -47,5 +50,26 @@ impl Secret {
     /// Returns the bytes, to derive a MAC key or a signature from them.
     pub fn expose(&self) -> &[u8] {
         &self.0
+    }
+}
+
+/// A secret that a reload replaces; there may be none. Clones share it.
+#[derive(Clone)]
+pub struct LiveSecret(Arc<ArcSwapOption<Secret>>);
+
+impl LiveSecret {
+    /// Starts with this secret.
+    pub fn new(secret: Option<Secret>) -> LiveSecret {
+        LiveSecret(Arc::new(ArcSwapOption::from_pointee(secret)))
+    }
+
+    /// Returns the current secret.
+    pub fn get(&self) -> Guard<Option<Arc<Secret>>> {
+        self.0.load()
+    }
+
+    /// Replaces the secret, for requests from now on.
+    pub fn replace(&self, secret: Option<Secret>) {
+        self.0.store(secret.map(Arc::new));
     }
 }

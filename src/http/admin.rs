@@ -31,7 +31,7 @@ use super::HttpProblem;
 use crate::diagnostics::{Diagnostic, Report};
 use crate::domain::call::{Channel, Fields};
 use crate::domain::facts::Facts;
-use crate::domain::secret::Secret;
+use crate::domain::secret::LiveSecret;
 use crate::explain::{
     Question, explain_call, parse_party, parse_saved_call, parse_time, select_source,
 };
@@ -50,7 +50,7 @@ struct AdminState {
 pub fn router(
     app: Arc<Switchboard>,
     reload_handle: Option<ReloadHandle>,
-    token: Option<Secret>,
+    token: LiveSecret,
 ) -> Router {
     let no_store = HeaderValue::from_static("no-store");
     let nosniff = HeaderValue::from_static("nosniff");
@@ -62,7 +62,6 @@ pub fn router(
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, no_store))
         .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff))
         .compression();
-    let token = token.map(Arc::new);
     Router::new()
         .route("/metrics", get(metrics))
         .route("/reload", post(reload))
@@ -92,14 +91,14 @@ impl MakeRequestId for NewRequestId {
 
 /// Requires the token, or without a token a `Host` that names this machine.
 async fn require_token(
-    State(token): State<Option<Arc<Secret>>>,
+    State(token): State<LiveSecret>,
     headers: HeaderMap,
     request: Request,
     next: Next,
 ) -> Result<Response, HttpProblem> {
     let offered = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     let offered = offered.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default();
-    match token {
+    match &*token.get() {
         Some(token) if !token.equals(offered) => Err(HttpProblem::AdminToken),
         None if !is_for_loopback(&headers) => Err(HttpProblem::Forbidden(
             "without admin.token, the Host must be localhost or a loopback address",
@@ -178,13 +177,31 @@ async fn health(State(state): State<AdminState>) -> Json<Value> {
 /// records. Warnings report a failed reload and an unavailable record store.
 async fn ready(State(state): State<AdminState>) -> Json<Value> {
     let (table, records) = (table_status(&state.app), records_status(&state.app));
+    let credentials = credential_status(state.reload_handle.as_ref());
+    let outdated = credentials["ok"] == false;
+    let outdated = outdated.then_some("secrets and certificates could not be reloaded");
     let stale = table["last_reload"]["ok"] == false;
     let stale = stale.then_some("the last reload failed; an older rule table is live");
     let unwritten = records["ok"] == false;
     let unwritten = unwritten.then_some("records cannot be written; they are queued");
-    let warnings: Vec<_> = stale.into_iter().chain(unwritten).collect();
+    let warnings: Vec<_> = stale.into_iter().chain(outdated).chain(unwritten).collect();
     let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
-    Json(json!({ "ready": true, "warning": warning, "table": table, "records": records }))
+    Json(json!({
+        "ready": true,
+        "warning": warning,
+        "table": table,
+        "credentials": credentials,
+        "records": records,
+    }))
+}
+
+/// Result of the last reload of secrets and certificates.
+fn credential_status(handle: Option<&ReloadHandle>) -> Value {
+    let errors = handle.and_then(ReloadHandle::credential_errors);
+    json!({
+        "ok": errors.is_none(),
+        "diagnostics": errors.as_deref().map(locations).unwrap_or_default(),
+    })
 }
 
 /// State of the record store, or null if records are off. The reason of an outage is in the log only,
@@ -234,7 +251,8 @@ async fn metrics(State(state): State<AdminState>) -> impl IntoResponse {
     ([PROMETHEUS], state.app.counters().to_text())
 }
 
-/// Reloads the rules. 422 if they have errors; then the previous table stays live.
+/// Reloads the rules, secrets and certificates. 422 if some of them have errors; then the previous ones
+/// stay live.
 async fn reload(State(state): State<AdminState>) -> Result<(StatusCode, Json<Value>), HttpProblem> {
     let unavailable = |reason: &str| HttpProblem::Unavailable(reason.to_owned());
     let handle = state.reload_handle.ok_or_else(|| unavailable("reloading is not available"))?;

@@ -101,13 +101,8 @@ impl Connections {
     /// Adds a connection as a guest, and closes the oldest guest if there are too many.
     pub(super) fn add(&self, peer: SocketAddr) -> Connection {
         let address = peer.ip().to_canonical();
-        let has_limit = !self.0.proxies.iter().any(|net| net.contains(&address));
         let mut registry = self.registry();
-        let of_address = registry.guests_by_address.get(&address);
-        if has_limit && of_address.is_some_and(|all| all.len() >= self.0.max_guests_per_address) {
-            let oldest = of_address.and_then(|all| all.first().copied());
-            registry.close(oldest, "too many from this address");
-        }
+        self.make_room_for(address, &mut registry);
         if registry.open.len() >= self.0.max_open {
             let oldest = registry.guests.first_key_value().map(|(number, _)| *number);
             registry.close(oldest, "to make room");
@@ -116,12 +111,25 @@ impl Connections {
         registry.next += 1;
         let has_begun = Arc::<AtomicBool>::default();
         registry.open.insert(number);
-        registry.guests_by_address.entry(address).or_default().insert(number);
         let since = Instant::now();
         let guest = Guest { address, since, has_begun: has_begun.clone(), task: None };
-        registry.guests.insert(number, guest);
+        registry.add_guest(number, guest);
         let is_authenticated = AtomicBool::new(false);
         Connection { number, peer, has_begun, is_authenticated, connections: self.clone() }
+    }
+
+    fn is_proxy(&self, address: IpAddr) -> bool {
+        self.0.proxies.iter().any(|net| net.contains(&address))
+    }
+
+    /// Closes the oldest guest from `address` if it has as many as one address may have.
+    fn make_room_for(&self, address: IpAddr, registry: &mut Registry) {
+        let of_address = registry.guests_by_address.get(&address);
+        let is_full = of_address.is_some_and(|all| all.len() >= self.0.max_guests_per_address);
+        if is_full && !self.is_proxy(address) {
+            let oldest = of_address.and_then(|all| all.first().copied());
+            registry.close(oldest, "too many from this address");
+        }
     }
 
     /// Closes the guests that have sent no complete header within `limit` since they were accepted.
@@ -156,6 +164,11 @@ impl Registry {
         }
     }
 
+    fn add_guest(&mut self, number: u64, guest: Guest) {
+        self.guests_by_address.entry(guest.address).or_default().insert(number);
+        self.guests.insert(number, guest);
+    }
+
     fn remove_guest(&mut self, number: u64) -> Option<(u64, Guest)> {
         let guest = self.guests.remove(&number)?;
         if let Some(of_address) = self.guests_by_address.get_mut(&guest.address) {
@@ -173,8 +186,26 @@ impl Connection {
         self.number
     }
 
+    /// Returns the address of the client, or of the proxy that has not told it in a PROXY header.
     pub(super) fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// Returns whether the connection comes from a trusted proxy.
+    pub(super) fn is_from_proxy(&self) -> bool {
+        self.connections.is_proxy(self.peer.ip().to_canonical())
+    }
+
+    /// Notes the client's address, which a trusted proxy has told. From now on, the connection counts
+    /// as one of that address.
+    pub(super) fn set_client(&mut self, client: SocketAddr) {
+        self.peer = client;
+        let address = client.ip().to_canonical();
+        let mut registry = self.connections.registry();
+        // None if the connection was closed to make room; its task is about to end.
+        let Some((number, guest)) = registry.remove_guest(self.number) else { return };
+        self.connections.make_room_for(address, &mut registry);
+        registry.add_guest(number, Guest { address, ..guest });
     }
 
     /// Notes that the header of a request has arrived.
@@ -235,6 +266,23 @@ mod tests {
         let connections = connections(100);
         let _all: Vec<_> = (0..10).map(|_| connections.add(peer("10.1.2.3"))).collect();
         assert_eq!(guests(&connections).len(), 10);
+    }
+
+    #[test]
+    fn a_proxied_client_has_the_limit_of_its_own_address() {
+        let connections = connections(100);
+        let proxied = |client| {
+            let mut connection = connections.add(peer("10.1.2.3"));
+            assert!(connection.is_from_proxy());
+            connection.set_client(peer(client));
+            assert_eq!(connection.peer(), peer(client));
+            connection
+        };
+        let other = proxied("203.0.113.1");
+        let crowd: Vec<_> = (0..5).map(|_| proxied("203.0.113.9")).collect();
+        assert_eq!(guests(&connections), [0, 3, 4, 5]);
+        drop((other, crowd));
+        assert!(connections.registry().guests_by_address.is_empty());
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub fn router(app: Arc<Switchboard>, server: &ServerSettings) -> Router {
             .route(&format!("/inbound/{name}"), webhook(endpoint, BodyKind::Inbound))
             .route(&format!("/events/{name}"), webhook(endpoint, BodyKind::Event));
         // Without `url_token` in the settings the longer paths do not exist.
-        if endpoint.source.policy.url_token.is_some() {
+        if endpoint.source.policy.has_url_token() {
             router = router
                 .route(&format!("/inbound/{name}/{{token}}"), webhook(endpoint, BodyKind::Inbound))
                 .route(&format!("/events/{name}/{{token}}"), webhook(endpoint, BodyKind::Event));

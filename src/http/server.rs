@@ -1,7 +1,7 @@
-//! The accept loop of both listeners: limits on connections, timeouts, graceful shutdown.
+//! The accept loop of both listeners: limits on connections, timeouts, TLS, graceful shutdown.
 //!
 //! `axum::serve` installs no timer, so silent and slow clients would stay connected forever; this loop
-//! drives hyper's HTTP/1 connections itself. The listener and the stop signal are arguments.
+//! drives hyper's connections itself. The listener and the stop signal are arguments.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -19,26 +19,29 @@ use axum::{BoxError, Router};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use ipnet::IpNet;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::MissedTickBehavior;
 use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
 use tower::Service;
 use tower_http::catch_panic::{CatchPanic, ResponseForPanic};
 
-use super::HttpProblem;
 use super::connections::{Connection, Connections};
+use super::{HttpProblem, proxy_protocol};
+use crate::tls::{HTTP_2, LiveCertificates};
 
 /// Size of the read buffer, which bounds a request's header, in bytes; hyper may grow it once.
 const HEADER_BYTES: usize = 64 << 10;
+/// Maximum number of requests in flight on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 100;
 /// Pause before the next accept when the process has no more file descriptors.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
-/// Connections that may wait to be accepted; the kernel's own limit may be lower.
-const BACKLOG: u32 = 4096;
 /// Interval at which connections without a request are looked for.
 const SILENCE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Time after the stop signal in which open connections may still begin a request.
@@ -83,16 +86,15 @@ impl ConnectionLimits {
     };
 }
 
-/// Binds a listening socket to `address`.
-///
-/// # Errors
-/// Fails if the address is in use or does not belong to this machine.
-pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // Allows an immediate restart on the same port.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+/// What comes before HTTP on the connections of a listener.
+#[derive(Debug, Clone, Default)]
+pub struct Transport {
+    /// Certificates; `None` for HTTP in the clear.
+    pub tls: Option<LiveCertificates>,
+    /// Offers HTTP/2 to TLS clients.
+    pub http2: bool,
+    /// Connections from trusted proxies begin with a PROXY header.
+    pub proxy_protocol: bool,
 }
 
 /// Serves `router` until `stop` completes; a panic in it becomes a 500. Then stops accepting, answers the
@@ -102,6 +104,7 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: ConnectionLimits,
+    transport: &Transport,
     stop: impl Future<Output = ()>,
 ) {
     let ConnectionLimits { first_header_timeout, shutdown_grace, .. } = limits;
@@ -110,7 +113,7 @@ pub async fn serve(
         limits.max_unauthenticated_per_address,
         limits.trusted_proxies.clone(),
     );
-    let server = Server::new(router, connections.clone(), &limits);
+    let server = Server::new(router, connections.clone(), &limits, transport);
     let mut silence_check = tokio::time::interval(SILENCE_CHECK_INTERVAL);
     silence_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stop = pin!(stop);
@@ -122,7 +125,7 @@ pub async fn serve(
             (stream, peer) = accept(&listener, &connections) => server.start(stream, peer),
         }
     }
-    server.is_stopping.store(true, Ordering::Relaxed);
+    server.shared.is_stopping.store(true, Ordering::Relaxed);
     // Connections that the kernel has already established would otherwise be reset.
     while let Some((stream, peer)) = accept(&listener, &connections).now_or_never() {
         server.start(stream, peer);
@@ -138,32 +141,59 @@ pub async fn serve(
     }
 }
 
-/// Everything that a new connection needs.
+/// Starts connections.
 struct Server {
-    router: CatchPanic<Router, PanicResponse>,
+    shared: Arc<Shared>,
     connections: Connections,
-    http: http1::Builder,
     write_timeout: Duration,
     graceful: GracefulShutdown,
+}
+
+/// Everything that the tasks of connections share.
+struct Shared {
+    router: CatchPanic<Router, PanicResponse>,
+    tls: Option<TlsAcceptor>,
+    proxy_protocol: bool,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
     /// Whether responses ask clients to close their connection.
-    is_stopping: Arc<AtomicBool>,
+    is_stopping: AtomicBool,
 }
 
 impl Server {
-    fn new(router: Router, connections: Connections, limits: &ConnectionLimits) -> Server {
-        let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new())
+    fn new(
+        router: Router,
+        connections: Connections,
+        limits: &ConnectionLimits,
+        transport: &Transport,
+    ) -> Server {
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(HEADER_BYTES);
-        Server {
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(HEADER_BYTES as u32)
+            // A client that does not answer a ping within hyper's 20 s is disconnected.
+            .keep_alive_interval(limits.header_timeout);
+        let shared = Shared {
             // Around the router, not a layer of it, which would box the future of every request once
             // more.
             router: CatchPanic::custom(router, PanicResponse),
+            tls: transport.tls.as_ref().map(|tls| tls.server_config(transport.http2).into()),
+            proxy_protocol: transport.proxy_protocol,
+            http1,
+            http2,
+            is_stopping: AtomicBool::default(),
+        };
+        Server {
+            shared: Arc::new(shared),
             connections,
-            http,
             write_timeout: limits.write_timeout,
             graceful: GracefulShutdown::new(),
-            is_stopping: Arc::default(),
         }
     }
 
@@ -173,29 +203,92 @@ impl Server {
         drop(stream.set_nodelay(true));
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(self.write_timeout));
-        let connection = Arc::new(self.connections.add(peer));
-        let (number, router) = (connection.number(), self.router.clone());
-        let is_stopping = self.is_stopping.clone();
-        let service = service_fn(move |request| {
-            connection.request_begun();
-            let response = respond(router.clone(), request, connection.clone());
-            let is_stopping = is_stopping.clone();
-            async move {
-                let mut response = response.await?;
-                if is_stopping.load(Ordering::Relaxed) {
-                    response.headers_mut().insert(header::CONNECTION, CLOSE);
-                }
-                Ok::<_, Infallible>(response)
-            }
-        });
-        let io = TokioIo::new(Box::pin(stream));
-        let serving = self.graceful.watch(self.http.serve_connection(io, service));
+        let connection = self.connections.add(peer);
+        let number = connection.number();
+        let serving = self.shared.clone().run(stream, connection, self.graceful.watcher());
         let task = tokio::spawn(async move {
             if let Err(error) = serving.await {
-                tracing::debug!(%peer, %error, "connection ended");
+                tracing::debug!(%peer, error, "connection ended");
             }
         });
         self.connections.started(number, task.abort_handle());
+    }
+}
+
+impl Shared {
+    /// Serves a connection until it closes. Everything before the first request has to happen within
+    /// the time for its header.
+    async fn run(
+        self: Arc<Shared>,
+        stream: TimeoutStream<TcpStream>,
+        mut connection: Connection,
+        watcher: Watcher,
+    ) -> Result<(), BoxError> {
+        let mut stream = Box::pin(stream);
+        if self.proxy_protocol
+            && connection.is_from_proxy()
+            && let Some(client) = proxy_protocol::read_header(&mut stream).await?
+        {
+            connection.set_client(client);
+        }
+        let Some(tls) = &self.tls else {
+            return self.serve_http1(stream, connection, watcher).await;
+        };
+        let stream = tls.accept(stream).await?;
+        match stream.get_ref().1.alpn_protocol() {
+            Some(HTTP_2) => self.serve_http2(stream, connection, watcher).await,
+            _ => self.serve_http1(stream, connection, watcher).await,
+        }
+    }
+
+    async fn serve_http1(
+        self: &Arc<Shared>,
+        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        connection: Connection,
+        watcher: Watcher,
+    ) -> Result<(), BoxError> {
+        let serving = self.http1.serve_connection(TokioIo::new(stream), self.service(connection));
+        Ok(watcher.watch(serving).await?)
+    }
+
+    async fn serve_http2(
+        self: &Arc<Shared>,
+        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        connection: Connection,
+        watcher: Watcher,
+    ) -> Result<(), BoxError> {
+        let serving = self.http2.serve_connection(TokioIo::new(stream), self.service(connection));
+        Ok(watcher.watch(serving).await?)
+    }
+
+    /// Returns the service that answers the requests of a connection.
+    fn service(
+        self: &Arc<Shared>,
+        connection: Connection,
+    ) -> impl HttpService<
+        Incoming,
+        ResBody = Body,
+        Error = Infallible,
+        Future = impl Future<Output = Result<Response<Body>, Infallible>> + Send + use<>,
+    > + use<> {
+        let (shared, connection) = (self.clone(), Arc::new(connection));
+        service_fn(move |request| shared.clone().respond(request, connection.clone()))
+    }
+
+    /// Answers one request.
+    async fn respond(
+        self: Arc<Shared>,
+        request: Request<Incoming>,
+        connection: Arc<Connection>,
+    ) -> Result<Response<Body>, Infallible> {
+        connection.request_begun();
+        let is_http1 = request.version() < Version::HTTP_2;
+        let mut response = route(self.router.clone(), request, connection).await?;
+        // HTTP/2 has no such header; its connections end with a frame.
+        if is_http1 && self.is_stopping.load(Ordering::Relaxed) {
+            response.headers_mut().insert(header::CONNECTION, CLOSE);
+        }
+        Ok(response)
     }
 }
 
@@ -212,7 +305,7 @@ impl ResponseForPanic for PanicResponse {
 }
 
 /// Routes one request.
-async fn respond<S, B>(
+async fn route<S, B>(
     mut router: S,
     request: Request<Incoming>,
     connection: Arc<Connection>,

@@ -3,6 +3,7 @@
 //! The tables of `docs/settings.md` and `config/schema/settings.json` are generated from these
 //! declarations. Defaults are in `config/default.toml`, except those of a source.
 
+mod certificates;
 pub(crate) mod reader;
 mod records;
 mod sources;
@@ -16,7 +17,7 @@ use crate::schema::toml_table;
 use reader::{Entry, TableKeys};
 use records::NumberStorageKind;
 use value_types::{
-    Address, Boolean, Count, FallbackReply, FilePath, LogLevel, Milliseconds, Networks, OneOf,
+    Address, Boolean, Certificates, Count, FallbackReply, FilePath, LogLevel, Milliseconds, Networks, OneOf,
     PlatformName, RecordsUrl, ReplyBudget, SecretReference, SecretReferences, Section, Sources,
     UrlToken, ValueType,
 };
@@ -72,6 +73,28 @@ toml_table! {
         /// Addresses or networks of the reverse proxies whose `X-Forwarded-For` is trusted:
         /// `["10.0.0.0/8"]`. The client address is the rightmost one that is not a trusted proxy.
         trusted_proxies: Networks,
+        /// Certificate and key, which make the listener accept TLS only: `{ cert = "fullchain.pem", key =
+        /// "privkey.pem" }`. With a list of several, a client receives the first one that is valid for
+        /// the name that it asks for, or else the first one. Changed files are loaded without a restart.
+        tls: Certificates,
+        /// Offers HTTP/2 to clients, with at most 100 requests in flight on a connection. Requires `tls`.
+        http2: Boolean,
+        /// Connections from `trusted_proxies` begin with a header of the PROXY protocol, version 2, in
+        /// which a load balancer that does not speak HTTP tells the client address.
+        proxy_protocol: Boolean,
+        /// Lets several processes of this machine listen on the same address (`SO_REUSEPORT`), so that
+        /// one can take over from another.
+        reuse_port: Boolean,
+    }
+}
+
+toml_table! {
+    /// A certificate with its private key.
+    pub(crate) struct CertificateKeys: "a certificate" {
+        /// File in PEM: the certificate, followed by those that sign it.
+        cert: FilePath = required,
+        /// File in PEM: the private key of the certificate.
+        key: FilePath = required,
     }
 }
 

@@ -17,6 +17,7 @@ use super::source_counters::SourceCounters;
 use crate::domain::decision::{Decision, Outcome};
 use crate::rules::RuleSet;
 use crate::source::Source;
+use crate::tls::Certificate;
 
 /// Metrics of the whole service.
 pub struct Counters {
@@ -81,7 +82,15 @@ fn describe() {
     describe_counter!("switchboard_reloads_total", "Reloads of the rule table, by result");
     describe_gauge!(
         "switchboard_reload_last_successful",
-        "Whether the last reload succeeded: 1 or 0"
+        "Whether the last reload of the rule table succeeded: 1 or 0"
+    );
+    describe_gauge!(
+        "switchboard_credentials_reload_last_successful",
+        "Whether the last reload of secrets and certificates succeeded: 1 or 0"
+    );
+    describe_gauge!(
+        "switchboard_certificate_expiry_timestamp_seconds",
+        "Time at which a certificate of the public listener expires"
     );
 }
 
@@ -107,6 +116,24 @@ impl Counters {
             let result = if ok { "success" } else { "failure" };
             counter!("switchboard_reloads_total", "result" => result).increment(1);
             gauge!("switchboard_reload_last_successful").set(f64::from(u8::from(ok)));
+        });
+    }
+
+    /// Counts a reload of secrets and certificates.
+    pub fn credentials_reloaded(&self, ok: bool) {
+        with_local_recorder(&self.recorder, || {
+            gauge!("switchboard_credentials_reload_last_successful").set(f64::from(u8::from(ok)));
+        });
+    }
+
+    /// Sets the times at which the certificates in use expire.
+    pub fn certificates(&self, certificates: &[Certificate]) {
+        with_local_recorder(&self.recorder, || {
+            for Certificate { name, valid_until, .. } in certificates {
+                let labels = [("certificate", name.to_string())];
+                gauge!("switchboard_certificate_expiry_timestamp_seconds", &labels)
+                    .set(valid_until.as_second() as f64);
+            }
         });
     }
 

@@ -12,12 +12,14 @@ use super::{AdminKeys, LogKeys, RootKeys, RulesKeys, ServerKeys};
 use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, did_you_mean};
 use crate::regular_file;
 use crate::regular_file::SizeLimit;
+use crate::rules::FileStamp;
 use crate::schema::{Absent, TableSpec};
 use crate::settings::layers;
 use crate::settings::layers::is_from_environment;
+use crate::tls::LiveCertificates;
 use crate::settings::{
     AdminSettings, Inputs, LoadedSettings, LogFormat, LogSettings, Purpose, RulesSettings,
-    ServerSettings, Settings,
+    ServerSettings, SettingValues, Settings,
 };
 
 /// Keys of a table, as `toml_table!` declares them.
@@ -47,6 +49,7 @@ pub(crate) trait Choice: Copy + 'static {
 /// Reads and checks all layers.
 pub(crate) fn read(inputs: &Inputs) -> io::Result<LoadedSettings> {
     let mut report = Report::default();
+    let files = inputs.file.as_deref().map(FileStamp::current).into_iter().collect();
     let text = inputs.file.as_deref().map(read_text).transpose()?;
     let path = inputs.file.as_ref().map(|path| path.display().to_string());
     let file = SourceFile::private(&path.unwrap_or_default(), text.unwrap_or_default());
@@ -58,17 +61,19 @@ pub(crate) fn read(inputs: &Inputs) -> io::Result<LoadedSettings> {
         report.error("syntax", Some(location), message).hide_line();
     }
     if !errors.is_empty() {
-        return Ok(LoadedSettings { settings: None, rules: None, report });
+        return Ok(LoadedSettings::invalid(report, files));
     }
     let document = document.get_ref();
     let Some(values) = layers::merge(inputs, &file, document, &mut report) else {
-        return Ok(LoadedSettings { settings: None, rules: None, report });
+        return Ok(LoadedSettings::invalid(report, files));
     };
-    let mut reader = SettingsReader { inputs, file: &file, document, report: &mut report };
+    let setting_values = SettingValues::new(&values);
+    let mut reader = SettingsReader { inputs, file: &file, document, report: &mut report, files };
     let (settings, rules) = reader.settings(values);
+    let files = reader.files;
     let settings = settings.filter(|_| report.error_count() == 0);
     report.sort();
-    Ok(LoadedSettings { settings, rules, report })
+    Ok(LoadedSettings { settings, rules, report, files, values: setting_values })
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
@@ -83,6 +88,8 @@ pub(crate) struct SettingsReader<'r> {
     pub(crate) report: &'r mut Report,
     file: &'r Arc<SourceFile>,
     document: &'r DeTable<'r>,
+    /// Files that have been read so far.
+    files: Vec<FileStamp>,
 }
 
 /// A table of settings that has been read: its path, and the keys that some layer sets.
@@ -180,7 +187,18 @@ impl SettingsReader<'_> {
 impl SettingsTable for ServerKeys {
     type Settings = ServerSettings;
 
-    fn check(self, _: &mut SettingsReader<'_>, _: &Section) -> Option<ServerSettings> {
+    fn check(self, reader: &mut SettingsReader<'_>, section: &Section) -> Option<ServerSettings> {
+        let mut require = |key: &str, other: &str, help: &str| {
+            let message = format!("`server.{key}` requires `server.{other}`");
+            reader.error("missing-key", &section.path_to(key), message).help(help);
+        };
+        if self.http2? && !section.has("tls") {
+            require("http2", "tls", "platforms use HTTP/2 over TLS only; remove http2, or set tls");
+        }
+        if self.proxy_protocol? && self.trusted_proxies.is_empty() {
+            let help = "set trusted_proxies to the addresses of the load balancer";
+            require("proxy_protocol", "trusted_proxies", help);
+        }
         Some(ServerSettings {
             listen: self.listen?,
             request_timeout: self.request_timeout_ms?,
@@ -191,6 +209,10 @@ impl SettingsTable for ServerKeys {
             body_memory_bytes: self.body_memory_mb? << 20,
             shutdown_grace: self.shutdown_grace_ms?,
             trusted_proxies: self.trusted_proxies,
+            tls: self.tls.map(LiveCertificates::new),
+            http2: self.http2?,
+            proxy_protocol: self.proxy_protocol?,
+            reuse_port: self.reuse_port?,
         })
     }
 }
@@ -232,8 +254,21 @@ impl SettingsTable for LogKeys {
     }
 }
 
+impl LoadedSettings {
+    /// Settings of which nothing can be read.
+    fn invalid(report: Report, files: Vec<FileStamp>) -> LoadedSettings {
+        let values = SettingValues::default();
+        LoadedSettings { settings: None, rules: None, report, files, values }
+    }
+}
+
 /// Locations and errors.
 impl SettingsReader<'_> {
+    /// Notes a file, whose changes concern the settings.
+    pub(crate) fn note_file(&mut self, path: &Path) {
+        self.files.push(FileStamp::current(path));
+    }
+
     /// Resolves a path relative to the folder of the settings file.
     pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
         let folder = self.inputs.file.as_deref().and_then(Path::parent);
@@ -294,8 +329,16 @@ impl SettingsReader<'_> {
     pub(crate) fn span(&self, path: &[String]) -> Option<Range<usize>> {
         let (last, parents) = path.split_last()?;
         let mut table = self.document;
-        for name in parents {
-            table = table.get(name.as_str())?.get_ref().as_table()?;
+        let mut parents = parents.iter();
+        while let Some(name) = parents.next() {
+            let value = table.get(name.as_str())?.get_ref();
+            table = match value.as_array() {
+                Some(list) => {
+                    let index: usize = parents.next()?.parse().ok()?;
+                    list.get(index)?.get_ref().as_table()?
+                }
+                None => value.as_table()?,
+            };
         }
         table.get_key_value(last.as_str()).map(|(key, _)| key.span())
     }

@@ -6,9 +6,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use super::SourceKeys;
 use super::reader::{Entry, Section, SettingsReader};
-use crate::authenticate::{Key, Mode, Policy};
+use crate::authenticate::{Key, Mode, Policy, PolicySecrets};
 use crate::diagnostics::did_you_mean;
 use crate::dialect;
 use crate::dialect::Dialect;
@@ -130,8 +132,7 @@ impl SettingsReader<'_> {
             source: name.clone(),
             mode,
             scheme: dialect.scheme(),
-            keys,
-            url_token: source.url_token,
+            secrets: ArcSwap::from_pointee(PolicySecrets { keys, url_token: source.url_token }),
             allow_from: source.allow_from,
         };
         self.check_factors(&policy, section);
@@ -245,7 +246,7 @@ impl SettingsReader<'_> {
 
     /// Returns the target of a reference, or why there is none; `None` for anything that is not a
     /// reference.
-    pub(crate) fn dereference(&self, reference: &str) -> Option<Result<Vec<u8>, NoTarget>> {
+    pub(crate) fn dereference(&mut self, reference: &str) -> Option<Result<Vec<u8>, NoTarget>> {
         match reference.split_once(':')? {
             ("env", name) if is_variable_name(name) => {
                 let value = self.inputs.environment.get(name);
@@ -255,6 +256,7 @@ impl SettingsReader<'_> {
             }
             ("file", file) => {
                 let file = self.resolve(Path::new(file));
+                self.note_file(&file);
                 let read = regular_file::read(&file, SizeLimit::SECRET);
                 Some(read.map_err(|error| match regular_file::is_unusable(&error) {
                     true => NoTarget::Unusable(error.to_string()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
-use super::SourceKeys;
+use super::{CertificateKeys, SourceKeys};
 use super::reader::{Choice, Entry, SettingsTable, TableKeys};
 use super::records::URL_PATTERN;
 use super::sources::{REFERENCE_PATTERN, SOURCE_NAME_PATTERN};
@@ -17,6 +17,7 @@ use crate::dialect::{self, Dialect};
 use crate::domain::secret::Secret;
 use crate::settings::{LogFormat, RecordsLocation, Wait};
 use crate::source::{Fallback, Source};
+use crate::tls::Certificate;
 
 /// Type of a key's value.
 pub(crate) trait ValueType {
@@ -70,6 +71,15 @@ value_types! {
 
     /// Path of a file or folder.
     FilePath -> Option<PathBuf> { json!({ "type": "string" }), |entry| entry.path() }
+
+    /// Certificate of the public listener, or a list of them.
+    Certificates -> Option<Vec<Certificate>> {
+        {
+            let one = CertificateKeys::spec().json_schema();
+            json!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
+        },
+        |entry| entry.certificates()
+    }
 
     /// Location of the record store, or a reference to it.
     RecordsUrl -> Option<RecordsLocation> {
