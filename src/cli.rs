@@ -153,10 +153,7 @@ struct SettingsAndRules {
     origin: (Vec<FileStamp>, SettingValues),
 }
 
-fn load_settings_and_rules(
-    inputs: &Inputs,
-    coverage: bool,
-) -> anyhow::Result<SettingsAndRules> {
+fn load_settings_and_rules(inputs: &Inputs, coverage: bool) -> anyhow::Result<SettingsAndRules> {
     let LoadedSettings { settings, rules, mut report, files, values } = load_inputs(inputs)?;
     let context = settings.as_ref().map(Settings::check_context).unwrap_or_default();
     let mut loaded_rules = None;
@@ -191,7 +188,8 @@ fn load_without_errors(inputs: &Inputs) -> anyhow::Result<Option<LoadedOk>> {
         load_settings_and_rules(inputs, false)?;
     let report = report.without_notes();
     let mut stderr = std::io::stderr();
-    if inputs.purpose == Purpose::Inspect && report.error_count() == 0 && report.warning_count() > 0 {
+    if inputs.purpose == Purpose::Inspect && report.error_count() == 0 && report.warning_count() > 0
+    {
         writeln!(
             stderr,
             "{} warnings; run `switchboard check` to see them\n",

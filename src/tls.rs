@@ -124,9 +124,8 @@ impl LiveCertificates {
     fn select(&self, server: Option<&str>) -> Option<Arc<CertifiedKey>> {
         let certificates = self.0.load();
         let server = server.and_then(|name| ServerName::try_from(name).ok());
-        let named = server.and_then(|name| {
-            certificates.iter().find(|certificate| certificate.is_for(&name))
-        });
+        let named = server
+            .and_then(|name| certificates.iter().find(|certificate| certificate.is_for(&name)));
         named.or(certificates.first()).map(|certificate| certificate.key.clone())
     }
 

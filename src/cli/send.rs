@@ -50,7 +50,7 @@ impl Send {
             anyhow::bail!("{} has no channel `{}`", source.dialect.platform(), fields.channel);
         }
         let body = self.call.body(source, &fields)?;
-        let signed = SignedRequest::new(self.url(&settings, source), source, body)?;
+        let signed = SignedRequest::new(self.url(&settings, source)?, source, body)?;
         if self.curl {
             writeln!(std::io::stdout(), "{}", signed.as_curl())?;
             return Ok(Exit::Success);
@@ -59,13 +59,18 @@ impl Send {
         runtime.block_on(signed.send())
     }
 
-    fn url(&self, settings: &Settings, source: &Source) -> String {
-        let base = format!("http://{}", reachable(settings.server.listen));
-        let base = self.url.clone().unwrap_or(base);
+    fn url(&self, settings: &Settings, source: &Source) -> anyhow::Result<String> {
+        let base = match &self.url {
+            Some(url) => url.clone(),
+            None if settings.server.tls.is_some() => anyhow::bail!(
+                "the service uses TLS: write --url https://NAME, with a name in its certificate"
+            ),
+            None => format!("http://{}", reachable(settings.server.listen)),
+        };
         let after_scheme = base.split_once("://").map_or(base.as_str(), |(_, rest)| rest);
         match after_scheme.trim_end_matches('/').contains('/') {
-            true => base,
-            false => format!("{}{}", base.trim_end_matches('/'), path_of(source)),
+            true => Ok(base),
+            false => Ok(format!("{}{}", base.trim_end_matches('/'), path_of(source))),
         }
     }
 }

@@ -39,8 +39,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let inputs =
-            self.config.inputs(if self.dev { Purpose::Dev } else { Purpose::Serve });
+        let inputs = self.config.inputs(if self.dev { Purpose::Dev } else { Purpose::Serve });
         // Before the runtime starts its threads: this changes the environment.
         let names = inputs.environment.get("LISTEN_FDNAMES").map(String::as_str);
         let passed = PassedSockets::take(names).context("cannot use the sockets of systemd")?;
@@ -89,7 +88,7 @@ impl Serve {
         // The writer stops after the listeners, when nothing more can be queued.
         let (stop, stop_writer) = (CancellationToken::new(), CancellationToken::new());
         let writer = writer.map(|writer| writer.start(stop_writer.clone())).transpose()?;
-        let admin_token = LiveSecret::new(admin.token);
+        let admin_token = LiveSecret::from(admin.token);
         let certificates = server.tls.clone();
         let credentials =
             Credentials::new(inputs, origin, app.clone(), admin_token.clone(), certificates);
@@ -209,12 +208,12 @@ async fn serve_public(
         app.counters().certificates(&tls.current());
     }
     let router = public::router(app, &server);
-    http::serve(listener, router, limits, &transport, stop.cancelled()).await;
+    http::serve(listener, router, limits, transport, stop.cancelled()).await;
 }
 
 async fn serve_admin(listener: TcpListener, router: Router, stop: CancellationToken) {
     let (limits, transport) = (ConnectionLimits::ADMIN, Transport::default());
-    http::serve(listener, router, limits, &transport, stop.cancelled()).await;
+    http::serve(listener, router, limits, transport, stop.cancelled()).await;
 }
 
 /// Reloads rules, secrets and certificates on every SIGHUP. A signal during a reload causes another reload.
@@ -244,6 +243,11 @@ fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {
 /// Prints a signed curl command, for a source whose URL contains no secret.
 fn print_quickstart(sources: &[Source], base: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
+    if base.starts_with("https") {
+        writeln!(stdout, "Listening on {base}. Try: switchboard send --url https://NAME\n")?;
+        stdout.flush()?;
+        return Ok(());
+    }
     writeln!(stdout, "Listening on {base}. Try, from another terminal:\n")?;
     let without_token = sources.iter().find(|source| !source.policy.has_url_token());
     if let Some(source) = without_token {

@@ -57,12 +57,13 @@ impl Secret {
 #[derive(Clone)]
 pub struct LiveSecret(Arc<ArcSwapOption<Secret>>);
 
-impl LiveSecret {
-    /// Starts with this secret.
-    pub fn new(secret: Option<Secret>) -> LiveSecret {
+impl From<Option<Secret>> for LiveSecret {
+    fn from(secret: Option<Secret>) -> LiveSecret {
         LiveSecret(Arc::new(ArcSwapOption::from_pointee(secret)))
     }
+}
 
+impl LiveSecret {
     /// Returns the current secret.
     pub fn get(&self) -> Guard<Option<Arc<Secret>>> {
         self.0.load()

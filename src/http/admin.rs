@@ -50,7 +50,7 @@ struct AdminState {
 pub fn router(
     app: Arc<Switchboard>,
     reload_handle: Option<ReloadHandle>,
-    token: LiveSecret,
+    token: impl Into<LiveSecret>,
 ) -> Router {
     let no_store = HeaderValue::from_static("no-store");
     let nosniff = HeaderValue::from_static("nosniff");
@@ -68,7 +68,7 @@ pub fn router(
         .route("/explain", get(explain).post(explain))
         .route("/records", get(list_records))
         .route("/records/{id}", get(show_record))
-        .route_layer(middleware::from_fn_with_state(token, require_token))
+        .route_layer(middleware::from_fn_with_state(token.into(), require_token))
         .route_layer(middleware::from_fn(reject_cross_site_post))
         .route("/healthz", get(health))
         .route("/readyz", get(ready))

@@ -45,8 +45,7 @@ impl PassedSockets {
         let mut sockets = PassedSockets::default();
         for index in 0..passed.len() {
             let name = names.next().unwrap_or_default();
-            let place =
-                if name == "admin" { &mut sockets.admin } else { &mut sockets.public };
+            let place = if name == "admin" { &mut sockets.admin } else { &mut sockets.public };
             if place.is_some() {
                 let message = "systemd passed two sockets for one listener; \
                                name them with FileDescriptorName=public and FileDescriptorName=admin";

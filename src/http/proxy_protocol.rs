@@ -62,8 +62,7 @@ mod tests {
 
     fn header(command: Command, from: &str, to: &str) -> Vec<u8> {
         let addresses: (SocketAddr, SocketAddr) = (from.parse().unwrap(), to.parse().unwrap());
-        let builder =
-            Builder::with_addresses(Version::Two | command, Protocol::Stream, addresses);
+        let builder = Builder::with_addresses(Version::Two | command, Protocol::Stream, addresses);
         builder.write_tlv(ppp::v2::Type::Authority, b"a.example").unwrap().build().unwrap()
     }
 

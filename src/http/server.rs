@@ -38,6 +38,9 @@ use crate::tls::{HTTP_2, LiveCertificates};
 
 /// Size of the read buffer, which bounds a request's header, in bytes; hyper may grow it once.
 const HEADER_BYTES: usize = 64 << 10;
+/// Bytes that an HTTP/2 client may send before they are read: about as many as the read buffer of an
+/// HTTP/1 connection holds.
+const WINDOW_BYTES: u32 = 128 << 10;
 /// Maximum number of requests in flight on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 100;
 /// Pause before the next accept when the process has no more file descriptors.
@@ -104,7 +107,7 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: ConnectionLimits,
-    transport: &Transport,
+    transport: Transport,
     stop: impl Future<Output = ()>,
 ) {
     let ConnectionLimits { first_header_timeout, shutdown_grace, .. } = limits;
@@ -113,7 +116,7 @@ pub async fn serve(
         limits.max_unauthenticated_per_address,
         limits.trusted_proxies.clone(),
     );
-    let server = Server::new(router, connections.clone(), &limits, transport);
+    let server = Server::new(router, connections.clone(), &limits, &transport);
     let mut silence_check = tokio::time::interval(SILENCE_CHECK_INTERVAL);
     silence_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stop = pin!(stop);
@@ -171,11 +174,15 @@ impl Server {
         http1
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
+            // A client may close its side after the request and wait for the response.
+            .half_close(true)
             .max_buf_size(HEADER_BYTES);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
             .max_header_list_size(HEADER_BYTES as u32)
             // A client that does not answer a ping within hyper's 20 s is disconnected.
             .keep_alive_interval(limits.header_timeout);

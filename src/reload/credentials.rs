@@ -104,9 +104,9 @@ impl Credentials {
         let changed = self.values.need_restart(values);
         if !changed.is_empty() {
             let message = format!("settings have changed since the start: {}", changed.join(", "));
-            report
-                .warning("restart-needed", None, message)
-                .help("restart the service to apply them; a reload replaces secrets and certificates");
+            report.warning("restart-needed", None, message).help(
+                "restart the service to apply them; a reload replaces secrets and certificates",
+            );
         }
     }
 
@@ -124,7 +124,11 @@ impl Credentials {
         if let (Some(certificates), Some(new)) = (&self.certificates, &server.tls) {
             // The names are labels of metrics; a change of the paths needs a restart.
             let new = new.current();
-            if new.iter().map(|new| &new.name).eq(certificates.current().iter().map(|old| &old.name)) {
+            if new
+                .iter()
+                .map(|new| &new.name)
+                .eq(certificates.current().iter().map(|old| &old.name))
+            {
                 self.app.counters().certificates(&new);
                 certificates.replace(new);
             }

@@ -17,9 +17,9 @@ use crate::schema::toml_table;
 use reader::{Entry, TableKeys};
 use records::NumberStorageKind;
 use value_types::{
-    Address, Boolean, Certificates, Count, FallbackReply, FilePath, LogLevel, Milliseconds, Networks, OneOf,
-    PlatformName, RecordsUrl, ReplyBudget, SecretReference, SecretReferences, Section, Sources,
-    UrlToken, ValueType,
+    Address, Boolean, Certificates, Count, FallbackReply, FilePath, LogLevel, Milliseconds,
+    Networks, OneOf, PlatformName, RecordsUrl, ReplyBudget, SecretReference, SecretReferences,
+    Section, Sources, UrlToken, ValueType,
 };
 
 /// Milliseconds and connections above this are taken for a typing error.

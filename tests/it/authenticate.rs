@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use switchboard::authenticate::{
-    AuthError, AuthMethod, Key, Mode, Policy, RequestHead, Unverified, authenticate,
+    AuthError, AuthMethod, Key, Mode, Policy, PolicySecrets, RequestHead, Unverified, authenticate,
 };
 use switchboard::dialect;
 use switchboard::dialect::Incoming;
@@ -24,12 +25,12 @@ fn vectors(name: &str) -> Value {
 }
 
 fn policy(platform: &str, keys: &[&str]) -> Policy {
+    let keys = keys.iter().map(|key| Key::new(&Secret::new(*key))).collect();
     Policy {
         source: "test".into(),
         mode: Mode::Required,
         scheme: dialect::by_name(platform).unwrap().scheme(),
-        keys: keys.iter().map(|key| Key::new(&Secret::new(*key))).collect(),
-        url_token: None,
+        secrets: ArcSwap::from_pointee(PolicySecrets { keys, url_token: None }),
         allow_from: Vec::new(),
     }
 }

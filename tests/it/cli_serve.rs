@@ -1,8 +1,6 @@
 //! The real program while its rules are edited: valid edits go live, errors are logged, and a reload delays
 //! neither calls nor shutdown.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -67,14 +65,8 @@ impl Service {
 
 /// Sends a request such as `POST /reload`. Returns the status and the JSON body.
 fn send(address: &str, request: &str) -> (u16, Value) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    write!(stream, "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a response");
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    (status.expect("a status"), serde_json::from_str(body).unwrap_or_default())
+    let (status, body) = program::admin_request(address, request, "");
+    (status, serde_json::from_str(&body).unwrap_or_default())
 }
 
 const MISSPELT: &str = "[[rule]]\nname = \"a\"\nform = \"+1213*\"\nagent = \"x\"\n";

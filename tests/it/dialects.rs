@@ -52,11 +52,12 @@ fn request(app: &App, dialect: &dyn Dialect, path: &str, body: &[u8]) -> Request
         .app
         .endpoint(platform)
         .unwrap_or_else(|| panic!("app::SETTINGS has no source `{platform}`"));
-    let token = endpoint.source.policy.url_token.as_ref();
+    let secrets = endpoint.source.policy.secrets.load();
+    let token = secrets.url_token.as_ref();
     let token = token.map(|token| format!("/{}", String::from_utf8_lossy(token.expose())));
     let mut request = post(&format!("/{path}/{platform}{}", token.unwrap_or_default()), body);
     let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
-    if let Ok((name, value)) = dialect.scheme().sign(&endpoint.source.policy.keys[0], body, now) {
+    if let Ok((name, value)) = dialect.scheme().sign(&secrets.keys[0], body, now) {
         request.headers_mut().insert(name, value.parse().expect("a header"));
     }
     request

@@ -294,7 +294,8 @@ fn prefers_the_signed_call_id() {
     let app = app(app::SETTINGS, app::RULES).app;
     let policy = &app.endpoint("synthflow").unwrap().source.policy;
     let now = Timestamp::from_millisecond(NOW_MS).unwrap();
-    let signed = synthflow.scheme().sign(&policy.keys[0], br#"{"call_id":"signed"}"#, now);
+    let signed =
+        synthflow.scheme().sign(&policy.secrets.load().keys[0], br#"{"call_id":"signed"}"#, now);
     let (name, value) = signed.unwrap();
     let mut headers = HeaderMap::new();
     headers.insert(name, value.parse().unwrap());

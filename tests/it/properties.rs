@@ -414,11 +414,14 @@ fn an_unexpected_value_of_an_event_changes_only_its_own_column() {
 fn signed(app: &App, dialect: &dyn Dialect, body: &[u8]) -> Request<Body> {
     let platform = dialect.platform().as_str();
     let endpoint = app.app.endpoint(platform).expect("a source of each platform in app::SETTINGS");
-    let token = endpoint.source.policy.url_token.as_ref();
+    let secrets = endpoint.source.policy.secrets.load();
+    let token = secrets.url_token.as_ref();
     let token = token.map(|token| format!("/{}", String::from_utf8_lossy(token.expose())));
     let mut request = post(&format!("/inbound/{platform}{}", token.unwrap_or_default()), body);
     let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
-    if let Ok((name, value)) = dialect.scheme().sign(&endpoint.source.policy.keys[0], body, now) {
+    if let Ok((name, value)) =
+        dialect.scheme().sign(&endpoint.source.policy.secrets.load().keys[0], body, now)
+    {
         request.headers_mut().insert(name, value.parse().expect("a header"));
     }
     request

@@ -18,7 +18,7 @@ use switchboard::pipeline::Switchboard;
 use switchboard::reload;
 use switchboard::reload::{ReloadHandle, Reloaded, Reloader};
 use switchboard::rules;
-use switchboard::settings::Purpose;
+use switchboard::settings::{Purpose, RulesSettings};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -43,8 +43,9 @@ fn live(path: &Path, poll: Option<Duration>) -> Live {
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
     let app = Arc::new(Switchboard::new(settings.sources, table, clock));
+    let rules_settings = RulesSettings { path: path.to_owned(), poll };
     let (reloader, reload_handle) =
-        Reloader::new(app.clone(), path.to_owned(), context, poll, files);
+        Reloader::new(app.clone(), rules_settings, context, files, None);
     let stop = CancellationToken::new();
     tokio::spawn(reloader.run(stop.clone()));
     let app = App {

@@ -113,7 +113,8 @@ fn accepts(text: &str, purpose: Purpose) -> Settings {
 fn signatures(source: &Source) -> Vec<String> {
     let now = jiff::Timestamp::from_millisecond(NOW_MS).expect("a time");
     let scheme = source.policy.scheme;
-    let signed = source.policy.keys.iter().map(|key| scheme.sign(key, b"{}", now));
+    let secrets = source.policy.secrets.load();
+    let signed = secrets.keys.iter().map(|key| scheme.sign(key, b"{}", now));
     signed.map(|signed| signed.expect("signable").1).collect()
 }
 
@@ -166,7 +167,9 @@ fn variables_alone_can_define_a_source() {
     let source = loaded.source();
     assert_eq!((&*source.name, source.dialect.platform().as_str()), ("retell", "retell"));
     has_keys(&source, &[RETELL_KEY, app::SYNTHFLOW_SECRET]);
-    assert!(source.policy.url_token.is_some_and(|token| token.equals(app::URL_TOKEN.as_bytes())));
+    let secrets = source.policy.secrets.load();
+    let token = secrets.url_token.as_ref();
+    assert!(token.is_some_and(|token| token.equals(app::URL_TOKEN.as_bytes())));
     let networks = source.policy.allow_from.iter().map(ToString::to_string);
     let networks: Vec<_> = networks.collect();
     assert_eq!(networks, ["100.20.5.228/32", "10.0.0.0/8", "2001:db8::/32"]);
@@ -342,7 +345,7 @@ fn the_commented_source_shows_the_effective_defaults() {
         let said = said.get(&format!("sources.retell.{key}"));
         assert_eq!(said.map(String::as_str), value, "{key}");
     }
-    assert!(left_out.policy.url_token.is_none());
+    assert!(!left_out.policy.has_url_token());
     assert!(left_out.policy.allow_from.is_empty());
 }
 
@@ -854,7 +857,9 @@ fn reads_secrets_from_variables_and_files() {
     let files: [(&str, &[u8]); 1] = [("keys/retell", b"from_a_file_0123")];
     let source = load_beside(&files, text, Purpose::Serve, environment(&[])).source();
     has_keys(&source, &["from_a_file_0123"]);
-    assert!(source.policy.url_token.is_some_and(|token| token.equals(app::URL_TOKEN.as_bytes())));
+    let secrets = source.policy.secrets.load();
+    let token = secrets.url_token.as_ref();
+    assert!(token.is_some_and(|token| token.equals(app::URL_TOKEN.as_bytes())));
 }
 
 #[test]
@@ -1120,7 +1125,8 @@ secrets = ["env:RETELL_API_KEY"]
     has_keys(source("one"), &["dev"]);
     has_keys(source("two"), &["dev", "dev"]);
     has_keys(source("three"), &[RETELL_KEY]);
-    let token = source("two").policy.url_token.as_ref();
+    let secrets = source("two").policy.secrets.load();
+    let token = secrets.url_token.as_ref();
     assert!(token.is_some_and(|token| token.equals(b"dev")));
 }
 
@@ -1483,7 +1489,7 @@ fn auth_off_requires_a_second_factor() {
     let with_token = accepts(&format!("{off}url_token = \"env:URL_TOKEN\"\n"), Purpose::Serve);
     assert_eq!(with_token.sources[0].policy.mode, Mode::Off);
     let with_addresses = accepts(&format!("{off}allow_from = \"10.0.0.0/8\"\n"), Purpose::Serve);
-    assert!(with_addresses.sources[0].policy.keys.is_empty());
+    assert!(with_addresses.sources[0].policy.secrets.load().keys.is_empty());
 }
 
 #[test]

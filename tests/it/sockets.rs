@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard::http::{ConnectionLimits, serve};
+use switchboard::http::{ConnectionLimits, Transport, serve};
 use switchboard::pipeline::Switchboard;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -14,14 +14,14 @@ use tokio::task::JoinHandle;
 use crate::support::app::{NOW_MS, RETELL_KEY, RULES, SETTINGS, app, retell_call, sign};
 use crate::support::wait::{self, DEADLINE, within_deadline};
 
-struct Running {
+pub(crate) struct Running {
     app: Arc<Switchboard>,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
-const LIMITS: ConnectionLimits = ConnectionLimits {
+pub(crate) const LIMITS: ConnectionLimits = ConnectionLimits {
     max_connections: 100,
     max_unauthenticated_per_address: 100,
     trusted_proxies: Vec::new(),
@@ -32,12 +32,21 @@ const LIMITS: ConnectionLimits = ConnectionLimits {
 };
 
 async fn run(limits: ConnectionLimits, rules: &str) -> Running {
-    let app = app(SETTINGS, rules);
+    run_with(SETTINGS, rules, limits, Transport::default()).await
+}
+
+pub(crate) async fn run_with(
+    settings: &str,
+    rules: &str,
+    limits: ConnectionLimits,
+    transport: Transport,
+) -> Running {
+    let app = app(settings, rules);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let task =
-        tokio::spawn(serve(listener, app.public.clone(), limits, async { drop(stopped.await) }));
+    let stopped = async { drop(stopped.await) };
+    let task = tokio::spawn(serve(listener, app.public.clone(), limits, transport, stopped));
     Running { app: app.app, address, stop, task }
 }
 
@@ -51,7 +60,7 @@ impl Running {
 }
 
 /// Sends bytes and reads until the server closes the connection.
-async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
+pub(crate) async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     stream.shutdown().await.unwrap();
@@ -59,13 +68,15 @@ async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
 }
 
 /// Reads until the server closes the connection.
-async fn read_to_end(stream: &mut TcpStream) -> String {
+pub(crate) async fn read_to_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
-    within_deadline("the end of the connection", stream.read_to_end(&mut bytes)).await.unwrap();
+    let end = within_deadline("the end of the connection", stream.read_to_end(&mut bytes)).await;
+    // A server that closes before it has read everything resets the connection.
+    assert!(end.is_ok() || bytes.is_empty(), "{end:?}");
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn signed(call: &str) -> String {
+pub(crate) fn signed(call: &str) -> String {
     let (name, value) = sign("retell", call.as_bytes(), NOW_MS, RETELL_KEY);
     format!(
         "POST /inbound/retell HTTP/1.1\r\nHost: h\r\n{name}: {value}\r\nContent-Length: {}\r\n\r\n{call}",
@@ -74,7 +85,7 @@ fn signed(call: &str) -> String {
 }
 
 #[track_caller]
-fn status(answer: &str) -> u16 {
+pub(crate) fn status(answer: &str) -> u16 {
     let first = answer.split_whitespace().nth(1);
     first.and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("no status in {answer:?}"))
 }
@@ -239,7 +250,7 @@ async fn shutdown_ends_requests_after_the_grace_time() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = async move { start.recv().await.expect("the handler sends") };
-    let task = tokio::spawn(serve(listener, router, limits, shutdown));
+    let task = tokio::spawn(serve(listener, router, limits, Transport::default(), shutdown));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
     within_deadline("the end of the service", task).await.unwrap();
@@ -253,7 +264,7 @@ async fn a_panic_in_a_handler_is_a_500_and_the_service_continues() {
         .route("/alive", axum::routing::get(async || "alive"));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, router, LIMITS, std::future::pending()));
+    tokio::spawn(serve(listener, router, LIMITS, Transport::default(), std::future::pending()));
     let request =
         |path: &str| format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     let answer = exchange(address, request("/panic").as_bytes()).await;

@@ -4,4 +4,5 @@
 pub(crate) mod app;
 pub(crate) mod postgres;
 pub(crate) mod program;
+pub(crate) mod tls;
 pub(crate) mod wait;

@@ -16,11 +16,11 @@ use crate::rules::FileStamp;
 use crate::schema::{Absent, TableSpec};
 use crate::settings::layers;
 use crate::settings::layers::is_from_environment;
-use crate::tls::LiveCertificates;
 use crate::settings::{
     AdminSettings, Inputs, LoadedSettings, LogFormat, LogSettings, Purpose, RulesSettings,
     ServerSettings, SettingValues, Settings,
 };
+use crate::tls::LiveCertificates;
 
 /// Keys of a table, as `toml_table!` declares them.
 pub(crate) trait TableKeys: Default {

@@ -8,10 +8,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
-use super::{CertificateKeys, SourceKeys};
 use super::reader::{Choice, Entry, SettingsTable, TableKeys};
 use super::records::URL_PATTERN;
 use super::sources::{REFERENCE_PATTERN, SOURCE_NAME_PATTERN};
+use super::{CertificateKeys, SourceKeys};
 use crate::authenticate::Mode;
 use crate::dialect::{self, Dialect};
 use crate::domain::secret::Secret;

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, Response, StatusCode};
@@ -133,8 +134,7 @@ pub(crate) fn verified(dialect: &dyn Dialect, body: Vec<u8>) -> Verified {
         source: dialect.platform().as_str().into(),
         mode: Mode::Off,
         scheme: dialect.scheme(),
-        keys: Vec::new(),
-        url_token: None,
+        secrets: ArcSwap::default(),
         allow_from: Vec::new(),
     };
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);

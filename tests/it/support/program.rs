@@ -1,11 +1,13 @@
 //! Runs the real binary: its output, its log and its exit code.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use crate::support::app::root;
-use crate::support::wait::{self, Running};
+use crate::support::wait::{self, DEADLINE, Running};
 
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
@@ -47,8 +49,13 @@ pub(crate) fn start(arguments: &[&str]) -> Running {
 
 /// Starts `serve --dev` with a soft limit of open files.
 pub(crate) fn start_with_file_limit(limit: u32) -> Running {
+    start_with(in_shell(&format!("ulimit -S -n {limit}")), &[])
+}
+
+/// Returns the program, to be started by a shell after `preparation`.
+pub(crate) fn in_shell(preparation: &str) -> Command {
     let mut shell = Command::new("sh");
-    shell.arg("-c").arg(format!("ulimit -S -n {limit} && exec \"$0\" \"$@\""));
+    shell.arg("-c").arg(format!("{preparation} && exec \"$0\" \"$@\""));
     shell.arg(env!("CARGO_BIN_EXE_switchboard")).current_dir(root());
     for (name, value) in program().get_envs() {
         match value {
@@ -56,10 +63,10 @@ pub(crate) fn start_with_file_limit(limit: u32) -> Running {
             None => shell.env_remove(name),
         };
     }
-    start_with(shell, &[])
+    shell
 }
 
-fn start_with(mut serve: Command, arguments: &[&str]) -> Running {
+pub(crate) fn start_with(mut serve: Command, arguments: &[&str]) -> Running {
     serve.args(["serve", "--dev"]).args(arguments);
     let sets_records =
         |path: &&str| std::fs::read_to_string(path).is_ok_and(|text| text.contains("[records]"));
@@ -95,7 +102,7 @@ impl Served {
                 rest.split(' ').next().unwrap().clone_into(&mut admin);
             }
         }
-        assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+        assert!(url.contains("://127.0.0.1:") || url.contains("://[::1]:"), "{url}");
         let log = Arc::new(Mutex::new(String::new()));
         let log_reader = stdout.read_rest({
             let log = log.clone();
@@ -132,6 +139,19 @@ impl Served {
         self.log_reader.join().expect("the log was read to its end");
         (code, self.log.lock().unwrap().clone())
     }
+}
+
+/// Sends a request such as `POST /reload` with further header lines. Returns the status and the body.
+pub(crate) fn admin_request(address: &str, request: &str, headers: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let close = "Host: localhost\r\nConnection: close";
+    write!(stream, "{request} HTTP/1.1\r\n{close}\r\n{headers}\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a response");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.expect("a status"), body.to_owned())
 }
 
 /// A folder with settings and rules; returns it with the path of the settings.

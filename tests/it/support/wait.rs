@@ -117,6 +117,12 @@ impl Running {
         self.0.stdin.take().expect("the input is a pipe")
     }
 
+    /// Returns everything that a process, started with a pipe for its errors, writes there.
+    pub(crate) fn read_stderr(&mut self) -> Vec<u8> {
+        let all = read_all(self.0.stderr.take().expect("the errors are a pipe"));
+        all.recv_timeout(DEADLINE).expect("the output is closed before the deadline")
+    }
+
     /// Waits until the process ends. Kills it after the deadline.
     pub(crate) fn wait_or_kill(&mut self) {
         if !until(|| self.has_ended()) {
