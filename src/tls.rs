@@ -75,12 +75,14 @@ impl Certificate {
         let validity = *parsed.tbs_certificate().validity();
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_invalid| CertificateError::NoKey)?;
         let key = CertifiedKey::from_der(chain, key, &ring::default_provider());
-        let key = key.map_err(|error| match error {
-            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+        let key = key.map_err(|error| {
+            if error == InconsistentKeys::KeyMismatch.into() {
                 CertificateError::OtherKey
+            } else if let rustls::Error::InvalidCertificate(error) = error {
+                malformed(&error)
+            } else {
+                CertificateError::UnusableKey(error.to_string())
             }
-            rustls::Error::InvalidCertificate(error) => malformed(&error),
-            error => CertificateError::UnusableKey(error.to_string()),
         })?;
         let time = |time: x509_cert::time::Time| {
             Timestamp::try_from(time.to_system_time()).map_err(|error| malformed(&error))

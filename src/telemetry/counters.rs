@@ -42,6 +42,7 @@ impl Default for Counters {
         let recorder = PrometheusBuilder::new().build_recorder();
         let (panics, overloaded) = with_local_recorder(&recorder, || {
             describe();
+            gauge!("switchboard_credentials_reload_last_successful").set(1.0);
             (counter!("switchboard_panics_total"), counter!("switchboard_overloaded_total"))
         });
         Counters {

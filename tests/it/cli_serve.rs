@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::program::{self, SETTINGS, Served, run, start, text};
-use crate::support::wait::{self, DEADLINE};
+use crate::support::wait;
 
 /// A running service and its rules.
 struct Service {

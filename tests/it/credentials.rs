@@ -188,10 +188,7 @@ async fn a_renewed_certificate_is_used_without_a_restart() {
 #[test]
 fn mistakes_in_certificates_are_found_at_the_start() {
     let [good, other] = [(); 2].map(|()| SelfSigned::new(&["hooks.example"]));
-    let mut expired = rcgen::CertificateParams::new(vec!["hooks.example".to_owned()]).unwrap();
-    expired.not_before = rcgen::date_time_ymd(2020, 1, 1);
-    expired.not_after = rcgen::date_time_ymd(2020, 4, 1);
-    let expired = SelfSigned::with(expired);
+    let expired = SelfSigned::expired("hooks.example");
     let pair = |cert: &str, key: &str| format!("{{ cert = \"{cert}\", key = \"{key}\" }}");
     for (tls, problem) in [
         (pair("good.pem", "other.key"), "does not belong to the first certificate"),

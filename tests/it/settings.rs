@@ -1,6 +1,7 @@
 //! Settings: layers, errors, and reports without secrets.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use config::{Config, File, FileFormat, Map, Value};
@@ -15,6 +16,7 @@ use switchboard::source::{Fallback, Source};
 
 use crate::rules::{check_documented, codes_in, codes_of, matches_snapshot};
 use crate::support::app::{self, NOW_MS, RETELL_KEY, load_settings_with};
+use crate::support::tls::SelfSigned;
 
 // ---- helpers
 
@@ -84,7 +86,10 @@ fn load_inputs(inputs: &Inputs, folder: &str) -> Loaded {
 
 #[track_caller]
 fn load(text: &str, purpose: Purpose) -> Loaded {
-    load_beside(&[], text, purpose, environment(&[]))
+    static EXPIRED: LazyLock<SelfSigned> = LazyLock::new(|| SelfSigned::expired("hooks.example"));
+    let files: [(&str, &[u8]); 2] =
+        [("expired.pem", EXPIRED.chain.as_bytes()), ("expired.key", EXPIRED.key.as_bytes())];
+    load_beside(&files, text, purpose, environment(&[]))
 }
 
 /// Loads settings without a file.
@@ -304,6 +309,9 @@ fn the_default_file_lists_exactly_the_effective_defaults() {
             server.max_unauthenticated_per_address.to_string(),
         ),
         ("server.body_memory_mb", (server.body_memory_bytes >> 20).to_string()),
+        ("server.http2", server.http2.to_string()),
+        ("server.proxy_protocol", server.proxy_protocol.to_string()),
+        ("server.reuse_port", server.reuse_port.to_string()),
         ("server.request_timeout_ms", ms(server.request_timeout)),
         ("server.shutdown_grace_ms", ms(server.shutdown_grace)),
         ("server.trusted_proxies", proxies.collect::<Vec<_>>().join(",")),
@@ -392,6 +400,69 @@ macro_rules! mistakes {
 }
 
 mistakes! {
+    certificate_in_the_file_of_the_key: "bad-certificate" to Serve in r#"
+[server]
+tls = { cert = "expired.key", key = "expired.key" }
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    key_in_the_file_of_the_certificate: "bad-certificate" to Serve in r#"
+[server]
+tls = { cert = "expired.pem", key = "expired.pem" }
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    certificate_file_missing: "no-certificate" to Serve in r#"
+[server]
+tls = { cert = "fullchain.pem", key = "expired.key" }
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    certificate_file_missing_at_check: "certificate-missing" to Inspect in r#"
+[server]
+tls = { cert = "fullchain.pem", key = "expired.key" }
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    expired_certificate: "certificate-validity" to Serve in r#"
+[server]
+tls = { cert = "expired.pem", key = "expired.key" }
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    http2_without_tls: "missing-key" to Serve in r#"
+[server]
+http2 = true
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    proxy_protocol_without_proxies: "missing-key" to Serve in r#"
+[server]
+proxy_protocol = true
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
     invalid_toml: "syntax" to Serve in r#"
 [sources.retell]
 platform = "retell"

@@ -10,103 +10,15 @@ are in tests/it/sockets.rs and tests/it/public_http.rs. Needs Python 3.10 and an
 
 import argparse
 import asyncio
-import hashlib
-import hmac
-import json
-import os
 import random
 import resource
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-BINARY = ROOT / "target/release/switchboard"
-KEY = b"key_0123456789abcdef0123456789ab"
-SETTINGS = """
-[server]
-listen = "127.0.0.1:{port}"
-[admin]
-listen = "127.0.0.1:{admin}"
-[records]
-url = "off"
-[log]
-level = "error"
-[sources.retell]
-platform = "retell"
-secrets = ["env:RETELL_API_KEY"]
-"""
-RULES = '[[rule]]\nname = "everyone"\nagent = "agent_1"\n'
-
-
-def signed(path: str, body: bytes) -> bytes:
-    now = str(int(time.time() * 1000)).encode()
-    digest = hmac.new(KEY, body + now, hashlib.sha256).hexdigest()
-    head = f"POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n"
-    return f"{head}X-Retell-Signature: v={now.decode()},d={digest}\r\n\r\n".encode() + body
-
-
-def call(number: int) -> bytes:
-    inner = {"call_id": f"call_{number}", "from_number": "+12137771234", "to_number": "+12137771235"}
-    return signed("/inbound/retell", json.dumps({"event": "call_inbound", "call_inbound": inner}).encode())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Server:
-    """The release binary with a temporary configuration."""
-
-    def __init__(self, folder: str):
-        self.port, admin = free_port(), free_port()
-        path = Path(folder)
-        (path / "switchboard.toml").write_text(SETTINGS.format(port=self.port, admin=admin))
-        (path / "rules.toml").write_text(RULES)
-        environment = os.environ | {"RETELL_API_KEY": KEY.decode()}
-        command = [BINARY, "serve", "--config", path / "switchboard.toml"]
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-        self.max_rss_mb = 0.0
-
-    async def until_it_answers(self):
-        for _ in range(200):
-            if await good_call(self.port, 0) is not None:
-                return
-            await asyncio.sleep(0.05)
-        sys.exit("the server does not answer")
-
-    def rss_mb(self) -> float:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
-    def end(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
-
-
-async def good_call(port: int, number: int) -> float | None:
-    """Sends a call on a connection of its own. Returns the seconds until its reply, None without one."""
-    start = time.perf_counter()
-    writer = None
-    try:
-        async with asyncio.timeout(10):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(call(number))
-            line = await reader.readline()
-    except OSError:
-        return None
-    finally:
-        if writer:
-            writer.close()
-    return time.perf_counter() - start if b" 200 " in line else None
-
+from service import Server, call, good_call, signed
 
 async def hold(port: int, first: bytes, more: bytes = b"", read: bool = True):
     """Opens a connection, sends bytes, and opens it again two seconds after the server has closed it."""

@@ -21,10 +21,18 @@ impl SelfSigned {
     pub(crate) fn new(names: &[&str]) -> SelfSigned {
         let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let params = rcgen::CertificateParams::new(names).expect("valid names");
-        SelfSigned::with(params)
+        SelfSigned::with(&params)
     }
 
-    pub(crate) fn with(params: rcgen::CertificateParams) -> SelfSigned {
+    pub(crate) fn expired(name: &str) -> SelfSigned {
+        let mut params =
+            rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a valid name");
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2020, 4, 1);
+        SelfSigned::with(&params)
+    }
+
+    fn with(params: &rcgen::CertificateParams) -> SelfSigned {
         let key = rcgen::KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a certificate");
         SelfSigned {
