@@ -20,7 +20,8 @@ use crate::domain::secret::LiveSecret;
 use crate::http::{self, ConnectionLimits, PassedSockets, Transport, admin, public};
 use crate::pipeline::Switchboard;
 use crate::reload::{Credentials, ReloadHandle, Reloader};
-use crate::settings::{AdminSettings, Inputs, Purpose, ServerSettings, Settings};
+use crate::rules::RuleSet;
+use crate::settings::{Inputs, Purpose, ServerSettings, Settings};
 use crate::source::Source;
 use crate::telemetry;
 
@@ -67,21 +68,14 @@ impl Serve {
         hangup: Signal,
     ) -> anyhow::Result<Exit> {
         let LoadedOk { settings, table, files, snapshot, origin } = loaded;
-        let context = settings.check_context();
-        let Settings { server, admin, sources, rules, records, .. } = settings;
         // Before the log says "serving": a reader of the log may then send a signal.
         let shutdown_signal = shutdown_signal()?;
-        raise_open_file_limit(server.max_connections);
-        let listeners = Listeners::open(passed, &server, &admin)?;
-        let (address, admin_address) =
-            (listeners.public.local_addr()?, listeners.admin.local_addr()?);
-        let scheme = if server.tls.is_some() { "https" } else { "http" };
-        if self.dev {
-            // A closed pipe is no reason not to serve.
-            drop(print_quickstart(&sources, &format!("{scheme}://{address}")));
-        }
+        raise_open_file_limit(settings.server.max_connections);
+        let listeners = Listeners::open(passed, &settings)?;
+        self.announce(&listeners, &settings, &table)?;
+        let context = settings.check_context();
+        let Settings { server, admin, sources, rules, records, .. } = settings;
         let fingerprint = table.fingerprint.clone();
-        tracing::info!(%address, scheme, %admin_address, rules = table.rules.len(), fingerprint, "serving");
         let (app, writer) = Switchboard::with_records(sources, table, Clock::System, records);
         let app = Arc::new(app);
         app.recorder().store_snapshot(&fingerprint, snapshot.as_ref(), app.now());
@@ -121,6 +115,27 @@ impl Serve {
     }
 }
 
+impl Serve {
+    /// Tells operators and the log that the service accepts connections.
+    fn announce(
+        &self,
+        listeners: &Listeners,
+        settings: &Settings,
+        table: &RuleSet,
+    ) -> anyhow::Result<()> {
+        let address = listeners.public.local_addr()?;
+        let admin_address = listeners.admin.local_addr()?;
+        let scheme = if settings.server.tls.is_some() { "https" } else { "http" };
+        if self.dev {
+            // A closed pipe is no reason not to serve.
+            drop(print_quickstart(&settings.sources, &format!("{scheme}://{address}")));
+        }
+        let (rules, fingerprint) = (table.rules.len(), &table.fingerprint);
+        tracing::info!(%address, scheme, %admin_address, rules, fingerprint, "serving");
+        Ok(())
+    }
+}
+
 /// Sockets of both listeners.
 struct Listeners {
     public: TcpListener,
@@ -129,11 +144,8 @@ struct Listeners {
 
 impl Listeners {
     /// Adopts the sockets that systemd passed, and binds the others to the addresses of the settings.
-    fn open(
-        passed: PassedSockets,
-        server: &ServerSettings,
-        admin: &AdminSettings,
-    ) -> anyhow::Result<Listeners> {
+    fn open(passed: PassedSockets, settings: &Settings) -> anyhow::Result<Listeners> {
+        let Settings { server, admin, .. } = settings;
         if let Some(socket) = &passed.admin {
             let address = socket.local_addr()?;
             let is_open = !address.ip().is_loopback() && admin.token.is_none();

@@ -128,7 +128,7 @@ pub async fn serve(
             (stream, peer) = accept(&listener, &connections) => server.start(stream, peer),
         }
     }
-    server.shared.is_stopping.store(true, Ordering::Relaxed);
+    server.state.is_stopping.store(true, Ordering::Relaxed);
     // Connections that the kernel has already established would otherwise be reset.
     while let Some((stream, peer)) = accept(&listener, &connections).now_or_never() {
         server.start(stream, peer);
@@ -146,14 +146,14 @@ pub async fn serve(
 
 /// Starts connections.
 struct Server {
-    shared: Arc<Shared>,
+    state: Arc<ServerState>,
     connections: Connections,
     write_timeout: Duration,
     graceful: GracefulShutdown,
 }
 
 /// Everything that the tasks of connections share.
-struct Shared {
+struct ServerState {
     router: CatchPanic<Router, PanicResponse>,
     tls: Option<TlsAcceptor>,
     proxy_protocol: bool,
@@ -186,7 +186,7 @@ impl Server {
             .max_header_list_size(HEADER_BYTES as u32)
             // A client that does not answer a ping within hyper's 20 s is disconnected.
             .keep_alive_interval(limits.header_timeout);
-        let shared = Shared {
+        let state = ServerState {
             // Around the router, not a layer of it, which would box the future of every request once
             // more.
             router: CatchPanic::custom(router, PanicResponse),
@@ -197,7 +197,7 @@ impl Server {
             is_stopping: AtomicBool::default(),
         };
         Server {
-            shared: Arc::new(shared),
+            state: Arc::new(state),
             connections,
             write_timeout: limits.write_timeout,
             graceful: GracefulShutdown::new(),
@@ -212,7 +212,7 @@ impl Server {
         stream.set_write_timeout(Some(self.write_timeout));
         let connection = self.connections.add(peer);
         let number = connection.number();
-        let serving = self.shared.clone().run(stream, connection, self.graceful.watcher());
+        let serving = self.state.clone().run(stream, connection, self.graceful.watcher());
         let task = tokio::spawn(async move {
             if let Err(error) = serving.await {
                 tracing::debug!(%peer, error, "connection ended");
@@ -222,11 +222,11 @@ impl Server {
     }
 }
 
-impl Shared {
+impl ServerState {
     /// Serves a connection until it closes. Everything before the first request has to happen within
     /// the time for its header.
     async fn run(
-        self: Arc<Shared>,
+        self: Arc<ServerState>,
         stream: TimeoutStream<TcpStream>,
         mut connection: Connection,
         watcher: Watcher,
@@ -249,7 +249,7 @@ impl Shared {
     }
 
     async fn serve_http1(
-        self: &Arc<Shared>,
+        self: &Arc<ServerState>,
         stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
         connection: Connection,
         watcher: Watcher,
@@ -259,7 +259,7 @@ impl Shared {
     }
 
     async fn serve_http2(
-        self: &Arc<Shared>,
+        self: &Arc<ServerState>,
         stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
         connection: Connection,
         watcher: Watcher,
@@ -270,7 +270,7 @@ impl Shared {
 
     /// Returns the service that answers the requests of a connection.
     fn service(
-        self: &Arc<Shared>,
+        self: &Arc<ServerState>,
         connection: Connection,
     ) -> impl HttpService<
         Incoming,
@@ -278,13 +278,13 @@ impl Shared {
         Error = Infallible,
         Future = impl Future<Output = Result<Response<Body>, Infallible>> + Send + use<>,
     > + use<> {
-        let (shared, connection) = (self.clone(), Arc::new(connection));
-        service_fn(move |request| shared.clone().respond(request, connection.clone()))
+        let (state, connection) = (self.clone(), Arc::new(connection));
+        service_fn(move |request| state.clone().respond(request, connection.clone()))
     }
 
     /// Answers one request.
     async fn respond(
-        self: Arc<Shared>,
+        self: Arc<ServerState>,
         request: Request<Incoming>,
         connection: Arc<Connection>,
     ) -> Result<Response<Body>, Infallible> {

@@ -71,10 +71,7 @@ impl Credentials {
         self.files = wait_until_settled(&self.files);
         let mut report = match settings::load(&self.inputs) {
             Ok(LoadedSettings { settings, mut report, files, values, .. }) => {
-                // A file that is not mentioned because of an error is still awaited.
-                if settings.is_some() || files.len() > self.files.len() {
-                    self.files = files;
-                }
+                self.watch(files, settings.is_some());
                 report.retain(|diagnostic| diagnostic.severity == Severity::Error);
                 if let Some(settings) = settings {
                     self.warn_of_other_changes(&values, &mut report);
@@ -98,6 +95,12 @@ impl Credentials {
             tracing::error!(errors, "reload failed, kept the previous secrets and certificates");
         }
         report
+    }
+
+    /// Watches these files from now on. If an error hid some, those of the previous attempt as well.
+    fn watch(&mut self, files: Vec<FileStamp>, are_all: bool) {
+        self.files.retain(|old| !are_all && !files.iter().any(|new| new.path() == old.path()));
+        self.files.extend(files);
     }
 
     fn warn_of_other_changes(&self, values: &SettingValues, report: &mut Report) {

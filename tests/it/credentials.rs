@@ -112,6 +112,25 @@ fn a_rotation_accepts_both_keys() {
 }
 
 #[test]
+fn a_file_that_appears_after_the_settings_that_name_it_is_read() {
+    let service = serve("");
+    let settings = std::fs::read_to_string(&service.settings).unwrap();
+    let both = settings.replace("[\"file:key\"]", "[\"file:new\", \"file:key\"]");
+    // A syntax error hides every file but that of the settings.
+    for (text, problem) in [(format!("{both}["), "syntax"), (both, "unusable-secret")] {
+        if problem == "unusable-secret" {
+            std::fs::write(service.path("new"), "   ").unwrap();
+        }
+        replace(service.settings.as_ref(), &text);
+        service.served.wait_for_log(problem);
+    }
+    service.replace("new", NEW);
+    service.until("both keys are in use", |service| {
+        [OLD, NEW].iter().all(|key| service.send_with(key, OLD) == Some(0))
+    });
+}
+
+#[test]
 fn unusable_secrets_keep_the_old_ones() {
     let service = serve("poll_ms = 0");
     service.replace("key", "\"key_in_quotes_0123456789\"");

@@ -37,6 +37,11 @@ impl FileStamp {
         FileStamp { path: path.to_owned(), state: state(path) }
     }
 
+    /// Returns the path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Returns the current stamp of the same path.
     #[must_use]
     pub fn refreshed(&self) -> FileStamp {
