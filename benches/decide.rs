@@ -17,7 +17,7 @@ use peak_alloc::PeakAlloc;
 use switchboard::dialect;
 use switchboard::domain::call::{Call, Channel, Fields};
 use switchboard::domain::facts::Facts;
-use switchboard::domain::phone_number::Party;
+use switchboard::domain::party::Party;
 use switchboard::rules;
 use switchboard::rules::engine::{decide, scan};
 use switchboard::rules::{CheckContext, RuleSet};

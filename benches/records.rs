@@ -15,7 +15,7 @@ use rusqlite::{Connection, params};
 use switchboard::domain::call::{Call, Channel, Fields, Platform};
 use switchboard::domain::clock::Clock;
 use switchboard::domain::facts::Facts;
-use switchboard::domain::phone_number::Party;
+use switchboard::domain::party::Party;
 use switchboard::records::{NewCall, Recorder};
 use switchboard::rules::engine::decide;
 use switchboard::rules::{self, CheckContext, RuleSet};

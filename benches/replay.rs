@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use switchboard::domain::call::{Call, Channel, Fields, Platform};
 use switchboard::domain::clock::Clock;
 use switchboard::domain::facts::Facts;
-use switchboard::domain::phone_number::Party;
+use switchboard::domain::party::Party;
 use switchboard::records::{NewCall, Recorder};
 use switchboard::rules;
 use switchboard::rules::engine::decide;

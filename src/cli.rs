@@ -23,7 +23,7 @@ use jiff::Timestamp;
 
 use crate::diagnostics::Report;
 use crate::domain::call::{Channel, Fields};
-use crate::domain::phone_number::Party;
+use crate::domain::party::Party;
 use crate::explain::select_source;
 use crate::reload;
 use crate::rules::{CheckContext, FileStamp, LoadedTable, RuleSet, Snapshot};

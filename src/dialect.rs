@@ -13,7 +13,7 @@ use crate::authenticate::{Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::decision::Decision;
 use crate::domain::json::InvalidJson;
-use crate::domain::phone_number::Party;
+use crate::domain::party::{NumberFormat, Party};
 
 pub use crate::domain::event::Event;
 
@@ -48,7 +48,11 @@ pub trait Dialect: Send + Sync {
     ///
     /// # Errors
     /// Fails if this platform does not send such a body.
-    fn parse<'a>(&self, request: &'a Verified) -> Result<Incoming<'a>, ParseError>;
+    fn parse<'a>(
+        &self,
+        request: &'a Verified,
+        numbers: &NumberFormat,
+    ) -> Result<Incoming<'a>, ParseError>;
 
     /// Renders the reply to a request on `channel`.
     fn render(&self, channel: Channel, decision: &Decision<'_>) -> Reply;

@@ -19,10 +19,9 @@ use crate::dialect::Incoming;
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::decision::Outcome;
 use crate::domain::facts::Facts;
-use crate::domain::phone_number::Party;
 use crate::rules::engine::decide;
 use crate::rules::engine::explain::{Explanation, IndexMismatch, explain};
-use crate::rules::{RuleSet, matches_many, parse_timestamp};
+use crate::rules::{RuleSet, parse_timestamp};
 use crate::source::Source;
 
 /// A call to explain.
@@ -104,24 +103,13 @@ pub fn parse_time(text: &str, table: &RuleSet) -> Result<Timestamp, String> {
     parse_timestamp(text, &table.zone).map_err(|problem| problem.to_string())
 }
 
-/// Parses a party of a call to explain.
-///
-/// # Errors
-/// Fails if the text is a pattern for several parties.
-pub fn parse_party(text: &str) -> Result<Party, String> {
-    match matches_many(text) {
-        true => Err(format!("`{text}` is a pattern; an explanation needs the number of one call")),
-        false => Ok(Party::parse(Some(text)).party),
-    }
-}
-
 /// Parses a saved request body, without authentication: the operator vouches for it.
 ///
 /// # Errors
 /// Fails with a message if the body is not a call.
 pub fn parse_saved_call(source: &Source, body: Vec<u8>) -> Result<Fields<'static>, String> {
     let request = accept_unauthenticated(source, body);
-    match source.dialect.parse(&request) {
+    match source.dialect.parse(&request, &source.numbers) {
         Ok(Incoming::Inbound(call)) => Ok(call.into_fields().into_owned()),
         Ok(Incoming::Event(event)) => {
             Err(format!("the body is the event `{}`, not a call", event.kind))

@@ -20,7 +20,7 @@
 //! use switchboard::dialect;
 //! use switchboard::domain::call::{Call, Channel, Fields};
 //! use switchboard::domain::facts::Facts;
-//! use switchboard::domain::phone_number::Party;
+//! use switchboard::domain::party::Party;
 //! use switchboard::rules::{self, CheckContext, engine};
 //!
 //! let text = r#"

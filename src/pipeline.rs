@@ -23,6 +23,7 @@ use crate::domain::call::{Call, Channel};
 use crate::domain::clock::Clock;
 use crate::domain::decision::{Decision, KeepReason, Outcome};
 use crate::domain::facts::Facts;
+use crate::domain::party::ReadingCounts;
 use crate::records::{Committed, NewCall, NewEvent, NotStored, RecordedCall, Recorder, Writer};
 use crate::rules::RuleSet;
 use crate::rules::engine::{decide, fallback_to};
@@ -256,7 +257,8 @@ struct Exchange<'x> {
 
 impl Exchange<'_> {
     async fn handle_request(&self) -> Result<PreparedReply, RequestError> {
-        let parsed = self.endpoint.source.dialect.parse(self.request);
+        let source = &self.endpoint.source;
+        let parsed = source.dialect.parse(self.request, &source.numbers);
         match parsed.inspect_err(|_| self.endpoint.counters.count(RequestOutcome::Unreadable))? {
             Incoming::Inbound(call) => Ok(self.handle_call(&call)),
             Incoming::Event(event) => self.handle_event(&event).await,
@@ -366,8 +368,8 @@ impl Exchange<'_> {
         let counters = &self.endpoint.counters;
         counters.decided(decision.outcome());
         self.app.counters.decided(decision);
-        if call.plus_added() > 0 {
-            counters.plus_added.increment(call.plus_added().into());
+        if call.readings() != ReadingCounts::default() {
+            counters.readings(call.readings());
         }
         if reply.metadata_omitted() {
             counters.metadata_left_out.increment(1);
@@ -417,7 +419,8 @@ impl Exchange<'_> {
             "request failed, sent fallback reply"
         );
         // Parsing, rendering or recording may be what panicked, so each is guarded here again.
-        let parsed = catch_unwind(AssertUnwindSafe(|| source.dialect.parse(self.request)));
+        let parsed =
+            catch_unwind(AssertUnwindSafe(|| source.dialect.parse(self.request, &source.numbers)));
         let call = match parsed {
             Ok(Ok(Incoming::Event(_))) => {
                 self.endpoint.counters.count(RequestOutcome::NotStored);

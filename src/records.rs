@@ -21,8 +21,8 @@ mod sqlite;
 mod store;
 mod writer;
 
-pub use erase::{NumberMatches, NumberTraces, Overwritten};
-pub use filter::{Filter, FilterArgs, InvalidFilter, parse_party, parse_time};
+pub use erase::{MatchedCall, NumberMatches, NumberTraces, Overwritten};
+pub use filter::{Filter, FilterArgs, InvalidFilter, parse_time};
 pub use health::{Outage, StoreHealth};
 pub use lookup::{LookupResult, SHORTEST_PREFIX};
 pub use query::{Counts, Order, Page};

@@ -26,7 +26,7 @@ pub use model::index::{Index, PartyKeys};
 pub use model::lists::{
     Cell, Column, Item, List, ListId, Lists, ResolvedCall, ResolvedParty, Row, Side,
 };
-pub use model::pattern::{NumberMatcher, NumberPattern, Selector, matches_many};
+pub use model::pattern::{NumberMatcher, NumberPattern, Selector, matches_many, parse_party};
 pub use model::template::{
     ColumnLookup, InvalidTemplate, NoColumns, ObjectTemplate, Template, TemplateContext,
 };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::authenticate::Policy;
 use crate::dialect::Dialect;
+use crate::domain::party::NumberFormat;
 
 /// A validated `[sources.NAME]` section of the settings.
 pub struct Source {
@@ -12,6 +13,8 @@ pub struct Source {
     pub name: Arc<str>,
     /// Dialect of its platform.
     pub dialect: &'static dyn Dialect,
+    /// How its numbers are written.
+    pub numbers: NumberFormat,
     /// Authentication policy.
     pub policy: Policy,
     /// Reply deadline, measured from the arrival of the request.

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_without_errors};
 use crate::domain::facts::Facts;
-use crate::explain::{Question, explain_call, parse_party, parse_saved_call, parse_time};
+use crate::explain::{Question, explain_call, parse_saved_call, parse_time};
+use crate::rules::parse_party;
 use crate::settings::Purpose;
 
 /// Show the rules up to the deciding one, and the reply that each platform would receive.
@@ -41,10 +42,12 @@ impl Explain {
             return Ok(Exit::Error);
         };
         let source = self.call.select_source(&settings.sources)?;
-        for party in [&self.call.from, &self.call.to] {
-            parse_party(party).map_err(anyhow::Error::msg)?;
-        }
         let mut fields = self.call.fields();
+        let party = |name, text| {
+            parse_party(text, &source.numbers).map_err(|reason| anyhow::anyhow!("{name}: {reason}"))
+        };
+        fields.from = party("--from", &self.call.from)?;
+        fields.to = party("--to", &self.call.to)?;
         if self.call.body.is_some() {
             let body = self.call.body(source, &fields)?;
             fields = parse_saved_call(source, body).map_err(anyhow::Error::msg)?;

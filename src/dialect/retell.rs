@@ -20,7 +20,7 @@ use crate::domain::decision;
 use crate::domain::decision::{Decision, Outcome, SelectedAgent};
 use crate::domain::json;
 use crate::domain::json::JsonObject;
-use crate::domain::phone_number::Party;
+use crate::domain::party::NumberFormat;
 
 /// The Retell dialect.
 pub(super) struct Retell;
@@ -51,7 +51,11 @@ impl Dialect for Retell {
         &authenticate::RetellScheme
     }
 
-    fn parse<'a>(&self, request: &'a Verified) -> Result<Incoming<'a>, ParseError> {
+    fn parse<'a>(
+        &self,
+        request: &'a Verified,
+        numbers: &NumberFormat,
+    ) -> Result<Incoming<'a>, ParseError> {
         let body = json::object(request.body())?;
         let event = body.text("event").ok_or(ParseError::Missing("event"))?;
         // An unexpected spelling of the event must not cost a call its reply.
@@ -63,9 +67,9 @@ impl Dialect for Retell {
             Some(channel) => Incoming::Inbound(Call::from_verified(
                 request,
                 PLATFORM,
-                parse_inbound(&body, channel),
+                parse_inbound(&body, channel, numbers),
             )),
-            None => Incoming::Event(Box::new(parse_event(&body, event))),
+            None => Incoming::Event(Box::new(parse_event(&body, event, numbers))),
         })
     }
 
@@ -134,10 +138,14 @@ fn key(channel: Channel) -> &'static str {
     }
 }
 
-fn parse_inbound<'a>(body: &JsonObject<'a>, channel: Channel) -> Fields<'a> {
+fn parse_inbound<'a>(
+    body: &JsonObject<'a>,
+    channel: Channel,
+    numbers: &NumberFormat,
+) -> Fields<'a> {
     let inner = body.object(key(channel));
-    let from = Party::parse(inner.text("from_number").as_deref());
-    let to = Party::parse(inner.text("to_number").as_deref());
+    let from = numbers.parse(inner.text("from_number").as_deref());
+    let to = numbers.parse(inner.text("to_number").as_deref());
     let agent_version = match inner.integer("agent_version") {
         Some(number) if !inner.is_text("agent_version") => Some(Version::Number(number)),
         _ => inner.text("agent_version").map(|tag| Version::Tag(tag.into())),
@@ -152,7 +160,7 @@ fn parse_inbound<'a>(body: &JsonObject<'a>, channel: Channel) -> Fields<'a> {
         from: from.party,
         to: to.party,
         sip: sip.map(|(name, value)| (lower_case(name), value)).collect(),
-        plus_added: u8::from(from.plus_added) + u8::from(to.plus_added),
+        readings: [from.reading, to.reading].into_iter().collect(),
     }
 }
 
@@ -166,13 +174,13 @@ fn lower_case(name: Cow<'_, str>) -> Cow<'_, str> {
 
 /// Parses the fields of an event. Calls and chats use different names for the same fields, so both names
 /// are tried.
-fn parse_event<'a>(body: &JsonObject<'a>, kind: Cow<'a, str>) -> Event<'a> {
+fn parse_event<'a>(body: &JsonObject<'a>, kind: Cow<'a, str>, numbers: &NumberFormat) -> Event<'a> {
     let call = body.object("call");
     let call = if call.is_empty() { body.object("chat") } else { call };
     let either = |call_key: &str, chat_key: &str| {
         call.non_empty_text(call_key).or_else(|| call.non_empty_text(chat_key))
     };
-    let party = |key: &str| call.text(key).map(|text| Party::parse(Some(&text)).party);
+    let party = |key: &str| call.text(key).map(|text| numbers.parse(Some(&text)).party);
     let analysis = either_object(&call, "call_analysis", "chat_analysis");
     let analysis_text = |call_key: &str, chat_key: &str| {
         analysis.non_empty_text(call_key).or_else(|| analysis.non_empty_text(chat_key))

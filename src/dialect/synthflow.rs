@@ -21,7 +21,7 @@ use crate::domain::decision;
 use crate::domain::decision::{Decision, Outcome, SelectedAgent};
 use crate::domain::json;
 use crate::domain::json::JsonObject;
-use crate::domain::phone_number::Party;
+use crate::domain::party::NumberFormat;
 
 /// The Synthflow dialect.
 pub(super) struct Synthflow;
@@ -38,7 +38,11 @@ impl Dialect for Synthflow {
         &authenticate::SynthflowScheme
     }
 
-    fn parse<'a>(&self, request: &'a Verified) -> Result<Incoming<'a>, ParseError> {
+    fn parse<'a>(
+        &self,
+        request: &'a Verified,
+        numbers: &NumberFormat,
+    ) -> Result<Incoming<'a>, ParseError> {
         if request.body().trim_ascii().is_empty() {
             return Ok(Incoming::Probe);
         }
@@ -49,7 +53,7 @@ impl Dialect for Synthflow {
             return Ok(Incoming::Inbound(Call::from_verified(
                 request,
                 PLATFORM,
-                parse_inbound(&body, request),
+                parse_inbound(&body, request, numbers),
             )));
         }
         let event = match event {
@@ -57,7 +61,7 @@ impl Dialect for Synthflow {
             None if body.has("status") || body.has("call") => Event::new("post_call", true),
             None => return Err(ParseError::Missing("event")),
         };
-        Ok(Incoming::Event(Box::new(parse_event(&body, request, event))))
+        Ok(Incoming::Event(Box::new(parse_event(&body, request, event, numbers))))
     }
 
     fn render(&self, _: Channel, decision: &Decision<'_>) -> Reply {
@@ -93,17 +97,21 @@ impl Dialect for Synthflow {
     }
 }
 
-fn parse_inbound<'a>(body: &JsonObject<'a>, request: &'a Verified) -> Fields<'a> {
+fn parse_inbound<'a>(
+    body: &JsonObject<'a>,
+    request: &'a Verified,
+    numbers: &NumberFormat,
+) -> Fields<'a> {
     let inner = body.object(INBOUND);
-    let from = Party::parse(inner.text("from_number").as_deref());
-    let to = Party::parse(inner.text("to_number").as_deref());
+    let from = numbers.parse(inner.text("from_number").as_deref());
+    let to = numbers.parse(inner.text("to_number").as_deref());
     Fields {
         call_id: call_id(body, request),
         event_timestamp_ms: body.integer("event_timestamp"),
         agent: inner.text("model_id"),
         from: from.party,
         to: to.party,
-        plus_added: u8::from(from.plus_added) + u8::from(to.plus_added),
+        readings: [from.reading, to.reading].into_iter().collect(),
         ..Fields::unknown(Channel::Call)
     }
 }
@@ -115,11 +123,16 @@ fn call_id<'a>(body: &JsonObject<'a>, request: &'a Verified) -> Option<Cow<'a, s
 }
 
 /// Parses the fields of an event into `event`, which has its kind.
-fn parse_event<'a>(body: &JsonObject<'a>, request: &'a Verified, event: Event<'a>) -> Event<'a> {
+fn parse_event<'a>(
+    body: &JsonObject<'a>,
+    request: &'a Verified,
+    event: Event<'a>,
+    numbers: &NumberFormat,
+) -> Event<'a> {
     let (call, lead) = (body.object("call"), body.object("lead"));
     let direction = call.non_empty_text("direction");
     // The lead is the remote party, whatever the direction of the call.
-    let other = lead.text("phone_number").map(|text| Party::parse(Some(&text)).party);
+    let other = lead.text("phone_number").map(|text| numbers.parse(Some(&text)).party);
     let outbound = direction.as_deref().is_some_and(|word| word.eq_ignore_ascii_case("outbound"));
     let (from, to) = if outbound { (None, other) } else { (other, None) };
     let status = call.non_empty_text("status").or_else(|| body.non_empty_text("status"));

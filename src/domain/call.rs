@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::phone_number::Party;
+use super::party::{Party, ReadingCounts};
 use crate::authenticate::Verified;
 
 /// A voice platform, by the name that settings and rules use: `retell`.
@@ -87,8 +87,8 @@ pub struct Fields<'a> {
     pub to: Party,
     /// SIP headers of the call; names in lower case.
     pub sip: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-    /// Number of parties (0 to 2) whose number arrived without its `+`.
-    pub plus_added: u8,
+    /// Numbers of parties (0 to 2) that were not read as they were sent.
+    pub readings: ReadingCounts,
 }
 
 /// Omits the values of SIP headers, which can hold unmasked numbers of forwarded calls.
@@ -119,7 +119,7 @@ impl Fields<'_> {
             agent_version: self.agent_version,
             from: self.from,
             to: self.to,
-            plus_added: self.plus_added,
+            readings: self.readings,
         }
     }
 
@@ -134,7 +134,7 @@ impl Fields<'_> {
             from: Party::Withheld,
             to: Party::Withheld,
             sip: Vec::new(),
-            plus_added: 0,
+            readings: ReadingCounts::default(),
         }
     }
 }
@@ -233,8 +233,8 @@ impl<'a> Call<'a> {
         self.fields.call_id.is_some() || self.fields.event_timestamp_ms.is_some() || !is_withheld
     }
 
-    /// Returns the number of parties (0 to 2) whose number arrived without its `+`.
-    pub fn plus_added(&self) -> u8 {
-        self.fields.plus_added
+    /// Returns how many numbers of parties were not read as they were sent.
+    pub fn readings(&self) -> ReadingCounts {
+        self.fields.readings
     }
 }

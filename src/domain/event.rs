@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::decision::Object;
-use super::phone_number::Party;
+use super::party::Party;
 
 /// An event in the life of a call. Every field except `kind` and `known` can be missing: platforms add
 /// fields over time. `docs/platforms.md` maps each platform's fields to these.

@@ -1,9 +1,8 @@
-//! Phone numbers, and the parties of a call.
+//! Phone numbers.
 //!
 //! Numbers are personal data: `Display` and `Debug` print them masked (`+1213***1234`); only
 //! `unmasked` returns all digits. No function here guesses a country code.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU64;
 
@@ -11,9 +10,6 @@ pub use super::country::Country;
 
 /// Maximum number of digits of an international number (ITU-T E.164).
 const MAX_DIGITS: usize = 15;
-/// Minimum number of digits for reading a text without `+` as an international number. Anything
-/// shorter is an extension or a short code.
-const MIN_BARE_DIGITS: usize = 8;
 
 /// An international number (E.164): 1 to 15 digits after the `+`, the first of them not 0.
 ///
@@ -41,9 +37,15 @@ pub enum InvalidNumber {
     /// The leading `+` is missing.
     #[error("a number starts with `+` and the country code")]
     NoPlus,
-    /// A character that is neither a digit nor one of `space - . ( )`.
+    /// A character that is neither a digit nor one of `space - . ( ) /`.
     #[error("`{0}` does not belong in a number")]
     Character(char),
+    /// A `.` or `/` that does not separate groups of digits: `16502530000.0`.
+    #[error("`{0}` must have at least two digits behind it")]
+    Separator(char),
+    /// `(0)`, which is not dialled after a country code.
+    #[error("it contains (0), which is not dialled after a country code")]
+    TrunkZero,
     /// There are no digits, or more than 15.
     #[error("it has {0} digits, and a number has 1 to 15")]
     Length(usize),
@@ -53,7 +55,8 @@ pub enum InvalidNumber {
 }
 
 impl PhoneNumber {
-    /// Parses `+12137771234` or `+1 (213) 777-1234`: a `+` and digits; `space - . ( )` are ignored.
+    /// Parses `+12137771234` or `+1 (213) 777-1234`: a `+` and digits; `space - . ( ) /` between them are
+    /// ignored.
     ///
     /// # Errors
     /// Returns the first obstacle; see [`InvalidNumber`].
@@ -62,7 +65,8 @@ impl PhoneNumber {
         PhoneNumber::from_digits(rest)
     }
 
-    fn from_digits(text: &str) -> Result<PhoneNumber, InvalidNumber> {
+    /// Parses the part after the `+`.
+    pub(super) fn from_digits(text: &str) -> Result<PhoneNumber, InvalidNumber> {
         let mut digits = 0_u64;
         let mut len = 0_usize;
         for (at, byte) in text.bytes().enumerate() {
@@ -72,7 +76,12 @@ impl PhoneNumber {
                     len += 1;
                 }
                 b'0'..=b'9' => len += 1,
-                b' ' | b'-' | b'.' | b'(' | b')' => {}
+                b' ' | b'-' => {}
+                b'(' if text[at..].starts_with("(0)") && len > 0 => {
+                    return Err(InvalidNumber::TrunkZero);
+                }
+                b'(' | b')' => {}
+                b'.' | b'/' => check_separator(char::from(byte), &text[at + 1..])?,
                 // Every byte before this one is ASCII, so a character starts here.
                 _ => {
                     return Err(text[at..]
@@ -129,9 +138,14 @@ impl PhoneNumber {
         fits.then(|| PhoneNumber::pack(self.value() * 10 + u64::from(digit), self.len() + 1))
     }
 
-    /// Returns whether the digits spell a word for a withheld number on a phone keypad.
+    /// Returns whether the digits spell a word for a withheld number on a phone keypad, with or without
+    /// the calling code of North America.
     pub fn spells_withheld(&self) -> bool {
-        WITHHELD_DIGITS.contains(&self.value())
+        let spells = |value| WITHHELD_DIGITS.contains(&value);
+        let after_code = self.prefix(1).filter(|code| code.value() == 1);
+        let rest = after_code.map(|_| self.value() - 10_u64.pow(self.len() - 1));
+        spells(self.value())
+            || rest.is_some_and(|rest| spells(rest) || (rest == 0 && self.len() > 1))
     }
 
     /// Returns the number of digits, including the country code.
@@ -178,6 +192,26 @@ impl PhoneNumber {
     }
 }
 
+/// Words for a withheld number, typed on a phone keypad: ANONYMOUS, RESTRICTED, UNAVAILABLE, BLOCKED,
+/// UNKNOWN, PRIVATE. Read as numbers, they would belong to Lesotho, Russia and China.
+pub(super) const WITHHELD_DIGITS: [u64; 6] =
+    [266_696_687, 7_378_742_833, 86_282_452_253, 2_562_533, 8_656_696, 7_748_283];
+
+/// Checks that `.` or `/` separates groups of digits. A spreadsheet adds `.0` to a number.
+fn check_separator(separator: char, rest: &str) -> Result<(), InvalidNumber> {
+    let rest = rest.trim_start_matches([' ', '-']);
+    let group = rest.bytes().take_while(u8::is_ascii_digit).count();
+    if group < 2 { Err(InvalidNumber::Separator(separator)) } else { Ok(()) }
+}
+
+/// Replaces a full-width digit by the ASCII one.
+pub(crate) fn ascii_digit(c: char) -> char {
+    match c {
+        '\u{ff10}'..='\u{ff19}' => char::from(b'0' + (u32::from(c) - 0xff10) as u8),
+        c => c,
+    }
+}
+
 /// Returns whether `c` occurs between the digits of a written number: white space and dashes of all
 /// kinds, and the punctuation that people and word processors use.
 pub(crate) fn is_digit_separator(c: char) -> bool {
@@ -221,186 +255,9 @@ impl fmt::Debug for PhoneNumber {
     }
 }
 
-/// A party of a call: the caller or the called number.
-///
-/// ```
-/// use switchboard::domain::phone_number::Party;
-///
-/// let parse = |text| Party::parse(Some(text)).party;
-/// assert_eq!(parse("sip:+12137771234@203.0.113.9").unmasked(), "+12137771234");
-/// assert_eq!(parse("anonymous"), Party::Withheld);
-/// assert_eq!(parse("1001"), Party::Literal("1001".into()));
-/// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub enum Party {
-    /// An international number.
-    Number(PhoneNumber),
-    /// A withheld number, in any of its spellings.
-    Withheld,
-    /// A text without a phone number: an extension, a short code, `client:jane`, `sip:bob@…`.
-    Literal(Box<str>),
-}
-
-/// Result of [`Party::parse`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParsedParty {
-    /// The party.
-    pub party: Party,
-    /// Whether the number arrived without its `+`. Counted, since some senders never send it.
-    pub plus_added: bool,
-}
-
-/// Words that platforms and carriers send instead of a withheld number.
-const WITHHELD_WORDS: [&str; 9] = [
-    "anonymous",
-    "unknown",
-    "restricted",
-    "private",
-    "unavailable",
-    "withheld",
-    "blocked",
-    "none",
-    "null",
-];
-
-/// The same words typed on a phone keypad: ANONYMOUS, RESTRICTED, UNAVAILABLE, BLOCKED, UNKNOWN,
-/// PRIVATE. Read as numbers, they would belong to Lesotho, Russia and China.
-const WITHHELD_DIGITS: [u64; 6] =
-    [266_696_687, 7_378_742_833, 86_282_452_253, 2_562_533, 8_656_696, 7_748_283];
-
-impl Party {
-    /// Parses the text that a platform sent in place of a number. Never fails: an unreadable text is a
-    /// [`Party::Literal`], an absent one is [`Party::Withheld`].
-    pub fn parse(text: Option<&str>) -> ParsedParty {
-        let whole = text.unwrap_or_default().trim();
-        let user = uri_user_part(whole);
-        // Without a scheme, a host may follow.
-        let user = user.split('@').next().unwrap_or_default().trim();
-        let bare = user.strip_prefix('+');
-        let (party, plus_added) = match PhoneNumber::from_digits(bare.unwrap_or(user)) {
-            Ok(number) if number.spells_withheld() => (Party::Withheld, false),
-            Ok(number) if bare.is_some() => (Party::Number(number), false),
-            Ok(number) if number.digits() >= MIN_BARE_DIGITS => (Party::Number(number), true),
-            _ if is_withheld(user) => (Party::Withheld, false),
-            _ => (Party::Literal(whole.into()), false),
-        };
-        ParsedParty { party, plus_added }
-    }
-
-    /// Returns the phone number, if the party has one.
-    pub fn number(&self) -> Option<PhoneNumber> {
-        match self {
-            Party::Number(number) => Some(*number),
-            Party::Withheld | Party::Literal(_) => None,
-        }
-    }
-
-    /// Returns the masked form. A literal shows its first two characters if they are letters.
-    pub fn masked(&self) -> Cow<'static, str> {
-        match self {
-            Party::Number(number) => Cow::Owned(number.masked()),
-            Party::Withheld => Cow::Borrowed("withheld"),
-            Party::Literal(text) => {
-                let head = text.chars().take(2).filter(char::is_ascii_alphabetic);
-                Cow::Owned(head.chain("***".chars()).collect())
-            }
-        }
-    }
-
-    /// Returns the number, the word `withheld`, or the literal text in full. Never for a log.
-    pub fn unmasked(&self) -> Cow<'_, str> {
-        match self {
-            Party::Number(number) => Cow::Owned(number.unmasked()),
-            Party::Withheld => Cow::Borrowed("withheld"),
-            Party::Literal(text) => Cow::Borrowed(text),
-        }
-    }
-}
-
-/// Extracts the part that can hold a number from `sip:+17045551234@host;user=phone` or
-/// `"Bob" <tel:+1…>`.
-fn uri_user_part(text: &str) -> &str {
-    let bracketed = text.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
-    let uri = bracketed.map_or(text, |(inside, _)| inside.trim());
-    let Some((scheme, rest)) = uri.split_once(':') else {
-        return uri;
-    };
-    let known = ["sip", "sips", "tel"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
-    if !known {
-        return uri;
-    }
-    let end = rest.find(['@', ';', '?']).unwrap_or(rest.len());
-    &rest[..end]
-}
-
-/// Returns whether a text that is no number says that the number is withheld.
-fn is_withheld(text: &str) -> bool {
-    text.is_empty() || WITHHELD_WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
-}
-
-/// Prints [`Party::masked`].
-impl fmt::Display for Party {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.masked())
-    }
-}
-
-impl fmt::Debug for Party {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check(text: &str, expected: &str) {
-        assert_eq!(Party::parse(Some(text)).party.unmasked(), expected, "read from {text:?}");
-    }
-
-    #[test]
-    fn recognizes_every_spelling_of_a_withheld_number() {
-        for text in ["", " ", "Anonymous", "UNKNOWN", "restricted", "private", "unavailable"] {
-            check(text, "withheld");
-        }
-        for text in ["withheld", "blocked", "none", "null", "sip:anonymous@anonymous.invalid"] {
-            check(text, "withheld");
-        }
-        for digits in WITHHELD_DIGITS {
-            check(&digits.to_string(), "withheld");
-            check(&format!("+{digits}"), "withheld");
-            check(&format!("{digits}@203.0.113.9"), "withheld");
-        }
-        assert_eq!(Party::parse(None).party, Party::Withheld);
-    }
-
-    #[test]
-    fn extracts_the_number_of_a_uri() {
-        check("sip:+17045551234@203.0.113.9;user=phone", "+17045551234");
-        check("SIPS:+17045551234@host", "+17045551234");
-        check("tel:+1-704-555-1234;phone-context=x", "+17045551234");
-        check("\"Bob\" <sip:+17045551234@host>;party=calling", "+17045551234");
-        check("sip:17045551234@host", "+17045551234");
-        check("+17045551234@203.0.113.9", "+17045551234");
-    }
-
-    #[test]
-    fn keeps_a_text_without_a_number_unchanged() {
-        for text in ["client:jane", "1001", "sip:bob@example.com", "+", "+12345678901234567890"] {
-            check(text, text);
-        }
-        check("0301234567", "0301234567");
-    }
-
-    #[test]
-    fn reports_a_plus_that_it_added() {
-        let parsed = Party::parse(Some("12137771234"));
-        assert_eq!(parsed.party.unmasked(), "+12137771234");
-        assert!(parsed.plus_added);
-        assert!(!Party::parse(Some("+12137771234")).plus_added);
-    }
 
     #[test]
     fn compares_prefixes_and_returns_digits() {
@@ -425,16 +282,5 @@ mod tests {
         ] {
             assert_eq!(mask_numbers(text), expected);
         }
-    }
-
-    #[test]
-    fn prints_masked() {
-        let masked = |text: &str| Party::parse(Some(text)).party.to_string();
-        assert_eq!(masked("+12137771234"), "+1213***1234");
-        assert_eq!(masked("+12345678"), "+12***678");
-        assert_eq!(masked("+12"), "+***");
-        assert_eq!(masked("client:jane"), "cl***");
-        assert_eq!(masked("1001"), "***");
-        assert_eq!(format!("{:?}", Party::parse(Some("+12137771234")).party), "+1213***1234");
     }
 }

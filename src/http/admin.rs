@@ -31,12 +31,12 @@ use super::HttpProblem;
 use crate::diagnostics::{Diagnostic, Report};
 use crate::domain::call::{Channel, Fields};
 use crate::domain::facts::Facts;
+use crate::domain::party::NumberFormat;
 use crate::domain::secret::LiveSecret;
-use crate::explain::{
-    Question, explain_call, parse_party, parse_saved_call, parse_time, select_source,
-};
+use crate::explain::{Question, explain_call, parse_saved_call, parse_time, select_source};
 use crate::pipeline::Switchboard;
 use crate::reload::{ReloadHandle, Reloaded};
+use crate::rules::parse_party;
 
 /// State that the routes share.
 #[derive(Clone)]
@@ -307,7 +307,7 @@ fn answer_query(
     let bad_request = |reason: String| HttpProblem::BadRequest(reason.into());
     let sources = app.sources();
     let source = select_source(&sources, query.source.as_deref()).map_err(bad_request)?;
-    let fields = match (body.is_empty(), query.fields().map_err(bad_request)?) {
+    let fields = match (body.is_empty(), query.fields(&source.numbers).map_err(bad_request)?) {
         (true, fields) => fields.unwrap_or(Fields::unknown(Channel::Call)),
         (false, None) => parse_saved_call(source, body.to_vec()).map_err(bad_request)?,
         (false, Some(_)) => {
@@ -328,7 +328,7 @@ fn answer_query(
 
 impl ExplainQuery {
     /// Returns the call that the parameters describe, or `None` if they describe none.
-    fn fields(&self) -> Result<Option<Fields<'static>>, String> {
+    fn fields(&self, numbers: &NumberFormat) -> Result<Option<Fields<'static>>, String> {
         if self.from.is_none() && self.to.is_none() && self.channel.is_none() {
             return Ok(None);
         }
@@ -338,10 +338,10 @@ impl ExplainQuery {
         };
         let mut fields = Fields::unknown(channel);
         if let Some(from) = &self.from {
-            fields.from = parse_party(&restore_plus(from))?;
+            fields.from = parse_party(&restore_plus(from), numbers)?;
         }
         if let Some(to) = &self.to {
-            fields.to = parse_party(&restore_plus(to))?;
+            fields.to = parse_party(&restore_plus(to), numbers)?;
         }
         Ok(Some(fields))
     }

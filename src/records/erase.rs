@@ -1,7 +1,9 @@
 //! Erases a phone number: finds every row that contains it in any stored form, deletes the rows,
 //! and overwrites their bytes in the file.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Range;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
@@ -10,7 +12,8 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::lookup::placeholders;
 use super::{NumberPolicy, Store, StoreError};
-use crate::domain::phone_number::{Party, is_digit_separator};
+use crate::domain::party::Party;
+use crate::domain::phone_number::ascii_digit;
 
 /// The forms in which records may contain a number.
 pub struct NumberTraces {
@@ -72,8 +75,9 @@ impl NumberTraces {
     fn match_text(&self, text: &str) -> bool {
         self.texts.iter().any(|known| contains_text(known, text))
             || self.digits.as_deref().is_some_and(|digits| {
-                contains_digits(digits, text)
-                    || unescaped(text).is_some_and(|text| contains_digits(digits, &text))
+                let text = ascii_digits(text);
+                contains_digits(digits, &text)
+                    || unescaped(&text).is_some_and(|text| contains_digits(digits, &text))
             })
     }
 }
@@ -84,6 +88,14 @@ fn contains_text(known: &str, text: &str) -> bool {
         let after = text[at + known.len()..].chars().next();
         !after.is_some_and(|after| after.is_ascii_digit())
     })
+}
+
+/// Replaces full-width digits.
+fn ascii_digits(text: &str) -> Cow<'_, str> {
+    match text.is_ascii() {
+        true => Cow::Borrowed(text),
+        false => text.chars().map(ascii_digit).collect(),
+    }
 }
 
 /// Decodes the escapes of JSON and URLs for characters that separate digits; none where the text
@@ -110,31 +122,34 @@ fn unescaped(text: &str) -> Option<String> {
 
 /// Returns whether `text` contains the digits, in one run or in groups: `+1 (213) 777-1234`.
 fn contains_digits(digits: &str, text: &str) -> bool {
-    if digits.len() >= SURE_DIGITS && text.contains(digits) {
-        return true;
-    }
-    let mut groups: Vec<(usize, &str)> = Vec::new();
+    find_digits(digits, text).is_some()
+}
+
+/// Finds the digits in `text`, in one run or in groups. A longer number that contains them is another one.
+fn find_digits(digits: &str, text: &str) -> Option<Range<usize>> {
+    let mut groups: Vec<Range<usize>> = Vec::new();
     for group in text.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty()) {
-        groups.push((group.as_ptr().addr() - text.as_ptr().addr(), group));
+        let start = group.as_ptr().addr() - text.as_ptr().addr();
+        groups.push(start..start + group.len());
     }
-    (0..groups.len()).any(|first| {
-        // International prefixes: `0012137771234` and `01112137771234`.
+    (0..groups.len()).find_map(|first| {
         let mut joined = String::new();
-        let mut end = groups[first].0;
-        for &(at, group) in &groups[first..] {
-            let between = &text[end..at];
+        let mut end = groups[first].start;
+        for group in &groups[first..] {
+            let between = &text[end..group.start];
             let is_near = between.chars().count() <= BETWEEN_GROUPS
-                && between.chars().all(is_digit_separator);
+                && !between.chars().any(char::is_alphabetic);
             if !is_near || joined.len() > digits.len() {
-                return false;
+                return None;
             }
-            joined.push_str(group);
-            end = at + group.len();
+            joined.push_str(&text[group.clone()]);
+            end = group.end;
+            // International prefixes: `0012137771234` and `01112137771234`.
             if ["", "00", "011"].iter().any(|before| joined.strip_prefix(before) == Some(digits)) {
-                return true;
+                return Some(groups[first].start..end);
             }
         }
-        false
+        None
     })
 }
 
@@ -148,7 +163,23 @@ pub struct NumberMatches {
     pub by_mask: u64,
     /// Number of rows that were searched.
     pub rows: u64,
+    /// The first of the calls.
+    pub examples: Vec<MatchedCall>,
 }
+
+/// A call that contains a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatchedCall {
+    /// Id of the record.
+    pub id: String,
+    /// The caller, masked.
+    pub from: String,
+    /// The called number, masked.
+    pub to: String,
+}
+
+/// Maximum number of [`NumberMatches::examples`].
+const MAX_EXAMPLES: usize = 20;
 
 impl NumberMatches {
     /// Returns the number of calls.
@@ -210,8 +241,14 @@ impl Store {
             found.rows += 1;
             let (from, to): (String, String) = (row.try_get(3)?, row.try_get(4)?);
             let is_party = traces.match_column(&from) || traces.match_column(&to);
-            if !is_party && !any_text(&row, &[2, 5, 6, 7], traces)? {
+            // A party can be a text that contains the number.
+            if !is_party && !any_text(&row, &[2, 3, 4, 5, 6, 7], traces)? {
                 continue;
+            }
+            if found.examples.len() < MAX_EXAMPLES {
+                let masked = |party: &str| Party::parse(Some(party)).party.masked().into_owned();
+                let id = row.try_get(0)?;
+                found.examples.push(MatchedCall { id, from: masked(&from), to: masked(&to) });
             }
             let is_masked = |column: &String| *column == traces.masked;
             found.by_mask += u64::from(is_masked(&from) || is_masked(&to));
@@ -349,13 +386,21 @@ mod tests {
             r#"{"said":"+1\u2011213\u2011777\u20111234"}"#,
             r#"{"said":"+1 213\n777 1234"}"#,
             "at 9 12137771234",
+            "one: 1 2 1 3, 7 7 7, 1 2 3 4",
+            "1+213+777+1234",
+            "whatsapp:+12137771234",
+            "+1 213 777 1234 x5",
+            "sip:%2B12137771234@h",
+            "\u{ff11}\u{ff12}\u{ff11}\u{ff13}7771234",
         ] {
             check("+12137771234", text, true);
         }
         for text in [
             "+12137771235",
             "1 2137771235 1234",
-            "12137771, 234",
+            "+121377712345",
+            "912137771234",
+            "12137771 and 234",
             "213 777 1234",
             "1780012672200",
             "+1213***12345",

@@ -6,9 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::{CallRecord, EventRecord, NumberPolicy};
-use crate::domain::phone_number::Party;
+use crate::domain::party::NumberFormat;
 use crate::rules;
-use crate::rules::matches_many;
+use crate::rules::parse_party;
 
 /// Conditions on calls. A condition that is not set matches every call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -99,7 +99,8 @@ impl FilterArgs {
             let reason = format!("unknown outcome `{unknown}`: use {}", OUTCOMES.join(", "));
             return Err(invalid("outcome")(reason));
         }
-        let number = self.number.as_deref().map(parse_party).transpose();
+        let formats = NumberFormat::default();
+        let number = self.number.as_deref().map(|text| parse_party(text, &formats)).transpose();
         let number = number.map_err(invalid("number"))?;
         Ok(Filter {
             since,
@@ -111,17 +112,6 @@ impl FilterArgs {
             call_id: self.call_id.clone(),
         })
     }
-}
-
-/// Parses one party.
-///
-/// # Errors
-/// Fails when the text is empty or a pattern.
-pub fn parse_party(text: &str) -> Result<Party, String> {
-    if matches_many(text) || text.trim().is_empty() {
-        return Err(format!("`{text}` is not one number"));
-    }
-    Ok(Party::parse(Some(text)).party)
 }
 
 /// Parses a time: an age (`90m`, `24h`, `7d`, `2w`), a date or time on the wall clock of `zone`, or
@@ -244,7 +234,7 @@ mod tests {
     #[test]
     fn parses_a_number_in_any_notation() {
         for text in
-            ["+1 (213) 777-1234", "12137771234", "sip:+12137771234@host", "tel:+12137771234"]
+            ["+1 (213) 777-1234", "+1.213.777.1234", "sip:+12137771234@host", "tel:+12137771234"]
         {
             let args = FilterArgs { number: Some(text.to_owned()), ..FilterArgs::default() };
             assert_eq!(parsed(&args).unwrap().number, Some(vec!["+12137771234".to_owned()]));
@@ -260,6 +250,7 @@ mod tests {
             (FilterArgs { outcome: text("rejected"), ..FilterArgs::default() }, "outcome"),
             (FilterArgs { number: text("+1213*"), ..FilterArgs::default() }, "number"),
             (FilterArgs { number: text(" "), ..FilterArgs::default() }, "number"),
+            (FilterArgs { number: text("12137771234"), ..FilterArgs::default() }, "number"),
             (FilterArgs { since: text("soon"), ..FilterArgs::default() }, "since"),
             (FilterArgs { since: text("1d"), until: text("2d"), ..FilterArgs::default() }, "until"),
         ] {

@@ -11,7 +11,8 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use crate::domain::decision::Object;
-use crate::domain::phone_number::{Party, is_digit_separator, mask_numbers};
+use crate::domain::party::Party;
+use crate::domain::phone_number::{ascii_digit, mask_numbers};
 use crate::settings::NumberStorage;
 
 /// Form in which records store numbers.
@@ -101,7 +102,7 @@ impl Redactor {
             return Cow::Borrowed(text);
         }
         let masked = mask_numbers(text);
-        let hidden = self.hidden(&masked, IN_A_ROW, is_digit_separator);
+        let hidden = self.hidden(&masked, IN_A_ROW, |c| !c.is_alphabetic());
         Cow::Owned(hidden.unwrap_or(masked))
     }
 
@@ -143,36 +144,39 @@ impl Redactor {
         in_a_row: usize,
         between: impl Fn(char) -> bool,
     ) -> Option<String> {
-        let bytes = text.as_bytes();
-        let mut hidden: Option<Vec<u8>> = None;
+        let mut chars: Vec<char> = text.chars().collect();
+        let mut is_changed = false;
         let mut row: Vec<usize> = Vec::new();
-        for (at, c) in text.char_indices() {
-            if c.is_ascii_digit() {
+        for at in 0..chars.len() {
+            if ascii_digit(chars[at]).is_ascii_digit() {
                 row.push(at);
-            } else if !between(c) {
-                self.hide_row(bytes, &row, in_a_row, &mut hidden);
+            } else if !between(chars[at]) {
+                is_changed |= self.hide_row(&mut chars, &row, in_a_row);
                 row.clear();
             }
         }
-        self.hide_row(bytes, &row, in_a_row, &mut hidden);
-        hidden.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        is_changed |= self.hide_row(&mut chars, &row, in_a_row);
+        is_changed.then(|| chars.into_iter().collect())
     }
 
-    fn hide_row(&self, text: &[u8], row: &[usize], least: usize, hidden: &mut Option<Vec<u8>>) {
+    /// Returns whether something was hidden.
+    fn hide_row(&self, text: &mut [char], row: &[usize], least: usize) -> bool {
         if row.len() < IN_A_ROW {
-            return;
+            return false;
         }
-        let digits: String = row.iter().map(|at| char::from(text[*at])).collect();
+        let digits: String = row.iter().map(|at| ascii_digit(text[*at])).collect();
+        let mut is_hidden = false;
         for number in &self.digits {
             let least = least.min(number.len());
             for from in 0..=digits.len().saturating_sub(least) {
                 let some = digits.get(from..from + least);
                 if some.is_some_and(|some| number.contains(some)) {
-                    let hidden = hidden.get_or_insert_with(|| text.to_vec());
-                    row[from..from + least].iter().for_each(|at| hidden[*at] = b'*');
+                    row[from..from + least].iter().for_each(|at| text[*at] = '*');
+                    is_hidden = true;
                 }
             }
         }
+        is_hidden
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{CallRecord, Texts};
 use crate::domain::call::{Channel, Fields, Version};
-use crate::domain::phone_number::Party;
+use crate::domain::party::Party;
 
 /// Reason why the call of a record cannot be rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -17,7 +17,7 @@ use super::redact::Redactor;
 use crate::dialect::Event;
 use crate::domain::call::{Call, Platform, Version};
 use crate::domain::decision::{Decision, Object, Outcome};
-use crate::domain::phone_number::Party;
+use crate::domain::party::Party;
 use crate::rules::Snapshot;
 
 /// The files of a rule table when it began to decide calls.

@@ -17,7 +17,7 @@ use crate::domain::decision::{
     Additions, Decision, KeepReason, Object, Outcome, SelectedAgent, Variable,
 };
 use crate::domain::facts::Facts;
-use crate::domain::phone_number::Party;
+use crate::domain::party::Party;
 
 use evaluate::{MatchContext, evaluate};
 
@@ -28,7 +28,7 @@ use evaluate::{MatchContext, evaluate};
 /// use jiff::Timestamp;
 /// use switchboard::domain::call::{Call, Channel, Fields, Platform};
 /// use switchboard::domain::facts::Facts;
-/// use switchboard::domain::phone_number::Party;
+/// use switchboard::domain::party::Party;
 /// use switchboard::rules::engine::decide;
 /// use switchboard::rules::{self, CheckContext};
 ///

@@ -17,9 +17,9 @@ use crate::schema::toml_table;
 use reader::{Entry, TableKeys};
 use records::NumberStorageKind;
 use value_types::{
-    Address, Boolean, Certificates, Count, FallbackReply, FilePath, LogLevel, Milliseconds,
-    Networks, OneOf, PlatformName, RecordsUrl, ReplyBudget, SecretReference, SecretReferences,
-    Section, Sources, UrlToken, ValueType,
+    Address, Boolean, Certificates, Count, CountryCode, FallbackReply, FilePath, LogLevel,
+    Milliseconds, Networks, OneOf, PlatformName, RecordsUrl, ReplyBudget, SecretReference,
+    SecretReferences, Section, Sources, Texts, UrlToken, ValueType,
 };
 
 /// Milliseconds and connections above this are taken for a typing error.
@@ -180,6 +180,11 @@ toml_table! {
         url_token: UrlToken,
         /// Second factor: addresses or networks that may send requests: `["100.20.5.228"]`.
         allow_from: Networks,
+        /// Country in whose form the platform sends national numbers: `"US"` reads `(213) 777-1234`,
+        /// `"DE"` reads `030 901820` and `0049 30 901820`. Without it, numbers need a country code.
+        country: CountryCode,
+        /// Texts that the platform sends for a withheld number, besides the usual words: `["geheim"]`.
+        withheld: Texts,
         /// Deadline for a reply, from the arrival of the request. Platforms stop waiting after 10
         /// seconds.
         reply_within_ms: ReplyBudget = "3000",

@@ -9,6 +9,7 @@ use super::exposition::label;
 use super::histogram::Histogram;
 use crate::authenticate::AuthError;
 use crate::domain::decision::{KeepReason, Outcome};
+use crate::domain::party::ReadingCounts;
 use crate::source::Source;
 
 /// Kind of a request.
@@ -110,8 +111,9 @@ pub struct SourceCounters {
     kept: [Counter; KeepReason::ALL.len()],
     refused: [Counter; AuthError::ALL.len()],
     observed: [Counter; AuthError::ALL.len()],
-    /// Phone numbers that arrived without their `+`.
-    pub plus_added: Counter,
+    plus_added: Counter,
+    completed: Counter,
+    kept_as_text: Counter,
     /// Replies whose metadata was omitted.
     pub metadata_left_out: Counter,
     /// Time from the arrival of a call to its reply.
@@ -142,10 +144,19 @@ impl SourceCounters {
             refused: auth_errors("switchboard_refused_total"),
             observed: auth_errors("switchboard_observed_total"),
             plus_added: counter!("switchboard_plus_added_total", "source" => name()),
+            completed: counter!("switchboard_numbers_completed_total", "source" => name()),
+            kept_as_text: counter!("switchboard_numbers_kept_as_text_total", "source" => name()),
             metadata_left_out: counter!("switchboard_metadata_left_out_total", "source" => name()),
             call_seconds: Arc::default(),
             event_seconds: Arc::default(),
         }
+    }
+
+    /// Counts the numbers of a call that were not read as they were sent.
+    pub fn readings(&self, counts: ReadingCounts) {
+        self.plus_added.increment(counts.plus_added.into());
+        self.completed.increment(counts.completed.into());
+        self.kept_as_text.increment(counts.kept_as_text.into());
     }
 
     /// Describes the metrics of all sources to the current recorder.
@@ -170,6 +181,14 @@ impl SourceCounters {
         describe_counter!(
             "switchboard_plus_added_total",
             "Phone numbers that arrived without their +"
+        );
+        describe_counter!(
+            "switchboard_numbers_completed_total",
+            "Phone numbers that were completed by a country code, or shortened by an extension or (0)"
+        );
+        describe_counter!(
+            "switchboard_numbers_kept_as_text_total",
+            "Digits that may be a national number, and were kept as text"
         );
         describe_counter!(
             "switchboard_metadata_left_out_total",

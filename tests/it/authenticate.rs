@@ -12,6 +12,7 @@ use switchboard::authenticate::{
 };
 use switchboard::dialect;
 use switchboard::dialect::Incoming;
+use switchboard::domain::party::NumberFormat;
 use switchboard::domain::secret::Secret;
 
 use crate::support::app::{
@@ -290,7 +291,9 @@ fn synthflows_dialect_finds_the_call_id_that_was_verified() {
             assert_eq!(authenticated(id).err(), Some(AuthError::NoMatch), "{body} signed for {id}");
         }
         let verified = authenticated(expected).unwrap();
-        let Ok(Incoming::Inbound(call)) = dialect.parse(&verified) else { panic!("{body}") };
+        let Ok(Incoming::Inbound(call)) = dialect.parse(&verified, &NumberFormat::default()) else {
+            panic!("{body}")
+        };
         assert_eq!(call.call_id(), Some(expected), "{body}");
     }
 }

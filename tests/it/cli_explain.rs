@@ -315,7 +315,7 @@ async fn explain_rejects_patterns() {
         let output = explain(RULES, &["--from", pattern]);
         assert_eq!(output.status.code(), Some(2), "{pattern}");
         assert!(
-            text(&output.stderr).contains("needs the number of one call"),
+            text(&output.stderr).contains("is a pattern, not one number"),
             "{}",
             text(&output.stderr)
         );

@@ -219,7 +219,7 @@ async fn list_prints_matching_calls_newest_first() {
             (vec![], vec![boston, blocked, berlin]),
             (vec!["--limit", "2"], vec![boston, blocked]),
             (vec!["--number", "+49 (30) 901820"], vec![berlin]),
-            (vec!["--number", "sip:4930901820@host"], vec![berlin]),
+            (vec!["--number", "sip:+4930901820@host"], vec![berlin]),
             (vec!["--number", OURS], vec![boston, blocked, berlin]),
             (vec!["--number", "+4930901821"], vec![]),
             (vec!["--rule", "german"], vec![berlin]),
@@ -266,9 +266,13 @@ async fn an_invalid_filter_exits_with_2_and_help() {
     for (arguments, expected) in [
         (vec!["list", "--since", "soon"], "--since: `soon` is not a time"),
         (vec!["list", "--outcome", "no"], "unknown outcome `no`: use agent, reject, keep"),
-        (vec!["list", "--number", "+49*"], "is not one number"),
+        (vec!["list", "--number", "+49*"], "is a pattern, not one number"),
         (vec!["list", "--zone", "Berlin"], "use a name such as Europe/Berlin"),
         (vec!["forget", "--number", "anonymous"], "withheld callers cannot be told apart"),
+        (vec!["forget", "--number", "(312) 555-0177"], "did you mean `+13125550177`?"),
+        (vec!["list", "--number", "4930901820"], "did you mean `+4930901820`?"),
+        (vec!["list", "--number", "030 901820"], "has no country code: write a number with `+`"),
+        (vec!["forget", "--number", BERLIN], "write --yes to delete"),
     ] {
         let ran = service.run(&arguments);
         assert_eq!(ran.status.code(), Some(2), "{arguments:?}");
@@ -525,14 +529,14 @@ async fn an_erased_number_is_in_no_row_and_in_no_file_while_the_service_runs() {
         }
         assert_eq!(service.callers(&["--number", BERLIN]), [BERLIN], "a dry run deletes nothing");
 
-        let output = service.stdout(&["forget", "--number", "+49 30 901820"]);
+        let output = service.stdout(&["forget", "--number", "+49 30 901820", "--yes"]);
         assert!(output.contains("deleted  1 call, 4 events"), "{output}");
         assert!(output.contains("0 of ") && output.contains("within 60 s"), "{output}");
         assert!(!output.contains(digits), "the output contains the number: {output}");
         assert_eq!(service.callers(&[]), [BOSTON, "+19005550100"], "other calls remain");
         assert!(!service.stdout(&["export"]).contains("901820"));
         assert_eq!(files_with(service.folder.path(), digits), Vec::<String>::new());
-        let again = service.stdout(&["forget", "--number", BERLIN]);
+        let again = service.stdout(&["forget", "--number", BERLIN, "-y"]);
         assert!(again.contains("deleted  0 calls, 0 events"), "{again}");
 
         service.send_call_and_events(BERLIN, "call_later").await;
@@ -549,11 +553,11 @@ async fn forget_exits_with_1_while_a_reader_holds_the_log() {
     let url = format!("sqlite:{}", path.display());
     let mut reader = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.unwrap();
     sqlx::raw_sql("BEGIN; SELECT * FROM calls").execute(&mut reader).await.unwrap();
-    let ran = service.run(&["forget", "--number", BERLIN]);
+    let ran = service.run(&["forget", "--number", BERLIN, "--yes"]);
     assert_eq!(ran.status.code(), Some(1), "{}", text(&ran.stdout));
     assert!(text(&ran.stdout).contains("run the command again"), "{}", text(&ran.stdout));
     drop(reader);
-    service.stdout(&["forget", "--number", BERLIN]);
+    service.stdout(&["forget", "--number", BERLIN, "-y"]);
     assert_eq!(files_with(service.folder.path(), &BERLIN[1..]), Vec::<String>::new());
 }
 
@@ -563,7 +567,7 @@ async fn forget_erases_masked_and_hashed_numbers_and_warns_about_the_mask() {
     for (numbers, warns) in [("numbers = \"masked\"", true), (hashed, false)] {
         let service = self::service(&format!("{}\n{numbers}", sqlite()));
         send_three_calls(&service).await;
-        let mut forget = service.command(&["forget", "--number", BERLIN]);
+        let mut forget = service.command(&["forget", "--number", BERLIN, "--yes"]);
         forget.env("RETELL_API_KEY", app::RETELL_KEY);
         let ran = wait::output(&mut forget);
         let output = text(&ran.stdout);
@@ -593,7 +597,7 @@ async fn the_admin_listener_returns_records_in_pages() {
         let (_, second) = service.admin(&format!("/records?limit=2&before={next}")).await;
         assert_eq!((callers(&second), &second["next"]), (vec![BERLIN.to_owned()], &Value::Null));
         // With `+` encoded, not encoded, and missing.
-        for number in ["+4930901820", "%2B4930901820", "4930901820"] {
+        for number in ["+4930901820", "%2B4930901820"] {
             let (_, found) = service.admin(&format!("/records?number={number}")).await;
             assert_eq!(callers(&found), [BERLIN], "{number}");
         }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use switchboard::authenticate::{RequestHead, Unverified, authenticate};
 use switchboard::dialect;
 use switchboard::dialect::{Dialect, Event, Incoming, RECORD_ID_KEY};
-use switchboard::domain::phone_number::Party;
+use switchboard::domain::party::{NumberFormat, Party};
 
 use crate::support::app::{self, NOW_MS, app, root, verified};
 
@@ -57,7 +57,7 @@ pub(crate) fn columns(event: &Event<'_>) -> Value {
 /// The columns of an event body.
 #[track_caller]
 pub(crate) fn parse_columns(dialect: &dyn Dialect, body: &[u8]) -> Value {
-    match dialect.parse(&verified(dialect, body.to_vec())) {
+    match dialect.parse(&verified(dialect, body.to_vec()), &NumberFormat::default()) {
         Ok(Incoming::Event(event)) => columns(&event),
         other => panic!("expected an event, not {other:?}: {}", String::from_utf8_lossy(body)),
     }
@@ -307,7 +307,9 @@ fn prefers_the_signed_call_id() {
         r#"{"status":"completed"}"#.into(),
     );
     let Ok(request) = authenticate(request, policy, now) else { panic!("authentication failed") };
-    let Ok(Incoming::Event(event)) = synthflow.parse(&request) else { panic!("not an event") };
+    let Ok(Incoming::Event(event)) = synthflow.parse(&request, &NumberFormat::default()) else {
+        panic!("not an event")
+    };
     assert_eq!(event.call_id.as_deref(), Some("signed"));
 }
 

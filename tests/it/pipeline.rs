@@ -11,6 +11,7 @@ use switchboard::dialect::{Dialect, Incoming, ParseError, Reply};
 use switchboard::domain::call::{Channel, Fields, Platform};
 use switchboard::domain::clock::Clock;
 use switchboard::domain::decision::Decision;
+use switchboard::domain::party::NumberFormat;
 use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
 use switchboard::rules;
@@ -46,9 +47,13 @@ impl Dialect for PanickingDialect {
         retell().scheme()
     }
 
-    fn parse<'a>(&self, request: &'a Verified) -> Result<Incoming<'a>, ParseError> {
+    fn parse<'a>(
+        &self,
+        request: &'a Verified,
+        numbers: &NumberFormat,
+    ) -> Result<Incoming<'a>, ParseError> {
         assert!(self.when != Step::Parse, "parse panics deliberately");
-        retell().parse(request)
+        retell().parse(request, numbers)
     }
 
     fn render(&self, channel: Channel, decision: &Decision<'_>) -> Reply {

@@ -19,8 +19,10 @@ use switchboard::dialect;
 use switchboard::dialect::{Dialect, Incoming};
 use switchboard::domain::call::{Call, Channel, Fields, Platform, Version};
 use switchboard::domain::decision::{Decision, Outcome};
+use switchboard::domain::dialling_plan::is_north_american;
 use switchboard::domain::facts::Facts;
-use switchboard::domain::phone_number::{Party, PhoneNumber};
+use switchboard::domain::party::{NumberFormat, NumberReading, Party};
+use switchboard::domain::phone_number::PhoneNumber;
 use switchboard::domain::secret::Secret;
 use switchboard::http::{HttpProblem, public};
 use switchboard::pipeline::{RequestError, SourceEndpoint, Switchboard};
@@ -458,7 +460,7 @@ fn every_authenticated_body_is_answered_with_200_or_400_and_no_call_is_rejected(
         proptest!(cases(), |(body in any_body())| {
             let answer = runtime.block_on(app.send(signed(&app, dialect, &body)));
             let verified = verified(dialect, body);
-            match dialect.parse(&verified) {
+            match dialect.parse(&verified, &NumberFormat::default()) {
                 Ok(incoming) => {
                     prop_assert_eq!(answer.status, StatusCode::OK);
                     let channel = match incoming {
@@ -679,7 +681,7 @@ fn any_fields() -> BoxedStrategy<Fields<'static>> {
                 from: from.party,
                 to: to.party,
                 sip: sip.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
-                plus_added: u8::from(from.plus_added) + u8::from(to.plus_added),
+                readings: [from.reading, to.reading].into_iter().collect(),
             }
         })
         .boxed()
@@ -767,7 +769,7 @@ fn an_encoded_request_is_parsed_as_the_same_call() {
         proptest!(cases(), |(fields in any_fields())| {
             let platform = dialect.platform();
             let verified = verified(dialect, dialect.encode_request(&fields));
-            let Ok(Incoming::Inbound(call)) = dialect.parse(&verified) else {
+            let Ok(Incoming::Inbound(call)) = dialect.parse(&verified, &NumberFormat::default()) else {
                 return Err(TestCaseError::fail("the request is not a call"));
             };
             let original = Call::synthetic(call.source(), platform, fields.clone());
@@ -799,7 +801,7 @@ fn every_text_is_parsed_as_a_party_and_printed_masked() {
         for printed in printed {
             prop_assert!(!has_five_digits(&printed), "{} is not masked", printed);
         }
-        prop_assert!(!parsed.plus_added || parsed.party.number().is_some());
+        prop_assert!(parsed.reading != NumberReading::PlusAdded || parsed.party.number().is_some());
     });
 }
 
@@ -837,11 +839,16 @@ fn a_number_is_parsed_in_every_notation() {
         // Except numbers that spell `anonymous` on a keypad.
         prop_assume!(plain != Party::Withheld);
         prop_assert_eq!(Ok(&plain), expected.as_ref());
+        // Ten digits without a + can be a number of North America.
+        if !is_north_american(&digits) {
+            let bare = [digits.clone(), format!("SIPS:{digits}@{host}")];
+            for notation in bare {
+                prop_assert_eq!(&Party::parse(Some(&notation)).party, &plain, "{}", notation);
+            }
+        }
         for notation in [
-            digits.clone(),
             format!(" +{digits}\n"),
             format!("sip:+{digits}@{host};user=phone"),
-            format!("SIPS:{digits}@{host}"),
             format!("tel:+{digits};phone-context={host}"),
             format!("\"Ann\" <sip:+{digits}@{host}>;tag=1"),
             format!("+{}-({}) {}", &digits[..1], &digits[1..4], &digits[4..]),
@@ -1196,7 +1203,7 @@ fn a_call_is_printed_without_its_numbers() {
     });
     let body = json!({ "event": "call_analyzed", "call": call }).to_string();
     let body = verified(dialect, body.into_bytes());
-    assert_no_leak("an event", &format!("{:?}", dialect.parse(&body)));
+    assert_no_leak("an event", &format!("{:?}", dialect.parse(&body, &NumberFormat::default())));
     let literal = Party::parse(Some("sip:bob@12065550142.example.com"));
     assert_no_leak("a literal", &format!("{} {literal:?}", literal.party));
 }
@@ -1218,7 +1225,7 @@ fn the_reason_for_a_refusal_contains_no_secret_and_no_number() {
         format!("{CANARY_NUMBER}{CANARY_SECRET}"),
     ] {
         let verified = verified(retell, body.into_bytes());
-        let error = retell.parse(&verified).expect_err("an invalid body");
+        let error = retell.parse(&verified, &NumberFormat::default()).expect_err("an invalid body");
         assert_no_leak("an invalid body", &format!("{error} {error:?}"));
         assert_no_leak(
             "a refused body",

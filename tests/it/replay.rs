@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use switchboard::domain::call::{Call, Channel, Fields, Platform};
 use switchboard::domain::clock::Clock;
 use switchboard::domain::facts::Facts;
-use switchboard::domain::phone_number::Party;
+use switchboard::domain::party::Party;
 use switchboard::domain::secret::Secret;
 use switchboard::http::public;
 use switchboard::pipeline::Switchboard;

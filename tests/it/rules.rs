@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use switchboard::diagnostics::Report;
 use switchboard::domain::call::{Call, Channel, Fields, Platform, Version};
 use switchboard::domain::decision::{Decision, Outcome, SelectedAgent};
-use switchboard::domain::phone_number::Party;
+use switchboard::domain::party::Party;
 use switchboard::reload;
 use switchboard::rules::{CheckContext, LoadedTable, RuleSet, SourceInfo};
 use switchboard::settings;
@@ -180,7 +180,7 @@ fn each_kind_of_pattern_matches() {
     check_match(r#"from = "+1213555XXXX""#, &call_from("+12135551234"), true);
     check_match(r#"from = "+1213555XXXX""#, &call_from("+12135561234"), false);
     check_match(r#"from = "+1213555XXXX""#, &call_from("+121355512345"), false);
-    check_match(r#"from = "+1 213 555 xx.xx""#, &call_from("+12135551234"), true);
+    check_match(r#"from = "+1 213 555 XX.XX""#, &call_from("+12135551234"), true);
     check_match(r#"from = "DE""#, &call_from("+4930901820"), true);
     check_match(r#"from = "DE""#, &call_from("+43190182000"), false);
     check_match(r#"from = "US""#, &call_from("+12137771234"), true);

@@ -1,6 +1,6 @@
 //! `switchboard records forget`: erases everything that is recorded about a number, and verifies it.
 
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -8,12 +8,13 @@ use clap::Args;
 
 use super::OpenStore;
 use crate::cli::{ConfigFile, Exit};
-use crate::domain::phone_number::Party;
-use crate::records::{NumberMatches, NumberTraces, Overwritten, parse_party};
+use crate::domain::party::{NumberFormat, Party};
+use crate::records::{MatchedCall, NumberMatches, NumberTraces, Overwritten};
+use crate::rules::parse_party;
 use crate::settings::RecordsLocation;
 
 /// Delete every call from or to the number with its events, and every other row that contains its
-/// digits; then search again. Never prompts.
+/// digits; then search again. Asks first; without a terminal, `--yes` is needed.
 ///
 /// Exit status: 0 nothing is left; 1 something is left; 2 the records cannot be read.
 #[derive(Debug, Args)]
@@ -26,6 +27,9 @@ pub(super) struct Forget {
     /// Show what would be deleted, without deleting
     #[arg(long)]
     dry_run: bool,
+    /// Delete without asking
+    #[arg(long, short)]
+    yes: bool,
 }
 
 /// Maximum number of passes: a running service can record the number meanwhile.
@@ -33,15 +37,18 @@ const MAX_PASSES: usize = 3;
 
 impl Forget {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
-        let party =
-            parse_party(&self.number).map_err(|reason| anyhow::anyhow!("--number: {reason}"))?;
+        let party = parse_party(&self.number, &NumberFormat::default());
+        let party = party.map_err(|reason| anyhow::anyhow!("--number: {reason}"))?;
         let opened = OpenStore::open(&self.config).await?;
         let traces = NumberTraces::new(&party, &opened.numbers)
             .context("--number: withheld callers cannot be told apart")?;
         let store = &opened.store;
         let mut remaining = store.find_number(&traces).await?;
-        if self.dry_run {
+        if self.dry_run || !self.yes {
             print_matches(&remaining, "found", &traces, &party)?;
+            print_calls(&remaining)?;
+        }
+        if self.dry_run || (remaining.total() > 0 && !self.may_delete(&party)?) {
             return Ok(Exit::Success);
         }
         let mut deleted = NumberMatches::default();
@@ -66,6 +73,38 @@ impl Forget {
             remaining.total() == 0 && overwritten == Overwritten::Done && containing.is_empty();
         Ok(if is_erased { Exit::Success } else { Exit::Failure })
     }
+}
+
+impl Forget {
+    /// Asks on the terminal.
+    fn may_delete(&self, party: &Party) -> anyhow::Result<bool> {
+        if self.yes {
+            return Ok(true);
+        }
+        anyhow::ensure!(
+            std::io::stdin().is_terminal(),
+            "nothing was deleted: there is no terminal to ask on; write --yes to delete"
+        );
+        let mut stderr = std::io::stderr();
+        write!(stderr, "Delete everything about {}? [y/N] ", party.unmasked())?;
+        stderr.flush()?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
+    }
+}
+
+/// Prints the first of the calls that were found, so that another caller's is noticed.
+fn print_calls(found: &NumberMatches) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    for MatchedCall { id, from, to } in &found.examples {
+        writeln!(stdout, "         call {id} from {from} to {to}")?;
+    }
+    let more = found.calls().saturating_sub(found.examples.len());
+    if more > 0 {
+        writeln!(stdout, "         and {more} more calls")?;
+    }
+    Ok(())
 }
 
 fn print_matches(
@@ -96,7 +135,7 @@ fn print_matches(
     if found.snapshots() > 0 {
         writeln!(
             stdout,
-            "         a rule table contains the number; remove it from your rules and lists, too"
+            "         a stored rule table contains the number; remove it from your rules and lists, too"
         )?;
     }
     if matches!(party, Party::Literal(_)) {

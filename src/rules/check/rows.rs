@@ -8,7 +8,7 @@ use super::reporter::Reporter;
 use super::rules::{AgentColumnUse, CheckedRules};
 use super::sources::warn_missing_id;
 use crate::diagnostics::{Location, Problem, Severity, SourceFile};
-use crate::domain::phone_number::Party;
+use crate::domain::party::Party;
 use crate::rules::load::list_rows::{CsvRow, ListRows};
 use crate::rules::load::raw::Spanned;
 use crate::rules::model::lists::{Item, ListId};

@@ -11,7 +11,7 @@ use crate::diagnostics::did_you_mean;
 use crate::dialect;
 use crate::domain::call::{Channel, Fields, Platform};
 use crate::domain::decision::Object;
-use crate::domain::phone_number::Party;
+use crate::domain::party::Party;
 use crate::rules::load::chunks::ChunkKind;
 use crate::rules::load::raw::{Entries, RawExpectation, RawTest, RawValue, Spanned, parse};
 use crate::rules::model::pattern::matches_many;

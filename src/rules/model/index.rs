@@ -18,7 +18,8 @@ use hashbrown::HashTable;
 
 use super::lists::{Lists, ResolvedParty};
 use super::pattern::{NumberMatcher, NumberPattern};
-use crate::domain::phone_number::{Party, PhoneNumber};
+use crate::domain::party::Party;
+use crate::domain::phone_number::PhoneNumber;
 
 /// Index of some rules of a table, by their number patterns.
 #[derive(Debug, Default)]

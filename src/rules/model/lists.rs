@@ -12,7 +12,8 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as TableEntry;
 
 use crate::domain::call::Call;
-use crate::domain::phone_number::{Country, Party, PhoneNumber};
+use crate::domain::party::Party;
+use crate::domain::phone_number::{Country, PhoneNumber};
 
 /// Position of a list in [`Lists`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -7,12 +7,14 @@ use std::fmt;
 
 use super::lists::{ListId, ResolvedParty};
 use crate::diagnostics::{self, Problem};
-use crate::domain::phone_number::{Country, InvalidNumber, Party, PhoneNumber};
+use crate::domain::dialling_plan::is_north_american;
+use crate::domain::party::{NumberFormat, NumberReading, ParsedParty, Party};
+use crate::domain::phone_number::{Country, InvalidNumber, PhoneNumber};
 
 /// A number pattern.
 ///
 /// ```
-/// use switchboard::domain::phone_number::Party;
+/// use switchboard::domain::party::Party;
 /// use switchboard::rules::{NumberPattern, ResolvedParty};
 ///
 /// let pattern = NumberPattern::parse("+1213*").unwrap();
@@ -116,6 +118,34 @@ pub fn matches_many(text: &str) -> bool {
     }
 }
 
+/// Parses the party that an operator names, in a command or a query. A number without a country code is not
+/// guessed at: the error says what would be right.
+///
+/// # Errors
+/// Fails if the text is a pattern for several parties, or a number of which no country is known.
+pub fn parse_party(text: &str, numbers: &NumberFormat) -> Result<Party, String> {
+    let text = text.trim();
+    if let Some(exact) = text.strip_prefix('=') {
+        return Ok(Party::Literal(exact.into()));
+    }
+    if matches_many(text) || text.is_empty() {
+        return Err(format!("`{text}` is a pattern, not one number"));
+    }
+    let ParsedParty { party, reading } = numbers.parse(Some(text));
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let proposed = match reading {
+        NumberReading::AsSent | NumberReading::Completed => return Ok(party),
+        NumberReading::PlusAdded => Some(party.unmasked().into_owned()),
+        NumberReading::KeptAsText => is_north_american(&digits).then(|| format!("+1{digits}")),
+    };
+    let proposed = proposed.map(|number| format!("did you mean `{number}`? Otherwise, "));
+    Err(format!(
+        "`{text}` has no country code: {}write a number with `+` and the country code; \
+         for the text itself, write `={text}`",
+        proposed.unwrap_or_default()
+    ))
+}
+
 const BAD_NUMBER: &str = "bad-number";
 const BAD_COUNTRY: &str = "bad-country";
 const BAD_PATTERN: &str = "bad-pattern";
@@ -123,6 +153,12 @@ const BAD_PATTERN: &str = "bad-pattern";
 fn literal_pattern(text: &str) -> Result<NumberPattern, Problem> {
     if text.is_empty() {
         return Err(Problem::new(BAD_PATTERN, "`=` is not followed by a text"));
+    }
+    if is_dial_pattern(text) && text.contains(['*', 'X', '_', '^']) {
+        let message =
+            format!("`={text}` fits no caller: after `=`, every character stands for itself");
+        let help = "a prefix is written `+49*`, and any digit `X`: `+1213555XXXX`";
+        return Err(Problem::new(BAD_PATTERN, message).help(help));
     }
     // Spreadsheets export ="+12137771234".
     match Party::parse(Some(text.trim_matches('"'))).party {
@@ -140,16 +176,14 @@ fn literal_pattern(text: &str) -> Result<NumberPattern, Problem> {
 }
 
 fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
-    if text.contains("(0)") {
-        let message = format!("`{text}` contains (0), which is not dialled after a country code");
-        let without = text.replace("(0)", "").split_whitespace().collect::<Vec<_>>().join(" ");
-        return Err(Problem::new(BAD_NUMBER, message).help(format!("write `{without}`")));
-    }
     if let Some(prefix) = text.strip_suffix('*') {
         let number = PhoneNumber::parse(prefix).map_err(|error| not_a_number(text, &error))?;
         return Ok(NumberPattern::Prefix(number));
     }
-    if digits.contains(['X', 'x']) {
+    if let Some(problem) = extension(text) {
+        return Err(problem);
+    }
+    if digits.contains('X') {
         return digits_pattern(text, digits);
     }
     let number = PhoneNumber::parse(text).map_err(|error| not_a_number(text, &error))?;
@@ -179,14 +213,14 @@ fn usual_length(number: PhoneNumber) -> Result<(), &'static str> {
 }
 
 fn digits_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
-    let plain = digits.replace(['X', 'x'], "9");
+    let plain = digits.replace('X', "9");
     let length =
         PhoneNumber::parse(&format!("+{plain}")).map_err(|error| not_a_number(text, &error))?;
     usual_length(length).map_err(|expected| {
         let message = format!("`{text}` has {} digits, but {expected}", length.digits());
         Problem::new(BAD_NUMBER, message).help("each `X` stands for exactly one digit")
     })?;
-    let digits = digits.chars().filter(|c| c.is_ascii_digit() || matches!(c, 'X' | 'x'));
+    let digits = digits.chars().filter(|c| c.is_ascii_digit() || *c == 'X');
     let digits = digits.map(|c| c.to_digit(10).map(|digit| digit as u8)).collect();
     Ok(NumberPattern::Digits(digits))
 }
@@ -210,14 +244,46 @@ fn country_pattern(text: &str) -> Result<NumberPattern, Problem> {
 
 fn not_a_number(text: &str, error: &InvalidNumber) -> Problem {
     let help = match error {
-        InvalidNumber::Length(0) if text.ends_with('*') => MATCH_EVERYONE,
-        InvalidNumber::Character('*') => "`*` is only allowed at the end, for a prefix",
-        InvalidNumber::LeadingZero => "write the country code, without leading zeros",
+        InvalidNumber::Length(0) if text.ends_with('*') => MATCH_EVERYONE.to_owned(),
+        InvalidNumber::Character('*') => "`*` is only allowed at the end, for a prefix".to_owned(),
+        InvalidNumber::Character('x') => "for any digit, write a capital `X`".to_owned(),
+        InvalidNumber::LeadingZero => "write the country code, without leading zeros".to_owned(),
+        InvalidNumber::TrunkZero => {
+            let without = text.replacen("(0)", "", 1);
+            format!("write `{}`", without.split_whitespace().collect::<Vec<_>>().join(" "))
+        }
+        InvalidNumber::Separator(separator) => {
+            let without =
+                text.rsplit_once(*separator).map_or(text, |(number, _)| number.trim_end());
+            format!("if a spreadsheet added the end, write `{without}`")
+        }
         InvalidNumber::NoPlus | InvalidNumber::Character(_) | InvalidNumber::Length(_) => {
-            "write a number like `+12137771234` or a prefix like `+1213*`"
+            "write a number like `+12137771234` or a prefix like `+1213*`".to_owned()
         }
     };
     Problem::new(BAD_NUMBER, format!("`{text}` is not a number: {error}")).help(help)
+}
+
+/// Reports a number with an extension: `+44 20 7946 0958 x 4`, `+12137771234;ext=5`.
+fn extension(text: &str) -> Option<Problem> {
+    let number = Party::parse(Some(text)).completed_number()?;
+    let rest = text.trim_start_matches(|c: char| c == '+' || is_number_character(c));
+    let is_extension = rest.starts_with(['x', ';', ',', '#', 'e', 'E'])
+        || (rest.starts_with('X') && text[..text.len() - rest.len()].ends_with(' '));
+    is_extension.then(|| {
+        let behind = match rest.trim_end().ends_with(|c: char| c.is_ascii_digit()) {
+            true => "an extension",
+            false => "a text",
+        };
+        let message = format!("`{text}` has {behind} behind the number");
+        let help =
+            format!("write `{}`; for any digit, a capital `X` without a space", number.unmasked());
+        Problem::new(BAD_NUMBER, message).help(help)
+    })
+}
+
+fn is_number_character(c: char) -> bool {
+    c.is_ascii_digit() || " -.()/".contains(c)
 }
 
 const MATCH_EVERYONE: &str = "omit the key to match every caller";
@@ -237,6 +303,8 @@ fn unreadable(text: &str) -> Problem {
         MATCH_EVERYONE.to_owned()
     } else if let Some(near) = diagnostics::nearest(text, ["withheld"]) {
         format!("did you mean `{near}`?")
+    } else if text.bytes().all(|byte| byte == b'0') {
+        "this is no number: remove it; for callers without a number, write `withheld`".to_owned()
     } else if matches!(Party::parse(Some(text)).party, Party::Withheld) {
         "for callers without a number, write `withheld`".to_owned()
     } else if text.starts_with('!') {
@@ -249,10 +317,21 @@ fn unreadable(text: &str) -> Problem {
         help
     } else if text.chars().all(char::is_alphabetic) {
         format!("country codes have two capital letters, such as `DE`; {exactly}")
+    } else if is_dial_pattern(text) {
+        "numbers and prefixes start with `+` and the country code: `+49301234`, `+49*`".to_owned()
     } else {
         exactly
     };
     Problem::new(BAD_PATTERN, message).help(help)
+}
+
+/// Returns whether a text is a pattern of a telephone system or a part of a number, which no caller
+/// sends: `0049*`, `_NXXNXXXXXX`, `^1213.*`, `0`.
+fn is_dial_pattern(text: &str) -> bool {
+    let is_special = |c: char| "*XNZxnz.^_[]$+#-() /".contains(c);
+    let is_zeros = text.bytes().all(|byte| byte == b'0');
+    let has_special = text.contains(is_special);
+    is_zeros || (has_special && text.chars().all(|c| c.is_ascii_digit() || is_special(c)))
 }
 
 /// Suggests the correct spelling of a text that is probably a number.

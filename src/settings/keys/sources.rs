@@ -14,6 +14,7 @@ use crate::authenticate::{Key, Mode, Policy, PolicySecrets};
 use crate::diagnostics::did_you_mean;
 use crate::dialect;
 use crate::dialect::Dialect;
+use crate::domain::party::NumberFormat;
 use crate::domain::secret::Secret;
 use crate::regular_file;
 use crate::regular_file::SizeLimit;
@@ -137,7 +138,9 @@ impl SettingsReader<'_> {
         };
         self.check_factors(&policy, section);
         let (reply_within, fallback) = (source.reply_within_ms?, source.fallback?);
-        Some(Source { name, dialect, policy, reply_within, fallback })
+        let withheld = source.withheld.iter().map(|text| text.trim().to_lowercase());
+        let numbers = NumberFormat { country: source.country, withheld: withheld.collect() };
+        Some(Source { name, dialect, numbers, policy, reply_within, fallback })
     }
 
     fn keys(&mut self, name: &str, source: &SourceKeys, section: &Section) -> Vec<Key> {

@@ -14,6 +14,7 @@ use super::sources::{REFERENCE_PATTERN, SOURCE_NAME_PATTERN};
 use super::{CertificateKeys, SourceKeys};
 use crate::authenticate::Mode;
 use crate::dialect::{self, Dialect};
+use crate::domain::phone_number::Country;
 use crate::domain::secret::Secret;
 use crate::settings::{LogFormat, RecordsLocation, Wait};
 use crate::source::{Fallback, Source};
@@ -114,6 +115,15 @@ value_types! {
         json!({ "type": "string", "enum": dialect::ALL.map(|dialect| dialect.platform().as_str()) }),
         |entry| entry.platform()
     }
+
+    /// Country, by its ISO code.
+    CountryCode -> Option<Country> {
+        json!({ "type": "string", "pattern": "^[A-Z]{2}$" }),
+        |entry| entry.parsed("a country code, like US", Country::from_code)
+    }
+
+    /// Texts.
+    Texts -> Vec<String> { strings(), |entry| entry.texts() }
 
     /// Deadline for a reply.
     ReplyBudget -> Option<Duration> {

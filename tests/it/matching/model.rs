@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use switchboard::domain::call::{Call, Channel, Fields, Platform};
-use switchboard::domain::phone_number::Party;
+use switchboard::domain::party::Party;
 use switchboard::rules;
 use switchboard::rules::{CheckContext, LoadedTable, RuleSet, SourceInfo};
 

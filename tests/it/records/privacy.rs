@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
-use switchboard::domain::phone_number::Party;
+use switchboard::domain::party::Party;
 use switchboard::domain::secret::Secret;
 use switchboard::records::{Filter, NumberPolicy};
 use switchboard::settings::{NumberStorage, RecordsLocation};

@@ -1,0 +1,413 @@
+//! Dialling plans: how the numbers of a country are written at home.
+//!
+//! Reads `(213) 777-1234` in the United States, `030 901820` in Germany and `0034 912 345 678` in either as
+//! international numbers.
+
+use super::country::Country;
+use super::phone_number::PhoneNumber;
+
+/// Rules by which the numbers of a country are dialled.
+struct Plan {
+    /// Calling code.
+    code: u16,
+    /// Prefix before a number of the same country: `0`; empty if there is none.
+    trunk: &'static str,
+    /// Prefix before the calling code of another country: `00`. Empty if it is followed by the digits of a
+    /// carrier.
+    exit: &'static str,
+    /// Bit `n` is set if a number without its calling code can have `n` digits.
+    lengths: u16,
+}
+
+const fn lengths(all: &[u8]) -> u16 {
+    let (mut mask, mut at) = (0, 0);
+    while at < all.len() {
+        mask |= 1 << all[at];
+        at += 1;
+    }
+    mask
+}
+
+impl Plan {
+    fn of(country: Country) -> Option<&'static Plan> {
+        let row =
+            PLANS.binary_search_by(|(code, _)| (*code).as_slice().cmp(country.as_str().as_bytes()));
+        row.ok().map(|row| &PLANS[row].1)
+    }
+
+    fn has_length(&self, digits: &str) -> bool {
+        digits.len() < 16 && self.lengths & (1 << digits.len()) != 0
+    }
+
+    /// Returns the number after the calling code, if the digits begin with it.
+    fn after_code<'d>(&self, digits: &'d str) -> Option<&'d str> {
+        let code = self.code.to_string();
+        digits.strip_prefix(code.as_str()).filter(|rest| self.has_length(rest))
+    }
+
+    fn with_code(&self, digits: &str) -> Option<PhoneNumber> {
+        PhoneNumber::parse(&format!("+{}{digits}", self.code)).ok()
+    }
+}
+
+/// Reads the digits of a number that was written in `country`, without a `+`: a national number, with or
+/// without its trunk prefix as the country has it, or an international one after `00`, `011` or another
+/// exit code of the country, or after the country's own calling code. Returns `None` if there is no reading.
+///
+/// ```
+/// use switchboard::domain::dialling_plan::read;
+/// use switchboard::domain::phone_number::Country;
+///
+/// let (us, de) = (Country::from_code("US").unwrap(), Country::from_code("DE").unwrap());
+/// assert_eq!(read("2137771234", us).unwrap().unmasked(), "+12137771234");
+/// assert_eq!(read("030901820", de).unwrap().unmasked(), "+4930901820");
+/// assert_eq!(read("0034912345678", de).unwrap().unmasked(), "+34912345678");
+/// // A German number without its 0 could be a Greek one.
+/// assert_eq!(read("30901820", de), None);
+/// ```
+pub fn read(digits: &str, country: Country) -> Option<PhoneNumber> {
+    let plan = Plan::of(country)?;
+    if !plan.exit.is_empty()
+        && let Some(international) = digits.strip_prefix(plan.exit)
+    {
+        return PhoneNumber::parse(&format!("+{international}")).ok();
+    }
+    // Files often have 00 where people dial something else; no national number begins with two zeros
+    // where the trunk prefix is none.
+    if plan.trunk != "0"
+        && !plan.exit.is_empty()
+        && let Some(international) = digits.strip_prefix("00")
+    {
+        return PhoneNumber::parse(&format!("+{international}")).ok();
+    }
+    let after_trunk = digits.strip_prefix(plan.trunk).filter(|_| !plan.trunk.is_empty());
+    let after_trunk = after_trunk.filter(|rest| plan.has_length(rest) && !rest.starts_with('0'));
+    let may_lack_trunk = plan.trunk.is_empty() || plan.code == NORTH_AMERICA;
+    let bare = Some(digits).filter(|digits| may_lack_trunk && plan.has_length(digits));
+    let international = plan.after_code(digits);
+    let number = plan.with_code(after_trunk.or(bare).or(international)?)?;
+    is_assignable(number).then_some(number)
+}
+
+/// Calling code of the United States, Canada and the Caribbean.
+const NORTH_AMERICA: u16 = 1;
+
+/// Returns whether digits without a `+` have the form of a number of North America, `NXX NXX XXXX`: they
+/// are more likely one of these than an international number that lacks its `+`.
+pub fn is_north_american(digits: &str) -> bool {
+    let digits = digits.as_bytes();
+    digits.len() == 10 && digits[0] >= b'2' && digits[3] >= b'2'
+}
+
+/// Returns false for a number of North America whose area code or exchange cannot exist.
+fn is_assignable(number: PhoneNumber) -> bool {
+    let digits = number.unmasked();
+    digits.strip_prefix("+1").is_none_or(is_north_american)
+}
+
+/// Returns the number in the country whose calling code is `code`, as a `phone-context` gives it: the
+/// trunk prefix of the country is removed.
+pub fn in_context(digits: &str, code: &str) -> Option<PhoneNumber> {
+    let number: u16 = code.parse().ok()?;
+    let trunk =
+        PLANS.iter().find(|(_, plan)| plan.code == number).map_or("", |(_, plan)| plan.trunk);
+    let bare = digits.strip_prefix(trunk).unwrap_or(digits);
+    PhoneNumber::parse(&format!("+{code}{bare}")).ok()
+}
+
+/// Returns whether a zero after the calling code is a part of the number: `+39 06…`.
+pub fn keeps_zero(number: PhoneNumber) -> bool {
+    let digits = number.unmasked();
+    ["+39", "+378", "+225", "+241", "+242"].iter().any(|code| digits.starts_with(code))
+}
+
+/// The plan of each country. Codes, trunk prefixes and lengths are those of libphonenumber (9.0.43).
+const PLANS: &[(&[u8; 2], Plan)] = &[
+    (b"AC", Plan { code: 247, trunk: "", exit: "00", lengths: lengths(&[5]) }),
+    (b"AD", Plan { code: 376, trunk: "", exit: "00", lengths: lengths(&[6, 8, 9]) }),
+    (
+        b"AE",
+        Plan { code: 971, trunk: "0", exit: "00", lengths: lengths(&[5, 6, 7, 8, 9, 10, 11, 12]) },
+    ),
+    (b"AF", Plan { code: 93, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"AG", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"AI", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"AL", Plan { code: 355, trunk: "0", exit: "00", lengths: lengths(&[6, 7, 8, 9]) }),
+    (b"AM", Plan { code: 374, trunk: "0", exit: "00", lengths: lengths(&[8]) }),
+    (b"AO", Plan { code: 244, trunk: "", exit: "00", lengths: lengths(&[9]) }),
+    (b"AR", Plan { code: 54, trunk: "0", exit: "00", lengths: lengths(&[10, 11]) }),
+    (b"AS", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (
+        b"AT",
+        Plan {
+            code: 43,
+            trunk: "0",
+            exit: "00",
+            lengths: lengths(&[5, 6, 7, 8, 9, 10, 11, 12, 13]),
+        },
+    ),
+    (b"AU", Plan { code: 61, trunk: "0", exit: "0011", lengths: lengths(&[6, 7, 8, 9, 10, 12]) }),
+    (b"AW", Plan { code: 297, trunk: "", exit: "00", lengths: lengths(&[7]) }),
+    (b"AX", Plan { code: 358, trunk: "0", exit: "00", lengths: lengths(&[6, 7, 8, 9, 10]) }),
+    (b"AZ", Plan { code: 994, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"BA", Plan { code: 387, trunk: "0", exit: "00", lengths: lengths(&[8, 9]) }),
+    (b"BB", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"BD", Plan { code: 880, trunk: "0", exit: "00", lengths: lengths(&[6, 7, 8, 9, 10]) }),
+    (b"BE", Plan { code: 32, trunk: "0", exit: "00", lengths: lengths(&[8, 9]) }),
+    (b"BF", Plan { code: 226, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"BG", Plan { code: 359, trunk: "0", exit: "00", lengths: lengths(&[6, 7, 8, 9, 12]) }),
+    (b"BH", Plan { code: 973, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"BI", Plan { code: 257, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"BJ", Plan { code: 229, trunk: "", exit: "00", lengths: lengths(&[10]) }),
+    (b"BL", Plan { code: 590, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"BM", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"BN", Plan { code: 673, trunk: "", exit: "00", lengths: lengths(&[7]) }),
+    (b"BO", Plan { code: 591, trunk: "0", exit: "", lengths: lengths(&[8, 9]) }),
+    (b"BQ", Plan { code: 599, trunk: "", exit: "00", lengths: lengths(&[7]) }),
+    (b"BR", Plan { code: 55, trunk: "0", exit: "", lengths: lengths(&[8, 9, 10, 11]) }),
+    (b"BS", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"BT", Plan { code: 975, trunk: "", exit: "00", lengths: lengths(&[7, 8]) }),
+    (b"BW", Plan { code: 267, trunk: "", exit: "00", lengths: lengths(&[7, 8, 10]) }),
+    (b"BY", Plan { code: 375, trunk: "8", exit: "810", lengths: lengths(&[6, 7, 8, 9, 10, 11]) }),
+    (b"BZ", Plan { code: 501, trunk: "", exit: "00", lengths: lengths(&[7, 11]) }),
+    (b"CA", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"CC", Plan { code: 61, trunk: "0", exit: "0011", lengths: lengths(&[6, 7, 8, 9, 10, 12]) }),
+    (b"CD", Plan { code: 243, trunk: "0", exit: "00", lengths: lengths(&[7, 8, 9, 10]) }),
+    (b"CF", Plan { code: 236, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"CG", Plan { code: 242, trunk: "", exit: "00", lengths: lengths(&[9]) }),
+    (b"CH", Plan { code: 41, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"CI", Plan { code: 225, trunk: "", exit: "00", lengths: lengths(&[10]) }),
+    (b"CK", Plan { code: 682, trunk: "", exit: "00", lengths: lengths(&[5]) }),
+    (b"CL", Plan { code: 56, trunk: "", exit: "", lengths: lengths(&[9, 10, 11]) }),
+    (b"CM", Plan { code: 237, trunk: "", exit: "00", lengths: lengths(&[8, 9]) }),
+    (b"CN", Plan { code: 86, trunk: "0", exit: "00", lengths: lengths(&[7, 8, 9, 10, 11, 12]) }),
+    (b"CO", Plan { code: 57, trunk: "0", exit: "", lengths: lengths(&[8, 10, 11]) }),
+    (b"CR", Plan { code: 506, trunk: "", exit: "00", lengths: lengths(&[8, 10]) }),
+    (b"CU", Plan { code: 53, trunk: "0", exit: "119", lengths: lengths(&[6, 7, 8, 10]) }),
+    (b"CV", Plan { code: 238, trunk: "", exit: "", lengths: lengths(&[7]) }),
+    (b"CW", Plan { code: 599, trunk: "", exit: "00", lengths: lengths(&[7, 8]) }),
+    (b"CX", Plan { code: 61, trunk: "0", exit: "0011", lengths: lengths(&[6, 7, 8, 9, 10, 12]) }),
+    (b"CY", Plan { code: 357, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"CZ", Plan { code: 420, trunk: "", exit: "00", lengths: lengths(&[9]) }),
+    (
+        b"DE",
+        Plan {
+            code: 49,
+            trunk: "0",
+            exit: "00",
+            lengths: lengths(&[5, 6, 7, 8, 9, 10, 11, 12, 13, 14]),
+        },
+    ),
+    (b"DJ", Plan { code: 253, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"DK", Plan { code: 45, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"DM", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"DO", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"DZ", Plan { code: 213, trunk: "0", exit: "00", lengths: lengths(&[8, 9]) }),
+    (b"EC", Plan { code: 593, trunk: "0", exit: "00", lengths: lengths(&[8, 9, 10, 11]) }),
+    (b"EE", Plan { code: 372, trunk: "", exit: "00", lengths: lengths(&[7, 8, 10]) }),
+    (b"EG", Plan { code: 20, trunk: "0", exit: "00", lengths: lengths(&[8, 9, 10]) }),
+    (b"EH", Plan { code: 212, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"ER", Plan { code: 291, trunk: "0", exit: "00", lengths: lengths(&[7]) }),
+    (b"ES", Plan { code: 34, trunk: "", exit: "00", lengths: lengths(&[9]) }),
+    (b"ET", Plan { code: 251, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"FI", Plan { code: 358, trunk: "0", exit: "00", lengths: lengths(&[5, 6, 7, 8, 9, 10]) }),
+    (b"FJ", Plan { code: 679, trunk: "", exit: "00", lengths: lengths(&[7, 11]) }),
+    (b"FK", Plan { code: 500, trunk: "", exit: "00", lengths: lengths(&[5]) }),
+    (b"FM", Plan { code: 691, trunk: "", exit: "00", lengths: lengths(&[7]) }),
+    (b"FO", Plan { code: 298, trunk: "", exit: "00", lengths: lengths(&[6]) }),
+    (b"FR", Plan { code: 33, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"GA", Plan { code: 241, trunk: "", exit: "00", lengths: lengths(&[7, 8]) }),
+    (b"GB", Plan { code: 44, trunk: "0", exit: "00", lengths: lengths(&[7, 9, 10]) }),
+    (b"GD", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"GE", Plan { code: 995, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"GF", Plan { code: 594, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"GG", Plan { code: 44, trunk: "0", exit: "00", lengths: lengths(&[7, 9, 10]) }),
+    (b"GH", Plan { code: 233, trunk: "0", exit: "00", lengths: lengths(&[8, 9]) }),
+    (b"GI", Plan { code: 350, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"GL", Plan { code: 299, trunk: "", exit: "00", lengths: lengths(&[6]) }),
+    (b"GM", Plan { code: 220, trunk: "", exit: "00", lengths: lengths(&[7, 9]) }),
+    (b"GN", Plan { code: 224, trunk: "", exit: "00", lengths: lengths(&[8, 9]) }),
+    (b"GP", Plan { code: 590, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"GQ", Plan { code: 240, trunk: "", exit: "00", lengths: lengths(&[9]) }),
+    (b"GR", Plan { code: 30, trunk: "", exit: "00", lengths: lengths(&[10, 11, 12]) }),
+    (b"GT", Plan { code: 502, trunk: "", exit: "00", lengths: lengths(&[8, 11]) }),
+    (b"GU", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"GW", Plan { code: 245, trunk: "", exit: "00", lengths: lengths(&[7, 9]) }),
+    (b"GY", Plan { code: 592, trunk: "", exit: "", lengths: lengths(&[7]) }),
+    (b"HK", Plan { code: 852, trunk: "", exit: "", lengths: lengths(&[5, 6, 7, 8, 9, 11]) }),
+    (b"HN", Plan { code: 504, trunk: "", exit: "00", lengths: lengths(&[8, 11]) }),
+    (b"HR", Plan { code: 385, trunk: "0", exit: "00", lengths: lengths(&[7, 8, 9]) }),
+    (b"HT", Plan { code: 509, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"HU", Plan { code: 36, trunk: "06", exit: "00", lengths: lengths(&[8, 9]) }),
+    (
+        b"ID",
+        Plan { code: 62, trunk: "0", exit: "", lengths: lengths(&[7, 8, 9, 10, 11, 12, 13, 14]) },
+    ),
+    (b"IE", Plan { code: 353, trunk: "0", exit: "00", lengths: lengths(&[7, 8, 9, 10]) }),
+    (b"IL", Plan { code: 972, trunk: "0", exit: "00", lengths: lengths(&[7, 8, 9, 10, 11, 12]) }),
+    (b"IM", Plan { code: 44, trunk: "0", exit: "00", lengths: lengths(&[10]) }),
+    (b"IN", Plan { code: 91, trunk: "0", exit: "00", lengths: lengths(&[8, 9, 10, 11, 12, 13]) }),
+    (b"IO", Plan { code: 246, trunk: "", exit: "00", lengths: lengths(&[7]) }),
+    (b"IQ", Plan { code: 964, trunk: "0", exit: "00", lengths: lengths(&[8, 9, 10]) }),
+    (b"IR", Plan { code: 98, trunk: "0", exit: "00", lengths: lengths(&[6, 7, 10]) }),
+    (b"IS", Plan { code: 354, trunk: "", exit: "00", lengths: lengths(&[7, 9]) }),
+    (b"IT", Plan { code: 39, trunk: "", exit: "00", lengths: lengths(&[6, 7, 8, 9, 10, 11, 12]) }),
+    (b"JE", Plan { code: 44, trunk: "0", exit: "00", lengths: lengths(&[10]) }),
+    (b"JM", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"JO", Plan { code: 962, trunk: "0", exit: "00", lengths: lengths(&[8, 9]) }),
+    (
+        b"JP",
+        Plan { code: 81, trunk: "0", exit: "010", lengths: lengths(&[8, 9, 10, 11, 12, 13, 14]) },
+    ),
+    (b"KE", Plan { code: 254, trunk: "0", exit: "000", lengths: lengths(&[7, 8, 9, 10]) }),
+    (b"KG", Plan { code: 996, trunk: "0", exit: "00", lengths: lengths(&[9, 10]) }),
+    (b"KH", Plan { code: 855, trunk: "0", exit: "", lengths: lengths(&[8, 9, 10]) }),
+    (b"KI", Plan { code: 686, trunk: "0", exit: "00", lengths: lengths(&[5, 8]) }),
+    (b"KM", Plan { code: 269, trunk: "", exit: "00", lengths: lengths(&[7]) }),
+    (b"KN", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"KP", Plan { code: 850, trunk: "0", exit: "00", lengths: lengths(&[8, 10]) }),
+    (
+        b"KR",
+        Plan {
+            code: 82,
+            trunk: "0",
+            exit: "",
+            lengths: lengths(&[5, 6, 8, 9, 10, 11, 12, 13, 14]),
+        },
+    ),
+    (b"KW", Plan { code: 965, trunk: "", exit: "00", lengths: lengths(&[7, 8]) }),
+    (b"KY", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"KZ", Plan { code: 7, trunk: "8", exit: "810", lengths: lengths(&[10, 14]) }),
+    (b"LA", Plan { code: 856, trunk: "0", exit: "00", lengths: lengths(&[8, 9, 10]) }),
+    (b"LB", Plan { code: 961, trunk: "0", exit: "00", lengths: lengths(&[7, 8]) }),
+    (b"LC", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"LI", Plan { code: 423, trunk: "0", exit: "00", lengths: lengths(&[7, 9]) }),
+    (b"LK", Plan { code: 94, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"LR", Plan { code: 231, trunk: "0", exit: "00", lengths: lengths(&[7, 8, 9]) }),
+    (b"LS", Plan { code: 266, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"LT", Plan { code: 370, trunk: "0", exit: "00", lengths: lengths(&[8]) }),
+    (b"LU", Plan { code: 352, trunk: "", exit: "00", lengths: lengths(&[5, 6, 7, 8, 9, 10, 11]) }),
+    (b"LV", Plan { code: 371, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"LY", Plan { code: 218, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"MA", Plan { code: 212, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"MC", Plan { code: 377, trunk: "0", exit: "00", lengths: lengths(&[8, 9]) }),
+    (b"MD", Plan { code: 373, trunk: "0", exit: "00", lengths: lengths(&[8]) }),
+    (b"ME", Plan { code: 382, trunk: "0", exit: "00", lengths: lengths(&[8, 9]) }),
+    (b"MF", Plan { code: 590, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"MG", Plan { code: 261, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"MH", Plan { code: 692, trunk: "1", exit: "00", lengths: lengths(&[7]) }),
+    (b"MK", Plan { code: 389, trunk: "0", exit: "00", lengths: lengths(&[8]) }),
+    (b"ML", Plan { code: 223, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"MM", Plan { code: 95, trunk: "0", exit: "00", lengths: lengths(&[6, 7, 8, 9, 10]) }),
+    (b"MN", Plan { code: 976, trunk: "0", exit: "", lengths: lengths(&[8, 9, 10]) }),
+    (b"MO", Plan { code: 853, trunk: "", exit: "00", lengths: lengths(&[7, 8]) }),
+    (b"MP", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"MQ", Plan { code: 596, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"MR", Plan { code: 222, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"MS", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"MT", Plan { code: 356, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"MU", Plan { code: 230, trunk: "", exit: "00", lengths: lengths(&[7, 8, 10]) }),
+    (b"MV", Plan { code: 960, trunk: "", exit: "00", lengths: lengths(&[7, 10]) }),
+    (b"MW", Plan { code: 265, trunk: "0", exit: "00", lengths: lengths(&[7, 9]) }),
+    (b"MX", Plan { code: 52, trunk: "", exit: "00", lengths: lengths(&[10]) }),
+    (b"MY", Plan { code: 60, trunk: "0", exit: "00", lengths: lengths(&[8, 9, 10]) }),
+    (b"MZ", Plan { code: 258, trunk: "", exit: "00", lengths: lengths(&[8, 9]) }),
+    (b"NA", Plan { code: 264, trunk: "0", exit: "00", lengths: lengths(&[8, 9]) }),
+    (b"NC", Plan { code: 687, trunk: "", exit: "00", lengths: lengths(&[6]) }),
+    (b"NE", Plan { code: 227, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"NF", Plan { code: 672, trunk: "", exit: "00", lengths: lengths(&[6]) }),
+    (b"NG", Plan { code: 234, trunk: "0", exit: "009", lengths: lengths(&[10, 11, 12, 13, 14]) }),
+    (b"NI", Plan { code: 505, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"NL", Plan { code: 31, trunk: "0", exit: "00", lengths: lengths(&[7, 8, 9, 10, 11]) }),
+    (b"NO", Plan { code: 47, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"NP", Plan { code: 977, trunk: "0", exit: "00", lengths: lengths(&[8, 10, 11]) }),
+    (b"NR", Plan { code: 674, trunk: "", exit: "00", lengths: lengths(&[7]) }),
+    (b"NU", Plan { code: 683, trunk: "", exit: "00", lengths: lengths(&[7]) }),
+    (b"NZ", Plan { code: 64, trunk: "0", exit: "00", lengths: lengths(&[7, 8, 9, 10]) }),
+    (b"OM", Plan { code: 968, trunk: "", exit: "00", lengths: lengths(&[7, 8, 9]) }),
+    (b"PA", Plan { code: 507, trunk: "", exit: "00", lengths: lengths(&[7, 8, 10, 11]) }),
+    (b"PE", Plan { code: 51, trunk: "0", exit: "00", lengths: lengths(&[8, 9]) }),
+    (b"PF", Plan { code: 689, trunk: "", exit: "00", lengths: lengths(&[8, 9]) }),
+    (b"PG", Plan { code: 675, trunk: "", exit: "00", lengths: lengths(&[7, 8]) }),
+    (
+        b"PH",
+        Plan { code: 63, trunk: "0", exit: "00", lengths: lengths(&[6, 8, 9, 10, 11, 12, 13]) },
+    ),
+    (b"PK", Plan { code: 92, trunk: "0", exit: "00", lengths: lengths(&[8, 9, 10, 11]) }),
+    (b"PL", Plan { code: 48, trunk: "", exit: "00", lengths: lengths(&[7, 9, 10]) }),
+    (b"PM", Plan { code: 508, trunk: "0", exit: "00", lengths: lengths(&[6, 9]) }),
+    (b"PR", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"PS", Plan { code: 970, trunk: "0", exit: "00", lengths: lengths(&[8, 9, 10]) }),
+    (b"PT", Plan { code: 351, trunk: "", exit: "00", lengths: lengths(&[9]) }),
+    (b"PW", Plan { code: 680, trunk: "", exit: "", lengths: lengths(&[7]) }),
+    (b"PY", Plan { code: 595, trunk: "0", exit: "00", lengths: lengths(&[7, 8, 9, 10, 11]) }),
+    (b"QA", Plan { code: 974, trunk: "", exit: "00", lengths: lengths(&[7, 8, 9, 11]) }),
+    (b"RE", Plan { code: 262, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"RO", Plan { code: 40, trunk: "0", exit: "00", lengths: lengths(&[6, 9]) }),
+    (
+        b"RS",
+        Plan { code: 381, trunk: "0", exit: "00", lengths: lengths(&[6, 7, 8, 9, 10, 11, 12]) },
+    ),
+    (b"RU", Plan { code: 7, trunk: "8", exit: "810", lengths: lengths(&[10, 14]) }),
+    (b"RW", Plan { code: 250, trunk: "0", exit: "00", lengths: lengths(&[8, 9]) }),
+    (b"SA", Plan { code: 966, trunk: "0", exit: "00", lengths: lengths(&[9, 10]) }),
+    (b"SB", Plan { code: 677, trunk: "", exit: "", lengths: lengths(&[5, 7]) }),
+    (b"SC", Plan { code: 248, trunk: "", exit: "", lengths: lengths(&[7]) }),
+    (b"SD", Plan { code: 249, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"SE", Plan { code: 46, trunk: "0", exit: "00", lengths: lengths(&[6, 7, 8, 9, 10]) }),
+    (b"SG", Plan { code: 65, trunk: "", exit: "", lengths: lengths(&[8, 10, 11]) }),
+    (b"SH", Plan { code: 290, trunk: "", exit: "00", lengths: lengths(&[5]) }),
+    (b"SI", Plan { code: 386, trunk: "0", exit: "00", lengths: lengths(&[5, 6, 7, 8]) }),
+    (b"SJ", Plan { code: 47, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"SK", Plan { code: 421, trunk: "0", exit: "00", lengths: lengths(&[6, 7, 9]) }),
+    (b"SL", Plan { code: 232, trunk: "0", exit: "00", lengths: lengths(&[8]) }),
+    (b"SM", Plan { code: 378, trunk: "", exit: "00", lengths: lengths(&[8, 10]) }),
+    (b"SN", Plan { code: 221, trunk: "", exit: "00", lengths: lengths(&[9]) }),
+    (b"SO", Plan { code: 252, trunk: "0", exit: "00", lengths: lengths(&[6, 7, 8, 9]) }),
+    (b"SR", Plan { code: 597, trunk: "", exit: "00", lengths: lengths(&[6, 7]) }),
+    (b"SS", Plan { code: 211, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"ST", Plan { code: 239, trunk: "", exit: "00", lengths: lengths(&[7]) }),
+    (b"SV", Plan { code: 503, trunk: "", exit: "00", lengths: lengths(&[7, 8, 11]) }),
+    (b"SX", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"SY", Plan { code: 963, trunk: "0", exit: "00", lengths: lengths(&[8, 9]) }),
+    (b"SZ", Plan { code: 268, trunk: "", exit: "00", lengths: lengths(&[8, 9]) }),
+    (b"TA", Plan { code: 290, trunk: "", exit: "00", lengths: lengths(&[]) }),
+    (b"TC", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"TD", Plan { code: 235, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"TG", Plan { code: 228, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"TH", Plan { code: 66, trunk: "0", exit: "", lengths: lengths(&[8, 9, 10, 13]) }),
+    (b"TJ", Plan { code: 992, trunk: "", exit: "810", lengths: lengths(&[9]) }),
+    (b"TK", Plan { code: 690, trunk: "", exit: "00", lengths: lengths(&[5, 6, 7]) }),
+    (b"TL", Plan { code: 670, trunk: "", exit: "00", lengths: lengths(&[7, 8]) }),
+    (b"TM", Plan { code: 993, trunk: "8", exit: "810", lengths: lengths(&[8]) }),
+    (b"TN", Plan { code: 216, trunk: "", exit: "00", lengths: lengths(&[8]) }),
+    (b"TO", Plan { code: 676, trunk: "", exit: "00", lengths: lengths(&[5, 7]) }),
+    (b"TR", Plan { code: 90, trunk: "0", exit: "00", lengths: lengths(&[10, 12, 13]) }),
+    (b"TT", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"TV", Plan { code: 688, trunk: "", exit: "00", lengths: lengths(&[5, 6, 7]) }),
+    (b"TW", Plan { code: 886, trunk: "0", exit: "", lengths: lengths(&[7, 8, 9, 10, 11]) }),
+    (b"TZ", Plan { code: 255, trunk: "0", exit: "", lengths: lengths(&[9]) }),
+    (b"UA", Plan { code: 380, trunk: "0", exit: "00", lengths: lengths(&[9, 10]) }),
+    (b"UG", Plan { code: 256, trunk: "0", exit: "", lengths: lengths(&[9]) }),
+    (b"US", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (
+        b"UY",
+        Plan { code: 598, trunk: "0", exit: "00", lengths: lengths(&[6, 7, 8, 9, 10, 11, 12, 13]) },
+    ),
+    (b"UZ", Plan { code: 998, trunk: "", exit: "00", lengths: lengths(&[9]) }),
+    (b"VA", Plan { code: 39, trunk: "", exit: "00", lengths: lengths(&[6, 7, 8, 9, 10, 11]) }),
+    (b"VC", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"VE", Plan { code: 58, trunk: "0", exit: "00", lengths: lengths(&[10]) }),
+    (b"VG", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"VI", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
+    (b"VN", Plan { code: 84, trunk: "0", exit: "00", lengths: lengths(&[8, 9, 10]) }),
+    (b"VU", Plan { code: 678, trunk: "", exit: "00", lengths: lengths(&[5, 7]) }),
+    (b"WF", Plan { code: 681, trunk: "", exit: "00", lengths: lengths(&[6, 9]) }),
+    (b"WS", Plan { code: 685, trunk: "", exit: "", lengths: lengths(&[5, 6, 7, 10]) }),
+    (b"XK", Plan { code: 383, trunk: "0", exit: "00", lengths: lengths(&[8, 9, 10, 11, 12]) }),
+    (b"YE", Plan { code: 967, trunk: "0", exit: "00", lengths: lengths(&[7, 8, 9]) }),
+    (b"YT", Plan { code: 262, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"ZA", Plan { code: 27, trunk: "0", exit: "00", lengths: lengths(&[5, 6, 7, 8, 9]) }),
+    (b"ZM", Plan { code: 260, trunk: "0", exit: "00", lengths: lengths(&[9]) }),
+    (b"ZW", Plan { code: 263, trunk: "0", exit: "00", lengths: lengths(&[7, 9, 10]) }),
+];
