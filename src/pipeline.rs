@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::time::Instant;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::authenticate::{self, AuthError, AuthMethod, RequestHead, Unverified, Verified};
@@ -29,7 +30,7 @@ use crate::rules::engine::{decide, fallback_to};
 use crate::rules::live::LiveTable;
 use crate::settings::RecordsSettings;
 use crate::source::{Fallback, Source};
-use crate::telemetry::{Counters, FallbackCause, RequestKind, RequestOutcome, SourceCounters};
+use crate::telemetry::{Counters, FallbackCause, RequestOutcome, SourceCounters, spans};
 use dedup::{CachedReply, DedupCache, Delivery};
 
 /// The service: sources, live rules, recent replies and the recorder.
@@ -55,6 +56,10 @@ pub struct SourceEndpoint {
 pub struct RequestContext<'r> {
     /// Id of the request, in the response header and the log.
     pub request_id: &'r str,
+    /// Id of the trace to which the request belongs, if there are traces.
+    pub trace_id: Option<&'r str>,
+    /// Whether the request arrived on the path of events.
+    pub is_event: bool,
     /// Time at which the header had been read. Monotonic: unaffected by changes of the system clock.
     pub received_at: Instant,
 }
@@ -71,6 +76,14 @@ pub enum RequestError {
     /// The event could not be stored; the platform sends it again.
     #[error(transparent)]
     NotStored(#[from] NotStored),
+}
+
+/// Answer to an authenticated request.
+pub struct Answer {
+    /// The reply in the platform's format.
+    pub body: Bytes,
+    /// How the request ended.
+    pub outcome: RequestOutcome,
 }
 
 impl Switchboard {
@@ -164,7 +177,7 @@ pub async fn handle(
     request: Verified,
     context: RequestContext<'_>,
     facts: Facts,
-) -> Result<Bytes, RequestError> {
+) -> Result<Answer, RequestError> {
     let deadline = context.received_at + endpoint.source.reply_within;
     let prepared = {
         let rules = app.table();
@@ -186,12 +199,16 @@ pub async fn handle(
     {
         app.recorder.count_uncommitted();
     }
-    endpoint.counters.answered(prepared.kind, context.received_at.elapsed());
+    match prepared.outcome.kind() {
+        "call" => endpoint.counters.call_answered(context.received_at.elapsed()),
+        "event" => endpoint.counters.event_answered(context.received_at.elapsed()),
+        _ => {}
+    }
     if !prepared.delay.is_zero() {
         let ring_until = context.received_at + prepared.delay;
         tokio::time::sleep_until(deadline.min(ring_until)).await;
     }
-    Ok(prepared.body)
+    Ok(Answer { body: prepared.body, outcome: prepared.outcome })
 }
 
 /// Refuses a request that its head alone gives away, and counts the refusal.
@@ -218,6 +235,9 @@ pub fn authenticate(
 ) -> Result<Verified, RequestError> {
     let result = authenticate::authenticate(request, &endpoint.source.policy, now);
     let verified = result.map_err(|reason| refused(endpoint, reason))?;
+    if let Some(skew) = verified.clock_skew() {
+        endpoint.counters.clock_skew(skew);
+    }
     if let AuthMethod::Observed(reason) = verified.method() {
         endpoint.counters.observed(reason);
     }
@@ -231,15 +251,15 @@ fn refused(endpoint: &SourceEndpoint, reason: AuthError) -> RequestError {
 
 /// A reply that is ready to send, the time for which the phone rings first, and the commit to wait for.
 struct PreparedReply {
-    kind: RequestKind,
+    outcome: RequestOutcome,
     body: Bytes,
     delay: Duration,
     committed: Option<Committed>,
 }
 
 impl PreparedReply {
-    fn immediate(kind: RequestKind, body: Bytes) -> PreparedReply {
-        PreparedReply { kind, body, delay: Duration::ZERO, committed: None }
+    fn immediate(outcome: RequestOutcome, body: Bytes) -> PreparedReply {
+        PreparedReply { outcome, body, delay: Duration::ZERO, committed: None }
     }
 }
 
@@ -256,8 +276,8 @@ struct Exchange<'x> {
 
 impl Exchange<'_> {
     async fn handle_request(&self) -> Result<PreparedReply, RequestError> {
-        let parsed = self.endpoint.source.dialect.parse(self.request);
-        match parsed.inspect_err(|_| self.endpoint.counters.count(RequestOutcome::Unreadable))? {
+        let dialect = self.endpoint.source.dialect;
+        match spans::step("parse").in_scope(|| dialect.parse(self.request))? {
             Incoming::Inbound(call) => Ok(self.handle_call(&call)),
             Incoming::Event(event) => self.handle_event(&event).await,
             Incoming::Probe => Ok(self.handle_probe()),
@@ -273,19 +293,24 @@ impl Exchange<'_> {
         };
         let record = app.recorder.id(self.facts.at);
         let started = Instant::now();
-        let decision = decide(rules, call, &self.facts);
+        let decision = spans::step("decide").in_scope(|| decide(rules, call, &self.facts));
         app.counters.decision_seconds.record(started.elapsed());
         let decision = app.add_record_id(decision, record);
-        let reply = self.endpoint.source.dialect.render(call.channel(), &decision);
+        let dialect = self.endpoint.source.dialect;
+        let reply = spans::step("render").in_scope(|| dialect.render(call.channel(), &decision));
         let body = reply.body();
         // The record is queued first: a repeated delivery queues its own entry behind it, and so is not
         // acknowledged before the record is committed.
-        let recorded = self.record(record, call, &decision);
+        let recorded = spans::step("record").in_scope(|| self.record(record, call, &decision));
         first.cache(&body, recorded.as_ref().map(|recorded| recorded.key));
         let committed = recorded.and_then(|recorded| recorded.committed);
         self.log_call(call, &decision, &reply);
         PreparedReply {
-            kind: RequestKind::Call,
+            outcome: match decision.outcome() {
+                Outcome::Agent(_) => RequestOutcome::Agent,
+                Outcome::Reject(_) => RequestOutcome::Reject,
+                Outcome::Keep(_) => RequestOutcome::Keep,
+            },
             body,
             delay: decision.additions().delay,
             committed,
@@ -297,6 +322,7 @@ impl Exchange<'_> {
         let Exchange { app, endpoint, context, .. } = self;
         tracing::info!(
             request_id = context.request_id,
+            trace_id = context.trace_id,
             source = &*endpoint.source.name,
             event = shorten(&event.kind),
             call_id = event.call_id.as_deref().map(shorten),
@@ -314,32 +340,35 @@ impl Exchange<'_> {
         };
         // The request's own deadline is the same moment; the recorder reports it as an error.
         let deadline = context.received_at + source.reply_within;
-        let stored = app.recorder.store_event(new_event, deadline).await;
-        endpoint.counters.count(match (&stored, event.known) {
-            (Ok(()), true) => RequestOutcome::Accepted,
-            (Ok(()), false) => RequestOutcome::UnknownEvent,
-            (Err(_), _) => RequestOutcome::NotStored,
-        });
-        stored?;
-        Ok(PreparedReply::immediate(RequestKind::Event, Bytes::from_static(b"{}")))
+        let storing = app.recorder.store_event(new_event, deadline);
+        storing.instrument(spans::step("record")).await?;
+        let outcome = match event.known {
+            true => RequestOutcome::Accepted,
+            false => RequestOutcome::UnknownEvent,
+        };
+        Ok(PreparedReply::immediate(outcome, Bytes::from_static(b"{}")))
     }
 
     /// Answers a probe like a call that matches no rule.
     fn handle_probe(&self) -> PreparedReply {
-        let endpoint = self.endpoint;
-        endpoint.counters.count(RequestOutcome::Probe);
-        tracing::info!(source = &*endpoint.source.name, "probe");
-        let body = endpoint.source.dialect.default_reply(Channel::Call).into();
-        PreparedReply::immediate(RequestKind::Probe, body)
+        let source = &self.endpoint.source;
+        tracing::info!(
+            request_id = self.context.request_id,
+            trace_id = self.context.trace_id,
+            source = &*source.name,
+            "probe"
+        );
+        let body = source.dialect.default_reply(Channel::Call).into();
+        PreparedReply::immediate(RequestOutcome::Probe, body)
     }
 
     /// Sends the reply of the first delivery again.
     fn handle_retry(&self, call: &Call<'_>, cached: CachedReply) -> PreparedReply {
-        self.endpoint.counters.count(RequestOutcome::Retry);
         let recorder = &self.app.recorder;
         let committed = cached.record.and_then(|key| recorder.record_retry(key));
         tracing::info!(
             request_id = self.context.request_id,
+            trace_id = self.context.trace_id,
             source = call.source(),
             call_id = call.call_id().map(shorten),
             from = &*call.from().masked(),
@@ -347,7 +376,7 @@ impl Exchange<'_> {
             "retry"
         );
         let body = Bytes::from_owner(cached.reply);
-        PreparedReply { committed, ..PreparedReply::immediate(RequestKind::Call, body) }
+        PreparedReply { committed, ..PreparedReply::immediate(RequestOutcome::Retry, body) }
     }
 
     fn record(&self, id: Uuid, call: &Call<'_>, decision: &Decision<'_>) -> Option<RecordedCall> {
@@ -361,11 +390,17 @@ impl Exchange<'_> {
         })
     }
 
+    fn count_decision(&self, decision: &Decision<'_>) {
+        if let Outcome::Keep(reason) = decision.outcome() {
+            self.endpoint.counters.kept(*reason);
+        }
+        self.app.counters.decided(decision);
+    }
+
     /// Writes the log line of a call, and counts it.
     fn log_call(&self, call: &Call<'_>, decision: &Decision<'_>, reply: &Reply) {
         let counters = &self.endpoint.counters;
-        counters.decided(decision.outcome());
-        self.app.counters.decided(decision);
+        self.count_decision(decision);
         if call.plus_added() > 0 {
             counters.plus_added.increment(call.plus_added().into());
         }
@@ -389,6 +424,7 @@ impl Exchange<'_> {
         };
         tracing::info!(
             request_id = self.context.request_id,
+            trace_id = self.context.trace_id,
             source = call.source(),
             channel = call.channel().as_str(),
             call_id = call.call_id().map(shorten),
@@ -412,17 +448,20 @@ impl Exchange<'_> {
         let source = &self.endpoint.source;
         tracing::error!(
             request_id = self.context.request_id,
+            trace_id = self.context.trace_id,
             source = &*source.name,
             cause = cause.as_str(),
             "request failed, sent fallback reply"
         );
+        let not_stored = match cause {
+            FallbackCause::Panic => NotStored::Failed,
+            FallbackCause::DeadlineExceeded => NotStored::Late,
+        };
         // Parsing, rendering or recording may be what panicked, so each is guarded here again.
         let parsed = catch_unwind(AssertUnwindSafe(|| source.dialect.parse(self.request)));
         let call = match parsed {
-            Ok(Ok(Incoming::Event(_))) => {
-                self.endpoint.counters.count(RequestOutcome::NotStored);
-                return Err(NotStored::Late.into());
-            }
+            Ok(Ok(Incoming::Event(_))) => return Err(not_stored.into()),
+            Err(_panic) if self.context.is_event => return Err(not_stored.into()),
             Ok(Ok(Incoming::Inbound(call))) => Some(call),
             Ok(Ok(Incoming::Probe) | Err(_)) | Err(_) => None,
         };
@@ -432,8 +471,8 @@ impl Exchange<'_> {
             Fallback::Reject => Decision::fallback(Outcome::Reject("fallback")),
             Fallback::Agent(name) => fallback_to(self.rules, name, source.dialect.platform()),
         };
-        self.endpoint.counters.fell_back(cause, decision.outcome());
-        self.app.counters.decided(&decision);
+        self.endpoint.counters.fell_back(cause);
+        self.count_decision(&decision);
         let rendered = catch_unwind(AssertUnwindSafe(|| source.dialect.render(channel, &decision)));
         let recorded = catch_unwind(AssertUnwindSafe(|| {
             self.record(self.app.recorder.id(self.facts.at), call.as_ref()?, &decision)
@@ -443,7 +482,7 @@ impl Exchange<'_> {
             Err(_panic) => source.dialect.default_reply(channel).into(),
         };
         let committed = recorded.ok().flatten().and_then(|recorded| recorded.committed);
-        Ok(PreparedReply { committed, ..PreparedReply::immediate(RequestKind::Call, body) })
+        Ok(PreparedReply { committed, ..PreparedReply::immediate(RequestOutcome::Fallback, body) })
     }
 }
 

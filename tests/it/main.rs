@@ -35,4 +35,6 @@ mod service_manager;
 mod settings;
 mod sockets;
 mod tidy;
+#[cfg(feature = "otlp")]
+mod traces;
 mod transport;
