@@ -22,6 +22,7 @@ mod events;
 mod explain_recorded;
 mod matching;
 mod metrics;
+mod monitoring;
 mod pipeline;
 mod properties;
 mod public_http;

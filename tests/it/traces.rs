@@ -162,7 +162,7 @@ async fn calls_are_answered_and_the_process_ends_without_a_collector() {
     for (endpoint, reports) in [(silent_url, 0..=1), (closed_url, 1..=1)] {
         let served = serve_with_traces(&endpoint);
         for number in 0..20 {
-            let call = retell_call(&format!("+121377712{number:02}"), "+12137771235");
+            let call = retell_call("+12137771234", &format!("+121377712{number:02}"));
             assert_eq!(send(&served, "/inbound/retell", &call, None).await, 200);
         }
         let (code, log) = served.terminate();
