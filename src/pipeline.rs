@@ -5,6 +5,7 @@
 
 pub mod dedup;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -24,7 +25,9 @@ use crate::domain::call::{Call, Channel};
 use crate::domain::clock::Clock;
 use crate::domain::decision::{Decision, KeepReason, Outcome};
 use crate::domain::facts::Facts;
-use crate::records::{Committed, NewCall, NewEvent, NotStored, RecordedCall, Recorder, Writer};
+use crate::records::{
+    Committed, NewCall, NewEvent, NotStored, RecordedCall, Recorder, Redactor, Writer,
+};
 use crate::rules::RuleSet;
 use crate::rules::engine::{decide, fallback_to};
 use crate::rules::live::LiveTable;
@@ -320,12 +323,14 @@ impl Exchange<'_> {
     /// Stores an event. The platform receives the acknowledgement once the event is committed.
     async fn handle_event(&self, event: &Event<'_>) -> Result<PreparedReply, RequestError> {
         let Exchange { app, endpoint, context, .. } = self;
+        let redactor = Redactor::new(event.from.iter().chain(&event.to));
+        let call_id = event.call_id.as_deref().map(|id| redactor.id(shorten(id)));
         tracing::info!(
             request_id = context.request_id,
             trace_id = context.trace_id,
             source = &*endpoint.source.name,
-            event = shorten(&event.kind),
-            call_id = event.call_id.as_deref().map(shorten),
+            event = &*redactor.word(shorten(&event.kind), event.known),
+            call_id = call_id.as_deref(),
             known = event.known,
             "event"
         );
@@ -366,11 +371,12 @@ impl Exchange<'_> {
     fn handle_retry(&self, call: &Call<'_>, cached: CachedReply) -> PreparedReply {
         let recorder = &self.app.recorder;
         let committed = cached.record.and_then(|key| recorder.record_retry(key));
+        let [call_id, _] = ids_to_log(call);
         tracing::info!(
             request_id = self.context.request_id,
             trace_id = self.context.trace_id,
             source = call.source(),
-            call_id = call.call_id().map(shorten),
+            call_id = call_id.as_deref(),
             from = &*call.from().masked(),
             to = &*call.to().masked(),
             "retry"
@@ -412,6 +418,7 @@ impl Exchange<'_> {
                 "metadata too large, omitted from the reply"
             );
         }
+        let [call_id, agent_in] = ids_to_log(call);
         let (agent, reason) = match decision.outcome() {
             Outcome::Agent(selected) => (Some(selected.name), None),
             Outcome::Reject(reason) => (None, Some(*reason)),
@@ -427,10 +434,10 @@ impl Exchange<'_> {
             trace_id = self.context.trace_id,
             source = call.source(),
             channel = call.channel().as_str(),
-            call_id = call.call_id().map(shorten),
+            call_id = call_id.as_deref(),
             from = &*call.from().masked(),
             to = &*call.to().masked(),
-            agent_in = call.agent().map(shorten),
+            agent_in = agent_in.as_deref(),
             outcome = decision.outcome().as_str(),
             rule = decision.rule(),
             agent,
@@ -491,6 +498,12 @@ impl RequestContext<'_> {
     fn latency_us(&self) -> u64 {
         u64::try_from(self.received_at.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
+}
+
+/// Returns the ids of a call and of its agent, without the parties' numbers.
+fn ids_to_log<'c>(call: &'c Call<'_>) -> [Option<Cow<'c, str>>; 2] {
+    let redactor = Redactor::new([call.from(), call.to()]);
+    [call.call_id(), call.agent()].map(|id| id.map(|id| redactor.id(shorten(id))))
 }
 
 /// Shortens a text of the platform for the log, which must not grow with it.

@@ -9,6 +9,7 @@ mod support;
 
 mod authenticate;
 mod bad_tables;
+mod canary;
 mod cli_check;
 mod cli_explain;
 mod cli_program;

@@ -133,8 +133,7 @@ fn every_alert_has_a_section_and_two_tests() {
     let (alerts, tests, page) = (read(ALERTS), read(ALERT_TESTS), read("docs/operating.md"));
     let (_, section) = page.split_once("\n## What to alert on\n").expect("the section");
     let (section, _) = section.split_once("\n## ").expect("a next section");
-    let documented: Vec<_> =
-        section.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    let documented: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("### ")).collect();
     let named: Vec<_> =
         alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
     assert_eq!(documented, named);
@@ -166,9 +165,8 @@ fn promtool() -> Option<std::path::PathBuf> {
 fn the_alert_rules_are_valid_and_pass_their_tests() {
     let Some(promtool) = promtool() else { return };
     for arguments in [["check", "rules", ALERTS], ["test", "rules", ALERT_TESTS]] {
-        let output = wait::output(
-            std::process::Command::new(&promtool).args(arguments).current_dir(root()),
-        );
+        let output =
+            wait::output(std::process::Command::new(&promtool).args(arguments).current_dir(root()));
         let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
         assert!(output.status.success(), "promtool {arguments:?}\n{}", text.concat());
     }
