@@ -18,9 +18,8 @@ use reader::{Entry, TableKeys};
 use records::NumberStorageKind;
 use value_types::{
     Address, Boolean, Certificates, CollectorUrl, Count, FallbackReply, FilePath, LogLevel,
-    Milliseconds,
-    Networks, OneOf, PlatformName, RecordsUrl, ReplyBudget, SecretReference, SecretReferences,
-    Section, Sources, UrlToken, ValueType,
+    Milliseconds, Networks, OneOf, PlatformName, RecordsUrl, ReplyBudget, SecretReference,
+    SecretReferences, Section, Sources, UrlToken, ValueType,
 };
 
 /// Milliseconds and connections above this are taken for a typing error.
