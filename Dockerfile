@@ -21,7 +21,7 @@ COPY . .
 # cached build, for example from a tarball.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
-    touch src/lib.rs src/main.rs && cargo build --release --locked \
+    touch src/lib.rs src/main.rs && cargo build --release --locked --features otlp \
     && cp target/release/switchboard /switchboard
 # Root file system of the final image. ldd lists the libraries and the loader on every architecture;
 # --parents keeps the paths at which the loader searches. `send` to https and `health` need the

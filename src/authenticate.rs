@@ -14,7 +14,7 @@ use axum::http::HeaderMap;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use ipnet::IpNet;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
@@ -67,6 +67,7 @@ pub struct Verified {
     source: Arc<str>,
     call_id: Option<Box<str>>,
     method: AuthMethod,
+    clock_skew: Option<SignedDuration>,
 }
 
 impl Verified {
@@ -88,6 +89,12 @@ impl Verified {
     /// Returns how the request was authenticated.
     pub fn method(&self) -> AuthMethod {
         self.method
+    }
+
+    /// Returns the time since the verified signature's timestamp; negative if the platform's clock is
+    /// ahead of this one. `None` for schemes without a timestamp.
+    pub fn clock_skew(&self) -> Option<SignedDuration> {
+        self.clock_skew
     }
 }
 
@@ -242,6 +249,9 @@ pub trait Scheme: Sync {
         now: Timestamp,
     ) -> Result<(&'static str, String), AuthError>;
 
+    /// Returns whether signatures contain the time at which they were made.
+    fn has_timestamp(&self) -> bool;
+
     /// Describes the scheme's weakness to the operator, if it has one.
     fn weakness(&self) -> Option<&'static str>;
 }
@@ -253,6 +263,8 @@ pub enum SignatureScope {
     Body {
         /// Header that held the signature.
         header: &'static str,
+        /// Time at which the signature was made, for schemes that sign it.
+        signed_at: Option<Timestamp>,
     },
     /// The call id alone.
     CallId {
@@ -342,12 +354,19 @@ pub fn authenticate(
     let secrets = policy.secrets.load();
     let result = check_second_factor(&request.head, policy, &secrets)
         .and_then(|()| check_signature(&request, policy, &secrets, now));
-    let (method, call_id) = match (result, policy.mode) {
-        (Ok((method, call_id)), _) => (method, call_id),
-        (Err(reason), Mode::Observe) => (AuthMethod::Observed(reason), None),
+    let (method, scope) = match (result, policy.mode) {
+        (Ok(accepted), _) => accepted,
+        (Err(reason), Mode::Observe) => (AuthMethod::Observed(reason), SignatureScope::Nothing),
         (Err(reason), Mode::Required | Mode::Off) => return Err(reason),
     };
-    Ok(Verified { body: request.body, source: policy.source.clone(), call_id, method })
+    let (call_id, signed_at) = match scope {
+        SignatureScope::Body { signed_at, .. } => (None, signed_at),
+        SignatureScope::CallId { call_id, .. } => (Some(call_id), None),
+        SignatureScope::Nothing => (None, None),
+    };
+    let clock_skew = signed_at.map(|signed_at| now.duration_since(signed_at));
+    let source = policy.source.clone();
+    Ok(Verified { body: request.body, source, call_id, method, clock_skew })
 }
 
 /// Refuses a request that its head alone gives away, before its body is read.
@@ -386,18 +405,17 @@ fn check_signature(
     policy: &Policy,
     secrets: &PolicySecrets,
     now: Timestamp,
-) -> Result<(AuthMethod, Option<Box<str>>), AuthError> {
+) -> Result<(AuthMethod, SignatureScope), AuthError> {
     if policy.mode == Mode::Off {
-        return Ok((AuthMethod::Off, None));
+        return Ok((AuthMethod::Off, SignatureScope::Nothing));
     }
-    match policy.scheme.verify(request, &secrets.keys, now)? {
-        SignatureScope::Body { header } => Ok((AuthMethod::Signed(header), None)),
-        SignatureScope::CallId { header, call_id } => {
-            Ok((AuthMethod::Signed(header), Some(call_id)))
+    let scope = policy.scheme.verify(request, &secrets.keys, now)?;
+    let method = match scope {
+        SignatureScope::Body { header, .. } | SignatureScope::CallId { header, .. } => {
+            AuthMethod::Signed(header)
         }
-        SignatureScope::Nothing if policy.has_second_factor() => {
-            Ok((AuthMethod::SecondFactor, None))
-        }
-        SignatureScope::Nothing => Err(AuthError::NoCallId),
-    }
+        SignatureScope::Nothing if policy.has_second_factor() => AuthMethod::SecondFactor,
+        SignatureScope::Nothing => return Err(AuthError::NoCallId),
+    };
+    Ok((method, scope))
 }

@@ -10,6 +10,7 @@ mod listener;
 mod problem;
 mod proxy_protocol;
 pub mod public;
+mod request_counters;
 mod server;
 
 pub use client_ip::client_address;

@@ -5,6 +5,7 @@
 
 pub mod dedup;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::time::Instant;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::authenticate::{self, AuthError, AuthMethod, RequestHead, Unverified, Verified};
@@ -24,13 +26,15 @@ use crate::domain::clock::Clock;
 use crate::domain::decision::{Decision, KeepReason, Outcome};
 use crate::domain::facts::Facts;
 use crate::domain::party::ReadingCounts;
-use crate::records::{Committed, NewCall, NewEvent, NotStored, RecordedCall, Recorder, Writer};
+use crate::records::{
+    Committed, NewCall, NewEvent, NotStored, RecordedCall, Recorder, Redactor, Writer,
+};
 use crate::rules::RuleSet;
 use crate::rules::engine::{decide, fallback_to};
 use crate::rules::live::LiveTable;
 use crate::settings::RecordsSettings;
 use crate::source::{Fallback, Source};
-use crate::telemetry::{Counters, FallbackCause, RequestKind, RequestOutcome, SourceCounters};
+use crate::telemetry::{Counters, FallbackCause, RequestOutcome, SourceCounters, spans};
 use dedup::{CachedReply, DedupCache, Delivery};
 
 /// The service: sources, live rules, recent replies and the recorder.
@@ -56,6 +60,10 @@ pub struct SourceEndpoint {
 pub struct RequestContext<'r> {
     /// Id of the request, in the response header and the log.
     pub request_id: &'r str,
+    /// Id of the trace to which the request belongs, if there are traces.
+    pub trace_id: Option<&'r str>,
+    /// Whether the request arrived on the path of events.
+    pub is_event: bool,
     /// Time at which the header had been read. Monotonic: unaffected by changes of the system clock.
     pub received_at: Instant,
 }
@@ -72,6 +80,14 @@ pub enum RequestError {
     /// The event could not be stored; the platform sends it again.
     #[error(transparent)]
     NotStored(#[from] NotStored),
+}
+
+/// Answer to an authenticated request.
+pub struct Answer {
+    /// The reply in the platform's format.
+    pub body: Bytes,
+    /// How the request ended.
+    pub outcome: RequestOutcome,
 }
 
 impl Switchboard {
@@ -165,7 +181,7 @@ pub async fn handle(
     request: Verified,
     context: RequestContext<'_>,
     facts: Facts,
-) -> Result<Bytes, RequestError> {
+) -> Result<Answer, RequestError> {
     let deadline = context.received_at + endpoint.source.reply_within;
     let prepared = {
         let rules = app.table();
@@ -187,12 +203,16 @@ pub async fn handle(
     {
         app.recorder.count_uncommitted();
     }
-    endpoint.counters.answered(prepared.kind, context.received_at.elapsed());
+    match prepared.outcome.kind() {
+        "call" => endpoint.counters.call_answered(context.received_at.elapsed()),
+        "event" => endpoint.counters.event_answered(context.received_at.elapsed()),
+        _ => {}
+    }
     if !prepared.delay.is_zero() {
         let ring_until = context.received_at + prepared.delay;
         tokio::time::sleep_until(deadline.min(ring_until)).await;
     }
-    Ok(prepared.body)
+    Ok(Answer { body: prepared.body, outcome: prepared.outcome })
 }
 
 /// Refuses a request that its head alone gives away, and counts the refusal.
@@ -219,6 +239,9 @@ pub fn authenticate(
 ) -> Result<Verified, RequestError> {
     let result = authenticate::authenticate(request, &endpoint.source.policy, now);
     let verified = result.map_err(|reason| refused(endpoint, reason))?;
+    if let Some(skew) = verified.clock_skew() {
+        endpoint.counters.clock_skew(skew);
+    }
     if let AuthMethod::Observed(reason) = verified.method() {
         endpoint.counters.observed(reason);
     }
@@ -232,15 +255,15 @@ fn refused(endpoint: &SourceEndpoint, reason: AuthError) -> RequestError {
 
 /// A reply that is ready to send, the time for which the phone rings first, and the commit to wait for.
 struct PreparedReply {
-    kind: RequestKind,
+    outcome: RequestOutcome,
     body: Bytes,
     delay: Duration,
     committed: Option<Committed>,
 }
 
 impl PreparedReply {
-    fn immediate(kind: RequestKind, body: Bytes) -> PreparedReply {
-        PreparedReply { kind, body, delay: Duration::ZERO, committed: None }
+    fn immediate(outcome: RequestOutcome, body: Bytes) -> PreparedReply {
+        PreparedReply { outcome, body, delay: Duration::ZERO, committed: None }
     }
 }
 
@@ -258,8 +281,8 @@ struct Exchange<'x> {
 impl Exchange<'_> {
     async fn handle_request(&self) -> Result<PreparedReply, RequestError> {
         let source = &self.endpoint.source;
-        let parsed = source.dialect.parse(self.request, &source.numbers);
-        match parsed.inspect_err(|_| self.endpoint.counters.count(RequestOutcome::Unreadable))? {
+        let parse = || source.dialect.parse(self.request, &source.numbers);
+        match spans::step("parse").in_scope(parse)? {
             Incoming::Inbound(call) => Ok(self.handle_call(&call)),
             Incoming::Event(event) => self.handle_event(&event).await,
             Incoming::Probe => Ok(self.handle_probe()),
@@ -275,19 +298,24 @@ impl Exchange<'_> {
         };
         let record = app.recorder.id(self.facts.at);
         let started = Instant::now();
-        let decision = decide(rules, call, &self.facts);
+        let decision = spans::step("decide").in_scope(|| decide(rules, call, &self.facts));
         app.counters.decision_seconds.record(started.elapsed());
         let decision = app.add_record_id(decision, record);
-        let reply = self.endpoint.source.dialect.render(call.channel(), &decision);
+        let dialect = self.endpoint.source.dialect;
+        let reply = spans::step("render").in_scope(|| dialect.render(call.channel(), &decision));
         let body = reply.body();
         // The record is queued first: a repeated delivery queues its own entry behind it, and so is not
         // acknowledged before the record is committed.
-        let recorded = self.record(record, call, &decision);
+        let recorded = spans::step("record").in_scope(|| self.record(record, call, &decision));
         first.cache(&body, recorded.as_ref().map(|recorded| recorded.key));
         let committed = recorded.and_then(|recorded| recorded.committed);
         self.log_call(call, &decision, &reply);
         PreparedReply {
-            kind: RequestKind::Call,
+            outcome: match decision.outcome() {
+                Outcome::Agent(_) => RequestOutcome::Agent,
+                Outcome::Reject(_) => RequestOutcome::Reject,
+                Outcome::Keep(_) => RequestOutcome::Keep,
+            },
             body,
             delay: decision.additions().delay,
             committed,
@@ -297,11 +325,14 @@ impl Exchange<'_> {
     /// Stores an event. The platform receives the acknowledgement once the event is committed.
     async fn handle_event(&self, event: &Event<'_>) -> Result<PreparedReply, RequestError> {
         let Exchange { app, endpoint, context, .. } = self;
+        let redactor = Redactor::new(event.from.iter().chain(&event.to));
+        let call_id = event.call_id.as_deref().map(|id| redactor.id(shorten(id)));
         tracing::info!(
             request_id = context.request_id,
+            trace_id = context.trace_id,
             source = &*endpoint.source.name,
-            event = shorten(&event.kind),
-            call_id = event.call_id.as_deref().map(shorten),
+            event = &*redactor.word(shorten(&event.kind), event.known),
+            call_id = call_id.as_deref(),
             known = event.known,
             "event"
         );
@@ -316,40 +347,44 @@ impl Exchange<'_> {
         };
         // The request's own deadline is the same moment; the recorder reports it as an error.
         let deadline = context.received_at + source.reply_within;
-        let stored = app.recorder.store_event(new_event, deadline).await;
-        endpoint.counters.count(match (&stored, event.known) {
-            (Ok(()), true) => RequestOutcome::Accepted,
-            (Ok(()), false) => RequestOutcome::UnknownEvent,
-            (Err(_), _) => RequestOutcome::NotStored,
-        });
-        stored?;
-        Ok(PreparedReply::immediate(RequestKind::Event, Bytes::from_static(b"{}")))
+        let storing = app.recorder.store_event(new_event, deadline);
+        storing.instrument(spans::step("record")).await?;
+        let outcome = match event.known {
+            true => RequestOutcome::Accepted,
+            false => RequestOutcome::UnknownEvent,
+        };
+        Ok(PreparedReply::immediate(outcome, Bytes::from_static(b"{}")))
     }
 
     /// Answers a probe like a call that matches no rule.
     fn handle_probe(&self) -> PreparedReply {
-        let endpoint = self.endpoint;
-        endpoint.counters.count(RequestOutcome::Probe);
-        tracing::info!(source = &*endpoint.source.name, "probe");
-        let body = endpoint.source.dialect.default_reply(Channel::Call).into();
-        PreparedReply::immediate(RequestKind::Probe, body)
+        let source = &self.endpoint.source;
+        tracing::info!(
+            request_id = self.context.request_id,
+            trace_id = self.context.trace_id,
+            source = &*source.name,
+            "probe"
+        );
+        let body = source.dialect.default_reply(Channel::Call).into();
+        PreparedReply::immediate(RequestOutcome::Probe, body)
     }
 
     /// Sends the reply of the first delivery again.
     fn handle_retry(&self, call: &Call<'_>, cached: CachedReply) -> PreparedReply {
-        self.endpoint.counters.count(RequestOutcome::Retry);
         let recorder = &self.app.recorder;
         let committed = cached.record.and_then(|key| recorder.record_retry(key));
+        let [call_id, _] = ids_to_log(call);
         tracing::info!(
             request_id = self.context.request_id,
+            trace_id = self.context.trace_id,
             source = call.source(),
-            call_id = call.call_id().map(shorten),
+            call_id = call_id.as_deref(),
             from = &*call.from().masked(),
             to = &*call.to().masked(),
             "retry"
         );
         let body = Bytes::from_owner(cached.reply);
-        PreparedReply { committed, ..PreparedReply::immediate(RequestKind::Call, body) }
+        PreparedReply { committed, ..PreparedReply::immediate(RequestOutcome::Retry, body) }
     }
 
     fn record(&self, id: Uuid, call: &Call<'_>, decision: &Decision<'_>) -> Option<RecordedCall> {
@@ -363,11 +398,17 @@ impl Exchange<'_> {
         })
     }
 
+    fn count_decision(&self, decision: &Decision<'_>) {
+        if let Outcome::Keep(reason) = decision.outcome() {
+            self.endpoint.counters.kept(*reason);
+        }
+        self.app.counters.decided(decision);
+    }
+
     /// Writes the log line of a call, and counts it.
     fn log_call(&self, call: &Call<'_>, decision: &Decision<'_>, reply: &Reply) {
         let counters = &self.endpoint.counters;
-        counters.decided(decision.outcome());
-        self.app.counters.decided(decision);
+        self.count_decision(decision);
         if call.readings() != ReadingCounts::default() {
             counters.readings(call.readings());
         }
@@ -379,6 +420,7 @@ impl Exchange<'_> {
                 "metadata too large, omitted from the reply"
             );
         }
+        let [call_id, agent_in] = ids_to_log(call);
         let (agent, reason) = match decision.outcome() {
             Outcome::Agent(selected) => (Some(selected.name), None),
             Outcome::Reject(reason) => (None, Some(*reason)),
@@ -391,12 +433,13 @@ impl Exchange<'_> {
         };
         tracing::info!(
             request_id = self.context.request_id,
+            trace_id = self.context.trace_id,
             source = call.source(),
             channel = call.channel().as_str(),
-            call_id = call.call_id().map(shorten),
+            call_id = call_id.as_deref(),
             from = &*call.from().masked(),
             to = &*call.to().masked(),
-            agent_in = call.agent().map(shorten),
+            agent_in = agent_in.as_deref(),
             outcome = decision.outcome().as_str(),
             rule = decision.rule(),
             agent,
@@ -414,18 +457,21 @@ impl Exchange<'_> {
         let source = &self.endpoint.source;
         tracing::error!(
             request_id = self.context.request_id,
+            trace_id = self.context.trace_id,
             source = &*source.name,
             cause = cause.as_str(),
             "request failed, sent fallback reply"
         );
+        let not_stored = match cause {
+            FallbackCause::Panic => NotStored::Failed,
+            FallbackCause::DeadlineExceeded => NotStored::Late,
+        };
         // Parsing, rendering or recording may be what panicked, so each is guarded here again.
         let parsed =
             catch_unwind(AssertUnwindSafe(|| source.dialect.parse(self.request, &source.numbers)));
         let call = match parsed {
-            Ok(Ok(Incoming::Event(_))) => {
-                self.endpoint.counters.count(RequestOutcome::NotStored);
-                return Err(NotStored::Late.into());
-            }
+            Ok(Ok(Incoming::Event(_))) => return Err(not_stored.into()),
+            Err(_panic) if self.context.is_event => return Err(not_stored.into()),
             Ok(Ok(Incoming::Inbound(call))) => Some(call),
             Ok(Ok(Incoming::Probe) | Err(_)) | Err(_) => None,
         };
@@ -435,8 +481,8 @@ impl Exchange<'_> {
             Fallback::Reject => Decision::fallback(Outcome::Reject("fallback")),
             Fallback::Agent(name) => fallback_to(self.rules, name, source.dialect.platform()),
         };
-        self.endpoint.counters.fell_back(cause, decision.outcome());
-        self.app.counters.decided(&decision);
+        self.endpoint.counters.fell_back(cause);
+        self.count_decision(&decision);
         let rendered = catch_unwind(AssertUnwindSafe(|| source.dialect.render(channel, &decision)));
         let recorded = catch_unwind(AssertUnwindSafe(|| {
             self.record(self.app.recorder.id(self.facts.at), call.as_ref()?, &decision)
@@ -446,7 +492,7 @@ impl Exchange<'_> {
             Err(_panic) => source.dialect.default_reply(channel).into(),
         };
         let committed = recorded.ok().flatten().and_then(|recorded| recorded.committed);
-        Ok(PreparedReply { committed, ..PreparedReply::immediate(RequestKind::Call, body) })
+        Ok(PreparedReply { committed, ..PreparedReply::immediate(RequestOutcome::Fallback, body) })
     }
 }
 
@@ -455,6 +501,12 @@ impl RequestContext<'_> {
     fn latency_us(&self) -> u64 {
         u64::try_from(self.received_at.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
+}
+
+/// Returns the ids of a call and of its agent, without the parties' numbers.
+fn ids_to_log<'c>(call: &'c Call<'_>) -> [Option<Cow<'c, str>>; 2] {
+    let redactor = Redactor::new([call.from(), call.to()]);
+    [call.call_id(), call.agent()].map(|id| id.map(|id| redactor.id(shorten(id))))
 }
 
 /// Shortens a text of the platform for the log, which must not grow with it.

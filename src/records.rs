@@ -28,6 +28,7 @@ pub use lookup::{LookupResult, SHORTEST_PREFIX};
 pub use query::{Counts, Order, Page};
 pub use recorder::{Committed, NotStored, RecordedCall, Recorder};
 pub use redact::NumberPolicy;
+pub(crate) use redact::Redactor;
 pub use replayable::NotReplayable;
 pub use row::{
     CallRecord, DeliveryKey, Details, EventRecord, NewCall, NewEvent, RuleSnapshot, Texts,

@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use url::Url;
 
 use crate::diagnostics::Report;
 use crate::domain::secret::Secret;
@@ -61,6 +62,8 @@ pub struct Settings {
     pub records: RecordsSettings,
     /// Logging.
     pub log: LogSettings,
+    /// Traces.
+    pub traces: TracesSettings,
     /// Sources of requests, sorted by name.
     pub sources: Vec<Source>,
 }
@@ -182,6 +185,13 @@ pub struct LogSettings {
     pub level: String,
     /// Format of a line.
     pub format: LogFormat,
+}
+
+/// Settings of the traces.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TracesSettings {
+    /// Base URL of the collector; `None` disables traces.
+    pub otlp_endpoint: Option<Url>,
 }
 
 /// Format of a log line.

@@ -1,4 +1,4 @@
-//! Telemetry: log lines and metrics.
+//! Telemetry: log lines, metrics and traces.
 //!
 //! Callers mask phone numbers before logging them, and never log bodies or secrets.
 
@@ -8,74 +8,119 @@ mod exposition;
 mod histogram;
 mod json;
 mod lines;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod process;
 mod refusal_log;
+mod request_outcome;
 mod source_counters;
+pub mod spans;
+#[cfg(feature = "otlp")]
+mod trace_context;
 
 use std::io::{self, IsTerminal};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tracing_subscriber::EnvFilter;
+use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::settings::{LogFormat, LogSettings};
+use crate::settings::{LogFormat, LogSettings, TracesSettings};
 
 pub use counters::{Counters, RecordCounters};
 pub use histogram::Histogram;
 pub use refusal_log::RefusalLog;
-pub use source_counters::{FallbackCause, RequestKind, RequestOutcome, SourceCounters};
+pub use request_outcome::RequestOutcome;
+pub use source_counters::{FallbackCause, SourceCounters};
 
 pub(crate) use json::is_unsafe_to_show;
 
 use json::JsonLines;
 use lines::Lines;
+#[cfg(feature = "otlp")]
+use otlp::Traces;
 
-/// Starts logging to standard output. A dedicated thread writes the lines, so that a slow terminal delays
-/// no request. Dropping the guard writes the remaining lines, for at most a second: a pipe that nobody
-/// reads must not keep the process from ending.
+/// Starts logging to standard output, and exporting traces if the settings ask for it. A dedicated thread
+/// writes the lines, so that a slow terminal delays no request. Dropping the guard exports the remaining
+/// spans and writes the remaining lines, for at most a second each: a pipe that nobody reads must not keep
+/// the process from ending.
+///
+/// Must not be called within an asynchronous context.
 ///
 /// # Errors
 /// Fails if the process already has a global logger, or if the level is invalid.
-pub fn start_logging(log: &LogSettings) -> anyhow::Result<LogGuard> {
+pub fn start(log: &LogSettings, traces: &TracesSettings) -> anyhow::Result<TelemetryGuard> {
+    let traces = traces.otlp_endpoint.as_ref().map(Traces::start).transpose()?;
     let lines = Lines::default();
     // sqlx logs unknown options of a database URL with their values, which can be a password if the
     // option's name is misspelt.
     let silence_url_options = "sqlx_postgres::options=off".parse()?;
-    let filter = EnvFilter::try_new(&log.level)?.add_directive(silence_url_options);
-    let registry = tracing_subscriber::registry().with(filter);
-    let started = match log.format {
-        LogFormat::Pretty => {
-            let pretty = tracing_subscriber::fmt::layer().with_writer(lines.clone());
-            registry
-                .with(pretty.with_target(false).with_ansi(io::stdout().is_terminal()))
-                .try_init()
+    let filter = EnvFilter::try_new(&log.level)?
+        .add_directive(silence_url_options)
+        .add_directive(format!("{}=off", spans::TARGET).parse()?);
+    let registry = tracing_subscriber::registry();
+    match &traces {
+        // A filter of the whole log costs less than a filter of each layer.
+        None => registry.with(filter).with(log_layer(log.format, &lines)).try_init()?,
+        #[cfg(not(feature = "otlp"))]
+        Some(none) => match *none {},
+        #[cfg(feature = "otlp")]
+        Some(traces) => {
+            let log_layer = log_layer(log.format, &lines).with_filter(filter);
+            registry.with(log_layer).with(traces.layer()).try_init()?;
         }
-        LogFormat::Json => registry.with(JsonLines(lines.clone())).try_init(),
-    };
-    started?;
+    }
     let writer = lines.clone();
     let thread =
         std::thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_out())?;
-    Ok(LogGuard { lines, thread: Some(thread) })
+    Ok(TelemetryGuard { traces, lines, thread: Some(thread) })
+}
+
+fn log_layer<S>(format: LogFormat, lines: &Lines) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+{
+    match format {
+        LogFormat::Pretty => {
+            let pretty = tracing_subscriber::fmt::layer().with_writer(lines.clone());
+            pretty.with_target(false).with_ansi(io::stdout().is_terminal()).boxed()
+        }
+        LogFormat::Json => JsonLines(lines.clone()).boxed(),
+    }
 }
 
 /// Time in which the remaining lines are written when the process ends.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Owner of the log thread; see [`start_logging`].
-pub struct LogGuard {
+/// Owner of the log thread and of the exporter of traces; see [`start`].
+pub struct TelemetryGuard {
+    traces: Option<Traces>,
     lines: Lines,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Drop for LogGuard {
+impl Drop for TelemetryGuard {
     fn drop(&mut self) {
+        // Before the log ends: the exporter logs failures.
+        self.traces.take();
         self.lines.close();
         let has_ended = self.lines.wait_until_ended(SHUTDOWN_TIMEOUT);
         if let Some(thread) = self.thread.take().filter(|_| has_ended) {
             drop(thread.join());
         }
+    }
+}
+
+/// Traces of a build without the feature `otlp`: none.
+#[cfg(not(feature = "otlp"))]
+enum Traces {}
+
+#[cfg(not(feature = "otlp"))]
+impl Traces {
+    fn start(_: &url::Url) -> anyhow::Result<Traces> {
+        anyhow::bail!("this build cannot export traces")
     }
 }

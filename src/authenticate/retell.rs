@@ -25,9 +25,9 @@ impl Scheme for RetellScheme {
     ) -> Result<SignatureScope, AuthError> {
         let header = single_header(&request.head.headers, HEADER)?.ok_or(AuthError::Missing)?;
         let (timestamp, digest) = parse_header(header).ok_or(AuthError::Malformed)?;
-        check_window(timestamp, now)?;
+        let signed_at = check_window(timestamp, now)?;
         if matches_any_key(&digest, keys, &[&request.body, timestamp]) {
-            Ok(SignatureScope::Body { header: HEADER })
+            Ok(SignatureScope::Body { header: HEADER, signed_at })
         } else {
             Err(AuthError::NoMatch)
         }
@@ -39,7 +39,7 @@ impl Scheme for RetellScheme {
         if digest.len() != 64 || !digest.iter().all(u8::is_ascii_hexdigit) {
             return Err(AuthError::Malformed);
         }
-        check_window(timestamp, now)
+        check_window(timestamp, now).map(drop)
     }
 
     fn sign(
@@ -51,6 +51,10 @@ impl Scheme for RetellScheme {
         let timestamp = now.as_millisecond().to_string();
         let digest = hex::encode(key.mac(&[body, timestamp.as_bytes()]));
         Ok((HEADER, format!("v={timestamp},d={digest}")))
+    }
+
+    fn has_timestamp(&self) -> bool {
+        true
     }
 
     fn weakness(&self) -> Option<&'static str> {
@@ -78,12 +82,13 @@ fn split_header(header: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((timestamp, rest.strip_prefix(b",d=")?))
 }
 
-fn check_window(timestamp: &[u8], now: Timestamp) -> Result<(), AuthError> {
+/// Returns the time that the digits stand for, if it is near enough to now.
+fn check_window(timestamp: &[u8], now: Timestamp) -> Result<Option<Timestamp>, AuthError> {
     let signed = timestamp.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
     let now = now.as_millisecond();
     let age = now - signed;
     if age.unsigned_abs() <= WINDOW_MS {
-        return Ok(());
+        return Ok(Timestamp::from_millisecond(signed).ok());
     }
     if (now - signed.saturating_mul(1000)).unsigned_abs() <= WINDOW_MS + 1000 {
         return Err(AuthError::Seconds);

@@ -64,6 +64,10 @@ impl Scheme for SynthflowScheme {
         Ok((HEADERS[0], STANDARD.encode(key.mac(&[call_id.as_bytes()]))))
     }
 
+    fn has_timestamp(&self) -> bool {
+        false
+    }
+
     fn weakness(&self) -> Option<&'static str> {
         Some(
             "synthflow signs the call id alone: a captured signature stays valid forever, and its \

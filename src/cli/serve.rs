@@ -53,7 +53,7 @@ impl Serve {
         let Some(loaded) = load_without_errors(&inputs)? else {
             return Ok(Exit::Error);
         };
-        let _log = telemetry::start_logging(&loaded.settings.log)?;
+        let _telemetry = telemetry::start(&loaded.settings.log, &loaded.settings.traces)?;
         let result = runtime.block_on(self.serve(inputs, loaded, passed, hangup));
         // Does not wait for a reload in progress.
         runtime.shutdown_background();

@@ -32,6 +32,7 @@ use crate::diagnostics::{Diagnostic, Report};
 use crate::domain::call::{Channel, Fields};
 use crate::domain::facts::Facts;
 use crate::domain::party::NumberFormat;
+use crate::domain::phone_number::mask_numbers;
 use crate::domain::secret::LiveSecret;
 use crate::explain::{Question, explain_call, parse_saved_call, parse_time, select_source};
 use crate::pipeline::Switchboard;
@@ -46,6 +47,12 @@ struct AdminState {
     reload_handle: Option<ReloadHandle>,
 }
 
+/// Creates the span of a request for the log, without the query, which can contain numbers and names.
+fn request_span(request: &Request) -> tracing::Span {
+    let uri = request.uri();
+    tracing::debug_span!("request", method = %request.method(), path = mask_numbers(uri.path()))
+}
+
 /// Creates the router of the admin listener. Without a `reload_handle`, `/reload` answers 503.
 pub fn router(
     app: Arc<Switchboard>,
@@ -57,7 +64,7 @@ pub fn router(
     let layers = ServiceBuilder::new()
         .sensitive_request_headers([header::AUTHORIZATION].into())
         .set_x_request_id(NewRequestId)
-        .layer(TraceLayer::new_for_http())
+        .layer(TraceLayer::new_for_http().make_span_with(request_span))
         .propagate_x_request_id()
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, no_store))
         .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff))

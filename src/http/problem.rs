@@ -9,10 +9,12 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::request_counters::status_of;
 use crate::authenticate::AuthError;
 use crate::dialect::ParseError;
 use crate::pipeline::RequestError;
 use crate::records::NotStored;
+use crate::telemetry::RequestOutcome;
 
 /// Error response to a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,28 +86,32 @@ struct ProblemBody<'a> {
 }
 
 impl HttpProblem {
-    fn status(&self) -> StatusCode {
+    /// Returns the outcome of a request to a source, or the status of a problem that is none.
+    fn classify(&self) -> Result<RequestOutcome, StatusCode> {
         match self {
-            HttpProblem::Unauthenticated(_) | HttpProblem::AdminToken => StatusCode::UNAUTHORIZED,
-            HttpProblem::Unreadable(_) | HttpProblem::BadRequest(_) => StatusCode::BAD_REQUEST,
-            HttpProblem::Forbidden(_) => StatusCode::FORBIDDEN,
-            HttpProblem::Path | HttpProblem::NotFound(_) => StatusCode::NOT_FOUND,
-            HttpProblem::Method => StatusCode::METHOD_NOT_ALLOWED,
-            HttpProblem::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            HttpProblem::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            HttpProblem::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            HttpProblem::Overloaded | HttpProblem::NotStored(_) | HttpProblem::Unavailable(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            HttpProblem::Unauthenticated(_) => Ok(RequestOutcome::Refused),
+            HttpProblem::Unreadable(_) => Ok(RequestOutcome::Unreadable),
+            HttpProblem::BadRequest(_) => Ok(RequestOutcome::BadRequest),
+            HttpProblem::BodyTimeout => Ok(RequestOutcome::BodyTimeout),
+            HttpProblem::TooLarge { .. } => Ok(RequestOutcome::BodyTooLarge),
+            HttpProblem::Overloaded => Ok(RequestOutcome::Overloaded),
+            HttpProblem::NotStored(_) => Ok(RequestOutcome::NotStored),
+            HttpProblem::AdminToken => Err(StatusCode::UNAUTHORIZED),
+            HttpProblem::Forbidden(_) => Err(StatusCode::FORBIDDEN),
+            HttpProblem::Path | HttpProblem::NotFound(_) => Err(StatusCode::NOT_FOUND),
+            HttpProblem::Method => Err(StatusCode::METHOD_NOT_ALLOWED),
+            HttpProblem::Internal(_) => Err(StatusCode::INTERNAL_SERVER_ERROR),
+            HttpProblem::Unavailable(_) => Err(StatusCode::SERVICE_UNAVAILABLE),
         }
     }
 
-    /// Returns the reason in one word or a few, for limits on log lines.
-    pub(super) fn reason(&self) -> &'static str {
-        if let HttpProblem::Unauthenticated(error) = self {
-            return error.as_str();
-        }
-        self.status().canonical_reason().unwrap_or_default()
+    fn status(&self) -> StatusCode {
+        self.classify().map_or_else(|status| status, status_of)
+    }
+
+    /// Returns the outcome of the request to a source that ends with this problem, if it is one.
+    pub(super) fn outcome(&self) -> Option<RequestOutcome> {
+        self.classify().ok()
     }
 
     /// Returns what the client may know.

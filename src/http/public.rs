@@ -3,6 +3,7 @@
 //! An authenticated request receives 200 with the platform's reply; every other request receives a
 //! [`HttpProblem`]. This module never parses a body.
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,18 +19,20 @@ use futures_util::future::poll_immediate;
 use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::HttpProblem;
 use super::body::{BodyBudget, BodyKind, read_body};
 use super::client_address;
 use super::connections::Connection;
+use super::request_counters::RequestCounters;
 use crate::authenticate::{RequestHead, Unverified};
 use crate::domain::facts::Facts;
 use crate::pipeline::{
-    RequestContext, SourceEndpoint, Switchboard, authenticate, check_head, handle,
+    Answer, RequestContext, SourceEndpoint, Switchboard, authenticate, check_head, handle,
 };
 use crate::settings::ServerSettings;
-use crate::telemetry::RefusalLog;
+use crate::telemetry::{RefusalLog, RequestOutcome, spans};
 
 pub use super::body::{EVENT_BYTES, INBOUND_BYTES};
 
@@ -42,7 +45,6 @@ struct PublicState {
     /// One permit for each authenticated request that is being answered.
     in_flight: Semaphore,
     body_budget: BodyBudget,
-    refusals: RefusalLog,
     request_timeout: Duration,
     trusted_proxies: Vec<IpNet>,
 }
@@ -53,21 +55,25 @@ pub fn router(app: Arc<Switchboard>, server: &ServerSettings) -> Router {
         app,
         in_flight: Semaphore::new(server.max_in_flight),
         body_budget: BodyBudget::new(server.body_memory_bytes),
-        refusals: RefusalLog::default(),
         request_timeout: server.request_timeout,
         trusted_proxies: server.trusted_proxies.clone(),
     };
     let mut router = Router::new().route("/healthz", get(alive));
     for endpoint in state.app.endpoints() {
         let name = &endpoint.source.name;
+        let webhook = Arc::new(Webhook {
+            endpoint: endpoint.clone(),
+            requests: RequestCounters::register(state.app.counters(), name),
+            refusals: RefusalLog::default(),
+        });
         router = router
-            .route(&format!("/inbound/{name}"), webhook(endpoint, BodyKind::Inbound))
-            .route(&format!("/events/{name}"), webhook(endpoint, BodyKind::Event));
+            .route(&format!("/inbound/{name}"), route(&webhook, BodyKind::Inbound))
+            .route(&format!("/events/{name}"), route(&webhook, BodyKind::Event));
         // Without `url_token` in the settings the longer paths do not exist.
         if endpoint.source.policy.has_url_token() {
             router = router
-                .route(&format!("/inbound/{name}/{{token}}"), webhook(endpoint, BodyKind::Inbound))
-                .route(&format!("/events/{name}/{{token}}"), webhook(endpoint, BodyKind::Event));
+                .route(&format!("/inbound/{name}/{{token}}"), route(&webhook, BodyKind::Inbound))
+                .route(&format!("/events/{name}/{{token}}"), route(&webhook, BodyKind::Event));
         }
     }
     router
@@ -76,12 +82,19 @@ pub fn router(app: Arc<Switchboard>, server: &ServerSettings) -> Router {
         .with_state(Arc::new(state))
 }
 
-/// A webhook path of a source: its platform sends requests by POST, and checks the URL by GET when an
-/// operator saves it.
-fn webhook(endpoint: &Arc<SourceEndpoint>, kind: BodyKind) -> MethodRouter<Arc<PublicState>> {
-    let endpoint = endpoint.clone();
+/// The webhook of a source: its endpoint, and what is known about the requests to it.
+struct Webhook {
+    endpoint: Arc<SourceEndpoint>,
+    requests: RequestCounters,
+    refusals: RefusalLog,
+}
+
+/// A path of a webhook: the platform sends requests by POST, and checks the URL by GET when an operator
+/// saves it.
+fn route(webhook: &Arc<Webhook>, kind: BodyKind) -> MethodRouter<Arc<PublicState>> {
+    let webhook = webhook.clone();
     get(alive).post(async move |State(state): State<Arc<PublicState>>, request: SourceRequest| {
-        receive(&state, &endpoint, request, kind).await
+        receive(&state, &webhook, request, kind).await
     })
 }
 
@@ -89,29 +102,54 @@ async fn alive() -> Response {
     json(Bytes::from_static(b"{\"ok\":true}"))
 }
 
-/// Answers a webhook request. Either outcome carries the request's id.
+/// Answers a webhook request, and counts it. Either outcome carries the request's id.
 async fn receive(
     state: &PublicState,
-    endpoint: &SourceEndpoint,
+    webhook: &Webhook,
     request: SourceRequest,
     kind: BodyKind,
 ) -> Response {
     let (id, client) = (request.id.clone(), request.head.client());
-    let mut response = match answer(state, endpoint, request, kind).await {
-        Ok(reply) => json(reply),
+    let is_event = kind == BodyKind::Event;
+    let span = spans::request(&webhook.endpoint.source.name, is_event, request.head.headers());
+    let trace_id = spans::trace_id(&span);
+    let context = RequestContext {
+        request_id: id.as_str(),
+        trace_id: trace_id.as_deref(),
+        is_event,
+        received_at: request.received_at,
+    };
+    let answering = answer(state, &webhook.endpoint, request, kind, context);
+    let (outcome, mut response) = match answering.instrument(span.clone()).await {
+        Ok(answer) => (Some(answer.outcome), json(answer.body)),
         Err(problem) => {
-            let source = &*endpoint.source.name;
-            if let Some(suppressed) = state.refusals.admit(source, problem.reason(), Instant::now())
-            {
-                tracing::warn!(
-                    request_id = id.as_str(), source, %client, %problem, suppressed, "request refused"
-                );
-            }
-            problem.into_response()
+            webhook.log_refusal(&problem, context, client);
+            (problem.outcome(), problem.into_response())
         }
     };
+    if let Some(outcome) = outcome {
+        webhook.requests.count(outcome);
+        spans::record_outcome(&span, outcome, response.status().as_u16());
+    }
     response.headers_mut().insert(REQUEST_ID, id.0);
     response
+}
+
+impl Webhook {
+    /// Logs a refused request, unless there have been too many for the same reason.
+    fn log_refusal(&self, problem: &HttpProblem, context: RequestContext<'_>, client: IpAddr) {
+        let outcome = problem.outcome().map_or("", RequestOutcome::as_str);
+        let reason = match problem {
+            HttpProblem::Unauthenticated(error) => error.as_str(),
+            _ => outcome,
+        };
+        let Some(suppressed) = self.refusals.admit(reason, Instant::now()) else { return };
+        let RequestContext { request_id, trace_id, .. } = context;
+        let source = &*self.endpoint.source.name;
+        tracing::warn!(
+            request_id, trace_id, source, %client, outcome, %problem, suppressed, "request refused"
+        );
+    }
 }
 
 /// Authenticates a request and finds its reply. A place in flight is taken after authentication, so
@@ -121,9 +159,9 @@ async fn answer(
     endpoint: &SourceEndpoint,
     request: SourceRequest,
     kind: BodyKind,
-) -> Result<Bytes, HttpProblem> {
-    let SourceRequest { head, id, received_at, connection, body } = request;
-    let context = RequestContext { request_id: id.as_str(), received_at };
+    context: RequestContext<'_>,
+) -> Result<Answer, HttpProblem> {
+    let SourceRequest { head, received_at, connection, body, .. } = request;
     let body = {
         let mut reservation = state.body_budget.reservation(kind, head.client());
         let timeout = state.request_timeout;
@@ -140,14 +178,12 @@ async fn answer(
     };
     // Signatures, hours and dates use the same time.
     let facts = Facts { at: state.app.now() };
-    let verified = authenticate(endpoint, Unverified::new(head, body), facts.at)?;
+    let verified = spans::step("authenticate")
+        .in_scope(|| authenticate(endpoint, Unverified::new(head, body), facts.at))?;
     if let Some(connection) = connection {
         connection.authenticated();
     }
-    let Ok(_permit) = state.in_flight.try_acquire() else {
-        state.app.counters().overloaded.increment(1);
-        return Err(HttpProblem::Overloaded);
-    };
+    let _permit = state.in_flight.try_acquire().map_err(|_full| HttpProblem::Overloaded)?;
     Ok(handle(&state.app, endpoint, verified, context, facts).await?)
 }
 

@@ -84,6 +84,9 @@ pub enum NotStored {
     /// The deadline passed, or the store is broken.
     #[error("the event could not be stored in time")]
     Late,
+    /// Handling the event panicked.
+    #[error("an internal error prevented the event from being stored")]
+    Failed,
 }
 
 impl Recorder {
@@ -180,19 +183,6 @@ impl Recorder {
         deadline: Instant,
     ) -> Result<(), NotStored> {
         let Some(queue) = &self.queue else { return Ok(()) };
-        let stored = self.queue_event(queue, new_event, deadline).await;
-        if stored.is_err() {
-            self.counters.events_not_stored.increment(1);
-        }
-        stored
-    }
-
-    async fn queue_event(
-        &self,
-        queue: &mpsc::Sender<Entry>,
-        new_event: NewEvent<'_>,
-        deadline: Instant,
-    ) -> Result<(), NotStored> {
         let kilobytes = (new_event.body.len() / 1024 + 1).max(LEAST_EVENT_KILOBYTES);
         let kilobytes = u32::try_from(kilobytes).unwrap_or(u32::MAX);
         let permit = self.event_kilobytes.clone().try_acquire_many_owned(kilobytes);

@@ -67,14 +67,10 @@ impl NumberPolicy {
 
     /// Builds the redactor for the other fields of a call with these parties.
     pub(crate) fn redactor<'p>(&self, parties: impl IntoIterator<Item = &'p Party>) -> Redactor {
-        if self.stores_full() {
-            return Redactor { is_off: true, digits: Vec::new() };
+        match self.stores_full() {
+            true => Redactor { is_off: true, digits: Vec::new() },
+            false => Redactor::new(parties),
         }
-        let digits = |party: &Party| -> String {
-            party.unmasked().chars().filter(char::is_ascii_digit).collect()
-        };
-        let digits = parties.into_iter().map(digits).filter(|digits| digits.len() >= IN_A_ROW);
-        Redactor { is_off: false, digits: digits.collect() }
     }
 }
 
@@ -91,6 +87,15 @@ const IN_A_ROW: usize = 5;
 const LONG_RUN: usize = 7;
 
 impl Redactor {
+    /// Builds a redactor for the fields of a call with these parties.
+    pub(crate) fn new<'p>(parties: impl IntoIterator<Item = &'p Party>) -> Redactor {
+        let digits = |party: &Party| -> String {
+            party.unmasked().chars().filter(char::is_ascii_digit).collect()
+        };
+        let digits = parties.into_iter().map(digits).filter(|digits| digits.len() >= IN_A_ROW);
+        Redactor { is_off: false, digits: digits.collect() }
+    }
+
     /// Returns whether nothing is redacted.
     pub(crate) fn is_off(&self) -> bool {
         self.is_off
@@ -106,9 +111,21 @@ impl Redactor {
         Cow::Owned(hidden.unwrap_or(masked))
     }
 
-    /// Redacts a name or an id: hides the parties' numbers only, because other digits identify it.
+    /// Redacts a name or an id: hides the parties' numbers, and all numbers if one begins with `+`. Other
+    /// digits identify it.
     pub(crate) fn id<'t>(&self, id: &'t str) -> Cow<'t, str> {
+        if self.is_off || !may_contain_number(id) {
+            return Cow::Borrowed(id);
+        }
+        if has_international_number(id) {
+            return self.text(id);
+        }
         self.hidden(id, LONG_RUN, |_| false).map_or(Cow::Borrowed(id), Cow::Owned)
+    }
+
+    /// Redacts a word of the platform, which is free text unless it is one of the documented words.
+    pub(crate) fn word<'t>(&self, word: &'t str, is_documented: bool) -> Cow<'t, str> {
+        if is_documented { Cow::Borrowed(word) } else { self.text(word) }
     }
 
     /// Redacts a value with all texts, keys and numbers in it.
@@ -178,6 +195,16 @@ impl Redactor {
         }
         is_hidden
     }
+}
+
+fn has_international_number(text: &str) -> bool {
+    let is_number = |rest: &str| rest.bytes().take_while(u8::is_ascii_digit).count() >= IN_A_ROW;
+    text.split('+').skip(1).any(is_number)
+}
+
+/// Returns whether an id contains enough consecutive digits for a number.
+fn may_contain_number(id: &str) -> bool {
+    id.as_bytes().split(|byte| !byte.is_ascii_digit()).any(|digits| digits.len() >= IN_A_ROW)
 }
 
 fn hashed(key: &[u8], text: &str) -> String {

@@ -541,7 +541,7 @@ impl EventRow {
             at_ms: at.as_millisecond(),
             source: source.to_owned(),
             platform: platform.as_str(),
-            kind: own(&redactor.id(&event.kind)),
+            kind: own(&redactor.word(&event.kind, event.known)),
             call_id: call_id.map(|id| own(&redactor.id(id))),
             call_dedup_key: call_id.map(|id| dedup_key_of_call_id(source, id)),
             sent_ms: event.event_timestamp_ms,
@@ -616,15 +616,13 @@ fn event_details(event: &Event<'_>, numbers: &NumberPolicy, redactor: &Redactor)
     Value::Object(columns).to_string()
 }
 
-/// Free text is masked thoroughly; a word of the platform keeps digits that are no number.
+/// Texts are masked thoroughly; an id keeps digits that are no number.
 fn redact_column(name: &str, value: &mut Value, redactor: &Redactor) {
     match (name, value) {
         // Stored as the policy says already.
         ("numbers" | "from" | "to", _) => {}
-        ("summary" | "recording_url", Value::String(text)) => {
-            *text = redactor.text(text).into_owned();
-        }
-        (_, Value::String(word)) => *word = redactor.id(word).into_owned(),
+        ("agent" | "agent_version", Value::String(id)) => *id = redactor.id(id).into_owned(),
+        (_, Value::String(text)) => *text = redactor.text(text).into_owned(),
         (_, Value::Object(object)) => redactor.object(object),
         (_, Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_)) => {}
     }

@@ -17,9 +17,9 @@ use crate::schema::toml_table;
 use reader::{Entry, TableKeys};
 use records::NumberStorageKind;
 use value_types::{
-    Address, Boolean, Certificates, Count, CountryCode, FallbackReply, FilePath, LogLevel,
-    Milliseconds, Networks, OneOf, PlatformName, RecordsUrl, ReplyBudget, SecretReference,
-    SecretReferences, Section, Sources, Texts, UrlToken, ValueType,
+    Address, Boolean, Certificates, CollectorUrl, Count, CountryCode, FallbackReply, FilePath,
+    LogLevel, Milliseconds, Networks, OneOf, PlatformName, RecordsUrl, ReplyBudget,
+    SecretReference, SecretReferences, Section, Sources, Texts, UrlToken, ValueType,
 };
 
 /// Milliseconds and connections above this are taken for a typing error.
@@ -34,6 +34,7 @@ toml_table! {
         rules: Section<RulesKeys>,
         records: Section<RecordsKeys>,
         log: Section<LogKeys>,
+        traces: Section<TracesKeys>,
         /// Sources of requests: one table for each workspace at a platform. NAME becomes a part of the
         /// path, `/inbound/NAME`.
         ///
@@ -159,6 +160,16 @@ toml_table! {
         /// `"json"`: one JSON object per line. `"pretty"`: for reading in a terminal; the default of
         /// `serve --dev`.
         format: OneOf<LogFormat>,
+    }
+}
+
+toml_table! {
+    /// OpenTelemetry traces: a span for each request, and one for each step of its handling.
+    pub(crate) struct TracesKeys: "[traces]" {
+        /// Base URL of an OTLP collector, which receives the spans as protobuf over HTTP at
+        /// `/v1/traces` below it: `"http://127.0.0.1:4318"`. Without it there are no traces. Requires a
+        /// build with the feature `otlp`, like the container image.
+        otlp_endpoint: CollectorUrl,
     }
 }
 

@@ -1,7 +1,7 @@
 //! All metrics, and their text for Prometheus. Labels are bounded: fixed words, sources, and the first 500
 //! rules and agents; never a number or an id.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use metrics::{
@@ -13,7 +13,8 @@ use super::calls_by_name::CallsByName;
 use super::exposition::{label, write_header, write_sample};
 use super::histogram::Histogram;
 use super::process;
-use super::source_counters::SourceCounters;
+use super::request_outcome::RequestOutcome;
+use super::source_counters::{SourceCounters, SourceHistograms};
 use crate::domain::decision::{Decision, Outcome};
 use crate::rules::RuleSet;
 use crate::source::Source;
@@ -29,21 +30,18 @@ pub struct Counters {
     calls_by_agent: CallsByName,
     /// Time that the rules take to decide a call.
     pub decision_seconds: Histogram,
-    /// Times to reply of all sources, with their labels.
-    answer_seconds: Mutex<Vec<(String, Arc<Histogram>)>>,
+    source_histograms: Mutex<Vec<SourceHistograms>>,
     /// Requests that panicked.
     pub panics: Counter,
-    /// Requests refused with 503 because too many were in flight.
-    pub overloaded: Counter,
 }
 
 impl Default for Counters {
     fn default() -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
-        let (panics, overloaded) = with_local_recorder(&recorder, || {
+        let panics = with_local_recorder(&recorder, || {
             describe();
             gauge!("switchboard_credentials_reload_last_successful").set(1.0);
-            (counter!("switchboard_panics_total"), counter!("switchboard_overloaded_total"))
+            counter!("switchboard_panics_total")
         });
         Counters {
             exporter: recorder.handle(),
@@ -59,10 +57,9 @@ impl Default for Counters {
                 "agent",
                 "Calls routed to an agent",
             ),
-            decision_seconds: Histogram::default(),
-            answer_seconds: Mutex::default(),
+            decision_seconds: Histogram::of_durations(),
+            source_histograms: Mutex::default(),
             panics,
-            overloaded,
         }
     }
 }
@@ -70,11 +67,11 @@ impl Default for Counters {
 /// Describes the metrics of the service and of its sources to the current recorder.
 fn describe() {
     SourceCounters::describe();
-    describe_counter!("switchboard_panics_total", "Requests whose handling panicked");
     describe_counter!(
-        "switchboard_overloaded_total",
-        "Requests refused with 503 because too many were in flight"
+        "switchboard_requests_total",
+        "Requests to a source, by kind, outcome and HTTP status"
     );
+    describe_counter!("switchboard_panics_total", "Requests whose handling panicked");
     describe_gauge!("switchboard_rules", "Rules in the live rule table");
     describe_gauge!(
         "switchboard_table_loaded_timestamp_seconds",
@@ -151,10 +148,6 @@ impl Counters {
                 "Replies sent before the commit that wait = commit asks for"
             );
             describe_counter!(
-                "switchboard_events_not_stored_total",
-                "Events refused with 503, so that the platform sends them again"
-            );
-            describe_counter!(
                 "switchboard_records_expired_total",
                 "Records deleted because of their age"
             );
@@ -173,7 +166,6 @@ impl Counters {
                 lost_refused: lost("refused"),
                 lost_stopped: lost("stopped"),
                 uncommitted: counter!("switchboard_records_uncommitted_total"),
-                events_not_stored: counter!("switchboard_events_not_stored_total"),
                 expired: counter!("switchboard_records_expired_total"),
                 store_up: gauge!("switchboard_records_store_up"),
                 waiting: gauge!("switchboard_records_waiting"),
@@ -184,8 +176,21 @@ impl Counters {
     /// Returns the metrics of one source; all series exist from the start.
     pub fn source(&self, source: &Source) -> SourceCounters {
         let counters = with_local_recorder(&self.recorder, || SourceCounters::register(source));
-        lock(&self.answer_seconds).extend(counters.answer_seconds(source));
+        lock(&self.source_histograms).push(counters.histograms.clone());
         counters
+    }
+
+    /// Returns the counter of the requests to a source that end with this outcome and HTTP status.
+    pub fn requests(&self, source: &str, outcome: RequestOutcome, status: &str) -> Counter {
+        with_local_recorder(&self.recorder, || {
+            counter!(
+                "switchboard_requests_total",
+                "source" => source.to_owned(),
+                "kind" => outcome.kind(),
+                "outcome" => outcome.as_str(),
+                "status" => status.to_owned(),
+            )
+        })
     }
 
     /// Counts a decided call by its rule and its agent.
@@ -225,9 +230,12 @@ impl Counters {
         let name = "switchboard_answer_seconds";
         let help = "Time from the arrival of a request to its reply, without delay_ms";
         write_header(text, name, "histogram", help);
-        for (labels, histogram) in &*lock(&self.answer_seconds) {
-            histogram.write(text, name, labels);
-        }
+        let sources = lock(&self.source_histograms);
+        sources.iter().for_each(|source| source.write_answers(text, name));
+        let name = "switchboard_clock_skew_seconds";
+        let help = "Time from the timestamp of a verified signature to its verification";
+        write_header(text, name, "histogram", help);
+        sources.iter().for_each(|source| source.write_clock_skews(text, name));
     }
 }
 
@@ -256,8 +264,6 @@ pub struct RecordCounters {
     pub lost_stopped: Counter,
     /// Replies sent before their record was committed, despite `wait = "commit"`.
     pub uncommitted: Counter,
-    /// Events refused, so that the platform sends them again.
-    pub events_not_stored: Counter,
     /// Records deleted because of their age.
     pub expired: Counter,
     /// Whether the store is writable.

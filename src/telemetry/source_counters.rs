@@ -1,87 +1,17 @@
-//! Metrics of one source: its requests, their replies and their failures.
+//! Metrics of one source besides its requests: failures of authentication, fallback replies, times.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use metrics::{Counter, counter, describe_counter};
 
 use super::exposition::label;
 use super::histogram::Histogram;
 use crate::authenticate::AuthError;
-use crate::domain::decision::{KeepReason, Outcome};
+use crate::domain::decision::KeepReason;
 use crate::domain::party::ReadingCounts;
 use crate::source::Source;
-
-/// Kind of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestKind {
-    /// A call or text that needs a decision.
-    Call,
-    /// An event of a call.
-    Event,
-    /// A request by which the platform tests the URL.
-    Probe,
-}
-
-/// Result of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestOutcome {
-    /// A call: the selected agent answers.
-    Agent,
-    /// A call: it is rejected.
-    Reject,
-    /// A call: the platform's default agent answers.
-    Keep,
-    /// A call: handling failed, and the source's fallback reply was sent.
-    Fallback,
-    /// A repeated delivery, answered from memory.
-    Retry,
-    /// An event of a documented kind.
-    Accepted,
-    /// An event of a kind that the dialect does not know.
-    UnknownEvent,
-    /// An event that could not be stored; the platform sends it again.
-    NotStored,
-    /// A probe.
-    Probe,
-    /// A request that failed authentication.
-    Refused,
-    /// A body that the dialect cannot parse.
-    Unreadable,
-}
-
-impl RequestOutcome {
-    const ALL: [RequestOutcome; 11] = [
-        RequestOutcome::Agent,
-        RequestOutcome::Reject,
-        RequestOutcome::Keep,
-        RequestOutcome::Fallback,
-        RequestOutcome::Retry,
-        RequestOutcome::Accepted,
-        RequestOutcome::UnknownEvent,
-        RequestOutcome::NotStored,
-        RequestOutcome::Probe,
-        RequestOutcome::Refused,
-        RequestOutcome::Unreadable,
-    ];
-
-    /// Returns the labels `kind`, `outcome` and `status`, which `http::problem` maps the errors to.
-    fn labels(self) -> [&'static str; 3] {
-        match self {
-            RequestOutcome::Agent => ["call", "agent", "200"],
-            RequestOutcome::Reject => ["call", "reject", "200"],
-            RequestOutcome::Keep => ["call", "keep", "200"],
-            RequestOutcome::Fallback => ["call", "fallback", "200"],
-            RequestOutcome::Retry => ["call", "retry", "200"],
-            RequestOutcome::Accepted => ["event", "accepted", "200"],
-            RequestOutcome::UnknownEvent => ["event", "unknown_event", "200"],
-            RequestOutcome::NotStored => ["event", "not_stored", "503"],
-            RequestOutcome::Probe => ["probe", "keep", "200"],
-            RequestOutcome::Refused => ["unknown", "refused", "401"],
-            RequestOutcome::Unreadable => ["unknown", "unreadable", "400"],
-        }
-    }
-}
 
 /// Cause of a fallback reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +36,6 @@ impl FallbackCause {
 
 /// Metrics of one source.
 pub struct SourceCounters {
-    requests: [Counter; RequestOutcome::ALL.len()],
     fallbacks: [Counter; FallbackCause::ALL.len()],
     kept: [Counter; KeepReason::ALL.len()],
     refused: [Counter; AuthError::ALL.len()],
@@ -116,10 +45,46 @@ pub struct SourceCounters {
     kept_as_text: Counter,
     /// Replies whose metadata was omitted.
     pub metadata_left_out: Counter,
+    pub(super) histograms: SourceHistograms,
+}
+
+/// Histograms of one source, which the exposition reads as well.
+#[derive(Clone)]
+pub(super) struct SourceHistograms {
+    source: Arc<str>,
     /// Time from the arrival of a call to its reply.
     call_seconds: Arc<Histogram>,
     /// Time from the arrival of an event to its reply.
     event_seconds: Arc<Histogram>,
+    /// None if signatures have no timestamp.
+    clock_skew_seconds: Option<Arc<Histogram>>,
+}
+
+impl SourceHistograms {
+    fn new(source: &Source) -> SourceHistograms {
+        let has_timestamp = source.policy.scheme.has_timestamp();
+        SourceHistograms {
+            source: source.name.clone(),
+            call_seconds: Arc::new(Histogram::of_durations()),
+            event_seconds: Arc::new(Histogram::of_durations()),
+            clock_skew_seconds: has_timestamp.then(|| Arc::new(Histogram::of_clock_skews())),
+        }
+    }
+
+    /// Appends the samples of the time to reply.
+    pub(super) fn write_answers(&self, text: &mut String, name: &str) {
+        for (kind, histogram) in [("call", &self.call_seconds), ("event", &self.event_seconds)] {
+            let labels = [label("source", &self.source), label("kind", kind)].join(",");
+            histogram.write(text, name, &labels);
+        }
+    }
+
+    /// Appends the samples of the clock skew.
+    pub(super) fn write_clock_skews(&self, text: &mut String, name: &str) {
+        if let Some(histogram) = &self.clock_skew_seconds {
+            histogram.write(text, name, &label("source", &self.source));
+        }
+    }
 }
 
 impl SourceCounters {
@@ -131,10 +96,6 @@ impl SourceCounters {
                 .map(|reason| counter!(metric, "source" => name(), "reason" => reason.as_str()))
         };
         SourceCounters {
-            requests: RequestOutcome::ALL.map(|request| {
-                let [kind, outcome, status] = request.labels();
-                counter!("switchboard_requests_total", "source" => name(), "kind" => kind, "outcome" => outcome, "status" => status)
-            }),
             fallbacks: FallbackCause::ALL.map(|cause| {
                 counter!("switchboard_fallbacks_total", "source" => name(), "cause" => cause.as_str())
             }),
@@ -147,8 +108,7 @@ impl SourceCounters {
             completed: counter!("switchboard_numbers_completed_total", "source" => name()),
             kept_as_text: counter!("switchboard_numbers_kept_as_text_total", "source" => name()),
             metadata_left_out: counter!("switchboard_metadata_left_out_total", "source" => name()),
-            call_seconds: Arc::default(),
-            event_seconds: Arc::default(),
+            histograms: SourceHistograms::new(source),
         }
     }
 
@@ -161,10 +121,6 @@ impl SourceCounters {
 
     /// Describes the metrics of all sources to the current recorder.
     pub(super) fn describe() {
-        describe_counter!(
-            "switchboard_requests_total",
-            "Requests whose body was read, by kind, outcome and HTTP status"
-        );
         describe_counter!("switchboard_fallbacks_total", "Fallback replies, by cause");
         describe_counter!(
             "switchboard_refused_total",
@@ -196,47 +152,19 @@ impl SourceCounters {
         );
     }
 
-    /// Returns the histograms of the time to reply, with their labels.
-    pub(super) fn answer_seconds(&self, source: &Source) -> [(String, Arc<Histogram>); 2] {
-        let histograms = [("call", &self.call_seconds), ("event", &self.event_seconds)];
-        histograms.map(|(kind, histogram)| {
-            let labels = [label("source", &source.name), label("kind", kind)].join(",");
-            (labels, histogram.clone())
-        })
-    }
-
-    /// Counts a request.
-    pub fn count(&self, outcome: RequestOutcome) {
-        self.requests[outcome as usize].increment(1);
-    }
-
-    /// Counts a decision.
-    pub fn decided(&self, outcome: &Outcome<'_>) {
-        self.count(match outcome {
-            Outcome::Agent(_) => RequestOutcome::Agent,
-            Outcome::Reject(_) => RequestOutcome::Reject,
-            Outcome::Keep(_) => RequestOutcome::Keep,
-        });
-        self.kept(outcome);
-    }
-
     /// Counts a call that received the source's fallback reply.
-    pub fn fell_back(&self, cause: FallbackCause, outcome: &Outcome<'_>) {
-        self.count(RequestOutcome::Fallback);
+    pub fn fell_back(&self, cause: FallbackCause) {
         self.fallbacks[cause as usize].increment(1);
-        self.kept(outcome);
     }
 
-    fn kept(&self, outcome: &Outcome<'_>) {
-        if let Outcome::Keep(reason) = outcome {
-            let at = KeepReason::ALL.iter().position(|known| known == reason);
-            at.map(|at| self.kept[at].increment(1)).unwrap_or_default();
-        }
+    /// Counts a call that the platform's own agent answers.
+    pub fn kept(&self, reason: KeepReason) {
+        let at = KeepReason::ALL.iter().position(|known| *known == reason);
+        at.map(|at| self.kept[at].increment(1)).unwrap_or_default();
     }
 
     /// Counts a request that failed authentication.
     pub fn refused(&self, reason: AuthError) {
-        self.count(RequestOutcome::Refused);
         increment(&self.refused, reason);
     }
 
@@ -245,13 +173,21 @@ impl SourceCounters {
         increment(&self.observed, reason);
     }
 
-    /// Adds the time from the arrival of a request to its reply, without `delay_ms`.
-    pub fn answered(&self, kind: RequestKind, elapsed: Duration) {
-        match kind {
-            RequestKind::Call => self.call_seconds.record(elapsed),
-            RequestKind::Event => self.event_seconds.record(elapsed),
-            RequestKind::Probe => {}
+    /// Adds the time from the timestamp of a verified signature to now.
+    pub fn clock_skew(&self, skew: SignedDuration) {
+        if let Some(histogram) = &self.histograms.clock_skew_seconds {
+            histogram.record_skew(skew);
         }
+    }
+
+    /// Adds the time from the arrival of a call to its reply, without `delay_ms`.
+    pub fn call_answered(&self, elapsed: Duration) {
+        self.histograms.call_seconds.record(elapsed);
+    }
+
+    /// Adds the time from the arrival of an event to its reply.
+    pub fn event_answered(&self, elapsed: Duration) {
+        self.histograms.event_seconds.record(elapsed);
     }
 }
 
@@ -265,10 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_variant_is_at_its_own_position() {
-        for (at, outcome) in RequestOutcome::ALL.into_iter().enumerate() {
-            assert_eq!(outcome as usize, at);
-        }
+    fn each_cause_is_at_its_own_position() {
         for (at, cause) in FallbackCause::ALL.into_iter().enumerate() {
             assert_eq!(cause as usize, at);
         }

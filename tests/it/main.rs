@@ -9,6 +9,7 @@ mod support;
 
 mod authenticate;
 mod bad_tables;
+mod canary;
 mod cli_check;
 mod cli_explain;
 mod cli_program;
@@ -22,6 +23,7 @@ mod events;
 mod explain_recorded;
 mod matching;
 mod metrics;
+mod monitoring;
 mod pipeline;
 mod properties;
 mod public_http;
@@ -35,4 +37,6 @@ mod service_manager;
 mod settings;
 mod sockets;
 mod tidy;
+#[cfg(feature = "otlp")]
+mod traces;
 mod transport;

@@ -7,7 +7,8 @@ use std::fmt::Write;
 use axum::http::StatusCode;
 
 use crate::support::app::{
-    App, RULES, SETTINGS, URL_TOKEN, app, post, retell_call, retell_request, root,
+    App, NOW_MS, RETELL_KEY, RULES, SETTINGS, URL_TOKEN, app, post, retell_call, retell_request,
+    retell_request_at, root,
 };
 use crate::support::tls::SelfSigned;
 
@@ -115,6 +116,30 @@ async fn histograms_count_calls_and_events_apart() {
     ] {
         assert!(metrics.contains(line), "{line}is not in\n{metrics}");
     }
+}
+
+#[tokio::test]
+async fn the_clock_skew_of_verified_signatures_is_measured() {
+    let app = app(SETTINGS, RULES_OF_THREE);
+    let call = retell_call("+12137771234", "+12137771235");
+    for (behind_ms, key) in [(1_500, RETELL_KEY), (-20_000, RETELL_KEY), (7_000, "another key")] {
+        let request =
+            retell_request_at("/inbound/retell", call.as_bytes(), NOW_MS - behind_ms, key);
+        app.send(request).await;
+    }
+    app.send(post(&format!("/inbound/synthflow/{URL_TOKEN}"), b"{}")).await;
+    let metrics = app.metrics().await;
+    for line in [
+        "switchboard_clock_skew_seconds_bucket{source=\"retell\",le=\"-30\"} 0\n",
+        "switchboard_clock_skew_seconds_bucket{source=\"retell\",le=\"-10\"} 1\n",
+        "switchboard_clock_skew_seconds_bucket{source=\"retell\",le=\"1\"} 1\n",
+        "switchboard_clock_skew_seconds_bucket{source=\"retell\",le=\"2\"} 2\n",
+        "switchboard_clock_skew_seconds_sum{source=\"retell\"} -18.5\n",
+        "switchboard_clock_skew_seconds_count{source=\"retell\"} 2\n",
+    ] {
+        assert!(metrics.contains(line), "{line}is not in\n{metrics}");
+    }
+    assert!(!metrics.contains("switchboard_clock_skew_seconds_count{source=\"synthflow\"}"));
 }
 
 /// Builds a table with `count` rules, each with an agent of its own.

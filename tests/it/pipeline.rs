@@ -80,6 +80,7 @@ impl Dialect for PanickingDialect {
 async fn send_to(
     dialect: &'static PanickingDialect,
     fallback: &str,
+    path: &str,
     body: &str,
 ) -> (StatusCode, String, String) {
     let text = format!(
@@ -94,7 +95,7 @@ async fn send_to(
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
     let app = Arc::new(Switchboard::new(settings.sources, table, clock));
     let router = public::router(app.clone(), &settings.server);
-    let answer = app::answer(&router, retell_request("/inbound/retell", body.as_bytes())).await;
+    let answer = app::answer(&router, retell_request(path, body.as_bytes())).await;
     (answer.status, String::from_utf8(answer.body).unwrap(), app.counters().to_text())
 }
 
@@ -114,12 +115,24 @@ async fn a_panic_becomes_the_fallback_reply() {
         (&ALL, "agent_9", call.as_str(), r#"{"call_inbound":{}}"#),
         (&ALL, "reject", text, r#"{"chat_inbound":{}}"#),
     ] {
-        let (status, reply, metrics) = send_to(dialect, fallback, body).await;
+        let (status, reply, metrics) = send_to(dialect, fallback, "/inbound/retell", body).await;
         assert_eq!((status, reply.as_str()), (StatusCode::OK, expected));
         assert!(metrics.contains("switchboard_panics_total 1"), "{metrics}");
         assert!(metrics.contains(r#"outcome="fallback",status="200"} 1"#), "{metrics}");
         assert!(metrics.contains(r#"cause="panic"} 1"#), "{metrics}");
     }
+}
+
+#[tokio::test]
+async fn an_event_whose_handling_panics_is_refused_and_counted_as_not_stored() {
+    static PARSE: PanickingDialect = PanickingDialect { when: Step::Parse };
+    let event = r#"{"event":"call_ended","call":{"call_id":"call_1"}}"#;
+    let (status, reply, metrics) = send_to(&PARSE, "keep", "/events/retell", event).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{reply}");
+    assert!(reply.contains("an internal error prevented the event from being stored"), "{reply}");
+    assert!(metrics.contains("switchboard_panics_total 1"), "{metrics}");
+    assert!(metrics.contains(r#"kind="event",outcome="not_stored",status="503"} 1"#), "{metrics}");
+    assert!(!metrics.contains(r#"outcome="fallback",status="200"} 1"#), "{metrics}");
 }
 
 const DELAYED: &str = r#"

@@ -154,6 +154,9 @@ async fn bodies_of_one_address_use_at_most_half_of_the_memory() {
     let statuses: Vec<_> = join_all(events).await.iter().map(|answer| answer.status).collect();
     let timeout = StatusCode::REQUEST_TIMEOUT;
     assert_eq!(statuses, [timeout, timeout, StatusCode::SERVICE_UNAVAILABLE]);
+    let metrics = app.metrics().await;
+    assert!(metrics.contains(r#"outcome="body_timeout",status="408"} 2"#), "{metrics}");
+    assert!(metrics.contains(r#"outcome="overloaded",status="503"} 1"#), "{metrics}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -171,7 +174,7 @@ async fn too_many_at_once_are_503_with_retry_after() {
     let (first, second, ()) = tokio::join!(call("+12137771001"), call("+12137771002"), third);
     assert_eq!((first.status, second.status), (StatusCode::OK, StatusCode::OK));
     assert_eq!(call("+12137771003").await.status, StatusCode::OK, "places are given back");
-    assert!(app.metrics().await.contains("switchboard_overloaded_total 1"));
+    assert!(app.metrics().await.contains(r#"outcome="overloaded",status="503"} 1"#));
 }
 
 #[tokio::test]

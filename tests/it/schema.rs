@@ -154,12 +154,13 @@ const RULES: [(&str, &str); 5] = [
 ];
 
 /// The same for `docs/settings.md`.
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: [(&str, &str); 7] = [
     ("server", "/properties/server"),
     ("admin", "/properties/admin"),
     ("rules", "/properties/rules"),
     ("records", "/properties/records"),
     ("log", "/properties/log"),
+    ("traces", "/properties/traces"),
     ("source", "/properties/sources/additionalProperties"),
 ];
 

@@ -897,6 +897,37 @@ fn names_the_searched_paths_when_no_file_is_found() {
     assert!(loaded.text.contains("--config"), "{}", loaded.text);
 }
 
+const TRACES: &str = r#"
+[traces]
+otlp_endpoint = "http://127.0.0.1:4318"
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+#[test]
+fn traces_require_a_build_that_can_export_them() {
+    let loaded = load(TRACES, Purpose::Serve);
+    if cfg!(feature = "otlp") {
+        let endpoint = loaded.settings().traces.otlp_endpoint;
+        assert_eq!(endpoint.map(String::from).as_deref(), Some("http://127.0.0.1:4318/"));
+    } else {
+        assert_eq!(codes_of(&loaded.report), ["bad-value"], "{}", loaded.text);
+        assert!(loaded.text.contains("--features otlp"), "{}", loaded.text);
+    }
+}
+
+#[test]
+fn the_endpoint_of_traces_is_the_base_url_of_a_collector() {
+    for bad in ["127.0.0.1:4318", "grpc://host:4317", "http://u:pa55@host", "http://host/?k=pa55"] {
+        let text = TRACES.replace("http://127.0.0.1:4318", bad);
+        let loaded = load(&text, Purpose::Serve);
+        assert_eq!(codes_of(&loaded.report), ["bad-value"], "{}", loaded.text);
+        assert!(!loaded.text.contains("pa55"), "{}", loaded.text);
+    }
+}
+
 #[test]
 fn every_error_code_has_a_test() {
     let made =

@@ -53,7 +53,7 @@ pub(crate) async fn run_with(
 impl Running {
     /// Waits until a call has been decided; its reply may still be delayed.
     async fn until_decided(&self) {
-        let decided = r#"switchboard_requests_total{source="retell",kind="call",outcome="agent",status="200"} 1"#;
+        let decided = "switchboard_decision_seconds_count 1\n";
         let is_decided = async || self.app.counters().to_text().contains(decided);
         assert!(wait::until_async(is_decided).await, "the call was not decided");
     }

@@ -4,5 +4,6 @@
 pub(crate) mod app;
 pub(crate) mod postgres;
 pub(crate) mod program;
+pub(crate) mod required;
 pub(crate) mod tls;
 pub(crate) mod wait;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use config::{Map, Value, ValueKind};
 use toml::de::DeTable;
 
-use super::{AdminKeys, LogKeys, RootKeys, RulesKeys, ServerKeys};
+use super::{AdminKeys, LogKeys, RootKeys, RulesKeys, ServerKeys, TracesKeys};
 use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, did_you_mean};
 use crate::regular_file;
 use crate::regular_file::SizeLimit;
@@ -18,7 +18,7 @@ use crate::settings::layers;
 use crate::settings::layers::is_from_environment;
 use crate::settings::{
     AdminSettings, Inputs, LoadedSettings, LogFormat, LogSettings, Purpose, RulesSettings,
-    ServerSettings, SettingValues, Settings,
+    ServerSettings, SettingValues, Settings, TracesSettings,
 };
 use crate::tls::LiveCertificates;
 
@@ -130,7 +130,9 @@ impl SettingsReader<'_> {
         else {
             return (None, path);
         };
-        (Some(Settings { server, admin, rules, records, log, sources }), path)
+        // There are no defaults, so the section may be absent.
+        let traces = keys.traces.unwrap_or_default();
+        (Some(Settings { server, admin, rules, records, log, traces, sources }), path)
     }
 
     /// Reads the declared keys of a table, and reports all others.
@@ -251,6 +253,14 @@ impl SettingsTable for LogKeys {
         let pretty = reader.inputs.purpose == Purpose::Dev && is_default;
         let format = if pretty { Some(LogFormat::Pretty) } else { self.format };
         Some(LogSettings { level: self.level?, format: format? })
+    }
+}
+
+impl SettingsTable for TracesKeys {
+    type Settings = TracesSettings;
+
+    fn check(self, _: &mut SettingsReader<'_>, _: &Section) -> Option<TracesSettings> {
+        Some(TracesSettings { otlp_endpoint: self.otlp_endpoint })
     }
 }
 

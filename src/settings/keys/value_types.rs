@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use serde_json::{Value, json};
+use url::Url;
 
 use super::reader::{Choice, Entry, SettingsTable, TableKeys};
 use super::records::URL_PATTERN;
@@ -109,6 +110,12 @@ value_types! {
 
     /// Directives of the `tracing` crate.
     LogLevel -> Option<String> { json!({ "type": "string" }), |entry| log_level(entry) }
+
+    /// Base URL of a collector of traces.
+    CollectorUrl -> Option<Url> {
+        json!({ "type": "string", "pattern": "^https?://[^@?#]+$" }),
+        |entry| collector_url(entry)
+    }
 
     /// Name of a platform.
     PlatformName -> Option<&'static dyn Dialect> {
@@ -241,6 +248,29 @@ fn log_level(entry: &mut Entry<'_, '_>) -> Option<String> {
         .error("bad-value", format!("`{level}` is not a log level"))
         .help("write error, warn, info, debug or trace, or directives like \"info,hyper=debug\"");
     None
+}
+
+/// A URL may contain a password, so messages do not repeat it.
+fn collector_url(entry: &mut Entry<'_, '_>) -> Option<Url> {
+    let url = Url::parse(&entry.text()?).ok();
+    let url = url.filter(|url| {
+        let has_password = !url.username().is_empty() || url.password().is_some();
+        let is_base = url.query().is_none() && url.fragment().is_none();
+        ["http", "https"].contains(&url.scheme()) && url.has_host() && is_base && !has_password
+    });
+    if url.is_none() {
+        let message = format!("`{}` is not the base URL of a collector", entry.name());
+        entry
+            .error("bad-value", message)
+            .help("write http://HOST:PORT, without a password, a query or a fragment")
+            .hide_line();
+    } else if !cfg!(feature = "otlp") {
+        let message = format!("`{}`: this build cannot export traces", entry.name());
+        entry
+            .error("bad-value", message)
+            .help("use the container image, or build with `cargo build --release --features otlp`");
+    }
+    url
 }
 
 /// Accepts `info` and `hyper=debug`, but not `inof`, which `tracing` takes for the name of a target.

@@ -137,7 +137,8 @@ async fn replicas_that_write_the_same_calls_do_not_block_each_other() {
         assert_eq!(calls.len(), 100);
         for service in services {
             assert_eq!(service.app.recorder().health().unwrap().outage(), None);
-            assert_eq!(service.metric("switchboard_events_not_stored_total").await, 0);
+            let not_stored = r#"switchboard_requests_total{source="retell",kind="event",outcome="not_stored",status="503"}"#;
+            assert_eq!(service.metric(not_stored).await, 0);
             service.stop().await;
         }
         for call in calls.iter().filter(|call| call.call_id.as_deref().unwrap().ends_with('0')) {

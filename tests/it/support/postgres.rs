@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::program::text;
+use crate::support::required::{self, variable};
 use crate::support::wait::{self, LineReader, Running};
 
 /// Runs the server: reads one command per line. At the end of its input it stops the server and
@@ -155,14 +156,7 @@ impl Programs {
         match Programs::find() {
             Ok(programs) => Some(programs),
             Err(missing) => {
-                let required = variable("SWITCHBOARD_TESTS_REQUIRE");
-                let is_required = required.split([',', ' ']).any(|name| name == "postgres");
-                assert!(!is_required, "{missing}, and SWITCHBOARD_TESTS_REQUIRE is `{required}`");
-                assert!(variable("CI").is_empty(), "{missing}, and CI skips no tests");
-                let thread = std::thread::current();
-                let test = thread.name().unwrap_or("a test");
-                // Not captured, so that the line is visible although the test passes.
-                drop(writeln!(std::io::stderr(), "SKIPPED without PostgreSQL: {test}: {missing}"));
+                required::skip_test("postgres", missing);
                 None
             }
         }
@@ -221,12 +215,6 @@ fn unprivileged_command(folder: &Path) -> Command {
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
     listener.local_addr().expect("an address").port()
-}
-
-/// Returns an environment variable; empty when it is not set.
-fn variable(name: &str) -> String {
-    #[expect(clippy::disallowed_methods, reason = "set for the tests, not for the service")]
-    std::env::var(name).unwrap_or_default()
 }
 
 #[test]

@@ -66,6 +66,7 @@ pub(crate) fn in_shell(preparation: &str) -> Command {
     shell
 }
 
+/// Starts `serve --dev` with a command of [`program`].
 pub(crate) fn start_with(mut serve: Command, arguments: &[&str]) -> Running {
     serve.args(["serve", "--dev"]).args(arguments);
     let sets_records =
