@@ -14,6 +14,7 @@ use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_without_errors};
 use crate::domain::clock::Clock;
 use crate::http::{self, ConnectionLimits, admin, public};
 use crate::pipeline::Switchboard;
+use crate::records::watch_for_other_instances;
 use crate::reload::{ReloadHandle, Reloader};
 use crate::settings::{AdminSettings, Purpose, ServerSettings, Settings};
 use crate::source::Source;
@@ -67,6 +68,7 @@ impl Serve {
         }
         let fingerprint = table.fingerprint.clone();
         tracing::info!(%address, %admin_address, rules = table.rules.len(), fingerprint, "serving");
+        tokio::spawn(watch_for_other_instances(records.location.clone()));
         let (app, writer) = Switchboard::with_records(sources, table, Clock::System, records);
         let app = Arc::new(app);
         app.recorder().store_snapshot(&fingerprint, snapshot.as_ref(), app.now());
