@@ -1,5 +1,4 @@
-# Container image with the program, the four shared libraries it links, CA certificates and
-# nothing else.
+# Container image with the program, the shared libraries it links, CA certificates and nothing else.
 #
 #   docker build -t switchboard .
 #   docker run -p 8080:8080 -v ./config:/etc/switchboard:ro -v records:/var/lib/switchboard \
@@ -11,7 +10,11 @@
 
 ARG BUILD_IMAGE=rust:1.95-slim-bookworm
 FROM ${BUILD_IMAGE} AS build
+# Features of Cargo.toml to compile in, separated by commas.
+ARG FEATURES="otlp"
 WORKDIR /src
+RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
+    cargo install --quiet --locked cargo-auditable@0.7.7
 # .dockerignore is an allowlist. It leaves out rust-toolchain.toml, so the compiler of this image
 # builds, and rustup does not download rustfmt and clippy.
 COPY . .
@@ -21,15 +24,8 @@ COPY . .
 # cached build, for example from a tarball.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
-    touch src/lib.rs src/main.rs && cargo build --release --locked --features otlp \
-    && cp target/release/switchboard /switchboard
-# Root file system of the final image. ldd lists the libraries and the loader on every architecture;
-# --parents keeps the paths at which the loader searches. `send` to https and `health` need the
-# certificates: their HTTP client does not start without any.
-RUN mkdir -p /rootfs /records/data && cp --parents --dereference \
-        $(ldd /switchboard | grep -o '/[^ ]*') /etc/ssl/certs/ca-certificates.crt /rootfs \
-    && echo 'switchboard:x:65532:65532::/:/sbin/nologin' > /rootfs/etc/passwd \
-    && cp /switchboard /rootfs/
+    touch src/lib.rs src/main.rs && .ci/build "$FEATURES" && cp target/release/switchboard /switchboard
+RUN deploy/image/rootfs /switchboard /rootfs && mkdir -p /records/data
 
 # No shell and no package manager: an attacker finds no tools, and only libc needs patches.
 FROM scratch

@@ -4,9 +4,11 @@
 //! could not run.
 
 mod check;
+mod completions;
 mod explain;
 mod health;
 mod http_client;
+mod man;
 mod progress;
 mod records;
 mod replay;
@@ -49,7 +51,7 @@ enum Command {
     Check(check::Check),
     /// Explain the decision about a call, rule by rule
     Explain(explain::Explain),
-    /// List, show, follow, export, count and erase recorded calls
+    /// List, show, follow, export, import, count and erase recorded calls
     Records(records::RecordsArgs),
     /// Route recorded calls with different rules, and show what would change
     Replay(replay::ReplayArgs),
@@ -57,6 +59,10 @@ enum Command {
     Health(health::Health),
     /// Print the JSON Schema of the rules or the settings, for editors
     Schema(schema::Schema),
+    /// Print the completion script of a shell
+    Completions(completions::Completions),
+    /// Print a manual page in roff: `switchboard man | man -l -`
+    Man(man::Man),
 }
 
 /// Exit status of a command.
@@ -84,6 +90,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Replay(replay) => replay.run(),
         Command::Health(health) => health.run(),
         Command::Schema(schema) => schema.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     };
     match result {
         Err(error) if is_broken_pipe(&error) => Ok(Exit::Success),

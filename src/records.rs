@@ -8,6 +8,7 @@ mod erase;
 mod expiry;
 mod filter;
 mod health;
+mod instance;
 mod lookup;
 mod postgres;
 mod query;
@@ -19,11 +20,13 @@ mod row;
 mod sql;
 mod sqlite;
 mod store;
+mod transfer;
 mod writer;
 
 pub use erase::{MatchedCall, NumberMatches, NumberTraces, Overwritten};
 pub use filter::{Filter, FilterArgs, InvalidFilter, parse_time};
 pub use health::{Outage, StoreHealth};
+pub use instance::watch_for_other_instances;
 pub use lookup::{LookupResult, SHORTEST_PREFIX};
 pub use query::{Counts, Order, Page};
 pub use recorder::{Committed, NotStored, RecordedCall, Recorder};
@@ -35,4 +38,5 @@ pub use row::{
 };
 pub(crate) use store::first_id_at;
 pub use store::{Store, StoreError};
+pub use transfer::{ImportError, RowCounts, TransferLine};
 pub use writer::Writer;

@@ -4,6 +4,7 @@ mod export;
 mod filter;
 mod follow;
 mod forget;
+mod import;
 mod list;
 mod row;
 mod show;
@@ -16,13 +17,13 @@ use jiff::Timestamp;
 
 pub(super) use filter::FilterFlags;
 
-use super::{ConfigFile, Exit};
+use super::{ConfigFile, Exit, load_settings};
 use crate::diagnostics::Report;
 use crate::records::{NumberPolicy, Store, StoreError};
-use crate::settings::{LoadedSettings, Purpose, RecordsLocation, Settings};
+use crate::settings::{RecordsLocation, Settings};
 use crate::telemetry::is_unsafe_to_show;
 
-/// Read the record store of `[records] url`, whether or not the service is running.
+/// Read or fill the record store of `[records] url`, whether or not the service is running.
 #[derive(Debug, Args)]
 pub(super) struct RecordsArgs {
     #[command(subcommand)]
@@ -39,6 +40,8 @@ enum RecordsCommand {
     Follow(follow::Follow),
     /// Export all calls with their events, oldest first
     Export(export::Export),
+    /// Import an export into the store of the settings
+    Import(import::Import),
     /// Erase everything that is recorded about a phone number, and verify it
     Forget(forget::Forget),
     /// Count calls by rule, outcome and hour of the day
@@ -54,6 +57,7 @@ impl RecordsArgs {
                 RecordsCommand::Show(show) => show.run().await,
                 RecordsCommand::Follow(follow) => follow.run().await,
                 RecordsCommand::Export(export) => export.run().await,
+                RecordsCommand::Import(import) => import.run().await,
                 RecordsCommand::Forget(forget) => forget.run().await,
                 RecordsCommand::Stats(stats) => stats.run().await,
             }
@@ -73,11 +77,7 @@ pub(super) struct OpenStore {
 
 impl OpenStore {
     pub(super) async fn open(config: &ConfigFile) -> anyhow::Result<OpenStore> {
-        let LoadedSettings { settings, report, .. } = config.load(Purpose::Inspect)?;
-        let Some(settings) = settings else {
-            anyhow::bail!("the settings have errors\n\n{}", report.without_notes());
-        };
-        reject_placeholders(&report)?;
+        let settings = load_records_settings(config)?;
         let location = &settings.records.location;
         let store = Store::open_to_read(location).await;
         let store = store.map_err(|error| describe(error, location))?;
@@ -86,6 +86,13 @@ impl OpenStore {
         let now = Timestamp::now();
         Ok(OpenStore { settings, store, numbers, now })
     }
+}
+
+/// Loads settings with the location and the keys that the service uses.
+fn load_records_settings(config: &ConfigFile) -> anyhow::Result<Settings> {
+    let (settings, report) = load_settings(config)?;
+    reject_placeholders(&report)?;
+    Ok(settings)
 }
 
 /// Refuses the placeholders for missing secrets, memory for a URL and `dev` for a key: the service does
@@ -124,6 +131,11 @@ const MIN_WIDTH: u16 = 40;
 fn terminal_width() -> Option<u16> {
     let terminal = console::Term::stdout();
     terminal.is_term().then(|| terminal.size().1.max(MIN_WIDTH))
+}
+
+/// Returns `1 call`, `2 calls`.
+fn counted(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Replaces control characters, which a terminal would interpret, in a text of unknown origin.

@@ -19,6 +19,7 @@ use crate::domain::clock::Clock;
 use crate::domain::secret::LiveSecret;
 use crate::http::{self, ConnectionLimits, PassedSockets, Transport, admin, public};
 use crate::pipeline::Switchboard;
+use crate::records::watch_for_other_instances;
 use crate::reload::{Credentials, ReloadHandle, Reloader};
 use crate::rules::RuleSet;
 use crate::settings::{Inputs, Purpose, ServerSettings, Settings};
@@ -76,6 +77,7 @@ impl Serve {
         let context = settings.check_context();
         let Settings { server, admin, sources, rules, records, .. } = settings;
         let fingerprint = table.fingerprint.clone();
+        tokio::spawn(watch_for_other_instances(records.location.clone()));
         let (app, writer) = Switchboard::with_records(sources, table, Clock::System, records);
         let app = Arc::new(app);
         app.recorder().store_snapshot(&fingerprint, snapshot.as_ref(), app.now());

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::RuleSnapshot;
 use super::queue::{Entry, QueuedCall};
 use super::row::{CallRow, DeliveryKey, EventRow};
 use super::sql::SAME_CALL_MS;
+use super::{CallRecord, EventRecord, RuleSnapshot};
 
 /// Rows that are written together: all of them or none.
 #[derive(Debug, Default)]
@@ -68,6 +68,74 @@ impl Batch {
 pub(crate) enum Param<'a> {
     Text(Option<&'a str>),
     Number(Option<i64>),
+}
+
+/// A record with the texts of its columns, for an import.
+pub(crate) struct Imported<'a, R> {
+    record: &'a R,
+    id: String,
+    details: String,
+    /// The id of an event's call.
+    call: Option<String>,
+}
+
+impl<'a> Imported<'a, CallRecord> {
+    pub(crate) fn call(record: &'a CallRecord) -> Self {
+        let details = serde_json::to_string(&record.details).expect("plain JSON into memory");
+        Imported { record, id: record.id.to_string(), details, call: None }
+    }
+
+    /// The parameters of [`import_call`](super::sql::import_call), in order.
+    pub(crate) fn params(&self, bucket: i64) -> [Param<'_>; 16] {
+        use Param::{Number, Text};
+        let call = self.record;
+        [
+            Text(Some(&self.id)),
+            Text(Some(&call.dedup_key)),
+            Number(Some(call.at.as_millisecond())),
+            Text(Some(&call.source)),
+            Text(Some(&call.platform)),
+            Text(Some(&call.channel)),
+            Text(call.call_id.as_deref()),
+            Text(Some(&call.from)),
+            Text(Some(&call.to)),
+            Text(Some(&call.outcome)),
+            Text(call.rule.as_deref()),
+            Text(call.agent.as_deref()),
+            Text(Some(&call.fingerprint)),
+            Text(Some(&self.details)),
+            Number(Some(bucket)),
+            Number(Some(call.attempts)),
+        ]
+    }
+}
+
+impl<'a> Imported<'a, EventRecord> {
+    pub(crate) fn event(record: &'a EventRecord) -> Self {
+        let details = serde_json::to_string(&record.columns).expect("plain JSON into memory");
+        let call = record.call.map(|id| id.to_string());
+        Imported { record, id: record.id.to_string(), details, call }
+    }
+
+    /// The parameters of [`IMPORT_EVENT`](super::sql::IMPORT_EVENT), in order.
+    pub(crate) fn params(&self) -> [Param<'_>; 12] {
+        use Param::{Number, Text};
+        let event = self.record;
+        [
+            Text(Some(&self.id)),
+            Text(Some(&event.dedup_key)),
+            Number(Some(event.at.as_millisecond())),
+            Text(Some(&event.source)),
+            Text(Some(&event.platform)),
+            Text(Some(&event.kind)),
+            Text(event.call_id.as_deref()),
+            Text(self.call.as_deref()),
+            Number(event.sent_ms),
+            Number(Some(event.attempts)),
+            Text(Some(&self.details)),
+            Text(Some(&event.body)),
+        ]
+    }
 }
 
 impl EventRow {

@@ -69,7 +69,7 @@ pub struct InvalidFilter {
 }
 
 /// The outcomes of a decision.
-const OUTCOMES: [&str; 3] = ["agent", "reject", "keep"];
+pub(super) const OUTCOMES: [&str; 3] = ["agent", "reject", "keep"];
 
 impl FilterArgs {
     /// Parses the filter. Times are relative to `now` or on the wall clock of `zone`; `numbers` is

@@ -4,9 +4,10 @@ use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, AnyPool, AssertSqlSafe, Connection};
 
-use super::batch::{Batch, Param};
+use super::batch::{Batch, Imported, Param};
 use super::row::CallRow;
 use super::sql;
+use super::transfer::{RowCounts, TransferLine};
 
 /// A bucket is an hour: unlike SQLite's writer, this one has no state that two replicas would have
 /// to agree on.
@@ -48,6 +49,43 @@ pub(crate) async fn write(pool: &AnyPool, batch: &Batch) -> Result<(), sqlx::Err
         trim.execute(&mut *transaction).await?;
     }
     transaction.commit().await
+}
+
+/// Stores the rows that are not stored yet; all of them or none.
+pub(crate) async fn import(
+    pool: &AnyPool,
+    lines: &[TransferLine],
+) -> Result<RowCounts, sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    let mut transaction = connection.begin().await?;
+    let mut new = RowCounts::default();
+    for line in lines {
+        if let Some(call) = line.call() {
+            let bucket = call.at.as_millisecond() / BUCKET_MS * BUCKET_MS;
+            let row = Imported::call(call);
+            let insert = sqlx::query(AssertSqlSafe(sql::import_call()));
+            let insert = row.params(bucket).into_iter().fold(insert, bind);
+            new.calls += insert.execute(&mut *transaction).await?.rows_affected();
+        }
+        for event in line.events() {
+            let row = Imported::event(event);
+            let insert = row.params().into_iter().fold(sqlx::query(sql::IMPORT_EVENT), bind);
+            new.events += insert.execute(&mut *transaction).await?.rows_affected();
+        }
+        if let Some(snapshot) = line.snapshot() {
+            let insert = sqlx::query(sql::IMPORT_SNAPSHOT)
+                .bind(&snapshot.fingerprint)
+                .bind(snapshot.at.as_millisecond())
+                .bind(snapshot.files_json());
+            new.snapshots += insert.execute(&mut *transaction).await?.rows_affected();
+        }
+    }
+    if new.snapshots > 0 {
+        let trim = sqlx::query(sql::TRIM_SNAPSHOTS).bind(sql::SNAPSHOT_BYTES);
+        trim.execute(&mut *transaction).await?;
+    }
+    transaction.commit().await?;
+    Ok(new)
 }
 
 /// All rows are one parameter, a JSON array: fourteen times as many parameters took ten times as

@@ -14,7 +14,7 @@ use super::{CallRecord, EventRecord, Filter, RuleSnapshot, Store, StoreError};
 
 /// In the order of [`event_record`].
 pub(crate) const EVENT_COLUMNS: &str =
-    "id, at_ms, source, platform, kind, call_id, call, attempts, details, body";
+    "id, at_ms, source, platform, kind, call_id, call, attempts, details, body, dedup_key, sent_ms";
 
 impl Store {
     /// Returns the calls that match, at most `page.limit` of them.
@@ -385,6 +385,7 @@ fn milliseconds(id: Uuid) -> i64 {
 pub(crate) fn call_record(row: &AnyRow) -> Result<CallRecord, StoreError> {
     Ok(CallRecord {
         id: uuid(row, 0)?,
+        dedup_key: row.try_get(1)?,
         at: time(row, 2)?,
         source: row.try_get(3)?,
         platform: row.try_get(4)?,
@@ -415,6 +416,8 @@ pub(crate) fn event_record(row: &AnyRow) -> Result<EventRecord, StoreError> {
         // Values that are nested too deeply to be parsed again remain in the body.
         columns: json(row, 8).unwrap_or_default(),
         body: row.try_get(9)?,
+        dedup_key: row.try_get(10)?,
+        sent_ms: row.try_get(11)?,
     })
 }
 

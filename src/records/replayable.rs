@@ -63,6 +63,7 @@ mod tests {
         let sip = vec![("x-tier".into(), "gold".into()), ("x-tier".into(), "lead".into())];
         CallRecord {
             id: Uuid::nil(),
+            dedup_key: String::new(),
             at: Timestamp::UNIX_EPOCH,
             source: "retell".to_owned(),
             platform: "retell".to_owned(),

@@ -21,7 +21,7 @@ use crate::domain::party::Party;
 use crate::rules::Snapshot;
 
 /// The files of a rule table when it began to decide calls.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleSnapshot {
     /// Fingerprint of the table.
     pub fingerprint: String,
@@ -32,10 +32,13 @@ pub struct RuleSnapshot {
 }
 
 /// A recorded call with its decision.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CallRecord {
     /// Id of the record, a UUIDv7: its first 48 bits are the time.
     pub id: Uuid,
+    /// Identifies the delivery. Only exports show it.
+    #[serde(skip_serializing)]
+    pub dedup_key: String,
     /// Time of arrival.
     pub at: Timestamp,
     /// Name of the source.
@@ -442,10 +445,16 @@ pub(crate) fn storable(text: &str) -> Cow<'_, str> {
 }
 
 /// A recorded event.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EventRecord {
     /// Id of the record, a UUIDv7: its first 48 bits are the time.
     pub id: Uuid,
+    /// Identifies the delivery. Only exports show it.
+    #[serde(skip_serializing)]
+    pub dedup_key: String,
+    /// Time of sending in Unix milliseconds. Only exports show it.
+    #[serde(skip_serializing, default)]
+    pub sent_ms: Option<i64>,
     /// Time of arrival.
     pub at: Timestamp,
     /// Name of the source.

@@ -51,6 +51,27 @@ pub(crate) fn insert_calls(rows: &str) -> String {
     )
 }
 
+/// Stores a call unless it is stored: the columns of [`CallRow::COLUMNS`], then `bucket`, then
+/// `attempts`.
+pub(crate) fn import_call() -> String {
+    let columns = CallRow::COLUMNS.join(", ");
+    let values = (1..=CallRow::COLUMNS.len() + 2).map(|place| format!("${place}"));
+    let values = values.collect::<Vec<_>>().join(", ");
+    format!(
+        "INSERT INTO calls ({columns}, bucket, attempts) VALUES ({values}) ON CONFLICT DO NOTHING"
+    )
+}
+
+/// Stores an event unless it is stored. Parameters: see
+/// [`Imported::params`](super::batch::Imported).
+pub(crate) const IMPORT_EVENT: &str = "INSERT INTO events (id, dedup_key, at_ms, source, platform, \
+    kind, call_id, call, sent_ms, attempts, details, body) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING";
+
+/// Stores a rule table unless it is stored: fingerprint, time, files.
+pub(crate) const IMPORT_SNAPSHOT: &str = "INSERT INTO rule_snapshots (fingerprint, at_ms, files) \
+    VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+
 /// Inserts an event, or counts it when it is stored already. Finds its call: by the call's id, else
 /// by the record id in the metadata, else by parties and time. Parameters: see
 /// [`EventRow::params`](super::row::EventRow::params).

@@ -11,9 +11,10 @@ use rusqlite::{
     params, params_from_iter,
 };
 
-use super::batch::{Batch, Param, WriteError};
+use super::batch::{Batch, Imported, Param, WriteError};
 use super::row::{CallRow, EventRow};
 use super::sql;
+use super::transfer::{RowCounts, TransferLine};
 
 /// A handle to the connection that writes.
 #[derive(Clone)]
@@ -62,15 +63,27 @@ impl SqliteWriter {
 
     /// Writes a batch; all of it or none. A write whose waiter has gone is interrupted.
     pub(crate) async fn write(&self, batch: Batch) -> Result<(), WriteError> {
+        self.run(move |connection| connection.write(&batch)).await
+    }
+
+    /// Stores the rows that are not stored yet; all of them or none.
+    pub(crate) async fn import(&self, lines: Vec<TransferLine>) -> Result<RowCounts, WriteError> {
+        self.run(move |connection| connection.import(&lines)).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut WriteConnection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, WriteError> {
         let mut interrupt = InterruptOnDrop(Some(self.interrupt.clone()));
         let writer = self.clone();
-        let written = tokio::task::spawn_blocking(move || match &mut *writer.guarded() {
-            Some(connection) => connection.write(&batch).map_err(WriteError::from),
+        let done = tokio::task::spawn_blocking(move || match &mut *writer.guarded() {
+            Some(connection) => work(connection).map_err(WriteError::from),
             None => Err(WriteError::Store("the connection is closed".to_owned())),
         });
-        let written = written.await;
+        let done = done.await;
         interrupt.0 = None;
-        written.unwrap_or_else(|panic| Err(WriteError::Store(panic.to_string())))
+        done.unwrap_or_else(|panic| Err(WriteError::Store(panic.to_string())))
     }
 
     /// Closes the connection, after the write that uses it.
@@ -96,17 +109,62 @@ impl Drop for InterruptOnDrop {
 }
 
 impl WriteConnection {
-    fn write(&mut self, batch: &Batch) -> Result<(), rusqlite::Error> {
+    fn write(&mut self, batch: &Batch) -> rusqlite::Result<()> {
+        self.in_transaction(|transaction, statements, buckets| {
+            write_rows(transaction, statements, buckets, batch)
+        })
+    }
+
+    fn import(&mut self, lines: &[TransferLine]) -> rusqlite::Result<RowCounts> {
+        self.in_transaction(|transaction, _, buckets| import_rows(transaction, buckets, lines))
+    }
+
+    fn in_transaction<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>, &Statements, &mut Buckets) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
         // A transaction that has read first cannot write after another process has written.
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let written = write_rows(&transaction, &self.statements, &mut self.buckets, batch);
-        let committed = written.and_then(|()| transaction.commit());
+        let done = work(&transaction, &self.statements, &mut self.buckets);
+        let committed = done.and_then(|value| transaction.commit().map(|()| value));
         if committed.is_err() {
             self.buckets = Buckets::default();
         }
         committed
     }
+}
+
+fn import_rows(
+    transaction: &Transaction<'_>,
+    buckets: &mut Buckets,
+    lines: &[TransferLine],
+) -> rusqlite::Result<RowCounts> {
+    let mut new = RowCounts::default();
+    buckets.reload_after_others(transaction)?;
+    for line in lines {
+        if let Some(call) = line.call() {
+            let bucket = buckets.assign(call.at.as_millisecond(), transaction)?;
+            let mut insert = prepared(transaction, &sql::import_call())?;
+            let row = Imported::call(call);
+            new.calls += insert.execute(params_from_iter(row.params(bucket)))? as u64;
+        }
+        for event in line.events() {
+            let mut insert = prepared(transaction, sql::IMPORT_EVENT)?;
+            let row = Imported::event(event);
+            new.events += insert.execute(params_from_iter(row.params()))? as u64;
+        }
+        if let Some(snapshot) = line.snapshot() {
+            let at_ms = snapshot.at.as_millisecond();
+            let parameters = params![snapshot.fingerprint, at_ms, snapshot.files_json()];
+            let mut insert = prepared(transaction, sql::IMPORT_SNAPSHOT)?;
+            new.snapshots += insert.execute(parameters)? as u64;
+        }
+    }
+    if new.snapshots > 0 {
+        prepared(transaction, sql::TRIM_SNAPSHOTS)?.execute([sql::SNAPSHOT_BYTES])?;
+    }
+    Ok(new)
 }
 
 fn write_rows(

@@ -23,6 +23,7 @@ use super::RuleSnapshot;
 use super::batch::{Batch, WriteError};
 use super::postgres;
 use super::sqlite::SqliteWriter;
+use super::transfer::{ImportError, RowCounts, TransferLine};
 use crate::settings::RecordsLocation;
 
 /// An open store.
@@ -194,6 +195,23 @@ impl Store {
         }
         // Rows that went into a file that is gone are written again, into its successor.
         Ok(self.check_file()?)
+    }
+
+    /// Stores what is not stored yet, in one transaction. Returns the numbers of new rows.
+    ///
+    /// # Errors
+    /// Fails, and stores nothing, if the database rejects a row or cannot be written.
+    pub async fn import(&self, lines: &[TransferLine]) -> Result<RowCounts, ImportError> {
+        let imported = match &self.writer {
+            StoreWriter::Sqlite(writer) => writer.import(lines.to_vec()).await?,
+            StoreWriter::Postgres(pool) => {
+                postgres::import(pool, lines).await.map_err(WriteError::from)?
+            }
+            StoreWriter::ReadOnly => {
+                return Err(ImportError::Store("opened to read".to_owned()));
+            }
+        };
+        Ok(imported)
     }
 
     /// Checks that writing is possible without changing anything.

@@ -175,6 +175,54 @@ fn every_command_has_help() {
 }
 
 #[test]
+fn completions_name_commands_and_flags_for_each_shell() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let ran = run(&["completions", shell]);
+        assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+        let script = text(&ran.stdout);
+        for word in ["explain", "import", "dry-run"] {
+            assert!(script.contains(word), "{shell} lacks {word}");
+        }
+    }
+    let unknown = run(&["completions", "csh"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(text(&unknown.stderr).contains("possible values: bash"), "{}", text(&unknown.stderr));
+}
+
+#[test]
+fn bash_completes_a_subcommand() {
+    let script = "source <(\"$0\" completions bash)
+        COMP_WORDS=(switchboard records im) COMP_CWORD=2
+        _switchboard switchboard im records && echo \"${COMPREPLY[@]}\"";
+    let bash =
+        wait::output(Command::new("bash").args(["-c", script, env!("CARGO_BIN_EXE_switchboard")]));
+    assert_eq!(text(&bash.stdout), "import\n", "{}", text(&bash.stderr));
+}
+
+#[test]
+fn a_manual_page_describes_the_program_or_a_command() {
+    for (command, name, expected) in [
+        (vec![], "switchboard", "switchboard\\-records(1)"),
+        (vec!["serve"], "switchboard\\-serve", "Development mode"),
+        (vec!["records", "export"], "switchboard\\-records\\-export", "Export CSV"),
+    ] {
+        let ran = run(&[&["man"], command.as_slice()].concat());
+        assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+        let page = text(&ran.stdout);
+        assert!(page.contains(&format!(".SH NAME\n{name}")), "{page}");
+        assert!(page.contains(expected), "{expected}: {page}");
+    }
+    for (command, expected) in [
+        (vec!["records", "exprot"], "`switchboard records` has no command `exprot`; it has list"),
+        (vec!["health", "now"], "`switchboard health` has no subcommands"),
+    ] {
+        let ran = run(&[&["man"], command.as_slice()].concat());
+        assert_eq!(ran.status.code(), Some(2));
+        assert!(text(&ran.stderr).contains(expected), "{}", text(&ran.stderr));
+    }
+}
+
+#[test]
 fn an_idle_connection_does_not_keep_the_service_from_stopping() {
     let served = serve();
     let address = served.url.trim_start_matches("http://").to_owned();

@@ -385,6 +385,159 @@ async fn export_prints_all_calls_and_events_oldest_first() {
     assert_eq!(csv.lines().count(), 4, "{csv}");
 }
 
+/// Appends to an export of an event: a body that is not JSON, and one that is not in the form that is exported.
+async fn send_unusual_events(service: &Service) {
+    for body in [
+        r#"{ "event": "call_ended", "call": { "call_id": "unlinked", "cost": 0.30000000000000004 } }"#,
+        r#"{"event":"call_analyzed","call":{"call_id":"call_b","a":1,"a":2,"x":"\ud800"}}"#,
+    ] {
+        service.send(body).await;
+    }
+    let headers = json!({
+        "event": "call_inbound",
+        "call_inbound": {
+            "from_number": BERLIN, "to_number": OURS, "call_id": "call_sip",
+            "custom_sip_headers": { "x-tier": "gold", "X-Tier": "lead" },
+        },
+    });
+    service.send(&headers.to_string()).await;
+}
+
+/// Stores the rule table that decided the calls.
+async fn store_rule_table(service: &Service) {
+    let path = service.folder.path().join("rules.toml");
+    let context = switchboard::rules::CheckContext::default();
+    let loaded = switchboard::reload::load(&path, &context, false, &mut |_| {}).unwrap();
+    let fingerprint = &service.app.table().fingerprint;
+    service.app.recorder().store_snapshot(fingerprint, loaded.snapshot.as_ref(), service.app.now());
+    // The next commit includes it.
+    service.send_call(BOSTON).await;
+}
+
+/// Writes settings for the program, with this record store.
+fn settings_with_store(service: &Service, name: &str, records: &str) -> String {
+    let settings = format!("{}\n[records]\n{records}\n", app::SETTINGS);
+    let path = service.folder.path().join(name);
+    std::fs::write(&path, settings).unwrap();
+    path.display().to_string()
+}
+
+#[track_caller]
+fn records(arguments: &[&str], config: &str) -> Output {
+    wait::output(program().arg("records").args(arguments).args(["--config", config]))
+}
+
+#[tokio::test]
+async fn an_export_is_imported_into_another_store_and_exported_again_with_equal_bytes() {
+    for service in services_with_calls().await {
+        store_rule_table(&service).await;
+        send_unusual_events(&service).await;
+        let exported = service.stdout(&["export"]);
+        for kind in ["call", "event", "rules"] {
+            assert!(exported.contains(&format!("{{\"record\":\"{kind}\"")), "{exported}");
+        }
+        let file = service.folder.path().join("export.jsonl");
+        std::fs::write(&file, &exported).unwrap();
+        let mut stores = vec!["url = \"sqlite:moved.db\"".to_owned()];
+        stores.extend(Postgres::shared().map(|server| format!("url = \"{}\"", server.fresh())));
+        for store in stores {
+            let config = settings_with_store(&service, "moved.toml", &store);
+            let imported = records(&["import", file.to_str().unwrap()], &config);
+            assert_eq!(imported.status.code(), Some(0), "{}", text(&imported.stderr));
+            let output = text(&imported.stdout);
+            assert!(output.starts_with("imported 5 calls, 6 events, 1 rule table\n"), "{output}");
+            let again = text(&records(&["export"], &config).stdout);
+            assert!(again == exported, "{store}\n{exported}\n{again}");
+            let repeated = records(&["import", file.to_str().unwrap()], &config);
+            let output = text(&repeated.stdout);
+            assert!(output.starts_with("imported 0 calls, 0 events, 0 rule tables\n"), "{output}");
+            assert!(output.contains("skipped  12 that are stored already"), "{output}");
+            let replay = wait::output(program().args(["replay", "--config", &config]));
+            let replay = text(&replay.stdout);
+            assert!(replay.contains("5 calls"), "{replay}");
+        }
+        service.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_import_names_each_faulty_line_and_stores_the_others() {
+    let service = self::service(sqlite());
+    send_three_calls(&service).await;
+    let exported = service.stdout(&["export"]);
+    let lines: Vec<&str> = exported.lines().collect();
+    let broken = lines[1].replace("\"outcome\":\"reject\"", "\"outcome\":\"refuse\"");
+    let incomplete = lines[2].replace("\"dedup_key\"", "\"key\"");
+    let cut = &lines[0][..lines[0].len() - 1];
+    let file = service.folder.path().join("damaged.jsonl");
+    std::fs::write(&file, [lines[0], &broken, "", &incomplete, cut].join("\n")).unwrap();
+    let config = settings_with_store(&service, "moved.toml", "url = \"sqlite:moved.db\"");
+    let imported = records(&["import", file.to_str().unwrap()], &config);
+    assert_eq!(imported.status.code(), Some(1));
+    let errors = text(&imported.stderr);
+    for expected in [
+        "line 2: unknown outcome `refuse`: use agent, reject, keep",
+        "line 4: missing field `dedup_key`, column",
+        "line 5: EOF while parsing an object",
+    ] {
+        assert!(errors.contains(expected), "{expected}: {errors}");
+    }
+    let output = text(&imported.stdout);
+    assert!(output.starts_with("imported 1 call, 2 events"), "{output}");
+    assert!(output.contains("failed   3 lines"), "{output}");
+
+    // From standard input; the rest of the file.
+    let mut import = program();
+    import.args(["records", "import", "-", "--config", &config]);
+    import.stdin(std::process::Stdio::piped());
+    let mut running = Running::start(&mut import);
+    std::io::Write::write_all(&mut running.take_stdin(), exported.as_bytes()).unwrap();
+    assert_eq!(running.wait(), Some(0));
+    assert_eq!(text(&records(&["export"], &config).stdout), exported);
+}
+
+#[tokio::test]
+async fn an_import_stores_redacted_numbers_as_they_are_and_no_full_ones_where_the_settings_redact()
+{
+    let masked = self::service(&format!("{}\nnumbers = \"masked\"", sqlite()));
+    let full = self::service(sqlite());
+    for service in [&masked, &full] {
+        send_three_calls(service).await;
+        std::fs::write(service.folder.path().join("e.jsonl"), service.stdout(&["export"])).unwrap();
+    }
+    let file = |service: &Service| service.folder.path().join("e.jsonl").display().to_string();
+    let config = settings_with_store(&full, "moved.toml", "url = \"sqlite:moved.db\"");
+    assert_eq!(records(&["import", &file(&masked)], &config).status.code(), Some(0));
+    assert!(text(&records(&["list"], &config).stdout).contains("+493***1820"));
+    let strict = "url = \"sqlite:strict.db\"\nnumbers = \"masked\"";
+    let config = settings_with_store(&full, "strict.toml", strict);
+    let refused = records(&["import", &file(&full)], &config);
+    assert_eq!(refused.status.code(), Some(1));
+    let errors = text(&refused.stderr);
+    assert!(errors.contains("line 1: its numbers are stored in full"), "{errors}");
+    assert!(files_named(full.folder.path(), "strict.db", &BERLIN[1..]).is_empty());
+}
+
+#[tokio::test]
+async fn an_import_that_cannot_run_exits_with_2_and_a_reason() {
+    let service = self::service(sqlite());
+    send_three_calls(&service).await;
+    let csv = service.folder.path().join("e.csv");
+    std::fs::write(&csv, service.stdout(&["export", "--csv"])).unwrap();
+    let csv = csv.to_str().unwrap();
+    for (records_settings, file, expected) in [
+        ("url = \"sqlite:moved.db\"", csv, "export without --csv"),
+        ("url = \"sqlite:moved.db\"", "no/such/file", "cannot read no/such/file"),
+        ("url = \"memory:\"", csv, "ends with the process"),
+        ("url = \"off\"", csv, "records are off"),
+    ] {
+        let config = settings_with_store(&service, "moved.toml", records_settings);
+        let ran = records(&["import", file], &config);
+        assert_eq!(ran.status.code(), Some(2), "{records_settings} {file}");
+        assert!(text(&ran.stderr).contains(expected), "{expected}: {}", text(&ran.stderr));
+    }
+}
+
 #[tokio::test]
 async fn stats_count_by_rule_outcome_and_local_hour() {
     let service = self::service(sqlite());
@@ -500,8 +653,13 @@ async fn follow_prints_an_old_record_once() {
 /// Returns the files of the database that contain a text. Another process reads them: when this process
 /// closed a file, it would release the locks that SQLite holds on it.
 fn files_with(folder: &Path, wanted: &str) -> Vec<String> {
+    files_named(folder, "r.db", wanted)
+}
+
+/// Returns the files of the database with this name that contain a text.
+fn files_named(folder: &Path, name: &str, wanted: &str) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let files = entries.filter(|path| path.display().to_string().contains("r.db"));
+    let files = entries.filter(|path| path.display().to_string().contains(name));
     let grep = wait::output(Command::new("grep").args(["-laF", wanted]).args(files));
     text(&grep.stdout).lines().map(str::to_owned).collect()
 }

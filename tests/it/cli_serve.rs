@@ -209,3 +209,21 @@ fn refuses_to_start_with_an_invalid_table_or_a_failing_test() {
     assert_eq!(ended.status.code(), Some(2));
     assert!(text(&ended.stderr).contains("cannot read the rules"), "{}", text(&ended.stderr));
 }
+
+#[test]
+fn a_second_service_on_one_record_file_names_the_first_until_that_ends() {
+    let settings = format!("{SETTINGS}\n[records]\nurl = \"sqlite:records/r.db\"\n");
+    let (folder, path) = program::folder(&settings, &one_rule("agent_1"));
+    let first = Served::new(start(&["--config", &path]));
+    let lock = folder.path().join("records/r.db.lock");
+    let holder = || std::fs::read_to_string(&lock).unwrap_or_default();
+    assert!(wait::until(|| holder() == first.id().to_string()), "{}", holder());
+    let second = Served::new(start(&["--config", &path]));
+    second.wait_for_log("another process serves with the same record file");
+    assert!(second.log().contains(&format!("pid={}", first.id())), "{}", second.log());
+    let (code, log) = first.terminate();
+    assert_eq!(code, Some(0));
+    assert!(!log.contains("another process"), "{log}");
+    second.wait_for_log("no other process serves with the same record file");
+    assert_eq!(holder(), second.id().to_string());
+}

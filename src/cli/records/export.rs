@@ -1,18 +1,21 @@
 //! `switchboard records export`: exports all records, oldest first.
 
+use std::collections::HashSet;
 use std::io::{BufWriter, Write};
 
 use clap::Args;
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::OpenStore;
 use super::filter::FilterFlags;
-use super::row::{COLUMNS, cells, tagged};
+use super::row::{COLUMNS, cells};
 use crate::cli::{ConfigFile, Exit, progress};
-use crate::records::{CallRecord, EventRecord, Filter, Order, Page, Store, first_id_at};
+use crate::records::{
+    CallRecord, EventRecord, Filter, Order, Page, Store, TransferLine, first_id_at,
+};
 
-/// Export JSON, one object per line: each call with its events, and events of unrecorded calls.
+/// Export JSON, one object per line: each call with its events, events of unrecorded calls, and the
+/// rule tables that decided the calls. `records import` reads it.
 ///
 /// Exit status: 0 exported; 2 the records cannot be read or a filter is invalid.
 #[derive(Debug, Args)]
@@ -77,22 +80,25 @@ async fn write_json(
 ) -> anyhow::Result<()> {
     let mut pages = Pages { beyond: None, done: 0 };
     let beyond = filter.since.map_or(Uuid::nil(), first_id_at);
+    let mut tables = HashSet::new();
     let mut orphans = OrphanEvents { beyond, pending: Vec::new(), is_exhausted: false };
     while let Some(calls) = pages.next(store, filter).await? {
-        for call in &calls {
+        for call in calls {
             while let Some(event) = orphans.next_before(store, filter, Some(call.id)).await? {
-                writeln!(out, "{}", tagged("event", event.to_json()))?;
+                writeln!(out, "{}", TransferLine::Event(event.into()).to_json())?;
             }
-            let events = store.events_of(call).await?;
-            let events = events.iter().map(|event| Value::Object(event.to_json()));
-            let mut object = call.to_json();
-            object.insert("events".to_owned(), events.collect::<Vec<_>>().into());
-            writeln!(out, "{}", tagged("call", object))?;
+            if tables.insert(call.fingerprint.clone())
+                && let Some(snapshot) = store.rule_snapshot(&call.fingerprint).await?
+            {
+                writeln!(out, "{}", TransferLine::Rules(snapshot.into()).to_json())?;
+            }
+            let events = store.events_of(&call).await?;
+            writeln!(out, "{}", TransferLine::Call(call.into(), events).to_json())?;
         }
         progress.show(|| format!("{} of {total} calls", pages.done));
     }
     while let Some(event) = orphans.next_before(store, filter, None).await? {
-        writeln!(out, "{}", tagged("event", event.to_json()))?;
+        writeln!(out, "{}", TransferLine::Event(event.into()).to_json())?;
     }
     Ok(out.flush()?)
 }

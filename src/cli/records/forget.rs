@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use super::OpenStore;
+use super::{OpenStore, counted};
 use crate::cli::{ConfigFile, Exit};
 use crate::domain::party::{NumberFormat, Party};
 use crate::records::{MatchedCall, NumberMatches, NumberTraces, Overwritten};
@@ -114,21 +114,19 @@ fn print_matches(
     party: &Party,
 ) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    let count =
-        |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     writeln!(stdout, "number   {}", traces.masked())?;
     writeln!(
         stdout,
         "{label:<8} {}, {}, {}",
-        count(found.calls(), "call"),
-        count(found.events(), "event"),
-        count(found.snapshots(), "rule snapshot")
+        counted(found.calls() as u64, "call"),
+        counted(found.events() as u64, "event"),
+        counted(found.snapshots() as u64, "rule snapshot")
     )?;
     if found.by_mask > 0 {
         writeln!(
             stdout,
             "         {} stored as {}: all callers with this mask, since they cannot be told apart",
-            count(found.by_mask as usize, "call"),
+            counted(found.by_mask, "call"),
             traces.masked()
         )?;
     }

@@ -308,6 +308,7 @@ pub(super) fn unrecorded(call_id: &str) -> CallRecord {
 fn unrecorded_of(source: &str, call_id: &str) -> CallRecord {
     CallRecord {
         id: Uuid::nil(),
+        dedup_key: String::new(),
         at: at(NOW_MS),
         source: source.to_owned(),
         platform: String::new(),
