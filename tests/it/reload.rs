@@ -673,8 +673,8 @@ async fn a_request_finishes_with_the_table_it_started_with() {
     let live = live(&path, None);
     let app = live.app.clone();
     let delayed = tokio::spawn(async move { reply_to(&app, &new_call()).await.agent });
-    let decided =
-        r#"switchboard_requests_total{source="retell",kind="call",outcome="agent",status="200"}"#;
+    // Counted with the decision, before the delay.
+    let decided = r#"switchboard_rule_calls_total{rule="everyone"}"#;
     while live.metric(decided).await == 0 {
         tokio::task::yield_now().await;
     }
