@@ -139,9 +139,10 @@ impl Webhook {
     /// Logs a refused request, unless there have been too many for the same reason.
     fn log_refusal(&self, problem: &HttpProblem, context: RequestContext<'_>, client: IpAddr) {
         let outcome = problem.outcome().map_or("", RequestOutcome::as_str);
-        let reason = match problem {
-            HttpProblem::Unauthenticated(error) => error.as_str(),
-            _ => outcome,
+        let reason = if let HttpProblem::Unauthenticated(error) = problem {
+            error.as_str()
+        } else {
+            outcome
         };
         let Some(suppressed) = self.refusals.admit(reason, Instant::now()) else { return };
         let RequestContext { request_id, trace_id, .. } = context;

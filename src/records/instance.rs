@@ -61,7 +61,13 @@ fn lock_path(path: &Path) -> PathBuf {
 }
 
 fn attempt(path: &Path) -> std::io::Result<Attempt> {
-    let options = OpenOptions::new().read(true).write(true).create(true).mode(0o600).open(path);
+    let options = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path);
     let mut file = match options {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Attempt::NoFolder),
         file => file?,

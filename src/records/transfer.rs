@@ -127,21 +127,23 @@ impl TransferLine {
     /// # Errors
     /// Fails with a reason if it is not a line of an export.
     pub fn parse(line: &[u8]) -> Result<TransferLine, String> {
-        let Kind { record } = serde_json::from_slice(line).map_err(json_error)?;
+        let Kind { record } = serde_json::from_slice(line).map_err(|error| json_error(&error))?;
         match record.as_str() {
             "call" => {
                 // Not through a JSON object: SIP headers may repeat a name.
                 let ParsedCallLine { call, events } =
-                    serde_json::from_slice(line).map_err(json_error)?;
+                    serde_json::from_slice(line).map_err(|error| json_error(&error))?;
                 checked_call(call, events)
             }
             "event" => {
-                let mut object: Object = serde_json::from_slice(line).map_err(json_error)?;
+                let mut object: Object =
+                    serde_json::from_slice(line).map_err(|error| json_error(&error))?;
                 object.remove("record");
                 parse_event(object).map(|event| TransferLine::Event(event.into()))
             }
             "rules" => {
-                let snapshot: RuleSnapshot = serde_json::from_slice(line).map_err(json_error)?;
+                let snapshot: RuleSnapshot =
+                    serde_json::from_slice(line).map_err(|error| json_error(&error))?;
                 Ok(TransferLine::Rules(snapshot.into()))
             }
             other => Err(format!("unknown record `{other}`: use call, event, rules")),
@@ -220,7 +222,7 @@ fn body_of_json(body: &Value) -> String {
 }
 
 /// Describes an error of JSON by its column: to the parser, each line is line 1.
-fn json_error(error: serde_json::Error) -> String {
+fn json_error(error: &serde_json::Error) -> String {
     error.to_string().replace(" at line 1 column ", ", column ")
 }
 

@@ -61,7 +61,7 @@ pub(super) fn check(
     let reporter = &mut Reporter::new(report);
     let mut raw = RawTable::parse(files, reporter);
     let mut definitions = Definitions::new(&mut raw, context, reporter);
-    let mut lists = OpenLists::open(&mut raw, table_files, reporter);
+    let mut lists = OpenLists::open(&mut raw, definitions.country, table_files, reporter);
     let rules = RuleChecker::new(context, &mut definitions, &mut lists, reporter);
     let rules = rules.check(&mut raw, progress);
     let agents = &mut definitions.agents;

@@ -17,7 +17,8 @@ impl RuleChecker<'_, '_> {
 
     fn number_pattern(&mut self, text: &Spanned<String>) -> Option<NumberPattern> {
         let Some(list) = text.value.strip_prefix('@') else {
-            let pattern = NumberPattern::parse(text.value.trim());
+            let country = self.definitions.country;
+            let pattern = NumberPattern::parse_in(text.value.trim(), country);
             return pattern.map_err(|problem| self.reporter.problem(&text.span, problem)).ok();
         };
         let list = list.trim();

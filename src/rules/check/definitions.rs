@@ -10,7 +10,9 @@ use super::agents::Agents;
 use super::raw_table::RawTable;
 use super::reporter::{DATES, HOURS, Reporter};
 use super::usage::UsageTracker;
+use super::values;
 use crate::diagnostics::nearest;
+use crate::domain::phone_number::Country;
 use crate::rules::load::raw::{RawDates, RawHours, RawTimes, Spanned};
 use crate::rules::model::hours::{TimeSpan, parse_spans, parse_weekdays, parse_zone};
 use crate::rules::{CheckContext, Dates, DaySpec, Hours};
@@ -18,6 +20,8 @@ use crate::rules::{CheckContext, Dates, DaySpec, Hours};
 /// Definitions of all files of a table.
 pub(super) struct Definitions {
     pub(super) zone: TableZone,
+    /// Country of numbers without `+`.
+    pub(super) country: Option<Country>,
     pub(super) agents: Agents,
     pub(super) dates: Vec<Arc<Dates>>,
     pub(super) dates_usage: UsageTracker,
@@ -35,6 +39,7 @@ impl Definitions {
         let all = || table.files.iter().flat_map(|file| &file.definitions);
         let mut definitions = Definitions {
             zone: TableZone::default(),
+            country: None,
             agents: Agents::new(all().all(|raw| raw.agents.is_none())),
             dates: Vec::new(),
             dates_usage: UsageTracker::default(),
@@ -46,6 +51,9 @@ impl Definitions {
             for raw in &mut file.definitions {
                 reporter.add_unreadable(std::mem::take(&mut raw.unreadable));
                 raw.zone.take().iter().for_each(|zone| definitions.zone.set(zone, reporter));
+                if let Some(country) = raw.country.take() {
+                    definitions.set_country(&country, reporter);
+                }
                 let agents = raw.agents.take().into_iter().flatten();
                 agents.for_each(|agent| definitions.agents.add(&agent, reporter));
                 let today = definitions.zone.today(context);
@@ -65,6 +73,17 @@ impl Definitions {
             }
         }
         definitions
+    }
+
+    fn set_country(&mut self, raw: &Spanned<String>, reporter: &mut Reporter<'_>) {
+        let country = values::country(raw, reporter);
+        if self.country.is_some() && country != self.country {
+            let message = "another country is already set in another file".to_owned();
+            reporter
+                .error("duplicate-name", &raw.span, message)
+                .help("a table has one country; set `country` on lists that differ");
+        }
+        self.country = self.country.or(country);
     }
 
     fn add_dates(&mut self, raw: &RawDates, today: Date, reporter: &mut Reporter<'_>) {

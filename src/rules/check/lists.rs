@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use super::raw_table::RawTable;
 use super::reporter::{LISTS, Reporter};
+use super::values;
 use crate::diagnostics::{Location, Problem, SourceFile, did_you_mean};
+use crate::domain::phone_number::Country;
 use crate::rules::Lists;
 use crate::rules::load::files::TableFiles;
-use crate::rules::load::list_rows::ListRows;
+use crate::rules::load::list_rows::{ListRows, is_other_format};
 use crate::rules::load::raw::{RawList, Spanned};
 use crate::rules::model::lists::{Cell, Column, ListId};
 
@@ -29,6 +31,8 @@ pub(super) struct OpenList {
     /// Location of the name.
     pub(super) location: Location,
     pub(super) columns: Vec<String>,
+    /// Country of numbers without `+`.
+    pub(super) country: Option<Country>,
     /// A rule matches on the list.
     pub(super) used: bool,
     /// Columns from which rules take their agents.
@@ -74,10 +78,11 @@ impl OpenLists {
     /// Opens the lists of all files.
     pub(super) fn open(
         table: &mut RawTable,
+        country: Option<Country>,
         files: &mut TableFiles,
         reporter: &mut Reporter<'_>,
     ) -> OpenLists {
-        let mut opener = ListOpener { opened: OpenLists::default(), files, reporter };
+        let mut opener = ListOpener { opened: OpenLists::default(), country, files, reporter };
         for file in &mut table.files {
             opener.reporter.set_file(&file.source);
             for raw in file.definitions.iter_mut().flat_map(|raw| std::mem::take(&mut raw.lists)) {
@@ -119,6 +124,8 @@ impl OpenLists {
 
 struct ListOpener<'c, 'r> {
     opened: OpenLists,
+    /// Country of lists without one.
+    country: Option<Country>,
     files: &'c mut TableFiles,
     reporter: &'c mut Reporter<'r>,
 }
@@ -138,13 +145,15 @@ impl ListOpener<'_, '_> {
         }
         let id = self.opened.lists.add(&name.value);
         let location = self.reporter.location(&name.span);
+        let own = raw.country.as_ref().and_then(|country| values::country(country, self.reporter));
+        let country = own.or(self.country);
         let source = self.source(raw).unwrap_or(ListSource::Invalid);
         let columns = match &source {
             ListSource::File(file) => file.rows.columns.clone(),
             ListSource::Inline(_) | ListSource::Invalid => Vec::new(),
         };
         let (used, agent_columns) = (false, Vec::new());
-        let list = OpenList { id, location, columns, used, agent_columns, source };
+        let list = OpenList { id, location, columns, country, used, agent_columns, source };
         self.opened.open.push(list);
     }
 
@@ -191,9 +200,9 @@ impl ListOpener<'_, '_> {
         let opened = ListRows::open(self.files, &path);
         let opened = opened.map_err(|error| {
             let message = format!("cannot read `{}`: {error}", path.display());
-            self.reporter
-                .error("no-file", &file.span, message)
-                .help("paths are relative to the file that contains them");
+            let help = "paths are relative to the file that contains them".to_owned();
+            let help = Some(help).filter(|_| !is_other_format(&error));
+            self.reporter.error("no-file", &file.span, message).maybe_help(help);
         });
         let rows = opened.ok()?;
         self.check_header(&rows, &path, file)?;
@@ -228,16 +237,10 @@ impl ListOpener<'_, '_> {
             |name: &String| digits(name) > 6 && !name.contains(char::is_alphabetic);
         let (code, span, message, help) = if line.contains(is_not_text) {
             ("bad-row", 0..0, "the file is not UTF-8", "save the file as CSV in UTF-8")
-        } else if columns[0].starts_with("sep=") {
-            let help = "remove the line; the separator is detected without it";
-            ("no-header", 0..line.len(), "this line is a spreadsheet directive, not a header", help)
         } else if let Some(name) = columns.iter().find(|name| looks_like_a_number(name)) {
             let message = "the first line of a CSV file must name its columns; this is a number";
             let help = "add a header such as `number,name` above it, or use the extension .txt";
             ("no-header", cell_span(&line, name), message, help)
-        } else if line.contains('\t') && columns.len() == 1 {
-            let help = "save the file with commas or semicolons";
-            ("no-header", 0..line.len(), "the columns are separated by tabs", help)
         } else {
             return Some(());
         };

@@ -9,10 +9,11 @@ use super::rules::{AgentColumnUse, CheckedRules};
 use super::sources::warn_missing_id;
 use crate::diagnostics::{Location, Problem, Severity, SourceFile};
 use crate::domain::party::Party;
+use crate::domain::phone_number::Country;
 use crate::rules::load::list_rows::{CsvRow, ListRows};
 use crate::rules::load::raw::Spanned;
 use crate::rules::model::lists::{Item, ListId};
-use crate::rules::model::pattern::suggest_number;
+use crate::rules::model::pattern::{help_for, is_national, suggest_number};
 use crate::rules::{CheckContext, Lists, NumberPattern, Progress};
 
 /// Maximum number of bad rows to report; further ones are counted.
@@ -59,12 +60,24 @@ struct RowProblem {
     problem: Problem,
     /// Text of the cell; empty for the whole row.
     cell: String,
+    /// Many rows have this problem if one has it; only the first one is shown.
+    is_repeated: bool,
 }
 
 impl RowProblem {
     /// Creates a problem of the whole row.
     fn row(message: impl Into<String>, help: impl Into<String>) -> RowProblem {
-        RowProblem { problem: Problem::new("bad-row", message).help(help), cell: String::new() }
+        let problem = Problem::new("bad-row", message).help(help);
+        RowProblem { problem, cell: String::new(), is_repeated: false }
+    }
+
+    /// Creates a problem of a cell.
+    fn cell(problem: Problem, cell: &str) -> RowProblem {
+        RowProblem { problem, cell: cell.to_owned(), is_repeated: false }
+    }
+
+    fn repeated(self) -> RowProblem {
+        RowProblem { is_repeated: true, ..self }
     }
 }
 
@@ -74,10 +87,19 @@ struct RowProblems {
     /// Problems with the line of the row and its offset in bytes.
     first: Vec<(usize, u64, RowProblem)>,
     count: usize,
+    /// Number of those that are repeated.
+    repeated: usize,
 }
 
 impl RowProblems {
     fn push(&mut self, row: &CsvRow<'_>, problem: RowProblem) {
+        if problem.is_repeated {
+            self.repeated += 1;
+            if self.repeated == 1 {
+                self.first.push((row.line, row.offset, problem));
+            }
+            return;
+        }
         self.count += 1;
         if self.first.len() < MAX_REPORTED_ROWS {
             self.first.push((row.line, row.offset, problem));
@@ -116,7 +138,7 @@ impl ListFiller<'_, '_> {
     fn add_numbers(&mut self, list: &OpenList, numbers: &[Spanned<String>], lists: &mut Lists) {
         self.reporter.set_file(&list.location.file);
         for number in numbers {
-            match parse_item(&number.value) {
+            match parse_item(&number.value, list.country) {
                 Ok(item) => {
                     if !lists.insert(list.id, &item, std::iter::empty()) {
                         let message = format!("`{}` is in the list twice", number.value);
@@ -175,9 +197,10 @@ impl ListFiller<'_, '_> {
     ) {
         let path = &file.path;
         let report = &mut self.reporter.report;
-        let more = problems.count - problems.first.len();
+        let shown = problems.first.iter().filter(|(.., problem)| !problem.is_repeated).count();
+        let more = problems.count - shown;
         let last_code = problems.first.last().map(|(.., last)| last.problem.code);
-        for (line, offset, RowProblem { problem, cell }) in problems.first {
+        for (line, offset, RowProblem { problem, cell, .. }) in problems.first {
             let (skipped, text) = file.rows.line_at(offset).unwrap_or_default();
             let span = cell_span(&text, &cell);
             let file = Arc::new(SourceFile::excerpt(path, line + skipped, text));
@@ -189,6 +212,16 @@ impl ListFiller<'_, '_> {
                 Severity::Warning | Severity::Note => "have warnings",
             };
             let message = format!("{more} more rows of {path} {verb}");
+            report.push(severity, Some(list.clone()), Problem::new(code, message));
+        }
+        if problems.repeated > 1 {
+            let (code, what) = match severity {
+                Severity::Error => ("bad-pattern", "without a country code"),
+                Severity::Warning | Severity::Note => ("bad-row", "without a number, skipped"),
+            };
+            let more = problems.repeated - 1;
+            let rows = if more == 1 { "row" } else { "rows" };
+            let message = format!("{path} has {more} more {rows} {what}");
             report.push(severity, Some(list.clone()), Problem::new(code, message));
         }
     }
@@ -241,6 +274,10 @@ impl<'l> RowTarget<'l> {
         agents: &mut Agents,
     ) -> Result<Option<RowProblem>, RowProblem> {
         let RowLayout { number_column, kept_columns, separator } = &self.layout;
+        // Spreadsheets export the empty rows below a table.
+        if row.is_blank() {
+            return Ok(None);
+        }
         if let Some(separator) = *separator {
             check_form(row, self.list.columns.len(), *number_column, separator)?;
         }
@@ -257,17 +294,34 @@ impl<'l> RowTarget<'l> {
         if text.is_empty() && separator.is_none() {
             return Ok(None);
         }
-        let in_number = |problem| RowProblem { problem, cell: text.to_owned() };
-        let item = parse_item(text).map_err(in_number)?;
+        if text.bytes().all(|byte| byte == b'0') {
+            let skipped = "the row has no number, and is skipped";
+            return Ok(Some(
+                RowProblem::row(skipped, "remove the row, or add its number").repeated(),
+            ));
+        }
+        let country = self.list.country;
+        let items = numbers_of(text).map(|number| {
+            parse_item(number, country).map_err(|problem| {
+                let is_repeated = country.is_none() && is_national(number);
+                RowProblem { is_repeated, ..RowProblem::cell(problem, text) }
+            })
+        });
+        let items = items.collect::<Result<Vec<_>, _>>()?;
         for column in &mut self.list.agent_columns {
             let agent = row_agent(cells[column.column.index()], column.may_be_empty, agents)?;
             column.agents.extend(agent);
         }
-        if self.lists.insert(self.list.id, &item, cells.into_iter()) {
+        let mut is_new = true;
+        for item in &items {
+            is_new &= self.lists.insert(self.list.id, item, cells.iter().copied());
+        }
+        if is_new {
             return Ok(None);
         }
         let message = format!("`{text}` is already in this list");
-        Ok(Some(in_number(Problem::new("duplicate-number", message).help("the first row counts"))))
+        let problem = Problem::new("duplicate-number", message).help("the first row counts");
+        Ok(Some(RowProblem::cell(problem, text)))
     }
 }
 
@@ -283,7 +337,7 @@ fn row_agent(
     }
     let unknown = |message: String, help| {
         let problem = Problem::new("unknown-agent", message).maybe_help(help);
-        Err(RowProblem { problem, cell: name.to_owned() })
+        Err(RowProblem::cell(problem, name))
     };
     match name {
         "" if may_be_empty => Ok(None),
@@ -326,14 +380,26 @@ fn check_form(
     Ok(())
 }
 
-/// Parses an entry of a list.
-fn parse_item(text: &str) -> Result<Item, Problem> {
+/// Returns the numbers of a cell, which contact managers separate by `:::`. Removes what spreadsheets put
+/// around a number, so that it stays a text: `'+1213…`, `="+1213…"`.
+fn numbers_of(cell: &str) -> impl Iterator<Item = &str> {
+    let cell = match cell.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')) {
+        Some(inside) => inside,
+        None => cell.strip_prefix('\'').unwrap_or(cell),
+    };
+    let is_several = cell.match_indices('+').count() > 1;
+    let numbers = cell.split(move |c: char| is_several && ":,;/".contains(c)).map(str::trim);
+    numbers.filter(move |number| !is_several || !number.is_empty())
+}
+
+/// Parses an entry of a list, whose numbers are written as in `country`.
+fn parse_item(text: &str, country: Option<Country>) -> Result<Item, Problem> {
     const HELP: &str = "lists contain numbers, prefixes and =texts; put this into the rule";
     let text = text.trim();
     let refuse =
         |message: String, help: String| Err(Problem::new("bad-pattern", message).help(help));
     let not_allowed = || refuse(format!("`{text}` is not allowed in a list"), HELP.to_owned());
-    match NumberPattern::parse(text) {
+    match NumberPattern::parse_in(text, country) {
         _ if text.is_empty() => refuse("the number is missing".into(), "remove the row".into()),
         _ if text.starts_with(['@', '!']) => not_allowed(),
         Ok(NumberPattern::Exact(number)) => Ok(Item::Number(number)),
@@ -346,8 +412,13 @@ fn parse_item(text: &str) -> Result<Item, Problem> {
                 Party::Withheld => {
                     "for callers without a number, use `withheld` in a rule".to_owned()
                 }
-                Party::Number(_) | Party::Literal(_) => suggest_number(text)
-                    .unwrap_or_else(|| format!("for exactly this text, use `={text}`")),
+                _ if is_national(text) => {
+                    let number = suggest_number(text).unwrap_or_default();
+                    let end = if number.ends_with('?') { "" } else { "." };
+                    let country = "If all numbers are of one country, set `country` on the list";
+                    format!("{number}{end} {country}").trim_start_matches([' ', '.']).to_owned()
+                }
+                Party::Number(_) | Party::Literal(_) => help_for(text),
             };
             refuse(format!("`{text}` is not a number"), help)
         }

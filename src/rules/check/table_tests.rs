@@ -11,7 +11,7 @@ use crate::diagnostics::did_you_mean;
 use crate::dialect;
 use crate::domain::call::{Channel, Fields, Platform};
 use crate::domain::decision::Object;
-use crate::domain::party::Party;
+use crate::domain::party::{NumberFormat, Party};
 use crate::rules::load::chunks::ChunkKind;
 use crate::rules::load::raw::{Entries, RawExpectation, RawTest, RawValue, Spanned, parse};
 use crate::rules::model::pattern::matches_many;
@@ -97,7 +97,8 @@ impl TestChecker<'_, '_> {
             let message = format!("`{text}` is a pattern; a test needs the number of one call");
             self.reporter.error("bad-number", span, message).help("for example +12137771234");
         }
-        Party::parse(text).party
+        let country = self.definitions.country;
+        NumberFormat { country, ..NumberFormat::default() }.parse(text).party
     }
 
     fn headers(

@@ -1,4 +1,4 @@
-//! Values that rules and tests have in common: channels, platforms, sources and delays.
+//! Values that rules, tests and lists have in common: channels, platforms, sources, delays, countries.
 
 use std::time::Duration;
 
@@ -6,8 +6,9 @@ use super::reporter::Reporter;
 use crate::diagnostics::did_you_mean;
 use crate::dialect;
 use crate::domain::call::{Channel, Platform};
-use crate::rules::CheckContext;
+use crate::domain::phone_number::Country;
 use crate::rules::load::raw::Spanned;
+use crate::rules::{CheckContext, NumberPattern};
 
 /// Maximum delay: platforms end a request after about 9 s.
 const MAX_DELAY_MS: i64 = 8_000;
@@ -60,4 +61,21 @@ pub(super) fn delay(
         return None;
     }
     Some(Duration::from_millis(raw.value.unsigned_abs()))
+}
+
+/// Returns a country by its code.
+pub(super) fn country(text: &Spanned<String>, reporter: &mut Reporter<'_>) -> Option<Country> {
+    match NumberPattern::parse(text.value.trim()) {
+        Ok(NumberPattern::Country(country)) => Some(country),
+        Err(problem) if problem.code == "bad-country" => {
+            reporter.problem(&text.span, problem);
+            None
+        }
+        Ok(_) | Err(_) => {
+            let message = format!("`{}` is not a known country code", text.value);
+            let help = "country codes have two capital letters, such as `DE`";
+            reporter.error("bad-country", &text.span, message).help(help);
+            None
+        }
+    }
 }

@@ -51,6 +51,11 @@ impl CsvRow<'_> {
         std::str::from_utf8(self.record.get(column).unwrap_or_default()).ok().map(str::trim)
     }
 
+    /// Returns whether no cell has a content.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.record.iter().all(|cell| cell.trim_ascii().is_empty())
+    }
+
     /// Returns the number of cells.
     pub(crate) fn cells(&self) -> usize {
         self.record.len()
@@ -68,9 +73,10 @@ impl CsvRow<'_> {
 
 impl ListRows {
     /// Opens a file and reads its header. Files named `*.csv` are CSV, separated by commas or
-    /// semicolons; all others are plain text.
+    /// semicolons or tabs; all others are plain text.
     pub(crate) fn open(files: &mut TableFiles, path: &Path) -> io::Result<ListRows> {
         let (mut file, file_bytes) = files.open(path)?;
+        refuse_other_formats(&mut *file)?;
         let is_csv =
             path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         let mut builder = ReaderBuilder::new();
@@ -81,12 +87,16 @@ impl ListRows {
             let reader = builder.from_reader(HashingReader { file, digest: Sha256::new() });
             return Ok(ListRows { reader, columns: Vec::new(), separator: None, file_bytes });
         }
-        let separator = separator(&mut *file)?;
+        let Separator { separator, is_declared } = separator(&mut *file)?;
         file.seek(SeekFrom::Start(0))?;
         builder.delimiter(separator as u8);
         let mut reader = builder.from_reader(HashingReader { file, digest: Sha256::new() });
         let mut header = ByteRecord::new();
         reader.read_byte_record(&mut header)?;
+        if is_declared {
+            // The line `sep=;`, which spreadsheets read and write.
+            reader.read_byte_record(&mut header)?;
+        }
         let columns = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned());
         Ok(ListRows { columns: columns.collect(), reader, separator: Some(separator), file_bytes })
     }
@@ -126,8 +136,15 @@ impl ListRows {
     }
 }
 
+/// Separator of the cells of a file.
+struct Separator {
+    separator: char,
+    /// The first line declares it: `sep=;`.
+    is_declared: bool,
+}
+
 /// Detects the separator in the first line that is not blank, outside quoted cells.
-fn separator(file: &mut dyn Readable) -> io::Result<char> {
+fn separator(file: &mut dyn Readable) -> io::Result<Separator> {
     const MAX_HEADER_BYTES: u64 = 1_000_000;
     let mut line = Vec::new();
     let mut reader = BufReader::new(file.take(MAX_HEADER_BYTES));
@@ -137,7 +154,36 @@ fn separator(file: &mut dyn Readable) -> io::Result<char> {
             break;
         }
     }
+    let text = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line);
+    let declared = text.strip_prefix(b"sep=").or_else(|| text.strip_prefix(b"\"sep="));
+    if let Some(&[separator @ (b',' | b';' | b'\t'), ..]) = declared {
+        return Ok(Separator { separator: char::from(separator), is_declared: true });
+    }
     let outside_of_quotes = line.split(|byte| *byte == b'"').step_by(2);
     let unquoted: Vec<u8> = outside_of_quotes.flatten().copied().collect();
-    Ok(if !unquoted.contains(&b',') && unquoted.contains(&b';') { ';' } else { ',' })
+    let others = [b',', b';', b'\t'].into_iter().find(|separator| unquoted.contains(separator));
+    let separator = others.map_or(',', char::from);
+    Ok(Separator { separator, is_declared: false })
+}
+
+/// Returns whether a file was refused because it is no list.
+pub(crate) fn is_other_format(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidData
+}
+
+/// Refuses files that are no text, by their first bytes.
+fn refuse_other_formats(file: &mut dyn Readable) -> io::Result<()> {
+    let mut first = Vec::new();
+    file.take(16).read_to_end(&mut first)?;
+    file.seek(SeekFrom::Start(0))?;
+    let format = if first.starts_with(b"PK\x03\x04") || first.starts_with(b"\xd0\xcf\x11\xe0") {
+        "it is a spreadsheet; export the sheet as CSV in UTF-8"
+    } else if first.to_ascii_uppercase().starts_with(b"BEGIN:VCARD") {
+        "it consists of vCards; export the contacts as CSV"
+    } else if first.starts_with(b"\xff\xfe") || first.starts_with(b"\xfe\xff") {
+        "it is UTF-16; save it as CSV in UTF-8"
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidData, format))
 }

@@ -33,6 +33,9 @@ toml_table! {
     pub(crate) struct RawDefinitions: "a table" {
         /// Time zone of hours, dates and tests: `"America/New_York"`.
         zone: NonEmpty,
+        /// Country in whose form numbers without `+` are written: with `"US"`, `(213) 777-1234` is
+        /// `+12137771234`; with `"DE"`, `030 901820` is `+4930901820`. Without it, they are errors.
+        country: NonEmpty,
         /// Agents by the name that rules use. Without this table, rules contain the platform's own
         /// agent ids.
         ///
@@ -74,6 +77,9 @@ toml_table! {
         file: NonEmpty,
         /// Column that holds the numbers: `"phone"`. Default: the first column.
         column: NonEmpty,
+        /// Country in whose form the numbers without `+` are written: `"US"`. Default: the `country` of
+        /// the rule table.
+        country: NonEmpty,
     }
     header {
         name: Spanned<String>,

@@ -78,6 +78,26 @@ impl NumberPattern {
         Some(number)
     }
 
+    /// Parses a pattern as [`NumberPattern::parse`] does, or a number as it is written in `country`.
+    ///
+    /// # Errors
+    /// Returns the problem, with a suggested correction where possible.
+    pub fn parse_in(text: &str, country: Option<Country>) -> Result<NumberPattern, Problem> {
+        let Some(country) = country.filter(|_| is_national(text)) else {
+            return NumberPattern::parse(text);
+        };
+        let format = NumberFormat { country: Some(country), ..NumberFormat::default() };
+        let parsed = format.parse(Some(text));
+        match parsed.completed_number() {
+            Some(number) => Ok(NumberPattern::Exact(number)),
+            None => {
+                let message = format!("`{text}` is not a number as it is written in {country}");
+                let help = "write it with `+` and the country code";
+                Err(Problem::new(BAD_NUMBER, message).help(help))
+            }
+        }
+    }
+
     /// Parses a pattern without its `!`. The check resolves `@list`, which is an error here.
     ///
     /// # Errors
@@ -97,6 +117,14 @@ impl NumberPattern {
         }
         Err(unreadable(text))
     }
+}
+
+/// Returns whether a text consists of the digits of a number without a country code. Shorter ones are
+/// extensions and short codes.
+pub(crate) fn is_national(text: &str) -> bool {
+    const MIN_DIGITS: usize = 6;
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    digits >= MIN_DIGITS && text.chars().all(is_number_character)
 }
 
 /// Returns whether a text is a pattern for many callers rather than one party: `+1213*`, `DE`,
@@ -313,16 +341,22 @@ fn unreadable(text: &str) -> Problem {
         format!("a prefix starts with `+` and the country code; did you mean `+{text}`?")
     } else if is_with_x {
         "a pattern with `X` starts with `+` and the country code, as in `+1213555XXXX`".to_owned()
-    } else if let Some(help) = suggest_number(text) {
-        help
-    } else if text.chars().all(char::is_alphabetic) {
+    } else if suggest_number(text).is_none() && text.chars().all(char::is_alphabetic) {
         format!("country codes have two capital letters, such as `DE`; {exactly}")
-    } else if is_dial_pattern(text) {
-        "numbers and prefixes start with `+` and the country code: `+49301234`, `+49*`".to_owned()
     } else {
-        exactly
+        help_for(text)
     };
     Problem::new(BAD_PATTERN, message).help(help)
+}
+
+/// Returns the help for a text that is no number.
+pub(crate) fn help_for(text: &str) -> String {
+    suggest_number(text).unwrap_or_else(|| match is_dial_pattern(text) {
+        true => {
+            "numbers and prefixes start with `+` and the country code: `+49301234`, `+49*`".into()
+        }
+        false => format!("for exactly this text, write `={text}`"),
+    })
 }
 
 /// Returns whether a text is a pattern of a telephone system or a part of a number, which no caller
@@ -340,6 +374,12 @@ pub(crate) fn suggest_number(text: &str) -> Option<String> {
         let part = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         value.split(['.', ',']).all(part) && part(exponent.trim_start_matches('+'))
     });
+    let upper = text.to_ascii_uppercase();
+    if ["#NAME?", "#VALUE!", "#REF!", "#N/A", "#NV", "#NUM!", "#DIV/0!"].contains(&&*upper) {
+        let help =
+            "a spreadsheet took this for a formula; format the column as text and export it again";
+        return Some(help.to_owned());
+    }
     if is_rounded {
         let help =
             "a spreadsheet rounded this number; format the column as text and export it again";

@@ -1,0 +1,140 @@
+//! Lists as spreadsheets, contact managers and telephone systems write them.
+
+use switchboard::dialect;
+use switchboard::domain::call::{Call, Channel, Fields};
+use switchboard::domain::party::Party;
+use switchboard::reload;
+use switchboard::rules::{CheckContext, LoadedTable};
+
+use crate::rules::codes_of;
+use crate::support::app::decide;
+
+/// Loads a rule table with the list `l` from a file, and the keys of the list.
+fn load(file: &str, content: &[u8], keys: &str) -> LoadedTable {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = format!(
+        "[lists.l]\nfile = \"{file}\"\n{keys}\n\
+         [[rule]]\nname = \"listed\"\nfrom = \"@l\"\nkeep = true\n\
+         [[rule]]\nname = \"everyone\"\nreject = true\n"
+    );
+    std::fs::write(folder.path().join("rules.toml"), rules).unwrap();
+    std::fs::write(folder.path().join(file), content).unwrap();
+    let path = folder.path().join("rules.toml");
+    reload::load(&path, &CheckContext::default(), false, &mut |_| {}).unwrap()
+}
+
+/// Checks which callers are on the list, and the codes of the warnings.
+#[track_caller]
+fn check(file: &str, content: &str, keys: &str, callers: &[&str], warnings: &[&str]) {
+    let LoadedTable { table, report, .. } = load(file, content.as_bytes(), keys);
+    let table = table.unwrap_or_else(|| panic!("{content:?}: {report}"));
+    for caller in callers {
+        let from = Party::parse(Some(caller)).party;
+        let fields = Fields { from, ..Fields::unknown(Channel::Call) };
+        let call =
+            Call::synthetic("retell", dialect::by_name("retell").unwrap().platform(), fields);
+        assert_eq!(decide(&table, &call).rule(), Some("listed"), "{caller} in {content:?}");
+    }
+    assert_eq!(table.lists.all()[0].size, callers.len(), "{content:?}");
+    assert_eq!(codes_of(&report), warnings, "{content:?}: {report}");
+}
+
+const CALLER: &str = "+12137771234";
+const OTHER: &str = "+12137779999";
+
+#[test]
+fn the_separator_is_a_comma_a_semicolon_or_a_tab() {
+    for separator in [",", ";", "\t"] {
+        let rows = format!("number{separator}name\n{CALLER}{separator}Ann\n");
+        check("l.csv", &rows, "", &[CALLER], &[]);
+        // A spreadsheet's own first line.
+        check("l.csv", &format!("sep={separator}\n{rows}"), "", &[CALLER], &[]);
+        check("l.csv", &format!("\u{feff}sep={separator}\r\n{rows}"), "", &[CALLER], &[]);
+    }
+}
+
+#[test]
+fn blank_rows_are_skipped_and_rows_without_a_number_are_counted() {
+    check("l.csv", &format!("number,name\n,\n{CALLER},Ann\n,\n , \n"), "", &[CALLER], &[]);
+    let without = format!("number,name\n,Joe\n{CALLER},Ann\n0,Max\n,Eve\n");
+    check("l.csv", &without, "", &[CALLER], &["bad-row", "bad-row"]);
+    let report = load("l.csv", without.as_bytes(), "").report.to_string();
+    assert!(report.contains("l.csv has 2 more rows without a number, skipped"), "{report}");
+}
+
+#[test]
+fn what_a_spreadsheet_puts_around_a_number_is_removed() {
+    for cell in ["'+12137771234", "\"=\"\"+12137771234\"\"\"", " +12137771234 ", "+1 213/777 1234"]
+    {
+        check("l.csv", &format!("number,name\n{cell},Ann\n"), "", &[CALLER], &[]);
+    }
+}
+
+#[test]
+fn a_cell_can_hold_several_numbers() {
+    for cell in ["+1 213-777-1234 ::: +1 213-777-9999", "+12137771234; +12137779999"] {
+        check(
+            "l.csv",
+            &format!("name,number\nAnn,\"{cell}\"\n"),
+            "column = \"number\"",
+            &[CALLER, OTHER],
+            &[],
+        );
+    }
+}
+
+#[test]
+fn national_numbers_are_read_in_the_country_of_the_list_or_the_table() {
+    let american = "number,name\n2137771234,Ann\n(213) 777-9999,Joe\n";
+    check("l.csv", american, "country = \"US\"", &[CALLER, OTHER], &[]);
+    check("l.txt", "2137771234\n1 213 777 9999\n", "country = \"US\"", &[CALLER, OTHER], &[]);
+    let german = "number\n004930901820\n030 901821\n0\n+12137771234\n";
+    let callers = ["+4930901820", "+4930901821", CALLER];
+    check("l.csv", german, "country = \"DE\"", &callers, &["bad-row"]);
+    let LoadedTable { table, report, .. } =
+        load("l.csv", b"number\n30901820\n", "country = \"DE\"");
+    assert!(table.is_none());
+    assert!(
+        report.to_string().contains("`30901820` is not a number as it is written in DE"),
+        "{report}"
+    );
+    let LoadedTable { report, .. } = load("l.csv", b"number\n1\n", "country = \"Germany\"");
+    assert!(codes_of(&report).contains(&"bad-country"), "{report}");
+}
+
+#[test]
+fn numbers_without_a_country_code_are_reported_once() {
+    let rows: String = (1000..2000).map(|last| format!("213777{last},caller\n")).collect();
+    let LoadedTable { table, report, .. } =
+        load("l.csv", format!("number,name\n{rows}").as_bytes(), "");
+    assert!(table.is_none());
+    assert_eq!(report.diagnostics().len(), 2, "{report}");
+    let text = report.to_string();
+    assert!(text.contains("set `country` on the list"), "{text}");
+    assert!(text.contains("l.csv has 999 more rows without a country code"), "{text}");
+}
+
+#[test]
+fn files_that_are_no_lists_are_recognized() {
+    for (file, content, expected) in [
+        ("l.csv", &b"PK\x03\x04..."[..], "it is a spreadsheet; export the sheet as CSV in UTF-8"),
+        ("l.csv", b"\xd0\xcf\x11\xe0...", "it is a spreadsheet"),
+        ("l.txt", b"BEGIN:VCARD\nTEL:+12137771234\n", "it consists of vCards"),
+        ("l.csv", b"\xff\xfen\0u\0", "it is UTF-16; save it as CSV in UTF-8"),
+    ] {
+        let report = load(file, content, "").report;
+        assert_eq!(codes_of(&report), ["no-file"], "{report}");
+        assert!(report.to_string().contains(expected), "{report}");
+    }
+}
+
+#[test]
+fn a_pattern_of_a_telephone_system_is_not_proposed_as_a_text() {
+    for cell in ["0049*", "49*", "_NXXNXXXXXX", "1-213-777-*", "01579263981*", "#NAME?"] {
+        let report = load("l.csv", format!("number\n{cell}\n").as_bytes(), "").report.to_string();
+        assert!(
+            report.contains("bad-pattern") && !report.contains(&format!("={cell}")),
+            "{report}"
+        );
+    }
+}
