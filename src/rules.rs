@@ -19,7 +19,7 @@ pub use check::RuleLocations;
 pub use check::context::{CheckContext, Progress, SourceInfo};
 pub use load::files::{FileStamp, Snapshot};
 pub use load::json_schema;
-pub use model::condition::{Comparison, ExpectedValue, Operand, WhereClause};
+pub use model::condition::{Comparison, ExpectedValue, Number, Operand, WhereClause};
 pub use model::dates::{Dates, DaySpec};
 pub use model::hours::{Hours, HoursStatus, parse_timestamp};
 pub use model::index::{Index, PartyKeys};

@@ -101,7 +101,8 @@ impl RuleChecker<'_, '_> {
             }
             RawCondition::Text(text) => text,
         };
-        let (negated, text) = match text.strip_prefix('!') {
+        // `!= gold` is `!` and `= gold`.
+        let (negated, text) = match text.trim().strip_prefix('!') {
             Some(rest) => (true, rest.trim()),
             None => (false, text.as_str()),
         };

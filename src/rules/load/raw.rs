@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use serde_json::{Value, json};
 
+use crate::rules::model::condition::Number;
 use crate::schema::toml_table;
 use parse::{Entry, Header, TableKeys, TomlReader, TomlTable};
 use value_types::{
@@ -314,7 +315,7 @@ pub(crate) type RawWhere = (Spanned<String>, Vec<Spanned<RawCondition>>);
 
 pub(crate) enum RawCondition {
     Text(String),
-    Number(f64),
+    Number(Number),
 }
 
 pub(crate) enum RawOutcome {

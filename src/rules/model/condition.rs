@@ -1,5 +1,6 @@
 //! `where`: conditions on a column of the matched list row or on a SIP header.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use super::lists::{Cell, ResolvedCall};
@@ -29,11 +30,53 @@ pub enum Operand {
 /// Expected value of an operand.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ExpectedValue {
-    /// Exact text, case-sensitive.
+    /// Text, compared without regard to case.
     Text(Box<str>),
+    /// Truth value, in the words that spreadsheets and people use.
+    Truth(bool),
     /// Number, with the comparison that must be true.
-    Number(Comparison, f64),
+    Number(Comparison, Number),
 }
+
+/// A number. Whole numbers are compared digit by digit, since a float has only 53 bits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Number {
+    /// Whole number.
+    Whole(i128),
+    /// Any other finite number.
+    Float(f64),
+}
+
+impl Number {
+    /// Parses a number; white space around it is ignored.
+    pub fn parse(text: &str) -> Option<Number> {
+        let text = text.trim();
+        let whole = text.strip_prefix('+').unwrap_or(text).parse().ok().map(Number::Whole);
+        let float = || text.parse().ok().filter(|number: &f64| number.is_finite());
+        whole.or_else(|| float().map(Number::Float))
+    }
+
+    fn to_float(self) -> f64 {
+        match self {
+            Number::Whole(number) => number as f64,
+            Number::Float(number) => number,
+        }
+    }
+
+    fn compare(self, other: Number) -> Option<Ordering> {
+        match (self, other) {
+            (Number::Whole(one), Number::Whole(other)) => Some(one.cmp(&other)),
+            (one, other) => one.to_float().partial_cmp(&other.to_float()),
+        }
+    }
+}
+
+/// Words for true in lists, in lower case.
+const TRUE_WORDS: [&str; 12] =
+    ["true", "yes", "1", "x", "wahr", "ja", "vrai", "oui", "verdadero", "sí", "vero", "waar"];
+/// Words for false.
+const FALSE_WORDS: [&str; 9] =
+    ["false", "no", "0", "falsch", "nein", "faux", "non", "falso", "onwaar"];
 
 /// Comparison of two numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,51 +114,76 @@ impl Operand {
 }
 
 impl ExpectedValue {
-    /// Parses an expected value such as `gold` or `>= 6`.
+    /// Parses an expected value such as `gold`, `true` or `>= 6`.
     ///
     /// ```
-    /// use switchboard::rules::{Comparison, ExpectedValue};
+    /// use switchboard::rules::{Comparison, ExpectedValue, Number};
     ///
     /// let value = ExpectedValue::parse(">= 6").unwrap();
-    /// assert_eq!(value, ExpectedValue::Number(Comparison::AtLeast, 6.0));
+    /// assert_eq!(value, ExpectedValue::Number(Comparison::AtLeast, Number::Whole(6)));
+    /// assert_eq!(ExpectedValue::parse("= gold").unwrap(), ExpectedValue::Text("gold".into()));
     /// assert_eq!(ExpectedValue::parse("> six").unwrap_err().code, "bad-comparison");
     /// ```
     ///
     /// # Errors
-    /// Returns a problem when a comparison operator is not followed by a number.
+    /// Returns a problem when a comparison operator is not followed by a number, or is none of those
+    /// that exist.
     pub fn parse(text: &str) -> Result<ExpectedValue, Problem> {
-        let number =
-            |text: &str| text.trim().parse().ok().filter(|number: &f64| number.is_finite());
-        let Some((comparison, rest)) = Comparison::ALL.iter().find_map(|comparison| {
-            Some((*comparison, text.trim().strip_prefix(comparison.as_str())?))
-        }) else {
-            let after_equals =
-                text.trim().strip_prefix('=').map(|rest| rest.trim_start_matches(['=', '>', '<']));
-            return match after_equals.and_then(number) {
-                Some(_) => {
-                    Err(Problem::new(BAD_COMPARISON, format!("`{text}` is not a comparison")).help(
-                        "use `>=`, `<=`, `>` or `<`; write `6` for equal and `!6` for not equal",
-                    ))
-                }
-                None => Ok(ExpectedValue::Text(text.into())),
-            };
+        let trimmed = text.trim();
+        if let Some(unknown) =
+            ["=>", "=<", "<>", "=~", "~"].iter().find(|op| trimmed.starts_with(**op))
+        {
+            let message = format!("`{text}` is not a comparison: there is no `{unknown}`");
+            let help = "use `>=`, `<=`, `>` or `<`; write `6` for equal and `!6` for not equal";
+            return Err(Problem::new(BAD_COMPARISON, message).help(help));
+        }
+        let equal = trimmed.strip_prefix("==").or_else(|| trimmed.strip_prefix('='));
+        if let Some(rest) = equal {
+            let rest = rest.trim();
+            return Ok(match Number::parse(rest) {
+                Some(number) => ExpectedValue::Number(Comparison::Equal, number),
+                None => ExpectedValue::text(rest),
+            });
+        }
+        let Some((comparison, rest)) = Comparison::ALL
+            .iter()
+            .find_map(|comparison| Some((*comparison, trimmed.strip_prefix(comparison.as_str())?)))
+        else {
+            return Ok(ExpectedValue::text(text));
         };
-        number(rest).map(|number| ExpectedValue::Number(comparison, number)).ok_or_else(|| {
-            let help = match rest.contains(['<', '>']) {
-                true => "for a range, exclude the upper part: [\">= 3\", \"!>= 10\"]",
-                false => "write a number after the operator: \">= 6\"",
-            };
-            Problem::new(BAD_COMPARISON, format!("`{text}` does not compare with a number"))
-                .help(help)
-        })
+        Number::parse(rest).map(|number| ExpectedValue::Number(comparison, number)).ok_or_else(
+            || {
+                let help = match rest.contains(['<', '>']) {
+                    true => "for a range, exclude the upper part: [\">= 3\", \"!>= 10\"]",
+                    false => "write a number after the operator: \">= 6\"",
+                };
+                Problem::new(BAD_COMPARISON, format!("`{text}` does not compare with a number"))
+                    .help(help)
+            },
+        )
+    }
+
+    fn text(text: &str) -> ExpectedValue {
+        match text {
+            "true" => ExpectedValue::Truth(true),
+            "false" => ExpectedValue::Truth(false),
+            text => ExpectedValue::Text(text.into()),
+        }
     }
 
     fn matches(&self, actual: &str) -> bool {
         match self {
-            ExpectedValue::Text(text) => **text == *actual,
+            ExpectedValue::Text(text) => {
+                text.eq_ignore_ascii_case(actual)
+                    || (!text.is_ascii() && text.to_lowercase() == actual.to_lowercase())
+            }
+            ExpectedValue::Truth(truth) => {
+                let words: &[&str] = if *truth { &TRUE_WORDS } else { &FALSE_WORDS };
+                words.contains(&actual.trim().to_lowercase().as_str())
+            }
             ExpectedValue::Number(comparison, number) => {
-                let actual = actual.trim().parse().ok().filter(|actual: &f64| actual.is_finite());
-                actual.is_some_and(|actual| comparison.is_true(actual, *number))
+                let order = Number::parse(actual).and_then(|actual| actual.compare(*number));
+                order.is_some_and(|order| comparison.is_true(order))
             }
         }
     }
@@ -136,13 +204,14 @@ impl Comparison {
         }
     }
 
-    fn is_true(self, actual: f64, number: f64) -> bool {
+    /// Returns whether the comparison is true of an actual value with this order to the expected one.
+    fn is_true(self, order: Ordering) -> bool {
         match self {
-            Comparison::AtLeast => actual >= number,
-            Comparison::AtMost => actual <= number,
-            Comparison::Above => actual > number,
-            Comparison::Below => actual < number,
-            Comparison::Equal => actual == number,
+            Comparison::AtLeast => order.is_ge(),
+            Comparison::AtMost => order.is_le(),
+            Comparison::Above => order.is_gt(),
+            Comparison::Below => order.is_lt(),
+            Comparison::Equal => order.is_eq(),
         }
     }
 }
@@ -152,10 +221,63 @@ impl fmt::Display for ExpectedValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ExpectedValue::Text(text) => f.write_str(text),
+            ExpectedValue::Truth(truth) => truth.fmt(f),
             ExpectedValue::Number(Comparison::Equal, number) => number.fmt(f),
             ExpectedValue::Number(comparison, number) => {
                 write!(f, "{} {number}", comparison.as_str())
             }
+        }
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Number::Whole(number) => number.fmt(f),
+            Number::Float(number) => number.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(expected: &str, actual: &str, matches: bool) {
+        let value = ExpectedValue::parse(expected).unwrap();
+        assert_eq!(value.matches(actual), matches, "{actual} as {expected}");
+    }
+
+    #[test]
+    fn compares_texts_truth_values_and_numbers() {
+        for (expected, actual, matches) in [
+            ("gold", "gold", true),
+            ("gold", "Gold", true),
+            ("= gold", "gold", true),
+            ("== gold", "silver", false),
+            ("Ä", "ä", true),
+            ("true", "TRUE", true),
+            ("true", "WAHR", true),
+            ("true", "x", true),
+            ("true", "false", false),
+            ("true", "", false),
+            ("false", "no", true),
+            ("= 6", "6.0", true),
+            (">= 6", " 7 ", true),
+            ("< 6", "5.5", true),
+            ("> 9007199254740992", "9007199254740993", true),
+            ("== 9007199254740993", "9007199254740992", false),
+            (">= 6", "six", false),
+        ] {
+            check(expected, actual, matches);
+        }
+    }
+
+    #[test]
+    fn rejects_what_looks_like_an_operator_and_is_none() {
+        for text in ["=> 6", "=< 6", "<> gold", "=~ gold", "> six", ">= 3 < 9"] {
+            assert_eq!(ExpectedValue::parse(text).unwrap_err().code, BAD_COMPARISON, "{text}");
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
     RawTest, RawTimes, RawValue, RawWhere, Spanned,
 };
 use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, nearest};
+use crate::rules::model::condition::Number;
 use crate::schema::TableSpec;
 
 /// Keys of a table, as `toml_table!` declares them.
@@ -422,7 +423,7 @@ impl Entry<'_, '_> {
     }
 
     fn condition_value(&mut self) -> Option<Spanned<RawCondition>> {
-        let number = || json_number(self.value.get_ref())?.as_f64();
+        let number = || Number::parse(&json_number(self.value.get_ref())?.to_string());
         let condition = match self.value.get_ref() {
             DeValue::String(text) => Some(RawCondition::Text(text.to_string())),
             DeValue::Boolean(boolean) => Some(RawCondition::Text(boolean.to_string())),
