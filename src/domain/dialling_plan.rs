@@ -82,7 +82,9 @@ pub fn read(digits: &str, country: Country) -> Option<PhoneNumber> {
     }
     let after_trunk = digits.strip_prefix(plan.trunk).filter(|_| !plan.trunk.is_empty());
     let after_trunk = after_trunk.filter(|rest| plan.has_length(rest) && !rest.starts_with('0'));
-    let may_lack_trunk = plan.trunk.is_empty() || plan.code == NORTH_AMERICA;
+    let may_lack_trunk = plan.trunk.is_empty()
+        || plan.code == NORTH_AMERICA
+        || OPTIONAL_TRUNK.contains(&country.as_str());
     let bare = Some(digits).filter(|digits| may_lack_trunk && plan.has_length(digits));
     let international = plan.after_code(digits);
     let number = plan.with_code(after_trunk.or(bare).or(international)?)?;
@@ -91,6 +93,11 @@ pub fn read(digits: &str, country: Country) -> Option<PhoneNumber> {
 
 /// Calling code of the United States, Canada and the Caribbean.
 const NORTH_AMERICA: u16 = 1;
+
+/// Countries in which some numbers, mobile ones in most cases, are written without the trunk prefix.
+const OPTIONAL_TRUNK: [&str; 16] = [
+    "BO", "BR", "CN", "CO", "GE", "KI", "LB", "LI", "MC", "MH", "MN", "NP", "PE", "RW", "SO", "UY",
+];
 
 /// Returns whether digits without a `+` have the form of a number of North America, `NXX NXX XXXX`: they
 /// are more likely one of these than an international number that lacks its `+`.
@@ -121,7 +128,8 @@ pub fn keeps_zero(number: PhoneNumber) -> bool {
     ["+39", "+378", "+225", "+241", "+242"].iter().any(|code| digits.starts_with(code))
 }
 
-/// The plan of each country. Codes, trunk prefixes and lengths are those of libphonenumber (9.0.43).
+/// The plan of each country. Codes, trunk prefixes and lengths are those of libphonenumber (9.0.43); the
+/// trunk prefix of Belarus is 8 and another 0.
 const PLANS: &[(&[u8; 2], Plan)] = &[
     (b"AC", Plan { code: 247, trunk: "", exit: "00", lengths: lengths(&[5]) }),
     (b"AD", Plan { code: 376, trunk: "", exit: "00", lengths: lengths(&[6, 8, 9]) }),
@@ -168,7 +176,7 @@ const PLANS: &[(&[u8; 2], Plan)] = &[
     (b"BS", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
     (b"BT", Plan { code: 975, trunk: "", exit: "00", lengths: lengths(&[7, 8]) }),
     (b"BW", Plan { code: 267, trunk: "", exit: "00", lengths: lengths(&[7, 8, 10]) }),
-    (b"BY", Plan { code: 375, trunk: "8", exit: "810", lengths: lengths(&[6, 7, 8, 9, 10, 11]) }),
+    (b"BY", Plan { code: 375, trunk: "80", exit: "810", lengths: lengths(&[6, 7, 8, 9, 10, 11]) }),
     (b"BZ", Plan { code: 501, trunk: "", exit: "00", lengths: lengths(&[7, 11]) }),
     (b"CA", Plan { code: 1, trunk: "1", exit: "011", lengths: lengths(&[10]) }),
     (b"CC", Plan { code: 61, trunk: "0", exit: "0011", lengths: lengths(&[6, 7, 8, 9, 10, 12]) }),

@@ -13,8 +13,6 @@ use super::phone_number::{Country, InvalidNumber, PhoneNumber, ascii_digit, is_d
 /// Minimum number of digits for reading a text without `+` as an international number. Anything
 /// shorter is an extension or a short code.
 const MIN_BARE_DIGITS: usize = 8;
-/// The same if the country of the source is known: shorter ones are national numbers of it.
-const MIN_FOREIGN_DIGITS: usize = 11;
 
 /// A party of a call: the caller or the called number.
 ///
@@ -184,16 +182,13 @@ impl NumberFormat {
         if bare.is_some_and(|number| number.spells_withheld()) {
             return Some(ParsedParty { party: Party::Withheld, reading: NumberReading::AsSent });
         }
-        let minimum = match self.country {
-            Some(country) => {
-                if let Some(number) = dialling_plan::read(&digits, country) {
-                    return Some(international(number, NumberReading::Completed));
-                }
-                MIN_FOREIGN_DIGITS
-            }
-            None => MIN_BARE_DIGITS,
-        };
-        bare.filter(|_| digits.len() >= minimum && !dialling_plan::is_north_american(&digits))
+        if let Some(country) = self.country {
+            // Without a +, any other reading would be a guess: mobile numbers of China begin with 1.
+            let number = dialling_plan::read(&digits, country)?;
+            return Some(international(number, NumberReading::Completed));
+        }
+        let is_long = digits.len() >= MIN_BARE_DIGITS;
+        bare.filter(|_| is_long && !dialling_plan::is_north_american(&digits))
             .map(|number| international(number, NumberReading::PlusAdded))
     }
 
@@ -556,6 +551,10 @@ mod tests {
         check_in("RU", "89161234567", "+79161234567");
         check_in("RU", "810 49 30 901820", "+4930901820");
         check_in("DE", "+12137771234", "+12137771234");
+        check_in("DE", "12137771234", "12137771234");
+        check_in("CN", "131 2345 6789", "+8613123456789");
+        check_in("BR", "(11) 96123-4567", "+5511961234567");
+        check_in("BY", "8 029 491-19-11", "+375294911911");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberType, Region};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region};
+use switchboard::domain::party::NumberFormat;
 use switchboard::domain::phone_number::Country;
 
 /// A block of numbers for which the table deliberately differs from the library.
@@ -287,4 +288,37 @@ fn the_list_of_countries_is_that_of_the_library_sorted_without_duplicates() {
     let library: BTreeSet<String> =
         PHONE_NUMBER_UTIL.get_supported_regions().map(|region| region.to_string()).collect();
     assert_eq!(known, library);
+}
+
+/// Countries whose national format has digits that are not dialled from abroad.
+const OTHER_NATIONAL_FORMATS: [&str; 2] = ["AR", "MX"];
+
+#[test]
+fn national_numbers_are_read_as_the_library_reads_them() {
+    let mut compared = 0;
+    let mut wrong = Vec::new();
+    for country in
+        Country::all().filter(|country| !OTHER_NATIONAL_FORMATS.contains(&country.as_str()))
+    {
+        let Ok(region) = country.as_str().parse::<Region>() else { continue };
+        for kind in [PhoneNumberType::FixedLine, PhoneNumberType::Mobile] {
+            let Ok(example) =
+                PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, kind)
+            else {
+                continue;
+            };
+            if example.national_number < 100_000 {
+                continue; // shorter than a text that is read as a number
+            }
+            let national = PHONE_NUMBER_UTIL.format(&example, PhoneNumberFormat::National);
+            let format = NumberFormat { country: Some(country), ..NumberFormat::default() };
+            let read = format.parse(Some(&national)).party.unmasked().into_owned();
+            compared += 1;
+            if read != format!("+{}", digits(&example)) {
+                wrong.push(format!("{country} {national}: {read}, not +{}", digits(&example)));
+            }
+        }
+    }
+    assert!(compared > 400, "only {compared} numbers");
+    assert!(wrong.is_empty(), "{} of {compared}:\n{}", wrong.len(), wrong.join("\n"));
 }
