@@ -1,15 +1,19 @@
 //! HTTP over real sockets: malformed requests, limits on connections, and shutdown.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::Request;
+use bytes::Bytes;
 use switchboard::http::{ConnectionLimits, Transport, serve};
 use switchboard::pipeline::Switchboard;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tower::ServiceExt;
 
 use crate::support::app::{NOW_MS, RETELL_KEY, RULES, SETTINGS, app, retell_call, sign};
 use crate::support::wait::{self, DEADLINE, within_deadline};
@@ -204,6 +208,44 @@ async fn a_client_that_reads_no_response_is_disconnected() {
     // The loop ends when the connection is reset.
     let until_reset = async { while stream.write_all(requests.as_bytes()).await.is_ok() {} };
     within_deadline("the end of the connection", until_reset).await;
+}
+
+/// Serves the admin listener with its own limits.
+async fn run_admin() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = app(SETTINGS, RULES).admin;
+    let stop = std::future::pending();
+    tokio::spawn(serve(listener, router, ConnectionLimits::ADMIN, Transport::default(), stop));
+    address
+}
+
+#[tokio::test]
+async fn stalled_connections_to_the_admin_listener_make_room_for_probes() {
+    let address = run_admin().await;
+    let body_withheld = "POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n";
+    let responses_unread = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(500);
+    let mut stalled = Vec::new();
+    for index in 0..ConnectionLimits::ADMIN.max_connections {
+        let request = if index % 16 == 0 { &responses_unread } else { body_withheld };
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stalled.push(stream);
+    }
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        assert_eq!(status(&exchange(address, request.as_bytes()).await), 200, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_admin_listener_waits_a_limited_time_for_a_body() {
+    let withheld =
+        axum::body::Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
+    let request = Request::post("/explain").header("host", "localhost").body(withheld).unwrap();
+    let response = app(SETTINGS, RULES).admin.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 408);
 }
 
 #[tokio::test]
