@@ -136,6 +136,35 @@ async fn malformed_requests_receive_their_status() {
 }
 
 #[tokio::test]
+async fn an_invalid_host_is_a_400() {
+    let running = run(LIMITS, RULES).await;
+    let get = |target: &str, host: &str| {
+        format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+    };
+    for host in [
+        "h",
+        "h.example:8080",
+        "192.0.2.1",
+        "[2001:db8::1]:443",
+        "xn--bcher-kva.example",
+        "a_b",
+        "",
+    ] {
+        let answer = exchange(running.address, get("/healthz", host).as_bytes()).await;
+        assert_eq!(status(&answer), 200, "{host}: {answer}");
+    }
+    for host in [
+        "a b", "a/b", "a,b", "user@h", "h:port", "h:99999", "[::1", "[zz]", "h?x", "h#x", ":80",
+        "<h>",
+    ] {
+        let answer = exchange(running.address, get("/healthz", host).as_bytes()).await;
+        assert_eq!(status(&answer), 400, "{host}: {answer}");
+    }
+    let user = exchange(running.address, get("http://user@h/healthz", "h").as_bytes()).await;
+    assert_eq!(status(&user), 400, "{user}");
+}
+
+#[tokio::test]
 async fn bytes_after_a_chunked_request_are_never_another_request() {
     let running = run(LIMITS, RULES).await;
     let smuggled = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -143,6 +172,8 @@ async fn bytes_after_a_chunked_request_are_never_another_request() {
     for headers in [format!("{length}{chunked}"), format!("{chunked}{length}")] {
         let first = format!("POST /inbound/retell HTTP/1.1\r\nHost: h\r\n{headers}\r\n0\r\n\r\n");
         let answer = exchange(running.address, format!("{first}{smuggled}").as_bytes()).await;
+        // The chunks are the body, which is not signed.
+        assert_eq!(status(&answer), 401, "{answer}");
         assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
         assert!(answer.contains("connection: close"), "{answer}");
     }
