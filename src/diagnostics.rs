@@ -20,14 +20,22 @@ pub struct SourceFile {
     pub private: bool,
     /// Number of the first line: 1, unless this is an excerpt of a file.
     pub first_line: usize,
+    /// Number of characters before the first one: 0, unless this is an excerpt of a long line.
+    chars_before: usize,
     line_starts: OnceLock<Vec<usize>>,
 }
+
+/// Maximum number of characters that a diagnostic quotes in one piece.
+const MAX_QUOTED_CHARS: usize = 200;
+/// Characters of a long line that are shown before the fault.
+const CONTEXT_CHARS: usize = 40;
 
 impl SourceFile {
     /// Creates a file whose lines may be shown.
     pub fn new(path: &str, text: String) -> SourceFile {
         let path = path.to_owned();
-        SourceFile { path, text, private: false, first_line: 1, line_starts: OnceLock::new() }
+        let line_starts = OnceLock::new();
+        SourceFile { path, text, private: false, first_line: 1, chars_before: 0, line_starts }
     }
 
     /// Creates a file that may contain secrets.
@@ -258,7 +266,9 @@ impl Report {
         })
     }
 
-    fn add(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
+    fn add(&mut self, mut diagnostic: Diagnostic) -> &mut Diagnostic {
+        shorten_quotes(&mut diagnostic.message);
+        diagnostic.help.iter_mut().for_each(shorten_quotes);
         let count = match diagnostic.severity {
             Severity::Error => Some(&mut self.errors),
             Severity::Warning => Some(&mut self.warnings),
@@ -381,10 +391,7 @@ impl Diagnostic {
                 let path = location.file.path.as_str();
                 group.element(Origin::path(path).line(line).char_column(column))
             } else {
-                let (first, line, span) = location.line();
-                let caret = AnnotationKind::Primary.span(span);
-                let path = location.file.path.as_str();
-                group.element(Snippet::source(line).line_start(first).path(path).annotation(caret))
+                location.add_excerpt(group)
             };
         }
         if let Some(help) = &self.help {
@@ -421,6 +428,29 @@ impl Diagnostic {
     }
 }
 
+/// Part of a line.
+struct Excerpt<'t> {
+    /// Number of the line.
+    line: usize,
+    /// Number of characters of the line before the part.
+    chars_before: usize,
+    text: &'t str,
+    /// The location within the part.
+    span: Range<usize>,
+}
+
+/// Shortens what is quoted in backticks.
+fn shorten_quotes(text: &mut String) {
+    if text.len() <= MAX_QUOTED_CHARS {
+        return;
+    }
+    let shorten = |(index, part): (usize, &str)| {
+        let long = part.char_indices().nth(MAX_QUOTED_CHARS).filter(|_| index % 2 == 1);
+        long.map_or_else(|| part.to_owned(), |(end, _)| format!("{}…", &part[..end]))
+    };
+    *text = text.split('`').enumerate().map(shorten).collect::<Vec<_>>().join("`");
+}
+
 impl Location {
     /// Returns line and column, counted from 1; the column counts characters.
     pub fn line_and_column(&self) -> (usize, usize) {
@@ -428,14 +458,43 @@ impl Location {
         let (line, line_start) = self.file.line_at(start);
         let before = &self.file.text.as_bytes()[line_start..start];
         let column = String::from_utf8_lossy(before).chars().count() + 1;
+        let column = column + if line == 0 { self.file.chars_before } else { 0 };
         (self.file.first_line + line, column)
     }
 
     /// Returns the same location in an excerpt of its line.
     fn in_excerpt(&self) -> Location {
-        let (number, text, span) = self.line();
-        let line = SourceFile::excerpt(&self.file.path, number, text.to_owned());
-        Location { file: Arc::new(SourceFile { private: self.file.private, ..line }), span }
+        let Excerpt { line, chars_before, text, span } = self.excerpt();
+        let excerpt = SourceFile::excerpt(&self.file.path, line, text.to_owned());
+        let private = self.file.private;
+        Location { file: Arc::new(SourceFile { private, chars_before, ..excerpt }), span }
+    }
+
+    /// Adds the excerpt to a rendered diagnostic.
+    fn add_excerpt<'a>(&'a self, group: Group<'a>) -> Group<'a> {
+        let Excerpt { line, chars_before, text, span } = self.excerpt();
+        let path = self.file.path.as_str();
+        let snippet = Snippet::source(text).line_start(line);
+        let snippet = snippet.annotation(AnnotationKind::Primary.span(span));
+        if chars_before == 0 {
+            return group.element(snippet.path(path));
+        }
+        // The renderer would count the column within the excerpt.
+        let (line, column) = self.line_and_column();
+        group.element(Origin::path(path).line(line).char_column(column)).element(snippet)
+    }
+
+    /// Returns the part of the first line around the location that is short enough to be shown.
+    fn excerpt(&self) -> Excerpt<'_> {
+        let (line, text, span) = self.line();
+        let back = text[..span.start].char_indices().rev().map(|(at, _)| at);
+        let is_long = text.chars().nth(MAX_QUOTED_CHARS).is_some();
+        let from = if is_long { back.take(CONTEXT_CHARS).last().unwrap_or(span.start) } else { 0 };
+        let shown = &text[from..];
+        let end = shown.char_indices().nth(MAX_QUOTED_CHARS).map_or(shown.len(), |(at, _)| at);
+        let span = (span.start - from).min(end)..(span.end - from).min(end);
+        let chars_before = self.file.chars_before + text[..from].chars().count();
+        Excerpt { line, chars_before, text: &shown[..end], span }
     }
 
     /// Returns whether the excerpt would show a value of a private file.
@@ -469,8 +528,12 @@ impl fmt::Display for Location {
 
 /// Returns the most similar candidate, if one is similar enough to be a misspelling.
 pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let length = word.chars().take(MAX_QUOTED_CHARS + 1).count();
+    if length > MAX_QUOTED_CHARS {
+        return None;
+    }
     let lower = word.to_lowercase();
-    let max_distance = (word.chars().count() / 3).max(1);
+    let max_distance = (length / 3).max(1);
     let distance = |other: &str| strsim::damerau_levenshtein(&lower, &other.to_lowercase());
     let ranked = candidates.into_iter().map(|candidate| (distance(candidate), candidate));
     let similar = ranked.filter(|(distance, _)| *distance <= max_distance);
@@ -488,6 +551,25 @@ pub fn did_you_mean<'c>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_lines_and_names_are_quoted_in_part() {
+        let text = format!("{}agnet{}", "é".repeat(5_000), "x".repeat(5_000));
+        let file = Arc::new(SourceFile::new("rules.toml", format!("a = 1\n{text}\n")));
+        let start = 6 + 2 * 5_000;
+        let mut report = Report::default();
+        let location = Location { file, span: start..start + 5 };
+        let message = format!("unknown key `{}` in a `rule`", "k".repeat(1_000));
+        report.error("unknown-key", Some(location), message);
+        for report in [report.clone(), report.with_excerpts_only()] {
+            let rendered = report.to_text(false);
+            assert!(rendered.contains("--> rules.toml:2:5001"), "{rendered}");
+            assert!(rendered.contains("2 | éééé"), "{rendered}");
+            assert!(rendered.contains("kkk…` in a `rule`"), "{rendered}");
+            assert!(rendered.chars().count() < 900, "{rendered}");
+            assert_eq!(report.to_json()[0]["column"], 5_001);
+        }
+    }
 
     #[test]
     fn a_report_counts_the_errors_that_it_does_not_keep() {

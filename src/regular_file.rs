@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
 /// Maximum size of a file of one kind.
@@ -67,6 +67,18 @@ pub(crate) fn is_unusable(error: &io::Error) -> bool {
     [io::ErrorKind::InvalidInput, io::ErrorKind::FileTooLarge].contains(&error.kind())
 }
 
+/// Returns whether every user of the machine may read the file. Folders in which an orchestrator places
+/// secrets are left out: there the file belongs to one container, and its mode is often not ours to set.
+pub(crate) fn is_exposed(path: &Path) -> bool {
+    const OTHERS_READ: u32 = 0o004;
+    let is_placed = ["/run/secrets", "/var/run/secrets"].iter().any(|root| path.starts_with(root))
+        // A projected volume of Kubernetes.
+        || path.parent().is_some_and(|folder| folder.join("..data").exists());
+    let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file);
+    let mode = metadata.map_or(0, |metadata| metadata.permissions().mode());
+    !is_placed && mode & OTHERS_READ != 0
+}
+
 fn check_type(file_type: FileType) -> io::Result<()> {
     let kinds = [
         (file_type.is_dir(), "a folder"),
@@ -108,6 +120,19 @@ mod tests {
         rejects(&link, "it has 11 bytes, and the limit is 10 bytes");
         File::create(&path).unwrap().set_len(2_000_000_000).unwrap();
         rejects(&path, "it has 2000000000 bytes, and the limit is 10 bytes");
+    }
+
+    #[test]
+    fn a_file_that_everyone_can_read_is_exposed_unless_an_orchestrator_placed_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        fs::write(&path, "0123456789").unwrap();
+        for (mode, expected) in [(0o600, false), (0o640, false), (0o644, true), (0o604, true)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(is_exposed(&path), expected, "{mode:o}");
+        }
+        fs::create_dir(folder.path().join("..data")).unwrap();
+        assert!(!is_exposed(&path));
     }
 
     #[test]

@@ -8,9 +8,10 @@ mod records;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequestParts, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -81,6 +82,7 @@ pub fn router(
         .route("/readyz", get(ready))
         .fallback(async || HttpProblem::NotFound("not found".to_owned()))
         .method_not_allowed_fallback(async || HttpProblem::Method)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(layers)
         .with_state(AdminState { app, reload_handle })
 }
@@ -172,6 +174,30 @@ impl<T: QueryParams, S: Send + Sync> FromRequestParts<S> for Params<T> {
             Some(name) => format!("unknown parameter {name}: known are {}", T::NAMES).into(),
             None => cause.to_owned().into(),
         }))
+    }
+}
+
+/// Maximum size of a body, in bytes.
+const MAX_BODY_BYTES: usize = 2 << 20;
+/// Maximum time for receiving the body of a request.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Extractor of a body, on top of axum's `Bytes`, which would wait for it forever.
+struct TimelyBody(Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for TimelyBody {
+    type Rejection = HttpProblem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, HttpProblem> {
+        let reading = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state));
+        match reading.await {
+            Ok(Ok(body)) => Ok(TimelyBody(body)),
+            Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                Err(HttpProblem::TooLarge { limit_bytes: MAX_BODY_BYTES })
+            }
+            Ok(Err(error)) => Err(HttpProblem::BadRequest(error.body_text().into())),
+            Err(_elapsed) => Err(HttpProblem::BodyTimeout),
+        }
     }
 }
 
@@ -298,7 +324,7 @@ enum ChannelParam {
 async fn explain(
     State(state): State<AdminState>,
     Params(query): Params<ExplainQuery>,
-    body: Bytes,
+    TimelyBody(body): TimelyBody,
 ) -> Result<Json<Value>, HttpProblem> {
     // The scan of a million rules takes a while; calls must not wait for it.
     let explained = tokio::task::spawn_blocking(move || answer_query(&state.app, &query, &body));

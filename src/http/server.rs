@@ -6,13 +6,14 @@
 use std::any::Any;
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Request, Response, Version, header};
 use axum::response::IntoResponse;
 use axum::{BoxError, Router};
@@ -353,11 +354,38 @@ async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream
     }
 }
 
-/// Checks for exactly one Host header, which hyper does not (RFC 9112, section 3.2).
+/// Checks for exactly one valid Host header, which hyper does not (RFC 9112, section 3.2). It may be
+/// empty. In HTTP/2 the authority takes its place.
 fn check_host(request: &Request<Incoming>) -> Result<(), HttpProblem> {
-    let hosts = request.headers().get_all(header::HOST).iter().count();
-    if request.version() == Version::HTTP_11 && hosts != 1 {
+    let hosts = request.headers().get_all(header::HOST);
+    if request.version() == Version::HTTP_11 && hosts.iter().count() != 1 {
         return Err(HttpProblem::BadRequest("a request must have exactly one Host header".into()));
     }
+    let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+    let named = hosts.iter().map(HeaderValue::as_bytes).chain(authority);
+    if !named.into_iter().all(|host| host.is_empty() || is_host(host)) {
+        return Err(HttpProblem::BadRequest(
+            "the Host must be a name or address, and a port".into(),
+        ));
+    }
     Ok(())
+}
+
+/// Returns whether a text is a name or an address, with or without a port.
+fn is_host(text: &[u8]) -> bool {
+    let Ok(authority) = Authority::try_from(text) else { return false };
+    let (host, port) = (authority.host(), &authority.as_str()[authority.host().len()..]);
+    let is_address = |literal: &str| literal.parse::<Ipv6Addr>().is_ok();
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._~%".contains(&c))
+    };
+    // `host` leaves out the user name, which a Host header has not.
+    authority.as_str().starts_with(host)
+        && port
+            .strip_prefix(':')
+            .map_or(port.is_empty(), |port| port.is_empty() || port.parse::<u16>().is_ok())
+        && match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(literal) => is_address(literal),
+            None => is_name(host),
+        }
 }

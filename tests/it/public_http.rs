@@ -277,7 +277,7 @@ async fn admin_get(path: &str, name: &'static str, value: &str) -> Answer {
 
 #[tokio::test]
 async fn admin_responses_have_security_headers_and_a_request_id() {
-    for path in ["/readyz", "/metrics", "/nowhere"] {
+    for path in ["/readyz", "/metrics", "/records", "/records/id", "/nowhere"] {
         let answer = admin_get(path, "x-request-id", "id-1").await;
         assert_eq!(answer.headers["cache-control"], "no-store", "{path}");
         assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{path}");

@@ -1,6 +1,7 @@
 //! Settings: layers, errors, and reports without secrets.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -69,7 +70,9 @@ fn load_beside(
     for (name, content) in files {
         let path = folder.path().join(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        std::fs::write(path, content).expect("a file");
+        std::fs::write(&path, content).expect("a file");
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(path, mode).expect("a file of ours");
     }
     let file = folder.path().join("switchboard.toml");
     std::fs::write(&file, text.trim_start()).expect("a file");
@@ -928,11 +931,15 @@ fn the_endpoint_of_traces_is_the_base_url_of_a_collector() {
     }
 }
 
+const EXPOSED: &str = "exposed-secret";
+
 #[test]
 fn every_error_code_has_a_test() {
     let made =
         MISTAKES.iter().flat_map(|(_, purpose, text)| codes_of(&load(text, *purpose).report));
-    let made: BTreeSet<_> = made.map(str::to_owned).collect();
+    // The mode of a file is not part of its text.
+    let made = made.map(str::to_owned).chain([EXPOSED.to_owned()]);
+    let made: BTreeSet<_> = made.collect();
     let mut in_the_source = codes_in("src/settings.rs");
     for folder in ["src/settings", "src/settings/keys"] {
         for file in std::fs::read_dir(app::root().join(folder)).unwrap() {
@@ -947,7 +954,7 @@ fn every_error_code_has_a_test() {
 
 #[test]
 fn every_error_code_is_documented() {
-    let codes = MISTAKES.iter().map(|(code, ..)| (*code).to_owned());
+    let codes = MISTAKES.iter().map(|(code, ..)| (*code).to_owned()).chain([EXPOSED.to_owned()]);
     check_documented("docs/settings.md", codes.collect());
 }
 
@@ -1046,6 +1053,26 @@ fn the_trailing_newline_does_not_count_as_secret() {
     let loaded = load_beside(&files, &text, Purpose::Serve, environment(&[]));
     assert_eq!(codes_of(&loaded.report), ["short-secret"], "{}", loaded.text);
     assert!(loaded.text.contains("has 15 bytes"), "{}", loaded.text);
+}
+
+#[test]
+fn a_secret_file_that_everyone_can_read_is_reported_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, file) = (folder.path().join("key"), folder.path().join("switchboard.toml"));
+    std::fs::write(&key, RETELL_KEY).unwrap();
+    std::fs::write(&file, SOURCE.replace("env:RETELL_API_KEY", "file:key")).unwrap();
+    for (mode, purpose, expected) in [
+        (0o644, Purpose::Serve, &[EXPOSED][..]),
+        (0o640, Purpose::Serve, &[]),
+        (0o644, Purpose::Dev, &[]),
+        (0o644, Purpose::Inspect, &[]),
+    ] {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        let inputs = Inputs { file: Some(file.clone()), environment: environment(&[]), purpose };
+        let loaded = load_inputs(&inputs, "");
+        assert_eq!(codes_of(&loaded.report), expected, "{mode:o}: {}", loaded.text);
+        assert!(loaded.settings.is_some(), "{}", loaded.text);
+    }
 }
 
 #[test]

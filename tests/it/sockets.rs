@@ -1,15 +1,19 @@
 //! HTTP over real sockets: malformed requests, limits on connections, and shutdown.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::Request;
+use bytes::Bytes;
 use switchboard::http::{ConnectionLimits, Transport, serve};
 use switchboard::pipeline::Switchboard;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tower::ServiceExt;
 
 use crate::support::app::{NOW_MS, RETELL_KEY, RULES, SETTINGS, app, retell_call, sign};
 use crate::support::wait::{self, DEADLINE, within_deadline};
@@ -132,6 +136,35 @@ async fn malformed_requests_receive_their_status() {
 }
 
 #[tokio::test]
+async fn an_invalid_host_is_a_400() {
+    let running = run(LIMITS, RULES).await;
+    let get = |target: &str, host: &str| {
+        format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+    };
+    for host in [
+        "h",
+        "h.example:8080",
+        "192.0.2.1",
+        "[2001:db8::1]:443",
+        "xn--bcher-kva.example",
+        "a_b",
+        "",
+    ] {
+        let answer = exchange(running.address, get("/healthz", host).as_bytes()).await;
+        assert_eq!(status(&answer), 200, "{host}: {answer}");
+    }
+    for host in [
+        "a b", "a/b", "a,b", "user@h", "h:port", "h:99999", "[::1", "[zz]", "h?x", "h#x", ":80",
+        "<h>",
+    ] {
+        let answer = exchange(running.address, get("/healthz", host).as_bytes()).await;
+        assert_eq!(status(&answer), 400, "{host}: {answer}");
+    }
+    let user = exchange(running.address, get("http://user@h/healthz", "h").as_bytes()).await;
+    assert_eq!(status(&user), 400, "{user}");
+}
+
+#[tokio::test]
 async fn bytes_after_a_chunked_request_are_never_another_request() {
     let running = run(LIMITS, RULES).await;
     let smuggled = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -139,6 +172,8 @@ async fn bytes_after_a_chunked_request_are_never_another_request() {
     for headers in [format!("{length}{chunked}"), format!("{chunked}{length}")] {
         let first = format!("POST /inbound/retell HTTP/1.1\r\nHost: h\r\n{headers}\r\n0\r\n\r\n");
         let answer = exchange(running.address, format!("{first}{smuggled}").as_bytes()).await;
+        // The chunks are the body, which is not signed.
+        assert_eq!(status(&answer), 401, "{answer}");
         assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
         assert!(answer.contains("connection: close"), "{answer}");
     }
@@ -204,6 +239,44 @@ async fn a_client_that_reads_no_response_is_disconnected() {
     // The loop ends when the connection is reset.
     let until_reset = async { while stream.write_all(requests.as_bytes()).await.is_ok() {} };
     within_deadline("the end of the connection", until_reset).await;
+}
+
+/// Serves the admin listener with its own limits.
+async fn run_admin() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = app(SETTINGS, RULES).admin;
+    let stop = std::future::pending();
+    tokio::spawn(serve(listener, router, ConnectionLimits::ADMIN, Transport::default(), stop));
+    address
+}
+
+#[tokio::test]
+async fn stalled_connections_to_the_admin_listener_make_room_for_probes() {
+    let address = run_admin().await;
+    let body_withheld = "POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n";
+    let responses_unread = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(500);
+    let mut stalled = Vec::new();
+    for index in 0..ConnectionLimits::ADMIN.max_connections {
+        let request = if index % 16 == 0 { &responses_unread } else { body_withheld };
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stalled.push(stream);
+    }
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        assert_eq!(status(&exchange(address, request.as_bytes()).await), 200, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_admin_listener_waits_a_limited_time_for_a_body() {
+    let withheld =
+        axum::body::Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
+    let request = Request::post("/explain").header("host", "localhost").body(withheld).unwrap();
+    let response = app(SETTINGS, RULES).admin.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 408);
 }
 
 #[tokio::test]

@@ -50,6 +50,7 @@ impl Entry<'_, '_> {
         match Certificate::from_pem(&name, &chain?, &secret?) {
             Ok(certificate) => {
                 self.check_validity(&certificate, &cert_path);
+                self.reader.warn_if_exposed(&key, &key_path);
                 Some(certificate)
             }
             Err(error) => {

@@ -192,6 +192,10 @@ impl SettingsReader<'_> {
             self.error("unusable-secret", path, message).help(help);
             return None;
         }
+        if let (Ok(_), Some(file)) = (&target, reference.strip_prefix("file:")) {
+            let file = self.resolve(Path::new(file));
+            self.warn_if_exposed(&file, path);
+        }
         match target {
             Ok(bytes) if bytes.len() >= SHORTEST_SECRET_BYTES => Some(Secret::new(bytes)),
             Ok(bytes) => self.short_secret(bytes, reference, path),
@@ -202,6 +206,17 @@ impl SettingsReader<'_> {
                     .help("store the secret, and nothing else, in a regular file");
                 None
             }
+        }
+    }
+
+    /// Warns of a file with a secret that every user of the machine may read. Other machines than the one
+    /// that serves do not matter.
+    pub(crate) fn warn_if_exposed(&mut self, file: &Path, path: &[String]) {
+        if self.inputs.purpose == Purpose::Serve && regular_file::is_exposed(file) {
+            let name = path.join(".");
+            let message = format!("`{name}`: every user can read {}", file.display());
+            let help = format!("run `chmod o-r {}`", file.display());
+            self.warning("exposed-secret", path, message).help(help);
         }
     }
 

@@ -126,12 +126,15 @@ impl<'r> TomlReader<'r> {
             self.error("syntax", &(start..start + 3), message);
             return None;
         }
-        let mut reported = None;
+        // Start of the previous error.
+        let mut previous: Option<usize> = None;
         for error in &errors {
             let span = error.span().unwrap_or_default();
-            let line = text[..span.start.min(text.len())].matches('\n').count();
+            let start = span.start.min(text.len());
             // Further errors on the same line mostly follow from the first.
-            if reported.replace(line) == Some(line) {
+            if previous.replace(start).is_some_and(|previous| {
+                !text.as_bytes()[previous.min(start)..previous.max(start)].contains(&b'\n')
+            }) {
                 continue;
             }
             if let Some(key) = single_brackets(text, &span) {
@@ -555,8 +558,8 @@ fn intended_key(name: &str, spec: &TableSpec) -> Option<&'static str> {
 /// Returns the start of a multi-line string that is not closed.
 fn unclosed_string(text: &str, errors: &[toml::de::Error]) -> Option<usize> {
     let is_unclosed = |error: &&toml::de::Error| {
-        let at_the_end = error.span().is_some_and(|span| text[span.start..].trim().is_empty());
-        at_the_end && error.message().starts_with("invalid multi-line")
+        error.message().starts_with("invalid multi-line")
+            && error.span().is_some_and(|span| text[span.start..].trim_start().is_empty())
     };
     let error = errors.iter().find(is_unclosed)?;
     let quotes = if error.message().contains("literal") { "'''" } else { "\"\"\"" };

@@ -1,0 +1,53 @@
+//! What the fuzz targets share: policies, requests and a fixed time.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use arc_swap::ArcSwap;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
+use jiff::Timestamp;
+use switchboard::authenticate::{Key, Mode, Policy, PolicySecrets, RequestHead, Unverified};
+use switchboard::dialect::Dialect;
+use switchboard::domain::secret::Secret;
+
+/// Secret of every source.
+pub const SECRET: &str = "key_0123456789abcdef0123456789ab";
+
+/// Time at which every request arrives.
+pub fn now() -> Timestamp {
+    Timestamp::from_millisecond(1_780_012_672_200).expect("a time")
+}
+
+/// Returns a policy with [`SECRET`] and without a second factor.
+pub fn policy(dialect: &dyn Dialect, mode: Mode) -> Policy {
+    let secrets = PolicySecrets { keys: vec![Key::new(&Secret::new(SECRET))], url_token: None };
+    Policy {
+        source: dialect.platform().as_str().into(),
+        mode,
+        scheme: dialect.scheme(),
+        secrets: ArcSwap::from_pointee(secrets),
+        allow_from: Vec::new(),
+    }
+}
+
+/// Returns a request of this machine.
+pub fn request(headers: HeaderMap, body: &[u8]) -> Unverified {
+    let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    Unverified::new(RequestHead::new(headers, client, None), Bytes::copy_from_slice(body))
+}
+
+/// Splits an input into header lines and, after an empty line, a body. Ignores invalid lines.
+pub fn split_headers(data: &[u8]) -> (HeaderMap, &[u8]) {
+    let end = data.windows(2).position(|two| two == b"\n\n");
+    let (head, body) = end.map_or((data, &[][..]), |end| (&data[..end], &data[end + 2..]));
+    let mut headers = HeaderMap::new();
+    for line in head.split(|byte| *byte == b'\n') {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let name = HeaderName::from_bytes(&line[..colon]);
+        let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.append(name, value);
+        }
+    }
+    (headers, body)
+}
