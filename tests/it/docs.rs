@@ -29,6 +29,7 @@ pages! {
     readme: "README.md",
     operating: "docs/operating.md",
     records: "docs/records.md",
+    deploying: "docs/deploying.md",
     replay: "docs/replay.md",
     rules: "docs/rules.md",
     errors: "docs/errors.md",

@@ -10,10 +10,15 @@ use crate::support::program::program;
 use crate::support::wait::{self, Running};
 
 /// Commands that do not run here, by their beginning, and why.
-const NOT_RUN: [(&str, &str); 8] = [
+const NOT_RUN: [(&str, &str); 13] = [
     ("cargo test", "runs this test"),
     ("cargo bench", "takes minutes"),
     ("docker ", "needs a container runtime"),
+    ("kubectl ", "needs a cluster"),
+    ("apt ", "changes the machine"),
+    ("deploy/debian/build ", "needs cargo-deb and a release build"),
+    (".ci/build ", "builds a release"),
+    ("sqlite3 ", "needs the shell of SQLite"),
     ("just", "needs tools that a build does not"),
     ("kill ", "needs the id of a process"),
     ("openssl ", "prints random text"),
