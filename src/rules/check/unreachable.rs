@@ -291,7 +291,11 @@ fn example_call(
     }
     let matching_examples = |numbers: &NumberMatcher, part| {
         let mut examples = examples(part, comparison.lists);
-        examples.retain(|party| numbers.matches(&comparison.lists.lookup(party)));
+        // Nobody calls from a number that stands for a withheld one.
+        let can_call =
+            |party: &Party| party.number().is_none_or(|number| !number.spells_withheld());
+        examples
+            .retain(|party| can_call(party) && numbers.matches(&comparison.lists.lookup(party)));
         examples
     };
     let (to, from) = (matching_examples(&rule.to, to), matching_examples(&rule.from, from));
