@@ -120,19 +120,15 @@ fn unescaped(text: &str) -> Option<String> {
     Some(ESCAPED.iter().fold(text, |text, (escaped, plain)| text.replace(escaped, plain)))
 }
 
-/// Returns whether `text` contains the digits, in one run or in groups: `+1 (213) 777-1234`.
+/// Returns whether `text` contains the digits, in one run or in groups: `+1 (213) 777-1234`. A longer
+/// number that contains them is another one.
 fn contains_digits(digits: &str, text: &str) -> bool {
-    find_digits(digits, text).is_some()
-}
-
-/// Finds the digits in `text`, in one run or in groups. A longer number that contains them is another one.
-fn find_digits(digits: &str, text: &str) -> Option<Range<usize>> {
     let mut groups: Vec<Range<usize>> = Vec::new();
     for group in text.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty()) {
         let start = group.as_ptr().addr() - text.as_ptr().addr();
         groups.push(start..start + group.len());
     }
-    (0..groups.len()).find_map(|first| {
+    (0..groups.len()).any(|first| {
         let mut joined = String::new();
         let mut end = groups[first].start;
         for group in &groups[first..] {
@@ -140,16 +136,16 @@ fn find_digits(digits: &str, text: &str) -> Option<Range<usize>> {
             let is_near = between.chars().count() <= BETWEEN_GROUPS
                 && !between.chars().any(char::is_alphabetic);
             if !is_near || joined.len() > digits.len() {
-                return None;
+                return false;
             }
             joined.push_str(&text[group.clone()]);
             end = group.end;
             // International prefixes: `0012137771234` and `01112137771234`.
             if ["", "00", "011"].iter().any(|before| joined.strip_prefix(before) == Some(digits)) {
-                return Some(groups[first].start..end);
+                return true;
             }
         }
-        None
+        false
     })
 }
 
