@@ -96,7 +96,7 @@ fn measured(criterion: &mut Criterion, kind: Kind, size: usize) -> String {
     drop((loaded.report, loaded.locations, loaded.tests));
     let held = (MEMORY.current_usage() + bytes).saturating_sub(before);
     let calls = calls(&mut chance, &table);
-    let facts = Facts { at: Timestamp::from_second(AT).expect("a time") };
+    let facts = Facts::at(Timestamp::from_second(AT).expect("a time"));
 
     let mut group = criterion.benchmark_group(format!("decide/{name}"));
     let mut turn = calls.iter().cycle();

@@ -17,7 +17,7 @@ use switchboard::domain::clock::Clock;
 use switchboard::domain::facts::Facts;
 use switchboard::domain::party::Party;
 use switchboard::records::{NewCall, Recorder};
-use switchboard::rules::engine::decide;
+use switchboard::rules::engine::decide_offline;
 use switchboard::rules::{self, CheckContext, RuleSet};
 use switchboard::settings::{RecordsLocation, RecordsSettings, Wait};
 use switchboard::telemetry::Counters;
@@ -143,10 +143,10 @@ fn record_call(
         ..Fields::unknown(Channel::Call)
     };
     let call = Call::synthetic("retell", Platform::new("retell"), fields);
-    let decision = decide(table, &call, &Facts { at });
+    let decision = decide_offline(table, &call, &Facts::at(at));
     let (id, call, fingerprint) = (recorder.id(at), &call, &*table.fingerprint);
     let decision = &decision;
-    let call = NewCall { id, at, call, decision, fingerprint, latency_us: 41 };
+    let call = NewCall { id, at, call, decision, fingerprint, lookups: &[], latency_us: 41 };
     recorder.record_call(call).and_then(|recorded| recorded.committed)
 }
 

@@ -16,7 +16,7 @@ use switchboard::domain::facts::Facts;
 use switchboard::domain::party::Party;
 use switchboard::records::{NewCall, Recorder};
 use switchboard::rules;
-use switchboard::rules::engine::decide;
+use switchboard::rules::engine::decide_offline;
 use switchboard::rules::{CheckContext, RuleSet};
 use switchboard::settings::{RecordsLocation, RecordsSettings};
 use switchboard::telemetry::Counters;
@@ -94,10 +94,10 @@ async fn record(file: &Path, table: &RuleSet, calls: std::ops::Range<usize>) {
             ..Fields::unknown(Channel::Call)
         };
         let call = Call::synthetic("retell", Platform::new("retell"), fields);
-        let decision = decide(table, &call, &Facts { at });
+        let decision = decide_offline(table, &call, &Facts::at(at));
         let (id, call, fingerprint) = (recorder.id(at), &call, &*table.fingerprint);
         let decision = &decision;
-        recorder.record_call(NewCall { id, at, call, decision, fingerprint, latency_us: 41 });
+        recorder.record_call(NewCall { id, at, call, decision, fingerprint, lookups: &[], latency_us: 41 });
     }
     stop.cancel();
     writer.await.expect("it ends when all is written");

@@ -12,4 +12,5 @@ pub mod facts;
 pub mod json;
 pub mod party;
 pub mod phone_number;
+pub mod private_address;
 pub mod secret;

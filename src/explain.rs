@@ -18,10 +18,11 @@ use crate::authenticate::{Mode, Policy, RequestHead, Unverified, Verified, authe
 use crate::dialect::Incoming;
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::decision::Outcome;
-use crate::domain::facts::Facts;
-use crate::rules::engine::decide;
+use crate::domain::facts::{Facts, LookupAnswer, LookupState};
+use crate::lookup::describe_question;
+use crate::rules::engine::{decide, decide_offline};
 use crate::rules::engine::explain::{Explanation, IndexMismatch, explain};
-use crate::rules::{RuleSet, parse_timestamp};
+use crate::rules::{HISTORY, RuleSet, parse_timestamp};
 use crate::source::Source;
 
 /// A call to explain.
@@ -32,7 +33,7 @@ pub struct Question<'q> {
     /// Fields of the call.
     pub fields: &'q Fields<'q>,
     /// Facts at the time of the call.
-    pub facts: Facts,
+    pub facts: &'q Facts,
     /// Whether to list every rule that is tried, however many there are.
     pub all: bool,
 }
@@ -42,7 +43,16 @@ pub struct Explained<'q> {
     question: Question<'q>,
     table: &'q RuleSet,
     explanation: Explanation<'q>,
+    lookups: Vec<ExplainedLookup>,
     replies: Vec<ReplyPreview<'q>>,
+}
+
+/// A look-up that the decision needed.
+struct ExplainedLookup {
+    name: String,
+    /// What was or would be asked, without secrets.
+    question: Option<String>,
+    answer: LookupAnswer,
 }
 
 /// The reply that a platform would receive.
@@ -64,7 +74,8 @@ pub fn explain_call<'q>(
 ) -> Result<Explained<'q>, IndexMismatch> {
     let Question { source, fields, facts, all } = question;
     let call = Call::synthetic(&source.name, source.dialect.platform(), fields.clone());
-    let explanation = explain(table, &call, &facts, all)?;
+    let explanation = explain(table, &call, facts, all)?;
+    let lookups = explained_lookups(table, &call, facts);
     let mut replies: Vec<ReplyPreview<'_>> = Vec::new();
     for source in std::iter::once(source).chain(sources) {
         let platform = source.dialect.platform();
@@ -73,11 +84,27 @@ pub fn explain_call<'q>(
             continue;
         }
         let call = Call::synthetic(&source.name, platform, fields.clone());
-        let decision = decide(table, &call, &facts);
+        let decision = decide_offline(table, &call, facts);
         let body = source.dialect.render(call.channel(), &decision).body();
         replies.push(ReplyPreview { source: &source.name, platform, rule: decision.rule(), body });
     }
-    Ok(Explained { question, table, explanation, replies })
+    Ok(Explained { question, table, explanation, lookups, replies })
+}
+
+/// Returns the look-ups that have answered, and those that are needed next.
+fn explained_lookups(table: &RuleSet, call: &Call<'_>, facts: &Facts) -> Vec<ExplainedLookup> {
+    let mut answers = facts.lookups.clone();
+    let asking = Facts { at: facts.at, lookups: facts.lookups.clone().resumed() };
+    let needed = decide(table, call, &asking).err().unwrap_or_default();
+    for id in needed.iter() {
+        answers.insert(id, LookupAnswer::unknown(LookupState::NotAsked));
+    }
+    let named = table.named_answers(&answers).into_iter().map(|(name, answer)| {
+        let lookup = table.lookups.iter().find(|lookup| *lookup.name == *name);
+        let question = lookup.and_then(|lookup| describe_question(lookup, call));
+        ExplainedLookup { name: name.to_owned(), question, answer: answer.clone() }
+    });
+    named.collect()
 }
 
 /// Returns the source with this name, or the first one without a name.
@@ -145,6 +172,7 @@ impl Explained<'_> {
         let mut json = self.explanation.to_json();
         json["at"] = json!(self.local_time_with_offset());
         json["fingerprint"] = json!(self.table.fingerprint);
+        json["lookups"] = self.lookups.iter().map(ExplainedLookup::to_json).collect();
         json["replies"] = Value::Object(replies);
         json
     }
@@ -172,6 +200,16 @@ impl Explained<'_> {
             let headers = fields.sip.iter().enumerate();
             let headers = headers.filter(|(at, (name, _))| !overwritten(*at, name));
             line("sip", &inline_table(headers.map(|(_, (name, value))| (&**name, quote(value)))));
+        }
+        for lookup in &self.lookups {
+            if lookup.answer.state != LookupState::Found {
+                continue;
+            }
+            let value = to_toml(&without_nulls(&lookup.answer.value));
+            match lookup.name.as_str() {
+                HISTORY => line("history", &value),
+                name => line("lookup", &format!("{{ {} = {value} }}", toml_key(name))),
+            }
         }
         line("expect", &self.expectation());
         test
@@ -228,12 +266,74 @@ impl Explained<'_> {
 impl fmt::Display for Explained<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.explanation.fmt(f)?;
+        for lookup in &self.lookups {
+            lookup.fmt(f)?;
+        }
         for ReplyPreview { source, platform, rule, body } in &self.replies {
             let rule = rule.map_or("no rule".to_owned(), |rule| format!("rule `{rule}`"));
             let body: Value = serde_json::from_slice(body).unwrap_or_default();
             write!(f, "\nreply to source {source} ({platform}), by {rule}:\n{body:#}\n")?;
         }
         Ok(())
+    }
+}
+
+impl ExplainedLookup {
+    fn to_json(&self) -> Value {
+        let ExplainedLookup { name, question, answer } = self;
+        json!({
+            "name": name,
+            "question": question,
+            "state": answer.state.as_str(),
+            "value": *answer.value,
+            "took_ms": answer.took.as_millis() as u64,
+            "cached": answer.cached,
+            "problem": answer.problem.as_deref(),
+        })
+    }
+}
+
+/// Prints the question, the answer and the time.
+impl fmt::Display for ExplainedLookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MAX_CHARS: usize = 400;
+        let ExplainedLookup { name, question, answer } = self;
+        write!(f, "\nlook-up {name}: ")?;
+        match (answer.state, &answer.problem) {
+            (LookupState::NotAsked, None) => write!(f, "not asked; --live asks")?,
+            (state, problem) => {
+                write!(f, "{}", state.as_str().replace('_', " "))?;
+                if let Some(problem) = problem {
+                    write!(f, ", {problem}")?;
+                }
+                let from_cache = if answer.cached { ", from the cache" } else { "" };
+                write!(f, " ({} ms{from_cache})", answer.took.as_millis())?;
+            }
+        }
+        if let Some(question) = question {
+            write!(f, "\n  {question}")?;
+        }
+        if answer.state == LookupState::Found {
+            let value = answer.value.to_string();
+            let shown: String = value.chars().take(MAX_CHARS).collect();
+            let more = if shown.len() < value.len() { "…" } else { "" };
+            write!(f, "\n  {shown}{more}")?;
+        }
+        writeln!(f)
+    }
+}
+
+/// TOML has no null; an absent field is unknown, too.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            let kept = object.iter().filter(|(_, value)| !value.is_null());
+            kept.map(|(name, value)| (name.clone(), without_nulls(value))).collect()
+        }
+        Value::Array(items) => {
+            items.iter().filter(|item| !item.is_null()).map(without_nulls).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }
 
@@ -255,15 +355,17 @@ fn to_toml(value: &Value) -> String {
 
 /// Formats an inline table: `{ rule = "vip", agent = "desk" }`.
 fn inline_table<'e>(entries: impl Iterator<Item = (&'e str, String)>) -> String {
-    let bare = |key: &str| {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        !key.is_empty() && key.bytes().all(plain)
-    };
-    let entries = entries.map(|(key, value)| match bare(key) {
-        true => format!("{key} = {value}"),
-        false => format!("{} = {value}", quote(key)),
-    });
+    let entries = entries.map(|(key, value)| format!("{} = {value}", toml_key(key)));
     format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+}
+
+/// Quotes a key unless it is a bare one.
+fn toml_key(key: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    match !key.is_empty() && key.bytes().all(plain) {
+        true => key.to_owned(),
+        false => quote(key),
+    }
 }
 
 /// Quotes a string for TOML, which differs from JSON in one control character.

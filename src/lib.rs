@@ -37,7 +37,7 @@
 //! let fields = Fields { from, ..Fields::unknown(Channel::Call) };
 //! let call = Call::synthetic("my-workspace", retell.platform(), fields);
 //!
-//! let decision = engine::decide(&table, &call, &Facts { at: "2026-11-26T12:00:00Z".parse()? });
+//! let decision = engine::decide_offline(&table, &call, &Facts::at("2026-11-26T12:00:00Z".parse()?));
 //! assert_eq!(decision.rule(), Some("everyone"));
 //! let reply = retell.render(call.channel(), &decision);
 //! let expected = r#"{"call_inbound":{"override_agent_id":"agent_1","dynamic_variables":{"caller":"+12137771234"}}}"#;
@@ -53,6 +53,7 @@ pub mod pipeline;
 
 pub mod authenticate;
 pub mod dialect;
+pub mod lookup;
 pub mod records;
 pub mod reload;
 pub mod rules;

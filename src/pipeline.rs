@@ -24,8 +24,10 @@ use crate::dialect::{Event, Incoming, ParseError, RECORD_ID_KEY, Reply};
 use crate::domain::call::{Call, Channel};
 use crate::domain::clock::Clock;
 use crate::domain::decision::{Decision, KeepReason, Outcome};
-use crate::domain::facts::Facts;
+use crate::domain::facts::{Facts, LookupAnswers};
 use crate::domain::party::ReadingCounts;
+use crate::domain::secret::SecretSource;
+use crate::lookup::{HistorySource, LookupRound, LookupService};
 use crate::records::{
     Committed, NewCall, NewEvent, NotStored, RecordedCall, Recorder, Redactor, Writer,
 };
@@ -37,6 +39,9 @@ use crate::source::{Fallback, Source};
 use crate::telemetry::{Counters, FallbackCause, RequestOutcome, SourceCounters, spans};
 use dedup::{CachedReply, DedupCache, Delivery};
 
+/// Time that remains before the deadline of a reply when its look-ups are given up.
+const TIME_TO_DECIDE: Duration = Duration::from_millis(50);
+
 /// The service: sources, live rules, recent replies and the recorder.
 pub struct Switchboard {
     sources: HashMap<Arc<str>, Arc<SourceEndpoint>>,
@@ -45,6 +50,7 @@ pub struct Switchboard {
     clock: Clock,
     counters: Counters,
     recorder: Recorder,
+    lookups: LookupService,
 }
 
 /// A source and its metrics.
@@ -114,7 +120,25 @@ impl Switchboard {
         let (recorder, writer) = Recorder::new(records, &counters, clock);
         let live_table = LiveTable::new(table, now);
         let dedup = DedupCache::default();
-        (Switchboard { sources, live_table, dedup, clock, counters, recorder }, writer)
+        let lookups = LookupService::new(counters.lookups.clone());
+        let app = Switchboard { sources, live_table, dedup, clock, counters, recorder, lookups };
+        app.prepare_lookups();
+        (app, writer)
+    }
+
+    /// Sets where look-ups find the secrets to which they refer.
+    pub fn with_secrets(mut self, secrets: Arc<dyn SecretSource>) -> Switchboard {
+        self.lookups.set_secrets(secrets);
+        self
+    }
+
+    /// Prepares the look-ups of the live table, and ends those that it does not have.
+    pub fn prepare_lookups(&self) {
+        let table = self.live_table.table();
+        self.lookups.keep_only(&table.lookups);
+        if table.uses_history {
+            self.recorder.use_history();
+        }
     }
 
     /// Returns the endpoint of the source with this name.
@@ -152,6 +176,11 @@ impl Switchboard {
     /// Returns the recorder of calls and events.
     pub fn recorder(&self) -> &Recorder {
         &self.recorder
+    }
+
+    /// Returns the look-ups.
+    pub fn lookups(&self) -> &LookupService {
+        &self.lookups
     }
 
     /// Returns the current time.
@@ -283,33 +312,31 @@ impl Exchange<'_> {
         let source = &self.endpoint.source;
         let parse = || source.dialect.parse(self.request, &source.numbers);
         match spans::step("parse").in_scope(parse)? {
-            Incoming::Inbound(call) => Ok(self.handle_call(&call)),
+            Incoming::Inbound(call) => Ok(self.handle_call(&call).await),
             Incoming::Event(event) => self.handle_event(&event).await,
             Incoming::Probe => Ok(self.handle_probe()),
         }
     }
 
-    fn handle_call(&self, call: &Call<'_>) -> PreparedReply {
-        let Exchange { app, rules, context, .. } = self;
+    async fn handle_call(&self, call: &Call<'_>) -> PreparedReply {
+        let Exchange { app, context, .. } = self;
         let key = app.dedup.key(call, self.request.method());
-        let first = match app.dedup.register(key, context.received_at) {
+        let first = match app.dedup.register(key, context.received_at).await {
             Delivery::First(first) => first,
             Delivery::Repeated(cached) => return self.handle_retry(call, cached),
         };
         let record = app.recorder.id(self.facts.at);
-        let started = Instant::now();
-        let decision = spans::step("decide").in_scope(|| decide(rules, call, &self.facts));
-        app.counters.decision_seconds.record(started.elapsed());
+        let (decision, lookups) = self.decide(call).await;
         let decision = app.add_record_id(decision, record);
         let dialect = self.endpoint.source.dialect;
         let reply = spans::step("render").in_scope(|| dialect.render(call.channel(), &decision));
         let body = reply.body();
         // The record is queued first: a repeated delivery queues its own entry behind it, and so is not
         // acknowledged before the record is committed.
-        let recorded = spans::step("record").in_scope(|| self.record(record, call, &decision));
+        let recorded = spans::step("record").in_scope(|| self.record(record, call, &decision, &lookups));
         first.cache(&body, recorded.as_ref().map(|recorded| recorded.key));
         let committed = recorded.and_then(|recorded| recorded.committed);
-        self.log_call(call, &decision, &reply);
+        self.log_call(call, &decision, &lookups, &reply);
         PreparedReply {
             outcome: match decision.outcome() {
                 Outcome::Agent(_) => RequestOutcome::Agent,
@@ -319,6 +346,34 @@ impl Exchange<'_> {
             body,
             delay: decision.additions().delay,
             committed,
+        }
+    }
+
+    /// Decides a call, and asks the look-ups that its rules need on the way.
+    async fn decide(&self, call: &Call<'_>) -> (Decision<'_>, LookupAnswers) {
+        let Exchange { app, endpoint, rules, context, .. } = self;
+        let reply_within = endpoint.source.reply_within;
+        let deadline = context.received_at + reply_within - TIME_TO_DECIDE.min(reply_within / 2);
+        let mut facts = self.facts.clone();
+        loop {
+            let started = Instant::now();
+            let decided = spans::step("decide").in_scope(|| decide(rules, call, &facts));
+            app.counters.decision_seconds.record(started.elapsed());
+            match decided {
+                Ok(decision) => return (decision, facts.lookups),
+                Err(needed) => {
+                    let asking = app.lookups.ask_all(LookupRound {
+                        table: rules,
+                        needed,
+                        call,
+                        at: facts.at,
+                        history: HistorySource::Recorder(&app.recorder),
+                        deadline,
+                    });
+                    let answers = asking.instrument(spans::step("look up")).await;
+                    answers.into_iter().for_each(|(id, answer)| facts.lookups.insert(id, answer));
+                }
+            }
         }
     }
 
@@ -387,13 +442,20 @@ impl Exchange<'_> {
         PreparedReply { committed, ..PreparedReply::immediate(RequestOutcome::Retry, body) }
     }
 
-    fn record(&self, id: Uuid, call: &Call<'_>, decision: &Decision<'_>) -> Option<RecordedCall> {
+    fn record(
+        &self,
+        id: Uuid,
+        call: &Call<'_>,
+        decision: &Decision<'_>,
+        lookups: &LookupAnswers,
+    ) -> Option<RecordedCall> {
         self.app.recorder.record_call(NewCall {
             id,
             at: self.facts.at,
             call,
             decision,
             fingerprint: &self.rules.fingerprint,
+            lookups: &self.rules.named_answers(lookups),
             latency_us: self.context.latency_us(),
         })
     }
@@ -406,7 +468,13 @@ impl Exchange<'_> {
     }
 
     /// Writes the log line of a call, and counts it.
-    fn log_call(&self, call: &Call<'_>, decision: &Decision<'_>, reply: &Reply) {
+    fn log_call(
+        &self,
+        call: &Call<'_>,
+        decision: &Decision<'_>,
+        lookups: &LookupAnswers,
+        reply: &Reply,
+    ) {
         let counters = &self.endpoint.counters;
         self.count_decision(decision);
         if call.readings() != ReadingCounts::default() {
@@ -446,9 +514,18 @@ impl Exchange<'_> {
             reason,
             signed,
             auth_error,
+            lookups = self.describe_lookups(lookups),
             latency_us = self.context.latency_us(),
             "call"
         );
+    }
+
+    /// Returns the state of each look-up that was asked, for the log: `crm: found (12 ms)`.
+    fn describe_lookups(&self, lookups: &LookupAnswers) -> Option<String> {
+        let described = self.rules.named_answers(lookups).into_iter().map(|(name, answer)| {
+            format!("{name}: {} ({} ms)", answer.state.as_str(), answer.took.as_millis())
+        });
+        Some(described.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
     }
 
     /// Returns the source's fallback reply after `cause` ended the request. An event is refused, so
@@ -485,7 +562,8 @@ impl Exchange<'_> {
         self.count_decision(&decision);
         let rendered = catch_unwind(AssertUnwindSafe(|| source.dialect.render(channel, &decision)));
         let recorded = catch_unwind(AssertUnwindSafe(|| {
-            self.record(self.app.recorder.id(self.facts.at), call.as_ref()?, &decision)
+            let id = self.app.recorder.id(self.facts.at);
+            self.record(id, call.as_ref()?, &decision, &LookupAnswers::default())
         }));
         let body = match rendered {
             Ok(reply) => reply.body(),

@@ -8,6 +8,7 @@ mod erase;
 mod expiry;
 mod filter;
 mod health;
+mod history;
 mod instance;
 mod lookup;
 mod postgres;
@@ -25,6 +26,7 @@ mod writer;
 
 pub use erase::{MatchedCall, NumberMatches, NumberTraces, Overwritten};
 pub use filter::{Filter, FilterArgs, InvalidFilter, parse_time};
+pub use history::EarlierCall;
 pub use health::{Outage, StoreHealth};
 pub use instance::watch_for_other_instances;
 pub use lookup::{LookupResult, SHORTEST_PREFIX};
@@ -34,7 +36,7 @@ pub use redact::NumberPolicy;
 pub(crate) use redact::Redactor;
 pub use replayable::NotReplayable;
 pub use row::{
-    CallRecord, DeliveryKey, Details, EventRecord, NewCall, NewEvent, RuleSnapshot, Texts,
+    AskedLookup, CallRecord, DeliveryKey, Details, EventRecord, NewCall, NewEvent, RuleSnapshot, Texts,
 };
 pub(crate) use store::first_id_at;
 pub use store::{Store, StoreError};

@@ -313,6 +313,7 @@ impl Loader {
                 );
                 self.retired.push(self.app.live_table().replace(table, now));
                 self.app.counters().table(&self.app.table(), now);
+                self.app.prepare_lookups();
             }
             None => {
                 let errors = report.error_count();

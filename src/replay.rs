@@ -12,10 +12,9 @@ use jiff::Timestamp;
 
 use crate::dialect;
 use crate::domain::call::{Call, Platform};
-use crate::domain::facts::Facts;
 use crate::records::{CallRecord, NotReplayable};
 use crate::rules::RuleSet;
-use crate::rules::engine::decide;
+use crate::rules::engine::decide_offline;
 use crate::source::Source;
 
 use compare::{Change, Difference, compare};
@@ -64,6 +63,8 @@ enum LeftOut {
     Fallback,
     /// Its numbers were stored masked or hashed.
     Numbers,
+    /// A look-up decided it, and what that found was not kept.
+    Lookups,
     /// It has a platform or channel that this version does not know.
     Unknown,
 }
@@ -94,7 +95,7 @@ impl<'t> Replay<'t> {
                 return;
             }
         };
-        let decision = decide(self.table, &call, &Facts { at: record.at });
+        let decision = decide_offline(self.table, &call, &record.facts(self.table));
         let (first, last) = self.span.unwrap_or((record.at, record.at));
         self.span = Some((first.min(record.at), last.max(record.at)));
         let (groups, change) = match compare(record, &decision) {
@@ -127,6 +128,9 @@ impl<'t> Replay<'t> {
         }
         if is_fallback(record) {
             return Err(LeftOut::Fallback);
+        }
+        if record.lacks_lookups() {
+            return Err(LeftOut::Lookups);
         }
         let fields = record.fields().map_err(|error| match error {
             NotReplayable::Numbers(_) => LeftOut::Numbers,

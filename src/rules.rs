@@ -21,14 +21,21 @@ pub use load::files::{FileStamp, Snapshot};
 pub use load::json_schema;
 pub use model::condition::{Comparison, ExpectedValue, Number, Operand, WhereClause};
 pub use model::dates::{Dates, DaySpec};
+pub(crate) use model::history::{NAME as HISTORY, TIMEOUT as HISTORY_TIMEOUT};
 pub use model::hours::{Hours, HoursStatus, parse_timestamp};
 pub use model::index::{Index, PartyKeys};
 pub use model::lists::{
     Cell, Column, Item, List, ListId, Lists, ResolvedCall, ResolvedParty, Row, Side,
 };
+pub use model::lookup::{
+    BodyNode, BreakerPolicy, HttpLookup, HttpMethod, Lookup, LookupBackend, SqlLookup,
+};
 pub use model::pattern::{NumberMatcher, NumberPattern, Selector, matches_many, parse_party};
+pub use model::placeholder::InvalidTemplate;
+pub use model::request_template::{RequestPart, RequestTemplate, RequestValue};
+pub use model::sql_query::{NumberedQuery, QueryError};
 pub use model::template::{
-    ColumnLookup, InvalidTemplate, NoColumns, ObjectTemplate, Template, TemplateContext,
+    ColumnLookup, NoColumns, ObjectTemplate, Template, TemplateContext,
 };
 pub use model::test::{Expected, Test};
 pub use model::{

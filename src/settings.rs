@@ -24,11 +24,13 @@
 
 mod keys;
 mod layers;
+mod secrets;
 mod values;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -41,6 +43,7 @@ use crate::source::{Fallback, Source};
 use crate::tls::LiveCertificates;
 
 pub use keys::json_schema;
+pub use secrets::LookupSecrets;
 pub use values::SettingValues;
 
 /// Defaults of all settings, in TOML with comments.
@@ -66,6 +69,10 @@ pub struct Settings {
     pub traces: TracesSettings,
     /// Sources of requests, sorted by name.
     pub sources: Vec<Source>,
+    /// Secrets to which look-ups of the rule table may refer.
+    pub secrets: Arc<LookupSecrets>,
+    /// The settings serve calls, so a missing secret is an error.
+    pub requires_secrets: bool,
 }
 
 /// Settings of the public listener.
@@ -130,6 +137,8 @@ pub struct RecordsSettings {
     pub wait: Wait,
     /// Adds the decision's id to each reply, as `metadata.switchboard_id`.
     pub stamp: bool,
+    /// Keeps what look-ups found.
+    pub lookups: bool,
 }
 
 impl RecordsSettings {
@@ -141,6 +150,7 @@ impl RecordsSettings {
             numbers: NumberStorage::Full,
             wait: Wait::No,
             stamp: false,
+            lookups: false,
         }
     }
 }
@@ -278,9 +288,17 @@ impl Settings {
             platform: source.dialect.platform(),
             reply_within: source.reply_within,
         });
+        let no_history = match (&self.records.location, &self.records.numbers) {
+            (RecordsLocation::Off, _) => Some("the settings turn records off"),
+            (_, NumberStorage::Masked) => Some("records store masked numbers"),
+            (_, NumberStorage::Full | NumberStorage::Hashed(_)) => None,
+        };
         CheckContext {
             sources: sources.collect(),
             fallback_agents: agents.collect(),
+            environment: Some(self.secrets.names()),
+            requires_secrets: self.requires_secrets,
+            no_history,
             ..CheckContext::default()
         }
     }

@@ -8,6 +8,7 @@ mod exposition;
 mod histogram;
 mod json;
 mod lines;
+mod lookup_counters;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod process;
@@ -32,6 +33,7 @@ use crate::settings::{LogFormat, LogSettings, TracesSettings};
 
 pub use counters::{Counters, RecordCounters};
 pub use histogram::Histogram;
+pub use lookup_counters::LookupCounters;
 pub use refusal_log::RefusalLog;
 pub use request_outcome::RequestOutcome;
 pub use source_counters::{FallbackCause, SourceCounters};

@@ -37,7 +37,7 @@ fuzz_target!(|body: &[u8]| {
             authenticate(request(Default::default(), body), &policy(dialect, Mode::Off), now());
         let verified = verified.expect("signatures are off");
         let Ok(Incoming::Inbound(call)) = dialect.parse(&verified, &NumberFormat::default()) else { continue };
-        let facts = Facts { at: now() };
+        let facts = Facts::at(now());
         let decision = engine::decide(&TABLE, &call, &facts);
         assert_eq!(decision, engine::scan(&TABLE, &call, &facts), "the index and the scan differ");
         let reply = dialect.render(call.channel(), &decision).body();

@@ -6,10 +6,15 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_without_errors};
+use crate::domain::call::{Call, Fields};
 use crate::domain::facts::Facts;
 use crate::explain::{Question, explain_call, parse_saved_call, parse_time};
-use crate::rules::parse_party;
-use crate::settings::Purpose;
+use crate::lookup::{HistorySource, LookupService};
+use crate::records::{NumberPolicy, Store};
+use crate::rules::{RuleSet, parse_party};
+use crate::settings::{Purpose, Settings};
+use crate::source::Source;
+use crate::telemetry::LookupCounters;
 
 /// Show the rules up to the deciding one, and the reply that each platform would receive.
 ///
@@ -26,6 +31,9 @@ pub(super) struct Explain {
     /// Show every rule that is tried; by default, a long table shows only those whose numbers match
     #[arg(long)]
     all: bool,
+    /// Ask the look-ups that the decision needs; by default, their values are unknown
+    #[arg(long)]
+    live: bool,
     /// Print a [[test]] for the rule table
     #[arg(long, conflicts_with = "json")]
     as_test: bool,
@@ -59,7 +67,11 @@ impl Explain {
                 parse_time(text, &table).map_err(|invalid| anyhow::anyhow!("--at: {invalid}"))?
             }
         };
-        let question = Question { source, fields: &fields, facts: Facts { at }, all: self.all };
+        let facts = match self.live {
+            true => ask_lookups(&settings, &table, source, &fields, at)?,
+            false => Facts::at(at),
+        };
+        let question = Question { source, fields: &fields, facts: &facts, all: self.all };
         let explained = explain_call(&table, settings.sources.iter(), question)?;
         let mut stdout = std::io::stdout().lock();
         if self.as_test {
@@ -71,4 +83,32 @@ impl Explain {
         }
         Ok(Exit::Success)
     }
+}
+
+/// Asks the look-ups that the decision about a call needs. The caller's history comes from the records.
+fn ask_lookups(
+    settings: &Settings,
+    table: &RuleSet,
+    source: &Source,
+    fields: &Fields<'_>,
+    at: Timestamp,
+) -> anyhow::Result<Facts> {
+    let call = Call::synthetic(&source.name, source.dialect.platform(), fields.clone());
+    let numbers = NumberPolicy::new(settings.records.numbers.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let store = match table.uses_history {
+            true => Store::open_to_read(&settings.records.location).await.ok(),
+            false => None,
+        };
+        let history = match &store {
+            Some(store) => HistorySource::Store(store, &numbers),
+            None => HistorySource::None("there are no records"),
+        };
+        let mut lookups = LookupService::new(LookupCounters::default());
+        lookups.set_secrets(settings.secrets.clone());
+        let mut facts = Facts::before_lookups(at);
+        lookups.gather(table, &call, history, &mut facts).await;
+        Ok(facts)
+    })
 }

@@ -75,11 +75,11 @@ impl Serve {
         let listeners = Listeners::open(passed, &settings)?;
         self.announce(&listeners, &settings, &table)?;
         let context = settings.check_context();
-        let Settings { server, admin, sources, rules, records, .. } = settings;
+        let Settings { server, admin, sources, rules, records, secrets, .. } = settings;
         let fingerprint = table.fingerprint.clone();
         tokio::spawn(watch_for_other_instances(records.location.clone()));
         let (app, writer) = Switchboard::with_records(sources, table, Clock::System, records);
-        let app = Arc::new(app);
+        let app = Arc::new(app.with_secrets(secrets));
         app.recorder().store_snapshot(&fingerprint, snapshot.as_ref(), app.now());
         // The writer stops after the listeners, when nothing more can be queued.
         let (stop, stop_writer) = (CancellationToken::new(), CancellationToken::new());

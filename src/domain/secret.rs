@@ -53,6 +53,12 @@ impl Secret {
     }
 }
 
+/// Reads the secrets to which settings and look-ups refer.
+pub trait SecretSource: Send + Sync {
+    /// Returns the secret at `env:NAME` or `file:PATH`, or `None` if it is missing or empty.
+    fn secret(&self, reference: &str) -> Option<Secret>;
+}
+
 /// A secret that a reload replaces; there may be none. Clones share it.
 #[derive(Clone)]
 pub struct LiveSecret(Arc<ArcSwapOption<Secret>>);

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::{Question, explain_call};
-use crate::domain::facts::Facts;
 use crate::records::{CallRecord, RuleSnapshot};
 use crate::rules;
 use crate::rules::{CheckContext, RuleSet};
@@ -78,13 +77,20 @@ pub fn explain_recorded(
             record.fingerprint, table.fingerprint
         ));
     }
-    let facts = Facts { at: record.at };
-    let question = Question { source, fields: &fields, facts, all: false };
+    let facts = record.facts(table);
+    let question = Question { source, fields: &fields, facts: &facts, all: false };
     let explained = match explain_call(table, std::iter::once(*source), question) {
         Ok(explained) => explained,
         Err(mismatch) => return RecordedExplanation::Unavailable(mismatch.to_string()),
     };
     let mut notes = Vec::new();
+    if record.lacks_lookups() {
+        notes.push(
+            "the answers of look-ups were not kept, so their values are unknown here; \
+             `[records] lookups = true` keeps them"
+                .to_owned(),
+        );
+    }
     if !has_same_rules {
         notes.push(format!(
             "these rules ({}) differ from the rules at the time of the call ({})",

@@ -22,6 +22,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 use tower::ServiceBuilder;
 use tower_http::ServiceBuilderExt;
 use tower_http::request_id::{MakeRequestId, RequestId};
@@ -30,12 +31,13 @@ use tower_http::trace::TraceLayer;
 
 use super::HttpProblem;
 use crate::diagnostics::{Diagnostic, Report};
-use crate::domain::call::{Channel, Fields};
+use crate::domain::call::{Call, Channel, Fields};
 use crate::domain::facts::Facts;
 use crate::domain::party::NumberFormat;
 use crate::domain::phone_number::mask_numbers;
 use crate::domain::secret::LiveSecret;
 use crate::explain::{Question, explain_call, parse_saved_call, parse_time, select_source};
+use crate::lookup::HistorySource;
 use crate::pipeline::Switchboard;
 use crate::reload::{ReloadHandle, Reloaded};
 use crate::rules::parse_party;
@@ -217,7 +219,10 @@ async fn ready(State(state): State<AdminState>) -> Json<Value> {
     let stale = stale.then_some("the last reload failed; an older rule table is live");
     let unwritten = records["ok"] == false;
     let unwritten = unwritten.then_some("records cannot be written; they are queued");
-    let warnings: Vec<_> = stale.into_iter().chain(outdated).chain(unwritten).collect();
+    let suspended = state.app.lookups().suspended();
+    let unanswered = (!suspended.is_empty()).then_some("look-ups are suspended after failures");
+    let warnings = [stale, outdated, unwritten, unanswered];
+    let warnings: Vec<_> = warnings.into_iter().flatten().collect();
     let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
     Json(json!({
         "ready": true,
@@ -225,6 +230,7 @@ async fn ready(State(state): State<AdminState>) -> Json<Value> {
         "table": table,
         "credentials": credentials,
         "records": records,
+        "suspended_lookups": suspended,
     }))
 }
 
@@ -308,10 +314,13 @@ struct ExplainQuery {
     at: Option<String>,
     #[serde(default)]
     all: bool,
+    /// Asks the look-ups.
+    #[serde(default)]
+    live: bool,
 }
 
 impl QueryParams for ExplainQuery {
-    const NAMES: &'static str = "from, to, channel, source, at and all";
+    const NAMES: &'static str = "from, to, channel, source, at, all and live";
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -327,7 +336,9 @@ async fn explain(
     TimelyBody(body): TimelyBody,
 ) -> Result<Json<Value>, HttpProblem> {
     // The scan of a million rules takes a while; calls must not wait for it.
-    let explained = tokio::task::spawn_blocking(move || answer_query(&state.app, &query, &body));
+    let runtime = Handle::current();
+    let explained =
+        tokio::task::spawn_blocking(move || answer_query(&state.app, &query, &body, &runtime));
     let panicked = |_| HttpProblem::Internal("the explanation panicked".to_owned());
     explained.await.map_err(panicked)?.map(Json)
 }
@@ -336,6 +347,7 @@ fn answer_query(
     app: &Switchboard,
     query: &ExplainQuery,
     body: &[u8],
+    runtime: &Handle,
 ) -> Result<Value, HttpProblem> {
     let bad_request = |reason: String| HttpProblem::BadRequest(reason.into());
     let sources = app.sources();
@@ -353,7 +365,14 @@ fn answer_query(
         Some(text) => parse_time(text, &table).map_err(bad_request)?,
         None => app.now(),
     };
-    let question = Question { source, fields: &fields, facts: Facts { at }, all: query.all };
+    let mut facts = Facts::at(at);
+    if query.live {
+        facts = Facts::before_lookups(at);
+        let call = Call::synthetic(&source.name, source.dialect.platform(), fields.clone());
+        let history = HistorySource::Recorder(app.recorder());
+        runtime.block_on(app.lookups().gather(&table, &call, history, &mut facts));
+    }
+    let question = Question { source, fields: &fields, facts: &facts, all: query.all };
     let explained = explain_call(&table, sources.iter().copied(), question);
     let explained = explained.map_err(|mismatch| HttpProblem::Internal(mismatch.to_string()))?;
     Ok(explained.to_json())

@@ -178,7 +178,7 @@ async fn answer(
         }
     };
     // Signatures, hours and dates use the same time.
-    let facts = Facts { at: state.app.now() };
+    let facts = Facts::before_lookups(state.app.now());
     let verified = spans::step("authenticate")
         .in_scope(|| authenticate(endpoint, Unverified::new(head, body), facts.at))?;
     if let Some(connection) = connection {

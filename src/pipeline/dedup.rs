@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quick_cache::sync::{Cache, DefaultLifecycle, GuardResult, PlaceholderGuard};
+use quick_cache::sync::{Cache, DefaultLifecycle, PlaceholderGuard};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use tokio::time::Instant;
@@ -125,24 +125,20 @@ impl DedupCache {
     }
 
     /// Registers a delivery that was received at `now`. Of several at once, one is the first; the others
-    /// block until its reply is cached, so the caller must not await anything in between. Without a key,
-    /// each delivery is the first.
-    pub fn register(&self, key: Option<DedupKey>, now: Instant) -> Delivery<'_> {
+    /// wait until its reply is cached. Without a key, each delivery is the first.
+    pub async fn register(&self, key: Option<DedupKey>, now: Instant) -> Delivery<'_> {
         let Some(key) = key else {
             return Delivery::First(FirstDelivery { entry: None, received_at: now });
         };
         loop {
-            match self.replies.get_value_or_guard(&key, None) {
-                GuardResult::Value(cached) if now < cached.expires_at => {
-                    return Delivery::Repeated(cached);
-                }
-                GuardResult::Value(_expired) => {
+            match self.replies.get_value_or_guard_async(&key).await {
+                Ok(cached) if now < cached.expires_at => return Delivery::Repeated(cached),
+                Ok(_expired) => {
                     drop(self.replies.remove_if(&key, |cached| cached.expires_at <= now));
                 }
-                GuardResult::Guard(entry) => {
+                Err(entry) => {
                     return Delivery::First(FirstDelivery { entry: Some(entry), received_at: now });
                 }
-                GuardResult::Timeout => unreachable!("waits without a timeout"),
             }
         }
     }
@@ -162,10 +158,17 @@ impl FirstDelivery<'_> {
 mod tests {
     use std::sync::Barrier;
 
+    use futures_util::FutureExt;
+
     use super::*;
 
+    /// Registers a delivery that no other one holds up.
+    fn register(cache: &DedupCache, key: u128, now: Instant) -> Delivery<'_> {
+        cache.register(Some(DedupKey(key)), now).now_or_never().expect("nothing to wait for")
+    }
+
     fn cached(cache: &DedupCache, key: u128, now: Instant) -> Option<Arc<[u8]>> {
-        match cache.register(Some(DedupKey(key)), now) {
+        match register(cache, key, now) {
             Delivery::First(_) => None,
             Delivery::Repeated(cached) => Some(cached.reply),
         }
@@ -177,9 +180,10 @@ mod tests {
         let start = Barrier::new(2);
         let now = Instant::now();
         let deliver = |thread: &str| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
             let replies = (0..2_000).map(|key| {
                 start.wait();
-                match cache.register(Some(DedupKey(key)), now) {
+                match runtime.block_on(cache.register(Some(DedupKey(key)), now)) {
                     Delivery::First(first) => {
                         let reply = format!("{key} {thread}");
                         first.cache(reply.as_bytes(), None);
@@ -204,7 +208,7 @@ mod tests {
     fn a_reply_expires_after_the_window() {
         let cache = DedupCache::default();
         let now = Instant::now();
-        let Delivery::First(first) = cache.register(Some(DedupKey(1)), now) else {
+        let Delivery::First(first) = register(&cache, 1, now) else {
             panic!("cached")
         };
         first.cache(b"{}", None);
@@ -219,7 +223,7 @@ mod tests {
         let (now, reply) = (Instant::now(), [0; 140]);
         let deliveries = 4 * CAPACITY_BYTES as usize / (reply.len() + ENTRY_BYTES);
         for key in 0..deliveries as u128 {
-            let Delivery::First(first) = cache.register(Some(DedupKey(key)), now) else {
+            let Delivery::First(first) = register(&cache, key, now) else {
                 panic!("{key} is new")
             };
             first.cache(&reply, None);

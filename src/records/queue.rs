@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::RuleSnapshot;
+use super::history::WaitingCall;
 use super::row::{CallRow, DeliveryKey, EventRow};
 
 /// A record to be written.
@@ -22,6 +23,8 @@ pub(crate) struct QueuedCall {
     pub(crate) committed: Option<oneshot::Sender<()>>,
     /// Frees the queue's budget when the entry is dropped.
     pub(crate) _permit: OwnedSemaphorePermit,
+    /// Ends the wait of the call when the entry is dropped.
+    pub(crate) _waiting: Option<WaitingCall>,
 }
 
 /// An event, and the reply that waits for its commit.

@@ -1,6 +1,7 @@
 //! Accepts records from the pipeline, queues them for the writer and returns at once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -8,11 +9,13 @@ use tokio::time::Instant;
 use uuid::{NoContext, Uuid};
 
 use super::health::StoreHealth;
+use super::history::{EarlierCall, WaitingCalls};
 use super::queue::{Entry, QueuedCall, QueuedEvent, QueuedSnapshot};
 use super::row::{CallRow, DeliveryKey, EventRow};
 use super::writer::Writer;
 use super::{NewCall, NewEvent, NumberPolicy, RuleSnapshot};
 use crate::domain::clock::Clock;
+use crate::domain::party::Party;
 use crate::rules::Snapshot;
 use crate::settings::{RecordsLocation, RecordsSettings, Wait};
 use crate::telemetry::{Counters, RecordCounters};
@@ -33,8 +36,14 @@ pub struct Recorder {
     snapshots: Arc<Semaphore>,
     health: Arc<StoreHealth>,
     counters: RecordCounters,
+    /// Calls that histories count although they are not written yet.
+    waiting_calls: Arc<WaitingCalls>,
+    /// Whether records keep the values of look-ups.
+    keeps_lookups: bool,
 }
 
+/// Interval at which a task looks whether the store is open.
+const STORE_POLL: Duration = Duration::from_millis(200);
 /// Maximum number of queued calls and events, about 50 MB. Further ones are lost, and counted.
 const QUEUE: usize = 65_536;
 /// Maximum size of queued calls: with much metadata, fewer calls fit.
@@ -100,7 +109,8 @@ impl Recorder {
         let health = Arc::new(StoreHealth::new());
         let is_off = matches!(records.location, RecordsLocation::Off);
         let (queue, entries) = mpsc::channel(if is_off { 1 } else { QUEUE });
-        let RecordsSettings { location: place, retain, numbers, wait, stamp } = records;
+        let RecordsSettings { location: place, retain, numbers, wait, stamp, lookups } = records;
+
         let recorder = Recorder {
             queue: (!is_off).then_some(queue),
             numbers: NumberPolicy::new(numbers),
@@ -111,6 +121,8 @@ impl Recorder {
             snapshots: Arc::new(Semaphore::new(SNAPSHOTS)),
             health: health.clone(),
             counters: counters.clone(),
+            waiting_calls: Arc::default(),
+            keeps_lookups: lookups,
         };
         let writer = Writer::new(entries, place, retain, wait, health, counters, clock);
         (recorder, (!is_off).then_some(writer))
@@ -131,13 +143,14 @@ impl Recorder {
     /// Queues a call. Returns `None` if records are off.
     pub fn record_call(&self, new_call: NewCall<'_>) -> Option<RecordedCall> {
         let queue = self.queue.as_ref()?;
-        let row = CallRow::new(new_call, &self.numbers);
+        let row = CallRow::new(new_call, &self.numbers, self.keeps_lookups);
         let key = row.dedup_key;
         let bytes = u32::try_from(row.bytes()).unwrap_or(u32::MAX);
         let permit = self.call_bytes.clone().try_acquire_many_owned(bytes).ok();
+        let waiting = self.waiting_calls.add(&row);
         let row = Arc::new(row);
         let committed = self.send(queue, |committed| {
-            Some(Entry::Call(QueuedCall { row, committed, _permit: permit? }))
+            Some(Entry::Call(QueuedCall { row, committed, _permit: permit?, _waiting: waiting }))
         });
         Some(RecordedCall { key, committed })
     }
@@ -213,6 +226,35 @@ impl Recorder {
         }
     }
 
+    /// Prepares the store for [`Recorder::history`], once a rule table needs it.
+    pub fn use_history(&self) {
+        if self.queue.is_some() && self.waiting_calls.use_from_now_on() {
+            tokio::spawn(index_history(self.health.clone()));
+        }
+    }
+
+    /// Returns a caller's earlier calls to a source, also those that are not written yet.
+    ///
+    /// # Errors
+    /// Fails with the reason for which they are unknown.
+    pub async fn history(
+        &self,
+        source: &str,
+        caller: &Party,
+    ) -> Result<Vec<EarlierCall>, &'static str> {
+        if self.queue.is_none() {
+            return Err("records are off");
+        }
+        // A call that is written between the two is found twice, not missed.
+        let waiting = self.waiting_calls.of(source, &self.numbers.stored_forms(caller));
+        let store = self.health.store().ok_or("the record store is not open")?;
+        let mut calls = store.history(source, caller, &self.numbers).await?;
+        calls.extend(waiting);
+        calls.sort_unstable_by_key(|call| call.id);
+        calls.dedup_by_key(|call| call.id);
+        Ok(calls)
+    }
+
     /// Returns the health of the store; none when records are off.
     pub fn health(&self) -> Option<&StoreHealth> {
         self.queue.as_ref().map(|_| &*self.health)
@@ -226,5 +268,18 @@ impl Recorder {
     /// Returns how numbers are stored.
     pub fn numbers(&self) -> &NumberPolicy {
         &self.numbers
+    }
+}
+
+/// Creates the index of the histories once the store is open. Without it, they take longer to read.
+async fn index_history(health: Arc<StoreHealth>) {
+    let store = loop {
+        match health.store() {
+            Some(store) => break store,
+            None => tokio::time::sleep(STORE_POLL).await,
+        }
+    };
+    if let Err(error) = store.index_history().await {
+        tracing::warn!(%error, "cannot create the index of the callers' histories");
     }
 }

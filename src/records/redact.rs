@@ -60,6 +60,11 @@ impl NumberPolicy {
         forms
     }
 
+    /// Returns whether the stored form of a number belongs to one caller.
+    pub fn identifies_callers(&self) -> bool {
+        !matches!(self.0, NumberStorage::Masked)
+    }
+
     /// Returns whether numbers are stored in full.
     pub fn stores_full(&self) -> bool {
         matches!(self.0, NumberStorage::Full)

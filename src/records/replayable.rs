@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use super::{CallRecord, Texts};
 use crate::domain::call::{Channel, Fields, Version};
+use crate::domain::facts::{Facts, LookupAnswer};
 use crate::domain::party::Party;
+use crate::rules::RuleSet;
 
 /// Reason why the call of a record cannot be rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +20,24 @@ pub enum NotReplayable {
 }
 
 impl CallRecord {
+    /// Returns the facts of the call: its time, and the answers of look-ups whose values were kept.
+    pub fn facts(&self, table: &RuleSet) -> Facts {
+        let mut facts = Facts::at(self.at);
+        for asked in &self.details.lookups {
+            if let Some(id) = table.lookup_id(&asked.name)
+                && let Some(value) = &asked.value
+            {
+                facts.lookups.insert(id, LookupAnswer::found(value.clone().into_owned()));
+            }
+        }
+        facts
+    }
+
+    /// Returns whether a look-up found something that was not kept.
+    pub fn lacks_lookups(&self) -> bool {
+        self.details.lookups.iter().any(|asked| asked.state == "found" && asked.value.is_none())
+    }
+
     /// Returns the fields of the call that rules can match.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ use super::redact::Redactor;
 use crate::dialect::Event;
 use crate::domain::call::{Call, Platform, Version};
 use crate::domain::decision::{Decision, Object, Outcome};
+use crate::domain::facts::{LookupAnswer, LookupState};
 use crate::domain::party::Party;
 use crate::rules::Snapshot;
 
@@ -129,11 +130,38 @@ pub struct Details<'a> {
     /// Ringing time before the reply.
     #[serde(skip_serializing_if = "is_zero")]
     pub delay_ms: u64,
+    /// Look-ups that were asked, in the order of their answers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lookups: Vec<AskedLookup<'a>>,
     /// SIP headers of the request.
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub sip: Texts<'a>,
     /// Time from the arrival of the request to the decision, in microseconds.
     pub latency_us: u64,
+}
+
+/// A look-up that was asked about a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AskedLookup<'a> {
+    /// Name in the rule table.
+    pub name: Cow<'a, str>,
+    /// How it ended: `found`, `empty`, `late`, `failed`, `suspended` or `not_asked`.
+    pub state: Cow<'a, str>,
+    /// Time for which the call waited, in microseconds.
+    pub took_us: u64,
+    /// The answer came from the cache.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cached: bool,
+    /// What went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Cow<'a, str>>,
+    /// What it found, where the settings keep that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Cow<'a, Value>>,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -191,6 +219,8 @@ pub struct NewCall<'a> {
     pub decision: &'a Decision<'a>,
     /// Fingerprint of the rule table that decided.
     pub fingerprint: &'a str,
+    /// Look-ups that were asked, with their names.
+    pub lookups: &'a [(&'a str, &'a LookupAnswer)],
     /// Time from the arrival of the request to the decision, in microseconds.
     pub latency_us: u64,
 }
@@ -251,7 +281,11 @@ impl CallRow {
         "details",
     ];
 
-    pub(crate) fn new(new_call: NewCall<'_>, numbers: &NumberPolicy) -> CallRow {
+    pub(crate) fn new(
+        new_call: NewCall<'_>,
+        numbers: &NumberPolicy,
+        keeps_lookups: bool,
+    ) -> CallRow {
         let NewCall { id, at, call, decision, fingerprint, .. } = new_call;
         let redactor = numbers.redactor([call.from(), call.to()]);
         let (from, to) = (numbers.stored(call.from()), numbers.stored(call.to()));
@@ -259,7 +293,10 @@ impl CallRow {
             Outcome::Agent(selected) => Some(own(selected.name)),
             Outcome::Reject(_) | Outcome::Keep(_) => None,
         };
-        let details = details(new_call, numbers.as_str(), &redactor);
+        let mut details = details(new_call, numbers.as_str(), &redactor);
+        // An answer about a caller can contain the number in any form.
+        let keeps_lookups = keeps_lookups && numbers.stores_full();
+        details.lookups = new_call.lookups.iter().map(|asked| asked_lookup(asked, keeps_lookups)).collect();
         let details = serde_json::to_string(&details).expect("plain JSON into memory");
         CallRow {
             id,
@@ -338,8 +375,22 @@ fn details<'a>(new_call: NewCall<'a>, numbers: &'static str, redactor: &Redactor
         metadata: object(&added.metadata),
         agent_override: object(&added.agent_override),
         delay_ms: added.delay.as_millis() as u64,
+        lookups: Vec::new(),
         sip: Texts(sip.collect()),
         latency_us,
+    }
+}
+
+fn asked_lookup<'a>(asked: &(&'a str, &'a LookupAnswer), keeps_value: bool) -> AskedLookup<'a> {
+    let (name, answer) = *asked;
+    let has_value = keeps_value && answer.state == LookupState::Found;
+    AskedLookup {
+        name: name.into(),
+        state: answer.state.as_str().into(),
+        took_us: u64::try_from(answer.took.as_micros()).unwrap_or(u64::MAX),
+        cached: answer.cached,
+        problem: answer.problem.as_deref().map(Cow::Borrowed),
+        value: has_value.then(|| Cow::Borrowed(&*answer.value)),
     }
 }
 

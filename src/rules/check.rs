@@ -14,6 +14,7 @@ mod definitions;
 mod finish;
 mod lists;
 mod locations;
+mod lookups;
 mod outcome;
 mod raw_table;
 mod reporter;
@@ -68,7 +69,9 @@ pub(super) fn check(
     let lists = ListFiller { context, rules: &rules, agents, reporter }.fill(lists, progress);
     let tests = TestChecker { context, definitions: &definitions, rules: &rules, reporter };
     let tests = tests.check(raw);
-    let parts = CheckedParts { definitions, lists, rules: rules.into_enabled() };
+    let rules = rules.into_enabled();
+    lookups::warn_over_budget(&definitions.lookups, &rules, context, reporter);
+    let parts = CheckedParts { definitions, lists, rules };
     let (table, locations) = parts.finish(files, reporter, progress);
     Checked { table, tests, locations }
 }

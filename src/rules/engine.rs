@@ -16,10 +16,10 @@ use crate::domain::call::{Call, Platform};
 use crate::domain::decision::{
     Additions, Decision, KeepReason, Object, Outcome, SelectedAgent, Variable,
 };
-use crate::domain::facts::Facts;
+use crate::domain::facts::{Facts, LookupSet};
 use crate::domain::party::Party;
 
-use evaluate::{MatchContext, evaluate};
+use evaluate::{MatchContext, Mismatch, evaluate};
 
 /// Decides a call by the first matching rule that does not continue; without one, the platform keeps
 /// its own agent. Merges the additions of the matching `continue` rules before it, in order.
@@ -44,37 +44,97 @@ use evaluate::{MatchContext, evaluate};
 /// let from = Party::parse(Some("+12137771234")).party;
 /// let fields = Fields { from, ..Fields::unknown(Channel::Call) };
 /// let call = Call::synthetic("my-workspace", Platform::new("retell"), fields);
-/// let decision = decide(&table, &call, &Facts { at: Timestamp::UNIX_EPOCH });
+/// let decision = decide(&table, &call, &Facts::at(Timestamp::UNIX_EPOCH)).expect("no look-ups");
 /// assert_eq!(decision.rule(), Some("los angeles"));
 /// ```
-pub fn decide<'t>(table: &'t RuleSet, call: &Call<'_>, facts: &Facts) -> Decision<'t> {
+///
+/// # Errors
+/// Returns the look-ups that must be asked first: those of the first rule that may decide, and of the
+/// `continue` rules before it.
+pub fn decide<'t>(
+    table: &'t RuleSet,
+    call: &Call<'_>,
+    facts: &Facts,
+) -> Result<Decision<'t>, LookupSet> {
     let context = MatchContext::new(table, call, facts);
     let resolved = &context.call;
-    let matches = |rule: u32| evaluate(&table.rules[rule as usize], &context).is_ok();
+    let may_match = |rule: u32| may_match(&table.rules[rule as usize], &context);
     let keys = table.deciding_index.keys(&resolved.to, &resolved.from);
-    let deciding = table.deciding_index.first(&keys, matches);
+    let deciding = table.deciding_index.first(&keys, may_match);
     let mut continuing = Vec::new();
     if !table.continuing_index.is_empty() {
         let keys = table.continuing_index.keys(&resolved.to, &resolved.from);
         let mut numbers = table.continuing_index.all(&keys, deciding.unwrap_or(u32::MAX));
-        numbers.retain(|rule| matches(*rule));
+        numbers.retain(|rule| may_match(*rule));
         continuing.extend(numbers.into_iter().map(|rule| &table.rules[rule as usize]));
     }
     let deciding = deciding.map(|rule| &table.rules[rule as usize]);
-    build_decision(table, deciding, continuing, &context)
+    conclude(table, deciding, continuing, &context)
 }
 
 /// Decides a call by evaluating every rule in order. Slow; used to verify the index.
-pub fn scan<'t>(table: &'t RuleSet, call: &Call<'_>, facts: &Facts) -> Decision<'t> {
+///
+/// # Errors
+/// Returns the look-ups that must be asked first.
+pub fn scan<'t>(
+    table: &'t RuleSet,
+    call: &Call<'_>,
+    facts: &Facts,
+) -> Result<Decision<'t>, LookupSet> {
     let context = MatchContext::new(table, call, facts);
     let mut continuing = Vec::new();
-    for rule in table.rules.iter().filter(|rule| evaluate(rule, &context).is_ok()) {
+    for rule in table.rules.iter().filter(|rule| may_match(rule, &context)) {
         if rule.action != Action::Continue {
-            return build_decision(table, Some(rule), continuing, &context);
+            return conclude(table, Some(rule), continuing, &context);
         }
         continuing.push(rule);
     }
-    build_decision(table, None, continuing, &context)
+    conclude(table, None, continuing, &context)
+}
+
+/// Decides a call with the answers that the facts have. Other look-ups count as not asked.
+pub fn decide_offline<'t>(table: &'t RuleSet, call: &Call<'_>, facts: &Facts) -> Decision<'t> {
+    decide(table, call, facts).unwrap_or_else(|_needed| {
+        let mut facts = facts.clone();
+        facts.lookups.complete();
+        decide(table, call, &facts).expect("complete facts need no look-up")
+    })
+}
+
+/// Returns whether a rule matches, or can be told to match only after a look-up.
+fn may_match(rule: &Rule, context: &MatchContext<'_>) -> bool {
+    matches!(evaluate(rule, context), Ok(()) | Err(Mismatch::Pending(_)))
+}
+
+/// Builds the decision, unless the rules that lead to it need a look-up that has not been asked.
+fn conclude<'t>(
+    table: &'t RuleSet,
+    deciding: Option<&'t Rule>,
+    mut continuing: Vec<&'t Rule>,
+    context: &MatchContext<'_>,
+) -> Result<Decision<'t>, LookupSet> {
+    if table.uses_lookups {
+        let mut needed = deciding.map(|rule| needed_by(rule, context)).unwrap_or_default();
+        // What is added to a rejection is never sent.
+        let is_rejected = deciding.is_some_and(|rule| matches!(rule.action, Action::Reject(_)));
+        if !is_rejected {
+            let others = continuing.iter().map(|rule| needed_by(rule, context));
+            needed = others.fold(needed, LookupSet::union);
+        }
+        if !needed.is_empty() {
+            return Err(needed);
+        }
+        continuing.retain(|rule| evaluate(rule, context).is_ok());
+    }
+    Ok(build_decision(table, deciding, continuing, context))
+}
+
+/// Returns the look-ups that must be asked before the rule can be applied.
+fn needed_by(rule: &Rule, context: &MatchContext<'_>) -> LookupSet {
+    match evaluate(rule, context) {
+        Err(Mismatch::Pending(lookups)) => lookups,
+        Ok(()) | Err(_) => context.lookups.pending(rule.lookups_of_values()),
+    }
 }
 
 /// Builds the decision of the deciding rule and the matching `continue` rules before it.
@@ -142,9 +202,12 @@ fn resolve_agent<'t>(
     match agent {
         AgentRef::Agent(index) => agent_outcome(table, *index as usize, platform),
         AgentRef::Template(template) => {
-            let name = template.render(TemplateContext { call: &context.call, rule });
+            let values = TemplateContext { call: &context.call, lookups: context.lookups, rule };
+            let name = template.render(values);
             let found = name.and_then(|name| table.agent_index(&name));
-            match found {
+            // Whoever is asked may answer with an agent that the table does not have.
+            let default = || table.agent_index(template.single_placeholder()?.default?);
+            match found.or_else(default) {
                 Some(index) => agent_outcome(table, index, platform),
                 None => Outcome::Keep(KeepReason::NoSuchAgent),
             }
@@ -173,7 +236,11 @@ pub fn fallback_to<'t>(table: &'t RuleSet, agent: &str, platform: Platform) -> D
 /// recursively.
 fn merge_additions<'t>(target: &mut Additions<'t>, rule: &'t Rule, context: &MatchContext<'_>) {
     let Some(additions) = &rule.additions else { return };
-    let values = TemplateContext { call: &context.call, rule: &rule.name };
+    let values = TemplateContext {
+        call: &context.call,
+        lookups: context.lookups,
+        rule: &rule.name,
+    };
     target.variables.reserve(additions.variables.len());
     for (name, template) in &additions.variables {
         let Some(value) = template.render(values) else { continue };

@@ -3,11 +3,16 @@
 
 pub(crate) mod condition;
 pub(crate) mod dates;
+pub(crate) mod history;
 pub(crate) mod hours;
 pub(crate) mod index;
 pub(crate) mod lists;
+pub(crate) mod lookup;
 pub(crate) mod name_index;
 pub(crate) mod pattern;
+pub(crate) mod placeholder;
+pub(crate) mod request_template;
+pub(crate) mod sql_query;
 pub(crate) mod template;
 pub(crate) mod test;
 
@@ -18,12 +23,14 @@ use jiff::tz::TimeZone;
 
 use crate::dialect::Dialect;
 use crate::domain::call::{Channel, Platform, Version};
+use crate::domain::facts::{LookupAnswer, LookupAnswers, LookupId, LookupSet};
 
 use condition::WhereClause;
 use dates::Dates;
 use hours::Hours;
 use index::Index;
 use lists::Lists;
+use lookup::Lookup;
 use name_index::NameIndex;
 use pattern::{NumberMatcher, Selector};
 use template::{ObjectTemplate, Template};
@@ -37,6 +44,12 @@ pub struct RuleSet {
     pub rules: Vec<Rule>,
     /// Lists that rules match on.
     pub lists: Lists,
+    /// Look-ups that rules refer to.
+    pub lookups: Vec<Arc<Lookup>>,
+    /// Whether a rule needs the answer of a look-up or the caller's history.
+    pub uses_lookups: bool,
+    /// Whether a rule needs the caller's history.
+    pub uses_history: bool,
     /// Hours that rules refer to.
     pub hours: Vec<Hours>,
     /// Dates that rules and hours refer to.
@@ -101,6 +114,32 @@ pub struct Rule {
     pub action: Action,
     /// Variables, metadata, agent settings and delay that the rule adds to the reply.
     pub additions: Option<Box<RuleAdditions>>,
+}
+
+impl Rule {
+    /// Returns the look-ups whose answers the rule sends along or takes its agent from.
+    pub fn lookups_of_values(&self) -> LookupSet {
+        let of_agent = match &self.action {
+            Action::Agent(agent) => agent.lookups(),
+            Action::Split(split) => {
+                let arms = split.arms.iter().map(|arm| arm.agent.lookups());
+                arms.fold(LookupSet::default(), LookupSet::union)
+            }
+            // What is added to a rejection is never sent.
+            Action::Reject(_) => return LookupSet::default(),
+            Action::Keep | Action::Continue => LookupSet::default(),
+        };
+        let additions = self.additions.as_ref().map(|additions| additions.lookups);
+        of_agent.union(additions.unwrap_or_default())
+    }
+
+    /// Returns the look-ups that the conditions of the rule compare.
+    pub fn lookups_of_conditions(&self) -> LookupSet {
+        let conditions = self.conditions.as_ref();
+        let clauses = conditions.map(|conditions| conditions.where_clauses.as_slice());
+        let lookups = clauses.unwrap_or_default().iter().filter_map(|clause| clause.operand.lookup());
+        lookups.collect()
+    }
 }
 
 /// Conditions of a rule other than its numbers.
@@ -168,6 +207,16 @@ pub enum AgentRef {
     Template(Box<Template>),
 }
 
+impl AgentRef {
+    /// Returns the look-ups whose answers name the agent.
+    pub fn lookups(&self) -> LookupSet {
+        match self {
+            AgentRef::Agent(_) => LookupSet::default(),
+            AgentRef::Template(template) => template.lookups(),
+        }
+    }
+}
+
 /// Percentage split of callers between agents.
 ///
 /// ```
@@ -212,9 +261,31 @@ pub struct RuleAdditions {
     pub agent_override: Option<ObjectTemplate>,
     /// Ringing time before the reply, measured from the request's arrival.
     pub delay: Option<Duration>,
+    /// Look-ups whose answers the values contain.
+    pub lookups: LookupSet,
 }
 
 impl RuleSet {
+    /// Returns the answers with the names of their look-ups, in the order in which they arrived.
+    pub fn named_answers<'a>(
+        &'a self,
+        answers: &'a LookupAnswers,
+    ) -> Vec<(&'a str, &'a LookupAnswer)> {
+        let name = |id: LookupId| match id.position() {
+            Some(position) => &*self.lookups[position].name,
+            None => history::NAME,
+        };
+        answers.iter().map(|(id, answer)| (name(id), answer)).collect()
+    }
+
+    /// Returns the look-up with this name.
+    pub fn lookup_id(&self, name: &str) -> Option<LookupId> {
+        if name == history::NAME {
+            return Some(LookupId::HISTORY);
+        }
+        LookupId::of_position(self.lookups.iter().position(|lookup| *lookup.name == *name)?)
+    }
+
     /// Returns the agent with this name.
     pub fn agent(&self, name: &str) -> Option<&Agent> {
         self.agent_index(name).map(|index| &self.agents[index])

@@ -148,6 +148,9 @@ toml_table! {
         /// Adds `metadata.switchboard_id` to each reply. It joins events to decisions on platforms whose
         /// requests have no call id.
         stamp: Boolean,
+        /// Keeps what look-ups found, so that `records show` and `replay` decide with the answers of then.
+        /// Only with `numbers = "full"`.
+        lookups: Boolean,
     }
 }
 

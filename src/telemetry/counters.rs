@@ -12,11 +12,12 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use super::calls_by_name::CallsByName;
 use super::exposition::{label, write_header, write_sample};
 use super::histogram::Histogram;
+use super::lookup_counters::LookupCounters;
 use super::process;
 use super::request_outcome::RequestOutcome;
 use super::source_counters::{SourceCounters, SourceHistograms};
 use crate::domain::decision::{Decision, Outcome};
-use crate::rules::RuleSet;
+use crate::rules::{HISTORY, RuleSet};
 use crate::source::Source;
 use crate::tls::Certificate;
 
@@ -30,6 +31,8 @@ pub struct Counters {
     calls_by_agent: CallsByName,
     /// Time that the rules take to decide a call.
     pub decision_seconds: Histogram,
+    /// Look-ups.
+    pub lookups: LookupCounters,
     source_histograms: Mutex<Vec<SourceHistograms>>,
     /// Requests that panicked.
     pub panics: Counter,
@@ -58,6 +61,7 @@ impl Default for Counters {
                 "Calls routed to an agent",
             ),
             decision_seconds: Histogram::of_durations(),
+            lookups: LookupCounters::default(),
             source_histograms: Mutex::default(),
             panics,
         }
@@ -106,6 +110,8 @@ impl Counters {
         table.fingerprint.clone_into(&mut lock(&self.fingerprint));
         self.calls_by_rule.replace_names(table.rules.iter().map(|rule| &*rule.name));
         self.calls_by_agent.replace_names(table.agents.iter().map(|agent| &*agent.name));
+        let history = table.uses_history.then_some(HISTORY);
+        self.lookups.replace_names(table.lookups.iter().map(|lookup| &*lookup.name).chain(history));
     }
 
     /// Counts a reload.
@@ -218,6 +224,7 @@ impl Counters {
         write_info(&mut text, "switchboard_build_info", "Version of the program", &version);
         self.calls_by_rule.write(&mut text);
         self.calls_by_agent.write(&mut text);
+        self.lookups.write(&mut text);
         self.write_histograms(&mut text);
         process::write(&mut text);
         text

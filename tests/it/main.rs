@@ -22,6 +22,7 @@ mod docs;
 mod events;
 mod explain_recorded;
 mod lists;
+mod lookups;
 mod matching;
 mod metrics;
 mod monitoring;

@@ -24,7 +24,7 @@ use switchboard::domain::phone_number::{Country, PhoneNumber};
 use switchboard::explain::{Question, explain_call};
 use switchboard::rules;
 use switchboard::rules::engine::explain::{Verdict, explain};
-use switchboard::rules::engine::{decide, scan};
+use switchboard::rules::engine::{decide, decide_offline, scan};
 use switchboard::rules::{CheckContext, RuleSet, matches_many};
 use switchboard::settings::Purpose;
 
@@ -57,7 +57,7 @@ fn check_calls(
 #[test]
 fn the_index_and_the_scan_decide_alike() {
     check_calls(|_, table, call, context| {
-        let facts = Facts { at: context.at };
+        let facts = Facts::at(context.at);
         prop_assert_eq!(decide(table, call, &facts), scan(table, call, &facts));
         Ok(())
     });
@@ -66,7 +66,7 @@ fn the_index_and_the_scan_decide_alike() {
 #[test]
 fn decisions_agree_with_the_oracle() {
     check_calls(|model, table, call, context| {
-        let decision = decide(table, call, &Facts { at: context.at });
+        let decision = decide_offline(table, call, &Facts::at(context.at));
         let text = |party: &Party| party.unmasked().into_owned();
         let expected = oracle::decide(model, &text(call.from()), &text(call.to()), context);
         prop_assert_eq!(summarize(&decision), expected);
@@ -93,8 +93,8 @@ fn summarize(decision: &Decision<'_>) -> Summary {
 #[test]
 fn an_explanation_lists_every_rule_up_to_the_deciding_one() {
     check_calls(|_, table, call, context| {
-        let facts = Facts { at: context.at };
-        let decision = decide(table, call, &facts);
+        let facts = Facts::at(context.at);
+        let decision = decide_offline(table, call, &facts);
         let whole = explain(table, call, &facts, true).expect("index and scan agree");
         prop_assert_eq!(&whole.decision, &decision);
         prop_assert_eq!(whole.omitted, 0);
@@ -181,7 +181,7 @@ fn no_call_reaches_a_rule_reported_as_never_reached() {
                 for to in &tos {
                     let context = &contexts[at % contexts.len()];
                     let call = model::call(from, to, context);
-                    let decision = decide(&table, &call, &Facts { at: context.at });
+                    let decision = decide_offline(&table, &call, &Facts::at(context.at));
                     let reached = decision.rule() == Some(&name) || decision.additions().rules.contains(&&*name);
                     prop_assert!(!reached, "a call from {from:?} to {to:?} in {context:?} reaches {name}");
                 }
@@ -193,7 +193,7 @@ fn no_call_reaches_a_rule_reported_as_never_reached() {
             let index = |name: &str| name[1..].parse::<usize>().expect("a name of the model");
             for context in contexts.iter().filter(|context| oracle::matches(&model, rule, from, to, context)) {
                 let call = model::call(from, to, context);
-                let decision = decide(&table, &call, &Facts { at: context.at });
+                let decision = decide_offline(&table, &call, &Facts::at(context.at));
                 let decided = decision.rule().map(index);
                 if at_the_latest {
                     prop_assert!(decided.is_some_and(|decided| decided <= index(taker)), "{}, {:?}", help, context);
@@ -271,8 +271,8 @@ fn a_table_parsed_in_chunks_decides_like_one_parsed_whole() {
         for generated in generated_calls {
             let (from, to) = generated.parties(&model);
             let call = model::call(&from, &to, &generated.context);
-            let facts = Facts { at: generated.context.at };
-            prop_assert_eq!(summarize(&decide(&one, &call, &facts)), summarize(&decide(&other, &call, &facts)));
+            let facts = Facts::at(generated.context.at);
+            prop_assert_eq!(summarize(&decide_offline(&one, &call, &facts)), summarize(&decide_offline(&other, &call, &facts)));
         }
     });
     assert!(chunked.get() > 3, "only {} texts were parsed in chunks", chunked.get());
@@ -311,7 +311,7 @@ fn arm_of(text: &str, caller: &str) -> Result<Option<usize>, TestCaseError> {
     let fields =
         Fields { from: Party::parse(Some(caller)).party, ..Fields::unknown(Channel::Call) };
     let call = Call::synthetic("north", Platform::new("retell"), fields);
-    let decision = decide(&table, &call, &Facts { at: Timestamp::UNIX_EPOCH });
+    let decision = decide_offline(&table, &call, &Facts::at(Timestamp::UNIX_EPOCH));
     let agent = decision.arm().map(|arm| format!("agent_{arm}"));
     let Outcome::Agent(chosen) = decision.outcome() else { return Ok(None) };
     prop_assert_eq!(agent.as_deref(), Some(chosen.name));
@@ -393,7 +393,7 @@ fn a_test_made_from_an_explanation_passes() {
             let question = Question {
                 source: &settings.sources[generated.context.source],
                 fields: &fields,
-                facts: Facts { at: generated.context.at },
+                facts: &Facts::at(generated.context.at),
                 all: false,
             };
             let explained = explain_call(&table, settings.sources.iter(), question).expect("index and scan agree");
@@ -441,9 +441,9 @@ keep = true
             "at = \"2026-11-01T01:30:59-05:00\"\nsip = { x-b = \"b\", x-a = \"last\" }\nexpect = { rule = \"late\"",
         ),
     ] {
-        let facts = Facts { at: at.parse().unwrap() };
+        let facts = Facts::at(at.parse().unwrap());
         let source = &settings.sources[0];
-        let question = Question { source, fields: &fields, facts, all: false };
+        let question = Question { source, fields: &fields, facts: &facts, all: false };
         let test = explain_call(&table, settings.sources.iter(), question).unwrap().as_test();
         assert!(test.contains(written), "{test}");
         let text = format!("{text}{test}");

@@ -744,7 +744,7 @@ fn an_explanation_agrees_with_the_decision() {
         let table = read_table(&text)?;
         let platform = dialect::by_name(platform).expect("a platform").platform();
         let call = Call::synthetic("two", platform, fields);
-        let facts = Facts { at: Timestamp::from_millisecond(NOW_MS).expect("a time") };
+        let facts = Facts::at(Timestamp::from_millisecond(NOW_MS).expect("a time"));
         let explained = explain(&table, &call, &facts, true).expect("index and scan agree");
         let decision = decide(&table, &call);
         prop_assert_eq!(&explained.decision, &decision);

@@ -48,7 +48,7 @@ impl TestStore {
         let (numbers, wait) = (NumberStorage::Full, Wait::Commit);
         TestStore {
             name,
-            records: RecordsSettings { location, retain, numbers, wait, stamp: false },
+            records: RecordsSettings { location, retain, numbers, wait, stamp: false, lookups: false },
         }
     }
 

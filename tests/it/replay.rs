@@ -16,7 +16,7 @@ use switchboard::pipeline::Switchboard;
 use switchboard::records::{CallRecord, Filter, NewCall, Order, Page, Recorder, Store};
 use switchboard::replay::Replay;
 use switchboard::rules;
-use switchboard::rules::engine::decide;
+use switchboard::rules::engine::decide_offline;
 use switchboard::rules::{CheckContext, RuleSet};
 use switchboard::settings::{NumberStorage, Purpose, RecordsLocation, RecordsSettings, Settings};
 use switchboard::source::Source;
@@ -43,7 +43,7 @@ pub(crate) async fn record(
     let stop = CancellationToken::new();
     let writer = tokio::spawn(writer.expect("records are on").run(stop.clone()));
     for (call, at) in calls {
-        let decision = decide(table, call, &Facts { at: *at });
+        let decision = decide_offline(table, call, &Facts::at(*at));
         let fingerprint = &table.fingerprint;
         let id = recorder.id(*at);
         recorder.record_call(NewCall {
@@ -52,6 +52,7 @@ pub(crate) async fn record(
             call,
             decision: &decision,
             fingerprint,
+            lookups: &[],
             latency_us: 7,
         });
     }

@@ -9,8 +9,10 @@ use super::rule::{RuleNumbers, describe_rule};
 use super::rules::RuleChecker;
 use super::values;
 use crate::dialect::METADATA_BYTES;
+use crate::domain::facts::LookupSet;
 use crate::rules::load::raw::{Entries, RawRule, RawValue, Spanned};
-use crate::rules::model::template::{ColumnLookup, InvalidTemplate, TemplateNode};
+use crate::rules::model::placeholder::InvalidTemplate;
+use crate::rules::model::template::{ColumnLookup, TemplateNode};
 use crate::rules::{ObjectTemplate, RuleAdditions, Template};
 
 impl RuleChecker<'_, '_> {
@@ -33,8 +35,12 @@ impl RuleChecker<'_, '_> {
         let delay =
             delay.and_then(|delay| values::delay(delay, &describe_rule(rule), self.reporter));
         let is_empty = variables.is_empty() && metadata.is_none() && agent_override.is_none();
-        (!is_empty || delay.is_some())
-            .then(|| Box::new(RuleAdditions { variables, metadata, agent_override, delay }))
+        let objects = metadata.iter().chain(&agent_override).map(ObjectTemplate::lookups);
+        let lookups = variables.iter().map(|(_, template)| template.lookups()).chain(objects);
+        let lookups = lookups.fold(LookupSet::default(), LookupSet::union);
+        (!is_empty || delay.is_some()).then(|| {
+            Box::new(RuleAdditions { variables, metadata, agent_override, delay, lookups })
+        })
     }
 
     fn variable(
@@ -72,7 +78,7 @@ impl RuleChecker<'_, '_> {
         numbers: RuleNumbers<'_>,
     ) -> Option<Template> {
         self.warn_double_braces(text, span, numbers);
-        match Template::parse(text, &mut RuleColumns::new(self.lists, numbers)) {
+        match Template::parse(text, &mut RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers)) {
             Ok(template) => Some(template),
             Err(errors) => {
                 self.report_template(text, span, errors);
@@ -105,7 +111,7 @@ impl RuleChecker<'_, '_> {
             let placeholder = inside.0;
             let name = placeholder.trim().to_lowercase();
             let name = name.trim_end_matches("_number").to_owned();
-            let columns = RuleColumns::new(self.lists, numbers).names();
+            let columns = RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers).names();
             let is_known = names.contains(&&*name) || name.starts_with("sip.");
             if is_known || columns.contains(&name) {
                 let message = format!("{{{{{placeholder}}}}} is passed to the platform unchanged");

@@ -1,14 +1,17 @@
-//! Resolution of `LIST.column` in a rule: a cell of the matching row.
+//! Resolution of `LIST.column` in a rule, a cell of the matching row, and of `LOOKUP.field`.
 
 use super::lists::{OpenList, OpenLists, column_problem};
+use super::lookups::LookupDefinitions;
 use super::rule::RuleNumbers;
 use crate::diagnostics::Problem;
+use crate::domain::facts::{FieldPath, LookupId};
 use crate::rules::model::lists::{Cell, ListId, Side};
 use crate::rules::model::template::ColumnLookup;
 use crate::rules::{Lists, NumberPattern};
 
-/// Resolves `LIST.column` in one rule.
+/// Resolves `LIST.column` and `LOOKUP.field` in one rule.
 pub(super) struct RuleColumns<'c> {
+    lookups: &'c mut LookupDefinitions,
     lists: &'c mut Lists,
     open: &'c [OpenList],
     /// Lists that the rule matches on.
@@ -24,7 +27,11 @@ struct MatchedList {
 
 impl<'c> RuleColumns<'c> {
     /// Creates the resolver for a rule with these numbers.
-    pub(super) fn new(lists: &'c mut OpenLists, numbers: RuleNumbers<'_>) -> RuleColumns<'c> {
+    pub(super) fn new(
+        lists: &'c mut OpenLists,
+        lookups: &'c mut LookupDefinitions,
+        numbers: RuleNumbers<'_>,
+    ) -> RuleColumns<'c> {
         let mut matched: Vec<MatchedList> = Vec::new();
         for (side, numbers) in [(Side::From, numbers.from), (Side::To, numbers.to)] {
             for pattern in numbers.any_of() {
@@ -38,7 +45,7 @@ impl<'c> RuleColumns<'c> {
                 }
             }
         }
-        RuleColumns { lists: &mut lists.lists, open: &lists.open, matched }
+        RuleColumns { lookups, lists: &mut lists.lists, open: &lists.open, matched }
     }
 }
 
@@ -63,12 +70,20 @@ impl ColumnLookup for RuleColumns<'_> {
         Some(Ok((cell, matched.always)))
     }
 
+    fn lookup(
+        &mut self,
+        name: &str,
+        field: &str,
+    ) -> Option<Result<(LookupId, FieldPath), Problem>> {
+        self.lookups.field(name, field)
+    }
+
     fn names(&self) -> Vec<String> {
         let names_of = |matched: &MatchedList| {
             let name = self.lists.list(matched.id).name.clone();
             let columns = self.open[matched.id.index()].columns().unwrap_or_default();
             columns.iter().map(move |column| format!("{name}.{column}"))
         };
-        self.matched.iter().flat_map(names_of).collect()
+        self.matched.iter().flat_map(names_of).chain(self.lookups.names()).collect()
     }
 }

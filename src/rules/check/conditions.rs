@@ -78,7 +78,7 @@ impl RuleChecker<'_, '_> {
     }
 
     fn operand(&mut self, name: &Spanned<String>, numbers: RuleNumbers<'_>) -> Option<Operand> {
-        let mut columns = RuleColumns::new(self.lists, numbers);
+        let mut columns = RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers);
         let problem = match name.value.split_once('.') {
             Some(("sip", header)) if !header.is_empty() => {
                 return Some(Operand::Sip(header.to_ascii_lowercase().into()));
@@ -86,7 +86,11 @@ impl RuleChecker<'_, '_> {
             Some((list, column)) => match columns.cell(list, column) {
                 Some(Ok((cell, _))) => return Some(Operand::Cell(cell)),
                 Some(Err(problem)) => problem,
-                None => unknown_operand(&name.value, &columns),
+                None => match columns.lookup(list, column) {
+                    Some(Ok((id, field))) => return Some(Operand::Lookup(id, field)),
+                    Some(Err(problem)) => problem,
+                    None => unknown_operand(&name.value, &columns),
+                },
             },
             None => unknown_operand(&name.value, &columns),
         };

@@ -1,5 +1,7 @@
 //! Inputs of a check that the table itself does not hold: the sources, the date, the previous lists.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +17,12 @@ pub struct CheckContext {
     pub fallback_agents: Vec<String>,
     /// Current time, for warnings about dates in the past.
     pub now: Timestamp,
+    /// Names of the environment variables that are set; `None` if they are unknown.
+    pub environment: Option<Arc<HashSet<String>>>,
+    /// A missing secret is an error: the table is about to answer calls.
+    pub requires_secrets: bool,
+    /// Why the caller's history is always unknown, if it is.
+    pub no_history: Option<&'static str>,
     /// Lists of the previous table that were not empty.
     pub filled_lists: Vec<Box<str>>,
 }

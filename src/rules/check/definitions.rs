@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::agents::Agents;
+use super::lookups::LookupDefinitions;
 use super::raw_table::RawTable;
 use super::reporter::{DATES, HOURS, Reporter};
 use super::usage::UsageTracker;
@@ -27,6 +28,7 @@ pub(super) struct Definitions {
     pub(super) dates_usage: UsageTracker,
     pub(super) hours: Vec<Hours>,
     pub(super) hours_usage: UsageTracker,
+    pub(super) lookups: LookupDefinitions,
 }
 
 impl Definitions {
@@ -45,6 +47,7 @@ impl Definitions {
             dates_usage: UsageTracker::default(),
             hours: Vec::new(),
             hours_usage: UsageTracker::default(),
+            lookups: LookupDefinitions::default(),
         };
         for file in &mut table.files {
             reporter.set_file(&file.source);
@@ -56,6 +59,9 @@ impl Definitions {
                 }
                 let agents = raw.agents.take().into_iter().flatten();
                 agents.for_each(|agent| definitions.agents.add(&agent, reporter));
+                for lookup in std::mem::take(&mut raw.lookups) {
+                    definitions.lookups.add(&lookup, context, reporter);
+                }
                 let today = definitions.zone.today(context);
                 for dates in std::mem::take(&mut raw.dates) {
                     definitions.add_dates(&dates, today, reporter);

@@ -11,6 +11,7 @@ use super::rows::FilledLists;
 use super::rules::{EnabledRules, Indexes};
 use super::unreachable::{RuleComparison, warn_unreachable};
 use crate::diagnostics::SourceFile;
+use crate::domain::facts::{LookupId, LookupSet};
 use crate::rules::{Action, Progress, Rule, RuleSet};
 
 /// A table of which every part has been checked.
@@ -40,7 +41,14 @@ impl CheckedParts {
         }
         let fingerprint = self.fingerprint(files);
         let CheckedParts { definitions, lists, rules } = self;
+        let lookups = rules.rules.iter().map(|rule| {
+            rule.lookups_of_conditions().union(rule.lookups_of_values())
+        });
+        let lookups = lookups.fold(LookupSet::default(), LookupSet::union);
         let table = RuleSet {
+            lookups: definitions.lookups.all,
+            uses_lookups: !lookups.is_empty(),
+            uses_history: lookups.contains(LookupId::HISTORY),
             zone: definitions.zone.get(),
             agents: definitions.agents.all,
             agents_by_name: definitions.agents.by_name,
@@ -82,6 +90,14 @@ impl CheckedParts {
         for (hours, location) in definitions.hours_usage.unused() {
             let message = format!("no rule uses the hours `{}`", definitions.hours[hours].name);
             report.warning("unused-hours", Some(location), message);
+        }
+        for (lookup, location) in definitions.lookups.usage.unused() {
+            let name = &definitions.lookups.all[lookup].name;
+            report.warning(
+                "unused-lookup",
+                Some(location),
+                format!("no rule uses the look-up `{name}`"),
+            );
         }
         for (list, location) in &lists.unused {
             let message = format!("no rule uses the list `{}`", lists.lists.list(*list).name);

@@ -98,6 +98,16 @@ impl<'r> Reporter<'r> {
         self.push(Severity::Warning, span, Problem::new(code, message))
     }
 
+    /// Reports what is worth knowing at a span in the current file.
+    pub(super) fn note(
+        &mut self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: String,
+    ) -> &mut Diagnostic {
+        self.push(Severity::Note, span, Problem::new(code, message))
+    }
+
     /// Reports a problem as an error at a span in the current file.
     pub(super) fn problem(&mut self, span: &Range<usize>, problem: Problem) {
         self.push(Severity::Error, span, problem);

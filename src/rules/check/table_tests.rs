@@ -11,9 +11,11 @@ use crate::diagnostics::did_you_mean;
 use crate::dialect;
 use crate::domain::call::{Channel, Fields, Platform};
 use crate::domain::decision::Object;
+use crate::domain::facts::{LookupAnswer, LookupAnswers, LookupId};
 use crate::domain::party::{NumberFormat, Party};
 use crate::rules::load::chunks::ChunkKind;
 use crate::rules::load::raw::{Entries, RawExpectation, RawTest, RawValue, Spanned, parse};
+use crate::rules::model::history;
 use crate::rules::model::pattern::matches_many;
 use crate::rules::{CheckContext, Expected, Test, parse_timestamp};
 
@@ -65,6 +67,7 @@ impl TestChecker<'_, '_> {
             sip: self.headers(&raw.sip),
             ..Fields::unknown(channel.unwrap_or(Channel::Call))
         };
+        let lookups = self.answers(raw);
         let (source, platform) = self.source_of(raw, fields.channel);
         let zone = self.definitions.zone.get();
         let at = raw.at.as_ref().and_then(|at| {
@@ -86,7 +89,7 @@ impl TestChecker<'_, '_> {
         let location = self.reporter.location(&named?.span);
         let name = named?.value.as_str().into();
         let is_valid = !raw.invalid && self.reporter.report.error_count() == before;
-        is_valid.then_some(Test { name, fields, source, platform, at, expected, location })
+        is_valid.then_some(Test { name, fields, source, platform, at, lookups, expected, location })
     }
 
     fn party(&mut self, raw: Option<&Spanned<String>>) -> Party {
@@ -99,6 +102,33 @@ impl TestChecker<'_, '_> {
         }
         let country = self.definitions.country;
         NumberFormat { country, ..NumberFormat::default() }.parse(text).party
+    }
+
+    /// Returns the answers of look-ups and the history that a test gives.
+    fn answers(&mut self, raw: &RawTest) -> LookupAnswers {
+        let mut answers = LookupAnswers::default();
+        for (name, value) in raw.lookup.iter().flatten() {
+            let lookups = &self.definitions.lookups.all;
+            let position = lookups.iter().position(|lookup| *lookup.name == *name.value);
+            match position.and_then(LookupId::of_position) {
+                Some(id) => answers.insert(id, LookupAnswer::found(json(value))),
+                None => {
+                    let names = lookups.iter().map(|lookup| &*lookup.name);
+                    let help = did_you_mean(&name.value, names);
+                    let message = format!("unknown look-up `{}`", name.value);
+                    self.reporter.error("unknown-lookup", &name.span, message).maybe_help(help);
+                }
+            }
+        }
+        let mut calls = history::of_new_caller();
+        for (field, value) in raw.history.iter().flatten() {
+            match history::unknown_field(&field.value) {
+                Some(problem) => self.reporter.problem(&field.span, problem),
+                None => calls[&*field.value] = json(value),
+            }
+        }
+        answers.insert(LookupId::HISTORY, LookupAnswer::found(calls));
+        answers
     }
 
     fn headers(

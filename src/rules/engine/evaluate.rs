@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::domain::call::{Call, Channel, Platform};
-use crate::domain::facts::Facts;
+use crate::domain::facts::{Facts, LookupAnswers, LookupSet};
 use crate::rules::{
     Conditions, NamedRef, NumberMatcher, ResolvedCall, Rule, RuleSet, Selector, WhereClause,
 };
@@ -18,6 +18,7 @@ use crate::rules::{
 pub(crate) struct MatchContext<'c> {
     pub(crate) call: ResolvedCall<'c>,
     pub(crate) table: &'c RuleSet,
+    pub(crate) lookups: &'c LookupAnswers,
     at: Timestamp,
     today: OnceCell<Date>,
     /// State of each of the table's hours, computed on first use.
@@ -26,10 +27,15 @@ pub(crate) struct MatchContext<'c> {
 }
 
 impl<'c> MatchContext<'c> {
-    pub(crate) fn new(table: &'c RuleSet, call: &'c Call<'c>, facts: &Facts) -> MatchContext<'c> {
+    pub(crate) fn new(
+        table: &'c RuleSet,
+        call: &'c Call<'c>,
+        facts: &'c Facts,
+    ) -> MatchContext<'c> {
         MatchContext {
             call: ResolvedCall::new(&table.lists, call),
             table,
+            lookups: &facts.lookups,
             at: facts.at,
             today: OnceCell::new(),
             open_hours: OnceCell::new(),
@@ -114,10 +120,23 @@ fn evaluate_conditions<'r>(
     {
         return Err(Mismatch::Dates(&conditions.dates));
     }
-    match conditions.where_clauses.iter().find(|condition| !condition.matches(&context.call)) {
-        Some(condition) => Err(Mismatch::Where(condition)),
-        None => Ok(()),
+    evaluate_where(&conditions.where_clauses, context)
+}
+
+/// Evaluates `where`. The look-ups are needed only if everything else matches, and then all at once.
+fn evaluate_where<'r>(
+    clauses: &'r [WhereClause],
+    context: &MatchContext<'_>,
+) -> Result<(), Mismatch<'r>> {
+    let mut pending = LookupSet::default();
+    for clause in clauses {
+        match clause.operand.lookup() {
+            Some(lookup) if context.lookups.is_pending(lookup) => pending.insert(lookup),
+            Some(_) | None if clause.matches(&context.call, context.lookups) => {}
+            Some(_) | None => return Err(Mismatch::Where(clause)),
+        }
     }
+    if pending.is_empty() { Ok(()) } else { Err(Mismatch::Pending(pending)) }
 }
 
 /// Condition that did not match.
@@ -131,4 +150,6 @@ pub(crate) enum Mismatch<'r> {
     Hours(&'r Selector<NamedRef>),
     Dates(&'r Selector<NamedRef>),
     Where(&'r WhereClause),
+    /// The rule matches as far as can be told before these look-ups are asked.
+    Pending(LookupSet),
 }

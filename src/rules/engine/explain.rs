@@ -11,7 +11,7 @@ use super::evaluate::{MatchContext, Mismatch, evaluate, evaluate_numbers};
 use super::{decide, scan};
 use crate::domain::call::Call;
 use crate::domain::decision::{Decision, KeepReason, Outcome};
-use crate::domain::facts::Facts;
+use crate::domain::facts::{Facts, LookupState};
 use crate::rules::{Action, NamedRef, RuleSet, Selector};
 
 /// Result of evaluating a rule.
@@ -82,7 +82,7 @@ const MAX_FULL_LIST: usize = 20;
 ///
 /// let fields = Fields::unknown(Channel::Call);
 /// let call = Call::synthetic("my-workspace", Platform::new("retell"), fields);
-/// let facts = Facts { at: Timestamp::UNIX_EPOCH };
+/// let facts = Facts::at(Timestamp::UNIX_EPOCH);
 /// let explanation = explain(&table, &call, &facts, false).unwrap();
 /// assert!(matches!(explanation.steps[0].verdict, Verdict::NoMatch(_)));
 /// assert_eq!(explanation.decision.rule(), None);
@@ -96,13 +96,17 @@ pub fn explain<'t>(
     facts: &Facts,
     all: bool,
 ) -> Result<Explanation<'t>, IndexMismatch> {
-    let decision = decide(table, call, facts);
-    let scanned = scan(table, call, facts);
+    let mut facts = facts.clone();
+    facts.lookups.complete();
+    let (decision, scanned) = (decide(table, call, &facts), scan(table, call, &facts));
+    let (Ok(decision), Ok(scanned)) = (decision, scanned) else {
+        unreachable!("complete facts need no look-up")
+    };
     if decision != scanned {
         let name = |decision: &Decision<'_>| format!("{:?}", decision.rule().unwrap_or("no rule"));
         return Err(IndexMismatch { index: name(&decision), scan: name(&scanned) });
     }
-    let context = MatchContext::new(table, call, facts);
+    let context = MatchContext::new(table, call, &facts);
     let mut steps = Vec::new();
     let mut omitted = 0;
     for (index, rule) in table.rules.iter().enumerate() {
@@ -159,12 +163,21 @@ impl fmt::Display for StepReason<'_, '_> {
             Mismatch::Dates(expected) => {
                 write!(f, "dates {expected}: today is {}", context.today())
             }
-            Mismatch::Where(condition) => match condition.operand.value(&context.call) {
+            Mismatch::Where(condition) => match condition.operand.value(&context.call, context.lookups) {
                 Some(actual) => {
                     write!(f, "where {} is {actual:?}, not {}", condition.name, condition.expected)
                 }
-                None => write!(f, "where {} is unknown", condition.name),
+                None => {
+                    write!(f, "where {} is unknown", condition.name)?;
+                    let Some(lookup) = condition.operand.lookup() else { return Ok(()) };
+                    match context.lookups.get(lookup).map(|answer| answer.state) {
+                        Some(LookupState::Found) => Ok(()),
+                        Some(state) => write!(f, " ({})", state.describe()),
+                        None => write!(f, " ({})", LookupState::NotAsked.describe()),
+                    }
+                }
             },
+            Mismatch::Pending(_) => unreachable!("complete facts need no look-up"),
         }
     }
 }

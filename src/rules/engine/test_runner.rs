@@ -24,7 +24,8 @@ pub fn run<'t>(table: &'t RuleSet, tests: &[Test], report: &mut Report) -> Cover
     let mut coverage = Coverage::default();
     for test in tests {
         let call = Call::synthetic(&test.source, test.platform, test.fields.clone());
-        let facts = Facts { at: test.at.unwrap_or(Timestamp::UNIX_EPOCH) };
+        let at = test.at.unwrap_or(Timestamp::UNIX_EPOCH);
+        let facts = Facts { at, lookups: test.lookups.clone() };
         let explanation = match explain(table, &call, &facts, false) {
             Ok(explanation) => explanation,
             Err(mismatch) => {

@@ -54,6 +54,10 @@ toml_table! {
         ///
         /// `[hours.office]`
         hours: NamedTables<RawHours>,
+        /// Questions to other systems about a call, for `${crm.name}` and `where`.
+        ///
+        /// `[lookup.crm]`
+        lookups as "lookup": NamedTables<RawLookup>,
         /// Rules, each in a `[[rule]]` of its own. Their order matters.
         rules as "rule": Tables<RawRule>,
         /// Tests, each in a `[[test]]` of its own: a call, and the decision that it must lead to. A
@@ -131,6 +135,50 @@ toml_table! {
 pub(crate) type RawTimes = Vec<(Spanned<String>, Vec<Spanned<String>>)>;
 
 toml_table! {
+    /// A question to another system about a call: over HTTP (`url`) or in a database (`database` and
+    /// `query`). It is asked when a rule needs its answer.
+    pub(crate) struct RawLookup: "a look-up" {
+        /// URL with values of the call: `"https://crm.example.com/by-phone?phone=${from}"`. The host
+        /// contains no placeholder.
+        url: NonEmpty,
+        /// `"GET"`, `"POST"` or `"PUT"`. Default: `"POST"` with a `body`, else `"GET"`.
+        method: Text,
+        /// Headers of the request: `{ authorization = "Bearer ${env.CRM_TOKEN}" }`.
+        headers: StringTable,
+        /// JSON body of the request: a table whose strings may contain values of the call.
+        body: Metadata,
+        /// JSON Pointer to the part of the answer that holds the fields: `"/contacts/0"`. Default: all of
+        /// the answer.
+        result: Text,
+        /// Set to `true` if the host may have an address that is not on the internet.
+        allow_private: Boolean = "false",
+        /// Where the URL of a SQLite or PostgreSQL database is: `"env:NAME"` or `"file:/PATH"`.
+        database: NonEmpty,
+        /// Query whose first row is the answer, with `:from`, `:to` and `:call_id`:
+        /// `"SELECT name FROM customers WHERE phone = :from"`.
+        query: NonEmpty,
+        /// Longest time for which a call waits, in milliseconds.
+        timeout_ms: Integer<1, 8000> = "1000",
+        /// Seconds for which an answer is kept.
+        cache_s: Integer<0, 86_400> = "60",
+        /// Seconds for which it is kept that the system does not know a caller.
+        negative_cache_s: Integer<0, 86_400> = "10",
+        /// Maximum number of questions at the same time. Default: 64 over HTTP, 8 in a database.
+        max_concurrent: Integer<1, 1024>,
+        /// Maximum size of an answer over HTTP, in bytes.
+        max_bytes: Integer<1, 8_388_608> = "262144",
+        /// Failures in a row after which the system is left alone.
+        breaker_failures: Integer<1, 1000> = "5",
+        /// Seconds for which it is left alone.
+        breaker_pause_s: Integer<1, 3600> = "10",
+    }
+    header {
+        name: Spanned<String>,
+        invalid: bool,
+    }
+}
+
+toml_table! {
     /// A rule: conditions on the call, and its outcome. All conditions must hold; an absent condition
     /// always holds. Set exactly one of `agent`, `split`, `reject`, `keep` and `continue`.
     pub(crate) struct RawRule: "a rule" {
@@ -159,7 +207,7 @@ toml_table! {
         /// Days that must include the day of the call: the name of a `[dates]` table, or a list. A
         /// leading `!` excludes.
         dates: Strings,
-        /// Conditions on list columns and SIP headers: a value, a list of values of which any may
+        /// Conditions on list columns, SIP headers, look-ups and the caller's history: a value, a list of values of which any may
         /// match, or a comparison. An unknown value never matches.
         ///
         /// `where = { "stores.city" = ["Berlin", "Bonn"], "customers.visits" = ">= 6" }`
@@ -256,6 +304,10 @@ toml_table! {
         at: Timestamp,
         /// SIP headers of the call: `{ x-tier = "gold" }`.
         sip: StringTable,
+        /// Answers of look-ups: `{ crm = { tier = "gold" } }`. The others do not answer.
+        lookup: Metadata,
+        /// The caller's history: `{ calls_1h = 5, last_agent = "front-desk" }`. Default: no calls.
+        history: Metadata,
         /// Expected decision. Keys that are absent are not compared.
         ///
         /// `expect = { rule = "vip", agent = "concierge" }`
@@ -342,6 +394,7 @@ pub(crate) enum RawValue {
 }
 
 impl TomlTable for RawList {}
+impl TomlTable for RawLookup {}
 impl TomlTable for RawArm {}
 impl TomlTable for RawTest {}
 impl TomlTable for RawExpectation {}

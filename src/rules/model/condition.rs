@@ -1,11 +1,13 @@
 //! `where`: conditions on a column of the matched list row or on a SIP header.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
 use super::lists::{Cell, ResolvedCall};
 use super::pattern::Selector;
 use crate::diagnostics::Problem;
+use crate::domain::facts::{FieldPath, LookupAnswers, LookupId};
 
 /// One entry of `where`.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +27,8 @@ pub enum Operand {
     Cell(Cell),
     /// SIP header, by its name in lower case.
     Sip(Box<str>),
+    /// Field of a look-up's answer.
+    Lookup(LookupId, FieldPath),
 }
 
 /// Expected value of an operand.
@@ -97,18 +101,31 @@ const BAD_COMPARISON: &str = "bad-comparison";
 
 impl WhereClause {
     /// Returns whether the condition matches. An unknown value never matches, negated or not.
-    pub fn matches(&self, call: &ResolvedCall<'_>) -> bool {
-        let actual = self.operand.value(call);
-        actual.is_some_and(|actual| self.expected.matches(|expected| expected.matches(actual)))
+    pub fn matches(&self, call: &ResolvedCall<'_>, lookups: &LookupAnswers) -> bool {
+        let actual = self.operand.value(call, lookups);
+        actual.is_some_and(|actual| self.expected.matches(|expected| expected.matches(&actual)))
     }
 }
 
 impl Operand {
     /// Returns the value for this call, if it is known.
-    pub fn value<'c>(&self, call: &ResolvedCall<'c>) -> Option<&'c str> {
+    pub fn value<'c>(
+        &self,
+        call: &ResolvedCall<'c>,
+        lookups: &LookupAnswers,
+    ) -> Option<Cow<'c, str>> {
         match self {
-            Operand::Cell(cell) => call.cell(*cell),
-            Operand::Sip(header) => call.call.sip_header(header),
+            Operand::Cell(cell) => call.cell(*cell).map(Cow::Borrowed),
+            Operand::Sip(header) => call.call.sip_header(header).map(Cow::Borrowed),
+            Operand::Lookup(id, field) => lookups.field(*id, field).map(Cow::Owned),
+        }
+    }
+
+    /// Returns the look-up whose answer is compared.
+    pub fn lookup(&self) -> Option<LookupId> {
+        match self {
+            Operand::Lookup(id, _) => Some(*id),
+            Operand::Cell(_) | Operand::Sip(_) => None,
         }
     }
 }

@@ -5,13 +5,14 @@
 //! `{{…}}` belongs to the platforms and passes through unchanged.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use serde_json::Value;
 
 use super::lists::{Cell, ResolvedCall};
+use super::placeholder::{self, IfUnknown, InvalidTemplate, TextPart};
 use crate::diagnostics::{self, Problem};
 use crate::domain::decision::Object;
+use crate::domain::facts::{FieldPath, LookupAnswers, LookupId, LookupSet};
 
 /// A text with any number of placeholders.
 ///
@@ -43,14 +44,7 @@ enum ValueName {
     Rule,
     Sip(Box<str>),
     Column { cell: Cell, always_known: bool },
-}
-
-/// Behaviour of a placeholder when its value is unknown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum IfUnknown {
-    Impossible,
-    Default(Box<str>),
-    Omit,
+    Lookup(LookupId, FieldPath),
 }
 
 /// A template that consists of a single placeholder.
@@ -69,20 +63,13 @@ pub struct SinglePlaceholder<'t> {
 pub struct TemplateContext<'c> {
     /// Call and the list rows of its parties.
     pub call: &'c ResolvedCall<'c>,
+    /// Answers of look-ups.
+    pub lookups: &'c LookupAnswers,
     /// Name of the rule that contains the template.
     pub rule: &'c str,
 }
 
-/// A problem in a template.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidTemplate {
-    /// Range in the template's text.
-    pub span: Range<usize>,
-    /// The problem, without a location.
-    pub problem: Problem,
-}
-
-/// Resolves `LIST.column` for the rule that contains a template.
+/// Resolves `LIST.column` and `LOOKUP.field` for the rule that contains a template.
 pub trait ColumnLookup {
     /// Returns the cell, and whether every call that matches the rule has a row on that list. Returns
     /// `None` when no list has this name.
@@ -90,6 +77,13 @@ pub trait ColumnLookup {
     /// # Errors
     /// Returns a problem when the list exists but the reference is invalid.
     fn cell(&mut self, list: &str, column: &str) -> Option<Result<(Cell, bool), Problem>>;
+
+    /// Returns the field of a look-up's answer. Returns `None` when no look-up has this name.
+    ///
+    /// # Errors
+    /// Returns a problem when the look-up exists but the field is invalid.
+    fn lookup(&mut self, name: &str, field: &str)
+    -> Option<Result<(LookupId, FieldPath), Problem>>;
 
     /// Returns the valid names, written as in a template.
     fn names(&self) -> Vec<String>;
@@ -103,14 +97,16 @@ impl ColumnLookup for NoColumns {
         None
     }
 
+    fn lookup(&mut self, _: &str, _: &str) -> Option<Result<(LookupId, FieldPath), Problem>> {
+        None
+    }
+
     fn names(&self) -> Vec<String> {
         Vec::new()
     }
 }
 
 const NAMES: [&str; 6] = ["from", "to", "channel", "source", "rule", "sip.HEADER"];
-
-const BAD_TEMPLATE: &str = "bad-template";
 
 impl Template {
     /// Parses a template.
@@ -123,43 +119,16 @@ impl Template {
     ) -> Result<Template, Vec<InvalidTemplate>> {
         let mut parts = Vec::new();
         let mut errors = Vec::new();
-        let mut text_part = String::new();
-        let mut position = 0;
-        while let Some(found) = text[position..].find('$').map(|offset| position + offset) {
-            text_part.push_str(&text[position..found]);
-            let rest = &text[found..];
-            if rest.starts_with("$${") {
-                text_part.push_str("${");
-                position = found + 3;
-            } else if let Some(inside) = rest.strip_prefix("${") {
-                let Some(end) = inside.find('}') else {
-                    let problem = Problem::new(BAD_TEMPLATE, "`${` without a closing `}`")
-                        .help("write `$${` for a literal `${`");
-                    errors.push(InvalidTemplate { span: found..text.len(), problem });
-                    break;
-                };
-                if !text_part.is_empty() {
-                    parts.push(TemplatePart::Text(std::mem::take(&mut text_part).into()));
-                }
-                let span = found..found + end + 3;
-                position = span.end;
-                match placeholder(&inside[..end], columns) {
+        for part in placeholder::split(text)? {
+            match part {
+                TextPart::Text(text) => parts.push(TemplatePart::Text(text.into())),
+                TextPart::Placeholder { inside, span } => match template_part(inside, columns) {
                     Ok(part) => parts.push(part),
                     Err(problem) => errors.push(InvalidTemplate { span, problem }),
-                }
-            } else {
-                text_part.push('$');
-                position = found + 1;
+                },
             }
         }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        text_part.push_str(&text[position..]);
-        if !text_part.is_empty() || parts.is_empty() {
-            parts.push(TemplatePart::Text(text_part.into()));
-        }
-        Ok(Template(parts))
+        if errors.is_empty() { Ok(Template(parts)) } else { Err(errors) }
     }
 
     /// Returns the text of a template without placeholders.
@@ -182,13 +151,23 @@ impl Template {
             | ValueName::Channel
             | ValueName::Source
             | ValueName::Rule
-            | ValueName::Sip(_) => None,
+            | ValueName::Sip(_)
+            | ValueName::Lookup(..) => None,
         };
         let default = match if_unknown {
             IfUnknown::Default(text) => Some(&**text),
             IfUnknown::Impossible | IfUnknown::Omit => None,
         };
         Some(SinglePlaceholder { cell, default, omitted: *if_unknown == IfUnknown::Omit })
+    }
+
+    /// Returns the look-ups whose answers the template contains.
+    pub fn lookups(&self) -> LookupSet {
+        let lookups = self.0.iter().filter_map(|part| match part {
+            TemplatePart::Placeholder { value: ValueName::Lookup(id, _), .. } => Some(*id),
+            TemplatePart::Placeholder { .. } | TemplatePart::Text(_) => None,
+        });
+        lookups.collect()
     }
 
     /// Renders the template. Returns `None` when an unknown value omits the text.
@@ -226,6 +205,7 @@ impl ValueName {
             ValueName::Rule => Some(Cow::Borrowed(context.rule)),
             ValueName::Sip(header) => call.sip_header(header).map(Cow::Borrowed),
             ValueName::Column { cell, .. } => context.call.cell(*cell).map(Cow::Borrowed),
+            ValueName::Lookup(id, field) => context.lookups.field(*id, field).map(Cow::Owned),
         }
     }
 
@@ -236,7 +216,7 @@ impl ValueName {
             | ValueName::Channel
             | ValueName::Source
             | ValueName::Rule => false,
-            ValueName::Sip(_) => true,
+            ValueName::Sip(_) | ValueName::Lookup(..) => true,
             ValueName::Column { always_known, .. } => !always_known,
         }
     }
@@ -252,31 +232,23 @@ impl ValueName {
             _ => match text.split_once('.')? {
                 ("sip", "") => None,
                 ("sip", header) => Some(Ok(ValueName::Sip(header.to_ascii_lowercase().into()))),
-                (list, column) => {
-                    let found = columns.cell(list, column)?;
-                    Some(found.map(|(cell, always_known)| ValueName::Column { cell, always_known }))
-                }
+                (name, field) => match columns.cell(name, field) {
+                    Some(found) => Some(found.map(|(cell, always_known)| {
+                        ValueName::Column { cell, always_known }
+                    })),
+                    None => {
+                        let found = columns.lookup(name, field)?;
+                        Some(found.map(|(id, field)| ValueName::Lookup(id, field)))
+                    }
+                },
             },
         }
     }
 }
 
 /// Parses the text between `${` and `}`.
-fn placeholder(inside: &str, columns: &mut dyn ColumnLookup) -> Result<TemplatePart, Problem> {
-    if inside.contains("${") {
-        return Err(Problem::new(BAD_TEMPLATE, "placeholders cannot be nested")
-            .help("the default after `|` is plain text"));
-    }
-    let (name, if_unknown) = match (inside.split_once('|'), inside.strip_suffix('?')) {
-        (Some((name, text)), _) => (name, IfUnknown::Default(text.into())),
-        (None, Some(name)) => (name, IfUnknown::Omit),
-        (None, None) => (inside, IfUnknown::Impossible),
-    };
-    let name = name.trim();
-    if name.ends_with('?') {
-        return Err(Problem::new(BAD_TEMPLATE, "use either `?` or a default after `|`, not both")
-            .help(format!("write `${{{}|default}}`", name.trim_end_matches('?'))));
-    }
+fn template_part(inside: &str, columns: &mut dyn ColumnLookup) -> Result<TemplatePart, Problem> {
+    let (name, if_unknown) = placeholder::name_and_default(inside)?;
     let value = match ValueName::parse(name, columns) {
         Some(value) => value?,
         None => return Err(unknown_name(name, columns)),
@@ -330,6 +302,12 @@ impl ObjectTemplate {
         ObjectTemplate { entries, constant }
     }
 
+    /// Returns the look-ups whose answers the object contains.
+    pub fn lookups(&self) -> LookupSet {
+        let nodes = self.entries.iter().map(|(_, node)| node.lookups());
+        nodes.fold(LookupSet::default(), LookupSet::union)
+    }
+
     /// Renders the object without the entries that unknown values omit.
     pub fn render<'t>(&'t self, context: TemplateContext<'_>) -> Cow<'t, Object> {
         match &self.constant {
@@ -355,6 +333,20 @@ impl TemplateNode {
             TemplateNode::Text(template) => template.literal().is_some(),
             TemplateNode::List(nodes) => nodes.iter().all(TemplateNode::is_constant),
             TemplateNode::Table(entries) => entries.iter().all(|(_, node)| node.is_constant()),
+        }
+    }
+
+    fn lookups(&self) -> LookupSet {
+        let union = LookupSet::union;
+        match self {
+            TemplateNode::Plain(_) => LookupSet::default(),
+            TemplateNode::Text(template) => template.lookups(),
+            TemplateNode::List(nodes) => {
+                nodes.iter().map(TemplateNode::lookups).fold(LookupSet::default(), union)
+            }
+            TemplateNode::Table(entries) => {
+                entries.iter().map(|(_, node)| node.lookups()).fold(LookupSet::default(), union)
+            }
         }
     }
 

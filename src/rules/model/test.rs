@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::diagnostics::Location;
 use crate::domain::call::{Fields, Platform};
 use crate::domain::decision::Object;
+use crate::domain::facts::LookupAnswers;
 
 /// A checked test that has not run yet.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Test {
     pub platform: Platform,
     /// Time of the call, when the test sets one.
     pub at: Option<Timestamp>,
+    /// Answers of look-ups, and the caller's history.
+    pub lookups: LookupAnswers,
     /// Expected decision.
     pub expected: Expected,
     /// Location of the test's name.

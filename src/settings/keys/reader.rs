@@ -14,6 +14,7 @@ use crate::regular_file;
 use crate::regular_file::SizeLimit;
 use crate::rules::FileStamp;
 use crate::schema::{Absent, TableSpec};
+use crate::settings::LookupSecrets;
 use crate::settings::layers;
 use crate::settings::layers::is_from_environment;
 use crate::settings::{
@@ -132,7 +133,20 @@ impl SettingsReader<'_> {
         };
         // There are no defaults, so the section may be absent.
         let traces = keys.traces.unwrap_or_default();
-        (Some(Settings { server, admin, rules, records, log, traces, sources }), path)
+        let secrets = Arc::new(LookupSecrets::new(&self.inputs.environment));
+        let requires_secrets = self.inputs.purpose == Purpose::Serve;
+        let settings = Settings {
+            server,
+            admin,
+            rules,
+            records,
+            log,
+            traces,
+            sources,
+            secrets,
+            requires_secrets,
+        };
+        (Some(settings), path)
     }
 
     /// Reads the declared keys of a table, and reports all others.

@@ -57,6 +57,7 @@ impl SettingsTable for RecordsKeys {
             numbers: numbers?,
             wait: self.wait?,
             stamp: self.stamp?,
+            lookups: self.lookups?,
         })
     }
 }

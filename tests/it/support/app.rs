@@ -152,10 +152,10 @@ pub(crate) fn decide<'t>(table: &'t RuleSet, call: &Call<'_>) -> Decision<'t> {
 
 #[track_caller]
 pub(crate) fn decide_at<'t>(table: &'t RuleSet, call: &Call<'_>, at: Timestamp) -> Decision<'t> {
-    let facts = Facts { at };
+    let facts = Facts::at(at);
     let decision = engine::decide(table, call, &facts);
     assert_eq!(decision, engine::scan(table, call, &facts), "the index and the scan differ");
-    decision
+    decision.expect("no look-ups")
 }
 
 /// Builds a service with these settings and rules, at [`NOW_MS`].

@@ -1,0 +1,108 @@
+//! The built-in look-up `history`: what the records know of the caller's earlier calls.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
+
+use crate::domain::call::Call;
+use crate::domain::facts::{LookupAnswer, LookupState};
+use crate::domain::party::Party;
+use crate::records::{EarlierCall, NumberPolicy, Recorder, Store};
+use crate::rules::HISTORY_TIMEOUT;
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// Where the calls of callers are recorded.
+#[derive(Clone, Copy)]
+pub enum HistorySource<'r> {
+    /// The records of this service.
+    Recorder(&'r Recorder),
+    /// The records of another process, which does not tell what it has not written yet.
+    Store(&'r Store, &'r NumberPolicy),
+    /// There are none, for this reason.
+    None(&'static str),
+}
+
+impl HistorySource<'_> {
+    async fn calls(&self, source: &str, caller: &Party) -> Result<Vec<EarlierCall>, &'static str> {
+        match self {
+            HistorySource::Recorder(recorder) => recorder.history(source, caller).await,
+            HistorySource::Store(store, numbers) => store.history(source, caller, numbers).await,
+            HistorySource::None(reason) => Err(reason),
+        }
+    }
+}
+
+/// Reads the history of a call's caller. A withheld caller has none.
+pub(super) async fn ask(
+    source: HistorySource<'_>,
+    call: &Call<'_>,
+    now: Timestamp,
+    deadline: Instant,
+) -> LookupAnswer {
+    if *call.from() == Party::Withheld {
+        let problem = Some("the number is withheld".into());
+        return LookupAnswer { problem, ..LookupAnswer::unknown(LookupState::NotAsked) };
+    }
+    let deadline = deadline.min(Instant::now() + HISTORY_TIMEOUT);
+    match timeout_at(deadline, source.calls(call.source(), call.from())).await {
+        Ok(Ok(calls)) => LookupAnswer::found(summary(&calls, now.as_millisecond())),
+        Ok(Err(problem)) => {
+            let unknown = LookupAnswer::unknown(LookupState::Failed);
+            LookupAnswer { problem: Some(problem.into()), ..unknown }
+        }
+        Err(_elapsed) => LookupAnswer::unknown(LookupState::Late),
+    }
+}
+
+/// Counts calls, and describes the newest one.
+fn summary(calls: &[EarlierCall], now_ms: i64) -> Value {
+    let since = |age: i64| calls.iter().filter(|call| now_ms - call.at_ms <= age).count();
+    let mut summary = json!({
+        "calls_1h": since(HOUR_MS),
+        "calls_24h": since(DAY_MS),
+        "calls_30d": since(30 * DAY_MS),
+    });
+    if let Some(last) = calls.iter().max_by_key(|call| (call.at_ms, call.id)) {
+        summary["last_rule"] = last.rule.clone().into();
+        summary["last_seen_days"] = ((now_ms - last.at_ms).max(0) / DAY_MS).into();
+    }
+    let with_agent = calls.iter().filter(|call| call.agent.is_some());
+    if let Some(last) = with_agent.max_by_key(|call| (call.at_ms, call.id)) {
+        summary["last_agent"] = last.agent.clone().into();
+    }
+    summary
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn call(id: u128, days: f64, agent: Option<&str>) -> EarlierCall {
+        let (agent, rule) = (agent.map(str::to_owned), Some(format!("rule {id}")));
+        EarlierCall { id: Uuid::from_u128(id), at_ms: -(days * DAY_MS as f64) as i64, agent, rule }
+    }
+
+    #[test]
+    fn calls_are_counted_by_age_and_the_newest_is_described() {
+        let calls = [
+            call(1, 40.0, Some("old")),
+            call(2, 29.0, Some("desk")),
+            call(3, 2.5, None),
+            call(4, 0.5, Some("desk")),
+            call(5, 0.01, None),
+        ];
+        let newest_first = summary(&calls, 0);
+        assert_eq!(
+            newest_first,
+            json!({
+                "calls_1h": 1, "calls_24h": 2, "calls_30d": 4,
+                "last_rule": "rule 5", "last_seen_days": 0, "last_agent": "desk",
+            })
+        );
+        assert_eq!(summary(&[], 0), json!({ "calls_1h": 0, "calls_24h": 0, "calls_30d": 0 }));
+    }
+}

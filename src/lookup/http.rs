@@ -1,0 +1,246 @@
+//! Look-ups over HTTP: the request with values of the call, and its JSON answer.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::{Attempt, Policy};
+use reqwest::{Client, Method, Response, StatusCode};
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::{NoRequest, Outcome};
+use crate::domain::call::Call;
+use crate::domain::private_address::is_private;
+use crate::domain::secret::SecretSource;
+use crate::rules::{BodyNode, HttpLookup, HttpMethod, Lookup, RequestPart, RequestTemplate};
+
+/// Redirects within the same host that are followed.
+const MAX_REDIRECTS: usize = 3;
+/// Characters that are escaped in paths and queries: all but the unreserved ones of RFC 3986.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A connection pool for one look-up.
+pub(super) struct HttpClient(Client);
+
+/// A request with the values of a call.
+pub(super) struct HttpRequest {
+    pub(super) method: HttpMethod,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Option<Vec<u8>>,
+}
+
+impl HttpRequest {
+    /// Renders the request for a call.
+    pub(super) fn new(
+        lookup: &HttpLookup,
+        call: &Call<'_>,
+        secrets: &dyn SecretSource,
+    ) -> Result<HttpRequest, NoRequest> {
+        let values = Values { call, secrets };
+        let text = values.render(&lookup.url, |value| utf8_percent_encode(value, ESCAPED).to_string())?;
+        let has_dots = |path: &str| path.split('/').any(|segment| matches!(segment, "." | ".."));
+        let path = text.split_once("://").map_or("", |(_, rest)| rest);
+        // A value of two dots would lead to another path, and cannot be escaped.
+        if has_dots(path.split('?').next().unwrap_or_default()) {
+            return Err(NoRequest::UnsafeValue);
+        }
+        let url = Url::parse(&text).map_err(|_| NoRequest::UnsafeValue)?;
+        let mut headers = HeaderMap::new();
+        for (name, template) in &lookup.headers {
+            let name = HeaderName::try_from(&**name).map_err(|_| NoRequest::UnsafeValue)?;
+            let value = values.render(template, str::to_owned)?;
+            let mut value = HeaderValue::try_from(value).map_err(|_| NoRequest::UnsafeValue)?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        let body = lookup.body.as_ref().map(|body| values.json(body)).transpose()?;
+        if body.is_some() && !headers.contains_key(CONTENT_TYPE) {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        let body = body.map(|body| body.to_string().into_bytes());
+        Ok(HttpRequest { method: lookup.method, url, headers, body })
+    }
+}
+
+struct Values<'v, 'c> {
+    call: &'v Call<'c>,
+    secrets: &'v dyn SecretSource,
+}
+
+impl Values<'_, '_> {
+    fn render(
+        &self,
+        template: &RequestTemplate,
+        escape: impl Fn(&str) -> String,
+    ) -> Result<String, NoRequest> {
+        let mut text = String::new();
+        for part in template.parts() {
+            match part {
+                RequestPart::Text(literal) => text.push_str(literal),
+                RequestPart::Value(value, default) => match (value.of(self.call), default) {
+                    (Some(value), _) => text.push_str(&escape(&value)),
+                    (None, Some(default)) => text.push_str(&escape(default)),
+                    (None, None) => return Err(NoRequest::UnknownValue),
+                },
+                RequestPart::Environment(name) => {
+                    let secret = self.secrets.secret(&format!("env:{name}"));
+                    let secret = secret.ok_or(NoRequest::MissingSecret)?;
+                    text.push_str(&escape(&String::from_utf8_lossy(secret.expose())));
+                }
+            }
+        }
+        Ok(text)
+    }
+
+    fn json(&self, node: &BodyNode) -> Result<Value, NoRequest> {
+        Ok(match node {
+            BodyNode::Plain(value) => value.clone(),
+            BodyNode::Text(template) => self.render(template, str::to_owned)?.into(),
+            BodyNode::List(nodes) => {
+                let items = nodes.iter().map(|node| self.json(node));
+                Value::Array(items.collect::<Result<_, _>>()?)
+            }
+            BodyNode::Table(entries) => {
+                let entries =
+                    entries.iter().map(|(name, node)| Ok((name.to_string(), self.json(node)?)));
+                Value::Object(entries.collect::<Result<Map<_, _>, NoRequest>>()?)
+            }
+        })
+    }
+}
+
+impl HttpClient {
+    /// Creates the pool. Connections stay open between calls.
+    pub(super) fn new(lookup: &Lookup, http: &HttpLookup) -> reqwest::Result<HttpClient> {
+        // Fails if a provider is installed already, which is fine.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let client = Client::builder()
+            .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .redirect(Policy::custom(follow_within_host))
+            .connect_timeout(lookup.timeout)
+            .pool_max_idle_per_host(lookup.max_concurrent);
+        let client = match http.allow_private {
+            true => client,
+            false => client.dns_resolver(Arc::new(PublicResolver)),
+        };
+        Ok(HttpClient(client.build()?))
+    }
+
+    /// Sends the request and reads the answer.
+    pub(super) async fn ask(
+        &self,
+        request: HttpRequest,
+        lookup: &Lookup,
+        http: &HttpLookup,
+    ) -> Outcome {
+        // A name is checked when it is resolved; an address is not resolved.
+        if !http.allow_private && literal_address(&request.url).is_some_and(is_private) {
+            return Outcome::failed("the host has a private address");
+        }
+        let method = match request.method {
+            HttpMethod::Get => Method::GET,
+            HttpMethod::Post => Method::POST,
+            HttpMethod::Put => Method::PUT,
+        };
+        let builder = self.0.request(method, request.url).headers(request.headers);
+        let builder = match request.body {
+            Some(body) => builder.body(body),
+            None => builder,
+        };
+        let response = match builder.send().await {
+            Ok(response) => response,
+            Err(error) => return Outcome::failed(describe(&error)),
+        };
+        match response.status() {
+            StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::NO_CONTENT => Outcome::Empty,
+            status if status.is_success() => read_answer(response, lookup.max_bytes, http).await,
+            status => Outcome::failed(&format!("status {}", status.as_u16())),
+        }
+    }
+}
+
+fn literal_address(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        url::Host::Ipv4(address) => Some(address.into()),
+        url::Host::Ipv6(address) => Some(address.into()),
+        url::Host::Domain(_) => None,
+    }
+}
+
+async fn read_answer(mut response: Response, max_bytes: usize, http: &HttpLookup) -> Outcome {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > max_bytes => {
+                return Outcome::failed("the answer is too large");
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => break,
+            Err(error) => return Outcome::failed(describe(&error)),
+        }
+    }
+    if body.is_empty() {
+        return Outcome::Empty;
+    }
+    match serde_json::from_slice::<Value>(&body) {
+        Ok(answer) => select(answer, &http.result),
+        Err(_) => Outcome::failed("the answer is not JSON"),
+    }
+}
+
+/// Returns the part of the answer at the pointer. What is missing, null or empty is no answer.
+fn select(mut answer: Value, pointer: &str) -> Outcome {
+    let Some(found) = answer.pointer_mut(pointer).map(Value::take) else { return Outcome::Empty };
+    let is_empty = match &found {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    };
+    if is_empty { Outcome::Empty } else { Outcome::Found(found) }
+}
+
+/// Returns what went wrong, without the URL, which can contain a secret and the caller's number.
+fn describe(error: &reqwest::Error) -> &'static str {
+    match () {
+        () if error.is_timeout() => "no connection in time",
+        () if error.is_redirect() => "it redirects to another host",
+        () if error.is_connect() => "cannot connect",
+        () => "the connection broke",
+    }
+}
+
+/// Follows redirects within the same host. Another host must not receive the request's headers.
+fn follow_within_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+    let origin = |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port());
+    let same = attempt.previous().first().is_some_and(|first| origin(first) == origin(attempt.url()));
+    match same && attempt.previous().len() <= MAX_REDIRECTS {
+        true => attempt.follow(),
+        false => attempt.error("redirected to another host, or too often"),
+    }
+}
+
+/// Resolves names, without the private addresses among the results.
+struct PublicResolver;
+
+impl Resolve for PublicResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let (private, public): (Vec<SocketAddr>, Vec<_>) =
+                found.partition(|address| is_private(address.ip()));
+            if public.is_empty() && !private.is_empty() {
+                let message = format!("`{}` has only private addresses", name.as_str());
+                return Err(message.into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
+        })
+    }
+}
+

@@ -1,0 +1,541 @@
+//! Look-ups of a table, `[lookup.NAME]`.
+
+use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::HeaderName;
+use url::{Host, Url};
+
+use super::reporter::Reporter;
+use super::usage::UsageTracker;
+use crate::diagnostics::{Problem, did_you_mean};
+use crate::domain::facts::{FieldPath, LookupId, LookupSet};
+use crate::domain::private_address::is_private;
+use crate::rules::load::raw::{Entries, RawLookup, RawValue, Spanned};
+use crate::rules::model::history;
+use crate::rules::model::lookup::{
+    BodyNode, BreakerPolicy, HttpLookup, HttpMethod, Lookup, LookupBackend, SqlLookup,
+};
+use crate::rules::model::placeholder::InvalidTemplate;
+use crate::rules::model::request_template::{RequestPart, RequestTemplate, RequestValue};
+use crate::rules::model::sql_query::NumberedQuery;
+use super::rules::EnabledRules;
+use super::sources::can_match_source;
+use crate::rules::CheckContext;
+
+const BAD_LOOKUP: &str = "bad-lookup";
+const BAD_URL: &str = "bad-url";
+/// Names that have a meaning of their own in front of a dot.
+const RESERVED: [&str; 4] = ["sip", "history", "env", "attr"];
+/// Headers that the HTTP client sets.
+const OWN_HEADERS: [&str; 5] =
+    ["host", "content-length", "transfer-encoding", "connection", "expect"];
+
+/// Defaults of the keys of a look-up; the declaration of the keys documents them.
+const TIMEOUT_MS: i64 = 1_000;
+const CACHE_S: i64 = 60;
+const NEGATIVE_CACHE_S: i64 = 10;
+const MAX_CONCURRENT_HTTP: i64 = 64;
+const MAX_CONCURRENT_SQL: i64 = 8;
+const MAX_BYTES: i64 = 262_144;
+const BREAKER_FAILURES: i64 = 5;
+const BREAKER_PAUSE_S: i64 = 10;
+
+/// The look-ups of a table, and which of them rules use.
+#[derive(Default)]
+pub(super) struct LookupDefinitions {
+    pub(super) all: Vec<Arc<Lookup>>,
+    pub(super) usage: UsageTracker,
+    pub(super) uses_history: bool,
+}
+
+impl LookupDefinitions {
+    /// Checks a look-up and adds it.
+    pub(super) fn add(
+        &mut self,
+        raw: &RawLookup,
+        context: &CheckContext,
+        reporter: &mut Reporter<'_>,
+    ) {
+        let name = &raw.name;
+        if let Some(first) = self.all.iter().position(|lookup| *lookup.name == *name.value) {
+            return reporter.duplicate_name("a look-up", name, self.usage.location(first));
+        }
+        if RESERVED.contains(&name.value.as_str()) || name.value.contains('.') {
+            let message = format!("a look-up cannot be called `{}`", name.value);
+            let help = format!(
+                "the names {} have a meaning of their own, and a name contains no dot",
+                RESERVED.join(", ")
+            );
+            reporter.error(BAD_LOOKUP, &name.span, message).help(help);
+        }
+        if self.all.len() == LookupId::MAX {
+            let message = format!("a table can have {} look-ups", LookupId::MAX);
+            reporter.error(BAD_LOOKUP, &name.span, message);
+            return;
+        }
+        let backend = LookupChecker { raw, context, reporter }.backend();
+        let is_sql = matches!(backend, Some(LookupBackend::Sql(_)));
+        let most = if is_sql { MAX_CONCURRENT_SQL } else { MAX_CONCURRENT_HTTP };
+        let mut checker = LookupChecker { raw, context, reporter };
+        let timeout = checker.integer("timeout_ms", &raw.timeout_ms, 1..=8_000, TIMEOUT_MS);
+        let cache = checker.integer("cache_s", &raw.cache_s, 0..=86_400, CACHE_S);
+        let negative = &raw.negative_cache_s;
+        let negative = checker.integer("negative_cache_s", negative, 0..=86_400, NEGATIVE_CACHE_S);
+        let max_concurrent = &raw.max_concurrent;
+        let max_concurrent = checker.integer("max_concurrent", max_concurrent, 1..=1_024, most);
+        let max_bytes = checker.integer("max_bytes", &raw.max_bytes, 1..=8_388_608, MAX_BYTES);
+        let failures = &raw.breaker_failures;
+        let failures = checker.integer("breaker_failures", failures, 1..=1_000, BREAKER_FAILURES);
+        let pause = &raw.breaker_pause_s;
+        let pause = checker.integer("breaker_pause_s", pause, 1..=3_600, BREAKER_PAUSE_S);
+        // A look-up with an error keeps its name, so that rules that use it are checked.
+        let backend = backend.unwrap_or_else(|| {
+            let (database, parameters) = (Box::default(), Vec::new());
+            let query = NumberedQuery { text: Box::default(), parameters: Vec::new() };
+            LookupBackend::Sql(SqlLookup { database, query, parameters })
+        });
+        self.all.push(Arc::new(Lookup {
+            name: name.value.as_str().into(),
+            backend,
+            timeout: Duration::from_millis(timeout),
+            cache: Duration::from_secs(cache),
+            negative_cache: Duration::from_secs(negative),
+            max_concurrent: max_concurrent as usize,
+            max_bytes: max_bytes as usize,
+            breaker: BreakerPolicy {
+                failures: failures as u32,
+                pause: Duration::from_secs(pause),
+            },
+        }));
+        self.usage.add(Some(reporter.location(&name.span)));
+    }
+
+    /// Resolves `LOOKUP.field` or `history.field`, and notes that it is used. Returns `None` if no
+    /// look-up has this name.
+    pub(super) fn field(
+        &mut self,
+        name: &str,
+        field: &str,
+    ) -> Option<Result<(LookupId, FieldPath), Problem>> {
+        let id = if name == history::NAME {
+            if let Some(problem) = history::unknown_field(field) {
+                return Some(Err(problem));
+            }
+            self.uses_history = true;
+            LookupId::HISTORY
+        } else {
+            let position = self.all.iter().position(|lookup| *lookup.name == *name)?;
+            self.usage.mark_used(position);
+            LookupId::of_position(position)?
+        };
+        let path = FieldPath::parse(field).ok_or_else(|| {
+            let message = format!("`{name}.{field}` has an empty part");
+            Problem::new("unknown-value", message).help(format!("write `{name}.first_name`"))
+        });
+        Some(path.map(|path| (id, path)))
+    }
+
+    fn timeout(&self, id: LookupId) -> Duration {
+        id.position().map_or(history::TIMEOUT, |position| self.all[position].timeout)
+    }
+
+    /// Returns the names of values, written as in a template.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        let lookups = self.all.iter().map(|lookup| format!("{}.FIELD", lookup.name));
+        lookups.chain(history::FIELDS.iter().map(|field| format!("{}.{field}", history::NAME)))
+    }
+}
+
+/// Warns of calls whose look-ups can take longer than the reply may: one after the other, as rules need
+/// them.
+pub(super) fn warn_over_budget(
+    lookups: &LookupDefinitions,
+    rules: &EnabledRules,
+    context: &CheckContext,
+    reporter: &mut Reporter<'_>,
+) {
+    if let (Some(reason), true) = (context.no_history, lookups.uses_history) {
+        let message = format!("the caller's history is always unknown: {reason}");
+        reporter.report.warning("no-history", None, message).help("see `[records]` in the settings");
+    }
+    for source in &context.sources {
+        let mut asked = LookupSet::default();
+        let mut total = Duration::ZERO;
+        for (number, rule) in rules.rules.iter().enumerate() {
+            if !can_match_source(rule, source) {
+                continue;
+            }
+            // Those of the conditions first, then those of the values; each group at the same time.
+            for group in [rule.lookups_of_conditions(), rule.lookups_of_values()] {
+                let new = group.iter().filter(|id| !asked.contains(*id));
+                let timeouts = new.map(|id| lookups.timeout(id));
+                total += timeouts.max().unwrap_or_default();
+                asked = asked.union(group);
+            }
+            if total > source.reply_within {
+                let message = format!(
+                    "the look-ups up to rule `{}` can take {} ms, and source `{}` answers within {} ms",
+                    rule.name,
+                    total.as_millis(),
+                    source.source,
+                    source.reply_within.as_millis(),
+                );
+                reporter
+                    .report
+                    .warning("lookups-over-budget", Some(rules.locations.get(number)), message)
+                    .help("lower timeout_ms of the look-ups, or raise reply_within_ms of the source");
+                break;
+            }
+        }
+    }
+}
+
+/// Checks one look-up.
+struct LookupChecker<'c, 'r> {
+    raw: &'c RawLookup,
+    context: &'c CheckContext,
+    reporter: &'c mut Reporter<'r>,
+}
+
+impl LookupChecker<'_, '_> {
+    fn integer(
+        &mut self,
+        key: &str,
+        value: &Option<Spanned<i64>>,
+        range: RangeInclusive<i64>,
+        default: i64,
+    ) -> u64 {
+        let Some(raw) = value else { return default.unsigned_abs() };
+        if !range.contains(&raw.value) {
+            let message = format!(
+                "{key} is {}; it must be from {} to {}",
+                raw.value,
+                range.start(),
+                range.end()
+            );
+            self.reporter.error(BAD_LOOKUP, &raw.span, message);
+            return default.unsigned_abs();
+        }
+        raw.value.unsigned_abs()
+    }
+
+    fn backend(&mut self) -> Option<LookupBackend> {
+        let raw = self.raw;
+        match (&raw.url, &raw.database) {
+            (Some(url), None) => {
+                self.refuse_keys("url", &[("query", raw.query.as_ref().map(|key| &key.span))]);
+                self.http(url).map(LookupBackend::Http)
+            }
+            (None, Some(database)) => {
+                let header = raw.headers.first().map(|(name, _)| &name.span);
+                let body = raw.body.as_ref().and_then(|body| body.first());
+                self.refuse_keys(
+                    "database",
+                    &[
+                        ("method", raw.method.as_ref().map(|key| &key.span)),
+                        ("headers", header),
+                        ("body", body.map(|(name, _)| &name.span)),
+                        ("result", raw.result.as_ref().map(|key| &key.span)),
+                    ],
+                );
+                self.sql(database).map(LookupBackend::Sql)
+            }
+            (Some(_), Some(database)) => {
+                let message = "a look-up has either a `url` or a `database`".to_owned();
+                self.reporter.error(BAD_LOOKUP, &database.span, message);
+                None
+            }
+            (None, None) if raw.invalid => None,
+            (None, None) => {
+                let message = format!("look-up `{}` asks nothing", raw.name.value);
+                self.reporter.error(BAD_LOOKUP, &raw.name.span, message).help(
+                    "set url = \"https://…\", or database = \"env:NAME\" and query = \"SELECT …\"",
+                );
+                None
+            }
+        }
+    }
+
+    fn refuse_keys(&mut self, with: &str, keys: &[(&str, Option<&Range<usize>>)]) {
+        for (key, span) in keys {
+            if let Some(span) = span {
+                let message = format!("a look-up with a `{with}` has no `{key}`");
+                self.reporter.error(BAD_LOOKUP, span, message).help(format!("remove `{key}`"));
+            }
+        }
+    }
+
+    fn http(&mut self, url: &Spanned<String>) -> Option<HttpLookup> {
+        let raw = self.raw;
+        let allow_private = raw.allow_private.unwrap_or(false);
+        let template = self.template(url);
+        let url = template.filter(|template| self.check_url(template, url, allow_private));
+        let headers = raw.headers.iter().filter_map(|(name, value)| self.header(name, value));
+        let headers = headers.collect::<Vec<_>>();
+        let body = raw.body.as_ref().map(|entries| BodyNode::Table(self.nodes(entries)));
+        let method = self.method(body.is_some());
+        let result = self.pointer();
+        Some(HttpLookup { method, url: url?, headers, body, result, allow_private })
+    }
+
+    fn template(&mut self, text: &Spanned<String>) -> Option<RequestTemplate> {
+        match RequestTemplate::parse(&text.value) {
+            Ok(template) => {
+                for variable in template.environment() {
+                    self.check_variable(variable, &text.span);
+                }
+                Some(template)
+            }
+            Err(errors) => {
+                for InvalidTemplate { problem, .. } in errors {
+                    self.reporter.problem(&text.span, problem);
+                }
+                None
+            }
+        }
+    }
+
+    fn check_variable(&mut self, variable: &str, span: &Range<usize>) {
+        let Some(known) = &self.context.environment else { return };
+        if known.contains(variable) {
+            return;
+        }
+        let message = format!("the environment variable {variable} is not set");
+        let help = format!("set {variable} for the service");
+        match self.context.requires_secrets {
+            true => self.reporter.error("no-secret", span, message).help(help),
+            false => self.reporter.note("secret-missing", span, message).help(help),
+        };
+    }
+
+    /// Checks what can be known of a URL before the call. Returns whether it can be used.
+    fn check_url(
+        &mut self,
+        template: &RequestTemplate,
+        url: &Spanned<String>,
+        allow_private: bool,
+    ) -> bool {
+        let start = template.literal_start();
+        let problem = match url_start(start, template.parts().len() == 1) {
+            Err(problem) => Some(problem),
+            Ok(parsed) => host_problem(&parsed, allow_private),
+        };
+        let literals = template.parts().iter().filter_map(|part| match part {
+            RequestPart::Text(text) => Some(&**text),
+            RequestPart::Value(..) | RequestPart::Environment(_) => None,
+        });
+        let literals: Vec<_> = literals.collect();
+        let has_fragment = literals.iter().any(|text| text.contains('#'));
+        let has_dots = literals.iter().any(|text| {
+            text.split('?').next().is_some_and(|path| path.split('/').any(|part| part == ".."))
+        });
+        let problem = problem.or_else(|| {
+            has_fragment.then(|| {
+                Problem::new(BAD_URL, "a fragment, `#…`, is never sent")
+                    .help("write %23 for a `#` in a value")
+            })
+        });
+        let problem = problem.or_else(|| {
+            has_dots.then(|| {
+                Problem::new(BAD_URL, "the path of the URL contains `..`")
+                    .help("write the path to which it leads")
+            })
+        });
+        let is_valid = problem.is_none();
+        if let Some(problem) = problem {
+            self.reporter.problem(&url.span, problem);
+        }
+        is_valid
+    }
+
+    fn header(
+        &mut self,
+        name: &Spanned<String>,
+        value: &Spanned<RawValue>,
+    ) -> Option<(Box<str>, RequestTemplate)> {
+        let RawValue::Text(text) = &value.value else {
+            let message = format!("header `{}` must be a string", name.value);
+            self.reporter.error("wrong-kind", &value.span, message);
+            return None;
+        };
+        let Ok(parsed) = HeaderName::try_from(name.value.as_str()) else {
+            let message = format!("`{}` is not the name of a header", name.value);
+            self.reporter.error(BAD_LOOKUP, &name.span, message);
+            return None;
+        };
+        if OWN_HEADERS.contains(&parsed.as_str()) {
+            let message = format!("the header `{parsed}` cannot be set");
+            self.reporter.error(BAD_LOOKUP, &name.span, message).help("remove it");
+            return None;
+        }
+        let text = Spanned { value: text.clone(), span: value.span.clone() };
+        let template = self.template(&text)?;
+        let is_secret = ["authorization", "api-key", "apikey", "token", "secret"]
+            .iter()
+            .any(|word| parsed.as_str().contains(word));
+        if is_secret && template.parts().iter().all(|part| matches!(part, RequestPart::Text(_))) {
+            let message = format!("the header `{parsed}` contains a secret");
+            self.reporter
+                .error("inline-secret", &name.span, message)
+                .help("rule tables are stored with the records: write `Bearer ${env.NAME}`")
+                .hide_line();
+        }
+        Some((parsed.as_str().into(), template))
+    }
+
+    fn method(&mut self, has_body: bool) -> HttpMethod {
+        let default = if has_body { HttpMethod::Post } else { HttpMethod::Get };
+        let Some(raw) = &self.raw.method else { return default };
+        let found = HttpMethod::ALL.into_iter().find(|method| {
+            method.as_str().eq_ignore_ascii_case(raw.value.trim())
+        });
+        match found {
+            Some(HttpMethod::Get) if has_body => {
+                let message = "a GET request has no `body`".to_owned();
+                self.reporter.error(BAD_LOOKUP, &raw.span, message).help("write method = \"POST\"");
+            }
+            Some(_) => {}
+            None => {
+                let message = format!("`{}` is not a method of look-ups", raw.value);
+                let names = HttpMethod::ALL.map(HttpMethod::as_str);
+                let help = did_you_mean(&raw.value.to_uppercase(), names);
+                self.reporter
+                    .error(BAD_LOOKUP, &raw.span, message)
+                    .help("use GET, POST or PUT")
+                    .maybe_help(help);
+            }
+        }
+        found.unwrap_or(default)
+    }
+
+    fn pointer(&mut self) -> Box<str> {
+        let Some(raw) = &self.raw.result else { return Box::default() };
+        if raw.value.is_empty() || raw.value.starts_with('/') {
+            return raw.value.as_str().into();
+        }
+        let message = format!("`{}` is not a JSON Pointer", raw.value);
+        let help = format!("write result = \"/{}\"", raw.value.replace('.', "/"));
+        self.reporter.error(BAD_LOOKUP, &raw.span, message).help(help);
+        Box::default()
+    }
+
+    fn nodes(&mut self, entries: &Entries) -> Vec<(Box<str>, BodyNode)> {
+        let nodes = entries.iter().filter_map(|(name, value)| {
+            Some((name.value.as_str().into(), self.node(value)?))
+        });
+        nodes.collect()
+    }
+
+    fn node(&mut self, value: &Spanned<RawValue>) -> Option<BodyNode> {
+        Some(match &value.value {
+            RawValue::Text(text) => {
+                let text = Spanned { value: text.clone(), span: value.span.clone() };
+                BodyNode::Text(self.template(&text)?)
+            }
+            RawValue::Plain(plain) => BodyNode::Plain(plain.clone()),
+            RawValue::List(items) => {
+                BodyNode::List(items.iter().filter_map(|item| self.node(item)).collect())
+            }
+            RawValue::Table(entries) => BodyNode::Table(self.nodes(entries)),
+        })
+    }
+
+    fn sql(&mut self, database: &Spanned<String>) -> Option<SqlLookup> {
+        let reference = database.value.trim();
+        match reference.split_once(':') {
+            Some(("env", variable)) if !variable.is_empty() => {
+                self.check_variable(variable, &database.span);
+            }
+            Some(("file", path)) if path.starts_with('/') => {}
+            Some(("file", _)) => {
+                let message = "the path of a secret must be absolute".to_owned();
+                self.reporter
+                    .error(BAD_LOOKUP, &database.span, message)
+                    .help("write file:/run/secrets/NAME");
+            }
+            Some(_) | None => {
+                let message = "`database` must refer to the URL, not contain it".to_owned();
+                self.reporter
+                    .error("inline-secret", &database.span, message)
+                    .help("write \"env:NAME\" or \"file:/PATH\"; the URL can contain a password")
+                    .hide_line();
+            }
+        }
+        let Some(query) = &self.raw.query else {
+            if !self.raw.invalid {
+                let message = "a look-up with a `database` needs a `query`".to_owned();
+                self.reporter
+                    .error(BAD_LOOKUP, &database.span, message)
+                    .help("write query = \"SELECT name FROM customers WHERE phone = :from\"");
+            }
+            return None;
+        };
+        let parsed = match NumberedQuery::parse(&query.value) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                self.reporter
+                    .error(BAD_LOOKUP, &query.span, error.to_string())
+                    .help("write one SELECT, with values of the call as :from, :to or :call_id");
+                return None;
+            }
+        };
+        let parameters = parsed.parameters.iter().map(|name| self.parameter(name, &query.span));
+        let parameters = parameters.collect::<Vec<_>>().into_iter().collect::<Option<Vec<_>>>()?;
+        Some(SqlLookup { database: reference.into(), query: parsed, parameters })
+    }
+
+    fn parameter(&mut self, name: &str, span: &Range<usize>) -> Option<RequestValue> {
+        const NAMES: [&str; 5] = ["from", "to", "call_id", "channel", "source"];
+        let value = RequestValue::parse(name);
+        if value.is_none() {
+            let message = format!("a query has no value `:{name}`");
+            let help = did_you_mean(name, NAMES);
+            let all = format!("use one of {}", NAMES.map(|name| format!(":{name}")).join(", "));
+            self.reporter.error("unknown-value", span, message).help(all).maybe_help(help);
+        }
+        value
+    }
+}
+
+/// Parses the part of a URL before its first placeholder, which must contain the whole host.
+fn url_start(start: &str, is_whole: bool) -> Result<Url, Problem> {
+    let example = "write the address in full: https://crm.example.com/by-phone?phone=${from}";
+    let Some((scheme, rest)) = start.split_once("://") else {
+        return Err(Problem::new(BAD_URL, "the URL does not begin with https:// and a host")
+            .help(example));
+    };
+    if !matches!(scheme, "http" | "https") {
+        let message = format!("a look-up cannot ask over `{scheme}`");
+        return Err(Problem::new(BAD_URL, message).help("use https or http"));
+    }
+    if !is_whole && !rest.contains(['/', '?']) {
+        return Err(Problem::new(BAD_URL, "the host of the URL contains a placeholder").help(
+            "a value of the call cannot select the host; write the host, then `/` and the value",
+        ));
+    }
+    Url::parse(start).map_err(|error| {
+        Problem::new(BAD_URL, format!("the URL is invalid: {error}")).help(example)
+    })
+}
+
+fn host_problem(url: &Url, allow_private: bool) -> Option<Problem> {
+    if !url.username().is_empty() || url.password().is_some() {
+        let message = "the URL contains a user name or a password";
+        return Some(Problem::new("inline-secret", message).help(
+            "write headers = { authorization = \"Basic ${env.NAME}\" }",
+        ));
+    }
+    let is_inside = match url.host()? {
+        Host::Ipv4(address) => is_private(address.into()),
+        Host::Ipv6(address) => is_private(address.into()),
+        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+    };
+    (is_inside && !allow_private).then(|| {
+        let host = url.host_str().unwrap_or_default();
+        let message = format!("`{host}` is not on the internet");
+        let help = "set allow_private = true if the look-up may reach your own network";
+        Problem::new("private-address", message).help(help)
+    })
+}

@@ -1,0 +1,33 @@
+//! `history`: the built-in look-up of the caller's earlier calls to the same source.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::diagnostics::{Problem, did_you_mean};
+
+/// Longest time for which a call waits for its history.
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Name of the look-up.
+pub(crate) const NAME: &str = "history";
+
+/// Names of its fields.
+pub(crate) const FIELDS: [&str; 6] =
+    ["calls_1h", "calls_24h", "calls_30d", "last_agent", "last_rule", "last_seen_days"];
+
+/// Returns the history of a caller who calls for the first time.
+pub(crate) fn of_new_caller() -> Value {
+    json!({ "calls_1h": 0, "calls_24h": 0, "calls_30d": 0 })
+}
+
+/// Returns the problem of a field that the history does not have.
+pub(crate) fn unknown_field(field: &str) -> Option<Problem> {
+    if FIELDS.contains(&field) {
+        return None;
+    }
+    let names = FIELDS.map(|field| format!("`{NAME}.{field}`")).join(", ");
+    let message = format!("the history has no field `{field}`");
+    let help = did_you_mean(field, FIELDS).unwrap_or_else(|| format!("use one of {names}"));
+    Some(Problem::new("unknown-value", message).help(help))
+}

@@ -1,0 +1,159 @@
+//! Texts of a look-up's request, with values of the call: `https://crm.example.com/${from}`.
+//!
+//! The values are escaped for the place at which they stand when the request is made, so that text that a
+//! caller controls never becomes syntax.
+
+use std::borrow::Cow;
+
+use super::placeholder::{self, IfUnknown, InvalidTemplate, TextPart};
+use crate::diagnostics::{Problem, did_you_mean};
+use crate::domain::call::Call;
+use crate::domain::party::Party;
+
+/// A text of a request with any number of placeholders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestTemplate(Vec<RequestPart>);
+
+/// A part of a [`RequestTemplate`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestPart {
+    /// Text that stands as it is.
+    Text(Box<str>),
+    /// Value of the call, and the text that replaces it if it is unknown. Without that text, the
+    /// look-up is not asked.
+    Value(RequestValue, Option<Box<str>>),
+    /// Environment variable of the service, usually a secret.
+    Environment(Box<str>),
+}
+
+/// Value of the call that a request can contain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestValue {
+    /// Caller; unknown if the number is withheld.
+    From,
+    /// Called number; unknown if it is withheld.
+    To,
+    /// The platform's id of the call.
+    CallId,
+    /// `call` or `sms`.
+    Channel,
+    /// Name of the source.
+    Source,
+    /// SIP header, by its name in lower case.
+    Sip(Box<str>),
+}
+
+const NAMES: [&str; 7] = ["from", "to", "call_id", "channel", "source", "sip.HEADER", "env.NAME"];
+
+impl RequestTemplate {
+    /// Parses a text with placeholders.
+    ///
+    /// # Errors
+    /// Returns every problem in the text.
+    pub fn parse(text: &str) -> Result<RequestTemplate, Vec<InvalidTemplate>> {
+        let mut errors = Vec::new();
+        let mut parts = Vec::new();
+        for part in placeholder::split(text)? {
+            match part {
+                TextPart::Text(text) => parts.push(RequestPart::Text(text.into())),
+                TextPart::Placeholder { inside, span } => match request_part(inside) {
+                    Ok(part) => parts.push(part),
+                    Err(problem) => errors.push(InvalidTemplate { span, problem }),
+                },
+            }
+        }
+        if errors.is_empty() { Ok(RequestTemplate(parts)) } else { Err(errors) }
+    }
+
+    /// Returns the parts in order.
+    pub fn parts(&self) -> &[RequestPart] {
+        &self.0
+    }
+
+    /// Returns the text before the first placeholder.
+    pub fn literal_start(&self) -> &str {
+        match self.0.first() {
+            Some(RequestPart::Text(text)) => text,
+            Some(RequestPart::Value(..) | RequestPart::Environment(_)) | None => "",
+        }
+    }
+
+    /// Returns the names of the environment variables.
+    pub fn environment(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| match part {
+            RequestPart::Environment(name) => Some(&**name),
+            RequestPart::Text(_) | RequestPart::Value(..) => None,
+        })
+    }
+}
+
+fn request_part(inside: &str) -> Result<RequestPart, Problem> {
+    let (name, if_unknown) = placeholder::name_and_default(inside)?;
+    if let IfUnknown::Omit = if_unknown {
+        let message = format!("`${{{inside}}}`: a request has no part that can be omitted");
+        let help = format!(
+            "write `${{{name}}}`: without the value, the look-up is not asked; or `${{{name}|default}}`"
+        );
+        return Err(Problem::new("bad-template", message).help(help));
+    }
+    let default = match if_unknown {
+        IfUnknown::Default(text) => Some(text),
+        IfUnknown::Impossible | IfUnknown::Omit => None,
+    };
+    match name.split_once('.') {
+        Some(("env", variable)) if !variable.is_empty() => {
+            if default.is_some() {
+                let message = format!("`${{{inside}}}`: an environment variable has no default");
+                return Err(Problem::new("bad-template", message)
+                    .help(format!("write `${{{name}}}`, and set the variable")));
+            }
+            Ok(RequestPart::Environment(variable.into()))
+        }
+        _ => match RequestValue::parse(name) {
+            Some(value) => Ok(RequestPart::Value(value, default)),
+            None => Err(unknown_name(name)),
+        },
+    }
+}
+
+fn unknown_name(name: &str) -> Problem {
+    let message = match name {
+        "" => "the placeholder is empty".to_owned(),
+        name => format!("a request has no value `{name}`"),
+    };
+    let all = || NAMES.map(|name| format!("`${{{name}}}`")).join(", ");
+    let help = did_you_mean(name, NAMES).unwrap_or_else(|| format!("use one of {}", all()));
+    Problem::new("unknown-value", message).help(help)
+}
+
+impl RequestValue {
+    /// Parses the name of a value; `None` for an unknown name.
+    pub fn parse(name: &str) -> Option<RequestValue> {
+        Some(match name {
+            "from" => RequestValue::From,
+            "to" => RequestValue::To,
+            "call_id" => RequestValue::CallId,
+            "channel" => RequestValue::Channel,
+            "source" => RequestValue::Source,
+            _ => match name.split_once('.')? {
+                ("sip", header) if !header.is_empty() => {
+                    RequestValue::Sip(header.to_ascii_lowercase().into())
+                }
+                _ => return None,
+            },
+        })
+    }
+
+    /// Returns the value for a call, if it is known.
+    pub fn of<'c>(&self, call: &'c Call<'_>) -> Option<Cow<'c, str>> {
+        let party = |party: &'c Party| (*party != Party::Withheld).then(|| party.unmasked());
+        match self {
+            RequestValue::From => party(call.from()),
+            RequestValue::To => party(call.to()),
+            RequestValue::CallId => call.call_id().map(Cow::Borrowed),
+            RequestValue::Channel => Some(Cow::Borrowed(call.channel().as_str())),
+            RequestValue::Source => Some(Cow::Borrowed(call.source())),
+            RequestValue::Sip(header) => call.sip_header(header).map(Cow::Borrowed),
+        }
+    }
+}
