@@ -97,7 +97,15 @@ async fn record(file: &Path, table: &RuleSet, calls: std::ops::Range<usize>) {
         let decision = decide_offline(table, &call, &Facts::at(at));
         let (id, call, fingerprint) = (recorder.id(at), &call, &*table.fingerprint);
         let decision = &decision;
-        recorder.record_call(NewCall { id, at, call, decision, fingerprint, lookups: &[], latency_us: 41 });
+        recorder.record_call(NewCall {
+            id,
+            at,
+            call,
+            decision,
+            fingerprint,
+            lookups: &[],
+            latency_us: 41,
+        });
     }
     stop.cancel();
     writer.await.expect("it ends when all is written");

@@ -20,8 +20,8 @@ use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::decision::Outcome;
 use crate::domain::facts::{Facts, LookupAnswer, LookupState};
 use crate::lookup::describe_question;
-use crate::rules::engine::{decide, decide_offline};
 use crate::rules::engine::explain::{Explanation, IndexMismatch, explain};
+use crate::rules::engine::{decide, decide_offline};
 use crate::rules::{HISTORY, RuleSet, parse_timestamp};
 use crate::source::Source;
 

@@ -124,7 +124,9 @@ impl NoRequest {
     fn answer(self) -> LookupAnswer {
         let (state, problem) = match self {
             NoRequest::UnknownValue => (LookupState::NotAsked, "a value of the request is unknown"),
-            NoRequest::UnsafeValue => (LookupState::NotAsked, "a value does not fit into the request"),
+            NoRequest::UnsafeValue => {
+                (LookupState::NotAsked, "a value does not fit into the request")
+            }
             NoRequest::MissingSecret => (LookupState::Failed, "a secret of the request is missing"),
         };
         LookupAnswer { problem: Some(problem.into()), ..LookupAnswer::unknown(state) }
@@ -152,6 +154,7 @@ impl LookupService {
                 Some(position) => self.ask(&table.lookups[position], call, deadline).await,
                 None => {
                     let started = Instant::now();
+                    let deadline = deadline.min(started + table.history_timeout);
                     let answer = history::ask(history, call, at, deadline).await;
                     let answer = LookupAnswer { took: started.elapsed(), ..answer };
                     self.counters.asked(HISTORY, &answer);
@@ -181,12 +184,7 @@ impl LookupService {
 
     /// Asks a look-up about a call, and waits for the answer until the look-up's timeout or the deadline.
     /// The question goes on without the call, so that a repeated delivery may find its answer.
-    async fn ask(
-        &self,
-        lookup: &Arc<Lookup>,
-        call: &Call<'_>,
-        deadline: Instant,
-    ) -> LookupAnswer {
+    async fn ask(&self, lookup: &Arc<Lookup>, call: &Call<'_>, deadline: Instant) -> LookupAnswer {
         let started = Instant::now();
         let asker = self.asker(lookup);
         let mut answer = match asker.question(call, self) {
@@ -221,9 +219,8 @@ impl LookupService {
 
     fn asker(&self, lookup: &Arc<Lookup>) -> Arc<Asker> {
         let find = |askers: &[Arc<Asker>]| {
-            let known = |asker: &&Arc<Asker>| {
-                Arc::ptr_eq(&asker.lookup, lookup) || asker.lookup == *lookup
-            };
+            let known =
+                |asker: &&Arc<Asker>| Arc::ptr_eq(&asker.lookup, lookup) || asker.lookup == *lookup;
             askers.iter().find(known).cloned()
         };
         if let Some(known) = find(&self.askers.read().unwrap_or_else(PoisonError::into_inner)) {
@@ -388,9 +385,10 @@ fn weight(answer: &LookupAnswer) -> u32 {
                 Value::Null | Value::Bool(_) | Value::Number(_) => 0,
                 Value::String(text) => text.len(),
                 Value::Array(items) => items.iter().map(bytes).sum(),
-                Value::Object(fields) => {
-                    fields.iter().map(|(name, value)| 2 * ENTRY_BYTES / 3 + name.len() + bytes(value)).sum()
-                }
+                Value::Object(fields) => fields
+                    .iter()
+                    .map(|(name, value)| 2 * ENTRY_BYTES / 3 + name.len() + bytes(value))
+                    .sum(),
             }
     }
     u32::try_from(ENTRY_BYTES + bytes(&answer.value)).unwrap_or(u32::MAX)

@@ -333,7 +333,8 @@ impl Exchange<'_> {
         let body = reply.body();
         // The record is queued first: a repeated delivery queues its own entry behind it, and so is not
         // acknowledged before the record is committed.
-        let recorded = spans::step("record").in_scope(|| self.record(record, call, &decision, &lookups));
+        let recorded =
+            spans::step("record").in_scope(|| self.record(record, call, &decision, &lookups));
         first.cache(&body, recorded.as_ref().map(|recorded| recorded.key));
         let committed = recorded.and_then(|recorded| recorded.committed);
         self.log_call(call, &decision, &lookups, &reply);

@@ -26,8 +26,8 @@ mod writer;
 
 pub use erase::{MatchedCall, NumberMatches, NumberTraces, Overwritten};
 pub use filter::{Filter, FilterArgs, InvalidFilter, parse_time};
-pub use history::EarlierCall;
 pub use health::{Outage, StoreHealth};
+pub use history::EarlierCall;
 pub use instance::watch_for_other_instances;
 pub use lookup::{LookupResult, SHORTEST_PREFIX};
 pub use query::{Counts, Order, Page};
@@ -36,7 +36,8 @@ pub use redact::NumberPolicy;
 pub(crate) use redact::Redactor;
 pub use replayable::NotReplayable;
 pub use row::{
-    AskedLookup, CallRecord, DeliveryKey, Details, EventRecord, NewCall, NewEvent, RuleSnapshot, Texts,
+    AskedLookup, CallRecord, DeliveryKey, Details, EventRecord, NewCall, NewEvent, RuleSnapshot,
+    Texts,
 };
 pub(crate) use store::first_id_at;
 pub use store::{Store, StoreError};

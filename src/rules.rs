@@ -21,7 +21,7 @@ pub use load::files::{FileStamp, Snapshot};
 pub use load::json_schema;
 pub use model::condition::{Comparison, ExpectedValue, Number, Operand, WhereClause};
 pub use model::dates::{Dates, DaySpec};
-pub(crate) use model::history::{NAME as HISTORY, TIMEOUT as HISTORY_TIMEOUT};
+pub(crate) use model::history::NAME as HISTORY;
 pub use model::hours::{Hours, HoursStatus, parse_timestamp};
 pub use model::index::{Index, PartyKeys};
 pub use model::lists::{
@@ -34,9 +34,7 @@ pub use model::pattern::{NumberMatcher, NumberPattern, Selector, matches_many, p
 pub use model::placeholder::InvalidTemplate;
 pub use model::request_template::{RequestPart, RequestTemplate, RequestValue};
 pub use model::sql_query::{NumberedQuery, QueryError};
-pub use model::template::{
-    ColumnLookup, NoColumns, ObjectTemplate, Template, TemplateContext,
-};
+pub use model::template::{ColumnLookup, NoColumns, ObjectTemplate, Template, TemplateContext};
 pub use model::test::{Expected, Test};
 pub use model::{
     Action, Agent, AgentRef, Arm, Conditions, NamedRef, PlatformIds, Rule, RuleAdditions, RuleSet,

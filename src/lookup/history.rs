@@ -8,7 +8,6 @@ use crate::domain::call::Call;
 use crate::domain::facts::{LookupAnswer, LookupState};
 use crate::domain::party::Party;
 use crate::records::{EarlierCall, NumberPolicy, Recorder, Store};
-use crate::rules::HISTORY_TIMEOUT;
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -45,7 +44,6 @@ pub(super) async fn ask(
         let problem = Some("the number is withheld".into());
         return LookupAnswer { problem, ..LookupAnswer::unknown(LookupState::NotAsked) };
     }
-    let deadline = deadline.min(Instant::now() + HISTORY_TIMEOUT);
     match timeout_at(deadline, source.calls(call.source(), call.from())).await {
         Ok(Ok(calls)) => LookupAnswer::found(summary(&calls, now.as_millisecond())),
         Ok(Err(problem)) => {

@@ -41,7 +41,8 @@ impl HttpRequest {
         secrets: &dyn SecretSource,
     ) -> Result<HttpRequest, NoRequest> {
         let values = Values { call, secrets };
-        let text = values.render(&lookup.url, |value| utf8_percent_encode(value, ESCAPED).to_string())?;
+        let text =
+            values.render(&lookup.url, |value| utf8_percent_encode(value, ESCAPED).to_string())?;
         let has_dots = |path: &str| path.split('/').any(|segment| matches!(segment, "." | ".."));
         let path = text.split_once("://").map_or("", |(_, rest)| rest);
         // A value of two dots would lead to another path, and cannot be escaped.
@@ -218,8 +219,10 @@ fn describe(error: &reqwest::Error) -> &'static str {
 
 /// Follows redirects within the same host. Another host must not receive the request's headers.
 fn follow_within_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
-    let origin = |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port());
-    let same = attempt.previous().first().is_some_and(|first| origin(first) == origin(attempt.url()));
+    let origin =
+        |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port());
+    let same =
+        attempt.previous().first().is_some_and(|first| origin(first) == origin(attempt.url()));
     match same && attempt.previous().len() <= MAX_REDIRECTS {
         true => attempt.follow(),
         false => attempt.error("redirected to another host, or too often"),
@@ -243,4 +246,3 @@ impl Resolve for PublicResolver {
         })
     }
 }
-

@@ -76,9 +76,10 @@ fn limits(timeout: Duration) -> [(&'static str, String); 2] {
 
 /// Returns the values of the query's parameters for a call.
 pub(super) fn parameters(query: &SqlLookup, call: &Call<'_>) -> Result<Vec<String>, NoRequest> {
-    let values = query.parameters.iter().map(|value| {
-        value.of(call).map(|value| value.into_owned()).ok_or(NoRequest::UnknownValue)
-    });
+    let values = query
+        .parameters
+        .iter()
+        .map(|value| value.of(call).map(|value| value.into_owned()).ok_or(NoRequest::UnknownValue));
     values.collect()
 }
 
@@ -89,12 +90,11 @@ async fn first_row_of_postgres(
     parameters: Vec<String>,
 ) -> Result<Option<Value>, sqlx::Error> {
     // The line break ends a comment at the end of the query.
-    let text = format!(
-        "SELECT to_json(answer)::text FROM ({}\n) AS answer LIMIT 1",
-        query.query.text
-    );
+    let text =
+        format!("SELECT to_json(answer)::text FROM ({}\n) AS answer LIMIT 1", query.query.text);
     let statement = sqlx::query_scalar(AssertSqlSafe(text));
-    let statement = parameters.into_iter().fold(statement, |statement, value| statement.bind(value));
+    let statement =
+        parameters.into_iter().fold(statement, |statement, value| statement.bind(value));
     let row: Option<String> = statement.fetch_optional(pool).await?;
     row.map(|row| serde_json::from_str(&row).map_err(|error| sqlx::Error::Decode(error.into())))
         .transpose()
@@ -106,7 +106,8 @@ async fn first_row_of_sqlite(
     parameters: Vec<String>,
 ) -> Result<Option<Value>, sqlx::Error> {
     let statement = sqlx::query(AssertSqlSafe(query.query.text.to_string()));
-    let statement = parameters.into_iter().fold(statement, |statement, value| statement.bind(value));
+    let statement =
+        parameters.into_iter().fold(statement, |statement, value| statement.bind(value));
     statement.fetch_optional(pool).await?.map(|row| to_json(&row)).transpose()
 }
 

@@ -208,9 +208,7 @@ mod tests {
     fn a_reply_expires_after_the_window() {
         let cache = DedupCache::default();
         let now = Instant::now();
-        let Delivery::First(first) = register(&cache, 1, now) else {
-            panic!("cached")
-        };
+        let Delivery::First(first) = register(&cache, 1, now) else { panic!("cached") };
         first.cache(b"{}", None);
         let last_moment = now + WINDOW - Duration::from_nanos(1);
         assert_eq!(cached(&cache, 1, last_moment), Some(b"{}".as_slice().into()));
@@ -223,9 +221,7 @@ mod tests {
         let (now, reply) = (Instant::now(), [0; 140]);
         let deliveries = 4 * CAPACITY_BYTES as usize / (reply.len() + ENTRY_BYTES);
         for key in 0..deliveries as u128 {
-            let Delivery::First(first) = register(&cache, key, now) else {
-                panic!("{key} is new")
-            };
+            let Delivery::First(first) = register(&cache, key, now) else { panic!("{key} is new") };
             first.cache(&reply, None);
         }
         let is_cached = |key: &u128| cache.replies.peek(&DedupKey(*key)).is_some();

@@ -71,7 +71,8 @@ impl WaitingCalls {
     /// Returns the calls of a caller that wait.
     pub(crate) fn of(&self, source: &str, forms: &[String]) -> Vec<EarlierCall> {
         let by_caller = self.guarded();
-        let calls = forms.iter().filter_map(|form| by_caller.get(&(source.into(), (**form).into())));
+        let calls =
+            forms.iter().filter_map(|form| by_caller.get(&(source.into(), (**form).into())));
         calls.flatten().cloned().collect()
     }
 

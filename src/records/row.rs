@@ -296,7 +296,8 @@ impl CallRow {
         let mut details = details(new_call, numbers.as_str(), &redactor);
         // An answer about a caller can contain the number in any form.
         let keeps_lookups = keeps_lookups && numbers.stores_full();
-        details.lookups = new_call.lookups.iter().map(|asked| asked_lookup(asked, keeps_lookups)).collect();
+        details.lookups =
+            new_call.lookups.iter().map(|asked| asked_lookup(asked, keeps_lookups)).collect();
         let details = serde_json::to_string(&details).expect("plain JSON into memory");
         CallRow {
             id,

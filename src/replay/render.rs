@@ -148,9 +148,9 @@ impl Display for LeftOut {
             LeftOut::Numbers => {
                 f.write_str("stored with masked or hashed numbers, which rules cannot match")
             }
-            LeftOut::Lookups => f.write_str(
-                "a look-up answered, and `[records] lookups` did not keep its answer",
-            ),
+            LeftOut::Lookups => {
+                f.write_str("a look-up answered, and `[records] lookups` did not keep its answer")
+            }
             LeftOut::Unknown => f.write_str("platform or channel is unknown to this version"),
         }
     }

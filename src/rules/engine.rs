@@ -236,11 +236,8 @@ pub fn fallback_to<'t>(table: &'t RuleSet, agent: &str, platform: Platform) -> D
 /// recursively.
 fn merge_additions<'t>(target: &mut Additions<'t>, rule: &'t Rule, context: &MatchContext<'_>) {
     let Some(additions) = &rule.additions else { return };
-    let values = TemplateContext {
-        call: &context.call,
-        lookups: context.lookups,
-        rule: &rule.name,
-    };
+    let values =
+        TemplateContext { call: &context.call, lookups: context.lookups, rule: &rule.name };
     target.variables.reserve(additions.variables.len());
     for (name, template) in &additions.variables {
         let Some(value) = template.render(values) else { continue };

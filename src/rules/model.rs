@@ -50,6 +50,8 @@ pub struct RuleSet {
     pub uses_lookups: bool,
     /// Whether a rule needs the caller's history.
     pub uses_history: bool,
+    /// Longest time for which a call waits for its history.
+    pub history_timeout: Duration,
     /// Hours that rules refer to.
     pub hours: Vec<Hours>,
     /// Dates that rules and hours refer to.
@@ -137,7 +139,8 @@ impl Rule {
     pub fn lookups_of_conditions(&self) -> LookupSet {
         let conditions = self.conditions.as_ref();
         let clauses = conditions.map(|conditions| conditions.where_clauses.as_slice());
-        let lookups = clauses.unwrap_or_default().iter().filter_map(|clause| clause.operand.lookup());
+        let lookups =
+            clauses.unwrap_or_default().iter().filter_map(|clause| clause.operand.lookup());
         lookups.collect()
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::support::app::{App, SETTINGS, app, retell_call, settings_with_longest_deadline};
+use crate::support::postgres::Postgres;
 use crate::support::wait;
 
 /// A server that answers every request as the test wants, and remembers the requests.
@@ -147,7 +148,10 @@ async fn an_answer_selects_the_rule_and_fills_its_variables() {
     let app = app(&settings_with_longest_deadline(), &greeting(&http(&crm, "")));
     assert_eq!(reply(&app, "+12137771234").await, ("agent_gold".into(), "Ann".into()));
     let requests = crm.requests().await;
-    assert!(requests[0].starts_with("GET /by-phone?phone=%2B12137771234 HTTP/1.1\r\n"), "{requests:?}");
+    assert!(
+        requests[0].starts_with("GET /by-phone?phone=%2B12137771234 HTTP/1.1\r\n"),
+        "{requests:?}"
+    );
     assert_eq!(requests.len(), 1, "one question for two rules");
 }
 
@@ -168,7 +172,10 @@ async fn a_value_of_the_call_never_becomes_syntax() {
     app.retell(body).await;
     let request = crm.requests().await.remove(0);
     let escaped = "a%2F..%2Fb%3Fc%26d%23e%22%20%27f%3B%C3%BC%25";
-    assert!(request.starts_with(&format!("POST /c/{escaped}/x?a={escaped}&b=1 HTTP/1.1\r\n")), "{request}");
+    assert!(
+        request.starts_with(&format!("POST /c/{escaped}/x?a={escaped}&b=1 HTTP/1.1\r\n")),
+        "{request}"
+    );
     assert!(request.contains(&format!("x-from: {from}\r\n")), "{request}");
     let sent = request.split_once("\r\n\r\n").expect("a body").1;
     assert_eq!(serde_json::from_str::<Value>(sent).expect("JSON"), json!({ "phone": from }));
@@ -242,7 +249,10 @@ async fn a_call_is_decided_before_the_deadline_of_its_reply() {
     assert_eq!(reply(&app, "+12137771234").await, ("agent_1".into(), "there".into()));
     let metrics = app.metrics().await;
     assert!(metrics.contains(r#"switchboard_lookups_total{lookup="crm",state="late"} 1"#));
-    assert!(!metrics.contains(r#"outcome="fallback""#) || !metrics.contains("deadline\"} 1"), "{metrics}");
+    assert!(
+        !metrics.contains(r#"outcome="fallback""#) || !metrics.contains("deadline\"} 1"),
+        "{metrics}"
+    );
 }
 
 #[tokio::test]
@@ -292,8 +302,11 @@ async fn a_system_that_fails_in_a_row_is_left_alone_and_tried_again() {
     assert_eq!(crm.requests().await.len(), 3);
     let metrics = app.metrics().await;
     assert!(metrics.contains(r#"switchboard_lookups_total{lookup="crm",state="suspended"} 7"#));
+    // A repeated delivery would receive the same reply.
+    let callers = AtomicUsize::new(0);
     let tried_again = wait::until_async(async || {
-        reply(&app, "+12137771299").await;
+        let caller = callers.fetch_add(1, Ordering::Relaxed);
+        reply(&app, &format!("+1213778{caller:04}")).await;
         crm.requests().await.len() > 3
     });
     assert!(tried_again.await, "the breaker stays open");
@@ -307,4 +320,65 @@ async fn a_private_address_is_refused_unless_the_table_allows_it() {
     let error = std::panic::catch_unwind(|| app(SETTINGS, &table)).err().expect("an error at load");
     let report = error.downcast_ref::<String>().expect("a report");
     assert!(report.contains("error[private-address]"), "{report}");
+}
+
+/// A database of customers, and the table of rules that asks it.
+fn customers(folder: &std::path::Path) -> String {
+    let database = folder.join("customers.db");
+    let connection = rusqlite::Connection::open(&database).expect("a database");
+    connection
+        .execute_batch(
+            "CREATE TABLE customers (phone TEXT PRIMARY KEY, name TEXT, tier TEXT, visits INTEGER);
+             INSERT INTO customers VALUES ('+12137771234', 'Ann', 'gold', 7);",
+        )
+        .expect("a table");
+    let url = folder.join("url");
+    std::fs::write(&url, format!("sqlite:{}\n", database.display())).expect("a file");
+    let query = "SELECT name, tier, visits FROM customers WHERE phone = :from";
+    format!("database = \"file:{}\"\nquery = \"{query}\"\ntimeout_ms = 8000", url.display())
+}
+
+#[tokio::test]
+async fn the_first_row_of_a_query_is_the_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let table = greeting(&customers(folder.path()));
+    let app = app(&settings_with_longest_deadline(), &table);
+    assert_eq!(reply(&app, "+12137771234").await, ("agent_gold".into(), "Ann".into()));
+    assert_eq!(reply(&app, "+12137770000").await, ("agent_1".into(), "there".into()));
+    let injected = "x' OR '1'='1";
+    assert_eq!(reply(&app, injected).await, ("agent_1".into(), "there".into()), "{injected}");
+    let metrics = app.metrics().await;
+    assert!(metrics.contains(r#"switchboard_lookups_total{lookup="crm",state="empty"} 2"#));
+}
+
+#[tokio::test]
+async fn postgresql_answers_with_any_type() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = folder.path().join("url");
+    std::fs::write(&url, postgres.fresh()).expect("a file");
+    let query = "SELECT 'gold' AS tier, 12.50::numeric AS name, now() AS at WHERE :from::text = '+12137771234'";
+    let table = greeting(&format!(
+        "database = \"file:{}\"\nquery = \"{query}\"\ntimeout_ms = 8000",
+        url.display()
+    ));
+    let app = app(&settings_with_longest_deadline(), &table);
+    assert_eq!(reply(&app, "+12137771234").await, ("agent_gold".into(), "12.5".into()));
+    assert_eq!(reply(&app, "+12137770000").await, ("agent_1".into(), "there".into()));
+}
+
+#[tokio::test]
+async fn a_broken_database_costs_its_values_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lookup = customers(folder.path());
+    for (broken, problem) in [
+        (lookup.replace("FROM customers", "FROM nobody"), "no such table"),
+        (lookup.replace("/url\"", "/missing\""), "no secret"),
+    ] {
+        let app = app(&settings_with_longest_deadline(), &greeting(&broken));
+        assert_eq!(reply(&app, "+12137771234").await.1, "there", "{problem}");
+        let metrics = app.metrics().await;
+        let counted = r#"switchboard_lookups_total{lookup="crm",state="failed"} 1"#;
+        assert!(metrics.contains(counted), "{problem}: {metrics}");
+    }
 }

@@ -3,6 +3,7 @@
 
 mod decisions;
 mod events;
+mod history;
 mod privacy;
 mod reading;
 mod writing;
@@ -48,7 +49,14 @@ impl TestStore {
         let (numbers, wait) = (NumberStorage::Full, Wait::Commit);
         TestStore {
             name,
-            records: RecordsSettings { location, retain, numbers, wait, stamp: false, lookups: false },
+            records: RecordsSettings {
+                location,
+                retain,
+                numbers,
+                wait,
+                stamp: false,
+                lookups: false,
+            },
         }
     }
 

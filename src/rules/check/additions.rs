@@ -78,7 +78,10 @@ impl RuleChecker<'_, '_> {
         numbers: RuleNumbers<'_>,
     ) -> Option<Template> {
         self.warn_double_braces(text, span, numbers);
-        match Template::parse(text, &mut RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers)) {
+        match Template::parse(
+            text,
+            &mut RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers),
+        ) {
             Ok(template) => Some(template),
             Err(errors) => {
                 self.report_template(text, span, errors);
@@ -111,7 +114,8 @@ impl RuleChecker<'_, '_> {
             let placeholder = inside.0;
             let name = placeholder.trim().to_lowercase();
             let name = name.trim_end_matches("_number").to_owned();
-            let columns = RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers).names();
+            let columns =
+                RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers).names();
             let is_known = names.contains(&&*name) || name.starts_with("sip.");
             if is_known || columns.contains(&name) {
                 let message = format!("{{{{{placeholder}}}}} is passed to the platform unchanged");

@@ -41,11 +41,13 @@ impl CheckedParts {
         }
         let fingerprint = self.fingerprint(files);
         let CheckedParts { definitions, lists, rules } = self;
-        let lookups = rules.rules.iter().map(|rule| {
-            rule.lookups_of_conditions().union(rule.lookups_of_values())
-        });
+        let lookups = rules
+            .rules
+            .iter()
+            .map(|rule| rule.lookups_of_conditions().union(rule.lookups_of_values()));
         let lookups = lookups.fold(LookupSet::default(), LookupSet::union);
         let table = RuleSet {
+            history_timeout: definitions.lookups.history_timeout,
             lookups: definitions.lookups.all,
             uses_lookups: !lookups.is_empty(),
             uses_history: lookups.contains(LookupId::HISTORY),

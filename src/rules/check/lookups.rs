@@ -8,10 +8,13 @@ use axum::http::HeaderName;
 use url::{Host, Url};
 
 use super::reporter::Reporter;
+use super::rules::EnabledRules;
+use super::sources::can_match_source;
 use super::usage::UsageTracker;
 use crate::diagnostics::{Problem, did_you_mean};
 use crate::domain::facts::{FieldPath, LookupId, LookupSet};
 use crate::domain::private_address::is_private;
+use crate::rules::CheckContext;
 use crate::rules::load::raw::{Entries, RawLookup, RawValue, Spanned};
 use crate::rules::model::history;
 use crate::rules::model::lookup::{
@@ -20,20 +23,18 @@ use crate::rules::model::lookup::{
 use crate::rules::model::placeholder::InvalidTemplate;
 use crate::rules::model::request_template::{RequestPart, RequestTemplate, RequestValue};
 use crate::rules::model::sql_query::NumberedQuery;
-use super::rules::EnabledRules;
-use super::sources::can_match_source;
-use crate::rules::CheckContext;
 
 const BAD_LOOKUP: &str = "bad-lookup";
 const BAD_URL: &str = "bad-url";
 /// Names that have a meaning of their own in front of a dot.
-const RESERVED: [&str; 4] = ["sip", "history", "env", "attr"];
+const RESERVED: [&str; 3] = ["sip", "env", "attr"];
 /// Headers that the HTTP client sets.
 const OWN_HEADERS: [&str; 5] =
     ["host", "content-length", "transfer-encoding", "connection", "expect"];
 
 /// Defaults of the keys of a look-up; the declaration of the keys documents them.
 const TIMEOUT_MS: i64 = 1_000;
+const TIMEOUTS_MS: RangeInclusive<i64> = 1..=8_000;
 const CACHE_S: i64 = 60;
 const NEGATIVE_CACHE_S: i64 = 10;
 const MAX_CONCURRENT_HTTP: i64 = 64;
@@ -43,11 +44,23 @@ const BREAKER_FAILURES: i64 = 5;
 const BREAKER_PAUSE_S: i64 = 10;
 
 /// The look-ups of a table, and which of them rules use.
-#[derive(Default)]
 pub(super) struct LookupDefinitions {
     pub(super) all: Vec<Arc<Lookup>>,
     pub(super) usage: UsageTracker,
     pub(super) uses_history: bool,
+    /// Longest time for which a call waits for its history.
+    pub(super) history_timeout: Duration,
+}
+
+impl Default for LookupDefinitions {
+    fn default() -> Self {
+        LookupDefinitions {
+            all: Vec::new(),
+            usage: UsageTracker::default(),
+            uses_history: false,
+            history_timeout: history::TIMEOUT,
+        }
+    }
 }
 
 impl LookupDefinitions {
@@ -59,6 +72,9 @@ impl LookupDefinitions {
         reporter: &mut Reporter<'_>,
     ) {
         let name = &raw.name;
+        if name.value == history::NAME {
+            return self.set_history(raw, context, reporter);
+        }
         if let Some(first) = self.all.iter().position(|lookup| *lookup.name == *name.value) {
             return reporter.duplicate_name("a look-up", name, self.usage.location(first));
         }
@@ -79,7 +95,7 @@ impl LookupDefinitions {
         let is_sql = matches!(backend, Some(LookupBackend::Sql(_)));
         let most = if is_sql { MAX_CONCURRENT_SQL } else { MAX_CONCURRENT_HTTP };
         let mut checker = LookupChecker { raw, context, reporter };
-        let timeout = checker.integer("timeout_ms", &raw.timeout_ms, 1..=8_000, TIMEOUT_MS);
+        let timeout = checker.integer("timeout_ms", &raw.timeout_ms, TIMEOUTS_MS, TIMEOUT_MS);
         let cache = checker.integer("cache_s", &raw.cache_s, 0..=86_400, CACHE_S);
         let negative = &raw.negative_cache_s;
         let negative = checker.integer("negative_cache_s", negative, 0..=86_400, NEGATIVE_CACHE_S);
@@ -104,12 +120,28 @@ impl LookupDefinitions {
             negative_cache: Duration::from_secs(negative),
             max_concurrent: max_concurrent as usize,
             max_bytes: max_bytes as usize,
-            breaker: BreakerPolicy {
-                failures: failures as u32,
-                pause: Duration::from_secs(pause),
-            },
+            breaker: BreakerPolicy { failures: failures as u32, pause: Duration::from_secs(pause) },
         }));
         self.usage.add(Some(reporter.location(&name.span)));
+    }
+
+    /// Checks `[lookup.history]`, which has nothing but a timeout.
+    fn set_history(
+        &mut self,
+        raw: &RawLookup,
+        context: &CheckContext,
+        reporter: &mut Reporter<'_>,
+    ) {
+        if raw.url.is_some() || raw.database.is_some() {
+            let message = "`history` is a look-up of its own, in the records".to_owned();
+            reporter
+                .error(BAD_LOOKUP, &raw.name.span, message)
+                .help("give the look-up another name; [lookup.history] sets only timeout_ms");
+        }
+        let mut checker = LookupChecker { raw, context, reporter };
+        let default = history::TIMEOUT.as_millis() as i64;
+        let timeout = checker.integer("timeout_ms", &raw.timeout_ms, TIMEOUTS_MS, default);
+        self.history_timeout = Duration::from_millis(timeout);
     }
 
     /// Resolves `LOOKUP.field` or `history.field`, and notes that it is used. Returns `None` if no
@@ -138,7 +170,7 @@ impl LookupDefinitions {
     }
 
     fn timeout(&self, id: LookupId) -> Duration {
-        id.position().map_or(history::TIMEOUT, |position| self.all[position].timeout)
+        id.position().map_or(self.history_timeout, |position| self.all[position].timeout)
     }
 
     /// Returns the names of values, written as in a template.
@@ -158,7 +190,10 @@ pub(super) fn warn_over_budget(
 ) {
     if let (Some(reason), true) = (context.no_history, lookups.uses_history) {
         let message = format!("the caller's history is always unknown: {reason}");
-        reporter.report.warning("no-history", None, message).help("see `[records]` in the settings");
+        reporter
+            .report
+            .warning("no-history", None, message)
+            .help("see `[records]` in the settings");
     }
     for source in &context.sources {
         let mut asked = LookupSet::default();
@@ -185,7 +220,9 @@ pub(super) fn warn_over_budget(
                 reporter
                     .report
                     .warning("lookups-over-budget", Some(rules.locations.get(number)), message)
-                    .help("lower timeout_ms of the look-ups, or raise reply_within_ms of the source");
+                    .help(
+                        "lower timeout_ms of the look-ups, or raise reply_within_ms of the source",
+                    );
                 break;
             }
         }
@@ -388,9 +425,9 @@ impl LookupChecker<'_, '_> {
     fn method(&mut self, has_body: bool) -> HttpMethod {
         let default = if has_body { HttpMethod::Post } else { HttpMethod::Get };
         let Some(raw) = &self.raw.method else { return default };
-        let found = HttpMethod::ALL.into_iter().find(|method| {
-            method.as_str().eq_ignore_ascii_case(raw.value.trim())
-        });
+        let found = HttpMethod::ALL
+            .into_iter()
+            .find(|method| method.as_str().eq_ignore_ascii_case(raw.value.trim()));
         match found {
             Some(HttpMethod::Get) if has_body => {
                 let message = "a GET request has no `body`".to_owned();
@@ -422,9 +459,9 @@ impl LookupChecker<'_, '_> {
     }
 
     fn nodes(&mut self, entries: &Entries) -> Vec<(Box<str>, BodyNode)> {
-        let nodes = entries.iter().filter_map(|(name, value)| {
-            Some((name.value.as_str().into(), self.node(value)?))
-        });
+        let nodes = entries
+            .iter()
+            .filter_map(|(name, value)| Some((name.value.as_str().into(), self.node(value)?)));
         nodes.collect()
     }
 
@@ -503,8 +540,9 @@ impl LookupChecker<'_, '_> {
 fn url_start(start: &str, is_whole: bool) -> Result<Url, Problem> {
     let example = "write the address in full: https://crm.example.com/by-phone?phone=${from}";
     let Some((scheme, rest)) = start.split_once("://") else {
-        return Err(Problem::new(BAD_URL, "the URL does not begin with https:// and a host")
-            .help(example));
+        return Err(
+            Problem::new(BAD_URL, "the URL does not begin with https:// and a host").help(example)
+        );
     };
     if !matches!(scheme, "http" | "https") {
         let message = format!("a look-up cannot ask over `{scheme}`");
@@ -523,9 +561,10 @@ fn url_start(start: &str, is_whole: bool) -> Result<Url, Problem> {
 fn host_problem(url: &Url, allow_private: bool) -> Option<Problem> {
     if !url.username().is_empty() || url.password().is_some() {
         let message = "the URL contains a user name or a password";
-        return Some(Problem::new("inline-secret", message).help(
-            "write headers = { authorization = \"Basic ${env.NAME}\" }",
-        ));
+        return Some(
+            Problem::new("inline-secret", message)
+                .help("write headers = { authorization = \"Basic ${env.NAME}\" }"),
+        );
     }
     let is_inside = match url.host()? {
         Host::Ipv4(address) => is_private(address.into()),

@@ -123,7 +123,10 @@ impl RuleChecker<'_, '_> {
         numbers: RuleNumbers<'_>,
     ) -> Option<AgentRef> {
         if text.contains("${") {
-            let template = Template::parse(text, &mut RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers));
+            let template = Template::parse(
+                text,
+                &mut RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers),
+            );
             let template = template.map_err(|mut errors| {
                 for InvalidTemplate { problem, .. } in &mut errors {
                     if problem.code == "may-be-unknown" {

@@ -163,7 +163,10 @@ impl fmt::Display for StepReason<'_, '_> {
             Mismatch::Dates(expected) => {
                 write!(f, "dates {expected}: today is {}", context.today())
             }
-            Mismatch::Where(condition) => match condition.operand.value(&context.call, context.lookups) {
+            Mismatch::Where(condition) => match condition
+                .operand
+                .value(&context.call, context.lookups)
+            {
                 Some(actual) => {
                     write!(f, "where {} is {actual:?}, not {}", condition.name, condition.expected)
                 }

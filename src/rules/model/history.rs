@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::diagnostics::{Problem, did_you_mean};
 
-/// Longest time for which a call waits for its history.
+/// Longest time for which a call waits for its history, unless the table says otherwise.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Name of the look-up.

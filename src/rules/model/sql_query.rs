@@ -126,7 +126,8 @@ impl<'q> Scanner<'q> {
     fn copy_dollar_quoted(&mut self) -> Result<(), QueryError> {
         let after = &self.rest[1..];
         let tag = after.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(after.len());
-        let is_quote = after[tag..].starts_with('$') && !after.starts_with(|c: char| c.is_numeric());
+        let is_quote =
+            after[tag..].starts_with('$') && !after.starts_with(|c: char| c.is_numeric());
         if !is_quote {
             return Err(QueryError::NumberedParameter('$'));
         }

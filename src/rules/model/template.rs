@@ -233,9 +233,9 @@ impl ValueName {
                 ("sip", "") => None,
                 ("sip", header) => Some(Ok(ValueName::Sip(header.to_ascii_lowercase().into()))),
                 (name, field) => match columns.cell(name, field) {
-                    Some(found) => Some(found.map(|(cell, always_known)| {
-                        ValueName::Column { cell, always_known }
-                    })),
+                    Some(found) => Some(
+                        found.map(|(cell, always_known)| ValueName::Column { cell, always_known }),
+                    ),
                     None => {
                         let found = columns.lookup(name, field)?;
                         Some(found.map(|(id, field)| ValueName::Lookup(id, field)))

@@ -167,7 +167,8 @@ pub(crate) fn app(settings: &str, rules_text: &str) -> App {
         parse_rules("rules.toml", rules_text.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
-    let app = Arc::new(Switchboard::new(settings.sources, table, clock));
+    let app = Switchboard::new(settings.sources, table, clock).with_secrets(settings.secrets);
+    let app = Arc::new(app);
     App {
         public: public::router(app.clone(), &settings.server),
         admin: admin::router(app.clone(), None, settings.admin.token),
