@@ -33,7 +33,7 @@ pub use model::template::{
 pub use model::test::{Expected, Test};
 pub use model::{
     Action, Agent, AgentRef, Arm, Conditions, NamedRef, PlatformIds, Rule, RuleAdditions, RuleSet,
-    Split,
+    Scope, Split,
 };
 
 use load::files::TableFiles;

@@ -15,11 +15,14 @@ mod finish;
 mod lists;
 mod locations;
 mod outcome;
+mod patterns;
 mod raw_table;
 mod reporter;
 mod rows;
 mod rule;
 mod rules;
+mod scopes;
+mod scopes_compared;
 mod sources;
 mod table_tests;
 mod unreachable;
@@ -39,6 +42,8 @@ use raw_table::RawTable;
 use reporter::Reporter;
 use rows::ListFiller;
 use rules::RuleChecker;
+use scopes_compared::ScopeComparison;
+use sources::Origins;
 use table_tests::TestChecker;
 
 pub use locations::RuleLocations;
@@ -66,9 +71,18 @@ pub(super) fn check(
     let rules = rules.check(&mut raw, progress);
     let agents = &mut definitions.agents;
     let lists = ListFiller { context, rules: &rules, agents, reporter }.fill(lists, progress);
-    let tests = TestChecker { context, definitions: &definitions, rules: &rules, reporter };
+    let origins = Origins::new(context);
+    ScopeComparison::new(&rules, &lists.lists, origins, reporter).check();
+    let tests = TestChecker {
+        context,
+        definitions: &definitions,
+        rules: &rules,
+        lists: &lists.lists,
+        scope: None,
+        reporter,
+    };
     let tests = tests.check(raw);
     let parts = CheckedParts { definitions, lists, rules: rules.into_enabled() };
-    let (table, locations) = parts.finish(files, reporter, progress);
+    let (table, locations) = parts.finish(files, context, reporter, progress);
     Checked { table, tests, locations }
 }

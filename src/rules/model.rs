@@ -16,14 +16,13 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::dialect::Dialect;
 use crate::domain::call::{Channel, Platform, Version};
 
 use condition::WhereClause;
 use dates::Dates;
 use hours::Hours;
-use index::Index;
-use lists::Lists;
+use index::{Index, narrower};
+use lists::{Lists, Side};
 use name_index::NameIndex;
 use pattern::{NumberMatcher, Selector};
 use template::{ObjectTemplate, Template};
@@ -97,6 +96,9 @@ pub struct Rule {
     pub from: NumberMatcher,
     /// Further conditions, if any.
     pub conditions: Option<Box<Conditions>>,
+    /// Scope of the file that contains the rule, if it has one. Its conditions hold beside those of the
+    /// rule.
+    pub scope: Option<Arc<Scope>>,
     /// Action for a matching call.
     pub action: Action,
     /// Variables, metadata, agent settings and delay that the rule adds to the reply.
@@ -120,13 +122,67 @@ pub struct Conditions {
     pub where_clauses: Vec<WhereClause>,
 }
 
-impl Conditions {
-    /// Returns whether a call from this platform can satisfy `platform` and `channel`.
-    pub(crate) fn can_match_dialect(&self, dialect: &dyn Dialect) -> bool {
-        let accepts = |channel: &Channel| self.channel.matches(|accepted| accepted == channel);
-        dialect.channels().iter().any(accepts)
-            && self.platform.matches(|platform| *platform == dialect.platform())
+/// Conditions that every rule and every test of a file has.
+#[derive(Debug, Default)]
+pub struct Scope {
+    /// Name of the file, with its folder.
+    pub file: Box<str>,
+    /// Condition on the called number.
+    pub to: NumberMatcher,
+    /// Condition on the caller's number.
+    pub from: NumberMatcher,
+    /// Channels, platforms and sources. The other conditions match everything.
+    pub conditions: Conditions,
+}
+
+impl Rule {
+    /// Returns the condition on one of the numbers by which the rule is found: its own or that of its
+    /// scope, whichever accepts fewer numbers. The other one still has to hold.
+    pub fn narrowest(&self, side: Side) -> &NumberMatcher {
+        let own = self.numbers(side);
+        self.scope.as_ref().map_or(own, |scope| narrower(own, scope.numbers(side)))
     }
+
+    /// Returns the rule's own condition on one of the numbers.
+    pub fn numbers(&self, side: Side) -> &NumberMatcher {
+        match side {
+            Side::To => &self.to,
+            Side::From => &self.from,
+        }
+    }
+
+    /// Returns whether the rule and its scope accept calls from this origin.
+    pub(crate) fn accepts(&self, origin: &Origin<'_>) -> bool {
+        self.conditions.as_ref().is_none_or(|conditions| conditions.accept(origin))
+            && self.scope.as_ref().is_none_or(|scope| scope.conditions.accept(origin))
+    }
+}
+
+impl Scope {
+    /// Returns the condition on one of the numbers.
+    pub fn numbers(&self, side: Side) -> &NumberMatcher {
+        match side {
+            Side::To => &self.to,
+            Side::From => &self.from,
+        }
+    }
+}
+
+impl Conditions {
+    /// Returns whether channel, platform and source accept calls from this origin.
+    pub(crate) fn accept(&self, origin: &Origin<'_>) -> bool {
+        self.channel.matches(|channel| *channel == origin.channel)
+            && self.platform.matches(|platform| *platform == origin.platform)
+            && self.source.matches(|source| **source == *origin.source)
+    }
+}
+
+/// Where a call comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'o> {
+    pub(crate) source: &'o str,
+    pub(crate) platform: Platform,
+    pub(crate) channel: Channel,
 }
 
 /// Reference to a named item of the table: its position, and its name for messages.

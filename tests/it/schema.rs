@@ -147,6 +147,7 @@ fn the_shipped_files_match_their_schema() {
 /// Tables in `docs/rules.md`, by the name in `<!-- keys: NAME -->`, with their place in the schema.
 const RULES: [(&str, &str); 5] = [
     ("rules", ""),
+    ("scope", "/properties/scope"),
     ("hours", "/properties/hours/additionalProperties"),
     ("rule", "/properties/rule/items"),
     ("test", "/properties/test/items"),

@@ -9,9 +9,10 @@ use super::locations::RuleLocations;
 use super::reporter::Reporter;
 use super::rows::FilledLists;
 use super::rules::{EnabledRules, Indexes};
+use super::sources::Origins;
 use super::unreachable::{RuleComparison, warn_unreachable};
 use crate::diagnostics::SourceFile;
-use crate::rules::{Action, Progress, Rule, RuleSet};
+use crate::rules::{Action, CheckContext, Progress, Rule, RuleSet};
 
 /// A table of which every part has been checked.
 pub(super) struct CheckedParts {
@@ -26,6 +27,7 @@ impl CheckedParts {
     pub(super) fn finish(
         self,
         files: &[Arc<SourceFile>],
+        context: &CheckContext,
         reporter: &mut Reporter<'_>,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> (RuleSet, RuleLocations) {
@@ -35,7 +37,8 @@ impl CheckedParts {
             progress(Progress::Comparing);
             indexes = Indexes::new(&self.rules);
             let (enabled, lists) = (&self.rules, &self.lists.lists);
-            let comparison = RuleComparison { enabled, lists, indexes: &indexes };
+            let origins = &Origins::new(context);
+            let comparison = RuleComparison { enabled, lists, indexes: &indexes, origins };
             warn_unreachable(&comparison, reporter.report);
         }
         let fingerprint = self.fingerprint(files);
@@ -122,6 +125,9 @@ impl EnabledRules {
 }
 
 fn matches_every_call(rule: &Rule) -> bool {
-    let matches_all = rule.to.is_anything() && rule.from.is_anything() && rule.conditions.is_none();
+    let matches_all = rule.to.is_anything()
+        && rule.from.is_anything()
+        && rule.conditions.is_none()
+        && rule.scope.is_none();
     matches_all && rule.action != Action::Continue
 }

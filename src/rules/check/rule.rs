@@ -4,13 +4,15 @@ use super::rules::RuleChecker;
 use super::sources::{can_match_source, warn_missing_id};
 use crate::diagnostics::Location;
 use crate::rules::load::raw::{Entries, RawOutcome, RawRule};
-use crate::rules::{Action, AgentRef, Conditions, NumberMatcher, Rule};
+use crate::rules::{Action, AgentRef, Conditions, NumberMatcher, Rule, Scope};
 
 /// Number conditions of a rule.
 #[derive(Clone, Copy)]
 pub(super) struct RuleNumbers<'n> {
     pub(super) to: &'n NumberMatcher,
     pub(super) from: &'n NumberMatcher,
+    /// Scope of the rule's file.
+    pub(super) scope: Option<&'n Scope>,
 }
 
 impl RuleChecker<'_, '_> {
@@ -21,7 +23,8 @@ impl RuleChecker<'_, '_> {
         let to = self.numbers(&raw.to);
         let from = self.numbers(&raw.from);
         let mut conditions = self.conditions(raw, name);
-        let numbers = RuleNumbers { to: &to, from: &from };
+        let scope = self.file_scope.clone();
+        let numbers = RuleNumbers { to: &to, from: &from, scope: scope.as_deref() };
         conditions.where_clauses = self.where_clauses(raw, numbers);
         let additions = self.additions(raw, name, numbers);
         let action = self.action(raw, name, numbers);
@@ -31,12 +34,16 @@ impl RuleChecker<'_, '_> {
             to,
             from,
             conditions: has_conditions.then(|| Box::new(conditions)),
+            scope,
             // The action is missing after an error, and then the table is never used.
             action: action.unwrap_or(Action::Keep),
             additions,
         };
         let span = raw.name.as_ref().map_or(&raw.span, |name| &name.span);
         self.checked.locations.push(&self.reporter.location(span));
+        if rule.scope.is_some() {
+            self.note_scoped_keys(raw, number);
+        }
         self.checked.rules.push(rule);
         self.checked.invalid.push(raw.invalid || self.reporter.failures() > failures);
         if raw.enabled == Some(false) {

@@ -1,16 +1,19 @@
 //! Rules of a table, chunk by chunk.
 
+use std::sync::Arc;
+
 use super::definitions::Definitions;
 use super::lists::OpenLists;
 use super::locations::{RuleLocations, retain_flagged};
 use super::raw_table::RawTable;
 use super::reporter::Reporter;
-use crate::diagnostics::Location;
+use super::scopes::{FileScope, ScopedKeys};
+use crate::diagnostics::{Location, SourceFile};
 use crate::rules::load::chunks::ChunkKind;
 use crate::rules::load::raw::parse;
-use crate::rules::model::lists::Cell;
+use crate::rules::model::lists::{Cell, Side};
 use crate::rules::model::name_index::NameIndex;
-use crate::rules::{Action, CheckContext, Index, Progress, Rule};
+use crate::rules::{Action, CheckContext, Index, Progress, Rule, Scope};
 
 /// Checks rules, and notes the definitions, lists and columns that they use.
 pub(super) struct RuleChecker<'c, 'r> {
@@ -19,6 +22,8 @@ pub(super) struct RuleChecker<'c, 'r> {
     pub(super) lists: &'c mut OpenLists,
     pub(super) reporter: &'c mut Reporter<'r>,
     pub(super) checked: CheckedRules,
+    /// Scope of the file that is being checked.
+    pub(super) file_scope: Option<Arc<Scope>>,
 }
 
 /// Rules that have been checked, including disabled ones.
@@ -33,6 +38,10 @@ pub(super) struct CheckedRules {
     pub(super) disabled: Vec<usize>,
     /// Rules that take their agent from a column of a list.
     pub(super) agent_columns: Vec<AgentColumnUse>,
+    /// Scopes of the files that have one.
+    pub(super) scopes: Vec<FileScope>,
+    /// Keys that a rule and its scope both may have.
+    pub(super) scoped_keys: Vec<ScopedKeys>,
 }
 
 /// A rule that takes its agent from a column of a list.
@@ -66,7 +75,8 @@ impl<'c, 'r> RuleChecker<'c, 'r> {
         lists: &'c mut OpenLists,
         reporter: &'c mut Reporter<'r>,
     ) -> RuleChecker<'c, 'r> {
-        RuleChecker { context, definitions, lists, reporter, checked: CheckedRules::default() }
+        let checked = CheckedRules::default();
+        RuleChecker { context, definitions, lists, reporter, checked, file_scope: None }
     }
 
     /// Checks the rules of all files in order.
@@ -79,6 +89,12 @@ impl<'c, 'r> RuleChecker<'c, 'r> {
         let mut read = 0;
         for file in &mut table.files {
             self.reporter.set_file(&file.source);
+            let scope = file.definitions.iter_mut().find_map(|raw| raw.scope.take());
+            self.file_scope = scope.map(|raw| {
+                let scope = self.scope(&raw);
+                self.checked.scopes.push(scope);
+                self.checked.scopes[self.checked.scopes.len() - 1].scope.clone()
+            });
             // One for each chunk of definitions, or none if some definitions are not TOML.
             let mut definitions = file.definitions.iter_mut();
             for chunk in &file.chunks {
@@ -99,6 +115,11 @@ impl<'c, 'r> RuleChecker<'c, 'r> {
 }
 
 impl CheckedRules {
+    /// Returns the scope of a file.
+    pub(super) fn scope_of(&self, file: &Arc<SourceFile>) -> Option<&FileScope> {
+        self.scopes.iter().find(|scope| Arc::ptr_eq(&scope.source, file))
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<usize> {
         self.by_name.find(name, |index| &self.rules[index].name)
     }
@@ -129,7 +150,9 @@ impl Indexes {
             let indexed = rules.filter(|(_, (rule, invalid))| {
                 (rule.action == Action::Continue) == continues && !**invalid
             });
-            Index::new(indexed.map(|(number, (rule, _))| (number as u32, &rule.to, &rule.from)))
+            Index::new(indexed.map(|(number, (rule, _))| {
+                (number as u32, rule.narrowest(Side::To), rule.narrowest(Side::From))
+            }))
         };
         Indexes { deciding: index(false), continuing: index(true) }
     }

@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use crate::domain::call::{Call, Channel, Platform};
 use crate::domain::facts::Facts;
 use crate::rules::{
-    Conditions, NamedRef, NumberMatcher, ResolvedCall, Rule, RuleSet, Selector, WhereClause,
+    Conditions, NamedRef, NumberMatcher, ResolvedCall, Rule, RuleSet, Scope, Selector, WhereClause,
 };
 
 /// A call with the facts that conditions need.
@@ -71,18 +71,60 @@ impl<'c> MatchContext<'c> {
 /// Evaluates a rule. The error is the first condition that does not match.
 pub(crate) fn evaluate<'r>(rule: &'r Rule, context: &MatchContext<'_>) -> Result<(), Mismatch<'r>> {
     let call = context.call.call;
+    if let Some(scope) = &rule.scope {
+        evaluate_scope(scope, context)?;
+    }
     let conditions = rule.conditions.as_deref();
     if let Some(conditions) = conditions
         && !conditions.channel.matches(|channel| *channel == call.channel())
     {
         return Err(Mismatch::Channel(&conditions.channel));
     }
-    evaluate_numbers(rule, context)?;
+    evaluate_own_numbers(rule, context)?;
     conditions.map_or(Ok(()), |conditions| evaluate_conditions(conditions, context))
 }
 
-/// Evaluates only the number conditions of a rule.
+/// Evaluates the conditions of a scope.
+fn evaluate_scope<'r>(scope: &'r Scope, context: &MatchContext<'_>) -> Result<(), Mismatch<'r>> {
+    let outside = |key| Err(Mismatch::Scope(scope, key));
+    if let Some(key) = number_outside(scope, &context.call) {
+        return outside(key);
+    }
+    let (call, conditions) = (context.call.call, &scope.conditions);
+    if !conditions.channel.matches(|channel| *channel == call.channel()) {
+        return outside(ScopeKey::Channel);
+    }
+    if !conditions.platform.matches(|platform| *platform == call.platform()) {
+        return outside(ScopeKey::Platform);
+    }
+    if !conditions.source.matches(|source| **source == *call.source()) {
+        return outside(ScopeKey::Source);
+    }
+    Ok(())
+}
+
+/// Returns the first number of a call that is outside a scope.
+fn number_outside(scope: &Scope, call: &ResolvedCall<'_>) -> Option<ScopeKey> {
+    if !scope.to.matches(&call.to) {
+        return Some(ScopeKey::To);
+    }
+    (!scope.from.matches(&call.from)).then_some(ScopeKey::From)
+}
+
+/// Evaluates only the number conditions of a rule and its scope.
 pub(crate) fn evaluate_numbers<'r>(
+    rule: &'r Rule,
+    context: &MatchContext<'_>,
+) -> Result<(), Mismatch<'r>> {
+    if let Some(scope) = &rule.scope
+        && let Some(key) = number_outside(scope, &context.call)
+    {
+        return Err(Mismatch::Scope(scope, key));
+    }
+    evaluate_own_numbers(rule, context)
+}
+
+fn evaluate_own_numbers<'r>(
     rule: &'r Rule,
     context: &MatchContext<'_>,
 ) -> Result<(), Mismatch<'r>> {
@@ -120,9 +162,21 @@ fn evaluate_conditions<'r>(
     }
 }
 
+/// Key of a scope.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ScopeKey {
+    To,
+    From,
+    Channel,
+    Platform,
+    Source,
+}
+
 /// Condition that did not match.
 #[derive(Debug)]
 pub(crate) enum Mismatch<'r> {
+    /// The call is outside the scope of the rule's file, by this key.
+    Scope(&'r Scope, ScopeKey),
     Channel(&'r Selector<Channel>),
     To(&'r NumberMatcher),
     From(&'r NumberMatcher),

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde_json::json;
 
-use super::evaluate::{MatchContext, Mismatch, evaluate, evaluate_numbers};
+use super::evaluate::{MatchContext, Mismatch, ScopeKey, evaluate, evaluate_numbers};
 use super::{decide, scan};
 use crate::domain::call::Call;
 use crate::domain::decision::{Decision, KeepReason, Outcome};
@@ -137,6 +137,16 @@ impl fmt::Display for StepReason<'_, '_> {
         let StepReason(mismatch, context) = self;
         let call = context.call.call;
         match mismatch {
+            Mismatch::Scope(scope, key) => {
+                match key {
+                    ScopeKey::To => write!(f, "to {}", call.to().unmasked())?,
+                    ScopeKey::From => write!(f, "from {}", call.from().unmasked())?,
+                    ScopeKey::Channel => write!(f, "channel {}", call.channel())?,
+                    ScopeKey::Platform => write!(f, "platform {}", call.platform())?,
+                    ScopeKey::Source => write!(f, "source {}", call.source())?,
+                }
+                write!(f, " is outside the scope of {}", scope.file)
+            }
             Mismatch::Channel(expected) => {
                 write!(f, "channel {} is not in {expected}", call.channel())
             }

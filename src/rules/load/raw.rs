@@ -37,6 +37,11 @@ toml_table! {
         /// Country in whose form numbers without `+` are written: with `"US"`, `(213) 777-1234` is
         /// `+12137771234`; with `"DE"`, `030 901820` is `+4930901820`. Without it, they are errors.
         country: NonEmpty,
+        /// Conditions that every rule and every test of this file has, beside its own. With a `[scope]`,
+        /// the rules of one client's file cannot take the calls of another client.
+        ///
+        /// `[scope]`
+        scope: SubTable<RawScope>,
         /// Agents by the name that rules use. Without this table, rules contain the platform's own
         /// agent ids.
         ///
@@ -63,6 +68,26 @@ toml_table! {
     extra {
         /// Paths such as `lists.vip` whose value is unreadable, which has been reported.
         unreadable: Vec<String>,
+    }
+}
+
+toml_table! {
+    /// Conditions that every rule and every test of this file has. At least one key is required.
+    pub(crate) struct RawScope: "a scope" {
+        /// Called number: patterns as in a rule. `to = "+16175550104"`, or a list.
+        to: Strings,
+        /// Caller's number: patterns as in a rule.
+        from: Strings,
+        /// Source that the request came from: the NAME of a `[sources.NAME]` in the settings, or a list.
+        source: Strings,
+        /// Platform that sent the request.
+        platform: Platforms,
+        /// Voice call or text message.
+        channel: Channels,
+    }
+    header {
+        span: Range<usize>,
+        invalid: bool,
     }
 }
 
@@ -240,16 +265,17 @@ toml_table! {
     pub(crate) struct RawTest: "a test" {
         /// Description of the test: `"VIP at midnight on Christmas"`.
         name: NonEmpty = required,
-        /// Caller's number, `"withheld"`, or any text. Default: withheld.
+        /// Caller's number, `"withheld"`, or any text. Default: the only number of the file's
+        /// `[scope]`, or withheld.
         from: Text,
-        /// Called number, `"withheld"`, or any text. Default: withheld.
+        /// Called number, `"withheld"`, or any text. Default: the only number of the scope, or withheld.
         to: Text,
-        /// Voice call or text message. Default: `"call"`.
+        /// Voice call or text message. Default: the only channel of the scope, or `"call"`.
         channel: Channel,
         /// Platform that sends the request. Default: the platform of the source.
         platform: Platform,
         /// Source that the request comes from. Default: the first source of the settings that supports
-        /// the channel.
+        /// the channel and is in the scope.
         source: Text,
         /// Time of the call in the time zone of the rule table, or UTC without one:
         /// `"2026-12-25 00:10"`, or with an offset: `"2026-12-25T00:10:00-05:00"`.
@@ -341,6 +367,7 @@ pub(crate) enum RawValue {
     Table(Entries),
 }
 
+impl TomlTable for RawScope {}
 impl TomlTable for RawList {}
 impl TomlTable for RawArm {}
 impl TomlTable for RawTest {}

@@ -79,6 +79,7 @@ pub(super) fn matches(
         && matches_party(model, &rule.from, from)
         && matches_context(rule, context)
         && matches_where(model, rule, from, to, context)
+        && rule.scope.as_ref().is_none_or(|scope| matches(model, scope, from, to, context))
 }
 
 fn matches_context(rule: &RuleModel, context: &CallContext) -> bool {
