@@ -32,8 +32,8 @@ pub use model::template::{
 };
 pub use model::test::{Expected, Test};
 pub use model::{
-    Action, Agent, AgentRef, Arm, Conditions, NamedRef, PlatformIds, Rule, RuleAdditions, RuleSet,
-    Scope, Split,
+    Action, Agent, AgentRef, Arm, Conditions, NamedRef, NamedSplit, PlatformIds, RefTarget, Rule,
+    RuleAdditions, RuleSet, Scope, Split, SplitOfRow,
 };
 
 use load::files::TableFiles;

@@ -14,6 +14,7 @@ mod definitions;
 mod finish;
 mod lists;
 mod locations;
+mod named;
 mod outcome;
 mod patterns;
 mod raw_table;
@@ -69,8 +70,8 @@ pub(super) fn check(
     let mut lists = OpenLists::open(&mut raw, definitions.country, table_files, reporter);
     let rules = RuleChecker::new(context, &mut definitions, &mut lists, reporter);
     let rules = rules.check(&mut raw, progress);
-    let agents = &mut definitions.agents;
-    let lists = ListFiller { context, rules: &rules, agents, reporter }.fill(lists, progress);
+    let filler = ListFiller { context, rules: &rules, definitions: &mut definitions, reporter };
+    let lists = filler.fill(lists, progress);
     let origins = Origins::new(context);
     ScopeComparison::new(&rules, &lists.lists, origins, reporter).check();
     let tests = TestChecker {

@@ -22,7 +22,7 @@ use condition::WhereClause;
 use dates::Dates;
 use hours::Hours;
 use index::{Index, narrower};
-use lists::{Lists, Side};
+use lists::{Cell, Lists, Side};
 use name_index::NameIndex;
 use pattern::{NumberMatcher, Selector};
 use template::{ObjectTemplate, Template};
@@ -48,7 +48,12 @@ pub struct RuleSet {
     pub deciding_index: Index,
     /// Index of the rules that continue.
     pub continuing_index: Index,
+    /// Splits that the rows of lists name.
+    pub splits: Vec<NamedSplit>,
     pub(crate) agents_by_name: NameIndex,
+    pub(crate) hours_by_name: NameIndex,
+    pub(crate) dates_by_name: NameIndex,
+    pub(crate) splits_by_name: NameIndex,
     /// The table has no `[agents]`, so rules use raw platform ids.
     pub raw_agent_ids: bool,
 }
@@ -185,13 +190,22 @@ pub(crate) struct Origin<'o> {
     pub(crate) channel: Channel,
 }
 
-/// Reference to a named item of the table: its position, and its name for messages.
+/// Reference to a named item of the table, and its text in the rule for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedRef {
-    /// Position, counted from 0.
-    pub index: usize,
-    /// Name in the table.
+    /// Item that is meant.
+    pub target: RefTarget,
+    /// Text in the rule: a name, or `${LIST.column}`.
     pub name: Box<str>,
+}
+
+/// Item that a reference means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefTarget {
+    /// The one at this position, counted from 0.
+    Position(usize),
+    /// The one that the matching row of a list names.
+    Cell(Cell),
 }
 
 impl std::fmt::Display for NamedRef {
@@ -207,6 +221,8 @@ pub enum Action {
     Agent(AgentRef),
     /// Routes the call to one of several agents, always the same one for the same caller.
     Split(Box<Split>),
+    /// Does the same by the split that the matching row of a list names.
+    SplitOfRow(Box<SplitOfRow>),
     /// Rejects the call with this reason.
     Reject(Box<str>),
     /// Keeps the agent that the platform has configured.
@@ -248,6 +264,36 @@ pub struct Split {
     pub arms: Vec<Arm>,
 }
 
+impl Split {
+    /// Returns the positions of the agents that the arms name.
+    pub(crate) fn agents(&self) -> impl Iterator<Item = usize> {
+        self.arms.iter().filter_map(|arm| match &arm.agent {
+            AgentRef::Agent(agent) => Some(*agent as usize),
+            AgentRef::Template(_) => None,
+        })
+    }
+}
+
+/// A split that the matching row of a list names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SplitOfRow {
+    /// Column with the names of splits.
+    pub cell: Cell,
+    /// Text in the rule: `${LIST.column}`.
+    pub name: Box<str>,
+    /// Key that is hashed in place of the split's name.
+    pub key: Option<Box<str>>,
+}
+
+/// A split that rules and rows can name: `[splits.NAME]`.
+#[derive(Debug)]
+pub struct NamedSplit {
+    /// Name in the table.
+    pub name: Box<str>,
+    /// The split, whose key is its name.
+    pub split: Split,
+}
+
 /// An arm of a split.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arm {
@@ -279,5 +325,21 @@ impl RuleSet {
     /// Returns the position in [`RuleSet::agents`] of the agent with this name.
     pub fn agent_index(&self, name: &str) -> Option<usize> {
         self.agents_by_name.find(name, |index| &self.agents[index].name)
+    }
+
+    /// Returns the position in [`RuleSet::hours`] of the hours with this name.
+    pub(crate) fn hours_index(&self, name: &str) -> Option<usize> {
+        self.hours_by_name.find(name, |index| &self.hours[index].name)
+    }
+
+    /// Returns the position in [`RuleSet::dates`] of the dates with this name.
+    pub(crate) fn dates_index(&self, name: &str) -> Option<usize> {
+        self.dates_by_name.find(name, |index| &self.dates[index].name)
+    }
+
+    /// Returns the split with this name.
+    pub(crate) fn split(&self, name: &str) -> Option<&Split> {
+        let index = self.splits_by_name.find(name, |index| &self.splits[index].name)?;
+        Some(&self.splits[index].split)
     }
 }

@@ -34,6 +34,7 @@ mod reload;
 mod replay;
 mod rules;
 mod schema;
+mod scopes;
 mod service_manager;
 mod settings;
 mod sockets;

@@ -148,6 +148,7 @@ fn the_shipped_files_match_their_schema() {
 const RULES: [(&str, &str); 5] = [
     ("rules", ""),
     ("scope", "/properties/scope"),
+    ("splits", "/properties/splits/additionalProperties"),
     ("hours", "/properties/hours/additionalProperties"),
     ("rule", "/properties/rule/items"),
     ("test", "/properties/test/items"),

@@ -12,6 +12,7 @@ use super::rules::{EnabledRules, Indexes};
 use super::sources::Origins;
 use super::unreachable::{RuleComparison, warn_unreachable};
 use crate::diagnostics::SourceFile;
+use crate::rules::model::name_index::NameIndex;
 use crate::rules::{Action, CheckContext, Progress, Rule, RuleSet};
 
 /// A table of which every part has been checked.
@@ -43,7 +44,13 @@ impl CheckedParts {
         }
         let fingerprint = self.fingerprint(files);
         let CheckedParts { definitions, lists, rules } = self;
+        let names = |names: Vec<&str>| NameIndex::of(&names);
+        let splits = definitions.splits.all;
         let table = RuleSet {
+            hours_by_name: names(definitions.hours.iter().map(|hours| &*hours.name).collect()),
+            dates_by_name: names(definitions.dates.iter().map(|dates| &*dates.name).collect()),
+            splits_by_name: names(splits.iter().map(|split| &*split.name).collect()),
+            splits,
             zone: definitions.zone.get(),
             agents: definitions.agents.all,
             agents_by_name: definitions.agents.by_name,
@@ -85,6 +92,11 @@ impl CheckedParts {
         for (hours, location) in definitions.hours_usage.unused() {
             let message = format!("no rule uses the hours `{}`", definitions.hours[hours].name);
             report.warning("unused-hours", Some(location), message);
+        }
+        for (split, location) in definitions.splits.usage.unused() {
+            let message =
+                format!("no rule uses the split `{}`", definitions.splits.all[split].name);
+            report.warning("unused-split", Some(location), message);
         }
         for (list, location) in &lists.unused {
             let message = format!("no rule uses the list `{}`", lists.lists.list(*list).name);

@@ -69,28 +69,28 @@ pub(super) fn any_numbers() -> Vec<Party> {
 pub(super) fn examples(pattern: &NumberPattern, lists: &Lists) -> Vec<Party> {
     let with_prefix = |prefix: PhoneNumber| completed(prefix).map(Party::Number).collect();
     let number = |text: &str| PhoneNumber::parse(text).ok();
-        match pattern {
-            NumberPattern::Exact(number) => vec![Party::Number(*number)],
-            NumberPattern::Prefix(prefix) => with_prefix(*prefix),
-            NumberPattern::Digits(_) => {
-                let text = pattern.to_string();
-                let filled = ('0'..='9')
-                    .filter_map(|digit| number(&text.replace('X', digit.encode_utf8(&mut [0; 4]))));
-                filled.map(Party::Number).collect()
-            }
-            NumberPattern::Country(country) => {
-                let prefix = number(&format!("+{}", country.example_prefix()));
-                prefix.map(with_prefix).unwrap_or_default()
-            }
-            NumberPattern::List(list, _) => match lists.any_item(*list) {
-                Some(Item::Number(number)) => vec![Party::Number(number)],
-                Some(Item::Prefix(prefix)) => with_prefix(prefix),
-                Some(Item::Text(text)) => vec![Party::Literal(text)],
-                None => Vec::new(),
-            },
-            NumberPattern::Withheld => vec![Party::Withheld],
-            NumberPattern::Literal(text) => vec![Party::Literal(text.clone())],
+    match pattern {
+        NumberPattern::Exact(number) => vec![Party::Number(*number)],
+        NumberPattern::Prefix(prefix) => with_prefix(*prefix),
+        NumberPattern::Digits(_) => {
+            let text = pattern.to_string();
+            let filled = ('0'..='9')
+                .filter_map(|digit| number(&text.replace('X', digit.encode_utf8(&mut [0; 4]))));
+            filled.map(Party::Number).collect()
         }
+        NumberPattern::Country(country) => {
+            let prefix = number(&format!("+{}", country.example_prefix()));
+            prefix.map(with_prefix).unwrap_or_default()
+        }
+        NumberPattern::List(list, _) => match lists.any_item(*list) {
+            Some(Item::Number(number)) => vec![Party::Number(number)],
+            Some(Item::Prefix(prefix)) => with_prefix(prefix),
+            Some(Item::Text(text)) => vec![Party::Literal(text)],
+            None => Vec::new(),
+        },
+        NumberPattern::Withheld => vec![Party::Withheld],
+        NumberPattern::Literal(text) => vec![Party::Literal(text.clone())],
+    }
 }
 
 /// Returns numbers of a common length with this prefix.
@@ -106,4 +106,3 @@ fn completed(prefix: PhoneNumber) -> impl Iterator<Item = PhoneNumber> {
         number
     })
 }
-

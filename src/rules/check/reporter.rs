@@ -28,6 +28,7 @@ impl Section {
 
 pub(super) const LISTS: Section = Section::new("unknown-list", "lists", "list");
 pub(super) const DATES: Section = Section::new("unknown-dates", "dates", "dates");
+pub(super) const SPLITS: Section = Section::new("unknown-split", "splits", "split");
 pub(super) const HOURS: Section = Section::new("unknown-hours", "hours", "hours");
 
 /// Parts of the table that could be parsed.

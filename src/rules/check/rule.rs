@@ -22,9 +22,9 @@ impl RuleChecker<'_, '_> {
         let name = self.rule_name(raw, number);
         let to = self.numbers(&raw.to);
         let from = self.numbers(&raw.from);
-        let mut conditions = self.conditions(raw, name);
         let scope = self.file_scope.clone();
         let numbers = RuleNumbers { to: &to, from: &from, scope: scope.as_deref() };
+        let mut conditions = self.conditions(raw, name, numbers);
         conditions.where_clauses = self.where_clauses(raw, numbers);
         let additions = self.additions(raw, name, numbers);
         let action = self.action(raw, name, numbers);
@@ -97,9 +97,16 @@ impl RuleChecker<'_, '_> {
                         self.warn_missing_id(number, found, location);
                     }
                 }
+                (Action::Split(split), RawOutcome::NamedSplit(name)) => {
+                    let agents: Vec<_> = split.agents().collect();
+                    for agent in agents {
+                        self.warn_missing_id(number, agent, self.reporter.location(&name.span));
+                    }
+                }
                 (Action::Reject(_), _) => self.warn_unsent_additions(raw, number),
                 (Action::Continue, _) => self.warn_no_additions(raw, number),
-                (Action::Agent(_) | Action::Split(_) | Action::Keep, _) => {}
+                (Action::Agent(_) | Action::Split(_) | Action::SplitOfRow(_) | Action::Keep, _) => {
+                }
             }
         }
         self.warn_unused_split_key(raw, number);
@@ -139,7 +146,7 @@ impl RuleChecker<'_, '_> {
     fn warn_unused_split_key(&mut self, raw: &RawRule, number: usize) {
         let rule = &self.checked.rules[number];
         let Some(key) = &raw.split_key else { return };
-        if !matches!(rule.action, Action::Split(_)) {
+        if !matches!(rule.action, Action::Split(_) | Action::SplitOfRow(_)) {
             let message = format!("{} has a `split_key` but no `split`", describe_rule(&rule.name));
             self.reporter.warning("never-used", &key.span, message);
         }

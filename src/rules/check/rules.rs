@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::definitions::Definitions;
-use super::lists::OpenLists;
+use super::lists::{NameKind, OpenLists};
 use super::locations::{RuleLocations, retain_flagged};
 use super::raw_table::RawTable;
 use super::reporter::Reporter;
@@ -36,17 +36,18 @@ pub(super) struct CheckedRules {
     pub(super) invalid: Vec<bool>,
     /// Indexes of disabled rules, ascending.
     pub(super) disabled: Vec<usize>,
-    /// Rules that take their agent from a column of a list.
-    pub(super) agent_columns: Vec<AgentColumnUse>,
+    /// Rules that take the name of an agent, hours, dates or a split from a column of a list.
+    pub(super) name_columns: Vec<NameColumnUse>,
     /// Scopes of the files that have one.
     pub(super) scopes: Vec<FileScope>,
     /// Keys that a rule and its scope both may have.
     pub(super) scoped_keys: Vec<ScopedKeys>,
 }
 
-/// A rule that takes its agent from a column of a list.
-pub(super) struct AgentColumnUse {
+/// A rule that takes a name from a column of a list.
+pub(super) struct NameColumnUse {
     pub(super) rule: usize,
+    pub(super) kind: NameKind,
     pub(super) location: Location,
     pub(super) cell: Cell,
 }
@@ -85,6 +86,7 @@ impl<'c, 'r> RuleChecker<'c, 'r> {
         table: &mut RawTable,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> CheckedRules {
+        self.named_splits(table);
         let total = table.bytes();
         let mut read = 0;
         for file in &mut table.files {

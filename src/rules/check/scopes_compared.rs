@@ -44,9 +44,9 @@ impl<'c, 'r> ScopeComparison<'c, 'r> {
         }
         let scopes: Vec<_> = self.rules.scopes.iter().filter(|scope| !scope.invalid).collect();
         for (index, scope) in scopes.iter().enumerate() {
-            let overlap = scopes[..index]
-                .iter()
-                .find_map(|earlier| Some((earlier, self.common_call(&earlier.scope, &scope.scope)?)));
+            let overlap = scopes[..index].iter().find_map(|earlier| {
+                Some((earlier, self.common_call(&earlier.scope, &scope.scope)?))
+            });
             if let Some((earlier, call)) = overlap {
                 let message =
                     format!("the scope of this file overlaps that of {}", earlier.scope.file);

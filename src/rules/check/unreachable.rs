@@ -16,7 +16,7 @@ use crate::rules::model::Origin;
 use crate::rules::model::index::PartyKeys;
 use crate::rules::model::lists::{Lists, Side};
 use crate::rules::{
-    Action, Conditions, NamedRef, NumberMatcher, NumberPattern, Rule, Scope, Selector,
+    Action, Conditions, NamedRef, NumberMatcher, NumberPattern, RefTarget, Rule, Scope, Selector,
 };
 
 /// Rules to compare with each other.
@@ -46,13 +46,17 @@ impl RuleComparison<'_> {
 
     /// Returns whether `earlier` accepts each call that `rule` accepts, apart from the numbers.
     fn conditions_cover(&self, earlier: &Rule, rule: &Rule) -> bool {
+        if matches!(earlier.action, Action::SplitOfRow(_)) {
+            return false; // It does not match rows that name no split.
+        }
         let own = rule.conditions.as_deref();
         let covered = earlier.conditions.as_deref().is_none_or(|earlier| {
             covers_times(&earlier.hours, own.map(|own| &own.hours))
                 && covers_times(&earlier.dates, own.map(|own| &own.dates))
-                && earlier.where_clauses.iter().all(|clause| {
-                    own.is_some_and(|own| own.where_clauses.contains(clause))
-                })
+                && earlier
+                    .where_clauses
+                    .iter()
+                    .all(|clause| own.is_some_and(|own| own.where_clauses.contains(clause)))
         });
         covered
             && (accepts_every_origin(earlier)
@@ -258,9 +262,8 @@ fn numbers_cover(
     };
     let scope = earlier.scope.as_ref().filter(|scope| !is_same(scope));
     condition_covers(earlier.numbers(numbers.side), part, numbers, lists)
-        && scope.is_none_or(|scope| {
-            condition_covers(scope.numbers(numbers.side), part, numbers, lists)
-        })
+        && scope
+            .is_none_or(|scope| condition_covers(scope.numbers(numbers.side), part, numbers, lists))
 }
 
 /// Returns whether `earlier` matches everything that this part of `numbers` matches.
@@ -302,8 +305,14 @@ fn example_call(
     taken_by: usize,
     [to, from]: [NumberPart<'_>; 2],
 ) -> Option<ExampleCall> {
-    let needs_row_or_header = |conditions: &Conditions| !conditions.where_clauses.is_empty();
-    if rule.conditions.as_deref().is_some_and(needs_row_or_header) {
+    let needs_row_or_header = |conditions: &Conditions| {
+        let needs_row = |item: &NamedRef| matches!(item.target, RefTarget::Cell(_));
+        !conditions.where_clauses.is_empty()
+            || conditions.hours.entries().chain(conditions.dates.entries()).any(needs_row)
+    };
+    if rule.conditions.as_deref().is_some_and(needs_row_or_header)
+        || matches!(rule.action, Action::SplitOfRow(_))
+    {
         return None; // The example would need a list row or a SIP header.
     }
     let matching_examples = |side, part| {
@@ -324,7 +333,8 @@ fn example_call(
     let count = if to.is_empty() || from.is_empty() { 0 } else { to.len().max(from.len()) };
     // The offset avoids calls from a number to itself.
     let pair = |index: usize| (&to[index % to.len()], &from[(index + 1) % from.len()]);
-    let certain = (0..count).find(|index| is_first(comparison, taken_by, rule, (channel, pair(*index))));
+    let certain =
+        (0..count).find(|index| is_first(comparison, taken_by, rule, (channel, pair(*index))));
     let index = certain.or((count > 0).then_some(0))?;
     let (to, from) = pair(index);
     let is_certain = certain.is_some();
@@ -388,9 +398,11 @@ fn warn_covered(
     );
     let advice = match &rule.action {
         Action::Continue => "what it adds is never added",
-        Action::Agent(_) | Action::Split(_) | Action::Reject(_) | Action::Keep => {
-            "move it up, or take it out"
-        }
+        Action::Agent(_)
+        | Action::Split(_)
+        | Action::SplitOfRow(_)
+        | Action::Reject(_)
+        | Action::Keep => "move it up, or take it out",
     };
     let help = match example {
         Some(example) => format!("{}; {advice}", describe_example(&example, rules)),

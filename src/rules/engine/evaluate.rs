@@ -11,7 +11,8 @@ use jiff::civil::Date;
 use crate::domain::call::{Call, Channel, Platform};
 use crate::domain::facts::Facts;
 use crate::rules::{
-    Conditions, NamedRef, NumberMatcher, ResolvedCall, Rule, RuleSet, Scope, Selector, WhereClause,
+    Action, Conditions, NamedRef, NumberMatcher, RefTarget, ResolvedCall, Rule, RuleSet, Scope,
+    Selector, Split, SplitOfRow, WhereClause,
 };
 
 /// A call with the facts that conditions need.
@@ -51,21 +52,59 @@ impl<'c> MatchContext<'c> {
         *self.today.get_or_init(|| self.at.to_zoned(self.table.zone.clone()).date())
     }
 
-    fn is_open(&self, hours: &NamedRef) -> bool {
+    /// Returns the hours that a condition means for this call: those with this name, or those that the
+    /// matching row names.
+    pub(crate) fn hours_of(&self, hours: &NamedRef) -> Option<usize> {
+        self.position(hours, |name| self.table.hours_index(name))
+    }
+
+    /// Returns the dates that a condition means for this call.
+    pub(crate) fn dates_of(&self, dates: &NamedRef) -> Option<usize> {
+        self.position(dates, |name| self.table.dates_index(name))
+    }
+
+    /// Returns the split that the matching row names.
+    pub(crate) fn split_of<'t>(&self, table: &'t RuleSet, split: &SplitOfRow) -> Option<&'t Split> {
+        table.split(self.call.cell(split.cell)?)
+    }
+
+    fn position(
+        &self,
+        reference: &NamedRef,
+        find: impl Fn(&str) -> Option<usize>,
+    ) -> Option<usize> {
+        match reference.target {
+            RefTarget::Position(position) => Some(position),
+            RefTarget::Cell(cell) => find(self.call.cell(cell)?),
+        }
+    }
+
+    fn is_open(&self, hours: usize) -> bool {
         self.used_time.set(true);
         let states = self
             .open_hours
             .get_or_init(|| self.table.hours.iter().map(|_| Cell::new(None)).collect());
-        states[hours.index].get().unwrap_or_else(|| {
-            let open = self.table.hours[hours.index].is_open(self.at);
-            states[hours.index].set(Some(open));
+        states[hours].get().unwrap_or_else(|| {
+            let open = self.table.hours[hours].is_open(self.at);
+            states[hours].set(Some(open));
             open
         })
     }
 
-    fn is_date(&self, dates: &NamedRef) -> bool {
-        self.table.dates[dates.index].contains(self.today())
+    fn is_date(&self, dates: usize) -> bool {
+        self.table.dates[dates].contains(self.today())
     }
+}
+
+/// Returns whether a condition on named items matches. An unknown item never matches, negated or not.
+fn matches_named(
+    selector: &Selector<NamedRef>,
+    position: impl Fn(&NamedRef) -> Option<usize>,
+    holds: impl Fn(usize) -> bool,
+) -> bool {
+    selector.is_anything()
+        || selector.entries().all(|entry| position(entry).is_some())
+            && selector.matches(|entry| position(entry).is_some_and(&holds))
 }
 
 /// Evaluates a rule. The error is the first condition that does not match.
@@ -81,7 +120,15 @@ pub(crate) fn evaluate<'r>(rule: &'r Rule, context: &MatchContext<'_>) -> Result
         return Err(Mismatch::Channel(&conditions.channel));
     }
     evaluate_own_numbers(rule, context)?;
-    conditions.map_or(Ok(()), |conditions| evaluate_conditions(conditions, context))
+    if let Some(conditions) = conditions {
+        evaluate_conditions(conditions, context)?;
+    }
+    match &rule.action {
+        Action::SplitOfRow(split) if context.split_of(context.table, split).is_none() => {
+            Err(Mismatch::Split(split))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Evaluates the conditions of a scope.
@@ -148,12 +195,12 @@ fn evaluate_conditions<'r>(
     if !conditions.source.matches(|source| **source == *call.source()) {
         return Err(Mismatch::Source(&conditions.source));
     }
-    if !conditions.hours.is_anything() && !conditions.hours.matches(|hours| context.is_open(hours))
-    {
+    let is_open = |hours| context.is_open(hours);
+    if !matches_named(&conditions.hours, |hours| context.hours_of(hours), is_open) {
         return Err(Mismatch::Hours(&conditions.hours));
     }
-    if !conditions.dates.is_anything() && !conditions.dates.matches(|dates| context.is_date(dates))
-    {
+    let is_date = |dates| context.is_date(dates);
+    if !matches_named(&conditions.dates, |dates| context.dates_of(dates), is_date) {
         return Err(Mismatch::Dates(&conditions.dates));
     }
     match conditions.where_clauses.iter().find(|condition| !condition.matches(&context.call)) {
@@ -185,4 +232,6 @@ pub(crate) enum Mismatch<'r> {
     Hours(&'r Selector<NamedRef>),
     Dates(&'r Selector<NamedRef>),
     Where(&'r WhereClause),
+    /// The matching row names no split.
+    Split(&'r SplitOfRow),
 }

@@ -12,7 +12,8 @@ use super::{decide, scan};
 use crate::domain::call::Call;
 use crate::domain::decision::{Decision, KeepReason, Outcome};
 use crate::domain::facts::Facts;
-use crate::rules::{Action, NamedRef, RuleSet, Selector};
+use crate::domain::party::Party;
+use crate::rules::{Action, NamedRef, RefTarget, RuleSet, Side};
 
 /// Result of evaluating a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,13 +162,35 @@ impl fmt::Display for StepReason<'_, '_> {
                 write!(f, "source {} is not in {expected}", call.source())
             }
             Mismatch::Hours(expected) => {
-                let hours = &context.table.hours;
-                let states = entries(expected)
-                    .map(|entry| hours[entry.index].status(context.at()).to_string());
-                write!(f, "hours {expected}: {}", states.collect::<Vec<_>>().join(", "))
+                let status = |entry: &NamedRef| match context.hours_of(entry) {
+                    Some(hours) => {
+                        let status = context.table.hours[hours].status(context.at());
+                        format!("{status}{}", in_row(entry, context))
+                    }
+                    None => names_none(&entry.name, entry.target, context),
+                };
+                let states = expected.entries().map(status).collect::<Vec<_>>();
+                write!(f, "hours {expected}: {}", states.join(", "))
             }
             Mismatch::Dates(expected) => {
-                write!(f, "dates {expected}: today is {}", context.today())
+                write!(f, "dates {expected}: ")?;
+                for entry in expected.entries() {
+                    match context.dates_of(entry) {
+                        None => {
+                            return f.write_str(&names_none(&entry.name, entry.target, context));
+                        }
+                        Some(dates) if matches!(entry.target, RefTarget::Cell(_)) => {
+                            let name = &context.table.dates[dates].name;
+                            write!(f, "{name}{}, ", in_row(entry, context))?;
+                        }
+                        Some(_) => {}
+                    }
+                }
+                write!(f, "today is {}", context.today())
+            }
+            Mismatch::Split(split) => {
+                let target = RefTarget::Cell(split.cell);
+                write!(f, "split {}: {}", split.name, names_none(&split.name, target, context))
             }
             Mismatch::Where(condition) => match condition.operand.value(&context.call) {
                 Some(actual) => {
@@ -179,8 +202,28 @@ impl fmt::Display for StepReason<'_, '_> {
     }
 }
 
-fn entries(selector: &Selector<NamedRef>) -> impl Iterator<Item = &NamedRef> {
-    selector.any_of.iter().chain(&selector.none_of)
+/// Returns ` (in the row of +13125550117)` for an item that a row names.
+fn in_row(entry: &NamedRef, context: &MatchContext<'_>) -> String {
+    match row_owner(entry.target, context) {
+        Some(party) => format!(" (in the row of {})", party.unmasked()),
+        None => String::new(),
+    }
+}
+
+/// Returns a phrase for a row whose cell is empty.
+fn names_none(name: &str, target: RefTarget, context: &MatchContext<'_>) -> String {
+    let Some(party) = row_owner(target, context) else { return format!("{name} is unknown") };
+    format!("the row of {} names none", party.unmasked())
+}
+
+/// Returns the party whose row names an item.
+fn row_owner<'c>(target: RefTarget, context: &MatchContext<'c>) -> Option<&'c Party> {
+    let RefTarget::Cell(cell) = target else { return None };
+    let (from, to) = (context.call.call.from(), context.call.call.to());
+    Some(match cell.side {
+        Side::From => from,
+        Side::To => to,
+    })
 }
 
 impl Explanation<'_> {

@@ -14,10 +14,10 @@ use crate::rules::model::condition::Number;
 use crate::schema::toml_table;
 use parse::{Entry, Header, TableKeys, TomlReader, TomlTable};
 use value_types::{
-    Agents, Boolean, Channel, Channels, DateRanges, Integer, LiteralTrue, Metadata, NamedTables,
-    NonEmpty, NumberList, OpeningTimes, OptionalStrings, OutcomeName, Percent, Platform, Platforms,
-    RejectReason, StringTable, Strings, SubTable, Tables, Text, Timestamp, ValueType, Variables,
-    WhereTable,
+    Agents, Arms, Boolean, Channel, Channels, DateRanges, Integer, LiteralTrue, Metadata,
+    NamedTables, NonEmpty, NumberList, OpeningTimes, OptionalStrings, OutcomeName, Percent,
+    Platform, Platforms, RejectReason, StringTable, Strings, SubTable, Tables, Text, Timestamp,
+    ValueType, Variables, WhereTable,
 };
 
 /// A value and the bytes of the file that hold it.
@@ -59,6 +59,10 @@ toml_table! {
         ///
         /// `[hours.office]`
         hours: NamedTables<RawHours>,
+        /// Named splits, for `split = "new-greeting"` and for columns of lists.
+        ///
+        /// `[splits.new-greeting]`
+        splits: NamedTables<RawSplit>,
         /// Rules, each in a `[[rule]]` of its own. Their order matters.
         rules as "rule": Tables<RawRule>,
         /// Tests, each in a `[[test]]` of its own: a call, and the decision that it must lead to. A
@@ -176,13 +180,13 @@ toml_table! {
         /// Source that the request came from: the NAME of a `[sources.NAME]` in the settings, or a list.
         /// A leading `!` excludes.
         source: Strings,
-        /// Opening hours that must include the time of the call: the name of an `[hours]` table, or a
-        /// list. A leading `!` excludes.
+        /// Opening hours that must include the time of the call: the name of an `[hours]` table,
+        /// `"${LIST.column}"` with such names, or a list. A leading `!` excludes.
         ///
         /// `hours = "!office"`: outside office hours
         hours: Strings,
-        /// Days that must include the day of the call: the name of a `[dates]` table, or a list. A
-        /// leading `!` excludes.
+        /// Days that must include the day of the call: the name of a `[dates]` table,
+        /// `"${LIST.column}"` with such names, or a list. A leading `!` excludes.
         dates: Strings,
         /// Conditions on list columns and SIP headers: a value, a list of values of which any may
         /// match, or a comparison. An unknown value never matches.
@@ -214,10 +218,11 @@ toml_table! {
         /// Outcome: this agent answers. A name from `[agents]`.
         "agent": NonEmpty::schema,
         /// Outcome: one of several agents answers, in proportions that add up to 100. A caller always
-        /// gets the same agent.
+        /// gets the same agent. Arms, the name of a `[splits]` table, or `"${LIST.column}"` with such
+        /// names.
         ///
         /// `split = [{ agent = "front-desk", percent = 90 }, { agent = "new-desk", percent = 10 }]`
-        "split": arms,
+        "split": arms_or_name,
         /// Outcome: the call is rejected. `true`, or the reason for the log, which the caller does not
         /// hear.
         ///
@@ -243,6 +248,21 @@ toml_table! {
         first_addition: Option<Range<usize>>,
     }
     constrain one_outcome;
+}
+
+toml_table! {
+    /// A split that rules and the rows of lists name.
+    pub(crate) struct RawSplit: "a table of a split" {
+        /// Agents in proportions that add up to 100.
+        ///
+        /// `arms = [{ agent = "front-desk", percent = 90 }, { agent = "new-desk", percent = 10 }]`
+        arms: Arms = required,
+    }
+    header {
+        name: Spanned<String>,
+        span: Range<usize>,
+        invalid: bool,
+    }
 }
 
 toml_table! {
@@ -347,6 +367,8 @@ pub(crate) enum RawCondition {
 pub(crate) enum RawOutcome {
     Agent(Spanned<String>),
     Split(Vec<RawArm>),
+    /// The name of a split, or the column with the names.
+    NamedSplit(Spanned<String>),
     /// Rejected, with the reason or an empty string.
     Reject(String),
     Keep,
@@ -370,6 +392,18 @@ pub(crate) enum RawValue {
 impl TomlTable for RawScope {}
 impl TomlTable for RawList {}
 impl TomlTable for RawArm {}
+
+impl TomlTable for RawSplit {
+    fn finish(&mut self, toml: &mut TomlReader<'_>) {
+        if self.arms.is_empty() && !self.invalid {
+            self.invalid = true;
+            let message = format!("split `{}` has no `arms`", self.name.value);
+            toml.error_in_file("bad-split", &self.name.span, message)
+                .help("write arms = [{ agent = \"front-desk\", percent = 90 }, …]");
+        }
+    }
+}
+
 impl TomlTable for RawTest {}
 impl TomlTable for RawExpectation {}
 
@@ -437,8 +471,10 @@ fn numbers_or_file(schema: &mut Value) {
     ]);
 }
 
-fn arms() -> Value {
-    json!({ "type": "array", "items": RawArm::spec().json_schema(), "minItems": 1 })
+fn arms_or_name() -> Value {
+    let mut schema = Arms::schema();
+    schema["type"] = json!(["string", "array"]);
+    schema
 }
 
 fn one_outcome(schema: &mut Value) {

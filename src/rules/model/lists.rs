@@ -266,9 +266,8 @@ impl Lists {
         let mut keys: Vec<_> = entries.map(|entry| entry.key).collect();
         keys.sort_unstable();
         let numbers = keys.into_iter().map(PhoneNumber::from_key);
-        let mut parties = numbers
-            .map(|number| number.map(Party::Number))
-            .collect::<Option<Vec<_>>>()?;
+        let mut parties =
+            numbers.map(|number| number.map(Party::Number)).collect::<Option<Vec<_>>>()?;
         let texts = self.texts.iter();
         let texts = texts.filter(|(_, rows)| rows.iter().any(|(other, _)| *other == list));
         parties.extend(texts.map(|(text, _)| Party::Literal(text.clone())));

@@ -26,6 +26,8 @@ pub(super) struct Row {
     pub(super) number: String,
     pub(super) tier: &'static str,
     pub(super) agent: &'static str,
+    pub(super) hours: &'static str,
+    pub(super) split: &'static str,
 }
 
 /// One rule. Its name is `r` and its index.
@@ -36,6 +38,7 @@ pub(super) struct RuleModel {
     pub(super) channel: Vec<&'static str>,
     pub(super) platform: Vec<&'static str>,
     pub(super) source: Vec<&'static str>,
+    /// `ROW` stands for the hours in the matching row.
     pub(super) hours: Vec<&'static str>,
     pub(super) dates: Vec<&'static str>,
     pub(super) tier: Vec<&'static str>,
@@ -54,6 +57,8 @@ pub(super) enum Action {
     AgentOfRow,
     /// Hundredths of a percent of the first arm.
     Split(u16),
+    /// The split in the matching row; the rule does not match if the row has none.
+    SplitOfRow,
     Reject(&'static str),
     #[default]
     Keep,
@@ -82,6 +87,9 @@ closed = "holidays"
 [hours.berlin-night]
 zone = "Europe/Berlin"
 mon-sun = "22:30-07:00"
+
+[splits.trial]
+arms = [{ agent = "desk", percent = 40 }, { agent = "night", percent = 60 }]
 "#;
 
 impl TableModel {
@@ -101,11 +109,12 @@ impl TableModel {
         self.write_lists(&rules);
         std::fs::write(rules.join("000.toml"), self.definitions()).expect("a file");
         let numbered: Vec<_> = self.rules.iter().enumerate().collect();
-        let same_file = |(_, one): &(usize, &RuleModel), (_, other): &(usize, &RuleModel)| {
-            match (&one.scope, &other.scope) {
-                (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-                (one, other) => one.is_none() && other.is_none(),
-            }
+        let same_file = |(_, one): &(usize, &RuleModel), (_, other): &(usize, &RuleModel)| match (
+            &one.scope,
+            &other.scope,
+        ) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
         };
         for (at, group) in numbered.chunk_by(same_file).enumerate() {
             let scope = group[0].1.scope.as_ref();
@@ -180,8 +189,11 @@ pub(super) fn check_context() -> CheckContext {
 
 /// Writes rows as CSV. The columns are not in the order in which the rules use them.
 fn csv(rows: &[Row]) -> String {
-    let rows = rows.iter().map(|row| format!("{},{},{}\n", row.number, row.tier, row.agent));
-    format!("number,tier,agent\n{}", rows.collect::<String>())
+    let rows = rows.iter().map(|row| {
+        let Row { number, tier, agent, hours, split } = row;
+        format!("{number},{tier},{hours},{agent},{split}\n")
+    });
+    format!("number,tier,hours,agent,split\n{}", rows.collect::<String>())
 }
 
 impl RuleModel {
@@ -208,11 +220,9 @@ impl RuleModel {
                 push_line(key, format!("{words:?}"));
             }
         }
-        for (key, words) in [
-            ("channel", &self.channel),
-            ("platform", &self.platform),
-            ("source", &self.source),
-        ] {
+        for (key, words) in
+            [("channel", &self.channel), ("platform", &self.platform), ("source", &self.source)]
+        {
             if !words.is_empty() {
                 push_line(key, format!("{words:?}"));
             }
@@ -225,10 +235,19 @@ impl RuleModel {
         let mut text = self.conditions_to_toml();
         let mut push_line =
             |key: &str, value: String| writeln!(text, "{key} = {value}").expect("text");
-        for (key, words) in [("hours", &self.hours), ("dates", &self.dates)] {
-            if !words.is_empty() {
-                push_line(key, format!("{words:?}"));
-            }
+        let hours: Vec<_> = self
+            .hours
+            .iter()
+            .filter_map(|word| match (word, row) {
+                (word, Some((list, _))) => Some(word.replace("ROW", &format!("${{{list}.hours}}"))),
+                (word, None) => (!word.contains("ROW")).then(|| (*word).to_owned()),
+            })
+            .collect();
+        if !hours.is_empty() {
+            push_line("hours", format!("{hours:?}"));
+        }
+        if !self.dates.is_empty() {
+            push_line("dates", format!("{:?}", self.dates));
         }
         let mut wheres = Vec::new();
         if let Some((list, _)) = row.filter(|_| !self.tier.is_empty()) {
@@ -245,7 +264,12 @@ impl RuleModel {
             (Action::AgentOfRow, Some((list, _))) => {
                 push_line("agent", format!("\"${{{list}.agent|desk}}\""));
             }
-            (Action::AgentOfRow, None) | (Action::Keep, _) => push_line("keep", "true".to_owned()),
+            (Action::SplitOfRow, Some((list, _))) => {
+                push_line("split", format!("\"${{{list}.split}}\""));
+            }
+            (Action::AgentOfRow | Action::SplitOfRow, None) | (Action::Keep, _) => {
+                push_line("keep", "true".to_owned())
+            }
             (Action::Split(first), _) => push_line("split", two_arms(*first)),
             (Action::Reject(""), _) => push_line("reject", "true".to_owned()),
             (Action::Reject(reason), _) => push_line("reject", format!("{reason:?}")),
@@ -479,7 +503,7 @@ fn any_rule(numbers: &BoxedStrategy<Vec<String>>, plain: u32) -> BoxedStrategy<R
         rarely_some(plain, &["north", "south", "!west", "!north"]),
     );
     let time = (
-        rarely_some(plain, &["office", "!office", "berlin-night", "!berlin-night"]),
+        rarely_some(plain, &["office", "!office", "berlin-night", "!berlin-night", "ROW", "!ROW"]),
         rarely_some(plain, &["holidays", "!holidays"]),
     );
     let wheres = (rarely_some(2, &TIERS), rarely_some(2 * plain, &TIERS));
@@ -487,6 +511,7 @@ fn any_rule(numbers: &BoxedStrategy<Vec<String>>, plain: u32) -> BoxedStrategy<R
         4 => select(vec!["desk", "night", "texting"]).prop_map(Action::Agent),
         2 => Just(Action::AgentOfRow),
         1 => (0..=10_000_u16).prop_map(Action::Split),
+        1 => Just(Action::SplitOfRow),
         1 => select(vec!["", "blocklist"]).prop_map(Action::Reject),
         1 => Just(Action::Keep),
         3 => Just(Action::Continue),
@@ -514,7 +539,15 @@ fn any_rule(numbers: &BoxedStrategy<Vec<String>>, plain: u32) -> BoxedStrategy<R
 fn any_row(number: BoxedStrategy<String>) -> impl Strategy<Value = Row> {
     let tier = select(vec!["", "gold", "silver", "6", "7.5", "1"]);
     let agent = select(vec!["", "desk", "night", "texting"]);
-    (number, tier, agent).prop_map(|(number, tier, agent)| Row { number, tier, agent })
+    let hours = select(vec!["", "office", "berlin-night"]);
+    let split = select(vec!["", "trial"]);
+    (number, tier, agent, hours, split).prop_map(|(number, tier, agent, hours, split)| Row {
+        number,
+        tier,
+        agent,
+        hours,
+        split,
+    })
 }
 
 /// Generates a list. Some rows are prefixes of one number, so that several rows match a party.

@@ -10,8 +10,8 @@ use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Entries, RawAgent, RawCondition, RawDefinitions, RawExpectation, RawIds, RawOutcome, RawRule,
-    RawTest, RawTimes, RawValue, RawWhere, Spanned,
+    Entries, RawAgent, RawArm, RawCondition, RawDefinitions, RawExpectation, RawIds, RawOutcome,
+    RawRule, RawTest, RawTimes, RawValue, RawWhere, Spanned,
 };
 use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, nearest};
 use crate::rules::model::condition::Number;
@@ -360,6 +360,7 @@ impl<'e, 'r> Entry<'e, 'r> {
             let example = match self.name {
                 "lists" => "numbers = [\"+12137771234\"]",
                 "dates" => "days = [\"01-01\"]",
+                "splits" => "arms = [{ agent = \"front-desk\", percent = 100 }]",
                 _ => "mon-fri = \"09:00-17:00\"",
             };
             let help = format!("write [{path}], and below it {example}");
@@ -445,13 +446,18 @@ impl Entry<'_, '_> {
             ("agent", DeValue::String(agent)) => {
                 return RawOutcome::Agent(self.spanned(agent.to_string()));
             }
-            ("split", DeValue::Array(list)) if !list.is_empty() => return self.split(list),
+            ("split", DeValue::Array(list)) if !list.is_empty() => {
+                return self.split(list).map_or(RawOutcome::Invalid, RawOutcome::Split);
+            }
+            ("split", DeValue::String(name)) => {
+                return RawOutcome::NamedSplit(self.spanned(name.to_string()));
+            }
             ("reject", DeValue::String(reason)) => return RawOutcome::Reject(reason.to_string()),
             ("reject", DeValue::Boolean(true)) => return RawOutcome::Reject(String::new()),
             ("keep", DeValue::Boolean(true)) => return RawOutcome::Keep,
             ("continue", DeValue::Boolean(true)) => return RawOutcome::Continue,
             ("agent", _) => "the name of an agent",
-            ("split", _) => ARMS,
+            ("split", _) => ARMS_OR_NAME,
             ("reject", _) => "true or the reason",
             _ => "true (or absent)",
         };
@@ -459,17 +465,29 @@ impl Entry<'_, '_> {
         RawOutcome::Invalid
     }
 
-    fn split(&mut self, list: &[Item<'_>]) -> RawOutcome {
+    fn split(&mut self, list: &[Item<'_>]) -> Option<Vec<RawArm>> {
         if let Some(other) = list.iter().find(|item| !item.get_ref().is_table()) {
             self.child(self.name, other).wrong_type(ARMS);
-            return RawOutcome::Invalid;
+            return None;
         }
-        RawOutcome::Split(self.tables())
+        Some(self.tables())
+    }
+
+    /// Arms of a named split.
+    pub(crate) fn arms(&mut self) -> Vec<RawArm> {
+        let list = self.value.get_ref().as_array();
+        let Some(list) = list.filter(|list| !list.is_empty()) else {
+            self.wrong_type(ARMS);
+            return Vec::new();
+        };
+        self.split(list).unwrap_or_default()
     }
 }
 
-/// Wording of the type of `split`.
+/// Wording of the type of `arms`.
 const ARMS: &str = "a list of { agent = …, percent = … }";
+/// Wording of the type of `split`.
+const ARMS_OR_NAME: &str = "a list of { agent = …, percent = … } or the name of a split";
 
 /// Locations and errors.
 impl<'e, 'r> Entry<'e, 'r> {
