@@ -532,6 +532,7 @@ fn any_rule(numbers: &BoxedStrategy<Vec<String>>, plain: u32) -> BoxedStrategy<R
             action,
             variables,
             disabled,
+            scope: None,
         })
         .boxed()
 }
