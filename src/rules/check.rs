@@ -69,11 +69,12 @@ pub(super) fn check(
     let mut definitions = Definitions::new(&mut raw, context, reporter);
     let mut lists = OpenLists::open(&mut raw, definitions.country, table_files, reporter);
     let rules = RuleChecker::new(context, &mut definitions, &mut lists, reporter);
-    let rules = rules.check(&mut raw, progress);
+    let mut rules = rules.check(&mut raw, progress);
     let filler = ListFiller { context, rules: &rules, definitions: &mut definitions, reporter };
     let lists = filler.fill(lists, progress);
     let origins = Origins::new(context);
-    ScopeComparison::new(&rules, &lists.lists, origins, reporter).check();
+    let outside = ScopeComparison::new(&rules, &lists.lists, origins, reporter).check();
+    outside.into_iter().for_each(|rule| rules.invalid[rule] = true);
     let tests = TestChecker {
         context,
         definitions: &definitions,

@@ -69,7 +69,7 @@ impl Definitions {
         };
         for file in &mut table.files {
             reporter.set_file(&file.source);
-            for raw in &mut file.definitions {
+            if let Some(raw) = &mut file.definitions {
                 reporter.add_unreadable(std::mem::take(&mut raw.unreadable));
                 raw.zone.take().iter().for_each(|zone| definitions.zone.set(zone, reporter));
                 if let Some(country) = raw.country.take() {

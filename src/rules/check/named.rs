@@ -84,7 +84,8 @@ impl RuleChecker<'_, '_> {
                 Problem::new("bad-template", message).help("use a column of a list")
             }
             None => {
-                let message = format!("`{}` is more than one ${{LIST.column}}", text.value);
+                let message =
+                    format!("`{}` is not one ${{LIST.column}} without a default", text.value);
                 let help = "a rule does not match rows whose cell is empty; write a rule for them";
                 Problem::new("bad-template", message).help(help)
             }

@@ -1,5 +1,6 @@
 //! Rules of a table, chunk by chunk.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::definitions::Definitions;
@@ -7,7 +8,6 @@ use super::lists::{NameKind, OpenLists};
 use super::locations::{RuleLocations, retain_flagged};
 use super::raw_table::RawTable;
 use super::reporter::Reporter;
-use super::scopes::{FileScope, ScopedKeys};
 use crate::diagnostics::{Location, SourceFile};
 use crate::rules::load::chunks::ChunkKind;
 use crate::rules::load::raw::parse;
@@ -50,6 +50,30 @@ pub(super) struct NameColumnUse {
     pub(super) kind: NameKind,
     pub(super) location: Location,
     pub(super) cell: Cell,
+}
+
+/// Scope of a file.
+pub(super) struct FileScope {
+    pub(super) source: Arc<SourceFile>,
+    pub(super) scope: Arc<Scope>,
+    /// Span of the `[scope]`.
+    pub(super) span: Range<usize>,
+    /// The scope has an error, which has been reported.
+    pub(super) invalid: bool,
+}
+
+impl FileScope {
+    pub(super) fn location(&self) -> Location {
+        Location { file: self.source.clone(), span: self.span.clone() }
+    }
+}
+
+/// Keys of a rule that its file's scope has as well.
+pub(super) struct ScopedKeys {
+    pub(super) rule: usize,
+    pub(super) file: Arc<SourceFile>,
+    /// Names of the keys, with the spans of their first values.
+    pub(super) keys: Vec<(&'static str, Range<usize>)>,
 }
 
 /// The rules of a table without the disabled ones.
@@ -97,18 +121,17 @@ impl<'c, 'r> RuleChecker<'c, 'r> {
                 self.checked.scopes.push(scope);
                 self.checked.scopes[self.checked.scopes.len() - 1].scope.clone()
             });
-            // One for each chunk of definitions, or none if some definitions are not TOML.
-            let mut definitions = file.definitions.iter_mut();
             for chunk in &file.chunks {
                 let rules = match chunk.kind {
-                    ChunkKind::Definitions => definitions
-                        .next()
+                    ChunkKind::Definitions => file
+                        .definitions
+                        .as_mut()
                         .map_or(Vec::new(), |definitions| std::mem::take(&mut definitions.rules)),
-                    ChunkKind::Rules => self.reporter.parse_chunk(&chunk.span, parse::rules),
+                    ChunkKind::Rules => self.reporter.parse_chunk(chunk, parse::rules),
                     ChunkKind::Tests => Vec::new(),
                 };
                 rules.into_iter().for_each(|rule| self.rule(&rule));
-                read += chunk.span.len();
+                read += chunk.bytes();
                 progress(Progress::Reading(read, total));
             }
         }

@@ -1,40 +1,14 @@
 //! Scopes of files: conditions that every rule and every test of a file has.
 
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::rules::RuleChecker;
-use crate::diagnostics::{Location, SourceFile};
+use super::rules::{FileScope, RuleChecker, ScopedKeys};
 use crate::rules::load::raw::{RawRule, RawScope};
 use crate::rules::{Conditions, Scope};
 
 /// Keys of a scope.
 const KEYS: [&str; 5] = ["to", "from", "channel", "platform", "source"];
-
-/// Scope of a file.
-pub(super) struct FileScope {
-    pub(super) source: Arc<SourceFile>,
-    pub(super) scope: Arc<Scope>,
-    /// Span of the `[scope]`.
-    span: Range<usize>,
-    /// The scope has an error, which has been reported.
-    pub(super) invalid: bool,
-}
-
-impl FileScope {
-    pub(super) fn location(&self) -> Location {
-        Location { file: self.source.clone(), span: self.span.clone() }
-    }
-}
-
-/// Keys of a rule that its file's scope has as well.
-pub(super) struct ScopedKeys {
-    pub(super) rule: usize,
-    pub(super) file: Arc<SourceFile>,
-    /// Names of the keys, with the spans of their first values.
-    pub(super) keys: Vec<(&'static str, Range<usize>)>,
-}
 
 impl RuleChecker<'_, '_> {
     /// Checks the scope of a file.

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use super::patterns::{any_numbers, are_disjoint, covers, examples};
 use super::reporter::Reporter;
 use super::rule::describe_rule;
-use super::rules::CheckedRules;
-use super::scopes::ScopedKeys;
+use super::rules::{CheckedRules, ScopedKeys};
 use super::sources::Origins;
 use crate::diagnostics::Location;
 use crate::domain::party::Party;
@@ -37,11 +36,11 @@ impl<'c, 'r> ScopeComparison<'c, 'r> {
     }
 
     /// Reports rules outside the scope of their file, scopes that overlap, and rules without a scope that
-    /// affect all scopes.
-    pub(super) fn check(mut self) {
-        for keys in &self.rules.scoped_keys {
-            self.check_rule(keys);
-        }
+    /// affect all scopes. Returns the rules outside.
+    pub(super) fn check(mut self) -> Vec<usize> {
+        let keys = self.rules.scoped_keys.iter();
+        let outside = keys.filter(|keys| self.is_rule_outside(keys)).map(|keys| keys.rule);
+        let outside = outside.collect();
         let scopes: Vec<_> = self.rules.scopes.iter().filter(|scope| !scope.invalid).collect();
         for (index, scope) in scopes.iter().enumerate() {
             let overlap = scopes[..index].iter().find_map(|earlier| {
@@ -57,13 +56,14 @@ impl<'c, 'r> ScopeComparison<'c, 'r> {
             }
         }
         self.warn_unscoped();
+        outside
     }
 
     /// Reports a rule whose own conditions exclude the scope of its file.
-    fn check_rule(&mut self, keys: &ScopedKeys) {
+    fn is_rule_outside(&mut self, keys: &ScopedKeys) -> bool {
         let rule = &self.rules.rules[keys.rule];
         let Some(scope) = rule.scope.as_deref().filter(|_| !self.rules.invalid[keys.rule]) else {
-            return;
+            return false;
         };
         for (key, span) in &keys.keys {
             let is_outside = match *key {
@@ -77,9 +77,10 @@ impl<'c, 'r> ScopeComparison<'c, 'r> {
                 let help = format!("the scope is {}; move the rule, or correct it", shown(scope));
                 let location = Location { file: keys.file.clone(), span: span.clone() };
                 self.reporter.report.error("outside-scope", Some(location), message).help(help);
-                return;
+                return true;
             }
         }
+        false
     }
 
     /// Returns whether no number matches both conditions; false if that is unknown.

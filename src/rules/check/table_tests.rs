@@ -7,8 +7,7 @@ use serde_json::Value;
 use super::definitions::Definitions;
 use super::raw_table::RawTable;
 use super::reporter::Reporter;
-use super::rules::CheckedRules;
-use super::scopes::FileScope;
+use super::rules::{CheckedRules, FileScope};
 use super::scopes_compared::shown;
 use super::values;
 use crate::diagnostics::{SourceFile, did_you_mean};
@@ -46,13 +45,14 @@ impl<'c> TestChecker<'c, '_> {
         let mut tests = Vec::new();
         for file in &mut table.files {
             self.set_file(&file.source);
-            let inline = file.definitions.drain(..).flat_map(|definitions| definitions.tests);
+            let inline =
+                file.definitions.take().into_iter().flat_map(|definitions| definitions.tests);
             tests.extend(inline.filter_map(|test| self.test(&test)));
         }
         for file in table.files {
             self.set_file(&file.source);
             for chunk in file.chunks.iter().filter(|chunk| chunk.kind == ChunkKind::Tests) {
-                for test in self.reporter.parse_chunk(&chunk.span, parse::tests) {
+                for test in self.reporter.parse_chunk(chunk, parse::tests) {
                     tests.extend(self.test(&test));
                 }
             }

@@ -26,6 +26,9 @@ pub(super) fn without_rules_outside(
     for number in numbers.into_iter().rev() {
         outside.push(model.rules.remove(number));
     }
+    if model.rules.is_empty() {
+        model.rules.push(RuleModel::default());
+    }
     (model, outside)
 }
 

@@ -11,9 +11,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     Entries, RawAgent, RawArm, RawCondition, RawDefinitions, RawExpectation, RawIds, RawOutcome,
-    RawRule, RawTest, RawTimes, RawValue, RawWhere, Spanned,
+    RawRule, RawScope, RawTest, RawTimes, RawValue, RawWhere, Spanned,
 };
 use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, nearest};
+use crate::rules::load::chunks::{Chunk, key_defined_twice};
 use crate::rules::model::condition::Number;
 use crate::schema::TableSpec;
 
@@ -52,47 +53,77 @@ pub(crate) struct Header {
     pub(crate) invalid: bool,
 }
 
-/// Reads a chunk of a file that may hold all keys; `None` when it is not TOML. Errors go to the
-/// report; everything readable is returned.
+/// Reads the definitions of a file, of which these are all chunks; `None` when they are not TOML. Errors
+/// go to the report; everything readable is returned.
 pub(crate) fn definitions(
     file: &Arc<SourceFile>,
-    span: &Range<usize>,
+    chunk: &Chunk,
+    chunks: &[Chunk],
     report: &mut Report,
 ) -> Option<RawDefinitions> {
-    let mut toml = TomlReader::new(file, span, report);
-    let document = toml.document(span)?;
-    Some(toml.read_table(Spanned::default(), &(0..0), document.get_ref()))
+    let text = chunk.text(&file.text);
+    let mut own_report = Report::default();
+    let mut toml = TomlReader::new(file, chunk, &mut own_report);
+    let Some(document) = toml.document(&text) else {
+        report_pieces(file, chunk, own_report, report);
+        return None;
+    };
+    let lists = key_defined_twice(document.get_ref(), chunks).and_then(|key| {
+        let (name, value) = document.get_ref().get_key_value(key)?;
+        value.get_ref().is_array().then(|| (key, name.span()))
+    });
+    if let Some((key, span)) = lists {
+        let message = format!("`{key}` is a list here, and [[{key}]] extends it elsewhere");
+        toml.error("syntax", &span, message).help(format!("write each {key} as [[{key}]]"));
+    }
+    let definitions = toml.read_table(Spanned::default(), &(0..0), document.get_ref());
+    report.append(own_report);
+    Some(definitions)
+}
+
+/// Reports what is wrong with definitions: the errors inside their pieces if there are any, otherwise
+/// those between them, such as a table that is defined twice.
+fn report_pieces(file: &Arc<SourceFile>, chunk: &Chunk, whole: Report, report: &mut Report) {
+    let before = report.error_count();
+    for piece in chunk.pieces.iter().filter(|_| chunk.pieces.len() > 1) {
+        let part = Chunk { kind: chunk.kind, pieces: vec![piece.clone()] };
+        TomlReader::new(file, &part, report).document(&file.text[piece.clone()]);
+    }
+    if report.error_count() == before {
+        report.append(whole);
+    }
 }
 
 /// Reads a chunk of a file into its rules or tests; `None` when it is not TOML.
-pub(crate) type ReadChunk<T> = fn(&Arc<SourceFile>, &Range<usize>, &mut Report) -> Option<Vec<T>>;
+pub(crate) type ReadChunk<T> = fn(&Arc<SourceFile>, &Chunk, &mut Report) -> Option<Vec<T>>;
 
 /// Reads a chunk of rules; `None` when it is not TOML.
 pub(crate) fn rules(
     file: &Arc<SourceFile>,
-    span: &Range<usize>,
+    chunk: &Chunk,
     report: &mut Report,
 ) -> Option<Vec<RawRule>> {
-    tables(file, span, report, "rule")
+    tables(file, chunk, report, "rule")
 }
 
 /// Reads a chunk of tests; `None` when it is not TOML.
 pub(crate) fn tests(
     file: &Arc<SourceFile>,
-    span: &Range<usize>,
+    chunk: &Chunk,
     report: &mut Report,
 ) -> Option<Vec<RawTest>> {
-    tables(file, span, report, "test")
+    tables(file, chunk, report, "test")
 }
 
 fn tables<T: TomlTable>(
     file: &Arc<SourceFile>,
-    span: &Range<usize>,
+    chunk: &Chunk,
     report: &mut Report,
     name: &str,
 ) -> Option<Vec<T>> {
-    let mut toml = TomlReader::new(file, span, report);
-    let document = toml.document(span)?;
+    let text = chunk.text(&file.text);
+    let mut toml = TomlReader::new(file, chunk, report);
+    let document = toml.document(&text)?;
     let (key, value) = document.get_ref().get_key_value(name)?;
     Some(Entry { toml: &mut toml, name, key: key.span(), value }.tables())
 }
@@ -102,24 +133,18 @@ type Item<'i> = toml::Spanned<DeValue<'i>>;
 /// Reader of one chunk of a file.
 pub(crate) struct TomlReader<'r> {
     file: &'r Arc<SourceFile>,
-    /// Offset of the chunk in the file.
-    base: usize,
+    chunk: &'r Chunk,
     report: &'r mut Report,
     /// Paths such as `lists.vip` whose value is unreadable, which has been reported.
     pub(crate) unreadable: Vec<String>,
 }
 
 impl<'r> TomlReader<'r> {
-    fn new(
-        file: &'r Arc<SourceFile>,
-        span: &Range<usize>,
-        report: &'r mut Report,
-    ) -> TomlReader<'r> {
-        TomlReader { file, base: span.start, report, unreadable: Vec::new() }
+    fn new(file: &'r Arc<SourceFile>, chunk: &'r Chunk, report: &'r mut Report) -> TomlReader<'r> {
+        TomlReader { file, chunk, report, unreadable: Vec::new() }
     }
 
-    fn document(&mut self, span: &Range<usize>) -> Option<toml::Spanned<DeTable<'r>>> {
-        let text = &self.file.text[span.clone()];
+    fn document<'t>(&mut self, text: &'t str) -> Option<toml::Spanned<DeTable<'t>>> {
         let (document, errors) = DeTable::parse_recoverable(text);
         if let Some(start) = unclosed_string(text, &errors) {
             let message = "this multi-line string is not closed".to_owned();
@@ -172,7 +197,7 @@ impl<'r> TomlReader<'r> {
 
     /// Converts a span in the chunk to one in the file.
     fn in_file(&self, span: &Range<usize>) -> Range<usize> {
-        self.base + span.start..self.base + span.end
+        self.chunk.in_file(span)
     }
 
     /// Reports an error at a span in the chunk.
@@ -534,6 +559,9 @@ impl<'e, 'r> Entry<'e, 'r> {
             format!("did you mean `{intended}`?")
         } else if is_spec(RawTest::spec()) && has_key(RawExpectation::spec()) {
             format!("the expected decision belongs in expect = {{ {name} = … }}")
+        } else if is_spec(RawScope::spec()) && has_key(RawRule::spec()) {
+            let names = spec.names().collect::<Vec<_>>();
+            format!("`{name}` belongs in the rules; {} has {}", spec.noun, names.join(", "))
         } else if !is_spec(RawDefinitions::spec()) && has_key(RawDefinitions::spec()) {
             format!("`{name}` belongs at the top of the table, outside rules and tests")
         } else {
