@@ -134,6 +134,17 @@ fn a_rule_for_everyone_with_a_scope_is_not_for_everyone() {
     assert_eq!(codes_of(&loaded.report), ["no-rule-for-everyone"], "{}", loaded.report);
 }
 
+#[test]
+fn an_invalid_scope_causes_no_further_diagnostics() {
+    let loaded = load_files(&[(
+        "1.toml",
+        "[scope]\nto = [\"+16175550104\", \"+1617555010\"]\n\
+         [[rule]]\nname = \"one\"\nto = \"+16175550105\"\nkeep = true\n\
+         [[test]]\nname = \"one\"\nto = \"+16175550105\"\nexpect = { rule = \"one\" }\n",
+    )]);
+    assert_eq!(codes_of(&loaded.report), ["bad-number"], "{}", loaded.report);
+}
+
 /// Returns the files of an agency with this many clients.
 fn agency(clients: usize) -> Vec<(String, String)> {
     let client = |client: usize| {

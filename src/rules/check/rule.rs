@@ -45,7 +45,8 @@ impl RuleChecker<'_, '_> {
             self.note_scoped_keys(raw, number);
         }
         self.checked.rules.push(rule);
-        self.checked.invalid.push(raw.invalid || self.reporter.failures() > failures);
+        let has_error = raw.invalid || self.reporter.failures() > failures;
+        self.checked.invalid.push(has_error || self.scope_is_invalid);
         if raw.enabled == Some(false) {
             self.checked.disabled.push(number);
         } else {

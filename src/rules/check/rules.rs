@@ -24,6 +24,8 @@ pub(super) struct RuleChecker<'c, 'r> {
     pub(super) checked: CheckedRules,
     /// Scope of the file that is being checked.
     pub(super) file_scope: Option<Arc<Scope>>,
+    /// That scope has an error, so nothing is known about the calls that its rules match.
+    pub(super) scope_is_invalid: bool,
 }
 
 /// Rules that have been checked, including disabled ones.
@@ -101,7 +103,15 @@ impl<'c, 'r> RuleChecker<'c, 'r> {
         reporter: &'c mut Reporter<'r>,
     ) -> RuleChecker<'c, 'r> {
         let checked = CheckedRules::default();
-        RuleChecker { context, definitions, lists, reporter, checked, file_scope: None }
+        RuleChecker {
+            context,
+            definitions,
+            lists,
+            reporter,
+            checked,
+            file_scope: None,
+            scope_is_invalid: false,
+        }
     }
 
     /// Checks the rules of all files in order.
@@ -116,8 +126,10 @@ impl<'c, 'r> RuleChecker<'c, 'r> {
         for file in &mut table.files {
             self.reporter.set_file(&file.source);
             let scope = file.definitions.iter_mut().find_map(|raw| raw.scope.take());
+            self.scope_is_invalid = false;
             self.file_scope = scope.map(|raw| {
                 let scope = self.scope(&raw);
+                self.scope_is_invalid = scope.invalid;
                 self.checked.scopes.push(scope);
                 self.checked.scopes[self.checked.scopes.len() - 1].scope.clone()
             });

@@ -163,12 +163,16 @@ impl<'c, 'r> ScopeComparison<'c, 'r> {
     fn warn_unscoped(&mut self) {
         let CheckedRules { rules, locations, invalid, .. } = self.rules;
         let Some(last_scoped) = rules.iter().rposition(|rule| rule.scope.is_some()) else { return };
-        let scopes: Vec<_> = self.rules.scopes.iter().map(|scope| &*scope.scope).collect();
+        let mut used = [false; 5];
+        for scope in &self.rules.scopes {
+            let own = limited_keys(&scope.scope.to, &scope.scope.from, &scope.scope.conditions);
+            used.iter_mut().zip(own).for_each(|(used, own)| *used |= own);
+        }
         let found = (0..last_scoped).filter(|rule| {
             rules[*rule].scope.is_none()
                 && !invalid[*rule]
                 && !self.rules.is_disabled(*rule)
-                && !is_limited(&rules[*rule], &scopes)
+                && !is_limited(&rules[*rule], used)
         });
         let found: Vec<_> = found.map(|rule| (rule, locations.get(rule))).collect();
         for in_file in found.chunk_by(|(_, one), (_, other)| one.file.path == other.file.path) {
@@ -194,18 +198,23 @@ impl<'c, 'r> ScopeComparison<'c, 'r> {
 }
 
 /// Returns whether a rule has a condition on one of the keys by which scopes separate calls.
-fn is_limited(rule: &Rule, scopes: &[&Scope]) -> bool {
+fn is_limited(rule: &Rule, used: [bool; 5]) -> bool {
     let none = Conditions::default();
     let own = rule.conditions.as_deref().unwrap_or(&none);
-    let uses = |is_used: fn(&Scope) -> bool| scopes.iter().any(|scope| is_used(scope));
-    let limits = [
-        (!rule.to.is_anything(), uses(|scope| !scope.to.is_anything())),
-        (!rule.from.is_anything(), uses(|scope| !scope.from.is_anything())),
-        (!own.channel.is_anything(), uses(|scope| !scope.conditions.channel.is_anything())),
-        (!own.platform.is_anything(), uses(|scope| !scope.conditions.platform.is_anything())),
-        (!own.source.is_anything(), uses(|scope| !scope.conditions.source.is_anything())),
-    ];
-    limits.into_iter().any(|(is_limited, is_used)| is_limited && is_used)
+    let limited = limited_keys(&rule.to, &rule.from, own);
+    limited.into_iter().zip(used).any(|(is_limited, is_used)| is_limited && is_used)
+}
+
+/// Returns which of the keys of a scope have a condition.
+fn limited_keys(to: &NumberMatcher, from: &NumberMatcher, conditions: &Conditions) -> [bool; 5] {
+    let Conditions { channel, platform, source, .. } = conditions;
+    [
+        !to.is_anything(),
+        !from.is_anything(),
+        !channel.is_anything(),
+        !platform.is_anything(),
+        !source.is_anything(),
+    ]
 }
 
 /// Prints a scope as written: `to = +16175550104, source = agency`.

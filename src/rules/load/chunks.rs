@@ -13,6 +13,8 @@ pub(crate) struct Chunk {
     pub(crate) kind: ChunkKind,
     /// Ranges of the file, in order. Tables of one chunk need not stand together.
     pub(crate) pieces: Vec<Range<usize>>,
+    /// Offset of each piece in the text of the chunk.
+    offsets: Vec<usize>,
 }
 
 /// Contents of a chunk.
@@ -38,9 +40,24 @@ impl ChunkKind {
 }
 
 impl Chunk {
+    /// Creates a chunk of these ranges of a file.
+    pub(crate) fn new(kind: ChunkKind, pieces: impl IntoIterator<Item = Range<usize>>) -> Chunk {
+        let mut chunk = Chunk { kind, pieces: Vec::new(), offsets: Vec::new() };
+        pieces.into_iter().for_each(|piece| chunk.push(piece));
+        chunk
+    }
+
+    fn push(&mut self, piece: Range<usize>) {
+        if !piece.is_empty() {
+            self.offsets.push(self.bytes());
+            self.pieces.push(piece);
+        }
+    }
+
     /// Returns the length in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.pieces.iter().map(ExactSizeIterator::len).sum()
+        let last = self.offsets.last().zip(self.pieces.last());
+        last.map_or(0, |(offset, piece)| offset + piece.len())
     }
 
     /// Returns the text of the chunk, given that of the file.
@@ -53,40 +70,37 @@ impl Chunk {
 
     /// Converts a span in the text of the chunk to one in the file.
     pub(crate) fn in_file(&self, span: &Range<usize>) -> Range<usize> {
-        let mut before = 0;
-        for piece in &self.pieces {
-            let is_last = self.pieces.last() == Some(piece);
-            if span.start < before + piece.len() || is_last {
-                let start = (piece.start + span.start - before).min(piece.end);
-                return start..(start + span.len()).min(piece.end);
-            }
-            before += piece.len();
-        }
-        0..0
+        let index = self.piece_at(span.start);
+        let Some((piece, offset)) = self.pieces.get(index).zip(self.offsets.get(index)) else {
+            return 0..0;
+        };
+        let start = (piece.start + span.start - offset).min(piece.end);
+        start..(start + span.len()).min(piece.end)
+    }
+
+    /// Returns the index of the piece that contains an offset in the text of the chunk.
+    fn piece_at(&self, offset: usize) -> usize {
+        self.offsets.partition_point(|start| *start <= offset).saturating_sub(1)
     }
 
     /// Splits the chunk into its rules or tests.
     pub(crate) fn parts(&self, file: &str) -> Vec<Chunk> {
         let in_file = |part: Chunk| {
-            let pieces = part.pieces.iter().flat_map(|piece| self.pieces_of(piece));
-            Chunk { kind: part.kind, pieces: pieces.collect() }
+            Chunk::new(part.kind, part.pieces.iter().flat_map(|piece| self.pieces_of(piece)))
         };
         split_chunks(&self.text(file), 0).into_iter().map(in_file).collect()
     }
 
     /// Returns the ranges of the file that a range of the chunk's text comes from.
-    fn pieces_of(&self, range: &Range<usize>) -> Vec<Range<usize>> {
-        let mut before = 0;
-        let mut found = Vec::new();
-        for piece in &self.pieces {
-            let start = range.start.max(before);
-            let end = range.end.min(before + piece.len());
-            if start < end {
-                found.push(piece.start + start - before..piece.start + end - before);
-            }
-            before += piece.len();
-        }
-        found
+    fn pieces_of(&self, range: &Range<usize>) -> impl Iterator<Item = Range<usize>> {
+        let first = self.piece_at(range.start);
+        let pieces = self.pieces.iter().zip(&self.offsets).skip(first);
+        let pieces = pieces.take_while(|(_, offset)| **offset < range.end);
+        pieces.map(|(piece, offset)| {
+            let start = range.start.max(*offset) - offset;
+            let end = (range.end - offset).min(piece.len());
+            piece.start + start..piece.start + end
+        })
     }
 }
 
@@ -106,8 +120,7 @@ pub(crate) const CHUNK_BYTES: usize = 32 << 10;
 /// Returns the chunks of a text; together they cover it. Definitions come first, rules and tests in their
 /// order. A chunk of rules or tests ends at the first `[[rule]]` or `[[test]]` after `max_bytes`.
 pub(crate) fn split_chunks(text: &str, max_bytes: usize) -> Vec<Chunk> {
-    let definitions = Chunk { kind: ChunkKind::Definitions, pieces: Vec::new() };
-    let mut chunks = vec![definitions];
+    let mut chunks = vec![Chunk::new(ChunkKind::Definitions, [])];
     // Index and start of the chunk that is being extended.
     let (mut open, mut start) = (0, 0);
     for (header_start, header) in headers(text) {
@@ -123,17 +136,14 @@ pub(crate) fn split_chunks(text: &str, max_bytes: usize) -> Vec<Chunk> {
         if target == Some(open) {
             continue;
         }
-        chunks[open].pieces.push(start..header_start);
+        chunks[open].push(start..header_start);
         start = header_start;
         open = target.unwrap_or(chunks.len());
         if let Header::Item(kind) = header {
-            chunks.push(Chunk { kind, pieces: Vec::new() });
+            chunks.push(Chunk::new(kind, []));
         }
     }
-    chunks[open].pieces.push(start..text.len());
-    for chunk in &mut chunks {
-        chunk.pieces.retain(|piece| !piece.is_empty());
-    }
+    chunks[open].push(start..text.len());
     chunks.retain(|chunk| !chunk.pieces.is_empty());
     chunks
 }

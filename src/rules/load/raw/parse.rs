@@ -86,7 +86,7 @@ pub(crate) fn definitions(
 fn report_pieces(file: &Arc<SourceFile>, chunk: &Chunk, whole: Report, report: &mut Report) {
     let before = report.error_count();
     for piece in chunk.pieces.iter().filter(|_| chunk.pieces.len() > 1) {
-        let part = Chunk { kind: chunk.kind, pieces: vec![piece.clone()] };
+        let part = Chunk::new(chunk.kind, [piece.clone()]);
         TomlReader::new(file, &part, report).document(&file.text[piece.clone()]);
     }
     if report.error_count() == before {
