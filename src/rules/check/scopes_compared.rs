@@ -181,10 +181,8 @@ impl<'c, 'r> ScopeComparison<'c, 'r> {
                 0 => String::new(),
                 more => format!(" ({more} more in this file, too)"),
             };
-            let verb = match rules[*rule].action {
-                Action::Continue => "adds to",
-                _ => "takes",
-            };
+            let continues = rules[*rule].action == Action::Continue;
+            let verb = if continues { "adds to" } else { "takes" };
             let message = format!(
                 "{} {verb} calls of every scope that comes after this file{more}",
                 describe_rule(&rules[*rule].name)

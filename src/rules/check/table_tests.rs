@@ -158,7 +158,11 @@ impl<'c> TestChecker<'c, '_> {
             match pattern {
                 NumberPattern::Exact(number) => return Party::Number(*number),
                 NumberPattern::Literal(text) => return Party::Literal(text.clone()),
-                _ => {}
+                NumberPattern::Prefix(_)
+                | NumberPattern::Digits(_)
+                | NumberPattern::Country(_)
+                | NumberPattern::List(..)
+                | NumberPattern::Withheld => {}
             }
         }
         let text = raw.map(|text| text.value.as_str());

@@ -123,12 +123,12 @@ pub(crate) fn evaluate<'r>(rule: &'r Rule, context: &MatchContext<'_>) -> Result
     if let Some(conditions) = conditions {
         evaluate_conditions(conditions, context)?;
     }
-    match &rule.action {
-        Action::SplitOfRow(split) if context.split_of(context.table, split).is_none() => {
-            Err(Mismatch::Split(split))
-        }
-        _ => Ok(()),
+    if let Action::SplitOfRow(split) = &rule.action
+        && context.split_of(context.table, split).is_none()
+    {
+        return Err(Mismatch::Split(split));
     }
+    Ok(())
 }
 
 /// Evaluates the conditions of a scope.

@@ -167,7 +167,11 @@ impl<'r> TomlReader<'r> {
                     .help(format!("write [[{key}]], in double brackets"));
                 break;
             }
-            self.error("syntax", &span, format!("invalid TOML: {}", error.message()));
+            let is_duplicate = error.message() == "duplicate key";
+            let help =
+                is_duplicate.then(|| "a file defines it once, with all its entries".to_owned());
+            let message = format!("invalid TOML: {}", error.message());
+            self.error("syntax", &span, message).maybe_help(help);
         }
         errors.is_empty().then_some(document)
     }
