@@ -86,7 +86,7 @@ fn scopes_compared() -> String {
         let call = |index: usize| {
             let to = party(&numbers[index % CLIENTS]);
             let from = party(&callers[index / 2 % RULES_OF_CLIENT]);
-            let from = if index % 2 == 0 { from } else { party("+12135550100") };
+            let from = if index.is_multiple_of(2) { from } else { party("+12135550100") };
             let fields = Fields { from, to, ..Fields::unknown(Channel::Call) };
             Call::synthetic("bench", dialect::ALL[0].platform(), fields)
         };

@@ -344,12 +344,7 @@ impl<'l> RowTarget<'l> {
         });
         let items = items.collect::<Result<Vec<_>, _>>()?;
         for column in &mut self.list.name_columns {
-            let name = cells[column.column.index()];
-            column.found.extend(named_item(name, column, definitions)?);
-            if name.is_empty() {
-                let (count, first) = column.empty.unwrap_or((0, row.line));
-                column.empty = Some((count + 1, first));
-            }
+            note_name(cells[column.column.index()], row.line, column, definitions)?;
         }
         let mut is_new = true;
         for item in &items {
@@ -362,6 +357,21 @@ impl<'l> RowTarget<'l> {
         let problem = Problem::new("duplicate-number", message).help("the first row counts");
         Ok(Some(RowProblem::cell(problem, text)))
     }
+}
+
+/// Notes the item that a cell names, or that the cell is empty.
+fn note_name(
+    name: &str,
+    line: usize,
+    column: &mut NameColumn,
+    definitions: &mut Definitions,
+) -> Result<(), RowProblem> {
+    column.found.extend(named_item(name, column, definitions)?);
+    if name.is_empty() {
+        let (count, first) = column.empty.unwrap_or((0, line));
+        column.empty = Some((count + 1, first));
+    }
+    Ok(())
 }
 
 /// Returns the item that a cell names and marks it as used, or `None` if the cell is allowed to be empty.

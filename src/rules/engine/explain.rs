@@ -13,7 +13,7 @@ use crate::domain::call::Call;
 use crate::domain::decision::{Decision, KeepReason, Outcome};
 use crate::domain::facts::Facts;
 use crate::domain::party::Party;
-use crate::rules::{Action, NamedRef, RefTarget, RuleSet, Side};
+use crate::rules::{Action, NamedRef, RefTarget, RuleSet, Selector, Side};
 
 /// Result of evaluating a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,31 +162,10 @@ impl fmt::Display for StepReason<'_, '_> {
                 write!(f, "source {} is not in {expected}", call.source())
             }
             Mismatch::Hours(expected) => {
-                let status = |entry: &NamedRef| match context.hours_of(entry) {
-                    Some(hours) => {
-                        let status = context.table.hours[hours].status(context.at());
-                        format!("{status}{}", in_row(entry, context))
-                    }
-                    None => names_none(&entry.name, entry.target, context),
-                };
-                let states = expected.entries().map(status).collect::<Vec<_>>();
-                write!(f, "hours {expected}: {}", states.join(", "))
+                write!(f, "hours {expected}: {}", hours_states(expected, context))
             }
             Mismatch::Dates(expected) => {
-                write!(f, "dates {expected}: ")?;
-                for entry in expected.entries() {
-                    match context.dates_of(entry) {
-                        None => {
-                            return f.write_str(&names_none(&entry.name, entry.target, context));
-                        }
-                        Some(dates) if matches!(entry.target, RefTarget::Cell(_)) => {
-                            let name = &context.table.dates[dates].name;
-                            write!(f, "{name}{}, ", in_row(entry, context))?;
-                        }
-                        Some(_) => {}
-                    }
-                }
-                write!(f, "today is {}", context.today())
+                write!(f, "dates {expected}: {}", dates_states(expected, context))
             }
             Mismatch::Split(split) => {
                 let target = RefTarget::Cell(split.cell);
@@ -200,6 +179,34 @@ impl fmt::Display for StepReason<'_, '_> {
             },
         }
     }
+}
+
+/// Returns the state of each of the hours, or a phrase for a row that names none.
+fn hours_states(expected: &Selector<NamedRef>, context: &MatchContext<'_>) -> String {
+    let state = |entry: &NamedRef| match context.hours_of(entry) {
+        Some(hours) => {
+            let status = context.table.hours[hours].status(context.at());
+            format!("{status}{}", in_row(entry, context))
+        }
+        None => names_none(&entry.name, entry.target, context),
+    };
+    expected.entries().map(state).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the dates that rows name, and the day; or a phrase for a row that names none.
+fn dates_states(expected: &Selector<NamedRef>, context: &MatchContext<'_>) -> String {
+    let mut states = Vec::new();
+    for entry in expected.entries() {
+        let Some(dates) = context.dates_of(entry) else {
+            return names_none(&entry.name, entry.target, context);
+        };
+        if let RefTarget::Cell(_) = entry.target {
+            let name = &context.table.dates[dates].name;
+            states.push(format!("{name}{}", in_row(entry, context)));
+        }
+    }
+    states.push(format!("today is {}", context.today()));
+    states.join(", ")
 }
 
 /// Returns ` (in the row of +13125550117)` for an item that a row names.
