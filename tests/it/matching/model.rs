@@ -104,7 +104,9 @@ impl TableModel {
     /// Loads the table from one file for each scope.
     fn load_files(&self, folder: &Path) -> LoadedTable {
         let rules = folder.join("rules");
-        let _ = std::fs::remove_dir_all(&rules);
+        if rules.exists() {
+            std::fs::remove_dir_all(&rules).expect("a folder");
+        }
         std::fs::create_dir(&rules).expect("a folder");
         self.write_lists(&rules);
         std::fs::write(rules.join("000.toml"), self.definitions()).expect("a file");
