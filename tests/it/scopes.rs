@@ -145,6 +145,22 @@ fn an_invalid_scope_causes_no_further_diagnostics() {
     assert_eq!(codes_of(&loaded.report), ["bad-number"], "{}", loaded.report);
 }
 
+#[test]
+fn the_help_for_an_unscoped_rule_names_a_key_of_the_scopes() {
+    let load = |shared: &str| {
+        load_files(&[
+            ("1-shared.toml", &format!("[[rule]]\nname = \"shared\"\n{shared}\nreject = true\n")),
+            ("2.toml", "[scope]\nsource = \"shop\"\n[[rule]]\nname = \"one\"\nkeep = true\n"),
+            ("9.toml", "[[rule]]\nname = \"everyone\"\nkeep = true\n"),
+        ])
+    };
+    let report = load("to = \"+1900*\"").report;
+    assert_eq!(codes_of(&report), ["unscoped-rule"], "{report}");
+    assert!(report.to_string().contains("say for whom with `source`"), "{report}");
+    let report = load("to = \"+1900*\"\nsource = [\"shop\", \"clinic\"]").report;
+    assert_eq!(codes_of(&report), [""; 0], "{report}");
+}
+
 /// Returns the files of an agency with this many clients.
 fn agency(clients: usize) -> Vec<(String, String)> {
     let client = |client: usize| {

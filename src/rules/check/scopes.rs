@@ -8,7 +8,7 @@ use crate::rules::load::raw::{RawRule, RawScope};
 use crate::rules::{Conditions, Scope};
 
 /// Keys of a scope.
-const KEYS: [&str; 5] = ["to", "from", "channel", "platform", "source"];
+pub(super) const KEYS: [&str; 5] = ["to", "from", "channel", "platform", "source"];
 
 impl RuleChecker<'_, '_> {
     /// Checks the scope of a file.

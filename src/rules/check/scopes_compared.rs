@@ -6,6 +6,7 @@ use super::patterns::{any_numbers, are_disjoint, covers, examples};
 use super::reporter::Reporter;
 use super::rule::describe_rule;
 use super::rules::{CheckedRules, ScopedKeys};
+use super::scopes::KEYS;
 use super::sources::Origins;
 use crate::diagnostics::Location;
 use crate::domain::party::Party;
@@ -168,6 +169,8 @@ impl<'c, 'r> ScopeComparison<'c, 'r> {
             let own = limited_keys(&scope.scope.to, &scope.scope.from, &scope.scope.conditions);
             used.iter_mut().zip(own).for_each(|(used, own)| *used |= own);
         }
+        let key = KEYS.into_iter().zip(used).find_map(|(key, used)| used.then_some(key));
+        let key = key.unwrap_or("to");
         let found = (0..last_scoped).filter(|rule| {
             rules[*rule].scope.is_none()
                 && !invalid[*rule]
@@ -187,10 +190,11 @@ impl<'c, 'r> ScopeComparison<'c, 'r> {
                 "{} {verb} calls of every scope that comes after this file{more}",
                 describe_rule(&rules[*rule].name)
             );
-            self.reporter
-                .report
-                .warning("unscoped-rule", Some(location.clone()), message)
-                .help("if that is intended, name the numbers in `to`, or give this file a [scope]");
+            self.reporter.report.warning("unscoped-rule", Some(location.clone()), message).help(
+                format!(
+                    "if that is intended, say for whom with `{key}`, or give this file a [scope]"
+                ),
+            );
         }
     }
 }
@@ -203,7 +207,7 @@ fn is_limited(rule: &Rule, used: [bool; 5]) -> bool {
     limited.into_iter().zip(used).any(|(is_limited, is_used)| is_limited && is_used)
 }
 
-/// Returns which of the keys of a scope have a condition.
+/// Returns which of the [`KEYS`] have a condition.
 fn limited_keys(to: &NumberMatcher, from: &NumberMatcher, conditions: &Conditions) -> [bool; 5] {
     let Conditions { channel, platform, source, .. } = conditions;
     [
