@@ -37,8 +37,8 @@ pub use model::sql_query::{NumberedQuery, QueryError};
 pub use model::template::{ColumnLookup, NoColumns, ObjectTemplate, Template, TemplateContext};
 pub use model::test::{Expected, Test};
 pub use model::{
-    Action, Agent, AgentRef, Arm, Conditions, NamedRef, PlatformIds, Rule, RuleAdditions, RuleSet,
-    Split,
+    Action, Agent, AgentRef, Arm, Conditions, NamedRef, NamedSplit, PlatformIds, RefTarget, Rule,
+    RuleAdditions, RuleSet, Scope, Split, SplitOfRow,
 };
 
 use load::files::TableFiles;

@@ -15,12 +15,16 @@ mod finish;
 mod lists;
 mod locations;
 mod lookups;
+mod named;
 mod outcome;
+mod patterns;
 mod raw_table;
 mod reporter;
 mod rows;
 mod rule;
 mod rules;
+mod scopes;
+mod scopes_compared;
 mod sources;
 mod table_tests;
 mod unreachable;
@@ -40,6 +44,8 @@ use raw_table::RawTable;
 use reporter::Reporter;
 use rows::ListFiller;
 use rules::RuleChecker;
+use scopes_compared::ScopeComparison;
+use sources::Origins;
 use table_tests::TestChecker;
 
 pub use locations::RuleLocations;
@@ -64,14 +70,24 @@ pub(super) fn check(
     let mut definitions = Definitions::new(&mut raw, context, reporter);
     let mut lists = OpenLists::open(&mut raw, definitions.country, table_files, reporter);
     let rules = RuleChecker::new(context, &mut definitions, &mut lists, reporter);
-    let rules = rules.check(&mut raw, progress);
-    let agents = &mut definitions.agents;
-    let lists = ListFiller { context, rules: &rules, agents, reporter }.fill(lists, progress);
-    let tests = TestChecker { context, definitions: &definitions, rules: &rules, reporter };
+    let mut rules = rules.check(&mut raw, progress);
+    let filler = ListFiller { context, rules: &rules, definitions: &mut definitions, reporter };
+    let lists = filler.fill(lists, progress);
+    let origins = Origins::new(context);
+    let outside = ScopeComparison::new(&rules, &lists.lists, origins, reporter).check();
+    outside.into_iter().for_each(|rule| rules.invalid[rule] = true);
+    let tests = TestChecker {
+        context,
+        definitions: &definitions,
+        rules: &rules,
+        lists: &lists.lists,
+        scope: None,
+        reporter,
+    };
     let tests = tests.check(raw);
     let rules = rules.into_enabled();
-    lookups::warn_over_budget(&definitions.lookups, &rules, context, reporter);
+    lookups::warn_over_budget(&definitions, &rules, context, reporter);
     let parts = CheckedParts { definitions, lists, rules };
-    let (table, locations) = parts.finish(files, reporter, progress);
+    let (table, locations) = parts.finish(files, context, reporter, progress);
     Checked { table, tests, locations }
 }

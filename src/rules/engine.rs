@@ -133,7 +133,9 @@ fn conclude<'t>(
 fn needed_by(rule: &Rule, context: &MatchContext<'_>) -> LookupSet {
     match evaluate(rule, context) {
         Err(Mismatch::Pending(lookups)) => lookups,
-        Ok(()) | Err(_) => context.lookups.pending(rule.lookups_of_values()),
+        Ok(()) | Err(_) => {
+            context.lookups.pending(rule.lookups_of_values(&context.table.splits))
+        },
     }
 }
 
@@ -165,24 +167,40 @@ fn outcome<'t>(
 ) -> (Outcome<'t>, Option<usize>) {
     match &rule.action {
         Action::Agent(agent) => (resolve_agent(table, agent, &rule.name, context), None),
-        Action::Split(split) => {
-            let arm = select_arm(split, context.call.call.from());
-            (resolve_agent(table, &split.arms[arm].agent, &rule.name, context), Some(arm))
-        }
+        Action::Split(split) => split_outcome(table, split, &split.key, rule, context),
+        Action::SplitOfRow(of_row) => match context.split_of(table, of_row) {
+            Some(split) => {
+                let key = of_row.key.as_ref().unwrap_or(&split.key);
+                split_outcome(table, split, key, rule, context)
+            }
+            // The rule does not match a row without a split.
+            None => (Outcome::Keep(KeepReason::ByRule), None),
+        },
         Action::Reject(reason) => (Outcome::Reject(reason), None),
         Action::Keep | Action::Continue => (Outcome::Keep(KeepReason::ByRule), None),
     }
 }
 
+fn split_outcome<'t>(
+    table: &'t RuleSet,
+    split: &'t Split,
+    key: &str,
+    rule: &'t Rule,
+    context: &MatchContext<'_>,
+) -> (Outcome<'t>, Option<usize>) {
+    let arm = select_arm(split, key, context.call.call.from());
+    (resolve_agent(table, &split.arms[arm].agent, &rule.name, context), Some(arm))
+}
+
 /// Selects the arm of a split for a caller: the first eight bytes of SHA-256(key, newline, caller),
 /// modulo 10,000. The result is the same for every retry, server and restart. A withheld number takes
 /// the first arm.
-fn select_arm(split: &Split, caller: &Party) -> usize {
+fn select_arm(split: &Split, key: &str, caller: &Party) -> usize {
     if *caller == Party::Withheld {
         return 0;
     }
     let mut digest = Sha256::new();
-    digest.update(split.key.as_bytes());
+    digest.update(key.as_bytes());
     digest.update(b"\n");
     digest.update(caller.unmasked().as_bytes());
     let mut first = [0; 8];
@@ -286,7 +304,8 @@ mod tests {
             let arm = |end| Arm { agent: AgentRef::Agent(0), end };
             Split { key: "try the new greeting".into(), arms: vec![arm(end), arm(10_000)] }
         };
-        assert_eq!((select_arm(&split(4037), &caller), select_arm(&split(4038), &caller)), (1, 0));
-        assert_eq!(select_arm(&split(1), &Party::Withheld), 0);
+        let arm = |end, caller| select_arm(&split(end), &split(end).key, caller);
+        assert_eq!((arm(4037, &caller), arm(4038, &caller)), (1, 0));
+        assert_eq!(arm(1, &Party::Withheld), 0);
     }
 }

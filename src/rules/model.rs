@@ -21,16 +21,15 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::dialect::Dialect;
 use crate::domain::call::{Channel, Platform, Version};
 use crate::domain::facts::{LookupAnswer, LookupAnswers, LookupId, LookupSet};
 
 use condition::WhereClause;
 use dates::Dates;
 use hours::Hours;
-use index::Index;
-use lists::Lists;
 use lookup::Lookup;
+use index::{Index, narrower};
+use lists::{Cell, Lists, Side};
 use name_index::NameIndex;
 use pattern::{NumberMatcher, Selector};
 use template::{ObjectTemplate, Template};
@@ -64,7 +63,12 @@ pub struct RuleSet {
     pub deciding_index: Index,
     /// Index of the rules that continue.
     pub continuing_index: Index,
+    /// Splits that the rows of lists name.
+    pub splits: Vec<NamedSplit>,
     pub(crate) agents_by_name: NameIndex,
+    pub(crate) hours_by_name: NameIndex,
+    pub(crate) dates_by_name: NameIndex,
+    pub(crate) splits_by_name: NameIndex,
     /// The table has no `[agents]`, so rules use raw platform ids.
     pub raw_agent_ids: bool,
 }
@@ -112,6 +116,9 @@ pub struct Rule {
     pub from: NumberMatcher,
     /// Further conditions, if any.
     pub conditions: Option<Box<Conditions>>,
+    /// Scope of the file that contains the rule, if it has one. Its conditions hold beside those of the
+    /// rule.
+    pub scope: Option<Arc<Scope>>,
     /// Action for a matching call.
     pub action: Action,
     /// Variables, metadata, agent settings and delay that the rule adds to the reply.
@@ -119,13 +126,16 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Returns the look-ups whose answers the rule sends along or takes its agent from.
-    pub fn lookups_of_values(&self) -> LookupSet {
+    /// Returns the look-ups whose answers the rule sends along or takes its agent from. `splits` are
+    /// those of its table.
+    pub fn lookups_of_values(&self, splits: &[NamedSplit]) -> LookupSet {
         let of_agent = match &self.action {
             Action::Agent(agent) => agent.lookups(),
-            Action::Split(split) => {
-                let arms = split.arms.iter().map(|arm| arm.agent.lookups());
-                arms.fold(LookupSet::default(), LookupSet::union)
+            Action::Split(split) => split.lookups(),
+            // Any of them, until the row is known.
+            Action::SplitOfRow(_) => {
+                let splits = splits.iter().map(|named| named.split.lookups());
+                splits.fold(LookupSet::default(), LookupSet::union)
             }
             // What is added to a rejection is never sent.
             Action::Reject(_) => return LookupSet::default(),
@@ -162,22 +172,85 @@ pub struct Conditions {
     pub where_clauses: Vec<WhereClause>,
 }
 
-impl Conditions {
-    /// Returns whether a call from this platform can satisfy `platform` and `channel`.
-    pub(crate) fn can_match_dialect(&self, dialect: &dyn Dialect) -> bool {
-        let accepts = |channel: &Channel| self.channel.matches(|accepted| accepted == channel);
-        dialect.channels().iter().any(accepts)
-            && self.platform.matches(|platform| *platform == dialect.platform())
+/// Conditions that every rule and every test of a file has.
+#[derive(Debug, Default)]
+pub struct Scope {
+    /// Name of the file, with its folder.
+    pub file: Box<str>,
+    /// Condition on the called number.
+    pub to: NumberMatcher,
+    /// Condition on the caller's number.
+    pub from: NumberMatcher,
+    /// Channels, platforms and sources. The other conditions match everything.
+    pub conditions: Conditions,
+}
+
+impl Rule {
+    /// Returns the condition on one of the numbers by which the rule is found: its own or that of its
+    /// scope, whichever accepts fewer numbers. The other one still has to hold.
+    pub fn narrowest(&self, side: Side) -> &NumberMatcher {
+        let own = self.numbers(side);
+        self.scope.as_ref().map_or(own, |scope| narrower(own, scope.numbers(side)))
+    }
+
+    /// Returns the rule's own condition on one of the numbers.
+    pub fn numbers(&self, side: Side) -> &NumberMatcher {
+        match side {
+            Side::To => &self.to,
+            Side::From => &self.from,
+        }
+    }
+
+    /// Returns whether the rule and its scope accept calls from this origin.
+    pub(crate) fn accepts(&self, origin: &Origin<'_>) -> bool {
+        self.conditions.as_ref().is_none_or(|conditions| conditions.accept(origin))
+            && self.scope.as_ref().is_none_or(|scope| scope.conditions.accept(origin))
     }
 }
 
-/// Reference to a named item of the table: its position, and its name for messages.
+impl Scope {
+    /// Returns the condition on one of the numbers.
+    pub fn numbers(&self, side: Side) -> &NumberMatcher {
+        match side {
+            Side::To => &self.to,
+            Side::From => &self.from,
+        }
+    }
+}
+
+impl Conditions {
+    /// Returns whether channel, platform and source accept calls from this origin.
+    pub(crate) fn accept(&self, origin: &Origin<'_>) -> bool {
+        self.channel.matches(|channel| *channel == origin.channel)
+            && self.platform.matches(|platform| *platform == origin.platform)
+            && self.source.matches(|source| **source == *origin.source)
+    }
+}
+
+/// Where a call comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'o> {
+    pub(crate) source: &'o str,
+    pub(crate) platform: Platform,
+    pub(crate) channel: Channel,
+}
+
+/// Reference to a named item of the table, and its text in the rule for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedRef {
-    /// Position, counted from 0.
-    pub index: usize,
-    /// Name in the table.
+    /// Item that is meant.
+    pub target: RefTarget,
+    /// Text in the rule: a name, or `${LIST.column}`.
     pub name: Box<str>,
+}
+
+/// Item that a reference means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefTarget {
+    /// The one at this position, counted from 0.
+    Position(usize),
+    /// The one that the matching row of a list names.
+    Cell(Cell),
 }
 
 impl std::fmt::Display for NamedRef {
@@ -193,6 +266,8 @@ pub enum Action {
     Agent(AgentRef),
     /// Routes the call to one of several agents, always the same one for the same caller.
     Split(Box<Split>),
+    /// Does the same by the split that the matching row of a list names.
+    SplitOfRow(Box<SplitOfRow>),
     /// Rejects the call with this reason.
     Reject(Box<str>),
     /// Keeps the agent that the platform has configured.
@@ -242,6 +317,42 @@ pub struct Split {
     pub key: Box<str>,
     /// Arms in order: consecutive ranges of 0 to 10,000.
     pub arms: Vec<Arm>,
+}
+
+impl Split {
+    /// Returns the look-ups whose answers name the agents.
+    fn lookups(&self) -> LookupSet {
+        let arms = self.arms.iter().map(|arm| arm.agent.lookups());
+        arms.fold(LookupSet::default(), LookupSet::union)
+    }
+
+    /// Returns the positions of the agents that the arms name.
+    pub(crate) fn agents(&self) -> impl Iterator<Item = usize> {
+        self.arms.iter().filter_map(|arm| match &arm.agent {
+            AgentRef::Agent(agent) => Some(*agent as usize),
+            AgentRef::Template(_) => None,
+        })
+    }
+}
+
+/// A split that the matching row of a list names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SplitOfRow {
+    /// Column with the names of splits.
+    pub cell: Cell,
+    /// Text in the rule: `${LIST.column}`.
+    pub name: Box<str>,
+    /// Key that is hashed in place of the split's name.
+    pub key: Option<Box<str>>,
+}
+
+/// A split that rules and rows can name: `[splits.NAME]`.
+#[derive(Debug)]
+pub struct NamedSplit {
+    /// Name in the table.
+    pub name: Box<str>,
+    /// The split, whose key is its name.
+    pub split: Split,
 }
 
 /// An arm of a split.
@@ -297,5 +408,21 @@ impl RuleSet {
     /// Returns the position in [`RuleSet::agents`] of the agent with this name.
     pub fn agent_index(&self, name: &str) -> Option<usize> {
         self.agents_by_name.find(name, |index| &self.agents[index].name)
+    }
+
+    /// Returns the position in [`RuleSet::hours`] of the hours with this name.
+    pub(crate) fn hours_index(&self, name: &str) -> Option<usize> {
+        self.hours_by_name.find(name, |index| &self.hours[index].name)
+    }
+
+    /// Returns the position in [`RuleSet::dates`] of the dates with this name.
+    pub(crate) fn dates_index(&self, name: &str) -> Option<usize> {
+        self.dates_by_name.find(name, |index| &self.dates[index].name)
+    }
+
+    /// Returns the split with this name.
+    pub(crate) fn split(&self, name: &str) -> Option<&Split> {
+        let index = self.splits_by_name.find(name, |index| &self.splits[index].name)?;
+        Some(&self.splits[index].split)
     }
 }

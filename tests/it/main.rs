@@ -35,6 +35,7 @@ mod reload;
 mod replay;
 mod rules;
 mod schema;
+mod scopes;
 mod service_manager;
 mod settings;
 mod sockets;

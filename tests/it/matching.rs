@@ -6,6 +6,7 @@
 mod model;
 mod oracle;
 mod replay;
+mod scopes;
 mod unreachable;
 
 use std::cell::Cell;
@@ -32,7 +33,7 @@ use crate::properties::{any_party, any_text, cases, quoted};
 use crate::support::app;
 use model::{
     CallContext, TableModel, any_call, any_context, any_nested_table, any_party_generator,
-    any_table,
+    any_scoped_table, any_table,
 };
 use oracle::Summary;
 
@@ -41,13 +42,27 @@ use oracle::Summary;
 fn check_calls(
     check: impl Fn(&TableModel, &RuleSet, &Call<'_>, &CallContext) -> Result<(), TestCaseError>,
 ) {
+    check_calls_of(any_table(), check);
+}
+
+/// Checks a property for generated calls, and tables of a generator.
+#[track_caller]
+fn check_calls_of(
+    tables: BoxedStrategy<TableModel>,
+    check: impl Fn(&TableModel, &RuleSet, &Call<'_>, &CallContext) -> Result<(), TestCaseError>,
+) {
     let folder = tempfile::tempdir().unwrap();
     let generated_calls = prop::collection::vec(any_call(), 16);
-    proptest!(cases(), |(model in any_table(), generated_calls in generated_calls)| {
+    proptest!(cases(), |(model in tables, generated_calls in generated_calls)| {
+        let (model, outside) = scopes::without_rules_outside(model, folder.path());
         let table = model.table(folder.path())?;
         for generated in generated_calls {
             let (from, to) = generated.parties(&model);
             let call = model::call(&from, &to, &generated.context);
+            for rule in &outside {
+                let is_match = oracle::matches(&model, rule, &from, &to, &generated.context);
+                prop_assert!(!is_match, "{rule:?} is reported as outside its scope");
+            }
             check(&model, &table, &call, &generated.context)
                 .map_err(|error| TestCaseError::fail(format!("call from {from:?} to {to:?}: {error}")))?;
         }
@@ -168,7 +183,9 @@ fn no_call_reaches_a_rule_reported_as_never_reached() {
     let (reported, examples) = (Cell::new(0), Cell::new(0));
     let generators = || prop::collection::vec(any_party_generator(), 8);
     let contexts = prop::collection::vec(any_context(), 8);
-    proptest!(cases(), |(model in any_nested_table(), from in generators(), to in generators(), contexts in contexts)| {
+    let tables = prop_oneof![any_nested_table(), any_scoped_table()];
+    proptest!(cases(), |(model in tables, from in generators(), to in generators(), contexts in contexts)| {
+        let (model, _) = scopes::without_rules_outside(model, folder.path());
         let table = model.table(folder.path())?;
         for (name, help) in never_reached(&model.load(folder.path()).report) {
             reported.set(reported.get() + 1);

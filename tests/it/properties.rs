@@ -604,6 +604,7 @@ fn any_rule() -> BoxedStrategy<String> {
     let outcome = prop_oneof![
         3 => select(vec!["agent = \"everywhere\"\n", "agent = \"one\"\n", "agent = \"tagged\"\n"]).prop_map_into(),
         1 => Just("keep = true\n".to_owned()),
+        1 => Just("split = \"half\"\n".to_owned()),
         1 => reason,
         4 => Just("continue = true\n".to_owned()),
     ];
@@ -634,7 +635,10 @@ fn any_table() -> BoxedStrategy<String> {
                 "tagged = {{ synthflow = {c}, retell = {c}, version = {} }}",
                 quoted(&format!("v{tag}"))
             );
-            format!("[agents]\neverywhere = {a}\n{one}\n{tagged}\n")
+            let arms =
+                "{ agent = \"everywhere\", percent = 50 }, { agent = \"one\", percent = 50 }";
+            let split = format!("[splits.half]\narms = [{arms}]\n");
+            format!("[agents]\neverywhere = {a}\n{one}\n{tagged}\n{split}")
         },
     );
     let rules = prop::collection::vec((any_text(), any_rule()), 1..7);
@@ -903,7 +907,7 @@ fn any_text_is_checked_as_rules_without_a_panic() {
     });
 }
 
-const TOML_WORDS: [&str; 48] = [
+const TOML_WORDS: [&str; 53] = [
     "[",
     "]",
     "[[",
@@ -952,6 +956,11 @@ const TOML_WORDS: [&str; 48] = [
     "metadata.a.b = 1\n",
     "agent_override = { volume = 3 }\n",
     "\u{feff}",
+    "[scope]\n",
+    "[splits.half]\n",
+    "arms = [{ agent = \"one\", percent = 100 }]\n",
+    "split = \"half\"\n",
+    "hours = \"!${vip.é}\"\n",
 ];
 
 /// Values for keys of another type.

@@ -14,7 +14,7 @@ pub(super) struct RuleColumns<'c> {
     lookups: &'c mut LookupDefinitions,
     lists: &'c mut Lists,
     open: &'c [OpenList],
-    /// Lists that the rule matches on.
+    /// Lists that the rule or its scope matches on.
     matched: Vec<MatchedList>,
 }
 
@@ -33,7 +33,10 @@ impl<'c> RuleColumns<'c> {
         numbers: RuleNumbers<'_>,
     ) -> RuleColumns<'c> {
         let mut matched: Vec<MatchedList> = Vec::new();
-        for (side, numbers) in [(Side::From, numbers.from), (Side::To, numbers.to)] {
+        let scope = numbers.scope.into_iter();
+        let scope = scope.flat_map(|scope| [(Side::From, &scope.from), (Side::To, &scope.to)]);
+        let own = [(Side::From, numbers.from), (Side::To, numbers.to)];
+        for (side, numbers) in own.into_iter().chain(scope) {
             for pattern in numbers.any_of() {
                 let NumberPattern::List(id, _) = pattern else { continue };
                 let always = numbers.any_of().iter().all(|other| other == pattern);

@@ -1,18 +1,32 @@
 //! Conditions of a rule: numbers, channels, platforms, sources, hours, dates, and `where`.
 
 use super::columns::RuleColumns;
+use super::lists::NameKind;
 use super::rule::{RuleNumbers, describe_rule};
 use super::rules::RuleChecker;
 use super::values;
 use crate::diagnostics::{Problem, did_you_mean};
+use crate::domain::call::{Channel, Platform};
 use crate::rules::load::raw::{RawCondition, RawRule, Spanned};
 use crate::rules::model::condition::{Comparison, ExpectedValue, Operand, WhereClause};
 use crate::rules::model::template::ColumnLookup;
-use crate::rules::{Conditions, NamedRef, NumberMatcher, NumberPattern, Selector};
+use crate::rules::{Conditions, NumberMatcher, NumberPattern, Selector};
 
 impl RuleChecker<'_, '_> {
     pub(super) fn numbers(&mut self, raw: &[Spanned<String>]) -> NumberMatcher {
         selector(raw, |text| self.number_pattern(text)).into()
+    }
+
+    pub(super) fn channels(&mut self, raw: &[Spanned<String>]) -> Selector<Channel> {
+        selector(raw, |text| values::channel(text, self.reporter))
+    }
+
+    pub(super) fn platforms(&mut self, raw: &[Spanned<String>]) -> Selector<Platform> {
+        selector(raw, |text| values::platform(text, self.reporter))
+    }
+
+    pub(super) fn sources(&mut self, raw: &[Spanned<String>]) -> Selector<Box<str>> {
+        selector(raw, |text| values::source(text, self.context, self.reporter))
     }
 
     fn number_pattern(&mut self, text: &Spanned<String>) -> Option<NumberPattern> {
@@ -33,26 +47,27 @@ impl RuleChecker<'_, '_> {
     }
 
     /// Checks the conditions other than numbers and `where`.
-    pub(super) fn conditions(&mut self, raw: &RawRule, name: &str) -> Conditions {
-        let RuleChecker { context, definitions, reporter, .. } = self;
+    pub(super) fn conditions(
+        &mut self,
+        raw: &RawRule,
+        name: &str,
+        numbers: RuleNumbers<'_>,
+    ) -> Conditions {
+        let channel = self.channels(&raw.channel);
+        let platform = self.platforms(&raw.platform);
+        let source = self.sources(&raw.source);
         let conditions = Conditions {
-            channel: selector(&raw.channel, |text| values::channel(text, reporter)),
-            platform: selector(&raw.platform, |text| values::platform(text, reporter)),
-            source: selector(&raw.source, |text| values::source(text, context, reporter)),
-            hours: selector(&raw.hours, |name| {
-                let index = definitions.find_hours(name, reporter)?;
-                Some(NamedRef { index, name: name.value.as_str().into() })
-            }),
-            dates: selector(&raw.dates, |name| {
-                let index = definitions.find_dates(name, reporter)?;
-                Some(NamedRef { index, name: name.value.as_str().into() })
-            }),
+            channel,
+            platform,
+            source,
+            hours: selector(&raw.hours, |text| self.named_ref(text, NameKind::Hours, numbers)),
+            dates: selector(&raw.dates, |text| self.named_ref(text, NameKind::Dates, numbers)),
             where_clauses: Vec::new(),
         };
         if let (Some(first), false) = (raw.dates.first(), conditions.dates.is_anything()) {
             let rule = describe_rule(name);
             let message = format!("{rule} depends on dates, but the table has no zone");
-            definitions.zone.require(message, &first.span, reporter);
+            self.definitions.zone.require(message, &first.span, self.reporter);
         }
         conditions
     }

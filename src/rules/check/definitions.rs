@@ -12,11 +12,11 @@ use super::raw_table::RawTable;
 use super::reporter::{DATES, HOURS, Reporter};
 use super::usage::UsageTracker;
 use super::values;
-use crate::diagnostics::nearest;
+use crate::diagnostics::{Location, nearest};
 use crate::domain::phone_number::Country;
 use crate::rules::load::raw::{RawDates, RawHours, RawTimes, Spanned};
 use crate::rules::model::hours::{TimeSpan, parse_spans, parse_weekdays, parse_zone};
-use crate::rules::{CheckContext, Dates, DaySpec, Hours};
+use crate::rules::{CheckContext, Dates, DaySpec, Hours, NamedSplit};
 
 /// Definitions of all files of a table.
 pub(super) struct Definitions {
@@ -29,6 +29,26 @@ pub(super) struct Definitions {
     pub(super) hours: Vec<Hours>,
     pub(super) hours_usage: UsageTracker,
     pub(super) lookups: LookupDefinitions,
+    /// Filled when the lists are open, since arms may refer to them.
+    pub(super) splits: NamedSplits,
+}
+
+/// Splits by name.
+#[derive(Default)]
+pub(super) struct NamedSplits {
+    pub(super) all: Vec<NamedSplit>,
+    pub(super) usage: UsageTracker,
+}
+
+impl NamedSplits {
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        self.all.iter().position(|split| *split.name == *name)
+    }
+
+    pub(super) fn add(&mut self, split: NamedSplit, location: Location) {
+        self.all.push(split);
+        self.usage.add(Some(location));
+    }
 }
 
 impl Definitions {
@@ -48,10 +68,11 @@ impl Definitions {
             hours: Vec::new(),
             hours_usage: UsageTracker::default(),
             lookups: LookupDefinitions::default(),
+            splits: NamedSplits::default(),
         };
         for file in &mut table.files {
             reporter.set_file(&file.source);
-            for raw in &mut file.definitions {
+            if let Some(raw) = &mut file.definitions {
                 reporter.add_unreadable(std::mem::take(&mut raw.unreadable));
                 raw.zone.take().iter().for_each(|zone| definitions.zone.set(zone, reporter));
                 if let Some(country) = raw.country.take() {

@@ -9,10 +9,12 @@ use super::locations::RuleLocations;
 use super::reporter::Reporter;
 use super::rows::FilledLists;
 use super::rules::{EnabledRules, Indexes};
+use super::sources::Origins;
 use super::unreachable::{RuleComparison, warn_unreachable};
 use crate::diagnostics::SourceFile;
 use crate::domain::facts::{LookupId, LookupSet};
-use crate::rules::{Action, Progress, Rule, RuleSet};
+use crate::rules::model::name_index::NameIndex;
+use crate::rules::{Action, CheckContext, Progress, Rule, RuleSet};
 
 /// A table of which every part has been checked.
 pub(super) struct CheckedParts {
@@ -27,6 +29,7 @@ impl CheckedParts {
     pub(super) fn finish(
         self,
         files: &[Arc<SourceFile>],
+        context: &CheckContext,
         reporter: &mut Reporter<'_>,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> (RuleSet, RuleLocations) {
@@ -36,17 +39,24 @@ impl CheckedParts {
             progress(Progress::Comparing);
             indexes = Indexes::new(&self.rules);
             let (enabled, lists) = (&self.rules, &self.lists.lists);
-            let comparison = RuleComparison { enabled, lists, indexes: &indexes };
+            let origins = &Origins::new(context);
+            let comparison = RuleComparison { enabled, lists, indexes: &indexes, origins };
             warn_unreachable(&comparison, reporter.report);
         }
         let fingerprint = self.fingerprint(files);
         let CheckedParts { definitions, lists, rules } = self;
+        let splits = definitions.splits.all;
         let lookups = rules
             .rules
             .iter()
-            .map(|rule| rule.lookups_of_conditions().union(rule.lookups_of_values()));
+            .map(|rule| rule.lookups_of_conditions().union(rule.lookups_of_values(&splits)));
         let lookups = lookups.fold(LookupSet::default(), LookupSet::union);
+        let names = |names: Vec<&str>| NameIndex::of(&names);
         let table = RuleSet {
+            hours_by_name: names(definitions.hours.iter().map(|hours| &*hours.name).collect()),
+            dates_by_name: names(definitions.dates.iter().map(|dates| &*dates.name).collect()),
+            splits_by_name: names(splits.iter().map(|split| &*split.name).collect()),
+            splits,
             history_timeout: definitions.lookups.history_timeout,
             lookups: definitions.lookups.all,
             uses_lookups: !lookups.is_empty(),
@@ -101,6 +111,11 @@ impl CheckedParts {
                 format!("no rule uses the look-up `{name}`"),
             );
         }
+        for (split, location) in definitions.splits.usage.unused() {
+            let message =
+                format!("no rule uses the split `{}`", definitions.splits.all[split].name);
+            report.warning("unused-split", Some(location), message);
+        }
         for (list, location) in &lists.unused {
             let message = format!("no rule uses the list `{}`", lists.lists.list(*list).name);
             report.warning("unused-list", Some(location.clone()), message);
@@ -140,6 +155,9 @@ impl EnabledRules {
 }
 
 fn matches_every_call(rule: &Rule) -> bool {
-    let matches_all = rule.to.is_anything() && rule.from.is_anything() && rule.conditions.is_none();
+    let matches_all = rule.to.is_anything()
+        && rule.from.is_anything()
+        && rule.conditions.is_none()
+        && rule.scope.is_none();
     matches_all && rule.action != Action::Continue
 }

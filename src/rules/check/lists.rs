@@ -35,18 +35,30 @@ pub(super) struct OpenList {
     pub(super) country: Option<Country>,
     /// A rule matches on the list.
     pub(super) used: bool,
-    /// Columns from which rules take their agents.
-    pub(super) agent_columns: Vec<AgentColumn>,
+    /// Columns with names of agents, hours, dates or splits.
+    pub(super) name_columns: Vec<NameColumn>,
     pub(super) source: ListSource,
 }
 
-/// A column from which rules take their agents.
-pub(super) struct AgentColumn {
+/// What the names in a column of a list mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NameKind {
+    Agent,
+    Hours,
+    Dates,
+    Split,
+}
+
+/// A column with names of one kind.
+pub(super) struct NameColumn {
     pub(super) column: Column,
-    /// The rules have a default for an empty cell.
+    pub(super) kind: NameKind,
+    /// An empty cell is no error: the rules have a default, or do not match.
     pub(super) may_be_empty: bool,
-    /// Agents found in the column.
-    pub(super) agents: BTreeSet<usize>,
+    /// Positions of the items that the rows name.
+    pub(super) found: BTreeSet<usize>,
+    /// Number of rows with an empty cell, and the line of the first.
+    pub(super) empty: Option<(usize, usize)>,
 }
 
 pub(super) enum ListSource {
@@ -109,14 +121,15 @@ impl OpenLists {
         found
     }
 
-    /// Notes that a rule takes its agent from this column.
-    pub(super) fn add_agent_column(&mut self, cell: Cell, may_be_empty: bool) {
-        let columns = &mut self.open[cell.list.index()].agent_columns;
-        match columns.iter_mut().find(|other| other.column == cell.column) {
+    /// Notes that a rule takes names of this kind from a column.
+    pub(super) fn add_name_column(&mut self, cell: Cell, kind: NameKind, may_be_empty: bool) {
+        let column = cell.column;
+        let columns = &mut self.open[cell.list.index()].name_columns;
+        match columns.iter_mut().find(|other| other.column == column && other.kind == kind) {
             Some(known) => known.may_be_empty &= may_be_empty,
             None => {
-                let agents = BTreeSet::new();
-                columns.push(AgentColumn { column: cell.column, may_be_empty, agents });
+                let found = BTreeSet::new();
+                columns.push(NameColumn { column, kind, may_be_empty, found, empty: None });
             }
         }
     }
@@ -152,8 +165,8 @@ impl ListOpener<'_, '_> {
             ListSource::File(file) => file.rows.columns.clone(),
             ListSource::Inline(_) | ListSource::Invalid => Vec::new(),
         };
-        let (used, agent_columns) = (false, Vec::new());
-        let list = OpenList { id, location, columns, country, used, agent_columns, source };
+        let (used, name_columns) = (false, Vec::new());
+        let list = OpenList { id, location, columns, country, used, name_columns, source };
         self.opened.open.push(list);
     }
 

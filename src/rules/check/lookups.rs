@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::http::HeaderName;
 use url::{Host, Url};
 
+use super::definitions::Definitions;
 use super::reporter::Reporter;
 use super::rules::EnabledRules;
 use super::sources::can_match_source;
@@ -183,11 +184,13 @@ impl LookupDefinitions {
 /// Warns of calls whose look-ups can take longer than the reply may: one after the other, as rules need
 /// them.
 pub(super) fn warn_over_budget(
-    lookups: &LookupDefinitions,
+    definitions: &Definitions,
     rules: &EnabledRules,
     context: &CheckContext,
     reporter: &mut Reporter<'_>,
 ) {
+    let Definitions { lookups, splits, .. } = definitions;
+    let splits = splits.all.as_slice();
     if let (Some(reason), true) = (context.no_history, lookups.uses_history) {
         let message = format!("the caller's history is always unknown: {reason}");
         reporter
@@ -203,7 +206,7 @@ pub(super) fn warn_over_budget(
                 continue;
             }
             // Those of the conditions first, then those of the values; each group at the same time.
-            for group in [rule.lookups_of_conditions(), rule.lookups_of_values()] {
+            for group in [rule.lookups_of_conditions(), rule.lookups_of_values(splits)] {
                 let new = group.iter().filter(|id| !asked.contains(*id));
                 let timeouts = new.map(|id| lookups.timeout(id));
                 total += timeouts.max().unwrap_or_default();

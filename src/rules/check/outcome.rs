@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::columns::RuleColumns;
+use super::lists::NameKind;
 use super::rule::{RuleNumbers, describe_rule};
-use super::rules::{AgentColumnUse, RuleChecker};
+use super::rules::RuleChecker;
 use crate::rules::InvalidTemplate;
 use crate::rules::load::raw::{OUTCOMES, RawArm, RawOutcome, RawRule, Spanned};
 use crate::rules::{Action, AgentRef, Arm, Split, Template};
@@ -48,6 +49,7 @@ impl RuleChecker<'_, '_> {
                 let arms = self.arms(arms, &outcome.span, numbers)?;
                 Some(Action::Split(Box::new(Split { key: key.into(), arms })))
             }
+            RawOutcome::NamedSplit(split) => self.named_split(raw, split, numbers),
             RawOutcome::Reject(reason) => Some(Action::Reject(reason.as_str().into())),
             RawOutcome::Keep => Some(Action::Keep),
             RawOutcome::Continue => Some(Action::Continue),
@@ -55,7 +57,7 @@ impl RuleChecker<'_, '_> {
         }
     }
 
-    fn arms(
+    pub(super) fn arms(
         &mut self,
         raw: &[RawArm],
         split: &Range<usize>,
@@ -180,9 +182,7 @@ impl RuleChecker<'_, '_> {
         }
         match cell {
             Some(cell) => {
-                self.lists.add_agent_column(cell, default.is_some());
-                let (rule, location) = (self.checked.rules.len(), self.reporter.location(span));
-                self.checked.agent_columns.push(AgentColumnUse { rule, location, cell });
+                self.add_name_column(NameKind::Agent, cell, span, default.is_some());
             }
             None if self.definitions.agents.raw_ids => {
                 let message =

@@ -16,8 +16,8 @@ pub(super) struct RawTable {
 pub(super) struct RawFile {
     pub(super) source: Arc<SourceFile>,
     pub(super) chunks: Vec<Chunk>,
-    /// Parsed chunks of definitions, in order; empty if those of any file are not TOML.
-    pub(super) definitions: Vec<RawDefinitions>,
+    /// Parsed definitions; `None` if those of any file are not TOML.
+    pub(super) definitions: Option<RawDefinitions>,
 }
 
 impl RawTable {
@@ -26,7 +26,7 @@ impl RawTable {
         let mut files: Vec<_> =
             sources.iter().map(|source| RawFile::parse(source, reporter)).collect();
         if !reporter.has_definitions() {
-            files.iter_mut().for_each(|file| file.definitions.clear());
+            files.iter_mut().for_each(|file| file.definitions = None);
         }
         RawTable { files }
     }
@@ -40,11 +40,11 @@ impl RawTable {
 impl RawFile {
     fn parse(source: &Arc<SourceFile>, reporter: &mut Reporter<'_>) -> RawFile {
         let chunks = split_chunks(&source.text, CHUNK_BYTES);
-        let mut definitions = Vec::new();
-        for chunk in chunks.iter().filter(|chunk| chunk.kind == ChunkKind::Definitions) {
-            match parse::definitions(source, &chunk.span, reporter.report) {
-                Some(parsed) => definitions.push(parsed),
-                None => reporter.set_definitions_missing(),
+        let mut definitions = None;
+        if let Some(chunk) = chunks.iter().find(|chunk| chunk.kind == ChunkKind::Definitions) {
+            definitions = parse::definitions(source, chunk, &chunks, reporter.report);
+            if definitions.is_none() {
+                reporter.set_definitions_missing();
             }
         }
         RawFile { source: source.clone(), chunks, definitions }

@@ -8,7 +8,7 @@ use crate::diagnostics::{
     Diagnostic, Location, Problem, Report, Severity, SourceFile, did_you_mean,
 };
 use crate::dialect;
-use crate::rules::load::chunks::split_chunks;
+use crate::rules::load::chunks::Chunk;
 use crate::rules::load::raw::{Spanned, parse};
 
 /// Section of named definitions: `[lists.NAME]`.
@@ -28,6 +28,7 @@ impl Section {
 
 pub(super) const LISTS: Section = Section::new("unknown-list", "lists", "list");
 pub(super) const DATES: Section = Section::new("unknown-dates", "dates", "dates");
+pub(super) const SPLITS: Section = Section::new("unknown-split", "splits", "split");
 pub(super) const HOURS: Section = Section::new("unknown-hours", "hours", "hours");
 
 /// Parts of the table that could be parsed.
@@ -182,20 +183,15 @@ impl<'r> Reporter<'r> {
 
     /// Parses a chunk of rules or tests. If the chunk is not TOML, its parts are parsed one by one, so
     /// that only the invalid ones are missing.
-    pub(super) fn parse_chunk<T>(
-        &mut self,
-        span: &Range<usize>,
-        parse: parse::ReadChunk<T>,
-    ) -> Vec<T> {
+    pub(super) fn parse_chunk<T>(&mut self, chunk: &Chunk, parse: parse::ReadChunk<T>) -> Vec<T> {
         let mut chunk_report = Report::default();
-        if let Some(items) = parse(&self.file, span, &mut chunk_report) {
+        if let Some(items) = parse(&self.file, chunk, &mut chunk_report) {
             self.report.append(chunk_report);
             return items;
         }
         self.parsed = self.parsed.min(Parsed::SomeItems);
         let mut items = Vec::new();
-        for part in split_chunks(&self.file.text[span.clone()], 0) {
-            let part = span.start + part.span.start..span.start + part.span.end;
+        for part in chunk.parts(&self.file.text) {
             items.extend(parse(&self.file, &part, self.report).into_iter().flatten());
         }
         items

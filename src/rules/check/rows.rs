@@ -1,13 +1,16 @@
 //! Rows of lists. They are read after the rules, when the columns in use are known.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::agents::Agents;
-use super::lists::{ListFile, ListSource, OpenList, OpenLists, cell_span};
+use super::definitions::Definitions;
+use super::lists::{ListFile, ListSource, NameColumn, NameKind, OpenList, OpenLists, cell_span};
 use super::reporter::Reporter;
-use super::rules::{AgentColumnUse, CheckedRules};
+use super::rule::describe_rule;
+use super::rules::{CheckedRules, NameColumnUse};
 use super::sources::warn_missing_id;
-use crate::diagnostics::{Location, Problem, Severity, SourceFile};
+use crate::diagnostics::{Location, Problem, Severity, SourceFile, did_you_mean};
 use crate::domain::party::Party;
 use crate::domain::phone_number::Country;
 use crate::rules::load::list_rows::{CsvRow, ListRows};
@@ -34,7 +37,7 @@ pub(super) struct FilledLists {
 pub(super) struct ListFiller<'c, 'r> {
     pub(super) context: &'c CheckContext,
     pub(super) rules: &'c CheckedRules,
-    pub(super) agents: &'c mut Agents,
+    pub(super) definitions: &'c mut Definitions,
     pub(super) reporter: &'c mut Reporter<'r>,
 }
 
@@ -127,8 +130,16 @@ impl ListFiller<'_, '_> {
             }
             self.warn_if_emptied(list, &lists);
         }
-        for column_use in &self.rules.agent_columns {
-            self.warn_missing_ids(column_use, &open);
+        for column_use in &self.rules.name_columns {
+            let columns = &open[column_use.cell.list.index()].name_columns;
+            let column = columns.iter().find(|column| {
+                column.column == column_use.cell.column && column.kind == column_use.kind
+            });
+            let Some(column) = column.filter(|_| !self.rules.is_disabled(column_use.rule)) else {
+                continue;
+            };
+            self.warn_missing_ids(column_use, column);
+            self.warn_empty(column_use, column, &lists);
         }
         let unused = open.into_iter().filter(|list| !list.used);
         let unused = unused.map(|list| (list.id, list.location)).collect();
@@ -174,7 +185,7 @@ impl ListFiller<'_, '_> {
                     / row.offset.max(1);
                 target.lists.reserve_rows(target.list.id, rest as usize);
             }
-            match target.add_row(&row, self.agents) {
+            match target.add_row(&row, self.definitions) {
                 Ok(None) => {}
                 Ok(Some(warning)) => warnings.push(&row, warning),
                 Err(error) => errors.push(&row, error),
@@ -238,18 +249,42 @@ impl ListFiller<'_, '_> {
         }
     }
 
-    /// Warns of agents in a column that have no id at the platform of a source.
-    fn warn_missing_ids(&mut self, column_use: &AgentColumnUse, open: &[OpenList]) {
-        let AgentColumnUse { rule, location, cell } = column_use;
-        if self.rules.is_disabled(*rule) {
+    /// Warns of agents that a column names, itself or by a split, and that have no id at the platform of a
+    /// source.
+    fn warn_missing_ids(&mut self, column_use: &NameColumnUse, column: &NameColumn) {
+        let Definitions { agents, splits, .. } = &*self.definitions;
+        let named: BTreeSet<_> = match column.kind {
+            NameKind::Agent => column.found.clone(),
+            NameKind::Split => {
+                column.found.iter().flat_map(|split| splits.all[*split].split.agents()).collect()
+            }
+            NameKind::Hours | NameKind::Dates => return,
+        };
+        let rule = &self.rules.rules[column_use.rule];
+        for agent in named {
+            let location = column_use.location.clone();
+            warn_missing_id(rule, &agents.all[agent], location, self.context, self.reporter);
+        }
+    }
+
+    /// Warns of rows that a rule does not match, because they name no hours, dates or split.
+    fn warn_empty(&mut self, column_use: &NameColumnUse, column: &NameColumn, lists: &Lists) {
+        let Some((count, first)) = column.empty.filter(|_| column.kind != NameKind::Agent) else {
             return;
-        }
-        let columns = &open[cell.list.index()].agent_columns;
-        let column = columns.iter().find(|other| other.column == cell.column);
-        for agent in column.into_iter().flat_map(|column| &column.agents) {
-            let (rule, agent) = (&self.rules.rules[*rule], &self.agents.all[*agent]);
-            warn_missing_id(rule, agent, location.clone(), self.context, self.reporter);
-        }
+        };
+        let list = column_use.cell.list;
+        let (rows, verb) = if count == 1 { ("row", "has") } else { ("rows", "have") };
+        let message = format!(
+            "{count} {rows} of list `{}` {verb} no `{}`, the first on line {first}; {} does not match \
+             them",
+            lists.list(list).name,
+            lists.kept_columns(list)[column.column.index()],
+            describe_rule(&self.rules.rules[column_use.rule].name),
+        );
+        self.reporter
+            .report
+            .warning("empty-cell", Some(column_use.location.clone()), message)
+            .help("fill the cells, or write a rule for these rows below it");
     }
 }
 
@@ -271,7 +306,7 @@ impl<'l> RowTarget<'l> {
     fn add_row(
         &mut self,
         row: &CsvRow<'_>,
-        agents: &mut Agents,
+        definitions: &mut Definitions,
     ) -> Result<Option<RowProblem>, RowProblem> {
         let RowLayout { number_column, kept_columns, separator } = &self.layout;
         // Spreadsheets export the empty rows below a table.
@@ -308,9 +343,8 @@ impl<'l> RowTarget<'l> {
             })
         });
         let items = items.collect::<Result<Vec<_>, _>>()?;
-        for column in &mut self.list.agent_columns {
-            let agent = row_agent(cells[column.column.index()], column.may_be_empty, agents)?;
-            column.agents.extend(agent);
+        for column in &mut self.list.name_columns {
+            note_name(cells[column.column.index()], row.line, column, definitions)?;
         }
         let mut is_new = true;
         for item in &items {
@@ -323,6 +357,62 @@ impl<'l> RowTarget<'l> {
         let problem = Problem::new("duplicate-number", message).help("the first row counts");
         Ok(Some(RowProblem::cell(problem, text)))
     }
+}
+
+/// Notes the item that a cell names, or that the cell is empty.
+fn note_name(
+    name: &str,
+    line: usize,
+    column: &mut NameColumn,
+    definitions: &mut Definitions,
+) -> Result<(), RowProblem> {
+    column.found.extend(named_item(name, column, definitions)?);
+    if name.is_empty() {
+        let (count, first) = column.empty.unwrap_or((0, line));
+        column.empty = Some((count + 1, first));
+    }
+    Ok(())
+}
+
+/// Returns the item that a cell names and marks it as used, or `None` if the cell is allowed to be empty.
+fn named_item(
+    name: &str,
+    column: &NameColumn,
+    definitions: &mut Definitions,
+) -> Result<Option<usize>, RowProblem> {
+    let (found, usage, code) = match column.kind {
+        NameKind::Agent => return row_agent(name, column.may_be_empty, &mut definitions.agents),
+        _ if name.is_empty() => return Ok(None),
+        NameKind::Hours => {
+            let found = definitions.hours.iter().position(|hours| *hours.name == *name);
+            (found, &mut definitions.hours_usage, "unknown-hours")
+        }
+        NameKind::Dates => {
+            let found = definitions.dates.iter().position(|dates| *dates.name == *name);
+            (found, &mut definitions.dates_usage, "unknown-dates")
+        }
+        NameKind::Split => {
+            let found = definitions.splits.find(name);
+            (found, &mut definitions.splits.usage, "unknown-split")
+        }
+    };
+    if let Some(found) = found {
+        usage.mark_used(found);
+        return Ok(Some(found));
+    }
+    let (noun, defined): (_, Vec<&str>) = match column.kind {
+        NameKind::Hours => ("hours", definitions.hours.iter().map(|hours| &*hours.name).collect()),
+        NameKind::Dates => ("dates", definitions.dates.iter().map(|dates| &*dates.name).collect()),
+        NameKind::Split | NameKind::Agent => {
+            ("split", definitions.splits.all.iter().map(|split| &*split.name).collect())
+        }
+    };
+    let help = did_you_mean(name, defined.iter().copied()).unwrap_or_else(|| match &*defined {
+        [] => format!("the table defines no {noun}"),
+        defined => format!("the table has {}", defined.join(", ")),
+    });
+    let problem = Problem::new(code, format!("unknown {noun} `{name}`")).help(help);
+    Err(RowProblem::cell(problem, name))
 }
 
 /// Returns the agent of a row, or `None` if the cell is allowed to be empty.

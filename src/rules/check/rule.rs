@@ -4,13 +4,15 @@ use super::rules::RuleChecker;
 use super::sources::{can_match_source, warn_missing_id};
 use crate::diagnostics::Location;
 use crate::rules::load::raw::{Entries, RawOutcome, RawRule};
-use crate::rules::{Action, AgentRef, Conditions, NumberMatcher, Rule};
+use crate::rules::{Action, AgentRef, Conditions, NumberMatcher, Rule, Scope};
 
 /// Number conditions of a rule.
 #[derive(Clone, Copy)]
 pub(super) struct RuleNumbers<'n> {
     pub(super) to: &'n NumberMatcher,
     pub(super) from: &'n NumberMatcher,
+    /// Scope of the rule's file.
+    pub(super) scope: Option<&'n Scope>,
 }
 
 impl RuleChecker<'_, '_> {
@@ -20,8 +22,9 @@ impl RuleChecker<'_, '_> {
         let name = self.rule_name(raw, number);
         let to = self.numbers(&raw.to);
         let from = self.numbers(&raw.from);
-        let mut conditions = self.conditions(raw, name);
-        let numbers = RuleNumbers { to: &to, from: &from };
+        let scope = self.file_scope.clone();
+        let numbers = RuleNumbers { to: &to, from: &from, scope: scope.as_deref() };
+        let mut conditions = self.conditions(raw, name, numbers);
         conditions.where_clauses = self.where_clauses(raw, numbers);
         let additions = self.additions(raw, name, numbers);
         let action = self.action(raw, name, numbers);
@@ -31,14 +34,19 @@ impl RuleChecker<'_, '_> {
             to,
             from,
             conditions: has_conditions.then(|| Box::new(conditions)),
+            scope,
             // The action is missing after an error, and then the table is never used.
             action: action.unwrap_or(Action::Keep),
             additions,
         };
         let span = raw.name.as_ref().map_or(&raw.span, |name| &name.span);
         self.checked.locations.push(&self.reporter.location(span));
+        if rule.scope.is_some() {
+            self.note_scoped_keys(raw, number);
+        }
         self.checked.rules.push(rule);
-        self.checked.invalid.push(raw.invalid || self.reporter.failures() > failures);
+        let has_error = raw.invalid || self.reporter.failures() > failures;
+        self.checked.invalid.push(has_error || self.scope_is_invalid);
         if raw.enabled == Some(false) {
             self.checked.disabled.push(number);
         } else {
@@ -90,9 +98,16 @@ impl RuleChecker<'_, '_> {
                         self.warn_missing_id(number, found, location);
                     }
                 }
+                (Action::Split(split), RawOutcome::NamedSplit(name)) => {
+                    let agents: Vec<_> = split.agents().collect();
+                    for agent in agents {
+                        self.warn_missing_id(number, agent, self.reporter.location(&name.span));
+                    }
+                }
                 (Action::Reject(_), _) => self.warn_unsent_additions(raw, number),
                 (Action::Continue, _) => self.warn_no_additions(raw, number),
-                (Action::Agent(_) | Action::Split(_) | Action::Keep, _) => {}
+                (Action::Agent(_) | Action::Split(_) | Action::SplitOfRow(_) | Action::Keep, _) => {
+                }
             }
         }
         self.warn_unused_split_key(raw, number);
@@ -132,7 +147,7 @@ impl RuleChecker<'_, '_> {
     fn warn_unused_split_key(&mut self, raw: &RawRule, number: usize) {
         let rule = &self.checked.rules[number];
         let Some(key) = &raw.split_key else { return };
-        if !matches!(rule.action, Action::Split(_)) {
+        if !matches!(rule.action, Action::Split(_) | Action::SplitOfRow(_)) {
             let message = format!("{} has a `split_key` but no `split`", describe_rule(&rule.name));
             self.reporter.warning("never-used", &key.span, message);
         }

@@ -1,16 +1,19 @@
 //! Rules of a table, chunk by chunk.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use super::definitions::Definitions;
-use super::lists::OpenLists;
+use super::lists::{NameKind, OpenLists};
 use super::locations::{RuleLocations, retain_flagged};
 use super::raw_table::RawTable;
 use super::reporter::Reporter;
-use crate::diagnostics::Location;
+use crate::diagnostics::{Location, SourceFile};
 use crate::rules::load::chunks::ChunkKind;
 use crate::rules::load::raw::parse;
-use crate::rules::model::lists::Cell;
+use crate::rules::model::lists::{Cell, Side};
 use crate::rules::model::name_index::NameIndex;
-use crate::rules::{Action, CheckContext, Index, Progress, Rule};
+use crate::rules::{Action, CheckContext, Index, Progress, Rule, Scope};
 
 /// Checks rules, and notes the definitions, lists and columns that they use.
 pub(super) struct RuleChecker<'c, 'r> {
@@ -19,6 +22,10 @@ pub(super) struct RuleChecker<'c, 'r> {
     pub(super) lists: &'c mut OpenLists,
     pub(super) reporter: &'c mut Reporter<'r>,
     pub(super) checked: CheckedRules,
+    /// Scope of the file that is being checked.
+    pub(super) file_scope: Option<Arc<Scope>>,
+    /// That scope has an error, so nothing is known about the calls that its rules match.
+    pub(super) scope_is_invalid: bool,
 }
 
 /// Rules that have been checked, including disabled ones.
@@ -31,15 +38,44 @@ pub(super) struct CheckedRules {
     pub(super) invalid: Vec<bool>,
     /// Indexes of disabled rules, ascending.
     pub(super) disabled: Vec<usize>,
-    /// Rules that take their agent from a column of a list.
-    pub(super) agent_columns: Vec<AgentColumnUse>,
+    /// Rules that take the name of an agent, hours, dates or a split from a column of a list.
+    pub(super) name_columns: Vec<NameColumnUse>,
+    /// Scopes of the files that have one.
+    pub(super) scopes: Vec<FileScope>,
+    /// Keys that a rule and its scope both may have.
+    pub(super) scoped_keys: Vec<ScopedKeys>,
 }
 
-/// A rule that takes its agent from a column of a list.
-pub(super) struct AgentColumnUse {
+/// A rule that takes a name from a column of a list.
+pub(super) struct NameColumnUse {
     pub(super) rule: usize,
+    pub(super) kind: NameKind,
     pub(super) location: Location,
     pub(super) cell: Cell,
+}
+
+/// Scope of a file.
+pub(super) struct FileScope {
+    pub(super) source: Arc<SourceFile>,
+    pub(super) scope: Arc<Scope>,
+    /// Span of the `[scope]`.
+    pub(super) span: Range<usize>,
+    /// The scope has an error, which has been reported.
+    pub(super) invalid: bool,
+}
+
+impl FileScope {
+    pub(super) fn location(&self) -> Location {
+        Location { file: self.source.clone(), span: self.span.clone() }
+    }
+}
+
+/// Keys of a rule that its file's scope has as well.
+pub(super) struct ScopedKeys {
+    pub(super) rule: usize,
+    pub(super) file: Arc<SourceFile>,
+    /// Names of the keys, with the spans of their first values.
+    pub(super) keys: Vec<(&'static str, Range<usize>)>,
 }
 
 /// The rules of a table without the disabled ones.
@@ -66,7 +102,16 @@ impl<'c, 'r> RuleChecker<'c, 'r> {
         lists: &'c mut OpenLists,
         reporter: &'c mut Reporter<'r>,
     ) -> RuleChecker<'c, 'r> {
-        RuleChecker { context, definitions, lists, reporter, checked: CheckedRules::default() }
+        let checked = CheckedRules::default();
+        RuleChecker {
+            context,
+            definitions,
+            lists,
+            reporter,
+            checked,
+            file_scope: None,
+            scope_is_invalid: false,
+        }
     }
 
     /// Checks the rules of all files in order.
@@ -75,22 +120,30 @@ impl<'c, 'r> RuleChecker<'c, 'r> {
         table: &mut RawTable,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> CheckedRules {
+        self.named_splits(table);
         let total = table.bytes();
         let mut read = 0;
         for file in &mut table.files {
             self.reporter.set_file(&file.source);
-            // One for each chunk of definitions, or none if some definitions are not TOML.
-            let mut definitions = file.definitions.iter_mut();
+            let scope = file.definitions.iter_mut().find_map(|raw| raw.scope.take());
+            self.scope_is_invalid = false;
+            self.file_scope = scope.map(|raw| {
+                let scope = self.scope(&raw);
+                self.scope_is_invalid = scope.invalid;
+                self.checked.scopes.push(scope);
+                self.checked.scopes[self.checked.scopes.len() - 1].scope.clone()
+            });
             for chunk in &file.chunks {
                 let rules = match chunk.kind {
-                    ChunkKind::Definitions => definitions
-                        .next()
+                    ChunkKind::Definitions => file
+                        .definitions
+                        .as_mut()
                         .map_or(Vec::new(), |definitions| std::mem::take(&mut definitions.rules)),
-                    ChunkKind::Rules => self.reporter.parse_chunk(&chunk.span, parse::rules),
+                    ChunkKind::Rules => self.reporter.parse_chunk(chunk, parse::rules),
                     ChunkKind::Tests => Vec::new(),
                 };
                 rules.into_iter().for_each(|rule| self.rule(&rule));
-                read += chunk.span.len();
+                read += chunk.bytes();
                 progress(Progress::Reading(read, total));
             }
         }
@@ -99,6 +152,11 @@ impl<'c, 'r> RuleChecker<'c, 'r> {
 }
 
 impl CheckedRules {
+    /// Returns the scope of a file.
+    pub(super) fn scope_of(&self, file: &Arc<SourceFile>) -> Option<&FileScope> {
+        self.scopes.iter().find(|scope| Arc::ptr_eq(&scope.source, file))
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<usize> {
         self.by_name.find(name, |index| &self.rules[index].name)
     }
@@ -129,7 +187,9 @@ impl Indexes {
             let indexed = rules.filter(|(_, (rule, invalid))| {
                 (rule.action == Action::Continue) == continues && !**invalid
             });
-            Index::new(indexed.map(|(number, (rule, _))| (number as u32, &rule.to, &rule.from)))
+            Index::new(indexed.map(|(number, (rule, _))| {
+                (number as u32, rule.narrowest(Side::To), rule.narrowest(Side::From))
+            }))
         };
         Indexes { deciding: index(false), continuing: index(true) }
     }

@@ -1,16 +1,63 @@
-//! Sources of the settings whose calls can match a rule.
+//! Sources of the settings whose calls can match a rule, and all origins that a call can have.
 
 use super::reporter::Reporter;
 use crate::diagnostics::Location;
 use crate::dialect;
-use crate::rules::{Agent, CheckContext, PlatformIds, Rule, SourceInfo};
+use crate::domain::call::{Channel, Platform};
+use crate::rules::model::Origin;
+use crate::rules::{Agent, CheckContext, Conditions, PlatformIds, Rule, SourceInfo};
 
 /// Returns whether calls of this source can match the rule.
 pub(super) fn can_match_source(rule: &Rule, source: &SourceInfo) -> bool {
-    let Some(conditions) = &rule.conditions else { return true };
-    let dialect = dialect::by_name(source.platform.as_str());
-    dialect.is_some_and(|dialect| conditions.can_match_dialect(dialect))
-        && conditions.source.matches(|name| **name == *source.source)
+    origins_of(&source.source, source.platform).any(|origin| rule.accepts(&origin))
+}
+
+/// Returns the origins of calls from a source: one for each channel of its platform.
+fn origins_of(source: &str, platform: Platform) -> impl Iterator<Item = Origin<'_>> {
+    let dialect = dialect::by_name(platform.as_str());
+    let channels = dialect.map(|dialect| dialect.channels()).unwrap_or_default();
+    channels.iter().map(move |channel| Origin { source, platform, channel: *channel })
+}
+
+/// Origins that a call can have, as far as the settings are known.
+pub(super) struct Origins<'c> {
+    /// Those of the settings' sources, and those of a source that no rule names. Voice calls first.
+    all: Vec<Origin<'c>>,
+    /// The settings are known, so a rule names no other sources.
+    complete: bool,
+}
+
+impl<'c> Origins<'c> {
+    pub(super) fn new(context: &'c CheckContext) -> Origins<'c> {
+        let known = context.sources.iter();
+        let known = known.flat_map(|source| origins_of(&source.source, source.platform));
+        let mut all: Vec<_> = known.chain(on_each_platform("")).collect();
+        all.sort_by_key(|origin| origin.channel != Channel::Call);
+        Origins { all, complete: !context.sources.is_empty() }
+    }
+
+    /// Returns the origins that differ for these conditions.
+    pub(super) fn for_conditions<'o>(
+        &self,
+        conditions: impl Iterator<Item = &'o Conditions>,
+    ) -> Vec<Origin<'o>>
+    where
+        'c: 'o,
+    {
+        let mut origins: Vec<Origin<'o>> = self.all.clone();
+        if !self.complete {
+            let sources = conditions.map(|conditions| &conditions.source);
+            let named = sources.flat_map(|source| source.any_of.iter().chain(&source.none_of));
+            origins.extend(named.flat_map(|name| on_each_platform(name)));
+            origins.sort_by_key(|origin| origin.channel != Channel::Call);
+        }
+        origins
+    }
+}
+
+/// Returns the origins of a source whose platform is unknown.
+fn on_each_platform(source: &str) -> impl Iterator<Item = Origin<'_>> {
+    dialect::ALL.into_iter().flat_map(move |dialect| origins_of(source, dialect.platform()))
 }
 
 /// Warns if calls from a source can match the rule, and the agent has no id at the platform of that

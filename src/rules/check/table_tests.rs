@@ -1,13 +1,16 @@
 //! Tests of a table, `[[test]]`: their calls and expectations, before they run.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::definitions::Definitions;
 use super::raw_table::RawTable;
 use super::reporter::Reporter;
-use super::rules::CheckedRules;
+use super::rules::{CheckedRules, FileScope};
+use super::scopes_compared::shown;
 use super::values;
-use crate::diagnostics::did_you_mean;
+use crate::diagnostics::{SourceFile, did_you_mean};
 use crate::dialect;
 use crate::domain::call::{Channel, Fields, Platform};
 use crate::domain::decision::Object;
@@ -16,8 +19,13 @@ use crate::domain::party::{NumberFormat, Party};
 use crate::rules::load::chunks::ChunkKind;
 use crate::rules::load::raw::{Entries, RawExpectation, RawTest, RawValue, Spanned, parse};
 use crate::rules::model::history;
+use crate::rules::model::Origin;
+use crate::rules::model::lists::Side;
 use crate::rules::model::pattern::matches_many;
-use crate::rules::{CheckContext, Expected, Test, parse_timestamp};
+use crate::rules::{
+    CheckContext, Conditions, Expected, Lists, NumberPattern, Scope, Selector, Test,
+    parse_timestamp,
+};
 
 /// Source of tests if the settings are unknown.
 const DEFAULT_SOURCE: &str = "test";
@@ -27,27 +35,41 @@ pub(super) struct TestChecker<'c, 'r> {
     pub(super) context: &'c CheckContext,
     pub(super) definitions: &'c Definitions,
     pub(super) rules: &'c CheckedRules,
+    pub(super) lists: &'c Lists,
+    /// Scope of the file that is being checked.
+    pub(super) scope: Option<&'c FileScope>,
     pub(super) reporter: &'c mut Reporter<'r>,
 }
 
-impl TestChecker<'_, '_> {
+impl<'c> TestChecker<'c, '_> {
     /// Checks the tests of all files: first those among definitions, then the others.
     pub(super) fn check(mut self, mut table: RawTable) -> Vec<Test> {
         let mut tests = Vec::new();
         for file in &mut table.files {
-            self.reporter.set_file(&file.source);
-            let inline = file.definitions.drain(..).flat_map(|definitions| definitions.tests);
+            self.set_file(&file.source);
+            let inline =
+                file.definitions.take().into_iter().flat_map(|definitions| definitions.tests);
             tests.extend(inline.filter_map(|test| self.test(&test)));
         }
         for file in table.files {
-            self.reporter.set_file(&file.source);
+            self.set_file(&file.source);
             for chunk in file.chunks.iter().filter(|chunk| chunk.kind == ChunkKind::Tests) {
-                for test in self.reporter.parse_chunk(&chunk.span, parse::tests) {
+                for test in self.reporter.parse_chunk(chunk, parse::tests) {
                     tests.extend(self.test(&test));
                 }
             }
         }
         tests
+    }
+
+    fn set_file(&mut self, file: &Arc<SourceFile>) {
+        self.reporter.set_file(file);
+        self.scope = self.rules.scope_of(file);
+    }
+
+    /// Returns the scope of the file, unless it has an error.
+    fn valid_scope(&self) -> Option<&'c Scope> {
+        self.scope.filter(|scope| !scope.invalid).map(|scope| &*scope.scope)
     }
 
     /// Checks a test. Reports errors and returns `None`.
@@ -60,15 +82,18 @@ impl TestChecker<'_, '_> {
                 .error("no-name", span, "every test needs a `name`".to_owned())
                 .help("name what it tests");
         }
-        let channel = raw.channel.as_ref().and_then(|text| values::channel(text, self.reporter));
+        let channel = self.channel_of(raw);
         let fields = Fields {
-            from: self.party(raw.from.as_ref()),
-            to: self.party(raw.to.as_ref()),
+            from: self.party(raw.from.as_ref(), Side::From),
+            to: self.party(raw.to.as_ref(), Side::To),
             sip: self.headers(&raw.sip),
-            ..Fields::unknown(channel.unwrap_or(Channel::Call))
+            ..Fields::unknown(channel)
         };
         let lookups = self.answers(raw);
         let (source, platform) = self.source_of(raw, fields.channel);
+        if !raw.invalid && self.reporter.report.error_count() == before {
+            self.check_scope(raw, &fields, Origin { source: &source, platform, channel });
+        }
         let zone = self.definitions.zone.get();
         let at = raw.at.as_ref().and_then(|at| {
             parse_timestamp(&at.value, &zone)
@@ -92,7 +117,57 @@ impl TestChecker<'_, '_> {
         is_valid.then_some(Test { name, fields, source, platform, at, lookups, expected, location })
     }
 
-    fn party(&mut self, raw: Option<&Spanned<String>>) -> Party {
+    /// Reports a test that is outside the scope of its file.
+    fn check_scope(&mut self, raw: &RawTest, fields: &Fields<'_>, origin: Origin<'_>) {
+        let Some(scope) = self.valid_scope() else { return };
+        let number_is_outside =
+            |side, party| !scope.numbers(side).matches(&self.lists.lookup(party));
+        let (key, value, span) = if number_is_outside(Side::To, &fields.to) {
+            ("to", fields.to.unmasked().into_owned(), raw.to.as_ref())
+        } else if number_is_outside(Side::From, &fields.from) {
+            ("from", fields.from.unmasked().into_owned(), raw.from.as_ref())
+        } else if scope.conditions.accept(&origin) {
+            return;
+        } else {
+            let Conditions { channel, platform, .. } = &scope.conditions;
+            if !channel.matches(|channel| *channel == origin.channel) {
+                ("channel", origin.channel.to_string(), raw.channel.as_ref())
+            } else if !platform.matches(|platform| *platform == origin.platform) {
+                let span = raw.platform.as_ref().or(raw.source.as_ref());
+                ("platform", origin.platform.to_string(), span)
+            } else {
+                ("source", origin.source.to_owned(), raw.source.as_ref())
+            }
+        };
+        let span = span.or(raw.name.as_ref()).map_or(&raw.span, |text| &text.span);
+        let message = format!("the test's call, {key} {value}, is outside the scope of this file");
+        let help = format!("the scope is {}; set `{key}` to a value in it", shown(scope));
+        self.reporter.error("outside-scope", span, message).help(help);
+    }
+
+    /// Returns the channel of a test: the one that it names, otherwise the only one of the scope.
+    fn channel_of(&mut self, raw: &RawTest) -> Channel {
+        let named = raw.channel.as_ref().and_then(|text| values::channel(text, self.reporter));
+        let scope = self.valid_scope();
+        let in_scope = scope.and_then(|scope| only(&Channel::ALL, &scope.conditions.channel));
+        named.or(in_scope).unwrap_or(Channel::Call)
+    }
+
+    /// Returns a party of the call: the one that the test names, otherwise the only one of the scope.
+    fn party(&mut self, raw: Option<&Spanned<String>>, side: Side) -> Party {
+        if raw.is_none()
+            && let Some([pattern]) = self.valid_scope().map(|scope| scope.numbers(side).any_of())
+        {
+            match pattern {
+                NumberPattern::Exact(number) => return Party::Number(*number),
+                NumberPattern::Literal(text) => return Party::Literal(text.clone()),
+                NumberPattern::Prefix(_)
+                | NumberPattern::Digits(_)
+                | NumberPattern::Country(_)
+                | NumberPattern::List(..)
+                | NumberPattern::Withheld => {}
+            }
+        }
         let text = raw.map(|text| text.value.as_str());
         if let Some(Spanned { value: text, span }) = raw
             && matches_many(text)
@@ -160,9 +235,23 @@ impl TestChecker<'_, '_> {
     /// Returns the source and platform of a test: those that it names, otherwise the first source of the
     /// settings that has this channel.
     fn source_of(&mut self, raw: &RawTest, channel: Channel) -> (Box<str>, Platform) {
+        let scope = self.valid_scope();
+        let platforms = dialect::ALL.map(|dialect| dialect.platform());
+        let in_scope = scope.and_then(|scope| only(&platforms, &scope.conditions.platform));
         let platform = raw.platform.as_ref().and_then(|text| values::platform(text, self.reporter));
+        let platform = platform.or(in_scope.filter(|_| raw.source.is_none()));
         let source =
             raw.source.as_ref().and_then(|text| values::source(text, self.context, self.reporter));
+        let source = source.or_else(|| match &scope?.conditions.source {
+            Selector { any_of, none_of } if none_of.is_empty() => match any_of.as_slice() {
+                [only] => Some(only.clone()),
+                _ => None,
+            },
+            Selector { .. } => None,
+        });
+        let is_in_scope = |source: &str| {
+            scope.is_none_or(|scope| scope.conditions.source.matches(|name| **name == *source))
+        };
         let sources = &self.context.sources;
         let named = source.as_ref().map(|source| {
             let known = sources.iter().find(|known| *known.source == **source);
@@ -176,7 +265,10 @@ impl TestChecker<'_, '_> {
         let first = dialect::ALL[0].platform();
         match named {
             Some((source, known)) => (source, platform.or(known).unwrap_or(first)),
-            None => match sources.iter().find(|source| fits(source.platform)) {
+            None => match sources
+                .iter()
+                .find(|source| fits(source.platform) && is_in_scope(&source.source))
+            {
                 Some(source) => (source.source.as_str().into(), source.platform),
                 None => (DEFAULT_SOURCE.into(), platform.unwrap_or(first)),
             },
@@ -267,6 +359,12 @@ impl TestChecker<'_, '_> {
             .help("use agent, reject or keep");
         None
     }
+}
+
+/// Returns the only one of these values that a condition accepts.
+fn only<T: PartialEq + Copy>(values: &[T], selector: &Selector<T>) -> Option<T> {
+    let mut accepted = values.iter().filter(|value| selector.matches(|other| other == *value));
+    accepted.next().copied().filter(|_| accepted.next().is_none())
 }
 
 fn object(entries: &Entries) -> Object {

@@ -4,15 +4,20 @@
 //! earlier rule whose other conditions hold whenever those of the rule hold. Some unreachable rules
 //! are not detected, such as a rule for a prefix that three earlier rules cover only together.
 
+use std::sync::Arc;
+
+use super::patterns::{any_numbers, are_disjoint, covers, examples};
 use super::rules::{EnabledRules, Indexes};
+use super::sources::Origins;
 use crate::diagnostics::Report;
-use crate::dialect;
 use crate::domain::call::Channel;
 use crate::domain::party::Party;
-use crate::domain::phone_number::PhoneNumber;
+use crate::rules::model::Origin;
 use crate::rules::model::index::PartyKeys;
-use crate::rules::model::lists::{Item, Lists};
-use crate::rules::{Action, Conditions, NumberMatcher, NumberPattern, Rule, Selector};
+use crate::rules::model::lists::{Lists, Side};
+use crate::rules::{
+    Action, Conditions, NamedRef, NumberMatcher, NumberPattern, RefTarget, Rule, Scope, Selector,
+};
 
 /// Rules to compare with each other.
 pub(super) struct RuleComparison<'r> {
@@ -20,6 +25,71 @@ pub(super) struct RuleComparison<'r> {
     pub(super) lists: &'r Lists,
     /// Indexes of the valid rules.
     pub(super) indexes: &'r Indexes,
+    pub(super) origins: &'r Origins<'r>,
+}
+
+impl RuleComparison<'_> {
+    /// Returns whether no call can satisfy the conditions of a rule other than its numbers.
+    fn is_contradictory(&self, rule: &Rule) -> bool {
+        fn excludes_all<T: PartialEq>(selector: &Selector<T>) -> bool {
+            let mut accepted = selector.any_of.iter();
+            !selector.any_of.is_empty() && accepted.all(|value| selector.none_of.contains(value))
+        }
+        let is_contradictory = |conditions: &Conditions| {
+            conditions.where_clauses.iter().any(|clause| excludes_all(&clause.expected))
+                || excludes_all(&conditions.hours)
+                || excludes_all(&conditions.dates)
+        };
+        rule.conditions.as_deref().is_some_and(is_contradictory)
+            || !accepts_every_origin(rule) && accepted_origins(rule, rule, self.origins).is_empty()
+    }
+
+    /// Returns whether `earlier` accepts each call that `rule` accepts, apart from the numbers.
+    fn conditions_cover(&self, earlier: &Rule, rule: &Rule) -> bool {
+        if matches!(earlier.action, Action::SplitOfRow(_)) {
+            return false; // It does not match rows that name no split.
+        }
+        let own = rule.conditions.as_deref();
+        let covered = earlier.conditions.as_deref().is_none_or(|earlier| {
+            covers_times(&earlier.hours, own.map(|own| &own.hours))
+                && covers_times(&earlier.dates, own.map(|own| &own.dates))
+                && earlier
+                    .where_clauses
+                    .iter()
+                    .all(|clause| own.is_some_and(|own| own.where_clauses.contains(clause)))
+        });
+        covered
+            && (accepts_every_origin(earlier)
+                || accepted_origins(rule, earlier, self.origins)
+                    .iter()
+                    .all(|origin| earlier.accepts(origin)))
+    }
+}
+
+/// Returns the conditions of a rule and of its scope.
+fn all_conditions(rule: &Rule) -> impl Iterator<Item = &Conditions> {
+    let scope = rule.scope.as_ref().map(|scope| &scope.conditions);
+    rule.conditions.as_deref().into_iter().chain(scope)
+}
+
+fn accepts_every_origin(rule: &Rule) -> bool {
+    all_conditions(rule).all(|conditions| {
+        conditions.channel.is_anything()
+            && conditions.platform.is_anything()
+            && conditions.source.is_anything()
+    })
+}
+
+/// Returns the origins whose calls `rule` accepts, distinguished as far as the two rules do.
+fn accepted_origins<'o>(rule: &'o Rule, other: &'o Rule, origins: &Origins<'o>) -> Vec<Origin<'o>> {
+    let mut found = origins.for_conditions(all_conditions(rule).chain(all_conditions(other)));
+    found.retain(|origin| rule.accepts(origin));
+    found
+}
+
+/// Returns whether `earlier` holds whenever the condition `rule` on hours or dates holds.
+fn covers_times(earlier: &Selector<NamedRef>, rule: Option<&Selector<NamedRef>>) -> bool {
+    earlier.is_anything() || rule == Some(earlier)
 }
 
 /// Number of rules with the same numbers above which a warning is due: a call tries them one by one.
@@ -65,6 +135,7 @@ enum Reachability {
 
 /// A call that matches a rule, and the earlier rule that takes it.
 struct ExampleCall {
+    channel: Channel,
     to: Party,
     from: Party,
     taken_by: usize,
@@ -82,28 +153,59 @@ enum NumberPart<'r> {
     Pattern(&'r NumberPattern),
 }
 
-fn parts(numbers: &NumberMatcher) -> Vec<NumberPart<'_>> {
-    match numbers.any_of() {
-        [] if numbers.is_anything() => vec![NumberPart::Anyone],
-        [] => vec![NumberPart::Shown],
-        patterns => patterns.iter().map(NumberPart::Pattern).collect(),
+/// Conditions of a rule on one of the numbers: its own, and that of its scope.
+#[derive(Clone, Copy)]
+struct RuleSide<'r> {
+    rule: &'r Rule,
+    side: Side,
+}
+
+impl<'r> RuleSide<'r> {
+    fn conditions(self) -> impl Iterator<Item = &'r NumberMatcher> {
+        let scope = self.rule.scope.as_ref().map(|scope| scope.numbers(self.side));
+        std::iter::once(self.rule.numbers(self.side)).chain(scope)
+    }
+
+    /// Returns the alternatives of the narrower condition that the other one does not exclude.
+    fn parts(self, lists: &Lists) -> Vec<NumberPart<'r>> {
+        let narrowest = self.rule.narrowest(self.side);
+        match narrowest.any_of() {
+            [] if self.conditions().all(NumberMatcher::is_anything) => vec![NumberPart::Anyone],
+            [] => vec![NumberPart::Shown],
+            patterns => {
+                let possible = patterns.iter().filter(|pattern| !self.excludes(pattern, lists));
+                possible.map(NumberPart::Pattern).collect()
+            }
+        }
+    }
+
+    /// Returns whether one of the conditions excludes all of a pattern.
+    fn excludes(self, pattern: &NumberPattern, lists: &Lists) -> bool {
+        self.conditions().any(|numbers| {
+            let mut accepted = numbers.any_of().iter();
+            let is_outside = !numbers.any_of().is_empty()
+                && accepted.all(|accepted| are_disjoint(accepted, pattern, lists));
+            is_outside || numbers.none_of().iter().any(|excluded| covers(excluded, pattern, lists))
+        })
+    }
+
+    /// Returns whether all conditions accept a number.
+    fn matches(self, party: &Party, lists: &Lists) -> bool {
+        let party = lists.lookup(party);
+        self.conditions().all(|numbers| numbers.matches(&party))
     }
 }
 
 fn reachability(comparison: &RuleComparison<'_>, number: usize) -> Reachability {
     let rule = &comparison.enabled.rules[number];
-    if rule.conditions.as_deref().is_some_and(is_contradictory) {
+    if comparison.is_contradictory(rule) {
         return Reachability::Contradictory;
     }
     let (mut earlier, mut example) = (Vec::new(), None);
-    for to in parts(&rule.to) {
-        if is_excluded(to, &rule.to, comparison.lists) {
-            continue;
-        }
-        for from in parts(&rule.from) {
-            if is_excluded(from, &rule.from, comparison.lists) {
-                continue;
-            }
+    let [to, from] = [Side::To, Side::From].map(|side| RuleSide { rule, side });
+    let from_parts = from.parts(comparison.lists);
+    for to in to.parts(comparison.lists) {
+        for &from in &from_parts {
             let Some(covering) = covering_rule(comparison, number, to, from) else {
                 return Reachability::Possible;
             };
@@ -122,25 +224,6 @@ fn reachability(comparison: &RuleComparison<'_>, number: usize) -> Reachability 
     }
 }
 
-/// Returns whether no call can satisfy these conditions.
-fn is_contradictory(conditions: &Conditions) -> bool {
-    fn excludes_all<T: PartialEq>(selector: &Selector<T>) -> bool {
-        let mut accepted = selector.any_of.iter();
-        !selector.any_of.is_empty() && accepted.all(|value| selector.none_of.contains(value))
-    }
-    !dialect::ALL.iter().any(|dialect| conditions.can_match_dialect(*dialect))
-        || conditions.where_clauses.iter().any(|clause| excludes_all(&clause.expected))
-        || excludes_all(&conditions.source)
-        || excludes_all(&conditions.hours)
-        || excludes_all(&conditions.dates)
-}
-
-/// Returns whether a `!` pattern of the same condition excludes all of a part.
-fn is_excluded(part: NumberPart<'_>, numbers: &NumberMatcher, lists: &Lists) -> bool {
-    let NumberPart::Pattern(pattern) = part else { return false };
-    numbers.none_of().iter().any(|excluded| covers(excluded, pattern, lists))
-}
-
 /// Returns the first earlier rule that takes every call of this pair.
 fn covering_rule(
     comparison: &RuleComparison<'_>,
@@ -157,24 +240,40 @@ fn covering_rule(
     let rule = &rules[number];
     let takes_all = |earlier: u32| {
         let earlier = &rules[earlier as usize];
-        conditions_cover(earlier.conditions.as_deref(), rule.conditions.as_deref())
-            && numbers_cover(&earlier.to, to, &rule.to, lists)
-            && numbers_cover(&earlier.from, from, &rule.from, lists)
+        comparison.conditions_cover(earlier, rule)
+            && numbers_cover(earlier, to, RuleSide { rule, side: Side::To }, lists)
+            && numbers_cover(earlier, from, RuleSide { rule, side: Side::From }, lists)
     };
     let deciding = &comparison.indexes.deciding;
     let found = deciding.first_below(number as u32, MAX_COMPARED_RULES, &keys, takes_all);
     found.map(|earlier| earlier as usize)
 }
 
-/// Returns whether the number condition `earlier` matches everything that this part of `numbers`
-/// matches.
+/// Returns whether the conditions of `earlier` on a number match everything that this part of the
+/// numbers of another rule matches.
 fn numbers_cover(
-    earlier: &NumberMatcher,
+    earlier: &Rule,
     part: NumberPart<'_>,
-    numbers: &NumberMatcher,
+    numbers: RuleSide<'_>,
     lists: &Lists,
 ) -> bool {
-    if earlier.is_anything() {
+    let is_same = |scope: &Arc<Scope>| {
+        numbers.rule.scope.as_ref().is_some_and(|other| Arc::ptr_eq(scope, other))
+    };
+    let scope = earlier.scope.as_ref().filter(|scope| !is_same(scope));
+    condition_covers(earlier.numbers(numbers.side), part, numbers, lists)
+        && scope
+            .is_none_or(|scope| condition_covers(scope.numbers(numbers.side), part, numbers, lists))
+}
+
+/// Returns whether `earlier` matches everything that this part of `numbers` matches.
+fn condition_covers(
+    earlier: &NumberMatcher,
+    part: NumberPart<'_>,
+    numbers: RuleSide<'_>,
+    lists: &Lists,
+) -> bool {
+    if earlier.is_anything() || numbers.conditions().any(|own| own == earlier) {
         return true;
     }
     let accepted = earlier.any_of();
@@ -192,90 +291,10 @@ fn numbers_cover(
             NumberPart::Anyone | NumberPart::Shown => false,
             NumberPart::Pattern(pattern) => are_disjoint(excluded, pattern, lists),
         };
-        disjoint || numbers.none_of().iter().any(|own| covers(own, excluded, lists))
+        let mut own = numbers.conditions().flat_map(NumberMatcher::none_of);
+        disjoint || own.any(|own| covers(own, excluded, lists))
     };
     accepts_part && earlier.none_of().iter().all(spares_part)
-}
-
-/// Returns whether `wide` matches everything that `narrow` matches; false if that is unknown.
-fn covers(wide: &NumberPattern, narrow: &NumberPattern, lists: &Lists) -> bool {
-    use NumberPattern::{Country, Digits, Exact, List, Literal, Prefix, Withheld};
-    match (wide, narrow) {
-        (wide, narrow) if wide == narrow => true,
-        (wide, Exact(number)) => matches(wide, &Party::Number(*number), lists),
-        (wide, Literal(text)) => matches(wide, &Party::Literal(text.clone()), lists),
-        (Prefix(wide), Prefix(narrow)) => narrow.starts_with(*wide),
-        (Country(wide), Prefix(narrow)) => narrow.country_as_prefix() == Some(*wide),
-        (List(list, _), Prefix(narrow)) => lists.lists_with_prefix(*narrow).contains(list),
-        (Prefix(_) | Country(_) | List(..), Digits(_)) => {
-            narrow.leading_digits().is_some_and(|prefix| covers(wide, &Prefix(prefix), lists))
-        }
-        (Digits(wide), Digits(narrow)) => {
-            let covers_digit =
-                |(wide, narrow): (&Option<u8>, &Option<u8>)| wide.is_none() || wide == narrow;
-            wide.len() == narrow.len() && wide.iter().zip(narrow).all(covers_digit)
-        }
-        (Exact(_) | Digits(_), Prefix(_))
-        | (Exact(_) | Literal(_), Digits(_))
-        | (Literal(_), Prefix(_))
-        | (Withheld, _)
-        | (_, Country(_) | List(..) | Withheld) => false,
-    }
-}
-
-/// Returns whether no number matches both patterns; false if that is unknown.
-fn are_disjoint(first: &NumberPattern, second: &NumberPattern, lists: &Lists) -> bool {
-    use NumberPattern::{Country, Exact, Literal, Prefix, Withheld};
-    match (first, second) {
-        (Exact(number), pattern) | (pattern, Exact(number)) => {
-            !matches(pattern, &Party::Number(*number), lists)
-        }
-        (Literal(text), pattern) | (pattern, Literal(text)) => {
-            !matches(pattern, &Party::Literal(text.clone()), lists)
-        }
-        (Withheld, Withheld) => false,
-        (Withheld, _) | (_, Withheld) => true,
-        (Prefix(first), Prefix(second)) => {
-            !first.starts_with(*second) && !second.starts_with(*first)
-        }
-        (Country(first), Country(second)) => first != second,
-        (Prefix(prefix), Country(country)) | (Country(country), Prefix(prefix)) => {
-            prefix.country_as_prefix().is_some_and(|of_prefix| of_prefix != *country)
-        }
-        _ => false,
-    }
-}
-
-fn matches(pattern: &NumberPattern, party: &Party, lists: &Lists) -> bool {
-    pattern.matches(&lists.lookup(party))
-}
-
-/// Returns whether the conditions `earlier` hold whenever those of the rule hold.
-fn conditions_cover(earlier: Option<&Conditions>, rule: Option<&Conditions>) -> bool {
-    let Some(earlier) = earlier else { return true };
-    let unconditional = Conditions::default();
-    let rule = rule.unwrap_or(&unconditional);
-    let platforms = dialect::ALL.map(|dialect| dialect.platform());
-    let selectors = [&earlier.source, &rule.source];
-    let named = selectors.iter().flat_map(|source| source.any_of.iter().chain(&source.none_of));
-    // The empty name represents all sources that neither rule names.
-    let sources: Vec<Box<str>> = named.cloned().chain(["".into()]).collect();
-    selector_covers(&Channel::ALL, &earlier.channel, &rule.channel)
-        && selector_covers(&platforms, &earlier.platform, &rule.platform)
-        && selector_covers(&sources, &earlier.source, &rule.source)
-        && is_anything_or_equal(&earlier.hours, &rule.hours)
-        && is_anything_or_equal(&earlier.dates, &rule.dates)
-        && earlier.where_clauses.iter().all(|clause| rule.where_clauses.contains(clause))
-}
-
-/// Returns whether `earlier` matches each of the values that `rule` matches.
-fn selector_covers<T: PartialEq>(values: &[T], earlier: &Selector<T>, rule: &Selector<T>) -> bool {
-    let matches = |selector: &Selector<T>, value: &T| selector.matches(|other| other == value);
-    values.iter().all(|value| !matches(rule, value) || matches(earlier, value))
-}
-
-fn is_anything_or_equal<T: PartialEq>(earlier: &Selector<T>, rule: &Selector<T>) -> bool {
-    earlier.is_anything() || earlier == rule
 }
 
 /// Returns a call with numbers of this pair that matches the rule and is taken by the rule `taken_by`;
@@ -286,103 +305,66 @@ fn example_call(
     taken_by: usize,
     [to, from]: [NumberPart<'_>; 2],
 ) -> Option<ExampleCall> {
-    if rule.conditions.as_ref().is_some_and(|conditions| !conditions.where_clauses.is_empty()) {
+    let needs_row_or_header = |conditions: &Conditions| {
+        let needs_row = |item: &NamedRef| matches!(item.target, RefTarget::Cell(_));
+        !conditions.where_clauses.is_empty()
+            || conditions.hours.entries().chain(conditions.dates.entries()).any(needs_row)
+    };
+    if rule.conditions.as_deref().is_some_and(needs_row_or_header)
+        || matches!(rule.action, Action::SplitOfRow(_))
+    {
         return None; // The example would need a list row or a SIP header.
     }
-    let matching_examples = |numbers: &NumberMatcher, part| {
-        let mut examples = examples(part, comparison.lists);
+    let matching_examples = |side, part| {
+        let numbers = RuleSide { rule, side };
+        let mut examples = match part {
+            NumberPart::Anyone | NumberPart::Shown => any_numbers(),
+            NumberPart::Pattern(pattern) => examples(pattern, comparison.lists),
+        };
         // Nobody calls from a number that stands for a withheld one.
         let can_call =
             |party: &Party| party.number().is_none_or(|number| !number.spells_withheld());
-        examples
-            .retain(|party| can_call(party) && numbers.matches(&comparison.lists.lookup(party)));
+        examples.retain(|party| can_call(party) && numbers.matches(party, comparison.lists));
         examples
     };
-    let (to, from) = (matching_examples(&rule.to, to), matching_examples(&rule.from, from));
+    let (to, from) = (matching_examples(Side::To, to), matching_examples(Side::From, from));
+    let origins = accepted_origins(rule, rule, comparison.origins);
+    let channel = origins.first()?.channel;
     let count = if to.is_empty() || from.is_empty() { 0 } else { to.len().max(from.len()) };
     // The offset avoids calls from a number to itself.
     let pair = |index: usize| (&to[index % to.len()], &from[(index + 1) % from.len()]);
-    let certain = (0..count).find(|index| is_first(comparison, taken_by, rule, pair(*index)));
+    let certain =
+        (0..count).find(|index| is_first(comparison, taken_by, rule, (channel, pair(*index))));
     let index = certain.or((count > 0).then_some(0))?;
     let (to, from) = pair(index);
     let is_certain = certain.is_some();
-    Some(ExampleCall { to: to.clone(), from: from.clone(), taken_by, is_certain })
+    Some(ExampleCall { channel, to: to.clone(), from: from.clone(), taken_by, is_certain })
 }
 
-/// Returns whether no rule before `taken_by` matches the numbers of this call; false if there are too
-/// many to try. The call is on the first channel that `rule` accepts.
+/// Returns whether no rule before `taken_by` can take this call, which `rule` accepts; false if there
+/// are too many to try.
 fn is_first(
     comparison: &RuleComparison<'_>,
     taken_by: usize,
     rule: &Rule,
-    (to, from): (&Party, &Party),
+    (channel, (to, from)): (Channel, (&Party, &Party)),
 ) -> bool {
-    let (to, from) = (comparison.lists.lookup(to), comparison.lists.lookup(from));
-    let accepts = |rule: &Rule, channel: &Channel| {
-        rule.conditions
-            .as_ref()
-            .is_none_or(|conditions| conditions.channel.matches(|accepted| accepted == channel))
-    };
-    let channel = Channel::ALL.into_iter().find(|channel| accepts(rule, channel));
+    let (lists, origins) = (comparison.lists, comparison.origins);
     let mut tried = 0;
     let may_take = |earlier: u32| {
         let earlier = &comparison.enabled.rules[earlier as usize];
+        let numbers = |side, party| RuleSide { rule: earlier, side }.matches(party, lists);
+        let accepts = |origin: &Origin<'_>| origin.channel == channel && earlier.accepts(origin);
         tried += 1;
-        let accepted = channel.is_none_or(|channel| accepts(earlier, &channel));
         tried > MAX_COMPARED_RULES
-            || accepted && earlier.to.matches(&to) && earlier.from.matches(&from)
+            || numbers(Side::To, to)
+                && numbers(Side::From, from)
+                && accepted_origins(rule, earlier, origins).iter().any(accepts)
     };
+    let (to, from) = (lists.lookup(to), lists.lookup(from));
     let deciding = &comparison.indexes.deciding;
     let keys = deciding.keys(&to, &from);
     deciding.first_below(taken_by as u32, usize::MAX, &keys, may_take).is_none()
-}
-
-/// Returns some numbers of a part, without regard to exclusions.
-fn examples(part: NumberPart<'_>, lists: &Lists) -> Vec<Party> {
-    let with_prefix = |prefix: PhoneNumber| completed(prefix).map(Party::Number).collect();
-    let number = |text: &str| PhoneNumber::parse(text).ok();
-    match part {
-        NumberPart::Anyone | NumberPart::Shown => {
-            let numbers = ["+12135550100", "+442079460123", "+4930901820", "+61291234567"];
-            numbers.into_iter().filter_map(number).map(Party::Number).collect()
-        }
-        NumberPart::Pattern(pattern) => match pattern {
-            NumberPattern::Exact(number) => vec![Party::Number(*number)],
-            NumberPattern::Prefix(prefix) => with_prefix(*prefix),
-            NumberPattern::Digits(_) => {
-                let text = pattern.to_string();
-                let filled = ('0'..='9')
-                    .filter_map(|digit| number(&text.replace('X', digit.encode_utf8(&mut [0; 4]))));
-                filled.map(Party::Number).collect()
-            }
-            NumberPattern::Country(country) => {
-                let prefix = number(&format!("+{}", country.example_prefix()));
-                prefix.map(with_prefix).unwrap_or_default()
-            }
-            NumberPattern::List(list, _) => match lists.any_item(*list) {
-                Some(Item::Number(number)) => vec![Party::Number(number)],
-                Some(Item::Prefix(prefix)) => with_prefix(prefix),
-                Some(Item::Text(text)) => vec![Party::Literal(text)],
-                None => Vec::new(),
-            },
-            NumberPattern::Withheld => vec![Party::Withheld],
-            NumberPattern::Literal(text) => vec![Party::Literal(text.clone())],
-        },
-    }
-}
-
-/// Returns numbers of a common length with this prefix.
-fn completed(prefix: PhoneNumber) -> impl Iterator<Item = PhoneNumber> {
-    const DIGITS: usize = 11;
-    const ENDING: [u8; 10] = [2, 1, 3, 5, 5, 5, 0, 1, 0, 0];
-    (0..10_u8).map(move |variant| {
-        let mut number = prefix;
-        for position in 0..DIGITS.saturating_sub(prefix.digits()) {
-            let digit = (ENDING[position % ENDING.len()] + variant) % 10;
-            number = number.with_digit(digit).unwrap_or(number);
-        }
-        number
-    })
 }
 
 fn warn_contradictory(comparison: &RuleComparison<'_>, number: usize, report: &mut Report) {
@@ -416,25 +398,27 @@ fn warn_covered(
     );
     let advice = match &rule.action {
         Action::Continue => "what it adds is never added",
-        Action::Agent(_) | Action::Split(_) | Action::Reject(_) | Action::Keep => {
-            "move it up, or take it out"
-        }
+        Action::Agent(_)
+        | Action::Split(_)
+        | Action::SplitOfRow(_)
+        | Action::Reject(_)
+        | Action::Keep => "move it up, or take it out",
     };
     let help = match example {
-        Some(example) => format!("{}; {advice}", describe_example(&example, rules, rule)),
+        Some(example) => format!("{}; {advice}", describe_example(&example, rules)),
         None => advice.to_owned(),
     };
     let location = comparison.enabled.locations.get(number);
     report.warning("never-reached", Some(location), message).help(help);
 }
 
-fn describe_example(example: &ExampleCall, rules: &[Rule], rule: &Rule) -> String {
+fn describe_example(example: &ExampleCall, rules: &[Rule]) -> String {
     let (to, from) = (example.to.unmasked(), example.from.unmasked());
     let taken_by = &rules[example.taken_by].name;
     let at_the_latest = if example.is_certain { "" } else { " at the latest" };
-    let accepts_calls =
-        |conditions: &Conditions| conditions.channel.matches(|channel| *channel == Channel::Call);
-    let is_call = rule.conditions.as_deref().is_none_or(accepts_calls);
-    let noun = if is_call { "call" } else { "text message" };
+    let noun = match example.channel {
+        Channel::Call => "call",
+        Channel::Sms => "text message",
+    };
     format!("a {noun} from {from} to {to} goes to `{taken_by}`{at_the_latest}")
 }

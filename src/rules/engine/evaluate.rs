@@ -11,7 +11,8 @@ use jiff::civil::Date;
 use crate::domain::call::{Call, Channel, Platform};
 use crate::domain::facts::{Facts, LookupAnswers, LookupSet};
 use crate::rules::{
-    Conditions, NamedRef, NumberMatcher, ResolvedCall, Rule, RuleSet, Selector, WhereClause,
+    Action, Conditions, NamedRef, NumberMatcher, RefTarget, ResolvedCall, Rule, RuleSet, Scope,
+    Selector, Split, SplitOfRow, WhereClause,
 };
 
 /// A call with the facts that conditions need.
@@ -57,38 +58,126 @@ impl<'c> MatchContext<'c> {
         *self.today.get_or_init(|| self.at.to_zoned(self.table.zone.clone()).date())
     }
 
-    fn is_open(&self, hours: &NamedRef) -> bool {
+    /// Returns the hours that a condition means for this call: those with this name, or those that the
+    /// matching row names.
+    pub(crate) fn hours_of(&self, hours: &NamedRef) -> Option<usize> {
+        self.position(hours, |name| self.table.hours_index(name))
+    }
+
+    /// Returns the dates that a condition means for this call.
+    pub(crate) fn dates_of(&self, dates: &NamedRef) -> Option<usize> {
+        self.position(dates, |name| self.table.dates_index(name))
+    }
+
+    /// Returns the split that the matching row names.
+    pub(crate) fn split_of<'t>(&self, table: &'t RuleSet, split: &SplitOfRow) -> Option<&'t Split> {
+        table.split(self.call.cell(split.cell)?)
+    }
+
+    fn position(
+        &self,
+        reference: &NamedRef,
+        find: impl Fn(&str) -> Option<usize>,
+    ) -> Option<usize> {
+        match reference.target {
+            RefTarget::Position(position) => Some(position),
+            RefTarget::Cell(cell) => find(self.call.cell(cell)?),
+        }
+    }
+
+    fn is_open(&self, hours: usize) -> bool {
         self.used_time.set(true);
         let states = self
             .open_hours
             .get_or_init(|| self.table.hours.iter().map(|_| Cell::new(None)).collect());
-        states[hours.index].get().unwrap_or_else(|| {
-            let open = self.table.hours[hours.index].is_open(self.at);
-            states[hours.index].set(Some(open));
+        states[hours].get().unwrap_or_else(|| {
+            let open = self.table.hours[hours].is_open(self.at);
+            states[hours].set(Some(open));
             open
         })
     }
 
-    fn is_date(&self, dates: &NamedRef) -> bool {
-        self.table.dates[dates.index].contains(self.today())
+    fn is_date(&self, dates: usize) -> bool {
+        self.table.dates[dates].contains(self.today())
     }
+}
+
+/// Returns whether a condition on named items matches. An unknown item never matches, negated or not.
+fn matches_named(
+    selector: &Selector<NamedRef>,
+    position: impl Fn(&NamedRef) -> Option<usize>,
+    holds: impl Fn(usize) -> bool,
+) -> bool {
+    selector.is_anything()
+        || selector.entries().all(|entry| position(entry).is_some())
+            && selector.matches(|entry| position(entry).is_some_and(&holds))
 }
 
 /// Evaluates a rule. The error is the first condition that does not match.
 pub(crate) fn evaluate<'r>(rule: &'r Rule, context: &MatchContext<'_>) -> Result<(), Mismatch<'r>> {
     let call = context.call.call;
+    if let Some(scope) = &rule.scope {
+        evaluate_scope(scope, context)?;
+    }
     let conditions = rule.conditions.as_deref();
     if let Some(conditions) = conditions
         && !conditions.channel.matches(|channel| *channel == call.channel())
     {
         return Err(Mismatch::Channel(&conditions.channel));
     }
-    evaluate_numbers(rule, context)?;
-    conditions.map_or(Ok(()), |conditions| evaluate_conditions(conditions, context))
+    evaluate_own_numbers(rule, context)?;
+    if let Some(conditions) = conditions {
+        evaluate_conditions(conditions, context)?;
+    }
+    if let Action::SplitOfRow(split) = &rule.action
+        && context.split_of(context.table, split).is_none()
+    {
+        return Err(Mismatch::Split(split));
+    }
+    Ok(())
 }
 
-/// Evaluates only the number conditions of a rule.
+/// Evaluates the conditions of a scope.
+fn evaluate_scope<'r>(scope: &'r Scope, context: &MatchContext<'_>) -> Result<(), Mismatch<'r>> {
+    let outside = |key| Err(Mismatch::Scope(scope, key));
+    if let Some(key) = number_outside(scope, &context.call) {
+        return outside(key);
+    }
+    let (call, conditions) = (context.call.call, &scope.conditions);
+    if !conditions.channel.matches(|channel| *channel == call.channel()) {
+        return outside(ScopeKey::Channel);
+    }
+    if !conditions.platform.matches(|platform| *platform == call.platform()) {
+        return outside(ScopeKey::Platform);
+    }
+    if !conditions.source.matches(|source| **source == *call.source()) {
+        return outside(ScopeKey::Source);
+    }
+    Ok(())
+}
+
+/// Returns the first number of a call that is outside a scope.
+fn number_outside(scope: &Scope, call: &ResolvedCall<'_>) -> Option<ScopeKey> {
+    if !scope.to.matches(&call.to) {
+        return Some(ScopeKey::To);
+    }
+    (!scope.from.matches(&call.from)).then_some(ScopeKey::From)
+}
+
+/// Evaluates only the number conditions of a rule and its scope.
 pub(crate) fn evaluate_numbers<'r>(
+    rule: &'r Rule,
+    context: &MatchContext<'_>,
+) -> Result<(), Mismatch<'r>> {
+    if let Some(scope) = &rule.scope
+        && let Some(key) = number_outside(scope, &context.call)
+    {
+        return Err(Mismatch::Scope(scope, key));
+    }
+    evaluate_own_numbers(rule, context)
+}
+
+fn evaluate_own_numbers<'r>(
     rule: &'r Rule,
     context: &MatchContext<'_>,
 ) -> Result<(), Mismatch<'r>> {
@@ -112,12 +201,12 @@ fn evaluate_conditions<'r>(
     if !conditions.source.matches(|source| **source == *call.source()) {
         return Err(Mismatch::Source(&conditions.source));
     }
-    if !conditions.hours.is_anything() && !conditions.hours.matches(|hours| context.is_open(hours))
-    {
+    let is_open = |hours| context.is_open(hours);
+    if !matches_named(&conditions.hours, |hours| context.hours_of(hours), is_open) {
         return Err(Mismatch::Hours(&conditions.hours));
     }
-    if !conditions.dates.is_anything() && !conditions.dates.matches(|dates| context.is_date(dates))
-    {
+    let is_date = |dates| context.is_date(dates);
+    if !matches_named(&conditions.dates, |dates| context.dates_of(dates), is_date) {
         return Err(Mismatch::Dates(&conditions.dates));
     }
     evaluate_where(&conditions.where_clauses, context)
@@ -139,9 +228,21 @@ fn evaluate_where<'r>(
     if pending.is_empty() { Ok(()) } else { Err(Mismatch::Pending(pending)) }
 }
 
+/// Key of a scope.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ScopeKey {
+    To,
+    From,
+    Channel,
+    Platform,
+    Source,
+}
+
 /// Condition that did not match.
 #[derive(Debug)]
 pub(crate) enum Mismatch<'r> {
+    /// The call is outside the scope of the rule's file, by this key.
+    Scope(&'r Scope, ScopeKey),
     Channel(&'r Selector<Channel>),
     To(&'r NumberMatcher),
     From(&'r NumberMatcher),
@@ -152,4 +253,6 @@ pub(crate) enum Mismatch<'r> {
     Where(&'r WhereClause),
     /// The rule matches as far as can be told before these look-ups are asked.
     Pending(LookupSet),
+    /// The matching row names no split.
+    Split(&'r SplitOfRow),
 }

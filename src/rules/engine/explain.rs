@@ -7,12 +7,13 @@ use std::fmt;
 
 use serde_json::json;
 
-use super::evaluate::{MatchContext, Mismatch, evaluate, evaluate_numbers};
+use super::evaluate::{MatchContext, Mismatch, ScopeKey, evaluate, evaluate_numbers};
 use super::{decide, scan};
 use crate::domain::call::Call;
 use crate::domain::decision::{Decision, KeepReason, Outcome};
 use crate::domain::facts::{Facts, LookupState};
-use crate::rules::{Action, NamedRef, RuleSet, Selector};
+use crate::domain::party::Party;
+use crate::rules::{Action, NamedRef, RefTarget, RuleSet, Selector, Side};
 
 /// Result of evaluating a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,6 +142,16 @@ impl fmt::Display for StepReason<'_, '_> {
         let StepReason(mismatch, context) = self;
         let call = context.call.call;
         match mismatch {
+            Mismatch::Scope(scope, key) => {
+                match key {
+                    ScopeKey::To => write!(f, "to {}", call.to().unmasked())?,
+                    ScopeKey::From => write!(f, "from {}", call.from().unmasked())?,
+                    ScopeKey::Channel => write!(f, "channel {}", call.channel())?,
+                    ScopeKey::Platform => write!(f, "platform {}", call.platform())?,
+                    ScopeKey::Source => write!(f, "source {}", call.source())?,
+                }
+                write!(f, " is outside the scope of {}", scope.file)
+            }
             Mismatch::Channel(expected) => {
                 write!(f, "channel {} is not in {expected}", call.channel())
             }
@@ -155,13 +166,14 @@ impl fmt::Display for StepReason<'_, '_> {
                 write!(f, "source {} is not in {expected}", call.source())
             }
             Mismatch::Hours(expected) => {
-                let hours = &context.table.hours;
-                let states = entries(expected)
-                    .map(|entry| hours[entry.index].status(context.at()).to_string());
-                write!(f, "hours {expected}: {}", states.collect::<Vec<_>>().join(", "))
+                write!(f, "hours {expected}: {}", hours_states(expected, context))
             }
             Mismatch::Dates(expected) => {
-                write!(f, "dates {expected}: today is {}", context.today())
+                write!(f, "dates {expected}: {}", dates_states(expected, context))
+            }
+            Mismatch::Split(split) => {
+                let target = RefTarget::Cell(split.cell);
+                write!(f, "split {}: {}", split.name, names_none(&split.name, target, context))
             }
             Mismatch::Where(condition) => match condition
                 .operand
@@ -185,8 +197,56 @@ impl fmt::Display for StepReason<'_, '_> {
     }
 }
 
-fn entries(selector: &Selector<NamedRef>) -> impl Iterator<Item = &NamedRef> {
-    selector.any_of.iter().chain(&selector.none_of)
+/// Returns the state of each of the hours, or a phrase for a row that names none.
+fn hours_states(expected: &Selector<NamedRef>, context: &MatchContext<'_>) -> String {
+    let state = |entry: &NamedRef| match context.hours_of(entry) {
+        Some(hours) => {
+            let status = context.table.hours[hours].status(context.at());
+            format!("{status}{}", in_row(entry, context))
+        }
+        None => names_none(&entry.name, entry.target, context),
+    };
+    expected.entries().map(state).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the dates that rows name, and the day; or a phrase for a row that names none.
+fn dates_states(expected: &Selector<NamedRef>, context: &MatchContext<'_>) -> String {
+    let mut states = Vec::new();
+    for entry in expected.entries() {
+        let Some(dates) = context.dates_of(entry) else {
+            return names_none(&entry.name, entry.target, context);
+        };
+        if let RefTarget::Cell(_) = entry.target {
+            let name = &context.table.dates[dates].name;
+            states.push(format!("{name}{}", in_row(entry, context)));
+        }
+    }
+    states.push(format!("today is {}", context.today()));
+    states.join(", ")
+}
+
+/// Returns ` (in the row of +13125550117)` for an item that a row names.
+fn in_row(entry: &NamedRef, context: &MatchContext<'_>) -> String {
+    match row_owner(entry.target, context) {
+        Some(party) => format!(" (in the row of {})", party.unmasked()),
+        None => String::new(),
+    }
+}
+
+/// Returns a phrase for a row whose cell is empty.
+fn names_none(name: &str, target: RefTarget, context: &MatchContext<'_>) -> String {
+    let Some(party) = row_owner(target, context) else { return format!("{name} is unknown") };
+    format!("the row of {} names none", party.unmasked())
+}
+
+/// Returns the party whose row names an item.
+fn row_owner<'c>(target: RefTarget, context: &MatchContext<'c>) -> Option<&'c Party> {
+    let RefTarget::Cell(cell) = target else { return None };
+    let (from, to) = (context.call.call.from(), context.call.call.to());
+    Some(match cell.side {
+        Side::From => from,
+        Side::To => to,
+    })
 }
 
 impl Explanation<'_> {

@@ -14,10 +14,10 @@ use crate::rules::model::condition::Number;
 use crate::schema::toml_table;
 use parse::{Entry, Header, TableKeys, TomlReader, TomlTable};
 use value_types::{
-    Agents, Boolean, Channel, Channels, DateRanges, Integer, LiteralTrue, Metadata, NamedTables,
-    NonEmpty, NumberList, OpeningTimes, OptionalStrings, OutcomeName, Percent, Platform, Platforms,
-    RejectReason, StringTable, Strings, SubTable, Tables, Text, Timestamp, ValueType, Variables,
-    WhereTable,
+    Agents, Arms, Boolean, Channel, Channels, DateRanges, Integer, LiteralTrue, Metadata,
+    NamedTables, NonEmpty, NumberList, OpeningTimes, OptionalStrings, OutcomeName, Percent,
+    Platform, Platforms, RejectReason, StringTable, Strings, SubTable, Tables, Text, Timestamp,
+    ValueType, Variables, WhereTable,
 };
 
 /// A value and the bytes of the file that hold it.
@@ -37,6 +37,11 @@ toml_table! {
         /// Country in whose form numbers without `+` are written: with `"US"`, `(213) 777-1234` is
         /// `+12137771234`; with `"DE"`, `030 901820` is `+4930901820`. Without it, they are errors.
         country: NonEmpty,
+        /// Conditions that every rule and every test of this file has, beside its own. With a `[scope]`,
+        /// the rules of one client's file cannot take the calls of another client.
+        ///
+        /// `[scope]`
+        scope: SubTable<RawScope>,
         /// Agents by the name that rules use. Without this table, rules contain the platform's own
         /// agent ids.
         ///
@@ -58,6 +63,10 @@ toml_table! {
         ///
         /// `[lookup.crm]`
         lookups as "lookup": NamedTables<RawLookup>,
+        /// Named splits, for `split = "new-greeting"` and for columns of lists.
+        ///
+        /// `[splits.new-greeting]`
+        splits: NamedTables<RawSplit>,
         /// Rules, each in a `[[rule]]` of its own. Their order matters.
         rules as "rule": Tables<RawRule>,
         /// Tests, each in a `[[test]]` of its own: a call, and the decision that it must lead to. A
@@ -67,6 +76,26 @@ toml_table! {
     extra {
         /// Paths such as `lists.vip` whose value is unreadable, which has been reported.
         unreadable: Vec<String>,
+    }
+}
+
+toml_table! {
+    /// Conditions that every rule and every test of this file has. At least one key is required.
+    pub(crate) struct RawScope: "a scope" {
+        /// Called number: patterns as in a rule. `to = "+16175550104"`, or a list.
+        to: Strings,
+        /// Caller's number: patterns as in a rule.
+        from: Strings,
+        /// Source that the request came from: the NAME of a `[sources.NAME]` in the settings, or a list.
+        source: Strings,
+        /// Platform that sent the request.
+        platform: Platforms,
+        /// Voice call or text message.
+        channel: Channels,
+    }
+    header {
+        span: Range<usize>,
+        invalid: bool,
     }
 }
 
@@ -199,13 +228,13 @@ toml_table! {
         /// Source that the request came from: the NAME of a `[sources.NAME]` in the settings, or a list.
         /// A leading `!` excludes.
         source: Strings,
-        /// Opening hours that must include the time of the call: the name of an `[hours]` table, or a
-        /// list. A leading `!` excludes.
+        /// Opening hours that must include the time of the call: the name of an `[hours]` table,
+        /// `"${LIST.column}"` with such names, or a list. A leading `!` excludes.
         ///
         /// `hours = "!office"`: outside office hours
         hours: Strings,
-        /// Days that must include the day of the call: the name of a `[dates]` table, or a list. A
-        /// leading `!` excludes.
+        /// Days that must include the day of the call: the name of a `[dates]` table,
+        /// `"${LIST.column}"` with such names, or a list. A leading `!` excludes.
         dates: Strings,
         /// Conditions on list columns, SIP headers, look-ups and the caller's history: a value, a list of values of which any may
         /// match, or a comparison. An unknown value never matches.
@@ -237,10 +266,11 @@ toml_table! {
         /// Outcome: this agent answers. A name from `[agents]`.
         "agent": NonEmpty::schema,
         /// Outcome: one of several agents answers, in proportions that add up to 100. A caller always
-        /// gets the same agent.
+        /// gets the same agent. Arms, the name of a `[splits]` table, or `"${LIST.column}"` with such
+        /// names.
         ///
         /// `split = [{ agent = "front-desk", percent = 90 }, { agent = "new-desk", percent = 10 }]`
-        "split": arms,
+        "split": arms_or_name,
         /// Outcome: the call is rejected. `true`, or the reason for the log, which the caller does not
         /// hear.
         ///
@@ -269,6 +299,21 @@ toml_table! {
 }
 
 toml_table! {
+    /// A split that rules and the rows of lists name.
+    pub(crate) struct RawSplit: "a table of a split" {
+        /// Agents in proportions that add up to 100.
+        ///
+        /// `arms = [{ agent = "front-desk", percent = 90 }, { agent = "new-desk", percent = 10 }]`
+        arms: Arms = required,
+    }
+    header {
+        name: Spanned<String>,
+        span: Range<usize>,
+        invalid: bool,
+    }
+}
+
+toml_table! {
     /// An arm of a split.
     pub(crate) struct RawArm: "an arm of a split" {
         /// Agent that answers this share of the calls. A name from `[agents]`.
@@ -288,16 +333,17 @@ toml_table! {
     pub(crate) struct RawTest: "a test" {
         /// Description of the test: `"VIP at midnight on Christmas"`.
         name: NonEmpty = required,
-        /// Caller's number, `"withheld"`, or any text. Default: withheld.
+        /// Caller's number, `"withheld"`, or any text. Default: the only number of the file's
+        /// `[scope]`, or withheld.
         from: Text,
-        /// Called number, `"withheld"`, or any text. Default: withheld.
+        /// Called number, `"withheld"`, or any text. Default: the only number of the scope, or withheld.
         to: Text,
-        /// Voice call or text message. Default: `"call"`.
+        /// Voice call or text message. Default: the only channel of the scope, or `"call"`.
         channel: Channel,
         /// Platform that sends the request. Default: the platform of the source.
         platform: Platform,
         /// Source that the request comes from. Default: the first source of the settings that supports
-        /// the channel.
+        /// the channel and is in the scope.
         source: Text,
         /// Time of the call in the time zone of the rule table, or UTC without one:
         /// `"2026-12-25 00:10"`, or with an offset: `"2026-12-25T00:10:00-05:00"`.
@@ -373,6 +419,8 @@ pub(crate) enum RawCondition {
 pub(crate) enum RawOutcome {
     Agent(Spanned<String>),
     Split(Vec<RawArm>),
+    /// The name of a split, or the column with the names.
+    NamedSplit(Spanned<String>),
     /// Rejected, with the reason or an empty string.
     Reject(String),
     Keep,
@@ -393,9 +441,22 @@ pub(crate) enum RawValue {
     Table(Entries),
 }
 
+impl TomlTable for RawScope {}
 impl TomlTable for RawList {}
 impl TomlTable for RawLookup {}
 impl TomlTable for RawArm {}
+
+impl TomlTable for RawSplit {
+    fn finish(&mut self, toml: &mut TomlReader<'_>) {
+        if self.arms.is_empty() && !self.invalid {
+            self.invalid = true;
+            let message = format!("split `{}` has no `arms`", self.name.value);
+            toml.error_in_file("bad-split", &self.name.span, message)
+                .help("write arms = [{ agent = \"front-desk\", percent = 90 }, …]");
+        }
+    }
+}
+
 impl TomlTable for RawTest {}
 impl TomlTable for RawExpectation {}
 
@@ -463,8 +524,10 @@ fn numbers_or_file(schema: &mut Value) {
     ]);
 }
 
-fn arms() -> Value {
-    json!({ "type": "array", "items": RawArm::spec().json_schema(), "minItems": 1 })
+fn arms_or_name() -> Value {
+    let mut schema = Arms::schema();
+    schema["type"] = json!(["string", "array"]);
+    schema
 }
 
 fn one_outcome(schema: &mut Value) {

@@ -320,6 +320,32 @@ fn pairs(to: &NumberMatcher, from: &NumberMatcher) -> impl Iterator<Item = (Half
     to.into_iter().flat_map(move |to| from.clone().into_iter().map(move |from| (to, from)))
 }
 
+/// Returns the condition that accepts fewer numbers, as far as their patterns show.
+pub(crate) fn narrower<'m>(
+    first: &'m NumberMatcher,
+    second: &'m NumberMatcher,
+) -> &'m NumberMatcher {
+    let breadth = |numbers: &NumberMatcher| {
+        let widest = numbers.any_of().iter().map(breadth).max();
+        (widest.unwrap_or(u8::MAX), numbers.any_of().len())
+    };
+    if breadth(second) < breadth(first) { second } else { first }
+}
+
+/// Returns an estimate of how many numbers a pattern matches, for comparison with other patterns.
+fn breadth(pattern: &NumberPattern) -> u8 {
+    const LIST: u8 = 8;
+    const PREFIX: u8 = 16;
+    const COUNTRY: u8 = PREFIX + 1;
+    match half(pattern).0 {
+        KeyShape::EXACT | KeyShape::TEXT | KeyShape::WITHHELD => 0,
+        KeyShape::LIST => LIST,
+        KeyShape::COUNTRY => COUNTRY,
+        KeyShape::ANY => u8::MAX,
+        KeyShape(digits) => PREFIX - digits,
+    }
+}
+
 fn halves(numbers: &NumberMatcher) -> Vec<Half> {
     match numbers.any_of() {
         [] => vec![(KeyShape::ANY, 0)],

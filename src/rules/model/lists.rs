@@ -257,6 +257,23 @@ impl Lists {
         }
     }
 
+    /// Returns all entries of a list, unless it has more than `limit` or one is a prefix.
+    pub(crate) fn parties(&self, list: ListId, limit: usize) -> Option<Vec<Party>> {
+        if self.list(list).size > limit {
+            return None;
+        }
+        let entries = self.entries.iter().filter(|entry| entry.list == list);
+        let mut keys: Vec<_> = entries.map(|entry| entry.key).collect();
+        keys.sort_unstable();
+        let numbers = keys.into_iter().map(PhoneNumber::from_key);
+        let mut parties =
+            numbers.map(|number| number.map(Party::Number)).collect::<Option<Vec<_>>>()?;
+        let texts = self.texts.iter();
+        let texts = texts.filter(|(_, rows)| rows.iter().any(|(other, _)| *other == list));
+        parties.extend(texts.map(|(text, _)| Party::Literal(text.clone())));
+        Some(parties)
+    }
+
     /// Adds an empty list. The caller ensures that the name is new.
     pub(crate) fn add(&mut self, name: &str) -> ListId {
         let id = ListId(self.lists.len() as u32);

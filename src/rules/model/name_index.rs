@@ -11,6 +11,15 @@ use hashbrown::HashTable;
 pub(crate) struct NameIndex(HashTable<u32>);
 
 impl NameIndex {
+    /// Creates an index of names, which are at the positions 0, 1, 2, ….
+    pub(crate) fn of(names: &[&str]) -> NameIndex {
+        let mut index = NameIndex::default();
+        for (position, name) in names.iter().enumerate() {
+            index.insert(name, position, |position| names[position]);
+        }
+        index
+    }
+
     /// Returns the position of the item with this name.
     pub(crate) fn find<'n>(&self, name: &str, name_of: impl Fn(usize) -> &'n str) -> Option<usize> {
         let found = self.0.find(hash(name), |index| name_of(*index as usize) == name);

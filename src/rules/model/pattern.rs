@@ -430,6 +430,11 @@ impl<T> Selector<T> {
         self.any_of.is_empty() && self.none_of.is_empty()
     }
 
+    /// Returns the accepted and the excluded values.
+    pub fn entries(&self) -> impl Iterator<Item = &T> {
+        self.any_of.iter().chain(&self.none_of)
+    }
+
     /// Returns whether a value matches, given a predicate that compares it with an entry.
     pub fn matches(&self, equals: impl Fn(&T) -> bool) -> bool {
         (self.any_of.is_empty() || self.any_of.iter().any(&equals))

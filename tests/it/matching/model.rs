@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -25,6 +26,8 @@ pub(super) struct Row {
     pub(super) number: String,
     pub(super) tier: &'static str,
     pub(super) agent: &'static str,
+    pub(super) hours: &'static str,
+    pub(super) split: &'static str,
 }
 
 /// One rule. Its name is `r` and its index.
@@ -35,6 +38,7 @@ pub(super) struct RuleModel {
     pub(super) channel: Vec<&'static str>,
     pub(super) platform: Vec<&'static str>,
     pub(super) source: Vec<&'static str>,
+    /// `ROW` stands for the hours in the matching row.
     pub(super) hours: Vec<&'static str>,
     pub(super) dates: Vec<&'static str>,
     pub(super) tier: Vec<&'static str>,
@@ -42,6 +46,8 @@ pub(super) struct RuleModel {
     pub(super) action: Action,
     pub(super) variables: Vec<&'static str>,
     pub(super) disabled: bool,
+    /// Conditions of the file's scope.
+    pub(super) scope: Option<Arc<RuleModel>>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -51,6 +57,8 @@ pub(super) enum Action {
     AgentOfRow,
     /// Hundredths of a percent of the first arm.
     Split(u16),
+    /// The split in the matching row; the rule does not match if the row has none.
+    SplitOfRow,
     Reject(&'static str),
     #[default]
     Keep,
@@ -79,19 +87,58 @@ closed = "holidays"
 [hours.berlin-night]
 zone = "Europe/Berlin"
 mon-sun = "22:30-07:00"
+
+[splits.trial]
+arms = [{ agent = "desk", percent = 40 }, { agent = "night", percent = 60 }]
 "#;
 
 impl TableModel {
     /// Writes the lists into `folder` and loads the table.
     pub(super) fn load(&self, folder: &Path) -> LoadedTable {
-        self.load_text(self.to_toml(), folder)
+        match self.rules.iter().any(|rule| rule.scope.is_some()) {
+            true => self.load_files(folder),
+            false => self.load_text(self.to_toml(), folder),
+        }
+    }
+
+    /// Loads the table from one file for each scope.
+    fn load_files(&self, folder: &Path) -> LoadedTable {
+        let rules = folder.join("rules");
+        if rules.exists() {
+            std::fs::remove_dir_all(&rules).expect("a folder");
+        }
+        std::fs::create_dir(&rules).expect("a folder");
+        self.write_lists(&rules);
+        std::fs::write(rules.join("000.toml"), self.definitions()).expect("a file");
+        let numbered: Vec<_> = self.rules.iter().enumerate().collect();
+        let same_file = |(_, one): &(usize, &RuleModel), (_, other): &(usize, &RuleModel)| match (
+            &one.scope,
+            &other.scope,
+        ) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        for (at, group) in numbered.chunk_by(same_file).enumerate() {
+            let scope = group[0].1.scope.as_ref();
+            let scope = scope.map(|scope| format!("[scope]\n{}", scope.conditions_to_toml()));
+            let mut text = scope.unwrap_or_default();
+            for (at, rule) in group {
+                write!(text, "\n[[rule]]\nname = \"r{at}\"\n{}", rule.to_toml()).expect("a text");
+            }
+            std::fs::write(rules.join(format!("{:03}.toml", at + 1)), text).expect("a file");
+        }
+        rules::load(&rules, &check_context(), &mut |_| {}).expect("readable files")
+    }
+
+    fn write_lists(&self, folder: &Path) {
+        for (name, rows) in LISTS.iter().zip(&self.lists).skip(1) {
+            std::fs::write(folder.join(format!("{name}.csv")), csv(rows)).expect("a file");
+        }
     }
 
     /// Loads an equivalent text of the table.
     pub(super) fn load_text(&self, text: String, folder: &Path) -> LoadedTable {
-        for (name, rows) in LISTS.iter().zip(&self.lists).skip(1) {
-            std::fs::write(folder.join(format!("{name}.csv")), csv(rows)).expect("a file");
-        }
+        self.write_lists(folder);
         let path = folder.join("rules.toml").display().to_string();
         rules::parse(&path, text, &check_context())
     }
@@ -101,10 +148,15 @@ impl TableModel {
         table.ok_or_else(|| TestCaseError::fail(report.to_string()))
     }
 
-    pub(super) fn to_toml(&self) -> String {
+    fn definitions(&self) -> String {
         let numbers: Vec<_> = self.lists[0].iter().map(|row| row.number.as_str()).collect();
         let mut text = format!("{DEFINITIONS}\n[lists.a]\nnumbers = {numbers:?}\n");
         text += "[lists.b]\nfile = \"b.csv\"\ncolumn = \"number\"\n[lists.c]\nfile = \"c.csv\"\n";
+        text
+    }
+
+    pub(super) fn to_toml(&self) -> String {
+        let mut text = self.definitions();
         for (at, rule) in self.rules.iter().enumerate() {
             write!(text, "\n[[rule]]\nname = \"r{at}\"\n{}", rule.to_toml()).expect("a text");
         }
@@ -139,8 +191,11 @@ pub(super) fn check_context() -> CheckContext {
 
 /// Writes rows as CSV. The columns are not in the order in which the rules use them.
 fn csv(rows: &[Row]) -> String {
-    let rows = rows.iter().map(|row| format!("{},{},{}\n", row.number, row.tier, row.agent));
-    format!("number,tier,agent\n{}", rows.collect::<String>())
+    let rows = rows.iter().map(|row| {
+        let Row { number, tier, agent, hours, split } = row;
+        format!("{number},{tier},{hours},{agent},{split}\n")
+    });
+    format!("number,tier,hours,agent,split\n{}", rows.collect::<String>())
 }
 
 impl RuleModel {
@@ -157,8 +212,8 @@ impl RuleModel {
         })
     }
 
-    fn to_toml(&self) -> String {
-        let row = self.lookup_list();
+    /// Returns the lines of the conditions that a scope may have, too.
+    fn conditions_to_toml(&self) -> String {
         let mut text = String::new();
         let mut push_line =
             |key: &str, value: String| writeln!(text, "{key} = {value}").expect("text");
@@ -167,16 +222,34 @@ impl RuleModel {
                 push_line(key, format!("{words:?}"));
             }
         }
-        for (key, words) in [
-            ("channel", &self.channel),
-            ("platform", &self.platform),
-            ("source", &self.source),
-            ("hours", &self.hours),
-            ("dates", &self.dates),
-        ] {
+        for (key, words) in
+            [("channel", &self.channel), ("platform", &self.platform), ("source", &self.source)]
+        {
             if !words.is_empty() {
                 push_line(key, format!("{words:?}"));
             }
+        }
+        text
+    }
+
+    fn to_toml(&self) -> String {
+        let row = self.lookup_list();
+        let mut text = self.conditions_to_toml();
+        let mut push_line =
+            |key: &str, value: String| writeln!(text, "{key} = {value}").expect("text");
+        let hours: Vec<_> = self
+            .hours
+            .iter()
+            .filter_map(|word| match (word, row) {
+                (word, Some((list, _))) => Some(word.replace("ROW", &format!("${{{list}.hours}}"))),
+                (word, None) => (!word.contains("ROW")).then(|| (*word).to_owned()),
+            })
+            .collect();
+        if !hours.is_empty() {
+            push_line("hours", format!("{hours:?}"));
+        }
+        if !self.dates.is_empty() {
+            push_line("dates", format!("{:?}", self.dates));
         }
         let mut wheres = Vec::new();
         if let Some((list, _)) = row.filter(|_| !self.tier.is_empty()) {
@@ -193,7 +266,12 @@ impl RuleModel {
             (Action::AgentOfRow, Some((list, _))) => {
                 push_line("agent", format!("\"${{{list}.agent|desk}}\""));
             }
-            (Action::AgentOfRow, None) | (Action::Keep, _) => push_line("keep", "true".to_owned()),
+            (Action::SplitOfRow, Some((list, _))) => {
+                push_line("split", format!("\"${{{list}.split}}\""));
+            }
+            (Action::AgentOfRow | Action::SplitOfRow, None) | (Action::Keep, _) => {
+                push_line("keep", "true".to_owned())
+            }
             (Action::Split(first), _) => push_line("split", two_arms(*first)),
             (Action::Reject(""), _) => push_line("reject", "true".to_owned()),
             (Action::Reject(reason), _) => push_line("reject", format!("{reason:?}")),
@@ -220,10 +298,45 @@ fn two_arms(first: u16) -> String {
     )
 }
 
+/// Generates a table of several files, some of which have a scope.
+pub(super) fn any_scoped_table() -> BoxedStrategy<TableModel> {
+    let numbers = || {
+        let pattern = nested_pattern();
+        let no_columns = |numbers: &Vec<String>| {
+            numbers.iter().all(|one| !one.contains("@b") && !one.contains("@c"))
+        };
+        any_numbers(&pattern).prop_filter("a scope with columns", no_columns)
+    };
+    let origin = (
+        rarely_some(3, &["call", "sms", "!sms"]),
+        rarely_some(3, &["retell", "synthflow", "!retell"]),
+        rarely_some(3, &["north", "south", "!west", "!north"]),
+    );
+    let scope = (numbers(), numbers(), origin).prop_map(|(to, from, origin)| {
+        let (channel, platform, source) = origin;
+        let is_empty = [&channel, &platform, &source].iter().all(|words| words.is_empty());
+        let to = if is_empty && to.is_empty() && from.is_empty() { vec!["US".into()] } else { to };
+        RuleModel { to, from, channel, platform, source, ..RuleModel::default() }
+    });
+    let scopes = prop::collection::vec(prop::option::weighted(0.8, scope), 1..4);
+    (any_nested_table(), scopes)
+        .prop_map(|(mut model, scopes)| {
+            let scopes: Vec<_> = scopes.into_iter().map(|scope| scope.map(Arc::new)).collect();
+            let length = model.rules.len().div_ceil(scopes.len()).max(1);
+            for (rule, at) in model.rules.iter_mut().zip(0..) {
+                rule.scope.clone_from(&scopes[at / length]);
+            }
+            model
+        })
+        .boxed()
+}
+
 /// Prints the files of the table.
 impl fmt::Debug for TableModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (b, c) = (csv(&self.lists[1]), csv(&self.lists[2]));
+        let scopes: Vec<_> = self.rules.iter().map(|rule| &rule.scope).collect();
+        writeln!(f, "scopes: {scopes:?}")?;
         write!(f, "\n{}\n--- b.csv\n{b}--- c.csv\n{c}---\n", self.to_toml())
     }
 }
@@ -392,7 +505,7 @@ fn any_rule(numbers: &BoxedStrategy<Vec<String>>, plain: u32) -> BoxedStrategy<R
         rarely_some(plain, &["north", "south", "!west", "!north"]),
     );
     let time = (
-        rarely_some(plain, &["office", "!office", "berlin-night", "!berlin-night"]),
+        rarely_some(plain, &["office", "!office", "berlin-night", "!berlin-night", "ROW", "!ROW"]),
         rarely_some(plain, &["holidays", "!holidays"]),
     );
     let wheres = (rarely_some(2, &TIERS), rarely_some(2 * plain, &TIERS));
@@ -400,6 +513,7 @@ fn any_rule(numbers: &BoxedStrategy<Vec<String>>, plain: u32) -> BoxedStrategy<R
         4 => select(vec!["desk", "night", "texting"]).prop_map(Action::Agent),
         2 => Just(Action::AgentOfRow),
         1 => (0..=10_000_u16).prop_map(Action::Split),
+        1 => Just(Action::SplitOfRow),
         1 => select(vec!["", "blocklist"]).prop_map(Action::Reject),
         1 => Just(Action::Keep),
         3 => Just(Action::Continue),
@@ -420,6 +534,7 @@ fn any_rule(numbers: &BoxedStrategy<Vec<String>>, plain: u32) -> BoxedStrategy<R
             action,
             variables,
             disabled,
+            scope: None,
         })
         .boxed()
 }
@@ -427,7 +542,15 @@ fn any_rule(numbers: &BoxedStrategy<Vec<String>>, plain: u32) -> BoxedStrategy<R
 fn any_row(number: BoxedStrategy<String>) -> impl Strategy<Value = Row> {
     let tier = select(vec!["", "gold", "silver", "6", "7.5", "1"]);
     let agent = select(vec!["", "desk", "night", "texting"]);
-    (number, tier, agent).prop_map(|(number, tier, agent)| Row { number, tier, agent })
+    let hours = select(vec!["", "office", "berlin-night"]);
+    let split = select(vec!["", "trial"]);
+    (number, tier, agent, hours, split).prop_map(|(number, tier, agent, hours, split)| Row {
+        number,
+        tier,
+        agent,
+        hours,
+        split,
+    })
 }
 
 /// Generates a list. Some rows are prefixes of one number, so that several rows match a party.

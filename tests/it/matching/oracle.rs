@@ -56,8 +56,11 @@ fn outcome(rule: &RuleModel, row: Option<&Row>, platform: &str) -> String {
             row.map(|row| row.agent).filter(|agent| !agent.is_empty()).unwrap_or("desk")
         }
         Action::Split(_) => return "split".to_owned(),
+        Action::SplitOfRow if rule.lookup_list().is_some() => return "split".to_owned(),
         Action::Reject(reason) => return format!("reject {reason}"),
-        Action::AgentOfRow | Action::Keep | Action::Continue => return "keep".to_owned(),
+        Action::AgentOfRow | Action::SplitOfRow | Action::Keep | Action::Continue => {
+            return "keep".to_owned();
+        }
     };
     // This agent has no id at Synthflow.
     if agent == "texting" && platform == "synthflow" {
@@ -78,7 +81,12 @@ pub(super) fn matches(
         && matches_party(model, &rule.to, to)
         && matches_party(model, &rule.from, from)
         && matches_context(rule, context)
+        && matches_hours(rule, lookup_row(model, rule, from, to), context)
+        && (rule.action != Action::SplitOfRow
+            || rule.lookup_list().is_none()
+            || lookup_row(model, rule, from, to).is_some_and(|row| !row.split.is_empty()))
         && matches_where(model, rule, from, to, context)
+        && rule.scope.as_ref().is_none_or(|scope| matches(model, scope, from, to, context))
 }
 
 fn matches_context(rule: &RuleModel, context: &CallContext) -> bool {
@@ -90,8 +98,21 @@ fn matches_context(rule: &RuleModel, context: &CallContext) -> bool {
     matches_selector(&rule.channel, |one| one == channel)
         && matches_selector(&rule.platform, |one| one == platform)
         && matches_selector(&rule.source, |one| one == source)
-        && matches_selector(&rule.hours, |hours| is_open(hours, context))
         && matches_selector(&rule.dates, |_| is_holiday(clock("America/New_York", context)))
+}
+
+/// Returns whether `hours` matches. A row without hours never matches.
+fn matches_hours(rule: &RuleModel, row: Option<&Row>, context: &CallContext) -> bool {
+    let words = rule.hours.iter().copied();
+    let has_list = rule.lookup_list().is_some();
+    let words: Vec<_> = words.filter(|word| has_list || !word.contains("ROW")).collect();
+    let of_row = row.map(|row| row.hours).filter(|hours| !hours.is_empty());
+    if of_row.is_none() && words.iter().any(|word| word.contains("ROW")) {
+        return false;
+    }
+    matches_selector(&words, |hours| {
+        is_open(if hours == "ROW" { of_row.unwrap_or_default() } else { hours }, context)
+    })
 }
 
 /// Returns whether a rule can match voice calls.

@@ -10,10 +10,11 @@ use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Entries, RawAgent, RawCondition, RawDefinitions, RawExpectation, RawIds, RawOutcome, RawRule,
-    RawTest, RawTimes, RawValue, RawWhere, Spanned,
+    Entries, RawAgent, RawArm, RawCondition, RawDefinitions, RawExpectation, RawIds, RawOutcome,
+    RawRule, RawScope, RawTest, RawTimes, RawValue, RawWhere, Spanned,
 };
 use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, nearest};
+use crate::rules::load::chunks::{Chunk, key_defined_twice};
 use crate::rules::model::condition::Number;
 use crate::schema::TableSpec;
 
@@ -52,47 +53,77 @@ pub(crate) struct Header {
     pub(crate) invalid: bool,
 }
 
-/// Reads a chunk of a file that may hold all keys; `None` when it is not TOML. Errors go to the
-/// report; everything readable is returned.
+/// Reads the definitions of a file, of which these are all chunks; `None` when they are not TOML. Errors
+/// go to the report; everything readable is returned.
 pub(crate) fn definitions(
     file: &Arc<SourceFile>,
-    span: &Range<usize>,
+    chunk: &Chunk,
+    chunks: &[Chunk],
     report: &mut Report,
 ) -> Option<RawDefinitions> {
-    let mut toml = TomlReader::new(file, span, report);
-    let document = toml.document(span)?;
-    Some(toml.read_table(Spanned::default(), &(0..0), document.get_ref()))
+    let text = chunk.text(&file.text);
+    let mut own_report = Report::default();
+    let mut toml = TomlReader::new(file, chunk, &mut own_report);
+    let Some(document) = toml.document(&text) else {
+        report_pieces(file, chunk, own_report, report);
+        return None;
+    };
+    let lists = key_defined_twice(document.get_ref(), chunks).and_then(|key| {
+        let (name, value) = document.get_ref().get_key_value(key)?;
+        value.get_ref().is_array().then(|| (key, name.span()))
+    });
+    if let Some((key, span)) = lists {
+        let message = format!("`{key}` is a list here, and [[{key}]] extends it elsewhere");
+        toml.error("syntax", &span, message).help(format!("write each {key} as [[{key}]]"));
+    }
+    let definitions = toml.read_table(Spanned::default(), &(0..0), document.get_ref());
+    report.append(own_report);
+    Some(definitions)
+}
+
+/// Reports what is wrong with definitions: the errors inside their pieces if there are any, otherwise
+/// those between them, such as a table that is defined twice.
+fn report_pieces(file: &Arc<SourceFile>, chunk: &Chunk, whole: Report, report: &mut Report) {
+    let before = report.error_count();
+    for piece in chunk.pieces.iter().filter(|_| chunk.pieces.len() > 1) {
+        let part = Chunk::new(chunk.kind, [piece.clone()]);
+        TomlReader::new(file, &part, report).document(&file.text[piece.clone()]);
+    }
+    if report.error_count() == before {
+        report.append(whole);
+    }
 }
 
 /// Reads a chunk of a file into its rules or tests; `None` when it is not TOML.
-pub(crate) type ReadChunk<T> = fn(&Arc<SourceFile>, &Range<usize>, &mut Report) -> Option<Vec<T>>;
+pub(crate) type ReadChunk<T> = fn(&Arc<SourceFile>, &Chunk, &mut Report) -> Option<Vec<T>>;
 
 /// Reads a chunk of rules; `None` when it is not TOML.
 pub(crate) fn rules(
     file: &Arc<SourceFile>,
-    span: &Range<usize>,
+    chunk: &Chunk,
     report: &mut Report,
 ) -> Option<Vec<RawRule>> {
-    tables(file, span, report, "rule")
+    tables(file, chunk, report, "rule")
 }
 
 /// Reads a chunk of tests; `None` when it is not TOML.
 pub(crate) fn tests(
     file: &Arc<SourceFile>,
-    span: &Range<usize>,
+    chunk: &Chunk,
     report: &mut Report,
 ) -> Option<Vec<RawTest>> {
-    tables(file, span, report, "test")
+    tables(file, chunk, report, "test")
 }
 
 fn tables<T: TomlTable>(
     file: &Arc<SourceFile>,
-    span: &Range<usize>,
+    chunk: &Chunk,
     report: &mut Report,
     name: &str,
 ) -> Option<Vec<T>> {
-    let mut toml = TomlReader::new(file, span, report);
-    let document = toml.document(span)?;
+    let text = chunk.text(&file.text);
+    let mut toml = TomlReader::new(file, chunk, report);
+    let document = toml.document(&text)?;
     let (key, value) = document.get_ref().get_key_value(name)?;
     Some(Entry { toml: &mut toml, name, key: key.span(), value }.tables())
 }
@@ -102,24 +133,18 @@ type Item<'i> = toml::Spanned<DeValue<'i>>;
 /// Reader of one chunk of a file.
 pub(crate) struct TomlReader<'r> {
     file: &'r Arc<SourceFile>,
-    /// Offset of the chunk in the file.
-    base: usize,
+    chunk: &'r Chunk,
     report: &'r mut Report,
     /// Paths such as `lists.vip` whose value is unreadable, which has been reported.
     pub(crate) unreadable: Vec<String>,
 }
 
 impl<'r> TomlReader<'r> {
-    fn new(
-        file: &'r Arc<SourceFile>,
-        span: &Range<usize>,
-        report: &'r mut Report,
-    ) -> TomlReader<'r> {
-        TomlReader { file, base: span.start, report, unreadable: Vec::new() }
+    fn new(file: &'r Arc<SourceFile>, chunk: &'r Chunk, report: &'r mut Report) -> TomlReader<'r> {
+        TomlReader { file, chunk, report, unreadable: Vec::new() }
     }
 
-    fn document(&mut self, span: &Range<usize>) -> Option<toml::Spanned<DeTable<'r>>> {
-        let text = &self.file.text[span.clone()];
+    fn document<'t>(&mut self, text: &'t str) -> Option<toml::Spanned<DeTable<'t>>> {
         let (document, errors) = DeTable::parse_recoverable(text);
         if let Some(start) = unclosed_string(text, &errors) {
             let message = "this multi-line string is not closed".to_owned();
@@ -142,7 +167,11 @@ impl<'r> TomlReader<'r> {
                     .help(format!("write [[{key}]], in double brackets"));
                 break;
             }
-            self.error("syntax", &span, format!("invalid TOML: {}", error.message()));
+            let is_duplicate = error.message() == "duplicate key";
+            let help =
+                is_duplicate.then(|| "a file defines it once, with all its entries".to_owned());
+            let message = format!("invalid TOML: {}", error.message());
+            self.error("syntax", &span, message).maybe_help(help);
         }
         errors.is_empty().then_some(document)
     }
@@ -172,7 +201,7 @@ impl<'r> TomlReader<'r> {
 
     /// Converts a span in the chunk to one in the file.
     fn in_file(&self, span: &Range<usize>) -> Range<usize> {
-        self.base + span.start..self.base + span.end
+        self.chunk.in_file(span)
     }
 
     /// Reports an error at a span in the chunk.
@@ -360,6 +389,7 @@ impl<'e, 'r> Entry<'e, 'r> {
             let example = match self.name {
                 "lists" => "numbers = [\"+12137771234\"]",
                 "dates" => "days = [\"01-01\"]",
+                "splits" => "arms = [{ agent = \"front-desk\", percent = 100 }]",
                 _ => "mon-fri = \"09:00-17:00\"",
             };
             let help = format!("write [{path}], and below it {example}");
@@ -445,13 +475,18 @@ impl Entry<'_, '_> {
             ("agent", DeValue::String(agent)) => {
                 return RawOutcome::Agent(self.spanned(agent.to_string()));
             }
-            ("split", DeValue::Array(list)) if !list.is_empty() => return self.split(list),
+            ("split", DeValue::Array(list)) if !list.is_empty() => {
+                return self.split(list).map_or(RawOutcome::Invalid, RawOutcome::Split);
+            }
+            ("split", DeValue::String(name)) => {
+                return RawOutcome::NamedSplit(self.spanned(name.to_string()));
+            }
             ("reject", DeValue::String(reason)) => return RawOutcome::Reject(reason.to_string()),
             ("reject", DeValue::Boolean(true)) => return RawOutcome::Reject(String::new()),
             ("keep", DeValue::Boolean(true)) => return RawOutcome::Keep,
             ("continue", DeValue::Boolean(true)) => return RawOutcome::Continue,
             ("agent", _) => "the name of an agent",
-            ("split", _) => ARMS,
+            ("split", _) => ARMS_OR_NAME,
             ("reject", _) => "true or the reason",
             _ => "true (or absent)",
         };
@@ -459,17 +494,29 @@ impl Entry<'_, '_> {
         RawOutcome::Invalid
     }
 
-    fn split(&mut self, list: &[Item<'_>]) -> RawOutcome {
+    fn split(&mut self, list: &[Item<'_>]) -> Option<Vec<RawArm>> {
         if let Some(other) = list.iter().find(|item| !item.get_ref().is_table()) {
             self.child(self.name, other).wrong_type(ARMS);
-            return RawOutcome::Invalid;
+            return None;
         }
-        RawOutcome::Split(self.tables())
+        Some(self.tables())
+    }
+
+    /// Arms of a named split.
+    pub(crate) fn arms(&mut self) -> Vec<RawArm> {
+        let list = self.value.get_ref().as_array();
+        let Some(list) = list.filter(|list| !list.is_empty()) else {
+            self.wrong_type(ARMS);
+            return Vec::new();
+        };
+        self.split(list).unwrap_or_default()
     }
 }
 
-/// Wording of the type of `split`.
+/// Wording of the type of `arms`.
 const ARMS: &str = "a list of { agent = …, percent = … }";
+/// Wording of the type of `split`.
+const ARMS_OR_NAME: &str = "a list of { agent = …, percent = … } or the name of a split";
 
 /// Locations and errors.
 impl<'e, 'r> Entry<'e, 'r> {
@@ -516,6 +563,9 @@ impl<'e, 'r> Entry<'e, 'r> {
             format!("did you mean `{intended}`?")
         } else if is_spec(RawTest::spec()) && has_key(RawExpectation::spec()) {
             format!("the expected decision belongs in expect = {{ {name} = … }}")
+        } else if is_spec(RawScope::spec()) && has_key(RawRule::spec()) {
+            let names = spec.names().collect::<Vec<_>>();
+            format!("`{name}` belongs in the rules; {} has {}", spec.noun, names.join(", "))
         } else if !is_spec(RawDefinitions::spec()) && has_key(RawDefinitions::spec()) {
             format!("`{name}` belongs at the top of the table, outside rules and tests")
         } else {

@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use serde_json::{Value, json};
 
-use super::parse::{Entry, TomlTable};
-use super::{Entries, RawAgent, RawOutcome, RawTimes, RawWhere, Spanned};
+use super::parse::{Entry, TableKeys, TomlTable};
+use super::{Entries, RawAgent, RawArm, RawOutcome, RawTimes, RawWhere, Spanned};
 use crate::dialect;
 
 /// Type of a key's value.
@@ -142,6 +142,12 @@ value_types! {
     Agents -> Option<Vec<RawAgent>> {
         json!({ "type": "object", "additionalProperties": agent() }),
         |entry| entry.agents()
+    }
+
+    /// Arms of a split.
+    Arms -> Vec<RawArm> {
+        json!({ "type": "array", "items": RawArm::spec().json_schema(), "minItems": 1 }),
+        |entry| entry.arms()
     }
 
     /// A table with declared keys.
