@@ -26,9 +26,10 @@ pub use model::index::{Index, PartyKeys};
 pub use model::lists::{
     Cell, Column, Item, List, ListId, Lists, ResolvedCall, ResolvedParty, Row, Side,
 };
+pub use model::object_template::ObjectTemplate;
 pub use model::pattern::{NumberMatcher, NumberPattern, Selector, matches_many, parse_party};
 pub use model::template::{
-    ColumnLookup, InvalidTemplate, NoColumns, ObjectTemplate, Template, TemplateContext,
+    ColumnLookup, InvalidTemplate, MAX_VALUE_BYTES, NoColumns, NoText, Template, TemplateContext,
 };
 pub use model::test::{Expected, Test};
 pub use model::{

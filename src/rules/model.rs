@@ -7,6 +7,7 @@ pub(crate) mod hours;
 pub(crate) mod index;
 pub(crate) mod lists;
 pub(crate) mod name_index;
+pub(crate) mod object_template;
 pub(crate) mod pattern;
 pub(crate) mod template;
 pub(crate) mod test;
@@ -25,8 +26,9 @@ use hours::Hours;
 use index::Index;
 use lists::Lists;
 use name_index::NameIndex;
+use object_template::ObjectTemplate;
 use pattern::{NumberMatcher, Selector};
-use template::{ObjectTemplate, Template};
+use template::Template;
 
 /// A checked rule table. The first matching rule with an outcome decides.
 #[derive(Debug)]

@@ -37,6 +37,8 @@ pub(super) struct OpenList {
     pub(super) used: bool,
     /// Columns from which rules take their agents.
     pub(super) agent_columns: Vec<AgentColumn>,
+    /// Columns that rules fill into texts.
+    pub(super) text_columns: BTreeSet<usize>,
     pub(super) source: ListSource,
 }
 
@@ -109,6 +111,11 @@ impl OpenLists {
         found
     }
 
+    /// Notes that a rule fills this column into a text.
+    pub(super) fn note_text_column(&mut self, cell: Cell) {
+        self.open[cell.list.index()].text_columns.insert(cell.column.index());
+    }
+
     /// Notes that a rule takes its agent from this column.
     pub(super) fn add_agent_column(&mut self, cell: Cell, may_be_empty: bool) {
         let columns = &mut self.open[cell.list.index()].agent_columns;
@@ -152,9 +159,16 @@ impl ListOpener<'_, '_> {
             ListSource::File(file) => file.rows.columns.clone(),
             ListSource::Inline(_) | ListSource::Invalid => Vec::new(),
         };
-        let (used, agent_columns) = (false, Vec::new());
-        let list = OpenList { id, location, columns, country, used, agent_columns, source };
-        self.opened.open.push(list);
+        self.opened.open.push(OpenList {
+            id,
+            location,
+            columns,
+            country,
+            used: false,
+            agent_columns: Vec::new(),
+            text_columns: BTreeSet::new(),
+            source,
+        });
     }
 
     fn source(&mut self, raw: RawList) -> Option<ListSource> {
