@@ -219,6 +219,8 @@ impl Counters {
         self.calls_by_rule.write(&mut text);
         self.calls_by_agent.write(&mut text);
         self.write_histograms(&mut text);
+        #[cfg(feature = "otlp")]
+        write_dropped_spans(&mut text);
         process::write(&mut text);
         text
     }
@@ -243,6 +245,13 @@ impl Counters {
 fn write_info(text: &mut String, name: &str, help: &str, labels: &str) {
     write_header(text, name, "gauge", help);
     write_sample(text, name, labels, 1.0);
+}
+
+#[cfg(feature = "otlp")]
+fn write_dropped_spans(text: &mut String) {
+    let name = "switchboard_spans_dropped_total";
+    write_header(text, name, "counter", "Spans that could not be exported");
+    write_sample(text, name, "", super::otlp::dropped_spans() as f64);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -75,7 +75,8 @@ async fn variables_and_filled_texts_have_65536_bytes_of_room_each() {
         assert_eq!(count(&app, reason).await, 4, "{key}");
     }
     // The variables of several rules share the room, and one that is replaced gives its room back.
-    let first = rule("continue = true\nvariables", &entries.join(", ")).replacen("everyone", "1", 1);
+    let first =
+        rule("continue = true\nvariables", &entries.join(", ")).replacen("everyone", "1", 1);
     let first = first.replace("agent = \"agent_1\"\n", "");
     let second = rule("variables", r#"v10 = "new", more = "${sip.x-long|}", last = "x""#);
     let app = app(SETTINGS, &format!("{first}\n{second}"));
@@ -89,7 +90,8 @@ async fn variables_and_filled_texts_have_65536_bytes_of_room_each() {
 
 #[tokio::test]
 async fn a_long_value_does_not_remove_what_an_earlier_rule_set() {
-    let first = "[[rule]]\nname = \"default\"\ncontinue = true\nvariables = { tier = \"standard\" }\n";
+    let first =
+        "[[rule]]\nname = \"default\"\ncontinue = true\nvariables = { tier = \"standard\" }\n";
     let second = rule("variables", r#"tier = "${sip.x-tier?}""#);
     let app = app(SETTINGS, &format!("{first}\n{second}"));
     let reply = reply(&app, &header("x-tier", 5_000)).await;

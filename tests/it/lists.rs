@@ -115,6 +115,34 @@ fn numbers_without_a_country_code_are_reported_once() {
 }
 
 #[test]
+fn reading_stops_after_1000_bad_rows() {
+    let rows: String = (0..100_000).map(|row| format!("number {row},caller\n")).collect();
+    let report = load("l.csv", format!("number,name\n{rows}").as_bytes(), "").report;
+    let text = report.to_string();
+    assert!(
+        text.contains("900 more rows of l.csv have errors, and the rest is not read"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_quote_that_is_not_closed_takes_no_more_than_a_megabyte() {
+    // One quote, two rows that it takes, and the rest of a long file.
+    let rows = "+12137771234,Ann\n".repeat(200_000);
+    let content = format!("number,name\n+12137770000,Joe\n+12137770001,\"Max\n{rows}");
+    let report = load("l.csv", content.as_bytes(), "").report;
+    let text = report.to_string();
+    assert_eq!(codes_of(&report), ["bad-row"], "{text}");
+    assert!(text.contains("the row has more than 1048576 bytes"), "{text}");
+    assert!(text.contains("l.csv:3"), "{text}");
+    // A quote on each line closes the one of the line before, and the numbers are far too long.
+    let content =
+        format!("number\n{}", format!("\"{}\n", "+12137771234,".repeat(1_000)).repeat(1_000));
+    let report = load("l.csv", content.as_bytes(), "").report;
+    assert!(report.to_string().len() < 1_000_000 && report.error_count() <= 101, "{report:.3000}");
+}
+
+#[test]
 fn files_that_are_no_lists_are_recognized() {
     for (file, content, expected) in [
         ("l.csv", &b"PK\x03\x04..."[..], "it is a spreadsheet; export the sheet as CSV in UTF-8"),

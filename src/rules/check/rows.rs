@@ -1,5 +1,6 @@
 //! Rows of lists. They are read after the rules, when the columns in use are known.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::agents::Agents;
@@ -10,14 +11,18 @@ use super::sources::warn_missing_id;
 use crate::diagnostics::{Location, Problem, Severity, SourceFile};
 use crate::domain::party::Party;
 use crate::domain::phone_number::Country;
-use crate::rules::load::list_rows::{CsvRow, ListRows};
+use crate::rules::load::list_rows::{self, CsvRow, ListRows, MAX_ROW_BYTES};
 use crate::rules::load::raw::Spanned;
 use crate::rules::model::lists::{Item, ListId};
 use crate::rules::model::pattern::{help_for, is_national, suggest_number};
 use crate::rules::{CheckContext, Lists, MAX_VALUE_BYTES, NumberPattern, Progress};
 
+/// Maximum size of the cell of a number, which may contain several numbers, in bytes.
+const MAX_NUMBER_CELL_BYTES: usize = 4_096;
 /// Maximum number of bad rows to report; further ones are counted.
 const MAX_REPORTED_ROWS: usize = 100;
+/// Number of bad rows after which the rest of a file is not read.
+const MAX_BAD_ROWS: usize = 1_000;
 /// Number of rows between two progress reports.
 const ROWS_PER_PROGRESS: usize = 10_000;
 
@@ -108,6 +113,8 @@ struct RowProblems {
     /// Problems with the line of the row and its offset in bytes.
     first: Vec<(usize, u64, RowProblem)>,
     count: usize,
+    /// Reading has stopped at a bad row.
+    is_rest_unread: bool,
     /// Number of rows with each repeated problem.
     repeated: [usize; Repeated::ALL.len()],
 }
@@ -204,8 +211,20 @@ impl ListFiller<'_, '_> {
             if let Some(warning) = target.long_cell(&row) {
                 warnings.push(&row, warning);
             }
+            match errors.count < MAX_BAD_ROWS {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
         });
-        if let Err(error) = result {
+        errors.is_rest_unread = errors.count >= MAX_BAD_ROWS;
+        let is_long_row = result.as_ref().is_err_and(list_rows::is_long_row);
+        if is_long_row {
+            let (line, offset) = rows.last_row;
+            let message = format!("the row has more than {MAX_ROW_BYTES} bytes");
+            let help = "close the quote that opens in this row, or double it for a literal one";
+            errors.first.push((line, offset, RowProblem::row(message, help)));
+            errors.count += 1;
+        } else if let Err(error) = result {
             let message = format!("cannot read {path} to its end: {error}");
             self.reporter.report.error("no-file", Some(location.clone()), message);
         }
@@ -222,7 +241,8 @@ impl ListFiller<'_, '_> {
     ) {
         let path = &file.path;
         let report = &mut self.reporter.report;
-        let shown = problems.first.iter().filter(|(.., problem)| problem.repeated.is_none()).count();
+        let shown =
+            problems.first.iter().filter(|(.., problem)| problem.repeated.is_none()).count();
         let more = problems.count - shown;
         let last_code = problems.first.last().map(|(.., last)| last.problem.code);
         for (line, offset, RowProblem { problem, cell, .. }) in problems.first {
@@ -236,7 +256,8 @@ impl ListFiller<'_, '_> {
                 Severity::Error => "have errors",
                 Severity::Warning | Severity::Note => "have warnings",
             };
-            let message = format!("{more} more rows of {path} {verb}");
+            let rest = if problems.is_rest_unread { ", and the rest is not read" } else { "" };
+            let message = format!("{more} more rows of {path} {verb}{rest}");
             report.push(severity, Some(list.clone()), Problem::new(code, message));
         }
         for repeated in Repeated::ALL {
@@ -323,6 +344,11 @@ impl<'l> RowTarget<'l> {
             let problem = RowProblem::row(skipped, "remove the row, or add its number");
             return Ok(Some(problem.repeated(Repeated::NoNumber)));
         }
+        if text.len() > MAX_NUMBER_CELL_BYTES {
+            let message = format!("the cell of the number has {} bytes", text.len());
+            let help = "close the quote that opens in this row, or double it for a literal one";
+            return Err(RowProblem::row(message, help));
+        }
         let country = self.list.country;
         let items = numbers_of(text).map(|number| {
             parse_item(number, country).map_err(|problem| {
@@ -354,14 +380,13 @@ impl RowTarget<'_> {
     fn long_cell(&self, row: &CsvRow<'_>) -> Option<RowProblem> {
         let kept = &self.layout.kept_columns;
         let mut columns = self.list.text_columns.iter().filter_map(|column| kept[*column]);
-        let too_long = |column: &usize| {
-            row.cell(*column).is_some_and(|cell| cell.len() > MAX_VALUE_BYTES)
-        };
+        let too_long =
+            |column: &usize| row.cell(*column).is_some_and(|cell| cell.len() > MAX_VALUE_BYTES);
         let column = columns.find(too_long)?;
         let bytes = row.cell(column)?.len();
         let name = &self.list.columns[column];
         let message = format!(
-            "the cell `{name}` has {bytes} bytes, and a text is not sent with more than {MAX_VALUE_BYTES}"
+            "the cell `{name}` is never sent: {bytes} bytes, and the maximum is {MAX_VALUE_BYTES}"
         );
         let help = "shorten it, or put an id there with which the agent looks the text up";
         let problem = Problem::new("value-too-long", message).help(help);

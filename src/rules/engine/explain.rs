@@ -12,9 +12,7 @@ use super::{decide, scan};
 use crate::domain::call::Call;
 use crate::domain::decision::{Decision, KeepReason, LeftOut, LeftOutReason, Outcome};
 use crate::domain::facts::Facts;
-use crate::rules::model::template::{
-    MAX_OBJECT_TEXTS_BYTES, MAX_VALUE_BYTES, MAX_VARIABLES_BYTES,
-};
+use crate::rules::model::template::{MAX_OBJECT_TEXTS_BYTES, MAX_VALUE_BYTES, MAX_VARIABLES_BYTES};
 use crate::rules::{Action, NamedRef, RuleSet, Selector};
 
 /// Result of evaluating a rule.
