@@ -14,6 +14,7 @@ use super::exposition::{label, write_header, write_sample};
 use super::histogram::Histogram;
 use super::process;
 use super::request_outcome::RequestOutcome;
+use super::spans;
 use super::source_counters::{SourceCounters, SourceHistograms};
 use crate::domain::decision::{Decision, Outcome};
 use crate::rules::RuleSet;
@@ -219,7 +220,6 @@ impl Counters {
         self.calls_by_rule.write(&mut text);
         self.calls_by_agent.write(&mut text);
         self.write_histograms(&mut text);
-        #[cfg(feature = "otlp")]
         write_dropped_spans(&mut text);
         process::write(&mut text);
         text
@@ -247,11 +247,10 @@ fn write_info(text: &mut String, name: &str, help: &str, labels: &str) {
     write_sample(text, name, labels, 1.0);
 }
 
-#[cfg(feature = "otlp")]
 fn write_dropped_spans(text: &mut String) {
     let name = "switchboard_spans_dropped_total";
     write_header(text, name, "counter", "Spans that could not be exported");
-    write_sample(text, name, "", super::otlp::dropped_spans() as f64);
+    write_sample(text, name, "", spans::dropped() as f64);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -54,6 +54,14 @@ pub fn record_outcome(span: &Span, outcome: RequestOutcome, status: u16) {
     }
 }
 
+/// Returns the number of spans that could not be exported since the start.
+pub(super) fn dropped() -> u64 {
+    #[cfg(feature = "otlp")]
+    return super::otlp::dropped_spans();
+    #[cfg(not(feature = "otlp"))]
+    0
+}
+
 /// Returns the id of the trace to which a span belongs, in hexadecimal digits; `None` without traces.
 pub fn trace_id(span: &Span) -> Option<String> {
     #[cfg(feature = "otlp")]

@@ -347,19 +347,18 @@ async fn secrets_names_and_numbers_are_in_no_hashed_store() {
     check("hashed", None).await;
 }
 
-/// Runs in a process of its own, because the log and the hook for panics belong to the process.
-#[test]
-#[ignore = "run by a_panic_is_logged_without_its_values"]
-fn panics_with_a_name() {
+/// Names the process in which a thread panics.
+const PANICS: &str = "CANARY_PANICS";
+
+/// Panics with a name in the message, and without one.
+fn panic_twice() {
     let log = format!("[log]\nformat = \"json\"\n{}", crate::support::app::SETTINGS);
     let (settings, report) = load_settings(&log, Purpose::Serve);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let guard = telemetry::start(&settings.log, &settings.traces).unwrap();
     telemetry::log_panics();
     let body = format!("{NAME} rang from {NUMBER}");
-    let thread = std::thread::spawn(move || {
-        assert_eq!(body, "", "the body is not empty");
-    });
+    let thread = std::thread::spawn(move || assert_eq!(body, "", "the body is not empty"));
     assert!(thread.join().is_err());
     assert!(std::thread::spawn(|| panic!("a message without values")).join().is_err());
     drop(guard);
@@ -367,8 +366,14 @@ fn panics_with_a_name() {
 
 #[test]
 fn a_panic_is_logged_without_its_values() {
+    // In a process of its own, because the log and the hook for panics belong to the process.
+    #[expect(clippy::disallowed_methods, reason = "set by this test for its own process")]
+    if std::env::var_os(PANICS).is_some() {
+        return panic_twice();
+    }
     let mut test = Command::new(std::env::current_exe().unwrap());
-    test.args(["--exact", "canary::panics_with_a_name", "--ignored", "--nocapture"]);
+    test.env(PANICS, "1");
+    test.args(["--exact", "canary::a_panic_is_logged_without_its_values", "--nocapture"]);
     let output = wait::output(&mut test);
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
     let text = text.concat();

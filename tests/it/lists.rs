@@ -119,10 +119,8 @@ fn reading_stops_after_1000_bad_rows() {
     let rows: String = (0..100_000).map(|row| format!("number {row},caller\n")).collect();
     let report = load("l.csv", format!("number,name\n{rows}").as_bytes(), "").report;
     let text = report.to_string();
-    assert!(
-        text.contains("900 more rows of l.csv have errors, and the rest is not read"),
-        "{text}"
-    );
+    assert!(text.contains("l.csv have errors, and the rest is not read"), "{text:.2000}");
+    assert!(text.contains(": 900 more rows of "), "{text:.2000}");
 }
 
 #[test]

@@ -135,7 +135,7 @@ impl ListRows {
             self.reader.get_mut().row_bytes = 0;
             let start = self.reader.position();
             self.last_row = (start.line() as usize, start.byte());
-            if !self.reader.read_byte_record(&mut record)? {
+            if !self.reader.read_byte_record(&mut record).map_err(io_error)? {
                 return Ok(());
             }
             let position = record.position();
@@ -198,6 +198,14 @@ fn separator(file: &mut dyn Readable) -> io::Result<Separator> {
     let others = [b',', b';', b'\t'].into_iter().find(|separator| unquoted.contains(separator));
     let separator = others.map_or(',', char::from);
     Ok(Separator { separator, is_declared: false })
+}
+
+/// Returns the error of the file, which the csv crate wraps into one of its own.
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
 
 /// Returns whether reading ended at a row that is too long.
