@@ -3,7 +3,7 @@
 //! A thread of the SDK exports in batches. What it cannot send in time it drops: a slow or missing collector
 //! delays no call.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -18,20 +18,12 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 use url::Url;
 
-use super::spans::TARGET;
+use super::spans::{TARGET, count_dropped};
 
 /// Maximum time for one request to the collector.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum time for the last spans when the process ends.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Spans that were dropped since the start. The exporter belongs to the process, like the log.
-static DROPPED: AtomicU64 = AtomicU64::new(0);
-
-/// Returns the number of spans that a failed export has dropped.
-pub(super) fn dropped_spans() -> u64 {
-    DROPPED.load(Ordering::Relaxed)
-}
 
 /// The exporter of spans. Dropping it exports the remaining spans.
 pub(super) struct Traces(SdkTracerProvider);
@@ -98,7 +90,7 @@ impl SpanExporter for ReportingExporter {
         let spans = batch.len() as u64;
         let result = self.exporter.export(batch).await;
         if result.is_err() {
-            DROPPED.fetch_add(spans, Ordering::Relaxed);
+            count_dropped(spans);
         }
         match (&result, self.is_failing.swap(result.is_err(), Ordering::Relaxed)) {
             (Err(error), false) => {

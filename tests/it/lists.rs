@@ -4,7 +4,7 @@ use switchboard::dialect;
 use switchboard::domain::call::{Call, Channel, Fields};
 use switchboard::domain::party::Party;
 use switchboard::reload;
-use switchboard::rules::{CheckContext, LoadedTable};
+use switchboard::rules::{self, CheckContext, LoadedTable};
 
 use crate::rules::codes_of;
 use crate::support::app::decide;
@@ -138,6 +138,21 @@ fn a_quote_that_is_not_closed_takes_no_more_than_a_megabyte() {
         format!("number\n{}", format!("\"{}\n", "+12137771234,".repeat(1_000)).repeat(1_000));
     let report = load("l.csv", content.as_bytes(), "").report;
     assert!(report.to_string().len() < 1_000_000 && report.error_count() <= 101, "{report:.3000}");
+}
+
+#[test]
+fn a_quote_that_is_not_closed_on_each_line_of_a_long_table_is_reported_near_the_first() {
+    let numbers: String = (0..200_000).map(|row| format!("  \"+1213{row:07},\n")).collect();
+    let rules = format!(
+        "[lists.l]\nnumbers = [\n  \"+12137770000\",\n{numbers}]\n\
+         [[rule]]\nname = \"everyone\"\nkeep = true\n"
+    );
+    let report = rules::parse("rules.toml", rules, &CheckContext::default()).report;
+    // Not one for each line, and none about the end of the part that was searched.
+    assert!((1..=2_500).contains(&report.error_count()), "{}", report.error_count());
+    let text = report.to_string();
+    assert!(text.contains("rules.toml:5:3") || text.contains("rules.toml:4:3"), "{text:.2000}");
+    assert!(!text.contains("unclosed array"), "{text:.2000}");
 }
 
 #[test]
