@@ -202,10 +202,10 @@ fn separator(file: &mut dyn Readable) -> io::Result<Separator> {
 
 /// Returns the error of the file, which the csv crate wraps into one of its own.
 fn io_error(error: csv::Error) -> io::Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => error,
-        other => io::Error::other(format!("{other:?}")),
+    if let csv::ErrorKind::Io(inner) = error.kind() {
+        return io::Error::new(inner.kind(), inner.to_string());
     }
+    error.into()
 }
 
 /// Returns whether reading ended at a row that is too long.
