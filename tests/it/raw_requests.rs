@@ -25,16 +25,19 @@ async fn statuses(address: SocketAddr, bytes: &[u8]) -> Vec<u16> {
     starts.map(status).collect()
 }
 
-/// A case: what is sent, and the statuses of the answers.
-type Case = (String, Vec<u8>, &'static [u16]);
+/// A case: its name, what is sent, and the statuses of the answers. In what is sent, `CALL` stands for a call and
+/// `LENGTH` for its length.
+type Case = (&'static str, String, &'static [u16]);
 
 async fn check(cases: Vec<Case>, minimum: usize) {
     assert!(cases.len() >= minimum, "{} cases", cases.len());
     let running = run_with(SETTINGS, RULES, LIMITS, Transport::default()).await;
     let good = signed(&call()).replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
     let mut wrong = Vec::new();
-    for (name, bytes, expected) in cases {
-        let actual = statuses(running.address, &bytes).await;
+    for (name, request, expected) in cases {
+        let request = request.replace("LENGTH", &call().len().to_string());
+        let request = request.replace("CALL", &call());
+        let actual = statuses(running.address, request.as_bytes()).await;
         if actual != expected {
             wrong.push(format!("{name}: {actual:?}, not {expected:?}"));
         }
@@ -64,11 +67,8 @@ fn post(lines: &str, body: &str) -> String {
     post_as("1.1", lines, body)
 }
 
-/// Names a case, and fills in the length of the call and the call.
-fn case(name: &str, request: String, expected: &'static [u16]) -> Case {
-    let call = call();
-    let request = request.replace("LENGTH", &call.len().to_string()).replace("CALL", &call);
-    (name.to_owned(), request.into_bytes(), expected)
+fn case(name: &'static str, request: String, expected: &'static [u16]) -> Case {
+    (name, request, expected)
 }
 
 #[tokio::test]
