@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
-use crate::domain::decision::Decision;
+use crate::domain::decision::{Decision, LeftOut};
 use crate::domain::json::InvalidJson;
 use crate::domain::party::{NumberFormat, Party};
 
@@ -99,13 +99,13 @@ pub enum ParseError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     body: Bytes,
-    metadata_omitted: bool,
+    left_out: Vec<LeftOut>,
 }
 
 impl Reply {
     fn new(body: Vec<u8>) -> Reply {
         // Shrunk to its length: the deduplication cache keeps the body for a minute.
-        Reply { body: body.into_boxed_slice().into(), metadata_omitted: false }
+        Reply { body: body.into_boxed_slice().into(), left_out: Vec::new() }
     }
 
     /// Returns the JSON to send.
@@ -113,9 +113,9 @@ impl Reply {
         self.body.clone()
     }
 
-    /// Returns whether the metadata was omitted because it exceeds [`METADATA_BYTES`].
-    pub fn metadata_omitted(&self) -> bool {
-        self.metadata_omitted
+    /// Returns what the dialect left out of the decision because the platform does not accept it.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
     }
 }
 

@@ -10,17 +10,18 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use arc_swap::ArcSwap;
 use axum::http::HeaderMap;
-use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::authenticate::{Mode, Policy, RequestHead, Unverified, Verified, authenticate};
-use crate::dialect::Incoming;
+use crate::dialect::{Incoming, Reply};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::decision::Outcome;
 use crate::domain::facts::{Facts, LookupAnswer, LookupState};
 use crate::lookup::describe_question;
-use crate::rules::engine::explain::{Explanation, IndexMismatch, explain};
+use crate::rules::engine::explain::{
+    Explanation, IndexMismatch, explain, left_out_json, write_left_out,
+};
 use crate::rules::engine::{decide, decide_offline};
 use crate::rules::{HISTORY, RuleSet, parse_timestamp};
 use crate::source::Source;
@@ -60,7 +61,7 @@ struct ReplyPreview<'q> {
     source: &'q str,
     platform: Platform,
     rule: Option<&'q str>,
-    body: Bytes,
+    reply: Reply,
 }
 
 /// Explains a call. Previews the reply of its source, and of one source of each other platform.
@@ -85,8 +86,8 @@ pub fn explain_call<'q>(
         }
         let call = Call::synthetic(&source.name, platform, fields.clone());
         let decision = decide_offline(table, &call, facts);
-        let body = source.dialect.render(call.channel(), &decision).body();
-        replies.push(ReplyPreview { source: &source.name, platform, rule: decision.rule(), body });
+        let reply = source.dialect.render(call.channel(), &decision);
+        replies.push(ReplyPreview { source: &source.name, platform, rule: decision.rule(), reply });
     }
     Ok(Explained { question, table, explanation, lookups, replies })
 }
@@ -164,15 +165,19 @@ fn accept_unauthenticated(source: &Source, body: Vec<u8>) -> Verified {
 impl Explained<'_> {
     /// Returns the explanation as JSON.
     pub fn to_json(&self) -> Value {
-        let reply = |reply: &ReplyPreview<'_>| {
-            let body = serde_json::from_slice(&reply.body).unwrap_or_default();
-            (reply.source.to_owned(), body)
+        let reply = |preview: &ReplyPreview<'_>| {
+            let body = serde_json::from_slice(&preview.reply.body()).unwrap_or_default();
+            (preview.source.to_owned(), body)
         };
         let replies: Map<String, Value> = self.replies.iter().map(reply).collect();
+        let own = self.replies.first().map(|preview| preview.reply.left_out());
         let mut json = self.explanation.to_json();
         json["at"] = json!(self.local_time_with_offset());
         json["fingerprint"] = json!(self.table.fingerprint);
         json["lookups"] = self.lookups.iter().map(ExplainedLookup::to_json).collect();
+        if let Some(left_out) = json["left_out"].as_array_mut() {
+            left_out.extend(own.into_iter().flatten().map(left_out_json));
+        }
         json["replies"] = Value::Object(replies);
         json
     }
@@ -269,10 +274,11 @@ impl fmt::Display for Explained<'_> {
         for lookup in &self.lookups {
             lookup.fmt(f)?;
         }
-        for ReplyPreview { source, platform, rule, body } in &self.replies {
+        for ReplyPreview { source, platform, rule, reply } in &self.replies {
             let rule = rule.map_or("no rule".to_owned(), |rule| format!("rule `{rule}`"));
-            let body: Value = serde_json::from_slice(body).unwrap_or_default();
+            let body: Value = serde_json::from_slice(&reply.body()).unwrap_or_default();
             write!(f, "\nreply to source {source} ({platform}), by {rule}:\n{body:#}\n")?;
+            write_left_out(f, reply.left_out())?;
         }
         Ok(())
     }

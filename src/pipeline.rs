@@ -23,7 +23,7 @@ use crate::authenticate::{self, AuthError, AuthMethod, RequestHead, Unverified, 
 use crate::dialect::{Event, Incoming, ParseError, RECORD_ID_KEY, Reply};
 use crate::domain::call::{Call, Channel};
 use crate::domain::clock::Clock;
-use crate::domain::decision::{Decision, KeepReason, Outcome};
+use crate::domain::decision::{Decision, KeepReason, LeftOut, Outcome};
 use crate::domain::facts::{Facts, LookupAnswers};
 use crate::domain::party::ReadingCounts;
 use crate::domain::secret::SecretSource;
@@ -481,14 +481,9 @@ impl Exchange<'_> {
         if call.readings() != ReadingCounts::default() {
             counters.readings(call.readings());
         }
-        if reply.metadata_omitted() {
-            counters.metadata_left_out.increment(1);
-            tracing::warn!(
-                request_id = self.context.request_id,
-                rule = decision.rule(),
-                "metadata too large, omitted from the reply"
-            );
-        }
+        let left_out: Vec<_> =
+            decision.additions().left_out.iter().chain(reply.left_out()).collect();
+        left_out.iter().for_each(|left_out| counters.left_out(left_out.reason));
         let [call_id, agent_in] = ids_to_log(call);
         let (agent, reason) = match decision.outcome() {
             Outcome::Agent(selected) => (Some(selected.name), None),
@@ -516,6 +511,7 @@ impl Exchange<'_> {
             signed,
             auth_error,
             lookups = self.describe_lookups(lookups),
+            left_out = names_to_log(&left_out),
             latency_us = self.context.latency_us(),
             "call"
         );
@@ -586,6 +582,17 @@ impl RequestContext<'_> {
 fn ids_to_log<'c>(call: &'c Call<'_>) -> [Option<Cow<'c, str>>; 2] {
     let redactor = Redactor::new([call.from(), call.to()]);
     [call.call_id(), call.agent()].map(|id| id.map(|id| redactor.id(shorten(id))))
+}
+
+/// Returns the first names of what a reply leaves out, with the reasons.
+fn names_to_log(left_out: &[&LeftOut]) -> Option<String> {
+    const MAX_NAMES: usize = 5;
+    let name = |left_out: &&LeftOut| format!("{} ({})", left_out.name, left_out.reason.as_str());
+    let mut names: Vec<String> = left_out.iter().take(MAX_NAMES).map(name).collect();
+    if left_out.len() > MAX_NAMES {
+        names.push(format!("{} more", left_out.len() - MAX_NAMES));
+    }
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// Shortens a text of the platform for the log, which must not grow with it.

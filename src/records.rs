@@ -17,6 +17,7 @@ mod queue;
 mod recorder;
 mod redact;
 mod replayable;
+mod reserve;
 mod row;
 mod sql;
 mod sqlite;

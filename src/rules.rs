@@ -30,11 +30,14 @@ pub use model::lists::{
 pub use model::lookup::{
     BodyNode, BreakerPolicy, HttpLookup, HttpMethod, Lookup, LookupBackend, SqlLookup,
 };
+pub use model::object_template::ObjectTemplate;
 pub use model::pattern::{NumberMatcher, NumberPattern, Selector, matches_many, parse_party};
 pub use model::placeholder::InvalidTemplate;
 pub use model::request_template::{RequestPart, RequestTemplate, RequestValue};
 pub use model::sql_query::{NumberedQuery, QueryError};
-pub use model::template::{ColumnLookup, NoColumns, ObjectTemplate, Template, TemplateContext};
+pub use model::template::{
+    ColumnLookup, MAX_VALUE_BYTES, NoColumns, NoText, Template, TemplateContext,
+};
 pub use model::test::{Expected, Test};
 pub use model::{
     Action, Agent, AgentRef, Arm, Conditions, NamedRef, NamedSplit, PlatformIds, RefTarget, Rule,

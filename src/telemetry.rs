@@ -19,6 +19,7 @@ pub mod spans;
 #[cfg(feature = "otlp")]
 mod trace_context;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -79,6 +80,20 @@ pub fn start(log: &LogSettings, traces: &TracesSettings) -> anyhow::Result<Telem
     let thread =
         std::thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_out())?;
     Ok(TelemetryGuard { traces, lines, thread: Some(thread) })
+}
+
+/// Logs panics in place of the default hook, which prints their messages: a message that is formatted can
+/// contain a part of a body. Only the location, and a message without values, are logged.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string);
+        let reason = panic.payload().downcast_ref::<&'static str>().copied();
+        // Empty unless `RUST_BACKTRACE` asks for it.
+        let backtrace = Backtrace::capture();
+        let backtrace =
+            (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+        tracing::error!(location, reason, backtrace, "panic");
+    }));
 }
 
 fn log_layer<S>(format: LogFormat, lines: &Lines) -> Box<dyn Layer<S> + Send + Sync>

@@ -55,6 +55,7 @@ impl Serve {
             return Ok(Exit::Error);
         };
         let _telemetry = telemetry::start(&loaded.settings.log, &loaded.settings.traces)?;
+        telemetry::log_panics();
         let result = runtime.block_on(self.serve(inputs, loaded, passed, hangup));
         // Does not wait for a reload in progress.
         runtime.shutdown_background();

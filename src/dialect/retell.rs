@@ -17,7 +17,7 @@ use crate::authenticate;
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform, Version};
 use crate::domain::decision;
-use crate::domain::decision::{Decision, Outcome, SelectedAgent};
+use crate::domain::decision::{Decision, LeftOut, LeftOutReason, Outcome, SelectedAgent};
 use crate::domain::json;
 use crate::domain::json::JsonObject;
 use crate::domain::party::NumberFormat;
@@ -80,7 +80,9 @@ impl Dialect for Retell {
         let is_too_large = |object| json::to_vec(object).len() > METADATA_BYTES;
         if body.len() > METADATA_BYTES && reply.metadata.is_some_and(is_too_large) {
             let body = encode_reply(channel, &Inbound { metadata: None, ..reply });
-            return Reply { metadata_omitted: true, ..Reply::new(body) };
+            let metadata =
+                LeftOut { name: "metadata".to_owned(), reason: LeftOutReason::PlatformLimit };
+            return Reply { left_out: vec![metadata], ..Reply::new(body) };
         }
         Reply::new(body)
     }

@@ -102,6 +102,50 @@ pub struct Additions<'t> {
     pub agent_override: Option<Cow<'t, Object>>,
     /// Time to let the phone ring, measured from the arrival of the request.
     pub delay: Duration,
+    /// Variables and texts of metadata and agent settings that are too large to be sent.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A part of a reply that is not sent because of its size. It is never cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its name in rules: `variables.city`, `metadata.desk.note`, `metadata`.
+    pub name: String,
+    /// The limit that it exceeds.
+    pub reason: LeftOutReason,
+}
+
+/// Limit because of which a part of a reply is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftOutReason {
+    /// A value of the call is too long.
+    ValueTooLong,
+    /// The variables of the reply are too large together.
+    VariablesTooLarge,
+    /// The texts filled into metadata and agent settings are too large together.
+    TextsTooLarge,
+    /// The platform accepts no more.
+    PlatformLimit,
+}
+
+impl LeftOutReason {
+    /// All reasons.
+    pub const ALL: [LeftOutReason; 4] = [
+        LeftOutReason::ValueTooLong,
+        LeftOutReason::VariablesTooLarge,
+        LeftOutReason::TextsTooLarge,
+        LeftOutReason::PlatformLimit,
+    ];
+
+    /// Returns the label used in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LeftOutReason::ValueTooLong => "value_too_long",
+            LeftOutReason::VariablesTooLarge => "variables_too_large",
+            LeftOutReason::TextsTooLarge => "texts_too_large",
+            LeftOutReason::PlatformLimit => "platform_limit",
+        }
+    }
 }
 
 impl<'t> Decision<'t> {

@@ -416,8 +416,9 @@ async fn list_records(
 async fn show_record(
     State(state): State<AdminState>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, HttpProblem> {
-    records::show(&state.app, &id).await.map(Json)
+    Params(query): Params<records::ShowQuery>,
+) -> Result<Response, HttpProblem> {
+    records::show(&state.app, &id, query).await
 }
 
 #[cfg(test)]

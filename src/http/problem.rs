@@ -96,11 +96,11 @@ impl HttpProblem {
             HttpProblem::TooLarge { .. } => Ok(RequestOutcome::BodyTooLarge),
             HttpProblem::Overloaded => Ok(RequestOutcome::Overloaded),
             HttpProblem::NotStored(_) => Ok(RequestOutcome::NotStored),
+            HttpProblem::Internal(_) => Ok(RequestOutcome::Failed),
             HttpProblem::AdminToken => Err(StatusCode::UNAUTHORIZED),
             HttpProblem::Forbidden(_) => Err(StatusCode::FORBIDDEN),
             HttpProblem::Path | HttpProblem::NotFound(_) => Err(StatusCode::NOT_FOUND),
             HttpProblem::Method => Err(StatusCode::METHOD_NOT_ALLOWED),
-            HttpProblem::Internal(_) => Err(StatusCode::INTERNAL_SERVER_ERROR),
             HttpProblem::Unavailable(_) => Err(StatusCode::SERVICE_UNAVAILABLE),
         }
     }

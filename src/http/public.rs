@@ -4,6 +4,7 @@
 //! [`HttpProblem`]. This module never parses a body.
 
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use futures_util::future::poll_immediate;
 use ipnet::IpNet;
 use tokio::sync::Semaphore;
@@ -119,8 +121,15 @@ async fn receive(
         is_event,
         received_at: request.received_at,
     };
+    // The pipeline turns a panic into the fallback reply; this is for what precedes it. `AssertUnwindSafe`: a
+    // panic leaves nothing of the request behind.
     let answering = answer(state, &webhook.endpoint, request, kind, context);
-    let (outcome, mut response) = match answering.instrument(span.clone()).await {
+    let answered = AssertUnwindSafe(answering.instrument(span.clone())).catch_unwind().await;
+    let answered = answered.unwrap_or_else(|_panic| {
+        state.app.counters().panics.increment(1);
+        Err(HttpProblem::Internal("internal error".to_owned()))
+    });
+    let (outcome, mut response) = match answered {
         Ok(answer) => (Some(answer.outcome), json(answer.body)),
         Err(problem) => {
             webhook.log_refusal(&problem, context, client);

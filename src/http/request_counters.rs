@@ -39,5 +39,6 @@ pub(super) fn status_of(outcome: RequestOutcome) -> StatusCode {
         RequestOutcome::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
         RequestOutcome::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         RequestOutcome::NotStored | RequestOutcome::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+        RequestOutcome::Failed => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -358,7 +358,9 @@ async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream
 /// empty. In HTTP/2 the authority takes its place.
 fn check_host(request: &Request<Incoming>) -> Result<(), HttpProblem> {
     let hosts = request.headers().get_all(header::HOST);
-    if request.version() == Version::HTTP_11 && hosts.iter().count() != 1 {
+    let is_required = request.version() == Version::HTTP_11;
+    let count = hosts.iter().count();
+    if count > 1 || is_required && count == 0 {
         return Err(HttpProblem::BadRequest("a request must have exactly one Host header".into()));
     }
     let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());

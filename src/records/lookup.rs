@@ -145,7 +145,19 @@ impl Store {
     /// # Errors
     /// Fails when the database returns an error.
     pub async fn event(&self, id: Uuid) -> Result<Option<EventRecord>, StoreError> {
-        let statement = format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = $1");
+        self.event_with(id, EVENT_COLUMNS).await
+    }
+
+    /// Returns the event with this record id, with an empty body, which is not read.
+    ///
+    /// # Errors
+    /// Fails when the database returns an error.
+    pub async fn event_without_body(&self, id: Uuid) -> Result<Option<EventRecord>, StoreError> {
+        self.event_with(id, &EVENT_COLUMNS.replace("body", "'' AS body")).await
+    }
+
+    async fn event_with(&self, id: Uuid, columns: &str) -> Result<Option<EventRecord>, StoreError> {
+        let statement = format!("SELECT {columns} FROM events WHERE id = $1");
         let row = sqlx::query(AssertSqlSafe(statement)).bind(id.to_string());
         row.fetch_optional(&self.pool).await?.as_ref().map(event_record).transpose()
     }

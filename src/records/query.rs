@@ -94,18 +94,37 @@ impl Store {
     /// # Errors
     /// Fails when the database returns an error.
     pub async fn events_of(&self, call: &CallRecord) -> Result<Vec<EventRecord>, StoreError> {
+        let rows = self.event_rows(call, EVENT_COLUMNS).await?;
+        rows.iter().map(event_record).collect()
+    }
+
+    /// Returns the ids of the events of a call, in the order in which they arrived. The events of a call can
+    /// be larger than the memory; by their ids they can be read one by one.
+    ///
+    /// # Errors
+    /// Fails when the database returns an error.
+    pub async fn event_ids_of(&self, call: &CallRecord) -> Result<Vec<Uuid>, StoreError> {
+        self.event_rows(call, "id").await?.iter().map(|row| uuid(row, 0)).collect()
+    }
+
+    async fn event_rows(
+        &self,
+        call: &CallRecord,
+        columns: &str,
+    ) -> Result<Vec<AnyRow>, StoreError> {
         // The call id finds events that were stored before the call, or before it was decided
         // again.
-        let rows = sqlx::query(AssertSqlSafe(format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE call = $1 OR (source = $2 \
+        let statement = format!(
+            "SELECT {columns} FROM events WHERE call = $1 OR (source = $2 \
              AND substr(call_id, 1, 64) = substr($3, 1, 64) AND call_id = $3) ORDER BY id"
-        )))
-        .bind(call.id.to_string())
-        .bind(&call.source)
-        .bind(&call.call_id)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(event_record).collect()
+        );
+        let rows = sqlx::query(AssertSqlSafe(statement))
+            .bind(call.id.to_string())
+            .bind(&call.source)
+            .bind(&call.call_id)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows)
     }
 
     /// Counts the calls that match: by rule, by outcome, and by quarter of an hour since 1970.

@@ -18,6 +18,7 @@ use super::batch::{Batch, WriteError};
 use super::expiry::MemoryLimits;
 use super::health::StoreHealth;
 use super::queue::Entry;
+use super::reserve::DiskReserve;
 use crate::domain::clock::Clock;
 use crate::settings::{RecordsLocation, Wait};
 use crate::telemetry::RecordCounters;
@@ -32,6 +33,8 @@ pub struct Writer {
     health: Arc<StoreHealth>,
     counters: RecordCounters,
     clock: Clock,
+    /// None for stores without a file.
+    reserve: Option<DiskReserve>,
     /// None while the store is closed.
     store: Option<Store>,
     /// Time to give up; none before the service stops.
@@ -88,8 +91,10 @@ impl Writer {
         counters: RecordCounters,
         clock: Clock,
     ) -> Writer {
+        let reserve = DiskReserve::of(&location);
         Writer {
             queue,
+            reserve,
             location,
             retain,
             wait,
@@ -287,12 +292,31 @@ impl Writer {
         if self.health.begin_outage(reason.to_owned(), self.clock.now()) {
             tracing::error!(reason, "records cannot be written, calls are still answered");
         }
+        self.release_reserve();
         // Closing a store in memory would delete it.
         if !matches!(self.location, RecordsLocation::Memory)
             && let Some(store) = self.store.take()
         {
             self.health.set_store(None);
             tokio::spawn(async move { store.close().await });
+        }
+    }
+
+    /// Takes up the reserve again, which a full disk may have cost.
+    fn take_reserve(&self) {
+        if let Some(Err(error)) = self.reserve.as_ref().map(DiskReserve::take) {
+            tracing::warn!(%error, "cannot reserve room on the disk of the records");
+        }
+    }
+
+    /// Gives the reserve to a store on a full disk, before it is closed, which empties its log.
+    fn release_reserve(&self) {
+        match self.reserve.as_ref().map(DiskReserve::release_if_full) {
+            Some(Ok(true)) => {
+                tracing::warn!("the disk is full, its reserve is given to the records")
+            }
+            Some(Err(error)) => tracing::warn!(%error, "cannot give back the reserve of the disk"),
+            Some(Ok(false)) | None => {}
         }
     }
 
@@ -321,6 +345,7 @@ impl Writer {
         match expired {
             Ok(0) => {
                 self.end_outage();
+                self.take_reserve();
                 let deleted = mem::take(&mut self.expired);
                 if deleted > 0 {
                     tracing::info!(deleted, %before, "expired records deleted");

@@ -2,23 +2,20 @@
 //!
 //! The functions are pure (no clock, no I/O, no randomness): the same inputs give the same decision.
 
+mod additions;
 mod evaluate;
 pub mod explain;
 pub mod test_runner;
 
-use std::borrow::Cow;
-
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Action, AgentRef, ObjectTemplate, Rule, RuleSet, Split, TemplateContext};
+use super::{Action, AgentRef, MAX_VALUE_BYTES, Rule, RuleSet, Split, TemplateContext};
 use crate::domain::call::{Call, Platform};
-use crate::domain::decision::{
-    Additions, Decision, KeepReason, Object, Outcome, SelectedAgent, Variable,
-};
+use crate::domain::decision::{Decision, KeepReason, Outcome, SelectedAgent};
 use crate::domain::facts::{Facts, LookupSet};
 use crate::domain::party::Party;
 
+use additions::Merger;
 use evaluate::{MatchContext, Mismatch, evaluate};
 
 /// Decides a call by the first matching rule that does not continue; without one, the platform keeps
@@ -146,17 +143,17 @@ fn build_decision<'t>(
     continuing: Vec<&'t Rule>,
     context: &MatchContext<'_>,
 ) -> Decision<'t> {
-    let mut added = Additions::default();
+    let mut merger = Merger::new(context);
     for rule in continuing {
-        merge_additions(&mut added, rule, context);
-        added.rules.push(&rule.name);
+        merger.add(rule);
+        merger.additions.rules.push(&rule.name);
     }
     let Some(rule) = deciding else {
-        return Decision::new(Outcome::Keep(KeepReason::NoRule), None, None, added);
+        return Decision::new(Outcome::Keep(KeepReason::NoRule), None, None, merger.finish());
     };
-    merge_additions(&mut added, rule, context);
+    merger.add(rule);
     let (outcome, arm) = outcome(table, rule, context);
-    Decision::new(outcome, Some(&rule.name), arm, added)
+    Decision::new(outcome, Some(&rule.name), arm, merger.finish())
 }
 
 /// Returns the outcome of a rule, and the arm when it is a split.
@@ -221,7 +218,7 @@ fn resolve_agent<'t>(
         AgentRef::Agent(index) => agent_outcome(table, *index as usize, platform),
         AgentRef::Template(template) => {
             let values = TemplateContext { call: &context.call, lookups: context.lookups, rule };
-            let name = template.render(values);
+            let name = template.render(values, MAX_VALUE_BYTES).ok();
             let found = name.and_then(|name| table.agent_index(&name));
             // Whoever is asked may answer with an agent that the table does not have.
             let default = || table.agent_index(template.single_placeholder()?.default?);
@@ -248,47 +245,6 @@ fn agent_outcome(table: &RuleSet, index: usize, platform: Platform) -> Outcome<'
 pub fn fallback_to<'t>(table: &'t RuleSet, agent: &str, platform: Platform) -> Decision<'t> {
     let outcome = table.agent_index(agent).map(|index| agent_outcome(table, index, platform));
     Decision::fallback(outcome.unwrap_or(Outcome::Keep(KeepReason::Fallback)))
-}
-
-/// Merges the additions of a rule into those of earlier rules. Later values win; objects merge
-/// recursively.
-fn merge_additions<'t>(target: &mut Additions<'t>, rule: &'t Rule, context: &MatchContext<'_>) {
-    let Some(additions) = &rule.additions else { return };
-    let values =
-        TemplateContext { call: &context.call, lookups: context.lookups, rule: &rule.name };
-    target.variables.reserve(additions.variables.len());
-    for (name, template) in &additions.variables {
-        let Some(value) = template.render(values) else { continue };
-        target.variables.retain(|variable| variable.name != &**name);
-        target.variables.push(Variable { name, value, rule: &rule.name });
-    }
-    merge_object(&mut target.metadata, additions.metadata.as_ref(), values);
-    merge_object(&mut target.agent_override, additions.agent_override.as_ref(), values);
-    target.delay = additions.delay.unwrap_or(target.delay);
-}
-
-fn merge_object<'t>(
-    target: &mut Option<Cow<'t, Object>>,
-    template: Option<&'t ObjectTemplate>,
-    values: TemplateContext<'_>,
-) {
-    let Some(template) = template else { return };
-    let added = template.render(values);
-    match target {
-        Some(target) => merge(target.to_mut(), added.into_owned()),
-        None => *target = Some(added),
-    }
-}
-
-fn merge(target: &mut Object, added: Object) {
-    for (name, value) in added {
-        match (target.get_mut(&name), value) {
-            (Some(Value::Object(target)), Value::Object(added)) => merge(target, added),
-            (_, value) => {
-                target.insert(name, value);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

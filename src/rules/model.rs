@@ -9,6 +9,7 @@ pub(crate) mod index;
 pub(crate) mod lists;
 pub(crate) mod lookup;
 pub(crate) mod name_index;
+pub(crate) mod object_template;
 pub(crate) mod pattern;
 pub(crate) mod placeholder;
 pub(crate) mod request_template;
@@ -31,8 +32,9 @@ use lookup::Lookup;
 use index::{Index, narrower};
 use lists::{Cell, Lists, Side};
 use name_index::NameIndex;
+use object_template::ObjectTemplate;
 use pattern::{NumberMatcher, Selector};
-use template::{ObjectTemplate, Template};
+use template::Template;
 
 /// A checked rule table. The first matching rule with an outcome decides.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ use super::lookup_counters::LookupCounters;
 use super::process;
 use super::request_outcome::RequestOutcome;
 use super::source_counters::{SourceCounters, SourceHistograms};
+use super::spans;
 use crate::domain::decision::{Decision, Outcome};
 use crate::rules::{HISTORY, RuleSet};
 use crate::source::Source;
@@ -226,6 +227,7 @@ impl Counters {
         self.calls_by_agent.write(&mut text);
         self.lookups.write(&mut text);
         self.write_histograms(&mut text);
+        write_dropped_spans(&mut text);
         process::write(&mut text);
         text
     }
@@ -250,6 +252,12 @@ impl Counters {
 fn write_info(text: &mut String, name: &str, help: &str, labels: &str) {
     write_header(text, name, "gauge", help);
     write_sample(text, name, labels, 1.0);
+}
+
+fn write_dropped_spans(text: &mut String) {
+    let name = "switchboard_spans_dropped_total";
+    write_header(text, name, "counter", "Spans that could not be exported");
+    write_sample(text, name, "", spans::dropped() as f64);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

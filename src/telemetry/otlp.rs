@@ -18,7 +18,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 use url::Url;
 
-use super::spans::TARGET;
+use super::spans::{TARGET, count_dropped};
 
 /// Maximum time for one request to the collector.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -87,7 +87,11 @@ struct ReportingExporter {
 
 impl SpanExporter for ReportingExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len() as u64;
         let result = self.exporter.export(batch).await;
+        if result.is_err() {
+            count_dropped(spans);
+        }
         match (&result, self.is_failing.swap(result.is_err(), Ordering::Relaxed)) {
             (Err(error), false) => {
                 tracing::warn!(reason = %error, "traces cannot be exported, spans are dropped");

@@ -33,11 +33,13 @@ pub enum RequestOutcome {
     BodyTooLarge,
     /// A request beyond the limit of requests in flight, or of memory for bodies.
     Overloaded,
+    /// A request whose handling panicked before it was authenticated.
+    Failed,
 }
 
 impl RequestOutcome {
     /// All outcomes, in the order of their declaration.
-    pub const ALL: [RequestOutcome; 15] = [
+    pub const ALL: [RequestOutcome; 16] = [
         RequestOutcome::Agent,
         RequestOutcome::Reject,
         RequestOutcome::Keep,
@@ -53,6 +55,7 @@ impl RequestOutcome {
         RequestOutcome::BodyTimeout,
         RequestOutcome::BodyTooLarge,
         RequestOutcome::Overloaded,
+        RequestOutcome::Failed,
     ];
 
     /// Returns the kind of request; `unknown` before its body is parsed.
@@ -72,7 +75,8 @@ impl RequestOutcome {
             | RequestOutcome::BadRequest
             | RequestOutcome::BodyTimeout
             | RequestOutcome::BodyTooLarge
-            | RequestOutcome::Overloaded => "unknown",
+            | RequestOutcome::Overloaded
+            | RequestOutcome::Failed => "unknown",
         }
     }
 
@@ -94,6 +98,7 @@ impl RequestOutcome {
             RequestOutcome::BodyTimeout => "body_timeout",
             RequestOutcome::BodyTooLarge => "body_too_large",
             RequestOutcome::Overloaded => "overloaded",
+            RequestOutcome::Failed => "failed",
         }
     }
 }

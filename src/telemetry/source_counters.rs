@@ -9,7 +9,7 @@ use metrics::{Counter, counter, describe_counter};
 use super::exposition::label;
 use super::histogram::Histogram;
 use crate::authenticate::AuthError;
-use crate::domain::decision::KeepReason;
+use crate::domain::decision::{KeepReason, LeftOutReason};
 use crate::domain::party::ReadingCounts;
 use crate::source::Source;
 
@@ -43,8 +43,7 @@ pub struct SourceCounters {
     plus_added: Counter,
     completed: Counter,
     kept_as_text: Counter,
-    /// Replies whose metadata was omitted.
-    pub metadata_left_out: Counter,
+    left_out: [Counter; LeftOutReason::ALL.len()],
     pub(super) histograms: SourceHistograms,
 }
 
@@ -107,7 +106,9 @@ impl SourceCounters {
             plus_added: counter!("switchboard_plus_added_total", "source" => name()),
             completed: counter!("switchboard_numbers_completed_total", "source" => name()),
             kept_as_text: counter!("switchboard_numbers_kept_as_text_total", "source" => name()),
-            metadata_left_out: counter!("switchboard_metadata_left_out_total", "source" => name()),
+            left_out: LeftOutReason::ALL.map(|reason| {
+                counter!("switchboard_values_left_out_total", "source" => name(), "reason" => reason.as_str())
+            }),
             histograms: SourceHistograms::new(source),
         }
     }
@@ -147,8 +148,8 @@ impl SourceCounters {
             "Digits that may be a national number, and were kept as text"
         );
         describe_counter!(
-            "switchboard_metadata_left_out_total",
-            "Replies whose metadata was omitted because it exceeded the platform's limit"
+            "switchboard_values_left_out_total",
+            "Values left out of replies because of their size, by reason"
         );
     }
 
@@ -161,6 +162,12 @@ impl SourceCounters {
     pub fn kept(&self, reason: KeepReason) {
         let at = KeepReason::ALL.iter().position(|known| *known == reason);
         at.map(|at| self.kept[at].increment(1)).unwrap_or_default();
+    }
+
+    /// Counts a value that was left out of a reply.
+    pub fn left_out(&self, reason: LeftOutReason) {
+        let at = LeftOutReason::ALL.iter().position(|known| *known == reason);
+        at.map(|at| self.left_out[at].increment(1)).unwrap_or_default();
     }
 
     /// Counts a request that failed authentication.

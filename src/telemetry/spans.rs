@@ -3,6 +3,8 @@
 //! Without `[traces] otlp_endpoint`, and in a build without the feature `otlp`, no span is enabled, and the
 //! functions here do nothing. A span contains neither numbers nor names, variables, keys or tokens.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use axum::http::HeaderMap;
 use tracing::Span;
 use tracing::field::Empty;
@@ -52,6 +54,20 @@ pub fn record_outcome(span: &Span, outcome: RequestOutcome, status: u16) {
     if status >= 500 || outcome == RequestOutcome::Fallback {
         span.record("otel.status_code", "ERROR");
     }
+}
+
+/// Spans that were dropped since the start. The exporter belongs to the process, like the log.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// Counts spans that could not be exported.
+#[cfg(feature = "otlp")]
+pub(super) fn count_dropped(spans: u64) {
+    DROPPED.fetch_add(spans, Ordering::Relaxed);
+}
+
+/// Returns the number of spans that could not be exported since the start.
+pub(super) fn dropped() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
 }
 
 /// Returns the id of the trace to which a span belongs, in hexadecimal digits; `None` without traces.

@@ -7,8 +7,10 @@ use std::sync::LazyLock;
 
 use reqwest::{Client, Method};
 use serde_json::json;
+use switchboard::settings::Purpose;
+use switchboard::telemetry;
 
-use crate::support::app::sign;
+use crate::support::app::{load_settings, sign};
 use crate::support::program::{self, Served, program};
 use crate::support::wait;
 
@@ -36,6 +38,7 @@ HASH
 
 [log]
 level = "trace"
+format = "FORMAT"
 
 [sources.retell]
 platform = "retell"
@@ -94,7 +97,11 @@ fn with_secrets(mut command: Command) -> Command {
 impl Canary {
     fn start(numbers: &str, otlp_endpoint: Option<&str>) -> Canary {
         let hash = if numbers == "hashed" { "hash_key = \"env:CANARY_HASH_KEY\"" } else { "" };
-        let text = SETTINGS.replace("NUMBERS", numbers).replace("HASH\n", &format!("{hash}\n"));
+        let format = if numbers == "masked" { "json" } else { "pretty" };
+        let text = SETTINGS
+            .replace("FORMAT", format)
+            .replace("NUMBERS", numbers)
+            .replace("HASH\n", &format!("{hash}\n"));
         let (folder, settings) = program::folder(&text, RULES);
         let mut serve = with_secrets(program());
         if let Some(endpoint) = otlp_endpoint {
@@ -303,7 +310,9 @@ fn raw_store(folder: &Path) -> String {
     let mut all = String::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("records.db")) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        // The reserve of the disk is empty.
+        if name.starts_with("records.db") && !name.ends_with("-reserve") {
             all += &String::from_utf8_lossy(&std::fs::read(path).unwrap());
         }
     }
@@ -336,6 +345,45 @@ async fn secrets_names_and_numbers_are_in_no_log_metric_error_or_masked_store() 
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_names_and_numbers_are_in_no_hashed_store() {
     check("hashed", None).await;
+}
+
+/// Names the process in which a thread panics.
+const PANICS: &str = "CANARY_PANICS";
+
+/// Panics with a name in the message, and without one.
+fn panic_twice() {
+    let log = format!("[log]\nformat = \"json\"\n{}", crate::support::app::SETTINGS);
+    let (settings, report) = load_settings(&log, Purpose::Serve);
+    let settings = settings.unwrap_or_else(|| panic!("{report}"));
+    let guard = telemetry::start(&settings.log, &settings.traces).unwrap();
+    telemetry::log_panics();
+    let body = format!("{NAME} rang from {NUMBER}");
+    let thread = std::thread::spawn(move || assert_eq!(body, "", "the body is not empty"));
+    assert!(thread.join().is_err());
+    assert!(std::thread::spawn(|| panic!("a message without values")).join().is_err());
+    drop(guard);
+}
+
+#[test]
+fn a_panic_is_logged_without_its_values() {
+    // In a process of its own, because the log and the hook for panics belong to the process.
+    #[expect(clippy::disallowed_methods, reason = "set by this test for its own process")]
+    if std::env::var_os(PANICS).is_some() {
+        return panic_twice();
+    }
+    let mut test = Command::new(std::env::current_exe().unwrap());
+    test.env(PANICS, "1");
+    test.args(["--exact", "canary::a_panic_is_logged_without_its_values", "--nocapture"]);
+    let output = wait::output(&mut test);
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    let text = text.concat();
+    assert_eq!(
+        text.matches(r#""message":"panic","location":"tests/it/canary.rs:"#).count(),
+        2,
+        "{text}"
+    );
+    assert!(text.contains(r#""reason":"a message without values""#), "{text}");
+    assert_clean("a panic", &text, &[NAME, DIGITS]);
 }
 
 #[cfg(feature = "otlp")]

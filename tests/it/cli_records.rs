@@ -771,6 +771,10 @@ async fn the_admin_listener_returns_records_in_pages() {
                 (&json!(id), &json!("call_ended"))
             );
             assert_eq!(one["explanation"]["rule"], "everyone", "{one}");
+            assert_eq!(one["events"][1].get("body"), None, "bodies only on request");
+            let path = format!("/records/{id_or_prefix}?bodies=true");
+            let (_, with_bodies) = service.admin(&path).await;
+            assert_eq!(with_bodies["events"][1]["body"]["event"], "call_ended", "{with_bodies}");
         }
         service.stop().await;
     }
@@ -786,6 +790,8 @@ async fn the_admin_listener_explains_rejected_requests() {
         ("/records?limit=0", StatusCode::BAD_REQUEST, "from 1 to 1000"),
         ("/records?before=1", StatusCode::BAD_REQUEST, "before: "),
         ("/records/call_z", StatusCode::NOT_FOUND, "no call is recorded"),
+        ("/records/call_b?bodies=maybe", StatusCode::BAD_REQUEST, "bodies"),
+        ("/records/call_b?body=true", StatusCode::BAD_REQUEST, "known are bodies"),
     ] {
         let (actual, body) = service.admin(path).await;
         assert_eq!(actual, status, "{path}: {body}");

@@ -303,11 +303,12 @@ async fn ignores_the_content_type() {
     }
 }
 
+/// One text of metadata, filled from several headers: one value is not as long.
 const METADATA: &str = r#"
 [[rule]]
 name = "everyone"
 agent = "agent_1"
-metadata = { big = "${sip.x-big|}" }
+metadata = { big = "${sip.x-0|}${sip.x-1|}${sip.x-2|}${sip.x-3|}${sip.x-4|}${sip.x-5|}${sip.x-6|}${sip.x-7|}${sip.x-8|}${sip.x-9|}${sip.x-10|}${sip.x-11|}${sip.x-12|}" }
 "#;
 
 #[tokio::test]
@@ -315,7 +316,10 @@ async fn sends_metadata_of_up_to_50_000_bytes() {
     for (bytes, sent) in [(50_000, true), (50_001, false)] {
         let app = app(app::SETTINGS, METADATA);
         let value = "b".repeat(bytes - r#"{"big":""}"#.len());
-        let inner = json!({ "custom_sip_headers": { "x-big": value } });
+        let parts = value.as_bytes().chunks(4_096).map(String::from_utf8_lossy).enumerate();
+        let headers: serde_json::Map<String, Value> =
+            parts.map(|(at, part)| (format!("x-{at}"), json!(part))).collect();
+        let inner = json!({ "custom_sip_headers": headers });
         let answer =
             app.retell(json!({ "event": "call_inbound", "call_inbound": inner }).to_string()).await;
         let mut expected = json!({ "override_agent_id": "agent_1" });
@@ -324,7 +328,7 @@ async fn sends_metadata_of_up_to_50_000_bytes() {
         }
         assert!(answer.json()["call_inbound"] == expected, "with {bytes} bytes");
         let counted = format!(
-            r#"switchboard_metadata_left_out_total{{source="retell"}} {}"#,
+            r#"switchboard_values_left_out_total{{source="retell",reason="platform_limit"}} {}"#,
             u8::from(!sent)
         );
         assert!(app.metrics().await.contains(&counted), "with {bytes} bytes");

@@ -4,7 +4,7 @@ use switchboard::dialect;
 use switchboard::domain::call::{Call, Channel, Fields};
 use switchboard::domain::party::Party;
 use switchboard::reload;
-use switchboard::rules::{CheckContext, LoadedTable};
+use switchboard::rules::{self, CheckContext, LoadedTable};
 
 use crate::rules::codes_of;
 use crate::support::app::decide;
@@ -112,6 +112,47 @@ fn numbers_without_a_country_code_are_reported_once() {
     let text = report.to_string();
     assert!(text.contains("set `country` on the list"), "{text}");
     assert!(text.contains("l.csv has 999 more rows without a country code"), "{text}");
+}
+
+#[test]
+fn reading_stops_after_1000_bad_rows() {
+    let rows: String = (0..100_000).map(|row| format!("number {row},caller\n")).collect();
+    let report = load("l.csv", format!("number,name\n{rows}").as_bytes(), "").report;
+    let text = report.to_string();
+    assert!(text.contains("l.csv have errors, and the rest is not read"), "{text:.2000}");
+    assert!(text.contains(": 900 more rows of "), "{text:.2000}");
+}
+
+#[test]
+fn a_quote_that_is_not_closed_takes_no_more_than_a_megabyte() {
+    // One quote, two rows that it takes, and the rest of a long file.
+    let rows = "+12137771234,Ann\n".repeat(200_000);
+    let content = format!("number,name\n+12137770000,Joe\n+12137770001,\"Max\n{rows}");
+    let report = load("l.csv", content.as_bytes(), "").report;
+    let text = report.to_string();
+    assert_eq!(codes_of(&report), ["bad-row"], "{text}");
+    assert!(text.contains("the row has more than 1048576 bytes"), "{text}");
+    assert!(text.contains("l.csv:3"), "{text}");
+    // A quote on each line closes the one of the line before, and the numbers are far too long.
+    let content =
+        format!("number\n{}", format!("\"{}\n", "+12137771234,".repeat(1_000)).repeat(1_000));
+    let report = load("l.csv", content.as_bytes(), "").report;
+    assert!(report.to_string().len() < 1_000_000 && report.error_count() <= 101, "{report:.3000}");
+}
+
+#[test]
+fn a_quote_that_is_not_closed_on_each_line_of_a_long_table_is_reported_near_the_first() {
+    let numbers: String = (0..200_000).map(|row| format!("  \"+1213{row:07},\n")).collect();
+    let rules = format!(
+        "[lists.l]\nnumbers = [\n  \"+12137770000\",\n{numbers}]\n\
+         [[rule]]\nname = \"everyone\"\nkeep = true\n"
+    );
+    let report = rules::parse("rules.toml", rules, &CheckContext::default()).report;
+    // Not one for each line, and none about the end of the part that was searched.
+    assert!((1..=2_500).contains(&report.error_count()), "{}", report.error_count());
+    let text = report.to_string();
+    assert!(text.contains("rules.toml:5:3") || text.contains("rules.toml:4:3"), "{text:.2000}");
+    assert!(!text.contains("unclosed array"), "{text:.2000}");
 }
 
 #[test]

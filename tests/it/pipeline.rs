@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
-use switchboard::authenticate::{Scheme, Verified};
+use switchboard::authenticate::{AuthError, Key, Scheme, SignatureScope, Unverified, Verified};
 use switchboard::dialect;
 use switchboard::dialect::{Dialect, Incoming, ParseError, Reply};
 use switchboard::domain::call::{Channel, Fields, Platform};
@@ -133,6 +133,57 @@ async fn an_event_whose_handling_panics_is_refused_and_counted_as_not_stored() {
     assert!(metrics.contains("switchboard_panics_total 1"), "{metrics}");
     assert!(metrics.contains(r#"kind="event",outcome="not_stored",status="503"} 1"#), "{metrics}");
     assert!(!metrics.contains(r#"outcome="fallback",status="200"} 1"#), "{metrics}");
+}
+
+/// A scheme that panics before a request is authenticated.
+struct PanickingScheme;
+
+impl Scheme for PanickingScheme {
+    fn verify(&self, _: &Unverified, _: &[Key], _: Timestamp) -> Result<SignatureScope, AuthError> {
+        panic!("verify panics deliberately")
+    }
+
+    fn check_head(&self, headers: &HeaderMap, now: Timestamp) -> Result<(), AuthError> {
+        retell().scheme().check_head(headers, now)
+    }
+
+    fn sign(
+        &self,
+        key: &Key,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<(&'static str, String), AuthError> {
+        retell().scheme().sign(key, body, now)
+    }
+
+    fn has_timestamp(&self) -> bool {
+        retell().scheme().has_timestamp()
+    }
+
+    fn weakness(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn a_panic_before_authentication_is_a_500_that_the_source_counts() {
+    static SCHEME: PanickingScheme = PanickingScheme;
+    let (settings, report) = load_settings(app::SETTINGS, Purpose::Serve);
+    let mut settings = settings.unwrap_or_else(|| panic!("{report}"));
+    let (table, report) = app::parse_rules("r", app::RULES.to_owned(), &settings.check_context());
+    let table = table.unwrap_or_else(|| panic!("{report}"));
+    settings.sources[0].policy.scheme = &SCHEME;
+    let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
+    let app = Arc::new(Switchboard::new(settings.sources, table, clock));
+    let router = public::router(app.clone(), &settings.server);
+    let call = retell_call("+12137771234", "+12137771235");
+    let answer = app::answer(&router, retell_request("/inbound/retell", call.as_bytes())).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(answer.headers.contains_key("x-request-id"));
+    let metrics = app.counters().to_text();
+    let counted = r#"source="retell",kind="unknown",outcome="failed",status="500"} 1"#;
+    assert!(metrics.contains(counted), "{metrics}");
+    assert!(metrics.contains("switchboard_panics_total 1"), "{metrics}");
 }
 
 const DELAYED: &str = r#"

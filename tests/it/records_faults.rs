@@ -45,7 +45,7 @@ fn load_test_lock() -> MutexGuard<'static, ()> {
 }
 
 /// A folder with the settings of a service and the location of its records.
-struct Setup {
+pub(crate) struct Setup {
     folder: tempfile::TempDir,
     settings: String,
     store: StoreLocation,
@@ -60,7 +60,7 @@ enum StoreLocation {
 
 impl Setup {
     /// Keeps the records in this file below the folder.
-    fn sqlite(path: &str, wait: &str) -> Setup {
+    pub(crate) fn sqlite(path: &str, wait: &str) -> Setup {
         Setup::new(&format!("sqlite:{path}"), wait, |folder| {
             StoreLocation::Sqlite(folder.join(path))
         })
@@ -83,7 +83,7 @@ impl Setup {
         Setup { folder, settings, store }
     }
 
-    fn serve(&self) -> Served {
+    pub(crate) fn serve(&self) -> Served {
         Served::new(start(&["--config", &self.settings]))
     }
 
@@ -104,7 +104,7 @@ impl Setup {
         Served::new(Running::start(&mut shell))
     }
 
-    fn file(&self) -> &Path {
+    pub(crate) fn file(&self) -> &Path {
         match &self.store {
             StoreLocation::Sqlite(path) => path,
             StoreLocation::Postgres(_) => panic!("no file"),
@@ -112,16 +112,16 @@ impl Setup {
     }
 
     /// Reads the records.
-    fn recorded(&self) -> Recorded {
+    pub(crate) fn recorded(&self) -> Recorded {
         self.store.recorded()
     }
 }
 
 /// Number of records of each call id.
 #[derive(Debug, Default)]
-struct Recorded {
+pub(crate) struct Recorded {
     calls: HashMap<String, usize>,
-    events: HashMap<String, usize>,
+    pub(crate) events: HashMap<String, usize>,
 }
 
 impl StoreLocation {
@@ -183,19 +183,19 @@ fn blocking<F: Future>(future: F) -> F::Output {
 }
 
 /// A connection of a platform, used for many requests.
-struct Client {
+pub(crate) struct Client {
     stream: BufReader<TcpStream>,
 }
 
 #[derive(Debug)]
-struct Reply {
-    status: u16,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
     body: String,
     took: Duration,
 }
 
 impl Client {
-    fn of(served: &Served) -> Client {
+    pub(crate) fn of(served: &Served) -> Client {
         Client::connect(served.url.trim_start_matches("http://")).expect("the service listens")
     }
 
@@ -219,7 +219,7 @@ impl Client {
         self.post("/events/retell", &event)
     }
 
-    fn post(&mut self, path: &str, body: &str) -> std::io::Result<Reply> {
+    pub(crate) fn post(&mut self, path: &str, body: &str) -> std::io::Result<Reply> {
         #[expect(clippy::disallowed_methods, reason = "the clock of the platform")]
         let now = jiff::Timestamp::now();
         let (name, signature) = sign("retell", body.as_bytes(), now.as_millisecond(), "dev");
@@ -287,7 +287,7 @@ fn store_up(served: &Served) -> bool {
 }
 
 #[track_caller]
-fn until(served: &Served, what: &str, condition: impl FnMut() -> bool) {
+pub(crate) fn until(served: &Served, what: &str, condition: impl FnMut() -> bool) {
     assert!(wait::until(condition), "{what}:\n{}", tail(&served.log()));
 }
 

@@ -16,6 +16,7 @@ use prost::Message;
 
 use crate::support::app::{retell_call, sign};
 use crate::support::program::{self, Served, program};
+use crate::support::wait;
 
 /// A collector on loopback, which stores the bodies that it receives.
 #[derive(Clone, Default)]
@@ -149,6 +150,27 @@ async fn a_request_that_its_parent_does_not_sample_is_not_exported() {
     let roots: Vec<_> = roots.collect();
     assert_eq!(roots.len(), 1, "only the request without a valid parent: {roots:#?}");
     assert_eq!(attributes(&roots[0])["outcome"], "retry");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_that_cannot_be_exported_are_counted() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    let mut serve = program();
+    // The exporter's own variable: a batch after 20 ms.
+    serve.env("SWITCHBOARD__TRACES__OTLP_ENDPOINT", endpoint).env("OTEL_BSP_SCHEDULE_DELAY", "20");
+    let served = Served::new(program::start_with(serve, &[]));
+    let dropped = || {
+        let (_, metrics) = program::admin_request(&served.admin, "GET /metrics", "");
+        let value = metrics.split("\nswitchboard_spans_dropped_total ").nth(1);
+        value.and_then(|rest| rest.lines().next()?.parse::<f64>().ok()).expect("the metric")
+    };
+    let before = dropped();
+    let call = retell_call("+12137771234", "+12137771235");
+    assert_eq!(send(&served, "/inbound/retell", &call, None).await, 200);
+    // The request and its five steps.
+    assert!(wait::until(|| dropped() >= before + 6.0), "{} dropped", dropped());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,13 @@
 //! `/records`: the calls that the running service has recorded, including those in memory.
 
+use std::future::ready;
 use std::sync::Arc;
 
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -54,8 +60,26 @@ pub(super) async fn list(app: &Switchboard, query: ListQuery) -> Result<Value, H
     Ok(json!({ "records": calls, "next": next }))
 }
 
-/// Returns a call, its events, and the explanation of its decision.
-pub(super) async fn show(app: &Arc<Switchboard>, id: &str) -> Result<Value, HttpProblem> {
+/// Query parameters of `/records/ID`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShowQuery {
+    /// Whether the events have their bodies, which can be megabytes each.
+    #[serde(default)]
+    bodies: bool,
+}
+
+impl QueryParams for ShowQuery {
+    const NAMES: &'static str = "bodies";
+}
+
+/// Returns a call, its events, and the explanation of its decision. The events are read and sent one by one:
+/// all of them together can be larger than the memory.
+pub(super) async fn show(
+    app: &Arc<Switchboard>,
+    id: &str,
+    query: ShowQuery,
+) -> Result<Response, HttpProblem> {
     let store = open_store(app)?;
     let call = match store.lookup(id).await? {
         LookupResult::One(call) => *call,
@@ -68,8 +92,7 @@ pub(super) async fn show(app: &Arc<Switchboard>, id: &str) -> Result<Value, Http
             return Err(HttpProblem::NotFound(reason));
         }
     };
-    let events = store.events_of(&call).await?;
-    let events: Vec<Value> = events.iter().map(|event| Value::Object(event.to_json())).collect();
+    let events = store.event_ids_of(&call).await?;
     let object = call.to_json();
     let snapshot = store.rule_snapshot(&call.fingerprint).await?;
     let app = app.clone();
@@ -82,7 +105,42 @@ pub(super) async fn show(app: &Arc<Switchboard>, id: &str) -> Result<Value, Http
     let explanation = explained
         .await
         .unwrap_or_else(|_panic| json!({ "unavailable": "the explanation panicked" }));
-    Ok(json!({ "call": object, "events": events, "explanation": explanation }))
+    let start = format!("{{\"call\":{},\"events\":[", Value::Object(object));
+    let end = format!("],\"explanation\":{explanation}}}");
+    let events = event_stream(store, events, query.bodies);
+    let body = stream::once(ready(Ok(Bytes::from(start))))
+        .chain(events)
+        .chain(stream::once(ready(Ok(Bytes::from(end)))));
+    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    Ok((json, Body::from_stream(body)).into_response())
+}
+
+/// Reads events one by one, as JSON separated by commas. If the store fails, the stream ends with an error,
+/// and the response stays incomplete, which the client notices.
+fn event_stream(
+    store: Arc<Store>,
+    ids: Vec<Uuid>,
+    with_bodies: bool,
+) -> impl Stream<Item = Result<Bytes, StoreError>> {
+    let read = move |id: Uuid| {
+        let store = store.clone();
+        async move {
+            match with_bodies {
+                true => store.event(id).await,
+                false => store.event_without_body(id).await,
+            }
+        }
+    };
+    // An event that has been deleted since is left out.
+    let events = stream::iter(ids).then(read).filter_map(async |event| event.transpose());
+    events.enumerate().map(move |(at, event)| {
+        let mut object = event?.to_json();
+        if !with_bodies {
+            object.remove("body");
+        }
+        let comma = if at == 0 { "" } else { "," };
+        Ok(Bytes::from(format!("{comma}{}", Value::Object(object))))
+    })
 }
 
 fn open_store(app: &Switchboard) -> Result<Arc<Store>, HttpProblem> {

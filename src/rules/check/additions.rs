@@ -11,8 +11,11 @@ use super::values;
 use crate::dialect::METADATA_BYTES;
 use crate::domain::facts::LookupSet;
 use crate::rules::load::raw::{Entries, RawRule, RawValue, Spanned};
+use crate::rules::model::object_template::TemplateNode;
 use crate::rules::model::placeholder::InvalidTemplate;
-use crate::rules::model::template::{ColumnLookup, TemplateNode};
+use crate::rules::model::template::{
+    ColumnLookup, MAX_OBJECT_TEXTS_BYTES, MAX_VARIABLES_BYTES,
+};
 use crate::rules::{ObjectTemplate, RuleAdditions, Template};
 
 impl RuleChecker<'_, '_> {
@@ -22,9 +25,19 @@ impl RuleChecker<'_, '_> {
         rule: &str,
         numbers: RuleNumbers<'_>,
     ) -> Option<Box<RuleAdditions>> {
-        let variables = raw.variables.iter();
-        let variables: Vec<_> =
-            variables.filter_map(|(name, value)| self.variable(name, value, numbers)).collect();
+        let mut variables = Vec::new();
+        let mut bytes = 0;
+        for (name, value) in &raw.variables {
+            let Some((name, template)) = self.variable(name, value, numbers) else { continue };
+            let with_this = bytes + name.len() + template.literal_bytes();
+            if with_this > MAX_VARIABLES_BYTES {
+                let what = format!("variable `{name}`, with those before it,");
+                self.warn_too_long(&what, with_this, MAX_VARIABLES_BYTES, &value.span);
+            } else {
+                bytes = with_this;
+            }
+            variables.push((name, template));
+        }
         let metadata = raw.metadata.as_ref().map(|entries| self.object(entries, numbers));
         let agent_override = raw.agent_override.as_ref().map(|entries| {
             self.warn_unusual_settings(entries);
@@ -78,11 +91,12 @@ impl RuleChecker<'_, '_> {
         numbers: RuleNumbers<'_>,
     ) -> Option<Template> {
         self.warn_double_braces(text, span, numbers);
-        match Template::parse(
-            text,
-            &mut RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers),
-        ) {
-            Ok(template) => Some(template),
+        let columns = &mut RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers);
+        match Template::parse(text, columns) {
+            Ok(template) => {
+                template.cells().for_each(|cell| self.lists.note_text_column(cell));
+                Some(template)
+            }
             Err(errors) => {
                 self.report_template(text, span, errors);
                 None
@@ -148,7 +162,12 @@ impl RuleChecker<'_, '_> {
     ) -> Option<TemplateNode> {
         Some(match &value.value {
             RawValue::Text(text) => {
-                TemplateNode::Text(self.template(text, &value.span, numbers)?)
+                let template = self.template(text, &value.span, numbers)?;
+                let bytes = template.literal_bytes();
+                if template.literal().is_none() && bytes > MAX_OBJECT_TEXTS_BYTES {
+                    self.warn_too_long("the text", bytes, MAX_OBJECT_TEXTS_BYTES, &value.span);
+                }
+                TemplateNode::Text(template)
             }
             RawValue::Plain(plain) => TemplateNode::Plain(plain.clone()),
             RawValue::List(list) => TemplateNode::List(
@@ -156,6 +175,14 @@ impl RuleChecker<'_, '_> {
             ),
             RawValue::Table(entries) => TemplateNode::Table(self.nodes(entries, numbers)),
         })
+    }
+
+    /// Warns of a text that exceeds its limit for every call.
+    fn warn_too_long(&mut self, what: &str, bytes: usize, max: usize, span: &Range<usize>) {
+        let message = format!("{what} is never sent: {bytes} bytes, and the maximum is {max}");
+        self.reporter
+            .warning("value-too-long", span, message)
+            .help("shorten it, or send an id with which the agent looks the text up");
     }
 
     fn check_metadata_size(&mut self, raw: &RawRule, rule: &str) {

@@ -37,6 +37,8 @@ pub(super) struct OpenList {
     pub(super) used: bool,
     /// Columns with names of agents, hours, dates or splits.
     pub(super) name_columns: Vec<NameColumn>,
+    /// Columns that rules fill into texts.
+    pub(super) text_columns: BTreeSet<usize>,
     pub(super) source: ListSource,
 }
 
@@ -121,6 +123,11 @@ impl OpenLists {
         found
     }
 
+    /// Notes that a rule fills this column into a text.
+    pub(super) fn note_text_column(&mut self, cell: Cell) {
+        self.open[cell.list.index()].text_columns.insert(cell.column.index());
+    }
+
     /// Notes that a rule takes names of this kind from a column.
     pub(super) fn add_name_column(&mut self, cell: Cell, kind: NameKind, may_be_empty: bool) {
         let column = cell.column;
@@ -165,9 +172,16 @@ impl ListOpener<'_, '_> {
             ListSource::File(file) => file.rows.columns.clone(),
             ListSource::Inline(_) | ListSource::Invalid => Vec::new(),
         };
-        let (used, name_columns) = (false, Vec::new());
-        let list = OpenList { id, location, columns, country, used, name_columns, source };
-        self.opened.open.push(list);
+        self.opened.open.push(OpenList {
+            id,
+            location,
+            columns,
+            country,
+            used: false,
+            name_columns: Vec::new(),
+            text_columns: BTreeSet::new(),
+            source,
+        });
     }
 
     fn source(&mut self, raw: RawList) -> Option<ListSource> {

@@ -1,6 +1,7 @@
 //! Rows of lists. They are read after the rules, when the columns in use are known.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::agents::Agents;
@@ -13,14 +14,18 @@ use super::sources::warn_missing_id;
 use crate::diagnostics::{Location, Problem, Severity, SourceFile, did_you_mean};
 use crate::domain::party::Party;
 use crate::domain::phone_number::Country;
-use crate::rules::load::list_rows::{CsvRow, ListRows};
+use crate::rules::load::list_rows::{self, CsvRow, ListRows, MAX_ROW_BYTES};
 use crate::rules::load::raw::Spanned;
 use crate::rules::model::lists::{Item, ListId};
 use crate::rules::model::pattern::{help_for, is_national, suggest_number};
-use crate::rules::{CheckContext, Lists, NumberPattern, Progress};
+use crate::rules::{CheckContext, Lists, MAX_VALUE_BYTES, NumberPattern, Progress};
 
+/// Maximum size of the cell of a number, which may contain several numbers, in bytes.
+const MAX_NUMBER_CELL_BYTES: usize = 4_096;
 /// Maximum number of bad rows to report; further ones are counted.
 const MAX_REPORTED_ROWS: usize = 100;
+/// Number of bad rows after which the rest of a file is not read.
+const MAX_BAD_ROWS: usize = 1_000;
 /// Number of rows between two progress reports.
 const ROWS_PER_PROGRESS: usize = 10_000;
 
@@ -64,23 +69,44 @@ struct RowProblem {
     /// Text of the cell; empty for the whole row.
     cell: String,
     /// Many rows have this problem if one has it; only the first one is shown.
-    is_repeated: bool,
+    repeated: Option<Repeated>,
+}
+
+/// A problem of which only the first row is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeated {
+    NoCountryCode,
+    NoNumber,
+    LongCell,
+}
+
+impl Repeated {
+    const ALL: [Repeated; 3] = [Repeated::NoCountryCode, Repeated::NoNumber, Repeated::LongCell];
+
+    /// Returns the code of the problem, and what the further rows are said to be.
+    fn summary(self) -> (&'static str, &'static str) {
+        match self {
+            Repeated::NoCountryCode => ("bad-pattern", "without a country code"),
+            Repeated::NoNumber => ("bad-row", "without a number, skipped"),
+            Repeated::LongCell => ("value-too-long", "with a cell that is too long"),
+        }
+    }
 }
 
 impl RowProblem {
     /// Creates a problem of the whole row.
     fn row(message: impl Into<String>, help: impl Into<String>) -> RowProblem {
         let problem = Problem::new("bad-row", message).help(help);
-        RowProblem { problem, cell: String::new(), is_repeated: false }
+        RowProblem { problem, cell: String::new(), repeated: None }
     }
 
     /// Creates a problem of a cell.
     fn cell(problem: Problem, cell: &str) -> RowProblem {
-        RowProblem { problem, cell: cell.to_owned(), is_repeated: false }
+        RowProblem { problem, cell: cell.to_owned(), repeated: None }
     }
 
-    fn repeated(self) -> RowProblem {
-        RowProblem { is_repeated: true, ..self }
+    fn repeated(self, repeated: Repeated) -> RowProblem {
+        RowProblem { repeated: Some(repeated), ..self }
     }
 }
 
@@ -90,15 +116,18 @@ struct RowProblems {
     /// Problems with the line of the row and its offset in bytes.
     first: Vec<(usize, u64, RowProblem)>,
     count: usize,
-    /// Number of those that are repeated.
-    repeated: usize,
+    /// Reading has stopped at a bad row.
+    is_rest_unread: bool,
+    /// Number of rows with each repeated problem.
+    repeated: [usize; Repeated::ALL.len()],
 }
 
 impl RowProblems {
     fn push(&mut self, row: &CsvRow<'_>, problem: RowProblem) {
-        if problem.is_repeated {
-            self.repeated += 1;
-            if self.repeated == 1 {
+        if let Some(repeated) = problem.repeated {
+            let count = &mut self.repeated[repeated as usize];
+            *count += 1;
+            if *count == 1 {
                 self.first.push((row.line, row.offset, problem));
             }
             return;
@@ -190,8 +219,23 @@ impl ListFiller<'_, '_> {
                 Ok(Some(warning)) => warnings.push(&row, warning),
                 Err(error) => errors.push(&row, error),
             }
+            if let Some(warning) = target.long_cell(&row) {
+                warnings.push(&row, warning);
+            }
+            match errors.count < MAX_BAD_ROWS {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
         });
-        if let Err(error) = result {
+        errors.is_rest_unread = errors.count >= MAX_BAD_ROWS;
+        let is_long_row = result.as_ref().is_err_and(list_rows::is_long_row);
+        if is_long_row {
+            let (line, offset) = rows.last_row;
+            let message = format!("the row has more than {MAX_ROW_BYTES} bytes");
+            let help = "close the quote that opens in this row, or double it for a literal one";
+            errors.first.push((line, offset, RowProblem::row(message, help)));
+            errors.count += 1;
+        } else if let Err(error) = result {
             let message = format!("cannot read {path} to its end: {error}");
             self.reporter.report.error("no-file", Some(location.clone()), message);
         }
@@ -208,7 +252,8 @@ impl ListFiller<'_, '_> {
     ) {
         let path = &file.path;
         let report = &mut self.reporter.report;
-        let shown = problems.first.iter().filter(|(.., problem)| !problem.is_repeated).count();
+        let shown =
+            problems.first.iter().filter(|(.., problem)| problem.repeated.is_none()).count();
         let more = problems.count - shown;
         let last_code = problems.first.last().map(|(.., last)| last.problem.code);
         for (line, offset, RowProblem { problem, cell, .. }) in problems.first {
@@ -222,18 +267,18 @@ impl ListFiller<'_, '_> {
                 Severity::Error => "have errors",
                 Severity::Warning | Severity::Note => "have warnings",
             };
-            let message = format!("{more} more rows of {path} {verb}");
+            let rest = if problems.is_rest_unread { ", and the rest is not read" } else { "" };
+            let message = format!("{more} more rows of {path} {verb}{rest}");
             report.push(severity, Some(list.clone()), Problem::new(code, message));
         }
-        if problems.repeated > 1 {
-            let (code, what) = match severity {
-                Severity::Error => ("bad-pattern", "without a country code"),
-                Severity::Warning | Severity::Note => ("bad-row", "without a number, skipped"),
-            };
-            let more = problems.repeated - 1;
-            let rows = if more == 1 { "row" } else { "rows" };
-            let message = format!("{path} has {more} more {rows} {what}");
-            report.push(severity, Some(list.clone()), Problem::new(code, message));
+        for repeated in Repeated::ALL {
+            let more = problems.repeated[repeated as usize].saturating_sub(1);
+            if more > 0 {
+                let (code, what) = repeated.summary();
+                let rows = if more == 1 { "row" } else { "rows" };
+                let message = format!("{path} has {more} more {rows} {what}");
+                report.push(severity, Some(list.clone()), Problem::new(code, message));
+            }
         }
     }
 
@@ -331,15 +376,20 @@ impl<'l> RowTarget<'l> {
         }
         if text.bytes().all(|byte| byte == b'0') {
             let skipped = "the row has no number, and is skipped";
-            return Ok(Some(
-                RowProblem::row(skipped, "remove the row, or add its number").repeated(),
-            ));
+            let problem = RowProblem::row(skipped, "remove the row, or add its number");
+            return Ok(Some(problem.repeated(Repeated::NoNumber)));
+        }
+        if text.len() > MAX_NUMBER_CELL_BYTES {
+            let message = format!("the cell of the number has {} bytes", text.len());
+            let help = "close the quote that opens in this row, or double it for a literal one";
+            return Err(RowProblem::row(message, help));
         }
         let country = self.list.country;
         let items = numbers_of(text).map(|number| {
             parse_item(number, country).map_err(|problem| {
-                let is_repeated = country.is_none() && is_national(number);
-                RowProblem { is_repeated, ..RowProblem::cell(problem, text) }
+                let is_national = country.is_none() && is_national(number);
+                let repeated = is_national.then_some(Repeated::NoCountryCode);
+                RowProblem { repeated, ..RowProblem::cell(problem, text) }
             })
         });
         let items = items.collect::<Result<Vec<_>, _>>()?;
@@ -413,6 +463,26 @@ fn named_item(
     });
     let problem = Problem::new(code, format!("unknown {noun} `{name}`")).help(help);
     Err(RowProblem::cell(problem, name))
+}
+
+impl RowTarget<'_> {
+    /// Returns a warning of a cell that no text can contain.
+    fn long_cell(&self, row: &CsvRow<'_>) -> Option<RowProblem> {
+        let kept = &self.layout.kept_columns;
+        let mut columns = self.list.text_columns.iter().filter_map(|column| kept[*column]);
+        let too_long =
+            |column: &usize| row.cell(*column).is_some_and(|cell| cell.len() > MAX_VALUE_BYTES);
+        let column = columns.find(too_long)?;
+        let bytes = row.cell(column)?.len();
+        let name = &self.list.columns[column];
+        let message = format!(
+            "the cell `{name}` is never sent: {bytes} bytes, and the maximum is {MAX_VALUE_BYTES}"
+        );
+        let help = "shorten it, or put an id there with which the agent looks the text up";
+        let problem = Problem::new("value-too-long", message).help(help);
+        let problem = RowProblem { problem, cell: String::new(), repeated: None };
+        Some(problem.repeated(Repeated::LongCell))
+    }
 }
 
 /// Returns the agent of a row, or `None` if the cell is allowed to be empty.

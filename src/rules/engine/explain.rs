@@ -10,9 +10,10 @@ use serde_json::json;
 use super::evaluate::{MatchContext, Mismatch, ScopeKey, evaluate, evaluate_numbers};
 use super::{decide, scan};
 use crate::domain::call::Call;
-use crate::domain::decision::{Decision, KeepReason, Outcome};
+use crate::domain::decision::{Decision, KeepReason, LeftOut, LeftOutReason, Outcome};
 use crate::domain::facts::{Facts, LookupState};
 use crate::domain::party::Party;
+use crate::rules::model::template::{MAX_OBJECT_TEXTS_BYTES, MAX_VALUE_BYTES, MAX_VARIABLES_BYTES};
 use crate::rules::{Action, NamedRef, RefTarget, RuleSet, Selector, Side};
 
 /// Result of evaluating a rule.
@@ -263,6 +264,7 @@ impl Explanation<'_> {
         let variables = variables.map(|variable| {
             json!({ "name": variable.name, "value": variable.value, "rule": variable.rule })
         });
+        let left_out = self.decision.additions().left_out.iter().map(left_out_json);
         let (agent, reason) = match self.decision.outcome() {
             Outcome::Agent(agent) => (Some(agent.name), None),
             Outcome::Reject(reason) => (None, Some(*reason)),
@@ -278,6 +280,7 @@ impl Explanation<'_> {
             "reason": reason,
             "added_by": self.decision.additions().rules,
             "variables": variables.collect::<Vec<_>>(),
+            "left_out": left_out.collect::<Vec<_>>(),
             "delay_ms": self.decision.additions().delay.as_millis() as u64,
         })
     }
@@ -315,8 +318,34 @@ impl fmt::Display for Explanation<'_> {
         if !added.delay.is_zero() {
             writeln!(f, "  delay {} ms", added.delay.as_millis())?;
         }
+        write_left_out(f, &added.left_out)?;
         Ok(())
     }
+}
+
+/// Renders a part that a reply leaves out as JSON.
+pub(crate) fn left_out_json(left_out: &LeftOut) -> serde_json::Value {
+    json!({ "name": left_out.name, "reason": left_out.reason.as_str() })
+}
+
+/// Prints what a reply leaves out, one line each.
+pub(crate) fn write_left_out(f: &mut fmt::Formatter<'_>, left_out: &[LeftOut]) -> fmt::Result {
+    for LeftOut { name, reason } in left_out {
+        let reason = match reason {
+            LeftOutReason::ValueTooLong => {
+                format!("a value of the call has more than {MAX_VALUE_BYTES} bytes")
+            }
+            LeftOutReason::VariablesTooLarge => {
+                format!("all variables together would exceed {MAX_VARIABLES_BYTES} bytes")
+            }
+            LeftOutReason::TextsTooLarge => format!(
+                "the texts filled into metadata and agent_override would exceed {MAX_OBJECT_TEXTS_BYTES} bytes"
+            ),
+            LeftOutReason::PlatformLimit => "it is larger than the platform accepts".to_owned(),
+        };
+        writeln!(f, "  {name} is left out: {reason}")?;
+    }
+    Ok(())
 }
 
 fn keep_reason(reason: KeepReason) -> &'static str {

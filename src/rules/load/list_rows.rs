@@ -2,6 +2,7 @@
 //! columns. Reads row by row; a million rows are never in memory at once.
 
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder};
@@ -18,17 +19,34 @@ pub(crate) struct ListRows {
     pub(crate) separator: Option<char>,
     /// Length of the file.
     pub(crate) file_bytes: u64,
+    /// Line and offset of the row that was read last.
+    pub(crate) last_row: (usize, u64),
 }
+
+/// Maximum size of a row, in bytes. A quote that is not closed would take the rest of the file for one row.
+pub(crate) const MAX_ROW_BYTES: usize = 1 << 20;
 
 /// File that hashes everything read from it.
 struct HashingReader {
     file: Box<dyn Readable>,
     digest: Sha256,
+    /// Bytes read for the current row, except for those that were read with the row before.
+    row_bytes: usize,
+}
+
+impl HashingReader {
+    fn new(file: Box<dyn Readable>) -> HashingReader {
+        HashingReader { file, digest: Sha256::new(), row_bytes: 0 }
+    }
 }
 
 impl Read for HashingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.row_bytes > MAX_ROW_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         let read = self.file.read(buffer)?;
+        self.row_bytes += read;
         self.digest.update(&buffer[..read]);
         Ok(read)
     }
@@ -84,13 +102,14 @@ impl ListRows {
         if !is_csv {
             // A NUL byte as the separator, so that each line is one cell.
             builder.quoting(false).delimiter(0).comment(Some(b'#'));
-            let reader = builder.from_reader(HashingReader { file, digest: Sha256::new() });
-            return Ok(ListRows { reader, columns: Vec::new(), separator: None, file_bytes });
+            let reader = builder.from_reader(HashingReader::new(file));
+            let (columns, last_row) = (Vec::new(), (0, 0));
+            return Ok(ListRows { reader, columns, separator: None, file_bytes, last_row });
         }
         let Separator { separator, is_declared } = separator(&mut *file)?;
         file.seek(SeekFrom::Start(0))?;
         builder.delimiter(separator as u8);
-        let mut reader = builder.from_reader(HashingReader { file, digest: Sha256::new() });
+        let mut reader = builder.from_reader(HashingReader::new(file));
         let mut header = ByteRecord::new();
         reader.read_byte_record(&mut header)?;
         if is_declared {
@@ -98,19 +117,34 @@ impl ListRows {
             reader.read_byte_record(&mut header)?;
         }
         let columns = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned());
-        Ok(ListRows { columns: columns.collect(), reader, separator: Some(separator), file_bytes })
+        let (columns, separator) = (columns.collect(), Some(separator));
+        Ok(ListRows { columns, reader, separator, file_bytes, last_row: (1, 0) })
     }
 
-    /// Calls `handle` with each row.
-    pub(crate) fn for_each(&mut self, mut handle: impl FnMut(CsvRow<'_>)) -> io::Result<()> {
+    /// Calls `handle` with each row, until it breaks.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read, or with [`is_long_row`] if a row exceeds [`MAX_ROW_BYTES`]. Then
+    /// `last_row` is that row.
+    pub(crate) fn for_each(
+        &mut self,
+        mut handle: impl FnMut(CsvRow<'_>) -> ControlFlow<()>,
+    ) -> io::Result<()> {
         let mut record = ByteRecord::new();
-        while self.reader.read_byte_record(&mut record)? {
+        loop {
+            self.reader.get_mut().row_bytes = 0;
+            let start = self.reader.position();
+            self.last_row = (start.line() as usize, start.byte());
+            if !self.reader.read_byte_record(&mut record).map_err(io_error)? {
+                return Ok(());
+            }
             let position = record.position();
             let line = position.map_or(0, |position| position.line() as usize);
             let offset = position.map_or(0, |position| position.byte());
-            handle(CsvRow { record: &record, line, offset });
+            if handle(CsvRow { record: &record, line, offset }).is_break() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Returns the SHA-256 of everything read so far.
@@ -164,6 +198,19 @@ fn separator(file: &mut dyn Readable) -> io::Result<Separator> {
     let others = [b',', b';', b'\t'].into_iter().find(|separator| unquoted.contains(separator));
     let separator = others.map_or(',', char::from);
     Ok(Separator { separator, is_declared: false })
+}
+
+/// Returns the error of the file, which the csv crate wraps into one of its own.
+fn io_error(error: csv::Error) -> io::Error {
+    if let csv::ErrorKind::Io(inner) = error.kind() {
+        return io::Error::new(inner.kind(), inner.to_string());
+    }
+    error.into()
+}
+
+/// Returns whether reading ended at a row that is too long.
+pub(crate) fn is_long_row(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::FileTooLarge
 }
 
 /// Returns whether a file was refused because it is no list.

@@ -4,6 +4,7 @@
 //! `docs/rules.md` and `config/schema/rules.json` are generated from these declarations.
 
 pub(crate) mod parse;
+mod recover;
 mod value_types;
 
 use std::ops::Range;

@@ -6,12 +6,10 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
 use super::lists::{Cell, ResolvedCall};
 use super::placeholder::{self, IfUnknown, InvalidTemplate, TextPart};
 use crate::diagnostics::{self, Problem};
-use crate::domain::decision::Object;
+use crate::domain::decision::LeftOutReason;
 use crate::domain::facts::{FieldPath, LookupAnswers, LookupId, LookupSet};
 
 /// A text with any number of placeholders.
@@ -69,6 +67,29 @@ pub struct TemplateContext<'c> {
     pub rule: &'c str,
 }
 
+/// Reason for which a template has no text for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoText {
+    /// A value is unknown, and its placeholder omits the text.
+    Unknown,
+    /// A value exceeds [`MAX_VALUE_BYTES`].
+    ValueTooLong,
+    /// The text exceeds the room that is left for it.
+    NoRoom,
+}
+
+impl NoText {
+    /// Returns why the text is left out, where `no_room` is the limit of texts in this place; `None` if its
+    /// own placeholder omits it.
+    pub(crate) fn left_out(self, no_room: LeftOutReason) -> Option<LeftOutReason> {
+        match self {
+            NoText::Unknown => None,
+            NoText::ValueTooLong => Some(LeftOutReason::ValueTooLong),
+            NoText::NoRoom => Some(no_room),
+        }
+    }
+}
+
 /// Resolves `LIST.column` and `LOOKUP.field` for the rule that contains a template.
 pub trait ColumnLookup {
     /// Returns the cell, and whether every call that matches the rule has a row on that list. Returns
@@ -105,6 +126,15 @@ impl ColumnLookup for NoColumns {
         Vec::new()
     }
 }
+
+/// Maximum size of one value of a call that is filled into a text, in bytes.
+pub const MAX_VALUE_BYTES: usize = 4_096;
+
+/// Maximum size of the variables of a reply, names and values together, in bytes.
+pub(crate) const MAX_VARIABLES_BYTES: usize = 65_536;
+
+/// Maximum size of the texts with placeholders in the metadata and agent settings of a reply, in bytes.
+pub(crate) const MAX_OBJECT_TEXTS_BYTES: usize = 65_536;
 
 const NAMES: [&str; 6] = ["from", "to", "channel", "source", "rule", "sip.HEADER"];
 
@@ -170,10 +200,34 @@ impl Template {
         lookups.collect()
     }
 
-    /// Renders the template. Returns `None` when an unknown value omits the text.
-    pub fn render<'t>(&'t self, context: TemplateContext<'_>) -> Option<Cow<'t, str>> {
+    /// Iterates over the list cells that the template contains.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = Cell> {
+        self.0.iter().filter_map(|part| match part {
+            TemplatePart::Placeholder { value: ValueName::Column { cell, .. }, .. } => Some(*cell),
+            TemplatePart::Placeholder { .. } | TemplatePart::Text(_) => None,
+        })
+    }
+
+    /// Returns the size of the text without any placeholder, in bytes.
+    pub(crate) fn literal_bytes(&self) -> usize {
+        let bytes = |part: &TemplatePart| match part {
+            TemplatePart::Text(text) => text.len(),
+            TemplatePart::Placeholder { .. } => 0,
+        };
+        self.0.iter().map(bytes).sum()
+    }
+
+    /// Renders the template into at most `max_bytes`.
+    ///
+    /// # Errors
+    /// Returns why there is no text; it is never cut.
+    pub fn render<'t>(
+        &'t self,
+        context: TemplateContext<'_>,
+        max_bytes: usize,
+    ) -> Result<Cow<'t, str>, NoText> {
         if let Some(text) = self.literal() {
-            return Some(Cow::Borrowed(text));
+            return (text.len() <= max_bytes).then_some(Cow::Borrowed(text)).ok_or(NoText::NoRoom);
         }
         let mut rendered = String::new();
         for part in &self.0 {
@@ -181,16 +235,23 @@ impl Template {
                 TemplatePart::Text(text) => rendered.push_str(text),
                 TemplatePart::Placeholder { value, if_unknown } => {
                     match (value.resolve(context), if_unknown) {
+                        (Some(value), _) if value.len() > MAX_VALUE_BYTES => {
+                            return Err(NoText::ValueTooLong);
+                        }
                         (Some(value), _) => rendered.push_str(&value),
                         (None, IfUnknown::Default(text)) => rendered.push_str(text),
-                        (None, IfUnknown::Omit) => return None,
+                        (None, IfUnknown::Omit) => return Err(NoText::Unknown),
                         // The row exists, but its cell is empty.
                         (None, IfUnknown::Impossible) => {}
                     }
                 }
             }
+            // Checked after each part: the text is never much larger than its limit.
+            if rendered.len() > max_bytes {
+                return Err(NoText::NoRoom);
+            }
         }
-        Some(Cow::Owned(rendered))
+        Ok(Cow::Owned(rendered))
     }
 }
 
@@ -272,98 +333,4 @@ fn unknown_name(name: &str, columns: &dyn ColumnLookup) -> Problem {
     let quoted = names.iter().map(|name| format!("`${{{name}}}`"));
     let all = || format!("use one of {}", quoted.collect::<Vec<_>>().join(", "));
     Problem::new("unknown-value", message).help(near.unwrap_or_else(all))
-}
-
-/// JSON object whose texts are templates.
-#[derive(Debug, Clone)]
-pub struct ObjectTemplate {
-    entries: Vec<(Box<str>, TemplateNode)>,
-    constant: Option<Object>,
-}
-
-/// Value inside an [`ObjectTemplate`].
-#[derive(Debug, Clone)]
-pub enum TemplateNode {
-    /// Number or boolean.
-    Plain(Value),
-    /// Text.
-    Text(Template),
-    /// Array.
-    List(Vec<TemplateNode>),
-    /// Object.
-    Table(Vec<(Box<str>, TemplateNode)>),
-}
-
-impl ObjectTemplate {
-    /// Builds an object template. An object without placeholders is rendered only once.
-    pub fn new(entries: Vec<(Box<str>, TemplateNode)>) -> ObjectTemplate {
-        let is_constant = entries.iter().all(|(_, node)| node.is_constant());
-        let constant = is_constant.then(|| render_object(&entries, None));
-        ObjectTemplate { entries, constant }
-    }
-
-    /// Returns the look-ups whose answers the object contains.
-    pub fn lookups(&self) -> LookupSet {
-        let nodes = self.entries.iter().map(|(_, node)| node.lookups());
-        nodes.fold(LookupSet::default(), LookupSet::union)
-    }
-
-    /// Renders the object without the entries that unknown values omit.
-    pub fn render<'t>(&'t self, context: TemplateContext<'_>) -> Cow<'t, Object> {
-        match &self.constant {
-            Some(object) => Cow::Borrowed(object),
-            None => Cow::Owned(render_object(&self.entries, Some(context))),
-        }
-    }
-}
-
-fn render_object(
-    entries: &[(Box<str>, TemplateNode)],
-    context: Option<TemplateContext<'_>>,
-) -> Object {
-    let rendered =
-        entries.iter().filter_map(|(name, node)| Some((name.to_string(), node.render(context)?)));
-    rendered.collect()
-}
-
-impl TemplateNode {
-    fn is_constant(&self) -> bool {
-        match self {
-            TemplateNode::Plain(_) => true,
-            TemplateNode::Text(template) => template.literal().is_some(),
-            TemplateNode::List(nodes) => nodes.iter().all(TemplateNode::is_constant),
-            TemplateNode::Table(entries) => entries.iter().all(|(_, node)| node.is_constant()),
-        }
-    }
-
-    fn lookups(&self) -> LookupSet {
-        let union = LookupSet::union;
-        match self {
-            TemplateNode::Plain(_) => LookupSet::default(),
-            TemplateNode::Text(template) => template.lookups(),
-            TemplateNode::List(nodes) => {
-                nodes.iter().map(TemplateNode::lookups).fold(LookupSet::default(), union)
-            }
-            TemplateNode::Table(entries) => {
-                entries.iter().map(|(_, node)| node.lookups()).fold(LookupSet::default(), union)
-            }
-        }
-    }
-
-    fn render(&self, context: Option<TemplateContext<'_>>) -> Option<Value> {
-        match self {
-            TemplateNode::Plain(value) => Some(value.clone()),
-            TemplateNode::Text(template) => {
-                let text = match context {
-                    Some(context) => template.render(context)?,
-                    None => Cow::Borrowed(template.literal()?),
-                };
-                Some(Value::String(text.into_owned()))
-            }
-            TemplateNode::List(nodes) => {
-                Some(nodes.iter().filter_map(|node| node.render(context)).collect())
-            }
-            TemplateNode::Table(entries) => Some(Value::Object(render_object(entries, context))),
-        }
-    }
 }

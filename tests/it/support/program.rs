@@ -99,8 +99,10 @@ impl Served {
             if line.trim_start().starts_with("curl ") {
                 line.trim().clone_into(&mut curl);
             }
-            if let Some((_, rest)) = line.split_once("admin_address=") {
-                rest.split(' ').next().unwrap().clone_into(&mut admin);
+            let address = line.split_once("admin_address=");
+            let address = address.or_else(|| line.split_once("\"admin_address\":\""));
+            if let Some((_, rest)) = address {
+                rest.split([' ', '"']).next().unwrap().clone_into(&mut admin);
             }
         }
         assert!(url.contains("://127.0.0.1:") || url.contains("://[::1]:"), "{url}");

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
+use super::recover::{parse_recoverable, unclosed_string};
 use super::{
     Entries, RawAgent, RawArm, RawCondition, RawDefinitions, RawExpectation, RawIds, RawOutcome,
     RawRule, RawScope, RawTest, RawTimes, RawValue, RawWhere, Spanned,
@@ -145,7 +146,7 @@ impl<'r> TomlReader<'r> {
     }
 
     fn document<'t>(&mut self, text: &'t str) -> Option<toml::Spanned<DeTable<'t>>> {
-        let (document, errors) = DeTable::parse_recoverable(text);
+        let (document, errors) = parse_recoverable(text);
         if let Some(start) = unclosed_string(text, &errors) {
             let message = "this multi-line string is not closed".to_owned();
             self.error("syntax", &(start..start + 3), message);
@@ -603,17 +604,6 @@ fn intended_key(name: &str, spec: &TableSpec) -> Option<&'static str> {
         };
         spec.names().find(is_part)
     })
-}
-
-/// Returns the start of a multi-line string that is not closed.
-fn unclosed_string(text: &str, errors: &[toml::de::Error]) -> Option<usize> {
-    let is_unclosed = |error: &&toml::de::Error| {
-        error.message().starts_with("invalid multi-line")
-            && error.span().is_some_and(|span| text[span.start..].trim_start().is_empty())
-    };
-    let error = errors.iter().find(is_unclosed)?;
-    let quotes = if error.message().contains("literal") { "'''" } else { "\"\"\"" };
-    text.rfind(quotes)
 }
 
 /// Recognizes `[rule]` and `[test]`, which need double brackets.

@@ -1,0 +1,97 @@
+//! Merges the additions of the rules that match a call. Later values win; objects merge recursively.
+//!
+//! What is too large is left out and named: a caller chooses the length of SIP headers, and one call must not
+//! use up memory that the replies of others need.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::evaluate::MatchContext;
+use crate::domain::decision::{Additions, LeftOut, LeftOutReason, Object, Variable};
+use crate::rules::model::object_template::ObjectRoom;
+use crate::rules::model::template::MAX_VARIABLES_BYTES;
+use crate::rules::{ObjectTemplate, Rule, TemplateContext};
+
+/// Additions of one call, and the room that is left in its reply.
+pub(super) struct Merger<'t, 'c> {
+    pub(super) additions: Additions<'t>,
+    context: &'c MatchContext<'c>,
+    /// Size of the variables, names and values together.
+    variables_bytes: usize,
+    object_room: ObjectRoom,
+}
+
+impl<'t, 'c> Merger<'t, 'c> {
+    pub(super) fn new(context: &'c MatchContext<'c>) -> Merger<'t, 'c> {
+        let (additions, object_room) = (Additions::default(), ObjectRoom::default());
+        Merger { additions, context, variables_bytes: 0, object_room }
+    }
+
+    /// Adds what a rule adds.
+    pub(super) fn add(&mut self, rule: &'t Rule) {
+        let Some(added) = &rule.additions else { return };
+        let MatchContext { call, lookups, .. } = self.context;
+        let values = TemplateContext { call, lookups, rule: &rule.name };
+        self.additions.variables.reserve(added.variables.len());
+        for (name, template) in &added.variables {
+            let replaced = self.additions.variables.iter().position(|other| other.name == &**name);
+            let replaced_bytes =
+                replaced.map_or(0, |at| variable_bytes(&self.additions.variables[at]));
+            let others = self.variables_bytes - replaced_bytes + name.len();
+            match template.render(values, MAX_VARIABLES_BYTES.saturating_sub(others)) {
+                Ok(value) => {
+                    replaced.map(|at| self.additions.variables.remove(at));
+                    self.variables_bytes = others + value.len();
+                    self.additions.variables.push(Variable { name, value, rule: &rule.name });
+                }
+                Err(no_text) => {
+                    let reason = no_text.left_out(LeftOutReason::VariablesTooLarge);
+                    let left_out =
+                        reason.map(|reason| LeftOut { name: format!("variables.{name}"), reason });
+                    self.additions.left_out.extend(left_out);
+                }
+            }
+        }
+        let room = &mut self.object_room;
+        merge_object(&mut self.additions.metadata, ("metadata", &added.metadata), values, room);
+        let agent_override = ("agent_override", &added.agent_override);
+        merge_object(&mut self.additions.agent_override, agent_override, values, room);
+        self.additions.delay = added.delay.unwrap_or(self.additions.delay);
+    }
+
+    /// Returns the merged additions.
+    pub(super) fn finish(mut self) -> Additions<'t> {
+        self.additions.left_out.append(&mut self.object_room.left_out);
+        self.additions
+    }
+}
+
+fn variable_bytes(variable: &Variable<'_>) -> usize {
+    variable.name.len() + variable.value.len()
+}
+
+fn merge_object<'t>(
+    target: &mut Option<Cow<'t, Object>>,
+    (name, template): (&'static str, &'t Option<ObjectTemplate>),
+    values: TemplateContext<'_>,
+    room: &mut ObjectRoom,
+) {
+    let Some(template) = template else { return };
+    let added = template.render(name, values, room);
+    match target {
+        Some(target) => merge(target.to_mut(), added.into_owned()),
+        None => *target = Some(added),
+    }
+}
+
+fn merge(target: &mut Object, added: Object) {
+    for (name, value) in added {
+        match (target.get_mut(&name), value) {
+            (Some(Value::Object(target)), Value::Object(added)) => merge(target, added),
+            (_, value) => {
+                target.insert(name, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! JSON objects whose texts are templates: `metadata` and `agent_override`.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::template::{MAX_OBJECT_TEXTS_BYTES, Template, TemplateContext};
+use crate::domain::decision::{LeftOut, LeftOutReason, Object};
+use crate::domain::facts::LookupSet;
+
+/// JSON object whose texts are templates.
+#[derive(Debug, Clone)]
+pub struct ObjectTemplate {
+    entries: Vec<(Box<str>, TemplateNode)>,
+    constant: Option<Object>,
+}
+
+/// Value inside an [`ObjectTemplate`].
+#[derive(Debug, Clone)]
+pub enum TemplateNode {
+    /// Number or boolean.
+    Plain(Value),
+    /// Text.
+    Text(Template),
+    /// Array.
+    List(Vec<TemplateNode>),
+    /// Object.
+    Table(Vec<(Box<str>, TemplateNode)>),
+}
+
+/// Room for the texts that a call fills into objects, and what has found none.
+pub(crate) struct ObjectRoom {
+    /// Bytes that can still be filled in.
+    bytes: usize,
+    /// Texts that were left out.
+    pub(crate) left_out: Vec<LeftOut>,
+}
+
+impl Default for ObjectRoom {
+    fn default() -> Self {
+        ObjectRoom { bytes: MAX_OBJECT_TEXTS_BYTES, left_out: Vec::new() }
+    }
+}
+
+/// Rendering of one object: its values, the room, and the names that lead to the current entry.
+struct Filling<'f> {
+    context: TemplateContext<'f>,
+    room: &'f mut ObjectRoom,
+    path: Vec<&'f str>,
+}
+
+impl ObjectTemplate {
+    /// Builds an object template. An object without placeholders is rendered only once.
+    pub fn new(entries: Vec<(Box<str>, TemplateNode)>) -> ObjectTemplate {
+        let constant: Option<Object> =
+            entries.iter().map(|(name, node)| Some((name.to_string(), node.constant()?))).collect();
+        ObjectTemplate { entries, constant }
+    }
+
+    /// Returns the look-ups whose answers the object contains.
+    pub(crate) fn lookups(&self) -> LookupSet {
+        let nodes = self.entries.iter().map(|(_, node)| node.lookups());
+        nodes.fold(LookupSet::default(), LookupSet::union)
+    }
+
+    /// Renders the object, named `name` in rules, without the entries that unknown values omit and without
+    /// those for which there is no room.
+    pub(crate) fn render<'t>(
+        &'t self,
+        name: &'static str,
+        context: TemplateContext<'_>,
+        room: &mut ObjectRoom,
+    ) -> Cow<'t, Object> {
+        match &self.constant {
+            Some(object) => Cow::Borrowed(object),
+            None => {
+                let mut filling = Filling { context, room, path: vec![name] };
+                Cow::Owned(filling.object(&self.entries))
+            }
+        }
+    }
+}
+
+impl TemplateNode {
+    fn lookups(&self) -> LookupSet {
+        let union = LookupSet::union;
+        match self {
+            TemplateNode::Plain(_) => LookupSet::default(),
+            TemplateNode::Text(template) => template.lookups(),
+            TemplateNode::List(nodes) => {
+                nodes.iter().map(TemplateNode::lookups).fold(LookupSet::default(), union)
+            }
+            TemplateNode::Table(entries) => {
+                entries.iter().map(|(_, node)| node.lookups()).fold(LookupSet::default(), union)
+            }
+        }
+    }
+
+    /// Returns the value of a node without placeholders.
+    fn constant(&self) -> Option<Value> {
+        match self {
+            TemplateNode::Plain(value) => Some(value.clone()),
+            TemplateNode::Text(template) => Some(Value::from(template.literal()?)),
+            TemplateNode::List(nodes) => nodes.iter().map(TemplateNode::constant).collect(),
+            TemplateNode::Table(entries) => {
+                let entries = entries.iter();
+                let constants =
+                    entries.map(|(name, node)| Some((name.to_string(), node.constant()?)));
+                Some(Value::Object(constants.collect::<Option<Object>>()?))
+            }
+        }
+    }
+}
+
+impl<'f> Filling<'f> {
+    fn object(&mut self, entries: &'f [(Box<str>, TemplateNode)]) -> Object {
+        let mut object = Object::new();
+        for (name, node) in entries {
+            self.path.push(name);
+            if let Some(value) = self.node(node) {
+                object.insert(name.to_string(), value);
+            }
+            self.path.pop();
+        }
+        object
+    }
+
+    fn node(&mut self, node: &'f TemplateNode) -> Option<Value> {
+        match node {
+            TemplateNode::Plain(value) => Some(value.clone()),
+            TemplateNode::Text(template) => self.text(template).map(Value::from),
+            TemplateNode::List(nodes) => {
+                Some(nodes.iter().filter_map(|node| self.node(node)).collect())
+            }
+            TemplateNode::Table(entries) => Some(Value::Object(self.object(entries))),
+        }
+    }
+
+    /// Renders a text. Only texts with placeholders use up room: the others do not depend on the call.
+    fn text(&mut self, template: &'f Template) -> Option<String> {
+        if let Some(text) = template.literal() {
+            return Some(text.to_owned());
+        }
+        match template.render(self.context, self.room.bytes) {
+            Ok(text) => {
+                self.room.bytes -= text.len();
+                Some(text.into_owned())
+            }
+            Err(no_text) => {
+                let reason = no_text.left_out(LeftOutReason::TextsTooLarge)?;
+                self.room.left_out.push(LeftOut { name: self.path.join("."), reason });
+                None
+            }
+        }
+    }
+}
