@@ -14,7 +14,8 @@ use super::values;
 use crate::diagnostics::nearest;
 use crate::domain::phone_number::Country;
 use crate::rules::load::raw::{RawDates, RawHours, RawTimes, Spanned};
-use crate::rules::model::hours::{TimeSpan, parse_spans, parse_weekdays, parse_zone};
+use crate::rules::model::hours::{TimeSpan, parse_spans, parse_weekdays};
+use crate::rules::model::zone::parse_zone;
 use crate::rules::{CheckContext, Dates, DaySpec, Hours};
 
 /// Definitions of all files of a table.

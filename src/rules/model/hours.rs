@@ -1,4 +1,4 @@
-//! Opening hours, `[hours.NAME]`, and the parsers for times, weekdays and time zones.
+//! Opening hours, `[hours.NAME]`, and the parsers for times and weekdays.
 //!
 //! Hours follow the local time of the zone: when a clock change repeats an hour, both occurrences
 //! count; when it skips an hour, that hour does not occur. This module does not read the clock:
@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time, Weekday};
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::tz::TimeZone;
 
 use super::dates;
 use super::dates::{Dates, DaySpec};
-use crate::diagnostics::{self, Problem};
+use crate::diagnostics::Problem;
 
 /// `[hours.NAME]`: opening hours.
 ///
@@ -158,7 +158,6 @@ impl fmt::Display for TimeSpan {
 }
 
 const BAD_TIME: &str = "bad-time";
-const BAD_ZONE: &str = "bad-zone";
 
 /// Dashes that word processors insert for `-`.
 const LONG_DASHES: [char; 2] = ['\u{2013}', '\u{2014}'];
@@ -244,55 +243,6 @@ pub(crate) fn parse_weekdays(text: &str) -> Result<Vec<Weekday>, Problem> {
     Ok(until_last.chain([last]).collect())
 }
 
-/// Finds a time zone in the database that is compiled into the program, so that every machine gives
-/// the same result.
-///
-/// # Errors
-/// Returns a problem for an unknown zone.
-pub(crate) fn parse_zone(text: &str) -> Result<TimeZone, Problem> {
-    let text = text.trim();
-    let zones = TimeZoneDatabase::bundled();
-    match zones.get(text) {
-        Ok(zone) if !zone.is_unknown() => Ok(zone),
-        Ok(_) | Err(_) => {
-            let names: Vec<String> = zones.available().map(|name| name.to_string()).collect();
-            let help = suggest_zone(text, &names).map_or_else(
-                || {
-                    "write an IANA name such as `America/New_York`, `Europe/Berlin` or `UTC`"
-                        .to_owned()
-                },
-                |name| format!("did you mean `{name}`?"),
-            );
-            let text = if text.is_empty() { "an empty text".into() } else { format!("`{text}`") };
-            Err(Problem::new(BAD_ZONE, format!("{text} is not a time zone")).help(help))
-        }
-    }
-}
-
-/// Suggests the zone of a city with this name or a similar one. Abbreviations such as `PST` get no
-/// suggestion, because one that differs by a letter is a different zone.
-fn suggest_zone<'n>(text: &str, names: &'n [String]) -> Option<&'n str> {
-    let city_of = |name: &'n str| name.rsplit_once('/').map_or(name, |(_, city)| city);
-    let same_initial = |name: &str, text: &str| {
-        let first = |text: &str| text.chars().next().map(|letter| letter.to_ascii_lowercase());
-        first(name) == first(text)
-    };
-    let text = text.replace(' ', "_");
-    let city = text.rsplit_once('/').map_or(&*text, |(_, city)| city);
-    let names = names.iter().map(String::as_str);
-    let same_city =
-        names.clone().find(|name| name.contains('/') && city_of(name).eq_ignore_ascii_case(city));
-    // A name with a different initial is not a misspelling.
-    let alike = names.clone().map(city_of).filter(|name| same_initial(name, city));
-    let near_city = || diagnostics::nearest(city, alike).filter(|_| city.len() > 4);
-    same_city.or_else(|| {
-        let near = near_city()?;
-        let mut zones_of_city = names.filter(|name| city_of(name) == near);
-        let first = zones_of_city.next();
-        first.into_iter().chain(zones_of_city).find(|name| same_initial(name, &text)).or(first)
-    })
-}
-
 /// Parses a timestamp: `2026-12-25 00:10` or `2026-12-25T00:10:30` in the given zone, or
 /// `2026-12-25T00:10:00-05:00` with its own offset. A date alone means midnight. A repeated local
 /// time means its first occurrence; a skipped one moves forward by the length of the gap.
@@ -336,6 +286,7 @@ pub fn parse_timestamp(text: &str, zone: &TimeZone) -> Result<Timestamp, Problem
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::model::zone::parse_zone;
 
     fn dates(name: &str, days: &[&str]) -> Arc<Dates> {
         let days = days.iter().map(|day| DaySpec::parse(day).unwrap()).collect();
@@ -671,30 +622,6 @@ mod tests {
         check("mon-tue-wed", "`tue-wed` is not a weekday", all);
         let one = "write a single day without a range, or `mon-sun` for the whole week";
         check("mon-Monday", "`mon-Monday` starts and ends on the same day", one);
-    }
-
-    #[test]
-    fn finds_zones_regardless_of_case() {
-        for name in ["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "UTC"] {
-            assert_eq!(parse_zone(name).unwrap().iana_name(), Some(name));
-            let lower = format!(" {} ", name.to_lowercase());
-            assert_eq!(parse_zone(&lower).unwrap().iana_name(), Some(name));
-        }
-    }
-
-    #[test]
-    fn suggests_a_zone_for_an_unknown_one() {
-        let check = |text, message, help| check_error(parse_zone(text), "bad-zone", message, help);
-        let new_york = "did you mean `America/New_York`?";
-        check("america/newyork", "`america/newyork` is not a time zone", new_york);
-        check("New York", "`New York` is not a time zone", new_york);
-        let berlin = "did you mean `Europe/Berlin`?";
-        check("Europe/Berlni", "`Europe/Berlni` is not a time zone", berlin);
-        check("berlin", "`berlin` is not a time zone", berlin);
-        let form = "write an IANA name such as `America/New_York`, `Europe/Berlin` or `UTC`";
-        check("PST", "`PST` is not a time zone", form);
-        check("Etc/Unknown", "`Etc/Unknown` is not a time zone", form);
-        check("", "an empty text is not a time zone", form);
     }
 
     #[track_caller]
