@@ -10,6 +10,7 @@ pub(crate) mod name_index;
 pub(crate) mod pattern;
 pub(crate) mod template;
 pub(crate) mod test;
+pub(crate) mod timestamp;
 pub(crate) mod zone;
 
 use std::sync::Arc;

@@ -49,7 +49,13 @@ impl RuleChecker<'_, '_> {
             }),
             where_clauses: Vec::new(),
         };
-        if let (Some(first), false) = (raw.dates.first(), conditions.dates.is_anything()) {
+        let has_zone = |name: &&Spanned<String>| {
+            let name = name.value.trim_start_matches('!');
+            let mut all = definitions.dates.iter();
+            all.any(|dates| *dates.name == *name && dates.zone.is_some())
+        };
+        let without_zone = raw.dates.iter().find(|name| !has_zone(name)).cloned();
+        if let (Some(first), false) = (without_zone, conditions.dates.is_anything()) {
             let rule = describe_rule(name);
             let message = format!("{rule} depends on dates, but the table has no zone");
             definitions.zone.require(message, &first.span, reporter);

@@ -1,5 +1,6 @@
 //! Tests of a table, `[[test]]`: their calls and expectations, before they run.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::definitions::Definitions;
@@ -15,7 +16,8 @@ use crate::domain::party::{NumberFormat, Party};
 use crate::rules::load::chunks::ChunkKind;
 use crate::rules::load::raw::{Entries, RawExpectation, RawTest, RawValue, Spanned, parse};
 use crate::rules::model::pattern::matches_many;
-use crate::rules::{CheckContext, Expected, Test, parse_timestamp};
+use crate::rules::model::zone::parse_zone;
+use crate::rules::{CheckContext, Expected, Test, parse_timestamp, repeated_time};
 
 /// Source of tests if the settings are unknown.
 const DEFAULT_SOURCE: &str = "test";
@@ -66,12 +68,7 @@ impl TestChecker<'_, '_> {
             ..Fields::unknown(channel.unwrap_or(Channel::Call))
         };
         let (source, platform) = self.source_of(raw, fields.channel);
-        let zone = self.definitions.zone.get();
-        let at = raw.at.as_ref().and_then(|at| {
-            parse_timestamp(&at.value, &zone)
-                .map_err(|problem| self.reporter.problem(&at.span, problem))
-                .ok()
-        });
+        let at = self.time_of(raw);
         let expected = match &raw.expect {
             Some(expect) => self.expected(expect),
             None => {
@@ -87,6 +84,35 @@ impl TestChecker<'_, '_> {
         let name = named?.value.as_str().into();
         let is_valid = !raw.invalid && self.reporter.report.error_count() == before;
         is_valid.then_some(Test { name, fields, source, platform, at, expected, location })
+    }
+
+    /// Returns the time of a test, and says which one is meant if the clocks show it twice.
+    fn time_of(&mut self, raw: &RawTest) -> Option<Timestamp> {
+        let own = raw.zone.as_ref().and_then(|zone| {
+            parse_zone(&zone.value)
+                .map_err(|problem| self.reporter.problem(&zone.span, problem))
+                .ok()
+        });
+        let Some(at) = &raw.at else {
+            if let Some(zone) = &raw.zone {
+                let message = "the test has a `zone`, but no `at`".to_owned();
+                self.reporter
+                    .error("bad-time", &zone.span, message)
+                    .help("add the time, such as at = \"2026-12-25 00:10\", or remove `zone`");
+            }
+            return None;
+        };
+        if own.is_none() && raw.zone.is_some() {
+            return None;
+        }
+        let zone = own.unwrap_or_else(|| self.definitions.zone.get());
+        if let Some(note) = repeated_time(&at.value, &zone) {
+            let location = self.reporter.location(&at.span);
+            self.reporter.report.note("repeated-time", Some(location), note);
+        }
+        parse_timestamp(&at.value, &zone)
+            .map_err(|problem| self.reporter.problem(&at.span, problem))
+            .ok()
     }
 
     fn party(&mut self, raw: Option<&Spanned<String>>) -> Party {

@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use crate::domain::call::{Call, Channel, Platform};
 use crate::domain::facts::Facts;
 use crate::rules::{
-    Conditions, NamedRef, NumberMatcher, ResolvedCall, Rule, RuleSet, Selector, WhereClause,
+    Conditions, Dates, NamedRef, NumberMatcher, ResolvedCall, Rule, RuleSet, Selector, WhereClause,
 };
 
 /// A call with the facts that conditions need.
@@ -63,8 +63,15 @@ impl<'c> MatchContext<'c> {
         })
     }
 
+    /// Returns the date of the call in the zone of a set of days.
+    pub(crate) fn date_of(&self, dates: &Dates) -> Date {
+        self.used_time.set(true);
+        dates.date_at(self.at, &self.table.zone)
+    }
+
     fn is_date(&self, dates: &NamedRef) -> bool {
-        self.table.dates[dates.index].contains(self.today())
+        let dates = &self.table.dates[dates.index];
+        dates.contains(if dates.zone.is_none() { self.today() } else { self.date_of(dates) })
     }
 }
 

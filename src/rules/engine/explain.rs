@@ -157,7 +157,16 @@ impl fmt::Display for StepReason<'_, '_> {
                 write!(f, "hours {expected}: {}", states.collect::<Vec<_>>().join(", "))
             }
             Mismatch::Dates(expected) => {
-                write!(f, "dates {expected}: today is {}", context.today())
+                let all = || entries(expected).map(|entry| &context.table.dates[entry.index]);
+                if all().all(|dates| dates.zone.is_none()) {
+                    return write!(f, "dates {expected}: today is {}", context.today());
+                }
+                let days = all().map(|dates| {
+                    let zone = dates.zone.as_ref().unwrap_or(&context.table.zone);
+                    let zone = zone.iana_name().unwrap_or("the zone of the table");
+                    format!("{} is {} in {zone}", dates.name, context.date_of(dates))
+                });
+                write!(f, "dates {expected}: today of {}", days.collect::<Vec<_>>().join(", "))
             }
             Mismatch::Where(condition) => match condition.operand.value(&context.call) {
                 Some(actual) => {
