@@ -16,7 +16,10 @@ pub(crate) fn read(text: &str) -> FileDays {
 /// Reads lines whose first column is a day or a range. A date in the second column ends a range.
 fn read_csv(text: &str) -> FileDays {
     let mut found = FileDays::default();
-    let first_line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let first_line = text
+        .lines()
+        .find(|line| !line.trim().is_empty() && !line.starts_with('#'))
+        .unwrap_or_default();
     let declared = first_line.trim_matches('"').strip_prefix("sep=");
     let unquoted: String = first_line.split('"').step_by(2).collect();
     let separator = match declared {
@@ -32,7 +35,7 @@ fn read_csv(text: &str) -> FileDays {
     let mut is_first = true;
     for record in reader.records().map_while(Result::ok) {
         let cell = |column: usize| record.get(column).unwrap_or_default().trim();
-        let is_sep = is_first && declared.is_some();
+        let is_sep = is_first && cell(0).starts_with("sep=");
         let is_blank = record.iter().all(|cell| cell.trim().is_empty());
         let has_no_digit = !cell(0).contains(|c: char| c.is_ascii_digit());
         let is_header = is_first && has_no_digit && DaySpec::parse(cell(0)).is_err();
@@ -108,7 +111,7 @@ mod tests {
         check("\u{feff}date,name\r\n2026-12-24,Christmas Eve\r\n", &["2026-12-24..2026-12-24"]);
         check("from;to;name\n2026-12-24;2026-12-26;\"A; B\"\n", &["2026-12-24..2026-12-26"]);
         check("day\n2026-12-24..2026-12-26\n", &["2026-12-24..2026-12-26"]);
-        check("# closed\n\n2026-12-24,,x\n;;\n", &["2026-12-24..2026-12-24"]);
+        check("# closed\n\n2026-12-24,,x\n,,\n", &["2026-12-24..2026-12-24"]);
         check("sep=;\nday;name\n2026-12-24;Heiligabend\n", &["2026-12-24..2026-12-24"]);
         check("2026-12-24\t2026-12-25\n", &["2026-12-24..2026-12-25"]);
         check("12-25\neaster-2,Good Friday\n", &["12-25", "easter-2"]);

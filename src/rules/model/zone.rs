@@ -119,9 +119,6 @@ fn city_of_abbreviation(text: &str) -> Option<&'static str> {
             name.eq_ignore_ascii_case(text) || is_posix && name.eq_ignore_ascii_case(word)
         })
     };
-    if is_posix && ["UTC", "GMT", "Etc"].iter().any(|other| other.eq_ignore_ascii_case(word)) {
-        return None;
-    }
     ABBREVIATIONS.iter().find(|(_, names)| has(names)).map(|(city, _)| *city)
 }
 
@@ -182,7 +179,11 @@ fn find_place<'n>(text: &str, names: &[&'n str]) -> Option<Place<'n>> {
     if let Some(city) = whole_name {
         return Some(Place { city, is_wide: false });
     }
-    find_windows_zone(text).or_else(|| find_city(text, names)).or_else(|| {
+    // `Central European Standard Time` is Warsaw in Windows, and no more than a region elsewhere.
+    let is_windows = text.to_lowercase().contains("standard time");
+    let windows = || find_windows_zone(text);
+    let found = if is_windows { windows() } else { None };
+    found.or_else(|| find_city(text, names)).or_else(windows).or_else(|| {
         let parts: Vec<&str> = text.split(['/', '\\', ',', ';', '(', ')', '&']).collect();
         let is_path = text.contains(['/', '\\']);
         let find = |part: &&str| find_city(part, names);
@@ -192,7 +193,7 @@ fn find_place<'n>(text: &str, names: &[&'n str]) -> Option<Place<'n>> {
 
 fn find_windows_zone(text: &str) -> Option<Place<'static>> {
     let wanted = key(&without_time(text));
-    let zone = WINDOWS_ZONES.iter().find(|(name, _)| key(name) == wanted)?;
+    let zone = WINDOWS_ZONES.iter().find(|(name, _)| key(&without_time(name)) == wanted)?;
     // `Pacific` alone is as much a time as a name of Windows; `Paris` is none.
     text.to_lowercase().contains("time").then_some(Place { city: zone.1, is_wide: false })
 }

@@ -160,12 +160,15 @@ const GROUPS: [(&str, &str); 14] = [
 
 /// Reads days into keys of a rule table: `sat & sun` into `sat-sun`, `mon, wed` into two keys.
 fn days(text: &str) -> Option<Vec<String>> {
+    if let Some((_, range)) = GROUPS.iter().find(|(words, _)| *words == text) {
+        return Some(vec![(*range).to_owned()]);
+    }
     let text = replace_words(&replace_words(text, &TO, "-"), &AND, ",");
     let parts =
         text.split([',', ';', '&', '+', '/']).map(|part| part.trim_matches([' ', ':', '.']));
     let mut chosen = [false; 7];
     let mut ranges = Vec::new();
-    for part in std::iter::once(text.trim()).filter(|text| *text == "24/7").chain(parts) {
+    for part in parts {
         if let Some((_, range)) = GROUPS.iter().find(|(words, _)| *words == part) {
             ranges.push((*range).to_owned());
             let (first, last) = range.split_once('-')?;

@@ -40,7 +40,8 @@ fn finds_zones_regardless_of_case() {
         assert!(parse_zone(name).is_ok(), "{name}");
     }
     for name in ["UTC", "Etc/UTC", "GMT", "Zulu"] {
-        assert_eq!(parse_zone(name).unwrap().to_fixed_offset().unwrap().seconds(), 0, "{name}");
+        let summer = "2026-07-15T12:00:00Z".parse().unwrap();
+        assert_eq!(parse_zone(name).unwrap().to_offset(summer).seconds(), 0, "{name}");
     }
 }
 
@@ -107,6 +108,7 @@ fn a_name_of_windows_is_refused_with_its_city() {
     for (name, city) in WINDOWS_ZONES {
         let full = match name.split_once(" (") {
             Some((name, rest)) => format!("{name} Standard Time ({rest}"),
+            None if name.contains(" Time") => name.to_owned(),
             None => format!("{name} Standard Time"),
         };
         check_city(&full, city);
