@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_without_errors};
 use crate::domain::facts::Facts;
 use crate::explain::{Question, explain_call, parse_saved_call, parse_time};
-use crate::rules::parse_party;
+use crate::rules::{parse_party, repeated_time};
 use crate::settings::Purpose;
 
 /// Show the rules up to the deciding one, and the reply that each platform would receive.
@@ -59,6 +59,9 @@ impl Explain {
                 parse_time(text, &table).map_err(|invalid| anyhow::anyhow!("--at: {invalid}"))?
             }
         };
+        if let Some(note) = self.at.as_ref().and_then(|text| repeated_time(text, &table.zone)) {
+            writeln!(std::io::stderr(), "note: {note}")?;
+        }
         let question = Question { source, fields: &fields, facts: Facts { at }, all: self.all };
         let explained = explain_call(&table, settings.sources.iter(), question)?;
         let mut stdout = std::io::stdout().lock();

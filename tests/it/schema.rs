@@ -145,8 +145,9 @@ fn the_shipped_files_match_their_schema() {
 // ---- reference of keys in the documentation
 
 /// Tables in `docs/rules.md`, by the name in `<!-- keys: NAME -->`, with their place in the schema.
-const RULES: [(&str, &str); 5] = [
+const RULES: [(&str, &str); 6] = [
     ("rules", ""),
+    ("dates", "/properties/dates/additionalProperties"),
     ("hours", "/properties/hours/additionalProperties"),
     ("rule", "/properties/rule/items"),
     ("test", "/properties/test/items"),

@@ -10,7 +10,7 @@ use jiff::civil::Date;
 
 use super::file_days::{FileDays, LineProblem};
 use crate::diagnostics::Problem;
-use recurrence::{BAD_CALENDAR, Recurrence};
+use recurrence::Recurrence;
 
 /// Returns whether a text is a calendar.
 pub(crate) fn is_calendar(text: &str) -> bool {
@@ -24,7 +24,7 @@ pub(crate) fn read(text: &str) -> FileDays {
         reader.line(number, &line);
     }
     if let Some(event) = reader.event.take() {
-        let problem = Problem::new(BAD_CALENDAR, "the calendar ends within an event".to_owned())
+        let problem = Problem::new("bad-calendar", "the calendar ends within an event".to_owned())
             .help("export it again; the file is incomplete");
         reader.found.errors.push(LineProblem::new(event.line, "BEGIN:VEVENT", "", problem));
     }
@@ -142,7 +142,7 @@ impl Reader {
                 Some((.., Some(start))) => self.add_days(&event, *start),
                 None => {
                     let message = "the event has no DTSTART".to_owned();
-                    let problem = Problem::new(BAD_CALENDAR, message);
+                    let problem = Problem::new("bad-calendar", message);
                     let problem = LineProblem::new(event.line, "BEGIN:VEVENT", "", problem);
                     self.found.errors.push(problem);
                 }

@@ -4,9 +4,6 @@ use jiff::civil::{Date, Weekday};
 
 use crate::diagnostics::Problem;
 
-/// Code of errors in calendars.
-pub(super) const BAD_CALENDAR: &str = "bad-calendar";
-
 /// Last year into which an event without an end recurs.
 const LAST_YEAR: i16 = 2100;
 
@@ -133,7 +130,7 @@ fn parse_weekday(text: &str) -> Option<(i8, Weekday)> {
 
 fn unreadable(part: &str) -> Problem {
     let message = format!("`{part}`: only simple yearly events are read");
-    Problem::new(BAD_CALENDAR, message).help(
+    Problem::new("bad-calendar", message).help(
         "take the event out of the calendar, and write its days in `days`, such as \
          `every 2nd fri from 2026-11-27` or `last mon of may`",
     )
