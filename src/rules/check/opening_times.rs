@@ -47,17 +47,14 @@ fn week_line(
 ) -> (Vec<Weekday>, Vec<TimeSpan>) {
     let weekdays = parse_weekdays(&days.value);
     let (spans, mut problems) = read_spans(times);
-    let has_unknown_days = weekdays.is_err();
     let weekdays = weekdays.unwrap_or_else(|problem| {
         problems.insert(0, (days.span.clone(), problem));
         Vec::new()
     });
     let texts: Vec<&str> = times.iter().map(|text| text.value.as_str()).collect();
     let correct = || correct_week(&days.value, &texts);
-    let is_corrected = report_problems(problems, correct, |day| day.to_owned(), reporter);
+    report_problems(problems, correct, |day| day.to_owned(), reporter);
     warn_of_last_minute(times, correct, |day| day.to_owned(), reporter);
-    // A misspelt day whose times are right is reported on its own.
-    let weekdays = if is_corrected && has_unknown_days { Vec::new() } else { weekdays };
     (weekdays, spans)
 }
 
@@ -90,21 +87,20 @@ fn read_spans(times: &[Spanned<String>]) -> (Vec<TimeSpan>, Vec<Located>) {
 }
 
 /// Reports the problems of a line: the first one with the corrected line, otherwise each with its own
-/// help. Returns whether there was a corrected line.
+/// help.
 fn report_problems(
     problems: Vec<Located>,
     correct: impl Fn() -> Option<Correction>,
     key: impl Fn(&str) -> String,
     reporter: &mut Reporter<'_>,
-) -> bool {
-    let Some((span, first)) = problems.first() else { return false };
+) {
+    let mut problems = problems.into_iter();
+    let Some((span, first)) = problems.next() else { return };
     let Some(correction) = correct() else {
-        problems.into_iter().for_each(|(span, problem)| reporter.problem(&span, problem));
-        return false;
+        reporter.problem(&span, first);
+        return problems.for_each(|(span, problem)| reporter.problem(&span, problem));
     };
-    let message = first.message.clone();
-    reporter.error(first.code, span, message).help(help(&correction, key));
-    true
+    reporter.problem(&span, first.help(help(&correction, key)));
 }
 
 fn warn_of_last_minute(
@@ -127,7 +123,7 @@ fn help(correction: &Correction, key: impl Fn(&str) -> String) -> String {
     match correction {
         Correction::Closed => {
             "remove this entry: a weekday without a key is closed; other closed days \
-                               stand in a [dates] table, which `closed` names"
+                               belong in a [dates] table, which `closed` names"
                 .to_owned()
         }
         Correction::Lines(lines) => {

@@ -4,7 +4,6 @@ use csv::{ReaderBuilder, StringRecord};
 
 use super::calendar;
 use super::file_days::{FileDays, LineProblem};
-use crate::diagnostics::Problem;
 use crate::rules::model::dates::DaySpec;
 
 /// Reads the days of a calendar or of CSV, whichever the text is.
@@ -64,8 +63,7 @@ fn read_row(record: &StringRecord, text: &str, found: &mut FileDays) {
             let shown = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
             let part = if DaySpec::parse(first).is_ok() { second } else { first };
             let problem = match without_time(part) {
-                Some(day) => Problem::new(problem.code, problem.message)
-                    .help(format!("did you mean `{day}`? days have no time")),
+                Some(day) => problem.help(format!("did you mean `{day}`? days have no time")),
                 None => problem,
             };
             found.errors.push(LineProblem::new(line, shown, part, problem));

@@ -79,7 +79,7 @@ fn help(text: &str, zones: &TimeZoneDatabase) -> String {
     if let Some(offset) = offset {
         return match find_place(rest, &names) {
             Some(place) => did_you_mean(place.city),
-            None => help_for_offset(offset),
+            None => help_for_offset(text, offset),
         };
     }
     match find_place(text, &names) {
@@ -94,19 +94,38 @@ fn help(text: &str, zones: &TimeZoneDatabase) -> String {
     }
 }
 
-fn help_for_offset(minutes: i16) -> String {
-    let found = CITIES_BY_OFFSET.iter().find(|(offset, _)| *offset == minutes);
-    match found {
-        Some((0, city)) => {
+fn help_for_offset(text: &str, minutes: i16) -> String {
+    let city_at = |minutes: i16| {
+        let found = CITIES_BY_OFFSET.iter().find(|(offset, _)| *offset == minutes);
+        found.map(|(_, city)| *city)
+    };
+    match city_at(minutes) {
+        Some(city) if minutes == 0 => {
             format!("write `UTC`; if the clocks change in summer, the city, such as `{city}`")
         }
-        Some((_, city)) => {
+        Some(city) if is_etc(text) => {
+            // Whoever writes this name has often the other sign in mind.
+            let shown = |minutes: i16| format!("UTC{:+}", minutes / 60);
+            let other = city_at(-minutes).map_or(String::new(), |other| {
+                format!("; for {}, such as `{other}`", shown(-minutes))
+            });
+            format!(
+                "the signs of these names are reversed, and a fixed offset knows no summer time; for \
+                 {}, write the city, such as `{city}`{other}",
+                shown(minutes),
+            )
+        }
+        Some(city) => {
             format!("a fixed offset knows no summer time; write the city, such as `{city}`")
         }
         None => "a fixed offset knows no summer time; write the city of the zone, as in \
                  `America/New_York`"
             .to_owned(),
     }
+}
+
+fn is_etc(text: &str) -> bool {
+    text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("etc/"))
 }
 
 /// Returns the city of `EST`, `EST5EDT` or `CET-1CEST,M3.5.0,M10.5.0/3`.
@@ -125,7 +144,6 @@ fn city_of_abbreviation(text: &str) -> Option<&'static str> {
 /// Parses `GMT+1`, `UTC-6`, `UTC+01:00`, `+0530` and `Etc/GMT-1` into minutes east of Greenwich.
 fn parse_offset(text: &str) -> Option<i16> {
     let upper = text.to_ascii_uppercase().replace(['\u{2212}', '\u{2013}'], "-");
-    let is_etc = upper.starts_with("ETC/");
     let mut rest = upper.trim_start_matches("ETC/");
     for prefix in ["UTC", "GMT", "Z"] {
         rest = rest.strip_prefix(prefix).unwrap_or(rest).trim_start();
@@ -156,7 +174,7 @@ fn parse_offset(text: &str) -> Option<i16> {
         return None;
     }
     // The database counts `Etc/GMT+1` west of Greenwich.
-    let sign = if is_etc { -sign } else { sign };
+    let sign = if is_etc(text) { -sign } else { sign };
     Some(sign * (hours * 60 + minutes))
 }
 

@@ -14,11 +14,16 @@ pub(super) fn contains(days: &[DaySpec], listed: &ListedDays, date: Date) -> boo
     if is_weekend(date) {
         return false;
     }
-    days.iter().any(|day| match day {
-        DaySpec::Moved { day, to: MovesTo::NearestWorkday } => is_observed(*day, date),
-        _ => false,
-    }) || days.iter().any(|day| moves_to_next_workday(day).is_some())
-        && is_substitute(days, listed, date)
+    let moves_here = |day| is_observed(day, date);
+    days.iter().filter_map(|day| moving(day, MovesTo::NearestWorkday)).any(moves_here)
+        || days.iter().any(|day| moving(day, MovesTo::NextWorkday).is_some())
+            && is_substitute(days, listed, date)
+}
+
+/// Returns the day of a holiday that moves in this way.
+fn moving(day: &DaySpec, wanted: MovesTo) -> Option<MonthDay> {
+    let DaySpec::Moved { day, to } = day else { return None };
+    (*to == wanted).then_some(*day)
 }
 
 fn is_weekend(date: Date) -> bool {
@@ -27,10 +32,12 @@ fn is_weekend(date: Date) -> bool {
 
 /// Returns whether a holiday on a weekend is observed on this workday.
 fn is_observed(day: MonthDay, date: Date) -> bool {
-    let weekend = match date.weekday() {
-        Weekday::Friday => date.tomorrow(),
-        Weekday::Monday => date.yesterday(),
-        _ => return false,
+    let weekend = if date.weekday() == Weekday::Friday {
+        date.tomorrow()
+    } else if date.weekday() == Weekday::Monday {
+        date.yesterday()
+    } else {
+        return false;
     };
     weekend.is_ok_and(|weekend| day.is_on(weekend))
 }
@@ -42,7 +49,7 @@ fn is_substitute(days: &[DaySpec], listed: &ListedDays, date: Date) -> bool {
     for before in (0..=LOOK_BACK_DAYS).rev() {
         let Ok(today) = date.checked_sub(before.days()) else { continue };
         if is_weekend(today) {
-            let moving = days.iter().filter_map(moves_to_next_workday);
+            let moving = days.iter().filter_map(|day| moving(day, MovesTo::NextWorkday));
             without_a_day += moving.filter(|day| day.is_on(today)).count();
         } else if without_a_day > 0 && !listed.contains(today) && !is_holiday(days, today) {
             without_a_day -= 1;
@@ -54,18 +61,9 @@ fn is_substitute(days: &[DaySpec], listed: &ListedDays, date: Date) -> bool {
     false
 }
 
-fn moves_to_next_workday(day: &DaySpec) -> Option<MonthDay> {
-    match day {
-        DaySpec::Moved { day, to: MovesTo::NextWorkday } => Some(*day),
-        _ => None,
-    }
-}
-
 /// Returns whether the set has this date for another reason than a move to the next workday.
 fn is_holiday(days: &[DaySpec], date: Date) -> bool {
-    let is_observed = |day: &DaySpec| match day {
-        DaySpec::Moved { day, to: MovesTo::NearestWorkday } => is_observed(*day, date),
-        _ => false,
-    };
-    days.iter().any(|day| day.names(date) || is_observed(day))
+    let moves_here = |day| is_observed(day, date);
+    days.iter()
+        .any(|day| day.names(date) || moving(day, MovesTo::NearestWorkday).is_some_and(moves_here))
 }

@@ -172,7 +172,7 @@ fn parse_range(text: &str, from: &str, to: &str) -> Result<DaySpec, Problem> {
 const MAX_OFFSET: i16 = 366;
 
 /// Splits `easter - 2` into the day and its offset.
-fn split_offset<'t>(text: &'t str) -> Result<(&'t str, i16), Problem> {
+fn split_offset(text: &str) -> Result<(&str, i16), Problem> {
     let Some(at) = text.find(['+', '-']) else { return Ok((text.trim(), 0)) };
     let (day, offset) = text.split_at(at);
     let days = number::<i16>(offset[1..].trim()).filter(|days| *days <= MAX_OFFSET);

@@ -306,10 +306,10 @@ fn an_observed_day_moves_to_the_nearest_workday() {
         for year in 2023..=2041 {
             let holiday = Date::new(year, month, day).unwrap();
             expected.push(holiday);
-            match holiday.weekday() {
-                Weekday::Saturday => expected.push(holiday.yesterday().unwrap()),
-                Weekday::Sunday => expected.push(holiday.tomorrow().unwrap()),
-                _ => {}
+            if holiday.weekday() == Weekday::Saturday {
+                expected.push(holiday.yesterday().unwrap());
+            } else if holiday.weekday() == Weekday::Sunday {
+                expected.push(holiday.tomorrow().unwrap());
             }
         }
         check_all_days(&[&entry], |date| expected.contains(&date));

@@ -204,19 +204,14 @@ fn range(first: usize, last: usize) -> String {
 
 /// Returns the keys for these days, a range for days in a row.
 fn runs(chosen: &[bool; 7]) -> Vec<String> {
-    let mut runs = Vec::new();
-    let mut first = None;
-    for day in 0..=7 {
-        match (first, day < 7 && chosen[day]) {
-            (None, true) => first = Some(day),
-            (Some(start), false) => {
-                runs.push(range(start, day - 1));
-                first = None;
-            }
-            (None, false) | (Some(_), true) => {}
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for (day, _) in chosen.iter().enumerate().filter(|(_, chosen)| **chosen) {
+        match runs.last_mut().filter(|(_, last)| last + 1 == day) {
+            Some((_, last)) => *last = day,
+            None => runs.push((day, day)),
         }
     }
-    runs
+    runs.into_iter().map(|(first, last)| range(first, last)).collect()
 }
 
 const CLOSED: [&str; 10] = [

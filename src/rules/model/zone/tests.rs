@@ -51,21 +51,34 @@ fn a_fixed_offset_is_refused_with_a_city() {
         let help = "a fixed offset knows no summer time; write the city, such as";
         check(text, &format!("{help} `{city}`"));
     };
-    for text in
-        ["GMT+1", "UTC+1", "utc+01:00", "+01:00", "+0100", "GMT +1", "Etc/GMT-1", "UTC+1:00"]
-    {
+    for text in ["GMT+1", "UTC+1", "utc+01:00", "+01:00", "+0100", "GMT +1", "UTC+1:00"] {
         check(text, "Europe/Berlin");
     }
     check("UTC-6", "America/Chicago");
     check("UTC\u{2212}5", "America/New_York");
-    check("Etc/GMT+1", "Atlantic/Azores");
-    check("Etc/GMT+5", "America/New_York");
     check("+05:30", "Asia/Kolkata");
     check("(UTC+01:00)", "Europe/Berlin");
     check("UTC-02", "America/Noronha");
     let form = "a fixed offset knows no summer time; write the city of the zone, as in \
                 `America/New_York`";
     super::tests::check("UTC-12", form);
+    let etc = "the signs of these names are reversed, and a fixed offset knows no summer time; for";
+    for (text, cities) in [
+        (
+            "Etc/GMT+1",
+            "UTC-1, write the city, such as `Atlantic/Azores`; for UTC+1, such as `Europe/Berlin`",
+        ),
+        (
+            "etc/gmt-1",
+            "UTC+1, write the city, such as `Europe/Berlin`; for UTC-1, such as `Atlantic/Azores`",
+        ),
+        (
+            "Etc/GMT+6",
+            "UTC-6, write the city, such as `America/Chicago`; for UTC+6, such as `Asia/Dhaka`",
+        ),
+    ] {
+        super::tests::check(text, &format!("{etc} {cities}"));
+    }
     let utc = "write `UTC`; if the clocks change in summer, the city, such as `Europe/London`";
     for text in ["UTC+0", "GMT+0", "GMT-0", "GMT0", "+00:00", "Etc/GMT+0", "Etc/GMT0", "Z"] {
         super::tests::check(text, utc);
