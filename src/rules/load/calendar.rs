@@ -136,6 +136,7 @@ impl Reader {
             if event.replaces.is_none() {
                 event.exceptions.extend(replaced.get(&event.uid).into_iter().flatten());
             }
+            event.exceptions.sort_unstable();
             match &event.start {
                 _ if event.is_cancelled => {}
                 Some((line, text, None)) => timed.push((*line, text.clone())),
@@ -179,7 +180,7 @@ impl Reader {
             }
         }
         starts.extend(&event.further);
-        starts.retain(|day| !event.exceptions.contains(day));
+        starts.retain(|day| event.exceptions.binary_search(day).is_err());
         self.found.ranges.extend(starts.into_iter().map(|first| (first, last(first))));
     }
 }

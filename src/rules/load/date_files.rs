@@ -31,6 +31,7 @@ fn read_csv(text: &str) -> FileDays {
     let mut builder = ReaderBuilder::new();
     builder.has_headers(false).flexible(true).delimiter(separator).comment(Some(b'#'));
     let mut reader = builder.from_reader(text.as_bytes());
+    let lines: Vec<&str> = text.lines().collect();
     let mut is_first = true;
     for record in reader.records().map_while(Result::ok) {
         let cell = |column: usize| record.get(column).unwrap_or_default().trim();
@@ -40,13 +41,13 @@ fn read_csv(text: &str) -> FileDays {
         let is_header = is_first && has_no_digit && DaySpec::parse(cell(0)).is_err();
         is_first &= is_sep || is_blank;
         if !is_sep && !is_blank && !is_header {
-            read_row(&record, text, &mut found);
+            read_row(&record, &lines, &mut found);
         }
     }
     found
 }
 
-fn read_row(record: &StringRecord, text: &str, found: &mut FileDays) {
+fn read_row(record: &StringRecord, lines: &[&str], found: &mut FileDays) {
     let cell = |column: usize| record.get(column).unwrap_or_default().trim();
     let (first, second) = (cell(0), cell(1));
     let is_range = looks_like_a_date(second) && !first.contains("..");
@@ -60,7 +61,7 @@ fn read_row(record: &StringRecord, text: &str, found: &mut FileDays) {
         Ok(day) => found.days.push(day),
         Err(problem) => {
             let line = record.position().map_or(0, |position| position.line() as usize);
-            let shown = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+            let shown = lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
             let part = if DaySpec::parse(first).is_ok() { second } else { first };
             let problem = match without_time(part) {
                 Some(day) => problem.help(format!("did you mean `{day}`? days have no time")),

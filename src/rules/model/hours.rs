@@ -175,7 +175,7 @@ impl fmt::Display for TimeSpan {
     }
 }
 
-pub(super) const BAD_TIME: &str = "bad-time";
+const BAD_TIME: &str = "bad-time";
 
 /// Parses comma-separated spans: `09:00-12:30, 13:30-18:00`.
 ///

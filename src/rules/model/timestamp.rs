@@ -5,8 +5,10 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{Timestamp, ToSpan};
 
 use super::dates::parse;
-use super::hours::{BAD_TIME, parse_start_time};
+use super::hours::parse_start_time;
 use crate::diagnostics::Problem;
+
+const BAD_TIME: &str = "bad-time";
 
 /// Code of the error about a local time that the clocks skip.
 const SKIPPED_TIME: &str = "skipped-time";

@@ -13,7 +13,7 @@ use windows::WINDOWS_ZONES;
 const BAD_ZONE: &str = "bad-zone";
 
 /// Names that the IANA database has for fixed offsets and for rules without a place, besides
-/// `Etc/GMT+1`. The first three have no summer time where people expect it.
+/// `Etc/GMT+1`.
 const NAMES_WITHOUT_A_PLACE: [&str; 17] = [
     "EST",
     "MST",
