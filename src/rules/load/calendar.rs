@@ -26,7 +26,7 @@ pub(crate) fn read(text: &str) -> FileDays {
     if let Some(event) = reader.event.take() {
         let problem = Problem::new("bad-calendar", "the calendar ends within an event".to_owned())
             .help("export it again; the file is incomplete");
-        reader.found.errors.push(LineProblem::new(event.line, "BEGIN:VEVENT", "", problem));
+        reader.found.errors.push(LineProblem::at(event.line, "BEGIN:VEVENT", "", problem));
     }
     reader.finish()
 }
@@ -144,7 +144,7 @@ impl Reader {
                 None => {
                     let message = "the event has no DTSTART".to_owned();
                     let problem = Problem::new("bad-calendar", message);
-                    let problem = LineProblem::new(event.line, "BEGIN:VEVENT", "", problem);
+                    let problem = LineProblem::at(event.line, "BEGIN:VEVENT", "", problem);
                     self.found.errors.push(problem);
                 }
             }
@@ -156,7 +156,7 @@ impl Reader {
             };
             let problem = Problem::new("timed-event", format!("{events} left out"))
                 .help("only events that last all day are days of `dates`");
-            self.found.warnings.push(LineProblem::new(*line, text, "", problem));
+            self.found.warnings.push(LineProblem::at(*line, text, "", problem));
         }
         self.found
     }
@@ -174,7 +174,7 @@ impl Reader {
             match Recurrence::parse(rule) {
                 Ok(recurrence) => starts = recurrence.days_from(start),
                 Err(problem) => {
-                    self.found.errors.push(LineProblem::new(*line, text, rule, problem));
+                    self.found.errors.push(LineProblem::at(*line, text, rule, problem));
                     return;
                 }
             }

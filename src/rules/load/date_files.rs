@@ -67,7 +67,7 @@ fn read_row(record: &StringRecord, lines: &[&str], found: &mut FileDays) {
                 Some(day) => problem.help(format!("did you mean `{day}`? days have no time")),
                 None => problem,
             };
-            found.errors.push(LineProblem::new(line, shown, part, problem));
+            found.errors.push(LineProblem::at(line, shown, part, problem));
         }
     }
 }

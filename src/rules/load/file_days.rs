@@ -31,7 +31,7 @@ pub(crate) struct LineProblem {
 
 impl LineProblem {
     /// Creates a problem with a line of which `part` is at fault.
-    pub(crate) fn new(line: usize, text: &str, part: &str, problem: Problem) -> LineProblem {
+    pub(crate) fn at(line: usize, text: &str, part: &str, problem: Problem) -> LineProblem {
         let start = text.find(part).filter(|_| !part.is_empty());
         let span = start.map_or(0..text.len(), |start| start..start + part.len());
         LineProblem { line, text: text.to_owned(), span, problem }
