@@ -20,9 +20,9 @@ pub use check::context::{CheckContext, Progress, SourceInfo};
 pub use load::files::{FileStamp, Snapshot};
 pub use load::json_schema;
 pub use model::condition::{Comparison, ExpectedValue, Number, Operand, WhereClause};
-pub use model::dates::{Dates, DaySpec};
+pub use model::dates::{Dates, DaySpec, ListedDays};
 pub(crate) use model::history::NAME as HISTORY;
-pub use model::hours::{Hours, HoursStatus, parse_timestamp};
+pub use model::hours::{Hours, HoursStatus};
 pub use model::index::{Index, PartyKeys};
 pub use model::lists::{
     Cell, Column, Item, List, ListId, Lists, ResolvedCall, ResolvedParty, Row, Side,
@@ -39,6 +39,7 @@ pub use model::template::{
     ColumnLookup, MAX_VALUE_BYTES, NoColumns, NoText, Template, TemplateContext,
 };
 pub use model::test::{Expected, Test};
+pub use model::timestamp::{parse_timestamp, repeated_time};
 pub use model::{
     Action, Agent, AgentRef, Arm, Conditions, NamedRef, NamedSplit, PlatformIds, RefTarget, Rule,
     RuleAdditions, RuleSet, Scope, Split, SplitOfRow,

@@ -11,7 +11,7 @@ use crate::domain::facts::Facts;
 use crate::explain::{Question, explain_call, parse_saved_call, parse_time};
 use crate::lookup::{HistorySource, LookupService};
 use crate::records::{NumberPolicy, Store};
-use crate::rules::{RuleSet, parse_party};
+use crate::rules::{RuleSet, parse_party, repeated_time};
 use crate::settings::{Purpose, Settings};
 use crate::source::Source;
 use crate::telemetry::LookupCounters;
@@ -67,6 +67,9 @@ impl Explain {
                 parse_time(text, &table).map_err(|invalid| anyhow::anyhow!("--at: {invalid}"))?
             }
         };
+        if let Some(note) = self.at.as_ref().and_then(|text| repeated_time(text, &table.zone)) {
+            writeln!(std::io::stderr(), "note: {note}")?;
+        }
         let facts = match self.live {
             true => ask_lookups(&settings, &table, source, &fields, at)?,
             false => Facts::at(at),

@@ -124,11 +124,12 @@ pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timesta
     if let Some(ago) = ago(text) {
         return now.checked_sub(ago).map_err(|_| format!("`{text}` is too long ago"));
     }
-    rules::parse_timestamp(text, zone).map_err(|_| {
-        format!(
+    rules::parse_timestamp(text, zone).map_err(|problem| match problem.code {
+        "skipped-time" => problem.to_string(),
+        _ => format!(
             "`{text}` is not a time: use an age, 90m, 24h or 7d; a date, 2026-11-01; a time, \
              2026-11-01T09:30; or a time with an offset from UTC, 2026-11-01T09:30:00Z"
-        )
+        ),
     })
 }
 

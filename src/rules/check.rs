@@ -10,12 +10,14 @@ mod agents;
 mod columns;
 mod conditions;
 pub(crate) mod context;
+mod dates;
 mod definitions;
 mod finish;
 mod lists;
 mod locations;
 mod lookups;
 mod named;
+mod opening_times;
 mod outcome;
 mod patterns;
 mod raw_table;
@@ -67,7 +69,7 @@ pub(super) fn check(
 ) -> Checked {
     let reporter = &mut Reporter::new(report);
     let mut raw = RawTable::parse(files, reporter);
-    let mut definitions = Definitions::new(&mut raw, context, reporter);
+    let mut definitions = Definitions::new(&mut raw, context, table_files, reporter);
     let mut lists = OpenLists::open(&mut raw, definitions.country, table_files, reporter);
     let rules = RuleChecker::new(context, &mut definitions, &mut lists, reporter);
     let mut rules = rules.check(&mut raw, progress);

@@ -1,7 +1,10 @@
 //! Reads the files of a rule table: TOML, split into chunks and read into raw values with their
-//! locations, and the rows of lists.
+//! locations, the rows of lists, and the days of files.
 
+mod calendar;
 pub(crate) mod chunks;
+pub(crate) mod date_files;
+pub(crate) mod file_days;
 pub(crate) mod files;
 pub(crate) mod list_rows;
 pub(crate) mod raw;

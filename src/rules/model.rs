@@ -16,6 +16,8 @@ pub(crate) mod request_template;
 pub(crate) mod sql_query;
 pub(crate) mod template;
 pub(crate) mod test;
+pub(crate) mod timestamp;
+pub(crate) mod zone;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -97,8 +97,10 @@ fn golden_codes() -> BTreeSet<String> {
     let reports = cases().into_iter().map(|case| case.join("report.txt"));
     let texts = reports.map(|report| std::fs::read_to_string(report).unwrap_or_default());
     let codes = |text: String| {
-        let heads =
-            text.lines().filter(|line| line.starts_with("error[") || line.starts_with("warning["));
+        let is_head = |line: &&str| {
+            ["error[", "warning[", "note["].iter().any(|start| line.starts_with(start))
+        };
+        let heads = text.lines().filter(is_head);
         let codes = heads.filter_map(|line| line.split(['[', ']']).nth(1).map(str::to_owned));
         codes.collect::<Vec<_>>()
     };

@@ -43,6 +43,7 @@ mod service_manager;
 mod settings;
 mod sockets;
 mod tidy;
+mod time;
 #[cfg(feature = "otlp")]
 mod traces;
 mod transport;

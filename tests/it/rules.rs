@@ -1425,7 +1425,10 @@ pub(crate) fn table_codes() -> BTreeSet<String> {
         "src/rules",
         "src/rules/check",
         "src/rules/model",
+        "src/rules/model/dates",
+        "src/rules/model/zone",
         "src/rules/load",
+        "src/rules/load/calendar",
         "src/rules/load/raw",
         "src/rules/engine",
     ] {

@@ -64,7 +64,13 @@ impl RuleChecker<'_, '_> {
             dates: selector(&raw.dates, |text| self.named_ref(text, NameKind::Dates, numbers)),
             where_clauses: Vec::new(),
         };
-        if let (Some(first), false) = (raw.dates.first(), conditions.dates.is_anything()) {
+        let has_zone = |name: &&Spanned<String>| {
+            let name = name.value.trim_start_matches('!');
+            let mut all = self.definitions.dates.iter();
+            all.any(|dates| *dates.name == *name && dates.zone.is_some())
+        };
+        let without_zone = raw.dates.iter().find(|name| !has_zone(name)).cloned();
+        if let (Some(first), false) = (without_zone, conditions.dates.is_anything()) {
             let rule = describe_rule(name);
             let message = format!("{rule} depends on dates, but the table has no zone");
             self.definitions.zone.require(message, &first.span, self.reporter);

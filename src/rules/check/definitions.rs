@@ -7,15 +7,19 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::agents::Agents;
+use super::dates;
 use super::lookups::LookupDefinitions;
+use super::opening_times;
 use super::raw_table::RawTable;
 use super::reporter::{DATES, HOURS, Reporter};
 use super::usage::UsageTracker;
 use super::values;
-use crate::diagnostics::{Location, nearest};
+use crate::diagnostics::Location;
 use crate::domain::phone_number::Country;
-use crate::rules::load::raw::{RawDates, RawHours, RawTimes, Spanned};
-use crate::rules::model::hours::{TimeSpan, parse_spans, parse_weekdays, parse_zone};
+use crate::rules::load::files::TableFiles;
+use crate::rules::load::raw::{RawDates, RawHours, Spanned};
+use crate::rules::model::hours::parse_spans;
+use crate::rules::model::zone::parse_zone;
 use crate::rules::{CheckContext, Dates, DaySpec, Hours, NamedSplit};
 
 /// Definitions of all files of a table.
@@ -26,6 +30,8 @@ pub(super) struct Definitions {
     pub(super) agents: Agents,
     pub(super) dates: Vec<Arc<Dates>>,
     pub(super) dates_usage: UsageTracker,
+    /// Hashes of the files of dates.
+    pub(super) date_digests: Vec<[u8; 32]>,
     pub(super) hours: Vec<Hours>,
     pub(super) hours_usage: UsageTracker,
     pub(super) lookups: LookupDefinitions,
@@ -56,6 +62,7 @@ impl Definitions {
     pub(super) fn new(
         table: &mut RawTable,
         context: &CheckContext,
+        files: &mut TableFiles,
         reporter: &mut Reporter<'_>,
     ) -> Definitions {
         let all = || table.files.iter().flat_map(|file| &file.definitions);
@@ -65,6 +72,7 @@ impl Definitions {
             agents: Agents::new(all().all(|raw| raw.agents.is_none())),
             dates: Vec::new(),
             dates_usage: UsageTracker::default(),
+            date_digests: Vec::new(),
             hours: Vec::new(),
             hours_usage: UsageTracker::default(),
             lookups: LookupDefinitions::default(),
@@ -83,15 +91,18 @@ impl Definitions {
                 for lookup in std::mem::take(&mut raw.lookups) {
                     definitions.lookups.add(&lookup, context, reporter);
                 }
-                let today = definitions.zone.today(context);
-                for dates in std::mem::take(&mut raw.dates) {
-                    definitions.add_dates(&dates, today, reporter);
-                }
             }
         }
         definitions.agents.check_fallbacks(&context.fallback_agents, reporter);
-        // Hours refer to dates and need the zone, which can be in another file.
+        // Dates need the zone, which can be in another file; hours refer to dates.
         let today = definitions.zone.today(context);
+        for file in &mut table.files {
+            reporter.set_file(&file.source);
+            for dates in file.definitions.iter_mut().flat_map(|raw| std::mem::take(&mut raw.dates))
+            {
+                definitions.add_dates(&dates, today, files, reporter);
+            }
+        }
         for file in &mut table.files {
             reporter.set_file(&file.source);
             for hours in file.definitions.iter_mut().flat_map(|raw| std::mem::take(&mut raw.hours))
@@ -113,13 +124,20 @@ impl Definitions {
         self.country = self.country.or(country);
     }
 
-    fn add_dates(&mut self, raw: &RawDates, today: Date, reporter: &mut Reporter<'_>) {
+    fn add_dates(
+        &mut self,
+        raw: &RawDates,
+        today: Date,
+        files: &mut TableFiles,
+        reporter: &mut Reporter<'_>,
+    ) {
         let name = &raw.name;
         if let Some(first) = self.dates.iter().position(|dates| *dates.name == *name.value) {
             return reporter.duplicate_name("dates", name, self.dates_usage.location(first));
         }
-        let days = raw.days.iter().filter_map(|day| parse_day(day, today, reporter)).collect();
-        self.dates.push(Arc::new(Dates { name: name.value.as_str().into(), days }));
+        let (dates, digest) = dates::check(raw, today, files, reporter);
+        self.dates.push(Arc::new(dates));
+        self.date_digests.extend(digest);
         self.dates_usage.add(Some(reporter.location(&name.span)));
     }
 
@@ -129,15 +147,15 @@ impl Definitions {
             return reporter.duplicate_name("hours", name, self.hours_usage.location(first));
         }
         let zone = self.zone_of_hours(raw, reporter);
-        let week = parse_week(&raw.week, reporter);
+        let week = opening_times::of_week(&raw.week, reporter);
         let mut closed = Vec::new();
         for dates in &raw.closed {
             closed.extend(self.find_dates(dates, reporter).map(|dates| self.dates[dates].clone()));
         }
         let mut open = Vec::new();
         for (day, times) in &raw.open {
-            let times = parse_times(times, reporter);
-            open.extend(parse_day(day, today, reporter).map(|day| (day, times)));
+            let times = opening_times::of_date(day, times, reporter);
+            open.extend(dates::parse_day(day, today, reporter).map(|day| (day, times)));
         }
         // A date with a year takes precedence over one without.
         open.sort_by_key(|(day, _): &(DaySpec, _)| !day.has_a_year());
@@ -269,63 +287,4 @@ impl TableZone {
     fn today(&self, context: &CheckContext) -> Date {
         context.now.to_zoned(self.get()).date()
     }
-}
-
-/// Parses a day, and warns if it is in the past.
-fn parse_day(raw: &Spanned<String>, today: Date, reporter: &mut Reporter<'_>) -> Option<DaySpec> {
-    match DaySpec::parse(&raw.value) {
-        Ok(day) => {
-            if day.is_over(today) {
-                reporter
-                    .warning("date-over", &raw.span, format!("{day} is over"))
-                    .help("remove it, or omit the year if it recurs every year");
-            }
-            Some(day)
-        }
-        Err(problem) => {
-            reporter.problem(&raw.span, problem);
-            None
-        }
-    }
-}
-
-fn parse_week(raw: &RawTimes, reporter: &mut Reporter<'_>) -> [Vec<TimeSpan>; 7] {
-    let mut week: [Vec<_>; 7] = Default::default();
-    let mut keys: [Option<&str>; 7] = [None; 7];
-    for (days, times) in raw {
-        if let Some(key) = nearest(&days.value, ["zone", "closed", "open"]) {
-            let message = format!("`{}` is not a weekday", days.value);
-            reporter.error("bad-time", &days.span, message).help(format!("did you mean `{key}`?"));
-            continue;
-        }
-        let weekdays = parse_weekdays(&days.value);
-        let weekdays = weekdays.map_err(|problem| reporter.problem(&days.span, problem));
-        let times = parse_times(times, reporter);
-        let indexes = weekdays.unwrap_or_default().into_iter();
-        let indexes = indexes.map(|day| usize::from(day.to_monday_zero_offset().unsigned_abs()));
-        let indexes: Vec<_> = indexes.collect();
-        if let Some(first) = indexes.iter().find_map(|day| keys[*day]) {
-            let part = if indexes.len() > 1 { "a day of " } else { "" };
-            let message = format!("{part}`{}` is in `{first}` already", days.value);
-            reporter
-                .error("bad-time", &days.span, message)
-                .help("name each weekday once; separate several times with commas");
-        }
-        for day in indexes {
-            keys[day] = Some(&days.value);
-            week[day].clone_from(&times);
-        }
-    }
-    week
-}
-
-fn parse_times(raw: &[Spanned<String>], reporter: &mut Reporter<'_>) -> Vec<TimeSpan> {
-    let mut times = Vec::new();
-    for text in raw {
-        match parse_spans(&text.value) {
-            Ok(spans) => times.extend(spans),
-            Err(problem) => reporter.problem(&text.span, problem),
-        }
-    }
-    times
 }

@@ -127,6 +127,7 @@ impl CheckedParts {
         let mut digest = Sha256::new();
         files.iter().for_each(|file| digest.update(file.text.as_bytes()));
         self.lists.digests.iter().for_each(|list| digest.update(list));
+        self.definitions.date_digests.iter().for_each(|file| digest.update(file));
         hex::encode(&digest.finalize()[..6])
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::definitions::Definitions;
@@ -22,9 +23,10 @@ use crate::rules::model::history;
 use crate::rules::model::Origin;
 use crate::rules::model::lists::Side;
 use crate::rules::model::pattern::matches_many;
+use crate::rules::model::zone::parse_zone;
 use crate::rules::{
     CheckContext, Conditions, Expected, Lists, NumberPattern, Scope, Selector, Test,
-    parse_timestamp,
+    parse_timestamp, repeated_time,
 };
 
 /// Source of tests if the settings are unknown.
@@ -94,12 +96,7 @@ impl<'c> TestChecker<'c, '_> {
         if !raw.invalid && self.reporter.report.error_count() == before {
             self.check_scope(raw, &fields, Origin { source: &source, platform, channel });
         }
-        let zone = self.definitions.zone.get();
-        let at = raw.at.as_ref().and_then(|at| {
-            parse_timestamp(&at.value, &zone)
-                .map_err(|problem| self.reporter.problem(&at.span, problem))
-                .ok()
-        });
+        let at = self.time_of(raw);
         let expected = match &raw.expect {
             Some(expect) => self.expected(expect),
             None => {
@@ -115,6 +112,35 @@ impl<'c> TestChecker<'c, '_> {
         let name = named?.value.as_str().into();
         let is_valid = !raw.invalid && self.reporter.report.error_count() == before;
         is_valid.then_some(Test { name, fields, source, platform, at, lookups, expected, location })
+    }
+
+    /// Returns the time of a test, and says which one is meant if the clocks show it twice.
+    fn time_of(&mut self, raw: &RawTest) -> Option<Timestamp> {
+        let own = raw.zone.as_ref().and_then(|zone| {
+            parse_zone(&zone.value)
+                .map_err(|problem| self.reporter.problem(&zone.span, problem))
+                .ok()
+        });
+        let Some(at) = &raw.at else {
+            if let Some(zone) = &raw.zone {
+                let message = "the test has a `zone`, but no `at`".to_owned();
+                self.reporter
+                    .error("bad-time", &zone.span, message)
+                    .help("add the time, such as at = \"2026-12-25 00:10\", or remove `zone`");
+            }
+            return None;
+        };
+        if own.is_none() && raw.zone.is_some() {
+            return None;
+        }
+        let zone = own.unwrap_or_else(|| self.definitions.zone.get());
+        if let Some(note) = repeated_time(&at.value, &zone) {
+            let location = self.reporter.location(&at.span);
+            self.reporter.report.note("repeated-time", Some(location), note);
+        }
+        parse_timestamp(&at.value, &zone)
+            .map_err(|problem| self.reporter.problem(&at.span, problem))
+            .ok()
     }
 
     /// Reports a test that is outside the scope of its file.

@@ -11,8 +11,8 @@ use jiff::civil::Date;
 use crate::domain::call::{Call, Channel, Platform};
 use crate::domain::facts::{Facts, LookupAnswers, LookupSet};
 use crate::rules::{
-    Action, Conditions, NamedRef, NumberMatcher, RefTarget, ResolvedCall, Rule, RuleSet, Scope,
-    Selector, Split, SplitOfRow, WhereClause,
+    Action, Conditions, Dates, NamedRef, NumberMatcher, RefTarget, ResolvedCall, Rule, RuleSet,
+    Scope, Selector, Split, SplitOfRow, WhereClause,
 };
 
 /// A call with the facts that conditions need.
@@ -97,8 +97,15 @@ impl<'c> MatchContext<'c> {
         })
     }
 
+    /// Returns the date of the call in the zone of a set of days.
+    pub(crate) fn date_of(&self, dates: &Dates) -> Date {
+        self.used_time.set(true);
+        dates.date_at(self.at, &self.table.zone)
+    }
+
     fn is_date(&self, dates: usize) -> bool {
-        self.table.dates[dates].contains(self.today())
+        let dates = &self.table.dates[dates];
+        dates.contains(if dates.zone.is_none() { self.today() } else { self.date_of(dates) })
     }
 }
 

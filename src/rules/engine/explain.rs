@@ -213,16 +213,26 @@ fn hours_states(expected: &Selector<NamedRef>, context: &MatchContext<'_>) -> St
 /// Returns the dates that rows name, and the day; or a phrase for a row that names none.
 fn dates_states(expected: &Selector<NamedRef>, context: &MatchContext<'_>) -> String {
     let mut states = Vec::new();
+    let mut days = Vec::new();
     for entry in expected.entries() {
         let Some(dates) = context.dates_of(entry) else {
             return names_none(&entry.name, entry.target, context);
         };
+        days.push(&context.table.dates[dates]);
         if let RefTarget::Cell(_) = entry.target {
             let name = &context.table.dates[dates].name;
             states.push(format!("{name}{}", in_row(entry, context)));
         }
     }
-    states.push(format!("today is {}", context.today()));
+    if days.iter().all(|dates| dates.zone.is_none()) {
+        states.push(format!("today is {}", context.today()));
+    } else {
+        states.extend(days.into_iter().map(|dates| {
+            let zone = dates.zone.as_ref().unwrap_or(&context.table.zone);
+            let zone = zone.iana_name().unwrap_or("the zone of the table");
+            format!("today of {} is {} in {zone}", dates.name, context.date_of(dates))
+        }));
+    }
     states.join(", ")
 }
 

@@ -1,5 +1,5 @@
 //! Rows of a list's file: plain text with one number per line, or CSV whose first line names the
-//! columns. Reads row by row; a million rows are never in memory at once.
+//! columns. Reads row by row; a million rows are never in memory at once. Also reads files of dates.
 
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
@@ -50,6 +50,22 @@ impl Read for HashingReader {
         self.digest.update(&buffer[..read]);
         Ok(read)
     }
+}
+
+/// Maximum size of a file of dates.
+const MAX_DATES_BYTES: u64 = 1_000_000;
+
+/// Reads a file of dates as a whole.
+pub(crate) fn read_dates(files: &mut TableFiles, path: &Path) -> io::Result<String> {
+    let refused = |message: &str| Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    let (mut file, bytes) = files.open(path)?;
+    if bytes > MAX_DATES_BYTES {
+        return refused("a file of dates has at most 1 MB");
+    }
+    refuse_other_formats(&mut *file)?;
+    let mut text = Vec::new();
+    file.take(MAX_DATES_BYTES).read_to_end(&mut text)?;
+    String::from_utf8(text).or_else(|_| refused("it is not UTF-8; save it in UTF-8"))
 }
 
 /// Row with its location.

@@ -124,16 +124,23 @@ toml_table! {
 }
 
 toml_table! {
-    /// A set of days.
+    /// A set of days, in the rule table itself, in a file, or both.
     pub(crate) struct RawDates: "a table of dates" {
-        /// Days of every year (`"12-25"`, `"4th thu of nov"`, `"easter-2"`), days of one year
-        /// (`"2026-12-24"`), and ranges (`"2026-12-28..2026-12-30"`).
-        days: DateRanges = required,
+        /// Days of every year (`"12-25"`, `"07-04 observed"`, `"4th thu of nov"`, `"easter-2"`), days of
+        /// one year (`"2026-12-24"`), ranges (`"2026-12-28..2026-12-30"`), and weeks (`"even weeks"`).
+        days: DateRanges,
+        /// File with further days, relative to the TOML file: `"closed.csv"` with a day or a range per
+        /// line, or `"closed.ics"` with events that last whole days.
+        file: NonEmpty,
+        /// Time zone of these days: `"America/Los_Angeles"`. Default: the zone of the hours whose
+        /// `closed` names them, or the `zone` of the rule table in a rule.
+        zone: NonEmpty,
     }
     header {
         name: Spanned<String>,
         invalid: bool,
     }
+    constrain days_or_file;
 }
 
 toml_table! {
@@ -346,9 +353,12 @@ toml_table! {
         /// Source that the request comes from. Default: the first source of the settings that supports
         /// the channel and is in the scope.
         source: Text,
-        /// Time of the call in the time zone of the rule table, or UTC without one:
-        /// `"2026-12-25 00:10"`, or with an offset: `"2026-12-25T00:10:00-05:00"`.
+        /// Time of the call in the `zone` of the test: `"2026-12-25 00:10"`, or with an offset:
+        /// `"2026-12-25T00:10:00-05:00"`.
         at: Timestamp,
+        /// Time zone of `at`: `"America/Los_Angeles"`. Default: the `zone` of the rule table, or UTC
+        /// without one.
+        zone: NonEmpty,
         /// SIP headers of the call: `{ x-tier = "gold" }`.
         sip: StringTable,
         /// Answers of look-ups: `{ crm = { tier = "gold" } }`. The others do not answer.
@@ -475,10 +485,11 @@ impl TomlTable for RawDefinitions {
 
 impl TomlTable for RawDates {
     fn finish(&mut self, toml: &mut TomlReader<'_>) {
-        if self.days.is_empty() && !self.invalid {
+        if self.days.is_empty() && self.file.is_none() && !self.invalid {
             let message = format!("dates `{}` have no `days`", self.name.value);
-            toml.error_in_file("no-days", &self.name.span, message)
-                .help("write days = [\"01-01\", \"last mon of may\", \"2026-12-24\"]");
+            toml.error_in_file("no-days", &self.name.span, message).help(
+                "write days = [\"01-01\", \"last mon of may\", \"2026-12-24\"], or set `file`",
+            );
         }
     }
 }
@@ -512,6 +523,11 @@ impl TomlTable for RawRule {
         let intended = entry.unknown_key(Self::spec());
         self.misspelled_outcome |= intended.is_some_and(|intended| OUTCOMES.contains(&intended));
     }
+}
+
+/// Dates have `days`, a `file`, or both.
+fn days_or_file(schema: &mut Value) {
+    schema["anyOf"] = json!([{ "required": ["days"] }, { "required": ["file"] }]);
 }
 
 /// A list has either `numbers` or a `file`; only a file has columns.

@@ -1,19 +1,21 @@
-//! Opening hours, `[hours.NAME]`, and the parsers for times, weekdays and time zones.
+//! Opening hours, `[hours.NAME]`, and the parsers for times and weekdays.
 //!
 //! Hours follow the local time of the zone: when a clock change repeats an hour, both occurrences
 //! count; when it skips an hour, that hour does not occur. This module does not read the clock:
 //! timestamps are arguments.
 
+pub(crate) mod suggest;
+
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use jiff::civil::{Date, DateTime, Time, Weekday};
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::civil::{Date, DateTime, Weekday};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 
-use super::dates;
+use super::dates::parse;
 use super::dates::{Dates, DaySpec};
-use crate::diagnostics::{self, Problem};
+use crate::diagnostics::Problem;
 
 /// `[hours.NAME]`: opening hours.
 ///
@@ -61,13 +63,16 @@ impl Hours {
         let local = self.zone.to_datetime(at);
         let minute =
             u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
-        let (today, reason) = self.spans_on(local.date());
+        let (today, reason) = self.spans_on(local.date(), at, 0);
         let status = |open, reason| HoursStatus { hours: &self.name, open, local, reason };
         if today.iter().any(|span| span.contains(minute)) {
             return status(true, reason);
         }
         let open_since_yesterday = local.date().yesterday().is_ok_and(|yesterday| {
-            self.spans_on(yesterday).0.iter().any(|span| span.contains(minute + MINUTES_PER_DAY))
+            self.spans_on(yesterday, at, 1)
+                .0
+                .iter()
+                .any(|span| span.contains(minute + MINUTES_PER_DAY))
         });
         if open_since_yesterday {
             status(true, OpenReason::DayBefore)
@@ -76,12 +81,20 @@ impl Hours {
         }
     }
 
-    /// Returns the spans that start on a date, with the reason.
-    fn spans_on(&self, date: Date) -> (&[TimeSpan], OpenReason<'_>) {
+    /// Returns the spans that start on a date, with the reason: the date at this time, or the one so
+    /// many days ago. Closed dates with a zone of their own have another date at this time.
+    fn spans_on(&self, date: Date, at: Timestamp, days_ago: i32) -> (&[TimeSpan], OpenReason<'_>) {
         if let Some((day, spans)) = self.open.iter().find(|(day, _)| day.contains(date)) {
             return (spans, OpenReason::Open(day));
         }
-        if let Some(dates) = self.closed.iter().find(|dates| dates.contains(date)) {
+        let is_closed = |dates: &&Arc<Dates>| match &dates.zone {
+            None => dates.contains(date),
+            Some(zone) => {
+                let today = dates.date_at(at, zone);
+                today.checked_sub(days_ago.days()).is_ok_and(|date| dates.contains(date))
+            }
+        };
+        if let Some(dates) = self.closed.iter().find(is_closed) {
             return (&[], OpenReason::Closed(&dates.name));
         }
         let weekday = date.weekday().to_monday_zero_offset().unsigned_abs();
@@ -143,6 +156,11 @@ pub struct TimeSpan {
 const MINUTES_PER_DAY: u16 = 24 * 60;
 
 impl TimeSpan {
+    /// Returns whether the span leaves out the last minute of its day, as `18:00-23:59` does.
+    pub(crate) fn leaves_out_the_last_minute(self) -> bool {
+        self.end == MINUTES_PER_DAY - 1
+    }
+
     fn contains(&self, minute: u16) -> bool {
         (self.start..self.end).contains(&minute)
     }
@@ -158,10 +176,6 @@ impl fmt::Display for TimeSpan {
 }
 
 const BAD_TIME: &str = "bad-time";
-const BAD_ZONE: &str = "bad-zone";
-
-/// Dashes that word processors insert for `-`.
-const LONG_DASHES: [char; 2] = ['\u{2013}', '\u{2014}'];
 
 /// Parses comma-separated spans: `09:00-12:30, 13:30-18:00`.
 ///
@@ -183,10 +197,7 @@ fn parse_span(text: &str) -> Result<TimeSpan, Problem> {
             "" => "no times before or after a comma".to_owned(),
             text => format!("`{text}` is not a time span"),
         };
-        let help = match text.contains(LONG_DASHES) {
-            true => format!("write a plain `-`: `{}`", text.replace(LONG_DASHES, "-")),
-            false => "write start and end, as in `09:00-12:30`".to_owned(),
-        };
+        let help = "write start and end, as in `09:00-12:30`";
         return Err(Problem::new(BAD_TIME, message).help(help));
     };
     let (start, end) = (parse_start_time(start.trim())?, parse_time(end.trim())?);
@@ -198,7 +209,7 @@ fn parse_span(text: &str) -> Result<TimeSpan, Problem> {
 }
 
 /// Parses a time other than 24:00.
-fn parse_start_time(text: &str) -> Result<u16, Problem> {
+pub(super) fn parse_start_time(text: &str) -> Result<u16, Problem> {
     let minute = parse_time(text)?;
     if minute < MINUTES_PER_DAY {
         return Ok(minute);
@@ -210,8 +221,8 @@ fn parse_start_time(text: &str) -> Result<u16, Problem> {
 /// Parses a time up to and including 24:00 into minutes after midnight.
 fn parse_time(text: &str) -> Result<u16, Problem> {
     let numbers = text.split_once(':').and_then(|(hour, minute)| {
-        let hour = (1..=2).contains(&hour.len()).then(|| dates::number::<u16>(hour))??;
-        Some((hour, u16::from(dates::two_digits(minute)?.unsigned_abs())))
+        let hour = (1..=2).contains(&hour.len()).then(|| parse::number::<u16>(hour))??;
+        Some((hour, u16::from(parse::two_digits(minute)?.unsigned_abs())))
     });
     let help = match numbers {
         Some((hour, minute)) if minute < 60 && hour * 60 + minute <= MINUTES_PER_DAY => {
@@ -230,10 +241,10 @@ fn parse_time(text: &str) -> Result<u16, Problem> {
 pub(crate) fn parse_weekdays(text: &str) -> Result<Vec<Weekday>, Problem> {
     let text = text.trim();
     let Some((first, last)) = text.split_once('-') else {
-        return Ok(vec![dates::parse_weekday(text, BAD_TIME)?]);
+        return Ok(vec![parse::parse_weekday(text, BAD_TIME)?]);
     };
-    let first = dates::parse_weekday(first.trim(), BAD_TIME)?;
-    let last = dates::parse_weekday(last.trim(), BAD_TIME)?;
+    let first = parse::parse_weekday(first.trim(), BAD_TIME)?;
+    let last = parse::parse_weekday(last.trim(), BAD_TIME)?;
     if first == last {
         let help = "write a single day without a range, or `mon-sun` for the whole week".to_owned();
         return Err(
@@ -244,102 +255,14 @@ pub(crate) fn parse_weekdays(text: &str) -> Result<Vec<Weekday>, Problem> {
     Ok(until_last.chain([last]).collect())
 }
 
-/// Finds a time zone in the database that is compiled into the program, so that every machine gives
-/// the same result.
-///
-/// # Errors
-/// Returns a problem for an unknown zone.
-pub(crate) fn parse_zone(text: &str) -> Result<TimeZone, Problem> {
-    let text = text.trim();
-    let zones = TimeZoneDatabase::bundled();
-    match zones.get(text) {
-        Ok(zone) if !zone.is_unknown() => Ok(zone),
-        Ok(_) | Err(_) => {
-            let names: Vec<String> = zones.available().map(|name| name.to_string()).collect();
-            let help = suggest_zone(text, &names).map_or_else(
-                || {
-                    "write an IANA name such as `America/New_York`, `Europe/Berlin` or `UTC`"
-                        .to_owned()
-                },
-                |name| format!("did you mean `{name}`?"),
-            );
-            let text = if text.is_empty() { "an empty text".into() } else { format!("`{text}`") };
-            Err(Problem::new(BAD_ZONE, format!("{text} is not a time zone")).help(help))
-        }
-    }
-}
-
-/// Suggests the zone of a city with this name or a similar one. Abbreviations such as `PST` get no
-/// suggestion, because one that differs by a letter is a different zone.
-fn suggest_zone<'n>(text: &str, names: &'n [String]) -> Option<&'n str> {
-    let city_of = |name: &'n str| name.rsplit_once('/').map_or(name, |(_, city)| city);
-    let same_initial = |name: &str, text: &str| {
-        let first = |text: &str| text.chars().next().map(|letter| letter.to_ascii_lowercase());
-        first(name) == first(text)
-    };
-    let text = text.replace(' ', "_");
-    let city = text.rsplit_once('/').map_or(&*text, |(_, city)| city);
-    let names = names.iter().map(String::as_str);
-    let same_city =
-        names.clone().find(|name| name.contains('/') && city_of(name).eq_ignore_ascii_case(city));
-    // A name with a different initial is not a misspelling.
-    let alike = names.clone().map(city_of).filter(|name| same_initial(name, city));
-    let near_city = || diagnostics::nearest(city, alike).filter(|_| city.len() > 4);
-    same_city.or_else(|| {
-        let near = near_city()?;
-        let mut zones_of_city = names.filter(|name| city_of(name) == near);
-        let first = zones_of_city.next();
-        first.into_iter().chain(zones_of_city).find(|name| same_initial(name, &text)).or(first)
-    })
-}
-
-/// Parses a timestamp: `2026-12-25 00:10` or `2026-12-25T00:10:30` in the given zone, or
-/// `2026-12-25T00:10:00-05:00` with its own offset. A date alone means midnight. A repeated local
-/// time means its first occurrence; a skipped one moves forward by the length of the gap.
-///
-/// ```
-/// use jiff::tz::TimeZone;
-/// use switchboard::rules::parse_timestamp;
-///
-/// let zone = TimeZone::get("America/New_York").unwrap();
-/// let at = parse_timestamp("2026-12-25 00:10", &zone).unwrap();
-/// assert_eq!(at.to_string(), "2026-12-25T05:10:00Z");
-/// ```
-///
-/// # Errors
-/// Returns the problem and its correction.
-pub fn parse_timestamp(text: &str, zone: &TimeZone) -> Result<Timestamp, Problem> {
-    let text = text.trim();
-    let starts_with_a_digit = text.starts_with(|c: char| c.is_ascii_digit());
-    let parts = text.split_once(['T', 't', ' ']).filter(|_| starts_with_a_digit);
-    let (date, time) = parts.unwrap_or((text, "00:00"));
-    let (date, time) = (dates::parse_date(date)?, time.trim());
-    let invalid = || {
-        let help = "write `2026-12-25 00:10`, `2026-12-25T00:10:30` or, with a UTC offset, \
-                    `2026-12-25T00:10:30-05:00`";
-        Problem::new(BAD_TIME, format!("`{text}` is not a date and time")).help(help)
-    };
-    if time.contains(['+', '-', 'Z', 'z', '[']) {
-        let parsed = text.parse().ok().filter(|_| !time.contains('['));
-        return parsed.ok_or_else(invalid);
-    }
-    let (time, second) = match time.rsplit_once(':') {
-        Some((time, second)) if time.contains(':') => (time, dates::two_digits(second)),
-        _ => (time, Some(0)),
-    };
-    let minute = parse_start_time(time)?;
-    let civil_time = |second| Time::new((minute / 60) as i8, (minute % 60) as i8, second, 0).ok();
-    let civil_time = second.and_then(civil_time).ok_or_else(invalid)?;
-    zone.to_timestamp(DateTime::from_parts(date, civil_time)).map_err(|_| invalid())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::model::zone::parse_zone;
 
     fn dates(name: &str, days: &[&str]) -> Arc<Dates> {
         let days = days.iter().map(|day| DaySpec::parse(day).unwrap()).collect();
-        Arc::new(Dates { name: name.into(), days })
+        Arc::new(Dates::new(name, days))
     }
 
     fn hours(name: &str, zone_name: &str, lines: &[(&str, &str)]) -> Hours {
@@ -646,8 +569,6 @@ mod tests {
         let both = "write start and end, as in `09:00-12:30`";
         check("09:00", "`09:00` is not a time span", both);
         check("09:00-12:30,", "no times before or after a comma", both);
-        let plain = "write a plain `-`: `09:00-12:30`";
-        check("09:00\u{2013}12:30", "`09:00\u{2013}12:30` is not a time span", plain);
         let whole = "for all day, write `00:00-24:00`";
         check("09:00-09:00", "`09:00-09:00` ends at its start", whole);
         check("00:00-00:00", "`00:00-00:00` ends at its start", whole);
@@ -671,93 +592,5 @@ mod tests {
         check("mon-tue-wed", "`tue-wed` is not a weekday", all);
         let one = "write a single day without a range, or `mon-sun` for the whole week";
         check("mon-Monday", "`mon-Monday` starts and ends on the same day", one);
-    }
-
-    #[test]
-    fn finds_zones_regardless_of_case() {
-        for name in ["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "UTC"] {
-            assert_eq!(parse_zone(name).unwrap().iana_name(), Some(name));
-            let lower = format!(" {} ", name.to_lowercase());
-            assert_eq!(parse_zone(&lower).unwrap().iana_name(), Some(name));
-        }
-    }
-
-    #[test]
-    fn suggests_a_zone_for_an_unknown_one() {
-        let check = |text, message, help| check_error(parse_zone(text), "bad-zone", message, help);
-        let new_york = "did you mean `America/New_York`?";
-        check("america/newyork", "`america/newyork` is not a time zone", new_york);
-        check("New York", "`New York` is not a time zone", new_york);
-        let berlin = "did you mean `Europe/Berlin`?";
-        check("Europe/Berlni", "`Europe/Berlni` is not a time zone", berlin);
-        check("berlin", "`berlin` is not a time zone", berlin);
-        let form = "write an IANA name such as `America/New_York`, `Europe/Berlin` or `UTC`";
-        check("PST", "`PST` is not a time zone", form);
-        check("Etc/Unknown", "`Etc/Unknown` is not a time zone", form);
-        check("", "an empty text is not a time zone", form);
-    }
-
-    #[track_caller]
-    fn check_timestamp(text: &str, zone_name: &str, expected: &str) {
-        let zone = parse_zone(zone_name).unwrap();
-        assert_eq!(parse_timestamp(text, &zone).unwrap().to_string(), expected, "{text}");
-    }
-
-    #[test]
-    fn parses_timestamps_in_the_zone_or_with_an_offset() {
-        check_timestamp("2026-12-25 00:10", "America/New_York", "2026-12-25T05:10:00Z");
-        check_timestamp("2026-07-01 9:00", "America/New_York", "2026-07-01T13:00:00Z");
-        check_timestamp(" 2026-12-25T00:10:30 ", "Asia/Kolkata", "2026-12-24T18:40:30Z");
-        check_timestamp("2026-12-25", "Europe/Berlin", "2026-12-24T23:00:00Z");
-        check_timestamp("2026-12-25T00:10:00-05:00", "Europe/Berlin", "2026-12-25T05:10:00Z");
-        check_timestamp("2026-12-25 00:10+05:30", "Europe/Berlin", "2026-12-24T18:40:00Z");
-        check_timestamp("2026-12-25t00:10:00z", "Europe/Berlin", "2026-12-25T00:10:00Z");
-    }
-
-    #[test]
-    fn resolves_repeated_and_skipped_local_times() {
-        check_timestamp("2026-11-01 01:30", "America/New_York", "2026-11-01T05:30:00Z");
-        check_timestamp("2026-03-08 02:30", "America/New_York", "2026-03-08T07:30:00Z");
-        check_timestamp("2026-10-25 02:30", "Europe/Berlin", "2026-10-25T00:30:00Z");
-        check_timestamp("2026-03-29 02:30", "Europe/Berlin", "2026-03-29T01:30:00Z");
-        check_timestamp("2026-04-05 01:45", "Australia/Lord_Howe", "2026-04-04T14:45:00Z");
-        check_timestamp("2026-10-04 02:15", "Australia/Lord_Howe", "2026-10-03T15:45:00Z");
-    }
-
-    #[test]
-    fn rejects_invalid_timestamps_with_help() {
-        let parse = |text| parse_timestamp(text, &TimeZone::UTC);
-        let date = "write year, month and day, as in `2026-12-24`";
-        check_error(parse("tomorrow"), "bad-date", "`tomorrow` is not a date", date);
-        check_error(parse("00:10"), "bad-date", "`00:10` is not a date", date);
-        check_error(parse("12-25 00:10"), "bad-date", "`12-25` has no year", date);
-        let meant = "did you mean `2026-01-05`?";
-        check_error(parse("2026-1-5 00:10"), "bad-date", "`2026-1-5` is not a date", meant);
-        let turned = "did you mean `2026-12-24`?";
-        let message = "`2026-24-12` is not a date: there is no month 24";
-        check_error(parse("2026-24-12 00:10"), "bad-date", message, turned);
-        let error = parse("2026-02-30 00:10").unwrap_err();
-        let message = "`2026-02-30` is not a date: February 2026 has 28 days";
-        assert_eq!((error.code, error.message.as_str()), ("bad-date", message));
-        let range = "times range from 00:00 to 24:00";
-        check_error(parse("2026-12-25 25:10"), "bad-time", "`25:10` is not a time", range);
-        let next = "write `00:00` for the start of the next day";
-        check_error(parse("2026-12-25 24:00"), "bad-time", "`24:00` cannot be a start", next);
-        let form = "write hours and minutes in 24-hour format, as in `09:00` or `17:30`";
-        check_error(parse("2026-12-25 noon"), "bad-time", "`noon` is not a time", form);
-        let forms = "write `2026-12-25 00:10`, `2026-12-25T00:10:30` or, with a UTC offset, \
-                     `2026-12-25T00:10:30-05:00`";
-        for text in [
-            "2026-12-25 00:10:60",
-            "2026-12-25 00:10:5",
-            "2026-12-25 00:10 -05:00",
-            "2026-12-25T00:10:00-99:00",
-            "2026-12-25T00:10:00-05:00[America/New_York]",
-            "2026-12-25T00:10:00[America/New_York]",
-            "9999-12-31 23:59",
-        ] {
-            let message = format!("`{text}` is not a date and time");
-            check_error(parse(text), "bad-time", &message, forms);
-        }
     }
 }

@@ -1,0 +1,166 @@
+//! Days from a file: CSV with a day a line, or a calendar. Parses the text; `list_rows` reads it.
+
+use csv::{ReaderBuilder, StringRecord};
+
+use super::calendar;
+use super::file_days::{FileDays, LineProblem};
+use crate::rules::model::dates::DaySpec;
+
+/// Reads the days of a calendar or of CSV, whichever the text is.
+pub(crate) fn read(text: &str) -> FileDays {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if calendar::is_calendar(text) { calendar::read(text) } else { read_csv(text) }
+}
+
+/// Reads lines whose first column is a day or a range. A date in the second column ends a range.
+fn read_csv(text: &str) -> FileDays {
+    let mut found = FileDays::default();
+    let first_line = text
+        .lines()
+        .find(|line| !line.trim().is_empty() && !line.starts_with('#'))
+        .unwrap_or_default();
+    let declared = first_line.trim_matches('"').strip_prefix("sep=");
+    let unquoted: String = first_line.split('"').step_by(2).collect();
+    let separator = match declared {
+        Some(separator) => separator.bytes().next().unwrap_or(b','),
+        None => *[b',', b';', b'\t']
+            .iter()
+            .find(|byte| unquoted.contains(**byte as char))
+            .unwrap_or(&b','),
+    };
+    let mut builder = ReaderBuilder::new();
+    builder.has_headers(false).flexible(true).delimiter(separator).comment(Some(b'#'));
+    let mut reader = builder.from_reader(text.as_bytes());
+    let lines: Vec<&str> = text.lines().collect();
+    let mut is_first = true;
+    for record in reader.records().map_while(Result::ok) {
+        let cell = |column: usize| record.get(column).unwrap_or_default().trim();
+        let is_sep = is_first && cell(0).starts_with("sep=");
+        let is_blank = record.iter().all(|cell| cell.trim().is_empty());
+        let has_no_digit = !cell(0).contains(|c: char| c.is_ascii_digit());
+        let is_header = is_first && has_no_digit && DaySpec::parse(cell(0)).is_err();
+        is_first &= is_sep || is_blank;
+        if !is_sep && !is_blank && !is_header {
+            read_row(&record, &lines, &mut found);
+        }
+    }
+    found
+}
+
+fn read_row(record: &StringRecord, lines: &[&str], found: &mut FileDays) {
+    let cell = |column: usize| record.get(column).unwrap_or_default().trim();
+    let (first, second) = (cell(0), cell(1));
+    let is_range = looks_like_a_date(second) && !first.contains("..");
+    let parsed = match is_range {
+        true => DaySpec::parse(first).and_then(|_| DaySpec::parse(&format!("{first}..{second}"))),
+        false => DaySpec::parse(first),
+    };
+    match parsed {
+        Ok(DaySpec::Once(date)) => found.ranges.push((date, date)),
+        Ok(DaySpec::Range { from, to }) => found.ranges.push((from, to)),
+        Ok(day) => found.days.push(day),
+        Err(problem) => {
+            let line = record.position().map_or(0, |position| position.line() as usize);
+            let shown = lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
+            let part = if DaySpec::parse(first).is_ok() { second } else { first };
+            let problem = match without_time(part) {
+                Some(day) => problem.help(format!("did you mean `{day}`? days have no time")),
+                None => problem,
+            };
+            found.errors.push(LineProblem::at(line, shown, part, problem));
+        }
+    }
+}
+
+/// Returns whether a cell of the second column ends a range; otherwise it is a name.
+fn looks_like_a_date(cell: &str) -> bool {
+    let digits = cell.bytes().filter(u8::is_ascii_digit).count();
+    let is_separator = |c: char| matches!(c, '-' | '.' | '/');
+    digits >= 4
+        && cell.contains(is_separator)
+        && cell.chars().all(|c| c.is_ascii_digit() || is_separator(c) || " :TZ".contains(c))
+}
+
+/// Returns the day of `2026-12-24 00:00:00`, as spreadsheets and programs export days.
+fn without_time(cell: &str) -> Option<DaySpec> {
+    let (day, _) = cell.split_once([' ', 'T'])?;
+    DaySpec::parse(day).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::model::dates::ListedDays;
+
+    fn shown(found: &FileDays) -> Vec<String> {
+        let ranges = found.ranges.iter().map(|(from, to)| format!("{from}..{to}"));
+        ranges.chain(found.days.iter().map(ToString::to_string)).collect()
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let found = read(text);
+        assert!(found.errors.is_empty(), "{:?}", found.errors);
+        assert_eq!(shown(&found), expected, "{text}");
+    }
+
+    #[test]
+    fn reads_days_and_ranges() {
+        check("2026-12-24\n2026-12-31\n", &["2026-12-24..2026-12-24", "2026-12-31..2026-12-31"]);
+        check("\u{feff}date,name\r\n2026-12-24,Christmas Eve\r\n", &["2026-12-24..2026-12-24"]);
+        check("from;to;name\n2026-12-24;2026-12-26;\"A; B\"\n", &["2026-12-24..2026-12-26"]);
+        check("day\n2026-12-24..2026-12-26\n", &["2026-12-24..2026-12-26"]);
+        check("# closed\n\n2026-12-24,,x\n,,\n", &["2026-12-24..2026-12-24"]);
+        check("sep=;\nday;name\n2026-12-24;Heiligabend\n", &["2026-12-24..2026-12-24"]);
+        check("2026-12-24\t2026-12-25\n", &["2026-12-24..2026-12-25"]);
+        check("12-25\neaster-2,Good Friday\n", &["12-25", "easter-2"]);
+        check("name\n", &[]);
+        check("", &[]);
+    }
+
+    #[test]
+    fn reports_other_forms_with_the_right_one() {
+        let found = read(
+            "day,name\n24.12.2026,A\n2026-12-24 00:00:00\n2026-12-30,2026-12-28\n2026-12-24,26.12.2026\nsoon\n",
+        );
+        let errors: Vec<_> = found
+            .errors
+            .iter()
+            .map(|error| {
+                (
+                    error.line,
+                    &error.text[error.span.clone()],
+                    error.problem.help.as_deref().unwrap(),
+                )
+            })
+            .collect();
+        let forms = "write `12-24`, `2026-12-24`, `3rd mon of jan`, `last mon of may` or `easter-2`, \
+                     or a range such as `12-24..12-26`";
+        let expected = [
+            (2, "24.12.2026", "did you mean `2026-12-24`?"),
+            (3, "2026-12-24 00:00:00", "did you mean `2026-12-24`? days have no time"),
+            (4, "2026-12-28", "did you mean `2026-12-28..2026-12-30`?"),
+            (5, "26.12.2026", "did you mean `2026-12-26`?"),
+            (6, "soon", forms),
+        ];
+        assert_eq!(errors, expected);
+    }
+
+    #[test]
+    fn listed_days_are_searched_in_merged_ranges() {
+        let found = read("2026-12-24,2026-12-30\n2026-01-01\n2026-12-26,2026-12-27\n");
+        let listed = ListedDays::new(found.ranges);
+        for (date, expected) in [
+            ("2025-12-31", false),
+            ("2026-01-01", true),
+            ("2026-01-02", false),
+            ("2026-12-23", false),
+            ("2026-12-24", true),
+            ("2026-12-29", true),
+            ("2026-12-30", true),
+            ("2026-12-31", false),
+        ] {
+            assert_eq!(listed.contains(date.parse().unwrap()), expected, "{date}");
+        }
+    }
+}
