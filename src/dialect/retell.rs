@@ -96,6 +96,10 @@ impl Dialect for Retell {
         &Channel::ALL
     }
 
+    fn agent_id_prefix(&self) -> Option<&'static str> {
+        Some("agent_")
+    }
+
     fn encode_request(&self, call: &Fields<'_>) -> Vec<u8> {
         let id = match call.channel {
             Channel::Call => "call_id",

@@ -177,6 +177,11 @@ impl PhoneNumber {
         Country::from_prefix(self.value(), self.len())
     }
 
+    /// Returns the countries all of whose numbers have this prefix.
+    pub fn countries_within(&self) -> Vec<Country> {
+        Country::all_within(self.value())
+    }
+
     /// Returns `+1213***1234`: at most the first and last four digits, with at least three hidden.
     pub fn masked(&self) -> String {
         let digits = self.value().to_string();

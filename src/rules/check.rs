@@ -6,6 +6,7 @@
 //! of the phases before it, so they cannot run in another order.
 
 mod additions;
+mod agent_ids;
 mod agents;
 mod columns;
 mod conditions;
@@ -17,6 +18,7 @@ mod locations;
 mod outcome;
 mod raw_table;
 mod reporter;
+mod row_problems;
 mod rows;
 mod rule;
 mod rules;
@@ -25,6 +27,8 @@ mod table_tests;
 mod unreachable;
 mod usage;
 mod values;
+mod where_rows;
+mod whole_countries;
 
 use std::sync::Arc;
 
@@ -68,6 +72,7 @@ pub(super) fn check(
     let lists = ListFiller { context, rules: &rules, agents, reporter }.fill(lists, progress);
     let tests = TestChecker { context, definitions: &definitions, rules: &rules, reporter };
     let tests = tests.check(raw);
+    agent_ids::warn_unusual(&definitions.agents.all, context, reporter.report);
     let parts = CheckedParts { definitions, lists, rules: rules.into_enabled() };
     let (table, locations) = parts.finish(files, reporter, progress);
     Checked { table, tests, locations }

@@ -112,6 +112,14 @@ impl RuleChecker<'_, '_> {
                 self.reporter
                     .warning("double-braces", span, message)
                     .help(format!("for the value of the call, write ${{{name}}}"));
+            } else if !is_platform_variable(placeholder) {
+                let message = format!(
+                    "{{{{{placeholder}}}}} is not a variable of the platform: those have letters, \
+                     digits and `_`"
+                );
+                self.reporter.warning("double-braces", span, message).help(
+                    "callers hear what the platform makes of it; for a value of the call, write ${…}",
+                );
             }
         }
     }
@@ -197,6 +205,14 @@ impl RuleChecker<'_, '_> {
             }
         }
     }
+}
+
+/// Returns whether the text between double braces can name a variable of a platform. Workflow tools write
+/// expressions there: `$json.name`, `1.phone`, `a[0]`.
+fn is_platform_variable(text: &str) -> bool {
+    let name = text.trim();
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 fn json_size(value: &Spanned<RawValue>) -> usize {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use super::agent_ids;
 use super::reporter::Reporter;
 use super::usage::UsageTracker;
 use crate::diagnostics::{Location, did_you_mean};
@@ -118,6 +119,10 @@ impl Agents {
 fn agent_id(id: &Spanned<String>, reporter: &mut Reporter<'_>) -> Option<Box<str>> {
     if id.value.trim().is_empty() {
         reporter.error("empty-id", &id.span, "the id of an agent must not be empty".to_owned());
+        return None;
+    }
+    if let Some(problem) = agent_ids::placeholder(&id.value) {
+        reporter.problem(&id.span, problem);
         return None;
     }
     Some(id.value.as_str().into())

@@ -71,10 +71,42 @@ impl RuleChecker<'_, '_> {
                 let values = if negated { &mut expected.none_of } else { &mut expected.any_of };
                 values.extend(value);
             }
-            let name = name.value.as_str().into();
-            clauses.extend(operand.map(|operand| WhereClause { name, operand, expected }));
+            let Some(operand) = operand else { continue };
+            let is_used = raw.enabled != Some(false);
+            let span = &name.span;
+            let clause = WhereClause { name: name.value.as_str().into(), operand, expected };
+            match &clause.operand {
+                Operand::Cell(cell) if is_used => {
+                    let location = self.reporter.location(span);
+                    self.lists.add_where_use(*cell, location, clause.clone());
+                }
+                Operand::Sip(_) => self.refuse_patterns(&clause, values),
+                Operand::Cell(_) => {}
+            }
+            clauses.push(clause);
         }
         clauses
+    }
+
+    /// Reports patterns for numbers, which `where` would compare as texts.
+    fn refuse_patterns(&mut self, clause: &WhereClause, values: &[Spanned<RawCondition>]) {
+        for value in values {
+            let RawCondition::Text(text) = &value.value else { continue };
+            let pattern = text.trim().trim_start_matches('!').trim_start();
+            let digits = pattern.strip_prefix('+').unwrap_or_default();
+            let is_prefix = digits.len() > 1
+                && digits.ends_with('*')
+                && digits[..digits.len() - 1].bytes().all(|byte| byte.is_ascii_digit());
+            if pattern.starts_with('@') || is_prefix {
+                let message = format!(
+                    "`where` compares `{}` with texts, and `{text}` is a pattern for numbers",
+                    clause.name
+                );
+                self.reporter.error("bad-comparison", &value.span, message).help(format!(
+                    "for the number behind a forwarded call, write `forwarded_from = \"{text}\"`"
+                ));
+            }
+        }
     }
 
     fn operand(&mut self, name: &Spanned<String>, numbers: RuleNumbers<'_>) -> Option<Operand> {

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use super::raw_table::RawTable;
 use super::reporter::{LISTS, Reporter};
 use super::values;
+use super::where_rows::WhereUse;
 use crate::diagnostics::{Location, Problem, SourceFile, did_you_mean};
 use crate::domain::phone_number::Country;
 use crate::rules::Lists;
 use crate::rules::load::files::TableFiles;
 use crate::rules::load::list_rows::{ListRows, is_other_format};
 use crate::rules::load::raw::{RawList, Spanned};
+use crate::rules::model::condition::WhereClause;
 use crate::rules::model::lists::{Cell, Column, ListId};
 
 /// Lists of a table whose rows have not been read yet.
@@ -37,6 +39,8 @@ pub(super) struct OpenList {
     pub(super) used: bool,
     /// Columns from which rules take their agents.
     pub(super) agent_columns: Vec<AgentColumn>,
+    /// Entries of `where` on columns of the list.
+    pub(super) where_uses: Vec<WhereUse>,
     pub(super) source: ListSource,
 }
 
@@ -109,6 +113,12 @@ impl OpenLists {
         found
     }
 
+    /// Notes that a rule compares this cell.
+    pub(super) fn add_where_use(&mut self, cell: Cell, location: Location, clause: WhereClause) {
+        let uses = &mut self.open[cell.list.index()].where_uses;
+        uses.push(WhereUse::new(cell.column, location, clause));
+    }
+
     /// Notes that a rule takes its agent from this column.
     pub(super) fn add_agent_column(&mut self, cell: Cell, may_be_empty: bool) {
         let columns = &mut self.open[cell.list.index()].agent_columns;
@@ -152,8 +162,9 @@ impl ListOpener<'_, '_> {
             ListSource::File(file) => file.rows.columns.clone(),
             ListSource::Inline(_) | ListSource::Invalid => Vec::new(),
         };
-        let (used, agent_columns) = (false, Vec::new());
-        let list = OpenList { id, location, columns, country, used, agent_columns, source };
+        let (used, agent_columns, where_uses) = (false, Vec::new(), Vec::new());
+        let list =
+            OpenList { id, location, columns, country, used, agent_columns, where_uses, source };
         self.opened.open.push(list);
     }
 
@@ -200,7 +211,8 @@ impl ListOpener<'_, '_> {
         let opened = ListRows::open(self.files, &path);
         let opened = opened.map_err(|error| {
             let message = format!("cannot read `{}`: {error}", path.display());
-            let help = "paths are relative to the file that contains them".to_owned();
+            let help = windows_path(&file.value)
+                .unwrap_or_else(|| "paths are relative to the file that contains them".to_owned());
             let help = Some(help).filter(|_| !is_other_format(&error));
             self.reporter.error("no-file", &file.span, message).maybe_help(help);
         });
@@ -256,6 +268,32 @@ impl ListOpener<'_, '_> {
         }
         columns.iter().position(|name| *name == column.value)
     }
+}
+
+/// Returns the help for a path with backslashes, or with the control characters that they became in a
+/// string with double quotes.
+fn windows_path(path: &str) -> Option<String> {
+    let letter = |c: char| match c {
+        '\u{8}' => Some('b'),
+        '\t' => Some('t'),
+        '\n' => Some('n'),
+        '\u{c}' => Some('f'),
+        '\r' => Some('r'),
+        '\u{1b}' => Some('e'),
+        _ => None,
+    };
+    let is_escaped = path.contains(|c| letter(c).is_some());
+    if !is_escaped && !path.contains('\\') {
+        return None;
+    }
+    let intended = path.chars().flat_map(|c| match letter(c) {
+        Some(letter) => ['\\', letter].into_iter().take(2),
+        None => [c, c].into_iter().take(1),
+    });
+    let intended: String = intended.collect();
+    let (slashes, why) = (intended.replace('\\', "/"), "a backslash is an escape here: ");
+    let why = if is_escaped { why } else { "" };
+    Some(format!("{why}write `{slashes}`"))
 }
 
 /// Returns the span of a cell in its line, or the whole line if the cell cannot be found.

@@ -1,23 +1,22 @@
 //! Rows of lists. They are read after the rules, when the columns in use are known.
 
-use std::sync::Arc;
-
+use super::agent_ids;
 use super::agents::Agents;
-use super::lists::{ListFile, ListSource, OpenList, OpenLists, cell_span};
+use super::lists::{ListFile, ListSource, OpenList, OpenLists};
 use super::reporter::Reporter;
+use super::row_problems::{RowProblem, RowProblems};
 use super::rules::{AgentColumnUse, CheckedRules};
 use super::sources::warn_missing_id;
-use crate::diagnostics::{Location, Problem, Severity, SourceFile};
+use super::whole_countries::whole_countries;
+use crate::diagnostics::{Location, Problem, Severity};
 use crate::domain::party::Party;
-use crate::domain::phone_number::Country;
+use crate::domain::phone_number::{Country, PhoneNumber};
 use crate::rules::load::list_rows::{CsvRow, ListRows};
 use crate::rules::load::raw::Spanned;
 use crate::rules::model::lists::{Item, ListId};
 use crate::rules::model::pattern::{help_for, is_national, suggest_number};
 use crate::rules::{CheckContext, Lists, NumberPattern, Progress};
 
-/// Maximum number of bad rows to report; further ones are counted.
-const MAX_REPORTED_ROWS: usize = 100;
 /// Number of rows between two progress reports.
 const ROWS_PER_PROGRESS: usize = 10_000;
 
@@ -55,58 +54,6 @@ struct RowLayout {
     separator: Option<char>,
 }
 
-/// A problem of a row.
-struct RowProblem {
-    problem: Problem,
-    /// Text of the cell; empty for the whole row.
-    cell: String,
-    /// Many rows have this problem if one has it; only the first one is shown.
-    is_repeated: bool,
-}
-
-impl RowProblem {
-    /// Creates a problem of the whole row.
-    fn row(message: impl Into<String>, help: impl Into<String>) -> RowProblem {
-        let problem = Problem::new("bad-row", message).help(help);
-        RowProblem { problem, cell: String::new(), is_repeated: false }
-    }
-
-    /// Creates a problem of a cell.
-    fn cell(problem: Problem, cell: &str) -> RowProblem {
-        RowProblem { problem, cell: cell.to_owned(), is_repeated: false }
-    }
-
-    fn repeated(self) -> RowProblem {
-        RowProblem { is_repeated: true, ..self }
-    }
-}
-
-/// The first problems of rows, and the number of all.
-#[derive(Default)]
-struct RowProblems {
-    /// Problems with the line of the row and its offset in bytes.
-    first: Vec<(usize, u64, RowProblem)>,
-    count: usize,
-    /// Number of those that are repeated.
-    repeated: usize,
-}
-
-impl RowProblems {
-    fn push(&mut self, row: &CsvRow<'_>, problem: RowProblem) {
-        if problem.is_repeated {
-            self.repeated += 1;
-            if self.repeated == 1 {
-                self.first.push((row.line, row.offset, problem));
-            }
-            return;
-        }
-        self.count += 1;
-        if self.first.len() < MAX_REPORTED_ROWS {
-            self.first.push((row.line, row.offset, problem));
-        }
-    }
-}
-
 impl ListFiller<'_, '_> {
     /// Reads the rows of all lists.
     pub(super) fn fill(
@@ -140,6 +87,11 @@ impl ListFiller<'_, '_> {
         for number in numbers {
             match parse_item(&number.value, list.country) {
                 Ok(item) => {
+                    let whole = prefix_of(&item)
+                        .and_then(|prefix| whole_countries(prefix, &number.value));
+                    if let Some(Problem { code, message, help }) = whole {
+                        self.reporter.warning(code, &number.span, message).maybe_help(help);
+                    }
                     if !lists.insert(list.id, &item, std::iter::empty()) {
                         let message = format!("`{}` is in the list twice", number.value);
                         self.reporter.warning("duplicate-number", &number.span, message);
@@ -160,7 +112,8 @@ impl ListFiller<'_, '_> {
         let location = list.location.clone();
         let ListFile { path, rows, number_column } = file;
         let mut target = RowTarget::new(list, rows, *number_column, lists);
-        let (mut errors, mut warnings) = (RowProblems::default(), RowProblems::default());
+        let mut errors = RowProblems::new(Severity::Error);
+        let mut warnings = RowProblems::new(Severity::Warning);
         let mut count = 0;
         let file_bytes = rows.file_bytes;
         let result = rows.for_each(|row| {
@@ -175,8 +128,7 @@ impl ListFiller<'_, '_> {
                 target.lists.reserve_rows(target.list.id, rest as usize);
             }
             match target.add_row(&row, self.agents) {
-                Ok(None) => {}
-                Ok(Some(warning)) => warnings.push(&row, warning),
+                Ok(found) => found.into_iter().for_each(|warning| warnings.push(&row, warning)),
                 Err(error) => errors.push(&row, error),
             }
         });
@@ -184,45 +136,10 @@ impl ListFiller<'_, '_> {
             let message = format!("cannot read {path} to its end: {error}");
             self.reporter.report.error("no-file", Some(location.clone()), message);
         }
-        self.report_rows(file, errors, Severity::Error, &location);
-        self.report_rows(file, warnings, Severity::Warning, &location);
-    }
-
-    fn report_rows(
-        &mut self,
-        file: &mut ListFile,
-        problems: RowProblems,
-        severity: Severity,
-        list: &Location,
-    ) {
-        let path = &file.path;
-        let report = &mut self.reporter.report;
-        let shown = problems.first.iter().filter(|(.., problem)| !problem.is_repeated).count();
-        let more = problems.count - shown;
-        let last_code = problems.first.last().map(|(.., last)| last.problem.code);
-        for (line, offset, RowProblem { problem, cell, .. }) in problems.first {
-            let (skipped, text) = file.rows.line_at(offset).unwrap_or_default();
-            let span = cell_span(&text, &cell);
-            let file = Arc::new(SourceFile::excerpt(path, line + skipped, text));
-            report.push(severity, Some(Location { file, span }), problem);
-        }
-        if let (Some(code), 1..) = (last_code, more) {
-            let verb = match severity {
-                Severity::Error => "have errors",
-                Severity::Warning | Severity::Note => "have warnings",
-            };
-            let message = format!("{more} more rows of {path} {verb}");
-            report.push(severity, Some(list.clone()), Problem::new(code, message));
-        }
-        if problems.repeated > 1 {
-            let (code, what) = match severity {
-                Severity::Error => ("bad-pattern", "without a country code"),
-                Severity::Warning | Severity::Note => ("bad-row", "without a number, skipped"),
-            };
-            let more = problems.repeated - 1;
-            let rows = if more == 1 { "row" } else { "rows" };
-            let message = format!("{path} has {more} more {rows} {what}");
-            report.push(severity, Some(list.clone()), Problem::new(code, message));
+        errors.report(file, &location, self.reporter.report);
+        warnings.report(file, &location, self.reporter.report);
+        if lists.list(list.id).size > 0 {
+            list.where_uses.iter().for_each(|clause| clause.warn(&file.path, self.reporter.report));
         }
     }
 
@@ -267,16 +184,16 @@ impl<'l> RowTarget<'l> {
         RowTarget { lists, list, layout: RowLayout { number_column, kept_columns, separator } }
     }
 
-    /// Adds a row. Returns a problem that only deserves a warning.
+    /// Adds a row. Returns problems that only deserve a warning.
     fn add_row(
         &mut self,
         row: &CsvRow<'_>,
         agents: &mut Agents,
-    ) -> Result<Option<RowProblem>, RowProblem> {
+    ) -> Result<Vec<RowProblem>, RowProblem> {
         let RowLayout { number_column, kept_columns, separator } = &self.layout;
         // Spreadsheets export the empty rows below a table.
         if row.is_blank() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         if let Some(separator) = *separator {
             check_form(row, self.list.columns.len(), *number_column, separator)?;
@@ -292,19 +209,21 @@ impl<'l> RowTarget<'l> {
             Some(_) => text,
         };
         if text.is_empty() && separator.is_none() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         if text.bytes().all(|byte| byte == b'0') {
             let skipped = "the row has no number, and is skipped";
-            return Ok(Some(
-                RowProblem::row(skipped, "remove the row, or add its number").repeated(),
-            ));
+            let problem = RowProblem::row(skipped, "remove the row, or add its number");
+            return Ok(vec![problem.repeated("without a number, skipped")]);
         }
         let country = self.list.country;
         let items = numbers_of(text).map(|number| {
             parse_item(number, country).map_err(|problem| {
-                let is_repeated = country.is_none() && is_national(number);
-                RowProblem { is_repeated, ..RowProblem::cell(problem, text) }
+                let problem = RowProblem::cell(problem, text);
+                match country.is_none() && is_national(number) {
+                    true => problem.repeated("without a country code"),
+                    false => problem,
+                }
             })
         });
         let items = items.collect::<Result<Vec<_>, _>>()?;
@@ -312,16 +231,29 @@ impl<'l> RowTarget<'l> {
             let agent = row_agent(cells[column.column.index()], column.may_be_empty, agents)?;
             column.agents.extend(agent);
         }
+        let mut warnings = Vec::new();
         let mut is_new = true;
         for item in &items {
             is_new &= self.lists.insert(self.list.id, item, cells.iter().copied());
+            let whole = prefix_of(item).and_then(|prefix| whole_countries(prefix, text));
+            warnings.extend(whole.map(|problem| RowProblem::cell(problem, text)));
         }
-        if is_new {
-            return Ok(None);
+        let clauses = self.list.where_uses.iter_mut();
+        warnings.extend(clauses.filter_map(|clause| clause.add_row(&cells)));
+        if !is_new {
+            let message = format!("`{text}` is already in this list");
+            let problem = Problem::new("duplicate-number", message).help("the first row counts");
+            warnings.push(RowProblem::cell(problem, text));
         }
-        let message = format!("`{text}` is already in this list");
-        let problem = Problem::new("duplicate-number", message).help("the first row counts");
-        Ok(Some(RowProblem::cell(problem, text)))
+        Ok(warnings)
+    }
+}
+
+/// Returns the prefix of an entry that is one.
+fn prefix_of(item: &Item) -> Option<PhoneNumber> {
+    match item {
+        Item::Prefix(prefix) => Some(*prefix),
+        Item::Number(_) | Item::Text(_) => None,
     }
 }
 
@@ -345,7 +277,16 @@ fn row_agent(
             "this row has no agent, but a rule takes its agent from this column".into(),
             None,
         ),
-        id if agents.raw_ids => Ok(Some(agents.find_or_add_raw_id(id))),
+        id if agents.raw_ids => match agent_ids::placeholder(id) {
+            None => Ok(Some(agents.find_or_add_raw_id(id))),
+            Some(problem) => {
+                let problem = match may_be_empty {
+                    true => problem.help("copy the id from the platform, or leave the cell empty"),
+                    false => problem,
+                };
+                Err(RowProblem::cell(problem, id).repeated("whose agent is not an id"))
+            }
+        },
         name => unknown(format!("unknown agent `{name}`"), agents.suggest(name)),
     }
 }

@@ -2,9 +2,10 @@
 
 use super::rules::RuleChecker;
 use super::sources::{can_match_source, warn_missing_id};
-use crate::diagnostics::Location;
+use super::whole_countries::whole_countries;
+use crate::diagnostics::{Location, Problem};
 use crate::rules::load::raw::{Entries, RawOutcome, RawRule};
-use crate::rules::{Action, AgentRef, Conditions, NumberMatcher, Rule};
+use crate::rules::{Action, AgentRef, Conditions, NumberMatcher, NumberPattern, Rule};
 
 /// Number conditions of a rule.
 #[derive(Clone, Copy)]
@@ -90,7 +91,10 @@ impl RuleChecker<'_, '_> {
                         self.warn_missing_id(number, found, location);
                     }
                 }
-                (Action::Reject(_), _) => self.warn_unsent_additions(raw, number),
+                (Action::Reject(_), _) => {
+                    self.warn_unsent_additions(raw, number);
+                    self.warn_whole_countries(raw);
+                }
                 (Action::Continue, _) => self.warn_no_additions(raw, number),
                 (Action::Agent(_) | Action::Split(_) | Action::Keep, _) => {}
             }
@@ -111,6 +115,18 @@ impl RuleChecker<'_, '_> {
         let rule = describe_rule(&self.checked.rules[number].name);
         let message = format!("{rule} rejects calls, so its additions are never sent");
         self.reporter.warning("never-sent", span, message);
+    }
+
+    /// Warns of prefixes in a rejecting rule that take all numbers of a country.
+    fn warn_whole_countries(&mut self, raw: &RawRule) {
+        for text in raw.from.iter().chain(&raw.to) {
+            let Ok(NumberPattern::Prefix(prefix)) = NumberPattern::parse(text.value.trim()) else {
+                continue;
+            };
+            if let Some(Problem { code, message, help }) = whole_countries(prefix, &text.value) {
+                self.reporter.warning(code, &text.span, message).maybe_help(help);
+            }
+        }
     }
 
     fn warn_no_additions(&mut self, raw: &RawRule, number: usize) {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::lists::{Cell, ResolvedCall};
 use crate::diagnostics::{self, Problem};
 use crate::domain::decision::Object;
+use crate::domain::party::Party;
 
 /// A text with any number of placeholders.
 ///
@@ -201,7 +202,7 @@ impl Template {
             match part {
                 TemplatePart::Text(text) => rendered.push_str(text),
                 TemplatePart::Placeholder { value, if_unknown } => {
-                    match (value.resolve(context), if_unknown) {
+                    match (value.resolve(context, if_unknown), if_unknown) {
                         (Some(value), _) => rendered.push_str(&value),
                         (None, IfUnknown::Default(text)) => rendered.push_str(text),
                         (None, IfUnknown::Omit) => return None,
@@ -215,10 +216,29 @@ impl Template {
     }
 }
 
+impl IfUnknown {
+    /// Returns whether the placeholder says what applies to an unknown value.
+    fn is_set(&self) -> bool {
+        *self != IfUnknown::Impossible
+    }
+}
+
+/// Returns a party unless it is withheld.
+fn known(party: &Party) -> Option<Cow<'_, str>> {
+    Some(party.unmasked()).filter(|_| *party != Party::Withheld)
+}
+
 impl ValueName {
-    fn resolve<'c>(&self, context: TemplateContext<'c>) -> Option<Cow<'c, str>> {
+    fn resolve<'c>(
+        &self,
+        context: TemplateContext<'c>,
+        if_unknown: &IfUnknown,
+    ) -> Option<Cow<'c, str>> {
         let call = context.call.call;
         match self {
+            // Without a default, the text has the word `withheld`.
+            ValueName::From if if_unknown.is_set() => known(call.from()),
+            ValueName::To if if_unknown.is_set() => known(call.to()),
             ValueName::From => Some(call.from().unmasked()),
             ValueName::To => Some(call.to().unmasked()),
             ValueName::Channel => Some(Cow::Borrowed(call.channel().as_str())),

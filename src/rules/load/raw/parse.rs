@@ -97,6 +97,18 @@ fn tables<T: TomlTable>(
     Some(Entry { toml: &mut toml, name, key: key.span(), value }.tables())
 }
 
+/// Returns the help for an invalid escape in a path with backslashes: `"C:\lists\vip.csv"`.
+fn windows_path(text: &str, at: usize) -> Option<String> {
+    let start = text[..at].rfind(['"', '\n']).filter(|start| text[*start..].starts_with('"'))?;
+    let inside = &text[start + 1..];
+    let inside = &inside[..inside.find(['"', '\n'])?];
+    let is_path = inside.contains('\\') && !inside.contains([' ', '\'', '{']);
+    is_path.then(|| {
+        let slashes = inside.replace('\\', "/");
+        format!("a backslash is an escape here: write \"{slashes}\", or '{inside}'")
+    })
+}
+
 type Item<'i> = toml::Spanned<DeValue<'i>>;
 
 /// Reader of one chunk of a file.
@@ -142,7 +154,9 @@ impl<'r> TomlReader<'r> {
                     .help(format!("write [[{key}]], in double brackets"));
                 break;
             }
-            self.error("syntax", &span, format!("invalid TOML: {}", error.message()));
+            let message = format!("invalid TOML: {}", error.message());
+            let help = windows_path(text, start);
+            self.error("syntax", &span, message).maybe_help(help);
         }
         errors.is_empty().then_some(document)
     }
