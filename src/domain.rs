@@ -13,3 +13,4 @@ pub mod json;
 pub mod party;
 pub mod phone_number;
 pub mod secret;
+pub mod sip_address;

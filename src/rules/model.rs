@@ -112,6 +112,8 @@ pub struct Conditions {
     pub platform: Selector<Platform>,
     /// Sources.
     pub source: Selector<Box<str>>,
+    /// Numbers from which the call was forwarded.
+    pub forwarded_from: NumberMatcher,
     /// Entries of [`RuleSet::hours`].
     pub hours: Selector<NamedRef>,
     /// Entries of [`RuleSet::dates`].

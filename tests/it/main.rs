@@ -21,6 +21,7 @@ mod dialects;
 mod docs;
 mod events;
 mod explain_recorded;
+mod forwarding;
 mod lists;
 mod matching;
 mod metrics;

@@ -1,7 +1,7 @@
 //! Ids of agents that stand for an id to be filled in, or that their platform does not issue.
 
-use crate::dialect;
 use crate::diagnostics::{Problem, Report};
+use crate::dialect;
 use crate::domain::call::Platform;
 use crate::rules::{Agent, CheckContext, PlatformIds};
 
@@ -50,7 +50,8 @@ pub(super) fn placeholder(id: &str) -> Option<Problem> {
 
 /// Returns the first character that no id contains.
 fn forbidden_character(id: &str) -> Option<char> {
-    let is_forbidden = |c: char| c.is_whitespace() || c.is_control() || "#<>,;/\\\"'`{}[]()|=".contains(c);
+    let is_forbidden =
+        |c: char| c.is_whitespace() || c.is_control() || "#<>,;/\\\"'`{}[]()|=".contains(c);
     let found = id.trim().chars().find(|c| is_forbidden(*c))?;
     Some(if found.is_whitespace() { ' ' } else { found })
 }
@@ -109,16 +110,49 @@ mod tests {
     #[test]
     fn tells_placeholders_from_ids() {
         for id in [
-            "#N/A", "TODO", "tbd", "-", "--", "null", "None", "nil", "n/a", "0", "XXX", "?", "???",
-            "YOUR_AGENT_ID", "<agent_id>", "<agent id>", "agent_xxx", "agent_XXXX", "agent_todo",
-            "agent_1,agent_2", "agent 1", "{agent}", "\"agent_1\"", "agent_…", "agent_id",
-            "#NAME?", "agent_",
+            "#N/A",
+            "TODO",
+            "tbd",
+            "-",
+            "--",
+            "null",
+            "None",
+            "nil",
+            "n/a",
+            "0",
+            "XXX",
+            "?",
+            "???",
+            "YOUR_AGENT_ID",
+            "<agent_id>",
+            "<agent id>",
+            "agent_xxx",
+            "agent_XXXX",
+            "agent_todo",
+            "agent_1,agent_2",
+            "agent 1",
+            "{agent}",
+            "\"agent_1\"",
+            "agent_…",
+            "agent_id",
+            "#NAME?",
+            "agent_",
         ] {
             assert!(placeholder(id).is_some(), "{id}");
         }
         for id in [
-            "agent_1", "agent_x", "x", "1716", "1716a", "agent_fr0nt", "front-desk",
-            "b6b0b1a4-53c3-4b3a-9f7e-2f4f6d1c0a11", "agent_00", "3090", "1663087320304x456", "oBeDLoLOeuAbiuaMFXRtDOLriTJ5tSxD",
+            "agent_1",
+            "agent_x",
+            "x",
+            "1716",
+            "1716a",
+            "agent_fr0nt",
+            "front-desk",
+            "b6b0b1a4-53c3-4b3a-9f7e-2f4f6d1c0a11",
+            "agent_00",
+            "3090",
+            "1663087320304x456",
+            "oBeDLoLOeuAbiuaMFXRtDOLriTJ5tSxD",
         ] {
             assert_eq!(placeholder(id), None, "{id}");
         }

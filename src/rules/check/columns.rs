@@ -26,7 +26,12 @@ impl<'c> RuleColumns<'c> {
     /// Creates the resolver for a rule with these numbers.
     pub(super) fn new(lists: &'c mut OpenLists, numbers: RuleNumbers<'_>) -> RuleColumns<'c> {
         let mut matched: Vec<MatchedList> = Vec::new();
-        for (side, numbers) in [(Side::From, numbers.from), (Side::To, numbers.to)] {
+        let sides = [
+            (Side::From, numbers.from),
+            (Side::To, numbers.to),
+            (Side::ForwardedFrom, numbers.forwarded_from),
+        ];
+        for (side, numbers) in sides {
             for pattern in numbers.any_of() {
                 let NumberPattern::List(id, _) = pattern else { continue };
                 let always = numbers.any_of().iter().all(|other| other == pattern);
@@ -50,7 +55,8 @@ impl ColumnLookup for RuleColumns<'_> {
             .columns()
             .and_then(|columns| column_problem(&format!("list `{list}`"), columns, column))
         {
-            return Some(Err(problem));
+            let title = self.open[id.index()].title_help(column);
+            return Some(Err(problem.maybe_help(title)));
         }
         let Some(matched) = self.matched.iter().find(|matched| matched.id == id) else {
             let message = format!("`{list}.{column}`: the rule does not match on @{list}");

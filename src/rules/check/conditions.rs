@@ -5,6 +5,7 @@ use super::rule::{RuleNumbers, describe_rule};
 use super::rules::RuleChecker;
 use super::values;
 use crate::diagnostics::{Problem, did_you_mean};
+use crate::domain::sip_address::is_forwarding_header;
 use crate::rules::load::raw::{RawCondition, RawRule, Spanned};
 use crate::rules::model::condition::{Comparison, ExpectedValue, Operand, WhereClause};
 use crate::rules::model::template::ColumnLookup;
@@ -13,6 +14,17 @@ use crate::rules::{Conditions, NamedRef, NumberMatcher, NumberPattern, Selector}
 impl RuleChecker<'_, '_> {
     pub(super) fn numbers(&mut self, raw: &[Spanned<String>]) -> NumberMatcher {
         selector(raw, |text| self.number_pattern(text)).into()
+    }
+
+    /// Checks the numbers from which a call was forwarded. A call without such a number matches no pattern.
+    pub(super) fn forwarded_from(&mut self, raw: &[Spanned<String>]) -> NumberMatcher {
+        for text in raw.iter().filter(|text| text.value.trim_start_matches('!') == "withheld") {
+            let message = "`forwarded_from` is never `withheld`".to_owned();
+            self.reporter
+                .error("bad-pattern", &text.span, message)
+                .help("a call that shows no forwarding number matches no pattern; omit the key");
+        }
+        self.numbers(raw)
     }
 
     fn number_pattern(&mut self, text: &Spanned<String>) -> Option<NumberPattern> {
@@ -48,6 +60,8 @@ impl RuleChecker<'_, '_> {
                 Some(NamedRef { index, name: name.value.as_str().into() })
             }),
             where_clauses: Vec::new(),
+            // The rule sets it, since templates refer to it.
+            forwarded_from: NumberMatcher::default(),
         };
         if let (Some(first), false) = (raw.dates.first(), conditions.dates.is_anything()) {
             let rule = describe_rule(name);
@@ -102,9 +116,16 @@ impl RuleChecker<'_, '_> {
                     "`where` compares `{}` with texts, and `{text}` is a pattern for numbers",
                     clause.name
                 );
-                self.reporter.error("bad-comparison", &value.span, message).help(format!(
-                    "for the number behind a forwarded call, write `forwarded_from = \"{text}\"`"
-                ));
+                let help = match &*clause.name {
+                    name if is_forwarding_header(name.trim_start_matches("sip.")) => {
+                        format!("write the key `forwarded_from = \"{text}\"` in the rule instead")
+                    }
+                    name => format!(
+                        "if the header has the caller's number, set `from = [\"{name}\"]` in the source's \
+                         settings, and `from = \"{text}\"` here"
+                    ),
+                };
+                self.reporter.error("bad-comparison", &value.span, message).help(help);
             }
         }
     }
@@ -160,7 +181,8 @@ fn selector<T>(
 }
 
 fn unknown_operand(name: &str, columns: &RuleColumns<'_>) -> Problem {
-    const CONDITIONS: [&str; 7] = ["from", "to", "channel", "platform", "source", "hours", "dates"];
+    const CONDITIONS: [&str; 8] =
+        ["from", "to", "forwarded_from", "channel", "platform", "source", "hours", "dates"];
     let names = columns.names();
     let suggestion = did_you_mean(name, names.iter().map(String::as_str));
     let help = suggestion.unwrap_or_else(|| match names.as_slice() {

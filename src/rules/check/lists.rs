@@ -64,8 +64,8 @@ pub(super) enum ListSource {
 pub(super) struct ListFile {
     pub(super) path: String,
     pub(super) rows: ListRows,
-    /// Position of the column that holds the numbers.
-    pub(super) number_column: usize,
+    /// Positions of the columns that hold the numbers, at least one.
+    pub(super) number_columns: Vec<usize>,
 }
 
 impl OpenList {
@@ -75,6 +75,14 @@ impl OpenList {
             ListSource::Invalid => None,
             ListSource::Inline(_) | ListSource::File(_) => Some(&self.columns),
         }
+    }
+}
+
+impl OpenList {
+    /// Returns the help for a column that is named below the first line of the file.
+    pub(super) fn title_help(&self, column: &str) -> Option<String> {
+        let ListSource::File(file) = &self.source else { return None };
+        title_help(file.rows.line_of_column(column))
     }
 }
 
@@ -172,14 +180,14 @@ impl ListOpener<'_, '_> {
         let (span, message, help) = match (raw.numbers, raw.file) {
             _ if raw.invalid => return None,
             (Some(numbers), None) => {
-                if let Some(column) = &raw.column {
+                if let Some(column) = raw.columns.first() {
                     let message = "`column` requires a list with a `file`".to_owned();
                     self.reporter.error("list-form", &column.span, message);
                 }
                 return Some(ListSource::Inline(numbers));
             }
             (None, Some(file)) => {
-                let file = self.file(&file, raw.column.as_ref())?;
+                let file = self.file(&file, &raw.columns)?;
                 return Some(ListSource::File(Box::new(file)));
             }
             (Some(_), Some(file)) => {
@@ -197,11 +205,7 @@ impl ListOpener<'_, '_> {
         None
     }
 
-    fn file(
-        &mut self,
-        file: &Spanned<String>,
-        column: Option<&Spanned<String>>,
-    ) -> Option<ListFile> {
+    fn file(&mut self, file: &Spanned<String>, columns: &[Spanned<String>]) -> Option<ListFile> {
         if file.value.trim().is_empty() {
             let message = "`file` is empty".to_owned();
             self.reporter.error("list-form", &file.span, message).help("set file = \"vip.csv\"");
@@ -218,11 +222,13 @@ impl ListOpener<'_, '_> {
         });
         let rows = opened.ok()?;
         self.check_header(&rows, &path, file)?;
-        let number_column = match column {
-            None => 0,
-            Some(column) => self.number_column(column, &rows.columns)?,
+        let found: Vec<_> =
+            columns.iter().map(|column| self.number_column(column, &rows)).collect();
+        let number_columns = match columns {
+            [] => vec![0],
+            _ => found.into_iter().collect::<Option<_>>()?,
         };
-        Some(ListFile { path: path.display().to_string(), rows, number_column })
+        Some(ListFile { path: path.display().to_string(), rows, number_columns })
     }
 
     /// Resolves a path relative to the file that contains it.
@@ -261,9 +267,11 @@ impl ListOpener<'_, '_> {
         None
     }
 
-    fn number_column(&mut self, column: &Spanned<String>, columns: &[String]) -> Option<usize> {
+    fn number_column(&mut self, column: &Spanned<String>, rows: &ListRows) -> Option<usize> {
+        let columns = &rows.columns;
         if let Some(problem) = column_problem("the file", columns, &column.value) {
-            self.reporter.problem(&column.span, problem);
+            let title = title_help(rows.line_of_column(&column.value));
+            self.reporter.problem(&column.span, problem.maybe_help(title));
             return None;
         }
         columns.iter().position(|name| *name == column.value)
@@ -305,6 +313,13 @@ pub(super) fn cell_span(line: &str, cell: &str) -> Range<usize> {
             && is_boundary(line[span.end..].chars().next())
     });
     found.filter(|span| !span.is_empty()).unwrap_or(0..line.len())
+}
+
+/// Returns the help for a title above the names of the columns.
+fn title_help(line: Option<usize>) -> Option<String> {
+    let line = line?;
+    let above = if line == 2 { "the line".to_owned() } else { format!("the {} lines", line - 1) };
+    Some(format!("the columns are named on line {line}; remove {above} above it"))
 }
 
 /// Returns the problem with the name of a column, if there is one.

@@ -46,8 +46,8 @@ struct RowTarget<'l> {
 
 /// Layout of a list's file.
 struct RowLayout {
-    /// Position of the column that holds the numbers.
-    number_column: usize,
+    /// Positions of the columns that hold the numbers.
+    number_columns: Vec<usize>,
     /// Positions of the columns to keep; `None` for a column that the file does not have.
     kept_columns: Vec<Option<usize>>,
     /// Separator of the cells; `None` for plain text.
@@ -87,8 +87,8 @@ impl ListFiller<'_, '_> {
         for number in numbers {
             match parse_item(&number.value, list.country) {
                 Ok(item) => {
-                    let whole = prefix_of(&item)
-                        .and_then(|prefix| whole_countries(prefix, &number.value));
+                    let whole =
+                        prefix_of(&item).and_then(|prefix| whole_countries(prefix, &number.value));
                     if let Some(Problem { code, message, help }) = whole {
                         self.reporter.warning(code, &number.span, message).maybe_help(help);
                     }
@@ -110,8 +110,8 @@ impl ListFiller<'_, '_> {
         progress: &mut dyn FnMut(Progress<'_>),
     ) {
         let location = list.location.clone();
-        let ListFile { path, rows, number_column } = file;
-        let mut target = RowTarget::new(list, rows, *number_column, lists);
+        let ListFile { path, rows, number_columns } = file;
+        let mut target = RowTarget::new(list, rows, number_columns.clone(), lists);
         let mut errors = RowProblems::new(Severity::Error);
         let mut warnings = RowProblems::new(Severity::Warning);
         let mut count = 0;
@@ -174,14 +174,14 @@ impl<'l> RowTarget<'l> {
     fn new(
         list: &'l mut OpenList,
         rows: &ListRows,
-        number_column: usize,
+        number_columns: Vec<usize>,
         lists: &'l mut Lists,
     ) -> RowTarget<'l> {
         let position = |name: &str| list.columns.iter().position(|other| other == name);
         let kept = lists.kept_columns(list.id).iter();
         let kept_columns = kept.map(|name| position(name)).collect();
         let separator = rows.separator;
-        RowTarget { lists, list, layout: RowLayout { number_column, kept_columns, separator } }
+        RowTarget { lists, list, layout: RowLayout { number_columns, kept_columns, separator } }
     }
 
     /// Adds a row. Returns problems that only deserve a warning.
@@ -190,39 +190,51 @@ impl<'l> RowTarget<'l> {
         row: &CsvRow<'_>,
         agents: &mut Agents,
     ) -> Result<Vec<RowProblem>, RowProblem> {
-        let RowLayout { number_column, kept_columns, separator } = &self.layout;
+        let RowLayout { number_columns, kept_columns, separator } = &self.layout;
         // Spreadsheets export the empty rows below a table.
         if row.is_blank() {
             return Ok(Vec::new());
         }
         if let Some(separator) = *separator {
-            check_form(row, self.list.columns.len(), *number_column, separator)?;
+            check_form(row, self.list.columns.len(), number_columns[0], separator)?;
         }
         let cells =
             kept_columns.iter().map(|kept| kept.map_or(Some(""), |column| row.cell(column)));
         let cells: Option<Vec<&str>> = cells.collect();
-        let (Some(text), Some(cells)) = (row.cell(*number_column), cells) else {
+        let texts = number_columns.iter().map(|column| row.cell(*column));
+        let texts: Option<Vec<&str>> = texts.collect();
+        let (Some(mut texts), Some(cells)) = (texts, cells) else {
             return Err(RowProblem::row("the row is not UTF-8", "save the file as UTF-8"));
         };
-        let text = match separator {
-            None => text.split('#').next().unwrap_or_default().trim(),
-            Some(_) => text,
-        };
-        if text.is_empty() && separator.is_none() {
-            return Ok(Vec::new());
+        if separator.is_none() {
+            texts = texts
+                .into_iter()
+                .map(|text| text.split('#').next().unwrap_or_default().trim())
+                .filter(|text| !text.is_empty())
+                .collect();
+            if texts.is_empty() {
+                return Ok(Vec::new());
+            }
         }
-        if text.bytes().all(|byte| byte == b'0') {
+        texts.retain(|text| !text.bytes().all(|byte| byte == b'0'));
+        if texts.is_empty() {
             let skipped = "the row has no number, and is skipped";
             let problem = RowProblem::row(skipped, "remove the row, or add its number");
             return Ok(vec![problem.repeated("without a number, skipped")]);
         }
         let country = self.list.country;
-        let items = numbers_of(text).map(|number| {
-            parse_item(number, country).map_err(|problem| {
-                let problem = RowProblem::cell(problem, text);
-                match country.is_none() && is_national(number) {
-                    true => problem.repeated("without a country code"),
-                    false => problem,
+        let items = texts.iter().flat_map(|text| {
+            let numbers = numbers_of(text).map(move |number| (*text, number));
+            numbers.map(|(text, number)| match parse_item(number, country) {
+                Ok(item) => Ok((text, item)),
+                Err(problem) => {
+                    let problem = RowProblem::cell(problem, text);
+                    let is_repeated = country.is_none() && is_national(number);
+                    Err(if is_repeated {
+                        problem.repeated("without a country code")
+                    } else {
+                        problem
+                    })
                 }
             })
         });
@@ -232,15 +244,17 @@ impl<'l> RowTarget<'l> {
             column.agents.extend(agent);
         }
         let mut warnings = Vec::new();
-        let mut is_new = true;
-        for item in &items {
-            is_new &= self.lists.insert(self.list.id, item, cells.iter().copied());
+        let mut known = None;
+        for (text, item) in &items {
+            if !self.lists.insert(self.list.id, item, cells.iter().copied()) {
+                known = known.or(Some(*text));
+            }
             let whole = prefix_of(item).and_then(|prefix| whole_countries(prefix, text));
             warnings.extend(whole.map(|problem| RowProblem::cell(problem, text)));
         }
         let clauses = self.list.where_uses.iter_mut();
         warnings.extend(clauses.filter_map(|clause| clause.add_row(&cells)));
-        if !is_new {
+        if let Some(text) = known {
             let message = format!("`{text}` is already in this list");
             let problem = Problem::new("duplicate-number", message).help("the first row counts");
             warnings.push(RowProblem::cell(problem, text));

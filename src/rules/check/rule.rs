@@ -12,6 +12,7 @@ use crate::rules::{Action, AgentRef, Conditions, NumberMatcher, NumberPattern, R
 pub(super) struct RuleNumbers<'n> {
     pub(super) to: &'n NumberMatcher,
     pub(super) from: &'n NumberMatcher,
+    pub(super) forwarded_from: &'n NumberMatcher,
 }
 
 impl RuleChecker<'_, '_> {
@@ -21,11 +22,13 @@ impl RuleChecker<'_, '_> {
         let name = self.rule_name(raw, number);
         let to = self.numbers(&raw.to);
         let from = self.numbers(&raw.from);
+        let forwarded_from = self.forwarded_from(&raw.forwarded_from);
         let mut conditions = self.conditions(raw, name);
-        let numbers = RuleNumbers { to: &to, from: &from };
+        let numbers = RuleNumbers { to: &to, from: &from, forwarded_from: &forwarded_from };
         conditions.where_clauses = self.where_clauses(raw, numbers);
         let additions = self.additions(raw, name, numbers);
         let action = self.action(raw, name, numbers);
+        conditions.forwarded_from = forwarded_from;
         let has_conditions = conditions != Conditions::default();
         let rule = Rule {
             name: name.into(),

@@ -11,10 +11,10 @@ use crate::diagnostics::did_you_mean;
 use crate::dialect;
 use crate::domain::call::{Channel, Fields, Platform};
 use crate::domain::decision::Object;
-use crate::domain::party::{NumberFormat, Party};
+use crate::domain::party::{NumberFormat, NumberReading, Party};
 use crate::rules::load::chunks::ChunkKind;
 use crate::rules::load::raw::{Entries, RawExpectation, RawTest, RawValue, Spanned, parse};
-use crate::rules::model::pattern::matches_many;
+use crate::rules::model::pattern::{matches_many, suggest_number};
 use crate::rules::{CheckContext, Expected, Test, parse_timestamp};
 
 /// Source of tests if the settings are unknown.
@@ -62,7 +62,7 @@ impl TestChecker<'_, '_> {
         let fields = Fields {
             from: self.party(raw.from.as_ref()),
             to: self.party(raw.to.as_ref()),
-            sip: self.headers(&raw.sip),
+            sip: self.headers(raw),
             ..Fields::unknown(channel.unwrap_or(Channel::Call))
         };
         let (source, platform) = self.source_of(raw, fields.channel);
@@ -90,24 +90,44 @@ impl TestChecker<'_, '_> {
     }
 
     fn party(&mut self, raw: Option<&Spanned<String>>) -> Party {
-        let text = raw.map(|text| text.value.as_str());
-        if let Some(Spanned { value: text, span }) = raw
-            && matches_many(text)
-        {
+        let country = self.definitions.country;
+        let numbers = NumberFormat { country, ..NumberFormat::default() };
+        let parsed = numbers.parse(raw.map(|text| text.value.as_str()));
+        let Some(Spanned { value: text, span }) = raw else { return parsed.party };
+        if matches_many(text) {
             let message = format!("`{text}` is a pattern; a test needs the number of one call");
             self.reporter.error("bad-number", span, message).help("for example +12137771234");
+        } else if !text.starts_with('=')
+            && matches!(parsed.reading, NumberReading::PlusAdded | NumberReading::KeptAsText)
+        {
+            let help = suggest_number(text)
+                .unwrap_or_else(|| "write it with `+` and the country code".to_owned());
+            let message = format!("`{text}` has no country code; a test needs the whole number");
+            self.reporter.error("bad-number", span, message).help(help);
         }
-        let country = self.definitions.country;
-        NumberFormat { country, ..NumberFormat::default() }.parse(text).party
+        match text.strip_prefix('=') {
+            Some(exact) => Party::Literal(exact.into()),
+            None => parsed.party,
+        }
     }
 
     fn headers(
         &mut self,
-        raw: &Entries,
+        raw: &RawTest,
     ) -> Vec<(std::borrow::Cow<'static, str>, std::borrow::Cow<'static, str>)> {
-        let texts = self.texts(raw);
+        let texts = self.texts(&raw.sip);
         let lower = texts.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
-        lower.map(|(name, value)| (name.into(), value.into_string().into())).collect()
+        let forwarded_from = raw.forwarded_from.as_ref().map(|text| {
+            let party = self.party(Some(text));
+            if party.number().is_none() {
+                let message = format!("`{}` is not a number", text.value);
+                let help = "a call is forwarded from a number such as +12137771234";
+                self.reporter.error("bad-number", &text.span, message).help(help);
+            }
+            ("diversion".into(), format!("<tel:{}>", party.unmasked()).into())
+        });
+        let headers = lower.map(|(name, value)| (name.into(), value.into_string().into()));
+        headers.chain(forwarded_from).collect()
     }
 
     fn texts(&mut self, raw: &Entries) -> Vec<(Box<str>, Box<str>)> {

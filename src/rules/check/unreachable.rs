@@ -263,6 +263,7 @@ fn conditions_cover(earlier: Option<&Conditions>, rule: Option<&Conditions>) -> 
     selector_covers(&Channel::ALL, &earlier.channel, &rule.channel)
         && selector_covers(&platforms, &earlier.platform, &rule.platform)
         && selector_covers(&sources, &earlier.source, &rule.source)
+        && (earlier.forwarded_from.is_anything() || earlier.forwarded_from == rule.forwarded_from)
         && is_anything_or_equal(&earlier.hours, &rule.hours)
         && is_anything_or_equal(&earlier.dates, &rule.dates)
         && earlier.where_clauses.iter().all(|clause| rule.where_clauses.contains(clause))
@@ -286,7 +287,10 @@ fn example_call(
     taken_by: usize,
     [to, from]: [NumberPart<'_>; 2],
 ) -> Option<ExampleCall> {
-    if rule.conditions.as_ref().is_some_and(|conditions| !conditions.where_clauses.is_empty()) {
+    let needs_more = |conditions: &Conditions| {
+        !conditions.where_clauses.is_empty() || !conditions.forwarded_from.is_anything()
+    };
+    if rule.conditions.as_deref().is_some_and(needs_more) {
         return None; // The example would need a list row or a SIP header.
     }
     let matching_examples = |numbers: &NumberMatcher, part| {

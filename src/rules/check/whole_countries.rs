@@ -11,8 +11,7 @@ const MAX_NAMED_COUNTRIES: usize = 2;
 pub(super) fn whole_countries(prefix: PhoneNumber, entry: &str) -> Option<Problem> {
     let countries = prefix.countries_within();
     let (first, rest) = countries.split_first()?;
-    let names: Vec<_> =
-        countries.iter().take(MAX_NAMED_COUNTRIES).map(Country::as_str).collect();
+    let names: Vec<_> = countries.iter().take(MAX_NAMED_COUNTRIES).map(Country::as_str).collect();
     let more = countries.len().saturating_sub(MAX_NAMED_COUNTRIES);
     let names = match more {
         0 => names.join(" and "),

@@ -11,8 +11,10 @@ use super::evaluate::{MatchContext, Mismatch, evaluate, evaluate_numbers};
 use super::{decide, scan};
 use crate::domain::call::Call;
 use crate::domain::decision::{Decision, KeepReason, Outcome};
+use crate::domain::dialling_plan::{self, SharedCode};
 use crate::domain::facts::Facts;
-use crate::rules::{Action, NamedRef, RuleSet, Selector};
+use crate::domain::party::Party;
+use crate::rules::{Action, NamedRef, NumberMatcher, NumberPattern, RuleSet, Selector};
 
 /// Result of evaluating a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,9 +142,13 @@ impl fmt::Display for StepReason<'_, '_> {
             Mismatch::Channel(expected) => {
                 write!(f, "channel {} is not in {expected}", call.channel())
             }
-            Mismatch::To(expected) => write!(f, "to {} is not in {expected}", call.to().unmasked()),
+            Mismatch::To(expected) => {
+                let shared = shared_code(call.to(), expected);
+                write!(f, "to {} is not in {expected}{shared}", call.to().unmasked())
+            }
             Mismatch::From(expected) => {
-                write!(f, "from {} is not in {expected}", call.from().unmasked())
+                let shared = shared_code(call.from(), expected);
+                write!(f, "from {} is not in {expected}{shared}", call.from().unmasked())
             }
             Mismatch::Platform(expected) => {
                 write!(f, "platform {} is not in {expected}", call.platform())
@@ -150,6 +156,13 @@ impl fmt::Display for StepReason<'_, '_> {
             Mismatch::Source(expected) => {
                 write!(f, "source {} is not in {expected}", call.source())
             }
+            Mismatch::ForwardedFrom(expected) => match context.call.forwarded_from() {
+                Some(number) => {
+                    let number = number.party().unmasked();
+                    write!(f, "forwarded_from {number} is not in {expected}")
+                }
+                None => write!(f, "no SIP header names a number that forwarded the call"),
+            },
             Mismatch::Hours(expected) => {
                 let hours = &context.table.hours;
                 let states = entries(expected)
@@ -166,6 +179,18 @@ impl fmt::Display for StepReason<'_, '_> {
                 None => write!(f, "where {} is unknown", condition.name),
             },
         }
+    }
+}
+
+/// Returns what explains a condition on a country for a number that belongs to no country of North America
+/// alone.
+fn shared_code(party: &Party, expected: &NumberMatcher) -> &'static str {
+    let is_country = |pattern: &NumberPattern| matches!(pattern, NumberPattern::Country(_));
+    let shared = party.number().and_then(|number| dialling_plan::shared_north_american(number));
+    match shared.filter(|_| expected.any_of().iter().chain(expected.none_of()).any(is_country)) {
+        Some(SharedCode::TollFree) => " (toll-free, read as US)",
+        Some(SharedCode::Special) => " (a code of all of +1, read as US)",
+        None => "",
     }
 }
 

@@ -76,8 +76,9 @@ toml_table! {
         /// its first line, or plain text with one number per line. A rule that matches on `@LIST` can
         /// use the other columns as `${LIST.column}`.
         file: NonEmpty,
-        /// Column that holds the numbers: `"phone"`. Default: the first column.
-        column: NonEmpty,
+        /// Column that holds the numbers: `"phone"`, or a list of such columns:
+        /// `["Phone 1 - Value", "Phone 2 - Value"]`. Default: the first column.
+        columns as "column": Strings,
         /// Country in whose form the numbers without `+` are written: `"US"`. Default: the `country` of
         /// the rule table.
         country: NonEmpty,
@@ -144,6 +145,9 @@ toml_table! {
         /// `"DE"` country, `"@vip"` list, `"withheld"` no number, `"=sip:bob@example.com"` exact text.
         /// A leading `!` excludes: `["US", "CA", "!+1907*"]`.
         from: Strings,
+        /// Number from which the call was forwarded, as the SIP headers `Diversion` and `History-Info` tell
+        /// it: patterns as in `from`. A call that was not forwarded does not match.
+        forwarded_from: Strings,
         /// Voice call or text message. A leading `!` excludes.
         channel: Channels,
         /// Platform that sent the request: `"retell"`, or `"!retell"` for any other.
@@ -244,6 +248,9 @@ toml_table! {
         from: Text,
         /// Called number, `"withheld"`, or any text. Default: withheld.
         to: Text,
+        /// Number from which the call was forwarded: `"+12137771234"`. Default: the call is not forwarded,
+        /// unless `sip` says so.
+        forwarded_from: Text,
         /// Voice call or text message. Default: `"call"`.
         channel: Channel,
         /// Platform that sends the request. Default: the platform of the source.

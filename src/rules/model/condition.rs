@@ -73,15 +73,48 @@ impl Number {
 
 /// Words for true in lists, in lower case: those of spreadsheets in many languages, and of people.
 const TRUE_WORDS: [&str; 36] = [
-    "true", "yes", "y", "1", "x", "on", "✓", "✔", "☑", "wahr", "ja", "vrai", "oui", "verdadero", "sí",
-    "si", "sì", "vero", "verdadeiro", "sim", "waar", "sant", "sand", "sann", "tosi", "kyllä", "prawda",
-    "tak", "pravda", "ano", "áno", "igaz", "igen", "истина", "да", "doğru",
+    "true",
+    "yes",
+    "y",
+    "1",
+    "x",
+    "on",
+    "✓",
+    "✔",
+    "☑",
+    "wahr",
+    "ja",
+    "vrai",
+    "oui",
+    "verdadero",
+    "sí",
+    "si",
+    "sì",
+    "vero",
+    "verdadeiro",
+    "sim",
+    "waar",
+    "sant",
+    "sand",
+    "sann",
+    "tosi",
+    "kyllä",
+    "prawda",
+    "tak",
+    "pravda",
+    "ano",
+    "áno",
+    "igaz",
+    "igen",
+    "истина",
+    "да",
+    "doğru",
 ];
 /// Words for false.
 const FALSE_WORDS: [&str; 27] = [
     "false", "no", "n", "0", "off", "✗", "✘", "☐", "falsch", "nein", "faux", "non", "falso", "não",
-    "onwaar", "nee", "falskt", "falsk", "usann", "nej", "nei", "epätosi", "ei", "fałsz", "nepravda",
-    "hamis", "ложь",
+    "onwaar", "nee", "falskt", "falsk", "usann", "nej", "nei", "epätosi", "ei", "fałsz",
+    "nepravda", "hamis", "ложь",
 ];
 
 /// Comparison of two numbers.

@@ -39,6 +39,7 @@ enum TemplatePart {
 enum ValueName {
     From,
     To,
+    ForwardedFrom,
     Channel,
     Source,
     Rule,
@@ -109,7 +110,8 @@ impl ColumnLookup for NoColumns {
     }
 }
 
-const NAMES: [&str; 6] = ["from", "to", "channel", "source", "rule", "sip.HEADER"];
+const NAMES: [&str; 7] =
+    ["from", "to", "forwarded_from", "channel", "source", "rule", "sip.HEADER"];
 
 const BAD_TEMPLATE: &str = "bad-template";
 
@@ -180,6 +182,7 @@ impl Template {
             ValueName::Column { cell, .. } => Some(*cell),
             ValueName::From
             | ValueName::To
+            | ValueName::ForwardedFrom
             | ValueName::Channel
             | ValueName::Source
             | ValueName::Rule
@@ -241,6 +244,10 @@ impl ValueName {
             ValueName::To if if_unknown.is_set() => known(call.to()),
             ValueName::From => Some(call.from().unmasked()),
             ValueName::To => Some(call.to().unmasked()),
+            ValueName::ForwardedFrom => {
+                let number = context.call.forwarded_from()?.party();
+                Some(Cow::Owned(number.unmasked().into_owned()))
+            }
             ValueName::Channel => Some(Cow::Borrowed(call.channel().as_str())),
             ValueName::Source => Some(Cow::Borrowed(call.source())),
             ValueName::Rule => Some(Cow::Borrowed(context.rule)),
@@ -256,7 +263,7 @@ impl ValueName {
             | ValueName::Channel
             | ValueName::Source
             | ValueName::Rule => false,
-            ValueName::Sip(_) => true,
+            ValueName::Sip(_) | ValueName::ForwardedFrom => true,
             ValueName::Column { always_known, .. } => !always_known,
         }
     }
@@ -266,6 +273,7 @@ impl ValueName {
         match text {
             "from" => Some(Ok(ValueName::From)),
             "to" => Some(Ok(ValueName::To)),
+            "forwarded_from" => Some(Ok(ValueName::ForwardedFrom)),
             "channel" => Some(Ok(ValueName::Channel)),
             "source" => Some(Ok(ValueName::Source)),
             "rule" => Some(Ok(ValueName::Rule)),
