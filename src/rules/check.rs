@@ -25,6 +25,7 @@ mod rules;
 mod sources;
 mod table_tests;
 mod unreachable;
+mod unusual_ids;
 mod usage;
 mod values;
 mod where_rows;
@@ -72,7 +73,7 @@ pub(super) fn check(
     let lists = ListFiller { context, rules: &rules, agents, reporter }.fill(lists, progress);
     let tests = TestChecker { context, definitions: &definitions, rules: &rules, reporter };
     let tests = tests.check(raw);
-    agent_ids::warn_unusual(&definitions.agents.all, context, reporter.report);
+    unusual_ids::warn_unusual(&definitions.agents, context, reporter.report);
     let parts = CheckedParts { definitions, lists, rules: rules.into_enabled() };
     let (table, locations) = parts.finish(files, reporter, progress);
     Checked { table, tests, locations }

@@ -22,6 +22,7 @@ mod docs;
 mod events;
 mod explain_recorded;
 mod forwarding;
+mod help_texts;
 mod lists;
 mod matching;
 mod metrics;

@@ -211,8 +211,11 @@ impl RuleChecker<'_, '_> {
 /// expressions there: `$json.name`, `1.phone`, `a[0]`.
 fn is_platform_variable(text: &str) -> bool {
     let name = text.trim();
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    // Retell has `current_time_America/Los_Angeles`.
+    let is_time = name.starts_with("current_") && name.chars().all(|c| c.is_ascii_graphic());
+    is_time
+        || name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 fn json_size(value: &Spanned<RawValue>) -> usize {

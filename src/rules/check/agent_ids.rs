@@ -1,9 +1,6 @@
-//! Ids of agents that stand for an id to be filled in, or that their platform does not issue.
+//! Ids of agents that stand for an id to be filled in.
 
-use crate::diagnostics::{Problem, Report};
-use crate::dialect;
-use crate::domain::call::Platform;
-use crate::rules::{Agent, CheckContext, PlatformIds};
+use crate::diagnostics::Problem;
 
 /// Words that people and spreadsheets write where an id is missing, in lower case.
 const PLACEHOLDER_WORDS: [&str; 22] = [
@@ -66,41 +63,6 @@ fn is_placeholder(id: &str) -> bool {
         || PLACEHOLDER_WORDS.contains(&name)
         || PLACEHOLDER_STARTS.iter().any(|start| id.starts_with(start) || name.starts_with(start))
         || (!id.is_empty() && name != "x" && name.chars().all(is_filler))
-}
-
-/// Warns once of ids that do not have the form in which their platform issues them.
-pub(super) fn warn_unusual(agents: &[Agent], context: &CheckContext, report: &mut Report) {
-    for dialect in dialect::ALL {
-        let Some(prefix) = dialect.agent_id_prefix() else { continue };
-        let ids: Vec<_> = agents
-            .iter()
-            .filter_map(|agent| id_at(agent, dialect.platform(), context))
-            .filter(|id| !id.starts_with(prefix))
-            .collect();
-        let [first, rest @ ..] = ids.as_slice() else { continue };
-        let platform = dialect.platform();
-        let more = match rest.len() {
-            0 => String::new(),
-            1 => ", and neither does another one".to_owned(),
-            count => format!(", and neither do {count} others"),
-        };
-        let message =
-            format!("the id `{first}` of {platform} does not begin with `{prefix}`{more}");
-        report
-            .warning("unusual-agent-id", None, message)
-            .help(format!("copy the ids from {platform}; calls fail if it does not know them"));
-    }
-}
-
-/// Returns an id that is meant for one platform only. Without settings, an id for every platform may be
-/// meant for another one.
-fn id_at<'a>(agent: &'a Agent, platform: Platform, context: &CheckContext) -> Option<&'a str> {
-    let sources = &context.sources;
-    let is_only = !sources.is_empty() && sources.iter().all(|source| source.platform == platform);
-    match &agent.ids {
-        PlatformIds::Everywhere(_) if !is_only => None,
-        PlatformIds::Everywhere(_) | PlatformIds::ByPlatform(_) => agent.id_at(platform),
-    }
 }
 
 #[cfg(test)]

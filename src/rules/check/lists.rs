@@ -332,7 +332,11 @@ pub(super) fn column_problem(noun: &str, columns: &[String], column: &str) -> Op
     let others = columns.iter().map(String::as_str).filter(|name| *name != column);
     let all = match columns {
         [] => "only .csv files have columns".to_owned(),
-        columns => format!("it has {}", columns.join(", ")),
+        columns => {
+            let named: Vec<_> =
+                columns.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+            format!("it has {}", named.join(", "))
+        }
     };
     Some(Problem::new("unknown-column", message).help(did_you_mean(column, others).unwrap_or(all)))
 }

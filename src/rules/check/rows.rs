@@ -253,7 +253,10 @@ impl<'l> RowTarget<'l> {
             warnings.extend(whole.map(|problem| RowProblem::cell(problem, text)));
         }
         let clauses = self.list.where_uses.iter_mut();
-        warnings.extend(clauses.filter_map(|clause| clause.add_row(&cells)));
+        let problems = clauses.filter_map(|clause| clause.add_row(&cells));
+        warnings.extend(problems.map(|(problem, cell)| {
+            RowProblem::cell(problem, cell).repeated("without the number that `where` compares")
+        }));
         if let Some(text) = known {
             let message = format!("`{text}` is already in this list");
             let problem = Problem::new("duplicate-number", message).help("the first row counts");

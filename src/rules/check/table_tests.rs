@@ -11,10 +11,11 @@ use crate::diagnostics::did_you_mean;
 use crate::dialect;
 use crate::domain::call::{Channel, Fields, Platform};
 use crate::domain::decision::Object;
+use crate::domain::dialling_plan::is_north_american;
 use crate::domain::party::{NumberFormat, NumberReading, Party};
 use crate::rules::load::chunks::ChunkKind;
 use crate::rules::load::raw::{Entries, RawExpectation, RawTest, RawValue, Spanned, parse};
-use crate::rules::model::pattern::{matches_many, suggest_number};
+use crate::rules::model::pattern::matches_many;
 use crate::rules::{CheckContext, Expected, Test, parse_timestamp};
 
 /// Source of tests if the settings are unknown.
@@ -100,8 +101,14 @@ impl TestChecker<'_, '_> {
         } else if !text.starts_with('=')
             && matches!(parsed.reading, NumberReading::PlusAdded | NumberReading::KeptAsText)
         {
-            let help = suggest_number(text)
-                .unwrap_or_else(|| "write it with `+` and the country code".to_owned());
+            let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+            let help = match parsed.party {
+                Party::Number(number) => format!("did you mean `{}`?", number.unmasked()),
+                _ if is_north_american(&digits) => format!("did you mean `+1{digits}`?"),
+                _ => {
+                    "write it with `+` and the country code, or set `country` at the top".to_owned()
+                }
+            };
             let message = format!("`{text}` has no country code; a test needs the whole number");
             self.reporter.error("bad-number", span, message).help(help);
         }

@@ -1,6 +1,5 @@
 //! Entries of `where` that no row of their list satisfies, found while the rows are read.
 
-use super::row_problems::RowProblem;
 use crate::diagnostics::{Location, Problem, Report};
 use crate::rules::ExpectedValue;
 use crate::rules::model::condition::{Number, WhereClause};
@@ -27,8 +26,8 @@ impl WhereUse {
         WhereUse { column, location, clause, has_match, others: Vec::new() }
     }
 
-    /// Notes the cells of a row. Returns a problem if a number is expected and the cell has none.
-    pub(super) fn add_row(&mut self, cells: &[&str]) -> Option<RowProblem> {
+    /// Notes the cells of a row. Returns a problem and its cell if a number is expected and the cell has none.
+    pub(super) fn add_row<'c>(&mut self, cells: &[&'c str]) -> Option<(Problem, &'c str)> {
         let cell = cells.get(self.column.index()).copied().unwrap_or_default();
         if cell.is_empty() {
             return None;
@@ -50,7 +49,7 @@ impl WhereUse {
         let message = format!("`{cell}` is not a number, so `{name}` is not {number} here");
         let problem = Problem::new("not-a-number", message)
             .maybe_help(plain_number(cell).map(|number| format!("write `{number}`")));
-        Some(RowProblem::cell(problem, cell).repeated("without the number that `where` compares"))
+        Some((problem, cell))
     }
 
     /// Warns if no row has an expected value.
@@ -67,9 +66,9 @@ impl WhereUse {
         let help = match others.as_slice() {
             [] => format!("the column `{column}` is empty"),
             [all @ .., _] if others.len() > MAX_NAMED_VALUES => {
-                format!("they have {} and others", all.join(", "))
+                format!("the rows have {} and others", all.join(", "))
             }
-            all => format!("they have {}", all.join(", ")),
+            all => format!("the rows have {}", all.join(", ")),
         };
         report.warning("no-such-value", Some(location.clone()), message).help(help);
     }

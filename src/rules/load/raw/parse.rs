@@ -105,7 +105,14 @@ fn windows_path(text: &str, at: usize) -> Option<String> {
     let is_path = inside.contains('\\') && !inside.contains([' ', '\'', '{']);
     is_path.then(|| {
         let slashes = inside.replace('\\', "/");
-        format!("a backslash is an escape here: write \"{slashes}\", or '{inside}'")
+        let line = text[..start].rsplit('\n').next().unwrap_or_default();
+        // The system has paths with slashes; any other text may be meant as it is.
+        match line.trim_start().starts_with("file") {
+            true => format!("a backslash is an escape here: write `\"{slashes}\"`"),
+            false => {
+                format!("a backslash is an escape here: write `\"{slashes}\"`, or `'{inside}'`")
+            }
+        }
     })
 }
 
