@@ -1,15 +1,27 @@
 //! Numbers in SIP headers: `forwarded_from` in rules, and headers that name the parties.
 
+use axum::body::Body;
+use axum::http::Request;
 use jiff::Timestamp;
+use serde_json::Value;
 use switchboard::dialect;
 use switchboard::domain::call::{Call, Channel, Fields};
 use switchboard::domain::facts::Facts;
 use switchboard::domain::party::Party;
 use switchboard::rules::engine::{decide, explain::explain};
 use switchboard::rules::{CheckContext, RuleSet};
+use tower::ServiceExt;
 
 use crate::rules::codes_of;
-use crate::support::app::parse_rules;
+use crate::support::app::{app, collect, parse_rules};
+
+const SETTINGS: &str = r#"
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+from = ["sip.P-Asserted-Identity", "from_number"]
+to = ["sip.diversion"]
+"#;
 
 const TABLE: &str = r#"
 [lists.clients]
@@ -128,4 +140,34 @@ fn toll_free_numbers_are_explained() {
         let text = explain(&table, &call, &facts, true).unwrap().to_string();
         assert!(text.contains(expected), "{text}");
     }
+}
+
+/// Explains a request of the source with these fields, and returns the deciding rule.
+async fn rule_for(fields: &str) -> String {
+    let rules = "[[rule]]\nname = \"Ann\"\nfrom = \"+13125550177\"\nkeep = true\n\
+                 [[rule]]\nname = \"client\"\nto = \"+12137770001\"\nkeep = true\n\
+                 [[rule]]\nname = \"withheld\"\nfrom = \"withheld\"\nkeep = true\n\
+                 [[rule]]\nname = \"everyone\"\nkeep = true\n";
+    let body = format!("{{\"event\":\"call_inbound\",\"call_inbound\":{{{fields}}}}}");
+    let request = Request::post("/explain?source=retell").body(Body::from(body)).unwrap();
+    let response = app(SETTINGS, rules).admin.clone().oneshot(request).await.unwrap();
+    let answer = collect(response).await;
+    let explanation: Value = serde_json::from_slice(&answer.body).unwrap();
+    explanation["rule"].as_str().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn a_source_can_read_its_numbers_from_headers() {
+    let asserted =
+        r#""custom_sip_headers":{"P-Asserted-Identity":"<sip:+13125550177@sipgate.example>"}"#;
+    let account = format!(r#""from_number":"2345678e0",{asserted}"#);
+    assert_eq!(rule_for(&account).await, "Ann");
+    // The settings list the header, so it names a caller whose From is anonymous.
+    assert_eq!(rule_for(&format!(r#""from_number":"anonymous",{asserted}"#)).await, "Ann");
+    assert_eq!(rule_for(r#""from_number":"anonymous""#).await, "withheld");
+    let diverted = r#""from_number":"+12125550100","to_number":"+12137771235","custom_sip_headers":{"diversion":"<sip:+12137770001@host>"}"#;
+    assert_eq!(rule_for(diverted).await, "client");
+    let direct = r#""from_number":"+12125550100","to_number":"+12137770001""#;
+    assert_eq!(rule_for(direct).await, "client");
+    assert_eq!(rule_for(r#""from_number":"+12125550100""#).await, "everyone");
 }

@@ -94,7 +94,15 @@ fn is_right(case: &Path, diagnostic: &Diagnostic, proposed: &str) -> bool {
     let location = diagnostic.location.as_ref().expect("a location");
     let relative = Path::new(&location.file.path).strip_prefix(case).expect("a file of the case");
     let content = std::fs::read_to_string(case.join(relative)).unwrap_or_default();
-    let Some((at, text)) = marked(location, &content) else { return true };
+    let Some((mut at, mut text)) = marked(location, &content) else { return true };
+    let is_literal = proposed.starts_with(['"', '\'']);
+    if let Some(start) =
+        content[..at].rfind('"').filter(|_| is_literal && !text.starts_with(['"', '\'']))
+    {
+        // A part of a string is marked, and the help has the whole one.
+        let end = content[start + 1..].find('"').map_or(content.len(), |end| start + 1 + end + 1);
+        (at, text) = (start, &content[start..end]);
+    }
     let is_untested = case.file_name().unwrap().to_str().unwrap().starts_with("untested");
     let name = if case.join("rules").is_dir() { "rules" } else { "rules.toml" };
     let place = location.line_and_column();

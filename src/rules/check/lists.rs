@@ -16,6 +16,7 @@ use crate::rules::Lists;
 use crate::rules::load::files::TableFiles;
 use crate::rules::load::list_rows::{ListRows, is_other_format};
 use crate::rules::load::raw::{RawList, Spanned};
+use crate::rules::load::windows_path;
 use crate::rules::model::condition::WhereClause;
 use crate::rules::model::lists::{Cell, Column, ListId};
 
@@ -215,7 +216,7 @@ impl ListOpener<'_, '_> {
         let opened = ListRows::open(self.files, &path);
         let opened = opened.map_err(|error| {
             let message = format!("cannot read `{}`: {error}", path.display());
-            let help = windows_path(&file.value)
+            let help = windows_path::help(&file.value)
                 .unwrap_or_else(|| "paths are relative to the file that contains them".to_owned());
             let help = Some(help).filter(|_| !is_other_format(&error));
             self.reporter.error("no-file", &file.span, message).maybe_help(help);
@@ -276,32 +277,6 @@ impl ListOpener<'_, '_> {
         }
         columns.iter().position(|name| *name == column.value)
     }
-}
-
-/// Returns the help for a path with backslashes, or with the control characters that they became in a
-/// string with double quotes.
-fn windows_path(path: &str) -> Option<String> {
-    let letter = |c: char| match c {
-        '\u{8}' => Some('b'),
-        '\t' => Some('t'),
-        '\n' => Some('n'),
-        '\u{c}' => Some('f'),
-        '\r' => Some('r'),
-        '\u{1b}' => Some('e'),
-        _ => None,
-    };
-    let is_escaped = path.contains(|c| letter(c).is_some());
-    if !is_escaped && !path.contains('\\') {
-        return None;
-    }
-    let intended = path.chars().flat_map(|c| match letter(c) {
-        Some(letter) => ['\\', letter].into_iter().take(2),
-        None => [c, c].into_iter().take(1),
-    });
-    let intended: String = intended.collect();
-    let (slashes, why) = (intended.replace('\\', "/"), "a backslash is an escape here: ");
-    let why = if is_escaped { why } else { "" };
-    Some(format!("{why}write `{slashes}`"))
 }
 
 /// Returns the span of a cell in its line, or the whole line if the cell cannot be found.

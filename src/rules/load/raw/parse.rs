@@ -14,6 +14,7 @@ use super::{
     RawTest, RawTimes, RawValue, RawWhere, Spanned,
 };
 use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, nearest};
+use crate::rules::load::windows_path;
 use crate::rules::model::condition::Number;
 use crate::schema::TableSpec;
 
@@ -98,22 +99,21 @@ fn tables<T: TomlTable>(
 }
 
 /// Returns the help for an invalid escape in a path with backslashes: `"C:\lists\vip.csv"`.
-fn windows_path(text: &str, at: usize) -> Option<String> {
+fn help_for_escape(text: &str, at: usize) -> Option<String> {
     let start = text[..at].rfind(['"', '\n']).filter(|start| text[*start..].starts_with('"'))?;
     let inside = &text[start + 1..];
     let inside = &inside[..inside.find(['"', '\n'])?];
-    let is_path = inside.contains('\\') && !inside.contains([' ', '\'', '{']);
-    is_path.then(|| {
-        let slashes = inside.replace('\\', "/");
-        let line = text[..start].rsplit('\n').next().unwrap_or_default();
-        // The system has paths with slashes; any other text may be meant as it is.
-        match line.trim_start().starts_with("file") {
-            true => format!("a backslash is an escape here: write `\"{slashes}\"`"),
-            false => {
-                format!("a backslash is an escape here: write `\"{slashes}\"`, or `'{inside}'`")
-            }
+    if !inside.contains('\\') || inside.contains([' ', '\'', '{']) {
+        return None;
+    }
+    let line = text[..start].rsplit('\n').next().unwrap_or_default();
+    // The system has paths with slashes; any other text may be meant as it is.
+    match line.trim_start().starts_with("file") {
+        true => windows_path::help(inside),
+        false => {
+            Some(format!("a backslash is an escape here; for a literal one, write `'{inside}'`"))
         }
-    })
+    }
 }
 
 type Item<'i> = toml::Spanned<DeValue<'i>>;
@@ -162,7 +162,7 @@ impl<'r> TomlReader<'r> {
                 break;
             }
             let message = format!("invalid TOML: {}", error.message());
-            let help = windows_path(text, start);
+            let help = help_for_escape(text, start);
             self.error("syntax", &span, message).maybe_help(help);
         }
         errors.is_empty().then_some(document)
