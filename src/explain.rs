@@ -4,6 +4,7 @@
 
 pub mod recorded;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
@@ -19,6 +20,7 @@ use crate::dialect::Incoming;
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::decision::Outcome;
 use crate::domain::facts::Facts;
+use crate::domain::party::{NumberReading, Party};
 use crate::rules::engine::decide;
 use crate::rules::engine::explain::{Explanation, IndexMismatch, explain};
 use crate::rules::{RuleSet, parse_timestamp};
@@ -152,7 +154,7 @@ impl Explained<'_> {
     /// Returns a `[[test]]` that expects this decision.
     pub fn as_test(&self) -> String {
         let fields = self.question.fields;
-        let (from, to) = (fields.from.unmasked(), fields.to.unmasked());
+        let (from, to) = (as_party(&fields.from), as_party(&fields.to));
         let mut test =
             format!("[[test]]\nname = {}\n", quote(&format!("call from {from} to {to}")));
         let mut line = |key: &str, value: &str| {
@@ -269,4 +271,15 @@ fn inline_table<'e>(entries: impl Iterator<Item = (&'e str, String)>) -> String 
 /// Quotes a string for TOML, which differs from JSON in one control character.
 fn quote(text: &str) -> String {
     Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+/// Returns a party as a test has it: `=` before a text that may be a national number, so that it stays a text.
+fn as_party(party: &Party) -> Cow<'_, str> {
+    let text = party.unmasked();
+    let is_text = matches!(party, Party::Literal(_));
+    let is_number = Party::parse(Some(&text)).reading != NumberReading::AsSent;
+    match is_text && (is_number || text.starts_with('=')) {
+        true => Cow::Owned(format!("={text}")),
+        false => text,
+    }
 }

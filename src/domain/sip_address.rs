@@ -11,7 +11,8 @@ pub fn is_forwarding_header(name: &str) -> bool {
 }
 
 /// Returns the number from which a call was forwarded: the first number in `Diversion` (RFC 5806), which is
-/// the latest, or the first in `History-Info` (RFC 7044), which is the number that was dialled.
+/// the latest, or the first in `History-Info` (RFC 7044), which is the number that was dialled. The last of
+/// repeated headers counts.
 ///
 /// ```
 /// use switchboard::domain::sip_address::forwarded_from;
@@ -24,8 +25,8 @@ pub fn forwarded_from<'h>(
 ) -> Option<Party> {
     let numbers = NumberFormat::default();
     FORWARDING_HEADERS.into_iter().find_map(|wanted| {
-        let mut values = headers.clone().filter(|(name, _)| *name == wanted);
-        values.find_map(|(_, value)| number_in(value, &numbers)).map(|parsed| parsed.party)
+        let (_, value) = headers.clone().filter(|(name, _)| *name == wanted).last()?;
+        number_in(value, &numbers).map(|parsed| parsed.party)
     })
 }
 
@@ -42,7 +43,8 @@ pub fn select_party<'h>(
         NumberField::Sip(wanted) => headers
             .clone()
             .filter(|(name, _)| **name == **wanted)
-            .find_map(|(_, value)| number_in(value, numbers)),
+            .last()
+            .and_then(|(_, value)| number_in(value, numbers)),
     });
     found.unwrap_or(own)
 }

@@ -244,9 +244,10 @@ toml_table! {
     pub(crate) struct RawTest: "a test" {
         /// Description of the test: `"VIP at midnight on Christmas"`.
         name: NonEmpty = required,
-        /// Caller's number, `"withheld"`, or any text. Default: withheld.
+        /// Caller's number, `"withheld"`, or a text that is no number; `"=030901820"` is a text in any
+        /// case. Default: withheld.
         from: Text,
-        /// Called number, `"withheld"`, or any text. Default: withheld.
+        /// Called number, as in `from`. Default: withheld.
         to: Text,
         /// Number from which the call was forwarded: `"+12137771234"`. Default: the call is not forwarded,
         /// unless `sip` says so.
