@@ -222,30 +222,19 @@ impl<'l> RowTarget<'l> {
             let problem = RowProblem::row(skipped, "remove the row, or add its number");
             return Ok(vec![problem.repeated("without a number, skipped")]);
         }
-        let country = self.list.country;
-        let items = texts.iter().flat_map(|text| {
-            let numbers = numbers_of(text).map(move |number| (*text, number));
-            numbers.map(|(text, number)| match parse_item(number, country) {
-                Ok(item) => Ok((text, item)),
-                Err(problem) => {
-                    let problem = RowProblem::cell(problem, text);
-                    let is_repeated = country.is_none() && is_national(number);
-                    Err(if is_repeated {
-                        problem.repeated("without a country code")
-                    } else {
-                        problem
-                    })
-                }
-            })
-        });
-        let items = items.collect::<Result<Vec<_>, _>>()?;
+        let items = items_of(&texts, self.list.country)?;
         for column in &mut self.list.agent_columns {
             let agent = row_agent(cells[column.column.index()], column.may_be_empty, agents)?;
             column.agents.extend(agent);
         }
+        Ok(self.add_items(&items, &cells))
+    }
+
+    /// Adds the entries of a row, all with the same cells. Returns problems that only deserve a warning.
+    fn add_items(&mut self, items: &[(&str, Item)], cells: &[&str]) -> Vec<RowProblem> {
         let mut warnings = Vec::new();
         let mut known = None;
-        for (text, item) in &items {
+        for (text, item) in items {
             if !self.lists.insert(self.list.id, item, cells.iter().copied()) {
                 known = known.or(Some(*text));
             }
@@ -253,7 +242,7 @@ impl<'l> RowTarget<'l> {
             warnings.extend(whole.map(|problem| RowProblem::cell(problem, text)));
         }
         let clauses = self.list.where_uses.iter_mut();
-        let problems = clauses.filter_map(|clause| clause.add_row(&cells));
+        let problems = clauses.filter_map(|clause| clause.add_row(cells));
         warnings.extend(problems.map(|(problem, cell)| {
             RowProblem::cell(problem, cell).repeated("without the number that `where` compares")
         }));
@@ -262,8 +251,25 @@ impl<'l> RowTarget<'l> {
             let problem = Problem::new("duplicate-number", message).help("the first row counts");
             warnings.push(RowProblem::cell(problem, text));
         }
-        Ok(warnings)
+        warnings
     }
+}
+
+/// Parses the entries of the number cells of a row, each with the text of its cell.
+fn items_of<'t>(
+    texts: &[&'t str],
+    country: Option<Country>,
+) -> Result<Vec<(&'t str, Item)>, RowProblem> {
+    let numbers = texts.iter().flat_map(|text| numbers_of(text).map(move |number| (*text, number)));
+    let items = numbers.map(|(text, number)| match parse_item(number, country) {
+        Ok(item) => Ok((text, item)),
+        Err(problem) => {
+            let problem = RowProblem::cell(problem, text);
+            let is_repeated = country.is_none() && is_national(number);
+            Err(if is_repeated { problem.repeated("without a country code") } else { problem })
+        }
+    });
+    items.collect()
 }
 
 /// Returns the prefix of an entry that is one.
