@@ -129,6 +129,27 @@ fn several_columns_can_hold_the_numbers() {
 }
 
 #[test]
+fn the_first_row_with_a_placeholder_is_shown_and_the_others_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = "[lists.l]\nfile = \"l.csv\"\n[[rule]]\nname = \"listed\"\nto = \"@l\"\n\
+                 agent = \"${l.agent|agent_1}\"\n[[rule]]\nname = \"everyone\"\nkeep = true\n";
+    let rows: String = (1000..1300).map(|last| format!("+1213777{last},#N/A\n")).collect();
+    std::fs::write(folder.path().join("rules.toml"), rules).unwrap();
+    std::fs::write(folder.path().join("l.csv"), format!("number,agent\n{rows}")).unwrap();
+    let path = folder.path().join("rules.toml");
+    let report = reload::load(&path, &CheckContext::default(), false, &mut |_| {}).unwrap().report;
+    assert_eq!(codes_of(&report), ["placeholder-id", "placeholder-id"], "{report}");
+    assert!(
+        report.to_string().contains("l.csv has 299 more rows whose agent is not an id"),
+        "{report}"
+    );
+    let fallback = CheckContext { fallback_agents: vec!["TODO".into()], ..CheckContext::default() };
+    std::fs::write(folder.path().join("l.csv"), "number,agent\n+12137771234,agent_1\n").unwrap();
+    let report = reload::load(&path, &fallback, false, &mut |_| {}).unwrap().report;
+    assert_eq!(codes_of(&report), ["placeholder-id"], "{report}");
+}
+
+#[test]
 fn a_title_above_the_columns_is_recognized() {
     let content = "Customers 2026;;\n;;\nphone;name;tier\n+12137771234;Ada;gold\n";
     let report = load("l.csv", content.as_bytes(), "column = \"phone\"").report.to_string();
