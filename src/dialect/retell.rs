@@ -159,8 +159,8 @@ fn parse_inbound<'a>(
     let sip: Vec<_> = sip.map(|(name, value)| (lower_case(name), value)).collect();
     let own = |key: &str| numbers.parse(inner.text(key).as_deref());
     let headers = || sip.iter().map(|(name, value)| (&**name, &**value));
-    let from = select_party(&numbers.from, own(FROM), headers(), numbers);
-    let to = select_party(&numbers.to, own(TO), headers(), numbers);
+    let from = select_party(&numbers.from, own(FROM), &headers(), numbers);
+    let to = select_party(&numbers.to, own(TO), &headers(), numbers);
     let agent_version = match inner.integer("agent_version") {
         Some(number) if !inner.is_text("agent_version") => Some(Version::Number(number)),
         _ => inner.text("agent_version").map(|tag| Version::Tag(tag.into())),

@@ -18,10 +18,10 @@ pub fn is_forwarding_header(name: &str) -> bool {
 /// use switchboard::domain::sip_address::forwarded_from;
 ///
 /// let headers = [("diversion", "<sip:+12137770001@10.1.1.1;user=phone>;reason=no-answer")];
-/// assert_eq!(forwarded_from(headers.into_iter()).unwrap().unmasked(), "+12137770001");
+/// assert_eq!(forwarded_from(&headers.into_iter()).unwrap().unmasked(), "+12137770001");
 /// ```
 pub fn forwarded_from<'h>(
-    headers: impl Iterator<Item = (&'h str, &'h str)> + Clone,
+    headers: &(impl Iterator<Item = (&'h str, &'h str)> + Clone),
 ) -> Option<Party> {
     let numbers = NumberFormat::default();
     FORWARDING_HEADERS.into_iter().find_map(|wanted| {
@@ -35,7 +35,7 @@ pub fn forwarded_from<'h>(
 pub fn select_party<'h>(
     fields: &[NumberField],
     own: ParsedParty,
-    headers: impl Iterator<Item = (&'h str, &'h str)> + Clone,
+    headers: &(impl Iterator<Item = (&'h str, &'h str)> + Clone),
     numbers: &NumberFormat,
 ) -> ParsedParty {
     let found = fields.iter().find_map(|field| match field {
@@ -70,7 +70,7 @@ mod tests {
 
     #[track_caller]
     fn check(headers: &[(&str, &str)], expected: Option<&str>) {
-        let found = forwarded_from(headers.iter().copied());
+        let found = forwarded_from(&headers.iter().copied());
         assert_eq!(found.map(|party| party.unmasked().into_owned()).as_deref(), expected);
     }
 
@@ -98,7 +98,7 @@ mod tests {
         let fields = [NumberField::Sip("p-asserted-identity".into()), NumberField::Own];
         let select = |fields: &[NumberField], own: &str, headers: &[(&str, &str)]| {
             let own = numbers.parse(Some(own));
-            select_party(fields, own, headers.iter().copied(), &numbers)
+            select_party(fields, own, &headers.iter().copied(), &numbers)
                 .party
                 .unmasked()
                 .into_owned()

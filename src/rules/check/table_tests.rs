@@ -104,8 +104,10 @@ impl TestChecker<'_, '_> {
             let digits: String = text.chars().filter(char::is_ascii_digit).collect();
             let help = match parsed.party {
                 Party::Number(number) => format!("did you mean `{}`?", number.unmasked()),
-                _ if is_north_american(&digits) => format!("did you mean `+1{digits}`?"),
-                _ => {
+                Party::Withheld | Party::Literal(_) if is_north_american(&digits) => {
+                    format!("did you mean `+1{digits}`?")
+                }
+                Party::Withheld | Party::Literal(_) => {
                     "write it with `+` and the country code, or set `country` at the top".to_owned()
                 }
             };

@@ -186,7 +186,7 @@ impl fmt::Display for StepReason<'_, '_> {
 /// alone.
 fn shared_code(party: &Party, expected: &NumberMatcher) -> &'static str {
     let is_country = |pattern: &NumberPattern| matches!(pattern, NumberPattern::Country(_));
-    let shared = party.number().and_then(|number| dialling_plan::shared_north_american(number));
+    let shared = party.number().and_then(dialling_plan::shared_north_american);
     match shared.filter(|_| expected.any_of().iter().chain(expected.none_of()).any(is_country)) {
         Some(SharedCode::TollFree) => " (toll-free, read as US)",
         Some(SharedCode::Special) => " (a code of all of +1, read as US)",
