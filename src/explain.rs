@@ -4,6 +4,7 @@
 
 pub mod recorded;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
@@ -18,6 +19,7 @@ use crate::dialect::{Incoming, Reply};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::decision::Outcome;
 use crate::domain::facts::{Facts, LookupAnswer, LookupState};
+use crate::domain::party::{NumberReading, Party};
 use crate::lookup::describe_question;
 use crate::rules::engine::explain::{
     Explanation, IndexMismatch, explain, left_out_json, write_left_out,
@@ -185,7 +187,7 @@ impl Explained<'_> {
     /// Returns a `[[test]]` that expects this decision.
     pub fn as_test(&self) -> String {
         let fields = self.question.fields;
-        let (from, to) = (fields.from.unmasked(), fields.to.unmasked());
+        let (from, to) = (as_party(&fields.from), as_party(&fields.to));
         let mut test =
             format!("[[test]]\nname = {}\n", quote(&format!("call from {from} to {to}")));
         let mut line = |key: &str, value: &str| {
@@ -377,4 +379,15 @@ fn toml_key(key: &str) -> String {
 /// Quotes a string for TOML, which differs from JSON in one control character.
 fn quote(text: &str) -> String {
     Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+/// Returns a party as a test has it: `=` before a text that may be a national number, so that it stays a text.
+fn as_party(party: &Party) -> Cow<'_, str> {
+    let text = party.unmasked();
+    let is_text = matches!(party, Party::Literal(_));
+    let is_number = Party::parse(Some(&text)).reading != NumberReading::AsSent;
+    match is_text && (is_number || text.starts_with('=')) {
+        true => Cow::Owned(format!("={text}")),
+        false => text,
+    }
 }

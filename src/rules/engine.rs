@@ -130,9 +130,7 @@ fn conclude<'t>(
 fn needed_by(rule: &Rule, context: &MatchContext<'_>) -> LookupSet {
     match evaluate(rule, context) {
         Err(Mismatch::Pending(lookups)) => lookups,
-        Ok(()) | Err(_) => {
-            context.lookups.pending(rule.lookups_of_values(&context.table.splits))
-        },
+        Ok(()) | Err(_) => context.lookups.pending(rule.lookups_of_values(&context.table.splits)),
     }
 }
 

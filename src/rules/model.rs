@@ -30,9 +30,9 @@ use crate::domain::facts::{LookupAnswer, LookupAnswers, LookupId, LookupSet};
 use condition::WhereClause;
 use dates::Dates;
 use hours::Hours;
-use lookup::Lookup;
 use index::{Index, narrower};
 use lists::{Cell, Lists, Side};
+use lookup::Lookup;
 use name_index::NameIndex;
 use object_template::ObjectTemplate;
 use pattern::{NumberMatcher, Selector};
@@ -168,6 +168,8 @@ pub struct Conditions {
     pub platform: Selector<Platform>,
     /// Sources.
     pub source: Selector<Box<str>>,
+    /// Numbers from which the call was forwarded.
+    pub forwarded_from: NumberMatcher,
     /// Entries of [`RuleSet::hours`].
     pub hours: Selector<NamedRef>,
     /// Entries of [`RuleSet::dates`].
@@ -202,6 +204,10 @@ impl Rule {
         match side {
             Side::To => &self.to,
             Side::From => &self.from,
+            Side::ForwardedFrom => {
+                let conditions = self.conditions.as_ref();
+                conditions.map_or(&NumberMatcher::Anyone, |conditions| &conditions.forwarded_from)
+            }
         }
     }
 
@@ -218,6 +224,7 @@ impl Scope {
         match side {
             Side::To => &self.to,
             Side::From => &self.from,
+            Side::ForwardedFrom => &self.conditions.forwarded_from,
         }
     }
 }

@@ -197,6 +197,12 @@ toml_table! {
         /// Country in whose form the platform sends national numbers: `"US"` reads `(213) 777-1234`,
         /// `"DE"` reads `030 901820` and `0049 30 901820`. Without it, numbers need a country code.
         country: CountryCode,
+        /// Fields with the caller's number, in order; the first one that has a number counts:
+        /// `["sip.p-asserted-identity", "from_number"]`. Retell only. Default: the platform's own field,
+        /// which is also the last one of any list.
+        from: Texts,
+        /// Fields with the called number, in order: `["sip.diversion", "to_number"]`. Retell only.
+        to: Texts,
         /// Texts that the platform sends for a withheld number, besides the usual words: `["geheim"]`.
         withheld: Texts,
         /// Deadline for a reply, from the arrival of the request. Platforms stop waiting after 10

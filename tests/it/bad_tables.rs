@@ -19,7 +19,7 @@ const MIN_CASES: usize = 150;
 
 /// Context of a service with a source at each platform, on a Saturday. The list `regulars` of its previous
 /// table had entries.
-fn context() -> CheckContext {
+pub(crate) fn context() -> CheckContext {
     CheckContext {
         now: "2026-11-21T12:00:00Z".parse().expect("a time"),
         filled_lists: vec!["regulars".into()],
@@ -28,7 +28,7 @@ fn context() -> CheckContext {
 }
 
 /// Returns the folders `CODE/CASE`, sorted.
-fn cases() -> Vec<PathBuf> {
+pub(crate) fn cases() -> Vec<PathBuf> {
     let folders = |folder: &Path| {
         let entries = std::fs::read_dir(folder).expect("the folder");
         entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()

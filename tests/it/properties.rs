@@ -627,7 +627,7 @@ fn any_rule() -> BoxedStrategy<String> {
 
 /// Generates a table without errors, as TOML.
 fn any_table() -> BoxedStrategy<String> {
-    let id = any_text().prop_map(|text| quoted(&format!("id{text}")));
+    let id = "agent_1[A-Za-z0-9_-]{0,8}".prop_map(|id| quoted(&id));
     let agents = (id.clone(), id.clone(), id, any::<i64>(), any_text()).prop_map(
         |(a, b, c, number, tag)| {
             let one = format!("one = {{ retell = {b}, version = {number} }}");

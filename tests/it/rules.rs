@@ -1620,7 +1620,7 @@ fn an_agent_for_text_messages_needs_no_id_at_platforms_without_them() {
 
 #[test]
 fn an_empty_version_is_rejected() {
-    let text = "[agents]\na = { retell = \"id\", synthflow = \"id\", version = \"\" }\n[[rule]]\nname = \"it\"\nagent = \"a\"\n";
+    let text = "[agents]\na = { retell = \"agent_1\", synthflow = \"id\", version = \"\" }\n[[rule]]\nname = \"it\"\nagent = \"a\"\n";
     check_codes(text, &["wrong-kind"]);
 }
 

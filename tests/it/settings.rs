@@ -8,6 +8,7 @@ use std::time::Duration;
 use config::{Config, File, FileFormat, Map, Value};
 use switchboard::authenticate::Mode;
 use switchboard::diagnostics::Report;
+use switchboard::domain::party::NumberField;
 use switchboard::settings;
 use switchboard::settings::{
     DEFAULTS, Inputs, LogFormat, LogSettings, NumberStorage, Purpose, RecordsLocation,
@@ -1915,4 +1916,20 @@ fn reports_dev_mode_off_loopback_once() {
 #[test]
 fn rejects_an_empty_fallback() {
     rejects(&format!("{SOURCE}fallback = \" \"\n"), Purpose::Serve, "bad-value");
+}
+
+#[test]
+fn a_source_names_the_fields_with_its_numbers() {
+    let keys = "from = [\"sip.P-Asserted-Identity\", \"from_number\"]\nto = [\"sip.diversion\"]\n";
+    let loaded = load(&format!("{SOURCE}{keys}"), Purpose::Serve);
+    let settings = loaded.settings.unwrap_or_else(|| panic!("{}", loaded.report));
+    let numbers = &settings.sources[0].numbers;
+    let sip = |name: &str| NumberField::Sip(name.into());
+    assert_eq!(numbers.from, [sip("p-asserted-identity"), NumberField::Own]);
+    assert_eq!(numbers.to, [sip("diversion")]);
+    let loaded =
+        load(&format!("{SOURCE}from = [\"caller\", \"sip.\", \"to_number\"]\n"), Purpose::Serve);
+    let report = loaded.report.to_string();
+    assert_eq!(report.matches("error[bad-value]").count(), 3, "{report}");
+    assert!(report.contains("write from_number, or sip. and the name of a header"), "{report}");
 }

@@ -35,7 +35,11 @@ impl<'c> RuleColumns<'c> {
         let mut matched: Vec<MatchedList> = Vec::new();
         let scope = numbers.scope.into_iter();
         let scope = scope.flat_map(|scope| [(Side::From, &scope.from), (Side::To, &scope.to)]);
-        let own = [(Side::From, numbers.from), (Side::To, numbers.to)];
+        let own = [
+            (Side::From, numbers.from),
+            (Side::To, numbers.to),
+            (Side::ForwardedFrom, numbers.forwarded_from),
+        ];
         for (side, numbers) in own.into_iter().chain(scope) {
             for pattern in numbers.any_of() {
                 let NumberPattern::List(id, _) = pattern else { continue };
@@ -60,7 +64,8 @@ impl ColumnLookup for RuleColumns<'_> {
             .columns()
             .and_then(|columns| column_problem(&format!("list `{list}`"), columns, column))
         {
-            return Some(Err(problem));
+            let title = self.open[id.index()].title_help(column);
+            return Some(Err(problem.maybe_help(title)));
         }
         let Some(matched) = self.matched.iter().find(|matched| matched.id == id) else {
             let message = format!("`{list}.{column}`: the rule does not match on @{list}");

@@ -124,7 +124,8 @@ impl RuleChecker<'_, '_> {
             return self.reporter.duplicate_name("a split", name, first);
         }
         let everyone = NumberMatcher::Anyone;
-        let numbers = RuleNumbers { to: &everyone, from: &everyone, scope: None };
+        let numbers =
+            RuleNumbers { to: &everyone, from: &everyone, forwarded_from: &everyone, scope: None };
         let arms = match raw.invalid {
             true => Vec::new(),
             false => self.arms(&raw.arms, &raw.name.span, numbers).unwrap_or_default(),

@@ -11,10 +11,13 @@ use super::evaluate::{MatchContext, Mismatch, ScopeKey, evaluate, evaluate_numbe
 use super::{decide, scan};
 use crate::domain::call::Call;
 use crate::domain::decision::{Decision, KeepReason, LeftOut, LeftOutReason, Outcome};
+use crate::domain::dialling_plan::{self, SharedCode};
 use crate::domain::facts::{Facts, LookupState};
 use crate::domain::party::Party;
 use crate::rules::model::template::{MAX_OBJECT_TEXTS_BYTES, MAX_VALUE_BYTES, MAX_VARIABLES_BYTES};
-use crate::rules::{Action, NamedRef, RefTarget, RuleSet, Selector, Side};
+use crate::rules::{
+    Action, NamedRef, NumberMatcher, NumberPattern, RefTarget, RuleSet, Selector, Side,
+};
 
 /// Result of evaluating a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,9 +159,13 @@ impl fmt::Display for StepReason<'_, '_> {
             Mismatch::Channel(expected) => {
                 write!(f, "channel {} is not in {expected}", call.channel())
             }
-            Mismatch::To(expected) => write!(f, "to {} is not in {expected}", call.to().unmasked()),
+            Mismatch::To(expected) => {
+                let shared = shared_code(call.to(), expected);
+                write!(f, "to {} is not in {expected}{shared}", call.to().unmasked())
+            }
             Mismatch::From(expected) => {
-                write!(f, "from {} is not in {expected}", call.from().unmasked())
+                let shared = shared_code(call.from(), expected);
+                write!(f, "from {} is not in {expected}{shared}", call.from().unmasked())
             }
             Mismatch::Platform(expected) => {
                 write!(f, "platform {} is not in {expected}", call.platform())
@@ -166,6 +173,13 @@ impl fmt::Display for StepReason<'_, '_> {
             Mismatch::Source(expected) => {
                 write!(f, "source {} is not in {expected}", call.source())
             }
+            Mismatch::ForwardedFrom(expected) => match context.call.forwarded_from() {
+                Some(number) => {
+                    let number = number.party().unmasked();
+                    write!(f, "forwarded_from {number} is not in {expected}")
+                }
+                None => write!(f, "no SIP header names a number that forwarded the call"),
+            },
             Mismatch::Hours(expected) => {
                 write!(f, "hours {expected}: {}", hours_states(expected, context))
             }
@@ -251,13 +265,25 @@ fn names_none(name: &str, target: RefTarget, context: &MatchContext<'_>) -> Stri
 }
 
 /// Returns the party whose row names an item.
-fn row_owner<'c>(target: RefTarget, context: &MatchContext<'c>) -> Option<&'c Party> {
+fn row_owner<'e>(target: RefTarget, context: &'e MatchContext<'_>) -> Option<&'e Party> {
     let RefTarget::Cell(cell) = target else { return None };
-    let (from, to) = (context.call.call.from(), context.call.call.to());
-    Some(match cell.side {
-        Side::From => from,
-        Side::To => to,
-    })
+    match cell.side {
+        Side::From => Some(context.call.call.from()),
+        Side::To => Some(context.call.call.to()),
+        Side::ForwardedFrom => context.call.forwarded_from().map(|number| number.party()),
+    }
+}
+
+/// Returns what explains a condition on a country for a number that belongs to no country of North America
+/// alone.
+fn shared_code(party: &Party, expected: &NumberMatcher) -> &'static str {
+    let is_country = |pattern: &NumberPattern| matches!(pattern, NumberPattern::Country(_));
+    let shared = party.number().and_then(dialling_plan::shared_north_american);
+    match shared.filter(|_| expected.any_of().iter().chain(expected.none_of()).any(is_country)) {
+        Some(SharedCode::TollFree) => " (toll-free, read as US)",
+        Some(SharedCode::Special) => " (a code of all of +1, read as US)",
+        None => "",
+    }
 }
 
 impl Explanation<'_> {

@@ -3,6 +3,7 @@
 //! All lists share one hash table, so a look-up costs the same for one list as for a hundred. Only
 //! the columns that a rule uses are kept.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -14,6 +15,7 @@ use hashbrown::hash_table::Entry as TableEntry;
 use crate::domain::call::Call;
 use crate::domain::party::Party;
 use crate::domain::phone_number::{Country, PhoneNumber};
+use crate::domain::sip_address;
 
 /// Position of a list in [`Lists`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -75,7 +77,7 @@ const LONG: u8 = u8::MAX;
 /// A party with the list rows that contain it.
 #[derive(Debug)]
 pub struct ResolvedParty<'c> {
-    party: &'c Party,
+    party: Cow<'c, Party>,
     country: OnceCell<Option<Country>>,
     rows: Vec<(ListId, Row)>,
 }
@@ -89,6 +91,8 @@ pub struct ResolvedCall<'c> {
     pub from: ResolvedParty<'c>,
     /// Called party.
     pub to: ResolvedParty<'c>,
+    /// Number from which the call was forwarded, looked up on first use.
+    forwarded_from: OnceCell<Option<ResolvedParty<'static>>>,
     lists: &'c Lists,
 }
 
@@ -99,6 +103,8 @@ pub enum Side {
     From,
     /// Called party.
     To,
+    /// Number from which the call was forwarded.
+    ForwardedFrom,
 }
 
 /// `LIST.column`: a column in the list row of one of the parties.
@@ -115,7 +121,18 @@ pub struct Cell {
 impl<'c> ResolvedCall<'c> {
     /// Looks up both parties of a call.
     pub fn new(lists: &'c Lists, call: &'c Call<'c>) -> ResolvedCall<'c> {
-        ResolvedCall { call, from: lists.lookup(call.from()), to: lists.lookup(call.to()), lists }
+        let (from, to) = (lists.lookup(call.from()), lists.lookup(call.to()));
+        ResolvedCall { call, from, to, forwarded_from: OnceCell::new(), lists }
+    }
+
+    /// Returns the number from which the call was forwarded, if a SIP header tells it.
+    pub fn forwarded_from(&self) -> Option<&ResolvedParty<'static>> {
+        let resolve = || {
+            let party = sip_address::forwarded_from(&self.call.sip_headers())?;
+            let rows = self.lists.rows_of(&party);
+            Some(ResolvedParty { rows, ..ResolvedParty::new(Cow::Owned(party)) })
+        };
+        self.forwarded_from.get_or_init(resolve).as_ref()
     }
 
     /// Returns the text of a cell, unless it is empty or the party is not on the list.
@@ -123,6 +140,7 @@ impl<'c> ResolvedCall<'c> {
         let party = match cell.side {
             Side::From => &self.from,
             Side::To => &self.to,
+            Side::ForwardedFrom => self.forwarded_from()?,
         };
         let text = self.lists.cell(cell.list, party.row(cell.list)?, cell.column);
         Some(text).filter(|text| !text.is_empty())
@@ -132,12 +150,16 @@ impl<'c> ResolvedCall<'c> {
 impl<'c> ResolvedParty<'c> {
     /// Creates a party that is on no list.
     pub fn unlisted(party: &'c Party) -> ResolvedParty<'c> {
+        ResolvedParty::new(Cow::Borrowed(party))
+    }
+
+    fn new(party: Cow<'c, Party>) -> ResolvedParty<'c> {
         ResolvedParty { party, country: OnceCell::new(), rows: Vec::new() }
     }
 
     /// Returns the party itself.
-    pub fn party(&self) -> &'c Party {
-        self.party
+    pub fn party(&self) -> &Party {
+        &self.party
     }
 
     /// Returns the country of the number.
@@ -174,20 +196,25 @@ impl Column {
 impl Lists {
     /// Looks up a party in all lists at once.
     pub fn lookup<'c>(&self, party: &'c Party) -> ResolvedParty<'c> {
-        let mut resolved = ResolvedParty::unlisted(party);
+        ResolvedParty { rows: self.rows_of(party), ..ResolvedParty::unlisted(party) }
+    }
+
+    /// Returns the rows that contain a party, at most one of each list.
+    fn rows_of(&self, party: &Party) -> Vec<(ListId, Row)> {
+        let mut found = Vec::new();
         match party {
             Party::Withheld => {}
             Party::Literal(_) if self.texts.is_empty() => {}
             Party::Literal(text) => {
                 let rows = self.texts.get(text.to_ascii_lowercase().as_str());
-                resolved.rows.extend(rows.into_iter().flatten());
+                found.extend(rows.into_iter().flatten());
             }
             Party::Number(number) => {
-                self.add_rows(number.key(), &mut resolved.rows);
-                self.add_prefixes(*number, &mut resolved.rows);
+                self.add_rows(number.key(), &mut found);
+                self.add_prefixes(*number, &mut found);
             }
         }
-        resolved
+        found
     }
 
     /// Returns the lists that contain every number with this prefix, through a prefix entry of their

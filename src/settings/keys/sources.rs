@@ -14,7 +14,7 @@ use crate::authenticate::{Key, Mode, Policy, PolicySecrets};
 use crate::diagnostics::did_you_mean;
 use crate::dialect;
 use crate::dialect::Dialect;
-use crate::domain::party::NumberFormat;
+use crate::domain::party::{NumberField, NumberFormat};
 use crate::domain::secret::Secret;
 use crate::regular_file;
 use crate::regular_file::SizeLimit;
@@ -139,8 +139,51 @@ impl SettingsReader<'_> {
         self.check_factors(&policy, section);
         let (reply_within, fallback) = (source.reply_within_ms?, source.fallback?);
         let withheld = source.withheld.iter().map(|text| text.trim().to_lowercase());
-        let numbers = NumberFormat { country: source.country, withheld: withheld.collect() };
+        let [own_from, own_to] = match dialect.party_fields() {
+            Some(fields) => fields.map(Some),
+            None => [None, None],
+        };
+        let numbers = NumberFormat {
+            country: source.country,
+            withheld: withheld.collect(),
+            from: self.number_fields(&source.from, own_from, section, "from"),
+            to: self.number_fields(&source.to, own_to, section, "to"),
+        };
         Some(Source { name, dialect, numbers, policy, reply_within, fallback })
+    }
+
+    /// Reads the fields that can have the number of a party. `own` is the platform's own field, if the
+    /// platform sends SIP headers.
+    fn number_fields(
+        &mut self,
+        names: &[String],
+        own: Option<&str>,
+        section: &Section,
+        key: &str,
+    ) -> Vec<NumberField> {
+        let mut path = section.path.clone();
+        path.push(key.to_owned());
+        let Some(own) = own else {
+            if !names.is_empty() {
+                let message = format!("`{}`: this platform sends no SIP headers", path.join("."));
+                self.error("bad-value", &path, message).help("remove the key");
+            }
+            return Vec::new();
+        };
+        let mut fields = Vec::new();
+        for name in names {
+            let lower = name.trim().to_ascii_lowercase();
+            match lower.strip_prefix("sip.") {
+                Some(header) if !header.is_empty() => fields.push(NumberField::Sip(header.into())),
+                _ if lower == own => fields.push(NumberField::Own),
+                _ => {
+                    let message = format!("`{}`: there is no field `{name}`", path.join("."));
+                    let help = format!("write {own}, or sip. and the name of a header");
+                    self.error("bad-value", &path, message).help(help);
+                }
+            }
+        }
+        fields
     }
 
     fn keys(&mut self, name: &str, source: &SourceKeys, section: &Section) -> Vec<Key> {
