@@ -4,6 +4,7 @@
 //! A table with errors or failing tests is never published; the previous one stays live.
 
 mod credentials;
+mod settle;
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use crate::rules;
 use crate::rules::engine::test_runner;
 use crate::rules::{CheckContext, FileStamp, LoadedTable, Progress, ReadError, RuleSet, Snapshot};
 use crate::settings::RulesSettings;
+use settle::{Settling, has_changed, loss, wait_until_settled};
 
 /// Loads a table, checks it and runs its tests. With `coverage`, warns about untested rules.
 ///
@@ -119,6 +121,8 @@ struct Loader {
     context: CheckContext,
     /// Files of the last load attempt, successful or not.
     files: Vec<FileStamp>,
+    /// A change of the files that has not been read yet.
+    settling: Settling,
     /// `None` if nothing but the table is reloaded.
     credentials: Option<Credentials>,
     /// Replaced tables. They are dropped here once no request uses them, because dropping a million
@@ -132,6 +136,15 @@ struct NewTable {
     snapshot: Option<Snapshot>,
 }
 
+/// Result of a load.
+struct Loaded {
+    /// `None` if the report has errors.
+    table: Option<NewTable>,
+    report: Report,
+    /// Files that were read.
+    files: Vec<FileStamp>,
+}
+
 /// Work for the reload thread.
 #[derive(Clone, Copy)]
 enum Job {
@@ -140,11 +153,6 @@ enum Job {
     DropRetired,
 }
 
-/// Time without changes before files are read. It exceeds the timestamp resolution of every file
-/// system, so a later change is visible in the timestamp even if the length stays the same.
-const SETTLE_TIME: Duration = Duration::from_millis(25);
-/// Maximum number of settle checks; files that keep changing are then read anyway.
-const MAX_SETTLE_CHECKS: usize = 40;
 /// Maximum number of loads when files change while they are read.
 const MAX_LOADS: usize = 3;
 /// Delay before retired tables are dropped; requests rarely take longer.
@@ -166,7 +174,15 @@ impl Reloader {
     ) -> (Reloader, ReloadHandle) {
         let (sender, requests) = mpsc::channel(MAX_QUEUED_REQUESTS);
         let status = credentials.as_ref().map(Credentials::status).unwrap_or_default();
-        let loader = Loader { app, path, context, files, credentials, retired: Vec::new() };
+        let loader = Loader {
+            app,
+            path,
+            context,
+            files,
+            settling: Settling::default(),
+            credentials,
+            retired: Vec::new(),
+        };
         let handle = ReloadHandle { requests: sender, credentials: status };
         (Reloader { loader, poll, requests }, handle)
     }
@@ -225,10 +241,10 @@ impl Loader {
         let work = || match job {
             Job::ReloadIfChanged => {
                 self.drop_retired();
-                if self.credentials.as_ref().is_some_and(Credentials::have_changed) {
+                if self.credentials.as_mut().is_some_and(Credentials::have_changed) {
                     self.reload_credentials();
                 }
-                has_changed(&self.files).then(|| self.reload(&mut |_| {}))
+                if self.settling.poll(&self.files) { self.reload_settled() } else { None }
             }
             Job::Reload => {
                 let credentials = self.reload_credentials();
@@ -244,7 +260,9 @@ impl Loader {
         };
         std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_panic| {
             let message = "loading the rules panicked; please report this bug".to_owned();
-            Some(self.publish(None, Report::from_error("no-table", message)))
+            let (files, report) =
+                (FileStamp::all_current(&self.files), Report::from_error("no-table", message));
+            Some(self.publish(Loaded { table: None, report, files }))
         })
     }
 
@@ -258,18 +276,30 @@ impl Loader {
         self.retired.retain(|table| Arc::strong_count(table) > 1);
     }
 
-    /// Loads, checks and tests the table, then publishes it if it is valid.
+    /// Loads, checks and tests the table at once, then publishes it if it is valid.
     fn reload(&mut self, progress: &mut dyn FnMut(Progress<'_>)) -> Reloaded {
-        self.update_context();
-        let (mut table, mut report) = self.load(progress);
-        for _ in 1..MAX_LOADS {
-            // Otherwise a load could mix files from before and after an edit.
-            if !has_changed(&self.files) {
-                break;
-            }
-            (table, report) = self.load(progress);
+        let loaded = self.load(progress);
+        self.publish(loaded)
+    }
+
+    /// Loads files that have not changed between polls. Returns `None` if further polls decide whether the
+    /// table may be used.
+    fn reload_settled(&mut self) -> Option<Reloaded> {
+        let loaded = self.load(&mut |_| {});
+        if !self.settling.accept(&loaded.files) {
+            return None;
         }
-        self.publish(table, report)
+        let lost = loaded.table.as_ref().and_then(|new| loss(&self.app.table(), &new.table));
+        if let Some(lost) = lost
+            && !self.settling.accept_loss()
+        {
+            tracing::warn!(
+                lost,
+                "the new rules wait for further polls, in case they are half written"
+            );
+            return None;
+        }
+        Some(self.publish(loaded))
     }
 
     fn update_context(&mut self) {
@@ -279,22 +309,37 @@ impl Loader {
         self.context.filled_lists = filled.map(|list| list.name.clone()).collect();
     }
 
-    fn load(&mut self, progress: &mut dyn FnMut(Progress<'_>)) -> (Option<NewTable>, Report) {
-        self.files = wait_until_settled(&self.files);
+    fn load(&mut self, progress: &mut dyn FnMut(Progress<'_>)) -> Loaded {
+        self.update_context();
+        let mut files = self.files.clone();
+        let mut loads = 0;
+        loop {
+            let loaded = self.load_once(&files, progress);
+            loads += 1;
+            // Otherwise a load could mix files from before and after an edit.
+            if loads == MAX_LOADS || !has_changed(&loaded.files) {
+                return loaded;
+            }
+            files = loaded.files;
+        }
+    }
+
+    fn load_once(&self, files: &[FileStamp], progress: &mut dyn FnMut(Progress<'_>)) -> Loaded {
+        wait_until_settled(files);
         match load(&self.path, &self.context, false, progress) {
             Ok(LoadedTable { table, report, files, snapshot, .. }) => {
-                self.files = files;
-                (table.map(|table| NewTable { table, snapshot }), report)
+                Loaded { table: table.map(|table| NewTable { table, snapshot }), report, files }
             }
-            Err(read_error) => {
-                let message = read_error.to_string();
-                self.files = read_error.files;
-                (None, Report::from_error("no-table", message))
+            Err(error) => {
+                let report = Report::from_error("no-table", error.to_string());
+                Loaded { table: None, report, files: error.files }
             }
         }
     }
 
-    fn publish(&mut self, table: Option<NewTable>, report: Report) -> Reloaded {
+    fn publish(&mut self, Loaded { table, report, files }: Loaded) -> Reloaded {
+        self.files = files;
+        self.settling.finish();
         let ok = table.is_some();
         let report = Arc::new(report.with_excerpts_only());
         let now = self.app.now();
@@ -345,24 +390,6 @@ fn log_diagnostics(report: &Report, of: &str) {
     }
 }
 
-fn has_changed(files: &[FileStamp]) -> bool {
-    files.iter().any(FileStamp::has_changed)
-}
-
-/// Waits until the files have not changed for [`SETTLE_TIME`], and returns their state.
-fn wait_until_settled(files: &[FileStamp]) -> Vec<FileStamp> {
-    let current = || files.iter().map(FileStamp::refreshed).collect::<Vec<_>>();
-    let mut stamps = current();
-    for _ in 0..MAX_SETTLE_CHECKS {
-        std::thread::sleep(SETTLE_TIME);
-        if !has_changed(&stamps) {
-            break;
-        }
-        stamps = current();
-    }
-    stamps
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -388,6 +415,7 @@ mod tests {
             path: path.clone(),
             context,
             files,
+            settling: Settling::default(),
             credentials: None,
             retired: Vec::new(),
         };

@@ -214,7 +214,21 @@ pub struct RuleAdditions {
     pub delay: Option<Duration>,
 }
 
+impl Rule {
+    /// Returns whether the rule decides every call that no earlier rule decides.
+    pub(crate) fn matches_every_call(&self) -> bool {
+        let matches_all =
+            self.to.is_anything() && self.from.is_anything() && self.conditions.is_none();
+        matches_all && self.action != Action::Continue
+    }
+}
+
 impl RuleSet {
+    /// Returns whether some rule decides each call.
+    pub fn has_rule_for_every_call(&self) -> bool {
+        self.rules.iter().any(Rule::matches_every_call)
+    }
+
     /// Returns the agent with this name.
     pub fn agent(&self, name: &str) -> Option<&Agent> {
         self.agent_index(name).map(|index| &self.agents[index])

@@ -117,8 +117,8 @@ toml_table! {
     pub(crate) struct RulesKeys: "[rules]" {
         /// File, or folder whose `*.toml` files form one rule table.
         path: FilePath,
-        /// Interval at which the files of the rule table, lists included, are checked for changes.
-        /// Changed rules are loaded without a restart; if they contain an error, the previous rules stay
+        /// Interval at which the files of the rule table, lists included, are checked for changes. A
+        /// change is taken when the next check sees the same files. Changed rules are loaded without a restart; if they contain an error, the previous rules stay
         /// live. `0` disables polling: rules are then reloaded on SIGHUP or `POST /reload` only.
         poll_ms: Milliseconds<0, LIMIT>,
     }

@@ -663,6 +663,112 @@ async fn rejects_a_named_pipe_as_a_rule_file() {
     assert_eq!(live.agent().await, "agent_1");
 }
 
+// ---- files that are still being written
+
+/// A table with a rule for a list, whose file a test writes piece by piece.
+const BLOCKING: &str = r#"lists.people.file = "people.csv"
+
+[[rule]]
+name = "blocked"
+from = "@people"
+reject = true
+
+[[rule]]
+name = "everyone"
+agent = "agent_1"
+"#;
+
+impl Live {
+    /// Lets the time of so many polls pass. The test starts with paused time.
+    async fn polls(&self, count: u32) {
+        wait::pass_virtual_time(count * POLL).await;
+    }
+
+    /// Returns the number of entries of the only list of the live table.
+    fn rows(&self) -> usize {
+        self.app.app.table().lists.all()[0].size
+    }
+}
+
+/// Returns a file with so many numbers.
+fn numbers(count: usize) -> String {
+    let rows = (0..count).map(|at| format!("+1213777{at:04}\n"));
+    std::iter::once("number\n".to_owned()).chain(rows).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_still_being_written_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, list) = (folder.path().join(RULES), folder.path().join(PEOPLE));
+    std::fs::write(&path, BLOCKING).unwrap();
+    std::fs::write(&list, numbers(100)).unwrap();
+    let live = live(&path, Some(POLL));
+    // A writer that pauses for longer than a poll takes, again and again.
+    for rows in 0..20 {
+        std::fs::write(&list, numbers(rows)).unwrap();
+        live.polls(1).await;
+        assert_eq!(live.rows(), 100, "{rows} rows are written");
+    }
+    std::fs::write(&list, numbers(120)).unwrap();
+    live.until_reloads("success", 1, "the whole list").await;
+    assert_eq!(live.rows(), 120);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_file_of_a_folder_is_not_used_while_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    std::fs::write(file("50-everyone.toml"), one_rule("agent_1")).unwrap();
+    let live = live(folder.path(), Some(POLL));
+    let first =
+        |name: &str, agent: &str| one_rule(agent).replace("everyone", name) + "from = \"+1*\"\n";
+    let mut text = String::new();
+    for piece in 0..10 {
+        text += &first(&format!("piece {piece}"), "agent_2");
+        std::fs::write(file("10-new.toml"), &text).unwrap();
+        live.polls(1).await;
+        assert_eq!(live.agent().await, "agent_1", "after piece {piece}");
+    }
+    live.until_agent("agent_2", "the whole file").await;
+    assert_eq!((live.reloads("success").await, live.reloads("failure").await), (1, 0));
+
+    // A list that a new file names has not been seen by the poll that saw the file.
+    std::fs::write(file("people.csv"), numbers(3)).unwrap();
+    let listed = BLOCKING.replace("everyone", "someone");
+    std::fs::write(file("05-lists.toml"), listed).unwrap();
+    live.until_reloads("success", 2, "the list").await;
+    assert_eq!(live.rows(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loss_waits_for_five_more_polls_and_a_request_does_not_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, list) = (folder.path().join(RULES), folder.path().join(PEOPLE));
+    std::fs::write(&path, BLOCKING).unwrap();
+    std::fs::write(&list, numbers(100)).unwrap();
+    let live = live(&path, Some(POLL));
+    // Truncated, and filled a few polls later.
+    std::fs::write(&list, numbers(0)).unwrap();
+    live.polls(5).await;
+    assert_eq!(live.rows(), 100, "an empty list waits");
+    std::fs::write(&list, numbers(90)).unwrap();
+    live.until_reloads("success", 1, "the filled list").await;
+    assert_eq!(live.rows(), 90);
+
+    std::fs::write(&list, numbers(0)).unwrap();
+    live.polls(5).await;
+    assert_eq!(live.rows(), 90);
+    live.until_reloads("success", 2, "the list stays empty").await;
+    assert_eq!(live.rows(), 0);
+
+    let half = BLOCKING.split("[[rule]]\nname = \"everyone\"").next().unwrap();
+    std::fs::write(&path, half).unwrap();
+    live.polls(5).await;
+    assert_eq!(live.agent().await, "agent_1", "the last rule is missing");
+    assert!(live.reload().await.ok, "a request does not wait");
+    assert_eq!(live.agent().await, "");
+}
+
 // ---- requests in progress
 
 #[tokio::test(start_paused = true)]

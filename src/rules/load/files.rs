@@ -15,7 +15,7 @@ use crate::regular_file;
 use crate::regular_file::SizeLimit;
 
 /// State of a file or folder at the time of reading.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileStamp {
     path: PathBuf,
     state: FileState,
@@ -46,6 +46,27 @@ impl FileStamp {
     #[must_use]
     pub fn refreshed(&self) -> FileStamp {
         FileStamp::current(&self.path)
+    }
+
+    /// Returns the current stamps of the same paths, and of the files that have come to their folders.
+    pub fn all_current(stamps: &[FileStamp]) -> Vec<FileStamp> {
+        let mut current: Vec<FileStamp> = Vec::new();
+        let mut add = |stamp: FileStamp| {
+            if !current.iter().any(|known| known.path == stamp.path) {
+                current.push(stamp);
+            }
+        };
+        for stamp in stamps {
+            let stamp = stamp.refreshed();
+            let FileState::Folder(paths) = &stamp.state else {
+                add(stamp);
+                continue;
+            };
+            let inside: Vec<_> = paths.iter().map(|path| FileStamp::current(path)).collect();
+            add(stamp);
+            inside.into_iter().for_each(&mut add);
+        }
+        current
     }
 
     /// Compares the stamp with the file as it is now.
