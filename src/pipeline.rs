@@ -291,7 +291,7 @@ impl Exchange<'_> {
 
     fn handle_call(&self, call: &Call<'_>) -> PreparedReply {
         let Exchange { app, rules, context, .. } = self;
-        let key = app.dedup.key(call, self.request.method());
+        let key = app.dedup.key(call, self.request.method(), &rules.fingerprint);
         let first = match app.dedup.register(key, context.received_at) {
             Delivery::First(first) => first,
             Delivery::Repeated(cached) => return self.handle_retry(call, cached),

@@ -806,6 +806,35 @@ async fn a_retry_after_a_reload_gets_the_previous_reply() {
 }
 
 #[tokio::test]
+async fn a_request_without_an_id_is_decided_again_by_new_rules_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(RULES);
+    std::fs::write(&path, one_rule("agent_1")).unwrap();
+    let live = live(&path, None);
+    let without_id = app::retell_call("+12137771234", "+12137771235");
+    let open = &without_id[..without_id.len() - 1];
+    let with_time = format!("{open},\"event_timestamp\":{NOW_MS}}}");
+    let agents = async || {
+        let mut agents = Vec::new();
+        for call in [&without_id, &with_time] {
+            agents.push(reply_to(&live.app, call).await.agent);
+        }
+        agents
+    };
+    assert_eq!(agents().await, ["agent_1", "agent_1"]);
+    // The same rules again: still retries.
+    assert!(live.reload().await.ok);
+    assert_eq!(agents().await, ["agent_1", "agent_1"]);
+    let retries =
+        r#"switchboard_requests_total{source="retell",kind="call",outcome="retry",status="200"}"#;
+    let before = live.metric(retries).await;
+    std::fs::write(&path, one_rule("agent_2")).unwrap();
+    assert!(live.reload().await.ok);
+    assert_eq!(agents().await, ["agent_2", "agent_1"], "the timestamp tells a retry");
+    assert_eq!(live.metric(retries).await, before + 1);
+}
+
+#[tokio::test]
 async fn a_replaced_table_is_dropped_once_no_request_uses_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(RULES);
