@@ -4,6 +4,8 @@
 //! A table with errors or failing tests is never published; the previous one stays live.
 
 mod credentials;
+mod isolate;
+mod last_good;
 mod settle;
 
 use std::panic::AssertUnwindSafe;
@@ -21,7 +23,10 @@ use crate::domain::phone_number::mask_numbers;
 use crate::pipeline::Switchboard;
 use crate::rules;
 use crate::rules::engine::test_runner;
-use crate::rules::{CheckContext, FileStamp, LoadedTable, Progress, ReadError, RuleSet, Snapshot};
+use crate::rules::{
+    CheckContext, FileStamp, IsolatedFile, LoadedTable, Progress, ReadError, Replacements, RuleSet,
+    Snapshot,
+};
 use crate::settings::RulesSettings;
 use settle::{Settling, has_changed, loss, wait_until_settled};
 
@@ -61,7 +66,21 @@ pub fn load(
     coverage: bool,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<LoadedTable, ReadError> {
-    let mut loaded = rules::load(path, context, progress)?;
+    Ok(run_tests(rules::load(path, context, progress)?, coverage))
+}
+
+/// Loads a table like [`load`], with some files in another version than the one on disk.
+fn load_with(
+    path: &Path,
+    context: &CheckContext,
+    replaced: &Replacements,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<LoadedTable, ReadError> {
+    Ok(run_tests(rules::load_except(path, context, replaced, progress)?, false))
+}
+
+/// Runs the tests of a loaded table, which has none afterwards if one fails.
+fn run_tests(mut loaded: LoadedTable, coverage: bool) -> LoadedTable {
     if let Some(table) = &loaded.table {
         let reached = test_runner::run(table, &loaded.tests, &mut loaded.report);
         if coverage {
@@ -70,10 +89,12 @@ pub fn load(
         loaded.report.sort();
     }
     loaded.table = loaded.table.filter(|_| loaded.report.error_count() == 0);
-    Ok(loaded)
+    loaded
 }
 
 pub use credentials::{CredentialStatus, Credentials};
+pub use isolate::{IsolatedLoad, load_isolated};
+pub use last_good::{LastGood, SavedTable};
 
 /// Result of a reload.
 #[derive(Debug, Clone)]
@@ -123,6 +144,12 @@ struct Loader {
     files: Vec<FileStamp>,
     /// A change of the files that has not been read yet.
     settling: Settling,
+    /// Isolates files that have errors.
+    isolate: bool,
+    /// Files of the live table, if files can be isolated and the table is not too large.
+    good: Option<Snapshot>,
+    /// `None` if no copy of the table is kept on disk.
+    last_good: Option<LastGood>,
     /// `None` if nothing but the table is reloaded.
     credentials: Option<Credentials>,
     /// Replaced tables. They are dropped here once no request uses them, because dropping a million
@@ -143,6 +170,8 @@ struct Loaded {
     report: Report,
     /// Files that were read.
     files: Vec<FileStamp>,
+    /// Files that have errors, without which there is a table.
+    isolated: Vec<IsolatedFile>,
 }
 
 /// Work for the reload thread.
@@ -167,7 +196,7 @@ impl Reloader {
     /// credentials.
     pub fn new(
         app: Arc<Switchboard>,
-        RulesSettings { path, poll }: RulesSettings,
+        RulesSettings { path, poll, last_good, isolate }: RulesSettings,
         context: CheckContext,
         files: Vec<FileStamp>,
         credentials: Option<Credentials>,
@@ -180,11 +209,26 @@ impl Reloader {
             context,
             files,
             settling: Settling::default(),
+            isolate,
+            good: None,
+            last_good: last_good.map(LastGood::new),
             credentials,
             retired: Vec::new(),
         };
         let handle = ReloadHandle { requests: sender, credentials: status };
         (Reloader { loader, poll, requests }, handle)
+    }
+
+    /// Keeps the files with which the live table started as the last good version of each file, and also
+    /// as the last good table on disk, unless they were read from there.
+    #[must_use]
+    pub fn keeping(mut self, snapshot: Option<Snapshot>, are_from_disk: bool) -> Reloader {
+        if are_from_disk {
+            self.loader.good = snapshot.filter(|_| self.loader.isolate);
+        } else {
+            self.loader.keep_good(snapshot);
+        }
+        self
     }
 
     /// Runs until `stop` is cancelled. Does not wait for a load in progress.
@@ -262,7 +306,7 @@ impl Loader {
             let message = "loading the rules panicked; please report this bug".to_owned();
             let (files, report) =
                 (FileStamp::all_current(&self.files), Report::from_error("no-table", message));
-            Some(self.publish(Loaded { table: None, report, files }))
+            Some(self.publish(Loaded { table: None, report, files, isolated: Vec::new() }))
         })
     }
 
@@ -326,23 +370,25 @@ impl Loader {
 
     fn load_once(&self, files: &[FileStamp], progress: &mut dyn FnMut(Progress<'_>)) -> Loaded {
         wait_until_settled(files);
-        match load(&self.path, &self.context, false, progress) {
-            Ok(LoadedTable { table, report, files, snapshot, .. }) => {
-                Loaded { table: table.map(|table| NewTable { table, snapshot }), report, files }
-            }
-            Err(error) => {
-                let report = Report::from_error("no-table", error.to_string());
-                Loaded { table: None, report, files: error.files }
+        let loaded = load(&self.path, &self.context, false, progress);
+        let has_table = loaded.as_ref().is_ok_and(|loaded| loaded.table.is_some());
+        if self.isolate && !has_table {
+            let good = self.good.as_ref();
+            let isolated = load_isolated(&self.path, &self.context, good, &loaded, progress);
+            if let Some(IsolatedLoad { loaded, report, isolated }) = isolated {
+                return Loaded { report, isolated, ..Loaded::new(Ok(loaded)) };
             }
         }
+        Loaded::new(loaded)
     }
 
-    fn publish(&mut self, Loaded { table, report, files }: Loaded) -> Reloaded {
+    fn publish(&mut self, Loaded { table, report, files, isolated }: Loaded) -> Reloaded {
         self.files = files;
         self.settling.finish();
-        let ok = table.is_some();
+        let ok = table.is_some() && isolated.is_empty();
         let report = Arc::new(report.with_excerpts_only());
         let now = self.app.now();
+        let has_table = table.is_some();
         match table {
             Some(NewTable { table, .. }) if table.fingerprint == self.app.table().fingerprint => {
                 tracing::info!(fingerprint = table.fingerprint, "rules unchanged");
@@ -358,6 +404,7 @@ impl Loader {
                 );
                 self.retired.push(self.app.live_table().replace(table, now));
                 self.app.counters().table(&self.app.table(), now);
+                self.keep_good(snapshot);
             }
             None => {
                 let errors = report.error_count();
@@ -365,14 +412,72 @@ impl Loader {
                 self.app.live_table().keep_current(Some(report.clone()), now);
             }
         }
+        if has_table {
+            note_isolated(&self.app, &report, isolated);
+            self.app.counters().started_from_last_good(false);
+        }
         self.app.counters().reloaded(ok);
         log_diagnostics(&report, "rules");
         Reloaded { ok, report }
     }
+
+    /// Keeps the files of the live table, in memory and on disk.
+    fn keep_good(&mut self, snapshot: Option<Snapshot>) {
+        if let Some(last_good) = &self.last_good {
+            let fingerprint = self.app.table().fingerprint.clone();
+            let saved = match snapshot.clone() {
+                Some(files) => {
+                    last_good.save(&SavedTable { fingerprint, saved_at: self.app.now(), files })
+                }
+                None => {
+                    tracing::warn!("the rules are too large for a copy on disk");
+                    last_good.remove()
+                }
+            };
+            if let Err(error) = saved {
+                let path = last_good.path().display();
+                tracing::warn!(%path, %error, "cannot keep the last good rules on disk");
+            }
+        }
+        self.good = snapshot.filter(|_| self.isolate);
+    }
+}
+
+impl Loaded {
+    fn new(loaded: Result<LoadedTable, ReadError>) -> Loaded {
+        let isolated = Vec::new();
+        match loaded {
+            Ok(LoadedTable { table, report, files, snapshot, .. }) => {
+                let table = table.map(|table| NewTable { table, snapshot });
+                Loaded { table, report, files, isolated }
+            }
+            Err(error) => {
+                let report = Report::from_error("no-table", error.to_string());
+                Loaded { table: None, report, files: error.files, isolated }
+            }
+        }
+    }
+}
+
+/// Publishes and logs which files are isolated.
+pub fn note_isolated(app: &Switchboard, report: &Arc<Report>, isolated: Vec<IsolatedFile>) {
+    app.counters().files_isolated(isolated.len());
+    for IsolatedFile { path, is_left_out } in &isolated {
+        let file = path.display();
+        match is_left_out {
+            true => tracing::error!(%file, "a file of the rules has errors, and is left out"),
+            false => {
+                tracing::error!(%file, "a file of the rules has errors, kept its last good version");
+            }
+        }
+    }
+    if !isolated.is_empty() {
+        app.live_table().note_errors(report.clone(), None, isolated);
+    }
 }
 
 /// Logs a line for each diagnostic of the rules or the settings, with masked numbers and without the details of failing tests.
-fn log_diagnostics(report: &Report, of: &str) {
+pub fn log_diagnostics(report: &Report, of: &str) {
     for diagnostic in report.diagnostics().iter().take(MAX_LOGGED) {
         let location = diagnostic.location.as_ref().map(|location| location.to_string());
         let (code, problem) = (diagnostic.code, mask_numbers(&diagnostic.message));
@@ -416,6 +521,9 @@ mod tests {
             context,
             files,
             settling: Settling::default(),
+            isolate: false,
+            good: None,
+            last_good: None,
             credentials: None,
             retired: Vec::new(),
         };
