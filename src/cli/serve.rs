@@ -84,6 +84,9 @@ impl Serve {
         raise_open_file_limit(settings.server.max_connections);
         let listeners = Listeners::open(passed, &settings)?;
         self.announce(&listeners, &settings, &table)?;
+        if settings.rules.isolate && !settings.rules.path.is_dir() {
+            tracing::warn!("[rules] isolate has no effect: the rules are one file, not a folder");
+        }
         let context = settings.check_context();
         let Settings { server, admin, sources, rules, records, .. } = settings;
         let fingerprint = table.fingerprint.clone();

@@ -9,6 +9,7 @@ mod support;
 
 mod authenticate;
 mod bad_tables;
+mod broken_files;
 mod canary;
 mod cli_check;
 mod cli_explain;
