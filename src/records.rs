@@ -17,6 +17,7 @@ mod recorder;
 mod redact;
 mod replayable;
 mod row;
+mod rule_tables;
 mod sql;
 mod sqlite;
 mod store;
@@ -36,6 +37,7 @@ pub use replayable::NotReplayable;
 pub use row::{
     CallRecord, DeliveryKey, Details, EventRecord, NewCall, NewEvent, RuleSnapshot, Texts,
 };
+pub use rule_tables::StoredTable;
 pub(crate) use store::first_id_at;
 pub use store::{Store, StoreError};
 pub use transfer::{ImportError, RowCounts, TransferLine};

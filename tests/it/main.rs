@@ -15,6 +15,7 @@ mod cli_check;
 mod cli_explain;
 mod cli_program;
 mod cli_records;
+mod cli_rules;
 mod cli_serve;
 mod country;
 mod credentials;

@@ -132,6 +132,11 @@ impl Snapshot {
         self.files.get(path).map(String::as_str)
     }
 
+    /// Returns the paths of the TOML files, in order.
+    pub fn rules(&self) -> &[PathBuf] {
+        &self.rules
+    }
+
     /// Returns the paths of all files, lists included.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.files.keys().map(PathBuf::as_path)
