@@ -121,3 +121,39 @@ pub(super) fn wait_until_settled(files: &[FileStamp]) -> Vec<FileStamp> {
     }
     stamps
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_settled_when_the_next_poll_sees_the_same_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let write = |text: &str| {
+            // Another inode each time, whatever the resolution of the timestamps.
+            let beside = folder.path().join(format!("key.{}", text.len()));
+            std::fs::write(&beside, text).unwrap();
+            std::fs::rename(beside, &path).unwrap();
+        };
+        write("a");
+        let used = [FileStamp::current(&path)];
+        let mut settling = Settling::default();
+        assert!(!settling.poll(&used), "nothing has changed");
+        for text in ["ab", "abc", "abcd"] {
+            write(text);
+            assert!(!settling.poll(&used), "still being written");
+        }
+        assert!(settling.poll(&used));
+        assert!(settling.accept(&[FileStamp::current(&path)]));
+        let new = FileStamp::current(&folder.path().join("new"));
+        assert!(!settling.accept(&[FileStamp::current(&path), new]), "no poll has seen it");
+        assert!(settling.poll(&used));
+        assert!(!settling.accept_loss());
+        let further = (0..POLLS_AFTER_LOSS).filter(|_| settling.poll(&used)).count();
+        assert_eq!(further, 1, "only the last of the further polls");
+        assert!(settling.accept_loss());
+        settling.finish();
+        assert!(!settling.poll(&[FileStamp::current(&path)]));
+    }
+}
