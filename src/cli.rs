@@ -12,6 +12,7 @@ mod man;
 mod progress;
 mod records;
 mod replay;
+mod rules;
 mod schema;
 mod send;
 mod serve;
@@ -55,6 +56,8 @@ enum Command {
     Records(records::RecordsArgs),
     /// Route recorded calls with different rules, and show what would change
     Replay(replay::ReplayArgs),
+    /// List, show, compare and restore the rule tables that have answered calls
+    Rules(rules::RulesArgs),
     /// Check that a running service is alive, for the health check of a container
     Health(health::Health),
     /// Print the JSON Schema of the rules or the settings, for editors
@@ -88,6 +91,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Explain(explain) => explain.run(),
         Command::Records(records) => records.run(),
         Command::Replay(replay) => replay.run(),
+        Command::Rules(rules) => rules.run(),
         Command::Health(health) => health.run(),
         Command::Schema(schema) => schema.run(),
         Command::Completions(completions) => completions.run(),

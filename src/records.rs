@@ -19,6 +19,7 @@ mod redact;
 mod replayable;
 mod reserve;
 mod row;
+mod rule_tables;
 mod sql;
 mod sqlite;
 mod store;
@@ -40,6 +41,7 @@ pub use row::{
     AskedLookup, CallRecord, DeliveryKey, Details, EventRecord, NewCall, NewEvent, RuleSnapshot,
     Texts,
 };
+pub use rule_tables::StoredTable;
 pub(crate) use store::first_id_at;
 pub use store::{Store, StoreError};
 pub use transfer::{ImportError, RowCounts, TransferLine};

@@ -122,6 +122,10 @@ pub struct RulesSettings {
     /// Interval at which the files of the rule table are checked for changes; `None` disables
     /// polling.
     pub poll: Option<Duration>,
+    /// File with a copy of the last table without errors; `None` if there is none.
+    pub last_good: Option<PathBuf>,
+    /// Files of the folder that have errors stay at their last good version, and the others go live.
+    pub isolate: bool,
 }
 
 /// Settings of the records. Not `Debug`: the URL and the hash key can be secret.
@@ -142,6 +146,19 @@ pub struct RecordsSettings {
 }
 
 impl RecordsSettings {
+    /// Returns the default path of the last good rule table, beside the records. There is none unless
+    /// numbers are stored in full: a rule table may contain some.
+    fn last_good_table(&self) -> Option<PathBuf> {
+        match (&self.location, &self.numbers) {
+            (RecordsLocation::Sqlite(path), NumberStorage::Full) => {
+                let mut path = path.clone().into_os_string();
+                path.push(".last-good-table");
+                Some(path.into())
+            }
+            _ => None,
+        }
+    }
+
     /// Returns settings that disable records.
     pub fn off() -> RecordsSettings {
         RecordsSettings {

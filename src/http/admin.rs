@@ -216,7 +216,13 @@ async fn ready(State(state): State<AdminState>) -> Json<Value> {
     let outdated = credentials["ok"] == false;
     let outdated = outdated.then_some("secrets and certificates could not be reloaded");
     let stale = table["last_reload"]["ok"] == false;
-    let stale = stale.then_some("the last reload failed; an older rule table is live");
+    let stale = stale.then_some(if !table["last_good"].is_null() {
+        "the rule table has errors; the last good one of the disk is live"
+    } else if table["isolated"].as_array().is_some_and(|files| !files.is_empty()) {
+        "some files of the rule table have errors; the others are live"
+    } else {
+        "the last reload failed; an older rule table is live"
+    });
     let unwritten = records["ok"] == false;
     let unwritten = unwritten.then_some("records cannot be written; they are queued");
     let suspended = state.app.lookups().suspended();
@@ -259,11 +265,20 @@ fn records_status(app: &Switchboard) -> Value {
 fn table_status(app: &Switchboard) -> Value {
     let (table, status) = app.live_table().table_and_status();
     let age = app.now().duration_since(status.loaded_at);
+    let last_good = status.last_good_at.map(|saved_at| {
+        let age = app.now().duration_since(saved_at).as_secs();
+        json!({ "saved_at": saved_at.to_string(), "age_seconds": age })
+    });
+    let isolated = status.isolated.iter().map(
+        |file| json!({ "file": file.path.display().to_string(), "left_out": file.is_left_out }),
+    );
     json!({
         "fingerprint": table.fingerprint,
         "rules": table.rules.len(),
         "loaded_at": status.loaded_at.to_string(),
         "age_seconds": age.as_secs(),
+        "last_good": last_good,
+        "isolated": isolated.collect::<Vec<_>>(),
         "last_reload": {
             "ok": status.last_error.is_none(),
             "at": status.last_attempt_at.to_string(),

@@ -445,12 +445,12 @@ pub(crate) fn uuid(row: &AnyRow, at: usize) -> Result<Uuid, StoreError> {
     text.parse().map_err(|error| StoreError::Unreadable(format!("`{text}`: {error}")))
 }
 
-fn time(row: &AnyRow, at: usize) -> Result<Timestamp, StoreError> {
+pub(super) fn time(row: &AnyRow, at: usize) -> Result<Timestamp, StoreError> {
     Timestamp::from_millisecond(row.try_get(at)?)
         .map_err(|error| StoreError::Unreadable(error.to_string()))
 }
 
-fn json<T: DeserializeOwned>(row: &AnyRow, at: usize) -> Result<T, StoreError> {
+pub(super) fn json<T: DeserializeOwned>(row: &AnyRow, at: usize) -> Result<T, StoreError> {
     let text: String = row.try_get(at)?;
     serde_json::from_str(&text).map_err(|error| StoreError::Unreadable(error.to_string()))
 }

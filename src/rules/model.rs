@@ -390,6 +390,17 @@ pub struct RuleAdditions {
     pub lookups: LookupSet,
 }
 
+impl Rule {
+    /// Returns whether the rule decides every call that no earlier rule decides.
+    pub(crate) fn matches_every_call(&self) -> bool {
+        let matches_all = self.to.is_anything()
+            && self.from.is_anything()
+            && self.conditions.is_none()
+            && self.scope.is_none();
+        matches_all && self.action != Action::Continue
+    }
+}
+
 impl RuleSet {
     /// Returns the answers with the names of their look-ups, in the order in which they arrived.
     pub fn named_answers<'a>(
@@ -409,6 +420,11 @@ impl RuleSet {
             return Some(LookupId::HISTORY);
         }
         LookupId::of_position(self.lookups.iter().position(|lookup| *lookup.name == *name)?)
+    }
+
+    /// Returns whether some rule decides each call.
+    pub fn has_rule_for_every_call(&self) -> bool {
+        self.rules.iter().any(Rule::matches_every_call)
     }
 
     /// Returns the agent with this name.

@@ -117,10 +117,17 @@ toml_table! {
     pub(crate) struct RulesKeys: "[rules]" {
         /// File, or folder whose `*.toml` files form one rule table.
         path: FilePath,
-        /// Interval at which the files of the rule table, lists included, are checked for changes.
-        /// Changed rules are loaded without a restart; if they contain an error, the previous rules stay
+        /// Interval at which the files of the rule table, lists included, are checked for changes. A
+        /// change is taken when the next check sees the same files. Changed rules are loaded without a restart; if they contain an error, the previous rules stay
         /// live. `0` disables polling: rules are then reloaded on SIGHUP or `POST /reload` only.
         poll_ms: Milliseconds<0, LIMIT>,
+        /// If files of the folder have errors, they stay at their last good version, and the other files go
+        /// live. A file without a last good version is left out.
+        isolate: Boolean,
+        /// File with a copy of the last rule table without errors, with which `serve` starts if the table
+        /// at `path` has errors or is missing. The default is beside the records: the path of the SQLite
+        /// file with `.last-good-table`, if numbers are stored in full. Otherwise no copy is kept.
+        last_good: FilePath,
     }
 }
 

@@ -9,11 +9,13 @@ mod support;
 
 mod authenticate;
 mod bad_tables;
+mod broken_files;
 mod canary;
 mod cli_check;
 mod cli_explain;
 mod cli_program;
 mod cli_records;
+mod cli_rules;
 mod cli_serve;
 mod country;
 mod credentials;

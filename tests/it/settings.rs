@@ -302,6 +302,7 @@ fn the_default_file_lists_exactly_the_effective_defaults() {
         ("records.stamp", records.stamp.to_string()),
         ("records.url", location(&records)),
         ("records.wait", if records.wait == Wait::No { "no" } else { "commit" }.to_owned()),
+        ("rules.isolate", rules.isolate.to_string()),
         ("rules.path", rules.path.display().to_string()),
         ("rules.poll_ms", ms(rules.poll.expect("it polls"))),
         ("server.header_timeout_ms", ms(server.header_timeout)),

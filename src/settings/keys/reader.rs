@@ -126,11 +126,12 @@ impl SettingsReader<'_> {
             return (None, path);
         };
         self.check_addresses(&server, &admin);
-        let (Some(rules), Some(records), Some(log), Some(sources)) =
+        let (Some(mut rules), Some(records), Some(log), Some(sources)) =
             (keys.rules, keys.records, keys.log, keys.sources)
         else {
             return (None, path);
         };
+        rules.last_good = rules.last_good.or_else(|| records.last_good_table());
         // There are no defaults, so the section may be absent.
         let traces = keys.traces.unwrap_or_default();
         let secrets = Arc::new(LookupSecrets::new(&self.inputs.environment));
@@ -255,7 +256,12 @@ impl SettingsTable for RulesKeys {
 
     fn check(self, _: &mut SettingsReader<'_>, _: &Section) -> Option<RulesSettings> {
         // An invalid `poll_ms` has been reported; the rules can be checked all the same.
-        Some(RulesSettings { path: self.path?, poll: self.poll_ms.filter(|poll| !poll.is_zero()) })
+        Some(RulesSettings {
+            path: self.path?,
+            poll: self.poll_ms.filter(|poll| !poll.is_zero()),
+            last_good: self.last_good,
+            isolate: self.isolate.unwrap_or_default(),
+        })
     }
 }
 
