@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::http_client::{http_client, reachable};
-use super::{ConfigFile, Exit, load_settings, print_error};
+use super::output::is_quiet;
+use super::{ConfigFile, Exit, describe, load_settings, print_error};
 
 /// Request /healthz of a running service.
 ///
@@ -42,11 +43,13 @@ impl Health {
         });
         match result {
             Ok(()) => {
-                writeln!(std::io::stdout(), "{url} is alive")?;
+                if !is_quiet() {
+                    writeln!(std::io::stdout(), "{url} is alive")?;
+                }
                 Ok(Exit::Success)
             }
             Err(error) => {
-                writeln!(std::io::stderr(), "{url} is not alive: {error:#}")?;
+                writeln!(std::io::stderr(), "{url} is not alive: {}", describe(&error))?;
                 Ok(Exit::Failure)
             }
         }

@@ -8,6 +8,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::http_client::{http_client, reachable};
+use super::output::print_note;
 use super::{CallFlags, ConfigFile, Exit, format_body, load_settings};
 use crate::authenticate::AuthError;
 use crate::domain::call::Fields;
@@ -43,7 +44,12 @@ impl Send {
         let prefix = format!("`sources.{}.", source.name);
         for note in notes.diagnostics().iter().filter(|note| note.message.starts_with(&prefix)) {
             let message = &note.message;
-            writeln!(std::io::stderr(), "note: {message}; using `dev`, like serve --dev")?;
+            print_note(format!("note: {message}; using `dev`, like serve --dev"))?;
+        }
+        let mut keys = settings.key_references.iter();
+        let key = keys.find(|(name, _)| **name == *source.name);
+        if let Some((name, Some(reference))) = key {
+            print_note(format!("note: signing for the source `{name}` with {reference}"))?;
         }
         let fields = new_call(self.call.fields());
         if !source.dialect.channels().contains(&fields.channel) {
@@ -147,7 +153,11 @@ impl SignedRequest {
         let status = response.status();
         let body = response.bytes().await.context("the reply was cut off")?;
         let duration = started.elapsed();
-        writeln!(std::io::stderr(), "{status} in {:.1} ms", duration.as_secs_f64() * 1000.0)?;
+        let summary = format!("{status} in {:.1} ms", duration.as_secs_f64() * 1000.0);
+        match status.is_success() {
+            true => print_note(summary)?,
+            false => writeln!(std::io::stderr(), "{summary}")?,
+        }
         writeln!(std::io::stdout(), "{}", format_body(&body))?;
         Ok(if status.is_success() { Exit::Success } else { Exit::Failure })
     }

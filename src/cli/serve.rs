@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::output::{is_coloured, is_quiet};
 use super::send::{SignedRequest, new_call, path_of};
 use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_without_errors};
 use crate::domain::clock::Clock;
@@ -54,7 +55,9 @@ impl Serve {
         let Some(loaded) = load_without_errors(&inputs)? else {
             return Ok(Exit::Error);
         };
-        let _telemetry = telemetry::start(&loaded.settings.log, &loaded.settings.traces)?;
+        let colour = is_coloured(&std::io::stdout());
+        let Settings { log, traces, .. } = &loaded.settings;
+        let _telemetry = telemetry::start(log, traces, colour)?;
         let result = runtime.block_on(self.serve(inputs, loaded, passed, hangup));
         // Does not wait for a reload in progress.
         runtime.shutdown_background();
@@ -128,7 +131,7 @@ impl Serve {
         let address = listeners.public.local_addr()?;
         let admin_address = listeners.admin.local_addr()?;
         let scheme = if settings.server.tls.is_some() { "https" } else { "http" };
-        if self.dev {
+        if self.dev && !is_quiet() {
             // A closed pipe is no reason not to serve.
             drop(print_quickstart(&settings.sources, &format!("{scheme}://{address}")));
         }

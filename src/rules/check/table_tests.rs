@@ -95,7 +95,9 @@ impl TestChecker<'_, '_> {
             && matches_many(text)
         {
             let message = format!("`{text}` is a pattern; a test needs the number of one call");
-            self.reporter.error("bad-number", span, message).help("for example +12137771234");
+            self.reporter
+                .error("bad-number", span, message)
+                .help("write a number like `+12137771234`");
         }
         let country = self.definitions.country;
         NumberFormat { country, ..NumberFormat::default() }.parse(text).party
