@@ -160,9 +160,9 @@ fn load_inputs(inputs: &Inputs) -> anyhow::Result<LoadedSettings> {
             "--config takes a file, not standard input: a reload reads the settings again"
         );
     }
-    settings::load(inputs).with_context(|| {
+    settings::load(inputs).map_err(|error| {
         let advice = confusion::settings_in(path).unwrap_or_default();
-        format!("cannot read {}{advice}", path.display())
+        anyhow::anyhow!("cannot read {}: {error}{advice}", path.display())
     })
 }
 
@@ -303,16 +303,29 @@ impl CallFlags {
         Fields { from: number(FROM), to: number(TO), ..Fields::unknown(Channel::Call) }
     }
 
-    fn fields(&self) -> Fields<'static> {
+    /// Returns the call that the flags describe.
+    ///
+    /// # Errors
+    /// Fails for a list or a pattern: a call has one caller.
+    fn fields(&self) -> anyhow::Result<Fields<'static>> {
+        for (flag, text) in [("--from", &self.from), ("--to", &self.to)] {
+            let list = text.strip_prefix('@').filter(|name| !name.contains('@'));
+            if let Some(list) = list {
+                anyhow::bail!("{flag}: `@{list}` is a list; write one of its numbers");
+            }
+            if text.starts_with('+') && text.ends_with('*') {
+                anyhow::bail!("{flag}: `{text}` is a pattern; write one number that it matches");
+            }
+        }
         let channel = match self.channel {
             ChannelFlag::Call => Channel::Call,
             ChannelFlag::Sms => Channel::Sms,
         };
-        Fields {
+        Ok(Fields {
             from: Party::parse(Some(&self.from)).party,
             to: Party::parse(Some(&self.to)).party,
             ..Fields::unknown(channel)
-        }
+        })
     }
 
     /// Returns the body of `--body`, or the one that the source's platform would send.

@@ -25,17 +25,15 @@ pub(super) fn instead_of_rules(path: &Path) -> Option<Problem> {
     Some(Problem::new("wrong-file", message).help(help))
 }
 
-/// Returns advice if a folder was given as the settings file.
+/// Returns advice, to append to a message, if a folder was given as the settings file.
 pub(super) fn settings_in(folder: &Path) -> Option<String> {
     if !folder.is_dir() {
         return None;
     }
     let file = folder.join("switchboard.toml");
     Some(match file.is_file() {
-        true => format!(", write --config {}", file.display()),
-        false => {
-            ", name the settings file in it, or write --rules for a folder of rules".to_owned()
-        }
+        true => format!("; write --config {}", file.display()),
+        false => "; a folder of rules is named by --rules".to_owned(),
     })
 }
 

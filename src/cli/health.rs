@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::http_client::{http_client, reachable};
+use super::http_client::{http_client, http_url, reachable};
 use super::output::is_quiet;
 use super::{ConfigFile, Exit, describe, load_settings, print_error};
 
@@ -29,7 +29,7 @@ impl Health {
             let (settings, _) = load_settings(&self.config)?;
             Ok(format!("http://{}/healthz", reachable(settings.server.listen)))
         };
-        let url = match self.url.clone().map_or_else(from_settings, Ok) {
+        let url = match self.url.as_deref().map_or_else(from_settings, http_url) {
             Ok(url) => url,
             Err(error) => {
                 print_error(&error);

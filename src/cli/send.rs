@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::http_client::{http_client, reachable};
+use super::http_client::{http_client, http_url, reachable};
 use super::output::print_note;
 use super::{CallFlags, ConfigFile, Exit, format_body, load_settings};
 use crate::authenticate::AuthError;
@@ -46,12 +46,12 @@ impl Send {
             let message = &note.message;
             print_note(format!("note: {message}; using `dev`, like serve --dev"))?;
         }
+        let fields = new_call(self.call.fields()?);
         let mut keys = settings.key_references.iter();
         let key = keys.find(|(name, _)| **name == *source.name);
         if let Some((name, Some(reference))) = key {
             print_note(format!("note: signing for the source `{name}` with {reference}"))?;
         }
-        let fields = new_call(self.call.fields());
         if !source.dialect.channels().contains(&fields.channel) {
             anyhow::bail!("{} has no channel `{}`", source.dialect.platform(), fields.channel);
         }
@@ -67,7 +67,7 @@ impl Send {
 
     fn url(&self, settings: &Settings, source: &Source) -> anyhow::Result<String> {
         let base = match &self.url {
-            Some(url) => url.clone(),
+            Some(url) => http_url(url)?,
             None if settings.server.tls.is_some() => anyhow::bail!(
                 "the service uses TLS: write --url https://NAME, with a name in its certificate"
             ),
