@@ -42,13 +42,13 @@ impl FileKind {
                 _ => None,
             };
         }
-        let has = |schema: &Value| {
-            document
-                .get_ref()
-                .keys()
-                .any(|key| schema["properties"].get(key.get_ref().as_ref()).is_some())
-        };
-        match (has(rules), has(settings)) {
+        let keys = || document.get_ref().iter().map(|(key, value)| (key.get_ref().as_ref(), value));
+        let is_rules = keys().any(|(key, _)| rules["properties"].get(key).is_some());
+        // All of their keys are tables; `[[rules]]` is a mistake in a rule table.
+        let is_settings = keys().any(|(key, value)| {
+            settings["properties"].get(key).is_some() && value.get_ref().is_table()
+        });
+        match (is_rules, is_settings) {
             (true, false) => Some(FileKind::Rules),
             (false, true) => Some(FileKind::Settings),
             _ => None,
@@ -101,6 +101,7 @@ mod tests {
             ("rules.toml", "[sources.retell]\n", Some(FileKind::Settings)),
             ("a.toml", "[sources.retell]\n[agents]\n", None),
             ("a.toml", "nothing = 1\n", None),
+            ("a.toml", "[[server]]\nname = \"a\"\n", None),
             ("a.toml", "", None),
             ("a.toml", "[server\n", None),
             (".env", "# key\nRETELL_API_KEY=key_1\nexport B=\"2\"\n", Some(FileKind::Variables)),

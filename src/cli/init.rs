@@ -29,13 +29,21 @@ pub(super) struct Init {
     platform: String,
 }
 
-const RULES: &str = include_str!("init/rules.toml");
-const GITIGNORE: &str = include_str!("init/gitignore");
+const RULES: &str = include_str!("../../config/init/rules.toml");
+const GITIGNORE: &str = include_str!("../../config/init/gitignore");
 
 /// Settings and secrets of each platform.
 const SETTINGS: [(&str, &str, &str); dialect::ALL.len()] = [
-    ("retell", include_str!("init/retell.toml"), include_str!("init/retell.env")),
-    ("synthflow", include_str!("init/synthflow.toml"), include_str!("init/synthflow.env")),
+    (
+        "retell",
+        include_str!("../../config/init/retell.toml"),
+        include_str!("../../config/init/retell.env"),
+    ),
+    (
+        "synthflow",
+        include_str!("../../config/init/synthflow.toml"),
+        include_str!("../../config/init/synthflow.env"),
+    ),
 ];
 
 impl Init {

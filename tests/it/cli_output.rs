@@ -9,7 +9,7 @@ use crate::support::wait;
 const GOOD: &str = "[[rule]]\nname = \"everyone\"\nagent = \"agent_1\"\n";
 const BAD: &str = "[[rule]]\nname = \"everyone\"\nagnet = \"agent_1\"\n";
 const WARNED: &str =
-    "[agents]\nunused = \"agent_2\"\n[[rule]]\nname = \"a\"\nagent = \"agent_1\"\n";
+    "[agents]\na = \"agent_1\"\nb = \"agent_2\"\n[[rule]]\nname = \"a\"\nagent = \"a\"\n";
 
 /// Runs the program with variables of the environment.
 #[track_caller]

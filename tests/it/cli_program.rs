@@ -75,7 +75,7 @@ fn failures_exit_with_1() {
     refused.env("RETELL_API_KEY", "another_key_0123456789").args(["send", "--url", &served.url]);
     let refused = wait::output(&mut refused);
     assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stderr));
-    assert!(text(&refused.stderr).starts_with("401"), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("\n401 Unauthorized in "), "{}", text(&refused.stderr));
     let unreachable = run(&["health", "--url", "http://127.0.0.1:9/healthz"]);
     assert_eq!(unreachable.status.code(), Some(1));
 }

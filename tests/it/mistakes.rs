@@ -36,7 +36,7 @@ fn commands() {
     std::fs::write(folder.path().join("s.yaml"), "server:\n  listen: 0.0.0.0:80\n").unwrap();
     std::fs::write(folder.path().join("s.json"), "{ \"server\": {} }\n").unwrap();
     for (arguments, expected) in [
-        (&["chekc"][..], "a similar subcommand exists: 'check'"),
+        (&["chekc"][..], "some similar subcommands exist: 'schema', 'check'"),
         (&["serv"], "a similar subcommand exists: 'serve'"),
         (&["record", "list"], "a similar subcommand exists: 'records'"),
         (&["check", "--confg", "s.toml"], "a similar argument exists: '--config'"),
@@ -88,7 +88,11 @@ fn variables() {
         ("SWITCHBOARD__LOG__LEVEL", "verbose", "write error, warn, info, debug or trace"),
         ("SWITCHBOARD__ADMIN__TOKEN", "abcdef0123456789", "must refer to a secret, not contain it"),
         ("RETELL_API_KEY", "\"key_0123456789abcdef\"", "remove the quotes; docker --env-file"),
-        ("RETELL_API_KEY", "RETELL_API_KEY=key_0123456789", "store only what follows the `=`"),
+        (
+            "RETELL_API_KEY",
+            "RETELL_API_KEY=key_0123456789abcdef",
+            "store only what follows the `=`",
+        ),
         ("RETELL_API_KEY", "${RETELL_API_KEY}", "a variable that was not expanded"),
         ("RETELL_API_KEY", "key_0123456789abcdef ", "begins or ends with white space"),
         ("RETELL_API_KEY", "", "has 0 bytes, and a secret needs at least 16"),

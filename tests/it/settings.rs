@@ -1092,16 +1092,16 @@ fn strips_one_trailing_newline_of_a_secret_file() {
         ("0123456789abcdef", "0123456789abcdef"),
         ("0123456789abcdef\n", "0123456789abcdef"),
         ("0123456789abcdef\r\n", "0123456789abcdef"),
-        ("0123456789abcdef\n\n", "0123456789abcdef\n"),
-        ("0123456789abcdef\r\n\r\n", "0123456789abcdef\r\n"),
-        ("0123456789abcdef\r", "0123456789abcdef\r"),
-        (" 0123456789abcdef ", " 0123456789abcdef "),
-        ("\n0123456789abcdef", "\n0123456789abcdef"),
     ] {
         let files = [("token", written.as_bytes())];
         let settings = load_beside(&files, &text, Purpose::Serve, environment(&[])).settings();
         let token = settings.admin.token.expect("a token");
         assert_eq!(token.expose(), expected.as_bytes(), "{written:?}");
+    }
+    for written in ["0123456789abcdef\n\n", "0123456789abcdef\r", "\n0123456789abcdef"] {
+        let files = [("token", written.as_bytes())];
+        let loaded = load_beside(&files, &text, Purpose::Serve, environment(&[]));
+        assert_eq!(codes_of(&loaded.report), ["unusable-secret"], "{written:?} {}", loaded.text);
     }
 }
 
@@ -1124,7 +1124,7 @@ fn rejects_secrets_that_were_copied_with_something_around_them() {
             assert!(!loaded.text.contains(value), "{}", loaded.text);
         }
     }
-    for value in ["QUJDREVGR0hJSktMTU5PUA==", "$key_0123456789abcdef", "it's a secret of mine"] {
+    for value in ["QUJDREVGR0hJSktMTU5PUA==", "$key_0123456789abcdef", "it's_a_secret_of_mine"] {
         let environment = environment(&[("RETELL_API_KEY", value)]);
         load_beside(&[], SOURCE, Purpose::Serve, environment).settings();
     }
