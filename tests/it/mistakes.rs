@@ -123,7 +123,7 @@ fn tables_and_settings() {
         ("[source.retell]\nplatform = \"retell\"\n", "did you mean `sources`?"),
         ("[sources.retell]\nplatfrom = \"retell\"\n", "did you mean `platform`?"),
         ("[sources.retell]\nplatform = \"twilio\"\n", "use one of retell, synthflow"),
-        ("[server]\nlisten = \"localhost\"\n", "an address and a port"),
+        ("[server]\nmax_connections = \"many\"\n", "must be an integer from 1 to"),
         ("", "add [sources.retell]"),
     ] {
         std::fs::write(&path, settings).unwrap();
