@@ -19,7 +19,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::diagnostics::{Report, Severity};
-use crate::domain::phone_number::mask_numbers;
+use crate::domain::phone_number::{EXAMPLE_NUMBER, mask_numbers};
 use crate::pipeline::Switchboard;
 use crate::rules;
 use crate::rules::engine::test_runner;
@@ -67,6 +67,12 @@ pub fn load(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<LoadedTable, ReadError> {
     Ok(run_tests(rules::load(path, context, progress)?, coverage))
+}
+
+/// Loads a table from a text, which `name` names in messages, and runs its tests like [`load`]. Files of
+/// lists are found in the folder of `name`.
+pub fn load_text(name: &str, text: String, context: &CheckContext, coverage: bool) -> LoadedTable {
+    run_tests(rules::parse(name, text, context), coverage)
 }
 
 /// Loads a table like [`load`], with some files in another version than the one on disk.
@@ -482,7 +488,7 @@ pub fn log_diagnostics(report: &Report, of: &str) {
     for diagnostic in report.diagnostics().iter().take(MAX_LOGGED) {
         let location = diagnostic.location.as_ref().map(|location| location.to_string());
         let (code, problem) = (diagnostic.code, mask_numbers(&diagnostic.message));
-        let help = diagnostic.help.as_deref().map(mask_numbers);
+        let help = diagnostic.help.as_deref().map(mask_all_but_example);
         match diagnostic.severity {
             Severity::Error => tracing::error!(code, location, problem, help, "error in {of}"),
             Severity::Warning | Severity::Note => {
@@ -494,6 +500,12 @@ pub fn log_diagnostics(report: &Report, of: &str) {
     if more > 0 {
         tracing::warn!(more, "further diagnostics not logged: `switchboard check` lists all");
     }
+}
+
+/// Masks the numbers in a help, except the one with which helps show the form of a number.
+fn mask_all_but_example(help: &str) -> String {
+    let parts = help.split(EXAMPLE_NUMBER).map(mask_numbers);
+    parts.collect::<Vec<_>>().join(EXAMPLE_NUMBER)
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ impl Explain {
             return Ok(Exit::Error);
         };
         let source = self.call.select_source(&settings.sources)?;
-        let mut fields = self.call.fields();
+        let mut fields = self.call.fields()?;
         let party = |name, text| {
             parse_party(text, &source.numbers).map_err(|reason| anyhow::anyhow!("{name}: {reason}"))
         };

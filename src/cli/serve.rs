@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::output::{is_coloured, is_quiet};
 use super::send::{SignedRequest, new_call, path_of};
 use start::{Fault, Start};
 
@@ -61,9 +62,10 @@ impl Serve {
         let Some(loaded) = start::load(&inputs, self.strict_start)? else {
             return Ok(Exit::Error);
         };
+        let colour = is_coloured(&std::io::stdout());
         let _telemetry = {
             let Settings { log, traces, .. } = &loaded.loaded.settings;
-            telemetry::start(log, traces)?
+            telemetry::start(log, traces, colour)?
         };
         telemetry::log_panics();
         let result = runtime.block_on(self.serve(inputs, loaded, passed, hangup));
@@ -147,7 +149,7 @@ impl Serve {
         let address = listeners.public.local_addr()?;
         let admin_address = listeners.admin.local_addr()?;
         let scheme = if settings.server.tls.is_some() { "https" } else { "http" };
-        if self.dev {
+        if self.dev && !is_quiet() {
             // A closed pipe is no reason not to serve.
             drop(print_quickstart(&settings.sources, &format!("{scheme}://{address}")));
         }

@@ -241,6 +241,9 @@ pub(crate) fn is_digit_separator(c: char) -> bool {
         || matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{200b}'..='\u{200f}' | '\u{2060}')
 }
 
+/// The number with which help texts show the form of a number, in its quotes.
+pub const EXAMPLE_NUMBER: &str = "like `+12137771234`";
+
 /// Masks every phone number in a text: `+` followed by at least five digits, or at least seven digits.
 pub fn mask_numbers(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());

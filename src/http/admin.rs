@@ -30,6 +30,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
 use super::HttpProblem;
+use super::paths::tolerate_slashes;
 use crate::diagnostics::{Diagnostic, Report};
 use crate::domain::call::{Call, Channel, Fields};
 use crate::domain::facts::Facts;
@@ -72,7 +73,7 @@ pub fn router(
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, no_store))
         .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff))
         .compression();
-    Router::new()
+    let routes = Router::new()
         .route("/metrics", get(metrics))
         .route("/reload", post(reload))
         .route("/explain", get(explain).post(explain))
@@ -86,7 +87,8 @@ pub fn router(
         .method_not_allowed_fallback(async || HttpProblem::Method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(layers)
-        .with_state(AdminState { app, reload_handle })
+        .with_state(AdminState { app, reload_handle });
+    tolerate_slashes(routes)
 }
 
 /// Creates ids for requests that arrive without one.

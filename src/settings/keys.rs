@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{DEFAULTS, LogFormat, Wait};
 use crate::authenticate::Mode;
-use crate::schema::toml_table;
+use crate::schema::{TableSpec, toml_table};
 use reader::{Entry, TableKeys};
 use records::NumberStorageKind;
 use value_types::{
@@ -219,6 +219,36 @@ toml_table! {
         /// the name of an agent in the rule table.
         fallback: FallbackReply = "keep",
     }
+}
+
+/// Returns the variable that is meant by a name with one underscore in place of two, or with two:
+/// `SWITCHBOARD_RULES_PATH` means `SWITCHBOARD__RULES__PATH`. `None` if there is no such key.
+pub(super) fn variable_of(name: &str) -> Option<String> {
+    let single = name.replace("__", "_");
+    let rest = single.strip_prefix("SWITCHBOARD_")?;
+    let sections: [(&str, &TableSpec); 6] = [
+        ("SERVER", ServerKeys::spec()),
+        ("ADMIN", AdminKeys::spec()),
+        ("RULES", RulesKeys::spec()),
+        ("RECORDS", RecordsKeys::spec()),
+        ("LOG", LogKeys::spec()),
+        ("TRACES", TracesKeys::spec()),
+    ];
+    for (section, spec) in sections {
+        let key = rest.strip_prefix(section).and_then(|rest| rest.strip_prefix('_'));
+        if let Some(key) = key
+            && spec.names().any(|name| name.to_uppercase() == key)
+        {
+            return Some(format!("SWITCHBOARD__{section}__{key}"));
+        }
+    }
+    let source = rest.strip_prefix("SOURCES_")?;
+    let keys = SourceKeys::spec().names().map(str::to_uppercase);
+    let (name, key) = keys.into_iter().find_map(|key| {
+        let name = source.strip_suffix(&key)?.strip_suffix('_')?;
+        (!name.is_empty()).then(|| (name.to_owned(), key.clone()))
+    })?;
+    Some(format!("SWITCHBOARD__SOURCES__{name}__{key}"))
 }
 
 /// Returns the JSON Schema of a settings file, for editors, with the defaults of

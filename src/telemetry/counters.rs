@@ -78,6 +78,10 @@ fn describe() {
         "switchboard_requests_total",
         "Requests to a source, by kind, outcome and HTTP status"
     );
+    describe_counter!(
+        "switchboard_missed_paths_total",
+        "Requests below /inbound and /events that reach no source, by reason"
+    );
     describe_counter!("switchboard_panics_total", "Requests whose handling panicked");
     describe_gauge!("switchboard_rules", "Rules in the live rule table");
     describe_gauge!(
@@ -222,6 +226,14 @@ impl Counters {
                 "status" => status.to_owned(),
             )
         })
+    }
+
+    /// Returns the counter of the requests below `/inbound` and `/events` that reach no source.
+    pub fn missed_path(&self, reason: &'static str) -> Counter {
+        with_local_recorder(
+            &self.recorder,
+            || counter!("switchboard_missed_paths_total", "reason" => reason),
+        )
     }
 
     /// Counts a decided call by its rule and its agent.

@@ -824,3 +824,36 @@ async fn the_admin_listener_reports_that_records_are_off_or_unavailable() {
     let (status, body) = closed.admin("/records").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
 }
+
+#[test]
+fn the_default_of_since_counts_back_from_until() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("r.db").display());
+    let run = |arguments: &[&str]| {
+        let mut command = program();
+        let ran = wait::output(command.env("SWITCHBOARD__RECORDS__URL", &url).args(arguments));
+        text(&ran.stdout) + &text(&ran.stderr)
+    };
+    // Creates the database.
+    std::fs::write(folder.path().join("none.jsonl"), "").unwrap();
+    run(&["records", "import", folder.path().join("none.jsonl").to_str().unwrap()]);
+    let counted = run(&["records", "stats", "--until", "2026-01-08"]);
+    assert!(counted.contains("0 calls since 2026-01-01 00:00:00 until 2026-01-08"), "{counted}");
+    let replayed = run(&["replay", "--until", "8d"]);
+    assert!(replayed.contains("no matching calls are recorded"), "{replayed}");
+    let given = run(&["replay", "--since", "2026-01-09", "--until", "2026-01-08"]);
+    assert!(given.contains("--until: ") && given.contains("is not after"), "{given}");
+}
+
+#[test]
+fn an_error_of_the_database_is_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("r.db");
+    std::fs::write(&path, "no database ".repeat(100)).unwrap();
+    let mut command = program();
+    command.env("SWITCHBOARD__RECORDS__URL", format!("sqlite:{}", path.display()));
+    let ran = wait::output(command.args(["records", "list"]));
+    assert_eq!(ran.status.code(), Some(2));
+    let stderr = text(&ran.stderr);
+    assert_eq!(stderr.matches("file is not a database").count(), 1, "{stderr}");
+}

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::zone;
-use crate::records::{Filter, FilterArgs, InvalidFilter, NumberPolicy};
+use crate::records::{Filter, FilterArgs, InvalidFilter, NumberPolicy, parse_time};
 
 /// The filter of the command line.
 #[derive(Debug, Clone, Args)]
@@ -22,18 +22,24 @@ impl FilterFlags {
         zone(&self.zone)
     }
 
-    /// Parses the flags; `since` is the default of `--since`.
+    /// Parses the flags; `since` is the default of `--since`, which counts back from `--until` if that is
+    /// given.
     pub(in crate::cli) fn read(
         &self,
         now: Timestamp,
         numbers: &NumberPolicy,
         since: Option<&str>,
     ) -> anyhow::Result<Filter> {
-        let mut args = self.args.clone();
-        args.since = args.since.or_else(|| since.map(str::to_owned));
-        args.parse(now, &self.zone()?, numbers).map_err(|InvalidFilter { name, reason }| {
+        let zone = self.zone()?;
+        let filter = self.args.parse(now, &zone, numbers);
+        let mut filter = filter.map_err(|InvalidFilter { name, reason }| {
             anyhow::anyhow!("--{}: {reason}", name.replace('_', "-"))
-        })
+        })?;
+        if let (None, Some(default)) = (filter.since, since) {
+            let until = filter.until.map_or(now, |until| until.min(now));
+            filter.since = Some(parse_time(default, until, &zone).map_err(anyhow::Error::msg)?);
+        }
+        Ok(filter)
     }
 
     /// Returns whether `--since` is given.

@@ -25,7 +25,8 @@ pub(super) struct Show {
     id: String,
     #[command(flatten)]
     config: ConfigFile,
-    /// Rule file or directory to explain the call with [default: the rules at the time of the call]
+    /// Rule file or directory to explain the call with; `-` reads standard input [default: the rules at
+    /// the time of the call]
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
     /// Time zone of the output

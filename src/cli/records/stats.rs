@@ -15,7 +15,7 @@ use super::{OpenStore, sanitize, terminal_width};
 use crate::cli::{ConfigFile, Exit};
 use crate::records::{Counts, Filter};
 
-/// Count calls, by default those of the last 7 days.
+/// Count calls, by default those of the last 7 days, or of the 7 days before --until.
 ///
 /// Exit status: 0 counted; 2 the records cannot be read or a filter is invalid.
 #[derive(Debug, Args)]

@@ -122,10 +122,20 @@ impl CheckedParts {
         }
     }
 
-    /// Returns a hash of all files.
+    /// Returns a hash of all files. If there are several, it covers their names and lengths, too: a rule
+    /// that moves from one to the next changes it.
     fn fingerprint(&self, files: &[Arc<SourceFile>]) -> String {
         let mut digest = Sha256::new();
-        files.iter().for_each(|file| digest.update(file.text.as_bytes()));
+        for file in files {
+            if files.len() > 1 {
+                // Not the folder, which differs between instances.
+                let name = file.path.rsplit('/').next().unwrap_or_default();
+                digest.update((name.len() as u64).to_be_bytes());
+                digest.update(name.as_bytes());
+                digest.update((file.text.len() as u64).to_be_bytes());
+            }
+            digest.update(file.text.as_bytes());
+        }
         self.lists.digests.iter().for_each(|list| digest.update(list));
         self.definitions.date_digests.iter().for_each(|file| digest.update(file));
         hex::encode(&digest.finalize()[..6])

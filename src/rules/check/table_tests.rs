@@ -207,7 +207,9 @@ impl<'c> TestChecker<'c, '_> {
         let parsed = numbers.parse(Some(text));
         if matches_many(text) {
             let message = format!("`{text}` is a pattern; a test needs the number of one call");
-            self.reporter.error("bad-number", span, message).help("for example +12137771234");
+            self.reporter
+                .error("bad-number", span, message)
+                .help("write a number like `+12137771234`");
         } else if !text.starts_with('=')
             && matches!(parsed.reading, NumberReading::PlusAdded | NumberReading::KeptAsText)
         {
