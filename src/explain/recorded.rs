@@ -30,6 +30,8 @@ pub enum TableChoice<'t> {
     /// The snapshot from the time of the call, or the live rule set if there is none. Used only if its
     /// fingerprint matches the record's.
     Recorded(&'t RuleSet),
+    /// The snapshot from the time of the call, from which a number was erased.
+    Edited(&'t RuleSet),
     /// A rule set that the operator chose, whatever its fingerprint.
     Given(&'t RuleSet),
     /// No rule set could be loaded.
@@ -37,10 +39,36 @@ pub enum TableChoice<'t> {
 }
 
 /// Loads a snapshot of the rules. Returns `None` if there is none, or if this version reads it differently.
+/// A snapshot from which a number was erased has the fingerprint of the table that decided.
 pub fn load_snapshot(snapshot: Option<&RuleSnapshot>) -> Option<RuleSet> {
     let snapshot = snapshot?;
-    let read = rules::parse_snapshot(&snapshot.files, &CheckContext::default()).table;
-    read.filter(|table| table.fingerprint == snapshot.fingerprint)
+    let mut read = rules::parse_snapshot(&snapshot.files, &CheckContext::default()).table?;
+    if snapshot.files.is_edited() {
+        read.fingerprint.clone_from(&snapshot.fingerprint);
+    }
+    Some(read).filter(|table| table.fingerprint == snapshot.fingerprint)
+}
+
+/// Loads a snapshot as [`load_snapshot`] does, to explain a recorded call.
+pub fn recorded_table(snapshot: Option<&RuleSnapshot>) -> Option<RecordedTable> {
+    let is_edited = snapshot.is_some_and(|snapshot| snapshot.files.is_edited());
+    load_snapshot(snapshot).map(|table| RecordedTable { table, is_edited })
+}
+
+/// The table that decided a call, read from its snapshot.
+pub struct RecordedTable {
+    table: RuleSet,
+    is_edited: bool,
+}
+
+impl RecordedTable {
+    /// Returns the table as the choice for an explanation.
+    pub fn choice(&self) -> TableChoice<'_> {
+        match self.is_edited {
+            true => TableChoice::Edited(&self.table),
+            false => TableChoice::Recorded(&self.table),
+        }
+    }
 }
 
 /// Explains a recorded call at its own time.
@@ -61,8 +89,9 @@ pub fn explain_recorded(
         let reason = format!("the settings no longer have the source `{}`", record.source);
         return RecordedExplanation::Unavailable(reason);
     };
+    let is_edited = matches!(choice, TableChoice::Edited(_));
     let (table, is_chosen) = match choice {
-        TableChoice::Recorded(table) => (table, false),
+        TableChoice::Recorded(table) | TableChoice::Edited(table) => (table, false),
         TableChoice::Given(table) => (table, true),
         TableChoice::None => {
             let reason =
@@ -90,6 +119,12 @@ pub fn explain_recorded(
             "these rules ({}) differ from the rules at the time of the call ({})",
             table.fingerprint, record.fingerprint
         ));
+    }
+    if is_edited {
+        notes.push(
+            "the stored rule table was edited by an erasure: a number was removed from it"
+                .to_owned(),
+        );
     }
     let decision = &explained.explanation.decision;
     let is_same_decision =

@@ -5,6 +5,7 @@ pub(crate) mod chunks;
 pub(crate) mod files;
 pub(crate) mod list_rows;
 pub(crate) mod raw;
+mod snapshot_edit;
 
 use raw::parse::TableKeys;
 

@@ -703,6 +703,99 @@ async fn an_erased_number_is_in_no_row_and_in_no_file_while_the_service_runs() {
     }
 }
 
+const RULES_WITH_A_NUMBER: &str = r#"
+# the boss: +49 30 901820
+[lists.blocked]
+file = "blocked.csv"
+[lists.friends]
+numbers = ["+4930901820", "+12135550100"]
+[[rule]]
+name = "blocked callers"
+from = "@blocked"
+reject = "blocklist"
+[[rule]]
+name = "boss"
+from = ["+4930901820", "@friends"]
+agent = "agent_boss"
+metadata = { phone = 4930901820 }
+[[rule]]
+name = "everyone"
+agent = "agent_all"
+[[test]]
+name = "the boss"
+from = "+4930901820"
+to = "+12137771235"
+expect = { agent = "agent_boss" }
+"#;
+
+#[tokio::test]
+async fn a_stored_rule_table_explains_other_calls_after_an_erasure() {
+    let service = self::service(sqlite());
+    let folder = service.folder.path();
+    std::fs::write(folder.join("rules.toml"), RULES_WITH_A_NUMBER).unwrap();
+    let list =
+        "number,note\n+19005550100,spam\n+49 30 901820,\"on two\nlines\"\n+19005550199,spam\n";
+    std::fs::write(folder.join("blocked.csv"), list).unwrap();
+    let settings = folder.join("s.toml").display().to_string();
+    let context = switchboard::rules::CheckContext::default();
+    let loaded =
+        switchboard::reload::load(&folder.join("rules.toml"), &context, false, &mut |_| {});
+    let loaded = loaded.unwrap();
+    let fingerprint = loaded.table.as_ref().unwrap().fingerprint.clone();
+    service.app.recorder().store_snapshot(
+        &fingerprint,
+        loaded.snapshot.as_ref(),
+        service.app.now(),
+    );
+    for (caller, call_id) in [("+19005550199", "call_spam"), (BERLIN, "call_boss")] {
+        service.send_call_and_events(caller, call_id).await;
+    }
+    // As if this table had decided the calls.
+    let url = format!("sqlite:{}", folder.join("r.db").display());
+    let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
+    let decided = format!(
+        "UPDATE calls SET fingerprint = '{fingerprint}', rule = 'blocked callers', \
+         outcome = 'reject', agent = NULL, details = '{{\"numbers\":\"full\",\"reason\":\"blocklist\"}}'"
+    );
+    database.execute(sqlx::AssertSqlSafe(decided)).await.unwrap();
+    database.close().await.unwrap();
+
+    let before: Value =
+        serde_json::from_str(&service.stdout(&["show", "call_spam", "--json"])).unwrap();
+    let dry = service.stdout(&["forget", "--number", BERLIN, "--dry-run"]);
+    assert!(dry.contains("found    1 call, 2 events, 1 stored rule table"), "{dry}");
+    let output = service.stdout(&["forget", "--number", BERLIN, "--yes"]);
+    assert!(output.contains("deleted  1 call, 2 events\n"), "{output}");
+    assert!(output.contains("edited   1 stored rule table"), "{output}");
+    assert!(output.contains("verified 0 of "), "{output}");
+    assert_eq!(files_with(folder, &BERLIN[1..]), Vec::<String>::new());
+    assert_eq!(files_with(folder, "901820"), [] as [String; 0]);
+
+    let after: Value =
+        serde_json::from_str(&service.stdout(&["show", "call_spam", "--json"])).unwrap();
+    assert_eq!(before["explanation"]["notes"], json!([]), "{before:#}");
+    let notes = after["explanation"]["notes"].as_array().unwrap();
+    assert!(notes[0].as_str().unwrap().contains("edited by an erasure"), "{notes:?}");
+    for key in ["rules", "outcome", "rule", "fingerprint"] {
+        assert_eq!(before["explanation"][key], after["explanation"][key], "{key}: {after:#}");
+    }
+    assert_eq!(after["explanation"]["fingerprint"], json!(fingerprint));
+    let (_, one) = service.admin("/records/call_spam").await;
+    assert_eq!(one["explanation"], after["explanation"]);
+    // The table keeps its edit in an export, and when the same table becomes live again.
+    service.app.recorder().store_snapshot(
+        &fingerprint,
+        loaded.snapshot.as_ref(),
+        service.app.now(),
+    );
+    service.send_call(BOSTON).await;
+    let exported = service.stdout(&["export"]);
+    assert!(exported.contains("\"edited\":true") && !exported.contains("901820"), "{exported}");
+    let replayed = wait::output(program().args(["replay", "--json", "--config", &settings]));
+    let replayed: Value = serde_json::from_slice(&replayed.stdout).unwrap();
+    assert_eq!(replayed["replayed"], 2, "{replayed:#}");
+}
+
 #[tokio::test]
 async fn forget_exits_with_1_while_a_reader_holds_the_log() {
     let service = self::service(sqlite());

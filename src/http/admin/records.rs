@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::super::HttpProblem;
 use super::{QueryParams, restore_plus};
-use crate::explain::recorded::{TableChoice, explain_recorded, load_snapshot};
+use crate::explain::recorded::{TableChoice, explain_recorded, recorded_table};
 use crate::pipeline::Switchboard;
 use crate::records::{CallRecord, FilterArgs, LookupResult, Order, Page, Store, StoreError};
 
@@ -75,8 +75,8 @@ pub(super) async fn show(app: &Arc<Switchboard>, id: &str) -> Result<Value, Http
     let app = app.clone();
     // The scan of a million rules takes a while; calls must not wait for it.
     let explained = tokio::task::spawn_blocking(move || {
-        let (recorded, live) = (load_snapshot(snapshot.as_ref()), app.table());
-        let table = TableChoice::Recorded(recorded.as_ref().unwrap_or(&live));
+        let (recorded, live) = (recorded_table(snapshot.as_ref()), app.table());
+        let table = recorded.as_ref().map_or(TableChoice::Recorded(&live), |table| table.choice());
         explain_recorded(&call, table, &app.sources()).to_json()
     });
     let explanation = explained

@@ -89,15 +89,32 @@ fn toml_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Paths of the TOML files, in order.
-    rules: Vec<PathBuf>,
+    pub(super) rules: Vec<PathBuf>,
     /// Text of each file by path, lists included.
-    files: BTreeMap<PathBuf, String>,
+    pub(super) files: BTreeMap<PathBuf, String>,
+    /// A number was erased from a text, so the texts no longer have the fingerprint of the table.
+    #[serde(default, rename = "edited", skip_serializing_if = "is_false")]
+    pub(super) is_edited: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 impl Snapshot {
     /// Maximum size in bytes. A rule table with larger files, such as a list of a million numbers, has no
     /// snapshot.
     pub const MAX_BYTES: u64 = 1 << 20;
+
+    /// Returns whether a number was erased from a text since the table was live.
+    pub fn is_edited(&self) -> bool {
+        self.is_edited
+    }
+
+    /// Returns the texts of the files, with their paths.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.files.iter().map(|(path, text)| (&**path, &**text))
+    }
 
     fn bytes(&self) -> u64 {
         self.files.values().map(|text| text.len() as u64).sum()
@@ -166,7 +183,7 @@ impl TableFiles {
 
     /// Returns the texts of the TOML files in the snapshot that is read.
     pub(crate) fn snapshot_texts(&self) -> Vec<Arc<SourceFile>> {
-        let Some(Snapshot { rules, files }) = &self.source else { return Vec::new() };
+        let Some(Snapshot { rules, files, .. }) = &self.source else { return Vec::new() };
         let file = |path: &PathBuf| {
             let text = files.get(path).cloned().unwrap_or_default();
             Arc::new(SourceFile::new(&path.display().to_string(), text))
