@@ -4,6 +4,7 @@
 //! the bounded queue in groups. [`Store`] reads.
 
 mod batch;
+mod belonging;
 mod erase;
 mod expiry;
 mod filter;

@@ -24,7 +24,7 @@ pub use model::dates::{Dates, DaySpec};
 pub use model::hours::{Hours, HoursStatus, parse_timestamp};
 pub use model::index::{Index, PartyKeys};
 pub use model::lists::{
-    Cell, Column, Item, List, ListId, Lists, ResolvedCall, ResolvedParty, Row, Side,
+    Cell, Column, Item, List, ListId, Lists, ResolvedCall, ResolvedParty, Row, RowPlace, Side,
 };
 pub use model::pattern::{NumberMatcher, NumberPattern, Selector, matches_many, parse_party};
 pub use model::template::{

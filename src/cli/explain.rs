@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_without_errors};
 use crate::domain::facts::Facts;
-use crate::explain::{Question, explain_call, parse_saved_call, parse_time};
+use crate::explain::{Question, explain_call, listed_rules, parse_saved_call, parse_time};
 use crate::rules::parse_party;
 use crate::settings::Purpose;
 
@@ -23,9 +23,13 @@ pub(super) struct Explain {
     /// Time of the call, in the zone of the rule table: "2026-12-25 00:10" [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// Show every rule that is tried; by default, a long table shows only those whose numbers match
+    /// List every rule of the table; by default, those that are tried, and of a long table only those
+    /// whose numbers match
     #[arg(long)]
     all: bool,
+    /// Also say why this rule does not decide, even if it is not tried
+    #[arg(long, value_name = "RULE")]
+    why_not: Option<String>,
     /// Print a [[test]] for the rule table
     #[arg(long, conflicts_with = "json")]
     as_test: bool,
@@ -59,7 +63,9 @@ impl Explain {
                 parse_time(text, &table).map_err(|invalid| anyhow::anyhow!("--at: {invalid}"))?
             }
         };
-        let question = Question { source, fields: &fields, facts: Facts { at }, all: self.all };
+        let listed = listed_rules(&table, self.all, self.why_not.as_deref());
+        let listed = listed.map_err(|unknown| anyhow::anyhow!("--why-not: {unknown}"))?;
+        let question = Question { source, fields: &fields, facts: Facts { at }, listed };
         let explained = explain_call(&table, settings.sources.iter(), question)?;
         let mut stdout = std::io::stdout().lock();
         if self.as_test {

@@ -6,6 +6,7 @@ use super::{Question, explain_call};
 use crate::domain::facts::Facts;
 use crate::records::{CallRecord, RuleSnapshot};
 use crate::rules;
+use crate::rules::engine::explain::Listed;
 use crate::rules::{CheckContext, RuleSet};
 use crate::source::Source;
 
@@ -108,7 +109,7 @@ pub fn explain_recorded(
         ));
     }
     let facts = Facts { at: record.at };
-    let question = Question { source, fields: &fields, facts, all: false };
+    let question = Question { source, fields: &fields, facts, listed: Listed::Relevant };
     let explained = match explain_call(table, std::iter::once(*source), question) {
         Ok(explained) => explained,
         Err(mismatch) => return RecordedExplanation::Unavailable(mismatch.to_string()),

@@ -35,7 +35,9 @@ use crate::domain::facts::Facts;
 use crate::domain::party::NumberFormat;
 use crate::domain::phone_number::mask_numbers;
 use crate::domain::secret::LiveSecret;
-use crate::explain::{Question, explain_call, parse_saved_call, parse_time, select_source};
+use crate::explain::{
+    Question, explain_call, listed_rules, parse_saved_call, parse_time, select_source,
+};
 use crate::pipeline::Switchboard;
 use crate::reload::{ReloadHandle, Reloaded};
 use crate::rules::parse_party;
@@ -308,10 +310,11 @@ struct ExplainQuery {
     at: Option<String>,
     #[serde(default)]
     all: bool,
+    why_not: Option<String>,
 }
 
 impl QueryParams for ExplainQuery {
-    const NAMES: &'static str = "from, to, channel, source, at and all";
+    const NAMES: &'static str = "from, to, channel, source, at, all and why_not";
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -353,7 +356,9 @@ fn answer_query(
         Some(text) => parse_time(text, &table).map_err(bad_request)?,
         None => app.now(),
     };
-    let question = Question { source, fields: &fields, facts: Facts { at }, all: query.all };
+    let listed = listed_rules(&table, query.all, query.why_not.as_deref());
+    let listed = listed.map_err(|unknown| bad_request(format!("why_not: {unknown}")))?;
+    let question = Question { source, fields: &fields, facts: Facts { at }, listed };
     let explained = explain_call(&table, sources.iter().copied(), question);
     let explained = explained.map_err(|mismatch| HttpProblem::Internal(mismatch.to_string()))?;
     Ok(explained.to_json())

@@ -1,4 +1,4 @@
-//! Reads records: calls that match a [`Filter`], the events of a call, and counts.
+//! Reads records: calls that match a [`Filter`], and counts.
 
 use std::collections::BTreeMap;
 
@@ -87,25 +87,6 @@ impl Store {
             format!("SELECT {}, attempts FROM calls WHERE id = $1", CallRow::COLUMNS.join(", "));
         let row = sqlx::query(AssertSqlSafe(statement)).bind(id.to_string());
         row.fetch_optional(&self.pool).await?.as_ref().map(call_record).transpose()
-    }
-
-    /// Returns the events of a call, in the order in which they arrived.
-    ///
-    /// # Errors
-    /// Fails when the database returns an error.
-    pub async fn events_of(&self, call: &CallRecord) -> Result<Vec<EventRecord>, StoreError> {
-        // The call id finds events that were stored before the call, or before it was decided
-        // again.
-        let rows = sqlx::query(AssertSqlSafe(format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE call = $1 OR (source = $2 \
-             AND substr(call_id, 1, 64) = substr($3, 1, 64) AND call_id = $3) ORDER BY id"
-        )))
-        .bind(call.id.to_string())
-        .bind(&call.source)
-        .bind(&call.call_id)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(event_record).collect()
     }
 
     /// Counts the calls that match: by rule, by outcome, and by quarter of an hour since 1970.
@@ -378,7 +359,7 @@ impl FilterSql {
 type Query = sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArguments>;
 
 /// The time of an id.
-fn milliseconds(id: Uuid) -> i64 {
+pub(crate) fn milliseconds(id: Uuid) -> i64 {
     i64::try_from(id.as_u128() >> 80).unwrap_or(i64::MAX)
 }
 

@@ -4,6 +4,7 @@
 
 mod evaluate;
 pub mod explain;
+mod reasons;
 pub mod test_runner;
 
 use std::borrow::Cow;

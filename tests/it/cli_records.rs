@@ -710,14 +710,14 @@ file = "blocked.csv"
 [lists.friends]
 numbers = ["+4930901820", "+12135550100"]
 [[rule]]
-name = "blocked callers"
-from = "@blocked"
-reject = "blocklist"
-[[rule]]
 name = "boss"
 from = ["+4930901820", "@friends"]
 agent = "agent_boss"
 metadata = { phone = 4930901820 }
+[[rule]]
+name = "blocked callers"
+from = "@blocked"
+reject = "blocklist"
 [[rule]]
 name = "everyone"
 agent = "agent_all"

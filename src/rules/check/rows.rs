@@ -140,7 +140,7 @@ impl ListFiller<'_, '_> {
         for number in numbers {
             match parse_item(&number.value, list.country) {
                 Ok(item) => {
-                    if !lists.insert(list.id, &item, std::iter::empty()) {
+                    if !lists.insert(list.id, &item, 0, std::iter::empty()) {
                         let message = format!("`{}` is in the list twice", number.value);
                         self.reporter.warning("duplicate-number", &number.span, message);
                     }
@@ -314,7 +314,8 @@ impl<'l> RowTarget<'l> {
         }
         let mut is_new = true;
         for item in &items {
-            is_new &= self.lists.insert(self.list.id, item, cells.iter().copied());
+            let cells = cells.iter().copied();
+            is_new &= self.lists.insert(self.list.id, item, row.own_line, cells);
         }
         if is_new {
             return Ok(None);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::explain::{Explanation, explain};
+use super::explain::{Explanation, Listed, explain};
 use crate::diagnostics::Report;
 use crate::domain::call::Call;
 use crate::domain::decision::{Object, Outcome};
@@ -25,7 +25,7 @@ pub fn run<'t>(table: &'t RuleSet, tests: &[Test], report: &mut Report) -> Cover
     for test in tests {
         let call = Call::synthetic(&test.source, test.platform, test.fields.clone());
         let facts = Facts { at: test.at.unwrap_or(Timestamp::UNIX_EPOCH) };
-        let explanation = match explain(table, &call, &facts, false) {
+        let explanation = match explain(table, &call, &facts, Listed::Relevant) {
             Ok(explanation) => explanation,
             Err(mismatch) => {
                 let message = format!("test `{}`: {mismatch}", test.name);

@@ -24,12 +24,26 @@ pub(crate) struct ListRows {
 struct HashingReader {
     file: Box<dyn Readable>,
     digest: Sha256,
+    bytes: u64,
+    last_byte: Option<u8>,
+    /// Lines end with a carriage return and a line feed.
+    has_carriage_returns: bool,
+}
+
+impl HashingReader {
+    fn new(file: Box<dyn Readable>) -> HashingReader {
+        let digest = Sha256::new();
+        HashingReader { file, digest, bytes: 0, last_byte: None, has_carriage_returns: false }
+    }
 }
 
 impl Read for HashingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
         self.digest.update(&buffer[..read]);
+        self.bytes += read as u64;
+        self.last_byte = buffer[..read].last().copied().or(self.last_byte);
+        self.has_carriage_returns |= buffer[..read].contains(&b'\r');
         Ok(read)
     }
 }
@@ -37,8 +51,11 @@ impl Read for HashingReader {
 /// Row with its location.
 pub(crate) struct CsvRow<'r> {
     record: &'r ByteRecord,
-    /// Number of its first line, from 1.
+    /// Number of the line, from 1, at which reading began: comments and blank lines may precede the
+    /// row.
     pub(crate) line: usize,
+    /// Number of the row's own first line.
+    pub(crate) own_line: u32,
     /// Offset of its first byte.
     pub(crate) offset: u64,
 }
@@ -84,13 +101,13 @@ impl ListRows {
         if !is_csv {
             // A NUL byte as the separator, so that each line is one cell.
             builder.quoting(false).delimiter(0).comment(Some(b'#'));
-            let reader = builder.from_reader(HashingReader { file, digest: Sha256::new() });
+            let reader = builder.from_reader(HashingReader::new(file));
             return Ok(ListRows { reader, columns: Vec::new(), separator: None, file_bytes });
         }
         let Separator { separator, is_declared } = separator(&mut *file)?;
         file.seek(SeekFrom::Start(0))?;
         builder.delimiter(separator as u8);
-        let mut reader = builder.from_reader(HashingReader { file, digest: Sha256::new() });
+        let mut reader = builder.from_reader(HashingReader::new(file));
         let mut header = ByteRecord::new();
         reader.read_byte_record(&mut header)?;
         if is_declared {
@@ -108,9 +125,21 @@ impl ListRows {
             let position = record.position();
             let line = position.map_or(0, |position| position.line() as usize);
             let offset = position.map_or(0, |position| position.byte());
-            handle(CsvRow { record: &record, line, offset });
+            let own_line = self.own_line(&record);
+            handle(CsvRow { record: &record, line, own_line, offset });
         }
         Ok(())
+    }
+
+    /// Returns the number of the first line of the row that was just read.
+    fn own_line(&self, record: &ByteRecord) -> u32 {
+        let (position, file) = (self.reader.position(), self.reader.get_ref());
+        let is_unfinished = position.byte() == file.bytes && file.last_byte != Some(b'\n');
+        // The line feed after a carriage return is read with the next row.
+        let is_counted = !is_unfinished && !file.has_carriage_returns;
+        let in_cells = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+        let line = position.line().saturating_sub(u64::from(is_counted) + in_cells);
+        u32::try_from(line).unwrap_or(u32::MAX)
     }
 
     /// Returns the SHA-256 of everything read so far.

@@ -32,7 +32,12 @@ pub struct Dates {
 impl Dates {
     /// Returns whether the set contains this date.
     pub fn contains(&self, date: Date) -> bool {
-        self.days.iter().any(|day| day.contains(date))
+        self.entry(date).is_some()
+    }
+
+    /// Returns the first entry that includes this date.
+    pub fn entry(&self, date: Date) -> Option<&DaySpec> {
+        self.days.iter().find(|day| day.contains(date))
     }
 }
 
