@@ -109,6 +109,30 @@ impl Store {
         sums.into_counts()
     }
 
+    /// Counts the calls that match by the values of these columns; none where a call has no value.
+    ///
+    /// # Errors
+    /// Fails when the database returns an error.
+    pub async fn counts_by(
+        &self,
+        filter: &Filter,
+        columns: [CountedColumn; 2],
+    ) -> Result<BTreeMap<[Option<String>; 2], u64>, StoreError> {
+        let mut sums = BTreeMap::new();
+        let [first, second] = columns.map(CountedColumn::as_sql);
+        for wanted in self.parts(filter).await? {
+            let statement = format!(
+                "SELECT {first}, {second}, COUNT(*) FROM calls {} GROUP BY 1, 2",
+                wanted.clause()
+            );
+            for row in wanted.bound(statement).fetch_all(&self.pool).await? {
+                let count = row.try_get::<i64, _>(2)?.unsigned_abs();
+                *sums.entry([row.try_get(0)?, row.try_get(1)?]).or_default() += count;
+            }
+        }
+        Ok(sums)
+    }
+
     /// Counts the calls that match.
     ///
     /// # Errors
@@ -196,6 +220,30 @@ impl Order {
     }
 }
 
+/// A column by whose values calls are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CountedColumn {
+    /// The rule that decided.
+    Rule,
+    /// The selected agent.
+    Agent,
+    /// The called number.
+    To,
+    /// The source.
+    Source,
+}
+
+impl CountedColumn {
+    fn as_sql(self) -> &'static str {
+        match self {
+            CountedColumn::Rule => "rule",
+            CountedColumn::Agent => "agent",
+            CountedColumn::To => "to_party",
+            CountedColumn::Source => "source",
+        }
+    }
+}
+
 /// Numbers of calls, the largest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counts {
@@ -264,6 +312,7 @@ impl FilterSql {
         for (condition, text) in [
             ("source =", &filter.source),
             ("rule =", &filter.rule),
+            ("agent =", &filter.agent),
             ("outcome =", &filter.outcome),
             ("call_id =", &filter.call_id),
         ] {

@@ -560,6 +560,74 @@ async fn stats_count_by_rule_outcome_and_local_hour() {
     assert!(empty.starts_with("0 calls since "), "{empty}");
 }
 
+#[tokio::test]
+async fn stats_count_by_each_thing_and_list_what_got_no_call() {
+    let service = self::service(sqlite());
+    send_three_calls(&service).await;
+    // The table is read again from the settings.
+    let more = "[[rule]]\nname = \"nobody\"\nfrom = \"FR\"\nsplit = [{ agent = \"agent_x\", percent = 50 }, \
+                { agent = \"agent_y\", percent = 50 }]\n";
+    let rules = format!("zone = \"Asia/Kathmandu\"\n{more}{}", RULES.trim_start());
+    std::fs::write(service.folder.path().join("rules.toml"), rules).unwrap();
+    let by = "rule,agent,to,source,outcome,hour,day";
+    let output = service.stdout(&["stats", "--json", "--by", by]);
+    let json: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(json["zone"], "Asia/Kathmandu", "the zone of the rules: {output}");
+    let nobody = json!({ "rule": "nobody", "calls": 0, "arms": [
+        { "arm": 1, "agent": "agent_x", "calls": 0 }, { "arm": 2, "agent": "agent_y", "calls": 0 }] });
+    assert!(json["by_rule"].as_array().unwrap().contains(&nobody), "{output}");
+    assert!(
+        json["by_agent"].as_array().unwrap().contains(&json!({ "agent": "agent_x", "calls": 0 }))
+    );
+    assert_eq!(json["by_to"], json!([{ "to": OURS, "calls": 3 }]));
+    assert_eq!(json["by_source"][0], json!({ "source": "retell", "calls": 3 }));
+    let days = json["by_day"].as_array().unwrap();
+    assert_eq!(days.iter().map(|day| day["calls"].as_u64().unwrap()).sum::<u64>(), 3);
+    let text = service.stdout(&["stats", "--by", "rule"]);
+    assert!(text.contains("nobody") && text.contains("  arm 2: agent_y"), "{text}");
+    assert!(!text.contains("by outcome"), "{text}");
+    let one = service.stdout(&["stats", "--agent", "agent_de", "--json"]);
+    let one: Value = serde_json::from_str(&one).unwrap();
+    assert_eq!(one["calls"], 1, "{one}");
+    // Without --since, the calls of the 7 days before --until.
+    let before = service.stdout(&["stats", "--until", "2026-01-08", "--zone", "UTC"]);
+    let expected = "0 calls since 2026-01-01 00:00:00 until 2026-01-08 00:00:00 (UTC)";
+    assert!(before.starts_with(expected), "{before}");
+}
+
+#[tokio::test]
+async fn a_mistyped_name_is_an_error_with_a_suggestion() {
+    let service = self::service(sqlite());
+    send_three_calls(&service).await;
+    for (flag, typed, near) in [
+        ("rule", "germann", "german"),
+        ("agent", "agent_dee", "agent_de"),
+        ("source", "retel", "retell"),
+    ] {
+        let expected = format!(
+            "no {flag} `{typed}` in the settings, the rules or the recorded calls; did you mean `{near}`?"
+        );
+        for command in ["list", "stats", "export", "follow"] {
+            let ran = service.run(&[command, &format!("--{flag}"), typed]);
+            assert_eq!(ran.status.code(), Some(2), "{command} --{flag}");
+            let stderr = text(&ran.stderr);
+            assert!(stderr.contains(&format!("--{flag}: {expected}")), "{command}: {stderr}");
+        }
+        let (status, body) = service.admin(&format!("/records?{flag}={typed}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+        assert_eq!(body["detail"], json!(format!("{flag}: {expected}")));
+    }
+    // A rule that has decided no call yet, and one that no longer exists.
+    assert_eq!(service.callers(&["--rule", "german"]), [BERLIN]);
+    let rules = service.folder.path().join("rules.toml");
+    std::fs::write(&rules, "[[rule]]\nname = \"new\"\nagent = \"agent_new\"\n").unwrap();
+    assert_eq!(service.callers(&["--rule", "new"]), Vec::<String>::new());
+    assert_eq!(service.callers(&["--rule", "german"]), [BERLIN]);
+    let reversed = service.run(&["list", "--since", "today", "--until", "yesterday"]);
+    let expected = "--until: `yesterday` is not after the start of the time, `today`";
+    assert!(text(&reversed.stderr).contains(expected), "{}", text(&reversed.stderr));
+}
+
 /// A running `records follow`.
 struct Follow {
     running: Running,

@@ -42,7 +42,7 @@ impl ListArgs {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let zone = self.filter.zone()?;
         let opened = OpenStore::open(&self.config).await?;
-        let filter = self.filter.read(opened.now, &opened.numbers, None)?;
+        let filter = self.filter.read(&opened, &self.config, None).await?;
         let limit = self.limit.get();
         // One more call than shown reveals whether there are more.
         let page = Page { limit: limit.saturating_add(1), order: Order::NewestFirst, beyond: None };

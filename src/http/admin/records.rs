@@ -11,7 +11,9 @@ use super::super::HttpProblem;
 use super::{QueryParams, restore_plus};
 use crate::explain::recorded::{TableChoice, explain_recorded, recorded_table};
 use crate::pipeline::Switchboard;
-use crate::records::{CallRecord, FilterArgs, LookupResult, Order, Page, Store, StoreError};
+use crate::records::{
+    CallRecord, FilterArgs, KnownNames, LookupResult, NameError, Order, Page, Store, StoreError,
+};
 
 impl From<StoreError> for HttpProblem {
     fn from(error: StoreError) -> HttpProblem {
@@ -36,15 +38,23 @@ pub(super) struct ListQuery {
 
 impl QueryParams for ListQuery {
     const NAMES: &'static str =
-        "since, until, number, rule, source, outcome, call_id, limit and before";
+        "since, until, number, rule, source, agent, outcome, call_id, limit and before";
 }
 
 /// Returns a page of calls, newest first, and the id to pass as `before` for the next page.
 pub(super) async fn list(app: &Switchboard, query: ListQuery) -> Result<Value, HttpProblem> {
     let page = query.page()?;
     let store = open_store(app)?;
-    let filter = query.filter_args().parse(app.now(), &TimeZone::UTC, app.recorder().numbers());
+    let numbers = app.recorder().numbers();
+    let filter = query.filter_args().parse(app.now(), &TimeZone::UTC, numbers, None);
     let filter = filter.map_err(|invalid| HttpProblem::BadRequest(invalid.to_string().into()))?;
+    if !store.has_names(&filter).await? {
+        let known = KnownNames::new(Some(&app.table()), app.sources());
+        store.check_names(&filter, &known).await.map_err(|error| match error {
+            NameError::Unknown(invalid) => HttpProblem::BadRequest(invalid.to_string().into()),
+            NameError::Store(error) => error.into(),
+        })?;
+    }
     let calls = store.calls(&filter, page).await?;
     let last_events = store.last_events(&calls).await?;
     // A full page may be the last one; then the next page is empty.
