@@ -29,6 +29,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
 use super::HttpProblem;
+use super::connections::Connection;
 use crate::diagnostics::{Diagnostic, Report};
 use crate::domain::call::{Channel, Fields};
 use crate::domain::facts::Facts;
@@ -76,8 +77,8 @@ pub fn router(
         .route("/metrics", get(metrics))
         .route("/reload", post(reload))
         .route("/explain", get(explain).post(explain))
-        .route("/records", get(list_records))
-        .route("/records/{id}", get(show_record))
+        .route("/records", get(list_records).layer(middleware::from_fn(keep_connection)))
+        .route("/records/{id}", get(show_record).layer(middleware::from_fn(keep_connection)))
         .route_layer(middleware::from_fn_with_state(token.into(), require_token))
         .route_layer(middleware::from_fn(reject_cross_site_post))
         .route("/healthz", get(health))
@@ -87,6 +88,15 @@ pub fn router(
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(layers)
         .with_state(AdminState { app, reload_handle })
+}
+
+/// Keeps the connection of a request for records, which the token has let through, from being closed to
+/// make room: a long answer takes its time. A client that does not read it is disconnected.
+async fn keep_connection(request: Request, next: Next) -> Response {
+    if let Some(connection) = request.extensions().get::<Arc<Connection>>() {
+        connection.authenticated();
+    }
+    next.run(request).await
 }
 
 /// Creates ids for requests that arrive without one.
