@@ -114,6 +114,21 @@ pub fn explain_recorded(
         Ok(explained) => explained,
         Err(mismatch) => return RecordedExplanation::Unavailable(mismatch.to_string()),
     };
+    let decision = &explained.explanation.decision;
+    let is_same_decision =
+        decision.rule() == record.rule.as_deref() && decision.outcome().as_str() == record.outcome;
+    let notes = notes(record, table, is_edited, is_same_decision);
+    RecordedExplanation::Available { text: explained.to_string(), json: explained.to_json(), notes }
+}
+
+/// Returns remarks on an explanation with this table.
+fn notes(
+    record: &CallRecord,
+    table: &RuleSet,
+    is_edited: bool,
+    is_same_decision: bool,
+) -> Vec<String> {
+    let has_same_rules = table.fingerprint == record.fingerprint;
     let mut notes = Vec::new();
     if !has_same_rules {
         notes.push(format!(
@@ -122,18 +137,13 @@ pub fn explain_recorded(
         ));
     }
     if is_edited {
-        notes.push(
-            "the stored rule table was edited by an erasure: a number was removed from it"
-                .to_owned(),
-        );
+        let note = "the stored rule table was edited by an erasure: a number was removed from it";
+        notes.push(note.to_owned());
     }
-    let decision = &explained.explanation.decision;
-    let is_same_decision =
-        decision.rule() == record.rule.as_deref() && decision.outcome().as_str() == record.outcome;
     if has_same_rules && !is_same_decision {
         notes.push("the recorded decision differs: see the record's `reason`".to_owned());
     }
-    RecordedExplanation::Available { text: explained.to_string(), json: explained.to_json(), notes }
+    notes
 }
 
 impl RecordedExplanation {

@@ -105,7 +105,12 @@ fn values(f: &mut fmt::Formatter<'_>, group: &Group) -> fmt::Result {
         if let (Some((first, _)), more @ 1..) =
             (field.first(), field.len().saturating_sub(MAX_VALUES))
         {
-            writeln!(f, "           {}: {more} more changes; --json shows them", first.field)?;
+            writeln!(
+                f,
+                "           {}: {}; --json shows all",
+                first.field,
+                plural(more as u64, "more change")
+            )?;
         }
     }
     Ok(())

@@ -135,11 +135,11 @@ fn print_erased(
     writeln!(stdout, "deleted  {}, {}", counted(calls, "call"), counted(events, "event"))?;
     if edited_snapshots > 0 {
         let tables = counted(edited_snapshots, "stored rule table");
-        writeln!(stdout, "edited   {tables}, which still explain other calls")?;
+        writeln!(stdout, "edited   {tables}, to explain other calls without the number")?;
     }
     if deleted_snapshots > 0 {
         let tables = counted(deleted_snapshots, "stored rule table");
-        writeln!(stdout, "         deleted {tables}, which cannot be read without the number")?;
+        writeln!(stdout, "         deleted {tables} that cannot be read without the number")?;
     }
     let has_snapshots = edited_snapshots + deleted_snapshots > 0;
     print_remarks(&mut stdout, by_mask, has_snapshots, traces, party)

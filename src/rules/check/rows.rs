@@ -314,8 +314,8 @@ impl<'l> RowTarget<'l> {
         }
         let mut is_new = true;
         for item in &items {
-            let cells = cells.iter().copied();
-            is_new &= self.lists.insert(self.list.id, item, row.own_line, cells);
+            let line = row.own_line;
+            is_new &= self.lists.insert(self.list.id, item, line, cells.iter().copied());
         }
         if is_new {
             return Ok(None);
