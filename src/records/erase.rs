@@ -1,7 +1,7 @@
 //! Erases a phone number: finds every row that contains it in any stored form, deletes calls and
 //! events, removes it from stored rule tables, and overwrites the bytes in the file.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
@@ -26,6 +26,8 @@ pub struct NumberMatches {
     pub rows: u64,
     /// The first of the calls.
     pub examples: Vec<MatchedCall>,
+    /// Numbers of other callers that contain the digits, in rows without the number.
+    pub longer_numbers: BTreeSet<String>,
 }
 
 /// A call that contains a number.
@@ -81,6 +83,20 @@ impl NumberMatches {
         self.snapshots.len()
     }
 
+    fn note_longer_numbers(
+        &mut self,
+        row: &AnyRow,
+        columns: &[usize],
+        traces: &NumberTraces,
+    ) -> Result<(), StoreError> {
+        for at in columns {
+            let text: Option<String> = row.try_get(*at)?;
+            let longer = text.iter().flat_map(|text| traces.longer_numbers(text));
+            self.longer_numbers.extend(longer.map(str::to_owned));
+        }
+        Ok(())
+    }
+
     /// Returns the number of rows.
     pub fn total(&self) -> usize {
         self.calls() + self.events() + self.snapshots()
@@ -119,6 +135,7 @@ impl Store {
             let is_party = traces.match_column(&from) || traces.match_column(&to);
             // A party can be a text that contains the number.
             if !is_party && !any_text(&row, &[2, 3, 4, 5, 6, 7], traces)? {
+                found.note_longer_numbers(&row, &[2, 3, 4, 5, 6, 7], traces)?;
                 continue;
             }
             if found.examples.len() < MAX_EXAMPLES {
@@ -134,7 +151,7 @@ impl Store {
             }
         }
         drop(rows);
-        let calls: HashSet<&str> = found.calls.iter().map(String::as_str).collect();
+        let calls: HashSet<String> = found.calls.iter().cloned().collect();
         let mut rows =
             sqlx::query("SELECT id, source, call_id, call, kind, details, body FROM events")
                 .fetch(&self.pool);
@@ -143,10 +160,12 @@ impl Store {
             let call: Option<String> = row.try_get(3)?;
             let call_id: Option<String> = row.try_get(2)?;
             let source: String = row.try_get(1)?;
-            let has_call = call.is_some_and(|call| calls.contains(&*call))
+            let has_call = call.is_some_and(|call| calls.contains(&call))
                 || call_id.is_some_and(|call_id| call_ids.contains(&(source, call_id)));
             if has_call || any_text(&row, &[2, 4, 5, 6], traces)? {
                 found.events.push(row.try_get(0)?);
+            } else {
+                found.note_longer_numbers(&row, &[2, 4, 5, 6], traces)?;
             }
         }
         drop(rows);
@@ -156,6 +175,8 @@ impl Store {
             found.rows += 1;
             if has_number(&row.try_get::<String, _>(1)?, traces) {
                 found.snapshots.push(row.try_get(0)?);
+            } else {
+                found.note_longer_numbers(&row, &[1], traces)?;
             }
         }
         drop(rows);

@@ -64,6 +64,15 @@ impl NumberTraces {
         texts.chain(digits).map(|text| text.clone().into_bytes()).collect()
     }
 
+    /// Returns the longer numbers in a text that contain the digits, as other callers' numbers do.
+    pub(super) fn longer_numbers<'t>(&self, text: &'t str) -> Vec<&'t str> {
+        let Some(digits) = self.digits.as_deref().filter(|digits| text.contains(digits)) else {
+            return Vec::new();
+        };
+        let runs = text.split(|c: char| !c.is_ascii_digit());
+        runs.filter(|run| run.len() > digits.len() && run.contains(digits)).collect()
+    }
+
     /// Returns whether a party column holds the number.
     pub(super) fn match_column(&self, text: &str) -> bool {
         self.columns.iter().any(|form| form == text)
@@ -299,6 +308,14 @@ mod tests {
             let found: Vec<&str> = places.into_iter().map(|place| &text[place]).collect();
             assert_eq!(found, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn finds_longer_numbers_that_contain_the_digits() {
+        let party = Party::parse(Some("+4930901820")).party;
+        let traces = NumberTraces::new(&party, &NumberPolicy::new(NumberStorage::Full)).unwrap();
+        let text = "+493090182017, +4930901820 and 004930901820, +4930901821";
+        assert_eq!(traces.longer_numbers(text), ["493090182017", "004930901820"]);
     }
 
     #[test]
