@@ -5,7 +5,7 @@ use comfy_table::{CellAlignment, Table};
 use console::{measure_text_width, truncate_str};
 
 /// Maximum width of a name.
-const NAME_WIDTH: usize = 40;
+const NAME_WIDTH: usize = 32;
 
 /// Formats rows with a name, a count, a percentage and a bar. The longest bar ends at `width`.
 pub(super) fn bar_chart(rows: &[(String, u64)], total: u64, width: u16) -> String {
