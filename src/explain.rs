@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::authenticate::{Mode, Policy, RequestHead, Unverified, Verified, authenticate};
+use crate::diagnostics;
 use crate::dialect::{Incoming, Reply};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::decision::Outcome;
@@ -22,7 +23,7 @@ use crate::domain::facts::{Facts, LookupAnswer, LookupState};
 use crate::domain::party::{NumberReading, Party};
 use crate::lookup::describe_question;
 use crate::rules::engine::explain::{
-    Explanation, IndexMismatch, explain, left_out_json, write_left_out,
+    Explanation, IndexMismatch, Listed, explain, left_out_json, write_left_out,
 };
 use crate::rules::engine::{decide, decide_offline};
 use crate::rules::{HISTORY, RuleSet, parse_timestamp};
@@ -37,8 +38,8 @@ pub struct Question<'q> {
     pub fields: &'q Fields<'q>,
     /// Facts at the time of the call.
     pub facts: &'q Facts,
-    /// Whether to list every rule that is tried, however many there are.
-    pub all: bool,
+    /// Rules to list.
+    pub listed: Listed<'q>,
 }
 
 /// An explained call, with the reply that each platform would receive.
@@ -75,9 +76,9 @@ pub fn explain_call<'q>(
     sources: impl Iterator<Item = &'q Source>,
     question: Question<'q>,
 ) -> Result<Explained<'q>, IndexMismatch> {
-    let Question { source, fields, facts, all } = question;
+    let Question { source, fields, facts, listed } = question;
     let call = Call::synthetic(&source.name, source.dialect.platform(), fields.clone());
-    let explanation = explain(table, &call, facts, all)?;
+    let explanation = explain(table, &call, facts, listed)?;
     let lookups = explained_lookups(table, &call, facts);
     let mut replies: Vec<ReplyPreview<'_>> = Vec::new();
     for source in std::iter::once(source).chain(sources) {
@@ -123,6 +124,31 @@ pub fn select_source<'s>(sources: &[&'s Source], name: Option<&str>) -> Result<&
         let known: Vec<&str> = sources.iter().map(|source| &*source.name).collect();
         format!("no source `{name}`; the settings have {}", known.join(", "))
     })
+}
+
+/// Chooses the rules to list: all of them, or also the one with a name.
+///
+/// # Errors
+/// Fails with a message if the table has no such rule.
+pub fn listed_rules<'q>(
+    table: &RuleSet,
+    all: bool,
+    rule: Option<&'q str>,
+) -> Result<Listed<'q>, String> {
+    let names = || table.rules.iter().map(|rule| &*rule.name);
+    match rule {
+        Some(name) if !names().any(|known| known == name) => {
+            let help = diagnostics::nearest(name, names()).map_or_else(
+                || "a disabled rule is not in it".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            Err(format!("the table has no rule `{name}`; {help}"))
+        }
+        Some(_) if all => Ok(Listed::All),
+        Some(name) => Ok(Listed::And(name)),
+        None if all => Ok(Listed::All),
+        None => Ok(Listed::Relevant),
+    }
 }
 
 /// Parses the time of a call, in the zone of the rule table.

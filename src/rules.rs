@@ -25,7 +25,7 @@ pub(crate) use model::history::NAME as HISTORY;
 pub use model::hours::{Hours, HoursStatus};
 pub use model::index::{Index, PartyKeys};
 pub use model::lists::{
-    Cell, Column, Item, List, ListId, Lists, ResolvedCall, ResolvedParty, Row, Side,
+    Cell, Column, Item, List, ListId, Lists, ResolvedCall, ResolvedParty, Row, RowPlace, Side,
 };
 pub use model::lookup::{
     BodyNode, BreakerPolicy, HttpLookup, HttpMethod, Lookup, LookupBackend, SqlLookup,

@@ -1,5 +1,6 @@
 //! `switchboard records`: recorded calls and their events. One file per subcommand.
 
+mod bars;
 mod export;
 mod filter;
 mod follow;
@@ -44,7 +45,7 @@ enum RecordsCommand {
     Import(import::Import),
     /// Erase everything that is recorded about a phone number, and verify it
     Forget(forget::Forget),
-    /// Count calls by rule, outcome and hour of the day
+    /// Count calls by rule, agent, called number, hour, day, source and outcome
     Stats(stats::Stats),
 }
 

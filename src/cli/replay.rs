@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use super::records::{FilterFlags, OpenStore};
@@ -44,8 +45,8 @@ pub(super) struct ReplayArgs {
     json: bool,
 }
 
-/// Default of `--since`.
-const SINCE: &str = "7d";
+/// Default of `--since`, before `--until`.
+const AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Number of records per query.
 const PAGE: usize = 2_000;
 
@@ -54,7 +55,7 @@ impl ReplayArgs {
         let zone = self.filter.zone()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let opened = runtime.block_on(OpenStore::open(&self.config))?;
-        let filter = self.filter.read(opened.now, &opened.numbers, Some(SINCE))?;
+        let filter = runtime.block_on(self.filter.read(&opened, &self.config, Some(AGE)))?;
         let Some(table) = self.table(&opened.settings)? else { return Ok(Exit::Error) };
         let mut replay = Replay::new(&table, &opened.settings.sources, self.examples);
         let recorded = runtime.block_on(async {

@@ -191,8 +191,12 @@ fn lower_case(name: Cow<'_, str>) -> Cow<'_, str> {
 /// Parses the fields of an event. Calls and chats use different names for the same fields, so both names
 /// are tried.
 fn parse_event<'a>(body: &JsonObject<'a>, kind: Cow<'a, str>, numbers: &NumberFormat) -> Event<'a> {
-    let call = body.object("call");
-    let call = if call.is_empty() { body.object("chat") } else { call };
+    let (call, chat) = (body.object("call"), body.object("chat"));
+    let (call, channel) = match (call.is_empty(), chat.is_empty()) {
+        (false, _) => (call, Some(Channel::Call)),
+        (true, false) => (chat, Some(Channel::Sms)),
+        (true, true) => (chat, None),
+    };
     let either = |call_key: &str, chat_key: &str| {
         call.non_empty_text(call_key).or_else(|| call.non_empty_text(chat_key))
     };
@@ -204,6 +208,7 @@ fn parse_event<'a>(body: &JsonObject<'a>, kind: Cow<'a, str>, numbers: &NumberFo
     let (known, is_transfer) = (EVENTS.contains(&&*kind), kind.starts_with("transfer_"));
     let successful = analysis.flag("call_successful").or_else(|| analysis.flag("chat_successful"));
     Event {
+        channel,
         call_id: either("call_id", "chat_id"),
         part: is_transfer.then(|| transfer_id(body, &call)),
         last_counts: kind == "transcript_updated",

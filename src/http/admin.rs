@@ -30,6 +30,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
 use super::HttpProblem;
+use super::connections::Connection;
 use super::paths::tolerate_slashes;
 use crate::diagnostics::{Diagnostic, Report};
 use crate::domain::call::{Call, Channel, Fields};
@@ -37,7 +38,9 @@ use crate::domain::facts::Facts;
 use crate::domain::party::NumberFormat;
 use crate::domain::phone_number::mask_numbers;
 use crate::domain::secret::LiveSecret;
-use crate::explain::{Question, explain_call, parse_saved_call, parse_time, select_source};
+use crate::explain::{
+    Question, explain_call, listed_rules, parse_saved_call, parse_time, select_source,
+};
 use crate::lookup::HistorySource;
 use crate::pipeline::Switchboard;
 use crate::reload::{ReloadHandle, Reloaded};
@@ -77,8 +80,8 @@ pub fn router(
         .route("/metrics", get(metrics))
         .route("/reload", post(reload))
         .route("/explain", get(explain).post(explain))
-        .route("/records", get(list_records))
-        .route("/records/{id}", get(show_record))
+        .route("/records", get(list_records).layer(middleware::from_fn(keep_connection)))
+        .route("/records/{id}", get(show_record).layer(middleware::from_fn(keep_connection)))
         .route_layer(middleware::from_fn_with_state(token.into(), require_token))
         .route_layer(middleware::from_fn(reject_cross_site_post))
         .route("/healthz", get(health))
@@ -89,6 +92,15 @@ pub fn router(
         .layer(layers)
         .with_state(AdminState { app, reload_handle });
     tolerate_slashes(routes)
+}
+
+/// Keeps the connection of a request for records, which the token has let through, from being closed to
+/// make room: a long answer takes its time. A client that does not read it is disconnected.
+async fn keep_connection(request: Request, next: Next) -> Response {
+    if let Some(connection) = request.extensions().get::<Arc<Connection>>() {
+        connection.authenticated();
+    }
+    next.run(request).await
 }
 
 /// Creates ids for requests that arrive without one.
@@ -331,13 +343,14 @@ struct ExplainQuery {
     at: Option<String>,
     #[serde(default)]
     all: bool,
+    why_not: Option<String>,
     /// Asks the look-ups.
     #[serde(default)]
     live: bool,
 }
 
 impl QueryParams for ExplainQuery {
-    const NAMES: &'static str = "from, to, channel, source, at, all and live";
+    const NAMES: &'static str = "from, to, channel, source, at, all, why_not and live";
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -382,6 +395,8 @@ fn answer_query(
         Some(text) => parse_time(text, &table).map_err(bad_request)?,
         None => app.now(),
     };
+    let listed = listed_rules(&table, query.all, query.why_not.as_deref());
+    let listed = listed.map_err(|unknown| bad_request(format!("why_not: {unknown}")))?;
     let mut facts = Facts::at(at);
     if query.live {
         facts = Facts::before_lookups(at);
@@ -389,7 +404,7 @@ fn answer_query(
         let history = HistorySource::Recorder(app.recorder());
         runtime.block_on(app.lookups().gather(&table, &call, history, &mut facts));
     }
-    let question = Question { source, fields: &fields, facts: &facts, all: query.all };
+    let question = Question { source, fields: &fields, facts: &facts, listed };
     let explained = explain_call(&table, sources.iter().copied(), question);
     let explained = explained.map_err(|mismatch| HttpProblem::Internal(mismatch.to_string()))?;
     Ok(explained.to_json())

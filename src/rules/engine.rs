@@ -5,6 +5,7 @@
 mod additions;
 mod evaluate;
 pub mod explain;
+mod reasons;
 pub mod test_runner;
 
 use sha2::{Digest, Sha256};

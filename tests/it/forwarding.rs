@@ -8,7 +8,8 @@ use switchboard::dialect;
 use switchboard::domain::call::{Call, Channel, Fields};
 use switchboard::domain::facts::Facts;
 use switchboard::domain::party::Party;
-use switchboard::rules::engine::{decide, explain::explain};
+use switchboard::rules::engine::decide_offline;
+use switchboard::rules::engine::explain::{Listed, explain};
 use switchboard::rules::{CheckContext, RuleSet};
 use tower::ServiceExt;
 
@@ -58,7 +59,7 @@ fn call(headers: &[(&'static str, &'static str)]) -> Call<'static> {
 #[test]
 fn a_rule_matches_the_number_that_forwarded_the_call() {
     let table = table(&TABLE.replace("[lists.clients]\nfile = \"clients.csv\"\n", ""));
-    let facts = Facts { at: Timestamp::UNIX_EPOCH };
+    let facts = Facts::at(Timestamp::UNIX_EPOCH);
     for (headers, rule) in [
         (
             &[("diversion", "<sip:+12137770001@10.1.1.1>;reason=no-answer")][..],
@@ -73,15 +74,15 @@ fn a_rule_matches_the_number_that_forwarded_the_call() {
         (&[], "everyone"),
     ] {
         let call = call(headers);
-        assert_eq!(decide(&table, &call, &facts).rule(), Some(rule), "{headers:?}");
-        let explanation = explain(&table, &call, &facts, true).unwrap();
+        assert_eq!(decide_offline(&table, &call, &facts).rule(), Some(rule), "{headers:?}");
+        let explanation = explain(&table, &call, &facts, Listed::All).unwrap();
         assert_eq!(explanation.decision.rule(), Some(rule), "{headers:?}");
     }
     let forwarded = call(&[("diversion", "<sip:+12137770001@10.1.1.1>")]);
-    let decision = decide(&table, &forwarded, &facts);
+    let decision = decide_offline(&table, &forwarded, &facts);
     assert_eq!(decision.additions().variables[0].value, "+12137770001");
     let direct = call(&[]);
-    let explanation = explain(&table, &direct, &facts, true).unwrap().to_string();
+    let explanation = explain(&table, &direct, &facts, Listed::All).unwrap().to_string();
     assert!(
         explanation.contains("no SIP header names a number that forwarded the call"),
         "{explanation}"
@@ -92,7 +93,7 @@ fn a_rule_matches_the_number_that_forwarded_the_call() {
 fn a_withheld_number_is_unknown_to_a_placeholder_with_a_default() {
     let table = table(&TABLE.replace("[lists.clients]\nfile = \"clients.csv\"\n", ""));
     let call = call(&[]);
-    let decision = decide(&table, &call, &Facts { at: Timestamp::UNIX_EPOCH });
+    let decision = decide_offline(&table, &call, &Facts::at(Timestamp::UNIX_EPOCH));
     let variables: Vec<_> = decision
         .additions()
         .variables
@@ -136,8 +137,8 @@ fn toll_free_numbers_are_explained() {
             Fields { from: Party::parse(Some(from)).party, ..Fields::unknown(Channel::Call) };
         let call =
             Call::synthetic("retell", dialect::by_name("retell").unwrap().platform(), fields);
-        let facts = Facts { at: Timestamp::UNIX_EPOCH };
-        let text = explain(&table, &call, &facts, true).unwrap().to_string();
+        let facts = Facts::at(Timestamp::UNIX_EPOCH);
+        let text = explain(&table, &call, &facts, Listed::All).unwrap().to_string();
         assert!(text.contains(expected), "{text}");
     }
 }

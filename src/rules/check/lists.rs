@@ -182,7 +182,9 @@ impl ListOpener<'_, '_> {
                 .error("duplicate-name", &name.span, message)
                 .help(format!("${{{}.…}} has another meaning in templates", name.value));
         }
-        let id = self.opened.lists.add(&name.value);
+        let file = raw.file.as_ref().map(|file| self.resolve_path(&file.value));
+        let file = file.map(|path| path.display().to_string());
+        let id = self.opened.lists.add(&name.value, file.as_deref());
         let location = self.reporter.location(&name.span);
         let own = raw.country.as_ref().and_then(|country| values::country(country, self.reporter));
         let country = own.or(self.country);

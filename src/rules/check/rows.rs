@@ -109,7 +109,7 @@ impl ListFiller<'_, '_> {
                     if let Some(Problem { code, message, help }) = whole {
                         self.reporter.warning(code, &number.span, message).maybe_help(help);
                     }
-                    if !lists.insert(list.id, &item, std::iter::empty()) {
+                    if !lists.insert(list.id, &item, 0, std::iter::empty()) {
                         let message = format!("`{}` is in the list twice", number.value);
                         self.reporter.warning("duplicate-number", &number.span, message);
                     }
@@ -283,15 +283,15 @@ impl<'l> RowTarget<'l> {
         for column in &mut self.list.name_columns {
             note_name(cells[column.column.index()], row.line, column, definitions)?;
         }
-        Ok(self.add_items(&items, &cells))
+        Ok(self.add_items(&items, row.own_line, &cells))
     }
 
     /// Adds the entries of a row, all with the same cells. Returns problems that only deserve a warning.
-    fn add_items(&mut self, items: &[(&str, Item)], cells: &[&str]) -> Vec<RowProblem> {
+    fn add_items(&mut self, items: &[(&str, Item)], line: u32, cells: &[&str]) -> Vec<RowProblem> {
         let mut warnings = Vec::new();
         let mut known = None;
         for (text, item) in items {
-            if !self.lists.insert(self.list.id, item, cells.iter().copied()) {
+            if !self.lists.insert(self.list.id, item, line, cells.iter().copied()) {
                 known = known.or(Some(*text));
             }
             let whole = prefix_of(item).and_then(|prefix| whole_countries(prefix, text));

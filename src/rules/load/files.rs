@@ -110,9 +110,16 @@ fn toml_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Paths of the TOML files, in order.
-    rules: Vec<PathBuf>,
+    pub(super) rules: Vec<PathBuf>,
     /// Text of each file by path, lists included.
-    files: BTreeMap<PathBuf, String>,
+    pub(super) files: BTreeMap<PathBuf, String>,
+    /// A number was erased from a text, so the texts no longer have the fingerprint of the table.
+    #[serde(default, rename = "edited", skip_serializing_if = "is_false")]
+    pub(super) is_edited: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 impl Snapshot {
@@ -140,6 +147,16 @@ impl Snapshot {
     /// Returns the paths of all files, lists included.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.files.keys().map(PathBuf::as_path)
+    }
+
+    /// Returns whether a number was erased from a text since the table was live.
+    pub fn is_edited(&self) -> bool {
+        self.is_edited
+    }
+
+    /// Returns the texts of the files, with their paths.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.files.iter().map(|(path, text)| (&**path, &**text))
     }
 
     fn bytes(&self) -> u64 {
@@ -284,7 +301,7 @@ impl TableFiles {
 
     /// Returns the texts of the TOML files in the snapshot that is read.
     pub(crate) fn snapshot_texts(&self) -> Vec<Arc<SourceFile>> {
-        let Some(Snapshot { rules, files }) = &self.source else { return Vec::new() };
+        let Some(Snapshot { rules, files, .. }) = &self.source else { return Vec::new() };
         let file = |path: &PathBuf| {
             let text = files.get(path).cloned().unwrap_or_default();
             Arc::new(SourceFile::new(&path.display().to_string(), text))

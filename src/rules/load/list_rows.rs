@@ -38,11 +38,22 @@ struct HashingReader {
     digest: Sha256,
     /// Bytes read for the current row, except for those that were read with the row before.
     row_bytes: usize,
+    bytes: u64,
+    last_byte: Option<u8>,
+    /// Lines end with a carriage return and a line feed.
+    has_carriage_returns: bool,
 }
 
 impl HashingReader {
     fn new(file: Box<dyn Readable>) -> HashingReader {
-        HashingReader { file, digest: Sha256::new(), row_bytes: 0 }
+        HashingReader {
+            file,
+            digest: Sha256::new(),
+            row_bytes: 0,
+            bytes: 0,
+            last_byte: None,
+            has_carriage_returns: false,
+        }
     }
 }
 
@@ -54,6 +65,9 @@ impl Read for HashingReader {
         let read = self.file.read(buffer)?;
         self.row_bytes += read;
         self.digest.update(&buffer[..read]);
+        self.bytes += read as u64;
+        self.last_byte = buffer[..read].last().copied().or(self.last_byte);
+        self.has_carriage_returns |= buffer[..read].contains(&b'\r');
         Ok(read)
     }
 }
@@ -77,8 +91,11 @@ pub(crate) fn read_dates(files: &mut TableFiles, path: &Path) -> io::Result<Stri
 /// Row with its location.
 pub(crate) struct CsvRow<'r> {
     record: &'r ByteRecord,
-    /// Number of its first line, from 1.
+    /// Number of the line, from 1, at which reading began: comments and blank lines may precede the
+    /// row.
     pub(crate) line: usize,
+    /// Number of the row's own first line.
+    pub(crate) own_line: u32,
     /// Offset of its first byte.
     pub(crate) offset: u64,
 }
@@ -185,10 +202,22 @@ impl ListRows {
             let position = record.position();
             let line = position.map_or(0, |position| position.line() as usize);
             let offset = position.map_or(0, |position| position.byte());
-            if handle(CsvRow { record: &record, line, offset }).is_break() {
+            let own_line = self.own_line(&record);
+            if handle(CsvRow { record: &record, line, own_line, offset }).is_break() {
                 return Ok(());
             }
         }
+    }
+
+    /// Returns the number of the first line of the row that was just read.
+    fn own_line(&self, record: &ByteRecord) -> u32 {
+        let (position, file) = (self.reader.position(), self.reader.get_ref());
+        let is_unfinished = position.byte() == file.bytes && file.last_byte != Some(b'\n');
+        // The line feed after a carriage return is read with the next row.
+        let is_counted = !is_unfinished && !file.has_carriage_returns;
+        let in_cells = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+        let line = position.line().saturating_sub(u64::from(is_counted) + in_cells);
+        u32::try_from(line).unwrap_or(u32::MAX)
     }
 
     /// Returns the SHA-256 of everything read so far.

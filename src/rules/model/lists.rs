@@ -21,7 +21,7 @@ use crate::domain::sip_address;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListId(u32);
 
-/// Row of a list: the offset of its cells.
+/// Row of a list: the offset of its line number and cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row(u32);
 
@@ -57,9 +57,24 @@ pub struct List {
     pub name: Box<str>,
     /// Number of distinct entries.
     pub size: usize,
+    /// File of the rows; none if they are in the rule table.
+    file: Option<Box<str>>,
     columns: Vec<Box<str>>,
-    /// Kept cells of all rows, each preceded by its length.
+    /// For each row the number of its line in four bytes, and its kept cells, each preceded by its
+    /// length.
     cells: Vec<u8>,
+}
+
+/// Bytes of a line number.
+const LINE_BYTES: usize = size_of::<u32>();
+
+/// Place of a list's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowPlace<'l> {
+    /// Path of the list's file.
+    pub file: &'l str,
+    /// Number of the line, from 1.
+    pub line: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -246,11 +261,18 @@ impl Lists {
 
     /// Returns the text of a cell, which may be empty.
     pub fn cell(&self, list: ListId, row: Row, column: Column) -> &str {
-        let mut rest = &self.lists[list.index()].cells[row.0 as usize..];
+        let mut rest = &self.lists[list.index()].cells[row.0 as usize + LINE_BYTES..];
         for _ in 0..column.0 {
             rest = split_cell(rest).1;
         }
         std::str::from_utf8(split_cell(rest).0).unwrap_or_default() // inserted as UTF-8
+    }
+
+    /// Returns the place of a row, if the list has a file.
+    pub fn place(&self, list: ListId, row: Row) -> Option<RowPlace<'_>> {
+        let List { file, cells, .. } = &self.lists[list.index()];
+        let line = cells[row.0 as usize..].first_chunk().map(|line| u32::from_le_bytes(*line))?;
+        file.as_deref().map(|file| RowPlace { file, line })
     }
 
     /// Returns the list with this name.
@@ -302,10 +324,11 @@ impl Lists {
     }
 
     /// Adds an empty list. The caller ensures that the name is new.
-    pub(crate) fn add(&mut self, name: &str) -> ListId {
+    pub(crate) fn add(&mut self, name: &str, file: Option<&str>) -> ListId {
         let id = ListId(self.lists.len() as u32);
         let (columns, cells) = (Vec::new(), Vec::new());
-        self.lists.push(List { name: name.into(), size: 0, columns, cells });
+        let file = file.map(Box::from);
+        self.lists.push(List { name: name.into(), size: 0, file, columns, cells });
         id
     }
 
@@ -334,12 +357,13 @@ impl Lists {
         list.cells.reserve(bytes_per_row * rows);
     }
 
-    /// Inserts a row with its cells in the order of [`Lists::kept_columns`]. Returns false and keeps
-    /// the earlier row when the list already has this item.
+    /// Inserts a row of this line with its cells in the order of [`Lists::kept_columns`]. Returns
+    /// false and keeps the earlier row when the list already has this item.
     pub(crate) fn insert<'a>(
         &mut self,
         list: ListId,
         item: &Item,
+        line: u32,
         cells: impl Iterator<Item = &'a str>,
     ) -> bool {
         let target = &mut self.lists[list.index()];
@@ -361,6 +385,7 @@ impl Lists {
         };
         if is_new {
             target.size += 1;
+            target.cells.extend(line.to_le_bytes());
             cells.for_each(|cell| push_cell(&mut target.cells, cell));
         }
         is_new
