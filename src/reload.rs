@@ -4,6 +4,7 @@
 //! A table with errors or failing tests is never published; the previous one stays live.
 
 mod credentials;
+mod hold;
 mod isolate;
 mod last_good;
 mod settle;
@@ -24,10 +25,11 @@ use crate::pipeline::Switchboard;
 use crate::rules;
 use crate::rules::engine::test_runner;
 use crate::rules::{
-    CheckContext, FileStamp, IsolatedFile, LoadedTable, Progress, ReadError, Replacements, RuleSet,
-    Snapshot,
+    CheckContext, FileStamp, HeldList, IsolatedFile, LoadedTable, PreviousList, Progress,
+    ReadError, Replacements, RuleSet, Snapshot,
 };
 use crate::settings::RulesSettings;
+use hold::{hold_shrunk_lists, note_held};
 use settle::{Settling, has_changed, loss, wait_until_settled};
 
 /// Loads a table, checks it and runs its tests. With `coverage`, warns about untested rules.
@@ -111,10 +113,17 @@ pub struct Reloaded {
     pub report: Arc<Report>,
 }
 
+/// A request for a reload.
+struct Request {
+    /// Lists are taken as they are, however much they shrank.
+    is_forced: bool,
+    reply: oneshot::Sender<Reloaded>,
+}
+
 /// Handle to request reloads.
 #[derive(Debug, Clone)]
 pub struct ReloadHandle {
-    requests: mpsc::Sender<oneshot::Sender<Reloaded>>,
+    requests: mpsc::Sender<Request>,
     credentials: CredentialStatus,
 }
 
@@ -122,8 +131,18 @@ impl ReloadHandle {
     /// Reloads the table and returns the result, or `None` when the service is stopping. All requests
     /// that arrive during a reload share the next one.
     pub async fn reload(&self) -> Option<Reloaded> {
+        self.request(false).await
+    }
+
+    /// Reloads the table like [`ReloadHandle::reload`], and takes lists as they are, however much they
+    /// shrank.
+    pub async fn force_reload(&self) -> Option<Reloaded> {
+        self.request(true).await
+    }
+
+    async fn request(&self, is_forced: bool) -> Option<Reloaded> {
         let (reply, result) = oneshot::channel();
-        self.requests.send(reply).await.ok()?;
+        self.requests.send(Request { is_forced, reply }).await.ok()?;
         result.await.ok()
     }
 
@@ -138,7 +157,7 @@ pub struct Reloader {
     loader: Loader,
     /// Polling interval, if polling is enabled.
     poll: Option<Duration>,
-    requests: mpsc::Receiver<oneshot::Sender<Reloaded>>,
+    requests: mpsc::Receiver<Request>,
 }
 
 /// State of the reload thread.
@@ -152,7 +171,7 @@ struct Loader {
     settling: Settling,
     /// Isolates files that have errors.
     isolate: bool,
-    /// Files of the live table, if files can be isolated and the table is not too large.
+    /// Files of the live table, if they can be needed again and are not too large.
     good: Option<Snapshot>,
     /// `None` if no copy of the table is kept on disk.
     last_good: Option<LastGood>,
@@ -170,6 +189,7 @@ struct NewTable {
 }
 
 /// Result of a load.
+#[derive(Default)]
 struct Loaded {
     /// `None` if the report has errors.
     table: Option<NewTable>,
@@ -178,13 +198,15 @@ struct Loaded {
     files: Vec<FileStamp>,
     /// Files that have errors, without which there is a table.
     isolated: Vec<IsolatedFile>,
+    /// Lists that keep their last good rows.
+    held: Vec<HeldList>,
 }
 
 /// Work for the reload thread.
 #[derive(Clone, Copy)]
 enum Job {
     ReloadIfChanged,
-    Reload,
+    Reload { is_forced: bool },
     DropRetired,
 }
 
@@ -230,7 +252,7 @@ impl Reloader {
     #[must_use]
     pub fn keeping(mut self, snapshot: Option<Snapshot>, are_from_disk: bool) -> Reloader {
         if are_from_disk {
-            self.loader.good = snapshot.filter(|_| self.loader.isolate);
+            self.loader.keep_good_in_memory(snapshot);
         } else {
             self.loader.keep_good(snapshot);
         }
@@ -253,7 +275,7 @@ impl Reloader {
                 Some(first) = requests.recv() => {
                     waiting.push(first);
                     waiting.extend(std::iter::from_fn(|| requests.try_recv().ok()));
-                    Job::Reload
+                    Job::Reload { is_forced: waiting.iter().any(|request| request.is_forced) }
                 }
                 () = tokio::time::sleep(DROP_DELAY), if !loader.retired.is_empty() => Job::DropRetired,
             };
@@ -269,7 +291,9 @@ impl Reloader {
             // The job catches panics, so an error means that the runtime is shutting down.
             let Ok((returned, reloaded)) = done else { return };
             loader = returned;
-            for (reply, reloaded) in waiting.into_iter().zip(reloaded.iter().cycle()) {
+            for (Request { reply, .. }, reloaded) in
+                waiting.into_iter().zip(reloaded.iter().cycle())
+            {
                 // The requester may have gone away.
                 drop(reply.send(reloaded.clone()));
             }
@@ -296,9 +320,11 @@ impl Loader {
                 }
                 if self.settling.poll(&self.files) { self.reload_settled() } else { None }
             }
-            Job::Reload => {
+            Job::Reload { is_forced } => {
                 let credentials = self.reload_credentials();
+                self.context.takes_shrunk_lists = is_forced;
                 let Reloaded { ok, report } = self.reload(&mut |_| {});
+                self.context.takes_shrunk_lists = false;
                 let (ok, mut report) = (ok && credentials.error_count() == 0, (*report).clone());
                 report.append(credentials);
                 Some(Reloaded { ok, report: Arc::new(report) })
@@ -309,10 +335,11 @@ impl Loader {
             }
         };
         std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_panic| {
+            self.context.takes_shrunk_lists = false;
             let message = "loading the rules panicked; please report this bug".to_owned();
             let (files, report) =
                 (FileStamp::all_current(&self.files), Report::from_error("no-table", message));
-            Some(self.publish(Loaded { table: None, report, files, isolated: Vec::new() }))
+            Some(self.publish(Loaded { report, files, ..Loaded::default() }))
         })
     }
 
@@ -355,8 +382,13 @@ impl Loader {
     fn update_context(&mut self) {
         self.context.now = self.app.now();
         let live = self.app.table();
-        let filled = live.lists.all().iter().filter(|list| list.size > 0);
-        self.context.filled_lists = filled.map(|list| list.name.clone()).collect();
+        let previous = live.lists.all().iter().map(|list| PreviousList {
+            name: list.name.clone(),
+            rows: list.rows,
+            digest: list.digest,
+            file: list.file().map(Box::from),
+        });
+        self.context.previous_lists = previous.collect();
     }
 
     fn load(&mut self, progress: &mut dyn FnMut(Progress<'_>)) -> Loaded {
@@ -377,18 +409,26 @@ impl Loader {
     fn load_once(&self, files: &[FileStamp], progress: &mut dyn FnMut(Progress<'_>)) -> Loaded {
         wait_until_settled(files);
         let loaded = load(&self.path, &self.context, false, progress);
+        let good = self.good.as_ref();
+        let (loaded, held) = match loaded {
+            Ok(loaded) => {
+                let (loaded, held) =
+                    hold_shrunk_lists(loaded, &self.path, &self.context, good, progress);
+                (Ok(loaded), held)
+            }
+            Err(error) => (Err(error), Vec::new()),
+        };
         let has_table = loaded.as_ref().is_ok_and(|loaded| loaded.table.is_some());
         if self.isolate && !has_table {
-            let good = self.good.as_ref();
             let isolated = load_isolated(&self.path, &self.context, good, &loaded, progress);
             if let Some(IsolatedLoad { loaded, report, isolated }) = isolated {
                 return Loaded { report, isolated, ..Loaded::new(Ok(loaded)) };
             }
         }
-        Loaded::new(loaded)
+        Loaded { held, ..Loaded::new(loaded) }
     }
 
-    fn publish(&mut self, Loaded { table, report, files, isolated }: Loaded) -> Reloaded {
+    fn publish(&mut self, Loaded { table, report, files, isolated, held }: Loaded) -> Reloaded {
         self.files = files;
         self.settling.finish();
         let ok = table.is_some() && isolated.is_empty();
@@ -421,6 +461,7 @@ impl Loader {
         }
         if has_table {
             note_isolated(&self.app, &report, isolated);
+            note_held(&self.app, held);
             self.app.counters().started_from_last_good(false);
         }
         self.app.counters().reloaded(ok);
@@ -446,21 +487,26 @@ impl Loader {
                 tracing::warn!(%path, %error, "cannot keep the last good rules on disk");
             }
         }
-        self.good = snapshot.filter(|_| self.isolate);
+        self.keep_good_in_memory(snapshot);
+    }
+
+    /// Keeps the files of the live table in memory, if one of them may have to stay in use.
+    fn keep_good_in_memory(&mut self, snapshot: Option<Snapshot>) {
+        let has_guards = self.app.table().lists.all().iter().any(|list| list.is_guarded);
+        self.good = snapshot.filter(|_| self.isolate || has_guards);
     }
 }
 
 impl Loaded {
     fn new(loaded: Result<LoadedTable, ReadError>) -> Loaded {
-        let isolated = Vec::new();
         match loaded {
             Ok(LoadedTable { table, report, files, snapshot, .. }) => {
                 let table = table.map(|table| NewTable { table, snapshot });
-                Loaded { table, report, files, isolated }
+                Loaded { table, report, files, ..Loaded::default() }
             }
             Err(error) => {
                 let report = Report::from_error("no-table", error.to_string());
-                Loaded { table: None, report, files: error.files, isolated }
+                Loaded { report, files: error.files, ..Loaded::default() }
             }
         }
     }

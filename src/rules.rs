@@ -16,7 +16,9 @@ use std::sync::Arc;
 use crate::diagnostics::{Report, SourceFile};
 
 pub use check::RuleLocations;
-pub use check::context::{CheckContext, Progress, SourceInfo};
+pub use check::context::{CheckContext, PreviousList, Progress, SourceInfo};
+pub use check::guards::ShrunkList;
+pub use live::HeldList;
 pub use load::files::{FileStamp, IsolatedFile, Replacements, Snapshot};
 pub use load::json_schema;
 pub use model::condition::{Comparison, ExpectedValue, Number, Operand, WhereClause};
@@ -73,6 +75,8 @@ pub struct LoadedTable {
     pub files: Vec<FileStamp>,
     /// Contents of the files, unless they are larger than a snapshot may be.
     pub snapshot: Option<Snapshot>,
+    /// Lists that lost more rows than they may, which are errors in the report.
+    pub shrunk_lists: Vec<ShrunkList>,
 }
 
 /// The rule files could not be read.
@@ -156,5 +160,6 @@ fn check_texts(
         locations: checked.locations,
         files: files.stamps,
         snapshot: files.snapshot,
+        shrunk_lists: checked.shrunk_lists,
     }
 }

@@ -44,7 +44,7 @@ use crate::explain::{
 use crate::lookup::HistorySource;
 use crate::pipeline::Switchboard;
 use crate::reload::{ReloadHandle, Reloaded};
-use crate::rules::parse_party;
+use crate::rules::{HeldList, parse_party};
 
 /// State that the routes share.
 #[derive(Clone)]
@@ -237,11 +237,14 @@ async fn ready(State(state): State<AdminState>) -> Json<Value> {
     } else {
         "the last reload failed; an older rule table is live"
     });
+    let shrunk = table["held_lists"].as_array().is_some_and(|lists| !lists.is_empty());
+    let shrunk =
+        shrunk.then_some("lists lost more rows than they may; their last good rows are live");
     let unwritten = records["ok"] == false;
     let unwritten = unwritten.then_some("records cannot be written; they are queued");
     let suspended = state.app.lookups().suspended();
     let unanswered = (!suspended.is_empty()).then_some("look-ups are suspended after failures");
-    let warnings = [stale, outdated, unwritten, unanswered];
+    let warnings = [stale, shrunk, outdated, unwritten, unanswered];
     let warnings: Vec<_> = warnings.into_iter().flatten().collect();
     let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
     Json(json!({
@@ -286,6 +289,10 @@ fn table_status(app: &Switchboard) -> Value {
     let isolated = status.isolated.iter().map(
         |file| json!({ "file": file.path.display().to_string(), "left_out": file.is_left_out }),
     );
+    let held_lists = status.held_lists.iter().map(|list| {
+        let HeldList { name, rows, rows_of_file } = list;
+        json!({ "list": name, "rows": rows, "rows_of_file": rows_of_file })
+    });
     json!({
         "fingerprint": table.fingerprint,
         "rules": table.rules.len(),
@@ -293,6 +300,7 @@ fn table_status(app: &Switchboard) -> Value {
         "age_seconds": age.as_secs(),
         "last_good": last_good,
         "isolated": isolated.collect::<Vec<_>>(),
+        "held_lists": held_lists.collect::<Vec<_>>(),
         "last_reload": {
             "ok": status.last_error.is_none(),
             "at": status.last_attempt_at.to_string(),
@@ -319,12 +327,29 @@ async fn metrics(State(state): State<AdminState>) -> impl IntoResponse {
     ([PROMETHEUS], state.app.counters().to_text())
 }
 
+/// Query parameters of `/reload`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReloadQuery {
+    /// Takes lists as they are, however much they shrank.
+    #[serde(default)]
+    force: bool,
+}
+
+impl QueryParams for ReloadQuery {
+    const NAMES: &'static str = "force";
+}
+
 /// Reloads the rules, secrets and certificates. 422 if some of them have errors; then the previous ones
 /// stay live.
-async fn reload(State(state): State<AdminState>) -> Result<(StatusCode, Json<Value>), HttpProblem> {
+async fn reload(
+    State(state): State<AdminState>,
+    Params(ReloadQuery { force }): Params<ReloadQuery>,
+) -> Result<(StatusCode, Json<Value>), HttpProblem> {
     let unavailable = |reason: &str| HttpProblem::Unavailable(reason.to_owned());
     let handle = state.reload_handle.ok_or_else(|| unavailable("reloading is not available"))?;
-    let Some(Reloaded { ok, report }) = handle.reload().await else {
+    let reloaded = if force { handle.force_reload().await } else { handle.reload().await };
+    let Some(Reloaded { ok, report }) = reloaded else {
         return Err(unavailable("the service is stopping"));
     };
     let status = if ok { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };

@@ -14,6 +14,7 @@ pub(crate) mod context;
 mod dates;
 mod definitions;
 mod finish;
+pub(crate) mod guards;
 mod lists;
 mod locations;
 mod lookups;
@@ -46,6 +47,7 @@ use crate::diagnostics::{Report, SourceFile};
 
 use definitions::Definitions;
 use finish::CheckedParts;
+use guards::ShrunkList;
 use lists::OpenLists;
 use raw_table::RawTable;
 use reporter::Reporter;
@@ -62,6 +64,7 @@ pub(super) struct Checked {
     pub(super) table: RuleSet,
     pub(super) tests: Vec<Test>,
     pub(super) locations: RuleLocations,
+    pub(super) shrunk_lists: Vec<ShrunkList>,
 }
 
 /// Checks a table. Problems go into the report; with errors, the returned table must not be used.
@@ -79,7 +82,8 @@ pub(super) fn check(
     let rules = RuleChecker::new(context, &mut definitions, &mut lists, reporter);
     let mut rules = rules.check(&mut raw, progress);
     let filler = ListFiller { context, rules: &rules, definitions: &mut definitions, reporter };
-    let lists = filler.fill(lists, progress);
+    let mut lists = filler.fill(lists, progress);
+    let shrunk_lists = std::mem::take(&mut lists.shrunk);
     let origins = Origins::new(context);
     let outside = ScopeComparison::new(&rules, &lists.lists, origins, reporter).check();
     outside.into_iter().for_each(|rule| rules.invalid[rule] = true);
@@ -97,5 +101,5 @@ pub(super) fn check(
     lookups::warn_over_budget(&definitions, &rules, context, reporter);
     let parts = CheckedParts { definitions, lists, rules };
     let (table, locations) = parts.finish(files, context, reporter, progress);
-    Checked { table, tests, locations }
+    Checked { table, tests, locations, shrunk_lists }
 }

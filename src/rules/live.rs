@@ -41,6 +41,19 @@ pub struct LiveStatus {
     pub last_good_at: Option<Timestamp>,
     /// Files that have errors; the rule set in use has their last good version, if there is one.
     pub isolated: Vec<IsolatedFile>,
+    /// Lists of the rule set in use that keep their last good rows.
+    pub held_lists: Vec<HeldList>,
+}
+
+/// A list whose file lost more rows than it may, so its last good rows are in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldList {
+    /// Name of the list.
+    pub name: Box<str>,
+    /// Rows in use.
+    pub rows: usize,
+    /// Rows of the file.
+    pub rows_of_file: usize,
 }
 
 impl LiveStatus {
@@ -52,6 +65,7 @@ impl LiveStatus {
             last_error: None,
             last_good_at: None,
             isolated: Vec::new(),
+            held_lists: Vec::new(),
         }
     }
 }
@@ -102,6 +116,11 @@ impl LiveTable {
         let mut status = self.status();
         status.last_error = Some(errors);
         (status.last_good_at, status.isolated) = (last_good_at, isolated);
+    }
+
+    /// Notes which lists of the current rule set keep their last good rows.
+    pub(crate) fn note_held_lists(&self, held_lists: Vec<HeldList>) {
+        self.status().held_lists = held_lists;
     }
 
     fn status(&self) -> MutexGuard<'_, LiveStatus> {

@@ -46,6 +46,7 @@ impl Default for Counters {
             describe();
             gauge!("switchboard_credentials_reload_last_successful").set(1.0);
             gauge!("switchboard_rules_files_isolated").set(0.0);
+            gauge!("switchboard_lists_held").set(0.0);
             gauge!("switchboard_table_last_good").set(0.0);
             counter!("switchboard_panics_total")
         });
@@ -98,6 +99,10 @@ fn describe() {
         "Files of the rule table that have errors while the others are live"
     );
     describe_gauge!(
+        "switchboard_lists_held",
+        "Lists that lost more rows than they may, and keep their last good ones"
+    );
+    describe_gauge!(
         "switchboard_table_last_good",
         "Whether the service started with the last good rule table, which is still live: 1 or 0"
     );
@@ -142,6 +147,13 @@ impl Counters {
     pub fn files_isolated(&self, count: usize) {
         with_local_recorder(&self.recorder, || {
             gauge!("switchboard_rules_files_isolated").set(count as f64);
+        });
+    }
+
+    /// Sets the number of lists that keep their last good rows.
+    pub fn lists_held(&self, count: usize) {
+        with_local_recorder(&self.recorder, || {
+            gauge!("switchboard_lists_held").set(count as f64);
         });
     }
 

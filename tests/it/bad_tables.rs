@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use switchboard::reload;
-use switchboard::rules::CheckContext;
+use switchboard::rules::{CheckContext, PreviousList};
 
 use crate::rules::{table_codes, two_sources};
 use crate::support::app;
@@ -22,7 +22,11 @@ const MIN_CASES: usize = 150;
 pub(crate) fn context() -> CheckContext {
     CheckContext {
         now: "2026-11-21T12:00:00Z".parse().expect("a time"),
-        filled_lists: vec!["regulars".into()],
+        previous_lists: vec![PreviousList {
+            name: "regulars".into(),
+            rows: 4,
+            ..Default::default()
+        }],
         ..two_sources()
     }
 }

@@ -29,6 +29,7 @@ mod forwarding;
 mod full_disk;
 mod help_texts;
 mod left_out;
+mod list_guards;
 mod lists;
 mod lookups;
 mod matching;

@@ -27,19 +27,19 @@ use crate::support::app::{self, App, NOW_MS, SETTINGS, load_settings};
 use crate::support::wait::{self, DEADLINE};
 
 /// A service with a table on disk and a reloader.
-struct Live {
-    app: Arc<App>,
-    reload_handle: ReloadHandle,
+pub(crate) struct Live {
+    pub(crate) app: Arc<App>,
+    pub(crate) reload_handle: ReloadHandle,
     stop: CancellationToken,
 }
 
 #[track_caller]
-fn live(path: &Path, poll: Option<Duration>) -> Live {
+pub(crate) fn live(path: &Path, poll: Option<Duration>) -> Live {
     let (settings, report) = load_settings(SETTINGS, Purpose::Serve);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let context = settings.check_context();
     let loaded = reload::load(path, &context, false, &mut |_| {}).expect("a table");
-    let rules::LoadedTable { table, report, files, .. } = loaded;
+    let rules::LoadedTable { table, report, files, snapshot, .. } = loaded;
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
     let app = Arc::new(Switchboard::new(settings.sources, table, clock));
@@ -47,6 +47,7 @@ fn live(path: &Path, poll: Option<Duration>) -> Live {
         RulesSettings { path: path.to_owned(), poll, last_good: None, isolate: false };
     let (reloader, reload_handle) =
         Reloader::new(app.clone(), rules_settings, context, files, None);
+    let reloader = reloader.keeping(snapshot, true);
     let stop = CancellationToken::new();
     tokio::spawn(reloader.run(stop.clone()));
     let app = App {
@@ -60,7 +61,7 @@ fn live(path: &Path, poll: Option<Duration>) -> Live {
 const POLL: Duration = Duration::from_millis(20);
 
 impl Live {
-    async fn reload(&self) -> Reloaded {
+    pub(crate) async fn reload(&self) -> Reloaded {
         self.reload_handle.reload().await.expect("the reloader is running")
     }
 
@@ -94,19 +95,19 @@ impl Live {
         self.metric("switchboard_reload_last_successful").await == 1
     }
 
-    async fn metric(&self, name: &str) -> u64 {
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
         let text = self.app.metrics().await;
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name}: {text}"))
     }
 
-    async fn admin(&self, request: Request<Body>) -> (StatusCode, Value) {
+    pub(crate) async fn admin(&self, request: Request<Body>) -> (StatusCode, Value) {
         let response = self.app.admin.clone().oneshot(request).await.unwrap();
         let answer = app::collect(response).await;
         (answer.status, answer.json())
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let (status, body) = self.admin(Request::get(path).body(Body::empty()).unwrap()).await;
         assert_eq!(status, StatusCode::OK, "{body}");
         body

@@ -23,8 +23,30 @@ pub struct CheckContext {
     pub requires_secrets: bool,
     /// Why the caller's history is always unknown, if it is.
     pub no_history: Option<&'static str>,
-    /// Lists of the previous table that were not empty.
-    pub filled_lists: Vec<Box<str>>,
+    /// Lists of the previous table.
+    pub previous_lists: Vec<PreviousList>,
+    /// Lists are taken as they are, however much they shrank.
+    pub takes_shrunk_lists: bool,
+}
+
+impl CheckContext {
+    /// Returns the list of the previous table with this name.
+    pub(crate) fn previous_list(&self, name: &str) -> Option<&PreviousList> {
+        self.previous_lists.iter().find(|list| *list.name == *name)
+    }
+}
+
+/// A list of the previous table.
+#[derive(Debug, Clone, Default)]
+pub struct PreviousList {
+    /// Name.
+    pub name: Box<str>,
+    /// Number of rows.
+    pub rows: usize,
+    /// Hash of the file; `None` if the rows were in the rule table.
+    pub digest: Option<[u8; 32]>,
+    /// Path of the file.
+    pub file: Option<Box<str>>,
 }
 
 /// A source, as far as it concerns rules.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::guards::ListGuard;
 use super::raw_table::RawTable;
 use super::reporter::{LISTS, Reporter};
 use super::values;
@@ -44,6 +45,7 @@ pub(super) struct OpenList {
     pub(super) text_columns: BTreeSet<usize>,
     /// Entries of `where` on columns of the list.
     pub(super) where_uses: Vec<WhereUse>,
+    pub(super) guard: ListGuard,
     pub(super) source: ListSource,
 }
 
@@ -71,6 +73,8 @@ pub(super) struct NameColumn {
 pub(super) enum ListSource {
     Inline(Vec<Spanned<String>>),
     File(Box<ListFile>),
+    /// The file cannot be read or has no columns, which has been reported.
+    Unreadable(PathBuf),
     /// The definition is invalid, which has been reported.
     Invalid,
 }
@@ -87,7 +91,7 @@ impl OpenList {
     /// Returns the names of the columns, or `None` if the list is invalid, which has been reported.
     pub(super) fn columns(&self) -> Option<&[String]> {
         match self.source {
-            ListSource::Invalid => None,
+            ListSource::Invalid | ListSource::Unreadable(_) => None,
             ListSource::Inline(_) | ListSource::File(_) => Some(&self.columns),
         }
     }
@@ -188,10 +192,11 @@ impl ListOpener<'_, '_> {
         let location = self.reporter.location(&name.span);
         let own = raw.country.as_ref().and_then(|country| values::country(country, self.reporter));
         let country = own.or(self.country);
+        let guard = ListGuard::new(&raw, self.reporter);
         let source = self.source(raw).unwrap_or(ListSource::Invalid);
         let columns = match &source {
             ListSource::File(file) => file.rows.columns.clone(),
-            ListSource::Inline(_) | ListSource::Invalid => Vec::new(),
+            ListSource::Inline(_) | ListSource::Unreadable(_) | ListSource::Invalid => Vec::new(),
         };
         self.opened.open.push(OpenList {
             id,
@@ -202,23 +207,34 @@ impl ListOpener<'_, '_> {
             name_columns: Vec::new(),
             text_columns: BTreeSet::new(),
             where_uses: Vec::new(),
+            guard,
             source,
         });
     }
 
     fn source(&mut self, raw: RawList) -> Option<ListSource> {
+        let of_files = [
+            ("max_shrink", raw.max_shrink.as_ref().map(|key| &key.span)),
+            ("min_rows", raw.min_rows.as_ref().map(|key| &key.span)),
+            ("bad_rows", raw.bad_rows.as_ref().map(|key| &key.span)),
+            ("column", raw.columns.first().map(|key| &key.span)),
+        ];
+        let of_files = of_files.into_iter().filter_map(|(key, span)| Some((key, span?)));
         let (span, message, help) = match (raw.numbers, raw.file) {
             _ if raw.invalid => return None,
             (Some(numbers), None) => {
-                if let Some(column) = raw.columns.first() {
-                    let message = "`column` requires a list with a `file`".to_owned();
-                    self.reporter.error("list-form", &column.span, message);
+                for (key, span) in of_files {
+                    let message = format!("`{key}` requires a list with a `file`");
+                    self.reporter.error("list-form", span, message);
                 }
                 return Some(ListSource::Inline(numbers));
             }
             (None, Some(file)) => {
-                let file = self.file(&file, &raw.columns)?;
-                return Some(ListSource::File(Box::new(file)));
+                let path = self.resolve_path(&file.value);
+                return Some(match self.file(&file, &raw.columns) {
+                    Some(file) => ListSource::File(Box::new(file)),
+                    None => ListSource::Unreadable(path),
+                });
             }
             (Some(_), Some(file)) => {
                 let message = "a list has either `numbers` or a `file`".to_owned();

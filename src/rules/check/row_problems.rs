@@ -39,6 +39,11 @@ impl RowProblem {
     }
 }
 
+/// Returns the problem of a row that is left out.
+fn of_skipped_row(problem: Problem) -> Problem {
+    Problem { message: format!("{}; the row is skipped", problem.message), ..problem }
+}
+
 /// The first problems of rows, and the number of all.
 pub(super) struct RowProblems {
     severity: Severity,
@@ -47,17 +52,31 @@ pub(super) struct RowProblems {
     count: usize,
     /// Code, words and number of those that are repeated.
     repeated: Vec<(&'static str, &'static str, usize)>,
+    /// The rows are left out: only the first one is shown, and all others are read.
+    are_skipped: bool,
 }
 
 impl RowProblems {
     pub(super) fn new(severity: Severity) -> RowProblems {
-        RowProblems { severity, first: Vec::new(), count: 0, repeated: Vec::new() }
+        RowProblems {
+            severity,
+            first: Vec::new(),
+            count: 0,
+            repeated: Vec::new(),
+            are_skipped: false,
+        }
+    }
+
+    /// Creates the problems of rows that are left out.
+    pub(super) fn of_skipped_rows() -> RowProblems {
+        RowProblems { are_skipped: true, ..RowProblems::new(Severity::Warning) }
     }
 
     pub(super) fn push(&mut self, row: &CsvRow<'_>, problem: RowProblem) {
-        let Some(what) = problem.repeated else {
+        let limit = if self.are_skipped { 1 } else { MAX_REPORTED_ROWS };
+        let Some(what) = problem.repeated.filter(|_| !self.are_skipped) else {
             self.count += 1;
-            if self.shown() < MAX_REPORTED_ROWS {
+            if self.shown() < limit {
                 self.first.push((row.line, row.offset, problem));
             }
             return;
@@ -79,7 +98,7 @@ impl RowProblems {
 
     /// Returns whether there are so many that the rest of the file need not be read.
     pub(super) fn are_too_many(&self) -> bool {
-        self.count >= MAX_BAD_ROWS
+        self.count >= MAX_BAD_ROWS && !self.are_skipped
     }
 
     /// Returns the number of problems with their lines, apart from repeated ones.
@@ -91,18 +110,20 @@ impl RowProblems {
     pub(super) fn report(self, file: &mut ListFile, list: &Location, report: &mut Report) {
         let more = self.count - self.shown();
         let rest = if self.are_too_many() { ", and the rest is not read" } else { "" };
-        let RowProblems { severity, first, repeated, .. } = self;
+        let RowProblems { severity, first, repeated, are_skipped, .. } = self;
         let path = &file.path;
         let last_code = first.last().map(|(.., last)| last.problem.code);
         for (line, offset, RowProblem { problem, cell, .. }) in first {
             let (skipped, text) = file.rows.line_at(offset).unwrap_or_default();
             let span = cell_span(&text, &cell);
+            let problem = if are_skipped { of_skipped_row(problem) } else { problem };
             let file = Arc::new(SourceFile::excerpt(path, line + skipped, text));
             report.push(severity, Some(Location { file, span }), problem);
         }
         if let (Some(code), 1..) = (last_code, more) {
             let verb = match severity {
                 Severity::Error => "have errors",
+                Severity::Warning | Severity::Note if are_skipped => "have errors, and are skipped",
                 Severity::Warning | Severity::Note => "have warnings",
             };
             let message = format!("{more} more rows of {path} {verb}{rest}");

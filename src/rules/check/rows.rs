@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use super::agent_ids;
 use super::agents::Agents;
 use super::definitions::Definitions;
+use super::guards::ShrunkList;
 use super::lists::{ListFile, ListSource, NameColumn, NameKind, OpenList, OpenLists};
 use super::reporter::Reporter;
 use super::row_problems::{RowProblem, RowProblems};
@@ -36,6 +38,7 @@ pub(super) struct FilledLists {
     pub(super) digests: Vec<[u8; 32]>,
     /// Lists that no rule uses, with the locations of their names.
     pub(super) unused: Vec<(ListId, Location)>,
+    pub(super) shrunk: Vec<ShrunkList>,
 }
 
 /// Fills the lists that checked rules refer to.
@@ -72,12 +75,19 @@ impl ListFiller<'_, '_> {
     ) -> FilledLists {
         let OpenLists { mut lists, mut open } = open_lists;
         let mut digests = vec![[0; 32]; open.len()];
+        let mut shrunk = Vec::new();
         for (list, digest) in open.iter_mut().zip(&mut digests) {
             match std::mem::replace(&mut list.source, ListSource::Invalid) {
                 ListSource::Inline(numbers) => self.add_numbers(list, &numbers, &mut lists),
                 ListSource::File(mut file) => {
                     self.add_rows(list, &mut file, &mut lists, progress);
                     *digest = file.rows.digest();
+                    lists.set_digest(list.id, *digest, list.guard.limits_rows());
+                    shrunk.extend(self.check_guard(list, &file.path, &lists));
+                }
+                ListSource::Unreadable(path) => {
+                    shrunk.extend(self.unreadable(list, path, &lists));
+                    continue;
                 }
                 ListSource::Invalid => continue,
             }
@@ -96,7 +106,7 @@ impl ListFiller<'_, '_> {
         }
         let unused = open.into_iter().filter(|list| !list.used);
         let unused = unused.map(|list| (list.id, list.location)).collect();
-        FilledLists { lists, digests, unused }
+        FilledLists { lists, digests, unused, shrunk }
     }
 
     fn add_numbers(&mut self, list: &OpenList, numbers: &[Spanned<String>], lists: &mut Lists) {
@@ -109,7 +119,9 @@ impl ListFiller<'_, '_> {
                     if let Some(Problem { code, message, help }) = whole {
                         self.reporter.warning(code, &number.span, message).maybe_help(help);
                     }
-                    if !lists.insert(list.id, &item, 0, std::iter::empty()) {
+                    let is_new = lists.insert(list.id, &item, 0, std::iter::empty());
+                    lists.count_row(list.id, is_new);
+                    if !is_new {
                         let message = format!("`{}` is in the list twice", number.value);
                         self.reporter.warning("duplicate-number", &number.span, message);
                     }
@@ -128,9 +140,12 @@ impl ListFiller<'_, '_> {
     ) {
         let location = list.location.clone();
         let ListFile { path, rows, number_columns } = file;
-        let mut target = RowTarget::new(list, rows, number_columns.clone(), lists);
-        let mut errors = RowProblems::new(Severity::Error);
+        let mut errors = match list.guard.skips_bad_rows {
+            true => RowProblems::of_skipped_rows(),
+            false => RowProblems::new(Severity::Error),
+        };
         let mut warnings = RowProblems::new(Severity::Warning);
+        let mut target = RowTarget::new(list, rows, number_columns.clone(), lists);
         let mut count = 0;
         let file_bytes = rows.file_bytes;
         let result = rows.for_each(|row| {
@@ -159,7 +174,9 @@ impl ListFiller<'_, '_> {
         if result.as_ref().is_err_and(list_rows::is_long_row) {
             let message = format!("the row has more than {MAX_ROW_BYTES} bytes");
             let help = "close the quote that opens in this row, or double it for a literal one";
-            errors.push_last(rows.last_row, RowProblem::row(message, help));
+            let mut last = RowProblems::new(Severity::Error);
+            last.push_last(rows.last_row, RowProblem::row(message, help));
+            last.report(file, &location, self.reporter.report);
         } else if let Err(error) = result {
             let message = format!("cannot read {path} to its end: {error}");
             self.reporter.report.error("no-file", Some(location.clone()), message);
@@ -173,7 +190,7 @@ impl ListFiller<'_, '_> {
 
     fn warn_if_emptied(&mut self, list: &OpenList, lists: &Lists) {
         let filled = lists.list(list.id);
-        let was_filled = self.context.filled_lists.contains(&filled.name);
+        let was_filled = self.context.previous_list(&filled.name).is_some_and(|list| list.rows > 0);
         if filled.size == 0 && was_filled {
             let message = format!("list `{}` is empty now", filled.name);
             self.reporter
@@ -181,6 +198,28 @@ impl ListFiller<'_, '_> {
                 .warning("list-emptied", Some(list.location.clone()), message)
                 .help("it had entries in the previous table");
         }
+    }
+
+    /// Reports a list that lost more rows than it may.
+    fn check_guard(&mut self, list: &OpenList, path: &str, lists: &Lists) -> Option<ShrunkList> {
+        let filled = lists.list(list.id);
+        let found = list.guard.problem(&filled.name, filled.rows, filled.digest, self.context);
+        let problem = found?;
+        let location = list.location.clone();
+        self.reporter.report.push(Severity::Error, Some(location.clone()), problem.clone());
+        let (name, rows) = (filled.name.clone(), filled.rows);
+        Some(ShrunkList { name, file: path.into(), rows, location, problem })
+    }
+
+    /// Returns a list with a guard whose file cannot be read, which has been reported: it lost all rows.
+    fn unreadable(&self, list: &OpenList, file: PathBuf, lists: &Lists) -> Option<ShrunkList> {
+        let name = lists.list(list.id).name.clone();
+        if !list.guard.limits_rows() || self.context.takes_shrunk_lists {
+            return None;
+        }
+        let message = format!("list `{name}` cannot be read from its file");
+        let problem = Problem::new("list-shrank", message);
+        Some(ShrunkList { name, file, rows: 0, location: list.location.clone(), problem })
     }
 
     /// Warns of agents that a column names, itself or by a split, and that have no id at the platform of a
@@ -289,14 +328,16 @@ impl<'l> RowTarget<'l> {
     /// Adds the entries of a row, all with the same cells. Returns problems that only deserve a warning.
     fn add_items(&mut self, items: &[(&str, Item)], line: u32, cells: &[&str]) -> Vec<RowProblem> {
         let mut warnings = Vec::new();
-        let mut known = None;
+        let (mut known, mut is_new) = (None, false);
         for (text, item) in items {
-            if !self.lists.insert(self.list.id, item, line, cells.iter().copied()) {
-                known = known.or(Some(*text));
+            match self.lists.insert(self.list.id, item, line, cells.iter().copied()) {
+                true => is_new = true,
+                false => known = known.or(Some(*text)),
             }
             let whole = prefix_of(item).and_then(|prefix| whole_countries(prefix, text));
             warnings.extend(whole.map(|problem| RowProblem::cell(problem, text)));
         }
+        self.lists.count_row(self.list.id, is_new);
         let clauses = self.list.where_uses.iter_mut();
         let problems = clauses.filter_map(|clause| clause.add_row(cells));
         warnings.extend(problems.map(|(problem, cell)| {

@@ -15,11 +15,14 @@ use crate::rules::model::condition::Number;
 use crate::schema::toml_table;
 use parse::{Entry, Header, TableKeys, TomlReader, TomlTable};
 use value_types::{
-    Agents, Arms, Boolean, Channel, Channels, DateRanges, Integer, LiteralTrue, Metadata,
+    Agents, Arms, BadRows, Boolean, Channel, Channels, DateRanges, Integer, LiteralTrue, Metadata,
     NamedTables, NonEmpty, NumberList, OpeningTimes, OptionalStrings, OutcomeName, Percent,
-    Platform, Platforms, RejectReason, StringTable, Strings, SubTable, Tables, Text, Timestamp,
-    ValueType, Variables, WhereTable,
+    Platform, Platforms, RejectReason, Share, StringTable, Strings, SubTable, Tables, Text,
+    Timestamp, ValueType, Variables, WhereTable,
 };
+
+/// Largest `min_rows` of a list.
+pub(crate) const MAX_LIST_ROWS: i64 = 100_000_000;
 
 /// A value and the bytes of the file that hold it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -116,6 +119,15 @@ toml_table! {
         /// Country in whose form the numbers without `+` are written: `"US"`. Default: the `country` of
         /// the rule table.
         country: NonEmpty,
+        /// Largest part of its rows that a `file` may lose in a reload: `"50%"`. If it loses more, its
+        /// last good rows stay, and the rest of the table goes live.
+        max_shrink: Share,
+        /// Smallest number of rows of a `file`. With fewer rows in a reload, its last good rows stay, and
+        /// the rest of the table goes live; at start, fewer rows are an error.
+        min_rows: Integer<1, MAX_LIST_ROWS>,
+        /// What a row with an error means: `"strict"` refuses the whole table, `"skip"` leaves the row out
+        /// with a warning. Default: `"strict"`.
+        bad_rows: BadRows,
     }
     header {
         name: Spanned<String>,
@@ -543,7 +555,13 @@ fn numbers_or_file(schema: &mut Value) {
         { "required": ["file"], "not": { "required": ["numbers"] } },
         {
             "required": ["numbers"],
-            "not": { "anyOf": [{ "required": ["file"] }, { "required": ["column"] }] },
+            "not": { "anyOf": [
+                { "required": ["file"] },
+                { "required": ["column"] },
+                { "required": ["max_shrink"] },
+                { "required": ["min_rows"] },
+                { "required": ["bad_rows"] },
+            ] },
         },
     ]);
 }

@@ -57,12 +57,25 @@ pub struct List {
     pub name: Box<str>,
     /// Number of distinct entries.
     pub size: usize,
+    /// Number of rows with an entry of their own.
+    pub rows: usize,
+    /// Hash of the file; none if the rows are in the rule table.
+    pub digest: Option<[u8; 32]>,
+    /// The list may not lose any number of rows.
+    pub is_guarded: bool,
     /// File of the rows; none if they are in the rule table.
     file: Option<Box<str>>,
     columns: Vec<Box<str>>,
     /// For each row the number of its line in four bytes, and its kept cells, each preceded by its
     /// length.
     cells: Vec<u8>,
+}
+
+impl List {
+    /// Returns the path of the file of the rows.
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
+    }
 }
 
 /// Bytes of a line number.
@@ -328,8 +341,22 @@ impl Lists {
         let id = ListId(self.lists.len() as u32);
         let (columns, cells) = (Vec::new(), Vec::new());
         let file = file.map(Box::from);
-        self.lists.push(List { name: name.into(), size: 0, file, columns, cells });
+        let (digest, is_guarded) = (None, false);
+        let name = name.into();
+        let (size, rows) = (0, 0);
+        self.lists.push(List { name, size, rows, digest, is_guarded, file, columns, cells });
         id
+    }
+
+    /// Notes the hash of a list's file, and whether its number of rows is guarded.
+    pub(crate) fn set_digest(&mut self, list: ListId, digest: [u8; 32], is_guarded: bool) {
+        let list = &mut self.lists[list.index()];
+        (list.digest, list.is_guarded) = (Some(digest), is_guarded);
+    }
+
+    /// Counts a row that has been inserted, if an entry of it is new.
+    pub(crate) fn count_row(&mut self, list: ListId, is_new: bool) {
+        self.lists[list.index()].rows += usize::from(is_new);
     }
 
     /// Keeps a column that a rule uses. Must be called before the first row is inserted.

@@ -90,6 +90,12 @@ value_types! {
         |entry| entry.percent()
     }
 
+    /// A share such as `"50%"`.
+    Share -> RawText { json!({ "type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$" }), |entry| entry.text() }
+
+    /// What a row with an error means.
+    BadRows -> RawText { one_of(&["strict", "skip"]), |entry| entry.text() }
+
     /// A channel.
     Channel -> RawText { one_of(&CHANNELS), |entry| entry.text() }
 

@@ -1,0 +1,121 @@
+//! Guards of a list against files that lost rows: `max_shrink` and `min_rows`.
+
+use std::path::PathBuf;
+
+use super::reporter::Reporter;
+use crate::diagnostics::{Location, Problem};
+use crate::rules::CheckContext;
+use crate::rules::load::raw::{MAX_LIST_ROWS, RawList, Spanned};
+
+const BAD_GUARD: &str = "bad-guard";
+
+/// How many rows a list may lose, and what becomes of rows with errors.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct ListGuard {
+    /// Largest share of its rows that the list may lose, from 0 to 1.
+    max_shrink: Option<f64>,
+    min_rows: Option<usize>,
+    /// Rows with errors are left out.
+    pub(super) skips_bad_rows: bool,
+}
+
+/// A list whose file lost more rows than its guard allows.
+#[derive(Debug, Clone)]
+pub struct ShrunkList {
+    /// Name of the list.
+    pub name: Box<str>,
+    /// Path of the file.
+    pub file: PathBuf,
+    /// Rows of the file.
+    pub rows: usize,
+    /// Location of the name.
+    pub(crate) location: Location,
+    /// What the guard found.
+    pub(crate) problem: Problem,
+}
+
+impl ListGuard {
+    /// Checks the keys of a list.
+    pub(super) fn new(raw: &RawList, reporter: &mut Reporter<'_>) -> ListGuard {
+        let max_shrink = raw.max_shrink.as_ref().and_then(|text| share(text, reporter));
+        let min_rows = raw.min_rows.as_ref().and_then(|rows| min_rows(rows, reporter));
+        let skips_bad_rows = match raw.bad_rows.as_ref().map(|word| (&*word.value, &word.span)) {
+            None | Some(("strict", _)) => false,
+            Some(("skip", _)) => true,
+            Some((word, span)) => {
+                let message = format!("`{word}` is not allowed as `bad_rows`");
+                let help = "write bad_rows = \"skip\" or bad_rows = \"strict\"";
+                reporter.error(BAD_GUARD, span, message).help(help);
+                false
+            }
+        };
+        ListGuard { max_shrink, min_rows, skips_bad_rows }
+    }
+
+    /// Returns whether the list may not lose any number of rows.
+    pub(super) fn limits_rows(&self) -> bool {
+        self.max_shrink.is_some() || self.min_rows.is_some()
+    }
+
+    /// Returns what is wrong with the number of rows of a list. What the previous table has read from the
+    /// same file is always allowed: an operator took it, or it was there at the start.
+    pub(super) fn problem(
+        &self,
+        name: &str,
+        rows: usize,
+        digest: Option<[u8; 32]>,
+        context: &CheckContext,
+    ) -> Option<Problem> {
+        let previous = context.previous_list(name);
+        let is_known = digest.is_some() && previous.is_some_and(|list| list.digest == digest);
+        if context.takes_shrunk_lists || is_known {
+            return None;
+        }
+        let noun = if rows == 1 { "row" } else { "rows" };
+        let before = previous.map_or(0, |list| list.rows);
+        if let Some(max_shrink) = self.max_shrink {
+            let least = before as f64 * (1.0 - max_shrink);
+            // A product of decimals can be a little more than the whole number that is meant.
+            if (rows as f64) < least - 1e-6 {
+                let percent = 100.0 * max_shrink;
+                let message = format!(
+                    "list `{name}` has {rows} {noun} and had {before}; it may lose {percent}% at once"
+                );
+                return Some(Problem::new("list-shrank", message).help(TAKE_IT));
+            }
+        }
+        let min_rows = self.min_rows.filter(|min_rows| rows < *min_rows)?;
+        let message = format!("list `{name}` has {rows} {noun}; it must have at least {min_rows}");
+        let help = match previous {
+            Some(_) => TAKE_IT,
+            None => "complete the file, or lower min_rows",
+        };
+        Some(Problem::new("list-too-small", message).help(help))
+    }
+}
+
+/// How an operator takes a list that shrank on purpose.
+const TAKE_IT: &str = "if this is right, `POST /reload?force=true` takes the list as it is";
+
+/// Returns a share such as `50%`, from 0 to 1.
+fn share(text: &Spanned<String>, reporter: &mut Reporter<'_>) -> Option<f64> {
+    let percent = text.value.trim().strip_suffix('%').map(str::trim_end);
+    let percent = percent.and_then(|percent| percent.parse::<f64>().ok());
+    let found = percent.filter(|percent| (0.0..100.0).contains(percent));
+    if found.is_none() {
+        let message = format!("`{}` is not a share that a list may lose", text.value);
+        let help = "write max_shrink = \"50%\", from 0% to less than 100%";
+        reporter.error(BAD_GUARD, &text.span, message).help(help);
+    }
+    found.map(|percent| percent / 100.0)
+}
+
+fn min_rows(rows: &Spanned<i64>, reporter: &mut Reporter<'_>) -> Option<usize> {
+    let found = usize::try_from(rows.value).ok();
+    let found = found.filter(|_| (1..=MAX_LIST_ROWS).contains(&rows.value));
+    if found.is_none() {
+        let message = format!("min_rows is {}; it must be from 1 to {MAX_LIST_ROWS}", rows.value);
+        reporter.error(BAD_GUARD, &rows.span, message);
+    }
+    found
+}
