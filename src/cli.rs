@@ -11,6 +11,7 @@ mod health;
 mod http_client;
 mod init;
 mod input;
+mod live_lists;
 mod man;
 mod output;
 mod progress;
@@ -33,7 +34,9 @@ use crate::domain::call::{Channel, Fields};
 use crate::domain::party::Party;
 use crate::explain::select_source;
 use crate::reload;
-use crate::rules::{CheckContext, FileStamp, LoadedTable, RuleSet, Snapshot};
+use crate::rules::{
+    CheckContext, FileStamp, LoadedTable, Progress, Replacements, RuleSet, Snapshot,
+};
 use crate::settings;
 use crate::settings::{Inputs, LoadedSettings, Purpose, SettingValues, Settings};
 use crate::source::Source;
@@ -171,10 +174,16 @@ fn load_inputs(inputs: &Inputs) -> anyhow::Result<LoadedSettings> {
 }
 
 /// Loads a rule table and runs its tests. Shows progress on a terminal.
-fn load_rules(
+fn load_rules(path: &Path, context: CheckContext, coverage: bool) -> anyhow::Result<LoadedTable> {
+    load_rules_with(path, context, coverage, &Replacements::default())
+}
+
+/// Loads a rule table like [`load_rules`], with some files in another version than the one on disk.
+fn load_rules_with(
     path: &Path,
     mut context: CheckContext,
     coverage: bool,
+    replaced: &Replacements,
 ) -> anyhow::Result<LoadedTable> {
     #[expect(clippy::disallowed_methods, reason = "`check` warns of dates in the past")]
     let now = Timestamp::now();
@@ -183,7 +192,8 @@ fn load_rules(
         return Ok(reload::load_text(input::STDIN, input::stdin_text()?, &context, coverage));
     }
     let mut progress = progress::ProgressLine::default();
-    let loaded = reload::load(path, &context, coverage, &mut |step| progress.show_load(step));
+    let mut show = |step: Progress<'_>| progress.show_load(step);
+    let loaded = reload::load_with(path, &context, coverage, replaced, &mut show);
     progress.clear();
     let mut loaded = loaded?;
     if loaded.table.is_none()
@@ -205,11 +215,15 @@ struct SettingsAndRules {
     origin: (Vec<FileStamp>, SettingValues),
 }
 
-fn load_settings_and_rules(inputs: &Inputs, coverage: bool) -> anyhow::Result<SettingsAndRules> {
+fn load_settings_and_rules(
+    inputs: &Inputs,
+    coverage: bool,
+    replaced: &Replacements,
+) -> anyhow::Result<SettingsAndRules> {
     let LoadedSettings { settings, rules, mut report, files, values } = load_inputs(inputs)?;
     let context = settings.as_ref().map(Settings::check_context).unwrap_or_default();
     let mut loaded_rules = None;
-    match rules.map(|path| load_rules(&path, context, coverage)) {
+    match rules.map(|path| load_rules_with(&path, context, coverage, replaced)) {
         Some(Ok(mut loaded)) => {
             report.append(std::mem::take(&mut loaded.report));
             loaded_rules = Some(loaded);
@@ -237,7 +251,7 @@ struct LoadedOk {
 /// Loads settings and rules. Prints errors to standard error and returns `None`.
 fn load_without_errors(inputs: &Inputs) -> anyhow::Result<Option<LoadedOk>> {
     let SettingsAndRules { settings, rules, report, origin } =
-        load_settings_and_rules(inputs, false)?;
+        load_settings_and_rules(inputs, false, &Replacements::default())?;
     let report = output::without_asides(report.without_notes(), false);
     let mut stderr = std::io::stderr();
     if inputs.purpose == Purpose::Inspect && report.error_count() == 0 && report.warning_count() > 0

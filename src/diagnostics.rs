@@ -331,6 +331,14 @@ impl Report {
         self.warnings = self.count_kept(Severity::Warning);
     }
 
+    /// Turns errors into warnings.
+    pub fn lower_errors(&mut self) {
+        let errors = self.diagnostics.iter_mut();
+        let errors = errors.filter(|diagnostic| diagnostic.severity == Severity::Error);
+        errors.for_each(|diagnostic| diagnostic.severity = Severity::Warning);
+        self.warnings += std::mem::take(&mut self.errors);
+    }
+
     /// Appends the diagnostics of another report.
     pub fn append(&mut self, other: Report) {
         let more_errors = other.errors - other.count_kept(Severity::Error);

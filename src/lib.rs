@@ -53,6 +53,7 @@ pub mod pipeline;
 
 pub mod authenticate;
 pub mod dialect;
+pub mod live_lists;
 pub mod lookup;
 pub mod records;
 pub mod reload;

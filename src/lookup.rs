@@ -6,8 +6,8 @@
 
 mod breaker;
 mod history;
-mod http;
-mod sql;
+pub(crate) mod http;
+pub(crate) mod sql;
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -57,7 +57,7 @@ pub struct LookupService {
 pub fn describe_question(lookup: &Lookup, call: &Call<'_>) -> Option<String> {
     match &lookup.backend {
         LookupBackend::Http(http) => {
-            let request = HttpRequest::new(http, call, &HiddenSecrets).ok()?;
+            let request = HttpRequest::new(http, Some(call), &HiddenSecrets).ok()?;
             Some(format!("{} {}", request.method.as_str(), request.url))
         }
         LookupBackend::Sql(sql) => {
@@ -111,7 +111,7 @@ impl Outcome {
 
 /// Reason for which there is no question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum NoRequest {
+pub(crate) enum NoRequest {
     /// The request needs a value that this call does not have.
     UnknownValue,
     /// A value of the call would change the meaning of the request.
@@ -121,15 +121,21 @@ enum NoRequest {
 }
 
 impl NoRequest {
+    /// Returns the reason in words.
+    pub(crate) fn problem(self) -> &'static str {
+        match self {
+            NoRequest::UnknownValue => "a value of the request is unknown",
+            NoRequest::UnsafeValue => "a value does not fit into the request",
+            NoRequest::MissingSecret => "a secret of the request is missing",
+        }
+    }
+
     fn answer(self) -> LookupAnswer {
-        let (state, problem) = match self {
-            NoRequest::UnknownValue => (LookupState::NotAsked, "a value of the request is unknown"),
-            NoRequest::UnsafeValue => {
-                (LookupState::NotAsked, "a value does not fit into the request")
-            }
-            NoRequest::MissingSecret => (LookupState::Failed, "a secret of the request is missing"),
+        let state = match self {
+            NoRequest::UnknownValue | NoRequest::UnsafeValue => LookupState::NotAsked,
+            NoRequest::MissingSecret => LookupState::Failed,
         };
-        LookupAnswer { problem: Some(problem.into()), ..LookupAnswer::unknown(state) }
+        LookupAnswer { problem: Some(self.problem().into()), ..LookupAnswer::unknown(state) }
     }
 }
 
@@ -288,7 +294,7 @@ impl Asker {
                 Err(_) => System::Broken("TLS cannot be set up"),
             },
             LookupBackend::Sql(sql) => match secrets.secret(&sql.database) {
-                Some(url) => match SqlPool::new(&url, &lookup) {
+                Some(url) => match SqlPool::new(&url, lookup.max_concurrent, lookup.timeout) {
                     Ok(pool) => System::Sql(pool),
                     Err(problem) => System::Broken(problem),
                 },
@@ -307,7 +313,9 @@ impl Asker {
 
     fn question(&self, call: &Call<'_>, secrets: &dyn SecretSource) -> Result<Question, NoRequest> {
         match &self.lookup.backend {
-            LookupBackend::Http(http) => HttpRequest::new(http, call, secrets).map(Question::Http),
+            LookupBackend::Http(http) => {
+                HttpRequest::new(http, Some(call), secrets).map(Question::Http)
+            }
             LookupBackend::Sql(sql) => sql::parameters(sql, call).map(Question::Sql),
         }
     }

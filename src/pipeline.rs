@@ -27,6 +27,7 @@ use crate::domain::decision::{Decision, KeepReason, LeftOut, Outcome};
 use crate::domain::facts::{Facts, LookupAnswers};
 use crate::domain::party::ReadingCounts;
 use crate::domain::secret::SecretSource;
+use crate::live_lists::LiveLists;
 use crate::lookup::{HistorySource, LookupRound, LookupService};
 use crate::records::{
     Committed, NewCall, NewEvent, NotStored, RecordedCall, Recorder, Redactor, Writer,
@@ -51,6 +52,7 @@ pub struct Switchboard {
     counters: Counters,
     recorder: Recorder,
     lookups: LookupService,
+    live_lists: LiveLists,
 }
 
 /// A source and its metrics.
@@ -121,14 +123,25 @@ impl Switchboard {
         let live_table = LiveTable::new(table, now);
         let dedup = DedupCache::default();
         let lookups = LookupService::new(counters.lookups.clone());
-        let app = Switchboard { sources, live_table, dedup, clock, counters, recorder, lookups };
+        let live_lists = LiveLists::default();
+        let app = Switchboard {
+            sources,
+            live_table,
+            dedup,
+            clock,
+            counters,
+            recorder,
+            lookups,
+            live_lists,
+        };
         app.prepare_lookups();
         (app, writer)
     }
 
     /// Sets where look-ups find the secrets to which they refer.
     pub fn with_secrets(mut self, secrets: Arc<dyn SecretSource>) -> Switchboard {
-        self.lookups.set_secrets(secrets);
+        self.lookups.set_secrets(secrets.clone());
+        self.live_lists.set_secrets(secrets);
         self
     }
 
@@ -181,6 +194,11 @@ impl Switchboard {
     /// Returns the look-ups.
     pub fn lookups(&self) -> &LookupService {
         &self.lookups
+    }
+
+    /// Returns the lists that live elsewhere.
+    pub fn live_lists(&self) -> &LiveLists {
+        &self.live_lists
     }
 
     /// Returns the current time.

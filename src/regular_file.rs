@@ -3,10 +3,10 @@
 //! Never opens a named pipe, which blocks until another process writes to it, nor a device, which may
 //! have no end. Symbolic links are followed.
 
-use std::fs::{self, File, FileType};
-use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::Path;
+use std::fs::{self, File, FileType, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
 /// Maximum size of a file of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,27 @@ pub(crate) fn open(path: &Path, limit: SizeLimit) -> io::Result<(File, u64)> {
     check_type(metadata.file_type())?;
     limit.check(metadata.len())?;
     Ok((File::open(path)?, metadata.len()))
+}
+
+/// Replaces a file, which a crash leaves either old or new, and creates its folder. Only its owner can read
+/// it.
+///
+/// # Errors
+/// Fails if the file cannot be written.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut beside = path.to_owned().into_os_string();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    File::open(folder)?.sync_all()
 }
 
 /// Reads a regular file.

@@ -7,6 +7,7 @@ mod credentials;
 mod hold;
 mod isolate;
 mod last_good;
+mod live;
 mod settle;
 
 use std::panic::AssertUnwindSafe;
@@ -68,7 +69,7 @@ pub fn load(
     coverage: bool,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<LoadedTable, ReadError> {
-    Ok(run_tests(rules::load(path, context, progress)?, coverage))
+    load_with(path, context, coverage, &Replacements::default(), progress)
 }
 
 /// Loads a table from a text, which `name` names in messages, and runs its tests like [`load`]. Files of
@@ -78,19 +79,29 @@ pub fn load_text(name: &str, text: String, context: &CheckContext, coverage: boo
 }
 
 /// Loads a table like [`load`], with some files in another version than the one on disk.
-fn load_with(
+///
+/// # Errors
+/// Returns an error when the files cannot be read.
+pub fn load_with(
     path: &Path,
     context: &CheckContext,
+    coverage: bool,
     replaced: &Replacements,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<LoadedTable, ReadError> {
-    Ok(run_tests(rules::load_except(path, context, replaced, progress)?, false))
+    Ok(run_tests(rules::load_except(path, context, replaced, progress)?, coverage))
 }
 
 /// Runs the tests of a loaded table, which has none afterwards if one fails.
 fn run_tests(mut loaded: LoadedTable, coverage: bool) -> LoadedTable {
     if let Some(table) = &loaded.table {
-        let reached = test_runner::run(table, &loaded.tests, &mut loaded.report);
+        let mut found = Report::default();
+        let reached = test_runner::run(table, &loaded.tests, &mut found);
+        if !loaded.missing_copies.is_empty() {
+            // The tests may need rows of a list that is empty until it is fetched.
+            found.lower_errors();
+        }
+        loaded.report.append(found);
         if coverage {
             test_runner::warn_untested(table, &reached, &loaded.locations, &mut loaded.report);
         }
@@ -103,6 +114,7 @@ fn run_tests(mut loaded: LoadedTable, coverage: bool) -> LoadedTable {
 pub use credentials::{CredentialStatus, Credentials};
 pub use isolate::{IsolatedLoad, load_isolated};
 pub use last_good::{LastGood, SavedTable};
+pub use live::keep_fresh;
 
 /// Result of a reload.
 #[derive(Debug, Clone)]
@@ -121,10 +133,11 @@ struct Request {
 }
 
 /// Handle to request reloads.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ReloadHandle {
     requests: mpsc::Sender<Request>,
     credentials: CredentialStatus,
+    app: Arc<Switchboard>,
 }
 
 impl ReloadHandle {
@@ -135,8 +148,9 @@ impl ReloadHandle {
     }
 
     /// Reloads the table like [`ReloadHandle::reload`], and takes lists as they are, however much they
-    /// shrank.
+    /// shrank. Lists that live elsewhere are fetched first.
     pub async fn force_reload(&self) -> Option<Reloaded> {
+        live::force_all(&self.app).await;
         self.request(true).await
     }
 
@@ -224,7 +238,7 @@ impl Reloader {
     /// credentials.
     pub fn new(
         app: Arc<Switchboard>,
-        RulesSettings { path, poll, last_good, isolate }: RulesSettings,
+        RulesSettings { path, poll, last_good, isolate, .. }: RulesSettings,
         context: CheckContext,
         files: Vec<FileStamp>,
         credentials: Option<Credentials>,
@@ -243,7 +257,8 @@ impl Reloader {
             credentials,
             retired: Vec::new(),
         };
-        let handle = ReloadHandle { requests: sender, credentials: status };
+        let handle =
+            ReloadHandle { requests: sender, credentials: status, app: loader.app.clone() };
         (Reloader { loader, poll, requests }, handle)
     }
 

@@ -18,6 +18,7 @@ use crate::diagnostics::{Report, SourceFile};
 pub use check::RuleLocations;
 pub use check::context::{CheckContext, PreviousList, Progress, SourceInfo};
 pub use check::guards::ShrunkList;
+pub use check::live_rows::{RowCount, count_rows};
 pub use live::HeldList;
 pub use load::files::{FileStamp, IsolatedFile, Replacements, Snapshot};
 pub use load::json_schema;
@@ -29,6 +30,7 @@ pub use model::index::{Index, PartyKeys};
 pub use model::lists::{
     Cell, Column, Item, List, ListId, Lists, ResolvedCall, ResolvedParty, Row, RowPlace, Side,
 };
+pub use model::live_list::LiveList;
 pub use model::lookup::{
     BodyNode, BreakerPolicy, HttpLookup, HttpMethod, Lookup, LookupBackend, SqlLookup,
 };
@@ -36,6 +38,7 @@ pub use model::object_template::ObjectTemplate;
 pub use model::pattern::{NumberMatcher, NumberPattern, Selector, matches_many, parse_party};
 pub use model::placeholder::InvalidTemplate;
 pub use model::request_template::{RequestPart, RequestTemplate, RequestValue};
+pub use model::row_limits::RowLimits;
 pub use model::sql_query::{NumberedQuery, QueryError};
 pub use model::template::{
     ColumnLookup, MAX_VALUE_BYTES, NoColumns, NoText, Template, TemplateContext,
@@ -77,6 +80,10 @@ pub struct LoadedTable {
     pub snapshot: Option<Snapshot>,
     /// Lists that lost more rows than they may, which are errors in the report.
     pub shrunk_lists: Vec<ShrunkList>,
+    /// Lists that live elsewhere.
+    pub live_lists: Vec<Arc<LiveList>>,
+    /// Those of them that have no copy on disk, and are empty.
+    pub missing_copies: Vec<Arc<LiveList>>,
 }
 
 /// The rule files could not be read.
@@ -161,5 +168,7 @@ fn check_texts(
         files: files.stamps,
         snapshot: files.snapshot,
         shrunk_lists: checked.shrunk_lists,
+        live_lists: checked.live_lists,
+        missing_copies: checked.missing_copies,
     }
 }

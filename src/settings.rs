@@ -129,6 +129,8 @@ pub struct RulesSettings {
     pub poll: Option<Duration>,
     /// File with a copy of the last table without errors; `None` if there is none.
     pub last_good: Option<PathBuf>,
+    /// Folder with the copies of lists that live elsewhere.
+    pub lists_dir: PathBuf,
     /// Files of the folder that have errors stay at their last good version, and the others go live.
     pub isolate: bool,
 }
@@ -162,6 +164,17 @@ impl RecordsSettings {
             }
             _ => None,
         }
+    }
+
+    /// Returns the default folder for copies of lists: beside the records, or else beside the rules.
+    fn lists_dir(&self, rules: &Path) -> PathBuf {
+        let beside = match &self.location {
+            RecordsLocation::Sqlite(path) => path,
+            RecordsLocation::Off | RecordsLocation::Memory | RecordsLocation::Postgres(_) => rules,
+        };
+        let mut path = beside.to_owned().into_os_string();
+        path.push(".lists");
+        path.into()
     }
 
     /// Returns settings that disable records.
@@ -332,6 +345,7 @@ impl Settings {
             environment: Some(self.secrets.names()),
             requires_secrets: self.requires_secrets,
             no_history,
+            lists_dir: Some(self.rules.lists_dir.clone()),
             ..CheckContext::default()
         }
     }

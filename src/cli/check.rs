@@ -4,13 +4,18 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::json;
 
+use super::input::is_stdin;
+use super::live_lists::{FetchedOnce, fetch_once};
 use super::output::{is_coloured, is_quiet, without_asides};
-use super::{ConfigFile, Exit, SettingsAndRules, describe, load_rules, load_settings_and_rules};
+use super::{
+    ConfigFile, Exit, SettingsAndRules, describe, load_rules_with, load_settings_and_rules,
+};
 use crate::diagnostics::Report;
-use crate::rules::{CheckContext, RuleSet};
-use crate::settings::Purpose;
+use crate::rules::{CheckContext, LoadedTable, Replacements, RuleSet};
+use crate::settings::{Inputs, LookupSecrets, Purpose};
 
 /// Report all errors and warnings at once, and run the tests of the rule table.
 ///
@@ -38,39 +43,52 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let (loaded, report) = match self.path.as_ref().or(self.rules.as_ref()) {
-            Some(path) => match load_rules(path, CheckContext::default(), self.coverage) {
-                Ok(mut loaded) => {
-                    let report = std::mem::take(&mut loaded.report);
-                    (Some(loaded), report)
-                }
-                Err(error) if self.json => {
-                    let diagnostics = Report::from_error("no-table", describe(&error)).to_json();
-                    let whole = json!({ "ok": false, "diagnostics": diagnostics });
-                    writeln!(std::io::stdout(), "{whole:#}")?;
-                    return Ok(Exit::Error);
-                }
-                Err(error) => return Err(error),
-            },
-            None => {
-                let SettingsAndRules { rules, report, .. } =
-                    load_settings_and_rules(&self.config.inputs(Purpose::Inspect), self.coverage)?;
-                (rules, report)
+        let inputs = self.config.inputs(Purpose::Inspect);
+        let checked = self.load(&inputs, &Replacements::default());
+        let (checked, fetched) = match checked {
+            // Standard input cannot be read twice.
+            Ok(checked) if self.path.as_deref().is_some_and(is_stdin) => {
+                (Ok(checked), FetchedOnce::default())
             }
+            Ok((loaded, report)) => {
+                let fetched =
+                    fetch_once(loaded.as_ref(), &LookupSecrets::new(&inputs.environment))?;
+                match fetched.has_texts() {
+                    true => (self.load(&inputs, &fetched.texts), fetched),
+                    false => (Ok((loaded, report)), fetched),
+                }
+            }
+            Err(error) => (Err(error), FetchedOnce::default()),
+        };
+        let (loaded, report) = match checked {
+            Ok(checked) => checked,
+            Err(error) if self.json => {
+                let diagnostics = Report::from_error("no-table", describe(&error)).to_json();
+                let whole = json!({ "ok": false, "diagnostics": diagnostics });
+                writeln!(std::io::stdout(), "{whole:#}")?;
+                return Ok(Exit::Error);
+            }
+            Err(error) => return Err(error),
         };
         let passed = report.error_count() == 0 && !(self.strict && report.warning_count() > 0);
         let report = without_asides(report, self.strict);
         let table = loaded.as_ref().and_then(|loaded| loaded.table.as_ref());
         let tests = loaded.as_ref().map_or(0, |loaded| loaded.tests.len());
+        let lists = loaded.as_ref().map(|loaded| loaded.live_lists.as_slice()).unwrap_or_default();
+        #[expect(clippy::disallowed_methods, reason = "the age of copies")]
+        let now = Timestamp::now();
         let mut stdout = std::io::stdout().lock();
         if self.json {
-            let whole = json!({
+            let mut whole = json!({
                 "ok": passed,
                 "rules": table.map(|table| table.rules.len()),
                 "tests": tests,
                 "fingerprint": table.map(|table| &table.fingerprint),
                 "diagnostics": report.to_json(),
             });
+            if !lists.is_empty() {
+                whole["live_lists"] = fetched.to_json(lists, now);
+            }
             writeln!(stdout, "{whole:#}")?;
         } else {
             if !report.diagnostics().is_empty() {
@@ -79,12 +97,33 @@ impl Check {
             if is_quiet() {
                 return Ok(if passed { Exit::Success } else { Exit::Failure });
             }
+            for line in fetched.describe(lists, now) {
+                writeln!(stdout, "{line}")?;
+            }
             let summary = table.map_or("no rule table".to_owned(), |table| summarize(table, tests));
             let (errors, warnings) = (report.error_count(), report.warning_count());
             let errors = plural(errors, "error");
             writeln!(stdout, "{summary}; {errors}, {}", plural(warnings, "warning"))?;
         }
         Ok(if passed { Exit::Success } else { Exit::Failure })
+    }
+}
+
+impl Check {
+    /// Loads the rules, with or without the settings.
+    fn load(
+        &self,
+        inputs: &Inputs,
+        replaced: &Replacements,
+    ) -> anyhow::Result<(Option<LoadedTable>, Report)> {
+        let Some(path) = self.path.as_ref().or(self.rules.as_ref()) else {
+            let SettingsAndRules { rules, report, .. } =
+                load_settings_and_rules(inputs, self.coverage, replaced)?;
+            return Ok((rules, report));
+        };
+        let mut loaded = load_rules_with(path, CheckContext::default(), self.coverage, replaced)?;
+        let report = std::mem::take(&mut loaded.report);
+        Ok((Some(loaded), report))
     }
 }
 

@@ -24,7 +24,9 @@ use crate::domain::secret::LiveSecret;
 use crate::http::{self, ConnectionLimits, PassedSockets, Transport, admin, public};
 use crate::pipeline::Switchboard;
 use crate::records::watch_for_other_instances;
-use crate::reload::{Credentials, ReloadHandle, Reloader, log_diagnostics, note_isolated};
+use crate::reload::{
+    Credentials, ReloadHandle, Reloader, keep_fresh, log_diagnostics, note_isolated,
+};
 use crate::rules::RuleSet;
 use crate::settings::{Inputs, Purpose, ServerSettings, Settings};
 use crate::source::Source;
@@ -59,7 +61,7 @@ impl Serve {
             let _context = runtime.enter();
             signal(SignalKind::hangup())?
         };
-        let Some(loaded) = start::load(&inputs, self.strict_start)? else {
+        let Some(loaded) = start::load(&inputs, self.strict_start, &runtime)? else {
             return Ok(Exit::Error);
         };
         let colour = is_coloured(&std::io::stdout());
@@ -108,10 +110,13 @@ impl Serve {
         let certificates = server.tls.clone();
         let credentials =
             Credentials::new(inputs, origin, app.clone(), admin_token.clone(), certificates);
+        let has_polling = rules.poll.is_some();
         let (reloader, reload_handle) =
             Reloader::new(app.clone(), rules, context, files, Some(credentials));
         let reloader = reloader.keeping(snapshot, is_last_good);
         tokio::spawn(reloader.run(stop.clone()));
+        let reload_lists = (!has_polling).then(|| reload_handle.clone());
+        tokio::spawn(keep_fresh(app.clone(), reload_lists, stop.clone()));
         tokio::spawn(reload_on_hangup(hangup, reload_handle.clone()));
         tokio::spawn(service_manager::report_alive());
         let router = admin::router(app.clone(), Some(reload_handle), admin_token);

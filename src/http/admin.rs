@@ -41,6 +41,7 @@ use crate::domain::secret::LiveSecret;
 use crate::explain::{
     Question, explain_call, listed_rules, parse_saved_call, parse_time, select_source,
 };
+use crate::live_lists::ListStatus;
 use crate::lookup::HistorySource;
 use crate::pipeline::Switchboard;
 use crate::reload::{ReloadHandle, Reloaded};
@@ -240,11 +241,15 @@ async fn ready(State(state): State<AdminState>) -> Json<Value> {
     let shrunk = table["held_lists"].as_array().is_some_and(|lists| !lists.is_empty());
     let shrunk =
         shrunk.then_some("lists lost more rows than they may; their last good rows are live");
+    let lists = live_list_statuses(&state.app);
+    let is_current = |list: &Value| matches!(list["state"].as_str(), Some("ok" | "pending"));
+    let old = lists.iter().any(|list| !is_current(list) || list["age_seconds"].is_null());
+    let old = old.then_some("lists could not be fetched; their last good copies are live");
     let unwritten = records["ok"] == false;
     let unwritten = unwritten.then_some("records cannot be written; they are queued");
     let suspended = state.app.lookups().suspended();
     let unanswered = (!suspended.is_empty()).then_some("look-ups are suspended after failures");
-    let warnings = [stale, shrunk, outdated, unwritten, unanswered];
+    let warnings = [stale, shrunk, old, outdated, unwritten, unanswered];
     let warnings: Vec<_> = warnings.into_iter().flatten().collect();
     let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
     Json(json!({
@@ -254,7 +259,18 @@ async fn ready(State(state): State<AdminState>) -> Json<Value> {
         "credentials": credentials,
         "records": records,
         "suspended_lookups": suspended,
+        "live_lists": lists,
     }))
+}
+
+/// Lists that live elsewhere: the age of each copy, and the result of the last fetch.
+fn live_list_statuses(app: &Switchboard) -> Vec<Value> {
+    let lists = app.live_lists().statuses().into_iter().map(|list| {
+        let ListStatus { name, confirmed_at, state } = list;
+        let age = confirmed_at.map(|at| app.now().duration_since(at).as_secs());
+        json!({ "list": name, "age_seconds": age, "state": state })
+    });
+    lists.collect()
 }
 
 /// Result of the last reload of secrets and certificates.

@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Client, ClientBuilder, Method, Response, StatusCode};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -26,18 +27,18 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 pub(super) struct HttpClient(Client);
 
 /// A request with the values of a call.
-pub(super) struct HttpRequest {
-    pub(super) method: HttpMethod,
-    pub(super) url: Url,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Option<Vec<u8>>,
+pub(crate) struct HttpRequest {
+    pub(crate) method: HttpMethod,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Vec<u8>>,
 }
 
 impl HttpRequest {
-    /// Renders the request for a call.
-    pub(super) fn new(
+    /// Renders the request for a call. Without a call, its values are unknown.
+    pub(crate) fn new(
         lookup: &HttpLookup,
-        call: &Call<'_>,
+        call: Option<&Call<'_>>,
         secrets: &dyn SecretSource,
     ) -> Result<HttpRequest, NoRequest> {
         let values = Values { call, secrets };
@@ -68,7 +69,7 @@ impl HttpRequest {
 }
 
 struct Values<'v, 'c> {
-    call: &'v Call<'c>,
+    call: Option<&'v Call<'c>>,
     secrets: &'v dyn SecretSource,
 }
 
@@ -82,11 +83,13 @@ impl Values<'_, '_> {
         for part in template.parts() {
             match part {
                 RequestPart::Text(literal) => text.push_str(literal),
-                RequestPart::Value(value, default) => match (value.of(self.call), default) {
-                    (Some(value), _) => text.push_str(&escape(&value)),
-                    (None, Some(default)) => text.push_str(&escape(default)),
-                    (None, None) => return Err(NoRequest::UnknownValue),
-                },
+                RequestPart::Value(value, default) => {
+                    match (self.call.and_then(|call| value.of(call)), default) {
+                        (Some(value), _) => text.push_str(&escape(&value)),
+                        (None, Some(default)) => text.push_str(&escape(default)),
+                        (None, None) => return Err(NoRequest::UnknownValue),
+                    }
+                }
                 RequestPart::Environment(name) => {
                     let secret = self.secrets.secret(&format!("env:{name}"));
                     let secret = secret.ok_or(NoRequest::MissingSecret)?;
@@ -117,18 +120,9 @@ impl Values<'_, '_> {
 impl HttpClient {
     /// Creates the pool. Connections stay open between calls.
     pub(super) fn new(lookup: &Lookup, http: &HttpLookup) -> reqwest::Result<HttpClient> {
-        // Fails if a provider is installed already, which is fine.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let client = Client::builder()
-            .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
-            .no_proxy()
+        let client = client_builder(lookup.timeout, http.allow_private)
             .redirect(Policy::custom(follow_within_host))
-            .connect_timeout(lookup.timeout)
             .pool_max_idle_per_host(lookup.max_concurrent);
-        let client = match http.allow_private {
-            true => client,
-            false => client.dns_resolver(Arc::new(PublicResolver)),
-        };
         Ok(HttpClient(client.build()?))
     }
 
@@ -165,7 +159,23 @@ impl HttpClient {
     }
 }
 
-fn literal_address(url: &Url) -> Option<IpAddr> {
+/// Returns the settings that all HTTP clients for other systems have. Unless `allow_private`, names are
+/// resolved to addresses on the internet only.
+pub(crate) fn client_builder(connect_timeout: Duration, allow_private: bool) -> ClientBuilder {
+    // Fails if a provider is installed already, which is fine.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let client = Client::builder()
+        .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
+        .no_proxy()
+        .connect_timeout(connect_timeout);
+    match allow_private {
+        true => client,
+        false => client.dns_resolver(Arc::new(PublicResolver)),
+    }
+}
+
+/// Returns the address that a URL has in place of a name.
+pub(crate) fn literal_address(url: &Url) -> Option<IpAddr> {
     match url.host()? {
         url::Host::Ipv4(address) => Some(address.into()),
         url::Host::Ipv6(address) => Some(address.into()),
@@ -208,7 +218,7 @@ fn select(mut answer: Value, pointer: &str) -> Outcome {
 }
 
 /// Returns what went wrong, without the URL, which can contain a secret and the caller's number.
-fn describe(error: &reqwest::Error) -> &'static str {
+pub(crate) fn describe(error: &reqwest::Error) -> &'static str {
     match () {
         () if error.is_timeout() => "no connection in time",
         () if error.is_redirect() => "it redirects to another host",
@@ -217,10 +227,13 @@ fn describe(error: &reqwest::Error) -> &'static str {
     }
 }
 
+/// Returns scheme, host and port.
+pub(crate) fn origin(url: &Url) -> (&str, Option<&str>, Option<u16>) {
+    (url.scheme(), url.host_str(), url.port())
+}
+
 /// Follows redirects within the same host. Another host must not receive the request's headers.
 fn follow_within_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
-    let origin =
-        |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port());
     let same =
         attempt.previous().first().is_some_and(|first| origin(first) == origin(attempt.url()));
     match same && attempt.previous().len() <= MAX_REDIRECTS {

@@ -11,10 +11,10 @@ use sqlx::{AssertSqlSafe, Column, PgPool, Row, SqlitePool, TypeInfo, ValueRef};
 use super::{NoRequest, Outcome};
 use crate::domain::call::Call;
 use crate::domain::secret::Secret;
-use crate::rules::{Lookup, SqlLookup};
+use crate::rules::SqlLookup;
 
 /// Connections to the database of one look-up.
-pub(super) enum SqlPool {
+pub(crate) enum SqlPool {
     Postgres(PgPool),
     Sqlite(SqlitePool),
 }
@@ -24,18 +24,22 @@ impl SqlPool {
     ///
     /// # Errors
     /// Fails if the text is no URL of SQLite or PostgreSQL. The error does not contain it.
-    pub(super) fn new(url: &Secret, lookup: &Lookup) -> Result<SqlPool, &'static str> {
+    pub(crate) fn new(
+        url: &Secret,
+        connections: usize,
+        timeout: Duration,
+    ) -> Result<SqlPool, &'static str> {
         let url = str::from_utf8(url.expose()).map_err(|_| "the database URL is not text")?;
-        let connections = u32::try_from(lookup.max_concurrent).unwrap_or(u32::MAX);
+        let connections = u32::try_from(connections).unwrap_or(u32::MAX);
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url);
             let options = options.map_err(|_| "the URL of the SQLite file is invalid")?;
             // A look-up never changes the database, and never creates one.
             let options = options.read_only(true).create_if_missing(false);
-            let options = options.busy_timeout(lookup.timeout);
+            let options = options.busy_timeout(timeout);
             let pool = SqlitePoolOptions::new()
                 .max_connections(connections)
-                .acquire_timeout(lookup.timeout)
+                .acquire_timeout(timeout)
                 .idle_timeout(None)
                 .connect_lazy_with(options);
             return Ok(SqlPool::Sqlite(pool));
@@ -47,8 +51,8 @@ impl SqlPool {
         let options = options.map_err(|_| "the URL of the PostgreSQL database is invalid")?;
         let pool = PgPoolOptions::new()
             .max_connections(connections)
-            .acquire_timeout(lookup.timeout)
-            .connect_lazy_with(options.options(limits(lookup.timeout)));
+            .acquire_timeout(timeout)
+            .connect_lazy_with(options.options(limits(timeout)));
         Ok(SqlPool::Postgres(pool))
     }
 
@@ -111,7 +115,8 @@ async fn first_row_of_sqlite(
     statement.fetch_optional(pool).await?.map(|row| to_json(&row)).transpose()
 }
 
-fn to_json(row: &SqliteRow) -> Result<Value, sqlx::Error> {
+/// Returns a row as a JSON object.
+pub(crate) fn to_json(row: &SqliteRow) -> Result<Value, sqlx::Error> {
     let mut object = Map::new();
     for column in row.columns() {
         let at = column.ordinal();
@@ -131,7 +136,7 @@ fn to_json(row: &SqliteRow) -> Result<Value, sqlx::Error> {
 
 /// Returns what went wrong, without values of the call. A message of the database names what is wrong
 /// with the query, and can quote a value; its code cannot.
-fn describe(error: &sqlx::Error) -> String {
+pub(crate) fn describe(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => match error.code() {
             Some(code) => format!("database error {code}"),

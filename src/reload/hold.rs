@@ -23,7 +23,7 @@ pub(super) fn hold_shrunk_lists(
     let Some(replaced) = good.and_then(|good| last_good_files(&loaded, context, good)) else {
         return (loaded, Vec::new());
     };
-    let held = match load_with(path, context, &replaced, progress) {
+    let held = match load_with(path, context, false, &replaced, progress) {
         Ok(held) if held.table.is_some() => held,
         Ok(_) | Err(_) => return (loaded, Vec::new()),
     };

@@ -44,7 +44,7 @@ pub fn load_isolated(
     while let Some(file) = blamed {
         let text = good.text(&file).map(str::to_owned);
         replaced.add(file, text);
-        let attempt = load_with(path, context, &replaced, progress);
+        let attempt = load_with(path, context, false, &replaced, progress);
         add_files(&mut files, &attempt);
         match attempt {
             Ok(loaded) if loaded.table.is_some() => {

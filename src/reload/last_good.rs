@@ -1,9 +1,8 @@
 //! The last good table on disk: a copy of the files of the live table, with which the service can start when
 //! the files themselves have errors.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -66,19 +65,7 @@ impl LastGood {
     /// # Errors
     /// Fails if the file cannot be written.
     pub fn save(&self, table: &SavedTable) -> io::Result<()> {
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
-        let mut beside = self.path.clone().into_os_string();
-        beside.push(".new");
-        let beside = PathBuf::from(beside);
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&beside)?;
-        file.write_all(&serde_json::to_vec(table)?)?;
-        file.sync_all()?;
-        fs::rename(&beside, &self.path)?;
-        File::open(folder)?.sync_all()
+        regular_file::replace(&self.path, &serde_json::to_vec(table)?)
     }
 
     /// Deletes the file: a table that is too large for a copy has become the live one, and the file is no

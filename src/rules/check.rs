@@ -16,6 +16,8 @@ mod definitions;
 mod finish;
 pub(crate) mod guards;
 mod lists;
+mod live_lists;
+pub(crate) mod live_rows;
 mod locations;
 mod lookups;
 mod named;
@@ -42,7 +44,7 @@ mod whole_countries;
 use std::sync::Arc;
 
 use super::load::files::TableFiles;
-use super::{CheckContext, Progress, RuleSet, Test};
+use super::{CheckContext, LiveList, Progress, RuleSet, Test};
 use crate::diagnostics::{Report, SourceFile};
 
 use definitions::Definitions;
@@ -65,6 +67,8 @@ pub(super) struct Checked {
     pub(super) tests: Vec<Test>,
     pub(super) locations: RuleLocations,
     pub(super) shrunk_lists: Vec<ShrunkList>,
+    pub(super) live_lists: Vec<Arc<LiveList>>,
+    pub(super) missing_copies: Vec<Arc<LiveList>>,
 }
 
 /// Checks a table. Problems go into the report; with errors, the returned table must not be used.
@@ -78,12 +82,14 @@ pub(super) fn check(
     let reporter = &mut Reporter::new(report);
     let mut raw = RawTable::parse(files, reporter);
     let mut definitions = Definitions::new(&mut raw, context, table_files, reporter);
-    let mut lists = OpenLists::open(&mut raw, definitions.country, table_files, reporter);
+    let mut lists = OpenLists::open(&mut raw, definitions.country, context, table_files, reporter);
     let rules = RuleChecker::new(context, &mut definitions, &mut lists, reporter);
     let mut rules = rules.check(&mut raw, progress);
     let filler = ListFiller { context, rules: &rules, definitions: &mut definitions, reporter };
     let mut lists = filler.fill(lists, progress);
     let shrunk_lists = std::mem::take(&mut lists.shrunk);
+    let missing_copies = std::mem::take(&mut lists.missing_copies);
+    let live_lists = lists.live.clone();
     let origins = Origins::new(context);
     let outside = ScopeComparison::new(&rules, &lists.lists, origins, reporter).check();
     outside.into_iter().for_each(|rule| rules.invalid[rule] = true);
@@ -101,5 +107,5 @@ pub(super) fn check(
     lookups::warn_over_budget(&definitions, &rules, context, reporter);
     let parts = CheckedParts { definitions, lists, rules };
     let (table, locations) = parts.finish(files, context, reporter, progress);
-    Checked { table, tests, locations, shrunk_lists }
+    Checked { table, tests, locations, shrunk_lists, live_lists, missing_copies }
 }

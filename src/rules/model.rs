@@ -7,12 +7,14 @@ pub(crate) mod history;
 pub(crate) mod hours;
 pub(crate) mod index;
 pub(crate) mod lists;
+pub(crate) mod live_list;
 pub(crate) mod lookup;
 pub(crate) mod name_index;
 pub(crate) mod object_template;
 pub(crate) mod pattern;
 pub(crate) mod placeholder;
 pub(crate) mod request_template;
+pub(crate) mod row_limits;
 pub(crate) mod sql_query;
 pub(crate) mod template;
 pub(crate) mod test;
@@ -32,6 +34,7 @@ use dates::Dates;
 use hours::Hours;
 use index::{Index, narrower};
 use lists::{Cell, Lists, Side};
+use live_list::LiveList;
 use lookup::Lookup;
 use name_index::NameIndex;
 use object_template::ObjectTemplate;
@@ -47,6 +50,8 @@ pub struct RuleSet {
     pub rules: Vec<Rule>,
     /// Lists that rules match on.
     pub lists: Lists,
+    /// Lists that live elsewhere.
+    pub live_lists: Vec<Arc<LiveList>>,
     /// Look-ups that rules refer to.
     pub lookups: Vec<Arc<Lookup>>,
     /// Whether a rule needs the answer of a look-up or the caller's history.

@@ -128,6 +128,10 @@ toml_table! {
         /// at `path` has errors or is missing. The default is beside the records: the path of the SQLite
         /// file with `.last-good-table`, if numbers are stored in full. Otherwise no copy is kept.
         last_good: FilePath,
+        /// Folder with the copies of lists that have a `url` or a `database`. The default is beside the
+        /// records: the path of the SQLite file with `.lists`. Without one, it is the `path` of the rules
+        /// with `.lists`.
+        lists_dir: FilePath,
     }
 }
 

@@ -13,7 +13,8 @@ pub struct LookupSecrets {
 }
 
 impl LookupSecrets {
-    pub(super) fn new(environment: &HashMap<String, String>) -> LookupSecrets {
+    /// Takes the variables that are set.
+    pub fn new(environment: &HashMap<String, String>) -> LookupSecrets {
         let set = environment.iter().filter(|(_, value)| !value.trim().is_empty());
         let secrets = set.map(|(name, value)| (name.clone(), Secret::new(value.trim())));
         LookupSecrets { environment: secrets.collect() }

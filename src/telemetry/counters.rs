@@ -34,6 +34,8 @@ pub struct Counters {
     pub decision_seconds: Histogram,
     /// Look-ups.
     pub lookups: LookupCounters,
+    /// Ages of the copies of lists that live elsewhere, in seconds.
+    list_ages: Mutex<Vec<(Box<str>, i64)>>,
     source_histograms: Mutex<Vec<SourceHistograms>>,
     /// Requests that panicked.
     pub panics: Counter,
@@ -66,6 +68,7 @@ impl Default for Counters {
             ),
             decision_seconds: Histogram::of_durations(),
             lookups: LookupCounters::default(),
+            list_ages: Mutex::default(),
             source_histograms: Mutex::default(),
             panics,
         }
@@ -155,6 +158,11 @@ impl Counters {
         with_local_recorder(&self.recorder, || {
             gauge!("switchboard_lists_held").set(count as f64);
         });
+    }
+
+    /// Sets the ages of the copies of lists that live elsewhere, in seconds.
+    pub fn list_ages(&self, ages: Vec<(Box<str>, i64)>) {
+        *lock(&self.list_ages) = ages;
     }
 
     /// Sets whether the live table is the last good one, with which the service started.
@@ -274,10 +282,23 @@ impl Counters {
         self.calls_by_rule.write(&mut text);
         self.calls_by_agent.write(&mut text);
         self.lookups.write(&mut text);
+        self.write_list_ages(&mut text);
         self.write_histograms(&mut text);
         write_dropped_spans(&mut text);
         process::write(&mut text);
         text
+    }
+
+    fn write_list_ages(&self, text: &mut String) {
+        let ages = lock(&self.list_ages);
+        if ages.is_empty() {
+            return;
+        }
+        let name = "switchboard_list_age_seconds";
+        write_header(text, name, "gauge", "Age of the copy of a list that lives elsewhere");
+        for (list, age) in &*ages {
+            write_sample(text, name, &label("list", list), *age as f64);
+        }
     }
 
     fn write_histograms(&self, text: &mut String) {

@@ -31,6 +31,7 @@ mod help_texts;
 mod left_out;
 mod list_guards;
 mod lists;
+mod live_lists;
 mod lookups;
 mod matching;
 mod metrics;

@@ -43,8 +43,13 @@ pub(crate) fn live(path: &Path, poll: Option<Duration>) -> Live {
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
     let app = Arc::new(Switchboard::new(settings.sources, table, clock));
-    let rules_settings =
-        RulesSettings { path: path.to_owned(), poll, last_good: None, isolate: false };
+    let rules_settings = RulesSettings {
+        path: path.to_owned(),
+        poll,
+        last_good: None,
+        isolate: false,
+        lists_dir: path.with_extension("lists"),
+    };
     let (reloader, reload_handle) =
         Reloader::new(app.clone(), rules_settings, context, files, None);
     let reloader = reloader.keeping(snapshot, true);

@@ -4,11 +4,13 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::runtime::Runtime;
 
+use super::super::live_lists::fetch_before_start;
 use super::super::{LoadedOk, SettingsAndRules, load_settings_and_rules};
 use crate::diagnostics::Report;
 use crate::reload::{self, IsolatedLoad, LastGood, SavedTable};
-use crate::rules::{CheckContext, FileStamp, IsolatedFile, LoadedTable};
+use crate::rules::{CheckContext, FileStamp, IsolatedFile, LoadedTable, Replacements};
 use crate::settings::{Inputs, RulesSettings, Settings};
 
 /// Settings and table of the start.
@@ -30,9 +32,17 @@ pub(super) struct Fault {
 
 /// Loads the settings and a table. If the table has errors, isolates its files or takes the last good table,
 /// unless `strict`. Prints errors to standard error, and returns `None` if there is no table.
-pub(super) fn load(inputs: &Inputs, strict: bool) -> anyhow::Result<Option<Start>> {
-    let SettingsAndRules { settings, rules, report, origin } =
-        load_settings_and_rules(inputs, false)?;
+pub(super) fn load(
+    inputs: &Inputs,
+    strict: bool,
+    runtime: &Runtime,
+) -> anyhow::Result<Option<Start>> {
+    let load = || load_settings_and_rules(inputs, false, &Replacements::default());
+    let mut read = load()?;
+    if fetch_lists(&read, runtime) {
+        read = load()?;
+    }
+    let SettingsAndRules { settings, rules, report, origin } = read;
     let report = report.without_notes();
     let mut stderr = std::io::stderr();
     if !report.diagnostics().is_empty() {
@@ -53,6 +63,14 @@ pub(super) fn load(inputs: &Inputs, strict: bool) -> anyhow::Result<Option<Start
     let files = read.into_iter().chain(FileStamp::all_current(&[path])).collect();
     let loaded = LoadedOk { settings, table, files, snapshot, origin };
     Ok(Some(Start { loaded, fault: Some(fault) }))
+}
+
+/// Fetches the lists that live elsewhere and have no copy. Returns whether one has a copy now.
+fn fetch_lists(read: &SettingsAndRules, runtime: &Runtime) -> bool {
+    let (Some(settings), Some(rules)) = (&read.settings, &read.rules) else { return false };
+    #[expect(clippy::disallowed_methods, reason = "copies have the time of their fetch")]
+    let now = Timestamp::now();
+    fetch_before_start(runtime, &rules.missing_copies, &*settings.secrets, now)
 }
 
 /// Returns a table to start with, in place of the one of the settings.

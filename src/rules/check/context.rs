@@ -1,6 +1,7 @@
 //! Inputs of a check that the table itself does not hold: the sources, the date, the previous lists.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct CheckContext {
     pub requires_secrets: bool,
     /// Why the caller's history is always unknown, if it is.
     pub no_history: Option<&'static str>,
+    /// Folder with the copies of lists that live elsewhere; `None` if the settings are unknown.
+    pub lists_dir: Option<PathBuf>,
     /// Lists of the previous table.
     pub previous_lists: Vec<PreviousList>,
     /// Lists are taken as they are, however much they shrank.

@@ -58,6 +58,7 @@ impl CheckedParts {
             splits_by_name: names(splits.iter().map(|split| &*split.name).collect()),
             splits,
             history_timeout: definitions.lookups.history_timeout,
+            live_lists: lists.live,
             lookups: definitions.lookups.all,
             uses_lookups: !lookups.is_empty(),
             uses_history: lookups.contains(LookupId::HISTORY),

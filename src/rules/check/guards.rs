@@ -6,15 +6,14 @@ use super::reporter::Reporter;
 use crate::diagnostics::{Location, Problem};
 use crate::rules::CheckContext;
 use crate::rules::load::raw::{MAX_LIST_ROWS, RawList, Spanned};
+use crate::rules::model::row_limits::RowLimits;
 
 const BAD_GUARD: &str = "bad-guard";
 
 /// How many rows a list may lose, and what becomes of rows with errors.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct ListGuard {
-    /// Largest share of its rows that the list may lose, from 0 to 1.
-    max_shrink: Option<f64>,
-    min_rows: Option<usize>,
+    pub(super) limits: RowLimits,
     /// Rows with errors are left out.
     pub(super) skips_bad_rows: bool,
 }
@@ -49,12 +48,12 @@ impl ListGuard {
                 false
             }
         };
-        ListGuard { max_shrink, min_rows, skips_bad_rows }
+        ListGuard { limits: RowLimits { max_shrink, min_rows }, skips_bad_rows }
     }
 
     /// Returns whether the list may not lose any number of rows.
     pub(super) fn limits_rows(&self) -> bool {
-        self.max_shrink.is_some() || self.min_rows.is_some()
+        self.limits.exist()
     }
 
     /// Returns what is wrong with the number of rows of a list. What the previous table has read from the
@@ -71,33 +70,11 @@ impl ListGuard {
         if context.takes_shrunk_lists || is_known {
             return None;
         }
-        let noun = if rows == 1 { "row" } else { "rows" };
-        let before = previous.map_or(0, |list| list.rows);
-        if let Some(max_shrink) = self.max_shrink {
-            let least = before as f64 * (1.0 - max_shrink);
-            // A product of decimals can be a little more than the whole number that is meant.
-            if (rows as f64) < least - 1e-6 {
-                let percent = 100.0 * max_shrink;
-                let message = format!(
-                    "list `{name}` has {rows} {noun} and had {before}; it may lose {percent}% at once"
-                );
-                return Some(Problem::new("list-shrank", message).help(TAKE_IT));
-            }
-        }
-        let min_rows = self.min_rows.filter(|min_rows| rows < *min_rows)?;
-        let message = format!("list `{name}` has {rows} {noun}; it must have at least {min_rows}");
-        let help = match previous {
-            Some(_) => TAKE_IT,
-            None => "complete the file, or lower min_rows",
-        };
-        Some(Problem::new("list-too-small", message).help(help))
+        self.limits.problem(name, rows, previous.map(|list| list.rows))
     }
 }
 
-/// How an operator takes a list that shrank on purpose.
-const TAKE_IT: &str = "if this is right, `POST /reload?force=true` takes the list as it is";
-
-/// Returns a share such as `50%`, from 0 to 1.
+/// Returns a share such as `50%`, in percent.
 fn share(text: &Spanned<String>, reporter: &mut Reporter<'_>) -> Option<f64> {
     let percent = text.value.trim().strip_suffix('%').map(str::trim_end);
     let percent = percent.and_then(|percent| percent.parse::<f64>().ok());
@@ -107,7 +84,7 @@ fn share(text: &Spanned<String>, reporter: &mut Reporter<'_>) -> Option<f64> {
         let help = "write max_shrink = \"50%\", from 0% to less than 100%";
         reporter.error(BAD_GUARD, &text.span, message).help(help);
     }
-    found.map(|percent| percent / 100.0)
+    found
 }
 
 fn min_rows(rows: &Spanned<i64>, reporter: &mut Reporter<'_>) -> Option<usize> {

@@ -2,24 +2,26 @@
 //! kept.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::guards::ListGuard;
+use super::live_lists::{LiveListChecker, copy_name};
 use super::raw_table::RawTable;
 use super::reporter::{LISTS, Reporter};
 use super::values;
 use super::where_rows::WhereUse;
 use crate::diagnostics::{Location, Problem, SourceFile, did_you_mean};
 use crate::domain::phone_number::Country;
-use crate::rules::Lists;
 use crate::rules::load::files::TableFiles;
 use crate::rules::load::list_rows::{ListRows, is_other_format};
 use crate::rules::load::raw::{RawList, Spanned};
 use crate::rules::load::windows_path;
 use crate::rules::model::condition::WhereClause;
 use crate::rules::model::lists::{Cell, Column, ListId};
+use crate::rules::{CheckContext, Lists, LiveList};
 
 /// Lists of a table whose rows have not been read yet.
 #[derive(Default)]
@@ -46,6 +48,8 @@ pub(super) struct OpenList {
     /// Entries of `where` on columns of the list.
     pub(super) where_uses: Vec<WhereUse>,
     pub(super) guard: ListGuard,
+    /// The list lives elsewhere, and its file is a copy.
+    pub(super) live: Option<Arc<LiveList>>,
     pub(super) source: ListSource,
 }
 
@@ -73,6 +77,8 @@ pub(super) struct NameColumn {
 pub(super) enum ListSource {
     Inline(Vec<Spanned<String>>),
     File(Box<ListFile>),
+    /// A list that lives elsewhere and has no copy yet, so its columns are unknown.
+    Missing,
     /// The file cannot be read or has no columns, which has been reported.
     Unreadable(PathBuf),
     /// The definition is invalid, which has been reported.
@@ -91,7 +97,7 @@ impl OpenList {
     /// Returns the names of the columns, or `None` if the list is invalid, which has been reported.
     pub(super) fn columns(&self) -> Option<&[String]> {
         match self.source {
-            ListSource::Invalid | ListSource::Unreadable(_) => None,
+            ListSource::Invalid | ListSource::Unreadable(_) | ListSource::Missing => None,
             ListSource::Inline(_) | ListSource::File(_) => Some(&self.columns),
         }
     }
@@ -110,10 +116,12 @@ impl OpenLists {
     pub(super) fn open(
         table: &mut RawTable,
         country: Option<Country>,
+        context: &CheckContext,
         files: &mut TableFiles,
         reporter: &mut Reporter<'_>,
     ) -> OpenLists {
-        let mut opener = ListOpener { opened: OpenLists::default(), country, files, reporter };
+        let mut opener =
+            ListOpener { opened: OpenLists::default(), country, context, files, reporter };
         for file in &mut table.files {
             opener.reporter.set_file(&file.source);
             for raw in file.definitions.iter_mut().flat_map(|raw| std::mem::take(&mut raw.lists)) {
@@ -169,12 +177,13 @@ struct ListOpener<'c, 'r> {
     opened: OpenLists,
     /// Country of lists without one.
     country: Option<Country>,
+    context: &'c CheckContext,
     files: &'c mut TableFiles,
     reporter: &'c mut Reporter<'r>,
 }
 
 impl ListOpener<'_, '_> {
-    fn list(&mut self, raw: RawList) {
+    fn list(&mut self, mut raw: RawList) {
         let name = &raw.name;
         if let Some(first) = self.opened.lists.find(&name.value) {
             let first = &self.opened.open[first.index()].location;
@@ -186,17 +195,37 @@ impl ListOpener<'_, '_> {
                 .error("duplicate-name", &name.span, message)
                 .help(format!("${{{}.…}} has another meaning in templates", name.value));
         }
-        let file = raw.file.as_ref().map(|file| self.resolve_path(&file.value));
+        let is_live = raw.url.is_some() || raw.database.is_some();
+        let file = match &raw.file {
+            Some(file) => Some(self.resolve_path(&file.value)),
+            None => is_live.then(|| self.copy_path(&name.value)),
+        };
         let file = file.map(|path| path.display().to_string());
         let id = self.opened.lists.add(&name.value, file.as_deref());
         let location = self.reporter.location(&name.span);
         let own = raw.country.as_ref().and_then(|country| values::country(country, self.reporter));
         let country = own.or(self.country);
-        let guard = ListGuard::new(&raw, self.reporter);
-        let source = self.source(raw).unwrap_or(ListSource::Invalid);
+        let mut guard = ListGuard::new(&raw, self.reporter);
+        let mut live = None;
+        let source = match is_live && raw.file.is_none() && raw.numbers.is_none() {
+            true => {
+                live = self.live_list(&mut raw, guard, country);
+                // The copy was checked when it was fetched.
+                guard = ListGuard {
+                    skips_bad_rows: !raw.strict.unwrap_or_default(),
+                    ..ListGuard::default()
+                };
+                live.as_ref().map(|list| self.copy(list, &raw))
+            }
+            false => self.source(raw),
+        };
+        let source = source.unwrap_or(ListSource::Invalid);
         let columns = match &source {
             ListSource::File(file) => file.rows.columns.clone(),
-            ListSource::Inline(_) | ListSource::Unreadable(_) | ListSource::Invalid => Vec::new(),
+            ListSource::Inline(_)
+            | ListSource::Missing
+            | ListSource::Unreadable(_)
+            | ListSource::Invalid => Vec::new(),
         };
         self.opened.open.push(OpenList {
             id,
@@ -208,11 +237,23 @@ impl ListOpener<'_, '_> {
             text_columns: BTreeSet::new(),
             where_uses: Vec::new(),
             guard,
+            live,
             source,
         });
     }
 
     fn source(&mut self, raw: RawList) -> Option<ListSource> {
+        let of_live = [
+            ("url", raw.url.as_ref().map(|key| &key.span)),
+            ("database", raw.database.as_ref().map(|key| &key.span)),
+            ("query", raw.query.as_ref().map(|key| &key.span)),
+            ("headers", raw.headers.first().map(|(name, _)| &name.span)),
+            ("refresh_s", raw.refresh_s.as_ref().map(|key| &key.span)),
+        ];
+        for (key, span) in of_live.into_iter().filter_map(|(key, span)| Some((key, span?))) {
+            let message = format!("a list with `numbers` or a `file` has no `{key}`");
+            self.reporter.error("list-form", span, message).help("split it into two lists");
+        }
         let of_files = [
             ("max_shrink", raw.max_shrink.as_ref().map(|key| &key.span)),
             ("min_rows", raw.min_rows.as_ref().map(|key| &key.span)),
@@ -251,6 +292,64 @@ impl ListOpener<'_, '_> {
         None
     }
 
+    /// Returns the path of the copy of a list that lives elsewhere.
+    fn copy_path(&self, name: &str) -> PathBuf {
+        match &self.context.lists_dir {
+            Some(folder) => folder.join(copy_name(name)),
+            None => self.resolve_path(&copy_name(name)),
+        }
+    }
+
+    fn live_list(
+        &mut self,
+        raw: &mut RawList,
+        guard: ListGuard,
+        country: Option<Country>,
+    ) -> Option<Arc<LiveList>> {
+        let copy = self.copy_path(&raw.name.value);
+        let mut checker = LiveListChecker { context: self.context, reporter: self.reporter };
+        checker.check(raw, guard, country, copy).map(Arc::new)
+    }
+
+    /// Opens the copy of a list that lives elsewhere.
+    fn copy(&mut self, list: &LiveList, raw: &RawList) -> ListSource {
+        let path = &list.copy;
+        let rows = match ListRows::open(self.files, path) {
+            Ok(rows) => rows,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let name = &raw.name;
+                let message = format!("list `{}` is empty: it was never fetched", name.value);
+                self.reporter
+                    .warning("no-list-copy", &name.span, message)
+                    .help("`serve` fetches it at start and every refresh_s");
+                return ListSource::Missing;
+            }
+            Err(error) => {
+                let message = format!("cannot read `{}`: {error}", path.display());
+                self.reporter.error("no-file", &raw.name.span, message);
+                return ListSource::Invalid;
+            }
+        };
+        let name = Spanned { value: raw.name.value.clone(), span: raw.name.span.clone() };
+        let file = self.check_header(&rows, path, &name);
+        let number_columns = file.and_then(|()| self.number_columns(&raw.columns, &rows));
+        let Some(number_columns) = number_columns else { return ListSource::Invalid };
+        let path = path.display().to_string();
+        ListSource::File(Box::new(ListFile { path, rows, number_columns }))
+    }
+
+    fn number_columns(
+        &mut self,
+        columns: &[Spanned<String>],
+        rows: &ListRows,
+    ) -> Option<Vec<usize>> {
+        let found: Vec<_> = columns.iter().map(|column| self.number_column(column, rows)).collect();
+        match columns {
+            [] => Some(vec![0]),
+            _ => found.into_iter().collect(),
+        }
+    }
+
     fn file(&mut self, file: &Spanned<String>, columns: &[Spanned<String>]) -> Option<ListFile> {
         if file.value.trim().is_empty() {
             let message = "`file` is empty".to_owned();
@@ -268,12 +367,7 @@ impl ListOpener<'_, '_> {
         });
         let rows = opened.ok()?;
         self.check_header(&rows, &path, file)?;
-        let found: Vec<_> =
-            columns.iter().map(|column| self.number_column(column, &rows)).collect();
-        let number_columns = match columns {
-            [] => vec![0],
-            _ => found.into_iter().collect::<Option<_>>()?,
-        };
+        let number_columns = self.number_columns(columns, &rows)?;
         Some(ListFile { path: path.display().to_string(), rows, number_columns })
     }
 

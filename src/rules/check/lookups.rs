@@ -233,10 +233,10 @@ pub(super) fn warn_over_budget(
 }
 
 /// Checks one look-up.
-struct LookupChecker<'c, 'r> {
-    raw: &'c RawLookup,
-    context: &'c CheckContext,
-    reporter: &'c mut Reporter<'r>,
+pub(super) struct LookupChecker<'c, 'r> {
+    pub(super) raw: &'c RawLookup,
+    pub(super) context: &'c CheckContext,
+    pub(super) reporter: &'c mut Reporter<'r>,
 }
 
 impl LookupChecker<'_, '_> {
@@ -261,7 +261,8 @@ impl LookupChecker<'_, '_> {
         raw.value.unsigned_abs()
     }
 
-    fn backend(&mut self) -> Option<LookupBackend> {
+    /// Returns what is asked, or `None` if it has errors, which are reported.
+    pub(super) fn backend(&mut self) -> Option<LookupBackend> {
         let raw = self.raw;
         match (&raw.url, &raw.database) {
             (Some(url), None) => {

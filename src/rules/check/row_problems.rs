@@ -33,6 +33,11 @@ impl RowProblem {
         RowProblem { problem, cell: cell.to_owned(), repeated: None }
     }
 
+    /// Returns the problem itself.
+    pub(super) fn into_problem(self) -> Problem {
+        self.problem
+    }
+
     /// Shows only the first of these problems, and counts the others with the words `what`.
     pub(super) fn repeated(self, what: &'static str) -> RowProblem {
         RowProblem { repeated: Some(what), ..self }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::agent_ids;
 use super::agents::Agents;
@@ -23,7 +24,7 @@ use crate::rules::load::raw::Spanned;
 use crate::rules::model::lists::{Item, ListId};
 use crate::rules::model::pattern::{help_for, is_national, suggest_number};
 use crate::rules::model::template::MAX_VALUE_BYTES;
-use crate::rules::{CheckContext, Lists, NumberPattern, Progress};
+use crate::rules::{CheckContext, Lists, LiveList, NumberPattern, Progress};
 
 /// Number of rows between two progress reports.
 const ROWS_PER_PROGRESS: usize = 10_000;
@@ -39,6 +40,9 @@ pub(super) struct FilledLists {
     /// Lists that no rule uses, with the locations of their names.
     pub(super) unused: Vec<(ListId, Location)>,
     pub(super) shrunk: Vec<ShrunkList>,
+    /// Lists that live elsewhere, and those of them that have no copy.
+    pub(super) live: Vec<Arc<LiveList>>,
+    pub(super) missing_copies: Vec<Arc<LiveList>>,
 }
 
 /// Fills the lists that checked rules refer to.
@@ -75,7 +79,8 @@ impl ListFiller<'_, '_> {
     ) -> FilledLists {
         let OpenLists { mut lists, mut open } = open_lists;
         let mut digests = vec![[0; 32]; open.len()];
-        let mut shrunk = Vec::new();
+        let (mut shrunk, mut missing_copies) = (Vec::new(), Vec::new());
+        let live = open.iter().filter_map(|list| list.live.clone()).collect();
         for (list, digest) in open.iter_mut().zip(&mut digests) {
             match std::mem::replace(&mut list.source, ListSource::Invalid) {
                 ListSource::Inline(numbers) => self.add_numbers(list, &numbers, &mut lists),
@@ -84,6 +89,10 @@ impl ListFiller<'_, '_> {
                     *digest = file.rows.digest();
                     lists.set_digest(list.id, *digest, list.guard.limits_rows());
                     shrunk.extend(self.check_guard(list, &file.path, &lists));
+                }
+                ListSource::Missing => {
+                    missing_copies.extend(list.live.clone());
+                    continue;
                 }
                 ListSource::Unreadable(path) => {
                     shrunk.extend(self.unreadable(list, path, &lists));
@@ -106,7 +115,7 @@ impl ListFiller<'_, '_> {
         }
         let unused = open.into_iter().filter(|list| !list.used);
         let unused = unused.map(|list| (list.id, list.location)).collect();
-        FilledLists { lists, digests, unused, shrunk }
+        FilledLists { lists, digests, unused, shrunk, live, missing_copies }
     }
 
     fn add_numbers(&mut self, list: &OpenList, numbers: &[Spanned<String>], lists: &mut Lists) {
@@ -428,7 +437,7 @@ fn named_item(
 }
 
 /// Parses the entries of the number cells of a row, each with the text of its cell.
-fn items_of<'t>(
+pub(super) fn items_of<'t>(
     texts: &[&'t str],
     country: Option<Country>,
 ) -> Result<Vec<(&'t str, Item)>, RowProblem> {
@@ -487,7 +496,7 @@ fn row_agent(
 }
 
 /// Checks that a CSV row has as many cells as the header, and no further rows inside a cell.
-fn check_form(
+pub(super) fn check_form(
     row: &CsvRow<'_>,
     columns: usize,
     number_column: usize,

@@ -2,6 +2,7 @@
 //! disk. Keeps a stamp of each file, so that changes are detected.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Cursor, Read, Seek};
 use std::os::unix::fs::MetadataExt;
@@ -13,6 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostics::{Location, Report, SourceFile};
 use crate::regular_file;
 use crate::regular_file::SizeLimit;
+
+/// End of the names of copies of lists that live elsewhere.
+pub(crate) const COPY_EXTENSION: &str = ".live.csv";
 
 /// State of a file or folder at the time of reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,6 +161,15 @@ impl Snapshot {
     /// Returns the texts of the files, with their paths.
     pub(crate) fn texts(&self) -> impl Iterator<Item = (&Path, &str)> {
         self.files.iter().map(|(path, text)| (&**path, &**text))
+    }
+
+    /// Returns the text of a list. The copy of a list that lives elsewhere can be in another folder than
+    /// when the snapshot was taken.
+    fn list_text(&self, path: &Path) -> Option<&str> {
+        let is_copy = |name: &OsStr| name.as_encoded_bytes().ends_with(COPY_EXTENSION.as_bytes());
+        let name = path.file_name().filter(|name| is_copy(name));
+        let same_copy = || self.paths().find(|other| name.is_some() && other.file_name() == name);
+        self.text(path).or_else(|| self.text(same_copy()?))
     }
 
     fn bytes(&self) -> u64 {
@@ -312,7 +325,7 @@ impl TableFiles {
     /// Opens a list's file, and returns its length.
     pub(crate) fn open(&mut self, path: &Path) -> io::Result<(Box<dyn Readable>, u64)> {
         if let Some(source) = &self.source {
-            let text = source.files.get(path).cloned().ok_or_else(|| {
+            let text = source.list_text(path).map(str::to_owned).ok_or_else(|| {
                 io::Error::new(io::ErrorKind::NotFound, "the snapshot does not contain it")
             })?;
             let bytes = text.len() as u64;

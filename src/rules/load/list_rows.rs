@@ -132,7 +132,18 @@ impl ListRows {
     /// Opens a file and reads its header. Files named `*.csv` are CSV, separated by commas or
     /// semicolons or tabs; all others are plain text.
     pub(crate) fn open(files: &mut TableFiles, path: &Path) -> io::Result<ListRows> {
-        let (mut file, file_bytes) = files.open(path)?;
+        let (file, file_bytes) = files.open(path)?;
+        let is_csv =
+            path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+        ListRows::read(file, file_bytes, is_csv)
+    }
+
+    /// Reads the header of a file that is CSV or plain text.
+    pub(crate) fn read(
+        mut file: Box<dyn Readable>,
+        file_bytes: u64,
+        is_csv: bool,
+    ) -> io::Result<ListRows> {
         refuse_other_formats(&mut *file)?;
         let file_bytes = match read_utf_16(&mut *file, file_bytes)? {
             Some(text) => {
@@ -142,8 +153,6 @@ impl ListRows {
             }
             None => file_bytes,
         };
-        let is_csv =
-            path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         let mut builder = ReaderBuilder::new();
         builder.has_headers(false).flexible(true);
         if !is_csv {

@@ -128,12 +128,29 @@ toml_table! {
         /// What a row with an error means: `"strict"` refuses the whole table, `"skip"` leaves the row out
         /// with a warning. Default: `"strict"`.
         bad_rows: BadRows,
+        /// Where the list lives, if it is published as CSV: `"https://…/export?format=csv"`. The service
+        /// fetches it again and again, and keeps the last good answer on disk.
+        url: NonEmpty,
+        /// Headers of the request: `{ authorization = "Bearer ${env.SHEETS_TOKEN}" }`.
+        headers: StringTable,
+        /// Set to `true` if the host may have an address that is not on the internet.
+        allow_private: Boolean = "false",
+        /// Where the URL of a SQLite or PostgreSQL database is, if the list lives in one: `"env:NAME"` or
+        /// `"file:/PATH"`.
+        database: NonEmpty,
+        /// Query whose rows are the list: `"SELECT phone, name FROM customers"`.
+        query: NonEmpty,
+        /// Seconds between two fetches.
+        refresh_s: Integer<10, 86_400> = "300",
+        /// Refuses an answer in which a row has an error. By default, such rows are left out with a
+        /// warning.
+        strict: Boolean = "false",
     }
     header {
         name: Spanned<String>,
         invalid: bool,
     }
-    constrain numbers_or_file;
+    constrain one_place;
 }
 
 toml_table! {
@@ -549,20 +566,19 @@ fn days_or_file(schema: &mut Value) {
     schema["anyOf"] = json!([{ "required": ["days"] }, { "required": ["file"] }]);
 }
 
-/// A list has either `numbers` or a `file`; only a file has columns.
-fn numbers_or_file(schema: &mut Value) {
+/// A list is in one place: `numbers`, a `file`, a `url` or a `database`. Some keys belong to some places.
+fn one_place(schema: &mut Value) {
+    let place = |key: &str, others: &[&str]| {
+        let others: Vec<_> = others.iter().map(|other| json!({ "required": [other] })).collect();
+        json!({ "required": [key], "not": { "anyOf": others } })
+    };
+    let live = ["url", "headers", "allow_private", "database", "query", "refresh_s", "strict"];
+    let of_files = ["file", "column", "max_shrink", "min_rows", "bad_rows"];
     schema["anyOf"] = json!([
-        { "required": ["file"], "not": { "required": ["numbers"] } },
-        {
-            "required": ["numbers"],
-            "not": { "anyOf": [
-                { "required": ["file"] },
-                { "required": ["column"] },
-                { "required": ["max_shrink"] },
-                { "required": ["min_rows"] },
-                { "required": ["bad_rows"] },
-            ] },
-        },
+        place("numbers", &[&of_files[..], &live[..]].concat()),
+        place("file", &[&["numbers"], &live[..]].concat()),
+        place("url", &["numbers", "file", "bad_rows", "database", "query"]),
+        place("database", &["numbers", "file", "bad_rows", "url", "headers", "allow_private"]),
     ]);
 }
 

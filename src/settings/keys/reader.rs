@@ -173,6 +173,9 @@ impl SettingsReader<'_> {
             return (None, path);
         };
         rules.last_good = rules.last_good.or_else(|| records.last_good_table());
+        if rules.lists_dir.as_os_str().is_empty() {
+            rules.lists_dir = records.lists_dir(&rules.path);
+        }
         // There are no defaults, so the section may be absent.
         let traces = keys.traces.unwrap_or_default();
         let key_references = std::mem::take(&mut self.key_references);
@@ -303,6 +306,7 @@ impl SettingsTable for RulesKeys {
             path: self.path?,
             poll: self.poll_ms.filter(|poll| !poll.is_zero()),
             last_good: self.last_good,
+            lists_dir: self.lists_dir.unwrap_or_default(),
             isolate: self.isolate.unwrap_or_default(),
         })
     }

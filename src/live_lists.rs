@@ -1,0 +1,301 @@
+//! Lists that live elsewhere: fetches them in the background, and keeps the last good answer of each as a file
+//! that the rule table reads.
+//!
+//! An answer replaces the copy only if it is a list, has enough rows and, with `strict`, has no row with an
+//! error. Whatever happens to the other system, the copy stays.
+
+mod copies;
+mod database;
+mod download;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::{Instant, timeout};
+
+use crate::domain::phone_number::mask_numbers;
+use crate::domain::secret::SecretSource;
+use crate::rules::{LiveList, LookupBackend, RowCount, count_rows};
+use copies::Copy;
+
+/// Largest answer.
+const MAX_BYTES: usize = 64 << 20;
+/// Longest time for an answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What became of a fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetched {
+    /// The other system has the same rows as the copy.
+    Unchanged,
+    /// The answer is the new copy, with this number of rows.
+    Replaced(usize),
+}
+
+/// Why the copy stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotFetched {
+    /// The other system failed, or its answer is no list.
+    Failed(String),
+    /// The answer has too few rows, or rows with errors.
+    Held(String),
+}
+
+impl NotFetched {
+    /// Returns what went wrong, with masked numbers.
+    pub fn problem(&self) -> String {
+        let (NotFetched::Failed(problem) | NotFetched::Held(problem)) = self;
+        mask_numbers(problem)
+    }
+}
+
+/// State of a list, for `/readyz`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListStatus {
+    /// Name of the list.
+    pub name: Box<str>,
+    /// Time at which the copy was fetched or found unchanged; `None` without a copy.
+    pub confirmed_at: Option<Timestamp>,
+    /// Result of the last fetch: `pending`, `ok`, `failed` or `held`.
+    pub state: &'static str,
+}
+
+/// Fetches the lists of the live table.
+#[derive(Default)]
+pub struct LiveLists {
+    secrets: Option<Arc<dyn SecretSource>>,
+    entries: Mutex<BTreeMap<Box<str>, Entry>>,
+}
+
+/// A list that is fetched.
+struct Entry {
+    list: Arc<LiveList>,
+    next: Instant,
+    state: &'static str,
+    /// Held during a fetch.
+    fetching: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// Fetches a list and replaces its copy. `forced` takes an answer with few rows.
+///
+/// # Errors
+/// Fails if the copy stays as it is.
+pub async fn fetch(
+    list: &Arc<LiveList>,
+    secrets: &dyn SecretSource,
+    forced: bool,
+    now: Timestamp,
+) -> Result<Fetched, NotFetched> {
+    let copy = Copy::of(list);
+    let answer = download(list, copy.validators(list), secrets).await?;
+    let Some(download) = answer else {
+        copy.confirm(now).map_err(unwritten)?;
+        return Ok(Fetched::Unchanged);
+    };
+    let list = list.clone();
+    let saved = tokio::task::spawn_blocking(move || save(&list, copy, download, forced, now)).await;
+    saved.unwrap_or_else(|_panic| Err(NotFetched::Failed("checking the answer failed".to_owned())))
+}
+
+/// Fetches a list without a copy on disk, and returns its text and the number of its rows.
+///
+/// # Errors
+/// Fails if the answer cannot be used.
+pub async fn fetch_text(
+    list: &LiveList,
+    secrets: &dyn SecretSource,
+) -> Result<(String, usize), NotFetched> {
+    let answer = download(list, None, secrets).await?;
+    let Some(answer) = answer else { return Err(NotFetched::Failed("no answer".to_owned())) };
+    let text = text_of(answer.content)?;
+    let count = usable(list, text.clone())?;
+    check_rows(list, &count, None, false)?;
+    Ok((text, count.rows))
+}
+
+/// Returns the time at which a copy was fetched or found unchanged, if there is one.
+pub fn confirmed_at(copy: &Path) -> Option<Timestamp> {
+    Copy::at(copy).confirmed_at()
+}
+
+/// Answer of another system.
+struct Download {
+    content: Vec<u8>,
+    etag: Option<String>,
+    last_modified: Option<String>,
+}
+
+/// What tells the other system which answer the copy is.
+struct Validators {
+    etag: Option<String>,
+    last_modified: Option<String>,
+}
+
+/// Asks the other system. Returns `None` if it says that nothing has changed.
+async fn download(
+    list: &LiveList,
+    validators: Option<Validators>,
+    secrets: &dyn SecretSource,
+) -> Result<Option<Download>, NotFetched> {
+    let asking = async {
+        match &list.backend {
+            LookupBackend::Http(http) => download::download(http, validators, secrets).await,
+            LookupBackend::Sql(sql) => {
+                let header = || Copy::of(list).header();
+                database::rows_as_csv(sql, secrets, header).await.map(Some)
+            }
+        }
+    };
+    match timeout(TIMEOUT, asking).await {
+        Ok(answer) => answer.map_err(NotFetched::Failed),
+        Err(_elapsed) => Err(NotFetched::Failed("no answer in time".to_owned())),
+    }
+}
+
+/// Checks an answer and makes it the copy.
+fn save(
+    list: &LiveList,
+    copy: Copy,
+    download: Download,
+    forced: bool,
+    now: Timestamp,
+) -> Result<Fetched, NotFetched> {
+    let Download { content, etag, last_modified } = download;
+    let text = text_of(content)?;
+    let before = copy.text();
+    if before.as_deref() == Some(&text) {
+        copy.keep(list, Validators { etag, last_modified }, now).map_err(unwritten)?;
+        return Ok(Fetched::Unchanged);
+    }
+    let before = before.and_then(|text| count_rows(list, text).ok()).map(|count| count.rows);
+    let count = usable(list, text.clone())?;
+    check_rows(list, &count, before, forced)?;
+    copy.replace(list, &text, Validators { etag, last_modified }, now).map_err(unwritten)?;
+    Ok(Fetched::Replaced(count.rows))
+}
+
+fn unwritten(error: std::io::Error) -> NotFetched {
+    NotFetched::Failed(format!("the copy cannot be written: {error}"))
+}
+
+fn text_of(content: Vec<u8>) -> Result<String, NotFetched> {
+    let text = String::from_utf8(content);
+    let text = text.map_err(|_| NotFetched::Failed("the answer is not UTF-8".to_owned()))?;
+    let start = text.trim_start_matches('\u{feff}').trim_start();
+    if start.starts_with('<') {
+        let problem = "the answer is a web page, not CSV; is the table shared with everyone?";
+        return Err(NotFetched::Failed(problem.to_owned()));
+    }
+    Ok(text)
+}
+
+fn usable(list: &LiveList, text: String) -> Result<RowCount, NotFetched> {
+    let counted = count_rows(list, text);
+    counted.map_err(|problem| NotFetched::Failed(format!("the answer cannot be used: {problem}")))
+}
+
+/// Refuses an answer with too few rows or, with `strict`, with a row that has an error.
+fn check_rows(
+    list: &LiveList,
+    count: &RowCount,
+    before: Option<usize>,
+    forced: bool,
+) -> Result<(), NotFetched> {
+    if let (true, Some((line, problem))) = (list.is_strict, &count.first_bad) {
+        let (bad, message) = (count.bad, &problem.message);
+        let problem = format!("{bad} rows have errors, the first on line {line}: {message}");
+        return Err(NotFetched::Held(problem));
+    }
+    match list.limits.problem(&list.name, count.rows, before).filter(|_| !forced) {
+        Some(problem) => Err(NotFetched::Held(problem.to_string())),
+        None => Ok(()),
+    }
+}
+
+impl LiveLists {
+    /// Sets where secrets are found.
+    pub fn set_secrets(&mut self, secrets: Arc<dyn SecretSource>) {
+        self.secrets = Some(secrets);
+    }
+
+    /// Returns the state of each list of the live table.
+    pub fn statuses(&self) -> Vec<ListStatus> {
+        let entries = self.entries();
+        let statuses = entries.values().map(|entry| ListStatus {
+            name: entry.list.name.clone(),
+            confirmed_at: confirmed_at(&entry.list.copy),
+            state: entry.state,
+        });
+        statuses.collect()
+    }
+
+    /// Takes over the lists of the live table. A list that is new or has changed is due at once.
+    pub fn update(&self, lists: &[Arc<LiveList>]) {
+        let mut entries = self.entries();
+        entries.retain(|_, entry| lists.contains(&entry.list));
+        for list in lists {
+            entries.entry(list.name.clone()).or_insert_with(|| Entry {
+                list: list.clone(),
+                next: Instant::now(),
+                state: "pending",
+                fetching: Arc::default(),
+            });
+        }
+    }
+
+    /// Returns the lists that are due, which are not due again until their next fetch.
+    pub fn take_due(&self, now: Instant) -> Vec<Arc<LiveList>> {
+        let mut entries = self.entries();
+        let due = entries.values_mut().filter(|entry| entry.next <= now);
+        due.map(|entry| {
+            entry.next = now + entry.list.refresh;
+            entry.list.clone()
+        })
+        .collect()
+    }
+
+    /// Fetches a list, after a fetch of the same list that is going on. Returns whether there is a new copy.
+    pub async fn refresh(&self, list: Arc<LiveList>, forced: bool, now: Timestamp) -> bool {
+        let fetching = self.entries().get(&list.name).map(|entry| entry.fetching.clone());
+        let (Some(fetching), Some(secrets)) = (fetching, &self.secrets) else { return false };
+        let _fetching = fetching.lock().await;
+        let result = fetch(&list, &**secrets, forced, now).await;
+        let state = match &result {
+            Ok(_) => "ok",
+            Err(NotFetched::Failed(_)) => "failed",
+            Err(NotFetched::Held(_)) => "held",
+        };
+        log(&list, &result);
+        if let Some(entry) = self.entries().get_mut(&list.name) {
+            entry.state = state;
+        }
+        matches!(result, Ok(Fetched::Replaced(_)))
+    }
+
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn log(list: &LiveList, result: &Result<Fetched, NotFetched>) {
+    let name = &*list.name;
+    match result {
+        Ok(Fetched::Unchanged) => tracing::debug!(list = name, "list unchanged"),
+        Ok(Fetched::Replaced(rows)) => tracing::info!(list = name, rows, "list fetched"),
+        Err(reason) if list.copy.exists() => {
+            let problem = reason.problem();
+            tracing::warn!(list = name, problem, "list not fetched, kept its last good copy");
+        }
+        Err(reason) => {
+            let problem = reason.problem();
+            tracing::error!(
+                list = name,
+                problem,
+                "list not fetched, and it has no copy: it is empty"
+            );
+        }
+    }
+}

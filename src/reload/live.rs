@@ -1,0 +1,51 @@
+//! Keeps the copies of lists that live elsewhere fresh; the reload takes them from there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::ReloadHandle;
+use crate::pipeline::Switchboard;
+
+/// Interval at which lists are found that are due.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Fetches the lists of the live table when they are due, until `stop` is cancelled. With `reload`, asks for a
+/// reload after a list has changed; otherwise polling finds the change.
+pub async fn keep_fresh(
+    app: Arc<Switchboard>,
+    reload: Option<ReloadHandle>,
+    stop: CancellationToken,
+) {
+    loop {
+        app.live_lists().update(&app.table().live_lists);
+        for list in app.live_lists().take_due(Instant::now()) {
+            let (app, reload) = (app.clone(), reload.clone());
+            tokio::spawn(async move {
+                let is_new = app.live_lists().refresh(list, false, app.now()).await;
+                if let (true, Some(reload)) = (is_new, reload) {
+                    reload.reload().await;
+                }
+            });
+        }
+        let ages = app.live_lists().statuses().into_iter().filter_map(|list| {
+            Some((list.name, app.now().duration_since(list.confirmed_at?).as_secs()))
+        });
+        app.counters().list_ages(ages.collect());
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(TICK) => {}
+        }
+    }
+}
+
+/// Fetches all lists of the live table at once, and takes their answers however few rows they have.
+pub(super) async fn force_all(app: &Switchboard) {
+    let lists = app.table().live_lists.clone();
+    app.live_lists().update(&lists);
+    let fetches = lists.into_iter().map(|list| app.live_lists().refresh(list, true, app.now()));
+    join_all(fetches).await;
+}

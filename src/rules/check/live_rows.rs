@@ -1,0 +1,74 @@
+//! Rows of an answer, before it becomes the copy of a list: which of them can be used.
+
+use std::io::Cursor;
+use std::ops::ControlFlow;
+
+use super::rows::{check_form, items_of};
+use crate::diagnostics::Problem;
+use crate::rules::load::list_rows::{CsvRow, ListRows};
+use crate::rules::model::live_list::LiveList;
+
+/// Rows of an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RowCount {
+    /// Rows with a number.
+    pub rows: usize,
+    /// Rows with an error.
+    pub bad: usize,
+    /// Line and problem of the first row with an error.
+    pub first_bad: Option<(usize, Problem)>,
+}
+
+/// Counts the rows of a text in the form of CSV.
+///
+/// # Errors
+/// Fails if the text is no list at all, with the reason.
+pub fn count_rows(list: &LiveList, text: String) -> Result<RowCount, String> {
+    let bytes = text.len() as u64;
+    let file = Box::new(Cursor::new(text.into_bytes()));
+    let mut rows = ListRows::read(file, bytes, true).map_err(|error| error.to_string())?;
+    let separator = rows.separator.unwrap_or(',');
+    if rows.columns.iter().all(String::is_empty) {
+        return Err("it is empty; its first line must name the columns".to_owned());
+    }
+    let columns = rows.columns.len();
+    let mut number_columns = Vec::new();
+    for name in &list.number_columns {
+        let position = rows.columns.iter().position(|column| **column == **name);
+        number_columns.push(position.ok_or_else(|| format!("it has no column `{name}`"))?);
+    }
+    if number_columns.is_empty() {
+        number_columns.push(0);
+    }
+    let mut count = RowCount::default();
+    let read = rows.for_each(|row| {
+        match has_number(&row, list, columns, &number_columns, separator) {
+            Ok(has_number) => count.rows += usize::from(has_number),
+            Err(problem) => {
+                count.bad += 1;
+                count.first_bad.get_or_insert((row.line, problem));
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    read.map_err(|error| error.to_string())?;
+    Ok(count)
+}
+
+fn has_number(
+    row: &CsvRow<'_>,
+    list: &LiveList,
+    columns: usize,
+    number_columns: &[usize],
+    separator: char,
+) -> Result<bool, Problem> {
+    if row.is_blank() {
+        return Ok(false);
+    }
+    let first = number_columns.first().copied().unwrap_or_default();
+    check_form(row, columns, first, separator).map_err(|problem| problem.into_problem())?;
+    let texts = number_columns.iter().filter_map(|column| row.cell(*column));
+    let texts: Vec<_> = texts.filter(|text| !text.bytes().all(|byte| byte == b'0')).collect();
+    let items = items_of(&texts, list.country).map_err(|problem| problem.into_problem())?;
+    Ok(!items.is_empty())
+}
