@@ -92,11 +92,12 @@ pub async fn fetch(
     let copy = Copy::of(list);
     let answer = download(list, copy.validators(list), secrets).await?;
     let Some(download) = answer else {
-        copy.confirm(now).map_err(unwritten)?;
+        copy.confirm(now).map_err(|error| unwritten(&error))?;
         return Ok(Fetched::Unchanged);
     };
     let list = list.clone();
-    let saved = tokio::task::spawn_blocking(move || save(&list, copy, download, forced, now)).await;
+    let saved =
+        tokio::task::spawn_blocking(move || save(&list, &copy, download, forced, now)).await;
     saved.unwrap_or_else(|_panic| Err(NotFetched::Failed("checking the answer failed".to_owned())))
 }
 
@@ -158,7 +159,7 @@ async fn download(
 /// Checks an answer and makes it the copy.
 fn save(
     list: &LiveList,
-    copy: Copy,
+    copy: &Copy,
     download: Download,
     forced: bool,
     now: Timestamp,
@@ -167,17 +168,19 @@ fn save(
     let text = text_of(content)?;
     let before = copy.text();
     if before.as_deref() == Some(&text) {
-        copy.keep(list, Validators { etag, last_modified }, now).map_err(unwritten)?;
+        copy.keep(list, Validators { etag, last_modified }, now)
+            .map_err(|error| unwritten(&error))?;
         return Ok(Fetched::Unchanged);
     }
     let before = before.and_then(|text| count_rows(list, text).ok()).map(|count| count.rows);
     let count = usable(list, text.clone())?;
     check_rows(list, &count, before, forced)?;
-    copy.replace(list, &text, Validators { etag, last_modified }, now).map_err(unwritten)?;
+    copy.replace(list, &text, Validators { etag, last_modified }, now)
+        .map_err(|error| unwritten(&error))?;
     Ok(Fetched::Replaced(count.rows))
 }
 
-fn unwritten(error: std::io::Error) -> NotFetched {
+fn unwritten(error: &std::io::Error) -> NotFetched {
     NotFetched::Failed(format!("the copy cannot be written: {error}"))
 }
 

@@ -407,7 +407,7 @@ fn a_service_fetches_before_it_serves_and_again_and_again() {
     let warns =
         || admin_request(&served.admin, "GET /readyz", "").1.contains("could not be fetched");
     assert!(wait::until(warns), "{}", served.log());
-    assert!(served.log().contains("kept its last good copy"), "{}", served.log());
+    served.wait_for_log("kept its last good copy");
 
     let checked = run(&["check", "--config", &settings]);
     let output = text(&checked.stdout);

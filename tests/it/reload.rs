@@ -693,7 +693,7 @@ impl Live {
 
     /// Returns the number of entries of the only list of the live table.
     fn rows(&self) -> usize {
-        self.app.app.table().lists.all()[0].size
+        self.app.app.table().lists.all()[0].rows
     }
 }
 
