@@ -291,9 +291,6 @@ impl Counters {
 
     fn write_list_ages(&self, text: &mut String) {
         let ages = lock(&self.list_ages);
-        if ages.is_empty() {
-            return;
-        }
         let name = "switchboard_list_age_seconds";
         write_header(text, name, "gauge", "Age of the copy of a list that lives elsewhere");
         for (list, age) in &*ages {

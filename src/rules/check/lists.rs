@@ -2,7 +2,6 @@
 //! kept.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use super::where_rows::WhereUse;
 use crate::diagnostics::{Location, Problem, SourceFile, did_you_mean};
 use crate::domain::phone_number::Country;
 use crate::rules::load::files::TableFiles;
-use crate::rules::load::list_rows::{ListRows, is_other_format};
+use crate::rules::load::list_rows::{ListRows, is_missing, is_other_format};
 use crate::rules::load::raw::{RawList, Spanned};
 use crate::rules::load::windows_path;
 use crate::rules::model::condition::WhereClause;
@@ -316,7 +315,7 @@ impl ListOpener<'_, '_> {
         let path = &list.copy;
         let rows = match ListRows::open(self.files, path) {
             Ok(rows) => rows,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error) if is_missing(&error) => {
                 let name = &raw.name;
                 let message = format!("list `{}` is empty: it was never fetched", name.value);
                 self.reporter

@@ -1,6 +1,5 @@
 //! Rows of an answer, before it becomes the copy of a list: which of them can be used.
 
-use std::io::Cursor;
 use std::ops::ControlFlow;
 
 use super::rows::{check_form, items_of};
@@ -24,9 +23,7 @@ pub struct RowCount {
 /// # Errors
 /// Fails if the text is no list at all, with the reason.
 pub fn count_rows(list: &LiveList, text: String) -> Result<RowCount, String> {
-    let bytes = text.len() as u64;
-    let file = Box::new(Cursor::new(text.into_bytes()));
-    let mut rows = ListRows::read(file, bytes, true).map_err(|error| error.to_string())?;
+    let mut rows = ListRows::of_csv(text).map_err(|error| error.to_string())?;
     let separator = rows.separator.unwrap_or(',');
     if rows.columns.iter().all(String::is_empty) {
         return Err("it is empty; its first line must name the columns".to_owned());

@@ -138,8 +138,14 @@ impl ListRows {
         ListRows::read(file, file_bytes, is_csv)
     }
 
+    /// Reads the header of a text in the form of CSV.
+    pub(crate) fn of_csv(text: String) -> io::Result<ListRows> {
+        let bytes = text.len() as u64;
+        ListRows::read(Box::new(Cursor::new(text.into_bytes())), bytes, true)
+    }
+
     /// Reads the header of a file that is CSV or plain text.
-    pub(crate) fn read(
+    fn read(
         mut file: Box<dyn Readable>,
         file_bytes: u64,
         is_csv: bool,
@@ -293,6 +299,11 @@ fn io_error(error: csv::Error) -> io::Error {
 /// Returns whether reading ended at a row that is too long.
 pub(crate) fn is_long_row(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::FileTooLarge
+}
+
+/// Returns whether there is no file.
+pub(crate) fn is_missing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 /// Returns whether a file was refused because it is no list.
