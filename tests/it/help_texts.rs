@@ -2,6 +2,7 @@
 //! be gone, without a new error at that place.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use switchboard::diagnostics::{Diagnostic, Location, Report, Severity};
@@ -89,6 +90,30 @@ fn replacements(diagnostic: &Diagnostic, marked: &str, proposed: &str) -> Vec<St
     found
 }
 
+/// Returns the entry `KEY = "TEXT"` or `KEY = ["TEXT"]` at an offset: in its line, or in an inline table.
+fn entry_at(content: &str, at: usize) -> Option<Range<usize>> {
+    let start = content[..at].rfind('\n').map_or(0, |end| end + 1);
+    let line = content[start..].lines().next()?;
+    let mut is_quoted = false;
+    let outside = line.char_indices().filter(|(_, c)| {
+        is_quoted ^= *c == '"';
+        !is_quoted
+    });
+    let signs: Vec<_> = outside.filter(|(_, c)| "={,".contains(*c)).collect();
+    let entries =
+        signs.iter().enumerate().filter(|(_, (_, sign))| *sign == '=').map(|(nth, (equals, _))| {
+            let before = signs[..nth].iter().rfind(|(_, sign)| "{,".contains(*sign));
+            let key = before.map_or(0, |(before, _)| before + 1);
+            let value = line[equals + 1..].trim_start();
+            let close = if value.starts_with('[') { ']' } else { '"' };
+            let end =
+                value[1..].find(close).map_or(line.len(), |end| line.len() - value.len() + end + 2);
+            let key = key + line[key..].len() - line[key..].trim_start().len();
+            start + key..start + end
+        });
+    entries.filter(|entry| entry.contains(&at)).last()
+}
+
 /// Follows a proposal in a copy of the case. Returns whether that leaves nothing to report there.
 fn is_right(case: &Path, diagnostic: &Diagnostic, proposed: &str) -> bool {
     let location = diagnostic.location.as_ref().expect("a location");
@@ -102,6 +127,9 @@ fn is_right(case: &Path, diagnostic: &Diagnostic, proposed: &str) -> bool {
         // A part of a string is marked, and the help has the whole one.
         let end = content[start + 1..].find('"').map_or(content.len(), |end| start + 1 + end + 1);
         (at, text) = (start, &content[start..end]);
+    }
+    if let Some(entry) = entry_at(&content, at).filter(|_| proposed.contains(" = ")) {
+        (at, text) = (entry.start, &content[entry]);
     }
     let is_untested = case.file_name().unwrap().to_str().unwrap().starts_with("untested");
     let name = if case.join("rules").is_dir() { "rules" } else { "rules.toml" };
