@@ -21,7 +21,7 @@ use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::decision::Outcome;
 use crate::domain::facts::{Facts, LookupAnswer, LookupState};
 use crate::domain::party::{NumberReading, Party};
-use crate::lookup::describe_question;
+use crate::lookup::{HistorySource, LookupService, describe_question};
 use crate::rules::engine::explain::{
     Explanation, IndexMismatch, Listed, explain, left_out_json, write_left_out,
 };
@@ -93,6 +93,21 @@ pub fn explain_call<'q>(
         replies.push(ReplyPreview { source: &source.name, platform, rule: decision.rule(), reply });
     }
     Ok(Explained { question, table, explanation, lookups, replies })
+}
+
+/// Asks the look-ups that the decision about a call needs, and returns the facts with their answers.
+pub async fn ask_lookups(
+    lookups: &LookupService,
+    table: &RuleSet,
+    source: &Source,
+    fields: &Fields<'_>,
+    at: Timestamp,
+    history: HistorySource<'_>,
+) -> Facts {
+    let call = Call::synthetic(&source.name, source.dialect.platform(), fields.clone());
+    let mut facts = Facts::before_lookups(at);
+    lookups.gather(table, &call, history, &mut facts).await;
+    facts
 }
 
 /// Returns the look-ups that have answered, and those that are needed next.

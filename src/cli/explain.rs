@@ -6,9 +6,11 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_without_errors};
-use crate::domain::call::{Call, Fields};
+use crate::domain::call::Fields;
 use crate::domain::facts::Facts;
-use crate::explain::{Question, explain_call, listed_rules, parse_saved_call, parse_time};
+use crate::explain::{
+    Question, ask_lookups, explain_call, listed_rules, parse_saved_call, parse_time,
+};
 use crate::lookup::{HistorySource, LookupService};
 use crate::records::{NumberPolicy, Store};
 use crate::rules::{RuleSet, parse_party, repeated_time};
@@ -77,7 +79,7 @@ impl Explain {
         let listed = listed_rules(&table, self.all, self.why_not.as_deref());
         let listed = listed.map_err(|unknown| anyhow::anyhow!("--why-not: {unknown}"))?;
         let facts = match self.live {
-            true => ask_lookups(&settings, &table, source, &fields, at)?,
+            true => ask_live(&settings, &table, source, &fields, at)?,
             false => Facts::at(at),
         };
         let question = Question { source, fields: &fields, facts: &facts, listed };
@@ -95,14 +97,13 @@ impl Explain {
 }
 
 /// Asks the look-ups that the decision about a call needs. The caller's history comes from the records.
-fn ask_lookups(
+fn ask_live(
     settings: &Settings,
     table: &RuleSet,
     source: &Source,
     fields: &Fields<'_>,
     at: Timestamp,
 ) -> anyhow::Result<Facts> {
-    let call = Call::synthetic(&source.name, source.dialect.platform(), fields.clone());
     let numbers = NumberPolicy::new(settings.records.numbers.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -116,8 +117,6 @@ fn ask_lookups(
         };
         let mut lookups = LookupService::new(LookupCounters::default());
         lookups.set_secrets(settings.secrets.clone());
-        let mut facts = Facts::before_lookups(at);
-        lookups.gather(table, &call, history, &mut facts).await;
-        Ok(facts)
+        Ok(ask_lookups(&lookups, table, source, fields, at, history).await)
     })
 }

@@ -33,13 +33,13 @@ use super::HttpProblem;
 use super::connections::Connection;
 use super::paths::tolerate_slashes;
 use crate::diagnostics::{Diagnostic, Report};
-use crate::domain::call::{Call, Channel, Fields};
+use crate::domain::call::{Channel, Fields};
 use crate::domain::facts::Facts;
 use crate::domain::party::NumberFormat;
 use crate::domain::phone_number::mask_numbers;
 use crate::domain::secret::LiveSecret;
 use crate::explain::{
-    Question, explain_call, listed_rules, parse_saved_call, parse_time, select_source,
+    Question, ask_lookups, explain_call, listed_rules, parse_saved_call, parse_time, select_source,
 };
 use crate::live_lists::ListStatus;
 use crate::lookup::HistorySource;
@@ -438,13 +438,14 @@ fn answer_query(
     };
     let listed = listed_rules(&table, query.all, query.why_not.as_deref());
     let listed = listed.map_err(|unknown| bad_request(format!("why_not: {unknown}")))?;
-    let mut facts = Facts::at(at);
-    if query.live {
-        facts = Facts::before_lookups(at);
-        let call = Call::synthetic(&source.name, source.dialect.platform(), fields.clone());
-        let history = HistorySource::Recorder(app.recorder());
-        runtime.block_on(app.lookups().gather(&table, &call, history, &mut facts));
-    }
+    let facts = match query.live {
+        true => {
+            let history = HistorySource::Recorder(app.recorder());
+            let asking = ask_lookups(app.lookups(), &table, source, &fields, at, history);
+            runtime.block_on(asking)
+        }
+        false => Facts::at(at),
+    };
     let question = Question { source, fields: &fields, facts: &facts, listed };
     let explained = explain_call(&table, sources.iter().copied(), question);
     let explained = explained.map_err(|mismatch| HttpProblem::Internal(mismatch.to_string()))?;

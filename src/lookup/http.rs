@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, ClientBuilder, Method, Response, StatusCode};
+use reqwest::{Client, ClientBuilder, Method, Response};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -18,6 +18,8 @@ use crate::domain::private_address::is_private;
 use crate::domain::secret::SecretSource;
 use crate::rules::{BodyNode, HttpLookup, HttpMethod, Lookup, RequestPart, RequestTemplate};
 
+/// Statuses with which services say that they do not know a caller.
+const UNKNOWN_CALLER: [u16; 3] = [204, 404, 410];
 /// Redirects within the same host that are followed.
 const MAX_REDIRECTS: usize = 3;
 /// Characters that are escaped in paths and queries: all but the unreserved ones of RFC 3986.
@@ -151,10 +153,10 @@ impl HttpClient {
             Ok(response) => response,
             Err(error) => return Outcome::failed(describe(&error)),
         };
-        match response.status() {
-            StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::NO_CONTENT => Outcome::Empty,
-            status if status.is_success() => read_answer(response, lookup.max_bytes, http).await,
-            status => Outcome::failed(&format!("status {}", status.as_u16())),
+        match response.status().as_u16() {
+            status if UNKNOWN_CALLER.contains(&status) => Outcome::Empty,
+            200..300 => read_answer(response, lookup.max_bytes, http).await,
+            status => Outcome::failed(&format!("status {status}")),
         }
     }
 }

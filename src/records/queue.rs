@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::RuleSnapshot;
-use super::history::WaitingCall;
 use super::row::{CallRow, DeliveryKey, EventRow};
+use super::waiting_calls::WaitingCall;
 
 /// A record to be written.
 pub(crate) enum Entry {

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use uuid::{NoContext, Uuid};
 
 use super::health::StoreHealth;
-use super::history::{EarlierCall, WaitingCalls};
 use super::queue::{Entry, QueuedCall, QueuedEvent, QueuedSnapshot};
 use super::row::{CallRow, DeliveryKey, EventRow};
+use super::waiting_calls::{EarlierCall, WaitingCalls};
 use super::writer::Writer;
 use super::{NewCall, NewEvent, NumberPolicy, RuleSnapshot};
 use crate::domain::clock::Clock;

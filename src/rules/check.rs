@@ -19,6 +19,7 @@ mod lists;
 mod live_lists;
 pub(crate) mod live_rows;
 mod locations;
+mod lookup_times;
 mod lookups;
 mod named;
 mod opening_times;
@@ -104,7 +105,7 @@ pub(super) fn check(
     let tests = tests.check(raw);
     unusual_ids::warn_unusual(&definitions.agents, context, reporter.report);
     let rules = rules.into_enabled();
-    lookups::warn_over_budget(&definitions, &rules, context, reporter);
+    lookup_times::warn_over_budget(&definitions, &rules, context, reporter);
     let parts = CheckedParts { definitions, lists, rules };
     let (table, locations) = parts.finish(files, context, reporter, progress);
     Checked { table, tests, locations, shrunk_lists, live_lists, missing_copies }

@@ -56,9 +56,6 @@ impl LookupCounters {
     /// Appends the metrics.
     pub(super) fn write(&self, text: &mut String) {
         let series = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if series.is_empty() {
-            return;
-        }
         let name = "switchboard_lookups_total";
         write_header(text, name, "counter", "Look-ups by name and state");
         for (lookup, series) in &*series {

@@ -107,7 +107,7 @@ async fn an_invalid_query_is_400_with_help() {
     for (query, why) in [
         (
             "form=%2B12137771234",
-            "unknown parameter `form`: known are from, to, channel, source, at, all and why_not",
+            "unknown parameter `form`: known are from, to, channel, source, at, all, why_not and live",
         ),
         ("source=nobody", "no source `nobody`; the settings have clinic, retell"),
         ("channel=fax", "channel: unknown variant `fax`, expected `call` or `sms`"),

@@ -2,6 +2,7 @@
 //! be gone, without a new error at that place.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use switchboard::diagnostics::{Diagnostic, Location, Report, Severity};
@@ -12,7 +13,8 @@ use crate::support::app;
 
 /// Beginnings of help texts whose first proposal does not stand in the place of what is marked, with the
 /// reason.
-const NOT_A_REPLACEMENT: [(&str, &str); 9] = [
+const NOT_A_REPLACEMENT: [(&str, &str); 10] = [
+    ("rule tables are stored", "the name of the header is marked, to hide its value"),
     ("write `12-24`, `2026-12-24`", "examples of all forms of a day"),
     ("write `09:00-12:30, 13:30-18:00`", "examples of opening times"),
     ("write `easter`, `easter-2`", "examples of days around Easter"),
@@ -89,12 +91,37 @@ fn replacements(diagnostic: &Diagnostic, marked: &str, proposed: &str) -> Vec<St
     found
 }
 
+/// Returns the entry `KEY = "TEXT"` or `KEY = ["TEXT"]` at an offset: in its line, or in an inline table.
+fn entry_at(content: &str, at: usize) -> Option<Range<usize>> {
+    let start = content[..at].rfind('\n').map_or(0, |end| end + 1);
+    let line = content[start..].lines().next()?;
+    let mut is_quoted = false;
+    let outside = line.char_indices().filter(|(_, c)| {
+        is_quoted ^= *c == '"';
+        !is_quoted
+    });
+    let signs: Vec<_> = outside.filter(|(_, c)| "={,".contains(*c)).collect();
+    let entries =
+        signs.iter().enumerate().filter(|(_, (_, sign))| *sign == '=').map(|(nth, (equals, _))| {
+            let before = signs[..nth].iter().rfind(|(_, sign)| "{,".contains(*sign));
+            let key = before.map_or(0, |(before, _)| before + 1);
+            let value = line[equals + 1..].trim_start();
+            let close = if value.starts_with('[') { ']' } else { '"' };
+            let end =
+                value[1..].find(close).map_or(line.len(), |end| line.len() - value.len() + end + 2);
+            let key = key + line[key..].len() - line[key..].trim_start().len();
+            start + key..start + end
+        });
+    entries.filter(|entry| entry.contains(&at)).last()
+}
+
 /// Follows a proposal in a copy of the case. Returns whether that leaves nothing to report there.
 fn is_right(case: &Path, diagnostic: &Diagnostic, proposed: &str) -> bool {
     let location = diagnostic.location.as_ref().expect("a location");
     let relative = Path::new(&location.file.path).strip_prefix(case).expect("a file of the case");
     let content = std::fs::read_to_string(case.join(relative)).unwrap_or_default();
     let Some((mut at, mut text)) = marked(location, &content) else { return true };
+    let marked_at = at;
     let is_literal = proposed.starts_with(['"', '\'']);
     if let Some(start) =
         content[..at].rfind('"').filter(|_| is_literal && !text.starts_with(['"', '\'']))
@@ -103,10 +130,20 @@ fn is_right(case: &Path, diagnostic: &Diagnostic, proposed: &str) -> bool {
         let end = content[start + 1..].find('"').map_or(content.len(), |end| start + 1 + end + 1);
         (at, text) = (start, &content[start..end]);
     }
+    let entry = entry_at(&content, at).filter(|_| proposed.contains(" = "));
+    let is_entry = entry.is_some();
+    if let Some(entry) = entry {
+        (at, text) = (entry.start, &content[entry]);
+    }
     let is_untested = case.file_name().unwrap().to_str().unwrap().starts_with("untested");
     let name = if case.join("rules").is_dir() { "rules" } else { "rules.toml" };
-    let place = location.line_and_column();
-    replacements(diagnostic, text, proposed).into_iter().any(|replacement| {
+    let (line, column) = location.line_and_column();
+    let place = (line, column - content[at..].len().saturating_sub(content[marked_at..].len()));
+    let replacements = match is_entry {
+        true => vec![proposed.to_owned()],
+        false => replacements(diagnostic, text, proposed),
+    };
+    replacements.into_iter().any(|replacement| {
         let folder = tempfile::tempdir().unwrap();
         copy(case, folder.path());
         let file = folder.path().join(relative);

@@ -4,7 +4,6 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
@@ -360,7 +359,7 @@ fn keys_that_do_not_fit_together_are_errors() {
 /// Writes settings and rules of a service with a list of the stand-in.
 fn service(stand_in: &StandIn, more: &str, tests: &str) -> (TempDir, String) {
     let table = format!("{}{tests}", table(&http_keys(stand_in, more)));
-    program::folder(&format!("{SETTINGS}[rules]\npoll_ms = 20\n"), &table)
+    program::folder(&format!("{SETTINGS}[rules]\npoll_ms = 20\nlists_dir = \"lists\"\n"), &table)
 }
 
 const TEST: &str = r#"
@@ -467,5 +466,5 @@ fn check_fetches_once_if_there_is_no_copy() {
     let output = text(&failed.stdout);
     assert!(output.contains("cannot be fetched: status 500"), "{output}");
     assert!(output.contains("no-list-copy"), "{output}");
-    assert!(!Path::new(&folder.path().join("data")).join("switchboard.db.lists").exists());
+    assert!(!folder.path().join("lists").exists(), "`check` keeps nothing");
 }

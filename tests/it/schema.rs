@@ -145,13 +145,12 @@ fn the_shipped_files_match_their_schema() {
 // ---- reference of keys in the documentation
 
 /// Tables in `docs/rules.md`, by the name in `<!-- keys: NAME -->`, with their place in the schema.
-const RULES: [(&str, &str); 9] = [
+const RULES: [(&str, &str); 8] = [
     ("rules", ""),
     ("scope", "/properties/scope"),
     ("dates", "/properties/dates/additionalProperties"),
     ("lookup", "/properties/lookup/additionalProperties"),
     ("splits", "/properties/splits/additionalProperties"),
-    ("hours", "/properties/hours/additionalProperties"),
     ("rule", "/properties/rule/items"),
     ("test", "/properties/test/items"),
     ("expect", "/properties/test/items/properties/expect"),

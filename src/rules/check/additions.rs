@@ -12,7 +12,6 @@ use crate::dialect::METADATA_BYTES;
 use crate::domain::facts::LookupSet;
 use crate::rules::load::raw::{Entries, RawRule, RawValue, Spanned};
 use crate::rules::model::object_template::TemplateNode;
-use crate::rules::model::placeholder::InvalidTemplate;
 use crate::rules::model::template::{ColumnLookup, MAX_OBJECT_TEXTS_BYTES, MAX_VARIABLES_BYTES};
 use crate::rules::{ObjectTemplate, RuleAdditions, Template};
 
@@ -96,26 +95,9 @@ impl RuleChecker<'_, '_> {
                 Some(template)
             }
             Err(errors) => {
-                self.report_template(text, span, errors);
+                self.reporter.template_problems(text, span, errors);
                 None
             }
-        }
-    }
-
-    /// Reports the problems of a template, each at its own location if the file contains the text
-    /// verbatim.
-    pub(super) fn report_template(
-        &mut self,
-        text: &str,
-        span: &Range<usize>,
-        errors: Vec<InvalidTemplate>,
-    ) {
-        let raw = self.reporter.file.text.get(span.clone());
-        let verbatim = raw.and_then(|raw| raw.find(text));
-        for InvalidTemplate { span: part, problem } in errors {
-            let start = verbatim.map(|offset| span.start + offset);
-            let exact = start.map(|start| start + part.start..start + part.end);
-            self.reporter.problem(exact.as_ref().unwrap_or(span), problem);
         }
     }
 

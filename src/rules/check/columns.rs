@@ -87,11 +87,18 @@ impl ColumnLookup for RuleColumns<'_> {
     }
 
     fn names(&self) -> Vec<String> {
+        self.column_names().chain(self.lookups.names()).collect()
+    }
+}
+
+impl RuleColumns<'_> {
+    /// Iterates over the columns of the lists that the rule matches on, as `LIST.column`.
+    pub(super) fn column_names(&self) -> impl Iterator<Item = String> {
         let names_of = |matched: &MatchedList| {
             let name = self.lists.list(matched.id).name.clone();
             let columns = self.open[matched.id.index()].columns().unwrap_or_default();
             columns.iter().map(move |column| format!("{name}.{column}"))
         };
-        self.matched.iter().flat_map(names_of).chain(self.lookups.names()).collect()
+        self.matched.iter().flat_map(names_of)
     }
 }

@@ -210,12 +210,12 @@ fn unknown_operand(name: &str, columns: &RuleColumns<'_>) -> Problem {
         ["from", "to", "forwarded_from", "channel", "platform", "source", "hours", "dates"];
     let names = columns.names();
     let suggestion = did_you_mean(name, names.iter().map(String::as_str));
-    let help = suggestion.unwrap_or_else(|| match names.as_slice() {
-        _ if CONDITIONS.contains(&name) => {
-            format!("`{name}` is a key of the rule, not of `where`")
-        }
-        [] => "use `sip.HEADER`, or LIST.column of a list that the rule matches on".to_owned(),
-        names => format!("use {}, or sip.HEADER", names.join(", ")),
+    let help = suggestion.unwrap_or_else(|| match CONDITIONS.contains(&name) {
+        true => format!("`{name}` is a key of the rule, not of `where`"),
+        false => format!(
+            "use {}, sip.HEADER, or LIST.column of a list that the rule matches on",
+            names.join(", ")
+        ),
     });
     Problem::new("unknown-value", format!("`where` has no value `{name}`")).help(help)
 }

@@ -7,13 +7,10 @@ use std::time::Duration;
 use axum::http::HeaderName;
 use url::{Host, Url};
 
-use super::definitions::Definitions;
 use super::reporter::Reporter;
-use super::rules::EnabledRules;
-use super::sources::can_match_source;
 use super::usage::UsageTracker;
 use crate::diagnostics::{Problem, did_you_mean};
-use crate::domain::facts::{FieldPath, LookupId, LookupSet};
+use crate::domain::facts::{FieldPath, LookupId};
 use crate::domain::private_address::is_private;
 use crate::rules::CheckContext;
 use crate::rules::load::raw::{Entries, RawLookup, RawValue, Spanned};
@@ -21,7 +18,6 @@ use crate::rules::model::history;
 use crate::rules::model::lookup::{
     BodyNode, BreakerPolicy, HttpLookup, HttpMethod, Lookup, LookupBackend, SqlLookup,
 };
-use crate::rules::model::placeholder::InvalidTemplate;
 use crate::rules::model::request_template::{RequestPart, RequestTemplate, RequestValue};
 use crate::rules::model::sql_query::NumberedQuery;
 
@@ -170,65 +166,14 @@ impl LookupDefinitions {
         Some(path.map(|path| (id, path)))
     }
 
-    fn timeout(&self, id: LookupId) -> Duration {
+    pub(super) fn timeout(&self, id: LookupId) -> Duration {
         id.position().map_or(self.history_timeout, |position| self.all[position].timeout)
     }
 
     /// Returns the names of values, written as in a template.
     pub(super) fn names(&self) -> impl Iterator<Item = String> {
-        let lookups = self.all.iter().map(|lookup| format!("{}.FIELD", lookup.name));
-        lookups.chain(history::FIELDS.iter().map(|field| format!("{}.{field}", history::NAME)))
-    }
-}
-
-/// Warns of calls whose look-ups can take longer than the reply may: one after the other, as rules need
-/// them.
-pub(super) fn warn_over_budget(
-    definitions: &Definitions,
-    rules: &EnabledRules,
-    context: &CheckContext,
-    reporter: &mut Reporter<'_>,
-) {
-    let Definitions { lookups, splits, .. } = definitions;
-    let splits = splits.all.as_slice();
-    if let (Some(reason), true) = (context.no_history, lookups.uses_history) {
-        let message = format!("the caller's history is always unknown: {reason}");
-        reporter
-            .report
-            .warning("no-history", None, message)
-            .help("see `[records]` in the settings");
-    }
-    for source in &context.sources {
-        let mut asked = LookupSet::default();
-        let mut total = Duration::ZERO;
-        for (number, rule) in rules.rules.iter().enumerate() {
-            if !can_match_source(rule, source) {
-                continue;
-            }
-            // Those of the conditions first, then those of the values; each group at the same time.
-            for group in [rule.lookups_of_conditions(), rule.lookups_of_values(splits)] {
-                let new = group.iter().filter(|id| !asked.contains(*id));
-                let timeouts = new.map(|id| lookups.timeout(id));
-                total += timeouts.max().unwrap_or_default();
-                asked = asked.union(group);
-            }
-            if total > source.reply_within {
-                let message = format!(
-                    "the look-ups up to rule `{}` can take {} ms, and source `{}` answers within {} ms",
-                    rule.name,
-                    total.as_millis(),
-                    source.source,
-                    source.reply_within.as_millis(),
-                );
-                reporter
-                    .report
-                    .warning("lookups-over-budget", Some(rules.locations.get(number)), message)
-                    .help(
-                        "lower timeout_ms of the look-ups, or raise reply_within_ms of the source",
-                    );
-                break;
-            }
-        }
+        let lookups = self.all.iter().map(|lookup| &*lookup.name);
+        lookups.chain([history::NAME]).map(|name| format!("{name}.FIELD"))
     }
 }
 
@@ -330,9 +275,7 @@ impl LookupChecker<'_, '_> {
                 Some(template)
             }
             Err(errors) => {
-                for InvalidTemplate { problem, .. } in errors {
-                    self.reporter.problem(&text.span, problem);
-                }
+                self.reporter.template_problems(&text.value, &text.span, errors);
                 None
             }
         }

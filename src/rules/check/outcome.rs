@@ -136,7 +136,7 @@ impl RuleChecker<'_, '_> {
                         problem.help = Some(USE_AGENT_DEFAULT.to_owned());
                     }
                 }
-                self.report_template(text, span, errors);
+                self.reporter.template_problems(text, span, errors);
             });
             let template = self.agent_template(template.ok()?, span)?;
             return Some(AgentRef::Template(Box::new(template)));

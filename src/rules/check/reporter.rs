@@ -10,6 +10,7 @@ use crate::diagnostics::{
 use crate::dialect;
 use crate::rules::load::chunks::Chunk;
 use crate::rules::load::raw::{Spanned, parse};
+use crate::rules::model::placeholder::InvalidTemplate;
 
 /// Section of named definitions: `[lists.NAME]`.
 pub(super) struct Section {
@@ -112,6 +113,23 @@ impl<'r> Reporter<'r> {
     /// Reports a problem as an error at a span in the current file.
     pub(super) fn problem(&mut self, span: &Range<usize>, problem: Problem) {
         self.push(Severity::Error, span, problem);
+    }
+
+    /// Reports the problems of a template, each at its own location if the file contains the text
+    /// verbatim.
+    pub(super) fn template_problems(
+        &mut self,
+        text: &str,
+        span: &Range<usize>,
+        errors: Vec<InvalidTemplate>,
+    ) {
+        let raw = self.file.text.get(span.clone());
+        let verbatim = raw.and_then(|raw| raw.find(text));
+        for InvalidTemplate { span: part, problem } in errors {
+            let start = verbatim.map(|offset| span.start + offset);
+            let exact = start.map(|start| start + part.start..start + part.end);
+            self.problem(exact.as_ref().unwrap_or(span), problem);
+        }
     }
 
     fn push(

@@ -145,11 +145,7 @@ impl ListRows {
     }
 
     /// Reads the header of a file that is CSV or plain text.
-    fn read(
-        mut file: Box<dyn Readable>,
-        file_bytes: u64,
-        is_csv: bool,
-    ) -> io::Result<ListRows> {
+    fn read(mut file: Box<dyn Readable>, file_bytes: u64, is_csv: bool) -> io::Result<ListRows> {
         refuse_other_formats(&mut *file)?;
         let file_bytes = match read_utf_16(&mut *file, file_bytes)? {
             Some(text) => {

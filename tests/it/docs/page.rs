@@ -107,6 +107,9 @@ struct Session {
     service: Option<Service>,
 }
 
+/// Part of the error of a command that reads records before there is a store.
+const NO_RECORDS_YET: &str = "nothing has been recorded yet";
+
 impl Session {
     fn new() -> Session {
         let folder = tempfile::tempdir().unwrap();
@@ -168,7 +171,15 @@ impl Session {
             return (self.serve(command), true);
         }
         // One stream, so that the order of both outputs is that of a terminal.
-        let output = wait::output(&mut self.shell(&format!("exec 2>&1\n{command}")));
+        let mut output = wait::output(&mut self.shell(&format!("exec 2>&1\n{command}")));
+        // The service creates its store while it answers the first calls.
+        wait::until(|| {
+            let is_early = String::from_utf8_lossy(&output.stdout).contains(NO_RECORDS_YET);
+            if is_early {
+                output = wait::output(&mut self.shell(&format!("exec 2>&1\n{command}")));
+            }
+            !is_early
+        });
         let text = String::from_utf8_lossy(&output.stdout);
         (text.lines().map(|line| self.as_printed(line)).collect(), output.status.success())
     }

@@ -1,7 +1,9 @@
 //! `history` in rules, from the records of each kind of store.
 
 use serde_json::json;
+use switchboard::domain::call::Call;
 use switchboard::domain::secret::Secret;
+use switchboard::rules::engine::decide_offline;
 use switchboard::settings::{NumberStorage, RecordsLocation, Wait};
 
 use super::{CALLER, DIALLED, for_each_store, service_at};
@@ -128,6 +130,39 @@ async fn hashed_numbers_have_a_history_and_masked_ones_have_none() {
             let reply = service.send_call(&call(CALLER, DIALLED)).await;
 
             assert_eq!(reply["call_inbound"]["override_agent_id"].is_null(), known, "{reply}");
+            service.stop().await;
+        }
+    })
+    .await;
+}
+
+/// A record says how each look-up ended; with `lookups = true` it has the values, too, with which the call
+/// can be decided again.
+#[tokio::test]
+async fn records_keep_how_look_ups_ended_and_their_values_where_the_settings_say_so() {
+    for_each_store(async |store| {
+        for keeps in [false, true] {
+            let store = store.with(|records| records.lookups = keeps);
+            let caller = if keeps { "+12137775555" } else { CALLER };
+            let service = service_at(&store, RULES, NOW_MS);
+            service.flush().await;
+            service.send_call(&call(caller, "+12137770001")).await;
+            let reply = service.send_call(&call(caller, DIALLED)).await;
+            let record = service.calls().await.pop().expect("a call");
+            assert_eq!(record.to, DIALLED);
+            let [asked] = &record.details.lookups[..] else { panic!("{:?}", record.details) };
+            assert_eq!((&*asked.name, &*asked.state), ("history", "found"));
+            assert_eq!(asked.value.is_some(), keeps);
+            assert_eq!(record.lacks_lookups(), !keeps);
+            let table = service.app.table();
+            let facts = record.facts(&table);
+            let fields = record.fields().expect("whole numbers");
+            let platform = switchboard::dialect::ALL[0].platform();
+            let again = Call::synthetic("retell", platform, fields);
+            let decision = decide_offline(&table, &again, &facts);
+            let expected = if keeps { "returning" } else { "everyone" };
+            assert_eq!(decision.rule(), Some(expected), "{reply}");
+            drop(table);
             service.stop().await;
         }
     })
