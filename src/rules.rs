@@ -20,7 +20,7 @@ pub use check::context::{CheckContext, PreviousList, Progress, SourceInfo};
 pub use check::guards::ShrunkList;
 pub use check::live_rows::{RowCount, count_rows};
 pub use live::HeldList;
-pub use load::files::{FileStamp, IsolatedFile, Replacements, Snapshot};
+pub use load::files::{FileStamp, IsolatedFile, Replacements, Snapshot, is_list_copy};
 pub use load::json_schema;
 pub use model::condition::{Comparison, ExpectedValue, Number, Operand, WhereClause};
 pub use model::dates::{Dates, DaySpec, ListedDays};

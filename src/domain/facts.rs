@@ -236,11 +236,13 @@ impl FieldPath {
     /// Returns the text of the field: strings as they are, numbers and booleans as in JSON. Anything
     /// else, and an empty string, is unknown.
     pub fn text(&self, answer: &Value) -> Option<String> {
-        let step = |value, part: &str| match value {
-            &Value::Object(ref object) => object.get(part),
-            &Value::Array(ref array) => array.get(part.parse::<usize>().ok()?),
-            &(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => None,
-        };
+        fn step<'v>(value: &'v Value, part: &str) -> Option<&'v Value> {
+            match value {
+                Value::Object(object) => object.get(part),
+                Value::Array(array) => array.get(part.parse::<usize>().ok()?),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+            }
+        }
         match self.0.iter().try_fold(answer, |value, part| step(value, part))? {
             Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
             value @ (Value::Bool(_) | Value::Number(_)) => Some(value.to_string()),

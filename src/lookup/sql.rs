@@ -137,14 +137,15 @@ pub(crate) fn to_json(row: &SqliteRow) -> Result<Value, sqlx::Error> {
 /// Returns what went wrong, without values of the call. A message of the database names what is wrong
 /// with the query, and can quote a value; its code cannot.
 pub(crate) fn describe(error: &sqlx::Error) -> String {
-    match error {
-        sqlx::Error::Database(error) => match error.code() {
+    if let sqlx::Error::Database(error) = error {
+        return match error.code() {
             Some(code) => format!("database error {code}"),
             None => "database error".to_owned(),
-        },
-        sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::Tls(_) => {
-            "cannot connect to the database".to_owned()
-        }
-        _ => "the row cannot be read".to_owned(),
+        };
     }
+    let is_unreachable =
+        matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::Tls(_));
+    let problem =
+        if is_unreachable { "cannot connect to the database" } else { "the row cannot be read" };
+    problem.to_owned()
 }

@@ -101,7 +101,7 @@ fn entry_at(content: &str, at: usize) -> Option<Range<usize>> {
         !is_quoted
     });
     let signs: Vec<_> = outside.filter(|(_, c)| "={,".contains(*c)).collect();
-    let entries =
+    let mut entries =
         signs.iter().enumerate().filter(|(_, (_, sign))| *sign == '=').map(|(nth, (equals, _))| {
             let before = signs[..nth].iter().rfind(|(_, sign)| "{,".contains(*sign));
             let key = before.map_or(0, |(before, _)| before + 1);
@@ -112,7 +112,7 @@ fn entry_at(content: &str, at: usize) -> Option<Range<usize>> {
             let key = key + line[key..].len() - line[key..].trim_start().len();
             start + key..start + end
         });
-    entries.filter(|entry| entry.contains(&at)).last()
+    entries.rfind(|entry| entry.contains(&at))
 }
 
 /// Follows a proposal in a copy of the case. Returns whether that leaves nothing to report there.

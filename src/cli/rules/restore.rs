@@ -125,8 +125,9 @@ impl<'t> Plan<'t> {
             false if Some(relative) == only => path.to_owned(),
             _ => target(folder, relative),
         };
-        let mut write: Vec<_> =
-            table.by_path().into_iter().map(|(path, text)| (place(path), text)).collect();
+        // The rows of a list that lives elsewhere are those of now, whatever the table.
+        let files = table.by_path().into_iter().filter(|(path, _)| !rules::is_list_copy(path));
+        let mut write: Vec<_> = files.map(|(path, text)| (place(path), text)).collect();
         let mut remove = Vec::new();
         if is_folder {
             let files = rules::FileStamp::all_current(&[rules::FileStamp::current(path)]);

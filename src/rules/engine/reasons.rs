@@ -54,9 +54,10 @@ fn where_mismatch(condition: &WhereClause, context: &MatchContext<'_>) -> String
         (None, None) => format!("where {name} is unknown"),
         (None, Some(lookup)) => {
             let state = context.lookups.get(lookup).map(|answer| answer.state);
-            match state.unwrap_or(LookupState::NotAsked) {
-                LookupState::Found => format!("where {name} is unknown"),
-                state => format!("where {name} is unknown ({})", state.describe()),
+            let state = state.unwrap_or(LookupState::NotAsked);
+            match state == LookupState::Found {
+                true => format!("where {name} is unknown"),
+                false => format!("where {name} is unknown ({})", state.describe()),
             }
         }
     }

@@ -18,6 +18,12 @@ use crate::regular_file::SizeLimit;
 /// End of the names of copies of lists that live elsewhere.
 pub(crate) const COPY_EXTENSION: &str = ".live.csv";
 
+/// Returns whether a file of a table is the copy of a list that lives elsewhere.
+pub fn is_list_copy(path: &Path) -> bool {
+    let name = path.file_name().map(OsStr::as_encoded_bytes);
+    name.is_some_and(|name| name.ends_with(COPY_EXTENSION.as_bytes()))
+}
+
 /// State of a file or folder at the time of reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileStamp {
@@ -166,8 +172,7 @@ impl Snapshot {
     /// Returns the text of a list. The copy of a list that lives elsewhere can be in another folder than
     /// when the snapshot was taken.
     fn list_text(&self, path: &Path) -> Option<&str> {
-        let is_copy = |name: &OsStr| name.as_encoded_bytes().ends_with(COPY_EXTENSION.as_bytes());
-        let name = path.file_name().filter(|name| is_copy(name));
+        let name = path.file_name().filter(|_| is_list_copy(path));
         let same_copy = || self.paths().find(|other| name.is_some() && other.file_name() == name);
         self.text(path).or_else(|| self.text(same_copy()?))
     }
