@@ -468,3 +468,32 @@ fn check_fetches_once_if_there_is_no_copy() {
     assert!(output.contains("no-list-copy"), "{output}");
     assert!(!folder.path().join("lists").exists(), "`check` keeps nothing");
 }
+
+#[test]
+fn restoring_a_table_leaves_the_copies_alone() {
+    let stand_in = StandIn::start(csv(&rows(3)));
+    let sections =
+        "[rules]\npoll_ms = 0\nlists_dir = \"lists\"\n[records]\nurl = \"sqlite:r.db\"\n";
+    let table = table(&http_keys(&stand_in, ""));
+    let (folder, settings) = program::folder(&format!("{SETTINGS}{sections}"), &table);
+    let served = Served::new(start(&["--config", &settings]));
+    let send = || {
+        let sent = run(&["send", "--config", &settings, "--url", &served.url]);
+        assert_eq!(sent.status.code(), Some(0), "{}", text(&sent.stderr));
+    };
+    send();
+    stand_in.answers(csv(&rows(5)));
+    assert_eq!(admin_request(&served.admin, "POST /reload?force=true", "").0, 200);
+    send();
+    served.terminate();
+    let listed = text(&run(&["rules", "list", "--json", "--config", &settings]).stdout);
+    let oldest = listed.lines().last().expect("a table").to_owned();
+    let oldest: serde_json::Value = serde_json::from_str(&oldest).unwrap();
+    let oldest = oldest["fingerprint"].as_str().unwrap();
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    let restored = run(&["rules", "restore", oldest, "--yes", "--config", &settings]);
+    let output = format!("{}{}", text(&restored.stdout), text(&restored.stderr));
+    assert!(!output.contains("live.csv"), "{output}");
+    let copy = std::fs::read_to_string(folder.path().join("lists/vip.live.csv")).unwrap();
+    assert_eq!(copy, rows(5), "{output}");
+}
