@@ -97,7 +97,9 @@ fn every_test_that_a_page_names_exists() {
     let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let (_, invariants) = text.split_once("\n## Invariants\n").expect("the section");
     let reliability = std::fs::read_to_string(root().join("docs/reliability.md")).unwrap();
-    let code = |text| str::split(text, '`').skip(1).step_by(2);
+    fn code(text: &str) -> impl Iterator<Item = &str> {
+        text.split('`').skip(1).step_by(2)
+    }
     let names = code(invariants).chain(code(&reliability)).filter_map(|name| name.split_once("::"));
     let names: Vec<_> = names.filter(|(_, test)| test.matches('_').count() > 2).collect();
     assert!(names.len() > 50, "only {} tests were found", names.len());
