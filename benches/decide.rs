@@ -91,7 +91,7 @@ fn scopes_compared() -> String {
             Call::synthetic("bench", dialect::ALL[0].platform(), fields)
         };
         let calls: Vec<_> = (0..CALLS).map(call).collect();
-        let facts = Facts { at: Timestamp::from_second(AT).expect("a time") };
+        let facts = Facts::at(Timestamp::from_second(AT).expect("a time"));
         percentiles(&calls, &mut || (), |call| drop(black_box(decide(&table, call, &facts)))).0
     });
     format!(

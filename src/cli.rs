@@ -5,25 +5,30 @@
 
 mod check;
 mod completions;
+mod confusion;
 mod explain;
 mod health;
 mod http_client;
+mod init;
+mod input;
 mod man;
+mod output;
 mod progress;
 mod records;
 mod replay;
+mod rules;
 mod schema;
 mod send;
 mod serve;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
-use crate::diagnostics::Report;
+use crate::diagnostics::{Report, Severity};
 use crate::domain::call::{Channel, Fields};
 use crate::domain::party::Party;
 use crate::explain::select_source;
@@ -35,14 +40,18 @@ use crate::source::Source;
 
 /// Routes incoming calls and texts of voice platforms to agents, from a table of rules.
 #[derive(Debug, Parser)]
-#[command(version, about, long_about = None, after_help = "Start with: switchboard serve --dev")]
+#[command(version, about, long_about = None, after_help = "Start with: switchboard init")]
 pub struct Arguments {
+    #[command(flatten)]
+    output: output::OutputFlags,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a rule table and settings to start from
+    Init(init::Init),
     /// Run the service
     Serve(serve::Serve),
     /// Send a signed request as the platform would, and show the reply
@@ -55,6 +64,8 @@ enum Command {
     Records(records::RecordsArgs),
     /// Route recorded calls with different rules, and show what would change
     Replay(replay::ReplayArgs),
+    /// List, show, compare and restore the rule tables that have answered calls
+    Rules(rules::RulesArgs),
     /// Check that a running service is alive, for the health check of a container
     Health(health::Health),
     /// Print the JSON Schema of the rules or the settings, for editors
@@ -81,13 +92,16 @@ pub enum Exit {
 /// # Errors
 /// Fails if the command could not run.
 pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
+    arguments.output.apply();
     let result = match arguments.command {
+        Command::Init(init) => init.run(),
         Command::Serve(serve) => serve.run(),
         Command::Send(send) => send.run(),
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),
         Command::Records(records) => records.run(),
         Command::Replay(replay) => replay.run(),
+        Command::Rules(rules) => rules.run(),
         Command::Health(health) => health.run(),
         Command::Schema(schema) => schema.run(),
         Command::Completions(completions) => completions.run(),
@@ -108,13 +122,25 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// Prints the reason for which a command could not run to standard error.
 pub fn print_error(error: &anyhow::Error) {
     // If standard error is closed, there is no place to report it.
-    drop(writeln!(std::io::stderr(), "error: {error:#}"));
+    drop(writeln!(std::io::stderr(), "error: {}", describe(error)));
+}
+
+/// Returns an error with its causes. A cause that the error before it quotes already is left out.
+fn describe(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// Location of the settings.
 #[derive(Debug, Args)]
 struct ConfigFile {
-    /// Settings file [default: ./config/switchboard.toml, else /etc/switchboard/switchboard.toml]
+    /// Settings file [default: the first of ./switchboard.toml, ./config/switchboard.toml and
+    /// /etc/switchboard/switchboard.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -130,9 +156,17 @@ impl ConfigFile {
 }
 
 fn load_inputs(inputs: &Inputs) -> anyhow::Result<LoadedSettings> {
-    settings::load(inputs).with_context(|| match &inputs.file {
-        Some(path) => format!("cannot read {}", path.display()),
-        None => "cannot read the settings".to_owned(),
+    let Some(path) = &inputs.file else {
+        return settings::load(inputs).context("cannot read the settings");
+    };
+    if input::is_stdin(path) {
+        anyhow::bail!(
+            "--config takes a file, not standard input: a reload reads the settings again"
+        );
+    }
+    settings::load(inputs).map_err(|error| {
+        let advice = confusion::settings_in(path).unwrap_or_default();
+        anyhow::anyhow!("cannot read {}: {error}{advice}", path.display())
     })
 }
 
@@ -145,10 +179,20 @@ fn load_rules(
     #[expect(clippy::disallowed_methods, reason = "`check` warns of dates in the past")]
     let now = Timestamp::now();
     context.now = now;
+    if input::is_stdin(path) {
+        return Ok(reload::load_text(input::STDIN, input::stdin_text()?, &context, coverage));
+    }
     let mut progress = progress::ProgressLine::default();
     let loaded = reload::load(path, &context, coverage, &mut |step| progress.show_load(step));
     progress.clear();
-    Ok(loaded?)
+    let mut loaded = loaded?;
+    if loaded.table.is_none()
+        && let Some(problem) = confusion::instead_of_rules(path)
+    {
+        loaded.report = Report::default();
+        loaded.report.push(Severity::Error, None, problem);
+    }
+    Ok(loaded)
 }
 
 /// Settings and rules, with the diagnostics of both.
@@ -172,8 +216,8 @@ fn load_settings_and_rules(inputs: &Inputs, coverage: bool) -> anyhow::Result<Se
         }
         Some(Err(error)) => {
             report
-                .error("no-table", None, format!("{error:#}"))
-                .help("`[rules] path` names the rule table, relative to the settings file");
+                .error("no-table", None, describe(&error))
+                .help(confusion::where_rules_are(inputs));
         }
         None => {}
     }
@@ -194,7 +238,7 @@ struct LoadedOk {
 fn load_without_errors(inputs: &Inputs) -> anyhow::Result<Option<LoadedOk>> {
     let SettingsAndRules { settings, rules, report, origin } =
         load_settings_and_rules(inputs, false)?;
-    let report = report.without_notes();
+    let report = output::without_asides(report.without_notes(), false);
     let mut stderr = std::io::stderr();
     if inputs.purpose == Purpose::Inspect && report.error_count() == 0 && report.warning_count() > 0
     {
@@ -204,7 +248,7 @@ fn load_without_errors(inputs: &Inputs) -> anyhow::Result<Option<LoadedOk>> {
             report.warning_count()
         )?;
     } else if !report.diagnostics().is_empty() {
-        writeln!(stderr, "{}\n", report.to_text(stderr.is_terminal()))?;
+        writeln!(stderr, "{}\n", report.to_text(output::is_coloured(&stderr)))?;
     }
     let (Some(settings), Some(LoadedTable { table: Some(table), files, snapshot, .. })) =
         (settings, rules)
@@ -245,7 +289,7 @@ struct CallFlags {
     /// Voice call or text message
     #[arg(long, default_value = "call")]
     channel: ChannelFlag,
-    /// Saved request body to use instead of --from, --to and --channel
+    /// Saved request body to use instead of --from, --to and --channel; `-` reads standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "channel"])]
     body: Option<PathBuf>,
 }
@@ -263,24 +307,35 @@ impl CallFlags {
         Fields { from: number(FROM), to: number(TO), ..Fields::unknown(Channel::Call) }
     }
 
-    fn fields(&self) -> Fields<'static> {
+    /// Returns the call that the flags describe.
+    ///
+    /// # Errors
+    /// Fails for a list or a pattern: a call has one caller.
+    fn fields(&self) -> anyhow::Result<Fields<'static>> {
+        for (flag, text) in [("--from", &self.from), ("--to", &self.to)] {
+            let list = text.strip_prefix('@').filter(|name| !name.contains('@'));
+            if let Some(list) = list {
+                anyhow::bail!("{flag}: `@{list}` is a list; write one of its numbers");
+            }
+            if text.starts_with('+') && text.ends_with('*') {
+                anyhow::bail!("{flag}: `{text}` is a pattern; write one number that it matches");
+            }
+        }
         let channel = match self.channel {
             ChannelFlag::Call => Channel::Call,
             ChannelFlag::Sms => Channel::Sms,
         };
-        Fields {
+        Ok(Fields {
             from: Party::parse(Some(&self.from)).party,
             to: Party::parse(Some(&self.to)).party,
             ..Fields::unknown(channel)
-        }
+        })
     }
 
     /// Returns the body of `--body`, or the one that the source's platform would send.
     fn body(&self, source: &Source, fields: &Fields<'_>) -> anyhow::Result<Vec<u8>> {
         match &self.body {
-            Some(path) => {
-                std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-            }
+            Some(path) => input::read(path),
             None => Ok(source.dialect.encode_request(fields)),
         }
     }

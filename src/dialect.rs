@@ -64,6 +64,17 @@ pub trait Dialect: Send + Sync {
     /// Returns the channels on which the platform sends requests.
     fn channels(&self) -> &'static [Channel];
 
+    /// Returns the platform's own fields for the caller and the called number, or `None` if it sends no SIP
+    /// headers, which could name them instead.
+    fn party_fields(&self) -> Option<[&'static str; 2]> {
+        None
+    }
+
+    /// Returns what every id of an agent begins with, if the platform says so.
+    fn agent_id_prefix(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Encodes the body that the platform would send for this call, for `send` and for tests.
     fn encode_request(&self, call: &Fields<'_>) -> Vec<u8>;
 }

@@ -14,3 +14,4 @@ pub mod party;
 pub mod phone_number;
 pub mod private_address;
 pub mod secret;
+pub mod sip_address;

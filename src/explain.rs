@@ -4,6 +4,7 @@
 
 pub mod recorded;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,13 +15,15 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::authenticate::{Mode, Policy, RequestHead, Unverified, Verified, authenticate};
+use crate::diagnostics;
 use crate::dialect::{Incoming, Reply};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::decision::Outcome;
 use crate::domain::facts::{Facts, LookupAnswer, LookupState};
+use crate::domain::party::{NumberReading, Party};
 use crate::lookup::describe_question;
 use crate::rules::engine::explain::{
-    Explanation, IndexMismatch, explain, left_out_json, write_left_out,
+    Explanation, IndexMismatch, Listed, explain, left_out_json, write_left_out,
 };
 use crate::rules::engine::{decide, decide_offline};
 use crate::rules::{HISTORY, RuleSet, parse_timestamp};
@@ -35,8 +38,8 @@ pub struct Question<'q> {
     pub fields: &'q Fields<'q>,
     /// Facts at the time of the call.
     pub facts: &'q Facts,
-    /// Whether to list every rule that is tried, however many there are.
-    pub all: bool,
+    /// Rules to list.
+    pub listed: Listed<'q>,
 }
 
 /// An explained call, with the reply that each platform would receive.
@@ -73,9 +76,9 @@ pub fn explain_call<'q>(
     sources: impl Iterator<Item = &'q Source>,
     question: Question<'q>,
 ) -> Result<Explained<'q>, IndexMismatch> {
-    let Question { source, fields, facts, all } = question;
+    let Question { source, fields, facts, listed } = question;
     let call = Call::synthetic(&source.name, source.dialect.platform(), fields.clone());
-    let explanation = explain(table, &call, facts, all)?;
+    let explanation = explain(table, &call, facts, listed)?;
     let lookups = explained_lookups(table, &call, facts);
     let mut replies: Vec<ReplyPreview<'_>> = Vec::new();
     for source in std::iter::once(source).chain(sources) {
@@ -121,6 +124,31 @@ pub fn select_source<'s>(sources: &[&'s Source], name: Option<&str>) -> Result<&
         let known: Vec<&str> = sources.iter().map(|source| &*source.name).collect();
         format!("no source `{name}`; the settings have {}", known.join(", "))
     })
+}
+
+/// Chooses the rules to list: all of them, or also the one with a name.
+///
+/// # Errors
+/// Fails with a message if the table has no such rule.
+pub fn listed_rules<'q>(
+    table: &RuleSet,
+    all: bool,
+    rule: Option<&'q str>,
+) -> Result<Listed<'q>, String> {
+    let names = || table.rules.iter().map(|rule| &*rule.name);
+    match rule {
+        Some(name) if !names().any(|known| known == name) => {
+            let help = diagnostics::nearest(name, names()).map_or_else(
+                || "a disabled rule is not in it".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            Err(format!("the table has no rule `{name}`; {help}"))
+        }
+        Some(_) if all => Ok(Listed::All),
+        Some(name) => Ok(Listed::And(name)),
+        None if all => Ok(Listed::All),
+        None => Ok(Listed::Relevant),
+    }
 }
 
 /// Parses the time of a call, in the zone of the rule table.
@@ -185,7 +213,7 @@ impl Explained<'_> {
     /// Returns a `[[test]]` that expects this decision.
     pub fn as_test(&self) -> String {
         let fields = self.question.fields;
-        let (from, to) = (fields.from.unmasked(), fields.to.unmasked());
+        let (from, to) = (as_party(&fields.from), as_party(&fields.to));
         let mut test =
             format!("[[test]]\nname = {}\n", quote(&format!("call from {from} to {to}")));
         let mut line = |key: &str, value: &str| {
@@ -377,4 +405,15 @@ fn toml_key(key: &str) -> String {
 /// Quotes a string for TOML, which differs from JSON in one control character.
 fn quote(text: &str) -> String {
     Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+/// Returns a party as a test has it: `=` before a text that may be a national number, so that it stays a text.
+fn as_party(party: &Party) -> Cow<'_, str> {
+    let text = party.unmasked();
+    let is_text = matches!(party, Party::Literal(_));
+    let is_number = Party::parse(Some(&text)).reading != NumberReading::AsSent;
+    match is_text && (is_number || text.starts_with('=')) {
+        true => Cow::Owned(format!("={text}")),
+        false => text,
+    }
 }

@@ -7,6 +7,7 @@ mod body;
 mod client_ip;
 mod connections;
 mod listener;
+mod paths;
 mod problem;
 mod proxy_protocol;
 pub mod public;
@@ -15,5 +16,6 @@ mod server;
 
 pub use client_ip::client_address;
 pub use listener::{PassedSockets, adopt, bind};
+pub use paths::OriginalTarget;
 pub use problem::HttpProblem;
 pub use server::{ConnectionLimits, Transport, serve};

@@ -63,6 +63,7 @@ pub mod replay;
 
 pub mod cli;
 pub mod diagnostics;
+mod file_kind;
 mod regular_file;
 pub mod schema;
 pub mod settings;

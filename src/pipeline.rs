@@ -319,8 +319,8 @@ impl Exchange<'_> {
     }
 
     async fn handle_call(&self, call: &Call<'_>) -> PreparedReply {
-        let Exchange { app, context, .. } = self;
-        let key = app.dedup.key(call, self.request.method());
+        let Exchange { app, rules, context, .. } = self;
+        let key = app.dedup.key(call, self.request.method(), &rules.fingerprint);
         let first = match app.dedup.register(key, context.received_at).await {
             Delivery::First(first) => first,
             Delivery::Repeated(cached) => return self.handle_retry(call, cached),

@@ -4,13 +4,16 @@
 //! the bounded queue in groups. [`Store`] reads.
 
 mod batch;
+mod belonging;
 mod erase;
 mod expiry;
 mod filter;
 mod health;
 mod history;
 mod instance;
+mod known_names;
 mod lookup;
+mod number_traces;
 mod postgres;
 mod query;
 mod queue;
@@ -19,19 +22,23 @@ mod redact;
 mod replayable;
 mod reserve;
 mod row;
+mod rule_tables;
 mod sql;
 mod sqlite;
 mod store;
+mod times;
 mod transfer;
 mod writer;
 
-pub use erase::{MatchedCall, NumberMatches, NumberTraces, Overwritten};
-pub use filter::{Filter, FilterArgs, InvalidFilter, parse_time};
+pub use erase::{Erased, MatchedCall, NumberMatches, Overwritten};
+pub use filter::{Filter, FilterArgs, InvalidFilter};
 pub use health::{Outage, StoreHealth};
 pub use history::EarlierCall;
 pub use instance::watch_for_other_instances;
+pub use known_names::{KnownNames, NameError};
 pub use lookup::{LookupResult, SHORTEST_PREFIX};
-pub use query::{Counts, Order, Page};
+pub use number_traces::NumberTraces;
+pub use query::{CountedColumn, Counts, Order, Page};
 pub use recorder::{Committed, NotStored, RecordedCall, Recorder};
 pub use redact::NumberPolicy;
 pub(crate) use redact::Redactor;
@@ -40,7 +47,9 @@ pub use row::{
     AskedLookup, CallRecord, DeliveryKey, Details, EventRecord, NewCall, NewEvent, RuleSnapshot,
     Texts,
 };
+pub use rule_tables::StoredTable;
 pub(crate) use store::first_id_at;
 pub use store::{Store, StoreError};
+pub use times::parse_time;
 pub use transfer::{ImportError, RowCounts, TransferLine};
 pub use writer::Writer;

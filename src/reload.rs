@@ -4,6 +4,9 @@
 //! A table with errors or failing tests is never published; the previous one stays live.
 
 mod credentials;
+mod isolate;
+mod last_good;
+mod settle;
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -16,12 +19,16 @@ use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::diagnostics::{Report, Severity};
-use crate::domain::phone_number::mask_numbers;
+use crate::domain::phone_number::{EXAMPLE_NUMBER, mask_numbers};
 use crate::pipeline::Switchboard;
 use crate::rules;
 use crate::rules::engine::test_runner;
-use crate::rules::{CheckContext, FileStamp, LoadedTable, Progress, ReadError, RuleSet, Snapshot};
+use crate::rules::{
+    CheckContext, FileStamp, IsolatedFile, LoadedTable, Progress, ReadError, Replacements, RuleSet,
+    Snapshot,
+};
 use crate::settings::RulesSettings;
+use settle::{Settling, has_changed, loss, wait_until_settled};
 
 /// Loads a table, checks it and runs its tests. With `coverage`, warns about untested rules.
 ///
@@ -59,7 +66,27 @@ pub fn load(
     coverage: bool,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<LoadedTable, ReadError> {
-    let mut loaded = rules::load(path, context, progress)?;
+    Ok(run_tests(rules::load(path, context, progress)?, coverage))
+}
+
+/// Loads a table from a text, which `name` names in messages, and runs its tests like [`load`]. Files of
+/// lists are found in the folder of `name`.
+pub fn load_text(name: &str, text: String, context: &CheckContext, coverage: bool) -> LoadedTable {
+    run_tests(rules::parse(name, text, context), coverage)
+}
+
+/// Loads a table like [`load`], with some files in another version than the one on disk.
+fn load_with(
+    path: &Path,
+    context: &CheckContext,
+    replaced: &Replacements,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<LoadedTable, ReadError> {
+    Ok(run_tests(rules::load_except(path, context, replaced, progress)?, false))
+}
+
+/// Runs the tests of a loaded table, which has none afterwards if one fails.
+fn run_tests(mut loaded: LoadedTable, coverage: bool) -> LoadedTable {
     if let Some(table) = &loaded.table {
         let reached = test_runner::run(table, &loaded.tests, &mut loaded.report);
         if coverage {
@@ -68,10 +95,12 @@ pub fn load(
         loaded.report.sort();
     }
     loaded.table = loaded.table.filter(|_| loaded.report.error_count() == 0);
-    Ok(loaded)
+    loaded
 }
 
 pub use credentials::{CredentialStatus, Credentials};
+pub use isolate::{IsolatedLoad, load_isolated};
+pub use last_good::{LastGood, SavedTable};
 
 /// Result of a reload.
 #[derive(Debug, Clone)]
@@ -119,6 +148,14 @@ struct Loader {
     context: CheckContext,
     /// Files of the last load attempt, successful or not.
     files: Vec<FileStamp>,
+    /// A change of the files that has not been read yet.
+    settling: Settling,
+    /// Isolates files that have errors.
+    isolate: bool,
+    /// Files of the live table, if files can be isolated and the table is not too large.
+    good: Option<Snapshot>,
+    /// `None` if no copy of the table is kept on disk.
+    last_good: Option<LastGood>,
     /// `None` if nothing but the table is reloaded.
     credentials: Option<Credentials>,
     /// Replaced tables. They are dropped here once no request uses them, because dropping a million
@@ -132,6 +169,17 @@ struct NewTable {
     snapshot: Option<Snapshot>,
 }
 
+/// Result of a load.
+struct Loaded {
+    /// `None` if the report has errors.
+    table: Option<NewTable>,
+    report: Report,
+    /// Files that were read.
+    files: Vec<FileStamp>,
+    /// Files that have errors, without which there is a table.
+    isolated: Vec<IsolatedFile>,
+}
+
 /// Work for the reload thread.
 #[derive(Clone, Copy)]
 enum Job {
@@ -140,11 +188,6 @@ enum Job {
     DropRetired,
 }
 
-/// Time without changes before files are read. It exceeds the timestamp resolution of every file
-/// system, so a later change is visible in the timestamp even if the length stays the same.
-const SETTLE_TIME: Duration = Duration::from_millis(25);
-/// Maximum number of settle checks; files that keep changing are then read anyway.
-const MAX_SETTLE_CHECKS: usize = 40;
 /// Maximum number of loads when files change while they are read.
 const MAX_LOADS: usize = 3;
 /// Delay before retired tables are dropped; requests rarely take longer.
@@ -159,16 +202,39 @@ impl Reloader {
     /// credentials.
     pub fn new(
         app: Arc<Switchboard>,
-        RulesSettings { path, poll }: RulesSettings,
+        RulesSettings { path, poll, last_good, isolate }: RulesSettings,
         context: CheckContext,
         files: Vec<FileStamp>,
         credentials: Option<Credentials>,
     ) -> (Reloader, ReloadHandle) {
         let (sender, requests) = mpsc::channel(MAX_QUEUED_REQUESTS);
         let status = credentials.as_ref().map(Credentials::status).unwrap_or_default();
-        let loader = Loader { app, path, context, files, credentials, retired: Vec::new() };
+        let loader = Loader {
+            app,
+            path,
+            context,
+            files,
+            settling: Settling::default(),
+            isolate,
+            good: None,
+            last_good: last_good.map(LastGood::new),
+            credentials,
+            retired: Vec::new(),
+        };
         let handle = ReloadHandle { requests: sender, credentials: status };
         (Reloader { loader, poll, requests }, handle)
+    }
+
+    /// Keeps the files with which the live table started as the last good version of each file, and also
+    /// as the last good table on disk, unless they were read from there.
+    #[must_use]
+    pub fn keeping(mut self, snapshot: Option<Snapshot>, are_from_disk: bool) -> Reloader {
+        if are_from_disk {
+            self.loader.good = snapshot.filter(|_| self.loader.isolate);
+        } else {
+            self.loader.keep_good(snapshot);
+        }
+        self
     }
 
     /// Runs until `stop` is cancelled. Does not wait for a load in progress.
@@ -225,10 +291,10 @@ impl Loader {
         let work = || match job {
             Job::ReloadIfChanged => {
                 self.drop_retired();
-                if self.credentials.as_ref().is_some_and(Credentials::have_changed) {
+                if self.credentials.as_mut().is_some_and(Credentials::have_changed) {
                     self.reload_credentials();
                 }
-                has_changed(&self.files).then(|| self.reload(&mut |_| {}))
+                if self.settling.poll(&self.files) { self.reload_settled() } else { None }
             }
             Job::Reload => {
                 let credentials = self.reload_credentials();
@@ -244,7 +310,9 @@ impl Loader {
         };
         std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_panic| {
             let message = "loading the rules panicked; please report this bug".to_owned();
-            Some(self.publish(None, Report::from_error("no-table", message)))
+            let (files, report) =
+                (FileStamp::all_current(&self.files), Report::from_error("no-table", message));
+            Some(self.publish(Loaded { table: None, report, files, isolated: Vec::new() }))
         })
     }
 
@@ -258,18 +326,30 @@ impl Loader {
         self.retired.retain(|table| Arc::strong_count(table) > 1);
     }
 
-    /// Loads, checks and tests the table, then publishes it if it is valid.
+    /// Loads, checks and tests the table at once, then publishes it if it is valid.
     fn reload(&mut self, progress: &mut dyn FnMut(Progress<'_>)) -> Reloaded {
-        self.update_context();
-        let (mut table, mut report) = self.load(progress);
-        for _ in 1..MAX_LOADS {
-            // Otherwise a load could mix files from before and after an edit.
-            if !has_changed(&self.files) {
-                break;
-            }
-            (table, report) = self.load(progress);
+        let loaded = self.load(progress);
+        self.publish(loaded)
+    }
+
+    /// Loads files that have not changed between polls. Returns `None` if further polls decide whether the
+    /// table may be used.
+    fn reload_settled(&mut self) -> Option<Reloaded> {
+        let loaded = self.load(&mut |_| {});
+        if !self.settling.accept(&loaded.files) {
+            return None;
         }
-        self.publish(table, report)
+        let lost = loaded.table.as_ref().and_then(|new| loss(&self.app.table(), &new.table));
+        if let Some(lost) = lost
+            && !self.settling.accept_loss()
+        {
+            tracing::warn!(
+                lost,
+                "the new rules wait for further polls, in case they are half written"
+            );
+            return None;
+        }
+        Some(self.publish(loaded))
     }
 
     fn update_context(&mut self) {
@@ -279,25 +359,42 @@ impl Loader {
         self.context.filled_lists = filled.map(|list| list.name.clone()).collect();
     }
 
-    fn load(&mut self, progress: &mut dyn FnMut(Progress<'_>)) -> (Option<NewTable>, Report) {
-        self.files = wait_until_settled(&self.files);
-        match load(&self.path, &self.context, false, progress) {
-            Ok(LoadedTable { table, report, files, snapshot, .. }) => {
-                self.files = files;
-                (table.map(|table| NewTable { table, snapshot }), report)
+    fn load(&mut self, progress: &mut dyn FnMut(Progress<'_>)) -> Loaded {
+        self.update_context();
+        let mut files = self.files.clone();
+        let mut loads = 0;
+        loop {
+            let loaded = self.load_once(&files, progress);
+            loads += 1;
+            // Otherwise a load could mix files from before and after an edit.
+            if loads == MAX_LOADS || !has_changed(&loaded.files) {
+                return loaded;
             }
-            Err(read_error) => {
-                let message = read_error.to_string();
-                self.files = read_error.files;
-                (None, Report::from_error("no-table", message))
-            }
+            files = loaded.files;
         }
     }
 
-    fn publish(&mut self, table: Option<NewTable>, report: Report) -> Reloaded {
-        let ok = table.is_some();
+    fn load_once(&self, files: &[FileStamp], progress: &mut dyn FnMut(Progress<'_>)) -> Loaded {
+        wait_until_settled(files);
+        let loaded = load(&self.path, &self.context, false, progress);
+        let has_table = loaded.as_ref().is_ok_and(|loaded| loaded.table.is_some());
+        if self.isolate && !has_table {
+            let good = self.good.as_ref();
+            let isolated = load_isolated(&self.path, &self.context, good, &loaded, progress);
+            if let Some(IsolatedLoad { loaded, report, isolated }) = isolated {
+                return Loaded { report, isolated, ..Loaded::new(Ok(loaded)) };
+            }
+        }
+        Loaded::new(loaded)
+    }
+
+    fn publish(&mut self, Loaded { table, report, files, isolated }: Loaded) -> Reloaded {
+        self.files = files;
+        self.settling.finish();
+        let ok = table.is_some() && isolated.is_empty();
         let report = Arc::new(report.with_excerpts_only());
         let now = self.app.now();
+        let has_table = table.is_some();
         match table {
             Some(NewTable { table, .. }) if table.fingerprint == self.app.table().fingerprint => {
                 tracing::info!(fingerprint = table.fingerprint, "rules unchanged");
@@ -314,6 +411,7 @@ impl Loader {
                 self.retired.push(self.app.live_table().replace(table, now));
                 self.app.counters().table(&self.app.table(), now);
                 self.app.prepare_lookups();
+                self.keep_good(snapshot);
             }
             None => {
                 let errors = report.error_count();
@@ -321,18 +419,76 @@ impl Loader {
                 self.app.live_table().keep_current(Some(report.clone()), now);
             }
         }
+        if has_table {
+            note_isolated(&self.app, &report, isolated);
+            self.app.counters().started_from_last_good(false);
+        }
         self.app.counters().reloaded(ok);
         log_diagnostics(&report, "rules");
         Reloaded { ok, report }
     }
+
+    /// Keeps the files of the live table, in memory and on disk.
+    fn keep_good(&mut self, snapshot: Option<Snapshot>) {
+        if let Some(last_good) = &self.last_good {
+            let fingerprint = self.app.table().fingerprint.clone();
+            let saved = match snapshot.clone() {
+                Some(files) => {
+                    last_good.save(&SavedTable { fingerprint, saved_at: self.app.now(), files })
+                }
+                None => {
+                    tracing::warn!("the rules are too large for a copy on disk");
+                    last_good.remove()
+                }
+            };
+            if let Err(error) = saved {
+                let path = last_good.path().display();
+                tracing::warn!(%path, %error, "cannot keep the last good rules on disk");
+            }
+        }
+        self.good = snapshot.filter(|_| self.isolate);
+    }
+}
+
+impl Loaded {
+    fn new(loaded: Result<LoadedTable, ReadError>) -> Loaded {
+        let isolated = Vec::new();
+        match loaded {
+            Ok(LoadedTable { table, report, files, snapshot, .. }) => {
+                let table = table.map(|table| NewTable { table, snapshot });
+                Loaded { table, report, files, isolated }
+            }
+            Err(error) => {
+                let report = Report::from_error("no-table", error.to_string());
+                Loaded { table: None, report, files: error.files, isolated }
+            }
+        }
+    }
+}
+
+/// Publishes and logs which files are isolated.
+pub fn note_isolated(app: &Switchboard, report: &Arc<Report>, isolated: Vec<IsolatedFile>) {
+    app.counters().files_isolated(isolated.len());
+    for IsolatedFile { path, is_left_out } in &isolated {
+        let file = path.display();
+        match is_left_out {
+            true => tracing::error!(%file, "a file of the rules has errors, and is left out"),
+            false => {
+                tracing::error!(%file, "a file of the rules has errors, kept its last good version");
+            }
+        }
+    }
+    if !isolated.is_empty() {
+        app.live_table().note_errors(report.clone(), None, isolated);
+    }
 }
 
 /// Logs a line for each diagnostic of the rules or the settings, with masked numbers and without the details of failing tests.
-fn log_diagnostics(report: &Report, of: &str) {
+pub fn log_diagnostics(report: &Report, of: &str) {
     for diagnostic in report.diagnostics().iter().take(MAX_LOGGED) {
         let location = diagnostic.location.as_ref().map(|location| location.to_string());
         let (code, problem) = (diagnostic.code, mask_numbers(&diagnostic.message));
-        let help = diagnostic.help.as_deref().map(mask_numbers);
+        let help = diagnostic.help.as_deref().map(mask_all_but_example);
         match diagnostic.severity {
             Severity::Error => tracing::error!(code, location, problem, help, "error in {of}"),
             Severity::Warning | Severity::Note => {
@@ -346,22 +502,10 @@ fn log_diagnostics(report: &Report, of: &str) {
     }
 }
 
-fn has_changed(files: &[FileStamp]) -> bool {
-    files.iter().any(FileStamp::has_changed)
-}
-
-/// Waits until the files have not changed for [`SETTLE_TIME`], and returns their state.
-fn wait_until_settled(files: &[FileStamp]) -> Vec<FileStamp> {
-    let current = || files.iter().map(FileStamp::refreshed).collect::<Vec<_>>();
-    let mut stamps = current();
-    for _ in 0..MAX_SETTLE_CHECKS {
-        std::thread::sleep(SETTLE_TIME);
-        if !has_changed(&stamps) {
-            break;
-        }
-        stamps = current();
-    }
-    stamps
+/// Masks the numbers in a help, except the one with which helps show the form of a number.
+fn mask_all_but_example(help: &str) -> String {
+    let parts = help.split(EXAMPLE_NUMBER).map(mask_numbers);
+    parts.collect::<Vec<_>>().join(EXAMPLE_NUMBER)
 }
 
 #[cfg(test)]
@@ -389,6 +533,10 @@ mod tests {
             path: path.clone(),
             context,
             files,
+            settling: Settling::default(),
+            isolate: false,
+            good: None,
+            last_good: None,
             credentials: None,
             retired: Vec::new(),
         };

@@ -9,15 +9,17 @@ mod render;
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::dialect;
 use crate::domain::call::{Call, Platform};
-use crate::records::{CallRecord, NotReplayable};
+use crate::records::{CallRecord, NotReplayable, NumberPolicy};
 use crate::rules::RuleSet;
 use crate::rules::engine::decide_offline;
+use crate::settings::NumberStorage;
 use crate::source::Source;
 
-use compare::{Change, Difference, compare};
+use compare::{Change, Difference, FieldChange, compare};
 
 /// A replay of calls, one after the other.
 pub struct Replay<'t> {
@@ -32,6 +34,7 @@ pub struct Replay<'t> {
     payload_changed: Groups,
     rule_changed: Groups,
     left_out: BTreeMap<LeftOut, u64>,
+    masking: NumberPolicy,
 }
 
 /// Calls with the same change.
@@ -39,6 +42,46 @@ pub struct Replay<'t> {
 struct Group {
     calls: u64,
     examples: Vec<Example>,
+    values: Values,
+}
+
+/// The changed values of a group, with their calls. Numbers are masked.
+#[derive(Debug, Default)]
+struct Values {
+    counts: BTreeMap<ValueChange, u64>,
+    /// Values that are only counted, because there are too many.
+    others: u64,
+}
+
+/// A field with its old and its new value as JSON; none where the reply has no such field.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ValueChange {
+    field: String,
+    old: Option<String>,
+    new: Option<String>,
+}
+
+impl Values {
+    /// Maximum number of different changes per group.
+    const MAX: usize = 1_000;
+
+    fn add(&mut self, change: ValueChange) {
+        if self.counts.len() < Values::MAX || self.counts.contains_key(&change) {
+            *self.counts.entry(change).or_default() += 1;
+        } else {
+            self.others += 1;
+        }
+    }
+
+    /// Returns the changes, those with the most calls first within each field.
+    fn sorted(&self) -> Vec<(&ValueChange, u64)> {
+        let mut sorted: Vec<_> =
+            self.counts.iter().map(|(change, calls)| (change, *calls)).collect();
+        sorted.sort_by(|(a, calls_a), (b, calls_b)| {
+            a.field.cmp(&b.field).then(calls_b.cmp(calls_a)).then_with(|| a.cmp(b))
+        });
+        sorted
+    }
 }
 
 /// An example call of a group, with masked numbers; its record has the full ones.
@@ -83,6 +126,7 @@ impl<'t> Replay<'t> {
             payload_changed: Groups::default(),
             rule_changed: Groups::default(),
             left_out: BTreeMap::new(),
+            masking: NumberPolicy::new(NumberStorage::Masked),
         }
     }
 
@@ -98,17 +142,32 @@ impl<'t> Replay<'t> {
         let decision = decide_offline(self.table, &call, &record.facts(self.table));
         let (first, last) = self.span.unwrap_or((record.at, record.at));
         self.span = Some((first.min(record.at), last.max(record.at)));
+        let mut values = Vec::new();
         let (groups, change) = match compare(record, &decision) {
             Difference::None => {
                 self.unchanged += 1;
                 return;
             }
             Difference::Rerouted(change) => (&mut self.rerouted, change),
-            Difference::PayloadChanged(change) => (&mut self.payload_changed, change),
+            Difference::PayloadChanged(change, fields) => {
+                values = fields;
+                (&mut self.payload_changed, change)
+            }
             Difference::RuleChanged(change) => (&mut self.rule_changed, change),
         };
         let group = groups.0.entry(change).or_default();
         group.calls += 1;
+        let redactor = self.masking.redactor([call.from(), call.to()]);
+        let masked = |value: Option<Value>| {
+            value.map(|mut value| {
+                redactor.value(&mut value);
+                value.to_string()
+            })
+        };
+        for FieldChange { name, old, new } in values {
+            let (old, new) = (masked(old), masked(new));
+            group.values.add(ValueChange { field: name, old, new });
+        }
         if group.examples.len() < self.examples {
             group.examples.push(Example {
                 id: record.id.to_string(),

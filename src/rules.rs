@@ -17,7 +17,7 @@ use crate::diagnostics::{Report, SourceFile};
 
 pub use check::RuleLocations;
 pub use check::context::{CheckContext, Progress, SourceInfo};
-pub use load::files::{FileStamp, Snapshot};
+pub use load::files::{FileStamp, IsolatedFile, Replacements, Snapshot};
 pub use load::json_schema;
 pub use model::condition::{Comparison, ExpectedValue, Number, Operand, WhereClause};
 pub use model::dates::{Dates, DaySpec, ListedDays};
@@ -25,7 +25,7 @@ pub(crate) use model::history::NAME as HISTORY;
 pub use model::hours::{Hours, HoursStatus};
 pub use model::index::{Index, PartyKeys};
 pub use model::lists::{
-    Cell, Column, Item, List, ListId, Lists, ResolvedCall, ResolvedParty, Row, Side,
+    Cell, Column, Item, List, ListId, Lists, ResolvedCall, ResolvedParty, Row, RowPlace, Side,
 };
 pub use model::lookup::{
     BodyNode, BreakerPolicy, HttpLookup, HttpMethod, Lookup, LookupBackend, SqlLookup,
@@ -71,7 +71,7 @@ pub struct LoadedTable {
     pub locations: RuleLocations,
     /// Files and folders that were read, with their state at that time.
     pub files: Vec<FileStamp>,
-    /// Contents of the files, unless larger than [`Snapshot::MAX_BYTES`].
+    /// Contents of the files, unless they are larger than a snapshot may be.
     pub snapshot: Option<Snapshot>,
 }
 
@@ -97,7 +97,21 @@ pub fn load(
     context: &CheckContext,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<LoadedTable, ReadError> {
-    let (mut files, mut report) = (TableFiles::on_disk(), Report::default());
+    load_except(path, context, &Replacements::default(), progress)
+}
+
+/// Loads the table at `path` like [`load`], with some files in another version than the one on disk.
+///
+/// # Errors
+/// Returns an error when the files cannot be read. Mistakes in the table are in the report.
+pub fn load_except(
+    path: &Path,
+    context: &CheckContext,
+    replaced: &Replacements,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<LoadedTable, ReadError> {
+    let mut files = TableFiles::on_disk_except(replaced.clone());
+    let mut report = Report::default();
     match files.texts(path, &mut report) {
         Ok(texts) => Ok(check_texts(&texts, context, files, report, progress)),
         Err(error) => Err(ReadError { path: path.to_owned(), error, files: files.stamps }),

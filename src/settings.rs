@@ -26,7 +26,9 @@ mod keys;
 mod layers;
 mod secrets;
 mod values;
+mod variables;
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -50,8 +52,8 @@ pub use values::SettingValues;
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
 
 /// Paths at which a settings file is searched for, in this order.
-pub const DEFAULT_PATHS: [&str; 2] =
-    ["config/switchboard.toml", "/etc/switchboard/switchboard.toml"];
+pub const DEFAULT_PATHS: [&str; 3] =
+    ["switchboard.toml", "config/switchboard.toml", "/etc/switchboard/switchboard.toml"];
 
 /// Checked settings.
 pub struct Settings {
@@ -73,6 +75,9 @@ pub struct Settings {
     pub secrets: Arc<LookupSecrets>,
     /// The settings serve calls, so a missing secret is an error.
     pub requires_secrets: bool,
+    /// References of all keys, with the names of their sources, in the order of the keys: `env:NAME`; `None`
+    /// for one that leads to no secret.
+    pub key_references: Vec<(String, Option<String>)>,
 }
 
 /// Settings of the public listener.
@@ -122,6 +127,10 @@ pub struct RulesSettings {
     /// Interval at which the files of the rule table are checked for changes; `None` disables
     /// polling.
     pub poll: Option<Duration>,
+    /// File with a copy of the last table without errors; `None` if there is none.
+    pub last_good: Option<PathBuf>,
+    /// Files of the folder that have errors stay at their last good version, and the others go live.
+    pub isolate: bool,
 }
 
 /// Settings of the records. Not `Debug`: the URL and the hash key can be secret.
@@ -142,6 +151,19 @@ pub struct RecordsSettings {
 }
 
 impl RecordsSettings {
+    /// Returns the default path of the last good rule table, beside the records. There is none unless
+    /// numbers are stored in full: a rule table may contain some.
+    fn last_good_table(&self) -> Option<PathBuf> {
+        match (&self.location, &self.numbers) {
+            (RecordsLocation::Sqlite(path), NumberStorage::Full) => {
+                let mut path = path.clone().into_os_string();
+                path.push(".last-good-table");
+                Some(path.into())
+            }
+            _ => None,
+        }
+    }
+
     /// Returns settings that disable records.
     pub fn off() -> RecordsSettings {
         RecordsSettings {
@@ -237,6 +259,17 @@ pub enum Purpose {
 }
 
 impl Inputs {
+    /// Returns the variable that sets a key or a key below it: `SWITCHBOARD__RULES__PATH`.
+    pub fn variable<N: Borrow<str>>(&self, path: &[N]) -> Option<&String> {
+        let variable = format!("SWITCHBOARD__{}", path.join("__").to_uppercase());
+        let below = format!("{variable}__");
+        let sets_it = |name: &&String| {
+            let name = name.to_uppercase();
+            name == variable || name.starts_with(&below)
+        };
+        self.environment.keys().filter(sets_it).min()
+    }
+
     /// Takes the environment of the process, and the given file or the first one at
     /// [`DEFAULT_PATHS`].
     pub fn from_process(file: Option<&Path>, purpose: Purpose) -> Inputs {

@@ -20,7 +20,6 @@ pub mod spans;
 mod trace_context;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::io::{self, IsTerminal};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -49,13 +48,17 @@ use otlp::Traces;
 /// Starts logging to standard output, and exporting traces if the settings ask for it. A dedicated thread
 /// writes the lines, so that a slow terminal delays no request. Dropping the guard exports the remaining
 /// spans and writes the remaining lines, for at most a second each: a pipe that nobody reads must not keep
-/// the process from ending.
+/// the process from ending. `colour` applies to the format `pretty`.
 ///
 /// Must not be called within an asynchronous context.
 ///
 /// # Errors
 /// Fails if the process already has a global logger, or if the level is invalid.
-pub fn start(log: &LogSettings, traces: &TracesSettings) -> anyhow::Result<TelemetryGuard> {
+pub fn start(
+    log: &LogSettings,
+    traces: &TracesSettings,
+    colour: bool,
+) -> anyhow::Result<TelemetryGuard> {
     let traces = traces.otlp_endpoint.as_ref().map(Traces::start).transpose()?;
     let lines = Lines::default();
     // sqlx logs unknown options of a database URL with their values, which can be a password if the
@@ -67,12 +70,12 @@ pub fn start(log: &LogSettings, traces: &TracesSettings) -> anyhow::Result<Telem
     let registry = tracing_subscriber::registry();
     match &traces {
         // A filter of the whole log costs less than a filter of each layer.
-        None => registry.with(filter).with(log_layer(log.format, &lines)).try_init()?,
+        None => registry.with(filter).with(log_layer(log.format, colour, &lines)).try_init()?,
         #[cfg(not(feature = "otlp"))]
         Some(none) => match *none {},
         #[cfg(feature = "otlp")]
         Some(traces) => {
-            let log_layer = log_layer(log.format, &lines).with_filter(filter);
+            let log_layer = log_layer(log.format, colour, &lines).with_filter(filter);
             registry.with(log_layer).with(traces.layer()).try_init()?;
         }
     }
@@ -96,14 +99,14 @@ pub fn log_panics() {
     }));
 }
 
-fn log_layer<S>(format: LogFormat, lines: &Lines) -> Box<dyn Layer<S> + Send + Sync>
+fn log_layer<S>(format: LogFormat, colour: bool, lines: &Lines) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
     match format {
         LogFormat::Pretty => {
             let pretty = tracing_subscriber::fmt::layer().with_writer(lines.clone());
-            pretty.with_target(false).with_ansi(io::stdout().is_terminal()).boxed()
+            pretty.with_target(false).with_ansi(colour).boxed()
         }
         LogFormat::Json => JsonLines(lines.clone()).boxed(),
     }

@@ -1,12 +1,13 @@
 //! `switchboard check`: checks settings and rules, and runs the tests of the rule table.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
 
-use super::{ConfigFile, Exit, SettingsAndRules, load_rules, load_settings_and_rules};
+use super::output::{is_coloured, is_quiet, without_asides};
+use super::{ConfigFile, Exit, SettingsAndRules, describe, load_rules, load_settings_and_rules};
 use crate::diagnostics::Report;
 use crate::rules::{CheckContext, RuleSet};
 use crate::settings::Purpose;
@@ -18,7 +19,10 @@ use crate::settings::Purpose;
 pub(super) struct Check {
     #[command(flatten)]
     config: ConfigFile,
-    /// Rule file or directory to check without the settings
+    /// Rule file or directory to check without the settings; `-` reads standard input
+    #[arg(value_name = "RULES", conflicts_with_all = ["config", "rules"])]
+    path: Option<PathBuf>,
+    /// The same as RULES
     #[arg(long, value_name = "PATH", conflicts_with = "config")]
     rules: Option<PathBuf>,
     /// Treat warnings as errors
@@ -34,15 +38,14 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let (loaded, report) = match &self.rules {
+        let (loaded, report) = match self.path.as_ref().or(self.rules.as_ref()) {
             Some(path) => match load_rules(path, CheckContext::default(), self.coverage) {
                 Ok(mut loaded) => {
                     let report = std::mem::take(&mut loaded.report);
                     (Some(loaded), report)
                 }
                 Err(error) if self.json => {
-                    let diagnostics =
-                        Report::from_error("no-table", format!("{error:#}")).to_json();
+                    let diagnostics = Report::from_error("no-table", describe(&error)).to_json();
                     let whole = json!({ "ok": false, "diagnostics": diagnostics });
                     writeln!(std::io::stdout(), "{whole:#}")?;
                     return Ok(Exit::Error);
@@ -56,6 +59,7 @@ impl Check {
             }
         };
         let passed = report.error_count() == 0 && !(self.strict && report.warning_count() > 0);
+        let report = without_asides(report, self.strict);
         let table = loaded.as_ref().and_then(|loaded| loaded.table.as_ref());
         let tests = loaded.as_ref().map_or(0, |loaded| loaded.tests.len());
         let mut stdout = std::io::stdout().lock();
@@ -70,7 +74,10 @@ impl Check {
             writeln!(stdout, "{whole:#}")?;
         } else {
             if !report.diagnostics().is_empty() {
-                writeln!(stdout, "{}\n", report.to_text(stdout.is_terminal()))?;
+                writeln!(stdout, "{}\n", report.to_text(is_coloured(&std::io::stdout())))?;
+            }
+            if is_quiet() {
+                return Ok(if passed { Exit::Success } else { Exit::Failure });
             }
             let summary = table.map_or("no rule table".to_owned(), |table| summarize(table, tests));
             let (errors, warnings) = (report.error_count(), report.warning_count());

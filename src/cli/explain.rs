@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_without_errors};
 use crate::domain::call::{Call, Fields};
 use crate::domain::facts::Facts;
-use crate::explain::{Question, explain_call, parse_saved_call, parse_time};
+use crate::explain::{Question, explain_call, listed_rules, parse_saved_call, parse_time};
 use crate::lookup::{HistorySource, LookupService};
 use crate::records::{NumberPolicy, Store};
 use crate::rules::{RuleSet, parse_party, repeated_time};
@@ -28,12 +28,16 @@ pub(super) struct Explain {
     /// Time of the call, in the zone of the rule table: "2026-12-25 00:10" [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// Show every rule that is tried; by default, a long table shows only those whose numbers match
+    /// List every rule of the table; by default, those that are tried, and of a long table only those
+    /// whose numbers match
     #[arg(long)]
     all: bool,
     /// Ask the look-ups that the decision needs; by default, their values are unknown
     #[arg(long)]
     live: bool,
+    /// Also say why this rule does not decide, even if it is not tried
+    #[arg(long, value_name = "RULE")]
+    why_not: Option<String>,
     /// Print a [[test]] for the rule table
     #[arg(long, conflicts_with = "json")]
     as_test: bool,
@@ -50,7 +54,7 @@ impl Explain {
             return Ok(Exit::Error);
         };
         let source = self.call.select_source(&settings.sources)?;
-        let mut fields = self.call.fields();
+        let mut fields = self.call.fields()?;
         let party = |name, text| {
             parse_party(text, &source.numbers).map_err(|reason| anyhow::anyhow!("{name}: {reason}"))
         };
@@ -70,11 +74,13 @@ impl Explain {
         if let Some(note) = self.at.as_ref().and_then(|text| repeated_time(text, &table.zone)) {
             writeln!(std::io::stderr(), "note: {note}")?;
         }
+        let listed = listed_rules(&table, self.all, self.why_not.as_deref());
+        let listed = listed.map_err(|unknown| anyhow::anyhow!("--why-not: {unknown}"))?;
         let facts = match self.live {
             true => ask_lookups(&settings, &table, source, &fields, at)?,
             false => Facts::at(at),
         };
-        let question = Question { source, fields: &fields, facts: &facts, all: self.all };
+        let question = Question { source, fields: &fields, facts: &facts, listed };
         let explained = explain_call(&table, settings.sources.iter(), question)?;
         let mut stdout = std::io::stdout().lock();
         if self.as_test {

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::http_client::{http_client, reachable};
-use super::{ConfigFile, Exit, load_settings, print_error};
+use super::http_client::{http_client, http_url, reachable};
+use super::output::is_quiet;
+use super::{ConfigFile, Exit, describe, load_settings, print_error};
 
 /// Request /healthz of a running service.
 ///
@@ -28,7 +29,7 @@ impl Health {
             let (settings, _) = load_settings(&self.config)?;
             Ok(format!("http://{}/healthz", reachable(settings.server.listen)))
         };
-        let url = match self.url.clone().map_or_else(from_settings, Ok) {
+        let url = match self.url.as_deref().map_or_else(from_settings, http_url) {
             Ok(url) => url,
             Err(error) => {
                 print_error(&error);
@@ -42,11 +43,13 @@ impl Health {
         });
         match result {
             Ok(()) => {
-                writeln!(std::io::stdout(), "{url} is alive")?;
+                if !is_quiet() {
+                    writeln!(std::io::stdout(), "{url} is alive")?;
+                }
                 Ok(Exit::Success)
             }
             Err(error) => {
-                writeln!(std::io::stderr(), "{url} is not alive: {error:#}")?;
+                writeln!(std::io::stderr(), "{url} is not alive: {}", describe(&error))?;
                 Ok(Exit::Failure)
             }
         }

@@ -10,6 +10,20 @@ pub(super) fn http_client() -> anyhow::Result<reqwest::Client> {
     Ok(client.build()?)
 }
 
+/// Returns the value of `--url`.
+///
+/// # Errors
+/// Fails unless it begins with `http://` or `https://`.
+pub(super) fn http_url(text: &str) -> anyhow::Result<String> {
+    let is_http = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
+    let host = text.split_once("://").map_or(text, |(_, rest)| rest);
+    anyhow::ensure!(
+        is_http,
+        "--url: `{text}` begins with neither http:// nor https://: write http://{host}"
+    );
+    Ok(text.to_owned())
+}
+
 /// Returns the address at which a local client reaches a listener: loopback for `0.0.0.0`.
 pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     let loopback: IpAddr = match listen.ip() {

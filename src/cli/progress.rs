@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::output::is_quiet;
 use crate::rules::Progress;
 
 /// A progress line on standard error. Stays hidden for operations that finish quickly, and if
@@ -19,7 +20,11 @@ const BAR: &str = "{msg} [{bar:30.}] {percent} %, {pos} of {len}";
 
 impl Default for ProgressLine {
     fn default() -> ProgressLine {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let target = match is_quiet() {
+            true => ProgressDrawTarget::hidden(),
+            false => ProgressDrawTarget::stderr(),
+        };
+        let bar = ProgressBar::with_draw_target(None, target);
         bar.set_style(ProgressStyle::with_template("{msg}").expect("a valid template"));
         ProgressLine { bar, started: Instant::now() }
     }

@@ -1,5 +1,6 @@
 //! `switchboard records`: recorded calls and their events. One file per subcommand.
 
+mod bars;
 mod export;
 mod filter;
 mod follow;
@@ -9,7 +10,7 @@ mod list;
 mod row;
 mod show;
 mod stats;
-mod table;
+pub(super) mod table;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -44,7 +45,7 @@ enum RecordsCommand {
     Import(import::Import),
     /// Erase everything that is recorded about a phone number, and verify it
     Forget(forget::Forget),
-    /// Count calls by rule, outcome and hour of the day
+    /// Count calls by rule, agent, called number, hour, day, source and outcome
     Stats(stats::Stats),
 }
 
@@ -89,7 +90,7 @@ impl OpenStore {
 }
 
 /// Loads settings with the location and the keys that the service uses.
-fn load_records_settings(config: &ConfigFile) -> anyhow::Result<Settings> {
+pub(super) fn load_records_settings(config: &ConfigFile) -> anyhow::Result<Settings> {
     let (settings, report) = load_settings(config)?;
     reject_placeholders(&report)?;
     Ok(settings)
@@ -110,7 +111,7 @@ fn reject_placeholders(report: &Report) -> anyhow::Result<()> {
     )
 }
 
-fn describe(error: StoreError, location: &RecordsLocation) -> anyhow::Error {
+pub(super) fn describe(error: StoreError, location: &RecordsLocation) -> anyhow::Error {
     let is_missing = matches!(error, StoreError::NoStore(_));
     let error = anyhow::Error::new(error);
     match location {
@@ -128,18 +129,18 @@ fn describe(error: StoreError, location: &RecordsLocation) -> anyhow::Error {
 const MIN_WIDTH: u16 = 40;
 
 /// Returns the width of the terminal, or `None` if standard output is not a terminal.
-fn terminal_width() -> Option<u16> {
+pub(super) fn terminal_width() -> Option<u16> {
     let terminal = console::Term::stdout();
     terminal.is_term().then(|| terminal.size().1.max(MIN_WIDTH))
 }
 
 /// Returns `1 call`, `2 calls`.
-fn counted(count: u64, one: &str) -> String {
+pub(super) fn counted(count: u64, one: &str) -> String {
     format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Replaces control characters, which a terminal would interpret, in a text of unknown origin.
-fn sanitize(text: &str) -> String {
+pub(super) fn sanitize(text: &str) -> String {
     text.chars().map(|c| if is_unsafe_to_show(c) { '\u{fffd}' } else { c }).collect()
 }
 

@@ -1,22 +1,23 @@
 //! `switchboard replay`: routes recorded calls with different rules and shows what would change.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use super::records::{FilterFlags, OpenStore};
-use super::{ConfigFile, Exit, load_rules, progress};
+use super::{ConfigFile, Exit, load_rules, output, progress};
 use crate::records::{Filter, Order, Page, Store};
 use crate::replay::Replay;
 use crate::rules::RuleSet;
 use crate::settings::Settings;
 
 /// Decide each recorded call again, at its own time, and show what would change. Without --since, the
-/// calls of the last 7 days.
+/// calls of the last 7 days, or of the 7 days before --until.
 ///
 /// Exit status: 0 replayed; 1 with --expect-same, if a call would be routed differently or its payload
 /// would change; 2 the records or the rules cannot be read, or no call can be replayed.
@@ -24,7 +25,8 @@ use crate::settings::Settings;
 pub(super) struct ReplayArgs {
     #[command(flatten)]
     config: ConfigFile,
-    /// Rule file or directory to replay with [default: the rules of the settings]
+    /// Rule file or directory to replay with; `-` reads standard input [default: the rules of the
+    /// settings]
     #[arg(long, value_name = "PATH")]
     rules: Option<PathBuf>,
     #[command(flatten)]
@@ -43,8 +45,8 @@ pub(super) struct ReplayArgs {
     json: bool,
 }
 
-/// Default of `--since`.
-const SINCE: &str = "7d";
+/// Default of `--since`, before `--until`.
+const AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Number of records per query.
 const PAGE: usize = 2_000;
 
@@ -53,7 +55,7 @@ impl ReplayArgs {
         let zone = self.filter.zone()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let opened = runtime.block_on(OpenStore::open(&self.config))?;
-        let filter = self.filter.read(opened.now, &opened.numbers, Some(SINCE))?;
+        let filter = runtime.block_on(self.filter.read(&opened, &self.config, Some(AGE)))?;
         let Some(table) = self.table(&opened.settings)? else { return Ok(Exit::Error) };
         let mut replay = Replay::new(&table, &opened.settings.sources, self.examples);
         let recorded = runtime.block_on(async {
@@ -76,7 +78,7 @@ impl ReplayArgs {
         if loaded.report.error_count() > 0 {
             let mut stderr = std::io::stderr();
             let report = loaded.report.without_notes();
-            writeln!(stderr, "{}", report.to_text(stderr.is_terminal()))?;
+            writeln!(stderr, "{}", report.to_text(output::is_coloured(&stderr)))?;
         }
         Ok(loaded.table)
     }

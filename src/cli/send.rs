@@ -7,7 +7,8 @@ use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::http_client::{http_client, reachable};
+use super::http_client::{http_client, http_url, reachable};
+use super::output::print_note;
 use super::{CallFlags, ConfigFile, Exit, format_body, load_settings};
 use crate::authenticate::AuthError;
 use crate::domain::call::Fields;
@@ -43,9 +44,14 @@ impl Send {
         let prefix = format!("`sources.{}.", source.name);
         for note in notes.diagnostics().iter().filter(|note| note.message.starts_with(&prefix)) {
             let message = &note.message;
-            writeln!(std::io::stderr(), "note: {message}; using `dev`, like serve --dev")?;
+            print_note(format!("note: {message}; using `dev`, like serve --dev"))?;
         }
-        let fields = new_call(self.call.fields());
+        let fields = new_call(self.call.fields()?);
+        let mut keys = settings.key_references.iter();
+        let key = keys.find(|(name, _)| **name == *source.name);
+        if let Some((name, Some(reference))) = key {
+            print_note(format!("note: signing for the source `{name}` with {reference}"))?;
+        }
         if !source.dialect.channels().contains(&fields.channel) {
             anyhow::bail!("{} has no channel `{}`", source.dialect.platform(), fields.channel);
         }
@@ -61,7 +67,7 @@ impl Send {
 
     fn url(&self, settings: &Settings, source: &Source) -> anyhow::Result<String> {
         let base = match &self.url {
-            Some(url) => url.clone(),
+            Some(url) => http_url(url)?,
             None if settings.server.tls.is_some() => anyhow::bail!(
                 "the service uses TLS: write --url https://NAME, with a name in its certificate"
             ),
@@ -147,7 +153,11 @@ impl SignedRequest {
         let status = response.status();
         let body = response.bytes().await.context("the reply was cut off")?;
         let duration = started.elapsed();
-        writeln!(std::io::stderr(), "{status} in {:.1} ms", duration.as_secs_f64() * 1000.0)?;
+        let summary = format!("{status} in {:.1} ms", duration.as_secs_f64() * 1000.0);
+        match status.is_success() {
+            true => print_note(summary)?,
+            false => writeln!(std::io::stderr(), "{summary}")?,
+        }
         writeln!(std::io::stdout(), "{}", format_body(&body))?;
         Ok(if status.is_success() { Exit::Success } else { Exit::Failure })
     }

@@ -1,6 +1,7 @@
 //! `switchboard serve`: runs the service until SIGTERM or Ctrl-C.
 
 mod service_manager;
+mod start;
 
 use std::io::Write;
 use std::net::TcpListener as StdListener;
@@ -13,14 +14,17 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::output::{is_coloured, is_quiet};
 use super::send::{SignedRequest, new_call, path_of};
-use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_without_errors};
+use start::{Fault, Start};
+
+use super::{CallFlags, ConfigFile, Exit, LoadedOk};
 use crate::domain::clock::Clock;
 use crate::domain::secret::LiveSecret;
 use crate::http::{self, ConnectionLimits, PassedSockets, Transport, admin, public};
 use crate::pipeline::Switchboard;
 use crate::records::watch_for_other_instances;
-use crate::reload::{Credentials, ReloadHandle, Reloader};
+use crate::reload::{Credentials, ReloadHandle, Reloader, log_diagnostics, note_isolated};
 use crate::rules::RuleSet;
 use crate::settings::{Inputs, Purpose, ServerSettings, Settings};
 use crate::source::Source;
@@ -37,6 +41,10 @@ pub(super) struct Serve {
     /// readable format, and print a curl command to try
     #[arg(long)]
     dev: bool,
+    /// Refuse to start if the rules have errors, even if the last good rules are on disk or files could be
+    /// isolated
+    #[arg(long)]
+    strict_start: bool,
 }
 
 impl Serve {
@@ -51,10 +59,14 @@ impl Serve {
             let _context = runtime.enter();
             signal(SignalKind::hangup())?
         };
-        let Some(loaded) = load_without_errors(&inputs)? else {
+        let Some(loaded) = start::load(&inputs, self.strict_start)? else {
             return Ok(Exit::Error);
         };
-        let _telemetry = telemetry::start(&loaded.settings.log, &loaded.settings.traces)?;
+        let colour = is_coloured(&std::io::stdout());
+        let _telemetry = {
+            let Settings { log, traces, .. } = &loaded.loaded.settings;
+            telemetry::start(log, traces, colour)?
+        };
         telemetry::log_panics();
         let result = runtime.block_on(self.serve(inputs, loaded, passed, hangup));
         // Does not wait for a reload in progress.
@@ -65,7 +77,7 @@ impl Serve {
     async fn serve(
         &self,
         inputs: Inputs,
-        loaded: LoadedOk,
+        Start { loaded, fault }: Start,
         passed: PassedSockets,
         hangup: Signal,
     ) -> anyhow::Result<Exit> {
@@ -75,6 +87,9 @@ impl Serve {
         raise_open_file_limit(settings.server.max_connections);
         let listeners = Listeners::open(passed, &settings)?;
         self.announce(&listeners, &settings, &table)?;
+        if settings.rules.isolate && !settings.rules.path.is_dir() {
+            tracing::warn!("[rules] isolate has no effect: the rules are one file, not a folder");
+        }
         let context = settings.check_context();
         let Settings { server, admin, sources, rules, records, secrets, .. } = settings;
         let fingerprint = table.fingerprint.clone();
@@ -82,6 +97,10 @@ impl Serve {
         let (app, writer) = Switchboard::with_records(sources, table, Clock::System, records);
         let app = Arc::new(app.with_secrets(secrets));
         app.recorder().store_snapshot(&fingerprint, snapshot.as_ref(), app.now());
+        let is_last_good = fault.as_ref().is_some_and(|fault| fault.last_good_at.is_some());
+        if let Some(fault) = fault {
+            note_fault(&app, fault);
+        }
         // The writer stops after the listeners, when nothing more can be queued.
         let (stop, stop_writer) = (CancellationToken::new(), CancellationToken::new());
         let writer = writer.map(|writer| writer.start(stop_writer.clone())).transpose()?;
@@ -91,6 +110,7 @@ impl Serve {
             Credentials::new(inputs, origin, app.clone(), admin_token.clone(), certificates);
         let (reloader, reload_handle) =
             Reloader::new(app.clone(), rules, context, files, Some(credentials));
+        let reloader = reloader.keeping(snapshot, is_last_good);
         tokio::spawn(reloader.run(stop.clone()));
         tokio::spawn(reload_on_hangup(hangup, reload_handle.clone()));
         tokio::spawn(service_manager::report_alive());
@@ -129,7 +149,7 @@ impl Serve {
         let address = listeners.public.local_addr()?;
         let admin_address = listeners.admin.local_addr()?;
         let scheme = if settings.server.tls.is_some() { "https" } else { "http" };
-        if self.dev {
+        if self.dev && !is_quiet() {
             // A closed pipe is no reason not to serve.
             drop(print_quickstart(&settings.sources, &format!("{scheme}://{address}")));
         }
@@ -137,6 +157,25 @@ impl Serve {
         tracing::info!(%address, scheme, %admin_address, rules, fingerprint, "serving");
         Ok(())
     }
+}
+
+/// Publishes and logs that the service does not start with the rules as they are.
+fn note_fault(app: &Switchboard, Fault { report, last_good_at, isolated }: Fault) {
+    let errors = report.error_count();
+    if let Some(saved_at) = last_good_at {
+        let age_seconds = app.now().duration_since(saved_at).as_secs();
+        tracing::error!(
+            errors,
+            %saved_at,
+            age_seconds,
+            "the rules have errors, started with the last good ones"
+        );
+        app.live_table().note_errors(report.clone(), last_good_at, Vec::new());
+        app.counters().started_from_last_good(true);
+    }
+    app.counters().reloaded(false);
+    log_diagnostics(&report, "rules");
+    note_isolated(app, &report, isolated);
 }
 
 /// Sockets of both listeners.

@@ -21,11 +21,14 @@ use crate::domain::decision::{Decision, LeftOut, LeftOutReason, Outcome, Selecte
 use crate::domain::json;
 use crate::domain::json::JsonObject;
 use crate::domain::party::NumberFormat;
+use crate::domain::sip_address::select_party;
 
 /// The Retell dialect.
 pub(super) struct Retell;
 
 const PLATFORM: Platform = Platform::new("retell");
+const FROM: &str = "from_number";
+const TO: &str = "to_number";
 
 /// The call events that Retell documents.
 const EVENTS: [&str; 11] = [
@@ -98,6 +101,14 @@ impl Dialect for Retell {
         &Channel::ALL
     }
 
+    fn party_fields(&self) -> Option<[&'static str; 2]> {
+        Some([FROM, TO])
+    }
+
+    fn agent_id_prefix(&self) -> Option<&'static str> {
+        Some("agent_")
+    }
+
     fn encode_request(&self, call: &Fields<'_>) -> Vec<u8> {
         let id = match call.channel {
             Channel::Call => "call_id",
@@ -146,13 +157,16 @@ fn parse_inbound<'a>(
     numbers: &NumberFormat,
 ) -> Fields<'a> {
     let inner = body.object(key(channel));
-    let from = numbers.parse(inner.text("from_number").as_deref());
-    let to = numbers.parse(inner.text("to_number").as_deref());
+    let sip = inner.object("custom_sip_headers").into_texts();
+    let sip: Vec<_> = sip.map(|(name, value)| (lower_case(name), value)).collect();
+    let own = |key: &str| numbers.parse(inner.text(key).as_deref());
+    let headers = || sip.iter().map(|(name, value)| (&**name, &**value));
+    let from = select_party(&numbers.from, own(FROM), &headers(), numbers);
+    let to = select_party(&numbers.to, own(TO), &headers(), numbers);
     let agent_version = match inner.integer("agent_version") {
         Some(number) if !inner.is_text("agent_version") => Some(Version::Number(number)),
         _ => inner.text("agent_version").map(|tag| Version::Tag(tag.into())),
     };
-    let sip = inner.object("custom_sip_headers").into_texts();
     Fields {
         channel,
         call_id: inner.non_empty_text("call_id").or_else(|| inner.non_empty_text("chat_id")),
@@ -161,7 +175,7 @@ fn parse_inbound<'a>(
         agent_version,
         from: from.party,
         to: to.party,
-        sip: sip.map(|(name, value)| (lower_case(name), value)).collect(),
+        sip,
         readings: [from.reading, to.reading].into_iter().collect(),
     }
 }
@@ -177,8 +191,12 @@ fn lower_case(name: Cow<'_, str>) -> Cow<'_, str> {
 /// Parses the fields of an event. Calls and chats use different names for the same fields, so both names
 /// are tried.
 fn parse_event<'a>(body: &JsonObject<'a>, kind: Cow<'a, str>, numbers: &NumberFormat) -> Event<'a> {
-    let call = body.object("call");
-    let call = if call.is_empty() { body.object("chat") } else { call };
+    let (call, chat) = (body.object("call"), body.object("chat"));
+    let (call, channel) = match (call.is_empty(), chat.is_empty()) {
+        (false, _) => (call, Some(Channel::Call)),
+        (true, false) => (chat, Some(Channel::Sms)),
+        (true, true) => (chat, None),
+    };
     let either = |call_key: &str, chat_key: &str| {
         call.non_empty_text(call_key).or_else(|| call.non_empty_text(chat_key))
     };
@@ -190,6 +208,7 @@ fn parse_event<'a>(body: &JsonObject<'a>, kind: Cow<'a, str>, numbers: &NumberFo
     let (known, is_transfer) = (EVENTS.contains(&&*kind), kind.starts_with("transfer_"));
     let successful = analysis.flag("call_successful").or_else(|| analysis.flag("chat_successful"));
     Event {
+        channel,
         call_id: either("call_id", "chat_id"),
         part: is_transfer.then(|| transfer_id(body, &call)),
         last_counts: kind == "transcript_updated",

@@ -142,6 +142,7 @@ fn parse_event<'a>(
     let verdict = |key: &str| analysis.as_ref().and_then(|analysis| analysis.get(key));
     let end_reason = call.non_empty_text("end_call_reason");
     Event {
+        channel: Some(Channel::Call),
         call_id: call_id(body, request),
         event_timestamp_ms: body.integer("event_timestamp"),
         record_id: record_id(body, &call, &lead),

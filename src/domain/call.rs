@@ -222,7 +222,7 @@ impl<'a> Call<'a> {
     }
 
     /// Iterates over all SIP headers in the order of arrival.
-    pub fn sip_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn sip_headers(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.fields.sip.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 

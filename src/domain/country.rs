@@ -59,6 +59,18 @@ impl Country {
         inside.into_iter().all(|span| span.country == country).then_some(country)
     }
 
+    /// Returns the countries all of whose numbers begin with the digits of `prefix`, those with the
+    /// shortest codes first.
+    pub fn all_within(prefix: u64) -> Vec<Country> {
+        let digits = prefix.to_string();
+        let has_prefix = |number: &u32| number.to_string().starts_with(&digits);
+        let mut within: Vec<_> =
+            TABLE.iter().filter(|(_, prefixes)| prefixes.iter().all(has_prefix)).collect();
+        // `US` has the whole of +1, and the others a part of it.
+        within.sort_by_key(|(_, prefixes)| prefixes.iter().min());
+        within.into_iter().map(|(code, _)| Country(**code)).collect()
+    }
+
     /// Returns one of the country's prefixes, for example numbers.
     pub fn example_prefix(&self) -> u32 {
         TABLE.iter().find(|(code, _)| **code == self.0).map_or(0, |(_, prefixes)| prefixes[0])

@@ -106,6 +106,30 @@ pub fn is_north_american(digits: &str) -> bool {
     digits.len() == 10 && digits[0] >= b'2' && digits[3] >= b'2'
 }
 
+/// An area code of North America that no country has for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SharedCode {
+    /// The caller pays nothing: 800, 888 and others.
+    TollFree,
+    /// Premium rates, personal numbers and others: 900, 500, 700, 710.
+    Special,
+}
+
+/// Returns what the area code of a number in +1 is for, if all countries of North America share it.
+pub fn shared_north_american(number: PhoneNumber) -> Option<SharedCode> {
+    if number.digits() != 11 || number.digit(0) != 1 {
+        return None;
+    }
+    match [number.digit(1), number.digit(2), number.digit(3)] {
+        [8, tens, units] if tens == units && (tens == 0 || (3..=8).contains(&tens)) => {
+            Some(SharedCode::TollFree)
+        }
+        [9 | 5 | 7, 0, 0] | [7, 1, 0] => Some(SharedCode::Special),
+        [5, tens, units] if tens == units && tens > 1 => Some(SharedCode::Special),
+        _ => None,
+    }
+}
+
 /// Returns false for a number of North America whose area code or exchange cannot exist.
 fn is_assignable(number: PhoneNumber) -> bool {
     let digits = number.unmasked();

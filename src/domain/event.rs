@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::call::Channel;
 use super::decision::Object;
 use super::party::Party;
 
@@ -21,6 +22,9 @@ pub struct Event<'a> {
     /// Whether the dialect knows this kind.
     #[serde(skip)]
     pub known: bool,
+    /// Channel of the call, if the body reveals it.
+    #[serde(skip)]
+    pub channel: Option<Channel>,
     /// Id of the call or chat.
     #[serde(skip)]
     pub call_id: Option<Cow<'a, str>>,
@@ -105,6 +109,11 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
+    /// Returns whether the event says that the agent called.
+    pub fn is_outbound(&self) -> bool {
+        self.direction.as_deref().is_some_and(|word| word.eq_ignore_ascii_case("outbound"))
+    }
+
     /// Creates an event that has a kind and no other field.
     pub fn new(kind: impl Into<Cow<'a, str>>, known: bool) -> Event<'a> {
         Event { kind: kind.into(), known, ..Event::default() }

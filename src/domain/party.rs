@@ -36,13 +36,27 @@ pub enum Party {
     Literal(Box<str>),
 }
 
-/// How a source writes numbers.
+/// Where a source has the numbers of the parties, and how it writes them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NumberFormat {
     /// Country whose national numbers the source sends.
     pub country: Option<Country>,
     /// Texts for a withheld number, besides those that are known; in lower case.
     pub withheld: Vec<String>,
+    /// Fields that can have the caller's number, in order. The platform's own field is the last one, even
+    /// if it is not among them.
+    pub from: Vec<NumberField>,
+    /// Fields that can have the called number.
+    pub to: Vec<NumberField>,
+}
+
+/// Where the number of a party stands in a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NumberField {
+    /// The platform's own field.
+    Own,
+    /// A SIP header, by its name in lower case.
+    Sip(Box<str>),
 }
 
 /// Result of [`Party::parse`].
@@ -61,7 +75,8 @@ pub enum NumberReading {
     AsSent,
     /// A `+` was added to an international number.
     PlusAdded,
-    /// A national number was read with its country's code, or `(0)` or an extension was left out.
+    /// A national number was read with its country's code, or `(0)`, an extension or the old mobile digit of
+    /// Mexico was left out.
     Completed,
     /// Digits that may be a national number were kept as text.
     KeptAsText,
@@ -213,10 +228,12 @@ impl ParsedParty {
 }
 
 fn international(number: PhoneNumber, reading: NumberReading) -> ParsedParty {
-    match number.spells_withheld() {
-        true => ParsedParty { party: Party::Withheld, reading: NumberReading::AsSent },
-        false => ParsedParty { party: Party::Number(number), reading },
+    if number.spells_withheld() {
+        return ParsedParty { party: Party::Withheld, reading: NumberReading::AsSent };
     }
+    let current = number.without_old_mobile_digit();
+    let reading = if current == number { reading } else { NumberReading::Completed };
+    ParsedParty { party: Party::Number(current), reading }
 }
 
 /// Reads `+49 (0) 30 901820`; the zero is kept where it is a part of the number.
@@ -509,6 +526,11 @@ mod tests {
         check("+49 (0) 30 901820", "+4930901820");
         check("+39 (0)6 12345678", "+390612345678");
         check("+49 30 / 901820", "+4930901820");
+        check("+5215512345678", "+525512345678");
+        check("sip:5215512345678@host", "+525512345678");
+        check("+525512345678", "+525512345678");
+        // In Argentina, the 9 belongs to a mobile number.
+        check("+5491112345678", "+5491112345678");
         check("+１２１３７７７１２３４", "+12137771234");
         check("+1\u{a0}213\u{2011}777\u{2011}1234", "+12137771234");
     }

@@ -148,6 +148,22 @@ impl PhoneNumber {
             || rest.is_some_and(|rest| spells(rest) || (rest == 0 && self.len() > 1))
     }
 
+    /// Returns a number of Mexico without the 1 that mobile phones had after +52 until 2019: `+5215512345678`
+    /// is `+525512345678`. Carriers and address books still have both; no area code begins with 1. Any
+    /// other number is returned as it is.
+    #[must_use]
+    pub fn without_old_mobile_digit(self) -> PhoneNumber {
+        const OLD_MOBILE: u64 = 521;
+        const DIGITS: usize = 13;
+        match self.prefix(3) {
+            Some(prefix) if prefix.value() == OLD_MOBILE && self.digits() == DIGITS => {
+                let after_code = self.value() % 10_u64.pow(10);
+                PhoneNumber::pack(52 * 10_u64.pow(10) + after_code, 12)
+            }
+            _ => self,
+        }
+    }
+
     /// Returns the number of digits, including the country code.
     pub fn digits(&self) -> usize {
         self.len() as usize
@@ -175,6 +191,11 @@ impl PhoneNumber {
     /// Returns the country of all numbers with this prefix, or `None` if they belong to several.
     pub fn country_as_prefix(&self) -> Option<Country> {
         Country::from_prefix(self.value(), self.len())
+    }
+
+    /// Returns the countries all of whose numbers have this prefix.
+    pub fn countries_within(&self) -> Vec<Country> {
+        Country::all_within(self.value())
     }
 
     /// Returns `+1213***1234`: at most the first and last four digits, with at least three hidden.
@@ -219,6 +240,9 @@ pub(crate) fn is_digit_separator(c: char) -> bool {
         || "-.()/_".contains(c)
         || matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{200b}'..='\u{200f}' | '\u{2060}')
 }
+
+/// The number with which help texts show the form of a number, in its quotes.
+pub const EXAMPLE_NUMBER: &str = "like `+12137771234`";
 
 /// Masks every phone number in a text: `+` followed by at least five digits, or at least seven digits.
 pub fn mask_numbers(text: &str) -> String {

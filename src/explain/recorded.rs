@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{Question, explain_call};
 use crate::records::{CallRecord, RuleSnapshot};
 use crate::rules;
+use crate::rules::engine::explain::Listed;
 use crate::rules::{CheckContext, RuleSet};
 use crate::source::Source;
 
@@ -29,6 +30,8 @@ pub enum TableChoice<'t> {
     /// The snapshot from the time of the call, or the live rule set if there is none. Used only if its
     /// fingerprint matches the record's.
     Recorded(&'t RuleSet),
+    /// The snapshot from the time of the call, from which a number was erased.
+    Edited(&'t RuleSet),
     /// A rule set that the operator chose, whatever its fingerprint.
     Given(&'t RuleSet),
     /// No rule set could be loaded.
@@ -36,10 +39,36 @@ pub enum TableChoice<'t> {
 }
 
 /// Loads a snapshot of the rules. Returns `None` if there is none, or if this version reads it differently.
+/// A snapshot from which a number was erased has the fingerprint of the table that decided.
 pub fn load_snapshot(snapshot: Option<&RuleSnapshot>) -> Option<RuleSet> {
     let snapshot = snapshot?;
-    let read = rules::parse_snapshot(&snapshot.files, &CheckContext::default()).table;
-    read.filter(|table| table.fingerprint == snapshot.fingerprint)
+    let mut read = rules::parse_snapshot(&snapshot.files, &CheckContext::default()).table?;
+    if snapshot.files.is_edited() {
+        read.fingerprint.clone_from(&snapshot.fingerprint);
+    }
+    Some(read).filter(|table| table.fingerprint == snapshot.fingerprint)
+}
+
+/// Loads a snapshot as [`load_snapshot`] does, to explain a recorded call.
+pub fn recorded_table(snapshot: Option<&RuleSnapshot>) -> Option<RecordedTable> {
+    let is_edited = snapshot.is_some_and(|snapshot| snapshot.files.is_edited());
+    load_snapshot(snapshot).map(|table| RecordedTable { table, is_edited })
+}
+
+/// The table that decided a call, read from its snapshot.
+pub struct RecordedTable {
+    table: RuleSet,
+    is_edited: bool,
+}
+
+impl RecordedTable {
+    /// Returns the table as the choice for an explanation.
+    pub fn choice(&self) -> TableChoice<'_> {
+        match self.is_edited {
+            true => TableChoice::Edited(&self.table),
+            false => TableChoice::Recorded(&self.table),
+        }
+    }
 }
 
 /// Explains a recorded call at its own time.
@@ -60,8 +89,9 @@ pub fn explain_recorded(
         let reason = format!("the settings no longer have the source `{}`", record.source);
         return RecordedExplanation::Unavailable(reason);
     };
+    let is_edited = matches!(choice, TableChoice::Edited(_));
     let (table, is_chosen) = match choice {
-        TableChoice::Recorded(table) => (table, false),
+        TableChoice::Recorded(table) | TableChoice::Edited(table) => (table, false),
         TableChoice::Given(table) => (table, true),
         TableChoice::None => {
             let reason =
@@ -78,11 +108,26 @@ pub fn explain_recorded(
         ));
     }
     let facts = record.facts(table);
-    let question = Question { source, fields: &fields, facts: &facts, all: false };
+    let question = Question { source, fields: &fields, facts: &facts, listed: Listed::Relevant };
     let explained = match explain_call(table, std::iter::once(*source), question) {
         Ok(explained) => explained,
         Err(mismatch) => return RecordedExplanation::Unavailable(mismatch.to_string()),
     };
+    let decision = &explained.explanation.decision;
+    let is_same_decision =
+        decision.rule() == record.rule.as_deref() && decision.outcome().as_str() == record.outcome;
+    let notes = notes(record, table, is_edited, is_same_decision);
+    RecordedExplanation::Available { text: explained.to_string(), json: explained.to_json(), notes }
+}
+
+/// Returns remarks on an explanation with this table.
+fn notes(
+    record: &CallRecord,
+    table: &RuleSet,
+    is_edited: bool,
+    is_same_decision: bool,
+) -> Vec<String> {
+    let has_same_rules = table.fingerprint == record.fingerprint;
     let mut notes = Vec::new();
     if record.lacks_lookups() {
         notes.push(
@@ -97,13 +142,14 @@ pub fn explain_recorded(
             table.fingerprint, record.fingerprint
         ));
     }
-    let decision = &explained.explanation.decision;
-    let is_same_decision =
-        decision.rule() == record.rule.as_deref() && decision.outcome().as_str() == record.outcome;
+    if is_edited {
+        let note = "the stored rule table was edited by an erasure: a number was removed from it";
+        notes.push(note.to_owned());
+    }
     if has_same_rules && !is_same_decision {
         notes.push("the recorded decision differs: see the record's `reason`".to_owned());
     }
-    RecordedExplanation::Available { text: explained.to_string(), json: explained.to_json(), notes }
+    notes
 }
 
 impl RecordedExplanation {

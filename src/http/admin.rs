@@ -30,13 +30,17 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
 use super::HttpProblem;
+use super::connections::Connection;
+use super::paths::tolerate_slashes;
 use crate::diagnostics::{Diagnostic, Report};
 use crate::domain::call::{Call, Channel, Fields};
 use crate::domain::facts::Facts;
 use crate::domain::party::NumberFormat;
 use crate::domain::phone_number::mask_numbers;
 use crate::domain::secret::LiveSecret;
-use crate::explain::{Question, explain_call, parse_saved_call, parse_time, select_source};
+use crate::explain::{
+    Question, explain_call, listed_rules, parse_saved_call, parse_time, select_source,
+};
 use crate::lookup::HistorySource;
 use crate::pipeline::Switchboard;
 use crate::reload::{ReloadHandle, Reloaded};
@@ -72,12 +76,12 @@ pub fn router(
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, no_store))
         .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff))
         .compression();
-    Router::new()
+    let routes = Router::new()
         .route("/metrics", get(metrics))
         .route("/reload", post(reload))
         .route("/explain", get(explain).post(explain))
-        .route("/records", get(list_records))
-        .route("/records/{id}", get(show_record))
+        .route("/records", get(list_records).layer(middleware::from_fn(keep_connection)))
+        .route("/records/{id}", get(show_record).layer(middleware::from_fn(keep_connection)))
         .route_layer(middleware::from_fn_with_state(token.into(), require_token))
         .route_layer(middleware::from_fn(reject_cross_site_post))
         .route("/healthz", get(health))
@@ -86,7 +90,17 @@ pub fn router(
         .method_not_allowed_fallback(async || HttpProblem::Method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(layers)
-        .with_state(AdminState { app, reload_handle })
+        .with_state(AdminState { app, reload_handle });
+    tolerate_slashes(routes)
+}
+
+/// Keeps the connection of a request for records, which the token has let through, from being closed to
+/// make room: a long answer takes its time. A client that does not read it is disconnected.
+async fn keep_connection(request: Request, next: Next) -> Response {
+    if let Some(connection) = request.extensions().get::<Arc<Connection>>() {
+        connection.authenticated();
+    }
+    next.run(request).await
 }
 
 /// Creates ids for requests that arrive without one.
@@ -216,7 +230,13 @@ async fn ready(State(state): State<AdminState>) -> Json<Value> {
     let outdated = credentials["ok"] == false;
     let outdated = outdated.then_some("secrets and certificates could not be reloaded");
     let stale = table["last_reload"]["ok"] == false;
-    let stale = stale.then_some("the last reload failed; an older rule table is live");
+    let stale = stale.then_some(if !table["last_good"].is_null() {
+        "the rule table has errors; the last good one of the disk is live"
+    } else if table["isolated"].as_array().is_some_and(|files| !files.is_empty()) {
+        "some files of the rule table have errors; the others are live"
+    } else {
+        "the last reload failed; an older rule table is live"
+    });
     let unwritten = records["ok"] == false;
     let unwritten = unwritten.then_some("records cannot be written; they are queued");
     let suspended = state.app.lookups().suspended();
@@ -259,11 +279,20 @@ fn records_status(app: &Switchboard) -> Value {
 fn table_status(app: &Switchboard) -> Value {
     let (table, status) = app.live_table().table_and_status();
     let age = app.now().duration_since(status.loaded_at);
+    let last_good = status.last_good_at.map(|saved_at| {
+        let age = app.now().duration_since(saved_at).as_secs();
+        json!({ "saved_at": saved_at.to_string(), "age_seconds": age })
+    });
+    let isolated = status.isolated.iter().map(
+        |file| json!({ "file": file.path.display().to_string(), "left_out": file.is_left_out }),
+    );
     json!({
         "fingerprint": table.fingerprint,
         "rules": table.rules.len(),
         "loaded_at": status.loaded_at.to_string(),
         "age_seconds": age.as_secs(),
+        "last_good": last_good,
+        "isolated": isolated.collect::<Vec<_>>(),
         "last_reload": {
             "ok": status.last_error.is_none(),
             "at": status.last_attempt_at.to_string(),
@@ -314,13 +343,14 @@ struct ExplainQuery {
     at: Option<String>,
     #[serde(default)]
     all: bool,
+    why_not: Option<String>,
     /// Asks the look-ups.
     #[serde(default)]
     live: bool,
 }
 
 impl QueryParams for ExplainQuery {
-    const NAMES: &'static str = "from, to, channel, source, at, all and live";
+    const NAMES: &'static str = "from, to, channel, source, at, all, why_not and live";
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -365,6 +395,8 @@ fn answer_query(
         Some(text) => parse_time(text, &table).map_err(bad_request)?,
         None => app.now(),
     };
+    let listed = listed_rules(&table, query.all, query.why_not.as_deref());
+    let listed = listed.map_err(|unknown| bad_request(format!("why_not: {unknown}")))?;
     let mut facts = Facts::at(at);
     if query.live {
         facts = Facts::before_lookups(at);
@@ -372,7 +404,7 @@ fn answer_query(
         let history = HistorySource::Recorder(app.recorder());
         runtime.block_on(app.lookups().gather(&table, &call, history, &mut facts));
     }
-    let question = Question { source, fields: &fields, facts: &facts, all: query.all };
+    let question = Question { source, fields: &fields, facts: &facts, listed };
     let explained = explain_call(&table, sources.iter().copied(), question);
     let explained = explained.map_err(|mismatch| HttpProblem::Internal(mismatch.to_string()))?;
     Ok(explained.to_json())

@@ -38,6 +38,13 @@ pub enum HttpProblem {
     /// 404: no such path or source.
     #[error("not found; calls are accepted at /inbound/SOURCE")]
     Path,
+    /// 404: no such path, but one that differs only in upper and lower case. The client knows its name
+    /// already.
+    #[error("not found; paths are case-sensitive: {path}")]
+    LetterCase {
+        /// Path of the source, without a token.
+        path: String,
+    },
     /// 404: no such resource.
     #[error("{0}")]
     NotFound(String),
@@ -99,7 +106,9 @@ impl HttpProblem {
             HttpProblem::Internal(_) => Ok(RequestOutcome::Failed),
             HttpProblem::AdminToken => Err(StatusCode::UNAUTHORIZED),
             HttpProblem::Forbidden(_) => Err(StatusCode::FORBIDDEN),
-            HttpProblem::Path | HttpProblem::NotFound(_) => Err(StatusCode::NOT_FOUND),
+            HttpProblem::Path | HttpProblem::LetterCase { .. } | HttpProblem::NotFound(_) => {
+                Err(StatusCode::NOT_FOUND)
+            }
             HttpProblem::Method => Err(StatusCode::METHOD_NOT_ALLOWED),
             HttpProblem::Unavailable(_) => Err(StatusCode::SERVICE_UNAVAILABLE),
         }
@@ -137,6 +146,7 @@ impl HttpProblem {
             | HttpProblem::Unreadable(_)
             | HttpProblem::Forbidden(_)
             | HttpProblem::Path
+            | HttpProblem::LetterCase { .. }
             | HttpProblem::NotFound(_)
             | HttpProblem::Method
             | HttpProblem::Internal(_) => None,

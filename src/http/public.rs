@@ -3,6 +3,7 @@
 //! An authenticated request receives 200 with the platform's reply; every other request receives a
 //! [`HttpProblem`]. This module never parses a body.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
@@ -27,6 +29,7 @@ use super::HttpProblem;
 use super::body::{BodyBudget, BodyKind, read_body};
 use super::client_address;
 use super::connections::Connection;
+use super::paths::{Misses, tolerate_slashes};
 use super::request_counters::RequestCounters;
 use crate::authenticate::{RequestHead, Unverified};
 use crate::domain::facts::Facts;
@@ -78,10 +81,33 @@ pub fn router(app: Arc<Switchboard>, server: &ServerSettings) -> Router {
                 .route(&format!("/events/{name}/{{token}}"), route(&webhook, BodyKind::Event));
         }
     }
-    router
-        .fallback(async || HttpProblem::Path)
-        .method_not_allowed_fallback(async || HttpProblem::Method)
-        .with_state(Arc::new(state))
+    let misses =
+        Arc::new(Misses::new(state.app.counters(), state.app.endpoints().cloned().collect()));
+    let for_methods = misses.clone();
+    let routes = router
+        .fallback(async move |client: Client, request: Request| {
+            misses.wrong_path(&request, client.0)
+        })
+        .method_not_allowed_fallback(async move |client: Client, request: Request| {
+            for_methods.wrong_method(&request, client.0)
+        })
+        .with_state(Arc::new(state));
+    tolerate_slashes(routes)
+}
+
+/// Client address of a request.
+struct Client(IpAddr);
+
+impl FromRequestParts<Arc<PublicState>> for Client {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &Arc<PublicState>,
+    ) -> Result<Client, Infallible> {
+        let peer = parts.extensions.get::<Arc<Connection>>().map(|connection| connection.peer());
+        Ok(Client(client_address(peer, &parts.headers, &state.trusted_proxies)))
+    }
 }
 
 /// The webhook of a source: its endpoint, and what is known about the requests to it.

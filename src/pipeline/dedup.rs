@@ -111,8 +111,9 @@ impl Default for DedupCache {
 }
 
 impl DedupCache {
-    /// Returns the key of a call's delivery, or `None` if nothing tells two calls apart.
-    pub fn key(&self, call: &Call<'_>, method: AuthMethod) -> Option<DedupKey> {
+    /// Returns the key of a call's delivery, or `None` if nothing tells two calls apart. Without an id and
+    /// a timestamp, the rule table with this fingerprint replies to its own retries only.
+    pub fn key(&self, call: &Call<'_>, method: AuthMethod, fingerprint: &str) -> Option<DedupKey> {
         if !call.is_distinguishable() {
             return None;
         }
@@ -121,6 +122,11 @@ impl DedupCache {
         (call.source(), call.channel(), call.call_id(), call.from(), call.to()).hash(&mut hasher);
         (call.agent(), call.agent_version(), call.event_timestamp_ms()).hash(&mut hasher);
         call.sip_headers().for_each(|header| header.hash(&mut hasher));
+        // With an id or a timestamp, the request is a retry for certain, and a reload must not change the
+        // reply. Without, it is more likely a person who edits the rules and tries again.
+        if call.call_id().is_none() && call.event_timestamp_ms().is_none() {
+            fingerprint.hash(&mut hasher);
+        }
         Some(DedupKey(hasher.finish128().as_u128()))
     }
 

@@ -140,7 +140,7 @@ impl<'a> Imported<'a, EventRecord> {
 
 impl EventRow {
     /// The parameters of [`insert_event`](super::sql::insert_event), in order.
-    pub(crate) fn params(&self) -> [Param<'_>; 17] {
+    pub(crate) fn params(&self) -> [Param<'_>; 18] {
         use Param::{Number, Text};
         [
             Text(Some(&self.id)),
@@ -160,6 +160,7 @@ impl EventRow {
             Number(Some(self.began_ms.saturating_add(SAME_CALL_MS))),
             Text(Some(self.to.as_deref().unwrap_or_default())),
             Number(Some(self.began_ms)),
+            Text(Some(self.channel.unwrap_or_default())),
         ]
     }
 }

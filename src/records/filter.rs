@@ -5,9 +5,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-use super::{CallRecord, EventRecord, NumberPolicy};
+use super::{CallRecord, EventRecord, NumberPolicy, parse_time};
 use crate::domain::party::NumberFormat;
-use crate::rules;
 use crate::rules::parse_party;
 
 /// Conditions on calls. A condition that is not set matches every call.
@@ -24,6 +23,8 @@ pub struct Filter {
     pub source: Option<String>,
     /// Name of the rule that decided.
     pub rule: Option<String>,
+    /// Name of the selected agent in the rules.
+    pub agent: Option<String>,
     /// `agent`, `reject` or `keep`.
     pub outcome: Option<String>,
     /// Id of the call at the platform.
@@ -34,8 +35,8 @@ pub struct Filter {
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(default)]
 pub struct FilterArgs {
-    /// Include calls from this time on: 7d, 24h or 90m ago, 2026-11-01, 2026-11-01T09:30,
-    /// 2026-11-01T09:30:00Z
+    /// Include calls from this time on: 7d, 24h or 90m ago, today, yesterday, monday, 2026-11-01,
+    /// "2026-11-01 09:30", 2026-11-01T09:30:00Z
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
     /// Include calls before this time
@@ -50,6 +51,9 @@ pub struct FilterArgs {
     /// Source of the call
     #[arg(long)]
     pub source: Option<String>,
+    /// Agent that took the call, by its name in the rules
+    #[arg(long)]
+    pub agent: Option<String>,
     /// Outcome of the call: agent, reject or keep
     #[arg(long)]
     pub outcome: Option<String>,
@@ -73,7 +77,7 @@ pub(super) const OUTCOMES: [&str; 3] = ["agent", "reject", "keep"];
 
 impl FilterArgs {
     /// Parses the filter. Times are relative to `now` or on the wall clock of `zone`; `numbers` is
-    /// how the store keeps numbers.
+    /// how the store keeps numbers. Without `since`, the filter begins `default_age` before its end.
     ///
     /// # Errors
     /// Fails when a field cannot be parsed.
@@ -82,6 +86,7 @@ impl FilterArgs {
         now: Timestamp,
         zone: &TimeZone,
         numbers: &NumberPolicy,
+        default_age: Option<SignedDuration>,
     ) -> Result<Filter, InvalidFilter> {
         let invalid = |name| move |reason| InvalidFilter { name, reason };
         let time = |text: &Option<String>| {
@@ -89,11 +94,16 @@ impl FilterArgs {
         };
         let since = time(&self.since).map_err(invalid("since"))?;
         let until = time(&self.until).map_err(invalid("until"))?;
-        if let (Some(since), Some(until)) = (since, until)
-            && since >= until
+        if let (Some(from), Some(to)) = (since, until)
+            && from >= to
         {
-            return Err(invalid("until")(format!("{until} is not after {since}")));
+            let [since, until] = [&self.since, &self.until].map(|text| text.as_deref());
+            let (since, until) = (since.unwrap_or_default(), until.unwrap_or_default());
+            let reason = format!("`{until}` is not after the start of the time, `{since}`");
+            return Err(invalid("until")(reason));
         }
+        let default = default_age.and_then(|age| until.unwrap_or(now).checked_sub(age).ok());
+        let since = since.or(default);
         let outcome = self.outcome.clone();
         if let Some(unknown) = outcome.as_deref().filter(|outcome| !OUTCOMES.contains(outcome)) {
             let reason = format!("unknown outcome `{unknown}`: use {}", OUTCOMES.join(", "));
@@ -108,46 +118,11 @@ impl FilterArgs {
             number: number.map(|party| numbers.stored_forms(&party)),
             source: self.source.clone(),
             rule: self.rule.clone(),
+            agent: self.agent.clone(),
             outcome,
             call_id: self.call_id.clone(),
         })
     }
-}
-
-/// Parses a time: an age (`90m`, `24h`, `7d`, `2w`), a date or time on the wall clock of `zone`, or
-/// a time with an offset from UTC.
-///
-/// # Errors
-/// Returns a message that lists the accepted forms.
-pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
-    let text = text.trim();
-    if let Some(ago) = ago(text) {
-        return now.checked_sub(ago).map_err(|_| format!("`{text}` is too long ago"));
-    }
-    rules::parse_timestamp(text, zone).map_err(|problem| match problem.code {
-        "skipped-time" => problem.to_string(),
-        _ => format!(
-            "`{text}` is not a time: use an age, 90m, 24h or 7d; a date, 2026-11-01; a time, \
-             2026-11-01T09:30; or a time with an offset from UTC, 2026-11-01T09:30:00Z"
-        ),
-    })
-}
-
-fn ago(text: &str) -> Option<SignedDuration> {
-    let unit = text.chars().last()?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 60 * 60,
-        'd' => 24 * 60 * 60,
-        'w' => 7 * 24 * 60 * 60,
-        _ => return None,
-    };
-    let digits = text.strip_suffix(unit)?;
-    let all_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    // A count that overflows is too long ago, not a syntax error.
-    let count: i64 = all_digits.then(|| digits.parse().unwrap_or(i64::MAX))?;
-    Some(SignedDuration::from_secs(count.saturating_mul(seconds)))
 }
 
 impl Filter {
@@ -159,6 +134,7 @@ impl Filter {
         self.includes(call.at)
             && is(&self.source, Some(&call.source))
             && is(&self.rule, call.rule.as_deref())
+            && is(&self.agent, call.agent.as_deref())
             && is(&self.outcome, Some(&call.outcome))
             && is(&self.call_id, call.call_id.as_deref())
             && self
@@ -167,8 +143,8 @@ impl Filter {
                 .is_none_or(|forms| forms.iter().any(|form| [&call.from, &call.to].contains(&form)))
     }
 
-    /// Returns whether an event without a recorded call matches. A filter by rule or outcome never
-    /// matches.
+    /// Returns whether an event without a recorded call matches. A filter by rule, agent or
+    /// outcome never matches.
     pub fn matches_event(&self, event: &EventRecord) -> bool {
         let party = |name: &str| event.columns.get(name).and_then(|value| value.as_str());
         let is = |wanted: &Option<String>, text: Option<&str>| {
@@ -176,6 +152,7 @@ impl Filter {
         };
         self.includes(event.at)
             && self.rule.is_none()
+            && self.agent.is_none()
             && self.outcome.is_none()
             && is(&self.source, Some(&event.source))
             && is(&self.call_id, event.call_id.as_deref())
@@ -196,40 +173,13 @@ mod tests {
 
     const NOW: &str = "2026-11-21T12:00:00Z";
 
-    #[track_caller]
-    fn check(text: &str, zone: &str, expected: &str) {
-        let zone = TimeZone::get(zone).unwrap();
-        let time = parse_time(text, NOW.parse().unwrap(), &zone);
-        assert_eq!(time.map(|at| at.to_string()), Ok(expected.to_owned()), "{text}");
-    }
-
-    #[test]
-    fn parses_an_age_a_date_or_a_time() {
-        check("90m", "UTC", "2026-11-21T10:30:00Z");
-        check("24h", "UTC", "2026-11-20T12:00:00Z");
-        check("7d", "Europe/Berlin", "2026-11-14T12:00:00Z");
-        check("2w", "UTC", "2026-11-07T12:00:00Z");
-        check("30s", "UTC", "2026-11-21T11:59:30Z");
-        check("2026-11-01", "UTC", "2026-11-01T00:00:00Z");
-        check("2026-11-01", "Europe/Berlin", "2026-10-31T23:00:00Z");
-        check("2026-11-01T09:30", "America/New_York", "2026-11-01T14:30:00Z");
-        check("2026-11-01 09:30", "UTC", "2026-11-01T09:30:00Z");
-        check("2026-11-01T09:30:00+01:00", "America/New_York", "2026-11-01T08:30:00Z");
-        check("2026-11-01T09:30:00.25Z", "UTC", "2026-11-01T09:30:00.25Z");
-    }
-
-    #[test]
-    fn lists_the_accepted_forms_of_a_time() {
-        for text in ["", "d", "7", "7 days", "-7d", "yesterday", "2026-13-01", "7D"] {
-            let error = parse_time(text, NOW.parse().unwrap(), &TimeZone::UTC).unwrap_err();
-            assert!(error.contains("7d") && error.contains("2026-11-01T09:30"), "{text}: {error}");
-        }
-        let error = parse_time("99999999999999999999d", NOW.parse().unwrap(), &TimeZone::UTC);
-        assert!(error.unwrap_err().contains("too long ago"));
-    }
-
     fn parsed(args: &FilterArgs) -> Result<Filter, InvalidFilter> {
-        args.parse(NOW.parse().unwrap(), &TimeZone::UTC, &NumberPolicy::new(NumberStorage::Full))
+        args.parse(
+            NOW.parse().unwrap(),
+            &TimeZone::UTC,
+            &NumberPolicy::new(NumberStorage::Full),
+            None,
+        )
     }
 
     #[test]
@@ -257,5 +207,25 @@ mod tests {
         ] {
             assert_eq!(parsed(&args).unwrap_err().name, name);
         }
+    }
+
+    #[test]
+    fn the_default_age_counts_from_the_end_and_is_never_blamed() {
+        let parse = |since: Option<&str>, until: Option<&str>| {
+            let text = |text: Option<&str>| text.map(str::to_owned);
+            let args = FilterArgs { since: text(since), until: text(until), ..Default::default() };
+            let numbers = NumberPolicy::new(NumberStorage::Full);
+            let age = SignedDuration::from_hours(7 * 24);
+            args.parse(NOW.parse().unwrap(), &TimeZone::UTC, &numbers, Some(age))
+        };
+        let since = |until| parse(None, until).unwrap().since.unwrap().to_string();
+        assert_eq!(since(None), "2026-11-14T12:00:00Z");
+        assert_eq!(since(Some("2026-01-08")), "2026-01-01T00:00:00Z");
+        assert_eq!(since(Some("8d")), "2026-11-06T12:00:00Z");
+        let reversed = parse(Some("1d"), Some("2026-01-08")).unwrap_err();
+        assert_eq!(
+            reversed.to_string(),
+            "until: `2026-01-08` is not after the start of the time, `1d`"
+        );
     }
 }

@@ -1,13 +1,11 @@
-//! Looks up records: a call by a full or partial id, the last events of calls, and what is new.
+//! Looks up records: a call by a full or partial id, and what is new.
 
-use std::collections::HashMap;
-
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use super::query::{EVENT_COLUMNS, call_record, event_record, uuid};
-use super::row::{CallRow, dedup_key_of_call_id};
-use super::{CallRecord, EventRecord, Filter, Order, Page, Store, StoreError};
+use super::query::{call_record, uuid};
+use super::row::CallRow;
+use super::{CallRecord, Filter, Order, Page, Store, StoreError};
 
 /// The calls that a text identifies.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,70 +60,6 @@ impl Store {
         Ok(LookupResult::new(self.calls(&filter, page).await?))
     }
 
-    /// Returns the kind of the last event of each of these calls.
-    ///
-    /// # Errors
-    /// Fails when the database returns an error.
-    pub async fn last_events(
-        &self,
-        calls: &[CallRecord],
-    ) -> Result<HashMap<Uuid, String>, StoreError> {
-        const CALLS: usize = 500;
-        let mut last = HashMap::new();
-        for some in calls.chunks(CALLS) {
-            let statement = format!(
-                "SELECT call, kind FROM events WHERE call IN ({}) ORDER BY id",
-                placeholders(some.len())
-            );
-            let query = sqlx::query(AssertSqlSafe(statement));
-            let query = some.iter().fold(query, |query, call| query.bind(call.id.to_string()));
-            for row in query.fetch_all(&self.pool).await? {
-                last.insert(uuid(&row, 0)?, row.try_get(1)?);
-            }
-        }
-        Ok(last)
-    }
-
-    /// Reads up to `limit` events after `beyond` that are linked to no recorded call, oldest first.
-    /// Returns those that really belong to none, and the last one read; none at the end.
-    ///
-    /// # Errors
-    /// Fails when the database returns an error.
-    pub async fn lone_events(
-        &self,
-        beyond: Uuid,
-        limit: usize,
-    ) -> Result<(Vec<EventRecord>, Option<Uuid>), StoreError> {
-        let statement = format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE id > $1 AND (call IS NULL OR NOT EXISTS \
-             (SELECT 1 FROM calls WHERE calls.id = events.call)) ORDER BY id LIMIT {limit}"
-        );
-        let rows = sqlx::query(AssertSqlSafe(statement))
-            .bind(beyond.to_string())
-            .fetch_all(&self.pool)
-            .await?;
-        let last = rows.last().map(|row| uuid(row, 0)).transpose()?;
-        let mut lone = Vec::new();
-        for row in &rows {
-            let event = event_record(row)?;
-            // An event that was stored before its call is not linked to it.
-            let has_call = match &event.call_id {
-                Some(call_id) => self.has_call(&event.source, call_id).await?,
-                None => false,
-            };
-            if !has_call {
-                lone.push(event);
-            }
-        }
-        Ok((lone, last))
-    }
-
-    async fn has_call(&self, source: &str, call_id: &str) -> Result<bool, StoreError> {
-        let key = dedup_key_of_call_id(source, call_id);
-        let query = sqlx::query("SELECT id FROM calls WHERE dedup_key = $1").bind(key.as_str());
-        Ok(query.fetch_optional(&self.pool).await?.is_some())
-    }
-
     /// Returns the ids of calls and of events from `first` on.
     ///
     /// # Errors
@@ -138,28 +72,6 @@ impl Store {
             rows.iter().map(|row| uuid(row, 0)).collect::<Result<Vec<_>, StoreError>>()
         };
         Ok((ids("calls").await?, ids("events").await?))
-    }
-
-    /// Returns the event with this record id.
-    ///
-    /// # Errors
-    /// Fails when the database returns an error.
-    pub async fn event(&self, id: Uuid) -> Result<Option<EventRecord>, StoreError> {
-        self.event_with(id, EVENT_COLUMNS).await
-    }
-
-    /// Returns the event with this record id, with an empty body, which is not read.
-    ///
-    /// # Errors
-    /// Fails when the database returns an error.
-    pub async fn event_without_body(&self, id: Uuid) -> Result<Option<EventRecord>, StoreError> {
-        self.event_with(id, &EVENT_COLUMNS.replace("body", "'' AS body")).await
-    }
-
-    async fn event_with(&self, id: Uuid, columns: &str) -> Result<Option<EventRecord>, StoreError> {
-        let statement = format!("SELECT {columns} FROM events WHERE id = $1");
-        let row = sqlx::query(AssertSqlSafe(statement)).bind(id.to_string());
-        row.fetch_optional(&self.pool).await?.as_ref().map(event_record).transpose()
     }
 }
 

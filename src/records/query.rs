@@ -1,4 +1,4 @@
-//! Reads records: calls that match a [`Filter`], the events of a call, and counts.
+//! Reads records: calls that match a [`Filter`], and counts.
 
 use std::collections::BTreeMap;
 
@@ -89,44 +89,6 @@ impl Store {
         row.fetch_optional(&self.pool).await?.as_ref().map(call_record).transpose()
     }
 
-    /// Returns the events of a call, in the order in which they arrived.
-    ///
-    /// # Errors
-    /// Fails when the database returns an error.
-    pub async fn events_of(&self, call: &CallRecord) -> Result<Vec<EventRecord>, StoreError> {
-        let rows = self.event_rows(call, EVENT_COLUMNS).await?;
-        rows.iter().map(event_record).collect()
-    }
-
-    /// Returns the ids of the events of a call, in the order in which they arrived. The events of a call can
-    /// be larger than the memory; by their ids they can be read one by one.
-    ///
-    /// # Errors
-    /// Fails when the database returns an error.
-    pub async fn event_ids_of(&self, call: &CallRecord) -> Result<Vec<Uuid>, StoreError> {
-        self.event_rows(call, "id").await?.iter().map(|row| uuid(row, 0)).collect()
-    }
-
-    async fn event_rows(
-        &self,
-        call: &CallRecord,
-        columns: &str,
-    ) -> Result<Vec<AnyRow>, StoreError> {
-        // The call id finds events that were stored before the call, or before it was decided
-        // again.
-        let statement = format!(
-            "SELECT {columns} FROM events WHERE call = $1 OR (source = $2 \
-             AND substr(call_id, 1, 64) = substr($3, 1, 64) AND call_id = $3) ORDER BY id"
-        );
-        let rows = sqlx::query(AssertSqlSafe(statement))
-            .bind(call.id.to_string())
-            .bind(&call.source)
-            .bind(&call.call_id)
-            .fetch_all(&self.pool)
-            .await?;
-        Ok(rows)
-    }
-
     /// Counts the calls that match: by rule, by outcome, and by quarter of an hour since 1970.
     ///
     /// # Errors
@@ -145,6 +107,30 @@ impl Store {
             }
         }
         sums.into_counts()
+    }
+
+    /// Counts the calls that match by the values of these columns; none where a call has no value.
+    ///
+    /// # Errors
+    /// Fails when the database returns an error.
+    pub async fn counts_by(
+        &self,
+        filter: &Filter,
+        columns: [CountedColumn; 2],
+    ) -> Result<BTreeMap<[Option<String>; 2], u64>, StoreError> {
+        let mut sums = BTreeMap::new();
+        let [first, second] = columns.map(CountedColumn::as_sql);
+        for wanted in self.parts(filter).await? {
+            let statement = format!(
+                "SELECT {first}, {second}, COUNT(*) FROM calls {} GROUP BY 1, 2",
+                wanted.clause()
+            );
+            for row in wanted.bound(statement).fetch_all(&self.pool).await? {
+                let count = row.try_get::<i64, _>(2)?.unsigned_abs();
+                *sums.entry([row.try_get(0)?, row.try_get(1)?]).or_default() += count;
+            }
+        }
+        Ok(sums)
     }
 
     /// Counts the calls that match.
@@ -234,6 +220,30 @@ impl Order {
     }
 }
 
+/// A column by whose values calls are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CountedColumn {
+    /// The rule that decided.
+    Rule,
+    /// The selected agent.
+    Agent,
+    /// The called number.
+    To,
+    /// The source.
+    Source,
+}
+
+impl CountedColumn {
+    fn as_sql(self) -> &'static str {
+        match self {
+            CountedColumn::Rule => "rule",
+            CountedColumn::Agent => "agent",
+            CountedColumn::To => "to_party",
+            CountedColumn::Source => "source",
+        }
+    }
+}
+
 /// Numbers of calls, the largest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counts {
@@ -302,6 +312,7 @@ impl FilterSql {
         for (condition, text) in [
             ("source =", &filter.source),
             ("rule =", &filter.rule),
+            ("agent =", &filter.agent),
             ("outcome =", &filter.outcome),
             ("call_id =", &filter.call_id),
         ] {
@@ -397,7 +408,7 @@ impl FilterSql {
 type Query = sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArguments>;
 
 /// The time of an id.
-fn milliseconds(id: Uuid) -> i64 {
+pub(crate) fn milliseconds(id: Uuid) -> i64 {
     i64::try_from(id.as_u128() >> 80).unwrap_or(i64::MAX)
 }
 
@@ -445,12 +456,12 @@ pub(crate) fn uuid(row: &AnyRow, at: usize) -> Result<Uuid, StoreError> {
     text.parse().map_err(|error| StoreError::Unreadable(format!("`{text}`: {error}")))
 }
 
-fn time(row: &AnyRow, at: usize) -> Result<Timestamp, StoreError> {
+pub(super) fn time(row: &AnyRow, at: usize) -> Result<Timestamp, StoreError> {
     Timestamp::from_millisecond(row.try_get(at)?)
         .map_err(|error| StoreError::Unreadable(error.to_string()))
 }
 
-fn json<T: DeserializeOwned>(row: &AnyRow, at: usize) -> Result<T, StoreError> {
+pub(super) fn json<T: DeserializeOwned>(row: &AnyRow, at: usize) -> Result<T, StoreError> {
     let text: String = row.try_get(at)?;
     serde_json::from_str(&text).map_err(|error| StoreError::Unreadable(error.to_string()))
 }

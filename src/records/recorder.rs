@@ -217,6 +217,7 @@ impl Recorder {
         let Some(queue) = self.queue.as_ref().filter(|_| self.numbers.stores_full()) else {
             return;
         };
+        let files = files.filter(|files| files.fits_into_records());
         // If the queue is full, an explanation needs the operator's own copy.
         if let (Some(files), Ok(permit)) = (files, self.snapshots.clone().try_acquire_owned()) {
             let snapshot =

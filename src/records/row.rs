@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::NumberPolicy;
 use super::redact::Redactor;
 use crate::dialect::Event;
-use crate::domain::call::{Call, Platform, Version};
+use crate::domain::call::{Call, Channel, Platform, Version};
 use crate::domain::decision::{Decision, Object, Outcome};
 use crate::domain::facts::{LookupAnswer, LookupState};
 use crate::domain::party::Party;
@@ -576,7 +576,10 @@ pub(crate) struct EventRow {
     pub(crate) last_counts: bool,
     /// The id of the call's record, from the metadata that the platform returns.
     pub(crate) call_record_id: Option<String>,
-    /// None for a withheld number, too: it identifies no caller.
+    /// Channel of the call, if the event reveals it.
+    pub(crate) channel: Option<&'static str>,
+    /// None for a withheld number, too: it identifies no caller. None if the agent called: only
+    /// inbound calls are decided.
     pub(crate) from: Option<String>,
     pub(crate) to: Option<String>,
     /// Start of the call, as far as the event knows.
@@ -610,7 +613,8 @@ impl EventRow {
             body: stored_body,
             last_counts: event.last_counts,
             call_record_id: call_record_id.map(|id| id.to_string()),
-            from: stored(&event.from),
+            channel: event.channel.map(Channel::as_str),
+            from: stored(&event.from).filter(|_| !event.is_outbound()),
             to: stored(&event.to),
             began_ms: event.start_ms.unwrap_or(at.as_millisecond()),
         }

@@ -4,7 +4,7 @@ use super::row::CallRow;
 
 /// A delivery that arrives again within this time was decided again: the last decision counts. A
 /// later one only counts as an attempt, or a replayed request could rewrite an old record.
-const REDECIDED_WITHIN_MS: i64 = 60_000;
+pub(crate) const REDECIDED_WITHIN_MS: i64 = 60_000;
 /// An event without an id of its call belongs to a call of the same parties within this time.
 pub(crate) const SAME_CALL_MS: i64 = 10 * 60 * 1000;
 /// Total size of the stored rule tables; the newest are kept.
@@ -99,11 +99,12 @@ const CALL_BY_EVENT: &str = "(SELECT call FROM events WHERE source = $4 \
     AND substr(call_id, 1, 64) = substr($7, 1, 64) AND call_id = $7 AND call IS NOT NULL LIMIT 1)";
 const CALL_BY_RECORD_ID: &str = "(SELECT id FROM calls WHERE id = $12 AND source = $4)";
 /// The caller alone has to do where the body does not name the called number. A call whose id is
-/// known is a different one.
+/// known is a different one, and a rejected one has no events.
 const CALL_BY_PARTIES: &str = "SELECT id FROM buckets CROSS JOIN calls \
     WHERE calls.bucket = start AND substr(from_party, 1, 64) = substr($13, 1, 64) \
     AND from_party = $13 AND at_ms BETWEEN $14 AND $15 AND source = $4 AND call_id IS NULL \
-    AND (to_party = $16 OR $16 = '') ORDER BY ABS(at_ms - $17), id LIMIT 1";
+    AND (to_party = $16 OR $16 = '') AND (channel = $18 OR $18 = '') AND outcome <> 'reject' \
+    ORDER BY ABS(at_ms - $17), id LIMIT 1";
 /// The buckets that may hold calls from `$14` to `$15`.
 const BUCKETS: &str = "WITH RECURSIVE buckets(start) AS ( \
     SELECT MAX(bucket) FROM calls WHERE bucket <= $15 UNION ALL \

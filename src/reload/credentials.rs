@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{has_changed, wait_until_settled};
+use super::settle::{Settling, wait_until_settled};
 use crate::diagnostics::{Report, Severity};
 use crate::domain::secret::LiveSecret;
 use crate::pipeline::Switchboard;
@@ -23,6 +23,8 @@ pub struct Credentials {
     /// Values of the settings at the start.
     values: SettingValues,
     files: Vec<FileStamp>,
+    /// A change of the files that has not been read yet.
+    settling: Settling,
     status: CredentialStatus,
 }
 
@@ -51,8 +53,8 @@ impl Credentials {
         admin_token: LiveSecret,
         certificates: Option<LiveCertificates>,
     ) -> Credentials {
-        let status = CredentialStatus::default();
-        Credentials { inputs, app, admin_token, certificates, values, files, status }
+        let (status, settling) = (CredentialStatus::default(), Settling::default());
+        Credentials { inputs, app, admin_token, certificates, values, files, settling, status }
     }
 
     /// Returns where the result of the last attempt can be read.
@@ -60,15 +62,16 @@ impl Credentials {
         self.status.clone()
     }
 
-    /// Returns whether a file has changed since the last attempt.
-    pub(super) fn have_changed(&self) -> bool {
-        has_changed(&self.files)
+    /// Returns whether a file has changed since the last attempt, and not any more since the last poll.
+    pub(super) fn have_changed(&mut self) -> bool {
+        self.settling.poll(&self.files)
     }
 
     /// Reads the settings again and replaces the credentials, unless there are errors. The report has
     /// the errors, and a warning if other settings have changed.
     pub(super) fn reload(&mut self) -> Report {
         self.files = wait_until_settled(&self.files);
+        self.settling.finish();
         let mut report = match settings::load(&self.inputs) {
             Ok(LoadedSettings { settings, mut report, files, values, .. }) => {
                 self.watch(files, settings.is_some());

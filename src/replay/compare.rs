@@ -14,8 +14,8 @@ pub(super) enum Difference {
     None,
     /// The outcome, the agent, or the reason of a rejection.
     Rerouted(Change),
-    /// The variables, metadata or other payload of the reply.
-    PayloadChanged(Change),
+    /// The variables, metadata or other payload of the reply, with the values before and after.
+    PayloadChanged(Change, Vec<FieldChange>),
     /// The rules; the reply is the same.
     RuleChanged(Change),
 }
@@ -27,6 +27,16 @@ pub(super) struct Change {
     pub(super) new: Routing,
     /// Changed fields of the payload: `variables.tier`, `delay_ms`.
     pub(super) fields: Vec<String>,
+}
+
+/// A changed field of the payload.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct FieldChange {
+    /// `variables.tier`, `delay_ms`.
+    pub(super) name: String,
+    /// None where the reply had no such field.
+    pub(super) old: Option<Value>,
+    pub(super) new: Option<Value>,
 }
 
 /// Destination of a call, and the rule that decided it.
@@ -53,9 +63,10 @@ pub(super) fn compare(record: &CallRecord, decision: &Decision<'_>) -> Differenc
     if !has_same_destination(record, decision.outcome()) {
         return Difference::Rerouted(change(Vec::new()));
     }
-    let fields = changed_fields(record, decision);
-    if !fields.is_empty() {
-        return Difference::PayloadChanged(change(fields));
+    let changes = changed_fields(record, decision);
+    if !changes.is_empty() {
+        let names = changes.iter().map(|field| field.name.clone()).collect();
+        return Difference::PayloadChanged(change(names), changes);
     }
     let added_by = &record.details.added_by;
     let same_continued = same_list(added_by, &decision.additions().rules);
@@ -93,8 +104,8 @@ fn same_version(recorded: Option<&Value>, decided: Option<&Version>) -> bool {
     }
 }
 
-/// Returns the names of the payload's fields that differ.
-fn changed_fields(record: &CallRecord, decision: &Decision<'_>) -> Vec<String> {
+/// Returns the payload's fields that differ.
+fn changed_fields(record: &CallRecord, decision: &Decision<'_>) -> Vec<FieldChange> {
     let (details, additions) = (&record.details, decision.additions());
     let mut fields = Vec::new();
     let recorded = || details.variables.0.iter().map(|(name, value)| (&**name, &**value));
@@ -105,12 +116,20 @@ fn changed_fields(record: &CallRecord, decision: &Decision<'_>) -> Vec<String> {
         for (name, value) in recorded() {
             let now = decided().find(|(other, _)| *other == name);
             if now.is_none_or(|(_, now)| now != value) {
-                fields.push(format!("variables.{name}"));
+                fields.push(FieldChange {
+                    name: format!("variables.{name}"),
+                    old: Some(value.into()),
+                    new: now.map(|(_, now)| now.into()),
+                });
             }
         }
         let is_new = |name: &str| !recorded().any(|(other, _)| other == name);
         let new = decided().filter(|(name, _)| is_new(name));
-        fields.extend(new.map(|(name, _)| format!("variables.{name}")));
+        fields.extend(new.map(|(name, value)| FieldChange {
+            name: format!("variables.{name}"),
+            old: None,
+            new: Some(value.into()),
+        }));
     }
     let record_id_key = record_id_key(record);
     add_changed_keys(
@@ -123,9 +142,11 @@ fn changed_fields(record: &CallRecord, decision: &Decision<'_>) -> Vec<String> {
     let (old, new) = (details.agent_override.as_deref(), additions.agent_override.as_deref());
     add_changed_keys("agent_override", old, new, None, &mut fields);
     if u128::from(details.delay_ms) != additions.delay.as_millis() {
-        fields.push("delay_ms".to_owned());
+        let new = u64::try_from(additions.delay.as_millis()).unwrap_or(u64::MAX);
+        let (old, new) = (Some(details.delay_ms.into()), Some(new.into()));
+        fields.push(FieldChange { name: "delay_ms".to_owned(), old, new });
     }
-    fields.sort();
+    fields.sort_by(|a, b| a.name.cmp(&b.name));
     fields
 }
 
@@ -142,7 +163,7 @@ fn add_changed_keys(
     old: Option<&Object>,
     new: Option<&Object>,
     ignored: Option<&str>,
-    fields: &mut Vec<String>,
+    fields: &mut Vec<FieldChange>,
 ) {
     let nothing = Object::new();
     let (old, new) = (old.unwrap_or(&nothing), new.unwrap_or(&nothing));
@@ -155,7 +176,11 @@ fn add_changed_keys(
     let only_new = new.iter().filter(|(name, _)| !old.contains_key(*name));
     let names = in_both.chain(only_new).map(|(name, _)| name.as_str());
     let names = names.filter(|name| ignored != Some(name));
-    fields.extend(names.map(|name| format!("{prefix}.{name}")));
+    fields.extend(names.map(|name| FieldChange {
+        name: format!("{prefix}.{name}"),
+        old: old.get(name).cloned(),
+        new: new.get(name).cloned(),
+    }));
 }
 
 /// Compares values after a round trip through JSON: without its feature `float_roundtrip`, serde_json

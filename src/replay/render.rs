@@ -7,10 +7,13 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::compare::{Change, Destination, Routing};
-use super::{Example, Group, Groups, LeftOut, Replay};
+use super::{Example, Group, Groups, LeftOut, Replay, ValueChange, Values};
 
 /// Maximum number of groups in the text; JSON contains all.
 const MAX_GROUPS: usize = 20;
+
+/// Maximum number of changed values per field and group in the text.
+const MAX_VALUES: usize = 3;
 
 /// A replay as text, with times in a zone.
 struct ReplayText<'r>(&'r Replay<'r>, &'r TimeZone);
@@ -48,8 +51,8 @@ impl Display for ReplayText<'_> {
             examples(f, group, zone)
         })?;
         section(f, "Payload changed", &replay.payload_changed, |f, change, group| {
-            let (old, fields) = (&change.old.destination, change.fields.join(", "));
-            writeln!(f, "{:>7}  {}, {old}: {fields}", group.calls, rules(change))?;
+            writeln!(f, "{:>7}  {}, {}", group.calls, rules(change), change.old.destination)?;
+            values(f, group)?;
             examples(f, group, zone)
         })?;
         section(f, "Rule changed", &replay.rule_changed, |f, change, group| {
@@ -88,6 +91,29 @@ fn section(
             writeln!(f, "{calls:>7}  in {others} more groups; --json shows all")
         }
     }
+}
+
+/// Writes the old and the new value of each changed field, the most frequent ones first.
+fn values(f: &mut fmt::Formatter<'_>, group: &Group) -> fmt::Result {
+    let sorted = group.values.sorted();
+    for field in sorted.chunk_by(|(one, _), (other, _)| one.field == other.field) {
+        for (ValueChange { field, old, new }, calls) in field.iter().take(MAX_VALUES) {
+            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+            let calls = if *calls == group.calls { String::new() } else { format!("  ({calls})") };
+            writeln!(f, "           {field}: {} → {}{calls}", shown(old), shown(new))?;
+        }
+        if let (Some((first, _)), more @ 1..) =
+            (field.first(), field.len().saturating_sub(MAX_VALUES))
+        {
+            writeln!(
+                f,
+                "           {}: {}; --json shows all",
+                first.field,
+                plural(more as u64, "more change")
+            )?;
+        }
+    }
+    Ok(())
 }
 
 fn examples(f: &mut fmt::Formatter<'_>, group: &Group, zone: &TimeZone) -> fmt::Result {
@@ -202,10 +228,24 @@ impl Groups {
                 "old": change.old.to_json(),
                 "new": change.new.to_json(),
                 "fields": change.fields,
+                "values": group.values.to_json(),
+                "more_values": group.values.others,
                 "examples": examples.collect::<Vec<_>>(),
             })
         });
         json!({ "calls": self.calls(), "groups": groups.collect::<Vec<_>>() })
+    }
+}
+
+impl Values {
+    fn to_json(&self) -> Value {
+        let value = |text: &Option<String>| {
+            text.as_deref().map(|text| serde_json::from_str::<Value>(text).unwrap_or_default())
+        };
+        let values = self.sorted().into_iter().map(|(ValueChange { field, old, new }, calls)| {
+            json!({ "field": field, "old": value(old), "new": value(new), "calls": calls })
+        });
+        values.collect()
     }
 }
 

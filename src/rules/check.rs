@@ -6,6 +6,7 @@
 //! of the phases before it, so they cannot run in another order.
 
 mod additions;
+mod agent_ids;
 mod agents;
 mod columns;
 mod conditions;
@@ -22,6 +23,7 @@ mod outcome;
 mod patterns;
 mod raw_table;
 mod reporter;
+mod row_problems;
 mod rows;
 mod rule;
 mod rules;
@@ -30,8 +32,11 @@ mod scopes_compared;
 mod sources;
 mod table_tests;
 mod unreachable;
+mod unusual_ids;
 mod usage;
 mod values;
+mod where_rows;
+mod whole_countries;
 
 use std::sync::Arc;
 
@@ -87,6 +92,7 @@ pub(super) fn check(
         reporter,
     };
     let tests = tests.check(raw);
+    unusual_ids::warn_unusual(&definitions.agents, context, reporter.report);
     let rules = rules.into_enabled();
     lookups::warn_over_budget(&definitions, &rules, context, reporter);
     let parts = CheckedParts { definitions, lists, rules };

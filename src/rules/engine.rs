@@ -5,6 +5,7 @@
 mod additions;
 mod evaluate;
 pub mod explain;
+mod reasons;
 pub mod test_runner;
 
 use sha2::{Digest, Sha256};
@@ -130,9 +131,7 @@ fn conclude<'t>(
 fn needed_by(rule: &Rule, context: &MatchContext<'_>) -> LookupSet {
     match evaluate(rule, context) {
         Err(Mismatch::Pending(lookups)) => lookups,
-        Ok(()) | Err(_) => {
-            context.lookups.pending(rule.lookups_of_values(&context.table.splits))
-        },
+        Ok(()) | Err(_) => context.lookups.pending(rule.lookups_of_values(&context.table.splits)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::{ArcSwap, Guard};
 use jiff::Timestamp;
 
-use super::RuleSet;
+use super::{IsolatedFile, RuleSet};
 use crate::diagnostics::Report;
 
 /// The rule set in use, with the result of the last attempt to replace it.
@@ -35,15 +35,32 @@ pub struct LiveStatus {
     pub loaded_at: Timestamp,
     /// Time of the last load attempt.
     pub last_attempt_at: Timestamp,
-    /// Report of the last attempt when it failed.
+    /// Report of the last attempt when it failed, or isolated files.
     pub last_error: Option<Arc<Report>>,
+    /// Time at which the rule set in use was saved, if it was read from the copy on disk.
+    pub last_good_at: Option<Timestamp>,
+    /// Files that have errors; the rule set in use has their last good version, if there is one.
+    pub isolated: Vec<IsolatedFile>,
+}
+
+impl LiveStatus {
+    /// Returns the status of a rule set that is loaded now.
+    fn new(now: Timestamp) -> LiveStatus {
+        LiveStatus {
+            loaded_at: now,
+            last_attempt_at: now,
+            last_error: None,
+            last_good_at: None,
+            isolated: Vec::new(),
+        }
+    }
 }
 
 impl LiveTable {
     /// Creates a live table with the rule set that was loaded at startup.
     pub fn new(table: RuleSet, now: Timestamp) -> LiveTable {
-        let status = LiveStatus { loaded_at: now, last_attempt_at: now, last_error: None };
-        LiveTable { table: ArcSwap::from_pointee(table), status: Mutex::new(status) }
+        let status = Mutex::new(LiveStatus::new(now));
+        LiveTable { table: ArcSwap::from_pointee(table), status }
     }
 
     /// Returns the current rule set. The guard keeps it alive across a reload.
@@ -60,14 +77,31 @@ impl LiveTable {
     /// Publishes a new rule set and returns the previous one.
     pub(crate) fn replace(&self, table: RuleSet, now: Timestamp) -> Arc<RuleSet> {
         let mut status = self.status();
-        *status = LiveStatus { loaded_at: now, last_attempt_at: now, last_error: None };
+        *status = LiveStatus::new(now);
         self.table.swap(Arc::new(table))
     }
 
     /// Keeps the current rule set after an attempt that failed or found no change.
     pub(crate) fn keep_current(&self, last_error: Option<Arc<Report>>, now: Timestamp) {
         let mut status = self.status();
-        *status = LiveStatus { loaded_at: status.loaded_at, last_attempt_at: now, last_error };
+        status.last_attempt_at = now;
+        if last_error.is_none() {
+            (status.last_good_at, status.isolated) = (None, Vec::new());
+        }
+        status.last_error = last_error;
+    }
+
+    /// Notes that the files of the current rule set have errors: it is the copy that was saved at
+    /// `last_good_at`, or some files are isolated.
+    pub fn note_errors(
+        &self,
+        errors: Arc<Report>,
+        last_good_at: Option<Timestamp>,
+        isolated: Vec<IsolatedFile>,
+    ) {
+        let mut status = self.status();
+        status.last_error = Some(errors);
+        (status.last_good_at, status.isolated) = (last_good_at, isolated);
     }
 
     fn status(&self) -> MutexGuard<'_, LiveStatus> {

@@ -8,6 +8,8 @@ pub(crate) mod file_days;
 pub(crate) mod files;
 pub(crate) mod list_rows;
 pub(crate) mod raw;
+mod snapshot_edit;
+pub(crate) mod windows_path;
 
 use raw::parse::TableKeys;
 

@@ -30,9 +30,9 @@ use crate::domain::facts::{LookupAnswer, LookupAnswers, LookupId, LookupSet};
 use condition::WhereClause;
 use dates::Dates;
 use hours::Hours;
-use lookup::Lookup;
 use index::{Index, narrower};
 use lists::{Cell, Lists, Side};
+use lookup::Lookup;
 use name_index::NameIndex;
 use object_template::ObjectTemplate;
 use pattern::{NumberMatcher, Selector};
@@ -168,6 +168,8 @@ pub struct Conditions {
     pub platform: Selector<Platform>,
     /// Sources.
     pub source: Selector<Box<str>>,
+    /// Numbers from which the call was forwarded.
+    pub forwarded_from: NumberMatcher,
     /// Entries of [`RuleSet::hours`].
     pub hours: Selector<NamedRef>,
     /// Entries of [`RuleSet::dates`].
@@ -202,6 +204,10 @@ impl Rule {
         match side {
             Side::To => &self.to,
             Side::From => &self.from,
+            Side::ForwardedFrom => {
+                let conditions = self.conditions.as_ref();
+                conditions.map_or(&NumberMatcher::Anyone, |conditions| &conditions.forwarded_from)
+            }
         }
     }
 
@@ -218,6 +224,7 @@ impl Scope {
         match side {
             Side::To => &self.to,
             Side::From => &self.from,
+            Side::ForwardedFrom => &self.conditions.forwarded_from,
         }
     }
 }
@@ -383,6 +390,17 @@ pub struct RuleAdditions {
     pub lookups: LookupSet,
 }
 
+impl Rule {
+    /// Returns whether the rule decides every call that no earlier rule decides.
+    pub(crate) fn matches_every_call(&self) -> bool {
+        let matches_all = self.to.is_anything()
+            && self.from.is_anything()
+            && self.conditions.is_none()
+            && self.scope.is_none();
+        matches_all && self.action != Action::Continue
+    }
+}
+
 impl RuleSet {
     /// Returns the answers with the names of their look-ups, in the order in which they arrived.
     pub fn named_answers<'a>(
@@ -402,6 +420,11 @@ impl RuleSet {
             return Some(LookupId::HISTORY);
         }
         LookupId::of_position(self.lookups.iter().position(|lookup| *lookup.name == *name)?)
+    }
+
+    /// Returns whether some rule decides each call.
+    pub fn has_rule_for_every_call(&self) -> bool {
+        self.rules.iter().any(Rule::matches_every_call)
     }
 
     /// Returns the agent with this name.

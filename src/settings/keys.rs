@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{DEFAULTS, LogFormat, Wait};
 use crate::authenticate::Mode;
-use crate::schema::toml_table;
+use crate::schema::{TableSpec, toml_table};
 use reader::{Entry, TableKeys};
 use records::NumberStorageKind;
 use value_types::{
@@ -117,10 +117,17 @@ toml_table! {
     pub(crate) struct RulesKeys: "[rules]" {
         /// File, or folder whose `*.toml` files form one rule table.
         path: FilePath,
-        /// Interval at which the files of the rule table, lists included, are checked for changes.
-        /// Changed rules are loaded without a restart; if they contain an error, the previous rules stay
+        /// Interval at which the files of the rule table, lists included, are checked for changes. A
+        /// change is taken when the next check sees the same files. Changed rules are loaded without a restart; if they contain an error, the previous rules stay
         /// live. `0` disables polling: rules are then reloaded on SIGHUP or `POST /reload` only.
         poll_ms: Milliseconds<0, LIMIT>,
+        /// If files of the folder have errors, they stay at their last good version, and the other files go
+        /// live. A file without a last good version is left out.
+        isolate: Boolean,
+        /// File with a copy of the last rule table without errors, with which `serve` starts if the table
+        /// at `path` has errors or is missing. The default is beside the records: the path of the SQLite
+        /// file with `.last-good-table`, if numbers are stored in full. Otherwise no copy is kept.
+        last_good: FilePath,
     }
 }
 
@@ -197,6 +204,12 @@ toml_table! {
         /// Country in whose form the platform sends national numbers: `"US"` reads `(213) 777-1234`,
         /// `"DE"` reads `030 901820` and `0049 30 901820`. Without it, numbers need a country code.
         country: CountryCode,
+        /// Fields with the caller's number, in order; the first one that has a number counts:
+        /// `["sip.p-asserted-identity", "from_number"]`. Retell only. Default: the platform's own field,
+        /// which is also the last one of any list.
+        from: Texts,
+        /// Fields with the called number, in order: `["sip.diversion", "to_number"]`. Retell only.
+        to: Texts,
         /// Texts that the platform sends for a withheld number, besides the usual words: `["geheim"]`.
         withheld: Texts,
         /// Deadline for a reply, from the arrival of the request. Platforms stop waiting after 10
@@ -206,6 +219,36 @@ toml_table! {
         /// the name of an agent in the rule table.
         fallback: FallbackReply = "keep",
     }
+}
+
+/// Returns the variable that is meant by a name with one underscore in place of two, or with two:
+/// `SWITCHBOARD_RULES_PATH` means `SWITCHBOARD__RULES__PATH`. `None` if there is no such key.
+pub(super) fn variable_of(name: &str) -> Option<String> {
+    let single = name.replace("__", "_");
+    let rest = single.strip_prefix("SWITCHBOARD_")?;
+    let sections: [(&str, &TableSpec); 6] = [
+        ("SERVER", ServerKeys::spec()),
+        ("ADMIN", AdminKeys::spec()),
+        ("RULES", RulesKeys::spec()),
+        ("RECORDS", RecordsKeys::spec()),
+        ("LOG", LogKeys::spec()),
+        ("TRACES", TracesKeys::spec()),
+    ];
+    for (section, spec) in sections {
+        let key = rest.strip_prefix(section).and_then(|rest| rest.strip_prefix('_'));
+        if let Some(key) = key
+            && spec.names().any(|name| name.to_uppercase() == key)
+        {
+            return Some(format!("SWITCHBOARD__{section}__{key}"));
+        }
+    }
+    let source = rest.strip_prefix("SOURCES_")?;
+    let keys = SourceKeys::spec().names().map(str::to_uppercase);
+    let (name, key) = keys.into_iter().find_map(|key| {
+        let name = source.strip_suffix(&key)?.strip_suffix('_')?;
+        (!name.is_empty()).then(|| (name.to_owned(), key.clone()))
+    })?;
+    Some(format!("SWITCHBOARD__SOURCES__{name}__{key}"))
 }
 
 /// Returns the JSON Schema of a settings file, for editors, with the defaults of

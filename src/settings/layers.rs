@@ -3,14 +3,13 @@
 //! The `config` crate merges them. Its errors have no locations, so most invalid values are
 //! reported and removed before it sees them; the rest share one message without a location.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use config::{Config, Environment, File, FileFormat, Map, Source as _, Value};
 use toml::de::DeTable;
 
-use super::{DEFAULTS, Inputs};
+use super::{DEFAULTS, Inputs, variables};
 use crate::diagnostics::{Location, Problem, Report, Severity, SourceFile};
 
 /// Merges the layers; later ones win. `None` when that fails, which has been reported.
@@ -31,7 +30,7 @@ pub(super) fn merge(
     let values = Config::builder()
         .add_source(File::from_str(DEFAULTS, FileFormat::Toml))
         .add_source(File::from_str(&text, FileFormat::Toml))
-        .add_source(environment.source(Some(usable_variables(inputs, report))))
+        .add_source(environment.source(Some(variables::usable(inputs, report))))
         .build()
         .and_then(|config| config.collect());
     // The error of `config` may quote the file, and with it a secret.
@@ -83,18 +82,4 @@ fn invalid_entries(table: &DeTable<'_>, path: &[&str]) -> Vec<LayerError> {
         }
     }
     found
-}
-
-/// Removes variables that `config` would parse as the index of a list. A shell cannot set such a
-/// name, but other programs can.
-fn usable_variables(inputs: &Inputs, report: &mut Report) -> HashMap<String, String> {
-    let is_index = |name: &String| name.starts_with("SWITCHBOARD__") && name.contains(['[', ']']);
-    let mut usable = inputs.environment.clone();
-    let mut names: Vec<_> = inputs.environment.keys().filter(|name| is_index(name)).collect();
-    names.sort();
-    for name in names {
-        report.error("unknown-key", None, format!("unknown key (from {name})"));
-        usable.remove(name);
-    }
-    usable
 }

@@ -45,6 +45,8 @@ impl Default for Counters {
         let panics = with_local_recorder(&recorder, || {
             describe();
             gauge!("switchboard_credentials_reload_last_successful").set(1.0);
+            gauge!("switchboard_rules_files_isolated").set(0.0);
+            gauge!("switchboard_table_last_good").set(0.0);
             counter!("switchboard_panics_total")
         });
         Counters {
@@ -76,6 +78,10 @@ fn describe() {
         "switchboard_requests_total",
         "Requests to a source, by kind, outcome and HTTP status"
     );
+    describe_counter!(
+        "switchboard_missed_paths_total",
+        "Requests below /inbound and /events that reach no source, by reason"
+    );
     describe_counter!("switchboard_panics_total", "Requests whose handling panicked");
     describe_gauge!("switchboard_rules", "Rules in the live rule table");
     describe_gauge!(
@@ -86,6 +92,14 @@ fn describe() {
     describe_gauge!(
         "switchboard_reload_last_successful",
         "Whether the last reload of the rule table succeeded: 1 or 0"
+    );
+    describe_gauge!(
+        "switchboard_rules_files_isolated",
+        "Files of the rule table that have errors while the others are live"
+    );
+    describe_gauge!(
+        "switchboard_table_last_good",
+        "Whether the service started with the last good rule table, which is still live: 1 or 0"
     );
     describe_gauge!(
         "switchboard_credentials_reload_last_successful",
@@ -121,6 +135,20 @@ impl Counters {
             let result = if ok { "success" } else { "failure" };
             counter!("switchboard_reloads_total", "result" => result).increment(1);
             gauge!("switchboard_reload_last_successful").set(f64::from(u8::from(ok)));
+        });
+    }
+
+    /// Sets the number of files that are isolated.
+    pub fn files_isolated(&self, count: usize) {
+        with_local_recorder(&self.recorder, || {
+            gauge!("switchboard_rules_files_isolated").set(count as f64);
+        });
+    }
+
+    /// Sets whether the live table is the last good one, with which the service started.
+    pub fn started_from_last_good(&self, started: bool) {
+        with_local_recorder(&self.recorder, || {
+            gauge!("switchboard_table_last_good").set(f64::from(u8::from(started)));
         });
     }
 
@@ -198,6 +226,14 @@ impl Counters {
                 "status" => status.to_owned(),
             )
         })
+    }
+
+    /// Returns the counter of the requests below `/inbound` and `/events` that reach no source.
+    pub fn missed_path(&self, reason: &'static str) -> Counter {
+        with_local_recorder(
+            &self.recorder,
+            || counter!("switchboard_missed_paths_total", "reason" => reason),
+        )
     }
 
     /// Counts a decided call by its rule and its agent.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use switchboard::reload;
 use switchboard::rules::CheckContext;
@@ -19,16 +20,17 @@ const MIN_CASES: usize = 150;
 
 /// Context of a service with a source at each platform, on a Saturday. The list `regulars` of its previous
 /// table had entries.
-fn context() -> CheckContext {
+pub(crate) fn context() -> CheckContext {
     CheckContext {
         now: "2026-11-21T12:00:00Z".parse().expect("a time"),
         filled_lists: vec!["regulars".into()],
+        environment: Some(Arc::new(["CRM_TOKEN".to_owned(), "CRM_URL".to_owned()].into())),
         ..two_sources()
     }
 }
 
 /// Returns the folders `CODE/CASE`, sorted.
-fn cases() -> Vec<PathBuf> {
+pub(crate) fn cases() -> Vec<PathBuf> {
     let folders = |folder: &Path| {
         let entries = std::fs::read_dir(folder).expect("the folder");
         entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
@@ -40,14 +42,17 @@ fn cases() -> Vec<PathBuf> {
 }
 
 /// Returns the report about the table of a case, with paths relative to the case. Coverage is reported if
-/// the name begins with `untested`.
+/// the name begins with `untested`; `serving` requires secrets, and with `records_off` there is no history.
 fn report_of(case: &Path) -> String {
     let name = case.file_name().unwrap().to_str().unwrap();
     // The tests run in the root of the repository.
     let own = format!("{}/", case.strip_prefix(app::root()).unwrap().display());
     let file = if case.join("rules").is_dir() { "rules" } else { "rules.toml" };
     let path = PathBuf::from(format!("{own}{file}"));
-    match reload::load(&path, &context(), name.starts_with("untested"), &mut |_| {}) {
+    let mut context = context();
+    context.requires_secrets = name.starts_with("serving");
+    context.no_history = name.starts_with("records_off").then_some("the settings turn records off");
+    match reload::load(&path, &context, name.starts_with("untested"), &mut |_| {}) {
         Ok(loaded) => format!("{}\n", loaded.report).replace(&own, ""),
         Err(error) => format!("{error}\n").replace(&own, ""),
     }

@@ -355,7 +355,7 @@ fn panic_twice() {
     let log = format!("[log]\nformat = \"json\"\n{}", crate::support::app::SETTINGS);
     let (settings, report) = load_settings(&log, Purpose::Serve);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
-    let guard = telemetry::start(&settings.log, &settings.traces).unwrap();
+    let guard = telemetry::start(&settings.log, &settings.traces, false).unwrap();
     telemetry::log_panics();
     let body = format!("{NAME} rang from {NUMBER}");
     let thread = std::thread::spawn(move || assert_eq!(body, "", "the body is not empty"));

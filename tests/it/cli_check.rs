@@ -14,7 +14,7 @@ fn check(rules: &str, arguments: &[&str]) -> Output {
 const SPLIT: &str = r#"[[rule]]
 name = "switched"
 to = "+12135550100"
-split = [{ agent = "a", percent = 50 }, { agent = "b", percent = 50 }]
+split = [{ agent = "agent_a", percent = 50 }, { agent = "agent_b", percent = 50 }]
 
 [[rule]]
 name = "withheld"
@@ -23,7 +23,7 @@ reject = true
 
 [[rule]]
 name = "everyone"
-agent = "c"
+agent = "agent_c"
 "#;
 
 /// Returns a caller who is assigned to this arm of the split.

@@ -107,7 +107,7 @@ async fn an_invalid_query_is_400_with_help() {
     for (query, why) in [
         (
             "form=%2B12137771234",
-            "unknown parameter `form`: known are from, to, channel, source, at and all",
+            "unknown parameter `form`: known are from, to, channel, source, at, all, why_not and live",
         ),
         ("source=nobody", "no source `nobody`; the settings have clinic, retell"),
         ("channel=fax", "channel: unknown variant `fax`, expected `call` or `sms`"),
@@ -314,13 +314,156 @@ async fn explain_rejects_patterns() {
     for pattern in ["+1213*", "DE", "@vip", "+1213555XXXX", "!DE", "+0123"] {
         let output = explain(RULES, &["--from", pattern]);
         assert_eq!(output.status.code(), Some(2), "{pattern}");
-        assert!(
-            text(&output.stderr).contains("is a pattern, not one number"),
-            "{}",
-            text(&output.stderr)
-        );
+        let stderr = text(&output.stderr);
+        let reason = if pattern == "@vip" { "is a list;" } else { "is a pattern" };
+        assert!(stderr.contains(reason), "{stderr}");
         let encoded: String = pattern.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let (status, explanation) = explain_query(&format!("to={encoded}")).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{pattern}: {explanation}");
     }
+}
+
+const REASONS: &str = r#"
+zone = "Europe/Berlin"
+
+[dates.holidays]
+days = ["12-24..12-26", "easter+1"]
+
+[hours.office]
+mon-fri = "09:00-17:00"
+closed = ["holidays"]
+
+[lists.blocked]
+file = "blocked.csv"
+
+[[rule]]
+name = "holiday"
+dates = "holidays"
+agent = "agent_holiday"
+
+[[rule]]
+name = "blocked"
+from = ["@blocked", "+1900*"]
+reject = "spam"
+
+[[rule]]
+name = "not germany"
+from = ["!DE", "!@blocked"]
+hours = "office"
+agent = "agent_office"
+
+[[rule]]
+name = "gold"
+from = "DE"
+where = { "sip.x-tier" = "gold" }
+agent = "agent_gold"
+
+[[rule]]
+name = "everyone"
+agent = "agent_1"
+"#;
+
+const BLOCKED: &str = "number,note\n\n+33199000001,\"two\nlines\"\n+33199000002,x\n";
+
+fn explain_reasons(blocked: &str, arguments: &[&str]) -> Output {
+    let (folder, settings) = program::folder(SETTINGS, REASONS);
+    std::fs::write(folder.path().join("blocked.csv"), blocked).unwrap();
+    run(&[&["explain", "--source", "retell", "--config", &settings], arguments].concat())
+}
+
+#[test]
+fn an_explanation_names_what_each_condition_found() {
+    let blocked = BLOCKED.to_owned();
+    for blocked in [blocked.clone(), blocked.replace('\n', "\r\n"), blocked.trim_end().to_owned()] {
+        for (from, line) in [("+33199000001", 3), ("+33199000002", 5)] {
+            let output = explain_reasons(&blocked, &["--from", from, "--at", "2026-11-23 10:00"]);
+            let output = text(&output.stdout);
+            let expected = format!("from {from} is in @blocked (");
+            assert!(output.contains(&expected), "{output}");
+            assert!(output.contains(&format!("blocked.csv line {line})")), "{blocked:?}: {output}");
+        }
+    }
+    for (arguments, expected) in [
+        (&["--from", "+19005550100"][..], "from +19005550100 is in +1900*"),
+        (&["--from", "+4930901820"], "from +4930901820 is excluded by !DE"),
+        (
+            &["--from", "+33199000009"],
+            "from +33199000009 is not in DE, @blocked; hours office: office is open on \
+             Mon 2026-11-23 at 10:00 (09:00-17:00 in Europe/Berlin)",
+        ),
+        (
+            &["--from", "+33199000009"],
+            "dates holidays: today is 2026-11-23, which is not in holidays",
+        ),
+        (&["--from", "+4930901820"], "DECIDES  everyone                     it has no conditions"),
+        (&["--from", "+4930901820"], "where sip.x-tier is unknown"),
+        (
+            &["--from", "+33199000009", "--at", "2026-12-25 10:00"],
+            "dates holidays: today is 2026-12-25, which is in holidays (12-24..12-26)",
+        ),
+        (
+            &["--from", "+33199000009", "--at", "2026-12-25 10:00", "--why-not", "not germany"],
+            "rule 1 decides; by itself it would not match: hours office: office is closed on \
+             Fri 2026-12-25 at 10:00 (holidays: closed all day in Europe/Berlin)",
+        ),
+        (
+            &["--from", "+33199000002", "--why-not", "everyone"],
+            "rule 2 decides; by itself it would match: it has no conditions",
+        ),
+    ] {
+        let at = ["--at", "2026-11-23 10:00"];
+        let at = if arguments.contains(&"--at") { &[][..] } else { &at };
+        let output = explain_reasons(&blocked, &[arguments, at].concat());
+        let output = text(&output.stdout);
+        assert!(output.contains(expected), "{arguments:?}: expected {expected}\n{output}");
+    }
+}
+
+#[test]
+fn a_list_of_plain_text_names_its_lines() {
+    let rules = REASONS.replace("blocked.csv", "blocked.txt");
+    let list = "# first\n\n+33199000001 # noted\n# second\n+33199000002";
+    for list in [list.to_owned(), format!("{list}\n"), list.replace('\n', "\r\n")] {
+        let (folder, settings) = program::folder(SETTINGS, &rules);
+        std::fs::write(folder.path().join("blocked.txt"), &list).unwrap();
+        for (from, line) in [("+33199000001", 3), ("+33199000002", 5)] {
+            let at = ["--at", "2026-11-23 10:00", "--config", &settings];
+            let output = run(&[&["explain", "--from", from][..], &at].concat());
+            let output = text(&output.stdout);
+            assert!(output.contains(&format!("blocked.txt line {line})")), "{list:?}: {output}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn why_not_explains_a_rule_that_is_not_tried_and_suggests_a_name() {
+    let query = "from=%2B12137771234&at=2026-11-20T20:00";
+    let (status, explained) = explain_query(&format!("{query}&why_not=everyone")).await;
+    assert_eq!(status, StatusCode::OK, "{explained}");
+    let rules = explained["rules"].as_array().unwrap();
+    let expected = json!({ "number": 5, "rule": "everyone", "verdict": "not_tried",
+        "matches": true, "because": ["it has no conditions"] });
+    assert_eq!(rules.last(), Some(&expected));
+    assert_eq!(rules.len(), 3, "the tried rules, and the one that was asked about");
+    let (_, all) = explain_query(&format!("{query}&all=true")).await;
+    assert_eq!(all["rules"].as_array().unwrap().len(), 5, "{all}");
+
+    let (status, unknown) = explain_query(&format!("{query}&why_not=evryone")).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{unknown}");
+    let output = explain(RULES, &["--why-not", "evryone"]);
+    assert_eq!(output.status.code(), Some(2));
+    let expected = "--why-not: the table has no rule `evryone`; did you mean `everyone`?";
+    assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+}
+
+#[test]
+fn why_not_lists_a_rule_of_a_long_table_whose_numbers_do_not_match() {
+    let rule = |number| {
+        format!(
+            "[[rule]]\nname = \"r{number}\"\nfrom = \"+1213777{number:04}\"\nagent = \"a{number}\"\n"
+        )
+    };
+    let rules: String = (0..30).map(rule).collect();
+    let output = text(&explain(&rules, &["--from", "+4930901820", "--why-not", "r7"]).stdout);
+    assert!(output.contains("r7") && output.contains("29 rules not listed"), "{output}");
 }

@@ -75,7 +75,7 @@ fn failures_exit_with_1() {
     refused.env("RETELL_API_KEY", "another_key_0123456789").args(["send", "--url", &served.url]);
     let refused = wait::output(&mut refused);
     assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stderr));
-    assert!(text(&refused.stderr).starts_with("401"), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("\n401 Unauthorized in "), "{}", text(&refused.stderr));
     let unreachable = run(&["health", "--url", "http://127.0.0.1:9/healthz"]);
     assert_eq!(unreachable.status.code(), Some(1));
 }
@@ -180,7 +180,7 @@ fn completions_name_commands_and_flags_for_each_shell() {
         let ran = run(&["completions", shell]);
         assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
         let script = text(&ran.stdout);
-        for word in ["explain", "import", "dry-run"] {
+        for word in ["explain", "init", "import", "dry-run", "color", "quiet"] {
             assert!(script.contains(word), "{shell} lacks {word}");
         }
     }
@@ -203,6 +203,8 @@ fn bash_completes_a_subcommand() {
 fn a_manual_page_describes_the_program_or_a_command() {
     for (command, name, expected) in [
         (vec![], "switchboard", "switchboard\\-records(1)"),
+        (vec![], "switchboard", "CLICOLOR_FORCE"),
+        (vec!["init"], "switchboard\\-init", "Platform whose calls are answered"),
         (vec!["serve"], "switchboard\\-serve", "Development mode"),
         (vec!["records", "export"], "switchboard\\-records\\-export", "Export CSV"),
     ] {

@@ -560,6 +560,74 @@ async fn stats_count_by_rule_outcome_and_local_hour() {
     assert!(empty.starts_with("0 calls since "), "{empty}");
 }
 
+#[tokio::test]
+async fn stats_count_by_each_thing_and_list_what_got_no_call() {
+    let service = self::service(sqlite());
+    send_three_calls(&service).await;
+    // The table is read again from the settings.
+    let more = "[[rule]]\nname = \"nobody\"\nfrom = \"FR\"\nsplit = [{ agent = \"agent_x\", percent = 50 }, \
+                { agent = \"agent_y\", percent = 50 }]\n";
+    let rules = format!("zone = \"Asia/Kathmandu\"\n{more}{}", RULES.trim_start());
+    std::fs::write(service.folder.path().join("rules.toml"), rules).unwrap();
+    let by = "rule,agent,to,source,outcome,hour,day";
+    let output = service.stdout(&["stats", "--json", "--by", by]);
+    let json: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(json["zone"], "Asia/Kathmandu", "the zone of the rules: {output}");
+    let nobody = json!({ "rule": "nobody", "calls": 0, "arms": [
+        { "arm": 1, "agent": "agent_x", "calls": 0 }, { "arm": 2, "agent": "agent_y", "calls": 0 }] });
+    assert!(json["by_rule"].as_array().unwrap().contains(&nobody), "{output}");
+    assert!(
+        json["by_agent"].as_array().unwrap().contains(&json!({ "agent": "agent_x", "calls": 0 }))
+    );
+    assert_eq!(json["by_to"], json!([{ "to": OURS, "calls": 3 }]));
+    assert_eq!(json["by_source"][0], json!({ "source": "retell", "calls": 3 }));
+    let days = json["by_day"].as_array().unwrap();
+    assert_eq!(days.iter().map(|day| day["calls"].as_u64().unwrap()).sum::<u64>(), 3);
+    let text = service.stdout(&["stats", "--by", "rule"]);
+    assert!(text.contains("nobody") && text.contains("  arm 2: agent_y"), "{text}");
+    assert!(!text.contains("by outcome"), "{text}");
+    let one = service.stdout(&["stats", "--agent", "agent_de", "--json"]);
+    let one: Value = serde_json::from_str(&one).unwrap();
+    assert_eq!(one["calls"], 1, "{one}");
+    // Without --since, the calls of the 7 days before --until.
+    let before = service.stdout(&["stats", "--until", "2026-01-08", "--zone", "UTC"]);
+    let expected = "0 calls since 2026-01-01 00:00:00 until 2026-01-08 00:00:00 (UTC)";
+    assert!(before.starts_with(expected), "{before}");
+}
+
+#[tokio::test]
+async fn a_mistyped_name_is_an_error_with_a_suggestion() {
+    let service = self::service(sqlite());
+    send_three_calls(&service).await;
+    for (flag, typed, near) in [
+        ("rule", "germann", "german"),
+        ("agent", "agent_dee", "agent_de"),
+        ("source", "retel", "retell"),
+    ] {
+        let expected = format!(
+            "no {flag} `{typed}` in the settings, the rules or the recorded calls; did you mean `{near}`?"
+        );
+        for command in ["list", "stats", "export", "follow"] {
+            let ran = service.run(&[command, &format!("--{flag}"), typed]);
+            assert_eq!(ran.status.code(), Some(2), "{command} --{flag}");
+            let stderr = text(&ran.stderr);
+            assert!(stderr.contains(&format!("--{flag}: {expected}")), "{command}: {stderr}");
+        }
+        let (status, body) = service.admin(&format!("/records?{flag}={typed}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+        assert_eq!(body["detail"], json!(format!("{flag}: {expected}")));
+    }
+    // A rule that has decided no call yet, and one that no longer exists.
+    assert_eq!(service.callers(&["--rule", "german"]), [BERLIN]);
+    let rules = service.folder.path().join("rules.toml");
+    std::fs::write(&rules, "[[rule]]\nname = \"new\"\nagent = \"agent_new\"\n").unwrap();
+    assert_eq!(service.callers(&["--rule", "new"]), Vec::<String>::new());
+    assert_eq!(service.callers(&["--rule", "german"]), [BERLIN]);
+    let reversed = service.run(&["list", "--since", "today", "--until", "yesterday"]);
+    let expected = "--until: `yesterday` is not after the start of the time, `today`";
+    assert!(text(&reversed.stderr).contains(expected), "{}", text(&reversed.stderr));
+}
+
 /// A running `records follow`.
 struct Follow {
     running: Running,
@@ -703,6 +771,102 @@ async fn an_erased_number_is_in_no_row_and_in_no_file_while_the_service_runs() {
     }
 }
 
+const RULES_WITH_A_NUMBER: &str = r#"
+# the boss: +49 30 901820
+[lists.blocked]
+file = "blocked.csv"
+[lists.friends]
+numbers = ["+4930901820", "+12135550100"]
+[[rule]]
+name = "boss"
+from = ["+4930901820", "@friends"]
+agent = "agent_boss"
+metadata = { phone = 4930901820 }
+[[rule]]
+name = "blocked callers"
+from = "@blocked"
+reject = "blocklist"
+[[rule]]
+name = "everyone"
+agent = "agent_all"
+[[test]]
+name = "the boss"
+from = "+4930901820"
+to = "+12137771235"
+expect = { agent = "agent_boss" }
+"#;
+
+#[tokio::test]
+async fn a_stored_rule_table_explains_other_calls_after_an_erasure() {
+    let service = self::service(sqlite());
+    let folder = service.folder.path();
+    std::fs::write(folder.join("rules.toml"), RULES_WITH_A_NUMBER).unwrap();
+    let list =
+        "number,note\n+19005550100,spam\n+49 30 901820,\"on two\nlines\"\n+19005550199,spam\n";
+    std::fs::write(folder.join("blocked.csv"), list).unwrap();
+    let settings = folder.join("s.toml").display().to_string();
+    let context = switchboard::rules::CheckContext::default();
+    let loaded =
+        switchboard::reload::load(&folder.join("rules.toml"), &context, false, &mut |_| {});
+    let loaded = loaded.unwrap();
+    let fingerprint = loaded.table.as_ref().unwrap().fingerprint.clone();
+    service.app.recorder().store_snapshot(
+        &fingerprint,
+        loaded.snapshot.as_ref(),
+        service.app.now(),
+    );
+    // The direct dial of another caller begins with the same digits.
+    service.send_call("+493090182017").await;
+    for (caller, call_id) in [("+19005550199", "call_spam"), (BERLIN, "call_boss")] {
+        service.send_call_and_events(caller, call_id).await;
+    }
+    // As if this table had decided the calls.
+    let url = format!("sqlite:{}", folder.join("r.db").display());
+    let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
+    let decided = format!(
+        "UPDATE calls SET fingerprint = '{fingerprint}', rule = 'blocked callers', \
+         outcome = 'reject', agent = NULL, details = '{{\"numbers\":\"full\",\"reason\":\"blocklist\"}}'"
+    );
+    database.execute(sqlx::AssertSqlSafe(decided)).await.unwrap();
+    database.close().await.unwrap();
+
+    let before: Value =
+        serde_json::from_str(&service.stdout(&["show", "call_spam", "--json"])).unwrap();
+    let dry = service.stdout(&["forget", "--number", BERLIN, "--dry-run"]);
+    assert!(dry.contains("found    1 call, 2 events, 1 stored rule table"), "{dry}");
+    let output = service.stdout(&["forget", "--number", BERLIN, "--yes"]);
+    assert!(output.contains("deleted  1 call, 2 events\n"), "{output}");
+    assert!(output.contains("edited   1 stored rule table"), "{output}");
+    assert!(output.contains("verified 0 of "), "{output}");
+    assert_eq!(service.callers(&["--number", "+493090182017"]), ["+493090182017"]);
+
+    let after: Value =
+        serde_json::from_str(&service.stdout(&["show", "call_spam", "--json"])).unwrap();
+    assert_eq!(before["explanation"]["notes"], json!([]), "{before:#}");
+    let notes = after["explanation"]["notes"].as_array().unwrap();
+    assert!(notes[0].as_str().unwrap().contains("edited by an erasure"), "{notes:?}");
+    assert_eq!(before["explanation"]["rules"][1], after["explanation"]["rules"][1], "{after:#}");
+    for key in ["outcome", "rule", "fingerprint"] {
+        assert_eq!(before["explanation"][key], after["explanation"][key], "{key}: {after:#}");
+    }
+    assert_eq!(after["explanation"]["fingerprint"], json!(fingerprint));
+    let (_, one) = service.admin("/records/call_spam").await;
+    assert_eq!(one["explanation"], after["explanation"]);
+    // The table keeps its edit in an export, and when the same table becomes live again.
+    service.app.recorder().store_snapshot(
+        &fingerprint,
+        loaded.snapshot.as_ref(),
+        service.app.now(),
+    );
+    service.send_call(BOSTON).await;
+    let exported = service.stdout(&["export"]);
+    assert!(exported.contains("\"edited\":true"), "{exported}");
+    assert!(!exported.replace("493090182017", "").contains("901820"), "{exported}");
+    let replayed = wait::output(program().args(["replay", "--json", "--config", &settings]));
+    let replayed: Value = serde_json::from_slice(&replayed.stdout).unwrap();
+    assert_eq!(replayed["replayed"], 3, "{replayed:#}");
+}
+
 #[tokio::test]
 async fn forget_exits_with_1_while_a_reader_holds_the_log() {
     let service = self::service(sqlite());
@@ -823,4 +987,37 @@ async fn the_admin_listener_reports_that_records_are_off_or_unavailable() {
     std::fs::create_dir(closed.folder.path().join("r.db")).unwrap();
     let (status, body) = closed.admin("/records").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
+}
+
+#[test]
+fn the_default_of_since_counts_back_from_until() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("r.db").display());
+    let run = |arguments: &[&str]| {
+        let mut command = program();
+        let ran = wait::output(command.env("SWITCHBOARD__RECORDS__URL", &url).args(arguments));
+        text(&ran.stdout) + &text(&ran.stderr)
+    };
+    // Creates the database.
+    std::fs::write(folder.path().join("none.jsonl"), "").unwrap();
+    run(&["records", "import", folder.path().join("none.jsonl").to_str().unwrap()]);
+    let counted = run(&["records", "stats", "--until", "2026-01-08"]);
+    assert!(counted.contains("0 calls since 2026-01-01 00:00:00 until 2026-01-08"), "{counted}");
+    let replayed = run(&["replay", "--until", "8d"]);
+    assert!(replayed.contains("no matching calls are recorded"), "{replayed}");
+    let given = run(&["replay", "--since", "2026-01-09", "--until", "2026-01-08"]);
+    assert!(given.contains("--until: ") && given.contains("is not after"), "{given}");
+}
+
+#[test]
+fn an_error_of_the_database_is_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("r.db");
+    std::fs::write(&path, "no database ".repeat(100)).unwrap();
+    let mut command = program();
+    command.env("SWITCHBOARD__RECORDS__URL", format!("sqlite:{}", path.display()));
+    let ran = wait::output(command.args(["records", "list"]));
+    assert_eq!(ran.status.code(), Some(2));
+    let stderr = text(&ran.stderr);
+    assert_eq!(stderr.matches("file is not a database").count(), 1, "{stderr}");
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::program::{self, SETTINGS, Served, run, start, text};
+use crate::support::program::{self, SETTINGS, Served, admin_request, run, start, text};
 use crate::support::wait;
 
 /// A running service and its rules.
@@ -226,4 +226,22 @@ fn a_second_service_on_one_record_file_names_the_first_until_that_ends() {
     assert!(!log.contains("another process"), "{log}");
     second.wait_for_log("no other process serves with the same record file");
     assert_eq!(holder(), second.id().to_string());
+}
+
+#[test]
+fn a_request_that_reaches_no_source_is_logged_without_its_token_and_not_too_often() {
+    let served = program::serve();
+    let address = served.url.trim_start_matches("http://");
+    for _ in 0..8 {
+        let (status, _) = admin_request(address, "POST /inbound/reteil/t0ken_0123456789", "");
+        assert_eq!(status, 404);
+    }
+    let (status, _) = admin_request(address, "POST /Inbound/Retell", "");
+    assert_eq!(status, 404);
+    served.wait_for_log("reason=\"letter_case\"");
+    let (_, log) = served.terminate();
+    assert_eq!(log.matches("reason=\"unknown_source\"").count(), 5, "{log}");
+    let line = r#"method=POST path="/inbound/reteil/…" sources="retell, synthflow""#;
+    assert!(log.contains(line), "{log}");
+    assert!(!log.contains("t0ken"), "{log}");
 }

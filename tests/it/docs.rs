@@ -33,6 +33,7 @@ pages! {
     replay: "docs/replay.md",
     rules: "docs/rules.md",
     errors: "docs/errors.md",
+    lookups: "docs/lookups.md",
     agency: "examples/agency/README.md",
     call_centre: "examples/call-centre/README.md",
     clinic: "examples/clinic/README.md",

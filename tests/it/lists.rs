@@ -156,12 +156,79 @@ fn a_quote_that_is_not_closed_on_each_line_of_a_long_table_is_reported_near_the_
 }
 
 #[test]
+fn several_columns_can_hold_the_numbers() {
+    let contacts = "Name,Phone 1 - Value,Phone 2 - Value\n\
+                    Ann,+1 213-777-1234,+1 213-777-9999 ::: +12137770000\nJoe,,+12137770001\n";
+    let keys = "column = [\"Phone 1 - Value\", \"Phone 2 - Value\"]";
+    let callers = [CALLER, OTHER, "+12137770000", "+12137770001"];
+    check("l.csv", contacts, keys, &callers, &[]);
+    let nobody = format!("{contacts}Eve,,\n");
+    check("l.csv", &nobody, keys, &callers, &["bad-row"]);
+    let report =
+        load("l.csv", contacts.as_bytes(), "column = [\"Phone 1 - Value\", \"Fax\"]").report;
+    assert!(report.to_string().contains("the file has no column `Fax`"), "{report}");
+}
+
+#[test]
+fn the_first_row_with_a_placeholder_is_shown_and_the_others_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = "[lists.l]\nfile = \"l.csv\"\n[[rule]]\nname = \"listed\"\nto = \"@l\"\n\
+                 agent = \"${l.agent|agent_1}\"\n[[rule]]\nname = \"everyone\"\nkeep = true\n";
+    let rows: String = (1000..1300).map(|last| format!("+1213777{last},#N/A\n")).collect();
+    std::fs::write(folder.path().join("rules.toml"), rules).unwrap();
+    std::fs::write(folder.path().join("l.csv"), format!("number,agent\n{rows}")).unwrap();
+    let path = folder.path().join("rules.toml");
+    let report = reload::load(&path, &CheckContext::default(), false, &mut |_| {}).unwrap().report;
+    assert_eq!(codes_of(&report), ["placeholder-id", "placeholder-id"], "{report}");
+    assert!(
+        report.to_string().contains("l.csv has 299 more rows whose agent is not an id"),
+        "{report}"
+    );
+    let fallback = CheckContext { fallback_agents: vec!["TODO".into()], ..CheckContext::default() };
+    std::fs::write(folder.path().join("l.csv"), "number,agent\n+12137771234,agent_1\n").unwrap();
+    let report = reload::load(&path, &fallback, false, &mut |_| {}).unwrap().report;
+    assert_eq!(codes_of(&report), ["placeholder-id"], "{report}");
+}
+
+#[test]
+fn a_title_above_the_columns_is_recognized() {
+    let content = "Customers 2026;;\n;;\nphone;name;tier\n+12137771234;Ada;gold\n";
+    let report = load("l.csv", content.as_bytes(), "column = \"phone\"").report.to_string();
+    assert!(report.contains("the columns are named on line 3"), "{report}");
+    assert!(report.contains("remove the 2 lines above it"), "{report}");
+    let content = "Customers\n\"name\",\"phone\"\n";
+    let report = load("l.csv", content.as_bytes(), "column = \"phone\"").report.to_string();
+    assert!(report.contains("named on line 2; remove the line above it"), "{report}");
+}
+
+#[test]
+fn utf_16_is_read() {
+    let text = format!("number;name\r\n{CALLER};Ann\u{1f600}\r\n");
+    for to_bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+        let units = "\u{feff}".encode_utf16().chain(text.encode_utf16());
+        let content: Vec<u8> = units.flat_map(to_bytes).collect();
+        let LoadedTable { table, report, .. } = load("l.csv", &content, "");
+        assert_eq!(table.unwrap_or_else(|| panic!("{report}")).lists.all()[0].size, 1);
+        assert_eq!(codes_of(&report), [""; 0], "{report}");
+    }
+}
+
+#[test]
+fn both_forms_of_a_mexican_number_match() {
+    check("l.csv", "number\n+52 1 55 1234 5678\n", "", &["+525512345678"], &[]);
+    check("l.csv", "number\n+52 55 1234 5678\n", "", &["+5215512345678"], &[]);
+    check("l.csv", "number\n+52155*\n", "", &["+525512345678"], &[]);
+    let both = "number\n+5215512345678\n+525512345678\n";
+    check("l.csv", both, "", &["+5215512345678"], &["duplicate-number"]);
+}
+
+#[test]
 fn files_that_are_no_lists_are_recognized() {
     for (file, content, expected) in [
         ("l.csv", &b"PK\x03\x04..."[..], "it is a spreadsheet; export the sheet as CSV in UTF-8"),
         ("l.csv", b"\xd0\xcf\x11\xe0...", "it is a spreadsheet"),
         ("l.txt", b"BEGIN:VCARD\nTEL:+12137771234\n", "it consists of vCards"),
-        ("l.csv", b"\xff\xfen\0u\0", "it is UTF-16; save it as CSV in UTF-8"),
+        ("l.csv", b"\xff\xfen\0u\0\0", "it is UTF-16 with errors; save it as CSV in UTF-8"),
     ] {
         let report = load(file, content, "").report;
         assert_eq!(codes_of(&report), ["no-file"], "{report}");

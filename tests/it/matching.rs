@@ -24,7 +24,7 @@ use switchboard::domain::party::Party;
 use switchboard::domain::phone_number::{Country, PhoneNumber};
 use switchboard::explain::{Question, explain_call};
 use switchboard::rules;
-use switchboard::rules::engine::explain::{Verdict, explain};
+use switchboard::rules::engine::explain::{Listed, Verdict, explain};
 use switchboard::rules::engine::{decide, decide_offline, scan};
 use switchboard::rules::{CheckContext, RuleSet, matches_many};
 use switchboard::settings::Purpose;
@@ -110,9 +110,16 @@ fn an_explanation_lists_every_rule_up_to_the_deciding_one() {
     check_calls(|_, table, call, context| {
         let facts = Facts::at(context.at);
         let decision = decide_offline(table, call, &facts);
-        let whole = explain(table, call, &facts, true).expect("index and scan agree");
+        let mut whole = explain(table, call, &facts, Listed::All).expect("index and scan agree");
         prop_assert_eq!(&whole.decision, &decision);
         prop_assert_eq!(whole.omitted, 0);
+        prop_assert_eq!(whole.steps.len(), table.rules.len(), "every rule is listed");
+        let tried =
+            whole.steps.iter().take_while(|step| !matches!(step.verdict, Verdict::NotTried(_)));
+        let tried = tried.count();
+        for step in whole.steps.drain(tried..) {
+            prop_assert!(matches!(step.verdict, Verdict::NotTried(_)), "{:?}", step);
+        }
         for (at, step) in whole.steps.iter().enumerate() {
             prop_assert_eq!((step.number, step.rule), (at + 1, &*table.rules[at].name));
             let expected = match &step.verdict {
@@ -122,7 +129,9 @@ fn an_explanation_lists_every_rule_up_to_the_deciding_one() {
                 }
                 Verdict::Adds => decision.additions().rules.contains(&step.rule),
                 Verdict::Decides => at + 1 == whole.steps.len(),
+                Verdict::NotTried(_) => false,
             };
+            prop_assert!(!step.because.is_empty(), "{} has no reason", step.rule);
             prop_assert!(expected, "{:?}", step);
         }
         let deciding = whole.steps.last().filter(|step| step.verdict == Verdict::Decides);
@@ -131,7 +140,7 @@ fn an_explanation_lists_every_rule_up_to_the_deciding_one() {
         let adding = whole.steps.iter().filter(|step| step.verdict == Verdict::Adds);
         prop_assert_eq!(adding.count(), decision.additions().rules.len());
 
-        let short = explain(table, call, &facts, false).expect("index and scan agree");
+        let short = explain(table, call, &facts, Listed::Relevant).expect("index and scan agree");
         prop_assert_eq!(&short.decision, &decision);
         prop_assert_eq!(short.steps.len() + short.omitted, whole.steps.len());
         prop_assert!(short.omitted == 0 || table.rules.len() > 20);
@@ -411,7 +420,7 @@ fn a_test_made_from_an_explanation_passes() {
                 source: &settings.sources[generated.context.source],
                 fields: &fields,
                 facts: &Facts::at(generated.context.at),
-                all: false,
+                listed: Listed::Relevant,
             };
             let explained = explain_call(&table, settings.sources.iter(), question).expect("index and scan agree");
             let text = format!("{}\n{}", model.to_toml(), explained.as_test());
@@ -460,7 +469,8 @@ keep = true
     ] {
         let facts = Facts::at(at.parse().unwrap());
         let source = &settings.sources[0];
-        let question = Question { source, fields: &fields, facts: &facts, all: false };
+        let question =
+            Question { source, fields: &fields, facts: &facts, listed: Listed::Relevant };
         let test = explain_call(&table, settings.sources.iter(), question).unwrap().as_test();
         assert!(test.contains(written), "{test}");
         let text = format!("{text}{test}");

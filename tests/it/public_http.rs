@@ -48,7 +48,6 @@ async fn unknown_paths_and_sources_are_404() {
         "/inbound/",
         "/inbound/unknown",
         "/inbound/retell/token",
-        "/inbound/retell/",
         "/events/synthflow/a/b",
         "/healthz/x",
         "/metrics",
@@ -61,6 +60,69 @@ async fn unknown_paths_and_sources_are_404() {
             assert_eq!(answer.json()["status"], 404);
         }
     }
+}
+
+#[tokio::test]
+async fn slashes_at_the_end_and_doubled_ones_do_no_harm() {
+    let app = app(SETTINGS, RULES);
+    let token = format!("/inbound/synthflow/{URL_TOKEN}/");
+    let events = format!("//events//synthflow/{URL_TOKEN}");
+    for path in ["/inbound/retell/", "//inbound/retell", "/inbound//retell//", "/events/retell/"] {
+        let call = retell_call("+12137771234", "+12137771235");
+        let answer = app.send(retell_request(path, call.as_bytes())).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        let metrics = app.metrics().await;
+        assert!(!metrics.contains("missed_paths_total{reason=\"path\"} 1"), "{path}: {metrics}");
+    }
+    for path in [&token, &events, "/healthz/", "//healthz"] {
+        for method in [Method::GET, Method::HEAD] {
+            assert_eq!(ask(method, path).await.status, StatusCode::OK, "{path}");
+        }
+    }
+    // An empty request with the right token is the probe that Synthflow sends.
+    assert_eq!(app.send(post(&token, b"")).await.status, StatusCode::OK);
+    let wrong = app.send(post("/inbound/synthflow/wrong/", b"")).await;
+    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
+    for path in ["/readyz/", "//metrics", "/records/?limit=x"] {
+        let answer = admin_get(path, "accept", "*/*").await;
+        assert_ne!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(answer.headers["cache-control"], "no-store", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn requests_that_reach_no_source_are_counted_and_told_the_right_case() {
+    let app = app(SETTINGS, RULES);
+    let with_token = format!("/Events/Synthflow/{URL_TOKEN}");
+    for (path, reason, proposed) in [
+        ("/Inbound/Retell", "letter_case", Some("/inbound/retell")),
+        ("/INBOUND/retell/", "letter_case", Some("/inbound/retell")),
+        (&with_token, "letter_case", Some("/events/synthflow")),
+        ("/inbound/reteil", "unknown_source", None),
+        ("/inbound/retell/token", "unexpected_token", None),
+        ("/inbound", "path", None),
+        ("/events/synthflow/a/b", "path", None),
+    ] {
+        let series = format!("switchboard_missed_paths_total{{reason=\"{reason}\"}} ");
+        let count = async || {
+            let metrics = app.metrics().await;
+            let line = metrics.lines().find_map(|line| line.strip_prefix(&series));
+            line.expect("all series exist from the start").parse::<u64>().unwrap()
+        };
+        let before = count().await;
+        let answer = app.send(post(path, b"{}")).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(count().await, before + 1, "{path}");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with("not found"), "{detail}");
+        let names_path = proposed.is_some_and(|right| detail.ends_with(&format!(": {right}")));
+        assert_eq!(names_path, proposed.is_some(), "{path}: {detail}");
+        assert!(!detail.contains(URL_TOKEN), "{detail}");
+    }
+    let answer = app.send(Request::put("/inbound/retell").body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+    let metrics = app.metrics().await;
+    assert!(metrics.contains("missed_paths_total{reason=\"method\"} 1"), "{metrics}");
 }
 
 #[tokio::test]

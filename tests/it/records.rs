@@ -26,6 +26,7 @@ use switchboard::settings::{NumberStorage, Purpose, RecordsLocation, RecordsSett
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::support::app::{
     self, Answer, NOW_MS, RETELL_KEY, RULES, URL_TOKEN, load_settings, parse_rules, post,
@@ -212,6 +213,18 @@ impl Service {
 
     async fn events(&self, call: &CallRecord) -> Vec<EventRecord> {
         self.store().events_of(call).await.unwrap()
+    }
+
+    /// Returns the events with this call id, whether or not they belong to a call.
+    async fn events_with_id(&self, source: &str, call_id: &str) -> Vec<EventRecord> {
+        let store = self.store();
+        let (_, ids) = store.ids_since(Uuid::nil()).await.unwrap();
+        let mut events = Vec::new();
+        for id in ids {
+            events.extend(store.event(id).await.unwrap());
+        }
+        events.retain(|event| event.source == source && event.call_id.as_deref() == Some(call_id));
+        events
     }
 
     async fn metric(&self, name: &str) -> u64 {

@@ -43,7 +43,8 @@ fn live(path: &Path, poll: Option<Duration>) -> Live {
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
     let app = Arc::new(Switchboard::new(settings.sources, table, clock));
-    let rules_settings = RulesSettings { path: path.to_owned(), poll };
+    let rules_settings =
+        RulesSettings { path: path.to_owned(), poll, last_good: None, isolate: false };
     let (reloader, reload_handle) =
         Reloader::new(app.clone(), rules_settings, context, files, None);
     let stop = CancellationToken::new();
@@ -663,6 +664,112 @@ async fn rejects_a_named_pipe_as_a_rule_file() {
     assert_eq!(live.agent().await, "agent_1");
 }
 
+// ---- files that are still being written
+
+/// A table with a rule for a list, whose file a test writes piece by piece.
+const BLOCKING: &str = r#"lists.people.file = "people.csv"
+
+[[rule]]
+name = "blocked"
+from = "@people"
+reject = true
+
+[[rule]]
+name = "everyone"
+agent = "agent_1"
+"#;
+
+impl Live {
+    /// Lets the time of so many polls pass. The test starts with paused time.
+    async fn polls(&self, count: u32) {
+        wait::pass_virtual_time(count * POLL).await;
+    }
+
+    /// Returns the number of entries of the only list of the live table.
+    fn rows(&self) -> usize {
+        self.app.app.table().lists.all()[0].size
+    }
+}
+
+/// Returns a file with so many numbers.
+fn numbers(count: usize) -> String {
+    let rows = (0..count).map(|at| format!("+1213777{at:04}\n"));
+    std::iter::once("number\n".to_owned()).chain(rows).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_still_being_written_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, list) = (folder.path().join(RULES), folder.path().join(PEOPLE));
+    std::fs::write(&path, BLOCKING).unwrap();
+    std::fs::write(&list, numbers(100)).unwrap();
+    let live = live(&path, Some(POLL));
+    // A writer that pauses for longer than a poll takes, again and again.
+    for rows in 0..20 {
+        std::fs::write(&list, numbers(rows)).unwrap();
+        live.polls(1).await;
+        assert_eq!(live.rows(), 100, "{rows} rows are written");
+    }
+    std::fs::write(&list, numbers(120)).unwrap();
+    live.until_reloads("success", 1, "the whole list").await;
+    assert_eq!(live.rows(), 120);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_file_of_a_folder_is_not_used_while_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    std::fs::write(file("50-everyone.toml"), one_rule("agent_1")).unwrap();
+    let live = live(folder.path(), Some(POLL));
+    let first =
+        |name: &str, agent: &str| one_rule(agent).replace("everyone", name) + "from = \"+1*\"\n";
+    let mut text = String::new();
+    for piece in 0..10 {
+        text += &first(&format!("piece {piece}"), "agent_2");
+        std::fs::write(file("10-new.toml"), &text).unwrap();
+        live.polls(1).await;
+        assert_eq!(live.agent().await, "agent_1", "after piece {piece}");
+    }
+    live.until_agent("agent_2", "the whole file").await;
+    assert_eq!((live.reloads("success").await, live.reloads("failure").await), (1, 0));
+
+    // A list that a new file names has not been seen by the poll that saw the file.
+    std::fs::write(file("people.csv"), numbers(3)).unwrap();
+    let listed = BLOCKING.replace("everyone", "someone");
+    std::fs::write(file("05-lists.toml"), listed).unwrap();
+    live.until_reloads("success", 2, "the list").await;
+    assert_eq!(live.rows(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loss_waits_for_five_more_polls_and_a_request_does_not_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, list) = (folder.path().join(RULES), folder.path().join(PEOPLE));
+    std::fs::write(&path, BLOCKING).unwrap();
+    std::fs::write(&list, numbers(100)).unwrap();
+    let live = live(&path, Some(POLL));
+    // Truncated, and filled a few polls later.
+    std::fs::write(&list, numbers(0)).unwrap();
+    live.polls(5).await;
+    assert_eq!(live.rows(), 100, "an empty list waits");
+    std::fs::write(&list, numbers(90)).unwrap();
+    live.until_reloads("success", 1, "the filled list").await;
+    assert_eq!(live.rows(), 90);
+
+    std::fs::write(&list, numbers(0)).unwrap();
+    live.polls(5).await;
+    assert_eq!(live.rows(), 90);
+    live.until_reloads("success", 2, "the list stays empty").await;
+    assert_eq!(live.rows(), 0);
+
+    let half = BLOCKING.split("[[rule]]\nname = \"everyone\"").next().unwrap();
+    std::fs::write(&path, half).unwrap();
+    live.polls(5).await;
+    assert_eq!(live.agent().await, "agent_1", "the last rule is missing");
+    assert!(live.reload().await.ok, "a request does not wait");
+    assert_eq!(live.agent().await, "");
+}
+
 // ---- requests in progress
 
 #[tokio::test(start_paused = true)]
@@ -697,6 +804,35 @@ async fn a_retry_after_a_reload_gets_the_previous_reply() {
     assert!(live.reload().await.ok);
     assert_eq!(live.app.retell(&call).await.body, before);
     assert_eq!(live.agent().await, "agent_2");
+}
+
+#[tokio::test]
+async fn a_request_without_an_id_is_decided_again_by_new_rules_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(RULES);
+    std::fs::write(&path, one_rule("agent_1")).unwrap();
+    let live = live(&path, None);
+    let without_id = app::retell_call("+12137771234", "+12137771235");
+    let open = &without_id[..without_id.len() - 1];
+    let with_time = format!("{open},\"event_timestamp\":{NOW_MS}}}");
+    let agents = async || {
+        let mut agents = Vec::new();
+        for call in [&without_id, &with_time] {
+            agents.push(reply_to(&live.app, call).await.agent);
+        }
+        agents
+    };
+    assert_eq!(agents().await, ["agent_1", "agent_1"]);
+    // The same rules again: still retries.
+    assert!(live.reload().await.ok);
+    assert_eq!(agents().await, ["agent_1", "agent_1"]);
+    let retries =
+        r#"switchboard_requests_total{source="retell",kind="call",outcome="retry",status="200"}"#;
+    let before = live.metric(retries).await;
+    std::fs::write(&path, one_rule("agent_2")).unwrap();
+    assert!(live.reload().await.ok);
+    assert_eq!(agents().await, ["agent_2", "agent_1"], "the timestamp tells a retry");
+    assert_eq!(live.metric(retries).await, before + 1);
 }
 
 #[tokio::test]

@@ -615,6 +615,29 @@ fn different_tables_have_different_fingerprints() {
         table(keeps).fingerprint,
         table("[[rule]]\nname = \"it\"\nreject = true\n").fingerprint
     );
+    let folder = tempfile::tempdir().unwrap();
+    let fingerprint = |files: &[(&str, &str)]| {
+        let folder = tempfile::tempdir_in(&folder).unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let context = CheckContext::default();
+        let loaded = switchboard::rules::load(folder.path(), &context, &mut |_| {}).unwrap();
+        loaded.table.expect("a valid table").fingerprint
+    };
+    let other = "[[rule]]\nname = \"other\"\nfrom = \"DE\"\nkeep = true\n";
+    let both = format!("{other}{keeps}");
+    let several = fingerprint(&[("1.toml", other), ("2.toml", keeps)]);
+    assert_eq!(several, fingerprint(&[("1.toml", other), ("2.toml", keeps)]), "in another folder");
+    for moved in [
+        &[("1.toml", &*both), ("2.toml", "")][..],
+        &[("1.toml", ""), ("2.toml", &both)],
+        &[("1.toml", other), ("3.toml", keeps)],
+        &[("1.toml", &both)],
+    ] {
+        assert_ne!(several, fingerprint(moved), "{moved:?}");
+    }
+    assert_eq!(fingerprint(&[("1.toml", &both)]), table(&both).fingerprint, "a single file");
 }
 
 // ---- diagnostics
@@ -1620,7 +1643,7 @@ fn an_agent_for_text_messages_needs_no_id_at_platforms_without_them() {
 
 #[test]
 fn an_empty_version_is_rejected() {
-    let text = "[agents]\na = { retell = \"id\", synthflow = \"id\", version = \"\" }\n[[rule]]\nname = \"it\"\nagent = \"a\"\n";
+    let text = "[agents]\na = { retell = \"agent_1\", synthflow = \"id\", version = \"\" }\n[[rule]]\nname = \"it\"\nagent = \"a\"\n";
     check_codes(text, &["wrong-kind"]);
 }
 

@@ -7,7 +7,7 @@ use switchboard::domain::decision::Outcome;
 use switchboard::domain::facts::Facts;
 use switchboard::domain::party::Party;
 use switchboard::reload;
-use switchboard::rules::engine::explain::explain;
+use switchboard::rules::engine::explain::{Listed, explain};
 use switchboard::rules::{CheckContext, LoadedTable, RuleSet};
 
 use crate::rules::{codes_of, two_sources};
@@ -39,8 +39,8 @@ fn decide(table: &RuleSet, from: &str, to: &str, at: &str) -> (String, String) {
     let party = |text| Party::parse(Some(text)).party;
     let fields = Fields { from: party(from), to: party(to), ..Fields::unknown(Channel::Call) };
     let call = Call::synthetic("shop", Platform::new("retell"), fields);
-    let facts = Facts { at: at.parse().expect("a time") };
-    let explained = explain(table, &call, &facts, true).expect("index and scan agree");
+    let facts = Facts::at(at.parse().expect("a time"));
+    let explained = explain(table, &call, &facts, Listed::All).expect("index and scan agree");
     let rule = explained.decision.rule().unwrap_or("none").to_owned();
     let outcome = match explained.decision.outcome() {
         Outcome::Agent(agent) => format!("{rule}: {}", agent.name),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use config::{Config, File, FileFormat, Map, Value};
 use switchboard::authenticate::Mode;
 use switchboard::diagnostics::Report;
+use switchboard::domain::party::NumberField;
 use switchboard::settings;
 use switchboard::settings::{
     DEFAULTS, Inputs, LogFormat, LogSettings, NumberStorage, Purpose, RecordsLocation,
@@ -301,6 +302,7 @@ fn the_default_file_lists_exactly_the_effective_defaults() {
         ("records.stamp", records.stamp.to_string()),
         ("records.url", location(&records)),
         ("records.wait", if records.wait == Wait::No { "no" } else { "commit" }.to_owned()),
+        ("rules.isolate", rules.isolate.to_string()),
         ("rules.path", rules.path.display().to_string()),
         ("rules.poll_ms", ms(rules.poll.expect("it polls"))),
         ("server.header_timeout_ms", ms(server.header_timeout)),
@@ -403,6 +405,31 @@ macro_rules! mistakes {
 }
 
 mistakes! {
+    rule_table_as_settings: "wrong-file" to Serve in r#"
+[agents]
+front-desk = "agent_1"
+
+[[rule]]
+name = "everyone"
+agent = "front-desk"
+"#;
+
+    variables_as_settings: "wrong-file" to Serve in r#"
+# secrets
+RETELL_API_KEY=key_0123456789abcdef
+export SYNTHFLOW_SECRET="secret_0123456789ab"
+"#;
+
+    json_as_settings: "wrong-file" to Serve in r#"
+{ "sources": { "retell": { "platform": "retell" } } }
+"#;
+
+    yaml_as_settings: "wrong-file" to Serve in r#"
+sources:
+  retell:
+    platform: retell
+"#;
+
     certificate_in_the_file_of_the_key: "bad-certificate" to Serve in r#"
 [server]
 tls = { cert = "expired.key", key = "expired.key" }
@@ -931,14 +958,93 @@ fn the_endpoint_of_traces_is_the_base_url_of_a_collector() {
     }
 }
 
-const EXPOSED: &str = "exposed-secret";
+/// Codes that the text of a settings file alone does not cause: the mode of a file, and variables.
+const WITHOUT_TEXT: [&str; 3] = ["exposed-secret", "ambiguous-variable", "ignored-variable"];
+
+#[test]
+fn two_variables_that_differ_in_case_are_an_error() {
+    let variables = [
+        ("SWITCHBOARD__RULES__PATH", "a.toml"),
+        ("switchboard__rules__path", "b.toml"),
+        ("Switchboard__Log__Level", "debug"),
+    ];
+    for _ in 0..20 {
+        let loaded = load_beside(&[], SOURCE, Purpose::Serve, environment(&variables));
+        assert_eq!(codes_of(&loaded.report), ["ambiguous-variable"], "{}", loaded.text);
+        for (name, _) in &variables[..2] {
+            assert!(loaded.text.contains(name), "{}", loaded.text);
+        }
+    }
+}
+
+#[test]
+fn a_variable_with_an_underscore_too_few_is_reported() {
+    for (name, code, help) in [
+        ("SWITCHBOARD_RULES_PATH", "ignored-variable", "write SWITCHBOARD__RULES__PATH"),
+        ("switchboard_server_listen", "ignored-variable", "write SWITCHBOARD__SERVER__LISTEN"),
+        ("SWITCHBOARD_RULES__PATH", "ignored-variable", "write SWITCHBOARD__RULES__PATH"),
+        ("SWITCHBOARD_CONFIG", "ignored-variable", "--config FILE"),
+        (
+            "SWITCHBOARD_SOURCES_MY_LAB_URL_TOKEN",
+            "ignored-variable",
+            "write SWITCHBOARD__SOURCES__MY_LAB__URL_TOKEN",
+        ),
+        ("SWITCHBOARD__RULES_PATH", "unknown-key", "write SWITCHBOARD__RULES__PATH"),
+    ] {
+        let loaded = load_beside(&[], SOURCE, Purpose::Serve, environment(&[(name, "a.toml")]));
+        assert_eq!(codes_of(&loaded.report), [code], "{name}: {}", loaded.text);
+        assert!(loaded.text.contains(help) && loaded.text.contains(name), "{}", loaded.text);
+    }
+}
+
+#[test]
+fn a_secret_that_was_copied_with_something_around_it_is_refused_everywhere() {
+    const KEY: &str = "key_0123456789abcdef0123456789ab";
+    for (value, expected) in [
+        (format!("\"{KEY}\""), "is in quotes"),
+        (format!("'{KEY}'"), "is in quotes"),
+        (format!("\u{201c}{KEY}\u{201d}"), "is in quotes"),
+        (format!("`{KEY}`"), "is in quotes"),
+        (format!("\u{feff}{KEY}"), "byte order mark"),
+        (format!("RETELL_API_KEY={KEY}"), "begins with a name and `=`"),
+        (format!("export RETELL_API_KEY={KEY}"), "begins with a name and `=`"),
+        ("${RETELL_API_KEY}".to_owned(), "was not expanded"),
+        ("$RETELL_API_KEY".to_owned(), "was not expanded"),
+        ("%RETELL_API_KEY%".to_owned(), "was not expanded"),
+        ("{{ secrets.RETELL_API_KEY }}".to_owned(), "was not expanded"),
+        ("$(cat /run/secrets/retell)".to_owned(), "was not expanded"),
+        ("env:RETELL_API_KEY_2".to_owned(), "another reference"),
+        ("<your API key>".to_owned(), "a placeholder"),
+        (format!("Bearer {KEY}"), "begins with `Bearer`"),
+        (format!("{KEY}\u{200b}"), "an invisible character"),
+        (format!("key_\u{ad}{KEY}"), "an invisible character"),
+        (format!(" {KEY}"), "begins or ends with white space"),
+        (format!("{KEY} "), "begins or ends with white space"),
+        (format!("{KEY}\r"), "begins or ends with white space"),
+        (format!("{KEY} # the live key"), "contains white space"),
+        (format!("{KEY}\n{KEY}\n"), "contains white space"),
+        ("  \n".to_owned(), "nothing but white space"),
+    ] {
+        for purpose in [Purpose::Serve, Purpose::Inspect, Purpose::Dev] {
+            let variables = environment(&[("RETELL_API_KEY", &value)]);
+            let loaded = load_beside(&[], SOURCE, purpose, variables);
+            assert_eq!(codes_of(&loaded.report), ["unusable-secret"], "{value:?} {}", loaded.text);
+            assert!(loaded.text.contains(expected), "{value:?}: {}", loaded.text);
+            assert!(loaded.text.contains("help:") && !loaded.text.contains(KEY), "{}", loaded.text);
+        }
+    }
+    for value in [KEY.to_owned(), format!("{KEY}\n"), format!("{KEY}\r\n"), format!("{KEY}==")] {
+        let variables = environment(&[("RETELL_API_KEY", &value)]);
+        let loaded = load_beside(&[], SOURCE, Purpose::Serve, variables);
+        assert!(loaded.report.diagnostics().is_empty(), "{value:?} {}", loaded.text);
+    }
+}
 
 #[test]
 fn every_error_code_has_a_test() {
     let made =
         MISTAKES.iter().flat_map(|(_, purpose, text)| codes_of(&load(text, *purpose).report));
-    // The mode of a file is not part of its text.
-    let made = made.map(str::to_owned).chain([EXPOSED.to_owned()]);
+    let made = made.chain(WITHOUT_TEXT).map(str::to_owned);
     let made: BTreeSet<_> = made.collect();
     let mut in_the_source = codes_in("src/settings.rs");
     for folder in ["src/settings", "src/settings/keys"] {
@@ -954,7 +1060,8 @@ fn every_error_code_has_a_test() {
 
 #[test]
 fn every_error_code_is_documented() {
-    let codes = MISTAKES.iter().map(|(code, ..)| (*code).to_owned()).chain([EXPOSED.to_owned()]);
+    let codes =
+        MISTAKES.iter().map(|(code, ..)| (*code).to_owned()).chain(WITHOUT_TEXT.map(str::to_owned));
     check_documented("docs/settings.md", codes.collect());
 }
 
@@ -987,16 +1094,16 @@ fn strips_one_trailing_newline_of_a_secret_file() {
         ("0123456789abcdef", "0123456789abcdef"),
         ("0123456789abcdef\n", "0123456789abcdef"),
         ("0123456789abcdef\r\n", "0123456789abcdef"),
-        ("0123456789abcdef\n\n", "0123456789abcdef\n"),
-        ("0123456789abcdef\r\n\r\n", "0123456789abcdef\r\n"),
-        ("0123456789abcdef\r", "0123456789abcdef\r"),
-        (" 0123456789abcdef ", " 0123456789abcdef "),
-        ("\n0123456789abcdef", "\n0123456789abcdef"),
     ] {
         let files = [("token", written.as_bytes())];
         let settings = load_beside(&files, &text, Purpose::Serve, environment(&[])).settings();
         let token = settings.admin.token.expect("a token");
         assert_eq!(token.expose(), expected.as_bytes(), "{written:?}");
+    }
+    for written in ["0123456789abcdef\n\n", "0123456789abcdef\r", "\n0123456789abcdef"] {
+        let files = [("token", written.as_bytes())];
+        let loaded = load_beside(&files, &text, Purpose::Serve, environment(&[]));
+        assert_eq!(codes_of(&loaded.report), ["unusable-secret"], "{written:?} {}", loaded.text);
     }
 }
 
@@ -1019,7 +1126,7 @@ fn rejects_secrets_that_were_copied_with_something_around_them() {
             assert!(!loaded.text.contains(value), "{}", loaded.text);
         }
     }
-    for value in ["QUJDREVGR0hJSktMTU5PUA==", "$key_0123456789abcdef", "it's a secret of mine"] {
+    for value in ["QUJDREVGR0hJSktMTU5PUA==", "$key_0123456789abcdef", "it's_a_secret_of_mine"] {
         let environment = environment(&[("RETELL_API_KEY", value)]);
         load_beside(&[], SOURCE, Purpose::Serve, environment).settings();
     }
@@ -1062,7 +1169,7 @@ fn a_secret_file_that_everyone_can_read_is_reported_at_the_start() {
     std::fs::write(&key, RETELL_KEY).unwrap();
     std::fs::write(&file, SOURCE.replace("env:RETELL_API_KEY", "file:key")).unwrap();
     for (mode, purpose, expected) in [
-        (0o644, Purpose::Serve, &[EXPOSED][..]),
+        (0o644, Purpose::Serve, &[WITHOUT_TEXT[0]][..]),
         (0o640, Purpose::Serve, &[]),
         (0o644, Purpose::Dev, &[]),
         (0o644, Purpose::Inspect, &[]),
@@ -1915,4 +2022,20 @@ fn reports_dev_mode_off_loopback_once() {
 #[test]
 fn rejects_an_empty_fallback() {
     rejects(&format!("{SOURCE}fallback = \" \"\n"), Purpose::Serve, "bad-value");
+}
+
+#[test]
+fn a_source_names_the_fields_with_its_numbers() {
+    let keys = "from = [\"sip.P-Asserted-Identity\", \"from_number\"]\nto = [\"sip.diversion\"]\n";
+    let loaded = load(&format!("{SOURCE}{keys}"), Purpose::Serve);
+    let settings = loaded.settings.unwrap_or_else(|| panic!("{}", loaded.report));
+    let numbers = &settings.sources[0].numbers;
+    let sip = |name: &str| NumberField::Sip(name.into());
+    assert_eq!(numbers.from, [sip("p-asserted-identity"), NumberField::Own]);
+    assert_eq!(numbers.to, [sip("diversion")]);
+    let loaded =
+        load(&format!("{SOURCE}from = [\"caller\", \"sip.\", \"to_number\"]\n"), Purpose::Serve);
+    let report = loaded.report.to_string();
+    assert_eq!(report.matches("error[bad-value]").count(), 3, "{report}");
+    assert!(report.contains("write from_number, or sip. and the name of a header"), "{report}");
 }

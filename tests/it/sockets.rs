@@ -270,6 +270,29 @@ async fn stalled_connections_to_the_admin_listener_make_room_for_probes() {
     }
 }
 
+#[tokio::test]
+async fn a_connection_that_reads_records_is_not_closed_to_make_room() {
+    let address = run_admin().await;
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut records = TcpStream::connect(address).await.unwrap();
+    records.write_all(request("/records").as_bytes()).await.unwrap();
+    within_deadline("an answer", records.read_u8()).await.unwrap();
+    let mut crowd = Vec::new();
+    for _ in 0..ConnectionLimits::ADMIN.max_connections * 2 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: lo").await.unwrap();
+        crowd.push(stream);
+    }
+    // The last of them is accepted after all others.
+    let (first, last) = (crowd.remove(0), crowd.pop().unwrap());
+    drop(last);
+    read_to_end(&mut { first }).await;
+    let close = request("/records/0").replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    records.write_all(close.as_bytes()).await.unwrap();
+    let answers = read_to_end(&mut records).await;
+    assert_eq!(answers.matches("TTP/1.1 404").count(), 2, "{answers}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_admin_listener_waits_a_limited_time_for_a_body() {
     let withheld =

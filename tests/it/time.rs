@@ -7,7 +7,7 @@ use switchboard::dialect;
 use switchboard::domain::call::{Call, Channel, Fields};
 use switchboard::domain::facts::Facts;
 use switchboard::reload;
-use switchboard::rules::engine::explain::explain;
+use switchboard::rules::engine::explain::{Listed, explain};
 use switchboard::rules::{self, CheckContext, LoadedTable, RuleSet};
 
 use crate::rules::codes_of;
@@ -149,8 +149,8 @@ fn dates_have_their_own_zone_or_that_of_their_user() {
 #[test]
 fn explain_names_the_zone_of_dates() {
     let western = two_zones("zone = \"America/Los_Angeles\"");
-    let facts = Facts { at: "2026-12-25T05:30:00Z".parse().unwrap() };
-    let explained = explain(&western, &call(), &facts, true).unwrap().to_string();
+    let facts = Facts::at("2026-12-25T05:30:00Z".parse().unwrap());
+    let explained = explain(&western, &call(), &facts, Listed::All).unwrap().to_string();
     let expected = "dates xmas: today of xmas is 2026-12-24 in America/Los_Angeles";
     assert!(explained.contains(expected), "{explained}");
 }

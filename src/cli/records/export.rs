@@ -37,7 +37,7 @@ const EVENT_PAGE: usize = 20;
 impl Export {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let opened = OpenStore::open(&self.config).await?;
-        let filter = self.filter.read(opened.now, &opened.numbers, None)?;
+        let filter = self.filter.read(&opened, &self.config, None).await?;
         let total = opened.store.count(&filter).await?;
         let mut progress = progress::ProgressLine::default();
         let mut stdout = BufWriter::new(std::io::stdout().lock());

@@ -1,43 +1,92 @@
 //! The flags that filter calls.
 
 use clap::Args;
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
-use super::zone;
-use crate::records::{Filter, FilterArgs, InvalidFilter, NumberPolicy};
+use super::{OpenStore, zone};
+use crate::cli::{ConfigFile, load_rules};
+use crate::records::{Filter, FilterArgs, InvalidFilter, KnownNames, NameError};
+use crate::rules::RuleSet;
+use crate::settings::{LoadedSettings, Purpose};
 
 /// The filter of the command line.
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct FilterFlags {
     #[command(flatten)]
     args: FilterArgs,
-    /// Time zone of the times that are read and shown
-    #[arg(long, default_value = "UTC")]
-    zone: String,
+    /// Time zone of the times that are read and shown [default: UTC; for `stats`, that of the rules]
+    #[arg(long)]
+    zone: Option<String>,
 }
 
 impl FilterFlags {
+    /// Returns the zone of `--zone`, or UTC.
     pub(in crate::cli) fn zone(&self) -> anyhow::Result<TimeZone> {
-        zone(&self.zone)
+        self.zone_or(TimeZone::UTC)
     }
 
-    /// Parses the flags; `since` is the default of `--since`.
-    pub(in crate::cli) fn read(
+    /// Returns the zone of `--zone`, or another one without the flag.
+    pub(in crate::cli) fn zone_or(&self, default: TimeZone) -> anyhow::Result<TimeZone> {
+        self.zone.as_deref().map_or(Ok(default), zone)
+    }
+
+    /// Parses the flags, and checks that the names exist. Without `--since`, the filter begins
+    /// `default_age` before its end.
+    pub(in crate::cli) async fn read(
         &self,
-        now: Timestamp,
-        numbers: &NumberPolicy,
-        since: Option<&str>,
+        opened: &OpenStore,
+        config: &ConfigFile,
+        default_age: Option<SignedDuration>,
     ) -> anyhow::Result<Filter> {
-        let mut args = self.args.clone();
-        args.since = args.since.or_else(|| since.map(str::to_owned));
-        args.parse(now, &self.zone()?, numbers).map_err(|InvalidFilter { name, reason }| {
-            anyhow::anyhow!("--{}: {reason}", name.replace('_', "-"))
-        })
+        let filter = self.parse(opened, &self.zone()?, default_age)?;
+        // The table is loaded only if the recorded calls do not answer.
+        if !opened.store.has_names(&filter).await? {
+            let table = match filter.rule.is_some() || filter.agent.is_some() {
+                true => live_table(opened, config),
+                false => None,
+            };
+            check_names(opened, &filter, table.as_ref()).await?;
+        }
+        Ok(filter)
+    }
+
+    /// Parses the flags with times in a zone.
+    pub(in crate::cli) fn parse(
+        &self,
+        opened: &OpenStore,
+        zone: &TimeZone,
+        default_age: Option<SignedDuration>,
+    ) -> anyhow::Result<Filter> {
+        let filter = self.args.parse(opened.now, zone, &opened.numbers, default_age);
+        filter.map_err(flag_error)
     }
 
     /// Returns whether `--since` is given.
     pub(in crate::cli) fn say_since(&self) -> bool {
         self.args.since.is_some()
     }
+}
+
+/// Checks the names of a filter against the settings, a table, and the recorded calls.
+pub(in crate::cli) async fn check_names(
+    opened: &OpenStore,
+    filter: &Filter,
+    table: Option<&RuleSet>,
+) -> anyhow::Result<()> {
+    let known = KnownNames::new(table, &opened.settings.sources);
+    opened.store.check_names(filter, &known).await.map_err(|error| match error {
+        NameError::Unknown(invalid) => flag_error(invalid),
+        NameError::Store(error) => error.into(),
+    })
+}
+
+fn flag_error(InvalidFilter { name, reason }: InvalidFilter) -> anyhow::Error {
+    anyhow::anyhow!("--{}: {reason}", name.replace('_', "-"))
+}
+
+/// Loads the rule table of the settings; none if it has errors.
+pub(in crate::cli) fn live_table(opened: &OpenStore, config: &ConfigFile) -> Option<RuleSet> {
+    let LoadedSettings { rules, .. } = config.load(Purpose::Inspect).ok()?;
+    load_rules(&rules?, opened.settings.check_context(), false).ok()?.table
 }

@@ -48,7 +48,7 @@ impl Follow {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let zone = self.filter.zone()?;
         let opened = OpenStore::open(&self.config).await?;
-        let filter = self.filter.read(opened.now, &opened.numbers, None)?;
+        let filter = self.filter.read(&opened, &self.config, None).await?;
         let from = filter.since.unwrap_or(opened.now);
         let mut shown = ShownIds { from, has_polled: false, ids: HashSet::new() };
         if !self.filter.say_since() {

@@ -9,12 +9,12 @@ use clap::Args;
 use super::{OpenStore, counted};
 use crate::cli::{ConfigFile, Exit};
 use crate::domain::party::{NumberFormat, Party};
-use crate::records::{MatchedCall, NumberMatches, NumberTraces, Overwritten};
+use crate::records::{Erased, MatchedCall, NumberMatches, NumberTraces, Overwritten};
 use crate::rules::parse_party;
 use crate::settings::RecordsLocation;
 
 /// Delete every call from or to the number with its events, and every other row that contains its
-/// digits; then search again. Asks first; without a terminal, `--yes` is needed.
+/// digits; remove it from stored rule tables; then search again. Asks first; without a terminal, `--yes` is needed.
 ///
 /// Exit status: 0 nothing is left; 1 something is left; 2 the records cannot be read.
 #[derive(Debug, Args)]
@@ -45,19 +45,18 @@ impl Forget {
         let store = &opened.store;
         let mut remaining = store.find_number(&traces).await?;
         if self.dry_run || !self.yes {
-            print_matches(&remaining, "found", &traces, &party)?;
+            print_matches(&remaining, &traces, &party)?;
             print_calls(&remaining)?;
         }
         if self.dry_run || (remaining.total() > 0 && !self.may_delete(&party)?) {
             return Ok(Exit::Success);
         }
-        let mut deleted = NumberMatches::default();
+        let (mut erased, by_mask) = (Erased::default(), remaining.by_mask);
         for _ in 0..MAX_PASSES {
             if remaining.total() == 0 {
                 break;
             }
-            store.erase(&remaining).await?;
-            deleted.extend(remaining);
+            erased.add(store.erase(&remaining, &traces).await?);
             remaining = store.find_number(&traces).await?;
         }
         // An earlier run may have deleted rows whose bytes are still in the file.
@@ -66,8 +65,8 @@ impl Forget {
         // whole process.
         store.close().await;
         let files = files(&opened.settings.records.location);
-        let containing = containing_files(&files, &traces)?;
-        print_matches(&deleted, "deleted", &traces, &party)?;
+        let containing = containing_files(&files, &traces, &remaining)?;
+        print_erased(erased, by_mask, &traces, &party)?;
         print_verification(&remaining, &overwritten, &files, &containing)?;
         let is_erased =
             remaining.total() == 0 && overwritten == Overwritten::Done && containing.is_empty();
@@ -109,7 +108,6 @@ fn print_calls(found: &NumberMatches) -> anyhow::Result<()> {
 
 fn print_matches(
     found: &NumberMatches,
-    label: &str,
     traces: &NumberTraces,
     party: &Party,
 ) -> anyhow::Result<()> {
@@ -117,28 +115,57 @@ fn print_matches(
     writeln!(stdout, "number   {}", traces.masked())?;
     writeln!(
         stdout,
-        "{label:<8} {}, {}, {}",
+        "found    {}, {}, {}",
         counted(found.calls() as u64, "call"),
         counted(found.events() as u64, "event"),
-        counted(found.snapshots() as u64, "rule snapshot")
+        counted(found.snapshots() as u64, "stored rule table")
     )?;
-    if found.by_mask > 0 {
+    print_remarks(&mut stdout, found.by_mask, found.snapshots() > 0, traces, party)
+}
+
+fn print_erased(
+    erased: Erased,
+    by_mask: u64,
+    traces: &NumberTraces,
+    party: &Party,
+) -> anyhow::Result<()> {
+    let Erased { calls, events, edited_snapshots, deleted_snapshots } = erased;
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "number   {}", traces.masked())?;
+    writeln!(stdout, "deleted  {}, {}", counted(calls, "call"), counted(events, "event"))?;
+    if edited_snapshots > 0 {
+        let tables = counted(edited_snapshots, "stored rule table");
+        writeln!(stdout, "edited   {tables}, to explain other calls without the number")?;
+    }
+    if deleted_snapshots > 0 {
+        let tables = counted(deleted_snapshots, "stored rule table");
+        writeln!(stdout, "         deleted {tables} that cannot be read without the number")?;
+    }
+    let has_snapshots = edited_snapshots + deleted_snapshots > 0;
+    print_remarks(&mut stdout, by_mask, has_snapshots, traces, party)
+}
+
+fn print_remarks(
+    mut out: impl Write,
+    by_mask: u64,
+    has_snapshots: bool,
+    traces: &NumberTraces,
+    party: &Party,
+) -> anyhow::Result<()> {
+    if by_mask > 0 {
         writeln!(
-            stdout,
+            out,
             "         {} stored as {}: all callers with this mask, since they cannot be told apart",
-            counted(found.by_mask, "call"),
+            counted(by_mask, "call"),
             traces.masked()
         )?;
     }
-    if found.snapshots() > 0 {
-        writeln!(
-            stdout,
-            "         a stored rule table contains the number; remove it from your rules and lists, too"
-        )?;
+    if has_snapshots {
+        writeln!(out, "         remove the number from your rules and lists, too")?;
     }
     if matches!(party, Party::Literal(_)) {
         writeln!(
-            stdout,
+            out,
             "         not an international number (+ and country code); searched for as text"
         )?;
     }
@@ -181,14 +208,16 @@ fn files(location: &RecordsLocation) -> Vec<PathBuf> {
     }
 }
 
-/// Returns the files that contain the number.
+/// Returns the files that contain the number, other than inside a longer number of another caller.
 fn containing_files<'f>(
     files: &'f [PathBuf],
     traces: &NumberTraces,
+    remaining: &NumberMatches,
 ) -> anyhow::Result<Vec<&'f Path>> {
+    let longer: Vec<&[u8]> = remaining.longer_numbers.iter().map(String::as_bytes).collect();
     let mut found = Vec::new();
     for file in files {
-        let contains = file_contains(file, &traces.bytes());
+        let contains = file_contains(file, &traces.bytes(), &longer);
         if contains.with_context(|| format!("cannot read {}", file.display()))? {
             found.push(&**file);
         }
@@ -196,21 +225,43 @@ fn containing_files<'f>(
     Ok(found)
 }
 
-fn file_contains(file: &Path, patterns: &[Vec<u8>]) -> std::io::Result<bool> {
+fn file_contains(file: &Path, patterns: &[Vec<u8>], longer: &[&[u8]]) -> std::io::Result<bool> {
     const CHUNK_BYTES: usize = 1 << 20;
-    let overlap = patterns.iter().map(Vec::len).max().unwrap_or_default();
+    let lengths = patterns.iter().map(Vec::len).chain(longer.iter().map(|longer| longer.len()));
+    let context = lengths.max().unwrap_or_default();
     let mut file = std::fs::File::open(file)?;
-    let mut bytes: Vec<u8> = Vec::with_capacity(CHUNK_BYTES + overlap);
+    let mut bytes: Vec<u8> = Vec::with_capacity(CHUNK_BYTES + 2 * context);
+    // A place is examined when as many bytes as a number has are read before and behind it.
+    let mut first = 0;
     loop {
         let read = Read::by_ref(&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut bytes)?;
-        let occurs =
-            |pattern: &Vec<u8>| bytes.windows(pattern.len()).any(|window| window == &**pattern);
+        let end = if read == 0 { bytes.len() } else { bytes.len().saturating_sub(context) };
+        let occurs = |pattern: &Vec<u8>| {
+            (first..end).any(|at| {
+                bytes[at..].starts_with(pattern) && !is_inside_longer(&bytes, at, pattern, longer)
+            })
+        };
         if patterns.iter().any(occurs) {
             return Ok(true);
         }
         if read == 0 {
             return Ok(false);
         }
-        bytes.drain(..bytes.len().saturating_sub(overlap));
+        let done = end.saturating_sub(context);
+        bytes.drain(..done);
+        first = end - done;
     }
+}
+
+/// Returns whether the pattern at this place is a part of one of these longer numbers.
+fn is_inside_longer(bytes: &[u8], at: usize, pattern: &[u8], longer: &[&[u8]]) -> bool {
+    let digits = pattern.strip_prefix(b"+").unwrap_or(pattern);
+    let at = at + pattern.len() - digits.len();
+    longer.iter().any(|longer| {
+        let offsets = longer.windows(digits.len()).enumerate();
+        let mut offsets = offsets.filter(|(_, window)| *window == digits).map(|(offset, _)| offset);
+        offsets.any(|offset| {
+            at.checked_sub(offset).is_some_and(|start| bytes[start..].starts_with(longer))
+        })
+    })
 }

@@ -35,14 +35,11 @@ pub(super) struct ListArgs {
     csv: bool,
 }
 
-/// Length of the part of an id that a terminal shows; it identifies the record.
-const SHORT_ID: usize = 18;
-
 impl ListArgs {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let zone = self.filter.zone()?;
         let opened = OpenStore::open(&self.config).await?;
-        let filter = self.filter.read(opened.now, &opened.numbers, None)?;
+        let filter = self.filter.read(&opened, &self.config, None).await?;
         let limit = self.limit.get();
         // One more call than shown reveals whether there are more.
         let page = Page { limit: limit.saturating_add(1), order: Order::NewestFirst, beyond: None };
@@ -98,23 +95,10 @@ fn write_table(
     }
     let width = terminal_width();
     let time_title = format!("time ({})", zone_name(zone));
-    let columns = [
-        Column { title: &time_title, fit: Fit::Whole },
-        Column { title: "source", fit: Fit::Truncated(2) },
-        Column { title: "from", fit: Fit::Truncated(5) },
-        Column { title: "to", fit: Fit::Truncated(3) },
-        Column { title: "outcome", fit: Fit::Truncated(7) },
-        Column { title: "rule", fit: Fit::Truncated(6) },
-        Column { title: "agent", fit: Fit::Truncated(4) },
-        Column { title: "tries", fit: Fit::Optional(1) },
-        Column { title: "last event", fit: Fit::Truncated(0) },
-        Column { title: "id", fit: Fit::Whole },
-    ];
+    let columns = columns(&time_title);
     let rows: Vec<Vec<String>> = calls
         .iter()
         .map(|call| {
-            let id = call.id.to_string();
-            let id_length = width.map_or(id.len(), |_| SHORT_ID);
             let outcome =
                 if call.agent.is_some() { call.outcome.clone() } else { format_outcome(call) };
             let or_dash =
@@ -129,7 +113,7 @@ fn write_table(
                 or_dash(call.agent.as_ref()),
                 call.attempts.to_string(),
                 or_dash(last_events.get(&call.id)),
-                id[..id_length].to_owned(),
+                call.id.to_string(),
             ]
         })
         .collect();
@@ -138,4 +122,61 @@ fn write_table(
         writeln!(out, "\nshowing the newest {} calls; raise --limit to see more", calls.len())?;
     }
     Ok(())
+}
+
+/// Returns the columns. Times, numbers and ids are whole or absent; a narrow terminal leaves out the
+/// columns in the order of their ranks.
+fn columns(time_title: &str) -> [Column<'_>; 10] {
+    [
+        Column { title: time_title, fit: Fit::Whole },
+        Column { title: "source", fit: Fit::Truncated(2) },
+        Column { title: "from", fit: Fit::Optional(7) },
+        Column { title: "to", fit: Fit::Optional(6) },
+        Column { title: "outcome", fit: Fit::Truncated(4) },
+        Column { title: "rule", fit: Fit::Truncated(5) },
+        Column { title: "agent", fit: Fit::Truncated(3) },
+        Column { title: "tries", fit: Fit::Optional(1) },
+        Column { title: "last event", fit: Fit::Truncated(0) },
+        Column { title: "id", fit: Fit::Whole },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_ids_are_whole_at_each_width_and_shown_from_100_columns_on() {
+        const ID: &str = "01a218a5-4ac9-7744-9520-279707a97ff6";
+        const LONG: &str = "callers from the campaign of the autumn";
+        let row = |from: &str, to: &str| {
+            let cells = [
+                "2026-11-26 17:16:55",
+                "retell",
+                from,
+                to,
+                "agent",
+                LONG,
+                LONG,
+                "1",
+                "call_ended",
+                ID,
+            ];
+            cells.map(str::to_owned).to_vec()
+        };
+        let rows = [row("+4930901820", "+12137771235"), row("+493***1820", "withheld")];
+        for width in [40, 60, 80, 99, 100, 120, 160, 240] {
+            let table = table::format(&columns("time (Europe/Berlin)"), &rows, Some(width));
+            let header: Vec<&str> = table.lines().next().unwrap().split("  ").collect();
+            let shows = |title: &str| header.iter().any(|shown| shown.trim() == title);
+            assert!(table.matches(ID).count() == 2, "{width}\n{table}");
+            for (title, number) in [("from", "+493***1820"), ("to", "+12137771235")] {
+                assert_eq!(shows(title), table.contains(number), "{width}\n{table}");
+                assert!(width < 100 || shows(title), "{width}\n{table}");
+            }
+            let order = ["last event", "tries", "source", "agent", "outcome", "rule", "to", "from"];
+            let absent = order.iter().take_while(|title| !shows(title)).count();
+            assert!(order[absent..].iter().all(|title| shows(title)), "{width}: {header:?}");
+        }
+    }
 }

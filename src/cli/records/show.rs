@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use super::row::{format_outcome, format_seconds, summarize_event, zone_name};
 use super::{OpenStore, sanitize, zone};
 use crate::cli::{ConfigFile, Exit, load_rules};
-use crate::explain::recorded::{RecordedExplanation, TableChoice, explain_recorded, load_snapshot};
+use crate::explain::recorded::{
+    RecordedExplanation, RecordedTable, TableChoice, explain_recorded, recorded_table,
+};
 use crate::records::{CallRecord, EventRecord, LookupResult, SHORTEST_PREFIX};
 use crate::rules::RuleSet;
 use crate::settings::{LoadedSettings, Purpose};
@@ -25,7 +27,8 @@ pub(super) struct Show {
     id: String,
     #[command(flatten)]
     config: ConfigFile,
-    /// Rule file or directory to explain the call with [default: the rules at the time of the call]
+    /// Rule file or directory to explain the call with; `-` reads standard input [default: the rules at
+    /// the time of the call]
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
     /// Time zone of the output
@@ -34,6 +37,16 @@ pub(super) struct Show {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// The table that explains a call.
+enum LoadedTable {
+    /// From `--rules`.
+    Given(RuleSet),
+    /// From the time of the call.
+    Recorded(RecordedTable),
+    /// From the settings.
+    Current(RuleSet),
 }
 
 impl Show {
@@ -62,10 +75,11 @@ impl Show {
         };
         let events = opened.store.events_of(&call).await?;
         let table = self.table(&opened, &call).await?;
-        let choice = match (&table, &self.rules) {
-            (Some(table), Some(_)) => TableChoice::Given(table),
-            (Some(table), None) => TableChoice::Recorded(table),
-            (None, _) => TableChoice::None,
+        let choice = match &table {
+            Some(LoadedTable::Given(table)) => TableChoice::Given(table),
+            Some(LoadedTable::Recorded(table)) => table.choice(),
+            Some(LoadedTable::Current(table)) => TableChoice::Recorded(table),
+            None => TableChoice::None,
         };
         let sources: Vec<&Source> = opened.settings.sources.iter().collect();
         let explanation = explain_recorded(&call, choice, &sources);
@@ -92,22 +106,22 @@ impl Show {
         &self,
         opened: &OpenStore,
         call: &CallRecord,
-    ) -> anyhow::Result<Option<RuleSet>> {
+    ) -> anyhow::Result<Option<LoadedTable>> {
         let context = opened.settings.check_context();
         if let Some(path) = &self.rules {
             let loaded = load_rules(path, context, false)?;
             let Some(table) = loaded.table else {
                 anyhow::bail!("{} has errors\n\n{}", path.display(), loaded.report.without_notes());
             };
-            return Ok(Some(table));
+            return Ok(Some(LoadedTable::Given(table)));
         }
         let snapshot = opened.store.rule_snapshot(&call.fingerprint).await?;
-        if let Some(table) = load_snapshot(snapshot.as_ref()) {
-            return Ok(Some(table));
+        if let Some(table) = recorded_table(snapshot.as_ref()) {
+            return Ok(Some(LoadedTable::Recorded(table)));
         }
         let LoadedSettings { rules, .. } = self.config.load(Purpose::Inspect)?;
         let loaded = rules.and_then(|path| load_rules(&path, context, false).ok());
-        Ok(loaded.and_then(|loaded| loaded.table))
+        Ok(loaded.and_then(|loaded| loaded.table).map(LoadedTable::Current))
     }
 }
 

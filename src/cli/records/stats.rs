@@ -1,21 +1,23 @@
-//! `switchboard records stats`: counts calls by rule, outcome and hour of the day.
+//! `switchboard records stats`: counts calls by what they have in common.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
-use clap::Args;
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, Table};
-use console::{measure_text_width, truncate_str};
+use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
-use serde_json::json;
+use jiff::{SignedDuration, civil};
+use serde_json::{Value, json};
 
-use super::filter::FilterFlags;
+use super::bars::bar_chart;
+use super::filter::{FilterFlags, check_names, live_table};
 use super::row::{format_time, zone_name};
-use super::{OpenStore, sanitize, terminal_width};
+use super::{OpenStore, counted, sanitize, terminal_width};
 use crate::cli::{ConfigFile, Exit};
-use crate::records::{Counts, Filter};
+use crate::records::{CountedColumn, Counts, Filter};
+use crate::rules::{Action, AgentRef, RuleSet};
 
-/// Count calls, by default those of the last 7 days.
+/// Count calls, by default those of the last 7 days, or of the 7 days before --until. Rules, arms of
+/// splits, agents and sources without a call are listed with 0.
 ///
 /// Exit status: 0 counted; 2 the records cannot be read or a filter is invalid.
 #[derive(Debug, Args)]
@@ -24,47 +26,185 @@ pub(super) struct Stats {
     config: ConfigFile,
     #[command(flatten)]
     filter: FilterFlags,
+    /// What to count by; several are separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "rule,outcome,hour")]
+    by: Vec<By>,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Default of `--since`.
-const SINCE: &str = "7d";
+/// What calls are counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum By {
+    /// Rule that decided; a split rule with its arms
+    Rule,
+    /// Selected agent
+    Agent,
+    /// Called number
+    To,
+    /// Source
+    Source,
+    /// Outcome
+    Outcome,
+    /// Hour of the day
+    Hour,
+    /// Day
+    Day,
+}
+
+/// Default of `--since`, before `--until`.
+const AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Width of the output if it is not a terminal.
 const WIDTH: u16 = 100;
-/// Maximum width of a name.
-const NAME_WIDTH: usize = 32;
+/// Maximum number of rows per section in the text; JSON contains all.
+const MAX_ROWS: usize = 60;
+
+/// The counts by one thing.
+struct Section {
+    by: By,
+    rows: Vec<Row>,
+}
+
+/// The number of calls with one value.
+struct Row {
+    /// None where calls have no value.
+    name: Option<String>,
+    calls: u64,
+    /// Agents of the arms of a split, in order, with their calls.
+    arms: Vec<(String, u64)>,
+}
+
+impl Row {
+    fn new(name: Option<String>, calls: u64) -> Row {
+        Row { name, calls, arms: Vec::new() }
+    }
+}
 
 impl Stats {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
-        let zone = self.filter.zone()?;
         let opened = OpenStore::open(&self.config).await?;
-        let filter = self.filter.read(opened.now, &opened.numbers, Some(SINCE))?;
+        let table = live_table(&opened, &self.config);
+        let zone_of_rules = table.as_ref().map_or(TimeZone::UTC, |table| table.zone.clone());
+        let zone = self.filter.zone_or(zone_of_rules)?;
+        let filter = self.filter.parse(&opened, &zone, Some(AGE))?;
+        check_names(&opened, &filter, table.as_ref()).await?;
         let counts = opened.store.counts(&filter).await?;
-        let hours = by_hour(&counts, &zone);
-        let total: u64 = hours.iter().sum();
+        let total: u64 = counts.by_quarter.iter().map(|(_, calls)| calls).sum();
+        let mut sections = Vec::new();
+        for by in &self.by {
+            let rows = rows(*by, &opened, &filter, &counts, table.as_ref(), &zone).await?;
+            sections.push(Section { by: *by, rows });
+        }
         let mut stdout = std::io::stdout().lock();
-        if self.json {
-            let pairs = |pairs: &[(Option<String>, u64)], name: &str| {
-                let pairs = pairs.iter().map(|(what, calls)| json!({ name: what, "calls": calls }));
-                pairs.collect::<Vec<_>>()
-            };
-            let outcomes = counts.by_outcome.iter().cloned();
-            let outcomes: Vec<_> = outcomes.map(|(what, calls)| (Some(what), calls)).collect();
-            let whole = json!({
-                "since": filter.since, "until": filter.until, "zone": zone_name(&zone),
-                "calls": total,
-                "by_rule": pairs(&counts.by_rule, "rule"),
-                "by_outcome": pairs(&outcomes, "outcome"),
-                "by_hour": hours,
-            });
-            writeln!(stdout, "{whole:#}")?;
-        } else {
-            write_text(&mut stdout, &counts, &hours, &filter, &zone)?;
+        match self.json {
+            true => {
+                writeln!(stdout, "{:#}", to_json(&sections, total, &filter, &zone))?;
+            }
+            false => write_text(&mut stdout, &sections, total, &filter, &zone)?,
         }
         Ok(Exit::Success)
     }
+}
+
+async fn rows(
+    by: By,
+    opened: &OpenStore,
+    filter: &Filter,
+    counts: &Counts,
+    table: Option<&RuleSet>,
+    zone: &TimeZone,
+) -> anyhow::Result<Vec<Row>> {
+    let sums = async |column| {
+        let sums = opened.store.counts_by(filter, [column, column]).await?;
+        let mut rows: Vec<Row> =
+            sums.into_iter().map(|([name, _], calls)| Row::new(name, calls)).collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.calls));
+        anyhow::Ok(rows)
+    };
+    Ok(match by {
+        By::Rule => {
+            let by_rule = counts.by_rule.iter().cloned();
+            let rows = by_rule.map(|(rule, calls)| Row::new(rule, calls)).collect();
+            let Some(table) = table else { return Ok(rows) };
+            let columns = [CountedColumn::Rule, CountedColumn::Agent];
+            let by_agent = opened.store.counts_by(filter, columns).await?;
+            with_rules_of(table, rows, filter, &by_agent)
+        }
+        By::Agent => {
+            let agents = table.iter().flat_map(|table| &table.agents).map(|agent| &*agent.name);
+            with_others(sums(CountedColumn::Agent).await?, agents, filter.agent.as_deref())
+        }
+        By::Source => {
+            let sources = opened.settings.sources.iter().map(|source| &*source.name);
+            with_others(sums(CountedColumn::Source).await?, sources, filter.source.as_deref())
+        }
+        By::To => sums(CountedColumn::To).await?,
+        By::Outcome => {
+            let by_outcome = counts.by_outcome.iter().cloned();
+            by_outcome.map(|(outcome, calls)| Row::new(Some(outcome), calls)).collect()
+        }
+        By::Hour => {
+            let hours = by_hour(counts, zone).into_iter().enumerate();
+            hours.map(|(hour, calls)| Row::new(Some(format!("{hour:02}:00")), calls)).collect()
+        }
+        By::Day => by_day(counts, zone)
+            .into_iter()
+            .map(|(day, calls)| Row::new(Some(day.to_string()), calls))
+            .collect(),
+    })
+}
+
+/// Appends names without a call; only the wanted one if the filter names one.
+fn with_others<'n>(
+    mut rows: Vec<Row>,
+    names: impl Iterator<Item = &'n str>,
+    wanted: Option<&str>,
+) -> Vec<Row> {
+    for name in names.filter(|name| wanted.is_none_or(|wanted| wanted == *name)) {
+        if !rows.iter().any(|row| row.name.as_deref() == Some(name)) {
+            rows.push(Row::new(Some(name.to_owned()), 0));
+        }
+    }
+    rows
+}
+
+/// Appends the rules of the table that decided no call, and the arms of its splits.
+fn with_rules_of(
+    table: &RuleSet,
+    mut rows: Vec<Row>,
+    filter: &Filter,
+    by_agent: &BTreeMap<[Option<String>; 2], u64>,
+) -> Vec<Row> {
+    let positions: BTreeMap<String, usize> =
+        rows.iter().enumerate().filter_map(|(at, row)| Some((row.name.clone()?, at))).collect();
+    let deciding = table.rules.iter().filter(|rule| rule.action != Action::Continue);
+    for rule in deciding {
+        let is_wanted = filter.rule.as_deref().is_none_or(|wanted| *wanted == *rule.name);
+        let position = positions.get(&*rule.name).copied();
+        let row = match position {
+            Some(position) => &mut rows[position],
+            None if is_wanted => {
+                rows.push(Row::new(Some(rule.name.to_string()), 0));
+                let Some(row) = rows.last_mut() else { continue };
+                row
+            }
+            None => continue,
+        };
+        if let Action::Split(split) = &rule.action {
+            let agents = split.arms.iter().filter_map(|arm| match &arm.agent {
+                AgentRef::Agent(agent) => Some(table.agents[*agent as usize].name.to_string()),
+                // Each call may have another agent.
+                AgentRef::Template(_) => None,
+            });
+            let calls = |agent: &String| {
+                let key = [Some(rule.name.to_string()), Some(agent.clone())];
+                by_agent.get(&key).copied().unwrap_or_default()
+            };
+            row.arms = agents.map(|agent| (agent.clone(), calls(&agent))).collect();
+        }
+    }
+    rows
 }
 
 /// Returns the number of calls for each hour of the day.
@@ -77,76 +217,115 @@ fn by_hour(counts: &Counts, zone: &TimeZone) -> [u64; 24] {
     hours
 }
 
+/// Returns the number of calls for each day from the first to the last one with a call.
+fn by_day(counts: &Counts, zone: &TimeZone) -> Vec<(civil::Date, u64)> {
+    let mut days: BTreeMap<civil::Date, u64> = BTreeMap::new();
+    for (start, calls) in &counts.by_quarter {
+        *days.entry(start.to_zoned(zone.clone()).date()).or_default() += calls;
+    }
+    let (Some((first, _)), Some((last, _))) = (days.first_key_value(), days.last_key_value())
+    else {
+        return Vec::new();
+    };
+    let (first, last) = (*first, *last);
+    let all = std::iter::successors(Some(first), |day| day.tomorrow().ok());
+    let all = all.take_while(|day| *day <= last);
+    all.map(|day| (day, days.get(&day).copied().unwrap_or_default())).collect()
+}
+
+impl By {
+    fn as_str(self) -> &'static str {
+        match self {
+            By::Rule => "rule",
+            By::Agent => "agent",
+            By::To => "to",
+            By::Source => "source",
+            By::Outcome => "outcome",
+            By::Hour => "hour",
+            By::Day => "day",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            By::Rule => "by rule",
+            By::Agent => "by agent",
+            By::To => "by called number",
+            By::Source => "by source",
+            By::Outcome => "by outcome",
+            By::Hour => "by hour of the day",
+            By::Day => "by day",
+        }
+    }
+}
+
+fn to_json(sections: &[Section], total: u64, filter: &Filter, zone: &TimeZone) -> Value {
+    let mut whole = json!({
+        "since": filter.since, "until": filter.until, "zone": zone_name(zone), "calls": total,
+    });
+    for Section { by, rows } in sections {
+        let row = |row: &Row| {
+            let mut object = json!({ by.as_str(): row.name, "calls": row.calls });
+            if !row.arms.is_empty() {
+                let arms = row.arms.iter().enumerate();
+                let arms = arms.map(
+                    |(at, (agent, calls))| json!({ "arm": at + 1, "agent": agent, "calls": calls }),
+                );
+                object["arms"] = arms.collect();
+            }
+            object
+        };
+        whole[format!("by_{}", by.as_str())] = match by {
+            By::Hour => rows.iter().map(|row| json!(row.calls)).collect(),
+            By::Rule | By::Agent | By::To | By::Source | By::Outcome | By::Day => {
+                rows.iter().map(row).collect()
+            }
+        };
+    }
+    whole
+}
+
 fn write_text(
     mut out: impl Write,
-    counts: &Counts,
-    hours: &[u64; 24],
+    sections: &[Section],
+    total: u64,
     filter: &Filter,
     zone: &TimeZone,
 ) -> std::io::Result<()> {
-    let total: u64 = hours.iter().sum();
     let since =
         filter.since.map(|at| format!(" since {}", format_time(at, zone))).unwrap_or_default();
     let until =
         filter.until.map(|at| format!(" until {}", format_time(at, zone))).unwrap_or_default();
-    let noun = if total == 1 { "call" } else { "calls" };
-    writeln!(out, "{total} {noun}{since}{until} ({})", zone_name(zone))?;
-    let rules = counts.by_rule.iter().map(|(rule, calls)| {
-        let name = rule.as_deref().map_or("(no rule)".to_owned(), sanitize);
-        (name, *calls)
-    });
-    let hours = hours.iter().enumerate();
-    let hours = hours.map(|(hour, calls)| (format!("{hour:02}:00"), *calls));
-    let sections = [
-        ("by rule", rules.collect::<Vec<_>>()),
-        ("by outcome", counts.by_outcome.clone()),
-        ("by hour of the day", hours.collect()),
-    ];
-    for (title, rows) in sections.into_iter().filter(|_| total > 0) {
-        write!(out, "\n{title}\n{}", bar_chart(&rows, total, terminal_width().unwrap_or(WIDTH)))?;
-    }
-    Ok(())
-}
-
-/// Formats rows with a name, a count, a percentage and a bar. The longest bar ends at `width`.
-fn bar_chart(rows: &[(String, u64)], total: u64, width: u16) -> String {
-    let names: Vec<_> = rows.iter().map(|(name, _)| truncate_str(name, NAME_WIDTH, "…")).collect();
-    let name_width = names.iter().map(|name| measure_text_width(name)).max().unwrap_or_default();
-    let most = rows.iter().map(|(_, calls)| *calls).max().unwrap_or_default().max(1);
-    let count_width = most.to_string().len();
-    let bar_width = usize::from(width).saturating_sub(name_width + count_width + 15).max(4) as u64;
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    for ((_, calls), name) in rows.iter().zip(names) {
-        let percent = *calls as f64 * 100.0 / total.max(1) as f64;
-        // A row with any calls has a visible bar.
-        let bar = "█".repeat((calls * bar_width).div_ceil(most) as usize);
-        table.add_row([name.into_owned(), calls.to_string(), format!("{percent:>5.1} %"), bar]);
-    }
-    for (at, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((if at == 0 { 2 } else { 0 }, 2));
-        if at == 1 {
-            column.set_cell_alignment(CellAlignment::Right);
+    writeln!(out, "{}{since}{until} ({})", counted(total, "call"), zone_name(zone))?;
+    for Section { by, rows } in sections.iter().filter(|section| !section.rows.is_empty()) {
+        if total == 0 && matches!(by, By::Hour | By::Day) {
+            continue;
+        }
+        let none = format!("(no {})", by.as_str());
+        let name = |row: &Row| row.name.as_deref().map_or(none.clone(), sanitize);
+        let shown: Vec<(String, u64)> = rows
+            .iter()
+            .take(MAX_ROWS)
+            .flat_map(|row| {
+                let arms = row.arms.iter().enumerate().map(|(at, (agent, calls))| {
+                    (format!("  arm {}: {}", at + 1, sanitize(agent)), *calls)
+                });
+                std::iter::once((name(row), row.calls)).chain(arms)
+            })
+            .collect();
+        let width = terminal_width().unwrap_or(WIDTH);
+        write!(out, "\n{}\n{}", by.title(), bar_chart(&shown, total, width))?;
+        if let Some(others @ [_, ..]) = rows.get(MAX_ROWS..) {
+            let calls: u64 = others.iter().map(|row| row.calls).sum();
+            writeln!(out, "  and {} more with {}", others.len(), counted(calls, "call"))?;
         }
     }
-    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bars_fit_the_width_and_the_longest_fills_it() {
-        let rows = [("a".repeat(50), 1_000), ("夜間".to_owned(), 500), ("none".to_owned(), 1)];
-        for width in [60, 80, 200] {
-            let chart = bar_chart(&rows, 1_501, width);
-            let widths: Vec<usize> = chart.lines().map(measure_text_width).collect();
-            let width = usize::from(width);
-            assert!(widths[0] <= width && widths[0] + 2 >= width, "{width}: {widths:?}\n{chart}");
-            assert!(widths[1] < widths[0] && chart.lines().all(|line| line.ends_with('█')));
-        }
-    }
 
     #[test]
     fn counts_hours_in_the_zone() {
@@ -156,5 +335,18 @@ mod tests {
         assert_eq!(hours("UTC")[23], 3);
         assert_eq!(hours("Europe/Berlin")[0], 3);
         assert_eq!(hours("Asia/Kathmandu")[5], 3);
+    }
+
+    #[test]
+    fn counts_days_in_the_zone_and_those_without_a_call_between() {
+        let quarters = [("2026-11-21T23:30:00Z", 3), ("2026-11-24T00:00:00Z", 1)];
+        let by_quarter = quarters.map(|(start, calls)| (start.parse().unwrap(), calls)).to_vec();
+        let counts = Counts { by_quarter, ..Counts::default() };
+        let days = |name| {
+            let days = by_day(&counts, &TimeZone::get(name).unwrap());
+            days.into_iter().map(|(day, calls)| format!("{day} {calls}")).collect::<Vec<_>>()
+        };
+        assert_eq!(days("UTC"), ["2026-11-21 3", "2026-11-22 0", "2026-11-23 0", "2026-11-24 1"]);
+        assert_eq!(days("Europe/Berlin"), ["2026-11-22 3", "2026-11-23 0", "2026-11-24 1"]);
     }
 }

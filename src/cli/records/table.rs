@@ -11,14 +11,14 @@ const MIN_WIDTH: u16 = 8;
 const TRUNCATED: &str = "…";
 
 /// A column of a table.
-pub(super) struct Column<'t> {
-    pub(super) title: &'t str,
-    pub(super) fit: Fit,
+pub(in crate::cli) struct Column<'t> {
+    pub(in crate::cli) title: &'t str,
+    pub(in crate::cli) fit: Fit,
 }
 
 /// Treatment of a column that does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fit {
+pub(in crate::cli) enum Fit {
     /// Always shown, never truncated.
     Whole,
     /// Never truncated. Left out if necessary; columns with a lower rank go first.
@@ -28,7 +28,11 @@ pub(super) enum Fit {
 }
 
 /// Formats a table. Without a `width`, every cell is shown in full.
-pub(super) fn format(columns: &[Column<'_>], rows: &[Vec<String>], width: Option<u16>) -> String {
+pub(in crate::cli) fn format(
+    columns: &[Column<'_>],
+    rows: &[Vec<String>],
+    width: Option<u16>,
+) -> String {
     let mut table = Table::new();
     // A delimiter that occurs in no cell: a long cell is truncated at the width, not at a blank.
     table.load_style(NOTHING).set_truncation_indicator(TRUNCATED).set_delimiter('\0');

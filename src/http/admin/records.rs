@@ -15,9 +15,11 @@ use uuid::Uuid;
 
 use super::super::HttpProblem;
 use super::{QueryParams, restore_plus};
-use crate::explain::recorded::{TableChoice, explain_recorded, load_snapshot};
+use crate::explain::recorded::{TableChoice, explain_recorded, recorded_table};
 use crate::pipeline::Switchboard;
-use crate::records::{CallRecord, FilterArgs, LookupResult, Order, Page, Store, StoreError};
+use crate::records::{
+    CallRecord, FilterArgs, KnownNames, LookupResult, NameError, Order, Page, Store, StoreError,
+};
 
 impl From<StoreError> for HttpProblem {
     fn from(error: StoreError) -> HttpProblem {
@@ -42,15 +44,23 @@ pub(super) struct ListQuery {
 
 impl QueryParams for ListQuery {
     const NAMES: &'static str =
-        "since, until, number, rule, source, outcome, call_id, limit and before";
+        "since, until, number, rule, source, agent, outcome, call_id, limit and before";
 }
 
 /// Returns a page of calls, newest first, and the id to pass as `before` for the next page.
 pub(super) async fn list(app: &Switchboard, query: ListQuery) -> Result<Value, HttpProblem> {
     let page = query.page()?;
     let store = open_store(app)?;
-    let filter = query.filter_args().parse(app.now(), &TimeZone::UTC, app.recorder().numbers());
+    let numbers = app.recorder().numbers();
+    let filter = query.filter_args().parse(app.now(), &TimeZone::UTC, numbers, None);
     let filter = filter.map_err(|invalid| HttpProblem::BadRequest(invalid.to_string().into()))?;
+    if !store.has_names(&filter).await? {
+        let known = KnownNames::new(Some(&app.table()), app.sources());
+        store.check_names(&filter, &known).await.map_err(|error| match error {
+            NameError::Unknown(invalid) => HttpProblem::BadRequest(invalid.to_string().into()),
+            NameError::Store(error) => error.into(),
+        })?;
+    }
     let calls = store.calls(&filter, page).await?;
     let last_events = store.last_events(&calls).await?;
     // A full page may be the last one; then the next page is empty.
@@ -98,8 +108,8 @@ pub(super) async fn show(
     let app = app.clone();
     // The scan of a million rules takes a while; calls must not wait for it.
     let explained = tokio::task::spawn_blocking(move || {
-        let (recorded, live) = (load_snapshot(snapshot.as_ref()), app.table());
-        let table = TableChoice::Recorded(recorded.as_ref().unwrap_or(&live));
+        let (recorded, live) = (recorded_table(snapshot.as_ref()), app.table());
+        let table = recorded.as_ref().map_or(TableChoice::Recorded(&live), |table| table.choice());
         explain_recorded(&call, table, &app.sources()).to_json()
     });
     let explanation = explained

@@ -13,9 +13,7 @@ use crate::domain::facts::LookupSet;
 use crate::rules::load::raw::{Entries, RawRule, RawValue, Spanned};
 use crate::rules::model::object_template::TemplateNode;
 use crate::rules::model::placeholder::InvalidTemplate;
-use crate::rules::model::template::{
-    ColumnLookup, MAX_OBJECT_TEXTS_BYTES, MAX_VARIABLES_BYTES,
-};
+use crate::rules::model::template::{ColumnLookup, MAX_OBJECT_TEXTS_BYTES, MAX_VARIABLES_BYTES};
 use crate::rules::{ObjectTemplate, RuleAdditions, Template};
 
 impl RuleChecker<'_, '_> {
@@ -136,6 +134,14 @@ impl RuleChecker<'_, '_> {
                 self.reporter
                     .warning("double-braces", span, message)
                     .help(format!("for the value of the call, write ${{{name}}}"));
+            } else if !is_platform_variable(placeholder) {
+                let message = format!(
+                    "{{{{{placeholder}}}}} is not a variable of the platform: those have letters, \
+                     digits and `_`"
+                );
+                self.reporter.warning("double-braces", span, message).help(
+                    "callers hear what the platform makes of it; for a value of the call, write ${…}",
+                );
             }
         }
     }
@@ -234,6 +240,17 @@ impl RuleChecker<'_, '_> {
             }
         }
     }
+}
+
+/// Returns whether the text between double braces can name a variable of a platform. Workflow tools write
+/// expressions there: `$json.name`, `1.phone`, `a[0]`.
+fn is_platform_variable(text: &str) -> bool {
+    let name = text.trim();
+    // Retell has `current_time_America/Los_Angeles`.
+    let is_time = name.starts_with("current_") && name.chars().all(|c| c.is_ascii_graphic());
+    is_time
+        || name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 fn json_size(value: &Spanned<RawValue>) -> usize {

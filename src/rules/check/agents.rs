@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use super::agent_ids;
 use super::reporter::Reporter;
 use super::usage::UsageTracker;
-use crate::diagnostics::{Location, did_you_mean};
+use crate::diagnostics::{Location, Severity, did_you_mean};
 use crate::dialect;
 use crate::domain::call::Version;
 use crate::rules::load::raw::{Entries, RawAgent, RawIds, RawValue, Spanned};
@@ -76,9 +77,14 @@ impl Agents {
         for name in names {
             match self.find(name) {
                 Some(agent) => self.usage.mark_used(agent),
-                None if self.raw_ids => {
-                    self.find_or_add_raw_id(name);
-                }
+                None if self.raw_ids => match agent_ids::placeholder(name) {
+                    Some(problem) => {
+                        reporter.report.push(Severity::Error, None, problem);
+                    }
+                    None => {
+                        self.find_or_add_raw_id(name);
+                    }
+                },
                 None => {
                     let help = self.suggest(name);
                     let message =
@@ -118,6 +124,10 @@ impl Agents {
 fn agent_id(id: &Spanned<String>, reporter: &mut Reporter<'_>) -> Option<Box<str>> {
     if id.value.trim().is_empty() {
         reporter.error("empty-id", &id.span, "the id of an agent must not be empty".to_owned());
+        return None;
+    }
+    if let Some(problem) = agent_ids::placeholder(&id.value) {
+        reporter.problem(&id.span, problem);
         return None;
     }
     Some(id.value.as_str().into())

@@ -35,7 +35,11 @@ impl<'c> RuleColumns<'c> {
         let mut matched: Vec<MatchedList> = Vec::new();
         let scope = numbers.scope.into_iter();
         let scope = scope.flat_map(|scope| [(Side::From, &scope.from), (Side::To, &scope.to)]);
-        let own = [(Side::From, numbers.from), (Side::To, numbers.to)];
+        let own = [
+            (Side::From, numbers.from),
+            (Side::To, numbers.to),
+            (Side::ForwardedFrom, numbers.forwarded_from),
+        ];
         for (side, numbers) in own.into_iter().chain(scope) {
             for pattern in numbers.any_of() {
                 let NumberPattern::List(id, _) = pattern else { continue };
@@ -60,7 +64,8 @@ impl ColumnLookup for RuleColumns<'_> {
             .columns()
             .and_then(|columns| column_problem(&format!("list `{list}`"), columns, column))
         {
-            return Some(Err(problem));
+            let title = self.open[id.index()].title_help(column);
+            return Some(Err(problem.maybe_help(title)));
         }
         let Some(matched) = self.matched.iter().find(|matched| matched.id == id) else {
             let message = format!("`{list}.{column}`: the rule does not match on @{list}");
@@ -82,11 +87,18 @@ impl ColumnLookup for RuleColumns<'_> {
     }
 
     fn names(&self) -> Vec<String> {
+        self.column_names().chain(self.lookups.names()).collect()
+    }
+}
+
+impl RuleColumns<'_> {
+    /// Iterates over the columns of the lists that the rule matches on, as `LIST.column`.
+    pub(super) fn column_names(&self) -> impl Iterator<Item = String> {
         let names_of = |matched: &MatchedList| {
             let name = self.lists.list(matched.id).name.clone();
             let columns = self.open[matched.id.index()].columns().unwrap_or_default();
             columns.iter().map(move |column| format!("{name}.{column}"))
         };
-        self.matched.iter().flat_map(names_of).chain(self.lookups.names()).collect()
+        self.matched.iter().flat_map(names_of)
     }
 }

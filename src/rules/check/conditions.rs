@@ -7,6 +7,7 @@ use super::rules::RuleChecker;
 use super::values;
 use crate::diagnostics::{Problem, did_you_mean};
 use crate::domain::call::{Channel, Platform};
+use crate::domain::sip_address::is_forwarding_header;
 use crate::rules::load::raw::{RawCondition, RawRule, Spanned};
 use crate::rules::model::condition::{Comparison, ExpectedValue, Operand, WhereClause};
 use crate::rules::model::template::ColumnLookup;
@@ -27,6 +28,17 @@ impl RuleChecker<'_, '_> {
 
     pub(super) fn sources(&mut self, raw: &[Spanned<String>]) -> Selector<Box<str>> {
         selector(raw, |text| values::source(text, self.context, self.reporter))
+    }
+
+    /// Checks the numbers from which a call was forwarded. A call without such a number matches no pattern.
+    pub(super) fn forwarded_from(&mut self, raw: &[Spanned<String>]) -> NumberMatcher {
+        for text in raw.iter().filter(|text| text.value.trim_start_matches('!') == "withheld") {
+            let message = "`forwarded_from` is never `withheld`".to_owned();
+            self.reporter
+                .error("bad-pattern", &text.span, message)
+                .help("a call that shows no forwarding number matches no pattern; omit the key");
+        }
+        self.numbers(raw)
     }
 
     fn number_pattern(&mut self, text: &Spanned<String>) -> Option<NumberPattern> {
@@ -63,6 +75,8 @@ impl RuleChecker<'_, '_> {
             hours: selector(&raw.hours, |text| self.named_ref(text, NameKind::Hours, numbers)),
             dates: selector(&raw.dates, |text| self.named_ref(text, NameKind::Dates, numbers)),
             where_clauses: Vec::new(),
+            // The rule sets it, since templates refer to it.
+            forwarded_from: NumberMatcher::default(),
         };
         let has_zone = |name: &&Spanned<String>| {
             let name = name.value.trim_start_matches('!');
@@ -92,10 +106,49 @@ impl RuleChecker<'_, '_> {
                 let values = if negated { &mut expected.none_of } else { &mut expected.any_of };
                 values.extend(value);
             }
-            let name = name.value.as_str().into();
-            clauses.extend(operand.map(|operand| WhereClause { name, operand, expected }));
+            let Some(operand) = operand else { continue };
+            let is_used = raw.enabled != Some(false);
+            let span = &name.span;
+            let clause = WhereClause { name: name.value.as_str().into(), operand, expected };
+            match &clause.operand {
+                Operand::Cell(cell) if is_used => {
+                    let location = self.reporter.location(span);
+                    self.lists.add_where_use(*cell, location, clause.clone());
+                }
+                Operand::Sip(_) => self.refuse_patterns(&clause, values),
+                Operand::Cell(_) | Operand::Lookup(..) => {}
+            }
+            clauses.push(clause);
         }
         clauses
+    }
+
+    /// Reports patterns for numbers, which `where` would compare as texts.
+    fn refuse_patterns(&mut self, clause: &WhereClause, values: &[Spanned<RawCondition>]) {
+        for value in values {
+            let RawCondition::Text(text) = &value.value else { continue };
+            let pattern = text.trim().trim_start_matches('!').trim_start();
+            let digits = pattern.strip_prefix('+').unwrap_or_default();
+            let is_prefix = digits.len() > 1
+                && digits.ends_with('*')
+                && digits[..digits.len() - 1].bytes().all(|byte| byte.is_ascii_digit());
+            if pattern.starts_with('@') || is_prefix {
+                let message = format!(
+                    "`where` compares `{}` with texts, and `{text}` is a pattern for numbers",
+                    clause.name
+                );
+                let help = match &*clause.name {
+                    name if is_forwarding_header(name.trim_start_matches("sip.")) => {
+                        format!("write the key `forwarded_from = \"{text}\"` in the rule instead")
+                    }
+                    name => format!(
+                        "if the header has the caller's number, set `from = [\"{name}\"]` in the source's \
+                         settings, and `from = \"{text}\"` here"
+                    ),
+                };
+                self.reporter.error("bad-comparison", &value.span, message).help(help);
+            }
+        }
     }
 
     fn operand(&mut self, name: &Spanned<String>, numbers: RuleNumbers<'_>) -> Option<Operand> {
@@ -153,15 +206,16 @@ fn selector<T>(
 }
 
 fn unknown_operand(name: &str, columns: &RuleColumns<'_>) -> Problem {
-    const CONDITIONS: [&str; 7] = ["from", "to", "channel", "platform", "source", "hours", "dates"];
+    const CONDITIONS: [&str; 8] =
+        ["from", "to", "forwarded_from", "channel", "platform", "source", "hours", "dates"];
     let names = columns.names();
     let suggestion = did_you_mean(name, names.iter().map(String::as_str));
-    let help = suggestion.unwrap_or_else(|| match names.as_slice() {
-        _ if CONDITIONS.contains(&name) => {
-            format!("`{name}` is a key of the rule, not of `where`")
-        }
-        [] => "use `sip.HEADER`, or LIST.column of a list that the rule matches on".to_owned(),
-        names => format!("use {}, or sip.HEADER", names.join(", ")),
+    let help = suggestion.unwrap_or_else(|| match CONDITIONS.contains(&name) {
+        true => format!("`{name}` is a key of the rule, not of `where`"),
+        false => format!(
+            "use {}, sip.HEADER, or LIST.column of a list that the rule matches on",
+            names.join(", ")
+        ),
     });
     Problem::new("unknown-value", format!("`where` has no value `{name}`")).help(help)
 }

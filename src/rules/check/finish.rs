@@ -14,7 +14,7 @@ use super::unreachable::{RuleComparison, warn_unreachable};
 use crate::diagnostics::SourceFile;
 use crate::domain::facts::{LookupId, LookupSet};
 use crate::rules::model::name_index::NameIndex;
-use crate::rules::{Action, CheckContext, Progress, Rule, RuleSet};
+use crate::rules::{CheckContext, Progress, Rule, RuleSet};
 
 /// A table of which every part has been checked.
 pub(super) struct CheckedParts {
@@ -122,10 +122,20 @@ impl CheckedParts {
         }
     }
 
-    /// Returns a hash of all files.
+    /// Returns a hash of all files. If there are several, it covers their names and lengths, too: a rule
+    /// that moves from one to the next changes it.
     fn fingerprint(&self, files: &[Arc<SourceFile>]) -> String {
         let mut digest = Sha256::new();
-        files.iter().for_each(|file| digest.update(file.text.as_bytes()));
+        for file in files {
+            if files.len() > 1 {
+                // Not the folder, which differs between instances.
+                let name = file.path.rsplit('/').next().unwrap_or_default();
+                digest.update((name.len() as u64).to_be_bytes());
+                digest.update(name.as_bytes());
+                digest.update((file.text.len() as u64).to_be_bytes());
+            }
+            digest.update(file.text.as_bytes());
+        }
         self.lists.digests.iter().for_each(|list| digest.update(list));
         self.definitions.date_digests.iter().for_each(|file| digest.update(file));
         hex::encode(&digest.finalize()[..6])
@@ -145,7 +155,7 @@ impl EnabledRules {
         if self.rules.is_empty() {
             let message = "all rules are disabled, so the platform's own agent keeps every call";
             reporter.report.warning("no-rule-for-everyone", last, message);
-        } else if !self.rules.iter().any(matches_every_call) {
+        } else if !self.rules.iter().any(Rule::matches_every_call) {
             let message = "no rule matches every call; the platform's own agent keeps the others";
             reporter
                 .report
@@ -153,12 +163,4 @@ impl EnabledRules {
                 .help("add a last rule that has only a `name` and an outcome");
         }
     }
-}
-
-fn matches_every_call(rule: &Rule) -> bool {
-    let matches_all = rule.to.is_anything()
-        && rule.from.is_anything()
-        && rule.conditions.is_none()
-        && rule.scope.is_none();
-    matches_all && rule.action != Action::Continue
 }

@@ -9,12 +9,15 @@ use std::sync::Arc;
 use super::raw_table::RawTable;
 use super::reporter::{LISTS, Reporter};
 use super::values;
+use super::where_rows::WhereUse;
 use crate::diagnostics::{Location, Problem, SourceFile, did_you_mean};
 use crate::domain::phone_number::Country;
 use crate::rules::Lists;
 use crate::rules::load::files::TableFiles;
 use crate::rules::load::list_rows::{ListRows, is_other_format};
 use crate::rules::load::raw::{RawList, Spanned};
+use crate::rules::load::windows_path;
+use crate::rules::model::condition::WhereClause;
 use crate::rules::model::lists::{Cell, Column, ListId};
 
 /// Lists of a table whose rows have not been read yet.
@@ -39,6 +42,8 @@ pub(super) struct OpenList {
     pub(super) name_columns: Vec<NameColumn>,
     /// Columns that rules fill into texts.
     pub(super) text_columns: BTreeSet<usize>,
+    /// Entries of `where` on columns of the list.
+    pub(super) where_uses: Vec<WhereUse>,
     pub(super) source: ListSource,
 }
 
@@ -74,8 +79,8 @@ pub(super) enum ListSource {
 pub(super) struct ListFile {
     pub(super) path: String,
     pub(super) rows: ListRows,
-    /// Position of the column that holds the numbers.
-    pub(super) number_column: usize,
+    /// Positions of the columns that hold the numbers, at least one.
+    pub(super) number_columns: Vec<usize>,
 }
 
 impl OpenList {
@@ -85,6 +90,14 @@ impl OpenList {
             ListSource::Invalid => None,
             ListSource::Inline(_) | ListSource::File(_) => Some(&self.columns),
         }
+    }
+}
+
+impl OpenList {
+    /// Returns the help for a column that is named below the first line of the file.
+    pub(super) fn title_help(&self, column: &str) -> Option<String> {
+        let ListSource::File(file) = &self.source else { return None };
+        title_help(file.rows.line_of_column(column))
     }
 }
 
@@ -128,6 +141,12 @@ impl OpenLists {
         self.open[cell.list.index()].text_columns.insert(cell.column.index());
     }
 
+    /// Notes that a rule compares this cell.
+    pub(super) fn add_where_use(&mut self, cell: Cell, location: Location, clause: WhereClause) {
+        let uses = &mut self.open[cell.list.index()].where_uses;
+        uses.push(WhereUse::new(cell.column, location, clause));
+    }
+
     /// Notes that a rule takes names of this kind from a column.
     pub(super) fn add_name_column(&mut self, cell: Cell, kind: NameKind, may_be_empty: bool) {
         let column = cell.column;
@@ -163,7 +182,9 @@ impl ListOpener<'_, '_> {
                 .error("duplicate-name", &name.span, message)
                 .help(format!("${{{}.…}} has another meaning in templates", name.value));
         }
-        let id = self.opened.lists.add(&name.value);
+        let file = raw.file.as_ref().map(|file| self.resolve_path(&file.value));
+        let file = file.map(|path| path.display().to_string());
+        let id = self.opened.lists.add(&name.value, file.as_deref());
         let location = self.reporter.location(&name.span);
         let own = raw.country.as_ref().and_then(|country| values::country(country, self.reporter));
         let country = own.or(self.country);
@@ -180,6 +201,7 @@ impl ListOpener<'_, '_> {
             used: false,
             name_columns: Vec::new(),
             text_columns: BTreeSet::new(),
+            where_uses: Vec::new(),
             source,
         });
     }
@@ -188,14 +210,14 @@ impl ListOpener<'_, '_> {
         let (span, message, help) = match (raw.numbers, raw.file) {
             _ if raw.invalid => return None,
             (Some(numbers), None) => {
-                if let Some(column) = &raw.column {
+                if let Some(column) = raw.columns.first() {
                     let message = "`column` requires a list with a `file`".to_owned();
                     self.reporter.error("list-form", &column.span, message);
                 }
                 return Some(ListSource::Inline(numbers));
             }
             (None, Some(file)) => {
-                let file = self.file(&file, raw.column.as_ref())?;
+                let file = self.file(&file, &raw.columns)?;
                 return Some(ListSource::File(Box::new(file)));
             }
             (Some(_), Some(file)) => {
@@ -213,11 +235,7 @@ impl ListOpener<'_, '_> {
         None
     }
 
-    fn file(
-        &mut self,
-        file: &Spanned<String>,
-        column: Option<&Spanned<String>>,
-    ) -> Option<ListFile> {
+    fn file(&mut self, file: &Spanned<String>, columns: &[Spanned<String>]) -> Option<ListFile> {
         if file.value.trim().is_empty() {
             let message = "`file` is empty".to_owned();
             self.reporter.error("list-form", &file.span, message).help("set file = \"vip.csv\"");
@@ -227,17 +245,20 @@ impl ListOpener<'_, '_> {
         let opened = ListRows::open(self.files, &path);
         let opened = opened.map_err(|error| {
             let message = format!("cannot read `{}`: {error}", path.display());
-            let help = "paths are relative to the file that contains them".to_owned();
+            let help = windows_path::help(&file.value)
+                .unwrap_or_else(|| "paths are relative to the file that contains them".to_owned());
             let help = Some(help).filter(|_| !is_other_format(&error));
             self.reporter.error("no-file", &file.span, message).maybe_help(help);
         });
         let rows = opened.ok()?;
         self.check_header(&rows, &path, file)?;
-        let number_column = match column {
-            None => 0,
-            Some(column) => self.number_column(column, &rows.columns)?,
+        let found: Vec<_> =
+            columns.iter().map(|column| self.number_column(column, &rows)).collect();
+        let number_columns = match columns {
+            [] => vec![0],
+            _ => found.into_iter().collect::<Option<_>>()?,
         };
-        Some(ListFile { path: path.display().to_string(), rows, number_column })
+        Some(ListFile { path: path.display().to_string(), rows, number_columns })
     }
 
     /// Resolves a path relative to the file that contains it.
@@ -276,9 +297,11 @@ impl ListOpener<'_, '_> {
         None
     }
 
-    fn number_column(&mut self, column: &Spanned<String>, columns: &[String]) -> Option<usize> {
+    fn number_column(&mut self, column: &Spanned<String>, rows: &ListRows) -> Option<usize> {
+        let columns = &rows.columns;
         if let Some(problem) = column_problem("the file", columns, &column.value) {
-            self.reporter.problem(&column.span, problem);
+            let title = title_help(rows.line_of_column(&column.value));
+            self.reporter.problem(&column.span, problem.maybe_help(title));
             return None;
         }
         columns.iter().position(|name| *name == column.value)
@@ -296,6 +319,13 @@ pub(super) fn cell_span(line: &str, cell: &str) -> Range<usize> {
     found.filter(|span| !span.is_empty()).unwrap_or(0..line.len())
 }
 
+/// Returns the help for a title above the names of the columns.
+fn title_help(line: Option<usize>) -> Option<String> {
+    let line = line?;
+    let above = if line == 2 { "the line".to_owned() } else { format!("the {} lines", line - 1) };
+    Some(format!("the columns are named on line {line}; remove {above} above it"))
+}
+
 /// Returns the problem with the name of a column, if there is one.
 pub(super) fn column_problem(noun: &str, columns: &[String], column: &str) -> Option<Problem> {
     let message = match columns.iter().filter(|known| *known == column).count() {
@@ -306,7 +336,11 @@ pub(super) fn column_problem(noun: &str, columns: &[String], column: &str) -> Op
     let others = columns.iter().map(String::as_str).filter(|name| *name != column);
     let all = match columns {
         [] => "only .csv files have columns".to_owned(),
-        columns => format!("it has {}", columns.join(", ")),
+        columns => {
+            let named: Vec<_> =
+                columns.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+            format!("it has {}", named.join(", "))
+        }
     };
     Some(Problem::new("unknown-column", message).help(did_you_mean(column, others).unwrap_or(all)))
 }

@@ -176,8 +176,8 @@ impl LookupDefinitions {
 
     /// Returns the names of values, written as in a template.
     pub(super) fn names(&self) -> impl Iterator<Item = String> {
-        let lookups = self.all.iter().map(|lookup| format!("{}.FIELD", lookup.name));
-        lookups.chain(history::FIELDS.iter().map(|field| format!("{}.{field}", history::NAME)))
+        let lookups = self.all.iter().map(|lookup| &*lookup.name);
+        lookups.chain([history::NAME]).map(|name| format!("{name}.FIELD"))
     }
 }
 

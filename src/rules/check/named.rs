@@ -76,9 +76,9 @@ impl RuleChecker<'_, '_> {
                     return Some(Some(cell));
                 }
                 Some(Err(problem)) => problem,
-                None => unknown_column(&text.value, &columns.names()),
+                None => unknown_column(&text.value, columns.column_names()),
             },
-            Some((_, None)) => unknown_column(&text.value, &columns.names()),
+            Some((_, None)) => unknown_column(&text.value, columns.column_names()),
             Some((_, Some(_))) => {
                 let message = "the caller controls a SIP header, so it cannot name this";
                 Problem::new("bad-template", message).help("use a column of a list")
@@ -124,7 +124,8 @@ impl RuleChecker<'_, '_> {
             return self.reporter.duplicate_name("a split", name, first);
         }
         let everyone = NumberMatcher::Anyone;
-        let numbers = RuleNumbers { to: &everyone, from: &everyone, scope: None };
+        let numbers =
+            RuleNumbers { to: &everyone, from: &everyone, forwarded_from: &everyone, scope: None };
         let arms = match raw.invalid {
             true => Vec::new(),
             false => self.arms(&raw.arms, &raw.name.span, numbers).unwrap_or_default(),
@@ -135,12 +136,12 @@ impl RuleChecker<'_, '_> {
     }
 }
 
-fn unknown_column(text: &str, names: &[String]) -> Problem {
-    let bare = text.trim_start_matches("${").trim_end_matches('}');
-    let help =
-        did_you_mean(bare, names.iter().map(String::as_str)).unwrap_or_else(|| match names {
-            [] => "use ${LIST.column} of a list that the rule matches on".to_owned(),
-            names => format!("use one of {}", names.join(", ")),
-        });
+fn unknown_column(text: &str, names: impl Iterator<Item = String>) -> Problem {
+    let placeholders: Vec<_> = names.map(|name| format!("${{{name}}}")).collect();
+    let help = did_you_mean(text, placeholders.iter().map(String::as_str));
+    let help = help.unwrap_or_else(|| match placeholders.as_slice() {
+        [] => "use ${LIST.column} of a list that the rule matches on".to_owned(),
+        placeholders => format!("use one of {}", placeholders.join(", ")),
+    });
     Problem::new("unknown-value", format!("`{text}` names no column")).help(help)
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::agent_ids;
 use super::columns::RuleColumns;
 use super::lists::NameKind;
 use super::rule::{RuleNumbers, describe_rule};
@@ -154,6 +155,10 @@ impl RuleChecker<'_, '_> {
         }
         let agents = &mut self.definitions.agents;
         if agents.raw_ids {
+            if let Some(problem) = agent_ids::placeholder(name) {
+                self.reporter.problem(span, problem);
+                return None;
+            }
             return Some(agents.find_or_add_raw_id(name));
         }
         let found = agents.find(name);

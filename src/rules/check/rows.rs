@@ -2,32 +2,32 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
+use super::agent_ids;
 use super::agents::Agents;
 use super::definitions::Definitions;
-use super::lists::{ListFile, ListSource, NameColumn, NameKind, OpenList, OpenLists, cell_span};
+use super::lists::{ListFile, ListSource, NameColumn, NameKind, OpenList, OpenLists};
 use super::reporter::Reporter;
+use super::row_problems::{RowProblem, RowProblems};
 use super::rule::describe_rule;
 use super::rules::{CheckedRules, NameColumnUse};
 use super::sources::warn_missing_id;
-use crate::diagnostics::{Location, Problem, Severity, SourceFile, did_you_mean};
+use super::whole_countries::whole_countries;
+use crate::diagnostics::{Location, Problem, Severity, did_you_mean};
 use crate::domain::party::Party;
-use crate::domain::phone_number::Country;
+use crate::domain::phone_number::{Country, PhoneNumber};
 use crate::rules::load::list_rows::{self, CsvRow, ListRows, MAX_ROW_BYTES};
 use crate::rules::load::raw::Spanned;
 use crate::rules::model::lists::{Item, ListId};
 use crate::rules::model::pattern::{help_for, is_national, suggest_number};
-use crate::rules::{CheckContext, Lists, MAX_VALUE_BYTES, NumberPattern, Progress};
+use crate::rules::model::template::MAX_VALUE_BYTES;
+use crate::rules::{CheckContext, Lists, NumberPattern, Progress};
+
+/// Number of rows between two progress reports.
+const ROWS_PER_PROGRESS: usize = 10_000;
 
 /// Maximum size of the cell of a number, which may contain several numbers, in bytes.
 const MAX_NUMBER_CELL_BYTES: usize = 4_096;
-/// Maximum number of bad rows to report; further ones are counted.
-const MAX_REPORTED_ROWS: usize = 100;
-/// Number of bad rows after which the rest of a file is not read.
-const MAX_BAD_ROWS: usize = 1_000;
-/// Number of rows between two progress reports.
-const ROWS_PER_PROGRESS: usize = 10_000;
 
 /// Lists of a table with their rows.
 pub(super) struct FilledLists {
@@ -55,88 +55,12 @@ struct RowTarget<'l> {
 
 /// Layout of a list's file.
 struct RowLayout {
-    /// Position of the column that holds the numbers.
-    number_column: usize,
+    /// Positions of the columns that hold the numbers.
+    number_columns: Vec<usize>,
     /// Positions of the columns to keep; `None` for a column that the file does not have.
     kept_columns: Vec<Option<usize>>,
     /// Separator of the cells; `None` for plain text.
     separator: Option<char>,
-}
-
-/// A problem of a row.
-struct RowProblem {
-    problem: Problem,
-    /// Text of the cell; empty for the whole row.
-    cell: String,
-    /// Many rows have this problem if one has it; only the first one is shown.
-    repeated: Option<Repeated>,
-}
-
-/// A problem of which only the first row is shown.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Repeated {
-    NoCountryCode,
-    NoNumber,
-    LongCell,
-}
-
-impl Repeated {
-    const ALL: [Repeated; 3] = [Repeated::NoCountryCode, Repeated::NoNumber, Repeated::LongCell];
-
-    /// Returns the code of the problem, and what the further rows are said to be.
-    fn summary(self) -> (&'static str, &'static str) {
-        match self {
-            Repeated::NoCountryCode => ("bad-pattern", "without a country code"),
-            Repeated::NoNumber => ("bad-row", "without a number, skipped"),
-            Repeated::LongCell => ("value-too-long", "with a cell that is too long"),
-        }
-    }
-}
-
-impl RowProblem {
-    /// Creates a problem of the whole row.
-    fn row(message: impl Into<String>, help: impl Into<String>) -> RowProblem {
-        let problem = Problem::new("bad-row", message).help(help);
-        RowProblem { problem, cell: String::new(), repeated: None }
-    }
-
-    /// Creates a problem of a cell.
-    fn cell(problem: Problem, cell: &str) -> RowProblem {
-        RowProblem { problem, cell: cell.to_owned(), repeated: None }
-    }
-
-    fn repeated(self, repeated: Repeated) -> RowProblem {
-        RowProblem { repeated: Some(repeated), ..self }
-    }
-}
-
-/// The first problems of rows, and the number of all.
-#[derive(Default)]
-struct RowProblems {
-    /// Problems with the line of the row and its offset in bytes.
-    first: Vec<(usize, u64, RowProblem)>,
-    count: usize,
-    /// Reading has stopped at a bad row.
-    is_rest_unread: bool,
-    /// Number of rows with each repeated problem.
-    repeated: [usize; Repeated::ALL.len()],
-}
-
-impl RowProblems {
-    fn push(&mut self, row: &CsvRow<'_>, problem: RowProblem) {
-        if let Some(repeated) = problem.repeated {
-            let count = &mut self.repeated[repeated as usize];
-            *count += 1;
-            if *count == 1 {
-                self.first.push((row.line, row.offset, problem));
-            }
-            return;
-        }
-        self.count += 1;
-        if self.first.len() < MAX_REPORTED_ROWS {
-            self.first.push((row.line, row.offset, problem));
-        }
-    }
 }
 
 impl ListFiller<'_, '_> {
@@ -180,7 +104,12 @@ impl ListFiller<'_, '_> {
         for number in numbers {
             match parse_item(&number.value, list.country) {
                 Ok(item) => {
-                    if !lists.insert(list.id, &item, std::iter::empty()) {
+                    let whole =
+                        prefix_of(&item).and_then(|prefix| whole_countries(prefix, &number.value));
+                    if let Some(Problem { code, message, help }) = whole {
+                        self.reporter.warning(code, &number.span, message).maybe_help(help);
+                    }
+                    if !lists.insert(list.id, &item, 0, std::iter::empty()) {
                         let message = format!("`{}` is in the list twice", number.value);
                         self.reporter.warning("duplicate-number", &number.span, message);
                     }
@@ -198,9 +127,10 @@ impl ListFiller<'_, '_> {
         progress: &mut dyn FnMut(Progress<'_>),
     ) {
         let location = list.location.clone();
-        let ListFile { path, rows, number_column } = file;
-        let mut target = RowTarget::new(list, rows, *number_column, lists);
-        let (mut errors, mut warnings) = (RowProblems::default(), RowProblems::default());
+        let ListFile { path, rows, number_columns } = file;
+        let mut target = RowTarget::new(list, rows, number_columns.clone(), lists);
+        let mut errors = RowProblems::new(Severity::Error);
+        let mut warnings = RowProblems::new(Severity::Warning);
         let mut count = 0;
         let file_bytes = rows.file_bytes;
         let result = rows.for_each(|row| {
@@ -215,70 +145,29 @@ impl ListFiller<'_, '_> {
                 target.lists.reserve_rows(target.list.id, rest as usize);
             }
             match target.add_row(&row, self.definitions) {
-                Ok(None) => {}
-                Ok(Some(warning)) => warnings.push(&row, warning),
+                Ok(found) => found.into_iter().for_each(|warning| warnings.push(&row, warning)),
                 Err(error) => errors.push(&row, error),
             }
             if let Some(warning) = target.long_cell(&row) {
                 warnings.push(&row, warning);
             }
-            match errors.count < MAX_BAD_ROWS {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
+            match errors.are_too_many() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
             }
         });
-        errors.is_rest_unread = errors.count >= MAX_BAD_ROWS;
-        let is_long_row = result.as_ref().is_err_and(list_rows::is_long_row);
-        if is_long_row {
-            let (line, offset) = rows.last_row;
+        if result.as_ref().is_err_and(list_rows::is_long_row) {
             let message = format!("the row has more than {MAX_ROW_BYTES} bytes");
             let help = "close the quote that opens in this row, or double it for a literal one";
-            errors.first.push((line, offset, RowProblem::row(message, help)));
-            errors.count += 1;
+            errors.push_last(rows.last_row, RowProblem::row(message, help));
         } else if let Err(error) = result {
             let message = format!("cannot read {path} to its end: {error}");
             self.reporter.report.error("no-file", Some(location.clone()), message);
         }
-        self.report_rows(file, errors, Severity::Error, &location);
-        self.report_rows(file, warnings, Severity::Warning, &location);
-    }
-
-    fn report_rows(
-        &mut self,
-        file: &mut ListFile,
-        problems: RowProblems,
-        severity: Severity,
-        list: &Location,
-    ) {
-        let path = &file.path;
-        let report = &mut self.reporter.report;
-        let shown =
-            problems.first.iter().filter(|(.., problem)| problem.repeated.is_none()).count();
-        let more = problems.count - shown;
-        let last_code = problems.first.last().map(|(.., last)| last.problem.code);
-        for (line, offset, RowProblem { problem, cell, .. }) in problems.first {
-            let (skipped, text) = file.rows.line_at(offset).unwrap_or_default();
-            let span = cell_span(&text, &cell);
-            let file = Arc::new(SourceFile::excerpt(path, line + skipped, text));
-            report.push(severity, Some(Location { file, span }), problem);
-        }
-        if let (Some(code), 1..) = (last_code, more) {
-            let verb = match severity {
-                Severity::Error => "have errors",
-                Severity::Warning | Severity::Note => "have warnings",
-            };
-            let rest = if problems.is_rest_unread { ", and the rest is not read" } else { "" };
-            let message = format!("{more} more rows of {path} {verb}{rest}");
-            report.push(severity, Some(list.clone()), Problem::new(code, message));
-        }
-        for repeated in Repeated::ALL {
-            let more = problems.repeated[repeated as usize].saturating_sub(1);
-            if more > 0 {
-                let (code, what) = repeated.summary();
-                let rows = if more == 1 { "row" } else { "rows" };
-                let message = format!("{path} has {more} more {rows} {what}");
-                report.push(severity, Some(list.clone()), Problem::new(code, message));
-            }
+        errors.report(file, &location, self.reporter.report);
+        warnings.report(file, &location, self.reporter.report);
+        if lists.list(list.id).size > 0 {
+            list.where_uses.iter().for_each(|clause| clause.warn(&file.path, self.reporter.report));
         }
     }
 
@@ -337,75 +226,107 @@ impl<'l> RowTarget<'l> {
     fn new(
         list: &'l mut OpenList,
         rows: &ListRows,
-        number_column: usize,
+        number_columns: Vec<usize>,
         lists: &'l mut Lists,
     ) -> RowTarget<'l> {
         let position = |name: &str| list.columns.iter().position(|other| other == name);
         let kept = lists.kept_columns(list.id).iter();
         let kept_columns = kept.map(|name| position(name)).collect();
         let separator = rows.separator;
-        RowTarget { lists, list, layout: RowLayout { number_column, kept_columns, separator } }
+        RowTarget { lists, list, layout: RowLayout { number_columns, kept_columns, separator } }
     }
 
-    /// Adds a row. Returns a problem that only deserves a warning.
+    /// Adds a row. Returns problems that only deserve a warning.
     fn add_row(
         &mut self,
         row: &CsvRow<'_>,
         definitions: &mut Definitions,
-    ) -> Result<Option<RowProblem>, RowProblem> {
-        let RowLayout { number_column, kept_columns, separator } = &self.layout;
+    ) -> Result<Vec<RowProblem>, RowProblem> {
+        let RowLayout { number_columns, kept_columns, separator } = &self.layout;
         // Spreadsheets export the empty rows below a table.
         if row.is_blank() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         if let Some(separator) = *separator {
-            check_form(row, self.list.columns.len(), *number_column, separator)?;
+            check_form(row, self.list.columns.len(), number_columns[0], separator)?;
         }
         let cells =
             kept_columns.iter().map(|kept| kept.map_or(Some(""), |column| row.cell(column)));
         let cells: Option<Vec<&str>> = cells.collect();
-        let (Some(text), Some(cells)) = (row.cell(*number_column), cells) else {
+        let texts = number_columns.iter().map(|column| row.cell(*column));
+        let texts: Option<Vec<&str>> = texts.collect();
+        let (Some(mut texts), Some(cells)) = (texts, cells) else {
             return Err(RowProblem::row("the row is not UTF-8", "save the file as UTF-8"));
         };
-        let text = match separator {
-            None => text.split('#').next().unwrap_or_default().trim(),
-            Some(_) => text,
-        };
-        if text.is_empty() && separator.is_none() {
-            return Ok(None);
+        if separator.is_none() {
+            texts = texts
+                .into_iter()
+                .map(|text| text.split('#').next().unwrap_or_default().trim())
+                .filter(|text| !text.is_empty())
+                .collect();
+            if texts.is_empty() {
+                return Ok(Vec::new());
+            }
         }
-        if text.bytes().all(|byte| byte == b'0') {
+        texts.retain(|text| !text.bytes().all(|byte| byte == b'0'));
+        if texts.is_empty() {
             let skipped = "the row has no number, and is skipped";
             let problem = RowProblem::row(skipped, "remove the row, or add its number");
-            return Ok(Some(problem.repeated(Repeated::NoNumber)));
+            return Ok(vec![problem.repeated("without a number, skipped")]);
         }
-        if text.len() > MAX_NUMBER_CELL_BYTES {
+        if let Some(text) = texts.iter().find(|text| text.len() > MAX_NUMBER_CELL_BYTES) {
             let message = format!("the cell of the number has {} bytes", text.len());
             let help = "close the quote that opens in this row, or double it for a literal one";
             return Err(RowProblem::row(message, help));
         }
-        let country = self.list.country;
-        let items = numbers_of(text).map(|number| {
-            parse_item(number, country).map_err(|problem| {
-                let is_national = country.is_none() && is_national(number);
-                let repeated = is_national.then_some(Repeated::NoCountryCode);
-                RowProblem { repeated, ..RowProblem::cell(problem, text) }
-            })
-        });
-        let items = items.collect::<Result<Vec<_>, _>>()?;
+        let items = items_of(&texts, self.list.country)?;
         for column in &mut self.list.name_columns {
             note_name(cells[column.column.index()], row.line, column, definitions)?;
         }
-        let mut is_new = true;
-        for item in &items {
-            is_new &= self.lists.insert(self.list.id, item, cells.iter().copied());
+        Ok(self.add_items(&items, row.own_line, &cells))
+    }
+
+    /// Adds the entries of a row, all with the same cells. Returns problems that only deserve a warning.
+    fn add_items(&mut self, items: &[(&str, Item)], line: u32, cells: &[&str]) -> Vec<RowProblem> {
+        let mut warnings = Vec::new();
+        let mut known = None;
+        for (text, item) in items {
+            if !self.lists.insert(self.list.id, item, line, cells.iter().copied()) {
+                known = known.or(Some(*text));
+            }
+            let whole = prefix_of(item).and_then(|prefix| whole_countries(prefix, text));
+            warnings.extend(whole.map(|problem| RowProblem::cell(problem, text)));
         }
-        if is_new {
-            return Ok(None);
+        let clauses = self.list.where_uses.iter_mut();
+        let problems = clauses.filter_map(|clause| clause.add_row(cells));
+        warnings.extend(problems.map(|(problem, cell)| {
+            RowProblem::cell(problem, cell).repeated("without the number that `where` compares")
+        }));
+        if let Some(text) = known {
+            let message = format!("`{text}` is already in this list");
+            let problem = Problem::new("duplicate-number", message).help("the first row counts");
+            warnings.push(RowProblem::cell(problem, text));
         }
-        let message = format!("`{text}` is already in this list");
-        let problem = Problem::new("duplicate-number", message).help("the first row counts");
-        Ok(Some(RowProblem::cell(problem, text)))
+        warnings
+    }
+}
+
+impl RowTarget<'_> {
+    /// Returns a warning of a cell that no text can contain.
+    fn long_cell(&self, row: &CsvRow<'_>) -> Option<RowProblem> {
+        let kept = &self.layout.kept_columns;
+        let mut columns = self.list.text_columns.iter().filter_map(|column| kept[*column]);
+        let too_long =
+            |column: &usize| row.cell(*column).is_some_and(|cell| cell.len() > MAX_VALUE_BYTES);
+        let column = columns.find(too_long)?;
+        let bytes = row.cell(column)?.len();
+        let name = &self.list.columns[column];
+        let message = format!(
+            "the cell `{name}` is never sent: {bytes} bytes, and the maximum is {MAX_VALUE_BYTES}"
+        );
+        let help = "shorten it, or put an id there with which the agent looks the text up";
+        let problem = Problem::new("value-too-long", message).help(help);
+        Some(RowProblem::cell(problem, "").repeated("with a cell that is too long"))
     }
 }
 
@@ -465,23 +386,28 @@ fn named_item(
     Err(RowProblem::cell(problem, name))
 }
 
-impl RowTarget<'_> {
-    /// Returns a warning of a cell that no text can contain.
-    fn long_cell(&self, row: &CsvRow<'_>) -> Option<RowProblem> {
-        let kept = &self.layout.kept_columns;
-        let mut columns = self.list.text_columns.iter().filter_map(|column| kept[*column]);
-        let too_long =
-            |column: &usize| row.cell(*column).is_some_and(|cell| cell.len() > MAX_VALUE_BYTES);
-        let column = columns.find(too_long)?;
-        let bytes = row.cell(column)?.len();
-        let name = &self.list.columns[column];
-        let message = format!(
-            "the cell `{name}` is never sent: {bytes} bytes, and the maximum is {MAX_VALUE_BYTES}"
-        );
-        let help = "shorten it, or put an id there with which the agent looks the text up";
-        let problem = Problem::new("value-too-long", message).help(help);
-        let problem = RowProblem { problem, cell: String::new(), repeated: None };
-        Some(problem.repeated(Repeated::LongCell))
+/// Parses the entries of the number cells of a row, each with the text of its cell.
+fn items_of<'t>(
+    texts: &[&'t str],
+    country: Option<Country>,
+) -> Result<Vec<(&'t str, Item)>, RowProblem> {
+    let numbers = texts.iter().flat_map(|text| numbers_of(text).map(move |number| (*text, number)));
+    let items = numbers.map(|(text, number)| match parse_item(number, country) {
+        Ok(item) => Ok((text, item)),
+        Err(problem) => {
+            let problem = RowProblem::cell(problem, text);
+            let is_repeated = country.is_none() && is_national(number);
+            Err(if is_repeated { problem.repeated("without a country code") } else { problem })
+        }
+    });
+    items.collect()
+}
+
+/// Returns the prefix of an entry that is one.
+fn prefix_of(item: &Item) -> Option<PhoneNumber> {
+    match item {
+        Item::Prefix(prefix) => Some(*prefix),
+        Item::Number(_) | Item::Text(_) => None,
     }
 }
 
@@ -505,7 +431,16 @@ fn row_agent(
             "this row has no agent, but a rule takes its agent from this column".into(),
             None,
         ),
-        id if agents.raw_ids => Ok(Some(agents.find_or_add_raw_id(id))),
+        id if agents.raw_ids => match agent_ids::placeholder(id) {
+            None => Ok(Some(agents.find_or_add_raw_id(id))),
+            Some(problem) => {
+                let problem = match may_be_empty {
+                    true => problem.help("copy the id from the platform, or leave the cell empty"),
+                    false => problem,
+                };
+                Err(RowProblem::cell(problem, id).repeated("whose agent is not an id"))
+            }
+        },
         name => unknown(format!("unknown agent `{name}`"), agents.suggest(name)),
     }
 }

@@ -2,15 +2,17 @@
 
 use super::rules::RuleChecker;
 use super::sources::{can_match_source, warn_missing_id};
-use crate::diagnostics::Location;
+use super::whole_countries::whole_countries;
+use crate::diagnostics::{Location, Problem};
 use crate::rules::load::raw::{Entries, RawOutcome, RawRule};
-use crate::rules::{Action, AgentRef, Conditions, NumberMatcher, Rule, Scope};
+use crate::rules::{Action, AgentRef, Conditions, NumberMatcher, NumberPattern, Rule, Scope};
 
 /// Number conditions of a rule.
 #[derive(Clone, Copy)]
 pub(super) struct RuleNumbers<'n> {
     pub(super) to: &'n NumberMatcher,
     pub(super) from: &'n NumberMatcher,
+    pub(super) forwarded_from: &'n NumberMatcher,
     /// Scope of the rule's file.
     pub(super) scope: Option<&'n Scope>,
 }
@@ -22,12 +24,19 @@ impl RuleChecker<'_, '_> {
         let name = self.rule_name(raw, number);
         let to = self.numbers(&raw.to);
         let from = self.numbers(&raw.from);
+        let forwarded_from = self.forwarded_from(&raw.forwarded_from);
         let scope = self.file_scope.clone();
-        let numbers = RuleNumbers { to: &to, from: &from, scope: scope.as_deref() };
+        let numbers = RuleNumbers {
+            to: &to,
+            from: &from,
+            forwarded_from: &forwarded_from,
+            scope: scope.as_deref(),
+        };
         let mut conditions = self.conditions(raw, name, numbers);
         conditions.where_clauses = self.where_clauses(raw, numbers);
         let additions = self.additions(raw, name, numbers);
         let action = self.action(raw, name, numbers);
+        conditions.forwarded_from = forwarded_from;
         let has_conditions = conditions != Conditions::default();
         let rule = Rule {
             name: name.into(),
@@ -104,7 +113,10 @@ impl RuleChecker<'_, '_> {
                         self.warn_missing_id(number, agent, self.reporter.location(&name.span));
                     }
                 }
-                (Action::Reject(_), _) => self.warn_unsent_additions(raw, number),
+                (Action::Reject(_), _) => {
+                    self.warn_unsent_additions(raw, number);
+                    self.warn_whole_countries(raw);
+                }
                 (Action::Continue, _) => self.warn_no_additions(raw, number),
                 (Action::Agent(_) | Action::Split(_) | Action::SplitOfRow(_) | Action::Keep, _) => {
                 }
@@ -126,6 +138,18 @@ impl RuleChecker<'_, '_> {
         let rule = describe_rule(&self.checked.rules[number].name);
         let message = format!("{rule} rejects calls, so its additions are never sent");
         self.reporter.warning("never-sent", span, message);
+    }
+
+    /// Warns of prefixes in a rejecting rule that take all numbers of a country.
+    fn warn_whole_countries(&mut self, raw: &RawRule) {
+        for text in raw.from.iter().chain(&raw.to) {
+            let Ok(NumberPattern::Prefix(prefix)) = NumberPattern::parse(text.value.trim()) else {
+                continue;
+            };
+            if let Some(Problem { code, message, help }) = whole_countries(prefix, &text.value) {
+                self.reporter.warning(code, &text.span, message).maybe_help(help);
+            }
+        }
     }
 
     fn warn_no_additions(&mut self, raw: &RawRule, number: usize) {

@@ -15,12 +15,13 @@ use crate::diagnostics::{SourceFile, did_you_mean};
 use crate::dialect;
 use crate::domain::call::{Channel, Fields, Platform};
 use crate::domain::decision::Object;
+use crate::domain::dialling_plan::is_north_american;
 use crate::domain::facts::{LookupAnswer, LookupAnswers, LookupId};
-use crate::domain::party::{NumberFormat, Party};
+use crate::domain::party::{NumberFormat, NumberReading, Party};
 use crate::rules::load::chunks::ChunkKind;
 use crate::rules::load::raw::{Entries, RawExpectation, RawTest, RawValue, Spanned, parse};
-use crate::rules::model::history;
 use crate::rules::model::Origin;
+use crate::rules::model::history;
 use crate::rules::model::lists::Side;
 use crate::rules::model::pattern::matches_many;
 use crate::rules::model::zone::parse_zone;
@@ -88,7 +89,7 @@ impl<'c> TestChecker<'c, '_> {
         let fields = Fields {
             from: self.party(raw.from.as_ref(), Side::From),
             to: self.party(raw.to.as_ref(), Side::To),
-            sip: self.headers(&raw.sip),
+            sip: self.headers(raw),
             ..Fields::unknown(channel)
         };
         let lookups = self.answers(raw);
@@ -194,15 +195,41 @@ impl<'c> TestChecker<'c, '_> {
                 | NumberPattern::Withheld => {}
             }
         }
-        let text = raw.map(|text| text.value.as_str());
-        if let Some(Spanned { value: text, span }) = raw
-            && matches_many(text)
-        {
-            let message = format!("`{text}` is a pattern; a test needs the number of one call");
-            self.reporter.error("bad-number", span, message).help("for example +12137771234");
-        }
+        let Some(text) = raw else { return Party::Withheld };
+        self.number(text)
+    }
+
+    /// Parses the number of a call.
+    fn number(&mut self, raw: &Spanned<String>) -> Party {
         let country = self.definitions.country;
-        NumberFormat { country, ..NumberFormat::default() }.parse(text).party
+        let numbers = NumberFormat { country, ..NumberFormat::default() };
+        let Spanned { value: text, span } = raw;
+        let parsed = numbers.parse(Some(text));
+        if matches_many(text) {
+            let message = format!("`{text}` is a pattern; a test needs the number of one call");
+            self.reporter
+                .error("bad-number", span, message)
+                .help("write a number like `+12137771234`");
+        } else if !text.starts_with('=')
+            && matches!(parsed.reading, NumberReading::PlusAdded | NumberReading::KeptAsText)
+        {
+            let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+            let help = match parsed.party {
+                Party::Number(number) => format!("did you mean `{}`?", number.unmasked()),
+                Party::Withheld | Party::Literal(_) if is_north_american(&digits) => {
+                    format!("did you mean `+1{digits}`?")
+                }
+                Party::Withheld | Party::Literal(_) => {
+                    "write it with `+` and the country code, or set `country` at the top".to_owned()
+                }
+            };
+            let message = format!("`{text}` has no country code; a test needs the whole number");
+            self.reporter.error("bad-number", span, message).help(help);
+        }
+        match text.strip_prefix('=') {
+            Some(exact) => Party::Literal(exact.into()),
+            None => parsed.party,
+        }
     }
 
     /// Returns the answers of look-ups and the history that a test gives.
@@ -234,11 +261,21 @@ impl<'c> TestChecker<'c, '_> {
 
     fn headers(
         &mut self,
-        raw: &Entries,
+        raw: &RawTest,
     ) -> Vec<(std::borrow::Cow<'static, str>, std::borrow::Cow<'static, str>)> {
-        let texts = self.texts(raw);
+        let texts = self.texts(&raw.sip);
         let lower = texts.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
-        lower.map(|(name, value)| (name.into(), value.into_string().into())).collect()
+        let forwarded_from = raw.forwarded_from.as_ref().map(|text| {
+            let party = self.number(text);
+            if party.number().is_none() {
+                let message = format!("`{}` is not a number", text.value);
+                let help = "a call is forwarded from a number such as +12137771234";
+                self.reporter.error("bad-number", &text.span, message).help(help);
+            }
+            ("diversion".into(), format!("<tel:{}>", party.unmasked()).into())
+        });
+        let headers = lower.map(|(name, value)| (name.into(), value.into_string().into()));
+        headers.chain(forwarded_from).collect()
     }
 
     fn texts(&mut self, raw: &Entries) -> Vec<(Box<str>, Box<str>)> {

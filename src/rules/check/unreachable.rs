@@ -51,7 +51,10 @@ impl RuleComparison<'_> {
         }
         let own = rule.conditions.as_deref();
         let covered = earlier.conditions.as_deref().is_none_or(|earlier| {
-            covers_times(&earlier.hours, own.map(|own| &own.hours))
+            let covers_forwarding = earlier.forwarded_from.is_anything()
+                || own.is_some_and(|own| own.forwarded_from == earlier.forwarded_from);
+            covers_forwarding
+                && covers_times(&earlier.hours, own.map(|own| &own.hours))
                 && covers_times(&earlier.dates, own.map(|own| &own.dates))
                 && earlier
                     .where_clauses
@@ -305,12 +308,13 @@ fn example_call(
     taken_by: usize,
     [to, from]: [NumberPart<'_>; 2],
 ) -> Option<ExampleCall> {
-    let needs_row_or_header = |conditions: &Conditions| {
+    let needs_more = |conditions: &Conditions| {
         let needs_row = |item: &NamedRef| matches!(item.target, RefTarget::Cell(_));
         !conditions.where_clauses.is_empty()
+            || !conditions.forwarded_from.is_anything()
             || conditions.hours.entries().chain(conditions.dates.entries()).any(needs_row)
     };
-    if rule.conditions.as_deref().is_some_and(needs_row_or_header)
+    if rule.conditions.as_deref().is_some_and(needs_more)
         || matches!(rule.action, Action::SplitOfRow(_))
     {
         return None; // The example would need a list row or a SIP header.

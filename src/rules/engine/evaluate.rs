@@ -208,6 +208,12 @@ fn evaluate_conditions<'r>(
     if !conditions.source.matches(|source| **source == *call.source()) {
         return Err(Mismatch::Source(&conditions.source));
     }
+    if !conditions.forwarded_from.is_anything() {
+        let forwarded_from = context.call.forwarded_from();
+        if !forwarded_from.is_some_and(|number| conditions.forwarded_from.matches(number)) {
+            return Err(Mismatch::ForwardedFrom(&conditions.forwarded_from));
+        }
+    }
     let is_open = |hours| context.is_open(hours);
     if !matches_named(&conditions.hours, |hours| context.hours_of(hours), is_open) {
         return Err(Mismatch::Hours(&conditions.hours));
@@ -255,6 +261,7 @@ pub(crate) enum Mismatch<'r> {
     From(&'r NumberMatcher),
     Platform(&'r Selector<Platform>),
     Source(&'r Selector<Box<str>>),
+    ForwardedFrom(&'r NumberMatcher),
     Hours(&'r Selector<NamedRef>),
     Dates(&'r Selector<NamedRef>),
     Where(&'r WhereClause),

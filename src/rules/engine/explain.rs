@@ -7,14 +7,14 @@ use std::fmt;
 
 use serde_json::json;
 
-use super::evaluate::{MatchContext, Mismatch, ScopeKey, evaluate, evaluate_numbers};
+use super::evaluate::{MatchContext, evaluate, evaluate_numbers};
+use super::reasons::{mismatch_reason, reasons};
 use super::{decide, scan};
 use crate::domain::call::Call;
 use crate::domain::decision::{Decision, KeepReason, LeftOut, LeftOutReason, Outcome};
-use crate::domain::facts::{Facts, LookupState};
-use crate::domain::party::Party;
+use crate::domain::facts::Facts;
 use crate::rules::model::template::{MAX_OBJECT_TEXTS_BYTES, MAX_VALUE_BYTES, MAX_VARIABLES_BYTES};
-use crate::rules::{Action, NamedRef, RefTarget, RuleSet, Selector, Side};
+use crate::rules::{Action, Rule, RuleSet};
 
 /// Result of evaluating a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,30 @@ pub enum Verdict {
     Adds,
     /// The rule matches and decides the call.
     Decides,
+    /// An earlier rule decides. By itself, the rule would match, or not match for this reason.
+    NotTried(Result<(), String>),
+}
+
+/// Rules that an explanation lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Listed<'q> {
+    /// The rules that are tried; in a long table without those whose numbers do not match.
+    #[default]
+    Relevant,
+    /// Those, and the rule with this name.
+    And(&'q str),
+    /// Every rule of the table.
+    All,
+}
+
+impl Listed<'_> {
+    fn names(self, rule: &Rule) -> bool {
+        match self {
+            Listed::Relevant => false,
+            Listed::And(name) => *rule.name == *name,
+            Listed::All => true,
+        }
+    }
 }
 
 /// An evaluated rule.
@@ -36,6 +60,8 @@ pub struct Step<'t> {
     pub rule: &'t str,
     /// Result of the evaluation.
     pub verdict: Verdict,
+    /// What each condition of a matching rule found; empty if the rule does not match.
+    pub because: Vec<String>,
 }
 
 /// Explanation of a decision.
@@ -64,13 +90,13 @@ pub struct IndexMismatch {
 /// Tables with more rules than this omit the rules whose numbers do not match.
 const MAX_FULL_LIST: usize = 20;
 
-/// Explains how `table` decides `call`. With `all`, lists every evaluated rule.
+/// Explains how `table` decides `call`.
 ///
 /// ```
 /// use jiff::Timestamp;
 /// use switchboard::domain::call::{Call, Channel, Fields, Platform};
 /// use switchboard::domain::facts::Facts;
-/// use switchboard::rules::engine::explain::{Verdict, explain};
+/// use switchboard::rules::engine::explain::{Listed, Verdict, explain};
 /// use switchboard::rules::{self, CheckContext};
 ///
 /// let text = r#"
@@ -85,7 +111,7 @@ const MAX_FULL_LIST: usize = 20;
 /// let fields = Fields::unknown(Channel::Call);
 /// let call = Call::synthetic("my-workspace", Platform::new("retell"), fields);
 /// let facts = Facts::at(Timestamp::UNIX_EPOCH);
-/// let explanation = explain(&table, &call, &facts, false).unwrap();
+/// let explanation = explain(&table, &call, &facts, Listed::Relevant).unwrap();
 /// assert!(matches!(explanation.steps[0].verdict, Verdict::NoMatch(_)));
 /// assert_eq!(explanation.decision.rule(), None);
 /// ```
@@ -96,7 +122,7 @@ pub fn explain<'t>(
     table: &'t RuleSet,
     call: &Call<'_>,
     facts: &Facts,
-    all: bool,
+    listed: Listed<'_>,
 ) -> Result<Explanation<'t>, IndexMismatch> {
     let mut facts = facts.clone();
     facts.lookups.complete();
@@ -111,165 +137,96 @@ pub fn explain<'t>(
     let context = MatchContext::new(table, call, &facts);
     let mut steps = Vec::new();
     let mut omitted = 0;
-    for (index, rule) in table.rules.iter().enumerate() {
+    let is_long = table.rules.len() > MAX_FULL_LIST;
+    let mut rules = table.rules.iter().enumerate();
+    for (index, rule) in rules.by_ref() {
         let verdict = match evaluate(rule, &context) {
             Err(_)
-                if !all
-                    && table.rules.len() > MAX_FULL_LIST
-                    && evaluate_numbers(rule, &context).is_err() =>
+                if is_long && !listed.names(rule) && evaluate_numbers(rule, &context).is_err() =>
             {
                 omitted += 1;
                 continue;
             }
-            Err(mismatch) => Verdict::NoMatch(StepReason(&mismatch, &context).to_string()),
+            Err(mismatch) => Verdict::NoMatch(mismatch_reason(&mismatch, &context)),
             Ok(()) if rule.action == Action::Continue => Verdict::Adds,
             Ok(()) => Verdict::Decides,
         };
+        let because = match &verdict {
+            Verdict::NoMatch(_) | Verdict::NotTried(_) => Vec::new(),
+            Verdict::Adds | Verdict::Decides => reasons(rule, &context),
+        };
         let decides = verdict == Verdict::Decides;
-        steps.push(Step { number: index + 1, rule: &rule.name, verdict });
+        steps.push(Step { number: index + 1, rule: &rule.name, verdict, because });
         if decides {
             break;
         }
     }
     let depends_on_time = context.depends_on_time();
+    for (index, rule) in rules.filter(|(_, rule)| listed.names(rule)) {
+        let alone =
+            evaluate(rule, &context).map_err(|mismatch| mismatch_reason(&mismatch, &context));
+        let because = if alone.is_ok() { reasons(rule, &context) } else { Vec::new() };
+        let verdict = Verdict::NotTried(alone);
+        steps.push(Step { number: index + 1, rule: &rule.name, verdict, because });
+    }
     Ok(Explanation { steps, omitted, decision, depends_on_time })
 }
 
-/// Prints `from +493012345678 is not in @blocked, +1900*`, without masking numbers.
-struct StepReason<'e, 'c>(&'e Mismatch<'e>, &'e MatchContext<'c>);
+impl Step<'_> {
+    fn to_json(&self) -> serde_json::Value {
+        let Step { number, rule, verdict, because } = self;
+        let mut json = json!({ "number": number, "rule": rule, "verdict": verdict.as_str() });
+        if let Verdict::NoMatch(reason) | Verdict::NotTried(Err(reason)) = verdict {
+            json["reason"] = json!(reason);
+        }
+        if let Verdict::NotTried(alone) = verdict {
+            json["matches"] = json!(alone.is_ok());
+        }
+        if !because.is_empty() {
+            json["because"] = json!(because);
+        }
+        json
+    }
 
-impl fmt::Display for StepReason<'_, '_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let StepReason(mismatch, context) = self;
-        let call = context.call.call;
-        match mismatch {
-            Mismatch::Scope(scope, key) => {
-                match key {
-                    ScopeKey::To => write!(f, "to {}", call.to().unmasked())?,
-                    ScopeKey::From => write!(f, "from {}", call.from().unmasked())?,
-                    ScopeKey::Channel => write!(f, "channel {}", call.channel())?,
-                    ScopeKey::Platform => write!(f, "platform {}", call.platform())?,
-                    ScopeKey::Source => write!(f, "source {}", call.source())?,
-                }
-                write!(f, " is outside the scope of {}", scope.file)
+    /// Returns the reason in words.
+    fn reason(&self, deciding: Option<usize>) -> String {
+        let because = self.because.join("; ");
+        match &self.verdict {
+            Verdict::NoMatch(reason) => reason.clone(),
+            Verdict::Adds | Verdict::Decides => because,
+            Verdict::NotTried(alone) => {
+                let deciding = deciding.unwrap_or_default();
+                let (matches, reason) = match alone {
+                    Ok(()) => ("match", because),
+                    Err(reason) => ("not match", reason.clone()),
+                };
+                format!("rule {deciding} decides; by itself it would {matches}: {reason}")
             }
-            Mismatch::Channel(expected) => {
-                write!(f, "channel {} is not in {expected}", call.channel())
-            }
-            Mismatch::To(expected) => write!(f, "to {} is not in {expected}", call.to().unmasked()),
-            Mismatch::From(expected) => {
-                write!(f, "from {} is not in {expected}", call.from().unmasked())
-            }
-            Mismatch::Platform(expected) => {
-                write!(f, "platform {} is not in {expected}", call.platform())
-            }
-            Mismatch::Source(expected) => {
-                write!(f, "source {} is not in {expected}", call.source())
-            }
-            Mismatch::Hours(expected) => {
-                write!(f, "hours {expected}: {}", hours_states(expected, context))
-            }
-            Mismatch::Dates(expected) => {
-                write!(f, "dates {expected}: {}", dates_states(expected, context))
-            }
-            Mismatch::Split(split) => {
-                let target = RefTarget::Cell(split.cell);
-                write!(f, "split {}: {}", split.name, names_none(&split.name, target, context))
-            }
-            Mismatch::Where(condition) => match condition
-                .operand
-                .value(&context.call, context.lookups)
-            {
-                Some(actual) => {
-                    write!(f, "where {} is {actual:?}, not {}", condition.name, condition.expected)
-                }
-                None => {
-                    write!(f, "where {} is unknown", condition.name)?;
-                    let Some(lookup) = condition.operand.lookup() else { return Ok(()) };
-                    match context.lookups.get(lookup).map(|answer| answer.state) {
-                        Some(LookupState::Found) => Ok(()),
-                        Some(state) => write!(f, " ({})", state.describe()),
-                        None => write!(f, " ({})", LookupState::NotAsked.describe()),
-                    }
-                }
-            },
-            Mismatch::Pending(_) => unreachable!("complete facts need no look-up"),
         }
     }
 }
 
-/// Returns the state of each of the hours, or a phrase for a row that names none.
-fn hours_states(expected: &Selector<NamedRef>, context: &MatchContext<'_>) -> String {
-    let state = |entry: &NamedRef| match context.hours_of(entry) {
-        Some(hours) => {
-            let status = context.table.hours[hours].status(context.at());
-            format!("{status}{}", in_row(entry, context))
-        }
-        None => names_none(&entry.name, entry.target, context),
-    };
-    expected.entries().map(state).collect::<Vec<_>>().join(", ")
-}
-
-/// Returns the dates that rows name, and the day; or a phrase for a row that names none.
-fn dates_states(expected: &Selector<NamedRef>, context: &MatchContext<'_>) -> String {
-    let mut states = Vec::new();
-    let mut days = Vec::new();
-    for entry in expected.entries() {
-        let Some(dates) = context.dates_of(entry) else {
-            return names_none(&entry.name, entry.target, context);
-        };
-        days.push(&context.table.dates[dates]);
-        if let RefTarget::Cell(_) = entry.target {
-            let name = &context.table.dates[dates].name;
-            states.push(format!("{name}{}", in_row(entry, context)));
+impl Verdict {
+    fn as_str(&self) -> &'static str {
+        match self {
+            Verdict::NoMatch(_) => "no",
+            Verdict::Adds => "adds",
+            Verdict::Decides => "decides",
+            Verdict::NotTried(_) => "not_tried",
         }
     }
-    if days.iter().all(|dates| dates.zone.is_none()) {
-        states.push(format!("today is {}", context.today()));
-    } else {
-        states.extend(days.into_iter().map(|dates| {
-            let zone = dates.zone.as_ref().unwrap_or(&context.table.zone);
-            let zone = zone.iana_name().unwrap_or("the zone of the table");
-            format!("today of {} is {} in {zone}", dates.name, context.date_of(dates))
-        }));
-    }
-    states.join(", ")
-}
-
-/// Returns ` (in the row of +13125550117)` for an item that a row names.
-fn in_row(entry: &NamedRef, context: &MatchContext<'_>) -> String {
-    match row_owner(entry.target, context) {
-        Some(party) => format!(" (in the row of {})", party.unmasked()),
-        None => String::new(),
-    }
-}
-
-/// Returns a phrase for a row whose cell is empty.
-fn names_none(name: &str, target: RefTarget, context: &MatchContext<'_>) -> String {
-    let Some(party) = row_owner(target, context) else { return format!("{name} is unknown") };
-    format!("the row of {} names none", party.unmasked())
-}
-
-/// Returns the party whose row names an item.
-fn row_owner<'c>(target: RefTarget, context: &MatchContext<'c>) -> Option<&'c Party> {
-    let RefTarget::Cell(cell) = target else { return None };
-    let (from, to) = (context.call.call.from(), context.call.call.to());
-    Some(match cell.side {
-        Side::From => from,
-        Side::To => to,
-    })
 }
 
 impl Explanation<'_> {
+    /// Returns the number of the rule that decides.
+    fn deciding(&self) -> Option<usize> {
+        let mut steps = self.steps.iter();
+        steps.find(|step| step.verdict == Verdict::Decides).map(|step| step.number)
+    }
+
     /// Renders the explanation as JSON.
     pub fn to_json(&self) -> serde_json::Value {
-        let steps = self.steps.iter().map(|Step { number, rule, verdict }| match verdict {
-            Verdict::NoMatch(reason) => {
-                json!({ "number": number, "rule": rule, "verdict": "no", "reason": reason })
-            }
-            Verdict::Adds => json!({ "number": number, "rule": rule, "verdict": "adds" }),
-            Verdict::Decides => json!({ "number": number, "rule": rule, "verdict": "decides" }),
-        });
+        let steps = self.steps.iter().map(Step::to_json);
         let variables = self.decision.additions().variables.iter();
         let variables = variables.map(|variable| {
             json!({ "name": variable.name, "value": variable.value, "rule": variable.rule })
@@ -299,12 +256,14 @@ impl Explanation<'_> {
 /// Prints one line for each rule, then the outcome, then the additions with their rules.
 impl fmt::Display for Explanation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Step { number, rule, verdict } in &self.steps {
-            let (label, reason) = match verdict {
-                Verdict::NoMatch(reason) => ("no", reason.as_str()),
-                Verdict::Adds => ("adds", ""),
-                Verdict::Decides => ("DECIDES", ""),
+        for step in &self.steps {
+            let label = match step.verdict {
+                Verdict::NoMatch(_) => "no",
+                Verdict::Adds => "adds",
+                Verdict::Decides => "DECIDES",
+                Verdict::NotTried(_) => "-",
             };
+            let (number, rule, reason) = (step.number, step.rule, step.reason(self.deciding()));
             writeln!(f, "{}", format!("{number:>4}  {label:<8} {rule:<28} {reason}").trim_end())?;
         }
         if self.omitted > 0 {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::explain::{Explanation, explain};
+use super::explain::{Explanation, Listed, explain};
 use crate::diagnostics::Report;
 use crate::domain::call::Call;
 use crate::domain::decision::{Object, Outcome};
@@ -26,7 +26,7 @@ pub fn run<'t>(table: &'t RuleSet, tests: &[Test], report: &mut Report) -> Cover
         let call = Call::synthetic(&test.source, test.platform, test.fields.clone());
         let at = test.at.unwrap_or(Timestamp::UNIX_EPOCH);
         let facts = Facts { at, lookups: test.lookups.clone() };
-        let explanation = match explain(table, &call, &facts, false) {
+        let explanation = match explain(table, &call, &facts, Listed::Relevant) {
             Ok(explanation) => explanation,
             Err(mismatch) => {
                 let message = format!("test `{}`: {mismatch}", test.name);

@@ -15,7 +15,7 @@ use crate::regular_file;
 use crate::regular_file::SizeLimit;
 
 /// State of a file or folder at the time of reading.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileStamp {
     path: PathBuf,
     state: FileState,
@@ -46,6 +46,27 @@ impl FileStamp {
     #[must_use]
     pub fn refreshed(&self) -> FileStamp {
         FileStamp::current(&self.path)
+    }
+
+    /// Returns the current stamps of the same paths, and of the files that have come to their folders.
+    pub fn all_current(stamps: &[FileStamp]) -> Vec<FileStamp> {
+        let mut current: Vec<FileStamp> = Vec::new();
+        let mut add = |stamp: FileStamp| {
+            if !current.iter().any(|known| known.path == stamp.path) {
+                current.push(stamp);
+            }
+        };
+        for stamp in stamps {
+            let stamp = stamp.refreshed();
+            let FileState::Folder(paths) = &stamp.state else {
+                add(stamp);
+                continue;
+            };
+            let inside: Vec<_> = paths.iter().map(|path| FileStamp::current(path)).collect();
+            add(stamp);
+            inside.into_iter().for_each(&mut add);
+        }
+        current
     }
 
     /// Compares the stamp with the file as it is now.
@@ -89,15 +110,54 @@ fn toml_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Paths of the TOML files, in order.
-    rules: Vec<PathBuf>,
+    pub(super) rules: Vec<PathBuf>,
     /// Text of each file by path, lists included.
-    files: BTreeMap<PathBuf, String>,
+    pub(super) files: BTreeMap<PathBuf, String>,
+    /// A number was erased from a text, so the texts no longer have the fingerprint of the table.
+    #[serde(default, rename = "edited", skip_serializing_if = "is_false")]
+    pub(super) is_edited: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 impl Snapshot {
-    /// Maximum size in bytes. A rule table with larger files, such as a list of a million numbers, has no
-    /// snapshot.
+    /// Maximum size in bytes of a snapshot in the records. A rule table with larger files, such as a list
+    /// of a million numbers, has none.
     pub const MAX_BYTES: u64 = 1 << 20;
+    /// Maximum size in bytes of a copy outside of the records.
+    const MAX_COPY_BYTES: u64 = 32 << 20;
+
+    /// Returns whether the records store the snapshot.
+    pub fn fits_into_records(&self) -> bool {
+        self.bytes() <= Snapshot::MAX_BYTES
+    }
+
+    /// Returns the text of a file.
+    pub fn text(&self, path: &Path) -> Option<&str> {
+        self.files.get(path).map(String::as_str)
+    }
+
+    /// Returns the paths of the TOML files, in order.
+    pub fn rules(&self) -> &[PathBuf] {
+        &self.rules
+    }
+
+    /// Returns the paths of all files, lists included.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.keys().map(PathBuf::as_path)
+    }
+
+    /// Returns whether a number was erased from a text since the table was live.
+    pub fn is_edited(&self) -> bool {
+        self.is_edited
+    }
+
+    /// Returns the texts of the files, with their paths.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.files.iter().map(|(path, text)| (&**path, &**text))
+    }
 
     fn bytes(&self) -> u64 {
         self.files.values().map(|text| text.len() as u64).sum()
@@ -113,21 +173,89 @@ impl<T: Read + Seek> Readable for T {}
 #[derive(Debug)]
 pub(crate) struct TableFiles {
     pub(crate) stamps: Vec<FileStamp>,
-    /// `None` once it would exceed [`Snapshot::MAX_BYTES`].
+    /// `None` once it would exceed [`Snapshot::MAX_COPY_BYTES`].
     pub(crate) snapshot: Option<Snapshot>,
     /// Snapshot to read from, in place of the disk.
     source: Option<Snapshot>,
+    /// Files to read in another version than the one on disk.
+    replaced: Replacements,
+}
+
+/// Files of a folder to read in another version than the one on disk, or to leave out.
+#[derive(Debug, Clone, Default)]
+pub struct Replacements(BTreeMap<PathBuf, Option<String>>);
+
+impl Replacements {
+    /// Replaces the text of a file, or leaves it out.
+    pub fn add(&mut self, path: PathBuf, text: Option<String>) {
+        self.0.insert(path, text);
+    }
+
+    /// Returns whether the file is replaced.
+    pub fn contains(&self, path: &Path) -> bool {
+        self.0.contains_key(path)
+    }
+
+    /// Returns all replaced files.
+    pub fn isolated(&self) -> Vec<IsolatedFile> {
+        let files = self.0.iter();
+        let isolated = files
+            .map(|(path, text)| IsolatedFile { path: path.clone(), is_left_out: text.is_none() });
+        isolated.collect()
+    }
+
+    fn text(&self, path: &Path) -> Option<&str> {
+        self.0.get(path)?.as_deref()
+    }
+
+    fn is_left_out(&self, path: &Path) -> bool {
+        self.0.get(path).is_some_and(Option::is_none)
+    }
+
+    /// Adds the files that are gone from the folder, and removes those that are left out.
+    fn apply(&self, folder: &Path, paths: &mut Vec<PathBuf>) {
+        let is_rule_file = |path: &Path| path.extension().is_some_and(|end| end == "toml");
+        for (path, text) in &self.0 {
+            let is_in_folder = path.parent() == Some(folder) && is_rule_file(path);
+            if text.is_some() && is_in_folder && !paths.contains(path) {
+                paths.push(path.clone());
+            }
+        }
+        paths.retain(|path| !self.is_left_out(path));
+        paths.sort();
+    }
+}
+
+/// A file that has errors while the other files of its folder are live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IsolatedFile {
+    /// Path of the file.
+    pub path: PathBuf,
+    /// It has no last good version.
+    pub is_left_out: bool,
 }
 
 impl TableFiles {
     /// Reads from the disk.
     pub(crate) fn on_disk() -> TableFiles {
-        TableFiles { stamps: Vec::new(), snapshot: Some(Snapshot::default()), source: None }
+        TableFiles::on_disk_except(Replacements::default())
+    }
+
+    /// Reads from the disk, except the replaced files.
+    pub(crate) fn on_disk_except(replaced: Replacements) -> TableFiles {
+        let snapshot = Some(Snapshot::default());
+        TableFiles { stamps: Vec::new(), snapshot, source: None, replaced }
     }
 
     /// Reads from a snapshot, without touching the disk.
     pub(crate) fn in_snapshot(snapshot: &Snapshot) -> TableFiles {
-        TableFiles { stamps: Vec::new(), snapshot: None, source: Some(snapshot.clone()) }
+        // What is read again is kept again, for the next snapshot.
+        TableFiles {
+            stamps: Vec::new(),
+            snapshot: Some(snapshot.clone()),
+            source: Some(snapshot.clone()),
+            replaced: Replacements::default(),
+        }
     }
 
     /// Returns the text of a file, or of all TOML files of a folder. Reports text that is not UTF-8.
@@ -140,7 +268,11 @@ impl TableFiles {
         if !fs::metadata(path)?.is_dir() {
             return Ok(vec![self.text(path, report)?]);
         }
-        let paths = toml_files(path)?;
+        let mut paths = toml_files(path)?;
+        // Files that are left out are watched all the same.
+        let left_out = paths.iter().filter(|path| self.replaced.is_left_out(path));
+        self.stamps.extend(left_out.map(|path| FileStamp::current(path)));
+        self.replaced.apply(path, &mut paths);
         if paths.is_empty() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the folder has no *.toml files"));
         }
@@ -156,7 +288,10 @@ impl TableFiles {
     }
 
     fn text(&mut self, path: &Path, report: &mut Report) -> io::Result<Arc<SourceFile>> {
-        let file = read_text(path, report)?;
+        let file = match self.replaced.text(path) {
+            Some(text) => Arc::new(SourceFile::new(&path.display().to_string(), text.to_owned())),
+            None => read_text(path, report)?,
+        };
         if let Some(snapshot) = &mut self.snapshot {
             snapshot.rules.push(path.to_owned());
         }
@@ -166,7 +301,7 @@ impl TableFiles {
 
     /// Returns the texts of the TOML files in the snapshot that is read.
     pub(crate) fn snapshot_texts(&self) -> Vec<Arc<SourceFile>> {
-        let Some(Snapshot { rules, files }) = &self.source else { return Vec::new() };
+        let Some(Snapshot { rules, files, .. }) = &self.source else { return Vec::new() };
         let file = |path: &PathBuf| {
             let text = files.get(path).cloned().unwrap_or_default();
             Arc::new(SourceFile::new(&path.display().to_string(), text))
@@ -184,8 +319,13 @@ impl TableFiles {
             return Ok((Box::new(Cursor::new(text.into_bytes())), bytes));
         }
         self.stamps.push(FileStamp::current(path));
+        if let Some(text) = self.replaced.text(path).map(str::to_owned) {
+            self.add_to_snapshot(path, &text);
+            let bytes = text.len() as u64;
+            return Ok((Box::new(Cursor::new(text.into_bytes())), bytes));
+        }
         let (mut file, bytes) = regular_file::open(path, SizeLimit::LIST)?;
-        if bytes > Snapshot::MAX_BYTES {
+        if bytes > Snapshot::MAX_COPY_BYTES {
             self.snapshot = None;
         }
         if self.snapshot.is_none() {
@@ -202,7 +342,7 @@ impl TableFiles {
 
     fn add_to_snapshot(&mut self, path: &Path, text: &str) {
         let Some(snapshot) = &mut self.snapshot else { return };
-        if snapshot.bytes() + text.len() as u64 > Snapshot::MAX_BYTES {
+        if snapshot.bytes() + text.len() as u64 > Snapshot::MAX_COPY_BYTES {
             self.snapshot = None;
         } else {
             snapshot.files.insert(path.to_owned(), text.to_owned());

@@ -1,7 +1,7 @@
 //! Rows of a list's file: plain text with one number per line, or CSV whose first line names the
 //! columns. Reads row by row; a million rows are never in memory at once. Also reads files of dates.
 
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -21,10 +21,16 @@ pub(crate) struct ListRows {
     pub(crate) file_bytes: u64,
     /// Line and offset of the row that was read last.
     pub(crate) last_row: (usize, u64),
+    /// The cells of the lines below the header, which may name the columns.
+    pub(crate) next_lines: Vec<Vec<String>>,
 }
 
 /// Maximum size of a row, in bytes. A quote that is not closed would take the rest of the file for one row.
 pub(crate) const MAX_ROW_BYTES: usize = 1 << 20;
+/// Number of lines in which a title may stand above the names of the columns.
+const MAX_TITLE_LINES: usize = 10;
+/// Largest file in UTF-16 that is read: the text is in memory.
+const MAX_UTF_16_BYTES: u64 = 100_000_000;
 
 /// File that hashes everything read from it.
 struct HashingReader {
@@ -32,11 +38,22 @@ struct HashingReader {
     digest: Sha256,
     /// Bytes read for the current row, except for those that were read with the row before.
     row_bytes: usize,
+    bytes: u64,
+    last_byte: Option<u8>,
+    /// Lines end with a carriage return and a line feed.
+    has_carriage_returns: bool,
 }
 
 impl HashingReader {
     fn new(file: Box<dyn Readable>) -> HashingReader {
-        HashingReader { file, digest: Sha256::new(), row_bytes: 0 }
+        HashingReader {
+            file,
+            digest: Sha256::new(),
+            row_bytes: 0,
+            bytes: 0,
+            last_byte: None,
+            has_carriage_returns: false,
+        }
     }
 }
 
@@ -48,6 +65,9 @@ impl Read for HashingReader {
         let read = self.file.read(buffer)?;
         self.row_bytes += read;
         self.digest.update(&buffer[..read]);
+        self.bytes += read as u64;
+        self.last_byte = buffer[..read].last().copied().or(self.last_byte);
+        self.has_carriage_returns |= buffer[..read].contains(&b'\r');
         Ok(read)
     }
 }
@@ -71,8 +91,11 @@ pub(crate) fn read_dates(files: &mut TableFiles, path: &Path) -> io::Result<Stri
 /// Row with its location.
 pub(crate) struct CsvRow<'r> {
     record: &'r ByteRecord,
-    /// Number of its first line, from 1.
+    /// Number of the line, from 1, at which reading began: comments and blank lines may precede the
+    /// row.
     pub(crate) line: usize,
+    /// Number of the row's own first line.
+    pub(crate) own_line: u32,
     /// Offset of its first byte.
     pub(crate) offset: u64,
 }
@@ -111,6 +134,14 @@ impl ListRows {
     pub(crate) fn open(files: &mut TableFiles, path: &Path) -> io::Result<ListRows> {
         let (mut file, file_bytes) = files.open(path)?;
         refuse_other_formats(&mut *file)?;
+        let file_bytes = match read_utf_16(&mut *file, file_bytes)? {
+            Some(text) => {
+                let bytes = text.len() as u64;
+                file = Box::new(Cursor::new(text.into_bytes()));
+                bytes
+            }
+            None => file_bytes,
+        };
         let is_csv =
             path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         let mut builder = ReaderBuilder::new();
@@ -119,10 +150,18 @@ impl ListRows {
             // A NUL byte as the separator, so that each line is one cell.
             builder.quoting(false).delimiter(0).comment(Some(b'#'));
             let reader = builder.from_reader(HashingReader::new(file));
-            let (columns, last_row) = (Vec::new(), (0, 0));
-            return Ok(ListRows { reader, columns, separator: None, file_bytes, last_row });
+            let (columns, next_lines, last_row) = (Vec::new(), Vec::new(), (0, 0));
+            return Ok(ListRows {
+                reader,
+                columns,
+                separator: None,
+                file_bytes,
+                last_row,
+                next_lines,
+            });
         }
         let Separator { separator, is_declared } = separator(&mut *file)?;
+        let next_lines = next_lines(&mut *file)?;
         file.seek(SeekFrom::Start(0))?;
         builder.delimiter(separator as u8);
         let mut reader = builder.from_reader(HashingReader::new(file));
@@ -134,7 +173,13 @@ impl ListRows {
         }
         let columns = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned());
         let (columns, separator) = (columns.collect(), Some(separator));
-        Ok(ListRows { columns, reader, separator, file_bytes, last_row: (1, 0) })
+        Ok(ListRows { columns, reader, separator, file_bytes, last_row: (1, 0), next_lines })
+    }
+
+    /// Returns the number of the line that has this column, if it is below the first line.
+    pub(crate) fn line_of_column(&self, column: &str) -> Option<usize> {
+        let has_column = |line: &Vec<String>| line.iter().any(|cell| cell == column);
+        self.next_lines.iter().position(has_column).map(|at| at + 2)
     }
 
     /// Calls `handle` with each row, until it breaks.
@@ -157,10 +202,22 @@ impl ListRows {
             let position = record.position();
             let line = position.map_or(0, |position| position.line() as usize);
             let offset = position.map_or(0, |position| position.byte());
-            if handle(CsvRow { record: &record, line, offset }).is_break() {
+            let own_line = self.own_line(&record);
+            if handle(CsvRow { record: &record, line, own_line, offset }).is_break() {
                 return Ok(());
             }
         }
+    }
+
+    /// Returns the number of the first line of the row that was just read.
+    fn own_line(&self, record: &ByteRecord) -> u32 {
+        let (position, file) = (self.reader.position(), self.reader.get_ref());
+        let is_unfinished = position.byte() == file.bytes && file.last_byte != Some(b'\n');
+        // The line feed after a carriage return is read with the next row.
+        let is_counted = !is_unfinished && !file.has_carriage_returns;
+        let in_cells = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+        let line = position.line().saturating_sub(u64::from(is_counted) + in_cells);
+        u32::try_from(line).unwrap_or(u32::MAX)
     }
 
     /// Returns the SHA-256 of everything read so far.
@@ -243,10 +300,45 @@ fn refuse_other_formats(file: &mut dyn Readable) -> io::Result<()> {
         "it is a spreadsheet; export the sheet as CSV in UTF-8"
     } else if first.to_ascii_uppercase().starts_with(b"BEGIN:VCARD") {
         "it consists of vCards; export the contacts as CSV"
-    } else if first.starts_with(b"\xff\xfe") || first.starts_with(b"\xfe\xff") {
-        "it is UTF-16; save it as CSV in UTF-8"
     } else {
         return Ok(());
     };
     Err(io::Error::new(io::ErrorKind::InvalidData, format))
+}
+
+/// Returns the cells of the lines from the second one on, whatever separates them.
+fn next_lines(file: &mut dyn Readable) -> io::Result<Vec<Vec<String>>> {
+    const MAX_BYTES: u64 = 100_000;
+    file.seek(SeekFrom::Start(0))?;
+    let lines = BufReader::new(file.take(MAX_BYTES)).split(b'\n').take(MAX_TITLE_LINES).skip(1);
+    let cells = |line: Vec<u8>| {
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let cells = line.split([',', ';', '\t']);
+        cells.map(|cell| cell.trim().trim_matches('"').to_owned()).collect()
+    };
+    lines.map(|line| Ok(cells(line?))).collect()
+}
+
+/// Returns the text of a file in UTF-16 with a byte order mark, which spreadsheets write as "Unicode text".
+fn read_utf_16(file: &mut dyn Readable, bytes: u64) -> io::Result<Option<String>> {
+    let mut mark = [0; 2];
+    let has_mark = file.read_exact(&mut mark).is_ok();
+    file.seek(SeekFrom::Start(0))?;
+    let unit: fn([u8; 2]) -> u16 = match mark {
+        [0xff, 0xfe] if has_mark => u16::from_le_bytes,
+        [0xfe, 0xff] if has_mark => u16::from_be_bytes,
+        _ => return Ok(None),
+    };
+    let refuse = |problem| Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+    if bytes > MAX_UTF_16_BYTES {
+        return refuse("it is UTF-16 and larger than 100 MB; save it as CSV in UTF-8");
+    }
+    let mut content = Vec::new();
+    file.take(MAX_UTF_16_BYTES).read_to_end(&mut content)?;
+    let (pairs, rest) = content.as_chunks::<2>();
+    let units = pairs.iter().skip(1).map(|pair| unit(*pair));
+    match char::decode_utf16(units).collect::<Result<String, _>>() {
+        Ok(text) if rest.is_empty() => Ok(Some(text)),
+        Ok(_) | Err(_) => refuse("it is UTF-16 with errors; save it as CSV in UTF-8"),
+    }
 }

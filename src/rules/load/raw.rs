@@ -110,8 +110,9 @@ toml_table! {
         /// its first line, or plain text with one number per line. A rule that matches on `@LIST` can
         /// use the other columns as `${LIST.column}`.
         file: NonEmpty,
-        /// Column that holds the numbers: `"phone"`. Default: the first column.
-        column: NonEmpty,
+        /// Column that holds the numbers: `"phone"`, or a list of such columns:
+        /// `["Phone 1 - Value", "Phone 2 - Value"]`. Default: the first column.
+        columns as "column": Strings,
         /// Country in whose form the numbers without `+` are written: `"US"`. Default: the `country` of
         /// the rule table.
         country: NonEmpty,
@@ -229,6 +230,9 @@ toml_table! {
         /// `"DE"` country, `"@vip"` list, `"withheld"` no number, `"=sip:bob@example.com"` exact text.
         /// A leading `!` excludes: `["US", "CA", "!+1907*"]`.
         from: Strings,
+        /// Number from which the call was forwarded, as the SIP headers `Diversion` and `History-Info` tell
+        /// it: patterns as in `from`. A call that was not forwarded does not match.
+        forwarded_from: Strings,
         /// Voice call or text message. A leading `!` excludes.
         channel: Channels,
         /// Platform that sent the request: `"retell"`, or `"!retell"` for any other.
@@ -341,11 +345,14 @@ toml_table! {
     pub(crate) struct RawTest: "a test" {
         /// Description of the test: `"VIP at midnight on Christmas"`.
         name: NonEmpty = required,
-        /// Caller's number, `"withheld"`, or any text. Default: the only number of the file's
-        /// `[scope]`, or withheld.
+        /// Caller's number, `"withheld"`, or a text that is no number; `"=030901820"` is a text in any
+        /// case. Default: the only number of the file's `[scope]`, or withheld.
         from: Text,
-        /// Called number, `"withheld"`, or any text. Default: the only number of the scope, or withheld.
+        /// Called number, as in `from`. Default: the only number of the scope, or withheld.
         to: Text,
+        /// Number from which the call was forwarded: `"+12137771234"`. Default: the call is not forwarded,
+        /// unless `sip` says so.
+        forwarded_from: Text,
         /// Voice call or text message. Default: the only channel of the scope, or `"call"`.
         channel: Channel,
         /// Platform that sends the request. Default: the platform of the source.

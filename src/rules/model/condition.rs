@@ -75,12 +75,51 @@ impl Number {
     }
 }
 
-/// Words for true in lists, in lower case.
-const TRUE_WORDS: [&str; 12] =
-    ["true", "yes", "1", "x", "wahr", "ja", "vrai", "oui", "verdadero", "sí", "vero", "waar"];
+/// Words for true in lists, in lower case: those of spreadsheets in many languages, and of people.
+const TRUE_WORDS: [&str; 36] = [
+    "true",
+    "yes",
+    "y",
+    "1",
+    "x",
+    "on",
+    "✓",
+    "✔",
+    "☑",
+    "wahr",
+    "ja",
+    "vrai",
+    "oui",
+    "verdadero",
+    "sí",
+    "si",
+    "sì",
+    "vero",
+    "verdadeiro",
+    "sim",
+    "waar",
+    "sant",
+    "sand",
+    "sann",
+    "tosi",
+    "kyllä",
+    "prawda",
+    "tak",
+    "pravda",
+    "ano",
+    "áno",
+    "igaz",
+    "igen",
+    "истина",
+    "да",
+    "doğru",
+];
 /// Words for false.
-const FALSE_WORDS: [&str; 9] =
-    ["false", "no", "0", "falsch", "nein", "faux", "non", "falso", "onwaar"];
+const FALSE_WORDS: [&str; 27] = [
+    "false", "no", "n", "0", "off", "✗", "✘", "☐", "falsch", "nein", "faux", "non", "falso", "não",
+    "onwaar", "nee", "falskt", "falsk", "usann", "nej", "nei", "epätosi", "ei", "fałsz",
+    "nepravda", "hamis", "ложь",
+];
 
 /// Comparison of two numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,7 +227,8 @@ impl ExpectedValue {
         }
     }
 
-    fn matches(&self, actual: &str) -> bool {
+    /// Returns whether an actual value is the expected one.
+    pub fn matches(&self, actual: &str) -> bool {
         match self {
             ExpectedValue::Text(text) => {
                 text.eq_ignore_ascii_case(actual)
@@ -277,6 +317,11 @@ mod tests {
             ("true", "TRUE", true),
             ("true", "WAHR", true),
             ("true", "x", true),
+            ("true", "Sant", true),
+            ("true", "SÍ", true),
+            ("true", "✓", true),
+            ("true", "ИСТИНА", true),
+            ("false", "ONWAAR", true),
             ("true", "false", false),
             ("true", "", false),
             ("false", "no", true),

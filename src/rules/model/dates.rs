@@ -52,6 +52,13 @@ impl Dates {
             || moved::contains(&self.days, &self.listed, date)
     }
 
+    /// Describes the entry that includes this date: the first one, or the file.
+    pub fn entry(&self, date: Date) -> Option<String> {
+        let entry = self.days.iter().find(|day| day.contains(date)).map(DaySpec::to_string);
+        let other = || if self.listed.contains(date) { "its file" } else { "a day in lieu" };
+        self.contains(date).then(|| entry.unwrap_or_else(|| other().to_owned()))
+    }
+
     /// Returns the date at this time: in the zone of the set, if it has one, else in the other zone.
     pub fn date_at(&self, at: Timestamp, other: &TimeZone) -> Date {
         self.zone.as_ref().unwrap_or(other).to_datetime(at).date()

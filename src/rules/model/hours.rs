@@ -36,7 +36,10 @@ use crate::diagnostics::Problem;
 /// let office = &loaded.table.expect("a valid table").hours[0];
 /// assert!(office.is_open("2026-11-26T14:00:00Z".parse().unwrap()));
 /// let status = office.status("2026-11-26T22:00:00Z".parse().unwrap());
-/// assert_eq!(status.to_string(), "office is closed on Thu 2026-11-26 at 17:00");
+/// assert_eq!(
+///     format!("{status:#}"),
+///     "office is closed on Thu 2026-11-26 at 17:00 (09:00-17:00 in America/New_York)"
+/// );
 /// ```
 #[derive(Debug, Clone)]
 pub struct Hours {
@@ -64,20 +67,25 @@ impl Hours {
         let minute =
             u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
         let (today, reason) = self.spans_on(local.date(), at, 0);
-        let status = |open, reason| HoursStatus { hours: &self.name, open, local, reason };
+        let zone = self.zone.iana_name();
+        let status = |open, spans, reason| HoursStatus {
+            hours: &self.name,
+            open,
+            local,
+            spans,
+            zone,
+            reason,
+        };
         if today.iter().any(|span| span.contains(minute)) {
-            return status(true, reason);
+            return status(true, today, reason);
         }
-        let open_since_yesterday = local.date().yesterday().is_ok_and(|yesterday| {
-            self.spans_on(yesterday, at, 1)
-                .0
-                .iter()
-                .any(|span| span.contains(minute + MINUTES_PER_DAY))
-        });
-        if open_since_yesterday {
-            status(true, OpenReason::DayBefore)
+        let yesterday = local.date().yesterday();
+        let yesterday = yesterday.map(|yesterday| self.spans_on(yesterday, at, 1).0);
+        let yesterday = yesterday.unwrap_or_default();
+        if yesterday.iter().any(|span| span.contains(minute + MINUTES_PER_DAY)) {
+            status(true, yesterday, OpenReason::DayBefore)
         } else {
-            status(false, reason)
+            status(false, today, reason)
         }
     }
 
@@ -111,6 +119,10 @@ pub struct HoursStatus<'h> {
     pub open: bool,
     /// Local time in the zone of the hours.
     pub local: DateTime,
+    /// Opening times of the day, or of the day before if they last until now.
+    pub spans: &'h [TimeSpan],
+    /// Name of the zone.
+    pub zone: Option<&'h str>,
     /// Reason of the state.
     pub reason: OpenReason<'h>,
 }
@@ -128,18 +140,36 @@ pub enum OpenReason<'h> {
     DayBefore,
 }
 
-/// Prints `office is closed on Fri 2026-12-25 at 00:10 (us-holidays)`.
+/// Prints `office is closed on Fri 2026-12-25 at 00:10 (us-holidays)`, and in the alternate form
+/// (`{:#}`) also the opening times and the zone: `office is open on Fri 2026-12-18 at 10:10
+/// (09:00-17:00 in America/New_York)`.
 impl fmt::Display for HoursStatus<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.open { "open" } else { "closed" };
         let local = self.local.strftime("%a %Y-%m-%d at %H:%M");
         write!(f, "{} is {state} on {local}", self.hours)?;
-        match self.reason {
-            OpenReason::Week => Ok(()),
-            OpenReason::Closed(dates) => write!(f, " ({dates})"),
-            OpenReason::Open(day) => write!(f, " (`open` has an entry {day})"),
-            OpenReason::DayBefore => f.write_str(" (since the previous day)"),
+        let reason = match self.reason {
+            OpenReason::Week => None,
+            OpenReason::Closed(dates) => Some(dates.to_owned()),
+            OpenReason::Open(day) => Some(format!("`open` has an entry {day}")),
+            OpenReason::DayBefore => Some("since the previous day".to_owned()),
+        };
+        let times = f.alternate().then(|| self.times());
+        let remarks: Vec<String> = reason.into_iter().chain(times).collect();
+        match remarks.is_empty() {
+            true => Ok(()),
+            false => write!(f, " ({})", remarks.join(": ")),
         }
+    }
+}
+
+impl HoursStatus<'_> {
+    /// Returns the opening times with the zone.
+    fn times(&self) -> String {
+        let spans = self.spans.iter().map(TimeSpan::to_string).collect::<Vec<_>>().join(", ");
+        let times = if spans.is_empty() { "closed all day".to_owned() } else { spans };
+        let zone = self.zone.map(|zone| format!(" in {zone}"));
+        times + &zone.unwrap_or_default()
     }
 }
 

@@ -3,6 +3,7 @@
 //! All lists share one hash table, so a look-up costs the same for one list as for a hundred. Only
 //! the columns that a rule uses are kept.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -14,12 +15,13 @@ use hashbrown::hash_table::Entry as TableEntry;
 use crate::domain::call::Call;
 use crate::domain::party::Party;
 use crate::domain::phone_number::{Country, PhoneNumber};
+use crate::domain::sip_address;
 
 /// Position of a list in [`Lists`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListId(u32);
 
-/// Row of a list: the offset of its cells.
+/// Row of a list: the offset of its line number and cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row(u32);
 
@@ -55,9 +57,24 @@ pub struct List {
     pub name: Box<str>,
     /// Number of distinct entries.
     pub size: usize,
+    /// File of the rows; none if they are in the rule table.
+    file: Option<Box<str>>,
     columns: Vec<Box<str>>,
-    /// Kept cells of all rows, each preceded by its length.
+    /// For each row the number of its line in four bytes, and its kept cells, each preceded by its
+    /// length.
     cells: Vec<u8>,
+}
+
+/// Bytes of a line number.
+const LINE_BYTES: usize = size_of::<u32>();
+
+/// Place of a list's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowPlace<'l> {
+    /// Path of the list's file.
+    pub file: &'l str,
+    /// Number of the line, from 1.
+    pub line: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +92,7 @@ const LONG: u8 = u8::MAX;
 /// A party with the list rows that contain it.
 #[derive(Debug)]
 pub struct ResolvedParty<'c> {
-    party: &'c Party,
+    party: Cow<'c, Party>,
     country: OnceCell<Option<Country>>,
     rows: Vec<(ListId, Row)>,
 }
@@ -89,6 +106,8 @@ pub struct ResolvedCall<'c> {
     pub from: ResolvedParty<'c>,
     /// Called party.
     pub to: ResolvedParty<'c>,
+    /// Number from which the call was forwarded, looked up on first use.
+    forwarded_from: OnceCell<Option<ResolvedParty<'static>>>,
     lists: &'c Lists,
 }
 
@@ -99,6 +118,8 @@ pub enum Side {
     From,
     /// Called party.
     To,
+    /// Number from which the call was forwarded.
+    ForwardedFrom,
 }
 
 /// `LIST.column`: a column in the list row of one of the parties.
@@ -115,7 +136,18 @@ pub struct Cell {
 impl<'c> ResolvedCall<'c> {
     /// Looks up both parties of a call.
     pub fn new(lists: &'c Lists, call: &'c Call<'c>) -> ResolvedCall<'c> {
-        ResolvedCall { call, from: lists.lookup(call.from()), to: lists.lookup(call.to()), lists }
+        let (from, to) = (lists.lookup(call.from()), lists.lookup(call.to()));
+        ResolvedCall { call, from, to, forwarded_from: OnceCell::new(), lists }
+    }
+
+    /// Returns the number from which the call was forwarded, if a SIP header tells it.
+    pub fn forwarded_from(&self) -> Option<&ResolvedParty<'static>> {
+        let resolve = || {
+            let party = sip_address::forwarded_from(&self.call.sip_headers())?;
+            let rows = self.lists.rows_of(&party);
+            Some(ResolvedParty { rows, ..ResolvedParty::new(Cow::Owned(party)) })
+        };
+        self.forwarded_from.get_or_init(resolve).as_ref()
     }
 
     /// Returns the text of a cell, unless it is empty or the party is not on the list.
@@ -123,6 +155,7 @@ impl<'c> ResolvedCall<'c> {
         let party = match cell.side {
             Side::From => &self.from,
             Side::To => &self.to,
+            Side::ForwardedFrom => self.forwarded_from()?,
         };
         let text = self.lists.cell(cell.list, party.row(cell.list)?, cell.column);
         Some(text).filter(|text| !text.is_empty())
@@ -132,12 +165,16 @@ impl<'c> ResolvedCall<'c> {
 impl<'c> ResolvedParty<'c> {
     /// Creates a party that is on no list.
     pub fn unlisted(party: &'c Party) -> ResolvedParty<'c> {
+        ResolvedParty::new(Cow::Borrowed(party))
+    }
+
+    fn new(party: Cow<'c, Party>) -> ResolvedParty<'c> {
         ResolvedParty { party, country: OnceCell::new(), rows: Vec::new() }
     }
 
     /// Returns the party itself.
-    pub fn party(&self) -> &'c Party {
-        self.party
+    pub fn party(&self) -> &Party {
+        &self.party
     }
 
     /// Returns the country of the number.
@@ -174,20 +211,25 @@ impl Column {
 impl Lists {
     /// Looks up a party in all lists at once.
     pub fn lookup<'c>(&self, party: &'c Party) -> ResolvedParty<'c> {
-        let mut resolved = ResolvedParty::unlisted(party);
+        ResolvedParty { rows: self.rows_of(party), ..ResolvedParty::unlisted(party) }
+    }
+
+    /// Returns the rows that contain a party, at most one of each list.
+    fn rows_of(&self, party: &Party) -> Vec<(ListId, Row)> {
+        let mut found = Vec::new();
         match party {
             Party::Withheld => {}
             Party::Literal(_) if self.texts.is_empty() => {}
             Party::Literal(text) => {
                 let rows = self.texts.get(text.to_ascii_lowercase().as_str());
-                resolved.rows.extend(rows.into_iter().flatten());
+                found.extend(rows.into_iter().flatten());
             }
             Party::Number(number) => {
-                self.add_rows(number.key(), &mut resolved.rows);
-                self.add_prefixes(*number, &mut resolved.rows);
+                self.add_rows(number.key(), &mut found);
+                self.add_prefixes(*number, &mut found);
             }
         }
-        resolved
+        found
     }
 
     /// Returns the lists that contain every number with this prefix, through a prefix entry of their
@@ -219,11 +261,18 @@ impl Lists {
 
     /// Returns the text of a cell, which may be empty.
     pub fn cell(&self, list: ListId, row: Row, column: Column) -> &str {
-        let mut rest = &self.lists[list.index()].cells[row.0 as usize..];
+        let mut rest = &self.lists[list.index()].cells[row.0 as usize + LINE_BYTES..];
         for _ in 0..column.0 {
             rest = split_cell(rest).1;
         }
         std::str::from_utf8(split_cell(rest).0).unwrap_or_default() // inserted as UTF-8
+    }
+
+    /// Returns the place of a row, if the list has a file.
+    pub fn place(&self, list: ListId, row: Row) -> Option<RowPlace<'_>> {
+        let List { file, cells, .. } = &self.lists[list.index()];
+        let line = cells[row.0 as usize..].first_chunk().map(|line| u32::from_le_bytes(*line))?;
+        file.as_deref().map(|file| RowPlace { file, line })
     }
 
     /// Returns the list with this name.
@@ -275,10 +324,11 @@ impl Lists {
     }
 
     /// Adds an empty list. The caller ensures that the name is new.
-    pub(crate) fn add(&mut self, name: &str) -> ListId {
+    pub(crate) fn add(&mut self, name: &str, file: Option<&str>) -> ListId {
         let id = ListId(self.lists.len() as u32);
         let (columns, cells) = (Vec::new(), Vec::new());
-        self.lists.push(List { name: name.into(), size: 0, columns, cells });
+        let file = file.map(Box::from);
+        self.lists.push(List { name: name.into(), size: 0, file, columns, cells });
         id
     }
 
@@ -307,12 +357,13 @@ impl Lists {
         list.cells.reserve(bytes_per_row * rows);
     }
 
-    /// Inserts a row with its cells in the order of [`Lists::kept_columns`]. Returns false and keeps
-    /// the earlier row when the list already has this item.
+    /// Inserts a row of this line with its cells in the order of [`Lists::kept_columns`]. Returns
+    /// false and keeps the earlier row when the list already has this item.
     pub(crate) fn insert<'a>(
         &mut self,
         list: ListId,
         item: &Item,
+        line: u32,
         cells: impl Iterator<Item = &'a str>,
     ) -> bool {
         let target = &mut self.lists[list.index()];
@@ -334,6 +385,7 @@ impl Lists {
         };
         if is_new {
             target.size += 1;
+            target.cells.extend(line.to_le_bytes());
             cells.for_each(|cell| push_cell(&mut target.cells, cell));
         }
         is_new

@@ -206,7 +206,7 @@ fn literal_pattern(text: &str) -> Result<NumberPattern, Problem> {
 fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
     if let Some(prefix) = text.strip_suffix('*') {
         let number = PhoneNumber::parse(prefix).map_err(|error| not_a_number(text, &error))?;
-        return Ok(NumberPattern::Prefix(number));
+        return Ok(NumberPattern::Prefix(without_old_mobile_digit(number)));
     }
     if let Some(problem) = extension(text) {
         return Err(problem);
@@ -220,7 +220,7 @@ fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
         return Err(Problem::new(BAD_PATTERN, message).help("write `withheld`"));
     }
     match usual_length(number) {
-        Ok(()) => Ok(NumberPattern::Exact(number)),
+        Ok(()) => Ok(NumberPattern::Exact(number.without_old_mobile_digit())),
         Err(expected) => Err(Problem::new(
             BAD_NUMBER,
             format!("`{text}` has {} digits, but {expected}", number.digits()),
@@ -249,8 +249,25 @@ fn digits_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
         Problem::new(BAD_NUMBER, message).help("each `X` stands for exactly one digit")
     })?;
     let digits = digits.chars().filter(|c| c.is_ascii_digit() || *c == 'X');
-    let digits = digits.map(|c| c.to_digit(10).map(|digit| digit as u8)).collect();
-    Ok(NumberPattern::Digits(digits))
+    let mut digits: Vec<_> = digits.map(|c| c.to_digit(10).map(|digit| digit as u8)).collect();
+    if digits.len() == 13 && digits[..3] == OLD_MOBILE.map(Some) {
+        digits.remove(2);
+    }
+    Ok(NumberPattern::Digits(digits.into()))
+}
+
+/// Beginning of mobile numbers of Mexico until 2019, whose 1 is left out of the numbers of calls.
+const OLD_MOBILE: [u8; 3] = [5, 2, 1];
+
+/// Returns a prefix of mobile numbers of Mexico as calls have it.
+fn without_old_mobile_digit(prefix: PhoneNumber) -> PhoneNumber {
+    let digits = (0..prefix.digits()).map(|at| prefix.digit(at));
+    if prefix.digits() < 3 || !digits.clone().take(3).eq(OLD_MOBILE) {
+        return prefix;
+    }
+    let mut kept = digits.enumerate().filter(|(at, _)| *at != 2).map(|(_, digit)| digit);
+    let first = kept.next().and_then(|digit| PhoneNumber::parse(&format!("+{digit}")).ok());
+    kept.fold(first, |number, digit| number?.with_digit(digit)).unwrap_or(prefix)
 }
 
 fn country_pattern(text: &str) -> Result<NumberPattern, Problem> {

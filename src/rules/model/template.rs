@@ -11,6 +11,7 @@ use super::placeholder::{self, IfUnknown, InvalidTemplate, TextPart};
 use crate::diagnostics::{self, Problem};
 use crate::domain::decision::LeftOutReason;
 use crate::domain::facts::{FieldPath, LookupAnswers, LookupId, LookupSet};
+use crate::domain::party::Party;
 
 /// A text with any number of placeholders.
 ///
@@ -37,6 +38,7 @@ enum TemplatePart {
 enum ValueName {
     From,
     To,
+    ForwardedFrom,
     Channel,
     Source,
     Rule,
@@ -136,7 +138,8 @@ pub(crate) const MAX_VARIABLES_BYTES: usize = 65_536;
 /// Maximum size of the texts with placeholders in the metadata and agent settings of a reply, in bytes.
 pub(crate) const MAX_OBJECT_TEXTS_BYTES: usize = 65_536;
 
-const NAMES: [&str; 6] = ["from", "to", "channel", "source", "rule", "sip.HEADER"];
+const NAMES: [&str; 7] =
+    ["from", "to", "forwarded_from", "channel", "source", "rule", "sip.HEADER"];
 
 impl Template {
     /// Parses a template.
@@ -178,6 +181,7 @@ impl Template {
             ValueName::Column { cell, .. } => Some(*cell),
             ValueName::From
             | ValueName::To
+            | ValueName::ForwardedFrom
             | ValueName::Channel
             | ValueName::Source
             | ValueName::Rule
@@ -234,7 +238,7 @@ impl Template {
             match part {
                 TemplatePart::Text(text) => rendered.push_str(text),
                 TemplatePart::Placeholder { value, if_unknown } => {
-                    match (value.resolve(context), if_unknown) {
+                    match (value.resolve(context, if_unknown), if_unknown) {
                         (Some(value), _) if value.len() > MAX_VALUE_BYTES => {
                             return Err(NoText::ValueTooLong);
                         }
@@ -255,12 +259,35 @@ impl Template {
     }
 }
 
+impl IfUnknown {
+    /// Returns whether the placeholder says what applies to an unknown value.
+    fn is_set(&self) -> bool {
+        *self != IfUnknown::Impossible
+    }
+}
+
+/// Returns a party unless it is withheld.
+fn known(party: &Party) -> Option<Cow<'_, str>> {
+    Some(party.unmasked()).filter(|_| *party != Party::Withheld)
+}
+
 impl ValueName {
-    fn resolve<'c>(&self, context: TemplateContext<'c>) -> Option<Cow<'c, str>> {
+    fn resolve<'c>(
+        &self,
+        context: TemplateContext<'c>,
+        if_unknown: &IfUnknown,
+    ) -> Option<Cow<'c, str>> {
         let call = context.call.call;
         match self {
+            // Without a default, the text has the word `withheld`.
+            ValueName::From if if_unknown.is_set() => known(call.from()),
+            ValueName::To if if_unknown.is_set() => known(call.to()),
             ValueName::From => Some(call.from().unmasked()),
             ValueName::To => Some(call.to().unmasked()),
+            ValueName::ForwardedFrom => {
+                let number = context.call.forwarded_from()?.party();
+                Some(Cow::Owned(number.unmasked().into_owned()))
+            }
             ValueName::Channel => Some(Cow::Borrowed(call.channel().as_str())),
             ValueName::Source => Some(Cow::Borrowed(call.source())),
             ValueName::Rule => Some(Cow::Borrowed(context.rule)),
@@ -277,7 +304,7 @@ impl ValueName {
             | ValueName::Channel
             | ValueName::Source
             | ValueName::Rule => false,
-            ValueName::Sip(_) | ValueName::Lookup(..) => true,
+            ValueName::Sip(_) | ValueName::ForwardedFrom | ValueName::Lookup(..) => true,
             ValueName::Column { always_known, .. } => !always_known,
         }
     }
@@ -287,6 +314,7 @@ impl ValueName {
         match text {
             "from" => Some(Ok(ValueName::From)),
             "to" => Some(Ok(ValueName::To)),
+            "forwarded_from" => Some(Ok(ValueName::ForwardedFrom)),
             "channel" => Some(Ok(ValueName::Channel)),
             "source" => Some(Ok(ValueName::Source)),
             "rule" => Some(Ok(ValueName::Rule)),

@@ -9,9 +9,13 @@ use config::{Map, Value, ValueKind};
 use toml::de::DeTable;
 
 use super::{AdminKeys, LogKeys, RootKeys, RulesKeys, ServerKeys, TracesKeys};
-use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, did_you_mean};
+use crate::diagnostics::{
+    Diagnostic, Location, Problem, Report, Severity, SourceFile, did_you_mean,
+};
+use crate::file_kind::FileKind;
 use crate::regular_file;
 use crate::regular_file::SizeLimit;
+use crate::rules;
 use crate::rules::FileStamp;
 use crate::schema::{Absent, TableSpec};
 use crate::settings::LookupSecrets;
@@ -55,6 +59,10 @@ pub(crate) fn read(inputs: &Inputs) -> io::Result<LoadedSettings> {
     let path = inputs.file.as_ref().map(|path| path.display().to_string());
     let file = SourceFile::private(&path.unwrap_or_default(), text.unwrap_or_default());
     let file = Arc::new(file);
+    if let Some(problem) = other_kind(inputs, &file.text) {
+        report.push(Severity::Error, None, problem);
+        return Ok(LoadedSettings::invalid(report, files));
+    }
     let (document, errors) = DeTable::parse_recoverable(&file.text);
     for error in &errors {
         let location = Location { file: file.clone(), span: error.span().unwrap_or_default() };
@@ -69,12 +77,43 @@ pub(crate) fn read(inputs: &Inputs) -> io::Result<LoadedSettings> {
         return Ok(LoadedSettings::invalid(report, files));
     };
     let setting_values = SettingValues::new(&values);
-    let mut reader = SettingsReader { inputs, file: &file, document, report: &mut report, files };
+    let mut reader = SettingsReader {
+        inputs,
+        file: &file,
+        document,
+        report: &mut report,
+        files,
+        key_references: Vec::new(),
+    };
     let (settings, rules) = reader.settings(values);
     let files = reader.files;
     let settings = settings.filter(|_| report.error_count() == 0);
     report.sort();
     Ok(LoadedSettings { settings, rules, report, files, values: setting_values })
+}
+
+/// Returns what the file is, if it is not a settings file.
+fn other_kind(inputs: &Inputs, text: &str) -> Option<Problem> {
+    let path = inputs.file.as_deref()?;
+    let kind = FileKind::of(path, text, &rules::json_schema(), &super::json_schema())?;
+    let help = match kind {
+        FileKind::Settings => return None,
+        FileKind::Rules => format!(
+            "check it with `switchboard check --rules {path}`; in the settings, write [rules] path = \
+             \"{path}\"",
+            path = path.display()
+        ),
+        FileKind::Variables => {
+            "load it into the environment: set -a; . ./.env; set +a; the settings refer to its variables \
+             by \"env:NAME\""
+                .to_owned()
+        }
+        FileKind::Json | FileKind::Yaml => {
+            "settings are TOML; `switchboard init` writes a file to start from".to_owned()
+        }
+    };
+    let message = format!("{} is {}, not a settings file", path.display(), kind.as_str());
+    Some(Problem::new("wrong-file", message).help(help))
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
@@ -91,6 +130,8 @@ pub(crate) struct SettingsReader<'r> {
     document: &'r DeTable<'r>,
     /// Files that have been read so far.
     files: Vec<FileStamp>,
+    /// See [`Settings::key_references`].
+    pub(crate) key_references: Vec<(String, Option<String>)>,
 }
 
 /// A table of settings that has been read: its path, and the keys that some layer sets.
@@ -126,13 +167,15 @@ impl SettingsReader<'_> {
             return (None, path);
         };
         self.check_addresses(&server, &admin);
-        let (Some(rules), Some(records), Some(log), Some(sources)) =
+        let (Some(mut rules), Some(records), Some(log), Some(sources)) =
             (keys.rules, keys.records, keys.log, keys.sources)
         else {
             return (None, path);
         };
+        rules.last_good = rules.last_good.or_else(|| records.last_good_table());
         // There are no defaults, so the section may be absent.
         let traces = keys.traces.unwrap_or_default();
+        let key_references = std::mem::take(&mut self.key_references);
         let secrets = Arc::new(LookupSecrets::new(&self.inputs.environment));
         let requires_secrets = self.inputs.purpose == Purpose::Serve;
         let settings = Settings {
@@ -145,6 +188,7 @@ impl SettingsReader<'_> {
             sources,
             secrets,
             requires_secrets,
+            key_references,
         };
         (Some(settings), path)
     }
@@ -255,7 +299,12 @@ impl SettingsTable for RulesKeys {
 
     fn check(self, _: &mut SettingsReader<'_>, _: &Section) -> Option<RulesSettings> {
         // An invalid `poll_ms` has been reported; the rules can be checked all the same.
-        Some(RulesSettings { path: self.path?, poll: self.poll_ms.filter(|poll| !poll.is_zero()) })
+        Some(RulesSettings {
+            path: self.path?,
+            poll: self.poll_ms.filter(|poll| !poll.is_zero()),
+            last_good: self.last_good,
+            isolate: self.isolate.unwrap_or_default(),
+        })
     }
 }
 
@@ -340,13 +389,7 @@ impl SettingsReader<'_> {
 
     /// The variable that sets this key or a key below it.
     fn variable(&self, path: &[String]) -> Option<&String> {
-        let variable = format!("SWITCHBOARD__{}", path.join("__").to_uppercase());
-        let below = format!("{variable}__");
-        let sets_it = |name: &&String| {
-            let name = name.to_uppercase();
-            name == variable || name.starts_with(&below)
-        };
-        self.inputs.environment.keys().filter(sets_it).min()
+        self.inputs.variable(path)
     }
 
     /// The bytes of this key in the file.

@@ -14,7 +14,7 @@ use crate::authenticate::{Key, Mode, Policy, PolicySecrets};
 use crate::diagnostics::did_you_mean;
 use crate::dialect;
 use crate::dialect::Dialect;
-use crate::domain::party::NumberFormat;
+use crate::domain::party::{NumberField, NumberFormat};
 use crate::domain::secret::Secret;
 use crate::regular_file;
 use crate::regular_file::SizeLimit;
@@ -107,7 +107,10 @@ impl SettingsReader<'_> {
         let help = self.inputs.file.as_ref().map_or_else(
             || {
                 let paths = DEFAULT_PATHS.join(" or ");
-                format!("there is no settings file at {paths}; name one with --config FILE")
+                format!(
+                    "there is no settings file at {paths}; name one with --config FILE, or write one \
+                     with `switchboard init`"
+                )
             },
             |path| format!("add [sources.retell] to {}", path.display()),
         );
@@ -139,8 +142,51 @@ impl SettingsReader<'_> {
         self.check_factors(&policy, section);
         let (reply_within, fallback) = (source.reply_within_ms?, source.fallback?);
         let withheld = source.withheld.iter().map(|text| text.trim().to_lowercase());
-        let numbers = NumberFormat { country: source.country, withheld: withheld.collect() };
+        let [own_from, own_to] = match dialect.party_fields() {
+            Some(fields) => fields.map(Some),
+            None => [None, None],
+        };
+        let numbers = NumberFormat {
+            country: source.country,
+            withheld: withheld.collect(),
+            from: self.number_fields(&source.from, own_from, section, "from"),
+            to: self.number_fields(&source.to, own_to, section, "to"),
+        };
         Some(Source { name, dialect, numbers, policy, reply_within, fallback })
+    }
+
+    /// Reads the fields that can have the number of a party. `own` is the platform's own field, if the
+    /// platform sends SIP headers.
+    fn number_fields(
+        &mut self,
+        names: &[String],
+        own: Option<&str>,
+        section: &Section,
+        key: &str,
+    ) -> Vec<NumberField> {
+        let mut path = section.path.clone();
+        path.push(key.to_owned());
+        let Some(own) = own else {
+            if !names.is_empty() {
+                let message = format!("`{}`: this platform sends no SIP headers", path.join("."));
+                self.error("bad-value", &path, message).help("remove the key");
+            }
+            return Vec::new();
+        };
+        let mut fields = Vec::new();
+        for name in names {
+            let lower = name.trim().to_ascii_lowercase();
+            match lower.strip_prefix("sip.") {
+                Some(header) if !header.is_empty() => fields.push(NumberField::Sip(header.into())),
+                _ if lower == own => fields.push(NumberField::Own),
+                _ => {
+                    let message = format!("`{}`: there is no field `{name}`", path.join("."));
+                    let help = format!("write {own}, or sip. and the name of a header");
+                    self.error("bad-value", &path, message).help(help);
+                }
+            }
+        }
+        fields
     }
 
     fn keys(&mut self, name: &str, source: &SourceKeys, section: &Section) -> Vec<Key> {
@@ -185,6 +231,12 @@ impl SettingsReader<'_> {
             return None;
         };
         let target = target.map(without_newline);
+        if let [_, source, key] = path
+            && key == "secrets"
+        {
+            let found = target.is_ok().then(|| reference.to_owned());
+            self.key_references.push((source.clone(), found));
+        }
         if let Ok(bytes) = &target
             && let Some((mistake, help)) = mistake_in_secret(bytes)
         {
@@ -313,27 +365,78 @@ pub(crate) fn without_newline(mut bytes: Vec<u8>) -> Vec<u8> {
 /// Returns what is wrong with a secret that was copied with something around it, and the remedy. The
 /// secret itself is never shown.
 fn mistake_in_secret(secret: &[u8]) -> Option<(&'static str, &'static str)> {
-    let is_upper_case_name = |name: &[u8]| {
-        name.len() > 2 && name.iter().all(|&byte| byte.is_ascii_uppercase() || byte == b'_')
-    };
-    let assigned = secret.splitn(2, |&byte| byte == b'=').collect::<Vec<_>>();
-    let is_quoted =
-        |quote: u8| secret.len() > 1 && secret.starts_with(&[quote]) && secret.ends_with(&[quote]);
-    if secret.is_empty() {
-        None
-    } else if secret.iter().all(u8::is_ascii_whitespace) {
+    // Bytes that are no text were made by a random generator.
+    let text = std::str::from_utf8(secret).ok().filter(|text| !text.is_empty())?;
+    if text.trim().is_empty() {
         Some(("contains nothing but white space", "store the secret there"))
-    } else if secret.starts_with(b"\xef\xbb\xbf") {
+    } else if text.starts_with('\u{feff}') {
         Some(("begins with a byte order mark", "save the file as UTF-8 without BOM"))
-    } else if secret.starts_with(b"${") || secret.strip_prefix(b"$").is_some_and(is_upper_case_name)
-    {
+    } else if is_unexpanded(text) {
         Some(("is a variable that was not expanded", "set it to the secret itself"))
-    } else if is_quoted(b'"') || is_quoted(b'\'') {
-        Some(("is in quotes", "remove the quotes; they would be part of the secret"))
-    } else if matches!(assigned[..], [name, value] if is_upper_case_name(name) && value.len() >= SHORTEST_SECRET_BYTES)
-    {
+    } else if text.starts_with("env:") || text.starts_with("file:") {
+        Some(("contains another reference", "set it to the secret itself"))
+    } else if text.starts_with('<') && text.ends_with('>') {
+        Some(("is a placeholder", "replace all of it, with the brackets, by the secret"))
+    } else if QUOTES.iter().any(|(open, close)| is_enclosed(text, *open, *close)) {
+        let help =
+            "remove the quotes; docker --env-file and others keep them as parts of the secret";
+        Some(("is in quotes", help))
+    } else if is_assignment(text) {
         Some(("begins with a name and `=`", "store only what follows the `=`"))
+    } else if text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer ")) {
+        Some(("begins with `Bearer`", "store only what follows it"))
+    } else if text.chars().any(is_invisible) {
+        Some(("contains an invisible character", "copy the secret again, or type it"))
+    } else if text.trim().len() < text.len() {
+        Some(("begins or ends with white space", "remove it; it would be part of the secret"))
+    } else if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        Some(("contains white space", "store the secret, and nothing else, on one line"))
     } else {
         None
     }
+}
+
+/// Quotes that shells, spreadsheets and word processors put around a text.
+const QUOTES: [(char, char); 6] = [
+    ('"', '"'),
+    ('\'', '\''),
+    ('`', '`'),
+    ('\u{201c}', '\u{201d}'),
+    ('\u{2018}', '\u{2019}'),
+    ('\u{201e}', '\u{201c}'),
+];
+
+fn is_enclosed(text: &str, open: char, close: char) -> bool {
+    let inner = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+    inner.is_some_and(|inner| !inner.is_empty())
+}
+
+/// Returns whether a text is a variable in the form of a shell, of Windows, or of a template.
+fn is_unexpanded(text: &str) -> bool {
+    ["${", "$(", "{{", "<%"].iter().any(|opening| text.starts_with(opening))
+        || text.strip_prefix('$').is_some_and(is_upper_case_name)
+        || text
+            .strip_prefix('%')
+            .and_then(|rest| rest.strip_suffix('%'))
+            .is_some_and(is_upper_case_name)
+}
+
+/// Returns whether a text is `NAME=secret`, as in a file of variables. A key may contain a `=`.
+fn is_assignment(text: &str) -> bool {
+    let text = text.strip_prefix("export ").unwrap_or(text);
+    text.split_once('=').is_some_and(|(name, value)| {
+        is_upper_case_name(name.trim_end()) && value.len() >= SHORTEST_SECRET_BYTES
+    })
+}
+
+fn is_upper_case_name(name: &str) -> bool {
+    name.len() > 2 && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+}
+
+/// Returns whether a character takes no space: zero-width ones, marks of direction, soft hyphens.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
+    )
 }

@@ -1,6 +1,6 @@
 //! Runs the commands of one page.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -102,6 +102,8 @@ struct Service {
 /// The directory in which the commands of a page run.
 struct Session {
     folder: tempfile::TempDir,
+    /// Where commands run: the folder, or one that a `cd` of the page has entered.
+    working_directory: PathBuf,
     service: Option<Service>,
 }
 
@@ -120,7 +122,8 @@ impl Session {
         for name in ["config", "examples"] {
             copy(&root().join(name), &folder.path().join(name));
         }
-        Session { folder, service: None }
+        let working_directory = folder.path().to_owned();
+        Session { folder, working_directory, service: None }
     }
 
     /// Prepares a command in a shell. The listeners are those of the running service.
@@ -145,7 +148,7 @@ impl Session {
         bash.envs(shell.get_envs().filter_map(|(name, value)| Some((name, value?))))
             .env("PATH", path)
             .env("LC_ALL", "C.UTF-8")
-            .current_dir(self.folder.path())
+            .current_dir(&self.working_directory)
             .args(["-c", &command]);
         for (name, value) in shell.get_envs() {
             if value.is_none() {
@@ -157,6 +160,10 @@ impl Session {
 
     /// Runs a command to its end. Returns its output, and whether it succeeded.
     fn run(&mut self, command: &str) -> (Vec<String>, bool) {
+        if let Some(folder) = command.strip_prefix("cd ").filter(|rest| !rest.contains(' ')) {
+            self.working_directory.push(folder);
+            return (Vec::new(), self.working_directory.is_dir());
+        }
         if is_serve(command) {
             return (self.serve(command), true);
         }

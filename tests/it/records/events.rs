@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use switchboard::records::CallRecord;
+use switchboard::records::EventRecord;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -120,7 +120,7 @@ async fn stores_a_body_of_ten_megabytes() {
         let is_stored =
             async || service.send("/events/retell", body.as_bytes()).await.status == StatusCode::OK;
         assert!(wait::until_async(is_stored).await, "the event was not stored");
-        let stored = service.events(&unrecorded("call_1")).await;
+        let stored = service.events_with_id("retell", "call_1").await;
         assert!(stored.len() == 1 && stored[0].body == body);
         service.stop().await;
     })
@@ -139,7 +139,7 @@ async fn acknowledges_an_event_after_its_commit() {
         let stop = CancellationToken::new();
         let writer = tokio::spawn(writer.run(stop.clone()));
         assert_eq!(answer.await.status, StatusCode::OK);
-        assert_eq!(service.events(&unrecorded("call_1")).await.len(), 1);
+        assert_eq!(service.events_with_id("retell", "call_1").await.len(), 1);
         stop.cancel();
         writer.await.unwrap();
     })
@@ -218,7 +218,7 @@ async fn parties_find_a_call_within_ten_minutes() {
         service.send_call(&call_from("+12137779999", Some("known"))).await;
         let call_of_event = async |call_id: &str, from: &str, began: i64| {
             service.synthflow("/events/synthflow", &post_call(call_id, from, NOW_MS + began)).await;
-            service.events(&unrecorded_of("synthflow", call_id)).await[0].call
+            service.events_with_id("synthflow", call_id).await[0].call
         };
         assert_eq!(call_of_event("too late", CALLER, 10 * MINUTE + 1).await, None);
         assert_eq!(call_of_event("too early", CALLER, -10 * MINUTE - 1).await, None);
@@ -234,7 +234,7 @@ async fn parties_find_a_call_within_ten_minutes() {
         service.send_event(&ended("+12137770002", "+12137775678")).await;
         service.send_event(&ended(DIALLED, "+12137779999")).await;
         for call_id in ["+12137770002", DIALLED] {
-            assert_eq!(service.events(&unrecorded(call_id)).await[0].call, None, "{call_id}");
+            assert_eq!(service.events_with_id("retell", call_id).await[0].call, None, "{call_id}");
         }
         service.send_event(&ended(DIALLED, "+12137775678")).await;
         service.stop().await;
@@ -257,7 +257,7 @@ async fn an_event_joins_the_nearest_call_of_its_parties() {
             service
                 .synthflow("/events/synthflow", &post_call(call_id, CALLER, NOW_MS + began))
                 .await;
-            let stored = service.events(&unrecorded_of("synthflow", call_id)).await;
+            let stored = service.events_with_id("synthflow", call_id).await;
             let found = service.store().call(stored[0].call.unwrap()).await.unwrap().unwrap();
             assert_eq!(found.at, at(NOW_MS + nearest), "{call_id}");
         }
@@ -275,7 +275,7 @@ async fn accepts_extreme_timestamps() {
             stored["call"]["start_timestamp"] = start.into();
             stored["event_timestamp"] = start.into();
             service.send_event(&stored).await;
-            assert_eq!(service.events(&unrecorded(call_id)).await.len(), 1);
+            assert_eq!(service.events_with_id("retell", call_id).await.len(), 1);
         }
         service.stop().await;
     })
@@ -300,27 +300,79 @@ async fn lists_events_with_very_deep_nesting() {
     .await;
 }
 
-/// Builds a record to read the events of a call that was not recorded.
-pub(super) fn unrecorded(call_id: &str) -> CallRecord {
-    unrecorded_of("retell", call_id)
+#[tokio::test]
+async fn every_reader_finds_the_same_call_of_an_event() {
+    for_each_store(async |test_store| {
+        let service = service(&test_store);
+        service.send_call(&call_from("+12137775678", None)).await;
+        service.send_call(&call_from("+12137779999", Some("other"))).await;
+        // The first event has no numbers; the second one finds the call by them.
+        let without_numbers = json!({ "event": "call_started", "call": { "call_id": "late" } });
+        service.send_event(&without_numbers).await;
+        let ended = json!({ "event": "call_ended", "call": {
+            "call_id": "late", "from_number": "+12137775678", "to_number": DIALLED } });
+        service.send_event(&ended).await;
+        service.send_event(&event("call_ended", "of no call")).await;
+        let calls = service.calls().await;
+        let call = calls.iter().find(|call| call.from == "+12137775678").unwrap();
+        let kinds = |events: &[EventRecord]| -> Vec<String> {
+            let mut kinds: Vec<_> = events.iter().map(|event| event.kind.clone()).collect();
+            kinds.sort();
+            kinds
+        };
+        assert_eq!(kinds(&service.events(call).await), ["call_ended", "call_started"]);
+        for event in service.events_with_id("retell", "late").await {
+            assert_eq!(event.call, Some(call.id), "{}", event.kind);
+        }
+        let (lone, _) = service.store().lone_events(Uuid::nil(), 10).await.unwrap();
+        let lone: Vec<_> = lone.iter().filter_map(|event| event.call_id.as_deref()).collect();
+        assert_eq!(lone, ["of no call"]);
+        let last = service.store().last_events(&calls).await.unwrap();
+        assert_eq!(last.keys().collect::<Vec<_>>(), [&call.id]);
+        service.stop().await;
+    })
+    .await;
 }
 
-fn unrecorded_of(source: &str, call_id: &str) -> CallRecord {
-    CallRecord {
-        id: Uuid::nil(),
-        dedup_key: String::new(),
-        at: at(NOW_MS),
-        source: source.to_owned(),
-        platform: String::new(),
-        channel: String::new(),
-        call_id: Some(call_id.to_owned()),
-        from: String::new(),
-        to: String::new(),
-        outcome: String::new(),
-        rule: None,
-        agent: None,
-        fingerprint: String::new(),
-        attempts: 1,
-        details: switchboard::records::Details::default(),
-    }
+#[tokio::test]
+async fn the_last_event_is_found_by_the_call_id_too() {
+    for_each_store(async |test_store| {
+        let service = service(&test_store);
+        service.send_event(&event("call_started", "call_1")).await;
+        service.send_call(&call("call_1")).await;
+        let calls = service.calls().await;
+        let last = service.store().last_events(&calls).await.unwrap();
+        assert_eq!(last, [(calls[0].id, "call_started".to_owned())].into());
+        service.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn parties_find_only_inbound_calls_of_the_channel_that_were_answered() {
+    const REJECTING: &str = "[[rule]]\nname = \"blocked\"\nfrom = \"+12135550100\"\nreject = \"spam\"\n\
+                             [[rule]]\nname = \"everyone\"\nagent = \"agent_a\"\n";
+    for_each_store(async |test_store| {
+        let service = service_at(&test_store, REJECTING, NOW_MS);
+        for from in ["+12135550100", "+12135550101", "+12135550102", "+12135550103"] {
+            service.send_call(&call_from(from, None)).await;
+        }
+        let ended = |from: &str, object: &str, direction: &str| {
+            let id = format!("{}_id", if object == "chat" { "chat" } else { "call" });
+            json!({ "event": format!("{object}_ended"), object: {
+                id: from, "from_number": from, "to_number": DIALLED, "direction": direction } })
+        };
+        for (from, object, direction, is_joined) in [
+            ("+12135550100", "call", "inbound", false),
+            ("+12135550101", "chat", "inbound", false),
+            ("+12135550102", "call", "outbound", false),
+            ("+12135550103", "call", "inbound", true),
+        ] {
+            service.send_event(&ended(from, object, direction)).await;
+            let stored = service.events_with_id("retell", from).await;
+            assert_eq!(stored[0].call.is_some(), is_joined, "{from} {object} {direction}");
+        }
+        service.stop().await;
+    })
+    .await;
 }

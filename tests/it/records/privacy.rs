@@ -188,7 +188,7 @@ async fn does_not_redact_other_digits() {
             body["call"]["agent_id"] = "agent_1234567890".into();
             body["call"]["note"] = "on 2026-05-28 at 10:30, 3 times".into();
             service.send_event(&body).await;
-            let [stored] = &service.events(&super::events::unrecorded(&call_id)).await[..] else {
+            let [stored] = &service.events_with_id("retell", &call_id).await[..] else {
                 panic!("one event")
             };
             for (column, value) in [

@@ -105,7 +105,7 @@ async fn repeated_deliveries_in_one_batch_are_one_row() {
         let attempts: Vec<_> = service.calls().await.iter().map(|call| call.attempts).collect();
         assert_eq!(attempts.iter().sum::<i64>(), 3, "{attempts:?}");
         assert_eq!(attempts.len(), 2);
-        let events = service.events(&super::events::unrecorded("call_1")).await;
+        let events = service.events_with_id("retell", "call_1").await;
         assert_eq!((events.len(), events[0].attempts), (1, 2));
     })
     .await;

@@ -155,7 +155,13 @@ impl Running {
 /// Runs a command to its end, like [`Command::output`], and kills it after the deadline.
 #[track_caller]
 pub(crate) fn output(command: &mut Command) -> Output {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    output_of(command.stdin(Stdio::null()))
+}
+
+/// The same for a command whose standard input is set.
+#[track_caller]
+pub(crate) fn output_of(command: &mut Command) -> Output {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut running = Running(child.expect("the program starts"));
     let stdout = read_all(running.0.stdout.take().expect("piped"));
     let stderr = read_all(running.0.stderr.take().expect("piped"));

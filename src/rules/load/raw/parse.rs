@@ -16,6 +16,7 @@ use super::{
 };
 use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, nearest};
 use crate::rules::load::chunks::{Chunk, key_defined_twice};
+use crate::rules::load::windows_path;
 use crate::rules::model::condition::Number;
 use crate::schema::TableSpec;
 
@@ -129,6 +130,24 @@ fn tables<T: TomlTable>(
     Some(Entry { toml: &mut toml, name, key: key.span(), value }.tables())
 }
 
+/// Returns the help for an invalid escape in a path with backslashes: `"C:\lists\vip.csv"`.
+fn help_for_escape(text: &str, at: usize) -> Option<String> {
+    let start = text[..at].rfind(['"', '\n']).filter(|start| text[*start..].starts_with('"'))?;
+    let inside = &text[start + 1..];
+    let inside = &inside[..inside.find(['"', '\n'])?];
+    if !inside.contains('\\') || inside.contains([' ', '\'', '{']) {
+        return None;
+    }
+    let line = text[..start].rsplit('\n').next().unwrap_or_default();
+    // The system has paths with slashes; any other text may be meant as it is.
+    match line.trim_start().starts_with("file") {
+        true => windows_path::help(inside),
+        false => {
+            Some(format!("a backslash is an escape here; for a literal one, write `'{inside}'`"))
+        }
+    }
+}
+
 type Item<'i> = toml::Spanned<DeValue<'i>>;
 
 /// Reader of one chunk of a file.
@@ -169,8 +188,9 @@ impl<'r> TomlReader<'r> {
                 break;
             }
             let is_duplicate = error.message() == "duplicate key";
-            let help =
-                is_duplicate.then(|| "a file defines it once, with all its entries".to_owned());
+            let twice = "a file defines it once, with all its entries";
+            let help = is_duplicate.then(|| twice.to_owned());
+            let help = help.or_else(|| help_for_escape(text, start));
             let message = format!("invalid TOML: {}", error.message());
             self.error("syntax", &span, message).maybe_help(help);
         }

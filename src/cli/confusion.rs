@@ -1,0 +1,48 @@
+//! Files that were confused with others: settings for rules, folders for files.
+
+use std::path::Path;
+
+use crate::diagnostics::Problem;
+use crate::file_kind::FileKind;
+use crate::regular_file::{self, SizeLimit};
+use crate::settings::Inputs;
+use crate::{rules, settings};
+
+/// Returns what a file is that was given as a rule table, and is none.
+pub(super) fn instead_of_rules(path: &Path) -> Option<Problem> {
+    // A larger file is no settings file.
+    let text = String::from_utf8(regular_file::read(path, SizeLimit::SETTINGS).ok()?).ok()?;
+    let kind = FileKind::of(path, &text, &rules::json_schema(), &settings::json_schema())?;
+    let shown = path.display();
+    let help = match kind {
+        FileKind::Rules => return None,
+        FileKind::Settings => format!("write `switchboard check --config {shown}`"),
+        FileKind::Variables | FileKind::Json | FileKind::Yaml => {
+            "a rule table is TOML; `switchboard init` writes one to start from".to_owned()
+        }
+    };
+    let message = format!("{shown} is {}, not a rule table", kind.as_str());
+    Some(Problem::new("wrong-file", message).help(help))
+}
+
+/// Returns advice, to append to a message, if a folder was given as the settings file.
+pub(super) fn settings_in(folder: &Path) -> Option<String> {
+    if !folder.is_dir() {
+        return None;
+    }
+    let file = folder.join("switchboard.toml");
+    Some(match file.is_file() {
+        true => format!("; write --config {}", file.display()),
+        false => "; a folder of rules is named by --rules".to_owned(),
+    })
+}
+
+/// Returns what names the rule table, and the folder from which its path starts.
+pub(super) fn where_rules_are(inputs: &Inputs) -> String {
+    match inputs.variable(&["rules", "path"]) {
+        Some(name) => {
+            format!("{name} names the rule table, relative to the working directory")
+        }
+        None => "`[rules] path` names the rule table, relative to the settings file".to_owned(),
+    }
+}

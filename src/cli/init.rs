@@ -1,0 +1,122 @@
+//! `switchboard init`: writes a rule table with tests and settings, from which an operator starts.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+
+use super::Exit;
+use super::output::{is_quiet, print_note};
+use crate::dialect;
+
+/// Write a rule table with tests, settings, and an example of the file with the secrets, to start from.
+/// No file is overwritten.
+///
+/// Exit status: 0 written; 1 one of the files exists, and nothing is written; 2 the files cannot be
+/// written.
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// Folder to write to, which is created if there is none
+    #[arg(value_name = "DIR", default_value = ".")]
+    folder: PathBuf,
+    /// Platform whose calls are answered
+    #[arg(long, default_value = "retell", value_parser = PossibleValuesParser::new(
+        SETTINGS.map(|(platform, _, _)| platform)
+    ))]
+    platform: String,
+}
+
+const RULES: &str = include_str!("../../config/init/rules.toml");
+const GITIGNORE: &str = include_str!("../../config/init/gitignore");
+
+/// Settings and secrets of each platform.
+const SETTINGS: [(&str, &str, &str); dialect::ALL.len()] = [
+    (
+        "retell",
+        include_str!("../../config/init/retell.toml"),
+        include_str!("../../config/init/retell.env"),
+    ),
+    (
+        "synthflow",
+        include_str!("../../config/init/synthflow.toml"),
+        include_str!("../../config/init/synthflow.env"),
+    ),
+];
+
+impl Init {
+    pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        let settings = SETTINGS.iter().find(|(platform, _, _)| *platform == self.platform);
+        let (_, settings, secrets) = settings.context("unknown platform")?;
+        let files = [
+            ("rules.toml", RULES),
+            ("switchboard.toml", settings),
+            (".env.example", secrets),
+            (".gitignore", GITIGNORE),
+        ];
+        let is_taken = |name: &&str| self.folder.join(name).symlink_metadata().is_ok();
+        let taken: Vec<_> = files.iter().map(|(name, _)| *name).filter(is_taken).collect();
+        if !taken.is_empty() {
+            writeln!(
+                std::io::stderr(),
+                "nothing was written: {} already has {}; name another folder, such as `switchboard \
+                 init my-calls`",
+                shown(&self.folder),
+                taken.join(", ")
+            )?;
+            return Ok(Exit::Failure);
+        }
+        std::fs::create_dir_all(&self.folder)
+            .with_context(|| format!("cannot create {}", self.folder.display()))?;
+        for (name, text) in files {
+            write_new(&self.folder.join(name), text)?;
+        }
+        if !is_quiet() {
+            print_note(self.next_steps(&files.map(|(name, _)| name).join(", ")))?;
+        }
+        Ok(Exit::Success)
+    }
+
+    /// Returns the commands to run next.
+    fn next_steps(&self, written: &str) -> String {
+        let mut text = format!("wrote {written} to {}. Next:\n", shown(&self.folder));
+        if self.folder != Path::new(".") {
+            text += &format!("\n  cd {}", quote(&self.folder));
+        }
+        let commands = [
+            ("switchboard check --strict", "check the rules and run their tests"),
+            ("switchboard serve --dev", "serve, without keys; saved rules are loaded at once"),
+            ("switchboard send", "in another terminal: a call, as the platform would send it"),
+        ];
+        for (command, purpose) in commands {
+            text += &format!("\n  {command:<28}# {purpose}");
+        }
+        text + "\n\nThen put the ids of your agents into rules.toml, and your key where .env.example says."
+    }
+}
+
+fn shown(folder: &Path) -> String {
+    match folder == Path::new(".") {
+        true => "this folder".to_owned(),
+        false => folder.display().to_string(),
+    }
+}
+
+/// Quotes a path for a shell if it needs to be.
+fn quote(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    match text.chars().all(is_plain) && !text.starts_with('-') {
+        true => text,
+        false => format!("-- '{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+/// Writes a file that does not exist yet.
+fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
+    let written = OpenOptions::new().write(true).create_new(true).open(path);
+    let written = written.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,52 @@
+//! `switchboard rules diff`: the differences between two tables, file by file.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use clap::Args;
+use similar::TextDiff;
+
+use super::{TableFiles, shown};
+use crate::cli::records::OpenStore;
+use crate::cli::{ConfigFile, Exit};
+
+/// Print a unified diff of each file that differs.
+///
+/// Exit status: 0 the tables are equal; 1 they differ; 2 there is no such table.
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Beginning of a fingerprint; `HEAD` or `live` for the files at `[rules] path`
+    before: String,
+    /// The same, for the table to compare with
+    #[arg(default_value = "live")]
+    after: String,
+}
+
+impl Diff {
+    pub(super) async fn run(&self) -> anyhow::Result<Exit> {
+        let opened = OpenStore::open(&self.config).await?;
+        let before = TableFiles::find(&self.before, &opened).await?;
+        let after = TableFiles::find(&self.after, &opened).await?;
+        let (old, new) = (before.by_path(), after.by_path());
+        let paths: BTreeSet<_> = old.keys().chain(new.keys()).copied().collect();
+        let mut stdout = std::io::stdout().lock();
+        let mut differ = false;
+        for path in paths {
+            let (left, right) = (old.get(path).copied(), new.get(path).copied());
+            if left == right {
+                continue;
+            }
+            differ = true;
+            let name = |table: &TableFiles, text: Option<&str>| match text {
+                Some(_) => format!("{}/{}", table.name, shown(path)),
+                None => "/dev/null".to_owned(),
+            };
+            let (from, to) = (name(&before, left), name(&after, right));
+            let texts = TextDiff::from_lines(left.unwrap_or_default(), right.unwrap_or_default());
+            write!(stdout, "{}", texts.unified_diff().context_radius(3).header(&from, &to))?;
+        }
+        Ok(if differ { Exit::Failure } else { Exit::Success })
+    }
+}

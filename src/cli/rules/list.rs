@@ -1,0 +1,88 @@
+//! `switchboard rules list`: the tables, their use and their files.
+
+use std::io::Write;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::short;
+use crate::cli::records::table::{Column, Fit, format};
+use crate::cli::records::{OpenStore, sanitize, terminal_width};
+use crate::cli::{ConfigFile, Exit};
+use crate::records::StoredTable;
+
+/// One line for each table: when it became live last, its first and last recorded call, the number of
+/// recorded calls that it decided, and its files.
+///
+/// Exit status: 0 listed; 2 the records cannot be read.
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Print JSON, one object per line
+    #[arg(long)]
+    json: bool,
+}
+
+impl ListArgs {
+    pub(super) async fn run(&self) -> anyhow::Result<Exit> {
+        let opened = OpenStore::open(&self.config).await?;
+        let tables = opened.store.rule_tables().await?;
+        let mut stdout = std::io::stdout().lock();
+        if self.json {
+            for table in &tables {
+                writeln!(stdout, "{}", to_json(table))?;
+            }
+            return Ok(Exit::Success);
+        }
+        if tables.is_empty() {
+            writeln!(stdout, "no rule tables")?;
+            return Ok(Exit::Success);
+        }
+        let columns = [
+            Column { title: "TABLE", fit: Fit::Whole },
+            Column { title: "LIVE SINCE", fit: Fit::Optional(1) },
+            Column { title: "FIRST CALL", fit: Fit::Optional(0) },
+            Column { title: "LAST CALL", fit: Fit::Whole },
+            Column { title: "CALLS", fit: Fit::Whole },
+            Column { title: "FILES", fit: Fit::Truncated(2) },
+        ];
+        let rows: Vec<_> = tables.iter().map(row).collect();
+        write!(stdout, "{}", format(&columns, &rows, terminal_width()))?;
+        Ok(Exit::Success)
+    }
+}
+
+fn row(table: &StoredTable) -> Vec<String> {
+    let time = |at: Option<Timestamp>| {
+        at.map_or_else(|| "-".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
+    };
+    let files = files(table).map_or_else(|| "not stored".to_owned(), |files| files.join(", "));
+    vec![
+        short(&table.fingerprint).to_owned(),
+        time(table.snapshot.as_ref().map(|snapshot| snapshot.at)),
+        time(table.used.map(|(first, _)| first)),
+        time(table.used.map(|(_, last)| last)),
+        table.calls.to_string(),
+        sanitize(&files),
+    ]
+}
+
+/// Returns the names of the files.
+fn files(table: &StoredTable) -> Option<Vec<String>> {
+    let paths = table.snapshot.as_ref()?.files.paths();
+    let names = paths.filter_map(|path| path.file_name());
+    Some(names.map(|name| name.to_string_lossy().into_owned()).collect())
+}
+
+fn to_json(table: &StoredTable) -> serde_json::Value {
+    json!({
+        "fingerprint": table.fingerprint,
+        "live_since": table.snapshot.as_ref().map(|snapshot| snapshot.at.to_string()),
+        "first_call": table.used.map(|(first, _)| first.to_string()),
+        "last_call": table.used.map(|(_, last)| last.to_string()),
+        "calls": table.calls,
+        "files": files(table),
+    })
+}

@@ -1,0 +1,102 @@
+//! The names by which records can be filtered: a mistyped one is an error, not zero calls.
+
+use sqlx::{AssertSqlSafe, Row};
+
+use super::{Filter, InvalidFilter, Store, StoreError};
+use crate::diagnostics::nearest;
+use crate::rules::RuleSet;
+use crate::source::Source;
+
+/// Names in the settings and in the rule table; recorded calls may have others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownNames {
+    rules: Vec<String>,
+    agents: Vec<String>,
+    sources: Vec<String>,
+}
+
+/// Error of a check of names.
+#[derive(Debug, thiserror::Error)]
+pub enum NameError {
+    /// A name of the filter is unknown.
+    #[error(transparent)]
+    Unknown(#[from] InvalidFilter),
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl KnownNames {
+    /// Collects the names; without a table, rules and agents have those of recorded calls only.
+    pub fn new<'s>(
+        table: Option<&RuleSet>,
+        sources: impl IntoIterator<Item = &'s Source>,
+    ) -> KnownNames {
+        let mut known = KnownNames::default();
+        if let Some(table) = table {
+            known.rules = table.rules.iter().map(|rule| rule.name.to_string()).collect();
+            known.agents = table.agents.iter().map(|agent| agent.name.to_string()).collect();
+        }
+        known.sources = sources.into_iter().map(|source| source.name.to_string()).collect();
+        known
+    }
+}
+
+impl Store {
+    /// Returns whether the names of a filter are names of recorded calls, so that no others are
+    /// needed to check them.
+    ///
+    /// # Errors
+    /// Fails when the database returns an error.
+    pub async fn has_names(&self, filter: &Filter) -> Result<bool, StoreError> {
+        for (column, name) in
+            [("rule", &filter.rule), ("agent", &filter.agent), ("source", &filter.source)]
+        {
+            if let Some(name) = name
+                && !self.has_name(column, name).await?
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Checks that the names of a filter exist: in the settings, in the table, or in a record.
+    ///
+    /// # Errors
+    /// Fails with the nearest name if one does not exist, or when the database returns an error.
+    pub async fn check_names(&self, filter: &Filter, known: &KnownNames) -> Result<(), NameError> {
+        for (name, column, wanted, known) in [
+            ("rule", "rule", &filter.rule, &known.rules),
+            ("agent", "agent", &filter.agent, &known.agents),
+            ("source", "source", &filter.source, &known.sources),
+        ] {
+            let Some(wanted) = wanted else { continue };
+            if known.contains(wanted) || self.has_name(column, wanted).await? {
+                continue;
+            }
+            let recorded = self.names(column).await?;
+            let names = known.iter().chain(&recorded).map(String::as_str);
+            let help = nearest(wanted, names).map(|near| format!("; did you mean `{near}`?"));
+            let help = help.unwrap_or_default();
+            let reason = format!(
+                "no {name} `{wanted}` in the settings, the rules or the recorded calls{help}"
+            );
+            return Err(InvalidFilter { name, reason }.into());
+        }
+        Ok(())
+    }
+
+    async fn has_name(&self, column: &str, name: &str) -> Result<bool, StoreError> {
+        let statement = format!("SELECT id FROM calls WHERE {column} = $1 LIMIT 1");
+        let query = sqlx::query(AssertSqlSafe(statement)).bind(name.to_owned());
+        Ok(query.fetch_optional(&self.pool).await?.is_some())
+    }
+
+    async fn names(&self, column: &str) -> Result<Vec<String>, StoreError> {
+        let statement =
+            format!("SELECT DISTINCT {column} FROM calls WHERE {column} IS NOT NULL ORDER BY 1");
+        let rows = sqlx::query(AssertSqlSafe(statement)).fetch_all(&self.pool).await?;
+        Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+    }
+}

@@ -1,0 +1,67 @@
+//! The rule tables that have answered calls.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sqlx::Row;
+
+use super::query::{json, time};
+use super::{RuleSnapshot, Store, StoreError};
+
+/// A rule table that became live, or that decided calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredTable {
+    /// Fingerprint.
+    pub fingerprint: String,
+    /// Its files, and the last time at which it became live; `None` if they were not stored.
+    pub snapshot: Option<RuleSnapshot>,
+    /// Times of its first and its last recorded call.
+    pub used: Option<(Timestamp, Timestamp)>,
+    /// Number of recorded calls that it decided.
+    pub calls: u64,
+}
+
+impl StoredTable {
+    /// Returns the last time at which the table is known to have been live.
+    pub fn last_seen(&self) -> Option<Timestamp> {
+        let became_live = self.snapshot.as_ref().map(|snapshot| snapshot.at);
+        became_live.max(self.used.map(|(_, last)| last))
+    }
+}
+
+impl Store {
+    /// Returns all rule tables, those that were live last first.
+    ///
+    /// # Errors
+    /// Fails when the database returns an error.
+    pub async fn rule_tables(&self) -> Result<Vec<StoredTable>, StoreError> {
+        let mut tables: BTreeMap<String, StoredTable> = BTreeMap::new();
+        let rows = sqlx::query("SELECT at_ms, files, fingerprint FROM rule_snapshots");
+        for row in rows.fetch_all(&self.pool).await? {
+            let fingerprint: String = row.try_get(2)?;
+            let (at, files) = (time(&row, 0)?, json(&row, 1)?);
+            let snapshot = RuleSnapshot { fingerprint: fingerprint.clone(), at, files };
+            let snapshot = Some(snapshot);
+            let table =
+                StoredTable { fingerprint: fingerprint.clone(), snapshot, used: None, calls: 0 };
+            tables.insert(fingerprint, table);
+        }
+        let used = "SELECT MIN(at_ms), MAX(at_ms), COUNT(*), fingerprint FROM calls \
+                    GROUP BY fingerprint";
+        for row in sqlx::query(used).fetch_all(&self.pool).await? {
+            let fingerprint: String = row.try_get(3)?;
+            let calls: i64 = row.try_get(2)?;
+            let table = tables.entry(fingerprint.clone()).or_insert_with(|| StoredTable {
+                fingerprint,
+                snapshot: None,
+                used: None,
+                calls: 0,
+            });
+            table.used = Some((time(&row, 0)?, time(&row, 1)?));
+            table.calls = calls.unsigned_abs();
+        }
+        let mut tables: Vec<_> = tables.into_values().collect();
+        tables.sort_by_key(|table| std::cmp::Reverse(table.last_seen()));
+        Ok(tables)
+    }
+}

@@ -1,0 +1,62 @@
+//! Environment variables whose names are almost those of settings.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::Inputs;
+use super::keys::variable_of;
+use crate::diagnostics::Report;
+
+/// Beginning of the names of settings.
+const PREFIX: &str = "SWITCHBOARD__";
+/// Beginning of names that miss an underscore.
+const SHORT_PREFIX: &str = "SWITCHBOARD_";
+
+/// Returns the variables that can set a key, and reports the names that cannot be what was meant.
+pub(super) fn usable(inputs: &Inputs, report: &mut Report) -> HashMap<String, String> {
+    let mut usable = inputs.environment.clone();
+    let mut names: Vec<_> = inputs.environment.keys().collect();
+    names.sort();
+    let mut by_key: BTreeMap<String, &str> = BTreeMap::new();
+    for name in names {
+        let key = name.to_uppercase();
+        if !key.starts_with(PREFIX) {
+            warn_if_almost(name, &key, report);
+            continue;
+        }
+        // `config` would parse it as the index of a list. A shell cannot set such a name, but other
+        // programs can.
+        if key.contains(['[', ']']) {
+            report.error("unknown-key", None, format!("unknown key (from {name})"));
+            usable.remove(name);
+            continue;
+        }
+        if let Some(meant) = variable_of(&key).filter(|meant| *meant != key) {
+            let message = format!("{name} names no setting");
+            report.error("unknown-key", None, message).help(format!("write {meant}"));
+            usable.remove(name);
+            continue;
+        }
+        // Which one would win is a matter of chance.
+        if let Some(other) = by_key.insert(key, name) {
+            let message = format!("the variables {other} and {name} set the same key");
+            report
+                .error("ambiguous-variable", None, message)
+                .help(format!("remove one of them: unset {name}"));
+            usable.remove(name);
+        }
+    }
+    usable
+}
+
+/// Warns of a variable that would set a key if it had all underscores. Kubernetes sets others that begin
+/// with `SWITCHBOARD_`.
+fn warn_if_almost(name: &str, key: &str, report: &mut Report) {
+    let help = if key == "SWITCHBOARD_CONFIG" {
+        "name the settings file on the command line: --config FILE".to_owned()
+    } else if let (true, Some(meant)) = (key.starts_with(SHORT_PREFIX), variable_of(key)) {
+        format!("write {meant}, with two underscores between the names")
+    } else {
+        return;
+    };
+    report.warning("ignored-variable", None, format!("{name} sets nothing")).help(help);
+}
