@@ -28,6 +28,26 @@ test *filter:
 bench *arguments:
     cargo bench -- {{arguments}}
 
+# Compare verdicts on signatures with Retell's library and a reference of Synthflow's scheme
+differential count="100000" seed="1":
+    cargo build --quiet --locked --example verify
+    npm --prefix tests/differential ci --silent
+    node tests/differential/retell.mjs {{count}} {{seed}}
+    python3 tests/differential/synthflow.py {{count}} {{seed}}
+
+# Fuzz a target, or all in turn, for some seconds each: `just fuzz rules 600`
+fuzz target="all" seconds="60":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    targets={{target}}
+    [ "$targets" != all ] || targets=$(cargo +nightly fuzz list)
+    for target in $targets; do
+        mkdir -p "fuzz/corpus/$target"
+        # What is new goes to the first directory; the seeds are only read.
+        cargo +nightly fuzz run "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
+            -max_total_time={{seconds}} -timeout=10 -rss_limit_mb=2048 -max_len=16384
+    done
+
 # Serve config/ on loopback with the development key
 dev:
     cargo run --release -- serve --dev

@@ -184,11 +184,24 @@ fn unescape(raw: &str) -> Option<Cow<'static, str>> {
         }
 
         fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
-            Ok(String::from_utf8_lossy(bytes).into_owned())
+            Ok(without_half_pairs(bytes))
         }
     }
     let mut reader = serde_json::Deserializer::from_str(raw);
     reader.deserialize_bytes(Lossy).ok().map(Cow::Owned)
+}
+
+/// Replaces each half of a surrogate pair by one U+FFFD, as JavaScript does before it computes a signature.
+/// The parser encodes a half in three bytes, `ED A0 80` to `ED BF BF`, none of which is UTF-8 there.
+fn without_half_pairs(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if chunk.invalid().starts_with(b"\xed") {
+            text.push('\u{fffd}');
+        }
+    }
+    text
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for JsonObject<'a> {
@@ -231,11 +244,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonKey<'a> {
             fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
                 // Nearly all keys are plain; checking for that is cheaper than decoding leniently.
                 let plain = std::str::from_utf8(bytes).map(Cow::Borrowed);
-                Ok(JsonKey(plain.unwrap_or_else(|_| String::from_utf8_lossy(bytes))))
+                Ok(JsonKey(plain.unwrap_or_else(|_| Cow::Owned(without_half_pairs(bytes)))))
             }
 
             fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-                Ok(JsonKey(Cow::Owned(String::from_utf8_lossy(bytes).into_owned())))
+                Ok(JsonKey(Cow::Owned(without_half_pairs(bytes))))
             }
         }
         // As bytes: half a surrogate pair in one key must not hide the other keys.
@@ -316,7 +329,9 @@ mod tests {
     fn decodes_escapes_and_replaces_half_surrogates() {
         check(r#"{"k":"Zo\u00eb \ud83d\ude00"}"#, Some("Zoë 😀"));
         check(r#"{"\u006b":"v"}"#, Some("v"));
-        check(r#"{"k":"a\ud800b"}"#, Some("a\u{fffd}\u{fffd}\u{fffd}b"));
+        check(r#"{"k":"a\ud800b"}"#, Some("a\u{fffd}b"));
+        check(r#"{"k":"\udfff\ud800\ud800"}"#, Some("\u{fffd}\u{fffd}\u{fffd}"));
+        check(r#"{"\ud800":"v","k":"\ud7ff\ue000"}"#, Some("\u{d7ff}\u{e000}"));
     }
 
     #[test]

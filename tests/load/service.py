@@ -114,8 +114,16 @@ class Server:
         return int(head.split()[1]) if head else 0, body
 
     def rss_mb(self) -> float:
+        """Resident memory."""
+        return self.memory_mb("VmRSS:")
+
+    def peak_mb(self) -> float:
+        """The largest resident memory since the start."""
+        return self.memory_mb("VmHWM:")
+
+    def memory_mb(self, name: str) -> float:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+        return int(status.split(name)[1].split()[0]) / 1024
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
