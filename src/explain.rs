@@ -249,15 +249,14 @@ impl Explained<'_> {
             let headers = headers.filter(|(at, (name, _))| !overwritten(*at, name));
             line("sip", &inline_table(headers.map(|(_, (name, value))| (&**name, quote(value)))));
         }
-        for lookup in &self.lookups {
-            if lookup.answer.state != LookupState::Found {
-                continue;
-            }
-            let value = to_toml(&without_nulls(&lookup.answer.value));
-            match lookup.name.as_str() {
-                HISTORY => line("history", &value),
-                name => line("lookup", &format!("{{ {} = {value} }}", toml_key(name))),
-            }
+        let found = |lookup: &&ExplainedLookup| lookup.answer.state == LookupState::Found;
+        let (history, others): (Vec<_>, Vec<_>) =
+            self.lookups.iter().filter(found).partition(|lookup| lookup.name == HISTORY);
+        let value = |lookup: &ExplainedLookup| to_toml(&without_nulls(&lookup.answer.value));
+        history.iter().for_each(|lookup| line("history", &value(lookup)));
+        if !others.is_empty() {
+            let answers = others.iter().map(|lookup| (lookup.name.as_str(), value(lookup)));
+            line("lookup", &inline_table(answers));
         }
         line("expect", &self.expectation());
         test
@@ -379,8 +378,10 @@ fn without_nulls(value: &Value) -> Value {
             let kept = object.iter().filter(|(_, value)| !value.is_null());
             kept.map(|(name, value)| (name.clone(), without_nulls(value))).collect()
         }
+        // An empty text is unknown as well, and the other items keep their places.
         Value::Array(items) => {
-            items.iter().filter(|item| !item.is_null()).map(without_nulls).collect()
+            let item = |item: &Value| if item.is_null() { "".into() } else { without_nulls(item) };
+            items.iter().map(item).collect()
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }

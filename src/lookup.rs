@@ -30,7 +30,7 @@ use crate::rules::{HISTORY, Lookup, LookupBackend, RuleSet};
 use crate::telemetry::LookupCounters;
 pub use history::HistorySource;
 
-use breaker::{Breaker, BreakerState};
+use breaker::Breaker;
 use http::{HttpClient, HttpRequest};
 use sql::SqlPool;
 
@@ -99,7 +99,9 @@ pub struct LookupRound<'r> {
 enum Outcome {
     Found(Value),
     Empty,
-    /// The system is broken or misused, which counts for the breaker.
+    /// The system refuses this question, and may answer others.
+    Refused(Arc<str>),
+    /// The system is broken, which counts for the breaker.
     Failed(Arc<str>),
 }
 
@@ -219,7 +221,7 @@ impl LookupService {
     /// Returns the names of the look-ups that are suspended because they failed.
     pub fn suspended(&self) -> Vec<Box<str>> {
         let askers = self.askers.read().unwrap_or_else(PoisonError::into_inner);
-        let open = askers.iter().filter(|asker| asker.breaker.state() == BreakerState::Open);
+        let open = askers.iter().filter(|asker| asker.breaker.refuses(Instant::now()));
         open.map(|asker| asker.lookup.name.clone()).collect()
     }
 
@@ -332,19 +334,27 @@ impl Asker {
 
     /// Asks the system. The error is an answer that is not kept.
     async fn ask(&self, question: Question) -> Result<LookupAnswer, LookupAnswer> {
-        let Some(permission) = self.breaker.permission(Instant::now()) else {
+        if self.breaker.refuses(Instant::now()) {
             return Err(LookupAnswer::unknown(LookupState::Suspended));
-        };
-        let started = Instant::now();
+        }
         let Ok(Ok(_permit)) = timeout(self.lookup.timeout, self.permits.acquire()).await else {
             let problem = Some("too many questions at the same time".into());
             return Err(LookupAnswer { problem, ..LookupAnswer::unknown(LookupState::Late) });
         };
-        let left = self.lookup.timeout.saturating_sub(started.elapsed());
-        let outcome = timeout(left, self.ask_system(question)).await;
+        // After the wait: the breaker may have opened meanwhile. The question has the whole timeout, although
+        // its call may give up earlier, so that only the system's own slowness counts for the breaker.
+        let Some(permission) = self.breaker.permission(Instant::now()) else {
+            return Err(LookupAnswer::unknown(LookupState::Suspended));
+        };
+        let outcome = timeout(self.lookup.timeout, self.ask_system(question)).await;
         let (answer, failed) = match outcome {
             Ok(Outcome::Found(value)) => (LookupAnswer::found(value), false),
             Ok(Outcome::Empty) => (LookupAnswer::unknown(LookupState::Empty), false),
+            Ok(Outcome::Refused(problem)) => {
+                permission.succeeded();
+                let unknown = LookupAnswer::unknown(LookupState::Failed);
+                return Err(LookupAnswer { problem: Some(problem), ..unknown });
+            }
             Ok(Outcome::Failed(problem)) => {
                 let unknown = LookupAnswer::unknown(LookupState::Failed);
                 (LookupAnswer { problem: Some(problem), ..unknown }, true)

@@ -6,15 +6,6 @@ use tokio::time::Instant;
 
 use crate::rules::BreakerPolicy;
 
-/// State of a breaker, for metrics and readiness.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BreakerState {
-    /// Requests are sent.
-    Closed,
-    /// No request is sent, or only the probe.
-    Open,
-}
-
 /// A circuit breaker.
 pub(super) struct Breaker {
     policy: BreakerPolicy,
@@ -61,11 +52,12 @@ impl Breaker {
         Some(Permission { breaker: self, is_probe, reported: false })
     }
 
-    /// Returns the state.
-    pub(super) fn state(&self) -> BreakerState {
+    /// Returns whether no request is sent now: the breaker is open, or a probe is in flight.
+    pub(super) fn refuses(&self, now: Instant) -> bool {
         match *self.phase() {
-            Phase::Closed { .. } => BreakerState::Closed,
-            Phase::Open { .. } | Phase::Probing => BreakerState::Open,
+            Phase::Closed { .. } => false,
+            Phase::Open { until } => now < until,
+            Phase::Probing => true,
         }
     }
 
@@ -144,7 +136,7 @@ mod tests {
         assert!(!fail(&breaker, now) && !fail(&breaker, now));
         assert!(!breaker.permission(now).expect("closed").succeeded());
         assert!(!fail(&breaker, now) && !fail(&breaker, now) && fail(&breaker, now));
-        assert_eq!(breaker.state(), BreakerState::Open);
+        assert!(breaker.refuses(now));
         assert!(breaker.permission(now + Duration::from_secs(9)).is_none());
 
         let later = now + POLICY.pause;
@@ -155,7 +147,7 @@ mod tests {
 
         let probe = breaker.permission(later + POLICY.pause).expect("the next probe");
         assert!(probe.succeeded());
-        assert_eq!(breaker.state(), BreakerState::Closed);
+        assert!(!breaker.refuses(now));
     }
 
     #[test]
@@ -174,6 +166,6 @@ mod tests {
         let slow = breaker.permission(now).expect("closed");
         open(&breaker, now);
         assert!(!slow.succeeded());
-        assert_eq!(breaker.state(), BreakerState::Open);
+        assert!(breaker.refuses(now));
     }
 }

@@ -20,6 +20,8 @@ use crate::rules::{BodyNode, HttpLookup, HttpMethod, Lookup, RequestPart, Reques
 
 /// Statuses with which services say that they do not know a caller.
 const UNKNOWN_CALLER: [u16; 3] = [204, 404, 410];
+/// Statuses below 500 that do not depend on the question: no access, a timeout, too many requests.
+const BROKEN: [u16; 4] = [401, 403, 408, 429];
 /// Redirects within the same host that are followed.
 const MAX_REDIRECTS: usize = 3;
 /// Characters that are escaped in paths and queries: all but the unreserved ones of RFC 3986.
@@ -156,6 +158,9 @@ impl HttpClient {
         match response.status().as_u16() {
             status if UNKNOWN_CALLER.contains(&status) => Outcome::Empty,
             200..300 => read_answer(response, lookup.max_bytes, http).await,
+            status if !BROKEN.contains(&status) && (400..500).contains(&status) => {
+                Outcome::Refused(format!("status {status}").into())
+            }
             status => Outcome::failed(&format!("status {status}")),
         }
     }

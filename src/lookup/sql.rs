@@ -65,6 +65,8 @@ impl SqlPool {
         match row {
             Ok(Some(row)) => Outcome::Found(row),
             Ok(None) => Outcome::Empty,
+            // A value that the query cannot use, such as a text where it needs a number.
+            Err(error) if has_bad_value(&error) => Outcome::Refused(describe(&error).into()),
             Err(error) => Outcome::failed(&describe(&error)),
         }
     }
@@ -132,6 +134,12 @@ pub(crate) fn to_json(row: &SqliteRow) -> Result<Value, sqlx::Error> {
         object.insert(column.name().to_owned(), value);
     }
     Ok(Value::Object(object))
+}
+
+/// Returns whether a database error is about a value (SQLSTATE class 22, "data exception").
+fn has_bad_value(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code.len() == 5 && code.starts_with("22"))
 }
 
 /// Returns what went wrong, without values of the call. A message of the database names what is wrong

@@ -244,8 +244,10 @@ async fn a_call_is_decided_before_the_deadline_of_its_reply() {
     assert_eq!(reply(&app, "+12137771234").await, ("agent_1".into(), "there".into()));
     let metrics = app.metrics().await;
     assert!(metrics.contains(r#"switchboard_lookups_total{lookup="crm",state="late"} 1"#));
+    let fallbacks = metrics.lines().filter(|line| line.starts_with("switchboard_fallbacks_total{"));
+    let fallbacks: Vec<_> = fallbacks.collect();
     assert!(
-        !metrics.contains(r#"outcome="fallback""#) || !metrics.contains("deadline\"} 1"),
+        !fallbacks.is_empty() && fallbacks.iter().all(|line| line.ends_with(" 0")),
         "{metrics}"
     );
 }
@@ -376,4 +378,35 @@ async fn a_broken_database_costs_its_values_and_nothing_else() {
         let counted = r#"switchboard_lookups_total{lookup="crm",state="failed"} 1"#;
         assert!(metrics.contains(counted), "{problem}: {metrics}");
     }
+}
+
+/// A caller whose number the system cannot read must not take the look-up from the others.
+#[tokio::test]
+async fn a_question_that_the_system_refuses_does_not_suspend_it() {
+    let crm = StandIn::start(Manner::Bytes(response(422, "{}"))).await;
+    let lookup = http(&crm, "breaker_failures = 2");
+    let app = app(&settings_with_longest_deadline(), &greeting(&lookup));
+    for call in 0..5 {
+        assert_eq!(reply(&app, &format!("+121377712{call:02}")).await.1, "there");
+    }
+    assert_eq!(crm.requests().await.len(), 5);
+    let metrics = app.metrics().await;
+    assert!(
+        metrics.contains(r#"switchboard_lookups_total{lookup="crm",state="failed"} 5"#),
+        "{metrics}"
+    );
+}
+
+/// `/c/` would be the list of all customers.
+#[tokio::test]
+async fn an_empty_value_is_unknown() {
+    let crm = StandIn::json(json!({ "name": "Ann" })).await;
+    let url = crm.url("/c/${sip.x-customer}");
+    let table = greeting(&format!("url = \"{url}\"\nallow_private = true\ntimeout_ms = 8000"));
+    let app = app(&settings_with_longest_deadline(), &table);
+    let body = r#"{"event":"call_inbound","call_inbound":{"from_number":"+12137771234",
+        "to_number":"+12137770000","custom_sip_headers":{"x-customer":""}}}"#;
+    let answer = app.retell(body).await.json();
+    assert_eq!(answer["call_inbound"]["dynamic_variables"]["name"], "there", "{answer}");
+    assert_eq!(crm.requests().await, [] as [String; 0]);
 }

@@ -262,7 +262,7 @@ fn the_row_of_a_client_names_its_dates() {
         "dates = \"!${clients.holidays}\"\nreject = true",
     ]);
     check(&table, CALLER, "+16175550101", "2026-12-25T15:00:00Z", "a", "");
-    let reason = "christmas (in the row of +16175550101), today is 2026-11-20";
+    let reason = "today is 2026-11-20, which is not in christmas (in the row of +16175550101)";
     check(&table, CALLER, "+16175550101", NOON, "b", reason);
     let none = "dates ${clients.holidays}: the row of +16175550102 names none";
     check(&table, CALLER, "+16175550102", "2026-12-25T15:00:00Z", "everyone", none);

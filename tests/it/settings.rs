@@ -300,6 +300,7 @@ fn the_default_file_lists_exactly_the_effective_defaults() {
         ("records.numbers", numbers(&records).to_owned()),
         ("records.retain_days", (records.retain.as_secs() / 86_400).to_string()),
         ("records.stamp", records.stamp.to_string()),
+        ("records.lookups", records.lookups.to_string()),
         ("records.url", location(&records)),
         ("records.wait", if records.wait == Wait::No { "no" } else { "commit" }.to_owned()),
         ("rules.isolate", rules.isolate.to_string()),

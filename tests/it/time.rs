@@ -151,7 +151,7 @@ fn explain_names_the_zone_of_dates() {
     let western = two_zones("zone = \"America/Los_Angeles\"");
     let facts = Facts::at("2026-12-25T05:30:00Z".parse().unwrap());
     let explained = explain(&western, &call(), &facts, Listed::All).unwrap().to_string();
-    let expected = "dates xmas: today of xmas is 2026-12-24 in America/Los_Angeles";
+    let expected = "dates xmas: today is 2026-12-24 in America/Los_Angeles";
     assert!(explained.contains(expected), "{explained}");
 }
 

@@ -147,13 +147,15 @@ impl RequestValue {
     /// Returns the value for a call, if it is known.
     pub fn of<'c>(&self, call: &'c Call<'_>) -> Option<Cow<'c, str>> {
         let party = |party: &'c Party| (*party != Party::Withheld).then(|| party.unmasked());
-        match self {
+        let value = match self {
             RequestValue::From => party(call.from()),
             RequestValue::To => party(call.to()),
             RequestValue::CallId => call.call_id().map(Cow::Borrowed),
             RequestValue::Channel => Some(Cow::Borrowed(call.channel().as_str())),
             RequestValue::Source => Some(Cow::Borrowed(call.source())),
             RequestValue::Sip(header) => call.sip_header(header).map(Cow::Borrowed),
-        }
+        };
+        // Without it, `/customers/${sip.x-id}` would be the list of all customers.
+        value.filter(|value| !value.is_empty())
     }
 }
