@@ -307,7 +307,7 @@ mod tests {
         let parsed =
             object(body.as_bytes()).expect("an object").parsed_object("k").expect("an object");
         let expected = serde_json::json!({
-            "a": [1, { "b": null }], "half": "a\u{fffd}\u{fffd}\u{fffd}", "big": "1e999",
+            "a": [1, { "b": null }], "half": "a\u{fffd}", "big": "1e999",
         });
         assert_eq!(Value::Object(parsed), expected);
         for odd in ["null", "[]", "7", r#""{}""#] {

@@ -318,7 +318,7 @@ fn half_a_surrogate_pair_hides_no_other_field() {
     let body = r#"{"event":"call_analyzed","call":{"call_id":"c","metadata":{"half":"\ud83d","desk":1},
         "call_analysis":{"call_summary":"fine \ud83d","call_successful":true}}}"#;
     let event = parse_columns(dialect::by_name("retell").unwrap(), body.as_bytes());
-    let half = "\u{fffd}\u{fffd}\u{fffd}";
+    let half = "\u{fffd}";
     assert_eq!(event["metadata"], json!({ "half": half, "desk": 1 }));
     assert_eq!(event["summary"], json!(format!("fine {half}")));
     assert_eq!(event["analysis"]["call_successful"], true);
