@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures what look-ups cost the calls: systems that hang, are down, or answer, and a large database.
 
-    cargo build --release && python3 tests/load/lookups.py [--seconds 5] [--only hang]
+    cargo build --release && python3 tests/load/lookups.py [--seconds 5] [--rate 500] [--only hang]
 
 * hang: the system never answers; half of the calls need it
 * down: nobody listens; with the breaker, beside a table without look-ups
@@ -96,7 +96,7 @@ async def with_rules(rules: str, work):
             server.end()
 
 
-async def hang(seconds: float):
+async def hang(seconds: float, rate: int):
     async def never(reader, writer):
         await reader.read()
 
@@ -106,27 +106,27 @@ async def hang(seconds: float):
 
     async def work(public: int):
         needing, others = await asyncio.gather(
-            load(public, 250, min(seconds, 3), home), load(public, 250, min(seconds, 3), abroad)
+            load(public, rate // 2, min(seconds, 3), home), load(public, rate // 2, min(seconds, 3), abroad)
         )
-        line("hang, 500 a second: calls that need it (timeout 300 ms)", needing)
+        line(f"hang, {rate} a second: calls that need it (timeout 300 ms)", needing)
         line("hang: calls that do not", others)
 
     await with_rules(HTTP % (port, keys) + NO_LOOKUP + NAMED, work)
     stand_in.close()
 
 
-async def down(seconds: float):
+async def down(seconds: float, rate: int):
     async def without(public: int):
-        line("no look-up, 500 a second", await load(public, 500, seconds, home))
+        line(f"no look-up, {rate} a second", await load(public, rate, seconds, home))
 
     async def work(public: int):
-        line("down, 500 a second", await load(public, 500, seconds, home))
+        line(f"down, {rate} a second", await load(public, rate, seconds, home))
 
     await with_rules(NO_LOOKUP + RULES, without)
     await with_rules(HTTP % (free_port(), "") + NO_LOOKUP + NAMED, work)
 
 
-async def http(seconds: float):
+async def http(seconds: float, rate: int):
     body = b'{"name":"Ann"}'
     reply = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
@@ -137,21 +137,21 @@ async def http(seconds: float):
     async def quiet(reader, writer):
         try:
             await answer(reader, writer)
-        except asyncio.IncompleteReadError:
+        except (asyncio.IncompleteReadError, asyncio.CancelledError):
             writer.close()
 
     stand_in = await asyncio.start_server(quiet, "127.0.0.1", 0, backlog=4096)
     port = stand_in.sockets[0].getsockname()[1]
 
     async def work(public: int):
-        line("http, 500 a second, each caller new", await load(public, 500, seconds, home))
-        line("http: the same callers again, from the cache", await load(public, 500, min(seconds, 3), lambda n: home(n % 500)))
+        line(f"http, {rate} a second, each caller new", await load(public, rate, seconds, home))
+        line("http: the same callers again, from the cache", await load(public, rate, min(seconds, 3), lambda n: home(n % 500)))
 
     await with_rules(HTTP % (port, "") + NO_LOOKUP + NAMED, work)
     stand_in.close()
 
 
-async def sqlite(seconds: float):
+async def sqlite(seconds: float, rate: int):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "customers.db"
         database = sqlite3.connect(path)
@@ -168,7 +168,7 @@ query = "SELECT name FROM customers WHERE phone = :from"
 """
 
         async def work(public: int):
-            line("sqlite, 1,000,000 rows, 500 a second", await load(public, 500, seconds, lambda n: home(n * 7919)))
+            line(f"sqlite, 1,000,000 rows, {rate} a second", await load(public, rate, seconds, lambda n: home(n * 7919)))
 
         await with_rules(lookup + NO_LOOKUP + NAMED, work)
 
@@ -178,11 +178,12 @@ async def main():
     scenarios = {"hang": hang, "down": down, "http": http, "sqlite": sqlite}
     parser.add_argument("--only", choices=scenarios)
     parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--rate", type=int, default=500, help="calls a second")
     arguments = parser.parse_args()
     print("| scenario | calls | p50 | p99 | max |\n|---|---|---|---|---|")
     for name, scenario in scenarios.items():
         if arguments.only in (None, name):
-            await scenario(arguments.seconds)
+            await scenario(arguments.seconds, arguments.rate)
 
 
 asyncio.run(main())
