@@ -96,7 +96,7 @@ pub struct LookupRound<'r> {
 
 /// What came of asking a system.
 #[derive(Debug, Clone, PartialEq)]
-enum Outcome {
+enum SystemAnswer {
     Found(Value),
     Empty,
     /// The system refuses this question, and may answer others.
@@ -105,9 +105,9 @@ enum Outcome {
     Failed(Arc<str>),
 }
 
-impl Outcome {
-    fn failed(problem: &str) -> Outcome {
-        Outcome::Failed(problem.into())
+impl SystemAnswer {
+    fn failed(problem: &str) -> SystemAnswer {
+        SystemAnswer::Failed(problem.into())
     }
 }
 
@@ -267,22 +267,22 @@ enum System {
 }
 
 /// A question to a system, about one call.
-enum Question {
+enum PreparedQuestion {
     Http(HttpRequest),
     Sql(Vec<String>),
 }
 
-impl Question {
+impl PreparedQuestion {
     /// Identifies the question among those of all look-ups.
     fn key(&self, mut hasher: SipHasher13) -> u128 {
         match self {
-            Question::Http(HttpRequest { method, url, headers, body }) => {
+            PreparedQuestion::Http(HttpRequest { method, url, headers, body }) => {
                 (method.as_str(), url.as_str(), body).hash(&mut hasher);
                 for (name, value) in headers {
                     (name.as_str(), value.as_bytes()).hash(&mut hasher);
                 }
             }
-            Question::Sql(parameters) => parameters.hash(&mut hasher),
+            PreparedQuestion::Sql(parameters) => parameters.hash(&mut hasher),
         }
         hasher.finish128().as_u128()
     }
@@ -313,17 +313,21 @@ impl Asker {
         Asker { lookup, system, permits, breaker, answers }
     }
 
-    fn question(&self, call: &Call<'_>, secrets: &dyn SecretSource) -> Result<Question, NoRequest> {
+    fn question(
+        &self,
+        call: &Call<'_>,
+        secrets: &dyn SecretSource,
+    ) -> Result<PreparedQuestion, NoRequest> {
         match &self.lookup.backend {
             LookupBackend::Http(http) => {
-                HttpRequest::new(http, Some(call), secrets).map(Question::Http)
+                HttpRequest::new(http, Some(call), secrets).map(PreparedQuestion::Http)
             }
-            LookupBackend::Sql(sql) => sql::parameters(sql, call).map(Question::Sql),
+            LookupBackend::Sql(sql) => sql::parameters(sql, call).map(PreparedQuestion::Sql),
         }
     }
 
     /// Returns the kept answer, or asks. Equal questions at the same time are asked once.
-    async fn answer(self: Arc<Asker>, key: u128, question: Question) -> LookupAnswer {
+    async fn answer(self: Arc<Asker>, key: u128, question: PreparedQuestion) -> LookupAnswer {
         if let Some(answer) = self.answers.get(&key).await {
             return LookupAnswer { cached: true, ..answer };
         }
@@ -333,7 +337,7 @@ impl Asker {
     }
 
     /// Asks the system. The error is an answer that is not kept.
-    async fn ask(&self, question: Question) -> Result<LookupAnswer, LookupAnswer> {
+    async fn ask(&self, question: PreparedQuestion) -> Result<LookupAnswer, LookupAnswer> {
         if self.breaker.refuses(Instant::now()) {
             return Err(LookupAnswer::unknown(LookupState::Suspended));
         }
@@ -348,14 +352,14 @@ impl Asker {
         };
         let outcome = timeout(self.lookup.timeout, self.ask_system(question)).await;
         let (answer, failed) = match outcome {
-            Ok(Outcome::Found(value)) => (LookupAnswer::found(value), false),
-            Ok(Outcome::Empty) => (LookupAnswer::unknown(LookupState::Empty), false),
-            Ok(Outcome::Refused(problem)) => {
+            Ok(SystemAnswer::Found(value)) => (LookupAnswer::found(value), false),
+            Ok(SystemAnswer::Empty) => (LookupAnswer::unknown(LookupState::Empty), false),
+            Ok(SystemAnswer::Refused(problem)) => {
                 permission.succeeded();
                 let unknown = LookupAnswer::unknown(LookupState::Failed);
                 return Err(LookupAnswer { problem: Some(problem), ..unknown });
             }
-            Ok(Outcome::Failed(problem)) => {
+            Ok(SystemAnswer::Failed(problem)) => {
                 let unknown = LookupAnswer::unknown(LookupState::Failed);
                 (LookupAnswer { problem: Some(problem), ..unknown }, true)
             }
@@ -379,15 +383,15 @@ impl Asker {
         Ok(answer)
     }
 
-    async fn ask_system(&self, question: Question) -> Outcome {
+    async fn ask_system(&self, question: PreparedQuestion) -> SystemAnswer {
         match (&self.system, question, &self.lookup.backend) {
-            (System::Http(client), Question::Http(request), LookupBackend::Http(http)) => {
+            (System::Http(client), PreparedQuestion::Http(request), LookupBackend::Http(http)) => {
                 client.ask(request, &self.lookup, http).await
             }
-            (System::Sql(pool), Question::Sql(parameters), LookupBackend::Sql(sql)) => {
+            (System::Sql(pool), PreparedQuestion::Sql(parameters), LookupBackend::Sql(sql)) => {
                 pool.ask(sql, parameters).await
             }
-            (System::Broken(problem), ..) => Outcome::failed(problem),
+            (System::Broken(problem), ..) => SystemAnswer::failed(problem),
             (System::Http(_) | System::Sql(_), ..) => {
                 unreachable!("system and question come from the same backend")
             }

@@ -12,7 +12,7 @@ use reqwest::{Client, ClientBuilder, Method, Response};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{NoRequest, Outcome};
+use super::{NoRequest, SystemAnswer};
 use crate::domain::call::Call;
 use crate::domain::private_address::is_private;
 use crate::domain::secret::SecretSource;
@@ -136,10 +136,10 @@ impl HttpClient {
         request: HttpRequest,
         lookup: &Lookup,
         http: &HttpLookup,
-    ) -> Outcome {
+    ) -> SystemAnswer {
         // A name is checked when it is resolved; an address is not resolved.
         if !http.allow_private && literal_address(&request.url).is_some_and(is_private) {
-            return Outcome::failed("the host has a private address");
+            return SystemAnswer::failed("the host has a private address");
         }
         let method = match request.method {
             HttpMethod::Get => Method::GET,
@@ -153,15 +153,15 @@ impl HttpClient {
         };
         let response = match builder.send().await {
             Ok(response) => response,
-            Err(error) => return Outcome::failed(describe(&error)),
+            Err(error) => return SystemAnswer::failed(describe(&error)),
         };
         match response.status().as_u16() {
-            status if UNKNOWN_CALLER.contains(&status) => Outcome::Empty,
+            status if UNKNOWN_CALLER.contains(&status) => SystemAnswer::Empty,
             200..300 => read_answer(response, lookup.max_bytes, http).await,
             status if !BROKEN.contains(&status) && (400..500).contains(&status) => {
-                Outcome::Refused(format!("status {status}").into())
+                SystemAnswer::Refused(format!("status {status}").into())
             }
-            status => Outcome::failed(&format!("status {status}")),
+            status => SystemAnswer::failed(&format!("status {status}")),
         }
     }
 }
@@ -190,30 +190,32 @@ pub(crate) fn literal_address(url: &Url) -> Option<IpAddr> {
     }
 }
 
-async fn read_answer(mut response: Response, max_bytes: usize, http: &HttpLookup) -> Outcome {
+async fn read_answer(mut response: Response, max_bytes: usize, http: &HttpLookup) -> SystemAnswer {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > max_bytes => {
-                return Outcome::failed("the answer is too large");
+                return SystemAnswer::failed("the answer is too large");
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => break,
-            Err(error) => return Outcome::failed(describe(&error)),
+            Err(error) => return SystemAnswer::failed(describe(&error)),
         }
     }
     if body.is_empty() {
-        return Outcome::Empty;
+        return SystemAnswer::Empty;
     }
     match serde_json::from_slice::<Value>(&body) {
         Ok(answer) => select(answer, &http.result),
-        Err(_) => Outcome::failed("the answer is not JSON"),
+        Err(_) => SystemAnswer::failed("the answer is not JSON"),
     }
 }
 
 /// Returns the part of the answer at the pointer. What is missing, null or empty is no answer.
-fn select(mut answer: Value, pointer: &str) -> Outcome {
-    let Some(found) = answer.pointer_mut(pointer).map(Value::take) else { return Outcome::Empty };
+fn select(mut answer: Value, pointer: &str) -> SystemAnswer {
+    let Some(found) = answer.pointer_mut(pointer).map(Value::take) else {
+        return SystemAnswer::Empty;
+    };
     let is_empty = match &found {
         Value::Null => true,
         Value::String(text) => text.is_empty(),
@@ -221,7 +223,7 @@ fn select(mut answer: Value, pointer: &str) -> Outcome {
         Value::Object(fields) => fields.is_empty(),
         Value::Bool(_) | Value::Number(_) => false,
     };
-    if is_empty { Outcome::Empty } else { Outcome::Found(found) }
+    if is_empty { SystemAnswer::Empty } else { SystemAnswer::Found(found) }
 }
 
 /// Returns what went wrong, without the URL, which can contain a secret and the caller's number.

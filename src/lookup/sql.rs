@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, Column, PgPool, Row, SqlitePool, TypeInfo, ValueRef};
 
-use super::{NoRequest, Outcome};
+use super::{NoRequest, SystemAnswer};
 use crate::domain::call::Call;
 use crate::domain::secret::Secret;
 use crate::rules::SqlLookup;
@@ -57,17 +57,17 @@ impl SqlPool {
     }
 
     /// Runs the query and reads its first row.
-    pub(super) async fn ask(&self, query: &SqlLookup, parameters: Vec<String>) -> Outcome {
+    pub(super) async fn ask(&self, query: &SqlLookup, parameters: Vec<String>) -> SystemAnswer {
         let row = match self {
             SqlPool::Postgres(pool) => first_row_of_postgres(pool, query, parameters).await,
             SqlPool::Sqlite(pool) => first_row_of_sqlite(pool, query, parameters).await,
         };
         match row {
-            Ok(Some(row)) => Outcome::Found(row),
-            Ok(None) => Outcome::Empty,
+            Ok(Some(row)) => SystemAnswer::Found(row),
+            Ok(None) => SystemAnswer::Empty,
             // A value that the query cannot use, such as a text where it needs a number.
-            Err(error) if has_bad_value(&error) => Outcome::Refused(describe(&error).into()),
-            Err(error) => Outcome::failed(&describe(&error)),
+            Err(error) if has_bad_value(&error) => SystemAnswer::Refused(describe(&error).into()),
+            Err(error) => SystemAnswer::failed(&describe(&error)),
         }
     }
 }
