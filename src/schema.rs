@@ -4,6 +4,8 @@
 //! JSON Schemas for editors, the lists of known keys in error messages and the reference tables in
 //! `docs/` all come from the specs.
 
+pub(crate) mod units;
+
 use serde_json::{Value, json};
 
 /// Declaration of one key.

@@ -100,7 +100,8 @@ impl Check {
             for line in fetched.describe(lists, now) {
                 writeln!(stdout, "{line}")?;
             }
-            let summary = table.map_or("no rule table".to_owned(), |table| summarize(table, tests));
+            let summary = table
+                .map_or("the rules cannot be used".to_owned(), |table| summarize(table, tests));
             let (errors, warnings) = (report.error_count(), report.warning_count());
             let errors = plural(errors, "error");
             writeln!(stdout, "{summary}; {errors}, {}", plural(warnings, "warning"))?;

@@ -18,7 +18,9 @@ pub(super) fn instead_of_rules(path: &Path) -> Option<Problem> {
         FileKind::Rules => return None,
         FileKind::Settings => format!("write `switchboard check --config {shown}`"),
         FileKind::Variables | FileKind::Json | FileKind::Yaml => {
-            "a rule table is TOML; `switchboard init` writes one to start from".to_owned()
+            "a rule table is TOML: [[rule]], and below it name = \"everyone\" and agent = \"…\"; \
+             `switchboard init DIR` writes one into a new folder"
+                .to_owned()
         }
     };
     let message = format!("{shown} is {}, not a rule table", kind.as_str());
@@ -37,12 +39,16 @@ pub(super) fn settings_in(folder: &Path) -> Option<String> {
     })
 }
 
+const FOLDER: &str = "for a table of several files, name their folder";
+
 /// Returns what names the rule table, and the folder from which its path starts.
 pub(super) fn where_rules_are(inputs: &Inputs) -> String {
     match inputs.variable(&["rules", "path"]) {
         Some(name) => {
-            format!("{name} names the rule table, relative to the working directory")
+            format!("{name} names the rule table, relative to the working directory; {FOLDER}")
         }
-        None => "`[rules] path` names the rule table, relative to the settings file".to_owned(),
+        None => {
+            format!("`[rules] path` names the rule table, relative to the settings file; {FOLDER}")
+        }
     }
 }

@@ -78,15 +78,21 @@ pub(super) struct OpenStore {
 
 impl OpenStore {
     pub(super) async fn open(config: &ConfigFile) -> anyhow::Result<OpenStore> {
-        let settings = load_records_settings(config)?;
+        OpenStore::with_settings(load_records_settings(config)?).await
+    }
+
+    async fn with_settings(settings: Settings) -> anyhow::Result<OpenStore> {
         let location = &settings.records.location;
         let store = Store::open_to_read(location).await;
         let store = store.map_err(|error| describe(error, location))?;
         let numbers = NumberPolicy::new(settings.records.numbers.clone());
-        #[expect(clippy::disallowed_methods, reason = "relative times such as `7d` count from now")]
-        let now = Timestamp::now();
-        Ok(OpenStore { settings, store, numbers, now })
+        Ok(OpenStore { settings, store, numbers, now: now() })
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "relative times such as `7d` count from now")]
+fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 /// Loads settings with the location and the keys that the service uses.

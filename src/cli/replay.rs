@@ -9,7 +9,7 @@ use clap::Args;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
-use super::records::{FilterFlags, OpenStore};
+use super::records::FilterFlags;
 use super::{ConfigFile, Exit, load_rules, output, progress};
 use crate::records::{Filter, Order, Page, Store};
 use crate::replay::Replay;
@@ -54,7 +54,7 @@ impl ReplayArgs {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let zone = self.filter.zone()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let opened = runtime.block_on(OpenStore::open(&self.config))?;
+        let opened = runtime.block_on(self.filter.open(&self.config))?;
         let filter = runtime.block_on(self.filter.read(&opened, &self.config, Some(AGE)))?;
         let Some(table) = self.table(&opened.settings)? else { return Ok(Exit::Error) };
         let mut replay = Replay::new(&table, &opened.settings.sources, self.examples);

@@ -40,6 +40,32 @@ impl KnownNames {
         known.sources = sources.into_iter().map(|source| source.name.to_string()).collect();
         known
     }
+
+    /// Checks the source of a filter while there are no records, which could have the calls of a source
+    /// that the settings no longer have.
+    ///
+    /// # Errors
+    /// Fails with the nearest source if the settings do not have it.
+    pub fn check_source(&self, filter: &Filter) -> Result<(), InvalidFilter> {
+        match &filter.source {
+            Some(wanted) if !self.sources.contains(wanted) => {
+                Err(unknown_name("source", wanted, self.sources.iter().map(String::as_str)))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+fn unknown_name<'n>(
+    name: &'static str,
+    wanted: &str,
+    names: impl IntoIterator<Item = &'n str>,
+) -> InvalidFilter {
+    let help = nearest(wanted, names).map(|near| format!("; did you mean `{near}`?"));
+    let help = help.unwrap_or_default();
+    let reason =
+        format!("no {name} `{wanted}` in the settings, the rules or the recorded calls{help}");
+    InvalidFilter { name, reason }
 }
 
 impl Store {
@@ -77,12 +103,7 @@ impl Store {
             }
             let recorded = self.names(column).await?;
             let names = known.iter().chain(&recorded).map(String::as_str);
-            let help = nearest(wanted, names).map(|near| format!("; did you mean `{near}`?"));
-            let help = help.unwrap_or_default();
-            let reason = format!(
-                "no {name} `{wanted}` in the settings, the rules or the recorded calls{help}"
-            );
-            return Err(InvalidFilter { name, reason }.into());
+            return Err(unknown_name(name, wanted, names).into());
         }
         Ok(())
     }

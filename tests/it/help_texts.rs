@@ -101,17 +101,22 @@ fn entry_at(content: &str, at: usize) -> Option<Range<usize>> {
         !is_quoted
     });
     let signs: Vec<_> = outside.filter(|(_, c)| "={,".contains(*c)).collect();
-    let mut entries =
-        signs.iter().enumerate().filter(|(_, (_, sign))| *sign == '=').map(|(nth, (equals, _))| {
+    let mut entries = signs.iter().enumerate().filter(|(_, (_, sign))| *sign == '=').filter_map(
+        |(nth, (equals, _))| {
             let before = signs[..nth].iter().rfind(|(_, sign)| "{,".contains(*sign));
             let key = before.map_or(0, |(before, _)| before + 1);
             let value = line[equals + 1..].trim_start();
-            let close = if value.starts_with('[') { ']' } else { '"' };
+            let close = match value.chars().next()? {
+                '[' => ']',
+                '"' => '"',
+                _ => return None,
+            };
             let end =
                 value[1..].find(close).map_or(line.len(), |end| line.len() - value.len() + end + 2);
             let key = key + line[key..].len() - line[key..].trim_start().len();
-            start + key..start + end
-        });
+            Some(start + key..start + end)
+        },
+    );
     entries.rfind(|entry| entry.contains(&at))
 }
 
@@ -123,9 +128,12 @@ fn is_right(case: &Path, diagnostic: &Diagnostic, proposed: &str) -> bool {
     let Some((mut at, mut text)) = marked(location, &content) else { return true };
     let marked_at = at;
     let is_literal = proposed.starts_with(['"', '\'']);
-    if let Some(start) =
-        content[..at].rfind('"').filter(|_| is_literal && !text.starts_with(['"', '\'']))
-    {
+    let is_in_text = |start: &usize| {
+        let line = content[..at].rfind('\n').map_or(0, |end| end + 1);
+        *start >= line && content[line..at].matches('"').count() % 2 == 1
+    };
+    let start = content[..at].rfind('"').filter(is_in_text);
+    if let Some(start) = start.filter(|_| is_literal && !text.starts_with(['"', '\''])) {
         // A part of a string is marked, and the help has the whole one.
         let end = content[start + 1..].find('"').map_or(content.len(), |end| start + 1 + end + 1);
         (at, text) = (start, &content[start..end]);

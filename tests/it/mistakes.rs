@@ -62,7 +62,7 @@ fn commands() {
         (&["send", "--to", "@vip"], "--to: `@vip` is a list"),
         (&["send", "--from", "+1900*"], "is a pattern; write one number that it matches"),
         (&["explain", "--from", "2137771234"], "did you mean `+12137771234`?"),
-        (&["explain", "--at", "tomorrow"], "as in `2026-12-24`"),
+        (&["explain", "--at", "tomorrow"], "as in `2026-12-24 17:30`"),
         (&["explain", "--body", "rules.toml"], "the body is not a JSON object"),
         (&["send", "--source", "reteil"], "the settings have retell"),
         (&["send", "--url", "localhost:8080"], "write http://localhost:8080"),
@@ -70,6 +70,11 @@ fn commands() {
         (&["man", "recrods"], "it has init, serve"),
         (&["init", "--platform", "twilio"], "possible values: retell, synthflow"),
         (&["init"], "already has rules.toml, switchboard.toml"),
+        (&["check", "--rules", "a.toml,b.toml"], "No such file or directory"),
+        (&["records", "list", "--since", "banana"], "--since: `banana` is not a time"),
+        (&["records", "list", "--source", "reteil"], "did you mean `retell`?"),
+        (&["replay", "--until", "banana"], "--until: `banana` is not a time"),
+        (&["explain", "--at", "sunday"], "as in `2026-12-24 17:30`"),
     ] {
         says(folder.path(), &[], arguments, expected);
     }
@@ -83,6 +88,8 @@ fn variables() {
         ("SWITCHBOARD_CONFIG", "s.toml", "--config FILE"),
         ("SWITCHBOARD__RULES_PATH", "rules.toml", "write SWITCHBOARD__RULES__PATH"),
         ("SWITCHBOARD__RULES__PATH", "nope.toml", "relative to the working directory"),
+        ("SWITCHBOARD__RULES__PATH", "a.toml,b.toml", "name their folder"),
+        ("SWITCHBOARD__SERVER__REQUEST_TIMEOUT_MS", "2s", "write 2000"),
         ("switchboard__server__listen", "127.0.0.1:1", "set the same key"),
         ("SWITCHBOARD__SERVER__LISTEN", "8080", "an address and a port, like 127.0.0.1:8080"),
         ("SWITCHBOARD__LOG__LEVEL", "verbose", "write error, warn, info, debug or trace"),
@@ -124,6 +131,9 @@ fn tables_and_settings() {
         ("[sources.retell]\nplatfrom = \"retell\"\n", "did you mean `platform`?"),
         ("[sources.retell]\nplatform = \"twilio\"\n", "use one of retell, synthflow"),
         ("[server]\nmax_connections = \"many\"\n", "must be an integer from 1 to"),
+        ("[server]\nport = 9000\n", "write listen = \"0.0.0.0:9000\""),
+        ("[records]\nretain = \"30d\"\n", "write retain_days = 30"),
+        ("[records]\nretain_days = \"30d\"\n", "write 30"),
         ("", "add [sources.retell]"),
     ] {
         std::fs::write(&path, settings).unwrap();

@@ -6,7 +6,6 @@ use std::io::{BufWriter, Write};
 use clap::Args;
 use uuid::Uuid;
 
-use super::OpenStore;
 use super::filter::FilterFlags;
 use super::row::{COLUMNS, cells};
 use crate::cli::{ConfigFile, Exit, progress};
@@ -36,7 +35,7 @@ const EVENT_PAGE: usize = 20;
 
 impl Export {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
-        let opened = OpenStore::open(&self.config).await?;
+        let opened = self.filter.open(&self.config).await?;
         let filter = self.filter.read(&opened, &self.config, None).await?;
         let total = opened.store.count(&filter).await?;
         let mut progress = progress::ProgressLine::default();

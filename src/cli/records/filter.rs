@@ -4,9 +4,9 @@ use clap::Args;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
-use super::{OpenStore, zone};
+use super::{OpenStore, load_records_settings, now, zone};
 use crate::cli::{ConfigFile, load_rules};
-use crate::records::{Filter, FilterArgs, InvalidFilter, KnownNames, NameError};
+use crate::records::{Filter, FilterArgs, InvalidFilter, KnownNames, NameError, NumberPolicy};
 use crate::rules::RuleSet;
 use crate::settings::{LoadedSettings, Purpose};
 
@@ -29,6 +29,20 @@ impl FilterFlags {
     /// Returns the zone of `--zone`, or another one without the flag.
     pub(in crate::cli) fn zone_or(&self, default: TimeZone) -> anyhow::Result<TimeZone> {
         self.zone.as_deref().map_or(Ok(default), zone)
+    }
+
+    /// Opens the records. A mistake in the flags is reported even if nothing has been recorded.
+    pub(in crate::cli) async fn open(&self, config: &ConfigFile) -> anyhow::Result<OpenStore> {
+        let settings = load_records_settings(config)?;
+        let numbers = NumberPolicy::new(settings.records.numbers.clone());
+        let filter = self.args.parse(now(), &self.zone()?, &numbers, None);
+        let filter = filter.map_err(flag_error)?;
+        let known = KnownNames::new(None, &settings.sources);
+        let opened = OpenStore::with_settings(settings).await;
+        opened.or_else(|error| {
+            known.check_source(&filter).map_err(flag_error)?;
+            Err(error)
+        })
     }
 
     /// Parses the flags, and checks that the names exist. Without `--since`, the filter begins

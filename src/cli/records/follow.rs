@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::filter::FilterFlags;
 use super::row::{format_outcome, summarize_event, tagged};
-use super::{OpenStore, sanitize, terminal_width};
+use super::{sanitize, terminal_width};
 use crate::cli::{ConfigFile, Exit};
 use crate::records::{CallRecord, EventRecord, Filter, Store, StoreError, first_id_at};
 
@@ -47,7 +47,7 @@ const LATE_EVERY: u32 = 20;
 impl Follow {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let zone = self.filter.zone()?;
-        let opened = OpenStore::open(&self.config).await?;
+        let opened = self.filter.open(&self.config).await?;
         let filter = self.filter.read(&opened, &self.config, None).await?;
         let from = filter.since.unwrap_or(opened.now);
         let mut shown = ShownIds { from, has_polled: false, ids: HashSet::new() };

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::filter::FilterFlags;
 use super::row::{COLUMNS, cell, cells, format_outcome, format_time, zone_name};
 use super::table::{Column, Fit};
-use super::{OpenStore, sanitize, table, terminal_width};
+use super::{sanitize, table, terminal_width};
 use crate::cli::{ConfigFile, Exit};
 use crate::records::{CallRecord, Order, Page};
 
@@ -38,7 +38,7 @@ pub(super) struct ListArgs {
 impl ListArgs {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let zone = self.filter.zone()?;
-        let opened = OpenStore::open(&self.config).await?;
+        let opened = self.filter.open(&self.config).await?;
         let filter = self.filter.read(&opened, &self.config, None).await?;
         let limit = self.limit.get();
         // One more call than shown reveals whether there are more.

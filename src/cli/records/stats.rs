@@ -83,7 +83,7 @@ impl Row {
 
 impl Stats {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
-        let opened = OpenStore::open(&self.config).await?;
+        let opened = self.filter.open(&self.config).await?;
         let table = live_table(&opened, &self.config);
         let zone_of_rules = table.as_ref().map_or(TimeZone::UTC, |table| table.zone.clone());
         let zone = self.filter.zone_or(zone_of_rules)?;

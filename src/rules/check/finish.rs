@@ -143,6 +143,10 @@ impl CheckedParts {
     }
 }
 
+/// Help for a table whose rules leave some calls out.
+const LAST_RULE: &str = "add a last rule without conditions: [[rule]], name = \"everyone else\", and \
+                         agent = \"…\" or, to say that this is intended, keep = true";
+
 impl EnabledRules {
     /// Reports a table without rules, and warns if some calls match no rule.
     fn check_catch_all(&self, reporter: &mut Reporter<'_>) {
@@ -158,10 +162,7 @@ impl EnabledRules {
             reporter.report.warning("no-rule-for-everyone", last, message);
         } else if !self.rules.iter().any(Rule::matches_every_call) {
             let message = "no rule matches every call; the platform's own agent keeps the others";
-            reporter
-                .report
-                .warning("no-rule-for-everyone", last, message)
-                .help("add a last rule that has only a `name` and an outcome");
+            reporter.report.warning("no-rule-for-everyone", last, message).help(LAST_RULE);
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn warn_over_budget(
         reporter
             .report
             .warning("no-history", None, message)
-            .help("see `[records]` in the settings");
+            .help("set `url` in `[records]` of the settings, as in url = \"sqlite:records.db\"");
     }
     for source in &context.sources {
         let mut asked = LookupSet::default();

@@ -162,7 +162,8 @@ impl<'r> Reporter<'r> {
             }
         });
         let message = format!("{noun} is called `{}` already{first_line}", name.value);
-        self.error("duplicate-name", &name.span, message);
+        let help = "choose another name; the files of a table share all names";
+        self.error("duplicate-name", &name.span, message).help(help);
     }
 
     /// Reports a name that a section does not define. `suggestion` applies if no defined name is

@@ -401,16 +401,16 @@ fn warn_covered(
         shown.join(", "),
     );
     let advice = match &rule.action {
-        Action::Continue => "what it adds is never added",
+        Action::Continue => "what it adds is never added".to_owned(),
         Action::Agent(_)
         | Action::Split(_)
         | Action::SplitOfRow(_)
         | Action::Reject(_)
-        | Action::Keep => "move it up, or take it out",
+        | Action::Keep => format!("move `{}` up, or delete it", rule.name),
     };
     let help = match example {
         Some(example) => format!("{}; {advice}", describe_example(&example, rules)),
-        None => advice.to_owned(),
+        None => advice,
     };
     let location = comparison.enabled.locations.get(number);
     report.warning("never-reached", Some(location), message).help(help);

@@ -8,6 +8,7 @@ use crate::dialect;
 use crate::domain::call::{Channel, Platform};
 use crate::domain::phone_number::Country;
 use crate::rules::load::raw::Spanned;
+use crate::rules::model::pattern::suggested_country;
 use crate::rules::{CheckContext, NumberPattern};
 
 /// Maximum delay: platforms end a request after about 9 s.
@@ -73,8 +74,10 @@ pub(super) fn country(text: &Spanned<String>, reporter: &mut Reporter<'_>) -> Op
         }
         Ok(_) | Err(_) => {
             let message = format!("`{}` is not a known country code", text.value);
+            let meant =
+                suggested_country(&text.value).map(|code| format!("did you mean `{code}`?"));
             let help = "country codes have two capital letters, such as `DE`";
-            reporter.error("bad-country", &text.span, message).help(help);
+            reporter.error("bad-country", &text.span, message).help(help).maybe_help(meant);
             None
         }
     }

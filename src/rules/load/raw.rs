@@ -5,6 +5,7 @@
 
 pub(crate) mod parse;
 mod recover;
+mod suggest;
 mod value_types;
 
 use std::ops::Range;

@@ -208,7 +208,7 @@ fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
         let number = PhoneNumber::parse(prefix).map_err(|error| not_a_number(text, &error))?;
         return Ok(NumberPattern::Prefix(without_old_mobile_digit(number)));
     }
-    if let Some(problem) = extension(text) {
+    if let Some(problem) = several_numbers(text).or_else(|| extension(text)) {
         return Err(problem);
     }
     if digits.contains('X') {
@@ -274,21 +274,29 @@ fn country_pattern(text: &str) -> Result<NumberPattern, Problem> {
     if let Some(country) = Country::from_code(text) {
         return Ok(NumberPattern::Country(country));
     }
-    let upper = text.to_ascii_uppercase();
-    let alias = match upper.as_str() {
-        "UK" => Some("GB"),
-        "EN" => Some("GB"),
-        _ => Country::from_code(&upper).map(|_| upper.as_str()),
-    };
-    let help = alias.map(|code| format!("did you mean `{code}`?"));
+    let help = suggested_country(text).map(|code| format!("did you mean `{code}`?"));
     let message = format!("`{text}` is not a known country code");
     Err(Problem::new(BAD_COUNTRY, message).maybe_help(
         help.or(Some("country codes have two capital letters, such as `DE`".to_owned())),
     ))
 }
 
+/// Returns the code of the country that a text probably means: `UK`, `usa`, `de`.
+pub(crate) fn suggested_country(text: &str) -> Option<String> {
+    let upper = text.trim().to_ascii_uppercase();
+    let code = match &*upper {
+        "UK" | "EN" | "GBR" => "GB",
+        "USA" => "US",
+        "CAN" => "CA",
+        "UAE" => "AE",
+        code => code,
+    };
+    Country::from_code(code).map(|_| code.to_owned())
+}
+
 fn not_a_number(text: &str, error: &InvalidNumber) -> Problem {
     let help = match error {
+        InvalidNumber::Character('E' | 'e') if is_rounded(text) => ROUNDED.to_owned(),
         InvalidNumber::Length(0) if text.ends_with('*') => MATCH_EVERYONE.to_owned(),
         InvalidNumber::Character('*') => "`*` is only allowed at the end, for a prefix".to_owned(),
         InvalidNumber::Character('x') => "for any digit, write a capital `X`".to_owned(),
@@ -307,6 +315,19 @@ fn not_a_number(text: &str, error: &InvalidNumber) -> Problem {
         }
     };
     Problem::new(BAD_NUMBER, format!("`{text}` is not a number: {error}")).help(help)
+}
+
+/// Reports several numbers in one text: `+12137771234, +12137771235`.
+fn several_numbers(text: &str) -> Option<Problem> {
+    let parts: Vec<_> = text.split([',', ';', '|', '\n']).map(str::trim).collect();
+    let is_number = |part: &&str| part.starts_with('+') && NumberPattern::parse(part).is_ok();
+    if parts.len() < 2 || !parts.iter().all(is_number) {
+        return None;
+    }
+    let quoted: Vec<_> = parts.iter().map(|part| format!("\"{part}\"")).collect();
+    let message = format!("`{text}` has {} numbers in one text", parts.len());
+    let help = format!("write a list: [{}]", quoted.join(", "));
+    Some(Problem::new(BAD_NUMBER, message).help(help))
 }
 
 /// Reports a number with an extension: `+44 20 7946 0958 x 4`, `+12137771234;ext=5`.
@@ -385,22 +406,28 @@ fn is_dial_pattern(text: &str) -> bool {
     is_zeros || (has_special && text.chars().all(|c| c.is_ascii_digit() || is_special(c)))
 }
 
+const ROUNDED: &str = "a spreadsheet rounded this number, and its last digits are lost; format the column \
+                       as text and export it again";
+
+/// Returns whether a text is a number in the scientific notation of spreadsheets: `1.21378E+10`.
+fn is_rounded(text: &str) -> bool {
+    text.split_once(['E', 'e']).is_some_and(|(value, exponent)| {
+        let part = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let value = value.strip_prefix('+').unwrap_or(value);
+        value.split(['.', ',']).all(part) && part(exponent.trim_start_matches('+'))
+    })
+}
+
 /// Suggests the correct spelling of a text that is probably a number.
 pub(crate) fn suggest_number(text: &str) -> Option<String> {
-    let is_rounded = text.split_once(['E', 'e']).is_some_and(|(value, exponent)| {
-        let part = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        value.split(['.', ',']).all(part) && part(exponent.trim_start_matches('+'))
-    });
     let upper = text.to_ascii_uppercase();
     if ["#NAME?", "#VALUE!", "#REF!", "#N/A", "#NV", "#NUM!", "#DIV/0!"].contains(&&*upper) {
         let help =
             "a spreadsheet took this for a formula; format the column as text and export it again";
         return Some(help.to_owned());
     }
-    if is_rounded {
-        let help =
-            "a spreadsheet rounded this number; format the column as text and export it again";
-        return Some(help.to_owned());
+    if is_rounded(text) {
+        return Some(ROUNDED.to_owned());
     }
     let quotes = ['\'', '"', '`', '\u{2018}', '\u{2019}'];
     let bare = text.trim_matches(quotes);

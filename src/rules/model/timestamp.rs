@@ -9,6 +9,8 @@ use super::hours::parse_start_time;
 use crate::diagnostics::Problem;
 
 const BAD_TIME: &str = "bad-time";
+/// Help for a text that is neither a date nor a date and a time.
+const TIMESTAMP_FORM: &str = "write a date, or a date and a time, as in `2026-12-24 17:30`";
 
 /// Code of the error about a local time that the clocks skip.
 const SKIPPED_TIME: &str = "skipped-time";
@@ -33,7 +35,11 @@ pub fn parse_timestamp(text: &str, zone: &TimeZone) -> Result<Timestamp, Problem
     let starts_with_a_digit = text.starts_with(|c: char| c.is_ascii_digit());
     let parts = text.split_once(['T', 't', ' ']).filter(|_| starts_with_a_digit);
     let (date, time) = parts.unwrap_or((text, "00:00"));
-    let (date, time) = (parse::parse_date(date)?, time.trim());
+    let date = parse::parse_date(date).map_err(|problem| match problem.help.as_deref() {
+        Some(parse::DATE_FORM) => problem.help(TIMESTAMP_FORM),
+        Some(_) | None => problem,
+    })?;
+    let time = time.trim();
     let invalid = || {
         let help = "write `2026-12-25 00:10`, `2026-12-25T00:10:30` or, with a UTC offset, \
                     `2026-12-25T00:10:30-05:00`";
@@ -181,7 +187,7 @@ mod tests {
     #[test]
     fn rejects_invalid_timestamps_with_help() {
         let parse = |text| parse_timestamp(text, &TimeZone::UTC);
-        let date = "write year, month and day, as in `2026-12-24`";
+        let date = TIMESTAMP_FORM;
         check_error(parse("tomorrow"), "bad-date", "`tomorrow` is not a date", date);
         check_error(parse("00:10"), "bad-date", "`00:10` is not a date", date);
         check_error(parse("12-25 00:10"), "bad-date", "`12-25` has no year", date);

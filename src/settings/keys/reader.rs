@@ -17,7 +17,7 @@ use crate::regular_file;
 use crate::regular_file::SizeLimit;
 use crate::rules;
 use crate::rules::FileStamp;
-use crate::schema::{Absent, TableSpec};
+use crate::schema::{Absent, TableSpec, units};
 use crate::settings::LookupSecrets;
 use crate::settings::layers;
 use crate::settings::layers::is_from_environment;
@@ -150,6 +150,12 @@ impl Section {
     }
 }
 
+/// Returns the help for `port`, which is a part of `listen`.
+fn listen_help(port: Option<&str>) -> String {
+    let port = port.and_then(|port| port.parse::<u16>().ok()).unwrap_or(8080);
+    format!("write listen = \"0.0.0.0:{port}\", or 127.0.0.1 for this machine only")
+}
+
 fn path_to(path: &[String], key: &str) -> Vec<String> {
     path.iter().cloned().chain([key.to_owned()]).collect()
 }
@@ -216,14 +222,18 @@ impl SettingsReader<'_> {
                 keys.read_key(spec.name, &mut Entry { reader: self, path, value });
             }
         }
-        for key in values.keys() {
+        for (key, value) in &values {
+            // A value that is not written with a unit may be a secret, and is never shown.
+            let text = value.clone().into_string().ok();
             let path = section.path_to(key);
             let names = T::spec().names();
             let all = names.clone().collect::<Vec<_>>().join(", ");
             let message = format!("unknown key `{}`", path.join("."));
             self.error("unknown-key", &path, message)
                 .help(format!("{} has {all}", T::spec().noun))
-                .maybe_help(did_you_mean(key, names));
+                .maybe_help(did_you_mean(key, names.clone()))
+                .maybe_help(units::with_unit(key, text.as_deref(), names).map(|(_, help)| help))
+                .maybe_help((key == "port").then(|| listen_help(text.as_deref())));
         }
         (keys, section)
     }
@@ -440,7 +450,11 @@ impl Entry<'_, '_> {
 
     fn wrong_type(&mut self, wanted: &str) {
         let found = shown(&self.value);
-        self.error("bad-value", format!("`{}` must be {wanted}, not {found}", self.name()));
+        let text = self.value.clone().into_string().unwrap_or_default();
+        let number = self.path.last().and_then(|key| units::number_for(key, &text));
+        let help = number.map(|number| format!("write {number}"));
+        self.error("bad-value", format!("`{}` must be {wanted}, not {found}", self.name()))
+            .maybe_help(help);
     }
 
     /// A value that `parse` accepts. Numbers and booleans from variables are strings, so `parse`

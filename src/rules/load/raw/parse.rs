@@ -10,11 +10,12 @@ use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::recover::{parse_recoverable, unclosed_string};
+use super::suggest::{self, Suggestion};
 use super::{
-    Entries, RawAgent, RawArm, RawCondition, RawDefinitions, RawExpectation, RawIds, RawOutcome,
-    RawRule, RawScope, RawTest, RawTimes, RawValue, RawWhere, Spanned,
+    Entries, RawAgent, RawArm, RawCondition, RawDefinitions, RawIds, RawOutcome, RawRule, RawTest,
+    RawTimes, RawValue, RawWhere, Spanned,
 };
-use crate::diagnostics::{Diagnostic, Location, Report, SourceFile, nearest};
+use crate::diagnostics::{Diagnostic, Location, Report, SourceFile};
 use crate::rules::load::chunks::{Chunk, key_defined_twice};
 use crate::rules::load::windows_path;
 use crate::rules::model::condition::Number;
@@ -191,7 +192,10 @@ impl<'r> TomlReader<'r> {
             let twice = "a file defines it once, with all its entries";
             let help = is_duplicate.then(|| twice.to_owned());
             let help = help.or_else(|| help_for_escape(text, start));
-            let message = format!("invalid TOML: {}", error.message());
+            let help = help.or_else(|| suggest::for_unquoted(text.get(span.clone())?));
+            // What follows is a term of the parser.
+            let reason = error.message().trim_end_matches(", expected literal string");
+            let message = format!("invalid TOML: {reason}");
             self.error("syntax", &span, message).maybe_help(help);
         }
         errors.is_empty().then_some(document)
@@ -326,7 +330,7 @@ impl<'e, 'r> Entry<'e, 'r> {
     pub(crate) fn percent(&mut self) -> Option<Spanned<f64>> {
         let number = json_number(self.value.get_ref()).and_then(|number| number.as_f64());
         if number.is_none() {
-            self.wrong_type("a number").help("write percent = 90");
+            self.wrong_type("a number");
         }
         Some(self.spanned(number?))
     }
@@ -576,31 +580,18 @@ impl<'e, 'r> Entry<'e, 'r> {
 
     /// Reports a key that is not declared, and returns the declared key that it resembles.
     pub(crate) fn unknown_key(&mut self, spec: &'static TableSpec) -> Option<&'static str> {
-        let name = self.name;
-        let intended = intended_key(name, spec);
-        let is_spec = |other: &'static TableSpec| std::ptr::eq(spec, other);
-        let has_key = |other: &TableSpec| other.names().any(|key| key == name);
-        let help = if let Some(intended) = intended {
-            format!("did you mean `{intended}`?")
-        } else if is_spec(RawTest::spec()) && has_key(RawExpectation::spec()) {
-            format!("the expected decision belongs in expect = {{ {name} = … }}")
-        } else if is_spec(RawScope::spec()) && has_key(RawRule::spec()) {
-            let names = spec.names().collect::<Vec<_>>();
-            format!("`{name}` belongs in the rules; {} has {}", spec.noun, names.join(", "))
-        } else if !is_spec(RawDefinitions::spec()) && has_key(RawDefinitions::spec()) {
-            format!("`{name}` belongs at the top of the table, outside rules and tests")
-        } else {
-            let names = spec.names().collect::<Vec<_>>();
-            format!("{} has {}", spec.noun, names.join(", "))
-        };
-        let key = self.key.clone();
-        self.toml.error("unknown-key", &key, format!("unknown key `{name}`")).help(help);
+        let Suggestion { intended, help } =
+            suggest::for_unknown_key(self.name, self.value.get_ref(), spec);
+        let (key, message) = (self.key.clone(), format!("unknown key `{}`", self.name));
+        self.toml.error("unknown-key", &key, message).help(help);
         intended
     }
 
     fn wrong_type(&mut self, expected: &str) -> &mut Diagnostic {
         let found = type_name(self.value.get_ref());
+        let help = suggest::for_wrong_type(self.name, self.value.get_ref());
         self.error("wrong-kind", format!("`{}` must be {expected}, not {found}", self.name))
+            .maybe_help(help)
     }
 
     /// Reports a value that is not a string. A number may lack its quotes.
@@ -613,17 +604,6 @@ impl<'e, 'r> Entry<'e, 'r> {
         let help = lacks_quotes.then(|| format!("put it in quotes: \"{text}\""));
         self.wrong_type(expected).maybe_help(help);
     }
-}
-
-/// Guesses the intended key: `form`, `from_number`, `timezone`.
-fn intended_key(name: &str, spec: &TableSpec) -> Option<&'static str> {
-    nearest(name, spec.names()).or_else(|| {
-        let is_part = |known: &&str| {
-            let is_suffix = known.len() > 3 && name.ends_with(known);
-            is_suffix || name.split(['_', '-']).any(|word| word == *known)
-        };
-        spec.names().find(is_part)
-    })
 }
 
 /// Recognizes `[rule]` and `[test]`, which need double brackets.

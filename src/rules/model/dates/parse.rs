@@ -355,16 +355,18 @@ fn parse_day(text: &str) -> Result<Day, Problem> {
     }
 }
 
+/// Help for a text that is no date with a year.
+pub(crate) const DATE_FORM: &str = "write year, month and day, as in `2026-12-24`";
+
 /// Parses a date with a year.
 pub(crate) fn parse_date(text: &str) -> Result<Date, Problem> {
-    const HELP: &str = "write year, month and day, as in `2026-12-24`";
     if year_month_day(text).is_none() {
-        return Err(not_a_date(text, HELP));
+        return Err(not_a_date(text, DATE_FORM));
     }
     match parse_day(text)? {
         Day::Once(date) => Ok(date),
         Day::EveryYear(_) => {
-            Err(Problem::new(BAD_DATE, format!("`{text}` has no year")).help(HELP))
+            Err(Problem::new(BAD_DATE, format!("`{text}` has no year")).help(DATE_FORM))
         }
     }
 }

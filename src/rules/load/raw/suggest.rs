@@ -1,0 +1,201 @@
+//! Help for keys and values that are nearly right: what the operator probably meant, written out.
+
+use toml::de::{DeTable, DeValue};
+
+use super::parse::TableKeys;
+use super::{RawDefinitions, RawExpectation, RawRule, RawScope, RawTest};
+use crate::diagnostics::nearest;
+use crate::rules::model::pattern::suggested_country;
+use crate::schema::{TableSpec, units};
+
+/// Guess at a key that is not declared.
+pub(super) struct Suggestion {
+    /// Declared key that is meant, if it is clear.
+    pub(super) intended: Option<&'static str>,
+    /// Help text.
+    pub(super) help: String,
+}
+
+/// Guesses what a key that `spec` does not declare means.
+pub(super) fn for_unknown_key(
+    name: &str,
+    value: &DeValue<'_>,
+    spec: &'static TableSpec,
+) -> Suggestion {
+    let is_spec = |other: &'static TableSpec| std::ptr::eq(spec, other);
+    let has_key = |other: &TableSpec| other.names().any(|key| key == name);
+    let list_of_names = || spec.names().collect::<Vec<_>>().join(", ");
+    let without_key = |help: String| Suggestion { intended: None, help };
+    if let Some((intended, help)) = units::with_unit(name, scalar(value).as_deref(), spec.names()) {
+        return Suggestion { intended: Some(intended), help };
+    }
+    if let Some(intended) = intended_key(name, spec) {
+        return Suggestion {
+            intended: Some(intended),
+            help: format!("did you mean `{intended}`?"),
+        };
+    }
+    without_key(if is_spec(RawTest::spec()) && has_key(RawExpectation::spec()) {
+        let value = scalar(value).map_or_else(|| "…".to_owned(), |text| format!("{text:?}"));
+        format!("the expected decision belongs in expect = {{ {name} = {value} }}")
+    } else if is_spec(RawScope::spec()) && has_key(RawRule::spec()) {
+        format!("`{name}` belongs in the rules; {} has {}", spec.noun, list_of_names())
+    } else if is_spec(RawRule::spec()) && name == "country" {
+        let code = scalar(value).and_then(|text| suggested_country(&text));
+        let code = code.unwrap_or_else(|| "DE".to_owned());
+        format!("for callers from a country, write from = \"{code}\"")
+    } else if !is_spec(RawDefinitions::spec()) && has_key(RawDefinitions::spec()) {
+        format!("`{name}` belongs at the top of the file, above the first rule or test")
+    } else {
+        format!("{} has {}", spec.noun, list_of_names())
+    })
+}
+
+/// Guesses the intended key: `form`, `from_number`, `timezone`.
+fn intended_key(name: &str, spec: &TableSpec) -> Option<&'static str> {
+    nearest(name, spec.names()).or_else(|| {
+        let is_part = |known: &&str| {
+            let is_suffix = known.len() > 3 && name.ends_with(known);
+            is_suffix || name.split(['_', '-']).any(|word| word == *known)
+        };
+        spec.names().find(is_part)
+    })
+}
+
+/// Rewrites a value that has the wrong type, if it is clear what is meant.
+pub(super) fn for_wrong_type(key: &str, value: &DeValue<'_>) -> Option<String> {
+    match (key, value) {
+        ("where", DeValue::String(text)) => comparison(text),
+        ("expect", DeValue::String(agent)) => {
+            Some(format!("write expect = {{ agent = {:?} }}", &**agent))
+        }
+        ("keep" | "continue", DeValue::String(_)) => Some(format!("write {key} = true")),
+        ("split" | "arms", DeValue::Table(table)) => arms(key, table),
+        ("percent", DeValue::String(text)) => {
+            let share: f64 = text.trim().trim_end_matches('%').trim_end().parse().ok()?;
+            Some(format!("write percent = {share}"))
+        }
+        (_, DeValue::String(text)) => {
+            units::number_for(key, text).map(|number| format!("write {key} = {number}"))
+        }
+        _ => None,
+    }
+}
+
+/// Puts a value without quotation marks, or with typographic ones, in quotation marks.
+pub(super) fn for_unquoted(value: &str) -> Option<String> {
+    const TYPOGRAPHIC: [char; 10] = ['“', '”', '„', '‟', '«', '»', '‘', '’', '‚', '‛'];
+    const BOOLEANS: [(&str, [&str; 3]); 2] =
+        [("true", ["yes", "on", "True"]), ("false", ["no", "off", "False"])];
+    let text = value.trim_matches(TYPOGRAPHIC);
+    let is_plain = |c: char| c.is_alphanumeric() || " ._-+@*".contains(c);
+    if text.is_empty() || !text.chars().all(is_plain) {
+        return None;
+    }
+    if text.len() < value.len() {
+        return Some(format!("write `\"{text}\"`, with straight quotation marks"));
+    }
+    let boolean = BOOLEANS.iter().find(|(_, words)| words.contains(&text));
+    let or_boolean = boolean.map(|(boolean, _)| format!(", or {boolean} without quotation marks"));
+    let starts_a_word = text.starts_with(|c: char| c.is_alphabetic() || c == '@' || c == '+');
+    starts_a_word.then(|| format!("write `\"{text}\"`{}", or_boolean.unwrap_or_default()))
+}
+
+/// Rewrites `history.calls_1h > 5`.
+fn comparison(text: &str) -> Option<String> {
+    let at = text.find(['=', '<', '>', '!'])?;
+    let (name, rest) = (text[..at].trim(), &text[at..]);
+    let is_name = |c: char| c.is_alphanumeric() || "._-".contains(c);
+    let length = rest.chars().take_while(|c| "=<>!".contains(*c)).count();
+    let (operator, operand) = (&rest[..length], rest[length..].trim().trim_matches(['"', '\'']));
+    if !name.contains('.') || !name.chars().all(is_name) || operand.is_empty() {
+        return None;
+    }
+    let expected = match operator {
+        "=" | "==" => format!("{operand:?}"),
+        "!=" => format!("{:?}", format!("!{operand}")),
+        "<" | ">" | "<=" | ">=" => format!("{:?}", format!("{operator} {operand}")),
+        _ => return None,
+    };
+    Some(format!("write where = {{ \"{name}\" = {expected} }}"))
+}
+
+/// Rewrites `{ agent_1 = "50%", agent_2 = 50 }`.
+fn arms(key: &str, table: &DeTable<'_>) -> Option<String> {
+    let arms = table.iter().map(|(agent, share)| {
+        let share = scalar(share.get_ref())?;
+        let share: f64 = share.trim().trim_end_matches('%').trim_end().parse().ok()?;
+        Some(format!("{{ agent = {:?}, percent = {share} }}", &**agent.get_ref()))
+    });
+    let arms = arms.collect::<Option<Vec<_>>>().filter(|arms| !arms.is_empty())?;
+    Some(format!("write {key} = [{}]", arms.join(", ")))
+}
+
+/// Returns a text or a number as text.
+fn scalar(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => Some(number.as_str().to_owned()),
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(toml: &str, expected: Option<&str>) {
+        let document = DeTable::parse(toml).expect("valid TOML");
+        let (key, value) = document.get_ref().iter().next().expect("a key");
+        let help = for_wrong_type(key.get_ref(), value.get_ref());
+        assert_eq!(help.as_deref(), expected, "{toml}");
+    }
+
+    #[test]
+    fn unquoted_values_are_quoted() {
+        for (value, expected) in [
+            ("second", Some("write `\"second\"`")),
+            ("“second”", Some("write `\"second\"`, with straight quotation marks")),
+            ("yes", Some("write `\"yes\"`, or true without quotation marks")),
+            ("off", Some("write `\"off\"`, or false without quotation marks")),
+            ("=", None),
+            ("", None),
+            ("[a", None),
+            ("3s", None),
+        ] {
+            assert_eq!(for_unquoted(value).as_deref(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn values_of_the_wrong_type_are_rewritten() {
+        for (toml, expected) in [
+            ("where = 'history.calls_1h > 5'", "write where = { \"history.calls_1h\" = \"> 5\" }"),
+            ("where = 'crm.tier == \"gold\"'", "write where = { \"crm.tier\" = \"gold\" }"),
+            ("where = 'crm.tier != gold'", "write where = { \"crm.tier\" = \"!gold\" }"),
+            ("expect = 'night'", "write expect = { agent = \"night\" }"),
+            ("keep = 'yes'", "write keep = true"),
+            (
+                "split = { a = '50%', b = 50 }",
+                "write split = [{ agent = \"a\", percent = 50 }, { agent = \"b\", percent = 50 }]",
+            ),
+            ("percent = '12.5 %'", "write percent = 12.5"),
+            ("delay_ms = '3s'", "write delay_ms = 3000"),
+        ] {
+            check(toml, Some(expected));
+        }
+        for toml in [
+            "where = 'gold'",
+            "where = 'a b.c > 5'",
+            "where = 'crm.tier =>= 5'",
+            "where = 'crm.tier >'",
+            "keep = false",
+            "split = { a = [], b = 50 }",
+            "delay_ms = 'soon'",
+        ] {
+            check(toml, None);
+        }
+    }
+}
