@@ -65,7 +65,7 @@ value_types! {
     /// Address and port.
     Address -> Option<SocketAddr> {
         json!({ "type": "string" }),
-        |entry| entry.parsed("an address and a port, like 127.0.0.1:8080", |text| text.parse().ok())
+        |entry| entry.parsed("an address and a port, like 127.0.0.1:8080 or, for all addresses, 0.0.0.0:8080", |text| text.parse().ok())
     }
 
     /// Addresses and networks.
