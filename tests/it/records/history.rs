@@ -155,7 +155,7 @@ async fn records_keep_how_look_ups_ended_and_their_values_where_the_settings_say
             assert_eq!((&*asked.name, &*asked.state), ("history", "found"));
             assert_eq!(asked.value.is_some(), keeps);
             assert_eq!(record.lacks_lookups(), !keeps);
-            let table = service.app.table();
+            let table = service.app.live_table().shared_table();
             let facts = record.facts(&table);
             let fields = record.fields().expect("whole numbers");
             let platform = switchboard::dialect::ALL[0].platform();
@@ -163,7 +163,6 @@ async fn records_keep_how_look_ups_ended_and_their_values_where_the_settings_say
             let decision = decide_offline(&table, &again, &facts);
             let expected = if keeps { "returning" } else { "everyone" };
             assert_eq!(decision.rule(), Some(expected), "{reply}");
-            drop(table);
             service.stop().await;
         }
     })
