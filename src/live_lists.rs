@@ -249,6 +249,16 @@ impl LiveLists {
         }
     }
 
+    /// Makes the lists due whose request contains a secret, which may be another one now.
+    pub fn secrets_have_changed(&self) {
+        let now = Instant::now();
+        for entry in self.entries().values_mut() {
+            if !entry.list.backend.secret_references().is_empty() {
+                entry.next = now;
+            }
+        }
+    }
+
     /// Returns the lists that are due, which are not due again until their next fetch.
     pub fn take_due(&self, now: Instant) -> Vec<Arc<LiveList>> {
         let mut entries = self.entries();

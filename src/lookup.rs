@@ -4,23 +4,25 @@
 //! who ask the same share one question, answers are kept for a while, the number of questions at the same
 //! time is limited, and a system that fails several times in a row is left alone.
 
+mod asker;
 mod breaker;
+mod gate;
 mod history;
 pub(crate) mod http;
+mod secrets;
 pub(crate) mod sql;
+mod tls;
 
-use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use moka::Expiry;
-use moka::future::Cache;
 use serde_json::Value;
-use siphasher::sip128::{Hasher128, SipHasher13};
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout, timeout_at};
+use siphasher::sip128::SipHasher13;
+use tokio::time::{Instant, timeout_at};
 
 use crate::domain::call::Call;
 use crate::domain::facts::{Facts, LookupAnswer, LookupId, LookupSet, LookupState};
@@ -29,17 +31,16 @@ use crate::rules::engine::decide;
 use crate::rules::{HISTORY, Lookup, LookupBackend, RuleSet};
 use crate::telemetry::LookupCounters;
 pub use history::HistorySource;
+pub(crate) use tls::client_config;
 
-use breaker::Breaker;
-use http::{HttpClient, HttpRequest};
-use sql::SqlPool;
+use asker::Asker;
+use gate::with_problem;
+use history::HistoryAsker;
+use http::HttpRequest;
+use secrets::ResolvedSecrets;
 
 /// Longest timeout of a look-up.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(8);
-/// Memory for the answers that one look-up keeps, in bytes.
-const CACHE_BYTES: u64 = 16 << 20;
-/// Memory of a kept answer besides its values.
-const ENTRY_BYTES: usize = 200;
 
 /// Asks the look-ups of rule tables. Answers and connections outlive a table that is replaced by one with
 /// the same look-up.
@@ -47,9 +48,19 @@ pub struct LookupService {
     /// None in tests, and where no table refers to a secret.
     secrets: Option<Arc<dyn SecretSource>>,
     counters: LookupCounters,
-    askers: RwLock<Vec<Arc<Asker>>>,
+    prepared: ArcSwap<Prepared>,
+    /// Held while look-ups are prepared. A call never waits for it.
+    preparing: Mutex<()>,
     /// Hasher with random keys, chosen at start.
     hasher: SipHasher13,
+}
+
+/// The look-ups that can be asked.
+#[derive(Clone, Default)]
+struct Prepared {
+    /// The look-ups of the live table, and of tables that requests still use. Equal ones share an asker.
+    askers: Vec<(Arc<Lookup>, Arc<Asker>)>,
+    history: Arc<HistoryAsker>,
 }
 
 /// Returns the question of a look-up about a call, for people: without secrets, and without the body.
@@ -146,12 +157,42 @@ impl LookupService {
     pub fn new(counters: LookupCounters) -> LookupService {
         let random = RandomState::new();
         let hasher = SipHasher13::new_with_keys(random.hash_one(0), random.hash_one(1));
-        LookupService { secrets: None, counters, askers: RwLock::default(), hasher }
+        let (prepared, preparing) = (ArcSwap::default(), Mutex::default());
+        LookupService { secrets: None, counters, prepared, preparing, hasher }
     }
 
-    /// Sets where secrets are found.
+    /// Sets where secrets are found. Look-ups that refer to one can be prepared from now on.
     pub fn set_secrets(&mut self, secrets: Arc<dyn SecretSource>) {
         self.secrets = Some(secrets);
+    }
+
+    /// Prepares the look-ups of a table before it decides calls: reads their secrets and builds what connects
+    /// to their systems. A look-up that is prepared stays as it is, unless one of its secrets has changed.
+    pub fn prepare(&self, table: &RuleSet) {
+        let _preparing = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut prepared = Prepared::clone(&self.prepared.load());
+        for lookup in &table.lookups {
+            let is_ready = self.secrets.is_some() || lookup.backend.secret_references().is_empty();
+            if is_ready {
+                prepared.add(lookup, ResolvedSecrets::read(&lookup.backend, self));
+            }
+        }
+        if prepared.history.policy != table.history {
+            prepared.history = Arc::new(HistoryAsker::new(table.history));
+        }
+        self.prepared.store(Arc::new(prepared));
+    }
+
+    /// Drops the connections and answers of look-ups that none of these tables has.
+    pub fn keep_only(&self, tables: &[&RuleSet]) {
+        let _preparing = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut prepared = Prepared::clone(&self.prepared.load());
+        let in_use = |lookup: &Arc<Lookup>| {
+            let mut lookups = tables.iter().flat_map(|table| &table.lookups);
+            lookups.any(|used| Arc::ptr_eq(used, lookup))
+        };
+        prepared.askers.retain(|(lookup, _)| in_use(lookup));
+        self.prepared.store(Arc::new(prepared));
     }
 
     /// Asks look-ups about a call, all at the same time.
@@ -160,14 +201,7 @@ impl LookupService {
         let asking = needed.iter().map(|id| async move {
             let answer = match id.position() {
                 Some(position) => self.ask(&table.lookups[position], call, deadline).await,
-                None => {
-                    let started = Instant::now();
-                    let deadline = deadline.min(started + table.history_timeout);
-                    let answer = history::ask(history, call, at, deadline).await;
-                    let answer = LookupAnswer { took: started.elapsed(), ..answer };
-                    self.counters.asked(HISTORY, &answer);
-                    answer
-                }
+                None => self.ask_history(history, call, at, deadline).await,
             };
             (id, answer)
         });
@@ -191,244 +225,97 @@ impl LookupService {
     }
 
     /// Asks a look-up about a call, and waits for the answer until the look-up's timeout or the deadline.
-    /// The question goes on without the call, so that a repeated delivery may find its answer.
     async fn ask(&self, lookup: &Arc<Lookup>, call: &Call<'_>, deadline: Instant) -> LookupAnswer {
         let started = Instant::now();
-        let asker = self.asker(lookup);
-        let mut answer = match asker.question(call, self) {
-            Ok(question) => {
-                let key = question.key(self.hasher);
-                let asking = tokio::spawn(asker.clone().answer(key, question));
-                match timeout_at(deadline.min(started + lookup.timeout), asking).await {
-                    Ok(Ok(answer)) => answer,
-                    Ok(Err(_panic)) => LookupAnswer::unknown(LookupState::Failed),
-                    Err(_elapsed) => LookupAnswer::unknown(LookupState::Late),
+        let asker = self.prepared.load().asker(lookup);
+        let mut answer = match asker {
+            Some(asker) => match asker.question(call) {
+                Ok(question) => {
+                    let key = question.key(self.hasher);
+                    wait_for(asker.answer(key, question), deadline.min(started + lookup.timeout))
+                        .await
                 }
+                Err(reason) => reason.answer(),
+            },
+            None => {
+                let failed = LookupAnswer::unknown(LookupState::Failed);
+                with_problem(failed, "the look-up is not ready".into())
             }
-            Err(reason) => reason.answer(),
         };
         answer.took = started.elapsed();
         self.counters.asked(&lookup.name, &answer);
         answer
     }
 
-    /// Drops the connections and answers of look-ups that the new table does not have.
-    pub fn keep_only(&self, lookups: &[Arc<Lookup>]) {
-        let mut askers = self.askers.write().unwrap_or_else(PoisonError::into_inner);
-        askers.retain(|asker| lookups.contains(&asker.lookup));
-    }
-
-    /// Returns the names of the look-ups that are suspended because they failed.
-    pub fn suspended(&self) -> Vec<Box<str>> {
-        let askers = self.askers.read().unwrap_or_else(PoisonError::into_inner);
-        let open = askers.iter().filter(|asker| asker.breaker.refuses(Instant::now()));
-        open.map(|asker| asker.lookup.name.clone()).collect()
-    }
-
-    fn asker(&self, lookup: &Arc<Lookup>) -> Arc<Asker> {
-        let find = |askers: &[Arc<Asker>]| {
-            let known =
-                |asker: &&Arc<Asker>| Arc::ptr_eq(&asker.lookup, lookup) || asker.lookup == *lookup;
-            askers.iter().find(known).cloned()
+    /// Asks the records for the history of a call's caller, like another system.
+    async fn ask_history(
+        &self,
+        source: HistorySource<'_>,
+        call: &Call<'_>,
+        at: Timestamp,
+        deadline: Instant,
+    ) -> LookupAnswer {
+        let started = Instant::now();
+        let asker = self.prepared.load().history.clone();
+        let deadline = deadline.min(started + asker.gate.timeout());
+        let mut answer = match source.question(call, at) {
+            Ok(question) => {
+                wait_for(async move { asker.answer(question, at).await }, deadline).await
+            }
+            Err(answer) => answer,
         };
-        if let Some(known) = find(&self.askers.read().unwrap_or_else(PoisonError::into_inner)) {
-            return known;
+        answer.took = started.elapsed();
+        self.counters.asked(HISTORY, &answer);
+        answer
+    }
+
+    /// Returns the names of the look-ups that are suspended because they failed, or cannot be asked.
+    pub fn suspended(&self) -> Vec<Box<str>> {
+        let prepared = self.prepared.load();
+        let askers = prepared.askers.iter().filter(|(_, asker)| asker.is_out_of_use());
+        let mut names: Vec<Box<str>> = askers.map(|(lookup, _)| lookup.name.clone()).collect();
+        if prepared.history.gate.is_suspended() {
+            names.push(HISTORY.into());
         }
-        let mut askers = self.askers.write().unwrap_or_else(PoisonError::into_inner);
-        find(&askers).unwrap_or_else(|| {
-            let asker = Arc::new(Asker::new(lookup.clone(), self));
-            askers.push(asker.clone());
-            asker
-        })
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+/// Waits for an answer until the deadline. The question goes on without the call, so that a repeated delivery
+/// may find its answer.
+async fn wait_for(
+    asking: impl Future<Output = LookupAnswer> + Send + 'static,
+    deadline: Instant,
+) -> LookupAnswer {
+    match timeout_at(deadline, tokio::spawn(asking)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_panic)) => LookupAnswer::unknown(LookupState::Failed),
+        Err(_elapsed) => LookupAnswer::unknown(LookupState::Late),
+    }
+}
+
+impl Prepared {
+    fn asker(&self, lookup: &Arc<Lookup>) -> Option<Arc<Asker>> {
+        let found = self.askers.iter().find(|(known, _)| Arc::ptr_eq(known, lookup));
+        found.map(|(_, asker)| asker.clone())
+    }
+
+    /// Adds a look-up, with the asker of an equal one if there is one with the same secrets.
+    fn add(&mut self, lookup: &Arc<Lookup>, secrets: ResolvedSecrets) {
+        let mut askers = self.askers.iter().map(|(_, asker)| asker);
+        let known = askers.find(|asker| asker.is_for(lookup, &secrets)).cloned();
+        let asker = known.unwrap_or_else(|| Arc::new(Asker::new(lookup.clone(), secrets)));
+        match self.askers.iter_mut().find(|(known, _)| Arc::ptr_eq(known, lookup)) {
+            Some(entry) => entry.1 = asker,
+            None => self.askers.push((lookup.clone(), asker)),
+        }
     }
 }
 
 impl SecretSource for LookupService {
     fn secret(&self, reference: &str) -> Option<Secret> {
         self.secrets.as_ref()?.secret(reference)
-    }
-}
-
-/// A look-up with its connections, its kept answers and its breaker.
-struct Asker {
-    lookup: Arc<Lookup>,
-    system: System,
-    permits: Semaphore,
-    breaker: Breaker,
-    answers: Cache<u128, LookupAnswer>,
-}
-
-/// The system that an [`Asker`] asks.
-enum System {
-    Http(HttpClient),
-    Sql(SqlPool),
-    /// The look-up cannot be asked at all.
-    Broken(&'static str),
-}
-
-/// A question to a system, about one call.
-enum PreparedQuestion {
-    Http(HttpRequest),
-    Sql(Vec<String>),
-}
-
-impl PreparedQuestion {
-    /// Identifies the question among those of all look-ups.
-    fn key(&self, mut hasher: SipHasher13) -> u128 {
-        match self {
-            PreparedQuestion::Http(HttpRequest { method, url, headers, body }) => {
-                (method.as_str(), url.as_str(), body).hash(&mut hasher);
-                for (name, value) in headers {
-                    (name.as_str(), value.as_bytes()).hash(&mut hasher);
-                }
-            }
-            PreparedQuestion::Sql(parameters) => parameters.hash(&mut hasher),
-        }
-        hasher.finish128().as_u128()
-    }
-}
-
-impl Asker {
-    fn new(lookup: Arc<Lookup>, secrets: &dyn SecretSource) -> Asker {
-        let system = match &lookup.backend {
-            LookupBackend::Http(http) => match HttpClient::new(&lookup, http) {
-                Ok(client) => System::Http(client),
-                Err(_) => System::Broken("TLS cannot be set up"),
-            },
-            LookupBackend::Sql(sql) => match secrets.secret(&sql.database) {
-                Some(url) => match SqlPool::new(&url, lookup.max_concurrent, lookup.timeout) {
-                    Ok(pool) => System::Sql(pool),
-                    Err(problem) => System::Broken(problem),
-                },
-                None => System::Broken("the URL of the database is missing"),
-            },
-        };
-        let answers = Cache::builder()
-            .max_capacity(CACHE_BYTES)
-            .weigher(|_, answer: &LookupAnswer| weight(answer))
-            .expire_after(KeepFor { found: lookup.cache, empty: lookup.negative_cache })
-            .build();
-        let permits = Semaphore::new(lookup.max_concurrent);
-        let breaker = Breaker::new(lookup.breaker);
-        Asker { lookup, system, permits, breaker, answers }
-    }
-
-    fn question(
-        &self,
-        call: &Call<'_>,
-        secrets: &dyn SecretSource,
-    ) -> Result<PreparedQuestion, NoRequest> {
-        match &self.lookup.backend {
-            LookupBackend::Http(http) => {
-                HttpRequest::new(http, Some(call), secrets).map(PreparedQuestion::Http)
-            }
-            LookupBackend::Sql(sql) => sql::parameters(sql, call).map(PreparedQuestion::Sql),
-        }
-    }
-
-    /// Returns the kept answer, or asks. Equal questions at the same time are asked once.
-    async fn answer(self: Arc<Asker>, key: u128, question: PreparedQuestion) -> LookupAnswer {
-        if let Some(answer) = self.answers.get(&key).await {
-            return LookupAnswer { cached: true, ..answer };
-        }
-        // What is no answer is not kept; those who waited for it share it.
-        let asked = self.answers.try_get_with(key, self.ask(question)).await;
-        asked.unwrap_or_else(|unanswered| LookupAnswer::clone(&unanswered))
-    }
-
-    /// Asks the system. The error is an answer that is not kept.
-    async fn ask(&self, question: PreparedQuestion) -> Result<LookupAnswer, LookupAnswer> {
-        if self.breaker.refuses(Instant::now()) {
-            return Err(LookupAnswer::unknown(LookupState::Suspended));
-        }
-        let Ok(Ok(_permit)) = timeout(self.lookup.timeout, self.permits.acquire()).await else {
-            let problem = Some("too many questions at the same time".into());
-            return Err(LookupAnswer { problem, ..LookupAnswer::unknown(LookupState::Late) });
-        };
-        // After the wait: the breaker may have opened meanwhile. The question has the whole timeout, although
-        // its call may give up earlier, so that only the system's own slowness counts for the breaker.
-        let Some(permission) = self.breaker.permission(Instant::now()) else {
-            return Err(LookupAnswer::unknown(LookupState::Suspended));
-        };
-        let outcome = timeout(self.lookup.timeout, self.ask_system(question)).await;
-        let (answer, failed) = match outcome {
-            Ok(SystemAnswer::Found(value)) => (LookupAnswer::found(value), false),
-            Ok(SystemAnswer::Empty) => (LookupAnswer::unknown(LookupState::Empty), false),
-            Ok(SystemAnswer::Refused(problem)) => {
-                permission.succeeded();
-                let unknown = LookupAnswer::unknown(LookupState::Failed);
-                return Err(LookupAnswer { problem: Some(problem), ..unknown });
-            }
-            Ok(SystemAnswer::Failed(problem)) => {
-                let unknown = LookupAnswer::unknown(LookupState::Failed);
-                (LookupAnswer { problem: Some(problem), ..unknown }, true)
-            }
-            Err(_elapsed) => (LookupAnswer::unknown(LookupState::Late), true),
-        };
-        if failed {
-            if permission.failed(Instant::now()) {
-                tracing::warn!(
-                    lookup = &*self.lookup.name,
-                    state = answer.state.as_str(),
-                    problem = answer.problem.as_deref(),
-                    pause_s = self.lookup.breaker.pause.as_secs(),
-                    "look-up failed several times in a row, suspended"
-                );
-            }
-            return Err(answer);
-        }
-        if permission.succeeded() {
-            tracing::info!(lookup = &*self.lookup.name, "look-up answers again");
-        }
-        Ok(answer)
-    }
-
-    async fn ask_system(&self, question: PreparedQuestion) -> SystemAnswer {
-        match (&self.system, question, &self.lookup.backend) {
-            (System::Http(client), PreparedQuestion::Http(request), LookupBackend::Http(http)) => {
-                client.ask(request, &self.lookup, http).await
-            }
-            (System::Sql(pool), PreparedQuestion::Sql(parameters), LookupBackend::Sql(sql)) => {
-                pool.ask(sql, parameters).await
-            }
-            (System::Broken(problem), ..) => SystemAnswer::failed(problem),
-            (System::Http(_) | System::Sql(_), ..) => {
-                unreachable!("system and question come from the same backend")
-            }
-        }
-    }
-}
-
-/// Approximate memory of an answer.
-fn weight(answer: &LookupAnswer) -> u32 {
-    fn bytes(value: &Value) -> usize {
-        size_of::<Value>()
-            + match value {
-                Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-                Value::String(text) => text.len(),
-                Value::Array(items) => items.iter().map(bytes).sum(),
-                Value::Object(fields) => fields
-                    .iter()
-                    .map(|(name, value)| 2 * ENTRY_BYTES / 3 + name.len() + bytes(value))
-                    .sum(),
-            }
-    }
-    u32::try_from(ENTRY_BYTES + bytes(&answer.value)).unwrap_or(u32::MAX)
-}
-
-/// Time for which answers are kept.
-struct KeepFor {
-    found: Duration,
-    empty: Duration,
-}
-
-impl Expiry<u128, LookupAnswer> for KeepFor {
-    fn expire_after_create(
-        &self,
-        _: &u128,
-        answer: &LookupAnswer,
-        _: std::time::Instant,
-    ) -> Option<Duration> {
-        Some(if answer.state == LookupState::Found { self.found } else { self.empty })
     }
 }

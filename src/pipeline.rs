@@ -134,7 +134,7 @@ impl Switchboard {
             lookups,
             live_lists,
         };
-        app.prepare_lookups();
+        app.prepare_lookups(&app.live_table.table());
         (app, writer)
     }
 
@@ -142,15 +142,16 @@ impl Switchboard {
     pub fn with_secrets(mut self, secrets: Arc<dyn SecretSource>) -> Switchboard {
         self.lookups.set_secrets(secrets.clone());
         self.live_lists.set_secrets(secrets);
+        self.prepare_lookups(&self.live_table.table());
         self
     }
 
-    /// Prepares the look-ups of the live table, and ends those that it does not have.
-    pub fn prepare_lookups(&self) {
-        let table = self.live_table.table();
-        self.lookups.keep_only(&table.lookups);
+    /// Prepares the look-ups of a table that is live, or is about to be: reads their secrets, and builds what
+    /// connects to their systems. Not for a thread that answers calls, since it takes a while.
+    pub fn prepare_lookups(&self, table: &RuleSet) {
+        self.lookups.prepare(table);
         if table.uses_history {
-            self.recorder.use_history();
+            self.recorder.use_history(table.history.timeout);
         }
     }
 
@@ -231,7 +232,7 @@ pub async fn handle(
 ) -> Result<Answer, RequestError> {
     let deadline = context.received_at + endpoint.source.reply_within;
     let prepared = {
-        let rules = app.table();
+        let rules = app.live_table.shared_table();
         let exchange = Exchange { app, endpoint, rules: &rules, request: &request, facts, context };
         // The deadline covers the part that can wait. `AssertUnwindSafe`: a panic leaves nothing of
         // the exchange behind, and the shared state it uses is consistent between operations.

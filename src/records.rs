@@ -5,11 +5,14 @@
 
 mod batch;
 mod belonging;
+mod connections;
+mod earlier_calls;
 mod erase;
 mod expiry;
 mod filter;
 mod health;
 mod history;
+mod history_index;
 mod instance;
 mod known_names;
 mod lookup;
@@ -31,9 +34,11 @@ mod transfer;
 mod waiting_calls;
 mod writer;
 
+pub use earlier_calls::EarlierCall;
 pub use erase::{Erased, MatchedCall, NumberMatches, Overwritten};
 pub use filter::{Filter, FilterArgs, InvalidFilter};
 pub use health::{Outage, StoreHealth};
+pub use history::HistoryReading;
 pub use instance::watch_for_other_instances;
 pub use known_names::{KnownNames, NameError};
 pub use lookup::{LookupResult, SHORTEST_PREFIX};
@@ -52,5 +57,4 @@ pub(crate) use store::first_id_at;
 pub use store::{Store, StoreError};
 pub use times::parse_time;
 pub use transfer::{ImportError, RowCounts, TransferLine};
-pub use waiting_calls::EarlierCall;
 pub use writer::Writer;

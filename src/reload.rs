@@ -8,6 +8,7 @@ mod hold;
 mod isolate;
 mod last_good;
 mod live;
+mod secret_files;
 mod settle;
 
 use std::panic::AssertUnwindSafe;
@@ -31,6 +32,7 @@ use crate::rules::{
 };
 use crate::settings::RulesSettings;
 use hold::{hold_shrunk_lists, note_held};
+use secret_files::SecretFiles;
 use settle::{Settling, has_changed, loss, wait_until_settled};
 
 /// Loads a table, checks it and runs its tests. With `coverage`, warns about untested rules.
@@ -191,6 +193,8 @@ struct Loader {
     last_good: Option<LastGood>,
     /// `None` if nothing but the table is reloaded.
     credentials: Option<Credentials>,
+    /// Secrets of the live table's look-ups.
+    secret_files: SecretFiles,
     /// Replaced tables. They are dropped here once no request uses them, because dropping a million
     /// rules takes too long for a request.
     retired: Vec<Arc<RuleSet>>,
@@ -245,6 +249,7 @@ impl Reloader {
     ) -> (Reloader, ReloadHandle) {
         let (sender, requests) = mpsc::channel(MAX_QUEUED_REQUESTS);
         let status = credentials.as_ref().map(Credentials::status).unwrap_or_default();
+        let secret_files = SecretFiles::of(&app.table());
         let loader = Loader {
             app,
             path,
@@ -255,6 +260,7 @@ impl Reloader {
             good: None,
             last_good: last_good.map(LastGood::new),
             credentials,
+            secret_files,
             retired: Vec::new(),
         };
         let handle =
@@ -333,10 +339,14 @@ impl Loader {
                 if self.credentials.as_mut().is_some_and(Credentials::have_changed) {
                     self.reload_credentials();
                 }
+                if self.secret_files.have_changed() {
+                    self.reload_lookup_secrets();
+                }
                 if self.settling.poll(&self.files) { self.reload_settled() } else { None }
             }
             Job::Reload { is_forced } => {
                 let credentials = self.reload_credentials();
+                self.reload_lookup_secrets();
                 self.context.takes_shrunk_lists = is_forced;
                 let Reloaded { ok, report } = self.reload(&mut |_| {});
                 self.context.takes_shrunk_lists = false;
@@ -364,8 +374,21 @@ impl Loader {
         report
     }
 
+    /// Reads the secrets of look-ups again, and fetches lists with the new ones.
+    fn reload_lookup_secrets(&mut self) {
+        let table = self.app.table();
+        // Before the secrets are read: a later change is found by the next poll.
+        self.secret_files = SecretFiles::of(&table);
+        self.app.prepare_lookups(&table);
+        self.app.live_lists().secrets_have_changed();
+    }
+
     fn drop_retired(&mut self) {
         self.retired.retain(|table| Arc::strong_count(table) > 1);
+        let live = self.app.table();
+        let in_use: Vec<&RuleSet> =
+            self.retired.iter().chain([&*live]).map(|table| &**table).collect();
+        self.app.lookups().keep_only(&in_use);
     }
 
     /// Loads, checks and tests the table at once, then publishes it if it is valid.
@@ -463,9 +486,10 @@ impl Loader {
                     warnings = report.warning_count(),
                     "rules reloaded"
                 );
+                self.secret_files = SecretFiles::of(&table);
+                self.app.prepare_lookups(&table);
                 self.retired.push(self.app.live_table().replace(table, now));
                 self.app.counters().table(&self.app.table(), now);
-                self.app.prepare_lookups();
                 self.keep_good(snapshot);
             }
             None => {
@@ -599,6 +623,7 @@ mod tests {
             good: None,
             last_good: None,
             credentials: None,
+            secret_files: SecretFiles::default(),
             retired: Vec::new(),
         };
         write("agent_2");

@@ -24,6 +24,7 @@ pub use load::files::{FileStamp, IsolatedFile, Replacements, Snapshot, is_list_c
 pub use load::json_schema;
 pub use model::condition::{Comparison, ExpectedValue, Number, Operand, WhereClause};
 pub use model::dates::{Dates, DaySpec, ListedDays};
+pub use model::history::HistoryPolicy;
 pub(crate) use model::history::NAME as HISTORY;
 pub use model::hours::{Hours, HoursStatus};
 pub use model::index::{Index, PartyKeys};

@@ -124,13 +124,15 @@ async fn require_token(
 ) -> Result<Response, HttpProblem> {
     let offered = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     let offered = offered.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default();
-    match &*token.get() {
+    let allowed = match &*token.get() {
         Some(token) if !token.equals(offered) => Err(HttpProblem::AdminToken),
         None if !is_for_loopback(&headers) => Err(HttpProblem::Forbidden(
             "without admin.token, the Host must be localhost or a loopback address",
         )),
-        Some(_) | None => Ok(next.run(request).await),
-    }
+        Some(_) | None => Ok(()),
+    };
+    allowed?;
+    Ok(next.run(request).await)
 }
 
 /// Returns whether the `Host` names this machine. In a DNS rebinding attack the browser sends the name
@@ -431,7 +433,7 @@ fn answer_query(
             return Err(HttpProblem::BadRequest(reason.into()));
         }
     };
-    let table = app.table();
+    let table = app.live_table().shared_table();
     let at = match &query.at {
         Some(text) => parse_time(text, &table).map_err(bad_request)?,
         None => app.now(),

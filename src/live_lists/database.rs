@@ -7,8 +7,11 @@ use sqlx::AssertSqlSafe;
 
 use super::{Download, MAX_BYTES, TIMEOUT};
 use crate::domain::secret::SecretSource;
-use crate::lookup::sql::{SqlPool, describe, to_json};
+use crate::lookup::sql::{RowError, SqlPool, SqliteRows, describe, postgres_row, postgres_rows};
 use crate::rules::SqlLookup;
+
+/// Largest row. A larger one is not received.
+const MAX_ROW_BYTES: usize = 1 << 20;
 
 /// Runs the query. Without rows there are no names of columns; then they are those of the copy.
 pub(super) async fn rows_as_csv(
@@ -19,24 +22,23 @@ pub(super) async fn rows_as_csv(
     let url = secrets.secret(&sql.database).ok_or("the URL of the database is missing")?;
     let pool = SqlPool::new(&url, 1, TIMEOUT)?;
     let mut table = Table::default();
+    let query = &sql.query.text;
     match pool {
         SqlPool::Postgres(pool) => {
-            // PostgreSQL itself converts the rows to JSON: it knows all its types. The line break ends a comment
-            // at the end of the query.
-            let text =
-                format!("SELECT to_json(answer)::text FROM ({}\n) AS answer", sql.query.text);
-            let query = sqlx::query_scalar::<_, String>(AssertSqlSafe(text));
-            let mut rows = query.fetch(&pool);
+            let text = postgres_rows(query, MAX_ROW_BYTES, "OFFSET 0");
+            let mut rows = sqlx::query(AssertSqlSafe(text)).fetch(&pool);
             while let Some(row) = rows.try_next().await.map_err(|error| describe(&error))? {
-                let row = serde_json::from_str(&row).map_err(|_| "the row cannot be read")?;
-                table.add(&row)?;
+                table.add(&postgres_row(&row).map_err(problem)?)?;
             }
         }
         SqlPool::Sqlite(pool) => {
-            let query = sqlx::query(AssertSqlSafe(sql.query.text.to_string()));
-            let mut rows = query.fetch(&pool);
+            let mut connection = pool.acquire().await.map_err(|error| describe(&error))?;
+            let wrapped = SqliteRows::of(&mut connection, query, MAX_ROW_BYTES, "").await;
+            let wrapped = wrapped.map_err(|error| describe(&error))?;
+            let query = sqlx::query(AssertSqlSafe(wrapped.text.clone()));
+            let mut rows = query.fetch(&mut *connection);
             while let Some(row) = rows.try_next().await.map_err(|error| describe(&error))? {
-                table.add(&to_json(&row).map_err(|error| describe(&error))?)?;
+                table.add(&wrapped.read(&row).map_err(problem)?)?;
             }
         }
     }
@@ -45,6 +47,13 @@ pub(super) async fn rows_as_csv(
         None => header().ok_or("the query has no rows")?.into_bytes(),
     };
     Ok(Download { content, etag: None, last_modified: None })
+}
+
+fn problem(error: RowError) -> String {
+    match error {
+        RowError::TooLarge => "a row has more than 1 MiB".to_owned(),
+        RowError::Database(error) => describe(&error),
+    }
 }
 
 /// Rows as CSV.

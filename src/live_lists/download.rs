@@ -6,11 +6,14 @@ use reqwest::header::{
 };
 use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Method, Response};
+use tokio::task::spawn_blocking;
 
 use super::{Download, MAX_BYTES, TIMEOUT, Validators};
 use crate::domain::private_address::is_private;
 use crate::domain::secret::SecretSource;
-use crate::lookup::http::{HttpRequest, client_builder, describe, literal_address, origin};
+use crate::lookup::http::{
+    HttpRequest, NO_CLIENT, client_builder, describe, literal_address, origin,
+};
 use crate::rules::HttpLookup;
 
 /// Redirects that are followed.
@@ -32,8 +35,10 @@ pub(super) async fn download(
     add_validators(&mut request.headers, validators);
     let (has_headers, allow_private) = (!http.headers.is_empty(), http.allow_private);
     let redirect = Policy::custom(move |attempt| follow(attempt, has_headers, allow_private));
-    let client = client_builder(TIMEOUT, allow_private).redirect(redirect).build();
-    let client = client.map_err(|_| "TLS cannot be set up".to_owned())?;
+    // Reading the certificate authorities for the first time takes a while.
+    let builder = spawn_blocking(move || client_builder(TIMEOUT, allow_private)).await;
+    let builder = builder.map_err(|_panic| NO_CLIENT)??;
+    let client = builder.redirect(redirect).build().map_err(|_| NO_CLIENT)?;
     let sent = client.request(Method::GET, request.url).headers(request.headers).send().await;
     let response = sent.map_err(|error| describe(&error).to_owned())?;
     match response.status().as_u16() {

@@ -2,12 +2,14 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout_at};
 
+use super::SystemAnswer;
+use super::gate::{Gate, with_problem};
 use crate::domain::call::Call;
 use crate::domain::facts::{LookupAnswer, LookupState};
 use crate::domain::party::Party;
-use crate::records::{EarlierCall, NumberPolicy, Recorder, Store};
+use crate::records::{EarlierCall, HistoryReading, NumberPolicy, Recorder, Store};
+use crate::rules::{HISTORY, HistoryPolicy};
 
 /// Difference between the clocks of replicas that is tolerated.
 const CLOCK_DIFFERENCE_MS: i64 = 2_000;
@@ -26,33 +28,58 @@ pub enum HistorySource<'r> {
 }
 
 impl HistorySource<'_> {
-    async fn calls(&self, source: &str, caller: &Party) -> Result<Vec<EarlierCall>, &'static str> {
-        match self {
-            HistorySource::Recorder(recorder) => recorder.history(source, caller).await,
-            HistorySource::Store(store, numbers) => store.history(source, caller, numbers).await,
-            HistorySource::None(reason) => Err(reason),
+    /// Returns the question about a call's caller. A withheld caller has no history.
+    ///
+    /// # Errors
+    /// Returns the answer if there is no question.
+    pub(super) fn question(
+        self,
+        call: &Call<'_>,
+        now: Timestamp,
+    ) -> Result<HistoryReading, LookupAnswer> {
+        if *call.from() == Party::Withheld {
+            let not_asked = LookupAnswer::unknown(LookupState::NotAsked);
+            return Err(with_problem(not_asked, "the number is withheld".into()));
         }
+        let reading = match self {
+            HistorySource::Recorder(recorder) => recorder.history(call, now),
+            HistorySource::Store(store, numbers) => store.history(call, now, numbers),
+            HistorySource::None(reason) => Err(reason),
+        };
+        let failed = LookupAnswer::unknown(LookupState::Failed);
+        reading.map_err(|problem| with_problem(failed, problem.into()))
     }
 }
 
-/// Reads the history of a call's caller. A withheld caller has none.
-pub(super) async fn ask(
-    source: HistorySource<'_>,
-    call: &Call<'_>,
-    now: Timestamp,
-    deadline: Instant,
-) -> LookupAnswer {
-    if *call.from() == Party::Withheld {
-        let problem = Some("the number is withheld".into());
-        return LookupAnswer { problem, ..LookupAnswer::unknown(LookupState::NotAsked) };
+/// The records, as a system that is asked within limits.
+pub(super) struct HistoryAsker {
+    pub(super) policy: HistoryPolicy,
+    pub(super) gate: Gate,
+}
+
+impl Default for HistoryAsker {
+    fn default() -> HistoryAsker {
+        HistoryAsker::new(HistoryPolicy::default())
     }
-    match timeout_at(deadline, source.calls(call.source(), call.from())).await {
-        Ok(Ok(calls)) => LookupAnswer::found(summary(&calls, now.as_millisecond())),
-        Ok(Err(problem)) => {
-            let unknown = LookupAnswer::unknown(LookupState::Failed);
-            LookupAnswer { problem: Some(problem.into()), ..unknown }
+}
+
+impl HistoryAsker {
+    pub(super) fn new(policy: HistoryPolicy) -> HistoryAsker {
+        let HistoryPolicy { timeout, max_concurrent, breaker } = policy;
+        HistoryAsker { policy, gate: Gate::new(HISTORY, timeout, max_concurrent, breaker) }
+    }
+
+    /// Asks the question about a call that arrived at `now`.
+    pub(super) async fn answer(&self, question: HistoryReading, now: Timestamp) -> LookupAnswer {
+        let asking = async {
+            match question.calls(self.policy.timeout).await {
+                Ok(calls) => SystemAnswer::Found(summary(&calls, now.as_millisecond())),
+                Err(_) => SystemAnswer::failed("the record store cannot be read"),
+            }
+        };
+        match self.gate.ask(asking).await {
+            Ok(answer) | Err(answer) => answer,
         }
-        Err(_elapsed) => LookupAnswer::unknown(LookupState::Late),
     }
 }
 
@@ -83,10 +110,13 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::records::DeliveryKey;
 
     fn call(id: u128, days: f64, agent: Option<&str>) -> EarlierCall {
         let (agent, rule) = (agent.map(str::to_owned), Some(format!("rule {id}")));
-        EarlierCall { id: Uuid::from_u128(id), at_ms: -(days * DAY_MS as f64) as i64, agent, rule }
+        let key = DeliveryKey::of_column(&id.to_string());
+        let at_ms = -(days * DAY_MS as f64) as i64;
+        EarlierCall { id: Uuid::from_u128(id), key, at_ms, agent, rule }
     }
 
     #[test]

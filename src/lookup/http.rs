@@ -9,10 +9,11 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, ClientBuilder, Method, Response};
+use rustls::ClientConfig;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{NoRequest, SystemAnswer};
+use super::{NoRequest, SystemAnswer, client_config};
 use crate::domain::call::Call;
 use crate::domain::private_address::is_private;
 use crate::domain::secret::SecretSource;
@@ -26,6 +27,9 @@ const BROKEN: [u16; 4] = [401, 403, 408, 429];
 const MAX_REDIRECTS: usize = 3;
 /// Characters that are escaped in paths and queries: all but the unreserved ones of RFC 3986.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What stands in the way of a client.
+pub(crate) const NO_CLIENT: &str = "the HTTP client cannot be set up";
 
 /// A connection pool for one look-up.
 pub(super) struct HttpClient(Client);
@@ -94,8 +98,8 @@ impl Values<'_, '_> {
                         (None, None) => return Err(NoRequest::UnknownValue),
                     }
                 }
-                RequestPart::Environment(name) => {
-                    let secret = self.secrets.secret(&format!("env:{name}"));
+                RequestPart::Secret(reference) => {
+                    let secret = self.secrets.secret(reference);
                     let secret = secret.ok_or(NoRequest::MissingSecret)?;
                     text.push_str(&escape(&String::from_utf8_lossy(secret.expose())));
                 }
@@ -123,11 +127,14 @@ impl Values<'_, '_> {
 
 impl HttpClient {
     /// Creates the pool. Connections stay open between calls.
-    pub(super) fn new(lookup: &Lookup, http: &HttpLookup) -> reqwest::Result<HttpClient> {
-        let client = client_builder(lookup.timeout, http.allow_private)
+    ///
+    /// # Errors
+    /// Fails if TLS cannot be set up.
+    pub(super) fn new(lookup: &Lookup, http: &HttpLookup) -> Result<HttpClient, &'static str> {
+        let client = client_builder(lookup.timeout, http.allow_private)?
             .redirect(Policy::custom(follow_within_host))
             .pool_max_idle_per_host(lookup.max_concurrent);
-        Ok(HttpClient(client.build()?))
+        client.build().map(HttpClient).map_err(|_| NO_CLIENT)
     }
 
     /// Sends the request and reads the answer.
@@ -168,17 +175,22 @@ impl HttpClient {
 
 /// Returns the settings that all HTTP clients for other systems have. Unless `allow_private`, names are
 /// resolved to addresses on the internet only.
-pub(crate) fn client_builder(connect_timeout: Duration, allow_private: bool) -> ClientBuilder {
-    // Fails if a provider is installed already, which is fine.
-    drop(rustls::crypto::ring::default_provider().install_default());
+///
+/// # Errors
+/// Fails if TLS cannot be set up.
+pub(crate) fn client_builder(
+    connect_timeout: Duration,
+    allow_private: bool,
+) -> Result<ClientBuilder, &'static str> {
     let client = Client::builder()
+        .tls_backend_preconfigured(ClientConfig::clone(&*client_config()?))
         .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
         .no_proxy()
         .connect_timeout(connect_timeout);
-    match allow_private {
+    Ok(match allow_private {
         true => client,
         false => client.dns_resolver(Arc::new(PublicResolver)),
-    }
+    })
 }
 
 /// Returns the address that a URL has in place of a name.

@@ -4,14 +4,31 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
-use sqlx::{AssertSqlSafe, Column, PgPool, Row, SqlitePool, TypeInfo, ValueRef};
+use sqlx::{
+    AssertSqlSafe, Column, Connection, Executor, PgPool, Row, SqlSafeStr, SqliteConnection,
+    SqlitePool, Statement, TypeInfo, ValueRef,
+};
 
 use super::{NoRequest, SystemAnswer};
 use crate::domain::call::Call;
 use crate::domain::secret::Secret;
 use crate::rules::SqlLookup;
+
+/// Why there is no row.
+pub(crate) enum RowError {
+    /// The row has more bytes than it may. It was not received.
+    TooLarge,
+    /// The database returned an error.
+    Database(sqlx::Error),
+}
+
+impl From<sqlx::Error> for RowError {
+    fn from(error: sqlx::Error) -> RowError {
+        RowError::Database(error)
+    }
+}
 
 /// Connections to the database of one look-up.
 pub(crate) enum SqlPool {
@@ -20,7 +37,8 @@ pub(crate) enum SqlPool {
 }
 
 impl SqlPool {
-    /// Creates the pool. Connections are opened when they are needed, and stay open.
+    /// Creates the pool. One connection is opened at once, so that the first call does not wait for it; the
+    /// others when they are needed.
     ///
     /// # Errors
     /// Fails if the text is no URL of SQLite or PostgreSQL. The error does not contain it.
@@ -38,6 +56,7 @@ impl SqlPool {
             let options = options.read_only(true).create_if_missing(false);
             let options = options.busy_timeout(timeout);
             let pool = SqlitePoolOptions::new()
+                .min_connections(1)
                 .max_connections(connections)
                 .acquire_timeout(timeout)
                 .idle_timeout(None)
@@ -50,24 +69,35 @@ impl SqlPool {
         let options = PgConnectOptions::from_str(url);
         let options = options.map_err(|_| "the URL of the PostgreSQL database is invalid")?;
         let pool = PgPoolOptions::new()
+            .min_connections(1)
             .max_connections(connections)
             .acquire_timeout(timeout)
             .connect_lazy_with(options.options(limits(timeout)));
         Ok(SqlPool::Postgres(pool))
     }
 
-    /// Runs the query and reads its first row.
-    pub(super) async fn ask(&self, query: &SqlLookup, parameters: Vec<String>) -> SystemAnswer {
+    /// Runs the query and reads its first row, of at most `max_bytes`.
+    pub(super) async fn ask(
+        &self,
+        query: &SqlLookup,
+        parameters: Vec<String>,
+        max_bytes: usize,
+    ) -> SystemAnswer {
         let row = match self {
-            SqlPool::Postgres(pool) => first_row_of_postgres(pool, query, parameters).await,
-            SqlPool::Sqlite(pool) => first_row_of_sqlite(pool, query, parameters).await,
+            SqlPool::Postgres(pool) => {
+                first_row_of_postgres(pool, query, parameters, max_bytes).await
+            }
+            SqlPool::Sqlite(pool) => first_row_of_sqlite(pool, query, parameters, max_bytes).await,
         };
         match row {
             Ok(Some(row)) => SystemAnswer::Found(row),
             Ok(None) => SystemAnswer::Empty,
+            Err(RowError::TooLarge) => SystemAnswer::failed("the answer is too large"),
             // A value that the query cannot use, such as a text where it needs a number.
-            Err(error) if has_bad_value(&error) => SystemAnswer::Refused(describe(&error).into()),
-            Err(error) => SystemAnswer::failed(&describe(&error)),
+            Err(RowError::Database(error)) if has_bad_value(&error) => {
+                SystemAnswer::Refused(describe(&error).into())
+            }
+            Err(RowError::Database(error)) => SystemAnswer::failed(&describe(&error)),
         }
     }
 }
@@ -89,51 +119,116 @@ pub(super) fn parameters(query: &SqlLookup, call: &Call<'_>) -> Result<Vec<Strin
     values.collect()
 }
 
-/// PostgreSQL itself converts the row to JSON: it knows all its types.
 async fn first_row_of_postgres(
     pool: &PgPool,
     query: &SqlLookup,
     parameters: Vec<String>,
-) -> Result<Option<Value>, sqlx::Error> {
-    // The line break ends a comment at the end of the query.
-    let text =
-        format!("SELECT to_json(answer)::text FROM ({}\n) AS answer LIMIT 1", query.query.text);
-    let statement = sqlx::query_scalar(AssertSqlSafe(text));
+    max_bytes: usize,
+) -> Result<Option<Value>, RowError> {
+    let text = postgres_rows(&query.query.text, max_bytes, "LIMIT 1");
+    let statement = sqlx::query(AssertSqlSafe(text));
     let statement =
         parameters.into_iter().fold(statement, |statement, value| statement.bind(value));
-    let row: Option<String> = statement.fetch_optional(pool).await?;
-    row.map(|row| serde_json::from_str(&row).map_err(|error| sqlx::Error::Decode(error.into())))
-        .transpose()
+    let row = statement.fetch_optional(pool).await?;
+    row.map(|row| postgres_row(&row)).transpose()
+}
+
+/// Returns a query for the rows of `query` that [`postgres_row`] reads: PostgreSQL itself converts them to
+/// JSON, since it knows all its types, and does not send one that is too large. `limit` also keeps PostgreSQL
+/// from converting each row twice.
+pub(crate) fn postgres_rows(query: &str, max_bytes: usize, limit: &str) -> String {
+    // The line break ends a comment at the end of the query.
+    format!(
+        "SELECT CASE WHEN octet_length(line) <= {max_bytes} THEN line END \
+         FROM (SELECT to_json(answer.*)::text AS line FROM ({query}\n) AS answer {limit}) AS sized"
+    )
+}
+
+/// Reads a row of [`postgres_rows`] as a JSON object.
+pub(crate) fn postgres_row(row: &PgRow) -> Result<Value, RowError> {
+    let line: Option<&str> = row.try_get(0)?;
+    let line = line.ok_or(RowError::TooLarge)?;
+    Ok(serde_json::from_str(line).map_err(|error| sqlx::Error::Decode(error.into()))?)
 }
 
 async fn first_row_of_sqlite(
     pool: &SqlitePool,
     query: &SqlLookup,
     parameters: Vec<String>,
-) -> Result<Option<Value>, sqlx::Error> {
-    let statement = sqlx::query(AssertSqlSafe(query.query.text.to_string()));
+    max_bytes: usize,
+) -> Result<Option<Value>, RowError> {
+    let mut connection = pool.acquire().await?;
+    let rows = SqliteRows::of(&mut connection, &query.query.text, max_bytes, "LIMIT 1").await?;
+    let statement = sqlx::query(AssertSqlSafe(rows.text.clone()));
     let statement =
         parameters.into_iter().fold(statement, |statement, value| statement.bind(value));
-    statement.fetch_optional(pool).await?.map(|row| to_json(&row)).transpose()
+    match statement.fetch_optional(&mut *connection).await {
+        Ok(row) => row.map(|row| rows.read(&row)).transpose(),
+        Err(error) => {
+            // The columns of `SELECT *` may have changed since the statement was prepared.
+            drop(connection.clear_cached_statements().await);
+            Err(error.into())
+        }
+    }
 }
 
-/// Returns a row as a JSON object.
-pub(crate) fn to_json(row: &SqliteRow) -> Result<Value, sqlx::Error> {
-    let mut object = Map::new();
-    for column in row.columns() {
-        let at = column.ordinal();
-        let raw = row.try_get_raw(at)?;
-        let value = match (raw.is_null(), raw.type_info().name()) {
-            (true, _) => Value::Null,
-            (false, "INTEGER") => row.try_get::<i64, _>(at)?.into(),
-            (false, "REAL") => row.try_get::<f64, _>(at)?.into(),
-            (false, "BOOLEAN") => row.try_get::<bool, _>(at)?.into(),
-            (false, "BLOB") => String::from_utf8(row.try_get(at)?).map_or(Value::Null, Value::from),
-            (false, _) => row.try_get_unchecked::<String, _>(at)?.into(),
+/// A query for rows of limited size.
+pub(crate) struct SqliteRows {
+    /// Text of the query.
+    pub(crate) text: String,
+    /// Names of the columns.
+    names: Vec<String>,
+    max_bytes: usize,
+}
+
+impl SqliteRows {
+    /// Wraps a query, so that SQLite does not hand over a row that is too large.
+    pub(crate) async fn of(
+        connection: &mut SqliteConnection,
+        query: &str,
+        max_bytes: usize,
+        limit: &str,
+    ) -> Result<SqliteRows, sqlx::Error> {
+        let described = connection.prepare(AssertSqlSafe(query.to_owned()).into_sql_str()).await?;
+        let columns = described.columns().iter();
+        let names: Vec<String> = columns.map(|column| column.name().to_owned()).collect();
+        let list = |column: &dyn Fn(usize) -> String, separator: &str| {
+            (0..names.len()).map(column).collect::<Vec<_>>().join(separator)
         };
-        object.insert(column.name().to_owned(), value);
+        let columns = list(&|at| format!("c{at}"), ", ");
+        let bytes = list(&|at| format!("COALESCE(octet_length(c{at}), 0)"), " + ");
+        let values = list(&|at| format!("CASE WHEN bytes <= {max_bytes} THEN c{at} END"), ", ");
+        // The line break ends a comment at the end of the query.
+        let text = format!(
+            "WITH answer({columns}) AS ({query}\n) SELECT {values}, bytes \
+             FROM (SELECT *, {bytes} AS bytes FROM answer {limit})"
+        );
+        Ok(SqliteRows { text, names, max_bytes })
     }
-    Ok(Value::Object(object))
+
+    /// Reads a row as a JSON object.
+    pub(crate) fn read(&self, row: &SqliteRow) -> Result<Value, RowError> {
+        let bytes: i64 = row.try_get(self.names.len())?;
+        if usize::try_from(bytes).is_ok_and(|bytes| bytes > self.max_bytes) {
+            return Err(RowError::TooLarge);
+        }
+        let mut object = Map::new();
+        for (at, name) in self.names.iter().enumerate() {
+            object.insert(name.clone(), sqlite_value(row, at)?);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+fn sqlite_value(row: &SqliteRow, at: usize) -> Result<Value, sqlx::Error> {
+    let raw = row.try_get_raw(at)?;
+    Ok(match (raw.is_null(), raw.type_info().name()) {
+        (true, _) => Value::Null,
+        (false, "INTEGER") => row.try_get::<i64, _>(at)?.into(),
+        (false, "REAL") => row.try_get::<f64, _>(at)?.into(),
+        (false, "BLOB") => String::from_utf8(row.try_get(at)?).map_or(Value::Null, Value::from),
+        (false, _) => row.try_get_unchecked::<String, _>(at)?.into(),
+    })
 }
 
 /// Returns whether a database error is about a value (SQLSTATE class 22, "data exception").

@@ -1,72 +1,84 @@
 //! A caller's earlier calls in the store, for the `history` of rules.
 
-use sqlx::{AssertSqlSafe, Executor, Row};
+use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::connections::HistoryPool;
+use super::earlier_calls::{EarlierCall, HistoryQuestion, MAX_CALLS, newest_of_each};
 use super::query::uuid;
-use super::waiting_calls::EarlierCall;
+use super::row::DeliveryKey;
 use super::{NumberPolicy, Store, StoreError};
-use crate::domain::party::Party;
+use crate::domain::call::Call;
 
-/// Calls of one caller that are counted; the newest ones.
-const MAX_CALLS: usize = 1_000;
+/// A question about a caller's earlier calls that can be asked without the call.
+pub struct HistoryReading {
+    histories: Arc<HistoryPool>,
+    question: HistoryQuestion,
+    /// The caller's calls that are not written yet.
+    waiting: Vec<EarlierCall>,
+}
 
-impl Store {
-    /// Creates the index by which histories are found, which only those pay for who use them: a random
-    /// page of it is written for each call.
+impl HistoryReading {
+    /// Returns the newest earlier calls, at most a thousand, the newest first. The database ends a query
+    /// that takes longer than `timeout`.
     ///
     /// # Errors
     /// Fails when the database returns an error.
-    pub async fn index_history(&self) -> Result<(), StoreError> {
-        // PostgreSQL goes on writing calls meanwhile.
-        let concurrently = if self.is_postgres { "CONCURRENTLY" } else { "" };
-        let statement = format!(
-            "CREATE INDEX {concurrently} IF NOT EXISTS calls_history \
-             ON calls (substr(from_party, 1, 64), source, at_ms)"
-        );
-        self.deleting_pool().execute(AssertSqlSafe(statement)).await?;
-        Ok(())
-    }
-
-    /// Returns the newest calls of a caller to a source, at most a thousand.
-    ///
-    /// # Errors
-    /// Fails with the reason for which they are unknown.
-    pub async fn history(
-        &self,
-        source: &str,
-        caller: &Party,
-        numbers: &NumberPolicy,
-    ) -> Result<Vec<EarlierCall>, &'static str> {
-        if !numbers.identifies_callers() {
-            return Err("records store masked numbers");
-        }
-        let forms = numbers.stored_forms(caller);
-        let calls = self.calls_of(source, &forms).await;
-        calls.map_err(|_| "the record store cannot be read")
-    }
-
-    async fn calls_of(
-        &self,
-        source: &str,
-        forms: &[String],
-    ) -> Result<Vec<EarlierCall>, StoreError> {
-        let mut calls = Vec::new();
-        for form in forms {
+    pub async fn calls(self, timeout: Duration) -> Result<Vec<EarlierCall>, StoreError> {
+        let HistoryReading { histories, question, waiting: mut calls } = self;
+        let pool = histories.with_timeout(timeout);
+        for form in &question.forms {
             let statement = format!(
-                "SELECT id, at_ms, agent, rule FROM calls \
+                "SELECT id, dedup_key, at_ms, agent, rule FROM calls \
                  WHERE substr(from_party, 1, 64) = substr($1, 1, 64) AND from_party = $1 \
-                 AND source = $2 ORDER BY at_ms DESC LIMIT {MAX_CALLS}"
+                 AND source = $2 AND dedup_key <> $3 ORDER BY at_ms DESC LIMIT {MAX_CALLS}"
             );
-            let query = sqlx::query(AssertSqlSafe(statement)).bind(form).bind(source);
-            for row in query.fetch_all(&self.pool).await? {
+            let at_hand = question.at_hand.as_ref().map_or("", DeliveryKey::as_str);
+            let query = sqlx::query(AssertSqlSafe(statement));
+            let query = query.bind(form).bind(&question.source).bind(at_hand);
+            for row in query.fetch_all(&pool).await? {
                 calls.push(EarlierCall {
                     id: uuid(&row, 0)?,
-                    at_ms: row.try_get(1)?,
-                    agent: row.try_get(2)?,
-                    rule: row.try_get(3)?,
+                    key: DeliveryKey::of_column(row.try_get(1)?),
+                    at_ms: row.try_get(2)?,
+                    agent: row.try_get(3)?,
+                    rule: row.try_get(4)?,
                 });
             }
         }
-        Ok(calls)
+        Ok(newest_of_each(calls))
+    }
+}
+
+impl Store {
+    /// Prepares the reading of the earlier calls of a call's caller to the same source.
+    ///
+    /// # Errors
+    /// Fails with the reason for which they are unknown.
+    pub fn history(
+        &self,
+        call: &Call<'_>,
+        at: Timestamp,
+        numbers: &NumberPolicy,
+    ) -> Result<HistoryReading, &'static str> {
+        Ok(self.read_history(HistoryQuestion::new(call, at, numbers)?, Vec::new()))
+    }
+
+    /// Opens a connection, so that the first call does not wait for it.
+    pub(crate) async fn connect_for_histories(&self, timeout: Duration) {
+        // Whatever is wrong now, the first question will tell.
+        drop(self.histories.with_timeout(timeout).acquire().await);
+    }
+
+    /// Prepares the reading of a caller's earlier calls; `waiting` are those that are not written yet.
+    pub(crate) fn read_history(
+        &self,
+        question: HistoryQuestion,
+        waiting: Vec<EarlierCall>,
+    ) -> HistoryReading {
+        HistoryReading { histories: self.histories.clone(), question, waiting }
     }
 }

@@ -8,14 +8,16 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use uuid::{NoContext, Uuid};
 
+use super::earlier_calls::HistoryQuestion;
 use super::health::StoreHealth;
+use super::history::HistoryReading;
 use super::queue::{Entry, QueuedCall, QueuedEvent, QueuedSnapshot};
 use super::row::{CallRow, DeliveryKey, EventRow};
-use super::waiting_calls::{EarlierCall, WaitingCalls};
+use super::waiting_calls::WaitingCalls;
 use super::writer::Writer;
 use super::{NewCall, NewEvent, NumberPolicy, RuleSnapshot};
+use crate::domain::call::Call;
 use crate::domain::clock::Clock;
-use crate::domain::party::Party;
 use crate::rules::Snapshot;
 use crate::settings::{RecordsLocation, RecordsSettings, Wait};
 use crate::telemetry::{Counters, RecordCounters};
@@ -44,6 +46,9 @@ pub struct Recorder {
 
 /// Interval at which a task looks whether the store is open.
 const STORE_POLL: Duration = Duration::from_millis(200);
+/// Pause before the index of histories is looked for again; doubles after each failure.
+const INDEX_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_INDEX_PAUSE: Duration = Duration::from_secs(600);
 /// Maximum number of queued calls and events, about 50 MB. Further ones are lost, and counted.
 const QUEUE: usize = 65_536;
 /// Maximum size of queued calls: with much metadata, fewer calls fit.
@@ -147,8 +152,8 @@ impl Recorder {
         let key = row.dedup_key;
         let bytes = u32::try_from(row.bytes()).unwrap_or(u32::MAX);
         let permit = self.call_bytes.clone().try_acquire_many_owned(bytes).ok();
-        let waiting = self.waiting_calls.add(&row);
         let row = Arc::new(row);
+        let waiting = self.waiting_calls.add(&row);
         let committed = self.send(queue, |committed| {
             Some(Entry::Call(QueuedCall { row, committed, _permit: permit?, _waiting: waiting }))
         });
@@ -227,33 +232,28 @@ impl Recorder {
         }
     }
 
-    /// Prepares the store for [`Recorder::history`], once a rule table needs it.
-    pub fn use_history(&self) {
+    /// Prepares the store for [`Recorder::history`], once a rule table needs it. A call waits for `timeout` at
+    /// most.
+    pub fn use_history(&self, timeout: Duration) {
         if self.queue.is_some() && self.waiting_calls.use_from_now_on() {
-            tokio::spawn(index_history(self.health.clone()));
+            tokio::spawn(prepare_histories(self.health.clone(), timeout));
         }
     }
 
-    /// Returns a caller's earlier calls to a source, also those that are not written yet.
+    /// Prepares the reading of the earlier calls of a call's caller to the same source, also of those that
+    /// are not written yet.
     ///
     /// # Errors
     /// Fails with the reason for which they are unknown.
-    pub async fn history(
-        &self,
-        source: &str,
-        caller: &Party,
-    ) -> Result<Vec<EarlierCall>, &'static str> {
+    pub fn history(&self, call: &Call<'_>, at: Timestamp) -> Result<HistoryReading, &'static str> {
         if self.queue.is_none() {
             return Err("records are off");
         }
-        // A call that is written between the two is found twice, not missed.
-        let waiting = self.waiting_calls.of(source, &self.numbers.stored_forms(caller));
+        let question = HistoryQuestion::new(call, at, &self.numbers)?;
         let store = self.health.store().ok_or("the record store is not open")?;
-        let mut calls = store.history(source, caller, &self.numbers).await?;
-        calls.extend(waiting);
-        calls.sort_unstable_by_key(|call| call.id);
-        calls.dedup_by_key(|call| call.id);
-        Ok(calls)
+        // Before the store is read: a call that is written meanwhile is found twice, not missed.
+        let waiting = self.waiting_calls.of(&question);
+        Ok(store.read_history(question, waiting))
     }
 
     /// Returns the health of the store; none when records are off.
@@ -272,15 +272,25 @@ impl Recorder {
     }
 }
 
-/// Creates the index of the histories once the store is open. Without it, they take longer to read.
-async fn index_history(health: Arc<StoreHealth>) {
-    let store = loop {
-        match health.store() {
-            Some(store) => break store,
-            None => tokio::time::sleep(STORE_POLL).await,
+/// Connects to the store once it is open, and creates the index of the histories; tries again until it is
+/// there. Without it, they take longer to read, and many calls go on without them.
+async fn prepare_histories(health: Arc<StoreHealth>, timeout: Duration) {
+    let mut pause = INDEX_PAUSE;
+    loop {
+        let Some(store) = health.store() else {
+            tokio::time::sleep(STORE_POLL).await;
+            continue;
+        };
+        store.connect_for_histories(timeout).await;
+        match store.index_history().await {
+            Ok(true) => return,
+            Ok(false) => pause = INDEX_PAUSE,
+            Err(error) => {
+                pause = (pause * 2).min(LONGEST_INDEX_PAUSE);
+                let retry_s = pause.as_secs();
+                tracing::warn!(%error, retry_s, "cannot create the index of the callers' histories");
+            }
         }
-    };
-    if let Err(error) = store.index_history().await {
-        tracing::warn!(%error, "cannot create the index of the callers' histories");
+        tokio::time::sleep(pause).await;
     }
 }

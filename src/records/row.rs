@@ -236,6 +236,29 @@ impl DeliveryKey {
         DeliveryKey(key)
     }
 
+    /// Returns the key of a call, which all its deliveries share. `None` if nothing tells them from other
+    /// calls.
+    pub(crate) fn of_call(
+        call: &Call<'_>,
+        at: Timestamp,
+        numbers: &NumberPolicy,
+    ) -> Option<DeliveryKey> {
+        if !call.is_distinguishable() {
+            return None;
+        }
+        let redactor = numbers.redactor([call.from(), call.to()]);
+        let (from, to) = (numbers.stored(call.from()), numbers.stored(call.to()));
+        Some(dedup_key(call, Uuid::nil(), at, [&from, &to], &redactor))
+    }
+
+    /// Returns the key in a column, which an import may have filled with any text.
+    pub(crate) fn of_column(text: &str) -> DeliveryKey {
+        match text.as_bytes().try_into() {
+            Ok(key) if text.is_ascii() => DeliveryKey(key),
+            Ok(_) | Err(_) => DeliveryKey::new(&digest([text])),
+        }
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("base64 is ASCII")
     }

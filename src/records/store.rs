@@ -10,17 +10,18 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, SqlSafeStr};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, SqlSafeStr};
 use uuid::Uuid;
 
 use super::RuleSnapshot;
 use super::batch::{Batch, WriteError};
+use super::connections::{CONNECT_TIMEOUT, HistoryPool, set_up, sqlite_pragmas};
 use super::postgres;
 use super::sqlite::SqliteWriter;
 use super::transfer::{ImportError, RowCounts, TransferLine};
@@ -31,6 +32,8 @@ use crate::settings::RecordsLocation;
 pub struct Store {
     /// Connections that read, and that delete from SQLite.
     pub(crate) pool: AnyPool,
+    /// Connections that read histories. Calls wait for those, so they are apart from the others.
+    pub(crate) histories: Arc<HistoryPool>,
     writer: StoreWriter,
     pub(crate) is_postgres: bool,
     /// The file of a SQLite store.
@@ -83,10 +86,6 @@ pub enum StoreError {
     Unreadable(String),
 }
 
-/// Longest wait for a locked SQLite file.
-const BUSY_MS: u32 = 2_000;
-/// Longest wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that read.
 const READERS: u32 = 3;
 
@@ -124,6 +123,7 @@ impl Store {
         let options = test_connection(&url, WAL).await?;
         // An in-memory database exists while a connection is open.
         let pool = connect(&options, READERS, WAL).await?;
+        let histories = Arc::new(HistoryPool::new(options.clone(), WAL));
         let writer = match location {
             RecordsLocation::Postgres(_) => StoreWriter::Postgres(connect(&options, 1, "").await?),
             RecordsLocation::Off | RecordsLocation::Memory | RecordsLocation::Sqlite(_) => {
@@ -140,7 +140,7 @@ impl Store {
             RecordsLocation::Sqlite(path) => Some(OpenFile::at(path)?),
             RecordsLocation::Off | RecordsLocation::Memory | RecordsLocation::Postgres(_) => None,
         };
-        Ok(Store { pool, writer, is_postgres, file })
+        Ok(Store { pool, histories, writer, is_postgres, file })
     }
 
     /// Opens a store for reading; creates nothing and does not change a file of another program.
@@ -157,8 +157,10 @@ impl Store {
             RecordsLocation::Off | RecordsLocation::Sqlite(_) | RecordsLocation::Postgres(_) => {
                 let options = test_connection(&url(location)?, "").await?;
                 let pool = connect(&options, READERS, "").await?;
+                let histories = Arc::new(HistoryPool::new(options, ""));
                 let is_postgres = matches!(location, RecordsLocation::Postgres(_));
-                let store = Store { pool, writer: StoreWriter::ReadOnly, is_postgres, file: None };
+                let writer = StoreWriter::ReadOnly;
+                let store = Store { pool, histories, writer, is_postgres, file: None };
                 match store.has_records().await? {
                     true => Ok(store),
                     false => Err(NOTHING),
@@ -183,6 +185,7 @@ impl Store {
             StoreWriter::Postgres(pool) => pool.close().await,
             StoreWriter::ReadOnly => {}
         }
+        self.histories.close().await;
         self.pool.close().await;
     }
 
@@ -303,18 +306,6 @@ impl OpenFile {
 /// has grown.
 const WAL: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
                    PRAGMA journal_size_limit = 16777216;";
-
-/// Deleted rows are overwritten, because they were personal data.
-fn sqlite_pragmas(pragmas: &str) -> String {
-    format!("PRAGMA busy_timeout = {BUSY_MS}; PRAGMA secure_delete = ON; {pragmas}")
-}
-
-async fn set_up(connection: &mut AnyConnection, pragmas: &str) -> Result<(), sqlx::Error> {
-    if connection.backend_name() == "SQLite" {
-        connection.execute(AssertSqlSafe(sqlite_pragmas(pragmas))).await?;
-    }
-    Ok(())
-}
 
 /// Creates a folder and a file that other users cannot read, because they hold phone numbers.
 /// SQLite gives the files beside it the same mode. An existing file keeps its mode.

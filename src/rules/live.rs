@@ -78,8 +78,20 @@ impl LiveTable {
     }
 
     /// Returns the current rule set. The guard keeps it alive across a reload.
+    ///
+    /// Not to be held while something is awaited: each thread has eight slots for guards, and a task that
+    /// holds one leaves fewer to the others; see [`LiveTable::shared_table`].
     pub fn table(&self) -> Guard<Arc<RuleSet>> {
         self.table.load()
+    }
+
+    /// Returns the current rule set, for a task that awaits something while it uses it.
+    ///
+    /// This costs 59 instructions in place of 56, and all threads count at one place, some 90 ns when two do
+    /// nothing else; a request takes 15 µs. Guards that wait for look-ups would be worse: when eight of them
+    /// exist on a thread, each further load of a table there costs 146 instructions, of either kind.
+    pub fn shared_table(&self) -> Arc<RuleSet> {
+        self.table.load_full()
     }
 
     /// Returns the current rule set and its status, consistent with each other.

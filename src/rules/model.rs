@@ -31,6 +31,7 @@ use crate::domain::facts::{LookupAnswer, LookupAnswers, LookupId, LookupSet};
 
 use condition::WhereClause;
 use dates::Dates;
+use history::HistoryPolicy;
 use hours::Hours;
 use index::{Index, narrower};
 use lists::{Cell, Lists, Side};
@@ -58,8 +59,8 @@ pub struct RuleSet {
     pub uses_lookups: bool,
     /// Whether a rule needs the caller's history.
     pub uses_history: bool,
-    /// Longest time for which a call waits for its history.
-    pub history_timeout: Duration,
+    /// How the records are asked for it.
+    pub history: HistoryPolicy,
     /// Hours that rules refer to.
     pub hours: Vec<Hours>,
     /// Dates that rules and hours refer to.

@@ -408,7 +408,7 @@ async fn store_rule_table(service: &Service) {
     let path = service.folder.path().join("rules.toml");
     let context = switchboard::rules::CheckContext::default();
     let loaded = switchboard::reload::load(&path, &context, false, &mut |_| {}).unwrap();
-    let fingerprint = &service.app.table().fingerprint;
+    let fingerprint = &service.app.live_table().shared_table().fingerprint;
     service.app.recorder().store_snapshot(fingerprint, loaded.snapshot.as_ref(), service.app.now());
     // The next commit includes it.
     service.send_call(BOSTON).await;

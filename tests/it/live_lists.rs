@@ -8,12 +8,14 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use switchboard::domain::secret::{Secret, SecretSource};
-use switchboard::live_lists::{self, Fetched, NotFetched};
+use switchboard::live_lists::{self, Fetched, LiveLists, NotFetched};
 use switchboard::reload;
 use switchboard::rules::{self, CheckContext, LiveList, LoadedTable};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::rules::codes_of;
+use crate::support::postgres::Postgres;
 use crate::support::program::{self, SETTINGS, Served, admin_request, run, start, text};
 use crate::support::wait;
 
@@ -309,6 +311,9 @@ async fn a_query_in_sqlite_is_a_list() {
     assert_eq!(case.fetch().await, Ok(Fetched::Replaced(2)));
     let text = "phone,name,visits\n+12137770001,\"Ann, \"\"A\"\"\",7\n+12137770002,,0\n";
     assert_eq!((case.copy().as_deref(), case.rows()), (Some(text), 2));
+    let large = "UPDATE customers SET name = printf('%.*c', 1100000, 'x') WHERE visits = 0";
+    connection.execute_batch(large).unwrap();
+    assert!(case.problem().await.contains("a row has more than 1 MiB"));
     connection.execute_batch("DELETE FROM customers").unwrap();
     assert_eq!(case.fetch().await, Ok(Fetched::Replaced(0)), "the columns are still known");
     assert_eq!(case.rows(), 0);
@@ -316,6 +321,58 @@ async fn a_query_in_sqlite_is_a_list() {
     assert!(case.problem().await.contains("database error"));
     case.secret = OneSecret("mysql:nothing".to_owned());
     assert!(case.problem().await.contains("neither sqlite: nor postgres:"));
+}
+
+/// PostgreSQL has types that SQLite does not, and a row can be too large.
+#[tokio::test]
+async fn a_query_in_postgresql_is_a_list() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let url = postgres.fresh();
+    postgres.query(
+        &url,
+        "CREATE TABLE customers (phone text, name text, visits bigint, vip boolean, due numeric, answer uuid);
+         INSERT INTO customers VALUES
+            ('+12137770001', 'Ann, \"A\"', 7, true, 12.50, '6ba7b810-9dad-11d1-80b4-00c04fd430c8'),
+            ('+12137770002', NULL, 0, false, NULL, NULL)",
+    );
+    let query = "SELECT phone, name, visits, vip, due, answer FROM customers ORDER BY phone -- all";
+    let mut case = Case::new(&format!("database = \"env:PLACE\"\nquery = \"{query}\""));
+    case.secret = OneSecret(url.clone());
+    assert_eq!(case.fetch().await, Ok(Fetched::Replaced(2)));
+    let text = "phone,name,visits,vip,due,answer\n\
+                +12137770001,\"Ann, \"\"A\"\"\",7,true,12.5,6ba7b810-9dad-11d1-80b4-00c04fd430c8\n\
+                +12137770002,,0,false,,\n";
+    assert_eq!((case.copy().as_deref(), case.rows()), (Some(text), 2));
+    assert_eq!(case.fetch().await, Ok(Fetched::Unchanged));
+
+    postgres.query(&url, "UPDATE customers SET name = repeat('x', 1100000) WHERE visits = 0");
+    assert!(case.problem().await.contains("a row has more than 1 MiB"));
+    assert_eq!(case.rows(), 2, "the copy stays");
+    postgres.query(&url, "DELETE FROM customers");
+    assert_eq!(case.fetch().await, Ok(Fetched::Replaced(0)), "the columns are still known");
+    // The connection cannot write.
+    let write = "WITH new AS (INSERT INTO customers (phone) VALUES ('+12137770003') RETURNING phone) SELECT phone FROM new";
+    let mut writing = Case::new(&format!("database = \"env:PLACE\"\nquery = \"{write}\""));
+    writing.secret = OneSecret(url.clone());
+    assert!(writing.problem().await.contains("database error"));
+    assert_eq!(postgres.query(&url, "SELECT count(*) FROM customers"), "0");
+    postgres.query(&url, "DROP TABLE customers");
+    assert!(case.problem().await.contains("database error 42P01"));
+}
+
+#[test]
+fn a_list_is_due_when_its_secret_may_have_changed() {
+    let with_secret = Case::new("database = \"env:PLACE\"\nquery = \"SELECT phone FROM c\"");
+    let without = Case::new("url = \"https://sheets.example.com/export\"");
+    for (case, is_due) in [(with_secret, true), (without, false)] {
+        let (lists, list) = (LiveLists::default(), case.list());
+        lists.update(&[list]);
+        let now = Instant::now();
+        assert_eq!(lists.take_due(now).len(), 1, "a new list");
+        assert_eq!(lists.take_due(now).len(), 0);
+        lists.secrets_have_changed();
+        assert_eq!(lists.take_due(Instant::now()).len(), usize::from(is_due));
+    }
 }
 
 #[test]
@@ -350,6 +407,10 @@ fn keys_that_do_not_fit_together_are_errors() {
         "database = \"env:A\"",
         "database = \"env:A\"\nquery = \"SELECT a FROM b WHERE c = :from\"",
         "database = \"env:A\"\nquery = \"SELECT 1\"\nheaders = { a = \"b\" }",
+        "database = \"env:A\"\nquery = \"SELECT 1\"\nallow_private = true",
+        "database = \"env:A\"\nquery = \"SELECT 1\"\nallow_private = false",
+        "numbers = []\nallow_private = true",
+        "numbers = []\nstrict = false",
     ] {
         let codes: Vec<_> = codes_of(&Case::new(keys).load().report);
         assert!(codes.contains(&"list-form"), "{keys}: {codes:?}");

@@ -6,13 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use switchboard::rules::{self, CheckContext};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::rules::codes_of;
 use crate::support::app::{App, SETTINGS, app, retell_call, settings_with_longest_deadline};
 use crate::support::postgres::Postgres;
+use crate::support::program::{self, Served, admin_request, start};
 use crate::support::wait;
 
 /// A server that answers every request as the test wants, and remembers the requests.
@@ -348,6 +351,21 @@ async fn the_first_row_of_a_query_is_the_answer() {
     assert!(metrics.contains(r#"switchboard_lookups_total{lookup="crm",state="empty"} 2"#));
 }
 
+/// The first row in the order of the query, which has a name, equal names and a comment of its own.
+#[tokio::test]
+async fn any_select_of_sqlite_can_be_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let query = "WITH answer AS (SELECT * FROM customers) SELECT 'none' AS tier, tier, name, 1.5 AS c0, \
+                 x'42' AS bytes, NULL AS n FROM answer WHERE phone = :from \
+                 UNION ALL SELECT 'a', 'b', 'Zoe', 2, 3, 4 ORDER BY 3 -- the first";
+    let lookup = customers(folder.path());
+    let lookup =
+        lookup.replace("SELECT name, tier, visits FROM customers WHERE phone = :from", query);
+    let app = app(&settings_with_longest_deadline(), &greeting(&lookup));
+    assert_eq!(reply(&app, "+12137771234").await, ("agent_gold".into(), "Ann".into()));
+    assert_eq!(reply(&app, "+12137770000").await, ("agent_1".into(), "Zoe".into()));
+}
+
 #[tokio::test]
 async fn postgresql_answers_with_any_type() {
     let Some(postgres) = Postgres::shared() else { return };
@@ -409,4 +427,205 @@ async fn an_empty_value_is_unknown() {
     let answer = app.retell(body).await.json();
     assert_eq!(answer["call_inbound"]["dynamic_variables"]["name"], "there", "{answer}");
     assert_eq!(crm.requests().await, [] as [String; 0]);
+}
+
+/// Neither the first call nor any other builds a client, reads a file or opens the first connection.
+#[tokio::test]
+async fn a_look_up_is_ready_before_its_first_call() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = folder.path().join("url");
+    std::fs::write(&url, postgres.fresh()).expect("a file");
+    let query = "SELECT 'gold' AS tier, 'Ann' AS name";
+    let lookup = format!("database = \"file:{}\"\nquery = \"{query}\"", url.display());
+    let app = app(&settings_with_longest_deadline(), &greeting(&lookup));
+    let connections = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                       AND backend_type = 'client backend' AND application_name <> 'psql'";
+    let database = std::fs::read_to_string(&url).expect("the URL");
+    let is_connected = async || postgres.query(&database, connections) == "1";
+    assert!(wait::until_async(is_connected).await, "no connection is opened");
+    std::fs::remove_file(&url).expect("removed");
+    assert_eq!(reply(&app, "+12137771234").await, ("agent_gold".into(), "Ann".into()));
+}
+
+#[tokio::test]
+async fn a_look_up_that_cannot_be_asked_is_reported_before_its_first_call() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lookup = customers(folder.path());
+    let (url, moved) = (folder.path().join("url"), folder.path().join("moved"));
+    std::fs::rename(&url, &moved).expect("moved");
+    let app = app(&settings_with_longest_deadline(), &greeting(&lookup));
+    assert_eq!(app.app.lookups().suspended(), ["crm".into()]);
+    assert_eq!(reply(&app, "+12137771234").await.1, "there");
+    std::fs::rename(&moved, &url).expect("moved back");
+    app.app.prepare_lookups(&app.app.live_table().shared_table());
+    assert_eq!(app.app.lookups().suspended(), [] as [Box<str>; 0]);
+    assert_eq!(reply(&app, "+12137775678").await.1, "there");
+    assert_eq!(reply(&app, "+12137771234").await.0, "agent_1", "the same delivery again");
+    let another = retell_call("+12137771234", "+12135550199");
+    let reply = app.retell(another).await.json();
+    assert_eq!(reply["call_inbound"]["override_agent_id"], "agent_gold");
+}
+
+/// A token is rotated: its file has another content.
+#[tokio::test]
+async fn a_secret_of_a_header_is_read_when_look_ups_are_prepared_and_by_no_call() {
+    let crm = StandIn::json(json!({ "name": "Ann" })).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let token = folder.path().join("token");
+    let header = format!("Bearer ${{file.{}}}", token.display());
+    let lookup = http(&crm, &format!("headers = {{ authorization = \"{header}\" }}"));
+    let app = app(&settings_with_longest_deadline(), &greeting(&lookup));
+    let prepare = || app.app.prepare_lookups(&app.app.live_table().shared_table());
+    assert_eq!(app.app.lookups().suspended(), ["crm".into()], "there is no token");
+    std::fs::write(&token, "old-token\n").expect("a file");
+    prepare();
+    assert_eq!(app.app.lookups().suspended(), [] as [Box<str>; 0]);
+    reply(&app, "+12137770001").await;
+    std::fs::write(&token, "new-token\n").expect("a file");
+    reply(&app, "+12137770002").await;
+    prepare();
+    reply(&app, "+12137770003").await;
+    let tokens: Vec<bool> = crm
+        .requests()
+        .await
+        .iter()
+        .map(|request| request.contains("Bearer new-token\r\n"))
+        .collect();
+    assert_eq!(tokens, [false, false, true]);
+}
+
+/// The URL of the database changes while the service runs: polling finds that, and so does a reload without
+/// polling.
+#[test]
+fn a_new_database_url_is_used_without_a_restart() {
+    for poll in ["poll_ms = 20", "poll_ms = 0"] {
+        let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+        let lookup = customers(folders[0].path());
+        customers(folders[1].path());
+        let other = rusqlite::Connection::open(folders[1].path().join("customers.db"));
+        other
+            .expect("a database")
+            .execute("UPDATE customers SET tier = 'none'", [])
+            .expect("a row");
+        let settings = format!("{}[rules]\n{poll}\n", program::SETTINGS);
+        let (_folder, settings) = program::folder(&settings, &greeting(&lookup));
+        let served = Served::new(start(&["--config", &settings]));
+        let explained = || {
+            let path = "GET /explain?from=%2B12137771234&live=true";
+            admin_request(&served.admin, path, "").1
+        };
+        assert!(explained().contains("agent_gold"), "{}", explained());
+        let url = std::fs::read_to_string(folders[1].path().join("url")).expect("a URL");
+        let next = folders[0].path().join("next");
+        std::fs::write(&next, url).expect("a file");
+        std::fs::rename(next, folders[0].path().join("url")).expect("replaced");
+        if poll == "poll_ms = 0" {
+            assert!(explained().contains("agent_gold"), "not before the reload");
+            assert_eq!(admin_request(&served.admin, "POST /reload", "").0, 200);
+        }
+        let is_new = || !explained().contains("\"agent_gold\"");
+        assert!(wait::until(is_new), "{poll}: {}\n{}", explained(), served.log());
+    }
+}
+
+/// `max_bytes` limits the first row, whose values the database does not hand over if it is larger.
+#[tokio::test]
+async fn a_row_that_is_too_large_is_no_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sqlite = customers(folder.path());
+    let mut databases = vec![("sqlite", sqlite.clone())];
+    if let Some(postgres) = Postgres::shared() {
+        let (url, other) = (postgres.fresh(), folder.path().join("other"));
+        postgres.query(&url, "CREATE TABLE customers AS SELECT '+12137771234' AS phone, 'gold' AS tier, 'Ann' AS name, 7 AS visits");
+        std::fs::write(&other, url).expect("a file");
+        let query = "SELECT name, tier, visits FROM customers WHERE phone = :from";
+        let lookup = format!(
+            "database = \"file:{}\"\nquery = \"{query}\"\ntimeout_ms = 8000",
+            other.display()
+        );
+        databases.push(("postgres", lookup));
+    }
+    for (name, lookup) in databases {
+        let column = match name {
+            "sqlite" => "printf('%.*c', 3000, 'x') AS notes",
+            _ => "repeat('x', 3000) AS notes",
+        };
+        let large = lookup.replace("SELECT name,", &format!("SELECT name, {column},"));
+        for (max_bytes, expected) in [(2_000, "there"), (4_000, "Ann")] {
+            let limited = format!("{large}\nmax_bytes = {max_bytes}");
+            let app = app(&settings_with_longest_deadline(), &greeting(&limited));
+            let found = reply(&app, "+12137771234").await.1;
+            assert_eq!(found, expected, "{name}: {max_bytes}");
+            let state = if expected == "Ann" { "found" } else { "failed" };
+            let counted = format!(r#"switchboard_lookups_total{{lookup="crm",state="{state}"}} 1"#);
+            assert!(app.metrics().await.contains(&counted), "{name}: {max_bytes}");
+        }
+    }
+}
+
+/// A column that is added to the table of customers while the service runs.
+#[tokio::test]
+async fn the_columns_of_a_database_may_change() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lookup = customers(folder.path()).replace("SELECT name, tier, visits", "SELECT *");
+    let app = app(&settings_with_longest_deadline(), &greeting(&lookup));
+    assert_eq!(reply(&app, "+12137771234").await.1, "Ann");
+    let customers = rusqlite::Connection::open(folder.path().join("customers.db"));
+    let change = "ALTER TABLE customers ADD COLUMN notes TEXT;
+                  INSERT INTO customers VALUES ('+12137770002', 'Bob', 'gold', 1, 'new');";
+    customers.expect("a database").execute_batch(change).expect("a column");
+    let calls = AtomicUsize::new(0);
+    let is_found = wait::until_async(async || {
+        let to = format!("+1213555{:04}", calls.fetch_add(1, Ordering::Relaxed));
+        let answer = app.retell(retell_call("+12137770002", &to)).await.json();
+        answer["call_inbound"]["dynamic_variables"]["name"] == "Bob"
+    });
+    assert!(is_found.await);
+    assert!(calls.load(Ordering::Relaxed) <= 3, "at most one question fails");
+}
+
+#[test]
+fn keys_without_an_effect_are_errors() {
+    let http = "url = \"https://crm.example.com/${from}\"";
+    let sql = "database = \"env:CRM_URL\"\nquery = \"SELECT name FROM c WHERE phone = :from\"";
+    let codes = |text: &str| {
+        let loaded = rules::parse("rules.toml", text.to_owned(), &CheckContext::default());
+        codes_of(&loaded.report).join(" ")
+    };
+    for (lookup, is_refused) in [
+        (format!("{http}\nallow_private = true"), false),
+        (format!("{sql}\nmax_bytes = 1000"), false),
+        (format!("{sql}\nallow_private = true"), true),
+        (format!("{sql}\nallow_private = false"), true),
+    ] {
+        let codes = codes(&greeting(&lookup));
+        assert_eq!(codes.contains("bad-lookup"), is_refused, "{lookup}: {codes}");
+    }
+    let rule = "[[rule]]\nname = \"all\"\nwhere = { \"history.calls_1h\" = 1 }\nkeep = true";
+    for (key, is_refused) in [
+        ("timeout_ms = 100\nmax_concurrent = 2\nbreaker_failures = 3\nbreaker_pause_s = 4", false),
+        ("method = \"POST\"", true),
+        ("headers = { a = \"b\" }", true),
+        ("body = { a = \"b\" }", true),
+        ("result = \"/a\"", true),
+        ("allow_private = true", true),
+        ("query = \"SELECT 1\"", true),
+        ("cache_s = 1", true),
+        ("negative_cache_s = 1", true),
+        ("max_bytes = 1", true),
+    ] {
+        let codes = codes(&format!("[lookup.history]\n{key}\n{rule}"));
+        assert_eq!(codes.contains("bad-lookup"), is_refused, "{key}: {codes}");
+    }
+    for (header, is_refused) in [
+        ("Bearer ${file./run/secrets/token}", false),
+        ("Bearer ${file.token}", true),
+        ("Bearer ${file./run/secrets/token|none}", true),
+    ] {
+        let codes =
+            codes(&greeting(&format!("{http}\nheaders = {{ authorization = \"{header}\" }}")));
+        assert_eq!(codes.contains("bad-template"), is_refused, "{header}: {codes}");
+        assert!(!codes.contains("inline-secret"), "{header}: {codes}");
+    }
 }

@@ -4,6 +4,7 @@
 mod decisions;
 mod events;
 mod history;
+mod history_postgres;
 mod privacy;
 mod reading;
 mod writing;

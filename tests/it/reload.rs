@@ -847,7 +847,7 @@ async fn a_replaced_table_is_dropped_once_no_request_uses_it() {
     let path = folder.path().join(RULES);
     std::fs::write(&path, one_rule("agent_1")).unwrap();
     let live = live(&path, None);
-    let held = live.app.app.table();
+    let held = live.app.app.live_table().shared_table();
     let old = Arc::downgrade(&held);
     for agent in ["agent_2", "agent_3"] {
         std::fs::write(&path, one_rule(agent)).unwrap();

@@ -57,7 +57,7 @@ impl CheckedParts {
             dates_by_name: names(definitions.dates.iter().map(|dates| &*dates.name).collect()),
             splits_by_name: names(splits.iter().map(|split| &*split.name).collect()),
             splits,
-            history_timeout: definitions.lookups.history_timeout,
+            history: definitions.lookups.history,
             live_lists: lists.live,
             lookups: definitions.lookups.all,
             uses_lookups: !lookups.is_empty(),

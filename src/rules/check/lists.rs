@@ -210,10 +210,7 @@ impl ListOpener<'_, '_> {
             true => {
                 live = self.live_list(&mut raw, guard, country);
                 // The copy was checked when it was fetched.
-                guard = ListGuard {
-                    skips_bad_rows: !raw.strict.unwrap_or_default(),
-                    ..ListGuard::default()
-                };
+                guard = ListGuard { skips_bad_rows: !raw.is_strict(), ..ListGuard::default() };
                 live.as_ref().map(|list| self.copy(list, &raw))
             }
             false => self.source(raw),

@@ -53,7 +53,7 @@ impl LiveListChecker<'_, '_> {
             headers: std::mem::take(&mut raw.headers),
             database: raw.database.take(),
             query: raw.query.take(),
-            allow_private: raw.allow_private,
+            allow_private: raw.allow_private.take(),
             ..RawLookup::default()
         };
         let (context, reporter) = (self.context, &mut *self.reporter);
@@ -70,7 +70,7 @@ impl LiveListChecker<'_, '_> {
             name: raw.name.value.as_str().into(),
             backend,
             refresh,
-            is_strict: raw.strict.unwrap_or_default(),
+            is_strict: raw.is_strict(),
             limits: guard.limits,
             number_columns,
             country,

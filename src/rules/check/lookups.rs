@@ -14,7 +14,7 @@ use crate::domain::facts::{FieldPath, LookupId};
 use crate::domain::private_address::is_private;
 use crate::rules::CheckContext;
 use crate::rules::load::raw::{Entries, RawLookup, RawValue, Spanned};
-use crate::rules::model::history;
+use crate::rules::model::history::{self, HistoryPolicy};
 use crate::rules::model::lookup::{
     BodyNode, BreakerPolicy, HttpLookup, HttpMethod, Lookup, LookupBackend, SqlLookup,
 };
@@ -24,7 +24,7 @@ use crate::rules::model::sql_query::NumberedQuery;
 const BAD_LOOKUP: &str = "bad-lookup";
 const BAD_URL: &str = "bad-url";
 /// Names that have a meaning of their own in front of a dot.
-const RESERVED: [&str; 3] = ["sip", "env", "attr"];
+const RESERVED: [&str; 4] = ["sip", "env", "file", "attr"];
 /// Headers that the HTTP client sets.
 const OWN_HEADERS: [&str; 5] =
     ["host", "content-length", "transfer-encoding", "connection", "expect"];
@@ -41,23 +41,13 @@ const BREAKER_FAILURES: i64 = 5;
 const BREAKER_PAUSE_S: i64 = 10;
 
 /// The look-ups of a table, and which of them rules use.
+#[derive(Default)]
 pub(super) struct LookupDefinitions {
     pub(super) all: Vec<Arc<Lookup>>,
     pub(super) usage: UsageTracker,
     pub(super) uses_history: bool,
-    /// Longest time for which a call waits for its history.
-    pub(super) history_timeout: Duration,
-}
-
-impl Default for LookupDefinitions {
-    fn default() -> Self {
-        LookupDefinitions {
-            all: Vec::new(),
-            usage: UsageTracker::default(),
-            uses_history: false,
-            history_timeout: history::TIMEOUT,
-        }
-    }
+    /// How the records are asked for histories.
+    pub(super) history: HistoryPolicy,
 }
 
 impl LookupDefinitions {
@@ -96,13 +86,8 @@ impl LookupDefinitions {
         let cache = checker.integer("cache_s", &raw.cache_s, 0..=86_400, CACHE_S);
         let negative = &raw.negative_cache_s;
         let negative = checker.integer("negative_cache_s", negative, 0..=86_400, NEGATIVE_CACHE_S);
-        let max_concurrent = &raw.max_concurrent;
-        let max_concurrent = checker.integer("max_concurrent", max_concurrent, 1..=1_024, most);
         let max_bytes = checker.integer("max_bytes", &raw.max_bytes, 1..=8_388_608, MAX_BYTES);
-        let failures = &raw.breaker_failures;
-        let failures = checker.integer("breaker_failures", failures, 1..=1_000, BREAKER_FAILURES);
-        let pause = &raw.breaker_pause_s;
-        let pause = checker.integer("breaker_pause_s", pause, 1..=3_600, BREAKER_PAUSE_S);
+        let (max_concurrent, breaker) = checker.limits(most);
         // A look-up with an error keeps its name, so that rules that use it are checked.
         let backend = backend.unwrap_or_else(|| {
             let (database, parameters) = (Box::default(), Vec::new());
@@ -115,14 +100,14 @@ impl LookupDefinitions {
             timeout: Duration::from_millis(timeout),
             cache: Duration::from_secs(cache),
             negative_cache: Duration::from_secs(negative),
-            max_concurrent: max_concurrent as usize,
+            max_concurrent,
             max_bytes: max_bytes as usize,
-            breaker: BreakerPolicy { failures: failures as u32, pause: Duration::from_secs(pause) },
+            breaker,
         }));
         self.usage.add(Some(reporter.location(&name.span)));
     }
 
-    /// Checks `[lookup.history]`, which has nothing but a timeout.
+    /// Checks `[lookup.history]`, which has limits only.
     fn set_history(
         &mut self,
         raw: &RawLookup,
@@ -133,12 +118,15 @@ impl LookupDefinitions {
             let message = "`history` is a look-up of its own, in the records".to_owned();
             reporter
                 .error(BAD_LOOKUP, &raw.name.span, message)
-                .help("give the look-up another name; [lookup.history] sets only timeout_ms");
+                .help("give the look-up another name; [lookup.history] sets only limits");
         }
         let mut checker = LookupChecker { raw, context, reporter };
-        let default = history::TIMEOUT.as_millis() as i64;
+        let HistoryPolicy { timeout, max_concurrent: most, .. } = HistoryPolicy::default();
+        let default = timeout.as_millis() as i64;
         let timeout = checker.integer("timeout_ms", &raw.timeout_ms, TIMEOUTS_MS, default);
-        self.history_timeout = Duration::from_millis(timeout);
+        let (max_concurrent, breaker) = checker.limits(most as i64);
+        let timeout = Duration::from_millis(timeout);
+        self.history = HistoryPolicy { timeout, max_concurrent, breaker };
     }
 
     /// Resolves `LOOKUP.field` or `history.field`, and notes that it is used. Returns `None` if no
@@ -167,7 +155,7 @@ impl LookupDefinitions {
     }
 
     pub(super) fn timeout(&self, id: LookupId) -> Duration {
-        id.position().map_or(self.history_timeout, |position| self.all[position].timeout)
+        id.position().map_or(self.history.timeout, |position| self.all[position].timeout)
     }
 
     /// Returns the names of values, written as in a template.
@@ -185,6 +173,19 @@ pub(super) struct LookupChecker<'c, 'r> {
 }
 
 impl LookupChecker<'_, '_> {
+    /// Returns how many questions are asked at the same time, and when the system is left alone.
+    fn limits(&mut self, most: i64) -> (usize, BreakerPolicy) {
+        let raw = self.raw;
+        let max_concurrent = &raw.max_concurrent;
+        let max_concurrent = self.integer("max_concurrent", max_concurrent, 1..=1_024, most);
+        let failures = &raw.breaker_failures;
+        let failures = self.integer("breaker_failures", failures, 1..=1_000, BREAKER_FAILURES);
+        let pause = &raw.breaker_pause_s;
+        let pause =
+            Duration::from_secs(self.integer("breaker_pause_s", pause, 1..=3_600, BREAKER_PAUSE_S));
+        (max_concurrent as usize, BreakerPolicy { failures: failures as u32, pause })
+    }
+
     fn integer(
         &mut self,
         key: &str,
@@ -255,7 +256,7 @@ impl LookupChecker<'_, '_> {
 
     fn http(&mut self, url: &Spanned<String>) -> Option<HttpLookup> {
         let raw = self.raw;
-        let allow_private = raw.allow_private.unwrap_or(false);
+        let allow_private = raw.allow_private.as_ref().is_some_and(|allowed| allowed.value);
         let template = self.template(url);
         let url = template.filter(|template| self.check_url(template, url, allow_private));
         let headers = raw.headers.iter().filter_map(|(name, value)| self.header(name, value));
@@ -308,7 +309,7 @@ impl LookupChecker<'_, '_> {
         };
         let literals = template.parts().iter().filter_map(|part| match part {
             RequestPart::Text(text) => Some(&**text),
-            RequestPart::Value(..) | RequestPart::Environment(_) => None,
+            RequestPart::Value(..) | RequestPart::Secret(_) => None,
         });
         let literals: Vec<_> = literals.collect();
         let has_fragment = literals.iter().any(|text| text.contains('#'));

@@ -13,13 +13,14 @@ use std::ops::Range;
 use serde_json::{Value, json};
 
 use crate::rules::model::condition::Number;
+use crate::rules::model::history;
 use crate::schema::toml_table;
 use parse::{Entry, Header, TableKeys, TomlReader, TomlTable};
 use value_types::{
-    Agents, Arms, BadRows, Boolean, Channel, Channels, DateRanges, Integer, LiteralTrue, Metadata,
-    NamedTables, NonEmpty, NumberList, OpeningTimes, OptionalStrings, OutcomeName, Percent,
-    Platform, Platforms, RejectReason, Share, StringTable, Strings, SubTable, Tables, Text,
-    Timestamp, ValueType, Variables, WhereTable,
+    Agents, Arms, BadRows, Boolean, Channel, Channels, DateRanges, Flag, Integer, LiteralTrue,
+    Metadata, NamedTables, NonEmpty, NumberList, OpeningTimes, OptionalStrings, OutcomeName,
+    Percent, Platform, Platforms, RejectReason, Share, StringTable, Strings, SubTable, Tables,
+    Text, Timestamp, ValueType, Variables, WhereTable,
 };
 
 /// Largest `min_rows` of a list.
@@ -135,7 +136,7 @@ toml_table! {
         /// Headers of the request: `{ authorization = "Bearer ${env.SHEETS_TOKEN}" }`.
         headers: StringTable,
         /// Set to `true` if the host may have an address that is not on the internet.
-        allow_private: Boolean = "false",
+        allow_private: Flag = "false",
         /// Where the URL of a SQLite or PostgreSQL database is, if the list lives in one: `"env:NAME"` or
         /// `"file:/PATH"`.
         database: NonEmpty,
@@ -145,7 +146,7 @@ toml_table! {
         refresh_s: Integer<10, 86_400> = "300",
         /// Refuses an answer in which a row has an error. By default, such rows are left out with a
         /// warning.
-        strict: Boolean = "false",
+        strict: Flag = "false",
     }
     header {
         name: Spanned<String>,
@@ -219,7 +220,7 @@ toml_table! {
         /// the answer.
         result: Text,
         /// Set to `true` if the host may have an address that is not on the internet.
-        allow_private: Boolean = "false",
+        allow_private: Flag = "false",
         /// Where the URL of a SQLite or PostgreSQL database is: `"env:NAME"` or `"file:/PATH"`.
         database: NonEmpty,
         /// Query whose first row is the answer, with `:from`, `:to` and `:call_id`:
@@ -233,7 +234,7 @@ toml_table! {
         negative_cache_s: Integer<0, 86_400> = "10",
         /// Maximum number of questions at the same time. Default: 64 over HTTP, 8 in a database.
         max_concurrent: Integer<1, 1024>,
-        /// Maximum size of an answer over HTTP, in bytes.
+        /// Maximum size of an answer, in bytes; in a database, of the first row.
         max_bytes: Integer<1, 8_388_608> = "262144",
         /// Failures in a row after which the system is left alone.
         breaker_failures: Integer<1, 1000> = "5",
@@ -490,8 +491,75 @@ pub(crate) enum RawValue {
 }
 
 impl TomlTable for RawScope {}
-impl TomlTable for RawList {}
-impl TomlTable for RawLookup {}
+impl RawList {
+    /// Returns whether a row with an error refuses the whole answer.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.strict.as_ref().is_some_and(|strict| strict.value)
+    }
+}
+
+impl TomlTable for RawList {
+    fn finish(&mut self, toml: &mut TomlReader<'_>) {
+        if let (Some(key), Some(_)) = (&self.allow_private, &self.database) {
+            let message = "a list with a `database` has no `allow_private`".to_owned();
+            toml.error_in_file("list-form", &key.span, message).help(ANY_ADDRESS);
+        }
+        let is_live = self.url.is_some() || self.database.is_some();
+        let of_live = [("allow_private", &self.allow_private), ("strict", &self.strict)];
+        for (key, flag) in of_live.into_iter().filter(|_| !is_live) {
+            if let Some(flag) = flag {
+                let message = format!("a list with `numbers` or a `file` has no `{key}`");
+                toml.error_in_file("list-form", &flag.span, message)
+                    .help(format!("remove `{key}`; bad_rows = \"skip\" is for files"));
+            }
+        }
+    }
+}
+
+impl TomlTable for RawLookup {
+    fn finish(&mut self, toml: &mut TomlReader<'_>) {
+        if let (Some(key), Some(_)) = (&self.allow_private, &self.database) {
+            let message = "a look-up with a `database` has no `allow_private`".to_owned();
+            toml.error_in_file("bad-lookup", &key.span, message).help(ANY_ADDRESS);
+        }
+        if self.name.value == history::NAME {
+            for (key, span) in self.keys_without_meaning_for_history() {
+                let message = format!("`history` has no `{key}`");
+                toml.error_in_file("bad-lookup", &span, message).help(
+                    "[lookup.history] has timeout_ms, max_concurrent, breaker_failures and \
+                     breaker_pause_s",
+                );
+            }
+        }
+    }
+}
+
+/// Why the address of a database is not checked.
+const ANY_ADDRESS: &str =
+    "remove `allow_private`: a database may have any address, since its URL is not in the rules";
+
+impl RawLookup {
+    /// Returns the keys that are set and say nothing about records, with their places. `check` reports `url`
+    /// and `database`.
+    fn keys_without_meaning_for_history(&self) -> Vec<(&'static str, Range<usize>)> {
+        let text = |key: &Option<Spanned<String>>| key.as_ref().map(|key| key.span.clone());
+        let number = |key: &Option<Spanned<i64>>| key.as_ref().map(|key| key.span.clone());
+        let entry = |entries: &Entries| entries.first().map(|(name, _)| name.span.clone());
+        let keys = [
+            ("method", text(&self.method)),
+            ("headers", entry(&self.headers)),
+            ("body", self.body.as_ref().and_then(entry)),
+            ("result", text(&self.result)),
+            ("allow_private", self.allow_private.as_ref().map(|key| key.span.clone())),
+            ("query", text(&self.query)),
+            ("cache_s", number(&self.cache_s)),
+            ("negative_cache_s", number(&self.negative_cache_s)),
+            ("max_bytes", number(&self.max_bytes)),
+        ];
+        keys.into_iter().filter_map(|(key, span)| Some((key, span?))).collect()
+    }
+}
+
 impl TomlTable for RawArm {}
 
 impl TomlTable for RawSplit {

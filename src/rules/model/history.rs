@@ -4,10 +4,29 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::lookup::BreakerPolicy;
 use crate::diagnostics::{Problem, did_you_mean};
 
-/// Longest time for which a call waits for its history, unless the table says otherwise.
-pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
+/// How the records are asked for histories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryPolicy {
+    /// Longest time for which a call waits.
+    pub timeout: Duration,
+    /// Maximum number of questions at the same time.
+    pub max_concurrent: usize,
+    /// When the records are left alone.
+    pub breaker: BreakerPolicy,
+}
+
+impl Default for HistoryPolicy {
+    fn default() -> HistoryPolicy {
+        HistoryPolicy {
+            timeout: Duration::from_millis(500),
+            max_concurrent: 8,
+            breaker: BreakerPolicy { failures: 5, pause: Duration::from_secs(10) },
+        }
+    }
+}
 
 /// Name of the look-up.
 pub(crate) const NAME: &str = "history";

@@ -47,6 +47,22 @@ pub enum LookupBackend {
     Sql(SqlLookup),
 }
 
+impl LookupBackend {
+    /// Returns the references to the secrets of the request: `env:NAME` and `file:/PATH`.
+    pub fn secret_references(&self) -> Vec<String> {
+        match self {
+            LookupBackend::Sql(sql) => vec![sql.database.to_string()],
+            LookupBackend::Http(http) => {
+                let headers = http.headers.iter().map(|(_, value)| value);
+                let mut templates: Vec<&RequestTemplate> = headers.chain([&http.url]).collect();
+                http.body.iter().for_each(|body| body.add_templates(&mut templates));
+                let references = templates.into_iter().flat_map(RequestTemplate::secrets);
+                references.map(str::to_owned).collect()
+            }
+        }
+    }
+}
+
 /// A request whose answer is JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HttpLookup {
@@ -100,6 +116,19 @@ pub enum BodyNode {
     List(Vec<BodyNode>),
     /// Object.
     Table(Vec<(Box<str>, BodyNode)>),
+}
+
+impl BodyNode {
+    fn add_templates<'b>(&'b self, templates: &mut Vec<&'b RequestTemplate>) {
+        match self {
+            BodyNode::Plain(_) => {}
+            BodyNode::Text(template) => templates.push(template),
+            BodyNode::List(nodes) => nodes.iter().for_each(|node| node.add_templates(templates)),
+            BodyNode::Table(entries) => {
+                entries.iter().for_each(|(_, node)| node.add_templates(templates));
+            }
+        }
+    }
 }
 
 /// A query whose first row is the answer.

@@ -22,8 +22,9 @@ pub enum RequestPart {
     /// Value of the call, and the text that replaces it if it is unknown. Without that text, the
     /// look-up is not asked.
     Value(RequestValue, Option<Box<str>>),
-    /// Environment variable of the service, usually a secret.
-    Environment(Box<str>),
+    /// Environment variable of the service or content of a file, usually a secret: `env:NAME` or
+    /// `file:/PATH`.
+    Secret(Box<str>),
 }
 
 /// Value of the call that a request can contain.
@@ -43,7 +44,8 @@ pub enum RequestValue {
     Sip(Box<str>),
 }
 
-const NAMES: [&str; 7] = ["from", "to", "call_id", "channel", "source", "sip.HEADER", "env.NAME"];
+const NAMES: [&str; 8] =
+    ["from", "to", "call_id", "channel", "source", "sip.HEADER", "env.NAME", "file./PATH"];
 
 impl RequestTemplate {
     /// Parses a text with placeholders.
@@ -74,14 +76,19 @@ impl RequestTemplate {
     pub fn literal_start(&self) -> &str {
         match self.0.first() {
             Some(RequestPart::Text(text)) => text,
-            Some(RequestPart::Value(..) | RequestPart::Environment(_)) | None => "",
+            Some(RequestPart::Value(..) | RequestPart::Secret(_)) | None => "",
         }
     }
 
     /// Returns the names of the environment variables.
     pub fn environment(&self) -> impl Iterator<Item = &str> {
+        self.secrets().filter_map(|reference| reference.strip_prefix("env:"))
+    }
+
+    /// Returns the references to secrets: `env:NAME` and `file:/PATH`.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
-            RequestPart::Environment(name) => Some(&**name),
+            RequestPart::Secret(reference) => Some(&**reference),
             RequestPart::Text(_) | RequestPart::Value(..) => None,
         })
     }
@@ -107,7 +114,21 @@ fn request_part(inside: &str) -> Result<RequestPart, Problem> {
                 return Err(Problem::new("bad-template", message)
                     .help(format!("write `${{{name}}}`, and set the variable")));
             }
-            Ok(RequestPart::Environment(variable.into()))
+            Ok(RequestPart::Secret(format!("env:{variable}").into()))
+        }
+        Some(("file", path)) if path.starts_with('/') && path.len() > 1 => {
+            if default.is_some() {
+                let message = format!("`${{{inside}}}`: a file has no default");
+                return Err(Problem::new("bad-template", message)
+                    .help(format!("write `${{{name}}}`, and create the file")));
+            }
+            Ok(RequestPart::Secret(format!("file:{path}").into()))
+        }
+        Some(("file", path)) => {
+            let message = format!("`${{{inside}}}`: the path of a secret must be absolute");
+            let name = path.trim_start_matches('/');
+            Err(Problem::new("bad-template", message)
+                .help(format!("write `${{file./run/secrets/{name}}}`")))
         }
         _ => match RequestValue::parse(name) {
             Some(value) => Ok(RequestPart::Value(value, default)),

@@ -6,7 +6,7 @@ use switchboard::domain::secret::Secret;
 use switchboard::rules::engine::decide_offline;
 use switchboard::settings::{NumberStorage, RecordsLocation, Wait};
 
-use super::{CALLER, DIALLED, for_each_store, service_at};
+use super::{CALLER, DIALLED, call as call_with_id, for_each_store, service_at};
 use crate::support::app::NOW_MS;
 
 const RULES: &str = r#"
@@ -155,7 +155,7 @@ async fn records_keep_how_look_ups_ended_and_their_values_where_the_settings_say
             assert_eq!((&*asked.name, &*asked.state), ("history", "found"));
             assert_eq!(asked.value.is_some(), keeps);
             assert_eq!(record.lacks_lookups(), !keeps);
-            let table = service.app.table();
+            let table = service.app.live_table().shared_table();
             let facts = record.facts(&table);
             let fields = record.fields().expect("whole numbers");
             let platform = switchboard::dialect::ALL[0].platform();
@@ -163,8 +163,36 @@ async fn records_keep_how_look_ups_ended_and_their_values_where_the_settings_say
             let decision = decide_offline(&table, &again, &facts);
             let expected = if keeps { "returning" } else { "everyone" };
             assert_eq!(decision.rule(), Some(expected), "{reply}");
-            drop(table);
             service.stop().await;
+        }
+    })
+    .await;
+}
+
+/// The platform repeats a delivery, and the load balancer sends it to another replica.
+#[tokio::test]
+async fn a_call_does_not_count_its_own_earlier_delivery() {
+    for_each_store(async |store| {
+        if !store.is_persistent() {
+            return;
+        }
+        let deliveries = [
+            call_with_id("call_1"),
+            json!({ "event": "call_inbound", "call_inbound": { "from_number": "+12137775678", "to_number": DIALLED } }),
+        ];
+        for delivery in deliveries {
+            let (one, two) = (service_at(&store, RULES, NOW_MS), service_at(&store, RULES, NOW_MS));
+            one.flush().await;
+            two.flush().await;
+            let first = one.send_call(&delivery).await;
+            let again = two.send_call(&delivery).await;
+            assert_eq!(first, again, "the first delivery is no earlier call");
+            let mut next = delivery;
+            next["call_inbound"]["call_id"] = "call_2".into();
+            let next = two.send_call(&next).await;
+            assert_eq!(next["call_inbound"]["dynamic_variables"]["calls"], "1");
+            one.stop().await;
+            two.stop().await;
         }
     })
     .await;

@@ -69,6 +69,12 @@ value_types! {
     /// `true` or `false`.
     Boolean -> Option<bool> { json!({ "type": "boolean" }), |entry| entry.boolean() }
 
+    /// `true` or `false`, with its place.
+    Flag -> Option<Spanned<bool>> {
+        json!({ "type": "boolean" }),
+        |entry| entry.boolean().map(|value| entry.spanned(value))
+    }
+
     /// `true`.
     LiteralTrue -> Option<Spanned<()>> {
         json!({ "type": "boolean", "enum": [true] }),
