@@ -5,6 +5,7 @@
 mod additions;
 mod evaluate;
 pub mod explain;
+mod needed;
 mod reasons;
 pub mod test_runner;
 
@@ -18,6 +19,7 @@ use crate::domain::party::Party;
 
 use additions::Merger;
 use evaluate::{MatchContext, Mismatch, evaluate};
+use needed::needed_lookups;
 
 /// Decides a call by the first matching rule that does not continue; without one, the platform keeps
 /// its own agent. Merges the additions of the matching `continue` rules before it, in order.
@@ -112,27 +114,13 @@ fn conclude<'t>(
     context: &MatchContext<'_>,
 ) -> Result<Decision<'t>, LookupSet> {
     if table.uses_lookups {
-        let mut needed = deciding.map(|rule| needed_by(rule, context)).unwrap_or_default();
-        // What is added to a rejection is never sent.
-        let is_rejected = deciding.is_some_and(|rule| matches!(rule.action, Action::Reject(_)));
-        if !is_rejected {
-            let others = continuing.iter().map(|rule| needed_by(rule, context));
-            needed = others.fold(needed, LookupSet::union);
-        }
+        let needed = needed_lookups(deciding, &continuing, context);
         if !needed.is_empty() {
             return Err(needed);
         }
         continuing.retain(|rule| evaluate(rule, context).is_ok());
     }
     Ok(build_decision(table, deciding, continuing, context))
-}
-
-/// Returns the look-ups that must be asked before the rule can be applied.
-fn needed_by(rule: &Rule, context: &MatchContext<'_>) -> LookupSet {
-    match evaluate(rule, context) {
-        Err(Mismatch::Pending(lookups)) => lookups,
-        Ok(()) | Err(_) => context.lookups.pending(rule.lookups_of_values(&context.table.splits)),
-    }
 }
 
 /// Builds the decision of the deciding rule and the matching `continue` rules before it.
@@ -163,11 +151,10 @@ fn outcome<'t>(
 ) -> (Outcome<'t>, Option<usize>) {
     match &rule.action {
         Action::Agent(agent) => (resolve_agent(table, agent, &rule.name, context), None),
-        Action::Split(split) => split_outcome(table, split, &split.key, rule, context),
-        Action::SplitOfRow(of_row) => match context.split_of(table, of_row) {
-            Some(split) => {
-                let key = of_row.key.as_ref().unwrap_or(&split.key);
-                split_outcome(table, split, key, rule, context)
+        Action::Split(_) | Action::SplitOfRow(_) => match chosen_arm(table, rule, context) {
+            Some((split, arm)) => {
+                let agent = &split.arms[arm].agent;
+                (resolve_agent(table, agent, &rule.name, context), Some(arm))
             }
             // The rule does not match a row without a split.
             None => (Outcome::Keep(KeepReason::ByRule), None),
@@ -177,15 +164,21 @@ fn outcome<'t>(
     }
 }
 
-fn split_outcome<'t>(
+/// Returns the split of a rule, and the arm that takes the call. `None` if there is no split.
+fn chosen_arm<'t>(
     table: &'t RuleSet,
-    split: &'t Split,
-    key: &str,
     rule: &'t Rule,
     context: &MatchContext<'_>,
-) -> (Outcome<'t>, Option<usize>) {
-    let arm = select_arm(split, key, context.call.call.from());
-    (resolve_agent(table, &split.arms[arm].agent, &rule.name, context), Some(arm))
+) -> Option<(&'t Split, usize)> {
+    let (split, key) = match &rule.action {
+        Action::Split(split) => (&**split, &split.key),
+        Action::SplitOfRow(of_row) => {
+            let split = context.split_of(table, of_row)?;
+            (split, of_row.key.as_ref().unwrap_or(&split.key))
+        }
+        Action::Agent(_) | Action::Reject(_) | Action::Keep | Action::Continue => return None,
+    };
+    Some((split, select_arm(split, key, context.call.call.from())))
 }
 
 /// Selects the arm of a split for a caller: the first eight bytes of SHA-256(key, newline, caller),

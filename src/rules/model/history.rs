@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::diagnostics::{Problem, did_you_mean};
+use crate::domain::facts::{LookupAnswer, LookupState};
 
 /// Longest time for which a call waits for its history, unless the table says otherwise.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
@@ -19,6 +20,12 @@ pub(crate) const FIELDS: [&str; 6] =
 /// Returns the history of a caller who calls for the first time.
 pub(crate) fn of_new_caller() -> Value {
     json!({ "calls_1h": 0, "calls_24h": 0, "calls_30d": 0 })
+}
+
+/// Returns the answer about a caller whose number is withheld, who has no history.
+pub(crate) fn of_withheld_caller() -> LookupAnswer {
+    let problem = Some("the number is withheld".into());
+    LookupAnswer { problem, ..LookupAnswer::unknown(LookupState::NotAsked) }
 }
 
 /// Returns the problem of a field that the history does not have.

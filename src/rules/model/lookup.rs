@@ -29,6 +29,21 @@ pub struct Lookup {
     pub breaker: BreakerPolicy,
 }
 
+impl Lookup {
+    /// Returns the values of a call without which the look-up is not asked.
+    pub(crate) fn required_values(&self) -> Vec<&RequestValue> {
+        match &self.backend {
+            LookupBackend::Sql(sql) => sql.parameters.iter().collect(),
+            LookupBackend::Http(http) => {
+                let mut texts = vec![&http.url];
+                texts.extend(http.headers.iter().map(|(_, text)| text));
+                http.body.iter().for_each(|body| body.add_texts(&mut texts));
+                texts.into_iter().flat_map(RequestTemplate::required_values).collect()
+            }
+        }
+    }
+}
+
 /// When a look-up is suspended, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BreakerPolicy {
@@ -100,6 +115,17 @@ pub enum BodyNode {
     List(Vec<BodyNode>),
     /// Object.
     Table(Vec<(Box<str>, BodyNode)>),
+}
+
+impl BodyNode {
+    fn add_texts<'n>(&'n self, texts: &mut Vec<&'n RequestTemplate>) {
+        match self {
+            BodyNode::Plain(_) => {}
+            BodyNode::Text(text) => texts.push(text),
+            BodyNode::List(nodes) => nodes.iter().for_each(|node| node.add_texts(texts)),
+            BodyNode::Table(entries) => entries.iter().for_each(|(_, node)| node.add_texts(texts)),
+        }
+    }
 }
 
 /// A query whose first row is the answer.
