@@ -24,7 +24,7 @@ pub use load::files::{FileStamp, IsolatedFile, Replacements, Snapshot, is_list_c
 pub use load::json_schema;
 pub use model::condition::{Comparison, ExpectedValue, Number, Operand, WhereClause};
 pub use model::dates::{Dates, DaySpec, ListedDays};
-pub(crate) use model::history::NAME as HISTORY;
+pub(crate) use model::history::{NAME as HISTORY, of_new_caller, of_withheld_caller};
 pub use model::hours::{Hours, HoursStatus};
 pub use model::index::{Index, PartyKeys};
 pub use model::lists::{

@@ -8,6 +8,7 @@ use crate::domain::call::Call;
 use crate::domain::facts::{LookupAnswer, LookupState};
 use crate::domain::party::Party;
 use crate::records::{EarlierCall, NumberPolicy, Recorder, Store};
+use crate::rules::of_withheld_caller;
 
 /// Difference between the clocks of replicas that is tolerated.
 const CLOCK_DIFFERENCE_MS: i64 = 2_000;
@@ -43,8 +44,7 @@ pub(super) async fn ask(
     deadline: Instant,
 ) -> LookupAnswer {
     if *call.from() == Party::Withheld {
-        let problem = Some("the number is withheld".into());
-        return LookupAnswer { problem, ..LookupAnswer::unknown(LookupState::NotAsked) };
+        return of_withheld_caller();
     }
     match timeout_at(deadline, source.calls(call.source(), call.from())).await {
         Ok(Ok(calls)) => LookupAnswer::found(summary(&calls, now.as_millisecond())),

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::{Action, AgentRef, MAX_VALUE_BYTES, Rule, RuleSet, Split, TemplateContext};
 use crate::domain::call::{Call, Platform};
 use crate::domain::decision::{Decision, KeepReason, Outcome, SelectedAgent};
-use crate::domain::facts::{Facts, LookupSet};
+use crate::domain::facts::{Facts, LookupAnswer, LookupId, LookupSet, LookupState};
 use crate::domain::party::Party;
 
 use additions::Merger;
@@ -99,6 +99,23 @@ pub fn decide_offline<'t>(table: &'t RuleSet, call: &Call<'_>, facts: &Facts) ->
         facts.lookups.complete();
         decide(table, call, &facts).expect("complete facts need no look-up")
     })
+}
+
+/// Returns the look-ups that the decision about a call needs and that have no answer, in the order in which
+/// rules need them. Without their answers, their values are unknown.
+pub fn unanswered_lookups(table: &RuleSet, call: &Call<'_>, facts: &Facts) -> Vec<LookupId> {
+    let mut unanswered = Vec::new();
+    if !table.uses_lookups {
+        return unanswered;
+    }
+    let mut facts = Facts { at: facts.at, lookups: facts.lookups.clone().resumed() };
+    while let Err(needed) = decide(table, call, &facts) {
+        for id in needed.iter() {
+            facts.lookups.insert(id, LookupAnswer::unknown(LookupState::NotAsked));
+            unanswered.push(id);
+        }
+    }
+    unanswered
 }
 
 /// Returns whether a rule matches, or can be told to match only after a look-up.

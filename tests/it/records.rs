@@ -3,9 +3,11 @@
 
 mod decisions;
 mod events;
+mod explained;
 mod history;
 mod privacy;
 mod reading;
+mod recipes;
 mod writing;
 
 use std::panic::{AssertUnwindSafe, resume_unwind};

@@ -80,11 +80,9 @@ impl RequestTemplate {
 
     /// Returns the values without which the look-up is not asked.
     pub(crate) fn required_values(&self) -> impl Iterator<Item = &RequestValue> {
-        self.0.iter().filter_map(|part| match part {
-            RequestPart::Value(value, None) => Some(value),
-            RequestPart::Value(_, Some(_)) | RequestPart::Text(_) | RequestPart::Environment(_) => {
-                None
-            }
+        self.0.iter().filter_map(|part| {
+            let RequestPart::Value(value, None) = part else { return None };
+            Some(value)
         })
     }
 
