@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::http::HeaderMap;
@@ -18,15 +19,15 @@ use crate::authenticate::{Mode, Policy, RequestHead, Unverified, Verified, authe
 use crate::diagnostics;
 use crate::dialect::{Incoming, Reply};
 use crate::domain::call::{Call, Channel, Fields, Platform};
-use crate::domain::decision::Outcome;
-use crate::domain::facts::{Facts, LookupAnswer, LookupState};
+use crate::domain::decision::{Decision, Outcome};
+use crate::domain::facts::{Facts, LookupAnswer, LookupId, LookupState};
 use crate::domain::party::{NumberReading, Party};
 use crate::lookup::{HistorySource, LookupService, describe_question};
 use crate::rules::engine::explain::{
     Explanation, IndexMismatch, Listed, explain, left_out_json, write_left_out,
 };
-use crate::rules::engine::{decide, decide_offline};
-use crate::rules::{HISTORY, RuleSet, parse_timestamp};
+use crate::rules::engine::{decide_offline, unanswered_lookups};
+use crate::rules::{HISTORY, Lookup, RuleSet, of_new_caller, of_withheld_caller, parse_timestamp};
 use crate::source::Source;
 
 /// A call to explain.
@@ -49,6 +50,8 @@ pub struct Explained<'q> {
     explanation: Explanation<'q>,
     lookups: Vec<ExplainedLookup>,
     replies: Vec<ReplyPreview<'q>>,
+    /// The call is a recorded one, about which nothing can be asked any more.
+    is_recorded: bool,
 }
 
 /// A look-up that the decision needed.
@@ -92,7 +95,7 @@ pub fn explain_call<'q>(
         let reply = source.dialect.render(call.channel(), &decision);
         replies.push(ReplyPreview { source: &source.name, platform, rule: decision.rule(), reply });
     }
-    Ok(Explained { question, table, explanation, lookups, replies })
+    Ok(Explained { question, table, explanation, lookups, replies, is_recorded: false })
 }
 
 /// Asks the look-ups that the decision about a call needs, and returns the facts with their answers.
@@ -110,20 +113,30 @@ pub async fn ask_lookups(
     facts
 }
 
-/// Returns the look-ups that have answered, and those that are needed next.
+/// Returns the look-ups that have answered, and those that the decision does without.
 fn explained_lookups(table: &RuleSet, call: &Call<'_>, facts: &Facts) -> Vec<ExplainedLookup> {
-    let mut answers = facts.lookups.clone();
-    let asking = Facts { at: facts.at, lookups: facts.lookups.clone().resumed() };
-    let needed = decide(table, call, &asking).err().unwrap_or_default();
-    for id in needed.iter() {
-        answers.insert(id, LookupAnswer::unknown(LookupState::NotAsked));
-    }
-    let named = table.named_answers(&answers).into_iter().map(|(name, answer)| {
-        let lookup = table.lookups.iter().find(|lookup| *lookup.name == *name);
+    let answers = facts.lookups.iter().map(|(id, answer)| (id, answer.clone()));
+    let unanswered = unanswered_lookups(table, call, facts).into_iter();
+    let unanswered = unanswered.map(|id| (id, LookupAnswer::unknown(LookupState::NotAsked)));
+    let explained = answers.chain(unanswered).map(|(id, mut answer)| {
+        let lookup = id.position().map(|position| &table.lookups[position]);
+        if answer.state == LookupState::NotAsked {
+            answer.problem = reason_not_to_ask(lookup, call).map(Into::into).or(answer.problem);
+        }
         let question = lookup.and_then(|lookup| describe_question(lookup, call));
-        ExplainedLookup { name: name.to_owned(), question, answer: answer.clone() }
+        ExplainedLookup { name: table.lookup_name(id).to_owned(), question, answer }
     });
-    named.collect()
+    explained.collect()
+}
+
+/// Returns why a look-up, or else the history, is never asked about a call, if that is so.
+fn reason_not_to_ask(lookup: Option<&Arc<Lookup>>, call: &Call<'_>) -> Option<String> {
+    let Some(lookup) = lookup else {
+        let is_withheld = *call.from() == Party::Withheld;
+        return is_withheld.then(|| "the number is withheld".to_owned());
+    };
+    let missing = lookup.required_values().into_iter().find(|value| value.of(call).is_none())?;
+    Some(format!("it needs `{missing}`, which this call does not have"))
 }
 
 /// Returns the source with this name, or the first one without a name.
@@ -249,7 +262,7 @@ impl Explained<'_> {
             let headers = headers.filter(|(at, (name, _))| !overwritten(*at, name));
             line("sip", &inline_table(headers.map(|(_, (name, value))| (&**name, quote(value)))));
         }
-        let found = |lookup: &&ExplainedLookup| lookup.answer.state == LookupState::Found;
+        let found = |lookup: &&ExplainedLookup| lookup.answer.has_value();
         let (history, others): (Vec<_>, Vec<_>) =
             self.lookups.iter().filter(found).partition(|lookup| lookup.name == HISTORY);
         let value = |lookup: &ExplainedLookup| to_toml(&without_nulls(&lookup.answer.value));
@@ -262,8 +275,25 @@ impl Explained<'_> {
         test
     }
 
+    /// Returns the decision that the test leads to. A test without a `history` is about a caller without
+    /// earlier calls, where an explanation may know nothing about them.
+    fn decision_of_test(&self) -> Decision<'_> {
+        let Question { source, fields, facts, .. } = self.question;
+        let call = Call::synthetic(&source.name, source.dialect.platform(), fields.clone());
+        let mut of_test = Facts::at(facts.at);
+        for (id, answer) in facts.lookups.iter().filter(|(_, answer)| answer.has_value()) {
+            of_test.lookups.insert(id, answer.clone());
+        }
+        let history = match fields.from {
+            Party::Withheld => of_withheld_caller(),
+            Party::Number(_) | Party::Literal(_) => LookupAnswer::found(of_new_caller()),
+        };
+        of_test.lookups.insert(LookupId::HISTORY, history);
+        decide_offline(self.table, &call, &of_test)
+    }
+
     fn expectation(&self) -> String {
-        let decision = &self.explanation.decision;
+        let decision = self.decision_of_test();
         let mut expected = Vec::new();
         expected.extend(decision.rule().map(|rule| ("rule", quote(rule))));
         match decision.outcome() {
@@ -314,7 +344,7 @@ impl fmt::Display for Explained<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.explanation.fmt(f)?;
         for lookup in &self.lookups {
-            lookup.fmt(f)?;
+            lookup.write(f, self.is_recorded)?;
         }
         for ReplyPreview { source, platform, rule, reply } in &self.replies {
             let rule = rule.map_or("no rule".to_owned(), |rule| format!("rule `{rule}`"));
@@ -341,27 +371,26 @@ impl ExplainedLookup {
     }
 }
 
-/// Prints the question, the answer and the time.
-impl fmt::Display for ExplainedLookup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl ExplainedLookup {
+    /// Prints the question, the answer and the time.
+    fn write(&self, f: &mut fmt::Formatter<'_>, is_recorded: bool) -> fmt::Result {
         const MAX_CHARS: usize = 400;
         let ExplainedLookup { name, question, answer } = self;
-        write!(f, "\nlook-up {name}: ")?;
-        match (answer.state, &answer.problem) {
-            (LookupState::NotAsked, None) => write!(f, "not asked; --live asks")?,
-            (state, problem) => {
-                write!(f, "{}", state.as_str().replace('_', " "))?;
-                if let Some(problem) = problem {
-                    write!(f, ", {problem}")?;
-                }
-                let from_cache = if answer.cached { ", from the cache" } else { "" };
-                write!(f, " ({} ms{from_cache})", answer.took.as_millis())?;
-            }
+        write!(f, "\nlook-up {name}: {}", answer.state.as_str().replace('_', " "))?;
+        match &answer.problem {
+            Some(problem) => write!(f, ", {problem}")?,
+            None if answer.state != LookupState::NotAsked => {}
+            None if is_recorded => write!(f, " at the time of the call")?,
+            None => write!(f, "; --live asks")?,
+        }
+        if answer.state != LookupState::NotAsked {
+            let from_cache = if answer.cached { ", from the cache" } else { "" };
+            write!(f, " ({} ms{from_cache})", answer.took.as_millis())?;
         }
         if let Some(question) = question {
             write!(f, "\n  {question}")?;
         }
-        if answer.state == LookupState::Found {
+        if answer.has_value() {
             let value = answer.value.to_string();
             let shown: String = value.chars().take(MAX_CHARS).collect();
             let more = if shown.len() < value.len() { "…" } else { "" };

@@ -36,12 +36,9 @@ use crate::rules::RuleSet;
 use crate::rules::engine::{decide, fallback_to};
 use crate::rules::live::LiveTable;
 use crate::settings::RecordsSettings;
-use crate::source::{Fallback, Source};
+use crate::source::{Fallback, Source, time_for_lookups};
 use crate::telemetry::{Counters, FallbackCause, RequestOutcome, SourceCounters, spans};
 use dedup::{CachedReply, DedupCache, Delivery};
-
-/// Time that remains before the deadline of a reply when its look-ups are given up.
-const TIME_TO_DECIDE: Duration = Duration::from_millis(50);
 
 /// The service: sources, live rules, recent replies and the recorder.
 pub struct Switchboard {
@@ -372,8 +369,7 @@ impl Exchange<'_> {
     /// Decides a call, and asks the look-ups that its rules need on the way.
     async fn decide(&self, call: &Call<'_>) -> (Decision<'_>, LookupAnswers) {
         let Exchange { app, endpoint, rules, context, .. } = self;
-        let reply_within = endpoint.source.reply_within;
-        let deadline = context.received_at + reply_within - TIME_TO_DECIDE.min(reply_within / 2);
+        let deadline = context.received_at + time_for_lookups(endpoint.source.reply_within);
         let mut facts = self.facts.clone();
         loop {
             let started = Instant::now();

@@ -15,7 +15,7 @@ use crate::dialect;
 use crate::domain::call::{Call, Platform};
 use crate::records::{CallRecord, NotReplayable, NumberPolicy};
 use crate::rules::RuleSet;
-use crate::rules::engine::decide_offline;
+use crate::rules::engine::{decide_offline, unanswered_lookups};
 use crate::settings::NumberStorage;
 use crate::source::Source;
 
@@ -34,6 +34,8 @@ pub struct Replay<'t> {
     payload_changed: Groups,
     rule_changed: Groups,
     left_out: BTreeMap<LeftOut, u64>,
+    /// Calls that were decided without the answer of a look-up, by its name.
+    without_lookup: BTreeMap<String, u64>,
     masking: NumberPolicy,
 }
 
@@ -126,6 +128,7 @@ impl<'t> Replay<'t> {
             payload_changed: Groups::default(),
             rule_changed: Groups::default(),
             left_out: BTreeMap::new(),
+            without_lookup: BTreeMap::new(),
             masking: NumberPolicy::new(NumberStorage::Masked),
         }
     }
@@ -139,7 +142,12 @@ impl<'t> Replay<'t> {
                 return;
             }
         };
-        let decision = decide_offline(self.table, &call, &record.facts(self.table));
+        let facts = record.facts(self.table);
+        for id in unanswered_lookups(self.table, &call, &facts) {
+            let name = self.table.lookup_name(id).to_owned();
+            *self.without_lookup.entry(name).or_default() += 1;
+        }
+        let decision = decide_offline(self.table, &call, &facts);
         let (first, last) = self.span.unwrap_or((record.at, record.at));
         self.span = Some((first.min(record.at), last.max(record.at)));
         let mut values = Vec::new();

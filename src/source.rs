@@ -7,6 +7,15 @@ use crate::authenticate::Policy;
 use crate::dialect::Dialect;
 use crate::domain::party::NumberFormat;
 
+/// Time that remains before the deadline of a reply when its look-ups are given up.
+const TIME_TO_DECIDE: Duration = Duration::from_millis(50);
+
+/// Returns the time that look-ups have in a source that replies within `reply_within`: what follows them
+/// takes time, too.
+pub fn time_for_lookups(reply_within: Duration) -> Duration {
+    reply_within - TIME_TO_DECIDE.min(reply_within / 2)
+}
+
 /// A validated `[sources.NAME]` section of the settings.
 pub struct Source {
     /// Name, which is also part of the URL path.

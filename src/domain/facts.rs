@@ -163,6 +163,11 @@ impl LookupAnswer {
         LookupAnswer { value: Arc::new(value), ..LookupAnswer::unknown(LookupState::Found) }
     }
 
+    /// Returns whether the look-up found something that is at hand.
+    pub fn has_value(&self) -> bool {
+        self.state == LookupState::Found && !self.value.is_null()
+    }
+
     /// Creates an answer without a value.
     pub fn unknown(state: LookupState) -> LookupAnswer {
         let value = Arc::new(Value::Null);

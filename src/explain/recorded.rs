@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Question, explain_call};
+use super::{Explained, Question, explain_call};
 use crate::records::{CallRecord, RuleSnapshot};
 use crate::rules;
 use crate::rules::engine::explain::Listed;
@@ -110,7 +110,7 @@ pub fn explain_recorded(
     let facts = record.facts(table);
     let question = Question { source, fields: &fields, facts: &facts, listed: Listed::Relevant };
     let explained = match explain_call(table, std::iter::once(*source), question) {
-        Ok(explained) => explained,
+        Ok(explained) => Explained { is_recorded: true, ..explained },
         Err(mismatch) => return RecordedExplanation::Unavailable(mismatch.to_string()),
     };
     let decision = &explained.explanation.decision;

@@ -9,7 +9,7 @@ use crate::domain::call::Call;
 use crate::domain::facts::{LookupAnswer, LookupState};
 use crate::domain::party::Party;
 use crate::records::{EarlierCall, HistoryReading, NumberPolicy, Recorder, Store};
-use crate::rules::{HISTORY, HistoryPolicy};
+use crate::rules::{HISTORY, HistoryPolicy, of_withheld_caller};
 
 /// Difference between the clocks of replicas that is tolerated.
 const CLOCK_DIFFERENCE_MS: i64 = 2_000;
@@ -38,8 +38,7 @@ impl HistorySource<'_> {
         now: Timestamp,
     ) -> Result<HistoryReading, LookupAnswer> {
         if *call.from() == Party::Withheld {
-            let not_asked = LookupAnswer::unknown(LookupState::NotAsked);
-            return Err(with_problem(not_asked, "the number is withheld".into()));
+            return Err(of_withheld_caller());
         }
         let reading = match self {
             HistorySource::Recorder(recorder) => recorder.history(call, now),

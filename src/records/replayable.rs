@@ -1,10 +1,14 @@
 //! Rebuilds the call of a record, to replay or explain it.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::Value;
 
-use super::{CallRecord, Texts};
+use super::{AskedLookup, CallRecord, Texts};
 use crate::domain::call::{Channel, Fields, Version};
-use crate::domain::facts::{Facts, LookupAnswer};
+use crate::domain::facts::{Facts, LookupAnswer, LookupState};
 use crate::domain::party::Party;
 use crate::rules::RuleSet;
 
@@ -20,14 +24,12 @@ pub enum NotReplayable {
 }
 
 impl CallRecord {
-    /// Returns the facts of the call: its time, and the answers of look-ups whose values were kept.
+    /// Returns the facts of the call: its time, and how its look-ups ended, with the values that were kept.
     pub fn facts(&self, table: &RuleSet) -> Facts {
         let mut facts = Facts::at(self.at);
         for asked in &self.details.lookups {
-            if let Some(id) = table.lookup_id(&asked.name)
-                && let Some(value) = &asked.value
-            {
-                facts.lookups.insert(id, LookupAnswer::found(value.clone().into_owned()));
+            if let Some(id) = table.lookup_id(&asked.name) {
+                facts.lookups.insert(id, answer(asked));
             }
         }
         facts
@@ -59,6 +61,22 @@ impl CallRecord {
             sip,
             ..Fields::unknown(channel)
         })
+    }
+}
+
+/// Returns the answer of a look-up, as far as it was kept.
+fn answer(asked: &AskedLookup<'_>) -> LookupAnswer {
+    let state = LookupState::ALL.into_iter().find(|state| state.as_str() == asked.state);
+    let state = state.unwrap_or(LookupState::NotAsked);
+    let value = asked.value.clone().map_or(Value::Null, Cow::into_owned);
+    let is_dropped = state == LookupState::Found && asked.value.is_none();
+    let problem = asked.problem.as_deref().or(is_dropped.then_some("its values were not kept"));
+    LookupAnswer {
+        state,
+        value: Arc::new(value),
+        took: Duration::from_micros(asked.took_us),
+        cached: asked.cached,
+        problem: problem.map(Into::into),
     }
 }
 
@@ -125,6 +143,26 @@ mod tests {
             };
             assert!(fields == expected, "{fields:?}");
         }
+    }
+
+    #[test]
+    fn the_answers_of_look_ups_have_their_states() {
+        let asked = |state: &'static str, value: Option<Value>| AskedLookup {
+            name: "history".into(),
+            state: state.into(),
+            took_us: 1_500,
+            cached: true,
+            problem: None,
+            value: value.map(Cow::Owned),
+        };
+        let late = answer(&asked("late", None));
+        assert_eq!((late.state, late.has_value()), (LookupState::Late, false));
+        assert_eq!((late.took, late.cached), (Duration::from_micros(1_500), true));
+        let kept = answer(&asked("found", Some(json!({ "calls_1h": 2 }))));
+        assert_eq!((kept.has_value(), kept.problem), (true, None));
+        let dropped = answer(&asked("found", None));
+        assert_eq!((dropped.state, dropped.has_value()), (LookupState::Found, false));
+        assert_eq!(dropped.problem.as_deref(), Some("its values were not kept"));
     }
 
     #[test]

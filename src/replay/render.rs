@@ -42,6 +42,15 @@ impl Display for ReplayText<'_> {
                 writeln!(f, "{count:>7}  {label}")?;
             }
         }
+        if !replay.without_lookup.is_empty() {
+            writeln!(
+                f,
+                "\nDecided as if a look-up had no answer, since it was not asked at the time\n"
+            )?;
+        }
+        for (name, calls) in &replay.without_lookup {
+            writeln!(f, "{calls:>7}  look-up `{name}`")?;
+        }
         if replay.replayed() == 0 {
             writeln!(f, "no call could be replayed")?;
         }
@@ -213,6 +222,7 @@ impl Replay<'_> {
             "payload_changed": self.payload_changed.to_json(),
             "rule_changed": self.rule_changed.to_json(),
             "left_out": left_out.collect::<Vec<_>>(),
+            "without_lookup": self.without_lookup,
         })
     }
 }

@@ -19,6 +19,7 @@ mod lists;
 mod live_lists;
 pub(crate) mod live_rows;
 mod locations;
+mod lookup_names;
 mod lookup_times;
 mod lookups;
 mod named;
@@ -84,6 +85,7 @@ pub(super) fn check(
     let mut raw = RawTable::parse(files, reporter);
     let mut definitions = Definitions::new(&mut raw, context, table_files, reporter);
     let mut lists = OpenLists::open(&mut raw, definitions.country, context, table_files, reporter);
+    lookup_names::check(&definitions.lookups, &lists, reporter);
     let rules = RuleChecker::new(context, &mut definitions, &mut lists, reporter);
     let mut rules = rules.check(&mut raw, progress);
     let filler = ListFiller { context, rules: &rules, definitions: &mut definitions, reporter };

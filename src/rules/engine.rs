@@ -5,6 +5,7 @@
 mod additions;
 mod evaluate;
 pub mod explain;
+mod needed;
 mod reasons;
 pub mod test_runner;
 
@@ -13,11 +14,12 @@ use sha2::{Digest, Sha256};
 use super::{Action, AgentRef, MAX_VALUE_BYTES, Rule, RuleSet, Split, TemplateContext};
 use crate::domain::call::{Call, Platform};
 use crate::domain::decision::{Decision, KeepReason, Outcome, SelectedAgent};
-use crate::domain::facts::{Facts, LookupSet};
+use crate::domain::facts::{Facts, LookupAnswer, LookupId, LookupSet, LookupState};
 use crate::domain::party::Party;
 
 use additions::Merger;
 use evaluate::{MatchContext, Mismatch, evaluate};
+use needed::needed_lookups;
 
 /// Decides a call by the first matching rule that does not continue; without one, the platform keeps
 /// its own agent. Merges the additions of the matching `continue` rules before it, in order.
@@ -99,6 +101,23 @@ pub fn decide_offline<'t>(table: &'t RuleSet, call: &Call<'_>, facts: &Facts) ->
     })
 }
 
+/// Returns the look-ups that the decision about a call needs and that have no answer, in the order in which
+/// rules need them. Without their answers, their values are unknown.
+pub fn unanswered_lookups(table: &RuleSet, call: &Call<'_>, facts: &Facts) -> Vec<LookupId> {
+    let mut unanswered = Vec::new();
+    if !table.uses_lookups {
+        return unanswered;
+    }
+    let mut facts = Facts { at: facts.at, lookups: facts.lookups.clone().resumed() };
+    while let Err(needed) = decide(table, call, &facts) {
+        for id in needed.iter() {
+            facts.lookups.insert(id, LookupAnswer::unknown(LookupState::NotAsked));
+            unanswered.push(id);
+        }
+    }
+    unanswered
+}
+
 /// Returns whether a rule matches, or can be told to match only after a look-up.
 fn may_match(rule: &Rule, context: &MatchContext<'_>) -> bool {
     matches!(evaluate(rule, context), Ok(()) | Err(Mismatch::Pending(_)))
@@ -112,27 +131,13 @@ fn conclude<'t>(
     context: &MatchContext<'_>,
 ) -> Result<Decision<'t>, LookupSet> {
     if table.uses_lookups {
-        let mut needed = deciding.map(|rule| needed_by(rule, context)).unwrap_or_default();
-        // What is added to a rejection is never sent.
-        let is_rejected = deciding.is_some_and(|rule| matches!(rule.action, Action::Reject(_)));
-        if !is_rejected {
-            let others = continuing.iter().map(|rule| needed_by(rule, context));
-            needed = others.fold(needed, LookupSet::union);
-        }
+        let needed = needed_lookups(deciding, &continuing, context);
         if !needed.is_empty() {
             return Err(needed);
         }
         continuing.retain(|rule| evaluate(rule, context).is_ok());
     }
     Ok(build_decision(table, deciding, continuing, context))
-}
-
-/// Returns the look-ups that must be asked before the rule can be applied.
-fn needed_by(rule: &Rule, context: &MatchContext<'_>) -> LookupSet {
-    match evaluate(rule, context) {
-        Err(Mismatch::Pending(lookups)) => lookups,
-        Ok(()) | Err(_) => context.lookups.pending(rule.lookups_of_values(&context.table.splits)),
-    }
 }
 
 /// Builds the decision of the deciding rule and the matching `continue` rules before it.
@@ -163,11 +168,10 @@ fn outcome<'t>(
 ) -> (Outcome<'t>, Option<usize>) {
     match &rule.action {
         Action::Agent(agent) => (resolve_agent(table, agent, &rule.name, context), None),
-        Action::Split(split) => split_outcome(table, split, &split.key, rule, context),
-        Action::SplitOfRow(of_row) => match context.split_of(table, of_row) {
-            Some(split) => {
-                let key = of_row.key.as_ref().unwrap_or(&split.key);
-                split_outcome(table, split, key, rule, context)
+        Action::Split(_) | Action::SplitOfRow(_) => match chosen_arm(table, rule, context) {
+            Some((split, arm)) => {
+                let agent = &split.arms[arm].agent;
+                (resolve_agent(table, agent, &rule.name, context), Some(arm))
             }
             // The rule does not match a row without a split.
             None => (Outcome::Keep(KeepReason::ByRule), None),
@@ -177,15 +181,21 @@ fn outcome<'t>(
     }
 }
 
-fn split_outcome<'t>(
+/// Returns the split of a rule, and the arm that takes the call. `None` if there is no split.
+fn chosen_arm<'t>(
     table: &'t RuleSet,
-    split: &'t Split,
-    key: &str,
     rule: &'t Rule,
     context: &MatchContext<'_>,
-) -> (Outcome<'t>, Option<usize>) {
-    let arm = select_arm(split, key, context.call.call.from());
-    (resolve_agent(table, &split.arms[arm].agent, &rule.name, context), Some(arm))
+) -> Option<(&'t Split, usize)> {
+    let (split, key) = match &rule.action {
+        Action::Split(split) => (&**split, &split.key),
+        Action::SplitOfRow(of_row) => {
+            let split = context.split_of(table, of_row)?;
+            (split, of_row.key.as_ref().unwrap_or(&split.key))
+        }
+        Action::Agent(_) | Action::Reject(_) | Action::Keep | Action::Continue => return None,
+    };
+    Some((split, select_arm(split, key, context.call.call.from())))
 }
 
 /// Selects the arm of a split for a caller: the first eight bytes of SHA-256(key, newline, caller),

@@ -136,8 +136,8 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Returns the look-ups whose answers the rule sends along or takes its agent from. `splits` are
-    /// those of its table.
+    /// Returns the look-ups whose answers the rule may send along or take its agent from: those of every
+    /// arm. `splits` are those of its table.
     pub fn lookups_of_values(&self, splits: &[NamedSplit]) -> LookupSet {
         let of_agent = match &self.action {
             Action::Agent(agent) => agent.lookups(),
@@ -413,11 +413,15 @@ impl RuleSet {
         &'a self,
         answers: &'a LookupAnswers,
     ) -> Vec<(&'a str, &'a LookupAnswer)> {
-        let name = |id: LookupId| match id.position() {
-            Some(position) => &*self.lookups[position].name,
+        answers.iter().map(|(id, answer)| (self.lookup_name(id), answer)).collect()
+    }
+
+    /// Returns the name of a look-up.
+    pub fn lookup_name(&self, id: LookupId) -> &str {
+        match id.position() {
+            Some(position) => &self.lookups[position].name,
             None => history::NAME,
-        };
-        answers.iter().map(|(id, answer)| (name(id), answer)).collect()
+        }
     }
 
     /// Returns the look-up with this name.

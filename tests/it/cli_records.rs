@@ -66,15 +66,20 @@ struct Service {
 
 /// Starts a service with these settings in `[records]`.
 fn service(records: &str) -> Service {
+    service_with(records, RULES)
+}
+
+/// Starts a service with this table.
+fn service_with(records: &str, rules: &str) -> Service {
     let folder = tempfile::tempdir().unwrap();
     let settings = format!("{}\n[records]\n{records}\n", app::settings_with_longest_deadline());
     std::fs::write(folder.path().join("s.toml"), &settings).unwrap();
-    std::fs::write(folder.path().join("rules.toml"), RULES).unwrap();
+    std::fs::write(folder.path().join("rules.toml"), rules).unwrap();
     let absolute = settings.replace("sqlite:", &format!("sqlite:{}/", folder.path().display()));
     let (settings, report) = load_settings(&absolute, Purpose::Dev);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let path = folder.path().join("rules.toml").display().to_string();
-    let (table, report) = parse_rules(&path, RULES.to_owned(), &settings.check_context());
+    let (table, report) = parse_rules(&path, rules.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let (app, writer) =
         Switchboard::with_records(settings.sources, table, Clock::System, settings.records);
@@ -362,6 +367,22 @@ async fn a_call_with_masked_numbers_is_shown_without_an_explanation() {
     assert!(shown.contains("its numbers are stored masked"), "{shown}");
     assert!(shown.contains("+493***1820") && !shown.contains(BERLIN), "{shown}");
     assert_eq!(service.callers(&["--number", BERLIN]), ["+493***1820"]);
+}
+
+/// Also where there is no explanation.
+#[tokio::test]
+async fn show_says_how_the_look_ups_of_a_call_ended() {
+    let rules = "[lookup.history]\ntimeout_ms = 8000\n[[rule]]\nname = \"everyone\"\nagent = \"agent_1\"\n\
+                 variables = { calls = \"${history.calls_1h|unknown}\" }\n";
+    for (numbers, ended) in [("full", "history found ("), ("masked", "history failed, ")] {
+        let records = format!("{}\nnumbers = \"{numbers}\"", sqlite());
+        let service = service_with(&records, rules);
+        // Its reply waits for the store.
+        service.send_call(BOSTON).await;
+        service.send_call_and_events(BERLIN, "call_b").await;
+        let shown = service.stdout(&["show", "call_b"]);
+        assert!(shown.contains(&format!("\n  look-ups       {ended}")), "{numbers}: {shown}");
+    }
 }
 
 #[tokio::test]

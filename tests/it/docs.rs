@@ -34,6 +34,7 @@ pages! {
     rules: "docs/rules.md",
     errors: "docs/errors.md",
     lookups: "docs/lookups.md",
+    recipes: "docs/recipes.md",
     agency: "examples/agency/README.md",
     call_centre: "examples/call-centre/README.md",
     clinic: "examples/clinic/README.md",

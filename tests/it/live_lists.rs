@@ -20,14 +20,14 @@ use crate::support::program::{self, SETTINGS, Served, admin_request, run, start,
 use crate::support::wait;
 
 /// A server that gives the answer of the moment to every request, and remembers the requests.
-struct StandIn {
+pub(crate) struct StandIn {
     port: u16,
     answer: Arc<Mutex<Vec<u8>>>,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl StandIn {
-    fn start(answer: Vec<u8>) -> StandIn {
+    pub(crate) fn start(answer: Vec<u8>) -> StandIn {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let stand_in =
@@ -41,15 +41,15 @@ impl StandIn {
         stand_in
     }
 
-    fn answers(&self, answer: Vec<u8>) {
+    pub(crate) fn answers(&self, answer: Vec<u8>) {
         *self.answer.lock().unwrap() = answer;
     }
 
-    fn last_request(&self) -> String {
+    pub(crate) fn last_request(&self) -> String {
         self.requests.lock().unwrap().last().cloned().expect("a request").to_lowercase()
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}/export?format=csv", self.port)
     }
 }
@@ -66,7 +66,7 @@ fn serve(mut stream: TcpStream, answer: &[u8], requests: &Mutex<Vec<String>>) {
     drop(stream.write_all(answer));
 }
 
-fn response(status: u16, headers: &str, body: &str) -> Vec<u8> {
+pub(crate) fn response(status: u16, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}")
         .into_bytes()

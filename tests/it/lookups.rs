@@ -19,7 +19,7 @@ use crate::support::program::{self, Served, admin_request, start};
 use crate::support::wait;
 
 /// A server that answers every request as the test wants, and remembers the requests.
-struct StandIn {
+pub(crate) struct StandIn {
     port: u16,
     requests: Arc<Mutex<Vec<String>>>,
     connections: Arc<AtomicUsize>,
@@ -54,15 +54,15 @@ impl StandIn {
         stand_in
     }
 
-    async fn json(value: Value) -> StandIn {
+    pub(crate) async fn json(value: Value) -> StandIn {
         StandIn::start(Manner::Bytes(response(200, &value.to_string()))).await
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    async fn requests(&self) -> Vec<String> {
+    pub(crate) async fn requests(&self) -> Vec<String> {
         self.requests.lock().await.clone()
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Each property has 256 cases, or the number in the environment variable `PROPTEST_CASES`.
 
+mod lookups;
 mod model;
 mod oracle;
 mod replay;

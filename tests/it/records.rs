@@ -3,10 +3,12 @@
 
 mod decisions;
 mod events;
+mod explained;
 mod history;
 mod history_postgres;
 mod privacy;
 mod reading;
+mod recipes;
 mod writing;
 
 use std::panic::{AssertUnwindSafe, resume_unwind};

@@ -13,7 +13,7 @@ use crate::cli::{ConfigFile, Exit, load_rules};
 use crate::explain::recorded::{
     RecordedExplanation, RecordedTable, TableChoice, explain_recorded, recorded_table,
 };
-use crate::records::{CallRecord, EventRecord, LookupResult, SHORTEST_PREFIX};
+use crate::records::{AskedLookup, CallRecord, EventRecord, LookupResult, SHORTEST_PREFIX};
 use crate::rules::RuleSet;
 use crate::settings::{LoadedSettings, Purpose};
 use crate::source::Source;
@@ -154,6 +154,7 @@ fn write_decision(mut out: impl Write, call: &CallRecord, zone: &TimeZone) -> st
         ("rule", Some(call.rule.clone().unwrap_or_else(|| "none".to_owned()))),
         ("split arm", details.arm.map(|arm| (arm + 1).to_string())),
         ("continued by", Some(details.added_by.join(", ")).filter(|by| !by.is_empty())),
+        ("look-ups", lookups(&details.lookups)),
         ("variables", texts(&details.variables)),
         ("metadata", Some(&metadata).filter(|value| !value.is_null()).map(object)),
         ("override", Some(&settings).filter(|value| !value.is_null()).map(object)),
@@ -169,6 +170,21 @@ fn write_decision(mut out: impl Write, call: &CallRecord, zone: &TimeZone) -> st
         }
     }
     Ok(())
+}
+
+/// Returns how the look-ups ended, in the order in which they were asked.
+fn lookups(asked: &[AskedLookup<'_>]) -> Option<String> {
+    let ended =
+        asked.iter().map(|AskedLookup { name, state, took_us, cached, problem, .. }| {
+            let problem = problem.iter().map(|problem| format!(", {problem}")).collect::<String>();
+            let from_cache = if *cached { ", from the cache" } else { "" };
+            format!(
+                "{name} {}{problem} ({} ms{from_cache})",
+                state.replace('_', " "),
+                took_us / 1_000
+            )
+        });
+    Some(ended.collect::<Vec<_>>().join("; ")).filter(|ended| !ended.is_empty())
 }
 
 fn format_value(value: &Value) -> String {

@@ -38,6 +38,7 @@ impl Agents {
         if let Some(first) = self.find(name) {
             return reporter.duplicate_name("an agent", &raw.name, self.usage.location(first));
         }
+        reporter.check_name("an agent", &raw.name, false);
         let ids = match &raw.ids {
             RawIds::Everywhere(id) => {
                 agent_id(id, reporter).map(|id| (PlatformIds::Everywhere(id), None))

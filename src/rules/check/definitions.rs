@@ -135,6 +135,7 @@ impl Definitions {
         if let Some(first) = self.dates.iter().position(|dates| *dates.name == *name.value) {
             return reporter.duplicate_name("dates", name, self.dates_usage.location(first));
         }
+        reporter.check_name("a set of days", name, true);
         let (dates, digest) = dates::check(raw, today, files, reporter);
         self.dates.push(Arc::new(dates));
         self.date_digests.extend(digest);
@@ -146,6 +147,7 @@ impl Definitions {
         if let Some(first) = self.hours.iter().position(|hours| *hours.name == *name.value) {
             return reporter.duplicate_name("hours", name, self.hours_usage.location(first));
         }
+        reporter.check_name("opening hours", name, true);
         let zone = self.zone_of_hours(raw, reporter);
         let week = opening_times::of_week(&raw.week, reporter);
         let mut closed = Vec::new();

@@ -22,6 +22,9 @@ use crate::rules::model::condition::WhereClause;
 use crate::rules::model::lists::{Cell, Column, ListId};
 use crate::rules::{CheckContext, Lists, LiveList};
 
+/// Names in front of a dot that mean no list.
+const RESERVED_NAMES: [&str; 4] = ["sip", "history", "env", "attr"];
+
 /// Lists of a table whose rows have not been read yet.
 #[derive(Default)]
 pub(super) struct OpenLists {
@@ -188,7 +191,7 @@ impl ListOpener<'_, '_> {
             let first = &self.opened.open[first.index()].location;
             return self.reporter.duplicate_name("a list", name, Some(first));
         }
-        if name.value == "sip" || name.value == "history" {
+        if RESERVED_NAMES.contains(&name.value.as_str()) {
             let message = format!("`{}` is not allowed as the name of a list", name.value);
             self.reporter
                 .error("duplicate-name", &name.span, message)

@@ -25,6 +25,20 @@ const BAD_LOOKUP: &str = "bad-lookup";
 const BAD_URL: &str = "bad-url";
 /// Names that have a meaning of their own in front of a dot.
 const RESERVED: [&str; 4] = ["sip", "env", "file", "attr"];
+/// Names of the values of a call, which a look-up cannot have either.
+const CALL_VALUES: [&str; 9] = [
+    "from",
+    "to",
+    "forwarded_from",
+    "channel",
+    "platform",
+    "source",
+    "rule",
+    "call_id",
+    "number_id",
+];
+/// Characters that mean something else in `${NAME.field}`.
+const NOT_IN_NAMES: [char; 6] = ['.', '|', '?', '$', '{', '}'];
 /// Headers that the HTTP client sets.
 const OWN_HEADERS: [&str; 5] =
     ["host", "content-length", "transfer-encoding", "connection", "expect"];
@@ -65,14 +79,7 @@ impl LookupDefinitions {
         if let Some(first) = self.all.iter().position(|lookup| *lookup.name == *name.value) {
             return reporter.duplicate_name("a look-up", name, self.usage.location(first));
         }
-        if RESERVED.contains(&name.value.as_str()) || name.value.contains('.') {
-            let message = format!("a look-up cannot be called `{}`", name.value);
-            let help = format!(
-                "the names {} have a meaning of their own, and a name contains no dot",
-                RESERVED.join(", ")
-            );
-            reporter.error(BAD_LOOKUP, &name.span, message).help(help);
-        }
+        self.check_name(name, reporter);
         if self.all.len() == LookupId::MAX {
             let message = format!("a table can have {} look-ups", LookupId::MAX);
             reporter.error(BAD_LOOKUP, &name.span, message);
@@ -105,6 +112,26 @@ impl LookupDefinitions {
             breaker,
         }));
         self.usage.add(Some(reporter.location(&name.span)));
+    }
+
+    /// Reports a name that means something else in `${NAME.field}`.
+    fn check_name(&self, name: &Spanned<String>, reporter: &mut Reporter<'_>) {
+        let mut reserved = RESERVED.iter().chain(&CALL_VALUES);
+        let is_reserved = reserved.any(|reserved| **reserved == *name.value);
+        let is_unreadable = name.value.contains(NOT_IN_NAMES) || name.value.trim() != name.value;
+        if is_reserved || is_unreadable {
+            let help = match is_reserved {
+                true => {
+                    "the name has a meaning of its own; give the look-up another one".to_owned()
+                }
+                false => format!(
+                    "a name contains no space at its ends and none of {}",
+                    NOT_IN_NAMES.map(String::from).join(" ")
+                ),
+            };
+            let message = format!("a look-up cannot be called `{}`", name.value);
+            reporter.error(BAD_LOOKUP, &name.span, message).help(help);
+        }
     }
 
     /// Checks `[lookup.history]`, which has limits only.

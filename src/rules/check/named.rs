@@ -123,6 +123,7 @@ impl RuleChecker<'_, '_> {
             let first = self.definitions.splits.usage.location(first);
             return self.reporter.duplicate_name("a split", name, first);
         }
+        self.reporter.check_name("a split", name, false);
         let everyone = NumberMatcher::Anyone;
         let numbers =
             RuleNumbers { to: &everyone, from: &everyone, forwarded_from: &everyone, scope: None };

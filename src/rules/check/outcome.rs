@@ -51,7 +51,11 @@ impl RuleChecker<'_, '_> {
                 Some(Action::Split(Box::new(Split { key: key.into(), arms })))
             }
             RawOutcome::NamedSplit(split) => self.named_split(raw, split, numbers),
-            RawOutcome::Reject(reason) => Some(Action::Reject(reason.as_str().into())),
+            RawOutcome::Reject(reason) => {
+                let what = "the reason of a rejection";
+                self.reporter.warn_placeholder(what, reason, &outcome.span);
+                Some(Action::Reject(reason.as_str().into()))
+            }
             RawOutcome::Keep => Some(Action::Keep),
             RawOutcome::Continue => Some(Action::Continue),
             RawOutcome::Invalid => None,

@@ -166,6 +166,30 @@ impl<'r> Reporter<'r> {
         self.error("duplicate-name", &name.span, message).help(help);
     }
 
+    /// Reports the name of a definition that rules would read as something else.
+    pub(super) fn check_name(&mut self, noun: &str, name: &Spanned<String>, can_be_negated: bool) {
+        let text = name.value.as_str();
+        let reading = if text.contains("${") {
+            "`${…}` as a placeholder"
+        } else if can_be_negated && text.starts_with('!') {
+            "`!` as a negation"
+        } else if can_be_negated && text.trim() != text {
+            "names without the spaces around them"
+        } else {
+            return;
+        };
+        let message = format!("{noun} cannot be called `{text}`: rules read {reading}");
+        self.error("bad-name", &name.span, message).help("use letters, digits, `-` and `_`");
+    }
+
+    /// Warns of a placeholder in a text that is no template.
+    pub(super) fn warn_placeholder(&mut self, what: &str, text: &str, span: &Range<usize>) {
+        if text.contains("${") {
+            let message = format!("{what} is plain text: `${{…}}` stands in it as it is written");
+            self.warning("plain-text", span, message).help("remove the placeholder");
+        }
+    }
+
     /// Reports a name that a section does not define. `suggestion` applies if no defined name is
     /// similar.
     pub(super) fn unknown_name(

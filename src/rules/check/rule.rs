@@ -171,6 +171,7 @@ impl RuleChecker<'_, '_> {
     fn warn_unused_split_key(&mut self, raw: &RawRule, number: usize) {
         let rule = &self.checked.rules[number];
         let Some(key) = &raw.split_key else { return };
+        self.reporter.warn_placeholder("`split_key`", &key.value, &key.span);
         if !matches!(rule.action, Action::Split(_) | Action::SplitOfRow(_)) {
             let message = format!("{} has a `split_key` but no `split`", describe_rule(&rule.name));
             self.reporter.warning("never-used", &key.span, message);

@@ -1,5 +1,6 @@
 //! Tests of a table, `[[test]]`: their calls and expectations, before they run.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -26,12 +27,13 @@ use crate::rules::model::lists::Side;
 use crate::rules::model::pattern::matches_many;
 use crate::rules::model::zone::parse_zone;
 use crate::rules::{
-    CheckContext, Conditions, Expected, Lists, NumberPattern, Scope, Selector, Test,
-    parse_timestamp, repeated_time,
+    CheckContext, Conditions, Expected, Lists, Lookup, NumberPattern, RequestValue, Scope,
+    Selector, Test, parse_timestamp, repeated_time,
 };
 
 /// Source of tests if the settings are unknown.
 const DEFAULT_SOURCE: &str = "test";
+const NOT_ASKED: &str = "not-asked";
 
 /// Checks the tests of a table whose definitions and rules have been checked.
 pub(super) struct TestChecker<'c, 'r> {
@@ -92,8 +94,8 @@ impl<'c> TestChecker<'c, '_> {
             sip: self.headers(raw),
             ..Fields::unknown(channel)
         };
-        let lookups = self.answers(raw);
         let (source, platform) = self.source_of(raw, fields.channel);
+        let lookups = self.answers(raw, &fields);
         if !raw.invalid && self.reporter.report.error_count() == before {
             self.check_scope(raw, &fields, Origin { source: &source, platform, channel });
         }
@@ -233,13 +235,16 @@ impl<'c> TestChecker<'c, '_> {
     }
 
     /// Returns the answers of look-ups and the history that a test gives.
-    fn answers(&mut self, raw: &RawTest) -> LookupAnswers {
+    fn answers(&mut self, raw: &RawTest, fields: &Fields<'_>) -> LookupAnswers {
         let mut answers = LookupAnswers::default();
         for (name, value) in raw.lookup.iter().flatten() {
             let lookups = &self.definitions.lookups.all;
             let position = lookups.iter().position(|lookup| *lookup.name == *name.value);
-            match position.and_then(LookupId::of_position) {
-                Some(id) => answers.insert(id, LookupAnswer::found(json(value))),
+            match position.and_then(|at| Some((&lookups[at], LookupId::of_position(at)?))) {
+                Some((lookup, id)) => {
+                    answers.insert(id, LookupAnswer::found(json(value)));
+                    self.check_is_asked(lookup, fields, &name.span);
+                }
                 None => {
                     let names = lookups.iter().map(|lookup| &*lookup.name);
                     let help = did_you_mean(&name.value, names);
@@ -248,6 +253,29 @@ impl<'c> TestChecker<'c, '_> {
                 }
             }
         }
+        answers.insert(LookupId::HISTORY, self.history(raw, &fields.from));
+        answers
+    }
+
+    /// Reports an answer of a look-up that is never asked about this call.
+    fn check_is_asked(&mut self, lookup: &Lookup, fields: &Fields<'_>, span: &Range<usize>) {
+        let required = lookup.required_values();
+        if let Some(missing) = required.into_iter().find(|value| is_missing(value, fields)) {
+            let message = format!(
+                "look-up `{}` is not asked about this call: its `{missing}` is unknown",
+                lookup.name
+            );
+            let help = if let RequestValue::Sip(header) = missing {
+                format!("add sip = {{ {header} = \"…\" }} to the test")
+            } else {
+                format!("add `{missing}` to the test, or remove the answer")
+            };
+            self.reporter.error(NOT_ASKED, span, message).help(help);
+        }
+    }
+
+    /// Returns the caller's history that a test gives: no calls, unless it says more.
+    fn history(&mut self, raw: &RawTest, caller: &Party) -> LookupAnswer {
         let mut calls = history::of_new_caller();
         for (field, value) in raw.history.iter().flatten() {
             match history::unknown_field(&field.value) {
@@ -255,8 +283,16 @@ impl<'c> TestChecker<'c, '_> {
                 None => calls[&*field.value] = json(value),
             }
         }
-        answers.insert(LookupId::HISTORY, LookupAnswer::found(calls));
-        answers
+        if *caller != Party::Withheld {
+            return LookupAnswer::found(calls);
+        }
+        if let Some(given) = &raw.history {
+            let span = given.first().map_or(&raw.span, |(field, _)| &field.span);
+            let message = "the caller of this test is withheld, and has no history".to_owned();
+            let help = "add the caller's number as `from`, or remove `history`";
+            self.reporter.error(NOT_ASKED, span, message).help(help);
+        }
+        history::of_withheld_caller()
     }
 
     fn headers(
@@ -275,7 +311,8 @@ impl<'c> TestChecker<'c, '_> {
             ("diversion".into(), format!("<tel:{}>", party.unmasked()).into())
         });
         let headers = lower.map(|(name, value)| (name.into(), value.into_string().into()));
-        headers.chain(forwarded_from).collect()
+        // The first of repeated headers has the latest forwarding.
+        forwarded_from.into_iter().chain(headers).collect()
     }
 
     fn texts(&mut self, raw: &Entries) -> Vec<(Box<str>, Box<str>)> {
@@ -421,6 +458,20 @@ impl<'c> TestChecker<'c, '_> {
             .error("unknown-outcome", &raw.span, message)
             .help("use agent, reject or keep");
         None
+    }
+}
+
+/// Returns whether the call of a test lacks a value that a look-up needs. Tests have no call id, which
+/// tells nothing about the calls that they stand for.
+fn is_missing(value: &RequestValue, fields: &Fields<'_>) -> bool {
+    match value {
+        RequestValue::From => fields.from == Party::Withheld,
+        RequestValue::To => fields.to == Party::Withheld,
+        RequestValue::CallId | RequestValue::Channel | RequestValue::Source => false,
+        RequestValue::Sip(header) => {
+            let last = fields.sip.iter().rfind(|(name, _)| **name == **header);
+            last.is_none_or(|(_, value)| value.is_empty())
+        }
     }
 }
 

@@ -141,7 +141,7 @@ pub(crate) fn evaluate<'r>(rule: &'r Rule, context: &MatchContext<'_>) -> Result
     {
         return Err(Mismatch::Split(split));
     }
-    Ok(())
+    conditions.map_or(Ok(()), |conditions| evaluate_where(&conditions.where_clauses, context))
 }
 
 /// Evaluates the conditions of a scope.
@@ -197,6 +197,7 @@ fn evaluate_own_numbers<'r>(
     Ok(())
 }
 
+/// Evaluates the conditions other than numbers, channel and `where`.
 fn evaluate_conditions<'r>(
     conditions: &'r Conditions,
     context: &MatchContext<'_>,
@@ -222,10 +223,11 @@ fn evaluate_conditions<'r>(
     if !matches_named(&conditions.dates, |dates| context.dates_of(dates), is_date) {
         return Err(Mismatch::Dates(&conditions.dates));
     }
-    evaluate_where(&conditions.where_clauses, context)
+    Ok(())
 }
 
-/// Evaluates `where`. The look-ups are needed only if everything else matches, and then all at once.
+/// Evaluates `where`, after everything else: the look-ups are needed only if that matches, and then all at
+/// once.
 fn evaluate_where<'r>(
     clauses: &'r [WhereClause],
     context: &MatchContext<'_>,

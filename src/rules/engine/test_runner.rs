@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::explain::{Explanation, Listed, explain};
+use super::unanswered_lookups;
 use crate::diagnostics::Report;
 use crate::domain::call::Call;
 use crate::domain::decision::{Object, Outcome};
@@ -45,20 +46,29 @@ pub fn run<'t>(table: &'t RuleSet, tests: &[Test], report: &mut Report) -> Cover
                 .error("missing-time", Some(test.location.clone()), message)
                 .help("add a time, such as `at = \"2026-12-24 10:00\"`");
         } else {
-            compare(test, &explanation, report);
+            let unanswered = unanswered_lookups(table, &call, &facts);
+            let names = unanswered.into_iter().map(|id| table.lookup_name(id));
+            compare(test, &explanation, &names.collect::<Vec<_>>(), report);
         }
     }
     coverage
 }
 
-fn compare(test: &Test, explanation: &Explanation<'_>, report: &mut Report) {
+/// Reports a test with another decision. `unanswered` are the look-ups of which it gives no answer.
+fn compare(test: &Test, explanation: &Explanation<'_>, unanswered: &[&str], report: &mut Report) {
     let differences = differences(&test.expected, explanation);
     if differences.is_empty() {
         return;
     }
     let message = format!("test `{}` fails", test.name);
     let detail = format!("{}\n\n{explanation}", differences.join("\n"));
-    report.error("failing-test", Some(test.location.clone()), message).detail(detail);
+    let help = (!unanswered.is_empty()).then(|| {
+        let names = unanswered.iter().map(|name| format!("{name} = {{ … }}"));
+        let names = names.collect::<Vec<_>>().join(", ");
+        format!("the test has no answer of these look-ups: lookup = {{ {names} }}")
+    });
+    let location = Some(test.location.clone());
+    report.error("failing-test", location, message).detail(detail).maybe_help(help);
 }
 
 /// Returns a line for each difference.

@@ -399,9 +399,11 @@ toml_table! {
         zone: NonEmpty,
         /// SIP headers of the call: `{ x-tier = "gold" }`.
         sip: StringTable,
-        /// Answers of look-ups: `{ crm = { tier = "gold" } }`. The others do not answer.
+        /// Answers of look-ups: `{ crm = { tier = "gold" } }`. The others do not answer. A look-up that is
+        /// not asked about this call cannot have one.
         lookup: Metadata,
-        /// The caller's history: `{ calls_1h = 5, last_agent = "front-desk" }`. Default: no calls.
+        /// The caller's history: `{ calls_1h = 5, last_agent = "front-desk" }`. Default: no calls. A withheld
+        /// caller has none.
         history: Metadata,
         /// Expected decision. Keys that are absent are not compared.
         ///

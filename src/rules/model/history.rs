@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::lookup::BreakerPolicy;
 use crate::diagnostics::{Problem, did_you_mean};
+use crate::domain::facts::{LookupAnswer, LookupState};
 
 /// How the records are asked for histories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,12 @@ pub(crate) const FIELDS: [&str; 6] =
 /// Returns the history of a caller who calls for the first time.
 pub(crate) fn of_new_caller() -> Value {
     json!({ "calls_1h": 0, "calls_24h": 0, "calls_30d": 0 })
+}
+
+/// Returns the answer about a caller whose number is withheld, who has no history.
+pub(crate) fn of_withheld_caller() -> LookupAnswer {
+    let problem = Some("the number is withheld".into());
+    LookupAnswer { problem, ..LookupAnswer::unknown(LookupState::NotAsked) }
 }
 
 /// Returns the problem of a field that the history does not have.

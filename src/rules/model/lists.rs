@@ -156,7 +156,7 @@ impl<'c> ResolvedCall<'c> {
     /// Returns the number from which the call was forwarded, if a SIP header tells it.
     pub fn forwarded_from(&self) -> Option<&ResolvedParty<'static>> {
         let resolve = || {
-            let party = sip_address::forwarded_from(&self.call.sip_headers())?;
+            let party = sip_address::forwarded_from(&self.call.sip_headers(), self.call.to())?;
             let rows = self.lists.rows_of(&party);
             Some(ResolvedParty { rows, ..ResolvedParty::new(Cow::Owned(party)) })
         };

@@ -29,6 +29,21 @@ pub struct Lookup {
     pub breaker: BreakerPolicy,
 }
 
+impl Lookup {
+    /// Returns the values of a call without which the look-up is not asked.
+    pub(crate) fn required_values(&self) -> Vec<&RequestValue> {
+        match &self.backend {
+            LookupBackend::Sql(sql) => sql.parameters.iter().collect(),
+            LookupBackend::Http(http) => {
+                let mut texts = vec![&http.url];
+                texts.extend(http.headers.iter().map(|(_, text)| text));
+                http.body.iter().for_each(|body| body.add_templates(&mut texts));
+                texts.into_iter().flat_map(RequestTemplate::required_values).collect()
+            }
+        }
+    }
+}
+
 /// When a look-up is suspended, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BreakerPolicy {

@@ -59,8 +59,12 @@ impl ObjectTemplate {
 
     /// Returns the look-ups whose answers the object contains.
     pub(crate) fn lookups(&self) -> LookupSet {
-        let nodes = self.entries.iter().map(|(_, node)| node.lookups());
-        nodes.fold(LookupSet::default(), LookupSet::union)
+        lookups_of(&self.entries, &Template::lookups)
+    }
+
+    /// Returns the look-ups that must be asked before the object can be rendered.
+    pub(crate) fn pending(&self, context: TemplateContext<'_>) -> LookupSet {
+        lookups_of(&self.entries, &|text| text.pending(context))
     }
 
     /// Renders the object, named `name` in rules, without the entries that unknown values omit and without
@@ -81,18 +85,25 @@ impl ObjectTemplate {
     }
 }
 
+fn lookups_of(
+    entries: &[(Box<str>, TemplateNode)],
+    of: &dyn Fn(&Template) -> LookupSet,
+) -> LookupSet {
+    let nodes = entries.iter().map(|(_, node)| node.lookups(of));
+    nodes.fold(LookupSet::default(), LookupSet::union)
+}
+
 impl TemplateNode {
-    fn lookups(&self) -> LookupSet {
-        let union = LookupSet::union;
+    /// Returns the look-ups of all texts, each of which has those that `of` returns.
+    fn lookups(&self, of: &dyn Fn(&Template) -> LookupSet) -> LookupSet {
         match self {
             TemplateNode::Plain(_) => LookupSet::default(),
-            TemplateNode::Text(template) => template.lookups(),
+            TemplateNode::Text(template) => of(template),
             TemplateNode::List(nodes) => {
-                nodes.iter().map(TemplateNode::lookups).fold(LookupSet::default(), union)
+                let nodes = nodes.iter().map(|node| node.lookups(of));
+                nodes.fold(LookupSet::default(), LookupSet::union)
             }
-            TemplateNode::Table(entries) => {
-                entries.iter().map(|(_, node)| node.lookups()).fold(LookupSet::default(), union)
-            }
+            TemplateNode::Table(entries) => lookups_of(entries, of),
         }
     }
 

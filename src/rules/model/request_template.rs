@@ -80,6 +80,14 @@ impl RequestTemplate {
         }
     }
 
+    /// Returns the values without which the look-up is not asked.
+    pub(crate) fn required_values(&self) -> impl Iterator<Item = &RequestValue> {
+        self.0.iter().filter_map(|part| {
+            let RequestPart::Value(value, None) = part else { return None };
+            Some(value)
+        })
+    }
+
     /// Returns the names of the environment variables.
     pub fn environment(&self) -> impl Iterator<Item = &str> {
         self.secrets().filter_map(|reference| reference.strip_prefix("env:"))
@@ -145,6 +153,20 @@ fn unknown_name(name: &str) -> Problem {
     let all = || NAMES.map(|name| format!("`${{{name}}}`")).join(", ");
     let help = did_you_mean(name, NAMES).unwrap_or_else(|| format!("use one of {}", all()));
     Problem::new("unknown-value", message).help(help)
+}
+
+/// Prints the name, as in a placeholder.
+impl std::fmt::Display for RequestValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            RequestValue::From => f.write_str("from"),
+            RequestValue::To => f.write_str("to"),
+            RequestValue::CallId => f.write_str("call_id"),
+            RequestValue::Channel => f.write_str("channel"),
+            RequestValue::Source => f.write_str("source"),
+            RequestValue::Sip(header) => write!(f, "sip.{header}"),
+        }
+    }
 }
 
 impl RequestValue {

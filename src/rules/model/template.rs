@@ -204,6 +204,14 @@ impl Template {
         lookups.collect()
     }
 
+    /// Returns the look-ups that must be asked before the template can be rendered: none if another value,
+    /// which is known to be missing, omits the text anyway.
+    pub(crate) fn pending(&self, context: TemplateContext<'_>) -> LookupSet {
+        let pending = context.lookups.pending(self.lookups());
+        let is_omitted = !pending.is_empty() && self.0.iter().any(|part| part.is_missing(context));
+        if is_omitted { LookupSet::default() } else { pending }
+    }
+
     /// Iterates over the list cells that the template contains.
     pub(crate) fn cells(&self) -> impl Iterator<Item = Cell> {
         self.0.iter().filter_map(|part| match part {
@@ -256,6 +264,19 @@ impl Template {
             }
         }
         Ok(Cow::Owned(rendered))
+    }
+}
+
+impl TemplatePart {
+    /// Returns whether the value is known to be missing, and omits the text.
+    fn is_missing(&self, context: TemplateContext<'_>) -> bool {
+        let TemplatePart::Placeholder { value, if_unknown: if_unknown @ IfUnknown::Omit } = self
+        else {
+            return false;
+        };
+        let is_pending =
+            matches!(value, ValueName::Lookup(id, _) if context.lookups.is_pending(*id));
+        !is_pending && value.resolve(context, if_unknown).is_none()
     }
 }
 
