@@ -1,4 +1,16 @@
-//! What the fuzz targets share: policies, requests and a fixed time.
+//! Fuzz targets, and what they share: policies, requests and a fixed time.
+//!
+//! `fuzz_targets/` connects them to libFuzzer. `tests/it/fuzz_seeds.rs` includes this file and runs the
+//! seeds, without nightly.
+
+pub mod call_ids;
+pub mod dialects;
+pub mod numbers;
+pub mod requests;
+pub mod rules;
+pub mod settings;
+pub mod signatures;
+pub mod templates;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -9,6 +21,18 @@ use jiff::Timestamp;
 use switchboard::authenticate::{Key, Mode, Policy, PolicySecrets, RequestHead, Unverified};
 use switchboard::dialect::Dialect;
 use switchboard::domain::secret::Secret;
+
+/// The targets by name.
+pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+    ("call_ids", call_ids::run),
+    ("dialects", dialects::run),
+    ("numbers", numbers::run),
+    ("requests", requests::run),
+    ("rules", rules::run),
+    ("settings", settings::run),
+    ("signatures", signatures::run),
+    ("templates", templates::run),
+];
 
 /// Secret of every source.
 pub const SECRET: &str = "key_0123456789abcdef0123456789ab";
@@ -50,4 +74,12 @@ pub fn split_headers(data: &[u8]) -> (HeaderMap, &[u8]) {
         }
     }
     (headers, body)
+}
+
+/// Returns the longest beginning of an input that is text.
+pub fn text(data: &[u8]) -> &str {
+    match std::str::from_utf8(data) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&data[..error.valid_up_to()]).unwrap_or_default(),
+    }
 }
