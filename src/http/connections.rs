@@ -98,13 +98,24 @@ impl Connections {
         }
     }
 
+    /// Closes the oldest guest, if there is one. Waits until a connection closes.
+    pub(super) async fn make_room(&self) {
+        let closed = self.0.closed.notified();
+        {
+            let mut registry = self.registry();
+            let oldest = registry.oldest_guest();
+            registry.close(oldest, "to make room");
+        }
+        closed.await;
+    }
+
     /// Adds a connection as a guest, and closes the oldest guest if there are too many.
     pub(super) fn add(&self, peer: SocketAddr) -> Connection {
         let address = peer.ip().to_canonical();
         let mut registry = self.registry();
         self.make_room_for(address, &mut registry);
         if registry.open.len() >= self.0.max_open {
-            let oldest = registry.guests.first_key_value().map(|(number, _)| *number);
+            let oldest = registry.oldest_guest();
             registry.close(oldest, "to make room");
         }
         let number = registry.next;
@@ -153,6 +164,10 @@ impl Connections {
 }
 
 impl Registry {
+    fn oldest_guest(&self) -> Option<u64> {
+        self.guests.first_key_value().map(|(number, _)| *number)
+    }
+
     fn close(&mut self, number: Option<u64>, reason: &str) {
         let Some((number, guest)) = number.and_then(|number| self.remove_guest(number)) else {
             return;
