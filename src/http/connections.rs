@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,10 @@ use ipnet::IpNet;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+
+/// Number of requests after which a connection without an authenticated one is closed. Otherwise a client
+/// that sends requests without waiting for responses could keep the service busy.
+const MAX_UNAUTHENTICATED_REQUESTS: u32 = 100;
 
 /// The open connections of a listener.
 #[derive(Clone)]
@@ -53,6 +57,8 @@ pub(super) struct Connection {
     number: u64,
     peer: SocketAddr,
     has_begun: Arc<AtomicBool>,
+    /// Number of requests.
+    requests: AtomicU32,
     is_authenticated: AtomicBool,
     connections: Connections,
 }
@@ -125,8 +131,15 @@ impl Connections {
         let since = Instant::now();
         let guest = Guest { address, since, has_begun: has_begun.clone(), task: None };
         registry.add_guest(number, guest);
-        let is_authenticated = AtomicBool::new(false);
-        Connection { number, peer, has_begun, is_authenticated, connections: self.clone() }
+        let (requests, is_authenticated) = (AtomicU32::new(0), AtomicBool::new(false));
+        Connection {
+            number,
+            peer,
+            has_begun,
+            requests,
+            is_authenticated,
+            connections: self.clone(),
+        }
     }
 
     fn is_proxy(&self, address: IpAddr) -> bool {
@@ -226,6 +239,13 @@ impl Connection {
     /// Notes that the header of a request has arrived.
     pub(super) fn request_begun(&self) {
         self.has_begun.store(true, Ordering::Relaxed);
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns whether the connection has had as many requests as it may without an authenticated one.
+    pub(super) fn has_used_up_requests(&self) -> bool {
+        !self.is_authenticated.load(Ordering::Relaxed)
+            && self.requests.load(Ordering::Relaxed) >= MAX_UNAUTHENTICATED_REQUESTS
     }
 
     /// Notes that a request has been authenticated: the connection is no longer closed to make room.

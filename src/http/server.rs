@@ -294,9 +294,10 @@ impl ServerState {
     ) -> Result<Response<Body>, Infallible> {
         connection.request_begun();
         let is_http1 = request.version() < Version::HTTP_2;
-        let mut response = route(self.router.clone(), request, connection).await?;
+        let mut response = route(self.router.clone(), request, connection.clone()).await?;
+        let is_last = self.is_stopping.load(Ordering::Relaxed) || connection.has_used_up_requests();
         // HTTP/2 has no such header; its connections end with a frame.
-        if is_http1 && self.is_stopping.load(Ordering::Relaxed) {
+        if is_http1 && is_last {
             response.headers_mut().insert(header::CONNECTION, CLOSE);
         }
         Ok(response)
