@@ -44,7 +44,12 @@ pub fn now() -> Timestamp {
 
 /// Returns a policy with [`SECRET`] and without a second factor.
 pub fn policy(dialect: &dyn Dialect, mode: Mode) -> Policy {
-    let secrets = PolicySecrets { keys: vec![Key::new(&Secret::new(SECRET))], url_token: None };
+    policy_with(dialect, mode, SECRET)
+}
+
+/// Returns a policy with a secret and without a second factor.
+pub fn policy_with(dialect: &dyn Dialect, mode: Mode, secret: &str) -> Policy {
+    let secrets = PolicySecrets { keys: vec![Key::new(&Secret::new(secret))], url_token: None };
     Policy {
         source: dialect.platform().as_str().into(),
         mode,

@@ -356,6 +356,10 @@ async fn accept(
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) if is_of_client(error.kind()) => {}
+            // The kernel takes the descriptor first, so that the call fails although nothing waits.
+            Err(_) if !is_connection_waiting(listener) => {
+                tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
+            }
             Err(error) => {
                 errors.note(&error, Instant::now());
                 // An error means that no connection has closed; the next attempt may still succeed.
@@ -363,6 +367,20 @@ async fn accept(
             }
         }
     }
+}
+
+/// Returns whether a connection can be accepted, as far as the system tells.
+#[cfg(target_os = "linux")]
+fn is_connection_waiting(listener: &TcpListener) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let mut listeners = [PollFd::new(listener, PollFlags::IN)];
+    poll(&mut listeners, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_connection_waiting(_: &TcpListener) -> bool {
+    true
 }
 
 /// Returns whether an error concerns only the connection that would have been accepted.

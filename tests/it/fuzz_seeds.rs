@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::support::app::root;
 
 #[path = "../../fuzz/src/lib.rs"]
+#[expect(unreachable_pub, reason = "a library for libFuzzer, a module here")]
 mod targets;
 
 /// The files and folders in a folder, in order.

