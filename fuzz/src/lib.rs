@@ -22,8 +22,11 @@ use switchboard::authenticate::{Key, Mode, Policy, PolicySecrets, RequestHead, U
 use switchboard::dialect::Dialect;
 use switchboard::domain::secret::Secret;
 
+/// Runs one input.
+pub type Target = fn(&[u8]);
+
 /// The targets by name.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("call_ids", call_ids::run),
     ("dialects", dialects::run),
     ("numbers", numbers::run),

@@ -45,7 +45,7 @@ impl KeptConnection {
     }
 
     /// Returns whether the server closes the connection without a response.
-    pub(crate) fn is_closed(mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         matches!(self.0.read(&mut [0; 1]), Ok(0))
     }
 }
