@@ -45,7 +45,7 @@ fuzz target="all" seconds="60":
         mkdir -p "fuzz/corpus/$target"
         # What is new goes to the first directory; the seeds are only read.
         cargo +nightly fuzz run "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
-            -max_total_time={{seconds}} -timeout=10 -rss_limit_mb=2048 -max_len=16384
+            -max_total_time={{seconds}} -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=64 -max_len=16384
     done
 
 # Serve config/ on loopback with the development key

@@ -2,6 +2,7 @@
 //!
 //! Callers mask phone numbers before logging them, and never log bodies or secrets.
 
+mod accept_errors;
 mod calls_by_name;
 mod counters;
 mod exposition;
@@ -31,6 +32,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::settings::{LogFormat, LogSettings, TracesSettings};
 
+pub use accept_errors::AcceptErrors;
 pub use counters::{Counters, RecordCounters};
 pub use histogram::Histogram;
 pub use lookup_counters::LookupCounters;

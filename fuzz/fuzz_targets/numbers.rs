@@ -1,27 +1,5 @@
-//! Phone numbers and number patterns. A number keeps its digits, and masked text shows at most four of
-//! them in a row.
+//! Runs [`switchboard_fuzz::numbers`] on the inputs of libFuzzer.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use switchboard::domain::party::Party;
-use switchboard::domain::phone_number::{PhoneNumber, mask_numbers};
-use switchboard::rules::NumberPattern;
-
-fuzz_target!(|text: &str| {
-    if let Ok(number) = PhoneNumber::parse(text) {
-        let whole = number.unmasked();
-        assert_eq!(PhoneNumber::parse(&whole), Ok(number));
-        assert_eq!(PhoneNumber::from_key(number.key()), Some(number));
-        assert_eq!(number.digits(), whole.trim_start_matches('+').len());
-        number.country();
-    }
-    let party = Party::parse(Some(text)).party;
-    if let Some(number) = party.number() {
-        let (whole, masked) = (number.unmasked(), party.masked());
-        let digits = whole.trim_start_matches('+').as_bytes();
-        assert!(!digits.windows(5).any(|five| masked.as_bytes().windows(5).any(|m| m == five)));
-    }
-    mask_numbers(text);
-    drop(NumberPattern::parse(text));
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| switchboard_fuzz::numbers::run(input));

@@ -1,18 +1,5 @@
-//! Rule tables from text: loading, checking, tests and the report.
+//! Runs [`switchboard_fuzz::rules`] on the inputs of libFuzzer.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use switchboard::rules::engine::test_runner;
-use switchboard::rules::{self, CheckContext};
-
-fuzz_target!(|text: &str| {
-    let mut loaded = rules::parse("rules.toml", text.to_owned(), &CheckContext::default());
-    assert_eq!(loaded.table.is_none(), loaded.report.error_count() > 0);
-    if let Some(table) = &loaded.table {
-        test_runner::run(table, &loaded.tests, &mut loaded.report);
-    }
-    let report = loaded.report.to_text(false);
-    assert_eq!(report.is_empty(), loaded.report.diagnostics().is_empty());
-    loaded.report.to_json();
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| switchboard_fuzz::rules::run(input));

@@ -1,22 +1,5 @@
-//! Templates: a text that parses can be rendered, and locations of mistakes are inside the text.
+//! Runs [`switchboard_fuzz::templates`] on the inputs of libFuzzer.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use switchboard::rules::{NoColumns, Template};
-
-fuzz_target!(|text: &str| {
-    match Template::parse(text, &mut NoColumns) {
-        Ok(template) => {
-            if !text.contains("${") {
-                assert_eq!(template.literal(), Some(text));
-            }
-        }
-        Err(errors) => {
-            assert!(!errors.is_empty());
-            for error in errors {
-                assert!(text.get(error.span).is_some(), "a location outside the text");
-            }
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| switchboard_fuzz::templates::run(input));

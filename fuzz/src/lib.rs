@@ -1,4 +1,16 @@
-//! What the fuzz targets share: policies, requests and a fixed time.
+//! Fuzz targets, and what they share: policies, requests and a fixed time.
+//!
+//! `fuzz_targets/` connects them to libFuzzer. `tests/it/fuzz_seeds.rs` includes this file and runs the
+//! seeds, without nightly.
+
+pub mod call_ids;
+pub mod dialects;
+pub mod numbers;
+pub mod requests;
+pub mod rules;
+pub mod settings;
+pub mod signatures;
+pub mod templates;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -10,6 +22,21 @@ use switchboard::authenticate::{Key, Mode, Policy, PolicySecrets, RequestHead, U
 use switchboard::dialect::Dialect;
 use switchboard::domain::secret::Secret;
 
+/// Runs one input.
+pub type Target = fn(&[u8]);
+
+/// The targets by name.
+pub const TARGETS: [(&str, Target); 8] = [
+    ("call_ids", call_ids::run),
+    ("dialects", dialects::run),
+    ("numbers", numbers::run),
+    ("requests", requests::run),
+    ("rules", rules::run),
+    ("settings", settings::run),
+    ("signatures", signatures::run),
+    ("templates", templates::run),
+];
+
 /// Secret of every source.
 pub const SECRET: &str = "key_0123456789abcdef0123456789ab";
 
@@ -20,7 +47,12 @@ pub fn now() -> Timestamp {
 
 /// Returns a policy with [`SECRET`] and without a second factor.
 pub fn policy(dialect: &dyn Dialect, mode: Mode) -> Policy {
-    let secrets = PolicySecrets { keys: vec![Key::new(&Secret::new(SECRET))], url_token: None };
+    policy_with(dialect, mode, SECRET)
+}
+
+/// Returns a policy with a secret and without a second factor.
+pub fn policy_with(dialect: &dyn Dialect, mode: Mode, secret: &str) -> Policy {
+    let secrets = PolicySecrets { keys: vec![Key::new(&Secret::new(secret))], url_token: None };
     Policy {
         source: dialect.platform().as_str().into(),
         mode,
@@ -50,4 +82,12 @@ pub fn split_headers(data: &[u8]) -> (HeaderMap, &[u8]) {
         }
     }
     (headers, body)
+}
+
+/// Returns the longest beginning of an input that is text.
+pub fn text(data: &[u8]) -> &str {
+    match std::str::from_utf8(data) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&data[..error.valid_up_to()]).unwrap_or_default(),
+    }
 }

@@ -83,10 +83,10 @@ impl Serve {
         passed: PassedSockets,
         hangup: Signal,
     ) -> anyhow::Result<Exit> {
-        let LoadedOk { settings, table, files, snapshot, origin } = loaded;
+        let LoadedOk { mut settings, table, files, snapshot, origin } = loaded;
         // Before the log says "serving": a reader of the log may then send a signal.
         let shutdown_signal = shutdown_signal()?;
-        raise_open_file_limit(settings.server.max_connections);
+        settings.server.max_connections = allowed_connections(settings.server.max_connections);
         let listeners = Listeners::open(passed, &settings)?;
         self.announce(&listeners, &settings, &table)?;
         if settings.rules.isolate && !settings.rules.path.is_dir() {
@@ -218,30 +218,39 @@ impl Listeners {
 #[cfg(target_os = "linux")]
 const OTHER_DESCRIPTORS: u64 = 200;
 
-/// Raises the soft limit of open files to what the connections need, and warns if the hard limit is lower.
+/// Raises the soft limit of open files to what the connections need. Returns how many connections the limit
+/// allows, and warns if they are fewer: without a descriptor, the service could neither accept a probe nor
+/// open a file.
 #[cfg(target_os = "linux")]
-fn raise_open_file_limit(max_connections: usize) {
+fn allowed_connections(max_connections: usize) -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let needed = max_connections as u64 + OTHER_DESCRIPTORS;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_none_or(|limit| limit >= needed) {
-        return;
+        return max_connections;
     }
     let possible = maximum.map_or(needed, |limit| limit.min(needed));
     let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(possible), maximum });
-    if raised.is_err() || possible < needed {
-        tracing::warn!(
-            limit = getrlimit(Resource::Nofile).current,
-            max_connections,
-            "the limit of open files is below max_connections"
-        );
+    if raised.is_ok() && possible == needed {
+        return max_connections;
     }
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(needed);
+    let allowed = limit.saturating_sub(OTHER_DESCRIPTORS).max(limit / 2);
+    tracing::warn!(
+        limit,
+        max_connections,
+        allowed,
+        "the limit of open files is below max_connections"
+    );
+    max_connections.min(allowed as usize)
 }
 
 /// Limits of other systems are left to the operator.
 #[cfg(not(target_os = "linux"))]
-fn raise_open_file_limit(_: usize) {}
+fn allowed_connections(max_connections: usize) -> usize {
+    max_connections
+}
 
 async fn serve_public(
     listener: TcpListener,

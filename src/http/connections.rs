@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,10 @@ use ipnet::IpNet;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+
+/// Number of requests after which a connection without an authenticated one is closed. Otherwise a client
+/// that sends requests without waiting for responses could keep the service busy.
+const MAX_UNAUTHENTICATED_REQUESTS: u32 = 100;
 
 /// The open connections of a listener.
 #[derive(Clone)]
@@ -53,6 +57,8 @@ pub(super) struct Connection {
     number: u64,
     peer: SocketAddr,
     has_begun: Arc<AtomicBool>,
+    /// Number of requests.
+    requests: AtomicU32,
     is_authenticated: AtomicBool,
     connections: Connections,
 }
@@ -98,13 +104,24 @@ impl Connections {
         }
     }
 
+    /// Closes the oldest guest, if there is one. Waits until a connection closes.
+    pub(super) async fn make_room(&self) {
+        let closed = self.0.closed.notified();
+        {
+            let mut registry = self.registry();
+            let oldest = registry.oldest_guest();
+            registry.close(oldest, "to make room");
+        }
+        closed.await;
+    }
+
     /// Adds a connection as a guest, and closes the oldest guest if there are too many.
     pub(super) fn add(&self, peer: SocketAddr) -> Connection {
         let address = peer.ip().to_canonical();
         let mut registry = self.registry();
         self.make_room_for(address, &mut registry);
         if registry.open.len() >= self.0.max_open {
-            let oldest = registry.guests.first_key_value().map(|(number, _)| *number);
+            let oldest = registry.oldest_guest();
             registry.close(oldest, "to make room");
         }
         let number = registry.next;
@@ -114,8 +131,15 @@ impl Connections {
         let since = Instant::now();
         let guest = Guest { address, since, has_begun: has_begun.clone(), task: None };
         registry.add_guest(number, guest);
-        let is_authenticated = AtomicBool::new(false);
-        Connection { number, peer, has_begun, is_authenticated, connections: self.clone() }
+        let (requests, is_authenticated) = (AtomicU32::new(0), AtomicBool::new(false));
+        Connection {
+            number,
+            peer,
+            has_begun,
+            requests,
+            is_authenticated,
+            connections: self.clone(),
+        }
     }
 
     fn is_proxy(&self, address: IpAddr) -> bool {
@@ -153,6 +177,10 @@ impl Connections {
 }
 
 impl Registry {
+    fn oldest_guest(&self) -> Option<u64> {
+        self.guests.first_key_value().map(|(number, _)| *number)
+    }
+
     fn close(&mut self, number: Option<u64>, reason: &str) {
         let Some((number, guest)) = number.and_then(|number| self.remove_guest(number)) else {
             return;
@@ -211,6 +239,13 @@ impl Connection {
     /// Notes that the header of a request has arrived.
     pub(super) fn request_begun(&self) {
         self.has_begun.store(true, Ordering::Relaxed);
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns whether the connection has had as many requests as it may without an authenticated one.
+    pub(super) fn has_used_up_requests(&self) -> bool {
+        !self.is_authenticated.load(Ordering::Relaxed)
+            && self.requests.load(Ordering::Relaxed) >= MAX_UNAUTHENTICATED_REQUESTS
     }
 
     /// Notes that a request has been authenticated: the connection is no longer closed to make room.

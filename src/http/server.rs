@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::convert::Infallible;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
@@ -35,6 +36,7 @@ use tower_http::catch_panic::{CatchPanic, ResponseForPanic};
 
 use super::connections::{Connection, Connections};
 use super::{HttpProblem, proxy_protocol};
+use crate::telemetry::AcceptErrors;
 use crate::tls::{HTTP_2, LiveCertificates};
 
 /// Size of the read buffer, which bounds a request's header, in bytes; hyper may grow it once.
@@ -44,7 +46,7 @@ const HEADER_BYTES: usize = 64 << 10;
 const WINDOW_BYTES: u32 = 128 << 10;
 /// Maximum number of requests in flight on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 100;
-/// Pause before the next accept when the process has no more file descriptors.
+/// Longest pause before the next accept when the process has no more file descriptors.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 /// Interval at which connections without a request are looked for.
 const SILENCE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -120,18 +122,19 @@ pub async fn serve(
     let server = Server::new(router, connections.clone(), &limits, &transport);
     let mut silence_check = tokio::time::interval(SILENCE_CHECK_INTERVAL);
     silence_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut errors = AcceptErrors::default();
     let mut stop = pin!(stop);
     loop {
         tokio::select! {
             biased;
             () = &mut stop => break,
             _ = silence_check.tick() => connections.close_silent(first_header_timeout),
-            (stream, peer) = accept(&listener, &connections) => server.start(stream, peer),
+            (stream, peer) = accept(&listener, &connections, &mut errors) => server.start(stream, peer),
         }
     }
     server.state.is_stopping.store(true, Ordering::Relaxed);
     // Connections that the kernel has already established would otherwise be reset.
-    while let Some((stream, peer)) = accept(&listener, &connections).now_or_never() {
+    while let Some((stream, peer)) = accept(&listener, &connections, &mut errors).now_or_never() {
         server.start(stream, peer);
     }
     drop(listener);
@@ -291,9 +294,10 @@ impl ServerState {
     ) -> Result<Response<Body>, Infallible> {
         connection.request_begun();
         let is_http1 = request.version() < Version::HTTP_2;
-        let mut response = route(self.router.clone(), request, connection).await?;
+        let mut response = route(self.router.clone(), request, connection.clone()).await?;
+        let is_last = self.is_stopping.load(Ordering::Relaxed) || connection.has_used_up_requests();
         // HTTP/2 has no such header; its connections end with a frame.
-        if is_http1 && self.is_stopping.load(Ordering::Relaxed) {
+        if is_http1 && is_last {
             response.headers_mut().insert(header::CONNECTION, CLOSE);
         }
         Ok(response)
@@ -340,18 +344,51 @@ where
     Ok(response)
 }
 
-/// Accepts the next connection once there is room for it.
-async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream, SocketAddr) {
+/// Accepts the next connection once there is room for it. Without a file descriptor for it, the oldest
+/// connection without an authenticated request makes room.
+async fn accept(
+    listener: &TcpListener,
+    connections: &Connections,
+    errors: &mut AcceptErrors,
+) -> (TcpStream, SocketAddr) {
     connections.room().await;
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+            Err(error) if is_of_client(error.kind()) => {}
+            // The kernel takes the descriptor first, so that the call fails although nothing waits.
+            Err(_) if !is_connection_waiting(listener) => {
                 tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
+            }
+            Err(error) => {
+                errors.note(&error, Instant::now());
+                // An error means that no connection has closed; the next attempt may still succeed.
+                drop(tokio::time::timeout(ACCEPT_RETRY_INTERVAL, connections.make_room()).await);
             }
         }
     }
+}
+
+/// Returns whether a connection can be accepted, as far as the system tells.
+#[cfg(target_os = "linux")]
+fn is_connection_waiting(listener: &TcpListener) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let mut listeners = [PollFd::new(listener, PollFlags::IN)];
+    poll(&mut listeners, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_connection_waiting(_: &TcpListener) -> bool {
+    true
+}
+
+/// Returns whether an error concerns only the connection that would have been accepted.
+fn is_of_client(error: ErrorKind) -> bool {
+    matches!(
+        error,
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset
+    )
 }
 
 /// Checks for exactly one valid Host header, which hyper does not (RFC 9112, section 3.2). It may be

@@ -9,6 +9,7 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+use super::accept_errors;
 use super::calls_by_name::CallsByName;
 use super::exposition::{label, write_header, write_sample};
 use super::histogram::Histogram;
@@ -284,7 +285,18 @@ impl Counters {
         self.lookups.write(&mut text);
         self.write_list_ages(&mut text);
         self.write_histograms(&mut text);
-        write_dropped_spans(&mut text);
+        write_process_counter(
+            &mut text,
+            "switchboard_spans_dropped_total",
+            "Spans that could not be exported",
+            spans::dropped(),
+        );
+        write_process_counter(
+            &mut text,
+            "switchboard_accept_errors_total",
+            "Connections that could not be accepted",
+            accept_errors::count(),
+        );
         process::write(&mut text);
         text
     }
@@ -320,10 +332,10 @@ fn write_info(text: &mut String, name: &str, help: &str, labels: &str) {
     write_sample(text, name, labels, 1.0);
 }
 
-fn write_dropped_spans(text: &mut String) {
-    let name = "switchboard_spans_dropped_total";
-    write_header(text, name, "counter", "Spans that could not be exported");
-    write_sample(text, name, "", spans::dropped() as f64);
+/// Appends a counter that belongs to the process.
+fn write_process_counter(text: &mut String, name: &str, help: &str, value: u64) {
+    write_header(text, name, "counter", help);
+    write_sample(text, name, "", value as f64);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

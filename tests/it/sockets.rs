@@ -196,6 +196,26 @@ async fn silent_and_slow_clients_are_disconnected() {
 }
 
 #[tokio::test]
+async fn a_connection_is_closed_after_100_requests_unless_one_is_authenticated() {
+    let running = run(LIMITS, RULES).await;
+    let health = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n".to_owned();
+    let call = signed(&retell_call("+12137771234", "+12137771235"));
+    for (first, is_closed) in [(&health, true), (&call, false)] {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        let mut last = String::new();
+        for request in [first].into_iter().chain(std::iter::repeat_n(&health, 99)) {
+            assert!(!last.contains("connection: close"), "{last}");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut bytes = [0; 4096];
+            let length = within_deadline("a response", stream.read(&mut bytes)).await.unwrap();
+            last = String::from_utf8_lossy(&bytes[..length]).into_owned();
+            assert_eq!(status(&last), 200, "{last}");
+        }
+        assert_eq!(last.contains("connection: close"), is_closed, "{last}");
+    }
+}
+
+#[tokio::test]
 async fn connections_beyond_the_maximum_wait() {
     let running = run(ConnectionLimits { max_connections: 1, ..LIMITS }, RULES).await;
     let call = signed(&retell_call("+12137771234", "+12137771235"));

@@ -2,6 +2,7 @@
 //! deadline.
 
 pub(crate) mod app;
+pub(crate) mod connection;
 pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod required;

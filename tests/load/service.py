@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARY = ROOT / "target/release/switchboard"
+BINARY = Path(os.environ.get("SWITCHBOARD_BINARY", ROOT / "target/release/switchboard"))
 KEY = b"key_0123456789abcdef0123456789ab"
 SETTINGS = """
 [server]
@@ -124,6 +124,11 @@ class Server:
     def memory_mb(self, name: str) -> float:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split(name)[1].split()[0]) / 1024
+
+    def cpu_seconds(self) -> float:
+        """User and system time since the start."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)

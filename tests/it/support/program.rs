@@ -36,6 +36,8 @@ pub(crate) struct Served {
     running: Running,
     log: Arc<Mutex<String>>,
     log_reader: JoinHandle<()>,
+    /// What the program has printed until it was listening.
+    pub(crate) start: String,
     pub(crate) url: String,
     /// Address of the admin listener: `127.0.0.1:41234`.
     pub(crate) admin: String,
@@ -88,11 +90,13 @@ impl Served {
     pub(crate) fn new(mut running: Running) -> Served {
         let mut stdout = running.take_stdout();
         let (mut url, mut admin, mut curl) = (String::new(), String::new(), String::new());
+        let mut start = String::new();
         while admin.is_empty() {
             let line = stdout.read_line();
             if line.is_empty() {
                 break;
             }
+            start.push_str(&line);
             if let Some(rest) = line.strip_prefix("Listening on ") {
                 rest.split(". ").next().unwrap().clone_into(&mut url);
             }
@@ -111,7 +115,7 @@ impl Served {
             let log = log.clone();
             move |line| log.lock().unwrap().push_str(line)
         });
-        Served { running, log, log_reader, url, admin, curl }
+        Served { running, log, log_reader, start, url, admin, curl }
     }
 
     /// Returns the log since the start.
