@@ -8,7 +8,9 @@ use std::fmt;
 use std::ops::AddAssign;
 
 use super::dialling_plan;
-use super::phone_number::{Country, InvalidNumber, PhoneNumber, ascii_digit, is_digit_separator};
+use super::phone_number::{
+    Country, InvalidNumber, PhoneNumber, ascii_digit, is_digit_separator, is_invisible,
+};
 
 /// Minimum number of digits for reading a text without `+` as an international number. Anything
 /// shorter is an extension or a short code.
@@ -236,23 +238,24 @@ fn international(number: PhoneNumber, reading: NumberReading) -> ParsedParty {
     ParsedParty { party: Party::Number(current), reading }
 }
 
-/// Reads `+49 (0) 30 901820`; the zero is kept where it is a part of the number.
+/// Reads `+49 (0) 30 901820` and `+49 (030) 901820`; the zero is kept where it is a part of the number.
 fn without_trunk_zero(digits: &str) -> Option<ParsedParty> {
-    let without = PhoneNumber::from_digits(&digits.replacen("(0)", "", 1)).ok()?;
+    let without = PhoneNumber::from_digits(&digits.replacen("(0", "(", 1)).ok()?;
     let number = match dialling_plan::keeps_zero(without) {
-        true => PhoneNumber::from_digits(&digits.replacen("(0)", "0", 1)).ok()?,
+        true => PhoneNumber::from_digits(&digits.replacen("(0", "0", 1)).ok()?,
         false => without,
     };
     Some(international(number, NumberReading::Completed))
 }
 
-/// Replaces digits and separators that people cannot tell from ASCII: full-width digits, spaces and
-/// dashes of all kinds.
-fn plain_digits(text: &str) -> Cow<'_, str> {
+/// Replaces digits and separators that people cannot tell from ASCII: digits of other scripts, spaces and
+/// dashes of all kinds. Invisible characters are left out.
+pub(crate) fn plain_digits(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
     }
-    let plain = text.chars().map(|c| match c {
+    let visible = text.chars().filter(|c| !is_invisible(*c));
+    let plain = visible.map(|c| match c {
         '\u{ff0b}' => '+',
         c if !c.is_ascii() && is_digit_separator(c) => ' ',
         c => ascii_digit(c),

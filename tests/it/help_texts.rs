@@ -8,7 +8,7 @@ use std::path::Path;
 use switchboard::diagnostics::{Diagnostic, Location, Report, Severity};
 use switchboard::reload;
 
-use crate::bad_tables::{cases, context};
+use crate::bad_tables::{cases, context, load_case};
 use crate::support::app;
 
 /// Beginnings of help texts whose first proposal does not stand in the place of what is marked, with the
@@ -115,6 +115,14 @@ fn entry_at(content: &str, at: usize) -> Option<Range<usize>> {
     entries.rfind(|entry| entry.contains(&at))
 }
 
+/// Returns the line at an offset, without the spaces around it.
+fn line_at(content: &str, at: usize) -> Option<Range<usize>> {
+    let start = content[..at].rfind('\n').map_or(0, |end| end + 1);
+    let line = content[start..].lines().next()?;
+    let start = start + line.len() - line.trim_start().len();
+    Some(start..start + line.trim().len())
+}
+
 /// Follows a proposal in a copy of the case. Returns whether that leaves nothing to report there.
 fn is_right(case: &Path, diagnostic: &Diagnostic, proposed: &str) -> bool {
     let location = diagnostic.location.as_ref().expect("a location");
@@ -130,7 +138,11 @@ fn is_right(case: &Path, diagnostic: &Diagnostic, proposed: &str) -> bool {
         let end = content[start + 1..].find('"').map_or(content.len(), |end| start + 1 + end + 1);
         (at, text) = (start, &content[start..end]);
     }
-    let entry = entry_at(&content, at).filter(|_| proposed.contains(" = "));
+    let entry = match diagnostic.code {
+        // The help has the whole line.
+        "syntax" if proposed.contains(" = ") || proposed.starts_with('[') => line_at(&content, at),
+        _ => entry_at(&content, at).filter(|_| proposed.contains(" = ")),
+    };
     let is_entry = entry.is_some();
     if let Some(entry) = entry {
         (at, text) = (entry.start, &content[entry]);
@@ -162,6 +174,29 @@ fn is_right(case: &Path, diagnostic: &Diagnostic, proposed: &str) -> bool {
             is_here && (is_same && column == place.1 || is_new_error)
         })
     })
+}
+
+/// Diagnostics of golden reports without a location: code, and the reason.
+const WITHOUT_LOCATION: [(&str, &str); 0] = [];
+
+#[test]
+fn every_diagnostic_of_a_golden_report_has_a_location() {
+    let mut without = Vec::new();
+    let mut count = 0;
+    for case in cases() {
+        // The others are about a path at which there is nothing.
+        let Ok(loaded) = load_case(&case) else { continue };
+        for diagnostic in loaded.report.diagnostics() {
+            count += 1;
+            let is_known = WITHOUT_LOCATION.iter().any(|(code, _)| *code == diagnostic.code);
+            if diagnostic.location.is_none() && !is_known {
+                let case = case.strip_prefix(app::root()).unwrap().display();
+                without.push(format!("{case}: {}: {}", diagnostic.code, diagnostic.message));
+            }
+        }
+    }
+    assert!(without.is_empty(), "{}", without.join("\n"));
+    assert!(count > 300, "only {count} diagnostics");
 }
 
 #[test]

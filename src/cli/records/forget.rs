@@ -167,7 +167,15 @@ impl Search {
             copies_on_disk.push((copy, contains));
         }
         let files = files.collect();
-        Ok(Erasure { erased, by_mask, copies: edited, remaining, overwritten, files, copies_on_disk })
+        Ok(Erasure {
+            erased,
+            by_mask,
+            copies: edited,
+            remaining,
+            overwritten,
+            files,
+            copies_on_disk,
+        })
     }
 }
 
@@ -259,7 +267,10 @@ impl Search {
         }
         for RulesFile { path, lines } in copies::rules_with_number(&self.settings, &self.traces) {
             let (path, lines) = (path.display(), shown_lines(&lines));
-            writeln!(out, "         your file {path} contains it in {lines}: remove it there, too")?;
+            writeln!(
+                out,
+                "         your file {path} contains it in {lines}: remove it there, too"
+            )?;
         }
         Ok(())
     }
@@ -285,7 +296,10 @@ impl Search {
             )?;
         }
         if matches!(self.settings.records.location, RecordsLocation::Postgres(_)) {
-            writeln!(stdout, "         not searched: the write-ahead log and replicas of PostgreSQL")?;
+            writeln!(
+                stdout,
+                "         not searched: the write-ahead log and replicas of PostgreSQL"
+            )?;
         }
         writeln!(stdout, "         not searched: backups and exports")?;
         writeln!(stdout, "A running service drops its cached replies within 60 s.")?;

@@ -6,7 +6,7 @@ use super::definitions::Definitions;
 use super::reporter::Reporter;
 use super::rules::EnabledRules;
 use super::sources::can_match_source;
-use crate::domain::facts::LookupSet;
+use crate::domain::facts::{LookupId, LookupSet};
 use crate::rules::CheckContext;
 
 /// Warns of calls whose look-ups can take longer than the reply may: one after the other, as rules need
@@ -21,9 +21,14 @@ pub(super) fn warn_over_budget(
     let splits = splits.all.as_slice();
     if let (Some(reason), true) = (context.no_history, lookups.uses_history) {
         let message = format!("the caller's history is always unknown: {reason}");
+        let first = rules.rules.iter().position(|rule| {
+            let needed = rule.lookups_of_conditions().union(rule.lookups_of_values(splits));
+            needed.contains(LookupId::HISTORY)
+        });
+        let location = first.map(|number| rules.locations.get(number));
         reporter
             .report
-            .warning("no-history", None, message)
+            .warning("no-history", location, message)
             .help("see `[records]` in the settings");
     }
     for source in &context.sources {

@@ -59,7 +59,8 @@ pub(super) fn find(settings: &Settings) -> anyhow::Result<Vec<CopyOnDisk>> {
         copies.push(CopyOnDisk { path, kind: Kind::LastGood });
     }
     for folder in settings.lists_dirs() {
-        let files = files_in(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        let files =
+            files_in(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
         copies.extend(files.into_iter().filter_map(|path| {
             let kind = list_kind(&path)?;
             Some(CopyOnDisk { path, kind })
@@ -141,8 +142,7 @@ impl CopyOnDisk {
                 Ok(edited.transpose()?)
             }
             Kind::List => {
-                let edited =
-                    Snapshot::list_without(&self.path, text, &|text| traces.places(text));
+                let edited = Snapshot::list_without(&self.path, text, &|text| traces.places(text));
                 Ok(Some(edited).filter(|text| !traces.match_text(text)).map(String::into_bytes))
             }
             Kind::Other => Ok(None),
@@ -156,9 +156,9 @@ impl CopyOnDisk {
             read => read.with_context(|| format!("cannot read {}", self.path.display()))?,
         };
         let text = String::from_utf8(bytes);
-        Ok(Some(text.unwrap_or_else(|error| {
-            String::from_utf8_lossy(error.as_bytes()).into_owned()
-        })))
+        Ok(Some(
+            text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        ))
     }
 }
 

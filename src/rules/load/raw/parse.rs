@@ -19,6 +19,7 @@ use crate::rules::load::chunks::{Chunk, key_defined_twice};
 use crate::rules::load::windows_path;
 use crate::rules::model::condition::Number;
 use crate::schema::TableSpec;
+use crate::toml_advice;
 
 /// Keys of a table, as `toml_table!` declares them.
 pub(crate) trait TableKeys: Default {
@@ -191,6 +192,12 @@ impl<'r> TomlReader<'r> {
             let twice = "a file defines it once, with all its entries";
             let help = is_duplicate.then(|| twice.to_owned());
             let help = help.or_else(|| help_for_escape(text, start));
+            let help = help.or_else(|| Some(toml_advice::advise(text, start)?.help()));
+            if toml_advice::is_conflict(text, start) {
+                self.error("syntax", &span, "the file has a merge conflict".to_owned())
+                    .maybe_help(help);
+                break;
+            }
             let message = format!("invalid TOML: {}", error.message());
             self.error("syntax", &span, message).maybe_help(help);
         }
@@ -289,6 +296,12 @@ impl<'e, 'r> Entry<'e, 'r> {
 
     /// Opening times of a day or a range of days.
     pub(crate) fn times(&mut self) -> Vec<Spanned<String>> {
+        let value = self.value.get_ref();
+        if !value.is_str() && !value.is_array() {
+            self.wrong_type("a string or a list of strings")
+                .help("start and end stand in quotes, as in `\"09:00-17:00\"`");
+            return Vec::new();
+        }
         if !self.is_empty_list() {
             return self.texts();
         }
@@ -511,7 +524,10 @@ impl Entry<'_, '_> {
             ("reject", _) => "true or the reason",
             _ => "true (or absent)",
         };
-        self.wrong_type(expected);
+        let is_true = self.value.get_ref().as_str() == Some("true");
+        let help =
+            (is_true && expected == "true (or absent)").then_some("write `true`, without quotes");
+        self.wrong_type(expected).maybe_help(help.map(str::to_owned));
         RawOutcome::Invalid
     }
 
@@ -582,6 +598,12 @@ impl<'e, 'r> Entry<'e, 'r> {
         let has_key = |other: &TableSpec| other.names().any(|key| key == name);
         let help = if let Some(intended) = intended {
             format!("did you mean `{intended}`?")
+        } else if is_spec(RawRule::spec()) && NESTING.contains(&name) {
+            "conditions and the outcome stand beside `name`, each on a line of its own: \
+             `from = …`, `hours = …`, `agent = …`"
+                .to_owned()
+        } else if is_spec(RawRule::spec()) && ["default", "else", "fallback"].contains(&name) {
+            "a rule without conditions, as the last one, is for all other calls".to_owned()
         } else if is_spec(RawTest::spec()) && has_key(RawExpectation::spec()) {
             format!("the expected decision belongs in expect = {{ {name} = … }}")
         } else if is_spec(RawScope::spec()) && has_key(RawRule::spec()) {
@@ -615,9 +637,38 @@ impl<'e, 'r> Entry<'e, 'r> {
     }
 }
 
+/// Keys of other systems, with the keys that mean the same.
+const SYNONYMS: [(&[&str], &str); 9] = [
+    (&["caller", "callers", "caller_id", "ani", "calling", "sender"], "from"),
+    (&["called", "callee", "dialled", "dialed", "did", "dnis", "destination"], "to"),
+    (&["assistant", "assistant_id", "bot", "route_to", "target"], "agent"),
+    (&["vars", "dynamic_variables", "params"], "variables"),
+    (&["schedule", "opening_times", "times"], "hours"),
+    (&["holidays", "days"], "dates"),
+    (&["block", "deny", "hangup", "hang_up"], "reject"),
+    (&["weights", "ab_test"], "split"),
+    (&["tz", "time_zone"], "zone"),
+];
+
+/// Keys in which other systems nest the conditions or the outcome of a rule.
+const NESTING: [&str; 10] = [
+    "when",
+    "if",
+    "match",
+    "conditions",
+    "condition",
+    "then",
+    "do",
+    "action",
+    "actions",
+    "outcome",
+];
+
 /// Guesses the intended key: `form`, `from_number`, `timezone`.
 fn intended_key(name: &str, spec: &TableSpec) -> Option<&'static str> {
-    nearest(name, spec.names()).or_else(|| {
+    let synonym = SYNONYMS.iter().find(|(names, _)| names.contains(&name)).map(|(_, key)| *key);
+    let synonym = synonym.and_then(|key| spec.names().find(|known| *known == key));
+    synonym.or_else(|| nearest(name, spec.names())).or_else(|| {
         let is_part = |known: &&str| {
             let is_suffix = known.len() > 3 && name.ends_with(known);
             is_suffix || name.split(['_', '-']).any(|word| word == *known)
