@@ -55,11 +55,13 @@ pub(crate) fn advise(text: &str, at: usize) -> Option<Advice> {
     if trimmed.starts_with('[') {
         return header(trimmed);
     }
-    entry(&straight_quotes(line)).map(|(reason, corrected)| {
-        let has_curly_quotes = straight_quotes(line) != line;
-        let reason = if has_curly_quotes { "quotes are straight in TOML" } else { reason };
-        Advice { reason, line: Some(corrected) }
-    })
+    let straight = straight_quotes(line);
+    if straight != line && accepts(&straight) {
+        let line = Some(straight.trim().to_owned());
+        return Some(Advice { reason: "quotes are straight in TOML", line });
+    }
+    let (reason, corrected) = entry(&straight)?;
+    Some(Advice { reason, line: Some(corrected) })
 }
 
 fn line_at(text: &str, at: usize) -> &str {
@@ -147,11 +149,11 @@ fn corrected_value(value: &str) -> Option<(Option<&'static str>, String)> {
     let bare = value.trim_end_matches([',', ';', ' ']);
     if bare != value {
         let (_, value) = corrected_value(bare)?;
-        return Some((Some("no sign stands at the end of a line"), value));
+        return Some((Some("a line has no comma or semicolon at its end"), value));
     }
     match value.to_lowercase().as_str() {
-        "true" | "yes" | "on" => return Some((Some("yes is `true` in TOML"), "true".into())),
-        "false" | "no" | "off" => return Some((Some("no is `false` in TOML"), "false".into())),
+        "true" | "yes" | "on" => return Some((Some("TOML has true and false"), "true".into())),
+        "false" | "no" | "off" => return Some((Some("TOML has true and false"), "false".into())),
         _ => {}
     }
     if value.starts_with(['{', '[']) {

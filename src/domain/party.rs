@@ -185,7 +185,7 @@ impl NumberFormat {
         let plain = plain_digits(user);
         if let Some(digits) = plain.strip_prefix('+') {
             return match PhoneNumber::from_digits(digits) {
-                Ok(number) => Some(international(number, NumberReading::AsSent)),
+                Ok(number) => Some(with_plus(digits, number)),
                 Err(InvalidNumber::TrunkZero) => without_trunk_zero(digits),
                 Err(_) => None,
             };
@@ -238,14 +238,23 @@ fn international(number: PhoneNumber, reading: NumberReading) -> ParsedParty {
     ParsedParty { party: Party::Number(current), reading }
 }
 
-/// Reads `+49 (0) 30 901820` and `+49 (030) 901820`; the zero is kept where it is a part of the number.
+/// Reads `+49 (0) 30 901820`; the zero is kept where it is a part of the number.
 fn without_trunk_zero(digits: &str) -> Option<ParsedParty> {
-    let without = PhoneNumber::from_digits(&digits.replacen("(0", "(", 1)).ok()?;
+    let without = PhoneNumber::from_digits(&digits.replacen("(0)", "", 1)).ok()?;
     let number = match dialling_plan::keeps_zero(without) {
-        true => PhoneNumber::from_digits(&digits.replacen("(0", "0", 1)).ok()?,
+        true => PhoneNumber::from_digits(&digits.replacen("(0)", "0", 1)).ok()?,
         false => without,
     };
     Some(international(number, NumberReading::Completed))
+}
+
+/// Reads a number with a `+` from its digits. `+44 (020) 7946 0958` has a zero that is not dialled.
+fn with_plus(digits: &str, number: PhoneNumber) -> ParsedParty {
+    let without = dialling_plan::without_trunk_zero(number).filter(|_| digits.contains("(0"));
+    match without {
+        Some(without) => international(without, NumberReading::Completed),
+        None => international(number, NumberReading::AsSent),
+    }
 }
 
 /// Replaces digits and separators that people cannot tell from ASCII: digits of other scripts, spaces and
@@ -528,6 +537,8 @@ mod tests {
         }
         check("+49 (0) 30 901820", "+4930901820");
         check("+39 (0)6 12345678", "+390612345678");
+        check("+44 (020) 7946 0958", "+442079460958");
+        check("+39 (06) 12345678", "+390612345678");
         check("+49 30 / 901820", "+4930901820");
         check("+5215512345678", "+525512345678");
         check("sip:5215512345678@host", "+525512345678");

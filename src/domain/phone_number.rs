@@ -43,7 +43,7 @@ pub enum InvalidNumber {
     /// A `.` or `/` that does not separate groups of digits: `16502530000.0`.
     #[error("`{0}` must have at least two digits behind it")]
     Separator(char),
-    /// `(0)`, or `(0` before further digits: the zero is not dialled after most country codes.
+    /// `(0)`, which is not dialled after a country code.
     #[error("it contains (0), which is not dialled after a country code")]
     TrunkZero,
     /// There are no digits, or more than 15.
@@ -77,7 +77,7 @@ impl PhoneNumber {
                 }
                 b'0'..=b'9' => len += 1,
                 b' ' | b'-' => {}
-                b'(' if text[at..].starts_with("(0") && len > 0 => {
+                b'(' if text[at..].starts_with("(0)") && len > 0 => {
                     return Err(InvalidNumber::TrunkZero);
                 }
                 b'(' | b')' => {}

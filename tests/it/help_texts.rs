@@ -22,7 +22,7 @@ const NOT_A_REPLACEMENT: [(&str, &str); 10] = [
     ("write `$${` for a literal", "what was intended is unknown"),
     ("use `>=`, `<=`", "a list of operators"),
     ("if this is intended", "the country replaces the entry in the rule, not in the list"),
-    ("for exactly this text, write `=number`", "the header of a text file is no caller"),
+    ("remove the row if it is no entry", "the header of a text file is no caller"),
     ("write the key", "a key in place of an entry of `where`"),
 ];
 
@@ -150,7 +150,8 @@ fn is_right(case: &Path, diagnostic: &Diagnostic, proposed: &str) -> bool {
     let is_untested = case.file_name().unwrap().to_str().unwrap().starts_with("untested");
     let name = if case.join("rules").is_dir() { "rules" } else { "rules.toml" };
     let (line, column) = location.line_and_column();
-    let place = (line, column - content[at..].len().saturating_sub(content[marked_at..].len()));
+    let before = content.get(at..marked_at).map_or(0, |before| before.chars().count());
+    let place = (line, column.saturating_sub(before));
     let replacements = match is_entry {
         true => vec![proposed.to_owned()],
         false => replacements(diagnostic, text, proposed),

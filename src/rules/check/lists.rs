@@ -149,6 +149,11 @@ impl OpenLists {
         found
     }
 
+    /// Returns whether there is a list with this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.lists.find(name).is_some()
+    }
+
     /// Notes that a rule fills this column into a text.
     pub(super) fn note_text_column(&mut self, cell: Cell) {
         self.open[cell.list.index()].text_columns.insert(cell.column.index());

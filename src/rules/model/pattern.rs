@@ -227,13 +227,7 @@ fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
     if digits.contains('X') {
         return digits_pattern(text, digits);
     }
-    let number = match PhoneNumber::parse(text) {
-        Ok(number) => number,
-        Err(InvalidNumber::TrunkZero) => {
-            dialled_zero(text).ok_or_else(|| not_a_number(text, &InvalidNumber::TrunkZero))?
-        }
-        Err(error) => return Err(not_a_number(text, &error)),
-    };
+    let number = PhoneNumber::parse(text).map_err(|error| not_a_number(text, &error))?;
     if number.spells_withheld() {
         let message = format!("`{text}` spells a word for a withheld number");
         return Err(Problem::new(BAD_PATTERN, message).help("write `withheld`"));
@@ -253,12 +247,6 @@ fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
             (number.digits() < 11).then(|| format!("for a prefix, write `{}*`", number.unmasked())),
         )),
     }
-}
-
-/// Reads `+39 (06) 12345678`, whose zero is dialled. `(0)` alone says that it is not.
-fn dialled_zero(text: &str) -> Option<PhoneNumber> {
-    let number = Party::parse(Some(text)).completed_number()?;
-    (dialling_plan::keeps_zero(number) && !text.contains("(0)")).then_some(number)
 }
 
 /// Returns `1 digit`, `11 digits`.
@@ -329,7 +317,7 @@ fn not_a_number(text: &str, error: &InvalidNumber) -> Problem {
             match number.filter(|number| dialling_plan::keeps_zero(*number)) {
                 Some(number) => format!("write `{}`", number.unmasked()),
                 None => {
-                    let without = text.replacen("(0)", "", 1).replacen("(0", "(", 1);
+                    let without = text.replacen("(0)", "", 1);
                     format!("write `{}`", without.split_whitespace().collect::<Vec<_>>().join(" "))
                 }
             }

@@ -642,7 +642,7 @@ const SYNONYMS: [(&[&str], &str); 9] = [
     (&["caller", "callers", "caller_id", "ani", "calling", "sender"], "from"),
     (&["called", "callee", "dialled", "dialed", "did", "dnis", "destination"], "to"),
     (&["assistant", "assistant_id", "bot", "route_to", "target"], "agent"),
-    (&["vars", "dynamic_variables", "params"], "variables"),
+    (&["vars", "params"], "variables"),
     (&["schedule", "opening_times", "times"], "hours"),
     (&["holidays", "days"], "dates"),
     (&["block", "deny", "hangup", "hang_up"], "reject"),
