@@ -158,6 +158,24 @@ mod tests {
     }
 
     #[test]
+    fn a_replaced_file_keeps_its_owner() {
+        const OTHER: u32 = 12_345;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "old").unwrap();
+        // Only root may give a file away.
+        let owner = match std::os::unix::fs::chown(&path, Some(OTHER), Some(OTHER)) {
+            Ok(()) => OTHER,
+            Err(_) => fs::metadata(&path).unwrap().uid(),
+        };
+        replace(&path, b"new").unwrap();
+        assert_eq!(
+            (fs::metadata(&path).unwrap().uid(), fs::read(&path).unwrap()),
+            (owner, b"new".to_vec())
+        );
+    }
+
+    #[test]
     fn a_file_that_everyone_can_read_is_exposed_unless_an_orchestrator_placed_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");

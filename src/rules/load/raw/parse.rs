@@ -525,8 +525,8 @@ impl Entry<'_, '_> {
             _ => "true (or absent)",
         };
         let is_true = self.value.get_ref().as_str() == Some("true");
-        let help =
-            (is_true && expected == "true (or absent)").then_some("write `true`, without quotes");
+        let help = (is_true && expected == "true (or absent)")
+            .then_some("it is a value without quotes: true");
         self.wrong_type(expected).maybe_help(help.map(str::to_owned));
         RawOutcome::Invalid
     }
