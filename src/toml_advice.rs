@@ -191,6 +191,7 @@ mod tests {
             "agent: agent_1",
             "agent: \"agent_1\"",
             "agent \"agent_1\"",
+            "agent agent_1",
             "agent = \"agent_1",
             "agent = 'agent_1",
             "agent = \u{201c}agent_1\u{201d}",
@@ -230,7 +231,7 @@ mod tests {
         for marker in ["<<<<<<< HEAD", "=======", ">>>>>>> other"] {
             assert!(is_conflict(marker, 0), "{marker}");
         }
-        for line in ["", "= 1", "a = \"b\", c = \"d\"", "some words", "a = [1, 2", "{ a"] {
+        for line in ["", "= 1", "a = \"b\", c = \"d\"", "a = [1, 2", "{ a"] {
             assert_eq!(advise(line, 0), None, "{line}");
         }
     }

@@ -130,7 +130,8 @@ fn is_right(case: &Path, diagnostic: &Diagnostic, proposed: &str) -> bool {
     let content = std::fs::read_to_string(case.join(relative)).unwrap_or_default();
     let Some((mut at, mut text)) = marked(location, &content) else { return true };
     let marked_at = at;
-    let is_literal = proposed.starts_with(['"', '\'']);
+    let is_line = diagnostic.code == "syntax" && proposed.contains(" = ");
+    let is_literal = !is_line && proposed.starts_with(['"', '\'']);
     if let Some(start) =
         content[..at].rfind('"').filter(|_| is_literal && !text.starts_with(['"', '\'']))
     {

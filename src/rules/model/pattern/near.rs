@@ -42,7 +42,8 @@ pub(super) fn several_numbers(text: &str) -> Option<String> {
 
 /// Returns how to write the only number in a text with words before or behind it.
 pub(super) fn number_inside(text: &str) -> Option<String> {
-    let at = text.find('+').filter(|_| text.matches('+').count() == 1)?;
+    let is_one = text.matches('+').count() == 1 || text.contains(";phone-context=");
+    let at = text.find('+').filter(|_| is_one)?;
     // `whatsapp:+1…` is the name of a caller at some platforms.
     let before = &text[..at];
     let is_name = before.ends_with(':') && before.to_ascii_lowercase().starts_with("whatsapp");
