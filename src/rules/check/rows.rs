@@ -384,7 +384,7 @@ impl RowTarget<'_> {
 /// Advises on a row whose cell is no number: another column may have it, or the row is no entry.
 fn advise(problem: RowProblem, row: &CsvRow<'_>, columns: &[String], texts: &[&str]) -> RowProblem {
     let is_word = |text: &&str| text.chars().all(|c| !c.is_ascii_digit()) && !text.starts_with('#');
-    if !texts.iter().all(|text| is_word(&text)) {
+    if !texts.iter().all(is_word) {
         return problem;
     }
     let is_number = |cell: &str| {
