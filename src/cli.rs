@@ -22,11 +22,12 @@ mod schema;
 mod send;
 mod serve;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use crate::diagnostics::{Report, Severity};
@@ -77,6 +78,20 @@ enum Command {
     Completions(completions::Completions),
     /// Print a manual page in roff: `switchboard man | man -l -`
     Man(man::Man),
+}
+
+/// Parses the arguments of the process. Help and errors have the colours and the width that are asked for.
+///
+/// # Errors
+/// Returns help, the version, or what is wrong with the arguments.
+pub fn parse(arguments: &[OsString]) -> Result<Arguments, clap::Error> {
+    output::apply_color_of(arguments);
+    let mut command = Arguments::command();
+    if let Some(width) = output::help_width() {
+        command = command.term_width(width.into());
+    }
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// Exit status of a command.
@@ -256,11 +271,8 @@ fn load_without_errors(inputs: &Inputs) -> anyhow::Result<Option<LoadedOk>> {
     let mut stderr = std::io::stderr();
     if inputs.purpose == Purpose::Inspect && report.error_count() == 0 && report.warning_count() > 0
     {
-        writeln!(
-            stderr,
-            "{} warnings; run `switchboard check` to see them\n",
-            report.warning_count()
-        )?;
+        let warnings = records::counted(report.warning_count() as u64, "warning");
+        writeln!(stderr, "{warnings}; run `switchboard check` to see them\n")?;
     } else if !report.diagnostics().is_empty() {
         writeln!(stderr, "{}\n", report.to_text(output::is_coloured(&stderr)))?;
     }

@@ -70,3 +70,4 @@ pub mod schema;
 pub mod settings;
 pub mod telemetry;
 pub mod tls;
+mod toml_advice;

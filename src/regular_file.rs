@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Maximum size of a file of one kind.
@@ -49,7 +49,7 @@ pub(crate) fn open(path: &Path, limit: SizeLimit) -> io::Result<(File, u64)> {
 }
 
 /// Replaces a file, which a crash leaves either old or new, and creates its folder. Only its owner can read
-/// it.
+/// it, who stays the owner when another user, such as root, replaces the file.
 ///
 /// # Errors
 /// Fails if the file cannot be written.
@@ -63,10 +63,24 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     let mut file = options.open(&beside)?;
+    keep_owner(path, &file)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
     File::open(folder)?.sync_all()
+}
+
+/// Gives a file to the owner of the one that it replaces, if there is one.
+fn keep_owner(replaced: &Path, file: &File) -> io::Result<()> {
+    let (Ok(old), new) = (fs::metadata(replaced), file.metadata()?) else { return Ok(()) };
+    if (old.uid(), old.gid()) == (new.uid(), new.gid()) {
+        return Ok(());
+    }
+    match std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid())) {
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
+        // Only root may give a file away.
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Reads a regular file.
@@ -141,6 +155,24 @@ mod tests {
         rejects(&link, "it has 11 bytes, and the limit is 10 bytes");
         File::create(&path).unwrap().set_len(2_000_000_000).unwrap();
         rejects(&path, "it has 2000000000 bytes, and the limit is 10 bytes");
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_owner() {
+        const OTHER: u32 = 12_345;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "old").unwrap();
+        // Only root may give a file away.
+        let owner = match std::os::unix::fs::chown(&path, Some(OTHER), Some(OTHER)) {
+            Ok(()) => OTHER,
+            Err(_) => fs::metadata(&path).unwrap().uid(),
+        };
+        replace(&path, b"new").unwrap();
+        assert_eq!(
+            (fs::metadata(&path).unwrap().uid(), fs::read(&path).unwrap()),
+            (owner, b"new".to_vec())
+        );
     }
 
     #[test]

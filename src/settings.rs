@@ -156,14 +156,18 @@ impl RecordsSettings {
     /// Returns the default path of the last good rule table, beside the records. There is none unless
     /// numbers are stored in full: a rule table may contain some.
     fn last_good_table(&self) -> Option<PathBuf> {
-        match (&self.location, &self.numbers) {
-            (RecordsLocation::Sqlite(path), NumberStorage::Full) => {
-                let mut path = path.clone().into_os_string();
-                path.push(".last-good-table");
-                Some(path.into())
-            }
-            _ => None,
+        match self.numbers {
+            NumberStorage::Full => self.last_good_beside(),
+            NumberStorage::Masked | NumberStorage::Hashed(_) => None,
         }
+    }
+
+    /// Returns the path beside the records at which a last good rule table can be.
+    fn last_good_beside(&self) -> Option<PathBuf> {
+        let RecordsLocation::Sqlite(path) = &self.location else { return None };
+        let mut path = path.clone().into_os_string();
+        path.push(".last-good-table");
+        Some(path.into())
     }
 
     /// Returns the default folder for copies of lists: beside the records, or else beside the rules.
@@ -300,6 +304,13 @@ impl Inputs {
     }
 }
 
+/// Returns the width of output that the variable `COLUMNS` asks for.
+pub fn columns() -> Option<u16> {
+    #[expect(clippy::disallowed_methods, reason = "this module reads the environment")]
+    let columns = std::env::var("COLUMNS").ok()?;
+    columns.trim().parse().ok().filter(|columns| *columns > 0)
+}
+
 /// Result of [`load`].
 pub struct LoadedSettings {
     /// The settings; `None` when the report has errors.
@@ -323,6 +334,23 @@ pub fn load(inputs: &Inputs) -> std::io::Result<LoadedSettings> {
 }
 
 impl Settings {
+    /// Returns the paths at which a last good table can be: the one in use, and the default one, which can
+    /// remain from other settings.
+    pub fn last_good_paths(&self) -> Vec<PathBuf> {
+        let mut paths: Vec<_> =
+            self.rules.last_good.iter().cloned().chain(self.records.last_good_beside()).collect();
+        paths.dedup();
+        paths
+    }
+
+    /// Returns the folders in which copies of lists can be, like [`Settings::last_good_paths`].
+    pub fn lists_dirs(&self) -> Vec<PathBuf> {
+        let mut folders =
+            vec![self.rules.lists_dir.clone(), self.records.lists_dir(&self.rules.path)];
+        folders.dedup();
+        folders
+    }
+
     /// Returns what rules are checked against: the sources and the agents of fallback replies.
     pub fn check_context(&self) -> CheckContext {
         let agents = self.sources.iter().filter_map(|source| match &source.fallback {

@@ -1,5 +1,6 @@
 //! How commands print: one decision about colours, and what `--quiet` leaves out.
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,7 @@ use anstream::{AutoStream, ColorChoice};
 use clap::{Args, ValueEnum};
 
 use crate::diagnostics::{Report, Severity};
+use crate::settings;
 
 /// Flags of every command.
 #[derive(Debug, Clone, Copy, Args)]
@@ -35,14 +37,62 @@ static QUIET: AtomicBool = AtomicBool::new(false);
 impl OutputFlags {
     /// Applies the flags to the whole process.
     pub(super) fn apply(self) {
-        let choice = match self.color {
+        self.color.apply();
+        QUIET.store(self.quiet, Ordering::Relaxed);
+    }
+}
+
+impl ColorFlag {
+    fn apply(self) {
+        let choice = match self {
             ColorFlag::Auto => ColorChoice::Auto,
             ColorFlag::Always => ColorChoice::Always,
             ColorFlag::Never => ColorChoice::Never,
         };
         choice.write_global();
-        QUIET.store(self.quiet, Ordering::Relaxed);
     }
+}
+
+/// Applies `--color` before the arguments are parsed: what is wrong with others, and help, follow it too.
+pub(super) fn apply_color_of(arguments: &[OsString]) {
+    let texts: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    let own = texts.split(|text| *text == "--").next().unwrap_or_default();
+    let values = own.iter().enumerate().filter_map(|(at, text)| match *text {
+        "--color" => own.get(at + 1).copied(),
+        text => text.strip_prefix("--color="),
+    });
+    let mut colors = values.rev().filter_map(|value| ColorFlag::from_str(value, false).ok());
+    if let Some(color) = colors.next() {
+        color.apply();
+    }
+}
+
+/// Minimum width of tables and help.
+const MIN_WIDTH: u16 = 40;
+
+/// Width of help that is not printed on a terminal.
+const HELP_WIDTH: u16 = 100;
+
+/// Returns the width that the variable `COLUMNS` asks for.
+fn requested_width() -> Option<u16> {
+    settings::columns().map(|width| width.max(MIN_WIDTH))
+}
+
+/// Returns the width of help, unless it is printed on a terminal, which has its own.
+pub(super) fn help_width() -> Option<u16> {
+    let is_terminal = console::Term::stdout().is_term();
+    (!is_terminal).then(|| requested_width().unwrap_or(HELP_WIDTH))
+}
+
+/// Returns the width of the terminal, or `None` if standard output is not a terminal.
+pub(super) fn terminal_width() -> Option<u16> {
+    let terminal = console::Term::stdout();
+    terminal.is_term().then(|| terminal.size().1.max(MIN_WIDTH))
+}
+
+/// Returns the width for tables: of the terminal, or what `COLUMNS` asks for elsewhere.
+pub(super) fn table_width() -> Option<u16> {
+    terminal_width().or_else(requested_width)
 }
 
 /// Returns whether `--quiet` is given.

@@ -131,15 +131,6 @@ pub(super) fn describe(error: StoreError, location: &RecordsLocation) -> anyhow:
     }
 }
 
-/// Minimum width of a table.
-const MIN_WIDTH: u16 = 40;
-
-/// Returns the width of the terminal, or `None` if standard output is not a terminal.
-pub(super) fn terminal_width() -> Option<u16> {
-    let terminal = console::Term::stdout();
-    terminal.is_term().then(|| terminal.size().1.max(MIN_WIDTH))
-}
-
 /// Returns `1 call`, `2 calls`.
 pub(super) fn counted(count: u64, one: &str) -> String {
     format!("{count} {one}{}", if count == 1 { "" } else { "s" })

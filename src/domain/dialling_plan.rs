@@ -146,6 +146,31 @@ pub fn in_context(digits: &str, code: &str) -> Option<PhoneNumber> {
     PhoneNumber::parse(&format!("+{code}{bare}")).ok()
 }
 
+/// Checks the length: 11 digits for +1, and 7 to 15 for other country codes.
+///
+/// # Errors
+/// Returns how many digits would be right.
+pub fn usual_length(number: PhoneNumber) -> Result<(), &'static str> {
+    match (number.digit(0), number.digits()) {
+        (1, 11) | (2..=9, 7..=15) => Ok(()),
+        (1, _) => Err("numbers in +1 have 11"),
+        _ => Err("numbers have at least 7"),
+    }
+}
+
+/// Returns the number without a zero after the calling code that is dialled only within its country:
+/// `+49 030 901820`. Returns `None` if there is none.
+pub fn without_trunk_zero(number: PhoneNumber) -> Option<PhoneNumber> {
+    if keeps_zero(number) {
+        return None;
+    }
+    let digits = number.unmasked();
+    let plan = Plan::of(number.country()?).filter(|plan| plan.trunk == "0")?;
+    let rest = digits.strip_prefix(&format!("+{}0", plan.code))?;
+    let without = PhoneNumber::parse(&format!("+{}{rest}", plan.code)).ok()?;
+    (!rest.starts_with('0') && plan.has_length(rest)).then_some(without)
+}
+
 /// Returns whether a zero after the calling code is a part of the number: `+39 06…`.
 pub fn keeps_zero(number: PhoneNumber) -> bool {
     let digits = number.unmasked();

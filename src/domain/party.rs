@@ -8,7 +8,9 @@ use std::fmt;
 use std::ops::AddAssign;
 
 use super::dialling_plan;
-use super::phone_number::{Country, InvalidNumber, PhoneNumber, ascii_digit, is_digit_separator};
+use super::phone_number::{
+    Country, InvalidNumber, PhoneNumber, ascii_digit, is_digit_separator, is_invisible,
+};
 
 /// Minimum number of digits for reading a text without `+` as an international number. Anything
 /// shorter is an extension or a short code.
@@ -183,7 +185,7 @@ impl NumberFormat {
         let plain = plain_digits(user);
         if let Some(digits) = plain.strip_prefix('+') {
             return match PhoneNumber::from_digits(digits) {
-                Ok(number) => Some(international(number, NumberReading::AsSent)),
+                Ok(number) => Some(with_plus(digits, number)),
                 Err(InvalidNumber::TrunkZero) => without_trunk_zero(digits),
                 Err(_) => None,
             };
@@ -246,13 +248,23 @@ fn without_trunk_zero(digits: &str) -> Option<ParsedParty> {
     Some(international(number, NumberReading::Completed))
 }
 
-/// Replaces digits and separators that people cannot tell from ASCII: full-width digits, spaces and
-/// dashes of all kinds.
-fn plain_digits(text: &str) -> Cow<'_, str> {
+/// Reads a number with a `+` from its digits. `+44 (020) 7946 0958` has a zero that is not dialled.
+fn with_plus(digits: &str, number: PhoneNumber) -> ParsedParty {
+    let without = dialling_plan::without_trunk_zero(number).filter(|_| digits.contains("(0"));
+    match without {
+        Some(without) => international(without, NumberReading::Completed),
+        None => international(number, NumberReading::AsSent),
+    }
+}
+
+/// Replaces digits and separators that people cannot tell from ASCII: digits of other scripts, spaces and
+/// dashes of all kinds. Invisible characters are left out.
+pub(crate) fn plain_digits(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
     }
-    let plain = text.chars().map(|c| match c {
+    let visible = text.chars().filter(|c| !is_invisible(*c));
+    let plain = visible.map(|c| match c {
         '\u{ff0b}' => '+',
         c if !c.is_ascii() && is_digit_separator(c) => ' ',
         c => ascii_digit(c),
@@ -525,6 +537,8 @@ mod tests {
         }
         check("+49 (0) 30 901820", "+4930901820");
         check("+39 (0)6 12345678", "+390612345678");
+        check("+44 (020) 7946 0958", "+442079460958");
+        check("+39 (06) 12345678", "+390612345678");
         check("+49 30 / 901820", "+4930901820");
         check("+5215512345678", "+525512345678");
         check("sip:5215512345678@host", "+525512345678");

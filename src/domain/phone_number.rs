@@ -225,12 +225,28 @@ fn check_separator(separator: char, rest: &str) -> Result<(), InvalidNumber> {
     if group < 2 { Err(InvalidNumber::Separator(separator)) } else { Ok(()) }
 }
 
-/// Replaces a full-width digit by the ASCII one.
+/// First digits, the zeros, of the scripts in which people type numbers: Arabic, Persian, Devanagari and
+/// full-width.
+const ZEROS: [char; 4] = ['\u{660}', '\u{6f0}', '\u{966}', '\u{ff10}'];
+
+/// Replaces a digit of another script by the ASCII one.
 pub(crate) fn ascii_digit(c: char) -> char {
-    match c {
-        '\u{ff10}'..='\u{ff19}' => char::from(b'0' + (u32::from(c) - 0xff10) as u8),
-        c => c,
+    let value = ZEROS.iter().find_map(|zero| {
+        let value = u32::from(c).checked_sub(u32::from(*zero))?;
+        u8::try_from(value).ok().filter(|value| *value < 10)
+    });
+    match value {
+        Some(value) if !c.is_ascii() => char::from(b'0' + value),
+        _ => c,
     }
+}
+
+/// Returns whether `c` is invisible, as those around a number that was copied from an address book.
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    )
 }
 
 /// Returns whether `c` occurs between the digits of a written number: white space and dashes of all
@@ -238,7 +254,8 @@ pub(crate) fn ascii_digit(c: char) -> char {
 pub(crate) fn is_digit_separator(c: char) -> bool {
     c.is_whitespace()
         || "-.()/_".contains(c)
-        || matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{200b}'..='\u{200f}' | '\u{2060}')
+        || matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}')
+        || is_invisible(c)
 }
 
 /// The number with which help texts show the form of a number, in its quotes.

@@ -173,7 +173,7 @@ impl Store {
             sqlx::query("SELECT fingerprint, files FROM rule_snapshots").fetch(&self.pool);
         while let Some(row) = rows.try_next().await? {
             found.rows += 1;
-            if has_number(&row.try_get::<String, _>(1)?, traces) {
+            if traces.match_snapshot_json(&row.try_get::<String, _>(1)?) {
                 found.snapshots.push(row.try_get(0)?);
             } else {
                 found.note_longer_numbers(&row, &[1], traces)?;
@@ -197,7 +197,7 @@ impl Store {
         let mut deleted = Vec::new();
         for fingerprint in &found.snapshots {
             let Some(snapshot) = self.rule_snapshot(fingerprint).await? else { continue };
-            let Some(files) = without_number(&snapshot.files, traces) else {
+            let Some(files) = traces.erase_from_snapshot(&snapshot.files) else {
                 deleted.push(fingerprint.clone());
                 continue;
             };
@@ -275,26 +275,30 @@ fn any_text(row: &AnyRow, columns: &[usize], traces: &NumberTraces) -> Result<bo
     Ok(false)
 }
 
-/// Returns whether the files of a stored rule table, or their names, contain the number.
-fn has_number(files: &str, traces: &NumberTraces) -> bool {
-    match serde_json::from_str::<Snapshot>(files) {
-        Ok(snapshot) => contains(&snapshot, traces),
-        Err(_) => traces.match_text(files),
+impl NumberTraces {
+    /// Returns whether the files of a stored rule table, or their names, contain the number.
+    fn match_snapshot_json(&self, files: &str) -> bool {
+        match serde_json::from_str::<Snapshot>(files) {
+            Ok(snapshot) => self.match_snapshot(&snapshot),
+            Err(_) => self.match_text(files),
+        }
     }
-}
 
-fn contains(snapshot: &Snapshot, traces: &NumberTraces) -> bool {
-    snapshot.texts().any(|(path, text)| {
-        traces.match_text(text) || traces.match_text(&path.display().to_string())
-    })
-}
+    /// Returns whether the files of a rule table, or their names, contain the number.
+    pub(crate) fn match_snapshot(&self, snapshot: &Snapshot) -> bool {
+        snapshot.texts().any(|(path, text)| {
+            self.match_text(text) || self.match_text(&path.display().to_string())
+        })
+    }
 
-/// Returns the files of a rule table without the number; none if this is impossible, or if rules that
-/// could be read no longer can.
-fn without_number(files: &Snapshot, traces: &NumberTraces) -> Option<Snapshot> {
-    let is_table =
-        |files: &Snapshot| rules::parse_snapshot(files, &CheckContext::default()).table.is_some();
-    let edited = files.without(&|text| traces.places(text));
-    let is_usable = !contains(&edited, traces) && (is_table(&edited) || !is_table(files));
-    is_usable.then_some(edited)
+    /// Returns the files of a rule table without the number; none if this is impossible, or if rules that
+    /// could be read no longer can.
+    pub(crate) fn erase_from_snapshot(&self, files: &Snapshot) -> Option<Snapshot> {
+        let is_table = |files: &Snapshot| {
+            rules::parse_snapshot(files, &CheckContext::default()).table.is_some()
+        };
+        let edited = files.without(&|text| self.places(text));
+        let is_usable = !self.match_snapshot(&edited) && (is_table(&edited) || !is_table(files));
+        is_usable.then_some(edited)
+    }
 }

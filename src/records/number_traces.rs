@@ -79,13 +79,13 @@ impl NumberTraces {
     }
 
     /// Returns whether a text contains the number.
-    pub(super) fn match_text(&self, text: &str) -> bool {
+    pub(crate) fn match_text(&self, text: &str) -> bool {
         !self.places(text).is_empty()
     }
 
     /// Returns where a text contains the number, in order and without overlaps. Quotes around it are
     /// not included; a `+` before it is.
-    pub(super) fn places(&self, text: &str) -> Vec<Range<usize>> {
+    pub(crate) fn places(&self, text: &str) -> Vec<Range<usize>> {
         let mut places: Vec<Range<usize>> =
             self.texts.iter().flat_map(|known| text_places(known, text)).collect();
         if let Some(digits) = &self.digits {

@@ -4,7 +4,9 @@
 //! outside are masked.
 
 use std::borrow::Cow;
+use std::hash::{BuildHasher, RandomState};
 use std::mem;
+use std::sync::LazyLock;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
@@ -17,6 +19,9 @@ use crate::settings::NumberStorage;
 
 /// Form in which records store numbers.
 pub struct NumberPolicy(NumberStorage);
+
+/// Random key of this process.
+static PROCESS_KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// Prefix of a keyed hash. No number begins like this.
 const HASHED: &str = "h:";
@@ -44,6 +49,17 @@ impl NumberPolicy {
             (NumberStorage::Full, _) | (_, Party::Withheld) => party.unmasked(),
             (NumberStorage::Masked, _) => party.masked(),
             (NumberStorage::Hashed(key), _) => hashed(key.expose(), &party.unmasked()).into(),
+        }
+    }
+
+    /// Returns what tells a party apart from others in the key of a delivery. Several callers share a mask, and
+    /// a hash with a key that is not stored reveals none of them; it differs between processes.
+    pub(super) fn identity<'p>(&self, party: &'p Party) -> Cow<'p, str> {
+        match (&self.0, party) {
+            (NumberStorage::Masked, Party::Number(_) | Party::Literal(_)) => {
+                format!("{:016x}", PROCESS_KEY.hash_one(party.unmasked())).into()
+            }
+            _ => self.stored(party),
         }
     }
 

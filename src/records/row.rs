@@ -322,9 +322,10 @@ impl CallRow {
         details.lookups =
             new_call.lookups.iter().map(|asked| asked_lookup(asked, keeps_lookups)).collect();
         let details = serde_json::to_string(&details).expect("plain JSON into memory");
+        let (caller, called) = (numbers.identity(call.from()), numbers.identity(call.to()));
         CallRow {
             id,
-            dedup_key: dedup_key(call, id, at, [&from, &to], &redactor),
+            dedup_key: dedup_key(call, id, at, [&caller, &called], &redactor),
             at_ms: at.as_millisecond(),
             source: own(call.source()),
             platform: call.platform().as_str(),

@@ -11,6 +11,20 @@ const PREFIX: &str = "SWITCHBOARD__";
 /// Beginning of names that miss an underscore.
 const SHORT_PREFIX: &str = "SWITCHBOARD_";
 
+/// Names that people guess, with the variable that was meant. Kubernetes sets `SWITCHBOARD_PORT`.
+const SHORT_NAMES: [(&[&str], &str); 4] = [
+    (&["SWITCHBOARD_RULES", "SWITCHBOARD_RULES_FILE"], "SWITCHBOARD__RULES__PATH"),
+    (
+        &["SWITCHBOARD_LISTEN", "SWITCHBOARD_ADDRESS", "SWITCHBOARD_ADDR", "SWITCHBOARD_BIND"],
+        "SWITCHBOARD__SERVER__LISTEN",
+    ),
+    (&["SWITCHBOARD_LOG"], "SWITCHBOARD__LOG__LEVEL"),
+    (
+        &["SWITCHBOARD_RECORDS", "SWITCHBOARD_DATABASE_URL", "SWITCHBOARD_DATABASE"],
+        "SWITCHBOARD__RECORDS__URL",
+    ),
+];
+
 /// Returns the variables that can set a key, and reports the names that cannot be what was meant.
 pub(super) fn usable(inputs: &Inputs, report: &mut Report) -> HashMap<String, String> {
     let mut usable = inputs.environment.clone();
@@ -51,8 +65,11 @@ pub(super) fn usable(inputs: &Inputs, report: &mut Report) -> HashMap<String, St
 /// Warns of a variable that would set a key if it had all underscores. Kubernetes sets others that begin
 /// with `SWITCHBOARD_`.
 fn warn_if_almost(name: &str, key: &str, report: &mut Report) {
+    let known = SHORT_NAMES.iter().find(|(names, _)| names.contains(&key));
     let help = if key == "SWITCHBOARD_CONFIG" {
         "name the settings file on the command line: --config FILE".to_owned()
+    } else if let Some((_, meant)) = known {
+        format!("write {meant}, with two underscores between the names")
     } else if let (true, Some(meant)) = (key.starts_with(SHORT_PREFIX), variable_of(key)) {
         format!("write {meant}, with two underscores between the names")
     } else {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use switchboard::reload;
-use switchboard::rules::{CheckContext, PreviousList};
+use switchboard::rules::{CheckContext, LoadedTable, PreviousList, ReadError};
 
 use crate::rules::{table_codes, two_sources};
 use crate::support::app;
@@ -45,18 +45,26 @@ pub(crate) fn cases() -> Vec<PathBuf> {
     cases
 }
 
-/// Returns the report about the table of a case, with paths relative to the case. Coverage is reported if
-/// the name begins with `untested`; `serving` requires secrets, and with `records_off` there is no history.
-fn report_of(case: &Path) -> String {
+/// Loads the table of a case. Coverage is reported if the name begins with `untested`; `serving` requires
+/// secrets, with `records_off` there is no history, and `retell_only` has no source at another platform.
+pub(crate) fn load_case(case: &Path) -> Result<LoadedTable, ReadError> {
     let name = case.file_name().unwrap().to_str().unwrap();
-    // The tests run in the root of the repository.
-    let own = format!("{}/", case.strip_prefix(app::root()).unwrap().display());
     let file = if case.join("rules").is_dir() { "rules" } else { "rules.toml" };
-    let path = PathBuf::from(format!("{own}{file}"));
     let mut context = context();
     context.requires_secrets = name.starts_with("serving");
     context.no_history = name.starts_with("records_off").then_some("the settings turn records off");
-    match reload::load(&path, &context, name.starts_with("untested"), &mut |_| {}) {
+    if name.starts_with("retell_only") {
+        context.sources.truncate(1);
+    }
+    reload::load(&case.join(file), &context, name.starts_with("untested"), &mut |_| {})
+}
+
+/// Returns the report about the table of a case, with paths relative to the case.
+fn report_of(case: &Path) -> String {
+    // The tests run in the root of the repository.
+    let relative = case.strip_prefix(app::root()).unwrap();
+    let own = format!("{}/", relative.display());
+    match load_case(relative) {
         Ok(loaded) => format!("{}\n", loaded.report).replace(&own, ""),
         Err(error) => format!("{error}\n").replace(&own, ""),
     }

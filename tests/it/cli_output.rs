@@ -52,6 +52,49 @@ fn the_flag_decides_about_colours_then_the_environment_then_the_terminal() {
 }
 
 #[test]
+fn help_and_wrong_arguments_follow_the_flag_wherever_it_stands() {
+    let (no, force, dumb) = (("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1"), ("TERM", "dumb"));
+    for (variables, flags, expected) in [
+        (&[][..], &[][..], false),
+        (&[], &["--color", "always"], true),
+        (&[], &["--color=always"], true),
+        (&[no], &["--color", "always"], true),
+        (&[dumb], &["--color", "always"], true),
+        (&[force], &[], true),
+        (&[force], &["--color", "never"], false),
+        (&[force], &["--color=never"], false),
+        (&[no, force], &[], false),
+        (&[], &["--", "--color=always"], false),
+        (&[force], &["--color", "always", "--color=never"], false),
+    ] {
+        for arguments in [&["--help"][..], &["check", "--nonsense"], &["nonsense"]] {
+            let orders = [[flags, arguments].concat(), [arguments, flags].concat()];
+            for arguments in orders.iter().filter(|arguments| arguments[0] != "--") {
+                let ran = run_with(variables, arguments);
+                let printed = text(&ran.stdout) + &text(&ran.stderr);
+                assert!(printed.contains("Usage:"), "{printed}");
+                let is_coloured = printed.contains('\u{1b}');
+                assert_eq!(is_coloured, expected, "{variables:?} {arguments:?}: {printed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn help_is_as_wide_as_columns_says() {
+    let longest = |columns: &str| {
+        let ran = run_with(&[("COLUMNS", columns)], &["serve", "--help"]);
+        text(&ran.stdout).lines().map(|line| line.chars().count()).max().unwrap()
+    };
+    assert!((41..=60).contains(&longest("60")), "{}", longest("60"));
+    assert!((101..=150).contains(&longest("150")), "{}", longest("150"));
+    // A width that is none changes nothing.
+    for columns in ["", "0", "wide", "-1"] {
+        assert_eq!(longest(columns), longest("100"), "{columns}");
+    }
+}
+
+#[test]
 fn the_log_of_serve_follows_the_flag() {
     for (flag, expected) in [("always", true), ("never", false)] {
         let mut running = start(&["--color", flag]);

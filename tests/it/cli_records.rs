@@ -1,5 +1,7 @@
 //! `switchboard records` and the admin listener's `/records`: find, show, export and erase records.
 
+mod copies;
+
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -262,6 +264,21 @@ async fn list_prints_a_table_or_csv() {
     let rows: Vec<csv::StringRecord> = rows.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 3);
     assert_eq!(&rows[2][variables], r#"{"caller":"+4930901820"}"#);
+}
+
+#[tokio::test]
+async fn tables_are_as_wide_as_columns_says() {
+    let service = self::service(sqlite());
+    send_three_calls(&service).await;
+    let longest = |columns: &str| {
+        let ran = wait::output(service.command(&["list"]).env("COLUMNS", columns));
+        text(&ran.stdout).lines().map(|line| line.chars().count()).max().unwrap()
+    };
+    let whole = longest("");
+    assert!(whole > 100, "{whole}");
+    assert!(longest("100") <= 100 && longest("60") <= 60, "{} {}", longest("100"), longest("60"));
+    assert_eq!(longest("300"), whole);
+    service.stop().await;
 }
 
 #[tokio::test]

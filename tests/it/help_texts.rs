@@ -8,7 +8,7 @@ use std::path::Path;
 use switchboard::diagnostics::{Diagnostic, Location, Report, Severity};
 use switchboard::reload;
 
-use crate::bad_tables::{cases, context};
+use crate::bad_tables::{cases, context, load_case};
 use crate::support::app;
 
 /// Beginnings of help texts whose first proposal does not stand in the place of what is marked, with the
@@ -22,7 +22,7 @@ const NOT_A_REPLACEMENT: [(&str, &str); 10] = [
     ("write `$${` for a literal", "what was intended is unknown"),
     ("use `>=`, `<=`", "a list of operators"),
     ("if this is intended", "the country replaces the entry in the rule, not in the list"),
-    ("for exactly this text, write `=number`", "the header of a text file is no caller"),
+    ("remove the row if it is no entry", "the header of a text file is no caller"),
     ("write the key", "a key in place of an entry of `where`"),
 ];
 
@@ -120,6 +120,14 @@ fn entry_at(content: &str, at: usize) -> Option<Range<usize>> {
     entries.rfind(|entry| entry.contains(&at))
 }
 
+/// Returns the line at an offset, without the spaces around it.
+fn line_at(content: &str, at: usize) -> Option<Range<usize>> {
+    let start = content[..at].rfind('\n').map_or(0, |end| end + 1);
+    let line = content[start..].lines().next()?;
+    let start = start + line.len() - line.trim_start().len();
+    Some(start..start + line.trim().len())
+}
+
 /// Follows a proposal in a copy of the case. Returns whether that leaves nothing to report there.
 fn is_right(case: &Path, diagnostic: &Diagnostic, proposed: &str) -> bool {
     let location = diagnostic.location.as_ref().expect("a location");
@@ -127,7 +135,8 @@ fn is_right(case: &Path, diagnostic: &Diagnostic, proposed: &str) -> bool {
     let content = std::fs::read_to_string(case.join(relative)).unwrap_or_default();
     let Some((mut at, mut text)) = marked(location, &content) else { return true };
     let marked_at = at;
-    let is_literal = proposed.starts_with(['"', '\'']);
+    let is_line = diagnostic.code == "syntax" && proposed.contains(" = ");
+    let is_literal = !is_line && proposed.starts_with(['"', '\'']);
     let is_in_text = |start: &usize| {
         let line = content[..at].rfind('\n').map_or(0, |end| end + 1);
         *start >= line && content[line..at].matches('"').count() % 2 == 1
@@ -138,7 +147,11 @@ fn is_right(case: &Path, diagnostic: &Diagnostic, proposed: &str) -> bool {
         let end = content[start + 1..].find('"').map_or(content.len(), |end| start + 1 + end + 1);
         (at, text) = (start, &content[start..end]);
     }
-    let entry = entry_at(&content, at).filter(|_| proposed.contains(" = "));
+    let entry = match diagnostic.code {
+        // The help has the whole line.
+        "syntax" if proposed.contains(" = ") || proposed.starts_with('[') => line_at(&content, at),
+        _ => entry_at(&content, at).filter(|_| proposed.contains(" = ")),
+    };
     let is_entry = entry.is_some();
     if let Some(entry) = entry {
         (at, text) = (entry.start, &content[entry]);
@@ -146,7 +159,8 @@ fn is_right(case: &Path, diagnostic: &Diagnostic, proposed: &str) -> bool {
     let is_untested = case.file_name().unwrap().to_str().unwrap().starts_with("untested");
     let name = if case.join("rules").is_dir() { "rules" } else { "rules.toml" };
     let (line, column) = location.line_and_column();
-    let place = (line, column - content[at..].len().saturating_sub(content[marked_at..].len()));
+    let before = content.get(at..marked_at).map_or(0, |before| before.chars().count());
+    let place = (line, column.saturating_sub(before));
     let replacements = match is_entry {
         true => vec![proposed.to_owned()],
         false => replacements(diagnostic, text, proposed),
@@ -170,6 +184,29 @@ fn is_right(case: &Path, diagnostic: &Diagnostic, proposed: &str) -> bool {
             is_here && (is_same && column == place.1 || is_new_error)
         })
     })
+}
+
+/// Diagnostics of golden reports without a location: code, and the reason.
+const WITHOUT_LOCATION: [(&str, &str); 0] = [];
+
+#[test]
+fn every_diagnostic_of_a_golden_report_has_a_location() {
+    let mut without = Vec::new();
+    let mut count = 0;
+    for case in cases() {
+        // The others are about a path at which there is nothing.
+        let Ok(loaded) = load_case(&case) else { continue };
+        for diagnostic in loaded.report.diagnostics() {
+            count += 1;
+            let is_known = WITHOUT_LOCATION.iter().any(|(code, _)| *code == diagnostic.code);
+            if diagnostic.location.is_none() && !is_known {
+                let case = case.strip_prefix(app::root()).unwrap().display();
+                without.push(format!("{case}: {}: {}", diagnostic.code, diagnostic.message));
+            }
+        }
+    }
+    assert!(without.is_empty(), "{}", without.join("\n"));
+    assert!(count > 300, "only {count} diagnostics");
 }
 
 #[test]

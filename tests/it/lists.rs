@@ -43,8 +43,8 @@ const CALLER: &str = "+12137771234";
 const OTHER: &str = "+12137779999";
 
 #[test]
-fn the_separator_is_a_comma_a_semicolon_or_a_tab() {
-    for separator in [",", ";", "\t"] {
+fn the_separator_is_a_comma_a_semicolon_a_tab_or_a_vertical_bar() {
+    for separator in [",", ";", "\t", "|"] {
         let rows = format!("number{separator}name\n{CALLER}{separator}Ann\n");
         check("l.csv", &rows, "", &[CALLER], &[]);
         // A spreadsheet's own first line.
@@ -63,6 +63,33 @@ fn blank_rows_are_skipped_and_rows_without_a_number_are_counted() {
 }
 
 #[test]
+fn empty_cells_beyond_the_header_are_ignored() {
+    check(
+        "l.csv",
+        &format!("number,name\n{CALLER},Ann,,\n{OTHER},Joe\n"),
+        "",
+        &[CALLER, OTHER],
+        &[],
+    );
+    let report = load("l.csv", format!("number,name\n{CALLER},Ann,,x\n").as_bytes(), "").report;
+    assert_eq!(codes_of(&report), ["bad-row"]);
+}
+
+#[test]
+fn what_cannot_be_seen_around_and_in_a_number_is_removed() {
+    for cell in [
+        "\u{202a}+12137771234\u{202c}",
+        "\u{200b}+12137771234",
+        "+1\u{a0}213\u{202f}777\u{2011}1234",
+        "\u{ff0b}\u{ff11}\u{ff12}\u{ff11}\u{ff13}7771234",
+        "+\u{661}\u{662}\u{661}\u{663}7771234",
+    ] {
+        check("l.csv", &format!("number,name\n{cell},Ann\n"), "", &[CALLER], &[]);
+        check("l.txt", &format!("{cell}\n"), "", &[CALLER], &[]);
+    }
+}
+
+#[test]
 fn what_a_spreadsheet_puts_around_a_number_is_removed() {
     for cell in ["'+12137771234", "\"=\"\"+12137771234\"\"\"", " +12137771234 ", "+1 213/777 1234"]
     {
@@ -72,7 +99,12 @@ fn what_a_spreadsheet_puts_around_a_number_is_removed() {
 
 #[test]
 fn a_cell_can_hold_several_numbers() {
-    for cell in ["+1 213-777-1234 ::: +1 213-777-9999", "+12137771234; +12137779999"] {
+    for cell in [
+        "+1 213-777-1234 ::: +1 213-777-9999",
+        "+12137771234; +12137779999",
+        "+12137771234\n+12137779999",
+        "+1 213-777-1234 or +1 213-777-9999",
+    ] {
         check(
             "l.csv",
             &format!("name,number\nAnn,\"{cell}\"\n"),

@@ -985,6 +985,8 @@ fn a_variable_with_an_underscore_too_few_is_reported() {
         ("switchboard_server_listen", "ignored-variable", "write SWITCHBOARD__SERVER__LISTEN"),
         ("SWITCHBOARD_RULES__PATH", "ignored-variable", "write SWITCHBOARD__RULES__PATH"),
         ("SWITCHBOARD_CONFIG", "ignored-variable", "--config FILE"),
+        ("SWITCHBOARD_RULES", "ignored-variable", "write SWITCHBOARD__RULES__PATH"),
+        ("SWITCHBOARD_LISTEN", "ignored-variable", "write SWITCHBOARD__SERVER__LISTEN"),
         (
             "SWITCHBOARD_SOURCES_MY_LAB_URL_TOKEN",
             "ignored-variable",

@@ -84,6 +84,18 @@ fn hours_in_other_words_have_one_error_with_the_line_to_write() {
         ("\"sat & sun\" = \"10-14\"", "sat-sun = \"10:00-14:00\""),
         ("\"mon,wed\" = \"10-14\"", "mon = \"10:00-14:00\"\nwed = \"10:00-14:00\""),
         ("mon = [\"9-12\", \"13:00-17:00\"]", "mon = \"09:00-12:00, 13:00-17:00\""),
+        ("mon-fri = [\"09:00\", \"17:00\"]", "mon-fri = \"09:00-17:00\""),
+        ("mon-fri = \"09:00-12:00 13:00-17:00\"", "mon-fri = \"09:00-12:00, 13:00-17:00\""),
+        ("mon-fri = \"\u{ff19}:00-17:00\"", "mon-fri = \"09:00-17:00\""),
+        ("mon_fri = \"09:00-17:00\"", "mon-fri = \"09:00-17:00\""),
+        ("ma-vr = \"9 tot 17\"", "mon-fri = \"09:00-17:00\""),
+        ("seg-sex = \"das 9 às 18\"", "mon-fri = \"09:00-18:00\""),
+        ("\"segunda-feira\" = \"9-18\"", "mon = \"09:00-18:00\""),
+        ("lunes-viernes = \"de 9:00 a 17:00\"", "mon-fri = \"09:00-17:00\""),
+        ("\"lunedì-venerdì\" = \"9-17\"", "mon-fri = \"09:00-17:00\""),
+        ("\"mån-fre\" = \"9-17\"", "mon-fri = \"09:00-17:00\""),
+        ("pon-pt = \"9-17\"", "mon-fri = \"09:00-17:00\""),
+        ("\"tous les jours\" = \"9 à 17\"", "mon-sun = \"09:00-17:00\""),
     ] {
         check_followed(line, "bad-time", expected);
     }
@@ -101,6 +113,24 @@ fn hours_until_23_59_are_a_warning_with_the_line_to_write() {
     assert_eq!(codes_of(&report), ["last-minute"]);
     let help = report.diagnostics()[0].help.as_deref();
     assert_eq!(help, Some("write `\"2036-12-31\" = \"18:00-24:00\"`"));
+}
+
+#[test]
+fn times_of_a_12_hour_clock_are_a_warning_with_the_line_to_write() {
+    for (line, expected) in [
+        ("mon-fri = \"9:00-5:00\"", "mon-fri = \"09:00-17:00\""),
+        ("mon-fri = \"08:30-06:00\"", "mon-fri = \"08:30-18:00\""),
+        ("sat = \"9:00-12:00, 1:00-5:00\"", "sat = \"09:00-12:00, 13:00-17:00\""),
+        ("sat = [\"9:00-12:00\", \"1:00-5:00\"]", "sat = \"09:00-12:00, 13:00-17:00\""),
+    ] {
+        check_followed(line, "twelve-hour-clock", expected);
+    }
+    let lines = "mon = \"22:00-06:00, 18:00-02:00\"\nopen = { \"2036-12-31\" = \"9:00-1:00\" }";
+    let (table, report) = parse_rules("rules.toml", with_hours(lines), &CheckContext::default());
+    assert!(table.is_some());
+    assert_eq!(codes_of(&report), ["twelve-hour-clock"]);
+    let help = report.diagnostics()[0].help.as_deref();
+    assert_eq!(help, Some("write `\"2036-12-31\" = \"09:00-13:00\"`"));
 }
 
 #[test]

@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use super::filter::FilterFlags;
 use super::row::{format_outcome, summarize_event, tagged};
-use super::{sanitize, terminal_width};
-use crate::cli::{ConfigFile, Exit};
+use super::sanitize;
+use crate::cli::{ConfigFile, Exit, output};
 use crate::records::{CallRecord, EventRecord, Filter, Store, StoreError, first_id_at};
 
 /// Print new calls and events of this store, from all services that write to it. Ends with Ctrl-C.
@@ -81,7 +81,7 @@ impl Follow {
             true => writeln!(stdout, "{}", new.to_json())?,
             false => {
                 let line = new.to_line(zone);
-                let width = terminal_width().map_or(usize::MAX, usize::from);
+                let width = output::terminal_width().map_or(usize::MAX, usize::from);
                 writeln!(stdout, "{}", truncate_str(&line, width, "…"))?;
             }
         }

@@ -1,20 +1,27 @@
 //! `switchboard records forget`: erases everything that is recorded about a number, and verifies it.
 
-use std::io::{IsTerminal, Read, Write};
+mod copies;
+mod files;
+
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
 
-use super::{OpenStore, counted};
+use super::{OpenStore, counted, load_records_settings};
 use crate::cli::{ConfigFile, Exit};
 use crate::domain::party::{NumberFormat, Party};
-use crate::records::{Erased, MatchedCall, NumberMatches, NumberTraces, Overwritten};
+use crate::records::{
+    Erased, MatchedCall, NumberMatches, NumberPolicy, NumberTraces, Overwritten, Store, StoreError,
+};
 use crate::rules::parse_party;
-use crate::settings::RecordsLocation;
+use crate::settings::{RecordsLocation, Settings};
+use copies::{CopyOnDisk, Outcome, RulesFile};
 
 /// Delete every call from or to the number with its events, and every other row that contains its
-/// digits; remove it from stored rule tables; then search again. Asks first; without a terminal, `--yes` is needed.
+/// digits; remove it from stored rule tables, from the last good table and from the copies of lists that live
+/// elsewhere; then search again. Asks first; without a terminal, `--yes` is needed.
 ///
 /// Exit status: 0 nothing is left; 1 something is left; 2 the records cannot be read.
 #[derive(Debug, Args)]
@@ -39,38 +46,136 @@ impl Forget {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let party = parse_party(&self.number, &NumberFormat::default());
         let party = party.map_err(|reason| anyhow::anyhow!("--number: {reason}"))?;
-        let opened = OpenStore::open(&self.config).await?;
-        let traces = NumberTraces::new(&party, &opened.numbers)
+        let settings = load_records_settings(&self.config)?;
+        let numbers = NumberPolicy::new(settings.records.numbers.clone());
+        let traces = NumberTraces::new(&party, &numbers)
             .context("--number: withheld callers cannot be told apart")?;
-        let store = &opened.store;
-        let mut remaining = store.find_number(&traces).await?;
+        let mut search = Search { party, traces, copies: Vec::new(), settings };
+        search.find_copies()?;
+        let opened = match OpenStore::open(&self.config).await {
+            Ok(opened) => Some(opened),
+            // Copies can contain the number although nothing has been recorded.
+            Err(error) if !search.copies.is_empty() && is_empty(&error, &search.settings) => None,
+            Err(error) => return Err(error),
+        };
+        let store = opened.map(|opened| opened.store);
+        let remaining = match &store {
+            Some(store) => store.find_number(&search.traces).await?,
+            None => NumberMatches::default(),
+        };
         if self.dry_run || !self.yes {
-            print_matches(&remaining, &traces, &party)?;
+            search.print_matches(&remaining)?;
             print_calls(&remaining)?;
         }
-        if self.dry_run || (remaining.total() > 0 && !self.may_delete(&party)?) {
+        let has_some = remaining.total() > 0 || !search.copies.is_empty();
+        if self.dry_run || (has_some && !self.may_delete(&search.party)?) {
             return Ok(Exit::Success);
         }
-        let (mut erased, by_mask) = (Erased::default(), remaining.by_mask);
-        for _ in 0..MAX_PASSES {
-            if remaining.total() == 0 {
-                break;
+        let erasure = search.erase(store, remaining).await?;
+        search.print_erased(&erasure)?;
+        search.print_verification(&erasure)?;
+        Ok(if erasure.is_complete() { Exit::Success } else { Exit::Failure })
+    }
+}
+
+/// Returns whether there are no records, other than in the memory of a service.
+fn is_empty(error: &anyhow::Error, settings: &Settings) -> bool {
+    let is_none = matches!(error.downcast_ref(), Some(StoreError::NoStore(_)));
+    is_none && !matches!(settings.records.location, RecordsLocation::Memory)
+}
+
+/// The search for a number.
+struct Search {
+    party: Party,
+    traces: NumberTraces,
+    settings: Settings,
+    /// Copies on disk that contain the number.
+    copies: Vec<CopyOnDisk>,
+}
+
+/// Result of an erasure.
+struct Erasure {
+    erased: Erased,
+    by_mask: u64,
+    copies: Vec<(CopyOnDisk, Outcome)>,
+    remaining: NumberMatches,
+    overwritten: Overwritten,
+    /// Files of the database, and whether they contain the number still.
+    files: Vec<(PathBuf, bool)>,
+    /// Copies on disk, and whether they contain the number still.
+    copies_on_disk: Vec<(CopyOnDisk, bool)>,
+}
+
+impl Erasure {
+    fn is_complete(&self) -> bool {
+        let is_free = |contains: bool| !contains;
+        self.remaining.total() == 0
+            && self.overwritten == Overwritten::Done
+            && self.files.iter().all(|(_, contains)| is_free(*contains))
+            && self.copies_on_disk.iter().all(|(_, contains)| is_free(*contains))
+    }
+}
+
+impl Search {
+    fn find_copies(&mut self) -> anyhow::Result<()> {
+        self.copies.clear();
+        for copy in copies::find(&self.settings)? {
+            if copy.contains(&self.traces)? {
+                self.copies.push(copy);
             }
-            erased.add(store.erase(&remaining, &traces).await?);
-            remaining = store.find_number(&traces).await?;
         }
-        // An earlier run may have deleted rows whose bytes are still in the file.
-        let overwritten = store.overwrite().await;
-        // Before the file is read: closing any handle of a file releases SQLite's locks on it in the
-        // whole process.
-        store.close().await;
-        let files = files(&opened.settings.records.location);
-        let containing = containing_files(&files, &traces, &remaining)?;
-        print_erased(erased, by_mask, &traces, &party)?;
-        print_verification(&remaining, &overwritten, &files, &containing)?;
-        let is_erased =
-            remaining.total() == 0 && overwritten == Overwritten::Done && containing.is_empty();
-        Ok(if is_erased { Exit::Success } else { Exit::Failure })
+        Ok(())
+    }
+
+    /// Erases what was found, and searches again.
+    async fn erase(
+        &mut self,
+        store: Option<Store>,
+        mut remaining: NumberMatches,
+    ) -> anyhow::Result<Erasure> {
+        let (mut erased, by_mask) = (Erased::default(), remaining.by_mask);
+        let mut edited = Vec::new();
+        let mut overwritten = Overwritten::Done;
+        for copy in std::mem::take(&mut self.copies) {
+            let outcome = copy.erase(&self.traces)?;
+            edited.push((copy, outcome));
+        }
+        if let Some(store) = store {
+            for _ in 0..MAX_PASSES {
+                if remaining.total() == 0 {
+                    break;
+                }
+                erased.add(store.erase(&remaining, &self.traces).await?);
+                remaining = store.find_number(&self.traces).await?;
+            }
+            // An earlier run may have deleted rows whose bytes are still in the file.
+            overwritten = store.overwrite().await;
+            // Before the file is read: closing any handle of a file releases SQLite's locks on it in the
+            // whole process.
+            store.close().await;
+        }
+        let files = files::files(&self.settings.records.location);
+        let containing = files::containing_files(&files, &self.traces, &remaining)?;
+        let containing: Vec<PathBuf> = containing.into_iter().map(Path::to_owned).collect();
+        let files = files.into_iter().map(|file| {
+            let contains = containing.contains(&file);
+            (file, contains)
+        });
+        let mut copies_on_disk = Vec::new();
+        for copy in copies::find(&self.settings)? {
+            let contains = copy.contains(&self.traces)?;
+            copies_on_disk.push((copy, contains));
+        }
+        let files = files.collect();
+        Ok(Erasure {
+            erased,
+            by_mask,
+            copies: edited,
+            remaining,
+            overwritten,
+            files,
+            copies_on_disk,
+        })
     }
 }
 
@@ -106,162 +211,109 @@ fn print_calls(found: &NumberMatches) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_matches(
-    found: &NumberMatches,
-    traces: &NumberTraces,
-    party: &Party,
-) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "number   {}", traces.masked())?;
-    writeln!(
-        stdout,
-        "found    {}, {}, {}",
-        counted(found.calls() as u64, "call"),
-        counted(found.events() as u64, "event"),
-        counted(found.snapshots() as u64, "stored rule table")
-    )?;
-    print_remarks(&mut stdout, found.by_mask, found.snapshots() > 0, traces, party)
-}
-
-fn print_erased(
-    erased: Erased,
-    by_mask: u64,
-    traces: &NumberTraces,
-    party: &Party,
-) -> anyhow::Result<()> {
-    let Erased { calls, events, edited_snapshots, deleted_snapshots } = erased;
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "number   {}", traces.masked())?;
-    writeln!(stdout, "deleted  {}, {}", counted(calls, "call"), counted(events, "event"))?;
-    if edited_snapshots > 0 {
-        let tables = counted(edited_snapshots, "stored rule table");
-        writeln!(stdout, "edited   {tables}, to explain other calls without the number")?;
-    }
-    if deleted_snapshots > 0 {
-        let tables = counted(deleted_snapshots, "stored rule table");
-        writeln!(stdout, "         deleted {tables} that cannot be read without the number")?;
-    }
-    let has_snapshots = edited_snapshots + deleted_snapshots > 0;
-    print_remarks(&mut stdout, by_mask, has_snapshots, traces, party)
-}
-
-fn print_remarks(
-    mut out: impl Write,
-    by_mask: u64,
-    has_snapshots: bool,
-    traces: &NumberTraces,
-    party: &Party,
-) -> anyhow::Result<()> {
-    if by_mask > 0 {
-        writeln!(
-            out,
-            "         {} stored as {}: all callers with this mask, since they cannot be told apart",
-            counted(by_mask, "call"),
-            traces.masked()
-        )?;
-    }
-    if has_snapshots {
-        writeln!(out, "         remove the number from your rules and lists, too")?;
-    }
-    if matches!(party, Party::Literal(_)) {
-        writeln!(
-            out,
-            "         not an international number (+ and country code); searched for as text"
-        )?;
-    }
-    Ok(())
-}
-
-fn print_verification(
-    remaining: &NumberMatches,
-    overwritten: &Overwritten,
-    files: &[PathBuf],
-    containing: &[&Path],
-) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "verified {} of {} rows still contain it", remaining.total(), remaining.rows)?;
-    for file in files {
-        let still =
-            if containing.contains(&&**file) { "still contains" } else { "does not contain" };
-        writeln!(stdout, "         the file {} {still} it", file.display())?;
-    }
-    if let Overwritten::NotYet(reason) = overwritten {
+impl Search {
+    fn print_matches(&self, found: &NumberMatches) -> anyhow::Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        writeln!(stdout, "number   {}", self.traces.masked())?;
         writeln!(
             stdout,
-            "         deleted data may not be overwritten yet: {reason}; run the command again"
+            "found    {}, {}, {}",
+            counted(found.calls() as u64, "call"),
+            counted(found.events() as u64, "event"),
+            counted(found.snapshots() as u64, "stored rule table")
         )?;
+        for copy in &self.copies {
+            writeln!(stdout, "         {copy}")?;
+        }
+        self.print_remarks(&mut stdout, found.by_mask)
     }
-    writeln!(stdout, "A running service drops its cached replies within 60 s.")?;
-    Ok(())
+
+    fn print_erased(&self, erasure: &Erasure) -> anyhow::Result<()> {
+        let Erased { calls, events, edited_snapshots, deleted_snapshots } = erasure.erased;
+        let mut stdout = std::io::stdout().lock();
+        writeln!(stdout, "number   {}", self.traces.masked())?;
+        writeln!(stdout, "deleted  {}, {}", counted(calls, "call"), counted(events, "event"))?;
+        if edited_snapshots > 0 {
+            let tables = counted(edited_snapshots, "stored rule table");
+            writeln!(stdout, "edited   {tables}, to explain other calls without the number")?;
+        }
+        if deleted_snapshots > 0 {
+            let tables = counted(deleted_snapshots, "stored rule table");
+            writeln!(stdout, "deleted  {tables} that cannot be read without the number")?;
+        }
+        for (copy, outcome) in &erasure.copies {
+            match outcome {
+                Outcome::Edited => writeln!(stdout, "edited   {copy}")?,
+                Outcome::Deleted => writeln!(stdout, "deleted  {copy}")?,
+            }
+        }
+        self.print_remarks(&mut stdout, erasure.by_mask)
+    }
+
+    fn print_remarks(&self, mut out: impl Write, by_mask: u64) -> anyhow::Result<()> {
+        if by_mask > 0 {
+            writeln!(
+                out,
+                "         {} stored as {}: all callers with this mask, since they cannot be told apart",
+                counted(by_mask, "call"),
+                self.traces.masked()
+            )?;
+        }
+        if matches!(self.party, Party::Literal(_)) {
+            writeln!(
+                out,
+                "         not an international number (+ and country code); searched for as text"
+            )?;
+        }
+        for RulesFile { path, lines } in copies::rules_with_number(&self.settings, &self.traces) {
+            let (path, lines) = (path.display(), shown_lines(&lines));
+            writeln!(
+                out,
+                "         your file {path} contains it in {lines}: remove it there, too"
+            )?;
+        }
+        Ok(())
+    }
+
+    fn print_verification(&self, erasure: &Erasure) -> anyhow::Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        let NumberMatches { rows, .. } = erasure.remaining;
+        let left = erasure.remaining.total();
+        writeln!(stdout, "verified {left} of {rows} rows still contain it")?;
+        let still = |contains: bool| if contains { "still contains" } else { "does not contain" };
+        for (file, contains) in &erasure.files {
+            let (file, still) = (file.display(), still(*contains));
+            writeln!(stdout, "         the file {file} {still} it")?;
+        }
+        for (copy, contains) in &erasure.copies_on_disk {
+            let (file, still) = (copy.path.display(), still(*contains));
+            writeln!(stdout, "         the file {file} {still} it")?;
+        }
+        if let Overwritten::NotYet(reason) = &erasure.overwritten {
+            writeln!(
+                stdout,
+                "         deleted data may not be overwritten yet: {reason}; run the command again"
+            )?;
+        }
+        if matches!(self.settings.records.location, RecordsLocation::Postgres(_)) {
+            writeln!(
+                stdout,
+                "         not searched: the write-ahead log and replicas of PostgreSQL"
+            )?;
+        }
+        writeln!(stdout, "         not searched: backups and exports")?;
+        writeln!(stdout, "A running service drops its cached replies within 60 s.")?;
+        Ok(())
+    }
 }
 
-/// Returns the existing files of a SQLite store: the database and its write-ahead log.
-fn files(location: &RecordsLocation) -> Vec<PathBuf> {
-    match location {
-        RecordsLocation::Sqlite(path) => {
-            let mut log = path.clone().into_os_string();
-            log.push("-wal");
-            let files = [path.clone(), PathBuf::from(log)];
-            files.into_iter().filter(|file| file.exists()).collect()
-        }
-        RecordsLocation::Off | RecordsLocation::Memory | RecordsLocation::Postgres(_) => Vec::new(),
-    }
-}
+/// Maximum number of lines of a file that are named.
+const SHOWN_LINES: usize = 5;
 
-/// Returns the files that contain the number, other than inside a longer number of another caller.
-fn containing_files<'f>(
-    files: &'f [PathBuf],
-    traces: &NumberTraces,
-    remaining: &NumberMatches,
-) -> anyhow::Result<Vec<&'f Path>> {
-    let longer: Vec<&[u8]> = remaining.longer_numbers.iter().map(String::as_bytes).collect();
-    let mut found = Vec::new();
-    for file in files {
-        let contains = file_contains(file, &traces.bytes(), &longer);
-        if contains.with_context(|| format!("cannot read {}", file.display()))? {
-            found.push(&**file);
-        }
-    }
-    Ok(found)
-}
-
-fn file_contains(file: &Path, patterns: &[Vec<u8>], longer: &[&[u8]]) -> std::io::Result<bool> {
-    const CHUNK_BYTES: usize = 1 << 20;
-    let lengths = patterns.iter().map(Vec::len).chain(longer.iter().map(|longer| longer.len()));
-    let context = lengths.max().unwrap_or_default();
-    let mut file = std::fs::File::open(file)?;
-    let mut bytes: Vec<u8> = Vec::with_capacity(CHUNK_BYTES + 2 * context);
-    // A place is examined when as many bytes as a number has are read before and behind it.
-    let mut first = 0;
-    loop {
-        let read = Read::by_ref(&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut bytes)?;
-        let end = if read == 0 { bytes.len() } else { bytes.len().saturating_sub(context) };
-        let occurs = |pattern: &Vec<u8>| {
-            (first..end).any(|at| {
-                bytes[at..].starts_with(pattern) && !is_inside_longer(&bytes, at, pattern, longer)
-            })
-        };
-        if patterns.iter().any(occurs) {
-            return Ok(true);
-        }
-        if read == 0 {
-            return Ok(false);
-        }
-        let done = end.saturating_sub(context);
-        bytes.drain(..done);
-        first = end - done;
-    }
-}
-
-/// Returns whether the pattern at this place is a part of one of these longer numbers.
-fn is_inside_longer(bytes: &[u8], at: usize, pattern: &[u8], longer: &[&[u8]]) -> bool {
-    let digits = pattern.strip_prefix(b"+").unwrap_or(pattern);
-    let at = at + pattern.len() - digits.len();
-    longer.iter().any(|longer| {
-        let offsets = longer.windows(digits.len()).enumerate();
-        let mut offsets = offsets.filter(|(_, window)| *window == digits).map(|(offset, _)| offset);
-        offsets.any(|offset| {
-            at.checked_sub(offset).is_some_and(|start| bytes[start..].starts_with(longer))
-        })
-    })
+/// Returns `line 3`, or `lines 3, 8 and 2 more`.
+fn shown_lines(lines: &[usize]) -> String {
+    let shown: Vec<String> = lines.iter().take(SHOWN_LINES).map(usize::to_string).collect();
+    let more = lines.len().saturating_sub(SHOWN_LINES);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("line{} {}{rest}", if lines.len() == 1 { "" } else { "s" }, shown.join(", "))
 }

@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::filter::FilterFlags;
 use super::row::{COLUMNS, cell, cells, format_outcome, format_time, zone_name};
 use super::table::{Column, Fit};
-use super::{sanitize, table, terminal_width};
-use crate::cli::{ConfigFile, Exit};
+use super::{sanitize, table};
+use crate::cli::{ConfigFile, Exit, output};
 use crate::records::{CallRecord, Order, Page};
 
 /// List calls, newest first. On a terminal, the table fits its width; elsewhere nothing is truncated.
@@ -93,7 +93,7 @@ fn write_table(
         writeln!(out, "no matching calls are recorded")?;
         return Ok(());
     }
-    let width = terminal_width();
+    let width = output::table_width();
     let time_title = format!("time ({})", zone_name(zone));
     let columns = columns(&time_title);
     let rows: Vec<Vec<String>> = calls

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::bars::bar_chart;
 use super::filter::{FilterFlags, check_names, live_table};
 use super::row::{format_time, zone_name};
-use super::{OpenStore, counted, sanitize, terminal_width};
-use crate::cli::{ConfigFile, Exit};
+use super::{OpenStore, counted, sanitize};
+use crate::cli::{ConfigFile, Exit, output};
 use crate::records::{CountedColumn, Counts, Filter};
 use crate::rules::{Action, AgentRef, RuleSet};
 
@@ -313,7 +313,7 @@ fn write_text(
                 std::iter::once((name(row), row.calls)).chain(arms)
             })
             .collect();
-        let width = terminal_width().unwrap_or(WIDTH);
+        let width = output::table_width().unwrap_or(WIDTH);
         write!(out, "\n{}\n{}", by.title(), bar_chart(&shown, total, width))?;
         if let Some(others @ [_, ..]) = rows.get(MAX_ROWS..) {
             let calls: u64 = others.iter().map(|row| row.calls).sum();

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::short;
 use crate::cli::records::table::{Column, Fit, format};
-use crate::cli::records::{OpenStore, sanitize, terminal_width};
-use crate::cli::{ConfigFile, Exit};
+use crate::cli::records::{OpenStore, sanitize};
+use crate::cli::{ConfigFile, Exit, output};
 use crate::records::StoredTable;
 
 /// One line for each table: when it became live last, its first and last recorded call, the number of
@@ -49,7 +49,7 @@ impl ListArgs {
             Column { title: "FILES", fit: Fit::Truncated(2) },
         ];
         let rows: Vec<_> = tables.iter().map(row).collect();
-        write!(stdout, "{}", format(&columns, &rows, terminal_width()))?;
+        write!(stdout, "{}", format(&columns, &rows, output::table_width()))?;
         Ok(Exit::Success)
     }
 }

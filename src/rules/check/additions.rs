@@ -88,6 +88,7 @@ impl RuleChecker<'_, '_> {
         numbers: RuleNumbers<'_>,
     ) -> Option<Template> {
         self.warn_double_braces(text, span, numbers);
+        self.warn_other_placeholders(text, span, numbers);
         let columns = &mut RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers);
         match Template::parse(text, columns) {
             Ok(template) => {
@@ -103,7 +104,7 @@ impl RuleChecker<'_, '_> {
 
     /// Warns of `{{from}}`, the platforms' syntax for a variable, where `${from}` may be intended.
     fn warn_double_braces(&mut self, text: &str, span: &Range<usize>, numbers: RuleNumbers<'_>) {
-        let names = ["from", "to", "channel", "source", "rule"];
+        let names = CALL_VALUES;
         for inside in text.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")) {
             let placeholder = inside.0;
             let name = placeholder.trim().to_lowercase();
@@ -125,6 +126,31 @@ impl RuleChecker<'_, '_> {
                     "callers hear what the platform makes of it; for a value of the call, write ${…}",
                 );
             }
+        }
+    }
+
+    /// Warns of `{from}`, `$from` and `%from%`, which other programs replace, where `${from}` may be intended.
+    fn warn_other_placeholders(
+        &mut self,
+        text: &str,
+        span: &Range<usize>,
+        numbers: RuleNumbers<'_>,
+    ) {
+        let without = text.replace("${", "");
+        if !without.contains(['{', '$', '%']) {
+            return;
+        }
+        let columns = RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers).names();
+        let names = CALL_VALUES.iter().map(|name| (*name).to_owned()).chain(columns);
+        for name in names {
+            let written = [format!("{{{name}}}"), format!("${name}"), format!("%{name}%")];
+            let Some(written) = written.iter().find(|written| stands_alone(text, written)) else {
+                continue;
+            };
+            let message = format!("{written} is a text: nothing is filled in");
+            self.reporter
+                .warning("double-braces", span, message)
+                .help(format!("for the value of the call, write ${{{name}}}"));
         }
     }
 
@@ -222,6 +248,21 @@ impl RuleChecker<'_, '_> {
             }
         }
     }
+}
+
+/// Values of a call that have one name.
+const CALL_VALUES: [&str; 5] = ["from", "to", "channel", "source", "rule"];
+
+/// Returns whether a text contains a placeholder of another program, and not as a part of `${…}`, `{{…}}` or a
+/// longer name.
+fn stands_alone(text: &str, placeholder: &str) -> bool {
+    text.match_indices(placeholder).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + placeholder.len()..].chars().next();
+        let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+        let continues = placeholder.starts_with('$') && after.is_some_and(is_word);
+        !matches!(before, Some('$' | '{' | '%')) && after != Some('}') && !continues
+    })
 }
 
 /// Returns whether the text between double braces can name a variable of a platform. Workflow tools write

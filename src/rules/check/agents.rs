@@ -63,14 +63,17 @@ impl Agents {
         self.by_name.find(name, |index| &self.all[index].name)
     }
 
-    /// Returns the agent with this id, and adds it if it is new; for a table without `[agents]`.
-    pub(super) fn find_or_add_raw_id(&mut self, id: &str) -> usize {
+    /// Returns the agent with this id, and adds it, with the place of its first use, if it is new; for a table
+    /// without `[agents]`.
+    pub(super) fn find_or_add_raw_id(&mut self, id: &str, location: Option<Location>) -> usize {
         if let Some(known) = self.find(id) {
             return known;
         }
         let ids = PlatformIds::Everywhere(id.into());
-        self.push(Agent { name: id.into(), ids, version: None }, None);
-        self.all.len() - 1
+        self.push(Agent { name: id.into(), ids, version: None }, location);
+        let index = self.all.len() - 1;
+        self.usage.mark_used(index);
+        index
     }
 
     /// Checks the fallback agents of the settings.
@@ -83,7 +86,7 @@ impl Agents {
                         reporter.report.push(Severity::Error, None, problem);
                     }
                     None => {
-                        self.find_or_add_raw_id(name);
+                        self.find_or_add_raw_id(name, None);
                     }
                 },
                 None => {

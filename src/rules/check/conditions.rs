@@ -44,7 +44,13 @@ impl RuleChecker<'_, '_> {
     fn number_pattern(&mut self, text: &Spanned<String>) -> Option<NumberPattern> {
         let Some(list) = text.value.strip_prefix('@') else {
             let country = self.definitions.country;
-            let pattern = NumberPattern::parse_in(text.value.trim(), country);
+            let name = text.value.trim();
+            let pattern = NumberPattern::parse_in(name, country).map_err(|problem| {
+                match self.lists.has(name) {
+                    true => problem.help(format!("for the list, write `@{name}`")),
+                    false => problem,
+                }
+            });
             return pattern.map_err(|problem| self.reporter.problem(&text.span, problem)).ok();
         };
         let list = list.trim();

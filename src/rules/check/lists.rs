@@ -68,6 +68,8 @@ pub(super) enum NameKind {
 pub(super) struct NameColumn {
     pub(super) column: Column,
     pub(super) kind: NameKind,
+    /// Location of the list.
+    pub(super) location: Location,
     /// An empty cell is no error: the rules have a default, or do not match.
     pub(super) may_be_empty: bool,
     /// Positions of the items that the rows name.
@@ -150,6 +152,11 @@ impl OpenLists {
         found
     }
 
+    /// Returns whether there is a list with this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.lists.find(name).is_some()
+    }
+
     /// Notes that a rule fills this column into a text.
     pub(super) fn note_text_column(&mut self, cell: Cell) {
         self.open[cell.list.index()].text_columns.insert(cell.column.index());
@@ -164,12 +171,20 @@ impl OpenLists {
     /// Notes that a rule takes names of this kind from a column.
     pub(super) fn add_name_column(&mut self, cell: Cell, kind: NameKind, may_be_empty: bool) {
         let column = cell.column;
-        let columns = &mut self.open[cell.list.index()].name_columns;
+        let OpenList { name_columns: columns, location, .. } = &mut self.open[cell.list.index()];
         match columns.iter_mut().find(|other| other.column == column && other.kind == kind) {
             Some(known) => known.may_be_empty &= may_be_empty,
             None => {
                 let found = BTreeSet::new();
-                columns.push(NameColumn { column, kind, may_be_empty, found, empty: None });
+                let location = location.clone();
+                columns.push(NameColumn {
+                    column,
+                    kind,
+                    location,
+                    may_be_empty,
+                    found,
+                    empty: None,
+                });
             }
         }
     }

@@ -8,7 +8,7 @@ use super::lookups::LookupDefinitions;
 use super::reporter::Reporter;
 use super::rules::EnabledRules;
 use super::sources::can_match_source;
-use crate::domain::facts::LookupSet;
+use crate::domain::facts::{LookupId, LookupSet};
 use crate::rules::{Action, CheckContext, NamedSplit, Rule};
 use crate::source::time_for_lookups;
 
@@ -22,9 +22,15 @@ pub(super) fn warn_over_budget(
 ) {
     if let (Some(reason), true) = (context.no_history, definitions.lookups.uses_history) {
         let message = format!("the caller's history is always unknown: {reason}");
+        let first = rules.rules.iter().position(|rule| {
+            let needed =
+                rule.lookups_of_conditions().union(rule.lookups_of_values(&definitions.splits.all));
+            needed.contains(LookupId::HISTORY)
+        });
+        let location = first.map(|number| rules.locations.get(number));
         reporter
             .report
-            .warning("no-history", None, message)
+            .warning("no-history", location, message)
             .help("set `url` in `[records]` of the settings, as in url = \"sqlite:records.db\"");
     }
     if definitions.lookups.all.is_empty() && !definitions.lookups.uses_history {

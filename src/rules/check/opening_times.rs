@@ -8,6 +8,7 @@ use super::reporter::Reporter;
 use crate::diagnostics::{Problem, nearest};
 use crate::rules::load::raw::{RawTimes, Spanned};
 use crate::rules::model::hours::suggest::{Correction, correct_date, correct_week};
+use crate::rules::model::hours::twelve_hours;
 use crate::rules::model::hours::{TimeSpan, parse_spans, parse_weekdays};
 
 /// Returns the spans of each weekday, from Monday.
@@ -55,6 +56,7 @@ fn week_line(
     let correct = || correct_week(&days.value, &texts);
     report_problems(problems, correct, |day| day.to_owned(), reporter);
     warn_of_last_minute(times, correct, |day| day.to_owned(), reporter);
+    warn_of_twelve_hours(&days.value, times, |day| day.to_owned(), reporter);
     (weekdays, spans)
 }
 
@@ -70,6 +72,7 @@ pub(super) fn of_date(
     let in_quotes = |date: &str| format!("\"{date}\"");
     report_problems(problems, correct, in_quotes, reporter);
     warn_of_last_minute(times, correct, in_quotes, reporter);
+    warn_of_twelve_hours(&date.value, times, in_quotes, reporter);
     spans
 }
 
@@ -117,6 +120,25 @@ fn warn_of_last_minute(
     let Some(correction) = correct() else { return };
     let message = "the minute from 23:59 to midnight is closed: an end is not included".to_owned();
     reporter.warning("last-minute", &text.span, message).help(help(&correction, key));
+}
+
+/// Warns of times that are probably those of a 12-hour clock.
+fn warn_of_twelve_hours(
+    days: &str,
+    times: &[Spanned<String>],
+    key: impl Fn(&str) -> String,
+    reporter: &mut Reporter<'_>,
+) {
+    let texts: Vec<&str> = times.iter().map(|text| text.value.as_str()).collect();
+    let Some(found) = twelve_hours::find(&texts) else { return };
+    let when = match found.is_overnight {
+        true => "lasts until the next morning",
+        false => "is early in the morning",
+    };
+    let message = format!("`{}` {when}: times are those of a 24-hour clock", found.written);
+    let correction = Correction::Lines(vec![(days.to_owned(), found.meant)]);
+    let span = &times[found.text].span;
+    reporter.warning("twelve-hour-clock", span, message).help(help(&correction, key));
 }
 
 fn help(correction: &Correction, key: impl Fn(&str) -> String) -> String {

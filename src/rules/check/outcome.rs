@@ -29,12 +29,12 @@ impl RuleChecker<'_, '_> {
         }
         let [outcome] = raw.outcomes.as_slice() else {
             let (span, count) = match raw.outcomes.as_slice() {
-                [.., last] => (&last.span, "several"),
+                [.., last] => (&last.span, "are several"),
                 [] if raw.misspelled_outcome => return None,
-                [] => (&raw.span, "none"),
+                [] => (&raw.span, "is none"),
             };
             let message = format!(
-                "{}: set exactly one of `agent`, `split`, `reject`, `keep`, `continue`; there is {count}",
+                "{}: set exactly one of `agent`, `split`, `reject`, `keep`, `continue`; there {count}",
                 describe_rule(name),
             );
             let help = misplaced_outcome(raw).filter(|_| raw.outcomes.is_empty());
@@ -163,7 +163,7 @@ impl RuleChecker<'_, '_> {
                 self.reporter.problem(span, problem);
                 return None;
             }
-            return Some(agents.find_or_add_raw_id(name));
+            return Some(agents.find_or_add_raw_id(name, Some(self.reporter.location(span))));
         }
         let found = agents.find(name);
         match found {

@@ -38,6 +38,12 @@ impl RowProblem {
         self.problem
     }
 
+    /// Replaces the help, if there is one.
+    pub(super) fn with_help(self, replace: impl FnOnce(&str) -> String) -> RowProblem {
+        let help = self.problem.help.as_deref().map(replace);
+        RowProblem { problem: Problem { help, ..self.problem }, ..self }
+    }
+
     /// Shows only the first of these problems, and counts the others with the words `what`.
     pub(super) fn repeated(self, what: &'static str) -> RowProblem {
         RowProblem { repeated: Some(what), ..self }

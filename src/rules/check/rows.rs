@@ -327,7 +327,8 @@ impl<'l> RowTarget<'l> {
             let help = "close the quote that opens in this row, or double it for a literal one";
             return Err(RowProblem::row(message, help));
         }
-        let items = items_of(&texts, self.list.country)?;
+        let items = items_of(&texts, self.list.country)
+            .map_err(|problem| advise(problem, row, &self.list.columns, &texts))?;
         for column in &mut self.list.name_columns {
             note_name(cells[column.column.index()], row.line, column, definitions)?;
         }
@@ -380,6 +381,27 @@ impl RowTarget<'_> {
     }
 }
 
+/// Advises on a row whose cell is no number: another column may have it, or the row is no entry.
+fn advise(problem: RowProblem, row: &CsvRow<'_>, columns: &[String], texts: &[&str]) -> RowProblem {
+    let is_word = |text: &&str| text.chars().all(|c| !c.is_ascii_digit()) && !text.starts_with('#');
+    if !texts.iter().all(is_word) {
+        return problem;
+    }
+    let is_number = |cell: &str| {
+        numbers_of(cell).all(|number| {
+            matches!(NumberPattern::parse(number), Ok(NumberPattern::Exact(_)))
+                || (is_national(number) && number.len() > 6)
+        })
+    };
+    let other = row.position(is_number).and_then(|at| columns.get(at));
+    problem.with_help(|help| match other {
+        Some(column) => {
+            format!("if the numbers are in another column, write column = \"{column}\" in the list")
+        }
+        None => format!("remove the row if it is no entry; {help}"),
+    })
+}
+
 /// Notes the item that a cell names, or that the cell is empty.
 fn note_name(
     name: &str,
@@ -402,7 +424,7 @@ fn named_item(
     definitions: &mut Definitions,
 ) -> Result<Option<usize>, RowProblem> {
     let (found, usage, code) = match column.kind {
-        NameKind::Agent => return row_agent(name, column.may_be_empty, &mut definitions.agents),
+        NameKind::Agent => return row_agent(name, column, &mut definitions.agents),
         _ if name.is_empty() => return Ok(None),
         NameKind::Hours => {
             let found = definitions.hours.iter().position(|hours| *hours.name == *name);
@@ -464,9 +486,10 @@ fn prefix_of(item: &Item) -> Option<PhoneNumber> {
 /// Returns the agent of a row, or `None` if the cell is allowed to be empty.
 fn row_agent(
     name: &str,
-    may_be_empty: bool,
+    column: &NameColumn,
     agents: &mut Agents,
 ) -> Result<Option<usize>, RowProblem> {
+    let NameColumn { may_be_empty, location, .. } = column;
     if let Some(agent) = agents.find(name) {
         agents.usage.mark_used(agent);
         return Ok(Some(agent));
@@ -476,13 +499,13 @@ fn row_agent(
         Err(RowProblem::cell(problem, name))
     };
     match name {
-        "" if may_be_empty => Ok(None),
+        "" if *may_be_empty => Ok(None),
         "" => unknown(
             "this row has no agent, but a rule takes its agent from this column".into(),
             None,
         ),
         id if agents.raw_ids => match agent_ids::placeholder(id) {
-            None => Ok(Some(agents.find_or_add_raw_id(id))),
+            None => Ok(Some(agents.find_or_add_raw_id(id, Some(location.clone())))),
             Some(problem) => {
                 let problem = match may_be_empty {
                     true => problem.help("copy the id from the platform, or leave the cell empty"),
@@ -502,12 +525,23 @@ pub(super) fn check_form(
     number_column: usize,
     separator: char,
 ) -> Result<(), RowProblem> {
-    let name = if separator == ';' { "semicolon" } else { "comma" };
-    let cells = row.cells();
+    let name = match separator {
+        ';' => "semicolon",
+        '\t' => "tab",
+        '|' => "vertical bar",
+        _ => "comma",
+    };
+    // Programs add empty cells at the end of some rows.
+    let cells = row.cells_up_to_last(columns);
     if cells != columns {
         let noun = if cells == 1 { "cell" } else { "cells" };
         let message = format!("the row has {cells} {noun}, the header has {columns}");
         let help = match cells > columns {
+            true if columns == 1 => {
+                format!(
+                    "the first line names the columns, separated by a {name}; remove what is above it"
+                )
+            }
             true => format!("quote a cell that contains a {name}"),
             false => format!("an empty cell needs its {name}, too"),
         };
@@ -533,7 +567,8 @@ fn numbers_of(cell: &str) -> impl Iterator<Item = &str> {
         None => cell.strip_prefix('\'').unwrap_or(cell),
     };
     let is_several = cell.match_indices('+').count() > 1;
-    let numbers = cell.split(move |c: char| is_several && ":,;/".contains(c)).map(str::trim);
+    let is_between = |c: char| c.is_alphabetic() || ":,;/|&\r\n".contains(c);
+    let numbers = cell.split(move |c: char| is_several && is_between(c)).map(str::trim);
     numbers.filter(move |number| !is_several || !number.is_empty())
 }
 

@@ -5,7 +5,7 @@ use crate::diagnostics::Location;
 /// Locations of definitions of one kind, and which of them are used.
 #[derive(Default)]
 pub(super) struct UsageTracker {
-    /// `None` for an implicit definition.
+    /// `None` for a definition that is not in the rules, but in the settings.
     locations: Vec<Option<Location>>,
     used: Vec<bool>,
 }

@@ -374,6 +374,12 @@ fn read_text(path: &Path, report: &mut Report) -> io::Result<Arc<SourceFile>> {
         Ok(text) => return Ok(Arc::new(SourceFile::new(&name, text))),
         Err(error) => error,
     };
+    if let Some(text) = utf_16_text(error.as_bytes()) {
+        let file = Arc::new(SourceFile::new(&name, text));
+        let location = Location { file: file.clone(), span: 0..0 };
+        report.error("syntax", Some(location), "the file is UTF-16").help("save the file as UTF-8");
+        return Ok(file);
+    }
     // Replacement characters change no offset before the first invalid byte.
     let offset = error.utf8_error().valid_up_to();
     let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
@@ -381,4 +387,16 @@ fn read_text(path: &Path, report: &mut Report) -> io::Result<Arc<SourceFile>> {
     let location = Location { file: file.clone(), span: offset..offset };
     report.error("syntax", Some(location), "invalid UTF-8").help("save the file as UTF-8");
     Ok(file)
+}
+
+/// Returns the text of a file in UTF-16 with a byte order mark, as some editors and shells write it.
+fn utf_16_text(bytes: &[u8]) -> Option<String> {
+    let unit: fn([u8; 2]) -> u16 = match bytes {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => return None,
+    };
+    let (pairs, _) = bytes.as_chunks::<2>();
+    let units = pairs.iter().skip(1).map(|pair| unit(*pair));
+    Some(char::decode_utf16(units).map(|unit| unit.unwrap_or('\u{fffd}')).collect())
 }

@@ -113,9 +113,16 @@ impl CsvRow<'_> {
         self.record.iter().all(|cell| cell.trim_ascii().is_empty())
     }
 
-    /// Returns the number of cells.
-    pub(crate) fn cells(&self) -> usize {
-        self.record.len()
+    /// Returns the number of cells, without empty ones at the end that are beyond `columns`.
+    pub(crate) fn cells_up_to_last(&self, columns: usize) -> usize {
+        let is_extra = |at: &usize| *at > columns && self.record[at - 1].trim_ascii().is_empty();
+        let mut counts = (0..=self.record.len()).rev();
+        counts.find(|at| !is_extra(at)).unwrap_or_default()
+    }
+
+    /// Returns the position of the first cell that `is_wanted`.
+    pub(crate) fn position(&self, is_wanted: impl Fn(&str) -> bool) -> Option<usize> {
+        (0..self.record.len()).find(|at| self.cell(*at).is_some_and(&is_wanted))
     }
 
     /// Returns the lines of multi-line cells, except the first line of each.
@@ -274,12 +281,13 @@ fn separator(file: &mut dyn Readable) -> io::Result<Separator> {
     }
     let text = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line);
     let declared = text.strip_prefix(b"sep=").or_else(|| text.strip_prefix(b"\"sep="));
-    if let Some(&[separator @ (b',' | b';' | b'\t'), ..]) = declared {
+    if let Some(&[separator @ (b',' | b';' | b'\t' | b'|'), ..]) = declared {
         return Ok(Separator { separator: char::from(separator), is_declared: true });
     }
     let outside_of_quotes = line.split(|byte| *byte == b'"').step_by(2);
     let unquoted: Vec<u8> = outside_of_quotes.flatten().copied().collect();
-    let others = [b',', b';', b'\t'].into_iter().find(|separator| unquoted.contains(separator));
+    let others =
+        [b',', b';', b'\t', b'|'].into_iter().find(|separator| unquoted.contains(separator));
     let separator = others.map_or(',', char::from);
     Ok(Separator { separator, is_declared: false })
 }
@@ -316,10 +324,24 @@ fn refuse_other_formats(file: &mut dyn Readable) -> io::Result<()> {
         "it is a spreadsheet; export the sheet as CSV in UTF-8"
     } else if first.to_ascii_uppercase().starts_with(b"BEGIN:VCARD") {
         "it consists of vCards; export the contacts as CSV"
+    } else if first.trim_ascii_start().starts_with(b"<") {
+        "it is a web page or XML; export the list as CSV"
+    } else if first.starts_with(b"{\\rtf") || first.starts_with(b"%PDF") {
+        "it is a document; export the list as CSV"
+    } else if first.trim_ascii_start().starts_with(b"{") || is_json_list(&first) {
+        "it is JSON; export the list as CSV"
+    } else if first.starts_with(b"\x1f\x8b") {
+        "it is compressed; unpack it"
     } else {
         return Ok(());
     };
     Err(io::Error::new(io::ErrorKind::InvalidData, format))
+}
+
+/// Returns whether a file begins with a list of JSON, which holds texts, numbers, lists or objects.
+fn is_json_list(first: &[u8]) -> bool {
+    let inside = first.trim_ascii_start().strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
+    inside.is_some_and(|inside| matches!(inside.first(), Some(b'"' | b'{' | b'[' | b'0'..=b'9')))
 }
 
 /// Returns the cells of the lines from the second one on, whatever separates them.
@@ -329,7 +351,7 @@ fn next_lines(file: &mut dyn Readable) -> io::Result<Vec<Vec<String>>> {
     let lines = BufReader::new(file.take(MAX_BYTES)).split(b'\n').take(MAX_TITLE_LINES).skip(1);
     let cells = |line: Vec<u8>| {
         let line = String::from_utf8_lossy(&line).into_owned();
-        let cells = line.split([',', ';', '\t']);
+        let cells = line.split([',', ';', '\t', '|']);
         cells.map(|cell| cell.trim().trim_matches('"').to_owned()).collect()
     };
     lines.map(|line| Ok(cells(line?))).collect()

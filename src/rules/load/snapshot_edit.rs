@@ -1,6 +1,7 @@
 //! Removes a text, such as a phone number, from the copies of a table's files, and leaves the rest as
 //! it is: line numbers stay, and the files can still be read.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::ops::Range;
 use std::path::Path;
@@ -33,6 +34,13 @@ impl Snapshot {
             };
         }
         edited
+    }
+
+    /// Returns the text of a list without these places, in the same way.
+    pub(crate) fn list_without(path: &Path, text: String, find: FindPlaces<'_>) -> String {
+        let files = BTreeMap::from([(path.to_owned(), text)]);
+        let mut edited = Snapshot { files, ..Snapshot::default() }.without(find);
+        edited.files.remove(path).unwrap_or_default()
     }
 
     /// Returns the offsets of the rows of a list, past its header. In plain text every line is one.

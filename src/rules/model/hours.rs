@@ -5,6 +5,7 @@
 //! timestamps are arguments.
 
 pub(crate) mod suggest;
+pub(crate) mod twelve_hours;
 
 use std::fmt;
 use std::sync::Arc;

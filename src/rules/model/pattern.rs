@@ -3,13 +3,17 @@
 //! `+12137771234`, `+1213*`, `+1213555XXXX`, `DE`, `@list`, `withheld`, `=sip:bob@example.com`, and
 //! a `!` before any of them. Regular expressions are not supported, so that tables stay readable.
 
+mod near;
+
+use std::borrow::Cow;
 use std::fmt;
 
+use self::near::{number_inside, several_numbers, similar_number, spreadsheet_advice};
 use super::lists::{ListId, ResolvedParty};
 use crate::diagnostics::{self, Problem};
-use crate::domain::dialling_plan::is_north_american;
-use crate::domain::party::{NumberFormat, NumberReading, ParsedParty, Party};
-use crate::domain::phone_number::{Country, InvalidNumber, PhoneNumber};
+use crate::domain::dialling_plan::{self, is_north_american, usual_length};
+use crate::domain::party::{NumberFormat, NumberReading, ParsedParty, Party, plain_digits};
+use crate::domain::phone_number::{Country, InvalidNumber, PhoneNumber, is_invisible};
 
 /// A number pattern.
 ///
@@ -103,6 +107,12 @@ impl NumberPattern {
     /// # Errors
     /// Returns the problem, with a suggested correction where possible.
     pub fn parse(text: &str) -> Result<NumberPattern, Problem> {
+        if let Cow::Owned(plain) = plain_digits(text)
+            && let Some(digits) = plain.strip_prefix('+')
+            && let Ok(number) = number_pattern(&plain, digits)
+        {
+            return Ok(number);
+        }
         if text == "withheld" {
             return Ok(NumberPattern::Withheld);
         }
@@ -208,7 +218,10 @@ fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
         let number = PhoneNumber::parse(prefix).map_err(|error| not_a_number(text, &error))?;
         return Ok(NumberPattern::Prefix(without_old_mobile_digit(number)));
     }
-    if let Some(problem) = several_numbers(text).or_else(|| extension(text)) {
+    if let Some(help) = several_numbers(text) {
+        return Err(Problem::new(BAD_NUMBER, format!("`{text}` is several numbers")).help(help));
+    }
+    if let Some(problem) = extension(text) {
         return Err(problem);
     }
     if digits.contains('X') {
@@ -219,11 +232,16 @@ fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
         let message = format!("`{text}` spells a word for a withheld number");
         return Err(Problem::new(BAD_PATTERN, message).help("write `withheld`"));
     }
+    if let Some(without) = dialling_plan::without_trunk_zero(number) {
+        let message = format!("`{text}` has a 0 that is not dialled after the country code");
+        let help = format!("write `{}`", without.unmasked());
+        return Err(Problem::new(BAD_NUMBER, message).help(help));
+    }
     match usual_length(number) {
         Ok(()) => Ok(NumberPattern::Exact(number.without_old_mobile_digit())),
         Err(expected) => Err(Problem::new(
             BAD_NUMBER,
-            format!("`{text}` has {} digits, but {expected}", number.digits()),
+            format!("`{text}` has {}, but {expected}", counted_digits(number)),
         )
         .maybe_help(
             (number.digits() < 11).then(|| format!("for a prefix, write `{}*`", number.unmasked())),
@@ -231,13 +249,10 @@ fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
     }
 }
 
-/// Checks the length: 11 digits for +1, and 7 to 15 for other country codes.
-fn usual_length(number: PhoneNumber) -> Result<(), &'static str> {
-    match (number.digit(0), number.digits()) {
-        (1, 11) | (2..=9, 7..=15) => Ok(()),
-        (1, _) => Err("numbers in +1 have 11"),
-        _ => Err("numbers have at least 7"),
-    }
+/// Returns `1 digit`, `11 digits`.
+fn counted_digits(number: PhoneNumber) -> String {
+    let digits = number.digits();
+    format!("{digits} digit{}", if digits == 1 { "" } else { "s" })
 }
 
 fn digits_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
@@ -245,7 +260,7 @@ fn digits_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
     let length =
         PhoneNumber::parse(&format!("+{plain}")).map_err(|error| not_a_number(text, &error))?;
     usual_length(length).map_err(|expected| {
-        let message = format!("`{text}` has {} digits, but {expected}", length.digits());
+        let message = format!("`{text}` has {}, but {expected}", counted_digits(length));
         Problem::new(BAD_NUMBER, message).help("each `X` stands for exactly one digit")
     })?;
     let digits = digits.chars().filter(|c| c.is_ascii_digit() || *c == 'X');
@@ -295,15 +310,24 @@ pub(crate) fn suggested_country(text: &str) -> Option<String> {
 }
 
 fn not_a_number(text: &str, error: &InvalidNumber) -> Problem {
+    let is_trunk_zero = matches!(error, InvalidNumber::TrunkZero);
+    if let Some(help) = near_number(text).filter(|_| !is_trunk_zero) {
+        return Problem::new(BAD_NUMBER, format!("`{text}` is not a number: {error}")).help(help);
+    }
     let help = match error {
-        InvalidNumber::Character('E' | 'e') if is_rounded(text) => ROUNDED.to_owned(),
         InvalidNumber::Length(0) if text.ends_with('*') => MATCH_EVERYONE.to_owned(),
         InvalidNumber::Character('*') => "`*` is only allowed at the end, for a prefix".to_owned(),
         InvalidNumber::Character('x') => "for any digit, write a capital `X`".to_owned(),
         InvalidNumber::LeadingZero => "write the country code, without leading zeros".to_owned(),
         InvalidNumber::TrunkZero => {
-            let without = text.replacen("(0)", "", 1);
-            format!("write `{}`", without.split_whitespace().collect::<Vec<_>>().join(" "))
+            let number = Party::parse(Some(text)).completed_number();
+            match number.filter(|number| dialling_plan::keeps_zero(*number)) {
+                Some(number) => format!("write `{}`", number.unmasked()),
+                None => {
+                    let without = text.replacen("(0)", "", 1);
+                    format!("write `{}`", without.split_whitespace().collect::<Vec<_>>().join(" "))
+                }
+            }
         }
         InvalidNumber::Separator(separator) => {
             let without =
@@ -317,17 +341,13 @@ fn not_a_number(text: &str, error: &InvalidNumber) -> Problem {
     Problem::new(BAD_NUMBER, format!("`{text}` is not a number: {error}")).help(help)
 }
 
-/// Reports several numbers in one text: `+12137771234, +12137771235`.
-fn several_numbers(text: &str) -> Option<Problem> {
-    let parts: Vec<_> = text.split([',', ';', '|', '\n']).map(str::trim).collect();
-    let is_number = |part: &&str| part.starts_with('+') && NumberPattern::parse(part).is_ok();
-    if parts.len() < 2 || !parts.iter().all(is_number) {
-        return None;
-    }
-    let quoted: Vec<_> = parts.iter().map(|part| format!("\"{part}\"")).collect();
-    let message = format!("`{text}` has {} numbers in one text", parts.len());
-    let help = format!("write a list: [{}]", quoted.join(", "));
-    Some(Problem::new(BAD_NUMBER, message).help(help))
+/// Suggests what to write for a text that contains a number, or that came from one.
+fn near_number(text: &str) -> Option<String> {
+    let text = &*plain_digits(text);
+    spreadsheet_advice(text)
+        .or_else(|| several_numbers(text))
+        .or_else(|| number_inside(text))
+        .or_else(|| similar_number(text))
 }
 
 /// Reports a number with an extension: `+44 20 7946 0958 x 4`, `+12137771234;ext=5`.
@@ -359,7 +379,7 @@ fn unreadable(text: &str) -> Problem {
         "" => "an empty text is not a number, country or list".to_owned(),
         text => format!("`{text}` is not a number, country or list"),
     };
-    let exactly = format!("for exactly this text, write `={text}`");
+    let exactly = exactly(text);
     let only_digits =
         |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_with_x = text.contains('X') && text.bytes().all(|b| b == b'X' || b.is_ascii_digit());
@@ -393,41 +413,31 @@ pub(crate) fn help_for(text: &str) -> String {
         true => {
             "numbers and prefixes start with `+` and the country code: `+49301234`, `+49*`".into()
         }
-        false => format!("for exactly this text, write `={text}`"),
+        false => exactly(text),
     })
+}
+
+/// Returns the pattern for a text that a caller may send. Nobody sends a text with invisible characters.
+fn exactly(text: &str) -> String {
+    match text.chars().any(|c| c.is_control() || is_invisible(c)) {
+        true => "it contains characters that cannot be seen; type the number again".to_owned(),
+        false => format!("for exactly this text, write `={text}`"),
+    }
 }
 
 /// Returns whether a text is a pattern of a telephone system or a part of a number, which no caller
 /// sends: `0049*`, `_NXXNXXXXXX`, `^1213.*`, `0`.
 fn is_dial_pattern(text: &str) -> bool {
-    let is_special = |c: char| "*XNZxnz.^_[]$+#-() /".contains(c);
+    let is_special = |c: char| "*XNZxnz.^_[]{}|?\\$+#-() /".contains(c);
     let is_zeros = text.bytes().all(|byte| byte == b'0');
     let has_special = text.contains(is_special);
     is_zeros || (has_special && text.chars().all(|c| c.is_ascii_digit() || is_special(c)))
 }
 
-const ROUNDED: &str = "a spreadsheet rounded this number, and its last digits are lost; format the column \
-                       as text and export it again";
-
-/// Returns whether a text is a number in the scientific notation of spreadsheets: `1.21378E+10`.
-fn is_rounded(text: &str) -> bool {
-    text.split_once(['E', 'e']).is_some_and(|(value, exponent)| {
-        let part = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let value = value.strip_prefix('+').unwrap_or(value);
-        value.split(['.', ',']).all(part) && part(exponent.trim_start_matches('+'))
-    })
-}
-
 /// Suggests the correct spelling of a text that is probably a number.
 pub(crate) fn suggest_number(text: &str) -> Option<String> {
-    let upper = text.to_ascii_uppercase();
-    if ["#NAME?", "#VALUE!", "#REF!", "#N/A", "#NV", "#NUM!", "#DIV/0!"].contains(&&*upper) {
-        let help =
-            "a spreadsheet took this for a formula; format the column as text and export it again";
-        return Some(help.to_owned());
-    }
-    if is_rounded(text) {
-        return Some(ROUNDED.to_owned());
+    if let Some(help) = near_number(text) {
+        return Some(help);
     }
     let quotes = ['\'', '"', '`', '\u{2018}', '\u{2019}'];
     let bare = text.trim_matches(quotes);

@@ -34,6 +34,10 @@ pub fn parse_timestamp(text: &str, zone: &TimeZone) -> Result<Timestamp, Problem
     let text = text.trim();
     let starts_with_a_digit = text.starts_with(|c: char| c.is_ascii_digit());
     let parts = text.split_once(['T', 't', ' ']).filter(|_| starts_with_a_digit);
+    if parts.is_none() && parse_start_time(text).is_ok() {
+        let help = format!("the date stands before it, as in `2026-12-25 {text}`");
+        return Err(Problem::new(BAD_TIME, format!("`{text}` has no date")).help(help));
+    }
     let (date, time) = parts.unwrap_or((text, "00:00"));
     let date = parse::parse_date(date).map_err(|problem| match problem.help.as_deref() {
         Some(parse::DATE_FORM) => problem.help(TIMESTAMP_FORM),

@@ -26,6 +26,7 @@ use crate::settings::{
     ServerSettings, SettingValues, Settings, TracesSettings,
 };
 use crate::tls::LiveCertificates;
+use crate::toml_advice;
 
 /// Keys of a table, as `toml_table!` declares them.
 pub(crate) trait TableKeys: Default {
@@ -67,7 +68,10 @@ pub(crate) fn read(inputs: &Inputs) -> io::Result<LoadedSettings> {
     for error in &errors {
         let location = Location { file: file.clone(), span: error.span().unwrap_or_default() };
         let message = format!("invalid TOML: {}", error.message());
-        report.error("syntax", Some(location), message).hide_line();
+        let start = location.span.start;
+        // The value can be a secret.
+        let help = toml_advice::advise(&file.text, start).map(|advice| advice.reason.to_owned());
+        report.error("syntax", Some(location), message).hide_line().maybe_help(help);
     }
     if !errors.is_empty() {
         return Ok(LoadedSettings::invalid(report, files));

@@ -9,7 +9,7 @@ use switchboard::records::{Filter, NumberPolicy};
 use switchboard::settings::{NumberStorage, RecordsLocation};
 use uuid::Uuid;
 
-use super::{DIALLED, Service, TestStore, event, for_each_store, service};
+use super::{DIALLED, Service, TestStore, call_from, event, for_each_store, service};
 use crate::support::app::NOW_MS;
 
 fn modes() -> [NumberStorage; 2] {
@@ -170,6 +170,22 @@ async fn finds_a_hashed_number_with_its_key_only() {
         assert_eq!(found(service.app.recorder().numbers().stored_forms(&party)).await, 1);
         assert_eq!(found(service.app.recorder().numbers().stored_forms(&other)).await, 0);
         assert_eq!(found(NumberPolicy::new(key("another key")).stored_forms(&party)).await, 0);
+        service.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn callers_that_are_masked_alike_are_two_calls() {
+    for_each_store(async |test_store| {
+        let masked = test_store.with(|records| records.numbers = NumberStorage::Masked);
+        let service = service(&masked);
+        for caller in ["+12137771234", "+12139991234", "+12137771234"] {
+            service.send_call(&call_from(caller, None)).await;
+        }
+        let mut attempts: Vec<_> = service.calls().await.iter().map(|call| call.attempts).collect();
+        attempts.sort();
+        assert_eq!(attempts, [1, 2], "{}", test_store.name);
         service.stop().await;
     })
     .await;

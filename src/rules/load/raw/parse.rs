@@ -20,6 +20,7 @@ use crate::rules::load::chunks::{Chunk, key_defined_twice};
 use crate::rules::load::windows_path;
 use crate::rules::model::condition::Number;
 use crate::schema::TableSpec;
+use crate::toml_advice;
 
 /// Keys of a table, as `toml_table!` declares them.
 pub(crate) trait TableKeys: Default {
@@ -192,7 +193,12 @@ impl<'r> TomlReader<'r> {
             let twice = "a file defines it once, with all its entries";
             let help = is_duplicate.then(|| twice.to_owned());
             let help = help.or_else(|| help_for_escape(text, start));
-            let help = help.or_else(|| suggest::for_unquoted(text.get(span.clone())?));
+            let help = help.or_else(|| Some(toml_advice::advise(text, start)?.help()));
+            if toml_advice::is_conflict(text, start) {
+                self.error("syntax", &span, "the file has a merge conflict".to_owned())
+                    .maybe_help(help);
+                break;
+            }
             // What follows is a term of the parser.
             let reason = error.message().trim_end_matches(", expected literal string");
             let message = format!("invalid TOML: {reason}");
@@ -293,6 +299,12 @@ impl<'e, 'r> Entry<'e, 'r> {
 
     /// Opening times of a day or a range of days.
     pub(crate) fn times(&mut self) -> Vec<Spanned<String>> {
+        let value = self.value.get_ref();
+        if !value.is_str() && !value.is_array() {
+            self.wrong_type("a string or a list of strings")
+                .help("start and end stand in quotes, as in `\"09:00-17:00\"`");
+            return Vec::new();
+        }
         if !self.is_empty_list() {
             return self.texts();
         }
@@ -515,7 +527,10 @@ impl Entry<'_, '_> {
             ("reject", _) => "true or the reason",
             _ => "true (or absent)",
         };
-        self.wrong_type(expected);
+        let is_true = self.value.get_ref().as_str() == Some("true");
+        let help = (is_true && expected == "true (or absent)")
+            .then_some("it is a value without quotes: true");
+        self.wrong_type(expected).maybe_help(help.map(str::to_owned));
         RawOutcome::Invalid
     }
 

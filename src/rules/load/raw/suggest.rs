@@ -35,7 +35,13 @@ pub(super) fn for_unknown_key(
             help: format!("did you mean `{intended}`?"),
         };
     }
-    without_key(if is_spec(RawTest::spec()) && has_key(RawExpectation::spec()) {
+    without_key(if is_spec(RawRule::spec()) && NESTING.contains(&name) {
+        "conditions and the outcome stand beside `name`, each on a line of its own: \
+         `from = …`, `hours = …`, `agent = …`"
+            .to_owned()
+    } else if is_spec(RawRule::spec()) && ["default", "else", "fallback"].contains(&name) {
+        "a rule without conditions, as the last one, is for all other calls".to_owned()
+    } else if is_spec(RawTest::spec()) && has_key(RawExpectation::spec()) {
         let value = scalar(value).map_or_else(|| "…".to_owned(), |text| format!("{text:?}"));
         format!("the expected decision belongs in expect = {{ {name} = {value} }}")
     } else if is_spec(RawScope::spec()) && has_key(RawRule::spec()) {
@@ -51,9 +57,38 @@ pub(super) fn for_unknown_key(
     })
 }
 
+/// Keys of other systems, with the keys that mean the same.
+const SYNONYMS: [(&[&str], &str); 9] = [
+    (&["caller", "callers", "caller_id", "ani", "calling", "sender"], "from"),
+    (&["called", "callee", "dialled", "dialed", "did", "dnis", "destination"], "to"),
+    (&["assistant", "assistant_id", "bot", "route_to", "target"], "agent"),
+    (&["vars", "params"], "variables"),
+    (&["schedule", "opening_times", "times"], "hours"),
+    (&["holidays", "days"], "dates"),
+    (&["block", "deny", "hangup", "hang_up"], "reject"),
+    (&["weights", "ab_test"], "split"),
+    (&["tz", "time_zone"], "zone"),
+];
+
+/// Keys in which other systems nest the conditions or the outcome of a rule.
+const NESTING: [&str; 10] = [
+    "when",
+    "if",
+    "match",
+    "conditions",
+    "condition",
+    "then",
+    "do",
+    "action",
+    "actions",
+    "outcome",
+];
+
 /// Guesses the intended key: `form`, `from_number`, `timezone`.
 fn intended_key(name: &str, spec: &TableSpec) -> Option<&'static str> {
-    nearest(name, spec.names()).or_else(|| {
+    let synonym = SYNONYMS.iter().find(|(names, _)| names.contains(&name)).map(|(_, key)| *key);
+    let synonym = synonym.and_then(|key| spec.names().find(|known| *known == key));
+    synonym.or_else(|| nearest(name, spec.names())).or_else(|| {
         let is_part = |known: &&str| {
             let is_suffix = known.len() > 3 && name.ends_with(known);
             is_suffix || name.split(['_', '-']).any(|word| word == *known)
@@ -80,25 +115,6 @@ pub(super) fn for_wrong_type(key: &str, value: &DeValue<'_>) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// Puts a value without quotation marks, or with typographic ones, in quotation marks.
-pub(super) fn for_unquoted(value: &str) -> Option<String> {
-    const TYPOGRAPHIC: [char; 10] = ['“', '”', '„', '‟', '«', '»', '‘', '’', '‚', '‛'];
-    const BOOLEANS: [(&str, [&str; 3]); 2] =
-        [("true", ["yes", "on", "True"]), ("false", ["no", "off", "False"])];
-    let text = value.trim_matches(TYPOGRAPHIC);
-    let is_plain = |c: char| c.is_alphanumeric() || " ._-+@*".contains(c);
-    if text.is_empty() || !text.chars().all(is_plain) {
-        return None;
-    }
-    if text.len() < value.len() {
-        return Some(format!("write `\"{text}\"`, with straight quotation marks"));
-    }
-    let boolean = BOOLEANS.iter().find(|(_, words)| words.contains(&text));
-    let or_boolean = boolean.map(|(boolean, _)| format!(", or {boolean} without quotation marks"));
-    let starts_a_word = text.starts_with(|c: char| c.is_alphabetic() || c == '@' || c == '+');
-    starts_a_word.then(|| format!("write `\"{text}\"`{}", or_boolean.unwrap_or_default()))
 }
 
 /// Rewrites `history.calls_1h > 5`.
@@ -151,22 +167,6 @@ mod tests {
         let (key, value) = document.get_ref().iter().next().expect("a key");
         let help = for_wrong_type(key.get_ref(), value.get_ref());
         assert_eq!(help.as_deref(), expected, "{toml}");
-    }
-
-    #[test]
-    fn unquoted_values_are_quoted() {
-        for (value, expected) in [
-            ("second", Some("write `\"second\"`")),
-            ("“second”", Some("write `\"second\"`, with straight quotation marks")),
-            ("yes", Some("write `\"yes\"`, or true without quotation marks")),
-            ("off", Some("write `\"off\"`, or false without quotation marks")),
-            ("=", None),
-            ("", None),
-            ("[a", None),
-            ("3s", None),
-        ] {
-            assert_eq!(for_unquoted(value).as_deref(), expected, "{value}");
-        }
     }
 
     #[test]

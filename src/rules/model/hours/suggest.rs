@@ -2,6 +2,7 @@
 //! rule table has instead. Only help texts use them.
 
 use super::{MINUTES_PER_DAY, TimeSpan, parse_spans};
+use crate::domain::phone_number::ascii_digit;
 
 /// Correction of a key and its times.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub(crate) enum Correction {
 /// the key.
 pub(crate) fn correct_week(key: &str, times: &[&str]) -> Option<Correction> {
     let days_of_key = days(&plain(key));
+    let span = start_and_end(times);
+    let times = span.as_ref().map_or_else(|| times.to_vec(), |span| vec![span.as_str()]);
     let mut lines: Vec<(String, String)> = Vec::new();
     let mut is_closed = false;
     for text in times {
@@ -38,6 +41,8 @@ pub(crate) fn correct_week(key: &str, times: &[&str]) -> Option<Correction> {
 
 /// Corrects the times of a date, a key of `open`.
 pub(crate) fn correct_date(key: &str, times: &[&str]) -> Option<Correction> {
+    let span = start_and_end(times);
+    let times = span.as_ref().map_or_else(|| times.to_vec(), |span| vec![span.as_str()]);
     let mut spans = Vec::new();
     let mut is_closed = false;
     for text in times {
@@ -48,6 +53,13 @@ pub(crate) fn correct_date(key: &str, times: &[&str]) -> Option<Correction> {
     }
     let lines = if spans.is_empty() { Vec::new() } else { vec![(key.into(), spans.join(", "))] };
     lines_or_closed(lines, is_closed)
+}
+
+/// Returns the span of a list that consists of its start and its end: `["09:00", "17:00"]`.
+fn start_and_end(times: &[&str]) -> Option<String> {
+    let [start, end] = times else { return None };
+    let is_time = |text: &str| read_time(&plain(text)).is_some();
+    (is_time(start) && is_time(end)).then(|| format!("{start}-{end}"))
 }
 
 /// Returns the correction, provided that a rule table accepts it.
@@ -66,8 +78,9 @@ fn plain(text: &str) -> String {
     let plain = |letter: char| match letter {
         '\u{2010}'..='\u{2015}' | '\u{2212}' | '~' | '\u{301c}' | '\u{ff5e}' => '-',
         '\u{2018}' | '\u{2019}' => '\'',
+        '\u{ff1a}' => ':',
         letter if letter.is_whitespace() => ' ',
-        letter => letter,
+        letter => ascii_digit(letter),
     };
     let lower: String = text.chars().flat_map(char::to_lowercase).map(plain).collect();
     lower.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -79,8 +92,9 @@ fn replace_words(text: &str, words: &[&str], sign: &str) -> String {
     replaced.collect::<Vec<_>>().join(" ")
 }
 
-const TO: [&str; 7] = ["to", "until", "till", "til", "through", "thru", "bis"];
-const AND: [&str; 4] = ["and", "und", "et", "y"];
+const TO: [&str; 13] =
+    ["to", "until", "till", "til", "through", "thru", "bis", "à", "às", "a", "al", "tot", "do"];
+const AND: [&str; 8] = ["and", "und", "et", "y", "e", "en", "och", "og"];
 
 /// Times of a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,17 +145,45 @@ fn split_days(text: &str) -> (&str, &str) {
 
 /// Names of the weekdays from Monday, in English and in the other languages of calendars.
 const WEEKDAYS: [(&str, &str); 7] = [
-    ("mon", "monday mon mo mond montag lun lundi lunes"),
-    ("tue", "tuesday tues tue tu dienstag die di mardi martes"),
-    ("wed", "wednesday weds wed we mittwoch mi mer mercredi mie miercoles"),
-    ("thu", "thursday thurs thur thu th donnerstag don do jeu jeudi jue jueves"),
-    ("fri", "friday fri fr freitag ven vendredi vie viernes"),
-    ("sat", "saturday sat sa samstag sonnabend sam samedi sab sabado"),
-    ("sun", "sunday sun su sonntag so dim dimanche dom domingo"),
+    (
+        "mon",
+        "monday mon mo mond montag lun lundi lunes lunedì lunedi maandag maa ma segunda segunda-feira seg \
+         mandag måndag man mån poniedziałek poniedzialek pon pn",
+    ),
+    (
+        "tue",
+        "tuesday tues tue tu dienstag die di mardi mar martes martedì martedi dinsdag din terça terca \
+         terça-feira ter tirsdag tisdag tir tis wtorek wt",
+    ),
+    (
+        "wed",
+        "wednesday weds wed we mittwoch mi mer mercredi mie mié miércoles miercoles mercoledì mercoledi \
+         woensdag woe wo quarta quarta-feira qua onsdag ons środa sroda śr sr",
+    ),
+    (
+        "thu",
+        "thursday thurs thur thu th donnerstag don do jeu jeudi jue jueves giovedì giovedi gio donderdag \
+         quinta quinta-feira qui torsdag tors tor czwartek czw",
+    ),
+    (
+        "fri",
+        "friday fri fr freitag ven vendredi vie viernes venerdì venerdi vrijdag vri vr sexta sexta-feira \
+         sex fredag fre piątek piatek pt",
+    ),
+    (
+        "sat",
+        "saturday sat sa samstag sonnabend sam samedi sáb sab sábado sabado sabato zaterdag zat za lørdag \
+         lördag lør lör sobota sob",
+    ),
+    (
+        "sun",
+        "sunday sun su sonntag so dim dimanche dom domingo domenica zondag zon zo søndag söndag søn sön \
+         niedziela niedz nd",
+    ),
 ];
 
 /// Words for several days.
-const GROUPS: [(&str, &str); 14] = [
+const GROUPS: [(&str, &str); 19] = [
     ("weekdays", "mon-fri"),
     ("weekday", "mon-fri"),
     ("workdays", "mon-fri"),
@@ -153,6 +195,11 @@ const GROUPS: [(&str, &str); 14] = [
     ("everyday", "mon-sun"),
     ("every day", "mon-sun"),
     ("all days", "mon-sun"),
+    ("all", "mon-sun"),
+    ("week", "mon-sun"),
+    ("täglich", "mon-sun"),
+    ("tous les jours", "mon-sun"),
+    ("todos los días", "mon-sun"),
     ("all week", "mon-sun"),
     ("7 days a week", "mon-sun"),
     ("24/7", "mon-sun"),
@@ -160,6 +207,7 @@ const GROUPS: [(&str, &str); 14] = [
 
 /// Reads days into keys of a rule table: `sat & sun` into `sat-sun`, `mon, wed` into two keys.
 fn days(text: &str) -> Option<Vec<String>> {
+    let text = &text.replace('_', "-");
     if let Some((_, range)) = GROUPS.iter().find(|(words, _)| *words == text) {
         return Some(vec![(*range).to_owned()]);
     }
@@ -175,8 +223,14 @@ fn days(text: &str) -> Option<Vec<String>> {
             mark(&mut chosen, weekday(first)?, weekday(last)?);
             continue;
         }
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last) = (weekday(first)?, weekday(last)?);
+        let (first, last) = match weekday(part) {
+            // `segunda-feira`
+            Some(day) => (day, day),
+            None => {
+                let (first, last) = part.split_once('-')?;
+                (weekday(first)?, weekday(last)?)
+            }
+        };
         mark(&mut chosen, first, last);
         ranges.push(range(first, last));
     }
@@ -255,9 +309,31 @@ fn read_times(text: &str) -> Option<Times> {
         return Some(Times::Spans("00:00-24:00".into()));
     }
     let text = replace_words(&replace_words(text, &TO, "-"), &AND, ",");
-    let text = replace_words(&text, &["uhr", "hrs", "hours", "o'clock", "from", "von", "h"], "");
+    let text = replace_words(
+        &text,
+        &[
+            "uhr", "hrs", "hours", "o'clock", "from", "von", "h", "de", "des", "dalle", "alle",
+            "das", "van",
+        ],
+        "",
+    );
+    let text = with_commas(&text);
     let spans: Option<Vec<String>> = text.split([',', ';', '&', '/', '+']).map(read_span).collect();
     Some(Times::Spans(spans?.join(", ")))
+}
+
+/// Separates spans that stand beside each other: `09:00-12:00 13:00-17:00`.
+fn with_commas(text: &str) -> String {
+    let text =
+        text.split_whitespace().collect::<Vec<_>>().join(" ").replace(" -", "-").replace("- ", "-");
+    let is_span = |part: &str| {
+        let ends = part.split_once('-');
+        ends.is_some_and(|(start, end)| read_time(start).is_some() && read_time(end).is_some())
+    };
+    match text.split(' ').count() > 1 && text.split(' ').all(is_span) {
+        true => text.replace(' ', ","),
+        false => text,
+    }
 }
 
 /// Reads a span such as `9am - 5:30pm` or `0900-1700`.

@@ -1,0 +1,238 @@
+//! What to write in place of a line that is not TOML. Only help texts of rules and settings use it.
+
+use toml::de::DeTable;
+
+/// Advice about a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Advice {
+    /// What TOML requires.
+    pub(crate) reason: &'static str,
+    /// The line to write.
+    pub(crate) line: Option<String>,
+}
+
+impl Advice {
+    /// Returns the help with the line, which can contain a secret in settings.
+    pub(crate) fn help(&self) -> String {
+        match &self.line {
+            Some(line) => format!("{}: write `{line}`", self.reason),
+            None => self.reason.to_owned(),
+        }
+    }
+
+    fn only(reason: &'static str) -> Option<Advice> {
+        Some(Advice { reason, line: None })
+    }
+}
+
+/// Beginnings of the lines that a version control system leaves in a file with a conflict.
+const CONFLICT_MARKERS: [&str; 4] = ["<<<<<<<", "|||||||", "=======", ">>>>>>>"];
+
+/// Returns whether the line at `at` is left from a merge with conflicts.
+pub(crate) fn is_conflict(text: &str, at: usize) -> bool {
+    CONFLICT_MARKERS.iter().any(|marker| line_at(text, at).starts_with(marker))
+}
+
+/// Advises on the syntax error at `at`.
+pub(crate) fn advise(text: &str, at: usize) -> Option<Advice> {
+    let line = line_at(text, at);
+    let trimmed = line.trim();
+    if is_conflict(text, at) {
+        return Advice::only(
+            "this is a merge conflict: keep one of the versions, and remove the lines that begin with \
+             <<<<<<<, ======= and >>>>>>>",
+        );
+    }
+    if trimmed.starts_with("```") {
+        return Advice::only("remove this line, which belongs to a text around the file");
+    }
+    if trimmed.starts_with("//") || trimmed.starts_with("/*") {
+        return Advice::only("a comment begins with `#`");
+    }
+    if line.contains(|c: char| c.is_whitespace() && !c.is_ascii()) && accepts(&plain_spaces(line)) {
+        return Advice::only("the line contains a no-break space; type its spaces again");
+    }
+    if trimmed.starts_with('[') {
+        return header(trimmed);
+    }
+    let straight = straight_quotes(line);
+    if straight != line && accepts(&straight) {
+        let line = Some(straight.trim().to_owned());
+        return Some(Advice { reason: "quotes are straight in TOML", line });
+    }
+    let (reason, corrected) = entry(&straight)?;
+    Some(Advice { reason, line: Some(corrected) })
+}
+
+fn line_at(text: &str, at: usize) -> &str {
+    let at = text.floor_char_boundary(at);
+    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    text[start..].lines().next().unwrap_or_default()
+}
+
+/// Returns whether this is TOML.
+fn accepts(line: &str) -> bool {
+    DeTable::parse(line).is_ok()
+}
+
+fn plain_spaces(line: &str) -> String {
+    line.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect()
+}
+
+fn straight_quotes(line: &str) -> String {
+    let straight = |c: char| match c {
+        '\u{201c}'..='\u{201f}' | '\u{ab}' | '\u{bb}' | '\u{ff02}' => '"',
+        '\u{2018}'..='\u{201b}' => '\'',
+        c => c,
+    };
+    line.chars().map(straight).collect()
+}
+
+/// Advises on the header of a table.
+fn header(line: &str) -> Option<Advice> {
+    let name = line.trim_matches(['[', ']', ' ', ',', ';', ':']);
+    let is_list = line.starts_with("[[") || line.ends_with("]]");
+    let corrected = if is_list { format!("[[{name}]]") } else { format!("[{name}]") };
+    let reason = "the name of a table stands in brackets that are closed";
+    accepts(&corrected).then_some(Advice { reason, line: Some(corrected) })
+}
+
+/// Corrects a key with its value.
+fn entry(line: &str) -> Option<(&'static str, String)> {
+    let key_end = key_end(line)?;
+    let (key, rest) = line.split_at(key_end);
+    let key = key.trim();
+    let rest = rest.trim();
+    let (separator, value) = match rest.strip_prefix(['=', ':']) {
+        Some(value) => (&rest[..1], value.trim()),
+        None => ("", rest),
+    };
+    let written_key = match accepts(&format!("{key} = 1")) {
+        true => key.to_owned(),
+        false => format!("\"{key}\""),
+    };
+    let (reason, value) = corrected_value(value)?;
+    let reason = match separator {
+        _ if written_key != key => "a key with other characters stands in quotes",
+        "=" => reason?,
+        ":" => "a key and its value are separated by `=`",
+        _ => "a key is followed by `=`",
+    };
+    let corrected = format!("{written_key} = {value}");
+    accepts(&corrected).then_some((reason, corrected))
+}
+
+/// Returns where the key of a line ends.
+fn key_end(line: &str) -> Option<usize> {
+    let start = line.len() - line.trim_start().len();
+    let rest = &line[start..];
+    if let Some(quote @ ('"' | '\'')) = rest.chars().next() {
+        return rest[1..].find(quote).map(|end| start + 1 + end + 1);
+    }
+    let end = rest.find(['=', ':', '"', '\'']).or_else(|| rest.find(' '))?;
+    let key = rest[..end].trim_end();
+    let is_key = !key.is_empty() && !key.contains([' ', '[', ']', '{', '}', '#']);
+    is_key.then_some(start + key.len())
+}
+
+/// Returns what is wrong with a value, if something is, and the value to write.
+fn corrected_value(value: &str) -> Option<(Option<&'static str>, String)> {
+    let is_value = |value: &str| accepts(&format!("a = {value}"));
+    if is_value(value) {
+        return Some((None, value.to_owned()));
+    }
+    let before_comment = value.split(" //").next().unwrap_or_default().trim();
+    if before_comment != value {
+        let (_, value) = corrected_value(before_comment)?;
+        return Some((Some("a comment begins with `#`"), value));
+    }
+    let bare = value.trim_end_matches([',', ';', ' ']);
+    if bare != value {
+        let (_, value) = corrected_value(bare)?;
+        return Some((Some("a line has no comma or semicolon at its end"), value));
+    }
+    match value.to_lowercase().as_str() {
+        "true" | "yes" | "on" => return Some((Some("TOML has true and false"), "true".into())),
+        "false" | "no" | "off" => return Some((Some("TOML has true and false"), "false".into())),
+        _ => {}
+    }
+    if value.starts_with(['{', '[']) {
+        let candidates = [
+            ("a key and its value are separated by `=`", value.replace(':', " =")),
+            ("a comma stands between two values", value.replace("\" \"", "\", \"")),
+        ];
+        let accepted = candidates.into_iter().find(|(_, value)| is_value(value));
+        return accepted.map(|(reason, value)| (Some(reason), value));
+    }
+    let inside = value.trim_matches(['"', '\'']);
+    let is_text = !inside.is_empty() && !inside.contains(['"', '\'', '\\', '=', '#', '[', '{']);
+    is_text.then(|| (Some("a text stands in quotes"), format!("\"{inside}\"")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, expected: &str) {
+        let text = format!("[[rule]]\nname = \"a\"\n{line}\nkeep = true\n");
+        let at = text.find(line).expect("the line") + line.len() / 2;
+        let advice = advise(&text, at).unwrap_or_else(|| panic!("{line}"));
+        assert_eq!(advice.line.as_deref().unwrap_or(advice.reason), expected, "{line}");
+        if let Some(corrected) = &advice.line {
+            assert!(accepts(corrected), "{corrected}");
+        }
+    }
+
+    #[test]
+    fn common_mistakes_get_the_line_to_write() {
+        for line in [
+            "agent = agent_1",
+            "agent: agent_1",
+            "agent: \"agent_1\"",
+            "agent \"agent_1\"",
+            "agent agent_1",
+            "agent = \"agent_1",
+            "agent = 'agent_1",
+            "agent = \u{201c}agent_1\u{201d}",
+            "agent = \u{2018}agent_1\u{2019};",
+            "agent = \u{201e}agent_1\u{201c}",
+            "agent = \"agent_1\",",
+            "agent = \"agent_1\";",
+            "agent = \"agent_1\" // of the shop",
+            "  \"agent\": \"agent_1\",",
+        ] {
+            let quote = if line.starts_with("  \"") { "\"agent\"" } else { "agent" };
+            let text = if line.contains('\u{2018}') { "'agent_1'" } else { "\"agent_1\"" };
+            check(line, &format!("{quote} = {text}"));
+        }
+        check("keep = True", "keep = true");
+        check("keep = yes", "keep = true");
+        check("enabled: no", "enabled = false");
+        check("variables = { \"a\": \"x\" }", "variables = { \"a\" = \"x\" }");
+        check("from = [\"+1\" \"+2\"]", "from = [\"+1\", \"+2\"]");
+        check("mon-fri = 09:00-17:00", "mon-fri = \"09:00-17:00\"");
+        check("mon,tue = \"09:00-17:00\"", "\"mon,tue\" = \"09:00-17:00\"");
+        check("m\u{e5}n-fre = \"09:00-17:00\"", "\"m\u{e5}n-fre\" = \"09:00-17:00\"");
+        check("[[rule]", "[[rule]]");
+        check("[rule]]", "[[rule]]");
+        check("[agents", "[agents]");
+        check("// a comment", "a comment begins with `#`");
+        check("/* a comment */", "a comment begins with `#`");
+        check("```", "remove this line, which belongs to a text around the file");
+        check(
+            "agent\u{a0}= \"agent_1\"",
+            "the line contains a no-break space; type its spaces again",
+        );
+    }
+
+    #[test]
+    fn a_conflict_is_recognised_and_other_lines_get_no_advice() {
+        for marker in ["<<<<<<< HEAD", "=======", ">>>>>>> other"] {
+            assert!(is_conflict(marker, 0), "{marker}");
+        }
+        for line in ["", "= 1", "a = \"b\", c = \"d\"", "a = [1, 2", "{ a"] {
+            assert_eq!(advise(line, 0), None, "{line}");
+        }
+    }
+}
