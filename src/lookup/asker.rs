@@ -148,7 +148,9 @@ impl System {
             LookupBackend::Http(http) => HttpClient::new(lookup, http).map(System::Http),
             LookupBackend::Sql(SqlLookup { database, .. }) => {
                 let url = secrets.secret(database).ok_or("the URL of the database is missing")?;
-                SqlPool::new(&url, lookup.max_concurrent, lookup.timeout).map(System::Sql)
+                let pool = SqlPool::new(&url, lookup.max_concurrent, lookup.timeout)?;
+                pool.connect();
+                Ok(System::Sql(pool))
             }
         }
     }

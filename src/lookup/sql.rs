@@ -31,14 +31,14 @@ impl From<sqlx::Error> for RowError {
 }
 
 /// Connections to the database of one look-up.
+#[derive(Clone)]
 pub(crate) enum SqlPool {
     Postgres(PgPool),
     Sqlite(SqlitePool),
 }
 
 impl SqlPool {
-    /// Creates the pool. One connection is opened at once, so that the first call does not wait for it; the
-    /// others when they are needed.
+    /// Creates the pool. Connections are opened when they are needed, and one of them stays open.
     ///
     /// # Errors
     /// Fails if the text is no URL of SQLite or PostgreSQL. The error does not contain it.
@@ -74,6 +74,19 @@ impl SqlPool {
             .acquire_timeout(timeout)
             .connect_lazy_with(options.options(limits(timeout)));
         Ok(SqlPool::Postgres(pool))
+    }
+
+    /// Opens a connection in the background, so that the first call does not wait for it.
+    pub(super) fn connect(&self) {
+        // Whatever is wrong now, the first question will tell.
+        match self.clone() {
+            SqlPool::Postgres(pool) => {
+                tokio::spawn(async move { drop(pool.acquire().await) });
+            }
+            SqlPool::Sqlite(pool) => {
+                tokio::spawn(async move { drop(pool.acquire().await) });
+            }
+        }
     }
 
     /// Runs the query and reads its first row, of at most `max_bytes`.

@@ -437,7 +437,8 @@ async fn a_look_up_is_ready_before_its_first_call() {
     let url = folder.path().join("url");
     std::fs::write(&url, postgres.fresh()).expect("a file");
     let query = "SELECT 'gold' AS tier, 'Ann' AS name";
-    let lookup = format!("database = \"file:{}\"\nquery = \"{query}\"", url.display());
+    let lookup =
+        format!("database = \"file:{}\"\nquery = \"{query}\"\ntimeout_ms = 8000", url.display());
     let app = app(&settings_with_longest_deadline(), &greeting(&lookup));
     let connections = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                        AND backend_type = 'client backend' AND application_name <> 'psql'";
