@@ -132,7 +132,6 @@ fn tables_and_settings() {
         ("[sources.retell]\nplatform = \"twilio\"\n", "use one of retell, synthflow"),
         ("[server]\nmax_connections = \"many\"\n", "must be an integer from 1 to"),
         ("[server]\nport = 9000\n", "write listen = \"0.0.0.0:9000\""),
-        ("[records]\nurl = \"records.db\"\n", "write sqlite:records.db"),
         ("[records]\nretain = \"30d\"\n", "write retain_days = 30"),
         ("[records]\nretain_days = \"30d\"\n", "write 30"),
         ("", "add [sources.retell]"),

@@ -903,7 +903,7 @@ fn locates_misspelt_keys_in_every_section() {
         ("[server]\nmax_in_fligth = 3\n", (2, 1), "did you mean `max_in_flight`?"),
         ("[admin]\ntokn = \"env:A\"\n", (2, 1), "did you mean `token`?"),
         ("[rules]\npaht = \"a\"\n", (2, 1), "did you mean `path`?"),
-        ("[records]\nretain_day = 1\n", (2, 1), "did you mean `retain_days`?"),
+        ("[records]\nretain_day = 1\n", (2, 1), "write retain_days = 1"),
         ("[log]\nlvel = \"info\"\n", (2, 1), "did you mean `level`?"),
         (
             "[sources.a]\nplatform = \"retell\"\nauth = \"off\"\nallow_from = \"::1\"\nurltoken = \"env:A\"\n",

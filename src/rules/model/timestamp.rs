@@ -193,7 +193,8 @@ mod tests {
         let parse = |text| parse_timestamp(text, &TimeZone::UTC);
         let date = TIMESTAMP_FORM;
         check_error(parse("tomorrow"), "bad-date", "`tomorrow` is not a date", date);
-        check_error(parse("00:10"), "bad-date", "`00:10` is not a date", date);
+        let before = "the date stands before it, as in `2026-12-25 00:10`";
+        check_error(parse("00:10"), "bad-time", "`00:10` has no date", before);
         check_error(parse("12-25 00:10"), "bad-date", "`12-25` has no year", date);
         let meant = "did you mean `2026-01-05`?";
         check_error(parse("2026-1-5 00:10"), "bad-date", "`2026-1-5` is not a date", meant);

@@ -115,8 +115,7 @@ impl Entry<'_, '_> {
             Ok(location) => Some(location),
             Err(problem) => {
                 let message = format!("`{}` {problem}", self.name());
-                let file = is_database_file(&text).then(|| format!("write sqlite:{text}"));
-                self.error("bad-value", message).help(FORMS).maybe_help(file).hide_line();
+                self.error("bad-value", message).help(FORMS).hide_line();
                 None
             }
         }
@@ -166,13 +165,6 @@ impl Entry<'_, '_> {
             }
         }
     }
-}
-
-/// Returns whether a text is the path of a SQLite file, which contains no password.
-fn is_database_file(text: &str) -> bool {
-    let extension = Path::new(text).extension().and_then(|extension| extension.to_str());
-    let is_known = extension.is_some_and(|known| ["db", "sqlite", "sqlite3"].contains(&known));
-    is_known && !text.contains([':', '@', '?'])
 }
 
 /// Parses a URL, or returns what is wrong with it, without repeating it. A relative path starts

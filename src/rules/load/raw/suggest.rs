@@ -2,8 +2,7 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::parse::TableKeys;
-use super::{RawDefinitions, RawExpectation, RawRule, RawScope, RawTest};
+use super::{RawDefinitions, RawExpectation, RawRule, RawScope, RawTest, TableKeys};
 use crate::diagnostics::nearest;
 use crate::rules::model::pattern::suggested_country;
 use crate::schema::{TableSpec, units};
