@@ -79,7 +79,7 @@ fn word_ms(word: &str) -> Option<u64> {
 /// Converts a duration to the unit of a key, if it is a whole number of it.
 fn in_unit_of(key: &str, ms: u64) -> Option<u64> {
     let (_, unit) = KEY_UNITS.iter().find(|(ending, _)| key.ends_with(ending))?;
-    (ms % unit == 0).then(|| ms / unit)
+    ms.is_multiple_of(*unit).then(|| ms / unit)
 }
 
 #[cfg(test)]
