@@ -9,7 +9,7 @@ use std::time::Instant;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::support::connection::{KeptConnection, call_at, now_ms};
-use crate::support::program::{SETTINGS, Served, admin_request, folder, in_shell, start_with};
+use crate::support::program::{SETTINGS, Served, folder, in_shell, start_with};
 use crate::support::wait;
 
 const RULES: &str = "[[rule]]\nname = \"everyone\"\nagent = \"agent_1\"\n";
