@@ -51,7 +51,7 @@ async fn a_recorded_call_is_explained_with_the_states_of_then() {
             let record = record.expect("the call");
             let (settings, _) = load_settings(SETTINGS, Purpose::Inspect);
             let sources = settings.expect("settings").sources;
-            let table = service.app.shared_table();
+            let table = service.app.live_table().shared_table();
             let named: Vec<&Source> = sources.iter().collect();
             let explanation = explain_recorded(&record, TableChoice::Given(&table), &named);
             let RecordedExplanation::Available { text, json, .. } = explanation else {
@@ -94,7 +94,7 @@ async fn a_replay_says_which_look_ups_were_not_asked_at_the_time() {
         let next = rules(1).replacen("[[rule]]", &format!("{shop}[[rule]]"), 1);
         let (next, report) = parse_rules("rules.toml", next, &settings.check_context());
         let next = next.unwrap_or_else(|| panic!("{report}"));
-        let current = service.app.shared_table();
+        let current = service.app.live_table().shared_table();
         let tables: [(&RuleSet, _); 2] = [(&current, json!({})), (&next, json!({ "shop": 2 }))];
         for (table, without) in tables {
             let mut replay = Replay::new(table, &settings.sources, 3);
