@@ -38,6 +38,7 @@ struct Shared {
 #[derive(Default)]
 struct Registry {
     next: u64,
+    /// Connections whose task has not ended, also those that are being closed.
     open: BTreeSet<u64>,
     guests: BTreeMap<u64, Guest>,
     guests_by_address: HashMap<IpAddr, BTreeSet<u64>>,
@@ -79,13 +80,15 @@ impl Connections {
         self.0.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until a connection can be added: below the maximum, or with a guest that makes room.
+    /// Waits until a connection can be added: below the maximum, or at it with a guest that makes room. One
+    /// that is being closed counts until it is, since it still has a file descriptor.
     pub(super) async fn room(&self) {
         loop {
             let closed = self.0.closed.notified();
             {
                 let registry = self.registry();
-                if registry.open.len() < self.0.max_open || !registry.guests.is_empty() {
+                let (open, max_open) = (registry.open.len(), self.0.max_open);
+                if open < max_open || open == max_open && !registry.guests.is_empty() {
                     return;
                 }
             }
@@ -182,10 +185,7 @@ impl Registry {
     }
 
     fn close(&mut self, number: Option<u64>, reason: &str) {
-        let Some((number, guest)) = number.and_then(|number| self.remove_guest(number)) else {
-            return;
-        };
-        self.open.remove(&number);
+        let Some((_, guest)) = number.and_then(|number| self.remove_guest(number)) else { return };
         tracing::debug!(address = %guest.address, reason, "closing a connection");
         if let Some(task) = guest.task {
             task.abort();
@@ -325,10 +325,24 @@ mod tests {
         let connections = connections(2);
         let first = connections.add(peer("203.0.113.1"));
         first.authenticated();
-        let _second = connections.add(peer("203.0.113.2"));
+        let second = connections.add(peer("203.0.113.2"));
         let _third = connections.add(peer("203.0.113.3"));
         assert_eq!(guests(&connections), [2]);
+        drop(second);
         assert_eq!(connections.registry().open.iter().copied().collect::<Vec<_>>(), [0, 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_being_closed_keeps_its_place_until_it_is_closed() {
+        let connections = connections(1);
+        let first = connections.add(peer("203.0.113.1"));
+        connections.room().await;
+        let _second = connections.add(peer("203.0.113.2"));
+        assert_eq!(guests(&connections), [1]);
+        let waiting = tokio::time::timeout(Duration::from_secs(60), connections.room()).await;
+        assert!(waiting.is_err());
+        drop(first);
+        connections.room().await;
     }
 
     #[tokio::test(start_paused = true)]

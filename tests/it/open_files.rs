@@ -9,7 +9,7 @@ use std::time::Instant;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::support::connection::{KeptConnection, call_at, now_ms};
-use crate::support::program::{SETTINGS, Served, folder, in_shell, start_with};
+use crate::support::program::{SETTINGS, Served, admin_request, folder, in_shell, start_with};
 use crate::support::wait;
 
 const RULES: &str = "[[rule]]\nname = \"everyone\"\nagent = \"agent_1\"\n";
@@ -102,4 +102,6 @@ fn a_low_limit_of_open_files_lowers_the_number_of_connections() {
     let address = served.url.trim_start_matches("http://");
     let _silent: Vec<_> = (0..200).map(|_| TcpStream::connect(address).unwrap()).collect();
     assert!(connect(&served).request(&call_at(now_ms())).contains("agent_1"));
+    let (_, metrics) = admin_request(&served.admin, "GET /metrics", "");
+    assert!(metrics.contains(&format!("{ERRORS} 0\n")), "{metrics}");
 }
