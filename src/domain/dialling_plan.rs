@@ -171,6 +171,11 @@ pub fn without_trunk_zero(number: PhoneNumber) -> Option<PhoneNumber> {
     (!rest.starts_with('0') && plan.has_length(rest)).then_some(without)
 }
 
+/// Returns how many digits the calling code of a number has; `None` for a code of no country.
+pub fn calling_code_length(number: PhoneNumber) -> Option<usize> {
+    Plan::of(number.country()?).map(|plan| plan.code.to_string().len())
+}
+
 /// Returns whether a zero after the calling code is a part of the number: `+39 06…`.
 pub fn keeps_zero(number: PhoneNumber) -> bool {
     let digits = number.unmasked();

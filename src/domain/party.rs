@@ -250,7 +250,10 @@ fn without_trunk_zero(digits: &str) -> Option<ParsedParty> {
 
 /// Reads a number with a `+` from its digits. `+44 (020) 7946 0958` has a zero that is not dialled.
 fn with_plus(digits: &str, number: PhoneNumber) -> ParsedParty {
-    let without = dialling_plan::without_trunk_zero(number).filter(|_| digits.contains("(0"));
+    let before = digits.split_once("(0").map(|(before, _)| before);
+    let before = before.map(|before| before.bytes().filter(u8::is_ascii_digit).count());
+    let is_after_code = before.is_some() && before == dialling_plan::calling_code_length(number);
+    let without = dialling_plan::without_trunk_zero(number).filter(|_| is_after_code);
     match without {
         Some(without) => international(without, NumberReading::Completed),
         None => international(number, NumberReading::AsSent),
@@ -539,6 +542,8 @@ mod tests {
         check("+39 (0)6 12345678", "+390612345678");
         check("+44 (020) 7946 0958", "+442079460958");
         check("+39 (06) 12345678", "+390612345678");
+        // The zero belongs to the calling code of Malaysia, 60.
+        check("+6-(001) 0000000", "+60010000000");
         check("+49 30 / 901820", "+4930901820");
         check("+5215512345678", "+525512345678");
         check("sip:5215512345678@host", "+525512345678");
