@@ -1,26 +1,19 @@
 //! The recipes of `docs/recipes.md` against stand-ins that check the requests and answer in the shape of the
 //! vendors. Those that need a history are in `records::recipes`.
 
-use std::sync::Arc;
-
 use axum::Router;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use switchboard::domain::call::{Call, Channel, Fields};
-use switchboard::domain::clock::Clock;
 use switchboard::domain::party::Party;
 use switchboard::domain::secret::{Secret, SecretSource};
-use switchboard::http::public;
 use switchboard::live_lists::{self, Fetched};
-use switchboard::pipeline::Switchboard;
 use switchboard::rules::{self, CheckContext, RuleSet};
-use switchboard::settings::Purpose;
 
 use crate::live_lists::{StandIn as Sheet, response};
 use crate::lookups::StandIn;
 use crate::support::app::{
-    self, NOW_MS, environment, load_settings_with, parse_rules, retell_call, retell_request, root,
-    settings_with_longest_deadline,
+    self, environment, retell_call, retell_request, root, settings_with_longest_deadline,
 };
 use crate::support::postgres::Postgres;
 
@@ -43,15 +36,7 @@ fn with_stand_in(name: &str, origin: &str, stand_in: &StandIn) -> String {
 fn service(rules_text: &str, secrets: &[(&str, &str)]) -> Router {
     let mut variables = environment();
     variables.extend(secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    let settings = settings_with_longest_deadline();
-    let (settings, report) = load_settings_with(&settings, Purpose::Serve, variables);
-    let settings = settings.unwrap_or_else(|| panic!("{report}"));
-    let (table, report) =
-        parse_rules("rules.toml", rules_text.to_owned(), &settings.check_context());
-    let table = table.unwrap_or_else(|| panic!("{report}"));
-    let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
-    let app = Switchboard::new(settings.sources, table, clock).with_secrets(settings.secrets);
-    public::router(Arc::new(app), &settings.server)
+    app::app_with(&settings_with_longest_deadline(), rules_text, variables).public
 }
 
 /// Returns the agent and the variables in the reply to a call.

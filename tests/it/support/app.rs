@@ -161,7 +161,17 @@ pub(crate) fn decide_at<'t>(table: &'t RuleSet, call: &Call<'_>, at: Timestamp) 
 /// Builds a service with these settings and rules, at [`NOW_MS`].
 #[track_caller]
 pub(crate) fn app(settings: &str, rules_text: &str) -> App {
-    let (settings, report) = load_settings(settings, Purpose::Serve);
+    app_with(settings, rules_text, environment())
+}
+
+/// Builds such a service with these environment variables.
+#[track_caller]
+pub(crate) fn app_with(
+    settings: &str,
+    rules_text: &str,
+    environment: HashMap<String, String>,
+) -> App {
+    let (settings, report) = load_settings_with(settings, Purpose::Serve, environment);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, report) =
         parse_rules("rules.toml", rules_text.to_owned(), &settings.check_context());
