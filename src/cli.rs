@@ -271,7 +271,7 @@ fn load_without_errors(inputs: &Inputs) -> anyhow::Result<Option<LoadedOk>> {
     let mut stderr = std::io::stderr();
     if inputs.purpose == Purpose::Inspect && report.error_count() == 0 && report.warning_count() > 0
     {
-        let warnings = records::counted(report.warning_count() as u64, "warning");
+        let warnings = output::counted(report.warning_count(), "warning");
         writeln!(stderr, "{warnings}; run `switchboard check` to see them\n")?;
     } else if !report.diagnostics().is_empty() {
         writeln!(stderr, "{}\n", report.to_text(output::is_coloured(&stderr)))?;

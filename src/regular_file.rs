@@ -48,6 +48,16 @@ pub(crate) fn open(path: &Path, limit: SizeLimit) -> io::Result<(File, u64)> {
     Ok((File::open(path)?, metadata.len()))
 }
 
+/// Ending of the name of a file that has not been renamed to its own name yet. A crash can leave one.
+pub(crate) const UNFINISHED: &str = ".new";
+
+/// Returns the path at which [`replace`] writes a file first.
+pub(crate) fn unfinished(path: &Path) -> PathBuf {
+    let mut beside = path.to_owned().into_os_string();
+    beside.push(UNFINISHED);
+    beside.into()
+}
+
 /// Replaces a file, which a crash leaves either old or new, and creates its folder. Only its owner can read
 /// it, who stays the owner when another user, such as root, replaces the file.
 ///
@@ -57,9 +67,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let mut beside = path.to_owned().into_os_string();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
+    let beside = unfinished(path);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     let mut file = options.open(&beside)?;

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::input::is_stdin;
 use super::live_lists::{FetchedOnce, fetch_once};
-use super::output::{is_coloured, is_quiet, without_asides};
+use super::output::{counted, is_coloured, is_quiet, without_asides};
 use super::{
     ConfigFile, Exit, SettingsAndRules, describe, load_rules_with, load_settings_and_rules,
 };
@@ -103,8 +103,8 @@ impl Check {
             let summary = table
                 .map_or("the rules cannot be used".to_owned(), |table| summarize(table, tests));
             let (errors, warnings) = (report.error_count(), report.warning_count());
-            let errors = plural(errors, "error");
-            writeln!(stdout, "{summary}; {errors}, {}", plural(warnings, "warning"))?;
+            let errors = counted(errors, "error");
+            writeln!(stdout, "{summary}; {errors}, {}", counted(warnings, "warning"))?;
         }
         Ok(if passed { Exit::Success } else { Exit::Failure })
     }
@@ -130,21 +130,15 @@ impl Check {
 
 /// Returns `12 rules, 5 agents, 3 lists with 12 numbers, 4 tests passed`.
 fn summarize(table: &RuleSet, tests: usize) -> String {
-    let rules = plural(table.rules.len(), "rule");
-    let mut summary = format!("{rules}, {}", plural(table.agents.len(), "agent"));
+    let rules = counted(table.rules.len(), "rule");
+    let mut summary = format!("{rules}, {}", counted(table.agents.len(), "agent"));
     let lists = table.lists.all();
     if !lists.is_empty() {
-        let numbers = plural(lists.iter().map(|list| list.size).sum(), "number");
-        summary += &format!(", {} with {numbers}", plural(lists.len(), "list"));
+        let numbers = counted(lists.iter().map(|list| list.size).sum::<usize>(), "number");
+        summary += &format!(", {} with {numbers}", counted(lists.len(), "list"));
     }
     if tests > 0 {
-        summary += &format!(", {} passed", plural(tests, "test"));
+        summary += &format!(", {} passed", counted(tests, "test"));
     }
     summary
-}
-
-/// Returns `1 rule` or `2 rules`.
-fn plural(count: usize, noun: &str) -> String {
-    let ending = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{ending}")
 }

@@ -1,6 +1,6 @@
 //! Files that were confused with others: settings for rules, folders for files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::diagnostics::Problem;
 use crate::file_kind::FileKind;
@@ -13,9 +13,7 @@ pub(super) fn instead_of_rules(path: &Path) -> Option<Problem> {
     if path.is_dir() {
         return settings_among(path);
     }
-    // A larger file is no settings file.
-    let text = String::from_utf8(regular_file::read(path, SizeLimit::SETTINGS).ok()?).ok()?;
-    let kind = FileKind::of(path, &text, &rules::json_schema(), &settings::json_schema())?;
+    let kind = kind_of(path)?;
     let shown = path.display();
     let help = match kind {
         FileKind::Rules => return None,
@@ -30,6 +28,13 @@ pub(super) fn instead_of_rules(path: &Path) -> Option<Problem> {
     Some(Problem::new("wrong-file", message).help(help))
 }
 
+/// Returns what a file is, if it can be read and its content shows it.
+fn kind_of(path: &Path) -> Option<FileKind> {
+    // A larger file is no settings file.
+    let text = String::from_utf8(regular_file::read(path, SizeLimit::SETTINGS).ok()?).ok()?;
+    FileKind::of(path, &text, &rules::json_schema(), &settings::json_schema())
+}
+
 /// Returns the problem of a folder of rules in which a settings file is.
 fn settings_among(folder: &Path) -> Option<Problem> {
     let paths = std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
@@ -37,15 +42,7 @@ fn settings_among(folder: &Path) -> Option<Problem> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .collect();
     paths.sort();
-    let is_settings = |path: &&PathBuf| {
-        let text = regular_file::read(path, SizeLimit::SETTINGS).ok();
-        let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
-        let schemas = (rules::json_schema(), settings::json_schema());
-        text.is_some_and(|text| {
-            FileKind::of(path, &text, &schemas.0, &schemas.1) == Some(FileKind::Settings)
-        })
-    };
-    let found = paths.iter().find(is_settings)?.display();
+    let found = paths.iter().find(|path| kind_of(path) == Some(FileKind::Settings))?.display();
     let message =
         format!("{found} is a settings file, and all *.toml files of the folder are rules");
     let help = "keep the settings outside of the folder, or name the file of the rules";

@@ -95,6 +95,12 @@ pub(super) fn table_width() -> Option<u16> {
     terminal_width().or_else(requested_width)
 }
 
+/// Returns `1 call`, `2 calls`.
+pub(super) fn counted<N: Copy + Display + PartialEq + From<u8>>(count: N, one: &str) -> String {
+    let ending = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {one}{ending}")
+}
+
 /// Returns whether `--quiet` is given.
 pub(super) fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)

@@ -131,11 +131,6 @@ pub(super) fn describe(error: StoreError, location: &RecordsLocation) -> anyhow:
     }
 }
 
-/// Returns `1 call`, `2 calls`.
-pub(super) fn counted(count: u64, one: &str) -> String {
-    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
-}
-
 /// Replaces control characters, which a terminal would interpret, in a text of unknown origin.
 pub(super) fn sanitize(text: &str) -> String {
     text.chars().map(|c| if is_unsafe_to_show(c) { '\u{fffd}' } else { c }).collect()

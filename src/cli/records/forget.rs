@@ -4,12 +4,13 @@ mod copies;
 mod files;
 
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
 
-use super::{OpenStore, counted, load_records_settings};
+use super::{OpenStore, load_records_settings};
+use crate::cli::output::counted;
 use crate::cli::{ConfigFile, Exit};
 use crate::domain::party::{NumberFormat, Party};
 use crate::records::{
@@ -154,19 +155,13 @@ impl Search {
             // whole process.
             store.close().await;
         }
-        let files = files::files(&self.settings.records.location);
-        let containing = files::containing_files(&files, &self.traces, &remaining)?;
-        let containing: Vec<PathBuf> = containing.into_iter().map(Path::to_owned).collect();
-        let files = files.into_iter().map(|file| {
-            let contains = containing.contains(&file);
-            (file, contains)
-        });
+        let location = &self.settings.records.location;
+        let files = files::search(location, &self.traces, &remaining)?;
         let mut copies_on_disk = Vec::new();
         for copy in copies::find(&self.settings)? {
             let contains = copy.contains(&self.traces)?;
             copies_on_disk.push((copy, contains));
         }
-        let files = files.collect();
         Ok(Erasure {
             erased,
             by_mask,
@@ -218,9 +213,9 @@ impl Search {
         writeln!(
             stdout,
             "found    {}, {}, {}",
-            counted(found.calls() as u64, "call"),
-            counted(found.events() as u64, "event"),
-            counted(found.snapshots() as u64, "stored rule table")
+            counted(found.calls(), "call"),
+            counted(found.events(), "event"),
+            counted(found.snapshots(), "stored rule table")
         )?;
         for copy in &self.copies {
             writeln!(stdout, "         {copy}")?;

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 
-use super::{counted, describe, load_records_settings};
+use super::{describe, load_records_settings};
+use crate::cli::output::counted;
 use crate::cli::{ConfigFile, Exit, progress};
 use crate::records::{ImportError, NumberPolicy, RowCounts, Store, TransferLine};
 use crate::settings::RecordsLocation;

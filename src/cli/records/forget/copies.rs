@@ -55,7 +55,7 @@ impl fmt::Display for CopyOnDisk {
 pub(super) fn find(settings: &Settings) -> anyhow::Result<Vec<CopyOnDisk>> {
     let mut copies = Vec::new();
     for path in settings.last_good_paths() {
-        copies.push(CopyOnDisk { path: unfinished(&path), kind: Kind::Other });
+        copies.push(CopyOnDisk { path: regular_file::unfinished(&path), kind: Kind::Other });
         copies.push(CopyOnDisk { path, kind: Kind::LastGood });
     }
     for folder in settings.lists_dirs() {
@@ -70,13 +70,6 @@ pub(super) fn find(settings: &Settings) -> anyhow::Result<Vec<CopyOnDisk>> {
     Ok(copies)
 }
 
-/// Returns the path of a file that has not been renamed to its name yet.
-fn unfinished(path: &Path) -> PathBuf {
-    let mut path = path.to_owned().into_os_string();
-    path.push(".new");
-    path.into()
-}
-
 fn files_in(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
     match fs::read_dir(folder) {
         Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
@@ -88,7 +81,7 @@ fn files_in(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
 /// Returns what a file in a folder of lists is; `None` for files of others.
 fn list_kind(path: &Path) -> Option<Kind> {
     let name = path.file_name().and_then(OsStr::to_str)?;
-    let finished = name.strip_suffix(".new").unwrap_or(name);
+    let finished = name.strip_suffix(regular_file::UNFINISHED).unwrap_or(name);
     let is_list = rules::is_list_copy(Path::new(finished));
     match (is_list, finished == name) {
         (true, true) => Some(Kind::List),

@@ -9,7 +9,7 @@ use crate::records::{NumberMatches, NumberTraces};
 use crate::settings::RecordsLocation;
 
 /// Returns the existing files of a SQLite store: the database, its write-ahead log and its rollback journal.
-pub(super) fn files(location: &RecordsLocation) -> Vec<PathBuf> {
+fn files(location: &RecordsLocation) -> Vec<PathBuf> {
     match location {
         RecordsLocation::Sqlite(path) => {
             let files = ["", "-wal", "-journal"].map(|end| {
@@ -23,21 +23,23 @@ pub(super) fn files(location: &RecordsLocation) -> Vec<PathBuf> {
     }
 }
 
-/// Returns the files that contain the number, other than inside a longer number of another caller.
-pub(super) fn containing_files<'f>(
-    files: &'f [PathBuf],
+/// Returns the files of a store, and whether they contain the number, other than inside a longer number of
+/// another caller.
+///
+/// # Errors
+/// Fails if a file cannot be read.
+pub(super) fn search(
+    location: &RecordsLocation,
     traces: &NumberTraces,
     remaining: &NumberMatches,
-) -> anyhow::Result<Vec<&'f Path>> {
+) -> anyhow::Result<Vec<(PathBuf, bool)>> {
     let longer: Vec<&[u8]> = remaining.longer_numbers.iter().map(String::as_bytes).collect();
-    let mut found = Vec::new();
-    for file in files {
-        let contains = file_contains(file, &traces.bytes(), &longer);
-        if contains.with_context(|| format!("cannot read {}", file.display()))? {
-            found.push(&**file);
-        }
-    }
-    Ok(found)
+    let searched = files(location).into_iter().map(|file| {
+        let contains = file_contains(&file, &traces.bytes(), &longer);
+        let contains = contains.with_context(|| format!("cannot read {}", file.display()))?;
+        Ok((file, contains))
+    });
+    searched.collect()
 }
 
 fn file_contains(file: &Path, patterns: &[Vec<u8>], longer: &[&[u8]]) -> std::io::Result<bool> {
