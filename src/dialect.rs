@@ -11,7 +11,8 @@ use bytes::Bytes;
 
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
-use crate::domain::decision::{Decision, LeftOut};
+use crate::domain::capabilities::{Capabilities, Timing};
+use crate::domain::decision::{Decision, LeftOut, SelectedAgent};
 use crate::domain::json::InvalidJson;
 use crate::domain::party::{NumberFormat, Party};
 
@@ -41,6 +42,12 @@ pub trait Dialect: Send + Sync {
     /// Returns the platform, by its name in settings and rules.
     fn platform(&self) -> Platform;
 
+    /// Returns what the platform's replies can express.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Returns the times that the platform keeps.
+    fn timing(&self) -> &Timing;
+
     /// Returns the platform's signature scheme.
     fn scheme(&self) -> &'static dyn Scheme;
 
@@ -54,12 +61,27 @@ pub trait Dialect: Send + Sync {
         numbers: &NumberFormat,
     ) -> Result<Incoming<'a>, ParseError>;
 
-    /// Renders the reply to a request on `channel`.
-    fn render(&self, channel: Channel, decision: &Decision<'_>) -> Reply;
+    /// Renders the reply to a request. A decision that the platform cannot express becomes *keep*.
+    fn render(&self, context: &RenderContext<'_>, decision: &Decision<'_>) -> Reply;
 
     /// Returns the constant reply that leaves the call to the platform's own agent: for probes, and for
     /// a request whose fallback failed too.
     fn default_reply(&self, channel: Channel) -> &'static str;
+
+    /// Returns the media type of every reply.
+    fn content_type(&self) -> &'static str {
+        "application/json"
+    }
+
+    /// Returns the reply to an event that has been stored.
+    fn acknowledgement(&self) -> &'static str {
+        "{}"
+    }
+
+    /// Returns the body of an event without the platform's own credentials, for records.
+    fn redact_body<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
+        Cow::Borrowed(body)
+    }
 
     /// Returns the channels on which the platform sends requests.
     fn channels(&self) -> &'static [Channel];
@@ -77,6 +99,25 @@ pub trait Dialect: Send + Sync {
 
     /// Encodes the body that the platform would send for this call, for `send` and for tests.
     fn encode_request(&self, call: &Fields<'_>) -> Vec<u8>;
+}
+
+/// Circumstances of a reply besides the decision.
+#[derive(Clone, Copy)]
+pub struct RenderContext<'r> {
+    /// Channel of the request.
+    pub channel: Channel,
+    /// The call; `None` if its request could not be parsed.
+    pub call: Option<&'r Call<'r>>,
+    /// Agent that answers where the decision is *keep* and the platform has no agent of its own: the source's
+    /// fallback agent.
+    pub stand_in: Option<&'r SelectedAgent<'r>>,
+}
+
+impl<'r> RenderContext<'r> {
+    /// Returns a context without a call and without a fallback agent.
+    pub fn of_channel(channel: Channel) -> RenderContext<'r> {
+        RenderContext { channel, call: None, stand_in: None }
+    }
 }
 
 /// Returns the dialect of the platform with this name.

@@ -3,6 +3,7 @@
 //! Pure: they use no clock, network, disk, environment or randomness. [`clock`] is the one exception.
 
 pub mod call;
+pub mod capabilities;
 pub mod clock;
 pub(crate) mod country;
 pub mod decision;
@@ -15,3 +16,4 @@ pub mod phone_number;
 pub mod private_address;
 pub mod secret;
 pub mod sip_address;
+pub mod transfer;

@@ -92,7 +92,7 @@ pub fn explain_call<'q>(
         }
         let call = Call::synthetic(&source.name, platform, fields.clone());
         let decision = decide_offline(table, &call, facts);
-        let reply = source.dialect.render(call.channel(), &decision);
+        let reply = source.render(table, call.channel(), Some(&call), &decision);
         replies.push(ReplyPreview { source: &source.name, platform, rule: decision.rule(), reply });
     }
     Ok(Explained { question, table, explanation, lookups, replies, is_recorded: false })
@@ -300,6 +300,7 @@ impl Explained<'_> {
             Outcome::Agent(selected) => expected.push(("agent", quote(selected.name))),
             Outcome::Reject("") => expected.push(("reject", "true".to_owned())),
             Outcome::Reject(reason) => expected.push(("reject", quote(reason))),
+            Outcome::Transfer(target) => expected.push(("transfer", quote(&target.unmasked()))),
             Outcome::Keep(_) => expected.push(("keep", "true".to_owned())),
         }
         let variables = &decision.additions().variables;

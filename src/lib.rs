@@ -17,7 +17,7 @@
 //! A rule table decides a call, and Retell's dialect renders the reply:
 //!
 //! ```
-//! use switchboard::dialect;
+//! use switchboard::dialect::{self, RenderContext};
 //! use switchboard::domain::call::{Call, Channel, Fields};
 //! use switchboard::domain::facts::Facts;
 //! use switchboard::domain::party::Party;
@@ -39,7 +39,7 @@
 //!
 //! let decision = engine::decide_offline(&table, &call, &Facts::at("2026-11-26T12:00:00Z".parse()?));
 //! assert_eq!(decision.rule(), Some("everyone"));
-//! let reply = retell.render(call.channel(), &decision);
+//! let reply = retell.render(&RenderContext::of_channel(call.channel()), &decision);
 //! let expected = r#"{"call_inbound":{"override_agent_id":"agent_1","dynamic_variables":{"caller":"+12137771234"}}}"#;
 //! assert_eq!(reply.body(), expected);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

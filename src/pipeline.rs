@@ -91,6 +91,8 @@ pub enum RequestError {
 pub struct Answer {
     /// The reply in the platform's format.
     pub body: Bytes,
+    /// Media type of the reply.
+    pub content_type: &'static str,
     /// How the request ended.
     pub outcome: RequestOutcome,
 }
@@ -257,7 +259,8 @@ pub async fn handle(
         let ring_until = context.received_at + prepared.delay;
         tokio::time::sleep_until(deadline.min(ring_until)).await;
     }
-    Ok(Answer { body: prepared.body, outcome: prepared.outcome })
+    let content_type = endpoint.source.dialect.content_type();
+    Ok(Answer { body: prepared.body, content_type, outcome: prepared.outcome })
 }
 
 /// Refuses a request that its head alone gives away, and counts the refusal.
@@ -344,20 +347,23 @@ impl Exchange<'_> {
         let record = app.recorder.id(self.facts.at);
         let (decision, lookups) = self.decide(call).await;
         let decision = app.add_record_id(decision, record);
-        let dialect = self.endpoint.source.dialect;
-        let reply = spans::step("render").in_scope(|| dialect.render(call.channel(), &decision));
+        let source = &self.endpoint.source;
+        let render = || source.render(rules, call.channel(), Some(call), &decision);
+        let reply = spans::step("render").in_scope(render);
         let body = reply.body();
         // The record is queued first: a repeated delivery queues its own entry behind it, and so is not
         // acknowledged before the record is committed.
         let recorded =
             spans::step("record").in_scope(|| self.record(record, call, &decision, &lookups));
-        first.cache(&body, recorded.as_ref().map(|recorded| recorded.key));
+        let window = source.dialect.timing().retry_window;
+        first.cache(&body, recorded.as_ref().map(|recorded| recorded.key), window);
         let committed = recorded.and_then(|recorded| recorded.committed);
         self.log_call(call, &decision, &lookups, &reply);
         PreparedReply {
             outcome: match decision.outcome() {
                 Outcome::Agent(_) => RequestOutcome::Agent,
                 Outcome::Reject(_) => RequestOutcome::Reject,
+                Outcome::Transfer(_) => RequestOutcome::Transfer,
                 Outcome::Keep(_) => RequestOutcome::Keep,
             },
             body,
@@ -414,7 +420,7 @@ impl Exchange<'_> {
             source: &source.name,
             platform: source.dialect.platform(),
             event,
-            body: self.request.body(),
+            body: &source.dialect.redact_body(self.request.body()),
         };
         // The request's own deadline is the same moment; the recorder reports it as an error.
         let deadline = context.received_at + source.reply_within;
@@ -424,7 +430,8 @@ impl Exchange<'_> {
             true => RequestOutcome::Accepted,
             false => RequestOutcome::UnknownEvent,
         };
-        Ok(PreparedReply::immediate(outcome, Bytes::from_static(b"{}")))
+        let body = Bytes::from_static(source.dialect.acknowledgement().as_bytes());
+        Ok(PreparedReply::immediate(outcome, body))
     }
 
     /// Answers a probe like a call that matches no rule.
@@ -503,6 +510,7 @@ impl Exchange<'_> {
         let (agent, reason) = match decision.outcome() {
             Outcome::Agent(selected) => (Some(selected.name), None),
             Outcome::Reject(reason) => (None, Some(*reason)),
+            Outcome::Transfer(_) => (None, None),
             Outcome::Keep(reason) => (None, Some(reason.as_str())),
         };
         let (signed, auth_error) = match self.request.method() {
@@ -572,7 +580,9 @@ impl Exchange<'_> {
         };
         self.endpoint.counters.fell_back(cause);
         self.count_decision(&decision);
-        let rendered = catch_unwind(AssertUnwindSafe(|| source.dialect.render(channel, &decision)));
+        let rendered = catch_unwind(AssertUnwindSafe(|| {
+            source.render(self.rules, channel, call.as_ref(), &decision)
+        }));
         let recorded = catch_unwind(AssertUnwindSafe(|| {
             let id = self.app.recorder.id(self.facts.at);
             self.record(id, call.as_ref()?, &decision, &LookupAnswers::default())

@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::authenticate::Policy;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, RenderContext, Reply};
+use crate::domain::call::{Call, Channel};
+use crate::domain::decision::{Decision, Outcome, SelectedAgent};
 use crate::domain::party::NumberFormat;
+use crate::rules::RuleSet;
+use crate::rules::engine::fallback_to;
 
 /// Time that remains before the deadline of a reply when its look-ups are given up.
 const TIME_TO_DECIDE: Duration = Duration::from_millis(50);
@@ -30,6 +34,37 @@ pub struct Source {
     pub reply_within: Duration,
     /// Reply to a request that fails after authentication.
     pub fallback: Fallback,
+}
+
+impl Source {
+    /// Renders the reply to a request of this source. `call` is `None` if the request could not be parsed.
+    pub fn render(
+        &self,
+        rules: &RuleSet,
+        channel: Channel,
+        call: Option<&Call<'_>>,
+        decision: &Decision<'_>,
+    ) -> Reply {
+        let stand_in = self.stand_in(rules, decision);
+        let context = RenderContext { channel, call, stand_in: stand_in.as_ref() };
+        self.dialect.render(&context, decision)
+    }
+
+    /// Returns the agent that answers in place of the platform's own, on a platform that has none.
+    fn stand_in<'t>(
+        &self,
+        rules: &'t RuleSet,
+        decision: &Decision<'_>,
+    ) -> Option<SelectedAgent<'t>> {
+        let Fallback::Agent(name) = &self.fallback else { return None };
+        if self.dialect.capabilities().keep || !matches!(decision.outcome(), Outcome::Keep(_)) {
+            return None;
+        }
+        match fallback_to(rules, name, self.dialect.platform()).into_outcome() {
+            Outcome::Agent(agent) => Some(agent),
+            Outcome::Reject(_) | Outcome::Transfer(_) | Outcome::Keep(_) => None,
+        }
+    }
 }
 
 /// Fallback reply of a source.

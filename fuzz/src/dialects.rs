@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::{now, policy, request};
 use switchboard::authenticate::{Mode, authenticate};
-use switchboard::dialect::{self, Incoming};
+use switchboard::dialect::{self, Incoming, RenderContext};
 use switchboard::domain::facts::Facts;
 use switchboard::domain::party::NumberFormat;
 use switchboard::rules::{self, CheckContext, RuleSet, engine};
@@ -41,7 +41,7 @@ pub fn run(body: &[u8]) {
         let decided = engine::decide(&TABLE, &call, &facts);
         assert_eq!(decided, engine::scan(&TABLE, &call, &facts), "the index and the scan differ");
         let decision = decided.expect("the table has no look-up");
-        let reply = dialect.render(call.channel(), &decision).body();
+        let reply = dialect.render(&RenderContext::of_channel(call.channel()), &decision).body();
         let reply: serde_json::Value = serde_json::from_slice(&reply).expect("a JSON reply");
         let (_, inner) = reply.as_object().and_then(|reply| reply.iter().next()).expect("a key");
         assert!(inner.get("reject").is_none(), "no rule rejects");

@@ -5,17 +5,20 @@
 //! generations: without versions, without text messages, and without `call_id`. All are accepted.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::ser::SerializeMap;
 use serde_json::json;
 
 use super::{
-    Dialect, Event, Incoming, METADATA_BYTES, ParseError, RECORD_ID_KEY, Reply, wire_number,
+    Dialect, Event, Incoming, METADATA_BYTES, ParseError, RECORD_ID_KEY, RenderContext, Reply,
+    wire_number,
 };
 use crate::authenticate;
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform, Version};
+use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
 use crate::domain::decision;
 use crate::domain::decision::{Decision, LeftOut, LeftOutReason, Outcome, SelectedAgent};
 use crate::domain::json;
@@ -27,6 +30,27 @@ use crate::domain::sip_address::select_party;
 pub(super) struct Retell;
 
 const PLATFORM: Platform = Platform::new("retell");
+
+const CAPABILITIES: Capabilities = Capabilities {
+    agent: true,
+    agent_version: true,
+    keep: true,
+    reject: Reject::Silent,
+    transfer: Transfer::Impossible,
+    greeting: false,
+    variables: Some(VariableLimits::NONE),
+    metadata: true,
+    agent_override: true,
+    sip_headers: false,
+};
+
+const TIMING: Timing = Timing {
+    reply_within: Duration::from_secs(3),
+    timeout: Some(Duration::from_secs(10)),
+    silence: "the call is tried again, then it ends",
+    retry_window: Duration::from_secs(60),
+};
+
 const FROM: &str = "from_number";
 const TO: &str = "to_number";
 
@@ -48,6 +72,14 @@ const EVENTS: [&str; 11] = [
 impl Dialect for Retell {
     fn platform(&self) -> Platform {
         PLATFORM
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &CAPABILITIES
+    }
+
+    fn timing(&self) -> &Timing {
+        &TIMING
     }
 
     fn scheme(&self) -> &'static dyn Scheme {
@@ -76,7 +108,8 @@ impl Dialect for Retell {
         })
     }
 
-    fn render(&self, channel: Channel, decision: &Decision<'_>) -> Reply {
+    fn render(&self, context: &RenderContext<'_>, decision: &Decision<'_>) -> Reply {
+        let channel = context.channel;
         let reply = Inbound { decision, metadata: decision.additions().metadata.as_deref() };
         let body = encode_reply(channel, &reply);
         // Metadata is measured on its own only if the whole reply could exceed the limit.
@@ -175,6 +208,8 @@ fn parse_inbound<'a>(
         agent_version,
         from: from.party,
         to: to.party,
+        number_id: None,
+        attributes: Vec::new(),
         sip,
         readings: [from.reading, to.reading].into_iter().collect(),
     }
@@ -296,7 +331,7 @@ impl Serialize for Inbound<'_, '_> {
                     map.serialize_entry("override_agent_version", &VersionText(version))?;
                 }
             }
-            Outcome::Keep(_) => {}
+            Outcome::Transfer(_) | Outcome::Keep(_) => {}
         }
         let additions = self.decision.additions();
         if !additions.variables.is_empty() {

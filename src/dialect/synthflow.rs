@@ -7,16 +7,20 @@
 //! JSON, and verdicts in mixed case.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::ser::SerializeMap;
 use serde_json::{Value, json};
 
-use super::{Dialect, Event, Incoming, ParseError, RECORD_ID_KEY, Reply, wire_number};
+use super::{
+    Dialect, Event, Incoming, ParseError, RECORD_ID_KEY, RenderContext, Reply, wire_number,
+};
 use crate::authenticate;
 use crate::authenticate::{Scheme, Verified, synthflow_call_id};
 use crate::domain::call::{Call, Channel, Fields, Platform};
+use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
 use crate::domain::decision;
 use crate::domain::decision::{Decision, Outcome, SelectedAgent};
 use crate::domain::json;
@@ -27,11 +31,40 @@ use crate::domain::party::NumberFormat;
 pub(super) struct Synthflow;
 
 const PLATFORM: Platform = Platform::new("synthflow");
+
+const CAPABILITIES: Capabilities = Capabilities {
+    agent: true,
+    agent_version: false,
+    keep: true,
+    reject: Reject::Silent,
+    transfer: Transfer::Impossible,
+    greeting: false,
+    variables: Some(VariableLimits::NONE),
+    metadata: true,
+    agent_override: false,
+    sip_headers: false,
+};
+
+const TIMING: Timing = Timing {
+    reply_within: Duration::from_secs(3),
+    timeout: Some(Duration::from_secs(10)),
+    silence: "the call is rejected",
+    retry_window: Duration::from_secs(60),
+};
+
 const INBOUND: &str = "call_inbound";
 
 impl Dialect for Synthflow {
     fn platform(&self) -> Platform {
         PLATFORM
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &CAPABILITIES
+    }
+
+    fn timing(&self) -> &Timing {
+        &TIMING
     }
 
     fn scheme(&self) -> &'static dyn Scheme {
@@ -64,7 +97,7 @@ impl Dialect for Synthflow {
         Ok(Incoming::Event(Box::new(parse_event(&body, request, event, numbers))))
     }
 
-    fn render(&self, _: Channel, decision: &Decision<'_>) -> Reply {
+    fn render(&self, _: &RenderContext<'_>, decision: &Decision<'_>) -> Reply {
         let mut out = Vec::with_capacity(256);
         out.extend_from_slice(b"{\"call_inbound\":");
         json::write(&mut out, &Inbound(decision));
@@ -295,7 +328,9 @@ impl Serialize for Inbound<'_, '_> {
             Outcome::Agent(SelectedAgent { id, .. }) => {
                 map.serialize_entry("override_model_id", id)?
             }
-            Outcome::Keep(_) => map.serialize_entry("override_model_id", "")?,
+            Outcome::Transfer(_) | Outcome::Keep(_) => {
+                map.serialize_entry("override_model_id", "")?
+            }
         }
         let additions = self.0.additions();
         if !additions.variables.is_empty() {

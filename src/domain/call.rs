@@ -85,13 +85,17 @@ pub struct Fields<'a> {
     pub from: Party,
     /// The called number.
     pub to: Party,
+    /// The platform's id of the called number.
+    pub number_id: Option<Cow<'a, str>>,
+    /// Further facts that the platform sends, by the names that rules use after `attr.`.
+    pub attributes: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// SIP headers of the call; names in lower case.
     pub sip: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// Numbers of parties (0 to 2) that were not read as they were sent.
     pub readings: ReadingCounts,
 }
 
-/// Omits the values of SIP headers, which can hold unmasked numbers of forwarded calls.
+/// Omits the values of SIP headers and attributes, which can hold unmasked numbers.
 impl fmt::Debug for Fields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<_> = self.sip.iter().map(|(name, _)| name).collect();
@@ -109,9 +113,13 @@ impl Fields<'_> {
     /// Copies the borrowed fields, so that they outlive the request body.
     pub fn into_owned(self) -> Fields<'static> {
         let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-        let sip = self.sip.into_iter().map(|(name, value)| (own(name), own(value)));
+        let pairs = |pairs: Vec<(Cow<'_, str>, Cow<'_, str>)>| {
+            pairs.into_iter().map(|(name, value)| (own(name), own(value))).collect()
+        };
         Fields {
-            sip: sip.collect(),
+            sip: pairs(self.sip),
+            attributes: pairs(self.attributes),
+            number_id: self.number_id.map(own),
             call_id: self.call_id.map(own),
             agent: self.agent.map(own),
             channel: self.channel,
@@ -133,6 +141,8 @@ impl Fields<'_> {
             agent_version: None,
             from: Party::Withheld,
             to: Party::Withheld,
+            number_id: None,
+            attributes: Vec::new(),
             sip: Vec::new(),
             readings: ReadingCounts::default(),
         }
@@ -213,6 +223,22 @@ impl<'a> Call<'a> {
     /// Returns the version of that agent.
     pub fn agent_version(&self) -> Option<&Version> {
         self.fields.agent_version.as_ref()
+    }
+
+    /// Returns the platform's id of the called number.
+    pub fn number_id(&self) -> Option<&str> {
+        self.fields.number_id.as_deref()
+    }
+
+    /// Returns the value of an attribute.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        let attribute = self.fields.attributes.iter().find(|(attribute, _)| attribute == name);
+        attribute.map(|(_, value)| value.as_ref())
+    }
+
+    /// Iterates over all attributes in the order in which the dialect declares them.
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        self.fields.attributes.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
     /// Returns the value of a SIP header: the last one if it is repeated. `name` is in lower case.

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::call::Version;
+use super::transfer::TransferTarget;
 
 /// A JSON object that keeps the order of its keys.
 pub type Object = serde_json::Map<String, serde_json::Value>;
@@ -16,7 +17,10 @@ pub enum Outcome<'t> {
     /// The selected agent answers.
     Agent(SelectedAgent<'t>),
     /// The call is rejected. The reason appears in the log and the record; the caller never hears it.
+    /// [`Additions::say`] is what the caller hears, on platforms that can speak.
     Reject(&'t str),
+    /// The call is transferred to another number or SIP address.
+    Transfer(TransferTarget),
     /// The agent that the platform has assigned to the number answers.
     Keep(KeepReason),
 }
@@ -43,17 +47,23 @@ pub enum KeepReason {
     NoAgentId,
     /// A template resolved to an unknown agent.
     NoSuchAgent,
+    /// A template resolved to a text to which no call can be transferred.
+    NoTarget,
+    /// The platform cannot do what the rule says, and the rule accepts that.
+    Unsupported,
     /// The request failed, and the source's fallback was sent.
     Fallback,
 }
 
 impl KeepReason {
     /// All reasons.
-    pub const ALL: [KeepReason; 5] = [
+    pub const ALL: [KeepReason; 7] = [
         KeepReason::ByRule,
         KeepReason::NoRule,
         KeepReason::NoAgentId,
         KeepReason::NoSuchAgent,
+        KeepReason::NoTarget,
+        KeepReason::Unsupported,
         KeepReason::Fallback,
     ];
 
@@ -64,6 +74,8 @@ impl KeepReason {
             KeepReason::NoRule => "no_rule",
             KeepReason::NoAgentId => "no_agent_id",
             KeepReason::NoSuchAgent => "no_such_agent",
+            KeepReason::NoTarget => "no_target",
+            KeepReason::Unsupported => "unsupported",
             KeepReason::Fallback => "fallback",
         }
     }
@@ -100,6 +112,10 @@ pub struct Additions<'t> {
     pub metadata: Option<Cow<'t, Object>>,
     /// Agent settings for this call only, in the platform's format.
     pub agent_override: Option<Cow<'t, Object>>,
+    /// Text that the caller hears: before a rejection or a transfer, or as the agent's first sentence.
+    pub say: Option<Cow<'t, str>>,
+    /// SIP headers for the agent or the transfer target, where that is a SIP address; each name occurs once.
+    pub sip_headers: Vec<Variable<'t>>,
     /// Time to let the phone ring, measured from the arrival of the request.
     pub delay: Duration,
     /// Variables and texts of metadata and agent settings that are too large to be sent.
@@ -171,6 +187,11 @@ impl<'t> Decision<'t> {
         self
     }
 
+    /// Returns the outcome alone.
+    pub(crate) fn into_outcome(self) -> Outcome<'t> {
+        self.outcome
+    }
+
     /// Returns the outcome.
     pub fn outcome(&self) -> &Outcome<'t> {
         &self.outcome
@@ -193,11 +214,12 @@ impl<'t> Decision<'t> {
 }
 
 impl Outcome<'_> {
-    /// Returns the label used in logs and metrics: `agent`, `reject` or `keep`.
+    /// Returns the label used in logs and metrics: `agent`, `reject`, `transfer` or `keep`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Outcome::Agent(_) => "agent",
             Outcome::Reject(_) => "reject",
+            Outcome::Transfer(_) => "transfer",
             Outcome::Keep(_) => "keep",
         }
     }

@@ -127,7 +127,7 @@ fn route(webhook: &Arc<Webhook>, kind: BodyKind) -> MethodRouter<Arc<PublicState
 }
 
 async fn alive() -> Response {
-    json(Bytes::from_static(b"{\"ok\":true}"))
+    reply(Bytes::from_static(b"{\"ok\":true}"), "application/json")
 }
 
 /// Answers a webhook request, and counts it. Either outcome carries the request's id.
@@ -156,7 +156,7 @@ async fn receive(
         Err(HttpProblem::Internal("internal error".to_owned()))
     });
     let (outcome, mut response) = match answered {
-        Ok(answer) => (Some(answer.outcome), json(answer.body)),
+        Ok(answer) => (Some(answer.outcome), reply(answer.body, answer.content_type)),
         Err(problem) => {
             webhook.log_refusal(&problem, context, client);
             (problem.outcome(), problem.into_response())
@@ -276,9 +276,9 @@ impl RequestId {
     }
 }
 
-fn json(body: Bytes) -> Response {
+fn reply(body: Bytes, content_type: &'static str) -> Response {
     let mut response = Response::new(Body::from(body));
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    let content_type = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response
 }

@@ -28,6 +28,7 @@ pub(super) fn status_of(outcome: RequestOutcome) -> StatusCode {
     match outcome {
         RequestOutcome::Agent
         | RequestOutcome::Reject
+        | RequestOutcome::Transfer
         | RequestOutcome::Keep
         | RequestOutcome::Fallback
         | RequestOutcome::Retry

@@ -19,8 +19,6 @@ use crate::authenticate::AuthMethod;
 use crate::domain::call::Call;
 use crate::records::DeliveryKey;
 
-/// Lifetime of a cached reply. Platforms stop retrying long before.
-pub const WINDOW: Duration = Duration::from_secs(60);
 /// Maximum memory of the cache, enough for some 40,000 replies: all calls of a minute at 600 a second.
 const CAPACITY_BYTES: u64 = 16 << 20;
 const ESTIMATED_ITEMS: usize = 1024;
@@ -122,6 +120,8 @@ impl DedupCache {
         (call.source(), call.channel(), call.call_id(), call.from(), call.to()).hash(&mut hasher);
         (call.agent(), call.agent_version(), call.event_timestamp_ms()).hash(&mut hasher);
         call.sip_headers().for_each(|header| header.hash(&mut hasher));
+        call.number_id().hash(&mut hasher);
+        call.attributes().for_each(|attribute| attribute.hash(&mut hasher));
         // With an id or a timestamp, the request is a retry for certain, and a reload must not change the
         // reply. Without, it is more likely a person who edits the rules and tries again.
         if call.call_id().is_none() && call.event_timestamp_ms().is_none() {
@@ -151,10 +151,10 @@ impl DedupCache {
 }
 
 impl FirstDelivery<'_> {
-    /// Caches the reply and the key of the call's record for later deliveries within [`WINDOW`].
-    pub fn cache(self, reply: &[u8], record: Option<DeliveryKey>) {
+    /// Caches the reply and the key of the call's record for later deliveries within `window`.
+    pub fn cache(self, reply: &[u8], record: Option<DeliveryKey>, window: Duration) {
         let Some(entry) = self.entry else { return };
-        let expires_at = self.received_at + WINDOW;
+        let expires_at = self.received_at + window;
         // Fails only if the entry was removed meanwhile, and nothing removes one that is not cached.
         drop(entry.insert(CachedReply { reply: reply.into(), record, expires_at }));
     }
@@ -167,6 +167,8 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+
+    const WINDOW: Duration = Duration::from_secs(60);
 
     /// Registers a delivery that no other one holds up.
     fn register(cache: &DedupCache, key: u128, now: Instant) -> Delivery<'_> {
@@ -192,7 +194,7 @@ mod tests {
                 match runtime.block_on(cache.register(Some(DedupKey(key)), now)) {
                     Delivery::First(first) => {
                         let reply = format!("{key} {thread}");
-                        first.cache(reply.as_bytes(), None);
+                        first.cache(reply.as_bytes(), None, WINDOW);
                         (true, reply.into_bytes().into())
                     }
                     Delivery::Repeated(cached) => (false, cached.reply),
@@ -215,7 +217,7 @@ mod tests {
         let cache = DedupCache::default();
         let now = Instant::now();
         let Delivery::First(first) = register(&cache, 1, now) else { panic!("cached") };
-        first.cache(b"{}", None);
+        first.cache(b"{}", None, WINDOW);
         let last_moment = now + WINDOW - Duration::from_nanos(1);
         assert_eq!(cached(&cache, 1, last_moment), Some(b"{}".as_slice().into()));
         assert_eq!(cached(&cache, 1, now + WINDOW), None);
@@ -228,7 +230,7 @@ mod tests {
         let deliveries = 4 * CAPACITY_BYTES as usize / (reply.len() + ENTRY_BYTES);
         for key in 0..deliveries as u128 {
             let Delivery::First(first) = register(&cache, key, now) else { panic!("{key} is new") };
-            first.cache(&reply, None);
+            first.cache(&reply, None, WINDOW);
         }
         let is_cached = |key: &u128| cache.replies.peek(&DedupKey(*key)).is_some();
         let newest = (0..deliveries as u128).rev().take_while(is_cached).count();

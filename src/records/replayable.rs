@@ -52,12 +52,15 @@ impl CallRecord {
         let channel = Channel::ALL.into_iter().find(|known| known.as_str() == self.channel);
         let channel = channel.ok_or_else(|| NotReplayable::Channel(self.channel.clone()))?;
         let Texts(sip) = details.sip.clone();
+        let Texts(attributes) = details.attributes.clone();
         Ok(Fields {
             call_id: self.call_id.clone().map(Into::into),
             agent: details.agent_in.clone(),
             agent_version: details.agent_version_in.as_ref().and_then(version),
             from: Party::parse(Some(&self.from)).party,
             to: Party::parse(Some(&self.to)).party,
+            number_id: details.number_id.clone(),
+            attributes,
             sip,
             ..Fields::unknown(channel)
         })

@@ -16,7 +16,7 @@ use super::NumberPolicy;
 use super::redact::Redactor;
 use crate::dialect::Event;
 use crate::domain::call::{Call, Channel, Platform, Version};
-use crate::domain::decision::{Decision, Object, Outcome};
+use crate::domain::decision::{Decision, Object, Outcome, Variable};
 use crate::domain::facts::{LookupAnswer, LookupState};
 use crate::domain::party::Party;
 use crate::rules::Snapshot;
@@ -54,7 +54,7 @@ pub struct CallRecord {
     pub from: String,
     /// Called number.
     pub to: String,
-    /// `agent`, `reject` or `keep`.
+    /// `agent`, `reject`, `transfer` or `keep`.
     pub outcome: String,
     /// The rule that decided.
     pub rule: Option<String>,
@@ -136,6 +136,21 @@ pub struct Details<'a> {
     /// SIP headers of the request.
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub sip: Texts<'a>,
+    /// The platform's id of the called number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number_id: Option<Cow<'a, str>>,
+    /// Further facts that the platform sent.
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub attributes: Texts<'a>,
+    /// Number or SIP address to which the call was transferred.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<Cow<'a, str>>,
+    /// Text that the caller heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub say: Option<Cow<'a, str>>,
+    /// SIP headers of the reply.
+    #[serde(skip_serializing_if = "Texts::is_empty")]
+    pub sip_headers: Texts<'a>,
     /// Time from the arrival of the request to the decision, in microseconds.
     pub latency_us: u64,
 }
@@ -314,7 +329,7 @@ impl CallRow {
         let (from, to) = (numbers.stored(call.from()), numbers.stored(call.to()));
         let agent = match decision.outcome() {
             Outcome::Agent(selected) => Some(own(selected.name)),
-            Outcome::Reject(_) | Outcome::Keep(_) => None,
+            Outcome::Reject(_) | Outcome::Transfer(_) | Outcome::Keep(_) => None,
         };
         let mut details = details(new_call, numbers.as_str(), &redactor);
         // An answer about a caller can contain the number in any form.
@@ -378,15 +393,22 @@ fn details<'a>(new_call: NewCall<'a>, numbers: &'static str, redactor: &Redactor
         Outcome::Agent(selected) => (None, Some(selected)),
         Outcome::Reject("") => (None, None),
         Outcome::Reject(reason) => (Some(*reason), None),
+        Outcome::Transfer(_) => (None, None),
         Outcome::Keep(reason) => (Some(reason.as_str()), None),
     };
     let object = |object: &'a Option<Cow<'a, Object>>| {
         object.as_deref().map(|object| redacted(object, redactor))
     };
-    let variables = added.variables.iter();
-    let variables =
-        variables.map(|variable| (variable.name.into(), redactor.text(&variable.value)));
+    let texts = |variables: &'a [Variable<'a>]| {
+        let texts = variables.iter();
+        Texts(texts.map(|text| (text.name.into(), redactor.text(&text.value))).collect())
+    };
+    let transfer = match decision.outcome() {
+        Outcome::Transfer(target) => Some(redactor.text(&target.unmasked()).into_owned().into()),
+        Outcome::Agent(_) | Outcome::Reject(_) | Outcome::Keep(_) => None,
+    };
     let sip = call.sip_headers().map(|(name, value)| (redactor.id(name), redactor.text(value)));
+    let attributes = call.attributes().map(|(name, value)| (name.into(), redactor.text(value)));
     Details {
         numbers: numbers.into(),
         agent_in: call.agent().map(|agent| redactor.id(agent)),
@@ -396,12 +418,17 @@ fn details<'a>(new_call: NewCall<'a>, numbers: &'static str, redactor: &Redactor
         agent_version: selected.and_then(|selected| selected.version).map(version),
         arm: decision.arm(),
         added_by: added.rules.iter().map(|rule| Cow::Borrowed(*rule)).collect(),
-        variables: Texts(variables.collect()),
+        variables: texts(&added.variables),
         metadata: object(&added.metadata),
         agent_override: object(&added.agent_override),
         delay_ms: added.delay.as_millis() as u64,
         lookups: Vec::new(),
         sip: Texts(sip.collect()),
+        number_id: call.number_id().map(|id| redactor.id(id)),
+        attributes: Texts(attributes.collect()),
+        transfer,
+        say: added.say.as_deref().map(|text| redactor.text(text)),
+        sip_headers: texts(&added.sip_headers),
         latency_us,
     }
 }
@@ -463,7 +490,10 @@ fn dedup_key(
     // The cache of replies tells deliveries apart by the same fields. Here they are redacted: a
     // hash of a number reveals the number to anyone who tries them all.
     let headers = call.sip_headers().flat_map(|(name, value)| [name.into(), redactor.text(value)]);
-    let headers: Vec<Cow<'_, str>> = headers.collect();
+    let attributes = call.attributes();
+    let attributes = attributes.flat_map(|(name, value)| [name.into(), redactor.text(value)]);
+    let number_id = call.number_id().map(|id| redactor.id(id));
+    let headers: Vec<Cow<'_, str>> = headers.chain(number_id).chain(attributes).collect();
     let parts = ["call", call.source(), channel, from, to, &when];
     DeliveryKey::new(&digest(parts.into_iter().chain(headers.iter().map(|text| &**text))))
 }

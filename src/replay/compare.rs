@@ -53,6 +53,7 @@ pub(super) struct Routing {
 pub(super) enum Destination {
     Agent { name: String, id: String, version: Option<String> },
     Reject(String),
+    Transfer(String),
     Keep(String),
 }
 
@@ -92,6 +93,7 @@ fn has_same_destination(record: &CallRecord, outcome: &Outcome<'_>) -> bool {
                     && same_version(details.agent_version.as_ref(), selected.version)
             }
             Outcome::Reject(reason) => details.reason.as_deref().unwrap_or_default() == *reason,
+            Outcome::Transfer(target) => details.transfer.as_deref() == Some(&*target.unmasked()),
             Outcome::Keep(_) => true,
         }
 }
@@ -208,6 +210,9 @@ impl Routing {
                 }),
             },
             "reject" => Destination::Reject(reason()),
+            "transfer" => {
+                Destination::Transfer(details.transfer.as_deref().unwrap_or_default().to_owned())
+            }
             _ => Destination::Keep(reason()),
         };
         Routing { rule: rule.clone(), added_by: None, destination }
@@ -224,6 +229,7 @@ impl Routing {
                 }),
             },
             Outcome::Reject(reason) => Destination::Reject((*reason).to_owned()),
+            Outcome::Transfer(target) => Destination::Transfer(target.unmasked().into_owned()),
             Outcome::Keep(reason) => Destination::Keep(reason.as_str().to_owned()),
         };
         let rule = decision.rule().map(str::to_owned);

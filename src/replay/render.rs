@@ -165,6 +165,7 @@ impl Display for Destination {
             }
             Destination::Reject(reason) if reason.is_empty() => f.write_str("reject"),
             Destination::Reject(reason) => write!(f, "reject ({reason})"),
+            Destination::Transfer(target) => write!(f, "transfer to {target}"),
             Destination::Keep(reason) if reason == "rule" || reason == "no_rule" => {
                 f.write_str("keep")
             }
@@ -268,7 +269,12 @@ impl Routing {
             Destination::Reject(reason) => {
                 ("reject", None, None, None, Some(reason).filter(|reason| !reason.is_empty()))
             }
+            Destination::Transfer(_) => ("transfer", None, None, None, None),
             Destination::Keep(reason) => ("keep", None, None, None, Some(reason)),
+        };
+        let transfer = match &self.destination {
+            Destination::Transfer(target) => Some(target),
+            Destination::Agent { .. } | Destination::Reject(_) | Destination::Keep(_) => None,
         };
         let mut json = json!({
             "rule": self.rule,
@@ -278,6 +284,9 @@ impl Routing {
             "agent_version": agent_version,
             "reason": reason,
         });
+        if let Some(transfer) = transfer {
+            json["transfer"] = json!(transfer);
+        }
         if let Some(added_by) = &self.added_by {
             json["added_by"] = json!(added_by);
         }

@@ -7,6 +7,8 @@ pub enum RequestOutcome {
     Agent,
     /// A call: it is rejected.
     Reject,
+    /// A call that is transferred.
+    Transfer,
     /// A call: the platform's default agent answers.
     Keep,
     /// A call: handling failed, and the source's fallback reply was sent.
@@ -39,9 +41,10 @@ pub enum RequestOutcome {
 
 impl RequestOutcome {
     /// All outcomes, in the order of their declaration.
-    pub const ALL: [RequestOutcome; 16] = [
+    pub const ALL: [RequestOutcome; 17] = [
         RequestOutcome::Agent,
         RequestOutcome::Reject,
+        RequestOutcome::Transfer,
         RequestOutcome::Keep,
         RequestOutcome::Fallback,
         RequestOutcome::Retry,
@@ -63,6 +66,7 @@ impl RequestOutcome {
         match self {
             RequestOutcome::Agent
             | RequestOutcome::Reject
+            | RequestOutcome::Transfer
             | RequestOutcome::Keep
             | RequestOutcome::Fallback
             | RequestOutcome::Retry => "call",
@@ -85,6 +89,7 @@ impl RequestOutcome {
         match self {
             RequestOutcome::Agent => "agent",
             RequestOutcome::Reject => "reject",
+            RequestOutcome::Transfer => "transfer",
             // A probe is answered like a call that matches no rule.
             RequestOutcome::Keep | RequestOutcome::Probe => "keep",
             RequestOutcome::Fallback => "fallback",

@@ -95,6 +95,7 @@ fn summarize(decision: &Decision<'_>) -> Summary {
         _ if decision.arm().is_some() => "split".to_owned(),
         Outcome::Agent(chosen) => format!("agent {}", chosen.name),
         Outcome::Reject(reason) => format!("reject {reason}"),
+        Outcome::Transfer(target) => format!("transfer {}", target.unmasked()),
         Outcome::Keep(_) => "keep".to_owned(),
     };
     let added = decision.additions();

@@ -7,8 +7,9 @@ use axum::http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use switchboard::authenticate::{AuthError, Key, Scheme, SignatureScope, Unverified, Verified};
 use switchboard::dialect;
-use switchboard::dialect::{Dialect, Incoming, ParseError, Reply};
+use switchboard::dialect::{Dialect, Incoming, ParseError, RenderContext, Reply};
 use switchboard::domain::call::{Channel, Fields, Platform};
+use switchboard::domain::capabilities::{Capabilities, Timing};
 use switchboard::domain::clock::Clock;
 use switchboard::domain::decision::Decision;
 use switchboard::domain::party::NumberFormat;
@@ -43,6 +44,14 @@ impl Dialect for PanickingDialect {
         retell().platform()
     }
 
+    fn capabilities(&self) -> &Capabilities {
+        retell().capabilities()
+    }
+
+    fn timing(&self) -> &Timing {
+        retell().timing()
+    }
+
     fn scheme(&self) -> &'static dyn Scheme {
         retell().scheme()
     }
@@ -56,11 +65,11 @@ impl Dialect for PanickingDialect {
         retell().parse(request, numbers)
     }
 
-    fn render(&self, channel: Channel, decision: &Decision<'_>) -> Reply {
+    fn render(&self, context: &RenderContext<'_>, decision: &Decision<'_>) -> Reply {
         let fallback = decision.rule().is_none();
         assert!(fallback || self.when != Step::Render, "render panics deliberately");
         assert!(self.when != Step::RenderEvenTheFallback, "render panics deliberately");
-        retell().render(channel, decision)
+        retell().render(context, decision)
     }
 
     fn default_reply(&self, channel: Channel) -> &'static str {

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use switchboard::authenticate::{AuthError, Key, Policy, Unverified, Verified};
 use switchboard::diagnostics::Report;
 use switchboard::dialect;
-use switchboard::dialect::{Dialect, Incoming};
+use switchboard::dialect::{Dialect, Incoming, RenderContext};
 use switchboard::domain::call::{Call, Channel, Fields, Platform, Version};
 use switchboard::domain::decision::{Decision, Outcome};
 use switchboard::domain::dialling_plan::is_north_american;
@@ -684,6 +684,8 @@ fn any_fields() -> BoxedStrategy<Fields<'static>> {
                 agent_version: version,
                 from: from.party,
                 to: to.party,
+                number_id: None,
+                attributes: Vec::new(),
                 sip: sip.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
                 readings: [from.reading, to.reading].into_iter().collect(),
             }
@@ -703,7 +705,7 @@ fn each_platform_accepts_the_reply_to_every_decision() {
         for dialect in dialect::ALL {
             let call = Call::synthetic("one", dialect.platform(), fields.clone());
             let decision = decide(&table, &call);
-            let reply = dialect.render(call.channel(), &decision);
+            let reply = dialect.render(&RenderContext::of_channel(call.channel()), &decision);
             prop_assert_eq!(accepts(dialect.platform(), call.channel(), &reply.body()), Ok(()));
             let rejected = matches!(decision.outcome(), Outcome::Reject(_));
             prop_assert_eq!(is_rejection(dialect.platform(), &reply.body()), rejected);

@@ -79,6 +79,7 @@ fn summarize(decision: &Decision<'_>) -> String {
             format!("agent {name} ({id}) version {tag:?}")
         }
         Outcome::Reject(reason) => format!("reject ({reason})"),
+        Outcome::Transfer(target) => format!("transfer ({})", target.unmasked()),
         Outcome::Keep(kept) => format!("keep ({})", kept.as_str()),
     };
     format!("{}: {outcome}", decision.rule().unwrap_or("-"))

@@ -44,7 +44,7 @@ fn decide(table: &RuleSet, from: &str, to: &str, at: &str) -> (String, String) {
     let rule = explained.decision.rule().unwrap_or("none").to_owned();
     let outcome = match explained.decision.outcome() {
         Outcome::Agent(agent) => format!("{rule}: {}", agent.name),
-        Outcome::Reject(_) | Outcome::Keep(_) => rule,
+        Outcome::Reject(_) | Outcome::Transfer(_) | Outcome::Keep(_) => rule,
     };
     (outcome, explained.to_string())
 }

@@ -235,6 +235,7 @@ impl Explanation<'_> {
         let (agent, reason) = match self.decision.outcome() {
             Outcome::Agent(agent) => (Some(agent.name), None),
             Outcome::Reject(reason) => (None, Some(*reason)),
+            Outcome::Transfer(_) => (None, None),
             Outcome::Keep(reason) => (None, Some(reason.as_str())),
         };
         json!({
@@ -273,6 +274,7 @@ impl fmt::Display for Explanation<'_> {
             Outcome::Agent(agent) => write!(f, "\nagent {} ({})", agent.name, agent.id)?,
             Outcome::Reject("") => write!(f, "\nreject")?,
             Outcome::Reject(reason) => write!(f, "\nreject ({reason})")?,
+            Outcome::Transfer(target) => write!(f, "\ntransfer to {}", target.unmasked())?,
             Outcome::Keep(reason) => write!(f, "\nkeep: {}", keep_reason(*reason))?,
         }
         match self.decision.arm() {
@@ -323,6 +325,8 @@ fn keep_reason(reason: KeepReason) -> &'static str {
         KeepReason::NoRule => "no rule matches",
         KeepReason::NoAgentId => "the selected agent has no id on this platform",
         KeepReason::NoSuchAgent => "the rule's template resolves to an unknown agent",
+        KeepReason::NoTarget => "no call can be transferred to the value of the rule's template",
+        KeepReason::Unsupported => "the platform cannot do what the rule says",
         KeepReason::Fallback => "internal error",
     }
 }

@@ -77,7 +77,7 @@ fn differences(expected: &Expected, explanation: &Explanation<'_>) -> Vec<String
     let (agent, reason) = match decision.outcome() {
         Outcome::Agent(agent) => (Some(agent.name), None),
         Outcome::Reject(reason) => (None, Some(*reason)),
-        Outcome::Keep(_) => (None, None),
+        Outcome::Transfer(_) | Outcome::Keep(_) => (None, None),
     };
     let added = decision.additions();
     let mut lines = Vec::new();

@@ -1,0 +1,97 @@
+//! Capabilities of a platform: the outcomes and additions that its replies can express.
+
+use std::time::Duration;
+
+/// Outcomes and additions that the replies of a platform can express. `docs/platforms.md` prints all of them
+/// in one table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Replies can select an agent.
+    pub agent: bool,
+    /// Replies can select a version of the agent.
+    pub agent_version: bool,
+    /// Replies can leave the call to the agent that the platform has assigned to the number. Otherwise, the
+    /// source's fallback agent stands in for it.
+    pub keep: bool,
+    /// Ways in which a reply can reject a call.
+    pub reject: Reject,
+    /// Targets to which a reply can transfer a call.
+    pub transfer: Transfer,
+    /// Replies can contain the first sentence that the selected agent speaks.
+    pub greeting: bool,
+    /// Dynamic variables; `None` if replies carry none.
+    pub variables: Option<VariableLimits>,
+    /// Replies can carry metadata.
+    pub metadata: bool,
+    /// Replies can carry settings of the agent for one call.
+    pub agent_override: bool,
+    /// Replies can carry SIP headers for an agent or a transfer target with a SIP address.
+    pub sip_headers: bool,
+}
+
+/// Ways in which a reply can reject a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reject {
+    /// None.
+    Impossible,
+    /// The caller hears nothing.
+    Silent,
+    /// The caller hears a text; there is no rejection without one.
+    Spoken,
+    /// The caller hears nothing, or a text.
+    SilentOrSpoken,
+}
+
+impl Reject {
+    /// Returns whether a call can be rejected so that the caller hears nothing.
+    pub fn can_be_silent(self) -> bool {
+        matches!(self, Reject::Silent | Reject::SilentOrSpoken)
+    }
+
+    /// Returns whether a call can be rejected with a text that the caller hears.
+    pub fn can_speak(self) -> bool {
+        matches!(self, Reject::Spoken | Reject::SilentOrSpoken)
+    }
+}
+
+/// Targets to which a reply can transfer a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transfer {
+    /// None.
+    Impossible,
+    /// Phone numbers and SIP addresses. `spoken` says whether the caller can hear a text first.
+    Possible {
+        /// The caller can hear a text before the transfer.
+        spoken: bool,
+    },
+}
+
+/// Limits of the dynamic variables of a reply. Values are texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VariableLimits {
+    /// Maximum number of variables.
+    pub count: Option<usize>,
+    /// Maximum length of a value, in characters.
+    pub value_chars: Option<usize>,
+    /// Beginnings of names that the platform reserves.
+    pub reserved: &'static [&'static str],
+}
+
+impl VariableLimits {
+    /// No limits beside those of every reply.
+    pub const NONE: VariableLimits =
+        VariableLimits { count: None, value_chars: None, reserved: &[] };
+}
+
+/// Times that a platform keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// Reply deadline of a source whose settings name none.
+    pub reply_within: Duration,
+    /// Time after which the platform stops waiting, if that is known.
+    pub timeout: Option<Duration>,
+    /// Result of a missing reply, in words for the documentation.
+    pub silence: &'static str,
+    /// Time for which a repeated delivery receives the first reply again.
+    pub retry_window: Duration,
+}
