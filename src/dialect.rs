@@ -2,21 +2,27 @@
 //!
 //! Pure. No other module names a field of a platform. [`Dialect::render`] cannot fail.
 
+pub mod generic;
 mod retell;
 mod synthflow;
 
 use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Timing};
+use crate::domain::effect::Effect;
 use crate::domain::decision::{Decision, LeftOut, SelectedAgent};
 use crate::domain::json::InvalidJson;
 use crate::domain::party::{NumberFormat, Party};
 
 pub use crate::domain::event::Event;
+pub use generic::GenericDialect;
 
 /// All supported platforms. A new platform is one file, one entry in this list, and its fixtures.
 pub const ALL: [&dyn Dialect; 2] = [&retell::Retell, &synthflow::Synthflow];
@@ -64,9 +70,20 @@ pub trait Dialect: Send + Sync {
     /// Renders the reply to a request. A decision that the platform cannot express becomes *keep*.
     fn render(&self, context: &RenderContext<'_>, decision: &Decision<'_>) -> Reply;
 
+    /// Returns the requests to the platform's API that carry out a decision, where the reply cannot.
+    fn effects(&self, _: &RenderContext<'_>, _: &Decision<'_>) -> Vec<Effect> {
+        Vec::new()
+    }
+
+    /// Returns the base URL of the platform's API, if decisions are carried out by requests to it. Sources then
+    /// need an `api_key`.
+    fn api_url(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Returns the constant reply that leaves the call to the platform's own agent: for probes, and for
     /// a request whose fallback failed too.
-    fn default_reply(&self, channel: Channel) -> &'static str;
+    fn default_reply(&self, channel: Channel) -> &str;
 
     /// Returns the media type of every reply.
     fn content_type(&self) -> &'static str {
@@ -120,7 +137,74 @@ impl<'r> RenderContext<'r> {
     }
 }
 
-/// Returns the dialect of the platform with this name.
+/// Dialect of a source: a built-in one, or one that the settings declare.
+#[derive(Clone)]
+pub enum DialectRef {
+    /// One of [`ALL`].
+    BuiltIn(&'static dyn Dialect),
+    /// Declared in the settings, or by a file of `config/platforms/`.
+    Declared(Arc<GenericDialect>),
+}
+
+impl Deref for DialectRef {
+    type Target = dyn Dialect;
+
+    fn deref(&self) -> &(dyn Dialect + 'static) {
+        match self {
+            DialectRef::BuiltIn(dialect) => *dialect,
+            DialectRef::Declared(dialect) => &**dialect,
+        }
+    }
+}
+
+impl From<&'static dyn Dialect> for DialectRef {
+    fn from(dialect: &'static dyn Dialect) -> DialectRef {
+        DialectRef::BuiltIn(dialect)
+    }
+}
+
+/// Dialects by the names of their platforms: the built-in ones, and those that are declared.
+#[derive(Clone)]
+pub struct Dialects(Vec<DialectRef>);
+
+impl Default for Dialects {
+    fn default() -> Dialects {
+        Dialects(ALL.map(DialectRef::BuiltIn).into())
+    }
+}
+
+impl Dialects {
+    /// Adds a declared platform, in place of an earlier one with its name.
+    pub fn declare(&mut self, dialect: GenericDialect) {
+        let platform = dialect.platform();
+        self.0.retain(|known| known.platform() != platform);
+        self.0.push(DialectRef::Declared(Arc::new(dialect)));
+    }
+
+    /// Returns the dialect of the platform with this name.
+    pub fn by_name(&self, name: &str) -> Option<&DialectRef> {
+        self.0.iter().find(|dialect| dialect.platform().as_str() == name)
+    }
+
+    /// Iterates over all dialects: those that are built in first.
+    pub fn iter(&self) -> impl Iterator<Item = &DialectRef> + Clone {
+        self.0.iter()
+    }
+
+    /// Iterates over the names of all platforms.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone {
+        self.0.iter().map(|dialect| dialect.platform().as_str())
+    }
+}
+
+/// Lists the names of the platforms.
+impl fmt::Debug for Dialects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+/// Returns the built-in dialect of the platform with this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {
     ALL.into_iter().find(|dialect| dialect.platform().as_str() == name)
 }

@@ -8,6 +8,7 @@ pub mod clock;
 pub(crate) mod country;
 pub mod decision;
 pub mod dialling_plan;
+pub mod effect;
 pub(crate) mod event;
 pub mod facts;
 pub mod json;

@@ -46,6 +46,7 @@
 //! ```
 
 pub mod domain;
+pub mod effects;
 pub mod source;
 
 pub mod http;

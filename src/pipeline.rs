@@ -27,6 +27,8 @@ use crate::domain::decision::{Decision, KeepReason, LeftOut, Outcome};
 use crate::domain::facts::{Facts, LookupAnswers};
 use crate::domain::party::ReadingCounts;
 use crate::domain::secret::SecretSource;
+use crate::domain::effect::EffectResult;
+use crate::effects::queue::{Effects, EffectsOfCall};
 use crate::live_lists::LiveLists;
 use crate::lookup::{HistorySource, LookupRound, LookupService};
 use crate::records::{
@@ -50,6 +52,7 @@ pub struct Switchboard {
     recorder: Recorder,
     lookups: LookupService,
     live_lists: LiveLists,
+    effects: Effects,
 }
 
 /// A source and its metrics.
@@ -132,6 +135,7 @@ impl Switchboard {
             recorder,
             lookups,
             live_lists,
+            effects: Effects::default(),
         };
         app.prepare_lookups(&app.live_table.table());
         (app, writer)
@@ -199,6 +203,11 @@ impl Switchboard {
     /// Returns the lists that live elsewhere.
     pub fn live_lists(&self) -> &LiveLists {
         &self.live_lists
+    }
+
+    /// Returns the queue of effects.
+    pub fn effects(&self) -> &Effects {
+        &self.effects
     }
 
     /// Returns the current time.
@@ -359,6 +368,7 @@ impl Exchange<'_> {
         first.cache(&body, recorded.as_ref().map(|recorded| recorded.key), window);
         let committed = recorded.and_then(|recorded| recorded.committed);
         self.log_call(call, &decision, &lookups, &reply);
+        self.start_effects(call, &decision);
         PreparedReply {
             outcome: match decision.outcome() {
                 Outcome::Agent(_) => RequestOutcome::Agent,
@@ -369,6 +379,33 @@ impl Exchange<'_> {
             body,
             delay: decision.additions().delay,
             committed,
+        }
+    }
+
+    /// Starts the requests to the platform's API that carry out a decision.
+    fn start_effects(&self, call: &Call<'_>, decision: &Decision<'_>) {
+        let source = &self.endpoint.source;
+        if source.api.is_none() {
+            return;
+        }
+        let effects = source.effects(self.rules, call, decision);
+        if effects.is_empty() {
+            return;
+        }
+        let refused = self.app.effects.start(EffectsOfCall {
+            source: Box::from(&*source.name),
+            call_id: call.call_id().map(Into::into),
+            parties: [call.from().clone(), call.to().clone()],
+            request_id: self.context.request_id.into(),
+            effects,
+            deadline: Effects::deadline(),
+        });
+        let Err(effects) = refused else { return };
+        let request_id = self.context.request_id;
+        tracing::error!(request_id, "too many effects wait, a decision was not carried out");
+        for effect in effects {
+            let counters = &self.endpoint.counters;
+            counters.effect(effect.action, EffectResult::Failed, Duration::ZERO);
         }
     }
 
@@ -443,7 +480,8 @@ impl Exchange<'_> {
             source = &*source.name,
             "probe"
         );
-        let body = source.dialect.default_reply(Channel::Call).into();
+        let body = source.dialect.default_reply(Channel::Call);
+        let body = Bytes::copy_from_slice(body.as_bytes());
         PreparedReply::immediate(RequestOutcome::Probe, body)
     }
 
@@ -589,7 +627,9 @@ impl Exchange<'_> {
         }));
         let body = match rendered {
             Ok(reply) => reply.body(),
-            Err(_panic) => source.dialect.default_reply(channel).into(),
+            Err(_panic) => {
+                Bytes::copy_from_slice(source.dialect.default_reply(channel).as_bytes())
+            }
         };
         let committed = recorded.ok().flatten().and_then(|recorded| recorded.committed);
         Ok(PreparedReply { committed, ..PreparedReply::immediate(RequestOutcome::Fallback, body) })

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::authenticate::Policy;
-use crate::dialect::{Dialect, RenderContext, Reply};
+use crate::dialect::{DialectRef, RenderContext, Reply};
 use crate::domain::call::{Call, Channel};
+use crate::domain::effect::Effect;
 use crate::domain::decision::{Decision, Outcome, SelectedAgent};
 use crate::domain::party::NumberFormat;
+use crate::domain::secret::LiveSecret;
 use crate::rules::RuleSet;
 use crate::rules::engine::fallback_to;
 
@@ -25,11 +29,13 @@ pub struct Source {
     /// Name, which is also part of the URL path.
     pub name: Arc<str>,
     /// Dialect of its platform.
-    pub dialect: &'static dyn Dialect,
+    pub dialect: DialectRef,
     /// How its numbers are written.
     pub numbers: NumberFormat,
     /// Authentication policy.
     pub policy: Policy,
+    /// Access to the platform's API, for decisions that a reply cannot carry out.
+    pub api: Option<ApiAccess>,
     /// Reply deadline, measured from the arrival of the request.
     pub reply_within: Duration,
     /// Reply to a request that fails after authentication.
@@ -50,6 +56,18 @@ impl Source {
         self.dialect.render(&context, decision)
     }
 
+    /// Returns the requests to the platform's API that carry out a decision, in order.
+    pub fn effects(
+        &self,
+        rules: &RuleSet,
+        call: &Call<'_>,
+        decision: &Decision<'_>,
+    ) -> Vec<Effect> {
+        let stand_in = self.stand_in(rules, decision);
+        let (channel, stand_in) = (call.channel(), stand_in.as_ref());
+        self.dialect.effects(&RenderContext { channel, call: Some(call), stand_in }, decision)
+    }
+
     /// Returns the agent that answers in place of the platform's own, on a platform that has none.
     fn stand_in<'t>(
         &self,
@@ -65,6 +83,16 @@ impl Source {
             Outcome::Reject(_) | Outcome::Transfer(_) | Outcome::Keep(_) => None,
         }
     }
+}
+
+/// Access to a platform's API.
+pub struct ApiAccess {
+    /// Base URL, without a query.
+    pub base_url: Url,
+    /// Bearer token; `None` if it is missing, which settings allow for a look at them only.
+    pub key: LiveSecret,
+    /// The host may have an address that is not on the internet: the settings name it.
+    pub allow_private: bool,
 }
 
 /// Fallback reply of a source.

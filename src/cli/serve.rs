@@ -21,6 +21,7 @@ use start::{Fault, Start};
 use super::{CallFlags, ConfigFile, Exit, LoadedOk};
 use crate::domain::clock::Clock;
 use crate::domain::secret::LiveSecret;
+use crate::effects;
 use crate::http::{self, ConnectionLimits, PassedSockets, Transport, admin, public};
 use crate::pipeline::Switchboard;
 use crate::records::watch_for_other_instances;
@@ -105,6 +106,8 @@ impl Serve {
         }
         // The writer stops after the listeners, when nothing more can be queued.
         let (stop, stop_writer) = (CancellationToken::new(), CancellationToken::new());
+        // Effects stop after the listeners as well, and before the writer, which records them.
+        let stop_effects = CancellationToken::new();
         let writer = writer.map(|writer| writer.start(stop_writer.clone())).transpose()?;
         let admin_token = LiveSecret::from(admin.token);
         let certificates = server.tls.clone();
@@ -118,6 +121,7 @@ impl Serve {
         let reload_lists = (!has_polling).then(|| reload_handle.clone());
         tokio::spawn(keep_fresh(app.clone(), reload_lists, stop.clone()));
         tokio::spawn(reload_on_hangup(hangup, reload_handle.clone()));
+        let effects = tokio::spawn(effects::run(app.clone(), stop_effects.clone()));
         tokio::spawn(service_manager::report_alive());
         let router = admin::router(app.clone(), Some(reload_handle), admin_token);
         let mut admin = tokio::spawn(serve_admin(listeners.admin, router, stop.clone()));
@@ -133,6 +137,8 @@ impl Serve {
         stop.cancel();
         public.await.context("the public listener failed")?;
         admin.await.context("the admin listener failed")?;
+        stop_effects.cancel();
+        effects.await.context("the effects failed")?;
         stop_writer.cancel();
         if let Some(writer) = writer {
             let ended = tokio::task::spawn_blocking(move || writer.join()).await?;

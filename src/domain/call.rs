@@ -3,7 +3,9 @@
 //! Borrows from the request body. Names of platform fields belong to the dialects.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use super::party::{Party, ReadingCounts};
 use crate::authenticate::Verified;
@@ -16,6 +18,19 @@ impl Platform {
     /// Creates a platform from its lower-case name, which settings, rules, logs and metrics use.
     pub const fn new(name: &'static str) -> Platform {
         Platform(name)
+    }
+
+    /// Returns the platform with a name that settings declare. Each distinct name is kept for the life of the
+    /// process: settings declare few, and they are read once.
+    pub fn declared(name: &str) -> Platform {
+        static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = names.get(name).copied();
+        Platform(known.unwrap_or_else(|| {
+            let name: &'static str = Box::leak(name.into());
+            names.insert(name);
+            name
+        }))
     }
 
     /// Returns the name.

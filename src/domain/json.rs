@@ -83,6 +83,21 @@ impl<'a> JsonObject<'a> {
         self.raw(key).is_some_and(|value| value.get().starts_with('"'))
     }
 
+    /// Returns the value at a path of names and array indexes as text; see [`JsonObject::text`].
+    pub(crate) fn text_at(&self, path: &[Box<str>]) -> Option<Cow<'a, str>> {
+        text(self.raw_at(path)?)
+    }
+
+    /// Returns the object at a path of names and array indexes.
+    pub(crate) fn object_at(&self, path: &[Box<str>]) -> Option<JsonObject<'a>> {
+        serde_json::from_str(self.raw_at(path)?.get()).ok()
+    }
+
+    fn raw_at(&self, path: &[Box<str>]) -> Option<&'a RawValue> {
+        let (first, rest) = path.split_first()?;
+        rest.iter().try_fold(self.raw(first)?, |value, part| step(value, part))
+    }
+
     /// Returns an object, or an empty one if the value is anything else.
     pub(crate) fn object(&self, key: &str) -> JsonObject<'a> {
         let inner = self.raw(key).and_then(|value| serde_json::from_str(value.get()).ok());
@@ -137,6 +152,17 @@ impl Serialize for Variables<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|variable| (variable.name, &variable.value)))
     }
+}
+
+/// Returns the member of an object, or the item of an array.
+fn step<'a>(value: &'a RawValue, part: &str) -> Option<&'a RawValue> {
+    let json = value.get();
+    if json.starts_with('[') {
+        let items: Vec<&'a RawValue> = serde_json::from_str(json).ok()?;
+        return items.get(part.parse::<usize>().ok()?).copied();
+    }
+    let object: JsonObject<'a> = serde_json::from_str(json).ok()?;
+    object.raw(part)
 }
 
 fn text(value: &RawValue) -> Option<Cow<'_, str>> {

@@ -75,6 +75,11 @@ impl LiveSecret {
         self.0.load()
     }
 
+    /// Takes over the secret of another holder.
+    pub fn replace_by(&self, other: &LiveSecret) {
+        self.0.store(other.0.load_full());
+    }
+
     /// Replaces the secret, for requests from now on.
     pub fn replace(&self, secret: Option<Secret>) {
         self.0.store(secret.map(Arc::new));

@@ -118,9 +118,12 @@ impl Credentials {
 
     fn replace(&self, settings: Settings) {
         let Settings { sources, server, admin: AdminSettings { token, .. }, .. } = settings;
-        for Source { name, policy: new, .. } in sources {
+        for Source { name, policy: new, api, .. } in sources {
             // A new source needs a restart, and so does a change of the paths.
             let Some(endpoint) = self.app.endpoint(&name) else { continue };
+            if let (Some(old), Some(new)) = (&endpoint.source.api, api) {
+                old.key.replace_by(&new.key);
+            }
             let policy = &endpoint.source.policy;
             if policy.has_url_token() == new.has_url_token() {
                 policy.secrets.store(new.secrets.load_full());

@@ -4,6 +4,7 @@
 //! declarations. Defaults are in `config/default.toml`, except those of a source.
 
 mod certificates;
+mod platforms;
 pub(crate) mod reader;
 mod records;
 mod sources;
@@ -12,14 +13,17 @@ mod value_types;
 use serde_json::Value;
 
 use super::{DEFAULTS, LogFormat, Wait};
+use platforms::{EmptyMembers, VariableForm};
 use crate::authenticate::Mode;
+use crate::dialect::generic::RequestFormat;
 use crate::schema::{TableSpec, toml_table};
 use reader::{Entry, TableKeys};
 use records::NumberStorageKind;
 use value_types::{
-    Address, Boolean, Certificates, CollectorUrl, Count, CountryCode, FallbackReply, FilePath,
-    LogLevel, Milliseconds, Networks, OneOf, PlatformName, RecordsUrl, ReplyBudget,
-    SecretReference, SecretReferences, Section, Sources, Texts, UrlToken, ValueType,
+    Address, ApiUrl, Boolean, Certificates, CollectorUrl, Count, CountryCode, FallbackReply, FieldMatches,
+    FilePath, LogLevel, Milliseconds, NamedPointers, Networks, OneOf, OnePointer, PlatformName,
+    Platforms, Pointers, RecordsUrl, ReplyBudget, ReplyJson, SecretReference, SecretReferences,
+    Section, Sources, Texts, UrlToken, ValueType,
 };
 
 /// Milliseconds and connections above this are taken for a typing error.
@@ -35,6 +39,10 @@ toml_table! {
         records: Section<RecordsKeys>,
         log: Section<LogKeys>,
         traces: Section<TracesKeys>,
+        /// Platforms that Switchboard does not know by itself, for `platform = "NAME"` in a source.
+        ///
+        /// `[platforms.nova]`
+        platforms: Platforms,
         /// Sources of requests: one table for each workspace at a platform. NAME becomes a part of the
         /// path, `/inbound/NAME`.
         ///
@@ -205,6 +213,11 @@ toml_table! {
         url_token: UrlToken,
         /// Second factor: addresses or networks that may send requests: `["100.20.5.228"]`.
         allow_from: Networks,
+        /// Reference to the key of the platform's API: `"env:OPENAI_API_KEY"` or `"file:PATH"`. Required on
+        /// platforms where a request to the API carries out the decision.
+        api_key: SecretReference,
+        /// Base URL of that API, in place of the platform's own: `"https://api.eu.example.com/v1"`.
+        api_url: ApiUrl,
         /// Country in whose form the platform sends national numbers: `"US"` reads `(213) 777-1234`,
         /// `"DE"` reads `030 901820` and `0049 30 901820`. Without it, numbers need a country code.
         country: CountryCode,
@@ -222,6 +235,88 @@ toml_table! {
         /// Reply when an internal error occurs: `"keep"` (the platform's default agent), `"reject"`, or
         /// the name of an agent in the rule table.
         fallback: FallbackReply = "keep",
+    }
+}
+
+toml_table! {
+    /// A platform that Switchboard does not know by itself: where its requests have the facts of a call, and
+    /// which replies it reads. The files of `config/platforms/` are such tables.
+    pub(crate) struct PlatformKeys: "a platform" {
+        /// Encoding of requests. `"json"`: POST with a JSON object. `"form"`: POST with a form. `"query"`: GET
+        /// with a query.
+        request: OneOf<RequestFormat> = "json",
+        /// Requests that ask for a decision: `{ pointer = "/event", equals = "call.inbound" }`. The others are
+        /// events. Default: all requests ask.
+        when: FieldMatches,
+        /// Requests with which the platform checks the URL: `{ pointer = "/Test", equals = "test" }`.
+        probe: FieldMatches,
+        /// Caller's number: a JSON pointer such as `"/call/from"`, or a list, of which the first one to a value
+        /// that is not empty counts. In a form or a query, a pointer has one part: `"/from"`.
+        from: Pointers,
+        /// Called number: pointers as in `from`.
+        to: Pointers,
+        /// Id of the call, which is the same on every retry: pointers as in `from`.
+        call_id: Pointers,
+        /// Agent that the platform has assigned to the number: pointers as in `from`.
+        agent: Pointers,
+        /// The platform's id of the called number, for the rule key `number_id`: pointers as in `from`.
+        number_id: Pointers,
+        /// Object with the SIP headers of the call: a pointer.
+        sip: OnePointer,
+        /// Further facts, for `attr.NAME` in rules: `{ city = "/call/city" }`.
+        attributes: NamedPointers,
+        /// Kind of an event: pointers as in `from`.
+        event: Pointers,
+        /// Reply templates. An outcome without a template is one that the platform cannot express.
+        reply: Section<ReplyKeys>,
+        /// Form and limits of variables.
+        variables: Section<VariableKeys>,
+        /// Time after which the platform stops waiting, in milliseconds, if that is known.
+        timeout_ms: Milliseconds<1, LIMIT>,
+        /// Reply deadline of a source that sets none.
+        reply_within_ms: ReplyBudget = "3000",
+    }
+}
+
+toml_table! {
+    /// Values by which a request is recognized.
+    pub(crate) struct FieldMatchKeys: "a match" {
+        /// Pointer to the value.
+        pointer: OnePointer = required,
+        /// Text, or a list of texts of which any matches.
+        equals: Texts = required,
+    }
+}
+
+toml_table! {
+    /// Reply templates: JSON in which `"$agent"`, `"$agent_version"`, `"$variables"`, `"$metadata"`,
+    /// `"$agent_override"`, `"$reason"`, `"$sip_status"`, `"$say"`, `"$target"` and `"$sip_headers"` stand for
+    /// values of the decision. A string that is nothing else keeps the value's type; `$$` is a dollar sign.
+    pub(crate) struct ReplyKeys: "the replies of a platform" {
+        /// An agent is selected: `'{ "agent": "$agent", "variables": "$variables" }'`.
+        agent: ReplyJson,
+        /// The platform's own agent answers.
+        keep: ReplyJson,
+        /// The call is rejected.
+        reject: ReplyJson,
+        /// The call is transferred to `$target`.
+        transfer: ReplyJson,
+        /// Members whose value is an empty object or list: `"keep"`, or `"drop"` to leave them out.
+        empty: OneOf<EmptyMembers> = "keep",
+    }
+}
+
+toml_table! {
+    /// Form and limits of the variables in a reply.
+    pub(crate) struct VariableKeys: "the variables of a platform" {
+        /// `"object"`: members with names. `"list"`: objects with `name` and `value`.
+        form: OneOf<VariableForm> = "object",
+        /// Maximum number of variables.
+        max: Count<1, LIMIT>,
+        /// Maximum length of a value, in characters.
+        max_chars: Count<1, LIMIT>,
+        /// Beginnings of names that the platform reserves: `["system__"]`.
+        reserved: Texts,
     }
 }
 

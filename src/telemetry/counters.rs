@@ -319,6 +319,10 @@ impl Counters {
         write_header(text, name, "histogram", help);
         let sources = lock(&self.source_histograms);
         sources.iter().for_each(|source| source.write_answers(text, name));
+        let name = "switchboard_effect_seconds";
+        let help = "Time until a platform's API acknowledged a request, with its repetitions";
+        write_header(text, name, "histogram", help);
+        sources.iter().for_each(|source| source.write_effects(text, name));
         let name = "switchboard_clock_skew_seconds";
         let help = "Time from the timestamp of a verified signature to its verification";
         write_header(text, name, "histogram", help);

@@ -1,6 +1,6 @@
 //! Metrics of one source besides its requests: failures of authentication, fallback replies, times.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -9,6 +9,7 @@ use metrics::{Counter, counter, describe_counter};
 use super::exposition::label;
 use super::histogram::Histogram;
 use crate::authenticate::AuthError;
+use crate::domain::effect::EffectResult;
 use crate::domain::decision::{KeepReason, LeftOutReason};
 use crate::domain::party::ReadingCounts;
 use crate::source::Source;
@@ -55,6 +56,8 @@ pub(super) struct SourceHistograms {
     call_seconds: Arc<Histogram>,
     /// Time from the arrival of an event to its reply.
     event_seconds: Arc<Histogram>,
+    /// Time until the platform's API acknowledged a request; empty before the first one.
+    effect_seconds: Arc<OnceLock<Histogram>>,
     /// None if signatures have no timestamp.
     clock_skew_seconds: Option<Arc<Histogram>>,
 }
@@ -66,6 +69,7 @@ impl SourceHistograms {
             source: source.name.clone(),
             call_seconds: Arc::new(Histogram::of_durations()),
             event_seconds: Arc::new(Histogram::of_durations()),
+            effect_seconds: Arc::default(),
             clock_skew_seconds: has_timestamp.then(|| Arc::new(Histogram::of_clock_skews())),
         }
     }
@@ -75,6 +79,13 @@ impl SourceHistograms {
         for (kind, histogram) in [("call", &self.call_seconds), ("event", &self.event_seconds)] {
             let labels = [label("source", &self.source), label("kind", kind)].join(",");
             histogram.write(text, name, &labels);
+        }
+    }
+
+    /// Appends the samples of the requests to the platform's API.
+    pub(super) fn write_effects(&self, text: &mut String, name: &str) {
+        if let Some(histogram) = self.effect_seconds.get() {
+            histogram.write(text, name, &label("source", &self.source));
         }
     }
 
@@ -132,6 +143,10 @@ impl SourceCounters {
             "Requests accepted in observe mode that would have been refused, by reason"
         );
         describe_counter!(
+            "switchboard_effects_total",
+            "Requests to a platform's API that carry out decisions, by action and result"
+        );
+        describe_counter!(
             "switchboard_kept_total",
             "Calls left to the platform's own agent, by reason"
         );
@@ -185,6 +200,15 @@ impl SourceCounters {
         if let Some(histogram) = &self.histograms.clock_skew_seconds {
             histogram.record_skew(skew);
         }
+    }
+
+    /// Counts a request to the platform's API, and the time that it took with its repetitions.
+    pub fn effect(&self, action: &'static str, result: EffectResult, took: Duration) {
+        let source = self.histograms.source.to_string();
+        let result = result.as_str();
+        counter!("switchboard_effects_total", "source" => source, "action" => action, "result" => result)
+            .increment(1);
+        self.histograms.effect_seconds.get_or_init(Histogram::of_durations).record(took);
     }
 
     /// Adds the time from the arrival of a call to its reply, without `delay_ms`.

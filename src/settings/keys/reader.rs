@@ -12,6 +12,7 @@ use super::{AdminKeys, LogKeys, RootKeys, RulesKeys, ServerKeys, TracesKeys};
 use crate::diagnostics::{
     Diagnostic, Location, Problem, Report, Severity, SourceFile, did_you_mean,
 };
+use crate::dialect::Dialects;
 use crate::file_kind::FileKind;
 use crate::regular_file;
 use crate::regular_file::SizeLimit;
@@ -88,7 +89,9 @@ pub(crate) fn read(inputs: &Inputs) -> io::Result<LoadedSettings> {
         report: &mut report,
         files,
         key_references: Vec::new(),
+        dialects: Dialects::default(),
     };
+    reader.declare_presets();
     let (settings, rules) = reader.settings(values);
     let files = reader.files;
     let settings = settings.filter(|_| report.error_count() == 0);
@@ -136,6 +139,8 @@ pub(crate) struct SettingsReader<'r> {
     files: Vec<FileStamp>,
     /// See [`Settings::key_references`].
     pub(crate) key_references: Vec<(String, Option<String>)>,
+    /// Dialects that a source can name.
+    pub(crate) dialects: Dialects,
 }
 
 /// A table of settings that has been read: its path, and the keys that some layer sets.

@@ -7,19 +7,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use url::Url;
 
 use super::SourceKeys;
 use super::reader::{Entry, Section, SettingsReader};
 use crate::authenticate::{Key, Mode, Policy, PolicySecrets};
 use crate::diagnostics::did_you_mean;
-use crate::dialect;
-use crate::dialect::Dialect;
+use crate::dialect::DialectRef;
 use crate::domain::party::{NumberField, NumberFormat};
 use crate::domain::secret::Secret;
 use crate::regular_file;
 use crate::regular_file::SizeLimit;
 use crate::settings::{DEFAULT_PATHS, Purpose};
-use crate::source::{Fallback, Source};
+use crate::source::{ApiAccess, Fallback, Source};
 
 /// Minimum length of a secret; a shorter one can be guessed.
 const SHORTEST_SECRET_BYTES: usize = 16;
@@ -55,13 +55,15 @@ impl Entry<'_, '_> {
         Some(read.collect())
     }
 
-    pub(crate) fn platform(&mut self) -> Option<&'static dyn Dialect> {
+    pub(crate) fn platform(&mut self) -> Option<DialectRef> {
         let name = self.text()?;
-        let found = dialect::by_name(&name);
+        let dialects = &self.reader.dialects;
+        let found = dialects.by_name(&name).cloned();
+        let names: Vec<_> = dialects.names().collect();
         if found.is_none() {
             self.error("unknown-platform", format!("unknown platform `{name}`"))
-                .help(format!("use one of {}", platforms().join(", ")))
-                .maybe_help(did_you_mean(&name, platforms()));
+                .help(format!("use one of {}", names.join(", ")))
+                .maybe_help(did_you_mean(&name, names));
         }
         found
     }
@@ -125,9 +127,10 @@ impl SettingsReader<'_> {
             self.error("bad-value", &section.path, message).help("use letters, digits, - and _");
         }
         if !section.has("platform") {
+            let names = self.dialects.names().collect::<Vec<_>>().join(", ");
             let message = format!("source `{name}`: `platform` is missing");
             self.error("missing-key", &section.path, message)
-                .help(format!("set it to one of {}", platforms().join(", ")));
+                .help(format!("set it to one of {names}"));
         }
         let keys = self.keys(&name, &source, section);
         let (dialect, mode) = (source.platform?, source.auth?);
@@ -140,6 +143,7 @@ impl SettingsReader<'_> {
             allow_from: source.allow_from,
         };
         self.check_factors(&policy, section);
+        let api = self.api_access(&dialect, &policy, (source.api_key, source.api_url), section);
         let (reply_within, fallback) = (source.reply_within_ms?, source.fallback?);
         let withheld = source.withheld.iter().map(|text| text.trim().to_lowercase());
         let [own_from, own_to] = match dialect.party_fields() {
@@ -152,7 +156,35 @@ impl SettingsReader<'_> {
             from: self.number_fields(&source.from, own_from, section, "from"),
             to: self.number_fields(&source.to, own_to, section, "to"),
         };
-        Some(Source { name, dialect, numbers, policy, reply_within, fallback })
+        Some(Source { name, dialect, numbers, policy, api, reply_within, fallback })
+    }
+
+    /// Returns the access to the platform's API, and reports a key that is missing or has no meaning.
+    fn api_access(
+        &mut self,
+        dialect: &DialectRef,
+        policy: &Policy,
+        (key, url): (Option<Secret>, Option<Url>),
+        section: &Section,
+    ) -> Option<ApiAccess> {
+        let name = &policy.source;
+        let Some(own_url) = dialect.api_url() else {
+            for unused in ["api_key", "api_url"].into_iter().filter(|unused| section.has(unused)) {
+                let platform = dialect.platform();
+                let message = format!("source `{name}`: replies to {platform} need no `{unused}`");
+                self.error("bad-value", &section.path_to(unused), message).help("remove the key");
+            }
+            return None;
+        };
+        if !section.has("api_key") && self.inputs.purpose == Purpose::Serve {
+            let message = format!("source `{name}` has no `api_key` to carry out decisions with");
+            self.error("no-secret", &section.path, message)
+                .help("set api_key = \"env:NAME\" to a key of the platform's API");
+        }
+        let own_url = Url::parse(own_url).expect("the URL of an API is valid");
+        let allow_private = url.is_some();
+        let base_url = url.unwrap_or(own_url);
+        Some(ApiAccess { base_url, key: key.into(), allow_private })
     }
 
     /// Reads the fields that can have the number of a party. `own` is the platform's own field, if the
@@ -339,10 +371,6 @@ impl SettingsReader<'_> {
             _ => None,
         }
     }
-}
-
-fn platforms() -> [&'static str; dialect::ALL.len()] {
-    dialect::ALL.map(|dialect| dialect.platform().as_str())
 }
 
 /// Accepts names that a shell can set. Anything else after `env:` may be the secret itself.

@@ -12,9 +12,11 @@ use url::Url;
 use super::reader::{Choice, Entry, SettingsTable, TableKeys};
 use super::records::URL_PATTERN;
 use super::sources::{REFERENCE_PATTERN, SOURCE_NAME_PATTERN};
-use super::{CertificateKeys, SourceKeys};
+use super::platforms::{PLATFORM_NAME_PATTERN, POINTER_PATTERN};
+use super::{CertificateKeys, FieldMatchKeys, PlatformKeys, SourceKeys};
 use crate::authenticate::Mode;
-use crate::dialect::{self, Dialect};
+use crate::dialect::generic::{FieldMatch, Pointer, ReplyTemplate};
+use crate::dialect::{self, DialectRef};
 use crate::domain::phone_number::Country;
 use crate::domain::secret::Secret;
 use crate::settings::{LogFormat, RecordsLocation, Wait};
@@ -117,9 +119,15 @@ value_types! {
         |entry| collector_url(entry)
     }
 
+    /// Base URL of a platform's API.
+    ApiUrl -> Option<Url> {
+        json!({ "type": "string", "pattern": "^https?://[^@?#]+$" }),
+        |entry| api_url(entry)
+    }
+
     /// Name of a platform.
-    PlatformName -> Option<&'static dyn Dialect> {
-        json!({ "type": "string", "enum": dialect::ALL.map(|dialect| dialect.platform().as_str()) }),
+    PlatformName -> Option<DialectRef> {
+        json!({ "type": "string", "pattern": PLATFORM_NAME_PATTERN, "examples": dialect::ALL.map(|dialect| dialect.platform().as_str()) }),
         |entry| entry.platform()
     }
 
@@ -157,6 +165,47 @@ value_types! {
         }),
         |entry| entry.sources()
     }
+
+    /// Platforms by name, which the reader notes.
+    Platforms -> () {
+        json!({
+            "type": "object",
+            "propertyNames": { "pattern": PLATFORM_NAME_PATTERN },
+            "additionalProperties": PlatformKeys::spec().json_schema(),
+        }),
+        |entry| entry.platforms()
+    }
+
+    /// JSON pointer.
+    OnePointer -> Option<Pointer> {
+        json!({ "type": "string", "pattern": POINTER_PATTERN }),
+        |entry| entry.pointer()
+    }
+
+    /// JSON pointers.
+    Pointers -> Vec<Pointer> {
+        json!({
+            "type": ["string", "array"],
+            "pattern": POINTER_PATTERN,
+            "items": { "type": "string", "pattern": POINTER_PATTERN },
+        }),
+        |entry| entry.pointers()
+    }
+
+    /// JSON pointers by name.
+    NamedPointers -> Vec<(Box<str>, Pointer)> {
+        json!({ "type": "object", "additionalProperties": OnePointer::schema() }),
+        |entry| entry.named_pointers()
+    }
+
+    /// Values by which a request is recognized.
+    FieldMatches -> Option<FieldMatch> {
+        FieldMatchKeys::spec().json_schema(),
+        |entry| entry.field_match()
+    }
+
+    /// Reply template.
+    ReplyJson -> Option<ReplyTemplate> { json!({ "type": "string" }), |entry| entry.reply_template() }
 
     /// One of several words.
     OneOf[T: Choice] -> Option<T> {
@@ -250,14 +299,30 @@ fn log_level(entry: &mut Entry<'_, '_>) -> Option<String> {
     None
 }
 
+/// Returns a URL without a password, a query and a fragment.
+fn base_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let has_password = !url.username().is_empty() || url.password().is_some();
+    let is_base = url.query().is_none() && url.fragment().is_none();
+    let is_http = ["http", "https"].contains(&url.scheme()) && url.has_host();
+    (is_http && is_base && !has_password).then_some(url)
+}
+
+fn api_url(entry: &mut Entry<'_, '_>) -> Option<Url> {
+    let url = base_url(&entry.text()?);
+    if url.is_none() {
+        let message = format!("`{}` is not the base URL of an API", entry.name());
+        entry
+            .error("bad-value", message)
+            .help("write https://HOST/PATH, without a password, a query or a fragment")
+            .hide_line();
+    }
+    url
+}
+
 /// A URL may contain a password, so messages do not repeat it.
 fn collector_url(entry: &mut Entry<'_, '_>) -> Option<Url> {
-    let url = Url::parse(&entry.text()?).ok();
-    let url = url.filter(|url| {
-        let has_password = !url.username().is_empty() || url.password().is_some();
-        let is_base = url.query().is_none() && url.fragment().is_none();
-        ["http", "https"].contains(&url.scheme()) && url.has_host() && is_base && !has_password
-    });
+    let url = base_url(&entry.text()?);
     if url.is_none() {
         let message = format!("`{}` is not the base URL of a collector", entry.name());
         entry

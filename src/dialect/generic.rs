@@ -1,0 +1,477 @@
+//! Platforms that settings declare: any webhook that asks in JSON, a form or a query, and reads JSON.
+//!
+//! The declaration names the fields of the request by pointers and has one reply template for each
+//! outcome. An outcome without a template is one that the platform cannot express.
+
+mod pointer;
+mod template;
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value, json};
+use url::form_urlencoded;
+
+use super::{Dialect, Event, Incoming, ParseError, RenderContext, Reply};
+use crate::authenticate::{Scheme, Verified};
+use crate::domain::call::{Call, Channel, Fields, Platform, Version};
+use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
+use crate::domain::decision::{Decision, LeftOut, LeftOutReason, Outcome, SelectedAgent, Variable};
+use crate::domain::json;
+use crate::domain::party::{NumberFormat, Party};
+
+use pointer::RequestFields;
+pub use pointer::Pointer;
+pub use template::{InvalidReplyTemplate, Placeholder, ReplyTemplate};
+
+/// Declaration of a platform, without mistakes.
+pub struct GenericDialect {
+    /// Name of the platform.
+    pub platform: Platform,
+    /// Times that the platform keeps.
+    pub timing: Timing,
+    /// Signature scheme.
+    pub scheme: &'static dyn Scheme,
+    /// Fields of the request.
+    pub request: RequestShape,
+    /// Reply templates.
+    pub reply: ReplyTemplates,
+    /// Form and limits of variables.
+    pub variables: VariableShape,
+    capabilities: Capabilities,
+    default_reply: Box<str>,
+}
+
+/// Encoding of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestFormat {
+    /// POST with a JSON object.
+    Json,
+    /// POST with a form.
+    Form,
+    /// GET with a query.
+    Query,
+}
+
+/// Fields of a request. Of several pointers, the first one to a value that is not empty counts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RequestShape {
+    /// Encoding.
+    pub format: RequestFormat,
+    /// Requests that ask for a decision; `None` for all. The others are events.
+    pub when: Option<FieldMatch>,
+    /// Requests with which the platform checks the URL.
+    pub probe: Option<FieldMatch>,
+    /// Caller's number.
+    pub from: Vec<Pointer>,
+    /// Called number.
+    pub to: Vec<Pointer>,
+    /// Id of the call, identical on every retry.
+    pub call_id: Vec<Pointer>,
+    /// Agent that the platform has assigned to the number.
+    pub agent: Vec<Pointer>,
+    /// The platform's id of the called number.
+    pub number_id: Vec<Pointer>,
+    /// Object with SIP headers.
+    pub sip: Option<Pointer>,
+    /// Attributes by name.
+    pub attributes: Vec<(Box<str>, Pointer)>,
+    /// Kind of an event.
+    pub event: Vec<Pointer>,
+}
+
+/// Values by which a kind of request is recognized.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldMatch {
+    /// Pointer to the value.
+    pub pointer: Pointer,
+    /// Texts that match.
+    pub equals: Vec<Box<str>>,
+}
+
+impl FieldMatch {
+    fn matches(&self, fields: &RequestFields<'_>) -> bool {
+        let text = fields.text(&self.pointer);
+        text.is_some_and(|text| self.equals.iter().any(|expected| **expected == *text))
+    }
+}
+
+/// Reply template of each outcome. `None` for an outcome that the platform cannot express.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ReplyTemplates {
+    /// An agent is selected.
+    pub agent: Option<ReplyTemplate>,
+    /// The platform's own agent answers.
+    pub keep: Option<ReplyTemplate>,
+    /// The call is rejected.
+    pub reject: Option<ReplyTemplate>,
+    /// The call is transferred.
+    pub transfer: Option<ReplyTemplate>,
+    /// Leaves out members whose value is an empty object or list.
+    pub drops_empty: bool,
+}
+
+impl ReplyTemplates {
+    fn all(&self) -> impl Iterator<Item = &ReplyTemplate> {
+        [&self.agent, &self.keep, &self.reject, &self.transfer].into_iter().flatten()
+    }
+
+    fn any_has(&self, placeholder: Placeholder) -> bool {
+        self.all().any(|template| template.has(placeholder))
+    }
+}
+
+/// Form and limits of the variables of a reply.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VariableShape {
+    /// An array of `{"name": …, "value": …}` in place of an object.
+    pub is_list: bool,
+    /// Maximum number of variables.
+    pub max_count: Option<usize>,
+    /// Maximum length of a value, in characters.
+    pub max_chars: Option<usize>,
+    /// Beginnings of names that the platform reserves.
+    pub reserved: Vec<Box<str>>,
+}
+
+impl GenericDialect {
+    /// Creates the dialect of a declared platform.
+    pub fn new(
+        platform: Platform,
+        timing: Timing,
+        scheme: &'static dyn Scheme,
+        request: RequestShape,
+        reply: ReplyTemplates,
+        variables: VariableShape,
+    ) -> GenericDialect {
+        let capabilities = capabilities(&reply, &variables);
+        let default_reply = reply.keep.as_ref().map_or(Value::Object(Map::new()), |keep| {
+            keep.render(&|placeholder| empty_value(placeholder, &variables), reply.drops_empty)
+        });
+        let default_reply = default_reply.to_string().into();
+        GenericDialect {
+            platform,
+            timing,
+            scheme,
+            request,
+            reply,
+            variables,
+            capabilities,
+            default_reply,
+        }
+    }
+
+    /// Reads the fields of a request.
+    fn fields<'a>(&self, request: &'a Verified) -> Result<RequestFields<'a>, ParseError> {
+        Ok(match self.request.format {
+            RequestFormat::Json => RequestFields::Json(json::object(request.body())?),
+            RequestFormat::Form => {
+                RequestFields::Pairs(form_urlencoded::parse(request.body()).collect())
+            }
+            RequestFormat::Query => {
+                let query = "";
+                RequestFields::Pairs(form_urlencoded::parse(query.as_bytes()).collect())
+            }
+        })
+    }
+
+    fn call_fields<'a>(
+        &self,
+        fields: &RequestFields<'a>,
+        numbers: &NumberFormat,
+    ) -> Fields<'a> {
+        let shape = &self.request;
+        let from = numbers.parse(fields.first(&shape.from).as_deref());
+        let to = numbers.parse(fields.first(&shape.to).as_deref());
+        let sip = shape.sip.as_ref().and_then(|pointer| fields.object(pointer));
+        let sip = sip.into_iter().flat_map(json::JsonObject::into_texts);
+        let attributes = shape.attributes.iter().filter_map(|(name, pointer)| {
+            Some((name.to_string().into(), fields.text(pointer)?))
+        });
+        Fields {
+            call_id: fields.first(&shape.call_id),
+            agent: fields.first(&shape.agent),
+            number_id: fields.first(&shape.number_id),
+            attributes: attributes.collect(),
+            sip: sip.map(|(name, value)| (name.to_ascii_lowercase().into(), value)).collect(),
+            from: from.party,
+            to: to.party,
+            readings: [from.reading, to.reading].into_iter().collect(),
+            ..Fields::unknown(Channel::Call)
+        }
+    }
+
+    /// Returns the template of a decision, and the agent that it selects. What the platform cannot express
+    /// becomes *keep*; without that, the fallback agent stands in.
+    fn template<'d>(
+        &self,
+        context: &RenderContext<'d>,
+        decision: &'d Decision<'_>,
+    ) -> (Option<&ReplyTemplate>, Option<&'d SelectedAgent<'d>>) {
+        let reply = &self.reply;
+        let own = match decision.outcome() {
+            Outcome::Agent(agent) => (reply.agent.as_ref(), Some(agent)),
+            Outcome::Reject(_) => (reply.reject.as_ref(), None),
+            Outcome::Transfer(_) => (reply.transfer.as_ref(), None),
+            Outcome::Keep(_) => (None, None),
+        };
+        if own.0.is_some() {
+            return own;
+        }
+        match (&reply.keep, context.stand_in) {
+            (Some(keep), _) => (Some(keep), None),
+            (None, stand_in @ Some(_)) => (reply.agent.as_ref(), stand_in),
+            (None, None) => (None, None),
+        }
+    }
+}
+
+impl Dialect for GenericDialect {
+    fn platform(&self) -> Platform {
+        self.platform
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn timing(&self) -> &Timing {
+        &self.timing
+    }
+
+    fn scheme(&self) -> &'static dyn Scheme {
+        self.scheme
+    }
+
+    fn parse<'a>(
+        &self,
+        request: &'a Verified,
+        numbers: &NumberFormat,
+    ) -> Result<Incoming<'a>, ParseError> {
+        let fields = self.fields(request)?;
+        let shape = &self.request;
+        if shape.probe.as_ref().is_some_and(|probe| probe.matches(&fields)) {
+            return Ok(Incoming::Probe);
+        }
+        if shape.when.as_ref().is_none_or(|when| when.matches(&fields)) {
+            let call = self.call_fields(&fields, numbers);
+            return Ok(Incoming::Inbound(Call::from_verified(request, self.platform, call)));
+        }
+        let kind = fields.first(&shape.event).unwrap_or(Cow::Borrowed("event"));
+        let number = |pointers: &[Pointer]| {
+            fields.first(pointers).map(|text| numbers.parse(Some(&text)).party)
+        };
+        Ok(Incoming::Event(Box::new(Event {
+            channel: Some(Channel::Call),
+            call_id: fields.first(&shape.call_id),
+            agent: fields.first(&shape.agent),
+            from: number(&shape.from),
+            to: number(&shape.to),
+            ..Event::new(kind, !shape.event.is_empty())
+        })))
+    }
+
+    fn render(&self, context: &RenderContext<'_>, decision: &Decision<'_>) -> Reply {
+        let (template, agent) = self.template(context, decision);
+        let Some(template) = template else {
+            return Reply::new(self.default_reply.as_bytes().to_vec());
+        };
+        let values = Values::new(self, agent, decision);
+        let body = template.render(&|name| values.get(name), self.reply.drops_empty);
+        Reply { left_out: values.left_out, ..Reply::new(json::to_vec(&body)) }
+    }
+
+    fn default_reply(&self, _: Channel) -> &str {
+        &self.default_reply
+    }
+
+    fn channels(&self) -> &'static [Channel] {
+        &[Channel::Call]
+    }
+
+    fn encode_request(&self, call: &Fields<'_>) -> Vec<u8> {
+        encode(&self.request, call)
+    }
+}
+
+/// Returns what the templates can express.
+fn capabilities(reply: &ReplyTemplates, variables: &VariableShape) -> Capabilities {
+    let says = |template: &Option<ReplyTemplate>| {
+        template.as_ref().is_some_and(|template| template.has(Placeholder::Say))
+    };
+    let limits =
+        VariableLimits { count: variables.max_count, value_chars: variables.max_chars, reserved: &[] };
+    Capabilities {
+        agent: reply.agent.is_some(),
+        agent_version: reply.any_has(Placeholder::AgentVersion),
+        keep: reply.keep.is_some(),
+        reject: match &reply.reject {
+            None => Reject::Impossible,
+            Some(_) if says(&reply.reject) => Reject::SilentOrSpoken,
+            Some(_) => Reject::Silent,
+        },
+        transfer: match &reply.transfer {
+            None => Transfer::Impossible,
+            Some(_) => Transfer::Possible { spoken: says(&reply.transfer) },
+        },
+        greeting: says(&reply.agent),
+        variables: reply.any_has(Placeholder::Variables).then_some(limits),
+        metadata: reply.any_has(Placeholder::Metadata),
+        agent_override: reply.any_has(Placeholder::AgentOverride),
+        sip_headers: reply.any_has(Placeholder::SipHeaders),
+    }
+}
+
+/// Returns the value of a placeholder for a call about which nothing is known.
+fn empty_value(placeholder: Placeholder, variables: &VariableShape) -> Option<Value> {
+    match placeholder {
+        Placeholder::Variables | Placeholder::SipHeaders => Some(variables.value(&[])),
+        Placeholder::Metadata | Placeholder::AgentOverride => Some(Value::Object(Map::new())),
+        _ => None,
+    }
+}
+
+/// Values of one decision.
+struct Values<'d> {
+    decision: &'d Decision<'d>,
+    agent: Option<&'d SelectedAgent<'d>>,
+    shape: &'d VariableShape,
+    /// Variables that the platform accepts.
+    variables: Vec<&'d Variable<'d>>,
+    left_out: Vec<LeftOut>,
+}
+
+impl<'d> Values<'d> {
+    fn new(
+        dialect: &'d GenericDialect,
+        agent: Option<&'d SelectedAgent<'d>>,
+        decision: &'d Decision<'d>,
+    ) -> Values<'d> {
+        let shape = &dialect.variables;
+        let mut variables = Vec::new();
+        let mut left_out = Vec::new();
+        for variable in &decision.additions().variables {
+            let has_room = shape.max_count.is_none_or(|max| variables.len() < max);
+            if has_room && shape.accepts(variable) {
+                variables.push(variable);
+            } else {
+                let name = format!("variables.{}", variable.name);
+                left_out.push(LeftOut { name, reason: LeftOutReason::PlatformLimit });
+            }
+        }
+        Values { decision, agent, shape, variables, left_out }
+    }
+
+    fn get(&self, placeholder: Placeholder) -> Option<Value> {
+        let additions = self.decision.additions();
+        let object = |object: &Option<Cow<'_, Map<String, Value>>>| {
+            Value::Object(object.as_deref().cloned().unwrap_or_default())
+        };
+        let reason = match self.decision.outcome() {
+            Outcome::Reject(reason) => Some(*reason),
+            Outcome::Agent(_) | Outcome::Transfer(_) | Outcome::Keep(_) => None,
+        };
+        Some(match placeholder {
+            Placeholder::Agent => self.agent?.id.into(),
+            Placeholder::AgentVersion => match self.agent?.version? {
+                Version::Number(number) => (*number).into(),
+                Version::Tag(tag) => (**tag).into(),
+            },
+            Placeholder::Variables => self.shape.value(&self.variables),
+            Placeholder::Metadata => object(&additions.metadata),
+            Placeholder::AgentOverride => object(&additions.agent_override),
+            Placeholder::Reason => reason.filter(|reason| !reason.is_empty())?.into(),
+            Placeholder::SipStatus => sip_status(reason?).into(),
+            Placeholder::Say => additions.say.as_deref()?.into(),
+            Placeholder::Target => match self.decision.outcome() {
+                Outcome::Transfer(target) => target.unmasked().into(),
+                Outcome::Agent(_) | Outcome::Reject(_) | Outcome::Keep(_) => return None,
+            },
+            Placeholder::SipHeaders => {
+                self.shape.value(&additions.sip_headers.iter().collect::<Vec<_>>())
+            }
+        })
+    }
+}
+
+/// Returns the SIP status of a rejection: 486 Busy Here, or 603 Decline (RFC 3261, section 21).
+fn sip_status(reason: &str) -> u16 {
+    if reason == "busy" { 486 } else { 603 }
+}
+
+impl VariableShape {
+    fn accepts(&self, variable: &Variable<'_>) -> bool {
+        let fits = self.max_chars.is_none_or(|max| variable.value.chars().take(max + 1).count() <= max);
+        fits && !self.reserved.iter().any(|start| variable.name.starts_with(&**start))
+    }
+
+    fn value(&self, variables: &[&Variable<'_>]) -> Value {
+        if self.is_list {
+            let item = |variable: &&Variable<'_>| {
+                serde_json::json!({ "name": variable.name, "value": variable.value })
+            };
+            return variables.iter().map(item).collect();
+        }
+        let members = variables.iter().map(|variable| {
+            (variable.name.to_owned(), Value::String(variable.value.clone().into_owned()))
+        });
+        Value::Object(members.collect())
+    }
+}
+
+/// Encodes a request: the first pointer of each field has its value.
+fn encode(shape: &RequestShape, call: &Fields<'_>) -> Vec<u8> {
+    let text = |pointers: &[Pointer], value: Option<Cow<'_, str>>| {
+        Some((pointers.first()?.clone(), Value::from(value?)))
+    };
+    let party = |party: &Party| match party {
+        Party::Withheld => None,
+        Party::Number(_) | Party::Literal(_) => Some(party.unmasked().into_owned().into()),
+    };
+    let own = |text: &Option<Cow<'_, str>>| text.as_deref().map(|text| text.to_owned().into());
+    let when = shape.when.as_ref().and_then(|when| {
+        Some((when.pointer.clone(), Value::from(&**when.equals.first()?)))
+    });
+    let sip = call.sip.iter().map(|(name, value)| (name.to_string(), json!(value)));
+    let sip = Value::Object(sip.collect());
+    let sip = shape.sip.clone().filter(|_| !call.sip.is_empty()).map(|pointer| (pointer, sip));
+    let attributes = call.attributes.iter().filter_map(|(name, value)| {
+        let declared = shape.attributes.iter().find(|(declared, _)| **declared == **name);
+        Some((declared?.1.clone(), json!(value)))
+    });
+    let fields = [
+        when,
+        text(&shape.from, party(&call.from)),
+        text(&shape.to, party(&call.to)),
+        text(&shape.call_id, own(&call.call_id)),
+        text(&shape.agent, own(&call.agent)),
+        text(&shape.number_id, own(&call.number_id)),
+        sip,
+    ];
+    let fields = fields.into_iter().flatten().chain(attributes);
+    match shape.format {
+        RequestFormat::Json => {
+            let mut body = Value::Object(Map::new());
+            fields.for_each(|(pointer, value)| insert(&mut body, pointer.parts(), value));
+            json::to_vec(&body)
+        }
+        RequestFormat::Form | RequestFormat::Query => {
+            let mut pairs = form_urlencoded::Serializer::new(String::new());
+            for (pointer, value) in fields {
+                pairs.append_pair(pointer.parts()[0].as_ref(), value.as_str().unwrap_or_default());
+            }
+            pairs.finish().into_bytes()
+        }
+    }
+}
+
+/// Inserts a value, and the objects on the way to it.
+fn insert(target: &mut Value, path: &[Box<str>], value: Value) {
+    let Some((first, rest)) = path.split_first() else {
+        *target = value;
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    insert(&mut target[&**first], rest, value);
+}

@@ -1,0 +1,103 @@
+//! JSON pointers (RFC 6901) into bodies whose values are parsed only where a pointer leads.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::domain::json::JsonObject;
+
+/// A pointer to a value: `/call/caller_number`. In a form or a query, it has one part: `/from`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pointer(Box<[Box<str>]>);
+
+impl Pointer {
+    /// Parses a pointer. Returns `None` unless every part begins with `/`.
+    pub fn parse(text: &str) -> Option<Pointer> {
+        let parts = text.strip_prefix('/')?.split('/');
+        let parts: Box<[Box<str>]> =
+            parts.map(|part| part.replace("~1", "/").replace("~0", "~").into()).collect();
+        parts.iter().all(|part| !part.is_empty()).then_some(Pointer(parts))
+    }
+
+    /// Returns whether the pointer leads to a field that is not inside another one.
+    pub fn has_one_part(&self) -> bool {
+        self.0.len() == 1
+    }
+
+    /// Returns the parts, without the escapes `~0` and `~1`.
+    pub(super) fn parts(&self) -> &[Box<str>] {
+        &self.0
+    }
+}
+
+/// Prints the pointer as written in settings.
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| {
+            write!(f, "/{}", part.replace('~', "~0").replace('/', "~1"))
+        })
+    }
+}
+
+/// Fields of a request, in which pointers find values.
+pub(super) enum RequestFields<'a> {
+    /// A JSON object.
+    Json(JsonObject<'a>),
+    /// Names and values of a form or a query. The last of repeated names counts.
+    Pairs(Vec<(Cow<'a, str>, Cow<'a, str>)>),
+}
+
+impl<'a> RequestFields<'a> {
+    /// Returns the scalar value at a pointer as text; numbers and booleans as written.
+    pub(super) fn text(&self, pointer: &Pointer) -> Option<Cow<'a, str>> {
+        match self {
+            RequestFields::Json(object) => object.text_at(pointer.parts()),
+            RequestFields::Pairs(pairs) => {
+                let [name] = pointer.parts() else { return None };
+                let pair = pairs.iter().rev().find(|(other, _)| **other == **name);
+                pair.map(|(_, value)| value.clone())
+            }
+        }
+    }
+
+    /// Returns the first value that exists and is not empty.
+    pub(super) fn first(&self, pointers: &[Pointer]) -> Option<Cow<'a, str>> {
+        pointers.iter().find_map(|pointer| self.text(pointer).filter(|text| !text.is_empty()))
+    }
+
+    /// Returns the object at a pointer.
+    pub(super) fn object(&self, pointer: &Pointer) -> Option<JsonObject<'a>> {
+        match self {
+            RequestFields::Json(object) => object.object_at(pointer.parts()),
+            RequestFields::Pairs(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::json;
+
+    #[test]
+    fn leads_to_scalars_in_objects_and_arrays() {
+        let body = br#"{"a":{"b/c":[{"n":7},"x"],"~":true,"":"e"},"s":"","nil":null}"#;
+        let fields = RequestFields::Json(json::object(body).expect("an object"));
+        let text = |text| fields.text(&Pointer::parse(text).expect("a pointer"));
+        assert_eq!(text("/a/b~1c/0/n").as_deref(), Some("7"));
+        assert_eq!(text("/a/b~1c/1").as_deref(), Some("x"));
+        assert_eq!(text("/a/~0").as_deref(), Some("true"));
+        assert_eq!(text("/s").as_deref(), Some(""));
+        for nothing in ["/a", "/a/b~1c", "/a/b~1c/2", "/a/b~1c/-1", "/a/b~1c/1/n", "/nil", "/x"] {
+            assert_eq!(text(nothing), None, "{nothing}");
+        }
+        for invalid in ["", "a", "/", "/a/", "//a", "#/a"] {
+            assert_eq!(Pointer::parse(invalid), None, "{invalid}");
+        }
+    }
+
+    #[test]
+    fn prints_its_escapes() {
+        let pointer = Pointer::parse("/a~1b/~0").expect("a pointer");
+        assert_eq!(pointer.to_string(), "/a~1b/~0");
+    }
+}

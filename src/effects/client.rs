@@ -1,0 +1,148 @@
+//! The HTTP side of an effect: attempts within a deadline.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, StatusCode};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::domain::effect::{Effect, EffectResult};
+use crate::lookup::http::{NO_CLIENT, client_builder, describe};
+use crate::source::ApiAccess;
+
+/// Time for one attempt.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Pause after the first failed attempt; doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Header that makes a repeated request harmless.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Bytes of an answer that are read, so that the connection can be used again.
+const MAX_ANSWER_BYTES: usize = 64 << 10;
+
+/// Report on an effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Attempted {
+    pub(super) result: EffectResult,
+    /// Status of the last answer.
+    pub(super) status: Option<u16>,
+    /// What went wrong last.
+    pub(super) problem: Option<String>,
+    pub(super) attempts: u32,
+}
+
+/// Connections to the API of one source.
+#[derive(Clone)]
+pub(super) struct ApiClient(Client);
+
+impl ApiClient {
+    /// Creates the pool.
+    ///
+    /// # Errors
+    /// Fails if TLS cannot be set up.
+    pub(super) fn new(access: &ApiAccess) -> Result<ApiClient, &'static str> {
+        let client = client_builder(ATTEMPT_TIMEOUT, access.allow_private)?;
+        let client = client.redirect(Policy::none()).build();
+        client.map(ApiClient).map_err(|_| NO_CLIENT)
+    }
+
+    /// Sends the request until the platform answers, at most until `deadline`.
+    pub(super) async fn send(
+        &self,
+        effect: &Effect,
+        access: &ApiAccess,
+        deadline: Instant,
+    ) -> Attempted {
+        let mut pause = FIRST_PAUSE;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let ends_at = deadline.min(Instant::now() + ATTEMPT_TIMEOUT);
+            let attempt = match timeout_at(ends_at, self.attempt(effect, access)).await {
+                Ok(attempt) => attempt,
+                Err(_elapsed) => Attempt::repeatable(None, "no answer in time"),
+            };
+            let Attempt { result, status, problem } = attempt;
+            if let Some(result) = result {
+                return Attempted { result, status, problem, attempts };
+            }
+            let next = Instant::now() + pause;
+            if next >= deadline {
+                return Attempted { result: EffectResult::Late, status, problem, attempts };
+            }
+            sleep_until(next).await;
+            pause *= 2;
+        }
+    }
+
+    async fn attempt(&self, effect: &Effect, access: &ApiAccess) -> Attempt {
+        let Some(authorization) = authorization(access) else {
+            return Attempt::of(EffectResult::Failed, None, Some("the source has no usable api_key"));
+        };
+        let url = format!("{}{}", access.base_url.as_str().trim_end_matches('/'), effect.path);
+        let body = effect.body.to_string();
+        let request = self.0.post(url).header(CONTENT_TYPE, "application/json").body(body);
+        let request = request.header(reqwest::header::AUTHORIZATION, authorization);
+        let request = match &effect.idempotency_key {
+            Some(key) => request.header(IDEMPOTENCY_KEY, key),
+            None => request,
+        };
+        match request.send().await {
+            Ok(response) => {
+                let status = response.status();
+                drain(response).await;
+                Attempt::answered(status)
+            }
+            Err(error) => Attempt::repeatable(None, describe(&error)),
+        }
+    }
+}
+
+/// Result of one attempt: `None` if a repetition may help.
+struct Attempt {
+    result: Option<EffectResult>,
+    status: Option<u16>,
+    problem: Option<String>,
+}
+
+impl Attempt {
+    fn of(result: EffectResult, status: Option<u16>, problem: Option<&str>) -> Attempt {
+        Attempt { result: Some(result), status, problem: problem.map(str::to_owned) }
+    }
+
+    fn repeatable(status: Option<u16>, problem: &str) -> Attempt {
+        Attempt { result: None, status, problem: Some(problem.to_owned()) }
+    }
+
+    fn answered(status: StatusCode) -> Attempt {
+        let code = Some(status.as_u16());
+        let problem = format!("status {}", status.as_u16());
+        let is_temporary = status.is_server_error()
+            || status == StatusCode::TOO_MANY_REQUESTS
+            || status == StatusCode::REQUEST_TIMEOUT;
+        match () {
+            () if status.is_success() => Attempt::of(EffectResult::Acknowledged, code, None),
+            () if is_temporary => Attempt::repeatable(code, &problem),
+            () => Attempt::of(EffectResult::Refused, code, Some(&problem)),
+        }
+    }
+}
+
+fn authorization(access: &ApiAccess) -> Option<HeaderValue> {
+    let key = access.key.get();
+    let mut value = b"Bearer ".to_vec();
+    value.extend_from_slice(key.as_ref()?.expose());
+    let mut value = HeaderValue::from_bytes(&value).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+async fn drain(mut response: Response) {
+    let mut bytes = 0;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        bytes += chunk.len();
+        if bytes > MAX_ANSWER_BYTES {
+            return;
+        }
+    }
+}

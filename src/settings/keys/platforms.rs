@@ -1,0 +1,273 @@
+//! `[platforms.NAME]`: platforms that the settings declare, and those of `config/platforms/`.
+
+use config::{Config, File, FileFormat, Map, Value};
+
+use super::reader::{Choice, Entry, Section, SettingsReader, SettingsTable};
+use super::{FieldMatchKeys, PlatformKeys, ReplyKeys, VariableKeys};
+use crate::dialect::generic::{
+    FieldMatch, GenericDialect, InvalidReplyTemplate, Pointer, ReplyTemplate, ReplyTemplates,
+    RequestFormat, RequestShape, VariableShape,
+};
+use crate::domain::call::Platform;
+use crate::domain::capabilities::Timing;
+
+/// Declarations that are compiled in, by the names of their platforms.
+const PRESETS: [(&str, &str); 8] = [
+    ("assemblyai", include_str!("../../../config/platforms/assemblyai.toml")),
+    ("bolna", include_str!("../../../config/platforms/bolna.toml")),
+    ("fish", include_str!("../../../config/platforms/fish.toml")),
+    ("jambonz", include_str!("../../../config/platforms/jambonz.toml")),
+    ("millis", include_str!("../../../config/platforms/millis.toml")),
+    ("signalwire", include_str!("../../../config/platforms/signalwire.toml")),
+    ("turncall", include_str!("../../../config/platforms/turncall.toml")),
+    ("vogent", include_str!("../../../config/platforms/vogent.toml")),
+];
+
+/// Form of a platform's name.
+pub(crate) const PLATFORM_NAME_PATTERN: &str = "^[a-z][a-z0-9-]*$";
+/// Form of a JSON pointer to a member.
+pub(crate) const POINTER_PATTERN: &str = "^(/[^/]+)+$";
+/// Time for which a repeated delivery receives the first reply again: longer than any platform retries.
+const RETRY_WINDOW: std::time::Duration = std::time::Duration::from_secs(300);
+
+/// Handling of members whose value is an empty object or list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EmptyMembers {
+    Keep,
+    Drop,
+}
+
+/// Form of the variables in a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum VariableForm {
+    Object,
+    List,
+}
+
+impl Choice for EmptyMembers {
+    const WORDS: &'static [(&'static str, EmptyMembers)] =
+        &[("keep", EmptyMembers::Keep), ("drop", EmptyMembers::Drop)];
+}
+
+impl Choice for VariableForm {
+    const WORDS: &'static [(&'static str, VariableForm)] =
+        &[("object", VariableForm::Object), ("list", VariableForm::List)];
+}
+
+impl Choice for RequestFormat {
+    const WORDS: &'static [(&'static str, RequestFormat)] = &[
+        ("json", RequestFormat::Json),
+        ("form", RequestFormat::Form),
+        ("query", RequestFormat::Query),
+    ];
+}
+
+/// Values of platforms.
+impl Entry<'_, '_> {
+    pub(crate) fn pointer(&mut self) -> Option<Pointer> {
+        let text = self.text()?;
+        self.parse_pointer(&text)
+    }
+
+    pub(crate) fn pointers(&mut self) -> Vec<Pointer> {
+        let texts = self.texts();
+        texts.iter().filter_map(|text| self.parse_pointer(text)).collect()
+    }
+
+    fn parse_pointer(&mut self, text: &str) -> Option<Pointer> {
+        let pointer = Pointer::parse(text);
+        if pointer.is_none() {
+            let message = format!("`{}`: `{text}` is not a pointer", self.name());
+            let path = text.trim_start_matches(['$', '.', '/']).replace('.', "/");
+            self.error("bad-value", message)
+                .help(format!("write the names on the way to the value, each behind a `/`: /{path}"));
+        }
+        pointer
+    }
+
+    pub(crate) fn named_pointers(&mut self) -> Vec<(Box<str>, Pointer)> {
+        let mut entries: Vec<_> = self.table().unwrap_or_default().into_iter().collect();
+        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let read = entries.into_iter().filter_map(|(name, value)| {
+            let path = self.path.iter().cloned().chain([name.clone()]).collect();
+            let pointer = Entry { reader: self.reader, path, value }.pointer()?;
+            Some((name.into(), pointer))
+        });
+        read.collect()
+    }
+
+    pub(crate) fn field_match(&mut self) -> Option<FieldMatch> {
+        let (keys, section) = self.table_keys::<FieldMatchKeys>()?;
+        for key in ["pointer", "equals"] {
+            if !section.has(key) {
+                let message = format!("`{}`: `{key}` is missing", self.name());
+                self.error("missing-key", message)
+                    .help("write { pointer = \"/event\", equals = \"call.inbound\" }");
+            }
+        }
+        let equals: Vec<Box<str>> = keys.equals.into_iter().map(Into::into).collect();
+        Some(FieldMatch { pointer: keys.pointer?, equals }).filter(|field| !field.equals.is_empty())
+    }
+
+    pub(crate) fn reply_template(&mut self) -> Option<ReplyTemplate> {
+        let text = self.text()?;
+        let error = match ReplyTemplate::parse(&text) {
+            Ok(template) => return Some(template),
+            Err(error) => error,
+        };
+        let message = format!("`{}`: {error}", self.name());
+        let help = match error {
+            InvalidReplyTemplate::Json(_) => {
+                "write JSON in single quotes: '{ \"agent\": \"$agent\" }'".to_owned()
+            }
+            InvalidReplyTemplate::Unknown { similar, .. } => similar.unwrap_or_else(|| {
+                let names = crate::dialect::generic::Placeholder::ALL.map(|(name, _)| name);
+                format!("use one of ${}; a dollar sign itself is $$", names.join(", $"))
+            }),
+        };
+        self.error("bad-value", message).help(help);
+        None
+    }
+
+    /// Reads `[platforms]`, and adds the platforms to the dialects that sources can name.
+    pub(crate) fn platforms(&mut self) {
+        let mut platforms: Vec<_> = self.table().unwrap_or_default().into_iter().collect();
+        platforms.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (name, value) in platforms {
+            let path = vec!["platforms".to_owned(), name.clone()];
+            let mut entry = Entry { reader: self.reader, path, value };
+            let Some((keys, section)) = entry.table_keys::<PlatformKeys>() else { continue };
+            if let Some(dialect) = self.reader.platform(&name, keys, &section) {
+                self.reader.dialects.declare(dialect);
+            }
+        }
+    }
+}
+
+impl SettingsReader<'_> {
+    /// Adds the platforms of `config/platforms/` to the dialects that sources can name.
+    pub(crate) fn declare_presets(&mut self) {
+        for (name, text) in PRESETS {
+            let file = File::from_str(text, FileFormat::Toml);
+            let values = Config::builder().add_source(file).build();
+            let values = values.and_then(Config::try_deserialize::<Map<String, Value>>);
+            let values = values.expect("a declaration in config/platforms is TOML");
+            let path = vec!["platforms".to_owned(), name.to_owned()];
+            let (keys, section) = self.read_keys::<PlatformKeys>(path, values);
+            if let Some(dialect) = self.platform(name, keys, &section) {
+                self.dialects.declare(dialect);
+            }
+        }
+    }
+
+    fn platform(
+        &mut self,
+        name: &str,
+        mut keys: PlatformKeys,
+        section: &Section,
+    ) -> Option<GenericDialect> {
+        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(is_name) {
+            let message = format!("`{name}` cannot be the name of a platform");
+            self.error("bad-value", &section.path, message)
+                .help("use lower-case letters, digits and -, with a letter first");
+        }
+        if crate::dialect::by_name(name).is_some() {
+            let message = format!("`{name}` is a platform that Switchboard knows");
+            self.error("bad-value", &section.path, message).help("give yours another name");
+        }
+        let Some(reply) = keys.reply.take() else {
+            if !section.has("reply") {
+                let message = format!("platform `{name}` has no reply");
+                self.error("missing-key", &section.path, message)
+                    .help("write a [platforms.NAME.reply] with the template of at least one outcome");
+            }
+            return None;
+        };
+        self.check_pointers(name, &keys, section);
+        let variables = keys.variables.unwrap_or_default();
+        let request = RequestShape {
+            format: keys.request?,
+            when: keys.when,
+            probe: keys.probe,
+            from: keys.from,
+            to: keys.to,
+            call_id: keys.call_id,
+            agent: keys.agent,
+            number_id: keys.number_id,
+            sip: keys.sip,
+            attributes: keys.attributes,
+            event: keys.event,
+        };
+        let timing = Timing {
+            reply_within: keys.reply_within_ms?,
+            timeout: keys.timeout_ms,
+            silence: "depends on the platform",
+            retry_window: RETRY_WINDOW,
+        };
+        let platform = Platform::declared(name);
+        let scheme = &crate::authenticate::RetellScheme;
+        Some(GenericDialect::new(platform, timing, scheme, request, reply, variables))
+    }
+
+    /// Reports pointers into a form that lead nowhere, and a platform whose calls cannot be told apart.
+    fn check_pointers(&mut self, name: &str, keys: &PlatformKeys, section: &Section) {
+        if keys.from.is_empty() && keys.call_id.is_empty() {
+            let message = format!("platform `{name}` has neither `from` nor `call_id`");
+            self.error("missing-key", &section.path, message)
+                .help("write from = \"/POINTER\", where the request has the caller's number");
+        }
+        if keys.request == Some(RequestFormat::Json) {
+            return;
+        }
+        let lists = [
+            ("from", &keys.from),
+            ("to", &keys.to),
+            ("call_id", &keys.call_id),
+            ("agent", &keys.agent),
+            ("number_id", &keys.number_id),
+            ("event", &keys.event),
+        ];
+        for (key, pointers) in lists {
+            for pointer in pointers.iter().filter(|pointer| !pointer.has_one_part()) {
+                let message = format!("`{pointer}`: a form or a query has no fields inside fields");
+                self.error("bad-value", &section.path_to(key), message)
+                    .help("write a pointer with one part: \"/from\"");
+            }
+        }
+    }
+}
+
+impl SettingsTable for ReplyKeys {
+    type Settings = ReplyTemplates;
+
+    fn check(self, reader: &mut SettingsReader<'_>, section: &Section) -> Option<ReplyTemplates> {
+        let outcomes = ["agent", "keep", "reject", "transfer"];
+        if !outcomes.iter().any(|outcome| section.has(outcome)) {
+            let message = format!("`{}` has no template", section.path.join("."));
+            reader
+                .error("missing-key", &section.path, message)
+                .help("write keep = '{ \"variables\": \"$variables\" }', or another outcome");
+        }
+        Some(ReplyTemplates {
+            agent: self.agent,
+            keep: self.keep,
+            reject: self.reject,
+            transfer: self.transfer,
+            drops_empty: self.empty? == EmptyMembers::Drop,
+        })
+    }
+}
+
+impl SettingsTable for VariableKeys {
+    type Settings = VariableShape;
+
+    fn check(self, _: &mut SettingsReader<'_>, _: &Section) -> Option<VariableShape> {
+        Some(VariableShape {
+            is_list: self.form? == VariableForm::List,
+            max_count: self.max,
+            max_chars: self.max_chars,
+            reserved: self.reserved.into_iter().map(Into::into).collect(),
+        })
+    }
+}
