@@ -16,5 +16,6 @@ pub mod party;
 pub mod phone_number;
 pub mod private_address;
 pub mod secret;
+pub mod session;
 pub mod sip_address;
 pub mod transfer;

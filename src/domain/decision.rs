@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::call::Version;
+use super::session::SessionTemplate;
 use super::transfer::TransferTarget;
 
 /// A JSON object that keeps the order of its keys.
@@ -34,6 +35,8 @@ pub struct SelectedAgent<'t> {
     pub id: &'t str,
     /// Pinned version, if any.
     pub version: Option<&'t Version>,
+    /// Settings of its session, on platforms that receive them with each call.
+    pub session: Option<&'t SessionTemplate>,
 }
 
 /// Reason for [`Outcome::Keep`].

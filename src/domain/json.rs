@@ -104,6 +104,13 @@ impl<'a> JsonObject<'a> {
         inner.unwrap_or_default()
     }
 
+    /// Iterates over the objects of an array. Other items, and a value that is no array, are left out.
+    pub(crate) fn objects(&self, key: &str) -> impl Iterator<Item = JsonObject<'a>> {
+        let items = self.raw(key).and_then(|value| serde_json::from_str(value.get()).ok());
+        let items: Vec<&'a RawValue> = items.unwrap_or_default();
+        items.into_iter().filter_map(|item| serde_json::from_str(item.get()).ok())
+    }
+
     /// Parses an object completely. Memory use depends on its content: not for transcripts.
     pub(crate) fn parsed_object(&self, key: &str) -> Option<decision::Object> {
         self.raw(key).filter(|value| value.get().starts_with('{'))?;

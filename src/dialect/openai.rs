@@ -1,0 +1,307 @@
+//! OpenAI's SIP interface: `realtime.call.incoming` and `live.transport.incoming`.
+//!
+//! The reply to the webhook acknowledges it and decides nothing: a call is accepted, rejected or referred by a
+//! request to the API. The same call can arrive in both families of events, under different ids. So each
+//! family is a platform of its own, `openai` (Realtime) and `openai-live`, which acts on its own events and
+//! acknowledges the others.
+//!
+//! Sources: the types of the `openai` package 6.49.0 (npm) and 3.57.0 (PyPI), and OpenAI's guides of
+//! November 2026. Webhooks are signed by Standard Webhooks.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value, json};
+
+use super::{Dialect, Event, Incoming, ParseError, RenderContext, Reply};
+use crate::authenticate::{self, Scheme, Verified};
+use crate::domain::call::{Call, Channel, Fields, Platform};
+use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
+use crate::domain::decision::{Decision, Outcome, SelectedAgent};
+use crate::domain::effect::Effect;
+use crate::domain::json;
+use crate::domain::json::JsonObject;
+use crate::domain::party::{NumberField, NumberFormat};
+use crate::domain::sip_address::select_party;
+
+/// The OpenAI dialect of one family of events.
+pub(super) struct OpenAi {
+    platform: Platform,
+    family: Family,
+}
+
+/// Family of events and of the API that answers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Realtime,
+    Live,
+}
+
+/// The Realtime API.
+pub(super) const REALTIME: OpenAi =
+    OpenAi { platform: Platform::new("openai"), family: Family::Realtime };
+/// GPT-Live.
+pub(super) const LIVE: OpenAi =
+    OpenAi { platform: Platform::new("openai-live"), family: Family::Live };
+
+const API_URL: &str = "https://api.openai.com/v1";
+
+const CAPABILITIES: Capabilities = Capabilities {
+    agent: true,
+    agent_version: false,
+    keep: false,
+    reject: Reject::Silent,
+    transfer: Transfer::Possible { spoken: false },
+    greeting: false,
+    variables: Some(VariableLimits::NONE),
+    metadata: false,
+    agent_override: true,
+    sip_headers: false,
+};
+
+const TIMING: Timing = Timing {
+    reply_within: Duration::from_secs(2),
+    timeout: None,
+    silence: "the webhook is sent again for up to 72 hours; the caller hears ringing",
+    // Longer than a call rings.
+    retry_window: Duration::from_secs(1800),
+};
+
+/// Age beyond which an event is about a call that no longer rings: the webhook is sent again for days.
+const MAX_AGE_S: i64 = 30;
+/// SIP statuses of a rejection (RFC 3261, section 21).
+const BUSY_HERE: u16 = 486;
+const DECLINE: u16 = 603;
+
+impl Family {
+    /// Returns whether an event of this type is a call of this family. `live.call.incoming` is the deprecated
+    /// form of `live.transport.incoming`.
+    fn is_call(self, kind: &str, data: &JsonObject<'_>) -> bool {
+        let is_sip = || data.text("type").is_none_or(|transport| transport == "sip");
+        match self {
+            Family::Realtime => kind == "realtime.call.incoming",
+            Family::Live => {
+                kind == "live.call.incoming" || kind == "live.transport.incoming" && is_sip()
+            }
+        }
+    }
+
+    fn id_key(self) -> &'static str {
+        match self {
+            Family::Realtime => "call_id",
+            Family::Live => "session_id",
+        }
+    }
+
+    /// Returns the path of an action on a call.
+    fn path(self, call_id: &str, action: &str) -> String {
+        let id = utf8_percent_encode(call_id, &UNESCAPED);
+        match self {
+            Family::Realtime => format!("/realtime/calls/{id}/{action}"),
+            Family::Live => format!("/live/sessions/{id}/{action}"),
+        }
+    }
+
+    /// Returns the body that accepts a call with a session.
+    fn accept(self, mut session: Map<String, Value>) -> Value {
+        let kind = match self {
+            Family::Realtime => "realtime",
+            Family::Live => "live",
+        };
+        session.remove("type");
+        session.shift_insert(0, "type".to_owned(), kind.into());
+        match self {
+            Family::Realtime => Value::Object(session),
+            Family::Live => json!({ "session": session }),
+        }
+    }
+}
+
+/// Characters of an id that need no escape.
+const UNESCAPED: percent_encoding::AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
+impl Dialect for OpenAi {
+    fn platform(&self) -> Platform {
+        self.platform
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &CAPABILITIES
+    }
+
+    fn timing(&self) -> &Timing {
+        &TIMING
+    }
+
+    fn scheme(&self) -> &'static dyn Scheme {
+        &authenticate::RetellScheme
+    }
+
+    fn parse<'a>(
+        &self,
+        request: &'a Verified,
+        numbers: &NumberFormat,
+    ) -> Result<Incoming<'a>, ParseError> {
+        let body = json::object(request.body())?;
+        let kind = body.text("type").ok_or(ParseError::Missing("type"))?;
+        let data = body.object("data");
+        let created_at = body.integer("created_at");
+        let sent_at = request.signed_at().map(|signed_at| signed_at.as_second());
+        let age = sent_at.zip(created_at).map(|(sent, created)| sent.saturating_sub(created));
+        let still_rings = age.is_none_or(|age| age <= MAX_AGE_S);
+        if self.family.is_call(&kind, &data) && still_rings {
+            let fields = self.call_fields(&data, created_at, numbers);
+            return Ok(Incoming::Inbound(Call::from_verified(request, self.platform, fields)));
+        }
+        let is_known = ["realtime.", "live."].iter().any(|start| kind.starts_with(start));
+        Ok(Incoming::Event(Box::new(Event {
+            channel: Some(Channel::Call),
+            call_id: data.non_empty_text("call_id").or_else(|| data.non_empty_text("session_id")),
+            event_timestamp_ms: created_at.and_then(|seconds| seconds.checked_mul(1000)),
+            ..Event::new(kind, is_known)
+        })))
+    }
+
+    fn render(&self, _: &RenderContext<'_>, _: &Decision<'_>) -> Reply {
+        Reply::new(b"{}".to_vec())
+    }
+
+    fn effects(&self, context: &RenderContext<'_>, decision: &Decision<'_>) -> Vec<Effect> {
+        let Some(id) = context.call.and_then(Call::call_id) else { return Vec::new() };
+        let effect = |action: &'static str, body: Value| Effect {
+            action,
+            path: self.family.path(id, action),
+            body,
+            idempotency_key: Some(format!("{id}-{action}")),
+        };
+        let accept = |agent: &SelectedAgent<'_>| effect("accept", self.session(agent, decision));
+        let decline = |status: u16| effect("reject", json!({ "status_code": status }));
+        match decision.outcome() {
+            Outcome::Agent(agent) => vec![accept(agent)],
+            Outcome::Reject("busy") => vec![decline(BUSY_HERE)],
+            Outcome::Reject(_) => vec![decline(DECLINE)],
+            Outcome::Keep(_) => context.stand_in.map(accept).into_iter().collect(),
+            // Only a call that has been accepted can be referred.
+            Outcome::Transfer(target) => {
+                let target = match target.unmasked() {
+                    number if number.starts_with('+') => format!("tel:{number}"),
+                    uri => uri.into_owned(),
+                };
+                let accept = context.stand_in.map(accept);
+                let refer = effect("refer", json!({ "target_uri": target }));
+                accept.into_iter().chain([refer]).collect()
+            }
+        }
+    }
+
+    fn api_url(&self) -> Option<&'static str> {
+        Some(API_URL)
+    }
+
+    fn default_reply(&self, _: Channel) -> &str {
+        "{}"
+    }
+
+    fn channels(&self) -> &'static [Channel] {
+        &[Channel::Call]
+    }
+
+    fn encode_request(&self, call: &Fields<'_>) -> Vec<u8> {
+        let header = |name: &str, value: String| json!({ "name": name, "value": value });
+        let own = [
+            header("From", format!("<sip:{}@carrier.example>", super::wire_number(&call.from))),
+            header("To", format!("<sip:{}@sip.api.openai.com>", super::wire_number(&call.to))),
+        ];
+        let is_own = |name: &str| name == FROM || name == TO;
+        let sip = call.sip.iter().filter(|(name, _)| !is_own(name));
+        let sip = sip.map(|(name, value)| header(name, value.to_string()));
+        let mut data = Map::new();
+        let kind = match self.family {
+            Family::Realtime => "realtime.call.incoming",
+            Family::Live => {
+                data.insert("type".to_owned(), "sip".into());
+                "live.transport.incoming"
+            }
+        };
+        data.insert(self.family.id_key().to_owned(), json!(call.call_id));
+        data.insert("sip_headers".to_owned(), own.into_iter().chain(sip).collect());
+        let created_at = call.event_timestamp_ms.map(|ms| ms.div_euclid(1000));
+        json::to_vec(&json!({
+            "object": "event", "type": kind, "created_at": created_at, "data": data,
+        }))
+    }
+}
+
+const FROM: &str = "from";
+const TO: &str = "to";
+
+impl OpenAi {
+    fn call_fields<'a>(
+        &self,
+        data: &JsonObject<'a>,
+        created_at: Option<i64>,
+        numbers: &NumberFormat,
+    ) -> Fields<'a> {
+        let sip: Vec<_> = data
+            .objects("sip_headers")
+            .filter_map(|header| {
+                let name = header.non_empty_text("name")?.to_ascii_lowercase();
+                Some((Cow::Owned(name), header.text("value").unwrap_or_default()))
+            })
+            .collect();
+        let headers = || sip.iter().map(|(name, value): &(Cow<'_, str>, _)| (&**name, &**value));
+        let party = |name: &str, fields: &[NumberField]| {
+            let value = headers().find(|(other, _)| *other == name).map(|(_, value)| value);
+            let own = numbers.parse(value.map(without_parameters));
+            select_party(fields, own, &headers(), numbers)
+        };
+        let from = party(FROM, &numbers.from);
+        let to = party(TO, &numbers.to);
+        let name = headers().find(|(name, _)| *name == FROM);
+        let name = name.and_then(|(_, value)| display_name(value)).map(str::to_owned);
+        let attributes = name.map(|name| (Cow::Borrowed("name"), Cow::Owned(name)));
+        Fields {
+            call_id: data.non_empty_text(self.family.id_key()),
+            event_timestamp_ms: created_at.and_then(|seconds| seconds.checked_mul(1000)),
+            attributes: attributes.into_iter().collect(),
+            from: from.party,
+            to: to.party,
+            readings: [from.reading, to.reading].into_iter().collect(),
+            sip,
+            ..Fields::unknown(Channel::Call)
+        }
+    }
+
+    /// Returns the body that accepts a call: the agent's session with the variables of the decision.
+    fn session(&self, agent: &SelectedAgent<'_>, decision: &Decision<'_>) -> Value {
+        let additions = decision.additions();
+        let mut session = agent.session.map(|session| session.fill(&additions.variables));
+        let session = session.get_or_insert_default();
+        // A stored prompt has its own variables, in the only place of a session that has some.
+        if let Some(Value::Object(prompt)) = session.get_mut("prompt")
+            && !prompt.contains_key("variables")
+            && !additions.variables.is_empty()
+        {
+            let variables = additions.variables.iter();
+            let variables = variables.map(|variable| (variable.name.to_owned(), json!(variable.value)));
+            prompt.insert("variables".to_owned(), Value::Object(variables.collect()));
+        }
+        if let Some(settings) = &additions.agent_override {
+            session.extend(settings.iter().map(|(name, value)| (name.clone(), value.clone())));
+        }
+        self.family.accept(std::mem::take(session))
+    }
+}
+
+/// Returns a header without the parameters behind its address: `;tag=1`.
+fn without_parameters(value: &str) -> &str {
+    value.rfind('>').map_or(value, |end| &value[..=end])
+}
+
+/// Returns the name before the address of a header: `"Ada" <sip:…>`.
+fn display_name(value: &str) -> Option<&str> {
+    let (name, _) = value.rsplit_once('<')?;
+    let name = name.trim().trim_matches('"').trim();
+    (!name.is_empty()).then_some(name)
+}

@@ -1,0 +1,209 @@
+//! Telnyx Call Control: `call.initiated`, and the events of the call.
+//!
+//! The reply to the webhook decides nothing: a call is answered by an assistant, rejected or transferred by a
+//! command to the API. Telnyx ignores a command whose `command_id` it has received within 60 seconds, so the id
+//! of the event makes repetitions harmless.
+//!
+//! Sources: the types of the `telnyx` package 7.24.0 (npm) and 4.189.0 (PyPI), and Telnyx's documentation of Call
+//! Control webhooks and commands, read in November 2026.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use super::{Dialect, Incoming, ParseError, RenderContext, Reply, telnyx, wire_number};
+use crate::authenticate::{self, Scheme, Verified};
+use crate::domain::call::{Call, Channel, Fields, Platform};
+use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
+use crate::domain::decision::{Decision, Outcome, SelectedAgent};
+use crate::domain::effect::Effect;
+use crate::domain::json;
+use crate::domain::json::JsonObject;
+use crate::domain::party::NumberFormat;
+
+/// The dialect of Telnyx Call Control.
+pub(super) struct TelnyxCallControl;
+
+const PLATFORM: Platform = Platform::new("telnyx-call-control");
+const API_URL: &str = "https://api.telnyx.com/v2";
+const INITIATED: &str = "call.initiated";
+/// Attribute with the id of the event, which becomes the `command_id`.
+const EVENT_ID: &str = "event_id";
+
+const CAPABILITIES: Capabilities = Capabilities {
+    agent: true,
+    agent_version: false,
+    keep: false,
+    reject: Reject::Silent,
+    transfer: Transfer::Possible { spoken: false },
+    greeting: false,
+    variables: Some(VariableLimits::NONE),
+    metadata: false,
+    agent_override: false,
+    sip_headers: true,
+};
+
+const TIMING: Timing = Timing {
+    reply_within: Duration::from_secs(2),
+    timeout: None,
+    silence: "the webhook is sent again; the caller hears ringing",
+    retry_window: Duration::from_secs(300),
+};
+
+/// Characters of an id that need no escape in a path: ids contain colons, which paths may have.
+const UNESCAPED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b':');
+
+impl Dialect for TelnyxCallControl {
+    fn platform(&self) -> Platform {
+        PLATFORM
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &CAPABILITIES
+    }
+
+    fn timing(&self) -> &Timing {
+        &TIMING
+    }
+
+    fn scheme(&self) -> &'static dyn Scheme {
+        &authenticate::RetellScheme
+    }
+
+    fn parse<'a>(
+        &self,
+        request: &'a Verified,
+        numbers: &NumberFormat,
+    ) -> Result<Incoming<'a>, ParseError> {
+        let body = json::object(request.body())?;
+        let data = body.object("data");
+        let payload = data.object("payload");
+        let kind = data.text("event_type").ok_or(ParseError::Missing("data.event_type"))?;
+        let is_outgoing = payload.text("direction").is_some_and(|direction| direction == "outgoing");
+        if kind == INITIATED && !is_outgoing {
+            let fields = call_fields(&data, &payload, numbers);
+            return Ok(Incoming::Inbound(Call::from_verified(request, PLATFORM, fields)));
+        }
+        Ok(Incoming::Event(Box::new(telnyx::parse_event(&data, &payload, kind, numbers))))
+    }
+
+    fn render(&self, _: &RenderContext<'_>, _: &Decision<'_>) -> Reply {
+        Reply::new(b"{}".to_vec())
+    }
+
+    fn effects(&self, context: &RenderContext<'_>, decision: &Decision<'_>) -> Vec<Effect> {
+        let Some(call) = context.call else { return Vec::new() };
+        let command = |action: &'static str, body: Value| command(call, action, body);
+        let answer = |agent: &SelectedAgent<'_>| command("answer", answer(agent, decision));
+        let command = match decision.outcome() {
+            Outcome::Agent(agent) => Some(answer(agent)),
+            Outcome::Keep(_) => context.stand_in.map(answer),
+            Outcome::Reject(reason) => {
+                let cause = if *reason == "busy" { "USER_BUSY" } else { "CALL_REJECTED" };
+                Some(command("reject", json!({ "cause": cause })))
+            }
+            Outcome::Transfer(target) => {
+                let mut body = json!({ "to": target.unmasked() });
+                let headers = decision.additions().sip_headers.iter();
+                let headers: Vec<_> = headers
+                    .map(|header| json!({ "name": header.name, "value": header.value }))
+                    .collect();
+                if !headers.is_empty() {
+                    body["custom_headers"] = headers.into();
+                }
+                Some(command("transfer", body))
+            }
+        };
+        command.into_iter().flatten().collect()
+    }
+
+    fn api_url(&self) -> Option<&'static str> {
+        Some(API_URL)
+    }
+
+    fn default_reply(&self, _: Channel) -> &str {
+        "{}"
+    }
+
+    fn channels(&self) -> &'static [Channel] {
+        &[Channel::Call]
+    }
+
+    fn agent_id_prefix(&self) -> Option<&'static str> {
+        Some("assistant-")
+    }
+
+    fn encode_request(&self, call: &Fields<'_>) -> Vec<u8> {
+        let headers = call.sip.iter();
+        let headers: Vec<_> =
+            headers.map(|(name, value)| json!({ "name": name, "value": value })).collect();
+        let event_id = call.call_id.as_deref().map(|id| format!("event-{id}"));
+        json::to_vec(&json!({ "data": {
+            "record_type": "event",
+            "event_type": INITIATED,
+            "id": event_id,
+            "payload": {
+                "call_control_id": call.call_id,
+                "connection_id": call.number_id,
+                "from": wire_number(&call.from),
+                "to": wire_number(&call.to),
+                "direction": "incoming",
+                "state": "parked",
+                "sip_headers": headers,
+            },
+        } }))
+    }
+}
+
+/// Returns a command about a call; `None` if the request has no id to send it to.
+fn command(call: &Call<'_>, action: &'static str, mut body: Value) -> Option<Effect> {
+    let id = utf8_percent_encode(call.call_id()?, UNESCAPED);
+    if let Some(event_id) = call.attribute(EVENT_ID) {
+        body["command_id"] = event_id.into();
+    }
+    let path = format!("/calls/{id}/actions/{action}");
+    Some(Effect { action, path, body, idempotency_key: None })
+}
+
+fn answer(agent: &SelectedAgent<'_>, decision: &Decision<'_>) -> Value {
+    let mut assistant = json!({ "id": agent.id });
+    let variables = &decision.additions().variables;
+    if !variables.is_empty() {
+        assistant["dynamic_variables"] = json!(json::Variables(variables));
+    }
+    json!({ "assistant": assistant })
+}
+
+fn call_fields<'a>(
+    data: &JsonObject<'a>,
+    payload: &JsonObject<'a>,
+    numbers: &NumberFormat,
+) -> Fields<'a> {
+    let from = numbers.parse(payload.text("from").as_deref());
+    let to = numbers.parse(payload.text("to").as_deref());
+    let sip = ["sip_headers", "custom_headers"].into_iter().flat_map(|key| payload.objects(key));
+    let sip = sip.filter_map(|header| {
+        let name = header.non_empty_text("name")?.to_ascii_lowercase();
+        Some((Cow::Owned(name), header.text("value").unwrap_or_default()))
+    });
+    let attributes = [
+        (EVENT_ID, data.non_empty_text("id")),
+        ("name", payload.non_empty_text("caller_id_name")),
+        ("attestation", payload.non_empty_text("shaken_stir_attestation")),
+        ("verified", payload.non_empty_text("shaken_stir_validated")),
+    ];
+    let attributes = attributes.into_iter().filter_map(|(name, value)| Some((name.into(), value?)));
+    Fields {
+        call_id: payload.non_empty_text("call_control_id"),
+        number_id: payload.non_empty_text("connection_id"),
+        attributes: attributes.collect(),
+        sip: sip.collect(),
+        from: from.party,
+        to: to.party,
+        readings: [from.reading, to.reading].into_iter().collect(),
+        ..Fields::unknown(Channel::Call)
+    }
+}

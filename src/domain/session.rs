@@ -1,0 +1,136 @@
+//! Session templates: settings of an agent that a platform receives with each call, in place of an id.
+
+use serde_json::{Map, Value};
+
+use super::decision::Variable;
+
+/// Settings of a session, in the platform's format. `{{name}}` in a string stands for a variable, as in the
+/// prompts of other platforms.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionTemplate(Map<String, Value>);
+
+impl SessionTemplate {
+    /// Wraps an object that the platform's dialect has checked.
+    pub fn new(settings: Map<String, Value>) -> SessionTemplate {
+        SessionTemplate(settings)
+    }
+
+    /// Returns the settings without values for their variables.
+    pub fn settings(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// Returns the names of the variables, each once, in their order.
+    pub fn variable_names(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        self.0.values().for_each(|value| add_names(value, &mut names));
+        names
+    }
+
+    /// Fills in the variables. One that has no value is empty.
+    pub fn fill(&self, variables: &[Variable<'_>]) -> Map<String, Value> {
+        let members = self.0.iter();
+        members.map(|(name, value)| (name.clone(), filled(value, variables))).collect()
+    }
+}
+
+fn add_names<'t>(value: &'t Value, names: &mut Vec<&'t str>) {
+    match value {
+        Value::String(text) => {
+            for part in parts(text) {
+                if let Part::Variable(name) = part
+                    && !names.contains(&name)
+                {
+                    names.push(name);
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| add_names(item, names)),
+        Value::Object(members) => members.values().for_each(|value| add_names(value, names)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn filled(value: &Value, variables: &[Variable<'_>]) -> Value {
+    match value {
+        Value::String(text) => {
+            let text = parts(text).map(|part| match part {
+                Part::Text(text) => text,
+                Part::Variable(name) => {
+                    let found = variables.iter().find(|variable| variable.name == name);
+                    found.map_or("", |variable| &variable.value)
+                }
+            });
+            Value::String(text.collect())
+        }
+        Value::Array(items) => items.iter().map(|item| filled(item, variables)).collect(),
+        Value::Object(members) => {
+            let members = members.iter();
+            Value::Object(
+                members.map(|(name, value)| (name.clone(), filled(value, variables))).collect(),
+            )
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+enum Part<'t> {
+    Text(&'t str),
+    Variable(&'t str),
+}
+
+/// Splits a text at its variables. Braces without a name between them are text.
+fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        if let Some((name, behind)) = variable(rest) {
+            rest = behind;
+            return Some(Part::Variable(name));
+        }
+        let next = rest.match_indices("{{").map(|(at, _)| at);
+        let mut next = next.filter(|at| *at > 0 && variable(&rest[*at..]).is_some());
+        let (literal, behind) = rest.split_at(next.next().unwrap_or(rest.len()));
+        rest = behind;
+        Some(Part::Text(literal))
+    })
+}
+
+/// Returns the name of the variable with which a text begins, and what follows it.
+fn variable(text: &str) -> Option<(&str, &str)> {
+    let (name, behind) = text.strip_prefix("{{")?.split_once("}}")?;
+    let name = name.trim();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    (!name.is_empty() && name.chars().all(is_name)).then_some((name, behind))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn fills_in_variables_at_any_depth() {
+        let settings = json!({
+            "instructions": "Caller {{name}}, tier {{ tier }}, {{unset}}. {{not a name}} {{",
+            "tools": [{ "description": "{{tier}}{{tier}}" }],
+            "speed": 1.5,
+        });
+        let Value::Object(settings) = settings else { panic!("no object") };
+        let template = SessionTemplate::new(settings);
+        assert_eq!(template.variable_names(), ["name", "tier", "unset"]);
+        let variable = |name, value: &'static str| Variable { name, value: value.into(), rule: "r" };
+        let variables = [variable("name", "Ann {{tier}}"), variable("tier", "gold")];
+        assert_eq!(
+            Value::Object(template.fill(&variables)),
+            json!({
+                "instructions": "Caller Ann {{tier}}, tier gold, . {{not a name}} {{",
+                "tools": [{ "description": "goldgold" }],
+                "speed": 1.5,
+            })
+        );
+    }
+}
