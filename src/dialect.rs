@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::authenticate::{Scheme, Verified};
+use crate::domain::agent_id;
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Timing};
 use crate::domain::decision::{Decision, LeftOut, SelectedAgent};
@@ -95,6 +96,20 @@ pub trait Dialect: Send + Sync {
     /// Returns what every id of an agent begins with, if the platform says so.
     fn agent_id_prefix(&self) -> Option<&'static str> {
         None
+    }
+
+    /// Checks the id of an agent that a table gives for this platform. Platforms with several kinds of agents
+    /// accept their forms beside plain ids: `squad:ID`, or a URI.
+    ///
+    /// # Errors
+    /// Returns the reason why the platform cannot know such an id, as a clause: `it contains a space`.
+    fn check_agent_id(&self, id: &str) -> Result<(), String> {
+        agent_id::check_plain(id)
+    }
+
+    /// Returns the form of the ids that [`Dialect::check_agent_id`] accepts, in words.
+    fn agent_id_form(&self) -> &'static str {
+        agent_id::PLAIN_FORM
     }
 
     /// Encodes the body that the platform would send for this call, for `send` and for tests.
