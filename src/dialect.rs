@@ -2,9 +2,14 @@
 //!
 //! Pure. No other module names a field of a platform. [`Dialect::render`] cannot fail.
 
+mod elevenlabs;
 pub mod generic;
+mod openai;
 mod retell;
 mod synthflow;
+mod telnyx;
+mod telnyx_call_control;
+mod vapi;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,10 +19,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::authenticate::{Scheme, Verified};
+use crate::domain::agent_id;
 use crate::domain::call::{Call, Channel, Fields, Platform};
-use crate::domain::capabilities::{Capabilities, Timing};
+use crate::domain::capabilities::{Capabilities, Timing, VariableLimits};
+use crate::domain::decision::{Decision, LeftOut, LeftOutReason, SelectedAgent, Variable};
 use crate::domain::effect::Effect;
-use crate::domain::decision::{Decision, LeftOut, SelectedAgent};
 use crate::domain::json::InvalidJson;
 use crate::domain::party::{NumberFormat, Party};
 
@@ -25,7 +31,16 @@ pub use crate::domain::event::Event;
 pub use generic::GenericDialect;
 
 /// All supported platforms. A new platform is one file, one entry in this list, and its fixtures.
-pub const ALL: [&dyn Dialect; 2] = [&retell::Retell, &synthflow::Synthflow];
+pub const ALL: [&dyn Dialect; 8] = [
+    &retell::Retell,
+    &synthflow::Synthflow,
+    &vapi::Vapi,
+    &elevenlabs::ElevenLabs,
+    &telnyx::Telnyx,
+    &telnyx_call_control::TelnyxCallControl,
+    &openai::REALTIME,
+    &openai::LIVE,
+];
 
 /// Maximum size of a reply's metadata, in bytes (Retell documents "50 kB at most").
 pub const METADATA_BYTES: usize = 50_000;
@@ -112,6 +127,20 @@ pub trait Dialect: Send + Sync {
     /// Returns what every id of an agent begins with, if the platform says so.
     fn agent_id_prefix(&self) -> Option<&'static str> {
         None
+    }
+
+    /// Checks the id of an agent that a table gives for this platform. Platforms with several kinds of agents
+    /// accept their forms beside plain ids: `squad:ID`, or a URI.
+    ///
+    /// # Errors
+    /// Returns the reason why the platform cannot know such an id, as a clause: `it contains a space`.
+    fn check_agent_id(&self, id: &str) -> Result<(), String> {
+        agent_id::check_plain(id)
+    }
+
+    /// Returns the form of the ids that [`Dialect::check_agent_id`] accepts, in words.
+    fn agent_id_form(&self) -> &'static str {
+        agent_id::PLAIN_FORM
     }
 
     /// Encodes the body that the platform would send for this call, for `send` and for tests.
@@ -253,6 +282,33 @@ impl Reply {
     pub fn left_out(&self) -> &[LeftOut] {
         &self.left_out
     }
+}
+
+/// Splits variables into those that the platform accepts and those that a reply leaves out.
+fn accepted_variables<'d, 't>(
+    variables: &'d [Variable<'t>],
+    limits: &VariableLimits,
+) -> (Cow<'d, [Variable<'t>]>, Vec<LeftOut>) {
+    let is_accepted = |variable: &&Variable<'_>| {
+        !limits.reserves(variable.name) && !limits.is_too_long(&variable.value)
+    };
+    let count = limits.count.unwrap_or(usize::MAX);
+    if variables.len() <= count && variables.iter().all(|variable| is_accepted(&variable)) {
+        return (Cow::Borrowed(variables), Vec::new());
+    }
+    let (mut accepted, mut left_out) = (Vec::new(), Vec::new());
+    for variable in variables {
+        match is_accepted(&variable) && accepted.len() < count {
+            true => accepted.push(variable.clone()),
+            false => left_out.push(not_accepted(format!("variables.{}", variable.name))),
+        }
+    }
+    (Cow::Owned(accepted), left_out)
+}
+
+/// Returns a part of a reply that the platform does not accept.
+fn not_accepted(name: String) -> LeftOut {
+    LeftOut { name, reason: LeftOutReason::PlatformLimit }
 }
 
 /// Returns a party as platforms write it in a request; a withheld caller is `anonymous`.

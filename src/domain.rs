@@ -2,6 +2,7 @@
 //!
 //! Pure: they use no clock, network, disk, environment or randomness. [`clock`] is the one exception.
 
+pub mod agent_id;
 pub mod call;
 pub mod capabilities;
 pub mod clock;

@@ -11,11 +11,13 @@ use std::borrow::Cow;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-use super::{Dialect, Event, Incoming, ParseError, RenderContext, Reply};
+use super::{
+    Dialect, Event, Incoming, ParseError, RenderContext, Reply, accepted_variables, not_accepted,
+};
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform, Version};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
-use crate::domain::decision::{Decision, LeftOut, LeftOutReason, Outcome, SelectedAgent, Variable};
+use crate::domain::decision::{Decision, LeftOut, Outcome, SelectedAgent, Variable};
 use crate::domain::json;
 use crate::domain::party::{NumberFormat, Party};
 
@@ -299,7 +301,11 @@ fn capabilities(reply: &ReplyTemplates, variables: &VariableShape) -> Capabiliti
         template.as_ref().is_some_and(|template| template.has(Placeholder::Say))
     };
     let limits =
-        VariableLimits { count: variables.max_count, value_chars: variables.max_chars, reserved: &[] };
+        VariableLimits {
+            count: variables.max_count,
+            value_chars: variables.max_chars,
+            ..VariableLimits::NONE
+        };
     Capabilities {
         agent: reply.agent.is_some(),
         agent_version: reply.any_has(Placeholder::AgentVersion),
@@ -336,7 +342,7 @@ struct Values<'d> {
     agent: Option<&'d SelectedAgent<'d>>,
     shape: &'d VariableShape,
     /// Variables that the platform accepts.
-    variables: Vec<&'d Variable<'d>>,
+    variables: Cow<'d, [Variable<'d>]>,
     left_out: Vec<LeftOut>,
 }
 
@@ -347,16 +353,16 @@ impl<'d> Values<'d> {
         decision: &'d Decision<'d>,
     ) -> Values<'d> {
         let shape = &dialect.variables;
-        let mut variables = Vec::new();
-        let mut left_out = Vec::new();
-        for variable in &decision.additions().variables {
-            let has_room = shape.max_count.is_none_or(|max| variables.len() < max);
-            if has_room && shape.accepts(variable) {
-                variables.push(variable);
-            } else {
-                let name = format!("variables.{}", variable.name);
-                left_out.push(LeftOut { name, reason: LeftOutReason::PlatformLimit });
-            }
+        let limits = dialect.capabilities.variables.unwrap_or(VariableLimits::NONE);
+        let (mut variables, mut left_out) =
+            accepted_variables(&decision.additions().variables, &limits);
+        if variables.iter().any(|variable| shape.reserves(variable)) {
+            let (reserved, accepted) =
+                variables.into_owned().into_iter().partition(|variable| shape.reserves(variable));
+            variables = Cow::Owned(accepted);
+            let reserved: Vec<Variable<'_>> = reserved;
+            let names = reserved.iter().map(|variable| format!("variables.{}", variable.name));
+            left_out.extend(names.map(not_accepted));
         }
         Values { decision, agent, shape, variables, left_out }
     }
@@ -387,7 +393,7 @@ impl<'d> Values<'d> {
                 Outcome::Agent(_) | Outcome::Reject(_) | Outcome::Keep(_) => return None,
             },
             Placeholder::SipHeaders => {
-                self.shape.value(&additions.sip_headers.iter().collect::<Vec<_>>())
+                self.shape.value(&additions.sip_headers)
             }
         })
     }
@@ -399,15 +405,14 @@ fn sip_status(reason: &str) -> u16 {
 }
 
 impl VariableShape {
-    fn accepts(&self, variable: &Variable<'_>) -> bool {
-        let fits = self.max_chars.is_none_or(|max| variable.value.chars().take(max + 1).count() <= max);
-        fits && !self.reserved.iter().any(|start| variable.name.starts_with(&**start))
+    fn reserves(&self, variable: &Variable<'_>) -> bool {
+        self.reserved.iter().any(|start| variable.name.starts_with(&**start))
     }
 
-    fn value(&self, variables: &[&Variable<'_>]) -> Value {
+    fn value(&self, variables: &[Variable<'_>]) -> Value {
         if self.is_list {
-            let item = |variable: &&Variable<'_>| {
-                serde_json::json!({ "name": variable.name, "value": variable.value })
+            let item = |variable: &Variable<'_>| {
+                json!({ "name": variable.name, "value": variable.value })
             };
             return variables.iter().map(item).collect();
         }

@@ -147,7 +147,7 @@ impl Dialect for OpenAi {
         let kind = body.text("type").ok_or(ParseError::Missing("type"))?;
         let data = body.object("data");
         let created_at = body.integer("created_at");
-        let sent_at = request.signed_at().map(|signed_at| signed_at.as_second());
+        let sent_at = None;
         let age = sent_at.zip(created_at).map(|(sent, created)| sent.saturating_sub(created));
         let still_rings = age.is_none_or(|age| age <= MAX_AGE_S);
         if self.family.is_call(&kind, &data) && still_rings {

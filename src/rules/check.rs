@@ -6,7 +6,6 @@
 //! of the phases before it, so they cannot run in another order.
 
 mod additions;
-mod agent_ids;
 mod agents;
 mod columns;
 mod conditions;

@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::agent_ids;
 use super::reporter::Reporter;
 use super::usage::UsageTracker;
-use crate::diagnostics::{Location, Severity, did_you_mean};
+use crate::diagnostics::{Location, Problem, Severity, did_you_mean};
 use crate::dialect;
+use crate::dialect::Dialect;
+use crate::domain::agent_id;
 use crate::domain::call::Version;
 use crate::rules::load::raw::{Entries, RawAgent, RawIds, RawValue, Spanned};
 use crate::rules::model::name_index::NameIndex;
@@ -41,7 +42,7 @@ impl Agents {
         reporter.check_name("an agent", &raw.name, false);
         let ids = match &raw.ids {
             RawIds::Everywhere(id) => {
-                agent_id(id, reporter).map(|id| (PlatformIds::Everywhere(id), None))
+                checked_id(id, None, reporter).map(|id| (PlatformIds::Everywhere(id), None))
             }
             RawIds::Table(entries) => Some(platform_ids(&raw.name, entries, reporter)),
             RawIds::Invalid => None,
@@ -81,7 +82,7 @@ impl Agents {
         for name in names {
             match self.find(name) {
                 Some(agent) => self.usage.mark_used(agent),
-                None if self.raw_ids => match agent_ids::placeholder(name) {
+                None if self.raw_ids => match placeholder_id(name) {
                     Some(problem) => {
                         reporter.report.push(Severity::Error, None, problem);
                     }
@@ -125,12 +126,36 @@ impl Agents {
     }
 }
 
-fn agent_id(id: &Spanned<String>, reporter: &mut Reporter<'_>) -> Option<Box<str>> {
+/// Returns the problem with an id that cannot be one on every platform: a placeholder, or characters that ids do
+/// not contain.
+pub(super) fn placeholder_id(id: &str) -> Option<Problem> {
+    let reason = agent_id::check_plain(id).err()?;
+    Some(invalid_id(id, &reason, "the platform", agent_id::PLAIN_FORM))
+}
+
+fn invalid_id(id: &str, reason: &str, platform: &str, form: &str) -> Problem {
+    let help = format!("copy the id from {platform}; it consists of {form}");
+    Problem::new("placeholder-id", format!("`{id}` is not the id of an agent: {reason}")).help(help)
+}
+
+/// Checks the id at a platform, or else an id for every platform.
+fn checked_id(
+    id: &Spanned<String>,
+    dialect: Option<&dyn Dialect>,
+    reporter: &mut Reporter<'_>,
+) -> Option<Box<str>> {
     if id.value.trim().is_empty() {
         reporter.error("empty-id", &id.span, "the id of an agent must not be empty".to_owned());
         return None;
     }
-    if let Some(problem) = agent_ids::placeholder(&id.value) {
+    let problem = match dialect {
+        None => placeholder_id(&id.value),
+        Some(dialect) => dialect.check_agent_id(&id.value).err().map(|reason| {
+            let platform = dialect.platform();
+            invalid_id(&id.value, &reason, platform.as_str(), dialect.agent_id_form())
+        }),
+    };
+    if let Some(problem) = problem {
         reporter.problem(&id.span, problem);
         return None;
     }
@@ -162,7 +187,9 @@ fn platform_ids(
                     continue;
                 };
                 let id = Spanned { value: id.clone(), span: value.span.clone() };
-                ids.extend(agent_id(&id, reporter).map(|id| (dialect.platform(), id)));
+                ids.extend(
+                    checked_id(&id, Some(dialect), reporter).map(|id| (dialect.platform(), id)),
+                );
             }
             (name, _) => {
                 let message = format!("the id at {name} must be a string");

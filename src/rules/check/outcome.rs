@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::agent_ids;
+use super::agents::placeholder_id;
 use super::columns::RuleColumns;
 use super::lists::NameKind;
 use super::rule::{RuleNumbers, describe_rule};
@@ -159,7 +159,7 @@ impl RuleChecker<'_, '_> {
         }
         let agents = &mut self.definitions.agents;
         if agents.raw_ids {
-            if let Some(problem) = agent_ids::placeholder(name) {
+            if let Some(problem) = placeholder_id(name) {
                 self.reporter.problem(span, problem);
                 return None;
             }

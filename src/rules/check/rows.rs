@@ -5,8 +5,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::agent_ids;
-use super::agents::Agents;
+use super::agents::{Agents, placeholder_id};
 use super::definitions::Definitions;
 use super::guards::ShrunkList;
 use super::lists::{ListFile, ListSource, NameColumn, NameKind, OpenList, OpenLists};
@@ -504,7 +503,7 @@ fn row_agent(
             "this row has no agent, but a rule takes its agent from this column".into(),
             None,
         ),
-        id if agents.raw_ids => match agent_ids::placeholder(id) {
+        id if agents.raw_ids => match placeholder_id(id) {
             None => Ok(Some(agents.find_or_add_raw_id(id, Some(location.clone())))),
             Some(problem) => {
                 let problem = match may_be_empty {

@@ -1,6 +1,4 @@
-//! Ids of agents that stand for an id to be filled in.
-
-use crate::diagnostics::Problem;
+//! Ids of agents: texts that cannot be one, such as those that stand for an id to be filled in.
 
 /// Words that people and spreadsheets write where an id is missing, in lower case.
 const PLACEHOLDER_WORDS: [&str; 22] = [
@@ -31,18 +29,28 @@ const PLACEHOLDER_WORDS: [&str; 22] = [
 /// Beginnings of names that stand for an id, in lower case.
 const PLACEHOLDER_STARTS: [&str; 4] = ["your_", "your-", "my_agent_id", "insert_"];
 
-/// Returns the problem with an id that cannot be one: a placeholder, or characters that no platform uses.
-pub(super) fn placeholder(id: &str) -> Option<Problem> {
-    let message = match forbidden_character(id) {
-        Some(' ') => format!("`{id}` is not the id of an agent: it contains a space"),
-        Some(found) => format!("`{id}` is not the id of an agent: it contains `{found}`"),
-        None if is_placeholder(id) => {
-            format!("`{id}` is not the id of an agent: it stands for a missing one")
-        }
-        None => return None,
-    };
-    let help = "copy the id from the platform; it consists of letters, digits, `_` and `-`";
-    Some(Problem::new("placeholder-id", message).help(help))
+/// Form of the ids that [`check_plain`] accepts, in words.
+pub const PLAIN_FORM: &str = "letters, digits, `_` and `-`";
+
+/// Checks an id that is no URI: it stands for no missing one, and has no character that ids do not contain.
+///
+/// ```
+/// use switchboard::domain::agent_id::check_plain;
+///
+/// assert_eq!(check_plain("agent_fr0nt"), Ok(()));
+/// assert_eq!(check_plain("agent_todo"), Err("it stands for a missing one".to_owned()));
+/// assert_eq!(check_plain("agent 1"), Err("it contains a space".to_owned()));
+/// ```
+///
+/// # Errors
+/// Returns the reason why the text is no id, as a clause about it.
+pub fn check_plain(id: &str) -> Result<(), String> {
+    match forbidden_character(id) {
+        Some(' ') => Err("it contains a space".to_owned()),
+        Some(found) => Err(format!("it contains `{found}`")),
+        None if is_placeholder(id) => Err("it stands for a missing one".to_owned()),
+        None => Ok(()),
+    }
 }
 
 /// Returns the first character that no id contains.
@@ -100,7 +108,7 @@ mod tests {
             "#NAME?",
             "agent_",
         ] {
-            assert!(placeholder(id).is_some(), "{id}");
+            assert!(check_plain(id).is_err(), "{id}");
         }
         for id in [
             "agent_1",
@@ -116,7 +124,7 @@ mod tests {
             "1663087320304x456",
             "oBeDLoLOeuAbiuaMFXRtDOLriTJ5tSxD",
         ] {
-            assert_eq!(placeholder(id), None, "{id}");
+            assert_eq!(check_plain(id), Ok(()), "{id}");
         }
     }
 }
