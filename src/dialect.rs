@@ -17,6 +17,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::agent_id;
@@ -138,6 +139,12 @@ pub trait Dialect: Send + Sync {
         agent_id::check_plain(id)
     }
 
+    /// Returns the keys of the sessions that the platform receives with each call in place of an agent's id;
+    /// `None` for a platform whose agents have ids.
+    fn session_keys(&self) -> Option<&'static [SessionKey]> {
+        None
+    }
+
     /// Returns the form of the ids that [`Dialect::check_agent_id`] accepts, in words.
     fn agent_id_form(&self) -> &'static str {
         agent_id::PLAIN_FORM
@@ -145,6 +152,18 @@ pub trait Dialect: Send + Sync {
 
     /// Encodes the body that the platform would send for this call, for `send` and for tests.
     fn encode_request(&self, call: &Fields<'_>) -> Vec<u8>;
+}
+
+/// A key of a session that a rule table is checked for. Sessions may have further keys.
+pub struct SessionKey {
+    /// Name.
+    pub name: &'static str,
+    /// Every session has it.
+    pub required: bool,
+    /// Returns whether a value has the right form.
+    pub accepts: fn(&Value) -> bool,
+    /// Advice on the right form.
+    pub form: &'static str,
 }
 
 /// Circumstances of a reply besides the decision.

@@ -24,10 +24,10 @@ use crate::dialect::{Event, Incoming, ParseError, RECORD_ID_KEY, Reply};
 use crate::domain::call::{Call, Channel};
 use crate::domain::clock::Clock;
 use crate::domain::decision::{Decision, KeepReason, LeftOut, Outcome};
+use crate::domain::effect::EffectResult;
 use crate::domain::facts::{Facts, LookupAnswers};
 use crate::domain::party::ReadingCounts;
 use crate::domain::secret::SecretSource;
-use crate::domain::effect::EffectResult;
 use crate::effects::queue::{Effects, EffectsOfCall};
 use crate::live_lists::LiveLists;
 use crate::lookup::{HistorySource, LookupRound, LookupService};
@@ -627,9 +627,7 @@ impl Exchange<'_> {
         }));
         let body = match rendered {
             Ok(reply) => reply.body(),
-            Err(_panic) => {
-                Bytes::copy_from_slice(source.dialect.default_reply(channel).as_bytes())
-            }
+            Err(_panic) => Bytes::copy_from_slice(source.dialect.default_reply(channel).as_bytes()),
         };
         let committed = recorded.ok().flatten().and_then(|recorded| recorded.committed);
         Ok(PreparedReply { committed, ..PreparedReply::immediate(RequestOutcome::Fallback, body) })

@@ -77,6 +77,24 @@ const TEMPLATES: [Template; dialect::ALL.len()] = [
         settings: include_str!("../../config/init/telnyx.toml"),
         secrets: include_str!("../../config/init/telnyx.env"),
     },
+    Template {
+        platform: "telnyx-call-control",
+        rules: AGENT_RULES,
+        settings: include_str!("../../config/init/telnyx-call-control.toml"),
+        secrets: include_str!("../../config/init/telnyx-call-control.env"),
+    },
+    Template {
+        platform: "openai",
+        rules: include_str!("../../config/init/openai-rules.toml"),
+        settings: include_str!("../../config/init/openai.toml"),
+        secrets: include_str!("../../config/init/openai.env"),
+    },
+    Template {
+        platform: "openai-live",
+        rules: include_str!("../../config/init/openai-live-rules.toml"),
+        settings: include_str!("../../config/init/openai-live.toml"),
+        secrets: include_str!("../../config/init/openai.env"),
+    },
 ];
 
 impl Init {

@@ -21,8 +21,8 @@ use crate::domain::decision::{Decision, LeftOut, Outcome, SelectedAgent, Variabl
 use crate::domain::json;
 use crate::domain::party::{NumberFormat, Party};
 
-use pointer::RequestFields;
 pub use pointer::Pointer;
+use pointer::RequestFields;
 pub use template::{InvalidReplyTemplate, Placeholder, ReplyTemplate};
 
 /// Declaration of a platform, without mistakes.
@@ -176,19 +176,16 @@ impl GenericDialect {
         })
     }
 
-    fn call_fields<'a>(
-        &self,
-        fields: &RequestFields<'a>,
-        numbers: &NumberFormat,
-    ) -> Fields<'a> {
+    fn call_fields<'a>(&self, fields: &RequestFields<'a>, numbers: &NumberFormat) -> Fields<'a> {
         let shape = &self.request;
         let from = numbers.parse(fields.first(&shape.from).as_deref());
         let to = numbers.parse(fields.first(&shape.to).as_deref());
         let sip = shape.sip.as_ref().and_then(|pointer| fields.object(pointer));
         let sip = sip.into_iter().flat_map(json::JsonObject::into_texts);
-        let attributes = shape.attributes.iter().filter_map(|(name, pointer)| {
-            Some((name.to_string().into(), fields.text(pointer)?))
-        });
+        let attributes = shape
+            .attributes
+            .iter()
+            .filter_map(|(name, pointer)| Some((name.to_string().into(), fields.text(pointer)?)));
         Fields {
             call_id: fields.first(&shape.call_id),
             agent: fields.first(&shape.agent),
@@ -300,12 +297,11 @@ fn capabilities(reply: &ReplyTemplates, variables: &VariableShape) -> Capabiliti
     let says = |template: &Option<ReplyTemplate>| {
         template.as_ref().is_some_and(|template| template.has(Placeholder::Say))
     };
-    let limits =
-        VariableLimits {
-            count: variables.max_count,
-            value_chars: variables.max_chars,
-            ..VariableLimits::NONE
-        };
+    let limits = VariableLimits {
+        count: variables.max_count,
+        value_chars: variables.max_chars,
+        ..VariableLimits::NONE
+    };
     Capabilities {
         agent: reply.agent.is_some(),
         agent_version: reply.any_has(Placeholder::AgentVersion),
@@ -392,9 +388,7 @@ impl<'d> Values<'d> {
                 Outcome::Transfer(target) => target.unmasked().into(),
                 Outcome::Agent(_) | Outcome::Reject(_) | Outcome::Keep(_) => return None,
             },
-            Placeholder::SipHeaders => {
-                self.shape.value(&additions.sip_headers)
-            }
+            Placeholder::SipHeaders => self.shape.value(&additions.sip_headers),
         })
     }
 }
@@ -411,9 +405,8 @@ impl VariableShape {
 
     fn value(&self, variables: &[Variable<'_>]) -> Value {
         if self.is_list {
-            let item = |variable: &Variable<'_>| {
-                json!({ "name": variable.name, "value": variable.value })
-            };
+            let item =
+                |variable: &Variable<'_>| json!({ "name": variable.name, "value": variable.value });
             return variables.iter().map(item).collect();
         }
         let members = variables.iter().map(|variable| {
@@ -433,9 +426,10 @@ fn encode(shape: &RequestShape, call: &Fields<'_>) -> Vec<u8> {
         Party::Number(_) | Party::Literal(_) => Some(party.unmasked().into_owned().into()),
     };
     let own = |text: &Option<Cow<'_, str>>| text.as_deref().map(|text| text.to_owned().into());
-    let when = shape.when.as_ref().and_then(|when| {
-        Some((when.pointer.clone(), Value::from(&**when.equals.first()?)))
-    });
+    let when = shape
+        .when
+        .as_ref()
+        .and_then(|when| Some((when.pointer.clone(), Value::from(&**when.equals.first()?))));
     let sip = call.sip.iter().map(|(name, value)| (name.to_string(), json!(value)));
     let sip = Value::Object(sip.collect());
     let sip = shape.sip.clone().filter(|_| !call.sip.is_empty()).map(|pointer| (pointer, sip));

@@ -14,7 +14,7 @@ use std::time::Duration;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
-use super::{Dialect, Event, Incoming, ParseError, RenderContext, Reply};
+use super::{Dialect, Event, Incoming, ParseError, RenderContext, Reply, SessionKey};
 use crate::authenticate::{self, Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
@@ -118,8 +118,47 @@ impl Family {
     }
 }
 
+/// Keys of a session that both families have.
+const SESSION_KEYS: [SessionKey; 5] = [
+    SessionKey {
+        name: "model",
+        required: true,
+        accepts: is_non_empty_text,
+        form: "write the name of a model: model = \"gpt-realtime-2.1\"",
+    },
+    SessionKey {
+        name: "instructions",
+        required: false,
+        accepts: Value::is_string,
+        form: "write a text: instructions = \"You answer for ACME.\"",
+    },
+    SessionKey {
+        name: "prompt",
+        required: false,
+        accepts: |prompt| prompt.get("id").is_some_and(is_non_empty_text),
+        form: "write the id of a stored prompt: prompt = { id = \"pmpt_…\", version = \"2\" }",
+    },
+    SessionKey {
+        name: "audio",
+        required: false,
+        accepts: Value::is_object,
+        form: "write a table: audio = { output = { voice = \"marin\" } }",
+    },
+    SessionKey {
+        name: "tools",
+        required: false,
+        accepts: Value::is_array,
+        form: "write a list of tables: tools = [{ type = \"function\", name = \"…\" }]",
+    },
+];
+
+fn is_non_empty_text(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.trim().is_empty())
+}
+
 /// Characters of an id that need no escape.
-const UNESCAPED: percent_encoding::AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+const UNESCAPED: percent_encoding::AsciiSet =
+    NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 impl Dialect for OpenAi {
     fn platform(&self) -> Platform {
@@ -147,7 +186,7 @@ impl Dialect for OpenAi {
         let kind = body.text("type").ok_or(ParseError::Missing("type"))?;
         let data = body.object("data");
         let created_at = body.integer("created_at");
-        let sent_at = None;
+        let sent_at: Option<i64> = None;
         let age = sent_at.zip(created_at).map(|(sent, created)| sent.saturating_sub(created));
         let still_rings = age.is_none_or(|age| age <= MAX_AGE_S);
         if self.family.is_call(&kind, &data) && still_rings {
@@ -205,6 +244,18 @@ impl Dialect for OpenAi {
 
     fn channels(&self) -> &'static [Channel] {
         &[Channel::Call]
+    }
+
+    fn session_keys(&self) -> Option<&'static [SessionKey]> {
+        Some(&SESSION_KEYS)
+    }
+
+    fn check_agent_id(&self, _: &str) -> Result<(), String> {
+        Err("an agent is the settings of a session here".to_owned())
+    }
+
+    fn agent_id_form(&self) -> &'static str {
+        "{ model = \"…\", instructions = \"…\" }"
     }
 
     fn encode_request(&self, call: &Fields<'_>) -> Vec<u8> {
@@ -284,7 +335,8 @@ impl OpenAi {
             && !additions.variables.is_empty()
         {
             let variables = additions.variables.iter();
-            let variables = variables.map(|variable| (variable.name.to_owned(), json!(variable.value)));
+            let variables =
+                variables.map(|variable| (variable.name.to_owned(), json!(variable.value)));
             prompt.insert("variables".to_owned(), Value::Object(variables.collect()));
         }
         if let Some(settings) = &additions.agent_override {

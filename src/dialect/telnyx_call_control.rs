@@ -82,7 +82,8 @@ impl Dialect for TelnyxCallControl {
         let data = body.object("data");
         let payload = data.object("payload");
         let kind = data.text("event_type").ok_or(ParseError::Missing("data.event_type"))?;
-        let is_outgoing = payload.text("direction").is_some_and(|direction| direction == "outgoing");
+        let is_outgoing =
+            payload.text("direction").is_some_and(|direction| direction == "outgoing");
         if kind == INITIATED && !is_outgoing {
             let fields = call_fields(&data, &payload, numbers);
             return Ok(Incoming::Inbound(Call::from_verified(request, PLATFORM, fields)));

@@ -122,7 +122,8 @@ mod tests {
         let Value::Object(settings) = settings else { panic!("no object") };
         let template = SessionTemplate::new(settings);
         assert_eq!(template.variable_names(), ["name", "tier", "unset"]);
-        let variable = |name, value: &'static str| Variable { name, value: value.into(), rule: "r" };
+        let variable =
+            |name, value: &'static str| Variable { name, value: value.into(), rule: "r" };
         let variables = [variable("name", "Ann {{tier}}"), variable("tier", "gold")];
         assert_eq!(
             Value::Object(template.fill(&variables)),

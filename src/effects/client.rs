@@ -77,7 +77,11 @@ impl ApiClient {
 
     async fn attempt(&self, effect: &Effect, access: &ApiAccess) -> Attempt {
         let Some(authorization) = authorization(access) else {
-            return Attempt::of(EffectResult::Failed, None, Some("the source has no usable api_key"));
+            return Attempt::of(
+                EffectResult::Failed,
+                None,
+                Some("the source has no usable api_key"),
+            );
         };
         let url = format!("{}{}", access.base_url.as_str().trim_end_matches('/'), effect.path);
         let body = effect.body.to_string();

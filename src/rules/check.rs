@@ -33,6 +33,7 @@ mod rule;
 mod rules;
 mod scopes;
 mod scopes_compared;
+mod sessions;
 mod sources;
 mod table_tests;
 mod unreachable;

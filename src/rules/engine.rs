@@ -242,9 +242,12 @@ fn resolve_agent<'t>(
 fn agent_outcome(table: &RuleSet, index: usize, platform: Platform) -> Outcome<'_> {
     let agent = &table.agents[index];
     match agent.id_at(platform) {
-        Some(id) => {
-            Outcome::Agent(SelectedAgent { name: &agent.name, id, version: agent.version.as_ref() })
-        }
+        Some(id) => Outcome::Agent(SelectedAgent {
+            name: &agent.name,
+            id,
+            version: agent.version.as_ref(),
+            session: agent.session_at(platform),
+        }),
         None => Outcome::Keep(KeepReason::NoAgentId),
     }
 }

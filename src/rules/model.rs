@@ -28,6 +28,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::call::{Channel, Platform, Version};
 use crate::domain::facts::{LookupAnswer, LookupAnswers, LookupId, LookupSet};
+use crate::domain::session::SessionTemplate;
 
 use condition::WhereClause;
 use dates::Dates;
@@ -92,6 +93,8 @@ pub struct Agent {
     pub ids: PlatformIds,
     /// Version, on platforms that have versions.
     pub version: Option<Version>,
+    /// Settings of its session, on platforms that receive them with each call. The id is then the name.
+    pub sessions: Vec<(Platform, SessionTemplate)>,
 }
 
 /// Platform ids of an agent.
@@ -104,6 +107,12 @@ pub enum PlatformIds {
 }
 
 impl Agent {
+    /// Returns the settings of this agent's session on a platform that receives them with each call.
+    pub fn session_at(&self, platform: Platform) -> Option<&SessionTemplate> {
+        let found = self.sessions.iter().find(|(other, _)| *other == platform);
+        found.map(|(_, session)| session)
+    }
+
     /// Returns the id of this agent on a platform.
     pub fn id_at(&self, platform: Platform) -> Option<&str> {
         match &self.ids {

@@ -13,17 +13,17 @@ mod value_types;
 use serde_json::Value;
 
 use super::{DEFAULTS, LogFormat, Wait};
-use platforms::{EmptyMembers, VariableForm};
 use crate::authenticate::Mode;
 use crate::dialect::generic::RequestFormat;
 use crate::schema::{TableSpec, toml_table};
+use platforms::{EmptyMembers, VariableForm};
 use reader::{Entry, TableKeys};
 use records::NumberStorageKind;
 use value_types::{
-    Address, ApiUrl, Boolean, Certificates, CollectorUrl, Count, CountryCode, FallbackReply, FieldMatches,
-    FilePath, LogLevel, Milliseconds, NamedPointers, Networks, OneOf, OnePointer, PlatformName,
-    Platforms, Pointers, RecordsUrl, ReplyBudget, ReplyJson, SecretReference, SecretReferences,
-    Section, Sources, Texts, UrlToken, ValueType,
+    Address, ApiUrl, Boolean, Certificates, CollectorUrl, Count, CountryCode, FallbackReply,
+    FieldMatches, FilePath, LogLevel, Milliseconds, NamedPointers, Networks, OneOf, OnePointer,
+    PlatformName, Platforms, Pointers, RecordsUrl, ReplyBudget, ReplyJson, SecretReference,
+    SecretReferences, Section, Sources, Texts, UrlToken, ValueType,
 };
 
 /// Milliseconds and connections above this are taken for a typing error.

@@ -9,8 +9,8 @@ use metrics::{Counter, counter, describe_counter};
 use super::exposition::label;
 use super::histogram::Histogram;
 use crate::authenticate::AuthError;
-use crate::domain::effect::EffectResult;
 use crate::domain::decision::{KeepReason, LeftOutReason};
+use crate::domain::effect::EffectResult;
 use crate::domain::party::ReadingCounts;
 use crate::source::Source;
 

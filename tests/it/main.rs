@@ -25,6 +25,7 @@ mod credentials;
 mod delivery;
 mod dialects;
 mod docs;
+mod effects;
 mod events;
 mod explain_recorded;
 mod forwarding;

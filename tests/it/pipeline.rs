@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use switchboard::authenticate::{AuthError, Key, Scheme, SignatureScope, Unverified, Verified};
 use switchboard::dialect;
-use switchboard::dialect::{Dialect, Incoming, ParseError, RenderContext, Reply};
+use switchboard::dialect::{Dialect, DialectRef, Incoming, ParseError, RenderContext, Reply};
 use switchboard::domain::call::{Channel, Fields, Platform};
 use switchboard::domain::capabilities::{Capabilities, Timing};
 use switchboard::domain::clock::Clock;
@@ -100,7 +100,7 @@ async fn send_to(
     let mut settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, report) = app::parse_rules("r", app::RULES.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
-    settings.sources[0].dialect = dialect;
+    settings.sources[0].dialect = DialectRef::BuiltIn(dialect);
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
     let app = Arc::new(Switchboard::new(settings.sources, table, clock));
     let router = public::router(app.clone(), &settings.server);
@@ -318,7 +318,7 @@ async fn the_body_of_an_unauthenticated_request_is_never_parsed() {
     static PARSE: PanickingDialect = PanickingDialect { when: Step::Parse };
     let (mut settings, _) = load_settings(app::SETTINGS, Purpose::Serve);
     let mut sources = settings.take().unwrap().sources;
-    sources[0].dialect = &PARSE;
+    sources[0].dialect = DialectRef::BuiltIn(&PARSE);
     let (table, _) = app::parse_rules("r", app::RULES.to_owned(), &rules::CheckContext::default());
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
     let app = Arc::new(Switchboard::new(sources, table.unwrap(), clock));

@@ -11,11 +11,11 @@ use switchboard::live_lists::{self, Fetched};
 use switchboard::rules::{self, CheckContext, RuleSet};
 
 use crate::live_lists::{StandIn as Sheet, response};
-use crate::lookups::StandIn;
 use crate::support::app::{
     self, environment, retell_call, retell_request, root, settings_with_longest_deadline,
 };
 use crate::support::postgres::Postgres;
+use crate::support::stand_in::StandIn;
 
 /// Returns the file of this name in the recipes.
 pub(crate) fn recipe(name: &str) -> String {

@@ -71,11 +71,15 @@ fn load(path: &Path, context: &CheckContext) -> Result<LoadedTable, switchboard:
 /// Writes a decision as `vip: agent desk (agent_1)` or `-: keep (no_rule)`.
 fn summarize(decision: &Decision<'_>) -> String {
     let outcome = match decision.outcome() {
-        Outcome::Agent(SelectedAgent { name, id, version: None }) => format!("agent {name} ({id})"),
-        Outcome::Agent(SelectedAgent { name, id, version: Some(Version::Number(number)) }) => {
+        Outcome::Agent(SelectedAgent { name, id, version: None, .. }) => {
+            format!("agent {name} ({id})")
+        }
+        Outcome::Agent(SelectedAgent {
+            name, id, version: Some(Version::Number(number)), ..
+        }) => {
             format!("agent {name} ({id}) version {number}")
         }
-        Outcome::Agent(SelectedAgent { name, id, version: Some(Version::Tag(tag)) }) => {
+        Outcome::Agent(SelectedAgent { name, id, version: Some(Version::Tag(tag)), .. }) => {
             format!("agent {name} ({id}) version {tag:?}")
         }
         Outcome::Reject(reason) => format!("reject ({reason})"),

@@ -6,5 +6,6 @@ pub(crate) mod connection;
 pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod required;
+pub(crate) mod stand_in;
 pub(crate) mod tls;
 pub(crate) mod wait;

@@ -32,9 +32,9 @@ impl Pointer {
 /// Prints the pointer as written in settings.
 impl fmt::Display for Pointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|part| {
-            write!(f, "/{}", part.replace('~', "~0").replace('/', "~1"))
-        })
+        self.0
+            .iter()
+            .try_for_each(|part| write!(f, "/{}", part.replace('~', "~0").replace('/', "~1")))
     }
 }
 

@@ -250,10 +250,7 @@ mod tests {
             fill(template, false),
             json!({ "id": "agent_1", "v": variables, "m": {}, "s": [486] })
         );
-        assert_eq!(
-            fill(template, true),
-            json!({ "id": "agent_1", "v": variables, "s": [486] })
-        );
+        assert_eq!(fill(template, true), json!({ "id": "agent_1", "v": variables, "s": [486] }));
         assert_eq!(fill(r#""$variables""#, false), variables);
     }
 

@@ -5,12 +5,14 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::reporter::Reporter;
+use super::sessions::session;
 use super::usage::UsageTracker;
 use crate::diagnostics::{Location, Problem, Severity, did_you_mean};
 use crate::dialect;
 use crate::dialect::Dialect;
 use crate::domain::agent_id;
-use crate::domain::call::Version;
+use crate::domain::call::{Platform, Version};
+use crate::domain::session::SessionTemplate;
 use crate::rules::load::raw::{Entries, RawAgent, RawIds, RawValue, Spanned};
 use crate::rules::model::name_index::NameIndex;
 use crate::rules::{Agent, PlatformIds};
@@ -42,14 +44,15 @@ impl Agents {
         reporter.check_name("an agent", &raw.name, false);
         let ids = match &raw.ids {
             RawIds::Everywhere(id) => {
-                checked_id(id, None, reporter).map(|id| (PlatformIds::Everywhere(id), None))
+                let id = checked_id(id, None, reporter);
+                id.map(|id| AgentKeys { ids: PlatformIds::Everywhere(id), ..AgentKeys::default() })
             }
             RawIds::Table(entries) => Some(platform_ids(&raw.name, entries, reporter)),
             RawIds::Invalid => None,
         };
-        let (ids, version) = ids.unwrap_or((PlatformIds::ByPlatform(Vec::new()), None));
+        let AgentKeys { ids, version, sessions } = ids.unwrap_or_default();
         let location = reporter.location(&raw.name.span);
-        self.push(Agent { name: name.into(), ids, version }, Some(location));
+        self.push(Agent { name: name.into(), ids, version, sessions }, Some(location));
     }
 
     fn push(&mut self, agent: Agent, location: Option<Location>) {
@@ -71,7 +74,8 @@ impl Agents {
             return known;
         }
         let ids = PlatformIds::Everywhere(id.into());
-        self.push(Agent { name: id.into(), ids, version: None }, location);
+        let agent = Agent { name: id.into(), ids, version: None, sessions: Vec::new() };
+        self.push(agent, location);
         let index = self.all.len() - 1;
         self.usage.mark_used(index);
         index
@@ -162,12 +166,27 @@ fn checked_id(
     Some(id.value.as_str().into())
 }
 
+/// Keys of an agent in `[agents]`.
+struct AgentKeys {
+    ids: PlatformIds,
+    version: Option<Version>,
+    sessions: Vec<(Platform, SessionTemplate)>,
+}
+
+impl Default for AgentKeys {
+    fn default() -> AgentKeys {
+        let ids = PlatformIds::ByPlatform(Vec::new());
+        AgentKeys { ids, version: None, sessions: Vec::new() }
+    }
+}
+
 fn platform_ids(
     agent: &Spanned<String>,
     entries: &Entries,
     reporter: &mut Reporter<'_>,
-) -> (PlatformIds, Option<Version>) {
+) -> AgentKeys {
     let mut ids = Vec::new();
+    let mut sessions = Vec::new();
     let mut version = None;
     for (key, value) in entries {
         match (key.value.as_str(), &value.value) {
@@ -191,6 +210,17 @@ fn platform_ids(
                     checked_id(&id, Some(dialect), reporter).map(|id| (dialect.platform(), id)),
                 );
             }
+            (name, RawValue::Table(entries)) => {
+                let Some(dialect) = dialect::by_name(name) else {
+                    reporter.unknown_platform(key, &["version"]);
+                    continue;
+                };
+                let platform = dialect.platform();
+                if let Some(session) = session(key, entries, dialect, reporter) {
+                    sessions.push((platform, session));
+                }
+                ids.push((platform, agent.value.as_str().into()));
+            }
             (name, _) => {
                 let message = format!("the id at {name} must be a string");
                 reporter.error("wrong-kind", &value.span, message);
@@ -201,5 +231,5 @@ fn platform_ids(
         let message = format!("agent `{}` has no id at any platform", agent.value);
         reporter.error("no-id", &agent.span, message).help("write { retell = \"agent_…\" }");
     }
-    (PlatformIds::ByPlatform(ids), version)
+    AgentKeys { ids: PlatformIds::ByPlatform(ids), version, sessions }
 }

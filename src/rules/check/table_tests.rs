@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::definitions::Definitions;
 use super::raw_table::RawTable;
@@ -15,11 +14,11 @@ use super::values;
 use crate::diagnostics::{SourceFile, did_you_mean};
 use crate::dialect;
 use crate::domain::call::{Channel, Fields, Platform};
-use crate::domain::decision::Object;
 use crate::domain::dialling_plan::is_north_american;
 use crate::domain::facts::{LookupAnswer, LookupAnswers, LookupId};
 use crate::domain::party::{NumberFormat, NumberReading, Party};
 use crate::rules::load::chunks::ChunkKind;
+use crate::rules::load::raw::to_json::{json, object};
 use crate::rules::load::raw::{Entries, RawExpectation, RawTest, RawValue, Spanned, parse};
 use crate::rules::model::Origin;
 use crate::rules::model::history;
@@ -479,17 +478,4 @@ fn is_missing(value: &RequestValue, fields: &Fields<'_>) -> bool {
 fn only<T: PartialEq + Copy>(values: &[T], selector: &Selector<T>) -> Option<T> {
     let mut accepted = values.iter().filter(|value| selector.matches(|other| other == *value));
     accepted.next().copied().filter(|_| accepted.next().is_none())
-}
-
-fn object(entries: &Entries) -> Object {
-    entries.iter().map(|(name, value)| (name.value.clone(), json(value))).collect()
-}
-
-fn json(value: &Spanned<RawValue>) -> Value {
-    match &value.value {
-        RawValue::Text(text) => Value::String(text.clone()),
-        RawValue::Plain(plain) => plain.clone(),
-        RawValue::List(list) => list.iter().map(json).collect(),
-        RawValue::Table(entries) => Value::Object(object(entries)),
-    }
 }

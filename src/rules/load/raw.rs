@@ -6,6 +6,7 @@
 pub(crate) mod parse;
 mod recover;
 mod suggest;
+pub(crate) mod to_json;
 mod value_types;
 
 use std::ops::Range;

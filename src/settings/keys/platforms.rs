@@ -79,8 +79,9 @@ impl Entry<'_, '_> {
         if pointer.is_none() {
             let message = format!("`{}`: `{text}` is not a pointer", self.name());
             let path = text.trim_start_matches(['$', '.', '/']).replace('.', "/");
-            self.error("bad-value", message)
-                .help(format!("write the names on the way to the value, each behind a `/`: /{path}"));
+            self.error("bad-value", message).help(format!(
+                "write the names on the way to the value, each behind a `/`: /{path}"
+            ));
         }
         pointer
     }
@@ -179,8 +180,9 @@ impl SettingsReader<'_> {
         let Some(reply) = keys.reply.take() else {
             if !section.has("reply") {
                 let message = format!("platform `{name}` has no reply");
-                self.error("missing-key", &section.path, message)
-                    .help("write a [platforms.NAME.reply] with the template of at least one outcome");
+                self.error("missing-key", &section.path, message).help(
+                    "write a [platforms.NAME.reply] with the template of at least one outcome",
+                );
             }
             return None;
         };

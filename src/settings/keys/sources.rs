@@ -181,6 +181,8 @@ impl SettingsReader<'_> {
             self.error("no-secret", &section.path, message)
                 .help("set api_key = \"env:NAME\" to a key of the platform's API");
         }
+        // No platform is asked with the key that stands in for a missing one.
+        let key = key.filter(|key| !key.equals(DEV_KEY.as_bytes()));
         let own_url = Url::parse(own_url).expect("the URL of an API is valid");
         let allow_private = url.is_some();
         let base_url = url.unwrap_or(own_url);

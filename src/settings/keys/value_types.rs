@@ -9,10 +9,10 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 use url::Url;
 
+use super::platforms::{PLATFORM_NAME_PATTERN, POINTER_PATTERN};
 use super::reader::{Choice, Entry, SettingsTable, TableKeys};
 use super::records::URL_PATTERN;
 use super::sources::{REFERENCE_PATTERN, SOURCE_NAME_PATTERN};
-use super::platforms::{PLATFORM_NAME_PATTERN, POINTER_PATTERN};
 use super::{CertificateKeys, FieldMatchKeys, PlatformKeys, SourceKeys};
 use crate::authenticate::Mode;
 use crate::dialect::generic::{FieldMatch, Pointer, ReplyTemplate};

@@ -1,0 +1,247 @@
+//! Effects: requests to a platform's API after the reply, against a stand-in that acknowledges, refuses, fails
+//! for a while, hangs, or answers 200 without acting.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use switchboard::domain::clock::Clock;
+use switchboard::effects;
+use switchboard::http::public;
+use switchboard::pipeline::Switchboard;
+use switchboard::records::{EventRecord, Filter, Order, Page};
+use switchboard::settings::{NumberStorage, Purpose, RecordsLocation, RecordsSettings, Wait};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::app::{NOW_MS, answer, load_settings_with, parse_rules, post};
+use crate::support::stand_in::{Manner, StandIn, response};
+use crate::support::wait;
+
+const KEY: &str = "sk_0123456789abcdef";
+
+const RULES: &str = r#"
+[agents.desk.openai]
+model = "gpt-realtime-2.1"
+instructions = "You answer for ACME. The caller is {{name}}."
+audio = { output = { voice = "marin" } }
+
+[agents.desk]
+telnyx-call-control = "assistant-ex1"
+
+[[rule]]
+name = "busy"
+from = "+1312*"
+reject = "busy"
+
+[[rule]]
+name = "everyone"
+agent = "desk"
+variables = { name = "Ada" }
+"#;
+
+/// A service with one source whose decisions are requests to an API.
+struct Service {
+    app: Arc<Switchboard>,
+    router: Router,
+    stop: CancellationToken,
+    running: JoinHandle<()>,
+}
+
+impl Service {
+    fn start(platform: &str, api: &StandIn) -> Service {
+        let settings = format!(
+            r#"
+            [sources.calls]
+            platform = "{platform}"
+            auth = "off"
+            allow_from = ["0.0.0.0/0", "::/0"]
+            api_key = "env:API_KEY"
+            api_url = "{}"
+            fallback = "desk"
+            "#,
+            api.url("/v1")
+        );
+        let environment = [("API_KEY".to_owned(), KEY.to_owned())].into();
+        let (settings, report) = load_settings_with(&settings, Purpose::Serve, environment);
+        let settings = settings.unwrap_or_else(|| panic!("{report}"));
+        let (table, report) =
+            parse_rules("rules.toml", RULES.to_owned(), &settings.check_context());
+        let table = table.unwrap_or_else(|| panic!("{report}"));
+        let records = RecordsSettings {
+            location: RecordsLocation::Memory,
+            retain: Duration::from_secs(3600),
+            numbers: NumberStorage::Full,
+            wait: Wait::Commit,
+            stamp: false,
+            lookups: false,
+        };
+        let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
+        let (app, writer) = Switchboard::with_records(settings.sources, table, clock, records);
+        let (app, stop) = (Arc::new(app), CancellationToken::new());
+        tokio::spawn(writer.expect("records are on").run(CancellationToken::new()));
+        let running = tokio::spawn(effects::run(app.clone(), stop.clone()));
+        Service { router: public::router(app.clone(), &settings.server), app, stop, running }
+    }
+
+    async fn send(&self, body: &Value) {
+        let sent = answer(&self.router, post("/inbound/calls", body.to_string().as_bytes())).await;
+        assert_eq!((sent.status, &*sent.body), (StatusCode::OK, b"{}".as_slice()));
+    }
+
+    /// Waits until the records have this many effects.
+    async fn effects(&self, count: usize) -> Vec<EventRecord> {
+        let mut found = Vec::new();
+        let arrived = wait::until_async(async || {
+            let store = self.app.recorder().health().and_then(|health| health.store());
+            let Some(store) = store else { return false };
+            let page = Page { limit: 10, order: Order::OldestFirst, beyond: None };
+            let calls = store.calls(&Filter::default(), page).await;
+            found.clear();
+            for call in calls.expect("a readable store") {
+                found.extend(store.events_of(&call).await.expect("a readable store"));
+            }
+            found.len() >= count
+        });
+        assert!(arrived.await, "{found:?}");
+        found
+    }
+}
+
+/// A call in the Realtime API.
+fn openai_call(id: &str, from: &str) -> Value {
+    json!({
+        "object": "event", "type": "realtime.call.incoming", "created_at": NOW_MS / 1000,
+        "data": { "call_id": id, "sip_headers": [
+            { "name": "From", "value": format!("\"Ada\" <sip:{from}@carrier.example>;tag=1") },
+            { "name": "To", "value": "<sip:+15005550006@sip.api.openai.com>" },
+        ] },
+    })
+}
+
+/// Splits a recorded request into its first line, its headers and its JSON body.
+fn parts(request: &str) -> (&str, &str, Value) {
+    let (head, body) = request.split_once("\r\n\r\n").expect("a head and a body");
+    let (line, headers) = head.split_once("\r\n").expect("headers");
+    (line, headers, serde_json::from_str(body).expect("JSON"))
+}
+
+#[tokio::test]
+async fn a_call_is_accepted_after_the_reply_and_the_record_says_so() {
+    let api = StandIn::json(json!({})).await;
+    let service = Service::start("openai", &api);
+    service.send(&openai_call("rtc_1", "+441632960123")).await;
+    let [effect] = &service.effects(1).await[..] else { panic!("not one effect") };
+    assert_eq!((&*effect.kind, effect.call.is_some()), ("effect.accept", true));
+    assert_eq!(effect.columns["status"], "acknowledged");
+    let [request] = &api.requests().await[..] else { panic!("not one request") };
+    let (line, headers, body) = parts(request);
+    assert_eq!(line, "POST /v1/realtime/calls/rtc_1/accept HTTP/1.1");
+    assert!(headers.contains(&format!("authorization: Bearer {KEY}")), "{headers}");
+    assert!(headers.contains("idempotency-key: rtc_1-accept"), "{headers}");
+    let expected = json!({
+        "type": "realtime", "model": "gpt-realtime-2.1",
+        "instructions": "You answer for ACME. The caller is Ada.",
+        "audio": { "output": { "voice": "marin" } },
+    });
+    assert_eq!(body, expected);
+    let recorded: Value = serde_json::from_str(&effect.body).expect("JSON");
+    assert_eq!((&recorded["status"], &recorded["attempts"]), (&json!(200), &json!(1)));
+    assert!(!effect.body.contains(KEY), "{}", effect.body);
+}
+
+#[tokio::test]
+async fn a_rejection_carries_its_status_and_a_repeated_webhook_acts_once() {
+    let api = StandIn::json(json!({})).await;
+    let service = Service::start("openai", &api);
+    for _ in 0..3 {
+        service.send(&openai_call("rtc_1", "+13125550177")).await;
+    }
+    service.effects(1).await;
+    // Effects are sent in the order of their calls, so a second one of the first call would be there.
+    service.send(&openai_call("rtc_2", "+13125550177")).await;
+    service.effects(2).await;
+    let requests = api.requests().await;
+    let lines: Vec<_> = requests.iter().map(|request| parts(request).0).collect();
+    let path = |id| format!("POST /v1/realtime/calls/{id}/reject HTTP/1.1");
+    assert_eq!(lines, [path("rtc_1"), path("rtc_2")]);
+    assert_eq!(parts(&requests[0]).2, json!({ "status_code": 486 }));
+}
+
+#[tokio::test]
+async fn a_temporary_failure_is_tried_again_with_the_same_key() {
+    let answers = vec![response(503, ""), response(429, ""), response(200, "{}")];
+    let api = StandIn::start(Manner::InOrder(answers)).await;
+    let service = Service::start("openai", &api);
+    service.send(&openai_call("rtc_1", "+441632960123")).await;
+    let effects = service.effects(1).await;
+    let recorded: Value = serde_json::from_str(&effects[0].body).expect("JSON");
+    assert_eq!(effects[0].columns["status"], "acknowledged");
+    assert_eq!(recorded["attempts"], 3);
+    let requests = api.requests().await;
+    assert_eq!(requests.len(), 3);
+    let repeats_exactly = requests.iter().all(|request| *request == requests[0]);
+    assert!(repeats_exactly, "{requests:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_is_final_and_counted() {
+    let api = StandIn::start(Manner::Bytes(response(404, "{}"))).await;
+    let service = Service::start("openai", &api);
+    service.send(&openai_call("rtc_1", "+441632960123")).await;
+    let effects = service.effects(1).await;
+    assert_eq!(effects[0].columns["status"], "refused");
+    assert_eq!(effects[0].columns["end_reason"], "status 404");
+    assert_eq!(api.requests().await.len(), 1);
+    let metrics = service.app.counters().to_text();
+    let sample = r#"switchboard_effects_total{source="calls",action="accept",result="refused"} 1"#;
+    assert!(metrics.contains(sample), "{metrics}");
+    assert!(metrics.contains(r#"switchboard_effect_seconds_count{source="calls"} 1"#), "{metrics}");
+}
+
+#[tokio::test]
+async fn an_api_that_hangs_costs_the_reply_nothing() {
+    let api = StandIn::start(Manner::Hang).await;
+    let service = Service::start("openai", &api);
+    // The reply is there although the API never answers.
+    service.send(&openai_call("rtc_1", "+441632960123")).await;
+    let effects = service.effects(1).await;
+    assert_eq!(effects[0].columns["status"], "late");
+    assert_eq!(effects[0].columns["end_reason"], "no answer in time");
+}
+
+#[tokio::test]
+async fn effects_that_are_queued_at_the_end_are_still_sent() {
+    let api = StandIn::json(json!({})).await;
+    let service = Service::start("telnyx-call-control", &api);
+    let call = json!({ "data": {
+        "record_type": "event", "event_type": "call.initiated", "id": "event-1",
+        "payload": {
+            "call_control_id": "v3:ex", "from": "+441632960123", "to": "+15005550006",
+            "direction": "incoming", "state": "parked",
+        },
+    } });
+    service.send(&call).await;
+    service.stop.cancel();
+    wait::within_deadline("the effects end", service.running).await.expect("no panic");
+    let [request] = &api.requests().await[..] else { panic!("not one request") };
+    let (line, _, body) = parts(request);
+    assert_eq!(line, "POST /v1/calls/v3:ex/actions/answer HTTP/1.1");
+    let assistant = json!({ "id": "assistant-ex1", "dynamic_variables": { "name": "Ada" } });
+    assert_eq!(body, json!({ "assistant": assistant, "command_id": "event-1" }));
+}
+
+#[tokio::test]
+async fn an_event_of_the_other_family_decides_nothing() {
+    let api = StandIn::json(json!({})).await;
+    let service = Service::start("openai", &api);
+    let mut live = openai_call("live_1", "+441632960123");
+    live["type"] = json!("live.transport.incoming");
+    service.send(&live).await;
+    service.send(&openai_call("rtc_1", "+441632960123")).await;
+    service.effects(1).await;
+    assert_eq!(api.requests().await.len(), 1);
+}
