@@ -6,6 +6,7 @@ mod retell;
 mod synthflow;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -41,8 +42,8 @@ pub trait Dialect: Send + Sync {
     /// Returns the platform, by its name in settings and rules.
     fn platform(&self) -> Platform;
 
-    /// Returns the platform's signature scheme.
-    fn scheme(&self) -> &'static dyn Scheme;
+    /// Returns the platform's signature scheme, which the settings of a source can replace.
+    fn scheme(&self) -> Arc<dyn Scheme>;
 
     /// Parses the body of an authenticated request.
     ///

@@ -5,6 +5,7 @@
 //! generations: without versions, without text messages, and without `call_id`. All are accepted.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::ser::SerializeMap;
@@ -50,8 +51,8 @@ impl Dialect for Retell {
         PLATFORM
     }
 
-    fn scheme(&self) -> &'static dyn Scheme {
-        &authenticate::RetellScheme
+    fn scheme(&self) -> Arc<dyn Scheme> {
+        Arc::new(authenticate::RetellScheme)
     }
 
     fn parse<'a>(

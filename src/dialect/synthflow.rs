@@ -7,6 +7,7 @@
 //! JSON, and verdicts in mixed case.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -34,8 +35,8 @@ impl Dialect for Synthflow {
         PLATFORM
     }
 
-    fn scheme(&self) -> &'static dyn Scheme {
-        &authenticate::SynthflowScheme
+    fn scheme(&self) -> Arc<dyn Scheme> {
+        Arc::new(authenticate::SynthflowScheme)
     }
 
     fn parse<'a>(
