@@ -70,8 +70,8 @@ pub trait Dialect: Send + Sync {
     /// Returns the times that the platform keeps.
     fn timing(&self) -> &Timing;
 
-    /// Returns the platform's signature scheme.
-    fn scheme(&self) -> &'static dyn Scheme;
+    /// Returns the platform's signature scheme, which the settings of a source can replace.
+    fn scheme(&self) -> Arc<dyn Scheme>;
 
     /// Parses the body of an authenticated request.
     ///

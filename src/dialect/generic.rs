@@ -7,6 +7,7 @@ mod pointer;
 mod template;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
@@ -32,7 +33,7 @@ pub struct GenericDialect {
     /// Times that the platform keeps.
     pub timing: Timing,
     /// Signature scheme.
-    pub scheme: &'static dyn Scheme,
+    pub scheme: Arc<dyn Scheme>,
     /// Fields of the request.
     pub request: RequestShape,
     /// Reply templates.
@@ -140,7 +141,7 @@ impl GenericDialect {
     pub fn new(
         platform: Platform,
         timing: Timing,
-        scheme: &'static dyn Scheme,
+        scheme: Arc<dyn Scheme>,
         request: RequestShape,
         reply: ReplyTemplates,
         variables: VariableShape,
@@ -170,7 +171,7 @@ impl GenericDialect {
                 RequestFields::Pairs(form_urlencoded::parse(request.body()).collect())
             }
             RequestFormat::Query => {
-                let query = "";
+                let query = request.query().unwrap_or_default();
                 RequestFields::Pairs(form_urlencoded::parse(query.as_bytes()).collect())
             }
         })
@@ -237,8 +238,8 @@ impl Dialect for GenericDialect {
         &self.timing
     }
 
-    fn scheme(&self) -> &'static dyn Scheme {
-        self.scheme
+    fn scheme(&self) -> Arc<dyn Scheme> {
+        self.scheme.clone()
     }
 
     fn parse<'a>(

@@ -9,13 +9,14 @@
 //! November 2026. Webhooks are signed by Standard Webhooks.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::{Dialect, Event, Incoming, ParseError, RenderContext, Reply, SessionKey};
-use crate::authenticate::{self, Scheme, Verified};
+use crate::authenticate::{Scheme, StandardWebhooksScheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
 use crate::domain::decision::{Decision, Outcome, SelectedAgent};
@@ -173,8 +174,8 @@ impl Dialect for OpenAi {
         &TIMING
     }
 
-    fn scheme(&self) -> &'static dyn Scheme {
-        &authenticate::RetellScheme
+    fn scheme(&self) -> Arc<dyn Scheme> {
+        Arc::new(StandardWebhooksScheme::default())
     }
 
     fn parse<'a>(
@@ -186,7 +187,7 @@ impl Dialect for OpenAi {
         let kind = body.text("type").ok_or(ParseError::Missing("type"))?;
         let data = body.object("data");
         let created_at = body.integer("created_at");
-        let sent_at: Option<i64> = None;
+        let sent_at = request.signed_at().map(|signed_at| signed_at.as_second());
         let age = sent_at.zip(created_at).map(|(sent, created)| sent.saturating_sub(created));
         let still_rings = age.is_none_or(|age| age <= MAX_AGE_S);
         if self.family.is_call(&kind, &data) && still_rings {

@@ -8,13 +8,14 @@
 //! Control webhooks and commands, read in November 2026.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::{Dialect, Incoming, ParseError, RenderContext, Reply, telnyx, wire_number};
-use crate::authenticate::{self, Scheme, Verified};
+use crate::authenticate::{Ed25519Scheme, Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
 use crate::domain::decision::{Decision, Outcome, SelectedAgent};
@@ -69,8 +70,8 @@ impl Dialect for TelnyxCallControl {
         &TIMING
     }
 
-    fn scheme(&self) -> &'static dyn Scheme {
-        &authenticate::RetellScheme
+    fn scheme(&self) -> Arc<dyn Scheme> {
+        Arc::new(Ed25519Scheme::telnyx())
     }
 
     fn parse<'a>(

@@ -1,9 +1,12 @@
 //! `[platforms.NAME]`: platforms that the settings declare, and those of `config/platforms/`.
 
+use std::sync::Arc;
+
 use config::{Config, File, FileFormat, Map, Value};
 
 use super::reader::{Choice, Entry, Section, SettingsReader, SettingsTable};
 use super::{FieldMatchKeys, PlatformKeys, ReplyKeys, VariableKeys};
+use crate::authenticate::NoScheme;
 use crate::dialect::generic::{
     FieldMatch, GenericDialect, InvalidReplyTemplate, Pointer, ReplyTemplate, ReplyTemplates,
     RequestFormat, RequestShape, VariableShape,
@@ -208,7 +211,11 @@ impl SettingsReader<'_> {
             retry_window: RETRY_WINDOW,
         };
         let platform = Platform::declared(name);
-        let scheme = &crate::authenticate::RetellScheme;
+        let scheme = match keys.signature {
+            Some(signature) => signature.into_scheme(),
+            None if section.has("signature") => return None,
+            None => Arc::new(NoScheme),
+        };
         Some(GenericDialect::new(platform, timing, scheme, request, reply, variables))
     }
 
