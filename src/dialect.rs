@@ -24,7 +24,7 @@ use crate::domain::agent_id;
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Timing, VariableLimits};
 use crate::domain::decision::{Decision, LeftOut, LeftOutReason, SelectedAgent, Variable};
-use crate::domain::effect::Effect;
+use crate::domain::effect::{Effect, PlatformApi};
 use crate::domain::json::InvalidJson;
 use crate::domain::party::{NumberFormat, Party};
 
@@ -91,9 +91,9 @@ pub trait Dialect: Send + Sync {
         Vec::new()
     }
 
-    /// Returns the base URL of the platform's API, if decisions are carried out by requests to it. Sources then
-    /// need an `api_key`.
-    fn api_url(&self) -> Option<&'static str> {
+    /// Returns the platform's API, if decisions are carried out by requests to it. Sources then need an
+    /// `api_key`.
+    fn api(&self) -> Option<&'static PlatformApi> {
         None
     }
 

@@ -20,7 +20,7 @@ use crate::authenticate::{Scheme, StandardWebhooksScheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
 use crate::domain::decision::{Decision, Outcome, SelectedAgent};
-use crate::domain::effect::Effect;
+use crate::domain::effect::{Effect, PlatformApi};
 use crate::domain::json;
 use crate::domain::json::JsonObject;
 use crate::domain::party::{NumberField, NumberFormat};
@@ -46,7 +46,8 @@ pub(super) const REALTIME: OpenAi =
 pub(super) const LIVE: OpenAi =
     OpenAi { platform: Platform::new("openai-live"), family: Family::Live };
 
-const API_URL: &str = "https://api.openai.com/v1";
+const API: PlatformApi =
+    PlatformApi { url: "https://api.openai.com/v1", actions: &["accept", "reject", "refer"] };
 
 const CAPABILITIES: Capabilities = Capabilities {
     agent: true,
@@ -235,8 +236,8 @@ impl Dialect for OpenAi {
         }
     }
 
-    fn api_url(&self) -> Option<&'static str> {
-        Some(API_URL)
+    fn api(&self) -> Option<&'static PlatformApi> {
+        Some(&API)
     }
 
     fn default_reply(&self, _: Channel) -> &str {

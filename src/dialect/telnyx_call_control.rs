@@ -19,7 +19,7 @@ use crate::authenticate::{Ed25519Scheme, Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
 use crate::domain::decision::{Decision, Outcome, SelectedAgent};
-use crate::domain::effect::Effect;
+use crate::domain::effect::{Effect, PlatformApi};
 use crate::domain::json;
 use crate::domain::json::JsonObject;
 use crate::domain::party::NumberFormat;
@@ -28,7 +28,8 @@ use crate::domain::party::NumberFormat;
 pub(super) struct TelnyxCallControl;
 
 const PLATFORM: Platform = Platform::new("telnyx-call-control");
-const API_URL: &str = "https://api.telnyx.com/v2";
+const API: PlatformApi =
+    PlatformApi { url: "https://api.telnyx.com/v2", actions: &["answer", "reject", "transfer"] };
 const INITIATED: &str = "call.initiated";
 /// Attribute with the id of the event, which becomes the `command_id`.
 const EVENT_ID: &str = "event_id";
@@ -122,8 +123,8 @@ impl Dialect for TelnyxCallControl {
         command.into_iter().flatten().collect()
     }
 
-    fn api_url(&self) -> Option<&'static str> {
-        Some(API_URL)
+    fn api(&self) -> Option<&'static PlatformApi> {
+        Some(&API)
     }
 
     fn default_reply(&self, _: Channel) -> &str {

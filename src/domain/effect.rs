@@ -15,6 +15,14 @@ pub struct Effect {
     pub idempotency_key: Option<String>,
 }
 
+/// The API of a platform that carries out decisions.
+pub struct PlatformApi {
+    /// Base URL, unless a source names another one.
+    pub url: &'static str,
+    /// Names of all actions: `accept`, `reject`.
+    pub actions: &'static [&'static str],
+}
+
 /// How an effect ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EffectResult {

@@ -45,6 +45,8 @@ pub struct SourceCounters {
     completed: Counter,
     kept_as_text: Counter,
     left_out: [Counter; LeftOutReason::ALL.len()],
+    /// Requests to the platform's API by action, each by result.
+    effects: Vec<(&'static str, [Counter; EffectResult::ALL.len()])>,
     pub(super) histograms: SourceHistograms,
 }
 
@@ -120,6 +122,7 @@ impl SourceCounters {
             left_out: LeftOutReason::ALL.map(|reason| {
                 counter!("switchboard_values_left_out_total", "source" => name(), "reason" => reason.as_str())
             }),
+            effects: effects(source),
             histograms: SourceHistograms::new(source),
         }
     }
@@ -204,10 +207,10 @@ impl SourceCounters {
 
     /// Counts a request to the platform's API, and the time that it took with its repetitions.
     pub fn effect(&self, action: &'static str, result: EffectResult, took: Duration) {
-        let source = self.histograms.source.to_string();
-        let result = result.as_str();
-        counter!("switchboard_effects_total", "source" => source, "action" => action, "result" => result)
-            .increment(1);
+        let of_action = self.effects.iter().find(|(known, _)| *known == action);
+        if let Some((_, results)) = of_action {
+            results[result as usize].increment(1);
+        }
         self.histograms.effect_seconds.get_or_init(Histogram::of_durations).record(took);
     }
 
@@ -222,6 +225,18 @@ impl SourceCounters {
     }
 }
 
+fn effects(source: &Source) -> Vec<(&'static str, [Counter; EffectResult::ALL.len()])> {
+    let name = || source.name.to_string();
+    let actions = source.dialect.api().map_or(&[][..], |api| api.actions);
+    let counters = |action: &'static str| {
+        EffectResult::ALL.map(|result| {
+            let result = result.as_str();
+            counter!("switchboard_effects_total", "source" => name(), "action" => action, "result" => result)
+        })
+    };
+    actions.iter().map(|action| (*action, counters(action))).collect()
+}
+
 fn increment(counters: &[Counter; AuthError::ALL.len()], reason: AuthError) {
     let at = AuthError::ALL.iter().position(|known| known.as_str() == reason.as_str());
     at.map(|at| counters[at].increment(1)).unwrap_or_default();
@@ -232,7 +247,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_cause_is_at_its_own_position() {
+    fn each_cause_and_result_is_at_its_own_position() {
+        for (at, result) in EffectResult::ALL.into_iter().enumerate() {
+            assert_eq!(result as usize, at);
+        }
         for (at, cause) in FallbackCause::ALL.into_iter().enumerate() {
             assert_eq!(cause as usize, at);
         }

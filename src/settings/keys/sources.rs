@@ -198,7 +198,7 @@ impl SettingsReader<'_> {
         section: &Section,
     ) -> Option<ApiAccess> {
         let name = &policy.source;
-        let Some(own_url) = dialect.api_url() else {
+        let Some(api) = dialect.api() else {
             for unused in ["api_key", "api_url"].into_iter().filter(|unused| section.has(unused)) {
                 let platform = dialect.platform();
                 let message = format!("source `{name}`: replies to {platform} need no `{unused}`");
@@ -213,7 +213,7 @@ impl SettingsReader<'_> {
         }
         // No platform is asked with the key that stands in for a missing one.
         let key = key.filter(|key| !key.equals(DEV_KEY.as_bytes()));
-        let own_url = Url::parse(own_url).expect("the URL of an API is valid");
+        let own_url = Url::parse(api.url).expect("the URL of an API is valid");
         let allow_private = url.is_some();
         let base_url = url.unwrap_or(own_url);
         Some(ApiAccess { base_url, key: key.into(), allow_private })
