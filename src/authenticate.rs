@@ -76,6 +76,11 @@ impl Verified {
         &self.body
     }
 
+    /// Returns the fields of a form: the raw body, or the raw query of a request without a body (a GET).
+    pub fn content(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Returns the name of the source that sent the request.
     pub fn source(&self) -> &str {
         &self.source

@@ -11,6 +11,7 @@ pub mod decision;
 pub mod dialling_plan;
 pub(crate) mod event;
 pub mod facts;
+pub mod form;
 pub mod json;
 pub mod party;
 pub mod phone_number;

@@ -218,13 +218,17 @@ fn accept_unauthenticated(source: &Source, body: Vec<u8>) -> Verified {
     })
 }
 
+/// Returns the body of a reply: JSON, or else its text.
+fn shown_body(reply: &Reply) -> Value {
+    let body = reply.body();
+    serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into())
+}
+
 impl Explained<'_> {
     /// Returns the explanation as JSON.
     pub fn to_json(&self) -> Value {
-        let reply = |preview: &ReplyPreview<'_>| {
-            let body = serde_json::from_slice(&preview.reply.body()).unwrap_or_default();
-            (preview.source.to_owned(), body)
-        };
+        let reply =
+            |preview: &ReplyPreview<'_>| (preview.source.to_owned(), shown_body(&preview.reply));
         let replies: Map<String, Value> = self.replies.iter().map(reply).collect();
         let own = self.replies.first().map(|preview| preview.reply.left_out());
         let mut json = self.explanation.to_json();
@@ -349,8 +353,11 @@ impl fmt::Display for Explained<'_> {
         }
         for ReplyPreview { source, platform, rule, reply } in &self.replies {
             let rule = rule.map_or("no rule".to_owned(), |rule| format!("rule `{rule}`"));
-            let body: Value = serde_json::from_slice(&reply.body()).unwrap_or_default();
-            write!(f, "\nreply to source {source} ({platform}), by {rule}:\n{body:#}\n")?;
+            write!(f, "\nreply to source {source} ({platform}), by {rule}:\n")?;
+            match shown_body(reply) {
+                Value::String(text) => writeln!(f, "{text}")?,
+                body => writeln!(f, "{body:#}")?,
+            }
             write_left_out(f, reply.left_out())?;
         }
         Ok(())

@@ -34,6 +34,8 @@ pub struct Source {
     pub reply_within: Duration,
     /// Reply to a request that fails after authentication.
     pub fallback: Fallback,
+    /// URL of its events; `None` if its address is unknown, or if the URL contains a secret.
+    pub events_url: Option<Box<str>>,
 }
 
 impl Source {
@@ -46,7 +48,12 @@ impl Source {
         decision: &Decision<'_>,
     ) -> Reply {
         let stand_in = self.stand_in(rules, decision);
-        let context = RenderContext { channel, call, stand_in: stand_in.as_ref() };
+        let context = RenderContext {
+            channel,
+            call,
+            stand_in: stand_in.as_ref(),
+            events_url: self.events_url.as_deref(),
+        };
         self.dialect.render(&context, decision)
     }
 

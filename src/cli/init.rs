@@ -44,6 +44,16 @@ const SETTINGS: [(&str, &str, &str); dialect::ALL.len()] = [
         include_str!("../../config/init/synthflow.toml"),
         include_str!("../../config/init/synthflow.env"),
     ),
+    (
+        "texml",
+        include_str!("../../config/init/texml.toml"),
+        include_str!("../../config/init/texml.env"),
+    ),
+    (
+        "twilio",
+        include_str!("../../config/init/twilio.toml"),
+        include_str!("../../config/init/twilio.env"),
+    ),
 ];
 
 impl Init {

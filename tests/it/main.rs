@@ -62,3 +62,4 @@ mod time;
 #[cfg(feature = "otlp")]
 mod traces;
 mod transport;
+mod twiml;

@@ -152,7 +152,7 @@ impl SettingsReader<'_> {
             from: self.number_fields(&source.from, own_from, section, "from"),
             to: self.number_fields(&source.to, own_to, section, "to"),
         };
-        Some(Source { name, dialect, numbers, policy, reply_within, fallback })
+        Some(Source { name, dialect, numbers, policy, reply_within, fallback, events_url: None })
     }
 
     /// Reads the fields that can have the number of a party. `own` is the platform's own field, if the
