@@ -9,11 +9,9 @@ use percent_encoding::utf8_percent_encode;
 use super::endpoint::Endpoint;
 use super::sip_headers::{Address, ESCAPED};
 use super::xml::{Attribute, Document};
-use crate::dialect::{RenderContext, Reply};
+use crate::dialect::{RenderContext, Reply, not_accepted};
 use crate::domain::call::{Call, Channel};
-use crate::domain::decision::{
-    Additions, Decision, LeftOut, LeftOutReason, Outcome, SelectedAgent, Variable,
-};
+use crate::domain::decision::{Additions, Decision, LeftOut, Outcome, SelectedAgent, Variable};
 use crate::domain::party::Party;
 use crate::domain::transfer::TransferTarget;
 
@@ -35,7 +33,7 @@ pub(in crate::dialect) fn render(
 ) -> Reply {
     let additions = decision.additions();
     if context.channel == Channel::Sms {
-        let say = additions.say.as_ref().map(|_| platform_limit("say".to_owned()));
+        let say = additions.say.as_ref().map(|_| not_accepted("say".to_owned()));
         return Reply { left_out: say.into_iter().collect(), ..Reply::new(NOTHING.into()) };
     }
     let stand_in = || endpoint(context.stand_in?, has_assistants);
@@ -177,12 +175,8 @@ impl<'d> Writer<'d> {
 
     fn leave_out_variables(&mut self) {
         let names = self.additions.variables.iter().map(|variable| variable.name);
-        self.left_out.extend(names.map(|name| platform_limit(format!("variables.{name}"))));
+        self.left_out.extend(names.map(|name| not_accepted(format!("variables.{name}"))));
     }
-}
-
-fn platform_limit(name: String) -> LeftOut {
-    LeftOut { name, reason: LeftOutReason::PlatformLimit }
 }
 
 /// Adds variables to the query of a URL, before its fragment, which holds settings of Twilio's request.

@@ -5,7 +5,8 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::domain::decision::{Additions, LeftOut, LeftOutReason, Variable};
+use crate::dialect::not_accepted;
+use crate::domain::decision::{Additions, LeftOut, Variable};
 
 /// Maximum length of the headers of an address, in characters.
 const MAX_CHARS: usize = 1_023;
@@ -71,10 +72,9 @@ impl Address {
                 self.length += header.len() + 1;
                 self.names.push(name);
             }
-            Some(_) | None => self.left_out.push(LeftOut {
-                name: format!("{key}.{}", variable.name),
-                reason: LeftOutReason::PlatformLimit,
-            }),
+            Some(_) | None => {
+                self.left_out.push(not_accepted(format!("{key}.{}", variable.name)));
+            }
         }
     }
 }
