@@ -12,6 +12,7 @@ mod twiml;
 mod vapi;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -63,8 +64,8 @@ pub trait Dialect: Send + Sync {
     /// Returns the times that the platform keeps.
     fn timing(&self) -> &Timing;
 
-    /// Returns the platform's signature scheme.
-    fn scheme(&self) -> &'static dyn Scheme;
+    /// Returns the platform's signature scheme, which the settings of a source can replace.
+    fn scheme(&self) -> Arc<dyn Scheme>;
 
     /// Parses the body of an authenticated request.
     ///

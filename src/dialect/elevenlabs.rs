@@ -6,6 +6,7 @@
 //! is no metadata: its entries travel as variables, which come back after the call.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -75,8 +76,8 @@ impl Dialect for ElevenLabs {
         &TIMING
     }
 
-    fn scheme(&self) -> &'static dyn Scheme {
-        &authenticate::RetellScheme
+    fn scheme(&self) -> Arc<dyn Scheme> {
+        Arc::new(authenticate::RetellScheme)
     }
 
     fn parse<'a>(

@@ -6,6 +6,7 @@
 //! `call.initiated` of Call Control is not such a request: it is answered by commands, not by its reply.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -88,8 +89,8 @@ impl Dialect for Telnyx {
         &TIMING
     }
 
-    fn scheme(&self) -> &'static dyn Scheme {
-        &authenticate::RetellScheme
+    fn scheme(&self) -> Arc<dyn Scheme> {
+        Arc::new(authenticate::Ed25519Scheme::telnyx())
     }
 
     fn parse<'a>(

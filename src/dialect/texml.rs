@@ -5,10 +5,11 @@
 //! the assistant (platform `telnyx`).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Dialect, Incoming, ParseError, RenderContext, Reply, twiml};
-use crate::authenticate::{RetellScheme, Scheme, Verified};
+use crate::authenticate::{Ed25519Scheme, Scheme, Verified};
 use crate::domain::call::{Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
 use crate::domain::decision::Decision;
@@ -56,8 +57,8 @@ impl Dialect for Texml {
         &TIMING
     }
 
-    fn scheme(&self) -> &'static dyn Scheme {
-        &RetellScheme
+    fn scheme(&self) -> Arc<dyn Scheme> {
+        Arc::new(Ed25519Scheme::telnyx())
     }
 
     fn parse<'a>(

@@ -5,10 +5,11 @@
 //! whoever answers messages does so with Twilio's API.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Dialect, Incoming, ParseError, RenderContext, Reply, twiml};
-use crate::authenticate::{RetellScheme, Scheme, Verified};
+use crate::authenticate::{Scheme, TwilioScheme, Verified};
 use crate::domain::call::{Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
 use crate::domain::decision::Decision;
@@ -55,8 +56,8 @@ impl Dialect for Twilio {
         &TIMING
     }
 
-    fn scheme(&self) -> &'static dyn Scheme {
-        &RetellScheme
+    fn scheme(&self) -> Arc<dyn Scheme> {
+        Arc::new(TwilioScheme)
     }
 
     fn parse<'a>(

@@ -6,6 +6,7 @@
 //! `fallbackDestination`, or ends it. Messages can contain the credentials of the operator's Twilio account.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -123,8 +124,8 @@ impl Dialect for Vapi {
         &TIMING
     }
 
-    fn scheme(&self) -> &'static dyn Scheme {
-        &authenticate::RetellScheme
+    fn scheme(&self) -> Arc<dyn Scheme> {
+        Arc::new(authenticate::RetellScheme)
     }
 
     fn parse<'a>(

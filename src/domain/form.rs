@@ -2,13 +2,15 @@
 //! `application/x-www-form-urlencoded`, and query strings.
 //!
 //! Every text is a form. A broken escape stands for itself, and bytes that are not UTF-8 become U+FFFD (WHATWG URL,
-//! section 5).
+//! section 5). The fields are split as Twilio's signature splits them, so that no field is read otherwise than
+//! it is signed.
 
 use std::borrow::Cow;
 
 use url::form_urlencoded;
 
 use super::decision::Object;
+use crate::authenticate::form::pairs;
 
 /// Maximum number of fields that are read; those behind them are ignored. Platforms send up to 60.
 const MAX_FIELDS: usize = 1_000;
@@ -19,7 +21,12 @@ pub struct Form<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 impl<'a> Form<'a> {
     /// Parses a body or a query string.
     pub fn parse(encoded: &'a [u8]) -> Form<'a> {
-        Form(form_urlencoded::parse(encoded).take(MAX_FIELDS).collect())
+        Form(
+            pairs(encoded)
+                .take(MAX_FIELDS)
+                .map(|(name, value)| (text(name), text(value)))
+                .collect(),
+        )
     }
 
     /// Returns whether a field is present, even without a value.
@@ -58,6 +65,13 @@ impl<'a> Form<'a> {
 /// Encodes fields as a form.
 pub fn to_vec<'f>(fields: impl IntoIterator<Item = (&'f str, &'f str)>) -> Vec<u8> {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes()
+}
+
+fn text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
+    match bytes {
+        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        Cow::Owned(bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
+    }
 }
 
 /// Removes the white space around a value. Borrows from the form where the value does.
