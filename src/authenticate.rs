@@ -91,8 +91,13 @@ impl RequestHead {
         self.uri.path_and_query().map_or("/", |target| target.as_str())
     }
 
+    /// Returns the method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
     /// Returns the raw query.
-    fn query(&self) -> Option<&str> {
+    pub fn query(&self) -> Option<&str> {
         self.uri.query()
     }
 }

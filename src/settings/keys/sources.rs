@@ -182,7 +182,8 @@ impl SettingsReader<'_> {
             from: self.number_fields(&source.from, own_from, section, "from"),
             to: self.number_fields(&source.to, own_to, section, "to"),
         };
-        Some(Source { name, dialect, numbers, policy, reply_within, fallback, events_url: None })
+        let events_url = events_url(&policy);
+        Some(Source { name, dialect, numbers, policy, reply_within, fallback, events_url })
     }
 
     /// Reads the fields that can have the number of a party. `own` is the platform's own field, if the
@@ -356,6 +357,15 @@ impl SettingsReader<'_> {
             _ => None,
         }
     }
+}
+
+/// Returns the URL of a source's events, if it is known and contains no secret.
+fn events_url(policy: &Policy) -> Option<Box<str>> {
+    let secrets = policy.secrets.load();
+    let has_secret =
+        secrets.url_token.is_some() || policy.scheme.url_token(&secrets.keys).is_some();
+    let base = policy.public_base_url.as_deref().filter(|_| !has_secret)?;
+    Some(format!("{base}/events/{}", policy.source).into())
 }
 
 fn platforms() -> [&'static str; dialect::ALL.len()] {
