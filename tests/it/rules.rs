@@ -649,6 +649,7 @@ pub(crate) fn two_sources() -> CheckContext {
         source: source.to_owned(),
         platform: Platform::new(platform),
         reply_within: Duration::from_secs(3),
+        has_fallback_agent: false,
     };
     CheckContext {
         sources: vec![source_info("shop", "retell"), source_info("clinic", "synthflow")],
