@@ -79,9 +79,9 @@ impl RuleChecker<'_, '_> {
     ) -> Box<[Platform]> {
         let Some(unsupported) = &raw.unsupported else { return Box::default() };
         if unsupported.value != "keep" {
-            let message = format!("`{}` is not allowed as `unsupported`", unsupported.value);
+            let message = format!("`unsupported` must be \"keep\", not `{}`", unsupported.value);
             self.reporter
-                .error("bad-unsupported", &unsupported.span, message)
+                .error("wrong-kind", &unsupported.span, message)
                 .help("write unsupported = \"keep\", or remove the key");
             return Box::default();
         }

@@ -45,7 +45,7 @@ impl RuleChecker<'_, '_> {
             if is_pattern {
                 let message = format!("`{id}` is not the platform's id of a number");
                 self.reporter
-                    .error("bad-number-id", &text.span, message)
+                    .error("bad-pattern", &text.span, message)
                     .help("copy the id from the platform; for the called number itself, use `to`");
                 return None;
             }

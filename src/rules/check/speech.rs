@@ -18,8 +18,8 @@ impl RuleChecker<'_, '_> {
     pub(super) fn say(&mut self, raw: &RawRule, numbers: RuleNumbers<'_>) -> Option<Box<Template>> {
         let Spanned { value: text, span } = raw.say.as_ref()?;
         if text.trim().is_empty() {
-            let message = "`say` is empty, so the caller would hear nothing".to_owned();
-            self.reporter.error("bad-say", span, message).help("remove the key");
+            let message = "`say` must be a text, not an empty string".to_owned();
+            self.reporter.error("wrong-kind", span, message).help("remove the key");
             return None;
         }
         let template = self.template(text, span, numbers)?;
