@@ -2,8 +2,11 @@
 //!
 //! Pure. No other module names a field of a platform. [`Dialect::render`] cannot fail.
 
+mod elevenlabs;
 mod retell;
 mod synthflow;
+mod telnyx;
+mod vapi;
 
 use std::borrow::Cow;
 
@@ -12,15 +15,16 @@ use bytes::Bytes;
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::agent_id;
 use crate::domain::call::{Call, Channel, Fields, Platform};
-use crate::domain::capabilities::{Capabilities, Timing};
-use crate::domain::decision::{Decision, LeftOut, SelectedAgent};
+use crate::domain::capabilities::{Capabilities, Timing, VariableLimits};
+use crate::domain::decision::{Decision, LeftOut, LeftOutReason, SelectedAgent, Variable};
 use crate::domain::json::InvalidJson;
 use crate::domain::party::{NumberFormat, Party};
 
 pub use crate::domain::event::Event;
 
 /// All supported platforms. A new platform is one file, one entry in this list, and its fixtures.
-pub const ALL: [&dyn Dialect; 2] = [&retell::Retell, &synthflow::Synthflow];
+pub const ALL: [&dyn Dialect; 5] =
+    [&retell::Retell, &synthflow::Synthflow, &vapi::Vapi, &elevenlabs::ElevenLabs, &telnyx::Telnyx];
 
 /// Maximum size of a reply's metadata, in bytes (Retell documents "50 kB at most").
 pub const METADATA_BYTES: usize = 50_000;
@@ -184,6 +188,33 @@ impl Reply {
     pub fn left_out(&self) -> &[LeftOut] {
         &self.left_out
     }
+}
+
+/// Splits variables into those that the platform accepts and those that a reply leaves out.
+fn accepted_variables<'d, 't>(
+    variables: &'d [Variable<'t>],
+    limits: &VariableLimits,
+) -> (Cow<'d, [Variable<'t>]>, Vec<LeftOut>) {
+    let is_accepted = |variable: &&Variable<'_>| {
+        !limits.reserves(variable.name) && !limits.is_too_long(&variable.value)
+    };
+    let count = limits.count.unwrap_or(usize::MAX);
+    if variables.len() <= count && variables.iter().all(|variable| is_accepted(&variable)) {
+        return (Cow::Borrowed(variables), Vec::new());
+    }
+    let (mut accepted, mut left_out) = (Vec::new(), Vec::new());
+    for variable in variables {
+        match is_accepted(&variable) && accepted.len() < count {
+            true => accepted.push(variable.clone()),
+            false => left_out.push(not_accepted(format!("variables.{}", variable.name))),
+        }
+    }
+    (Cow::Owned(accepted), left_out)
+}
+
+/// Returns a part of a reply that the platform does not accept.
+fn not_accepted(name: String) -> LeftOut {
+    LeftOut { name, reason: LeftOutReason::PlatformLimit }
 }
 
 /// Returns a party as platforms write it in a request; a withheld caller is `anonymous`.

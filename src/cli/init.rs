@@ -24,34 +24,67 @@ pub(super) struct Init {
     folder: PathBuf,
     /// Platform whose calls are answered
     #[arg(long, default_value = "retell", value_parser = PossibleValuesParser::new(
-        SETTINGS.map(|(platform, _, _)| platform)
+        TEMPLATES.map(|template| template.platform)
     ))]
     platform: String,
 }
 
-const RULES: &str = include_str!("../../config/init/rules.toml");
 const GITIGNORE: &str = include_str!("../../config/init/gitignore");
 
-/// Settings and secrets of each platform.
-const SETTINGS: [(&str, &str, &str); dialect::ALL.len()] = [
-    (
-        "retell",
-        include_str!("../../config/init/retell.toml"),
-        include_str!("../../config/init/retell.env"),
-    ),
-    (
-        "synthflow",
-        include_str!("../../config/init/synthflow.toml"),
-        include_str!("../../config/init/synthflow.env"),
-    ),
+/// Rules that choose an agent.
+const AGENT_RULES: &str = include_str!("../../config/init/rules.toml");
+
+/// Rules that add variables, for platforms that have chosen the agent before they ask.
+const VARIABLE_RULES: &str = include_str!("../../config/init/variables.toml");
+
+/// The files for one platform.
+struct Template {
+    platform: &'static str,
+    rules: &'static str,
+    settings: &'static str,
+    secrets: &'static str,
+}
+
+/// The files for each platform.
+const TEMPLATES: [Template; dialect::ALL.len()] = [
+    Template {
+        platform: "retell",
+        rules: AGENT_RULES,
+        settings: include_str!("../../config/init/retell.toml"),
+        secrets: include_str!("../../config/init/retell.env"),
+    },
+    Template {
+        platform: "synthflow",
+        rules: AGENT_RULES,
+        settings: include_str!("../../config/init/synthflow.toml"),
+        secrets: include_str!("../../config/init/synthflow.env"),
+    },
+    Template {
+        platform: "vapi",
+        rules: AGENT_RULES,
+        settings: include_str!("../../config/init/vapi.toml"),
+        secrets: include_str!("../../config/init/vapi.env"),
+    },
+    Template {
+        platform: "elevenlabs",
+        rules: VARIABLE_RULES,
+        settings: include_str!("../../config/init/elevenlabs.toml"),
+        secrets: include_str!("../../config/init/elevenlabs.env"),
+    },
+    Template {
+        platform: "telnyx",
+        rules: VARIABLE_RULES,
+        settings: include_str!("../../config/init/telnyx.toml"),
+        secrets: include_str!("../../config/init/telnyx.env"),
+    },
 ];
 
 impl Init {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let settings = SETTINGS.iter().find(|(platform, _, _)| *platform == self.platform);
-        let (_, settings, secrets) = settings.context("unknown platform")?;
+        let template = TEMPLATES.into_iter().find(|template| template.platform == self.platform);
+        let Template { rules, settings, secrets, .. } = template.context("unknown platform")?;
         let files = [
-            ("rules.toml", RULES),
+            ("rules.toml", rules),
             ("switchboard.toml", settings),
             (".env.example", secrets),
             (".gitignore", GITIGNORE),

@@ -75,12 +75,25 @@ pub struct VariableLimits {
     pub value_chars: Option<usize>,
     /// Beginnings of names that the platform reserves.
     pub reserved: &'static [&'static str],
+    /// Names that the platform reserves.
+    pub reserved_names: &'static [&'static str],
 }
 
 impl VariableLimits {
     /// No limits beside those of every reply.
     pub const NONE: VariableLimits =
-        VariableLimits { count: None, value_chars: None, reserved: &[] };
+        VariableLimits { count: None, value_chars: None, reserved: &[], reserved_names: &[] };
+
+    /// Returns whether the platform reserves this name of a variable.
+    pub fn reserves(&self, name: &str) -> bool {
+        let begins_so = |start: &&str| name.starts_with(*start);
+        self.reserved.iter().any(begins_so) || self.reserved_names.contains(&name)
+    }
+
+    /// Returns whether a value is longer than the platform accepts.
+    pub fn is_too_long(&self, value: &str) -> bool {
+        self.value_chars.is_some_and(|most| value.chars().nth(most).is_some())
+    }
 }
 
 /// Times that a platform keeps.

@@ -32,6 +32,10 @@ pub struct Event<'a> {
     /// most one such event. (Retell: `start_timestamp` of a transfer; empty if absent.)
     #[serde(skip)]
     pub part: Option<Cow<'a, str>>,
+    /// The platform's own id of the event, which is identical on every retry. `None` if the platform sends
+    /// none; then the fields above identify the event.
+    #[serde(skip)]
+    pub event_id: Option<Cow<'a, str>>,
     /// Whether the latest event of this kind replaces earlier ones of the same call, because it contains
     /// everything that they contained (Retell: `transcript_updated`).
     #[serde(skip)]

@@ -4,9 +4,12 @@
 //! a missing value or one of the wrong type is `None`. The last of duplicate keys counts, as in every
 //! other JSON parser.
 
+mod scrub;
+
 use std::borrow::Cow;
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -14,6 +17,8 @@ use serde_json::value::RawValue;
 
 use super::decision;
 use super::decision::Variable;
+
+pub(crate) use scrub::without_values;
 
 /// Reason for which a body is not a JSON object. Contains nothing of the body's content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +76,14 @@ impl<'a> JsonObject<'a> {
     /// Returns a finite number, which may be written as a string.
     pub(crate) fn number(&self, key: &str) -> Option<f64> {
         self.text(key)?.trim().parse().ok().filter(|number: &f64| number.is_finite())
+    }
+
+    /// Returns a time in Unix milliseconds, which may be written as ISO 8601 with an offset. A local time is
+    /// ambiguous and yields `None`.
+    pub(crate) fn time_ms(&self, key: &str) -> Option<i64> {
+        let text = self.text(key)?;
+        let parse = || text.trim().parse().ok().map(|at: Timestamp| at.as_millisecond());
+        self.integer(key).or_else(parse)
     }
 
     /// Returns a boolean, which may be written as a string in any case.

@@ -675,10 +675,13 @@ impl EventRow {
     }
 }
 
-/// Identifies an event by its call and kind where a call has one event of the kind; else by its
-/// body.
+/// Identifies an event by the platform's id of it; else by its call and kind where a call has one event of
+/// the kind; else by its body.
 fn event_dedup_key(event: &Event<'_>, source: &str, call_id: Option<&str>, body: &[u8]) -> String {
     let kind = &*event.kind;
+    if let Some(event_id) = event.event_id.as_deref() {
+        return encoded(&digest(["event id", source, kind, event_id])[..12]);
+    }
     let hash = match (call_id, &event.part) {
         (Some(call_id), None) if event.known => digest(["event", source, kind, call_id]),
         (Some(_) | None, Some(_) | None) => {

@@ -26,6 +26,7 @@ pub(crate) fn columns(event: &Event<'_>) -> Value {
         "known": event.known,
         "call_id": event.call_id,
         "part": event.part,
+        "event_id": event.event_id,
         "last_counts": event.last_counts,
         "event_timestamp_ms": event.event_timestamp_ms,
         "record_id": event.record_id,
