@@ -4,6 +4,7 @@
 
 mod golden;
 mod odd_forms;
+mod service;
 mod xml;
 
 use switchboard::dialect;

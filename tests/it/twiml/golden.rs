@@ -7,7 +7,7 @@ use switchboard::domain::party::NumberFormat;
 use super::{dialect, rules_of_agent, table, with_decision};
 use crate::support::app::{root, verified};
 
-fn read(name: &str) -> Value {
+pub(super) fn read(name: &str) -> Value {
     let path = root().join("tests/fixtures/vectors").join(name);
     serde_json::from_slice(&std::fs::read(&path).expect("a file")).expect("JSON")
 }

@@ -7,6 +7,7 @@ use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
 
 use super::{reply, rules_of_agent};
+use crate::properties::cases;
 
 /// An element of a reply.
 #[derive(Debug, Default, PartialEq)]
@@ -138,6 +139,8 @@ fn check(text: &str) {
 }
 
 proptest! {
+    #![proptest_config(cases())]
+
     #[test]
     fn every_value_comes_through_a_parser(text in texts()) {
         check(&text);
