@@ -91,8 +91,13 @@ impl RequestHead {
         self.uri.path_and_query().map_or("/", |target| target.as_str())
     }
 
+    /// Returns the method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
     /// Returns the raw query.
-    fn query(&self) -> Option<&str> {
+    pub fn query(&self) -> Option<&str> {
         self.uri.query()
     }
 }
@@ -130,6 +135,14 @@ impl Verified {
     /// Returns the raw query of the URL, without the question mark; `None` if there is none.
     pub fn query(&self) -> Option<&str> {
         self.head.query()
+    }
+
+    /// Returns the fields of a form: the raw body, or the raw query of a request without a body (a GET).
+    pub fn content(&self) -> &[u8] {
+        match (&*self.body, self.query()) {
+            ([], Some(query)) => query.as_bytes(),
+            (body, _) => body,
+        }
     }
 
     /// Returns the media type of the body in lower case and without parameters: `application/json`.

@@ -9,6 +9,9 @@ mod retell;
 mod synthflow;
 mod telnyx;
 mod telnyx_call_control;
+mod texml;
+mod twilio;
+mod twiml;
 mod vapi;
 
 use std::borrow::Cow;
@@ -32,7 +35,7 @@ pub use crate::domain::event::Event;
 pub use generic::GenericDialect;
 
 /// All supported platforms. A new platform is one file, one entry in this list, and its fixtures.
-pub const ALL: [&dyn Dialect; 8] = [
+pub const ALL: [&dyn Dialect; 10] = [
     &retell::Retell,
     &synthflow::Synthflow,
     &vapi::Vapi,
@@ -41,6 +44,8 @@ pub const ALL: [&dyn Dialect; 8] = [
     &telnyx_call_control::TelnyxCallControl,
     &openai::REALTIME,
     &openai::LIVE,
+    &texml::Texml,
+    &twilio::Twilio,
 ];
 
 /// Maximum size of a reply's metadata, in bytes (Retell documents "50 kB at most").
@@ -101,6 +106,17 @@ pub trait Dialect: Send + Sync {
     /// a request whose fallback failed too.
     fn default_reply(&self, channel: Channel) -> &str;
 
+    /// Returns the media type of the body of every request.
+    fn request_content_type(&self) -> &'static str {
+        "application/json"
+    }
+
+    /// Returns whether a GET request with a query is a call or an event, whose fields are in the query. The
+    /// platform lets its users choose the method.
+    fn accepts_get(&self) -> bool {
+        false
+    }
+
     /// Returns the media type of every reply.
     fn content_type(&self) -> &'static str {
         "application/json"
@@ -111,7 +127,8 @@ pub trait Dialect: Send + Sync {
         "{}"
     }
 
-    /// Returns the body of an event without the platform's own credentials, for records.
+    /// Returns the body of an event for records: without the platform's own credentials, and as JSON. `body` is
+    /// the query of a GET request.
     fn redact_body<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
         Cow::Borrowed(body)
     }
@@ -176,12 +193,14 @@ pub struct RenderContext<'r> {
     /// Agent that answers where the decision is *keep* and the platform has no agent of its own: the source's
     /// fallback agent.
     pub stand_in: Option<&'r SelectedAgent<'r>>,
+    /// URL to which the platform can send events of the call, if it is known and contains no secret.
+    pub events_url: Option<&'r str>,
 }
 
 impl<'r> RenderContext<'r> {
     /// Returns a context without a call and without a fallback agent.
     pub fn of_channel(channel: Channel) -> RenderContext<'r> {
-        RenderContext { channel, call: None, stand_in: None }
+        RenderContext { channel, call: None, stand_in: None, events_url: None }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod dialling_plan;
 pub mod effect;
 pub(crate) mod event;
 pub mod facts;
+pub mod form;
 pub mod json;
 pub mod party;
 pub mod phone_number;

@@ -40,6 +40,8 @@ pub struct Source {
     pub reply_within: Duration,
     /// Reply to a request that fails after authentication.
     pub fallback: Fallback,
+    /// URL of its events; `None` if its address is unknown, or if the URL contains a secret.
+    pub events_url: Option<Box<str>>,
 }
 
 impl Source {
@@ -52,7 +54,12 @@ impl Source {
         decision: &Decision<'_>,
     ) -> Reply {
         let stand_in = self.stand_in(rules, decision);
-        let context = RenderContext { channel, call, stand_in: stand_in.as_ref() };
+        let context = RenderContext {
+            channel,
+            call,
+            stand_in: stand_in.as_ref(),
+            events_url: self.events_url.as_deref(),
+        };
         self.dialect.render(&context, decision)
     }
 
@@ -64,18 +71,25 @@ impl Source {
         decision: &Decision<'_>,
     ) -> Vec<Effect> {
         let stand_in = self.stand_in(rules, decision);
-        let (channel, stand_in) = (call.channel(), stand_in.as_ref());
-        self.dialect.effects(&RenderContext { channel, call: Some(call), stand_in }, decision)
+        let context = RenderContext {
+            channel: call.channel(),
+            call: Some(call),
+            stand_in: stand_in.as_ref(),
+            events_url: self.events_url.as_deref(),
+        };
+        self.dialect.effects(&context, decision)
     }
 
-    /// Returns the agent that answers in place of the platform's own, on a platform that has none.
+    /// Returns the agent that answers in place of the platform's own, on a platform that has none. A platform
+    /// that transfers only calls that it has answered needs it, too.
     fn stand_in<'t>(
         &self,
         rules: &'t RuleSet,
         decision: &Decision<'_>,
     ) -> Option<SelectedAgent<'t>> {
         let Fallback::Agent(name) = &self.fallback else { return None };
-        if self.dialect.capabilities().keep || !matches!(decision.outcome(), Outcome::Keep(_)) {
+        let is_needed = matches!(decision.outcome(), Outcome::Keep(_) | Outcome::Transfer(_));
+        if self.dialect.capabilities().keep || !is_needed {
             return None;
         }
         match fallback_to(rules, name, self.dialect.platform()).into_outcome() {

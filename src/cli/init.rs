@@ -37,6 +37,9 @@ const AGENT_RULES: &str = include_str!("../../config/init/rules.toml");
 /// Rules that add variables, for platforms that have chosen the agent before they ask.
 const VARIABLE_RULES: &str = include_str!("../../config/init/variables.toml");
 
+/// Rules that choose an address, for platforms without agents of their own.
+const ADDRESS_RULES: &str = include_str!("../../config/init/addresses.toml");
+
 /// The files for one platform.
 struct Template {
     platform: &'static str,
@@ -94,6 +97,18 @@ const TEMPLATES: [Template; dialect::ALL.len()] = [
         rules: include_str!("../../config/init/openai-live-rules.toml"),
         settings: include_str!("../../config/init/openai-live.toml"),
         secrets: include_str!("../../config/init/openai.env"),
+    },
+    Template {
+        platform: "texml",
+        rules: ADDRESS_RULES,
+        settings: include_str!("../../config/init/texml.toml"),
+        secrets: include_str!("../../config/init/texml.env"),
+    },
+    Template {
+        platform: "twilio",
+        rules: ADDRESS_RULES,
+        settings: include_str!("../../config/init/twilio.toml"),
+        secrets: include_str!("../../config/init/twilio.env"),
     },
 ];
 

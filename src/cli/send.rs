@@ -139,8 +139,8 @@ impl SignedRequest {
     ) -> anyhow::Result<SignedRequest> {
         let uri: Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
-        let json = HeaderValue::from_static("application/json");
-        let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, json)]);
+        let content_type = HeaderValue::from_static(source.dialect.request_content_type());
+        let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]);
         let outgoing = Outgoing { method: &Method::POST, target, body: &body };
         #[expect(clippy::disallowed_methods, reason = "a signature contains its time")]
         let now = Timestamp::now();

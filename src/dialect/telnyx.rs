@@ -90,7 +90,7 @@ impl Dialect for Telnyx {
     }
 
     fn scheme(&self) -> Arc<dyn Scheme> {
-        Arc::new(authenticate::RetellScheme)
+        Arc::new(authenticate::Ed25519Scheme::telnyx())
     }
 
     fn parse<'a>(

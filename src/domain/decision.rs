@@ -84,15 +84,15 @@ impl KeepReason {
     }
 }
 
-/// A dynamic variable for the agent's prompt. Its value is text: platforms accept no other type.
+/// A dynamic variable for the agent's prompt, or a SIP header. Its value is text: platforms accept no other type.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variable<'t> {
-    /// Name in the prompt.
+    /// Name in the prompt, or of the header.
     pub name: &'t str,
     /// Value.
     pub value: Cow<'t, str>,
-    /// Rule that set the variable.
-    pub rule: &'t str,
+    /// Rule that set the variable; `None` for one that the agent requires and no rule sets.
+    pub rule: Option<&'t str>,
 }
 
 /// A decision. Created by the rule engine, or by the pipeline when a request fails.
@@ -143,16 +143,19 @@ pub enum LeftOutReason {
     VariablesTooLarge,
     /// The texts filled into metadata and agent settings are too large together.
     TextsTooLarge,
+    /// The text to speak, or the value of a SIP header, is too long.
+    TextTooLong,
     /// The platform accepts no more.
     PlatformLimit,
 }
 
 impl LeftOutReason {
     /// All reasons.
-    pub const ALL: [LeftOutReason; 4] = [
+    pub const ALL: [LeftOutReason; 5] = [
         LeftOutReason::ValueTooLong,
         LeftOutReason::VariablesTooLarge,
         LeftOutReason::TextsTooLarge,
+        LeftOutReason::TextTooLong,
         LeftOutReason::PlatformLimit,
     ];
 
@@ -162,6 +165,7 @@ impl LeftOutReason {
             LeftOutReason::ValueTooLong => "value_too_long",
             LeftOutReason::VariablesTooLarge => "variables_too_large",
             LeftOutReason::TextsTooLarge => "texts_too_large",
+            LeftOutReason::TextTooLong => "text_too_long",
             LeftOutReason::PlatformLimit => "platform_limit",
         }
     }

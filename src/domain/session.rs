@@ -123,7 +123,7 @@ mod tests {
         let template = SessionTemplate::new(settings);
         assert_eq!(template.variable_names(), ["name", "tier", "unset"]);
         let variable =
-            |name, value: &'static str| Variable { name, value: value.into(), rule: "r" };
+            |name, value: &'static str| Variable { name, value: value.into(), rule: Some("r") };
         let variables = [variable("name", "Ann {{tier}}"), variable("tier", "gold")];
         assert_eq!(
             Value::Object(template.fill(&variables)),

@@ -14,7 +14,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use bytes::Bytes;
@@ -118,10 +118,22 @@ struct Webhook {
 }
 
 /// A path of a webhook: the platform sends requests by POST, and checks the URL by GET when an operator
-/// saves it.
+/// saves it. A platform whose users choose the method sends requests by GET, too, in the query.
 fn route(webhook: &Arc<Webhook>, kind: BodyKind) -> MethodRouter<Arc<PublicState>> {
+    let on_get =
+        if webhook.endpoint.source.dialect.accepts_get() {
+            let webhook = webhook.clone();
+            get(async move |State(state): State<Arc<PublicState>>, request: SourceRequest| {
+                match request.without_body() {
+                    Some(request) => receive(&state, &webhook, request, kind).await,
+                    None => alive().await,
+                }
+            })
+        } else {
+            get(alive)
+        };
     let webhook = webhook.clone();
-    get(alive).post(async move |State(state): State<Arc<PublicState>>, request: SourceRequest| {
+    on_get.post(async move |State(state): State<Arc<PublicState>>, request: SourceRequest| {
         receive(&state, &webhook, request, kind).await
     })
 }
@@ -246,6 +258,16 @@ struct SourceRequest {
     /// None in tests without sockets.
     connection: Option<Arc<Connection>>,
     body: Body,
+}
+
+impl SourceRequest {
+    /// Returns a GET request with a query, without its body, which no signature of such a request covers.
+    /// `None` for any other request.
+    fn without_body(self) -> Option<SourceRequest> {
+        let has_query = self.head.query().is_some_and(|query| !query.is_empty());
+        let is_request = self.head.method() == Method::GET && has_query;
+        is_request.then(|| SourceRequest { body: Body::empty(), ..self })
+    }
 }
 
 impl FromRequest<Arc<PublicState>> for SourceRequest {

@@ -64,3 +64,4 @@ mod time;
 #[cfg(feature = "otlp")]
 mod traces;
 mod transport;
+mod twiml;

@@ -506,7 +506,8 @@ fn a_decision_names_the_rule_of_each_addition() {
     let call = call_from(CALLER);
     let decision = decide(&table, &call);
     assert_eq!(decision.additions().rules, ["first", "second"]);
-    let set_by = decision.additions().variables.iter().map(|one| (one.name, one.rule));
+    let set_by =
+        decision.additions().variables.iter().map(|one| (one.name, one.rule.unwrap_or_default()));
     let mut set_by: Vec<_> = set_by.collect();
     set_by.sort_unstable();
     assert_eq!(set_by, [("greeting", "first"), ("language", "second"), ("tier", "decides")]);
@@ -653,6 +654,7 @@ pub(crate) fn two_sources() -> CheckContext {
         source: source.to_owned(),
         platform: Platform::new(platform),
         reply_within: Duration::from_secs(3),
+        has_fallback_agent: false,
     };
     CheckContext {
         sources: vec![source_info("shop", "retell"), source_info("clinic", "synthflow")],

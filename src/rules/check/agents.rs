@@ -11,8 +11,7 @@ use crate::diagnostics::{Location, Problem, Severity, did_you_mean};
 use crate::dialect;
 use crate::dialect::Dialect;
 use crate::domain::agent_id;
-use crate::domain::call::{Platform, Version};
-use crate::domain::session::SessionTemplate;
+use crate::domain::call::Version;
 use crate::rules::load::raw::{Entries, RawAgent, RawIds, RawValue, Spanned};
 use crate::rules::model::name_index::NameIndex;
 use crate::rules::{Agent, PlatformIds};
@@ -42,17 +41,23 @@ impl Agents {
             return reporter.duplicate_name("an agent", &raw.name, self.usage.location(first));
         }
         reporter.check_name("an agent", &raw.name, false);
-        let ids = match &raw.ids {
-            RawIds::Everywhere(id) => {
-                let id = checked_id(id, None, reporter);
-                id.map(|id| AgentKeys { ids: PlatformIds::Everywhere(id), ..AgentKeys::default() })
-            }
-            RawIds::Table(entries) => Some(platform_ids(&raw.name, entries, reporter)),
-            RawIds::Invalid => None,
+        let without_ids = Agent {
+            name: name.into(),
+            ids: PlatformIds::ByPlatform(Vec::new()),
+            version: None,
+            sessions: Vec::new(),
+            required_variables: Vec::new(),
         };
-        let AgentKeys { ids, version, sessions } = ids.unwrap_or_default();
+        let agent = match &raw.ids {
+            RawIds::Everywhere(id) => match checked_id(id, None, reporter) {
+                Some(id) => Agent { ids: PlatformIds::Everywhere(id), ..without_ids },
+                None => without_ids,
+            },
+            RawIds::Table(entries) => from_table(without_ids, &raw.name, entries, reporter),
+            RawIds::Invalid => without_ids,
+        };
         let location = reporter.location(&raw.name.span);
-        self.push(Agent { name: name.into(), ids, version, sessions }, Some(location));
+        self.push(agent, Some(location));
     }
 
     fn push(&mut self, agent: Agent, location: Option<Location>) {
@@ -67,6 +72,11 @@ impl Agents {
         self.by_name.find(name, |index| &self.all[index].name)
     }
 
+    /// Returns whether some agent needs variables with every call.
+    pub(super) fn have_required_variables(&self) -> bool {
+        self.all.iter().any(|agent| !agent.required_variables.is_empty())
+    }
+
     /// Returns the agent with this id, and adds it, with the place of its first use, if it is new; for a table
     /// without `[agents]`.
     pub(super) fn find_or_add_raw_id(&mut self, id: &str, location: Option<Location>) -> usize {
@@ -74,7 +84,13 @@ impl Agents {
             return known;
         }
         let ids = PlatformIds::Everywhere(id.into());
-        let agent = Agent { name: id.into(), ids, version: None, sessions: Vec::new() };
+        let agent = Agent {
+            name: id.into(),
+            ids,
+            version: None,
+            sessions: Vec::new(),
+            required_variables: Vec::new(),
+        };
         self.push(agent, location);
         let index = self.all.len() - 1;
         self.usage.mark_used(index);
@@ -166,60 +182,56 @@ fn checked_id(
     Some(id.value.as_str().into())
 }
 
-/// Keys of an agent in `[agents]`.
-struct AgentKeys {
-    ids: PlatformIds,
-    version: Option<Version>,
-    sessions: Vec<(Platform, SessionTemplate)>,
+/// Checks an id that is a text.
+fn text_id(
+    value: &Spanned<RawValue>,
+    dialect: &dyn Dialect,
+    reporter: &mut Reporter<'_>,
+) -> Option<Box<str>> {
+    let RawValue::Text(id) = &value.value else { return None };
+    let id = Spanned { value: id.clone(), span: value.span.clone() };
+    checked_id(&id, Some(dialect), reporter)
 }
 
-impl Default for AgentKeys {
-    fn default() -> AgentKeys {
-        let ids = PlatformIds::ByPlatform(Vec::new());
-        AgentKeys { ids, version: None, sessions: Vec::new() }
-    }
-}
+/// Keys of an agent's table that are no platforms.
+const OTHER_KEYS: [&str; 2] = ["version", "variables"];
 
-fn platform_ids(
-    agent: &Spanned<String>,
+/// Reads the ids by platform, the version and the required variables of an agent.
+fn from_table(
+    without_ids: Agent,
+    name: &Spanned<String>,
     entries: &Entries,
     reporter: &mut Reporter<'_>,
-) -> AgentKeys {
+) -> Agent {
     let mut ids = Vec::new();
-    let mut sessions = Vec::new();
-    let mut version = None;
+    let mut agent = without_ids;
     for (key, value) in entries {
         match (key.value.as_str(), &value.value) {
             ("version", RawValue::Text(tag)) if !tag.trim().is_empty() => {
-                version = Some(Version::Tag(tag.as_str().into()))
+                agent.version = Some(Version::Tag(tag.as_str().into()))
             }
             ("version", RawValue::Plain(Value::Number(number))) if number.is_i64() => {
-                version = number.as_i64().map(Version::Number);
+                agent.version = number.as_i64().map(Version::Number);
             }
             ("version", _) => {
                 let message = "`version` must be an integer or a name such as `latest`";
                 reporter.error("wrong-kind", &value.span, message.to_owned());
             }
-            (name, RawValue::Text(id)) => {
-                let Some(dialect) = dialect::by_name(name) else {
-                    reporter.unknown_platform(key, &["version"]);
+            ("variables", _) => agent.required_variables = variable_names(value, reporter),
+            (platform, RawValue::Text(_) | RawValue::Table(_)) => {
+                let Some(dialect) = dialect::by_name(platform) else {
+                    reporter.unknown_platform(key, &OTHER_KEYS);
                     continue;
                 };
-                let id = Spanned { value: id.clone(), span: value.span.clone() };
-                ids.extend(
-                    checked_id(&id, Some(dialect), reporter).map(|id| (dialect.platform(), id)),
-                );
-            }
-            (name, RawValue::Table(entries)) => {
-                let Some(dialect) = dialect::by_name(name) else {
-                    reporter.unknown_platform(key, &["version"]);
-                    continue;
+                let id = match &value.value {
+                    RawValue::Table(entries) => {
+                        let session = session(key, entries, dialect, reporter);
+                        agent.sessions.extend(session.map(|it| (dialect.platform(), it)));
+                        Some(agent.name.clone())
+                    }
+                    _ => text_id(value, dialect, reporter),
                 };
-                let platform = dialect.platform();
-                if let Some(session) = session(key, entries, dialect, reporter) {
-                    sessions.push((platform, session));
-                }
-                ids.push((platform, agent.value.as_str().into()));
+                ids.extend(id.map(|id| (dialect.platform(), id)));
             }
             (name, _) => {
                 let message = format!("the id at {name} must be a string");
@@ -227,9 +239,35 @@ fn platform_ids(
             }
         }
     }
-    if entries.iter().all(|(key, _)| key.value == "version") {
-        let message = format!("agent `{}` has no id at any platform", agent.value);
-        reporter.error("no-id", &agent.span, message).help("write { retell = \"agent_…\" }");
+    if entries.iter().all(|(key, _)| OTHER_KEYS.contains(&key.value.as_str())) {
+        let message = format!("agent `{}` has no id at any platform", name.value);
+        reporter.error("no-id", &name.span, message).help("write { retell = \"agent_…\" }");
     }
-    AgentKeys { ids: PlatformIds::ByPlatform(ids), version, sessions }
+    Agent { ids: PlatformIds::ByPlatform(ids), ..agent }
+}
+
+/// Reads the names of the variables that an agent requires, each once.
+fn variable_names(value: &Spanned<RawValue>, reporter: &mut Reporter<'_>) -> Vec<Box<str>> {
+    let RawValue::List(list) = &value.value else {
+        let message = "`variables` of an agent must be a list of names".to_owned();
+        reporter
+            .error("wrong-kind", &value.span, message)
+            .help("write variables = [\"customer_name\"]; rules set their values");
+        return Vec::new();
+    };
+    let mut names: Vec<Box<str>> = Vec::new();
+    for item in list {
+        match &item.value {
+            RawValue::Text(name) if !name.trim().is_empty() => {
+                if !names.iter().any(|known| **known == **name) {
+                    names.push(name.as_str().into());
+                }
+            }
+            _ => {
+                let message = "the name of a variable must be a string with some text".to_owned();
+                reporter.error("wrong-kind", &item.span, message);
+            }
+        }
+    }
+    names
 }

@@ -61,6 +61,8 @@ pub struct SourceInfo {
     pub platform: Platform,
     /// Reply deadline.
     pub reply_within: Duration,
+    /// The fallback is an agent, which answers in place of the platform's own if the platform has none.
+    pub has_fallback_agent: bool,
 }
 
 /// Progress of a load.

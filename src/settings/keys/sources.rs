@@ -186,7 +186,8 @@ impl SettingsReader<'_> {
             from: self.number_fields(&source.from, own_from, section, "from"),
             to: self.number_fields(&source.to, own_to, section, "to"),
         };
-        Some(Source { name, dialect, numbers, policy, api, reply_within, fallback })
+        let events_url = events_url(&policy);
+        Some(Source { name, dialect, numbers, policy, api, reply_within, fallback, events_url })
     }
 
     /// Returns the access to the platform's API, and reports a key that is missing or has no meaning.
@@ -390,6 +391,15 @@ impl SettingsReader<'_> {
             _ => None,
         }
     }
+}
+
+/// Returns the URL of a source's events, if it is known and contains no secret.
+fn events_url(policy: &Policy) -> Option<Box<str>> {
+    let secrets = policy.secrets.load();
+    let has_secret =
+        secrets.url_token.is_some() || policy.scheme.url_token(&secrets.keys).is_some();
+    let base = policy.public_base_url.as_deref().filter(|_| !has_secret)?;
+    Some(format!("{base}/events/{}", policy.source).into())
 }
 
 /// Accepts names that a shell can set. Anything else after `env:` may be the secret itself.

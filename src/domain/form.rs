@@ -1,0 +1,143 @@
+//! Lenient reading and infallible writing of forms: bodies of the media type
+//! `application/x-www-form-urlencoded`, and query strings.
+//!
+//! Every text is a form. A broken escape stands for itself, and bytes that are not UTF-8 become U+FFFD (WHATWG URL,
+//! section 5). The fields are split as Twilio's signature splits them, so that no field is read otherwise than
+//! it is signed.
+
+use std::borrow::Cow;
+
+use url::form_urlencoded;
+
+use super::decision::Object;
+use crate::authenticate::form::pairs;
+
+/// Maximum number of fields that are read; those behind them are ignored. Platforms send up to 60.
+const MAX_FIELDS: usize = 1_000;
+
+/// The fields of a form, in their order. A name may be repeated; the last field counts.
+pub struct Form<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Form<'a> {
+    /// Parses a body or a query string.
+    pub fn parse(encoded: &'a [u8]) -> Form<'a> {
+        Form(
+            pairs(encoded)
+                .take(MAX_FIELDS)
+                .map(|(name, value)| (text(name), text(value)))
+                .collect(),
+        )
+    }
+
+    /// Returns whether a field is present, even without a value.
+    pub fn has(&self, name: &str) -> bool {
+        self.field(name).is_some()
+    }
+
+    /// Returns the value of a field without the white space around it, or `None` if nothing else is in it.
+    pub fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.field(name).map(trimmed).filter(|value| !value.is_empty())
+    }
+
+    /// Returns a whole number.
+    pub fn integer(&self, name: &str) -> Option<i64> {
+        self.text(name)?.parse().ok()
+    }
+
+    /// Iterates over the fields whose names begin with `prefix`, without it.
+    pub fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&str, &Cow<'a, str>)> {
+        let fields = self.0.iter();
+        fields.filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value)))
+    }
+
+    /// Returns the fields without those that have one of the names in `without`, as an object of texts. The
+    /// last field of a name counts.
+    pub fn to_object(&self, without: &[&str]) -> Object {
+        let kept = self.0.iter().filter(|(name, _)| !without.contains(&&**name));
+        kept.map(|(name, value)| (name.to_string(), value.as_ref().into())).collect()
+    }
+
+    fn field(&self, name: &str) -> Option<&Cow<'a, str>> {
+        self.0.iter().rev().find(|(field, _)| field == name).map(|(_, value)| value)
+    }
+}
+
+/// Encodes fields as a form.
+pub fn to_vec<'f>(fields: impl IntoIterator<Item = (&'f str, &'f str)>) -> Vec<u8> {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes()
+}
+
+fn text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
+    match bytes {
+        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        Cow::Owned(bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
+    }
+}
+
+/// Removes the white space around a value. Borrows from the form where the value does.
+fn trimmed<'a>(value: &Cow<'a, str>) -> Cow<'a, str> {
+    match value {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(form: &str, expected: Option<&str>) {
+        assert_eq!(Form::parse(form.as_bytes()).text("a").as_deref(), expected, "{form}");
+    }
+
+    #[test]
+    fn decodes_a_value_once() {
+        check("a=%2B4416", Some("+4416"));
+        check("a=x+y%20z", Some("x y z"));
+        check("a=%252B", Some("%2B"));
+        check("a=Gr%C3%BC%C3%9Fe", Some("Grüße"));
+        check("a=1=2", Some("1=2"));
+        check("%61=1", Some("1"));
+    }
+
+    #[test]
+    fn accepts_every_text() {
+        check("a=%", Some("%"));
+        check("a=%4", Some("%4"));
+        check("a=%zz", Some("%zz"));
+        check("a=%ff", Some("\u{fffd}"));
+        check("&&=&a=1&", Some("1"));
+        check("a", None);
+        check("a=+%09", None);
+        check("", None);
+        check("{\"a\":1}", None);
+    }
+
+    #[test]
+    fn the_last_repeated_field_counts() {
+        check("a=1&b=2&a=3", Some("3"));
+        check("a=1&a=", None);
+        let form = Form::parse(b"a=1&a=2&b=3");
+        assert_eq!(
+            serde_json::Value::from(form.to_object(&["b"])),
+            serde_json::json!({ "a": "2" })
+        );
+    }
+
+    #[test]
+    fn reads_a_limited_number_of_fields() {
+        let form = "b=1&".repeat(MAX_FIELDS - 1);
+        check(&format!("{form}a=1"), Some("1"));
+        check(&format!("{form}b=1&a=1"), None);
+    }
+
+    #[test]
+    fn reads_what_it_writes() {
+        let fields = [("From", "+44 16&=%+\n"), ("ü", ""), ("From", "last")];
+        let encoded = to_vec(fields);
+        let read = Form::parse(&encoded);
+        let read: Vec<_> = read.0.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(read, fields);
+    }
+}
