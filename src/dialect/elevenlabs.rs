@@ -87,7 +87,7 @@ impl Dialect for ElevenLabs {
         let body = json::object(request.body())?;
         // The request about a call has no type, and an event has none of its fields.
         let is_request = [FROM, TO, CALL_ID, AGENT].iter().any(|key| body.has(key));
-        match body.text("type").filter(|_| !is_request) {
+        match body.word("type").filter(|_| !is_request) {
             Some(kind) => Ok(Incoming::Event(Box::new(parse_event(&body, kind, numbers)))),
             None => {
                 let fields = parse_call(&body, numbers);

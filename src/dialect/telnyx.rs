@@ -100,10 +100,11 @@ impl Dialect for Telnyx {
         let body = json::object(request.body())?;
         let data = body.object("data");
         let payload = data.object("payload");
-        let kind = data.text("event_type");
+        let kind = data.word("event_type");
         let is_request = match &kind {
             Some(kind) => kind.trim().eq_ignore_ascii_case(INITIALIZATION),
-            None => payload.has(FROM) || payload.has(TO),
+            // A superfluous reply is ignored.
+            None => data.has("payload"),
         };
         if is_request {
             let fields = parse_call(&data, &payload, numbers);

@@ -134,7 +134,7 @@ impl Dialect for Vapi {
     ) -> Result<Incoming<'a>, ParseError> {
         let body = json::object(request.body())?;
         let message = body.object("message");
-        let kind = message.text("type");
+        let kind = message.word("type");
         // A message without a type that has a call may be a request, and a superfluous reply is ignored.
         let is_request = match &kind {
             Some(kind) => kind.trim().eq_ignore_ascii_case(ASSISTANT_REQUEST),

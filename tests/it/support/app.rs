@@ -38,6 +38,10 @@ pub(crate) const NOW_MS: i64 = 1_780_012_672_200;
 pub(crate) const RETELL_KEY: &str = "key_0123456789abcdef0123456789ab";
 pub(crate) const SYNTHFLOW_SECRET: &str = "sf_secret_0123456789";
 pub(crate) const URL_TOKEN: &str = "token_0123456789abcdef";
+pub(crate) const VAPI_SECRET: &str = "vapi_secret_0123456789";
+pub(crate) const ELEVENLABS_SECRET: &str = "el_secret_0123456789";
+/// A key pair of the tests, so that they can sign.
+pub(crate) const TELNYX_KEY: &str = "whsk_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
 /// Settings with one source per platform.
 pub(crate) const SETTINGS: &str = r#"
@@ -50,6 +54,51 @@ platform = "synthflow"
 secrets = ["env:SYNTHFLOW_SECRET"]
 url_token = "env:URL_TOKEN"
 "#;
+
+/// Settings of a source of each platform that [`SETTINGS`] does not have. Their platforms cannot express every
+/// rule, so the other tests do without them.
+const FURTHER_SETTINGS: [(&str, &str); 3] = [
+    (
+        "vapi",
+        r#"
+[sources.vapi]
+platform = "vapi"
+secrets = ["env:VAPI_SECRET"]
+fallback = "front-desk"
+"#,
+    ),
+    (
+        "elevenlabs",
+        r#"
+[sources.elevenlabs]
+platform = "elevenlabs"
+secrets = ["env:ELEVENLABS_SECRET"]
+"#,
+    ),
+    (
+        "telnyx",
+        r#"
+[sources.telnyx]
+platform = "telnyx"
+secrets = ["env:TELNYX_PUBLIC_KEY"]
+"#,
+    ),
+];
+
+/// Returns settings with a source of this platform, which has the platform's name.
+pub(crate) fn settings_of(dialect: &dyn Dialect) -> &'static str {
+    let platform = dialect.platform().as_str();
+    let further = FURTHER_SETTINGS.iter().find(|(name, _)| *name == platform);
+    further.map_or(SETTINGS, |(_, settings)| settings)
+}
+
+/// Returns rules in a form that a platform can express: one that has chosen the agent already keeps it.
+pub(crate) fn rules_for(dialect: &dyn Dialect, rules: &str) -> String {
+    match dialect.capabilities().agent {
+        true => rules.to_owned(),
+        false => rules.replace("agent = \"agent_1\"", "keep = true"),
+    }
+}
 
 /// Returns [`SETTINGS`] with the longest reply deadline, for replies that wait for a record on a busy machine.
 pub(crate) fn settings_with_longest_deadline() -> String {
@@ -88,6 +137,9 @@ pub(crate) fn environment() -> HashMap<String, String> {
         ("RETELL_API_KEY", RETELL_KEY),
         ("SYNTHFLOW_SECRET", SYNTHFLOW_SECRET),
         ("URL_TOKEN", URL_TOKEN),
+        ("VAPI_SECRET", VAPI_SECRET),
+        ("ELEVENLABS_SECRET", ELEVENLABS_SECRET),
+        ("TELNYX_PUBLIC_KEY", TELNYX_KEY),
     ];
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
