@@ -516,6 +516,7 @@ impl Exchange<'_> {
         let (signed, auth_error) = match self.request.method() {
             AuthMethod::Signed(header) => (Some(header), None),
             AuthMethod::Observed(error) => (None, Some(error.as_str())),
+            AuthMethod::SharedSecret(kind) => (Some(kind), None),
             AuthMethod::SecondFactor | AuthMethod::Off => (None, None),
         };
         tracing::info!(

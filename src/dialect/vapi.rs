@@ -6,16 +6,17 @@
 //! `fallbackDestination`, or ends it. Messages can contain the credentials of the operator's Twilio account.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderName;
 use serde_json::{Value, json};
 
 use super::{
     Dialect, Event, Incoming, ParseError, RECORD_ID_KEY, RenderContext, Reply, accepted_variables,
     not_accepted, wire_number,
 };
-use crate::authenticate;
-use crate::authenticate::{Scheme, Verified};
+use crate::authenticate::{HmacScheme, Layout, Scheme, SignedTime, TimeUnit, Verified};
 use crate::domain::agent_id;
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
@@ -123,8 +124,17 @@ impl Dialect for Vapi {
         &TIMING
     }
 
-    fn scheme(&self) -> &'static dyn Scheme {
-        &authenticate::RetellScheme
+    /// Vapi's `hmac` credential with its default values. The unit of the timestamp is not documented.
+    fn scheme(&self) -> Arc<dyn Scheme> {
+        let layout = Layout::Separate {
+            signature: HeaderName::from_static("x-signature"),
+            timestamp: Some(HeaderName::from_static("x-timestamp")),
+            id: None,
+            prefix: "".into(),
+            separator: None,
+        };
+        let time = SignedTime { unit: TimeUnit::Auto, tolerance_s: 300 };
+        Arc::new(HmacScheme::sha256(layout, "{timestamp}.{body}", time))
     }
 
     fn parse<'a>(

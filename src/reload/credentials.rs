@@ -78,7 +78,7 @@ impl Credentials {
                 report.retain(|diagnostic| diagnostic.severity == Severity::Error);
                 if let Some(settings) = settings {
                     self.warn_of_other_changes(&values, &mut report);
-                    self.replace(settings);
+                    self.replace(settings, &self.values.need_restart(&values));
                 }
                 report
             }
@@ -116,13 +116,19 @@ impl Credentials {
         }
     }
 
-    fn replace(&self, settings: Settings) {
+    /// Replaces the credentials. `unapplied` are the settings that need a restart.
+    fn replace(&self, settings: Settings, unapplied: &[String]) {
         let Settings { sources, server, admin: AdminSettings { token, .. }, .. } = settings;
         for Source { name, policy: new, .. } in sources {
             // A new source needs a restart, and so does a change of the paths.
             let Some(endpoint) = self.app.endpoint(&name) else { continue };
             let policy = &endpoint.source.policy;
-            if policy.has_url_token() == new.has_url_token() {
+            // The keys of another scheme match nothing.
+            let has_new_scheme = ["signature", "platform"].iter().any(|key| {
+                let path = format!("sources.{name}.{key}");
+                unapplied.iter().any(|changed| changed.starts_with(&path))
+            });
+            if policy.has_url_token() == new.has_url_token() && !has_new_scheme {
                 policy.secrets.store(new.secrets.load_full());
             }
         }

@@ -57,6 +57,7 @@ mod schema;
 mod scopes;
 mod service_manager;
 mod settings;
+mod signatures;
 mod sockets;
 mod tidy;
 mod time;

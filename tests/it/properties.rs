@@ -348,10 +348,8 @@ fn signed(app: &App, dialect: &dyn Dialect, body: &[u8]) -> Request<Body> {
     let token = token.map(|token| format!("/{}", String::from_utf8_lossy(token.expose())));
     let mut request = post(&format!("/inbound/{platform}{}", token.unwrap_or_default()), body);
     let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
-    if let Ok((name, value)) =
-        dialect.scheme().sign(&endpoint.source.policy.secrets.load().keys[0], body, now)
-    {
-        request.headers_mut().insert(name, value.parse().expect("a header"));
+    if let Ok(headers) = app::sign_with(&*dialect.scheme(), &secrets.keys[0], body, now) {
+        request.headers_mut().extend(headers);
     }
     request
 }

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use config::{Config, File, FileFormat, Map, Value};
 use switchboard::authenticate::Mode;
 use switchboard::diagnostics::Report;
@@ -121,10 +122,12 @@ fn accepts(text: &str, purpose: Purpose) -> Settings {
 /// Returns the signatures that the keys of a source make, to tell the keys apart.
 fn signatures(source: &Source) -> Vec<String> {
     let now = jiff::Timestamp::from_millisecond(NOW_MS).expect("a time");
-    let scheme = source.policy.scheme;
+    let scheme = &*source.policy.scheme;
     let secrets = source.policy.secrets.load();
-    let signed = secrets.keys.iter().map(|key| scheme.sign(key, b"{}", now));
-    signed.map(|signed| signed.expect("signable").1).collect()
+    let signed = secrets.keys.iter().map(|key| app::sign_with(scheme, key, b"{}", now));
+    let first = |headers: HeaderMap| headers.values().next().expect("a header").clone();
+    let signed = signed.map(|signed| first(signed.expect("signable")));
+    signed.map(|value| value.to_str().expect("text").to_owned()).collect()
 }
 
 /// Checks the keys of a source.

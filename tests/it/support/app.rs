@@ -8,13 +8,14 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::Value;
 use switchboard::authenticate::{
-    Key, Mode, Policy, RequestHead, Unverified, Verified, authenticate,
+    Key, Mode, Outgoing, Policy, RequestHead, Scheme, SignError, Unverified, Verified,
+    VerifyInputs, authenticate,
 };
 use switchboard::diagnostics::Report;
 use switchboard::dialect::Dialect;
@@ -186,6 +187,7 @@ pub(crate) fn verified(dialect: &dyn Dialect, body: Vec<u8>) -> Verified {
         source: dialect.platform().as_str().into(),
         mode: Mode::Off,
         scheme: dialect.scheme(),
+        public_base_url: None,
         secrets: ArcSwap::default(),
         allow_from: Vec::new(),
     };
@@ -294,8 +296,27 @@ pub(crate) fn retell_request_at(path: &str, body: &[u8], at_ms: i64, key: &str) 
 /// Signs a body with the scheme of a platform. Returns the name and the value of the header.
 pub(crate) fn sign(platform: &str, body: &[u8], at_ms: i64, key: &str) -> (&'static str, String) {
     let scheme = dialect::by_name(platform).expect("a platform").scheme();
-    let key = Key::new(&Secret::new(key));
-    scheme.sign(&key, body, Timestamp::from_millisecond(at_ms).expect("a time")).expect("signable")
+    let key = scheme.key(&Secret::new(key)).expect("a key");
+    let now = Timestamp::from_millisecond(at_ms).expect("a time");
+    let headers = sign_with(&*scheme, &key, body, now).expect("signable");
+    let (name, value) = headers.iter().next().expect("a header");
+    // The names of headers with a signature.
+    let names = ["x-retell-signature", "synthflow-signature"];
+    let name = names.into_iter().find(|known| known == name).expect("a known header");
+    (name, value.to_str().expect("text").to_owned())
+}
+
+/// Signs a POST request to `/` with this key. Returns the headers.
+pub(crate) fn sign_with(
+    scheme: &dyn Scheme,
+    key: &Key,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<HeaderMap, SignError> {
+    let outgoing = Outgoing { method: &Method::POST, target: "/", body };
+    let inputs = VerifyInputs { keys: std::slice::from_ref(key), public_base_url: "", now };
+    let mut headers = HeaderMap::new();
+    scheme.sign(&outgoing, &inputs, &mut headers).map(|()| headers)
 }
 
 /// Builds the body of Retell's request about a call.
