@@ -78,6 +78,12 @@ pub trait Dialect: Send + Sync {
     /// Returns the platform's signature scheme, which the settings of a source can replace.
     fn scheme(&self) -> Arc<dyn Scheme>;
 
+    /// Returns the signature scheme of events, if the platform signs them in another way than requests about
+    /// calls. Their keys are the source's `events_secrets`.
+    fn events_scheme(&self) -> Option<Arc<dyn Scheme>> {
+        None
+    }
+
     /// Parses the body of an authenticated request.
     ///
     /// # Errors

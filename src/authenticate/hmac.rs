@@ -4,10 +4,11 @@
 
 use axum::http::HeaderMap;
 
-use super::encoding::KeyEncoding;
-use super::envelope::Envelope;
+use super::encoding::{Encoding, KeyEncoding};
+use super::envelope::{Envelope, Layout};
 use super::key::{Algorithm, Key, matches_any_key};
 use super::scheme::{Coverage, Outgoing, Scheme, SignatureScope, VerifyInputs};
+use super::signed_time::SignedTime;
 use super::{AuthError, KeyError, RequestHead, SignError, Unverified};
 use crate::domain::secret::Secret;
 
@@ -21,6 +22,18 @@ pub struct HmacScheme {
     pub key_encoding: KeyEncoding,
     /// Headers and message.
     pub envelope: Envelope,
+}
+
+impl HmacScheme {
+    /// Creates a platform's own scheme: SHA-256 in hex, keys as texts.
+    ///
+    /// # Panics
+    /// Panics if the message does not fit the headers, which a test of the platform would show.
+    pub(crate) fn sha256(layout: Layout, message: &str, time: SignedTime) -> HmacScheme {
+        let envelope = Envelope::new(layout, message, Encoding::Hex, Some(time));
+        let envelope = envelope.unwrap_or_else(|errors| unreachable!("{errors:?}"));
+        HmacScheme { algorithm: Algorithm::Sha256, key_encoding: KeyEncoding::Text, envelope }
+    }
 }
 
 impl Scheme for HmacScheme {

@@ -110,6 +110,6 @@ impl Dialect for Texml {
     }
 
     fn encode_request(&self, call: &Fields<'_>) -> Vec<u8> {
-        twiml::encode(call, ACCOUNT)
+        twiml::encode(call, Channel::Call, ACCOUNT)
     }
 }

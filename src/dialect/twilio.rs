@@ -116,6 +116,6 @@ impl Dialect for Twilio {
     }
 
     fn encode_request(&self, call: &Fields<'_>) -> Vec<u8> {
-        twiml::encode(call, ACCOUNT)
+        twiml::encode(call, call.channel, ACCOUNT)
     }
 }

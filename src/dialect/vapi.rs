@@ -9,14 +9,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderName;
 use serde_json::{Value, json};
 
 use super::{
     Dialect, Event, Incoming, ParseError, RECORD_ID_KEY, RenderContext, Reply, accepted_variables,
     not_accepted, wire_number,
 };
-use crate::authenticate;
-use crate::authenticate::{Scheme, Verified};
+use crate::authenticate::{HmacScheme, Layout, Scheme, SignedTime, TimeUnit, Verified};
 use crate::domain::agent_id;
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
@@ -124,8 +124,17 @@ impl Dialect for Vapi {
         &TIMING
     }
 
+    /// Vapi's `hmac` credential with its default values. The unit of the timestamp is not documented.
     fn scheme(&self) -> Arc<dyn Scheme> {
-        Arc::new(authenticate::RetellScheme)
+        let layout = Layout::Separate {
+            signature: HeaderName::from_static("x-signature"),
+            timestamp: Some(HeaderName::from_static("x-timestamp")),
+            id: None,
+            prefix: "".into(),
+            separator: None,
+        };
+        let time = SignedTime { unit: TimeUnit::Auto, tolerance_s: 300 };
+        Arc::new(HmacScheme::sha256(layout, "{timestamp}.{body}", time))
     }
 
     fn parse<'a>(
@@ -135,7 +144,7 @@ impl Dialect for Vapi {
     ) -> Result<Incoming<'a>, ParseError> {
         let body = json::object(request.body())?;
         let message = body.object("message");
-        let kind = message.text("type");
+        let kind = message.word("type");
         // A message without a type that has a call may be a request, and a superfluous reply is ignored.
         let is_request = match &kind {
             Some(kind) => kind.trim().eq_ignore_ascii_case(ASSISTANT_REQUEST),

@@ -42,6 +42,7 @@ mod matching;
 mod metrics;
 mod mistakes;
 mod monitoring;
+mod odd_bodies;
 mod open_files;
 mod pipeline;
 mod properties;

@@ -204,7 +204,8 @@ mod tests {
 
     #[test]
     fn variables_follow_the_query_of_a_url() {
-        let variable = |name, value: &'static str| Variable { name, value: value.into(), rule: "" };
+        let variable =
+            |name, value: &'static str| Variable { name, value: value.into(), rule: None };
         let variables = [variable("tier", "gold"), variable("a b", "x&y=z #ü")];
         for (url, expected) in [
             ("https://a.example/x", "https://a.example/x?tier=gold&a%20b=x%26y%3Dz%20%23%C3%BC"),

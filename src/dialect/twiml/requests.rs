@@ -9,6 +9,7 @@ use crate::authenticate::Verified;
 use crate::dialect::{Incoming, ParseError};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::event::Event;
+use crate::domain::form;
 use crate::domain::form::Form;
 use crate::domain::json;
 use crate::domain::party::{NumberFormat, Party};
@@ -136,8 +137,8 @@ fn is_verified(form: &Form<'_>) -> Option<bool> {
     Some(is_valid && attestation.eq_ignore_ascii_case("a"))
 }
 
-/// Encodes the form that the platform would send for this call.
-pub(in crate::dialect) fn encode(call: &Fields<'_>, account: &str) -> Vec<u8> {
+/// Encodes the form that the platform would send for this call on this channel.
+pub(in crate::dialect) fn encode(call: &Fields<'_>, channel: Channel, account: &str) -> Vec<u8> {
     let (from, to) = (wire(&call.from), wire(&call.to));
     let mut fields: Vec<(Cow<'_, str>, &str)> = Vec::new();
     let mut put = |name: &'static str, value| fields.push((Cow::Borrowed(name), value));
@@ -145,7 +146,7 @@ pub(in crate::dialect) fn encode(call: &Fields<'_>, account: &str) -> Vec<u8> {
         put("AccountSid", account);
     }
     let id = call.call_id.as_deref();
-    match (call.channel, id) {
+    match (channel, id) {
         (Channel::Call, id) => {
             id.into_iter().for_each(|id| put(CALL_ID, id));
             put("CallStatus", "ringing");
@@ -167,7 +168,7 @@ pub(in crate::dialect) fn encode(call: &Fields<'_>, account: &str) -> Vec<u8> {
     }
     let sip = call.sip.iter();
     fields.extend(sip.map(|(name, value)| (format!("{SIP_HEADER}{name}").into(), &**value)));
-    crate::domain::form::to_vec(fields.iter().map(|(name, value)| (&**name, *value)))
+    form::to_vec(fields.iter().map(|(name, value)| (&**name, *value)))
 }
 
 /// Returns a party as it is written in a form; a withheld caller is a word of the keypad.

@@ -110,7 +110,7 @@ mod tests {
         let variable = |(name, value): &(&'t str, &'t str)| Variable {
             name,
             value: (*value).into(),
-            rule: "",
+            rule: None,
         };
         pairs.iter().map(variable).collect()
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::SourceKeys;
 use super::reader::{Section, SettingsReader};
-use super::signature::{Signature, SignaturePart};
-use super::sources::{DEV_KEY, NamedSecret, SHORTEST_SECRET_BYTES};
+use super::signature::{NamedSecret, Signature, SignaturePart};
+use super::sources::{DEV_KEY, SHORTEST_SECRET_BYTES};
 use crate::authenticate::{AllScheme, Key, Mode, Policy, Scheme};
 use crate::domain::secret::Secret;
 use crate::settings::Purpose;
@@ -14,6 +14,11 @@ impl SignaturePart {
     /// Describes a platform's own scheme.
     pub(super) fn of(scheme: Arc<dyn Scheme>, path: &[String]) -> SignaturePart {
         SignaturePart { scheme, secrets: None, shared_keys: Vec::new(), path: path.to_vec() }
+    }
+
+    fn lacks_secrets(&self, source: &SourceKeys) -> bool {
+        let secrets = self.secrets.as_ref().unwrap_or(&source.secrets);
+        secrets.is_empty() && self.shared_keys.is_empty() && self.scheme.has_keys()
     }
 }
 
@@ -29,33 +34,41 @@ impl Signature {
 }
 
 impl SettingsReader<'_> {
-    /// Derives the keys of a source. Those that are missing or invalid have been reported.
-    pub(super) fn keys(
+    /// Refuses a source without a secret that its signature needs. Without a signature, which has been reported,
+    /// it needs one too.
+    pub(super) fn check_secrets(
         &mut self,
         name: &str,
+        source: &SourceKeys,
+        signature: Option<&Signature>,
+        section: &Section,
+    ) {
+        let is_checked = source.auth.is_some_and(|mode| mode != Mode::Off);
+        let is_missing = signature.map_or(source.secrets.is_empty(), |signature| {
+            signature.parts.iter().any(|part| part.lacks_secrets(source))
+        });
+        if self.inputs.purpose != Purpose::Dev && is_checked && is_missing {
+            let message = format!("source `{name}` has no secret to verify signatures with");
+            self.error("no-secret", &section.path, message)
+                .help("set secrets = [\"env:NAME\"] to the API key that signs its webhooks");
+        }
+    }
+
+    /// Derives the keys of a source. Those that are invalid are reported.
+    pub(super) fn keys(
+        &mut self,
         source: &SourceKeys,
         signature: &Signature,
         section: &Section,
     ) -> Vec<Key> {
-        let is_checked = source.auth.is_some_and(|mode| mode != Mode::Off);
-        let must_have_secrets = self.inputs.purpose != Purpose::Dev && is_checked;
-        let mut is_missing = false;
         let mut each = Vec::new();
         for part in &signature.parts {
-            let secrets = part.secrets.as_ref().unwrap_or(&source.secrets);
-            let is_empty = secrets.is_empty() && part.shared_keys.is_empty();
-            is_missing |= is_empty && part.scheme.has_keys();
-            let key = if part.secrets.is_some() { "secrets" } else { "" };
-            let path = match key {
-                "" => section.path_to("secrets"),
-                key => [&part.path[..], &[key.to_owned()]].concat(),
+            let (secrets, mut path) = match &part.secrets {
+                Some(own) => (own, part.path.clone()),
+                None => (&source.secrets, section.path.clone()),
             };
+            path.push("secrets".to_owned());
             each.push(self.keys_of(part, secrets, &path));
-        }
-        if must_have_secrets && is_missing {
-            let message = format!("source `{name}` has no secret to verify signatures with");
-            self.error("no-secret", &section.path, message)
-                .help("set secrets = [\"env:NAME\"] to the API key that signs its webhooks");
         }
         if signature.is_all { vec![Key::each(each)] } else { each.pop().unwrap_or_default() }
     }

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::SourceKeys;
 use super::reader::{Entry, Section, SettingsReader};
-use super::signature::{Signature, SignaturePart};
+use super::signature::{NamedSecret, Signature, SignaturePart};
 use crate::authenticate::{Mode, Policy, PolicySecrets};
 use crate::diagnostics::did_you_mean;
 use crate::dialect::DialectRef;
@@ -30,12 +30,6 @@ pub(crate) const DEV_KEY: &str = "dev";
 pub(crate) const REFERENCE_PATTERN: &str = "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$";
 /// Form of a source's name, which is a part of the URL.
 pub(crate) const SOURCE_NAME_PATTERN: &str = "^[A-Za-z0-9_-]+$";
-
-/// A secret with its reference, for messages.
-pub(crate) struct NamedSecret {
-    pub(crate) reference: String,
-    pub(crate) secret: Secret,
-}
 
 /// Reason why a reference leads to no value.
 pub(crate) enum NoTarget {
@@ -156,8 +150,8 @@ impl SettingsReader<'_> {
             }),
             (None, _) => None,
         };
-        let keys =
-            signature.as_ref().map(|signature| self.keys(&name, &source, signature, section));
+        self.check_secrets(&name, &source, signature.as_ref(), section);
+        let keys = signature.as_ref().map(|signature| self.keys(&source, signature, section));
         let (dialect, mode) = (source.platform?, source.auth?);
         let name: Arc<str> = name.into();
         let policy = Policy {
@@ -264,9 +258,10 @@ impl SettingsReader<'_> {
         if policy.mode == Mode::Off || !policy.scheme.has_keys() {
             let cause =
                 if policy.mode == Mode::Off { "auth = \"off\"" } else { "the signature `none`" };
+            let alternative = if policy.mode == Mode::Off { ", or auth = \"observe\"" } else { "" };
             let message = format!("source `{name}`: {cause} accepts requests from anyone");
             self.error("unauthenticated-source", &section.path, message)
-                .help("set url_token or allow_from as well, or auth = \"observe\"");
+                .help(format!("set url_token or allow_from as well{alternative}"));
         } else if let Some(weakness) = policy.scheme.weakness() {
             self.warning("one-factor", &section.path, format!("source `{name}`: {weakness}"));
         }

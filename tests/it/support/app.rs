@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
@@ -39,6 +39,11 @@ pub(crate) const NOW_MS: i64 = 1_780_012_672_200;
 pub(crate) const RETELL_KEY: &str = "key_0123456789abcdef0123456789ab";
 pub(crate) const SYNTHFLOW_SECRET: &str = "sf_secret_0123456789";
 pub(crate) const URL_TOKEN: &str = "token_0123456789abcdef";
+pub(crate) const VAPI_SECRET: &str = "vapi_secret_0123456789";
+pub(crate) const TWILIO_TOKEN: &str = "12345678901234567890123456789012";
+pub(crate) const ELEVENLABS_SECRET: &str = "el_secret_0123456789";
+/// A key pair of the tests, so that they can sign.
+pub(crate) const TELNYX_KEY: &str = "whsk_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
 /// Settings with one source per platform.
 pub(crate) const SETTINGS: &str = r#"
@@ -51,6 +56,98 @@ platform = "synthflow"
 secrets = ["env:SYNTHFLOW_SECRET"]
 url_token = "env:URL_TOKEN"
 "#;
+
+/// Settings of a source of each platform that [`SETTINGS`] does not have. Their platforms cannot express every
+/// rule, so the other tests do without them.
+const FURTHER_SETTINGS: [(&str, &str); 5] = [
+    (
+        "vapi",
+        r#"
+[sources.vapi]
+platform = "vapi"
+secrets = ["env:VAPI_SECRET"]
+fallback = "front-desk"
+"#,
+    ),
+    (
+        "elevenlabs",
+        r#"
+[sources.elevenlabs]
+platform = "elevenlabs"
+secrets = ["env:ELEVENLABS_SECRET"]
+"#,
+    ),
+    (
+        "telnyx",
+        r#"
+[sources.telnyx]
+platform = "telnyx"
+secrets = ["env:TELNYX_PUBLIC_KEY"]
+"#,
+    ),
+    (
+        "texml",
+        r#"
+[sources.texml]
+platform = "texml"
+secrets = ["env:TELNYX_PUBLIC_KEY"]
+fallback = "front-desk"
+"#,
+    ),
+    (
+        "twilio",
+        r#"
+[sources.twilio]
+platform = "twilio"
+secrets = ["env:TWILIO_AUTH_TOKEN"]
+public_base_url = "https://calls.example"
+fallback = "front-desk"
+"#,
+    ),
+];
+
+/// Agents whose ids are addresses, for platforms that know no others.
+const ADDRESSES: &str = r#"
+[agents]
+agent_1 = { texml = "sip:agent_1@pbx.example", twilio = "sip:agent_1@pbx.example" }
+front-desk = { texml = "sip:front@pbx.example", twilio = "sip:front@pbx.example" }
+"#;
+
+/// Returns settings with a source of this platform, which has the platform's name.
+pub(crate) fn settings_of(dialect: &dyn Dialect) -> &'static str {
+    let platform = dialect.platform().as_str();
+    let further = FURTHER_SETTINGS.iter().find(|(name, _)| *name == platform);
+    further.map_or(SETTINGS, |(_, settings)| settings)
+}
+
+/// Returns rules in a form that a platform can express: one that has chosen the agent already keeps it, and the
+/// agents of another are addresses.
+pub(crate) fn rules_for(dialect: &dyn Dialect, rules: &str) -> String {
+    match (dialect.capabilities().agent, dialect.check_agent_id("agent_1")) {
+        (true, Ok(())) => rules.to_owned(),
+        (true, Err(_)) => format!("{ADDRESSES}{rules}"),
+        (false, _) => rules.replace("agent = \"agent_1\"", "keep = true"),
+    }
+}
+
+/// Signs a request to a source as its platform does. Returns the headers, with the content type.
+pub(crate) fn signed_headers(
+    app: &App,
+    source: &str,
+    method: &Method,
+    target: &str,
+    body: &[u8],
+) -> HeaderMap {
+    let endpoint = app.app.endpoint(source);
+    let source = &endpoint.unwrap_or_else(|| panic!("no source `{source}`")).source;
+    let content_type = HeaderValue::from_static(source.dialect.request_content_type());
+    let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]);
+    let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
+    match source.policy.sign(&Outgoing { method, target, body }, now, &mut headers) {
+        Ok(()) | Err(SignError::NothingToSign) => headers,
+        Err(error) => panic!("{error}"),
+    }
+}
 
 /// Returns [`SETTINGS`] with the longest reply deadline, for replies that wait for a record on a busy machine.
 pub(crate) fn settings_with_longest_deadline() -> String {
@@ -89,6 +186,10 @@ pub(crate) fn environment() -> HashMap<String, String> {
         ("RETELL_API_KEY", RETELL_KEY),
         ("SYNTHFLOW_SECRET", SYNTHFLOW_SECRET),
         ("URL_TOKEN", URL_TOKEN),
+        ("VAPI_SECRET", VAPI_SECRET),
+        ("ELEVENLABS_SECRET", ELEVENLABS_SECRET),
+        ("TELNYX_PUBLIC_KEY", TELNYX_KEY),
+        ("TWILIO_AUTH_TOKEN", TWILIO_TOKEN),
     ];
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }

@@ -3,24 +3,22 @@
 use std::process::Command;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, Request, StatusCode, header};
-use jiff::Timestamp;
+use axum::http::{Method, Request, StatusCode, header};
 use serde_json::Value;
-use switchboard::authenticate::Outgoing;
 
 use super::golden::read;
 use super::{CALL, dialect};
-use crate::support::app::{self, Answer, App, NOW_MS, app};
+use crate::support::app::{self, Answer, App, app};
 use crate::support::program::{Served, folder, program, start_with, text};
 use crate::support::wait;
 
 const RULES: &str = r#"
 [agents]
-desk = { twilio = "sip:a@b.example", texml = "assistant-1" }
+front-desk = { twilio = "sip:a@b.example", texml = "assistant-1" }
 
 [[rule]]
 name = "everyone"
-agent = "desk"
+agent = "front-desk"
 "#;
 
 const AGENT: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Response><Dial answerOnBridge="true" timeout="20"><Sip>sip:a@b.example</Sip></Dial></Response>"#;
@@ -33,15 +31,9 @@ fn service(platform: &str) -> App {
 /// A request that is signed as the platform signs it.
 #[track_caller]
 fn signed(app: &App, platform: &str, method: &Method, target: &str, body: &str) -> Request<Body> {
-    let policy = &app.app.endpoint(platform).expect("a source").source.policy;
-    let content_type = "application/x-www-form-urlencoded; charset=UTF-8";
-    let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, content_type.parse().unwrap())]);
-    let outgoing = Outgoing { method, target, body: body.as_bytes() };
-    let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
-    policy.sign(&outgoing, now, &mut headers).expect("signable");
     let request = Request::builder().method(method).uri(target);
     let mut request = request.body(Body::from(body.to_owned())).expect("a request");
-    *request.headers_mut() = headers;
+    *request.headers_mut() = app::signed_headers(app, platform, method, target, body.as_bytes());
     request
 }
 
@@ -194,12 +186,12 @@ url = "sqlite:records.db"
 platform = "twilio"
 secrets = ["env:TWILIO_AUTH_TOKEN"]
 public_base_url = "https://calls.example"
-fallback = "desk"
+fallback = "front-desk"
 
 [sources.texml]
 platform = "texml"
 secrets = ["env:TELNYX_PUBLIC_KEY"]
-fallback = "desk"
+fallback = "front-desk"
 "#;
 
 /// The program with the settings of a folder.
