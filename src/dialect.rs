@@ -123,6 +123,11 @@ pub trait Dialect: Send + Sync {
         false
     }
 
+    /// Returns whether an encoded request is the query of a GET request, and not the body of a POST request.
+    fn sends_query(&self) -> bool {
+        false
+    }
+
     /// Returns the media type of every reply.
     fn content_type(&self) -> &'static str {
         "application/json"
@@ -173,7 +178,8 @@ pub trait Dialect: Send + Sync {
         agent_id::PLAIN_FORM
     }
 
-    /// Encodes the body that the platform would send for this call, for `send` and for tests.
+    /// Encodes the body that the platform would send for this call, or its query ([`Dialect::sends_query`]), for
+    /// `send` and for tests.
     fn encode_request(&self, call: &Fields<'_>) -> Vec<u8>;
 }
 

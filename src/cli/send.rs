@@ -128,6 +128,7 @@ pub(super) struct SignedRequest {
     /// The headers of the signature; none if the body contains nothing to sign, so that the second factor
     /// must do.
     headers: HeaderMap,
+    method: Method,
     body: Vec<u8>,
 }
 
@@ -137,18 +138,29 @@ impl SignedRequest {
         source: &Source,
         body: Vec<u8>,
     ) -> anyhow::Result<SignedRequest> {
+        let (method, url, body) = match source.dialect.sends_query() {
+            true => {
+                let separator = if url.contains('?') { '&' } else { '?' };
+                let query = String::from_utf8_lossy(&body);
+                (Method::GET, format!("{url}{separator}{query}"), Vec::new())
+            }
+            false => (Method::POST, url, body),
+        };
         let uri: Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
         let content_type = HeaderValue::from_static(source.dialect.request_content_type());
-        let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]);
-        let outgoing = Outgoing { method: &Method::POST, target, body: &body };
+        let mut headers = HeaderMap::new();
+        if method == Method::POST {
+            headers.insert(header::CONTENT_TYPE, content_type);
+        }
+        let outgoing = Outgoing { method: &method, target, body: &body };
         #[expect(clippy::disallowed_methods, reason = "a signature contains its time")]
         let now = Timestamp::now();
         match source.policy.sign(&outgoing, now, &mut headers) {
             Err(SignError::NothingToSign) if source.policy.has_second_factor() => {}
             signed => signed?,
         }
-        Ok(SignedRequest { url, headers, body })
+        Ok(SignedRequest { url, headers, method, body })
     }
 
     /// Returns a curl command for a shell.
@@ -158,18 +170,18 @@ impl SignedRequest {
             let value = String::from_utf8_lossy(value.as_bytes());
             format!(" -H {}", quote(&format!("{name}: {value}")))
         });
-        format!(
-            "curl -sS {}{} --data-binary {}",
-            quote(&self.url),
-            headers.collect::<String>(),
-            quote(&String::from_utf8_lossy(&self.body)),
-        )
+        let (url, headers) = (quote(&self.url), headers.collect::<String>());
+        if self.method == Method::GET {
+            return format!("curl -sS {url}{headers}");
+        }
+        let body = quote(&String::from_utf8_lossy(&self.body));
+        format!("curl -sS {url}{headers} --data-binary {body}")
     }
 
     async fn send(self) -> anyhow::Result<Exit> {
         let client = http_client()?;
         let started = Instant::now();
-        let request = client.post(&self.url).timeout(REPLY_TIMEOUT);
+        let request = client.request(self.method, &self.url).timeout(REPLY_TIMEOUT);
         let request = request.headers(self.headers).body(self.body);
         let response =
             request.send().await.with_context(|| format!("no reply from {}", self.url))?;

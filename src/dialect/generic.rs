@@ -284,6 +284,21 @@ impl Dialect for GenericDialect {
         &self.default_reply
     }
 
+    fn request_content_type(&self) -> &'static str {
+        match self.request.format {
+            RequestFormat::Json | RequestFormat::Query => "application/json",
+            RequestFormat::Form => "application/x-www-form-urlencoded",
+        }
+    }
+
+    fn accepts_get(&self) -> bool {
+        self.sends_query()
+    }
+
+    fn sends_query(&self) -> bool {
+        self.request.format == RequestFormat::Query
+    }
+
     fn channels(&self) -> &'static [Channel] {
         &[Channel::Call]
     }
