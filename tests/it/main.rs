@@ -22,6 +22,7 @@ mod cli_serve;
 mod clock_changes;
 mod country;
 mod credentials;
+mod declared_platforms;
 mod delivery;
 mod dialects;
 mod docs;

@@ -1,0 +1,322 @@
+//! Platforms that settings declare, and those of `config/platforms/`: requests in JSON, forms and queries, the
+//! replies of each outcome, and the mistakes of a declaration.
+
+use std::collections::HashMap;
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use switchboard::authenticate::Outgoing;
+use switchboard::settings::Purpose;
+
+use crate::rules::codes_of;
+use crate::support::app::{App, NOW_MS, app_with, load_settings_with, root};
+
+const KEY: &str = "generic-key-0123456789";
+const CALLER: &str = "+441632960123";
+const DIALLED: &str = "+15005550006";
+
+/// The platforms of `config/platforms/`.
+const PRESETS: [&str; 8] = [
+    "assemblyai",
+    "bolna",
+    "fish",
+    "jambonz",
+    "millis",
+    "signalwire",
+    "turncall",
+    "vogent",
+];
+
+fn environment() -> HashMap<String, String> {
+    [("KEY".to_owned(), KEY.to_owned())].into()
+}
+
+/// Settings of one source of a platform.
+fn settings_of(platform: &str) -> String {
+    let more = match platform {
+        "jambonz" => "fallback = \"desk\"",
+        "signalwire" => "fallback = \"desk\"\npublic_base_url = \"https://hooks.example.net\"",
+        _ => "",
+    };
+    let secrets = match platform {
+        "vogent" => "allow_from = [\"0.0.0.0/0\", \"::/0\"]",
+        _ => "secrets = [\"env:KEY\"]",
+    };
+    format!("[sources.calls]\nplatform = \"{platform}\"\n{secrets}\n{more}\n")
+}
+
+/// Sends a request, signed as the source demands.
+async fn send(app: &App, path: &str, body: &[u8]) -> (StatusCode, Value) {
+    let source = &app.app.endpoint("calls").expect("a source").source;
+    let is_query = source.dialect.sends_query();
+    let (method, target, body) = match is_query {
+        true => {
+            let query = String::from_utf8(body.to_vec()).expect("text");
+            (Method::GET, format!("{path}?{query}"), Vec::new())
+        }
+        false => (Method::POST, path.to_owned(), body.to_vec()),
+    };
+    let mut request =
+        Request::builder().method(&method).uri(&target).body(Body::from(body.clone())).unwrap();
+    let content_type = HeaderValue::from_static(source.dialect.request_content_type());
+    request.headers_mut().insert(HeaderName::from_static("content-type"), content_type);
+    let outgoing = Outgoing { method: &method, target: &target, body: &body };
+    let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
+    // Nothing to sign: the address of the client must do.
+    drop(source.policy.sign(&outgoing, now, request.headers_mut()));
+    let answer = app.send(request).await;
+    let reply = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+    (answer.status, reply)
+}
+
+/// Returns the reply to the documented request of a platform.
+async fn reply(platform: &str, rules: &str) -> Value {
+    let app = app_with(&settings_of(platform), rules, environment());
+    let (status, reply) = send(&app, "/inbound/calls", documented(platform).as_bytes()).await;
+    assert_eq!(status, StatusCode::OK, "{platform}: {reply}");
+    reply
+}
+
+/// The request of a platform, as it documents it.
+fn documented(platform: &str) -> String {
+    let body = match platform {
+        "fish" => json!({ "event": "call.inbound", "call": {
+            "caller_number": CALLER, "dialed_number": DIALLED, "agent_id": "a1b2",
+            "phone_number_id": "pn1", "twilio_call_sid": "CA00ff",
+        } }),
+        "assemblyai" => json!({
+            "caller_number": CALLER, "dialed_number": DIALLED, "direction": "inbound",
+            "agent_id": "agent_1", "session_id": "s1",
+        }),
+        "vogent" => json!({ "event": "dial.inbound", "payload": {
+            "source_number": CALLER, "dest_number_id": "pn1", "dial_id": "d1",
+            "call_agent_id": "ca1",
+        } }),
+        "jambonz" => json!({
+            "from": CALLER, "to": DIALLED, "call_sid": "c1", "direction": "inbound",
+            "sip": { "headers": { "X-Tier": "gold" } },
+        }),
+        "signalwire" => json!({ "call": {
+            "from": CALLER, "to": DIALLED, "call_id": "c1", "direction": "inbound",
+        } }),
+        "turncall" => json!({ "message": { "type": "call-init", "call": {
+            "id": "c1", "from": CALLER, "to": DIALLED, "agent_id": "a1",
+        } } }),
+        "bolna" => return "contact_number=%2B441632960123&agent_id=a1&execution_id=e1".to_owned(),
+        "millis" => {
+            return "from=%2B441632960123&to=%2B15005550006&session_id=s1&agent_id=a1".to_owned();
+        }
+        other => panic!("no request of {other}"),
+    };
+    body.to_string()
+}
+
+/// Rules that decide the caller of the documented request, and add what the platform can express.
+fn rules(outcome: &str, additions: &str) -> String {
+    format!(
+        "[agents]\ndesk = {{ jambonz = \"sip:desk@pbx.example\", signalwire = \
+         \"sip:desk@pbx.example\", turncall = \"a2\" }}\n\n[[rule]]\nname = \"caller\"\nfrom = \
+         \"{CALLER}\"\n{outcome}\n{additions}\n\n[[rule]]\nname = \"nobody else\"\nfrom = \
+         \"+999*\"\nsource = \"none\"\nagent = \"desk\"\n"
+    )
+}
+
+const ADA: &str = "variables = { customer_name = \"Ada\" }";
+
+#[tokio::test]
+async fn each_platform_of_the_table_gets_its_documented_reply() {
+    let keep = rules("keep = true", ADA);
+    let ada = json!({ "customer_name": "Ada" });
+    for (platform, expected) in [
+        ("fish", json!({ "dynamic_variables": ada })),
+        ("assemblyai", json!({ "variables": ada })),
+        ("vogent", json!({ "call_agent_input": ada, "keywords": [] })),
+        ("bolna", ada.clone()),
+        ("millis", json!({ "metadata": ada })),
+        ("turncall", json!({ "variables": ada })),
+    ] {
+        assert_eq!(reply(platform, &keep).await, expected, "{platform}");
+    }
+    let reject = rules("reject = \"busy\"", "");
+    assert_eq!(reply("assemblyai", &reject).await, json!({ "reject": true }));
+    let declined = json!([{ "verb": "sip:decline", "status": 486, "reason": "busy" }]);
+    assert_eq!(reply("jambonz", &reject).await, declined);
+    let agent = rules("agent = \"desk\"", "sip_headers = { X-Tier = \"gold\" }");
+    let dial = json!([{ "verb": "dial", "target": [
+        { "type": "sip", "sipUri": "sip:desk@pbx.example" },
+    ], "headers": { "X-Tier": "gold" } }]);
+    assert_eq!(reply("jambonz", &agent).await, dial);
+    let connect = json!({ "version": "1.0.0", "sections": { "main": [{ "connect": {
+        "to": "sip:desk@pbx.example", "headers": [{ "name": "X-Tier", "value": "gold" }],
+    } }] } });
+    assert_eq!(reply("signalwire", &agent).await, connect);
+    let agent = rules("agent = \"desk\"", ADA);
+    assert_eq!(reply("turncall", &agent).await, json!({ "agent_id": "a2", "variables": ada }));
+}
+
+#[tokio::test]
+async fn a_platform_without_an_agent_of_its_own_gets_the_fallback_agent() {
+    let keep = rules("keep = true", "");
+    let dial = json!([{ "verb": "dial", "target": [
+        { "type": "sip", "sipUri": "sip:desk@pbx.example" },
+    ] }]);
+    assert_eq!(reply("jambonz", &keep).await, dial);
+}
+
+#[tokio::test]
+async fn rules_match_what_the_pointers_lead_to() {
+    let by_id = "[[rule]]\nname = \"by id\"\nnumber_id = \"pn1\"\nkeep = true\nvariables = { by = \"id\" }\n";
+    let expected = json!({ "call_agent_input": { "by": "id" }, "keywords": [] });
+    assert_eq!(reply("vogent", by_id).await, expected);
+    let by_header = "[agents]\ndesk = { jambonz = \"sip:desk@pbx.example\" }\n\n[[rule]]\nname = \"gold\"\n\
+                     where = { \"sip.x-tier\" = \"gold\" }\nreject = true\n";
+    assert_eq!(reply("jambonz", by_header).await, json!([{ "verb": "sip:decline", "status": 603 }]));
+}
+
+/// The encoded request of `send` is read as the documented one.
+#[tokio::test]
+async fn send_plays_each_platform() {
+    for platform in PRESETS {
+        let keep = rules("keep = true", "");
+        let app = app_with(&settings_of(platform), &keep, environment());
+        let dialect = app.app.endpoint("calls").expect("a source").source.dialect.clone();
+        let (_, expected) = send(&app, "/inbound/calls", documented(platform).as_bytes()).await;
+        let fields = switchboard::domain::call::Fields {
+            from: switchboard::domain::party::Party::parse(Some(CALLER)).party,
+            call_id: Some("another".into()),
+            ..switchboard::domain::call::Fields::unknown(switchboard::domain::call::Channel::Call)
+        };
+        let encoded = dialect.encode_request(&fields);
+        let (status, reply) = send(&app, "/inbound/calls", &encoded).await;
+        assert_eq!((status, reply), (StatusCode::OK, expected), "{platform}");
+        let metrics = app.metrics().await;
+        let sample = r#"switchboard_calls_by_rule_total{rule="caller"} 2"#;
+        assert!(metrics.contains(sample), "{platform}: {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_asks_nothing_is_an_event() {
+    let app = app_with(&settings_of("fish"), &rules("keep = true", ADA), environment());
+    let event = json!({ "event": "call.ended", "call": { "twilio_call_sid": "CA00ff" } });
+    let (status, reply) = send(&app, "/inbound/calls", event.to_string().as_bytes()).await;
+    assert_eq!((status, reply), (StatusCode::OK, json!({})));
+}
+
+/// A platform of one's own, with everything that a declaration can say.
+const NOVA: &str = r#"
+[platforms.nova]
+request = "form"
+probe = { pointer = "/Test", equals = ["test", "ping"] }
+from = ["/Caller", "/From"]
+to = "/To"
+call_id = "/CallSid"
+attributes = { city = "/FromCity" }
+timeout_ms = 5000
+reply_within_ms = 1500
+
+[platforms.nova.signature]
+kind = "hmac"
+signature_header = "x-nova-signature"
+message = "{body}"
+
+[platforms.nova.reply]
+agent = '{ "agent": "$agent", "greeting": "$say", "vars": "$variables", "meta": "$metadata" }'
+keep = '{ "vars": "$variables" }'
+reject = '{ "hangup": { "code": "$sip_status", "why": "call of rule: $reason", "say": "$say" } }'
+transfer = '{ "forward": "$target" }'
+empty = "drop"
+
+[platforms.nova.variables]
+form = "list"
+max = 2
+max_chars = 5
+reserved = ["nova_"]
+
+[sources.calls]
+platform = "nova"
+secrets = ["env:KEY"]
+"#;
+
+async fn nova(rules: &str, form: &str) -> Value {
+    let app = app_with(NOVA, rules, environment());
+    let (status, reply) = send(&app, "/inbound/calls", form.as_bytes()).await;
+    assert_eq!(status, StatusCode::OK, "{reply}");
+    reply
+}
+
+const FORM: &str = "From=%2B441632960123&Caller=&To=%2B15005550006&CallSid=c1&FromCity=London";
+
+#[tokio::test]
+async fn a_platform_of_ones_own_is_declared_in_settings() {
+    let london = r#"
+        [agents]
+        desk = { nova = "agent-7" }
+
+        [[rule]]
+        name = "london"
+        where = { "attr.city" = "London" }
+        agent = "desk"
+        say = "Hi from ${attr.city|afar}"
+        variables = { a = "1", long = "123456", nova_x = "1", b = "2", c = "3" }
+        metadata = { rule = "${rule}" }
+    "#;
+    let expected = json!({
+        "agent": "agent-7", "greeting": "Hi from London",
+        "vars": [{ "name": "a", "value": "1" }, { "name": "b", "value": "2" }],
+        "meta": { "rule": "london" },
+    });
+    // The variables beyond the limits are errors at load.
+    assert_eq!(nova(&london.replace(", c = \"3\"", "").replace("nova_x = \"1\", ", ""), FORM).await, expected);
+    let reject = "[[rule]]\nname = \"r\"\nreject = \"busy\"\nsay = \"Closed.\"\n";
+    let expected = json!({ "hangup": { "code": 486, "why": "call of rule: busy", "say": "Closed." } });
+    assert_eq!(nova(reject, FORM).await, expected);
+    let transfer = "[[rule]]\nname = \"t\"\ntransfer = \"+15005550010\"\n";
+    assert_eq!(nova(transfer, FORM).await, json!({ "forward": "+15005550010" }));
+    let keep = "[[rule]]\nname = \"k\"\nkeep = true\n";
+    assert_eq!(nova(keep, FORM).await, json!({}));
+    assert_eq!(nova(transfer, "Test=ping").await, json!({}), "a probe");
+}
+
+#[test]
+fn each_mistake_of_a_declaration_is_reported_with_its_place() {
+    for (from, to, code, message) in [
+        ("from = [\"/Caller\", \"/From\"]", "from = \"$.call.from\"", "bad-value", "`$.call.from` is not a pointer"),
+        ("from = [\"/Caller\", \"/From\"]", "from = \"/a/b\"", "bad-value", "a form or a query has no fields inside fields"),
+        ("\"$target\"", "\"$traget\"", "bad-value", "there is no value `$traget`"),
+        ("{ \"forward\": \"$target\" }", "{ forward: $target }", "bad-value", "it is not JSON"),
+        ("request = \"form\"", "request = \"xml\"", "bad-value", "cannot be `xml`"),
+        ("form = \"list\"", "form = \"array\"", "bad-value", "cannot be `array`"),
+        ("equals = [\"test\", \"ping\"]", "equal = \"test\"", "unknown-key", "unknown key `platforms.nova.probe.equal`"),
+        ("platforms.nova", "platforms.Nova", "bad-value", "cannot be the name of a platform"),
+        ("platforms.nova", "platforms.retell", "bad-value", "is a platform that Switchboard knows"),
+        ("platform = \"nova\"", "platform = \"novva\"", "unknown-platform", "unknown platform `novva`"),
+        ("message = \"{body}\"", "message = \"{bdoy}\"", "bad-value", "{bdoy}"),
+    ] {
+        assert!(NOVA.contains(from), "{from}");
+        let text = NOVA.replace(from, to);
+        let (settings, report) = load_settings_with(&text, Purpose::Serve, environment());
+        assert!(settings.is_none(), "{to} is accepted");
+        let shown = report.to_string();
+        assert!(codes_of(&report).contains(&code.to_owned()), "{to}: {shown}");
+        assert!(shown.contains(message), "{to}: {shown}");
+        let has_help = report.diagnostics().iter().all(|diagnostic| !diagnostic.help.is_empty());
+        assert!(has_help, "{to}: {shown}");
+    }
+}
+
+#[test]
+fn each_file_of_platforms_is_a_preset() {
+    let folder = root().join("config/platforms");
+    let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    let names: Vec<_> = names.iter().map(|path| path.file_stem().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, PRESETS);
+    for platform in PRESETS {
+        let settings = settings_of(platform);
+        let (settings, report) = load_settings_with(&settings, Purpose::Serve, environment());
+        assert!(settings.is_some(), "{platform}: {report}");
+    }
+}
