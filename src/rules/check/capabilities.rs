@@ -129,13 +129,12 @@ fn platforms_named_by(rule: &Rule) -> Vec<Reached<'static>> {
     let scope = rule.scope.as_ref().map(|scope| &scope.conditions);
     let conditions: Vec<&Conditions> =
         rule.conditions.as_deref().into_iter().chain(scope).collect();
-    if conditions.iter().all(|conditions| conditions.platform.is_anything()) {
-        return Vec::new();
-    }
+    let named = || conditions.iter().flat_map(|conditions| &conditions.platform.any_of);
     let source = conditions.iter().find_map(|conditions| conditions.source.any_of.first());
     let source = source.map_or("", |source| source);
     let accepted = dialect::ALL.into_iter().filter(|dialect| {
-        dialect.channels().iter().any(|channel| {
+        named().any(|platform| *platform == dialect.platform())
+            && dialect.channels().iter().any(|channel| {
             rule.accepts(&Origin { source, platform: dialect.platform(), channel: *channel })
         })
     });
