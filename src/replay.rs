@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::dialect;
 use crate::domain::call::{Call, Platform};
 use crate::records::{CallRecord, NotReplayable, NumberPolicy};
 use crate::rules::RuleSet;
@@ -187,12 +186,13 @@ impl<'t> Replay<'t> {
     }
 
     fn restore_call<'r>(&self, record: &'r CallRecord) -> Result<Call<'r>, LeftOut> {
-        let dialect = dialect::by_name(&record.platform).ok_or(LeftOut::Unknown)?;
-        let platform = dialect.platform();
-        if !self.sources.contains(&(record.source.as_str(), platform)) {
+        let source = self.sources.iter().find(|(name, platform)| {
+            *name == record.source && platform.as_str() == record.platform
+        });
+        let Some((_, platform)) = source else {
             let (source, platform) = (record.source.clone(), record.platform.clone());
             return Err(LeftOut::NoSource { source, platform });
-        }
+        };
         if is_fallback(record) {
             return Err(LeftOut::Fallback);
         }
@@ -207,7 +207,7 @@ impl<'t> Replay<'t> {
         if [&record.from, &record.to].iter().any(|party| party.contains('\u{fffd}')) {
             return Err(LeftOut::Numbers);
         }
-        Ok(Call::synthetic(&record.source, platform, fields))
+        Ok(Call::synthetic(&record.source, *platform, fields))
     }
 
     /// Returns the number of replayed calls.

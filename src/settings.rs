@@ -39,6 +39,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use crate::diagnostics::Report;
+use crate::dialect::Dialects;
 use crate::domain::secret::Secret;
 use crate::rules::{CheckContext, FileStamp, SourceInfo};
 use crate::source::{Fallback, Source};
@@ -69,6 +70,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Traces.
     pub traces: TracesSettings,
+    /// Dialects of all platforms: those that are built in, and those that are declared.
+    pub dialects: Dialects,
     /// Sources of requests, sorted by name.
     pub sources: Vec<Source>,
     /// Secrets to which look-ups of the rule table may refer.
@@ -373,6 +376,7 @@ impl Settings {
         };
         CheckContext {
             sources: sources.collect(),
+            dialects: self.dialects.clone(),
             fallback_agents: agents.collect(),
             environment: Some(self.secrets.names()),
             requires_secrets: self.requires_secrets,

@@ -85,7 +85,7 @@ pub(super) fn check(
     report: &mut Report,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Checked {
-    let reporter = &mut Reporter::new(report);
+    let reporter = &mut Reporter::new(report, &context.dialects);
     let mut raw = RawTable::parse(files, reporter);
     let mut definitions = Definitions::new(&mut raw, context, table_files, reporter);
     let mut lists = OpenLists::open(&mut raw, definitions.country, context, table_files, reporter);

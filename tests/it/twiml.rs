@@ -219,7 +219,7 @@ fn a_call_that_is_kept_goes_to_the_fallback_agent() {
         name: "desk",
         id: "sip:a@b.example",
         version: None,
-                session: None,
+        session: None,
     };
     let rendered = with_decision("twilio", CALL.as_bytes(), &table, |call, decision| {
         let context =

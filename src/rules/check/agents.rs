@@ -8,7 +8,6 @@ use super::reporter::Reporter;
 use super::sessions::session;
 use super::usage::UsageTracker;
 use crate::diagnostics::{Location, Problem, Severity, did_you_mean};
-use crate::dialect;
 use crate::dialect::Dialect;
 use crate::domain::agent_id;
 use crate::domain::call::Version;
@@ -124,8 +123,8 @@ impl Agents {
     pub(super) fn check_fallback_ids(&self, sources: &[SourceInfo], reporter: &mut Reporter<'_>) {
         for source in sources {
             let platform = source.platform;
-            let has_own = |dialect: &dyn Dialect| dialect.capabilities().keep;
-            if dialect::by_name(platform.as_str()).is_none_or(has_own) {
+            let dialect = reporter.dialects.by_name(platform.as_str());
+            if dialect.is_none_or(|dialect| dialect.capabilities().keep) {
                 continue;
             }
             let agent = source.fallback_agent.as_ref().and_then(|name| self.find(name));
@@ -243,17 +242,17 @@ fn from_table(
             }
             ("variables", _) => agent.required_variables = variable_names(value, reporter),
             (platform, RawValue::Text(_) | RawValue::Table(_)) => {
-                let Some(dialect) = dialect::by_name(platform) else {
+                let Some(dialect) = reporter.dialects.by_name(platform).cloned() else {
                     reporter.unknown_platform(key, &OTHER_KEYS);
                     continue;
                 };
                 let id = match &value.value {
                     RawValue::Table(entries) => {
-                        let session = session(key, entries, dialect, reporter);
+                        let session = session(key, entries, &*dialect, reporter);
                         agent.sessions.extend(session.map(|it| (dialect.platform(), it)));
                         Some(agent.name.clone())
                     }
-                    _ => text_id(value, dialect, reporter),
+                    _ => text_id(value, &*dialect, reporter),
                 };
                 ids.extend(id.map(|id| (dialect.platform(), id)));
             }

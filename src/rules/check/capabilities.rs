@@ -6,7 +6,7 @@ use super::reporter::Reporter;
 use super::rule::describe_rule;
 use super::rules::RuleChecker;
 use super::sources::can_match_source;
-use crate::dialect::{self, Dialect};
+use crate::dialect::{Dialect, DialectRef};
 use crate::domain::call::Platform;
 use crate::domain::capabilities::{Capabilities, Transfer, VariableLimits};
 use crate::rules::load::raw::{RawOutcome, RawRule};
@@ -19,13 +19,13 @@ const MAX_NAMED_SOURCES: usize = 3;
 /// A source whose calls can match a rule; without settings, a platform that the rule names.
 struct Reached<'c> {
     source: Option<&'c str>,
-    dialect: &'static dyn Dialect,
+    dialect: &'c dyn Dialect,
     /// The source's fallback is an agent, which stands in for the platform's own.
     has_stand_in: bool,
 }
 
 impl Reached<'_> {
-    fn capabilities(&self) -> &'static Capabilities {
+    fn capabilities(&self) -> &Capabilities {
         self.dialect.capabilities()
     }
 
@@ -49,7 +49,7 @@ impl RuleChecker<'_, '_> {
         }
         let rule = &self.checked.rules[number];
         let reached = match self.context.sources.is_empty() {
-            true => platforms_named_by(rule),
+            true => platforms_named_by(rule, self.context),
             false => reached_sources(rule, self.context),
         };
         let variables = raw.variables.iter().map(|(name, _)| (&*name.value, &name.span));
@@ -90,19 +90,18 @@ impl RuleChecker<'_, '_> {
             return Box::default();
         }
         let says = raw.say.is_some();
-        let is_beyond = |dialect: &&'static dyn Dialect| {
-            gap(action, says, dialect.capabilities(), true).is_some()
-        };
-        let beyond = dialect::ALL.into_iter().filter(is_beyond);
+        let is_beyond =
+            |dialect: &&DialectRef| gap(action, says, dialect.capabilities(), true).is_some();
+        let beyond = self.context.dialects.iter().filter(is_beyond);
         beyond.map(|dialect| dialect.platform()).collect()
     }
 }
 
 /// Returns the sources of the settings whose calls can match a rule.
 fn reached_sources<'c>(rule: &Rule, context: &'c CheckContext) -> Vec<Reached<'c>> {
-    let sources = context.sources.iter().filter(|source| can_match_source(rule, source));
+    let sources = context.sources.iter().filter(|source| can_match_source(rule, source, context));
     let reached = sources.filter_map(|source| {
-        let dialect = dialect::by_name(source.platform.as_str())?;
+        let dialect = &**context.dialects.by_name(source.platform.as_str())?;
         let has_stand_in = source.fallback_agent.is_some();
         Some(Reached { source: Some(&source.source), dialect, has_stand_in })
     });
@@ -125,20 +124,22 @@ pub(super) fn agents_of(rule: &Rule) -> impl Iterator<Item = usize> {
 }
 
 /// Returns the platforms that a rule or its scope names and whose calls can match it.
-fn platforms_named_by(rule: &Rule) -> Vec<Reached<'static>> {
+fn platforms_named_by<'c>(rule: &Rule, context: &'c CheckContext) -> Vec<Reached<'c>> {
     let scope = rule.scope.as_ref().map(|scope| &scope.conditions);
     let conditions: Vec<&Conditions> =
         rule.conditions.as_deref().into_iter().chain(scope).collect();
     let named = || conditions.iter().flat_map(|conditions| &conditions.platform.any_of);
     let source = conditions.iter().find_map(|conditions| conditions.source.any_of.first());
     let source = source.map_or("", |source| source);
-    let accepted = dialect::ALL.into_iter().filter(|dialect| {
+    let accepted = context.dialects.iter().filter(|dialect| {
         named().any(|platform| *platform == dialect.platform())
             && dialect.channels().iter().any(|channel| {
-            rule.accepts(&Origin { source, platform: dialect.platform(), channel: *channel })
-        })
+                rule.accepts(&Origin { source, platform: dialect.platform(), channel: *channel })
+            })
     });
-    accepted.map(|dialect| Reached { source: None, dialect, has_stand_in: true }).collect()
+    let reached =
+        accepted.map(|dialect| Reached { source: None, dialect: &**dialect, has_stand_in: true });
+    reached.collect()
 }
 
 /// Returns what a platform cannot do of an action, as a clause about the rule.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::dialect::Dialects;
 use crate::domain::call::Platform;
 
 /// Context of a check, from the settings and the clock.
@@ -14,6 +15,8 @@ use crate::domain::call::Platform;
 pub struct CheckContext {
     /// Sources of the settings; empty if the settings are unknown.
     pub sources: Vec<SourceInfo>,
+    /// Dialects of all platforms that rules can name.
+    pub dialects: Dialects,
     /// Agents that the settings name as fallbacks.
     pub fallback_agents: Vec<String>,
     /// Current time, for warnings about dates in the past.

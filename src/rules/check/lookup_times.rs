@@ -40,7 +40,7 @@ pub(super) fn warn_over_budget(
         let available = time_for_lookups(source.reply_within);
         let mut rounds = Rounds::new(definitions);
         for (number, rule) in rules.rules.iter().enumerate() {
-            if !can_match_source(rule, source) {
+            if !can_match_source(rule, source, context) {
                 continue;
             }
             let total = rounds.until_decided_by(rule);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::diagnostics::{
     Diagnostic, Location, Problem, Report, Severity, SourceFile, did_you_mean,
 };
-use crate::dialect;
+use crate::dialect::Dialects;
 use crate::rules::load::chunks::Chunk;
 use crate::rules::load::raw::{Spanned, parse};
 use crate::rules::model::placeholder::InvalidTemplate;
@@ -45,6 +45,8 @@ enum Parsed {
 /// Report of a check, and the file to which its spans refer.
 pub(super) struct Reporter<'r> {
     pub(super) report: &'r mut Report,
+    /// Dialects of all platforms that rules can name.
+    pub(super) dialects: Dialects,
     /// File that is being checked.
     pub(super) file: Arc<SourceFile>,
     /// Paths of invalid definitions, such as `lists.vip`; they have been reported.
@@ -55,9 +57,10 @@ pub(super) struct Reporter<'r> {
 }
 
 impl<'r> Reporter<'r> {
-    pub(super) fn new(report: &'r mut Report) -> Reporter<'r> {
+    pub(super) fn new(report: &'r mut Report, dialects: &Dialects) -> Reporter<'r> {
         Reporter {
             report,
+            dialects: dialects.clone(),
             file: Arc::new(SourceFile::new("", String::new())),
             unreadable: HashSet::new(),
             suppressed: 0,
@@ -216,8 +219,8 @@ impl<'r> Reporter<'r> {
 
     /// Reports an unknown platform. `other_keys` are further valid names.
     pub(super) fn unknown_platform(&mut self, name: &Spanned<String>, other_keys: &[&str]) {
-        let platforms = dialect::ALL.map(|dialect| dialect.platform().as_str());
-        let names = platforms.into_iter().chain(other_keys.iter().copied());
+        let platforms: Vec<_> = self.dialects.names().collect();
+        let names = platforms.iter().copied().chain(other_keys.iter().copied());
         let help = did_you_mean(&name.value, names);
         let message = format!("unknown platform `{}`", name.value);
         let all = format!("use one of {}", platforms.join(", "));

@@ -205,7 +205,11 @@ impl RuleChecker<'_, '_> {
         let rule = &self.checked.rules[number];
         let delay = rule.additions.as_ref().and_then(|additions| additions.delay);
         let (Some(delay), Some(raw_delay)) = (delay, &raw.delay_ms) else { return };
-        let sources = self.context.sources.iter().filter(|source| can_match_source(rule, source));
+        let sources = self
+            .context
+            .sources
+            .iter()
+            .filter(|source| can_match_source(rule, source, self.context));
         let Some(fastest) = sources.min_by_key(|source| source.reply_within) else { return };
         if fastest.reply_within < delay {
             let message = format!(

@@ -2,19 +2,24 @@
 
 use super::reporter::Reporter;
 use crate::diagnostics::Location;
-use crate::dialect;
+use crate::dialect::Dialects;
 use crate::domain::call::{Channel, Platform};
 use crate::rules::model::Origin;
 use crate::rules::{Agent, CheckContext, Conditions, PlatformIds, Rule, SourceInfo};
 
 /// Returns whether calls of this source can match the rule.
-pub(super) fn can_match_source(rule: &Rule, source: &SourceInfo) -> bool {
-    origins_of(&source.source, source.platform).any(|origin| rule.accepts(&origin))
+pub(super) fn can_match_source(rule: &Rule, source: &SourceInfo, context: &CheckContext) -> bool {
+    origins_of(&source.source, source.platform, &context.dialects)
+        .any(|origin| rule.accepts(&origin))
 }
 
 /// Returns the origins of calls from a source: one for each channel of its platform.
-fn origins_of(source: &str, platform: Platform) -> impl Iterator<Item = Origin<'_>> {
-    let dialect = dialect::by_name(platform.as_str());
+fn origins_of<'o>(
+    source: &'o str,
+    platform: Platform,
+    dialects: &'o Dialects,
+) -> impl Iterator<Item = Origin<'o>> {
+    let dialect = dialects.by_name(platform.as_str());
     let channels = dialect.map(|dialect| dialect.channels()).unwrap_or_default();
     channels.iter().map(move |channel| Origin { source, platform, channel: *channel })
 }
@@ -25,15 +30,17 @@ pub(super) struct Origins<'c> {
     all: Vec<Origin<'c>>,
     /// The settings are known, so a rule names no other sources.
     complete: bool,
+    dialects: &'c Dialects,
 }
 
 impl<'c> Origins<'c> {
     pub(super) fn new(context: &'c CheckContext) -> Origins<'c> {
         let known = context.sources.iter();
-        let known = known.flat_map(|source| origins_of(&source.source, source.platform));
-        let mut all: Vec<_> = known.chain(on_each_platform("")).collect();
+        let dialects = &context.dialects;
+        let known = known.flat_map(|source| origins_of(&source.source, source.platform, dialects));
+        let mut all: Vec<_> = known.chain(on_each_platform("", dialects)).collect();
         all.sort_by_key(|origin| origin.channel != Channel::Call);
-        Origins { all, complete: !context.sources.is_empty() }
+        Origins { all, complete: !context.sources.is_empty(), dialects }
     }
 
     /// Returns the origins that differ for these conditions.
@@ -48,7 +55,7 @@ impl<'c> Origins<'c> {
         if !self.complete {
             let sources = conditions.map(|conditions| &conditions.source);
             let named = sources.flat_map(|source| source.any_of.iter().chain(&source.none_of));
-            origins.extend(named.flat_map(|name| on_each_platform(name)));
+            origins.extend(named.flat_map(|name| on_each_platform(name, self.dialects)));
             origins.sort_by_key(|origin| origin.channel != Channel::Call);
         }
         origins
@@ -56,14 +63,17 @@ impl<'c> Origins<'c> {
 }
 
 /// Returns the origins of a source whose platform is unknown.
-fn on_each_platform(source: &str) -> impl Iterator<Item = Origin<'_>> {
-    dialect::ALL.into_iter().flat_map(move |dialect| origins_of(source, dialect.platform()))
+fn on_each_platform<'o>(
+    source: &'o str,
+    dialects: &'o Dialects,
+) -> impl Iterator<Item = Origin<'o>> {
+    dialects.iter().flat_map(move |dialect| origins_of(source, dialect.platform(), dialects))
 }
 
 /// Returns whether replies to a platform can select an agent. Rules that do so for another one are errors, or
 /// accept that its own agent takes the call.
-fn selects_agents(platform: Platform) -> bool {
-    let dialect = dialect::by_name(platform.as_str());
+fn selects_agents(platform: Platform, dialects: &Dialects) -> bool {
+    let dialect = dialects.by_name(platform.as_str());
     dialect.is_some_and(|dialect| dialect.capabilities().agent)
 }
 
@@ -81,9 +91,9 @@ pub(super) fn warn_missing_id(
         return; // This has been reported.
     }
     let without_id = context.sources.iter().find(|source| {
-        selects_agents(source.platform)
+        selects_agents(source.platform, &context.dialects)
             && agent.id_at(source.platform).is_none()
-            && can_match_source(rule, source)
+            && can_match_source(rule, source, context)
     });
     let Some(source) = without_id else { return };
     let platform = source.platform;

@@ -14,7 +14,6 @@ use super::scopes_compared::shown;
 use super::transfer;
 use super::values;
 use crate::diagnostics::{SourceFile, did_you_mean};
-use crate::dialect;
 use crate::domain::call::{Channel, Fields, Platform};
 use crate::domain::dialling_plan::is_north_american;
 use crate::domain::facts::{LookupAnswer, LookupAnswers, LookupId};
@@ -361,7 +360,8 @@ impl<'c> TestChecker<'c, '_> {
     /// settings that has this channel.
     fn source_of(&mut self, raw: &RawTest, channel: Channel) -> (Box<str>, Platform) {
         let scope = self.valid_scope();
-        let platforms = dialect::ALL.map(|dialect| dialect.platform());
+        let dialects = &self.context.dialects;
+        let platforms: Vec<_> = dialects.iter().map(|dialect| dialect.platform()).collect();
         let in_scope = scope.and_then(|scope| only(&platforms, &scope.conditions.platform));
         let platform = raw.platform.as_ref().and_then(|text| values::platform(text, self.reporter));
         let platform = platform.or(in_scope.filter(|_| raw.source.is_none()));
@@ -383,11 +383,11 @@ impl<'c> TestChecker<'c, '_> {
             (source.clone(), known.map(|known| known.platform))
         });
         let fits = |other: Platform| {
-            let channels = dialect::by_name(other.as_str()).map(|dialect| dialect.channels());
+            let channels = dialects.by_name(other.as_str()).map(|dialect| dialect.channels());
             platform.is_none_or(|platform| platform == other)
                 && channels.is_some_and(|channels| channels.contains(&channel))
         };
-        let first = dialect::ALL[0].platform();
+        let first = platforms[0];
         match named {
             Some((source, known)) => (source, platform.or(known).unwrap_or(first)),
             None => match sources

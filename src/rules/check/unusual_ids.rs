@@ -2,13 +2,12 @@
 
 use super::agents::Agents;
 use crate::diagnostics::Report;
-use crate::dialect;
 use crate::domain::call::Platform;
 use crate::rules::{Agent, CheckContext, PlatformIds};
 
 /// Warns once of ids that do not have the form in which their platform issues them.
 pub(super) fn warn_unusual(agents: &Agents, context: &CheckContext, report: &mut Report) {
-    for dialect in dialect::ALL {
+    for dialect in context.dialects.iter() {
         let Some(prefix) = dialect.agent_id_prefix() else { continue };
         let platform = dialect.platform();
         let mut unusual = agents.all.iter().enumerate().filter_map(|(index, agent)| {

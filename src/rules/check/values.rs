@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::reporter::Reporter;
 use crate::diagnostics::did_you_mean;
-use crate::dialect;
 use crate::domain::call::{Channel, Platform};
 use crate::domain::phone_number::Country;
 use crate::rules::load::raw::Spanned;
@@ -24,7 +23,7 @@ pub(super) fn channel(raw: &Spanned<String>, reporter: &mut Reporter<'_>) -> Opt
 }
 
 pub(super) fn platform(raw: &Spanned<String>, reporter: &mut Reporter<'_>) -> Option<Platform> {
-    let found = dialect::by_name(&raw.value).map(|dialect| dialect.platform());
+    let found = reporter.dialects.by_name(&raw.value).map(|dialect| dialect.platform());
     if found.is_none() {
         reporter.unknown_platform(raw, &[]);
     }

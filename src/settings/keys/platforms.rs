@@ -140,9 +140,12 @@ impl Entry<'_, '_> {
         for (name, value) in platforms {
             let path = vec!["platforms".to_owned(), name.clone()];
             let mut entry = Entry { reader: self.reader, path, value };
-            let Some((keys, section)) = entry.table_keys::<PlatformKeys>() else { continue };
-            if let Some(dialect) = self.reader.platform(&name, keys, &section) {
-                self.reader.dialects.declare(dialect);
+            let keys = entry.table_keys::<PlatformKeys>();
+            let dialect =
+                keys.and_then(|(keys, section)| self.reader.platform(&name, keys, &section));
+            match dialect {
+                Some(dialect) => self.reader.dialects.declare(dialect),
+                None => self.reader.invalid_platforms.push(name),
             }
         }
     }

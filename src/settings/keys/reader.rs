@@ -89,6 +89,7 @@ pub(crate) fn read(inputs: &Inputs) -> io::Result<LoadedSettings> {
         report: &mut report,
         files,
         key_references: Vec::new(),
+        invalid_platforms: Vec::new(),
         dialects: Dialects::default(),
     };
     reader.declare_presets();
@@ -139,6 +140,8 @@ pub(crate) struct SettingsReader<'r> {
     files: Vec<FileStamp>,
     /// See [`Settings::key_references`].
     pub(crate) key_references: Vec<(String, Option<String>)>,
+    /// Names of declared platforms with mistakes, which have been reported.
+    pub(crate) invalid_platforms: Vec<String>,
     /// Dialects that a source can name.
     pub(crate) dialects: Dialects,
 }
@@ -208,6 +211,7 @@ impl SettingsReader<'_> {
             records,
             log,
             traces,
+            dialects: self.dialects.clone(),
             sources,
             secrets,
             requires_secrets,

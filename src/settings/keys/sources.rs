@@ -59,6 +59,9 @@ impl Entry<'_, '_> {
 
     pub(crate) fn platform(&mut self) -> Option<DialectRef> {
         let name = self.text()?;
+        if self.reader.invalid_platforms.contains(&name) {
+            return None;
+        }
         let dialects = &self.reader.dialects;
         let found = dialects.by_name(&name).cloned();
         let names: Vec<_> = dialects.names().collect();
