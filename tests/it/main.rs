@@ -43,6 +43,7 @@ mod metrics;
 mod mistakes;
 mod monitoring;
 mod open_files;
+mod outcomes;
 mod pipeline;
 mod properties;
 mod public_http;
