@@ -9,9 +9,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
+use axum::http::{Method, Request, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use switchboard::authenticate::{Outgoing, SignError};
 use switchboard::dialect;
 use switchboard::dialect::Dialect;
 use switchboard::domain::call::{Channel, Fields};
@@ -53,13 +54,17 @@ pub(crate) fn request(app: &App, dialect: &dyn Dialect, path: &str, body: &[u8])
         .app
         .endpoint(platform)
         .unwrap_or_else(|| panic!("the settings have no source `{platform}`"));
-    let secrets = endpoint.source.policy.secrets.load();
+    let policy = endpoint.source.policy_of(path == "events");
+    let secrets = policy.secrets.load();
     let token = secrets.url_token.as_ref();
     let token = token.map(|token| format!("/{}", String::from_utf8_lossy(token.expose())));
-    let mut request = post(&format!("/{path}/{platform}{}", token.unwrap_or_default()), body);
+    let target = format!("/{path}/{platform}{}", token.unwrap_or_default());
+    let mut request = post(&target, body);
     let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
-    if let Ok(headers) = app::sign_with(&*dialect.scheme(), &secrets.keys[0], body, now) {
-        request.headers_mut().extend(headers);
+    let outgoing = Outgoing { method: &Method::POST, target: &target, body };
+    match policy.sign(&outgoing, now, request.headers_mut()) {
+        Ok(()) | Err(SignError::NothingToSign) => {}
+        Err(error) => panic!("{platform}: {error}"),
     }
     request
 }

@@ -36,8 +36,9 @@ use switchboard::settings::{
 };
 use switchboard::source::Source;
 
+use crate::dialects::request;
 use crate::events;
-use crate::support::app::{self, App, NOW_MS, app, decide, post, root, verified};
+use crate::support::app::{self, NOW_MS, app, decide, post, root, verified};
 use crate::support::replies::{accepts, is_rejection};
 
 pub(crate) fn cases() -> ProptestConfig {
@@ -339,21 +340,6 @@ fn an_unexpected_value_of_an_event_changes_only_its_own_column() {
 
 // ---- requests through the router
 
-/// Builds a request to the source of a platform. It is signed if the body can be signed.
-fn signed(app: &App, dialect: &dyn Dialect, body: &[u8]) -> Request<Body> {
-    let platform = dialect.platform().as_str();
-    let endpoint = app.app.endpoint(platform).expect("a source of each platform");
-    let secrets = endpoint.source.policy.secrets.load();
-    let token = secrets.url_token.as_ref();
-    let token = token.map(|token| format!("/{}", String::from_utf8_lossy(token.expose())));
-    let mut request = post(&format!("/inbound/{platform}{}", token.unwrap_or_default()), body);
-    let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
-    if let Ok(headers) = app::sign_with(&*dialect.scheme(), &secrets.keys[0], body, now) {
-        request.headers_mut().extend(headers);
-    }
-    request
-}
-
 /// Rules that reject no call.
 const WITHOUT_REJECTIONS: &str = r#"
 [[rule]]
@@ -384,7 +370,7 @@ fn every_authenticated_body_is_answered_with_200_or_400_and_no_call_is_rejected(
         let rules = app::rules_for(dialect, WITHOUT_REJECTIONS);
         let app = app(app::settings_of(dialect), &rules);
         proptest!(cases(), |(body in any_body(dialect))| {
-            let answer = runtime.block_on(app.send(signed(&app, dialect, &body)));
+            let answer = runtime.block_on(app.send(request(&app, dialect, "inbound", &body)));
             let verified = verified(dialect, body);
             match dialect.parse(&verified, &NumberFormat::default()) {
                 Ok(incoming) => {

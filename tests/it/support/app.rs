@@ -41,6 +41,7 @@ pub(crate) const SYNTHFLOW_SECRET: &str = "sf_secret_0123456789";
 pub(crate) const URL_TOKEN: &str = "token_0123456789abcdef";
 pub(crate) const VAPI_SECRET: &str = "vapi_secret_0123456789";
 pub(crate) const ELEVENLABS_SECRET: &str = "el_secret_0123456789";
+pub(crate) const ELEVENLABS_EVENTS_SECRET: &str = "wsec_0123456789abcdef";
 /// A key pair of the tests, so that they can sign.
 pub(crate) const TELNYX_KEY: &str = "whsk_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
@@ -74,6 +75,7 @@ fallback = "front-desk"
 [sources.elevenlabs]
 platform = "elevenlabs"
 secrets = ["env:ELEVENLABS_SECRET"]
+events_secrets = ["env:ELEVENLABS_EVENTS_SECRET"]
 "#,
     ),
     (
@@ -140,6 +142,7 @@ pub(crate) fn environment() -> HashMap<String, String> {
         ("URL_TOKEN", URL_TOKEN),
         ("VAPI_SECRET", VAPI_SECRET),
         ("ELEVENLABS_SECRET", ELEVENLABS_SECRET),
+        ("ELEVENLABS_EVENTS_SECRET", ELEVENLABS_EVENTS_SECRET),
         ("TELNYX_PUBLIC_KEY", TELNYX_KEY),
     ];
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
@@ -225,12 +228,25 @@ pub(crate) fn app_with(
     rules_text: &str,
     environment: HashMap<String, String>,
 ) -> App {
-    let (settings, report) = load_settings_with(settings, Purpose::Serve, environment);
+    let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
+    app_at(now, settings, rules_text, environment, Purpose::Serve)
+}
+
+/// Builds such a service at this time. `--dev` accepts short secrets.
+#[track_caller]
+pub(crate) fn app_at(
+    now: Timestamp,
+    settings: &str,
+    rules_text: &str,
+    environment: HashMap<String, String>,
+    purpose: Purpose,
+) -> App {
+    let (settings, report) = load_settings_with(settings, purpose, environment);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, report) =
         parse_rules("rules.toml", rules_text.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
-    let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
+    let clock = Clock::Fixed(now);
     let app = Switchboard::new(settings.sources, table, clock).with_secrets(settings.secrets);
     let app = Arc::new(app);
     App {
