@@ -53,12 +53,13 @@ pub(crate) fn request(app: &App, dialect: &dyn Dialect, path: &str, body: &[u8])
         .app
         .endpoint(platform)
         .unwrap_or_else(|| panic!("the settings have no source `{platform}`"));
-    let secrets = endpoint.source.policy.secrets.load();
+    let policy = endpoint.source.policy_of(path == "events");
+    let secrets = policy.secrets.load();
     let token = secrets.url_token.as_ref();
     let token = token.map(|token| format!("/{}", String::from_utf8_lossy(token.expose())));
     let target = format!("/{path}/{platform}{}", token.unwrap_or_default());
     let mut request = post(&target, body);
-    *request.headers_mut() = app::signed_headers(app, platform, &Method::POST, &target, body);
+    *request.headers_mut() = app::signed_headers(dialect, policy, &Method::POST, &target, body);
     request
 }
 
@@ -68,7 +69,8 @@ fn get_request(app: &App, dialect: &dyn Dialect, query: &str) -> Request<Body> {
     let platform = dialect.platform().as_str();
     let target = format!("/inbound/{platform}?{query}");
     let mut request = Request::get(&target).body(Body::empty()).expect("a request");
-    *request.headers_mut() = app::signed_headers(app, platform, &Method::GET, &target, b"");
+    let policy = &app.app.endpoint(platform).expect("a source").source.policy;
+    *request.headers_mut() = app::signed_headers(dialect, policy, &Method::GET, &target, b"");
     request
 }
 

@@ -2,22 +2,29 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use super::SourceKeys;
 use super::reader::{Section, SettingsReader};
 use super::signature::{Signature, SignaturePart};
 use super::sources::{DEV_KEY, NamedSecret, SHORTEST_SECRET_BYTES};
-use crate::authenticate::{AllScheme, Key, Mode, Policy, Scheme};
+use crate::authenticate::{AllScheme, Key, Mode, Policy, PolicySecrets, Scheme};
+use crate::dialect::Dialect;
 use crate::domain::secret::Secret;
 use crate::settings::Purpose;
 
 impl SignaturePart {
-    /// Describes a platform's own scheme.
-    pub(super) fn of(scheme: Arc<dyn Scheme>, path: &[String]) -> SignaturePart {
+    fn of(scheme: Arc<dyn Scheme>, path: &[String]) -> SignaturePart {
         SignaturePart { scheme, secrets: None, shared_keys: Vec::new(), path: path.to_vec() }
     }
 }
 
 impl Signature {
+    /// Describes a platform's own scheme.
+    pub(super) fn of(scheme: Arc<dyn Scheme>, path: &[String]) -> Signature {
+        Signature { parts: vec![SignaturePart::of(scheme, path)], is_all: false }
+    }
+
     /// Returns the scheme.
     pub(super) fn into_scheme(self) -> Arc<dyn Scheme> {
         let mut schemes: Vec<_> = self.parts.into_iter().map(|part| part.scheme).collect();
@@ -28,34 +35,48 @@ impl Signature {
     }
 }
 
+/// The settings from which the keys of one signature come.
+#[derive(Clone, Copy)]
+pub(super) struct KeySettings<'s> {
+    /// Name of the source.
+    pub(super) source: &'s str,
+    /// Treatment of requests that fail; `None` if it is invalid.
+    pub(super) mode: Option<Mode>,
+    /// Key of the settings with the secrets: `secrets`.
+    pub(super) key: &'static str,
+    /// The secrets under this key.
+    pub(super) secrets: &'s [Option<NamedSecret>],
+}
+
 impl SettingsReader<'_> {
     /// Derives the keys of a source. Those that are missing or invalid have been reported.
     pub(super) fn keys(
         &mut self,
-        name: &str,
-        source: &SourceKeys,
+        settings: KeySettings<'_>,
         signature: &Signature,
         section: &Section,
     ) -> Vec<Key> {
-        let is_checked = source.auth.is_some_and(|mode| mode != Mode::Off);
+        let KeySettings { source: name, mode, key: own_key, secrets: own } = settings;
+        let is_checked = mode.is_some_and(|mode| mode != Mode::Off);
         let must_have_secrets = self.inputs.purpose != Purpose::Dev && is_checked;
         let mut is_missing = false;
         let mut each = Vec::new();
         for part in &signature.parts {
-            let secrets = part.secrets.as_ref().unwrap_or(&source.secrets);
+            let secrets = part.secrets.as_deref().unwrap_or(own);
             let is_empty = secrets.is_empty() && part.shared_keys.is_empty();
             is_missing |= is_empty && part.scheme.has_keys();
-            let key = if part.secrets.is_some() { "secrets" } else { "" };
-            let path = match key {
-                "" => section.path_to("secrets"),
-                key => [&part.path[..], &[key.to_owned()]].concat(),
+            let path = match part.secrets.is_some() {
+                true => [&part.path[..], &["secrets".to_owned()]].concat(),
+                false => section.path_to(own_key),
             };
             each.push(self.keys_of(part, secrets, &path));
         }
         if must_have_secrets && is_missing {
-            let message = format!("source `{name}` has no secret to verify signatures with");
-            self.error("no-secret", &section.path, message)
-                .help("set secrets = [\"env:NAME\"] to the API key that signs its webhooks");
+            let what = if own_key == "secrets" { "signatures" } else { "signatures of events" };
+            let message = format!("source `{name}` has no secret to verify {what} with");
+            self.error("no-secret", &section.path, message).help(format!(
+                "set {own_key} = [\"env:NAME\"] to the API key that signs its webhooks"
+            ));
         }
         if signature.is_all { vec![Key::each(each)] } else { each.pop().unwrap_or_default() }
     }
@@ -127,5 +148,56 @@ impl SettingsReader<'_> {
                 "set public_base_url = \"https://NAME\", as the platform's URL of this service begins",
             );
         }
+    }
+
+    /// Reads the policy of events, if they are signed in another way than requests about calls. A platform's
+    /// own scheme of events needs a key: without one, events are authenticated like the other requests.
+    pub(super) fn events_policy(
+        &mut self,
+        name: &str,
+        source: &mut SourceKeys,
+        section: &Section,
+    ) -> Option<Policy> {
+        let has_keys = section.has("events_secrets") || self.inputs.purpose == Purpose::Dev;
+        let own = || source.platform.filter(|_| has_keys)?.events_scheme();
+        let signature = match source.events_signature.take() {
+            Some(signature) => signature,
+            None if section.has("events_signature") => return None,
+            None => match own() {
+                Some(scheme) => Signature::of(scheme, &section.path),
+                None => {
+                    self.refuse_events_secrets(name, source.platform, section);
+                    return None;
+                }
+            },
+        };
+        let (mode, secrets) = (source.auth, &source.events_secrets);
+        let keys = KeySettings { source: name, mode, key: "events_secrets", secrets };
+        let keys = self.keys(keys, &signature, section);
+        Some(Policy {
+            source: name.into(),
+            mode: source.auth?,
+            scheme: signature.into_scheme(),
+            public_base_url: source.public_base_url.clone(),
+            secrets: ArcSwap::from_pointee(PolicySecrets {
+                keys,
+                url_token: source.url_token.clone(),
+            }),
+            allow_from: source.allow_from.clone(),
+        })
+    }
+
+    /// Refuses keys that no scheme uses.
+    fn refuse_events_secrets(
+        &mut self,
+        name: &str,
+        platform: Option<&'static dyn Dialect>,
+        section: &Section,
+    ) {
+        let Some(dialect) = platform.filter(|_| section.has("events_secrets")) else { return };
+        let platform = dialect.platform();
+        let message = format!("source `{name}`: {platform} signs events like its other requests");
+        self.error("bad-value", &section.path_to("events_secrets"), message)
+            .help("remove the key, or describe the signature of events in events_signature");
     }
 }

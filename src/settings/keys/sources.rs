@@ -10,7 +10,8 @@ use arc_swap::ArcSwap;
 
 use super::SourceKeys;
 use super::reader::{Entry, Section, SettingsReader};
-use super::signature::{Signature, SignaturePart};
+use super::signature::Signature;
+use super::source_keys::KeySettings;
 use crate::authenticate::{Mode, Policy, PolicySecrets};
 use crate::diagnostics::did_you_mean;
 use crate::dialect;
@@ -147,14 +148,16 @@ impl SettingsReader<'_> {
         }
         let signature = match (source.signature.take(), source.platform) {
             (Some(signature), _) => Some(signature),
-            (None, Some(dialect)) if !section.has("signature") => Some(Signature {
-                parts: vec![SignaturePart::of(dialect.scheme(), &section.path)],
-                is_all: false,
-            }),
+            (None, Some(dialect)) if !section.has("signature") => {
+                Some(Signature::of(dialect.scheme(), &section.path))
+            }
             (None, _) => None,
         };
-        let keys =
-            signature.as_ref().map(|signature| self.keys(&name, &source, signature, section));
+        let mode = source.auth;
+        let key_settings =
+            KeySettings { source: &name, mode, key: "secrets", secrets: &source.secrets };
+        let keys = signature.as_ref().map(|signature| self.keys(key_settings, signature, section));
+        let events_policy = self.events_policy(&name, &mut source, section);
         let (dialect, mode) = (source.platform?, source.auth?);
         let name: Arc<str> = name.into();
         let policy = Policy {
@@ -170,6 +173,10 @@ impl SettingsReader<'_> {
         };
         self.check_public_url(&policy, section);
         self.check_factors(&policy, section);
+        if let Some(policy) = &events_policy {
+            self.check_public_url(policy, section);
+            self.check_factors(policy, section);
+        }
         let (reply_within, fallback) = (source.reply_within_ms?, source.fallback?);
         let withheld = source.withheld.iter().map(|text| text.trim().to_lowercase());
         let [own_from, own_to] = match dialect.party_fields() {
@@ -183,7 +190,16 @@ impl SettingsReader<'_> {
             to: self.number_fields(&source.to, own_to, section, "to"),
         };
         let events_url = events_url(&policy);
-        Some(Source { name, dialect, numbers, policy, reply_within, fallback, events_url })
+        Some(Source {
+            name,
+            dialect,
+            numbers,
+            policy,
+            events_policy,
+            reply_within,
+            fallback,
+            events_url,
+        })
     }
 
     /// Reads the fields that can have the number of a party. `own` is the platform's own field, if the
@@ -250,6 +266,7 @@ impl SettingsReader<'_> {
         };
         let target = target.map(without_newline);
         if let [_, source, rest @ ..] = path
+            && rest.first().is_some_and(|key| key != "events_signature")
             && rest.iter().any(|key| ["secrets", "shared_keys"].contains(&&**key))
         {
             let found = target.is_ok().then(|| reference.to_owned());
