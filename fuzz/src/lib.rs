@@ -65,7 +65,7 @@ pub fn policy_with(dialect: &dyn Dialect, mode: Mode, secret: &str) -> Policy {
         source: dialect.platform().as_str().into(),
         mode,
         scheme: dialect.scheme(),
-        public_base_url: None,
+        public_base_url: Some("https://calls.example".into()),
         secrets: ArcSwap::from_pointee(secrets),
         allow_from: Vec::new(),
     }

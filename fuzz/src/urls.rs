@@ -16,6 +16,10 @@ pub fn run(data: &[u8]) {
     let mut line = || lines.next().unwrap_or_default();
     let (base, target, form) = (text(line()), text(line()), line());
     let Ok(uri) = target.parse::<Uri>() else { return };
+    // Settings accept no other base.
+    if !base.contains("://") {
+        return;
+    }
     let Some(target) = uri.path_and_query().map(|target| target.as_str()) else { return };
     let twilio = dialect::by_name("twilio").expect("a dialect");
     let policy = Policy { public_base_url: Some(base.into()), ..policy(twilio, Mode::Required) };
