@@ -65,11 +65,11 @@ impl KeyEncoding {
             KeyEncoding::Text => secret.to_vec(),
             KeyEncoding::Base64 => KEY_BASE64.decode(secret).map_err(|_| KeyError {
                 mistake: "is not base64",
-                help: "copy the key as the platform shows it, or set key_encoding = \"text\"",
+                help: "copy the key as the platform shows it; key_encoding names its form",
             })?,
             KeyEncoding::Hex => hex::decode(secret).map_err(|_| KeyError {
                 mistake: "does not consist of hexadecimal digits",
-                help: "copy the key as the platform shows it, or set key_encoding = \"text\"",
+                help: "copy the key as the platform shows it; key_encoding names its form",
             })?,
             KeyEncoding::Whsec => {
                 let base64 = secret.strip_prefix(b"whsec_").ok_or(KeyError {

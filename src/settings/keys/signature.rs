@@ -8,17 +8,23 @@ use serde_json::{Value, json};
 
 use super::SignatureKeys;
 use super::reader::{Choice, Entry, Section, TableKeys};
-use super::sources::NamedSecret;
 use crate::authenticate::{
     Algorithm, Ed25519Scheme, Encoding, Envelope, EnvelopeError, HmacScheme, KeyEncoding, Layout,
     NoScheme, RetellScheme, Scheme, SharedScheme, SignedTime, StandardWebhooksScheme,
     SynthflowScheme, TimeUnit, TwilioScheme,
 };
+use crate::domain::secret::Secret;
 
 /// Tolerance of most platforms, in seconds.
 const DEFAULT_TOLERANCE_S: u32 = 300;
 /// Maximum tolerance: a day.
 pub(crate) const LONGEST_TOLERANCE_S: usize = 86_400;
+
+/// A secret with its reference, for messages.
+pub(crate) struct NamedSecret {
+    pub(crate) reference: String,
+    pub(crate) secret: Secret,
+}
 
 /// The signature of a source: one scheme, or several that must all hold.
 pub(crate) struct Signature {
@@ -151,7 +157,7 @@ pub(crate) fn constrain(schema: &mut Value) {
 pub(crate) fn list_schema() -> Value {
     let properties = SignatureKeys::spec().keys.iter().filter(|key| key.name != "all");
     let properties: serde_json::Map<_, _> =
-        properties.map(|key| (key.name.to_owned(), (key.schema)())).collect();
+        properties.map(|key| (key.name.to_owned(), key.json_schema())).collect();
     let scheme = json!({
         "type": "object",
         "properties": properties,
@@ -376,6 +382,11 @@ impl Entry<'_, '_> {
             prefix: keys.prefix.clone().unwrap_or_default().into(),
             separator: keys.list_separator.clone().map(Into::into),
         };
+        if let Some(KeyEncoding::Text | KeyEncoding::Whsec) = keys.key_encoding {
+            let path = section.path_to("key_encoding");
+            let message = format!("`{}`: a public key has 32 bytes, not a text", path.join("."));
+            self.reader.error("bad-value", &path, message).help("write base64 or hex");
+        }
         let time = time_of(Some(&layout), keys, section);
         let encoding = keys.encoding.unwrap_or(Encoding::Base64);
         Some(Ed25519Scheme {

@@ -6,8 +6,8 @@ use arc_swap::ArcSwap;
 
 use super::SourceKeys;
 use super::reader::{Section, SettingsReader};
-use super::signature::{Signature, SignaturePart};
-use super::sources::{DEV_KEY, NamedSecret, SHORTEST_SECRET_BYTES};
+use super::signature::{NamedSecret, Signature, SignaturePart};
+use super::sources::{DEV_KEY, SHORTEST_SECRET_BYTES};
 use crate::authenticate::{AllScheme, Key, Mode, Policy, PolicySecrets, Scheme};
 use crate::dialect::Dialect;
 use crate::domain::secret::Secret;
@@ -16,6 +16,11 @@ use crate::settings::Purpose;
 impl SignaturePart {
     fn of(scheme: Arc<dyn Scheme>, path: &[String]) -> SignaturePart {
         SignaturePart { scheme, secrets: None, shared_keys: Vec::new(), path: path.to_vec() }
+    }
+
+    fn lacks_secrets(&self, of_source: &[Option<NamedSecret>]) -> bool {
+        let secrets = self.secrets.as_deref().unwrap_or(of_source);
+        secrets.is_empty() && self.shared_keys.is_empty() && self.scheme.has_keys()
     }
 }
 
@@ -49,34 +54,41 @@ pub(super) struct KeySettings<'s> {
 }
 
 impl SettingsReader<'_> {
-    /// Derives the keys of a source. Those that are missing or invalid have been reported.
+    /// Refuses a source without a secret that its signature needs. Without a signature, which has been reported,
+    /// it needs one too.
+    pub(super) fn check_secrets(
+        &mut self,
+        settings: KeySettings<'_>,
+        signature: Option<&Signature>,
+        section: &Section,
+    ) {
+        let KeySettings { source, mode, key, secrets } = settings;
+        let is_checked = mode.is_some_and(|mode| mode != Mode::Off);
+        let is_missing = signature.map_or(secrets.is_empty(), |signature| {
+            signature.parts.iter().any(|part| part.lacks_secrets(secrets))
+        });
+        if self.inputs.purpose != Purpose::Dev && is_checked && is_missing {
+            let what = if key == "secrets" { "signatures" } else { "signatures of events" };
+            let message = format!("source `{source}` has no secret to verify {what} with");
+            self.error("no-secret", &section.path, message)
+                .help(format!("set {key} = [\"env:NAME\"] to the API key that signs its webhooks"));
+        }
+    }
+
+    /// Derives the keys of a source. Those that are invalid are reported.
     pub(super) fn keys(
         &mut self,
         settings: KeySettings<'_>,
         signature: &Signature,
         section: &Section,
     ) -> Vec<Key> {
-        let KeySettings { source: name, mode, key: own_key, secrets: own } = settings;
-        let is_checked = mode.is_some_and(|mode| mode != Mode::Off);
-        let must_have_secrets = self.inputs.purpose != Purpose::Dev && is_checked;
-        let mut is_missing = false;
         let mut each = Vec::new();
         for part in &signature.parts {
-            let secrets = part.secrets.as_deref().unwrap_or(own);
-            let is_empty = secrets.is_empty() && part.shared_keys.is_empty();
-            is_missing |= is_empty && part.scheme.has_keys();
-            let path = match part.secrets.is_some() {
-                true => [&part.path[..], &["secrets".to_owned()]].concat(),
-                false => section.path_to(own_key),
+            let (secrets, path) = match &part.secrets {
+                Some(own) => (&own[..], [&part.path[..], &["secrets".to_owned()]].concat()),
+                None => (settings.secrets, section.path_to(settings.key)),
             };
             each.push(self.keys_of(part, secrets, &path));
-        }
-        if must_have_secrets && is_missing {
-            let what = if own_key == "secrets" { "signatures" } else { "signatures of events" };
-            let message = format!("source `{name}` has no secret to verify {what} with");
-            self.error("no-secret", &section.path, message).help(format!(
-                "set {own_key} = [\"env:NAME\"] to the API key that signs its webhooks"
-            ));
         }
         if signature.is_all { vec![Key::each(each)] } else { each.pop().unwrap_or_default() }
     }
@@ -173,6 +185,7 @@ impl SettingsReader<'_> {
         };
         let (mode, secrets) = (source.auth, &source.events_secrets);
         let keys = KeySettings { source: name, mode, key: "events_secrets", secrets };
+        self.check_secrets(keys, Some(&signature), section);
         let keys = self.keys(keys, &signature, section);
         Some(Policy {
             source: name.into(),

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 
 use super::SourceKeys;
 use super::reader::{Entry, Section, SettingsReader};
-use super::signature::Signature;
+use super::signature::{NamedSecret, Signature};
 use super::source_keys::KeySettings;
 use crate::authenticate::{Mode, Policy, PolicySecrets};
 use crate::diagnostics::did_you_mean;
@@ -31,12 +31,6 @@ pub(crate) const DEV_KEY: &str = "dev";
 pub(crate) const REFERENCE_PATTERN: &str = "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$";
 /// Form of a source's name, which is a part of the URL.
 pub(crate) const SOURCE_NAME_PATTERN: &str = "^[A-Za-z0-9_-]+$";
-
-/// A secret with its reference, for messages.
-pub(crate) struct NamedSecret {
-    pub(crate) reference: String,
-    pub(crate) secret: Secret,
-}
 
 /// Reason why a reference leads to no value.
 pub(crate) enum NoTarget {
@@ -156,6 +150,7 @@ impl SettingsReader<'_> {
         let mode = source.auth;
         let key_settings =
             KeySettings { source: &name, mode, key: "secrets", secrets: &source.secrets };
+        self.check_secrets(key_settings, signature.as_ref(), section);
         let keys = signature.as_ref().map(|signature| self.keys(key_settings, signature, section));
         let events_policy = self.events_policy(&name, &mut source, section);
         let (dialect, mode) = (source.platform?, source.auth?);
@@ -246,9 +241,10 @@ impl SettingsReader<'_> {
         if policy.mode == Mode::Off || !policy.scheme.has_keys() {
             let cause =
                 if policy.mode == Mode::Off { "auth = \"off\"" } else { "the signature `none`" };
+            let alternative = if policy.mode == Mode::Off { ", or auth = \"observe\"" } else { "" };
             let message = format!("source `{name}`: {cause} accepts requests from anyone");
             self.error("unauthenticated-source", &section.path, message)
-                .help("set url_token or allow_from as well, or auth = \"observe\"");
+                .help(format!("set url_token or allow_from as well{alternative}"));
         } else if let Some(weakness) = policy.scheme.weakness() {
             self.warning("one-factor", &section.path, format!("source `{name}`: {weakness}"));
         }

@@ -12,8 +12,8 @@ use url::Url;
 
 use super::reader::{Choice, Entry, SettingsTable, TableKeys};
 use super::records::URL_PATTERN;
-use super::signature::{self, Signature, SignaturePart};
-use super::sources::{NamedSecret, REFERENCE_PATTERN, SOURCE_NAME_PATTERN};
+use super::signature::{self, NamedSecret, Signature, SignaturePart};
+use super::sources::{REFERENCE_PATTERN, SOURCE_NAME_PATTERN};
 use super::{CertificateKeys, SignatureKeys, SourceKeys};
 use crate::authenticate::Mode;
 use crate::dialect::{self, Dialect};
