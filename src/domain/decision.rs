@@ -168,6 +168,17 @@ impl LeftOutReason {
     }
 }
 
+impl<'t> Additions<'t> {
+    /// Adds those of the variables that no rule has set, as empty texts.
+    pub(crate) fn require_variables(&mut self, names: &'t [Box<str>]) {
+        for name in names {
+            if !self.variables.iter().any(|variable| *variable.name == **name) {
+                self.variables.push(Variable { name, value: Cow::Borrowed(""), rule: None });
+            }
+        }
+    }
+}
+
 impl<'t> Decision<'t> {
     /// Creates the decision of the rule engine.
     pub(crate) fn new(
@@ -182,6 +193,12 @@ impl<'t> Decision<'t> {
     /// Creates the decision for a request that failed.
     pub(crate) fn fallback(outcome: Outcome<'t>) -> Self {
         Decision { outcome, rule: None, arm: None, additions: Additions::default() }
+    }
+
+    /// Adds those of the variables that no rule has set, as empty texts.
+    pub(crate) fn with_required_variables(mut self, names: &'t [Box<str>]) -> Self {
+        self.additions.require_variables(names);
+        self
     }
 
     /// Adds an entry to the metadata.

@@ -165,7 +165,7 @@ fn build_decision<'t>(
     if table.has_required_variables
         && let Some(agent) = answering_agent(table, &outcome, context.call.call)
     {
-        merger.add_required_variables(agent);
+        merger.additions.require_variables(&agent.required_variables);
     }
     Decision::new(outcome, deciding.map(|rule| &*rule.name), arm, merger.finish())
 }
@@ -309,6 +309,22 @@ fn agent_outcome(table: &RuleSet, index: usize, platform: Platform) -> Outcome<'
 pub fn fallback_to<'t>(table: &'t RuleSet, agent: &str, platform: Platform) -> Decision<'t> {
     let outcome = table.agent_index(agent).map(|index| agent_outcome(table, index, platform));
     Decision::fallback(outcome.unwrap_or(Outcome::Keep(KeepReason::Fallback)))
+}
+
+/// Returns a fallback decision about a call with the variables that the agent requires, which no rule has set.
+pub fn with_required_variables<'t>(
+    table: &'t RuleSet,
+    decision: Decision<'t>,
+    call: &Call<'_>,
+) -> Decision<'t> {
+    let agent = table
+        .has_required_variables
+        .then(|| answering_agent(table, decision.outcome(), call))
+        .flatten();
+    match agent {
+        Some(agent) => decision.with_required_variables(&agent.required_variables),
+        None => decision,
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod authenticate;
 mod bad_tables;
 mod broken_files;
 mod canary;
+mod capabilities;
 mod cli_check;
 mod cli_explain;
 mod cli_init;

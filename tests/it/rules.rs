@@ -650,7 +650,7 @@ pub(crate) fn two_sources() -> CheckContext {
         source: source.to_owned(),
         platform: Platform::new(platform),
         reply_within: Duration::from_secs(3),
-        has_fallback_agent: false,
+        fallback_agent: None,
     };
     CheckContext {
         sources: vec![source_info("shop", "retell"), source_info("clinic", "synthflow")],
@@ -874,7 +874,7 @@ platform = "retell"
     unknown_platform: "unknown-platform" in r#"
 [[rule]]
 name = "one"
-platform = "vapi"
+platform = "phonograph"
 keep = true
 "#;
 
@@ -1055,15 +1055,25 @@ delay_ms = 3001
     override_out_of_range: "outside-range" in r#"
 [[rule]]
 name = "everyone"
+platform = "retell"
 agent = "agent_1"
 agent_override = { agent = { voice_speed = 3 } }
+
+[[rule]]
+name = "others"
+keep = true
 "#;
 
     override_below_minimum: "outside-range" in r#"
 [[rule]]
 name = "everyone"
+platform = "retell"
 agent = "agent_1"
 agent_override = { agent = { end_call_after_silence_ms = 5000 } }
+
+[[rule]]
+name = "others"
+keep = true
 "#;
 
     // ---- patterns

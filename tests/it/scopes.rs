@@ -83,6 +83,7 @@ fn a_scope_has_each_key_and_explanations_name_it() {
         ("source = \"clinic\"", "source shop is outside the scope of clients/1.toml"),
         ("platform = \"synthflow\"", "platform retell is outside the scope of clients/1.toml"),
         ("channel = \"sms\"", "channel call is outside the scope of clients/1.toml"),
+        ("number_id = \"pn_1\"", "a call without number_id is outside the scope of clients/1.toml"),
     ] {
         let table = table(&[
             ("1.toml", &format!("[scope]\n{scope}\n[[rule]]\nname = \"one\"\nkeep = true\n")),
@@ -103,7 +104,7 @@ fn a_test_without_a_key_has_the_only_value_of_the_scope() {
         ),
         (
             "2.toml",
-            "[scope]\nplatform = \"!retell\"\nto = [\"+16175550105\", \"+16175550106\"]\n\
+            "[scope]\nplatform = \"synthflow\"\nto = [\"+16175550105\", \"+16175550106\"]\n\
              [[rule]]\nname = \"two\"\nkeep = true\n\
              [[test]]\nname = \"two\"\nto = \"+16175550106\"\nexpect = { rule = \"two\" }\n",
         ),

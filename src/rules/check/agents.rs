@@ -13,7 +13,7 @@ use crate::domain::agent_id;
 use crate::domain::call::Version;
 use crate::rules::load::raw::{Entries, RawAgent, RawIds, RawValue, Spanned};
 use crate::rules::model::name_index::NameIndex;
-use crate::rules::{Agent, PlatformIds};
+use crate::rules::{Agent, PlatformIds, SourceInfo};
 
 /// Agents of a table.
 pub(super) struct Agents {
@@ -112,6 +112,30 @@ impl Agents {
         }
     }
 
+    /// Reports fallback agents without an id at a platform whose numbers have no agent of their own.
+    pub(super) fn check_fallback_ids(&self, sources: &[SourceInfo], reporter: &mut Reporter<'_>) {
+        for source in sources {
+            let platform = source.platform;
+            let has_own = |dialect: &dyn Dialect| dialect.capabilities().keep;
+            if dialect::by_name(platform.as_str()).is_none_or(has_own) {
+                continue;
+            }
+            let agent = source.fallback_agent.as_ref().and_then(|name| self.find(name));
+            let Some(agent) = agent.filter(|agent| self.all[*agent].id_at(platform).is_none())
+            else {
+                continue;
+            };
+            let message = format!(
+                "agent `{}` is the fallback of source `{}`, and has no id at {platform}",
+                self.all[agent].name, source.source
+            );
+            reporter
+                .report
+                .error("no-fallback-id", self.usage.location(agent).cloned(), message)
+                .help(format!("numbers of {platform} have no agent of their own; add the id"));
+        }
+    }
+
     /// Reports a name that is not in `[agents]`.
     pub(super) fn report_unknown(
         &self,
@@ -146,7 +170,7 @@ pub(super) fn placeholder_id(id: &str) -> Option<Problem> {
 }
 
 fn invalid_id(id: &str, reason: &str, platform: &str, form: &str) -> Problem {
-    let help = format!("copy the id from {platform}; it consists of {form}");
+    let help = format!("copy the id from {platform}: {form}");
     Problem::new("placeholder-id", format!("`{id}` is not the id of an agent: {reason}")).help(help)
 }
 

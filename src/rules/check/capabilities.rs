@@ -1,5 +1,7 @@
 //! Rules compared with what the platforms of their calls can express.
 
+use std::ops::Range;
+
 use super::reporter::Reporter;
 use super::rule::describe_rule;
 use super::rules::RuleChecker;
@@ -62,8 +64,10 @@ impl RuleChecker<'_, '_> {
                 self.reporter.error("unsupported-outcome", &outcome.span, message).help(help);
             }
             None => {
-                let Some(message) = additions_problem(rule, has_version, &reached) else { return };
-                let span = raw.first_addition.as_ref().unwrap_or(&outcome.span);
+                let Some((first, message)) = additions_problem(rule, has_version, &reached) else {
+                    return;
+                };
+                let span = span_of(first, raw).unwrap_or(&outcome.span);
                 self.reporter.warning("unsupported-addition", span, message).help(
                     "limit the rule with `platform`, or write `unsupported = \"keep\"` if that is intended",
                 );
@@ -99,7 +103,7 @@ fn reached_sources<'c>(rule: &Rule, context: &'c CheckContext) -> Vec<Reached<'c
     let sources = context.sources.iter().filter(|source| can_match_source(rule, source));
     let reached = sources.filter_map(|source| {
         let dialect = dialect::by_name(source.platform.as_str())?;
-        let has_stand_in = source.has_fallback_agent;
+        let has_stand_in = source.fallback_agent.is_some();
         Some(Reached { source: Some(&source.source), dialect, has_stand_in })
     });
     reached.collect()
@@ -125,13 +129,12 @@ fn platforms_named_by(rule: &Rule) -> Vec<Reached<'static>> {
     let scope = rule.scope.as_ref().map(|scope| &scope.conditions);
     let conditions: Vec<&Conditions> =
         rule.conditions.as_deref().into_iter().chain(scope).collect();
-    if conditions.iter().all(|conditions| conditions.platform.is_anything()) {
-        return Vec::new();
-    }
+    let named = || conditions.iter().flat_map(|conditions| &conditions.platform.any_of);
     let source = conditions.iter().find_map(|conditions| conditions.source.any_of.first());
     let source = source.map_or("", |source| source);
     let accepted = dialect::ALL.into_iter().filter(|dialect| {
-        dialect.channels().iter().any(|channel| {
+        named().any(|platform| *platform == dialect.platform())
+            && dialect.channels().iter().any(|channel| {
             rule.accepts(&Origin { source, platform: dialect.platform(), channel: *channel })
         })
     });
@@ -170,7 +173,10 @@ fn outcome_problem(rule: &Rule, reached: &[Reached<'_>]) -> Option<(String, Stri
     let says = rule.additions.as_ref().is_some_and(|additions| additions.say.is_some());
     let gap_of = |one: &Reached<'_>| gap(&rule.action, says, one.capabilities(), one.has_stand_in);
     let beyond: Vec<_> = reached.iter().filter(|one| gap_of(one).is_some()).collect();
-    let what = gap_of(beyond.first()?)?;
+    let mut gaps = beyond.iter().filter_map(|one| gap_of(one));
+    let first = gaps.next()?;
+    // Some reject no call, and others only with a text.
+    let what = if gaps.all(|gap| gap == first) { first } else { "rejects calls" };
     let message =
         format!("{} {what}, which {} cannot do", describe_rule(&rule.name), sources(&beyond));
     let keep = "`unsupported = \"keep\"` leaves these calls to the platform's own agent";
@@ -219,26 +225,47 @@ fn sources(reached: &[&Reached<'_>]) -> String {
     }
 }
 
-/// Returns the message about additions that replies to some sources do not carry.
-fn additions_problem(rule: &Rule, has_version: bool, reached: &[Reached<'_>]) -> Option<String> {
+/// Returns the place of an addition of a rule.
+fn span_of<'r>(addition: &str, raw: &'r RawRule) -> Option<&'r Range<usize>> {
+    let entries = match addition {
+        "variables" => Some(&raw.variables),
+        "metadata" => raw.metadata.as_ref(),
+        "agent_override" => raw.agent_override.as_ref(),
+        "sip_headers" => Some(&raw.sip_headers),
+        "say" => return raw.say.as_ref().map(|text| &text.span),
+        _ => None,
+    };
+    entries?.first().map(|(name, _)| &name.span)
+}
+
+/// Returns the first addition that replies to some sources do not carry, and the message about all of them.
+fn additions_problem(
+    rule: &Rule,
+    has_version: bool,
+    reached: &[Reached<'_>],
+) -> Option<(&'static str, String)> {
     let none = RuleAdditions::default();
     let additions = rule.additions.as_deref().unwrap_or(&none);
     // A version is meant for the platforms that have versions, if calls of one can match the rule.
     let version = has_version && reached.iter().all(|one| !one.capabilities().agent_version);
     let lost_at = |one: &Reached<'_>| {
         let mut lost = lost_additions(&rule.action, additions, one.capabilities());
-        lost.extend(version.then_some("version of the agent"));
+        lost.extend(version.then_some("version"));
         lost
     };
     let losing: Vec<_> = reached.iter().filter(|one| !lost_at(one).is_empty()).collect();
     let mut lost: Vec<_> = losing.iter().flat_map(|one| lost_at(one)).collect();
     lost.sort_unstable();
     lost.dedup();
-    if lost.is_empty() {
-        return None;
-    }
-    let rule = describe_rule(&rule.name);
-    Some(format!("{rule}: replies to {} do not carry its {}", sources(&losing), lost.join(", ")))
+    let first = lost.first()?;
+    let names: Vec<_> = lost.iter().map(|name| format!("`{name}`")).collect();
+    let message = format!(
+        "{}: replies to {} do not carry its {}",
+        describe_rule(&rule.name),
+        sources(&losing),
+        names.join(", ")
+    );
+    Some((first, message))
 }
 
 /// Returns the additions that replies of a platform do not carry beside an action.
@@ -282,7 +309,7 @@ fn lost_additions(
 /// Reports variables that a reached platform does not accept: reserved names, and too many of them.
 fn check_variables(
     rule: &Rule,
-    variables: Vec<(&str, &std::ops::Range<usize>)>,
+    variables: Vec<(&str, &Range<usize>)>,
     reached: &[Reached<'_>],
     reporter: &mut Reporter<'_>,
 ) {
@@ -303,14 +330,12 @@ fn check_variables(
 
 /// Returns the first variable beyond the limits, by its position, and a clause about it.
 fn variable_problem(
-    variables: &[(&str, &std::ops::Range<usize>)],
+    variables: &[(&str, &Range<usize>)],
     limits: &VariableLimits,
 ) -> Option<(usize, String)> {
     for (at, (name, _)) in variables.iter().enumerate() {
-        if let Some(start) = limits.reserved.iter().find(|start| name.starts_with(**start)) {
-            let problem =
-                format!("the variable `{name}` begins with `{start}`, a name that is reserved at");
-            return Some((at, problem));
+        if limits.reserves(name) {
+            return Some((at, format!("the variable `{name}` has a name that is reserved at")));
         }
         if let Some(count) = limits.count.filter(|count| at >= *count) {
             let all = variables.len();

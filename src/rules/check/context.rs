@@ -61,8 +61,9 @@ pub struct SourceInfo {
     pub platform: Platform,
     /// Reply deadline.
     pub reply_within: Duration,
-    /// The fallback is an agent, which answers in place of the platform's own if the platform has none.
-    pub has_fallback_agent: bool,
+    /// Agent that the settings name as the fallback. It answers in place of the platform's own if the platform has
+    /// none.
+    pub fallback_agent: Option<String>,
 }
 
 /// Progress of a load.

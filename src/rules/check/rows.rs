@@ -478,7 +478,7 @@ fn check_target(
     };
     match problem {
         Some(problem) => {
-            Err(RowProblem::cell(problem, text).repeated("whose target of transfers is none"))
+            Err(RowProblem::cell(problem, text).repeated("without a target of transfers"))
         }
         None => Ok(None),
     }

@@ -95,7 +95,7 @@ pub(super) fn target(text: &str, country: Option<Country>) -> Result<TransferTar
     let text = text.trim();
     match TransferTarget::parse_in(text, country) {
         Ok(TransferTarget::Number(number)) => match NumberPattern::parse(&number.unmasked()) {
-            Err(problem) => Err(problem),
+            Err(problem) => Err(Problem { help: None, ..problem }),
             Ok(_) => Ok(TransferTarget::Number(number)),
         },
         Ok(target) => Ok(target),
@@ -110,7 +110,7 @@ fn problem_of(text: &str, invalid: &InvalidTarget) -> Problem {
             "write an address such as `sip:desk@pbx.example.com`".to_owned()
         }
         // The number has a mistake of its own, such as a digit too few.
-        Err(problem) if problem.code == "bad-number" => return problem,
+        Err(problem) if problem.code == "bad-number" => return Problem { help: None, ..problem },
         _ if is_national(text) => "write it with `+` and the country code, or set `country` at the top".to_owned(),
         _ if text.contains('@') => format!("for a SIP address, write `sip:{text}`"),
         _ => "write a number such as `+12135550100`, or an address such as `sip:desk@pbx.example.com`"

@@ -11,7 +11,7 @@ use super::evaluate::MatchContext;
 use crate::domain::decision::{Additions, LeftOut, LeftOutReason, Object, Variable};
 use crate::rules::model::object_template::ObjectRoom;
 use crate::rules::model::template::{MAX_SPEECH_BYTES, MAX_VARIABLES_BYTES};
-use crate::rules::{Agent, ObjectTemplate, Rule, Template, TemplateContext};
+use crate::rules::{ObjectTemplate, Rule, Template, TemplateContext};
 
 /// Additions of one call, and the room that is left in its reply.
 pub(super) struct Merger<'t, 'c> {
@@ -101,16 +101,6 @@ impl<'t, 'c> Merger<'t, 'c> {
     /// Notes a part of the reply that is left out, unless its own placeholder omits it.
     fn leave_out(&mut self, name: String, reason: Option<LeftOutReason>) {
         self.additions.left_out.extend(reason.map(|reason| LeftOut { name, reason }));
-    }
-
-    /// Adds the variables that an agent requires and no rule has set, as empty texts.
-    pub(super) fn add_required_variables(&mut self, agent: &'t Agent) {
-        for name in &agent.required_variables {
-            let variables = &mut self.additions.variables;
-            if !variables.iter().any(|variable| *variable.name == **name) {
-                variables.push(Variable { name, value: Cow::Borrowed(""), rule: None });
-            }
-        }
     }
 
     /// Returns the merged additions.

@@ -185,7 +185,7 @@ pub(super) fn check_context() -> CheckContext {
         source: source.to_owned(),
         platform: Platform::new(platform),
         reply_within: std::time::Duration::from_secs(8),
-        has_fallback_agent: false,
+        fallback_agent: None,
     };
     CheckContext { sources: SOURCES.map(source_info).into(), ..CheckContext::default() }
 }
