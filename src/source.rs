@@ -34,6 +34,8 @@ pub struct Source {
     pub numbers: NumberFormat,
     /// Authentication policy.
     pub policy: Policy,
+    /// Authentication policy of the path of events; `None` if it is the same.
+    pub events_policy: Option<Policy>,
     /// Access to the platform's API, for decisions that a reply cannot carry out.
     pub api: Option<ApiAccess>,
     /// Reply deadline, measured from the arrival of the request.
@@ -45,6 +47,11 @@ pub struct Source {
 }
 
 impl Source {
+    /// Returns the authentication policy of a path.
+    pub fn policy_of(&self, is_events_path: bool) -> &Policy {
+        self.events_policy.as_ref().filter(|_| is_events_path).unwrap_or(&self.policy)
+    }
+
     /// Renders the reply to a request of this source. `call` is `None` if the request could not be parsed.
     pub fn render(
         &self,

@@ -5,12 +5,14 @@
 
 pub mod call_ids;
 pub mod dialects;
+pub mod forms;
 pub mod numbers;
 pub mod requests;
 pub mod rules;
 pub mod settings;
 pub mod signatures;
 pub mod templates;
+pub mod urls;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -28,15 +30,17 @@ use switchboard::domain::secret::Secret;
 pub type Target = fn(&[u8]);
 
 /// The targets by name.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("call_ids", call_ids::run),
     ("dialects", dialects::run),
+    ("forms", forms::run),
     ("numbers", numbers::run),
     ("requests", requests::run),
     ("rules", rules::run),
     ("settings", settings::run),
     ("signatures", signatures::run),
     ("templates", templates::run),
+    ("urls", urls::run),
 ];
 
 /// Secret of every source.
@@ -54,13 +58,14 @@ pub fn policy(dialect: &dyn Dialect, mode: Mode) -> Policy {
 
 /// Returns a policy with a secret and without a second factor.
 pub fn policy_with(dialect: &dyn Dialect, mode: Mode, secret: &str) -> Policy {
-    let key = dialect.scheme().key(&Secret::new(secret)).expect("a key");
+    // A key pair for platforms that sign with one.
+    let key = dialect.scheme().stand_in_key(&Secret::new(secret));
     let secrets = PolicySecrets { keys: vec![key], url_token: None };
     Policy {
         source: dialect.platform().as_str().into(),
         mode,
         scheme: dialect.scheme(),
-        public_base_url: None,
+        public_base_url: Some("https://calls.example".into()),
         secrets: ArcSwap::from_pointee(secrets),
         allow_from: Vec::new(),
     }

@@ -171,7 +171,7 @@ async fn receive(
         Ok(answer) => (Some(answer.outcome), reply(answer.body, answer.content_type)),
         Err(problem) => {
             webhook.log_refusal(&problem, context, client);
-            let challenge = webhook.challenge(&problem);
+            let challenge = webhook.challenge(&problem, is_event);
             let mut response = (problem.outcome(), problem.into_response());
             if let Some(challenge) = challenge {
                 let challenge = HeaderValue::from_static(challenge);
@@ -189,11 +189,13 @@ async fn receive(
 }
 
 impl Webhook {
-    /// Returns how a client can authenticate, for schemes of HTTP itself. It depends on the source alone, so
+    /// Returns how a client can authenticate, for schemes of HTTP itself. It depends on the path alone, so
     /// that it tells nothing about the reason of a refusal.
-    fn challenge(&self, problem: &HttpProblem) -> Option<&'static str> {
+    fn challenge(&self, problem: &HttpProblem, is_event: bool) -> Option<&'static str> {
         match problem {
-            HttpProblem::Unauthenticated(_) => self.endpoint.source.policy.scheme.challenge(),
+            HttpProblem::Unauthenticated(_) => {
+                self.endpoint.source.policy_of(is_event).scheme.challenge()
+            }
             _ => None,
         }
     }
@@ -234,15 +236,17 @@ async fn answer(
         match poll_immediate(&mut reading).await {
             Some(body) => body?,
             None => {
-                check_head(endpoint, &head, state.app.now())?;
+                check_head(endpoint, &head, context.is_event, state.app.now())?;
                 reading.await?
             }
         }
     };
     // Signatures, hours and dates use the same time.
     let facts = Facts::before_lookups(state.app.now());
-    let verified = spans::step("authenticate")
-        .in_scope(|| authenticate(endpoint, Unverified::new(head, body), facts.at))?;
+    let verified = spans::step("authenticate").in_scope(|| {
+        let request = Unverified::new(head, body);
+        authenticate(endpoint, request, context.is_event, facts.at)
+    })?;
     if let Some(connection) = connection {
         connection.authenticated();
     }

@@ -220,6 +220,12 @@ toml_table! {
         /// Signature scheme that replaces the platform's own: `{ kind = "bearer" }`. See
         /// [signatures](signatures.md).
         signature: SignatureScheme,
+        /// References to the keys that sign events, on platforms that sign them in another way than requests
+        /// about calls: ElevenLabs. Then they apply to the path of events, and `secrets` to the other one.
+        events_secrets: SecretReferences,
+        /// Signature scheme of events that replaces the platform's own: `{ kind = "bearer" }`. Its keys are
+        /// `events_secrets`.
+        events_signature: SignatureScheme,
         /// URL under which the platform knows this service, up to the path: `"https://hooks.example.com"`.
         /// The path and query of each request follow it. Required if the signature covers the URL; no
         /// header of a request can replace it.

@@ -16,7 +16,9 @@ use switchboard::dialect;
 use switchboard::dialect::Dialect;
 use switchboard::domain::call::{Channel, Fields};
 
+use crate::events;
 use crate::support::app::{self, Answer, App, app, post, root};
+use crate::support::replies::{accepts, is_rejection};
 
 const KEEP: &str = r#"
 [[rule]]
@@ -53,12 +55,13 @@ pub(crate) fn request(app: &App, dialect: &dyn Dialect, path: &str, body: &[u8])
         .app
         .endpoint(platform)
         .unwrap_or_else(|| panic!("the settings have no source `{platform}`"));
-    let secrets = endpoint.source.policy.secrets.load();
+    let policy = endpoint.source.policy_of(path == "events");
+    let secrets = policy.secrets.load();
     let token = secrets.url_token.as_ref();
     let token = token.map(|token| format!("/{}", String::from_utf8_lossy(token.expose())));
     let target = format!("/{path}/{platform}{}", token.unwrap_or_default());
     let mut request = post(&target, body);
-    *request.headers_mut() = app::signed_headers(app, platform, &Method::POST, &target, body);
+    *request.headers_mut() = app::signed_headers(dialect, policy, &Method::POST, &target, body);
     request
 }
 
@@ -68,7 +71,8 @@ fn get_request(app: &App, dialect: &dyn Dialect, query: &str) -> Request<Body> {
     let platform = dialect.platform().as_str();
     let target = format!("/inbound/{platform}?{query}");
     let mut request = Request::get(&target).body(Body::empty()).expect("a request");
-    *request.headers_mut() = app::signed_headers(app, platform, &Method::GET, &target, b"");
+    let policy = &app.app.endpoint(platform).expect("a source").source.policy;
+    *request.headers_mut() = app::signed_headers(dialect, policy, &Method::GET, &target, b"");
     request
 }
 
@@ -237,6 +241,82 @@ async fn assert_accepted_as_event(app: &App, platform: &str, body: &str) {
         assert_eq!(answer.status, StatusCode::OK, "{path}: {body}");
         assert_eq!(answer.body, b"{}", "{path}: {body}");
     }
+}
+
+#[tokio::test]
+async fn both_paths_accept_the_events_of_every_platform() {
+    for dialect in dialect::ALL {
+        let app = app(app::settings_of(dialect), &app::rules_for(dialect, app::RULES));
+        for case in events::cases(dialect) {
+            let body = std::fs::read(&case).unwrap();
+            for path in ["inbound", "events"] {
+                let answer = app.send(request(&app, dialect, path, &body)).await;
+                let place = format!("{path}: {}", case.display());
+                assert_eq!(answer.status, StatusCode::OK, "{place}");
+                assert_eq!(answer.body, dialect.acknowledgement().as_bytes(), "{place}");
+            }
+        }
+    }
+}
+
+/// Vapi sends every message to one URL, which can be either path.
+#[tokio::test]
+async fn both_paths_answer_the_calls_of_every_platform() {
+    for dialect in dialect::ALL {
+        let app = app(app::settings_of(dialect), &app::rules_for(dialect, app::RULES));
+        let unknown = Fields::unknown(Channel::Call);
+        let call = Fields { call_id: Some("call_1".into()), ..unknown };
+        let body = dialect.encode_request(&call);
+        for path in ["events", "inbound"] {
+            let answer = app.send(request(&app, dialect, path, &body)).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}");
+            let platform = dialect.platform();
+            assert_eq!(accepts(platform, Channel::Call, &answer.body), Ok(()), "{path}");
+            assert!(!is_rejection(platform, &answer.body), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_path_of_elevenlabs_has_its_own_signature() {
+    let elevenlabs = dialect::by_name("elevenlabs").unwrap();
+    let app = app(app::settings_of(elevenlabs), &app::rules_for(elevenlabs, app::RULES));
+    let event = br#"{"type":"post_call_transcription","data":{"conversation_id":"c"}}"#;
+    for (path, other) in [("inbound", "events"), ("events", "inbound")] {
+        let signed = request(&app, elevenlabs, path, event);
+        let mut misdirected = request(&app, elevenlabs, other, event);
+        *misdirected.headers_mut() = signed.headers().clone();
+        assert_eq!(app.send(signed).await.status, StatusCode::OK, "{path}");
+        assert_eq!(app.send(misdirected).await.status, StatusCode::UNAUTHORIZED, "{other}");
+    }
+}
+
+/// A retry of Vapi has another time of the message.
+#[tokio::test]
+async fn a_repeated_request_gets_the_same_reply() {
+    for (platform, time) in [("vapi", "/message/timestamp"), ("telnyx", "/data/occurred_at")] {
+        let dialect = dialect::by_name(platform).unwrap();
+        let app = app(app::settings_of(dialect), &app::rules_for(dialect, app::RULES));
+        let documented = fixtures().join(platform).join("documented_request/request.json");
+        let mut body: Value = serde_json::from_str(&text_of(&documented)).unwrap();
+        for at in ["2026-11-26T13:33:20Z", "2026-11-26T13:33:21Z"] {
+            *body.pointer_mut(time).unwrap() = at.into();
+            send_inbound(&app, dialect, body.to_string().as_bytes()).await;
+        }
+        let retry = if dialect.capabilities().agent { "agent" } else { "keep" };
+        assert_counted(&app, platform, ["call", retry], 1).await;
+        assert_counted(&app, platform, ["call", "retry"], 1).await;
+    }
+}
+
+#[test]
+fn the_recording_of_elevenlabs_is_not_stored() {
+    let elevenlabs = dialect::by_name("elevenlabs").unwrap();
+    let body = text_of(&fixtures().join("elevenlabs/events/post_call_audio.json"));
+    let stored = elevenlabs.redact_body(body.as_bytes());
+    let stored: Value = serde_json::from_slice(&stored).unwrap();
+    assert_eq!(stored["data"]["full_audio"], Value::Null);
+    assert_eq!(stored["data"]["conversation_id"], "conv_ex1");
 }
 
 const RETELL_CALL_EVENTS: [&str; 8] = [

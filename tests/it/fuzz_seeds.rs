@@ -108,7 +108,7 @@ fn call_ids() {
 }
 
 #[test]
-fn bodies_of_both_dialects() {
+fn bodies_of_all_dialects() {
     check("dialects");
 }
 
@@ -125,6 +125,16 @@ fn settings_files() {
 #[test]
 fn phone_numbers() {
     check("numbers");
+}
+
+#[test]
+fn forms() {
+    check("forms");
+}
+
+#[test]
+fn urls_that_are_signed() {
+    check("urls");
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod explain_recorded;
 mod forwarding;
 mod full_disk;
 mod fuzz_seeds;
+mod golden;
 mod help_texts;
 mod left_out;
 mod list_guards;

@@ -30,7 +30,7 @@ const UNSUPPORTED: [(&str, &str); 1] = [(
     "plivo_v3 signs `{url}?{sorted parameters}.{nonce}`; Plivo is no platform of ours yet",
 )];
 
-fn vectors(file: &str) -> Vec<Value> {
+pub(crate) fn vectors(file: &str) -> Vec<Value> {
     let path = app::root().join(format!("tests/fixtures/vectors/{file}.json"));
     let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut file: Value = serde_json::from_slice(&text).expect("JSON");
@@ -38,7 +38,7 @@ fn vectors(file: &str) -> Vec<Value> {
 }
 
 /// Writes a value as TOML in one line. Strings of JSON are strings of TOML.
-fn to_toml(value: &Value) -> String {
+pub(crate) fn to_toml(value: &Value) -> String {
     match value {
         Value::Object(members) => {
             let members = members.iter();

@@ -2,27 +2,34 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use super::SourceKeys;
 use super::reader::{Section, SettingsReader};
 use super::signature::{NamedSecret, Signature, SignaturePart};
 use super::sources::{DEV_KEY, SHORTEST_SECRET_BYTES};
-use crate::authenticate::{AllScheme, Key, Mode, Policy, Scheme};
+use crate::authenticate::{AllScheme, Key, Mode, Policy, PolicySecrets, Scheme};
+use crate::dialect::DialectRef;
 use crate::domain::secret::Secret;
 use crate::settings::Purpose;
 
 impl SignaturePart {
-    /// Describes a platform's own scheme.
-    pub(super) fn of(scheme: Arc<dyn Scheme>, path: &[String]) -> SignaturePart {
+    fn of(scheme: Arc<dyn Scheme>, path: &[String]) -> SignaturePart {
         SignaturePart { scheme, secrets: None, shared_keys: Vec::new(), path: path.to_vec() }
     }
 
-    fn lacks_secrets(&self, source: &SourceKeys) -> bool {
-        let secrets = self.secrets.as_ref().unwrap_or(&source.secrets);
+    fn lacks_secrets(&self, of_source: &[Option<NamedSecret>]) -> bool {
+        let secrets = self.secrets.as_deref().unwrap_or(of_source);
         secrets.is_empty() && self.shared_keys.is_empty() && self.scheme.has_keys()
     }
 }
 
 impl Signature {
+    /// Describes a platform's own scheme.
+    pub(super) fn of(scheme: Arc<dyn Scheme>, path: &[String]) -> Signature {
+        Signature { parts: vec![SignaturePart::of(scheme, path)], is_all: false }
+    }
+
     /// Returns the scheme.
     pub(super) fn into_scheme(self) -> Arc<dyn Scheme> {
         let mut schemes: Vec<_> = self.parts.into_iter().map(|part| part.scheme).collect();
@@ -33,41 +40,54 @@ impl Signature {
     }
 }
 
+/// The settings from which the keys of one signature come.
+#[derive(Clone, Copy)]
+pub(super) struct KeySettings<'s> {
+    /// Name of the source.
+    pub(super) source: &'s str,
+    /// Treatment of requests that fail; `None` if it is invalid.
+    pub(super) mode: Option<Mode>,
+    /// Key of the settings with the secrets: `secrets`.
+    pub(super) key: &'static str,
+    /// The secrets under this key.
+    pub(super) secrets: &'s [Option<NamedSecret>],
+}
+
 impl SettingsReader<'_> {
     /// Refuses a source without a secret that its signature needs. Without a signature, which has been reported,
     /// it needs one too.
     pub(super) fn check_secrets(
         &mut self,
-        name: &str,
-        source: &SourceKeys,
+        settings: KeySettings<'_>,
         signature: Option<&Signature>,
         section: &Section,
     ) {
-        let is_checked = source.auth.is_some_and(|mode| mode != Mode::Off);
-        let is_missing = signature.map_or(source.secrets.is_empty(), |signature| {
-            signature.parts.iter().any(|part| part.lacks_secrets(source))
+        let KeySettings { source, mode, key, secrets } = settings;
+        let is_checked = mode.is_some_and(|mode| mode != Mode::Off);
+        let is_missing = signature.map_or(secrets.is_empty(), |signature| {
+            signature.parts.iter().any(|part| part.lacks_secrets(secrets))
         });
         if self.inputs.purpose != Purpose::Dev && is_checked && is_missing {
-            let message = format!("source `{name}` has no secret to verify signatures with");
+            let what = if key == "secrets" { "signatures" } else { "signatures of events" };
+            let message = format!("source `{source}` has no secret to verify {what} with");
             self.error("no-secret", &section.path, message)
-                .help("set secrets = [\"env:NAME\"] to the API key that signs its webhooks");
+                .help(format!("set {key} = [\"env:NAME\"] to the API key that signs its webhooks"));
         }
     }
 
     /// Derives the keys of a source. Those that are invalid are reported.
     pub(super) fn keys(
         &mut self,
-        source: &SourceKeys,
+        settings: KeySettings<'_>,
         signature: &Signature,
         section: &Section,
     ) -> Vec<Key> {
         let mut each = Vec::new();
         for part in &signature.parts {
-            let (secrets, mut path) = match &part.secrets {
-                Some(own) => (own, part.path.clone()),
-                None => (&source.secrets, section.path.clone()),
+            let (secrets, path) = match &part.secrets {
+                Some(own) => (&own[..], [&part.path[..], &["secrets".to_owned()]].concat()),
+                None => (settings.secrets, section.path_to(settings.key)),
             };
-            path.push("secrets".to_owned());
             each.push(self.keys_of(part, secrets, &path));
         }
         if signature.is_all { vec![Key::each(each)] } else { each.pop().unwrap_or_default() }
@@ -140,5 +160,58 @@ impl SettingsReader<'_> {
                 "set public_base_url = \"https://NAME\", as the platform's URL of this service begins",
             );
         }
+    }
+
+    /// Reads the policy of events, if they are signed in another way than requests about calls. A platform's
+    /// own scheme of events needs a key: without one, events are authenticated like the other requests.
+    pub(super) fn events_policy(
+        &mut self,
+        name: &str,
+        source: &mut SourceKeys,
+        section: &Section,
+    ) -> Option<Policy> {
+        let has_keys = section.has("events_secrets") || self.inputs.purpose == Purpose::Dev;
+        let dialect = source.platform.clone();
+        let own = || dialect.as_ref().filter(|_| has_keys)?.events_scheme();
+        let signature = match source.events_signature.take() {
+            Some(signature) => signature,
+            None if section.has("events_signature") => return None,
+            None => match own() {
+                Some(scheme) => Signature::of(scheme, &section.path),
+                None => {
+                    self.refuse_events_secrets(name, dialect.as_ref(), section);
+                    return None;
+                }
+            },
+        };
+        let (mode, secrets) = (source.auth, &source.events_secrets);
+        let keys = KeySettings { source: name, mode, key: "events_secrets", secrets };
+        self.check_secrets(keys, Some(&signature), section);
+        let keys = self.keys(keys, &signature, section);
+        Some(Policy {
+            source: name.into(),
+            mode: source.auth?,
+            scheme: signature.into_scheme(),
+            public_base_url: source.public_base_url.clone(),
+            secrets: ArcSwap::from_pointee(PolicySecrets {
+                keys,
+                url_token: source.url_token.clone(),
+            }),
+            allow_from: source.allow_from.clone(),
+        })
+    }
+
+    /// Refuses keys that no scheme uses.
+    fn refuse_events_secrets(
+        &mut self,
+        name: &str,
+        platform: Option<&DialectRef>,
+        section: &Section,
+    ) {
+        let Some(dialect) = platform.filter(|_| section.has("events_secrets")) else { return };
+        let platform = dialect.platform();
+        let message = format!("source `{name}`: {platform} signs events like its other requests");
+        self.error("bad-value", &section.path_to("events_secrets"), message)
+            .help("remove the key, or describe the signature of events in events_signature");
     }
 }

@@ -12,7 +12,8 @@ use url::Url;
 
 use super::SourceKeys;
 use super::reader::{Entry, Section, SettingsReader};
-use super::signature::{NamedSecret, Signature, SignaturePart};
+use super::signature::{NamedSecret, Signature};
+use super::source_keys::KeySettings;
 use crate::authenticate::{Mode, Policy, PolicySecrets};
 use crate::diagnostics::did_you_mean;
 use crate::dialect::{Dialect, DialectRef};
@@ -148,14 +149,17 @@ impl SettingsReader<'_> {
         }
         let signature = match (source.signature.take(), &source.platform) {
             (Some(signature), _) => Some(signature),
-            (None, Some(dialect)) if !section.has("signature") => Some(Signature {
-                parts: vec![SignaturePart::of(dialect.scheme(), &section.path)],
-                is_all: false,
-            }),
+            (None, Some(dialect)) if !section.has("signature") => {
+                Some(Signature::of(dialect.scheme(), &section.path))
+            }
             (None, _) => None,
         };
-        self.check_secrets(&name, &source, signature.as_ref(), section);
-        let keys = signature.as_ref().map(|signature| self.keys(&source, signature, section));
+        let mode = source.auth;
+        let key_settings =
+            KeySettings { source: &name, mode, key: "secrets", secrets: &source.secrets };
+        self.check_secrets(key_settings, signature.as_ref(), section);
+        let keys = signature.as_ref().map(|signature| self.keys(key_settings, signature, section));
+        let events_policy = self.events_policy(&name, &mut source, section);
         let (dialect, mode) = (source.platform?, source.auth?);
         let name: Arc<str> = name.into();
         let policy = Policy {
@@ -171,6 +175,10 @@ impl SettingsReader<'_> {
         };
         self.check_public_url(&policy, section);
         self.check_factors(&policy, section);
+        if let Some(policy) = &events_policy {
+            self.check_public_url(policy, section);
+            self.check_factors(policy, section);
+        }
         let api = self.api_access(&dialect, &policy, (source.api_key, source.api_url), section);
         let reply_within = self.reply_within(&*dialect, source.reply_within_ms, section);
         let fallback = self.checked_fallback(&*dialect, source.fallback?, section);
@@ -186,7 +194,17 @@ impl SettingsReader<'_> {
             to: self.number_fields(&source.to, own_to, section, "to"),
         };
         let events_url = events_url(&policy);
-        Some(Source { name, dialect, numbers, policy, api, reply_within, fallback, events_url })
+        Some(Source {
+            name,
+            dialect,
+            numbers,
+            policy,
+            events_policy,
+            api,
+            reply_within,
+            fallback,
+            events_url,
+        })
     }
 
     /// Returns the access to the platform's API, and reports a key that is missing or has no meaning.
@@ -330,6 +348,7 @@ impl SettingsReader<'_> {
         };
         let target = target.map(without_newline);
         if let [_, source, rest @ ..] = path
+            && rest.first().is_some_and(|key| key != "events_signature")
             && rest.iter().any(|key| ["secrets", "shared_keys"].contains(&&**key))
         {
             let found = target.is_ok().then(|| reference.to_owned());

@@ -42,6 +42,7 @@ pub(crate) const URL_TOKEN: &str = "token_0123456789abcdef";
 pub(crate) const VAPI_SECRET: &str = "vapi_secret_0123456789";
 pub(crate) const TWILIO_TOKEN: &str = "12345678901234567890123456789012";
 pub(crate) const ELEVENLABS_SECRET: &str = "el_secret_0123456789";
+pub(crate) const ELEVENLABS_EVENTS_SECRET: &str = "wsec_0123456789abcdef";
 /// A key pair of the tests, so that they can sign.
 pub(crate) const TELNYX_KEY: &str = "whsk_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
@@ -75,6 +76,7 @@ fallback = "front-desk"
 [sources.elevenlabs]
 platform = "elevenlabs"
 secrets = ["env:ELEVENLABS_SECRET"]
+events_secrets = ["env:ELEVENLABS_EVENTS_SECRET"]
 "#,
     ),
     (
@@ -130,20 +132,19 @@ pub(crate) fn rules_for(dialect: &dyn Dialect, rules: &str) -> String {
     }
 }
 
-/// Signs a request to a source as its platform does. Returns the headers, with the content type.
+/// Signs a request as the platform of a source does. Returns the headers, with the content type.
+#[track_caller]
 pub(crate) fn signed_headers(
-    app: &App,
-    source: &str,
+    dialect: &dyn Dialect,
+    policy: &Policy,
     method: &Method,
     target: &str,
     body: &[u8],
 ) -> HeaderMap {
-    let endpoint = app.app.endpoint(source);
-    let source = &endpoint.unwrap_or_else(|| panic!("no source `{source}`")).source;
-    let content_type = HeaderValue::from_static(source.dialect.request_content_type());
+    let content_type = HeaderValue::from_static(dialect.request_content_type());
     let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]);
     let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
-    match source.policy.sign(&Outgoing { method, target, body }, now, &mut headers) {
+    match policy.sign(&Outgoing { method, target, body }, now, &mut headers) {
         Ok(()) | Err(SignError::NothingToSign) => headers,
         Err(error) => panic!("{error}"),
     }
@@ -188,6 +189,7 @@ pub(crate) fn environment() -> HashMap<String, String> {
         ("URL_TOKEN", URL_TOKEN),
         ("VAPI_SECRET", VAPI_SECRET),
         ("ELEVENLABS_SECRET", ELEVENLABS_SECRET),
+        ("ELEVENLABS_EVENTS_SECRET", ELEVENLABS_EVENTS_SECRET),
         ("TELNYX_PUBLIC_KEY", TELNYX_KEY),
         ("TWILIO_AUTH_TOKEN", TWILIO_TOKEN),
     ];
@@ -274,12 +276,25 @@ pub(crate) fn app_with(
     rules_text: &str,
     environment: HashMap<String, String>,
 ) -> App {
-    let (settings, report) = load_settings_with(settings, Purpose::Serve, environment);
+    let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
+    app_at(now, settings, rules_text, environment, Purpose::Serve)
+}
+
+/// Builds such a service at this time. `--dev` accepts short secrets.
+#[track_caller]
+pub(crate) fn app_at(
+    now: Timestamp,
+    settings: &str,
+    rules_text: &str,
+    environment: HashMap<String, String>,
+    purpose: Purpose,
+) -> App {
+    let (settings, report) = load_settings_with(settings, purpose, environment);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, report) =
         parse_rules("rules.toml", rules_text.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
-    let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
+    let clock = Clock::Fixed(now);
     let app = Switchboard::new(settings.sources, table, clock).with_secrets(settings.secrets);
     let app = Arc::new(app);
     App {

@@ -33,7 +33,9 @@ fn service(platform: &str) -> App {
 fn signed(app: &App, platform: &str, method: &Method, target: &str, body: &str) -> Request<Body> {
     let request = Request::builder().method(method).uri(target);
     let mut request = request.body(Body::from(body.to_owned())).expect("a request");
-    *request.headers_mut() = app::signed_headers(app, platform, method, target, body.as_bytes());
+    let policy = &app.app.endpoint(platform).expect("a source").source.policy;
+    *request.headers_mut() =
+        app::signed_headers(dialect(platform), policy, method, target, body.as_bytes());
     request
 }
 
