@@ -180,10 +180,8 @@ impl Webhook {
     /// Returns how a client can authenticate, for schemes of HTTP itself. It depends on the source alone, so
     /// that it tells nothing about the reason of a refusal.
     fn challenge(&self, problem: &HttpProblem) -> Option<&'static str> {
-        match problem {
-            HttpProblem::Unauthenticated(_) => self.endpoint.source.policy.scheme.challenge(),
-            _ => None,
-        }
+        let is_refusal = matches!(problem, HttpProblem::Unauthenticated(_));
+        self.endpoint.source.policy.scheme.challenge().filter(|_| is_refusal)
     }
 
     /// Logs a refused request, unless there have been too many for the same reason.
