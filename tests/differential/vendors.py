@@ -300,6 +300,7 @@ def is_stricter(name: str, library: str, request: dict) -> bool:
     platform, headers = request["platform"], request["headers"]
     signature = headers.get(HEADER[platform], "")
     items = signature.split(" ")
+    settings = headers.get("x-twilio-webhooks-signature-settings", "algorithm=HMAC_SHA1")
     stamp = timestamp_of(request)
     age = None
     if stamp is not None and re.fullmatch("[0-9]{1,16}", stamp):
@@ -309,7 +310,7 @@ def is_stricter(name: str, library: str, request: dict) -> bool:
         "a timestamp that is not digits alone": platform != "twilio" and age is None,
         "a timestamp from the future": age is not None and age < -TOLERANCE.get(platform, 300),
         "a signature that is not canonical base64": platform in ("telnyx", "openai", "standardwebhooks")
-        and not any(is_base64(item.rpartition(",")[2], 64 if platform == "telnyx" else 32) for item in items),
+        and any(not is_base64(item.rpartition(",")[2], 64 if platform == "telnyx" else 32) for item in items),
         "a signature without a version": platform == "openai" and any("," not in item for item in items),
         "a version that is not exactly v1": platform in ("openai", "standardwebhooks")
         and not any(re.fullmatch(r"v1,[A-Za-z0-9+/]{43}=", item) for item in items),
@@ -319,8 +320,8 @@ def is_stricter(name: str, library: str, request: dict) -> bool:
         and request["target"].count("bodySHA256=") != 1,
         "a body without a content type": platform == "twilio" and "content-type" not in headers and request["body"] != "",
         "bytes of a form that are not UTF-8": platform == "twilio" and "\ufffd" in json.dumps(request["params"], ensure_ascii=False),
-        "an algorithm that the settings header does not name": platform == "twilio"
-        and not re.search("(^|,) *algorithm=HMAC_SHA(1|256) *(,|$)", headers.get("x-twilio-webhooks-signature-settings", "algorithm=HMAC_SHA1")),
+        "an algorithm that the settings header does not name once": platform == "twilio"
+        and len(re.findall("(?:^|,) *algorithm=(?:HMAC_SHA1|HMAC_SHA256)(?= *(?:,|$))", settings)) != settings.count("algorithm="),
         "a shared key that the settings do not have": platform == "twilio"
         and "x-twilio-webhooks-signature-settings" in headers
         and not any(f"key={key}," in headers["x-twilio-webhooks-signature-settings"] for key in request.get("shared_keys", {})),
@@ -341,7 +342,7 @@ STRICTER = [
     "a JSON body with bodySHA256 twice, or without it",
     "a body without a content type",
     "bytes of a form that are not UTF-8",
-    "an algorithm that the settings header does not name",
+    "an algorithm that the settings header does not name once",
     "a shared key that the settings do not have",
     "a URL whose empty query PyPI leaves out",
     "a URL that is right after npm has normalised it",
