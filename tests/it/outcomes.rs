@@ -10,10 +10,12 @@ use switchboard::explain::{Question, explain_call};
 use switchboard::rules::engine::explain::{Listed, explain};
 use switchboard::rules::engine::{self, fallback_to, with_required_variables};
 use switchboard::rules::{CheckContext, RuleSet};
-use switchboard::settings::Purpose;
+use switchboard::settings::{NumberStorage, Purpose};
 
+use crate::replay::record;
 use crate::rules::codes_of;
 use crate::support::app::{self, decide};
+use crate::support::program::{run, text};
 
 const CALLER: &str = "+12137771234";
 const STORE: &str = "+12135550101";
@@ -545,4 +547,92 @@ fn a_test_made_from_an_explanation_has_all_of_it() {
         let (table, report) = app::parse_rules("rules.toml", format!("{text}{test}"), &context);
         assert!(table.is_some(), "{report}");
     }
+}
+
+// ---- records
+
+const SETTINGS: &str = r#"
+[rules]
+path = "rules.toml"
+[records]
+url = "sqlite:records.db"
+[sources.main]
+platform = "vapi"
+secrets = ["env:RETELL_API_KEY"]
+fallback = "desk"
+"#;
+
+const TRANSFERRING: &str = r#"
+[agents]
+desk = "assistant-1"
+
+[[rule]]
+name = "this number"
+number_id = "pn_1"
+transfer = "+12135550199"
+say = "One moment, ${attr.name|please}."
+sip_headers = { X-Tier = "gold" }
+
+[[rule]]
+name = "everyone"
+agent = "desk"
+"#;
+
+#[test]
+fn a_transfer_is_recorded_listed_shown_and_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("switchboard.toml"), SETTINGS).unwrap();
+    std::fs::write(path("rules.toml"), TRANSFERRING).unwrap();
+    let attributes = vec![("name".into(), "Jane".into())];
+    let transferred = Fields { number_id: Some("pn_1".into()), attributes, ..fields() };
+    let at: jiff::Timestamp = "2026-11-20T12:00:00Z".parse().expect("a time");
+    let calls = [(call_with("vapi", transferred), at), (call_at("vapi"), at)];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let file = folder.path().join("records.db");
+    runtime.block_on(record(&file, NumberStorage::Full, false, &table(TRANSFERRING), &calls));
+
+    let config = path("switchboard.toml");
+    let printed = |arguments: &[&str]| {
+        let output = run(&[arguments, &["--config", &config]].concat());
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let since = "2026-11-01";
+    let listed = printed(&["records", "list", "--outcome", "transfer", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("one call");
+    assert_eq!(listed["transfer"], "+12135550199");
+    assert_eq!(listed["say"], "One moment, Jane.");
+    assert_eq!(listed["sip_headers"], json!({ "X-Tier": "gold" }));
+    assert_eq!(listed["number_id"], "pn_1");
+    assert_eq!(listed["attributes"], json!({ "name": "Jane" }));
+    let csv = printed(&["records", "list", "--outcome", "transfer", "--csv"]);
+    assert!(csv.contains("+12135550199") && csv.contains("\"\"X-Tier\"\":\"\"gold\"\""), "{csv}");
+    let shown = printed(&["records", "show", listed["id"].as_str().expect("an id")]);
+    for line in [
+        "number id      pn_1",
+        "attributes     name = Jane",
+        "outcome        transfer to +12135550199",
+        "says           One moment, Jane.",
+        "sip headers    X-Tier = gold",
+        "number_id is pn_1",
+    ] {
+        assert!(shown.contains(line), "{line}\n{shown}");
+    }
+    let stats = printed(&["records", "stats", "--since", since, "--json"]);
+    assert!(stats.contains("\"transfer\""), "{stats}");
+
+    let same = printed(&["replay", "--since", since, "--json"]);
+    let same: serde_json::Value = serde_json::from_str(&same).expect("JSON");
+    assert_eq!((&same["replayed"], &same["unchanged"]), (&json!(2), &json!(2)), "{same:#}");
+    let replay_with = |from: &str, to: &str| {
+        std::fs::write(path("new.toml"), TRANSFERRING.replace(from, to)).unwrap();
+        printed(&["replay", "--since", since, "--rules", &path("new.toml")])
+    };
+    let rerouted = replay_with("5550199", "5550198");
+    assert!(rerouted.contains("transfer to +12135550198"), "{rerouted}");
+    let other_text = replay_with("One moment", "Wait");
+    assert!(other_text.contains("say") && other_text.contains("Wait, Jane."), "{other_text}");
+    let other_header = replay_with("X-Tier = \"gold\"", "X-Tier = \"red\"");
+    assert!(other_header.contains("sip_headers.X-Tier"), "{other_header}");
 }
