@@ -872,7 +872,7 @@ platform = "retell"
     unknown_platform: "unknown-platform" in r#"
 [[rule]]
 name = "one"
-platform = "vapi"
+platform = "nova"
 keep = true
 "#;
 

@@ -1,5 +1,6 @@
 //! Reports of rules that are never reached, and similar rules that are not reported.
 
+use switchboard::dialect;
 use switchboard::rules;
 use switchboard::rules::CheckContext;
 
@@ -288,7 +289,9 @@ fn a_condition_shadows_a_narrower_condition() {
     shadows("channel = [\"call\", \"sms\"]", "");
     shadows("channel = \"!sms\"", "channel = \"call\"");
     does_not_shadow("channel = \"call\"", "channel = \"sms\"");
-    shadows("platform = [\"synthflow\", \"retell\"]", "");
+    let all = dialect::ALL.map(|dialect| dialect.platform().as_str());
+    shadows(&format!("platform = {all:?}"), "");
+    does_not_shadow(&format!("platform = {:?}", &all[1..]), "");
     shadows("platform = \"!synthflow\"", "platform = \"retell\"");
     does_not_shadow("platform = \"retell\"", "platform = \"synthflow\"");
     shadows("source = [\"shop\", \"farm\"]", "source = \"farm\"");
