@@ -103,7 +103,7 @@ fn a_test_without_a_key_has_the_only_value_of_the_scope() {
         ),
         (
             "2.toml",
-            "[scope]\nplatform = \"!retell\"\nto = [\"+16175550105\", \"+16175550106\"]\n\
+            "[scope]\nplatform = \"synthflow\"\nto = [\"+16175550105\", \"+16175550106\"]\n\
              [[rule]]\nname = \"two\"\nkeep = true\n\
              [[test]]\nname = \"two\"\nto = \"+16175550106\"\nexpect = { rule = \"two\" }\n",
         ),
