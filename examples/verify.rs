@@ -133,6 +133,6 @@ fn to_toml(value: &Value) -> String {
         Value::Array(items) => {
             format!("[{}]", items.iter().map(to_toml).collect::<Vec<_>>().join(", "))
         }
-        scalar => scalar.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn to_toml(value: &Value) -> String {
         Value::Array(items) => {
             format!("[{}]", items.iter().map(to_toml).collect::<Vec<_>>().join(", "))
         }
-        scalar => scalar.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
     }
 }
 
@@ -603,4 +603,28 @@ fn too_many_signatures_are_refused_before_any_is_compared() {
     assert_eq!(with(0), Ok(()));
     assert_eq!(with(15), Ok(()));
     assert_eq!(with(16), Err(AuthError::Malformed));
+}
+
+#[test]
+fn the_examples_of_the_documentation_are_valid() {
+    let page = std::fs::read_to_string(app::root().join("docs/signatures.md")).expect("the page");
+    let blocks = page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let variables = [
+        ("KEY", "key_0123456789abcdef"),
+        ("OLD_KEY", "key_abcdef0123456789"),
+        ("BASE64_KEY", "a2V5XzAxMjM0NTY3ODlhYmNkZWY="),
+        ("PUBLIC_KEY", "JxrnALKNHwnMeWFOOQPUdj+JCJeUeVMMBNdMJdONEKY="),
+        ("WHSEC", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        ("TOKEN", app::URL_TOKEN),
+    ];
+    let mut kinds = std::collections::BTreeSet::new();
+    for block in blocks {
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let (settings, report) = load_settings_with(block, Purpose::Serve, variables.into());
+        assert!(report.diagnostics().is_empty(), "{block}\n{}", report.to_text(false));
+        let sources = settings.expect("valid settings").sources;
+        kinds.extend(sources.iter().map(|source| source.policy.scheme.kind()));
+    }
+    let expected = ["all", "ed25519", "hmac", "shared", "standard_webhooks", "twilio", "url_token"];
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), expected);
 }
