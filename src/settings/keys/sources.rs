@@ -12,8 +12,7 @@ use url::Url;
 
 use super::SourceKeys;
 use super::reader::{Entry, Section, SettingsReader};
-use super::signature::{NamedSecret, Signature};
-use super::source_keys::KeySettings;
+use super::signature::{KeySettings, NamedSecret, Signature};
 use crate::authenticate::{Mode, Policy, PolicySecrets};
 use crate::diagnostics::did_you_mean;
 use crate::dialect::{Dialect, DialectRef};
