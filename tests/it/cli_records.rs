@@ -287,7 +287,10 @@ async fn an_invalid_filter_exits_with_2_and_help() {
     send_three_calls(&service).await;
     for (arguments, expected) in [
         (vec!["list", "--since", "soon"], "--since: `soon` is not a time"),
-        (vec!["list", "--outcome", "no"], "unknown outcome `no`: use agent, reject, transfer, keep"),
+        (
+            vec!["list", "--outcome", "no"],
+            "unknown outcome `no`: use agent, reject, transfer, keep",
+        ),
         (vec!["list", "--number", "+49*"], "is a pattern, not one number"),
         (vec!["list", "--zone", "Berlin"], "use a name such as Europe/Berlin"),
         (vec!["forget", "--number", "anonymous"], "withheld callers cannot be told apart"),

@@ -135,8 +135,8 @@ fn platforms_named_by(rule: &Rule) -> Vec<Reached<'static>> {
     let accepted = dialect::ALL.into_iter().filter(|dialect| {
         named().any(|platform| *platform == dialect.platform())
             && dialect.channels().iter().any(|channel| {
-            rule.accepts(&Origin { source, platform: dialect.platform(), channel: *channel })
-        })
+                rule.accepts(&Origin { source, platform: dialect.platform(), channel: *channel })
+            })
     });
     accepted.map(|dialect| Reached { source: None, dialect, has_stand_in: true }).collect()
 }

@@ -306,7 +306,10 @@ fn a_condition_shadows_a_narrower_condition() {
     does_not_shadow("number_id = \"!pn_1\"", "number_id = \"pn_1\"");
     // A call without an id matches neither.
     does_not_shadow("number_id = \"!pn_1\"", "");
-    shadows("where = { \"attr.plan\" = \"gold\" }", "where = { \"attr.plan\" = \"gold\" }\nfrom = \"DE\"");
+    shadows(
+        "where = { \"attr.plan\" = \"gold\" }",
+        "where = { \"attr.plan\" = \"gold\" }\nfrom = \"DE\"",
+    );
     does_not_shadow("where = { \"attr.plan\" = \"gold\" }", "");
     shadows("source = \"!shop\"", "source = [\"!shop\", \"!farm\"]");
     does_not_shadow("source = [\"shop\", \"farm\"]", "");
