@@ -148,6 +148,10 @@ fn only_dialects_name_fields_of_a_platform() {
         "end_call_reason",
         "collected_variables",
         "executed_actions",
+        "CallSid",
+        "MessageSid",
+        "SipHeader_",
+        "StirVerstat",
     ];
     // Synthflow's scheme finds the call id in the body before authentication.
     only_in(&["src/dialect", "src/authenticate/synthflow.rs"], &fields);

@@ -27,7 +27,7 @@ const STREAM: &str = "stream:";
 
 /// Form of the ids of agents, in words.
 pub(super) const FORM: &str =
-    "`https://…`, `sip:…`, `relay:wss://…` or `stream:wss://…`: the address that takes the call";
+    "an address that takes the call: `https://…`, `sip:…`, `relay:wss://…` or `stream:wss://…`";
 /// Form of the ids of agents on a platform with assistants, in words.
 pub(super) const FORM_WITH_ASSISTANTS: &str = "`assistant-…`, the id of an assistant, or an address that takes the \
      call: `https://…`, `sip:…`, `relay:wss://…` or `stream:wss://…`";

@@ -59,7 +59,8 @@ pub(in crate::dialect) fn parse<'a>(
     request: &'a Verified,
     numbers: &NumberFormat,
 ) -> Result<Incoming<'a>, ParseError> {
-    let content = request.content();
+    // A line break behind the form is that of a file with a saved request.
+    let content = request.content().trim_ascii_end();
     if content.trim_ascii().is_empty() {
         return Ok(Incoming::Probe);
     }

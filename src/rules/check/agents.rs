@@ -8,9 +8,9 @@ use super::reporter::Reporter;
 use super::sessions::session;
 use super::usage::UsageTracker;
 use crate::diagnostics::{Location, Problem, Severity, did_you_mean};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Dialects};
 use crate::domain::agent_id;
-use crate::domain::call::Version;
+use crate::domain::call::{Platform, Version};
 use crate::rules::load::raw::{Entries, RawAgent, RawIds, RawValue, Spanned};
 use crate::rules::model::name_index::NameIndex;
 use crate::rules::{Agent, PlatformIds, SourceInfo};
@@ -128,7 +128,8 @@ impl Agents {
                 continue;
             }
             let agent = source.fallback_agent.as_ref().and_then(|name| self.find(name));
-            let Some(agent) = agent.filter(|agent| self.all[*agent].id_at(platform).is_none())
+            let Some(agent) = agent
+                .filter(|agent| !has_valid_id(&self.all[*agent], platform, &reporter.dialects))
             else {
                 continue;
             };
@@ -166,6 +167,19 @@ impl Agents {
             Some(agent) => Some(format!("this is an id of `{}`; use the name", agent.name)),
             None => did_you_mean(name, self.all.iter().map(|agent| &*agent.name)),
         }
+    }
+}
+
+/// Returns whether an agent has an id that a platform can know. An id for every platform is none where ids are
+/// addresses; ids for one platform have been checked.
+pub(super) fn has_valid_id(agent: &Agent, platform: Platform, dialects: &Dialects) -> bool {
+    let is_valid = |id: &str| {
+        let dialect = dialects.by_name(platform.as_str());
+        dialect.is_none_or(|dialect| dialect.check_agent_id(id).is_ok())
+    };
+    match &agent.ids {
+        PlatformIds::Everywhere(id) => is_valid(id),
+        PlatformIds::ByPlatform(_) => agent.id_at(platform).is_some(),
     }
 }
 

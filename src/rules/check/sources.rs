@@ -1,5 +1,6 @@
 //! Sources of the settings whose calls can match a rule, and all origins that a call can have.
 
+use super::agents::has_valid_id;
 use super::reporter::Reporter;
 use crate::diagnostics::Location;
 use crate::dialect::Dialects;
@@ -92,7 +93,7 @@ pub(super) fn warn_missing_id(
     }
     let without_id = context.sources.iter().find(|source| {
         selects_agents(source.platform, &context.dialects)
-            && agent.id_at(source.platform).is_none()
+            && !has_valid_id(agent, source.platform, &context.dialects)
             && can_match_source(rule, source, context)
     });
     let Some(source) = without_id else { return };
