@@ -150,6 +150,7 @@ impl SettingsReader<'_> {
         self.check_secrets(&name, &source, signature.as_ref(), section);
         let keys = signature.as_ref().map(|signature| self.keys(&source, signature, section));
         let (dialect, mode) = (source.platform?, source.auth?);
+        let numbers = self.number_format(&source, dialect, section);
         let name: Arc<str> = name.into();
         let policy = Policy {
             source: name.clone(),
@@ -165,18 +166,27 @@ impl SettingsReader<'_> {
         self.check_public_url(&policy, section);
         self.check_factors(&policy, section);
         let (reply_within, fallback) = (source.reply_within_ms?, source.fallback?);
+        Some(Source { name, dialect, numbers, policy, reply_within, fallback })
+    }
+
+    /// Returns how the numbers of a source are written.
+    fn number_format(
+        &mut self,
+        source: &SourceKeys,
+        dialect: &dyn Dialect,
+        section: &Section,
+    ) -> NumberFormat {
         let withheld = source.withheld.iter().map(|text| text.trim().to_lowercase());
         let [own_from, own_to] = match dialect.party_fields() {
             Some(fields) => fields.map(Some),
             None => [None, None],
         };
-        let numbers = NumberFormat {
+        NumberFormat {
             country: source.country,
             withheld: withheld.collect(),
             from: self.number_fields(&source.from, own_from, section, "from"),
             to: self.number_fields(&source.to, own_to, section, "to"),
-        };
-        Some(Source { name, dialect, numbers, policy, reply_within, fallback })
+        }
     }
 
     /// Reads the fields that can have the number of a party. `own` is the platform's own field, if the
