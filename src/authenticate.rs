@@ -1,40 +1,79 @@
 //! Authentication of requests: [`Unverified`] in, [`Verified`] out.
 //!
-//! Pure: the time is an argument. Each signature scheme has a file of its own below this one; this file
-//! applies the source's [`Policy`] on top (URL token, allowed addresses, observe mode).
+//! Pure: the time is an argument. The signature schemes are values ([`Scheme`]), one file per kind below this one;
+//! this file applies the source's [`Policy`] on top (URL token, allowed addresses, observe mode).
 
+mod all;
+mod ed25519;
+mod encoding;
+mod envelope;
+mod error;
+pub(crate) mod form;
+mod hmac;
+mod key;
+mod message;
 mod retell;
+mod scheme;
+mod shared;
+mod signed_time;
+mod standard_webhooks;
 mod synthflow;
+mod twilio;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use axum::http::HeaderMap;
+use axum::http::header::{AsHeaderName, CONTENT_TYPE};
+use axum::http::{HeaderMap, Method, Uri};
 use bytes::Bytes;
-use hmac::{Hmac, KeyInit, Mac};
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
-use sha2::Sha256;
-use subtle::{Choice, ConstantTimeEq};
 
 use crate::domain::secret::Secret;
 
+pub use all::AllScheme;
+pub use ed25519::Ed25519Scheme;
+pub use encoding::{Encoding, KeyEncoding};
+pub use envelope::{Envelope, EnvelopeError, Layout};
+pub use error::{AuthError, KeyError, SignError};
+pub use hmac::HmacScheme;
+pub use key::{Algorithm, Key};
+pub use message::{Message, MessageError};
 pub use retell::RetellScheme;
+pub use scheme::{Coverage, Outgoing, Scheme, SignatureScope, UrlToken, VerifyInputs};
+pub use shared::{NoScheme, SharedScheme};
+pub use signed_time::{SignedTime, TimeUnit};
+pub use standard_webhooks::StandardWebhooksScheme;
 pub use synthflow::SynthflowScheme;
 pub(crate) use synthflow::synthflow_call_id;
+pub use twilio::TwilioScheme;
 
 /// Everything of a request but its body.
 pub struct RequestHead {
+    method: Method,
+    /// As the request line has it, never decoded or normalised.
+    uri: Uri,
     headers: HeaderMap,
     client: IpAddr,
     token: Option<Box<str>>,
 }
 
 impl RequestHead {
-    /// Wraps the headers of a request, the client's address, and the token at the end of its URL.
+    /// Wraps the headers of a POST request to `/`, the client's address, and the token at the end of its URL.
     pub fn new(headers: HeaderMap, client: IpAddr, token: Option<Box<str>>) -> RequestHead {
-        RequestHead { headers, client, token }
+        RequestHead::with_target(Method::POST, Uri::default(), headers, client, token)
+    }
+
+    /// Wraps a request with the method and the target of its request line.
+    pub fn with_target(
+        method: Method,
+        uri: Uri,
+        headers: HeaderMap,
+        client: IpAddr,
+        token: Option<Box<str>>,
+    ) -> RequestHead {
+        RequestHead { method, uri, headers, client, token }
     }
 
     /// Returns the headers.
@@ -45,6 +84,16 @@ impl RequestHead {
     /// Returns the client's address.
     pub fn client(&self) -> IpAddr {
         self.client
+    }
+
+    /// Returns the raw path and query.
+    fn target(&self) -> &str {
+        self.uri.path_and_query().map_or("/", |target| target.as_str())
+    }
+
+    /// Returns the raw query.
+    fn query(&self) -> Option<&str> {
+        self.uri.query()
     }
 }
 
@@ -63,6 +112,7 @@ impl Unverified {
 
 /// A request that its source's [`Policy`] accepts.
 pub struct Verified {
+    head: RequestHead,
     body: Bytes,
     source: Arc<str>,
     call_id: Option<Box<str>>,
@@ -74,6 +124,16 @@ impl Verified {
     /// Returns the raw body.
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// Returns the raw query of the URL, without the question mark; `None` if there is none.
+    pub fn query(&self) -> Option<&str> {
+        self.head.query()
+    }
+
+    /// Returns the media type of the body in lower case and without parameters: `application/json`.
+    pub fn content_type(&self) -> Option<String> {
+        media_type(&self.head.headers)
     }
 
     /// Returns the name of the source that sent the request.
@@ -101,76 +161,16 @@ impl Verified {
 /// How a request was authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthMethod {
-    /// By the signature in this header.
+    /// By the signature in this header, or by this kind of signature if the settings name the header.
     Signed(&'static str),
+    /// By a secret that it carries, of this kind: `bearer`.
+    SharedSecret(&'static str),
     /// By its URL token or client address alone: it contained nothing that could be signed.
     SecondFactor,
     /// Not authenticated, but accepted in observe mode; the reason for which it would be refused.
     Observed(AuthError),
     /// Not checked: `auth = "off"`.
     Off,
-}
-
-/// Reason for which authentication failed. For logs and metrics; the sender receives no hint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum AuthError {
-    /// The signature header is missing.
-    #[error("the signature is missing")]
-    Missing,
-    /// The signature header does not have the form that the scheme requires.
-    #[error("the signature is malformed")]
-    Malformed,
-    /// The signature's timestamp is too old or too far in the future.
-    #[error("the signature is stale by {by_s} s")]
-    Stale {
-        /// Seconds outside the window; negative for a timestamp in the future.
-        by_s: i64,
-    },
-    /// The signature's timestamp is in seconds instead of milliseconds.
-    #[error("the signature's timestamp is in seconds; it must be in milliseconds")]
-    Seconds,
-    /// The signature matches none of the keys.
-    #[error("the signature matches no key")]
-    NoMatch,
-    /// There is no call id, hence nothing that could be signed, and no second factor is configured.
-    #[error(
-        "the request has no call_id to verify a signature over, and no second factor is configured"
-    )]
-    NoCallId,
-    /// The URL token is missing or wrong.
-    #[error("the token in the URL is wrong or missing")]
-    Token,
-    /// The client's address is not in `allow_from`.
-    #[error("the client address is not in allow_from")]
-    Address,
-}
-
-impl AuthError {
-    /// Returns the label used in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            AuthError::Missing => "missing",
-            AuthError::Malformed => "malformed",
-            AuthError::Stale { .. } => "stale",
-            AuthError::Seconds => "seconds",
-            AuthError::NoMatch => "no_match",
-            AuthError::NoCallId => "no_call_id",
-            AuthError::Token => "token",
-            AuthError::Address => "address",
-        }
-    }
-
-    /// One error of each kind.
-    pub const ALL: [AuthError; 8] = [
-        AuthError::Missing,
-        AuthError::Malformed,
-        AuthError::Stale { by_s: 0 },
-        AuthError::Seconds,
-        AuthError::NoMatch,
-        AuthError::NoCallId,
-        AuthError::Token,
-        AuthError::Address,
-    ];
 }
 
 /// Treatment of requests that fail authentication.
@@ -190,8 +190,11 @@ pub struct Policy {
     pub source: Arc<str>,
     /// Treatment of requests that fail.
     pub mode: Mode,
-    /// Signature scheme of the platform.
-    pub scheme: &'static dyn Scheme,
+    /// Signature scheme: the platform's own, or the one of the settings.
+    pub scheme: Arc<dyn Scheme>,
+    /// Base URL under which the platform knows this service, without a slash at its end; for signatures that
+    /// cover the URL.
+    pub public_base_url: Option<Box<str>>,
     /// Keys and URL token, which a reload replaces.
     pub secrets: ArcSwap<PolicySecrets>,
     /// Second factor: networks that may send requests; empty for all.
@@ -210,94 +213,37 @@ pub struct PolicySecrets {
 impl Policy {
     /// Returns whether a URL token or allowed addresses are configured.
     pub fn has_second_factor(&self) -> bool {
-        self.has_url_token() || !self.allow_from.is_empty()
+        self.secrets.load().url_token.is_some() || !self.allow_from.is_empty()
     }
 
-    /// Returns whether a URL token is configured.
+    /// Returns whether the path ends with a token: the second factor, or the scheme's own.
     pub fn has_url_token(&self) -> bool {
-        self.secrets.load().url_token.is_some()
-    }
-}
-
-/// A platform's signature scheme.
-pub trait Scheme: Sync {
-    /// Verifies the signature of a request. Tries all keys, without an early exit.
-    ///
-    /// # Errors
-    /// Returns the reason for which verification failed.
-    fn verify(
-        &self,
-        request: &Unverified,
-        keys: &[Key],
-        now: Timestamp,
-    ) -> Result<SignatureScope, AuthError>;
-
-    /// Checks what the headers alone tell about the signature: its presence, its form, its time.
-    ///
-    /// # Errors
-    /// Returns the reason for which no body can be authenticated with these headers.
-    fn check_head(&self, headers: &HeaderMap, now: Timestamp) -> Result<(), AuthError>;
-
-    /// Signs a body as the platform does. Returns the name and the value of the header.
-    ///
-    /// # Errors
-    /// Fails if the body contains nothing that this scheme can sign.
-    fn sign(
-        &self,
-        key: &Key,
-        body: &[u8],
-        now: Timestamp,
-    ) -> Result<(&'static str, String), AuthError>;
-
-    /// Returns whether signatures contain the time at which they were made.
-    fn has_timestamp(&self) -> bool;
-
-    /// Describes the scheme's weakness to the operator, if it has one.
-    fn weakness(&self) -> Option<&'static str>;
-}
-
-/// Part of a request that a valid signature covers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SignatureScope {
-    /// The whole body.
-    Body {
-        /// Header that held the signature.
-        header: &'static str,
-        /// Time at which the signature was made, for schemes that sign it.
-        signed_at: Option<Timestamp>,
-    },
-    /// The call id alone.
-    CallId {
-        /// Header that held the signature.
-        header: &'static str,
-        /// The signed call id.
-        call_id: Box<str>,
-    },
-    /// Nothing: the request contains nothing that could be signed.
-    Nothing,
-}
-
-/// An HMAC-SHA256 key with its state precomputed.
-pub struct Key(Hmac<Sha256>);
-
-impl Key {
-    /// Derives the key from a secret.
-    pub fn new(secret: &Secret) -> Key {
-        Key(Hmac::new_from_slice(secret.expose()).expect("HMAC takes keys of any length"))
+        let secrets = self.secrets.load();
+        let has_own = || self.scheme.url_token(&secrets.keys);
+        secrets.url_token.is_some() || has_own().is_some_and(|token| token.parameter.is_none())
     }
 
-    /// Computes HMAC-SHA256 over the concatenated parts.
-    fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
-        let mut mac = self.0.clone();
-        for part in parts {
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
+    /// Adds the headers with which the platform would send a request, signed with the first key.
+    ///
+    /// # Errors
+    /// Fails if there is nothing to sign, or no key to sign with.
+    pub fn sign(
+        &self,
+        request: &Outgoing<'_>,
+        now: Timestamp,
+        headers: &mut HeaderMap,
+    ) -> Result<(), SignError> {
+        self.scheme.sign(request, &self.inputs(&self.secrets.load(), now), headers)
+    }
+
+    fn inputs<'a>(&'a self, secrets: &'a PolicySecrets, now: Timestamp) -> VerifyInputs<'a> {
+        let public_base_url = self.public_base_url.as_deref().unwrap_or_default();
+        VerifyInputs { keys: &secrets.keys, public_base_url, now }
     }
 }
 
 /// Returns the value of a header that may occur at most once; a repeated header is malformed.
-fn single_header<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h [u8]>, AuthError> {
+fn single_header(headers: &HeaderMap, name: impl AsHeaderName) -> Result<Option<&[u8]>, AuthError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (value, None) => Ok(value.map(|value| value.as_bytes())),
@@ -305,9 +251,11 @@ fn single_header<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h [u
     }
 }
 
-/// Returns whether any key produces this digest. Tries all keys, in constant time.
-fn matches_any_key(digest: &[u8; 32], keys: &[Key], parts: &[&[u8]]) -> bool {
-    keys.iter().fold(Choice::from(0), |found, key| found | key.mac(parts).ct_eq(digest)).into()
+/// Returns the media type of a body in lower case and without parameters.
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let media_type = value.split(';').next().unwrap_or_default().trim();
+    (!media_type.is_empty()).then(|| media_type.to_ascii_lowercase())
 }
 
 /// Authenticates a request as `policy` demands. `now` is compared with the signature's timestamp.
@@ -317,18 +265,21 @@ fn matches_any_key(digest: &[u8; 32], keys: &[Key], parts: &[&[u8]]) -> bool {
 ///
 /// # Examples
 /// ```
+/// use axum::http::{HeaderMap, Method};
 /// use switchboard::authenticate::{
-///     AuthError, Key, Mode, Policy, PolicySecrets, RequestHead, Unverified, authenticate,
+///     AuthError, Mode, Outgoing, Policy, PolicySecrets, RequestHead, Unverified, authenticate,
 /// };
 /// use switchboard::dialect;
 /// use switchboard::domain::secret::Secret;
 ///
-/// let key = Key::new(&Secret::new("key_0123456789abcdef"));
+/// let scheme = dialect::by_name("retell").unwrap().scheme();
+/// let key = scheme.key(&Secret::new("key_0123456789abcdef"))?;
 /// let secrets = PolicySecrets { keys: vec![key], url_token: None };
 /// let policy = Policy {
 ///     source: "retell".into(),
 ///     mode: Mode::Required,
-///     scheme: dialect::by_name("retell").unwrap().scheme(),
+///     scheme,
+///     public_base_url: None,
 ///     secrets: arc_swap::ArcSwap::from_pointee(secrets),
 ///     allow_from: Vec::new(),
 /// };
@@ -336,9 +287,9 @@ fn matches_any_key(digest: &[u8; 32], keys: &[Key], parts: &[&[u8]]) -> bool {
 /// let head = |headers| RequestHead::new(headers, [127, 0, 0, 1].into(), None);
 /// let request = |headers| Unverified::new(head(headers), body.into());
 ///
-/// let (name, signature) = policy.scheme.sign(&policy.secrets.load().keys[0], body.as_bytes(), now)?;
-/// let mut headers = axum::http::HeaderMap::new();
-/// headers.insert(name, signature.parse()?);
+/// let mut headers = HeaderMap::new();
+/// let outgoing = Outgoing { method: &Method::POST, target: "/", body: body.as_bytes() };
+/// policy.sign(&outgoing, now, &mut headers)?;
 /// let verified = authenticate(request(headers), &policy, now)?;
 /// assert_eq!(verified.body(), body.as_bytes());
 ///
@@ -362,11 +313,12 @@ pub fn authenticate(
     let (call_id, signed_at) = match scope {
         SignatureScope::Body { signed_at, .. } => (None, signed_at),
         SignatureScope::CallId { call_id, .. } => (Some(call_id), None),
-        SignatureScope::Nothing => (None, None),
+        SignatureScope::Sender { .. } | SignatureScope::Nothing => (None, None),
     };
     let clock_skew = signed_at.map(|signed_at| now.duration_since(signed_at));
     let source = policy.source.clone();
-    Ok(Verified { body: request.body, source, call_id, method, clock_skew })
+    let Unverified { head, body } = request;
+    Ok(Verified { head, body, source, call_id, method, clock_skew })
 }
 
 /// Refuses a request that its head alone gives away, before its body is read.
@@ -378,8 +330,9 @@ pub fn check_head(head: &RequestHead, policy: &Policy, now: Timestamp) -> Result
         Mode::Observe => Ok(()),
         Mode::Off => check_second_factor(head, policy, &policy.secrets.load()),
         Mode::Required => {
-            check_second_factor(head, policy, &policy.secrets.load())?;
-            policy.scheme.check_head(&head.headers, now)
+            let secrets = policy.secrets.load();
+            check_second_factor(head, policy, &secrets)?;
+            policy.scheme.check_head(head, &policy.inputs(&secrets, now))
         }
     }
 }
@@ -409,11 +362,12 @@ fn check_signature(
     if policy.mode == Mode::Off {
         return Ok((AuthMethod::Off, SignatureScope::Nothing));
     }
-    let scope = policy.scheme.verify(request, &secrets.keys, now)?;
+    let scope = policy.scheme.verify(request, &policy.inputs(secrets, now))?;
     let method = match scope {
         SignatureScope::Body { header, .. } | SignatureScope::CallId { header, .. } => {
             AuthMethod::Signed(header)
         }
+        SignatureScope::Sender { kind } => AuthMethod::SharedSecret(kind),
         SignatureScope::Nothing if policy.has_second_factor() => AuthMethod::SecondFactor,
         SignatureScope::Nothing => return Err(AuthError::NoCallId),
     };

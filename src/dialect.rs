@@ -9,6 +9,7 @@ mod telnyx;
 mod vapi;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -53,8 +54,14 @@ pub trait Dialect: Send + Sync {
     /// Returns the times that the platform keeps.
     fn timing(&self) -> &Timing;
 
-    /// Returns the platform's signature scheme.
-    fn scheme(&self) -> &'static dyn Scheme;
+    /// Returns the platform's signature scheme, which the settings of a source can replace.
+    fn scheme(&self) -> Arc<dyn Scheme>;
+
+    /// Returns the signature scheme of events, if the platform signs them in another way than requests about
+    /// calls. Their keys are the source's `events_secrets`.
+    fn events_scheme(&self) -> Option<Arc<dyn Scheme>> {
+        None
+    }
 
     /// Parses the body of an authenticated request.
     ///

@@ -207,7 +207,8 @@ fn accept_unauthenticated(source: &Source, body: Vec<u8>) -> Verified {
     let policy = Policy {
         source: source.name.clone(),
         mode: Mode::Off,
-        scheme: source.dialect.scheme(),
+        scheme: source.policy.scheme.clone(),
+        public_base_url: None,
         secrets: ArcSwap::default(),
         allow_from: Vec::new(),
     };

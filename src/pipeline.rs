@@ -263,29 +263,34 @@ pub async fn handle(
     Ok(Answer { body: prepared.body, content_type, outcome: prepared.outcome })
 }
 
-/// Refuses a request that its head alone gives away, and counts the refusal.
+/// Refuses a request that its head alone gives away, and counts the refusal. `is_events_path` says on which of
+/// the source's paths it arrived.
 ///
 /// # Errors
 /// Returns the reason for which authentication would fail with any body.
 pub fn check_head(
     endpoint: &SourceEndpoint,
     head: &RequestHead,
+    is_events_path: bool,
     now: Timestamp,
 ) -> Result<(), RequestError> {
-    let result = authenticate::check_head(head, &endpoint.source.policy, now);
+    let policy = endpoint.source.policy_of(is_events_path);
+    let result = authenticate::check_head(head, policy, now);
     result.map_err(|reason| refused(endpoint, reason))
 }
 
-/// Authenticates a request as its source demands, and counts the result.
+/// Authenticates a request as its source demands on that path, and counts the result.
 ///
 /// # Errors
 /// Returns the reason for which authentication failed.
 pub fn authenticate(
     endpoint: &SourceEndpoint,
     request: Unverified,
+    is_events_path: bool,
     now: Timestamp,
 ) -> Result<Verified, RequestError> {
-    let result = authenticate::authenticate(request, &endpoint.source.policy, now);
+    let policy = endpoint.source.policy_of(is_events_path);
+    let result = authenticate::authenticate(request, policy, now);
     let verified = result.map_err(|reason| refused(endpoint, reason))?;
     if let Some(skew) = verified.clock_skew() {
         endpoint.counters.clock_skew(skew);
@@ -516,6 +521,7 @@ impl Exchange<'_> {
         let (signed, auth_error) = match self.request.method() {
             AuthMethod::Signed(header) => (Some(header), None),
             AuthMethod::Observed(error) => (None, Some(error.as_str())),
+            AuthMethod::SharedSecret(kind) => (Some(kind), None),
             AuthMethod::SecondFactor | AuthMethod::Off => (None, None),
         };
         tracing::info!(

@@ -43,7 +43,8 @@ pub struct TableSpec {
 }
 
 impl KeySpec {
-    fn json_schema(&self) -> Value {
+    /// Returns the JSON Schema of the value, with the documentation of the key.
+    pub(crate) fn json_schema(&self) -> Value {
         let mut schema = (self.schema)();
         if !self.doc.is_empty() {
             schema["description"] = paragraphs(self.doc).into();

@@ -30,6 +30,8 @@ pub struct Source {
     pub numbers: NumberFormat,
     /// Authentication policy.
     pub policy: Policy,
+    /// Authentication policy of the path of events; `None` if it is the same.
+    pub events_policy: Option<Policy>,
     /// Reply deadline, measured from the arrival of the request.
     pub reply_within: Duration,
     /// Reply to a request that fails after authentication.
@@ -37,6 +39,11 @@ pub struct Source {
 }
 
 impl Source {
+    /// Returns the authentication policy of a path.
+    pub fn policy_of(&self, is_events_path: bool) -> &Policy {
+        self.events_policy.as_ref().filter(|_| is_events_path).unwrap_or(&self.policy)
+    }
+
     /// Renders the reply to a request of this source. `call` is `None` if the request could not be parsed.
     pub fn render(
         &self,

@@ -1,11 +1,10 @@
 //! Scheme and dialect agree about the call id of a Synthflow body: the dialect takes a call id only if
 //! the scheme verified that very one. An input is header lines, an empty line, and a body.
 
-use super::{SECRET, now, policy, request, split_headers};
-use switchboard::authenticate::{AuthMethod, Key, Mode, authenticate};
+use super::{now, policy, request, sign, split_headers};
+use switchboard::authenticate::{AuthMethod, Mode, authenticate};
 use switchboard::dialect::{self, Incoming};
 use switchboard::domain::party::NumberFormat;
-use switchboard::domain::secret::Secret;
 
 /// Runs one input.
 pub fn run(data: &[u8]) {
@@ -18,8 +17,8 @@ pub fn run(data: &[u8]) {
         headers.remove(name);
     }
     headers.remove("http_synthflow_signature");
-    if let Ok((name, value)) = dialect.scheme().sign(&Key::new(&Secret::new(SECRET)), body, now()) {
-        headers.insert(name, value.parse().expect("a header"));
+    if let Ok(signature) = sign(&policy, body) {
+        headers.extend(signature);
     }
     let Ok(verified) = authenticate(request(headers, body), &policy, now()) else { return };
     let taken = match dialect.parse(&verified, &NumberFormat::default()) {
@@ -29,7 +28,10 @@ pub fn run(data: &[u8]) {
     };
     match verified.method() {
         AuthMethod::Signed(_) => assert!(taken.is_none() || taken.as_deref() == verified.call_id()),
-        AuthMethod::SecondFactor | AuthMethod::Observed(_) | AuthMethod::Off => {
+        AuthMethod::SharedSecret(_)
+        | AuthMethod::SecondFactor
+        | AuthMethod::Observed(_)
+        | AuthMethod::Off => {
             assert_eq!(taken, None, "a call id that nothing verified")
         }
     }

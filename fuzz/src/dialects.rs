@@ -1,10 +1,13 @@
-//! Bodies of both dialects, from parsing to the reply: every reply is a JSON object, and none hangs up.
+//! Bodies of all dialects, from parsing to the reply: every reply is a JSON object, and none hangs up.
 
 use std::sync::LazyLock;
 
 use super::{now, policy, request};
+use serde_json::{Map, Value};
 use switchboard::authenticate::{Mode, authenticate};
 use switchboard::dialect::{self, Incoming, RenderContext};
+use switchboard::domain::call::Platform;
+use switchboard::domain::decision::SelectedAgent;
 use switchboard::domain::facts::Facts;
 use switchboard::domain::party::NumberFormat;
 use switchboard::rules::{self, CheckContext, RuleSet, engine};
@@ -41,13 +44,33 @@ pub fn run(body: &[u8]) {
         let decided = engine::decide(&TABLE, &call, &facts);
         assert_eq!(decided, engine::scan(&TABLE, &call, &facts), "the index and the scan differ");
         let decision = decided.expect("the table has no look-up");
-        let reply = dialect.render(&RenderContext::of_channel(call.channel()), &decision).body();
-        let reply: serde_json::Value = serde_json::from_slice(&reply).expect("a JSON reply");
-        let (_, inner) = reply.as_object().and_then(|reply| reply.iter().next()).expect("a key");
-        assert!(inner.get("reject").is_none(), "no rule rejects");
-        // On Synthflow an empty object hangs up.
-        let keeps =
-            dialect.platform().as_str() != "synthflow" || inner.get("override_model_id").is_some();
-        assert!(keeps, "the reply hangs up");
+        let context = RenderContext {
+            stand_in: Some(&STAND_IN),
+            ..RenderContext::of_channel(call.channel())
+        };
+        let reply = dialect.render(&context, &decision).body();
+        let reply: Value = serde_json::from_slice(&reply).expect("a JSON reply");
+        let reply = reply.as_object().expect("an object");
+        assert!(!hangs_up(dialect.platform(), reply), "no rule rejects");
+    }
+}
+
+/// Agent that answers where the platform has none.
+static STAND_IN: SelectedAgent<'static> =
+    SelectedAgent { name: "agent_3", id: "agent_3", version: None };
+
+/// Returns whether a reply ends the call, from the platform's documentation.
+fn hangs_up(platform: Platform, reply: &Map<String, Value>) -> bool {
+    let inner = || reply.values().next().expect("a key");
+    match platform.as_str() {
+        "retell" => inner().get("reject").is_some(),
+        // An empty object hangs up.
+        "synthflow" => inner().get("override_model_id").is_none(),
+        "vapi" => !reply.contains_key("assistantId"),
+        // Without it, the call fails.
+        "elevenlabs" => !reply.contains_key("type"),
+        // Its replies cannot end a call.
+        "telnyx" => false,
+        other => panic!("what hangs up at {other} is missing here"),
     }
 }

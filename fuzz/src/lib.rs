@@ -15,10 +15,12 @@ pub mod templates;
 use std::net::{IpAddr, Ipv4Addr};
 
 use arc_swap::ArcSwap;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use bytes::Bytes;
 use jiff::Timestamp;
-use switchboard::authenticate::{Key, Mode, Policy, PolicySecrets, RequestHead, Unverified};
+use switchboard::authenticate::{
+    Mode, Outgoing, Policy, PolicySecrets, RequestHead, SignError, Unverified,
+};
 use switchboard::dialect::Dialect;
 use switchboard::domain::secret::Secret;
 
@@ -52,14 +54,27 @@ pub fn policy(dialect: &dyn Dialect, mode: Mode) -> Policy {
 
 /// Returns a policy with a secret and without a second factor.
 pub fn policy_with(dialect: &dyn Dialect, mode: Mode, secret: &str) -> Policy {
-    let secrets = PolicySecrets { keys: vec![Key::new(&Secret::new(secret))], url_token: None };
+    // A key pair for platforms that sign with one.
+    let key = dialect.scheme().stand_in_key(&Secret::new(secret));
+    let secrets = PolicySecrets { keys: vec![key], url_token: None };
     Policy {
         source: dialect.platform().as_str().into(),
         mode,
         scheme: dialect.scheme(),
+        public_base_url: None,
         secrets: ArcSwap::from_pointee(secrets),
         allow_from: Vec::new(),
     }
+}
+
+/// Signs a POST request to `/` with the key of a policy.
+///
+/// # Errors
+/// Fails if the body contains nothing to sign.
+pub fn sign(policy: &Policy, body: &[u8]) -> Result<HeaderMap, SignError> {
+    let mut headers = HeaderMap::new();
+    let outgoing = Outgoing { method: &Method::POST, target: "/", body };
+    policy.sign(&outgoing, now(), &mut headers).map(|()| headers)
 }
 
 /// Returns a request of this machine.

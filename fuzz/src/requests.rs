@@ -5,15 +5,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use super::{SECRET, now, split_headers};
+use super::{SECRET, now, policy, sign, split_headers};
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
-use switchboard::authenticate::Key;
+use switchboard::authenticate::Mode;
 use switchboard::dialect;
 use switchboard::domain::clock::Clock;
-use switchboard::domain::secret::Secret;
 use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
 use switchboard::rules;
@@ -61,10 +60,9 @@ pub fn run(data: &[u8]) {
     let (path, rest) = (&data[..end], data.get(end + 1..).unwrap_or_default());
     let (mut headers, body) = split_headers(rest);
     if is_signed {
-        let scheme = dialect::by_name("retell").expect("a dialect").scheme();
-        let signed = scheme.sign(&Key::new(&Secret::new(SECRET)), body, now());
-        let (name, value) = signed.expect("Retell signs every body");
-        headers.insert(name, value.parse().expect("a header"));
+        let retell = dialect::by_name("retell").expect("a dialect");
+        let signed = sign(&policy(retell, Mode::Required), body);
+        headers.extend(signed.expect("Retell signs every body"));
     }
     let Ok(mut request) = Request::post(path).body(Body::from(body.to_vec())) else { return };
     *request.headers_mut() = headers;

@@ -3,10 +3,9 @@
 //! Nothing but the signature of exactly this body is accepted, and what the head alone refuses is refused
 //! with the body too.
 
-use super::{now, policy_with, request, split_headers};
-use switchboard::authenticate::{AuthMethod, Key, Mode, RequestHead, authenticate, check_head};
+use super::{now, policy_with, request, sign, split_headers};
+use switchboard::authenticate::{AuthMethod, Mode, RequestHead, authenticate, check_head};
 use switchboard::dialect;
-use switchboard::domain::secret::Secret;
 
 /// Secret with which no seed is signed.
 const UNUSED_SECRET: &str = "key_that_no_seed_was_signed_with";
@@ -22,19 +21,16 @@ pub fn run(data: &[u8]) {
         assert!(by_head.is_ok() || result.is_err(), "the head is refused, but not the request");
         // The fuzzer cannot guess a digest, so it never finds a valid signature that we did not make.
         assert!(result.is_err(), "an unsigned request was accepted");
-        let Ok((name, value)) =
-            dialect.scheme().sign(&Key::new(&Secret::new(UNUSED_SECRET)), body, now())
-        else {
-            continue;
-        };
+        let Ok(signature) = sign(&policy, body) else { continue };
         let mut signed = headers.clone();
         for name in ["synthflow-signature", "x-synthflow-signature", "http-synthflow-signature"] {
             signed.remove(name);
         }
         signed.remove("http_synthflow_signature");
-        signed.insert(name, value.parse().expect("a header"));
+        signed.extend(signature);
         let verified = authenticate(request(signed, body), &policy, now()).expect("signed by us");
-        assert!(matches!(verified.method(), AuthMethod::Signed(_)));
+        let method = verified.method();
+        assert!(matches!(method, AuthMethod::Signed(_) | AuthMethod::SharedSecret(_)));
         assert_eq!(verified.body(), body);
     }
 }

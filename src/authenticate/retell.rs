@@ -7,7 +7,12 @@
 use axum::http::HeaderMap;
 use jiff::Timestamp;
 
-use super::{AuthError, Key, Scheme, SignatureScope, Unverified, matches_any_key, single_header};
+use super::encoding::Encoding;
+use super::envelope::header_value;
+use super::key::{Key, SignatureBytes, matches_any_key};
+use super::scheme::{Coverage, Outgoing, Scheme, SignatureScope, VerifyInputs};
+use super::{AuthError, KeyError, RequestHead, SignError, Unverified, single_header};
+use crate::domain::secret::Secret;
 
 const HEADER: &str = "x-retell-signature";
 /// Maximum distance of a valid timestamp from now, in the past and in the future.
@@ -17,61 +22,55 @@ const WINDOW_MS: u64 = 300_000;
 pub struct RetellScheme;
 
 impl Scheme for RetellScheme {
+    fn kind(&self) -> &'static str {
+        "retell"
+    }
+
+    fn key(&self, secret: &Secret) -> Result<Key, KeyError> {
+        Ok(Key::hmac_sha256(secret.expose()))
+    }
+
     fn verify(
         &self,
         request: &Unverified,
-        keys: &[Key],
-        now: Timestamp,
+        inputs: &VerifyInputs<'_>,
     ) -> Result<SignatureScope, AuthError> {
         let header = single_header(&request.head.headers, HEADER)?.ok_or(AuthError::Missing)?;
         let (timestamp, digest) = parse_header(header).ok_or(AuthError::Malformed)?;
-        let signed_at = check_window(timestamp, now)?;
-        if matches_any_key(&digest, keys, &[&request.body, timestamp]) {
+        let signed_at = check_window(timestamp, inputs.now)?;
+        if matches_any_key(&[digest], inputs.keys, &[&request.body, timestamp]) {
             Ok(SignatureScope::Body { header: HEADER, signed_at })
         } else {
             Err(AuthError::NoMatch)
         }
     }
 
-    fn check_head(&self, headers: &HeaderMap, now: Timestamp) -> Result<(), AuthError> {
-        let header = single_header(headers, HEADER)?.ok_or(AuthError::Missing)?;
-        let (timestamp, digest) = split_header(header).ok_or(AuthError::Malformed)?;
-        if digest.len() != 64 || !digest.iter().all(u8::is_ascii_hexdigit) {
-            return Err(AuthError::Malformed);
-        }
-        check_window(timestamp, now).map(drop)
+    fn check_head(&self, head: &RequestHead, inputs: &VerifyInputs<'_>) -> Result<(), AuthError> {
+        let header = single_header(&head.headers, HEADER)?.ok_or(AuthError::Missing)?;
+        let (timestamp, _) = parse_header(header).ok_or(AuthError::Malformed)?;
+        check_window(timestamp, inputs.now).map(drop)
     }
 
     fn sign(
         &self,
-        key: &Key,
-        body: &[u8],
-        now: Timestamp,
-    ) -> Result<(&'static str, String), AuthError> {
-        let timestamp = now.as_millisecond().to_string();
-        let digest = hex::encode(key.mac(&[body, timestamp.as_bytes()]));
-        Ok((HEADER, format!("v={timestamp},d={digest}")))
+        request: &Outgoing<'_>,
+        inputs: &VerifyInputs<'_>,
+        headers: &mut HeaderMap,
+    ) -> Result<(), SignError> {
+        let key = inputs.keys.iter().find_map(Key::as_hmac).ok_or(SignError::NoKey)?;
+        let timestamp = inputs.now.as_millisecond().to_string();
+        let digest = hex::encode(key.mac([request.body, timestamp.as_bytes()]).as_bytes());
+        headers.insert(HEADER, header_value(&format!("v={timestamp},d={digest}"))?);
+        Ok(())
     }
 
-    fn has_timestamp(&self) -> bool {
-        true
-    }
-
-    fn weakness(&self) -> Option<&'static str> {
-        None
+    fn coverage(&self) -> Coverage {
+        Coverage::FULL
     }
 }
 
 /// Returns the digits of the timestamp and the digest, or `None` if any character deviates.
-fn parse_header(header: &[u8]) -> Option<(&[u8], [u8; 32])> {
-    let (timestamp, hex) = split_header(header)?;
-    let mut digest = [0; 32];
-    hex::decode_to_slice(hex, &mut digest).ok()?;
-    Some((timestamp, digest))
-}
-
-/// Returns the digits of the timestamp, and what should be the hexadecimal digits of the digest.
-fn split_header(header: &[u8]) -> Option<(&[u8], &[u8])> {
+fn parse_header(header: &[u8]) -> Option<(&[u8], SignatureBytes)> {
     let rest = header.strip_prefix(b"v=")?;
     let comma = rest.iter().position(|&byte| byte == b',')?;
     let (timestamp, rest) = rest.split_at(comma);
@@ -79,7 +78,8 @@ fn split_header(header: &[u8]) -> Option<(&[u8], &[u8])> {
     if !is_plain || timestamp.starts_with(b"0") {
         return None;
     }
-    Some((timestamp, rest.strip_prefix(b",d=")?))
+    let digest = Encoding::Hex.decode(rest.strip_prefix(b",d=")?, 32)?;
+    Some((timestamp, digest))
 }
 
 /// Returns the time that the digits stand for, if it is near enough to now.

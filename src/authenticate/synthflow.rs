@@ -7,13 +7,15 @@
 use std::borrow::Cow;
 
 use axum::http::HeaderMap;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
 
-use super::{AuthError, Key, Scheme, SignatureScope, Unverified, matches_any_key, single_header};
+use super::encoding::Encoding;
+use super::envelope::header_value;
+use super::key::{Key, SignatureBytes, matches_any_key};
+use super::scheme::{Coverage, Outgoing, Scheme, SignatureScope, VerifyInputs};
+use super::{AuthError, KeyError, RequestHead, SignError, Unverified, single_header};
 use crate::domain::json;
 use crate::domain::json::JsonObject;
+use crate::domain::secret::Secret;
 
 /// Documented as `HTTP_SYNTHFLOW_SIGNATURE`, one framework's spelling of the first of these.
 const HEADERS: [&str; 4] = [
@@ -29,11 +31,18 @@ const CALL_ID_HEADERS: [&str; 4] = ["call_id", "call-id", "x-call-id", "x-synthf
 pub struct SynthflowScheme;
 
 impl Scheme for SynthflowScheme {
+    fn kind(&self) -> &'static str {
+        "synthflow"
+    }
+
+    fn key(&self, secret: &Secret) -> Result<Key, KeyError> {
+        Ok(Key::hmac_sha256(secret.expose()))
+    }
+
     fn verify(
         &self,
         request: &Unverified,
-        keys: &[Key],
-        _: Timestamp,
+        inputs: &VerifyInputs<'_>,
     ) -> Result<SignatureScope, AuthError> {
         let signature = signature(&request.head.headers)?;
         let in_body = json::object(&request.body).ok().and_then(|body| synthflow_call_id(&body));
@@ -41,7 +50,7 @@ impl Scheme for SynthflowScheme {
             return Ok(SignatureScope::Nothing);
         };
         let (header, digest) = signature.ok_or(AuthError::Missing)?;
-        if matches_any_key(&digest, keys, &[call_id.as_bytes()]) {
+        if matches_any_key(&[digest], inputs.keys, &[call_id.as_bytes()]) {
             Ok(SignatureScope::CallId { header, call_id })
         } else {
             Err(AuthError::NoMatch)
@@ -49,30 +58,32 @@ impl Scheme for SynthflowScheme {
     }
 
     /// The signature may be missing: a request without a call id has nothing to sign.
-    fn check_head(&self, headers: &HeaderMap, _: Timestamp) -> Result<(), AuthError> {
-        signature(headers).map(drop)
+    fn check_head(&self, head: &RequestHead, _: &VerifyInputs<'_>) -> Result<(), AuthError> {
+        signature(&head.headers).map(drop)
     }
 
     fn sign(
         &self,
-        key: &Key,
-        body: &[u8],
-        _: Timestamp,
-    ) -> Result<(&'static str, String), AuthError> {
-        let body = json::object(body).map_err(|_| AuthError::NoCallId)?;
-        let call_id = synthflow_call_id(&body).ok_or(AuthError::NoCallId)?;
-        Ok((HEADERS[0], STANDARD.encode(key.mac(&[call_id.as_bytes()]))))
+        request: &Outgoing<'_>,
+        inputs: &VerifyInputs<'_>,
+        headers: &mut HeaderMap,
+    ) -> Result<(), SignError> {
+        let body = json::object(request.body).map_err(|_| SignError::NothingToSign)?;
+        let call_id = synthflow_call_id(&body).ok_or(SignError::NothingToSign)?;
+        let key = inputs.keys.iter().find_map(Key::as_hmac).ok_or(SignError::NoKey)?;
+        let signature = Encoding::Base64.encode(key.mac([call_id.as_bytes()]).as_bytes());
+        headers.insert(HEADERS[0], header_value(&signature)?);
+        Ok(())
     }
 
-    fn has_timestamp(&self) -> bool {
-        false
+    fn coverage(&self) -> Coverage {
+        Coverage::SENDER
     }
 
-    fn weakness(&self) -> Option<&'static str> {
-        Some(
-            "synthflow signs the call id alone: a captured signature stays valid forever, and its \
-             inbound request, which has no call id, cannot be verified; set url_token or allow_from",
-        )
+    fn weakness(&self) -> Option<Cow<'static, str>> {
+        let weakness = "synthflow signs the call id alone: a captured signature stays valid forever, and its \
+             inbound request, which has no call id, cannot be verified; set url_token or allow_from";
+        Some(weakness.into())
     }
 }
 
@@ -84,14 +95,13 @@ pub(crate) fn synthflow_call_id<'a>(body: &JsonObject<'a>) -> Option<Cow<'a, str
 }
 
 /// Returns the name of the header with the signature, and the digest in it.
-fn signature(headers: &HeaderMap) -> Result<Option<(&'static str, [u8; 32])>, AuthError> {
+fn signature(headers: &HeaderMap) -> Result<Option<(&'static str, SignatureBytes)>, AuthError> {
     let mut found = None;
     for name in HEADERS {
         found = found.or(single_header(headers, name)?.map(|value| (name, value)));
     }
     let Some((name, value)) = found else { return Ok(None) };
-    let digest = STANDARD.decode(value).map_err(|_| AuthError::Malformed)?;
-    let digest = digest.try_into().map_err(|_| AuthError::Malformed)?;
+    let digest = Encoding::Base64.decode(value, 32).ok_or(AuthError::Malformed)?;
     Ok(Some((name, digest)))
 }
 

@@ -4,14 +4,16 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use clap::Args;
 use jiff::Timestamp;
 
 use super::http_client::{http_client, http_url, reachable};
 use super::output::print_note;
 use super::{CallFlags, ConfigFile, Exit, format_body, load_settings};
-use crate::authenticate::AuthError;
+use crate::authenticate::{Outgoing, SignError, UrlToken};
 use crate::domain::call::Fields;
+use crate::domain::secret::Secret;
 use crate::settings::Settings;
 use crate::source::Source;
 
@@ -47,11 +49,7 @@ impl Send {
             print_note(format!("note: {message}; using `dev`, like serve --dev"))?;
         }
         let fields = new_call(self.call.fields()?);
-        let mut keys = settings.key_references.iter();
-        let key = keys.find(|(name, _)| **name == *source.name);
-        if let Some((name, Some(reference))) = key {
-            print_note(format!("note: signing for the source `{name}` with {reference}"))?;
-        }
+        note_keys(&settings, source)?;
         if !source.dialect.channels().contains(&fields.channel) {
             anyhow::bail!("{} has no channel `{}`", source.dialect.platform(), fields.channel);
         }
@@ -81,13 +79,36 @@ impl Send {
     }
 }
 
-/// Returns `/inbound/SOURCE`, followed by the source's URL token if it has one.
+/// Says with which keys a request will be signed: one for each scheme of the source.
+fn note_keys(settings: &Settings, source: &Source) -> anyhow::Result<()> {
+    let keys = settings.key_references.iter().filter(|(name, _)| **name == *source.name);
+    let count = if source.policy.scheme.kind() == "all" { usize::MAX } else { 1 };
+    let found: Option<Vec<_>> = keys.take(count).map(|(_, key)| key.as_deref()).collect();
+    match found.as_deref() {
+        None | Some([]) => Ok(()),
+        Some(keys) => {
+            let (name, keys) = (&source.name, keys.join(" and "));
+            Ok(print_note(format!("note: signing for the source `{name}` with {keys}"))?)
+        }
+    }
+}
+
+/// Returns `/inbound/SOURCE`, with the source's URL token if it has one.
 pub(super) fn path_of(source: &Source) -> String {
     let secrets = source.policy.secrets.load();
-    let token = secrets.url_token.as_ref();
-    let token = token.map(|token| format!("/{}", String::from_utf8_lossy(token.expose())));
-    let token = token.unwrap_or_default();
-    format!("/inbound/{}{token}", source.name)
+    let text = |token: &Secret| String::from_utf8_lossy(token.expose()).into_owned();
+    let mut path = format!("/inbound/{}", source.name);
+    let own = source.policy.scheme.url_token(&secrets.keys);
+    match (&secrets.url_token, own) {
+        (Some(token), _) | (None, Some(UrlToken { parameter: None, token })) => {
+            path.extend(["/", &text(token)]);
+        }
+        (None, Some(UrlToken { parameter: Some(name), token })) => {
+            path.extend(["?", name, "=", &text(token)]);
+        }
+        (None, None) => {}
+    }
+    path
 }
 
 /// Gives a call a new id, so that it is not taken for a retry.
@@ -104,8 +125,9 @@ pub(super) fn new_call(fields: Fields<'static>) -> Fields<'static> {
 /// A request, signed as the platform would sign it.
 pub(super) struct SignedRequest {
     url: String,
-    /// Signature header; `None` if the body contains nothing to sign, so that the URL token must do.
-    header: Option<(&'static str, String)>,
+    /// The headers of the signature; none if the body contains nothing to sign, so that the second factor
+    /// must do.
+    headers: HeaderMap,
     body: Vec<u8>,
 }
 
@@ -115,27 +137,31 @@ impl SignedRequest {
         source: &Source,
         body: Vec<u8>,
     ) -> anyhow::Result<SignedRequest> {
-        let secrets = source.policy.secrets.load();
-        let key = secrets.keys.first().context("the source has no key to sign with")?;
+        let uri: Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        let json = HeaderValue::from_static("application/json");
+        let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, json)]);
+        let outgoing = Outgoing { method: &Method::POST, target, body: &body };
         #[expect(clippy::disallowed_methods, reason = "a signature contains its time")]
-        let signed = source.policy.scheme.sign(key, &body, Timestamp::now());
-        let header = match signed {
-            Err(AuthError::NoCallId) if source.policy.has_second_factor() => None,
-            signed => Some(signed?),
-        };
-        Ok(SignedRequest { url, header, body })
+        let now = Timestamp::now();
+        match source.policy.sign(&outgoing, now, &mut headers) {
+            Err(SignError::NothingToSign) if source.policy.has_second_factor() => {}
+            signed => signed?,
+        }
+        Ok(SignedRequest { url, headers, body })
     }
 
     /// Returns a curl command for a shell.
     pub(super) fn as_curl(&self) -> String {
         let quote = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-        let header = self.header.as_ref();
-        let signature =
-            header.map(|(name, value)| format!(" -H {}", quote(&format!("{name}: {value}"))));
+        let headers = self.headers.iter().map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            format!(" -H {}", quote(&format!("{name}: {value}")))
+        });
         format!(
-            "curl -sS {} -H 'content-type: application/json'{} --data-binary {}",
+            "curl -sS {}{} --data-binary {}",
             quote(&self.url),
-            signature.unwrap_or_default(),
+            headers.collect::<String>(),
             quote(&String::from_utf8_lossy(&self.body)),
         )
     }
@@ -143,11 +169,8 @@ impl SignedRequest {
     async fn send(self) -> anyhow::Result<Exit> {
         let client = http_client()?;
         let started = Instant::now();
-        let mut request = client.post(&self.url).timeout(REPLY_TIMEOUT);
-        if let Some((name, value)) = self.header {
-            request = request.header(name, value);
-        }
-        let request = request.header("content-type", "application/json").body(self.body);
+        let request = client.post(&self.url).timeout(REPLY_TIMEOUT);
+        let request = request.headers(self.headers).body(self.body);
         let response =
             request.send().await.with_context(|| format!("no reply from {}", self.url))?;
         let status = response.status();

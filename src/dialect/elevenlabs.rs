@@ -6,16 +6,19 @@
 //! is no metadata: its entries travel as variables, which come back after the call.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderName;
 use serde_json::{Value, json};
 
 use super::{
     Dialect, Event, Incoming, ParseError, RECORD_ID_KEY, RenderContext, Reply, accepted_variables,
     not_accepted, wire_number,
 };
-use crate::authenticate;
-use crate::authenticate::{Scheme, Verified};
+use crate::authenticate::{
+    HmacScheme, Layout, Scheme, SharedScheme, SignedTime, TimeUnit, Verified,
+};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
 use crate::domain::decision::{Additions, Decision, LeftOut, Object};
@@ -75,8 +78,20 @@ impl Dialect for ElevenLabs {
         &TIMING
     }
 
-    fn scheme(&self) -> &'static dyn Scheme {
-        &authenticate::RetellScheme
+    /// A header whose name and value the operator enters at ElevenLabs.
+    fn scheme(&self) -> Arc<dyn Scheme> {
+        Arc::new(SharedScheme::Header(HeaderName::from_static("x-switchboard-secret")))
+    }
+
+    /// `ElevenLabs-Signature: t=<unix seconds>,v0=<hex>`. The SDKs accept it for 30 minutes.
+    fn events_scheme(&self) -> Option<Arc<dyn Scheme>> {
+        let layout = Layout::Combined {
+            header: HeaderName::from_static("elevenlabs-signature"),
+            timestamp: "t".into(),
+            signature: "v0".into(),
+        };
+        let time = SignedTime { unit: TimeUnit::Seconds, tolerance_s: 1_800 };
+        Some(Arc::new(HmacScheme::sha256(layout, "{t}.{body}", time)))
     }
 
     fn parse<'a>(
@@ -87,7 +102,7 @@ impl Dialect for ElevenLabs {
         let body = json::object(request.body())?;
         // The request about a call has no type, and an event has none of its fields.
         let is_request = [FROM, TO, CALL_ID, AGENT].iter().any(|key| body.has(key));
-        match body.text("type").filter(|_| !is_request) {
+        match body.word("type").filter(|_| !is_request) {
             Some(kind) => Ok(Incoming::Event(Box::new(parse_event(&body, kind, numbers)))),
             None => {
                 let fields = parse_call(&body, numbers);

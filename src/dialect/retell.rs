@@ -5,6 +5,7 @@
 //! generations: without versions, without text messages, and without `call_id`. All are accepted.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -82,8 +83,8 @@ impl Dialect for Retell {
         &TIMING
     }
 
-    fn scheme(&self) -> &'static dyn Scheme {
-        &authenticate::RetellScheme
+    fn scheme(&self) -> Arc<dyn Scheme> {
+        Arc::new(authenticate::RetellScheme)
     }
 
     fn parse<'a>(

@@ -7,6 +7,7 @@
 //! JSON, and verdicts in mixed case.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -67,8 +68,8 @@ impl Dialect for Synthflow {
         &TIMING
     }
 
-    fn scheme(&self) -> &'static dyn Scheme {
-        &authenticate::SynthflowScheme
+    fn scheme(&self) -> Arc<dyn Scheme> {
+        Arc::new(authenticate::SynthflowScheme)
     }
 
     fn parse<'a>(

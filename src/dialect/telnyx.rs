@@ -6,6 +6,7 @@
 //! `call.initiated` of Call Control is not such a request: it is answered by commands, not by its reply.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,8 +15,7 @@ use super::{
     Dialect, Event, Incoming, ParseError, RECORD_ID_KEY, RenderContext, Reply, accepted_variables,
     not_accepted, wire_number,
 };
-use crate::authenticate;
-use crate::authenticate::{Scheme, Verified};
+use crate::authenticate::{Ed25519Scheme, Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
 use crate::domain::decision::{Decision, LeftOut, Object};
@@ -88,8 +88,8 @@ impl Dialect for Telnyx {
         &TIMING
     }
 
-    fn scheme(&self) -> &'static dyn Scheme {
-        &authenticate::RetellScheme
+    fn scheme(&self) -> Arc<dyn Scheme> {
+        Arc::new(Ed25519Scheme::telnyx())
     }
 
     fn parse<'a>(
@@ -100,10 +100,11 @@ impl Dialect for Telnyx {
         let body = json::object(request.body())?;
         let data = body.object("data");
         let payload = data.object("payload");
-        let kind = data.text("event_type");
+        let kind = data.word("event_type");
         let is_request = match &kind {
             Some(kind) => kind.trim().eq_ignore_ascii_case(INITIALIZATION),
-            None => payload.has(FROM) || payload.has(TO),
+            // A superfluous reply is ignored.
+            None => data.has("payload"),
         };
         if is_request {
             let fields = parse_call(&data, &payload, numbers);

@@ -5,27 +5,29 @@
 //! assistant of its own: a reply without an assistant leaves the call to the number's
 //! `fallbackDestination`, or ends it. Messages can contain the credentials of the operator's Twilio account.
 
+mod reply;
+
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderName;
 use serde_json::{Value, json};
+
+use reply::{AgentKind, destination, select_agent};
 
 use super::{
     Dialect, Event, Incoming, ParseError, RECORD_ID_KEY, RenderContext, Reply, accepted_variables,
-    not_accepted, wire_number,
+    wire_number,
 };
-use crate::authenticate;
-use crate::authenticate::{Scheme, Verified};
+use crate::authenticate::{HmacScheme, Layout, Scheme, SignedTime, TimeUnit, Verified};
 use crate::domain::agent_id;
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
-use crate::domain::decision::{
-    Additions, Decision, LeftOut, Object, Outcome, SelectedAgent, Variable,
-};
+use crate::domain::decision::{Decision, Object, Outcome};
 use crate::domain::json;
 use crate::domain::json::JsonObject;
 use crate::domain::party::{NumberFormat, Party};
-use crate::domain::transfer::TransferTarget;
 
 /// The Vapi dialect.
 pub(super) struct Vapi;
@@ -123,8 +125,17 @@ impl Dialect for Vapi {
         &TIMING
     }
 
-    fn scheme(&self) -> &'static dyn Scheme {
-        &authenticate::RetellScheme
+    /// Vapi's `hmac` credential with its default values. The unit of the timestamp is not documented.
+    fn scheme(&self) -> Arc<dyn Scheme> {
+        let layout = Layout::Separate {
+            signature: HeaderName::from_static("x-signature"),
+            timestamp: Some(HeaderName::from_static("x-timestamp")),
+            id: None,
+            prefix: "".into(),
+            separator: None,
+        };
+        let time = SignedTime { unit: TimeUnit::Auto, tolerance_s: 300 };
+        Arc::new(HmacScheme::sha256(layout, "{timestamp}.{body}", time))
     }
 
     fn parse<'a>(
@@ -134,7 +145,7 @@ impl Dialect for Vapi {
     ) -> Result<Incoming<'a>, ParseError> {
         let body = json::object(request.body())?;
         let message = body.object("message");
-        let kind = message.text("type");
+        let kind = message.word("type");
         // A message without a type that has a call may be a request, and a superfluous reply is ignored.
         let is_request = match &kind {
             Some(kind) => kind.trim().eq_ignore_ascii_case(ASSISTANT_REQUEST),
@@ -185,7 +196,10 @@ impl Dialect for Vapi {
     }
 
     fn check_agent_id(&self, id: &str) -> Result<(), String> {
-        agent_id::check_plain(AgentKind::of(id).1)
+        match AgentKind::of(id).1 {
+            "" => Err("it has no id behind the kind of agent".to_owned()),
+            id => agent_id::check_plain(id),
+        }
     }
 
     fn agent_id_form(&self) -> &'static str {
@@ -395,7 +409,7 @@ fn agent<'a>(call: &JsonObject<'a>) -> Option<Cow<'a, str>> {
         let id = call.non_empty_text(kind.id_key)?;
         Some(if kind.prefix.is_empty() { id } else { format!("{}{id}", kind.prefix).into() })
     };
-    [ASSISTANT, SQUAD, WORKFLOW].iter().find_map(of_kind)
+    AgentKind::ALL.iter().find_map(of_kind)
 }
 
 /// The places in which Vapi returns the metadata of a reply.
@@ -424,97 +438,5 @@ impl<'a> Metadata<'a> {
         };
         let found = self.0.iter().find_map(of_metadata);
         found.or_else(|| artifact.object("variableValues").non_empty_text(RECORD_ID_KEY))
-    }
-}
-
-/// A kind of agent: how rules write its ids, and the keys of a reply that selects one.
-struct AgentKind {
-    prefix: &'static str,
-    id_key: &'static str,
-    overrides_key: &'static str,
-}
-
-const ASSISTANT: AgentKind =
-    AgentKind { prefix: "", id_key: "assistantId", overrides_key: "assistantOverrides" };
-const SQUAD: AgentKind =
-    AgentKind { prefix: "squad:", id_key: "squadId", overrides_key: "squadOverrides" };
-const WORKFLOW: AgentKind =
-    AgentKind { prefix: "workflow:", id_key: "workflowId", overrides_key: "workflowOverrides" };
-
-impl AgentKind {
-    /// Splits an id in a rule table into the kind of agent and its id at Vapi.
-    fn of(id: &str) -> (AgentKind, &str) {
-        for kind in [SQUAD, WORKFLOW] {
-            if let Some(rest) = id.strip_prefix(kind.prefix) {
-                return (kind, rest);
-            }
-        }
-        (ASSISTANT, id)
-    }
-}
-
-/// Builds the reply that selects an agent. A workflow takes variables alone, and the first message of a squad
-/// would be that of each of its members.
-fn select_agent(
-    agent: &SelectedAgent<'_>,
-    additions: &Additions<'_>,
-    variables: &[Variable<'_>],
-    left_out: &mut Vec<LeftOut>,
-) -> Value {
-    let (kind, id) = AgentKind::of(agent.id);
-    let mut overrides = additions.agent_override.as_deref().cloned().unwrap_or_default();
-    let mut values: Object = variables
-        .iter()
-        .map(|variable| (variable.name.to_owned(), json!(variable.value)))
-        .collect();
-    let mut metadata = additions.metadata.as_deref().cloned().unwrap_or_default();
-    if kind.id_key == WORKFLOW.id_key {
-        values.extend(metadata.shift_remove_entry(RECORD_ID_KEY));
-        if !metadata.is_empty() {
-            left_out.push(not_accepted("metadata".to_owned()));
-            metadata.clear();
-        }
-    }
-    merge(&mut overrides, "variableValues", values);
-    merge(&mut overrides, "metadata", metadata);
-    match &additions.say {
-        Some(say) if kind.id_key == ASSISTANT.id_key => {
-            overrides.insert("firstMessage".to_owned(), say.as_ref().into());
-        }
-        Some(_) => left_out.push(not_accepted("say".to_owned())),
-        None => {}
-    }
-    let mut reply = json!({ kind.id_key: id });
-    if !overrides.is_empty() {
-        reply[kind.overrides_key] = overrides.into();
-    }
-    reply
-}
-
-/// Adds entries to an object in `overrides`, which `agent_override` may have.
-fn merge(overrides: &mut Object, key: &str, entries: Object) {
-    if entries.is_empty() {
-        return;
-    }
-    match overrides.get_mut(key) {
-        Some(Value::Object(existing)) => existing.extend(entries),
-        Some(_) | None => drop(overrides.insert(key.to_owned(), entries.into())),
-    }
-}
-
-/// Builds the destination of a transfer. An empty message transfers in silence.
-fn destination(target: &TransferTarget, additions: &Additions<'_>) -> Value {
-    let message = additions.say.as_deref().unwrap_or_default();
-    match target {
-        TransferTarget::Number(number) => {
-            json!({ "type": "number", "number": number.unmasked(), "message": message })
-        }
-        TransferTarget::Sip(uri) if additions.sip_headers.is_empty() => {
-            json!({ "type": "sip", "sipUri": uri.as_str(), "message": message })
-        }
-        TransferTarget::Sip(uri) => json!({
-            "type": "sip", "sipUri": uri.as_str(), "sipHeaders": json::Variables(&additions.sip_headers),
-            "message": message,
-        }),
     }
 }

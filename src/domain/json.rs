@@ -66,6 +66,11 @@ impl<'a> JsonObject<'a> {
         self.text(key).filter(|text| !text.is_empty())
     }
 
+    /// Returns a string, or `None` if it is blank. Unlike a text, it is no number.
+    pub(crate) fn word(&self, key: &str) -> Option<Cow<'a, str>> {
+        self.text(key).filter(|text| self.is_text(key) && !text.trim().is_empty())
+    }
+
     /// Returns a whole number, which may be written as `3.0` or as a string.
     pub(crate) fn integer(&self, key: &str) -> Option<i64> {
         let text = self.text(key)?;

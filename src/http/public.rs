@@ -29,7 +29,7 @@ use super::HttpProblem;
 use super::body::{BodyBudget, BodyKind, read_body};
 use super::client_address;
 use super::connections::Connection;
-use super::paths::{Misses, tolerate_slashes};
+use super::paths::{Misses, OriginalTarget, tolerate_slashes};
 use super::request_counters::RequestCounters;
 use crate::authenticate::{RequestHead, Unverified};
 use crate::domain::facts::Facts;
@@ -159,7 +159,13 @@ async fn receive(
         Ok(answer) => (Some(answer.outcome), reply(answer.body, answer.content_type)),
         Err(problem) => {
             webhook.log_refusal(&problem, context, client);
-            (problem.outcome(), problem.into_response())
+            let challenge = webhook.challenge(&problem, is_event);
+            let mut response = (problem.outcome(), problem.into_response());
+            if let Some(challenge) = challenge {
+                let challenge = HeaderValue::from_static(challenge);
+                response.1.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            response
         }
     };
     if let Some(outcome) = outcome {
@@ -171,6 +177,17 @@ async fn receive(
 }
 
 impl Webhook {
+    /// Returns how a client can authenticate, for schemes of HTTP itself. It depends on the path alone, so
+    /// that it tells nothing about the reason of a refusal.
+    fn challenge(&self, problem: &HttpProblem, is_event: bool) -> Option<&'static str> {
+        match problem {
+            HttpProblem::Unauthenticated(_) => {
+                self.endpoint.source.policy_of(is_event).scheme.challenge()
+            }
+            _ => None,
+        }
+    }
+
     /// Logs a refused request, unless there have been too many for the same reason.
     fn log_refusal(&self, problem: &HttpProblem, context: RequestContext<'_>, client: IpAddr) {
         let outcome = problem.outcome().map_or("", RequestOutcome::as_str);
@@ -207,15 +224,17 @@ async fn answer(
         match poll_immediate(&mut reading).await {
             Some(body) => body?,
             None => {
-                check_head(endpoint, &head, state.app.now())?;
+                check_head(endpoint, &head, context.is_event, state.app.now())?;
                 reading.await?
             }
         }
     };
     // Signatures, hours and dates use the same time.
     let facts = Facts::before_lookups(state.app.now());
-    let verified = spans::step("authenticate")
-        .in_scope(|| authenticate(endpoint, Unverified::new(head, body), facts.at))?;
+    let verified = spans::step("authenticate").in_scope(|| {
+        let request = Unverified::new(head, body);
+        authenticate(endpoint, request, context.is_event, facts.at)
+    })?;
     if let Some(connection) = connection {
         connection.authenticated();
     }
@@ -249,7 +268,9 @@ impl FromRequest<Arc<PublicState>> for SourceRequest {
         let peer = connection.as_ref().map(|connection| connection.peer());
         let client = client_address(peer, &parts.headers, &state.trusted_proxies);
         let id = RequestId::new(&parts.headers);
-        let head = RequestHead::new(parts.headers, client, token);
+        let original = parts.extensions.remove::<OriginalTarget>();
+        let uri = original.map_or(parts.uri, |original| original.0);
+        let head = RequestHead::with_target(parts.method, uri, parts.headers, client, token);
         Ok(SourceRequest { head, id, received_at, connection, body })
     }
 }

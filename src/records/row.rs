@@ -749,3 +749,20 @@ fn redact_column(name: &str, value: &mut Value, redactor: &Redactor) {
         (_, Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_)) => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_platforms_id_of_an_event_identifies_it_whatever_its_body() {
+        let key = |event_id: &'static str, kind: &'static str, body: &[u8]| {
+            let event = Event { event_id: Some(event_id.into()), ..Event::new(kind, true) };
+            event_dedup_key(&event, "telnyx", Some("call_1"), body)
+        };
+        let first = key("e1", "call.hangup", b"attempt 1");
+        assert_eq!(key("e1", "call.hangup", b"attempt 2"), first);
+        assert_ne!(key("e2", "call.hangup", b"attempt 1"), first);
+        assert_ne!(key("e1", "call.cost", b"attempt 1"), first);
+    }
+}

@@ -11,7 +11,6 @@ use crate::domain::secret::LiveSecret;
 use crate::pipeline::Switchboard;
 use crate::rules::FileStamp;
 use crate::settings::{self, AdminSettings, Inputs, LoadedSettings, SettingValues, Settings};
-use crate::source::Source;
 use crate::tls::LiveCertificates;
 
 /// The credentials in use, and what they were read from.
@@ -78,7 +77,7 @@ impl Credentials {
                 report.retain(|diagnostic| diagnostic.severity == Severity::Error);
                 if let Some(settings) = settings {
                     self.warn_of_other_changes(&values, &mut report);
-                    self.replace(settings);
+                    self.replace(settings, &self.values.need_restart(&values));
                 }
                 report
             }
@@ -116,14 +115,28 @@ impl Credentials {
         }
     }
 
-    fn replace(&self, settings: Settings) {
+    /// Replaces the credentials. `unapplied` are the settings that need a restart.
+    fn replace(&self, settings: Settings, unapplied: &[String]) {
         let Settings { sources, server, admin: AdminSettings { token, .. }, .. } = settings;
-        for Source { name, policy: new, .. } in sources {
+        for new in sources {
             // A new source needs a restart, and so does a change of the paths.
-            let Some(endpoint) = self.app.endpoint(&name) else { continue };
-            let policy = &endpoint.source.policy;
-            if policy.has_url_token() == new.has_url_token() {
-                policy.secrets.store(new.secrets.load_full());
+            let Some(endpoint) = self.app.endpoint(&new.name) else { continue };
+            let old = &endpoint.source;
+            // The keys of another scheme match nothing.
+            let has_changed = |key: &str| {
+                let path = format!("sources.{}.{key}", new.name);
+                unapplied.iter().any(|changed| changed.starts_with(&path))
+            };
+            if old.policy.has_url_token() != new.policy.has_url_token() || has_changed("platform") {
+                continue;
+            }
+            if !has_changed("signature") {
+                old.policy.secrets.store(new.policy.secrets.load_full());
+            }
+            if let (Some(old), Some(new)) = (&old.events_policy, &new.events_policy)
+                && !has_changed("events_signature")
+            {
+                old.secrets.store(new.secrets.load_full());
             }
         }
         self.admin_token.replace(token);

@@ -6,20 +6,24 @@
 mod certificates;
 pub(crate) mod reader;
 mod records;
+mod signature;
+mod source_keys;
 mod sources;
 mod value_types;
 
 use serde_json::Value;
 
 use super::{DEFAULTS, LogFormat, Wait};
-use crate::authenticate::Mode;
+use crate::authenticate::{Algorithm, Encoding, KeyEncoding, Mode, TimeUnit};
 use crate::schema::{TableSpec, toml_table};
 use reader::{Entry, TableKeys};
 use records::NumberStorageKind;
+use signature::{Kind, LONGEST_TOLERANCE_S};
 use value_types::{
     Address, Boolean, Certificates, CollectorUrl, Count, CountryCode, FallbackReply, FilePath,
-    LogLevel, Milliseconds, Networks, OneOf, PlatformName, RecordsUrl, ReplyBudget,
-    SecretReference, SecretReferences, Section, Sources, Texts, UrlToken, ValueType,
+    HttpHeader, LogLevel, Milliseconds, Networks, OneOf, PlatformName, PublicUrl, RecordsUrl,
+    ReplyBudget, SchemeList, SecretReference, SecretReferences, Section, SharedKeys,
+    SignatureScheme, Sources, Text, Texts, UrlToken, ValueType,
 };
 
 /// Milliseconds and connections above this are taken for a typing error.
@@ -205,6 +209,19 @@ toml_table! {
         url_token: UrlToken,
         /// Second factor: addresses or networks that may send requests: `["100.20.5.228"]`.
         allow_from: Networks,
+        /// Signature scheme that replaces the platform's own: `{ kind = "bearer" }`. See
+        /// [signatures](signatures.md).
+        signature: SignatureScheme,
+        /// References to the keys that sign events, on platforms that sign them in another way than requests
+        /// about calls: ElevenLabs. Then they apply to the path of events, and `secrets` to the other one.
+        events_secrets: SecretReferences,
+        /// Signature scheme of events that replaces the platform's own: `{ kind = "bearer" }`. Its keys are
+        /// `events_secrets`.
+        events_signature: SignatureScheme,
+        /// URL under which the platform knows this service, up to the path: `"https://hooks.example.com"`.
+        /// The path and query of each request follow it. Required if the signature covers the URL; no
+        /// header of a request can replace it.
+        public_base_url: PublicUrl,
         /// Country in whose form the platform sends national numbers: `"US"` reads `(213) 777-1234`,
         /// `"DE"` reads `030 901820` and `0049 30 901820`. Without it, numbers need a country code.
         country: CountryCode,
@@ -224,6 +241,63 @@ toml_table! {
         /// as Vapi, the name of an agent is required; it also takes the calls that rules keep.
         fallback: FallbackReply = "keep",
     }
+}
+
+toml_table! {
+    /// A signature scheme: how a source proves that its requests are its own.
+    pub(crate) struct SignatureKeys: "a signature" {
+        /// Kind of the scheme.
+        kind: OneOf<Kind>,
+        /// In place of `kind`: a list of schemes, every one of which must hold. Each but one has its own
+        /// `secrets`.
+        all: SchemeList,
+        /// In a scheme of `all`: references to its keys, like `secrets` of the source.
+        secrets: SecretReferences,
+        /// `hmac`: hash function; the sender never chooses it. Default: `"sha256"`.
+        algorithm: OneOf<Algorithm>,
+        /// Encoding of the signature. Default: `"hex"` for `hmac`, `"base64"` for `ed25519`.
+        encoding: OneOf<Encoding>,
+        /// Form of the secret: the bytes of the text, base64, hexadecimal digits, or `whsec_` and base64.
+        /// Default: `"text"` for `hmac`, `"base64"` for `ed25519`.
+        key_encoding: OneOf<KeyEncoding>,
+        /// The signed bytes: a text with `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{path}`,
+        /// `{query}`. With `format = "t,v1"` the timestamp is `{t}` as well. `{url}` requires
+        /// `public_base_url`.
+        message: Text,
+        /// Header with the signature.
+        signature_header: HttpHeader,
+        /// Header with the timestamp, if the message has one.
+        timestamp_header: HttpHeader,
+        /// Header with the id, if the message has one.
+        id_header: HttpHeader,
+        /// Text before each signature: `"sha256="`. Signatures with another one are skipped.
+        prefix: Text,
+        /// Text between several signatures in the header, one of which must match: `","`.
+        list_separator: Text,
+        /// `hmac`: the one header with timestamp and signatures. `shared`: the header with the secret.
+        /// `bearer`: the header with the token; default: `"authorization"`.
+        header: HttpHeader,
+        /// `hmac`: names of the timestamp and of the signatures in `header`: `"t,v1"` for
+        /// `t=1795700000,v1=00ff…`. Other names are skipped.
+        format: Text,
+        /// Unit of the timestamp: seconds, milliseconds, either of the two by its magnitude, or a date and
+        /// time with an offset. Default: `"s"`.
+        timestamp_unit: OneOf<TimeUnit>,
+        /// Maximum distance of the timestamp from now in seconds, in the past and in the future. Default:
+        /// 300.
+        tolerance_s: Count<1, LONGEST_TOLERANCE_S>,
+        /// `standard_webhooks`: beginning of the three headers. Default: `"webhook-"`.
+        header_prefix: Text,
+        /// `twilio`: references to shared keys (public beta) by their ids: `{ webhooks_sharedkey_01… =
+        /// "env:NAME" }`. A request that names one is verified with it alone.
+        shared_keys: SharedKeys,
+        /// `url_token`: parameter of the query with the token, in place of the path.
+        query: Text,
+        /// `url_token`: segment of the path with the token, counted from 0. It is 2 in
+        /// `/inbound/NAME/TOKEN`, the default.
+        path_segment: Count<2, 2>,
+    }
+    constrain signature::constrain;
 }
 
 /// Returns the variable that is meant by a name with one underscore in place of two, or with two:

@@ -47,5 +47,10 @@ fn add(hashes: &mut BTreeMap<String, u64>, path: &str, values: &Map<String, Valu
 /// The secrets to which these keys refer are read again by every reload.
 fn is_reloaded(path: &str) -> bool {
     let parts: Vec<_> = path.split('.').collect();
-    matches!(parts[..], ["sources", _, "secrets" | "url_token"] | ["admin", "token"])
+    matches!(
+        parts[..],
+        ["sources", _, "secrets" | "url_token"]
+            | ["sources", _, "signature", "shared_keys", _]
+            | ["admin", "token"]
+    )
 }

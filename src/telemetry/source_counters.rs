@@ -61,7 +61,7 @@ pub(super) struct SourceHistograms {
 
 impl SourceHistograms {
     fn new(source: &Source) -> SourceHistograms {
-        let has_timestamp = source.policy.scheme.has_timestamp();
+        let has_timestamp = source.policy.scheme.coverage().time;
         SourceHistograms {
             source: source.name.clone(),
             call_seconds: Arc::new(Histogram::of_durations()),

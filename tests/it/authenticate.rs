@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use switchboard::authenticate::{
-    AuthError, AuthMethod, Key, Mode, Policy, PolicySecrets, RequestHead, Unverified, authenticate,
+    AuthError, AuthMethod, Mode, Policy, PolicySecrets, RequestHead, Unverified, authenticate,
 };
 use switchboard::dialect;
 use switchboard::dialect::Incoming;
@@ -26,11 +26,13 @@ fn vectors(name: &str) -> Value {
 }
 
 fn policy(platform: &str, keys: &[&str]) -> Policy {
-    let keys = keys.iter().map(|key| Key::new(&Secret::new(*key))).collect();
+    let scheme = dialect::by_name(platform).unwrap().scheme();
+    let keys = keys.iter().map(|key| scheme.key(&Secret::new(*key)).unwrap()).collect();
     Policy {
         source: "test".into(),
         mode: Mode::Required,
-        scheme: dialect::by_name(platform).unwrap().scheme(),
+        scheme,
+        public_base_url: None,
         secrets: ArcSwap::from_pointee(PolicySecrets { keys, url_token: None }),
         allow_from: Vec::new(),
     }

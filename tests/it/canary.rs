@@ -7,10 +7,12 @@ use std::sync::LazyLock;
 
 use reqwest::{Client, Method};
 use serde_json::json;
+use switchboard::dialect;
+use switchboard::domain::secret::Secret;
 use switchboard::settings::Purpose;
 use switchboard::telemetry;
 
-use crate::support::app::{load_settings, sign};
+use crate::support::app::{load_settings, sign_with};
 use crate::support::program::{self, Served, program};
 use crate::support::wait;
 
@@ -18,11 +20,13 @@ const KEY: &str = "canary-key-b7c41f0e9d";
 const URL_TOKEN: &str = "canary-url-token-5d0a8e";
 const ADMIN_TOKEN: &str = "canary-admin-token-c3f9";
 const HASH_KEY: &str = "canary-hash-key-e1b6d2";
+/// Credential of the operator's, which Vapi sends in its bodies.
+const CARRIER_KEY: &str = "canary-carrier-key-4f1e77";
 const NAME: &str = "Quillfeather";
 const NUMBER: &str = "+12137650987";
 /// Digits of [`NUMBER`] that identify it; the mask shows others.
 const DIGITS: &str = "1376509";
-const SECRETS: [&str; 4] = [KEY, URL_TOKEN, ADMIN_TOKEN, HASH_KEY];
+const SECRETS: [&str; 5] = [KEY, URL_TOKEN, ADMIN_TOKEN, HASH_KEY, CARRIER_KEY];
 
 const SETTINGS: &str = r#"
 [rules]
@@ -49,6 +53,12 @@ url_token = "env:CANARY_URL_TOKEN"
 platform = "synthflow"
 secrets = ["env:CANARY_KEY"]
 url_token = "env:CANARY_URL_TOKEN"
+
+[sources.vapi]
+platform = "vapi"
+secrets = ["env:CANARY_KEY"]
+url_token = "env:CANARY_URL_TOKEN"
+fallback = "agent_1"
 "#;
 
 const RULES: &str = r#"
@@ -114,13 +124,15 @@ impl Canary {
     /// Sends a request to the public listener, signed if there is a key. Returns the status and the body.
     async fn post(&self, path: &str, body: &str, key: Option<&str>) -> (u16, String) {
         #[expect(clippy::disallowed_methods, reason = "the program uses the system's clock")]
-        let now = jiff::Timestamp::now().as_millisecond();
-        let platform = if path.contains("synthflow") { "synthflow" } else { "retell" };
+        let now = jiff::Timestamp::now();
+        let platforms = ["synthflow", "vapi", "retell"];
+        let platform = platforms.into_iter().find(|name| path.contains(name)).unwrap_or("retell");
         let url = format!("{}{path}", self.served.url);
         let mut request = client().post(url).body(body.to_owned());
         if let Some(key) = key {
-            let (name, value) = sign(platform, body.as_bytes(), now, key);
-            request = request.header(name, value);
+            let scheme = dialect::by_name(platform).unwrap().scheme();
+            let key = scheme.key(&Secret::new(key)).unwrap();
+            request = request.headers(sign_with(&*scheme, &key, body.as_bytes(), now).unwrap());
         }
         let response = request.header("tracestate", format!("name={NAME}")).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
@@ -256,6 +268,41 @@ async fn send_all(canary: &Canary) {
     ] {
         assert_eq!(canary.post(path, body, key).await.0, 200, "{body}");
     }
+    for body in vapi_requests() {
+        for path in ["inbound", "events"] {
+            let path = format!("/{path}/vapi/{URL_TOKEN}");
+            let (status, reply) = canary.post(&path, &body, Some(KEY)).await;
+            assert_eq!(status, 200, "{body}");
+            assert_clean("a reply to Vapi", &reply, &SECRETS);
+        }
+    }
+}
+
+/// Bodies of Vapi's requests, with credentials in every place where Vapi sends them.
+fn vapi_requests() -> Vec<String> {
+    let message = |kind: &str| {
+        let server = json!({ "url": "u", "secret": CARRIER_KEY, "headers": { "a": CARRIER_KEY } });
+        json!({ "message": {
+            "type": kind, "timestamp": 1,
+            "call": {
+                "id": format!("vapi {kind}"), "type": "inboundPhoneCall", "orgId": "o",
+                "phoneCallProviderId": "CA1", "customer": { "number": NUMBER, "name": NAME },
+                "assistantOverrides": { "server": server },
+            },
+            "phoneNumber": {
+                "number": "+12137771235", "twilioAuthToken": CARRIER_KEY, "twilioApiKey": CARRIER_KEY,
+                "twilioApiSecret": CARRIER_KEY, "authentication": { "password": CARRIER_KEY },
+            },
+            "assistant": {
+                "serverUrlSecret": CARRIER_KEY, "server": server,
+                "credentials": [{ "provider": "openai", "apiKey": CARRIER_KEY }],
+            },
+            "analysis": { "summary": format!("{NAME} rang from {NUMBER}") },
+            "status": NUMBER, "endedReason": NUMBER,
+        } })
+        .to_string()
+    };
+    ["assistant-request", "end-of-call-report", "status-update", "tool-calls"].map(message).into()
 }
 
 /// Reads everything from the admin listener and the command line.

@@ -9,13 +9,17 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
+use axum::http::{Method, Request, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use switchboard::authenticate::{Outgoing, SignError};
 use switchboard::dialect;
 use switchboard::dialect::Dialect;
+use switchboard::domain::call::{Channel, Fields};
 
+use crate::events;
 use crate::support::app::{self, Answer, App, NOW_MS, app, post, root};
+use crate::support::replies::{accepts, is_rejection};
 
 const KEEP: &str = r#"
 [[rule]]
@@ -46,19 +50,23 @@ fn text_of(path: &Path) -> String {
 /// A request to this platform's source, signed if it contains anything that can be signed. `path` is
 /// `inbound` or `events`.
 #[track_caller]
-fn request(app: &App, dialect: &dyn Dialect, path: &str, body: &[u8]) -> Request<Body> {
+pub(crate) fn request(app: &App, dialect: &dyn Dialect, path: &str, body: &[u8]) -> Request<Body> {
     let platform = dialect.platform().as_str();
     let endpoint = app
         .app
         .endpoint(platform)
-        .unwrap_or_else(|| panic!("app::SETTINGS has no source `{platform}`"));
-    let secrets = endpoint.source.policy.secrets.load();
+        .unwrap_or_else(|| panic!("the settings have no source `{platform}`"));
+    let policy = endpoint.source.policy_of(path == "events");
+    let secrets = policy.secrets.load();
     let token = secrets.url_token.as_ref();
     let token = token.map(|token| format!("/{}", String::from_utf8_lossy(token.expose())));
-    let mut request = post(&format!("/{path}/{platform}{}", token.unwrap_or_default()), body);
+    let target = format!("/{path}/{platform}{}", token.unwrap_or_default());
+    let mut request = post(&target, body);
     let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
-    if let Ok((name, value)) = dialect.scheme().sign(&secrets.keys[0], body, now) {
-        request.headers_mut().insert(name, value.parse().expect("a header"));
+    let outgoing = Outgoing { method: &Method::POST, target: &target, body };
+    match policy.sign(&outgoing, now, request.headers_mut()) {
+        Ok(()) | Err(SignError::NothingToSign) => {}
+        Err(error) => panic!("{platform}: {error}"),
     }
     request
 }
@@ -94,8 +102,9 @@ async fn run_case(dialect: &dyn Dialect, case: &Path) -> Result<(), String> {
         |name: &str| std::fs::read(case.join(name)).map_err(|error| format!("{name}: {error}"));
     let (request, reply) = (read("request.json")?, text_of(&case.join("reply.json")));
     let own = case.join("rules.toml");
-    let rules = if own.exists() { own } else { fixtures().join("rules.toml") };
-    let app = app(app::SETTINGS, &text_of(&rules));
+    let shared = if dialect.capabilities().agent { "rules.toml" } else { "variables.toml" };
+    let rules = if own.exists() { own } else { fixtures().join(shared) };
+    let app = app(app::settings_of(dialect), &text_of(&rules));
     let answer = send_inbound(&app, dialect, &request).await;
     let body = String::from_utf8_lossy(&answer.body);
     if answer.status != StatusCode::OK {
@@ -206,6 +215,82 @@ async fn assert_accepted_as_event(app: &App, platform: &str, body: &str) {
     }
 }
 
+#[tokio::test]
+async fn both_paths_accept_the_events_of_every_platform() {
+    for dialect in dialect::ALL {
+        let app = app(app::settings_of(dialect), &app::rules_for(dialect, app::RULES));
+        for case in events::cases(dialect) {
+            let body = std::fs::read(&case).unwrap();
+            for path in ["inbound", "events"] {
+                let answer = app.send(request(&app, dialect, path, &body)).await;
+                let place = format!("{path}: {}", case.display());
+                assert_eq!(answer.status, StatusCode::OK, "{place}");
+                assert_eq!(answer.body, dialect.acknowledgement().as_bytes(), "{place}");
+            }
+        }
+    }
+}
+
+/// Vapi sends every message to one URL, which can be either path.
+#[tokio::test]
+async fn both_paths_answer_the_calls_of_every_platform() {
+    for dialect in dialect::ALL {
+        let app = app(app::settings_of(dialect), &app::rules_for(dialect, app::RULES));
+        let unknown = Fields::unknown(Channel::Call);
+        let call = Fields { call_id: Some("call_1".into()), ..unknown };
+        let body = dialect.encode_request(&call);
+        for path in ["events", "inbound"] {
+            let answer = app.send(request(&app, dialect, path, &body)).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}");
+            let platform = dialect.platform();
+            assert_eq!(accepts(platform, Channel::Call, &answer.body), Ok(()), "{path}");
+            assert!(!is_rejection(platform, &answer.body), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_path_of_elevenlabs_has_its_own_signature() {
+    let elevenlabs = dialect::by_name("elevenlabs").unwrap();
+    let app = app(app::settings_of(elevenlabs), &app::rules_for(elevenlabs, app::RULES));
+    let event = br#"{"type":"post_call_transcription","data":{"conversation_id":"c"}}"#;
+    for (path, other) in [("inbound", "events"), ("events", "inbound")] {
+        let signed = request(&app, elevenlabs, path, event);
+        let mut misdirected = request(&app, elevenlabs, other, event);
+        *misdirected.headers_mut() = signed.headers().clone();
+        assert_eq!(app.send(signed).await.status, StatusCode::OK, "{path}");
+        assert_eq!(app.send(misdirected).await.status, StatusCode::UNAUTHORIZED, "{other}");
+    }
+}
+
+/// A retry of Vapi has another time of the message.
+#[tokio::test]
+async fn a_repeated_request_gets_the_same_reply() {
+    for (platform, time) in [("vapi", "/message/timestamp"), ("telnyx", "/data/occurred_at")] {
+        let dialect = dialect::by_name(platform).unwrap();
+        let app = app(app::settings_of(dialect), &app::rules_for(dialect, app::RULES));
+        let documented = fixtures().join(platform).join("documented_request/request.json");
+        let mut body: Value = serde_json::from_str(&text_of(&documented)).unwrap();
+        for at in ["2026-11-26T13:33:20Z", "2026-11-26T13:33:21Z"] {
+            *body.pointer_mut(time).unwrap() = at.into();
+            send_inbound(&app, dialect, body.to_string().as_bytes()).await;
+        }
+        let retry = if dialect.capabilities().agent { "agent" } else { "keep" };
+        assert_counted(&app, platform, ["call", retry], 1).await;
+        assert_counted(&app, platform, ["call", "retry"], 1).await;
+    }
+}
+
+#[test]
+fn the_recording_of_elevenlabs_is_not_stored() {
+    let elevenlabs = dialect::by_name("elevenlabs").unwrap();
+    let body = text_of(&fixtures().join("elevenlabs/events/post_call_audio.json"));
+    let stored = elevenlabs.redact_body(body.as_bytes());
+    let stored: Value = serde_json::from_slice(&stored).unwrap();
+    assert_eq!(stored["data"]["full_audio"], Value::Null);
+    assert_eq!(stored["data"]["conversation_id"], "conv_ex1");
+}
+
 const RETELL_CALL_EVENTS: [&str; 8] = [
     "call_started",
     "call_ended",
@@ -285,20 +370,21 @@ async fn accepts_unknown_events_and_counts_them_separately() {
 
 #[tokio::test]
 async fn ignores_the_content_type() {
-    let app = app(app::SETTINGS, app::RULES);
     for dialect in dialect::ALL {
+        let body = dialect.encode_request(&Fields::unknown(Channel::Call));
+        let app = app(app::settings_of(dialect), &app::rules_for(dialect, app::RULES));
         for kind in [
             "text/plain",
             "application/x-www-form-urlencoded",
             "nonsense",
             "application/json; charset=latin1",
         ] {
-            let mut request =
-                request(&app, dialect, "inbound", br#"{"event":"call_inbound","call_inbound":{}}"#);
+            let mut request = request(&app, dialect, "inbound", &body);
             request.headers_mut().insert(header::CONTENT_TYPE, kind.parse().unwrap());
             let answer = app.send(request).await;
             assert_eq!(answer.status, StatusCode::OK, "{kind}");
-            assert!(String::from_utf8_lossy(&answer.body).contains("agent_1"), "{kind}");
+            let has_agent = String::from_utf8_lossy(&answer.body).contains("agent_1");
+            assert_eq!(has_agent, dialect.capabilities().agent, "{kind}");
         }
     }
 }

@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use axum::http::HeaderMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use switchboard::authenticate::{RequestHead, Unverified, authenticate};
@@ -295,11 +294,9 @@ fn prefers_the_signed_call_id() {
     let app = app(app::SETTINGS, app::RULES).app;
     let policy = &app.endpoint("synthflow").unwrap().source.policy;
     let now = Timestamp::from_millisecond(NOW_MS).unwrap();
-    let signed =
-        synthflow.scheme().sign(&policy.secrets.load().keys[0], br#"{"call_id":"signed"}"#, now);
-    let (name, value) = signed.unwrap();
-    let mut headers = HeaderMap::new();
-    headers.insert(name, value.parse().unwrap());
+    let key = &policy.secrets.load().keys[0];
+    let signed = app::sign_with(&*synthflow.scheme(), key, br#"{"call_id":"signed"}"#, now);
+    let mut headers = signed.unwrap();
     headers.insert("x-call-id", "signed".parse().unwrap());
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let token = Some(app::URL_TOKEN.into());

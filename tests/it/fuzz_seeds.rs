@@ -108,7 +108,7 @@ fn call_ids() {
 }
 
 #[test]
-fn bodies_of_both_dialects() {
+fn bodies_of_all_dialects() {
     check("dialects");
 }
 

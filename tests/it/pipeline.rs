@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
-use switchboard::authenticate::{AuthError, Key, Scheme, SignatureScope, Unverified, Verified};
+use switchboard::authenticate::{
+    AuthError, Coverage, Key, KeyError, Outgoing, RequestHead, Scheme, SignError, SignatureScope,
+    Unverified, Verified, VerifyInputs,
+};
 use switchboard::dialect;
 use switchboard::dialect::{Dialect, Incoming, ParseError, RenderContext, Reply};
 use switchboard::domain::call::{Channel, Fields, Platform};
@@ -13,6 +16,7 @@ use switchboard::domain::capabilities::{Capabilities, Timing};
 use switchboard::domain::clock::Clock;
 use switchboard::domain::decision::Decision;
 use switchboard::domain::party::NumberFormat;
+use switchboard::domain::secret::Secret;
 use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
 use switchboard::rules;
@@ -52,7 +56,7 @@ impl Dialect for PanickingDialect {
         retell().timing()
     }
 
-    fn scheme(&self) -> &'static dyn Scheme {
+    fn scheme(&self) -> Arc<dyn Scheme> {
         retell().scheme()
     }
 
@@ -148,40 +152,43 @@ async fn an_event_whose_handling_panics_is_refused_and_counted_as_not_stored() {
 struct PanickingScheme;
 
 impl Scheme for PanickingScheme {
-    fn verify(&self, _: &Unverified, _: &[Key], _: Timestamp) -> Result<SignatureScope, AuthError> {
+    fn kind(&self) -> &'static str {
+        "panicking"
+    }
+
+    fn key(&self, secret: &Secret) -> Result<Key, KeyError> {
+        retell().scheme().key(secret)
+    }
+
+    fn verify(&self, _: &Unverified, _: &VerifyInputs<'_>) -> Result<SignatureScope, AuthError> {
         panic!("verify panics deliberately")
     }
 
-    fn check_head(&self, headers: &HeaderMap, now: Timestamp) -> Result<(), AuthError> {
-        retell().scheme().check_head(headers, now)
+    fn check_head(&self, head: &RequestHead, inputs: &VerifyInputs<'_>) -> Result<(), AuthError> {
+        retell().scheme().check_head(head, inputs)
     }
 
     fn sign(
         &self,
-        key: &Key,
-        body: &[u8],
-        now: Timestamp,
-    ) -> Result<(&'static str, String), AuthError> {
-        retell().scheme().sign(key, body, now)
+        request: &Outgoing<'_>,
+        inputs: &VerifyInputs<'_>,
+        headers: &mut HeaderMap,
+    ) -> Result<(), SignError> {
+        retell().scheme().sign(request, inputs, headers)
     }
 
-    fn has_timestamp(&self) -> bool {
-        retell().scheme().has_timestamp()
-    }
-
-    fn weakness(&self) -> Option<&'static str> {
-        None
+    fn coverage(&self) -> Coverage {
+        Coverage::FULL
     }
 }
 
 #[tokio::test]
 async fn a_panic_before_authentication_is_a_500_that_the_source_counts() {
-    static SCHEME: PanickingScheme = PanickingScheme;
     let (settings, report) = load_settings(app::SETTINGS, Purpose::Serve);
     let mut settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, report) = app::parse_rules("r", app::RULES.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
-    settings.sources[0].policy.scheme = &SCHEME;
+    settings.sources[0].policy.scheme = Arc::new(PanickingScheme);
     let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).unwrap());
     let app = Arc::new(Switchboard::new(settings.sources, table, clock));
     let router = public::router(app.clone(), &settings.server);

@@ -18,6 +18,7 @@ use switchboard::diagnostics::Report;
 use switchboard::dialect;
 use switchboard::dialect::{Dialect, Incoming, RenderContext};
 use switchboard::domain::call::{Call, Channel, Fields, Platform, Version};
+use switchboard::domain::capabilities::Reject;
 use switchboard::domain::decision::{Decision, Outcome};
 use switchboard::domain::dialling_plan::is_north_american;
 use switchboard::domain::facts::Facts;
@@ -35,127 +36,13 @@ use switchboard::settings::{
 };
 use switchboard::source::Source;
 
+use crate::dialects::request;
 use crate::events;
-use crate::support::app::{self, App, NOW_MS, app, decide, post, root, verified};
+use crate::support::app::{self, NOW_MS, app, decide, post, root, verified};
+use crate::support::replies::{accepts, is_rejection};
 
 pub(crate) fn cases() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
-}
-
-// ---- replies that a platform accepts, from its documentation
-
-/// Returns the object under the only key of a reply, which is the name of the event.
-fn only_object(body: &[u8], key: &str) -> Result<Map<String, Value>, String> {
-    let whole: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    match whole.as_object().map(|object| (object.len(), object.get(key))) {
-        Some((1, Some(Value::Object(inner)))) => Ok(inner.clone()),
-        _ => Err(format!("not an object with the only key `{key}`")),
-    }
-}
-
-fn is_object_of_strings(value: &Value) -> bool {
-    value.as_object().is_some_and(|object| object.values().all(Value::is_string))
-}
-
-/// Retell: one key, equal to the event; `reject` is true and the only field; variables are strings.
-fn retell_accepts(channel: Channel, body: &[u8]) -> Result<(), String> {
-    let key = match channel {
-        Channel::Call => "call_inbound",
-        Channel::Sms => "chat_inbound",
-    };
-    let inner = only_object(body, key)?;
-    if inner.contains_key("reject") && (inner.len() > 1 || inner["reject"] != true) {
-        return Err("`reject` must be true and the only field".to_owned());
-    }
-    for (name, value) in &inner {
-        let is_accepted = match name.as_str() {
-            "reject" => true,
-            "override_agent_id" => value.as_str().is_some_and(|id| !id.is_empty()),
-            "override_agent_version" => value.is_number() || value.is_string(),
-            "dynamic_variables" => is_object_of_strings(value),
-            "metadata" => value.is_object() && value.to_string().len() <= 50_000,
-            "agent_override" => value.is_object(),
-            _ => false,
-        };
-        if !is_accepted {
-            return Err(format!("unexpected field or value: `{name}`"));
-        }
-    }
-    Ok(())
-}
-
-/// Synthflow: `override_model_id` is a string, or the object is empty to reject the call.
-fn synthflow_accepts(body: &[u8]) -> Result<(), String> {
-    let inner = only_object(body, "call_inbound")?;
-    if inner.is_empty() {
-        return Ok(());
-    }
-    if !inner.get("override_model_id").is_some_and(Value::is_string) {
-        return Err("without `override_model_id` Synthflow hangs up".to_owned());
-    }
-    for (name, value) in &inner {
-        let is_accepted = match name.as_str() {
-            "override_model_id" => true,
-            "custom_variables" => is_object_of_strings(value),
-            "metadata" => value.is_object(),
-            _ => false,
-        };
-        if !is_accepted {
-            return Err(format!("unexpected field or value: `{name}`"));
-        }
-    }
-    Ok(())
-}
-
-fn accepts(platform: Platform, channel: Channel, body: &[u8]) -> Result<(), String> {
-    let result = match platform.as_str() {
-        "retell" => retell_accepts(channel, body),
-        "synthflow" => synthflow_accepts(body),
-        other => panic!("unknown platform {other}"),
-    };
-    result.map_err(|error| format!("{platform}: {error}: {}", String::from_utf8_lossy(body)))
-}
-
-/// Returns whether a reply rejects the call.
-fn is_rejection(platform: Platform, body: &[u8]) -> bool {
-    match platform.as_str() {
-        "retell" => String::from_utf8_lossy(body).contains(r#""reject":true"#),
-        "synthflow" => {
-            !String::from_utf8_lossy(body).contains(r#"{"call_inbound":{"override_model_id":"#)
-        }
-        other => panic!("unknown platform {other}"),
-    }
-}
-
-#[test]
-fn invalid_replies_are_not_accepted() {
-    for body in [
-        r#"{}"#,
-        r#"{"call_inbound":null}"#,
-        r#"{"chat_inbound":{}}"#,
-        r#"{"call_inbound":{},"event":"call_inbound"}"#,
-        r#"{"call_inbound":{"reject":false}}"#,
-        r#"{"call_inbound":{"reject":true,"metadata":{}}}"#,
-        r#"{"call_inbound":{"override_agent_id":""}}"#,
-        r#"{"call_inbound":{"override_agent_id":"a","override_agent_version":null}}"#,
-        r#"{"call_inbound":{"dynamic_variables":{"a":1}}}"#,
-        r#"{"call_inbound":{"dynamic_variables":{"a":null}}}"#,
-        r#"{"call_inbound":{"metadata":[]}}"#,
-        r#"{"call_inbound":{"override_model_id":"a"}}"#,
-    ] {
-        assert!(retell_accepts(Channel::Call, body.as_bytes()).is_err(), "{body}");
-    }
-    for body in [
-        r#"{}"#,
-        r#"{"call_inbound":null}"#,
-        r#"{"call_inbound":{"custom_variables":{}}}"#,
-        r#"{"call_inbound":{"override_model_id":null}}"#,
-        r#"{"call_inbound":{"override_model_id":"a","custom_variables":{"a":true}}}"#,
-        r#"{"call_inbound":{"override_model_id":"a","override_agent_version":1}}"#,
-        r#"{"call_inbound":{"override_model_id":"a","agent_override":{}}}"#,
-    ] {
-        assert!(synthflow_accepts(body.as_bytes()).is_err(), "{body}");
-    }
 }
 
 // ---- texts, numbers and JSON
@@ -353,8 +240,49 @@ const JSON_WORDS: [&str; 22] = [
     "\u{ff}",
 ];
 
-fn any_body() -> BoxedStrategy<Vec<u8>> {
-    let likely = likely_body().prop_map(|body| body.to_string().into_bytes());
+/// Returns the bodies of a platform's golden files.
+fn golden_bodies(dialect: &dyn Dialect) -> Vec<Value> {
+    let folder = root().join("tests/fixtures").join(dialect.platform().as_str());
+    let folders = std::fs::read_dir(folder).expect("fixtures").map(|entry| entry.unwrap().path());
+    let requests = folders.map(|folder| folder.join("request.json"));
+    let bodies = requests.filter(|path| path.exists()).chain(events::cases(dialect));
+    bodies.map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()).collect()
+}
+
+/// Returns the places of all values inside a value, as JSON pointers.
+pub(crate) fn pointers(value: &Value) -> Vec<String> {
+    let under = |key: &str, value: &Value| {
+        let key = key.replace('~', "~0").replace('/', "~1");
+        let inner = pointers(value).into_iter().map(|pointer| format!("/{key}{pointer}"));
+        inner.collect::<Vec<_>>()
+    };
+    let inner: Vec<_> = match value {
+        Value::Object(object) => object.iter().flat_map(|(key, value)| under(key, value)).collect(),
+        Value::Array(list) => {
+            list.iter().enumerate().flat_map(|(at, value)| under(&at.to_string(), value)).collect()
+        }
+        _ => Vec::new(),
+    };
+    std::iter::once(String::new()).chain(inner).collect()
+}
+
+/// Generates a body that differs from one of the platform in a few values.
+fn almost_golden_body(dialect: &dyn Dialect) -> BoxedStrategy<Value> {
+    let odd = prop_oneof![2 => any_party().prop_map(Value::from), 1 => any_json()];
+    let changes = prop::collection::vec((any::<Index>(), odd), 0..4);
+    let body = (select(golden_bodies(dialect)), changes).prop_map(|(mut body, changes)| {
+        for (at, odd) in changes {
+            let places = pointers(&body);
+            *body.pointer_mut(&places[at.index(places.len())]).expect("a place in the body") = odd;
+        }
+        body
+    });
+    body.boxed()
+}
+
+fn any_body(dialect: &dyn Dialect) -> BoxedStrategy<Vec<u8>> {
+    let likely = prop_oneof![1 => likely_body(), 2 => almost_golden_body(dialect)];
+    let likely = likely.prop_map(|body| body.to_string().into_bytes()).boxed();
     let mutations = prop::collection::vec(any_mutation(&JSON_WORDS), 1..4);
     prop_oneof![
         1 => any::<Vec<u8>>(),
@@ -412,23 +340,6 @@ fn an_unexpected_value_of_an_event_changes_only_its_own_column() {
 
 // ---- requests through the router
 
-/// Builds a request to the source of a platform. It is signed if the body can be signed.
-fn signed(app: &App, dialect: &dyn Dialect, body: &[u8]) -> Request<Body> {
-    let platform = dialect.platform().as_str();
-    let endpoint = app.app.endpoint(platform).expect("a source of each platform in app::SETTINGS");
-    let secrets = endpoint.source.policy.secrets.load();
-    let token = secrets.url_token.as_ref();
-    let token = token.map(|token| format!("/{}", String::from_utf8_lossy(token.expose())));
-    let mut request = post(&format!("/inbound/{platform}{}", token.unwrap_or_default()), body);
-    let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
-    if let Ok((name, value)) =
-        dialect.scheme().sign(&endpoint.source.policy.secrets.load().keys[0], body, now)
-    {
-        request.headers_mut().insert(name, value.parse().expect("a header"));
-    }
-    request
-}
-
 /// Rules that reject no call.
 const WITHOUT_REJECTIONS: &str = r#"
 [[rule]]
@@ -454,11 +365,12 @@ fn runtime() -> tokio::runtime::Runtime {
 
 #[test]
 fn every_authenticated_body_is_answered_with_200_or_400_and_no_call_is_rejected() {
-    let app = app(app::SETTINGS, WITHOUT_REJECTIONS);
     let runtime = runtime();
     for dialect in dialect::ALL {
-        proptest!(cases(), |(body in any_body())| {
-            let answer = runtime.block_on(app.send(signed(&app, dialect, &body)));
+        let rules = app::rules_for(dialect, WITHOUT_REJECTIONS);
+        let app = app(app::settings_of(dialect), &rules);
+        proptest!(cases(), |(body in any_body(dialect))| {
+            let answer = runtime.block_on(app.send(request(&app, dialect, "inbound", &body)));
             let verified = verified(dialect, body);
             match dialect.parse(&verified, &NumberFormat::default()) {
                 Ok(incoming) => {
@@ -480,9 +392,9 @@ fn every_authenticated_body_is_answered_with_200_or_400_and_no_call_is_rejected(
                 }
             }
         });
+        let metrics = runtime.block_on(app.metrics());
+        assert!(metrics.contains("switchboard_panics_total 0"), "a request panicked");
     }
-    let metrics = runtime.block_on(app.metrics());
-    assert!(metrics.contains("switchboard_panics_total 0"), "a request panicked");
 }
 
 // ---- tables and calls
@@ -723,7 +635,8 @@ fn each_platform_accepts_the_reply_to_every_decision() {
             let decision = decide(&table, &call);
             let reply = dialect.render(&RenderContext::of_channel(call.channel()), &decision);
             prop_assert_eq!(accepts(dialect.platform(), call.channel(), &reply.body()), Ok(()));
-            let rejected = matches!(decision.outcome(), Outcome::Reject(_));
+            let can_reject = dialect.capabilities().reject != Reject::Impossible;
+            let rejected = can_reject && matches!(decision.outcome(), Outcome::Reject(_));
             prop_assert_eq!(is_rejection(dialect.platform(), &reply.body()), rejected);
             if !rejected {
                 check_additions(dialect.platform(), &decision, &reply.body())?;
@@ -738,24 +651,58 @@ fn check_additions(
     decision: &Decision<'_>,
     body: &[u8],
 ) -> Result<(), TestCaseError> {
-    let whole: Value = serde_json::from_slice(body).expect("the reply is JSON");
-    let inner =
-        whole.as_object().and_then(|object| object.values().next()).expect("a reply has one key");
-    let key = if platform.as_str() == "retell" { "dynamic_variables" } else { "custom_variables" };
-    let variables = decision.additions().variables.iter();
-    let expected: Map<_, _> =
+    let reply: Value = serde_json::from_slice(body).expect("the reply is JSON");
+    let additions = decision.additions();
+    let variables = additions.variables.iter();
+    let variables: Map<_, _> =
         variables.map(|variable| (variable.name.to_owned(), json!(variable.value))).collect();
-    prop_assert_eq!(decision.additions().variables.len(), expected.len(), "duplicate variables");
-    prop_assert_eq!(inner.get(key).cloned().unwrap_or_else(|| json!({})), Value::Object(expected));
-    let metadata =
-        decision.additions().metadata.as_deref().map(|object| Value::Object(object.clone()));
-    let metadata = metadata
-        .map(|metadata| metadata.to_string())
-        .filter(|text| platform.as_str() != "retell" || text.len() <= 50_000);
-    prop_assert_eq!(inner.get("metadata").is_some(), metadata.is_some());
-    if let Some(metadata) = metadata {
-        let written = format!("\"metadata\":{metadata}");
-        prop_assert!(String::from_utf8_lossy(body).contains(&written));
+    prop_assert_eq!(additions.variables.len(), variables.len(), "duplicate variables");
+    let metadata = additions.metadata.as_deref().cloned().unwrap_or_default();
+    let sent = |value: &Value| value.as_object().cloned().unwrap_or_default();
+    match platform.as_str() {
+        "retell" => check_inner(&reply, "dynamic_variables", &variables, &metadata, body)?,
+        "synthflow" => check_inner(&reply, "custom_variables", &variables, &metadata, body)?,
+        // Without a fallback agent, nobody answers.
+        "vapi" if !matches!(decision.outcome(), Outcome::Agent(_)) => {}
+        "vapi" => {
+            let overrides = &reply["assistantOverrides"];
+            prop_assert_eq!(sent(&overrides["variableValues"]), variables);
+            prop_assert_eq!(sent(&overrides["metadata"]), metadata);
+        }
+        "elevenlabs" => {
+            let sent = sent(&reply["dynamic_variables"]);
+            prop_assert!(metadata.keys().all(|name| sent.contains_key(name)));
+            let is_sent = |(name, value): (&String, &Value)| sent.get(name) == Some(value);
+            prop_assert!(variables.iter().all(is_sent));
+        }
+        "telnyx" => {
+            let names = sent(&reply["conversation"]["metadata"]);
+            prop_assert_eq!(sent(&reply["dynamic_variables"]), variables);
+            prop_assert!(names.keys().eq(metadata.keys()));
+        }
+        other => panic!("unknown platform {other}"),
+    }
+    Ok(())
+}
+
+/// Checks the additions of a reply whose only key is the event.
+fn check_inner(
+    reply: &Value,
+    key: &str,
+    variables: &Map<String, Value>,
+    metadata: &Map<String, Value>,
+    body: &[u8],
+) -> Result<(), TestCaseError> {
+    let inner =
+        reply.as_object().and_then(|object| object.values().next()).expect("a reply has one key");
+    prop_assert_eq!(inner.get(key).cloned().unwrap_or_else(|| json!({})), json!(variables));
+    let metadata = json!(metadata).to_string();
+    let is_left_out = key == "dynamic_variables" && metadata.len() > 50_000;
+    if let Some(sent) = inner.get("metadata") {
+        prop_assert!(!is_left_out && String::from_utf8_lossy(body).contains(&metadata));
+        prop_assert!(sent.is_object());
+    } else {
+        prop_assert!(is_left_out || metadata == "{}", "the reply has no metadata");
     }
     Ok(())
 }

@@ -157,7 +157,7 @@ const RULES: [(&str, &str); 8] = [
 ];
 
 /// The same for `docs/settings.md`.
-const SETTINGS: [(&str, &str); 7] = [
+const SETTINGS: [(&str, &str); 8] = [
     ("server", "/properties/server"),
     ("admin", "/properties/admin"),
     ("rules", "/properties/rules"),
@@ -165,6 +165,7 @@ const SETTINGS: [(&str, &str); 7] = [
     ("log", "/properties/log"),
     ("traces", "/properties/traces"),
     ("source", "/properties/sources/additionalProperties"),
+    ("signature", "/properties/sources/additionalProperties/properties/signature"),
 ];
 
 /// Describes the type of a value: `string or list of strings`, `integer, 1 to 36500`.

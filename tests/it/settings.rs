@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use config::{Config, File, FileFormat, Map, Value};
 use switchboard::authenticate::Mode;
 use switchboard::diagnostics::Report;
@@ -31,7 +32,12 @@ const SHORT: &str = "fifteen_bytes__";
 
 /// Returns the environment of the tests with invalid variables of every kind, and `more`.
 fn environment(more: &[(&str, &str)]) -> HashMap<String, String> {
-    let bad = [("SHORT", SHORT), ("EMPTY", ""), ("WITH_SLASH", "token/0123456789abcdef")];
+    let bad = [
+        ("SHORT", SHORT),
+        ("EMPTY", ""),
+        ("WITH_SLASH", "token/0123456789abcdef"),
+        ("SHORT_WHSEC", "whsec_MfKQ9r8GKYo="),
+    ];
     let pairs = bad.iter().chain(more);
     let pairs = pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     app::environment().into_iter().chain(pairs).collect()
@@ -121,10 +127,12 @@ fn accepts(text: &str, purpose: Purpose) -> Settings {
 /// Returns the signatures that the keys of a source make, to tell the keys apart.
 fn signatures(source: &Source) -> Vec<String> {
     let now = jiff::Timestamp::from_millisecond(NOW_MS).expect("a time");
-    let scheme = source.policy.scheme;
+    let scheme = &*source.policy.scheme;
     let secrets = source.policy.secrets.load();
-    let signed = secrets.keys.iter().map(|key| scheme.sign(key, b"{}", now));
-    signed.map(|signed| signed.expect("signable").1).collect()
+    let signed = secrets.keys.iter().map(|key| app::sign_with(scheme, key, b"{}", now));
+    let first = |headers: HeaderMap| headers.values().next().expect("a header").clone();
+    let signed = signed.map(|signed| first(signed.expect("signable")));
+    signed.map(|value| value.to_str().expect("text").to_owned()).collect()
 }
 
 /// Checks the keys of a source.
@@ -346,6 +354,7 @@ fn the_commented_source_of_the_default_file_is_valid() {
 #[test]
 fn the_commented_source_shows_the_effective_defaults() {
     let said = leaves_of(&commented_source());
+    assert_eq!(said["sources.retell.signature.kind"], "retell", "the platform's own");
     let left_out = accepts(SOURCE, Purpose::Serve).sources.remove(0);
     let in_force = [
         ("auth", (left_out.policy.mode == Mode::Required).then_some("required")),
@@ -369,7 +378,9 @@ fn the_commented_source_has_every_key() {
     let help = loaded.report.diagnostics()[0].help.clone().expect("the keys that there are");
     let known = help.trim_start_matches("a source has ").split(", ");
     let known: BTreeSet<_> = known.map(|key| format!("sources.retell.{key}")).collect();
-    assert_eq!(leaves_of(&commented_source()).into_keys().collect::<BTreeSet<_>>(), known);
+    let said = leaves_of(&commented_source()).into_keys();
+    let said = said.map(|key| key.trim_end_matches(".kind").to_owned());
+    assert_eq!(said.collect::<BTreeSet<_>>(), known);
 }
 
 #[test]
@@ -429,6 +440,136 @@ export SYNTHFLOW_SECRET="secret_0123456789ab"
 sources:
   retell:
     platform: retell
+"#;
+
+    signature_without_a_kind: "missing-key" to Serve in r#"
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+signature = { header = "x-sig" }
+"#;
+
+    signature_of_an_unknown_kind: "bad-value" to Serve in r#"
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+signature = { kind = "hmacs" }
+"#;
+
+    signature_with_an_unknown_placeholder: "bad-value" to Serve in r#"
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+
+[sources.retell.signature]
+kind = "hmac"
+signature_header = "webhook-signature"
+message = "{svix-id}.{body}"
+"#;
+
+    signature_with_a_key_of_another_kind: "unknown-key" to Serve in r#"
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+url_token = "env:URL_TOKEN"
+signature = { kind = "bearer", query = "token" }
+"#;
+
+    tolerance_without_a_timestamp: "bad-value" to Serve in r#"
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+
+[sources.retell.signature]
+kind = "hmac"
+signature_header = "x-hub-signature-256"
+prefix = "sha256="
+message = "{body}"
+tolerance_s = 300
+"#;
+
+    timestamp_header_that_nothing_covers: "bad-value" to Serve in r#"
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+
+[sources.retell.signature]
+kind = "hmac"
+signature_header = "x-signature"
+timestamp_header = "x-timestamp"
+message = "{body}"
+"#;
+
+    signature_of_the_url_without_a_url: "missing-key" to Serve in r#"
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+url_token = "env:URL_TOKEN"
+signature = { kind = "twilio" }
+"#;
+
+    public_url_with_a_query: "bad-value" to Serve in r#"
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+public_base_url = "https://hooks.example.com/?a=b"
+"#;
+
+    secret_that_is_no_public_key: "unusable-secret" to Serve in r#"
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+signature = { kind = "ed25519" }
+"#;
+
+    secret_that_is_no_user_and_password: "unusable-secret" to Serve in r#"
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+url_token = "env:URL_TOKEN"
+signature = { kind = "basic" }
+"#;
+
+    encoded_key_that_is_short: "short-secret" to Serve in r#"
+[sources.retell]
+platform = "retell"
+secrets = ["env:SHORT_WHSEC"]
+signature = { kind = "standard_webhooks" }
+"#;
+
+    signature_none_alone: "unauthenticated-source" to Serve in r#"
+[sources.retell]
+platform = "retell"
+signature = { kind = "none" }
+"#;
+
+    signature_that_proves_the_sender: "one-factor" to Serve in r#"
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+signature = { kind = "bearer" }
+"#;
+
+    signature_without_a_time: "one-factor" to Serve in r#"
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+public_base_url = "https://hooks.example.com"
+signature = { kind = "twilio" }
+"#;
+
+    schemes_that_share_their_secrets: "no-secret" to Serve in r#"
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+signature = { all = [{ kind = "retell" }, { kind = "bearer" }] }
+"#;
+
+    list_of_one_scheme: "bad-value" to Serve in r#"
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+signature = { all = [{ kind = "retell" }] }
 "#;
 
     certificate_in_the_file_of_the_key: "bad-certificate" to Serve in r#"
@@ -669,6 +810,21 @@ secrets = ["env:NOT_SET"]
 [sources.retell]
 platform = "retell"
 secrets = ["file:keys/retell"]
+"#;
+
+    events_secrets_without_a_scheme: "bad-value" to Serve in r#"
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+events_secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    events_signature_without_secrets: "no-secret" to Serve in r#"
+[sources.elevenlabs]
+platform = "elevenlabs"
+secrets = ["env:ELEVENLABS_SECRET"]
+events_signature = { kind = "standard_webhooks" }
+url_token = "env:URL_TOKEN"
 "#;
 
     short_secret: "short-secret" to Serve in r#"
@@ -1621,6 +1777,21 @@ fn a_missing_url_means_memory_unless_serving() {
             assert_eq!(locations_of(url, purpose), [noted, noted], "{url}");
         }
     }
+}
+
+#[test]
+fn events_have_a_policy_of_their_own_where_they_have_keys() {
+    const SOURCE: &str = "[sources.elevenlabs]\nplatform = \"elevenlabs\"\n\
+                          secrets = [\"env:ELEVENLABS_SECRET\"]\nurl_token = \"env:URL_TOKEN\"\n";
+    const KEYS: &str = "events_secrets = [\"env:ELEVENLABS_EVENTS_SECRET\"]\n";
+    let kinds = |lines: &str| {
+        let source = load(&format!("{SOURCE}{lines}"), Purpose::Serve).source();
+        [false, true].map(|is_events_path| source.policy_of(is_events_path).scheme.kind())
+    };
+    assert_eq!(kinds(""), ["shared", "shared"]);
+    assert_eq!(kinds(KEYS), ["shared", "hmac"]);
+    let bearer = format!("{KEYS}events_signature = {{ kind = \"bearer\" }}\n");
+    assert_eq!(kinds(&bearer), ["shared", "bearer"]);
 }
 
 #[test]

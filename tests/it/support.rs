@@ -5,6 +5,7 @@ pub(crate) mod app;
 pub(crate) mod connection;
 pub(crate) mod postgres;
 pub(crate) mod program;
+pub(crate) mod replies;
 pub(crate) mod required;
 pub(crate) mod tls;
 pub(crate) mod wait;

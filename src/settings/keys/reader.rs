@@ -149,6 +149,11 @@ impl Section {
         self.present.contains(&key)
     }
 
+    /// Returns the keys that some layer sets, in the order of the declaration.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.present.iter().copied()
+    }
+
     pub(crate) fn path_to(&self, key: &str) -> Vec<String> {
         path_to(&self.path, key)
     }

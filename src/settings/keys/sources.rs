@@ -11,7 +11,8 @@ use arc_swap::ArcSwap;
 
 use super::SourceKeys;
 use super::reader::{Entry, Section, SettingsReader};
-use crate::authenticate::{Key, Mode, Policy, PolicySecrets};
+use super::signature::{KeySettings, NamedSecret, Signature};
+use crate::authenticate::{Mode, Policy, PolicySecrets};
 use crate::diagnostics::did_you_mean;
 use crate::dialect;
 use crate::dialect::Dialect;
@@ -23,7 +24,7 @@ use crate::settings::{DEFAULT_PATHS, Purpose};
 use crate::source::{Fallback, Source};
 
 /// Minimum length of a secret; a shorter one can be guessed.
-const SHORTEST_SECRET_BYTES: usize = 16;
+pub(crate) const SHORTEST_SECRET_BYTES: usize = 16;
 /// Stands in for a missing secret with `--dev`.
 pub(crate) const DEV_KEY: &str = "dev";
 /// Form of a reference to a secret.
@@ -86,9 +87,13 @@ impl Entry<'_, '_> {
         self.reader.secret(&reference, &self.path)
     }
 
-    pub(crate) fn secrets(&mut self) -> Vec<Option<Secret>> {
+    pub(crate) fn secrets(&mut self) -> Vec<Option<NamedSecret>> {
         let references = self.texts().into_iter();
-        references.map(|reference| self.reader.secret(&reference, &self.path)).collect()
+        let read = references.map(|reference| {
+            let secret = self.reader.secret(&reference, &self.path)?;
+            Some(NamedSecret { reference, secret })
+        });
+        read.collect()
     }
 
     /// A token must not need escaping in a URL.
@@ -119,7 +124,12 @@ impl SettingsReader<'_> {
         self.report.error("no-source", None, message).help(help);
     }
 
-    fn source(&mut self, name: String, source: SourceKeys, section: &Section) -> Option<Source> {
+    fn source(
+        &mut self,
+        name: String,
+        mut source: SourceKeys,
+        section: &Section,
+    ) -> Option<Source> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
         if name.is_empty() || !name.chars().all(is_plain) {
             let message = format!("`{name}` cannot be the name of a source");
@@ -130,17 +140,38 @@ impl SettingsReader<'_> {
             self.error("missing-key", &section.path, message)
                 .help(format!("set it to one of {}", platforms().join(", ")));
         }
-        let keys = self.keys(&name, &source, section);
+        let signature = match (source.signature.take(), source.platform) {
+            (Some(signature), _) => Some(signature),
+            (None, Some(dialect)) if !section.has("signature") => {
+                Some(Signature::of(dialect.scheme(), &section.path))
+            }
+            (None, _) => None,
+        };
+        let mode = source.auth;
+        let key_settings =
+            KeySettings { source: &name, mode, key: "secrets", secrets: &source.secrets };
+        self.check_secrets(key_settings, signature.as_ref(), section);
+        let keys = signature.as_ref().map(|signature| self.keys(key_settings, signature, section));
+        let events_policy = self.events_policy(&name, &mut source, section);
         let (dialect, mode) = (source.platform?, source.auth?);
         let name: Arc<str> = name.into();
         let policy = Policy {
             source: name.clone(),
             mode,
-            scheme: dialect.scheme(),
-            secrets: ArcSwap::from_pointee(PolicySecrets { keys, url_token: source.url_token }),
+            scheme: signature?.into_scheme(),
+            public_base_url: source.public_base_url,
+            secrets: ArcSwap::from_pointee(PolicySecrets {
+                keys: keys?,
+                url_token: source.url_token,
+            }),
             allow_from: source.allow_from,
         };
+        self.check_public_url(&policy, section);
         self.check_factors(&policy, section);
+        if let Some(policy) = &events_policy {
+            self.check_public_url(policy, section);
+            self.check_factors(policy, section);
+        }
         let reply_within = self.reply_within(dialect, source.reply_within_ms, section);
         let fallback = self.checked_fallback(dialect, source.fallback?, section);
         let withheld = source.withheld.iter().map(|text| text.trim().to_lowercase());
@@ -154,7 +185,7 @@ impl SettingsReader<'_> {
             from: self.number_fields(&source.from, own_from, section, "from"),
             to: self.number_fields(&source.to, own_to, section, "to"),
         };
-        Some(Source { name, dialect, numbers, policy, reply_within, fallback })
+        Some(Source { name, dialect, numbers, policy, events_policy, reply_within, fallback })
     }
 
     /// Returns the deadline for a reply, and warns of one at which the platform has stopped waiting.
@@ -237,21 +268,6 @@ impl SettingsReader<'_> {
         fields
     }
 
-    fn keys(&mut self, name: &str, source: &SourceKeys, section: &Section) -> Vec<Key> {
-        let mut keys: Vec<_> = source.secrets.iter().flatten().map(Key::new).collect();
-        if keys.is_empty() && self.inputs.purpose != Purpose::Serve {
-            keys.push(Key::new(&Secret::new(DEV_KEY)));
-        }
-        let must_have_secrets = self.inputs.purpose != Purpose::Dev
-            && source.auth.is_some_and(|mode| mode != Mode::Off);
-        if must_have_secrets && source.secrets.is_empty() {
-            let message = format!("source `{name}` has no secret to verify signatures with");
-            self.error("no-secret", &section.path, message)
-                .help("set secrets = [\"env:NAME\"] to the API key that signs its webhooks");
-        }
-        keys
-    }
-
     /// Rejects a source without authentication, and warns of one whose signature covers little.
     fn check_factors(&mut self, policy: &Policy, section: &Section) {
         let name = &policy.source;
@@ -259,10 +275,13 @@ impl SettingsReader<'_> {
         if section.has("url_token") || section.has("allow_from") {
             return;
         }
-        if policy.mode == Mode::Off {
-            let message = format!("source `{name}`: auth = \"off\" accepts requests from anyone");
+        if policy.mode == Mode::Off || !policy.scheme.has_keys() {
+            let cause =
+                if policy.mode == Mode::Off { "auth = \"off\"" } else { "the signature `none`" };
+            let alternative = if policy.mode == Mode::Off { ", or auth = \"observe\"" } else { "" };
+            let message = format!("source `{name}`: {cause} accepts requests from anyone");
             self.error("unauthenticated-source", &section.path, message)
-                .help("set url_token or allow_from as well, or auth = \"observe\"");
+                .help(format!("set url_token or allow_from as well{alternative}"));
         } else if let Some(weakness) = policy.scheme.weakness() {
             self.warning("one-factor", &section.path, format!("source `{name}`: {weakness}"));
         }
@@ -270,7 +289,7 @@ impl SettingsReader<'_> {
 
     /// Reads the secret that `env:NAME` or `file:PATH` refers to. With `--dev`, `dev` stands in for a
     /// missing one.
-    fn secret(&mut self, reference: &str, path: &[String]) -> Option<Secret> {
+    pub(crate) fn secret(&mut self, reference: &str, path: &[String]) -> Option<Secret> {
         let Some(target) = self.dereference(reference) else {
             let message = format!("`{}` must refer to a secret, not contain it", path.join("."));
             self.error("inline-secret", path, message)
@@ -279,8 +298,9 @@ impl SettingsReader<'_> {
             return None;
         };
         let target = target.map(without_newline);
-        if let [_, source, key] = path
-            && key == "secrets"
+        if let [_, source, rest @ ..] = path
+            && rest.first().is_some_and(|key| key != "events_signature")
+            && rest.iter().any(|key| ["secrets", "shared_keys"].contains(&&**key))
         {
             let found = target.is_ok().then(|| reference.to_owned());
             self.key_references.push((source.clone(), found));
@@ -342,7 +362,7 @@ impl SettingsReader<'_> {
             "`{}`: {reference} has {length} bytes, and a secret needs at least {SHORTEST_SECRET_BYTES}",
             path.join("."),
         );
-        let is_key = path.last().is_some_and(|key| key == "secrets");
+        let is_key = path.iter().any(|key| key == "secrets" || key == "shared_keys");
         let advice = if is_key {
             "use the key that the platform shows for webhooks"
         } else {

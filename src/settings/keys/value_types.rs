@@ -5,14 +5,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use axum::http::HeaderName;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use url::Url;
 
 use super::reader::{Choice, Entry, SettingsTable, TableKeys};
 use super::records::URL_PATTERN;
+use super::signature::{self, NamedSecret, Signature, SignaturePart};
 use super::sources::{REFERENCE_PATTERN, SOURCE_NAME_PATTERN};
-use super::{CertificateKeys, SourceKeys};
+use super::{CertificateKeys, SignatureKeys, SourceKeys};
 use crate::authenticate::Mode;
 use crate::dialect::{self, Dialect};
 use crate::domain::phone_number::Country;
@@ -96,7 +98,7 @@ value_types! {
     }
 
     /// References to secrets, with `None` for those that cannot be used.
-    SecretReferences -> Vec<Option<Secret>> {
+    SecretReferences -> Vec<Option<NamedSecret>> {
         json!({
             "type": ["string", "array"],
             "pattern": REFERENCE_PATTERN,
@@ -107,6 +109,45 @@ value_types! {
 
     /// Reference to a token that is a part of the URL.
     UrlToken -> Option<Secret> { SecretReference::schema(), |entry| entry.url_token() }
+
+    /// Signature scheme of a source.
+    SignatureScheme -> Option<Signature> {
+        SignatureKeys::spec().json_schema(),
+        |entry| entry.signature()
+    }
+
+    /// Signature schemes that must all hold.
+    SchemeList -> Option<Vec<SignaturePart>> {
+        signature::list_schema(),
+        |entry| entry.signature_list()
+    }
+
+    /// References to shared keys, by their ids.
+    SharedKeys -> Vec<(String, NamedSecret)> {
+        json!({
+            "type": "object",
+            "additionalProperties": { "type": "string", "pattern": REFERENCE_PATTERN },
+        }),
+        |entry| entry.shared_keys()
+    }
+
+    /// Name of an HTTP header, in any case.
+    HttpHeader -> Option<HeaderName> {
+        json!({ "type": "string", "minLength": 1 }),
+        |entry| entry.parsed("the name of an HTTP header", |text| text.parse().ok())
+    }
+
+    /// A text that is not empty.
+    Text -> Option<String> {
+        json!({ "type": "string", "minLength": 1 }),
+        |entry| non_empty_text(entry)
+    }
+
+    /// URL of the service as a platform knows it, without the path of a source.
+    PublicUrl -> Option<Box<str>> {
+        json!({ "type": "string", "pattern": "^https?://[^@?#]+$" }),
+        |entry| public_url(entry)
+    }
 
     /// Directives of the `tracing` crate.
     LogLevel -> Option<String> { json!({ "type": "string" }), |entry| log_level(entry) }
@@ -248,6 +289,35 @@ fn log_level(entry: &mut Entry<'_, '_>) -> Option<String> {
         .error("bad-value", format!("`{level}` is not a log level"))
         .help("write error, warn, info, debug or trace, or directives like \"info,hyper=debug\"");
     None
+}
+
+fn non_empty_text(entry: &mut Entry<'_, '_>) -> Option<String> {
+    let text = entry.text()?;
+    if text.is_empty() {
+        entry.error("bad-value", format!("`{}` is empty", entry.name())).help("remove the key");
+        return None;
+    }
+    Some(text)
+}
+
+/// The text itself is part of what is signed, so it is not normalised.
+fn public_url(entry: &mut Entry<'_, '_>) -> Option<Box<str>> {
+    let text = entry.text()?;
+    let is_base = is_base_url(&text);
+    if !is_base {
+        let message = format!("`{}` is not the base of a public URL", entry.name());
+        entry
+            .error("bad-value", message)
+            .help("write https://NAME, without a password, a query or a fragment")
+            .hide_line();
+    }
+    is_base.then(|| text.trim_end_matches('/').into())
+}
+
+fn is_base_url(text: &str) -> bool {
+    let url = Url::parse(text).ok();
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"@?#".contains(&byte));
+    is_plain && url.is_some_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host())
 }
 
 /// A URL may contain a password, so messages do not repeat it.

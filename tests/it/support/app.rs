@@ -8,13 +8,14 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::Value;
 use switchboard::authenticate::{
-    Key, Mode, Policy, RequestHead, Unverified, Verified, authenticate,
+    Key, Mode, Outgoing, Policy, RequestHead, Scheme, SignError, Unverified, Verified,
+    VerifyInputs, authenticate,
 };
 use switchboard::diagnostics::Report;
 use switchboard::dialect::Dialect;
@@ -38,6 +39,11 @@ pub(crate) const NOW_MS: i64 = 1_780_012_672_200;
 pub(crate) const RETELL_KEY: &str = "key_0123456789abcdef0123456789ab";
 pub(crate) const SYNTHFLOW_SECRET: &str = "sf_secret_0123456789";
 pub(crate) const URL_TOKEN: &str = "token_0123456789abcdef";
+pub(crate) const VAPI_SECRET: &str = "vapi_secret_0123456789";
+pub(crate) const ELEVENLABS_SECRET: &str = "el_secret_0123456789";
+pub(crate) const ELEVENLABS_EVENTS_SECRET: &str = "wsec_0123456789abcdef";
+/// A key pair of the tests, so that they can sign.
+pub(crate) const TELNYX_KEY: &str = "whsk_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
 /// Settings with one source per platform.
 pub(crate) const SETTINGS: &str = r#"
@@ -50,6 +56,52 @@ platform = "synthflow"
 secrets = ["env:SYNTHFLOW_SECRET"]
 url_token = "env:URL_TOKEN"
 "#;
+
+/// Settings of a source of each platform that [`SETTINGS`] does not have. Their platforms cannot express every
+/// rule, so the other tests do without them.
+const FURTHER_SETTINGS: [(&str, &str); 3] = [
+    (
+        "vapi",
+        r#"
+[sources.vapi]
+platform = "vapi"
+secrets = ["env:VAPI_SECRET"]
+fallback = "front-desk"
+"#,
+    ),
+    (
+        "elevenlabs",
+        r#"
+[sources.elevenlabs]
+platform = "elevenlabs"
+secrets = ["env:ELEVENLABS_SECRET"]
+events_secrets = ["env:ELEVENLABS_EVENTS_SECRET"]
+"#,
+    ),
+    (
+        "telnyx",
+        r#"
+[sources.telnyx]
+platform = "telnyx"
+secrets = ["env:TELNYX_PUBLIC_KEY"]
+"#,
+    ),
+];
+
+/// Returns settings with a source of this platform, which has the platform's name.
+pub(crate) fn settings_of(dialect: &dyn Dialect) -> &'static str {
+    let platform = dialect.platform().as_str();
+    let further = FURTHER_SETTINGS.iter().find(|(name, _)| *name == platform);
+    further.map_or(SETTINGS, |(_, settings)| settings)
+}
+
+/// Returns rules in a form that a platform can express: one that has chosen the agent already keeps it.
+pub(crate) fn rules_for(dialect: &dyn Dialect, rules: &str) -> String {
+    match dialect.capabilities().agent {
+        true => rules.to_owned(),
+        false => rules.replace("agent = \"agent_1\"", "keep = true"),
+    }
+}
 
 /// Returns [`SETTINGS`] with the longest reply deadline, for replies that wait for a record on a busy machine.
 pub(crate) fn settings_with_longest_deadline() -> String {
@@ -88,6 +140,10 @@ pub(crate) fn environment() -> HashMap<String, String> {
         ("RETELL_API_KEY", RETELL_KEY),
         ("SYNTHFLOW_SECRET", SYNTHFLOW_SECRET),
         ("URL_TOKEN", URL_TOKEN),
+        ("VAPI_SECRET", VAPI_SECRET),
+        ("ELEVENLABS_SECRET", ELEVENLABS_SECRET),
+        ("ELEVENLABS_EVENTS_SECRET", ELEVENLABS_EVENTS_SECRET),
+        ("TELNYX_PUBLIC_KEY", TELNYX_KEY),
     ];
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
@@ -134,6 +190,7 @@ pub(crate) fn verified(dialect: &dyn Dialect, body: Vec<u8>) -> Verified {
         source: dialect.platform().as_str().into(),
         mode: Mode::Off,
         scheme: dialect.scheme(),
+        public_base_url: None,
         secrets: ArcSwap::default(),
         allow_from: Vec::new(),
     };
@@ -171,12 +228,25 @@ pub(crate) fn app_with(
     rules_text: &str,
     environment: HashMap<String, String>,
 ) -> App {
-    let (settings, report) = load_settings_with(settings, Purpose::Serve, environment);
+    let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
+    app_at(now, settings, rules_text, environment, Purpose::Serve)
+}
+
+/// Builds such a service at this time. `--dev` accepts short secrets.
+#[track_caller]
+pub(crate) fn app_at(
+    now: Timestamp,
+    settings: &str,
+    rules_text: &str,
+    environment: HashMap<String, String>,
+    purpose: Purpose,
+) -> App {
+    let (settings, report) = load_settings_with(settings, purpose, environment);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let (table, report) =
         parse_rules("rules.toml", rules_text.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
-    let clock = Clock::Fixed(Timestamp::from_millisecond(NOW_MS).expect("a time"));
+    let clock = Clock::Fixed(now);
     let app = Switchboard::new(settings.sources, table, clock).with_secrets(settings.secrets);
     let app = Arc::new(app);
     App {
@@ -242,8 +312,27 @@ pub(crate) fn retell_request_at(path: &str, body: &[u8], at_ms: i64, key: &str) 
 /// Signs a body with the scheme of a platform. Returns the name and the value of the header.
 pub(crate) fn sign(platform: &str, body: &[u8], at_ms: i64, key: &str) -> (&'static str, String) {
     let scheme = dialect::by_name(platform).expect("a platform").scheme();
-    let key = Key::new(&Secret::new(key));
-    scheme.sign(&key, body, Timestamp::from_millisecond(at_ms).expect("a time")).expect("signable")
+    let key = scheme.key(&Secret::new(key)).expect("a key");
+    let now = Timestamp::from_millisecond(at_ms).expect("a time");
+    let headers = sign_with(&*scheme, &key, body, now).expect("signable");
+    let (name, value) = headers.iter().next().expect("a header");
+    // The names of headers with a signature.
+    let names = ["x-retell-signature", "synthflow-signature"];
+    let name = names.into_iter().find(|known| known == name).expect("a known header");
+    (name, value.to_str().expect("text").to_owned())
+}
+
+/// Signs a POST request to `/` with this key. Returns the headers.
+pub(crate) fn sign_with(
+    scheme: &dyn Scheme,
+    key: &Key,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<HeaderMap, SignError> {
+    let outgoing = Outgoing { method: &Method::POST, target: "/", body };
+    let inputs = VerifyInputs { keys: std::slice::from_ref(key), public_base_url: "", now };
+    let mut headers = HeaderMap::new();
+    scheme.sign(&outgoing, &inputs, &mut headers).map(|()| headers)
 }
 
 /// Builds the body of Retell's request about a call.

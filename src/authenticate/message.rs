@@ -1,0 +1,219 @@
+//! The signed message: a template over the parts of a request, such as `{timestamp}.{body}`.
+//!
+//! Every placeholder stands for bytes of the request as they arrived; nothing is decoded or normalised.
+
+use axum::http::Method;
+
+/// Names of the placeholders that need no header.
+const ALWAYS: &str = "{body}, {method}, {url}, {path}, {query}";
+
+/// A parsed template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message(Vec<Part>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Literal(Box<str>),
+    Body,
+    Timestamp,
+    Id,
+    Method,
+    /// The public URL: base, path and query.
+    Url,
+    /// The path of the request line.
+    Path,
+    /// The query of the request line, without the question mark.
+    Query,
+}
+
+/// Reason for which a text is no template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// There is no such placeholder.
+    #[error("there is no placeholder {{{0}}}")]
+    Unknown(Box<str>),
+    /// A brace is not closed, or was not opened.
+    #[error("a brace has no partner")]
+    Brace,
+    /// The message is the same for every request.
+    #[error("the message has no placeholder, so all requests would have the same signature")]
+    Constant,
+}
+
+impl MessageError {
+    /// Returns advice to the operator. `timestamp` is the name of the timestamp in a combined header.
+    pub(crate) fn help(&self, timestamp: Option<&str>) -> String {
+        let timestamp = timestamp.unwrap_or("timestamp");
+        format!("placeholders are {ALWAYS}, {{{timestamp}}} and {{id}}")
+    }
+}
+
+/// Parts of a request.
+#[derive(Clone, Copy)]
+pub(super) struct MessageValues<'v> {
+    pub(super) body: &'v [u8],
+    pub(super) timestamp: &'v [u8],
+    pub(super) id: &'v [u8],
+    pub(super) method: &'v Method,
+    pub(super) public_base_url: &'v str,
+    /// Path and query.
+    pub(super) target: &'v str,
+}
+
+impl Message {
+    /// Parses a template. `timestamp` is the name of the timestamp in a combined header, which is a
+    /// placeholder too.
+    ///
+    /// # Errors
+    /// Fails at an unknown placeholder, at a brace without its partner, and without any placeholder.
+    pub fn parse(text: &str, timestamp: Option<&str>) -> Result<Message, MessageError> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some(brace) = rest.find(['{', '}']) {
+            let (literal, after) = rest.split_at(brace);
+            push_literal(&mut parts, literal);
+            let inner = after.strip_prefix('{').ok_or(MessageError::Brace)?;
+            let (name, after) = inner.split_once('}').ok_or(MessageError::Brace)?;
+            parts.push(placeholder(name, timestamp)?);
+            rest = after;
+        }
+        if parts.iter().all(|part| matches!(part, Part::Literal(_))) {
+            return Err(MessageError::Constant);
+        }
+        push_literal(&mut parts, rest);
+        Ok(Message(parts))
+    }
+
+    /// Returns whether the message contains the body.
+    pub fn has_body(&self) -> bool {
+        self.0.contains(&Part::Body)
+    }
+
+    /// Returns whether the message contains the timestamp.
+    pub fn has_timestamp(&self) -> bool {
+        self.0.contains(&Part::Timestamp)
+    }
+
+    /// Returns whether the message contains the id of the request.
+    pub fn has_id(&self) -> bool {
+        self.0.contains(&Part::Id)
+    }
+
+    /// Returns whether the message contains the public URL.
+    pub fn has_url(&self) -> bool {
+        self.0.contains(&Part::Url)
+    }
+
+    /// Returns the message in parts, to be concatenated.
+    pub(super) fn render<'v>(&'v self, values: &MessageValues<'v>) -> Vec<&'v [u8]> {
+        let (path, query) = values.target.split_once('?').unwrap_or((values.target, ""));
+        let mut bytes = Vec::with_capacity(self.0.len() + 1);
+        for part in &self.0 {
+            if *part == Part::Url {
+                bytes.push(values.public_base_url.as_bytes());
+            }
+            bytes.push(match part {
+                Part::Literal(text) => text.as_bytes(),
+                Part::Body => values.body,
+                Part::Timestamp => values.timestamp,
+                Part::Id => values.id,
+                Part::Method => values.method.as_str().as_bytes(),
+                Part::Path => path.as_bytes(),
+                Part::Query => query.as_bytes(),
+                Part::Url => values.target.as_bytes(),
+            });
+        }
+        bytes
+    }
+}
+
+fn push_literal(parts: &mut Vec<Part>, text: &str) {
+    if !text.is_empty() {
+        parts.push(Part::Literal(text.into()));
+    }
+}
+
+fn placeholder(name: &str, timestamp: Option<&str>) -> Result<Part, MessageError> {
+    Ok(match name {
+        "body" => Part::Body,
+        "timestamp" => Part::Timestamp,
+        "id" => Part::Id,
+        "method" => Part::Method,
+        "url" => Part::Url,
+        "path" => Part::Path,
+        "query" => Part::Query,
+        name if Some(name) == timestamp => Part::Timestamp,
+        unknown => return Err(MessageError::Unknown(unknown.into())),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const VALUES: MessageValues<'_> = MessageValues {
+        body: b"{body}",
+        timestamp: b"17",
+        id: b"m1",
+        method: &Method::POST,
+        public_base_url: "https://a.example:8443/x",
+        target: "/in%2Fbound/a?b=%2B1&c",
+    };
+
+    #[track_caller]
+    fn check(template: &str, expected: &str) {
+        let message = Message::parse(template, Some("t")).unwrap();
+        assert_eq!(message.render(&VALUES).concat(), expected.as_bytes(), "{template}");
+    }
+
+    #[test]
+    fn placeholders_stand_for_the_bytes_of_the_request() {
+        check("{timestamp}.{body}", "17.{body}");
+        check("{t}|{body}", "17|{body}");
+        check("{id}.{timestamp}.{body}", "m1.17.{body}");
+        check(
+            "{method} {url} {body}",
+            "POST https://a.example:8443/x/in%2Fbound/a?b=%2B1&c {body}",
+        );
+        check("{path}\n{query}", "/in%2Fbound/a\nb=%2B1&c");
+        check("v0:{body}ß", "v0:{body}ß");
+    }
+
+    #[test]
+    fn a_target_without_a_query_has_an_empty_one() {
+        let message = Message::parse("{path}[{query}]", None).unwrap();
+        let values = MessageValues { target: "/a", ..VALUES };
+        assert_eq!(message.render(&values).concat(), b"/a[]");
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        let parse = |text| Message::parse(text, None).unwrap_err();
+        assert_eq!(parse("{svix-id}.{body}"), MessageError::Unknown("svix-id".into()));
+        assert_eq!(parse("{t}.{body}"), MessageError::Unknown("t".into()));
+        assert_eq!(parse("{}"), MessageError::Unknown("".into()));
+        for text in ["{body", "body}", "{body}}", "}{body}"] {
+            assert_eq!(parse(text), MessageError::Brace, "{text}");
+        }
+        assert_eq!(parse("{{body}}"), MessageError::Unknown("{body".into()));
+        assert_eq!(parse(""), MessageError::Constant);
+        assert_eq!(parse("body"), MessageError::Constant);
+    }
+
+    proptest! {
+        /// A value that looks like a placeholder is not replaced a second time, and literals stay as they are.
+        #[test]
+        fn rendering_concatenates_literals_and_values(
+            literals in prop::collection::vec("[^{}]{0,5}", 2..6),
+            body in any::<Vec<u8>>(),
+        ) {
+            let template = literals.join("{body}");
+            let message = Message::parse(&template, None).unwrap();
+            let rendered = message.render(&MessageValues { body: &body, ..VALUES }).concat();
+            let literals: Vec<_> = literals.iter().map(|text| text.as_bytes()).collect();
+            prop_assert_eq!(rendered, literals.join(&*body));
+        }
+    }
+}
