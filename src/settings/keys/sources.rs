@@ -159,7 +159,7 @@ impl SettingsReader<'_> {
         self.check_secrets(key_settings, signature.as_ref(), section);
         let keys = signature.as_ref().map(|signature| self.keys(key_settings, signature, section));
         let events_policy = self.events_policy(&name, &mut source, section);
-        let (dialect, mode) = (source.platform?, source.auth?);
+        let (dialect, mode) = (source.platform.clone()?, source.auth?);
         let numbers = self.number_format(&source, &*dialect, section);
         let name: Arc<str> = name.into();
         let policy = Policy {
