@@ -20,6 +20,7 @@ use crate::diagnostics;
 use crate::dialect::{Incoming, Reply};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::decision::{Decision, Outcome};
+use crate::domain::effect::Effect;
 use crate::domain::facts::{Facts, LookupAnswer, LookupId, LookupState};
 use crate::domain::party::{NumberReading, Party};
 use crate::lookup::{HistorySource, LookupService, describe_question};
@@ -68,6 +69,7 @@ struct ReplyPreview<'q> {
     platform: Platform,
     rule: Option<&'q str>,
     reply: Reply,
+    effects: Vec<Effect>,
 }
 
 /// Explains a call. Previews the reply of its source, and of one source of each other platform.
@@ -93,7 +95,14 @@ pub fn explain_call<'q>(
         let call = Call::synthetic(&source.name, platform, fields.clone());
         let decision = decide_offline(table, &call, facts);
         let reply = source.render(table, call.channel(), Some(&call), &decision);
-        replies.push(ReplyPreview { source: &source.name, platform, rule: decision.rule(), reply });
+        let effects = source.effects(table, &call, &decision);
+        replies.push(ReplyPreview {
+            source: &source.name,
+            platform,
+            rule: decision.rule(),
+            reply,
+            effects,
+        });
     }
     Ok(Explained { question, table, explanation, lookups, replies, is_recorded: false })
 }
@@ -225,6 +234,10 @@ fn shown_body(reply: &Reply) -> Value {
     serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into())
 }
 
+fn effect_json(effect: &Effect) -> Value {
+    json!({ "action": effect.action, "path": effect.path, "body": effect.body })
+}
+
 impl Explained<'_> {
     /// Returns the explanation as JSON.
     pub fn to_json(&self) -> Value {
@@ -240,6 +253,15 @@ impl Explained<'_> {
             left_out.extend(own.into_iter().flatten().map(left_out_json));
         }
         json["replies"] = Value::Object(replies);
+        let with_effects = self.replies.iter().filter(|preview| !preview.effects.is_empty());
+        let effects: Map<String, Value> = with_effects
+            .map(|preview| {
+                (preview.source.to_owned(), preview.effects.iter().map(effect_json).collect())
+            })
+            .collect();
+        if !effects.is_empty() {
+            json["effects"] = Value::Object(effects);
+        }
         json
     }
 
@@ -367,7 +389,7 @@ impl fmt::Display for Explained<'_> {
         for lookup in &self.lookups {
             lookup.write(f, self.is_recorded)?;
         }
-        for ReplyPreview { source, platform, rule, reply } in &self.replies {
+        for ReplyPreview { source, platform, rule, reply, effects } in &self.replies {
             let rule = rule.map_or("no rule".to_owned(), |rule| format!("rule `{rule}`"));
             write!(f, "\nreply to source {source} ({platform}), by {rule}:\n")?;
             match shown_body(reply) {
@@ -375,6 +397,9 @@ impl fmt::Display for Explained<'_> {
                 body => writeln!(f, "{body:#}")?,
             }
             write_left_out(f, reply.left_out())?;
+            for Effect { path, body, .. } in effects {
+                writeln!(f, "then POST {path}\n{body:#}")?;
+            }
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! which equals the raw reply except for white space; and an optional `rules.toml` that replaces the
 //! shared one. A form is in `request.form`, the query of a GET request in `request.query`, each without the line
 //! break at its end, and XML in `reply.xml`, which equals the raw reply. Their content follows the platforms' documentation and is never copied from our output.
+//! `effects.json` has the requests to the platform's API that follow the reply.
 //! `events.rs` covers the columns of events.
 
 use std::collections::BTreeSet;
@@ -13,8 +14,9 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 use switchboard::dialect;
-use switchboard::dialect::Dialect;
+use switchboard::dialect::{Dialect, Incoming};
 use switchboard::domain::call::{Channel, Fields};
+use switchboard::domain::party::NumberFormat;
 
 use crate::events;
 use crate::support::app::{self, Answer, App, app, post, root};
@@ -96,8 +98,15 @@ fn minified(json: &str) -> String {
 }
 
 /// Files of a case: a request, which is a body or the query of a GET request; its reply; and its rules.
-const CASE_FILES: [&str; 6] =
-    ["request.json", "request.form", "request.query", "reply.json", "reply.xml", "rules.toml"];
+const CASE_FILES: [&str; 7] = [
+    "request.json",
+    "request.form",
+    "request.query",
+    "reply.json",
+    "reply.xml",
+    "effects.json",
+    "rules.toml",
+];
 
 /// Runs one golden case.
 async fn run_case(dialect: &dyn Dialect, case: &Path) -> Result<(), String> {
@@ -119,6 +128,9 @@ async fn run_case(dialect: &dyn Dialect, case: &Path) -> Result<(), String> {
         return Err(format!("{} {body}", answer.status));
     }
     assert_eq!(answer.headers[header::CONTENT_TYPE], dialect.content_type());
+    if dialect.api().is_some() {
+        compare_effects(&app, dialect, case)?;
+    }
     if is_xml {
         let is_equal = reply.strip_suffix('\n').unwrap_or(&reply) == body;
         return is_equal.then_some(()).ok_or(format!("answered {body}\n     expected {reply}"));
@@ -132,6 +144,32 @@ async fn run_case(dialect: &dyn Dialect, case: &Path) -> Result<(), String> {
         (false, _) => return Ok(()),
     };
     Err(format!("{differs}\n     answered {body}\n     expected {expected}"))
+}
+
+/// Compares the effects of a case with `effects.json`.
+fn compare_effects(app: &App, dialect: &dyn Dialect, case: &Path) -> Result<(), String> {
+    let expected: Value = serde_json::from_str(&text_of(&case.join("effects.json")))
+        .map_err(|error| format!("effects.json: {error}"))?;
+    let verified = app::verified(dialect, text_of(&case.join("request.json")).into_bytes());
+    let incoming = dialect.parse(&verified, &NumberFormat::default());
+    let Ok(Incoming::Inbound(call)) = incoming else { return Err("it is no call".to_owned()) };
+    let source = &app.app.endpoint(dialect.platform().as_str()).expect("a source").source;
+    let table = app.app.table();
+    let decision = app::decide(&table, &call);
+    let effects = source.effects(&table, &call, &decision).into_iter().map(|effect| {
+        let mut json = json!({ "action": effect.action, "path": effect.path, "body": effect.body });
+        if let Some(key) = effect.idempotency_key {
+            json["idempotency_key"] = key.into();
+        }
+        json
+    });
+    let effects: Value = effects.collect();
+    // Compared as texts, in which the order of members counts.
+    let (effects, expected) = (effects.to_string(), expected.to_string());
+    match effects == expected {
+        true => Ok(()),
+        false => Err(format!("effects {effects}\n     expected {expected}")),
+    }
 }
 
 /// The request of a case.

@@ -157,13 +157,17 @@ const RULES: [(&str, &str); 8] = [
 ];
 
 /// The same for `docs/settings.md`.
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 12] = [
     ("server", "/properties/server"),
     ("admin", "/properties/admin"),
     ("rules", "/properties/rules"),
     ("records", "/properties/records"),
     ("log", "/properties/log"),
     ("traces", "/properties/traces"),
+    ("platform", "/properties/platforms/additionalProperties"),
+    ("match", "/properties/platforms/additionalProperties/properties/when"),
+    ("reply", "/properties/platforms/additionalProperties/properties/reply"),
+    ("variables", "/properties/platforms/additionalProperties/properties/variables"),
     ("source", "/properties/sources/additionalProperties"),
     ("signature", "/properties/sources/additionalProperties/properties/signature"),
 ];

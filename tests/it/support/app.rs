@@ -38,6 +38,8 @@ use tower::ServiceExt;
 pub(crate) const NOW_MS: i64 = 1_780_012_672_200;
 pub(crate) const RETELL_KEY: &str = "key_0123456789abcdef0123456789ab";
 pub(crate) const SYNTHFLOW_SECRET: &str = "sf_secret_0123456789";
+/// Secret of the vectors of OpenAI.
+const OPENAI_SECRET: &str = "whsec_b3BlbmFpLXZlY3Rvci1zZWNyZXQtMzItYnl0ZXMtb2s=";
 pub(crate) const URL_TOKEN: &str = "token_0123456789abcdef";
 pub(crate) const VAPI_SECRET: &str = "vapi_secret_0123456789";
 pub(crate) const TWILIO_TOKEN: &str = "12345678901234567890123456789012";
@@ -60,7 +62,7 @@ url_token = "env:URL_TOKEN"
 
 /// Settings of a source of each platform that [`SETTINGS`] does not have. Their platforms cannot express every
 /// rule, so the other tests do without them.
-const FURTHER_SETTINGS: [(&str, &str); 5] = [
+const FURTHER_SETTINGS: [(&str, &str); 8] = [
     (
         "vapi",
         r#"
@@ -88,6 +90,36 @@ secrets = ["env:TELNYX_PUBLIC_KEY"]
 "#,
     ),
     (
+        "telnyx-call-control",
+        r#"
+[sources.telnyx-call-control]
+platform = "telnyx-call-control"
+secrets = ["env:TELNYX_PUBLIC_KEY"]
+api_key = "env:API_KEY"
+fallback = "front-desk"
+"#,
+    ),
+    (
+        "openai",
+        r#"
+[sources.openai]
+platform = "openai"
+secrets = ["env:OPENAI_SECRET"]
+api_key = "env:API_KEY"
+fallback = "front-desk"
+"#,
+    ),
+    (
+        "openai-live",
+        r#"
+[sources.openai-live]
+platform = "openai-live"
+secrets = ["env:OPENAI_SECRET"]
+api_key = "env:API_KEY"
+fallback = "front-desk"
+"#,
+    ),
+    (
         "texml",
         r#"
 [sources.texml]
@@ -111,8 +143,8 @@ fallback = "front-desk"
 /// Agents whose ids are addresses, for platforms that know no others.
 const ADDRESSES: &str = r#"
 [agents]
-agent_1 = { texml = "sip:agent_1@pbx.example", twilio = "sip:agent_1@pbx.example" }
-front-desk = { texml = "sip:front@pbx.example", twilio = "sip:front@pbx.example" }
+agent_1 = { texml = "sip:agent_1@pbx.example", twilio = "sip:agent_1@pbx.example", openai = { model = "m" }, openai-live = { model = "m" } }
+front-desk = { texml = "sip:front@pbx.example", twilio = "sip:front@pbx.example", openai = { model = "m" }, openai-live = { model = "m" } }
 "#;
 
 /// Returns settings with a source of this platform, which has the platform's name.
@@ -192,6 +224,8 @@ pub(crate) fn environment() -> HashMap<String, String> {
         ("ELEVENLABS_EVENTS_SECRET", ELEVENLABS_EVENTS_SECRET),
         ("TELNYX_PUBLIC_KEY", TELNYX_KEY),
         ("TWILIO_AUTH_TOKEN", TWILIO_TOKEN),
+        ("OPENAI_SECRET", OPENAI_SECRET),
+        ("API_KEY", "sk_0123456789abcdef"),
     ];
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }

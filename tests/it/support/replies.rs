@@ -180,6 +180,11 @@ pub(crate) fn accepts(platform: Platform, channel: Channel, body: &[u8]) -> Resu
         "elevenlabs" => elevenlabs_accepts(body),
         "telnyx" => telnyx_accepts(body),
         "twilio" | "texml" => xml_accepts(channel, body),
+        // The reply decides nothing.
+        "telnyx-call-control" | "openai" | "openai-live" => match body {
+            b"{}" => Ok(()),
+            _ => Err("more than an acknowledgement".to_owned()),
+        },
         other => panic!("unknown platform {other}"),
     };
     result.map_err(|error| format!("{platform}: {error}: {}", String::from_utf8_lossy(body)))
@@ -194,7 +199,7 @@ pub(crate) fn is_rejection(platform: Platform, body: &[u8]) -> bool {
         }
         "vapi" => object(body).is_ok_and(|reply| reply.contains_key("error")),
         // Their replies cannot reject.
-        "elevenlabs" | "telnyx" => false,
+        "elevenlabs" | "telnyx" | "telnyx-call-control" | "openai" | "openai-live" => false,
         // A call that nobody can take is `busy`.
         "twilio" | "texml" => {
             let body = String::from_utf8_lossy(body);
