@@ -263,6 +263,13 @@ impl Explained<'_> {
             let headers = headers.filter(|(at, (name, _))| !overwritten(*at, name));
             line("sip", &inline_table(headers.map(|(_, (name, value))| (&**name, quote(value)))));
         }
+        if let Some(id) = &fields.number_id {
+            line("number_id", &quote(id));
+        }
+        if !fields.attributes.is_empty() {
+            let attributes = fields.attributes.iter();
+            line("attr", &inline_table(attributes.map(|(name, value)| (&**name, quote(value)))));
+        }
         let found = |lookup: &&ExplainedLookup| lookup.answer.has_value();
         let (history, others): (Vec<_>, Vec<_>) =
             self.lookups.iter().filter(found).partition(|lookup| lookup.name == HISTORY);
@@ -280,12 +287,14 @@ impl Explained<'_> {
     /// earlier calls, where an explanation may know nothing about them.
     fn decision_of_test(&self) -> Decision<'_> {
         let Question { source, fields, facts, .. } = self.question;
-        let call = Call::synthetic(&source.name, source.dialect.platform(), fields.clone());
+        // A test has no agent of the platform.
+        let fields = Fields { agent: None, agent_version: None, ..Fields::clone(fields) };
+        let call = Call::synthetic(&source.name, source.dialect.platform(), fields);
         let mut of_test = Facts::at(facts.at);
         for (id, answer) in facts.lookups.iter().filter(|(_, answer)| answer.has_value()) {
             of_test.lookups.insert(id, answer.clone());
         }
-        let history = match fields.from {
+        let history = match call.from() {
             Party::Withheld => of_withheld_caller(),
             Party::Number(_) | Party::Literal(_) => LookupAnswer::found(of_new_caller()),
         };
@@ -315,6 +324,12 @@ impl Explained<'_> {
             [("metadata", &additions.metadata), ("agent_override", &additions.agent_override)]
         {
             expected.extend(object.as_deref().map(|object| (key, inline_object(object))));
+        }
+        expected.extend(additions.say.as_ref().map(|text| ("say", quote(text))));
+        if !additions.sip_headers.is_empty() {
+            let headers = additions.sip_headers.iter();
+            let headers = headers.map(|header| (header.name, quote(&header.value)));
+            expected.push(("sip_headers", inline_table(headers)));
         }
         if !additions.delay.is_zero() {
             expected.push(("delay_ms", additions.delay.as_millis().to_string()));

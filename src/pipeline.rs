@@ -33,7 +33,7 @@ use crate::records::{
     Committed, NewCall, NewEvent, NotStored, RecordedCall, Recorder, Redactor, Writer,
 };
 use crate::rules::RuleSet;
-use crate::rules::engine::{decide, fallback_to};
+use crate::rules::engine::{decide, fallback_to, with_required_variables};
 use crate::rules::live::LiveTable;
 use crate::settings::RecordsSettings;
 use crate::source::{Fallback, Source, time_for_lookups};
@@ -583,6 +583,10 @@ impl Exchange<'_> {
             Fallback::Keep => Decision::fallback(Outcome::Keep(KeepReason::Fallback)),
             Fallback::Reject => Decision::fallback(Outcome::Reject("fallback")),
             Fallback::Agent(name) => fallback_to(self.rules, name, source.dialect.platform()),
+        };
+        let decision = match &call {
+            Some(call) => with_required_variables(self.rules, decision, call),
+            None => decision,
         };
         self.endpoint.counters.fell_back(cause);
         self.count_decision(&decision);

@@ -42,13 +42,13 @@ pub use model::request_template::{RequestPart, RequestTemplate, RequestValue};
 pub use model::row_limits::RowLimits;
 pub use model::sql_query::{NumberedQuery, QueryError};
 pub use model::template::{
-    ColumnLookup, MAX_VALUE_BYTES, NoColumns, NoText, Template, TemplateContext,
+    ColumnLookup, MAX_SPEECH_BYTES, MAX_VALUE_BYTES, NoColumns, NoText, Template, TemplateContext,
 };
 pub use model::test::{Expected, Test};
 pub use model::timestamp::{parse_timestamp, repeated_time};
 pub use model::{
     Action, Agent, AgentRef, Arm, Conditions, NamedRef, NamedSplit, PlatformIds, RefTarget, Rule,
-    RuleAdditions, RuleSet, Scope, Split, SplitOfRow,
+    RuleAdditions, RuleSet, Scope, SentAdditions, Split, SplitOfRow, TransferRef,
 };
 
 use load::files::TableFiles;

@@ -361,6 +361,10 @@ impl Settings {
             source: source.name.to_string(),
             platform: source.dialect.platform(),
             reply_within: source.reply_within,
+            fallback_agent: match &source.fallback {
+                Fallback::Agent(name) => Some(name.to_string()),
+                Fallback::Keep | Fallback::Reject => None,
+            },
         });
         let no_history = match (&self.records.location, &self.records.numbers) {
             (RecordsLocation::Off, _) => Some("the settings turn records off"),

@@ -1,5 +1,6 @@
 //! `switchboard init`: writes a rule table with tests and settings, from which an operator starts.
 
+use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use clap::builder::PossibleValuesParser;
 use super::Exit;
 use super::output::{is_quiet, print_note};
 use crate::dialect;
+use crate::dialect::Dialect;
 
 /// Write a rule table with tests, settings, and an example of the file with the secrets, to start from.
 /// No file is overwritten.
@@ -82,9 +84,11 @@ const TEMPLATES: [Template; dialect::ALL.len()] = [
 impl Init {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let template = TEMPLATES.into_iter().find(|template| template.platform == self.platform);
-        let Template { rules, settings, secrets, .. } = template.context("unknown platform")?;
+        let Template { platform, rules, settings, secrets } =
+            template.context("unknown platform")?;
+        let rules = with_spoken_rejection(rules, platform);
         let files = [
-            ("rules.toml", rules),
+            ("rules.toml", &*rules),
             ("switchboard.toml", settings),
             (".env.example", secrets),
             (".gitignore", GITIGNORE),
@@ -127,6 +131,18 @@ impl Init {
             text += &format!("\n  {command:<28}# {purpose}");
         }
         text + "\n\nThen put the ids of your agents into rules.toml, and your key where .env.example says."
+    }
+}
+
+/// Adds the text that a rejected caller hears, if the platform rejects no call without one.
+fn with_spoken_rejection(rules: &'static str, platform: &str) -> Cow<'static, str> {
+    let is_silent = |dialect: &dyn Dialect| dialect.capabilities().reject.can_be_silent();
+    match dialect::by_name(platform).is_none_or(is_silent) {
+        true => Cow::Borrowed(rules),
+        false => {
+            let say = "reject = true\nsay    = \"This number is not in service.\"\n";
+            Cow::Owned(rules.replacen("reject = true\n", say, 1))
+        }
     }
 }
 

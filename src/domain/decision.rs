@@ -81,15 +81,15 @@ impl KeepReason {
     }
 }
 
-/// A dynamic variable for the agent's prompt. Its value is text: platforms accept no other type.
+/// A dynamic variable for the agent's prompt, or a SIP header. Its value is text: platforms accept no other type.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variable<'t> {
-    /// Name in the prompt.
+    /// Name in the prompt, or of the header.
     pub name: &'t str,
     /// Value.
     pub value: Cow<'t, str>,
-    /// Rule that set the variable.
-    pub rule: &'t str,
+    /// Rule that set the variable; `None` for one that the agent requires and no rule sets.
+    pub rule: Option<&'t str>,
 }
 
 /// A decision. Created by the rule engine, or by the pipeline when a request fails.
@@ -140,16 +140,19 @@ pub enum LeftOutReason {
     VariablesTooLarge,
     /// The texts filled into metadata and agent settings are too large together.
     TextsTooLarge,
+    /// The text to speak, or the value of a SIP header, is too long.
+    TextTooLong,
     /// The platform accepts no more.
     PlatformLimit,
 }
 
 impl LeftOutReason {
     /// All reasons.
-    pub const ALL: [LeftOutReason; 4] = [
+    pub const ALL: [LeftOutReason; 5] = [
         LeftOutReason::ValueTooLong,
         LeftOutReason::VariablesTooLarge,
         LeftOutReason::TextsTooLarge,
+        LeftOutReason::TextTooLong,
         LeftOutReason::PlatformLimit,
     ];
 
@@ -159,7 +162,19 @@ impl LeftOutReason {
             LeftOutReason::ValueTooLong => "value_too_long",
             LeftOutReason::VariablesTooLarge => "variables_too_large",
             LeftOutReason::TextsTooLarge => "texts_too_large",
+            LeftOutReason::TextTooLong => "text_too_long",
             LeftOutReason::PlatformLimit => "platform_limit",
+        }
+    }
+}
+
+impl<'t> Additions<'t> {
+    /// Adds those of the variables that no rule has set, as empty texts.
+    pub(crate) fn require_variables(&mut self, names: &'t [Box<str>]) {
+        for name in names {
+            if !self.variables.iter().any(|variable| *variable.name == **name) {
+                self.variables.push(Variable { name, value: Cow::Borrowed(""), rule: None });
+            }
         }
     }
 }
@@ -178,6 +193,12 @@ impl<'t> Decision<'t> {
     /// Creates the decision for a request that failed.
     pub(crate) fn fallback(outcome: Outcome<'t>) -> Self {
         Decision { outcome, rule: None, arm: None, additions: Additions::default() }
+    }
+
+    /// Adds those of the variables that no rule has set, as empty texts.
+    pub(crate) fn with_required_variables(mut self, names: &'t [Box<str>]) -> Self {
+        self.additions.require_variables(names);
+        self
     }
 
     /// Adds an entry to the metadata.

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::phone_number::PhoneNumber;
+use super::party::NumberFormat;
+use super::phone_number::{Country, PhoneNumber};
 
 /// Number or SIP address to which a call is transferred. Prints numbers masked.
 ///
@@ -57,6 +58,31 @@ impl TransferTarget {
         Ok(TransferTarget::Number(number))
     }
 
+    /// Parses a target like [`TransferTarget::parse`], or a number as it is written in `country`.
+    ///
+    /// ```
+    /// use switchboard::domain::phone_number::Country;
+    /// use switchboard::domain::transfer::TransferTarget;
+    ///
+    /// let germany = Country::from_code("DE");
+    /// let target = TransferTarget::parse_in("030 901820", germany).unwrap();
+    /// assert_eq!(target.unmasked(), "+4930901820");
+    /// ```
+    ///
+    /// # Errors
+    /// Returns the reason why no call can be transferred to this text.
+    pub fn parse_in(text: &str, country: Option<Country>) -> Result<TransferTarget, InvalidTarget> {
+        let invalid = match TransferTarget::parse(text) {
+            Err(InvalidTarget::Form) if country.is_some() => InvalidTarget::Form,
+            result => return result,
+        };
+        let format = NumberFormat { country, ..NumberFormat::default() };
+        match format.parse(Some(text)).completed_number() {
+            Some(number) => Ok(TransferTarget::Number(number)),
+            None => Err(invalid),
+        }
+    }
+
     /// Returns the whole number or address.
     pub fn unmasked(&self) -> Cow<'_, str> {
         match self {
@@ -81,7 +107,11 @@ impl SipUri {
         if let Some(found) = rest.chars().find(is_forbidden) {
             return Err(InvalidTarget::Character(found));
         }
-        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        let (_, host) = rest.split_once('@').unwrap_or(("", rest));
+        // Two of them would name two hosts.
+        if host.contains('@') {
+            return Err(InvalidTarget::Character('@'));
+        }
         let host = host.split([':', ';', '?']).next().unwrap_or_default();
         if host.is_empty() && !rest.contains('[') {
             return Err(InvalidTarget::NoHost);
@@ -155,6 +185,7 @@ mod tests {
             ("sip:", InvalidTarget::NoHost),
             ("sip:desk@", InvalidTarget::NoHost),
             ("sip:desk@pbx.example.com>", InvalidTarget::Character('>')),
+            ("sip:desk@pbx.example.com@pbx.example.org", InvalidTarget::Character('@')),
             ("sip:front desk@pbx.example.com", InvalidTarget::Character(' ')),
         ] {
             assert_eq!(TransferTarget::parse(text), Err(problem), "{text}");

@@ -375,13 +375,17 @@ async fn reload(
     Ok((status, Json(json!({ "ok": ok, "table": table, "diagnostics": report.to_json() }))))
 }
 
-/// Query parameters of `/explain`. Without `from`, `to` and `channel`, a saved request body is posted.
+/// Query parameters of `/explain`. Without `from`, `to`, `channel`, `number_id` and `attr`, a saved request body is
+/// posted.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ExplainQuery {
     from: Option<String>,
     to: Option<String>,
     channel: Option<ChannelParam>,
+    number_id: Option<String>,
+    /// Further facts that the platform sends: `account=acme,tier=gold`.
+    attr: Option<String>,
     source: Option<String>,
     at: Option<String>,
     #[serde(default)]
@@ -393,7 +397,8 @@ struct ExplainQuery {
 }
 
 impl QueryParams for ExplainQuery {
-    const NAMES: &'static str = "from, to, channel, source, at, all, why_not and live";
+    const NAMES: &'static str =
+        "from, to, channel, number_id, attr, source, at, all, why_not and live";
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -457,7 +462,12 @@ fn answer_query(
 impl ExplainQuery {
     /// Returns the call that the parameters describe, or `None` if they describe none.
     fn fields(&self, numbers: &NumberFormat) -> Result<Option<Fields<'static>>, String> {
-        if self.from.is_none() && self.to.is_none() && self.channel.is_none() {
+        let is_absent = self.from.is_none()
+            && self.to.is_none()
+            && self.channel.is_none()
+            && self.number_id.is_none()
+            && self.attr.is_none();
+        if is_absent {
             return Ok(None);
         }
         let channel = match self.channel {
@@ -470,6 +480,14 @@ impl ExplainQuery {
         }
         if let Some(to) = &self.to {
             fields.to = parse_party(&restore_plus(to), numbers)?;
+        }
+        fields.number_id = self.number_id.clone().map(Into::into);
+        for text in self.attr.iter().flat_map(|texts| texts.split(',')) {
+            let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty())
+            else {
+                return Err(format!("attr: `{text}` is not NAME=VALUE"));
+            };
+            fields.attributes.push((name.to_owned().into(), value.to_owned().into()));
         }
         Ok(Some(fields))
     }

@@ -25,7 +25,7 @@ pub struct Filter {
     pub rule: Option<String>,
     /// Name of the selected agent in the rules.
     pub agent: Option<String>,
-    /// `agent`, `reject` or `keep`.
+    /// `agent`, `reject`, `transfer` or `keep`.
     pub outcome: Option<String>,
     /// Id of the call at the platform.
     pub call_id: Option<String>,
@@ -54,7 +54,7 @@ pub struct FilterArgs {
     /// Agent that took the call, by its name in the rules
     #[arg(long)]
     pub agent: Option<String>,
-    /// Outcome of the call: agent, reject or keep
+    /// Outcome of the call: agent, reject, transfer or keep
     #[arg(long)]
     pub outcome: Option<String>,
     /// The platform's id of the call
@@ -73,7 +73,7 @@ pub struct InvalidFilter {
 }
 
 /// The outcomes of a decision.
-pub(super) const OUTCOMES: [&str; 3] = ["agent", "reject", "keep"];
+pub(super) const OUTCOMES: [&str; 4] = ["agent", "reject", "transfer", "keep"];
 
 impl FilterArgs {
     /// Parses the filter. Times are relative to `now` or on the wall clock of `zone`; `numbers` is

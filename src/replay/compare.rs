@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::dialect::RECORD_ID_KEY;
 use crate::domain::call::Version;
-use crate::domain::decision::{Decision, Object, Outcome};
-use crate::records::{CallRecord, Details};
+use crate::domain::decision::{Decision, Object, Outcome, Variable};
+use crate::records::{CallRecord, Details, Texts};
 
 /// Difference between two decisions.
 #[derive(Debug)]
@@ -110,28 +110,12 @@ fn same_version(recorded: Option<&Value>, decided: Option<&Version>) -> bool {
 fn changed_fields(record: &CallRecord, decision: &Decision<'_>) -> Vec<FieldChange> {
     let (details, additions) = (&record.details, decision.additions());
     let mut fields = Vec::new();
-    let recorded = || details.variables.0.iter().map(|(name, value)| (&**name, &**value));
-    let decided = || additions.variables.iter().map(|variable| (variable.name, &*variable.value));
-    let all_same = recorded().count() == decided().count()
-        && recorded().zip(decided()).all(|(old, new)| old == new);
-    if !all_same {
-        for (name, value) in recorded() {
-            let now = decided().find(|(other, _)| *other == name);
-            if now.is_none_or(|(_, now)| now != value) {
-                fields.push(FieldChange {
-                    name: format!("variables.{name}"),
-                    old: Some(value.into()),
-                    new: now.map(|(_, now)| now.into()),
-                });
-            }
-        }
-        let is_new = |name: &str| !recorded().any(|(other, _)| other == name);
-        let new = decided().filter(|(name, _)| is_new(name));
-        fields.extend(new.map(|(name, value)| FieldChange {
-            name: format!("variables.{name}"),
-            old: None,
-            new: Some(value.into()),
-        }));
+    add_changed_texts("variables", &details.variables, &additions.variables, &mut fields);
+    add_changed_texts("sip_headers", &details.sip_headers, &additions.sip_headers, &mut fields);
+    if details.say.as_deref() != additions.say.as_deref() {
+        let (old, new) = (details.say.as_deref(), additions.say.as_deref());
+        let (old, new) = (old.map(Into::into), new.map(Into::into));
+        fields.push(FieldChange { name: "say".to_owned(), old, new });
     }
     let record_id_key = record_id_key(record);
     add_changed_keys(
@@ -150,6 +134,39 @@ fn changed_fields(record: &CallRecord, decision: &Decision<'_>) -> Vec<FieldChan
     }
     fields.sort_by(|a, b| a.name.cmp(&b.name));
     fields
+}
+
+/// Adds the texts in which a reply differs: variables or SIP headers.
+fn add_changed_texts(
+    prefix: &str,
+    recorded: &Texts<'_>,
+    decided: &[Variable<'_>],
+    fields: &mut Vec<FieldChange>,
+) {
+    let recorded = || recorded.0.iter().map(|(name, value)| (&**name, &**value));
+    let decided = || decided.iter().map(|text| (text.name, &*text.value));
+    let all_same = recorded().count() == decided().count()
+        && recorded().zip(decided()).all(|(old, new)| old == new);
+    if all_same {
+        return;
+    }
+    for (name, value) in recorded() {
+        let now = decided().find(|(other, _)| *other == name);
+        if now.is_none_or(|(_, now)| now != value) {
+            fields.push(FieldChange {
+                name: format!("{prefix}.{name}"),
+                old: Some(value.into()),
+                new: now.map(|(_, now)| now.into()),
+            });
+        }
+    }
+    let is_new = |name: &str| !recorded().any(|(other, _)| other == name);
+    let new = decided().filter(|(name, _)| is_new(name));
+    fields.extend(new.map(|(name, value)| FieldChange {
+        name: format!("{prefix}.{name}"),
+        old: None,
+        new: Some(value.into()),
+    }));
 }
 
 /// Returns the metadata key of the record's own id if the reply contained it: rules do not set it.

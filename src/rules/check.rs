@@ -7,6 +7,7 @@
 
 mod additions;
 mod agents;
+mod capabilities;
 mod columns;
 mod conditions;
 pub(crate) mod context;
@@ -27,6 +28,7 @@ mod outcome;
 mod patterns;
 mod raw_table;
 mod reporter;
+mod required_variables;
 mod row_problems;
 mod rows;
 mod rule;
@@ -34,7 +36,9 @@ mod rules;
 mod scopes;
 mod scopes_compared;
 mod sources;
+mod speech;
 mod table_tests;
+mod transfer;
 mod unreachable;
 mod unusual_ids;
 mod usage;

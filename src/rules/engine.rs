@@ -11,11 +11,14 @@ pub mod test_runner;
 
 use sha2::{Digest, Sha256};
 
-use super::{Action, AgentRef, MAX_VALUE_BYTES, Rule, RuleSet, Split, TemplateContext};
+use super::{
+    Action, Agent, AgentRef, MAX_VALUE_BYTES, Rule, RuleSet, Split, TemplateContext, TransferRef,
+};
 use crate::domain::call::{Call, Platform};
 use crate::domain::decision::{Decision, KeepReason, Outcome, SelectedAgent};
 use crate::domain::facts::{Facts, LookupAnswer, LookupId, LookupSet, LookupState};
 use crate::domain::party::Party;
+use crate::domain::transfer::TransferTarget;
 
 use additions::Merger;
 use evaluate::{MatchContext, Mismatch, evaluate};
@@ -152,12 +155,35 @@ fn build_decision<'t>(
         merger.add(rule);
         merger.additions.rules.push(&rule.name);
     }
-    let Some(rule) = deciding else {
-        return Decision::new(Outcome::Keep(KeepReason::NoRule), None, None, merger.finish());
+    let (outcome, arm) = match deciding {
+        Some(rule) => {
+            merger.add(rule);
+            outcome(table, rule, context)
+        }
+        None => (Outcome::Keep(KeepReason::NoRule), None),
     };
-    merger.add(rule);
-    let (outcome, arm) = outcome(table, rule, context);
-    Decision::new(outcome, Some(&rule.name), arm, merger.finish())
+    if table.has_required_variables
+        && let Some(agent) = answering_agent(table, &outcome, context.call.call)
+    {
+        merger.additions.require_variables(&agent.required_variables);
+    }
+    Decision::new(outcome, deciding.map(|rule| &*rule.name), arm, merger.finish())
+}
+
+/// Returns the agent of the table that answers a call: the selected one, or the platform's own.
+fn answering_agent<'t>(
+    table: &'t RuleSet,
+    outcome: &Outcome<'t>,
+    call: &Call<'_>,
+) -> Option<&'t Agent> {
+    match outcome {
+        Outcome::Agent(selected) => table.agent(selected.name),
+        Outcome::Keep(_) => {
+            let own = call.agent()?;
+            table.agents.iter().find(|agent| agent.id_at(call.platform()) == Some(own))
+        }
+        Outcome::Reject(_) | Outcome::Transfer(_) => None,
+    }
 }
 
 /// Returns the outcome of a rule, and the arm when it is a split.
@@ -166,6 +192,9 @@ fn outcome<'t>(
     rule: &'t Rule,
     context: &MatchContext<'_>,
 ) -> (Outcome<'t>, Option<usize>) {
+    if rule.is_unsupported_at(context.call.call.platform()) {
+        return (Outcome::Keep(KeepReason::Unsupported), None);
+    }
     match &rule.action {
         Action::Agent(agent) => (resolve_agent(table, agent, &rule.name, context), None),
         Action::Split(_) | Action::SplitOfRow(_) => match chosen_arm(table, rule, context) {
@@ -176,6 +205,7 @@ fn outcome<'t>(
             // The rule does not match a row without a split.
             None => (Outcome::Keep(KeepReason::ByRule), None),
         },
+        Action::Transfer(target) => (resolve_target(table, target, &rule.name, context), None),
         Action::Reject(reason) => (Outcome::Reject(reason), None),
         Action::Keep | Action::Continue => (Outcome::Keep(KeepReason::ByRule), None),
     }
@@ -193,7 +223,11 @@ fn chosen_arm<'t>(
             let split = context.split_of(table, of_row)?;
             (split, of_row.key.as_ref().unwrap_or(&split.key))
         }
-        Action::Agent(_) | Action::Reject(_) | Action::Keep | Action::Continue => return None,
+        Action::Agent(_)
+        | Action::Transfer(_)
+        | Action::Reject(_)
+        | Action::Keep
+        | Action::Continue => return None,
     };
     Some((split, select_arm(split, key, context.call.call.from())))
 }
@@ -239,6 +273,27 @@ fn resolve_agent<'t>(
     }
 }
 
+fn resolve_target<'t>(
+    table: &RuleSet,
+    target: &TransferRef,
+    rule: &str,
+    context: &MatchContext<'_>,
+) -> Outcome<'t> {
+    let template = match target {
+        TransferRef::Target(target) => return Outcome::Transfer(TransferTarget::clone(target)),
+        TransferRef::Template(template) => template,
+    };
+    let parse = |text: &str| TransferTarget::parse_in(text, table.country).ok();
+    let values = TemplateContext { call: &context.call, lookups: context.lookups, rule };
+    let text = template.render(values, MAX_VALUE_BYTES).ok();
+    // Whoever is asked may answer with a text that is no target.
+    let default = || parse(template.single_placeholder()?.default?);
+    match text.and_then(|text| parse(&text)).or_else(default) {
+        Some(target) => Outcome::Transfer(target),
+        None => Outcome::Keep(KeepReason::NoTarget),
+    }
+}
+
 fn agent_outcome(table: &RuleSet, index: usize, platform: Platform) -> Outcome<'_> {
     let agent = &table.agents[index];
     match agent.id_at(platform) {
@@ -254,6 +309,22 @@ fn agent_outcome(table: &RuleSet, index: usize, platform: Platform) -> Outcome<'
 pub fn fallback_to<'t>(table: &'t RuleSet, agent: &str, platform: Platform) -> Decision<'t> {
     let outcome = table.agent_index(agent).map(|index| agent_outcome(table, index, platform));
     Decision::fallback(outcome.unwrap_or(Outcome::Keep(KeepReason::Fallback)))
+}
+
+/// Returns a fallback decision about a call with the variables that the agent requires, which no rule has set.
+pub fn with_required_variables<'t>(
+    table: &'t RuleSet,
+    decision: Decision<'t>,
+    call: &Call<'_>,
+) -> Decision<'t> {
+    let agent = table
+        .has_required_variables
+        .then(|| answering_agent(table, decision.outcome(), call))
+        .flatten();
+    match agent {
+        Some(agent) => decision.with_required_variables(&agent.required_variables),
+        None => decision,
+    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ use jiff::tz::TimeZone;
 
 use crate::domain::call::{Channel, Platform, Version};
 use crate::domain::facts::{LookupAnswer, LookupAnswers, LookupId, LookupSet};
+use crate::domain::phone_number::Country;
+use crate::domain::transfer::TransferTarget;
 
 use condition::WhereClause;
 use dates::Dates;
@@ -67,6 +69,8 @@ pub struct RuleSet {
     pub dates: Vec<Arc<Dates>>,
     /// Time zone in which dates and the times of tests are evaluated.
     pub zone: TimeZone,
+    /// Country in whose form rules and lists write numbers without `+`.
+    pub country: Option<Country>,
     /// Hash of the table's files, to identify the table that decided a call.
     pub fingerprint: String,
     /// Index of the rules with an outcome.
@@ -81,6 +85,8 @@ pub struct RuleSet {
     pub(crate) splits_by_name: NameIndex,
     /// The table has no `[agents]`, so rules use raw platform ids.
     pub raw_agent_ids: bool,
+    /// Whether an agent has required variables.
+    pub has_required_variables: bool,
 }
 
 /// An agent that can take a call.
@@ -92,6 +98,8 @@ pub struct Agent {
     pub ids: PlatformIds,
     /// Version, on platforms that have versions.
     pub version: Option<Version>,
+    /// Variables that the agent needs with every call. Those that no rule sets are sent as empty texts.
+    pub required_variables: Vec<Box<str>>,
 }
 
 /// Platform ids of an agent.
@@ -147,12 +155,12 @@ impl Rule {
                 let splits = splits.iter().map(|named| named.split.lookups());
                 splits.fold(LookupSet::default(), LookupSet::union)
             }
-            // What is added to a rejection is never sent.
-            Action::Reject(_) => return LookupSet::default(),
-            Action::Keep | Action::Continue => LookupSet::default(),
+            Action::Transfer(target) => target.lookups(),
+            Action::Reject(_) | Action::Keep | Action::Continue => LookupSet::default(),
         };
-        let additions = self.additions.as_ref().map(|additions| additions.lookups);
-        of_agent.union(additions.unwrap_or_default())
+        let additions = self.additions.as_ref();
+        let sent = additions.map(|additions| additions.lookups_of(self.action.sent_additions()));
+        of_agent.union(sent.unwrap_or_default())
     }
 
     /// Returns the look-ups that the conditions of the rule compare.
@@ -174,6 +182,8 @@ pub struct Conditions {
     pub platform: Selector<Platform>,
     /// Sources.
     pub source: Selector<Box<str>>,
+    /// The platform's ids of the called number.
+    pub number_id: Selector<Box<str>>,
     /// Numbers from which the call was forwarded.
     pub forwarded_from: NumberMatcher,
     /// Entries of [`RuleSet::hours`].
@@ -193,7 +203,7 @@ pub struct Scope {
     pub to: NumberMatcher,
     /// Condition on the caller's number.
     pub from: NumberMatcher,
-    /// Channels, platforms and sources. The other conditions match everything.
+    /// Channels, platforms, sources and ids of numbers. The other conditions match everything.
     pub conditions: Conditions,
 }
 
@@ -242,6 +252,13 @@ impl Conditions {
             && self.platform.matches(|platform| *platform == origin.platform)
             && self.source.matches(|source| **source == *origin.source)
     }
+
+    /// Returns whether the condition on the id of the called number matches. A call without one matches no
+    /// condition.
+    pub(crate) fn accept_number_id(&self, id: Option<&str>) -> bool {
+        self.number_id.is_anything()
+            || id.is_some_and(|id| self.number_id.matches(|accepted| **accepted == *id))
+    }
 }
 
 /// Where a call comes from.
@@ -285,6 +302,8 @@ pub enum Action {
     Split(Box<Split>),
     /// Does the same by the split that the matching row of a list names.
     SplitOfRow(Box<SplitOfRow>),
+    /// Transfers the call.
+    Transfer(TransferRef),
     /// Rejects the call with this reason.
     Reject(Box<str>),
     /// Keeps the agent that the platform has configured.
@@ -308,6 +327,51 @@ impl AgentRef {
         match self {
             AgentRef::Agent(_) => LookupSet::default(),
             AgentRef::Template(template) => template.lookups(),
+        }
+    }
+}
+
+/// Target of a transfer in a rule.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TransferRef {
+    /// A number or SIP address.
+    Target(Box<TransferTarget>),
+    /// Template that resolves to one.
+    Template(Box<Template>),
+}
+
+impl TransferRef {
+    /// Returns the look-ups whose answers name the target.
+    pub fn lookups(&self) -> LookupSet {
+        match self {
+            TransferRef::Target(_) => LookupSet::default(),
+            TransferRef::Template(template) => template.lookups(),
+        }
+    }
+}
+
+/// Additions that a reply can carry beside an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SentAdditions {
+    /// All of them: beside an agent.
+    All,
+    /// A text to speak and SIP headers: beside a transfer.
+    SpeechAndHeaders,
+    /// A text to speak: beside a rejection.
+    Speech,
+}
+
+impl Action {
+    /// Returns the additions that a reply can carry beside this action.
+    pub fn sent_additions(&self) -> SentAdditions {
+        match self {
+            Action::Transfer(_) => SentAdditions::SpeechAndHeaders,
+            Action::Reject(_) => SentAdditions::Speech,
+            Action::Agent(_)
+            | Action::Split(_)
+            | Action::SplitOfRow(_)
+            | Action::Keep
+            | Action::Continue => SentAdditions::All,
         }
     }
 }
@@ -390,13 +454,40 @@ pub struct RuleAdditions {
     pub metadata: Option<ObjectTemplate>,
     /// Agent settings for this call.
     pub agent_override: Option<ObjectTemplate>,
+    /// Text that the caller hears.
+    pub say: Option<Box<Template>>,
+    /// SIP headers for the agent or the transfer target.
+    pub sip_headers: Box<[(Box<str>, Template)]>,
     /// Ringing time before the reply, measured from the request's arrival.
     pub delay: Option<Duration>,
+    /// Platforms that cannot do what the rule says, and whose own agents take its calls for that reason.
+    pub unsupported_at: Box<[Platform]>,
     /// Look-ups whose answers the values contain.
     pub lookups: LookupSet,
 }
 
+impl RuleAdditions {
+    /// Returns the look-ups whose answers those of the values contain that are sent.
+    pub fn lookups_of(&self, sent: SentAdditions) -> LookupSet {
+        let of_say = self.say.as_ref().map(|say| say.lookups()).unwrap_or_default();
+        match sent {
+            SentAdditions::All => self.lookups,
+            SentAdditions::Speech => of_say,
+            SentAdditions::SpeechAndHeaders => {
+                let headers = self.sip_headers.iter().map(|(_, template)| template.lookups());
+                headers.fold(of_say, LookupSet::union)
+            }
+        }
+    }
+}
+
 impl Rule {
+    /// Returns whether the rule's outcome is beyond a platform, whose own agent takes the call.
+    pub(crate) fn is_unsupported_at(&self, platform: Platform) -> bool {
+        let additions = self.additions.as_ref();
+        additions.is_some_and(|additions| additions.unsupported_at.contains(&platform))
+    }
+
     /// Returns whether the rule decides every call that no earlier rule decides.
     pub(crate) fn matches_every_call(&self) -> bool {
         let matches_all = self.to.is_anything()

@@ -233,11 +233,12 @@ toml_table! {
         to: Texts,
         /// Texts that the platform sends for a withheld number, besides the usual words: `["geheim"]`.
         withheld: Texts,
-        /// Deadline for a reply, from the arrival of the request. Platforms stop waiting after 10
-        /// seconds.
-        reply_within_ms: ReplyBudget = "3000",
+        /// Deadline for a reply, from the arrival of the request. Platforms stop waiting after some time, Retell
+        /// after 10 seconds. Default: that of the platform, `3000` for Retell; see `docs/platforms.md`.
+        reply_within_ms: ReplyBudget,
         /// Reply when an internal error occurs: `"keep"` (the platform's default agent), `"reject"`, or
-        /// the name of an agent in the rule table.
+        /// the name of an agent in the rule table. At a platform whose numbers have no agent of their own, such
+        /// as Vapi, the name of an agent is required; it also takes the calls that rules keep.
         fallback: FallbackReply = "keep",
     }
 }

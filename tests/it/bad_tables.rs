@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use switchboard::dialect;
 use switchboard::reload;
-use switchboard::rules::{CheckContext, LoadedTable, PreviousList, ReadError};
+use switchboard::rules::{CheckContext, LoadedTable, PreviousList, ReadError, SourceInfo};
 
 use crate::rules::{table_codes, two_sources};
 use crate::support::app;
@@ -46,7 +47,9 @@ pub(crate) fn cases() -> Vec<PathBuf> {
 }
 
 /// Loads the table of a case. Coverage is reported if the name begins with `untested`; `serving` requires
-/// secrets, with `records_off` there is no history, and `retell_only` has no source at another platform.
+/// secrets, with `records_off` there is no history, `retell_only` has no source at another platform, and
+/// `without_settings` has none at all. Those of `at_PLATFORM` and `at_PLATFORM_and_PLATFORM` have one at each of
+/// these platforms, with the fallback agent `desk`.
 pub(crate) fn load_case(case: &Path) -> Result<LoadedTable, ReadError> {
     let name = case.file_name().unwrap().to_str().unwrap();
     let file = if case.join("rules").is_dir() { "rules" } else { "rules.toml" };
@@ -56,7 +59,28 @@ pub(crate) fn load_case(case: &Path) -> Result<LoadedTable, ReadError> {
     if name.starts_with("retell_only") {
         context.sources.truncate(1);
     }
+    if name.starts_with("without_settings") {
+        context.sources.clear();
+    }
+    if let Some(names) = name.strip_prefix("at_") {
+        let words: Vec<_> = names.split('_').collect();
+        let count = if words[1] == "and" { 3 } else { 1 };
+        let platforms = words[..count].iter().filter(|word| **word != "and");
+        context.sources = platforms.map(|platform| source_at(platform)).collect();
+        context.fallback_agents = vec!["desk".to_owned()];
+    }
     reload::load(&case.join(file), &context, name.starts_with("untested"), &mut |_| {})
+}
+
+/// Returns a source at a platform, with a fallback agent.
+fn source_at(platform: &str) -> SourceInfo {
+    let dialect = dialect::by_name(platform).expect("a platform");
+    SourceInfo {
+        source: "main".to_owned(),
+        platform: dialect.platform(),
+        reply_within: dialect.timing().reply_within,
+        fallback_agent: Some("desk".to_owned()),
+    }
 }
 
 /// Returns the report about the table of a case, with paths relative to the case.

@@ -287,7 +287,10 @@ async fn an_invalid_filter_exits_with_2_and_help() {
     send_three_calls(&service).await;
     for (arguments, expected) in [
         (vec!["list", "--since", "soon"], "--since: `soon` is not a time"),
-        (vec!["list", "--outcome", "no"], "unknown outcome `no`: use agent, reject, keep"),
+        (
+            vec!["list", "--outcome", "no"],
+            "unknown outcome `no`: use agent, reject, transfer, keep",
+        ),
         (vec!["list", "--number", "+49*"], "is a pattern, not one number"),
         (vec!["list", "--zone", "Berlin"], "use a name such as Europe/Berlin"),
         (vec!["forget", "--number", "anonymous"], "withheld callers cannot be told apart"),
@@ -514,7 +517,7 @@ async fn an_import_names_each_faulty_line_and_stores_the_others() {
     assert_eq!(imported.status.code(), Some(1));
     let errors = text(&imported.stderr);
     for expected in [
-        "line 2: unknown outcome `refuse`: use agent, reject, keep",
+        "line 2: unknown outcome `refuse`: use agent, reject, transfer, keep",
         "line 4: missing field `dedup_key`, column",
         "line 5: EOF while parsing an object",
     ] {

@@ -13,7 +13,7 @@ use crate::support::app;
 
 /// Beginnings of help texts whose first proposal does not stand in the place of what is marked, with the
 /// reason.
-const NOT_A_REPLACEMENT: [(&str, &str); 10] = [
+const NOT_A_REPLACEMENT: [(&str, &str); 12] = [
     ("rule tables are stored", "the name of the header is marked, to hide its value"),
     ("write `12-24`, `2026-12-24`", "examples of all forms of a day"),
     ("write `09:00-12:30, 13:30-18:00`", "examples of opening times"),
@@ -23,6 +23,8 @@ const NOT_A_REPLACEMENT: [(&str, &str); 10] = [
     ("use `>=`, `<=`", "a list of operators"),
     ("if this is intended", "the country replaces the entry in the rule, not in the list"),
     ("remove the row if it is no entry", "the header of a text file is no caller"),
+    ("limit the rule with", "a further key of the rule"),
+    ("write unsupported", "a further key of the rule"),
     ("write the key", "a key in place of an entry of `where`"),
 ];
 

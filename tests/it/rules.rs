@@ -502,7 +502,8 @@ fn a_decision_names_the_rule_of_each_addition() {
     let call = call_from(CALLER);
     let decision = decide(&table, &call);
     assert_eq!(decision.additions().rules, ["first", "second"]);
-    let set_by = decision.additions().variables.iter().map(|one| (one.name, one.rule));
+    let set_by =
+        decision.additions().variables.iter().map(|one| (one.name, one.rule.unwrap_or_default()));
     let mut set_by: Vec<_> = set_by.collect();
     set_by.sort_unstable();
     assert_eq!(set_by, [("greeting", "first"), ("language", "second"), ("tier", "decides")]);
@@ -649,6 +650,7 @@ pub(crate) fn two_sources() -> CheckContext {
         source: source.to_owned(),
         platform: Platform::new(platform),
         reply_within: Duration::from_secs(3),
+        fallback_agent: None,
     };
     CheckContext {
         sources: vec![source_info("shop", "retell"), source_info("clinic", "synthflow")],
@@ -872,7 +874,7 @@ platform = "retell"
     unknown_platform: "unknown-platform" in r#"
 [[rule]]
 name = "one"
-platform = "nova"
+platform = "phonograph"
 keep = true
 "#;
 
@@ -1053,15 +1055,25 @@ delay_ms = 3001
     override_out_of_range: "outside-range" in r#"
 [[rule]]
 name = "everyone"
+platform = "retell"
 agent = "agent_1"
 agent_override = { agent = { voice_speed = 3 } }
+
+[[rule]]
+name = "others"
+keep = true
 "#;
 
     override_below_minimum: "outside-range" in r#"
 [[rule]]
 name = "everyone"
+platform = "retell"
 agent = "agent_1"
 agent_override = { agent = { end_call_after_silence_ms = 5000 } }
+
+[[rule]]
+name = "others"
+keep = true
 "#;
 
     // ---- patterns

@@ -83,6 +83,7 @@ fn a_scope_has_each_key_and_explanations_name_it() {
         ("source = \"clinic\"", "source shop is outside the scope of clients/1.toml"),
         ("platform = \"synthflow\"", "platform retell is outside the scope of clients/1.toml"),
         ("channel = \"sms\"", "channel call is outside the scope of clients/1.toml"),
+        ("number_id = \"pn_1\"", "a call without number_id is outside the scope of clients/1.toml"),
     ] {
         let table = table(&[
             ("1.toml", &format!("[scope]\n{scope}\n[[rule]]\nname = \"one\"\nkeep = true\n")),

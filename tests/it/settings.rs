@@ -943,6 +943,26 @@ platform = "retell"
 auth = "off"
 "#;
 
+    deadline_after_the_platform_gave_up: "late-reply" to Serve in r#"
+[sources.telnyx]
+platform = "telnyx"
+secrets = ["env:RETELL_API_KEY"]
+reply_within_ms = 2000
+"#;
+
+    fallback_of_numbers_without_an_agent: "no-fallback-agent" to Serve in r#"
+[sources.vapi]
+platform = "vapi"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    rejecting_fallback_of_numbers_without_an_agent: "no-fallback-agent" to Serve in r#"
+[sources.vapi]
+platform = "vapi"
+secrets = ["env:RETELL_API_KEY"]
+fallback = "reject"
+"#;
+
     partial_signature: "one-factor" to Serve in r#"
 [sources.synthflow]
 platform = "synthflow"

@@ -9,7 +9,7 @@ use crate::domain::decision::Object;
 use crate::records::{CallRecord, EventRecord};
 
 /// Columns of a CSV file, by their JSON keys.
-pub(super) const COLUMNS: [&str; 27] = [
+pub(super) const COLUMNS: [&str; 32] = [
     "id",
     "at",
     "source",
@@ -24,16 +24,21 @@ pub(super) const COLUMNS: [&str; 27] = [
     "agent_id",
     "agent_version",
     "reason",
+    "transfer",
     "arm",
     "added_by",
     "variables",
     "metadata",
     "agent_override",
+    "say",
+    "sip_headers",
     "delay_ms",
     "attempts",
     "agent_in",
     "agent_version_in",
     "sip",
+    "number_id",
+    "attributes",
     "numbers",
     "latency_us",
     "fingerprint",
@@ -75,8 +80,11 @@ pub(super) fn tagged(kind: &str, object: Object) -> Value {
     Value::Object(tagged)
 }
 
-/// Returns the outcome: `agent front-desk`, `reject: blocklist`, `keep: no_rule`.
+/// Returns the outcome: `agent front-desk`, `reject: blocklist`, `transfer to +12135550100`, `keep: no_rule`.
 pub(super) fn format_outcome(call: &CallRecord) -> String {
+    if let Some(target) = &call.details.transfer {
+        return format!("{} to {}", call.outcome, sanitize(target));
+    }
     match (&call.agent, &call.details.reason) {
         (Some(agent), _) => format!("agent {}", sanitize(agent)),
         (None, Some(reason)) => format!("{}: {}", call.outcome, sanitize(reason)),

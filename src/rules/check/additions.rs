@@ -1,4 +1,4 @@
-//! Additions of a rule: variables, metadata, agent settings, a delay.
+//! Additions of a rule: variables, metadata, agent settings, a text to speak, SIP headers, a delay.
 
 use std::ops::Range;
 
@@ -44,12 +44,30 @@ impl RuleChecker<'_, '_> {
         let delay = raw.delay_ms.as_ref();
         let delay =
             delay.and_then(|delay| values::delay(delay, &describe_rule(rule), self.reporter));
-        let is_empty = variables.is_empty() && metadata.is_none() && agent_override.is_none();
+        let say = self.say(raw, numbers);
+        let sip_headers = self.sip_headers(raw, numbers);
+        let is_empty = variables.is_empty()
+            && metadata.is_none()
+            && agent_override.is_none()
+            && say.is_none()
+            && sip_headers.is_empty()
+            && delay.is_none();
         let objects = metadata.iter().chain(&agent_override).map(ObjectTemplate::lookups);
-        let lookups = variables.iter().map(|(_, template)| template.lookups()).chain(objects);
-        let lookups = lookups.fold(LookupSet::default(), LookupSet::union);
-        (!is_empty || delay.is_some()).then(|| {
-            Box::new(RuleAdditions { variables, metadata, agent_override, delay, lookups })
+        let texts = variables.iter().chain(&sip_headers).map(|(_, template)| template);
+        let texts = texts.chain(say.as_deref()).map(Template::lookups);
+        let lookups = texts.chain(objects).fold(LookupSet::default(), LookupSet::union);
+        let unsupported_at = Box::default();
+        (!is_empty).then(|| {
+            Box::new(RuleAdditions {
+                variables,
+                metadata,
+                agent_override,
+                say,
+                sip_headers,
+                delay,
+                unsupported_at,
+                lookups,
+            })
         })
     }
 
@@ -111,7 +129,8 @@ impl RuleChecker<'_, '_> {
             let name = name.trim_end_matches("_number").to_owned();
             let columns =
                 RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers).names();
-            let is_known = names.contains(&&*name) || name.starts_with("sip.");
+            let is_known =
+                names.contains(&&*name) || name.starts_with("sip.") || name.starts_with("attr.");
             if is_known || columns.contains(&name) {
                 let message = format!("{{{{{placeholder}}}}} is passed to the platform unchanged");
                 self.reporter
@@ -192,7 +211,13 @@ impl RuleChecker<'_, '_> {
     }
 
     /// Warns of a text that exceeds its limit for every call.
-    fn warn_too_long(&mut self, what: &str, bytes: usize, max: usize, span: &Range<usize>) {
+    pub(super) fn warn_too_long(
+        &mut self,
+        what: &str,
+        bytes: usize,
+        max: usize,
+        span: &Range<usize>,
+    ) {
         let message = format!("{what} is never sent: {bytes} bytes, and the maximum is {max}");
         self.reporter
             .warning("value-too-long", span, message)
@@ -251,7 +276,7 @@ impl RuleChecker<'_, '_> {
 }
 
 /// Values of a call that have one name.
-const CALL_VALUES: [&str; 5] = ["from", "to", "channel", "source", "rule"];
+const CALL_VALUES: [&str; 6] = ["from", "to", "channel", "source", "rule", "number_id"];
 
 /// Returns whether a text contains a placeholder of another program, and not as a part of `${…}`, `{{…}}` or a
 /// longer name.

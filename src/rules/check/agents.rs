@@ -13,7 +13,7 @@ use crate::domain::agent_id;
 use crate::domain::call::Version;
 use crate::rules::load::raw::{Entries, RawAgent, RawIds, RawValue, Spanned};
 use crate::rules::model::name_index::NameIndex;
-use crate::rules::{Agent, PlatformIds};
+use crate::rules::{Agent, PlatformIds, SourceInfo};
 
 /// Agents of a table.
 pub(super) struct Agents {
@@ -40,16 +40,22 @@ impl Agents {
             return reporter.duplicate_name("an agent", &raw.name, self.usage.location(first));
         }
         reporter.check_name("an agent", &raw.name, false);
-        let ids = match &raw.ids {
-            RawIds::Everywhere(id) => {
-                checked_id(id, None, reporter).map(|id| (PlatformIds::Everywhere(id), None))
-            }
-            RawIds::Table(entries) => Some(platform_ids(&raw.name, entries, reporter)),
-            RawIds::Invalid => None,
+        let without_ids = Agent {
+            name: name.into(),
+            ids: PlatformIds::ByPlatform(Vec::new()),
+            version: None,
+            required_variables: Vec::new(),
         };
-        let (ids, version) = ids.unwrap_or((PlatformIds::ByPlatform(Vec::new()), None));
+        let agent = match &raw.ids {
+            RawIds::Everywhere(id) => match checked_id(id, None, reporter) {
+                Some(id) => Agent { ids: PlatformIds::Everywhere(id), ..without_ids },
+                None => without_ids,
+            },
+            RawIds::Table(entries) => from_table(without_ids, &raw.name, entries, reporter),
+            RawIds::Invalid => without_ids,
+        };
         let location = reporter.location(&raw.name.span);
-        self.push(Agent { name: name.into(), ids, version }, Some(location));
+        self.push(agent, Some(location));
     }
 
     fn push(&mut self, agent: Agent, location: Option<Location>) {
@@ -64,6 +70,11 @@ impl Agents {
         self.by_name.find(name, |index| &self.all[index].name)
     }
 
+    /// Returns whether some agent needs variables with every call.
+    pub(super) fn have_required_variables(&self) -> bool {
+        self.all.iter().any(|agent| !agent.required_variables.is_empty())
+    }
+
     /// Returns the agent with this id, and adds it, with the place of its first use, if it is new; for a table
     /// without `[agents]`.
     pub(super) fn find_or_add_raw_id(&mut self, id: &str, location: Option<Location>) -> usize {
@@ -71,7 +82,8 @@ impl Agents {
             return known;
         }
         let ids = PlatformIds::Everywhere(id.into());
-        self.push(Agent { name: id.into(), ids, version: None }, location);
+        let required_variables = Vec::new();
+        self.push(Agent { name: id.into(), ids, version: None, required_variables }, location);
         let index = self.all.len() - 1;
         self.usage.mark_used(index);
         index
@@ -97,6 +109,30 @@ impl Agents {
                     reporter.report.error("unknown-agent", None, message).maybe_help(help);
                 }
             }
+        }
+    }
+
+    /// Reports fallback agents without an id at a platform whose numbers have no agent of their own.
+    pub(super) fn check_fallback_ids(&self, sources: &[SourceInfo], reporter: &mut Reporter<'_>) {
+        for source in sources {
+            let platform = source.platform;
+            let has_own = |dialect: &dyn Dialect| dialect.capabilities().keep;
+            if dialect::by_name(platform.as_str()).is_none_or(has_own) {
+                continue;
+            }
+            let agent = source.fallback_agent.as_ref().and_then(|name| self.find(name));
+            let Some(agent) = agent.filter(|agent| self.all[*agent].id_at(platform).is_none())
+            else {
+                continue;
+            };
+            let message = format!(
+                "agent `{}` is the fallback of source `{}`, and has no id at {platform}",
+                self.all[agent].name, source.source
+            );
+            reporter
+                .report
+                .error("no-fallback-id", self.usage.location(agent).cloned(), message)
+                .help(format!("numbers of {platform} have no agent of their own; add the id"));
         }
     }
 
@@ -134,7 +170,7 @@ pub(super) fn placeholder_id(id: &str) -> Option<Problem> {
 }
 
 fn invalid_id(id: &str, reason: &str, platform: &str, form: &str) -> Problem {
-    let help = format!("copy the id from {platform}; it consists of {form}");
+    let help = format!("copy the id from {platform}: {form}");
     Problem::new("placeholder-id", format!("`{id}` is not the id of an agent: {reason}")).help(help)
 }
 
@@ -162,34 +198,39 @@ fn checked_id(
     Some(id.value.as_str().into())
 }
 
-fn platform_ids(
-    agent: &Spanned<String>,
+/// Keys of an agent's table that are no platforms.
+const OTHER_KEYS: [&str; 2] = ["version", "variables"];
+
+/// Reads the ids by platform, the version and the required variables of an agent.
+fn from_table(
+    without_ids: Agent,
+    name: &Spanned<String>,
     entries: &Entries,
     reporter: &mut Reporter<'_>,
-) -> (PlatformIds, Option<Version>) {
+) -> Agent {
     let mut ids = Vec::new();
-    let mut version = None;
+    let mut agent = without_ids;
     for (key, value) in entries {
         match (key.value.as_str(), &value.value) {
             ("version", RawValue::Text(tag)) if !tag.trim().is_empty() => {
-                version = Some(Version::Tag(tag.as_str().into()))
+                agent.version = Some(Version::Tag(tag.as_str().into()))
             }
             ("version", RawValue::Plain(Value::Number(number))) if number.is_i64() => {
-                version = number.as_i64().map(Version::Number);
+                agent.version = number.as_i64().map(Version::Number);
             }
             ("version", _) => {
                 let message = "`version` must be an integer or a name such as `latest`";
                 reporter.error("wrong-kind", &value.span, message.to_owned());
             }
+            ("variables", _) => agent.required_variables = variable_names(value, reporter),
             (name, RawValue::Text(id)) => {
                 let Some(dialect) = dialect::by_name(name) else {
-                    reporter.unknown_platform(key, &["version"]);
+                    reporter.unknown_platform(key, &OTHER_KEYS);
                     continue;
                 };
                 let id = Spanned { value: id.clone(), span: value.span.clone() };
-                ids.extend(
-                    checked_id(&id, Some(dialect), reporter).map(|id| (dialect.platform(), id)),
-                );
+                let id = checked_id(&id, Some(dialect), reporter);
+                ids.extend(id.map(|id| (dialect.platform(), id)));
             }
             (name, _) => {
                 let message = format!("the id at {name} must be a string");
@@ -197,9 +238,35 @@ fn platform_ids(
             }
         }
     }
-    if entries.iter().all(|(key, _)| key.value == "version") {
-        let message = format!("agent `{}` has no id at any platform", agent.value);
-        reporter.error("no-id", &agent.span, message).help("write { retell = \"agent_…\" }");
+    if entries.iter().all(|(key, _)| OTHER_KEYS.contains(&key.value.as_str())) {
+        let message = format!("agent `{}` has no id at any platform", name.value);
+        reporter.error("no-id", &name.span, message).help("write { retell = \"agent_…\" }");
     }
-    (PlatformIds::ByPlatform(ids), version)
+    Agent { ids: PlatformIds::ByPlatform(ids), ..agent }
+}
+
+/// Reads the names of the variables that an agent requires, each once.
+fn variable_names(value: &Spanned<RawValue>, reporter: &mut Reporter<'_>) -> Vec<Box<str>> {
+    let RawValue::List(list) = &value.value else {
+        let message = "`variables` of an agent must be a list of names".to_owned();
+        reporter
+            .error("wrong-kind", &value.span, message)
+            .help("write variables = [\"customer_name\"]; rules set their values");
+        return Vec::new();
+    };
+    let mut names: Vec<Box<str>> = Vec::new();
+    for item in list {
+        match &item.value {
+            RawValue::Text(name) if !name.trim().is_empty() => {
+                if !names.iter().any(|known| **known == **name) {
+                    names.push(name.as_str().into());
+                }
+            }
+            RawValue::Text(_) | RawValue::Plain(_) | RawValue::List(_) | RawValue::Table(_) => {
+                let message = "the name of a variable must be a string with some text".to_owned();
+                reporter.error("wrong-kind", &item.span, message);
+            }
+        }
+    }
+    names
 }

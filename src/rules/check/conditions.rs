@@ -30,6 +30,29 @@ impl RuleChecker<'_, '_> {
         selector(raw, |text| values::source(text, self.context, self.reporter))
     }
 
+    /// Checks ids of called numbers, which are compared exactly.
+    pub(super) fn number_ids(&mut self, raw: &[Spanned<String>]) -> Selector<Box<str>> {
+        selector(raw, |text| {
+            let id = text.value.as_str();
+            if id.is_empty() {
+                let message = "the id of a number must not be empty".to_owned();
+                self.reporter.error("empty-id", &text.span, message);
+                return None;
+            }
+            let is_pattern = id.starts_with('@')
+                || id.contains("${")
+                || matches!(NumberPattern::parse(id), Ok(NumberPattern::Exact(_)));
+            if is_pattern {
+                let message = format!("`{id}` is not the platform's id of a number");
+                self.reporter
+                    .error("bad-pattern", &text.span, message)
+                    .help("copy the id from the platform; for the called number itself, use `to`");
+                return None;
+            }
+            Some(id.into())
+        })
+    }
+
     /// Checks the numbers from which a call was forwarded. A call without such a number matches no pattern.
     pub(super) fn forwarded_from(&mut self, raw: &[Spanned<String>]) -> NumberMatcher {
         for text in raw.iter().filter(|text| text.value.trim_start_matches('!') == "withheld") {
@@ -78,6 +101,7 @@ impl RuleChecker<'_, '_> {
             channel,
             platform,
             source,
+            number_id: self.number_ids(&raw.number_id),
             hours: selector(&raw.hours, |text| self.named_ref(text, NameKind::Hours, numbers)),
             dates: selector(&raw.dates, |text| self.named_ref(text, NameKind::Dates, numbers)),
             where_clauses: Vec::new(),
@@ -121,7 +145,7 @@ impl RuleChecker<'_, '_> {
                     let location = self.reporter.location(span);
                     self.lists.add_where_use(*cell, location, clause.clone());
                 }
-                Operand::Sip(_) => self.refuse_patterns(&clause, values),
+                Operand::Sip(_) | Operand::Attribute(_) => self.refuse_patterns(&clause, values),
                 Operand::Cell(_) | Operand::Lookup(..) => {}
             }
             clauses.push(clause);
@@ -147,6 +171,9 @@ impl RuleChecker<'_, '_> {
                     name if is_forwarding_header(name.trim_start_matches("sip.")) => {
                         format!("write the key `forwarded_from = \"{text}\"` in the rule instead")
                     }
+                    name if !name.starts_with("sip.") => {
+                        "compare it with a text; numbers are compared by `from` and `to`".to_owned()
+                    }
                     name => format!(
                         "if the header has the caller's number, set `from = [\"{name}\"]` in the source's \
                          settings, and `from = \"{text}\"` here"
@@ -162,6 +189,9 @@ impl RuleChecker<'_, '_> {
         let problem = match name.value.split_once('.') {
             Some(("sip", header)) if !header.is_empty() => {
                 return Some(Operand::Sip(header.to_ascii_lowercase().into()));
+            }
+            Some(("attr", attribute)) if !attribute.is_empty() => {
+                return Some(Operand::Attribute(attribute.into()));
             }
             Some((list, column)) => match columns.cell(list, column) {
                 Some(Ok((cell, _))) => return Some(Operand::Cell(cell)),
@@ -212,14 +242,23 @@ fn selector<T>(
 }
 
 fn unknown_operand(name: &str, columns: &RuleColumns<'_>) -> Problem {
-    const CONDITIONS: [&str; 8] =
-        ["from", "to", "forwarded_from", "channel", "platform", "source", "hours", "dates"];
+    const CONDITIONS: [&str; 9] = [
+        "from",
+        "to",
+        "forwarded_from",
+        "channel",
+        "platform",
+        "source",
+        "number_id",
+        "hours",
+        "dates",
+    ];
     let names = columns.names();
     let suggestion = did_you_mean(name, names.iter().map(String::as_str));
     let help = suggestion.unwrap_or_else(|| match CONDITIONS.contains(&name) {
         true => format!("`{name}` is a key of the rule, not of `where`"),
         false => format!(
-            "use {}, sip.HEADER, or LIST.column of a list that the rule matches on",
+            "use {}, sip.HEADER, attr.NAME, or LIST.column of a list that the rule matches on",
             names.join(", ")
         ),
     });

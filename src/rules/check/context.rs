@@ -61,6 +61,9 @@ pub struct SourceInfo {
     pub platform: Platform,
     /// Reply deadline.
     pub reply_within: Duration,
+    /// Agent that the settings name as the fallback. It answers in place of the platform's own if the platform has
+    /// none.
+    pub fallback_agent: Option<String>,
 }
 
 /// Progress of a load.

@@ -94,6 +94,7 @@ impl Definitions {
             }
         }
         definitions.agents.check_fallbacks(&context.fallback_agents, reporter);
+        definitions.agents.check_fallback_ids(&context.sources, reporter);
         // Dates need the zone, which can be in another file; hours refer to dates.
         let today = definitions.zone.today(context);
         for file in &mut table.files {

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::definitions::Definitions;
 use super::locations::RuleLocations;
 use super::reporter::Reporter;
+use super::required_variables;
 use super::rows::FilledLists;
 use super::rules::{EnabledRules, Indexes};
 use super::sources::Origins;
@@ -63,6 +64,8 @@ impl CheckedParts {
             uses_lookups: !lookups.is_empty(),
             uses_history: lookups.contains(LookupId::HISTORY),
             zone: definitions.zone.get(),
+            country: definitions.country,
+            has_required_variables: definitions.agents.have_required_variables(),
             agents: definitions.agents.all,
             agents_by_name: definitions.agents.by_name,
             raw_agent_ids: definitions.agents.raw_ids,
@@ -83,6 +86,8 @@ impl CheckedParts {
             self.rules.check_catch_all(reporter);
         }
         if reporter.report.error_count() == 0 {
+            let agents = &self.definitions.agents;
+            required_variables::warn_unset(&self.rules, agents, reporter.report);
             self.warn_unused(reporter);
         }
     }

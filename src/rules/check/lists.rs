@@ -62,6 +62,8 @@ pub(super) enum NameKind {
     Hours,
     Dates,
     Split,
+    /// Numbers and SIP addresses to which calls are transferred.
+    Target,
 }
 
 /// A column with names of one kind.

@@ -34,7 +34,8 @@ impl RuleChecker<'_, '_> {
                 [] => (&raw.span, "is none"),
             };
             let message = format!(
-                "{}: set exactly one of `agent`, `split`, `reject`, `keep`, `continue`; there {count}",
+                "{}: set exactly one of `agent`, `split`, `transfer`, `reject`, `keep`, `continue`; there \
+                 {count}",
                 describe_rule(name),
             );
             let help = misplaced_outcome(raw).filter(|_| raw.outcomes.is_empty());
@@ -51,6 +52,7 @@ impl RuleChecker<'_, '_> {
                 Some(Action::Split(Box::new(Split { key: key.into(), arms })))
             }
             RawOutcome::NamedSplit(split) => self.named_split(raw, split, numbers),
+            RawOutcome::Transfer(target) => self.transfer(target, numbers).map(Action::Transfer),
             RawOutcome::Reject(reason) => {
                 let what = "the reason of a rejection";
                 self.reporter.warn_placeholder(what, reason, &outcome.span);

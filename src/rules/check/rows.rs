@@ -14,6 +14,7 @@ use super::row_problems::{RowProblem, RowProblems};
 use super::rule::describe_rule;
 use super::rules::{CheckedRules, NameColumnUse};
 use super::sources::warn_missing_id;
+use super::transfer;
 use super::whole_countries::whole_countries;
 use crate::diagnostics::{Location, Problem, Severity, did_you_mean};
 use crate::domain::party::Party;
@@ -239,7 +240,7 @@ impl ListFiller<'_, '_> {
             NameKind::Split => {
                 column.found.iter().flat_map(|split| splits.all[*split].split.agents()).collect()
             }
-            NameKind::Hours | NameKind::Dates => return,
+            NameKind::Hours | NameKind::Dates | NameKind::Target => return,
         };
         let rule = &self.rules.rules[column_use.rule];
         for agent in named {
@@ -250,7 +251,8 @@ impl ListFiller<'_, '_> {
 
     /// Warns of rows that a rule does not match, because they name no hours, dates or split.
     fn warn_empty(&mut self, column_use: &NameColumnUse, column: &NameColumn, lists: &Lists) {
-        let Some((count, first)) = column.empty.filter(|_| column.kind != NameKind::Agent) else {
+        let has_default = matches!(column.kind, NameKind::Agent | NameKind::Target);
+        let Some((count, first)) = column.empty.filter(|_| !has_default) else {
             return;
         };
         let list = column_use.cell.list;
@@ -424,6 +426,7 @@ fn named_item(
 ) -> Result<Option<usize>, RowProblem> {
     let (found, usage, code) = match column.kind {
         NameKind::Agent => return row_agent(name, column, &mut definitions.agents),
+        NameKind::Target => return check_target(name, column, definitions.country),
         _ if name.is_empty() => return Ok(None),
         NameKind::Hours => {
             let found = definitions.hours.iter().position(|hours| *hours.name == *name);
@@ -445,7 +448,7 @@ fn named_item(
     let (noun, defined): (_, Vec<&str>) = match column.kind {
         NameKind::Hours => ("hours", definitions.hours.iter().map(|hours| &*hours.name).collect()),
         NameKind::Dates => ("dates", definitions.dates.iter().map(|dates| &*dates.name).collect()),
-        NameKind::Split | NameKind::Agent => {
+        NameKind::Split | NameKind::Agent | NameKind::Target => {
             ("split", definitions.splits.all.iter().map(|split| &*split.name).collect())
         }
     };
@@ -455,6 +458,30 @@ fn named_item(
     });
     let problem = Problem::new(code, format!("unknown {noun} `{name}`")).help(help);
     Err(RowProblem::cell(problem, name))
+}
+
+/// Checks the target of a transfer in a row. No item of the table is meant.
+fn check_target(
+    text: &str,
+    column: &NameColumn,
+    country: Option<Country>,
+) -> Result<Option<usize>, RowProblem> {
+    if text.is_empty() && column.may_be_empty {
+        return Ok(None);
+    }
+    let problem = match text {
+        "" => {
+            let message = "this row has no target, but a rule transfers calls to this column";
+            Some(Problem::new("bad-transfer", message))
+        }
+        text => transfer::target(text, country).err(),
+    };
+    match problem {
+        Some(problem) => {
+            Err(RowProblem::cell(problem, text).repeated("without a target of transfers"))
+        }
+        None => Ok(None),
+    }
 }
 
 /// Parses the entries of the number cells of a row, each with the text of its cell.

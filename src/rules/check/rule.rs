@@ -34,8 +34,14 @@ impl RuleChecker<'_, '_> {
         };
         let mut conditions = self.conditions(raw, name, numbers);
         conditions.where_clauses = self.where_clauses(raw, numbers);
-        let additions = self.additions(raw, name, numbers);
+        let mut additions = self.additions(raw, name, numbers);
         let action = self.action(raw, name, numbers);
+        if let Some(action) = &action {
+            let unsupported_at = self.unsupported_platforms(raw, action);
+            if !unsupported_at.is_empty() {
+                additions.get_or_insert_default().unsupported_at = unsupported_at;
+            }
+        }
         conditions.forwarded_from = forwarded_from;
         let has_conditions = conditions != Conditions::default();
         let rule = Rule {
@@ -54,6 +60,9 @@ impl RuleChecker<'_, '_> {
             self.note_scoped_keys(raw, number);
         }
         self.checked.rules.push(rule);
+        if raw.enabled != Some(false) {
+            self.check_capabilities(raw, number);
+        }
         let has_error = raw.invalid || self.reporter.failures() > failures;
         self.checked.invalid.push(has_error || self.scope_is_invalid);
         if raw.enabled == Some(false) {
@@ -114,8 +123,11 @@ impl RuleChecker<'_, '_> {
                     }
                 }
                 (Action::Reject(_), _) => {
-                    self.warn_unsent_additions(raw, number);
+                    self.warn_unsent_additions(raw, number, "rejects calls");
                     self.warn_whole_countries(raw);
+                }
+                (Action::Transfer(_), _) => {
+                    self.warn_unsent_additions(raw, number, "transfers calls");
                 }
                 (Action::Continue, _) => self.warn_no_additions(raw, number),
                 (Action::Agent(_) | Action::Split(_) | Action::SplitOfRow(_) | Action::Keep, _) => {
@@ -133,11 +145,20 @@ impl RuleChecker<'_, '_> {
         warn_missing_id(rule, agent, location, self.context, self.reporter);
     }
 
-    fn warn_unsent_additions(&mut self, raw: &RawRule, number: usize) {
-        let Some(span) = &raw.first_addition else { return };
-        let rule = describe_rule(&self.checked.rules[number].name);
-        let message = format!("{rule} rejects calls, so its additions are never sent");
-        self.reporter.warning("never-sent", span, message);
+    /// Warns of additions that no reply carries beside the outcome of a rule.
+    fn warn_unsent_additions(&mut self, raw: &RawRule, number: usize, what: &str) {
+        let rule = &self.checked.rules[number];
+        let is_rejected = matches!(rule.action, Action::Reject(_));
+        let header = raw.sip_headers.first().map(|(name, _)| &name.span);
+        let Some(span) = raw.first_addition.as_ref().or(header.filter(|_| is_rejected)) else {
+            return;
+        };
+        let sent = if is_rejected { "`say`" } else { "`say` and `sip_headers`" };
+        let rule = describe_rule(&rule.name);
+        let message = format!("{rule} {what}, so its additions are never sent");
+        self.reporter
+            .warning("never-sent", span, message)
+            .help(format!("only {sent} can go with this outcome"));
     }
 
     /// Warns of prefixes in a rejecting rule that take all numbers of a country.
@@ -158,13 +179,15 @@ impl RuleChecker<'_, '_> {
         let has_additions = has_entries(&raw.metadata)
             || has_entries(&raw.agent_override)
             || !raw.variables.is_empty()
+            || !raw.sip_headers.is_empty()
+            || raw.say.is_some()
             || raw.delay_ms.is_some();
         if !has_additions {
             let rule = describe_rule(&self.checked.rules[number].name);
             let message = format!("{rule} continues without adding anything");
             self.reporter
                 .warning("adds-nothing", &raw.outcomes[0].span, message)
-                .help("add `variables`, `metadata` or `agent_override`");
+                .help("add `variables`, `metadata`, `agent_override`, `say` or `sip_headers`");
         }
     }
 

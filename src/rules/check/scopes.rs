@@ -8,7 +8,7 @@ use crate::rules::load::raw::{RawRule, RawScope};
 use crate::rules::{Conditions, Scope};
 
 /// Keys of a scope.
-pub(super) const KEYS: [&str; 5] = ["to", "from", "channel", "platform", "source"];
+pub(super) const KEYS: [&str; 6] = ["to", "from", "channel", "platform", "source", "number_id"];
 
 impl RuleChecker<'_, '_> {
     /// Checks the scope of a file.
@@ -22,10 +22,12 @@ impl RuleChecker<'_, '_> {
                 channel: self.channels(&raw.channel),
                 platform: self.platforms(&raw.platform),
                 source: self.sources(&raw.source),
+                number_id: self.number_ids(&raw.number_id),
                 ..Conditions::default()
             },
         };
-        let values = [&raw.to, &raw.from, &raw.channel, &raw.platform, &raw.source];
+        let RawScope { to, from, channel, platform, source, number_id, .. } = raw;
+        let values = [to, from, channel, platform, source, number_id];
         let is_empty = values.iter().all(|values| values.is_empty());
         if is_empty && !raw.invalid {
             let message = "the scope has no conditions, so it changes nothing".to_owned();
@@ -43,8 +45,8 @@ impl RuleChecker<'_, '_> {
 
     /// Notes which keys of a rule its scope has as well. They are compared when the lists have their rows.
     pub(super) fn note_scoped_keys(&mut self, raw: &RawRule, rule: usize) {
-        let RawRule { to, from, channel, platform, source, .. } = raw;
-        let values = [to, from, channel, platform, source];
+        let RawRule { to, from, channel, platform, source, number_id, .. } = raw;
+        let values = [to, from, channel, platform, source, number_id];
         let keys = KEYS.into_iter().zip(values).filter_map(|(key, values)| {
             let (first, last) = (values.first()?, values.last()?);
             Some((key, first.span.start..last.span.end))

@@ -12,7 +12,7 @@ use crate::diagnostics::Location;
 use crate::domain::party::Party;
 use crate::rules::model::Origin;
 use crate::rules::model::lists::{ListId, Lists, Side};
-use crate::rules::{Action, Conditions, NumberMatcher, NumberPattern, Rule, Scope};
+use crate::rules::{Action, Conditions, NumberMatcher, NumberPattern, Rule, Scope, Selector};
 
 /// Maximum number of entries of a list that are compared one by one.
 const MAX_COMPARED_ENTRIES: usize = 10_000;
@@ -70,6 +70,9 @@ impl<'c, 'r> ScopeComparison<'c, 'r> {
             let is_outside = match *key {
                 "to" => self.is_outside(&rule.to, &scope.to),
                 "from" => self.is_outside(&rule.from, &scope.from),
+                "number_id" => rule.conditions.as_deref().is_some_and(|own| {
+                    common_id(&own.number_id, &scope.conditions.number_id) == CommonId::None
+                }),
                 key => !self.accepts_some_origin(rule, scope, key),
             };
             if is_outside {
@@ -126,6 +129,10 @@ impl<'c, 'r> ScopeComparison<'c, 'r> {
         let mut origins = self.origins.for_conditions(conditions.into_iter());
         origins.retain(|origin| conditions.iter().all(|conditions| conditions.accept(origin)));
         let origin = origins.first()?;
+        let id = common_id(&first.conditions.number_id, &second.conditions.number_id);
+        if id == CommonId::None {
+            return None;
+        }
         let limits = |limits: fn(&Scope) -> bool| limits(first) || limits(second);
         let mut phrase = "a call".to_owned();
         if limits(|scope| !scope.from.is_anything()) {
@@ -136,6 +143,9 @@ impl<'c, 'r> ScopeComparison<'c, 'r> {
         }
         if limits(|scope| !scope.conditions.source.is_anything()) && !origin.source.is_empty() {
             phrase += &format!(" at source {}", origin.source);
+        }
+        if let CommonId::This(id) = id {
+            phrase += &format!(" with number_id {id}");
         }
         Some(phrase)
     }
@@ -164,7 +174,7 @@ impl<'c, 'r> ScopeComparison<'c, 'r> {
     fn warn_unscoped(&mut self) {
         let CheckedRules { rules, locations, invalid, .. } = self.rules;
         let Some(last_scoped) = rules.iter().rposition(|rule| rule.scope.is_some()) else { return };
-        let mut used = [false; 5];
+        let mut used = [false; KEYS.len()];
         for scope in &self.rules.scopes {
             let own = limited_keys(&scope.scope.to, &scope.scope.from, &scope.scope.conditions);
             used.iter_mut().zip(own).for_each(|(used, own)| *used |= own);
@@ -199,8 +209,32 @@ impl<'c, 'r> ScopeComparison<'c, 'r> {
     }
 }
 
+/// An id that two conditions on the id of the called number both accept.
+#[derive(PartialEq, Eq)]
+enum CommonId<'s> {
+    /// They exclude each other.
+    None,
+    /// This one, among others.
+    This(&'s str),
+    /// Any id that neither of them names, or none.
+    Any,
+}
+
+fn common_id<'s>(first: &'s Selector<Box<str>>, second: &'s Selector<Box<str>>) -> CommonId<'s> {
+    let accepts =
+        |selector: &Selector<Box<str>>, id: &str| selector.matches(|accepted| **accepted == *id);
+    if first.any_of.is_empty() && second.any_of.is_empty() {
+        return CommonId::Any;
+    }
+    let mut named = first.any_of.iter().chain(&second.any_of);
+    match named.find(|id| accepts(first, id) && accepts(second, id)) {
+        Some(id) => CommonId::This(id),
+        None => CommonId::None,
+    }
+}
+
 /// Returns whether a rule has a condition on one of the keys by which scopes separate calls.
-fn is_limited(rule: &Rule, used: [bool; 5]) -> bool {
+fn is_limited(rule: &Rule, used: [bool; KEYS.len()]) -> bool {
     let none = Conditions::default();
     let own = rule.conditions.as_deref().unwrap_or(&none);
     let limited = limited_keys(&rule.to, &rule.from, own);
@@ -208,14 +242,19 @@ fn is_limited(rule: &Rule, used: [bool; 5]) -> bool {
 }
 
 /// Returns which of the [`KEYS`] have a condition.
-fn limited_keys(to: &NumberMatcher, from: &NumberMatcher, conditions: &Conditions) -> [bool; 5] {
-    let Conditions { channel, platform, source, .. } = conditions;
+fn limited_keys(
+    to: &NumberMatcher,
+    from: &NumberMatcher,
+    conditions: &Conditions,
+) -> [bool; KEYS.len()] {
+    let Conditions { channel, platform, source, number_id, .. } = conditions;
     [
         !to.is_anything(),
         !from.is_anything(),
         !channel.is_anything(),
         !platform.is_anything(),
         !source.is_anything(),
+        !number_id.is_anything(),
     ]
 }
 
@@ -224,13 +263,14 @@ pub(super) fn shown(scope: &Scope) -> String {
     let numbers = |key, numbers: &NumberMatcher| {
         (!numbers.is_anything()).then(|| format!("{key} = {numbers}"))
     };
-    let Conditions { channel, platform, source, .. } = &scope.conditions;
+    let Conditions { channel, platform, source, number_id, .. } = &scope.conditions;
     let parts = [
         numbers("to", scope.numbers(Side::To)),
         numbers("from", scope.numbers(Side::From)),
         (!channel.is_anything()).then(|| format!("channel = {channel}")),
         (!platform.is_anything()).then(|| format!("platform = {platform}")),
         (!source.is_anything()).then(|| format!("source = {source}")),
+        (!number_id.is_anything()).then(|| format!("number_id = {number_id}")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }

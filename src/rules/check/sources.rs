@@ -60,6 +60,13 @@ fn on_each_platform(source: &str) -> impl Iterator<Item = Origin<'_>> {
     dialect::ALL.into_iter().flat_map(move |dialect| origins_of(source, dialect.platform()))
 }
 
+/// Returns whether replies to a platform can select an agent. Rules that do so for another one are errors, or
+/// accept that its own agent takes the call.
+fn selects_agents(platform: Platform) -> bool {
+    let dialect = dialect::by_name(platform.as_str());
+    dialect.is_some_and(|dialect| dialect.capabilities().agent)
+}
+
 /// Warns if calls from a source can match the rule, and the agent has no id at the platform of that
 /// source.
 pub(super) fn warn_missing_id(
@@ -73,10 +80,11 @@ pub(super) fn warn_missing_id(
     if has_no_valid_ids {
         return; // This has been reported.
     }
-    let without_id = context
-        .sources
-        .iter()
-        .find(|source| agent.id_at(source.platform).is_none() && can_match_source(rule, source));
+    let without_id = context.sources.iter().find(|source| {
+        selects_agents(source.platform)
+            && agent.id_at(source.platform).is_none()
+            && can_match_source(rule, source)
+    });
     let Some(source) = without_id else { return };
     let platform = source.platform;
     let message = format!(

@@ -1,5 +1,6 @@
 //! Tests of a table, `[[test]]`: their calls and expectations, before they run.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use super::raw_table::RawTable;
 use super::reporter::Reporter;
 use super::rules::{CheckedRules, FileScope};
 use super::scopes_compared::shown;
+use super::transfer;
 use super::values;
 use crate::diagnostics::{SourceFile, did_you_mean};
 use crate::dialect;
@@ -19,6 +21,7 @@ use crate::domain::decision::Object;
 use crate::domain::dialling_plan::is_north_american;
 use crate::domain::facts::{LookupAnswer, LookupAnswers, LookupId};
 use crate::domain::party::{NumberFormat, NumberReading, Party};
+use crate::domain::transfer::TransferTarget;
 use crate::rules::load::chunks::ChunkKind;
 use crate::rules::load::raw::{Entries, RawExpectation, RawTest, RawValue, Spanned, parse};
 use crate::rules::model::Origin;
@@ -92,6 +95,8 @@ impl<'c> TestChecker<'c, '_> {
             from: self.party(raw.from.as_ref(), Side::From),
             to: self.party(raw.to.as_ref(), Side::To),
             sip: self.headers(raw),
+            number_id: self.number_id(raw),
+            attributes: self.attributes(raw),
             ..Fields::unknown(channel)
         };
         let (source, platform) = self.source_of(raw, fields.channel);
@@ -155,6 +160,9 @@ impl<'c> TestChecker<'c, '_> {
             ("to", fields.to.unmasked().into_owned(), raw.to.as_ref())
         } else if number_is_outside(Side::From, &fields.from) {
             ("from", fields.from.unmasked().into_owned(), raw.from.as_ref())
+        } else if !scope.conditions.accept_number_id(fields.number_id.as_deref()) {
+            let id = fields.number_id.as_deref().unwrap_or("unknown");
+            ("number_id", id.to_owned(), raw.number_id.as_ref())
         } else if scope.conditions.accept(&origin) {
             return;
         } else {
@@ -265,10 +273,21 @@ impl<'c> TestChecker<'c, '_> {
                 "look-up `{}` is not asked about this call: its `{missing}` is unknown",
                 lookup.name
             );
-            let help = if let RequestValue::Sip(header) = missing {
-                format!("add sip = {{ {header} = \"…\" }} to the test")
-            } else {
-                format!("add `{missing}` to the test, or remove the answer")
+            let help = match missing {
+                RequestValue::Sip(header) => {
+                    format!("add sip = {{ {header} = \"…\" }} to the test")
+                }
+                RequestValue::Attribute(name) => {
+                    format!("add attr = {{ {name} = \"…\" }} to the test")
+                }
+                RequestValue::From
+                | RequestValue::To
+                | RequestValue::CallId
+                | RequestValue::Channel
+                | RequestValue::Source
+                | RequestValue::NumberId => {
+                    format!("add `{missing}` to the test, or remove the answer")
+                }
             };
             self.reporter.error(NOT_ASKED, span, message).help(help);
         }
@@ -295,10 +314,7 @@ impl<'c> TestChecker<'c, '_> {
         history::of_withheld_caller()
     }
 
-    fn headers(
-        &mut self,
-        raw: &RawTest,
-    ) -> Vec<(std::borrow::Cow<'static, str>, std::borrow::Cow<'static, str>)> {
+    fn headers(&mut self, raw: &RawTest) -> Vec<(Cow<'static, str>, Cow<'static, str>)> {
         let texts = self.texts(&raw.sip);
         let lower = texts.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
         let forwarded_from = raw.forwarded_from.as_ref().map(|text| {
@@ -313,6 +329,23 @@ impl<'c> TestChecker<'c, '_> {
         let headers = lower.map(|(name, value)| (name.into(), value.into_string().into()));
         // The first of repeated headers has the latest forwarding.
         forwarded_from.into_iter().chain(headers).collect()
+    }
+
+    /// Returns the id of the called number: the one that the test names, otherwise the only one of the scope.
+    fn number_id(&self, raw: &RawTest) -> Option<Cow<'static, str>> {
+        let named = raw.number_id.as_ref().map(|id| id.value.clone());
+        let in_scope = self.valid_scope().and_then(|scope| {
+            let Selector { any_of, .. } = &scope.conditions.number_id;
+            let [only] = any_of.as_slice() else { return None };
+            Some(only.to_string())
+        });
+        named.or(in_scope).map(Cow::Owned)
+    }
+
+    fn attributes(&mut self, raw: &RawTest) -> Vec<(Cow<'static, str>, Cow<'static, str>)> {
+        let texts = self.texts(&raw.attributes);
+        let owned = |text: Box<str>| Cow::Owned(text.into_string());
+        texts.into_iter().map(|(name, value)| (owned(name), owned(value))).collect()
     }
 
     fn texts(&mut self, raw: &Entries) -> Vec<(Box<str>, Box<str>)> {
@@ -392,6 +425,9 @@ impl<'c> TestChecker<'c, '_> {
             agent: raw.agent.as_ref().map(|agent| agent.value.as_str().into()),
             outcome,
             reason: reason.map(Box::from),
+            transfer: raw.transfer.as_ref().and_then(|target| self.target(target)),
+            say: raw.say.as_ref().map(|text| text.value.as_str().into()),
+            sip_headers: self.texts(&raw.sip_headers),
             variables: self.texts(&raw.variables),
             metadata: raw.metadata.as_ref().map(object).unwrap_or_default(),
             agent_override: raw.agent_override.as_ref().map(object).unwrap_or_default(),
@@ -400,15 +436,22 @@ impl<'c> TestChecker<'c, '_> {
         if expected.is_empty() && self.reporter.report.error_count() == before && !raw.invalid {
             self.reporter
                 .error("no-expectation", &raw.span, "the test expects nothing".to_owned())
-                .help("expect a `rule`, an `agent`, `variables`, `reject` or `keep`");
+                .help("expect a `rule`, an `agent`, `variables`, `transfer`, `reject` or `keep`");
         }
         expected
+    }
+
+    /// Returns the expected target of a transfer.
+    fn target(&mut self, raw: &Spanned<String>) -> Option<TransferTarget> {
+        let target = transfer::target(&raw.value, self.definitions.country);
+        target.map_err(|problem| self.reporter.problem(&raw.span, problem)).ok()
     }
 
     /// Returns the expected outcome, if there is one.
     fn outcome(&mut self, raw: &RawExpectation) -> Option<Box<str>> {
         let keys = [
             raw.agent.as_ref().map(|agent| (&agent.span, "agent")),
+            raw.transfer.as_ref().map(|target| (&target.span, "transfer")),
             raw.reject.as_ref().map(|reject| (&reject.span, "reject")),
             raw.keep.as_ref().map(|keep| (&keep.span, "keep")),
         ];
@@ -449,14 +492,14 @@ impl<'c> TestChecker<'c, '_> {
     }
 
     fn outcome_name(&mut self, raw: &Spanned<String>) -> Option<Box<str>> {
-        let known = ["agent", "reject", "keep"];
+        let known = ["agent", "transfer", "reject", "keep"];
         if known.contains(&&*raw.value) {
             return Some(raw.value.as_str().into());
         }
         let message = format!("unknown outcome `{}`", raw.value);
         self.reporter
             .error("unknown-outcome", &raw.span, message)
-            .help("use agent, reject or keep");
+            .help("use agent, transfer, reject or keep");
         None
     }
 }
@@ -468,6 +511,12 @@ fn is_missing(value: &RequestValue, fields: &Fields<'_>) -> bool {
         RequestValue::From => fields.from == Party::Withheld,
         RequestValue::To => fields.to == Party::Withheld,
         RequestValue::CallId | RequestValue::Channel | RequestValue::Source => false,
+        RequestValue::NumberId => fields.number_id.as_deref().is_none_or(str::is_empty),
+        RequestValue::Attribute(name) => {
+            let mut attributes = fields.attributes.iter();
+            let found = attributes.find(|(attribute, _)| **attribute == **name);
+            found.is_none_or(|(_, value)| value.is_empty())
+        }
         RequestValue::Sip(header) => {
             let last = fields.sip.iter().rfind(|(name, _)| **name == **header);
             last.is_none_or(|(_, value)| value.is_empty())

@@ -40,6 +40,9 @@ impl RuleComparison<'_> {
                 || excludes_all(&conditions.hours)
                 || excludes_all(&conditions.dates)
         };
+        if all_conditions(rule).any(|conditions| excludes_all(&conditions.number_id)) {
+            return true;
+        }
         rule.conditions.as_deref().is_some_and(is_contradictory)
             || !accepts_every_origin(rule) && accepted_origins(rule, rule, self.origins).is_empty()
     }
@@ -62,6 +65,7 @@ impl RuleComparison<'_> {
                     .all(|clause| own.is_some_and(|own| own.where_clauses.contains(clause)))
         });
         covered
+            && covers_number_ids(earlier, rule)
             && (accepts_every_origin(earlier)
                 || accepted_origins(rule, earlier, self.origins)
                     .iter()
@@ -93,6 +97,19 @@ fn accepted_origins<'o>(rule: &'o Rule, other: &'o Rule, origins: &Origins<'o>) 
 /// Returns whether `earlier` holds whenever the condition `rule` on hours or dates holds.
 fn covers_times(earlier: &Selector<NamedRef>, rule: Option<&Selector<NamedRef>>) -> bool {
     earlier.is_anything() || rule == Some(earlier)
+}
+
+/// Returns whether `earlier` accepts the id of the called number, or its absence, whenever `rule` does.
+fn covers_number_ids(earlier: &Rule, rule: &Rule) -> bool {
+    let accepts = |selector: &Selector<Box<str>>, id: &str| selector.matches(|one| **one == *id);
+    let own = || all_conditions(rule).map(|conditions| &conditions.number_id);
+    all_conditions(earlier).map(|conditions| &conditions.number_id).all(|earlier| {
+        earlier.is_anything()
+            || own().any(|own| {
+                let mut accepted = own.any_of.iter();
+                own == earlier || !own.any_of.is_empty() && accepted.all(|id| accepts(earlier, id))
+            })
+    })
 }
 
 /// Number of rules with the same numbers above which a warning is due: a call tries them one by one.
@@ -314,10 +331,12 @@ fn example_call(
             || !conditions.forwarded_from.is_anything()
             || conditions.hours.entries().chain(conditions.dates.entries()).any(needs_row)
     };
+    let needs_id = |conditions: &Conditions| !conditions.number_id.is_anything();
     if rule.conditions.as_deref().is_some_and(needs_more)
+        || all_conditions(rule).any(needs_id)
         || matches!(rule.action, Action::SplitOfRow(_))
     {
-        return None; // The example would need a list row or a SIP header.
+        return None; // The example would need a list row, a SIP header or the id of a number.
     }
     let matching_examples = |side, part| {
         let numbers = RuleSide { rule, side };
@@ -405,6 +424,7 @@ fn warn_covered(
         Action::Agent(_)
         | Action::Split(_)
         | Action::SplitOfRow(_)
+        | Action::Transfer(_)
         | Action::Reject(_)
         | Action::Keep => format!("move `{}` up, or delete it", rule.name),
     };

@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::evaluate::MatchContext;
 use crate::domain::decision::{Additions, LeftOut, LeftOutReason, Object, Variable};
 use crate::rules::model::object_template::ObjectRoom;
-use crate::rules::model::template::MAX_VARIABLES_BYTES;
-use crate::rules::{ObjectTemplate, Rule, TemplateContext};
+use crate::rules::model::template::{MAX_SPEECH_BYTES, MAX_VARIABLES_BYTES};
+use crate::rules::{ObjectTemplate, Rule, Template, TemplateContext};
 
 /// Additions of one call, and the room that is left in its reply.
 pub(super) struct Merger<'t, 'c> {
@@ -43,13 +43,12 @@ impl<'t, 'c> Merger<'t, 'c> {
                 Ok(value) => {
                     replaced.map(|at| self.additions.variables.remove(at));
                     self.variables_bytes = others + value.len();
-                    self.additions.variables.push(Variable { name, value, rule: &rule.name });
+                    let rule = Some(&*rule.name);
+                    self.additions.variables.push(Variable { name, value, rule });
                 }
                 Err(no_text) => {
-                    let reason = no_text.left_out(LeftOutReason::VariablesTooLarge);
-                    let left_out =
-                        reason.map(|reason| LeftOut { name: format!("variables.{name}"), reason });
-                    self.additions.left_out.extend(left_out);
+                    let left_out = no_text.left_out(LeftOutReason::VariablesTooLarge);
+                    self.leave_out(format!("variables.{name}"), left_out);
                 }
             }
         }
@@ -58,12 +57,65 @@ impl<'t, 'c> Merger<'t, 'c> {
         let agent_override = ("agent_override", &added.agent_override);
         merge_object(&mut self.additions.agent_override, agent_override, values, room);
         self.additions.delay = added.delay.unwrap_or(self.additions.delay);
+        if let Some(template) = &added.say {
+            self.set_speech(template, values);
+        }
+        for (name, template) in &added.sip_headers {
+            self.add_header(name, template, values, &rule.name);
+        }
+    }
+
+    /// Sets the text that the caller hears. An empty one is silence.
+    fn set_speech(&mut self, template: &'t Template, values: TemplateContext<'_>) {
+        match template.render(values, MAX_SPEECH_BYTES) {
+            Ok(text) => {
+                self.additions.say = Some(text).filter(|text| !text.trim().is_empty());
+            }
+            Err(no_text) => {
+                self.leave_out("say".to_owned(), no_text.left_out(LeftOutReason::TextTooLong));
+            }
+        }
+    }
+
+    fn add_header(
+        &mut self,
+        name: &'t str,
+        template: &'t Template,
+        values: TemplateContext<'_>,
+        rule: &'t str,
+    ) {
+        match template.render(values, MAX_SPEECH_BYTES) {
+            Ok(value) => {
+                let headers = &mut self.additions.sip_headers;
+                headers.retain(|other| !other.name.eq_ignore_ascii_case(name));
+                let value = without_controls(value);
+                headers.push(Variable { name, value, rule: Some(rule) });
+            }
+            Err(no_text) => {
+                let left_out = no_text.left_out(LeftOutReason::TextTooLong);
+                self.leave_out(format!("sip_headers.{name}"), left_out);
+            }
+        }
+    }
+
+    /// Notes a part of the reply that is left out, unless its own placeholder omits it.
+    fn leave_out(&mut self, name: String, reason: Option<LeftOutReason>) {
+        self.additions.left_out.extend(reason.map(|reason| LeftOut { name, reason }));
     }
 
     /// Returns the merged additions.
     pub(super) fn finish(mut self) -> Additions<'t> {
         self.additions.left_out.append(&mut self.object_room.left_out);
         self.additions
+    }
+}
+
+/// Replaces line breaks and other control characters, which end a header. NUL becomes the character that stands
+/// for it in records, so that a replay of the call has the same header.
+fn without_controls(value: Cow<'_, str>) -> Cow<'_, str> {
+    match value.contains(char::is_control) {
+        true => Cow::Owned(value.replace('\0', "\u{fffd}").replace(char::is_control, " ")),
+        false => value,
     }
 }
 

@@ -160,6 +160,9 @@ fn evaluate_scope<'r>(scope: &'r Scope, context: &MatchContext<'_>) -> Result<()
     if !conditions.source.matches(|source| **source == *call.source()) {
         return outside(ScopeKey::Source);
     }
+    if !conditions.accept_number_id(call.number_id()) {
+        return outside(ScopeKey::NumberId);
+    }
     Ok(())
 }
 
@@ -209,6 +212,9 @@ fn evaluate_conditions<'r>(
     if !conditions.source.matches(|source| **source == *call.source()) {
         return Err(Mismatch::Source(&conditions.source));
     }
+    if !conditions.accept_number_id(call.number_id()) {
+        return Err(Mismatch::NumberId(&conditions.number_id));
+    }
     if !conditions.forwarded_from.is_anything() {
         let forwarded_from = context.call.forwarded_from();
         if !forwarded_from.is_some_and(|number| conditions.forwarded_from.matches(number)) {
@@ -251,6 +257,7 @@ pub(crate) enum ScopeKey {
     Channel,
     Platform,
     Source,
+    NumberId,
 }
 
 /// Condition that did not match.
@@ -263,6 +270,7 @@ pub(crate) enum Mismatch<'r> {
     From(&'r NumberMatcher),
     Platform(&'r Selector<Platform>),
     Source(&'r Selector<Box<str>>),
+    NumberId(&'r Selector<Box<str>>),
     ForwardedFrom(&'r NumberMatcher),
     Hours(&'r Selector<NamedRef>),
     Dates(&'r Selector<NamedRef>),

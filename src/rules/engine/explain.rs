@@ -13,7 +13,9 @@ use super::{decide, scan};
 use crate::domain::call::Call;
 use crate::domain::decision::{Decision, KeepReason, LeftOut, LeftOutReason, Outcome};
 use crate::domain::facts::Facts;
-use crate::rules::model::template::{MAX_OBJECT_TEXTS_BYTES, MAX_VALUE_BYTES, MAX_VARIABLES_BYTES};
+use crate::rules::model::template::{
+    MAX_OBJECT_TEXTS_BYTES, MAX_SPEECH_BYTES, MAX_VALUE_BYTES, MAX_VARIABLES_BYTES,
+};
 use crate::rules::{Action, Rule, RuleSet};
 
 /// Result of evaluating a rule.
@@ -231,6 +233,14 @@ impl Explanation<'_> {
         let variables = variables.map(|variable| {
             json!({ "name": variable.name, "value": variable.value, "rule": variable.rule })
         });
+        let headers = self.decision.additions().sip_headers.iter();
+        let headers = headers.map(
+            |header| json!({ "name": header.name, "value": header.value, "rule": header.rule }),
+        );
+        let transfer = match self.decision.outcome() {
+            Outcome::Transfer(target) => Some(target.unmasked()),
+            Outcome::Agent(_) | Outcome::Reject(_) | Outcome::Keep(_) => None,
+        };
         let left_out = self.decision.additions().left_out.iter().map(left_out_json);
         let (agent, reason) = match self.decision.outcome() {
             Outcome::Agent(agent) => (Some(agent.name), None),
@@ -246,6 +256,9 @@ impl Explanation<'_> {
             "arm": self.decision.arm(),
             "agent": agent,
             "reason": reason,
+            "transfer": transfer,
+            "say": self.decision.additions().say,
+            "sip_headers": headers.collect::<Vec<_>>(),
             "added_by": self.decision.additions().rules,
             "variables": variables.collect::<Vec<_>>(),
             "left_out": left_out.collect::<Vec<_>>(),
@@ -282,9 +295,19 @@ impl fmt::Display for Explanation<'_> {
             None => writeln!(f)?,
         }
         let added = self.decision.additions();
+        if let Some(text) = &added.say {
+            writeln!(f, "  says {text:?}")?;
+        }
         for variable in &added.variables {
-            let (name, value, rule) = (variable.name, &variable.value, variable.rule);
-            writeln!(f, "  {name} = {value:?}   from rule `{rule}`")?;
+            let (name, value) = (variable.name, &variable.value);
+            match variable.rule {
+                Some(rule) => writeln!(f, "  {name} = {value:?}   from rule `{rule}`")?,
+                None => writeln!(f, "  {name} = {value:?}   required by the agent")?,
+            }
+        }
+        for header in &added.sip_headers {
+            let (name, value, rule) = (header.name, &header.value, header.rule.unwrap_or_default());
+            writeln!(f, "  {name}: {value:?}   from rule `{rule}`")?;
         }
         if !added.delay.is_zero() {
             writeln!(f, "  delay {} ms", added.delay.as_millis())?;
@@ -312,6 +335,9 @@ pub(crate) fn write_left_out(f: &mut fmt::Formatter<'_>, left_out: &[LeftOut]) -
             LeftOutReason::TextsTooLarge => format!(
                 "the texts filled into metadata and agent_override would exceed {MAX_OBJECT_TEXTS_BYTES} bytes"
             ),
+            LeftOutReason::TextTooLong => {
+                format!("the text would exceed {MAX_SPEECH_BYTES} bytes")
+            }
             LeftOutReason::PlatformLimit => "it is larger than the platform accepts".to_owned(),
         };
         writeln!(f, "  {name} is left out: {reason}")?;

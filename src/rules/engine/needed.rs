@@ -4,7 +4,7 @@
 use super::chosen_arm;
 use super::evaluate::{MatchContext, Mismatch, evaluate};
 use crate::domain::facts::LookupSet;
-use crate::rules::{Action, Rule, RuleAdditions, TemplateContext};
+use crate::rules::{Action, Rule, RuleAdditions, SentAdditions, Template, TemplateContext};
 
 /// Returns the look-ups that must be asked before the deciding rule, and the `continue` rules before it,
 /// can be applied.
@@ -13,15 +13,16 @@ pub(super) fn needed_lookups(
     continuing: &[&Rule],
     context: &MatchContext<'_>,
 ) -> LookupSet {
-    // What is added to a rejection is never sent.
-    let is_rejected = deciding.is_some_and(|rule| matches!(rule.action, Action::Reject(_)));
-    let continuing = if is_rejected { &[] } else { continuing };
+    let sent = deciding.map_or(SentAdditions::All, |rule| rule.action.sent_additions());
+    // Rules of which nothing is sent are not asked about either.
+    let continuing = continuing.iter().copied().filter(|rule| adds_to(rule, sent));
+    let rules: Vec<&Rule> = continuing.chain(deciding).collect();
     let mut needed = LookupSet::default();
-    let mut replaced = Vec::new();
-    // The last rule first, since its variables replace those of the others.
-    for rule in continuing.iter().copied().chain(deciding).rev() {
+    let mut replaced = Replaced::default();
+    // The last rule first, since its values replace those of the others.
+    for rule in rules.into_iter().rev() {
         needed = needed.union(match evaluate(rule, context) {
-            Ok(()) => of_values(rule, &mut replaced, context),
+            Ok(()) => of_values(rule, sent, &mut replaced, context),
             Err(Mismatch::Pending(lookups)) => lookups,
             Err(_) => LookupSet::default(),
         });
@@ -29,29 +30,66 @@ pub(super) fn needed_lookups(
     needed
 }
 
-/// Returns the look-ups that the values of a matching rule need: its agent, and its additions apart from
-/// the variables that later rules replace. Adds the variables that this rule replaces.
+/// Returns whether a rule adds something that is sent.
+fn adds_to(rule: &Rule, sent: SentAdditions) -> bool {
+    let Some(added) = rule.additions.as_deref() else { return sent == SentAdditions::All };
+    match sent {
+        SentAdditions::All => true,
+        SentAdditions::SpeechAndHeaders => {
+            added.say.is_some() || !added.sip_headers.is_empty() || added.delay.is_some()
+        }
+        SentAdditions::Speech => added.say.is_some(),
+    }
+}
+
+/// Values that later rules replace.
+#[derive(Default)]
+struct Replaced<'r> {
+    variables: Vec<&'r str>,
+    headers: Vec<&'r str>,
+    speech: bool,
+}
+
+impl<'r> Replaced<'r> {
+    /// Adds the values that a rule replaces. A text with placeholders may be left out, and then the earlier
+    /// value stays.
+    fn add(&mut self, added: &'r RuleAdditions) {
+        fn certain(texts: &[(Box<str>, Template)]) -> impl Iterator<Item = &str> {
+            let certain = texts.iter().filter(|(_, template)| template.literal().is_some());
+            certain.map(|(name, _)| &**name)
+        }
+        self.variables.extend(certain(&added.variables));
+        self.headers.extend(certain(&added.sip_headers));
+        self.speech |= added.say.as_ref().is_some_and(|say| say.literal().is_some());
+    }
+}
+
+/// Returns the look-ups that the values of a matching rule need: its agent or target, and its additions apart
+/// from those that later rules replace. Adds the values that this rule replaces.
 fn of_values<'r>(
     rule: &'r Rule,
-    replaced: &mut Vec<&'r str>,
+    sent: SentAdditions,
+    replaced: &mut Replaced<'r>,
     context: &MatchContext<'_>,
 ) -> LookupSet {
-    let of_agent = of_agent(rule, context);
-    let Some(added) = rule.additions.as_deref() else { return of_agent };
-    let mut needed = of_agent;
-    if !context.lookups.pending(added.lookups).is_empty() {
-        needed = needed.union(of_additions(rule, added, replaced, context));
+    let of_outcome = of_outcome(rule, context);
+    let Some(added) = rule.additions.as_deref() else { return of_outcome };
+    let mut needed = of_outcome;
+    if !context.lookups.pending(added.lookups_of(sent)).is_empty() {
+        needed = needed.union(of_additions(rule, sent, replaced, context));
     }
-    // A text with placeholders may be left out, and then the earlier value stays.
-    let certain = added.variables.iter().filter(|(_, template)| template.literal().is_some());
-    replaced.extend(certain.map(|(name, _)| &**name));
+    replaced.add(added);
     needed
 }
 
-/// Returns the look-ups that name the agent: those of the one arm that takes the call.
-fn of_agent(rule: &Rule, context: &MatchContext<'_>) -> LookupSet {
+/// Returns the look-ups that name the agent, of the one arm that takes the call, or the target of a transfer.
+fn of_outcome(rule: &Rule, context: &MatchContext<'_>) -> LookupSet {
+    if rule.is_unsupported_at(context.call.call.platform()) {
+        return LookupSet::default();
+    }
     let lookups = match &rule.action {
         Action::Agent(agent) => agent.lookups(),
+        Action::Transfer(target) => target.lookups(),
         Action::Split(_) | Action::SplitOfRow(_) => {
             match chosen_arm(context.table, rule, context) {
                 Some((split, arm)) => split.arms[arm].agent.lookups(),
@@ -65,15 +103,28 @@ fn of_agent(rule: &Rule, context: &MatchContext<'_>) -> LookupSet {
 
 fn of_additions(
     rule: &Rule,
-    added: &RuleAdditions,
-    replaced: &[&str],
+    sent: SentAdditions,
+    replaced: &Replaced<'_>,
     context: &MatchContext<'_>,
 ) -> LookupSet {
+    let Some(added) = rule.additions.as_deref() else { return LookupSet::default() };
     let values =
         TemplateContext { call: &context.call, lookups: context.lookups, rule: &rule.name };
-    let sent = added.variables.iter().filter(|(name, _)| !replaced.contains(&&**name));
-    let of_variables = sent.map(|(_, template)| template.pending(values));
-    let objects = [&added.metadata, &added.agent_override].into_iter().flatten();
-    let of_objects = objects.map(|object| object.pending(values));
-    of_variables.chain(of_objects).fold(LookupSet::default(), LookupSet::union)
+    let pending_of = |texts: &[(Box<str>, Template)], replaced: &[&str]| {
+        let others = texts.iter().filter(|(name, _)| !replaced.contains(&&**name));
+        let pending = others.map(|(_, template)| template.pending(values));
+        pending.fold(LookupSet::default(), LookupSet::union)
+    };
+    let speech = added.say.as_ref().filter(|_| !replaced.speech);
+    let mut needed = speech.map(|say| say.pending(values)).unwrap_or_default();
+    if sent != SentAdditions::Speech {
+        needed = needed.union(pending_of(&added.sip_headers, &replaced.headers));
+    }
+    if sent == SentAdditions::All {
+        needed = needed.union(pending_of(&added.variables, &replaced.variables));
+        let objects = [&added.metadata, &added.agent_override].into_iter().flatten();
+        let of_objects = objects.map(|object| object.pending(values));
+        needed = of_objects.fold(needed, LookupSet::union);
+    }
+    needed
 }

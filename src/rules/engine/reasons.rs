@@ -22,6 +22,10 @@ pub(super) fn mismatch_reason(mismatch: &Mismatch<'_>, context: &MatchContext<'_
                 ScopeKey::Channel => format!("channel {}", call.channel()),
                 ScopeKey::Platform => format!("platform {}", call.platform()),
                 ScopeKey::Source => format!("source {}", call.source()),
+                ScopeKey::NumberId => match call.number_id() {
+                    Some(id) => format!("number_id {id}"),
+                    None => "a call without number_id".to_owned(),
+                },
             };
             format!("{value} is outside the scope of {}", scope.file)
         }
@@ -32,6 +36,10 @@ pub(super) fn mismatch_reason(mismatch: &Mismatch<'_>, context: &MatchContext<'_
             format!("platform {} is not in {expected}", call.platform())
         }
         Mismatch::Source(expected) => format!("source {} is not in {expected}", call.source()),
+        Mismatch::NumberId(expected) => match call.number_id() {
+            Some(id) => format!("number_id {id} is not in {expected}"),
+            None => "the request has no id of the called number".to_owned(),
+        },
         Mismatch::ForwardedFrom(expected) => match context.call.forwarded_from() {
             Some(number) => number_mismatch("forwarded_from", expected, number, context),
             None => "no SIP header names a number that forwarded the call".to_owned(),
@@ -100,6 +108,9 @@ fn add_reasons(conditions: &Conditions, context: &MatchContext<'_>, reasons: &mu
     }
     if !conditions.source.is_anything() {
         reasons.push(format!("source is {}", call.source()));
+    }
+    if let Some(id) = call.number_id().filter(|_| !conditions.number_id.is_anything()) {
+        reasons.push(format!("number_id is {id}"));
     }
     if !conditions.hours.is_anything() {
         reasons.push(hours(&conditions.hours, context));

@@ -11,6 +11,7 @@ use crate::diagnostics::Report;
 use crate::domain::call::Call;
 use crate::domain::decision::{Object, Outcome};
 use crate::domain::facts::Facts;
+use crate::domain::transfer::TransferTarget;
 use crate::rules::{Action, Expected, RuleLocations, RuleSet, Test};
 
 /// Rules and split arms that the tests reached.
@@ -79,6 +80,10 @@ fn differences(expected: &Expected, explanation: &Explanation<'_>) -> Vec<String
         Outcome::Reject(reason) => (None, Some(*reason)),
         Outcome::Transfer(_) | Outcome::Keep(_) => (None, None),
     };
+    let target = match decision.outcome() {
+        Outcome::Transfer(target) => Some(target.unmasked()),
+        Outcome::Agent(_) | Outcome::Reject(_) | Outcome::Keep(_) => None,
+    };
     let added = decision.additions();
     let mut lines = Vec::new();
     let mut compare = |field: &str, expected: Option<&str>, got: Option<&str>| {
@@ -91,6 +96,14 @@ fn differences(expected: &Expected, explanation: &Explanation<'_>) -> Vec<String
     compare("outcome", expected.outcome.as_deref(), Some(decision.outcome().as_str()));
     compare("agent", expected.agent.as_deref(), agent);
     compare("reason", expected.reason.as_deref(), reason);
+    let expected_target = expected.transfer.as_ref().map(TransferTarget::unmasked);
+    compare("transfer", expected_target.as_deref(), target.as_deref());
+    compare("say", expected.say.as_deref(), added.say.as_deref());
+    for (name, value) in &expected.sip_headers {
+        let mut headers = added.sip_headers.iter();
+        let got = headers.find(|header| header.name.eq_ignore_ascii_case(name));
+        compare(&format!("SIP header {name}"), Some(value), got.map(|header| &*header.value));
+    }
     for (name, value) in &expected.variables {
         let got = added.variables.iter().find(|variable| *variable.name == **name);
         compare(&format!("variable {name}"), Some(value), got.map(|variable| &*variable.value));

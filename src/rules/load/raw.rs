@@ -20,7 +20,7 @@ use value_types::{
     Agents, Arms, BadRows, Boolean, Channel, Channels, DateRanges, Flag, Integer, LiteralTrue,
     Metadata, NamedTables, NonEmpty, NumberList, OpeningTimes, OptionalStrings, OutcomeName,
     Percent, Platform, Platforms, RejectReason, Share, StringTable, Strings, SubTable, Tables,
-    Text, Timestamp, ValueType, Variables, WhereTable,
+    Text, Timestamp, Unsupported, ValueType, Variables, WhereTable,
 };
 
 /// Largest `min_rows` of a list.
@@ -98,6 +98,8 @@ toml_table! {
         platform: Platforms,
         /// Voice call or text message.
         channel: Channels,
+        /// The platform's id of the called number, or a list of them, as in a rule.
+        number_id: Strings,
     }
     header {
         span: Range<usize>,
@@ -249,7 +251,7 @@ toml_table! {
 
 toml_table! {
     /// A rule: conditions on the call, and its outcome. All conditions must hold; an absent condition
-    /// always holds. Set exactly one of `agent`, `split`, `reject`, `keep` and `continue`.
+    /// always holds. Set exactly one of `agent`, `split`, `transfer`, `reject`, `keep` and `continue`.
     pub(crate) struct RawRule: "a rule" {
         /// Unique name, shown in logs and by `explain`.
         name: NonEmpty = required,
@@ -271,6 +273,11 @@ toml_table! {
         /// Source that the request came from: the NAME of a `[sources.NAME]` in the settings, or a list.
         /// A leading `!` excludes.
         source: Strings,
+        /// The platform's id of the called number, for platforms that send one: an id, or a list of ids.
+        /// A leading `!` excludes. A call without such an id does not match.
+        ///
+        /// `number_id = "b4c1f7d2-5c1e-4a53-9a35-6d3f9f7b2a10"`
+        number_id: Strings,
         /// Opening hours that must include the time of the call: the name of an `[hours]` table,
         /// `"${LIST.column}"` with such names, or a list. A leading `!` excludes.
         ///
@@ -279,7 +286,8 @@ toml_table! {
         /// Days that must include the day of the call: the name of a `[dates]` table,
         /// `"${LIST.column}"` with such names, or a list. A leading `!` excludes.
         dates: Strings,
-        /// Conditions on list columns, SIP headers, look-ups and the caller's history: a value, a list of values of which any may
+        /// Conditions on list columns, SIP headers, further facts that a platform sends (`attr.NAME`), look-ups and the
+        /// caller's history: a value, a list of values of which any may
         /// match, or a comparison. An unknown value never matches.
         ///
         /// `where = { "stores.city" = ["Berlin", "Bonn"], "customers.visits" = ">= 6" }`
@@ -304,6 +312,20 @@ toml_table! {
         agent_override: Metadata,
         /// Milliseconds for which the phone rings before the reply is sent.
         delay_ms: Integer<0, 8000>,
+        /// Text that the caller hears, with templates: with `reject` before the call ends, with `transfer`
+        /// before the transfer, and otherwise as the agent's first sentence. Not every platform can speak.
+        ///
+        /// `say = "All lines are busy. Please call again."`
+        say: NonEmpty,
+        /// SIP headers for an agent or a transfer target with a SIP address: strings, with templates. Names
+        /// begin with `X-`, or are `User-to-User`, `Remote-Party-ID`, `P-Preferred-Identity` or
+        /// `P-Called-Party-ID`.
+        ///
+        /// `sip_headers = { X-Tier = "gold" }`
+        sip_headers: StringTable,
+        /// Set to `"keep"` if the platform's own agent may take the calls of platforms that cannot do what
+        /// this rule says. By default, such a rule is an error.
+        unsupported: Unsupported,
     }
     collect outcome into OUTCOMES {
         /// Outcome: this agent answers. A name from `[agents]`.
@@ -314,8 +336,13 @@ toml_table! {
         ///
         /// `split = [{ agent = "front-desk", percent = 90 }, { agent = "new-desk", percent = 10 }]`
         "split": arms_or_name,
+        /// Outcome: the call is transferred to a phone number or a SIP address. Templates may name it.
+        ///
+        /// `transfer = "+12135550100"`, `transfer = "sip:desk@pbx.example.com"`,
+        /// `transfer = "${stores.phone}"`
+        "transfer": NonEmpty::schema,
         /// Outcome: the call is rejected. `true`, or the reason for the log, which the caller does not
-        /// hear.
+        /// hear. The caller hears `say` where the platform can speak.
         ///
         /// `reject = "blocklist"`
         "reject": RejectReason::schema,
@@ -399,6 +426,10 @@ toml_table! {
         zone: NonEmpty,
         /// SIP headers of the call: `{ x-tier = "gold" }`.
         sip: StringTable,
+        /// The platform's id of the called number. Default: the only one of the file's `[scope]`, or none.
+        number_id: Text,
+        /// Further facts that the platform sends, which rules name `attr.NAME`: `{ account = "acme" }`.
+        attributes as "attr": StringTable,
         /// Answers of look-ups: `{ crm = { tier = "gold" } }`. The others do not answer. A look-up that is
         /// not asked about this call cannot have one.
         lookup: Metadata,
@@ -427,6 +458,8 @@ toml_table! {
         outcome: OutcomeName,
         /// The call is rejected: `true`, or the reason.
         reject: RejectReason,
+        /// The call is transferred to this number or SIP address.
+        transfer: Text,
         /// The platform's default agent answers.
         keep: LiteralTrue,
         /// Variables that the reply must have, with their final values. It may have others.
@@ -437,6 +470,10 @@ toml_table! {
         agent_override: Metadata,
         /// Milliseconds for which the phone rings.
         delay_ms: Integer<{ i64::MIN }, { i64::MAX }>,
+        /// Text that the caller hears.
+        say: Text,
+        /// SIP headers that the reply must have, with their final values. It may have others.
+        sip_headers: StringTable,
     }
     header {
         span: Range<usize>,
@@ -472,6 +509,8 @@ pub(crate) enum RawOutcome {
     Split(Vec<RawArm>),
     /// The name of a split, or the column with the names.
     NamedSplit(Spanned<String>),
+    /// The number or SIP address, or a template.
+    Transfer(Spanned<String>),
     /// Rejected, with the reason or an empty string.
     Reject(String),
     Keep,

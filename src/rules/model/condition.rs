@@ -1,4 +1,4 @@
-//! `where`: conditions on a column of the matched list row or on a SIP header.
+//! `where`: conditions on a column of the matched list row, a SIP header, an attribute, or a look-up.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -27,6 +27,8 @@ pub enum Operand {
     Cell(Cell),
     /// SIP header, by its name in lower case.
     Sip(Box<str>),
+    /// A further fact that the platform sends, by its name.
+    Attribute(Box<str>),
     /// Field of a look-up's answer.
     Lookup(LookupId, FieldPath),
 }
@@ -156,6 +158,7 @@ impl Operand {
         match self {
             Operand::Cell(cell) => call.cell(*cell).map(Cow::Borrowed),
             Operand::Sip(header) => call.call.sip_header(header).map(Cow::Borrowed),
+            Operand::Attribute(name) => call.call.attribute(name).map(Cow::Borrowed),
             Operand::Lookup(id, field) => lookups.field(*id, field).map(Cow::Owned),
         }
     }
@@ -164,7 +167,7 @@ impl Operand {
     pub fn lookup(&self) -> Option<LookupId> {
         match self {
             Operand::Lookup(id, _) => Some(*id),
-            Operand::Cell(_) | Operand::Sip(_) => None,
+            Operand::Cell(_) | Operand::Sip(_) | Operand::Attribute(_) => None,
         }
     }
 }

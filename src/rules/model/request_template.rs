@@ -40,12 +40,26 @@ pub enum RequestValue {
     Channel,
     /// Name of the source.
     Source,
+    /// The platform's id of the called number.
+    NumberId,
     /// SIP header, by its name in lower case.
     Sip(Box<str>),
+    /// A further fact that the platform sends.
+    Attribute(Box<str>),
 }
 
-const NAMES: [&str; 8] =
-    ["from", "to", "call_id", "channel", "source", "sip.HEADER", "env.NAME", "file./PATH"];
+const NAMES: [&str; 10] = [
+    "from",
+    "to",
+    "call_id",
+    "channel",
+    "source",
+    "number_id",
+    "sip.HEADER",
+    "attr.NAME",
+    "env.NAME",
+    "file./PATH",
+];
 
 impl RequestTemplate {
     /// Parses a text with placeholders.
@@ -164,7 +178,9 @@ impl std::fmt::Display for RequestValue {
             RequestValue::CallId => f.write_str("call_id"),
             RequestValue::Channel => f.write_str("channel"),
             RequestValue::Source => f.write_str("source"),
+            RequestValue::NumberId => f.write_str("number_id"),
             RequestValue::Sip(header) => write!(f, "sip.{header}"),
+            RequestValue::Attribute(name) => write!(f, "attr.{name}"),
         }
     }
 }
@@ -178,10 +194,12 @@ impl RequestValue {
             "call_id" => RequestValue::CallId,
             "channel" => RequestValue::Channel,
             "source" => RequestValue::Source,
+            "number_id" => RequestValue::NumberId,
             _ => match name.split_once('.')? {
                 ("sip", header) if !header.is_empty() => {
                     RequestValue::Sip(header.to_ascii_lowercase().into())
                 }
+                ("attr", name) if !name.is_empty() => RequestValue::Attribute(name.into()),
                 _ => return None,
             },
         })
@@ -196,7 +214,9 @@ impl RequestValue {
             RequestValue::CallId => call.call_id().map(Cow::Borrowed),
             RequestValue::Channel => Some(Cow::Borrowed(call.channel().as_str())),
             RequestValue::Source => Some(Cow::Borrowed(call.source())),
+            RequestValue::NumberId => call.number_id().map(Cow::Borrowed),
             RequestValue::Sip(header) => call.sip_header(header).map(Cow::Borrowed),
+            RequestValue::Attribute(name) => call.attribute(name).map(Cow::Borrowed),
         };
         // Without it, `/customers/${sip.x-id}` would be the list of all customers.
         value.filter(|value| !value.is_empty())

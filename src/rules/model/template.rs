@@ -42,7 +42,9 @@ enum ValueName {
     Channel,
     Source,
     Rule,
+    NumberId,
     Sip(Box<str>),
+    Attribute(Box<str>),
     Column { cell: Cell, always_known: bool },
     Lookup(LookupId, FieldPath),
 }
@@ -138,8 +140,20 @@ pub(crate) const MAX_VARIABLES_BYTES: usize = 65_536;
 /// Maximum size of the texts with placeholders in the metadata and agent settings of a reply, in bytes.
 pub(crate) const MAX_OBJECT_TEXTS_BYTES: usize = 65_536;
 
-const NAMES: [&str; 7] =
-    ["from", "to", "forwarded_from", "channel", "source", "rule", "sip.HEADER"];
+/// Maximum size of a text to speak, and of the value of a SIP header, in bytes.
+pub const MAX_SPEECH_BYTES: usize = 4_096;
+
+const NAMES: [&str; 9] = [
+    "from",
+    "to",
+    "forwarded_from",
+    "channel",
+    "source",
+    "rule",
+    "number_id",
+    "sip.HEADER",
+    "attr.NAME",
+];
 
 impl Template {
     /// Parses a template.
@@ -185,7 +199,9 @@ impl Template {
             | ValueName::Channel
             | ValueName::Source
             | ValueName::Rule
+            | ValueName::NumberId
             | ValueName::Sip(_)
+            | ValueName::Attribute(_)
             | ValueName::Lookup(..) => None,
         };
         let default = match if_unknown {
@@ -193,6 +209,28 @@ impl Template {
             IfUnknown::Impossible | IfUnknown::Omit => None,
         };
         Some(SinglePlaceholder { cell, default, omitted: *if_unknown == IfUnknown::Omit })
+    }
+
+    /// Returns the first value that the caller controls, as in a placeholder: a SIP header or the caller's own
+    /// number.
+    pub(crate) fn caller_controlled(&self) -> Option<String> {
+        self.0.iter().find_map(|part| match part {
+            TemplatePart::Placeholder { value: ValueName::Sip(header), .. } => {
+                Some(format!("sip.{header}"))
+            }
+            TemplatePart::Placeholder { value: ValueName::From, .. } => Some("from".to_owned()),
+            TemplatePart::Placeholder { value: ValueName::ForwardedFrom, .. } => {
+                Some("forwarded_from".to_owned())
+            }
+            TemplatePart::Placeholder { .. } | TemplatePart::Text(_) => None,
+        })
+    }
+
+    /// Returns whether the whole text is omitted when some value is unknown.
+    pub(crate) fn can_be_omitted(&self) -> bool {
+        self.0.iter().any(|part| {
+            matches!(part, TemplatePart::Placeholder { if_unknown: IfUnknown::Omit, .. })
+        })
     }
 
     /// Returns the look-ups whose answers the template contains.
@@ -312,7 +350,9 @@ impl ValueName {
             ValueName::Channel => Some(Cow::Borrowed(call.channel().as_str())),
             ValueName::Source => Some(Cow::Borrowed(call.source())),
             ValueName::Rule => Some(Cow::Borrowed(context.rule)),
+            ValueName::NumberId => call.number_id().map(Cow::Borrowed),
             ValueName::Sip(header) => call.sip_header(header).map(Cow::Borrowed),
+            ValueName::Attribute(name) => call.attribute(name).map(Cow::Borrowed),
             ValueName::Column { cell, .. } => context.call.cell(*cell).map(Cow::Borrowed),
             ValueName::Lookup(id, field) => context.lookups.field(*id, field).map(Cow::Owned),
         }
@@ -325,7 +365,11 @@ impl ValueName {
             | ValueName::Channel
             | ValueName::Source
             | ValueName::Rule => false,
-            ValueName::Sip(_) | ValueName::ForwardedFrom | ValueName::Lookup(..) => true,
+            ValueName::ForwardedFrom
+            | ValueName::NumberId
+            | ValueName::Sip(_)
+            | ValueName::Attribute(_)
+            | ValueName::Lookup(..) => true,
             ValueName::Column { always_known, .. } => !always_known,
         }
     }
@@ -339,8 +383,10 @@ impl ValueName {
             "channel" => Some(Ok(ValueName::Channel)),
             "source" => Some(Ok(ValueName::Source)),
             "rule" => Some(Ok(ValueName::Rule)),
+            "number_id" => Some(Ok(ValueName::NumberId)),
             _ => match text.split_once('.')? {
-                ("sip", "") => None,
+                ("sip" | "attr", "") => None,
+                ("attr", name) => Some(Ok(ValueName::Attribute(name.into()))),
                 ("sip", header) => Some(Ok(ValueName::Sip(header.to_ascii_lowercase().into()))),
                 (name, field) => match columns.cell(name, field) {
                     Some(found) => Some(

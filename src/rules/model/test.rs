@@ -8,6 +8,7 @@ use crate::diagnostics::Location;
 use crate::domain::call::{Fields, Platform};
 use crate::domain::decision::Object;
 use crate::domain::facts::LookupAnswers;
+use crate::domain::transfer::TransferTarget;
 
 /// A checked test that has not run yet.
 #[derive(Debug)]
@@ -37,10 +38,16 @@ pub struct Expected {
     pub rule: Option<Box<str>>,
     /// Name of the agent in the table.
     pub agent: Option<Box<str>>,
-    /// `agent`, `reject` or `keep`.
+    /// `agent`, `transfer`, `reject` or `keep`.
     pub outcome: Option<Box<str>>,
     /// Reason of a rejection.
     pub reason: Option<Box<str>>,
+    /// Target of a transfer.
+    pub transfer: Option<TransferTarget>,
+    /// Text that the caller hears.
+    pub say: Option<Box<str>>,
+    /// SIP headers that must be present; others may be too.
+    pub sip_headers: Vec<(Box<str>, Box<str>)>,
     /// Variables that must be present; others may be too.
     pub variables: Vec<(Box<str>, Box<str>)>,
     /// Metadata entries that must be present; others may be too.
@@ -57,6 +64,9 @@ impl Expected {
         self.rule.is_none()
             && self.agent.is_none()
             && self.outcome.is_none()
+            && self.transfer.is_none()
+            && self.say.is_none()
+            && self.sip_headers.is_empty()
             && self.variables.is_empty()
             && self.metadata.is_empty()
             && self.agent_override.is_empty()

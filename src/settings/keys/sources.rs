@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -171,7 +172,8 @@ impl SettingsReader<'_> {
             self.check_public_url(policy, section);
             self.check_factors(policy, section);
         }
-        let (reply_within, fallback) = (source.reply_within_ms?, source.fallback?);
+        let reply_within = self.reply_within(dialect, source.reply_within_ms, section);
+        let fallback = self.checked_fallback(dialect, source.fallback?, section);
         let withheld = source.withheld.iter().map(|text| text.trim().to_lowercase());
         let [own_from, own_to] = match dialect.party_fields() {
             Some(fields) => fields.map(Some),
@@ -184,6 +186,52 @@ impl SettingsReader<'_> {
             to: self.number_fields(&source.to, own_to, section, "to"),
         };
         Some(Source { name, dialect, numbers, policy, events_policy, reply_within, fallback })
+    }
+
+    /// Returns the deadline for a reply, and warns of one at which the platform has stopped waiting.
+    fn reply_within(
+        &mut self,
+        dialect: &dyn Dialect,
+        own: Option<Duration>,
+        section: &Section,
+    ) -> Duration {
+        let timing = dialect.timing();
+        let reply_within = own.unwrap_or(timing.reply_within);
+        let Some(timeout) = timing.timeout.filter(|timeout| reply_within > *timeout) else {
+            return reply_within;
+        };
+        let mut path = section.path.clone();
+        path.push("reply_within_ms".to_owned());
+        let (platform, timeout) = (dialect.platform(), timeout.as_millis());
+        let message = format!("`{}`: {platform} stops waiting after {timeout} ms", path.join("."));
+        self.warning("late-reply", &path, message).help(format!(
+            "without the key, replies are sent within {} ms",
+            timing.reply_within.as_millis()
+        ));
+        reply_within
+    }
+
+    /// Reports a fallback that is no agent, at a platform whose numbers have none of their own.
+    fn checked_fallback(
+        &mut self,
+        dialect: &dyn Dialect,
+        fallback: Fallback,
+        section: &Section,
+    ) -> Fallback {
+        if dialect.capabilities().keep || matches!(fallback, Fallback::Agent(_)) {
+            return fallback;
+        }
+        let mut path = section.path.clone();
+        path.push("fallback".to_owned());
+        let (name, platform) = (path.join("."), dialect.platform());
+        let message =
+            format!("`{name}` must be an agent: numbers of {platform} have none of their own");
+        let path = if section.has("fallback") { &path } else { &section.path };
+        self.error("no-fallback-agent", path, message).help(
+            "write fallback = \"front-desk\", the name of an agent in the rule table; it takes the calls that \
+             rules keep",
+        );
+        fallback
     }
 
     /// Reads the fields that can have the number of a party. `own` is the platform's own field, if the

@@ -273,6 +273,9 @@ fn an_earlier_rule_with_more_conditions_shadows_nothing() {
         "platform = \"retell\"",
         "source = \"shop\"",
         "source = \"!shop\"",
+        "number_id = \"pn_1\"",
+        "number_id = \"!pn_1\"",
+        "where = { \"attr.plan\" = \"gold\" }",
         "hours = \"office\"",
         "dates = \"!holidays\"",
         "where = { \"sip.x-tier\" = \"gold\" }",
@@ -296,6 +299,18 @@ fn a_condition_shadows_a_narrower_condition() {
     does_not_shadow("platform = \"retell\"", "platform = \"synthflow\"");
     shadows("source = [\"shop\", \"farm\"]", "source = \"farm\"");
     shadows("source = \"!shop\"", "source = \"farm\"");
+    shadows("number_id = [\"pn_1\", \"pn_2\"]", "number_id = \"pn_2\"\nfrom = \"DE\"");
+    shadows("number_id = \"!pn_1\"", "number_id = [\"pn_2\", \"pn_3\"]");
+    shadows("number_id = \"!pn_1\"", "number_id = \"!pn_1\"");
+    does_not_shadow("number_id = \"pn_1\"", "number_id = [\"pn_1\", \"pn_2\"]");
+    does_not_shadow("number_id = \"!pn_1\"", "number_id = \"pn_1\"");
+    // A call without an id matches neither.
+    does_not_shadow("number_id = \"!pn_1\"", "");
+    shadows(
+        "where = { \"attr.plan\" = \"gold\" }",
+        "where = { \"attr.plan\" = \"gold\" }\nfrom = \"DE\"",
+    );
+    does_not_shadow("where = { \"attr.plan\" = \"gold\" }", "");
     shadows("source = \"!shop\"", "source = [\"!shop\", \"!farm\"]");
     does_not_shadow("source = [\"shop\", \"farm\"]", "");
     does_not_shadow("source = [\"!shop\", \"!farm\"]", "source = \"!shop\"");

@@ -518,12 +518,16 @@ impl Entry<'_, '_> {
             ("split", DeValue::String(name)) => {
                 return RawOutcome::NamedSplit(self.spanned(name.to_string()));
             }
+            ("transfer", DeValue::String(target)) => {
+                return RawOutcome::Transfer(self.spanned(target.to_string()));
+            }
             ("reject", DeValue::String(reason)) => return RawOutcome::Reject(reason.to_string()),
             ("reject", DeValue::Boolean(true)) => return RawOutcome::Reject(String::new()),
             ("keep", DeValue::Boolean(true)) => return RawOutcome::Keep,
             ("continue", DeValue::Boolean(true)) => return RawOutcome::Continue,
             ("agent", _) => "the name of an agent",
             ("split", _) => ARMS_OR_NAME,
+            ("transfer", _) => "a phone number or a SIP address",
             ("reject", _) => "true or the reason",
             _ => "true (or absent)",
         };

@@ -57,13 +57,15 @@ pub(super) fn for_unknown_key(
 }
 
 /// Keys of other systems, with the keys that mean the same.
-const SYNONYMS: [(&[&str], &str); 9] = [
+const SYNONYMS: [(&[&str], &str); 11] = [
     (&["caller", "callers", "caller_id", "ani", "calling", "sender"], "from"),
     (&["called", "callee", "dialled", "dialed", "did", "dnis", "destination"], "to"),
     (&["assistant", "assistant_id", "bot", "route_to", "target"], "agent"),
     (&["vars", "params"], "variables"),
     (&["schedule", "opening_times", "times"], "hours"),
     (&["holidays", "days"], "dates"),
+    (&["forward", "forward_to", "transfer_to", "dial", "refer"], "transfer"),
+    (&["greeting", "message", "first_message", "speak", "announcement"], "say"),
     (&["block", "deny", "hangup", "hang_up"], "reject"),
     (&["weights", "ab_test"], "split"),
     (&["tz", "time_zone"], "zone"),

@@ -114,8 +114,11 @@ value_types! {
     /// Platforms, with or without `!`.
     Platforms -> RawTexts { any_of(&platforms()), |entry| entry.texts() }
 
+    /// What applies where a platform cannot do what a rule says.
+    Unsupported -> RawText { one_of(&["keep"]), |entry| entry.text() }
+
     /// Kind of outcome.
-    OutcomeName -> RawText { one_of(&["agent", "reject", "keep"]), |entry| entry.text() }
+    OutcomeName -> RawText { one_of(&["agent", "transfer", "reject", "keep"]), |entry| entry.text() }
 
     /// A point in time: a string or a TOML date-time.
     Timestamp -> RawText { json!({ "type": "string" }), |entry| entry.timestamp() }
@@ -251,6 +254,12 @@ fn agent() -> Value {
         "description": "Version of the agent: an integer, or a tag like `\"latest\"`. Retell only.",
         "type": ["integer", "string"],
         "minLength": 1,
+    });
+    properties["variables"] = json!({
+        "description": "Variables that the agent needs with every call: those that no rule sets are sent \
+                        as empty texts.",
+        "type": "array",
+        "items": { "type": "string", "minLength": 1 },
     });
     json!({
         "description": "One id for all platforms, or a table with an id for each.",
