@@ -6,8 +6,15 @@ use std::path::Path;
 use crate::support::app::root;
 
 /// Folders with Markdown files that users read.
-const FOLDERS: [&str; 7] =
-    ["", "docs", "docs/decisions", "docs/platforms", "examples", "examples/agency", "examples/clinic"];
+const FOLDERS: [&str; 7] = [
+    "",
+    "docs",
+    "docs/decisions",
+    "docs/platforms",
+    "examples",
+    "examples/agency",
+    "examples/clinic",
+];
 
 /// Returns every Markdown file as (path from the root, text).
 pub(super) fn pages() -> Vec<(String, String)> {
