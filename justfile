@@ -28,12 +28,15 @@ test *filter:
 bench *arguments:
     cargo bench -- {{arguments}}
 
-# Compare verdicts on signatures with Retell's library and a reference of Synthflow's scheme
-differential count="100000" seed="1":
+# Compare verdicts on signatures with the platforms' libraries and a reference of Synthflow's scheme
+differential count="100000" seed="1" vendor_count="20000":
     cargo build --quiet --locked --example verify
     npm --prefix tests/differential ci --silent
     node tests/differential/retell.mjs {{count}} {{seed}}
     python3 tests/differential/synthflow.py {{count}} {{seed}}
+    python3 -m venv target/differential
+    target/differential/bin/pip install --quiet --requirement tests/differential/requirements.txt
+    target/differential/bin/python tests/differential/vendors.py {{vendor_count}} {{seed}}
 
 # Fuzz a target, or all in turn, for some seconds each: `just fuzz rules 600`
 fuzz target="all" seconds="60":

@@ -3,11 +3,11 @@
 //!
 //! A line is `{"signature": {"kind": "retell"}, "keys": [TEXT, …], "headers": [[NAME, VALUE], …], "body": BASE64,
 //! "time_ms": NUMBER}`. `signature` is the table `[sources.NAME.signature]` of the settings. `method`, `target`
-//! (path and query), `public_base_url` and `shared_keys` (of Twilio) may follow. There is no second factor, and
-//! short keys are accepted.
+//! (path and query), `public_base_url` and `shared_keys` (of Twilio) may follow. There is no second factor.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead, Write};
+use std::sync::Arc;
 
 use anyhow::Context;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -16,7 +16,10 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
-use switchboard::authenticate::{Policy, RequestHead, Unverified, authenticate};
+use switchboard::authenticate::{
+    Key, Policy, PolicySecrets, RequestHead, Unverified, authenticate,
+};
+use switchboard::domain::secret::Secret;
 use switchboard::settings::{self, Inputs, LoadedSettings, Purpose};
 
 #[derive(Deserialize)]
@@ -25,7 +28,7 @@ struct Request {
     signature: Value,
     keys: Vec<String>,
     #[serde(default)]
-    shared_keys: HashMap<String, String>,
+    shared_keys: BTreeMap<String, String>,
     #[serde(default)]
     public_base_url: Option<String>,
     #[serde(default)]
@@ -64,9 +67,8 @@ fn is_accepted(request: &Request, policies: &mut Policies) -> anyhow::Result<boo
         headers.append(HeaderName::from_bytes(name.as_bytes())?, value);
     }
     let text = settings_of(request);
-    let mut secrets: Vec<_> = request.shared_keys.values().cloned().collect();
-    secrets.extend(request.keys.iter().cloned());
-    let key = (text, secrets);
+    let shared = request.shared_keys.iter().flat_map(|(id, key)| [id.clone(), key.clone()]);
+    let key = (text, request.keys.iter().cloned().chain(shared).collect());
     if !policies.contains_key(&key) {
         let policy = load(&key.0, request)?;
         policies.insert(key.clone(), policy);
@@ -83,42 +85,34 @@ fn is_accepted(request: &Request, policies: &mut Policies) -> anyhow::Result<boo
 
 /// Returns the text of a settings file with one source.
 fn settings_of(request: &Request) -> String {
-    let secrets = (0..request.keys.len()).map(|at| format!("\"env:KEY_{at}\""));
-    let secrets = secrets.collect::<Vec<_>>().join(", ");
-    let mut signature = request.signature.clone();
-    for (at, id) in sorted(&request.shared_keys).enumerate() {
-        signature["shared_keys"][id] = format!("env:SHARED_{at}").into();
-    }
-    let url = request.public_base_url.as_ref();
-    let url = url
-        .map_or(String::new(), |url| format!("public_base_url = {}\n", Value::from(url.as_str())));
+    let base = request.public_base_url.as_deref();
+    let base =
+        base.map_or(String::new(), |base| format!("public_base_url = {}\n", Value::from(base)));
     format!(
-        "[sources.test]\nplatform = \"retell\"\nsecrets = [{secrets}]\n{url}signature = {}\n",
-        to_toml(&signature)
+        "[sources.test]\nplatform = \"retell\"\n{base}signature = {}\n",
+        to_toml(&request.signature)
     )
 }
 
-fn sorted(keys: &HashMap<String, String>) -> impl Iterator<Item = &String> {
-    let mut ids: Vec<_> = keys.keys().collect();
-    ids.sort();
-    ids.into_iter()
-}
-
+/// Loads the policy of a request; `None` if the settings or a key are refused. The keys do not pass through
+/// the settings, which refuse those that were copied with something around them.
 fn load(text: &str, request: &Request) -> anyhow::Result<Option<Policy>> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("switchboard.toml");
     std::fs::write(&file, text)?;
-    let keys = request.keys.iter().enumerate();
-    let keys = keys.map(|(at, key)| (format!("KEY_{at}"), key.clone()));
-    let shared = sorted(&request.shared_keys).enumerate();
-    let shared = shared.map(|(at, id)| (format!("SHARED_{at}"), request.shared_keys[id].clone()));
-    let environment = keys.chain(shared).collect();
-    let inputs = Inputs { file: Some(file), environment, purpose: Purpose::Dev };
+    let inputs = Inputs { file: Some(file), environment: HashMap::new(), purpose: Purpose::Dev };
     let LoadedSettings { settings, report, .. } = settings::load(&inputs)?;
-    if settings.is_none() {
+    let Some(source) = settings.and_then(|mut settings| settings.sources.pop()) else {
         writeln!(io::stderr(), "{}", report.to_text(false))?;
-    }
-    Ok(settings.and_then(|mut settings| settings.sources.pop()).map(|source| source.policy))
+        return Ok(None);
+    };
+    let policy = source.policy;
+    let keys = request.keys.iter().map(|key| policy.scheme.key(&Secret::new(key.as_str())));
+    let Ok(mut keys) = keys.collect::<Result<Vec<_>, _>>() else { return Ok(None) };
+    let shared = request.shared_keys.iter();
+    keys.extend(shared.map(|(id, key)| Key::twilio_shared(id, &Secret::new(key.as_str()))));
+    policy.secrets.store(Arc::new(PolicySecrets { keys, url_token: None }));
+    Ok(Some(policy))
 }
 
 /// Writes a value as TOML in one line. Strings of JSON are strings of TOML.
@@ -133,6 +127,6 @@ fn to_toml(value: &Value) -> String {
         Value::Array(items) => {
             format!("[{}]", items.iter().map(to_toml).collect::<Vec<_>>().join(", "))
         }
-        scalar => scalar.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
     }
 }

@@ -80,7 +80,11 @@ impl Scheme for SharedScheme {
                     help: "use letters, digits, - . _ and ~",
                 })
             }
-            _ => Ok(Key::shared(secret)),
+            SharedScheme::Header(_)
+            | SharedScheme::Bearer(_)
+            | SharedScheme::Basic
+            | SharedScheme::PathToken
+            | SharedScheme::QueryToken(_) => Ok(Key::shared(secret)),
         }
     }
 

@@ -148,7 +148,7 @@ async function ours(requests) {
   })();
   for (const { key, body, header, now } of requests) {
     const headers = [['x-retell-signature', header]];
-    const line = { scheme: 'retell', key, headers, body: body.toString('base64'), time_ms: now };
+    const line = { signature: { kind: 'retell' }, keys: [key], headers, body: body.toString('base64'), time_ms: now };
     if (!child.stdin.write(`${JSON.stringify(line)}\n`)) {
       await new Promise((resolve) => child.stdin.once('drain', resolve));
     }

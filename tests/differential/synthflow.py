@@ -224,7 +224,13 @@ def ours(requests: list[dict]) -> list[bool]:
     """Answers of Switchboard, in the order of the requests."""
     lines = "".join(
         json.dumps(
-            request | {"scheme": "synthflow", "body": base64.b64encode(request["body"]).decode(), "time_ms": 0}
+            {
+                "signature": {"kind": "synthflow"},
+                "keys": [request["key"]],
+                "headers": request["headers"],
+                "body": base64.b64encode(request["body"]).decode(),
+                "time_ms": 0,
+            }
         )
         + "\n"
         for request in requests

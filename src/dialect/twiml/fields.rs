@@ -13,6 +13,7 @@ pub(in crate::dialect) const TO: &str = "To";
 pub(super) const MESSAGE_IDS: [&str; 3] = ["MessageSid", "SmsMessageSid", "SmsSid"];
 /// Field of the id of a call.
 pub(super) const CALL_ID: &str = "CallSid";
+
 /// Returns the id of a message.
 pub(super) fn message_id<'a>(form: &Form<'a>) -> Option<Cow<'a, str>> {
     MESSAGE_IDS.iter().find_map(|name| form.text(name))

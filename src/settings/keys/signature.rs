@@ -195,15 +195,11 @@ impl Entry<'_, '_> {
 
     /// Reads the list `all`. Schemes that cannot be used have been reported.
     pub(crate) fn signature_list(&mut self) -> Option<Vec<SignaturePart>> {
-        let list = match &self.value.kind {
-            ValueKind::Array(list) if list.len() > 1 => list.clone(),
-            _ => {
-                let message = format!("`{}` must be a list of two schemes or more", self.name());
-                self.error("bad-value", message)
-                    .help("write all = [{ kind = \"url_token\", secrets = [\"env:TOKEN\"] }, …]");
-                return None;
-            }
-        };
+        let ValueKind::Array(list) = &self.value.kind else { return self.no_list() };
+        let list = list.clone();
+        if list.len() < 2 {
+            return self.no_list();
+        }
         let length = list.len();
         let parts = list.into_iter().enumerate().filter_map(|(index, value)| {
             let path = [&self.path[..], &[index.to_string()]].concat();
@@ -228,13 +224,20 @@ impl Entry<'_, '_> {
         Some(parts)
     }
 
+    fn no_list<T>(&mut self) -> Option<T> {
+        let message = format!("`{}` must be a list of two schemes or more", self.name());
+        self.error("bad-value", message)
+            .help("write all = [{ kind = \"url_token\", secrets = [\"env:TOKEN\"] }, …]");
+        None
+    }
+
     /// Reads a table of shared keys of Twilio: references by the id of the key.
     pub(crate) fn shared_keys(&mut self) -> Vec<(String, NamedSecret)> {
         let keys = self.table().unwrap_or_default();
         let mut keys: Vec<_> = keys.into_iter().collect();
         keys.sort_by(|(a, _), (b, _)| a.cmp(b));
         let read = keys.into_iter().filter_map(|(id, value)| {
-            let path = [&self.path[..], &[id.clone()]].concat();
+            let path = [&self.path[..], std::slice::from_ref(&id)].concat();
             let mut entry = Entry { reader: self.reader, path, value };
             let reference = entry.text()?;
             let secret = entry.reader.secret(&reference, &entry.path)?;

@@ -155,6 +155,7 @@ impl SettingsReader<'_> {
         let keys = signature.as_ref().map(|signature| self.keys(key_settings, signature, section));
         let events_policy = self.events_policy(&name, &mut source, section);
         let (dialect, mode) = (source.platform?, source.auth?);
+        let numbers = self.number_format(&source, dialect, section);
         let name: Arc<str> = name.into();
         let policy = Policy {
             source: name.clone(),
@@ -175,17 +176,6 @@ impl SettingsReader<'_> {
         }
         let reply_within = self.reply_within(dialect, source.reply_within_ms, section);
         let fallback = self.checked_fallback(dialect, source.fallback?, section);
-        let withheld = source.withheld.iter().map(|text| text.trim().to_lowercase());
-        let [own_from, own_to] = match dialect.party_fields() {
-            Some(fields) => fields.map(Some),
-            None => [None, None],
-        };
-        let numbers = NumberFormat {
-            country: source.country,
-            withheld: withheld.collect(),
-            from: self.number_fields(&source.from, own_from, section, "from"),
-            to: self.number_fields(&source.to, own_to, section, "to"),
-        };
         let events_url = events_url(&policy);
         Some(Source {
             name,
@@ -197,6 +187,26 @@ impl SettingsReader<'_> {
             fallback,
             events_url,
         })
+    }
+
+    /// Returns how the numbers of a source are written.
+    fn number_format(
+        &mut self,
+        source: &SourceKeys,
+        dialect: &dyn Dialect,
+        section: &Section,
+    ) -> NumberFormat {
+        let withheld = source.withheld.iter().map(|text| text.trim().to_lowercase());
+        let [own_from, own_to] = match dialect.party_fields() {
+            Some(fields) => fields.map(Some),
+            None => [None, None],
+        };
+        NumberFormat {
+            country: source.country,
+            withheld: withheld.collect(),
+            from: self.number_fields(&source.from, own_from, section, "from"),
+            to: self.number_fields(&source.to, own_to, section, "to"),
+        }
     }
 
     /// Returns the deadline for a reply, and warns of one at which the platform has stopped waiting.
