@@ -13,7 +13,7 @@ use super::decision::Object;
 use super::party::Party;
 
 /// An event in the life of a call. Every field except `kind` and `known` can be missing: platforms add
-/// fields over time. `docs/platforms.md` maps each platform's fields to these.
+/// fields over time. `docs/platforms/` maps the fields of each platform to these.
 #[derive(Clone, PartialEq, Default, Serialize)]
 pub struct Event<'a> {
     /// Kind of event in the platform's terms; `post_call` if the platform sends none (Synthflow).
@@ -78,7 +78,7 @@ pub struct Event<'a> {
     /// Reason for the end of the call in the platform's terms (Retell: `user_hangup`; Synthflow: `agent_goodbye`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_reason: Option<Cow<'a, str>>,
-    /// Cost of the call in the platform's unit (Retell: US cents).
+    /// Cost of the call in the platform's unit (Retell: US cents; Vapi: US dollars).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<f64>,
     /// Summary of the call, written by a model.

@@ -397,7 +397,8 @@ struct ExplainQuery {
 }
 
 impl QueryParams for ExplainQuery {
-    const NAMES: &'static str = "from, to, channel, source, at, all, why_not and live";
+    const NAMES: &'static str =
+        "from, to, channel, number_id, attr, source, at, all, why_not and live";
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

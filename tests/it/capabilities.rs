@@ -111,7 +111,7 @@ fn times_table() -> String {
         .to_owned();
     for dialect in dialect::ALL {
         let Timing { reply_within, timeout, silence, retry_window } = *dialect.timing();
-        let timeout = timeout.map_or("unknown".to_owned(), |timeout| in_words(timeout));
+        let timeout = timeout.map_or("unknown".to_owned(), in_words);
         table += &format!(
             "| {} | {} | {timeout} | {silence} | {} |\n",
             dialect.platform(),

@@ -37,6 +37,12 @@ continue = true
 variables = { language = "de" }
 
 [[rule]]
+name = "one number"
+number_id = "pn_1"
+where = { "attr.plan" = "gold" }
+agent = "agent_gold"
+
+[[rule]]
 name = "after hours"
 hours = "!office"
 agent = "agent_night"
@@ -107,9 +113,10 @@ async fn an_invalid_query_is_400_with_help() {
     for (query, why) in [
         (
             "form=%2B12137771234",
-            "unknown parameter `form`: known are from, to, channel, source, at, all, why_not and live",
+            "unknown parameter `form`: known are from, to, channel, number_id, attr, source, at, all, why_not and live",
         ),
         ("source=nobody", "no source `nobody`; the settings have clinic, retell"),
+        ("attr=account", "attr: `account` is not NAME=VALUE"),
         ("channel=fax", "channel: unknown variant `fax`, expected `call` or `sms`"),
         ("all=yes", "all: provided string was not `true` or `false`"),
         ("at=tomorrow", "`tomorrow`"),
@@ -219,6 +226,23 @@ fn the_listener_and_the_command_return_the_same_explanation() {
             ],
         ),
         (
+            "number_id=pn_1&attr=plan=gold,account=acme&at=2026-11-20T10:00",
+            &[
+                "--from",
+                "withheld",
+                "--to",
+                "withheld",
+                "--number-id",
+                "pn_1",
+                "--attr",
+                "plan=gold",
+                "--attr",
+                "account=acme",
+                "--at",
+                "2026-11-20T10:00",
+            ],
+        ),
+        (
             "source=retell&at=2026-11-20T10:00&body",
             &["--source", "retell", "--at", "2026-11-20T10:00", "--body", body],
         ),
@@ -262,6 +286,7 @@ fn a_test_printed_by_explain_passes() {
             "--at",
             "2026-11-20 10:00",
         ],
+        &["--number-id", "pn \"1\"", "--attr", "plan=gold=1", "--at", "2026-11-20 10:00"],
         &["--source", "retell"],
     ] {
         let printed = explain(RULES, &[call, &["--as-test"]].concat());
@@ -297,6 +322,8 @@ fn explain_exits_with_2_and_a_reason_if_it_cannot_run() {
         (&["--at", "tomorrow"][..], "--at: `tomorrow`"),
         (&["--source", "nobody"], "the settings have clinic, retell"),
         (&["--body", "no/such/file"], "cannot read no/such/file"),
+        (&["--attr", "plan"], "write NAME=VALUE, as in account=acme"),
+        (&["--body", "x", "--number-id", "pn_1"], "cannot be used with"),
         (&["--body", "x", "--from", "+12137771234"], "cannot be used with"),
         (&["--as-test", "--json"], "cannot be used with"),
     ] {
@@ -441,10 +468,10 @@ async fn why_not_explains_a_rule_that_is_not_tried_and_suggests_a_name() {
     let (status, explained) = explain_query(&format!("{query}&why_not=everyone")).await;
     assert_eq!(status, StatusCode::OK, "{explained}");
     let rules = explained["rules"].as_array().unwrap();
-    let expected = json!({ "number": 5, "rule": "everyone", "verdict": "not_tried",
+    let expected = json!({ "number": 6, "rule": "everyone", "verdict": "not_tried",
         "matches": true, "because": ["it has no conditions"] });
     assert_eq!(rules.last(), Some(&expected));
-    assert_eq!(rules.len(), 3, "the tried rules, and the one that was asked about");
+    assert_eq!(rules.len(), 4, "the tried rules, and the one that was asked about");
     let (_, all) = explain_query(&format!("{query}&all=true")).await;
     assert_eq!(all["rules"].as_array().unwrap().len(), 5, "{all}");
 

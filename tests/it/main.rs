@@ -45,6 +45,7 @@ mod mistakes;
 mod monitoring;
 mod odd_bodies;
 mod open_files;
+mod outcomes;
 mod pipeline;
 mod properties;
 mod public_http;

@@ -396,6 +396,10 @@ url_token = "env:URL_TOKEN"
 [sources.west]
 platform = "retell"
 secrets = ["env:RETELL_API_KEY"]
+[sources.zulu]
+platform = "vapi"
+secrets = ["env:RETELL_API_KEY"]
+fallback = "desk"
 "#;
 
 #[test]
@@ -448,6 +452,7 @@ mon-sun = "06:00-07:00"
 [[rule]]
 name = "early"
 hours = "early"
+unsupported = "keep"
 reject = true
 [[rule]]
 name = "late"

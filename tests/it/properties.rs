@@ -550,12 +550,18 @@ fn any_rule() -> BoxedStrategy<String> {
         condition("channel", &["call", "sms"]),
         condition("platform", &["retell", "synthflow"]),
         condition("source", &["one", "two"]),
+        condition("number_id", &["pn_1", "pn_2"]),
     );
     let reason = any_text().prop_map(|text| format!("reject = {}\n", quoted(&text)));
     let outcome = prop_oneof![
         3 => select(vec!["agent = \"everywhere\"\n", "agent = \"one\"\n", "agent = \"tagged\"\n"]).prop_map_into(),
         1 => Just("keep = true\n".to_owned()),
         1 => Just("split = \"half\"\n".to_owned()),
+        1 => select(vec![
+            "transfer = \"+12135550199\"\n",
+            "transfer = \"sip:desk@pbx.example.com\"\n",
+            "transfer = \"sip:${sip.x-a|desk}@pbx.example.com\"\n",
+        ]).prop_map_into(),
         1 => reason,
         4 => Just("continue = true\n".to_owned()),
     ];
@@ -563,15 +569,25 @@ fn any_rule() -> BoxedStrategy<String> {
         optional_line("variables", inline_table(any_scalar(), 4)),
         optional_line("metadata", any_metadata()),
         optional_line("agent_override", any_object()),
+        optional_line(
+            "say",
+            select(vec!["\"Sorry.\"", "\"${sip.x-a|}\"", "\"${sip.x-big?}\""])
+                .prop_map_into()
+                .boxed(),
+        ),
+        optional_line(
+            "sip_headers",
+            Just("{ X-A = \"${sip.x-a|}\", X-B = \"${sip.x-b?}\" }".to_owned()).boxed(),
+        ),
         optional_line("delay_ms", (0..=8000_u32).prop_map(|ms| ms.to_string()).boxed()),
     );
     (conditions, outcome, additions, prop::bool::weighted(0.9))
         .prop_map(|(when, outcome, additions, enabled)| {
-            let when = [when.0, when.1, when.2, when.3, when.4].concat();
-            format!(
-                "enabled = {enabled}\n{when}{outcome}{}",
-                [additions.0, additions.1, additions.2, additions.3].concat()
-            )
+            let when = [when.0, when.1, when.2, when.3, when.4, when.5].concat();
+            let (variables, metadata, agent_override, say, sip_headers, delay) = additions;
+            let additions = [variables, metadata, agent_override, say, sip_headers, delay].concat();
+            // Not every platform can do all of it.
+            format!("enabled = {enabled}\nunsupported = \"keep\"\n{when}{outcome}{additions}")
         })
         .boxed()
 }

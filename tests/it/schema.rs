@@ -255,7 +255,7 @@ fn a_rule_table_with_every_key_is_valid() {
         [agents]
         concierge = "agent_1"
         front-desk = { retell = "agent_2", version = 3, synthflow = "1716a" }
-        night = { retell = "agent_3", version = "latest" }
+        night = { retell = "agent_3", version = "latest", variables = ["customer_name"] }
         [lists.vip]
         numbers = ["+12137771234", "+4930901820*"]
         [lists.stores]
@@ -284,6 +284,7 @@ fn a_rule_table_with_every_key_is_valid() {
         channel = ["call", "!sms"]
         platform = "!synthflow"
         source = "retell"
+        number_id = ["pn_1", "!pn_2"]
         hours = "!office"
         dates = ["us-holidays"]
         where = { "stores.city" = ["Berlin", 3, true], "history.calls_1h" = ">= 6", "crm.age" = 7.5 }
@@ -294,6 +295,12 @@ fn a_rule_table_with_every_key_is_valid() {
         metadata = { desk = 1, deep = { list = [1, "two", { three = 3.0 }] } }
         agent_override = { agent = { voice_speed = 1.2 } }
         delay_ms = 8000
+        say = "Hello"
+        sip_headers = { X-Tier = "gold" }
+        unsupported = "keep"
+        [[rule]]
+        name = "elsewhere"
+        transfer = "+12135550199"
         [[rule]]
         name = "why"
         reject = "blocklist"
@@ -319,6 +326,8 @@ fn a_rule_table_with_every_key_is_valid() {
         source = "retell"
         at = "2026-12-25 00:10"
         sip = { x-tier = "gold" }
+        number_id = "pn_1"
+        attr = { plan = "gold" }
         [test.expect]
         rule = "everything"
         agent = "concierge"
@@ -327,6 +336,11 @@ fn a_rule_table_with_every_key_is_valid() {
         metadata = { desk = 1 }
         agent_override = { agent = { voice_speed = 1.2 } }
         delay_ms = 8000
+        say = "Hello"
+        sip_headers = { X-Tier = "gold" }
+        [[test]]
+        name = "elsewhere"
+        expect = { transfer = "+12135550199", outcome = "transfer" }
         [[test]]
         name = "by the clock"
         at = 2026-12-25T00:10:00
@@ -445,6 +459,7 @@ fn the_schema_locates_errors_in_a_rule_table() {
         ("[agents]\ndesk = { retel = \"agent_1\" }", "/agents/desk"),
         ("[agents]\ndesk = { synthflow = 1716 }", "/agents/desk/synthflow"),
         ("[agents]\ndesk = { retell = \"a\", version = 1.5 }", "/agents/desk/version"),
+        ("[agents]\ndesk = { retell = \"a\", variables = \"b\" }", "/agents/desk/variables"),
         ("[lists]\nvip = [\"+12137771234\"]", "/lists/vip"),
         ("[lists.vip]", "/lists/vip"),
         ("[lists.vip]\nnumber = [\"+12137771234\"]", "/lists/vip"),
@@ -493,6 +508,13 @@ fn the_schema_locates_errors_in_a_rule_table() {
         ("reject = 1", "/rule/0/reject"),
         ("agent = 1", "/rule/0/agent"),
         ("agent = \"\"", "/rule/0/agent"),
+        ("transfer = 1", "/rule/0/transfer"),
+        ("transfer = \"\"", "/rule/0/transfer"),
+        ("transfer = \"+12135550199\"\nkeep = true", "/rule/0"),
+        ("keep = true\nsay = \"\"", "/rule/0/say"),
+        ("keep = true\nsip_headers = { X-Tier = 1 }", "/rule/0/sip_headers/X-Tier"),
+        ("keep = true\nunsupported = \"reject\"", "/rule/0/unsupported"),
+        ("keep = true\nnumber_id = []", "/rule/0/number_id"),
         ("split = []", "/rule/0/split"),
         ("split = { agent = \"a\", percent = 100 }", "/rule/0/split"),
         ("split = [{ agent = \"a\", percent = 101 }]", "/rule/0/split/0/percent"),

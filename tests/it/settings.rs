@@ -812,6 +812,21 @@ platform = "retell"
 secrets = ["file:keys/retell"]
 "#;
 
+    events_secrets_without_a_scheme: "bad-value" to Serve in r#"
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+events_secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    events_signature_without_secrets: "no-secret" to Serve in r#"
+[sources.elevenlabs]
+platform = "elevenlabs"
+secrets = ["env:ELEVENLABS_SECRET"]
+events_signature = { kind = "standard_webhooks" }
+url_token = "env:URL_TOKEN"
+"#;
+
     short_secret: "short-secret" to Serve in r#"
 [sources.retell]
 platform = "retell"
@@ -1762,6 +1777,21 @@ fn a_missing_url_means_memory_unless_serving() {
             assert_eq!(locations_of(url, purpose), [noted, noted], "{url}");
         }
     }
+}
+
+#[test]
+fn events_have_a_policy_of_their_own_where_they_have_keys() {
+    const SOURCE: &str = "[sources.elevenlabs]\nplatform = \"elevenlabs\"\n\
+                          secrets = [\"env:ELEVENLABS_SECRET\"]\nurl_token = \"env:URL_TOKEN\"\n";
+    const KEYS: &str = "events_secrets = [\"env:ELEVENLABS_EVENTS_SECRET\"]\n";
+    let kinds = |lines: &str| {
+        let source = load(&format!("{SOURCE}{lines}"), Purpose::Serve).source();
+        [false, true].map(|is_events_path| source.policy_of(is_events_path).scheme.kind())
+    };
+    assert_eq!(kinds(""), ["shared", "shared"]);
+    assert_eq!(kinds(KEYS), ["shared", "hmac"]);
+    let bearer = format!("{KEYS}events_signature = {{ kind = \"bearer\" }}\n");
+    assert_eq!(kinds(&bearer), ["shared", "bearer"]);
 }
 
 #[test]

@@ -275,7 +275,7 @@ fn variable_names(value: &Spanned<RawValue>, reporter: &mut Reporter<'_>) -> Vec
                     names.push(name.as_str().into());
                 }
             }
-            _ => {
+            RawValue::Text(_) | RawValue::Plain(_) | RawValue::List(_) | RawValue::Table(_) => {
                 let message = "the name of a variable must be a string with some text".to_owned();
                 reporter.error("wrong-kind", &item.span, message);
             }

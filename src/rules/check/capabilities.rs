@@ -53,7 +53,8 @@ impl RuleChecker<'_, '_> {
             false => reached_sources(rule, self.context),
         };
         let variables = raw.variables.iter().map(|(name, _)| (&*name.value, &name.span));
-        check_variables(rule, variables.collect(), &reached, self.reporter);
+        let variables: Vec<_> = variables.collect();
+        check_variables(rule, &variables, &reached, self.reporter);
         if raw.unsupported.is_some() {
             return;
         }
@@ -181,15 +182,15 @@ fn outcome_problem(rule: &Rule, reached: &[Reached<'_>]) -> Option<(String, Stri
         format!("{} {what}, which {} cannot do", describe_rule(&rule.name), sources(&beyond));
     let keep = "`unsupported = \"keep\"` leaves these calls to the platform's own agent";
     let can_speak = beyond.iter().all(|one| one.capabilities().reject.can_speak());
-    let help = match &rule.action {
-        Action::Keep => {
-            "set `fallback` of the source to an agent, which then takes these calls".to_owned()
-        }
-        Action::Reject(_) if can_speak => {
-            format!("add `say`, the text that the caller hears; or {keep}")
-        }
-        _ if beyond.len() == reached.len() => keep.to_owned(),
-        _ => format!("limit the rule with `platform = {}`; or {keep}", without(&beyond)),
+    let is_spoken = matches!(rule.action, Action::Reject(_)) && can_speak;
+    let help = if rule.action == Action::Keep {
+        "set `fallback` of the source to an agent, which then takes these calls".to_owned()
+    } else if is_spoken {
+        format!("add `say`, the text that the caller hears; or {keep}")
+    } else if beyond.len() == reached.len() {
+        keep.to_owned()
+    } else {
+        format!("limit the rule with `platform = {}`; or {keep}", without(&beyond))
     };
     Some((message, help))
 }
@@ -309,7 +310,7 @@ fn lost_additions(
 /// Reports variables that a reached platform does not accept: reserved names, and too many of them.
 fn check_variables(
     rule: &Rule,
-    variables: Vec<(&str, &Range<usize>)>,
+    variables: &[(&str, &Range<usize>)],
     reached: &[Reached<'_>],
     reporter: &mut Reporter<'_>,
 ) {
@@ -318,7 +319,7 @@ fn check_variables(
     }
     for one in reached {
         let Some(limits) = one.capabilities().variables else { continue };
-        let Some((at, problem)) = variable_problem(&variables, &limits) else { continue };
+        let Some((at, problem)) = variable_problem(variables, &limits) else { continue };
         let name = describe_rule(&rule.name);
         let message = format!("{name}: {problem} {}", sources(&[one]));
         reporter

@@ -20,10 +20,11 @@ pub(super) fn warn_unset(rules: &EnabledRules, agents: &Agents, report: &mut Rep
             continue;
         }
         let own: HashSet<_> = variables_of(rule).collect();
-        let is_unset = |name: &&Box<str>| !own.contains(&***name) && !continued.contains(&***name);
+        let is_unset = |name: &&str| !own.contains(*name) && !continued.contains(*name);
         for agent in agents_of(rule) {
             let agent = &agents.all[agent];
-            let unset: Vec<_> = agent.required_variables.iter().filter(is_unset).collect();
+            let unset: Vec<_> =
+                agent.required_variables.iter().map(|name| &**name).filter(is_unset).collect();
             let Some(first) = unset.first() else { continue };
             let more = match unset.len() {
                 1 => String::new(),

@@ -280,7 +280,14 @@ impl<'c> TestChecker<'c, '_> {
                 RequestValue::Attribute(name) => {
                     format!("add attr = {{ {name} = \"…\" }} to the test")
                 }
-                missing => format!("add `{missing}` to the test, or remove the answer"),
+                RequestValue::From
+                | RequestValue::To
+                | RequestValue::CallId
+                | RequestValue::Channel
+                | RequestValue::Source
+                | RequestValue::NumberId => {
+                    format!("add `{missing}` to the test, or remove the answer")
+                }
             };
             self.reporter.error(NOT_ASKED, span, message).help(help);
         }

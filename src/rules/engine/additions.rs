@@ -110,10 +110,11 @@ impl<'t, 'c> Merger<'t, 'c> {
     }
 }
 
-/// Replaces line breaks and other control characters, which end a header.
+/// Replaces line breaks and other control characters, which end a header. NUL becomes the character that stands
+/// for it in records, so that a replay of the call has the same header.
 fn without_controls(value: Cow<'_, str>) -> Cow<'_, str> {
     match value.contains(char::is_control) {
-        true => Cow::Owned(value.replace(char::is_control, " ")),
+        true => Cow::Owned(value.replace('\0', "\u{fffd}").replace(char::is_control, " ")),
         false => value,
     }
 }

@@ -10,7 +10,7 @@ use super::SignatureKeys;
 use super::reader::{Choice, Entry, Section, TableKeys};
 use crate::authenticate::{
     Algorithm, Ed25519Scheme, Encoding, Envelope, EnvelopeError, HmacScheme, KeyEncoding, Layout,
-    NoScheme, RetellScheme, Scheme, SharedScheme, SignedTime, StandardWebhooksScheme,
+    Mode, NoScheme, RetellScheme, Scheme, SharedScheme, SignedTime, StandardWebhooksScheme,
     SynthflowScheme, TimeUnit, TwilioScheme,
 };
 use crate::domain::secret::Secret;
@@ -41,6 +41,19 @@ pub(crate) struct SignaturePart {
     pub(crate) shared_keys: Vec<(String, NamedSecret)>,
     /// Path of the table.
     pub(crate) path: Vec<String>,
+}
+
+/// The settings from which the keys of one signature come.
+#[derive(Clone, Copy)]
+pub(crate) struct KeySettings<'s> {
+    /// Name of the source.
+    pub(crate) source: &'s str,
+    /// Treatment of requests that fail; `None` if it is invalid.
+    pub(crate) mode: Option<Mode>,
+    /// Key of the settings with the secrets: `secrets`.
+    pub(crate) key: &'static str,
+    /// The secrets under this key.
+    pub(crate) secrets: &'s [Option<NamedSecret>],
 }
 
 /// Kind of a scheme.

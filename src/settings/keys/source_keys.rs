@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 
 use super::SourceKeys;
 use super::reader::{Section, SettingsReader};
-use super::signature::{NamedSecret, Signature, SignaturePart};
+use super::signature::{KeySettings, NamedSecret, Signature, SignaturePart};
 use super::sources::{DEV_KEY, SHORTEST_SECRET_BYTES};
 use crate::authenticate::{AllScheme, Key, Mode, Policy, PolicySecrets, Scheme};
 use crate::dialect::Dialect;
@@ -38,19 +38,6 @@ impl Signature {
             (_, last) => Arc::new(AllScheme(schemes.into_iter().chain(last).collect())),
         }
     }
-}
-
-/// The settings from which the keys of one signature come.
-#[derive(Clone, Copy)]
-pub(super) struct KeySettings<'s> {
-    /// Name of the source.
-    pub(super) source: &'s str,
-    /// Treatment of requests that fail; `None` if it is invalid.
-    pub(super) mode: Option<Mode>,
-    /// Key of the settings with the secrets: `secrets`.
-    pub(super) key: &'static str,
-    /// The secrets under this key.
-    pub(super) secrets: &'s [Option<NamedSecret>],
 }
 
 impl SettingsReader<'_> {

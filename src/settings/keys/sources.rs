@@ -11,8 +11,7 @@ use arc_swap::ArcSwap;
 
 use super::SourceKeys;
 use super::reader::{Entry, Section, SettingsReader};
-use super::signature::{NamedSecret, Signature};
-use super::source_keys::KeySettings;
+use super::signature::{KeySettings, NamedSecret, Signature};
 use crate::authenticate::{Mode, Policy, PolicySecrets};
 use crate::diagnostics::did_you_mean;
 use crate::dialect;
@@ -278,7 +277,7 @@ impl SettingsReader<'_> {
             let lower = name.trim().to_ascii_lowercase();
             match lower.strip_prefix("sip.") {
                 Some(header) if !header.is_empty() => fields.push(NumberField::Sip(header.into())),
-                _ if lower == own => fields.push(NumberField::Own),
+                _ if lower.eq_ignore_ascii_case(own) => fields.push(NumberField::Own),
                 _ => {
                     let message = format!("`{}`: there is no field `{name}`", path.join("."));
                     let help = format!("write {own}, or sip. and the name of a header");

@@ -32,6 +32,7 @@ struct RuleModel {
     /// Variables, each with its text.
     variables: BTreeMap<&'static str, TextModel>,
     metadata: Option<TextModel>,
+    say: Option<TextModel>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +40,8 @@ enum ActionModel {
     Agent(AgentModel),
     /// Two arms of half of the callers each.
     Split(AgentModel, AgentModel),
+    /// To the number in a look-up's answer, or another one by default.
+    Transfer(Option<&'static str>),
     Reject,
     Keep,
     Continue,
@@ -147,6 +150,10 @@ impl RuleModel {
                 first.to_toml(),
                 second.to_toml()
             )),
+            ActionModel::Transfer(None) => line("transfer = \"+12135550199\"".to_owned()),
+            ActionModel::Transfer(Some(lookup)) => {
+                line(format!("transfer = \"${{{}|+12135550199}}\"", tier(lookup)));
+            }
             ActionModel::Reject => line("reject = true".to_owned()),
             ActionModel::Keep => line("keep = true".to_owned()),
             ActionModel::Continue => line("continue = true".to_owned()),
@@ -160,6 +167,9 @@ impl RuleModel {
         }
         if let Some(metadata) = &self.metadata {
             line(format!("metadata = {{ desk = {{ tier = [\"{}\"] }} }}", metadata.to_template()));
+        }
+        if let Some(say) = &self.say {
+            line(format!("say = \"{}\"", say.to_template()));
         }
         text
     }
@@ -175,21 +185,47 @@ impl RuleModel {
         }
     }
 
+    /// Returns whether nothing but a text to speak is sent beside the outcome. The rules have no SIP headers.
+    fn only_speaks(&self) -> bool {
+        matches!(self.action, ActionModel::Transfer(_) | ActionModel::Reject)
+    }
+
     /// Returns the look-ups of the values that are sent, if the rule decides by this arm or continues.
-    /// Variables in `replaced` are not sent.
-    fn sent(&self, arm: Option<usize>, replaced: &[&str]) -> Vec<&'static str> {
-        let agent = match (&self.action, arm) {
+    /// Values in `replaced` are not sent.
+    fn sent(
+        &self,
+        arm: Option<usize>,
+        replaced: &Replaced,
+        only_speech: bool,
+    ) -> Vec<&'static str> {
+        let of_outcome = match (&self.action, arm) {
             (ActionModel::Agent(agent), _) | (ActionModel::Split(agent, _), Some(0)) => {
                 agent.lookup()
             }
             (ActionModel::Split(_, agent), Some(_)) => agent.lookup(),
-            (ActionModel::Reject, _) => return Vec::new(),
-            (ActionModel::Split(..) | ActionModel::Keep | ActionModel::Continue, _) => None,
+            (ActionModel::Transfer(lookup), _) => *lookup,
+            (
+                ActionModel::Split(..)
+                | ActionModel::Reject
+                | ActionModel::Keep
+                | ActionModel::Continue,
+                _,
+            ) => None,
         };
-        let variables = self.variables.iter().filter(|(name, _)| !replaced.contains(name));
+        let say = self.say.iter().filter(|_| !replaced.speech);
+        let variables =
+            self.variables.iter().filter(|(name, _)| !replaced.variables.contains(name));
         let texts = variables.map(|(_, text)| text).chain(&self.metadata);
-        agent.into_iter().chain(texts.filter_map(TextModel::lookup)).collect()
+        let texts = texts.filter(|_| !only_speech && !self.only_speaks()).chain(say);
+        of_outcome.into_iter().chain(texts.filter_map(TextModel::lookup)).collect()
     }
+}
+
+/// Values of `continue` rules that the deciding rule replaces for certain.
+#[derive(Default)]
+struct Replaced {
+    variables: Vec<&'static str>,
+    speech: bool,
 }
 
 fn any_rule() -> BoxedStrategy<RuleModel> {
@@ -206,6 +242,7 @@ fn any_rule() -> BoxedStrategy<RuleModel> {
     let action = prop_oneof![
         3 => agent().prop_map(ActionModel::Agent),
         2 => (agent(), agent()).prop_map(|(first, second)| ActionModel::Split(first, second)),
+        1 => prop::option::of(select(&LOOKUPS[..])).prop_map(ActionModel::Transfer),
         1 => Just(ActionModel::Reject),
         1 => Just(ActionModel::Keep),
         3 => Just(ActionModel::Continue),
@@ -215,15 +252,17 @@ fn any_rule() -> BoxedStrategy<RuleModel> {
     );
     let compared = prop::sample::subsequence(&LOOKUPS[..], 0..3);
     let variables = prop::collection::btree_map(select(&["x", "y"][..]), text(), 0..3);
-    (from, compared, action, variables, prop::option::weighted(0.2, text()))
-        .prop_map(|(from, compared, action, variables, metadata)| {
-            // A rejection has no additions, which `check` says.
-            let (variables, metadata) = if action == ActionModel::Reject {
-                (BTreeMap::new(), None)
-            } else {
-                (variables, metadata)
-            };
-            RuleModel { from, compared, action, variables, metadata }
+    let texts = (prop::option::weighted(0.2, text()), prop::option::weighted(0.3, text()));
+    (from, compared, action, variables, texts)
+        .prop_map(|(from, compared, action, variables, (metadata, say))| {
+            // Vapi rejects no call without a text.
+            let say = say.or((action == ActionModel::Reject).then_some(TextModel::Plain));
+            let rule = RuleModel { from, compared, action, variables, metadata, say };
+            match rule.only_speaks() {
+                // `check` says that nothing else is sent.
+                true => RuleModel { variables: BTreeMap::new(), metadata: None, ..rule },
+                false => rule,
+            }
         })
         .boxed()
 }
@@ -235,7 +274,8 @@ fn table(models: &[RuleModel]) -> RuleSet {
             .expect("a text");
     }
     for (at, rule) in models.iter().enumerate() {
-        write!(text, "\n[[rule]]\nname = \"r{at}\"\n{}", rule.to_toml()).expect("a text");
+        let rule = rule.to_toml() + "unsupported = \"keep\"\n";
+        write!(text, "\n[[rule]]\nname = \"r{at}\"\n{rule}").expect("a text");
     }
     let loaded = rules::parse("rules.toml", text.clone(), &check_context());
     loaded.table.unwrap_or_else(|| panic!("{}\n{text}", loaded.report))
@@ -244,7 +284,7 @@ fn table(models: &[RuleModel]) -> RuleSet {
 fn call(caller: &str) -> Call<'static> {
     let fields =
         Fields { from: Party::parse(Some(caller)).party, ..Fields::unknown(Channel::Call) };
-    Call::synthetic("north", Platform::new("retell"), fields)
+    Call::synthetic("zulu", Platform::new("vapi"), fields)
 }
 
 fn names(table: &RuleSet, lookups: LookupSet) -> Vec<&'static str> {
@@ -271,9 +311,12 @@ fn reached(
 ) -> Vec<&'static str> {
     let answer =
         |lookup: &str| answers[LOOKUPS.iter().position(|name| *name == lookup).expect("a name")];
-    let (mut found, mut continuing, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
-    // Whether look-ups of `continue` rules may have been asked together with those of a condition.
-    let mut is_early = false;
+    let (mut found, mut continuing) = (Vec::new(), Vec::new());
+    let mut replaced = Replaced::default();
+    // Whether look-ups of `continue` rules may have been asked together with those of a condition: those of texts
+    // to speak, and all of them.
+    let (mut early_speech, mut early) = (false, false);
+    let mut only_speech = false;
     for rule in models.iter().filter(|rule| rule.matches_numbers(caller)) {
         let matches = rule.compared.iter().all(|lookup| answer(lookup) == AnswerModel::Gold);
         if rule.action == ActionModel::Continue {
@@ -281,21 +324,25 @@ fn reached(
             continue;
         }
         found.extend(&rule.compared);
-        is_early |= !rule.compared.is_empty() && rule.action != ActionModel::Reject;
-        if matches && rule.action == ActionModel::Reject && !is_early {
-            return found;
-        }
+        early_speech |= !rule.compared.is_empty();
+        early |= !rule.compared.is_empty() && !rule.only_speaks();
         if matches {
-            found.extend(rule.sent(arm, &[]));
+            found.extend(rule.sent(arm, &Replaced::default(), false));
             let plain = rule.variables.iter().filter(|(_, text)| **text == TextModel::Plain);
-            replaced.extend(plain.map(|(name, _)| *name).filter(|_| !is_early));
+            replaced.variables.extend(plain.map(|(name, _)| *name).filter(|_| !early));
+            replaced.speech = rule.say == Some(TextModel::Plain) && !early_speech;
+            only_speech = rule.only_speaks();
             break;
         }
     }
+    only_speech &= !early;
     for (rule, matches) in continuing {
+        if only_speech && rule.say.is_none() {
+            continue;
+        }
         found.extend(&rule.compared);
         if matches {
-            found.extend(rule.sent(None, &replaced));
+            found.extend(rule.sent(None, &replaced, only_speech));
         }
     }
     found
@@ -356,8 +403,9 @@ fn look_ups_are_asked_once_and_only_for_rules_that_are_reached() {
         let with_all = decide(&table, &call, &complete).expect("complete facts need no look-up");
         prop_assert_eq!(decision.outcome(), with_all.outcome(), "asked {:?}", &asked);
         prop_assert_eq!(decision.rule(), with_all.rule());
-        // What is added to a rejection is never sent.
-        if !matches!(decision.outcome(), Outcome::Reject(_)) {
+        prop_assert_eq!(&decision.additions().say, &with_all.additions().say, "asked {:?}", &asked);
+        // Nothing else goes with a rejection or a transfer.
+        if !matches!(decision.outcome(), Outcome::Reject(_) | Outcome::Transfer(_)) {
             prop_assert_eq!(&decision, &with_all, "asked {:?}", &asked);
         }
         let needed = reached(&models, caller, &answers, decision.arm());
@@ -427,7 +475,11 @@ fn what_is_never_sent_is_not_asked_for() {
         asked_for(&format!("{continuing}[[rule]]\nname = \"last\"\n{rule}\n"), CALLERS[0])
     };
     assert_eq!(decided_by("agent = \"night\""), ["crm"]);
-    assert_eq!(decided_by("reject = true"), [""; 0], "a rejection has no variables");
+    assert_eq!(
+        decided_by("reject = true\nsay = \"Sorry.\""),
+        [""; 0],
+        "a rejection has no variables"
+    );
     let replaced = "agent = \"night\"\nvariables = { name = \"Ann\" }";
     assert_eq!(decided_by(replaced), [""; 0], "the variable is replaced");
     let maybe_replaced = "agent = \"night\"\nvariables = { name = \"${sip.x-name?}\" }";

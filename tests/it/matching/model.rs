@@ -38,11 +38,13 @@ pub(super) struct RuleModel {
     pub(super) channel: Vec<&'static str>,
     pub(super) platform: Vec<&'static str>,
     pub(super) source: Vec<&'static str>,
+    pub(super) number_id: Vec<&'static str>,
     /// `ROW` stands for the hours in the matching row.
     pub(super) hours: Vec<&'static str>,
     pub(super) dates: Vec<&'static str>,
     pub(super) tier: Vec<&'static str>,
     pub(super) header: Vec<&'static str>,
+    pub(super) plan: Vec<&'static str>,
     pub(super) action: Action,
     pub(super) variables: Vec<&'static str>,
     pub(super) disabled: bool,
@@ -59,6 +61,7 @@ pub(super) enum Action {
     Split(u16),
     /// The split in the matching row; the rule does not match if the row has none.
     SplitOfRow,
+    Transfer(&'static str),
     Reject(&'static str),
     #[default]
     Keep,
@@ -67,8 +70,8 @@ pub(super) enum Action {
 
 pub(super) const LISTS: [&str; 3] = ["a", "b", "c"];
 /// Sources, each with its platform.
-pub(super) const SOURCES: [(&str, &str); 3] =
-    [("north", "retell"), ("south", "synthflow"), ("west", "retell")];
+pub(super) const SOURCES: [(&str, &str); 4] =
+    [("north", "retell"), ("south", "synthflow"), ("west", "retell"), ("zulu", "vapi")];
 
 const DEFINITIONS: &str = r#"zone = "America/New_York"
 
@@ -185,7 +188,7 @@ pub(super) fn check_context() -> CheckContext {
         source: source.to_owned(),
         platform: Platform::new(platform),
         reply_within: std::time::Duration::from_secs(8),
-        fallback_agent: None,
+        fallback_agent: Some("desk".to_owned()),
     };
     CheckContext { sources: SOURCES.map(source_info).into(), ..CheckContext::default() }
 }
@@ -223,9 +226,12 @@ impl RuleModel {
                 push_line(key, format!("{words:?}"));
             }
         }
-        for (key, words) in
-            [("channel", &self.channel), ("platform", &self.platform), ("source", &self.source)]
-        {
+        for (key, words) in [
+            ("channel", &self.channel),
+            ("platform", &self.platform),
+            ("source", &self.source),
+            ("number_id", &self.number_id),
+        ] {
             if !words.is_empty() {
                 push_line(key, format!("{words:?}"));
             }
@@ -259,6 +265,9 @@ impl RuleModel {
         if !self.header.is_empty() {
             wheres.push(format!("\"sip.X-Tier\" = {:?}", self.header));
         }
+        if !self.plan.is_empty() {
+            wheres.push(format!("\"attr.plan\" = {:?}", self.plan));
+        }
         if !wheres.is_empty() {
             push_line("where", format!("{{ {} }}", wheres.join(", ")));
         }
@@ -274,6 +283,7 @@ impl RuleModel {
                 push_line("keep", "true".to_owned())
             }
             (Action::Split(first), _) => push_line("split", two_arms(*first)),
+            (Action::Transfer(target), _) => push_line("transfer", format!("{target:?}")),
             (Action::Reject(""), _) => push_line("reject", "true".to_owned()),
             (Action::Reject(reason), _) => push_line("reject", format!("{reason:?}")),
             (Action::Continue, _) => push_line("continue", "true".to_owned()),
@@ -284,6 +294,8 @@ impl RuleModel {
         if !variables.is_empty() {
             push_line("variables", format!("{{ {} }}", variables.join(", ")));
         }
+        // Not every platform can do all of it.
+        push_line("unsupported", "\"keep\"".to_owned());
         if self.disabled {
             push_line("enabled", "false".to_owned());
         }
@@ -312,12 +324,14 @@ pub(super) fn any_scoped_table() -> BoxedStrategy<TableModel> {
         rarely_some(3, &["call", "sms", "!sms"]),
         rarely_some(3, &["retell", "synthflow", "!retell"]),
         rarely_some(3, &["north", "south", "!west", "!north"]),
+        rarely_some(3, &NUMBER_IDS),
     );
     let scope = (numbers(), numbers(), origin).prop_map(|(to, from, origin)| {
-        let (channel, platform, source) = origin;
-        let is_empty = [&channel, &platform, &source].iter().all(|words| words.is_empty());
+        let (channel, platform, source, number_id) = origin;
+        let is_empty =
+            [&channel, &platform, &source, &number_id].iter().all(|words| words.is_empty());
         let to = if is_empty && to.is_empty() && from.is_empty() { vec!["US".into()] } else { to };
-        RuleModel { to, from, channel, platform, source, ..RuleModel::default() }
+        RuleModel { to, from, channel, platform, source, number_id, ..RuleModel::default() }
     });
     let scopes = prop::collection::vec(prop::option::weighted(0.8, scope), 1..4);
     (any_nested_table(), scopes)
@@ -492,6 +506,9 @@ fn any_numbers(pattern: &BoxedStrategy<String>) -> BoxedStrategy<Vec<String>> {
 
 // ---- rules
 
+/// Ids of called numbers in conditions.
+const NUMBER_IDS: [&str; 5] = ["pn_1", "pn_2", "pn_3", "!pn_1", "!pn_2"];
+
 /// Generates an empty list, or rarely some of `words`.
 fn rarely_some(weight: u32, words: &'static [&'static str]) -> BoxedStrategy<Vec<&'static str>> {
     let some = prop::collection::vec(select(words), 1..3);
@@ -502,19 +519,22 @@ fn any_rule(numbers: &BoxedStrategy<Vec<String>>, plain: u32) -> BoxedStrategy<R
     const TIERS: [&str; 7] = ["gold", "!gold", "silver", ">= 6", "< 6", "!> 1", "6"];
     let origin = (
         rarely_some(plain, &["call", "sms", "!sms"]),
-        rarely_some(plain, &["retell", "synthflow", "!retell"]),
-        rarely_some(plain, &["north", "south", "!west", "!north"]),
+        rarely_some(plain, &["retell", "synthflow", "vapi", "!retell"]),
+        rarely_some(plain, &["north", "south", "zulu", "!west", "!north"]),
+        rarely_some(plain, &NUMBER_IDS),
     );
     let time = (
         rarely_some(plain, &["office", "!office", "berlin-night", "!berlin-night", "ROW", "!ROW"]),
         rarely_some(plain, &["holidays", "!holidays"]),
     );
-    let wheres = (rarely_some(2, &TIERS), rarely_some(2 * plain, &TIERS));
+    let wheres =
+        (rarely_some(2, &TIERS), rarely_some(2 * plain, &TIERS), rarely_some(2 * plain, &TIERS));
     let action = prop_oneof![
         4 => select(vec!["desk", "night", "texting"]).prop_map(Action::Agent),
         2 => Just(Action::AgentOfRow),
         1 => (0..=10_000_u16).prop_map(Action::Split),
         1 => Just(Action::SplitOfRow),
+        1 => select(vec!["+12135550199", "sip:desk@pbx.example.com"]).prop_map(Action::Transfer),
         1 => select(vec!["", "blocklist"]).prop_map(Action::Reject),
         1 => Just(Action::Keep),
         3 => Just(Action::Continue),
@@ -528,10 +548,12 @@ fn any_rule(numbers: &BoxedStrategy<Vec<String>>, plain: u32) -> BoxedStrategy<R
             channel: origin.0,
             platform: origin.1,
             source: origin.2,
+            number_id: origin.3,
             hours: time.0,
             dates: time.1,
             tier: wheres.0,
             header: wheres.1,
+            plan: wheres.2,
             action,
             variables,
             disabled,
@@ -722,20 +744,26 @@ pub(super) struct CallContext {
     /// One of [`SOURCES`].
     pub(super) source: usize,
     pub(super) headers: Vec<(&'static str, &'static str)>,
+    pub(super) number_id: Option<&'static str>,
+    /// The attribute `plan`.
+    pub(super) plan: Option<&'static str>,
     pub(super) at: Timestamp,
 }
 
-/// Generates no text messages from Synthflow, which has none.
+/// Generates text messages from Retell only; the other platforms have none.
 pub(super) fn any_context() -> BoxedStrategy<CallContext> {
     let header = (
         select(vec!["x-tier", "x-tier", "diversion"]),
         select(vec!["gold", "silver", "6", "5.9", " 7 ", "", "nan"]),
     );
     let channel = prop_oneof![3 => Just(Channel::Call), 1 => Just(Channel::Sms)];
-    (channel, 0..SOURCES.len(), prop::collection::vec(header, 0..3), any_time())
-        .prop_map(|(channel, source, headers, at)| {
-            let channel = if SOURCES[source].1 == "synthflow" { Channel::Call } else { channel };
-            CallContext { channel, source, headers, at }
+    let number_id = prop::option::weighted(0.7, select(vec!["pn_1", "pn_2", "pn_3", "pn_4"]));
+    let plan = prop::option::of(select(vec!["gold", "silver", "6", "5.9", ""]));
+    let facts = (number_id, plan);
+    (channel, 0..SOURCES.len(), prop::collection::vec(header, 0..3), facts, any_time())
+        .prop_map(|(channel, source, headers, (number_id, plan), at)| {
+            let channel = if SOURCES[source].1 == "retell" { channel } else { Channel::Call };
+            CallContext { channel, source, headers, number_id, plan, at }
         })
         .boxed()
 }
@@ -766,6 +794,8 @@ pub(super) fn call(from: &str, to: &str, context: &CallContext) -> Call<'static>
         from: party(from),
         to: party(to),
         sip: headers.collect(),
+        number_id: context.number_id.map(Into::into),
+        attributes: context.plan.map(|plan| ("plan".into(), plan.into())).into_iter().collect(),
         ..Fields::unknown(context.channel)
     };
     let (source, platform) = SOURCES[context.source];

@@ -18,7 +18,7 @@ pub(super) struct Summary {
     pub(super) rule: Option<String>,
     /// The rules with `continue` that match before it.
     pub(super) added_by: Vec<String>,
-    /// `agent desk`, `reject blocklist`, `keep` or `split`.
+    /// `agent desk`, `transfer +12135550199`, `reject blocklist`, `keep` or `split`.
     pub(super) outcome: String,
     pub(super) variables: BTreeMap<String, String>,
 }
@@ -57,13 +57,21 @@ fn outcome(rule: &RuleModel, row: Option<&Row>, platform: &str) -> String {
         }
         Action::Split(_) => return "split".to_owned(),
         Action::SplitOfRow if rule.lookup_list().is_some() => return "split".to_owned(),
-        Action::Reject(reason) => return format!("reject {reason}"),
+        // Only Vapi transfers calls, and it rejects none without a text.
+        Action::Transfer(target) if platform == "vapi" => return format!("transfer {target}"),
+        Action::Reject(reason) if platform != "vapi" => return format!("reject {reason}"),
+        Action::Transfer(_) | Action::Reject(_) => return "keep".to_owned(),
         Action::AgentOfRow | Action::SplitOfRow | Action::Keep | Action::Continue => {
             return "keep".to_owned();
         }
     };
-    // This agent has no id at Synthflow.
-    if agent == "texting" && platform == "synthflow" {
+    // These agents have no id at these platforms.
+    let has_no_id = match agent {
+        "texting" => platform != "retell",
+        "night" => platform == "vapi",
+        _ => false,
+    };
+    if has_no_id {
         return "keep".to_owned();
     }
     format!("agent {agent}")
@@ -98,7 +106,13 @@ fn matches_context(rule: &RuleModel, context: &CallContext) -> bool {
     matches_selector(&rule.channel, |one| one == channel)
         && matches_selector(&rule.platform, |one| one == platform)
         && matches_selector(&rule.source, |one| one == source)
+        && matches_id(&rule.number_id, context.number_id)
         && matches_selector(&rule.dates, |_| is_holiday(clock("America/New_York", context)))
+}
+
+/// Returns whether `number_id` matches. A call without an id matches none.
+fn matches_id(words: &[&str], id: Option<&str>) -> bool {
+    words.is_empty() || id.is_some_and(|id| matches_selector(words, |one| one == id))
 }
 
 /// Returns whether `hours` matches. A row without hours never matches.
@@ -210,6 +224,7 @@ fn matches_where(
     };
     (rule.lookup_list().is_none() || matches(&rule.tier, tier))
         && matches(&rule.header, header.map(|(_, value)| *value))
+        && matches(&rule.plan, context.plan)
 }
 
 fn value_matches(wanted: &str, actual: &str) -> bool {

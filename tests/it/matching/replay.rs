@@ -22,6 +22,8 @@ continue = true
 variables = {{ caller = "${{from}}", dialled = "${{to}}", tier = "${{sip.x-tier?}}" }}
 metadata = {{ number = {number:?}, deep = {{ caller = "${{from}}" }} }}
 agent_override = {{ agent = {{ voice_speed = {number:?} }} }}
+say = "Hello ${{sip.x-tier|there}}"
+sip_headers = {{ X-Caller = "${{from}}", X-Tier = "${{sip.x-tier?}}" }}
 delay_ms = 250
 
 [[rule]]
