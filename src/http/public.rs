@@ -192,12 +192,9 @@ impl Webhook {
     /// Returns how a client can authenticate, for schemes of HTTP itself. It depends on the path alone, so
     /// that it tells nothing about the reason of a refusal.
     fn challenge(&self, problem: &HttpProblem, is_event: bool) -> Option<&'static str> {
-        match problem {
-            HttpProblem::Unauthenticated(_) => {
-                self.endpoint.source.policy_of(is_event).scheme.challenge()
-            }
-            _ => None,
-        }
+        let is_refusal = matches!(problem, HttpProblem::Unauthenticated(_));
+        let policy = self.endpoint.source.policy_of(is_event);
+        policy.scheme.challenge().filter(|_| is_refusal)
     }
 
     /// Logs a refused request, unless there have been too many for the same reason.

@@ -261,7 +261,7 @@ pub(crate) fn pointers(value: &Value) -> Vec<String> {
         Value::Array(list) => {
             list.iter().enumerate().flat_map(|(at, value)| under(&at.to_string(), value)).collect()
         }
-        _ => Vec::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
     };
     std::iter::once(String::new()).chain(inner).collect()
 }
