@@ -2,13 +2,15 @@
 
 mod endpoint;
 mod events;
+mod fields;
 mod replies;
 mod requests;
 mod sip_headers;
 mod xml;
 
+pub(super) use fields::{FROM, TO};
 pub(super) use replies::{BUSY, NOTHING, render};
-pub(super) use requests::{FROM, TO, encode, parse};
+pub(super) use requests::{encode, parse};
 
 use std::borrow::Cow;
 

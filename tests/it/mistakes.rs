@@ -68,7 +68,7 @@ fn commands() {
         (&["send", "--url", "localhost:8080"], "write http://localhost:8080"),
         (&["health", "--url", "localhost:8080/healthz"], "write http://localhost:8080/healthz"),
         (&["man", "recrods"], "it has init, serve"),
-        (&["init", "--platform", "twilio"], "possible values: retell, synthflow"),
+        (&["init", "--platform", "bandwidth"], "possible values: retell, synthflow"),
         (&["init"], "already has rules.toml, switchboard.toml"),
         (&["check", "--rules", "a.toml,b.toml"], "No such file or directory"),
         (&["records", "list", "--since", "banana"], "--since: `banana` is not a time"),
@@ -129,7 +129,7 @@ fn tables_and_settings() {
     for (settings, expected) in [
         ("[source.retell]\nplatform = \"retell\"\n", "did you mean `sources`?"),
         ("[sources.retell]\nplatfrom = \"retell\"\n", "did you mean `platform`?"),
-        ("[sources.retell]\nplatform = \"twilio\"\n", "use one of retell, synthflow"),
+        ("[sources.retell]\nplatform = \"bandwidth\"\n", "use one of retell, synthflow"),
         ("[server]\nmax_connections = \"many\"\n", "must be an integer from 1 to"),
         ("[server]\nport = 9000\n", "write listen = \"0.0.0.0:9000\""),
         ("[records]\nretain = \"30d\"\n", "write retain_days = 30"),

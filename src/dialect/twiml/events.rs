@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
-use super::requests::{CALL_ID, FROM, TO, first_text, message_id};
+use super::fields::{CALL_ID, FROM, TO, first_text, message_id};
 use crate::domain::call::Channel;
 use crate::domain::event::Event;
 use crate::domain::form::Form;

@@ -16,15 +16,8 @@ use crate::domain::party::{NumberFormat, Party};
 use crate::domain::sip_address::select_party;
 
 use super::events;
+use super::fields::{CALL_ID, FROM, MESSAGE_IDS, TO, first_text, message_id};
 
-/// Field of the caller.
-pub(in crate::dialect) const FROM: &str = "From";
-/// Field of the called number.
-pub(in crate::dialect) const TO: &str = "To";
-
-/// Fields that name a message.
-const MESSAGE_IDS: [&str; 3] = ["MessageSid", "SmsMessageSid", "SmsSid"];
-pub(super) const CALL_ID: &str = "CallSid";
 /// Beginning of the fields that hold SIP headers.
 const SIP_HEADER: &str = "SipHeader_";
 /// Fields each of which shows that a request is about a call.
@@ -80,16 +73,6 @@ pub(in crate::dialect) fn parse<'a>(
     }
     let fields = parse_fields(&form, channel, numbers);
     Ok(Incoming::Inbound(Call::from_verified(request, platform, fields)))
-}
-
-/// Returns the id of a message.
-pub(super) fn message_id<'a>(form: &Form<'a>) -> Option<Cow<'a, str>> {
-    MESSAGE_IDS.iter().find_map(|name| form.text(name))
-}
-
-/// Returns the text in the first of these fields that has one.
-pub(super) fn first_text<'a>(form: &Form<'a>, names: [&str; 2]) -> Option<Cow<'a, str>> {
-    names.iter().find_map(|name| form.text(name))
 }
 
 fn parse_fields<'a>(form: &Form<'a>, channel: Channel, numbers: &NumberFormat) -> Fields<'a> {

@@ -98,9 +98,11 @@ pub(super) fn warn_missing_id(
     });
     let Some(source) = without_id else { return };
     let platform = source.platform;
+    let keeps = dialect::by_name(platform.as_str()).is_none_or(|it| it.capabilities().keep);
+    let taker =
+        if keeps { "be kept by the platform's own agent" } else { "go to the fallback agent" };
     let message = format!(
-        "agent `{}` has no id at {platform}: calls from source `{}` would be kept by the platform's \
-         own agent",
+        "agent `{}` has no id at {platform}: calls from source `{}` would {taker}",
         agent.name, source.source,
     );
     reporter

@@ -196,26 +196,6 @@ impl SettingsReader<'_> {
         })
     }
 
-    /// Returns how the numbers of a source are written.
-    fn number_format(
-        &mut self,
-        source: &SourceKeys,
-        dialect: &dyn Dialect,
-        section: &Section,
-    ) -> NumberFormat {
-        let withheld = source.withheld.iter().map(|text| text.trim().to_lowercase());
-        let [own_from, own_to] = match dialect.party_fields() {
-            Some(fields) => fields.map(Some),
-            None => [None, None],
-        };
-        NumberFormat {
-            country: source.country,
-            withheld: withheld.collect(),
-            from: self.number_fields(&source.from, own_from, section, "from"),
-            to: self.number_fields(&source.to, own_to, section, "to"),
-        }
-    }
-
     /// Returns the access to the platform's API, and reports a key that is missing or has no meaning.
     fn api_access(
         &mut self,
@@ -244,6 +224,26 @@ impl SettingsReader<'_> {
         let allow_private = url.is_some();
         let base_url = url.unwrap_or(own_url);
         Some(ApiAccess { base_url, key: key.into(), allow_private })
+    }
+
+    /// Returns how the numbers of a source are written.
+    fn number_format(
+        &mut self,
+        source: &SourceKeys,
+        dialect: &dyn Dialect,
+        section: &Section,
+    ) -> NumberFormat {
+        let withheld = source.withheld.iter().map(|text| text.trim().to_lowercase());
+        let [own_from, own_to] = match dialect.party_fields() {
+            Some(fields) => fields.map(Some),
+            None => [None, None],
+        };
+        NumberFormat {
+            country: source.country,
+            withheld: withheld.collect(),
+            from: self.number_fields(&source.from, own_from, section, "from"),
+            to: self.number_fields(&source.to, own_to, section, "to"),
+        }
     }
 
     /// Returns the deadline for a reply, and warns of one at which the platform has stopped waiting.
@@ -315,7 +315,7 @@ impl SettingsReader<'_> {
             let lower = name.trim().to_ascii_lowercase();
             match lower.strip_prefix("sip.") {
                 Some(header) if !header.is_empty() => fields.push(NumberField::Sip(header.into())),
-                _ if lower == own => fields.push(NumberField::Own),
+                _ if lower.eq_ignore_ascii_case(own) => fields.push(NumberField::Own),
                 _ => {
                     let message = format!("`{}`: there is no field `{name}`", path.join("."));
                     let help = format!("write {own}, or sip. and the name of a header");

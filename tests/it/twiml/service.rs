@@ -141,6 +141,19 @@ async fn the_accepted_vectors_are_answered() {
 }
 
 #[tokio::test]
+async fn a_sip_header_can_name_the_caller() {
+    let settings = app::settings_of(dialect("twilio"));
+    let settings = format!("{settings}from = [\"sip.x-caller\", \"From\"]\n");
+    let rules = RULES.replace("name =", "from = \"+1213*\"\nname =");
+    let rules = format!("{rules}\n[[rule]]\nname = \"others\"\nreject = true\n");
+    let app = app(&settings, &rules);
+    let form = format!("{CALL}&SipHeader_X-Caller=%2B12137771234");
+    check(&post(&app, "twilio", "inbound", &form).await, AGENT);
+    let other = post(&app, "twilio", "inbound", &CALL.replace("CA1", "CA2")).await;
+    assert!(String::from_utf8_lossy(&other.body).contains("rejected"));
+}
+
+#[tokio::test]
 async fn a_repeated_request_gets_the_same_reply() {
     for platform in super::PLATFORMS {
         let app = service(platform);
