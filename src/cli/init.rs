@@ -84,7 +84,7 @@ const TEMPLATES: [Template; dialect::ALL.len()] = [
     },
     Template {
         platform: "telnyx-call-control",
-        rules: AGENT_RULES,
+        rules: include_str!("../../config/init/assistants.toml"),
         settings: include_str!("../../config/init/telnyx-call-control.toml"),
         secrets: include_str!("../../config/init/telnyx-call-control.env"),
     },

@@ -46,6 +46,9 @@ pub(super) const REALTIME: OpenAi =
 pub(super) const LIVE: OpenAi =
     OpenAi { platform: Platform::new("openai-live"), family: Family::Live };
 
+const REALTIME_CALL: &str = "realtime.call.incoming";
+const LIVE_CALL: &str = "live.transport.incoming";
+
 const API: PlatformApi =
     PlatformApi { url: "https://api.openai.com/v1", actions: &["accept", "reject", "refer"] };
 
@@ -82,10 +85,16 @@ impl Family {
     fn is_call(self, kind: &str, data: &JsonObject<'_>) -> bool {
         let is_sip = || data.text("type").is_none_or(|transport| transport == "sip");
         match self {
-            Family::Realtime => kind == "realtime.call.incoming",
-            Family::Live => {
-                kind == "live.call.incoming" || kind == "live.transport.incoming" && is_sip()
-            }
+            Family::Realtime => kind == REALTIME_CALL,
+            Family::Live => kind == "live.call.incoming" || kind == LIVE_CALL && is_sip(),
+        }
+    }
+
+    /// Returns the type of the event of an incoming call.
+    fn kind(self) -> &'static str {
+        match self {
+            Family::Realtime => REALTIME_CALL,
+            Family::Live => LIVE_CALL,
         }
     }
 
@@ -185,8 +194,13 @@ impl Dialect for OpenAi {
         numbers: &NumberFormat,
     ) -> Result<Incoming<'a>, ParseError> {
         let body = json::object(request.body())?;
-        let kind = body.text("type").ok_or(ParseError::Missing("type"))?;
         let data = body.object("data");
+        // A call must not be lost because its type is odd.
+        let is_call = data.has("sip_headers") && data.has(self.family.id_key());
+        let kind = match body.text("type") {
+            None if is_call => self.family.kind().into(),
+            kind => kind.ok_or(ParseError::Missing("type"))?,
+        };
         let created_at = body.integer("created_at");
         let sent_at = request.signed_at().map(|signed_at| signed_at.as_second());
         let age = sent_at.zip(created_at).map(|(sent, created)| sent.saturating_sub(created));
@@ -270,18 +284,14 @@ impl Dialect for OpenAi {
         let sip = call.sip.iter().filter(|(name, _)| !is_own(name));
         let sip = sip.map(|(name, value)| header(name, value.to_string()));
         let mut data = Map::new();
-        let kind = match self.family {
-            Family::Realtime => "realtime.call.incoming",
-            Family::Live => {
-                data.insert("type".to_owned(), "sip".into());
-                "live.transport.incoming"
-            }
-        };
+        if self.family == Family::Live {
+            data.insert("type".to_owned(), "sip".into());
+        }
         data.insert(self.family.id_key().to_owned(), json!(call.call_id));
         data.insert("sip_headers".to_owned(), own.into_iter().chain(sip).collect());
         let created_at = call.event_timestamp_ms.map(|ms| ms.div_euclid(1000));
         json::to_vec(&json!({
-            "object": "event", "type": kind, "created_at": created_at, "data": data,
+            "object": "event", "type": self.family.kind(), "created_at": created_at, "data": data,
         }))
     }
 }
@@ -329,7 +339,11 @@ impl OpenAi {
     /// Returns the body that accepts a call: the agent's session with the variables of the decision.
     fn session(&self, agent: &SelectedAgent<'_>, decision: &Decision<'_>) -> Value {
         let additions = decision.additions();
-        let mut session = agent.session.map(|session| session.fill(&additions.variables));
+        let value_of = |name: &str| {
+            let found = additions.variables.iter().find(|variable| variable.name == name);
+            found.map(|variable| &*variable.value)
+        };
+        let mut session = agent.session.map(|session| session.fill(&value_of));
         let session = session.get_or_insert_default();
         // A stored prompt has its own variables, in the only place of a session that has some.
         if let Some(Value::Object(prompt)) = session.get_mut("prompt")

@@ -83,7 +83,13 @@ impl Dialect for TelnyxCallControl {
         let body = json::object(request.body())?;
         let data = body.object("data");
         let payload = data.object("payload");
-        let kind = data.text("event_type").ok_or(ParseError::Missing("data.event_type"))?;
+        let kind = match data.text("event_type") {
+            // A call must not be lost because its type is odd.
+            None if payload.text("state").is_some_and(|state| state == "parked") => {
+                INITIATED.into()
+            }
+            kind => kind.ok_or(ParseError::Missing("data.event_type"))?,
+        };
         let is_outgoing =
             payload.text("direction").is_some_and(|direction| direction == "outgoing");
         if kind == INITIATED && !is_outgoing {

@@ -2,8 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use super::decision::Variable;
-
 /// Settings of a session, in the platform's format. `{{name}}` in a string stands for a variable, as in the
 /// prompts of other platforms.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,10 +25,10 @@ impl SessionTemplate {
         names
     }
 
-    /// Fills in the variables. One that has no value is empty.
-    pub fn fill(&self, variables: &[Variable<'_>]) -> Map<String, Value> {
+    /// Fills in the variables. `value_of` returns the value of a variable; one that has none is empty.
+    pub fn fill<'v>(&self, value_of: &dyn Fn(&str) -> Option<&'v str>) -> Map<String, Value> {
         let members = self.0.iter();
-        members.map(|(name, value)| (name.clone(), filled(value, variables))).collect()
+        members.map(|(name, value)| (name.clone(), filled(value, value_of))).collect()
     }
 }
 
@@ -51,23 +49,20 @@ fn add_names<'t>(value: &'t Value, names: &mut Vec<&'t str>) {
     }
 }
 
-fn filled(value: &Value, variables: &[Variable<'_>]) -> Value {
+fn filled<'v>(value: &Value, value_of: &dyn Fn(&str) -> Option<&'v str>) -> Value {
     match value {
         Value::String(text) => {
             let text = parts(text).map(|part| match part {
                 Part::Text(text) => text,
-                Part::Variable(name) => {
-                    let found = variables.iter().find(|variable| variable.name == name);
-                    found.map_or("", |variable| &variable.value)
-                }
+                Part::Variable(name) => value_of(name).unwrap_or_default(),
             });
             Value::String(text.collect())
         }
-        Value::Array(items) => items.iter().map(|item| filled(item, variables)).collect(),
+        Value::Array(items) => items.iter().map(|item| filled(item, value_of)).collect(),
         Value::Object(members) => {
             let members = members.iter();
             Value::Object(
-                members.map(|(name, value)| (name.clone(), filled(value, variables))).collect(),
+                members.map(|(name, value)| (name.clone(), filled(value, value_of))).collect(),
             )
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
@@ -122,11 +117,13 @@ mod tests {
         let Value::Object(settings) = settings else { panic!("no object") };
         let template = SessionTemplate::new(settings);
         assert_eq!(template.variable_names(), ["name", "tier", "unset"]);
-        let variable =
-            |name, value: &'static str| Variable { name, value: value.into(), rule: Some("r") };
-        let variables = [variable("name", "Ann {{tier}}"), variable("tier", "gold")];
+        let value_of = |name: &str| match name {
+            "name" => Some("Ann {{tier}}"),
+            "tier" => Some("gold"),
+            _ => None,
+        };
         assert_eq!(
-            Value::Object(template.fill(&variables)),
+            Value::Object(template.fill(&value_of)),
             json!({
                 "instructions": "Caller Ann {{tier}}, tier gold, . {{not a name}} {{",
                 "tools": [{ "description": "goldgold" }],

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, Response};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::domain::effect::{Effect, EffectResult};
@@ -17,6 +17,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Header that makes a repeated request harmless.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Statuses below 500 after which a repetition may help: a timeout, too many requests.
+const TEMPORARY: [u16; 2] = [408, 429];
 /// Bytes of an answer that are read, so that the connection can be used again.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 
@@ -93,7 +95,7 @@ impl ApiClient {
         };
         match request.send().await {
             Ok(response) => {
-                let status = response.status();
+                let status = response.status().as_u16();
                 drain(response).await;
                 Attempt::answered(status)
             }
@@ -118,16 +120,14 @@ impl Attempt {
         Attempt { result: None, status, problem: Some(problem.to_owned()) }
     }
 
-    fn answered(status: StatusCode) -> Attempt {
-        let code = Some(status.as_u16());
-        let problem = format!("status {}", status.as_u16());
-        let is_temporary = status.is_server_error()
-            || status == StatusCode::TOO_MANY_REQUESTS
-            || status == StatusCode::REQUEST_TIMEOUT;
-        match () {
-            () if status.is_success() => Attempt::of(EffectResult::Acknowledged, code, None),
-            () if is_temporary => Attempt::repeatable(code, &problem),
-            () => Attempt::of(EffectResult::Refused, code, Some(&problem)),
+    fn answered(status: u16) -> Attempt {
+        let problem = format!("status {status}");
+        match status {
+            200..300 => Attempt::of(EffectResult::Acknowledged, Some(status), None),
+            status if TEMPORARY.contains(&status) || status >= 500 => {
+                Attempt::repeatable(Some(status), &problem)
+            }
+            _ => Attempt::of(EffectResult::Refused, Some(status), Some(&problem)),
         }
     }
 }

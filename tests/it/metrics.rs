@@ -237,7 +237,11 @@ fn documented() -> BTreeMap<String, String> {
 
 #[tokio::test]
 async fn the_documentation_lists_exactly_the_metrics_that_exist() {
-    let app = app(SETTINGS, RULES_OF_THREE);
+    let with_effects = format!(
+        "{SETTINGS}\n[sources.calls]\nplatform = \"telnyx-call-control\"\nauth = \"off\"\nallow_from = \
+         \"127.0.0.1\"\napi_key = \"env:API_KEY\"\nfallback = \"agent_1\"\n"
+    );
+    let app = app(&with_effects, RULES_OF_THREE);
     app.app.counters().certificates(&[SelfSigned::new(&["hooks.example"]).certificate()]);
     assert_eq!(types(&app.metrics().await), documented());
 }

@@ -576,7 +576,7 @@ fn the_schema_locates_errors_in_settings() {
         ("[records]\nstamp = \"yes\"", "/records/stamp"),
         ("[log]\nformat = \"text\"", "/log/format"),
         ("[sources.a]", "/sources/a"),
-        ("[sources.a]\nplatform = \"retel\"", "/sources/a/platform"),
+        ("[sources.a]\nplatform = \"Retell AI\"", "/sources/a/platform"),
     ] {
         rejects(&validator, text, location);
     }

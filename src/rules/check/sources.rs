@@ -98,7 +98,8 @@ pub(super) fn warn_missing_id(
     });
     let Some(source) = without_id else { return };
     let platform = source.platform;
-    let keeps = dialect::by_name(platform.as_str()).is_none_or(|it| it.capabilities().keep);
+    let keeps = context.dialects.by_name(platform.as_str());
+    let keeps = keeps.is_none_or(|dialect| dialect.capabilities().keep);
     let taker =
         if keeps { "be kept by the platform's own agent" } else { "go to the fallback agent" };
     let message = format!(
