@@ -95,7 +95,7 @@ pub fn explain_call<'q>(
         let call = Call::synthetic(&source.name, platform, fields.clone());
         let decision = decide_offline(table, &call, facts);
         let reply = source.render(table, call.channel(), Some(&call), &decision);
-        let effects = source.effects(table, &call, &decision);
+        let effects = effects_of(source, table, &fields, &decision);
         replies.push(ReplyPreview {
             source: &source.name,
             platform,
@@ -105,6 +105,22 @@ pub fn explain_call<'q>(
         });
     }
     Ok(Explained { question, table, explanation, lookups, replies, is_recorded: false })
+}
+
+/// Returns the requests that would carry out a decision. A call that did not arrive has no id.
+fn effects_of(
+    source: &Source,
+    table: &RuleSet,
+    fields: &Fields<'_>,
+    decision: &Decision<'_>,
+) -> Vec<Effect> {
+    if source.dialect.api().is_none() {
+        return Vec::new();
+    }
+    let call_id = fields.call_id.clone().or(Some("CALL-ID".into()));
+    let fields = Fields { call_id, ..fields.clone() };
+    let call = Call::synthetic(&source.name, source.dialect.platform(), fields);
+    source.effects(table, &call, decision)
 }
 
 /// Asks the look-ups that the decision about a call needs, and returns the facts with their answers.

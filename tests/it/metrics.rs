@@ -239,7 +239,7 @@ fn documented() -> BTreeMap<String, String> {
 async fn the_documentation_lists_exactly_the_metrics_that_exist() {
     let with_effects = format!(
         "{SETTINGS}\n[sources.calls]\nplatform = \"telnyx-call-control\"\nauth = \"off\"\nallow_from = \
-         \"127.0.0.1\"\napi_key = \"env:API_KEY\"\nfallback = \"agent_1\"\n"
+         \"127.0.0.1\"\napi_key = \"env:API_KEY\"\nfallback = \"concierge\"\n"
     );
     let app = app(&with_effects, RULES_OF_THREE);
     app.app.counters().certificates(&[SelfSigned::new(&["hooks.example"]).certificate()]);

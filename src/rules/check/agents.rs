@@ -226,6 +226,13 @@ fn text_id(
     reporter: &mut Reporter<'_>,
 ) -> Option<Box<str>> {
     let RawValue::Text(id) = &value.value else { return None };
+    if dialect.session_keys().is_some() {
+        let platform = dialect.platform();
+        let message = format!("an agent at {platform} is a table with the settings of its session");
+        let help = format!("write {platform} = {}", dialect.agent_id_form());
+        reporter.error("bad-session", &value.span, message).help(help);
+        return None;
+    }
     let id = Spanned { value: id.clone(), span: value.span.clone() };
     checked_id(&id, Some(dialect), reporter)
 }
@@ -264,7 +271,7 @@ fn from_table(
                     RawValue::Table(entries) => {
                         let session = session(key, entries, &*dialect, reporter);
                         agent.sessions.extend(session.map(|it| (dialect.platform(), it)));
-                        Some(agent.name.clone())
+                        dialect.session_keys().map(|_| agent.name.clone())
                     }
                     _ => text_id(value, &*dialect, reporter),
                 };

@@ -17,7 +17,9 @@ pub(super) fn session(
     let platform = dialect.platform();
     let Some(keys) = dialect.session_keys() else {
         let message = format!("the id at {platform} must be a string");
-        reporter.error("wrong-kind", &key.span, message);
+        reporter
+            .error("wrong-kind", &key.span, message)
+            .help(format!("write {platform} = \"ID\", as {platform} shows it"));
         return None;
     };
     let failures = reporter.failures();
