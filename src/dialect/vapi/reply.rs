@@ -113,7 +113,7 @@ mod tests {
     use crate::domain::decision::{Decision, KeepReason, Outcome};
 
     fn variable<'t>(name: &'t str, value: &'t str) -> Variable<'t> {
-        Variable { name, value: value.into(), rule: "everyone" }
+        Variable { name, value: value.into(), rule: Some("everyone") }
     }
 
     #[track_caller]
