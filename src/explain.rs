@@ -408,9 +408,10 @@ impl fmt::Display for Explained<'_> {
         for ReplyPreview { source, platform, rule, reply, effects } in &self.replies {
             let rule = rule.map_or("no rule".to_owned(), |rule| format!("rule `{rule}`"));
             write!(f, "\nreply to source {source} ({platform}), by {rule}:\n")?;
-            match shown_body(reply) {
-                Value::String(text) => writeln!(f, "{text}")?,
-                body => writeln!(f, "{body:#}")?,
+            let body = shown_body(reply);
+            match body.as_str() {
+                Some(text) => writeln!(f, "{text}")?,
+                None => writeln!(f, "{body:#}")?,
             }
             write_left_out(f, reply.left_out())?;
             for Effect { path, body, .. } in effects {

@@ -66,7 +66,8 @@ impl Address {
             (name.to_ascii_lowercase(), header)
         });
         match added {
-            Some((name, header)) if self.length + header.len() + 1 <= MAX_CHARS => {
+            // One character separates a header from the text before it.
+            Some((name, header)) if self.length + header.len() < MAX_CHARS => {
                 self.text.push(if self.text.contains('?') { '&' } else { '?' });
                 self.text.push_str(&header);
                 self.length += header.len() + 1;

@@ -64,7 +64,9 @@ pub(crate) fn parse(xml: &str) -> Element {
             }
             Event::Decl(_) => {}
             Event::Eof => break,
-            other => panic!("{other:?}"),
+            other @ (Event::CData(_) | Event::Comment(_) | Event::PI(_) | Event::DocType(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
     assert_eq!(open.len(), 1, "an element is not closed: {xml}");
