@@ -15,7 +15,7 @@ use std::time::Duration;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
-use super::{Dialect, Event, Incoming, ParseError, RenderContext, Reply, SessionKey};
+use super::{Dialect, Event, Incoming, ParseError, RenderContext, Reply, SessionKey, wire_number};
 use crate::authenticate::{Scheme, StandardWebhooksScheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
@@ -23,7 +23,7 @@ use crate::domain::decision::{Decision, Outcome, SelectedAgent};
 use crate::domain::effect::{Effect, PlatformApi};
 use crate::domain::json;
 use crate::domain::json::JsonObject;
-use crate::domain::party::{NumberField, NumberFormat};
+use crate::domain::party::{NumberField, NumberFormat, Party};
 use crate::domain::sip_address::select_party;
 
 /// The OpenAI dialect of one family of events.
@@ -277,8 +277,8 @@ impl Dialect for OpenAi {
     fn encode_request(&self, call: &Fields<'_>) -> Vec<u8> {
         let header = |name: &str, value: String| json!({ "name": name, "value": value });
         let own = [
-            header("From", format!("<sip:{}@carrier.example>", super::wire_number(&call.from))),
-            header("To", format!("<sip:{}@sip.api.openai.com>", super::wire_number(&call.to))),
+            header("From", address(&call.from, "carrier.example")),
+            header("To", address(&call.to, "sip.api.openai.com")),
         ];
         let is_own = |name: &str| name == FROM || name == TO;
         let sip = call.sip.iter().filter(|(name, _)| !is_own(name));
@@ -359,6 +359,14 @@ impl OpenAi {
             session.extend(settings.iter().map(|(name, value)| (name.clone(), value.clone())));
         }
         self.family.accept(std::mem::take(session))
+    }
+}
+
+/// Returns a party as a SIP header has it. A text stands for itself.
+fn address(party: &Party, host: &str) -> String {
+    match party {
+        Party::Number(number) => format!("<sip:{}@{host}>", number.unmasked()),
+        Party::Withheld | Party::Literal(_) => wire_number(party).into_owned(),
     }
 }
 
