@@ -177,10 +177,7 @@ pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {
 
 /// Content of an authenticated request.
 #[derive(Debug, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a call is answered at once, without an allocation; an event waits for its commit"
-)]
+#[expect(clippy::large_enum_variant, reason = "a box would cost an allocation for each call")]
 pub enum Incoming<'a> {
     /// A call or text message that needs a decision.
     Inbound(Call<'a>),

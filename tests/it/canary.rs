@@ -65,7 +65,7 @@ const RULES: &str = r#"
 [[rule]]
 name = "everyone"
 agent = "agent_1"
-variables = { customer = "${sip.x-name|none}", number = "${from}" }
+variables = { caller_name = "${sip.x-name|none}", number = "${from}" }
 metadata = { customer = "${sip.x-name|none}", number = "${from}" }
 "#;
 
@@ -183,7 +183,7 @@ fn retell_requests() -> Vec<(&'static str, String, u16)> {
     let event = |kind: &str, parties: bool| {
         let mut call = json!({
             "call_id": "call_1", "transcript": format!("{NAME}: call {NUMBER}"),
-            "retell_llm_dynamic_variables": { "customer": NAME, "number": NUMBER },
+            "retell_llm_dynamic_variables": { "caller_name": NAME, "number": NUMBER },
             "call_analysis": { "call_summary": format!("{NAME} rang from {NUMBER}") },
             "call_status": NUMBER, "disconnection_reason": format!("{NAME} {NUMBER}"),
             "agent_id": "agent_1", "direction": NUMBER,

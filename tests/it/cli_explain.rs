@@ -473,7 +473,7 @@ async fn why_not_explains_a_rule_that_is_not_tried_and_suggests_a_name() {
     assert_eq!(rules.last(), Some(&expected));
     assert_eq!(rules.len(), 4, "the tried rules, and the one that was asked about");
     let (_, all) = explain_query(&format!("{query}&all=true")).await;
-    assert_eq!(all["rules"].as_array().unwrap().len(), 5, "{all}");
+    assert_eq!(all["rules"].as_array().unwrap().len(), 6, "{all}");
 
     let (status, unknown) = explain_query(&format!("{query}&why_not=evryone")).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{unknown}");

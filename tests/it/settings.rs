@@ -944,10 +944,11 @@ auth = "off"
 "#;
 
     deadline_after_the_platform_gave_up: "late-reply" to Serve in r#"
-[sources.telnyx]
-platform = "telnyx"
+[sources.vapi]
+platform = "vapi"
 secrets = ["env:RETELL_API_KEY"]
-reply_within_ms = 2000
+fallback = "front-desk"
+reply_within_ms = 8000
 "#;
 
     fallback_of_numbers_without_an_agent: "no-fallback-agent" to Serve in r#"
