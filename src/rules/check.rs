@@ -13,6 +13,7 @@ mod conditions;
 pub(crate) mod context;
 mod dates;
 mod definitions;
+mod expectations;
 mod finish;
 pub(crate) mod guards;
 mod lists;

@@ -22,19 +22,7 @@ impl RuleChecker<'_, '_> {
         rule: &str,
         numbers: RuleNumbers<'_>,
     ) -> Option<Box<RuleAdditions>> {
-        let mut variables = Vec::new();
-        let mut bytes = 0;
-        for (name, value) in &raw.variables {
-            let Some((name, template)) = self.variable(name, value, numbers) else { continue };
-            let with_this = bytes + name.len() + template.literal_bytes();
-            if with_this > MAX_VARIABLES_BYTES {
-                let what = format!("variable `{name}`, with those before it,");
-                self.warn_too_long(&what, with_this, MAX_VARIABLES_BYTES, &value.span);
-            } else {
-                bytes = with_this;
-            }
-            variables.push((name, template));
-        }
+        let variables = self.variables(raw, numbers);
         let metadata = raw.metadata.as_ref().map(|entries| self.object(entries, numbers));
         let agent_override = raw.agent_override.as_ref().map(|entries| {
             self.warn_unusual_settings(entries);
@@ -69,6 +57,23 @@ impl RuleChecker<'_, '_> {
                 lookups,
             })
         })
+    }
+
+    fn variables(&mut self, raw: &RawRule, numbers: RuleNumbers<'_>) -> Vec<(Box<str>, Template)> {
+        let mut variables = Vec::new();
+        let mut bytes = 0;
+        for (name, value) in &raw.variables {
+            let Some((name, template)) = self.variable(name, value, numbers) else { continue };
+            let with_this = bytes + name.len() + template.literal_bytes();
+            if with_this > MAX_VARIABLES_BYTES {
+                let what = format!("variable `{name}`, with those before it,");
+                self.warn_too_long(&what, with_this, MAX_VARIABLES_BYTES, &value.span);
+            } else {
+                bytes = with_this;
+            }
+            variables.push((name, template));
+        }
+        variables
     }
 
     fn variable(

@@ -76,12 +76,22 @@ impl RuleChecker<'_, '_> {
         }
     }
 
-    /// Returns the platforms that cannot express the outcome of a rule, if the rule accepts that.
-    pub(super) fn unsupported_platforms(
+    /// Sets the platforms that cannot express the outcome of a rule, if the rule accepts that.
+    pub(super) fn set_unsupported(
         &mut self,
         raw: &RawRule,
-        action: &Action,
-    ) -> Box<[Platform]> {
+        action: Option<&Action>,
+        additions: &mut Option<Box<RuleAdditions>>,
+    ) {
+        let Some(action) = action else { return };
+        let unsupported_at = self.unsupported_platforms(raw, action);
+        if !unsupported_at.is_empty() {
+            additions.get_or_insert_default().unsupported_at = unsupported_at;
+        }
+    }
+
+    /// Returns the platforms that cannot express the outcome of a rule, if the rule accepts that.
+    fn unsupported_platforms(&mut self, raw: &RawRule, action: &Action) -> Box<[Platform]> {
         let Some(unsupported) = &raw.unsupported else { return Box::default() };
         if unsupported.value != "keep" {
             let message = format!("`unsupported` must be \"keep\", not `{}`", unsupported.value);

@@ -36,12 +36,7 @@ impl RuleChecker<'_, '_> {
         conditions.where_clauses = self.where_clauses(raw, numbers);
         let mut additions = self.additions(raw, name, numbers);
         let action = self.action(raw, name, numbers);
-        if let Some(action) = &action {
-            let unsupported_at = self.unsupported_platforms(raw, action);
-            if !unsupported_at.is_empty() {
-                additions.get_or_insert_default().unsupported_at = unsupported_at;
-            }
-        }
+        self.set_unsupported(raw, action.as_ref(), &mut additions);
         conditions.forwarded_from = forwarded_from;
         let has_conditions = conditions != Conditions::default();
         let rule = Rule {
