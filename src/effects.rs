@@ -33,14 +33,10 @@ pub async fn run(app: Arc<Switchboard>, stop: CancellationToken) {
     let tracker = TaskTracker::new();
     loop {
         let of_call = tokio::select! {
-            biased;
             of_call = waiting.recv() => of_call,
-            () = stop.cancelled() => {
+            () = stop.cancelled(), if !waiting.is_closed() => {
                 waiting.close();
-                match waiting.try_recv() {
-                    Ok(of_call) => Some(of_call),
-                    Err(_empty) => None,
-                }
+                continue;
             }
         };
         let Some(of_call) = of_call else { break };

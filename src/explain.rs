@@ -95,7 +95,7 @@ pub fn explain_call<'q>(
         let call = Call::synthetic(&source.name, platform, fields.clone());
         let decision = decide_offline(table, &call, facts);
         let reply = source.render(table, call.channel(), Some(&call), &decision);
-        let effects = effects_of(source, table, &fields, &decision);
+        let effects = effects_of(source, table, fields, &decision);
         replies.push(ReplyPreview {
             source: &source.name,
             platform,

@@ -344,7 +344,12 @@ fn empty_value(placeholder: Placeholder, variables: &VariableShape) -> Option<Va
     match placeholder {
         Placeholder::Variables | Placeholder::SipHeaders => Some(variables.value(&[])),
         Placeholder::Metadata | Placeholder::AgentOverride => Some(Value::Object(Map::new())),
-        _ => None,
+        Placeholder::Agent
+        | Placeholder::AgentVersion
+        | Placeholder::Reason
+        | Placeholder::SipStatus
+        | Placeholder::Say
+        | Placeholder::Target => None,
     }
 }
 

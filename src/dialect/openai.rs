@@ -372,7 +372,12 @@ fn address(party: &Party, host: &str) -> String {
 
 /// Returns a header without the parameters behind its address: `;tag=1`.
 fn without_parameters(value: &str) -> &str {
-    value.rfind('>').map_or(value, |end| &value[..=end])
+    let is_end = |end: &usize| {
+        let behind = value[end + 1..].trim_start();
+        behind.is_empty() || behind.starts_with(';')
+    };
+    let end = value.find('<').and_then(|_| value.rfind('>')).filter(is_end);
+    end.map_or(value, |end| &value[..=end])
 }
 
 /// Returns the name before the address of a header: `"Ada" <sip:…>`.

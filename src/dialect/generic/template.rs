@@ -212,7 +212,11 @@ fn render(
 fn as_text(value: Value) -> String {
     match value {
         Value::String(text) => text,
-        other => other.to_string(),
+        other @ (Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::Array(_)
+        | Value::Object(_)) => other.to_string(),
     }
 }
 
@@ -237,7 +241,12 @@ mod tests {
             Placeholder::SipStatus => Some(json!(486)),
             Placeholder::Variables => Some(json!({ "name": "Ann \"A\" $agent" })),
             Placeholder::Metadata => Some(json!({})),
-            _ => None,
+            Placeholder::AgentVersion
+            | Placeholder::AgentOverride
+            | Placeholder::Reason
+            | Placeholder::Say
+            | Placeholder::Target
+            | Placeholder::SipHeaders => None,
         };
         template.render(&value, drops_empty)
     }

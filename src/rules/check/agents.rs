@@ -262,18 +262,17 @@ fn from_table(
                 reporter.error("wrong-kind", &value.span, message.to_owned());
             }
             ("variables", _) => agent.required_variables = variable_names(value, reporter),
-            (platform, RawValue::Text(_) | RawValue::Table(_)) => {
+            (platform, id @ (RawValue::Text(_) | RawValue::Table(_))) => {
                 let Some(dialect) = reporter.dialects.by_name(platform).cloned() else {
                     reporter.unknown_platform(key, &OTHER_KEYS);
                     continue;
                 };
-                let id = match &value.value {
-                    RawValue::Table(entries) => {
-                        let session = session(key, entries, &*dialect, reporter);
-                        agent.sessions.extend(session.map(|it| (dialect.platform(), it)));
-                        dialect.session_keys().map(|_| agent.name.clone())
-                    }
-                    _ => text_id(value, &*dialect, reporter),
+                let id = if let RawValue::Table(entries) = id {
+                    let session = session(key, entries, &*dialect, reporter);
+                    agent.sessions.extend(session.map(|it| (dialect.platform(), it)));
+                    dialect.session_keys().map(|_| agent.name.clone())
+                } else {
+                    text_id(value, &*dialect, reporter)
                 };
                 ids.extend(id.map(|id| (dialect.platform(), id)));
             }
