@@ -64,7 +64,7 @@ pub struct EnvelopeError {
 }
 
 /// Content of the headers.
-pub(super) struct Opened<'h> {
+pub(super) struct OpenedEnvelope<'h> {
     timestamp: &'h [u8],
     id: &'h [u8],
     /// One or more.
@@ -111,12 +111,12 @@ impl Envelope {
         headers: &'h HeaderMap,
         length: usize,
         now: Timestamp,
-    ) -> Result<Opened<'h>, AuthError> {
+    ) -> Result<OpenedEnvelope<'h>, AuthError> {
         let mut opened = match &self.layout {
             Layout::Separate { signature, timestamp, id, prefix, separator } => {
                 let value = required(headers, signature)?;
                 let items = signatures_of(value, prefix, separator.as_deref());
-                Opened {
+                OpenedEnvelope {
                     timestamp: optional(headers, timestamp.as_ref())?,
                     id: optional(headers, id.as_ref())?,
                     signatures: self.decode(items, length)?,
@@ -131,7 +131,7 @@ impl Envelope {
                     return Err(AuthError::Malformed);
                 };
                 let items = pairs().filter(|(name, _)| *name == signature.as_bytes());
-                Opened {
+                OpenedEnvelope {
                     timestamp: time,
                     id: &[],
                     signatures: self.decode(items.map(|(_, value)| value), length)?,
@@ -161,7 +161,7 @@ impl Envelope {
     pub(super) fn message<'v>(
         &'v self,
         request: &'v Unverified,
-        opened: &Opened<'v>,
+        opened: &OpenedEnvelope<'v>,
         inputs: &VerifyInputs<'v>,
     ) -> Vec<&'v [u8]> {
         self.message.render(&MessageValues {

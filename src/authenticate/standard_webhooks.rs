@@ -46,13 +46,17 @@ impl StandardWebhooksScheme {
         })
     }
 
-    fn open<'h>(&self, headers: &'h HeaderMap, now: Timestamp) -> Result<Opened<'h>, AuthError> {
+    fn open<'h>(
+        &self,
+        headers: &'h HeaderMap,
+        now: Timestamp,
+    ) -> Result<WebhookSignatures<'h>, AuthError> {
         let [id, timestamp, signature] = [&self.id, &self.timestamp, &self.signature].map(|name| {
             let value = single_header(headers, name)?.filter(|value| !value.is_empty());
             value.ok_or(AuthError::Missing)
         });
         let (id, timestamp, signature) = (id?, timestamp?, signature?);
-        let mut opened = Opened {
+        let mut opened = WebhookSignatures {
             id,
             timestamp,
             signed_at: Timestamp::UNIX_EPOCH,
@@ -78,7 +82,7 @@ impl StandardWebhooksScheme {
 }
 
 /// Content of the headers.
-struct Opened<'h> {
+struct WebhookSignatures<'h> {
     id: &'h [u8],
     timestamp: &'h [u8],
     signed_at: Timestamp,

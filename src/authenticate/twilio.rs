@@ -31,7 +31,7 @@ const BODY_HASH: &str = "bodySHA256";
 pub struct TwilioScheme;
 
 /// Content of the headers.
-struct Opened<'h> {
+struct TwilioSignature<'h> {
     signature: SignatureBytes,
     algorithm: Algorithm,
     /// Id of the shared key; `None` for the auth token.
@@ -119,7 +119,7 @@ impl Scheme for TwilioScheme {
     }
 }
 
-fn open(headers: &HeaderMap) -> Result<Opened<'_>, AuthError> {
+fn open(headers: &HeaderMap) -> Result<TwilioSignature<'_>, AuthError> {
     let signature = single_header(headers, SIGNATURE)?.filter(|value| !value.is_empty());
     let signature = signature.ok_or(AuthError::Missing)?;
     let (algorithm, key_id) = match single_header(headers, SETTINGS)? {
@@ -130,7 +130,7 @@ fn open(headers: &HeaderMap) -> Result<Opened<'_>, AuthError> {
         }
     };
     let signature = Encoding::Base64.decode(signature, algorithm.digest_bytes());
-    Ok(Opened { signature: signature.ok_or(AuthError::Malformed)?, algorithm, key_id })
+    Ok(TwilioSignature { signature: signature.ok_or(AuthError::Malformed)?, algorithm, key_id })
 }
 
 /// Reads `key=webhooks_sharedkey_…,algorithm=HMAC_SHA256`. Unknown names are skipped.
@@ -153,7 +153,10 @@ fn read_settings(settings: &[u8]) -> Result<(Algorithm, &str), AuthError> {
 }
 
 /// Returns the keys that may have made the signature.
-fn valid_keys<'k>(keys: &'k [Key], opened: &Opened<'_>) -> Result<Vec<&'k HmacKey>, AuthError> {
+fn valid_keys<'k>(
+    keys: &'k [Key],
+    opened: &TwilioSignature<'_>,
+) -> Result<Vec<&'k HmacKey>, AuthError> {
     let Some(wanted) = opened.key_id else {
         return Ok(keys.iter().filter_map(Key::as_hmac).collect());
     };

@@ -43,7 +43,7 @@ const VARIABLE_RULES: &str = include_str!("../../config/init/variables.toml");
 const ADDRESS_RULES: &str = include_str!("../../config/init/addresses.toml");
 
 /// The files for one platform.
-struct Template {
+struct InitTemplate {
     platform: &'static str,
     rules: &'static str,
     settings: &'static str,
@@ -51,62 +51,62 @@ struct Template {
 }
 
 /// The files for each platform.
-const TEMPLATES: [Template; dialect::ALL.len()] = [
-    Template {
+const TEMPLATES: [InitTemplate; dialect::ALL.len()] = [
+    InitTemplate {
         platform: "retell",
         rules: AGENT_RULES,
         settings: include_str!("../../config/init/retell.toml"),
         secrets: include_str!("../../config/init/retell.env"),
     },
-    Template {
+    InitTemplate {
         platform: "synthflow",
         rules: AGENT_RULES,
         settings: include_str!("../../config/init/synthflow.toml"),
         secrets: include_str!("../../config/init/synthflow.env"),
     },
-    Template {
+    InitTemplate {
         platform: "vapi",
         rules: AGENT_RULES,
         settings: include_str!("../../config/init/vapi.toml"),
         secrets: include_str!("../../config/init/vapi.env"),
     },
-    Template {
+    InitTemplate {
         platform: "elevenlabs",
         rules: VARIABLE_RULES,
         settings: include_str!("../../config/init/elevenlabs.toml"),
         secrets: include_str!("../../config/init/elevenlabs.env"),
     },
-    Template {
+    InitTemplate {
         platform: "telnyx",
         rules: VARIABLE_RULES,
         settings: include_str!("../../config/init/telnyx.toml"),
         secrets: include_str!("../../config/init/telnyx.env"),
     },
-    Template {
+    InitTemplate {
         platform: "telnyx-call-control",
         rules: include_str!("../../config/init/assistants.toml"),
         settings: include_str!("../../config/init/telnyx-call-control.toml"),
         secrets: include_str!("../../config/init/telnyx-call-control.env"),
     },
-    Template {
+    InitTemplate {
         platform: "openai",
         rules: include_str!("../../config/init/openai-rules.toml"),
         settings: include_str!("../../config/init/openai.toml"),
         secrets: include_str!("../../config/init/openai.env"),
     },
-    Template {
+    InitTemplate {
         platform: "openai-live",
         rules: include_str!("../../config/init/openai-live-rules.toml"),
         settings: include_str!("../../config/init/openai-live.toml"),
         secrets: include_str!("../../config/init/openai.env"),
     },
-    Template {
+    InitTemplate {
         platform: "texml",
         rules: ADDRESS_RULES,
         settings: include_str!("../../config/init/texml.toml"),
         secrets: include_str!("../../config/init/texml.env"),
     },
-    Template {
+    InitTemplate {
         platform: "twilio",
         rules: ADDRESS_RULES,
         settings: include_str!("../../config/init/twilio.toml"),
@@ -117,7 +117,7 @@ const TEMPLATES: [Template; dialect::ALL.len()] = [
 impl Init {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let template = TEMPLATES.into_iter().find(|template| template.platform == self.platform);
-        let Template { platform, rules, settings, secrets } =
+        let InitTemplate { platform, rules, settings, secrets } =
             template.context("unknown platform")?;
         let rules = with_spoken_rejection(rules, platform);
         let files = [

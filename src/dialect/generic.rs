@@ -82,7 +82,7 @@ pub struct RequestShape {
     pub event: Vec<Pointer>,
 }
 
-/// Values by which a kind of request is recognized.
+/// DecisionValues by which a kind of request is recognized.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldMatch {
     /// Pointer to the value.
@@ -275,7 +275,7 @@ impl Dialect for GenericDialect {
         let Some(template) = template else {
             return Reply::new(self.default_reply.as_bytes().to_vec());
         };
-        let values = Values::new(self, agent, decision);
+        let values = DecisionValues::new(self, agent, decision);
         let body = template.render(&|name| values.get(name), self.reply.drops_empty);
         Reply { left_out: values.left_out, ..Reply::new(json::to_vec(&body)) }
     }
@@ -353,8 +353,8 @@ fn empty_value(placeholder: Placeholder, variables: &VariableShape) -> Option<Va
     }
 }
 
-/// Values of one decision.
-struct Values<'d> {
+/// DecisionValues of one decision.
+struct DecisionValues<'d> {
     decision: &'d Decision<'d>,
     agent: Option<&'d SelectedAgent<'d>>,
     shape: &'d VariableShape,
@@ -363,12 +363,12 @@ struct Values<'d> {
     left_out: Vec<LeftOut>,
 }
 
-impl<'d> Values<'d> {
+impl<'d> DecisionValues<'d> {
     fn new(
         dialect: &'d GenericDialect,
         agent: Option<&'d SelectedAgent<'d>>,
         decision: &'d Decision<'d>,
-    ) -> Values<'d> {
+    ) -> DecisionValues<'d> {
         let shape = &dialect.variables;
         let limits = dialect.capabilities.variables.unwrap_or(VariableLimits::NONE);
         let (mut variables, mut left_out) =
@@ -381,7 +381,7 @@ impl<'d> Values<'d> {
             let names = reserved.iter().map(|variable| format!("variables.{}", variable.name));
             left_out.extend(names.map(not_accepted));
         }
-        Values { decision, agent, shape, variables, left_out }
+        DecisionValues { decision, agent, shape, variables, left_out }
     }
 
     fn get(&self, placeholder: Placeholder) -> Option<Value> {

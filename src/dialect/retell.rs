@@ -111,12 +111,12 @@ impl Dialect for Retell {
 
     fn render(&self, context: &RenderContext<'_>, decision: &Decision<'_>) -> Reply {
         let channel = context.channel;
-        let reply = Inbound { decision, metadata: decision.additions().metadata.as_deref() };
+        let reply = InboundReply { decision, metadata: decision.additions().metadata.as_deref() };
         let body = encode_reply(channel, &reply);
         // Metadata is measured on its own only if the whole reply could exceed the limit.
         let is_too_large = |object| json::to_vec(object).len() > METADATA_BYTES;
         if body.len() > METADATA_BYTES && reply.metadata.is_some_and(is_too_large) {
-            let body = encode_reply(channel, &Inbound { metadata: None, ..reply });
+            let body = encode_reply(channel, &InboundReply { metadata: None, ..reply });
             let metadata =
                 LeftOut { name: "metadata".to_owned(), reason: LeftOutReason::PlatformLimit };
             return Reply { left_out: vec![metadata], ..Reply::new(body) };
@@ -300,7 +300,7 @@ fn variables(call: &JsonObject<'_>) -> Option<decision::Object> {
     }
 }
 
-fn encode_reply(channel: Channel, inbound: &Inbound<'_, '_>) -> Vec<u8> {
+fn encode_reply(channel: Channel, inbound: &InboundReply<'_, '_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     out.extend_from_slice(b"{\"");
     out.extend_from_slice(key(channel).as_bytes());
@@ -313,12 +313,12 @@ fn encode_reply(channel: Channel, inbound: &Inbound<'_, '_>) -> Vec<u8> {
 /// The value of `call_inbound` in the reply. A `reject` has no other field beside it: an invalid one
 /// would void the rejection.
 #[derive(Clone, Copy)]
-struct Inbound<'d, 't> {
+struct InboundReply<'d, 't> {
     decision: &'d Decision<'t>,
     metadata: Option<&'d decision::Object>,
 }
 
-impl Serialize for Inbound<'_, '_> {
+impl Serialize for InboundReply<'_, '_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         match self.decision.outcome() {

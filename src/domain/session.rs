@@ -36,7 +36,7 @@ fn add_names<'t>(value: &'t Value, names: &mut Vec<&'t str>) {
     match value {
         Value::String(text) => {
             for part in parts(text) {
-                if let Part::Variable(name) = part
+                if let SessionPiece::Variable(name) = part
                     && !names.contains(&name)
                 {
                     names.push(name);
@@ -53,8 +53,8 @@ fn filled<'v>(value: &Value, value_of: &dyn Fn(&str) -> Option<&'v str>) -> Valu
     match value {
         Value::String(text) => {
             let text = parts(text).map(|part| match part {
-                Part::Text(text) => text,
-                Part::Variable(name) => value_of(name).unwrap_or_default(),
+                SessionPiece::Text(text) => text,
+                SessionPiece::Variable(name) => value_of(name).unwrap_or_default(),
             });
             Value::String(text.collect())
         }
@@ -69,13 +69,13 @@ fn filled<'v>(value: &Value, value_of: &dyn Fn(&str) -> Option<&'v str>) -> Valu
     }
 }
 
-enum Part<'t> {
+enum SessionPiece<'t> {
     Text(&'t str),
     Variable(&'t str),
 }
 
 /// Splits a text at its variables. Braces without a name between them are text.
-fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
+fn parts(text: &str) -> impl Iterator<Item = SessionPiece<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -83,13 +83,13 @@ fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
         }
         if let Some((name, behind)) = variable(rest) {
             rest = behind;
-            return Some(Part::Variable(name));
+            return Some(SessionPiece::Variable(name));
         }
         let next = rest.match_indices("{{").map(|(at, _)| at);
         let mut next = next.filter(|at| *at > 0 && variable(&rest[*at..]).is_some());
         let (literal, behind) = rest.split_at(next.next().unwrap_or(rest.len()));
         rest = behind;
-        Some(Part::Text(literal))
+        Some(SessionPiece::Text(literal))
     })
 }
 

@@ -62,9 +62,9 @@ impl ApiClient {
             let ends_at = deadline.min(Instant::now() + ATTEMPT_TIMEOUT);
             let attempt = match timeout_at(ends_at, self.attempt(effect, access)).await {
                 Ok(attempt) => attempt,
-                Err(_elapsed) => Attempt::repeatable(None, "no answer in time"),
+                Err(_elapsed) => AttemptResult::repeatable(None, "no answer in time"),
             };
-            let Attempt { result, status, problem } = attempt;
+            let AttemptResult { result, status, problem } = attempt;
             if let Some(result) = result {
                 return Attempted { result, status, problem, attempts };
             }
@@ -77,9 +77,9 @@ impl ApiClient {
         }
     }
 
-    async fn attempt(&self, effect: &Effect, access: &ApiAccess) -> Attempt {
+    async fn attempt(&self, effect: &Effect, access: &ApiAccess) -> AttemptResult {
         let Some(authorization) = authorization(access) else {
-            return Attempt::of(
+            return AttemptResult::of(
                 EffectResult::Failed,
                 None,
                 Some("the source has no usable api_key"),
@@ -97,37 +97,37 @@ impl ApiClient {
             Ok(response) => {
                 let status = response.status().as_u16();
                 drain(response).await;
-                Attempt::answered(status)
+                AttemptResult::answered(status)
             }
-            Err(error) => Attempt::repeatable(None, describe(&error)),
+            Err(error) => AttemptResult::repeatable(None, describe(&error)),
         }
     }
 }
 
 /// Result of one attempt: `None` if a repetition may help.
-struct Attempt {
+struct AttemptResult {
     result: Option<EffectResult>,
     status: Option<u16>,
     problem: Option<String>,
 }
 
-impl Attempt {
-    fn of(result: EffectResult, status: Option<u16>, problem: Option<&str>) -> Attempt {
-        Attempt { result: Some(result), status, problem: problem.map(str::to_owned) }
+impl AttemptResult {
+    fn of(result: EffectResult, status: Option<u16>, problem: Option<&str>) -> AttemptResult {
+        AttemptResult { result: Some(result), status, problem: problem.map(str::to_owned) }
     }
 
-    fn repeatable(status: Option<u16>, problem: &str) -> Attempt {
-        Attempt { result: None, status, problem: Some(problem.to_owned()) }
+    fn repeatable(status: Option<u16>, problem: &str) -> AttemptResult {
+        AttemptResult { result: None, status, problem: Some(problem.to_owned()) }
     }
 
-    fn answered(status: u16) -> Attempt {
+    fn answered(status: u16) -> AttemptResult {
         let problem = format!("status {status}");
         match status {
-            200..300 => Attempt::of(EffectResult::Acknowledged, Some(status), None),
+            200..300 => AttemptResult::of(EffectResult::Acknowledged, Some(status), None),
             status if TEMPORARY.contains(&status) || status >= 500 => {
-                Attempt::repeatable(Some(status), &problem)
+                AttemptResult::repeatable(Some(status), &problem)
             }
-            _ => Attempt::of(EffectResult::Refused, Some(status), Some(&problem)),
+            _ => AttemptResult::of(EffectResult::Refused, Some(status), Some(&problem)),
         }
     }
 }

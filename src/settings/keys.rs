@@ -21,7 +21,7 @@ use crate::schema::{TableSpec, toml_table};
 use platforms::{EmptyMembers, VariableForm};
 use reader::{Entry, TableKeys};
 use records::NumberStorageKind;
-use signature::{Kind, LONGEST_TOLERANCE_S};
+use signature::{LONGEST_TOLERANCE_S, SchemeKind};
 use value_types::{
     Address, ApiUrl, Boolean, Certificates, CollectorUrl, Count, CountryCode, FallbackReply,
     FieldMatches, FilePath, HttpHeader, LogLevel, Milliseconds, NamedPointers, Networks, OneOf,
@@ -346,7 +346,7 @@ toml_table! {
     /// A signature scheme: how a source proves that its requests are its own.
     pub(crate) struct SignatureKeys: "a signature" {
         /// Kind of the scheme.
-        kind: OneOf<Kind>,
+        kind: OneOf<SchemeKind>,
         /// In place of `kind`: a list of schemes, every one of which must hold. Each but one has its own
         /// `secrets`.
         all: SchemeList,

@@ -67,13 +67,13 @@ enum Node {
     /// A placeholder that is all of a string.
     Value(Placeholder),
     /// A string with placeholders and other text.
-    Text(Vec<Part>),
+    Text(Vec<TextPiece>),
     List(Vec<Node>),
     Object(Vec<(String, Node)>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Part {
+enum TextPiece {
     Text(String),
     Placeholder(Placeholder),
 }
@@ -154,17 +154,17 @@ fn text_node(text: &str, found: &mut Vec<Placeholder>) -> Result<Node, InvalidRe
         let placeholder = Placeholder::parse(name).ok_or_else(|| unknown(name))?;
         found.push(placeholder);
         if !literal.is_empty() {
-            parts.push(Part::Text(std::mem::take(&mut literal)));
+            parts.push(TextPiece::Text(std::mem::take(&mut literal)));
         }
-        parts.push(Part::Placeholder(placeholder));
+        parts.push(TextPiece::Placeholder(placeholder));
         rest = behind;
     }
     literal.push_str(rest);
     Ok(match parts.as_slice() {
         [] => Node::Plain(literal.into()),
-        [Part::Placeholder(placeholder)] if literal.is_empty() => Node::Value(*placeholder),
+        [TextPiece::Placeholder(placeholder)] if literal.is_empty() => Node::Value(*placeholder),
         _ => {
-            parts.push(Part::Text(literal));
+            parts.push(TextPiece::Text(literal));
             Node::Text(parts)
         }
     })
@@ -185,9 +185,9 @@ fn render(
         Node::Plain(plain) => plain.clone(),
         Node::Value(placeholder) => value(*placeholder)?,
         Node::Text(parts) => {
-            let text = |part: &Part| match part {
-                Part::Text(text) => text.clone(),
-                Part::Placeholder(placeholder) => {
+            let text = |part: &TextPiece| match part {
+                TextPiece::Text(text) => text.clone(),
+                TextPiece::Placeholder(placeholder) => {
                     value(*placeholder).map(as_text).unwrap_or_default()
                 }
             };

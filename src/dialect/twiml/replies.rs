@@ -37,7 +37,7 @@ pub(in crate::dialect) fn render(
         return Reply { left_out: say.into_iter().collect(), ..Reply::new(NOTHING.into()) };
     }
     let stand_in = || endpoint(context.stand_in?, has_assistants);
-    let mut writer = Writer { document: Document::new(), left_out: Vec::new(), additions };
+    let mut writer = ReplyWriter { document: Document::new(), left_out: Vec::new(), additions };
     match decision.outcome() {
         Outcome::Reject(reason) => writer.reject(reason),
         Outcome::Transfer(target) => writer.transfer(target, context.call),
@@ -47,7 +47,7 @@ pub(in crate::dialect) fn render(
         }
         Outcome::Keep(_) => writer.hand_over(stand_in(), context),
     }
-    let Writer { document, left_out, .. } = writer;
+    let ReplyWriter { document, left_out, .. } = writer;
     Reply { left_out, ..Reply::new(document.finish()) }
 }
 
@@ -56,13 +56,13 @@ fn endpoint<'t>(agent: &SelectedAgent<'t>, has_assistants: bool) -> Option<Endpo
 }
 
 /// A reply to a call that is being written.
-struct Writer<'d> {
+struct ReplyWriter<'d> {
     document: Document,
     left_out: Vec<LeftOut>,
     additions: &'d Additions<'d>,
 }
 
-impl<'d> Writer<'d> {
+impl<'d> ReplyWriter<'d> {
     /// Rejects the call. A text can be heard only on a call that is answered.
     fn reject(&mut self, reason: &str) {
         if self.say() {

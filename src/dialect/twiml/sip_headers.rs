@@ -20,7 +20,7 @@ const OTHER_NAMES: [&str; 4] =
     ["user-to-user", "remote-party-id", "p-preferred-identity", "p-called-party-id"];
 
 /// A SIP address with headers.
-pub(super) struct Address {
+pub(super) struct SipAddress {
     /// The address with its headers.
     pub(super) text: String,
     /// Headers for which there was no room, or whose names no header can have.
@@ -31,12 +31,12 @@ pub(super) struct Address {
     length: usize,
 }
 
-impl Address {
+impl SipAddress {
     /// Wraps an address, which may have headers already.
-    pub(super) fn new(uri: &str) -> Address {
+    pub(super) fn new(uri: &str) -> SipAddress {
         let headers = uri.split_once('?').map_or("", |(_, headers)| headers);
         let name = |header: &str| header.split('=').next().unwrap_or_default().to_ascii_lowercase();
-        Address {
+        SipAddress {
             text: uri.to_owned(),
             left_out: Vec::new(),
             names: headers.split('&').filter(|header| !header.is_empty()).map(name).collect(),
@@ -128,7 +128,7 @@ mod tests {
             variables: variables(values),
             ..Additions::default()
         };
-        let mut address = Address::new(uri);
+        let mut address = SipAddress::new(uri);
         address.add_headers(&additions);
         address.add_variables(&additions);
         assert_eq!(address.text, expected);

@@ -41,7 +41,7 @@ impl Document {
     /// Writes an element that contains a text.
     pub(super) fn text(&mut self, name: &str, attributes: &[Attribute<'_>], text: &str) {
         self.start(name, attributes);
-        escape(&mut self.0, text, Place::Text);
+        escape(&mut self.0, text, XmlPlace::Text);
         self.end(name);
     }
 
@@ -58,7 +58,7 @@ impl Document {
             self.0.push(' ');
             self.0.push_str(attribute);
             self.0.push_str("=\"");
-            escape(&mut self.0, value, Place::Attribute);
+            escape(&mut self.0, value, XmlPlace::Attribute);
             self.0.push('"');
         }
     }
@@ -66,24 +66,24 @@ impl Document {
 
 /// Where a value stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum XmlPlace {
     Text,
     Attribute,
 }
 
 /// Appends a value. Line breaks and tabs are escaped where a parser would replace them (XML 1.0, sections 2.11
 /// and 3.3.3).
-fn escape(out: &mut String, value: &str, place: Place) {
+fn escape(out: &mut String, value: &str, place: XmlPlace) {
     for c in value.chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
-            '"' if place == Place::Attribute => out.push_str("&quot;"),
+            '"' if place == XmlPlace::Attribute => out.push_str("&quot;"),
             '\r' => out.push_str("&#13;"),
-            '\n' if place == Place::Attribute => out.push_str("&#10;"),
-            '\t' if place == Place::Attribute => out.push_str("&#9;"),
+            '\n' if place == XmlPlace::Attribute => out.push_str("&#10;"),
+            '\t' if place == XmlPlace::Attribute => out.push_str("&#9;"),
             // `]]>` must not occur in a text (section 2.4).
-            '>' if place == Place::Text && out.ends_with("]]") => out.push_str("&gt;"),
+            '>' if place == XmlPlace::Text && out.ends_with("]]") => out.push_str("&gt;"),
             c if is_allowed(c) => out.push(c),
             _ => {}
         }

@@ -15,7 +15,7 @@ pub(crate) fn without_values<'b>(
 ) -> Cow<'b, [u8]> {
     let mut out = Vec::new();
     let mut copied = 0;
-    let mut scanner = Scanner { text, at: 0, objects: Vec::new(), key: Cow::Borrowed("") };
+    let mut scanner = Scrubber { text, at: 0, objects: Vec::new(), key: Cow::Borrowed("") };
     while scanner.find_key() {
         let parent = scanner.objects.last().map_or("", |name| name);
         if is_removed(parent, &scanner.key) {
@@ -33,7 +33,7 @@ pub(crate) fn without_values<'b>(
 }
 
 /// Position in a JSON text, with the keys of the objects around it.
-struct Scanner<'b> {
+struct Scrubber<'b> {
     text: &'b [u8],
     at: usize,
     /// Keys of the open objects, outermost first.
@@ -42,7 +42,7 @@ struct Scanner<'b> {
     key: Cow<'b, str>,
 }
 
-impl Scanner<'_> {
+impl Scrubber<'_> {
     /// Moves behind the next key and its colon. Returns false at the end of the text.
     fn find_key(&mut self) -> bool {
         while let Some(&byte) = self.text.get(self.at) {

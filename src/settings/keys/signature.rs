@@ -58,7 +58,7 @@ pub(crate) struct KeySettings<'s> {
 
 /// Kind of a scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum SchemeKind {
     Hmac,
     Ed25519,
     StandardWebhooks,
@@ -72,19 +72,19 @@ pub(crate) enum Kind {
     Synthflow,
 }
 
-impl Choice for Kind {
-    const WORDS: &'static [(&'static str, Kind)] = &[
-        ("hmac", Kind::Hmac),
-        ("ed25519", Kind::Ed25519),
-        ("standard_webhooks", Kind::StandardWebhooks),
-        ("twilio", Kind::Twilio),
-        ("shared", Kind::Shared),
-        ("bearer", Kind::Bearer),
-        ("basic", Kind::Basic),
-        ("url_token", Kind::UrlToken),
-        ("none", Kind::None),
-        ("retell", Kind::Retell),
-        ("synthflow", Kind::Synthflow),
+impl Choice for SchemeKind {
+    const WORDS: &'static [(&'static str, SchemeKind)] = &[
+        ("hmac", SchemeKind::Hmac),
+        ("ed25519", SchemeKind::Ed25519),
+        ("standard_webhooks", SchemeKind::StandardWebhooks),
+        ("twilio", SchemeKind::Twilio),
+        ("shared", SchemeKind::Shared),
+        ("bearer", SchemeKind::Bearer),
+        ("basic", SchemeKind::Basic),
+        ("url_token", SchemeKind::UrlToken),
+        ("none", SchemeKind::None),
+        ("retell", SchemeKind::Retell),
+        ("synthflow", SchemeKind::Synthflow),
     ];
 }
 
@@ -116,16 +116,16 @@ impl Choice for TimeUnit {
     ];
 }
 
-impl Kind {
+impl SchemeKind {
     fn as_str(self) -> &'static str {
-        let found = Kind::WORDS.iter().find(|(_, kind)| *kind == self);
+        let found = SchemeKind::WORDS.iter().find(|(_, kind)| *kind == self);
         found.map_or("", |(word, _)| word)
     }
 
     /// Returns the keys that this kind has, besides `kind`, and `secrets` in a list.
     fn keys(self) -> &'static [&'static str] {
         match self {
-            Kind::Hmac => &[
+            SchemeKind::Hmac => &[
                 "algorithm",
                 "encoding",
                 "key_encoding",
@@ -140,7 +140,7 @@ impl Kind {
                 "timestamp_unit",
                 "tolerance_s",
             ],
-            Kind::Ed25519 => &[
+            SchemeKind::Ed25519 => &[
                 "encoding",
                 "key_encoding",
                 "message",
@@ -152,11 +152,13 @@ impl Kind {
                 "timestamp_unit",
                 "tolerance_s",
             ],
-            Kind::StandardWebhooks => &["header_prefix", "tolerance_s"],
-            Kind::Twilio => &["shared_keys"],
-            Kind::Shared | Kind::Bearer => &["header"],
-            Kind::UrlToken => &["query", "path_segment"],
-            Kind::Basic | Kind::None | Kind::Retell | Kind::Synthflow => &[],
+            SchemeKind::StandardWebhooks => &["header_prefix", "tolerance_s"],
+            SchemeKind::Twilio => &["shared_keys"],
+            SchemeKind::Shared | SchemeKind::Bearer => &["header"],
+            SchemeKind::UrlToken => &["query", "path_segment"],
+            SchemeKind::Basic | SchemeKind::None | SchemeKind::Retell | SchemeKind::Synthflow => {
+                &[]
+            }
         }
     }
 }
@@ -218,7 +220,7 @@ impl Entry<'_, '_> {
             let path = [&self.path[..], &[index.to_string()]].concat();
             let mut entry = Entry { reader: self.reader, path, value };
             let (keys, section) = entry.table_keys::<SignatureKeys>()?;
-            if section.has("all") || keys.kind == Some(Kind::None) {
+            if section.has("all") || keys.kind == Some(SchemeKind::None) {
                 let message = format!("`{}` cannot be in a list", entry.name());
                 entry.error("bad-value", message).help("name schemes that prove something");
                 return None;
@@ -262,7 +264,8 @@ impl Entry<'_, '_> {
     fn signature_part(&mut self, keys: SignatureKeys, section: &Section) -> Option<SignaturePart> {
         if !section.has("kind") {
             let message = format!("`{}`: `kind` is missing", self.name());
-            let kinds = Kind::WORDS.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+            let kinds =
+                SchemeKind::WORDS.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
             self.error("missing-key", message).help(format!("set it to one of {kinds}"));
         }
         let kind = keys.kind?;
@@ -276,7 +279,7 @@ impl Entry<'_, '_> {
         })
     }
 
-    fn refuse_foreign_keys(&mut self, kind: Kind, section: &Section) {
+    fn refuse_foreign_keys(&mut self, kind: SchemeKind, section: &Section) {
         let own = kind.keys();
         let foreign = section.names().filter(|name| !["kind", "secrets", "all"].contains(name));
         let foreign: Vec<_> = foreign.filter(|name| !own.contains(name)).collect();
@@ -293,26 +296,26 @@ impl Entry<'_, '_> {
 
     fn scheme(
         &mut self,
-        kind: Kind,
+        kind: SchemeKind,
         keys: &SignatureKeys,
         section: &Section,
     ) -> Option<Arc<dyn Scheme>> {
         Some(match kind {
-            Kind::Retell => Arc::new(RetellScheme),
-            Kind::Synthflow => Arc::new(SynthflowScheme),
-            Kind::Twilio => Arc::new(TwilioScheme),
-            Kind::None => Arc::new(NoScheme),
-            Kind::Basic => Arc::new(SharedScheme::Basic),
-            Kind::Bearer => {
+            SchemeKind::Retell => Arc::new(RetellScheme),
+            SchemeKind::Synthflow => Arc::new(SynthflowScheme),
+            SchemeKind::Twilio => Arc::new(TwilioScheme),
+            SchemeKind::None => Arc::new(NoScheme),
+            SchemeKind::Basic => Arc::new(SharedScheme::Basic),
+            SchemeKind::Bearer => {
                 Arc::new(SharedScheme::Bearer(keys.header.clone().unwrap_or(header::AUTHORIZATION)))
             }
-            Kind::Shared => {
+            SchemeKind::Shared => {
                 self.require("header", kind, section);
                 Arc::new(SharedScheme::Header(keys.header.clone()?))
             }
-            Kind::UrlToken => Arc::new(self.url_token_scheme(keys, section)?),
-            Kind::StandardWebhooks => Arc::new(self.standard_webhooks(keys, section)?),
-            Kind::Hmac => {
+            SchemeKind::UrlToken => Arc::new(self.url_token_scheme(keys, section)?),
+            SchemeKind::StandardWebhooks => Arc::new(self.standard_webhooks(keys, section)?),
+            SchemeKind::Hmac => {
                 self.require("message", kind, section);
                 let layout = self.layout(keys, section);
                 let time = time_of(layout.as_ref(), keys, section);
@@ -324,11 +327,11 @@ impl Entry<'_, '_> {
                     envelope: self.envelope(layout?, message, encoding, time, section)?,
                 })
             }
-            Kind::Ed25519 => Arc::new(self.ed25519(keys, section)?),
+            SchemeKind::Ed25519 => Arc::new(self.ed25519(keys, section)?),
         })
     }
 
-    fn require(&mut self, key: &str, kind: Kind, section: &Section) {
+    fn require(&mut self, key: &str, kind: SchemeKind, section: &Section) {
         if !section.has(key) {
             let message = format!("`{}`: `{key}` is missing", self.name());
             let help = format!("`{}` needs it; see the platform's documentation", kind.as_str());
@@ -376,8 +379,8 @@ impl Entry<'_, '_> {
         let is_telnyx = ["message", "signature_header", "timestamp_header"];
         let is_telnyx = is_telnyx.iter().all(|key| !section.has(key));
         if !is_telnyx {
-            self.require("signature_header", Kind::Ed25519, section);
-            self.require("message", Kind::Ed25519, section);
+            self.require("signature_header", SchemeKind::Ed25519, section);
+            self.require("message", SchemeKind::Ed25519, section);
         }
         let (signature, timestamp, message) = match is_telnyx {
             true => (
@@ -425,12 +428,12 @@ impl Entry<'_, '_> {
             return None;
         }
         if combined {
-            self.require("header", Kind::Hmac, section);
-            self.require("format", Kind::Hmac, section);
+            self.require("header", SchemeKind::Hmac, section);
+            self.require("format", SchemeKind::Hmac, section);
             let (timestamp, signature) = self.format(keys.format.as_deref()?, section)?;
             return Some(Layout::Combined { header: keys.header.clone()?, timestamp, signature });
         }
-        self.require("signature_header", Kind::Hmac, section);
+        self.require("signature_header", SchemeKind::Hmac, section);
         Some(Layout::Separate {
             signature: keys.signature_header.clone()?,
             timestamp: keys.timestamp_header.clone(),
