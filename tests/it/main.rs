@@ -46,6 +46,7 @@ mod metrics;
 mod mistakes;
 mod monitoring;
 mod odd_bodies;
+mod one_table;
 mod open_files;
 mod outcomes;
 mod pipeline;

@@ -7,7 +7,7 @@
 use percent_encoding::utf8_percent_encode;
 
 use super::endpoint::Endpoint;
-use super::sip_headers::{Address, ESCAPED};
+use super::sip_headers::{ESCAPED, SipAddress};
 use super::xml::{Attribute, Document};
 use crate::dialect::{RenderContext, Reply, not_accepted};
 use crate::domain::call::{Call, Channel};
@@ -85,7 +85,7 @@ impl<'d> ReplyWriter<'d> {
                 self.document.text("Dial", attributes, &number.unmasked());
             }
             TransferTarget::Sip(uri) => {
-                let mut address = Address::new(uri.as_str());
+                let mut address = SipAddress::new(uri.as_str());
                 address.add_headers(self.additions);
                 self.dial(address);
             }
@@ -107,7 +107,7 @@ impl<'d> ReplyWriter<'d> {
                 self.document.text("Redirect", &[("method", "POST")], &url);
             }
             Endpoint::Sip(uri) => {
-                let mut address = Address::new(uri);
+                let mut address = SipAddress::new(uri);
                 address.add_headers(self.additions);
                 address.add_variables(self.additions);
                 self.dial(address);
@@ -152,7 +152,7 @@ impl<'d> ReplyWriter<'d> {
         self.document.end(name);
     }
 
-    fn dial(&mut self, address: Address) {
+    fn dial(&mut self, address: SipAddress) {
         self.document.start("Dial", &DIAL);
         self.document.text("Sip", &[], &address.text);
         self.document.end("Dial");

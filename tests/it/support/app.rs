@@ -147,6 +147,12 @@ agent_1 = { texml = "sip:agent_1@pbx.example", twilio = "sip:agent_1@pbx.example
 front-desk = { texml = "sip:front@pbx.example", twilio = "sip:front@pbx.example", openai = { model = "m" }, openai-live = { model = "m" } }
 "#;
 
+/// Returns settings with a source of each platform, which has the platform's name.
+pub(crate) fn settings_of_all() -> String {
+    let further = FURTHER_SETTINGS.iter().map(|(_, settings)| *settings);
+    [SETTINGS].into_iter().chain(further).collect()
+}
+
 /// Returns settings with a source of this platform, which has the platform's name.
 pub(crate) fn settings_of(dialect: &dyn Dialect) -> &'static str {
     let platform = dialect.platform().as_str();
