@@ -7,6 +7,7 @@ pub mod call_ids;
 pub mod dialects;
 pub mod forms;
 pub mod numbers;
+pub mod reply_templates;
 pub mod requests;
 pub mod rules;
 pub mod settings;
@@ -30,11 +31,12 @@ use switchboard::domain::secret::Secret;
 pub type Target = fn(&[u8]);
 
 /// The targets by name.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("call_ids", call_ids::run),
     ("dialects", dialects::run),
     ("forms", forms::run),
     ("numbers", numbers::run),
+    ("reply_templates", reply_templates::run),
     ("requests", requests::run),
     ("rules", rules::run),
     ("settings", settings::run),

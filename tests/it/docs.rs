@@ -38,6 +38,7 @@ pages! {
     agency: "examples/agency/README.md",
     call_centre: "examples/call-centre/README.md",
     clinic: "examples/clinic/README.md",
+    every_platform: "examples/platforms/README.md",
 }
 
 #[test]

@@ -143,6 +143,11 @@ fn templates() {
 }
 
 #[test]
+fn reply_templates() {
+    check("reply_templates");
+}
+
+#[test]
 fn whole_requests() {
     check("requests");
 }

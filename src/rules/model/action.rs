@@ -27,7 +27,7 @@ pub enum Action {
 /// Reference to an agent in a rule.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AgentRef {
-    /// Position in [`RuleSet::agents`].
+    /// Position in [`RuleSet::agents`](super::RuleSet::agents).
     Agent(u32),
     /// Template that resolves to an agent's name.
     Template(Box<Template>),
