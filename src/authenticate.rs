@@ -8,7 +8,6 @@ mod ed25519;
 mod encoding;
 mod envelope;
 mod error;
-pub(crate) mod form;
 mod hmac;
 mod key;
 mod message;

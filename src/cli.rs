@@ -22,6 +22,7 @@ mod schema;
 mod send;
 mod serve;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -315,9 +316,37 @@ struct CallFlags {
     /// Voice call or text message
     #[arg(long, default_value = "call")]
     channel: ChannelFlag,
+    /// The platform's id of the called number
+    #[arg(long, value_name = "ID", conflicts_with = "body")]
+    number_id: Option<String>,
+    /// A further fact that the platform sends, which rules name attr.NAME; repeat the flag for several
+    #[arg(long = "attr", value_name = "NAME=VALUE", value_parser = parse_attribute, conflicts_with = "body")]
+    attributes: Vec<Attribute>,
     /// Saved request body to use instead of --from, --to and --channel; `-` reads standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "channel"])]
     body: Option<PathBuf>,
+}
+
+/// A fact on the command line.
+#[derive(Debug, Clone)]
+struct Attribute {
+    name: String,
+    value: String,
+}
+
+impl Attribute {
+    fn into_field(self) -> (Cow<'static, str>, Cow<'static, str>) {
+        (Cow::Owned(self.name), Cow::Owned(self.value))
+    }
+}
+
+fn parse_attribute(text: &str) -> Result<Attribute, String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => {
+            Ok(Attribute { name: name.to_owned(), value: value.to_owned() })
+        }
+        Some(_) | None => Err("write NAME=VALUE, as in account=acme".to_owned()),
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -354,6 +383,8 @@ impl CallFlags {
         Ok(Fields {
             from: Party::parse(Some(&self.from)).party,
             to: Party::parse(Some(&self.to)).party,
+            number_id: self.number_id.clone().map(Into::into),
+            attributes: self.attributes.iter().cloned().map(Attribute::into_field).collect(),
             ..Fields::unknown(channel)
         })
     }

@@ -6,10 +6,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::form::only_parameter;
 use super::key::{Key, is_any_secret};
 use super::scheme::{Coverage, Outgoing, Scheme, SignatureScope, UrlToken, VerifyInputs};
 use super::{AuthError, KeyError, RequestHead, SignError, Unverified, single_header};
+use crate::domain::form::only_parameter;
 use crate::domain::secret::Secret;
 
 /// A secret that the request carries.

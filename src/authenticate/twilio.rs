@@ -15,10 +15,10 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::encoding::Encoding;
 use super::envelope::header_value;
-use super::form;
 use super::key::{Algorithm, HmacKey, Key, Material, SignatureBytes};
 use super::scheme::{Coverage, Outgoing, Scheme, SignatureScope, VerifyInputs};
 use super::{AuthError, KeyError, RequestHead, SignError, Unverified, media_type, single_header};
+use crate::domain::form;
 use crate::domain::secret::Secret;
 
 const KIND: &str = "twilio";

@@ -1,6 +1,5 @@
 //! `switchboard explain`: explains the decision about a call.
 
-use std::borrow::Cow;
 use std::io::Write;
 
 use clap::Args;
@@ -28,12 +27,6 @@ pub(super) struct Explain {
     config: ConfigFile,
     #[command(flatten)]
     call: CallFlags,
-    /// The platform's id of the called number
-    #[arg(long, value_name = "ID", conflicts_with = "body")]
-    number_id: Option<String>,
-    /// A further fact that the platform sends, which rules name attr.NAME; repeat the flag for several
-    #[arg(long = "attr", value_name = "NAME=VALUE", value_parser = parse_attribute, conflicts_with = "body")]
-    attributes: Vec<Attribute>,
     /// Time of the call, in the zone of the rule table: "2026-12-25 00:10" [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
@@ -55,28 +48,6 @@ pub(super) struct Explain {
     json: bool,
 }
 
-/// A fact on the command line.
-#[derive(Debug, Clone)]
-struct Attribute {
-    name: String,
-    value: String,
-}
-
-impl Attribute {
-    fn into_field(self) -> (Cow<'static, str>, Cow<'static, str>) {
-        (Cow::Owned(self.name), Cow::Owned(self.value))
-    }
-}
-
-fn parse_attribute(text: &str) -> Result<Attribute, String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => {
-            Ok(Attribute { name: name.to_owned(), value: value.to_owned() })
-        }
-        Some(_) | None => Err("write NAME=VALUE, as in account=acme".to_owned()),
-    }
-}
-
 impl Explain {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let Some(LoadedOk { settings, table, .. }) =
@@ -91,8 +62,6 @@ impl Explain {
         };
         fields.from = party("--from", &self.call.from)?;
         fields.to = party("--to", &self.call.to)?;
-        fields.number_id = self.number_id.clone().map(Cow::Owned);
-        fields.attributes = self.attributes.iter().cloned().map(Attribute::into_field).collect();
         if self.call.body.is_some() {
             let body = self.call.body(source, &fields)?;
             fields = parse_saved_call(source, body).map_err(anyhow::Error::msg)?;

@@ -10,7 +10,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use url::form_urlencoded;
 
 use super::{
     Dialect, Event, Incoming, ParseError, RenderContext, Reply, accepted_variables, not_accepted,
@@ -19,6 +18,8 @@ use crate::authenticate::{Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform, Version};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
 use crate::domain::decision::{Decision, LeftOut, Outcome, SelectedAgent, Variable};
+use crate::domain::form;
+use crate::domain::form::Form;
 use crate::domain::json;
 use crate::domain::party::{NumberFormat, Party};
 
@@ -167,12 +168,8 @@ impl GenericDialect {
     fn fields<'a>(&self, request: &'a Verified) -> Result<RequestFields<'a>, ParseError> {
         Ok(match self.request.format {
             RequestFormat::Json => RequestFields::Json(json::object(request.body())?),
-            RequestFormat::Form => {
-                RequestFields::Pairs(form_urlencoded::parse(request.body()).collect())
-            }
-            RequestFormat::Query => {
-                let query = request.query().unwrap_or_default();
-                RequestFields::Pairs(form_urlencoded::parse(query.as_bytes()).collect())
+            RequestFormat::Form | RequestFormat::Query => {
+                RequestFields::Form(Form::parse(request.content()))
             }
         })
     }
@@ -282,6 +279,16 @@ impl Dialect for GenericDialect {
 
     fn default_reply(&self, _: Channel) -> &str {
         &self.default_reply
+    }
+
+    fn redact_body<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
+        match self.request.format {
+            RequestFormat::Json => Cow::Borrowed(body),
+            // As JSON, records find the numbers in it.
+            RequestFormat::Form | RequestFormat::Query => {
+                Cow::Owned(json::to_vec(&Form::parse(body).to_object(&[])))
+            }
+        }
     }
 
     fn request_content_type(&self) -> &'static str {
@@ -475,11 +482,13 @@ fn encode(shape: &RequestShape, call: &Fields<'_>) -> Vec<u8> {
             json::to_vec(&body)
         }
         RequestFormat::Form | RequestFormat::Query => {
-            let mut pairs = form_urlencoded::Serializer::new(String::new());
-            for (pointer, value) in fields {
-                pairs.append_pair(pointer.parts()[0].as_ref(), value.as_str().unwrap_or_default());
-            }
-            pairs.finish().into_bytes()
+            let fields: Vec<_> = fields.collect();
+            let pairs = fields.iter();
+            form::to_vec(
+                pairs.map(|(pointer, value)| {
+                    (&*pointer.parts()[0], value.as_str().unwrap_or_default())
+                }),
+            )
         }
     }
 }

@@ -7,10 +7,10 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_decode;
 use url::form_urlencoded;
 
 use super::decision::Object;
-use crate::authenticate::form::pairs;
 
 /// Maximum number of fields that are read; those behind them are ignored. Platforms send up to 60.
 const MAX_FIELDS: usize = 1_000;
@@ -67,6 +67,38 @@ pub fn to_vec<'f>(fields: impl IntoIterator<Item = (&'f str, &'f str)>) -> Vec<u
     form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes()
 }
 
+/// Returns the names and values of a form, in its order. A name without `=` has an empty value; nothing is
+/// trimmed, and an invalid escape stays as it is.
+pub(crate) fn pairs(form: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
+    let parts = form.split(|byte| *byte == b'&').filter(|part| !part.is_empty());
+    parts.map(|part| {
+        let equals = part.iter().position(|byte| *byte == b'=');
+        let (name, value) = match equals {
+            Some(at) => (&part[..at], &part[at + 1..]),
+            None => (part, &[][..]),
+        };
+        (decode(name), decode(value))
+    })
+}
+
+/// Returns the value of a query parameter that occurs exactly once.
+pub(crate) fn only_parameter<'q>(query: &'q str, name: &str) -> Option<Cow<'q, [u8]>> {
+    let mut values = pairs(query.as_bytes()).filter(|(found, _)| **found == *name.as_bytes());
+    match (values.next(), values.next()) {
+        (Some((_, value)), None) => Some(value),
+        _ => None,
+    }
+}
+
+fn decode(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'+') {
+        return percent_decode(text).into();
+    }
+    // Before the escapes are decoded: `%2B` is a plus sign.
+    let spaced: Vec<_> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    Cow::Owned(percent_decode(&spaced).collect())
+}
+
 fn text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
     match bytes {
         Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
@@ -76,6 +108,9 @@ fn text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+    use proptest::prelude::*;
+
     use super::*;
 
     #[track_caller]
@@ -131,5 +166,54 @@ mod tests {
         let read = Form::parse(&encoded);
         let read: Vec<_> = read.0.iter().map(|(name, value)| (&**name, &**value)).collect();
         assert_eq!(read, fields);
+    }
+
+    fn texts(form: &str) -> Vec<(String, String)> {
+        let text = |bytes: Cow<'_, [u8]>| String::from_utf8_lossy(&bytes).into_owned();
+        pairs(form.as_bytes()).map(|(name, value)| (text(name), text(value))).collect()
+    }
+
+    #[track_caller]
+    fn check_pairs(form: &str, expected: &[(&str, &str)]) {
+        let expected: Vec<_> =
+            expected.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        assert_eq!(texts(form), expected, "{form}");
+    }
+
+    #[test]
+    fn a_form_is_decoded_once() {
+        check_pairs("a=1&b=%2B1+2", &[("a", "1"), ("b", "+1 2")]);
+        check_pairs("a=%252B", &[("a", "%2B")]);
+        check_pairs("a=++x+%0A", &[("a", "  x \n")]);
+        check_pairs("a%3D=b=c", &[("a=", "b=c")]);
+        check_pairs("%C3%BC=%F0%9F%91%8B", &[("ü", "👋")]);
+    }
+
+    #[test]
+    fn odd_forms_lose_nothing() {
+        check_pairs("", &[]);
+        check_pairs("&&a&=b&", &[("a", ""), ("", "b")]);
+        check_pairs("a=%zz%4", &[("a", "%zz%4")]);
+        check_pairs("a;b=1", &[("a;b", "1")]);
+        check_pairs("a=1&a=2&a=1", &[("a", "1"), ("a", "2"), ("a", "1")]);
+    }
+
+    #[test]
+    fn a_repeated_parameter_has_no_value() {
+        assert_eq!(only_parameter("a=1&b=2", "b").as_deref(), Some(&b"2"[..]));
+        assert_eq!(only_parameter("b=1&b=2", "b"), None);
+        assert_eq!(only_parameter("", "b"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_pair_survives_encoding(wanted in prop::collection::vec(any::<(Vec<u8>, Vec<u8>)>(), 0..5)) {
+            let encode = |bytes| percent_encode(bytes, NON_ALPHANUMERIC).to_string();
+            let form = wanted.iter().map(|(a, b)| format!("{}={}", encode(a), encode(b)));
+            let form = form.collect::<Vec<_>>().join("&");
+            let found: Vec<_> =
+                pairs(form.as_bytes()).map(|(a, b)| (a.into_owned(), b.into_owned())).collect();
+            prop_assert_eq!(found, wanted);
+        }
     }
 }

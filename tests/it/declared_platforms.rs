@@ -13,6 +13,8 @@ use switchboard::settings::Purpose;
 
 use crate::rules::codes_of;
 use crate::support::app::{App, NOW_MS, app_with, load_settings_with, root};
+use crate::support::program::{program, text};
+use crate::support::wait;
 
 const KEY: &str = "generic-key-0123456789";
 const CALLER: &str = "+441632960123";
@@ -345,4 +347,46 @@ fn each_file_of_platforms_is_a_preset() {
         let (settings, report) = load_settings_with(&settings, Purpose::Serve, environment());
         assert!(settings.is_some(), "{platform}: {report}");
     }
+}
+
+/// Runs `send --curl` with these settings, and returns the command that it prints.
+fn curl(settings: &str, arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("switchboard.toml"), settings).unwrap();
+    let mut command = program();
+    command.current_dir(folder.path()).envs(environment());
+    let output = wait::output(command.args(["send", "--curl"]).args(arguments));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[test]
+fn send_plays_what_a_platform_sends_besides_the_numbers() {
+    let sent = curl(&settings_of("vogent"), &["--number-id", "pn1"]);
+    assert!(sent.contains(r#""dest_number_id":"pn1""#), "{sent}");
+    let sent = curl(NOVA, &["--attr", "city=London"]);
+    assert!(sent.contains("FromCity=London"), "{sent}");
+    let sent = curl(&settings_of("bolna"), &[]);
+    assert!(sent.contains("/inbound/calls?contact_number=%2B12137771234"), "{sent}");
+    assert!(sent.contains("authorization: Bearer"), "{sent}");
+}
+
+#[test]
+fn send_signs_events_as_the_platform_does() {
+    let settings = "[sources.el]\nplatform = \"elevenlabs\"\nsecrets = [\"env:KEY\"]\nevents_secrets = \
+                    [\"env:KEY\"]\nallow_from = [\"127.0.0.1\"]\n";
+    let url = |path: &str| format!("http://127.0.0.1:8080/{path}/el");
+    let event = curl(settings, &["--url", &url("events")]);
+    let call = curl(settings, &["--url", &url("inbound")]);
+    assert!(event.contains("elevenlabs-signature: t="), "{event}");
+    assert!(!call.contains("elevenlabs-signature"), "{call}");
+}
+
+#[test]
+fn records_can_find_the_numbers_of_a_form() {
+    let app = app_with(NOVA, &rules("keep = true", ""), environment());
+    let dialect = app.app.endpoint("calls").expect("a source").source.dialect.clone();
+    let stored = dialect.redact_body(b"Caller=%2B1%20212%20555%201234&x=%28212%29+555-1234");
+    let stored: Value = serde_json::from_slice(&stored).expect("JSON");
+    assert_eq!(stored, json!({ "Caller": "+1 212 555 1234", "x": "(212) 555-1234" }));
 }

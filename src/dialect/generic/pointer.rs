@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::domain::form::Form;
 use crate::domain::json::JsonObject;
 
 /// A pointer to a value: `/call/caller_number`. In a form or a query, it has one part: `/from`.
@@ -42,8 +43,8 @@ impl fmt::Display for Pointer {
 pub(super) enum RequestFields<'a> {
     /// A JSON object.
     Json(JsonObject<'a>),
-    /// Names and values of a form or a query. The last of repeated names counts.
-    Pairs(Vec<(Cow<'a, str>, Cow<'a, str>)>),
+    /// A form or a query.
+    Form(Form<'a>),
 }
 
 impl<'a> RequestFields<'a> {
@@ -51,10 +52,9 @@ impl<'a> RequestFields<'a> {
     pub(super) fn text(&self, pointer: &Pointer) -> Option<Cow<'a, str>> {
         match self {
             RequestFields::Json(object) => object.text_at(pointer.parts()),
-            RequestFields::Pairs(pairs) => {
+            RequestFields::Form(form) => {
                 let [name] = pointer.parts() else { return None };
-                let pair = pairs.iter().rev().find(|(other, _)| **other == **name);
-                pair.map(|(_, value)| value.clone())
+                form.text(name)
             }
         }
     }
@@ -68,7 +68,7 @@ impl<'a> RequestFields<'a> {
     pub(super) fn object(&self, pointer: &Pointer) -> Option<JsonObject<'a>> {
         match self {
             RequestFields::Json(object) => object.object_at(pointer.parts()),
-            RequestFields::Pairs(_) => None,
+            RequestFields::Form(_) => None,
         }
     }
 }
