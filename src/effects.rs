@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,6 +25,9 @@ use queue::EffectsOfCall;
 
 /// Time for the record of an effect to be committed.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time for effects to end when the service stops.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Carries out the effects of all calls until `stop`, and then those that have been queued.
 pub async fn run(app: Arc<Switchboard>, stop: CancellationToken) {
@@ -52,7 +55,9 @@ pub async fn run(app: Arc<Switchboard>, stop: CancellationToken) {
         tracker.spawn(carry_out(app.clone(), endpoint.clone(), client, of_call));
     }
     tracker.close();
-    tracker.wait().await;
+    if timeout(SHUTDOWN_TIMEOUT, tracker.wait()).await.is_err() {
+        tracing::error!("stopped before all effects were carried out and recorded");
+    }
 }
 
 /// Sends the effects of a call in order. After one that fails, the others are not sent.

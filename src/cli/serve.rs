@@ -12,6 +12,7 @@ use axum::Router;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::output::{is_coloured, is_quiet};
@@ -24,7 +25,7 @@ use crate::domain::secret::LiveSecret;
 use crate::effects;
 use crate::http::{self, ConnectionLimits, PassedSockets, Transport, admin, public};
 use crate::pipeline::Switchboard;
-use crate::records::watch_for_other_instances;
+use crate::records::{Writer, watch_for_other_instances};
 use crate::reload::{
     Credentials, ReloadHandle, Reloader, keep_fresh, log_diagnostics, note_isolated,
 };
@@ -104,11 +105,8 @@ impl Serve {
         if let Some(fault) = fault {
             note_fault(&app, fault);
         }
-        // The writer stops after the listeners, when nothing more can be queued.
-        let (stop, stop_writer) = (CancellationToken::new(), CancellationToken::new());
-        // Effects stop after the listeners as well, and before the writer, which records them.
-        let stop_effects = CancellationToken::new();
-        let writer = writer.map(|writer| writer.start(stop_writer.clone())).transpose()?;
+        let stop = CancellationToken::new();
+        let queues = Queues::start(app.clone(), writer)?;
         let admin_token = LiveSecret::from(admin.token);
         let certificates = server.tls.clone();
         let credentials =
@@ -121,7 +119,6 @@ impl Serve {
         let reload_lists = (!has_polling).then(|| reload_handle.clone());
         tokio::spawn(keep_fresh(app.clone(), reload_lists, stop.clone()));
         tokio::spawn(reload_on_hangup(hangup, reload_handle.clone()));
-        let effects = tokio::spawn(effects::run(app.clone(), stop_effects.clone()));
         tokio::spawn(service_manager::report_alive());
         let router = admin::router(app.clone(), Some(reload_handle), admin_token);
         let mut admin = tokio::spawn(serve_admin(listeners.admin, router, stop.clone()));
@@ -137,13 +134,7 @@ impl Serve {
         stop.cancel();
         public.await.context("the public listener failed")?;
         admin.await.context("the admin listener failed")?;
-        stop_effects.cancel();
-        effects.await.context("the effects failed")?;
-        stop_writer.cancel();
-        if let Some(writer) = writer {
-            let ended = tokio::task::spawn_blocking(move || writer.join()).await?;
-            ended.map_err(|_panic| anyhow::anyhow!("the records writer panicked"))?;
-        }
+        queues.finish().await?;
         tracing::info!("stopped");
         Ok(Exit::Success)
     }
@@ -166,6 +157,35 @@ impl Serve {
         }
         let (rules, fingerprint) = (table.rules.len(), &table.fingerprint);
         tracing::info!(%address, scheme, %admin_address, rules, fingerprint, "serving");
+        Ok(())
+    }
+}
+
+/// What empties the queues that requests fill. It ends after the listeners, when nothing more can be queued.
+struct Queues {
+    effects: JoinHandle<()>,
+    stop_effects: CancellationToken,
+    writer: Option<std::thread::JoinHandle<()>>,
+    stop_writer: CancellationToken,
+}
+
+impl Queues {
+    fn start(app: Arc<Switchboard>, writer: Option<Writer>) -> anyhow::Result<Queues> {
+        let (stop_effects, stop_writer) = (CancellationToken::new(), CancellationToken::new());
+        let writer = writer.map(|writer| writer.start(stop_writer.clone())).transpose()?;
+        let effects = tokio::spawn(effects::run(app, stop_effects.clone()));
+        Ok(Queues { effects, stop_effects, writer, stop_writer })
+    }
+
+    /// Waits until both queues are empty: first that of the effects, which are recorded.
+    async fn finish(self) -> anyhow::Result<()> {
+        self.stop_effects.cancel();
+        self.effects.await.context("the effects failed")?;
+        self.stop_writer.cancel();
+        if let Some(writer) = self.writer {
+            let ended = tokio::task::spawn_blocking(move || writer.join()).await?;
+            ended.map_err(|_panic| anyhow::anyhow!("the records writer panicked"))?;
+        }
         Ok(())
     }
 }

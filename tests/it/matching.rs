@@ -284,10 +284,13 @@ fn a_table_parsed_in_chunks_decides_like_one_parsed_whole() {
     let paddings = prop::collection::vec((header, any_padding()), 8);
     let generated_calls = prop::collection::vec(any_call(), 8);
     let chunked = Cell::new(0);
-    proptest!(cases(), |(model in any_table(), paddings in paddings, generated_calls in generated_calls)| {
+    proptest!(cases(), |(model in any_table(), paddings in paddings, generated_calls in generated_calls, is_long in any::<bool>())| {
         let short = model.to_toml();
         let mut parts = short.split("[[rule]]\n");
         let mut long = parts.next().expect("the definitions").to_owned();
+        if is_long {
+            long += &"# [[rule]]\n".repeat(6_000);
+        }
         for (at, (part, (header, padding))) in parts.zip(paddings.iter().cycle()).enumerate() {
             long += &format!("{header}\n{part}{}", padding.replace("NUMBER", &at.to_string()));
         }
