@@ -14,17 +14,22 @@ use serde_json::json;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::dialect::Event;
 use crate::domain::call::Channel;
 use crate::domain::effect::{Effect, EffectResult};
 use crate::pipeline::{SourceEndpoint, Switchboard};
 use crate::records::NewEvent;
-use client::{ApiClient, Attempted};
+use client::{ApiClient, Attempted, NO_KEY};
 use queue::EffectsOfCall;
 
 /// Time for the record of an effect to be committed.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Problem of an effect of a request that only observe mode let in: anyone could have sent it.
+const NOT_AUTHENTICATED: &str = "not sent: the request was not authenticated";
+/// Problem of an effect that follows one that was not acknowledged.
+const EARLIER_FAILED: &str = "not sent: an earlier request failed";
 
 /// Time for effects to end when the service stops.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(6);
@@ -60,31 +65,29 @@ pub async fn run(app: Arc<Switchboard>, stop: CancellationToken) {
     }
 }
 
-/// Sends the effects of a call in order. After one that fails, the others are not sent.
+/// Sends the effects of a call in order. After one that fails, the others are not sent. Those of a request that
+/// was not authenticated are never sent.
 async fn carry_out(
     app: Arc<Switchboard>,
     endpoint: Arc<SourceEndpoint>,
     client: Result<ApiClient, &'static str>,
     of_call: EffectsOfCall,
 ) {
-    let mut is_possible = true;
+    let mut obstacle = match of_call.is_authenticated {
+        true => client.as_ref().err().copied(),
+        false => Some(NOT_AUTHENTICATED),
+    };
     for effect in &of_call.effects {
         let started = Instant::now();
-        let attempted = match (&client, &endpoint.source.api) {
-            (Ok(client), Some(access)) if is_possible => {
-                client.send(effect, access, of_call.deadline).await
-            }
-            (Err(problem), _) => not_sent(problem),
-            (Ok(_), _) => not_sent("an earlier request failed"),
+        let attempted = match (obstacle, &client, &endpoint.source.api) {
+            (None, Ok(client), Some(access)) => client.send(effect, access, of_call.deadline).await,
+            (obstacle, ..) => Attempted::not_sent(obstacle.unwrap_or(NO_KEY)),
         };
-        is_possible &= attempted.result == EffectResult::Acknowledged;
+        if attempted.result != EffectResult::Acknowledged {
+            obstacle = obstacle.or(Some(EARLIER_FAILED));
+        }
         report(&app, &endpoint, &of_call, effect, &attempted, started.elapsed()).await;
     }
-}
-
-fn not_sent(problem: &str) -> Attempted {
-    let problem = Some(problem.to_owned());
-    Attempted { result: EffectResult::Failed, status: None, problem, attempts: 0 }
 }
 
 /// Counts, logs and records an effect.
@@ -98,7 +101,7 @@ async fn report(
 ) {
     let request_id = &*of_call.request_id;
     let Attempted { result, status, problem, attempts } = attempted;
-    endpoint.counters.effect(effect.action, *result, took);
+    endpoint.counters.effect(effect.action, *result, (*attempts > 0).then_some(took));
     let source = &*endpoint.source.name;
     let (action, result) = (effect.action, result.as_str());
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
@@ -119,10 +122,11 @@ async fn report(
         "attempts": attempts,
         "took_ms": took_ms,
     });
-    let event = event(of_call, effect, attempted);
     let (now, body) = (app.now(), body.to_string());
+    let id = app.recorder().id(now);
+    let event = event(of_call, effect, attempted, id);
     let new_event = NewEvent {
-        id: app.recorder().id(now),
+        id,
         at: now,
         source,
         platform: endpoint.source.dialect.platform(),
@@ -135,12 +139,19 @@ async fn report(
     }
 }
 
-/// Returns the event that records have of an effect.
-fn event<'a>(of_call: &'a EffectsOfCall, effect: &Effect, attempted: &'a Attempted) -> Event<'a> {
+/// Returns the event that records have of an effect. Each effect is an event of its own: one that was not sent hides
+/// no later one of the same call.
+fn event<'a>(
+    of_call: &'a EffectsOfCall,
+    effect: &Effect,
+    attempted: &'a Attempted,
+    id: Uuid,
+) -> Event<'a> {
     let [from, to] = &of_call.parties;
     Event {
         channel: Some(Channel::Call),
         call_id: of_call.call_id.as_deref().map(Into::into),
+        event_id: Some(id.to_string().into()),
         from: Some(from.clone()),
         to: Some(to.clone()),
         status: Some(attempted.result.as_str().into()),

@@ -387,7 +387,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// Starts the requests to the platform's API that carry out a decision.
+    /// Starts the requests to the platform's API that carry out a decision. Those of a request that was not
+    /// authenticated are reported as failed.
     fn start_effects(&self, call: &Call<'_>, decision: &Decision<'_>) {
         let source = &self.endpoint.source;
         if source.api.is_none() {
@@ -403,6 +404,7 @@ impl Exchange<'_> {
             parties: [call.from().clone(), call.to().clone()],
             request_id: self.context.request_id.into(),
             effects,
+            is_authenticated: !matches!(self.request.method(), AuthMethod::Observed(_)),
             deadline: Effects::deadline(),
         });
         let Err(effects) = refused else { return };
@@ -410,7 +412,7 @@ impl Exchange<'_> {
         tracing::error!(request_id, "too many effects wait, a decision was not carried out");
         for effect in effects {
             let counters = &self.endpoint.counters;
-            counters.effect(effect.action, EffectResult::Failed, Duration::ZERO);
+            counters.effect(effect.action, EffectResult::Failed, None);
         }
     }
 
@@ -476,7 +478,8 @@ impl Exchange<'_> {
         Ok(PreparedReply::immediate(outcome, body))
     }
 
-    /// Answers a probe like a call that matches no rule.
+    /// Answers a probe like a call that matches no rule. Where platforms have no agent of their own, the source's
+    /// fallback agent answers: a probe looks like a call to the platform, and must not hang up.
     fn handle_probe(&self) -> PreparedReply {
         let source = &self.endpoint.source;
         tracing::info!(
@@ -485,8 +488,8 @@ impl Exchange<'_> {
             source = &*source.name,
             "probe"
         );
-        let body = source.dialect.default_reply(Channel::Call);
-        let body = Bytes::copy_from_slice(body.as_bytes());
+        let keep = Decision::fallback(Outcome::Keep(KeepReason::NoRule));
+        let body = source.probe_reply(self.rules, &keep);
         PreparedReply::immediate(RequestOutcome::Probe, body)
     }
 

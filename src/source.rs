@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use url::Url;
 
 use crate::authenticate::Policy;
@@ -68,6 +69,15 @@ impl Source {
             events_url: self.events_url.as_deref(),
         };
         self.dialect.render(&context, decision)
+    }
+
+    /// Returns the reply to a probe: that of the fallback agent where it stands in for the platform's own, or else
+    /// the default reply. `keep` is the decision about a call that matches no rule.
+    pub fn probe_reply(&self, rules: &RuleSet, keep: &Decision<'_>) -> Bytes {
+        match self.stand_in(rules, keep) {
+            Some(_) => self.render(rules, Channel::Call, None, keep).body(),
+            None => Bytes::copy_from_slice(self.dialect.default_reply(Channel::Call).as_bytes()),
+        }
     }
 
     /// Returns the requests to the platform's API that carry out a decision, in order.

@@ -17,7 +17,7 @@ use super::{
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform, Version};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
-use crate::domain::decision::{Decision, LeftOut, Outcome, SelectedAgent, Variable};
+use crate::domain::decision::{Decision, LeftOut, Outcome, SelectedAgent, Variable, is_busy};
 use crate::domain::form;
 use crate::domain::form::Form;
 use crate::domain::json;
@@ -423,7 +423,7 @@ impl<'d> DecisionValues<'d> {
 
 /// Returns the SIP status of a rejection: 486 Busy Here, or 603 Decline (RFC 3261, section 21).
 fn sip_status(reason: &str) -> u16 {
-    if reason == "busy" { 486 } else { 603 }
+    if is_busy(reason) { 486 } else { 603 }
 }
 
 impl VariableShape {

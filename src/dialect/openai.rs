@@ -12,15 +12,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::{Dialect, Event, Incoming, ParseError, RenderContext, Reply, SessionKey, wire_number};
 use crate::authenticate::{Scheme, StandardWebhooksScheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
-use crate::domain::decision::{Decision, Outcome, SelectedAgent};
-use crate::domain::effect::{Effect, PlatformApi};
+use crate::domain::decision::{Decision, Outcome, SelectedAgent, is_busy};
+use crate::domain::effect::{Effect, PlatformApi, path_segment};
 use crate::domain::json;
 use crate::domain::json::JsonObject;
 use crate::domain::party::{NumberField, NumberFormat, Party};
@@ -105,12 +104,11 @@ impl Family {
         }
     }
 
-    /// Returns the path of an action on a call.
-    fn path(self, call_id: &str, action: &str) -> String {
-        let id = utf8_percent_encode(call_id, &UNESCAPED);
+    /// Returns the path of an action on a call. `segment` is the id of the call in a path.
+    fn path(self, segment: &str, action: &str) -> String {
         match self {
-            Family::Realtime => format!("/realtime/calls/{id}/{action}"),
-            Family::Live => format!("/live/sessions/{id}/{action}"),
+            Family::Realtime => format!("/realtime/calls/{segment}/{action}"),
+            Family::Live => format!("/live/sessions/{segment}/{action}"),
         }
     }
 
@@ -167,10 +165,6 @@ fn is_non_empty_text(value: &Value) -> bool {
     value.as_str().is_some_and(|text| !text.trim().is_empty())
 }
 
-/// Characters of an id that need no escape.
-const UNESCAPED: percent_encoding::AsciiSet =
-    NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
-
 impl Dialect for OpenAi {
     fn platform(&self) -> Platform {
         self.platform
@@ -224,9 +218,10 @@ impl Dialect for OpenAi {
 
     fn effects(&self, context: &RenderContext<'_>, decision: &Decision<'_>) -> Vec<Effect> {
         let Some(id) = context.call.and_then(Call::call_id) else { return Vec::new() };
+        let Some(segment) = path_segment(id) else { return Vec::new() };
         let effect = |action: &'static str, body: Value| Effect {
             action,
-            path: self.family.path(id, action),
+            path: self.family.path(&segment, action),
             body,
             idempotency_key: Some(format!("{id}-{action}")),
         };
@@ -234,7 +229,7 @@ impl Dialect for OpenAi {
         let decline = |status: u16| effect("reject", json!({ "status_code": status }));
         match decision.outcome() {
             Outcome::Agent(agent) => vec![accept(agent)],
-            Outcome::Reject("busy") => vec![decline(BUSY_HERE)],
+            Outcome::Reject(reason) if is_busy(reason) => vec![decline(BUSY_HERE)],
             Outcome::Reject(_) => vec![decline(DECLINE)],
             Outcome::Keep(_) => context.stand_in.map(accept).into_iter().collect(),
             // Only a call that has been accepted can be referred.

@@ -11,15 +11,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::{Dialect, Incoming, ParseError, RenderContext, Reply, telnyx, wire_number};
 use crate::authenticate::{Ed25519Scheme, Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
-use crate::domain::decision::{Decision, Outcome, SelectedAgent};
-use crate::domain::effect::{Effect, PlatformApi};
+use crate::domain::decision::{Decision, Outcome, SelectedAgent, is_busy};
+use crate::domain::effect::{Effect, PlatformApi, path_segment};
 use crate::domain::json;
 use crate::domain::json::JsonObject;
 use crate::domain::party::NumberFormat;
@@ -53,10 +52,6 @@ const TIMING: Timing = Timing {
     silence: "the webhook is sent again; the caller hears ringing",
     retry_window: Duration::from_secs(300),
 };
-
-/// Characters of an id that need no escape in a path: ids contain colons, which paths may have.
-const UNESCAPED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b':');
 
 impl Dialect for TelnyxCallControl {
     fn platform(&self) -> Platform {
@@ -111,7 +106,7 @@ impl Dialect for TelnyxCallControl {
             Outcome::Agent(agent) => Some(answer(agent)),
             Outcome::Keep(_) => context.stand_in.map(answer),
             Outcome::Reject(reason) => {
-                let cause = if *reason == "busy" { "USER_BUSY" } else { "CALL_REJECTED" };
+                let cause = if is_busy(reason) { "USER_BUSY" } else { "CALL_REJECTED" };
                 Some(command("reject", json!({ "cause": cause })))
             }
             Outcome::Transfer(target) => {
@@ -167,9 +162,9 @@ impl Dialect for TelnyxCallControl {
     }
 }
 
-/// Returns a command about a call; `None` if the request has no id to send it to.
+/// Returns a command about a call; `None` if the request has no usable id to send it to.
 fn command(call: &Call<'_>, action: &'static str, mut body: Value) -> Option<Effect> {
-    let id = utf8_percent_encode(call.call_id()?, UNESCAPED);
+    let id = path_segment(call.call_id()?)?;
     if let Some(event_id) = call.attribute(EVENT_ID) {
         body["command_id"] = event_id.into();
     }

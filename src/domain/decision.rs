@@ -121,16 +121,16 @@ pub struct Additions<'t> {
     pub sip_headers: Vec<Variable<'t>>,
     /// Time to let the phone ring, measured from the arrival of the request.
     pub delay: Duration,
-    /// Variables and texts of metadata and agent settings that are too large to be sent.
+    /// Parts that are too large to be sent.
     pub left_out: Vec<LeftOut>,
 }
 
-/// A part of a reply that is not sent because of its size. It is never cut.
+/// A part of a reply that is not sent, because of its size or because of the platform. It is never cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
     /// Its name in rules: `variables.city`, `metadata.desk.note`, `metadata`.
     pub name: String,
-    /// The limit that it exceeds.
+    /// The limit that it exceeds, or the platform's.
     pub reason: LeftOutReason,
 }
 
@@ -145,7 +145,7 @@ pub enum LeftOutReason {
     TextsTooLarge,
     /// The text to speak, or the value of a SIP header, is too long.
     TextTooLong,
-    /// The platform accepts no more.
+    /// The platform does not accept it here: it accepts no more, or has no place for it.
     PlatformLimit,
 }
 
@@ -237,6 +237,11 @@ impl<'t> Decision<'t> {
     }
 }
 
+/// Returns whether the reason of a rejection says that the line is busy, which platforms tell the caller.
+pub fn is_busy(reason: &str) -> bool {
+    reason.trim().eq_ignore_ascii_case("busy")
+}
+
 impl Outcome<'_> {
     /// Returns the label used in logs and metrics: `agent`, `reject`, `transfer` or `keep`.
     pub fn as_str(&self) -> &'static str {
@@ -245,6 +250,20 @@ impl Outcome<'_> {
             Outcome::Reject(_) => "reject",
             Outcome::Transfer(_) => "transfer",
             Outcome::Keep(_) => "keep",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn busy_is_a_word_in_any_case() {
+        for (reason, expected) in
+            [("busy", true), ("Busy", true), (" BUSY\n", true), ("busy line", false), ("", false)]
+        {
+            assert_eq!(is_busy(reason), expected, "{reason:?}");
         }
     }
 }

@@ -1,6 +1,12 @@
 //! Effects: requests to a platform's API that carry out a decision, where the reply itself cannot.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
+
+/// Characters that need no escape in a segment of a path: those that never do (RFC 3986, section 2.3), and the
+/// colon, which ids of Telnyx contain.
+const UNESCAPED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b':');
 
 /// A request to a platform's API. The API's base URL and its key come from the source.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +19,13 @@ pub struct Effect {
     pub body: Value,
     /// Makes a repeated request harmless, on platforms that read it from a header. Others have it in the body.
     pub idempotency_key: Option<String>,
+}
+
+/// Returns an id as one segment of a path. `None` for an id that would not be one: an empty one, and `.` and `..`,
+/// which lead to another path.
+pub fn path_segment(id: &str) -> Option<String> {
+    let is_segment = !["", ".", ".."].contains(&id);
+    is_segment.then(|| utf8_percent_encode(id, UNESCAPED).to_string())
 }
 
 /// The API of a platform that carries out decisions.
@@ -52,6 +65,28 @@ impl EffectResult {
             EffectResult::Refused => "refused",
             EffectResult::Late => "late",
             EffectResult::Failed => "failed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_one_segment_or_none() {
+        for (id, expected) in [
+            ("rtc_1-a.b~c", Some("rtc_1-a.b~c")),
+            ("v3:ex", Some("v3:ex")),
+            ("a/../b?c#d", Some("a%2F..%2Fb%3Fc%23d")),
+            ("%2e%2e", Some("%252e%252e")),
+            ("...", Some("...")),
+            ("é", Some("%C3%A9")),
+            ("", None),
+            (".", None),
+            ("..", None),
+        ] {
+            assert_eq!(path_segment(id).as_deref(), expected, "{id}");
         }
     }
 }

@@ -13,8 +13,12 @@ use crate::source::ApiAccess;
 
 /// Time for one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Pause after the first failed attempt; doubles with each.
+/// Pause after the first failed attempt; doubles with each, up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Longest pause, so that attempts go on until the deadline.
+const MAX_PAUSE: Duration = Duration::from_millis(500);
+/// Problem of an effect whose source has no key for the API.
+pub(super) const NO_KEY: &str = "not sent: the source has no usable api_key";
 /// Header that makes a repeated request harmless.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Statuses below 500 after which a repetition may help: a timeout, too many requests.
@@ -30,7 +34,16 @@ pub(super) struct Attempted {
     pub(super) status: Option<u16>,
     /// What went wrong last.
     pub(super) problem: Option<String>,
+    /// Number of requests; 0 if the effect was not sent.
     pub(super) attempts: u32,
+}
+
+impl Attempted {
+    /// Returns the report on an effect that was not sent.
+    pub(super) fn not_sent(problem: &str) -> Attempted {
+        let problem = Some(problem.to_owned());
+        Attempted { result: EffectResult::Failed, status: None, problem, attempts: 0 }
+    }
 }
 
 /// Connections to the API of one source.
@@ -55,15 +68,19 @@ impl ApiClient {
         access: &ApiAccess,
         deadline: Instant,
     ) -> Attempted {
+        let Some(authorization) = authorization(access) else {
+            return Attempted::not_sent(NO_KEY);
+        };
         let mut pause = FIRST_PAUSE;
         let mut attempts = 0;
         loop {
             attempts += 1;
             let ends_at = deadline.min(Instant::now() + ATTEMPT_TIMEOUT);
-            let attempt = match timeout_at(ends_at, self.attempt(effect, access)).await {
-                Ok(attempt) => attempt,
-                Err(_elapsed) => AttemptResult::repeatable(None, "no answer in time"),
-            };
+            let attempt =
+                match timeout_at(ends_at, self.attempt(effect, access, &authorization)).await {
+                    Ok(attempt) => attempt,
+                    Err(_elapsed) => AttemptResult::repeatable(None, "no answer in time"),
+                };
             let AttemptResult { result, status, problem } = attempt;
             if let Some(result) = result {
                 return Attempted { result, status, problem, attempts };
@@ -73,22 +90,20 @@ impl ApiClient {
                 return Attempted { result: EffectResult::Late, status, problem, attempts };
             }
             sleep_until(next).await;
-            pause *= 2;
+            pause = MAX_PAUSE.min(pause * 2);
         }
     }
 
-    async fn attempt(&self, effect: &Effect, access: &ApiAccess) -> AttemptResult {
-        let Some(authorization) = authorization(access) else {
-            return AttemptResult::of(
-                EffectResult::Failed,
-                None,
-                Some("the source has no usable api_key"),
-            );
-        };
+    async fn attempt(
+        &self,
+        effect: &Effect,
+        access: &ApiAccess,
+        authorization: &HeaderValue,
+    ) -> AttemptResult {
         let url = format!("{}{}", access.base_url.as_str().trim_end_matches('/'), effect.path);
         let body = effect.body.to_string();
         let request = self.0.post(url).header(CONTENT_TYPE, "application/json").body(body);
-        let request = request.header(reqwest::header::AUTHORIZATION, authorization);
+        let request = request.header(reqwest::header::AUTHORIZATION, authorization.clone());
         let request = match &effect.idempotency_key {
             Some(key) => request.header(IDEMPOTENCY_KEY, key),
             None => request,

@@ -33,6 +33,8 @@ pub struct EffectsOfCall {
     pub request_id: Box<str>,
     /// The effects.
     pub effects: Vec<Effect>,
+    /// Whether the request was authenticated. Effects of others are not sent, only reported as failed.
+    pub is_authenticated: bool,
     /// Time by which all of them must be acknowledged.
     pub deadline: Instant,
 }

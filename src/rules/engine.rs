@@ -12,7 +12,8 @@ pub mod test_runner;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Action, Agent, AgentRef, MAX_VALUE_BYTES, Rule, RuleSet, Split, TemplateContext, TransferRef,
+    Action, Agent, AgentRef, MAX_VALUE_BYTES, Rule, RuleSet, SentAdditions, Split, TemplateContext,
+    TransferRef,
 };
 use crate::domain::call::{Call, Platform};
 use crate::domain::decision::{Decision, KeepReason, Outcome, SelectedAgent};
@@ -157,8 +158,12 @@ fn build_decision<'t>(
     }
     let (outcome, arm) = match deciding {
         Some(rule) => {
-            merger.add(rule);
-            outcome(table, rule, context)
+            let decided = outcome(table, rule, context);
+            match is_dropped(&rule.action, &decided.0) {
+                true => merger.add_without_speech(rule),
+                false => merger.add(rule),
+            }
+            decided
         }
         None => (Outcome::Keep(KeepReason::NoRule), None),
     };
@@ -168,6 +173,13 @@ fn build_decision<'t>(
         merger.additions.require_variables(&agent.required_variables);
     }
     Decision::new(outcome, deciding.map(|rule| &*rule.name), arm, merger.finish())
+}
+
+/// Returns whether a rejection or a transfer became *keep*. What the rule says and its SIP headers belong to that
+/// outcome, not to the agent that now takes the call.
+fn is_dropped(action: &Action, outcome: &Outcome<'_>) -> bool {
+    let of_outcome = action.sent_additions() != SentAdditions::All;
+    of_outcome && matches!(outcome, Outcome::Keep(_))
 }
 
 /// Returns the agent of the table that answers a call: the selected one, or the platform's own.

@@ -171,7 +171,14 @@ impl Rule {
             Action::Reject(_) | Action::Keep | Action::Continue => LookupSet::default(),
         };
         let additions = self.additions.as_ref();
-        let sent = additions.map(|additions| additions.lookups_of(self.action.sent_additions()));
+        let sent = additions.map(|additions| {
+            let carried = additions.lookups_of(self.action.sent_additions());
+            // A call that is kept in place of the outcome carries the rest.
+            match additions.unsupported_at.is_empty() {
+                true => carried,
+                false => carried.union(additions.lookups_of(SentAdditions::All)),
+            }
+        });
         of_agent.union(sent.unwrap_or_default())
     }
 

@@ -320,7 +320,8 @@ impl Counters {
         let sources = lock(&self.source_histograms);
         sources.iter().for_each(|source| source.write_answers(text, name));
         let name = "switchboard_effect_seconds";
-        let help = "Time until a platform's API acknowledged a request, with its repetitions";
+        let help =
+            "Time until a request to a platform's API ended, with its repetitions, if it was sent";
         write_header(text, name, "histogram", help);
         sources.iter().for_each(|source| source.write_effects(text, name));
         let name = "switchboard_clock_skew_seconds";

@@ -58,7 +58,7 @@ pub(super) struct SourceHistograms {
     call_seconds: Arc<Histogram>,
     /// Time from the arrival of an event to its reply.
     event_seconds: Arc<Histogram>,
-    /// Time until the platform's API acknowledged a request; empty before the first one.
+    /// Time until a request to the platform's API ended, with its repetitions; empty before the first one.
     effect_seconds: Arc<OnceLock<Histogram>>,
     /// None if signatures have no timestamp.
     clock_skew_seconds: Option<Arc<Histogram>>,
@@ -205,13 +205,16 @@ impl SourceCounters {
         }
     }
 
-    /// Counts a request to the platform's API, and the time that it took with its repetitions.
-    pub fn effect(&self, action: &'static str, result: EffectResult, took: Duration) {
+    /// Counts a request to the platform's API, and the time that it took with its repetitions; `None` if it was
+    /// never sent.
+    pub fn effect(&self, action: &'static str, result: EffectResult, took: Option<Duration>) {
         let of_action = self.effects.iter().find(|(known, _)| *known == action);
         if let Some((_, results)) = of_action {
             results[result as usize].increment(1);
         }
-        self.histograms.effect_seconds.get_or_init(Histogram::of_durations).record(took);
+        if let Some(took) = took {
+            self.histograms.effect_seconds.get_or_init(Histogram::of_durations).record(took);
+        }
     }
 
     /// Adds the time from the arrival of a call to its reply, without `delay_ms`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use switchboard::domain::clock::Clock;
@@ -17,11 +17,12 @@ use switchboard::settings::{NumberStorage, Purpose, RecordsLocation, RecordsSett
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::app::{NOW_MS, answer, load_settings_with, parse_rules, post};
+use crate::support::app::{NOW_MS, answer, load_settings_with, parse_rules, post, signed_headers};
 use crate::support::stand_in::{Manner, StandIn, response};
 use crate::support::wait;
 
 const KEY: &str = "sk_0123456789abcdef";
+const SECRET: &str = "whsec_b3BlbmFpLXZlY3Rvci1zZWNyZXQtMzItYnl0ZXMtb2s=";
 
 const RULES: &str = r#"
 [agents.desk.openai]
@@ -35,7 +36,7 @@ telnyx-call-control = "assistant-ex1"
 [[rule]]
 name = "busy"
 from = "+1312*"
-reject = "busy"
+reject = " Busy"
 
 [[rule]]
 name = "everyone"
@@ -52,20 +53,29 @@ struct Service {
 }
 
 impl Service {
+    /// Starts a service that authenticates nobody.
     fn start(platform: &str, api: &StandIn) -> Service {
+        let access = r#"auth = "off"
+            allow_from = ["0.0.0.0/0", "::/0"]"#;
+        Service::start_with(platform, access, api)
+    }
+
+    /// Starts a service whose source has these keys of authentication.
+    fn start_with(platform: &str, access: &str, api: &StandIn) -> Service {
         let settings = format!(
             r#"
             [sources.calls]
             platform = "{platform}"
-            auth = "off"
-            allow_from = ["0.0.0.0/0", "::/0"]
+            {access}
             api_key = "env:API_KEY"
             api_url = "{}"
             fallback = "desk"
             "#,
             api.url("/v1")
         );
-        let environment = [("API_KEY".to_owned(), KEY.to_owned())].into();
+        let environment = [("API_KEY", KEY), ("SECRET", SECRET)];
+        let environment =
+            environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let (settings, report) = load_settings_with(&settings, Purpose::Serve, environment);
         let settings = settings.unwrap_or_else(|| panic!("{report}"));
         let (table, report) =
@@ -200,6 +210,61 @@ async fn a_refusal_is_final_and_counted() {
     let sample = r#"switchboard_effects_total{source="calls",action="accept",result="refused"} 1"#;
     assert!(metrics.contains(sample), "{metrics}");
     assert!(metrics.contains(r#"switchboard_effect_seconds_count{source="calls"} 1"#), "{metrics}");
+}
+
+/// Anyone can send a request that only observe mode lets in, and must not act with the account's key.
+#[tokio::test]
+async fn a_request_that_is_not_authenticated_has_no_effect() {
+    let api = StandIn::json(json!({})).await;
+    let observe = "auth = \"observe\"\nsecrets = [\"env:SECRET\"]";
+    let service = Service::start_with("openai", observe, &api);
+    service.send(&openai_call("rtc_1", "+441632960123")).await;
+    let [effect] = &service.effects(1).await[..] else { panic!("not one effect") };
+    assert_eq!(effect.columns["status"], "failed");
+    assert_eq!(effect.columns["end_reason"], "not sent: the request was not authenticated");
+    let metrics = service.app.counters().to_text();
+    let sample = r#"switchboard_effects_total{source="calls",action="accept",result="failed"} 1"#;
+    assert!(metrics.contains(sample), "{metrics}");
+    // What was never sent took no time.
+    assert!(!metrics.contains("switchboard_effect_seconds_count"), "{metrics}");
+
+    // The call itself, signed, is carried out: the first request decided nothing for it.
+    let body = openai_call("rtc_1", "+441632960123").to_string();
+    let policy = &service.app.endpoint("calls").expect("a source").source.policy;
+    let dialect = switchboard::dialect::by_name("openai").expect("a platform");
+    let target = "/inbound/calls";
+    let headers = signed_headers(dialect, policy, &Method::POST, target, body.as_bytes());
+    let mut request = post(target, body.as_bytes());
+    *request.headers_mut() = headers;
+    assert_eq!(answer(&service.router, request).await.status, StatusCode::OK);
+    service.effects(2).await;
+    assert_eq!(api.requests().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_call_whose_id_is_no_segment_of_a_path_has_no_effect() {
+    let api = StandIn::json(json!({})).await;
+    let service = Service::start("openai", &api);
+    for id in [".", "..", "", "rtc_1/../2"] {
+        service.send(&openai_call(id, "+441632960123")).await;
+    }
+    service.effects(1).await;
+    let requests = api.requests().await;
+    let lines: Vec<_> = requests.iter().map(|request| parts(request).0).collect();
+    assert_eq!(lines, ["POST /v1/realtime/calls/rtc_1%2F..%2F2/accept HTTP/1.1"]);
+}
+
+#[tokio::test]
+async fn attempts_go_on_until_the_deadline() {
+    let api = StandIn::start(Manner::Bytes(response(503, ""))).await;
+    let service = Service::start("openai", &api);
+    service.send(&openai_call("rtc_1", "+441632960123")).await;
+    let effects = service.effects(1).await;
+    assert_eq!(effects[0].columns["status"], "late");
+    assert_eq!(effects[0].columns["end_reason"], "status 503");
+    let recorded: Value = serde_json::from_str(&effects[0].body).expect("JSON");
+    // The last pause is at most 0.5 s of the 5 s.
+    assert!(recorded["took_ms"].as_u64().expect("a number") > 4_000, "{recorded}");
 }
 
 #[tokio::test]

@@ -313,6 +313,39 @@ fn the_additions_of_an_unsupported_rule_stay() {
     assert_eq!(decision.additions().delay.as_millis(), 700);
 }
 
+/// The text and the headers of earlier rules stay: they do not belong to the outcome.
+#[test]
+fn what_a_dropped_outcome_says_is_dropped_too() {
+    let shared = "[[rule]]\nname = \"all\"\ncontinue = true\nsay = \"Hello.\"\n\
+                  sip_headers = { X-Tier = \"standard\" }\n\n";
+    let own = "say = \"One moment.\"\nsip_headers = { X-Tier = \"gold\" }\n\
+               variables = { tier = \"gold\" }\nmetadata = { desk = 1 }\n";
+    for (outcome_keys, platform, expected) in [
+        ("transfer = \"+12135550199\"\nunsupported = \"keep\"", "elevenlabs", "keep unsupported"),
+        ("reject = true\nunsupported = \"keep\"", "elevenlabs", "keep unsupported"),
+        ("transfer = \"+${attr.desk|none}\"", "vapi", "keep no_target"),
+    ] {
+        let text = format!("{shared}{}", one_rule(&format!("{outcome_keys}\n{own}")));
+        let table = table(&text);
+        let call = call_at(platform);
+        let decision = decide(&table, &call);
+        assert_eq!(outcome(&decision), expected);
+        let added = decision.additions();
+        assert_eq!(added.say.as_deref(), Some("Hello."), "{text}");
+        let headers: Vec<_> = added.sip_headers.iter().map(|header| &*header.value).collect();
+        assert_eq!(headers, ["standard"]);
+        assert_eq!(variables(&decision), ["tier=gold it"]);
+        assert!(added.metadata.as_ref().is_some_and(|metadata| metadata["desk"] == 1));
+        let facts = Facts::at(jiff::Timestamp::UNIX_EPOCH);
+        let explained = explain(&table, &call, &facts, Listed::Relevant).expect("no mismatch");
+        assert_eq!(explained.to_json()["say"], "Hello.");
+    }
+    // An outcome that the platform has carries all of it.
+    let text = format!("{shared}{}", one_rule(&format!("transfer = \"+12135550199\"\n{own}")));
+    let table = table(&text);
+    assert_eq!(decide(&table, &call_at("vapi")).additions().say.as_deref(), Some("One moment."));
+}
+
 // ---- look-ups
 
 const LOOKUPS: &str = r#"
@@ -342,13 +375,18 @@ say = "Hello ${three.name|}"
 /// Returns the names of the look-ups that a table with this last rule asks first.
 #[track_caller]
 fn asked_first(last: &str) -> Vec<String> {
+    asked_first_at("vapi", last)
+}
+
+#[track_caller]
+fn asked_first_at(platform: &'static str, last: &str) -> Vec<String> {
     let table = table(&format!("{LOOKUPS}\n[[rule]]\nname = \"last\"\n{last}\n"));
     let facts = Facts::before_lookups(jiff::Timestamp::UNIX_EPOCH);
-    let needed = match engine::decide(&table, &call_at("vapi"), &facts) {
+    let needed = match engine::decide(&table, &call_at(platform), &facts) {
         Ok(_) => LookupSet::default(),
         Err(needed) => needed,
     };
-    assert_eq!(engine::scan(&table, &call_at("vapi"), &facts).err().unwrap_or_default(), needed);
+    assert_eq!(engine::scan(&table, &call_at(platform), &facts).err().unwrap_or_default(), needed);
     needed.iter().map(|id| table.lookup_name(id).to_owned()).collect()
 }
 
@@ -368,6 +406,13 @@ fn only_what_an_outcome_carries_is_asked() {
     );
     let unsupported = "transfer = \"${one.phone|+12135550199}\"\nunsupported = \"keep\"";
     assert_eq!(asked_first(unsupported), ["one", "two", "three"], "Vapi transfers calls");
+    // A call that is kept in place of a transfer carries variables, and not what the rule says.
+    let dropped = "transfer = \"+12135550199\"\nsay = \"One moment.\"\nunsupported = \"keep\"";
+    assert_eq!(asked_first(dropped), ["two"]);
+    assert_eq!(asked_first_at("telnyx", dropped), ["one", "two", "three"]);
+    let asks = "transfer = \"+12135550199\"\nsay = \"${one.text|}\"\nunsupported = \"keep\"\n";
+    let all = "variables = { tier = \"gold\" }\nsip_headers = { X-Tier = \"${one.tier|}\" }";
+    assert_eq!(asked_first_at("telnyx", &format!("{asks}{all}")), ["two", "three"]);
 }
 
 #[test]

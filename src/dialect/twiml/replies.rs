@@ -11,7 +11,9 @@ use super::sip_headers::{ESCAPED, SipAddress};
 use super::xml::{Attribute, Document};
 use crate::dialect::{RenderContext, Reply, not_accepted};
 use crate::domain::call::{Call, Channel};
-use crate::domain::decision::{Additions, Decision, LeftOut, Outcome, SelectedAgent, Variable};
+use crate::domain::decision::{
+    Additions, Decision, LeftOut, Outcome, SelectedAgent, Variable, is_busy,
+};
 use crate::domain::party::Party;
 use crate::domain::transfer::TransferTarget;
 
@@ -68,8 +70,8 @@ impl<'d> ReplyWriter<'d> {
         if self.say() {
             return self.document.empty("Hangup", &[]);
         }
-        let is_busy = reason.trim().eq_ignore_ascii_case("busy");
-        self.document.empty("Reject", &[("reason", if is_busy { "busy" } else { "rejected" })]);
+        let reason = if is_busy(reason) { "busy" } else { "rejected" };
+        self.document.empty("Reject", &[("reason", reason)]);
     }
 
     /// Transfers the call. The called number is shown to the person at a phone: it belongs to the account, as

@@ -124,9 +124,9 @@ impl Agents {
         for source in sources {
             let platform = source.platform;
             let dialect = reporter.dialects.by_name(platform.as_str());
-            if dialect.is_none_or(|dialect| dialect.capabilities().keep) {
+            let Some(dialect) = dialect.filter(|dialect| !dialect.capabilities().keep) else {
                 continue;
-            }
+            };
             let agent = source.fallback_agent.as_ref().and_then(|name| self.find(name));
             let Some(agent) = agent
                 .filter(|agent| !has_valid_id(&self.all[*agent], platform, &reporter.dialects))
@@ -137,10 +137,15 @@ impl Agents {
                 "agent `{}` is the fallback of source `{}`, and has no id at {platform}",
                 self.all[agent].name, source.source
             );
+            let form = dialect.agent_id_form();
+            let help = match &self.all[agent].ids {
+                PlatformIds::Everywhere(id) => format!("`{id}` is none there; add the id: {form}"),
+                PlatformIds::ByPlatform(_) => format!("add the id: {form}"),
+            };
             reporter
                 .report
                 .error("no-fallback-id", self.usage.location(agent).cloned(), message)
-                .help(format!("numbers of {platform} have no agent of their own; add the id"));
+                .help(format!("numbers of {platform} have no agent of their own; {help}"));
         }
     }
 

@@ -10,12 +10,13 @@ use super::reporter::Reporter;
 use super::required_variables;
 use super::rows::FilledLists;
 use super::rules::{EnabledRules, Indexes};
-use super::sources::Origins;
+use super::sources::{Origins, selects_agents};
 use super::unreachable::{RuleComparison, warn_unreachable};
 use crate::diagnostics::SourceFile;
+use crate::domain::call::Platform;
 use crate::domain::facts::{LookupId, LookupSet};
 use crate::rules::model::name_index::NameIndex;
-use crate::rules::{CheckContext, Progress, Rule, RuleSet};
+use crate::rules::{Agent, CheckContext, Progress, Rule, RuleSet};
 
 /// A table of which every part has been checked.
 pub(super) struct CheckedParts {
@@ -36,7 +37,7 @@ impl CheckedParts {
     ) -> (RuleSet, RuleLocations) {
         let mut indexes = Indexes::default();
         if reporter.discard_consequences() {
-            self.warn(files, reporter);
+            self.warn(files, context, reporter);
             progress(Progress::Comparing);
             indexes = Indexes::new(&self.rules);
             let (enabled, lists) = (&self.rules, &self.lists.lists);
@@ -80,24 +81,28 @@ impl CheckedParts {
         (table, rules.locations)
     }
 
-    fn warn(&self, files: &[Arc<SourceFile>], reporter: &mut Reporter<'_>) {
+    fn warn(&self, files: &[Arc<SourceFile>], context: &CheckContext, reporter: &mut Reporter<'_>) {
         if reporter.report.error_count() == 0 {
             files.last().into_iter().for_each(|file| reporter.set_file(file));
             self.rules.check_catch_all(reporter);
         }
         if reporter.report.error_count() == 0 {
             let agents = &self.definitions.agents;
-            required_variables::warn_unset(&self.rules, agents, reporter.report);
-            self.warn_unused(reporter);
+            required_variables::warn_unset(&self.rules, agents, context, reporter.report);
+            self.warn_unused(context, reporter);
         }
     }
 
     /// Warns of definitions that no rule uses.
-    fn warn_unused(&self, reporter: &mut Reporter<'_>) {
+    fn warn_unused(&self, context: &CheckContext, reporter: &mut Reporter<'_>) {
         let CheckedParts { definitions, lists, .. } = self;
         let report = &mut reporter.report;
         for (agent, location) in definitions.agents.usage.unused() {
-            let name = &definitions.agents.all[agent].name;
+            let agent = &definitions.agents.all[agent];
+            if gives_variables(agent, context) {
+                continue;
+            }
+            let name = &agent.name;
             let message = format!("no rule uses the agent `{name}`");
             report.warning("unused-agent", Some(location), message);
         }
@@ -146,6 +151,22 @@ impl CheckedParts {
         self.definitions.date_digests.iter().for_each(|file| digest.update(file));
         hex::encode(&digest.finalize()[..6])
     }
+}
+
+/// Returns whether an agent that no rule selects has a use nevertheless: a platform whose replies cannot select it
+/// selects it itself, and its calls then receive the variables that it requires.
+fn gives_variables(agent: &Agent, context: &CheckContext) -> bool {
+    if agent.required_variables.is_empty() {
+        return false;
+    }
+    let has_source = |platform: Platform| {
+        let mut sources = context.sources.iter();
+        context.sources.is_empty() || sources.any(|source| source.platform == platform)
+    };
+    let platforms = context.dialects.iter().map(|dialect| dialect.platform());
+    platforms
+        .filter(|platform| !selects_agents(*platform, &context.dialects))
+        .any(|platform| agent.id_at(platform).is_some() && has_source(platform))
 }
 
 /// Help for a table whose rules leave some calls out.

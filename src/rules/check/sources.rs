@@ -14,6 +14,19 @@ pub(super) fn can_match_source(rule: &Rule, source: &SourceInfo, context: &Check
         .any(|origin| rule.accepts(&origin))
 }
 
+/// Returns whether calls from a platform can match the rule: those of its sources, or of any source if the
+/// settings are unknown.
+pub(super) fn can_match_platform(rule: &Rule, platform: Platform, context: &CheckContext) -> bool {
+    if context.sources.is_empty() {
+        let scope = rule.scope.as_ref().map(|scope| &scope.conditions);
+        let origins = Origins::new(context)
+            .for_conditions(rule.conditions.as_deref().into_iter().chain(scope));
+        return origins.iter().any(|origin| origin.platform == platform && rule.accepts(origin));
+    }
+    let mut sources = context.sources.iter().filter(|source| source.platform == platform);
+    sources.any(|source| can_match_source(rule, source, context))
+}
+
 /// Returns the origins of calls from a source: one for each channel of its platform.
 fn origins_of<'o>(
     source: &'o str,
@@ -73,7 +86,7 @@ fn on_each_platform<'o>(
 
 /// Returns whether replies to a platform can select an agent. Rules that do so for another one are errors, or
 /// accept that its own agent takes the call.
-fn selects_agents(platform: Platform, dialects: &Dialects) -> bool {
+pub(super) fn selects_agents(platform: Platform, dialects: &Dialects) -> bool {
     let dialect = dialects.by_name(platform.as_str());
     dialect.is_some_and(|dialect| dialect.capabilities().agent)
 }

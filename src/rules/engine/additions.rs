@@ -30,6 +30,20 @@ impl<'t, 'c> Merger<'t, 'c> {
 
     /// Adds what a rule adds.
     pub(super) fn add(&mut self, rule: &'t Rule) {
+        self.add_without_speech(rule);
+        let Some(added) = &rule.additions else { return };
+        let MatchContext { call, lookups, .. } = self.context;
+        let values = TemplateContext { call, lookups, rule: &rule.name };
+        if let Some(template) = &added.say {
+            self.set_speech(template, values);
+        }
+        for (name, template) in &added.sip_headers {
+            self.add_header(name, template, values, &rule.name);
+        }
+    }
+
+    /// Adds what a rule adds, without the text to speak and the SIP headers.
+    pub(super) fn add_without_speech(&mut self, rule: &'t Rule) {
         let Some(added) = &rule.additions else { return };
         let MatchContext { call, lookups, .. } = self.context;
         let values = TemplateContext { call, lookups, rule: &rule.name };
@@ -57,12 +71,6 @@ impl<'t, 'c> Merger<'t, 'c> {
         let agent_override = ("agent_override", &added.agent_override);
         merge_object(&mut self.additions.agent_override, agent_override, values, room);
         self.additions.delay = added.delay.unwrap_or(self.additions.delay);
-        if let Some(template) = &added.say {
-            self.set_speech(template, values);
-        }
-        for (name, template) in &added.sip_headers {
-            self.add_header(name, template, values, &rule.name);
-        }
     }
 
     /// Sets the text that the caller hears. An empty one is silence.

@@ -338,7 +338,7 @@ pub(crate) fn write_left_out(f: &mut fmt::Formatter<'_>, left_out: &[LeftOut]) -
             LeftOutReason::TextTooLong => {
                 format!("the text would exceed {MAX_SPEECH_BYTES} bytes")
             }
-            LeftOutReason::PlatformLimit => "it is larger than the platform accepts".to_owned(),
+            LeftOutReason::PlatformLimit => "the platform does not accept it here".to_owned(),
         };
         writeln!(f, "  {name} is left out: {reason}")?;
     }

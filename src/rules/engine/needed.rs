@@ -13,7 +13,9 @@ pub(super) fn needed_lookups(
     continuing: &[&Rule],
     context: &MatchContext<'_>,
 ) -> LookupSet {
-    let sent = deciding.map_or(SentAdditions::All, |rule| rule.action.sent_additions());
+    let carried = |rule: &&Rule| !rule.is_unsupported_at(context.call.call.platform());
+    let sent = deciding.filter(carried).map(|rule| rule.action.sent_additions());
+    let sent = sent.unwrap_or(SentAdditions::All);
     // Rules of which nothing is sent are not asked about either.
     let continuing = continuing.iter().copied().filter(|rule| adds_to(rule, sent));
     let rules: Vec<&Rule> = continuing.chain(deciding).collect();
@@ -52,13 +54,16 @@ struct Replaced<'r> {
 
 impl<'r> Replaced<'r> {
     /// Adds the values that a rule replaces. A text with placeholders may be left out, and then the earlier
-    /// value stays.
-    fn add(&mut self, added: &'r RuleAdditions) {
+    /// value stays. `speaks` is false if the rule's text and headers are not sent.
+    fn add(&mut self, added: &'r RuleAdditions, speaks: bool) {
         fn certain(texts: &[(Box<str>, Template)]) -> impl Iterator<Item = &str> {
             let certain = texts.iter().filter(|(_, template)| template.literal().is_some());
             certain.map(|(name, _)| &**name)
         }
         self.variables.extend(certain(&added.variables));
+        if !speaks {
+            return;
+        }
         self.headers.extend(certain(&added.sip_headers));
         self.speech |= added.say.as_ref().is_some_and(|say| say.literal().is_some());
     }
@@ -78,8 +83,15 @@ fn of_values<'r>(
     if !context.lookups.pending(added.lookups_of(sent)).is_empty() {
         needed = needed.union(of_additions(rule, sent, replaced, context));
     }
-    replaced.add(added);
+    replaced.add(added, speaks(rule, context));
     needed
+}
+
+/// Returns whether the text and the SIP headers of a matching rule are sent, if there are any: not those of a
+/// rejection or a transfer that the platform cannot carry out.
+fn speaks(rule: &Rule, context: &MatchContext<'_>) -> bool {
+    rule.action.sent_additions() == SentAdditions::All
+        || !rule.is_unsupported_at(context.call.call.platform())
 }
 
 /// Returns the look-ups that name the agent, of the one arm that takes the call, or the target of a transfer.
@@ -115,9 +127,10 @@ fn of_additions(
         let pending = others.map(|(_, template)| template.pending(values));
         pending.fold(LookupSet::default(), LookupSet::union)
     };
-    let speech = added.say.as_ref().filter(|_| !replaced.speech);
+    let speaks = speaks(rule, context);
+    let speech = added.say.as_ref().filter(|_| speaks && !replaced.speech);
     let mut needed = speech.map(|say| say.pending(values)).unwrap_or_default();
-    if sent != SentAdditions::Speech {
+    if speaks && sent != SentAdditions::Speech {
         needed = needed.union(pending_of(&added.sip_headers, &replaced.headers));
     }
     if sent == SentAdditions::All {

@@ -181,6 +181,21 @@ async fn status_callbacks_are_acknowledged() {
     check(&app.send(signed(&app, "twilio", &Method::GET, target, "")).await, NOTHING);
 }
 
+/// A probe must not hang up: to the platform, the reply is that to a call.
+#[tokio::test]
+async fn an_empty_request_gets_the_fallback_agent() {
+    let assistant = r#"<?xml version="1.0" encoding="UTF-8"?><Response><Connect><AIAssistant id="assistant-1"/></Connect></Response>"#;
+    for (platform, expected) in [("twilio", AGENT), ("texml", assistant)] {
+        let app = service(platform);
+        check(&post(&app, platform, "inbound", "").await, expected);
+        let counted = format!(
+            r#"switchboard_requests_total{{source="{platform}",kind="probe",outcome="keep",status="200"}} 1"#
+        );
+        let metrics = app.metrics().await;
+        assert!(metrics.contains(&counted), "{metrics}");
+    }
+}
+
 #[tokio::test]
 async fn a_form_about_nothing_is_refused_as_unreadable() {
     for platform in super::PLATFORMS {
