@@ -40,7 +40,7 @@ pub use hmac::HmacScheme;
 pub use key::{Algorithm, Key};
 pub use message::{Message, MessageError};
 pub use retell::RetellScheme;
-pub use scheme::{Coverage, Outgoing, Scheme, SignatureScope, UrlToken, VerifyInputs};
+pub use scheme::{Content, Coverage, Outgoing, Scheme, SignatureScope, UrlToken, VerifyInputs};
 pub use shared::{NoScheme, SharedScheme};
 pub use signed_time::{SignedTime, TimeUnit};
 pub use standard_webhooks::StandardWebhooksScheme;
@@ -136,11 +136,11 @@ impl Verified {
         self.head.query()
     }
 
-    /// Returns the fields of a form: the raw body, or the raw query of a request without a body (a GET).
+    /// Returns the fields of a form: the raw body, or the raw query of a GET request.
     pub fn content(&self) -> &[u8] {
-        match (&*self.body, self.query()) {
-            ([], Some(query)) => query.as_bytes(),
-            (body, _) => body,
+        match (&self.head.method, self.query()) {
+            (&Method::GET, Some(query)) => query.as_bytes(),
+            _ => &self.body,
         }
     }
 
@@ -239,6 +239,12 @@ impl Policy {
         let secrets = self.secrets.load();
         let has_own = || self.scheme.url_token(&secrets.keys);
         secrets.url_token.is_some() || has_own().is_some_and(|token| token.parameter.is_none())
+    }
+
+    /// Returns whether requests may have their content in the query: the scheme covers it, or proves no content
+    /// at all, or is not applied.
+    pub fn admits_queries(&self) -> bool {
+        self.mode == Mode::Off || self.scheme.coverage().admits_queries()
     }
 
     /// Adds the headers with which the platform would send a request, signed with the first key.

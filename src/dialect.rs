@@ -147,8 +147,8 @@ pub trait Dialect: Send + Sync {
     /// Returns the channels on which the platform sends requests.
     fn channels(&self) -> &'static [Channel];
 
-    /// Returns the platform's own fields for the caller and the called number, or `None` if it sends no SIP
-    /// headers, which could name them instead.
+    /// Returns the platform's own fields for the caller and the called number, or `None` if no SIP header
+    /// can name them instead.
     fn party_fields(&self) -> Option<[&'static str; 2]> {
         None
     }

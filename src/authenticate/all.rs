@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::http::HeaderMap;
 
 use super::key::{Key, Material};
-use super::scheme::{Coverage, Outgoing, Scheme, SignatureScope, UrlToken, VerifyInputs};
+use super::scheme::{Content, Coverage, Outgoing, Scheme, SignatureScope, UrlToken, VerifyInputs};
 use super::{AuthError, KeyError, RequestHead, SignError, Unverified};
 use crate::domain::secret::Secret;
 
@@ -86,9 +86,9 @@ impl Scheme for AllScheme {
         all.fold(Coverage::SENDER, Coverage::union)
     }
 
-    fn weakness(&self) -> Option<Cow<'static, str>> {
+    fn weakness(&self, content: Content) -> Option<Cow<'static, str>> {
         let kinds: Vec<_> = self.0.iter().map(|scheme| scheme.kind()).collect();
-        self.coverage().weakness(&kinds.join(" and "))
+        self.coverage().weakness(&kinds.join(" and "), content)
     }
 
     fn covers_url(&self) -> bool {

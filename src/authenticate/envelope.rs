@@ -102,7 +102,11 @@ impl Envelope {
 
     /// Returns what the message proves.
     pub fn coverage(&self) -> Coverage {
-        Coverage { body: self.message.has_body(), time: self.time.is_some() }
+        Coverage {
+            body: self.message.has_body(),
+            query: self.message.has_query(),
+            time: self.time.is_some(),
+        }
     }
 
     /// Reads the headers: signatures of `length` bytes, and a time near enough to now.

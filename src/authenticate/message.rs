@@ -104,6 +104,11 @@ impl Message {
         self.0.contains(&Part::Url)
     }
 
+    /// Returns whether the message contains the query: alone, or in the public URL.
+    pub fn has_query(&self) -> bool {
+        self.0.contains(&Part::Query) || self.has_url()
+    }
+
     /// Returns the message in parts, to be concatenated.
     pub(super) fn render<'v>(&'v self, values: &MessageValues<'v>) -> Vec<&'v [u8]> {
         let (path, query) = values.target.split_once('?').unwrap_or((values.target, ""));

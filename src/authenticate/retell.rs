@@ -65,7 +65,7 @@ impl Scheme for RetellScheme {
     }
 
     fn coverage(&self) -> Coverage {
-        Coverage::FULL
+        Coverage::BODY_AND_TIME
     }
 }
 

@@ -62,9 +62,10 @@ pub trait Scheme: Send + Sync {
     /// Returns what a valid signature proves besides its sender.
     fn coverage(&self) -> Coverage;
 
-    /// Describes to the operator what the scheme does not prove; `None` if it proves everything.
-    fn weakness(&self) -> Option<Cow<'static, str>> {
-        self.coverage().weakness(self.kind())
+    /// Describes to the operator what the scheme does not prove of requests with this content; `None` if it
+    /// proves everything.
+    fn weakness(&self, content: Content) -> Option<Cow<'static, str>> {
+        self.coverage().weakness(self.kind(), content)
     }
 
     /// Returns whether the signature covers the URL, so that the source needs `public_base_url`.
@@ -145,37 +146,62 @@ pub enum SignatureScope {
     Nothing,
 }
 
+/// Part of a request that has the facts of the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// The body of a POST request.
+    Body,
+    /// The query of a GET request, which has no body.
+    Query,
+}
+
 /// Content of a request that a valid signature proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Coverage {
     /// The body is the one that was signed.
     pub body: bool,
+    /// The query of the URL is the one that was signed.
+    pub query: bool,
     /// The request was signed within the tolerance of now.
     pub time: bool,
 }
 
 impl Coverage {
-    /// The body and the time.
-    pub const FULL: Coverage = Coverage { body: true, time: true };
+    /// The body and the time, but not the query.
+    pub const BODY_AND_TIME: Coverage = Coverage { body: true, query: false, time: true };
     /// Nothing but the sender.
-    pub const SENDER: Coverage = Coverage { body: false, time: false };
+    pub const SENDER: Coverage = Coverage { body: false, query: false, time: false };
 
     /// Returns what either of two signatures proves, if both are valid.
     pub fn union(self, other: Coverage) -> Coverage {
-        Coverage { body: self.body || other.body, time: self.time || other.time }
+        Coverage {
+            body: self.body || other.body,
+            query: self.query || other.query,
+            time: self.time || other.time,
+        }
+    }
+
+    /// Returns whether a request may have its content in the query. It must not if the scheme proves a body,
+    /// which such a request does not have: a captured signature would be valid for any query.
+    pub fn admits_queries(self) -> bool {
+        self.query || !self.body
     }
 
     /// Describes what is missing; `None` if nothing is.
-    pub(super) fn weakness(self, kind: &str) -> Option<Cow<'static, str>> {
-        let gap = match (self.body, self.time) {
+    pub(super) fn weakness(self, kind: &str, content: Content) -> Option<Cow<'static, str>> {
+        let (is_covered, part) = match content {
+            Content::Body => (self.body, "body"),
+            Content::Query => (self.query, "query"),
+        };
+        let gap = match (is_covered, self.time) {
             (true, true) => return None,
-            (false, false) => {
-                "proves the sender alone: whoever captures a request can send it again, with any body"
-            }
-            (true, false) => "has no time: a captured request stays valid forever",
-            (false, true) => {
-                "does not cover the body: a captured signature is valid for any body until it expires"
-            }
+            (false, false) => format!(
+                "proves the sender alone: whoever captures a request can send it again, with any {part}"
+            ),
+            (true, false) => "has no time: a captured request stays valid forever".to_owned(),
+            (false, true) => format!(
+                "does not cover the {part}: a captured signature is valid for any {part} until it expires"
+            ),
         };
         Some(format!("`{kind}` {gap}; set url_token or allow_from").into())
     }

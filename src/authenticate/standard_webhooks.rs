@@ -172,7 +172,7 @@ impl Scheme for StandardWebhooksScheme {
     }
 
     fn coverage(&self) -> Coverage {
-        Coverage::FULL
+        Coverage::BODY_AND_TIME
     }
 }
 

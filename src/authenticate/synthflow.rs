@@ -11,7 +11,7 @@ use axum::http::HeaderMap;
 use super::encoding::Encoding;
 use super::envelope::header_value;
 use super::key::{Key, SignatureBytes, matches_any_key};
-use super::scheme::{Coverage, Outgoing, Scheme, SignatureScope, VerifyInputs};
+use super::scheme::{Content, Coverage, Outgoing, Scheme, SignatureScope, VerifyInputs};
 use super::{AuthError, KeyError, RequestHead, SignError, Unverified, single_header};
 use crate::domain::json;
 use crate::domain::json::JsonObject;
@@ -80,7 +80,7 @@ impl Scheme for SynthflowScheme {
         Coverage::SENDER
     }
 
-    fn weakness(&self) -> Option<Cow<'static, str>> {
+    fn weakness(&self, _: Content) -> Option<Cow<'static, str>> {
         let weakness = "synthflow signs the call id alone: a captured signature stays valid forever, and its \
              inbound request, which has no call id, cannot be verified; set url_token or allow_from";
         Some(weakness.into())

@@ -111,7 +111,7 @@ impl Scheme for TwilioScheme {
     }
 
     fn coverage(&self) -> Coverage {
-        Coverage { body: true, time: false }
+        Coverage { body: true, query: true, time: false }
     }
 
     fn covers_url(&self) -> bool {

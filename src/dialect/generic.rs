@@ -25,7 +25,9 @@ use crate::domain::party::{NumberFormat, Party};
 
 pub use pointer::Pointer;
 use pointer::RequestFields;
-pub use template::{InvalidReplyTemplate, Placeholder, ReplyTemplate};
+pub use template::{
+    InvalidReplyTemplate, Placeholder, ReplyTemplate, TemplateOutcome, UnfitTemplate,
+};
 
 /// Declaration of a platform, without mistakes.
 pub struct GenericDialect {
@@ -320,6 +322,7 @@ fn capabilities(reply: &ReplyTemplates, variables: &VariableShape) -> Capabiliti
     let says = |template: &Option<ReplyTemplate>| {
         template.as_ref().is_some_and(|template| template.has(Placeholder::Say))
     };
+    let of_agent = reply.agent.as_ref().or(reply.keep.as_ref());
     let limits = VariableLimits {
         count: variables.max_count,
         value_chars: variables.max_chars,
@@ -339,9 +342,10 @@ fn capabilities(reply: &ReplyTemplates, variables: &VariableShape) -> Capabiliti
             Some(_) => Transfer::Possible { spoken: says(&reply.transfer) },
         },
         greeting: says(&reply.agent),
+        keep_additions: reply.keep.as_ref().map(ReplyTemplate::carried_additions),
         variables: reply.any_has(Placeholder::Variables).then_some(limits),
-        metadata: reply.any_has(Placeholder::Metadata),
-        agent_override: reply.any_has(Placeholder::AgentOverride),
+        metadata: of_agent.is_some_and(|template| template.has(Placeholder::Metadata)),
+        agent_override: of_agent.is_some_and(|template| template.has(Placeholder::AgentOverride)),
         sip_headers: reply.any_has(Placeholder::SipHeaders),
     }
 }

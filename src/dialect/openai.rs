@@ -62,6 +62,7 @@ const CAPABILITIES: Capabilities = Capabilities {
     metadata: false,
     agent_override: true,
     sip_headers: false,
+    keep_additions: None,
 };
 
 const TIMING: Timing = Timing {
@@ -255,6 +256,10 @@ impl Dialect for OpenAi {
 
     fn channels(&self) -> &'static [Channel] {
         &[Channel::Call]
+    }
+
+    fn party_fields(&self) -> Option<[&'static str; 2]> {
+        Some([FROM, TO])
     }
 
     fn session_keys(&self) -> Option<&'static [SessionKey]> {

@@ -43,6 +43,7 @@ const CAPABILITIES: Capabilities = Capabilities {
     metadata: true,
     agent_override: true,
     sip_headers: false,
+    keep_additions: None,
 };
 
 const TIMING: Timing = Timing {

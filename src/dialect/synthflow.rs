@@ -44,6 +44,7 @@ const CAPABILITIES: Capabilities = Capabilities {
     metadata: true,
     agent_override: false,
     sip_headers: false,
+    keep_additions: None,
 };
 
 const TIMING: Timing = Timing {

@@ -31,6 +31,7 @@ const CAPABILITIES: Capabilities = Capabilities {
     metadata: false,
     agent_override: false,
     sip_headers: true,
+    keep_additions: None,
 };
 
 const TIMING: Timing = Timing {

@@ -48,6 +48,7 @@ const CAPABILITIES: Capabilities = Capabilities {
     metadata: true,
     agent_override: true,
     sip_headers: true,
+    keep_additions: None,
 };
 
 const TIMING: Timing = Timing {

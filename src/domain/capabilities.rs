@@ -27,6 +27,55 @@ pub struct Capabilities {
     pub agent_override: bool,
     /// Replies can carry SIP headers for an agent or a transfer target with a SIP address.
     pub sip_headers: bool,
+    /// Additions of replies that leave the call to the platform's own agent; `None` if they are those of replies
+    /// that select an agent.
+    pub keep_additions: Option<CarriedAdditions>,
+}
+
+impl Capabilities {
+    /// Returns the additions of replies that select an agent.
+    pub fn agent_additions(&self) -> CarriedAdditions {
+        CarriedAdditions {
+            greeting: self.greeting,
+            variables: self.variables.is_some(),
+            metadata: self.metadata,
+            agent_override: self.agent_override,
+            sip_headers: self.sip_headers,
+        }
+    }
+
+    /// Returns the additions of replies to calls that a rule keeps. A stand-in is selected like any agent.
+    pub fn kept_additions(&self) -> CarriedAdditions {
+        self.keep_additions.filter(|_| self.keep).unwrap_or_else(|| self.agent_additions())
+    }
+}
+
+/// Additions that replies of one kind can carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CarriedAdditions {
+    /// The first sentence that the agent speaks.
+    pub greeting: bool,
+    /// Dynamic variables.
+    pub variables: bool,
+    /// Metadata.
+    pub metadata: bool,
+    /// Settings of the agent for one call.
+    pub agent_override: bool,
+    /// SIP headers.
+    pub sip_headers: bool,
+}
+
+impl CarriedAdditions {
+    /// Returns the additions that replies of either kind can carry.
+    pub fn union(self, other: CarriedAdditions) -> CarriedAdditions {
+        CarriedAdditions {
+            greeting: self.greeting || other.greeting,
+            variables: self.variables || other.variables,
+            metadata: self.metadata || other.metadata,
+            agent_override: self.agent_override || other.agent_override,
+            sip_headers: self.sip_headers || other.sip_headers,
+        }
+    }
 }
 
 /// Ways in which a reply can reject a call.

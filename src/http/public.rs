@@ -118,10 +118,13 @@ struct Webhook {
 }
 
 /// A path of a webhook: the platform sends requests by POST, and checks the URL by GET when an operator
-/// saves it. A platform whose users choose the method sends requests by GET, too, in the query.
+/// saves it. A platform whose users choose the method sends requests by GET, too, in the query, which the
+/// signature must then cover.
 fn route(webhook: &Arc<Webhook>, kind: BodyKind) -> MethodRouter<Arc<PublicState>> {
+    let source = &webhook.endpoint.source;
+    let policy = source.policy_of(kind == BodyKind::Event);
     let on_get =
-        if webhook.endpoint.source.dialect.accepts_get() {
+        if source.dialect.accepts_get() && policy.admits_queries() {
             let webhook = webhook.clone();
             get(async move |State(state): State<Arc<PublicState>>, request: SourceRequest| {
                 match request.without_body() {

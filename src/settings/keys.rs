@@ -231,18 +231,21 @@ toml_table! {
         /// header of a request can replace it.
         public_base_url: PublicUrl,
         /// Reference to the key of the platform's API: `"env:OPENAI_API_KEY"` or `"file:PATH"`. Required on
-        /// platforms where a request to the API carries out the decision.
+        /// platforms where a request to the API carries out the decision, except with `--dev`.
         api_key: SecretReference,
         /// Base URL of that API, in place of the platform's own: `"https://api.eu.example.com/v1"`.
+        /// `http://` only to a loopback address or `localhost`.
         api_url: ApiUrl,
         /// Country in whose form the platform sends national numbers: `"US"` reads `(213) 777-1234`,
         /// `"DE"` reads `030 901820` and `0049 30 901820`. Without it, numbers need a country code.
         country: CountryCode,
         /// Fields with the caller's number, in order; the first one that has a number counts:
-        /// `["sip.p-asserted-identity", "from_number"]`. Retell only. Default: the platform's own field,
-        /// which is also the last one of any list.
+        /// `["sip.p-asserted-identity", "from_number"]`. `sip.` begins the name of a SIP header. The platform's
+        /// own field is the default, and the last one of any list: `from_number` at Retell, `from` at OpenAI,
+        /// `From` at Twilio and TeXML. Other platforms have no further fields.
         from: Texts,
-        /// Fields with the called number, in order: `["sip.diversion", "to_number"]`. Retell only.
+        /// Fields with the called number, in order: `["sip.diversion", "to_number"]`. The own
+        /// fields are `to_number` at Retell, `to` at OpenAI, `To` at Twilio and TeXML.
         to: Texts,
         /// Texts that the platform sends for a withheld number, besides the usual words: `["geheim"]`.
         withheld: Texts,
@@ -289,14 +292,15 @@ toml_table! {
         /// [signatures](signatures.md). Default: `{ kind = "none" }`, with which a source needs `url_token` or
         /// `allow_from`.
         signature: SignatureScheme,
-        /// Reply templates. An outcome without a template is one that the platform cannot express.
+        /// Reply templates: `keep` or `agent`, and others. An outcome without a template is one that the platform
+        /// cannot express.
         reply: Section<ReplyKeys>,
         /// Form and limits of variables.
         variables: Section<VariableKeys>,
         /// Time after which the platform stops waiting, in milliseconds, if that is known.
         timeout_ms: Milliseconds<1, LIMIT>,
-        /// Reply deadline of a source that sets none.
-        reply_within_ms: ReplyBudget = "3000",
+        /// Reply deadline of a source that sets none. Default: 60 % of `timeout_ms`, and at most `3000`.
+        reply_within_ms: ReplyBudget,
     }
 }
 
@@ -313,9 +317,10 @@ toml_table! {
 toml_table! {
     /// Reply templates: JSON in which `"$agent"`, `"$agent_version"`, `"$variables"`, `"$metadata"`,
     /// `"$agent_override"`, `"$reason"`, `"$sip_status"`, `"$say"`, `"$target"` and `"$sip_headers"` stand for
-    /// values of the decision. A string that is nothing else keeps the value's type; `$$` is a dollar sign.
+    /// values of the decision. A string that is nothing else keeps the value's type; `$$` is a dollar sign. A
+    /// template can contain the values of its outcome alone.
     pub(crate) struct ReplyKeys: "the replies of a platform" {
-        /// An agent is selected: `'{ "agent": "$agent", "variables": "$variables" }'`.
+        /// An agent is selected, `$agent`: `'{ "agent": "$agent", "variables": "$variables" }'`.
         agent: ReplyJson,
         /// The platform's own agent answers.
         keep: ReplyJson,

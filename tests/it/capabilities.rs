@@ -55,6 +55,8 @@ fn capabilities_table() -> String {
             metadata,
             agent_override,
             sip_headers,
+            // Only declared platforms have templates that differ.
+            keep_additions: _,
         } = *dialect.capabilities();
         let cells = [
             dialect.platform().to_string(),

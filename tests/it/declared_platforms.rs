@@ -12,7 +12,7 @@ use switchboard::diagnostics::Severity;
 use switchboard::settings::Purpose;
 
 use crate::rules::codes_of;
-use crate::support::app::{App, NOW_MS, app_with, load_settings_with, root};
+use crate::support::app::{App, NOW_MS, app_with, load_settings_with, parse_rules, root};
 use crate::support::program::{program, text};
 use crate::support::wait;
 
@@ -319,17 +319,164 @@ fn each_mistake_of_a_declaration_is_reported_with_its_place() {
             "unknown platform `novva`",
         ),
         ("message = \"{body}\"", "message = \"{bdoy}\"", "bad-value", "{bdoy}"),
+        ("keep = '{ \"vars\": \"$variables\" }'", "keep = '$variables'", "bad-value", "not JSON"),
+        ("{ \"vars\": \"$variables\" }", "[\"$agent\"]", "bad-value", "`$agent` has no value"),
+        ("$reason", "$target", "bad-value", "`$target` has no value in this outcome"),
+        ("$target", "$reason", "bad-value", "`$reason` has no value in this outcome"),
+        ("\"$target\"", "\"elsewhere\"", "bad-value", "does not contain `$target`"),
+        ("\"$agent\",", "\"a\",", "bad-value", "does not contain `$agent`"),
     ] {
         assert!(NOVA.contains(from), "{from}");
         let text = NOVA.replace(from, to);
         let (settings, report) = load_settings_with(&text, Purpose::Serve, environment());
         assert!(settings.is_none(), "{to} is accepted");
         let shown = report.to_string();
-        assert!(codes_of(&report).contains(&code), "{to}: {shown}");
         assert!(shown.contains(message), "{to}: {shown}");
         let errors = report.diagnostics().iter().filter(|one| one.severity == Severity::Error);
+        let codes = codes_of(&report);
+        assert!(codes.contains(&code), "{to}: {shown}");
+        // The platform has templates for every call, although one of them is invalid.
+        assert!(!codes.contains(&"no-fallback-agent"), "{to}: {shown}");
         let has_help = errors.clone().all(|error| error.help.is_some());
         assert!(has_help, "{to}: {shown}");
+    }
+}
+
+/// A platform on which calls can only be rejected or transferred has no reply to the other calls.
+#[test]
+fn a_declaration_has_a_reply_for_every_call() {
+    let lines =
+        NOVA.lines().filter(|line| !line.starts_with("keep =") && !line.starts_with("agent ="));
+    let text: Vec<_> = lines.collect();
+    let (settings, report) = load_settings_with(&text.join("\n"), Purpose::Serve, environment());
+    assert!(settings.is_none());
+    let shown = report.to_string();
+    assert_eq!(codes_of(&report), ["missing-key"], "{shown}");
+    assert!(shown.contains("`platforms.nova.reply` needs `keep` or `agent`"), "{shown}");
+}
+
+#[test]
+fn the_reply_deadline_leaves_time_before_the_timeout() {
+    for (timeout, own, expected, late) in [
+        ("timeout_ms = 800", "", 480, false),
+        ("timeout_ms = 5000", "", 3000, false),
+        ("timeout_ms = 60000", "", 3000, false),
+        ("", "", 3000, false),
+        ("timeout_ms = 1", "", 1, false),
+        ("timeout_ms = 800", "reply_within_ms = 700", 700, false),
+        ("timeout_ms = 800", "reply_within_ms = 900", 900, true),
+    ] {
+        let text = NOVA.replace("timeout_ms = 5000", timeout);
+        let text = text.replace("reply_within_ms = 1500", own);
+        let (settings, report) = load_settings_with(&text, Purpose::Serve, environment());
+        let settings = settings.unwrap_or_else(|| panic!("{report}"));
+        let found = settings.sources[0].reply_within.as_millis();
+        assert_eq!(found, expected, "{timeout} {own}");
+        let shown = report.to_string();
+        let is_late = shown.contains(
+            "warning[late-reply]: `platforms.nova.reply_within_ms`: nova stops waiting after 800 ms",
+        );
+        assert_eq!(is_late, late, "{timeout} {own}: {shown}");
+        assert_eq!(codes_of(&report).contains(&"late-reply"), late, "{timeout} {own}: {shown}");
+    }
+}
+
+/// A source's own deadline is compared as well, and the advice leads to one in time.
+#[test]
+fn a_late_deadline_of_a_source_names_its_key() {
+    let text = format!("{}reply_within_ms = 900\n", NOVA.replace("5000", "800"));
+    let (_, report) = load_settings_with(&text, Purpose::Serve, environment());
+    let shown = report.to_string();
+    assert!(shown.contains("`sources.calls.reply_within_ms`: nova stops waiting"), "{shown}");
+    assert!(shown.contains("write less than 800"), "{shown}");
+}
+
+/// Returns the codes about additions of a table for the source of a platform.
+fn codes_of_rules(settings: &str, rules: &str) -> Vec<String> {
+    let (settings, report) = load_settings_with(settings, Purpose::Serve, environment());
+    let settings = settings.unwrap_or_else(|| panic!("{report}"));
+    let (_, report) = parse_rules("rules.toml", rules.to_owned(), &settings.check_context());
+    let codes = codes_of(&report).into_iter().filter(|code| code.ends_with("-addition"));
+    codes.map(str::to_owned).collect()
+}
+
+#[test]
+fn additions_are_compared_with_the_template_of_the_outcome() {
+    let lost = ["unsupported-addition"];
+    let say = "say = \"Hello.\"";
+    let keep = |additions: &str| rules("keep = true", additions);
+    let assemblyai = settings_of("assemblyai");
+    assert!(codes_of_rules(&assemblyai, &keep(say)).is_empty());
+    assert_eq!(codes_of_rules(&assemblyai, &rules("reject = true", say)), lost);
+    assert_eq!(codes_of_rules(&assemblyai, &keep("metadata = { a = \"b\" }")), lost);
+    // The templates of NOVA have `$say` and `$metadata` for agents alone.
+    let nova = |rules: &str| codes_of_rules(NOVA, &rules.replace("jambonz =", "nova ="));
+    assert_eq!(nova(&keep(say)), lost);
+    assert_eq!(nova(&keep("metadata = { a = \"b\" }")), lost);
+    assert!(nova(&keep("variables = { a = \"b\" }")).is_empty());
+    let agent = rules("agent = \"desk\"", &format!("{say}\nmetadata = {{ a = \"b\" }}"));
+    assert!(nova(&agent).is_empty());
+}
+
+/// Settings of a platform that sends queries, with this signature.
+fn query_settings(signature: &str) -> String {
+    format!(
+        "{}public_base_url = \"https://hooks.example.net\"\nsignature = {{ {signature} }}\n",
+        settings_of("millis")
+    )
+}
+
+const HEADERS: &str = "signature_header = \"x-sig\", timestamp_header = \"x-time\"";
+
+#[test]
+fn a_signature_must_cover_the_query_that_has_the_call() {
+    for (signature, codes) in [
+        (
+            format!("kind = \"hmac\", {HEADERS}, message = \"{{timestamp}}.{{body}}\""),
+            &["unsigned-query"][..],
+        ),
+        ("kind = \"standard_webhooks\"".to_owned(), &["unsigned-query"]),
+        (
+            "all = [{ kind = \"url_token\", secrets = [\"env:KEY\"] }, { kind = \"retell\" }]"
+                .to_owned(),
+            &["unsigned-query"],
+        ),
+        (format!("kind = \"hmac\", {HEADERS}, message = \"{{timestamp}}.{{query}}\""), &[]),
+        (format!("kind = \"hmac\", {HEADERS}, message = \"{{timestamp}}.{{url}}{{body}}\""), &[]),
+        // It has no time, and others prove the sender alone.
+        ("kind = \"twilio\"".to_owned(), &["one-factor"]),
+        ("kind = \"bearer\"".to_owned(), &["one-factor"]),
+    ] {
+        let (_, report) =
+            load_settings_with(&query_settings(&signature), Purpose::Serve, environment());
+        assert_eq!(codes_of(&report), codes, "{signature}: {report}");
+    }
+    // A second factor does not make a query the one that was sent; without a signature there is none to lack.
+    let by_body = query_settings("kind = \"retell\"");
+    for (more, expected) in [
+        ("allow_from = \"192.0.2.1\"", true),
+        ("allow_from = \"192.0.2.1\"\nauth = \"off\"", false),
+    ] {
+        let text = by_body.replace("signature =", &format!("{more}\nsignature ="));
+        let (_, report) = load_settings_with(&text, Purpose::Serve, environment());
+        assert_eq!(codes_of(&report).contains(&"unsigned-query"), expected, "{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_captured_signature_is_not_valid_for_another_query() {
+    let signature = format!("kind = \"hmac\", {HEADERS}, message = \"{{timestamp}}.{{query}}\"");
+    let app = app_with(&query_settings(&signature), &rules("keep = true", ADA), environment());
+    let source = &app.app.endpoint("calls").expect("a source").source;
+    let target = format!("/inbound/calls?{}", documented("millis"));
+    let outgoing = Outgoing { method: &Method::GET, target: &target, body: b"" };
+    let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
+    for (sent, status) in
+        [(target.clone(), StatusCode::OK), (format!("{target}&x=1"), StatusCode::UNAUTHORIZED)]
+    {
+        let mut request = Request::get(&sent).body(Body::empty()).unwrap();
+        source.policy.sign(&outgoing, now, request.headers_mut()).expect("a signature");
+        assert_eq!(app.send(request).await.status, status, "{sent}");
     }
 }
 

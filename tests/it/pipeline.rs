@@ -178,7 +178,7 @@ impl Scheme for PanickingScheme {
     }
 
     fn coverage(&self) -> Coverage {
-        Coverage::FULL
+        Coverage::BODY_AND_TIME
     }
 }
 

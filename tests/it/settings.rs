@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use config::{Config, File, FileFormat, Map, Value};
+use serde_json::json;
 use switchboard::authenticate::Mode;
 use switchboard::diagnostics::Report;
+use switchboard::dialect::Incoming;
 use switchboard::domain::party::NumberField;
 use switchboard::settings;
 use switchboard::settings::{
@@ -561,6 +563,42 @@ platform = "retell"
 secrets = ["env:RETELL_API_KEY"]
 public_base_url = "https://hooks.example.com"
 signature = { kind = "twilio" }
+"#;
+
+    signature_without_the_query: "unsigned-query" to Serve in r#"
+[sources.millis]
+platform = "millis"
+secrets = ["env:RETELL_API_KEY"]
+
+[sources.millis.signature]
+kind = "hmac"
+signature_header = "x-signature"
+timestamp_header = "x-timestamp"
+message = "{timestamp}.{body}"
+"#;
+
+    api_in_clear_text: "bad-value" to Serve in r#"
+[sources.openai]
+platform = "openai"
+secrets = ["env:OPENAI_SECRET"]
+api_key = "env:API_KEY"
+api_url = "http://api.example.com/v1"
+fallback = "front-desk"
+"#;
+
+    no_key_of_the_api: "no-secret" to Inspect in r#"
+[sources.openai]
+platform = "openai"
+secrets = ["env:OPENAI_SECRET"]
+fallback = "front-desk"
+"#;
+
+    header_for_numbers_in_one_field: "bad-value" to Serve in r#"
+[sources.synthflow]
+platform = "synthflow"
+secrets = ["env:SYNTHFLOW_SECRET"]
+url_token = "env:URL_TOKEN"
+from = ["sip.p-asserted-identity"]
 "#;
 
     schemes_that_share_their_secrets: "no-secret" to Serve in r#"
@@ -1606,6 +1644,49 @@ url_token = "file:none"
     has_keys(&loaded.source(), &["dev", "dev"]);
 }
 
+/// A source of a platform whose decisions are requests to its API.
+const OPENAI: &str = "[sources.openai]\nplatform = \"openai\"\nsecrets = [\"env:OPENAI_SECRET\"]\n\
+                      api_key = \"env:API_KEY\"\nfallback = \"front-desk\"\n";
+
+#[test]
+fn the_key_of_an_api_is_required_but_with_dev() {
+    for (text, purpose, codes) in [
+        (OPENAI.to_owned(), Purpose::Serve, &[][..]),
+        (OPENAI.replace("env:API_KEY", "env:NOT_SET"), Purpose::Serve, &["no-secret"]),
+        (OPENAI.replace("env:API_KEY", "env:NOT_SET"), Purpose::Inspect, &["secret-missing"]),
+        (OPENAI.replace("env:API_KEY", "env:NOT_SET"), Purpose::Dev, &[]),
+        (OPENAI.replace("api_key = \"env:API_KEY\"\n", ""), Purpose::Serve, &["no-secret"]),
+        (OPENAI.replace("api_key = \"env:API_KEY\"\n", ""), Purpose::Inspect, &["no-secret"]),
+        (OPENAI.replace("api_key = \"env:API_KEY\"\n", ""), Purpose::Dev, &[]),
+    ] {
+        let loaded = load(&text, purpose);
+        assert_eq!(codes_of(&loaded.report), codes, "{text}: {}", loaded.text);
+    }
+}
+
+#[test]
+fn an_api_in_clear_text_is_on_this_machine() {
+    for (url, accepted) in [
+        ("https://api.example.com/v1", true),
+        ("https://192.0.2.1", true),
+        ("http://127.0.0.1:8080/v1", true),
+        ("http://127.9.9.9", true),
+        ("http://[::1]:8080", true),
+        ("http://[::ffff:127.0.0.1]", true),
+        ("http://localhost:8080", true),
+        ("http://LOCALHOST", true),
+        ("http://api.example.com", false),
+        ("http://localhost.example.com", false),
+        ("http://10.0.0.1", false),
+        ("http://0.0.0.0", false),
+        ("http://[::]", false),
+    ] {
+        let loaded = load(&format!("{OPENAI}api_url = \"{url}\"\n"), Purpose::Serve);
+        let codes = codes_of(&loaded.report);
+        assert_eq!(codes.is_empty(), accepted, "{url}: {}", loaded.text);
+    }
+}
+
 #[test]
 fn inspecting_rejects_invalid_settings() {
     rejects("[sources.retell]\nplatform = \"retell\"\n", Purpose::Inspect, "no-secret");
@@ -2238,4 +2319,24 @@ fn a_source_names_the_fields_with_its_numbers() {
     let report = loaded.report.to_string();
     assert_eq!(report.matches("error[bad-value]").count(), 3, "{report}");
     assert!(report.contains("write from_number, or sip. and the name of a header"), "{report}");
+}
+
+#[test]
+fn the_numbers_of_openai_can_be_in_other_headers() {
+    let keys = "from = [\"sip.p-asserted-identity\", \"from\"]\nto = \"sip.diversion\"\n";
+    let source = load(&format!("{OPENAI}{keys}"), Purpose::Serve).source();
+    let header = |name: &str, number: &str| json!({ "name": name, "value": format!("<sip:{number}@carrier.example>") });
+    let own = [header("From", "+441632960123"), header("To", "+15005550006")];
+    let further =
+        [header("P-Asserted-Identity", "+441632960124"), header("Diversion", "+15005550007")];
+    let parties = |headers: &[serde_json::Value]| {
+        let body = json!({ "type": "realtime.call.incoming", "data": { "call_id": "c1", "sip_headers": headers } });
+        let request = app::verified(&*source.dialect, body.to_string().into_bytes());
+        let Ok(Incoming::Inbound(call)) = source.dialect.parse(&request, &source.numbers) else {
+            panic!("no call");
+        };
+        [call.from(), call.to()].map(|party| party.unmasked().into_owned())
+    };
+    assert_eq!(parties(&own), ["+441632960123", "+15005550006"]);
+    assert_eq!(parties(&[own, further].concat()), ["+441632960124", "+15005550007"]);
 }

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::diagnostics::did_you_mean;
+use crate::domain::capabilities::CarriedAdditions;
 
 /// Values of a decision that a reply template can contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +48,66 @@ impl Placeholder {
         ("sip_headers", Placeholder::SipHeaders),
     ];
 
+    fn name(self) -> &'static str {
+        let found = Placeholder::ALL.iter().find(|(_, placeholder)| *placeholder == self);
+        found.map_or("", |(name, _)| name)
+    }
+
     fn parse(name: &str) -> Option<Placeholder> {
         let found = Placeholder::ALL.iter().find(|(known, _)| *known == name);
         found.map(|(_, placeholder)| *placeholder)
     }
+}
+
+/// Outcome for which a reply template is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TemplateOutcome {
+    /// An agent is selected.
+    Agent,
+    /// The platform's own agent answers.
+    Keep,
+    /// The call is rejected.
+    Reject,
+    /// The call is transferred.
+    Transfer,
+}
+
+impl TemplateOutcome {
+    /// Returns the placeholders that can have a value.
+    pub fn placeholders(self) -> &'static [Placeholder] {
+        use Placeholder::{
+            Agent, AgentOverride, AgentVersion, Metadata, Reason, Say, SipHeaders, SipStatus,
+            Target, Variables,
+        };
+        match self {
+            TemplateOutcome::Agent => {
+                &[Agent, AgentVersion, Variables, Metadata, AgentOverride, Say, SipHeaders]
+            }
+            TemplateOutcome::Keep => &[Variables, Metadata, AgentOverride, Say, SipHeaders],
+            TemplateOutcome::Reject => &[Reason, SipStatus, Say],
+            TemplateOutcome::Transfer => &[Target, Say, SipHeaders],
+        }
+    }
+
+    /// Returns the placeholder without which a reply would mean nothing.
+    fn required(self) -> Option<Placeholder> {
+        match self {
+            TemplateOutcome::Agent => Some(Placeholder::Agent),
+            TemplateOutcome::Transfer => Some(Placeholder::Target),
+            TemplateOutcome::Keep | TemplateOutcome::Reject => None,
+        }
+    }
+}
+
+/// Reason why a reply template does not fit its outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UnfitTemplate {
+    /// The template contains a placeholder that never has a value there.
+    #[error("`${0}` has no value in this outcome")]
+    Valueless(&'static str),
+    /// The template lacks the placeholder that the outcome is about.
+    #[error("it does not contain `${0}`")]
+    Missing(&'static str),
 }
 
 /// A reply template without mistakes.
@@ -107,9 +164,35 @@ impl ReplyTemplate {
         Ok(ReplyTemplate { root, placeholders })
     }
 
+    /// Compares the placeholders with those of an outcome.
+    ///
+    /// # Errors
+    /// Fails at a placeholder that never has a value in this outcome, and without the one that it is about.
+    pub fn check_outcome(&self, outcome: TemplateOutcome) -> Result<(), UnfitTemplate> {
+        let known = outcome.placeholders();
+        if let Some(other) = self.placeholders.iter().find(|one| !known.contains(one)) {
+            return Err(UnfitTemplate::Valueless(other.name()));
+        }
+        match outcome.required().filter(|required| !self.has(*required)) {
+            Some(missing) => Err(UnfitTemplate::Missing(missing.name())),
+            None => Ok(()),
+        }
+    }
+
     /// Returns whether the template contains a placeholder.
     pub(super) fn has(&self, placeholder: Placeholder) -> bool {
         self.placeholders.contains(&placeholder)
+    }
+
+    /// Returns the additions that the template has places for.
+    pub(super) fn carried_additions(&self) -> CarriedAdditions {
+        CarriedAdditions {
+            greeting: self.has(Placeholder::Say),
+            variables: self.has(Placeholder::Variables),
+            metadata: self.has(Placeholder::Metadata),
+            agent_override: self.has(Placeholder::AgentOverride),
+            sip_headers: self.has(Placeholder::SipHeaders),
+        }
     }
 
     /// Fills in the values. Members of objects whose value is unknown are left out, and with
@@ -275,6 +358,29 @@ mod tests {
     fn an_unknown_value_leaves_its_member_out() {
         assert_eq!(fill(r#"{"greeting":"$say","x":null}"#, false), json!({ "x": null }));
         assert_eq!(fill(r#"["$say",1]"#, false), json!([1]));
+    }
+
+    #[test]
+    fn each_outcome_has_its_own_placeholders() {
+        let check = |text: &str, outcome| {
+            ReplyTemplate::parse(text).expect("a template").check_outcome(outcome)
+        };
+        for (text, outcome, expected) in [
+            (r#"["$agent","$agent_version"]"#, TemplateOutcome::Agent, Ok(())),
+            (r#""$target""#, TemplateOutcome::Transfer, Ok(())),
+            ("true", TemplateOutcome::Keep, Ok(())),
+            ("true", TemplateOutcome::Reject, Ok(())),
+            ("true", TemplateOutcome::Agent, Err(UnfitTemplate::Missing("agent"))),
+            (r#""$say""#, TemplateOutcome::Transfer, Err(UnfitTemplate::Missing("target"))),
+            (r#""$agent""#, TemplateOutcome::Keep, Err(UnfitTemplate::Valueless("agent"))),
+            (
+                r#""$variables""#,
+                TemplateOutcome::Reject,
+                Err(UnfitTemplate::Valueless("variables")),
+            ),
+        ] {
+            assert_eq!(check(text, outcome), expected, "{text} {outcome:?}");
+        }
     }
 
     #[test]

@@ -286,32 +286,32 @@ fn lost_additions(
     additions: &RuleAdditions,
     capabilities: &Capabilities,
 ) -> Vec<&'static str> {
+    let carried = match action {
+        Action::Keep => capabilities.kept_additions(),
+        // Later rules decide.
+        Action::Continue => capabilities.agent_additions().union(capabilities.kept_additions()),
+        Action::Agent(_)
+        | Action::Split(_)
+        | Action::SplitOfRow(_)
+        | Action::Reject(_)
+        | Action::Transfer(_) => capabilities.agent_additions(),
+    };
     let speaks_first = matches!(capabilities.transfer, Transfer::Possible { spoken: true });
     let speaks = match action {
         Action::Reject(_) => capabilities.reject.can_speak(),
         Action::Transfer(_) => speaks_first,
-        Action::Continue => {
-            capabilities.greeting || speaks_first || capabilities.reject.can_speak()
-        }
+        Action::Continue => carried.greeting || speaks_first || capabilities.reject.can_speak(),
         Action::Agent(_) | Action::Split(_) | Action::SplitOfRow(_) | Action::Keep => {
-            capabilities.greeting
+            carried.greeting
         }
     };
     let is_agent = !matches!(action, Action::Reject(_) | Action::Transfer(_));
     let has_headers = !additions.sip_headers.is_empty() && !matches!(action, Action::Reject(_));
     let parts = [
-        (
-            "variables",
-            is_agent && !additions.variables.is_empty(),
-            capabilities.variables.is_some(),
-        ),
-        ("metadata", is_agent && additions.metadata.is_some(), capabilities.metadata),
-        (
-            "agent_override",
-            is_agent && additions.agent_override.is_some(),
-            capabilities.agent_override,
-        ),
-        ("sip_headers", has_headers, capabilities.sip_headers),
+        ("variables", is_agent && !additions.variables.is_empty(), carried.variables),
+        ("metadata", is_agent && additions.metadata.is_some(), carried.metadata),
+        ("agent_override", is_agent && additions.agent_override.is_some(), carried.agent_override),
+        ("sip_headers", has_headers, carried.sip_headers),
         ("say", additions.say.is_some(), speaks),
     ];
     let lost = parts.into_iter().filter(|(_, is_set, is_carried)| *is_set && !is_carried);

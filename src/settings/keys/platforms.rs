@@ -1,6 +1,7 @@
 //! `[platforms.NAME]`: platforms that the settings declare, and those of `config/platforms/`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use config::{Config, File, FileFormat, Map, Value};
 
@@ -8,8 +9,8 @@ use super::reader::{Choice, Entry, Section, SettingsReader, SettingsTable};
 use super::{FieldMatchKeys, PlatformKeys, ReplyKeys, VariableKeys};
 use crate::authenticate::NoScheme;
 use crate::dialect::generic::{
-    FieldMatch, GenericDialect, InvalidReplyTemplate, Pointer, ReplyTemplate, ReplyTemplates,
-    RequestFormat, RequestShape, VariableShape,
+    FieldMatch, GenericDialect, InvalidReplyTemplate, Placeholder, Pointer, ReplyTemplate,
+    ReplyTemplates, RequestFormat, RequestShape, TemplateOutcome, UnfitTemplate, VariableShape,
 };
 use crate::domain::call::Platform;
 use crate::domain::capabilities::Timing;
@@ -31,7 +32,9 @@ pub(crate) const PLATFORM_NAME_PATTERN: &str = "^[a-z][a-z0-9-]*$";
 /// Form of a JSON pointer to a member.
 pub(crate) const POINTER_PATTERN: &str = "^(/[^/]+)+$";
 /// Time for which a repeated delivery receives the first reply again: longer than any platform retries.
-const RETRY_WINDOW: std::time::Duration = std::time::Duration::from_secs(300);
+const RETRY_WINDOW: Duration = Duration::from_secs(300);
+/// Reply deadline of a platform that declares none, unless the platform waits too short a time for it.
+const REPLY_WITHIN: Duration = Duration::from_millis(3000);
 
 /// Handling of members whose value is an empty object or list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +128,7 @@ impl Entry<'_, '_> {
                 "write JSON in single quotes: '{ \"agent\": \"$agent\" }'".to_owned()
             }
             InvalidReplyTemplate::Unknown { similar, .. } => similar.unwrap_or_else(|| {
-                let names = crate::dialect::generic::Placeholder::ALL.map(|(name, _)| name);
+                let names = Placeholder::ALL.map(|(name, _)| name);
                 format!("use one of ${}; a dollar sign itself is $$", names.join(", $"))
             }),
         };
@@ -186,9 +189,8 @@ impl SettingsReader<'_> {
         let Some(reply) = keys.reply.take() else {
             if !section.has("reply") {
                 let message = format!("platform `{name}` has no reply");
-                self.error("missing-key", &section.path, message).help(
-                    "write a [platforms.NAME.reply] with the template of at least one outcome",
-                );
+                self.error("missing-key", &section.path, message)
+                    .help("write a [platforms.NAME.reply] with the template `keep` or `agent`");
             }
             return None;
         };
@@ -207,12 +209,7 @@ impl SettingsReader<'_> {
             attributes: keys.attributes,
             event: keys.event,
         };
-        let timing = Timing {
-            reply_within: keys.reply_within_ms?,
-            timeout: keys.timeout_ms,
-            silence: "depends on the platform",
-            retry_window: RETRY_WINDOW,
-        };
+        let timing = self.platform_timing(name, (keys.reply_within_ms, keys.timeout_ms), section);
         let platform = Platform::declared(name);
         let scheme = match keys.signature {
             Some(signature) => signature.into_scheme(),
@@ -220,6 +217,35 @@ impl SettingsReader<'_> {
             None => Arc::new(NoScheme),
         };
         Some(GenericDialect::new(platform, timing, scheme, request, reply, variables))
+    }
+
+    /// Returns the times of a platform, and warns of a reply deadline at which it has stopped waiting.
+    fn platform_timing(
+        &mut self,
+        name: &str,
+        (reply_within, timeout): (Option<Duration>, Option<Duration>),
+        section: &Section,
+    ) -> Timing {
+        // Leaves two fifths of the time to the network.
+        let in_time = timeout.map_or(REPLY_WITHIN, |timeout| (timeout * 3 / 5).min(REPLY_WITHIN));
+        let default = in_time.max(Duration::from_millis(1));
+        if let (Some(reply_within), Some(timeout)) = (reply_within, timeout)
+            && reply_within > timeout
+        {
+            let path = section.path_to("reply_within_ms");
+            let timeout = timeout.as_millis();
+            let message = format!("`{}`: {name} stops waiting after {timeout} ms", path.join("."));
+            self.warning("late-reply", &path, message).help(format!(
+                "without the key, replies are sent within {} ms",
+                default.as_millis()
+            ));
+        }
+        Timing {
+            reply_within: reply_within.unwrap_or(default),
+            timeout,
+            silence: "depends on the platform",
+            retry_window: RETRY_WINDOW,
+        }
     }
 
     /// Reports pointers into a form that lead nowhere, and a platform whose calls cannot be told apart.
@@ -250,16 +276,62 @@ impl SettingsReader<'_> {
     }
 }
 
+impl SettingsReader<'_> {
+    /// Reports a template that does not fit its outcome, and returns whether it does.
+    fn check_template(
+        &mut self,
+        key: &str,
+        outcome: TemplateOutcome,
+        template: &ReplyTemplate,
+        section: &Section,
+    ) -> bool {
+        let Err(error) = template.check_outcome(outcome) else { return true };
+        let path = section.path_to(key);
+        let message = format!("`{}`: {error}", path.join("."));
+        let names: Vec<_> = Placeholder::ALL
+            .iter()
+            .filter(|(_, placeholder)| outcome.placeholders().contains(placeholder))
+            .map(|(name, _)| format!("${name}"))
+            .collect();
+        let help = match error {
+            UnfitTemplate::Valueless(_) => format!("`{key}` can have {}", names.join(", ")),
+            UnfitTemplate::Missing(name) => {
+                format!("write \"${name}\" where the platform expects it")
+            }
+        };
+        self.error("bad-value", &path, message).help(help);
+        false
+    }
+}
+
 impl SettingsTable for ReplyKeys {
     type Settings = ReplyTemplates;
 
     fn check(self, reader: &mut SettingsReader<'_>, section: &Section) -> Option<ReplyTemplates> {
-        let outcomes = ["agent", "keep", "reject", "transfer"];
-        if !outcomes.iter().any(|outcome| section.has(outcome)) {
-            let message = format!("`{}` has no template", section.path.join("."));
-            reader
-                .error("missing-key", &section.path, message)
-                .help("write keep = '{ \"variables\": \"$variables\" }', or another outcome");
+        if !section.has("agent") && !section.has("keep") {
+            let message = format!("`{}` needs `keep` or `agent`", section.path.join("."));
+            reader.error("missing-key", &section.path, message).help(
+                "write keep = '{ \"variables\": \"$variables\" }' if the platform has an agent of its own, or \
+                 agent = '{ \"agent\": \"$agent\" }'",
+            );
+            return None;
+        }
+        let templates = [
+            ("agent", TemplateOutcome::Agent, &self.agent),
+            ("keep", TemplateOutcome::Keep, &self.keep),
+            ("reject", TemplateOutcome::Reject, &self.reject),
+            ("transfer", TemplateOutcome::Transfer, &self.transfer),
+        ];
+        let mut is_valid = true;
+        for (key, outcome, template) in templates {
+            is_valid &= match template {
+                Some(template) => reader.check_template(key, outcome, template, section),
+                // An invalid one has been reported.
+                None => !section.has(key),
+            };
+        }
+        if !is_valid {
+            return None;
         }
         Some(ReplyTemplates {
             agent: self.agent,

@@ -13,7 +13,7 @@ use url::Url;
 use super::SourceKeys;
 use super::reader::{Entry, Section, SettingsReader};
 use super::signature::{KeySettings, NamedSecret, Signature};
-use crate::authenticate::{Mode, Policy, PolicySecrets};
+use crate::authenticate::{Content, Mode, Policy, PolicySecrets};
 use crate::diagnostics::did_you_mean;
 use crate::dialect::{Dialect, DialectRef};
 use crate::domain::party::{NumberField, NumberFormat};
@@ -174,10 +174,11 @@ impl SettingsReader<'_> {
             allow_from: source.allow_from,
         };
         self.check_public_url(&policy, section);
-        self.check_factors(&policy, section);
+        let content = if dialect.sends_query() { Content::Query } else { Content::Body };
+        self.check_factors(&policy, content, section);
         if let Some(policy) = &events_policy {
             self.check_public_url(policy, section);
-            self.check_factors(policy, section);
+            self.check_factors(policy, content, section);
         }
         let api = self.api_access(&dialect, &policy, (source.api_key, source.api_url), section);
         let reply_within = self.reply_within(&*dialect, source.reply_within_ms, section);
@@ -213,7 +214,7 @@ impl SettingsReader<'_> {
             }
             return None;
         };
-        if !section.has("api_key") && self.inputs.purpose == Purpose::Serve {
+        if !section.has("api_key") && self.inputs.purpose != Purpose::Dev {
             let message = format!("source `{name}` has no `api_key` to carry out decisions with");
             self.error("no-secret", &section.path, message)
                 .help("set api_key = \"env:NAME\" to a key of the platform's API");
@@ -226,7 +227,7 @@ impl SettingsReader<'_> {
         Some(ApiAccess { base_url, key: key.into(), allow_private })
     }
 
-    /// Returns how the numbers of a source are written.
+    /// Returns how the numbers of a source are written, and which fields have them.
     fn number_format(
         &mut self,
         source: &SourceKeys,
@@ -241,12 +242,13 @@ impl SettingsReader<'_> {
         NumberFormat {
             country: source.country,
             withheld: withheld.collect(),
-            from: self.number_fields(&source.from, own_from, section, "from"),
-            to: self.number_fields(&source.to, own_to, section, "to"),
+            from: self.number_fields(&source.from, own_from, dialect, section, "from"),
+            to: self.number_fields(&source.to, own_to, dialect, section, "to"),
         }
     }
 
-    /// Returns the deadline for a reply, and warns of one at which the platform has stopped waiting.
+    /// Returns the deadline for a reply, and warns of one at which the platform has stopped waiting. A platform
+    /// whose own deadline is too late has been reported.
     fn reply_within(
         &mut self,
         dialect: &dyn Dialect,
@@ -254,18 +256,18 @@ impl SettingsReader<'_> {
         section: &Section,
     ) -> Duration {
         let timing = dialect.timing();
-        let reply_within = own.unwrap_or(timing.reply_within);
+        let Some(reply_within) = own else { return timing.reply_within };
         let Some(timeout) = timing.timeout.filter(|timeout| reply_within > *timeout) else {
             return reply_within;
         };
-        let mut path = section.path.clone();
-        path.push("reply_within_ms".to_owned());
+        let path = section.path_to("reply_within_ms");
         let (platform, timeout) = (dialect.platform(), timeout.as_millis());
         let message = format!("`{}`: {platform} stops waiting after {timeout} ms", path.join("."));
-        self.warning("late-reply", &path, message).help(format!(
-            "without the key, replies are sent within {} ms",
-            timing.reply_within.as_millis()
-        ));
+        let default = timing.reply_within.as_millis();
+        self.warning("late-reply", &path, message).help(match default <= timeout {
+            true => format!("without the key, replies are sent within {default} ms"),
+            false => format!("write less than {timeout}"),
+        });
         reply_within
     }
 
@@ -292,20 +294,24 @@ impl SettingsReader<'_> {
         fallback
     }
 
-    /// Reads the fields that can have the number of a party. `own` is the platform's own field, if the
-    /// platform sends SIP headers.
+    /// Reads the fields that can have the number of a party. `own` is the platform's own field, if a SIP header
+    /// can replace it.
     fn number_fields(
         &mut self,
         names: &[String],
         own: Option<&str>,
+        dialect: &dyn Dialect,
         section: &Section,
         key: &str,
     ) -> Vec<NumberField> {
-        let mut path = section.path.clone();
-        path.push(key.to_owned());
+        let path = section.path_to(key);
         let Some(own) = own else {
             if !names.is_empty() {
-                let message = format!("`{}`: this platform sends no SIP headers", path.join("."));
+                let message = format!(
+                    "`{}`: numbers of {} are in one field alone",
+                    path.join("."),
+                    dialect.platform()
+                );
                 self.error("bad-value", &path, message).help("remove the key");
             }
             return Vec::new();
@@ -326,9 +332,22 @@ impl SettingsReader<'_> {
         fields
     }
 
-    /// Rejects a source without authentication, and warns of one whose signature covers little.
-    fn check_factors(&mut self, policy: &Policy, section: &Section) {
+    /// Rejects a source without authentication, or whose signature leaves out the query that has the call; and
+    /// warns of one whose signature covers little.
+    fn check_factors(&mut self, policy: &Policy, content: Content, section: &Section) {
         let name = &policy.source;
+        if content == Content::Query && !policy.admits_queries() {
+            let kind = policy.scheme.kind();
+            let message = format!(
+                "source `{name}`: the platform sends calls in the query of the URL, which the signature `{kind}` \
+                 does not cover"
+            );
+            self.error("unsigned-query", &section.path, message).help(
+                "a captured signature would be valid for any call: use a signature over {query} or {url}, or one \
+                 that proves the sender, such as { kind = \"bearer\" }",
+            );
+            return;
+        }
         // A second factor that is set but invalid has been reported.
         if section.has("url_token") || section.has("allow_from") {
             return;
@@ -340,7 +359,7 @@ impl SettingsReader<'_> {
             let message = format!("source `{name}`: {cause} accepts requests from anyone");
             self.error("unauthenticated-source", &section.path, message)
                 .help(format!("set url_token or allow_from as well{alternative}"));
-        } else if let Some(weakness) = policy.scheme.weakness() {
+        } else if let Some(weakness) = policy.scheme.weakness(content) {
             self.warning("one-factor", &section.path, format!("source `{name}`: {weakness}"));
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::http::HeaderName;
 use ipnet::IpNet;
 use serde_json::{Value, json};
-use url::Url;
+use url::{Host, Url};
 
 use super::platforms::{PLATFORM_NAME_PATTERN, POINTER_PATTERN};
 use super::reader::{Choice, Entry, SettingsTable, TableKeys};
@@ -358,7 +358,24 @@ fn api_url(entry: &mut Entry<'_, '_>) -> Option<Url> {
             .help("write https://HOST/PATH, without a password, a query or a fragment")
             .hide_line();
     }
+    if url.as_ref().is_some_and(|url| url.scheme() == "http" && !is_loopback(url)) {
+        let message = format!("`{}` would send the key of the API in clear text", entry.name());
+        entry.error("bad-value", message).help(
+            "write https://HOST/PATH; http:// is for this machine alone: http://127.0.0.1:8080",
+        );
+        return None;
+    }
     url
+}
+
+/// Returns whether the host of a URL is this machine.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        None => false,
+    }
 }
 
 fn non_empty_text(entry: &mut Entry<'_, '_>) -> Option<String> {

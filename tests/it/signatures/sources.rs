@@ -105,18 +105,23 @@ fn a_request_tells_its_query_and_media_type() {
     let (policy, report) = load(&json!({ "kind": "bearer" }), &[SECRET], None);
     let policy = policy.unwrap_or_else(|| panic!("{report}"));
     let authorization = ("authorization".to_owned(), format!("Bearer {SECRET}").into_bytes());
-    let verified = |target: &str, content_type: &str| {
+    let verified_by = |method: Method, target: &str, content_type: &str| {
         let content_type = ("content-type".to_owned(), content_type.as_bytes().to_vec());
         let headers = vec![authorization.clone(), content_type];
-        let request =
-            Arriving { method: Method::GET, target: target.to_owned(), headers, body: Vec::new() };
+        let request = Arriving { method, target: target.to_owned(), headers, body: Vec::new() };
         request
             .authenticate(&policy, NOW.parse().unwrap())
             .unwrap_or_else(|error| panic!("{error}"))
     };
+    let verified =
+        |target: &str, content_type: &str| verified_by(Method::GET, target, content_type);
     let request = verified("/inbound/test?a=%2B1&b", "Application/JSON; charset=UTF-8");
     assert_eq!(request.query(), Some("a=%2B1&b"));
     assert_eq!(request.content_type().as_deref(), Some("application/json"));
+    assert_eq!(request.content(), b"a=%2B1&b");
+    // No signature over the body alone covers the query.
+    let posted = verified_by(Method::POST, "/inbound/test?a=%2B1&b", "text/plain");
+    assert_eq!(posted.content(), b"");
     let request = verified("/inbound/test", " ;x");
     assert_eq!((request.query(), request.content_type()), (None, None));
 }
@@ -216,6 +221,7 @@ fn the_examples_of_the_documentation_are_valid() {
         ("PUBLIC_KEY", "JxrnALKNHwnMeWFOOQPUdj+JCJeUeVMMBNdMJdONEKY="),
         ("WHSEC", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
         ("TOKEN", app::URL_TOKEN),
+        ("API_KEY", "sk_0123456789abcdef"),
     ];
     let mut kinds = std::collections::BTreeSet::new();
     for block in blocks {

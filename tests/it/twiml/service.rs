@@ -82,6 +82,25 @@ async fn a_get_without_a_query_checks_the_url() {
     }
 }
 
+/// A signature over the body says nothing about a query, so that a captured one would be valid for any.
+#[tokio::test]
+async fn a_signature_without_the_url_authenticates_no_query() {
+    let settings = "[sources.twilio]\nplatform = \"twilio\"\nsecrets = [\"env:TELNYX_PUBLIC_KEY\"]\nfallback = \
+                    \"front-desk\"\nsignature = { kind = \"ed25519\" }\n";
+    let app = app::app_with(settings, RULES, app::environment());
+    check(&post(&app, "twilio", "inbound", CALL).await, AGENT);
+    for target in [format!("/inbound/twilio?{CALL}"), format!("/events/twilio?{CALL}")] {
+        // An empty body, as a probe has it.
+        let captured = signed(&app, "twilio", &Method::POST, "/inbound/twilio", "");
+        let mut request = Request::get(&target).body(Body::empty()).expect("a request");
+        *request.headers_mut() = captured.headers().clone();
+        assert_eq!(app.send(request).await.body, br#"{"ok":true}"#[..], "{target}");
+    }
+    let metrics = app.metrics().await;
+    let counted = r#"kind="call",outcome="agent",status="200"} 1"#;
+    assert!(metrics.contains(counted), "{metrics}");
+}
+
 /// The signature of a GET request covers the URL alone.
 #[tokio::test]
 async fn the_body_of_a_get_request_is_not_read() {
