@@ -147,6 +147,16 @@ pub trait Dialect: Send + Sync {
     /// Returns the channels on which the platform sends requests.
     fn channels(&self) -> &'static [Channel];
 
+    /// Returns whether requests about calls can have the platform's id of the called number, `number_id`.
+    fn sends_number_id(&self) -> bool {
+        false
+    }
+
+    /// Returns the names of the attributes that requests about calls can have: `attr.NAME` in rules.
+    fn attributes(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// Returns the platform's own fields for the caller and the called number, or `None` if no SIP header
     /// can name them instead.
     fn party_fields(&self) -> Option<[&'static str; 2]> {

@@ -312,6 +312,14 @@ impl Dialect for GenericDialect {
         &[Channel::Call]
     }
 
+    fn sends_number_id(&self) -> bool {
+        !self.request.number_id.is_empty()
+    }
+
+    fn attributes(&self) -> Vec<&str> {
+        self.request.attributes.iter().map(|(name, _)| &**name).collect()
+    }
+
     fn encode_request(&self, call: &Fields<'_>) -> Vec<u8> {
         encode(&self.request, call)
     }

@@ -258,6 +258,10 @@ impl Dialect for OpenAi {
         &[Channel::Call]
     }
 
+    fn attributes(&self) -> Vec<&str> {
+        vec![NAME]
+    }
+
     fn party_fields(&self) -> Option<[&'static str; 2]> {
         Some([FROM, TO])
     }
@@ -298,6 +302,8 @@ impl Dialect for OpenAi {
 
 const FROM: &str = "from";
 const TO: &str = "to";
+/// Attribute with the caller's display name.
+const NAME: &str = "name";
 
 impl OpenAi {
     fn call_fields<'a>(
@@ -323,7 +329,7 @@ impl OpenAi {
         let to = party(TO, &numbers.to);
         let name = headers().find(|(name, _)| *name == FROM);
         let name = name.and_then(|(_, value)| display_name(value)).map(str::to_owned);
-        let attributes = name.map(|name| (Cow::Borrowed("name"), Cow::Owned(name)));
+        let attributes = name.map(|name| (Cow::Borrowed(NAME), Cow::Owned(name)));
         Fields {
             call_id: data.non_empty_text(self.family.id_key()),
             event_timestamp_ms: created_at.and_then(|seconds| seconds.checked_mul(1000)),

@@ -56,6 +56,8 @@ const FROM: &str = "telnyx_end_user_target";
 const TO: &str = "telnyx_agent_target";
 const CHANNEL: &str = "telnyx_conversation_channel";
 const VERIFIED: &str = "telnyx_end_user_target_verified";
+/// Attributes of a call, in the order in which they are read.
+const ATTRIBUTES: [&str; 2] = ["conversation_channel", "verified"];
 
 /// The events of calls that Telnyx documents for assistants and for Call Control.
 const EVENTS: [&str; 15] = [
@@ -137,6 +139,10 @@ impl Dialect for Telnyx {
         &Channel::ALL
     }
 
+    fn attributes(&self) -> Vec<&str> {
+        ATTRIBUTES.to_vec()
+    }
+
     fn agent_id_prefix(&self) -> Option<&'static str> {
         Some("assistant-")
     }
@@ -177,20 +183,15 @@ fn parse_call<'a>(
     let (from, to) = (party(FROM, "from"), party(TO, "to"));
     let channel = payload.non_empty_text(CHANNEL);
     let is_message = channel.as_deref().is_some_and(|channel| channel.starts_with("sms"));
-    let attributes = [
-        ("conversation_channel", channel),
-        ("verified", payload.flag(VERIFIED).map(|flag| flag.to_string().into())),
-    ];
+    let verified = payload.flag(VERIFIED).map(|flag| flag.to_string().into());
+    let attributes = ATTRIBUTES.into_iter().zip([channel, verified]);
     Fields {
         // A conversation that is no call has the id of its event, which every retry repeats.
         call_id: payload.non_empty_text("call_control_id").or_else(|| data.non_empty_text("id")),
         agent: payload.text("assistant_id"),
         from: from.party,
         to: to.party,
-        attributes: attributes
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.into(), value?)))
-            .collect(),
+        attributes: attributes.filter_map(|(name, value)| Some((name.into(), value?))).collect(),
         readings: [from.reading, to.reading].into_iter().collect(),
         ..Fields::unknown(if is_message { Channel::Sms } else { Channel::Call })
     }

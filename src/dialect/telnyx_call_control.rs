@@ -32,6 +32,8 @@ const API: PlatformApi =
 const INITIATED: &str = "call.initiated";
 /// Attribute with the id of the event, which becomes the `command_id`.
 const EVENT_ID: &str = "event_id";
+/// Attributes of a call, in the order in which they are read.
+const ATTRIBUTES: [&str; 4] = [EVENT_ID, "name", "attestation", "verified"];
 
 const CAPABILITIES: Capabilities = Capabilities {
     agent: true,
@@ -137,6 +139,14 @@ impl Dialect for TelnyxCallControl {
         &[Channel::Call]
     }
 
+    fn sends_number_id(&self) -> bool {
+        true
+    }
+
+    fn attributes(&self) -> Vec<&str> {
+        ATTRIBUTES.to_vec()
+    }
+
     fn agent_id_prefix(&self) -> Option<&'static str> {
         Some("assistant-")
     }
@@ -194,13 +204,13 @@ fn call_fields<'a>(
         let name = header.non_empty_text("name")?.to_ascii_lowercase();
         Some((Cow::Owned(name), header.text("value").unwrap_or_default()))
     });
-    let attributes = [
-        (EVENT_ID, data.non_empty_text("id")),
-        ("name", payload.non_empty_text("caller_id_name")),
-        ("attestation", payload.non_empty_text("shaken_stir_attestation")),
-        ("verified", payload.non_empty_text("shaken_stir_validated")),
-    ];
-    let attributes = attributes.into_iter().filter_map(|(name, value)| Some((name.into(), value?)));
+    let attributes = ATTRIBUTES.into_iter().zip([
+        data.non_empty_text("id"),
+        payload.non_empty_text("caller_id_name"),
+        payload.non_empty_text("shaken_stir_attestation"),
+        payload.non_empty_text("shaken_stir_validated"),
+    ]);
+    let attributes = attributes.filter_map(|(name, value)| Some((name.into(), value?)));
     Fields {
         call_id: payload.non_empty_text("call_control_id"),
         number_id: payload.non_empty_text("connection_id"),

@@ -98,6 +98,10 @@ impl Dialect for Texml {
         &[Channel::Call]
     }
 
+    fn attributes(&self) -> Vec<&str> {
+        twiml::attribute_names()
+    }
+
     fn party_fields(&self) -> Option<[&'static str; 2]> {
         Some([twiml::FROM, twiml::TO])
     }

@@ -104,6 +104,10 @@ impl Dialect for Twilio {
         &Channel::ALL
     }
 
+    fn attributes(&self) -> Vec<&str> {
+        twiml::attribute_names()
+    }
+
     fn party_fields(&self) -> Option<[&'static str; 2]> {
         Some([twiml::FROM, twiml::TO])
     }

@@ -10,7 +10,7 @@ mod xml;
 
 pub(super) use fields::{FROM, TO};
 pub(super) use replies::{BUSY, NOTHING, render};
-pub(super) use requests::{encode, parse};
+pub(super) use requests::{attribute_names, encode, parse};
 
 use std::borrow::Cow;
 

@@ -59,6 +59,9 @@ const TIMING: Timing = Timing {
 };
 
 const ASSISTANT_REQUEST: &str = "assistant-request";
+/// Attributes of a call, in the order in which they are read.
+const ATTRIBUTES: [&str; 6] =
+    ["org_id", "carrier", "carrier_call_id", "transport", "name", "number_name"];
 
 /// Sentence of a rejection whose rule has no `say`. Vapi speaks every rejection.
 const REJECTION: &str = "Sorry, we cannot take your call. Goodbye.";
@@ -196,6 +199,14 @@ impl Dialect for Vapi {
         &[Channel::Call]
     }
 
+    fn sends_number_id(&self) -> bool {
+        true
+    }
+
+    fn attributes(&self) -> Vec<&str> {
+        ATTRIBUTES.to_vec()
+    }
+
     fn check_agent_id(&self, id: &str) -> Result<(), String> {
         match AgentKind::of(id).1 {
             "" => Err("it has no id behind the kind of agent".to_owned()),
@@ -312,14 +323,14 @@ fn parse_call<'a>(message: &JsonObject<'a>, numbers: &NumberFormat) -> Fields<'a
     let from = numbers.parse(objects.customer().as_deref());
     let to = numbers.parse(objects.number().as_deref());
     let call_id = call.non_empty_text("id");
-    let attributes = [
-        ("org_id", call.non_empty_text("orgId")),
-        ("carrier", call.non_empty_text("phoneCallProvider")),
-        ("carrier_call_id", call.non_empty_text("phoneCallProviderId")),
-        ("transport", call.non_empty_text("phoneCallTransport")),
-        ("name", first_text(&[(&objects.call_customer, "name"), (&objects.customer, "name")])),
-        ("number_name", objects.number.non_empty_text("name")),
-    ];
+    let attributes = ATTRIBUTES.into_iter().zip([
+        call.non_empty_text("orgId"),
+        call.non_empty_text("phoneCallProvider"),
+        call.non_empty_text("phoneCallProviderId"),
+        call.non_empty_text("phoneCallTransport"),
+        first_text(&[(&objects.call_customer, "name"), (&objects.customer, "name")]),
+        objects.number.non_empty_text("name"),
+    ]);
     Fields {
         // The time is that of the message, so it tells one delivery from the next: only without an id.
         event_timestamp_ms: message.time_ms("timestamp").filter(|_| call_id.is_none()),
@@ -328,10 +339,7 @@ fn parse_call<'a>(message: &JsonObject<'a>, numbers: &NumberFormat) -> Fields<'a
         from: from.party,
         to: to.party,
         number_id: first_text(&[(call, "phoneNumberId"), (&objects.number, "id")]),
-        attributes: attributes
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.into(), value?)))
-            .collect(),
+        attributes: attributes.filter_map(|(name, value)| Some((name.into(), value?))).collect(),
         readings: [from.reading, to.reading].into_iter().collect(),
         ..Fields::unknown(Channel::Call)
     }

@@ -36,6 +36,7 @@ mod rule;
 mod rules;
 mod scopes;
 mod scopes_compared;
+mod sent_facts;
 mod sessions;
 mod sources;
 mod speech;
@@ -86,7 +87,7 @@ pub(super) fn check(
     report: &mut Report,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Checked {
-    let reporter = &mut Reporter::new(report, &context.dialects);
+    let reporter = &mut Reporter::new(report, context);
     let mut raw = RawTable::parse(files, reporter);
     let mut definitions = Definitions::new(&mut raw, context, table_files, reporter);
     let mut lists = OpenLists::open(&mut raw, definitions.country, context, table_files, reporter);

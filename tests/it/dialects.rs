@@ -206,6 +206,38 @@ async fn every_platform_replies_as_in_its_golden_files() {
     assert!(wrong.is_empty(), "{} golden files fail\n  {}", wrong.len(), wrong.join("\n  "));
 }
 
+/// `check` warns of facts that no dialect announces.
+#[test]
+fn calls_have_no_facts_but_those_that_their_dialect_announces() {
+    for dialect in dialect::ALL {
+        let platform = dialect.platform();
+        let announced = BTreeSet::from_iter(dialect.attributes());
+        let attributes = announced.iter().map(|name| ((*name).into(), "true".into()));
+        let played = Fields {
+            call_id: Some("1".into()),
+            number_id: dialect.sends_number_id().then(|| "pn_1".into()),
+            attributes: attributes.collect(),
+            ..Fields::unknown(Channel::Call)
+        };
+        let folder = fixtures().join(platform.as_str());
+        let cases = folders_in(&folder).into_iter().flat_map(|case| {
+            let files = ["request.json", "request.form"].map(|file| folder.join(&case).join(file));
+            files.into_iter().filter_map(|file| std::fs::read(file).ok())
+        });
+        let mut calls = 0;
+        for body in cases.chain([dialect.encode_request(&played)]) {
+            let verified = app::verified(dialect, body);
+            let incoming = dialect.parse(&verified, &NumberFormat::default());
+            let Ok(Incoming::Inbound(call)) = incoming else { continue };
+            calls += 1;
+            let found = BTreeSet::from_iter(call.attributes().map(|(name, _)| name));
+            assert!(found.is_subset(&announced), "{platform}: {found:?}");
+            assert!(dialect.sends_number_id() || call.number_id().is_none(), "{platform}");
+        }
+        assert!(calls > 1, "{platform}");
+    }
+}
+
 #[test]
 fn every_fixture_folder_belongs_to_a_platform() {
     let others = ["bad-tables", "vectors"];

@@ -99,6 +99,11 @@ fn parse_fields<'a>(form: &Form<'a>, channel: Channel, numbers: &NumberFormat) -
     }
 }
 
+/// Returns the names of the attributes that a call can have.
+pub(in crate::dialect) fn attribute_names() -> Vec<&'static str> {
+    ATTRIBUTES.iter().map(|(_, name)| *name).chain([VERIFIED]).collect()
+}
+
 fn attributes<'a>(form: &Form<'a>) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
     let fields = ATTRIBUTES.into_iter();
     let sent = fields.filter_map(|(field, name)| Some((Cow::Borrowed(name), form.text(field)?)));

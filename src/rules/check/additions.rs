@@ -116,6 +116,7 @@ impl RuleChecker<'_, '_> {
         match Template::parse(text, columns) {
             Ok(template) => {
                 template.cells().for_each(|cell| self.lists.note_text_column(cell));
+                self.reporter.check_attributes(&template, span);
                 Some(template)
             }
             Err(errors) => {

@@ -32,6 +32,9 @@ impl RuleChecker<'_, '_> {
 
     /// Checks ids of called numbers, which are compared exactly.
     pub(super) fn number_ids(&mut self, raw: &[Spanned<String>]) -> Selector<Box<str>> {
+        if let Some(first) = raw.first() {
+            self.reporter.check_number_id(&first.span);
+        }
         selector(raw, |text| {
             let id = text.value.as_str();
             if id.is_empty() {
@@ -191,6 +194,7 @@ impl RuleChecker<'_, '_> {
                 return Some(Operand::Sip(header.to_ascii_lowercase().into()));
             }
             Some(("attr", attribute)) if !attribute.is_empty() => {
+                self.reporter.check_attribute(attribute, &name.span);
                 return Some(Operand::Attribute(attribute.into()));
             }
             Some((list, column)) => match columns.cell(list, column) {

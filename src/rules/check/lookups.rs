@@ -300,6 +300,11 @@ impl LookupChecker<'_, '_> {
                 for variable in template.environment() {
                     self.check_variable(variable, &text.span);
                 }
+                for value in template.values() {
+                    if let RequestValue::Attribute(name) = value {
+                        self.reporter.check_attribute(name, &text.span);
+                    }
+                }
                 Some(template)
             }
             Err(errors) => {

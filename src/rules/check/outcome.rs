@@ -145,6 +145,7 @@ impl RuleChecker<'_, '_> {
                 self.reporter.template_problems(text, span, errors);
             });
             let template = self.agent_template(template.ok()?, span)?;
+            self.reporter.check_attributes(&template, span);
             return Some(AgentRef::Template(Box::new(template)));
         }
         self.agent(text, span).map(|agent| AgentRef::Agent(agent as u32))

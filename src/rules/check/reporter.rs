@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::sent_facts::SentFacts;
 use crate::diagnostics::{
     Diagnostic, Location, Problem, Report, Severity, SourceFile, did_you_mean,
 };
 use crate::dialect::Dialects;
+use crate::rules::CheckContext;
 use crate::rules::load::chunks::Chunk;
 use crate::rules::load::raw::{Spanned, parse};
 use crate::rules::model::placeholder::InvalidTemplate;
@@ -47,6 +49,8 @@ pub(super) struct Reporter<'r> {
     pub(super) report: &'r mut Report,
     /// Dialects of all platforms that rules can name.
     pub(super) dialects: Dialects,
+    /// Facts that calls can have.
+    pub(super) sent_facts: SentFacts,
     /// File that is being checked.
     pub(super) file: Arc<SourceFile>,
     /// Paths of invalid definitions, such as `lists.vip`; they have been reported.
@@ -57,10 +61,11 @@ pub(super) struct Reporter<'r> {
 }
 
 impl<'r> Reporter<'r> {
-    pub(super) fn new(report: &'r mut Report, dialects: &Dialects) -> Reporter<'r> {
+    pub(super) fn new(report: &'r mut Report, context: &CheckContext) -> Reporter<'r> {
         Reporter {
             report,
-            dialects: dialects.clone(),
+            dialects: context.dialects.clone(),
+            sent_facts: SentFacts::new(context),
             file: Arc::new(SourceFile::new("", String::new())),
             unreadable: HashSet::new(),
             suppressed: 0,

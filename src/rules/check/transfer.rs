@@ -65,6 +65,7 @@ impl RuleChecker<'_, '_> {
             return None;
         }
         self.warn_open_transfer(&template, span);
+        self.reporter.check_attributes(&template, span);
         let Some(value) = template.single_placeholder() else {
             template.cells().for_each(|cell| self.lists.note_text_column(cell));
             return Some(template);

@@ -94,6 +94,14 @@ impl RequestTemplate {
         }
     }
 
+    /// Returns the values of the call.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &RequestValue> {
+        self.0.iter().filter_map(|part| match part {
+            RequestPart::Value(value, _) => Some(value),
+            RequestPart::Text(_) | RequestPart::Secret(_) => None,
+        })
+    }
+
     /// Returns the values without which the look-up is not asked.
     pub(crate) fn required_values(&self) -> impl Iterator<Item = &RequestValue> {
         self.0.iter().filter_map(|part| {

@@ -226,6 +226,14 @@ impl Template {
         })
     }
 
+    /// Returns the names of the attributes in the text.
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| match part {
+            TemplatePart::Placeholder { value: ValueName::Attribute(name), .. } => Some(&**name),
+            TemplatePart::Placeholder { .. } | TemplatePart::Text(_) => None,
+        })
+    }
+
     /// Returns whether the whole text is omitted when some value is unknown.
     pub(crate) fn can_be_omitted(&self) -> bool {
         self.0.iter().any(|part| {
