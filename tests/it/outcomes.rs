@@ -497,10 +497,10 @@ fn tests_of_a_table_have_ids_attributes_and_expect_transfers() {
 [[rule]]
 name = "this number"
 number_id = "pn_1"
-where = { "attr.plan" = "gold" }
+where = { "attr.carrier" = "gold" }
 transfer = "+12135550199"
 say = "One moment, ${attr.name|please}."
-sip_headers = { X-Plan = "${attr.plan|}" }
+sip_headers = { X-Plan = "${attr.carrier|}" }
 unsupported = "keep"
 
 [[rule]]
@@ -511,27 +511,27 @@ keep = true
 name = "transferred"
 platform = "vapi"
 number_id = "pn_1"
-attr = { plan = "gold", name = "Jane" }
+attr = { carrier = "gold", name = "Jane" }
 expect = { transfer = "+1 213 555 0199", say = "One moment, Jane.", sip_headers = { x-plan = "gold" } }
 
 [[test]]
 name = "by its kind"
 platform = "vapi"
 number_id = "pn_1"
-attr = { plan = "gold" }
+attr = { carrier = "gold" }
 expect = { outcome = "transfer", rule = "this number" }
 
 [[test]]
 name = "kept where that is impossible"
 platform = "retell"
 number_id = "pn_1"
-attr = { plan = "gold" }
+attr = { carrier = "gold" }
 expect = { keep = true, rule = "this number" }
 
 [[test]]
 name = "another plan"
 number_id = "pn_1"
-attr = { plan = "silver" }
+attr = { carrier = "silver" }
 expect = { rule = "everyone" }
 "#;
     table(text);

@@ -15,6 +15,9 @@ pub(super) struct SentFacts {
     attributes: BTreeSet<Box<str>>,
 }
 
+/// Largest number of attributes that a message lists.
+const MAX_LISTED: usize = 20;
+
 impl SentFacts {
     pub(super) fn new(context: &CheckContext) -> SentFacts {
         let mut facts = SentFacts::default();
@@ -41,7 +44,11 @@ impl Reporter<'_> {
         let names = attributes.iter().map(|name| &**name);
         let help = did_you_mean(name, names.clone()).unwrap_or_else(|| match attributes.len() {
             0 => "the platforms of the sources send no attributes".to_owned(),
-            _ => format!("they send {}", names.collect::<Vec<_>>().join(", ")),
+            ..=MAX_LISTED => format!(
+                "the platforms of the sources send {}",
+                names.collect::<Vec<_>>().join(", ")
+            ),
+            _ => "the pages of the platforms list what each one sends".to_owned(),
         });
         self.warning("unknown-fact", span, format!("no source sends `attr.{name}`")).help(help);
     }
