@@ -13,6 +13,7 @@ use crate::rules::CheckContext;
 use crate::rules::load::chunks::Chunk;
 use crate::rules::load::raw::{Spanned, parse};
 use crate::rules::model::placeholder::InvalidTemplate;
+use crate::rules::model::template::Template;
 
 /// Section of named definitions: `[lists.NAME]`.
 pub(super) struct Section {
@@ -50,7 +51,7 @@ pub(super) struct Reporter<'r> {
     /// Dialects of all platforms that rules can name.
     pub(super) dialects: Dialects,
     /// Facts that calls can have.
-    pub(super) sent_facts: SentFacts,
+    sent_facts: SentFacts,
     /// File that is being checked.
     pub(super) file: Arc<SourceFile>,
     /// Paths of invalid definitions, such as `lists.vip`; they have been reported.
@@ -137,6 +138,25 @@ impl<'r> Reporter<'r> {
             let start = verbatim.map(|offset| span.start + offset);
             let exact = start.map(|start| start + part.start..start + part.end);
             self.problem(exact.as_ref().unwrap_or(span), problem);
+        }
+    }
+
+    /// Warns of an attribute that no call has.
+    pub(super) fn check_attribute(&mut self, name: &str, span: &Range<usize>) {
+        if let Some(problem) = self.sent_facts.unknown_attribute(name) {
+            self.push(Severity::Warning, span, problem);
+        }
+    }
+
+    /// Warns of attributes in a text that no call has.
+    pub(super) fn check_attributes(&mut self, template: &Template, span: &Range<usize>) {
+        template.attributes().for_each(|name| self.check_attribute(name, span));
+    }
+
+    /// Warns of a use of `number_id` if no call has one.
+    pub(super) fn check_number_id(&mut self, span: &Range<usize>) {
+        if let Some(problem) = self.sent_facts.unknown_number_id() {
+            self.push(Severity::Warning, span, problem);
         }
     }
 

@@ -1,12 +1,9 @@
 //! Facts of a call that only some platforms send: the id of the called number, and attributes.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 
-use super::reporter::Reporter;
-use crate::diagnostics::did_you_mean;
+use crate::diagnostics::{Problem, did_you_mean};
 use crate::rules::CheckContext;
-use crate::rules::model::template::Template;
 
 /// Facts that calls can have: those of the sources' platforms, or of all platforms if the settings are unknown.
 #[derive(Default)]
@@ -15,6 +12,7 @@ pub(super) struct SentFacts {
     attributes: BTreeSet<Box<str>>,
 }
 
+const CODE: &str = "unknown-fact";
 /// Largest number of attributes that a message lists.
 const MAX_LISTED: usize = 20;
 
@@ -32,37 +30,27 @@ impl SentFacts {
         }
         facts
     }
-}
 
-impl Reporter<'_> {
-    /// Warns of an attribute that no call has.
-    pub(super) fn check_attribute(&mut self, name: &str, span: &Range<usize>) {
-        let attributes = &self.sent_facts.attributes;
-        if attributes.contains(name) {
-            return;
+    /// Returns a warning of an attribute that no call has.
+    pub(super) fn unknown_attribute(&self, name: &str) -> Option<Problem> {
+        if self.attributes.contains(name) {
+            return None;
         }
-        let names = attributes.iter().map(|name| &**name);
-        let help = did_you_mean(name, names.clone()).unwrap_or_else(|| match attributes.len() {
+        let names = self.attributes.iter().map(|name| &**name);
+        let help = did_you_mean(name, names.clone()).unwrap_or_else(|| match names.len() {
             0 => "the platforms of the sources send no attributes".to_owned(),
-            ..=MAX_LISTED => format!(
-                "the platforms of the sources send {}",
-                names.collect::<Vec<_>>().join(", ")
-            ),
+            1..=MAX_LISTED => {
+                let names: Vec<_> = names.collect();
+                format!("the platforms of the sources send {}", names.join(", "))
+            }
             _ => "the pages of the platforms list what each one sends".to_owned(),
         });
-        self.warning("unknown-fact", span, format!("no source sends `attr.{name}`")).help(help);
+        Some(Problem::new(CODE, format!("no source sends `attr.{name}`")).help(help))
     }
 
-    /// Warns of attributes in a text that no call has.
-    pub(super) fn check_attributes(&mut self, template: &Template, span: &Range<usize>) {
-        template.attributes().for_each(|name| self.check_attribute(name, span));
-    }
-
-    /// Warns of a use of `number_id` if no call has one.
-    pub(super) fn check_number_id(&mut self, span: &Range<usize>) {
-        if !self.sent_facts.number_id {
-            self.warning("unknown-fact", span, "no source sends `number_id`".to_owned())
-                .help("compare the called number itself: `to`");
-        }
+    /// Returns a warning of a use of `number_id` if no call has one.
+    pub(super) fn unknown_number_id(&self) -> Option<Problem> {
+        let problem = Problem::new(CODE, "no source sends `number_id`");
+        (!self.number_id).then(|| problem.help("compare the called number itself: `to`"))
     }
 }
