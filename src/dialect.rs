@@ -367,6 +367,14 @@ fn accepted_variables<'d, 't>(
     (Cow::Owned(accepted), left_out)
 }
 
+/// Returns the values of a table for which a reply has no place.
+fn none_accepted<'a>(
+    key: &'a str,
+    values: &'a [Variable<'_>],
+) -> impl Iterator<Item = LeftOut> + use<'a> {
+    values.iter().map(move |value| not_accepted(format!("{key}.{}", value.name)))
+}
+
 /// Returns a part of a reply that the platform does not accept.
 fn not_accepted(name: String) -> LeftOut {
     LeftOut { name, reason: LeftOutReason::PlatformLimit }

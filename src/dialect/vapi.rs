@@ -18,7 +18,7 @@ use reply::{AgentKind, destination, select_agent};
 
 use super::{
     Dialect, Event, Incoming, ParseError, RECORD_ID_KEY, RenderContext, Reply, accepted_variables,
-    wire_number,
+    none_accepted, wire_number,
 };
 use crate::authenticate::{HmacScheme, Layout, Scheme, SignedTime, TimeUnit, Verified};
 use crate::domain::agent_id;
@@ -28,6 +28,7 @@ use crate::domain::decision::{Decision, Object, Outcome};
 use crate::domain::json;
 use crate::domain::json::JsonObject;
 use crate::domain::party::{NumberFormat, Party};
+use crate::domain::transfer::TransferTarget;
 
 /// The Vapi dialect.
 pub(super) struct Vapi;
@@ -165,6 +166,9 @@ impl Dialect for Vapi {
 
     fn render(&self, context: &RenderContext<'_>, decision: &Decision<'_>) -> Reply {
         let additions = decision.additions();
+        // Only a transfer to an address of SIP has headers.
+        let without_headers =
+            || none_accepted("sip_headers", &additions.sip_headers).collect::<Vec<_>>();
         let agent = match decision.outcome() {
             Outcome::Reject(_) => {
                 let say = additions.say.as_deref().filter(|text| !text.trim().is_empty());
@@ -172,7 +176,10 @@ impl Dialect for Vapi {
             }
             Outcome::Transfer(target) => {
                 let destination = destination(target, additions);
-                return Reply::new(json::to_vec(&json!({ "destination": destination })));
+                let reply = Reply::new(json::to_vec(&json!({ "destination": destination })));
+                let has_headers = matches!(target, TransferTarget::Sip(_));
+                let left_out = if has_headers { Vec::new() } else { without_headers() };
+                return Reply { left_out, ..reply };
             }
             Outcome::Agent(agent) => agent,
             Outcome::Keep(_) => match context.stand_in {
@@ -181,6 +188,7 @@ impl Dialect for Vapi {
             },
         };
         let (variables, mut left_out) = accepted_variables(&additions.variables, &VARIABLES);
+        left_out.extend(without_headers());
         let body = select_agent(agent, additions, &variables, &mut left_out);
         Reply { left_out, ..Reply::new(json::to_vec(&body)) }
     }

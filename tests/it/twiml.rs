@@ -165,6 +165,27 @@ fn an_assistant_takes_no_variables() {
     assert_eq!(content(&reply), (expected.to_owned(), vec!["variables.tier"]));
 }
 
+#[test]
+fn only_sip_addresses_take_headers() {
+    const HEADERS: &str = "sip_headers = { X-Tier = \"gold\" }";
+    for platform in PLATFORMS {
+        for (id, expected) in [
+            ("sip:a@b.example", vec![]),
+            ("https://a.example", vec!["sip_headers.X-Tier"]),
+            ("stream:wss://a.example", vec!["sip_headers.X-Tier"]),
+            ("relay:wss://a.example", vec!["sip_headers.X-Tier"]),
+        ] {
+            let rules = rules_of_agent(platform, id, HEADERS);
+            let reply = reply(platform, CALL.as_bytes(), &rules);
+            assert_eq!(content(&reply).1, expected, "{platform}: {id}");
+        }
+        let rules =
+            format!("[[rule]]\nname = \"everyone\"\ntransfer = \"+12137771234\"\n{HEADERS}\n");
+        let reply = reply(platform, CALL.as_bytes(), &rules);
+        assert_eq!(content(&reply).1, ["sip_headers.X-Tier"], "{platform}");
+    }
+}
+
 /// Checks the reply to a rule with these keys.
 #[track_caller]
 fn check_rule(keys: &str, expected: &str) {

@@ -9,7 +9,7 @@ use percent_encoding::utf8_percent_encode;
 use super::endpoint::Endpoint;
 use super::sip_headers::{ESCAPED, SipAddress};
 use super::xml::{Attribute, Document};
-use crate::dialect::{RenderContext, Reply, not_accepted};
+use crate::dialect::{RenderContext, Reply, none_accepted, not_accepted};
 use crate::domain::call::{Call, Channel};
 use crate::domain::decision::{
     Additions, Decision, LeftOut, Outcome, SelectedAgent, Variable, is_busy,
@@ -85,6 +85,7 @@ impl<'d> ReplyWriter<'d> {
                 let caller_id = called.as_deref().map(|called| ("callerId", called));
                 let attributes = caller_id.as_slice();
                 self.document.text("Dial", attributes, &number.unmasked());
+                self.leave_out_headers();
             }
             TransferTarget::Sip(uri) => {
                 let mut address = SipAddress::new(uri.as_str());
@@ -99,6 +100,10 @@ impl<'d> ReplyWriter<'d> {
         let Some(endpoint) = endpoint else {
             return self.document.empty("Reject", &[("reason", "busy")]);
         };
+        // Only an address of SIP has headers.
+        if !matches!(endpoint, Endpoint::Sip(_)) {
+            self.leave_out_headers();
+        }
         // Only this kind speaks the greeting itself.
         if !matches!(endpoint, Endpoint::Relay(_)) {
             self.say();
@@ -176,8 +181,11 @@ impl<'d> ReplyWriter<'d> {
     }
 
     fn leave_out_variables(&mut self) {
-        let names = self.additions.variables.iter().map(|variable| variable.name);
-        self.left_out.extend(names.map(|name| not_accepted(format!("variables.{name}"))));
+        self.left_out.extend(none_accepted("variables", &self.additions.variables));
+    }
+
+    fn leave_out_headers(&mut self) {
+        self.left_out.extend(none_accepted("sip_headers", &self.additions.sip_headers));
     }
 }
 

@@ -160,6 +160,19 @@ mod tests {
     }
 
     #[test]
+    fn only_sip_addresses_take_headers() {
+        let headers =
+            || Additions { sip_headers: vec![variable("X-Tier", "gold")], ..Additions::default() };
+        let left_out = [not_accepted("sip_headers.X-Tier".to_owned())];
+        let number = r#"{"destination":{"type":"number","number":"+15005550010","message":""}}"#;
+        assert_eq!(check(transfer("+15005550010"), headers(), number).left_out(), left_out);
+        let assistant = r#"{"assistantId":"a1"}"#;
+        assert_eq!(check(agent("a1"), headers(), assistant).left_out(), left_out);
+        let sip = r#"{"destination":{"type":"sip","sipUri":"sip:a@b.example","sipHeaders":{"X-Tier":"gold"},"message":""}}"#;
+        assert!(check(transfer("sip:a@b.example"), headers(), sip).left_out().is_empty());
+    }
+
+    #[test]
     fn greets_as_an_assistant_and_not_as_a_squad() {
         let greeting = r#"{"assistantId":"a1","assistantOverrides":{"firstMessage":"Hi Ada"}}"#;
         assert!(check(agent("a1"), say("Hi Ada"), greeting).left_out().is_empty());
