@@ -103,20 +103,21 @@ impl RequestHead {
 
 /// A request that has not been authenticated. It has no accessors: only [`authenticate`] reads it.
 pub struct Unverified {
-    head: RequestHead,
+    /// In a box, since it is large and handed on several times.
+    head: Box<RequestHead>,
     body: Bytes,
 }
 
 impl Unverified {
     /// Adds the raw bytes of the body to the head of a request.
-    pub fn new(head: RequestHead, body: Bytes) -> Unverified {
-        Unverified { head, body }
+    pub fn new(head: impl Into<Box<RequestHead>>, body: Bytes) -> Unverified {
+        Unverified { head: head.into(), body }
     }
 }
 
 /// A request that its source's [`Policy`] accepts.
 pub struct Verified {
-    head: RequestHead,
+    head: Box<RequestHead>,
     body: Bytes,
     source: Arc<str>,
     call_id: Option<Box<str>>,

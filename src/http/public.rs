@@ -256,7 +256,7 @@ async fn answer(
 
 /// A request to a source, before its body is read.
 struct SourceRequest {
-    head: RequestHead,
+    head: Box<RequestHead>,
     id: RequestId,
     received_at: Instant,
     /// None in tests without sockets.
@@ -293,7 +293,7 @@ impl FromRequest<Arc<PublicState>> for SourceRequest {
         let original = parts.extensions.remove::<OriginalTarget>();
         let uri = original.map_or(parts.uri, |original| original.0);
         let head = RequestHead::with_target(parts.method, uri, parts.headers, client, token);
-        Ok(SourceRequest { head, id, received_at, connection, body })
+        Ok(SourceRequest { head: Box::new(head), id, received_at, connection, body })
     }
 }
 
