@@ -44,8 +44,8 @@ pub const ALL: [&dyn Dialect; 10] = [
     &telnyx_call_control::TelnyxCallControl,
     &openai::REALTIME,
     &openai::LIVE,
-    &texml::Texml,
-    &twilio::Twilio,
+    &texml::TEXML,
+    &twilio::TWILIO,
 ];
 
 /// Maximum size of a reply's metadata, in bytes (Retell documents "50 kB at most").
@@ -378,6 +378,14 @@ fn none_accepted<'a>(
 /// Returns a part of a reply that the platform does not accept.
 fn not_accepted(name: String) -> LeftOut {
     LeftOut { name, reason: LeftOutReason::PlatformLimit }
+}
+
+/// Returns the attributes of a call that are known.
+fn known_attributes<'a, const N: usize>(
+    names: [&'static str; N],
+    values: [Option<Cow<'a, str>>; N],
+) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
+    names.into_iter().zip(values).filter_map(|(name, value)| Some((name.into(), value?))).collect()
 }
 
 /// Returns a party as platforms write it in a request; a withheld caller is `anonymous`.

@@ -8,41 +8,145 @@ mod requests;
 mod sip_headers;
 mod xml;
 
-pub(super) use fields::{FROM, TO};
-pub(super) use replies::{BUSY, NOTHING, render};
-pub(super) use requests::{attribute_names, encode, parse};
-
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use super::{Dialect, Incoming, ParseError, RenderContext, Reply};
+use crate::authenticate::{Scheme, Verified};
+use crate::domain::call::{Channel, Fields, Platform};
+use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
+use crate::domain::decision::Decision;
 use crate::domain::form::Form;
 use crate::domain::json;
+use crate::domain::party::NumberFormat;
+
+/// A platform that speaks TwiML, or its relative TeXML.
+pub(super) struct TwimlDialect {
+    pub(super) platform: Platform,
+    pub(super) timing: Timing,
+    pub(super) scheme: fn() -> Arc<dyn Scheme>,
+    pub(super) channels: &'static [Channel],
+    /// Whether users of the platform choose the method of requests.
+    pub(super) accepts_get: bool,
+    /// Whether the platform has assistants of its own, beside addresses that take calls.
+    pub(super) has_assistants: bool,
+    /// An account id for requests that no account sends.
+    pub(super) account: &'static str,
+}
 
 /// Media type of replies.
-pub(super) const XML: &str = "text/xml; charset=utf-8";
+const XML: &str = "text/xml; charset=utf-8";
 /// Media type of requests.
-pub(super) const FORM: &str = "application/x-www-form-urlencoded";
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Fields of events that are not stored: the text of a message, and a token with which calls can be made.
 const NOT_STORED: [&str; 2] = ["Body", "CallToken"];
 
-/// Checks the id of an agent.
-///
-/// # Errors
-/// Returns the reason why the text is no id, as a clause about it.
-pub(super) fn check_agent_id(id: &str, has_assistants: bool) -> Result<(), String> {
-    endpoint::Endpoint::parse(id, has_assistants).map(drop)
-}
+const CAPABILITIES: Capabilities = Capabilities {
+    agent: true,
+    agent_version: false,
+    keep: false,
+    reject: Reject::SilentOrSpoken,
+    transfer: Transfer::Possible { spoken: true },
+    greeting: true,
+    variables: Some(VariableLimits::NONE),
+    metadata: false,
+    agent_override: false,
+    sip_headers: true,
+    keep_additions: None,
+};
 
-/// Returns the form of the ids of agents, in words.
-pub(super) fn agent_id_form(has_assistants: bool) -> &'static str {
-    if has_assistants { endpoint::FORM_WITH_ASSISTANTS } else { endpoint::FORM }
-}
-
-/// Returns a form as a JSON object, for records: its numbers are readable, so that they can be redacted. JSON is
-/// returned as it is.
-pub(super) fn redact_body(content: &[u8]) -> Cow<'_, [u8]> {
-    if json::object(content).is_ok() {
-        return Cow::Borrowed(content);
+impl TwimlDialect {
+    /// Returns a channel, if it is one of the platform's, and otherwise that of its calls.
+    fn own_channel(&self, channel: Channel) -> Channel {
+        if self.channels.contains(&channel) { channel } else { Channel::Call }
     }
-    Cow::Owned(json::to_vec(&Form::parse(content).to_object(&NOT_STORED)))
+}
+
+impl Dialect for TwimlDialect {
+    fn platform(&self) -> Platform {
+        self.platform
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &CAPABILITIES
+    }
+
+    fn timing(&self) -> &Timing {
+        &self.timing
+    }
+
+    fn scheme(&self) -> Arc<dyn Scheme> {
+        (self.scheme)()
+    }
+
+    fn parse<'a>(
+        &self,
+        request: &'a Verified,
+        numbers: &NumberFormat,
+    ) -> Result<Incoming<'a>, ParseError> {
+        requests::parse(self.platform, self.channels(), request, numbers)
+    }
+
+    fn render(&self, context: &RenderContext<'_>, decision: &Decision<'_>) -> Reply {
+        replies::render(self.has_assistants, context, decision)
+    }
+
+    fn default_reply(&self, channel: Channel) -> &'static str {
+        match self.own_channel(channel) {
+            Channel::Call => replies::BUSY,
+            Channel::Sms => replies::NOTHING,
+        }
+    }
+
+    fn content_type(&self) -> &'static str {
+        XML
+    }
+
+    fn acknowledgement(&self) -> &'static str {
+        replies::NOTHING
+    }
+
+    fn request_content_type(&self) -> &'static str {
+        FORM
+    }
+
+    fn accepts_get(&self) -> bool {
+        self.accepts_get
+    }
+
+    /// A form becomes a JSON object: its numbers are readable, so that they can be redacted.
+    fn redact_body<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
+        if json::object(body).is_ok() {
+            return Cow::Borrowed(body);
+        }
+        Cow::Owned(json::to_vec(&Form::parse(body).to_object(&NOT_STORED)))
+    }
+
+    fn channels(&self) -> &'static [Channel] {
+        self.channels
+    }
+
+    fn attributes(&self) -> Vec<&str> {
+        requests::attribute_names()
+    }
+
+    fn party_fields(&self) -> Option<[&'static str; 2]> {
+        Some([fields::FROM, fields::TO])
+    }
+
+    fn check_agent_id(&self, id: &str) -> Result<(), String> {
+        endpoint::Endpoint::parse(id, self.has_assistants).map(drop)
+    }
+
+    fn agent_id_form(&self) -> &'static str {
+        match self.has_assistants {
+            true => endpoint::FORM_WITH_ASSISTANTS,
+            false => endpoint::FORM,
+        }
+    }
+
+    fn encode_request(&self, call: &Fields<'_>) -> Vec<u8> {
+        requests::encode(call, self.own_channel(call.channel), self.account)
+    }
 }

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use crate::domain::form::Form;
 
 /// Field of the caller.
-pub(in crate::dialect) const FROM: &str = "From";
+pub(super) const FROM: &str = "From";
 /// Field of the called number.
-pub(in crate::dialect) const TO: &str = "To";
+pub(super) const TO: &str = "To";
 
 /// Fields that name a message.
 pub(super) const MESSAGE_IDS: [&str; 3] = ["MessageSid", "SmsMessageSid", "SmsSid"];

@@ -18,17 +18,17 @@ use crate::domain::party::Party;
 use crate::domain::transfer::TransferTarget;
 
 /// Reply that does nothing: the answer to a text message and to an event.
-pub(in crate::dialect) const NOTHING: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#;
+pub(super) const NOTHING: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#;
 
 /// Reply to a call that nobody can take: the call is not billed, and the caller hears that the line is busy.
-pub(in crate::dialect) const BUSY: &str =
+pub(super) const BUSY: &str =
     r#"<?xml version="1.0" encoding="UTF-8"?><Response><Reject reason="busy"/></Response>"#;
 
 /// The caller hears the ringing until the SIP address answers, for at most 20 seconds.
 const DIAL: [Attribute<'_>; 2] = [("answerOnBridge", "true"), ("timeout", "20")];
 
 /// Renders the reply to a request. `has_assistants` says whether the platform has assistants of its own.
-pub(in crate::dialect) fn render(
+pub(super) fn render(
     has_assistants: bool,
     context: &RenderContext<'_>,
     decision: &Decision<'_>,

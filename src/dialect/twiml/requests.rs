@@ -46,7 +46,7 @@ const ATTRIBUTES: [(&str, &str); 16] = [
 const VERIFIED: &str = "verified";
 
 /// Parses a request. `channels` are those of the platform.
-pub(in crate::dialect) fn parse<'a>(
+pub(super) fn parse<'a>(
     platform: Platform,
     channels: &[Channel],
     request: &'a Verified,
@@ -100,7 +100,7 @@ fn parse_fields<'a>(form: &Form<'a>, channel: Channel, numbers: &NumberFormat) -
 }
 
 /// Returns the names of the attributes that a call can have.
-pub(in crate::dialect) fn attribute_names() -> Vec<&'static str> {
+pub(super) fn attribute_names() -> Vec<&'static str> {
     ATTRIBUTES.iter().map(|(_, name)| *name).chain([VERIFIED]).collect()
 }
 
@@ -127,7 +127,7 @@ fn is_verified(form: &Form<'_>) -> Option<bool> {
 }
 
 /// Encodes the form that the platform would send for this call on this channel.
-pub(in crate::dialect) fn encode(call: &Fields<'_>, channel: Channel, account: &str) -> Vec<u8> {
+pub(super) fn encode(call: &Fields<'_>, channel: Channel, account: &str) -> Vec<u8> {
     let (from, to) = (wire(&call.from), wire(&call.to));
     let mut fields: Vec<(Cow<'_, str>, &str)> = Vec::new();
     let mut put = |name: &'static str, value| fields.push((Cow::Borrowed(name), value));
