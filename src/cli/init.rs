@@ -50,68 +50,38 @@ struct InitTemplate {
     secrets: &'static str,
 }
 
+/// The files for a platform: its settings and its secrets are in `config/init`, by its name unless it shares the
+/// secrets of another one.
+macro_rules! init_template {
+    ($platform:literal, $rules:expr) => {
+        init_template!($platform, $rules, $platform)
+    };
+    ($platform:literal, $rules:expr, $secrets:literal) => {
+        InitTemplate {
+            platform: $platform,
+            rules: $rules,
+            settings: include_str!(concat!("../../config/init/", $platform, ".toml")),
+            secrets: include_str!(concat!("../../config/init/", $secrets, ".env")),
+        }
+    };
+}
+
 /// The files for each platform.
 const TEMPLATES: [InitTemplate; dialect::ALL.len()] = [
-    InitTemplate {
-        platform: "retell",
-        rules: AGENT_RULES,
-        settings: include_str!("../../config/init/retell.toml"),
-        secrets: include_str!("../../config/init/retell.env"),
-    },
-    InitTemplate {
-        platform: "synthflow",
-        rules: AGENT_RULES,
-        settings: include_str!("../../config/init/synthflow.toml"),
-        secrets: include_str!("../../config/init/synthflow.env"),
-    },
-    InitTemplate {
-        platform: "vapi",
-        rules: AGENT_RULES,
-        settings: include_str!("../../config/init/vapi.toml"),
-        secrets: include_str!("../../config/init/vapi.env"),
-    },
-    InitTemplate {
-        platform: "elevenlabs",
-        rules: VARIABLE_RULES,
-        settings: include_str!("../../config/init/elevenlabs.toml"),
-        secrets: include_str!("../../config/init/elevenlabs.env"),
-    },
-    InitTemplate {
-        platform: "telnyx",
-        rules: VARIABLE_RULES,
-        settings: include_str!("../../config/init/telnyx.toml"),
-        secrets: include_str!("../../config/init/telnyx.env"),
-    },
-    InitTemplate {
-        platform: "telnyx-call-control",
-        rules: include_str!("../../config/init/assistants.toml"),
-        settings: include_str!("../../config/init/telnyx-call-control.toml"),
-        secrets: include_str!("../../config/init/telnyx-call-control.env"),
-    },
-    InitTemplate {
-        platform: "openai",
-        rules: include_str!("../../config/init/openai-rules.toml"),
-        settings: include_str!("../../config/init/openai.toml"),
-        secrets: include_str!("../../config/init/openai.env"),
-    },
-    InitTemplate {
-        platform: "openai-live",
-        rules: include_str!("../../config/init/openai-live-rules.toml"),
-        settings: include_str!("../../config/init/openai-live.toml"),
-        secrets: include_str!("../../config/init/openai.env"),
-    },
-    InitTemplate {
-        platform: "texml",
-        rules: ADDRESS_RULES,
-        settings: include_str!("../../config/init/texml.toml"),
-        secrets: include_str!("../../config/init/texml.env"),
-    },
-    InitTemplate {
-        platform: "twilio",
-        rules: ADDRESS_RULES,
-        settings: include_str!("../../config/init/twilio.toml"),
-        secrets: include_str!("../../config/init/twilio.env"),
-    },
+    init_template!("retell", AGENT_RULES),
+    init_template!("synthflow", AGENT_RULES),
+    init_template!("vapi", AGENT_RULES),
+    init_template!("elevenlabs", VARIABLE_RULES),
+    init_template!("telnyx", VARIABLE_RULES),
+    init_template!("telnyx-call-control", include_str!("../../config/init/assistants.toml")),
+    init_template!("openai", include_str!("../../config/init/openai-rules.toml")),
+    init_template!(
+        "openai-live",
+        include_str!("../../config/init/openai-live-rules.toml"),
+        "openai"
+    ),
+    init_template!("texml", ADDRESS_RULES),
+    init_template!("twilio", ADDRESS_RULES),
 ];
 
 impl Init {
