@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     Dialect, Event, Incoming, ParseError, RECORD_ID_KEY, RenderContext, Reply, accepted_variables,
-    not_accepted, wire_number,
+    known_attributes, not_accepted, wire_number,
 };
 use crate::authenticate::{Ed25519Scheme, Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
@@ -148,15 +148,12 @@ impl Dialect for Telnyx {
     }
 
     fn encode_request(&self, call: &Fields<'_>) -> Vec<u8> {
-        let attribute = |name: &str| {
-            call.attributes.iter().find(|(attribute, _)| attribute == name).map(|(_, value)| value)
-        };
         let channel = match call.channel {
             Channel::Call => "phone_call",
             Channel::Sms => "sms",
         };
-        let channel = attribute("conversation_channel").map_or(channel, |channel| channel);
-        let verified = attribute("verified").is_some_and(|text| text == "true");
+        let channel = call.attribute("conversation_channel").unwrap_or(channel);
+        let verified = call.attribute("verified").is_some_and(|text| text == "true");
         let mut payload = json!({
             CHANNEL: channel, TO: wire_number(&call.to), FROM: wire_number(&call.from), VERIFIED: verified,
         });
@@ -184,14 +181,13 @@ fn parse_call<'a>(
     let channel = payload.non_empty_text(CHANNEL);
     let is_message = channel.as_deref().is_some_and(|channel| channel.starts_with("sms"));
     let verified = payload.flag(VERIFIED).map(|flag| flag.to_string().into());
-    let attributes = ATTRIBUTES.into_iter().zip([channel, verified]);
     Fields {
         // A conversation that is no call has the id of its event, which every retry repeats.
         call_id: payload.non_empty_text("call_control_id").or_else(|| data.non_empty_text("id")),
         agent: payload.text("assistant_id"),
         from: from.party,
         to: to.party,
-        attributes: attributes.filter_map(|(name, value)| Some((name.into(), value?))).collect(),
+        attributes: known_attributes(ATTRIBUTES, [channel, verified]),
         readings: [from.reading, to.reading].into_iter().collect(),
         ..Fields::unknown(if is_message { Channel::Sms } else { Channel::Call })
     }

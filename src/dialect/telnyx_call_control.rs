@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Dialect, Incoming, ParseError, RenderContext, Reply, telnyx, wire_number};
+use super::{
+    Dialect, Incoming, ParseError, RenderContext, Reply, known_attributes, telnyx, wire_number,
+};
 use crate::authenticate::{Ed25519Scheme, Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
@@ -204,17 +206,16 @@ fn call_fields<'a>(
         let name = header.non_empty_text("name")?.to_ascii_lowercase();
         Some((Cow::Owned(name), header.text("value").unwrap_or_default()))
     });
-    let attributes = ATTRIBUTES.into_iter().zip([
+    let attributes = [
         data.non_empty_text("id"),
         payload.non_empty_text("caller_id_name"),
         payload.non_empty_text("shaken_stir_attestation"),
         payload.non_empty_text("shaken_stir_validated"),
-    ]);
-    let attributes = attributes.filter_map(|(name, value)| Some((name.into(), value?)));
+    ];
     Fields {
         call_id: payload.non_empty_text("call_control_id"),
         number_id: payload.non_empty_text("connection_id"),
-        attributes: attributes.collect(),
+        attributes: known_attributes(ATTRIBUTES, attributes),
         sip: sip.collect(),
         from: from.party,
         to: to.party,

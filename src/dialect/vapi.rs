@@ -18,7 +18,7 @@ use reply::{AgentKind, destination, select_agent};
 
 use super::{
     Dialect, Event, Incoming, ParseError, RECORD_ID_KEY, RenderContext, Reply, accepted_variables,
-    none_accepted, wire_number,
+    known_attributes, none_accepted, wire_number,
 };
 use crate::authenticate::{HmacScheme, Layout, Scheme, SignedTime, TimeUnit, Verified};
 use crate::domain::agent_id;
@@ -234,22 +234,22 @@ impl Dialect for Vapi {
             }
         };
         put("id", call.call_id.as_deref());
-        put("orgId", attribute(call, "org_id"));
+        put("orgId", call.attribute("org_id"));
         put("type", Some("inboundPhoneCall"));
         put("status", Some("ringing"));
-        put("phoneCallProvider", attribute(call, "carrier"));
-        put("phoneCallProviderId", attribute(call, "carrier_call_id"));
-        put("phoneCallTransport", attribute(call, "transport"));
+        put("phoneCallProvider", call.attribute("carrier"));
+        put("phoneCallProviderId", call.attribute("carrier_call_id"));
+        put("phoneCallTransport", call.attribute("transport"));
         put("phoneNumberId", call.number_id.as_deref());
         put("assistantId", call.agent.as_deref());
         let mut customer = address(&call.from);
-        if let Some(name) = attribute(call, "name") {
+        if let Some(name) = call.attribute("name") {
             customer["name"] = name.into();
         }
         inner.insert("customer".to_owned(), customer.clone());
         let mut number = address(&call.to);
         for (key, value) in
-            [("id", call.number_id.as_deref()), ("name", attribute(call, "number_name"))]
+            [("id", call.number_id.as_deref()), ("name", call.attribute("number_name"))]
         {
             if let Some(value) = value {
                 number[key] = value.into();
@@ -271,11 +271,6 @@ fn address(party: &Party) -> Value {
     let key =
         if wire.starts_with("sip:") || wire.starts_with("sips:") { "sipUri" } else { "number" };
     json!({ key: wire })
-}
-
-fn attribute<'c>(call: &'c Fields<'_>, name: &str) -> Option<&'c str> {
-    let attribute = call.attributes.iter().find(|(attribute, _)| attribute == name);
-    attribute.map(|(_, value)| &**value)
 }
 
 /// Returns the first text that is not empty.
@@ -331,14 +326,14 @@ fn parse_call<'a>(message: &JsonObject<'a>, numbers: &NumberFormat) -> Fields<'a
     let from = numbers.parse(objects.customer().as_deref());
     let to = numbers.parse(objects.number().as_deref());
     let call_id = call.non_empty_text("id");
-    let attributes = ATTRIBUTES.into_iter().zip([
+    let attributes = [
         call.non_empty_text("orgId"),
         call.non_empty_text("phoneCallProvider"),
         call.non_empty_text("phoneCallProviderId"),
         call.non_empty_text("phoneCallTransport"),
         first_text(&[(&objects.call_customer, "name"), (&objects.customer, "name")]),
         objects.number.non_empty_text("name"),
-    ]);
+    ];
     Fields {
         // The time is that of the message, so it tells one delivery from the next: only without an id.
         event_timestamp_ms: message.time_ms("timestamp").filter(|_| call_id.is_none()),
@@ -347,7 +342,7 @@ fn parse_call<'a>(message: &JsonObject<'a>, numbers: &NumberFormat) -> Fields<'a
         from: from.party,
         to: to.party,
         number_id: first_text(&[(call, "phoneNumberId"), (&objects.number, "id")]),
-        attributes: attributes.filter_map(|(name, value)| Some((name.into(), value?))).collect(),
+        attributes: known_attributes(ATTRIBUTES, attributes),
         readings: [from.reading, to.reading].into_iter().collect(),
         ..Fields::unknown(Channel::Call)
     }

@@ -146,6 +146,12 @@ impl Fields<'_> {
         }
     }
 
+    /// Returns the value of an attribute.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        let attribute = self.attributes.iter().find(|(attribute, _)| attribute == name);
+        attribute.map(|(_, value)| value.as_ref())
+    }
+
     /// Returns fields that hold a channel and nothing else; both parties are withheld.
     pub fn unknown(channel: Channel) -> Fields<'static> {
         Fields {
@@ -247,8 +253,7 @@ impl<'a> Call<'a> {
 
     /// Returns the value of an attribute.
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        let attribute = self.fields.attributes.iter().find(|(attribute, _)| attribute == name);
-        attribute.map(|(_, value)| value.as_ref())
+        self.fields.attribute(name)
     }
 
     /// Iterates over all attributes in the order in which the dialect declares them.

@@ -36,6 +36,11 @@ pub struct CheckContext {
 }
 
 impl CheckContext {
+    /// Returns whether the settings have a source at a platform, which may be if they are unknown.
+    pub(crate) fn may_have_source_at(&self, platform: Platform) -> bool {
+        self.sources.is_empty() || self.sources.iter().any(|source| source.platform == platform)
+    }
+
     /// Returns the list of the previous table with this name.
     pub(crate) fn previous_list(&self, name: &str) -> Option<&PreviousList> {
         self.previous_lists.iter().find(|list| *list.name == *name)

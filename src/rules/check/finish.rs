@@ -13,7 +13,6 @@ use super::rules::{EnabledRules, Indexes};
 use super::sources::{Origins, selects_agents};
 use super::unreachable::{RuleComparison, warn_unreachable};
 use crate::diagnostics::SourceFile;
-use crate::domain::call::Platform;
 use crate::domain::facts::{LookupId, LookupSet};
 use crate::rules::model::name_index::NameIndex;
 use crate::rules::{Agent, CheckContext, Progress, Rule, RuleSet};
@@ -159,14 +158,10 @@ fn gives_variables(agent: &Agent, context: &CheckContext) -> bool {
     if agent.required_variables.is_empty() {
         return false;
     }
-    let has_source = |platform: Platform| {
-        let mut sources = context.sources.iter();
-        context.sources.is_empty() || sources.any(|source| source.platform == platform)
-    };
     let platforms = context.dialects.iter().map(|dialect| dialect.platform());
     platforms
         .filter(|platform| !selects_agents(*platform, &context.dialects))
-        .any(|platform| agent.id_at(platform).is_some() && has_source(platform))
+        .any(|platform| agent.id_at(platform).is_some() && context.may_have_source_at(platform))
 }
 
 /// Help for a table whose rules leave some calls out.

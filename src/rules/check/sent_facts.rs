@@ -20,10 +20,7 @@ impl SentFacts {
     pub(super) fn new(context: &CheckContext) -> SentFacts {
         let mut facts = SentFacts::default();
         for dialect in context.dialects.iter() {
-            let mut sources = context.sources.iter();
-            if context.sources.is_empty()
-                || sources.any(|source| source.platform == dialect.platform())
-            {
+            if context.may_have_source_at(dialect.platform()) {
                 facts.number_id |= dialect.sends_number_id();
                 facts.attributes.extend(dialect.attributes().into_iter().map(Box::from));
             }
