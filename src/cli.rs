@@ -14,6 +14,7 @@ mod input;
 mod live_lists;
 mod man;
 mod output;
+mod passwd;
 mod progress;
 mod records;
 mod replay;
@@ -71,6 +72,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// List, show, compare and restore the rule tables that have answered calls
     Rules(rules::RulesArgs),
+    /// Hash the password of a user of the console
+    Passwd(passwd::Passwd),
     /// Check that a running service is alive, for the health check of a container
     Health(health::Health),
     /// Print the JSON Schema of the rules or the settings, for editors
@@ -121,6 +124,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Records(records) => records.run(),
         Command::Replay(replay) => replay.run(),
         Command::Rules(rules) => rules.run(),
+        Command::Passwd(passwd) => passwd.run(),
         Command::Health(health) => health.run(),
         Command::Schema(schema) => schema.run(),
         Command::Completions(completions) => completions.run(),

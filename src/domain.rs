@@ -21,3 +21,4 @@ pub mod secret;
 pub mod session;
 pub mod sip_address;
 pub mod transfer;
+pub mod user;

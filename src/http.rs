@@ -6,6 +6,7 @@ pub mod admin;
 mod body;
 mod client_ip;
 mod connections;
+mod host;
 mod listener;
 mod paths;
 mod problem;
@@ -15,6 +16,8 @@ mod request_counters;
 mod server;
 
 pub use client_ip::client_address;
+pub(crate) use connections::Connection;
+pub(crate) use host::is_for_loopback;
 pub use listener::{PassedSockets, adopt, bind};
 pub use paths::OriginalTarget;
 pub use problem::HttpProblem;

@@ -64,6 +64,7 @@ pub mod explain;
 pub mod replay;
 
 pub mod cli;
+pub mod console;
 pub mod diagnostics;
 mod file_kind;
 mod regular_file;

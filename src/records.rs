@@ -26,6 +26,7 @@ mod replayable;
 mod reserve;
 mod row;
 mod rule_tables;
+mod search;
 mod sql;
 mod sqlite;
 mod store;
@@ -36,15 +37,15 @@ mod writer;
 
 pub use earlier_calls::EarlierCall;
 pub use erase::{Erased, MatchedCall, NumberMatches, Overwritten};
-pub use filter::{Filter, FilterArgs, InvalidFilter};
+pub use filter::{FALLBACK, Filter, FilterArgs, InvalidFilter, OUTCOMES};
 pub use health::{Outage, StoreHealth};
 pub use history::HistoryReading;
 pub use instance::watch_for_other_instances;
-pub use known_names::{KnownNames, NameError};
+pub use known_names::{FilterError, KnownNames};
 pub use lookup::{LookupResult, SHORTEST_PREFIX};
 pub use number_traces::NumberTraces;
 pub use query::{CountedColumn, Counts, Order, Page};
-pub use recorder::{Committed, NotStored, RecordedCall, Recorder};
+pub use recorder::{Committed, NoStore, NotStored, RecordedCall, Recorder};
 pub use redact::NumberPolicy;
 pub(crate) use redact::Redactor;
 pub use replayable::NotReplayable;
@@ -53,6 +54,7 @@ pub use row::{
     Texts,
 };
 pub use rule_tables::StoredTable;
+pub use search::{OutcomeCounts, Search};
 pub(crate) use store::first_id_at;
 pub use store::{Store, StoreError};
 pub use times::parse_time;

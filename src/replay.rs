@@ -193,7 +193,7 @@ impl<'t> Replay<'t> {
             let (source, platform) = (record.source.clone(), record.platform.clone());
             return Err(LeftOut::NoSource { source, platform });
         };
-        if is_fallback(record) {
+        if record.is_fallback() {
             return Err(LeftOut::Fallback);
         }
         if record.lacks_lookups() {
@@ -243,10 +243,4 @@ impl Groups {
         });
         groups
     }
-}
-
-/// Returns whether a record has a fallback reply: it has neither a rule nor the reason `no_rule`.
-fn is_fallback(record: &CallRecord) -> bool {
-    let no_rule = record.outcome == "keep" && record.details.reason.as_deref() == Some("no_rule");
-    record.rule.is_none() && !no_rule
 }

@@ -41,6 +41,7 @@ use url::Url;
 use crate::diagnostics::Report;
 use crate::dialect::Dialects;
 use crate::domain::secret::Secret;
+use crate::domain::user::User;
 use crate::rules::{CheckContext, FileStamp, SourceInfo};
 use crate::source::{Fallback, Source};
 use crate::tls::LiveCertificates;
@@ -120,6 +121,12 @@ pub struct AdminSettings {
     pub listen: SocketAddr,
     /// Token that requests must have.
     pub token: Option<Secret>,
+    /// People who may log in to the console.
+    pub users: Vec<User>,
+    /// Whether viewers see whole phone numbers.
+    pub reveal_numbers: bool,
+    /// Whether editors may change the files of the rule table.
+    pub edit: bool,
 }
 
 /// Settings of the rule table.

@@ -20,8 +20,10 @@ use super::send::{SignedRequest, new_call, path_of};
 use start::{Fault, Start};
 
 use super::{CallFlags, ConfigFile, Exit, LoadedOk};
+use crate::console::{self, ConsoleSetup};
 use crate::domain::clock::Clock;
 use crate::domain::secret::LiveSecret;
+use crate::domain::user::LiveUsers;
 use crate::effects;
 use crate::http::{self, ConnectionLimits, PassedSockets, Transport, admin, public};
 use crate::pipeline::Switchboard;
@@ -107,10 +109,12 @@ impl Serve {
         }
         let stop = CancellationToken::new();
         let queues = Queues::start(app.clone(), writer)?;
-        let admin_token = LiveSecret::from(admin.token);
+        let (admin_token, admin_users) =
+            (LiveSecret::from(admin.token), LiveUsers::from(admin.users));
+        let people = (admin_token.clone(), admin_users.clone());
         let certificates = server.tls.clone();
-        let credentials =
-            Credentials::new(inputs, origin, app.clone(), admin_token.clone(), certificates);
+        let credentials = Credentials::new(inputs, origin, app.clone(), people, certificates);
+        let (rules_path, console_context) = (rules.path.clone(), context.clone());
         let has_polling = rules.poll.is_some();
         let (reloader, reload_handle) =
             Reloader::new(app.clone(), rules, context, files, Some(credentials));
@@ -120,7 +124,18 @@ impl Serve {
         tokio::spawn(keep_fresh(app.clone(), reload_lists, stop.clone()));
         tokio::spawn(reload_on_hangup(hangup, reload_handle.clone()));
         tokio::spawn(service_manager::report_alive());
-        let router = admin::router(app.clone(), Some(reload_handle), admin_token);
+        let console = console::router(ConsoleSetup {
+            app: app.clone(),
+            reload_handle: Some(reload_handle.clone()),
+            token: admin_token.clone(),
+            users: admin_users,
+            reveal_numbers: admin.reveal_numbers,
+            edit: admin.edit,
+            rules_path,
+            context: console_context,
+            stop: stop.clone(),
+        });
+        let router = admin::router(app.clone(), Some(reload_handle), admin_token, console);
         let mut admin = tokio::spawn(serve_admin(listeners.admin, router, stop.clone()));
         let mut public = tokio::spawn(serve_public(listeners.public, server, app, stop.clone()));
         service_manager::notify_ready();

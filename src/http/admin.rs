@@ -1,4 +1,4 @@
-//! The admin listener: health, readiness, metrics, reload, explanations and records.
+//! The admin listener: the console, health, readiness, metrics, reload, explanations and records.
 //!
 //! Bound to loopback by default, elsewhere only with a token. `/healthz` and `/readyz` require no token,
 //! since an orchestrator's probes cannot send one. Without a token the other paths accept only requests
@@ -6,14 +6,12 @@
 
 mod records;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -31,6 +29,7 @@ use tower_http::trace::TraceLayer;
 
 use super::HttpProblem;
 use super::connections::Connection;
+use super::host::{is_cross_site, is_for_loopback};
 use super::paths::tolerate_slashes;
 use crate::diagnostics::{Diagnostic, Report};
 use crate::domain::call::{Channel, Fields};
@@ -61,11 +60,13 @@ fn request_span(request: &Request) -> tracing::Span {
     tracing::debug_span!("request", method = %request.method(), path = mask_numbers(uri.path()))
 }
 
-/// Creates the router of the admin listener. Without a `reload_handle`, `/reload` answers 503.
+/// Creates the router of the admin listener. Without a `reload_handle`, `/reload` answers 503. `console` has
+/// the pages for people, which let in whom they know.
 pub fn router(
     app: Arc<Switchboard>,
     reload_handle: Option<ReloadHandle>,
     token: impl Into<LiveSecret>,
+    console: Router,
 ) -> Router {
     let no_store = HeaderValue::from_static("no-store");
     let nosniff = HeaderValue::from_static("nosniff");
@@ -77,6 +78,8 @@ pub fn router(
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, no_store))
         .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff))
         .compression();
+    let state = AdminState { app, reload_handle };
+    let probes = Router::new().route("/healthz", get(health)).route("/readyz", get(ready));
     let routes = Router::new()
         .route("/metrics", get(metrics))
         .route("/reload", post(reload))
@@ -84,14 +87,14 @@ pub fn router(
         .route("/records", get(list_records).layer(middleware::from_fn(keep_connection)))
         .route("/records/{id}", get(show_record).layer(middleware::from_fn(keep_connection)))
         .route_layer(middleware::from_fn_with_state(token.into(), require_token))
+        .with_state(state.clone())
+        .merge(console)
         .route_layer(middleware::from_fn(reject_cross_site_post))
-        .route("/healthz", get(health))
-        .route("/readyz", get(ready))
+        .merge(probes.with_state(state))
         .fallback(async || HttpProblem::NotFound("not found".to_owned()))
         .method_not_allowed_fallback(async || HttpProblem::Method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(layers)
-        .with_state(AdminState { app, reload_handle });
+        .layer(layers);
     tolerate_slashes(routes)
 }
 
@@ -135,16 +138,6 @@ async fn require_token(
     Ok(next.run(request).await)
 }
 
-/// Returns whether the `Host` names this machine. In a DNS rebinding attack the browser sends the name
-/// of the attacker's site.
-fn is_for_loopback(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(header::HOST) else { return true };
-    let Ok(host) = Authority::try_from(host.as_bytes()) else { return false };
-    let name = host.host().trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
-}
-
 /// Rejects a `POST` from a web page of another site. Without a token, the `Host` of such a request is
 /// valid, and a browser sends it even though the page cannot read the response.
 async fn reject_cross_site_post(request: Request, next: Next) -> Result<Response, HttpProblem> {
@@ -152,19 +145,6 @@ async fn reject_cross_site_post(request: Request, next: Next) -> Result<Response
         return Err(HttpProblem::Forbidden("web pages of other sites must not send this request"));
     }
     Ok(next.run(request).await)
-}
-
-/// Returns whether a browser sent the request for a page of another site or port.
-fn is_cross_site(headers: &HeaderMap) -> bool {
-    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    if site.is_some_and(|site| [&b"cross-site"[..], b"same-site"].contains(&site)) {
-        return true;
-    }
-    let Some(origin) = headers.get(header::ORIGIN) else { return false };
-    let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
-    let origin = origin.as_bytes();
-    let origin_host = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
-    !origin_host.zip(host).is_some_and(|(origin, host)| origin.eq_ignore_ascii_case(host))
 }
 
 /// Query parameters of a path.

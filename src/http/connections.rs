@@ -54,7 +54,7 @@ struct Guest {
 }
 
 /// A connection, in the extensions of its requests. Dropping it frees its place.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     number: u64,
     peer: SocketAddr,
     has_begun: Arc<AtomicBool>,
@@ -215,7 +215,7 @@ impl Connection {
     }
 
     /// Returns the address of the client, or of the proxy that has not told it in a PROXY header.
-    pub(super) fn peer(&self) -> SocketAddr {
+    pub(crate) fn peer(&self) -> SocketAddr {
         self.peer
     }
 
@@ -249,7 +249,7 @@ impl Connection {
     }
 
     /// Notes that a request has been authenticated: the connection is no longer closed to make room.
-    pub(super) fn authenticated(&self) {
+    pub(crate) fn authenticated(&self) {
         if !self.is_authenticated.load(Ordering::Relaxed) {
             self.is_authenticated.store(true, Ordering::Relaxed);
             self.connections.registry().remove_guest(self.number);

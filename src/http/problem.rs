@@ -26,6 +26,18 @@ pub enum HttpProblem {
     /// 401: the admin token is missing or wrong.
     #[error("the admin token is missing or wrong")]
     AdminToken,
+    /// 401: the name or the password of a log-in is wrong.
+    #[error("the name or the password is wrong")]
+    LogIn,
+    /// 429: too many log-ins from this address have failed.
+    #[error("too many attempts; wait a minute")]
+    TooManyLogIns,
+    /// 409: what the request changes has changed since the client read it.
+    #[error("{0}")]
+    Conflict(String),
+    /// 422: the values of a form are invalid.
+    #[error("{0}")]
+    Invalid(String),
     /// 400: the request is authenticated, but its dialect cannot parse the body.
     #[error(transparent)]
     Unreadable(ParseError),
@@ -104,7 +116,10 @@ impl HttpProblem {
             HttpProblem::Overloaded => Ok(RequestOutcome::Overloaded),
             HttpProblem::NotStored(_) => Ok(RequestOutcome::NotStored),
             HttpProblem::Internal(_) => Ok(RequestOutcome::Failed),
-            HttpProblem::AdminToken => Err(StatusCode::UNAUTHORIZED),
+            HttpProblem::AdminToken | HttpProblem::LogIn => Err(StatusCode::UNAUTHORIZED),
+            HttpProblem::TooManyLogIns => Err(StatusCode::TOO_MANY_REQUESTS),
+            HttpProblem::Conflict(_) => Err(StatusCode::CONFLICT),
+            HttpProblem::Invalid(_) => Err(StatusCode::UNPROCESSABLE_ENTITY),
             HttpProblem::Forbidden(_) => Err(StatusCode::FORBIDDEN),
             HttpProblem::Path | HttpProblem::LetterCase { .. } | HttpProblem::NotFound(_) => {
                 Err(StatusCode::NOT_FOUND)
@@ -139,12 +154,16 @@ impl HttpProblem {
                 Some((header::RETRY_AFTER, "1"))
             }
             // The unread rest of the body would be parsed as the next request.
+            HttpProblem::TooManyLogIns => Some((header::RETRY_AFTER, "60")),
             HttpProblem::BodyTimeout
             | HttpProblem::TooLarge { .. }
             | HttpProblem::BadRequest(_) => Some((header::CONNECTION, "close")),
             HttpProblem::Unauthenticated(_)
             | HttpProblem::Unreadable(_)
             | HttpProblem::Forbidden(_)
+            | HttpProblem::LogIn
+            | HttpProblem::Conflict(_)
+            | HttpProblem::Invalid(_)
             | HttpProblem::Path
             | HttpProblem::LetterCase { .. }
             | HttpProblem::NotFound(_)

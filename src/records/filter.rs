@@ -25,7 +25,7 @@ pub struct Filter {
     pub rule: Option<String>,
     /// Name of the selected agent in the rules.
     pub agent: Option<String>,
-    /// `agent`, `reject`, `transfer` or `keep`.
+    /// `agent`, `reject`, `transfer` or `keep`, or [`FALLBACK`].
     pub outcome: Option<String>,
     /// Id of the call at the platform.
     pub call_id: Option<String>,
@@ -54,7 +54,8 @@ pub struct FilterArgs {
     /// Agent that took the call, by its name in the rules
     #[arg(long)]
     pub agent: Option<String>,
-    /// Outcome of the call: agent, reject, transfer or keep
+    /// Outcome of the call: agent, reject, transfer or keep; or fallback, for calls that no rule decided
+    /// because of an internal error
     #[arg(long)]
     pub outcome: Option<String>,
     /// The platform's id of the call
@@ -73,9 +74,30 @@ pub struct InvalidFilter {
 }
 
 /// The outcomes of a decision.
-pub(super) const OUTCOMES: [&str; 4] = ["agent", "reject", "transfer", "keep"];
+pub const OUTCOMES: [&str; 4] = ["agent", "reject", "transfer", "keep"];
+
+/// In a filter, the outcome of calls that received the fallback reply, whatever that was.
+pub const FALLBACK: &str = "fallback";
 
 impl FilterArgs {
+    /// Returns the filter without the fields that a form leaves empty.
+    #[must_use]
+    pub fn without_blanks(mut self) -> FilterArgs {
+        for field in [
+            &mut self.since,
+            &mut self.until,
+            &mut self.number,
+            &mut self.rule,
+            &mut self.source,
+            &mut self.agent,
+            &mut self.outcome,
+            &mut self.call_id,
+        ] {
+            field.take_if(|text| text.trim().is_empty());
+        }
+        self
+    }
+
     /// Parses the filter. Times are relative to `now` or on the wall clock of `zone`; `numbers` is
     /// how the store keeps numbers. Without `since`, the filter begins `default_age` before its end.
     ///
@@ -105,8 +127,10 @@ impl FilterArgs {
         let default = default_age.and_then(|age| until.unwrap_or(now).checked_sub(age).ok());
         let since = since.or(default);
         let outcome = self.outcome.clone();
-        if let Some(unknown) = outcome.as_deref().filter(|outcome| !OUTCOMES.contains(outcome)) {
-            let reason = format!("unknown outcome `{unknown}`: use {}", OUTCOMES.join(", "));
+        let is_known = |outcome: &str| outcome == FALLBACK || OUTCOMES.contains(&outcome);
+        if let Some(unknown) = outcome.as_deref().filter(|outcome| !is_known(outcome)) {
+            let known = OUTCOMES.join(", ");
+            let reason = format!("unknown outcome `{unknown}`: use {known}, or {FALLBACK}");
             return Err(invalid("outcome")(reason));
         }
         let formats = NumberFormat::default();
@@ -135,7 +159,10 @@ impl Filter {
             && is(&self.source, Some(&call.source))
             && is(&self.rule, call.rule.as_deref())
             && is(&self.agent, call.agent.as_deref())
-            && is(&self.outcome, Some(&call.outcome))
+            && match self.outcome.as_deref() {
+                Some(FALLBACK) => call.is_fallback(),
+                _ => is(&self.outcome, Some(&call.outcome)),
+            }
             && is(&self.call_id, call.call_id.as_deref())
             && self
                 .number

@@ -15,12 +15,12 @@ pub struct KnownNames {
     sources: Vec<String>,
 }
 
-/// Error of a check of names.
+/// Error of reading a filter.
 #[derive(Debug, thiserror::Error)]
-pub enum NameError {
-    /// A name of the filter is unknown.
+pub enum FilterError {
+    /// A field of the filter is invalid, or names something unknown.
     #[error(transparent)]
-    Unknown(#[from] InvalidFilter),
+    Invalid(#[from] InvalidFilter),
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -91,7 +91,11 @@ impl Store {
     ///
     /// # Errors
     /// Fails with the nearest name if one does not exist, or when the database returns an error.
-    pub async fn check_names(&self, filter: &Filter, known: &KnownNames) -> Result<(), NameError> {
+    pub async fn check_names(
+        &self,
+        filter: &Filter,
+        known: &KnownNames,
+    ) -> Result<(), FilterError> {
         for (name, column, wanted, known) in [
             ("rule", "rule", &filter.rule, &known.rules),
             ("agent", "agent", &filter.agent, &known.agents),

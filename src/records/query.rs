@@ -8,6 +8,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
+use super::filter::FALLBACK;
 use super::row::{CallRow, dedup_key_prefix, storable};
 use super::store::first_id_at;
 use super::{CallRecord, EventRecord, Filter, RuleSnapshot, Store, StoreError};
@@ -36,6 +37,18 @@ impl Store {
             }
         }
         Ok(calls)
+    }
+
+    /// Returns the calls of a page that match, from the one with the id `first` on, whatever their numbers.
+    pub(super) async fn calls_since(
+        &self,
+        filter: &Filter,
+        page: Page,
+        first: Option<Uuid>,
+    ) -> Result<Vec<CallRecord>, StoreError> {
+        let mut wanted = FilterSql::new(filter).page(page);
+        first.iter().for_each(|id| wanted.and("id >=", &id.to_string()));
+        self.read_calls(wanted, page).await
     }
 
     async fn read_calls(
@@ -148,7 +161,7 @@ impl Store {
     }
 
     /// Returns the conditions of a count; several, with calls of their own, for a number.
-    async fn parts(&self, filter: &Filter) -> Result<Vec<FilterSql>, StoreError> {
+    pub(super) async fn parts(&self, filter: &Filter) -> Result<Vec<FilterSql>, StoreError> {
         let Some(numbers) = &filter.number else {
             return Ok(vec![FilterSql::new(filter).between()]);
         };
@@ -256,7 +269,7 @@ pub struct Counts {
 }
 
 /// A quarter of an hour, as in the index `calls_counts`.
-const QUARTER_MS: i64 = 900_000;
+pub(super) const QUARTER_MS: i64 = 900_000;
 
 /// Sums of the groups of [`Store::counts`].
 #[derive(Default)]
@@ -295,7 +308,7 @@ fn largest_first<K>(sums: BTreeMap<K, u64>) -> Vec<(K, u64)> {
 }
 
 /// A `WHERE` clause and its parameters.
-struct FilterSql {
+pub(super) struct FilterSql {
     filter_times: [Option<Timestamp>; 2],
     conditions: Vec<String>,
     texts: Vec<String>,
@@ -303,7 +316,7 @@ struct FilterSql {
 
 impl FilterSql {
     /// The conditions on columns that no order depends on.
-    fn new(filter: &Filter) -> FilterSql {
+    pub(super) fn new(filter: &Filter) -> FilterSql {
         let mut wanted = FilterSql {
             filter_times: [filter.since, filter.until],
             conditions: Vec::new(),
@@ -313,10 +326,18 @@ impl FilterSql {
             ("source =", &filter.source),
             ("rule =", &filter.rule),
             ("agent =", &filter.agent),
-            ("outcome =", &filter.outcome),
             ("call_id =", &filter.call_id),
         ] {
             text.iter().for_each(|text| wanted.and(condition, text));
+        }
+        match filter.outcome.as_deref() {
+            // See `CallRecord::is_fallback`. A quote within a value is escaped, so this is a key.
+            Some(FALLBACK) => wanted.conditions.push(
+                "rule IS NULL AND NOT (outcome = 'keep' AND details LIKE '%\"reason\":\"no_rule\"%')"
+                    .to_owned(),
+            ),
+            Some(outcome) => wanted.and("outcome =", outcome),
+            None => {}
         }
         if let Some(call_id) = &filter.call_id {
             wanted.by_call_id(call_id);
@@ -341,7 +362,7 @@ impl FilterSql {
     }
 
     /// Restricts the ids, which are times: the primary key finds both ends.
-    fn page(mut self, page: Page) -> FilterSql {
+    pub(super) fn page(mut self, page: Page) -> FilterSql {
         let [since, until] = self.filter_times;
         since.into_iter().for_each(|at| self.and("id >=", &first_id_at(at).to_string()));
         until.into_iter().for_each(|at| self.and("id <", &first_id_at(at).to_string()));
@@ -392,14 +413,14 @@ impl FilterSql {
         self.conditions.push(format!("{condition} ${}", self.texts.len()));
     }
 
-    fn clause(&self) -> String {
+    pub(super) fn clause(&self) -> String {
         match self.conditions.is_empty() {
             true => String::new(),
             false => format!("WHERE {}", self.conditions.join(" AND ")),
         }
     }
 
-    fn bound(&self, statement: String) -> Query {
+    pub(super) fn bound(&self, statement: String) -> Query {
         let query = sqlx::query(AssertSqlSafe(statement));
         self.texts.iter().fold(query, |query, text| query.bind(text.clone()))
     }

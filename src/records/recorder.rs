@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use uuid::{NoContext, Uuid};
@@ -15,7 +16,10 @@ use super::queue::{Entry, QueuedCall, QueuedEvent, QueuedSnapshot};
 use super::row::{CallRow, DeliveryKey, EventRow};
 use super::waiting_calls::WaitingCalls;
 use super::writer::Writer;
-use super::{NewCall, NewEvent, NumberPolicy, RuleSnapshot};
+use super::{
+    Filter, FilterArgs, FilterError, KnownNames, NewCall, NewEvent, NumberPolicy, RuleSnapshot,
+    Store,
+};
 use crate::domain::call::Call;
 use crate::domain::clock::Clock;
 use crate::rules::Snapshot;
@@ -101,6 +105,17 @@ pub enum NotStored {
     /// Handling the event panicked.
     #[error("an internal error prevented the event from being stored")]
     Failed,
+}
+
+/// Reason for which records cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoStore {
+    /// The settings turn records off.
+    #[error("records are off: `[records] url` is \"off\"")]
+    Off,
+    /// The store has not been opened yet, or does not answer.
+    #[error("the record store is not available; see /readyz")]
+    Closed,
 }
 
 impl Recorder {
@@ -254,6 +269,34 @@ impl Recorder {
         // Before the store is read: a call that is written meanwhile is found twice, not missed.
         let waiting = self.waiting_calls.of(&question);
         Ok(store.read_history(question, waiting))
+    }
+
+    /// Returns the store for reading.
+    ///
+    /// # Errors
+    /// Fails if records are off, or the store is not open.
+    pub fn store(&self) -> Result<Arc<Store>, NoStore> {
+        let health = self.health().ok_or(NoStore::Off)?;
+        health.store().ok_or(NoStore::Closed)
+    }
+
+    /// Parses a filter, and checks that the names in it exist: in recorded calls, or else in `known`.
+    ///
+    /// # Errors
+    /// Fails when a field is invalid or names something unknown, or the store cannot be read.
+    pub async fn read_filter(
+        &self,
+        store: &Store,
+        args: &FilterArgs,
+        now: Timestamp,
+        zone: &TimeZone,
+        known: impl FnOnce() -> KnownNames,
+    ) -> Result<Filter, FilterError> {
+        let filter = args.parse(now, zone, &self.numbers, None)?;
+        if !store.has_names(&filter).await? {
+            store.check_names(&filter, &known()).await?;
+        }
+        Ok(filter)
     }
 
     /// Returns the health of the store; none when records are off.

@@ -70,6 +70,12 @@ pub struct CallRecord {
 }
 
 impl CallRecord {
+    /// Returns whether the call received the fallback reply: it has neither a rule nor the reason `no_rule`.
+    pub fn is_fallback(&self) -> bool {
+        let no_rule = self.outcome == "keep" && self.details.reason.as_deref() == Some("no_rule");
+        self.rule.is_none() && !no_rule
+    }
+
     /// Returns the record as a JSON object.
     pub fn to_json(&self) -> Object {
         object(serde_json::to_value(self))

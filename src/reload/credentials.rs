@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::settle::{Settling, wait_until_settled};
 use crate::diagnostics::{Report, Severity};
 use crate::domain::secret::LiveSecret;
+use crate::domain::user::LiveUsers;
 use crate::pipeline::Switchboard;
 use crate::rules::FileStamp;
 use crate::settings::{self, AdminSettings, Inputs, LoadedSettings, SettingValues, Settings};
@@ -18,6 +19,7 @@ pub struct Credentials {
     inputs: Inputs,
     app: Arc<Switchboard>,
     admin_token: LiveSecret,
+    admin_users: LiveUsers,
     certificates: Option<LiveCertificates>,
     /// Values of the settings at the start.
     values: SettingValues,
@@ -49,11 +51,21 @@ impl Credentials {
         inputs: Inputs,
         (files, values): (Vec<FileStamp>, SettingValues),
         app: Arc<Switchboard>,
-        admin_token: LiveSecret,
+        (admin_token, admin_users): (LiveSecret, LiveUsers),
         certificates: Option<LiveCertificates>,
     ) -> Credentials {
         let (status, settling) = (CredentialStatus::default(), Settling::default());
-        Credentials { inputs, app, admin_token, certificates, values, files, settling, status }
+        Credentials {
+            inputs,
+            app,
+            admin_token,
+            admin_users,
+            certificates,
+            values,
+            files,
+            settling,
+            status,
+        }
     }
 
     /// Returns where the result of the last attempt can be read.
@@ -117,7 +129,7 @@ impl Credentials {
 
     /// Replaces the credentials. `unapplied` are the settings that need a restart.
     fn replace(&self, settings: Settings, unapplied: &[String]) {
-        let Settings { sources, server, admin: AdminSettings { token, .. }, .. } = settings;
+        let Settings { sources, server, admin: AdminSettings { token, users, .. }, .. } = settings;
         for new in sources {
             // A new source needs a restart, and so does a change of the paths.
             let Some(endpoint) = self.app.endpoint(&new.name) else { continue };
@@ -143,6 +155,7 @@ impl Credentials {
             }
         }
         self.admin_token.replace(token);
+        self.admin_users.replace(users);
         if let (Some(certificates), Some(new)) = (&self.certificates, &server.tls) {
             // The names are labels of metrics; a change of the paths needs a restart.
             let new = new.current();

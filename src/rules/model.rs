@@ -366,6 +366,16 @@ impl Rule {
 }
 
 impl RuleSet {
+    /// Returns the names of the enabled rules, in evaluation order.
+    pub fn rule_names(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| &*rule.name)
+    }
+
+    /// Returns the names of the agents.
+    pub fn agent_names(&self) -> impl Iterator<Item = &str> {
+        self.agents.iter().map(|agent| &*agent.name)
+    }
+
     /// Returns the answers with the names of their look-ups, in the order in which they arrived.
     pub fn named_answers<'a>(
         &'a self,

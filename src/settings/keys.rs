@@ -10,6 +10,7 @@ mod records;
 mod signature;
 mod source_keys;
 mod sources;
+mod users;
 mod value_types;
 
 use serde_json::Value;
@@ -17,6 +18,7 @@ use serde_json::Value;
 use super::{DEFAULTS, LogFormat, Wait};
 use crate::authenticate::{Algorithm, Encoding, KeyEncoding, Mode, TimeUnit};
 use crate::dialect::generic::RequestFormat;
+use crate::domain::user::Role;
 use crate::schema::{TableSpec, toml_table};
 use platforms::{EmptyMembers, VariableForm};
 use reader::{Entry, TableKeys};
@@ -25,9 +27,9 @@ use signature::{LONGEST_TOLERANCE_S, SchemeKind};
 use value_types::{
     Address, ApiUrl, Boolean, Certificates, CollectorUrl, Count, CountryCode, FallbackReply,
     FieldMatches, FilePath, HttpHeader, LogLevel, Milliseconds, NamedPointers, Networks, OneOf,
-    OnePointer, PlatformName, Platforms, Pointers, PublicUrl, RecordsUrl, ReplyBudget, ReplyJson,
-    SchemeList, SecretReference, SecretReferences, Section, SharedKeys, SignatureScheme, Sources,
-    Text, Texts, UrlToken, ValueType,
+    OnePointer, PasswordHash, PlatformName, Platforms, Pointers, PublicUrl, RecordsUrl,
+    ReplyBudget, ReplyJson, SchemeList, SecretReference, SecretReferences, Section, SharedKeys,
+    SignatureScheme, Sources, Text, Texts, UrlToken, Users, ValueType,
 };
 
 /// Milliseconds and connections above this are taken for a typing error.
@@ -112,7 +114,7 @@ toml_table! {
 }
 
 toml_table! {
-    /// Admin listener: health, readiness, metrics, reload, explain and records.
+    /// Admin listener: the console, health, readiness, metrics, reload, explain and records.
     pub(crate) struct AdminKeys: "[admin]" {
         /// Address and port. Requires `token` unless bound to loopback.
         listen: Address,
@@ -121,6 +123,28 @@ toml_table! {
         /// user of the machine can read `/records`; a `Host` that is neither `localhost` nor a loopback
         /// address gets 403.
         token: SecretReference,
+        /// People who may log in to the console: one table for each, with the name that the person types.
+        /// The token opens the console too. Requires `token`.
+        ///
+        /// `[admin.users.ann]`
+        users: Users,
+        /// Shows viewers whole phone numbers. Otherwise the console masks them, except for editors.
+        reveal_numbers: Boolean,
+        /// Lets editors change the files of the rule table in the console. The old files are kept in the
+        /// records.
+        edit: Boolean,
+    }
+}
+
+toml_table! {
+    /// A person who may log in to the console.
+    pub(crate) struct UserKeys: "a user" {
+        /// Hash of the password, as `switchboard passwd` prints it, or a reference to it:
+        /// `"env:ANN_PASSWORD_HASH"` or `"file:PATH"`.
+        password_hash: PasswordHash = required,
+        /// `"viewer"`: sees calls and rules. `"editor"`: also sees whole numbers, reloads, and changes
+        /// rules where `admin.edit` allows it.
+        role: OneOf<Role> = "viewer",
     }
 }
 

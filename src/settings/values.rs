@@ -22,7 +22,8 @@ impl SettingValues {
         let keys = self.0.keys().chain(new.0.keys().filter(|key| !self.0.contains_key(*key)));
         let changed = keys.filter(|key| {
             let (before, after) = (self.0.get(*key), new.0.get(*key));
-            let is_replaced = is_reloaded(key) && before.is_some() && after.is_some();
+            let is_replaced =
+                is_reloaded(key) && (is_user(key) || before.is_some() && after.is_some());
             before != after && !is_replaced
         });
         let mut changed: Vec<_> = changed.cloned().collect();
@@ -52,5 +53,10 @@ fn is_reloaded(path: &str) -> bool {
         ["sources", _, "secrets" | "url_token"]
             | ["sources", _, "signature", "shared_keys", _]
             | ["admin", "token"]
-    )
+    ) || is_user(path)
+}
+
+/// Users come and go without a restart.
+fn is_user(path: &str) -> bool {
+    path.starts_with("admin.users.")
 }

@@ -169,7 +169,7 @@ async fn a_posted_body_is_parsed_like_a_request_to_its_source() {
 async fn explain_and_reload_require_the_admin_token() {
     let app = app(SETTINGS, RULES);
     let token = Some(Secret::new("admin_0123456789abcdef"));
-    let router = admin::router(app.app.clone(), None, token);
+    let router = admin::router(app.app.clone(), None, token, axum::Router::new());
     let app = App { admin: router, ..app };
     for (method, path, with_token, expected) in [
         ("GET", "/explain", false, 401),

@@ -91,7 +91,7 @@ fn service_with(records: &str, rules: &str) -> Service {
     let writer = writer.unwrap_or_else(|| tokio::spawn(std::future::ready(())));
     Service {
         public: public::router(app.clone(), &settings.server),
-        admin: admin::router(app.clone(), None, settings.admin.token),
+        admin: admin::router(app.clone(), None, settings.admin.token, axum::Router::new()),
         folder,
         app,
         last_request_ms: AtomicI64::new(0),
@@ -1005,8 +1005,12 @@ async fn the_admin_listener_explains_rejected_requests() {
     let admin = service.admin.clone();
     let app = service.app.clone();
     service.stop().await;
-    let with_token =
-        admin::router(app, None, Some(switchboard::domain::secret::Secret::new("a token")));
+    let with_token = admin::router(
+        app,
+        None,
+        Some(switchboard::domain::secret::Secret::new("a token")),
+        axum::Router::new(),
+    );
     for path in ["/records", "/records/call_b"] {
         let request = Request::get(path).body(Body::empty()).unwrap();
         let response = with_token.clone().oneshot(request).await.unwrap();

@@ -21,6 +21,7 @@ mod cli_records;
 mod cli_rules;
 mod cli_serve;
 mod clock_changes;
+mod console;
 mod country;
 mod credentials;
 mod declared_platforms;

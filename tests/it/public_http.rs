@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use bytes::Bytes;
@@ -268,7 +269,12 @@ async fn readiness_reports_the_live_table() {
 #[tokio::test]
 async fn the_admin_token_protects_metrics_but_not_health() {
     let app = app(SETTINGS, RULES);
-    let router = admin::router(app.app.clone(), None, Some(Secret::new("admin_0123456789abcdef")));
+    let router = admin::router(
+        app.app.clone(),
+        None,
+        Some(Secret::new("admin_0123456789abcdef")),
+        Router::new(),
+    );
     for (path, authorization, expected) in [
         ("/metrics", None, StatusCode::UNAUTHORIZED),
         ("/metrics", Some("Bearer wrong"), StatusCode::UNAUTHORIZED),
@@ -305,7 +311,7 @@ async fn without_an_admin_token_foreign_hosts_are_refused() {
         "a b",
     ];
     let token = Secret::new("admin_0123456789abcdef");
-    let with_token = admin::router(app.app.clone(), None, Some(token));
+    let with_token = admin::router(app.app.clone(), None, Some(token), Router::new());
     let get = async |router: &axum::Router, path: &str, host: &str| {
         let request = Request::get(path)
             .header("host", host)

@@ -57,7 +57,7 @@ pub(crate) fn live(path: &Path, poll: Option<Duration>) -> Live {
     tokio::spawn(reloader.run(stop.clone()));
     let app = App {
         public: public::router(app.clone(), &settings.server),
-        admin: admin::router(app.clone(), Some(reload_handle.clone()), None),
+        admin: admin::router(app.clone(), Some(reload_handle.clone()), None, axum::Router::new()),
         app,
     };
     Live { app: Arc::new(app), reload_handle, stop }

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::{OpenStore, load_records_settings, now, zone};
 use crate::cli::{ConfigFile, load_rules};
-use crate::records::{Filter, FilterArgs, InvalidFilter, KnownNames, NameError, NumberPolicy};
+use crate::records::{Filter, FilterArgs, FilterError, InvalidFilter, KnownNames, NumberPolicy};
 use crate::rules::RuleSet;
 use crate::settings::{LoadedSettings, Purpose};
 
@@ -90,8 +90,8 @@ pub(in crate::cli) async fn check_names(
 ) -> anyhow::Result<()> {
     let known = KnownNames::new(table, &opened.settings.sources);
     opened.store.check_names(filter, &known).await.map_err(|error| match error {
-        NameError::Unknown(invalid) => flag_error(invalid),
-        NameError::Store(error) => error.into(),
+        FilterError::Invalid(invalid) => flag_error(invalid),
+        FilterError::Store(error) => error.into(),
     })
 }
 

@@ -18,12 +18,31 @@ use super::{QueryParams, restore_plus};
 use crate::explain::recorded::{TableChoice, explain_recorded, recorded_table};
 use crate::pipeline::Switchboard;
 use crate::records::{
-    CallRecord, FilterArgs, KnownNames, LookupResult, NameError, Order, Page, Store, StoreError,
+    CallRecord, FilterArgs, FilterError, KnownNames, LookupResult, NoStore, Order, Page, Store,
+    StoreError,
 };
 
 impl From<StoreError> for HttpProblem {
     fn from(error: StoreError) -> HttpProblem {
         HttpProblem::Unavailable(format!("cannot read the records: {error}"))
+    }
+}
+
+impl From<NoStore> for HttpProblem {
+    fn from(reason: NoStore) -> HttpProblem {
+        match reason {
+            NoStore::Off => HttpProblem::NotFound(reason.to_string()),
+            NoStore::Closed => HttpProblem::Unavailable(reason.to_string()),
+        }
+    }
+}
+
+impl From<FilterError> for HttpProblem {
+    fn from(error: FilterError) -> HttpProblem {
+        match error {
+            FilterError::Invalid(invalid) => HttpProblem::BadRequest(invalid.to_string().into()),
+            FilterError::Store(error) => error.into(),
+        }
     }
 }
 
@@ -50,17 +69,11 @@ impl QueryParams for ListQuery {
 /// Returns a page of calls, newest first, and the id to pass as `before` for the next page.
 pub(super) async fn list(app: &Switchboard, query: ListQuery) -> Result<Value, HttpProblem> {
     let page = query.page()?;
-    let store = open_store(app)?;
-    let numbers = app.recorder().numbers();
-    let filter = query.filter_args().parse(app.now(), &TimeZone::UTC, numbers, None);
-    let filter = filter.map_err(|invalid| HttpProblem::BadRequest(invalid.to_string().into()))?;
-    if !store.has_names(&filter).await? {
-        let known = KnownNames::new(Some(&app.table()), app.sources());
-        store.check_names(&filter, &known).await.map_err(|error| match error {
-            NameError::Unknown(invalid) => HttpProblem::BadRequest(invalid.to_string().into()),
-            NameError::Store(error) => error.into(),
-        })?;
-    }
+    let store = app.recorder().store()?;
+    let known = || KnownNames::new(Some(&app.table()), app.sources());
+    let args = query.filter_args();
+    let filter =
+        app.recorder().read_filter(&store, &args, app.now(), &TimeZone::UTC, known).await?;
     let calls = store.calls(&filter, page).await?;
     let last_events = store.last_events(&calls).await?;
     // A full page may be the last one; then the next page is empty.
@@ -90,7 +103,7 @@ pub(super) async fn show(
     id: &str,
     query: ShowQuery,
 ) -> Result<Response, HttpProblem> {
-    let store = open_store(app)?;
+    let store = app.recorder().store()?;
     let call = match store.lookup(id).await? {
         LookupResult::One(call) => *call,
         LookupResult::None => {
@@ -151,14 +164,6 @@ fn event_stream(
         let comma = if at == 0 { "" } else { "," };
         Ok(Bytes::from(format!("{comma}{}", Value::Object(object))))
     })
-}
-
-fn open_store(app: &Switchboard) -> Result<Arc<Store>, HttpProblem> {
-    let off = || HttpProblem::NotFound("records are off: `[records] url` is \"off\"".to_owned());
-    let health = app.recorder().health().ok_or_else(off)?;
-    let closed =
-        || HttpProblem::Unavailable("the record store is not available; see /readyz".to_owned());
-    health.store().ok_or_else(closed)
 }
 
 impl ListQuery {

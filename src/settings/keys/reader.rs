@@ -321,7 +321,20 @@ impl SettingsTable for AdminKeys {
                 .error("open-admin", &section.path_to("listen"), message)
                 .help("set admin.token = \"env:NAME\"");
         }
-        Some(AdminSettings { listen, token: self.token })
+        if !self.users.is_empty() && !section.has("token") {
+            let message = "`admin.users` requires `admin.token`".to_owned();
+            reader.error("missing-key", &section.path_to("users"), message).help(
+                "set admin.token = \"env:NAME\": without it, every program of this machine can read the \
+                 records without a password",
+            );
+        }
+        Some(AdminSettings {
+            listen,
+            token: self.token,
+            users: self.users,
+            reveal_numbers: self.reveal_numbers?,
+            edit: self.edit?,
+        })
     }
 }
 

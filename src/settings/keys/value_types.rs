@@ -15,12 +15,14 @@ use super::reader::{Choice, Entry, SettingsTable, TableKeys};
 use super::records::URL_PATTERN;
 use super::signature::{self, NamedSecret, Signature, SignaturePart};
 use super::sources::{REFERENCE_PATTERN, SOURCE_NAME_PATTERN};
-use super::{CertificateKeys, FieldMatchKeys, PlatformKeys, SignatureKeys, SourceKeys};
+use super::users::{HASH_PATTERN, USER_NAME_PATTERN};
+use super::{CertificateKeys, FieldMatchKeys, PlatformKeys, SignatureKeys, SourceKeys, UserKeys};
 use crate::authenticate::Mode;
 use crate::dialect::generic::{FieldMatch, Pointer, ReplyTemplate};
 use crate::dialect::{self, DialectRef};
 use crate::domain::phone_number::Country;
 use crate::domain::secret::Secret;
+use crate::domain::user::{self, User};
 use crate::settings::{LogFormat, RecordsLocation, Wait};
 use crate::source::{Fallback, Source};
 use crate::tls::Certificate;
@@ -195,6 +197,22 @@ value_types! {
     FallbackReply -> Option<Fallback> {
         json!({ "type": "string", "minLength": 1 }),
         |entry| entry.fallback()
+    }
+
+    /// Users of the console by name.
+    Users -> Vec<User> {
+        json!({
+            "type": "object",
+            "propertyNames": { "pattern": USER_NAME_PATTERN },
+            "additionalProperties": UserKeys::spec().json_schema(),
+        }),
+        |entry| entry.users()
+    }
+
+    /// Hash of a password, or a reference to it.
+    PasswordHash -> Option<user::PasswordHash> {
+        json!({ "type": "string", "pattern": HASH_PATTERN }),
+        |entry| entry.password_hash()
     }
 
     /// Sources by name.

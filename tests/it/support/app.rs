@@ -17,6 +17,7 @@ use switchboard::authenticate::{
     Key, Mode, Outgoing, Policy, RequestHead, Scheme, SignError, Unverified, Verified,
     VerifyInputs, authenticate,
 };
+use switchboard::console::{self, ConsoleSetup};
 use switchboard::diagnostics::Report;
 use switchboard::dialect::Dialect;
 use switchboard::domain::call::Call;
@@ -30,8 +31,9 @@ use switchboard::pipeline::Switchboard;
 use switchboard::rules::engine;
 use switchboard::rules::engine::test_runner;
 use switchboard::rules::{CheckContext, LoadedTable, RuleSet};
-use switchboard::settings::{Inputs, Purpose, Settings};
+use switchboard::settings::{AdminSettings, Inputs, Purpose, Settings};
 use switchboard::{dialect, rules, settings};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// Time at which the vectors were signed.
@@ -203,6 +205,7 @@ agent = "agent_1"
 pub(crate) struct App {
     pub(crate) app: Arc<Switchboard>,
     pub(crate) public: Router,
+    /// With the console.
     pub(crate) admin: Router,
 }
 
@@ -335,12 +338,34 @@ pub(crate) fn app_at(
         parse_rules("rules.toml", rules_text.to_owned(), &settings.check_context());
     let table = table.unwrap_or_else(|| panic!("{report}"));
     let clock = Clock::Fixed(now);
+    let context = settings.check_context();
     let app = Switchboard::new(settings.sources, table, clock).with_secrets(settings.secrets);
     let app = Arc::new(app);
+    let console = console_setup(&app, settings.admin, context);
     App {
         public: public::router(app.clone(), &settings.server),
-        admin: admin::router(app.clone(), None, settings.admin.token),
+        admin: admin::router(app.clone(), None, console.token.clone(), console::router(console)),
         app,
+    }
+}
+
+/// Returns the console of a service whose rules are no file.
+pub(crate) fn console_setup(
+    app: &Arc<Switchboard>,
+    admin: AdminSettings,
+    context: CheckContext,
+) -> ConsoleSetup {
+    let AdminSettings { token, users, reveal_numbers, edit, .. } = admin;
+    ConsoleSetup {
+        app: app.clone(),
+        reload_handle: None,
+        token: token.into(),
+        users: users.into(),
+        reveal_numbers,
+        edit,
+        rules_path: PathBuf::from("rules.toml"),
+        context,
+        stop: CancellationToken::new(),
     }
 }
 

@@ -29,7 +29,7 @@ fn read_sources() -> BTreeMap<ModulePath, Source> {
             let child = [module, &[name]].concat();
             if path.is_dir() {
                 read(&path, &child, sources);
-            } else {
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
                 sources.insert(child.clone(), parse(&text, child));
             }

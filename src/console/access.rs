@@ -1,0 +1,276 @@
+//! Who may use the console: sessions, log-ins, and what a reader may see.
+//!
+//! A person logs in with the admin token, or with a name and a password of `[admin.users]`, and receives a
+//! session cookie. Without an admin token, the listener is open to this machine alone, and everyone there is
+//! an editor. Every form carries the token of its session against forgery (CSRF).
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+
+use crate::domain::party::Party;
+use crate::domain::phone_number::mask_numbers;
+use crate::domain::secret::LiveSecret;
+use crate::domain::user::{LiveUsers, PasswordHash, Role};
+
+/// Time after which a session without a request ends.
+const IDLE: Duration = Duration::from_secs(12 * 3600);
+/// Maximum age of a session.
+const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Maximum number of sessions. A further one replaces the one that rested longest.
+const MAX_SESSIONS: usize = 1_000;
+/// Log-ins that one address may try at once; then one more every 12 seconds.
+const ATTEMPTS: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
+const ATTEMPT_INTERVAL: Duration = Duration::from_secs(12);
+/// Addresses whose attempts are remembered before old ones are forgotten.
+const REMEMBERED_ADDRESSES: usize = 10_000;
+/// Passwords that are hashed at the same time: each takes 19 MiB and some tens of milliseconds.
+const PARALLEL_HASHES: usize = 2;
+
+/// A hash that is verified if there is no user of a name, so that the time does not tell.
+static NOBODY: LazyLock<PasswordHash> = LazyLock::new(|| PasswordHash::new("", [0; 16]));
+
+/// Who is let in, and what they may see.
+pub(super) struct Access {
+    token: LiveSecret,
+    users: LiveUsers,
+    reveal_numbers: bool,
+    sessions: Sessions,
+    attempts: DefaultKeyedRateLimiter<IpAddr>,
+    hashing: Semaphore,
+}
+
+/// Why a person was not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LogInError {
+    /// The name or the password is wrong.
+    Wrong,
+    /// Too many attempts from this address.
+    TooMany,
+}
+
+/// Who has logged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Identity {
+    /// Someone on this machine, while there is no admin token.
+    Local,
+    /// A person with the admin token, by the hash of it.
+    Token([u8; 32]),
+    /// A user, with the hash of the PHC string of the password.
+    User(Box<str>, [u8; 32]),
+}
+
+/// A person who reads a page.
+#[derive(Debug, Clone)]
+pub(super) struct Reader {
+    /// Name for pages and the audit log.
+    pub(super) name: String,
+    pub(super) role: Role,
+    /// Token that forms carry.
+    pub(super) csrf: String,
+    /// Whether the person sees whole phone numbers.
+    sees_numbers: bool,
+    /// Whether there is something to log out of.
+    pub(super) can_log_out: bool,
+}
+
+impl Reader {
+    /// Returns whether this person may change something.
+    pub(super) fn is_editor(&self) -> bool {
+        self.role == Role::Editor
+    }
+
+    /// Returns a caller or called number as this person may see it.
+    pub(super) fn party(&self, text: &str) -> String {
+        // Records mask and hash with asterisks.
+        if self.sees_numbers || text.contains('*') {
+            return text.to_owned();
+        }
+        Party::parse(Some(text)).party.masked().into_owned()
+    }
+
+    /// Returns a text, in which phone numbers are masked unless this person may see them.
+    pub(super) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.sees_numbers {
+            true => Cow::Borrowed(text),
+            false => Cow::Owned(mask_numbers(text)),
+        }
+    }
+
+    /// Returns whether a token of a form is that of this person's session.
+    pub(super) fn owns(&self, csrf: &str) -> bool {
+        self.csrf.as_bytes().ct_eq(csrf.as_bytes()).into()
+    }
+}
+
+impl Access {
+    pub(super) fn new(token: LiveSecret, users: LiveUsers, reveal_numbers: bool) -> Access {
+        let quota = Quota::with_period(ATTEMPT_INTERVAL).expect("not zero").allow_burst(ATTEMPTS);
+        Access {
+            token,
+            users,
+            reveal_numbers,
+            sessions: Sessions::default(),
+            attempts: RateLimiter::keyed(quota),
+            hashing: Semaphore::new(PARALLEL_HASHES),
+        }
+    }
+
+    /// Returns whether everyone on this machine is let in.
+    pub(super) fn is_open(&self) -> bool {
+        self.token.get().is_none()
+    }
+
+    /// Returns the person of a session cookie, if the session is still valid.
+    pub(super) fn reader(&self, cookie: &str) -> Option<Reader> {
+        let session = self.sessions.find(cookie)?;
+        let role = self.role(&session.identity)?;
+        let (name, can_log_out) = match &session.identity {
+            Identity::Local => ("this machine".to_owned(), false),
+            Identity::Token(_) => ("admin token".to_owned(), true),
+            Identity::User(name, _) => (name.to_string(), true),
+        };
+        let sees_numbers = self.reveal_numbers || role == Role::Editor;
+        Some(Reader { name, role, csrf: session.csrf, sees_numbers, can_log_out })
+    }
+
+    /// Returns the role of a person, or `None` if the reason for which the person was let in is gone.
+    fn role(&self, identity: &Identity) -> Option<Role> {
+        match identity {
+            Identity::Local => self.is_open().then_some(Role::Editor),
+            Identity::Token(hash) => {
+                let token = self.token.get();
+                let current = token.as_ref().map(|token| digest(token.expose()));
+                (current == Some(*hash)).then_some(Role::Editor)
+            }
+            Identity::User(name, hash) => {
+                let users = self.users.get();
+                let user = users.iter().find(|user| user.name == *name)?;
+                let current = digest(user.password_hash.as_str().as_bytes());
+                (current == *hash).then_some(user.role)
+            }
+        }
+    }
+
+    /// Lets in someone on this machine, while there is no admin token. Returns the session cookie.
+    pub(super) fn enter(&self) -> String {
+        self.sessions.start(Identity::Local)
+    }
+
+    /// Lets in a person with a password, or with the admin token in place of both. Returns the session
+    /// cookie.
+    pub(super) async fn log_in(
+        &self,
+        name: &str,
+        password: &str,
+        address: IpAddr,
+    ) -> Result<String, LogInError> {
+        if self.attempts.len() > REMEMBERED_ADDRESSES {
+            self.attempts.retain_recent();
+        }
+        self.attempts.check_key(&address).map_err(|_until| LogInError::TooMany)?;
+        let identity = match name.is_empty() {
+            true => self.by_token(password),
+            false => self.by_password(name, password).await,
+        };
+        identity.map(|identity| self.sessions.start(identity)).ok_or(LogInError::Wrong)
+    }
+
+    fn by_token(&self, offered: &str) -> Option<Identity> {
+        let token = self.token.get();
+        let token = token.as_ref().filter(|token| token.equals(offered.as_bytes()))?;
+        Some(Identity::Token(digest(token.expose())))
+    }
+
+    async fn by_password(&self, name: &str, password: &str) -> Option<Identity> {
+        let user = self.users.get().iter().find(|user| *user.name == *name).cloned();
+        let hash = user.as_ref().map_or_else(|| NOBODY.clone(), |user| user.password_hash.clone());
+        let password = password.to_owned();
+        let _permit = self.hashing.acquire().await.ok()?;
+        // Hashing would keep the thread from answering calls.
+        let verified = tokio::task::spawn_blocking(move || hash.verify(&password)).await;
+        let user = user.filter(|_| verified.unwrap_or(false))?;
+        let hash = digest(user.password_hash.as_str().as_bytes());
+        Some(Identity::User(user.name, hash))
+    }
+
+    pub(super) fn log_out(&self, cookie: &str) {
+        self.sessions.end(cookie);
+    }
+}
+
+/// Sessions by the hash of their cookie.
+#[derive(Default)]
+struct Sessions(Mutex<HashMap<[u8; 32], Session>>);
+
+#[derive(Clone)]
+struct Session {
+    identity: Identity,
+    csrf: String,
+    began: Instant,
+    last_request: Instant,
+}
+
+impl Session {
+    fn is_over(&self, now: Instant) -> bool {
+        now.duration_since(self.began) > MAX_AGE || now.duration_since(self.last_request) > IDLE
+    }
+}
+
+impl Sessions {
+    fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 32], Session>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a session and returns its cookie.
+    fn start(&self, identity: Identity) -> String {
+        let (cookie, csrf) = (random_text(), random_text());
+        #[expect(clippy::disallowed_methods, reason = "the age of sessions is not recorded")]
+        let now = Instant::now();
+        let mut sessions = self.lock();
+        sessions.retain(|_, session| !session.is_over(now));
+        if sessions.len() >= MAX_SESSIONS {
+            let oldest = sessions.iter().min_by_key(|(_, session)| session.last_request);
+            let oldest = oldest.map(|(hash, _)| *hash);
+            oldest.map(|hash| sessions.remove(&hash));
+        }
+        let session = Session { identity, csrf, began: now, last_request: now };
+        sessions.insert(digest(cookie.as_bytes()), session);
+        cookie
+    }
+
+    fn find(&self, cookie: &str) -> Option<Session> {
+        #[expect(clippy::disallowed_methods, reason = "the age of sessions is not recorded")]
+        let now = Instant::now();
+        let mut sessions = self.lock();
+        let session = sessions.get_mut(&digest(cookie.as_bytes()))?;
+        if session.is_over(now) {
+            return None;
+        }
+        session.last_request = now;
+        Some(session.clone())
+    }
+
+    fn end(&self, cookie: &str) {
+        self.lock().remove(&digest(cookie.as_bytes()));
+    }
+}
+
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Returns 256 random bits in hexadecimal digits.
+fn random_text() -> String {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the operating system has random numbers");
+    hex::encode(bytes)
+}

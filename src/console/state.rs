@@ -1,0 +1,67 @@
+//! What the pages of the console share.
+
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::access::Access;
+use crate::domain::secret::LiveSecret;
+use crate::domain::user::LiveUsers;
+use crate::pipeline::Switchboard;
+use crate::reload::ReloadHandle;
+use crate::rules::CheckContext;
+
+/// What the console needs from the service.
+pub struct ConsoleSetup {
+    /// The service.
+    pub app: Arc<Switchboard>,
+    /// `None` if the process does not reload.
+    pub reload_handle: Option<ReloadHandle>,
+    /// The admin token.
+    pub token: LiveSecret,
+    /// People who may log in.
+    pub users: LiveUsers,
+    /// Whether viewers see whole phone numbers.
+    pub reveal_numbers: bool,
+    /// Whether editors may change the rule table.
+    pub edit: bool,
+    /// Path of the rule table.
+    pub rules_path: PathBuf,
+    /// What rule tables are checked against.
+    pub context: CheckContext,
+    /// Ends the pages that are live.
+    pub stop: CancellationToken,
+}
+
+/// State of the console. Clones share it.
+#[derive(Clone)]
+pub(super) struct Console(Arc<Shared>);
+
+pub(super) struct Shared {
+    pub(super) app: Arc<Switchboard>,
+    pub(super) reload_handle: Option<ReloadHandle>,
+    pub(super) access: Access,
+    pub(super) edit: bool,
+    pub(super) rules_path: PathBuf,
+    pub(super) context: CheckContext,
+    pub(super) stop: CancellationToken,
+}
+
+impl From<ConsoleSetup> for Console {
+    fn from(setup: ConsoleSetup) -> Console {
+        let ConsoleSetup { app, reload_handle, token, users, reveal_numbers, .. } = setup;
+        let access = Access::new(token, users, reveal_numbers);
+        let ConsoleSetup { edit, rules_path, context, stop, .. } = setup;
+        Console(Arc::new(Shared { app, reload_handle, access, edit, rules_path, context, stop }))
+    }
+}
+
+impl Deref for Console {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}

@@ -1,0 +1,5 @@
+//! The console: who is let in, and what each page shows to whom.
+
+mod access;
+mod calls;
+mod client;

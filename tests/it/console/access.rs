@@ -1,0 +1,138 @@
+//! Log-in, sessions, roles and forged forms.
+
+use axum::http::StatusCode;
+use axum::http::header;
+
+use super::client::{ADMIN_TOKEN, Client, PASSWORD, service};
+use crate::support::app::{self, RULES};
+
+/// Pages that need a session.
+const PAGES: [&str; 3] = ["/calls", "/calls/charts", "/calls/live"];
+/// Forms that need a session and its token.
+const FORMS: [&str; 1] = ["/logout"];
+
+#[tokio::test]
+async fn without_a_session_every_page_leads_to_the_log_in() {
+    let app = service("", RULES).await;
+    for page in PAGES {
+        let answer = Client::new(&app.admin).get(page).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{page}");
+        let location = answer.headers[header::LOCATION].to_str().unwrap();
+        assert_eq!(location, format!("/login?next={}", page.replace('/', "%2F")));
+    }
+    for form in FORMS {
+        let answer = Client::new(&app.admin).submit(form, "").await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{form}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_without_the_token_of_its_session_is_refused() {
+    let app = service("", RULES).await;
+    let mut client = Client::logged_in(&app.admin, "ed").await;
+    let other = Client::logged_in(&app.admin, "ed").await.csrf().await;
+    for form in FORMS {
+        for token in ["", "csrf=", "csrf=0000", &format!("csrf={other}")] {
+            let answer = client.submit(form, token).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{form} {token}");
+        }
+    }
+    client.page("/calls").await;
+}
+
+#[tokio::test]
+async fn people_log_in_with_a_password_or_the_token_and_log_out() {
+    let app = service("", RULES).await;
+    for form in [
+        format!("name=vera&password={}", PASSWORD.replace(' ', "+")),
+        format!("name=&password={ADMIN_TOKEN}"),
+        format!("password={ADMIN_TOKEN}&next=/calls%3Frule%3Da"),
+    ] {
+        let mut client = Client::new(&app.admin);
+        let answer = client.submit("/login", &form).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{form}");
+        let expected = if form.contains("next") { "/calls?rule=a" } else { "/calls" };
+        assert_eq!(answer.headers[header::LOCATION], expected);
+        let cookie = answer.headers[header::SET_COOKIE].to_str().unwrap();
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+        let old = client.cookie.clone();
+        assert_eq!(client.submit_with_token("/logout", "").await.status, StatusCode::SEE_OTHER);
+        client.cookie = old;
+        assert_eq!(client.get("/calls").await.status, StatusCode::SEE_OTHER, "logged out");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_name_password_or_token_is_refused_and_then_slowed_down() {
+    let app = service("", RULES).await;
+    let mut client = Client::new(&app.admin);
+    for form in [
+        "name=vera&password=correct+house",
+        "name=nobody&password=correct+horse",
+        "name=&password=admin_0123456789abcdee",
+        "name=&password=",
+        "name=vera&password=",
+    ] {
+        let answer = client.submit("/login", form).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{form}");
+        assert!(!String::from_utf8(answer.body).unwrap().contains("correct"), "no echo");
+    }
+    let answer = client.submit("/login", "name=vera&password=correct+horse").await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "even with the right password");
+    assert!(answer.headers.contains_key(header::RETRY_AFTER));
+}
+
+#[tokio::test]
+async fn without_a_token_this_machine_is_let_in_and_no_other() {
+    let app = app::app(app::SETTINGS, RULES);
+    let mut client = Client::new(&app.admin);
+    client.page("/calls").await;
+    assert!(client.cookie.is_some());
+    let request = axum::http::Request::get("/calls").header("host", "evil.example");
+    let request = request.body(axum::body::Body::empty()).unwrap();
+    assert_eq!(app::answer(&app.admin, request).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn every_page_forbids_scripts_and_styles_from_elsewhere() {
+    let app = service("", RULES).await;
+    let mut client = Client::logged_in(&app.admin, "vera").await;
+    for path in ["/calls", "/login", "/no-such-page-of-a-session"] {
+        let answer = client.get(path).await;
+        if answer.status != StatusCode::NOT_FOUND {
+            let policy = answer.headers["content-security-policy"].to_str().unwrap();
+            assert!(policy.starts_with("default-src 'none'"), "{path}: {policy}");
+            assert!(!policy.contains("unsafe"), "{path}: {policy}");
+        }
+    }
+    let page = client.page("/calls").await;
+    for inline in ["<style", " style=", " onclick=", "javascript:", "<script>"] {
+        assert!(!page.contains(inline), "{inline}");
+    }
+    for path in page.split('"').filter(|part| part.starts_with("/assets/")) {
+        let answer = client.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        assert!(answer.headers[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
+    }
+}
+
+#[tokio::test]
+async fn users_are_not_let_in_after_a_reload_has_removed_them() {
+    let app = service("", RULES).await;
+    let (settings, _) = app::load_settings(app::SETTINGS, switchboard::settings::Purpose::Serve);
+    let setup = app::console_setup(&app.app, settings.unwrap().admin, Default::default());
+    let hash = switchboard::domain::user::PasswordHash::new(PASSWORD, [7; 16]);
+    let vera = switchboard::domain::user::User {
+        name: "vera".into(),
+        role: switchboard::domain::user::Role::Viewer,
+        password_hash: hash,
+    };
+    setup.token.replace(Some(switchboard::domain::secret::Secret::new(ADMIN_TOKEN)));
+    setup.users.replace(vec![vera]);
+    let users = setup.users.clone();
+    let router = switchboard::console::router(setup);
+    let mut client = Client::logged_in(&router, "vera").await;
+    client.page("/calls").await;
+    users.replace(Vec::new());
+    assert_eq!(client.get("/calls").await.status, StatusCode::SEE_OTHER);
+}
