@@ -1,5 +1,6 @@
 //! The console: who is let in, and what each page shows to whom.
 
 mod access;
+mod browser;
 mod calls;
 mod client;

@@ -1,0 +1,114 @@
+// Drives the console of a running service in Chromium, as an operator would. Exits with a message at the first
+// thing that is not right. `tests/it/console/browser.rs` starts the service and this script.
+//
+// Environment: ADMIN and PUBLIC (URLs), PROGRAM and CONFIG (to send calls), RULES (the rule file), TOKEN, PASSWORD,
+// CHROMIUM, and optionally SCREENSHOTS (a folder).
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const { ADMIN, PUBLIC, PROGRAM, CONFIG, RULES, PASSWORD, CHROMIUM, SCREENSHOTS } = process.env;
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+// Long, so that the test passes on a busy machine.
+const TIMEOUT = 60_000;
+
+const browser = await chromium.launch({
+  executablePath: CHROMIUM,
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+const complaints = [];
+
+/** Opens a window whose errors are noted. Refusals of the content security policy are among them. */
+async function open(options = {}) {
+  const context = await browser.newContext({ bypassCSP: false, ...options });
+  context.setDefaultTimeout(TIMEOUT);
+  const page = await context.newPage();
+  page.on("console", (message) => {
+    // The log-in with a wrong password is answered with 401, and a rule table with mistakes with 422.
+    const isExpected = /status of (401|409|422)/.test(message.text());
+    if (message.type() === "error" && !isExpected) complaints.push(`${page.url()}: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error}`));
+  return page;
+}
+
+function sendCall(from) {
+  execFileSync(PROGRAM, ["send", "--config", CONFIG, "--url", PUBLIC, "--from", from], { stdio: "pipe" });
+}
+
+async function screenshot(page, name) {
+  if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/${name}.png`, animations: "disabled" });
+}
+
+/** Checks a page at both widths and in both colours: nothing serious for axe, and no sideways scrolling. */
+async function inspect(page, name) {
+  await page.waitForLoadState("load");
+  for (const colorScheme of ["light", "dark"]) {
+    for (const width of [360, 1600]) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await page.setViewportSize({ width, height: 900 });
+      const scrolls = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(scrolls <= 0, `${name} is ${scrolls} px too wide at ${width} px`);
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
+      const serious = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
+      const shown = serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join("\n  ")}`);
+      assert.deepEqual(shown, [], `${name}, ${colorScheme}, ${width} px`);
+    }
+  }
+  await page.emulateMedia({ colorScheme: "light", reducedMotion: null });
+  await page.setViewportSize({ width: 1280, height: 900 });
+  await screenshot(page, name);
+}
+
+async function step(name, act) {
+  const started = Date.now();
+  await act();
+  console.log(`${name}: ${Date.now() - started} ms`);
+}
+
+const page = await open();
+
+await step("log in", async () => {
+  await page.goto(`${ADMIN}/calls`);
+  await page.getByLabel("Name").fill("ed");
+  await page.getByLabel("Password").fill("not the password");
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.getByRole("alert").getByText("wrong").waitFor();
+  await inspect(page, "log-in");
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Calls" }).waitFor();
+  await page.getByText("No calls are recorded yet").waitFor();
+});
+
+await step("a call appears live", async () => {
+  await page.locator("#live.on").waitFor();
+  sendCall("+12137771234");
+  await page.locator("tr", { hasText: "+12137771234" }).waitFor();
+  sendCall("+12137775678");
+  await page.locator("tr", { hasText: "+12137775678" }).waitFor();
+  assert.equal(await page.locator("tbody#calls tr").count(), 2);
+  const first = await page.locator("tbody#calls tr").first().textContent();
+  assert.match(first, /\+12137775678/, "newest first");
+});
+
+await step("the charts are drawn", async () => {
+  await page.reload();
+  await page.locator(".plot canvas").first().waitFor();
+  await inspect(page, "calls");
+});
+
+await step("log out", async () => {
+  await page.getByRole("button", { name: "Log out" }).click();
+  await page.getByRole("heading", { name: "Log in" }).waitFor();
+  await page.goto(`${ADMIN}/calls`);
+  await page.getByRole("heading", { name: "Log in" }).waitFor();
+});
+
+assert.deepEqual(complaints, [], "errors in the browser's console");
+await browser.close();
