@@ -8,7 +8,6 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
-use super::page::PageError;
 use crate::http::HttpProblem;
 
 /// A file: its name, its type and its contents.
@@ -54,7 +53,7 @@ pub(super) fn path(name: &str) -> String {
 /// Sends a file. The hash is not checked: a page of the version before still finds the file.
 pub(super) async fn send(
     Path((_version, name)): Path<(String, String)>,
-) -> Result<Response, PageError> {
+) -> Result<Response, HttpProblem> {
     let asset = ASSETS.iter().find(|asset| asset.name == name);
     let asset = asset.ok_or_else(|| HttpProblem::NotFound("no such file".to_owned()))?;
     let headers = [

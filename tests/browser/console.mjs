@@ -103,6 +103,80 @@ await step("the charts are drawn", async () => {
   await inspect(page, "calls");
 });
 
+await step("a call is explained", async () => {
+  await page.locator("tr", { hasText: "+12137771234" }).getByRole("link").first().click();
+  await page.getByRole("heading", { level: 1, name: /call/i }).waitFor();
+  await page.getByText("+12137771234").first().waitFor();
+  await inspect(page, "call");
+  await page.getByRole("link", { name: "What would happen now" }).click();
+  await page.getByRole("heading", { name: "Try" }).waitFor();
+});
+
+await step("a call is tried", async () => {
+  await page.goto(`${ADMIN}/try`);
+  await page.getByLabel("From").fill("+12137771234");
+  await page.getByRole("button", { name: /^(Try|Explain|Decide)/ }).click();
+  await page.getByText("agent_").first().waitFor();
+  await inspect(page, "try");
+});
+
+await step("the other pages", async () => {
+  for (const [path, title] of [["rules", "Rules"], ["health", "Health"], ["setup", "Set-up"]]) {
+    await page.goto(`${ADMIN}/${path}`);
+    await page.getByRole("heading", { level: 1, name: title }).waitFor();
+    await inspect(page, path);
+  }
+});
+
+const before = readFileSync(RULES, "utf8");
+
+await step("a mistake is shown at its line", async () => {
+  await page.goto(`${ADMIN}/change`);
+  await page.locator(".CodeMirror-code").first().click();
+  await page.keyboard.press("Control+End");
+  await page.keyboard.insertText('\n[[rule]]\nname = "extra"\nagnet = "nurse"\n');
+  await page.locator(".CodeMirror-lint-marker-error").first().waitFor();
+  await page.locator("#mistakes-list").getByText("agnet").first().waitFor();
+  await inspect(page, "change-mistake");
+});
+
+await step("a change is checked, replayed and applied", async () => {
+  // The browser asks whether to leave an edited page.
+  page.once("dialog", (dialog) => dialog.accept());
+  await page.goto(`${ADMIN}/change`);
+  await page.locator(".CodeMirror").first().waitFor();
+  await page.evaluate(() => {
+    const editor = document.querySelector(".CodeMirror").CodeMirror;
+    const line = editor.getValue().split("\n").indexOf("[[rule]]");
+    const rule = '[[rule]]\nname = "a known caller"\nfrom = "+12137771234"\nagent = "nurse"\n\n';
+    editor.replaceRange(rule, { line, ch: 0 });
+  });
+  await page.getByText(/No errors/).waitFor();
+  await page.getByRole("button", { name: "Check", exact: true }).click();
+  await page.getByText("of 2 calls would get another reply").waitFor();
+  await inspect(page, "change");
+  await page.getByLabel("Note").fill("The caller is known");
+  await page.getByRole("button", { name: "Apply this change" }).click();
+  await page.getByText("the new rules answer calls now").waitFor();
+  assert.match(readFileSync(RULES, "utf8"), /a known caller/);
+  sendCall("+12137771234");
+  await page.goto(`${ADMIN}/calls?rule=a+known+caller`);
+  await page.locator("tbody#calls tr").first().waitFor();
+});
+
+await step("the version before comes back", async () => {
+  await page.goto(`${ADMIN}/change/versions`);
+  await page.getByText("The caller is known").waitFor();
+  await inspect(page, "versions");
+  const old = page.locator("table.versions tbody tr", { hasNot: page.getByText("current") });
+  await old.first().getByRole("link").click();
+  await page.getByRole("button", { name: "Check what would change" }).click();
+  await page.getByLabel("Note").fill("Not any more");
+  await page.getByRole("button", { name: "Go back to this version" }).click();
+  await page.getByText("the new rules answer calls now").waitFor();
+  assert.equal(readFileSync(RULES, "utf8"), before);
+});
+
 await step("log out", async () => {
   await page.getByRole("button", { name: "Log out" }).click();
   await page.getByRole("heading", { name: "Log in" }).waitFor();

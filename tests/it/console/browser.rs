@@ -6,12 +6,10 @@ use std::process::Command;
 use switchboard::domain::user::PasswordHash;
 
 use super::client::{ADMIN_TOKEN, PASSWORD};
-use crate::support::app::root;
+use crate::support::app::{RETELL_KEY, root};
 use crate::support::program::{Served, program, start_with, text};
 use crate::support::required::{skip_test, variable};
 use crate::support::wait;
-
-const RULES: &str = include_str!("../../../examples/clinic/rules.toml");
 
 /// Returns the path of a program.
 fn find(names: &[&str]) -> Option<PathBuf> {
@@ -32,21 +30,24 @@ fn an_operator_uses_the_console_in_chromium() {
         return skip_test("chromium", "`npm ci` has not been run in tests/browser");
     }
     let folder = tempfile::tempdir().unwrap();
+    for name in ["rules.toml", "blocked.txt", "patients.csv"] {
+        let from = root().join("examples/clinic").join(name);
+        std::fs::copy(from, folder.path().join(name)).unwrap();
+    }
     let rules = folder.path().join("rules.toml");
-    std::fs::write(&rules, RULES).unwrap();
     let config = folder.path().join("switchboard.toml");
     let hash = PasswordHash::new(PASSWORD, [7; 16]);
     let settings = format!(
         "[admin]\ntoken = \"env:ADMIN_TOKEN\"\nedit = true\n\
          users.ed = {{ password_hash = '{}', role = \"editor\" }}\n\
          [records]\nurl = \"sqlite:records.db\"\n\
-         [sources.retell]\nplatform = \"retell\"\n",
+         [sources.retell]\nplatform = \"retell\"\nsecrets = [\"env:RETELL_API_KEY\"]\n",
         hash.as_str()
     );
     std::fs::write(&config, settings).unwrap();
     let config = config.display().to_string();
     let mut serve = program();
-    serve.env("ADMIN_TOKEN", ADMIN_TOKEN);
+    serve.env("ADMIN_TOKEN", ADMIN_TOKEN).env("RETELL_API_KEY", RETELL_KEY);
     let served = Served::new(start_with(serve, &["--config", &config]));
     let mut driver = Command::new(node);
     driver
@@ -57,8 +58,8 @@ fn an_operator_uses_the_console_in_chromium() {
         .env("PROGRAM", env!("CARGO_BIN_EXE_switchboard"))
         .env("CONFIG", &config)
         .env("RULES", &rules)
-        .env("TOKEN", ADMIN_TOKEN)
         .env("ADMIN_TOKEN", ADMIN_TOKEN)
+        .env("RETELL_API_KEY", RETELL_KEY)
         .env("PASSWORD", PASSWORD)
         .env("CHROMIUM", chromium);
     let output = wait::output(&mut driver);
