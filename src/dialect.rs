@@ -5,6 +5,7 @@
 mod elevenlabs;
 pub mod generic;
 mod openai;
+mod pipecat;
 mod retell;
 mod synthflow;
 mod telnyx;
@@ -35,7 +36,7 @@ pub use crate::domain::event::Event;
 pub use generic::GenericDialect;
 
 /// All supported platforms. A new platform is one file, one entry in this list, and its fixtures.
-pub const ALL: [&dyn Dialect; 10] = [
+pub const ALL: [&dyn Dialect; 11] = [
     &retell::Retell,
     &synthflow::Synthflow,
     &vapi::Vapi,
@@ -44,6 +45,7 @@ pub const ALL: [&dyn Dialect; 10] = [
     &telnyx_call_control::TelnyxCallControl,
     &openai::REALTIME,
     &openai::LIVE,
+    &pipecat::Pipecat,
     &texml::TEXML,
     &twilio::TWILIO,
 ];

@@ -83,7 +83,7 @@ fn hangs_up(platform: Platform, reply: &Map<String, Value>) -> bool {
         // Without it, the call fails.
         "elevenlabs" => !reply.contains_key("type"),
         // Its replies cannot end a call.
-        "telnyx" | "telnyx-call-control" | "openai" | "openai-live" => false,
+        "telnyx" | "telnyx-call-control" | "openai" | "openai-live" | "pipecat" => false,
         other => panic!("what hangs up at {other} is missing here"),
     }
 }

@@ -105,6 +105,9 @@ pub enum SignError {
     /// The body is neither a form nor named by its hash in the URL.
     #[error("the body is no form, so the URL needs bodySHA256, the SHA-256 of the body in hex")]
     NoBodyHash,
+    /// The body is not a form.
+    #[error("the body is no form, which is all that this scheme signs")]
+    NotAForm,
     /// The key cannot be a part of a header.
     #[error("the key contains characters that a header cannot have")]
     NotAHeader,

@@ -32,7 +32,15 @@ pub struct SignedTime {
 impl SignedTime {
     /// Returns the time that the text stands for, if it is near enough to now.
     pub(super) fn check(self, text: &[u8], now: Timestamp) -> Result<Timestamp, AuthError> {
-        let signed_at = self.parse(text).ok_or(AuthError::Malformed)?;
+        self.check_milliseconds(self.parse(text).ok_or(AuthError::Malformed)?, now)
+    }
+
+    /// Returns the time, if it is near enough to now.
+    pub(super) fn check_milliseconds(
+        self,
+        signed_at: i64,
+        now: Timestamp,
+    ) -> Result<Timestamp, AuthError> {
         let age = now.as_millisecond().saturating_sub(signed_at);
         let tolerance = u64::from(self.tolerance_s) * 1000;
         if age.unsigned_abs() <= tolerance {

@@ -80,6 +80,7 @@ const TEMPLATES: [InitTemplate; dialect::ALL.len()] = [
         include_str!("../../config/init/openai-live-rules.toml"),
         "openai"
     ),
+    init_template!("pipecat", include_str!("../../config/init/pipecat-rules.toml")),
     init_template!("texml", ADDRESS_RULES),
     init_template!("twilio", ADDRESS_RULES),
 ];

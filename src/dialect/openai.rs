@@ -225,6 +225,7 @@ impl Dialect for OpenAi {
             path: self.family.path(&segment, action),
             body,
             idempotency_key: Some(format!("{id}-{action}")),
+            is_idempotent: true,
         };
         let accept = |agent: &SelectedAgent<'_>| effect("accept", self.session(agent, decision));
         let decline = |status: u16| effect("reject", json!({ "status_code": status }));

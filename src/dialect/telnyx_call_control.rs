@@ -182,7 +182,7 @@ fn command(call: &Call<'_>, action: &'static str, mut body: Value) -> Option<Eff
         body["command_id"] = event_id.into();
     }
     let path = format!("/calls/{id}/actions/{action}");
-    Some(Effect { action, path, body, idempotency_key: None })
+    Some(Effect { action, path, body, idempotency_key: None, is_idempotent: true })
 }
 
 fn answer(agent: &SelectedAgent<'_>, decision: &Decision<'_>) -> Value {

@@ -19,6 +19,9 @@ pub struct Effect {
     pub body: Value,
     /// Makes a repeated request harmless, on platforms that read it from a header. Others have it in the body.
     pub idempotency_key: Option<String>,
+    /// A repetition does nothing that the first request has not done. Otherwise the request is
+    /// repeated only if it cannot have been carried out.
+    pub is_idempotent: bool,
 }
 
 /// Returns an id as one segment of a path. `None` for an id that would not be one: an empty one, and `.` and `..`,

@@ -23,6 +23,8 @@ pub(super) const NO_KEY: &str = "not sent: the source has no usable api_key";
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Statuses below 500 after which a repetition may help: a timeout, too many requests.
 const TEMPORARY: [u16; 2] = [408, 429];
+/// Statuses of requests that were not carried out: too many requests, no capacity.
+const NOT_CARRIED_OUT: [u16; 2] = [429, 503];
 /// Bytes of an answer that are read, so that the connection can be used again.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 
@@ -75,11 +77,14 @@ impl ApiClient {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let ends_at = deadline.min(Instant::now() + ATTEMPT_TIMEOUT);
+            let ends_at = match effect.is_idempotent {
+                true => deadline.min(Instant::now() + ATTEMPT_TIMEOUT),
+                false => deadline,
+            };
             let attempt =
                 match timeout_at(ends_at, self.attempt(effect, access, &authorization)).await {
                     Ok(attempt) => attempt,
-                    Err(_elapsed) => AttemptResult::repeatable(None, "no answer in time"),
+                    Err(_elapsed) => AttemptResult::unanswered(effect, "no answer in time"),
                 };
             let AttemptResult { result, status, problem } = attempt;
             if let Some(result) = result {
@@ -112,9 +117,10 @@ impl ApiClient {
             Ok(response) => {
                 let status = response.status().as_u16();
                 drain(response).await;
-                AttemptResult::answered(status)
+                AttemptResult::answered(effect, status)
             }
-            Err(error) => AttemptResult::repeatable(None, describe(&error)),
+            Err(error) if error.is_connect() => AttemptResult::repeatable(None, describe(&error)),
+            Err(error) => AttemptResult::unanswered(effect, describe(&error)),
         }
     }
 }
@@ -135,13 +141,23 @@ impl AttemptResult {
         AttemptResult { result: None, status, problem: Some(problem.to_owned()) }
     }
 
-    fn answered(status: u16) -> AttemptResult {
+    /// The request may have been carried out.
+    fn unanswered(effect: &Effect, problem: &str) -> AttemptResult {
+        match effect.is_idempotent {
+            true => AttemptResult::repeatable(None, problem),
+            false => AttemptResult::of(EffectResult::Late, None, Some(problem)),
+        }
+    }
+
+    fn answered(effect: &Effect, status: u16) -> AttemptResult {
         let problem = format!("status {status}");
+        let may_help = match effect.is_idempotent {
+            true => TEMPORARY.contains(&status) || status >= 500,
+            false => NOT_CARRIED_OUT.contains(&status),
+        };
         match status {
             200..300 => AttemptResult::of(EffectResult::Acknowledged, Some(status), None),
-            status if TEMPORARY.contains(&status) || status >= 500 => {
-                AttemptResult::repeatable(Some(status), &problem)
-            }
+            status if may_help => AttemptResult::repeatable(Some(status), &problem),
             _ => AttemptResult::of(EffectResult::Refused, Some(status), Some(&problem)),
         }
     }

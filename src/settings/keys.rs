@@ -383,10 +383,11 @@ toml_table! {
         secrets: SecretReferences,
         /// `hmac`: hash function; the sender never chooses it. Default: `"sha256"`.
         algorithm: OneOf<Algorithm>,
-        /// Encoding of the signature. Default: `"hex"` for `hmac`, `"base64"` for `ed25519`.
+        /// Encoding of the signature; with `jwt`, of the hash in `body_claim`. Default: `"base64"` for
+        /// `ed25519`, otherwise `"hex"`.
         encoding: OneOf<Encoding>,
         /// Form of the secret: the bytes of the text, base64, hexadecimal digits, or `whsec_` and base64.
-        /// Default: `"text"` for `hmac`, `"base64"` for `ed25519`.
+        /// Default: `"base64"` for `ed25519`, otherwise `"text"`.
         key_encoding: OneOf<KeyEncoding>,
         /// The signed bytes: a text with `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{path}`,
         /// `{query}`. With `format = "t,v1"` the timestamp is `{t}` as well. `{url}` requires
@@ -403,11 +404,14 @@ toml_table! {
         /// Text between several signatures in the header, one of which must match: `","`.
         list_separator: Text,
         /// `hmac`: the one header with timestamp and signatures. `shared`: the header with the secret.
-        /// `bearer`: the header with the token; default: `"authorization"`.
+        /// `bearer`, `jwt`: the header with the token; default: `"authorization"`.
         header: HttpHeader,
         /// `hmac`: names of the timestamp and of the signatures in `header`: `"t,v1"` for
         /// `t=1795700000,v1=00ff…`. Other names are skipped.
         format: Text,
+        /// `jwt`: claim with the SHA-256 of the body: `"payload_hash"` at Vonage, `"sha256"` at LiveKit. Without
+        /// it, the token does not prove the body.
+        body_claim: Text,
         /// Unit of the timestamp: seconds, milliseconds, either of the two by its magnitude, or a date and
         /// time with an offset. Default: `"s"`.
         timestamp_unit: OneOf<TimeUnit>,

@@ -54,7 +54,8 @@ fn what_init_writes_is_checked_served_and_called_without_edits() {
 fn try_own_agent(folder: &Path, served: &Served, dialect: &dyn Dialect) {
     let rules = folder.join("rules.toml");
     let table = std::fs::read_to_string(&rules).unwrap();
-    let table = table.replace("agent_fr0nt", "agent_m1ne").replace("agent_n1ght", "agent_m1ne");
+    let ids = ["agent_fr0nt", "agent_n1ght", "agent-fr0nt", "agent-n1ght"];
+    let table = ids.into_iter().fold(table, |table, id| table.replace(id, "agent_m1ne"));
     let call = ["--from", "+13125550177", "--at", "2026-11-20 09:00"];
     let test = run_in(folder, &[&["explain", "--as-test"], &call[..]].concat());
     std::fs::write(&rules, format!("{table}\n{}", text(&test.stdout))).unwrap();

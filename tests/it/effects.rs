@@ -32,11 +32,13 @@ audio = { output = { voice = "marin" } }
 
 [agents.desk]
 telnyx-call-control = "assistant-ex1"
+pipecat = "front-desk-agent"
 
 [[rule]]
 name = "busy"
 from = "+1312*"
 reject = " Busy"
+unsupported = "keep"
 
 [[rule]]
 name = "everyone"
@@ -309,4 +311,58 @@ async fn an_event_of_the_other_family_decides_nothing() {
     service.send(&openai_call("rtc_1", "+441632960123")).await;
     service.effects(1).await;
     assert_eq!(api.requests().await.len(), 1);
+}
+
+/// A call that Daily holds.
+fn pipecat_call() -> Value {
+    json!({ "From": "+441632960123", "To": "+15005550006", "callId": "c-1", "callDomain": "d-1" })
+}
+
+/// Returns the only effect of a call at Pipecat Cloud, and how many requests reached it.
+async fn start_at(api: StandIn) -> (EventRecord, usize) {
+    let service = Service::start("pipecat", &api);
+    service.send(&pipecat_call()).await;
+    let mut effects = service.effects(1).await;
+    let requests = api.requests().await;
+    for request in &requests {
+        assert_eq!(parts(request).0, "POST /v1/front-desk-agent/start HTTP/1.1");
+    }
+    (effects.remove(0), requests.len())
+}
+
+#[tokio::test]
+async fn an_agent_is_started_with_the_ids_of_the_held_call() {
+    let api = StandIn::json(json!({ "sessionId": "s-1" })).await;
+    let service = Service::start("pipecat", &api);
+    service.send(&pipecat_call()).await;
+    let effects = service.effects(1).await;
+    assert_eq!((&*effects[0].kind, effects[0].call.is_some()), ("effect.start", true));
+    assert_eq!(effects[0].columns["status"], "acknowledged");
+    let [request] = &api.requests().await[..] else { panic!("not one request") };
+    let (_, headers, body) = parts(request);
+    assert!(headers.contains(&format!("authorization: Bearer {KEY}")), "{headers}");
+    assert!(!headers.contains("idempotency-key"), "{headers}");
+    let dialin = json!({
+        "From": "+441632960123", "To": "+15005550006", "call_id": "c-1", "call_domain": "d-1",
+    });
+    assert_eq!(body["createDailyRoom"], true);
+    assert_eq!(body["body"], json!({ "dialin_settings": dialin, "variables": { "name": "Ada" } }));
+}
+
+/// A second start would start a second agent.
+#[tokio::test]
+async fn a_start_is_repeated_only_if_it_was_not_carried_out() {
+    let no_capacity = vec![response(429, ""), response(503, ""), response(200, "{}")];
+    let (effect, requests) = start_at(StandIn::start(Manner::InOrder(no_capacity)).await).await;
+    assert_eq!((effect.columns["status"].as_str(), requests), (Some("acknowledged"), 3));
+
+    for status in [500, 502, 504, 408, 404] {
+        let api = StandIn::start(Manner::Bytes(response(status, "{}"))).await;
+        let (effect, requests) = start_at(api).await;
+        assert_eq!((effect.columns["status"].as_str(), requests), (Some("refused"), 1), "{status}");
+    }
+
+    let (effect, requests) = start_at(StandIn::start(Manner::Hang).await).await;
+    assert_eq!((effect.columns["status"].as_str(), requests), (Some("late"), 1));
+    assert_eq!(effect.columns["end_reason"], "no answer in time");
 }

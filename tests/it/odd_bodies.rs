@@ -28,13 +28,14 @@ metadata = { rule = "${rule}" }
 "#;
 
 /// Platforms whose requests are JSON objects with the kind of request at this place, if they have one.
-const PLATFORMS: [(&str, &str); 6] = [
+const PLATFORMS: [(&str, &str); 7] = [
     ("vapi", "/message/type"),
     ("elevenlabs", ""),
     ("telnyx", "/data/event_type"),
     ("telnyx-call-control", "/data/event_type"),
     ("openai", "/type"),
     ("openai-live", "/type"),
+    ("pipecat", ""),
 ];
 
 /// Values that no field has, as JSON.

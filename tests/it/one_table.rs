@@ -11,12 +11,12 @@ use crate::support::app::{self, App, app};
 /// An agent with an id at each platform that selects agents, and rules for all of them.
 const RULES: &str = r#"
 [agents]
-front-desk = { retell = "agent_1", synthflow = "1716a", vapi = "b1c2", telnyx-call-control = "assistant-1", twilio = "sip:desk@pbx.example", texml = "assistant-1", openai = { model = "m", instructions = "For {{name}}." }, openai-live = { model = "m" } }
+front-desk = { retell = "agent_1", synthflow = "1716a", vapi = "b1c2", telnyx-call-control = "assistant-1", twilio = "sip:desk@pbx.example", texml = "assistant-1", openai = { model = "m", instructions = "For {{name}}." }, openai-live = { model = "m" }, pipecat = "bot" }
 
 [[rule]]
 name = "blocked callers"
 from = "+1900*"
-platform = ["!elevenlabs", "!telnyx"]
+platform = ["!elevenlabs", "!telnyx", "!pipecat"]
 reject = "blocklist"
 say = "Goodbye."
 
@@ -76,6 +76,20 @@ fn service() -> App {
     app(&app::settings_of_all(), RULES)
 }
 
+/// The start of an agent of Pipecat Cloud for a caller.
+fn start(from: &str) -> String {
+    let sip = json!({ "display_name": from, "sip_mode": "dial-in", "num_endpoints": 1 });
+    let dialin = json!({
+        "From": from, "To": "+15005550006", "call_id": "call-1", "call_domain": "domain",
+    });
+    let body = json!({
+        "createDailyRoom": true,
+        "dailyRoomProperties": { "sip": sip },
+        "body": { "dialin_settings": dialin, "variables": { "name": "Ada" } },
+    });
+    format!("start {body}")
+}
+
 #[tokio::test]
 async fn an_agent() {
     let name = json!({ "name": "Ada" });
@@ -91,6 +105,7 @@ async fn an_agent() {
         ("telnyx-call-control", answer(assistant)),
         ("openai", format!("accept {session}")),
         ("openai-live", format!("accept {}", json!({ "session": { "type": "live", "model": "m" } }))),
+        ("pipecat", start("+441632960123")),
         ("texml", r#"<Response><Connect><AIAssistant id="assistant-1"/></Connect></Response>"#.to_owned()),
         ("twilio", r#"<Response><Dial answerOnBridge="true" timeout="20"><Sip>sip:desk@pbx.example?X-Name=Ada</Sip></Dial></Response>"#.to_owned()),
     ];
@@ -115,6 +130,7 @@ async fn a_rejection() {
         ("telnyx-call-control", reject(json!({ "cause": "CALL_REJECTED" }))),
         ("openai", reject(json!({ "status_code": 603 }))),
         ("openai-live", reject(json!({ "status_code": 603 }))),
+        ("pipecat", start("+19005550100")),
         ("texml", spoken.clone()),
         ("twilio", spoken),
     ];

@@ -727,7 +727,7 @@ fn check_additions(
             prop_assert!(names.keys().eq(metadata.keys()));
         }
         // `effects.json` of the golden files has what they send.
-        "telnyx-call-control" | "openai" | "openai-live" => {}
+        "telnyx-call-control" | "openai" | "openai-live" | "pipecat" => {}
         other => panic!("unknown platform {other}"),
     }
     Ok(())

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::SignatureKeys;
 use super::reader::{Choice, Entry, Section, TableKeys};
 use crate::authenticate::{
-    Algorithm, Ed25519Scheme, Encoding, Envelope, EnvelopeError, HmacScheme, KeyEncoding, Layout,
-    Mode, NoScheme, RetellScheme, Scheme, SharedScheme, SignedTime, StandardWebhooksScheme,
-    SynthflowScheme, TimeUnit, TwilioScheme,
+    Algorithm, BodyClaim, Ed25519Scheme, Encoding, Envelope, EnvelopeError, HmacScheme, JwtScheme,
+    KeyEncoding, Layout, Mode, NoScheme, PlivoScheme, RetellScheme, Scheme, SharedScheme,
+    SignedTime, StandardWebhooksScheme, SynthflowScheme, TimeUnit, TwilioScheme,
 };
 use crate::domain::secret::Secret;
 
@@ -63,6 +63,8 @@ pub(crate) enum SchemeKind {
     Ed25519,
     StandardWebhooks,
     Twilio,
+    PlivoV3,
+    Jwt,
     Shared,
     Bearer,
     Basic,
@@ -78,6 +80,8 @@ impl Choice for SchemeKind {
         ("ed25519", SchemeKind::Ed25519),
         ("standard_webhooks", SchemeKind::StandardWebhooks),
         ("twilio", SchemeKind::Twilio),
+        ("plivo_v3", SchemeKind::PlivoV3),
+        ("jwt", SchemeKind::Jwt),
         ("shared", SchemeKind::Shared),
         ("bearer", SchemeKind::Bearer),
         ("basic", SchemeKind::Basic),
@@ -154,11 +158,14 @@ impl SchemeKind {
             ],
             SchemeKind::StandardWebhooks => &["header_prefix", "tolerance_s"],
             SchemeKind::Twilio => &["shared_keys"],
+            SchemeKind::Jwt => &["header", "key_encoding", "body_claim", "encoding", "tolerance_s"],
             SchemeKind::Shared | SchemeKind::Bearer => &["header"],
             SchemeKind::UrlToken => &["query", "path_segment"],
-            SchemeKind::Basic | SchemeKind::None | SchemeKind::Retell | SchemeKind::Synthflow => {
-                &[]
-            }
+            SchemeKind::PlivoV3
+            | SchemeKind::Basic
+            | SchemeKind::None
+            | SchemeKind::Retell
+            | SchemeKind::Synthflow => &[],
         }
     }
 }
@@ -304,6 +311,8 @@ impl Entry<'_, '_> {
             SchemeKind::Retell => Arc::new(RetellScheme),
             SchemeKind::Synthflow => Arc::new(SynthflowScheme),
             SchemeKind::Twilio => Arc::new(TwilioScheme),
+            SchemeKind::PlivoV3 => Arc::new(PlivoScheme),
+            SchemeKind::Jwt => Arc::new(self.jwt(keys, section)?),
             SchemeKind::None => Arc::new(NoScheme),
             SchemeKind::Basic => Arc::new(SharedScheme::Basic),
             SchemeKind::Bearer => {
@@ -371,6 +380,27 @@ impl Entry<'_, '_> {
                 .help(format!("write {default}, or svix-"));
         }
         scheme
+    }
+
+    fn jwt(&mut self, keys: &SignatureKeys, section: &Section) -> Option<JwtScheme> {
+        if section.has("encoding") && !section.has("body_claim") {
+            let path = section.path_to("encoding");
+            let message = format!("`{}` without `body_claim`", path.join("."));
+            self.reader
+                .error("bad-value", &path, message)
+                .help("it is the encoding of the body's hash; set body_claim to the claim with it");
+        }
+        let encoding = keys.encoding.unwrap_or(Encoding::Hex);
+        let body_claim = match section.has("body_claim") {
+            true => Some(BodyClaim { name: keys.body_claim.as_deref()?.into(), encoding }),
+            false => None,
+        };
+        Some(JwtScheme {
+            header: keys.header.clone().unwrap_or(header::AUTHORIZATION),
+            key_encoding: keys.key_encoding.unwrap_or(KeyEncoding::Text),
+            body_claim,
+            tolerance_s: tolerance(keys),
+        })
     }
 
     /// Telnyx's form, with what the settings change of it.

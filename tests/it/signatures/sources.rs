@@ -231,6 +231,16 @@ fn the_examples_of_the_documentation_are_valid() {
         let sources = settings.expect("valid settings").sources;
         kinds.extend(sources.iter().map(|source| source.policy.scheme.kind()));
     }
-    let expected = ["all", "ed25519", "hmac", "shared", "standard_webhooks", "twilio", "url_token"];
+    let expected = [
+        "all",
+        "ed25519",
+        "hmac",
+        "jwt",
+        "plivo_v3",
+        "shared",
+        "standard_webhooks",
+        "twilio",
+        "url_token",
+    ];
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), expected);
 }

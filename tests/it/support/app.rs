@@ -41,6 +41,7 @@ pub(crate) const NOW_MS: i64 = 1_780_012_672_200;
 pub(crate) const RETELL_KEY: &str = "key_0123456789abcdef0123456789ab";
 pub(crate) const SYNTHFLOW_SECRET: &str = "sf_secret_0123456789";
 /// Secret of the vectors of OpenAI.
+const PIPECAT_SECRET: &str = "ZGFpbHktcGlubGVzcy1obWFjLXNlY3JldC0zMmJ5dGU=";
 const OPENAI_SECRET: &str = "whsec_b3BlbmFpLXZlY3Rvci1zZWNyZXQtMzItYnl0ZXMtb2s=";
 pub(crate) const URL_TOKEN: &str = "token_0123456789abcdef";
 pub(crate) const VAPI_SECRET: &str = "vapi_secret_0123456789";
@@ -64,7 +65,7 @@ url_token = "env:URL_TOKEN"
 
 /// Settings of a source of each platform that [`SETTINGS`] does not have. Their platforms cannot express every
 /// rule, so the other tests do without them.
-const FURTHER_SETTINGS: [(&str, &str); 8] = [
+const FURTHER_SETTINGS: [(&str, &str); 9] = [
     (
         "vapi",
         r#"
@@ -97,6 +98,16 @@ secrets = ["env:TELNYX_PUBLIC_KEY"]
 [sources.telnyx-call-control]
 platform = "telnyx-call-control"
 secrets = ["env:TELNYX_PUBLIC_KEY"]
+api_key = "env:API_KEY"
+fallback = "front-desk"
+"#,
+    ),
+    (
+        "pipecat",
+        r#"
+[sources.pipecat]
+platform = "pipecat"
+secrets = ["env:PIPECAT_SECRET"]
 api_key = "env:API_KEY"
 fallback = "front-desk"
 "#,
@@ -234,6 +245,7 @@ pub(crate) fn environment() -> HashMap<String, String> {
         ("TELNYX_PUBLIC_KEY", TELNYX_KEY),
         ("TWILIO_AUTH_TOKEN", TWILIO_TOKEN),
         ("OPENAI_SECRET", OPENAI_SECRET),
+        ("PIPECAT_SECRET", PIPECAT_SECRET),
         ("API_KEY", "sk_0123456789abcdef"),
     ];
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()

@@ -181,7 +181,7 @@ pub(crate) fn accepts(platform: Platform, channel: Channel, body: &[u8]) -> Resu
         "telnyx" => telnyx_accepts(body),
         "twilio" | "texml" => xml_accepts(channel, body),
         // The reply decides nothing.
-        "telnyx-call-control" | "openai" | "openai-live" => match body {
+        "telnyx-call-control" | "openai" | "openai-live" | "pipecat" => match body {
             b"{}" => Ok(()),
             _ => Err("more than an acknowledgement".to_owned()),
         },
@@ -199,7 +199,9 @@ pub(crate) fn is_rejection(platform: Platform, body: &[u8]) -> bool {
         }
         "vapi" => object(body).is_ok_and(|reply| reply.contains_key("error")),
         // Their replies cannot reject.
-        "elevenlabs" | "telnyx" | "telnyx-call-control" | "openai" | "openai-live" => false,
+        "elevenlabs" | "telnyx" | "telnyx-call-control" | "openai" | "openai-live" | "pipecat" => {
+            false
+        }
         // A call that nobody can take is `busy`.
         "twilio" | "texml" => {
             let body = String::from_utf8_lossy(body);
