@@ -135,24 +135,8 @@ impl SettingsReader<'_> {
         mut source: SourceKeys,
         section: &Section,
     ) -> Option<Source> {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-        if name.is_empty() || !name.chars().all(is_plain) {
-            let message = format!("`{name}` cannot be the name of a source");
-            self.error("bad-value", &section.path, message).help("use letters, digits, - and _");
-        }
-        if !section.has("platform") {
-            let names = self.dialects.names().collect::<Vec<_>>().join(", ");
-            let message = format!("source `{name}`: `platform` is missing");
-            self.error("missing-key", &section.path, message)
-                .help(format!("set it to one of {names}"));
-        }
-        let signature = match (source.signature.take(), &source.platform) {
-            (Some(signature), _) => Some(signature),
-            (None, Some(dialect)) if !section.has("signature") => {
-                Some(Signature::of(dialect.scheme(), &section.path))
-            }
-            (None, _) => None,
-        };
+        self.check_source(&name, section);
+        let signature = signature_of(&mut source, section);
         let mode = source.auth;
         let key_settings =
             KeySettings { source: &name, mode, key: "secrets", secrets: &source.secrets };
@@ -195,6 +179,21 @@ impl SettingsReader<'_> {
             fallback,
             events_url,
         })
+    }
+
+    /// Reports a name that cannot be one, and a source without a platform.
+    fn check_source(&mut self, name: &str, section: &Section) {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+        if name.is_empty() || !name.chars().all(is_plain) {
+            let message = format!("`{name}` cannot be the name of a source");
+            self.error("bad-value", &section.path, message).help("use letters, digits, - and _");
+        }
+        if !section.has("platform") {
+            let names = self.dialects.names().collect::<Vec<_>>().join(", ");
+            let message = format!("source `{name}`: `platform` is missing");
+            self.error("missing-key", &section.path, message)
+                .help(format!("set it to one of {names}"));
+        }
     }
 
     /// Returns the access to the platform's API, and reports a key that is missing or has no meaning.
@@ -589,4 +588,12 @@ fn is_invisible(c: char) -> bool {
         c,
         '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
     )
+}
+
+/// Returns the signature of a source: its own, or the one of its platform. `None` if it is invalid.
+fn signature_of(source: &mut SourceKeys, section: &Section) -> Option<Signature> {
+    source.signature.take().or_else(|| {
+        let dialect = source.platform.as_ref().filter(|_| !section.has("signature"))?;
+        Some(Signature::of(dialect.scheme(), &section.path))
+    })
 }
