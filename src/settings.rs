@@ -47,6 +47,8 @@ use crate::source::{Fallback, Source};
 use crate::tls::LiveCertificates;
 
 pub use keys::json_schema;
+pub(crate) use keys::platforms::preset_names;
+pub(crate) use keys::reader::known_dialects;
 pub use secrets::LookupSecrets;
 pub use values::SettingValues;
 

@@ -11,8 +11,10 @@ use clap::builder::PossibleValuesParser;
 
 use super::Exit;
 use super::output::{is_quiet, print_note};
+use crate::authenticate::Content;
 use crate::dialect;
 use crate::dialect::Dialect;
+use crate::settings::{known_dialects, preset_names};
 
 /// Write a rule table with tests, settings, and an example of the file with the secrets, to start from.
 /// No file is overwritten.
@@ -25,9 +27,7 @@ pub(super) struct Init {
     #[arg(value_name = "DIR", default_value = ".")]
     folder: PathBuf,
     /// Platform whose calls are answered
-    #[arg(long, default_value = "retell", value_parser = PossibleValuesParser::new(
-        TEMPLATES.map(|template| template.platform)
-    ))]
+    #[arg(long, default_value = "retell", value_parser = PossibleValuesParser::new(platforms()))]
     platform: String,
 }
 
@@ -41,6 +41,12 @@ const VARIABLE_RULES: &str = include_str!("../../config/init/variables.toml");
 
 /// Rules that choose an address, for platforms without agents of their own.
 const ADDRESS_RULES: &str = include_str!("../../config/init/addresses.toml");
+
+/// Beginning of the settings for a platform of `config/platforms/`.
+const SETTINGS: &str = include_str!("../../config/init/settings");
+
+/// Beginning of the example of the secrets for such a platform.
+const SECRETS: &str = include_str!("../../config/init/secrets");
 
 /// The files for one platform.
 struct InitTemplate {
@@ -66,7 +72,7 @@ macro_rules! init_template {
     };
 }
 
-/// The files for each platform.
+/// The files for each built-in platform.
 const TEMPLATES: [InitTemplate; dialect::ALL.len()] = [
     init_template!("retell", AGENT_RULES),
     init_template!("synthflow", AGENT_RULES),
@@ -87,14 +93,18 @@ const TEMPLATES: [InitTemplate; dialect::ALL.len()] = [
 
 impl Init {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let template = TEMPLATES.into_iter().find(|template| template.platform == self.platform);
-        let InitTemplate { platform, rules, settings, secrets } =
-            template.context("unknown platform")?;
-        let rules = with_spoken_rejection(rules, platform);
+        let template = TEMPLATES.iter().find(|template| template.platform == self.platform);
+        let [rules, settings, secrets] = match template {
+            Some(template) => template.files(),
+            None => {
+                let dialects = known_dialects();
+                preset_files(&**dialects.by_name(&self.platform).context("unknown platform")?)
+            }
+        };
         let files = [
             ("rules.toml", &*rules),
-            ("switchboard.toml", settings),
-            (".env.example", secrets),
+            ("switchboard.toml", &*settings),
+            (".env.example", &*secrets),
             (".gitignore", GITIGNORE),
         ];
         let is_taken = |name: &&str| self.folder.join(name).symlink_metadata().is_ok();
@@ -138,6 +148,19 @@ impl Init {
     }
 }
 
+/// Returns the names of all platforms for which there are files.
+fn platforms() -> impl Iterator<Item = &'static str> {
+    TEMPLATES.iter().map(|template| template.platform).chain(preset_names())
+}
+
+impl InitTemplate {
+    /// Returns the rules, the settings and the example of the secrets.
+    fn files(&self) -> [Cow<'static, str>; 3] {
+        let rules = with_spoken_rejection(self.rules, self.platform);
+        [rules, Cow::Borrowed(self.settings), Cow::Borrowed(self.secrets)]
+    }
+}
+
 /// Adds the text that a rejected caller hears, if the platform rejects no call without one.
 fn with_spoken_rejection(rules: &'static str, platform: &str) -> Cow<'static, str> {
     let is_silent = |dialect: &dyn Dialect| dialect.capabilities().reject.can_be_silent();
@@ -148,6 +171,115 @@ fn with_spoken_rejection(rules: &'static str, platform: &str) -> Cow<'static, st
             Cow::Owned(rules.replacen("reject = true\n", say, 1))
         }
     }
+}
+
+/// Platforms of `config/platforms/` whose agents are SIP addresses.
+const SIP_ADDRESSES: [&str; 2] = ["jambonz", "signalwire"];
+
+/// Returns the rules, the settings and the example of the secrets for a platform of `config/platforms/`.
+fn preset_files(dialect: &dyn Dialect) -> [Cow<'static, str>; 3] {
+    let platform = dialect.platform().as_str();
+    let mut variables = Vec::new();
+    let settings = preset_settings(dialect, &mut variables);
+    let names: String = variables.iter().map(|name| format!("{name}=\n")).collect();
+    let secrets = format!("{SECRETS}# Create a token with: openssl rand -hex 24\n{names}");
+    let mut rules = match dialect.capabilities().agent {
+        true => AGENT_RULES.to_owned(),
+        false => VARIABLE_RULES.to_owned(),
+    };
+    if SIP_ADDRESSES.contains(&platform) {
+        rules = rules
+            .replace("the id of the agent on the platform", "the address that takes its calls");
+        for id in ["agent_fr0nt", "agent_n1ght"] {
+            rules = rules.replace(&format!("\"{id}\""), &format!("\"sip:{id}@pbx.example.com\""));
+        }
+    }
+    if dialect.capabilities().agent && !dialect.capabilities().variables {
+        rules = rules
+            .replace("name      = \"everyone else\"", "name  = \"everyone else\"")
+            .replace("agent     =", "agent =")
+            .replace(
+                "variables = { callback = \"${from}\" } # what the agent's prompt may use\n",
+                "",
+            )
+            .replace(", variables = { callback = \"+13125550177\" }", "");
+    }
+    [without_rejection(rules, dialect).into(), settings.into(), secrets.into()]
+}
+
+/// Replaces the rejection of blocked callers, if the platform cannot reject calls: its own agent takes them, or the
+/// one of the night.
+fn without_rejection(rules: String, dialect: &dyn Dialect) -> String {
+    let capabilities = dialect.capabilities();
+    if capabilities.reject.can_be_silent() {
+        return rules;
+    }
+    let (action, expected) = match capabilities.keep {
+        true => ("keep = true", "keep = true"),
+        false => ("agent = \"night\"", "agent = \"night\""),
+    };
+    let aligned = action.replacen(" =", if capabilities.keep { "   =" } else { "  =" }, 1);
+    rules
+        .replacen("reject = true\n", &format!("{aligned} # calls cannot be rejected here\n"), 1)
+        .replacen("reject = true }", &format!("{expected} }}"), 1)
+}
+
+/// Returns the settings of a source of a declared platform, and adds the variables with its secrets.
+fn preset_settings(dialect: &dyn Dialect, variables: &mut Vec<String>) -> String {
+    let platform = dialect.platform().as_str();
+    let scheme = dialect.scheme();
+    let content = if dialect.sends_query() { Content::Query } else { Content::Body };
+    let has_token = !scheme.has_keys() || scheme.weakness(content).is_some();
+    let mut variable = |suffix: &str| {
+        let name = format!("{}_{suffix}", platform.to_uppercase().replace('-', "_"));
+        variables.push(name.clone());
+        format!("env:{name}")
+    };
+    let mut lines = vec![("platform", format!("\"{platform}\""), "")];
+    if scheme.has_keys() {
+        let reference = format!("[\"{}\"]", variable("SECRET"));
+        lines.push((
+            "secrets",
+            reference,
+            "what the platform signs with, or sends; see .env.example",
+        ));
+    }
+    if has_token {
+        let reference = format!("\"{}\"", variable("URL_TOKEN"));
+        lines.push((
+            "url_token",
+            reference,
+            "TOKEN: requests are not signed as a whole, with a time",
+        ));
+    }
+    if scheme.covers_url() {
+        let url = "\"https://YOUR.HOST\"".to_owned();
+        lines.push(("public_base_url", url, "the signature covers the URL"));
+    }
+    if !dialect.capabilities().keep {
+        let agent = "\"front-desk\"".to_owned();
+        lines.push((
+            "fallback",
+            agent,
+            "answers where no rule decides: a number has no agent of its own",
+        ));
+    }
+    let token = if has_token { "/TOKEN" } else { "" };
+    let widest =
+        |width: fn(&(&str, String, &str)) -> usize| lines.iter().map(width).max().unwrap_or(0);
+    let (names, values) = (widest(|line| line.0.len()), widest(|line| line.1.len()));
+    let mut text = format!(
+        "{SETTINGS}\n[sources.{platform}] # URL to enter at the platform: https://YOUR.HOST/inbound/{platform}{token}\n"
+    );
+    for (name, value, comment) in &lines {
+        let line = match *comment {
+            "" => format!("{name:<names$} = {value}"),
+            comment => format!("{name:<names$} = {value:<values$} # {comment}"),
+        };
+        text += &line;
+        text.push('\n');
+    }
+    text
 }
 
 fn shown(folder: &Path) -> String {

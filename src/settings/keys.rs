@@ -4,7 +4,7 @@
 //! declarations. Defaults are in `config/default.toml`, except those of a source.
 
 mod certificates;
-mod platforms;
+pub(crate) mod platforms;
 pub(crate) mod reader;
 mod records;
 mod signature;

@@ -27,6 +27,11 @@ const PRESETS: [(&str, &str); 8] = [
     ("vogent", include_str!("../../../config/platforms/vogent.toml")),
 ];
 
+/// Returns the names of the platforms of `config/platforms/`.
+pub(crate) fn preset_names() -> impl Iterator<Item = &'static str> {
+    PRESETS.iter().map(|(name, _)| *name)
+}
+
 /// Form of a platform's name.
 pub(crate) const PLATFORM_NAME_PATTERN: &str = "^[a-z][a-z0-9-]*$";
 /// Form of a JSON pointer to a member.

@@ -1,5 +1,6 @@
 //! Reads settings from the merged layers: each declared key once, and what is left over is unknown.
 
+use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -82,17 +83,7 @@ pub(crate) fn read(inputs: &Inputs) -> io::Result<LoadedSettings> {
         return Ok(LoadedSettings::invalid(report, files));
     };
     let setting_values = SettingValues::new(&values);
-    let mut reader = SettingsReader {
-        inputs,
-        file: &file,
-        document,
-        report: &mut report,
-        files,
-        key_references: Vec::new(),
-        invalid_platforms: Vec::new(),
-        dialects: Dialects::default(),
-    };
-    reader.declare_presets();
+    let mut reader = SettingsReader::new(inputs, &file, document, files, &mut report);
     let (settings, rules) = reader.settings(values);
     let files = reader.files;
     let settings = settings.filter(|_| report.error_count() == 0);
@@ -124,6 +115,15 @@ fn other_kind(inputs: &Inputs, text: &str) -> Option<Problem> {
     Some(Problem::new("wrong-file", message).help(help))
 }
 
+/// Returns the dialects of all platforms that need no declaration: the built-in ones, and those of
+/// `config/platforms/`.
+pub(crate) fn known_dialects() -> Dialects {
+    let inputs = Inputs { file: None, environment: HashMap::new(), purpose: Purpose::Inspect };
+    let file = Arc::new(SourceFile::private("", String::new()));
+    let (document, mut report) = (DeTable::new(), Report::default());
+    SettingsReader::new(&inputs, &file, &document, Vec::new(), &mut report).dialects
+}
+
 fn read_text(path: &Path) -> io::Result<String> {
     let bytes = regular_file::read(path, SizeLimit::SETTINGS)?;
     let invalid = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
@@ -144,6 +144,30 @@ pub(crate) struct SettingsReader<'r> {
     pub(crate) invalid_platforms: Vec<String>,
     /// Dialects that a source can name.
     pub(crate) dialects: Dialects,
+}
+
+impl<'r> SettingsReader<'r> {
+    /// Creates a reader that knows the platforms of `config/platforms/`.
+    fn new(
+        inputs: &'r Inputs,
+        file: &'r Arc<SourceFile>,
+        document: &'r DeTable<'r>,
+        files: Vec<FileStamp>,
+        report: &'r mut Report,
+    ) -> SettingsReader<'r> {
+        let mut reader = SettingsReader {
+            inputs,
+            file,
+            document,
+            report,
+            files,
+            key_references: Vec::new(),
+            invalid_platforms: Vec::new(),
+            dialects: Dialects::default(),
+        };
+        reader.declare_presets();
+        reader
+    }
 }
 
 /// A table of settings that has been read: its path, and the keys that some layer sets.
