@@ -26,7 +26,7 @@ use serde_json::Value;
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::agent_id;
 use crate::domain::call::{Call, Channel, Fields, Platform};
-use crate::domain::capabilities::{Capabilities, Timing, VariableLimits};
+use crate::domain::capabilities::{Capabilities, Profile, Timing, VariableLimits};
 use crate::domain::decision::{Decision, LeftOut, LeftOutReason, SelectedAgent, Variable};
 use crate::domain::effect::{Effect, PlatformApi};
 use crate::domain::json::InvalidJson;
@@ -68,14 +68,23 @@ pub const RECORD_ID_KEY: &str = "switchboard_id";
 /// assert_eq!(retell.default_reply(Channel::Call), r#"{"call_inbound":{}}"#);
 /// ```
 pub trait Dialect: Send + Sync {
+    /// Returns the platform with its constant properties.
+    fn profile(&self) -> &Profile;
+
     /// Returns the platform, by its name in settings and rules.
-    fn platform(&self) -> Platform;
+    fn platform(&self) -> Platform {
+        self.profile().platform
+    }
 
     /// Returns what the platform's replies can express.
-    fn capabilities(&self) -> &Capabilities;
+    fn capabilities(&self) -> &Capabilities {
+        &self.profile().capabilities
+    }
 
     /// Returns the times that the platform keeps.
-    fn timing(&self) -> &Timing;
+    fn timing(&self) -> &Timing {
+        &self.profile().timing
+    }
 
     /// Returns the platform's signature scheme, which the settings of a source can replace.
     fn scheme(&self) -> Arc<dyn Scheme>;

@@ -20,7 +20,9 @@ use crate::authenticate::{
     HmacScheme, Layout, Scheme, SharedScheme, SignedTime, TimeUnit, Verified,
 };
 use crate::domain::call::{Call, Channel, Fields, Platform};
-use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
+use crate::domain::capabilities::{
+    Capabilities, Profile, Reject, Timing, Transfer, VariableLimits,
+};
 use crate::domain::decision::{Additions, Decision, LeftOut, Object};
 use crate::domain::json;
 use crate::domain::json::JsonObject;
@@ -29,30 +31,31 @@ use crate::domain::party::NumberFormat;
 /// The ElevenLabs dialect.
 pub(super) struct ElevenLabs;
 
-const PLATFORM: Platform = Platform::new("elevenlabs");
-
 const VARIABLES: VariableLimits =
     VariableLimits { reserved: &["system__"], ..VariableLimits::NONE };
 
-const CAPABILITIES: Capabilities = Capabilities {
-    agent: false,
-    agent_version: false,
-    keep: true,
-    reject: Reject::Impossible,
-    transfer: Transfer::Impossible,
-    greeting: false,
-    variables: Some(VARIABLES),
-    metadata: true,
-    agent_override: true,
-    sip_headers: false,
-    keep_additions: None,
-};
-
-const TIMING: Timing = Timing {
-    reply_within: Duration::from_secs(2),
-    timeout: None,
-    silence: "not documented",
-    retry_window: Duration::from_secs(300),
+const PROFILE: Profile = Profile {
+    platform: Platform::new("elevenlabs"),
+    capabilities: Capabilities {
+        agent: false,
+        agent_version: false,
+        keep: true,
+        reject: Reject::Impossible,
+        transfer: Transfer::Impossible,
+        greeting: false,
+        variables: true,
+        variable_limits: VARIABLES,
+        metadata: true,
+        agent_override: true,
+        sip_headers: false,
+        keep_additions: None,
+    },
+    timing: Timing {
+        reply_within: Duration::from_secs(2),
+        timeout: None,
+        silence: "not documented",
+        retry_window: Duration::from_secs(300),
+    },
 };
 
 /// Value of `type` in a reply.
@@ -67,16 +70,8 @@ const AGENT: &str = "agent_id";
 const EVENTS: [&str; 3] = ["post_call_transcription", "post_call_audio", "call_initiation_failure"];
 
 impl Dialect for ElevenLabs {
-    fn platform(&self) -> Platform {
-        PLATFORM
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        &CAPABILITIES
-    }
-
-    fn timing(&self) -> &Timing {
-        &TIMING
+    fn profile(&self) -> &Profile {
+        &PROFILE
     }
 
     /// A header whose name and value the operator enters at ElevenLabs.
@@ -107,7 +102,7 @@ impl Dialect for ElevenLabs {
             Some(kind) => Ok(Incoming::Event(Box::new(parse_event(&body, kind, numbers)))),
             None => {
                 let fields = parse_call(&body, numbers);
-                Ok(Incoming::Inbound(Call::from_verified(request, PLATFORM, fields)))
+                Ok(Incoming::Inbound(Call::from_verified(request, PROFILE.platform, fields)))
             }
         }
     }

@@ -16,7 +16,9 @@ use super::{
 };
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform, Version};
-use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
+use crate::domain::capabilities::{
+    Capabilities, Profile, Reject, Timing, Transfer, VariableLimits,
+};
 use crate::domain::decision::{Decision, LeftOut, Outcome, SelectedAgent, Variable, is_busy};
 use crate::domain::form;
 use crate::domain::form::Form;
@@ -31,10 +33,6 @@ pub use template::{
 
 /// Declaration of a platform, without mistakes.
 pub struct GenericDialect {
-    /// Name of the platform.
-    pub platform: Platform,
-    /// Times that the platform keeps.
-    pub timing: Timing,
     /// Signature scheme.
     pub scheme: Arc<dyn Scheme>,
     /// Fields of the request.
@@ -43,7 +41,7 @@ pub struct GenericDialect {
     pub reply: ReplyTemplates,
     /// Form and limits of variables.
     pub variables: VariableShape,
-    capabilities: Capabilities,
+    profile: Profile,
     default_reply: Box<str>,
 }
 
@@ -116,16 +114,6 @@ pub struct ReplyTemplates {
     pub drops_empty: bool,
 }
 
-impl ReplyTemplates {
-    fn all(&self) -> impl Iterator<Item = &ReplyTemplate> {
-        [&self.agent, &self.keep, &self.reject, &self.transfer].into_iter().flatten()
-    }
-
-    fn any_has(&self, placeholder: Placeholder) -> bool {
-        self.all().any(|template| template.has(placeholder))
-    }
-}
-
 /// Form and limits of the variables of a reply.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VariableShape {
@@ -154,16 +142,8 @@ impl GenericDialect {
             keep.render(&|placeholder| empty_value(placeholder, &variables), reply.drops_empty)
         });
         let default_reply = default_reply.to_string().into();
-        GenericDialect {
-            platform,
-            timing,
-            scheme,
-            request,
-            reply,
-            variables,
-            capabilities,
-            default_reply,
-        }
+        let profile = Profile { platform, capabilities, timing };
+        GenericDialect { scheme, request, reply, variables, profile, default_reply }
     }
 
     /// Reads the fields of a request.
@@ -225,16 +205,8 @@ impl GenericDialect {
 }
 
 impl Dialect for GenericDialect {
-    fn platform(&self) -> Platform {
-        self.platform
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
-    }
-
-    fn timing(&self) -> &Timing {
-        &self.timing
+    fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     fn scheme(&self) -> Arc<dyn Scheme> {
@@ -253,7 +225,11 @@ impl Dialect for GenericDialect {
         }
         if shape.when.as_ref().is_none_or(|when| when.matches(&fields)) {
             let call = self.call_fields(&fields, numbers);
-            return Ok(Incoming::Inbound(Call::from_verified(request, self.platform, call)));
+            return Ok(Incoming::Inbound(Call::from_verified(
+                request,
+                self.profile.platform,
+                call,
+            )));
         }
         let kind = fields.first(&shape.event).unwrap_or(Cow::Borrowed("event"));
         let number = |pointers: &[Pointer]| {
@@ -327,18 +303,20 @@ impl Dialect for GenericDialect {
 
 /// Returns what the templates can express.
 fn capabilities(reply: &ReplyTemplates, variables: &VariableShape) -> Capabilities {
-    let says = |template: &Option<ReplyTemplate>| {
-        template.as_ref().is_some_and(|template| template.has(Placeholder::Say))
+    let has = |template: &Option<ReplyTemplate>, placeholder| {
+        template.as_ref().is_some_and(|template| template.has(placeholder))
     };
-    let of_agent = reply.agent.as_ref().or(reply.keep.as_ref());
-    let limits = VariableLimits {
+    let says = |template| has(template, Placeholder::Say);
+    // Without an agent to select, the additions are those of the platform's own agent.
+    let of_agent = if reply.agent.is_some() { &reply.agent } else { &reply.keep };
+    let variable_limits = VariableLimits {
         count: variables.max_count,
         value_chars: variables.max_chars,
         ..VariableLimits::NONE
     };
     Capabilities {
         agent: reply.agent.is_some(),
-        agent_version: reply.any_has(Placeholder::AgentVersion),
+        agent_version: has(&reply.agent, Placeholder::AgentVersion),
         keep: reply.keep.is_some(),
         reject: match &reply.reject {
             None => Reject::Impossible,
@@ -347,14 +325,18 @@ fn capabilities(reply: &ReplyTemplates, variables: &VariableShape) -> Capabiliti
         },
         transfer: match &reply.transfer {
             None => Transfer::Impossible,
-            Some(_) => Transfer::Possible { spoken: says(&reply.transfer) },
+            Some(_) => Transfer::Possible {
+                spoken: says(&reply.transfer),
+                sip_headers: has(&reply.transfer, Placeholder::SipHeaders),
+            },
         },
         greeting: says(&reply.agent),
         keep_additions: reply.keep.as_ref().map(ReplyTemplate::carried_additions),
-        variables: reply.any_has(Placeholder::Variables).then_some(limits),
-        metadata: of_agent.is_some_and(|template| template.has(Placeholder::Metadata)),
-        agent_override: of_agent.is_some_and(|template| template.has(Placeholder::AgentOverride)),
-        sip_headers: reply.any_has(Placeholder::SipHeaders),
+        variables: has(of_agent, Placeholder::Variables),
+        variable_limits,
+        metadata: has(of_agent, Placeholder::Metadata),
+        agent_override: has(of_agent, Placeholder::AgentOverride),
+        sip_headers: has(of_agent, Placeholder::SipHeaders),
     }
 }
 
@@ -389,9 +371,9 @@ impl<'d> DecisionValues<'d> {
         decision: &'d Decision<'d>,
     ) -> DecisionValues<'d> {
         let shape = &dialect.variables;
-        let limits = dialect.capabilities.variables.unwrap_or(VariableLimits::NONE);
+        let limits = &dialect.profile.capabilities.variable_limits;
         let (mut variables, mut left_out) =
-            accepted_variables(&decision.additions().variables, &limits);
+            accepted_variables(&decision.additions().variables, limits);
         if variables.iter().any(|variable| shape.reserves(variable)) {
             let (reserved, accepted) =
                 variables.into_owned().into_iter().partition(|variable| shape.reserves(variable));

@@ -17,7 +17,9 @@ use serde_json::{Map, Value, json};
 use super::{Dialect, Event, Incoming, ParseError, RenderContext, Reply, SessionKey, wire_number};
 use crate::authenticate::{Scheme, StandardWebhooksScheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
-use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
+use crate::domain::capabilities::{
+    Capabilities, Profile, Reject, Timing, Transfer, VariableLimits,
+};
 use crate::domain::decision::{Decision, Outcome, SelectedAgent, is_busy};
 use crate::domain::effect::{Effect, PlatformApi, path_segment};
 use crate::domain::json;
@@ -27,7 +29,7 @@ use crate::domain::sip_address::select_party;
 
 /// The OpenAI dialect of one family of events.
 pub(super) struct OpenAi {
-    platform: Platform,
+    profile: Profile,
     family: Family,
 }
 
@@ -39,11 +41,9 @@ enum Family {
 }
 
 /// The Realtime API.
-pub(super) const REALTIME: OpenAi =
-    OpenAi { platform: Platform::new("openai"), family: Family::Realtime };
+pub(super) const REALTIME: OpenAi = OpenAi::new("openai", Family::Realtime);
 /// GPT-Live.
-pub(super) const LIVE: OpenAi =
-    OpenAi { platform: Platform::new("openai-live"), family: Family::Live };
+pub(super) const LIVE: OpenAi = OpenAi::new("openai-live", Family::Live);
 
 const REALTIME_CALL: &str = "realtime.call.incoming";
 const LIVE_CALL: &str = "live.transport.incoming";
@@ -51,27 +51,35 @@ const LIVE_CALL: &str = "live.transport.incoming";
 const API: PlatformApi =
     PlatformApi { url: "https://api.openai.com/v1", actions: &["accept", "reject", "refer"] };
 
-const CAPABILITIES: Capabilities = Capabilities {
-    agent: true,
-    agent_version: false,
-    keep: false,
-    reject: Reject::Silent,
-    transfer: Transfer::Possible { spoken: false },
-    greeting: false,
-    variables: Some(VariableLimits::NONE),
-    metadata: false,
-    agent_override: true,
-    sip_headers: false,
-    keep_additions: None,
-};
-
-const TIMING: Timing = Timing {
-    reply_within: Duration::from_secs(2),
-    timeout: None,
-    silence: "the webhook is sent again for up to 72 hours; the caller hears ringing",
-    // Longer than a call rings.
-    retry_window: Duration::from_secs(1800),
-};
+impl OpenAi {
+    const fn new(name: &'static str, family: Family) -> OpenAi {
+        let profile = Profile {
+            platform: Platform::new(name),
+            capabilities: Capabilities {
+                agent: true,
+                agent_version: false,
+                keep: false,
+                reject: Reject::Silent,
+                transfer: Transfer::Possible { spoken: false, sip_headers: false },
+                greeting: false,
+                variables: true,
+                variable_limits: VariableLimits::NONE,
+                metadata: false,
+                agent_override: true,
+                sip_headers: false,
+                keep_additions: None,
+            },
+            timing: Timing {
+                reply_within: Duration::from_secs(2),
+                timeout: None,
+                silence: "the webhook is sent again for up to 72 hours; the caller hears ringing",
+                // Longer than a call rings.
+                retry_window: Duration::from_secs(1800),
+            },
+        };
+        OpenAi { profile, family }
+    }
+}
 
 /// Age beyond which an event is about a call that no longer rings: the webhook is sent again for days.
 const MAX_AGE_S: i64 = 30;
@@ -167,16 +175,8 @@ fn is_non_empty_text(value: &Value) -> bool {
 }
 
 impl Dialect for OpenAi {
-    fn platform(&self) -> Platform {
-        self.platform
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        &CAPABILITIES
-    }
-
-    fn timing(&self) -> &Timing {
-        &TIMING
+    fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     fn scheme(&self) -> Arc<dyn Scheme> {
@@ -202,7 +202,11 @@ impl Dialect for OpenAi {
         let still_rings = age.is_none_or(|age| age <= MAX_AGE_S);
         if self.family.is_call(&kind, &data) && still_rings {
             let fields = self.call_fields(&data, created_at, numbers);
-            return Ok(Incoming::Inbound(Call::from_verified(request, self.platform, fields)));
+            return Ok(Incoming::Inbound(Call::from_verified(
+                request,
+                self.profile.platform,
+                fields,
+            )));
         }
         let is_known = ["realtime.", "live."].iter().any(|start| kind.starts_with(start));
         Ok(Incoming::Event(Box::new(Event {

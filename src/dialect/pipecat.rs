@@ -22,7 +22,9 @@ use crate::authenticate::{
     Verified,
 };
 use crate::domain::call::{Call, Channel, Fields, Platform};
-use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
+use crate::domain::capabilities::{
+    Capabilities, Profile, Reject, Timing, Transfer, VariableLimits,
+};
 use crate::domain::decision::{Decision, Outcome, SelectedAgent};
 use crate::domain::effect::{Effect, PlatformApi, path_segment};
 use crate::domain::json;
@@ -32,7 +34,6 @@ use crate::domain::party::NumberFormat;
 /// The dialect of Daily's dial-in with Pipecat Cloud.
 pub(super) struct Pipecat;
 
-const PLATFORM: Platform = Platform::new("pipecat");
 const API: PlatformApi =
     PlatformApi { url: "https://api.pipecat.daily.co/v1/public", actions: &["start"] };
 
@@ -44,38 +45,33 @@ const SIP_HEADERS: &str = "sipHeaders";
 /// Attribute with the id of the domain on Daily's SIP network, without which the call cannot be fetched.
 const DOMAIN: &str = "call_domain";
 
-const CAPABILITIES: Capabilities = Capabilities {
-    agent: true,
-    agent_version: false,
-    keep: false,
-    reject: Reject::Impossible,
-    transfer: Transfer::Impossible,
-    greeting: false,
-    variables: Some(VariableLimits::NONE),
-    metadata: true,
-    agent_override: true,
-    sip_headers: false,
-    keep_additions: None,
-};
-
-const TIMING: Timing = Timing {
-    reply_within: Duration::from_secs(2),
-    timeout: None,
-    silence: "not documented; the caller hears the music of Daily",
-    retry_window: Duration::from_secs(300),
+const PROFILE: Profile = Profile {
+    platform: Platform::new("pipecat"),
+    capabilities: Capabilities {
+        agent: true,
+        agent_version: false,
+        keep: false,
+        reject: Reject::Impossible,
+        transfer: Transfer::Impossible,
+        greeting: false,
+        variables: true,
+        variable_limits: VariableLimits::NONE,
+        metadata: true,
+        agent_override: true,
+        sip_headers: false,
+        keep_additions: None,
+    },
+    timing: Timing {
+        reply_within: Duration::from_secs(2),
+        timeout: None,
+        silence: "not documented; the caller hears the music of Daily",
+        retry_window: Duration::from_secs(300),
+    },
 };
 
 impl Dialect for Pipecat {
-    fn platform(&self) -> Platform {
-        PLATFORM
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        &CAPABILITIES
-    }
-
-    fn timing(&self) -> &Timing {
-        &TIMING
+    fn profile(&self) -> &Profile {
+        &PROFILE
     }
 
     fn scheme(&self) -> Arc<dyn Scheme> {
@@ -101,7 +97,7 @@ impl Dialect for Pipecat {
         let body = json::object(request.body())?;
         if [FROM, TO, CALL_ID].iter().any(|key| body.has(key)) {
             let fields = call_fields(&body, numbers);
-            return Ok(Incoming::Inbound(Call::from_verified(request, PLATFORM, fields)));
+            return Ok(Incoming::Inbound(Call::from_verified(request, PROFILE.platform, fields)));
         }
         if body.has("Test") || body.has("test") {
             return Ok(Incoming::Probe);

@@ -19,7 +19,9 @@ use super::{
 use crate::authenticate;
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform, Version};
-use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
+use crate::domain::capabilities::{
+    Capabilities, Profile, Reject, Timing, Transfer, VariableLimits,
+};
 use crate::domain::decision;
 use crate::domain::decision::{Decision, LeftOut, LeftOutReason, Outcome, SelectedAgent};
 use crate::domain::json;
@@ -30,27 +32,28 @@ use crate::domain::sip_address::select_party;
 /// The Retell dialect.
 pub(super) struct Retell;
 
-const PLATFORM: Platform = Platform::new("retell");
-
-const CAPABILITIES: Capabilities = Capabilities {
-    agent: true,
-    agent_version: true,
-    keep: true,
-    reject: Reject::Silent,
-    transfer: Transfer::Impossible,
-    greeting: false,
-    variables: Some(VariableLimits::NONE),
-    metadata: true,
-    agent_override: true,
-    sip_headers: false,
-    keep_additions: None,
-};
-
-const TIMING: Timing = Timing {
-    reply_within: Duration::from_secs(3),
-    timeout: Some(Duration::from_secs(10)),
-    silence: "the call is tried again, then it ends",
-    retry_window: Duration::from_secs(60),
+const PROFILE: Profile = Profile {
+    platform: Platform::new("retell"),
+    capabilities: Capabilities {
+        agent: true,
+        agent_version: true,
+        keep: true,
+        reject: Reject::Silent,
+        transfer: Transfer::Impossible,
+        greeting: false,
+        variables: true,
+        variable_limits: VariableLimits::NONE,
+        metadata: true,
+        agent_override: true,
+        sip_headers: false,
+        keep_additions: None,
+    },
+    timing: Timing {
+        reply_within: Duration::from_secs(3),
+        timeout: Some(Duration::from_secs(10)),
+        silence: "the call is tried again, then it ends",
+        retry_window: Duration::from_secs(60),
+    },
 };
 
 const FROM: &str = "from_number";
@@ -72,16 +75,8 @@ const EVENTS: [&str; 11] = [
 ];
 
 impl Dialect for Retell {
-    fn platform(&self) -> Platform {
-        PLATFORM
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        &CAPABILITIES
-    }
-
-    fn timing(&self) -> &Timing {
-        &TIMING
+    fn profile(&self) -> &Profile {
+        &PROFILE
     }
 
     fn scheme(&self) -> Arc<dyn Scheme> {
@@ -103,7 +98,7 @@ impl Dialect for Retell {
         Ok(match channel {
             Some(channel) => Incoming::Inbound(Call::from_verified(
                 request,
-                PLATFORM,
+                PROFILE.platform,
                 parse_inbound(&body, channel, numbers),
             )),
             None => Incoming::Event(Box::new(parse_event(&body, event, numbers))),

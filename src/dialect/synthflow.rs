@@ -21,7 +21,9 @@ use super::{
 use crate::authenticate;
 use crate::authenticate::{Scheme, Verified, synthflow_call_id};
 use crate::domain::call::{Call, Channel, Fields, Platform};
-use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
+use crate::domain::capabilities::{
+    Capabilities, Profile, Reject, Timing, Transfer, VariableLimits,
+};
 use crate::domain::decision;
 use crate::domain::decision::{Decision, Outcome, SelectedAgent};
 use crate::domain::json;
@@ -31,42 +33,35 @@ use crate::domain::party::NumberFormat;
 /// The Synthflow dialect.
 pub(super) struct Synthflow;
 
-const PLATFORM: Platform = Platform::new("synthflow");
-
-const CAPABILITIES: Capabilities = Capabilities {
-    agent: true,
-    agent_version: false,
-    keep: true,
-    reject: Reject::Silent,
-    transfer: Transfer::Impossible,
-    greeting: false,
-    variables: Some(VariableLimits::NONE),
-    metadata: true,
-    agent_override: false,
-    sip_headers: false,
-    keep_additions: None,
-};
-
-const TIMING: Timing = Timing {
-    reply_within: Duration::from_secs(3),
-    timeout: Some(Duration::from_secs(10)),
-    silence: "the call is rejected",
-    retry_window: Duration::from_secs(60),
+const PROFILE: Profile = Profile {
+    platform: Platform::new("synthflow"),
+    capabilities: Capabilities {
+        agent: true,
+        agent_version: false,
+        keep: true,
+        reject: Reject::Silent,
+        transfer: Transfer::Impossible,
+        greeting: false,
+        variables: true,
+        variable_limits: VariableLimits::NONE,
+        metadata: true,
+        agent_override: false,
+        sip_headers: false,
+        keep_additions: None,
+    },
+    timing: Timing {
+        reply_within: Duration::from_secs(3),
+        timeout: Some(Duration::from_secs(10)),
+        silence: "the call is rejected",
+        retry_window: Duration::from_secs(60),
+    },
 };
 
 const INBOUND: &str = "call_inbound";
 
 impl Dialect for Synthflow {
-    fn platform(&self) -> Platform {
-        PLATFORM
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        &CAPABILITIES
-    }
-
-    fn timing(&self) -> &Timing {
-        &TIMING
+    fn profile(&self) -> &Profile {
+        &PROFILE
     }
 
     fn scheme(&self) -> Arc<dyn Scheme> {
@@ -87,7 +82,7 @@ impl Dialect for Synthflow {
         if event.as_deref() == Some(INBOUND) || body.has(INBOUND) {
             return Ok(Incoming::Inbound(Call::from_verified(
                 request,
-                PLATFORM,
+                PROFILE.platform,
                 parse_inbound(&body, request, numbers),
             )));
         }

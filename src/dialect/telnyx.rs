@@ -17,7 +17,9 @@ use super::{
 };
 use crate::authenticate::{Ed25519Scheme, Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
-use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
+use crate::domain::capabilities::{
+    Capabilities, Profile, Reject, Timing, Transfer, VariableLimits,
+};
 use crate::domain::decision::{Decision, LeftOut, Object};
 use crate::domain::json;
 use crate::domain::json::JsonObject;
@@ -26,29 +28,30 @@ use crate::domain::party::NumberFormat;
 /// The dialect of Telnyx AI assistants.
 pub(super) struct Telnyx;
 
-const PLATFORM: Platform = Platform::new("telnyx");
-
 const VARIABLES: VariableLimits = VariableLimits { reserved: &["telnyx_"], ..VariableLimits::NONE };
 
-const CAPABILITIES: Capabilities = Capabilities {
-    agent: false,
-    agent_version: false,
-    keep: true,
-    reject: Reject::Impossible,
-    transfer: Transfer::Impossible,
-    greeting: false,
-    variables: Some(VARIABLES),
-    metadata: true,
-    agent_override: false,
-    sip_headers: false,
-    keep_additions: None,
-};
-
-const TIMING: Timing = Timing {
-    reply_within: Duration::from_secs(1),
-    timeout: Some(Duration::from_millis(1_500)),
-    silence: "the assistant answers with the default values of its variables",
-    retry_window: Duration::from_secs(300),
+const PROFILE: Profile = Profile {
+    platform: Platform::new("telnyx"),
+    capabilities: Capabilities {
+        agent: false,
+        agent_version: false,
+        keep: true,
+        reject: Reject::Impossible,
+        transfer: Transfer::Impossible,
+        greeting: false,
+        variables: true,
+        variable_limits: VARIABLES,
+        metadata: true,
+        agent_override: false,
+        sip_headers: false,
+        keep_additions: None,
+    },
+    timing: Timing {
+        reply_within: Duration::from_secs(1),
+        timeout: Some(Duration::from_millis(1_500)),
+        silence: "the assistant answers with the default values of its variables",
+        retry_window: Duration::from_secs(300),
+    },
 };
 
 const INITIALIZATION: &str = "assistant.initialization";
@@ -79,16 +82,8 @@ const EVENTS: [&str; 15] = [
 ];
 
 impl Dialect for Telnyx {
-    fn platform(&self) -> Platform {
-        PLATFORM
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        &CAPABILITIES
-    }
-
-    fn timing(&self) -> &Timing {
-        &TIMING
+    fn profile(&self) -> &Profile {
+        &PROFILE
     }
 
     fn scheme(&self) -> Arc<dyn Scheme> {
@@ -111,7 +106,7 @@ impl Dialect for Telnyx {
         };
         if is_request {
             let fields = parse_call(&data, &payload, numbers);
-            return Ok(Incoming::Inbound(Call::from_verified(request, PLATFORM, fields)));
+            return Ok(Incoming::Inbound(Call::from_verified(request, PROFILE.platform, fields)));
         }
         let kind = kind.ok_or(ParseError::Missing("data.event_type"))?;
         Ok(Incoming::Event(Box::new(parse_event(&data, &payload, kind, numbers))))

@@ -18,7 +18,9 @@ use super::{
 };
 use crate::authenticate::{Ed25519Scheme, Scheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
-use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
+use crate::domain::capabilities::{
+    Capabilities, Profile, Reject, Timing, Transfer, VariableLimits,
+};
 use crate::domain::decision::{Decision, Outcome, SelectedAgent, is_busy};
 use crate::domain::effect::{Effect, PlatformApi, path_segment};
 use crate::domain::json;
@@ -28,7 +30,6 @@ use crate::domain::party::NumberFormat;
 /// The dialect of Telnyx Call Control.
 pub(super) struct TelnyxCallControl;
 
-const PLATFORM: Platform = Platform::new("telnyx-call-control");
 const API: PlatformApi =
     PlatformApi { url: "https://api.telnyx.com/v2", actions: &["answer", "reject", "transfer"] };
 const INITIATED: &str = "call.initiated";
@@ -37,38 +38,33 @@ const EVENT_ID: &str = "event_id";
 /// Attributes of a call, in the order in which they are read.
 const ATTRIBUTES: [&str; 4] = [EVENT_ID, "name", "attestation", "verified"];
 
-const CAPABILITIES: Capabilities = Capabilities {
-    agent: true,
-    agent_version: false,
-    keep: false,
-    reject: Reject::Silent,
-    transfer: Transfer::Possible { spoken: false },
-    greeting: false,
-    variables: Some(VariableLimits::NONE),
-    metadata: false,
-    agent_override: false,
-    sip_headers: true,
-    keep_additions: None,
-};
-
-const TIMING: Timing = Timing {
-    reply_within: Duration::from_secs(2),
-    timeout: None,
-    silence: "the webhook is sent again; the caller hears ringing",
-    retry_window: Duration::from_secs(300),
+const PROFILE: Profile = Profile {
+    platform: Platform::new("telnyx-call-control"),
+    capabilities: Capabilities {
+        agent: true,
+        agent_version: false,
+        keep: false,
+        reject: Reject::Silent,
+        transfer: Transfer::Possible { spoken: false, sip_headers: true },
+        greeting: false,
+        variables: true,
+        variable_limits: VariableLimits::NONE,
+        metadata: false,
+        agent_override: false,
+        sip_headers: false,
+        keep_additions: None,
+    },
+    timing: Timing {
+        reply_within: Duration::from_secs(2),
+        timeout: None,
+        silence: "the webhook is sent again; the caller hears ringing",
+        retry_window: Duration::from_secs(300),
+    },
 };
 
 impl Dialect for TelnyxCallControl {
-    fn platform(&self) -> Platform {
-        PLATFORM
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        &CAPABILITIES
-    }
-
-    fn timing(&self) -> &Timing {
-        &TIMING
+    fn profile(&self) -> &Profile {
+        &PROFILE
     }
 
     fn scheme(&self) -> Arc<dyn Scheme> {
@@ -94,7 +90,7 @@ impl Dialect for TelnyxCallControl {
             payload.text("direction").is_some_and(|direction| direction == "outgoing");
         if kind == INITIATED && !is_outgoing {
             let fields = call_fields(&data, &payload, numbers);
-            return Ok(Incoming::Inbound(Call::from_verified(request, PLATFORM, fields)));
+            return Ok(Incoming::Inbound(Call::from_verified(request, PROFILE.platform, fields)));
         }
         Ok(Incoming::Event(Box::new(telnyx::parse_event(&data, &payload, kind, numbers))))
     }

@@ -7,20 +7,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::twiml::TwimlDialect;
+use super::twiml::{CAPABILITIES, TwimlDialect};
 use crate::authenticate::Ed25519Scheme;
 use crate::domain::call::{Channel, Platform};
-use crate::domain::capabilities::Timing;
+use crate::domain::capabilities::{Profile, Timing};
 
 /// The TeXML dialect.
 pub(super) const TEXML: TwimlDialect = TwimlDialect {
-    platform: Platform::new("texml"),
-    timing: Timing {
-        reply_within: Duration::from_secs(4),
-        // A setting of the application: `first_command_timeout_secs`.
-        timeout: None,
-        silence: "Telnyx asks the application's failover URL; without one, the call ends",
-        retry_window: Duration::from_secs(300),
+    profile: Profile {
+        platform: Platform::new("texml"),
+        capabilities: CAPABILITIES,
+        timing: Timing {
+            reply_within: Duration::from_secs(4),
+            // A setting of the application: `first_command_timeout_secs`.
+            timeout: None,
+            silence: "Telnyx asks the application's failover URL; without one, the call ends",
+            retry_window: Duration::from_secs(300),
+        },
     },
     scheme: || Arc::new(Ed25519Scheme::telnyx()),
     channels: &[Channel::Call],

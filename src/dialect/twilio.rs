@@ -7,19 +7,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::twiml::TwimlDialect;
+use super::twiml::{CAPABILITIES, TwimlDialect};
 use crate::authenticate::TwilioScheme;
 use crate::domain::call::{Channel, Platform};
-use crate::domain::capabilities::Timing;
+use crate::domain::capabilities::{Profile, Timing};
 
 /// The Twilio dialect.
 pub(super) const TWILIO: TwimlDialect = TwimlDialect {
-    platform: Platform::new("twilio"),
-    timing: Timing {
-        reply_within: Duration::from_secs(8),
-        timeout: Some(Duration::from_secs(15)),
-        silence: "Twilio asks the number's fallback URL; without one, the caller hears an error and the call ends",
-        retry_window: Duration::from_secs(300),
+    profile: Profile {
+        platform: Platform::new("twilio"),
+        capabilities: CAPABILITIES,
+        timing: Timing {
+            reply_within: Duration::from_secs(8),
+            timeout: Some(Duration::from_secs(15)),
+            silence: "Twilio asks the number's fallback URL; without one, the caller hears an error and the call ends",
+            retry_window: Duration::from_secs(300),
+        },
     },
     scheme: || Arc::new(TwilioScheme),
     channels: &Channel::ALL,

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use super::{Dialect, Incoming, ParseError, RenderContext, Reply};
 use crate::authenticate::{Scheme, Verified};
-use crate::domain::call::{Channel, Fields, Platform};
-use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
+use crate::domain::call::{Channel, Fields};
+use crate::domain::capabilities::{Capabilities, Profile, Reject, Transfer, VariableLimits};
 use crate::domain::decision::Decision;
 use crate::domain::form::Form;
 use crate::domain::json;
@@ -22,8 +22,7 @@ use crate::domain::party::NumberFormat;
 
 /// A platform that speaks TwiML, or its relative TeXML.
 pub(super) struct TwimlDialect {
-    pub(super) platform: Platform,
-    pub(super) timing: Timing,
+    pub(super) profile: Profile,
     pub(super) scheme: fn() -> Arc<dyn Scheme>,
     pub(super) channels: &'static [Channel],
     /// Whether users of the platform choose the method of requests.
@@ -42,14 +41,16 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// Fields of events that are not stored: the text of a message, and a token with which calls can be made.
 const NOT_STORED: [&str; 2] = ["Body", "CallToken"];
 
-const CAPABILITIES: Capabilities = Capabilities {
+/// Outcomes and additions that both platforms can express.
+pub(super) const CAPABILITIES: Capabilities = Capabilities {
     agent: true,
     agent_version: false,
     keep: false,
     reject: Reject::SilentOrSpoken,
-    transfer: Transfer::Possible { spoken: true },
+    transfer: Transfer::Possible { spoken: true, sip_headers: true },
     greeting: true,
-    variables: Some(VariableLimits::NONE),
+    variables: true,
+    variable_limits: VariableLimits::NONE,
     metadata: false,
     agent_override: false,
     sip_headers: true,
@@ -64,16 +65,8 @@ impl TwimlDialect {
 }
 
 impl Dialect for TwimlDialect {
-    fn platform(&self) -> Platform {
-        self.platform
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        &CAPABILITIES
-    }
-
-    fn timing(&self) -> &Timing {
-        &self.timing
+    fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     fn scheme(&self) -> Arc<dyn Scheme> {
@@ -85,7 +78,7 @@ impl Dialect for TwimlDialect {
         request: &'a Verified,
         numbers: &NumberFormat,
     ) -> Result<Incoming<'a>, ParseError> {
-        requests::parse(self.platform, self.channels(), request, numbers)
+        requests::parse(self.profile.platform, self.channels(), request, numbers)
     }
 
     fn render(&self, context: &RenderContext<'_>, decision: &Decision<'_>) -> Reply {

@@ -23,7 +23,9 @@ use super::{
 use crate::authenticate::{HmacScheme, Layout, Scheme, SignedTime, TimeUnit, Verified};
 use crate::domain::agent_id;
 use crate::domain::call::{Call, Channel, Fields, Platform};
-use crate::domain::capabilities::{Capabilities, Reject, Timing, Transfer, VariableLimits};
+use crate::domain::capabilities::{
+    Capabilities, Profile, Reject, Timing, Transfer, VariableLimits,
+};
 use crate::domain::decision::{Decision, Object, Outcome};
 use crate::domain::json;
 use crate::domain::json::JsonObject;
@@ -33,30 +35,31 @@ use crate::domain::transfer::TransferTarget;
 /// The Vapi dialect.
 pub(super) struct Vapi;
 
-const PLATFORM: Platform = Platform::new("vapi");
-
 const VARIABLES: VariableLimits =
     VariableLimits { reserved_names: &["customer"], ..VariableLimits::NONE };
 
-const CAPABILITIES: Capabilities = Capabilities {
-    agent: true,
-    agent_version: false,
-    keep: false,
-    reject: Reject::Spoken,
-    transfer: Transfer::Possible { spoken: true },
-    greeting: true,
-    variables: Some(VARIABLES),
-    metadata: true,
-    agent_override: true,
-    sip_headers: true,
-    keep_additions: None,
-};
-
-const TIMING: Timing = Timing {
-    reply_within: Duration::from_secs(4),
-    timeout: Some(Duration::from_millis(7_500)),
-    silence: "the number's `fallbackDestination` takes the call; without one, it ends",
-    retry_window: Duration::from_secs(300),
+const PROFILE: Profile = Profile {
+    platform: Platform::new("vapi"),
+    capabilities: Capabilities {
+        agent: true,
+        agent_version: false,
+        keep: false,
+        reject: Reject::Spoken,
+        transfer: Transfer::Possible { spoken: true, sip_headers: true },
+        greeting: true,
+        variables: true,
+        variable_limits: VARIABLES,
+        metadata: true,
+        agent_override: true,
+        sip_headers: false,
+        keep_additions: None,
+    },
+    timing: Timing {
+        reply_within: Duration::from_secs(4),
+        timeout: Some(Duration::from_millis(7_500)),
+        silence: "the number's `fallbackDestination` takes the call; without one, it ends",
+        retry_window: Duration::from_secs(300),
+    },
 };
 
 const ASSISTANT_REQUEST: &str = "assistant-request";
@@ -118,16 +121,8 @@ const CREDENTIALS: [&str; 7] = [
 ];
 
 impl Dialect for Vapi {
-    fn platform(&self) -> Platform {
-        PLATFORM
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        &CAPABILITIES
-    }
-
-    fn timing(&self) -> &Timing {
-        &TIMING
+    fn profile(&self) -> &Profile {
+        &PROFILE
     }
 
     /// Vapi's `hmac` credential with its default values. The unit of the timestamp is not documented.
@@ -158,7 +153,7 @@ impl Dialect for Vapi {
         };
         if is_request {
             let fields = parse_call(&message, numbers);
-            return Ok(Incoming::Inbound(Call::from_verified(request, PLATFORM, fields)));
+            return Ok(Incoming::Inbound(Call::from_verified(request, PROFILE.platform, fields)));
         }
         let kind = kind.ok_or(ParseError::Missing("message.type"))?;
         Ok(Incoming::Event(Box::new(parse_event(&message, kind, numbers))))

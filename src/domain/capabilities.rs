@@ -2,6 +2,19 @@
 
 use std::time::Duration;
 
+use super::call::Platform;
+
+/// A platform with its constant properties.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Profile {
+    /// The platform, by its name in settings and rules.
+    pub platform: Platform,
+    /// What its replies can express.
+    pub capabilities: Capabilities,
+    /// Times that it keeps.
+    pub timing: Timing,
+}
+
 /// Outcomes and additions that the replies of a platform can express. `docs/platforms.md` prints all of them
 /// in one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,13 +32,15 @@ pub struct Capabilities {
     pub transfer: Transfer,
     /// Replies can contain the first sentence that the selected agent speaks.
     pub greeting: bool,
-    /// Dynamic variables; `None` if replies carry none.
-    pub variables: Option<VariableLimits>,
-    /// Replies can carry metadata.
+    /// Replies that select an agent can carry dynamic variables.
+    pub variables: bool,
+    /// Limits of the dynamic variables of any reply.
+    pub variable_limits: VariableLimits,
+    /// Replies that select an agent can carry metadata.
     pub metadata: bool,
-    /// Replies can carry settings of the agent for one call.
+    /// Replies that select an agent can carry settings of it for one call.
     pub agent_override: bool,
-    /// Replies can carry SIP headers for an agent or a transfer target with a SIP address.
+    /// Replies that select an agent with a SIP address can carry SIP headers for it.
     pub sip_headers: bool,
     /// Additions of replies that leave the call to the platform's own agent; `None` if they are those of replies
     /// that select an agent.
@@ -37,7 +52,7 @@ impl Capabilities {
     pub fn agent_additions(&self) -> CarriedAdditions {
         CarriedAdditions {
             greeting: self.greeting,
-            variables: self.variables.is_some(),
+            variables: self.variables,
             metadata: self.metadata,
             agent_override: self.agent_override,
             sip_headers: self.sip_headers,
@@ -108,11 +123,25 @@ impl Reject {
 pub enum Transfer {
     /// None.
     Impossible,
-    /// Phone numbers and SIP addresses. `spoken` says whether the caller can hear a text first.
+    /// Phone numbers and SIP addresses.
     Possible {
         /// The caller can hear a text before the transfer.
         spoken: bool,
+        /// The reply can carry SIP headers for a target with a SIP address.
+        sip_headers: bool,
     },
+}
+
+impl Transfer {
+    /// Returns whether the caller can hear a text before the transfer.
+    pub fn can_speak(self) -> bool {
+        matches!(self, Transfer::Possible { spoken: true, .. })
+    }
+
+    /// Returns whether the reply can carry SIP headers for the target.
+    pub fn has_sip_headers(self) -> bool {
+        matches!(self, Transfer::Possible { sip_headers: true, .. })
+    }
 }
 
 /// Limits of the dynamic variables of a reply. Values are texts.

@@ -52,6 +52,7 @@ fn capabilities_table() -> String {
             transfer,
             greeting,
             variables,
+            variable_limits,
             metadata,
             agent_override,
             sip_headers,
@@ -66,10 +67,10 @@ fn capabilities_table() -> String {
             ways_to_reject(reject).to_owned(),
             transfers(transfer).to_owned(),
             yes(greeting),
-            variables.map_or("no".to_owned(), |limits| limits_of(&limits)),
+            if variables { limits_of(&variable_limits) } else { yes(false) },
             yes(metadata),
             yes(agent_override),
-            yes(sip_headers),
+            sip_headers_of(sip_headers, transfer).to_owned(),
         ];
         table += &format!("| {} |\n", cells.join(" | "));
     }
@@ -92,8 +93,17 @@ fn ways_to_reject(reject: Reject) -> &'static str {
 fn transfers(transfer: Transfer) -> &'static str {
     match transfer {
         Transfer::Impossible => "no",
-        Transfer::Possible { spoken: false } => "yes",
-        Transfer::Possible { spoken: true } => "yes, also with `say`",
+        Transfer::Possible { spoken: false, .. } => "yes",
+        Transfer::Possible { spoken: true, .. } => "yes, also with `say`",
+    }
+}
+
+fn sip_headers_of(of_agent: bool, transfer: Transfer) -> &'static str {
+    match (of_agent, transfer.has_sip_headers()) {
+        (true, true) => "yes",
+        (true, false) => "of an agent",
+        (false, true) => "of a transfer",
+        (false, false) => "no",
     }
 }
 

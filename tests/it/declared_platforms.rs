@@ -21,7 +21,7 @@ const CALLER: &str = "+441632960123";
 const DIALLED: &str = "+15005550006";
 
 /// The platforms of `config/platforms/`.
-const PRESETS: [&str; 8] =
+pub(crate) const PRESETS: [&str; 8] =
     ["assemblyai", "bolna", "fish", "jambonz", "millis", "signalwire", "turncall", "vogent"];
 
 fn environment() -> HashMap<String, String> {
@@ -416,6 +416,35 @@ fn additions_are_compared_with_the_template_of_the_outcome() {
     assert!(nova(&keep("variables = { a = \"b\" }")).is_empty());
     let agent = rules("agent = \"desk\"", &format!("{say}\nmetadata = {{ a = \"b\" }}"));
     assert!(nova(&agent).is_empty());
+}
+
+/// An agent's reply has no place for what the other replies carry.
+#[test]
+fn variables_and_sip_headers_are_compared_with_the_template_of_the_outcome() {
+    let lost = ["unsupported-addition"];
+    let headers = "sip_headers = { X-Tier = \"gold\" }";
+    let keep = rules("keep = true", ADA);
+    let agent = |additions: &str| rules("agent = \"desk\"", additions);
+    let transfer = |additions: &str| rules("transfer = \"+15005550010\"", additions);
+    let codes_with = |templates: &str, rules: &str| {
+        let declared = format!(
+            "[platforms.plain]\nfrom = \"/from\"\nsignature = {{ kind = \"bearer\" }}\n\n\
+             [platforms.plain.reply]\n{templates}\n\n{}url_token = \"env:KEY\"\n",
+            settings_of("plain")
+        );
+        codes_of_rules(&declared, &rules.replace("jambonz =", "plain ="))
+    };
+    let kept = "agent = '{ \"a\": \"$agent\" }'\nkeep = '{ \"v\": \"$variables\" }'";
+    assert!(codes_with(kept, &keep).is_empty());
+    assert_eq!(codes_with(kept, &agent(ADA)), lost);
+    let of_agent = "agent = '{ \"a\": \"$agent\", \"h\": \"$sip_headers\" }'\n\
+                    keep = '{}'\ntransfer = '{ \"t\": \"$target\" }'";
+    assert!(codes_with(of_agent, &agent(headers)).is_empty());
+    assert_eq!(codes_with(of_agent, &transfer(headers)), lost);
+    let of_transfer = "agent = '{ \"a\": \"$agent\" }'\n\
+                       keep = '{}'\ntransfer = '{ \"t\": \"$target\", \"h\": \"$sip_headers\" }'";
+    assert_eq!(codes_with(of_transfer, &agent(headers)), lost);
+    assert!(codes_with(of_transfer, &transfer(headers)).is_empty());
 }
 
 /// Settings of a platform that sends queries, with this signature.

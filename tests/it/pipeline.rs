@@ -11,8 +11,8 @@ use switchboard::authenticate::{
 };
 use switchboard::dialect;
 use switchboard::dialect::{Dialect, DialectRef, Incoming, ParseError, RenderContext, Reply};
-use switchboard::domain::call::{Channel, Fields, Platform};
-use switchboard::domain::capabilities::{Capabilities, Timing};
+use switchboard::domain::call::{Channel, Fields};
+use switchboard::domain::capabilities::Profile;
 use switchboard::domain::clock::Clock;
 use switchboard::domain::decision::Decision;
 use switchboard::domain::party::NumberFormat;
@@ -44,16 +44,8 @@ fn retell() -> &'static dyn Dialect {
 }
 
 impl Dialect for PanickingDialect {
-    fn platform(&self) -> Platform {
-        retell().platform()
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        retell().capabilities()
-    }
-
-    fn timing(&self) -> &Timing {
-        retell().timing()
+    fn profile(&self) -> &Profile {
+        retell().profile()
     }
 
     fn scheme(&self) -> Arc<dyn Scheme> {

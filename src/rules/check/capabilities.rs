@@ -8,7 +8,7 @@ use super::rules::RuleChecker;
 use super::sources::can_match_source;
 use crate::dialect::{Dialect, DialectRef};
 use crate::domain::call::Platform;
-use crate::domain::capabilities::{Capabilities, Transfer, VariableLimits};
+use crate::domain::capabilities::{Capabilities, CarriedAdditions, Transfer, VariableLimits};
 use crate::rules::load::raw::{RawOutcome, RawRule};
 use crate::rules::model::Origin;
 use crate::rules::{Action, AgentRef, CheckContext, Conditions, Rule, RuleAdditions};
@@ -280,13 +280,9 @@ fn additions_problem(
     Some((first, message))
 }
 
-/// Returns the additions that replies of a platform do not carry beside an action.
-fn lost_additions(
-    action: &Action,
-    additions: &RuleAdditions,
-    capabilities: &Capabilities,
-) -> Vec<&'static str> {
-    let carried = match action {
+/// Returns the additions that replies of a platform can carry beside an action.
+fn carried_additions(action: &Action, capabilities: &Capabilities) -> CarriedAdditions {
+    match action {
         Action::Keep => capabilities.kept_additions(),
         // Later rules decide.
         Action::Continue => capabilities.agent_additions().union(capabilities.kept_additions()),
@@ -295,8 +291,26 @@ fn lost_additions(
         | Action::SplitOfRow(_)
         | Action::Reject(_)
         | Action::Transfer(_) => capabilities.agent_additions(),
+    }
+}
+
+/// Returns the additions that replies of a platform do not carry beside an action.
+fn lost_additions(
+    action: &Action,
+    additions: &RuleAdditions,
+    capabilities: &Capabilities,
+) -> Vec<&'static str> {
+    let carried = carried_additions(action, capabilities);
+    let speaks_first = capabilities.transfer.can_speak();
+    let carries_headers = match action {
+        Action::Transfer(_) => capabilities.transfer.has_sip_headers(),
+        Action::Continue => carried.sip_headers || capabilities.transfer.has_sip_headers(),
+        Action::Agent(_)
+        | Action::Split(_)
+        | Action::SplitOfRow(_)
+        | Action::Reject(_)
+        | Action::Keep => carried.sip_headers,
     };
-    let speaks_first = matches!(capabilities.transfer, Transfer::Possible { spoken: true });
     let speaks = match action {
         Action::Reject(_) => capabilities.reject.can_speak(),
         Action::Transfer(_) => speaks_first,
@@ -311,7 +325,7 @@ fn lost_additions(
         ("variables", is_agent && !additions.variables.is_empty(), carried.variables),
         ("metadata", is_agent && additions.metadata.is_some(), carried.metadata),
         ("agent_override", is_agent && additions.agent_override.is_some(), carried.agent_override),
-        ("sip_headers", has_headers, carried.sip_headers),
+        ("sip_headers", has_headers, carries_headers),
         ("say", additions.say.is_some(), speaks),
     ];
     let lost = parts.into_iter().filter(|(_, is_set, is_carried)| *is_set && !is_carried);
@@ -329,8 +343,12 @@ fn check_variables(
         return;
     }
     for one in reached {
-        let Some(limits) = one.capabilities().variables else { continue };
-        let Some((at, problem)) = variable_problem(variables, &limits) else { continue };
+        let capabilities = one.capabilities();
+        if !carried_additions(&rule.action, capabilities).variables {
+            continue;
+        }
+        let limits = &capabilities.variable_limits;
+        let Some((at, problem)) = variable_problem(variables, limits) else { continue };
         let name = describe_rule(&rule.name);
         let message = format!("{name}: {problem} {}", sources(&[one]));
         reporter

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::definitions::Definitions;
 use super::locations::RuleLocations;
 use super::reporter::Reporter;
-use super::required_variables;
+use super::required_variables::RequiredVariables;
 use super::rows::FilledLists;
 use super::rules::{EnabledRules, Indexes};
 use super::sources::{Origins, selects_agents};
@@ -87,7 +87,9 @@ impl CheckedParts {
         }
         if reporter.report.error_count() == 0 {
             let agents = &self.definitions.agents;
-            required_variables::warn_unset(&self.rules, agents, context, reporter.report);
+            let of_columns = &self.lists.agents_of_columns;
+            RequiredVariables { agents, of_columns, context }
+                .warn_unset(&self.rules, reporter.report);
             self.warn_unused(context, reporter);
         }
     }

@@ -21,7 +21,7 @@ use crate::domain::party::Party;
 use crate::domain::phone_number::{Country, PhoneNumber};
 use crate::rules::load::list_rows::{self, CsvRow, ListRows, MAX_ROW_BYTES};
 use crate::rules::load::raw::Spanned;
-use crate::rules::model::lists::{Item, ListId};
+use crate::rules::model::lists::{Cell, Column, Item, ListId};
 use crate::rules::model::pattern::{help_for, is_national, suggest_number};
 use crate::rules::model::template::MAX_VALUE_BYTES;
 use crate::rules::{CheckContext, Lists, LiveList, NumberPattern, Progress};
@@ -43,6 +43,27 @@ pub(super) struct FilledLists {
     /// Lists that live elsewhere, and those of them that have no copy.
     pub(super) live: Vec<Arc<LiveList>>,
     pub(super) missing_copies: Vec<Arc<LiveList>>,
+    pub(super) agents_of_columns: AgentsOfColumns,
+}
+
+/// Positions of the agents that rows name in the columns from which rules take an agent, themselves or by a split.
+#[derive(Default)]
+pub(super) struct AgentsOfColumns(Vec<(ListId, Column, BTreeSet<usize>)>);
+
+impl AgentsOfColumns {
+    fn insert(&mut self, cell: Cell, agents: BTreeSet<usize>) {
+        if self.of(cell).next().is_none() {
+            self.0.push((cell.list, cell.column, agents));
+        }
+    }
+
+    /// Returns the agents of the column of a cell.
+    pub(super) fn of(&self, cell: Cell) -> impl Iterator<Item = usize> {
+        let columns = self.0.iter();
+        let found =
+            columns.filter(move |(list, column, _)| (*list, *column) == (cell.list, cell.column));
+        found.flat_map(|(.., agents)| agents.iter().copied())
+    }
 }
 
 /// Fills the lists that checked rules refer to.
@@ -102,6 +123,7 @@ impl ListFiller<'_, '_> {
             }
             self.warn_if_emptied(list, &lists);
         }
+        let mut agents_of_columns = AgentsOfColumns::default();
         for column_use in &self.rules.name_columns {
             let columns = &open[column_use.cell.list.index()].name_columns;
             let column = columns.iter().find(|column| {
@@ -110,12 +132,14 @@ impl ListFiller<'_, '_> {
             let Some(column) = column.filter(|_| !self.rules.is_disabled(column_use.rule)) else {
                 continue;
             };
-            self.warn_missing_ids(column_use, column);
+            let named = self.named_agents(column);
+            self.warn_missing_ids(column_use, &named);
+            agents_of_columns.insert(column_use.cell, named);
             self.warn_empty(column_use, column, &lists);
         }
         let unused = open.into_iter().filter(|list| !list.used);
         let unused = unused.map(|list| (list.id, list.location)).collect();
-        FilledLists { lists, digests, unused, shrunk, live, missing_copies }
+        FilledLists { lists, digests, unused, shrunk, live, missing_copies, agents_of_columns }
     }
 
     fn add_numbers(&mut self, list: &OpenList, numbers: &[Spanned<String>], lists: &mut Lists) {
@@ -231,21 +255,25 @@ impl ListFiller<'_, '_> {
         Some(ShrunkList { name, file, rows: 0, location: list.location.clone(), problem })
     }
 
-    /// Warns of agents that a column names, itself or by a split, and that have no id at the platform of a
-    /// source.
-    fn warn_missing_ids(&mut self, column_use: &NameColumnUse, column: &NameColumn) {
-        let Definitions { agents, splits, .. } = &*self.definitions;
-        let named: BTreeSet<_> = match column.kind {
+    /// Returns the agents that a column names, itself or by a split.
+    fn named_agents(&self, column: &NameColumn) -> BTreeSet<usize> {
+        let splits = &self.definitions.splits.all;
+        match column.kind {
             NameKind::Agent => column.found.clone(),
             NameKind::Split => {
-                column.found.iter().flat_map(|split| splits.all[*split].split.agents()).collect()
+                column.found.iter().flat_map(|split| splits[*split].split.agents()).collect()
             }
-            NameKind::Hours | NameKind::Dates | NameKind::Target => return,
-        };
+            NameKind::Hours | NameKind::Dates | NameKind::Target => BTreeSet::new(),
+        }
+    }
+
+    /// Warns of agents that a column names and that have no id at the platform of a source.
+    fn warn_missing_ids(&mut self, column_use: &NameColumnUse, named: &BTreeSet<usize>) {
+        let agents = &self.definitions.agents.all;
         let rule = &self.rules.rules[column_use.rule];
         for agent in named {
             let location = column_use.location.clone();
-            warn_missing_id(rule, &agents.all[agent], location, self.context, self.reporter);
+            warn_missing_id(rule, &agents[*agent], location, self.context, self.reporter);
         }
     }
 
