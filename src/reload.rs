@@ -28,7 +28,7 @@ use crate::rules;
 use crate::rules::engine::test_runner;
 use crate::rules::{
     CheckContext, FileStamp, HeldList, IsolatedFile, LoadedTable, PreviousList, Progress,
-    ReadError, Replacements, RuleSet, Snapshot,
+    ReadError, Replacements, RuleSet, Snapshot, TablePlaces,
 };
 use crate::settings::RulesSettings;
 use hold::{hold_shrunk_lists, note_held};
@@ -203,6 +203,7 @@ struct Loader {
 /// Valid table that has not been published yet.
 struct NewTable {
     table: RuleSet,
+    places: TablePlaces,
     snapshot: Option<Snapshot>,
 }
 
@@ -478,7 +479,7 @@ impl Loader {
                 tracing::info!(fingerprint = table.fingerprint, "rules unchanged");
                 self.app.live_table().keep_current(None, now);
             }
-            Some(NewTable { table, snapshot }) => {
+            Some(NewTable { table, places, snapshot }) => {
                 self.app.recorder().store_snapshot(&table.fingerprint, snapshot.as_ref(), now);
                 tracing::info!(
                     rules = table.rules.len(),
@@ -488,7 +489,8 @@ impl Loader {
                 );
                 self.secret_files = SecretFiles::of(&table);
                 self.app.prepare_lookups(&table);
-                self.retired.push(self.app.live_table().replace(table, now));
+                let live = self.app.live_table();
+                self.retired.push(live.replace(table, Some(places), now));
                 self.app.counters().table(&self.app.table(), now);
                 self.keep_good(snapshot);
             }
@@ -539,8 +541,11 @@ impl Loader {
 impl Loaded {
     fn new(loaded: Result<LoadedTable, ReadError>) -> Loaded {
         match loaded {
-            Ok(LoadedTable { table, report, files, snapshot, .. }) => {
-                let table = table.map(|table| NewTable { table, snapshot });
+            Ok(mut loaded) => {
+                let places = loaded.table.is_some().then(|| TablePlaces::new(&mut loaded));
+                let LoadedTable { table, report, files, snapshot, .. } = loaded;
+                let table = table.zip(places);
+                let table = table.map(|(table, places)| NewTable { table, places, snapshot });
                 Loaded { table, report, files, ..Loaded::default() }
             }
             Err(error) => {

@@ -9,16 +9,18 @@ pub mod engine;
 pub mod live;
 mod load;
 mod model;
+pub mod overview;
+mod places;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::diagnostics::{Report, SourceFile};
 
-pub use check::RuleLocations;
 pub use check::context::{CheckContext, PreviousList, Progress, SourceInfo};
 pub use check::guards::ShrunkList;
 pub use check::live_rows::{RowCount, count_rows};
+pub use check::{DefinitionLocations, RuleLocations, UnreachableRule};
 pub use live::HeldList;
 pub use load::files::{FileStamp, IsolatedFile, Replacements, Snapshot, is_list_copy};
 pub use load::json_schema;
@@ -51,6 +53,8 @@ pub use model::{
     RuleAdditions, RuleSet, Scope, SentAdditions, Split, SplitOfRow, TransferRef,
 };
 
+pub use places::{Place, SourceText, TablePlaces};
+
 use load::files::TableFiles;
 
 /// Result of loading a rule table.
@@ -75,6 +79,12 @@ pub struct LoadedTable {
     pub report: Report,
     /// Locations of the rules.
     pub locations: RuleLocations,
+    /// Locations of the definitions.
+    pub definitions: DefinitionLocations,
+    /// Rules that no call can reach.
+    pub unreachable: Vec<UnreachableRule>,
+    /// TOML files, in order.
+    pub texts: Vec<Arc<SourceFile>>,
     /// Files and folders that were read, with their state at that time.
     pub files: Vec<FileStamp>,
     /// Contents of the files, unless they are larger than a snapshot may be.
@@ -166,6 +176,9 @@ fn check_texts(
         tests: checked.tests,
         report,
         locations: checked.locations,
+        definitions: checked.definitions,
+        unreachable: checked.unreachable,
+        texts: texts.to_vec(),
         files: files.stamps,
         snapshot: files.snapshot,
         shrunk_lists: checked.shrunk_lists,

@@ -83,7 +83,7 @@ impl Serve {
     async fn serve(
         &self,
         inputs: Inputs,
-        Start { loaded, fault }: Start,
+        Start { loaded, places, fault }: Start,
         passed: PassedSockets,
         hangup: Signal,
     ) -> anyhow::Result<Exit> {
@@ -103,6 +103,7 @@ impl Serve {
         let (app, writer) = Switchboard::with_records(sources, table, Clock::System, records);
         let app = Arc::new(app.with_secrets(secrets));
         app.recorder().store_snapshot(&fingerprint, snapshot.as_ref(), app.now());
+        app.live_table().note_places(places);
         let is_last_good = fault.as_ref().is_some_and(|fault| fault.last_good_at.is_some());
         if let Some(fault) = fault {
             note_fault(&app, fault);

@@ -2,6 +2,7 @@
 //!
 //! The caller supplies them, so that a decision stays a pure function of rule set, call and facts.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -253,6 +254,13 @@ impl FieldPath {
             value @ (Value::Bool(_) | Value::Number(_)) => Some(value.to_string()),
             Value::Null | Value::Array(_) | Value::Object(_) => None,
         }
+    }
+}
+
+/// Prints the path as it is written: `contact.phones.0`.
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("."))
     }
 }
 

@@ -56,7 +56,7 @@ use super::{CheckContext, LiveList, Progress, RuleSet, Test};
 use crate::diagnostics::{Report, SourceFile};
 
 use definitions::Definitions;
-use finish::CheckedParts;
+use finish::{CheckedParts, FinishedTable};
 use guards::ShrunkList;
 use lists::OpenLists;
 use raw_table::RawTable;
@@ -67,13 +67,16 @@ use scopes_compared::ScopeComparison;
 use sources::Origins;
 use table_tests::TestChecker;
 
-pub use locations::RuleLocations;
+pub use locations::{DefinitionLocations, RuleLocations};
+pub use unreachable::UnreachableRule;
 
 /// Result of a check. The table must not be used if the report has errors.
 pub(super) struct Checked {
     pub(super) table: RuleSet,
     pub(super) tests: Vec<Test>,
     pub(super) locations: RuleLocations,
+    pub(super) definitions: DefinitionLocations,
+    pub(super) unreachable: Vec<UnreachableRule>,
     pub(super) shrunk_lists: Vec<ShrunkList>,
     pub(super) live_lists: Vec<Arc<LiveList>>,
     pub(super) missing_copies: Vec<Arc<LiveList>>,
@@ -115,6 +118,16 @@ pub(super) fn check(
     let rules = rules.into_enabled();
     lookup_times::warn_over_budget(&definitions, &rules, context, reporter);
     let parts = CheckedParts { definitions, lists, rules };
-    let (table, locations) = parts.finish(files, context, reporter, progress);
-    Checked { table, tests, locations, shrunk_lists, live_lists, missing_copies }
+    let FinishedTable { table, locations, definitions, unreachable } =
+        parts.finish(files, context, reporter, progress);
+    Checked {
+        table,
+        tests,
+        locations,
+        definitions,
+        unreachable,
+        shrunk_lists,
+        live_lists,
+        missing_copies,
+    }
 }

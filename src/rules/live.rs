@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::{ArcSwap, Guard};
 use jiff::Timestamp;
 
-use super::{IsolatedFile, RuleSet};
+use super::{IsolatedFile, RuleSet, TablePlaces};
 use crate::diagnostics::Report;
 
 /// The rule set in use, with the result of the last attempt to replace it.
@@ -43,6 +43,8 @@ pub struct LiveStatus {
     pub isolated: Vec<IsolatedFile>,
     /// Lists of the rule set in use that keep their last good rows.
     pub held_lists: Vec<HeldList>,
+    /// Places of the parts of the rule set in use, if they are known.
+    pub places: Option<Arc<TablePlaces>>,
 }
 
 /// A list whose file lost more rows than it may, so its last good rows are in use.
@@ -66,6 +68,7 @@ impl LiveStatus {
             last_good_at: None,
             isolated: Vec::new(),
             held_lists: Vec::new(),
+            places: None,
         }
     }
 }
@@ -100,10 +103,20 @@ impl LiveTable {
         (self.table.load_full(), status.clone())
     }
 
+    /// Notes the places of the parts of the current rule set.
+    pub fn note_places(&self, places: TablePlaces) {
+        self.status().places = Some(Arc::new(places));
+    }
+
     /// Publishes a new rule set and returns the previous one.
-    pub(crate) fn replace(&self, table: RuleSet, now: Timestamp) -> Arc<RuleSet> {
+    pub(crate) fn replace(
+        &self,
+        table: RuleSet,
+        places: Option<TablePlaces>,
+        now: Timestamp,
+    ) -> Arc<RuleSet> {
         let mut status = self.status();
-        *status = LiveStatus::new(now);
+        *status = LiveStatus { places: places.map(Arc::new), ..LiveStatus::new(now) };
         self.table.swap(Arc::new(table))
     }
 

@@ -50,6 +50,7 @@ mod odd_bodies;
 mod one_table;
 mod open_files;
 mod outcomes;
+mod overview;
 mod pipeline;
 mod properties;
 mod public_http;

@@ -10,12 +10,13 @@ use super::super::live_lists::fetch_before_start;
 use super::super::{LoadedOk, SettingsAndRules, load_settings_and_rules};
 use crate::diagnostics::Report;
 use crate::reload::{self, IsolatedLoad, LastGood, SavedTable};
-use crate::rules::{CheckContext, FileStamp, IsolatedFile, LoadedTable, Replacements};
+use crate::rules::{CheckContext, FileStamp, IsolatedFile, LoadedTable, Replacements, TablePlaces};
 use crate::settings::{Inputs, RulesSettings, Settings};
 
 /// Settings and table of the start.
 pub(super) struct Start {
     pub(super) loaded: LoadedOk,
+    pub(super) places: TablePlaces,
     /// None if the table of the settings has no errors.
     pub(super) fault: Option<Fault>,
 }
@@ -49,20 +50,28 @@ pub(super) fn load(
         writeln!(stderr, "{}\n", report.to_text(stderr.is_terminal()))?;
     }
     let Some(settings) = settings else { return Ok(None) };
-    if let Some(LoadedTable { table: Some(table), files, snapshot, .. }) = rules {
-        let loaded = LoadedOk { settings, table, files, snapshot, origin };
-        return Ok(Some(Start { loaded, fault: None }));
-    }
-    if strict {
+    let is_valid = rules.as_ref().is_some_and(|rules| rules.table.is_some());
+    if strict && !is_valid {
         return Ok(None);
     }
-    let Some((table, fault)) = stand_in(&settings, report) else { return Ok(None) };
-    let LoadedTable { table: Some(table), snapshot, .. } = table else { return Ok(None) };
-    let path = FileStamp::current(&settings.rules.path);
-    let read = rules.map(|rules| rules.files).unwrap_or_default();
-    let files = read.into_iter().chain(FileStamp::all_current(&[path])).collect();
+    let (mut rules, failed, fault) = match rules {
+        Some(rules) if is_valid => (rules, None, None),
+        failed => {
+            let Some((table, fault)) = stand_in(&settings, report) else { return Ok(None) };
+            (table, failed, Some(fault))
+        }
+    };
+    let places = TablePlaces::new(&mut rules);
+    let LoadedTable { table: Some(table), mut files, snapshot, .. } = rules else {
+        return Ok(None);
+    };
+    if fault.is_some() {
+        let path = FileStamp::current(&settings.rules.path);
+        let read = failed.map(|failed| failed.files).unwrap_or_default();
+        files = read.into_iter().chain(FileStamp::all_current(&[path])).collect();
+    }
     let loaded = LoadedOk { settings, table, files, snapshot, origin };
-    Ok(Some(Start { loaded, fault: Some(fault) }))
+    Ok(Some(Start { loaded, places, fault }))
 }
 
 /// Fetches the lists that live elsewhere and have no copy. Returns whether one has a copy now.

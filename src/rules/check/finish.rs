@@ -5,13 +5,13 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::definitions::Definitions;
-use super::locations::RuleLocations;
+use super::locations::{DefinitionLocations, RuleLocations};
 use super::reporter::Reporter;
 use super::required_variables::RequiredVariables;
 use super::rows::FilledLists;
 use super::rules::{EnabledRules, Indexes};
 use super::sources::{Origins, selects_agents};
-use super::unreachable::{RuleComparison, warn_unreachable};
+use super::unreachable::{RuleComparison, UnreachableRule, warn_unreachable};
 use crate::diagnostics::SourceFile;
 use crate::domain::facts::{LookupId, LookupSet};
 use crate::rules::model::name_index::NameIndex;
@@ -24,6 +24,14 @@ pub(super) struct CheckedParts {
     pub(super) rules: EnabledRules,
 }
 
+/// Rule set of a table, and what else is known about its rules.
+pub(super) struct FinishedTable {
+    pub(super) table: RuleSet,
+    pub(super) locations: RuleLocations,
+    pub(super) definitions: DefinitionLocations,
+    pub(super) unreachable: Vec<UnreachableRule>,
+}
+
 impl CheckedParts {
     /// Reports problems of the table as a whole, and builds its rule set. If parts of the table could not
     /// be parsed, the rule set is never used and has no indexes.
@@ -33,8 +41,8 @@ impl CheckedParts {
         context: &CheckContext,
         reporter: &mut Reporter<'_>,
         progress: &mut dyn FnMut(Progress<'_>),
-    ) -> (RuleSet, RuleLocations) {
-        let mut indexes = Indexes::default();
+    ) -> FinishedTable {
+        let (mut indexes, mut unreachable) = (Indexes::default(), Vec::new());
         if reporter.discard_consequences() {
             self.warn(files, context, reporter);
             progress(Progress::Comparing);
@@ -42,7 +50,7 @@ impl CheckedParts {
             let (enabled, lists) = (&self.rules, &self.lists.lists);
             let origins = &Origins::new(context);
             let comparison = RuleComparison { enabled, lists, indexes: &indexes, origins };
-            warn_unreachable(&comparison, reporter.report);
+            unreachable = warn_unreachable(&comparison, reporter.report);
         }
         let fingerprint = self.fingerprint(files);
         let CheckedParts { definitions, lists, rules } = self;
@@ -77,7 +85,15 @@ impl CheckedParts {
             continuing_index: indexes.continuing,
             fingerprint,
         };
-        (table, rules.locations)
+        let definitions = DefinitionLocations {
+            agents: definitions.agents.usage.into_locations(),
+            hours: definitions.hours_usage.into_locations(),
+            dates: definitions.dates_usage.into_locations(),
+            splits: definitions.splits.usage.into_locations(),
+            lookups: definitions.lookups.usage.into_locations(),
+            lists: lists.locations.into_iter().map(Some).collect(),
+        };
+        FinishedTable { table, locations: rules.locations, definitions, unreachable }
     }
 
     fn warn(&self, files: &[Arc<SourceFile>], context: &CheckContext, reporter: &mut Reporter<'_>) {

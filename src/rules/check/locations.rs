@@ -1,4 +1,4 @@
-//! Locations of the rules of a table.
+//! Locations of the rules and definitions of a table.
 
 use std::sync::Arc;
 
@@ -9,6 +9,34 @@ use crate::diagnostics::{Location, SourceFile};
 pub struct RuleLocations {
     files: Vec<Arc<SourceFile>>,
     spans: Vec<FileSpan>,
+    /// Rules that are disabled, in order.
+    disabled: Vec<DisabledRule>,
+}
+
+/// A disabled rule, which the rule set does not contain.
+#[derive(Debug)]
+struct DisabledRule {
+    name: Box<str>,
+    /// Number of enabled rules before it.
+    before: usize,
+    span: FileSpan,
+}
+
+/// Locations of the definitions of a table, by index; none for a definition that is not in its files.
+#[derive(Debug, Default)]
+pub struct DefinitionLocations {
+    /// Agents.
+    pub agents: Vec<Option<Location>>,
+    /// Hours.
+    pub hours: Vec<Option<Location>>,
+    /// Dates.
+    pub dates: Vec<Option<Location>>,
+    /// Named splits.
+    pub splits: Vec<Option<Location>>,
+    /// Look-ups.
+    pub lookups: Vec<Option<Location>>,
+    /// Lists.
+    pub lists: Vec<Option<Location>>,
 }
 
 /// Span of a rule's name in one of the files. Compact, since a table can have a million rules.
@@ -22,7 +50,27 @@ struct FileSpan {
 impl RuleLocations {
     /// Returns the location of a rule's name.
     pub fn get(&self, rule: usize) -> Location {
-        let span = &self.spans[rule];
+        self.location(self.spans[rule])
+    }
+
+    /// Returns the number of rules.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Returns whether there are no rules.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Returns the disabled rules in order: the name and its location, and the number of enabled rules
+    /// before it.
+    pub fn disabled(&self) -> impl Iterator<Item = (&str, Location, usize)> {
+        let rules = self.disabled.iter();
+        rules.map(|rule| (&*rule.name, self.location(rule.span), rule.before))
+    }
+
+    fn location(&self, span: FileSpan) -> Location {
         let file = self.files[span.file as usize].clone();
         Location { file, span: span.start as usize..span.end as usize }
     }
@@ -37,9 +85,15 @@ impl RuleLocations {
         self.spans.push(FileSpan { file, start: compact(span.start), end: compact(span.end) });
     }
 
-    /// Retains the locations of the rules whose flag is set.
-    pub(super) fn retain(&mut self, flags: &[bool]) {
-        retain_flagged(&mut self.spans, flags);
+    /// Sets rules apart that are disabled; `disabled` are their indexes, ascending, with their names.
+    pub(super) fn disable(&mut self, disabled: Vec<(usize, Box<str>)>) {
+        let mut enabled = vec![true; self.spans.len()];
+        for (position, (rule, name)) in disabled.into_iter().enumerate() {
+            enabled[rule] = false;
+            let span = self.spans[rule];
+            self.disabled.push(DisabledRule { name, before: rule - position, span });
+        }
+        retain_flagged(&mut self.spans, &enabled);
     }
 }
 

@@ -35,6 +35,8 @@ const MAX_NUMBER_CELL_BYTES: usize = 4_096;
 /// Lists of a table with their rows.
 pub(super) struct FilledLists {
     pub(super) lists: Lists,
+    /// Locations of the names.
+    pub(super) locations: Vec<Location>,
     /// Digest of each list's file; zeros without a file.
     pub(super) digests: Vec<[u8; 32]>,
     /// Lists that no rule uses, with the locations of their names.
@@ -137,9 +139,19 @@ impl ListFiller<'_, '_> {
             agents_of_columns.insert(column_use.cell, named);
             self.warn_empty(column_use, column, &lists);
         }
+        let locations = open.iter().map(|list| list.location.clone()).collect();
         let unused = open.into_iter().filter(|list| !list.used);
         let unused = unused.map(|list| (list.id, list.location)).collect();
-        FilledLists { lists, digests, unused, shrunk, live, missing_copies, agents_of_columns }
+        FilledLists {
+            lists,
+            locations,
+            digests,
+            unused,
+            shrunk,
+            live,
+            missing_copies,
+            agents_of_columns,
+        }
     }
 
     fn add_numbers(&mut self, list: &OpenList, numbers: &[Spanned<String>], lists: &mut Lists) {

@@ -170,11 +170,12 @@ impl CheckedRules {
         let CheckedRules { mut rules, mut locations, mut invalid, disabled, .. } = self;
         let last_location = rules.len().checked_sub(1).map(|last| locations.get(last));
         if !disabled.is_empty() {
+            let named = disabled.iter().map(|rule| (*rule, rules[*rule].name.clone()));
+            locations.disable(named.collect());
             let mut enabled = vec![true; rules.len()];
             disabled.into_iter().for_each(|rule| enabled[rule] = false);
             retain_flagged(&mut rules, &enabled);
             retain_flagged(&mut invalid, &enabled);
-            locations.retain(&enabled);
         }
         EnabledRules { rules, locations, invalid, last_location }
     }

@@ -119,15 +119,60 @@ const MAX_COMPARED_RULES: usize = 64;
 /// Maximum number of number pairs of a rule for which an example call is tried.
 const MAX_EXAMPLE_PAIRS: usize = 8;
 
-/// Warns of rules that no call can reach, and of many rules with the same numbers.
-pub(super) fn warn_unreachable(comparison: &RuleComparison<'_>, report: &mut Report) {
+/// A rule that no call can reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreachableRule {
+    /// Index of the rule.
+    pub rule: usize,
+    /// Indexes of the first earlier rules that take its calls; none if no call can be all that it asks for.
+    pub taken_by: Box<[usize]>,
+    /// Number of further rules that do.
+    pub more: usize,
+}
+
+/// Maximum number of rules that are named as the ones that take the calls of another rule.
+const MAX_NAMED_RULES: usize = 3;
+
+impl UnreachableRule {
+    fn new(rule: usize, earlier: &[usize]) -> UnreachableRule {
+        let taken_by = &earlier[..earlier.len().min(MAX_NAMED_RULES)];
+        UnreachableRule { rule, taken_by: taken_by.into(), more: earlier.len() - taken_by.len() }
+    }
+
+    /// Returns the reason in words: `rule `vip` above it takes its calls`.
+    pub fn reason(&self, rules: &[Rule]) -> String {
+        let names = self.taken_by.iter().filter_map(|earlier| rules.get(*earlier));
+        let names: Vec<_> = names.map(|rule| format!("`{}`", rule.name)).collect();
+        let names = names.join(", ");
+        match (self.taken_by.len(), self.more) {
+            (0, _) => "no call can be all that it asks for".to_owned(),
+            (1, 0) => format!("rule {names} above it takes its calls"),
+            (_, 0) => format!("rules {names} above it take its calls"),
+            (_, more) => format!("rules {names} and {more} more above it take its calls"),
+        }
+    }
+}
+
+/// Warns of rules that no call can reach, and of many rules with the same numbers. Returns the former.
+pub(super) fn warn_unreachable(
+    comparison: &RuleComparison<'_>,
+    report: &mut Report,
+) -> Vec<UnreachableRule> {
     let enabled = comparison.enabled;
+    let mut unreachable = Vec::new();
     for number in (0..enabled.rules.len()).filter(|number| !enabled.invalid[*number]) {
         match reachability(comparison, number) {
             Reachability::Possible => {}
-            Reachability::Contradictory => warn_contradictory(comparison, number, report),
+            Reachability::Contradictory => {
+                let found = UnreachableRule::new(number, &[]);
+                warn_of(comparison, &found, None, report);
+                unreachable.push(found);
+            }
             Reachability::Covered { earlier, example } => {
-                warn_covered(comparison, number, &earlier, example, report);
+                let found = UnreachableRule::new(number, &earlier);
+                let help = help_for_covered(comparison, number, example);
+                warn_of(comparison, &found, Some(help), report);
+                unreachable.push(found);
             }
         }
     }
@@ -141,6 +186,7 @@ pub(super) fn warn_unreachable(comparison: &RuleComparison<'_>, report: &mut Rep
             .warning("crowded", Some(enabled.locations.get(last)), message)
             .help("they are tried one after the other; a list with columns is one rule");
     }
+    unreachable
 }
 
 /// Result of comparing a rule with earlier rules.
@@ -390,35 +436,26 @@ fn is_first(
     deciding.first_below(taken_by as u32, usize::MAX, &keys, may_take).is_none()
 }
 
-fn warn_contradictory(comparison: &RuleComparison<'_>, number: usize, report: &mut Report) {
-    let name = &comparison.enabled.rules[number].name;
-    let message = format!("rule `{name}` is never reached: no call can be all that it asks for");
-    let location = comparison.enabled.locations.get(number);
-    report.warning("never-reached", Some(location), message);
-}
-
-fn warn_covered(
+fn warn_of(
     comparison: &RuleComparison<'_>,
-    number: usize,
-    earlier: &[usize],
-    example: Option<ExampleCall>,
+    found: &UnreachableRule,
+    help: Option<String>,
     report: &mut Report,
 ) {
+    let EnabledRules { rules, locations, .. } = comparison.enabled;
+    let name = &rules[found.rule].name;
+    let message = format!("rule `{name}` is never reached: {}", found.reason(rules));
+    let location = locations.get(found.rule);
+    report.warning("never-reached", Some(location), message).maybe_help(help);
+}
+
+fn help_for_covered(
+    comparison: &RuleComparison<'_>,
+    number: usize,
+    example: Option<ExampleCall>,
+) -> String {
     let rules = &comparison.enabled.rules;
     let rule = &rules[number];
-    let shown: Vec<_> =
-        earlier.iter().take(3).map(|earlier| format!("`{}`", rules[*earlier].name)).collect();
-    let (noun, more) = match earlier.len() {
-        1 => ("rule", String::new()),
-        count if count > shown.len() => ("rules", format!(" and {} more", count - shown.len())),
-        _ => ("rules", String::new()),
-    };
-    let verb = if earlier.len() == 1 { "takes" } else { "take" };
-    let message = format!(
-        "rule `{}` is never reached: {noun} {}{more} above it {verb} its calls",
-        rule.name,
-        shown.join(", "),
-    );
     let advice = match &rule.action {
         Action::Continue => "what it adds is never added".to_owned(),
         Action::Agent(_)
@@ -428,12 +465,10 @@ fn warn_covered(
         | Action::Reject(_)
         | Action::Keep => format!("move `{}` up, or delete it", rule.name),
     };
-    let help = match example {
+    match example {
         Some(example) => format!("{}; {advice}", describe_example(&example, rules)),
         None => advice,
-    };
-    let location = comparison.enabled.locations.get(number);
-    report.warning("never-reached", Some(location), message).help(help);
+    }
 }
 
 fn describe_example(example: &ExampleCall, rules: &[Rule]) -> String {

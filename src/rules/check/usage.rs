@@ -20,6 +20,11 @@ impl UsageTracker {
         self.locations[index].as_ref()
     }
 
+    /// Returns the locations by index.
+    pub(super) fn into_locations(self) -> Vec<Option<Location>> {
+        self.locations
+    }
+
     pub(super) fn mark_used(&mut self, index: usize) {
         self.used[index] = true;
     }

@@ -1,10 +1,14 @@
 //! Splits the text of a rule table into chunks that are TOML each, so that a million rules are read
 //! a few at a time: parsed all at once, they would take about 4 kB of memory each.
 
+mod rule_text;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
 use toml::de::DeTable;
+
+pub(crate) use rule_text::rule_pieces;
 
 /// Part of a file that can be parsed by itself. The chunks of a file, parsed one by one, are accepted if
 /// and only if the whole file is, and have the same values.

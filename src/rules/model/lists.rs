@@ -264,6 +264,48 @@ impl Lists {
         }
     }
 
+    /// Returns the row of each list that contains a party, with the entry through which it does: the same
+    /// rows as [`Lists::lookup`].
+    pub(crate) fn find_entries(&self, party: &Party) -> Vec<(ListId, Row, Item)> {
+        let number = match party {
+            Party::Withheld => return Vec::new(),
+            Party::Literal(text) => {
+                let rows = self.rows_of(party).into_iter();
+                return rows.map(|(list, row)| (list, row, Item::Text(text.clone()))).collect();
+            }
+            Party::Number(number) => *number,
+        };
+        let prefixes = (1..=number.digits()).rev().filter_map(|digits| number.prefix(digits));
+        let prefixes = prefixes.map(|prefix| (prefix.key() | PREFIX, Item::Prefix(prefix)));
+        let mut rows = Vec::new();
+        let mut found = Vec::new();
+        for (key, item) in [(number.key(), Item::Number(number))].into_iter().chain(prefixes) {
+            let known = rows.len();
+            self.add_rows(key, &mut rows);
+            let added = rows[known..].iter();
+            found.extend(added.map(|(list, row)| (*list, *row, item.clone())));
+        }
+        found
+    }
+
+    /// Returns the cells of a column, row by row.
+    pub(crate) fn column_cells(&self, list: ListId, column: Column) -> impl Iterator<Item = &str> {
+        let List { cells, columns, .. } = &self.lists[list.index()];
+        let mut rest = &cells[..];
+        std::iter::from_fn(move || {
+            rest = rest.get(LINE_BYTES..)?;
+            let mut wanted: &[u8] = &[];
+            for index in 0..columns.len() {
+                let (cell, after) = split_cell(rest);
+                if index == column.index() {
+                    wanted = cell;
+                }
+                rest = after;
+            }
+            Some(std::str::from_utf8(wanted).unwrap_or_default()) // inserted as UTF-8
+        })
+    }
+
     fn add_rows(&self, key: u64, rows: &mut Vec<(ListId, Row)>) {
         for entry in self.entries.iter_hash(hash(key)).filter(|entry| entry.key == key) {
             if !rows.iter().any(|(list, _)| *list == entry.list) {
@@ -368,6 +410,12 @@ impl Lists {
             columns.len() - 1
         });
         Column(index as u16)
+    }
+
+    /// Returns the columns that rules use, with their names.
+    pub(crate) fn columns(&self, list: ListId) -> impl Iterator<Item = (&str, Column)> {
+        let kept = self.kept_columns(list).iter().enumerate();
+        kept.map(|(index, name)| (&**name, Column(index as u16)))
     }
 
     /// Returns the columns that rules use.

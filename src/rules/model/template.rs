@@ -266,6 +266,39 @@ impl Template {
         })
     }
 
+    /// Returns the template as it is written in a rule. `cell` and `lookup` return the names of what
+    /// placeholders refer to: `stores.city`, `crm`.
+    pub(crate) fn written(
+        &self,
+        cell: &dyn Fn(Cell) -> String,
+        lookup: &dyn Fn(LookupId) -> String,
+    ) -> String {
+        let part = |part: &TemplatePart| match part {
+            TemplatePart::Text(text) => text.replace("${", "$${"),
+            TemplatePart::Placeholder { value, if_unknown } => {
+                let name = match value {
+                    ValueName::From => "from".to_owned(),
+                    ValueName::To => "to".to_owned(),
+                    ValueName::ForwardedFrom => "forwarded_from".to_owned(),
+                    ValueName::Channel => "channel".to_owned(),
+                    ValueName::Source => "source".to_owned(),
+                    ValueName::Rule => "rule".to_owned(),
+                    ValueName::NumberId => "number_id".to_owned(),
+                    ValueName::Sip(header) => format!("sip.{header}"),
+                    ValueName::Attribute(name) => format!("attr.{name}"),
+                    ValueName::Column { cell: found, .. } => cell(*found),
+                    ValueName::Lookup(id, field) => format!("{}.{field}", lookup(*id)),
+                };
+                match if_unknown {
+                    IfUnknown::Impossible => format!("${{{name}}}"),
+                    IfUnknown::Default(text) => format!("${{{name}|{text}}}"),
+                    IfUnknown::Omit => format!("${{{name}?}}"),
+                }
+            }
+        };
+        self.0.iter().map(part).collect()
+    }
+
     /// Returns the size of the text without any placeholder, in bytes.
     pub(crate) fn literal_bytes(&self) -> usize {
         let bytes = |part: &TemplatePart| match part {
