@@ -25,6 +25,7 @@ mod redact;
 mod replayable;
 mod reserve;
 mod row;
+mod rule_hits;
 mod rule_tables;
 mod search;
 mod sql;
@@ -53,6 +54,7 @@ pub use row::{
     AskedLookup, CallRecord, DeliveryKey, Details, EventRecord, NewCall, NewEvent, RuleSnapshot,
     Texts,
 };
+pub use rule_hits::{ArmCounts, RuleHits};
 pub use rule_tables::StoredTable;
 pub use search::{OutcomeCounts, Search};
 pub(crate) use store::first_id_at;

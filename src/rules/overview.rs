@@ -83,6 +83,14 @@ impl PageRequest<'_> {
     }
 }
 
+/// A page with one item or none.
+impl<T> From<Option<T>> for Page<T> {
+    fn from(item: Option<T>) -> Page<T> {
+        let items: Vec<T> = item.into_iter().collect();
+        Page { offset: 0, total: items.len(), items }
+    }
+}
+
 impl<'t> Overview<'t> {
     /// Creates the overview of a table. Without `places` it has no lines.
     pub fn new(table: &'t RuleSet, places: Option<&'t TablePlaces>) -> Overview<'t> {

@@ -167,3 +167,46 @@ async fn memory_keeps_the_newest_records() {
     assert!((10_000..=11_000).contains(&left), "{left}");
     service.stop().await;
 }
+
+const RULES_WITH_SPLIT: &str = r#"
+[[rule]]
+name = "trial"
+from = "+4930*"
+split = [{ agent = "agent_1", percent = 50 }, { agent = "agent_2", percent = 50 }]
+
+[[rule]]
+name = "closed"
+reject = true
+"#;
+
+#[tokio::test]
+async fn calls_are_counted_by_rule_and_by_arm() {
+    for_each_store(async |test_store| {
+        let service = service_at(&test_store, RULES_WITH_SPLIT, NOW_MS);
+        for caller in 0..20 {
+            let from = format!("+49309018{caller:02}");
+            service.send_call(&call_from(&from, Some(&from))).await;
+        }
+        service.send_call(&call_from(CALLER, Some("other"))).await;
+        service.flush().await;
+        let store = service.store();
+        let since = [at(NOW_MS + 1), at(NOW_MS), at(0)];
+        let hits = store.rule_hits(&["trial", "closed", "nobody"], since).await.unwrap();
+        let counts = |rule: &str| hits.get(rule).map(|hits| (hits.since, hits.all));
+        assert_eq!(counts("trial"), Some(([0, 20, 20], 20)));
+        assert_eq!(counts("closed"), Some(([0, 1, 1], 1)));
+        assert_eq!(counts("nobody"), None);
+        assert!(store.rule_hits(&[], since).await.unwrap().is_empty());
+        assert_eq!(store.oldest_call_at().await.unwrap(), Some(at(NOW_MS)));
+        let arms = store.arm_counts("trial", 1_000).await.unwrap();
+        let calls = service.calls().await;
+        let of_arm = |arm| calls.iter().filter(|call| call.details.arm == Some(arm)).count() as u64;
+        assert_eq!(arms.by_arm.values().sum::<u64>(), 20);
+        assert_eq!((arms.by_arm[&0], arms.by_arm[&1]), (of_arm(0), of_arm(1)));
+        assert_eq!((arms.calls, arms.oldest), (20, Some(at(NOW_MS))));
+        assert_eq!(store.arm_counts("trial", 5).await.unwrap().calls, 5);
+        assert_eq!(store.arm_counts("closed", 5).await.unwrap().calls, 0);
+        service.stop().await;
+    })
+    .await;
+}

@@ -1,0 +1,110 @@
+//! Links between the pages of the rule table, and to calls and changes.
+
+use std::path::PathBuf;
+
+use url::form_urlencoded::Serializer;
+
+use super::relative;
+use crate::console::access::Reader;
+use crate::console::state::Console;
+use crate::rules::overview::{Place, RulesUsing};
+
+/// A name with its page.
+pub(super) struct Link {
+    pub(super) name: String,
+    /// `None` for a template, which stands for several names.
+    pub(super) path: Option<String>,
+}
+
+/// Rules that use a definition, as links.
+pub(super) struct UsedBy {
+    pub(super) rules: Vec<Link>,
+    /// Number of rules that are not among them.
+    pub(super) more: usize,
+}
+
+/// Creates links for a reader.
+pub(super) struct Links {
+    rules_path: PathBuf,
+    /// The reader may change files.
+    can_change: bool,
+}
+
+impl Links {
+    pub(super) fn new(console: &Console, reader: &Reader) -> Links {
+        Links { rules_path: console.rules_path.clone(), can_change: reader.is_editor() }
+    }
+
+    /// Returns a path relative to the folder of the rule table.
+    pub(super) fn relative(&self, file: &str) -> String {
+        relative(file, &self.rules_path)
+    }
+
+    /// Returns the page that changes a file at a line, for editors.
+    pub(super) fn change(&self, place: &Place) -> Option<String> {
+        let line = place.line.to_string();
+        let pairs = [("file", &*self.relative(&place.file)), ("line", &*line)];
+        self.can_change.then(|| with_query("/change", &pairs))
+    }
+}
+
+/// Returns a path with a query.
+pub(super) fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
+    match pairs.is_empty() {
+        true => path.to_owned(),
+        false => {
+            let query = Serializer::new(String::new()).extend_pairs(pairs).finish();
+            format!("{path}?{query}")
+        }
+    }
+}
+
+pub(super) fn rule(name: &str) -> Link {
+    let path = Some(with_query("/rules/rule", &[("name", name)]));
+    Link { name: name.to_owned(), path }
+}
+
+pub(super) fn list(name: &str) -> Link {
+    Link { name: name.to_owned(), path: Some(with_query("/rules/lists", &[("list", name)])) }
+}
+
+pub(super) fn hours(name: &str) -> Link {
+    named("/rules/hours", name)
+}
+
+pub(super) fn dates(name: &str) -> Link {
+    let path = || format!("/rules/hours#{}", element_id("dates", name));
+    Link { name: name.to_owned(), path: (!name.contains("${")).then(path) }
+}
+
+pub(super) fn agent(name: &str) -> Link {
+    named("/rules/agents", name)
+}
+
+pub(super) fn lookup(name: &str) -> Link {
+    // The history of callers is not defined in the table.
+    let path = (name != "history").then(|| format!("/rules/lookups#{}", element_id("lookup", name)));
+    Link { name: name.to_owned(), path }
+}
+
+pub(super) fn split(name: &str) -> Link {
+    named("/rules/splits", name)
+}
+
+/// Returns the page that shows one item; none for a template.
+fn named(path: &str, name: &str) -> Link {
+    let path = (!name.contains("${")).then(|| with_query(path, &[("name", name)]));
+    Link { name: name.to_owned(), path }
+}
+
+pub(super) fn used_by(uses: &RulesUsing) -> UsedBy {
+    let rules: Vec<_> = uses.first.iter().map(|name| rule(name)).collect();
+    UsedBy { more: uses.total - rules.len(), rules }
+}
+
+/// Returns the id of the element of an item: any text can be a name.
+pub(super) fn element_id(kind: &str, name: &str) -> String {
+    use sha2::{Digest, Sha256};
+
+    format!("{kind}-{}", hex::encode(&Sha256::digest(name.as_bytes())[..8]))
+}

@@ -1,0 +1,204 @@
+//! `/rules/splits`: splits with the declared shares of their arms, and the real ones of the newest calls.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::links::{self, Link, Links, UsedBy, with_query};
+use super::pages::{PageQuery, Pages};
+use super::{Part, PlaceView, TableInfo, read_table};
+use crate::console::access::Reader;
+use crate::console::calls::zone;
+use crate::console::page::{Frame, Page, PageError, Parameters};
+use crate::console::state::Console;
+use crate::http::HttpProblem;
+use crate::records::ArmCounts;
+use crate::rules::overview::{ArmEntry, Overview, PageRequest, SplitEntry, SplitOwner};
+
+/// Splits on a page.
+const SPLITS: usize = 20;
+/// Newest calls of a rule whose arms are counted.
+const COUNTED_CALLS: usize = 1_000;
+
+/// Query parameters of the page.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct SplitsQuery {
+    #[serde(flatten)]
+    pages: PageQuery,
+    /// Name of the only rule or split to show.
+    #[serde(default)]
+    name: String,
+}
+
+/// A split as a part of the page.
+struct SplitView {
+    title: Link,
+    is_of_rule: bool,
+    place: Option<PlaceView>,
+    key: String,
+    column: Option<String>,
+    arms: Vec<ArmView>,
+    /// Part of the page with the real shares, for the split of a rule.
+    shares_part: Option<String>,
+    used_by: UsedBy,
+}
+
+/// An arm of a split.
+struct ArmView {
+    agent: Link,
+    declared: String,
+}
+
+impl ArmView {
+    fn new(arm: &ArmEntry) -> ArmView {
+        let agent = match arm.is_known {
+            true => links::agent(&arm.agent),
+            false => Link { name: arm.agent.clone(), path: None },
+        };
+        ArmView { agent, declared: arm.share.clone() }
+    }
+}
+
+impl SplitView {
+    fn new(split: &SplitEntry, links: &Links) -> SplitView {
+        let is_of_rule = split.owner == SplitOwner::Rule;
+        let title = match is_of_rule {
+            true => links::rule(&split.name),
+            false => links::split(&split.name),
+        };
+        let has_shares = is_of_rule && split.column.is_none();
+        let path = || with_query("/rules/splits/shares", &[("name", &split.name)]);
+        SplitView {
+            title,
+            is_of_rule,
+            place: PlaceView::of(split.place.as_ref(), links),
+            key: split.key.clone(),
+            column: split.column.clone(),
+            arms: split.arms.iter().map(ArmView::new).collect(),
+            shares_part: has_shares.then(path),
+            used_by: links::used_by(&split.used_by),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "rules/splits.html")]
+struct SplitsPage {
+    frame: Frame,
+    table: TableInfo,
+    search: String,
+    name: Option<String>,
+    rules: Vec<SplitView>,
+    pages: Pages,
+    named: Vec<SplitView>,
+    more_named: usize,
+}
+
+/// Shows splits with their declared shares.
+pub(super) async fn show(
+    State(console): State<Console>,
+    reader: Reader,
+    Parameters(query): Parameters<SplitsQuery>,
+) -> Result<Response, PageError> {
+    let asked = query.clone();
+    let read = move |overview: Overview<'_>| match asked.name.as_str() {
+        "" => {
+            let rules = overview.rule_splits(asked.pages.request(SPLITS));
+            (rules, overview.named_splits(PageRequest::first()))
+        }
+        name => {
+            let request = PageRequest { search: name, ..PageRequest::first() };
+            let (mut rules, mut named) =
+                (overview.rule_splits(request), overview.named_splits(request));
+            for found in [&mut rules, &mut named] {
+                found.items.retain(|split| split.name == name);
+                found.total = found.items.len();
+            }
+            (rules, named)
+        }
+    };
+    let (rules, named) = read_table(&console, read).await?;
+    let name = Some(query.name).filter(|name| !name.is_empty());
+    if let Some(name) = name.as_ref().filter(|_| rules.total + named.total == 0) {
+        return Err(HttpProblem::NotFound(format!("the live table has no split `{name}`")).into());
+    }
+    let links = Links::new(&console, &reader);
+    let view = |split: &SplitEntry| SplitView::new(split, &links);
+    let views: Vec<_> = rules.items.iter().map(view).collect();
+    let counts = (views.len(), rules.total, SPLITS);
+    Ok(Page(SplitsPage {
+        frame: Part::Splits.frame(&reader),
+        table: TableInfo::new(&console, Part::Splits),
+        search: query.pages.search().to_owned(),
+        name,
+        pages: Pages::new("/rules/splits", &query.pages, &[], counts),
+        rules: views,
+        more_named: named.total - named.items.len(),
+        named: named.items.iter().map(view).collect(),
+    })
+    .into_response())
+}
+
+/// Query parameters of the shares of a rule.
+#[derive(Debug, Deserialize)]
+pub(super) struct SharesQuery {
+    name: String,
+}
+
+/// An arm with its real share.
+struct ShareView {
+    arm: ArmView,
+    calls: u64,
+    /// `12.5 %`
+    real: String,
+    /// Share in hundredths of a percent, for the picture.
+    hundredths: u64,
+}
+
+#[derive(Template)]
+#[template(path = "rules/shares.html")]
+struct SharesPart {
+    name: String,
+    shares: Vec<ShareView>,
+    calls: u64,
+    /// Time of the oldest call that was counted.
+    since: Option<String>,
+    problem: Option<String>,
+}
+
+/// Sends the real shares of the split of a rule.
+pub(super) async fn show_shares(
+    State(console): State<Console>,
+    _: Reader,
+    Parameters(SharesQuery { name }): Parameters<SharesQuery>,
+) -> Result<Response, PageError> {
+    let wanted = name.clone();
+    let read = move |overview: Overview<'_>| {
+        let request = PageRequest { search: &wanted, ..PageRequest::first() };
+        let found = overview.rule_splits(request).items.into_iter();
+        { found }.find(|split| split.name == wanted)
+    };
+    let split = read_table(&console, read).await?;
+    let missing = || HttpProblem::NotFound(format!("the live table has no split in `{name}`"));
+    let split = split.ok_or_else(missing)?;
+    let (counts, problem) = match console.app.recorder().store() {
+        Ok(store) => (store.arm_counts(&name, COUNTED_CALLS).await?, None),
+        Err(error) => (ArmCounts::default(), Some(error.to_string())),
+    };
+    let shares = split.arms.iter().enumerate().map(|(at, arm)| {
+        let calls = counts.by_arm.get(&at).copied().unwrap_or_default();
+        let hundredths = (calls * 10_000).checked_div(counts.calls).unwrap_or_default();
+        let real = format!("{}.{} %", hundredths / 100, hundredths % 100 / 10);
+        ShareView { arm: ArmView::new(arm), calls, real, hundredths }
+    });
+    let since = counts.oldest.map(|at| at.to_zoned(zone(&console)));
+    Ok(Page(SharesPart {
+        shares: shares.collect(),
+        calls: counts.calls,
+        since: since.map(|at| at.strftime("%d %b %Y %H:%M").to_string()),
+        problem,
+        name,
+    })
+    .into_response())
+}
