@@ -11,6 +11,7 @@ mod guard;
 mod live;
 mod log_in;
 mod page;
+mod rules;
 mod state;
 
 use axum::Router;
@@ -33,6 +34,7 @@ pub fn router(setup: ConsoleSetup) -> Router {
         .route("/calls", get(calls::list))
         .route("/calls/charts", get(calls::charts))
         .route("/calls/live", get(live::follow))
+        .merge(rules::routes())
         .route("/logout", post(log_in::log_out))
         .route_layer(middleware::from_fn_with_state(console.clone(), guard::let_in))
         .route("/login", get(log_in::show).post(log_in::log_in))

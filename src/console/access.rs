@@ -83,6 +83,11 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// Returns whether this person sees whole phone numbers.
+    pub(super) fn sees_numbers(&self) -> bool {
+        self.sees_numbers
+    }
+
     /// Returns whether this person may change something.
     pub(super) fn is_editor(&self) -> bool {
         self.role == Role::Editor

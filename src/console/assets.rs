@@ -29,6 +29,7 @@ macro_rules! assets {
 
 static ASSETS: &[Asset] = assets! {
     "console.css": "text/css; charset=utf-8" = "console.css",
+    "rules.css": "text/css; charset=utf-8" = "rules.css",
     "console.js": "text/javascript; charset=utf-8" = "console.js",
     "icon.svg": "image/svg+xml" = "icon.svg",
     "htmx.js": "text/javascript; charset=utf-8" = "vendor/htmx.min.js",

@@ -123,7 +123,8 @@ async fn read_table<T: Send + 'static>(
     let (table, status) = console.app.live_table().table_and_status();
     let work = move || read(Overview::new(&table, status.places.as_deref()));
     let result = tokio::task::spawn_blocking(work).await;
-    Ok(result.map_err(|error| HttpProblem::Internal(format!("the rules were not read: {error}")))?)
+    Ok(result
+        .map_err(|error| HttpProblem::Internal(format!("the rules were not read: {error}")))?)
 }
 
 /// A place for a page.

@@ -4,3 +4,4 @@ mod access;
 mod browser;
 mod calls;
 mod client;
+mod rules;

@@ -36,8 +36,7 @@ closed = "holidays"
 open = { "2026-12-24" = "09:00-12:00" }
 
 [splits.trial]
-desk = 25
-night = 75
+arms = [{ agent = "desk", percent = 25 }, { agent = "night", percent = 75 }]
 
 # People we know
 [[rule]]

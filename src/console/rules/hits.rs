@@ -97,8 +97,7 @@ pub(super) async fn show(
 ) -> Result<Response, PageError> {
     let rules = read_table(&console, move |overview| page_of(overview, &query)).await?.items;
     let hits = Hits::read(&console, &rules).await?;
-    let shown = rules.iter().filter_map(|rule| {
-        Some((element_id("hits", &rule.name), hits.of(rule)?))
-    });
+    let shown =
+        rules.iter().filter_map(|rule| Some((element_id("hits", &rule.name), hits.of(rule)?)));
     Ok(Page(HitsPart { rules: shown.collect(), problem: hits.problem() }).into_response())
 }

@@ -34,7 +34,6 @@ pub(super) struct HoursQuery {
 struct DayView {
     /// `Mon`, `Fri 27 Nov`
     day: String,
-    date: String,
     /// Open spans as parts of the picture: start and width in minutes.
     bars: Vec<(u16, u16)>,
     /// `09:00–12:30, 13:30–18:00`
@@ -49,16 +48,26 @@ impl DayView {
         let bars = day.spans.iter().map(|span| (span.start, span.end - span.start));
         DayView {
             day: match with_date {
-                true => format!("{weekday} {}", &day.date[5..]),
+                true => format!("{weekday} {}", day_of_year(&day.date)),
                 false => day.weekday.to_owned(),
             },
-            date: day.date.clone(),
             bars: bars.collect(),
             times: times(&day.spans),
             exceptions: day.exceptions.iter().map(exception).collect(),
             has_clock_change: day.has_clock_change,
         }
     }
+}
+
+/// Returns `2026-11-27` as `27 Nov`.
+fn day_of_year(date: &str) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut parts = date.rsplit('-');
+    let day = parts.next().unwrap_or_default();
+    let month = parts.next().and_then(|month| month.parse::<usize>().ok());
+    let month = month.and_then(|month| MONTHS.get(month.checked_sub(1)?));
+    month.map_or_else(|| date.to_owned(), |month| format!("{day} {month}"))
 }
 
 fn exception(exception: &DayException) -> String {

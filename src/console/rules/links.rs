@@ -83,7 +83,8 @@ pub(super) fn agent(name: &str) -> Link {
 
 pub(super) fn lookup(name: &str) -> Link {
     // The history of callers is not defined in the table.
-    let path = (name != "history").then(|| format!("/rules/lookups#{}", element_id("lookup", name)));
+    let path =
+        (name != "history").then(|| format!("/rules/lookups#{}", element_id("lookup", name)));
     Link { name: name.to_owned(), path }
 }
 

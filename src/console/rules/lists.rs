@@ -99,10 +99,9 @@ pub(super) async fn show(
     let only = list.clone();
     let read = move |overview: Overview<'_>| {
         let request = asked.pages.request(LISTS);
-        let lists = only.as_ref().map_or_else(
-            || overview.lists(request),
-            |name| overview.list(name).into(),
-        );
+        let lists = only
+            .as_ref()
+            .map_or_else(|| overview.lists(request), |name| overview.list(name).into());
         let number = asked.number.trim();
         let found = (!number.is_empty()).then(|| overview.search_lists(number, only.as_deref()));
         (lists, found)
@@ -113,8 +112,7 @@ pub(super) async fn show(
     }
     let links = Links::new(&console, &reader);
     let states = list_states(&console);
-    let views: Vec<_> =
-        lists.items.iter().map(|list| list_view(list, &states, &links)).collect();
+    let views: Vec<_> = lists.items.iter().map(|list| list_view(list, &states, &links)).collect();
     let (found, problem) = match found.transpose() {
         Ok(found) => (found, None),
         Err(problem) => (None, Some(problem)),
@@ -141,7 +139,8 @@ pub(super) async fn show(
 fn list_view(list: &ListEntry, states: &HashMap<String, Vec<String>>, links: &Links) -> ListView {
     let mut state = states.get(&list.name).cloned().unwrap_or_default();
     if list.is_guarded {
-        state.push("guarded: a reload that loses too many rows keeps the last good ones".to_owned());
+        state
+            .push("guarded: a reload that loses too many rows keeps the last good ones".to_owned());
     }
     ListView {
         link: links::list(&list.name),

@@ -34,7 +34,6 @@ pub(super) struct SplitsQuery {
 /// A split as a part of the page.
 struct SplitView {
     title: Link,
-    is_of_rule: bool,
     place: Option<PlaceView>,
     key: String,
     column: Option<String>,
@@ -71,7 +70,6 @@ impl SplitView {
         let path = || with_query("/rules/splits/shares", &[("name", &split.name)]);
         SplitView {
             title,
-            is_of_rule,
             place: PlaceView::of(split.place.as_ref(), links),
             key: split.key.clone(),
             column: split.column.clone(),
@@ -107,16 +105,7 @@ pub(super) async fn show(
             let rules = overview.rule_splits(asked.pages.request(SPLITS));
             (rules, overview.named_splits(PageRequest::first()))
         }
-        name => {
-            let request = PageRequest { search: name, ..PageRequest::first() };
-            let (mut rules, mut named) =
-                (overview.rule_splits(request), overview.named_splits(request));
-            for found in [&mut rules, &mut named] {
-                found.items.retain(|split| split.name == name);
-                found.total = found.items.len();
-            }
-            (rules, named)
-        }
+        name => (overview.rule_split(name).into(), overview.named_split(name).into()),
     };
     let (rules, named) = read_table(&console, read).await?;
     let name = Some(query.name).filter(|name| !name.is_empty());
@@ -174,11 +163,7 @@ pub(super) async fn show_shares(
     Parameters(SharesQuery { name }): Parameters<SharesQuery>,
 ) -> Result<Response, PageError> {
     let wanted = name.clone();
-    let read = move |overview: Overview<'_>| {
-        let request = PageRequest { search: &wanted, ..PageRequest::first() };
-        let found = overview.rule_splits(request).items.into_iter();
-        { found }.find(|split| split.name == wanted)
-    };
+    let read = move |overview: Overview<'_>| overview.rule_split(&wanted);
     let split = read_table(&console, read).await?;
     let missing = || HttpProblem::NotFound(format!("the live table has no split in `{name}`"));
     let split = split.ok_or_else(missing)?;

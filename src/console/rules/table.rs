@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::hits::{Hits, HitsView};
 use super::links::{self, Link, Links, element_id, with_query};
 use super::pages::{PageQuery, Pages};
-use super::{Part, PlaceView, TableInfo, SourceLine, read_table, source_lines};
+use super::{Part, PlaceView, SourceLine, TableInfo, read_table, source_lines};
 use crate::console::access::Reader;
 use crate::console::page::{Frame, Page, PageError, Parameters, Section};
 use crate::console::state::Console;
@@ -99,7 +99,9 @@ impl RuleView {
             place: PlaceView::of(rule.place.as_ref(), links),
             conditions: conditions.collect(),
             kind: outcome.map(|outcome| kind(outcome.kind)),
-            outcome: outcome.map(|outcome| reader.text(&outcome.text).into_owned()).unwrap_or_default(),
+            outcome: outcome
+                .map(|outcome| reader.text(&outcome.text).into_owned())
+                .unwrap_or_default(),
             adds: rule.adds.join("; "),
             unsupported_at: rule.unsupported_at.join(", "),
             unreachable: match &rule.state {

@@ -64,24 +64,28 @@ impl Overview<'_> {
             request,
             all,
             |(_, list)| &list.name,
-            |(index, list)| ListEntry {
-                name: list.name.to_string(),
-                place: self.place_of(DefinitionKind::List, index),
-                origin: self.origin(&list.name, list.file()),
-                rows: list.rows,
-                entries: list.size,
-                columns: self.columns(&list.name),
-                is_guarded: list.is_guarded,
-                used_by: std::mem::take(&mut uses[index]),
-            },
+            |(index, _)| self.list_entry(index, std::mem::take(&mut uses[index])),
         )
     }
 
     /// Returns the list with this name.
     pub fn list(&self, name: &str) -> Option<ListEntry> {
-        self.table.lists.find(name)?;
-        let found = self.lists(PageRequest { search: name, ..PageRequest::first() });
-        found.items.into_iter().find(|list| list.name == name)
+        let index = self.table.lists.find(name)?.index();
+        Some(self.list_entry(index, self.rules_by_list().swap_remove(index)))
+    }
+
+    fn list_entry(&self, index: usize, used_by: RulesUsing) -> ListEntry {
+        let list = &self.table.lists.all()[index];
+        ListEntry {
+            name: list.name.to_string(),
+            place: self.place_of(DefinitionKind::List, index),
+            origin: self.origin(&list.name, list.file()),
+            rows: list.rows,
+            entries: list.size,
+            columns: self.columns(&list.name),
+            is_guarded: list.is_guarded,
+            used_by,
+        }
     }
 
     /// Returns the entries that contain a party: at most one of each list, or of the list with this name. The

@@ -3,7 +3,7 @@
 use super::words::percent;
 use super::{Overview, Page, PageRequest, Place, RulesUsing, page};
 use crate::rules::places::DefinitionKind;
-use crate::rules::{Action, AgentRef, Split};
+use crate::rules::{Action, AgentRef, Rule, Split};
 
 /// A split.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,38 +50,51 @@ impl Overview<'_> {
     /// Returns the splits of rules, in order.
     pub fn rule_splits(&self, request: PageRequest<'_>) -> Page<SplitEntry> {
         let rules = self.table.rules.iter().enumerate();
-        let splits = rules.filter_map(|(index, rule)| match &rule.action {
-            Action::Split(split) => Some((index, rule, &*split.key, Ok(&**split))),
+        let has_split =
+            |rule: &Rule| matches!(rule.action, Action::Split(_) | Action::SplitOfRow(_));
+        let rules = rules.filter(|(_, rule)| has_split(rule));
+        let page = page(
+            request,
+            rules,
+            |(_, rule)| &rule.name,
+            |(index, rule)| self.split_of_rule(index, rule),
+        );
+        Page {
+            items: page.items.into_iter().flatten().collect(),
+            offset: page.offset,
+            total: page.total,
+        }
+    }
+
+    /// Returns the split of the rule with this name.
+    pub fn rule_split(&self, rule: &str) -> Option<SplitEntry> {
+        let mut rules = self.table.rules.iter().enumerate();
+        let (index, rule) = rules.find(|(_, found)| *found.name == *rule)?;
+        self.split_of_rule(index, rule)
+    }
+
+    fn split_of_rule(&self, index: usize, rule: &Rule) -> Option<SplitEntry> {
+        let (key, arms, column) = match &rule.action {
+            Action::Split(split) => (&*split.key, self.arms(split), None),
             Action::SplitOfRow(split) => {
                 let key = split.key.as_deref().unwrap_or_default();
-                Some((index, rule, key, Err(split.name.to_string())))
+                (key, Vec::new(), Some(split.name.to_string()))
             }
             Action::Agent(_)
             | Action::Transfer(_)
             | Action::Reject(_)
             | Action::Keep
-            | Action::Continue => None,
-        });
-        page(
-            request,
-            splits,
-            |(_, rule, ..)| &rule.name,
-            |(index, rule, key, split)| {
-                let (arms, column) = match split {
-                    Ok(split) => (self.arms(split), None),
-                    Err(column) => (Vec::new(), Some(column)),
-                };
-                SplitEntry {
-                    owner: SplitOwner::Rule,
-                    name: rule.name.to_string(),
-                    place: self.places.and_then(|places| places.rule(index)),
-                    key: key.to_owned(),
-                    arms,
-                    column,
-                    used_by: RulesUsing::default(),
-                }
-            },
-        )
+            | Action::Continue => return None,
+        };
+        Some(SplitEntry {
+            owner: SplitOwner::Rule,
+            name: rule.name.to_string(),
+            place: self.places.and_then(|places| places.rule(index)),
+            key: key.to_owned(),
+            arms,
+            column,
+            used_by: RulesUsing::default(),
+        })
     }
 
     /// Returns the splits with a name.
@@ -92,16 +105,27 @@ impl Overview<'_> {
             request,
             splits,
             |(_, named)| &named.name,
-            |(index, named)| SplitEntry {
-                owner: SplitOwner::Name,
-                name: named.name.to_string(),
-                place: self.place_of(DefinitionKind::Split, index),
-                key: named.split.key.to_string(),
-                arms: self.arms(&named.split),
-                column: None,
-                used_by: std::mem::take(&mut uses[index]),
-            },
+            |(index, _)| self.named_split_entry(index, std::mem::take(&mut uses[index])),
         )
+    }
+
+    /// Returns the split with this name.
+    pub fn named_split(&self, name: &str) -> Option<SplitEntry> {
+        let index = self.table.splits.iter().position(|named| *named.name == *name)?;
+        Some(self.named_split_entry(index, self.rules_by_split().swap_remove(index)))
+    }
+
+    fn named_split_entry(&self, index: usize, used_by: RulesUsing) -> SplitEntry {
+        let named = &self.table.splits[index];
+        SplitEntry {
+            owner: SplitOwner::Name,
+            name: named.name.to_string(),
+            place: self.place_of(DefinitionKind::Split, index),
+            key: named.split.key.to_string(),
+            arms: self.arms(&named.split),
+            column: None,
+            used_by,
+        }
     }
 
     pub(super) fn arms(&self, split: &Split) -> Vec<ArmEntry> {

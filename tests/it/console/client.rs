@@ -14,6 +14,7 @@ use switchboard::http::{admin, public};
 use switchboard::pipeline::Switchboard;
 use switchboard::records::LookupResult;
 use switchboard::reload::{self, Reloader};
+use switchboard::rules::TablePlaces;
 use switchboard::settings::Purpose;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -71,11 +72,13 @@ pub(super) async fn service_with(more: &str, records: &str, files: &[(&str, &str
     settings.rules.poll = None;
     let context = settings.check_context();
     let loaded = reload::load(&settings.rules.path, &context, false, &mut |_| {}).unwrap();
+    let places = TablePlaces::new(&loaded);
     let table = loaded.table.unwrap_or_else(|| panic!("{}", loaded.report));
     let fingerprint = table.fingerprint.clone();
     let (app, writer) =
         Switchboard::with_records(settings.sources, table, Clock::System, settings.records);
     let app = Arc::new(app.with_secrets(settings.secrets));
+    app.live_table().note_places(places);
     let stop = CancellationToken::new();
     let writer = writer.map(|writer| tokio::spawn(writer.run(stop.clone())));
     let writer = writer.unwrap_or_else(|| tokio::spawn(std::future::ready(())));
