@@ -41,7 +41,7 @@ pub use uses::RulesUsing;
 /// let rules = Overview::new(&table, Some(&places)).rules(PageRequest::first());
 /// assert_eq!(rules.total, 1);
 /// let germany = &rules.items[0];
-/// assert_eq!(germany.outcome.as_ref().unwrap().text, "agent agent_berlin");
+/// assert_eq!(germany.outcome.as_ref().unwrap().text(), "agent agent_berlin");
 /// assert_eq!(germany.place.as_ref().unwrap().line, 2);
 /// ```
 #[derive(Debug, Clone, Copy)]

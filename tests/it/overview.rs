@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use switchboard::domain::party::Party;
 use switchboard::rules::overview::{
-    AgentUse, FoundEntry, HoursDay, ListOrigin, OutcomeKind, Overview, PageRequest, RuleState,
-    SplitOwner,
+    AgentUse, FoundEntry, HoursDay, ListOrigin, OutcomeKind, Overview, PageRequest, RuleOutcome,
+    RuleState, SplitOwner,
 };
 use switchboard::rules::{self, CheckContext, Hours, LoadedTable, RuleSet, TablePlaces};
 
@@ -107,7 +107,7 @@ fn rules_are_in_order_with_their_lines_outcomes_and_marks() {
     with_overview(TABLE, |overview| {
         let rules = overview.rules(PageRequest::first());
         let shown = rules.items.iter().map(|rule| {
-            let outcome = rule.outcome.as_ref().map_or("-", |outcome| outcome.text.as_str());
+            let outcome = rule.outcome.as_ref().map_or("-".to_owned(), RuleOutcome::text);
             format!("{:?} {}: {outcome}", rule.number, rule.name)
         });
         let shown: Vec<_> = shown.collect();
@@ -116,11 +116,11 @@ fn rules_are_in_order_with_their_lines_outcomes_and_marks() {
             [
                 "Some(1) vip: agent desk",
                 "None paused: -",
-                "Some(2) stores: the agent named ${stores.agent|night}",
+                "Some(2) stores: agent named ${stores.agent|night}",
                 "Some(3) moved: transfer to +1213***1234",
-                "Some(4) greeting: split: desk 90.5 %, night 9.5 %",
-                "Some(5) trial: split: desk 25 %, night 75 %",
-                "Some(6) everyone else: reject (closed)",
+                "Some(4) greeting: split desk 90.5 %, night 9.5 %",
+                "Some(5) trial: split desk 25 %, night 75 %",
+                "Some(6) everyone else: reject closed",
                 "Some(7) too late: keep the platform's own agent",
             ]
         );

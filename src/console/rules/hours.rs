@@ -36,8 +36,8 @@ struct DayView {
     day: String,
     /// Open spans as parts of the picture: start and width in minutes.
     bars: Vec<(u16, u16)>,
-    /// `09:00–12:30, 13:30–18:00`
-    times: String,
+    /// `09:00–12:30`, or `closed`
+    times: Vec<String>,
     exceptions: Vec<String>,
     has_clock_change: bool,
 }
@@ -49,7 +49,7 @@ impl DayView {
         DayView {
             day: match with_date {
                 true => format!("{weekday} {}", day_of_year(&day.date)),
-                false => day.weekday.to_owned(),
+                false => weekday.to_owned(),
             },
             bars: bars.collect(),
             times: times(&day.spans),
@@ -77,13 +77,13 @@ fn exception(exception: &DayException) -> String {
     }
 }
 
-fn times(spans: &[OpenSpan]) -> String {
+fn times(spans: &[OpenSpan]) -> Vec<String> {
     match spans {
-        [] => "closed".to_owned(),
-        [OpenSpan { start: 0, end: MINUTES_PER_DAY, .. }] => "open all day".to_owned(),
+        [] => vec!["closed".to_owned()],
+        [OpenSpan { start: 0, end: MINUTES_PER_DAY, .. }] => vec!["open all day".to_owned()],
         spans => {
             let span = |span: &OpenSpan| format!("{}–{}", clock(span.start), clock(span.end));
-            spans.iter().map(span).collect::<Vec<_>>().join(", ")
+            spans.iter().map(span).collect()
         }
     }
 }
@@ -97,7 +97,6 @@ struct HoursView {
     link: Link,
     id: String,
     place: Option<PlaceView>,
-    zone: String,
     status: String,
     is_open: bool,
     week: Vec<DayView>,
@@ -113,7 +112,6 @@ impl HoursView {
             link: links::hours(&hours.name),
             id: element_id("hours", &hours.name),
             place: PlaceView::of(hours.place.as_ref(), links),
-            zone: hours.zone.clone(),
             status: hours.status.clone(),
             is_open: hours.is_open,
             week: hours.week.iter().map(|day| DayView::new(day, false)).collect(),

@@ -13,7 +13,7 @@ use crate::console::access::Reader;
 use crate::console::page::{Frame, Page, PageError, Parameters, Section};
 use crate::console::state::Console;
 use crate::http::HttpProblem;
-use crate::rules::overview::{self, OutcomeKind, Overview, RuleEntry, RuleState};
+use crate::rules::overview::{self, Overview, RuleEntry, RuleState};
 
 /// Rules on a page.
 const RULES: usize = 50;
@@ -98,9 +98,9 @@ impl RuleView {
             calls: with_query("/calls", &[("rule", &rule.name)]),
             place: PlaceView::of(rule.place.as_ref(), links),
             conditions: conditions.collect(),
-            kind: outcome.map(|outcome| kind(outcome.kind)),
+            kind: outcome.map(|outcome| outcome.kind.as_str()),
             outcome: outcome
-                .map(|outcome| reader.text(&outcome.text).into_owned())
+                .map(|outcome| reader.text(&outcome.detail).into_owned())
                 .unwrap_or_default(),
             adds: rule.adds.join("; "),
             unsupported_at: rule.unsupported_at.join(", "),
@@ -113,17 +113,6 @@ impl RuleView {
             is_cut: text.is_some_and(|text| text.is_cut),
             hits: hits.and_then(|hits| hits.of(rule)),
         }
-    }
-}
-
-fn kind(kind: OutcomeKind) -> &'static str {
-    match kind {
-        OutcomeKind::Agent => "agent",
-        OutcomeKind::Split => "split",
-        OutcomeKind::Transfer => "transfer",
-        OutcomeKind::Reject => "reject",
-        OutcomeKind::Keep => "keep",
-        OutcomeKind::Continue => "continue",
     }
 }
 

@@ -58,8 +58,19 @@ pub struct Condition {
 pub struct RuleOutcome {
     /// Kind.
     pub kind: OutcomeKind,
-    /// In words: `agent concierge`. Targets of transfers are masked.
-    pub text: String,
+    /// In words, after the word for the kind: `concierge`, `to +1213***1234`; empty if there is no more to
+    /// say. Targets of transfers are masked.
+    pub detail: String,
+}
+
+impl RuleOutcome {
+    /// Returns the outcome in words: `agent concierge`.
+    pub fn text(&self) -> String {
+        match self.detail.as_str() {
+            "" => self.kind.as_str().to_owned(),
+            detail => format!("{} {detail}", self.kind.as_str()),
+        }
+    }
 }
 
 /// Kind of an outcome.
@@ -77,6 +88,20 @@ pub enum OutcomeKind {
     Keep,
     /// The rule adds, and does not decide.
     Continue,
+}
+
+impl OutcomeKind {
+    /// Returns the word for the kind.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OutcomeKind::Agent => "agent",
+            OutcomeKind::Split => "split",
+            OutcomeKind::Transfer => "transfer",
+            OutcomeKind::Reject => "reject",
+            OutcomeKind::Keep => "keep",
+            OutcomeKind::Continue => "continue",
+        }
+    }
 }
 
 /// Definitions that a rule names.
@@ -184,33 +209,26 @@ impl<'t> Overview<'t> {
     }
 
     fn outcome(&self, action: &Action) -> RuleOutcome {
-        let (kind, text) = match action {
+        let (kind, detail) = match action {
             Action::Agent(agent @ AgentRef::Agent(_)) => {
-                (OutcomeKind::Agent, format!("agent {}", self.agent_words(agent)))
+                (OutcomeKind::Agent, self.agent_words(agent))
             }
             Action::Agent(agent @ AgentRef::Template(_)) => {
-                (OutcomeKind::Agent, format!("the agent named {}", self.agent_words(agent)))
+                (OutcomeKind::Agent, format!("named {}", self.agent_words(agent)))
             }
-            Action::Split(split) => {
-                (OutcomeKind::Split, format!("split: {}", self.arms_words(split)))
-            }
-            Action::SplitOfRow(split) => {
-                (OutcomeKind::Split, format!("the split named {}", split.name))
-            }
+            Action::Split(split) => (OutcomeKind::Split, self.arms_words(split)),
+            Action::SplitOfRow(split) => (OutcomeKind::Split, format!("named {}", split.name)),
             Action::Transfer(TransferRef::Target(target)) => {
-                (OutcomeKind::Transfer, format!("transfer to {target}"))
+                (OutcomeKind::Transfer, format!("to {target}"))
             }
             Action::Transfer(TransferRef::Template(template)) => {
-                (OutcomeKind::Transfer, format!("transfer to {}", self.written(template)))
+                (OutcomeKind::Transfer, format!("to {}", self.written(template)))
             }
-            Action::Reject(reason) if reason.is_empty() => {
-                (OutcomeKind::Reject, "reject".to_owned())
-            }
-            Action::Reject(reason) => (OutcomeKind::Reject, format!("reject ({reason})")),
-            Action::Keep => (OutcomeKind::Keep, "keep the platform's own agent".to_owned()),
-            Action::Continue => (OutcomeKind::Continue, "add, and continue".to_owned()),
+            Action::Reject(reason) => (OutcomeKind::Reject, reason.to_string()),
+            Action::Keep => (OutcomeKind::Keep, "the platform's own agent".to_owned()),
+            Action::Continue => (OutcomeKind::Continue, "with the next rule".to_owned()),
         };
-        RuleOutcome { kind, text }
+        RuleOutcome { kind, detail }
     }
 
     fn arms_words(&self, split: &Split) -> String {
