@@ -3,16 +3,10 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 
-use super::links::element_id;
-use super::read_table;
-use super::table::{RulesQuery, page_of};
-use crate::console::access::Reader;
 use crate::console::calls::zone;
-use crate::console::page::{Page, PageError, Parameters};
+use crate::console::page::PageError;
 use crate::console::state::Console;
 use crate::records::RuleHits;
 use crate::rules::overview::{OutcomeKind, RuleEntry};
@@ -83,21 +77,8 @@ impl Hits {
 
 #[derive(Template)]
 #[template(path = "rules/hits.html")]
-struct HitsPart {
+pub(super) struct HitsPart {
     /// Ids of the elements, each with the hits.
-    rules: Vec<(String, HitsView)>,
-    problem: Option<String>,
-}
-
-/// Sends the hits of the rules of a page.
-pub(super) async fn show(
-    State(console): State<Console>,
-    _: Reader,
-    Parameters(query): Parameters<RulesQuery>,
-) -> Result<Response, PageError> {
-    let rules = read_table(&console, move |overview| page_of(overview, &query)).await?.items;
-    let hits = Hits::read(&console, &rules).await?;
-    let shown =
-        rules.iter().filter_map(|rule| Some((element_id("hits", &rule.name), hits.of(rule)?)));
-    Ok(Page(HitsPart { rules: shown.collect(), problem: hits.problem() }).into_response())
+    pub(super) rules: Vec<(String, HitsView)>,
+    pub(super) problem: Option<String>,
 }

@@ -1,10 +1,9 @@
 //! Links between the pages of the rule table, and to calls and changes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use url::form_urlencoded::Serializer;
 
-use super::relative;
 use crate::console::access::Reader;
 use crate::console::state::Console;
 use crate::rules::overview::{Place, RulesUsing};
@@ -108,4 +107,31 @@ pub(super) fn element_id(kind: &str, name: &str) -> String {
     use sha2::{Digest, Sha256};
 
     format!("{kind}-{}", hex::encode(&Sha256::digest(name.as_bytes())[..8]))
+}
+
+/// A place for a page.
+pub(super) struct PlaceView {
+    /// `rules.toml, line 12`
+    pub(super) text: String,
+    /// Page that changes the file at this line, for editors.
+    pub(super) change: Option<String>,
+}
+
+impl PlaceView {
+    pub(super) fn new(place: &Place, links: &Links) -> PlaceView {
+        let file = links.relative(&place.file);
+        let text = format!("{file}, line {}", place.line);
+        PlaceView { text, change: links.change(place) }
+    }
+
+    pub(super) fn of(place: Option<&Place>, links: &Links) -> Option<PlaceView> {
+        place.map(|place| PlaceView::new(place, links))
+    }
+}
+
+/// Returns the path of a file relative to the folder of the rule table.
+fn relative(file: &str, rules: &Path) -> String {
+    let folder = if rules.is_dir() { Some(rules) } else { rules.parent() };
+    let inside = folder.and_then(|folder| Path::new(file).strip_prefix(folder).ok());
+    inside.map_or_else(|| file.to_owned(), |inside| inside.display().to_string())
 }

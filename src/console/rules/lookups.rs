@@ -4,8 +4,8 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
-use super::links::{self, Links, UsedBy, element_id};
-use super::{Part, PlaceView, TableInfo, read_table};
+use super::info::{Part, TableInfo, read_table};
+use super::links::{self, Links, PlaceView, UsedBy, element_id};
 use crate::console::access::Reader;
 use crate::console::page::{Frame, Page, PageError};
 use crate::console::state::Console;

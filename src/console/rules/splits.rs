@@ -5,9 +5,9 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::links::{self, Link, Links, UsedBy, with_query};
+use super::info::{Part, TableInfo, read_table};
+use super::links::{self, Link, Links, PlaceView, UsedBy, with_query};
 use super::pages::{PageQuery, Pages};
-use super::{Part, PlaceView, TableInfo, read_table};
 use crate::console::access::Reader;
 use crate::console::calls::zone;
 use crate::console::page::{Frame, Page, PageError, Parameters};

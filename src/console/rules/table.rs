@@ -5,15 +5,15 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::hits::{Hits, HitsView};
-use super::links::{self, Link, Links, element_id, with_query};
+use super::hits::{Hits, HitsPart, HitsView};
+use super::info::{Part, TableInfo, read_table};
+use super::links::{self, Link, Links, PlaceView, element_id, with_query};
 use super::pages::{PageQuery, Pages};
-use super::{Part, PlaceView, SourceLine, TableInfo, read_table, source_lines};
 use crate::console::access::Reader;
 use crate::console::page::{Frame, Page, PageError, Parameters, Section};
 use crate::console::state::Console;
 use crate::http::HttpProblem;
-use crate::rules::overview::{self, Overview, RuleEntry, RuleState};
+use crate::rules::overview::{self, Overview, RuleEntry, RuleState, SourceText};
 
 /// Rules on a page.
 const RULES: usize = 50;
@@ -132,7 +132,7 @@ fn uses(rule: &RuleEntry) -> Vec<(&'static str, Vec<Link>)> {
 }
 
 /// Returns the rules of a page.
-pub(super) fn page_of(overview: Overview<'_>, query: &RulesQuery) -> overview::Page<RuleEntry> {
+fn page_of(overview: Overview<'_>, query: &RulesQuery) -> overview::Page<RuleEntry> {
     let request = query.pages.request(RULES);
     match query.shows_unreachable() {
         true => overview.unreachable_rules(request),
@@ -197,6 +197,29 @@ pub(super) async fn show(
     .into_response())
 }
 
+/// A line of a rule.
+struct SourceLine {
+    number: usize,
+    text: String,
+    /// Lines between the line before and this one are left out.
+    is_apart: bool,
+}
+
+/// Returns the lines of a rule as the reader may see them.
+fn source_lines(text: &SourceText, reader: &Reader) -> Vec<SourceLine> {
+    let mut lines = Vec::new();
+    for piece in &text.pieces {
+        for (at, line) in piece.text.lines().enumerate() {
+            lines.push(SourceLine {
+                number: piece.line + at,
+                text: reader.text(line).into_owned(),
+                is_apart: at == 0 && !lines.is_empty(),
+            });
+        }
+    }
+    lines
+}
+
 /// Query parameters of the page of one rule.
 #[derive(Debug, Deserialize)]
 pub(super) struct RuleQuery {
@@ -228,4 +251,17 @@ pub(super) async fn show_one(
     let frame = Frame::new(format!("Rule {}", rule.name), Section::Rules, &reader);
     let table = TableInfo::new(&console, Part::Rules);
     Ok(Page(RulePage { frame, table, rule, has_texts }).into_response())
+}
+
+/// Sends the hits of the rules of a page.
+pub(super) async fn show_hits(
+    State(console): State<Console>,
+    _: Reader,
+    Parameters(query): Parameters<RulesQuery>,
+) -> Result<Response, PageError> {
+    let rules = read_table(&console, move |overview| page_of(overview, &query)).await?.items;
+    let hits = Hits::read(&console, &rules).await?;
+    let shown =
+        rules.iter().filter_map(|rule| Some((element_id("hits", &rule.name), hits.of(rule)?)));
+    Ok(Page(HitsPart { rules: shown.collect(), problem: hits.problem() }).into_response())
 }

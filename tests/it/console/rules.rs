@@ -58,6 +58,7 @@ agent = "${stores.agent}"
 name = "known"
 where = { "crm.tier" = "gold" }
 transfer = "+12137775555"
+unsupported = "keep"
 
 [[rule]]
 name = "trial"

@@ -1,0 +1,97 @@
+//! What all pages of the rule table share: the navigation between them, and the reading of the table.
+
+use crate::console::access::Reader;
+use crate::console::calls::zone;
+use crate::console::page::{Frame, PageError, Section};
+use crate::console::state::Console;
+use crate::http::HttpProblem;
+use crate::rules::overview::Overview;
+
+/// Part of the rule table that has a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Rules,
+    Lists,
+    Hours,
+    Splits,
+    Agents,
+    LookUps,
+}
+
+/// What all pages of the rule table show of it.
+pub(super) struct TableInfo {
+    part: Part,
+    /// Path of the table, as in the settings.
+    pub(super) path: String,
+    pub(super) fingerprint: String,
+    /// Name of the table's time zone.
+    pub(super) zone: String,
+    /// When the table became live, in that zone.
+    pub(super) loaded_at: String,
+}
+
+impl TableInfo {
+    pub(super) fn new(console: &Console, part: Part) -> TableInfo {
+        let (table, status) = console.app.live_table().table_and_status();
+        let overview = Overview::new(&table, None);
+        let loaded_at = status.loaded_at.to_zoned(zone(console));
+        TableInfo {
+            part,
+            path: console.rules_path.display().to_string(),
+            fingerprint: overview.fingerprint().to_owned(),
+            zone: overview.zone().to_owned(),
+            loaded_at: loaded_at.strftime("%a %d %b %Y %H:%M").to_string(),
+        }
+    }
+
+    /// Entries of the navigation: path, title, and whether it is this part.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
+        let current = self.part;
+        Part::ALL.into_iter().map(move |part| (part.path(), part.title(), part == current))
+    }
+}
+
+impl Part {
+    const ALL: [Part; 6] =
+        [Part::Rules, Part::Lists, Part::Hours, Part::Splits, Part::Agents, Part::LookUps];
+
+    fn title(self) -> &'static str {
+        match self {
+            Part::Rules => "Rules",
+            Part::Lists => "Lists",
+            Part::Hours => "Hours",
+            Part::Splits => "Splits",
+            Part::Agents => "Agents",
+            Part::LookUps => "Look-ups",
+        }
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Part::Rules => "/rules",
+            Part::Lists => "/rules/lists",
+            Part::Hours => "/rules/hours",
+            Part::Splits => "/rules/splits",
+            Part::Agents => "/rules/agents",
+            Part::LookUps => "/rules/lookups",
+        }
+    }
+}
+
+impl Part {
+    pub(super) fn frame(self, reader: &Reader) -> Frame {
+        Frame::new(self.title(), Section::Rules, reader)
+    }
+}
+
+/// Reads the live table. A large one takes some time, which must not keep a thread from answering calls.
+pub(super) async fn read_table<T: Send + 'static>(
+    console: &Console,
+    read: impl FnOnce(Overview<'_>) -> T + Send + 'static,
+) -> Result<T, PageError> {
+    let (table, status) = console.app.live_table().table_and_status();
+    let work = move || read(Overview::new(&table, status.places.as_deref()));
+    let result = tokio::task::spawn_blocking(work).await;
+    Ok(result
+        .map_err(|error| HttpProblem::Internal(format!("the rules were not read: {error}")))?)
+}
