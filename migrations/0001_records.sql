@@ -60,3 +60,17 @@ CREATE TABLE rule_snapshots (
     -- Path and text of each file, a JSON object.
     files TEXT NOT NULL
 );
+
+-- Changes of the rule files by people: in the console, or with `rules restore`.
+CREATE TABLE rule_changes (
+    id TEXT PRIMARY KEY,
+    at_ms BIGINT NOT NULL,
+    -- User of the console, or of the operating system.
+    who TEXT NOT NULL,
+    -- `apply` or `restore`.
+    action TEXT NOT NULL,
+    note TEXT NOT NULL,
+    -- Fingerprints of the rule tables before and after the change.
+    old_fingerprint TEXT NOT NULL,
+    new_fingerprint TEXT NOT NULL
+);

@@ -86,6 +86,17 @@ pub enum Severity {
     Note,
 }
 
+impl Severity {
+    /// Returns `error`, `warning` or `note`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        }
+    }
+}
+
 /// An error, warning or note with its location.
 ///
 /// ```
@@ -420,11 +431,7 @@ impl Diagnostic {
     pub fn to_json(&self) -> serde_json::Value {
         let (line, column) = self.location.as_ref().map(Location::line_and_column).unzip();
         json!({
-            "severity": match self.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-                Severity::Note => "note",
-            },
+            "severity": self.severity.as_str(),
             "code": self.code,
             "file": self.location.as_ref().map(|location| &location.file.path),
             "line": line,
@@ -462,7 +469,16 @@ fn shorten_quotes(text: &mut String) {
 impl Location {
     /// Returns line and column, counted from 1; the column counts characters.
     pub fn line_and_column(&self) -> (usize, usize) {
-        let start = self.span.start.min(self.file.text.len());
+        self.line_and_column_at(self.span.start)
+    }
+
+    /// Returns the line of the end, and the column after it, counted in the same way.
+    pub fn end(&self) -> (usize, usize) {
+        self.line_and_column_at(self.span.end.max(self.span.start))
+    }
+
+    fn line_and_column_at(&self, offset: usize) -> (usize, usize) {
+        let start = offset.min(self.file.text.len());
         let (line, line_start) = self.file.line_at(start);
         let before = &self.file.text.as_bytes()[line_start..start];
         let column = String::from_utf8_lossy(before).chars().count() + 1;

@@ -62,6 +62,7 @@ pub mod rules;
 
 pub mod explain;
 pub mod replay;
+pub mod rule_changes;
 
 pub mod cli;
 pub mod console;

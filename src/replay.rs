@@ -5,6 +5,7 @@
 
 mod compare;
 mod render;
+mod summary;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,6 +20,7 @@ use crate::settings::NumberStorage;
 use crate::source::Source;
 
 use compare::{Change, Difference, FieldChange, compare};
+pub use summary::{ChangedCalls, ChangedValue, ExampleCall, Route, Summary};
 
 /// A replay of calls, one after the other.
 pub struct Replay<'t> {
@@ -117,9 +119,18 @@ impl<'t> Replay<'t> {
     /// Starts a replay with `table`, for calls of `sources`. Keeps up to `examples` calls per group.
     pub fn new(table: &'t RuleSet, sources: &'t [Source], examples: usize) -> Replay<'t> {
         let sources = sources.iter().map(|source| (&*source.name, source.dialect.platform()));
+        Replay::of_sources(table, sources.collect(), examples)
+    }
+
+    /// Starts a replay for calls of sources with these names and platforms.
+    pub fn of_sources(
+        table: &'t RuleSet,
+        sources: Vec<(&'t str, Platform)>,
+        examples: usize,
+    ) -> Replay<'t> {
         Replay {
             table,
-            sources: sources.collect(),
+            sources,
             examples,
             span: None,
             unchanged: 0,

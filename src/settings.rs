@@ -323,6 +323,25 @@ pub fn columns() -> Option<u16> {
     columns.trim().parse().ok().filter(|columns| *columns > 0)
 }
 
+/// Returns the name of the user of the operating system, for the records of changes: the one who called
+/// `sudo`, if the process has it.
+pub fn user_name() -> String {
+    #[expect(clippy::disallowed_methods, reason = "this module reads the environment")]
+    let user = |name: &str| std::env::var(name).ok().filter(|user| !user.trim().is_empty());
+    let name = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(user);
+    name.or_else(user_id).unwrap_or_else(|| "unknown".to_owned())
+}
+
+#[cfg(target_os = "linux")]
+fn user_id() -> Option<String> {
+    Some(format!("user {}", rustix::process::getuid()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn user_id() -> Option<String> {
+    None
+}
+
 /// Result of [`load`].
 pub struct LoadedSettings {
     /// The settings; `None` when the report has errors.

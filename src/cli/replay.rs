@@ -11,8 +11,9 @@ use jiff::tz::TimeZone;
 
 use super::records::FilterFlags;
 use super::{ConfigFile, Exit, load_rules, output, progress};
-use crate::records::{Filter, Order, Page, Store};
+use crate::records::{Filter, Order, Store};
 use crate::replay::Replay;
+use crate::rule_changes::{ReplayLimits, replay_calls};
 use crate::rules::RuleSet;
 use crate::settings::Settings;
 
@@ -47,8 +48,6 @@ pub(super) struct ReplayArgs {
 
 /// Default of `--since`, before `--until`.
 const AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// Number of records per query.
-const PAGE: usize = 2_000;
 
 impl ReplayArgs {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
@@ -90,23 +89,14 @@ impl ReplayArgs {
         filter: &Filter,
         replay: &mut Replay<'_>,
     ) -> anyhow::Result<u64> {
-        let most = self.limit.map_or(usize::MAX, NonZeroUsize::get);
-        let recorded = store.count(filter).await?;
-        let total = recorded.min(most as u64);
-        let mut progress = progress::ProgressLine::default();
-        let (mut done, mut beyond) = (0, None);
-        loop {
-            let limit = PAGE.min(most - done);
-            let page = store.calls(filter, Page { limit, order: Order::OldestFirst, beyond });
-            let page = page.await.context("cannot read the records")?;
-            let Some(last) = page.last() else { break };
-            beyond = Some(last.id);
-            page.iter().for_each(|record| replay.call(record));
-            done += page.len();
-            progress.show_count("replaying", done as u64, total);
-        }
-        progress.clear();
-        Ok(recorded)
+        let limits =
+            ReplayLimits { calls: self.limit.map(NonZeroUsize::get), ..ReplayLimits::default() };
+        let mut line = progress::ProgressLine::default();
+        let mut show = |read, total| line.show_count("replaying", read, total);
+        let replayed =
+            replay_calls(store, filter, Order::OldestFirst, limits, replay, &mut show).await;
+        line.clear();
+        Ok(replayed.context("cannot read the records")?.recorded)
     }
 
     fn print(&self, replay: &Replay<'_>, recorded: u64, zone: &TimeZone) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ mod restore;
 mod show;
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -116,11 +116,6 @@ fn find<'t>(id: &str, tables: &'t [StoredTable]) -> anyhow::Result<&'t StoredTab
 
 fn short(fingerprint: &str) -> &str {
     fingerprint.get(..SHORT).unwrap_or(fingerprint)
-}
-
-/// Returns whether a relative path stays below its folder.
-fn is_below(path: &Path) -> bool {
-    path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 /// Returns a path for messages.

@@ -20,6 +20,8 @@ pub struct NumberMatches {
     calls: Vec<String>,
     events: Vec<String>,
     snapshots: Vec<String>,
+    /// Ids of changes of the rules whose note or user contains the number.
+    changes: Vec<String>,
     /// Calls that match by their masked number only, which several callers share.
     pub by_mask: u64,
     /// Number of rows that were searched.
@@ -52,6 +54,8 @@ pub struct Erased {
     pub edited_snapshots: u64,
     /// Stored rule tables that could not be read without the number.
     pub deleted_snapshots: u64,
+    /// Changes of the rules without the number now.
+    pub edited_changes: u64,
 }
 
 impl Erased {
@@ -61,6 +65,7 @@ impl Erased {
         self.events += other.events;
         self.edited_snapshots += other.edited_snapshots;
         self.deleted_snapshots += other.deleted_snapshots;
+        self.edited_changes += other.edited_changes;
     }
 }
 
@@ -97,9 +102,14 @@ impl NumberMatches {
         Ok(())
     }
 
+    /// Returns the number of changes of the rules.
+    pub fn changes(&self) -> usize {
+        self.changes.len()
+    }
+
     /// Returns the number of rows.
     pub fn total(&self) -> usize {
-        self.calls() + self.events() + self.snapshots()
+        self.calls() + self.events() + self.snapshots() + self.changes()
     }
 }
 
@@ -180,11 +190,21 @@ impl Store {
             }
         }
         drop(rows);
+        let mut rows = sqlx::query("SELECT id, who, note FROM rule_changes").fetch(&self.pool);
+        while let Some(row) = rows.try_next().await? {
+            found.rows += 1;
+            if any_text(&row, &[1, 2], traces)? {
+                found.changes.push(row.try_get(0)?);
+            } else {
+                found.note_longer_numbers(&row, &[1, 2], traces)?;
+            }
+        }
+        drop(rows);
         Ok(found)
     }
 
     /// Deletes the calls and events that were found, and removes the number from the stored rule
-    /// tables.
+    /// tables and their changes.
     ///
     /// # Errors
     /// Fails when the database returns an error; rows deleted until then stay deleted.
@@ -223,15 +243,35 @@ impl Store {
                 query.execute(&self.pool).await?;
             }
         }
-        let deleted_snapshots = deleted.len() as u64;
-        let (calls, events) = (found.calls() as u64, found.events() as u64);
-        Ok(Erased { calls, events, edited_snapshots: edited, deleted_snapshots })
+        for id in &found.changes {
+            self.erase_from_change(id, traces).await?;
+        }
+        Ok(Erased {
+            calls: found.calls() as u64,
+            events: found.events() as u64,
+            edited_snapshots: edited,
+            deleted_snapshots: deleted.len() as u64,
+            edited_changes: found.changes() as u64,
+        })
+    }
+
+    async fn erase_from_change(&self, id: &str, traces: &NumberTraces) -> Result<(), StoreError> {
+        let texts = sqlx::query("SELECT who, note FROM rule_changes WHERE id = $1").bind(id);
+        let Some(row) = texts.fetch_optional(&self.pool).await? else { return Ok(()) };
+        let without = |at| row.try_get(at).map(|text: String| traces.erase_from_text(text));
+        sqlx::query("UPDATE rule_changes SET who = $1, note = $2 WHERE id = $3")
+            .bind(without(0)?)
+            .bind(without(1)?)
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
     }
 
     /// Overwrites deleted rows in the file and in its log.
     pub async fn overwrite(&self) -> Overwritten {
         if self.is_postgres {
-            for table in ["calls", "events", "rule_snapshots"] {
+            for table in ["calls", "events", "rule_snapshots", "rule_changes"] {
                 let vacuum = sqlx::raw_sql(AssertSqlSafe(format!("VACUUM {table}")));
                 if let Err(error) = vacuum.execute(&self.pool).await {
                     return Overwritten::NotYet(format!("VACUUM failed: {error}"));
@@ -289,6 +329,14 @@ impl NumberTraces {
         snapshot.texts().any(|(path, text)| {
             self.match_text(text) || self.match_text(&path.display().to_string())
         })
+    }
+
+    /// Returns a text without the number.
+    fn erase_from_text(&self, mut text: String) -> String {
+        for place in self.places(&text).into_iter().rev() {
+            text.replace_range(place, "(erased)");
+        }
+        text
     }
 
     /// Returns the files of a rule table without the number; none if this is impossible, or if rules that

@@ -35,12 +35,17 @@ impl Store {
                 .await?;
             deleted += done.rows_affected();
         }
-        // The current rule table stays, however old it is.
+        // The current rule table stays, however old it is, and so do those of younger changes.
         let snapshots = "DELETE FROM rule_snapshots WHERE at_ms < $1 \
                          AND at_ms < (SELECT MAX(at_ms) FROM rule_snapshots) \
                          AND NOT EXISTS (SELECT 1 FROM calls \
-                         WHERE calls.fingerprint = rule_snapshots.fingerprint)";
+                         WHERE calls.fingerprint = rule_snapshots.fingerprint) \
+                         AND NOT EXISTS (SELECT 1 FROM rule_changes \
+                         WHERE old_fingerprint = rule_snapshots.fingerprint \
+                         OR new_fingerprint = rule_snapshots.fingerprint)";
         if deleted == 0 {
+            let changes = sqlx::query("DELETE FROM rule_changes WHERE at_ms < $1");
+            changes.bind(before.as_millisecond()).execute(self.deleting_pool()).await?;
             let snapshots = sqlx::query(snapshots).bind(before.as_millisecond());
             snapshots.execute(self.deleting_pool()).await?;
             self.truncate_log().await?;

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-use super::{CallRecord, EventRecord, NumberPolicy, parse_time};
+use super::{CallRecord, EventRecord, NumberPolicy, RuleChange, parse_time};
 use crate::domain::party::NumberFormat;
 use crate::rules::parse_party;
 
@@ -186,6 +186,12 @@ impl Filter {
             && self.number.as_ref().is_none_or(|forms| {
                 forms.iter().any(|form| [party("from"), party("to")].contains(&Some(form)))
             })
+    }
+
+    /// Returns whether a change of the rules matches: conditions on calls exclude all changes.
+    pub fn matches_change(&self, change: &RuleChange) -> bool {
+        let times = Filter { since: self.since, until: self.until, ..Filter::default() };
+        *self == times && self.includes(change.at)
     }
 
     fn includes(&self, at: Timestamp) -> bool {

@@ -79,6 +79,16 @@ pub(crate) async fn import(
                 .bind(snapshot.files_json());
             new.snapshots += insert.execute(&mut *transaction).await?.rows_affected();
         }
+        if let Some(change) = line.change() {
+            let id = change.id.to_string();
+            let insert =
+                change.params(&id).into_iter().fold(sqlx::query(sql::IMPORT_CHANGE), bind);
+            new.changes += insert.execute(&mut *transaction).await?.rows_affected();
+        }
+    }
+    if new.changes > 0 {
+        let trim = sqlx::query(sql::TRIM_CHANGES).bind(sql::CHANGES);
+        trim.execute(&mut *transaction).await?;
     }
     if new.snapshots > 0 {
         let trim = sqlx::query(sql::TRIM_SNAPSHOTS).bind(sql::SNAPSHOT_BYTES);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 
 use super::query::{json, time};
-use super::{RuleSnapshot, Store, StoreError};
+use super::{RuleChange, RuleSnapshot, Store, StoreError};
 
 /// A rule table that became live, or that decided calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,9 +19,16 @@ pub struct StoredTable {
     pub used: Option<(Timestamp, Timestamp)>,
     /// Number of recorded calls that it decided.
     pub calls: u64,
+    /// The last change that led to it, unless the files were edited by other means.
+    pub change: Option<RuleChange>,
 }
 
 impl StoredTable {
+    fn new(fingerprint: &str) -> StoredTable {
+        let fingerprint = fingerprint.to_owned();
+        StoredTable { fingerprint, snapshot: None, used: None, calls: 0, change: None }
+    }
+
     /// Returns the last time at which the table is known to have been live.
     pub fn last_seen(&self) -> Option<Timestamp> {
         let became_live = self.snapshot.as_ref().map(|snapshot| snapshot.at);
@@ -41,9 +48,7 @@ impl Store {
             let fingerprint: String = row.try_get(2)?;
             let (at, files) = (time(&row, 0)?, json(&row, 1)?);
             let snapshot = RuleSnapshot { fingerprint: fingerprint.clone(), at, files };
-            let snapshot = Some(snapshot);
-            let table =
-                StoredTable { fingerprint: fingerprint.clone(), snapshot, used: None, calls: 0 };
+            let table = StoredTable { snapshot: Some(snapshot), ..StoredTable::new(&fingerprint) };
             tables.insert(fingerprint, table);
         }
         let used = "SELECT MIN(at_ms), MAX(at_ms), COUNT(*), fingerprint FROM calls \
@@ -51,14 +56,16 @@ impl Store {
         for row in sqlx::query(used).fetch_all(&self.pool).await? {
             let fingerprint: String = row.try_get(3)?;
             let calls: i64 = row.try_get(2)?;
-            let table = tables.entry(fingerprint.clone()).or_insert_with(|| StoredTable {
-                fingerprint,
-                snapshot: None,
-                used: None,
-                calls: 0,
-            });
+            let unknown = || StoredTable::new(&fingerprint);
+            let table = tables.entry(fingerprint.clone()).or_insert_with(unknown);
             table.used = Some((time(&row, 0)?, time(&row, 1)?));
             table.calls = calls.unsigned_abs();
+        }
+        for change in self.rule_changes().await? {
+            if let Some(table) = tables.get_mut(&change.new_fingerprint) {
+                // The first one is the newest.
+                table.change.get_or_insert(change);
+            }
         }
         let mut tables: Vec<_> = tables.into_values().collect();
         tables.sort_by_key(|table| std::cmp::Reverse(table.last_seen()));

@@ -9,6 +9,8 @@ pub(crate) const REDECIDED_WITHIN_MS: i64 = 60_000;
 pub(crate) const SAME_CALL_MS: i64 = 10 * 60 * 1000;
 /// Total size of the stored rule tables; the newest are kept.
 pub(crate) const SNAPSHOT_BYTES: i64 = 64 << 20;
+/// Maximum number of stored changes of the rules; the newest are kept, with their rule tables.
+pub(crate) const CHANGES: i64 = 200;
 
 /// Counts a delivery that was answered from memory: times, key of the delivery.
 pub(crate) const COUNT_RETRY: &str =
@@ -19,10 +21,20 @@ pub(crate) const INSERT_SNAPSHOT: &str = "INSERT INTO rule_snapshots (fingerprin
     VALUES ($1, $2, $3) ON CONFLICT (fingerprint) DO UPDATE SET at_ms = excluded.at_ms";
 
 /// Deletes the oldest rule tables beyond a total size, so that a list that changes all day does not
-/// fill the disk.
+/// fill the disk. The tables of stored changes stay.
 pub(crate) const TRIM_SNAPSHOTS: &str = "DELETE FROM rule_snapshots WHERE at_ms <= \
     (SELECT MAX(at_ms) FROM (SELECT at_ms, SUM(OCTET_LENGTH(files)) OVER (ORDER BY at_ms DESC) \
-    AS bytes FROM rule_snapshots) AS counted WHERE bytes > $1)";
+    AS bytes FROM rule_snapshots) AS counted WHERE bytes > $1) \
+    AND NOT EXISTS (SELECT 1 FROM rule_changes WHERE old_fingerprint = rule_snapshots.fingerprint \
+    OR new_fingerprint = rule_snapshots.fingerprint)";
+
+/// Deletes the oldest changes beyond a number.
+pub(crate) const TRIM_CHANGES: &str = "DELETE FROM rule_changes WHERE id <= \
+    (SELECT id FROM rule_changes ORDER BY id DESC LIMIT 1 OFFSET $1)";
+
+/// Stores a change unless it is stored: id, time, who, action, note, both fingerprints.
+pub(crate) const IMPORT_CHANGE: &str = "INSERT INTO rule_changes (id, at_ms, who, action, note, \
+    old_fingerprint, new_fingerprint) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
 
 /// Gives a call that came without an id the id that one of its events has: call id, key of the
 /// event.

@@ -160,6 +160,14 @@ fn import_rows(
             let mut insert = prepared(transaction, sql::IMPORT_SNAPSHOT)?;
             new.snapshots += insert.execute(parameters)? as u64;
         }
+        if let Some(change) = line.change() {
+            let id = change.id.to_string();
+            let mut insert = prepared(transaction, sql::IMPORT_CHANGE)?;
+            new.changes += insert.execute(params_from_iter(change.params(&id)))? as u64;
+        }
+    }
+    if new.changes > 0 {
+        prepared(transaction, sql::TRIM_CHANGES)?.execute([sql::CHANGES])?;
     }
     if new.snapshots > 0 {
         prepared(transaction, sql::TRIM_SNAPSHOTS)?.execute([sql::SNAPSHOT_BYTES])?;

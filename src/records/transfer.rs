@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::batch::WriteError;
 use super::filter::OUTCOMES;
-use super::{CallRecord, EventRecord, NumberPolicy, RuleSnapshot};
+use super::{CallRecord, EventRecord, NumberPolicy, RuleChange, RuleSnapshot};
 use crate::domain::decision::Object;
 
 /// Key of the exact text of a body that its JSON does not determine.
@@ -23,6 +23,8 @@ pub enum TransferLine {
     Event(Box<EventRecord>),
     /// A rule table that decided calls.
     Rules(Box<RuleSnapshot>),
+    /// A change of the rule files by a person.
+    Change(Box<RuleChange>),
 }
 
 /// The key that tells lines apart.
@@ -66,12 +68,14 @@ pub struct RowCounts {
     pub events: u64,
     /// Rule tables.
     pub snapshots: u64,
+    /// Changes of the rules.
+    pub changes: u64,
 }
 
 impl RowCounts {
     /// Returns the number of rows.
     pub fn total(&self) -> u64 {
-        self.calls + self.events + self.snapshots
+        self.calls + self.events + self.snapshots + self.changes
     }
 
     /// Adds other numbers.
@@ -79,6 +83,7 @@ impl RowCounts {
         self.calls += other.calls;
         self.events += other.events;
         self.snapshots += other.snapshots;
+        self.changes += other.changes;
     }
 }
 
@@ -118,6 +123,9 @@ impl TransferLine {
             TransferLine::Rules(snapshot) => {
                 serde_json::to_string(&Tagged { record: "rules", content: snapshot })
             }
+            TransferLine::Change(change) => {
+                serde_json::to_string(&Tagged { record: "rule_change", content: change })
+            }
         };
         json.expect("plain JSON into memory")
     }
@@ -146,7 +154,12 @@ impl TransferLine {
                     serde_json::from_slice(line).map_err(|error| json_error(&error))?;
                 Ok(TransferLine::Rules(snapshot.into()))
             }
-            other => Err(format!("unknown record `{other}`: use call, event, rules")),
+            "rule_change" => {
+                let change: RuleChange =
+                    serde_json::from_slice(line).map_err(|error| json_error(&error))?;
+                Ok(TransferLine::Change(change.into()))
+            }
+            other => Err(format!("unknown record `{other}`: use call, event, rules, rule_change")),
         }
     }
 
@@ -163,7 +176,7 @@ impl TransferLine {
                     is_redacted(&call.details.numbers) && events.iter().all(is_event_redacted)
                 }
                 TransferLine::Event(event) => is_event_redacted(event),
-                TransferLine::Rules(_) => true,
+                TransferLine::Rules(_) | TransferLine::Change(_) => true,
             }
     }
 
@@ -176,13 +189,14 @@ impl TransferLine {
             }
             TransferLine::Event(_) => RowCounts { events: 1, ..none },
             TransferLine::Rules(_) => RowCounts { snapshots: 1, ..none },
+            TransferLine::Change(_) => RowCounts { changes: 1, ..none },
         }
     }
 
     pub(crate) fn call(&self) -> Option<&CallRecord> {
         match self {
             TransferLine::Call(call, _) => Some(call),
-            TransferLine::Event(_) | TransferLine::Rules(_) => None,
+            TransferLine::Event(_) | TransferLine::Rules(_) | TransferLine::Change(_) => None,
         }
     }
 
@@ -190,14 +204,21 @@ impl TransferLine {
         match self {
             TransferLine::Call(_, events) => events,
             TransferLine::Event(event) => std::slice::from_ref(event),
-            TransferLine::Rules(_) => &[],
+            TransferLine::Rules(_) | TransferLine::Change(_) => &[],
         }
     }
 
     pub(crate) fn snapshot(&self) -> Option<&RuleSnapshot> {
         match self {
             TransferLine::Rules(snapshot) => Some(snapshot),
-            TransferLine::Call(..) | TransferLine::Event(_) => None,
+            TransferLine::Call(..) | TransferLine::Event(_) | TransferLine::Change(_) => None,
+        }
+    }
+
+    pub(crate) fn change(&self) -> Option<&RuleChange> {
+        match self {
+            TransferLine::Change(change) => Some(change),
+            TransferLine::Call(..) | TransferLine::Event(_) | TransferLine::Rules(_) => None,
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::records::{
     CallRecord, EventRecord, Filter, Order, Page, Store, TransferLine, first_id_at,
 };
 
-/// Export JSON, one object per line: each call with its events, events of unrecorded calls, and the
-/// rule tables that decided the calls. `records import` reads it.
+/// Export JSON, one object per line: each call with its events, events of unrecorded calls, the rule
+/// tables that decided the calls, and the changes of the rules. `records import` reads it.
 ///
 /// Exit status: 0 exported; 2 the records cannot be read or a filter is invalid.
 #[derive(Debug, Args)]
@@ -98,6 +98,19 @@ async fn write_json(
     }
     while let Some(event) = orphans.next_before(store, filter, None).await? {
         writeln!(out, "{}", TransferLine::Event(event.into()).to_json())?;
+    }
+    for change in store.rule_changes().await?.into_iter().rev() {
+        if !filter.matches_change(&change) {
+            continue;
+        }
+        for fingerprint in [&change.old_fingerprint, &change.new_fingerprint] {
+            if tables.insert(fingerprint.clone())
+                && let Some(snapshot) = store.rule_snapshot(fingerprint).await?
+            {
+                writeln!(out, "{}", TransferLine::Rules(snapshot.into()).to_json())?;
+            }
+        }
+        writeln!(out, "{}", TransferLine::Change(change.into()).to_json())?;
     }
     Ok(out.flush()?)
 }

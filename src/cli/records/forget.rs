@@ -217,6 +217,9 @@ impl Search {
             counted(found.events(), "event"),
             counted(found.snapshots(), "stored rule table")
         )?;
+        if found.changes() > 0 {
+            writeln!(stdout, "         {}", counted(found.changes(), "change note"))?;
+        }
         for copy in &self.copies {
             writeln!(stdout, "         {copy}")?;
         }
@@ -224,7 +227,8 @@ impl Search {
     }
 
     fn print_erased(&self, erasure: &Erasure) -> anyhow::Result<()> {
-        let Erased { calls, events, edited_snapshots, deleted_snapshots } = erasure.erased;
+        let Erased { calls, events, edited_snapshots, deleted_snapshots, edited_changes } =
+            erasure.erased;
         let mut stdout = std::io::stdout().lock();
         writeln!(stdout, "number   {}", self.traces.masked())?;
         writeln!(stdout, "deleted  {}, {}", counted(calls, "call"), counted(events, "event"))?;
@@ -235,6 +239,9 @@ impl Search {
         if deleted_snapshots > 0 {
             let tables = counted(deleted_snapshots, "stored rule table");
             writeln!(stdout, "deleted  {tables} that cannot be read without the number")?;
+        }
+        if edited_changes > 0 {
+            writeln!(stdout, "edited   {}", counted(edited_changes, "change note"))?;
         }
         for (copy, outcome) in &erasure.copies {
             match outcome {

@@ -13,7 +13,7 @@ use crate::cli::{ConfigFile, Exit, progress};
 use crate::records::{ImportError, NumberPolicy, RowCounts, Store, TransferLine};
 use crate::settings::RecordsLocation;
 
-/// Import what `records export` has written: calls, events and rule tables. Records that the store
+/// Import what `records export` has written: calls, events, rule tables and their changes. Records that the store
 /// has are skipped, so an import can be repeated. A line is stored as a whole or not at all.
 ///
 /// Exit status: 0 everything is stored; 1 some lines were not imported; 2 the command could not run.
@@ -171,7 +171,7 @@ impl Importer<'_> {
 
     fn print_result(&self) -> anyhow::Result<()> {
         let mut stdout = std::io::stdout().lock();
-        let RowCounts { calls, events, snapshots } = self.stored;
+        let RowCounts { calls, events, snapshots, changes } = self.stored;
         let skipped = self.read.total() - self.stored.total();
         writeln!(
             stdout,
@@ -180,6 +180,9 @@ impl Importer<'_> {
             counted(events, "event"),
             counted(snapshots, "rule table")
         )?;
+        if changes > 0 {
+            writeln!(stdout, "         {}", counted(changes, "rule change"))?;
+        }
         writeln!(stdout, "skipped  {skipped} that are stored already")?;
         if self.failed > 0 {
             writeln!(

@@ -10,10 +10,11 @@ use super::short;
 use crate::cli::records::table::{Column, Fit, format};
 use crate::cli::records::{OpenStore, sanitize};
 use crate::cli::{ConfigFile, Exit, output};
-use crate::records::StoredTable;
+use crate::records::{RuleChange, StoredTable};
 
 /// One line for each table: when it became live last, its first and last recorded call, the number of
-/// recorded calls that it decided, and its files.
+/// recorded calls that it decided, its files, and who made it so and why, if the console or `rules restore`
+/// did.
 ///
 /// Exit status: 0 listed; 2 the records cannot be read.
 #[derive(Debug, Args)]
@@ -46,7 +47,9 @@ impl ListArgs {
             Column { title: "FIRST CALL", fit: Fit::Optional(0) },
             Column { title: "LAST CALL", fit: Fit::Whole },
             Column { title: "CALLS", fit: Fit::Whole },
-            Column { title: "FILES", fit: Fit::Truncated(2) },
+            Column { title: "FILES", fit: Fit::Truncated(4) },
+            Column { title: "BY", fit: Fit::Truncated(2) },
+            Column { title: "NOTE", fit: Fit::Truncated(3) },
         ];
         let rows: Vec<_> = tables.iter().map(row).collect();
         write!(stdout, "{}", format(&columns, &rows, output::table_width()))?;
@@ -58,6 +61,9 @@ fn row(table: &StoredTable) -> Vec<String> {
     let time = |at: Option<Timestamp>| {
         at.map_or_else(|| "-".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
     };
+    let change = |text: fn(&RuleChange) -> &str| {
+        table.change.as_ref().map_or_else(|| "-".to_owned(), |change| sanitize(text(change)))
+    };
     let files = files(table).map_or_else(|| "not stored".to_owned(), |files| files.join(", "));
     vec![
         short(&table.fingerprint).to_owned(),
@@ -66,6 +72,8 @@ fn row(table: &StoredTable) -> Vec<String> {
         time(table.used.map(|(_, last)| last)),
         table.calls.to_string(),
         sanitize(&files),
+        change(|change| &change.who),
+        change(|change| &change.note),
     ]
 }
 
@@ -84,5 +92,12 @@ fn to_json(table: &StoredTable) -> serde_json::Value {
         "last_call": table.used.map(|(_, last)| last.to_string()),
         "calls": table.calls,
         "files": files(table),
+        "change": table.change.as_ref().map(|change| json!({
+            "at": change.at.to_string(),
+            "who": change.who,
+            "action": change.action.as_str(),
+            "note": change.note,
+            "old_fingerprint": change.old_fingerprint,
+        })),
     })
 }

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 
-use super::{TableFiles, is_below, shown, target};
+use super::{TableFiles, shown, target};
 use crate::cli::records::OpenStore;
 use crate::cli::{ConfigFile, Exit};
+use crate::rule_changes::is_below;
 
 /// Print the files of a table, or write them into a folder, to check them or to explain calls with them.
 ///

@@ -1,0 +1,21 @@
+//! Changes of the rule table by people: the files as they are, an edit of them, what it would change, and
+//! the versions before it. The command line and the console share it.
+//!
+//! A change is made in this order: [`RuleFiles::read`], a [`Plan`] of the files to write, [`check`] of the
+//! table that would result, [`replay_calls`] with it, and [`carry_out`], which stores the files before the
+//! change and then replaces them.
+
+mod check;
+mod files;
+mod plan;
+mod replay;
+mod versions;
+mod write;
+
+pub use check::{CheckedPlan, Mistake, Place, TableNames, check};
+pub(crate) use files::is_below;
+pub use files::{FileKind, ReadFilesError, RuleFile, RuleFiles};
+pub use plan::{Edit, EditError, EditProblem, Plan};
+pub use replay::{ReplayLimits, ReplayedCalls, Stopped, replay_calls};
+pub use versions::{Author, CarryOutError, NotKept, Versions, carry_out, store_of};
+pub use write::{WriteError, check_writable};

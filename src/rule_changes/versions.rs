@@ -1,0 +1,185 @@
+//! Carries out a change: stores the files before it, who made it and why, and then replaces them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use uuid::{NoContext, Uuid};
+
+use super::files::{ReadFilesError, RuleFiles};
+use super::plan::Plan;
+use super::write::WriteError;
+use crate::domain::phone_number::mask_numbers;
+use crate::records::{
+    ImportError, NumberPolicy, Recorder, RuleAction, RuleChange, RuleSnapshot, Store,
+};
+use crate::rules::Snapshot;
+
+/// Where the files before a change are kept.
+#[derive(Clone, Copy)]
+pub struct Versions<'s> {
+    store: &'s Store,
+    numbers: &'s NumberPolicy,
+}
+
+/// Who makes a change, when and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    /// User of the console, or of the operating system.
+    pub who: String,
+    /// Reason; may be empty.
+    pub note: String,
+    /// Time.
+    pub at: Timestamp,
+}
+
+/// Reason for which the files before a change cannot be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotKept {
+    /// Records are off.
+    #[error("`[records] url` is \"off\", so the current version cannot be kept")]
+    Off,
+    /// The record store cannot be reached at the moment.
+    #[error("the record store is not available, so the current version cannot be kept")]
+    Unavailable,
+    /// Files of rules can contain whole numbers.
+    #[error(
+        "`[records] numbers` is \"{0}\", so files with whole numbers cannot be kept in the records"
+    )]
+    Numbers(&'static str),
+    /// The files are larger than a stored version may be.
+    #[error("the current files are larger than 1 MB together, so they cannot be kept in the records")]
+    TooLarge,
+}
+
+/// Error of a change. Nothing has been written.
+#[derive(Debug, thiserror::Error)]
+pub enum CarryOutError {
+    /// The files before the change cannot be kept.
+    #[error(transparent)]
+    NotKept(#[from] NotKept),
+    /// The files cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadFilesError),
+    /// The files on disk have changed since the plan was made.
+    #[error("the files have changed in the meantime")]
+    Conflict,
+    /// The record store returned an error.
+    #[error("the current rules cannot be stored: {0}")]
+    Store(#[from] ImportError),
+    /// A file cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// Maximum number of characters of a note.
+const MAX_NOTE_CHARS: usize = 1_000;
+/// Maximum number of characters of a user's name.
+const MAX_WHO_CHARS: usize = 100;
+
+impl<'s> Versions<'s> {
+    /// Keeps versions in a store, which has this policy for numbers.
+    pub fn new(store: &'s Store, numbers: &'s NumberPolicy) -> Versions<'s> {
+        Versions { store, numbers }
+    }
+
+    /// Checks that these files can be kept: numbers are stored in full, since files of rules can contain
+    /// some, and the files are not too large.
+    ///
+    /// # Errors
+    /// Fails with the reason if they cannot.
+    pub fn check(self, files: &Snapshot) -> Result<(), NotKept> {
+        match self.numbers.stores_full() {
+            false => Err(NotKept::Numbers(self.numbers.as_str())),
+            true if files.fits_into_records() => Ok(()),
+            true => Err(NotKept::TooLarge),
+        }
+    }
+}
+
+/// Returns the store of a running service, if it can be written now.
+///
+/// # Errors
+/// Fails with the reason if there is none.
+pub fn store_of(recorder: &Recorder) -> Result<Arc<Store>, NotKept> {
+    let health = recorder.health().ok_or(NotKept::Off)?;
+    let store = health.store().filter(|_| health.outage().is_none());
+    store.ok_or(NotKept::Unavailable)
+}
+
+/// Stores the current files and the change, replaces the files, and logs who did it. `files` are those for
+/// which the plan was made.
+///
+/// # Errors
+/// Fails, with all files as they were, if the current ones cannot be kept, have changed since they were read,
+/// or cannot be replaced.
+pub async fn carry_out(
+    files: RuleFiles,
+    plan: Plan,
+    new_fingerprint: &str,
+    action: RuleAction,
+    author: Author,
+    versions: Versions<'_>,
+) -> Result<RuleChange, CarryOutError> {
+    /// One change at a time in this process.
+    static CHANGING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _changing = CHANGING.lock().await;
+    versions.check(files.snapshot())?;
+    let (files, changed) = blocking(move || {
+        let changed = files.have_changed();
+        (files, changed)
+    })
+    .await;
+    if changed? {
+        return Err(CarryOutError::Conflict);
+    }
+    let change = RuleChange {
+        id: id(author.at),
+        at: author.at,
+        who: plain(&author.who, MAX_WHO_CHARS),
+        action,
+        note: plain(&author.note, MAX_NOTE_CHARS),
+        old_fingerprint: files.fingerprint().to_owned(),
+        new_fingerprint: new_fingerprint.to_owned(),
+    };
+    let before = RuleSnapshot {
+        fingerprint: change.old_fingerprint.clone(),
+        at: author.at,
+        files: files.snapshot().clone(),
+    };
+    versions.store.add_rule_change(&change, before).await?;
+    if let Err(error) = blocking(move || plan.write()).await {
+        if let Err(error) = versions.store.delete_rule_change(change.id).await {
+            tracing::warn!(%error, "a change of the rules that failed is stored as a change");
+        }
+        return Err(error.into());
+    }
+    tracing::info!(
+        who = mask_numbers(&change.who),
+        action = change.action.as_str(),
+        note = mask_numbers(&change.note),
+        old = change.old_fingerprint,
+        new = change.new_fingerprint,
+        "rules changed"
+    );
+    Ok(change)
+}
+
+/// Runs work that blocks on a thread of its own.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(stopped) => std::panic::resume_unwind(stopped.into_panic()),
+    }
+}
+
+fn id(at: Timestamp) -> Uuid {
+    let seconds = u64::try_from(at.as_second()).unwrap_or_default();
+    let nanos = u32::try_from(at.subsec_nanosecond()).unwrap_or_default();
+    Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos))
+}
+
+/// Returns the beginning of a text, on one line.
+fn plain(text: &str, chars: usize) -> String {
+    let visible = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
+    visible.take(chars).collect()
+}
