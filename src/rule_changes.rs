@@ -6,15 +6,19 @@
 //! change and then replaces them.
 
 mod check;
+mod diff;
 mod files;
+mod grid;
 mod plan;
 mod replay;
 mod versions;
 mod write;
 
 pub use check::{CheckedPlan, Mistake, Place, TableNames, check};
+pub use diff::{DiffLine, FileDiff, Hunk, diff};
 pub(crate) use files::is_below;
 pub use files::{FileKind, ReadFilesError, RuleFile, RuleFiles};
+pub use grid::{Grid, GridRow, NotAGrid};
 pub use plan::{Edit, EditError, EditProblem, Plan};
 pub use replay::{ReplayLimits, ReplayedCalls, Stopped, replay_calls};
 pub use versions::{Author, CarryOutError, NotKept, Versions, carry_out, store_of};

@@ -37,6 +37,17 @@ impl StoredTable {
 }
 
 impl Store {
+    /// Returns the fingerprints of the rule tables whose files are stored, with the last time at which each
+    /// became live, newest first.
+    ///
+    /// # Errors
+    /// Fails when the database returns an error.
+    pub async fn stored_versions(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        let versions = "SELECT at_ms, fingerprint FROM rule_snapshots ORDER BY at_ms DESC";
+        let rows = sqlx::query(versions).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((row.try_get(1)?, time(row, 0)?))).collect()
+    }
+
     /// Returns all rule tables, those that were live last first.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The files at `[rules] path`, as the table reads them: TOML files, lists and calendars.
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -132,6 +133,12 @@ impl RuleFiles {
     /// Returns the file with this name.
     pub fn find(&self, name: &str) -> Option<RuleFile<'_>> {
         self.files().into_iter().find(|file| file.name == name)
+    }
+
+    /// Returns the texts by name, without copies of lists that live elsewhere.
+    pub fn texts(&self) -> BTreeMap<String, &str> {
+        let files = self.files().into_iter().filter(|file| file.kind != FileKind::Copy);
+        files.map(|file| (file.name, file.text)).collect()
     }
 
     fn file<'f>(&'f self, path: &'f Path) -> RuleFile<'f> {

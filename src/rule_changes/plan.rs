@@ -168,6 +168,16 @@ impl Plan {
         paths.into_iter().find(is_outside)
     }
 
+    /// Returns the texts by name as they would be after the plan.
+    pub fn texts_after<'p>(&'p self, files: &'p RuleFiles) -> BTreeMap<String, &'p str> {
+        let mut texts = files.texts();
+        for path in self.removals() {
+            texts.remove(&files.name(path));
+        }
+        texts.extend(self.writes().map(|(path, text)| (files.name(path), text)));
+        texts
+    }
+
     /// Returns the texts with which the table can be loaded as if the plan had been carried out.
     pub fn replacements(&self) -> Replacements {
         let mut replaced = Replacements::default();

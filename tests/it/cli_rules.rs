@@ -85,7 +85,7 @@ fn tables_are_listed_with_their_use_and_their_files() {
     let table = text(&recorded.rules(&["list"]).stdout);
     let mut lines = table.lines();
     let header: Vec<_> = lines.next().unwrap().split_whitespace().collect();
-    assert_eq!(header.join(" "), "TABLE LIVE SINCE FIRST CALL LAST CALL CALLS FILES");
+    assert_eq!(header.join(" "), "TABLE LIVE SINCE FIRST CALL LAST CALL CALLS FILES BY NOTE");
     assert!(lines.next().unwrap().starts_with(&recorded.fingerprint(0)[..7]), "{table}");
 }
 
@@ -135,7 +135,8 @@ fn a_table_is_restored_and_the_current_one_is_kept() {
     assert!(text(&asked.stderr).contains("write --yes to restore"), "{}", text(&asked.stderr));
     assert_eq!(read("50-rules.toml"), Some(rules("agent_2")), "nothing was written");
 
-    let restored = recorded.rules(&["restore", &old, "--yes"]);
+    let note = "the old agent again";
+    let restored = recorded.rules(&["restore", &old, "--yes", "--note", note]);
     let output = text(&restored.stdout);
     assert_eq!(restored.status.code(), Some(0), "{}", text(&restored.stderr));
     assert!(output.contains("kept the current rules as "), "{output}");
@@ -145,8 +146,19 @@ fn a_table_is_restored_and_the_current_one_is_kept() {
     assert_eq!(names.count(), 2, "no other files");
     assert_eq!(recorded.rules(&["diff", &old, "live"]).status.code(), Some(0));
 
+    let tables = recorded.tables();
+    let change = |fingerprint: &str| {
+        let table = tables.iter().find(|table| table["fingerprint"] == fingerprint);
+        table.unwrap()["change"].clone()
+    };
+    assert_eq!(change(&old)["note"], note);
+    assert_eq!(change(&old)["action"], "restore");
+    assert!(!change(&old)["who"].as_str().unwrap().is_empty());
+    let listed = text(&recorded.rules(&["list"]).stdout);
+    assert!(listed.contains(note), "{listed}");
+
     // The table that was kept can be restored in turn.
-    assert_eq!(recorded.tables().len(), 3);
+    assert_eq!(tables.len(), 3);
     let kept = output.lines().find_map(|line| line.strip_prefix("kept the current rules as "));
     let back = recorded.rules(&["restore", kept.unwrap(), "--yes"]);
     assert_eq!(back.status.code(), Some(0), "{}", text(&back.stderr));

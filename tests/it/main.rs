@@ -60,6 +60,7 @@ mod records;
 mod records_faults;
 mod reload;
 mod replay;
+mod rule_changes;
 mod rules;
 mod schema;
 mod scopes;

@@ -60,6 +60,20 @@ pub(crate) async fn record(
     writer.await.expect("the writer ends");
 }
 
+/// Decides this many calls with `table`, a minute apart, and records them in a file.
+pub(crate) async fn record_some(file: &Path, table: &RuleSet, calls: u32) {
+    let number = |text: &str| Party::parse(Some(text)).party;
+    let from = number("+12137771234");
+    let call = |number: u32| {
+        let fields = Fields { from: from.clone(), ..Fields::unknown(Channel::Call) };
+        let platform = Platform::new("retell");
+        let at = Timestamp::from_millisecond(NOW_MS + i64::from(number) * 60_000).unwrap();
+        (Call::synthetic("retell", platform, fields), at)
+    };
+    let calls: Vec<_> = (0..calls).map(call).collect();
+    record(file, NumberStorage::Full, false, table, &calls).await;
+}
+
 /// Replays all records of a file with another table. Returns the report.
 pub(crate) async fn replay(file: &Path, table: &RuleSet, sources: &[Source]) -> Value {
     let mut replay = Replay::new(table, sources, 3);
