@@ -7,6 +7,7 @@
 mod access;
 mod assets;
 mod calls;
+mod change;
 mod guard;
 mod live;
 mod log_in;
@@ -35,6 +36,7 @@ pub fn router(setup: ConsoleSetup) -> Router {
         .route("/calls/charts", get(calls::charts))
         .route("/calls/live", get(live::follow))
         .merge(rules::routes())
+        .merge(change::routes())
         .route("/logout", post(log_in::log_out))
         .route_layer(middleware::from_fn_with_state(console.clone(), guard::let_in))
         .route("/login", get(log_in::show).post(log_in::log_in))

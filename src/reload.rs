@@ -27,8 +27,8 @@ use crate::pipeline::Switchboard;
 use crate::rules;
 use crate::rules::engine::test_runner;
 use crate::rules::{
-    CheckContext, FileStamp, HeldList, IsolatedFile, LoadedTable, PreviousList, Progress,
-    ReadError, Replacements, RuleSet, Snapshot, TablePlaces,
+    CheckContext, FileStamp, HeldList, IsolatedFile, LoadedTable, Progress, ReadError,
+    Replacements, RuleSet, Snapshot, TablePlaces,
 };
 use crate::settings::RulesSettings;
 use hold::{hold_shrunk_lists, note_held};
@@ -419,15 +419,8 @@ impl Loader {
     }
 
     fn update_context(&mut self) {
-        self.context.now = self.app.now();
-        let live = self.app.table();
-        let previous = live.lists.all().iter().map(|list| PreviousList {
-            name: list.name.clone(),
-            rows: list.rows,
-            digest: list.digest,
-            file: list.file().map(Box::from),
-        });
-        self.context.previous_lists = previous.collect();
+        let context = std::mem::take(&mut self.context);
+        self.context = context.after(&self.app.table(), self.app.now());
     }
 
     fn load(&mut self, progress: &mut dyn FnMut(Progress<'_>)) -> Loaded {

@@ -35,6 +35,16 @@ static ASSETS: &[Asset] = assets! {
     "htmx.js": "text/javascript; charset=utf-8" = "vendor/htmx.min.js",
     "uplot.js": "text/javascript; charset=utf-8" = "vendor/uPlot.iife.min.js",
     "uplot.css": "text/css; charset=utf-8" = "vendor/uPlot.min.css",
+    "change.css": "text/css; charset=utf-8" = "change.css",
+    "change.js": "text/javascript; charset=utf-8" = "change.js",
+    "grid.js": "text/javascript; charset=utf-8" = "grid.js",
+    "codemirror.js": "text/javascript; charset=utf-8" = "vendor/codemirror.js",
+    "codemirror.css": "text/css; charset=utf-8" = "vendor/codemirror.css",
+    "codemirror-toml.js": "text/javascript; charset=utf-8" = "vendor/codemirror-toml.js",
+    "codemirror-lint.js": "text/javascript; charset=utf-8" = "vendor/codemirror-lint.js",
+    "codemirror-lint.css": "text/css; charset=utf-8" = "vendor/codemirror-lint.css",
+    "codemirror-hint.js": "text/javascript; charset=utf-8" = "vendor/codemirror-hint.js",
+    "codemirror-hint.css": "text/css; charset=utf-8" = "vendor/codemirror-hint.css",
 };
 
 /// The first digits of the hash of all files.

@@ -183,9 +183,9 @@ fn mistakes_have_their_places_in_the_edited_texts() {
     let broken = mistakes(&broken);
     assert_eq!(broken[0]["code"], "unknown-list", "{broken:#}");
     assert_eq!(broken[0]["file"], "50-rules.toml");
-    assert_eq!((&broken[0]["line"], &broken[0]["column"]), (&5.into(), &9.into()), "{broken:#}");
+    assert_eq!((&broken[0]["line"], &broken[0]["column"]), (&5.into(), &8.into()), "{broken:#}");
     assert_eq!(broken[0]["end_line"], 5);
-    assert!(broken[0]["end_column"].as_u64().unwrap() > 9);
+    assert!(broken[0]["end_column"].as_u64().unwrap() > 8);
     let failing = mistakes(&failing);
     assert_eq!(failing[0]["code"], "failing-test", "{failing:#}");
     assert_eq!(mistakes(&syntax)[0]["line"], 4);

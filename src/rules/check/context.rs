@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::dialect::Dialects;
 use crate::domain::call::Platform;
+use crate::rules::RuleSet;
 
 /// Context of a check, from the settings and the clock.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +37,20 @@ pub struct CheckContext {
 }
 
 impl CheckContext {
+    /// Returns the context of a check of a table that would replace `live` now.
+    #[must_use]
+    pub fn after(mut self, live: &RuleSet, now: Timestamp) -> CheckContext {
+        self.now = now;
+        let previous = live.lists.all().iter().map(|list| PreviousList {
+            name: list.name.clone(),
+            rows: list.rows,
+            digest: list.digest,
+            file: list.file().map(Box::from),
+        });
+        self.previous_lists = previous.collect();
+        self
+    }
+
     /// Returns whether the settings have a source at a platform, which may be if they are unknown.
     pub(crate) fn may_have_source_at(&self, platform: Platform) -> bool {
         self.sources.is_empty() || self.sources.iter().any(|source| source.platform == platform)

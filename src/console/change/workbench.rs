@@ -1,0 +1,136 @@
+//! The rule files of a request, whether they can be changed, and checks of a plan off the threads that answer
+//! calls.
+
+use sha2::{Digest, Sha256};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::console::state::Console;
+use crate::http::HttpProblem;
+use crate::rule_changes::{
+    self, CheckedPlan, Plan, RuleFiles, Versions, check_writable, store_of,
+};
+use crate::rules::CheckContext;
+
+/// The rule files, as a request finds them.
+pub(super) struct Workbench {
+    pub(super) files: RuleFiles,
+    /// Reason for which no change can be applied, and what to do.
+    pub(super) refusal: Option<String>,
+}
+
+/// A plan after its check, with the files for which it was made.
+pub(super) struct Checked {
+    pub(super) files: RuleFiles,
+    pub(super) plan: Plan,
+    pub(super) checked: CheckedPlan,
+}
+
+/// Reads and checks at the same time: each takes a core, which calls need too.
+static WORK: Semaphore = Semaphore::const_new(1);
+
+/// Waits until no other work of the console runs.
+pub(super) async fn turn() -> Result<SemaphorePermit<'static>, HttpProblem> {
+    let permit = WORK.acquire().await;
+    permit.map_err(|closed| HttpProblem::Internal(closed.to_string()))
+}
+
+/// Runs work that takes a while on a thread of its own.
+pub(super) async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, HttpProblem> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|panic| HttpProblem::Internal(panic.to_string()))
+}
+
+impl Workbench {
+    /// Reads the files.
+    pub(super) async fn open(console: &Console) -> Result<Workbench, HttpProblem> {
+        let _turn = turn().await?;
+        let (path, context) = (console.rules_path.clone(), context(console));
+        let read = off_thread(move || {
+            let files = RuleFiles::read(&path, &context)?;
+            let writable = check_writable(&files).map_err(|error| error.to_string());
+            Ok::<_, rule_changes::ReadFilesError>((files, writable))
+        });
+        let (files, writable) =
+            read.await?.map_err(|error| HttpProblem::Unavailable(error.to_string()))?;
+        let refusal = refusal(console, &files, writable);
+        Ok(Workbench { files, refusal })
+    }
+
+    /// Checks the table that a plan would lead to.
+    pub(super) async fn check(self, console: &Console, plan: Plan) -> Result<Checked, HttpProblem> {
+        let _turn = turn().await?;
+        let context = context(console).after(&console.app.table(), console.app.now());
+        let files = self.files;
+        let done = off_thread(move || {
+            let checked = rule_changes::check(&files, &plan, &context);
+            checked.map(|checked| Checked { files, plan, checked })
+        });
+        done.await?.map_err(|error| HttpProblem::Unavailable(error.to_string()))
+    }
+
+    /// Returns whether this plan, for these files, is the one that was checked.
+    pub(super) fn is_checked(&self, plan: &Plan, checked: &str) -> bool {
+        hash(&self.files, plan) == checked
+    }
+
+    /// Describes why typed texts were made from another version of the files.
+    pub(super) async fn conflict_message(&self, console: &Console) -> String {
+        let by = match console.app.recorder().store() {
+            Ok(store) => store.rule_changes().await.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        };
+        let last = by.into_iter().next();
+        let last = last.filter(|change| change.new_fingerprint == self.files.fingerprint());
+        let zone = console.app.table().zone.clone();
+        let who = match last {
+            Some(change) => {
+                let at = change.at.to_zoned(zone).strftime("%a %d %b %H:%M").to_string();
+                format!("{} changed the rules at {at}", change.who)
+            }
+            None => "the files were changed".to_owned(),
+        };
+        format!(
+            "{who} while you were editing. Nothing is lost: below is how your texts differ from the files \
+             as they are now. Check them again to go on with your texts."
+        )
+    }
+}
+
+/// Returns a hash of a plan and of the files for which it was made.
+pub(super) fn hash(files: &RuleFiles, plan: &Plan) -> String {
+    let mut digest = Sha256::new();
+    let mut add = |text: &[u8]| {
+        digest.update((text.len() as u64).to_be_bytes());
+        digest.update(text);
+    };
+    add(files.version().as_bytes());
+    for (path, text) in plan.writes() {
+        add(path.as_os_str().as_encoded_bytes());
+        add(text.as_bytes());
+    }
+    add(b"");
+    for path in plan.removals() {
+        add(path.as_os_str().as_encoded_bytes());
+    }
+    hex::encode(&digest.finalize()[..16])
+}
+
+fn context(console: &Console) -> CheckContext {
+    CheckContext { now: console.app.now(), ..console.context.clone() }
+}
+
+/// Returns the reason for which no change can be applied.
+fn refusal(console: &Console, files: &RuleFiles, writable: Result<(), String>) -> Option<String> {
+    if !console.edit {
+        return Some("The settings do not allow changes here (`[admin] edit = false`).".to_owned());
+    }
+    if let Err(reason) = writable {
+        return Some(format!("The service cannot replace the files: {reason}."));
+    }
+    let recorder = console.app.recorder();
+    let kept = store_of(recorder)
+        .and_then(|store| Versions::new(&store, recorder.numbers()).check(files.snapshot()));
+    kept.err().map(|reason| format!("Without a way back, nothing is changed here: {reason}."))
+}
