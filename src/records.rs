@@ -26,6 +26,7 @@ mod replayable;
 mod reserve;
 mod row;
 mod rule_hits;
+mod rule_change;
 mod rule_changes;
 mod rule_tables;
 mod search;
@@ -56,7 +57,7 @@ pub use row::{
     Texts,
 };
 pub use rule_hits::{ArmCounts, RuleHits};
-pub use rule_changes::{RuleAction, RuleChange};
+pub use rule_change::{RuleAction, RuleChange};
 pub use rule_tables::StoredTable;
 pub use search::{OutcomeCounts, Search};
 pub(crate) use store::first_id_at;

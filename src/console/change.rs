@@ -47,9 +47,9 @@ const MAX_FORM_BYTES: usize = 8 << 20;
 pub(super) fn routes() -> Router<Console> {
     Router::new()
         .route("/change", get(show))
-        .route("/change/check", post(check))
+        .route("/change/check", post(check).get(async || Redirect::to("/change")))
         .route("/change/lint", post(lint))
-        .route("/change/apply", post(apply))
+        .route("/change/apply", post(apply).get(async || Redirect::to("/change")))
         .route("/change/download", post(download_typed))
         .route("/change/file", get(download))
         .route("/change/schema", get(schema))
@@ -81,6 +81,8 @@ struct ChangePage {
     /// The live table is not that of the files.
     is_live: bool,
     problem: Option<String>,
+    /// The texts are an edit that is not applied.
+    is_draft: bool,
     conflict: Vec<DiffView>,
     preview: Option<Preview>,
     /// The change that was applied.
@@ -165,6 +167,7 @@ impl ChangePage {
             refusal: bench.refusal.clone(),
             is_live: table.fingerprint == bench.files.fingerprint(),
             problem: None,
+            is_draft: draft.is_some(),
             conflict: Vec::new(),
             preview: None,
             done: None,
@@ -280,8 +283,7 @@ async fn render(
         let file = page.files.iter().find(|file| Some(&*file.name) == name);
         mistake.anchor = file.map(|file| format!("file-{}", file.number)).unwrap_or_default();
     }
-    let problem = problem.or_else(|| preview.problem());
-    page.problem = problem.as_ref().map(ToString::to_string);
+    page.problem = problem.as_ref().map(ToString::to_string).or_else(|| preview.problem());
     page.preview = Some(preview);
     Ok(match problem {
         Some(problem) => with_problem(problem, page),

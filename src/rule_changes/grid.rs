@@ -80,7 +80,7 @@ impl Grid {
             }
             records.push(record.clone());
         }
-        let starts: Vec<usize> = records.iter().map(start).collect();
+        let starts: Vec<usize> = records.iter().map(|record| start(record, text)).collect();
         let (header, rows) = records.split_first().ok_or(NotAGrid::Unreadable)?;
         let columns: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
         if rows.iter().any(|row| row.len() > columns.len()) {
@@ -148,9 +148,12 @@ fn separator(header: &str) -> u8 {
 }
 
 /// Returns where a record begins, with the blank lines before it.
-fn start(record: &StringRecord) -> usize {
+fn start(record: &StringRecord, text: &str) -> usize {
     let byte = record.position().map(csv::Position::byte).unwrap_or_default();
-    usize::try_from(byte).unwrap_or_default()
+    let start = usize::try_from(byte).unwrap_or_default();
+    // The reader ends a record at the first byte of CR and LF.
+    let is_within = start > 0 && text.as_bytes().get(start - 1..=start) == Some(b"\r\n");
+    start + usize::from(is_within)
 }
 
 fn without_line_end(text: &str) -> &str {

@@ -3,5 +3,6 @@
 mod access;
 mod browser;
 mod calls;
+mod change;
 mod client;
 mod rules;

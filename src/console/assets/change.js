@@ -11,7 +11,7 @@
   const mistakesOf = new Map();
   let schema = null;
   let names = JSON.parse(form.dataset.names || "{}");
-  let isEdited = false;
+  let isEdited = "draft" in form.dataset;
 
   // Editors
 
@@ -35,7 +35,7 @@
       screenReaderLabel: area.getAttribute("aria-label"),
       viewportMargin: 50,
       gutters: ["CodeMirror-lint-markers", "CodeMirror-linenumbers"],
-      lint: { getAnnotations: () => annotations(editor, file), lintOnChange: false, highlightLines: true },
+      lint: { getAnnotations: (_text, _options, cm) => annotations(cm, file), lintOnChange: false, highlightLines: true },
       // Tab leaves the editor, as in every other field.
       extraKeys: {
         Tab: false,

@@ -260,13 +260,13 @@ async fn render(
     let problem = match plan(&found) {
         Ok(plan) => {
             let preview = Preview::of(console, found.bench, plan, page.days, reader).await?;
-            let problem = problem.or_else(|| preview.problem());
+            page.problem = preview.problem();
             page.preview = Some(preview);
             problem
         }
         Err(refused) => Some(refused),
     };
-    page.problem = problem.as_ref().map(ToString::to_string);
+    page.problem = problem.as_ref().map(ToString::to_string).or(page.problem);
     Ok(match problem {
         Some(problem) => with_problem(problem, page),
         None => Page(page).into_response(),

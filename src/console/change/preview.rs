@@ -130,12 +130,12 @@ impl Preview {
     }
 
     /// Returns why the plan cannot be applied.
-    pub(super) fn problem(&self) -> Option<HttpProblem> {
-        let errors = self.errors;
-        let ending = if errors == 1 { "" } else { "s" };
-        (errors > 0).then(|| {
-            HttpProblem::Invalid(format!("the rules have {errors} error{ending}; see below"))
-        })
+    pub(super) fn problem(&self) -> Option<String> {
+        match self.errors {
+            0 => None,
+            1 => Some("The rules have 1 error; see below.".to_owned()),
+            errors => Some(format!("The rules have {errors} errors; see below.")),
+        }
     }
 
     /// Returns the number of mistakes in words.

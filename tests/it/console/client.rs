@@ -59,16 +59,28 @@ pub(super) async fn service(more: &str, rules: &str) -> Service {
 
 /// Starts a service with records there, and with these files, of which the first is the rule table.
 pub(super) async fn service_with(more: &str, records: &str, files: &[(&str, &str)]) -> Service {
+    service_at(more, records, files[0].0, files).await
+}
+
+/// Starts a service whose rule table is a file or a folder among these files.
+pub(super) async fn service_at(
+    more: &str,
+    records: &str,
+    rules: &str,
+    files: &[(&str, &str)],
+) -> Service {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
-        std::fs::write(folder.path().join(name), text).unwrap();
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
     }
     let mut environment = app::environment();
     environment.insert("ADMIN_TOKEN".to_owned(), ADMIN_TOKEN.to_owned());
     let text = settings(more, records);
     let (settings, report) = app::load_settings_with(&text, Purpose::Serve, environment);
     let mut settings = settings.unwrap_or_else(|| panic!("{report}"));
-    settings.rules.path = folder.path().join(files[0].0);
+    settings.rules.path = folder.path().join(rules);
     settings.rules.poll = None;
     let context = settings.check_context();
     let loaded = reload::load(&settings.rules.path, &context, false, &mut |_| {}).unwrap();
