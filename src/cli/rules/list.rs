@@ -41,40 +41,45 @@ impl ListArgs {
             writeln!(stdout, "no rule tables")?;
             return Ok(Exit::Success);
         }
-        let columns = [
+        let mut columns = vec![
             Column { title: "TABLE", fit: Fit::Whole },
             Column { title: "LIVE SINCE", fit: Fit::Optional(1) },
             Column { title: "FIRST CALL", fit: Fit::Optional(0) },
             Column { title: "LAST CALL", fit: Fit::Whole },
             Column { title: "CALLS", fit: Fit::Whole },
             Column { title: "FILES", fit: Fit::Truncated(4) },
-            Column { title: "BY", fit: Fit::Truncated(2) },
-            Column { title: "NOTE", fit: Fit::Truncated(3) },
         ];
-        let rows: Vec<_> = tables.iter().map(row).collect();
+        let has_changes = tables.iter().any(|table| table.change.is_some());
+        if has_changes {
+            columns.push(Column { title: "BY", fit: Fit::Truncated(2) });
+            columns.push(Column { title: "NOTE", fit: Fit::Truncated(3) });
+        }
+        let rows: Vec<_> = tables.iter().map(|table| row(table, has_changes)).collect();
         write!(stdout, "{}", format(&columns, &rows, output::table_width()))?;
         Ok(Exit::Success)
     }
 }
 
-fn row(table: &StoredTable) -> Vec<String> {
+fn row(table: &StoredTable, has_changes: bool) -> Vec<String> {
     let time = |at: Option<Timestamp>| {
         at.map_or_else(|| "-".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
     };
-    let change = |text: fn(&RuleChange) -> &str| {
-        table.change.as_ref().map_or_else(|| "-".to_owned(), |change| sanitize(text(change)))
-    };
     let files = files(table).map_or_else(|| "not stored".to_owned(), |files| files.join(", "));
-    vec![
+    let mut row = vec![
         short(&table.fingerprint).to_owned(),
         time(table.snapshot.as_ref().map(|snapshot| snapshot.at)),
         time(table.used.map(|(first, _)| first)),
         time(table.used.map(|(_, last)| last)),
         table.calls.to_string(),
         sanitize(&files),
-        change(|change| &change.who),
-        change(|change| &change.note),
-    ]
+    ];
+    if has_changes {
+        let change = |text: fn(&RuleChange) -> &str| {
+            table.change.as_ref().map_or_else(|| "-".to_owned(), |change| sanitize(text(change)))
+        };
+        row.extend([change(|change| &change.who), change(|change| &change.note)]);
+    }
+    row
 }
 
 /// Returns the names of the files.
