@@ -74,6 +74,8 @@ struct ChangePage {
     new_text: String,
     days: u32,
     note: String,
+    /// Line to go to in the file that is open.
+    line: Option<u32>,
     /// Names for completion, as JSON.
     names: String,
     /// Reason for which nothing can be applied here.
@@ -121,6 +123,8 @@ impl ChangePage {
 pub(super) struct ChangeQuery {
     /// File to open.
     file: Option<String>,
+    /// Line of the file to go to.
+    line: Option<u32>,
     /// The change that was just applied.
     done: Option<Uuid>,
 }
@@ -134,6 +138,7 @@ pub(super) async fn show(
     let bench = Workbench::open(&console).await?;
     let mut page = ChangePage::new(&console, &bench, &reader, None);
     page.open(query.file.as_deref());
+    page.line = query.line;
     if let Some(id) = query.done {
         let changes = match console.app.recorder().store() {
             Ok(store) => store.rule_changes().await?,
@@ -163,6 +168,7 @@ impl ChangePage {
             new_text: draft.map(|draft| draft.new_text.clone()).unwrap_or_default(),
             days: draft.map_or(DAYS, |draft| draft.days),
             note: draft.map(|draft| draft.note.clone()).unwrap_or_default(),
+            line: None,
             names: serde_json::to_string(&TableNames::of(&table)).unwrap_or_default(),
             refusal: bench.refusal.clone(),
             is_live: table.fingerprint == bench.files.fingerprint(),
@@ -222,7 +228,27 @@ impl FileView {
                 is_removed: draft.is_some_and(|draft| draft.removed.contains(&file.name)),
             }
         };
-        files.iter().enumerate().map(view).collect()
+        let mut views: Vec<FileView> = files.iter().enumerate().map(view).collect();
+        // Texts of files that someone else has removed.
+        let typed = draft.iter().flat_map(|draft| &draft.texts);
+        for (name, text) in typed.filter(|(name, _)| bench.files.find(name).is_none()) {
+            views.push(FileView {
+                name: name.clone(),
+                number: views.len(),
+                text: text.clone(),
+                mode: "",
+                kind: "no file of the rules",
+                is_open: false,
+                is_editable: true,
+                is_large: false,
+                size: size(text.len()),
+                is_changed: true,
+                grid: None,
+                can_remove: false,
+                is_removed: false,
+            });
+        }
+        views
     }
 
     /// Link to the file as it is on disk.
@@ -264,19 +290,20 @@ async fn render(
 ) -> Result<Response, PageError> {
     let mut page = ChangePage::new(console, &bench, reader, Some(&draft));
     page.open(None);
-    let plan = match Plan::of_edit(&bench.files, &draft.edit()) {
+    let plan = draft.plan(&bench.files);
+    if draft.version != bench.files.version() {
+        let message = bench.conflict_message(console).await;
+        page.conflict = plan.map(|plan| conflict(&bench, &plan, reader)).unwrap_or_default();
+        page.problem = Some(message.clone());
+        return Ok(with_problem(HttpProblem::Conflict(message), page));
+    }
+    let plan = match plan {
         Ok(plan) => plan,
         Err(error) => {
             page.problem = Some(error.to_string());
             return Ok(with_problem(HttpProblem::Invalid(error.to_string()), page));
         }
     };
-    if draft.version != bench.files.version() {
-        let message = bench.conflict_message(console).await;
-        page.conflict = conflict(&bench, &plan, reader);
-        page.problem = Some(message.clone());
-        return Ok(with_problem(HttpProblem::Conflict(message), page));
-    }
     let mut preview = Preview::of(console, bench, plan, draft.days, reader).await?;
     for mistake in &mut preview.mistakes {
         let name = mistake.mistake.file.as_deref();
@@ -306,7 +333,7 @@ pub(super) async fn lint(
     let bench = Workbench::open(&console).await?;
     let draft = Draft::read(fields, &bench.files);
     let is_current = draft.version == bench.files.version();
-    let plan = Plan::of_edit(&bench.files, &draft.edit());
+    let plan = draft.plan(&bench.files);
     let plan = plan.map_err(|error| HttpProblem::Invalid(error.to_string()))?;
     let checked = bench.check(&console, plan).await?;
     let mistakes: &[Mistake] = &checked.checked.mistakes;
@@ -329,7 +356,7 @@ pub(super) async fn apply(
 ) -> Result<Response, PageError> {
     let bench = Workbench::open(&console).await?;
     let draft = Draft::read(fields, &bench.files);
-    let plan = match Plan::of_edit(&bench.files, &draft.edit()) {
+    let plan = match draft.plan(&bench.files) {
         Ok(plan) if draft.version == bench.files.version() => plan,
         Ok(_) | Err(_) => return render(&console, bench, &reader, draft, None).await,
     };

@@ -81,8 +81,7 @@ pub(crate) async fn import(
         }
         if let Some(change) = line.change() {
             let id = change.id.to_string();
-            let insert =
-                change.params(&id).into_iter().fold(sqlx::query(sql::IMPORT_CHANGE), bind);
+            let insert = change.params(&id).into_iter().fold(sqlx::query(sql::IMPORT_CHANGE), bind);
             new.changes += insert.execute(&mut *transaction).await?.rows_affected();
         }
     }

@@ -4,9 +4,7 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::query::{time, uuid};
-use super::{
-    ImportError, RuleAction, RuleChange, RuleSnapshot, Store, StoreError, TransferLine,
-};
+use super::{ImportError, RuleAction, RuleChange, RuleSnapshot, Store, StoreError, TransferLine};
 
 impl Store {
     /// Stores a change together with the files before it, in one transaction.

@@ -121,7 +121,8 @@ mod tests {
             kinds,
             [("a.toml", false, false), ("b.toml", false, true), ("c.csv", true, false)]
         );
-        let lines: Vec<_> = found[0].hunks[0].lines.iter().map(|line| (line.sign, line.new)).collect();
+        let lines: Vec<_> =
+            found[0].hunks[0].lines.iter().map(|line| (line.sign, line.new)).collect();
         assert_eq!(found[0].lines, (1, 1));
         assert_eq!(lines[3..5], [('-', None), ('+', Some(5))]);
         assert!(diff(&before, &before).is_empty());

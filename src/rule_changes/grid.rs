@@ -172,7 +172,8 @@ mod tests {
 
     #[test]
     fn rows_that_did_not_change_keep_their_quotes() {
-        let text = "number,city\r\n\"+1213\" , Los Angeles\r\n\r\n+1415,\"San Francisco\"\r\n+1212\r\n";
+        let text =
+            "number,city\r\n\"+1213\" , Los Angeles\r\n\r\n+1415,\"San Francisco\"\r\n+1212\r\n";
         let grid = Grid::parse("stores.CSV", text).unwrap();
         assert_eq!(grid.columns, ["number", "city"]);
         assert_eq!(grid.rows[2], ["+1212", ""]);

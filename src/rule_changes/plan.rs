@@ -47,6 +47,9 @@ pub enum EditProblem {
     /// A file of this name exists, and the table does not use it.
     #[error("a file of this name exists that the rule table does not use")]
     Exists,
+    /// The table has a file of this name already.
+    #[error("the rule table has a file of this name already")]
+    Taken,
     /// The file is outside of the folder of the table.
     #[error("outside of the folder of the rules, so it cannot be changed here")]
     Outside,
@@ -87,7 +90,12 @@ impl Plan {
         Ok(plan)
     }
 
-    fn add(&mut self, files: &RuleFiles, name: &str, text: Option<&str>) -> Result<(), EditProblem> {
+    fn add(
+        &mut self,
+        files: &RuleFiles,
+        name: &str,
+        text: Option<&str>,
+    ) -> Result<(), EditProblem> {
         let known = files.find(name);
         match (known.as_ref().map(|file| file.kind), text) {
             (Some(FileKind::Outside), _) => return Err(EditProblem::Outside),
@@ -162,9 +170,7 @@ impl Plan {
     /// Returns the first file outside of the folder of the table that the plan would change.
     pub fn outside(&self, files: &RuleFiles) -> Option<&Path> {
         let paths = self.writes().map(|(path, _)| path).chain(self.removals());
-        let is_outside = |path: &&Path| {
-            !path.strip_prefix(files.folder()).is_ok_and(is_below)
-        };
+        let is_outside = |path: &&Path| !path.strip_prefix(files.folder()).is_ok_and(is_below);
         paths.into_iter().find(is_outside)
     }
 

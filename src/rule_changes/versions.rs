@@ -47,7 +47,9 @@ pub enum NotKept {
     )]
     Numbers(&'static str),
     /// The files are larger than a stored version may be.
-    #[error("the current files are larger than 1 MB together, so they cannot be kept in the records")]
+    #[error(
+        "the current files are larger than 1 MB together, so they cannot be kept in the records"
+    )]
     TooLarge,
 }
 

@@ -119,9 +119,7 @@ impl Done {
                         .map_err(|error| failed("write", &file.beside, error))?;
                     Done::default().place(file)
                 }),
-                None => {
-                    fs::remove_file(path).map_err(|error| failed("remove", path, error))
-                }
+                None => fs::remove_file(path).map_err(|error| failed("remove", path, error)),
             };
             if let Err(error) = restored {
                 tracing::error!(%error, "a file of the rules could not be restored after an error");
@@ -134,7 +132,8 @@ impl Done {
     fn sync_folders(&self) {
         for (path, _) in &self.0 {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let synced = File::open(folder.unwrap_or(Path::new("."))).and_then(|file| file.sync_all());
+            let synced =
+                File::open(folder.unwrap_or(Path::new("."))).and_then(|file| file.sync_all());
             // The contents are durable; some file systems cannot sync a folder.
             drop(synced);
         }

@@ -51,9 +51,8 @@ impl Folder {
 
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.rules).unwrap();
-        let mut names: Vec<_> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -146,9 +145,8 @@ fn a_plan_is_checked_without_writing_and_then_written() {
     assert_eq!(&*table.rules[0].name, "sms");
     assert_eq!(folder.text("vip.csv").as_deref(), Some(LIST), "nothing was written");
 
-    let mode = |name: &str| {
-        fs::metadata(folder.rules.join(name)).unwrap().permissions().mode() & 0o777
-    };
+    let mode =
+        |name: &str| fs::metadata(folder.rules.join(name)).unwrap().permissions().mode() & 0o777;
     fs::set_permissions(folder.rules.join("vip.csv"), fs::Permissions::from_mode(0o640)).unwrap();
     plan.write().unwrap();
     assert_eq!(folder.text("vip.csv").as_deref(), Some(list));
@@ -170,7 +168,8 @@ fn a_plan_is_checked_without_writing_and_then_written() {
 fn mistakes_have_their_places_in_the_edited_texts() {
     let folder = Folder::new();
     let files = folder.files();
-    let test = "\n[[test]]\nname = \"a test\"\nfrom = \"+12137771234\"\nexpect = { agent = \"x\" }\n";
+    let test =
+        "\n[[test]]\nname = \"a test\"\nfrom = \"+12137771234\"\nexpect = { agent = \"x\" }\n";
     let broken = RULES.replace("\"@vip\"", "\"@wip\"");
     let failing = format!("{RULES}{test}");
     let syntax = RULES.replace("\"vip\"\nfrom", "\"vip\nfrom");

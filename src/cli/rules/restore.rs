@@ -85,7 +85,11 @@ impl Restore {
         let done = carry_out(files, plan, &fingerprint, action, author, versions).await;
         store.close().await;
         let change = done.context("nothing was written")?;
-        writeln!(std::io::stdout(), "kept the current rules as {}", short(&change.old_fingerprint))?;
+        writeln!(
+            std::io::stdout(),
+            "kept the current rules as {}",
+            short(&change.old_fingerprint)
+        )?;
         Ok(())
     }
 }

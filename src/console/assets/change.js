@@ -33,7 +33,8 @@
       indentUnit: 2,
       inputStyle: "contenteditable",
       screenReaderLabel: area.getAttribute("aria-label"),
-      viewportMargin: 50,
+      // The whole text, so that the browser finds words in it.
+      viewportMargin: area.value.length < 200_000 ? Infinity : 50,
       gutters: ["CodeMirror-lint-markers", "CodeMirror-linenumbers"],
       lint: { getAnnotations: (_text, _options, cm) => annotations(cm, file), lintOnChange: false, highlightLines: true },
       // Tab leaves the editor, as in every other field.
@@ -52,6 +53,13 @@
       });
     }
     editor.performLint();
+  }
+
+  const first = editors.values().next().value;
+  if (first && form.dataset.line) {
+    first.setCursor(Number(form.dataset.line) - 1, 0);
+    first.scrollIntoView(null, 200);
+    first.focus();
   }
 
   // Mistakes

@@ -9,7 +9,7 @@ use super::{CHOICES, DAYS};
 use crate::console::access::Reader;
 use crate::console::page::PageError;
 use crate::http::HttpProblem;
-use crate::rule_changes::{Edit, RuleFiles};
+use crate::rule_changes::{Edit, EditError, EditProblem, Plan, RuleFiles};
 
 /// Fields of a form that was sent by a page of the session itself, in order.
 pub(in crate::console) struct Fields(Vec<(String, String)>);
@@ -91,7 +91,16 @@ impl Draft {
         }
     }
 
-    pub(super) fn edit(&self) -> Edit {
+    /// Plans the edit.
+    pub(super) fn plan(&self, files: &RuleFiles) -> Result<Plan, EditError> {
+        if !self.new_name.is_empty() && files.find(&self.new_name).is_some() {
+            let file = self.new_name.clone();
+            return Err(EditError { file, problem: EditProblem::Taken });
+        }
+        Plan::of_edit(files, &self.edit())
+    }
+
+    fn edit(&self) -> Edit {
         let mut edit = Edit::default();
         for (name, text) in &self.texts {
             edit.set(name.clone(), text.clone());

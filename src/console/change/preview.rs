@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Handle;
 
-use super::workbench::{Checked, Workbench, hash, off_thread, turn};
+use super::workbench::{Checked, Workbench, hash, off_thread, replay_turn};
 use crate::console::access::Reader;
 use crate::console::state::Console;
 use crate::domain::call::Platform;
@@ -183,7 +183,7 @@ impl ReplayView {
             .map(|source| (source.name.to_string(), source.dialect.platform()))
             .collect();
         let limits = ReplayLimits { calls: Some(MAX_CALLS), time: Some(MAX_TIME) };
-        let _turn = turn().await?;
+        let _turn = replay_turn().await?;
         let runtime = Handle::current();
         let done = off_thread(move || {
             let sources = sources.iter().map(|(name, platform)| (name.as_str(), *platform));
@@ -217,9 +217,9 @@ impl ReplayView {
 
     fn new(calls: ReplayedCalls, summary: Summary, zone: &TimeZone, days: u32) -> ReplayView {
         let changed = summary.changed();
-        let span = summary.span.map(|(first, last)| {
-            format!("from {} to {}", local(first, zone), local(last, zone))
-        });
+        let span = summary
+            .span
+            .map(|(first, last)| format!("from {} to {}", local(first, zone), local(last, zone)));
         let mut remarks = Vec::new();
         if let Some(stopped) = calls.stopped {
             let reason = match stopped {

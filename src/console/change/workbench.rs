@@ -6,9 +6,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::console::state::Console;
 use crate::http::HttpProblem;
-use crate::rule_changes::{
-    self, CheckedPlan, Plan, RuleFiles, Versions, check_writable, store_of,
-};
+use crate::rule_changes::{self, CheckedPlan, Plan, RuleFiles, Versions, check_writable, store_of};
 use crate::rules::CheckContext;
 
 /// The rule files, as a request finds them.
@@ -28,9 +26,18 @@ pub(super) struct Checked {
 /// Reads and checks at the same time: each takes a core, which calls need too.
 static WORK: Semaphore = Semaphore::const_new(1);
 
-/// Waits until no other work of the console runs.
-pub(super) async fn turn() -> Result<SemaphorePermit<'static>, HttpProblem> {
+/// Replays at the same time.
+static REPLAYS: Semaphore = Semaphore::const_new(1);
+
+/// Waits until the console reads and checks no other files.
+async fn turn() -> Result<SemaphorePermit<'static>, HttpProblem> {
     let permit = WORK.acquire().await;
+    permit.map_err(|closed| HttpProblem::Internal(closed.to_string()))
+}
+
+/// Waits until no other replay of the console runs.
+pub(super) async fn replay_turn() -> Result<SemaphorePermit<'static>, HttpProblem> {
+    let permit = REPLAYS.acquire().await;
     permit.map_err(|closed| HttpProblem::Internal(closed.to_string()))
 }
 

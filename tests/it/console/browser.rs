@@ -22,7 +22,8 @@ fn find(names: &[&str]) -> Option<PathBuf> {
 #[test]
 fn an_operator_uses_the_console_in_chromium() {
     let scripts = root().join("tests/browser");
-    let (chromium, node) = (find(&["chromium", "chromium-browser", "google-chrome"]), find(&["node"]));
+    let (chromium, node) =
+        (find(&["chromium", "chromium-browser", "google-chrome"]), find(&["node"]));
     let (Some(chromium), Some(node)) = (chromium, node) else {
         return skip_test("chromium", "there is no chromium or no node");
     };

@@ -10,8 +10,13 @@ use crate::support::app::Answer;
 const RULES: &str = "lists.vip.file = \"vip.csv\"\n\n[[rule]]\nname = \"vip\"\nfrom = \"@vip\"\n\
                      agent = \"vip\"\n\n[[rule]]\nname = \"everyone\"\nagent = \"agent_1\"\n";
 const LIST: &str = "number,note\n+12137770000,\"a, b\"\n+12137770001,\n";
-const PAGES: [&str; 5] =
-    ["/change", "/change/versions", "/change/list?file=vip.csv", "/change/file?file=vip.csv", "/change/schema"];
+const PAGES: [&str; 5] = [
+    "/change",
+    "/change/versions",
+    "/change/list?file=vip.csv",
+    "/change/file?file=vip.csv",
+    "/change/schema",
+];
 const FORMS: [&str; 7] = [
     "/change/check",
     "/change/lint",
@@ -319,7 +324,10 @@ async fn a_list_is_edited_as_a_grid() {
     let service = editable().await;
     let mut edit = Edit::new(&service).await;
     let page = edit.client.page("/change/list?file=vip.csv").await;
-    assert!(page.contains("value=\"a, b\"") && page.contains("aria-label=\"note, row 2\""), "{page}");
+    assert!(
+        page.contains("value=\"a, b\"") && page.contains("aria-label=\"note, row 2\""),
+        "{page}"
+    );
     let rows = [
         ("file", "vip.csv"),
         ("row", "0"),
@@ -338,7 +346,10 @@ async fn a_list_is_edited_as_a_grid() {
     ];
     let more = edit.send("/change/list", &[&rows[..], &[("add_rows", "1")]].concat()).await;
     assert_eq!(more.status, StatusCode::OK);
-    assert!(text(&more).contains("row 8"), "two rows of the file, two new ones, and five empty ones less one");
+    assert!(
+        text(&more).contains("row 8"),
+        "two rows of the file, two new ones, and five empty ones less one"
+    );
     let checked = edit.send("/change/list", &rows).await;
     let page = text(&checked);
     assert_eq!(checked.status, StatusCode::OK, "{page}");
@@ -359,11 +370,16 @@ async fn a_folder_gains_and_loses_files() {
     single.stop().await;
 
     let more = "[[rule]]\nname = \"more\"\nchannel = \"sms\"\nagent = \"texts\"\n";
-    let files = [("rules/50-rules.toml", RULES), ("rules/vip.csv", LIST), ("rules/40-more.toml", more)];
+    let files =
+        [("rules/50-rules.toml", RULES), ("rules/vip.csv", LIST), ("rules/40-more.toml", more)];
     let service = service_at("edit = true", "memory:", "rules", &files).await;
     let before = service.app.table().fingerprint.clone();
     let mut edit = Edit::new(&service).await;
     let new = more.replace("more", "new");
+    let taken = [("new_name", "50-rules.toml"), ("new_text", &*new)];
+    let taken = edit.send("/change/check", &taken).await;
+    assert_eq!(taken.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(text(&taken).contains("has a file of this name already"));
     let fields = [("remove", "40-more.toml"), ("new_name", "10-new.toml"), ("new_text", &*new)];
     let applied = edit.apply(&fields).await;
     assert_eq!(applied.status, StatusCode::SEE_OTHER, "{}", text(&applied));
@@ -373,6 +389,13 @@ async fn a_folder_gains_and_loses_files() {
         .collect();
     names.sort();
     assert_eq!(names, ["10-new.toml", "50-rules.toml", "vip.csv"]);
+
+    // What was typed for a file that someone has removed is not lost.
+    let version = std::mem::take(&mut edit.version);
+    let fields = [("version", &*version), ("text:40-more.toml", "# mine")];
+    let lost = edit.send("/change/check", &fields).await;
+    assert_eq!(lost.status, StatusCode::CONFLICT);
+    assert!(text(&lost).contains("# mine"));
 
     let path = format!("/change/versions/{before}");
     let checked = text(&edit.client.submit_with_token(&path, "").await);
