@@ -48,12 +48,13 @@ impl<'c> RequiredVariables<'c> {
                 unset.truncate(1);
             }
             for Unset { agent, variables } in unset {
-                let verb = match rule.action {
-                    Action::Keep => "keeps calls, which the fallback agent",
-                    _ if selects_by_value(&rule.action) => "can select agent",
-                    _ => "selects agent",
+                let (verb, takes) = if rule.action == Action::Keep {
+                    ("keeps calls, which the fallback agent", " then takes")
+                } else if selects_by_value(&rule.action) {
+                    ("can select agent", "")
+                } else {
+                    ("selects agent", "")
                 };
-                let takes = if rule.action == Action::Keep { " then takes" } else { "" };
                 let more = match variables.len() {
                     1 => String::new(),
                     count => format!(" and {} more", count - 1),
