@@ -42,6 +42,7 @@ use crate::rules::{
 };
 use crate::settings;
 use crate::settings::{Inputs, LoadedSettings, Purpose, SettingValues, Settings};
+use crate::signed_request::{FROM, TO};
 use crate::source::Source;
 
 /// Routes incoming calls and texts of voice platforms to agents, from a table of rules.
@@ -301,10 +302,6 @@ fn load_settings(config: &ConfigFile) -> anyhow::Result<(Settings, Report)> {
     }
 }
 
-/// Default caller and called number.
-const FROM: &str = "+12137771234";
-const TO: &str = "+12137771235";
-
 /// Flags that describe a call.
 #[derive(Debug, Args)]
 struct CallFlags {
@@ -360,12 +357,6 @@ enum ChannelFlag {
 }
 
 impl CallFlags {
-    /// Returns the call that the defaults of the flags describe.
-    fn example() -> Fields<'static> {
-        let number = |text| Party::parse(Some(text)).party;
-        Fields { from: number(FROM), to: number(TO), ..Fields::unknown(Channel::Call) }
-    }
-
     /// Returns the call that the flags describe.
     ///
     /// # Errors

@@ -2,7 +2,9 @@
 //!
 //! The explained call is synthetic: no reply is sent.
 
+pub mod query;
 pub mod recorded;
+pub mod view;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -123,17 +125,17 @@ fn effects_of(
     source.effects(table, &call, decision)
 }
 
-/// Asks the look-ups that the decision about a call needs, and returns the facts with their answers.
+/// Asks the look-ups that the decision about a call needs, and returns the facts with their answers. Those that
+/// the facts have already are not asked.
 pub async fn ask_lookups(
     lookups: &LookupService,
     table: &RuleSet,
     source: &Source,
     fields: &Fields<'_>,
-    at: Timestamp,
+    mut facts: Facts,
     history: HistorySource<'_>,
 ) -> Facts {
     let call = Call::synthetic(&source.name, source.dialect.platform(), fields.clone());
-    let mut facts = Facts::before_lookups(at);
     lookups.gather(table, &call, history, &mut facts).await;
     facts
 }

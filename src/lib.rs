@@ -71,6 +71,7 @@ mod file_kind;
 mod regular_file;
 pub mod schema;
 pub mod settings;
+pub mod signed_request;
 pub mod telemetry;
 pub mod tls;
 mod toml_advice;

@@ -118,6 +118,6 @@ fn ask_live(
         let mut lookups = LookupService::new(LookupCounters::default());
         lookups.set_secrets(settings.secrets.clone());
         lookups.prepare(table);
-        Ok(ask_lookups(&lookups, table, source, fields, at, history).await)
+        Ok(ask_lookups(&lookups, table, source, fields, Facts::before_lookups(at), history).await)
     })
 }

@@ -16,10 +16,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::output::{is_coloured, is_quiet};
-use super::send::{SignedRequest, new_call, path_of};
 use start::{Fault, Start};
 
-use super::{CallFlags, ConfigFile, Exit, LoadedOk};
+use super::{ConfigFile, Exit, LoadedOk};
 use crate::console::{self, ConsoleSetup};
 use crate::domain::clock::Clock;
 use crate::domain::secret::LiveSecret;
@@ -33,6 +32,7 @@ use crate::reload::{
 };
 use crate::rules::RuleSet;
 use crate::settings::{Inputs, Purpose, ServerSettings, Settings};
+use crate::signed_request::{SignedRequest, example_call, new_call, path_of};
 use crate::source::Source;
 use crate::telemetry;
 
@@ -361,8 +361,9 @@ fn print_quickstart(sources: &[Source], base: &str) -> anyhow::Result<()> {
     writeln!(stdout, "Listening on {base}. Try, from another terminal:\n")?;
     let without_token = sources.iter().find(|source| !source.policy.has_url_token());
     if let Some(source) = without_token {
-        let body = source.dialect.encode_request(&new_call(CallFlags::example()));
-        let signed = SignedRequest::new(format!("{base}{}", path_of(source)), source, body)?;
+        let now = Clock::System.now();
+        let body = source.dialect.encode_request(&new_call(example_call(), now));
+        let signed = SignedRequest::new(format!("{base}{}", path_of(source)), source, body, now)?;
         writeln!(stdout, "  {}\n", signed.as_curl())?;
         writeln!(
             stdout,

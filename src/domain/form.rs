@@ -12,6 +12,11 @@ use url::form_urlencoded;
 
 use super::decision::Object;
 
+/// Restores the `+` of a number: in a query, an unencoded `+` means a blank.
+pub fn restore_plus(text: &str) -> String {
+    text.strip_prefix(' ').map_or_else(|| text.to_owned(), |rest| format!("+{rest}"))
+}
+
 /// Maximum number of fields that are read; those behind them are ignored. Platforms send up to 60.
 const MAX_FIELDS: usize = 1_000;
 

@@ -32,19 +32,13 @@ use super::connections::Connection;
 use super::host::{is_cross_site, is_for_loopback};
 use super::paths::tolerate_slashes;
 use crate::diagnostics::{Diagnostic, Report};
-use crate::domain::call::{Channel, Fields};
-use crate::domain::facts::Facts;
-use crate::domain::party::NumberFormat;
 use crate::domain::phone_number::mask_numbers;
 use crate::domain::secret::LiveSecret;
-use crate::explain::{
-    Question, ask_lookups, explain_call, listed_rules, parse_saved_call, parse_time, select_source,
-};
+use crate::explain::query::{Base, ExplainQuery, QueryError, explain_query};
 use crate::live_lists::ListStatus;
-use crate::lookup::HistorySource;
 use crate::pipeline::Switchboard;
 use crate::reload::{ReloadHandle, Reloaded};
-use crate::rules::{HeldList, parse_party};
+use crate::rules::HeldList;
 
 /// State that the routes share.
 #[derive(Clone)]
@@ -355,37 +349,9 @@ async fn reload(
     Ok((status, Json(json!({ "ok": ok, "table": table, "diagnostics": report.to_json() }))))
 }
 
-/// Query parameters of `/explain`. Without `from`, `to`, `channel`, `number_id` and `attr`, a saved request body is
-/// posted.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ExplainQuery {
-    from: Option<String>,
-    to: Option<String>,
-    channel: Option<ChannelParam>,
-    number_id: Option<String>,
-    /// Further facts that the platform sends: `account=acme,tier=gold`.
-    attr: Option<String>,
-    source: Option<String>,
-    at: Option<String>,
-    #[serde(default)]
-    all: bool,
-    why_not: Option<String>,
-    /// Asks the look-ups.
-    #[serde(default)]
-    live: bool,
-}
-
 impl QueryParams for ExplainQuery {
     const NAMES: &'static str =
         "from, to, channel, number_id, attr, source, at, all, why_not and live";
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum ChannelParam {
-    Call,
-    Sms,
 }
 
 async fn explain(
@@ -407,75 +373,22 @@ fn answer_query(
     body: &[u8],
     runtime: &Handle,
 ) -> Result<Value, HttpProblem> {
-    let bad_request = |reason: String| HttpProblem::BadRequest(reason.into());
-    let sources = app.sources();
-    let source = select_source(&sources, query.source.as_deref()).map_err(bad_request)?;
-    let fields = match (body.is_empty(), query.fields(&source.numbers).map_err(bad_request)?) {
-        (true, fields) => fields.unwrap_or(Fields::unknown(Channel::Call)),
-        (false, None) => parse_saved_call(source, body.to_vec()).map_err(bad_request)?,
-        (false, Some(_)) => {
-            let reason = "send either from, to and channel, or a request body";
-            return Err(HttpProblem::BadRequest(reason.into()));
-        }
-    };
-    let table = app.live_table().shared_table();
-    let at = match &query.at {
-        Some(text) => parse_time(text, &table).map_err(bad_request)?,
-        None => app.now(),
-    };
-    let listed = listed_rules(&table, query.all, query.why_not.as_deref());
-    let listed = listed.map_err(|unknown| bad_request(format!("why_not: {unknown}")))?;
-    let facts = match query.live {
-        true => {
-            let history = HistorySource::Recorder(app.recorder());
-            let asking = ask_lookups(app.lookups(), &table, source, &fields, at, history);
-            runtime.block_on(asking)
-        }
-        false => Facts::at(at),
-    };
-    let question = Question { source, fields: &fields, facts: &facts, listed };
-    let explained = explain_call(&table, sources.iter().copied(), question);
-    let explained = explained.map_err(|mismatch| HttpProblem::Internal(mismatch.to_string()))?;
-    Ok(explained.to_json())
+    let base = if body.is_empty() { Base::Unknown } else { Base::Body(body) };
+    explain_query(app, query, base, runtime, |explained| explained.to_json())
+        .map_err(HttpProblem::from)
 }
 
-impl ExplainQuery {
-    /// Returns the call that the parameters describe, or `None` if they describe none.
-    fn fields(&self, numbers: &NumberFormat) -> Result<Option<Fields<'static>>, String> {
-        let is_absent = self.from.is_none()
-            && self.to.is_none()
-            && self.channel.is_none()
-            && self.number_id.is_none()
-            && self.attr.is_none();
-        if is_absent {
-            return Ok(None);
+impl From<QueryError> for HttpProblem {
+    fn from(error: QueryError) -> HttpProblem {
+        match error {
+            QueryError::Invalid(invalid) => {
+                let invalid: Vec<String> = invalid.iter().map(ToString::to_string).collect();
+                HttpProblem::BadRequest(invalid.join("; ").into())
+            }
+            QueryError::Body(reason) => HttpProblem::BadRequest(reason.into()),
+            QueryError::Mismatch(mismatch) => HttpProblem::Internal(mismatch.to_string()),
         }
-        let channel = match self.channel {
-            Some(ChannelParam::Sms) => Channel::Sms,
-            Some(ChannelParam::Call) | None => Channel::Call,
-        };
-        let mut fields = Fields::unknown(channel);
-        if let Some(from) = &self.from {
-            fields.from = parse_party(&restore_plus(from), numbers)?;
-        }
-        if let Some(to) = &self.to {
-            fields.to = parse_party(&restore_plus(to), numbers)?;
-        }
-        fields.number_id = self.number_id.clone().map(Into::into);
-        for text in self.attr.iter().flat_map(|texts| texts.split(',')) {
-            let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty())
-            else {
-                return Err(format!("attr: `{text}` is not NAME=VALUE"));
-            };
-            fields.attributes.push((name.to_owned().into(), value.to_owned().into()));
-        }
-        Ok(Some(fields))
     }
-}
-
-/// Restores the `+` of a number: in a query, an unencoded `+` means a blank.
-fn restore_plus(text: &str) -> String {
-    text.strip_prefix(' ').map_or_else(|| text.to_owned(), |rest| format!("+{rest}"))
 }
 
 /// Returns recorded calls, newest first.

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::HttpProblem;
-use super::{QueryParams, restore_plus};
+use super::QueryParams;
+use crate::domain::form::restore_plus;
 use crate::explain::recorded::{TableChoice, explain_recorded, recorded_table};
 use crate::pipeline::Switchboard;
 use crate::records::{

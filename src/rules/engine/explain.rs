@@ -191,7 +191,7 @@ impl Step<'_> {
     }
 
     /// Returns the reason in words.
-    fn reason(&self, deciding: Option<usize>) -> String {
+    pub(crate) fn reason(&self, deciding: Option<usize>) -> String {
         let because = self.because.join("; ");
         match &self.verdict {
             Verdict::NoMatch(reason) => reason.clone(),
@@ -209,7 +209,8 @@ impl Step<'_> {
 }
 
 impl Verdict {
-    fn as_str(&self) -> &'static str {
+    /// Returns the verdict as a word: `no`, `adds`, `decides` or `not_tried`.
+    pub fn as_str(&self) -> &'static str {
         match self {
             Verdict::NoMatch(_) => "no",
             Verdict::Adds => "adds",
@@ -221,9 +222,24 @@ impl Verdict {
 
 impl Explanation<'_> {
     /// Returns the number of the rule that decides.
-    fn deciding(&self) -> Option<usize> {
+    pub(crate) fn deciding(&self) -> Option<usize> {
         let mut steps = self.steps.iter();
         steps.find(|step| step.verdict == Verdict::Decides).map(|step| step.number)
+    }
+
+    /// Returns the outcome in words.
+    pub fn outcome_text(&self) -> String {
+        let outcome = match self.decision.outcome() {
+            Outcome::Agent(agent) => format!("agent {} ({})", agent.name, agent.id),
+            Outcome::Reject("") => "reject".to_owned(),
+            Outcome::Reject(reason) => format!("reject ({reason})"),
+            Outcome::Transfer(target) => format!("transfer to {}", target.unmasked()),
+            Outcome::Keep(reason) => format!("keep: {}", keep_reason(*reason)),
+        };
+        match self.decision.arm() {
+            Some(arm) => format!("{outcome}, arm {} of the split", arm + 1),
+            None => outcome,
+        }
     }
 
     /// Renders the explanation as JSON.
@@ -283,17 +299,7 @@ impl fmt::Display for Explanation<'_> {
         if self.omitted > 0 {
             writeln!(f, "      {} rules not listed: their numbers do not match", self.omitted)?;
         }
-        match self.decision.outcome() {
-            Outcome::Agent(agent) => write!(f, "\nagent {} ({})", agent.name, agent.id)?,
-            Outcome::Reject("") => write!(f, "\nreject")?,
-            Outcome::Reject(reason) => write!(f, "\nreject ({reason})")?,
-            Outcome::Transfer(target) => write!(f, "\ntransfer to {}", target.unmasked())?,
-            Outcome::Keep(reason) => write!(f, "\nkeep: {}", keep_reason(*reason))?,
-        }
-        match self.decision.arm() {
-            Some(arm) => writeln!(f, ", arm {} of the split", arm + 1)?,
-            None => writeln!(f)?,
-        }
+        writeln!(f, "\n{}", self.outcome_text())?;
         let added = self.decision.additions();
         if let Some(text) = &added.say {
             writeln!(f, "  says {text:?}")?;
@@ -324,25 +330,25 @@ pub(crate) fn left_out_json(left_out: &LeftOut) -> serde_json::Value {
 
 /// Prints what a reply leaves out, one line each.
 pub(crate) fn write_left_out(f: &mut fmt::Formatter<'_>, left_out: &[LeftOut]) -> fmt::Result {
-    for LeftOut { name, reason } in left_out {
-        let reason = match reason {
-            LeftOutReason::ValueTooLong => {
-                format!("a value of the call has more than {MAX_VALUE_BYTES} bytes")
-            }
-            LeftOutReason::VariablesTooLarge => {
-                format!("all variables together would exceed {MAX_VARIABLES_BYTES} bytes")
-            }
-            LeftOutReason::TextsTooLarge => format!(
-                "the texts filled into metadata and agent_override would exceed {MAX_OBJECT_TEXTS_BYTES} bytes"
-            ),
-            LeftOutReason::TextTooLong => {
-                format!("the text would exceed {MAX_SPEECH_BYTES} bytes")
-            }
-            LeftOutReason::PlatformLimit => "the platform does not accept it here".to_owned(),
-        };
-        writeln!(f, "  {name} is left out: {reason}")?;
-    }
-    Ok(())
+    left_out.iter().try_for_each(|part| writeln!(f, "  {}", left_out_text(part)))
+}
+
+/// Returns which part a reply leaves out, and why.
+pub(crate) fn left_out_text(LeftOut { name, reason }: &LeftOut) -> String {
+    let reason = match reason {
+        LeftOutReason::ValueTooLong => {
+            format!("a value of the call has more than {MAX_VALUE_BYTES} bytes")
+        }
+        LeftOutReason::VariablesTooLarge => {
+            format!("all variables together would exceed {MAX_VARIABLES_BYTES} bytes")
+        }
+        LeftOutReason::TextsTooLarge => format!(
+            "the texts filled into metadata and agent_override would exceed {MAX_OBJECT_TEXTS_BYTES} bytes"
+        ),
+        LeftOutReason::TextTooLong => format!("the text would exceed {MAX_SPEECH_BYTES} bytes"),
+        LeftOutReason::PlatformLimit => "the platform does not accept it here".to_owned(),
+    };
+    format!("{name} is left out: {reason}")
 }
 
 fn keep_reason(reason: KeepReason) -> &'static str {
