@@ -72,6 +72,7 @@ mod regular_file;
 pub mod schema;
 pub mod settings;
 pub mod signed_request;
+pub mod status;
 pub mod telemetry;
 pub mod tls;
 mod toml_advice;

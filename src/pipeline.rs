@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::Guard;
@@ -48,6 +49,7 @@ pub struct Switchboard {
     live_table: LiveTable,
     dedup: DedupCache,
     clock: Clock,
+    started_at: Timestamp,
     counters: Counters,
     recorder: Recorder,
     lookups: LookupService,
@@ -61,6 +63,31 @@ pub struct SourceEndpoint {
     pub source: Source,
     /// Metrics of the source.
     pub counters: SourceCounters,
+    /// Time of the last authenticated request about a call.
+    pub last_call: LastTime,
+    /// Time of the last authenticated request on the path of events.
+    pub last_event: LastTime,
+}
+
+/// Time of the last request of a kind since the start.
+#[derive(Debug)]
+pub struct LastTime(AtomicI64);
+
+impl Default for LastTime {
+    fn default() -> LastTime {
+        LastTime(AtomicI64::new(i64::MIN))
+    }
+}
+
+impl LastTime {
+    /// Returns the time, if there was a request.
+    pub fn get(&self) -> Option<Timestamp> {
+        Timestamp::from_millisecond(self.0.load(Ordering::Relaxed)).ok()
+    }
+
+    fn set(&self, now: Timestamp) {
+        self.0.store(now.as_millisecond(), Ordering::Relaxed);
+    }
 }
 
 /// Identity and arrival time of a request.
@@ -118,7 +145,9 @@ impl Switchboard {
         counters.table(&table, now);
         let endpoints = sources.into_iter().map(|source| {
             let counters = counters.source(&source);
-            (source.name.clone(), Arc::new(SourceEndpoint { source, counters }))
+            let (last_call, last_event) = (LastTime::default(), LastTime::default());
+            let name = source.name.clone();
+            (name, Arc::new(SourceEndpoint { source, counters, last_call, last_event }))
         });
         let sources = endpoints.collect();
         let (recorder, writer) = Recorder::new(records, &counters, clock);
@@ -131,6 +160,7 @@ impl Switchboard {
             live_table,
             dedup,
             clock,
+            started_at: now,
             counters,
             recorder,
             lookups,
@@ -208,6 +238,11 @@ impl Switchboard {
     /// Returns the queue of effects.
     pub fn effects(&self) -> &Effects {
         &self.effects
+    }
+
+    /// Returns the time at which the service was created.
+    pub fn started_at(&self) -> Timestamp {
+        self.started_at
     }
 
     /// Returns the current time.
@@ -306,6 +341,10 @@ pub fn authenticate(
     }
     if let AuthMethod::Observed(reason) = verified.method() {
         endpoint.counters.observed(reason);
+    } else if is_events_path {
+        endpoint.last_event.set(now);
+    } else {
+        endpoint.last_call.set(now);
     }
     Ok(verified)
 }

@@ -4,6 +4,7 @@
 //! A table with errors or failing tests is never published; the previous one stays live.
 
 mod credentials;
+mod history;
 mod hold;
 mod isolate;
 mod last_good;
@@ -114,6 +115,7 @@ fn run_tests(mut loaded: LoadedTable, coverage: bool) -> LoadedTable {
 }
 
 pub use credentials::{CredentialStatus, Credentials};
+pub use history::{PastReload, ReloadHistory};
 pub use isolate::{IsolatedLoad, load_isolated};
 pub use last_good::{LastGood, SavedTable};
 pub use live::keep_fresh;
@@ -131,6 +133,8 @@ pub struct Reloaded {
 struct Request {
     /// Lists are taken as they are, however much they shrank.
     is_forced: bool,
+    /// Who or what asks, for the history.
+    requester: Box<str>,
     reply: oneshot::Sender<Reloaded>,
 }
 
@@ -139,6 +143,7 @@ struct Request {
 pub struct ReloadHandle {
     requests: mpsc::Sender<Request>,
     credentials: CredentialStatus,
+    history: ReloadHistory,
     app: Arc<Switchboard>,
 }
 
@@ -146,20 +151,30 @@ impl ReloadHandle {
     /// Reloads the table and returns the result, or `None` when the service is stopping. All requests
     /// that arrive during a reload share the next one.
     pub async fn reload(&self) -> Option<Reloaded> {
-        self.request(false).await
+        self.reload_for("a request").await
     }
 
-    /// Reloads the table like [`ReloadHandle::reload`], and takes lists as they are, however much they
+    /// Reloads the table like [`ReloadHandle::reload`]. The history tells who or what has asked for it.
+    pub async fn reload_for(&self, requester: &str) -> Option<Reloaded> {
+        self.request(false, requester).await
+    }
+
+    /// Reloads the table like [`ReloadHandle::reload_for`], and takes lists as they are, however much they
     /// shrank. Lists that live elsewhere are fetched first.
-    pub async fn force_reload(&self) -> Option<Reloaded> {
+    pub async fn force_reload_for(&self, requester: &str) -> Option<Reloaded> {
         live::force_all(&self.app).await;
-        self.request(true).await
+        self.request(true, requester).await
     }
 
-    async fn request(&self, is_forced: bool) -> Option<Reloaded> {
+    async fn request(&self, is_forced: bool, requester: &str) -> Option<Reloaded> {
         let (reply, result) = oneshot::channel();
-        self.requests.send(Request { is_forced, reply }).await.ok()?;
+        self.requests.send(Request { is_forced, requester: requester.into(), reply }).await.ok()?;
         result.await.ok()
+    }
+
+    /// Returns the last reloads.
+    pub fn history(&self) -> &ReloadHistory {
+        &self.history
     }
 
     /// Returns the report of the last reload of the credentials if it failed.
@@ -174,6 +189,7 @@ pub struct Reloader {
     /// Polling interval, if polling is enabled.
     poll: Option<Duration>,
     requests: mpsc::Receiver<Request>,
+    history: ReloadHistory,
 }
 
 /// State of the reload thread.
@@ -264,9 +280,11 @@ impl Reloader {
             secret_files,
             retired: Vec::new(),
         };
+        let history = ReloadHistory::default();
+        let app = loader.app.clone();
         let handle =
-            ReloadHandle { requests: sender, credentials: status, app: loader.app.clone() };
-        (Reloader { loader, poll, requests }, handle)
+            ReloadHandle { requests: sender, credentials: status, history: history.clone(), app };
+        (Reloader { loader, poll, requests, history }, handle)
     }
 
     /// Keeps the files with which the live table started as the last good version of each file, and also
@@ -283,7 +301,7 @@ impl Reloader {
 
     /// Runs until `stop` is cancelled. Does not wait for a load in progress.
     pub async fn run(self, stop: CancellationToken) {
-        let Reloader { mut loader, poll, mut requests } = self;
+        let Reloader { mut loader, poll, mut requests, history } = self;
         let mut poll = poll.map(tokio::time::interval);
         if let Some(poll) = &mut poll {
             poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -313,6 +331,9 @@ impl Reloader {
             // The job catches panics, so an error means that the runtime is shutting down.
             let Ok((returned, reloaded)) = done else { return };
             loader = returned;
+            if let Some(reloaded) = &reloaded {
+                history.add(loader.past_reload(reloaded, &waiting));
+            }
             for (Request { reply, .. }, reloaded) in
                 waiting.into_iter().zip(reloaded.iter().cycle())
             {
@@ -367,6 +388,18 @@ impl Loader {
                 (FileStamp::all_current(&self.files), Report::from_error("no-table", message));
             Some(self.publish(Loaded { report, files, ..Loaded::default() }))
         })
+    }
+
+    fn past_reload(&self, reloaded: &Reloaded, requests: &[Request]) -> PastReload {
+        let requesters = requests.iter().map(|request| request.requester.clone()).collect();
+        PastReload {
+            at: self.app.now(),
+            ok: reloaded.ok,
+            errors: reloaded.report.error_count(),
+            warnings: reloaded.report.warning_count(),
+            fingerprint: self.app.table().fingerprint.clone(),
+            requesters,
+        }
     }
 
     fn reload_credentials(&mut self) -> Report {

@@ -15,6 +15,7 @@ mod otlp;
 mod process;
 mod refusal_log;
 mod request_outcome;
+mod samples;
 mod source_counters;
 pub mod spans;
 #[cfg(feature = "otlp")]
@@ -38,6 +39,7 @@ pub use histogram::Histogram;
 pub use lookup_counters::LookupCounters;
 pub use refusal_log::RefusalLog;
 pub use request_outcome::RequestOutcome;
+pub use samples::Samples;
 pub use source_counters::{FallbackCause, SourceCounters};
 
 pub(crate) use json::is_unsafe_to_show;

@@ -125,6 +125,7 @@ impl Serve {
         tokio::spawn(keep_fresh(app.clone(), reload_lists, stop.clone()));
         tokio::spawn(reload_on_hangup(hangup, reload_handle.clone()));
         tokio::spawn(service_manager::report_alive());
+        let public_router = public::router(app.clone(), &server);
         let console = console::router(ConsoleSetup {
             app: app.clone(),
             reload_handle: Some(reload_handle.clone()),
@@ -134,11 +135,12 @@ impl Serve {
             edit: admin.edit,
             rules_path,
             context: console_context,
+            public: Some(public_router.clone()),
             stop: stop.clone(),
         });
         let router = admin::router(app.clone(), Some(reload_handle), admin_token, console);
         let mut admin = tokio::spawn(serve_admin(listeners.admin, router, stop.clone()));
-        let mut public = tokio::spawn(serve_public(listeners.public, server, app, stop.clone()));
+        let mut public = tokio::spawn(serve_public(listeners.public, public_router, server, app, stop.clone()));
         service_manager::notify_ready();
         tokio::select! {
             () = shutdown_signal => {}
@@ -296,6 +298,7 @@ fn allowed_connections(max_connections: usize) -> usize {
 
 async fn serve_public(
     listener: TcpListener,
+    router: Router,
     server: ServerSettings,
     app: Arc<Switchboard>,
     stop: CancellationToken,
@@ -317,7 +320,6 @@ async fn serve_public(
     if let Some(tls) = &server.tls {
         app.counters().certificates(&tls.current());
     }
-    let router = public::router(app, &server);
     http::serve(listener, router, limits, transport, stop.cancelled()).await;
 }
 
@@ -330,7 +332,7 @@ async fn serve_admin(listener: TcpListener, router: Router, stop: CancellationTo
 async fn reload_on_hangup(mut hangup: Signal, reload_handle: ReloadHandle) {
     while hangup.recv().await.is_some() {
         service_manager::notify_reloading();
-        if reload_handle.reload().await.is_none() {
+        if reload_handle.reload_for("SIGHUP").await.is_none() {
             return;
         }
         service_manager::notify_ready();

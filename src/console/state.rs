@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::Router;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
@@ -31,6 +32,8 @@ pub struct ConsoleSetup {
     pub rules_path: PathBuf,
     /// What rule tables are checked against.
     pub context: CheckContext,
+    /// The routes for platforms, through which a test call goes; `None` if the process has none.
+    pub public: Option<Router>,
     /// Ends the pages that are live.
     pub stop: CancellationToken,
 }
@@ -46,6 +49,7 @@ pub(super) struct Shared {
     pub(super) edit: bool,
     pub(super) rules_path: PathBuf,
     pub(super) context: CheckContext,
+    pub(super) public: Option<Router>,
     pub(super) stop: CancellationToken,
 }
 
@@ -53,8 +57,17 @@ impl From<ConsoleSetup> for Console {
     fn from(setup: ConsoleSetup) -> Console {
         let ConsoleSetup { app, reload_handle, token, users, reveal_numbers, .. } = setup;
         let access = Access::new(token, users, reveal_numbers);
-        let ConsoleSetup { edit, rules_path, context, stop, .. } = setup;
-        Console(Arc::new(Shared { app, reload_handle, access, edit, rules_path, context, stop }))
+        let ConsoleSetup { edit, rules_path, context, public, stop, .. } = setup;
+        Console(Arc::new(Shared {
+            app,
+            reload_handle,
+            access,
+            edit,
+            rules_path,
+            context,
+            public,
+            stop,
+        }))
     }
 }
 

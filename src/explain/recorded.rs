@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::view::ExplainedView;
 use super::{Explained, Question, explain_call};
+use crate::pipeline::Switchboard;
 use crate::records::{CallRecord, RuleSnapshot};
 use crate::rules;
 use crate::rules::engine::explain::Listed;
@@ -17,6 +19,8 @@ pub enum RecordedExplanation {
         text: String,
         /// The same as JSON.
         json: Value,
+        /// The same as plain data.
+        view: Box<ExplainedView>,
         /// Remarks on the explanation.
         notes: Vec<String>,
     },
@@ -71,6 +75,18 @@ impl RecordedTable {
     }
 }
 
+/// Explains a recorded call with the rules of its time, from their snapshot, or else with the live ones if they
+/// are the same. Takes a while for a large table, so it is not for a thread that answers calls.
+pub fn explain_with_snapshot(
+    record: &CallRecord,
+    snapshot: Option<&RuleSnapshot>,
+    app: &Switchboard,
+) -> RecordedExplanation {
+    let (recorded, live) = (recorded_table(snapshot), app.table());
+    let choice = recorded.as_ref().map_or(TableChoice::Recorded(&live), RecordedTable::choice);
+    explain_recorded(record, choice, &app.sources())
+}
+
 /// Explains a recorded call at its own time.
 pub fn explain_recorded(
     record: &CallRecord,
@@ -117,7 +133,12 @@ pub fn explain_recorded(
     let is_same_decision =
         decision.rule() == record.rule.as_deref() && decision.outcome().as_str() == record.outcome;
     let notes = notes(record, table, is_edited, is_same_decision);
-    RecordedExplanation::Available { text: explained.to_string(), json: explained.to_json(), notes }
+    RecordedExplanation::Available {
+        text: explained.to_string(),
+        json: explained.to_json(),
+        view: Box::new(explained.view()),
+        notes,
+    }
 }
 
 /// Returns remarks on an explanation with this table.

@@ -31,14 +31,12 @@ use super::HttpProblem;
 use super::connections::Connection;
 use super::host::{is_cross_site, is_for_loopback};
 use super::paths::tolerate_slashes;
-use crate::diagnostics::{Diagnostic, Report};
 use crate::domain::phone_number::mask_numbers;
 use crate::domain::secret::LiveSecret;
 use crate::explain::query::{Base, ExplainQuery, QueryError, explain_query};
-use crate::live_lists::ListStatus;
 use crate::pipeline::Switchboard;
 use crate::reload::{ReloadHandle, Reloaded};
-use crate::rules::HeldList;
+use crate::status::{Readiness, RecordsStatus, TableStatus};
 
 /// State that the routes share.
 #[derive(Clone)]
@@ -195,123 +193,14 @@ impl<S: Send + Sync> FromRequest<S> for TimelyBody {
 }
 
 async fn health(State(state): State<AdminState>) -> Json<Value> {
-    let (table, records) = (table_status(&state.app), records_status(&state.app));
+    let (table, records) = (TableStatus::of(&state.app), RecordsStatus::of(&state.app));
     Json(json!({ "ok": true, "table": table, "records": records }))
 }
 
 /// Always ready: a running process has a valid rule table, and answers calls whatever happens to the
 /// records. Warnings report a failed reload and an unavailable record store.
-async fn ready(State(state): State<AdminState>) -> Json<Value> {
-    let (table, records) = (table_status(&state.app), records_status(&state.app));
-    let credentials = credential_status(state.reload_handle.as_ref());
-    let outdated = credentials["ok"] == false;
-    let outdated = outdated.then_some("secrets and certificates could not be reloaded");
-    let stale = table["last_reload"]["ok"] == false;
-    let stale = stale.then_some(if !table["last_good"].is_null() {
-        "the rule table has errors; the last good one of the disk is live"
-    } else if table["isolated"].as_array().is_some_and(|files| !files.is_empty()) {
-        "some files of the rule table have errors; the others are live"
-    } else {
-        "the last reload failed; an older rule table is live"
-    });
-    let shrunk = table["held_lists"].as_array().is_some_and(|lists| !lists.is_empty());
-    let shrunk =
-        shrunk.then_some("lists lost more rows than they may; their last good rows are live");
-    let lists = live_list_statuses(&state.app);
-    let is_current = |list: &Value| matches!(list["state"].as_str(), Some("ok" | "pending"));
-    let old = lists.iter().any(|list| !is_current(list) || list["age_seconds"].is_null());
-    let old = old.then_some("lists could not be fetched; their last good copies are live");
-    let unwritten = records["ok"] == false;
-    let unwritten = unwritten.then_some("records cannot be written; they are queued");
-    let suspended = state.app.lookups().suspended();
-    let unanswered = (!suspended.is_empty()).then_some("look-ups are suspended after failures");
-    let warnings = [stale, shrunk, old, outdated, unwritten, unanswered];
-    let warnings: Vec<_> = warnings.into_iter().flatten().collect();
-    let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
-    Json(json!({
-        "ready": true,
-        "warning": warning,
-        "table": table,
-        "credentials": credentials,
-        "records": records,
-        "suspended_lookups": suspended,
-        "live_lists": lists,
-    }))
-}
-
-/// Lists that live elsewhere: the age of each copy, and the result of the last fetch.
-fn live_list_statuses(app: &Switchboard) -> Vec<Value> {
-    let lists = app.live_lists().statuses().into_iter().map(|list| {
-        let ListStatus { name, confirmed_at, state } = list;
-        let age = confirmed_at.map(|at| app.now().duration_since(at).as_secs());
-        json!({ "list": name, "age_seconds": age, "state": state })
-    });
-    lists.collect()
-}
-
-/// Result of the last reload of secrets and certificates.
-fn credential_status(handle: Option<&ReloadHandle>) -> Value {
-    let errors = handle.and_then(ReloadHandle::credential_errors);
-    json!({
-        "ok": errors.is_none(),
-        "diagnostics": errors.as_deref().map(locations).unwrap_or_default(),
-    })
-}
-
-/// State of the record store, or null if records are off. The reason of an outage is in the log only,
-/// since it can contain the name of a host or a user.
-fn records_status(app: &Switchboard) -> Value {
-    let Some(health) = app.recorder().health() else { return Value::Null };
-    let outage = health.outage();
-    json!({
-        "ok": outage.is_none(),
-        "failing_since": outage.map(|outage| outage.since.to_string()),
-        "waiting": app.recorder().waiting(),
-    })
-}
-
-/// The live rule table, its age, and the result of the last reload.
-fn table_status(app: &Switchboard) -> Value {
-    let (table, status) = app.live_table().table_and_status();
-    let age = app.now().duration_since(status.loaded_at);
-    let last_good = status.last_good_at.map(|saved_at| {
-        let age = app.now().duration_since(saved_at).as_secs();
-        json!({ "saved_at": saved_at.to_string(), "age_seconds": age })
-    });
-    let isolated = status.isolated.iter().map(
-        |file| json!({ "file": file.path.display().to_string(), "left_out": file.is_left_out }),
-    );
-    let held_lists = status.held_lists.iter().map(|list| {
-        let HeldList { name, rows, rows_of_file } = list;
-        json!({ "list": name, "rows": rows, "rows_of_file": rows_of_file })
-    });
-    json!({
-        "fingerprint": table.fingerprint,
-        "rules": table.rules.len(),
-        "loaded_at": status.loaded_at.to_string(),
-        "age_seconds": age.as_secs(),
-        "last_good": last_good,
-        "isolated": isolated.collect::<Vec<_>>(),
-        "held_lists": held_lists.collect::<Vec<_>>(),
-        "last_reload": {
-            "ok": status.last_error.is_none(),
-            "at": status.last_attempt_at.to_string(),
-            "errors": status.last_error.as_deref().map_or(0, Report::error_count),
-            "diagnostics": status.last_error.as_deref().map(locations).unwrap_or_default(),
-        },
-    })
-}
-
-/// Locations of the first diagnostics, without messages: health requires no token, and a message can
-/// contain a customer's phone number.
-fn locations(report: &Report) -> Vec<Value> {
-    const MAX_DIAGNOSTICS: usize = 20;
-    let keys = ["severity", "code", "file", "line", "column"];
-    let diagnostics = report.diagnostics().iter().take(MAX_DIAGNOSTICS).map(Diagnostic::to_json);
-    let location = |diagnostic: Value| keys.map(|key| (key.to_owned(), diagnostic[key].clone()));
-    diagnostics
-        .map(|diagnostic| Value::Object(location(diagnostic).into_iter().collect()))
-        .collect()
+async fn ready(State(state): State<AdminState>) -> Json<Readiness> {
+    Json(Readiness::of(&state.app, state.reload_handle.as_ref()))
 }
 
 async fn metrics(State(state): State<AdminState>) -> impl IntoResponse {
@@ -340,12 +229,16 @@ async fn reload(
 ) -> Result<(StatusCode, Json<Value>), HttpProblem> {
     let unavailable = |reason: &str| HttpProblem::Unavailable(reason.to_owned());
     let handle = state.reload_handle.ok_or_else(|| unavailable("reloading is not available"))?;
-    let reloaded = if force { handle.force_reload().await } else { handle.reload().await };
+    let requester = "POST /reload";
+    let reloaded = match force {
+        true => handle.force_reload_for(requester).await,
+        false => handle.reload_for(requester).await,
+    };
     let Some(Reloaded { ok, report }) = reloaded else {
         return Err(unavailable("the service is stopping"));
     };
     let status = if ok { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let table = table_status(&state.app);
+    let table = TableStatus::of(&state.app);
     Ok((status, Json(json!({ "ok": ok, "table": table, "diagnostics": report.to_json() }))))
 }
 

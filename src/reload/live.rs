@@ -27,7 +27,7 @@ pub async fn keep_fresh(
             tokio::spawn(async move {
                 let is_new = app.live_lists().refresh(list, false, app.now()).await;
                 if let (true, Some(reload)) = (is_new, reload) {
-                    reload.reload().await;
+                    reload.reload_for("a new copy of a list").await;
                 }
             });
         }

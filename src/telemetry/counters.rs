@@ -16,6 +16,7 @@ use super::histogram::Histogram;
 use super::lookup_counters::LookupCounters;
 use super::process;
 use super::request_outcome::RequestOutcome;
+use super::samples::Samples;
 use super::source_counters::{SourceCounters, SourceHistograms};
 use super::spans;
 use crate::domain::decision::{Decision, Outcome};
@@ -265,6 +266,11 @@ impl Counters {
         if let Outcome::Agent(agent) = decision.outcome() {
             self.calls_by_agent.increment(agent.name);
         }
+    }
+
+    /// Returns the current values of all metrics.
+    pub fn samples(&self) -> Samples {
+        Samples::parse(&self.to_text())
     }
 
     /// Renders all metrics in the Prometheus text format.

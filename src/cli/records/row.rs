@@ -80,43 +80,14 @@ pub(super) fn tagged(kind: &str, object: Object) -> Value {
     Value::Object(tagged)
 }
 
-/// Returns the outcome: `agent front-desk`, `reject: blocklist`, `transfer to +12135550100`, `keep: no_rule`.
+/// Returns the outcome for a terminal: `agent front-desk`, `reject: blocklist`.
 pub(super) fn format_outcome(call: &CallRecord) -> String {
-    if let Some(target) = &call.details.transfer {
-        return format!("{} to {}", call.outcome, sanitize(target));
-    }
-    match (&call.agent, &call.details.reason) {
-        (Some(agent), _) => format!("agent {}", sanitize(agent)),
-        (None, Some(reason)) => format!("{}: {}", call.outcome, sanitize(reason)),
-        (None, None) => call.outcome.clone(),
-    }
+    sanitize(&call.outcome_text())
 }
 
-/// Summarizes an event: `61.3 s, user_hangup, cost 0.12`.
+/// Summarizes an event for a terminal: `61.3 s, user_hangup, cost 0.12`.
 pub(super) fn summarize_event(event: &EventRecord) -> String {
-    let get = |name: &str| event.columns.get(name);
-    let text = |name: &str| get(name).and_then(Value::as_str).map(sanitize);
-    let duration = get("duration_ms").and_then(Value::as_i64).map(format_seconds);
-    let flag = |name: &str, yes: &str, no: &str| {
-        let value = get(name).and_then(Value::as_bool);
-        value.map(|value| if value { yes } else { no }.to_owned()).filter(|word| !word.is_empty())
-    };
-    let parts = [
-        text("status"),
-        duration,
-        text("end_reason"),
-        get("cost").map(|cost| format!("cost {cost}")),
-        text("sentiment"),
-        flag("successful", "successful", "not successful"),
-        flag("voicemail", "voicemail", ""),
-        text("summary").map(|summary| format!("\u{201c}{summary}\u{201d}")),
-    ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-/// Returns `12.3 s`.
-pub(super) fn format_seconds(ms: i64) -> String {
-    format!("{:.1} s", ms as f64 / 1000.0)
+    sanitize(&event.summary())
 }
 
 /// Returns `2026-11-21 09:30:12`.

@@ -7,13 +7,13 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::row::{format_outcome, format_seconds, summarize_event, zone_name};
+use super::row::{format_outcome, summarize_event};
 use super::{OpenStore, sanitize, zone};
 use crate::cli::{ConfigFile, Exit, load_rules};
 use crate::explain::recorded::{
     RecordedExplanation, RecordedTable, TableChoice, explain_recorded, recorded_table,
 };
-use crate::records::{AskedLookup, CallRecord, EventRecord, LookupResult, SHORTEST_PREFIX};
+use crate::records::{CallRecord, EventRecord, LookupResult, SHORTEST_PREFIX, format_seconds};
 use crate::rules::RuleSet;
 use crate::settings::{LoadedSettings, Purpose};
 use crate::source::Source;
@@ -126,73 +126,11 @@ impl Show {
 }
 
 fn write_decision(mut out: impl Write, call: &CallRecord, zone: &TimeZone) -> std::io::Result<()> {
-    let details = &call.details;
-    let at = call.at.to_zoned(zone.clone()).strftime("%a %Y-%m-%d %H:%M:%S%.3f").to_string();
-    let with_version = |agent: &str, version: &Option<Value>| match version {
-        Some(version) => format!("{agent}, version {}", format_value(version)),
-        None => agent.to_owned(),
-    };
-    let agent_in = details.agent_in.as_deref();
-    let agent_id = details.agent_id.as_deref();
-    let object = |object: &Value| object.to_string();
-    let metadata = serde_json::to_value(&details.metadata).unwrap_or_default();
-    let settings = serde_json::to_value(&details.agent_override).unwrap_or_default();
-    let texts = |texts: &crate::records::Texts<'_>| {
-        let texts = texts.0.iter().map(|(name, value)| format!("{name} = {value}"));
-        Some(texts.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
-    };
-    let lines = [
-        ("at", Some(format!("{at} {}", zone_name(zone)))),
-        ("source", Some(format!("{} ({}), {}", call.source, call.platform, call.channel))),
-        ("call id", call.call_id.clone()),
-        ("from", Some(call.from.clone())),
-        ("to", Some(call.to.clone())),
-        ("platform agent", agent_in.map(|agent| with_version(agent, &details.agent_version_in))),
-        ("number id", details.number_id.as_deref().map(str::to_owned)),
-        ("attributes", texts(&details.attributes)),
-        ("sip", texts(&details.sip)),
-        ("outcome", Some(format_outcome(call))),
-        ("agent id", agent_id.map(|id| with_version(id, &details.agent_version))),
-        ("rule", Some(call.rule.clone().unwrap_or_else(|| "none".to_owned()))),
-        ("split arm", details.arm.map(|arm| (arm + 1).to_string())),
-        ("continued by", Some(details.added_by.join(", ")).filter(|by| !by.is_empty())),
-        ("look-ups", lookups(&details.lookups)),
-        ("says", details.say.as_deref().map(str::to_owned)),
-        ("variables", texts(&details.variables)),
-        ("metadata", Some(&metadata).filter(|value| !value.is_null()).map(object)),
-        ("override", Some(&settings).filter(|value| !value.is_null()).map(object)),
-        ("sip headers", texts(&details.sip_headers)),
-        ("delay", Some(details.delay_ms).filter(|ms| *ms > 0).map(|ms| format_seconds(ms as i64))),
-        ("deliveries", Some(call.attempts.to_string())),
-        ("numbers", Some(format!("stored {}", details.numbers))),
-        ("rule table", Some(call.fingerprint.clone())),
-    ];
     writeln!(out, "call {}", call.id)?;
-    for (name, value) in lines {
-        if let Some(value) = value {
-            writeln!(out, "  {name:<14} {}", sanitize(&value))?;
-        }
+    for (name, value) in call.in_words(zone) {
+        writeln!(out, "  {name:<14} {}", sanitize(&value))?;
     }
     Ok(())
-}
-
-/// Returns how the look-ups ended, in the order in which they were asked.
-fn lookups(asked: &[AskedLookup<'_>]) -> Option<String> {
-    let ended =
-        asked.iter().map(|AskedLookup { name, state, took_us, cached, problem, .. }| {
-            let problem = problem.iter().map(|problem| format!(", {problem}")).collect::<String>();
-            let from_cache = if *cached { ", from the cache" } else { "" };
-            format!(
-                "{name} {}{problem} ({} ms{from_cache})",
-                state.replace('_', " "),
-                took_us / 1_000
-            )
-        });
-    Some(ended.collect::<Vec<_>>().join("; ")).filter(|ended| !ended.is_empty())
-}
-
-fn format_value(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn write_timeline(

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::super::HttpProblem;
 use super::QueryParams;
 use crate::domain::form::restore_plus;
-use crate::explain::recorded::{TableChoice, explain_recorded, recorded_table};
+use crate::explain::recorded::explain_with_snapshot;
 use crate::pipeline::Switchboard;
 use crate::records::{
     CallRecord, FilterArgs, FilterError, KnownNames, LookupResult, NoStore, Order, Page, Store,
@@ -122,9 +122,7 @@ pub(super) async fn show(
     let app = app.clone();
     // The scan of a million rules takes a while; calls must not wait for it.
     let explained = tokio::task::spawn_blocking(move || {
-        let (recorded, live) = (recorded_table(snapshot.as_ref()), app.table());
-        let table = recorded.as_ref().map_or(TableChoice::Recorded(&live), |table| table.choice());
-        explain_recorded(&call, table, &app.sources()).to_json()
+        explain_with_snapshot(&call, snapshot.as_ref(), &app).to_json()
     });
     let explanation = explained
         .await

@@ -377,6 +377,7 @@ pub(crate) fn console_setup(
         edit,
         rules_path: PathBuf::from("rules.toml"),
         context,
+        public: None,
         stop: CancellationToken::new(),
     }
 }
