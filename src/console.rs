@@ -6,14 +6,20 @@
 
 mod access;
 mod assets;
+mod call;
 mod calls;
 mod change;
+mod explained;
 mod guard;
+mod health;
 mod live;
 mod log_in;
 mod page;
+mod platform_notes;
 mod rules;
+mod setup;
 mod state;
+mod try_call;
 
 use axum::Router;
 use axum::http::HeaderName;
@@ -37,6 +43,14 @@ pub fn router(setup: ConsoleSetup) -> Router {
         .route("/calls/live", get(live::follow))
         .merge(rules::routes())
         .merge(change::routes())
+        .route("/calls/{id}", get(call::show))
+        .route("/calls/{id}/curl", get(call::curl))
+        .route("/calls/{id}/events/{event}", get(call::event_body))
+        .route("/try", get(try_call::show))
+        .route("/health", get(health::show))
+        .route("/health/reload", post(health::reload))
+        .route("/setup", get(setup::show))
+        .route("/setup/test", post(setup::test))
         .route("/logout", post(log_in::log_out))
         .route_layer(middleware::from_fn_with_state(console.clone(), guard::let_in))
         .route("/login", get(log_in::show).post(log_in::log_in))

@@ -155,6 +155,11 @@ pub trait Dialect: Send + Sync {
         Cow::Borrowed(body)
     }
 
+    /// Returns the places of transcripts in the bodies of events, as JSON pointers.
+    fn transcript_places(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Returns the channels on which the platform sends requests.
     fn channels(&self) -> &'static [Channel];
 

@@ -20,5 +20,6 @@ pub mod private_address;
 pub mod secret;
 pub mod session;
 pub mod sip_address;
+pub mod transcript;
 pub mod transfer;
 pub mod user;

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::output::{is_coloured, is_quiet};
 use start::{Fault, Start};
 
+use super::http_client::reachable;
 use super::{ConfigFile, Exit, LoadedOk};
 use crate::console::{self, ConsoleSetup};
 use crate::domain::clock::Clock;
@@ -126,6 +127,10 @@ impl Serve {
         tokio::spawn(reload_on_hangup(hangup, reload_handle.clone()));
         tokio::spawn(service_manager::report_alive());
         let public_router = public::router(app.clone(), &server);
+        let public_url = match server.tls {
+            Some(_) => None,
+            None => Some(format!("http://{}", reachable(listeners.public.local_addr()?))),
+        };
         let console = console::router(ConsoleSetup {
             app: app.clone(),
             reload_handle: Some(reload_handle.clone()),
@@ -136,11 +141,13 @@ impl Serve {
             rules_path,
             context: console_context,
             public: Some(public_router.clone()),
+            public_url,
             stop: stop.clone(),
         });
         let router = admin::router(app.clone(), Some(reload_handle), admin_token, console);
         let mut admin = tokio::spawn(serve_admin(listeners.admin, router, stop.clone()));
-        let mut public = tokio::spawn(serve_public(listeners.public, public_router, server, app, stop.clone()));
+        let mut public =
+            tokio::spawn(serve_public(listeners.public, public_router, server, app, stop.clone()));
         service_manager::notify_ready();
         tokio::select! {
             () = shutdown_signal => {}

@@ -13,6 +13,7 @@ use crate::domain::user::LiveUsers;
 use crate::pipeline::Switchboard;
 use crate::reload::ReloadHandle;
 use crate::rules::CheckContext;
+use crate::source::Source;
 
 /// What the console needs from the service.
 pub struct ConsoleSetup {
@@ -34,6 +35,8 @@ pub struct ConsoleSetup {
     pub context: CheckContext,
     /// The routes for platforms, through which a test call goes; `None` if the process has none.
     pub public: Option<Router>,
+    /// URL at which this machine reaches the public listener; `None` if its name is unknown.
+    pub public_url: Option<String>,
     /// Ends the pages that are live.
     pub stop: CancellationToken,
 }
@@ -50,6 +53,7 @@ pub(super) struct Shared {
     pub(super) rules_path: PathBuf,
     pub(super) context: CheckContext,
     pub(super) public: Option<Router>,
+    pub(super) public_url: Option<String>,
     pub(super) stop: CancellationToken,
 }
 
@@ -57,7 +61,7 @@ impl From<ConsoleSetup> for Console {
     fn from(setup: ConsoleSetup) -> Console {
         let ConsoleSetup { app, reload_handle, token, users, reveal_numbers, .. } = setup;
         let access = Access::new(token, users, reveal_numbers);
-        let ConsoleSetup { edit, rules_path, context, public, stop, .. } = setup;
+        let ConsoleSetup { edit, rules_path, context, public, public_url, stop, .. } = setup;
         Console(Arc::new(Shared {
             app,
             reload_handle,
@@ -66,8 +70,21 @@ impl From<ConsoleSetup> for Console {
             rules_path,
             context,
             public,
+            public_url,
             stop,
         }))
+    }
+}
+
+/// Stands in for the name of the service where it is unknown.
+pub(super) const UNKNOWN_HOST: &str = "https://YOUR.HOST";
+
+impl Console {
+    /// Returns the URL at which a request of a test reaches the public listener, without a path: from this machine,
+    /// or else as the platform does.
+    pub(super) fn public_url_of<'s>(&'s self, source: &'s Source) -> &'s str {
+        let local = self.public_url.as_deref();
+        local.or(source.policy.public_base_url.as_deref()).unwrap_or(UNKNOWN_HOST)
     }
 }
 

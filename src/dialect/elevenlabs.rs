@@ -126,6 +126,10 @@ impl Dialect for ElevenLabs {
         json::without_values(body, |_, key| key == "full_audio")
     }
 
+    fn transcript_places(&self) -> &'static [&'static str] {
+        &["/data/transcript"]
+    }
+
     fn channels(&self) -> &'static [Channel] {
         &[Channel::Call]
     }

@@ -127,6 +127,10 @@ impl Dialect for Retell {
         }
     }
 
+    fn transcript_places(&self) -> &'static [&'static str] {
+        &["/call/transcript", "/chat/transcript"]
+    }
+
     fn channels(&self) -> &'static [Channel] {
         &Channel::ALL
     }

@@ -106,6 +106,10 @@ impl Dialect for Synthflow {
         r#"{"call_inbound":{"override_model_id":""}}"#
     }
 
+    fn transcript_places(&self) -> &'static [&'static str] {
+        &["/call/transcript"]
+    }
+
     fn channels(&self) -> &'static [Channel] {
         &[Channel::Call]
     }

@@ -198,6 +198,10 @@ impl Dialect for Vapi {
         })
     }
 
+    fn transcript_places(&self) -> &'static [&'static str] {
+        &["/message/artifact/transcript"]
+    }
+
     fn channels(&self) -> &'static [Channel] {
         &[Channel::Call]
     }

@@ -1,7 +1,7 @@
 //! Reads the metrics of this service from its own exposition: the recorder of the `metrics` crate keeps its values
 //! to itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Samples of metrics.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -58,6 +58,18 @@ impl Samples {
             sums.map(|(value, sum)| (value.to_owned(), sum)).collect();
         sums.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         sums
+    }
+
+    /// Returns the values that a label of a metric has, sorted.
+    pub fn values(&self, name: &str, label: &str) -> Vec<String> {
+        self.values_of(name, &[], label)
+    }
+
+    /// Returns the values that a label of a metric with these labels has, sorted.
+    pub fn values_of(&self, name: &str, labels: &[(&str, &str)], label: &str) -> Vec<String> {
+        let values = self.named(name, labels).filter_map(|sample| sample.label(label));
+        let values: BTreeSet<&str> = values.collect();
+        values.into_iter().map(str::to_owned).collect()
     }
 
     /// Returns the upper bound of the bucket of a histogram that has this part of its samples, in seconds:
@@ -130,10 +142,14 @@ mod tests {
 
     #[test]
     fn samples_are_read_as_they_are_written() {
-        let mut text = String::from("# HELP a_total Help\n# TYPE a_total counter\nb 2.5\nbroken{ 1\n");
-        for (source, reason, value) in
-            [("x", "missing", 3.0), ("x", "stale", 5.0), ("y", "stale", 7.0), ("y", "\"\\\n,}", 1.0)]
-        {
+        let mut text =
+            String::from("# HELP a_total Help\n# TYPE a_total counter\nb 2.5\nbroken{ 1\n");
+        for (source, reason, value) in [
+            ("x", "missing", 3.0),
+            ("x", "stale", 5.0),
+            ("y", "stale", 7.0),
+            ("y", "\"\\\n,}", 1.0),
+        ] {
             let labels = [label("source", source), label("reason", reason)].join(",");
             write_sample(&mut text, "a_total", &labels, value);
         }

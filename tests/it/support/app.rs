@@ -378,6 +378,7 @@ pub(crate) fn console_setup(
         rules_path: PathBuf::from("rules.toml"),
         context,
         public: None,
+        public_url: Some("http://127.0.0.1:8080".to_owned()),
         stop: CancellationToken::new(),
     }
 }
