@@ -25,9 +25,9 @@ mod redact;
 mod replayable;
 mod reserve;
 mod row;
-mod rule_hits;
 mod rule_change;
 mod rule_changes;
+mod rule_hits;
 mod rule_tables;
 mod search;
 mod sql;
@@ -57,8 +57,8 @@ pub use row::{
     AskedLookup, CallRecord, DeliveryKey, Details, EventRecord, NewCall, NewEvent, RuleSnapshot,
     Texts,
 };
-pub use rule_hits::{ArmCounts, RuleHits};
 pub use rule_change::{RuleAction, RuleChange};
+pub use rule_hits::{ArmCounts, RuleHits};
 pub use rule_tables::StoredTable;
 pub use search::{OutcomeCounts, Search};
 pub(crate) use store::first_id_at;

@@ -567,8 +567,8 @@ impl Loader {
 impl Loaded {
     fn new(loaded: Result<LoadedTable, ReadError>) -> Loaded {
         match loaded {
-            Ok(mut loaded) => {
-                let places = loaded.table.is_some().then(|| TablePlaces::new(&mut loaded));
+            Ok(loaded) => {
+                let places = loaded.table.is_some().then(|| TablePlaces::new(&loaded));
                 let LoadedTable { table, report, files, snapshot, .. } = loaded;
                 let table = table.zip(places);
                 let table = table.map(|(table, places)| NewTable { table, places, snapshot });

@@ -238,7 +238,6 @@ impl Sessions {
     /// Begins a session and returns its cookie.
     fn start(&self, identity: Identity) -> String {
         let (cookie, csrf) = (random_text(), random_text());
-        #[expect(clippy::disallowed_methods, reason = "the age of sessions is not recorded")]
         let now = Instant::now();
         let mut sessions = self.lock();
         sessions.retain(|_, session| !session.is_over(now));
@@ -253,7 +252,6 @@ impl Sessions {
     }
 
     fn find(&self, cookie: &str) -> Option<Session> {
-        #[expect(clippy::disallowed_methods, reason = "the age of sessions is not recorded")]
         let now = Instant::now();
         let mut sessions = self.lock();
         let session = sessions.get_mut(&digest(cookie.as_bytes()))?;

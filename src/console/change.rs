@@ -276,7 +276,7 @@ pub(super) async fn check(
     fields: Fields,
 ) -> Result<Response, PageError> {
     let bench = Workbench::open(&console).await?;
-    let draft = Draft::read(fields, &bench.files);
+    let draft = Draft::read(&fields, &bench.files);
     render(&console, bench, &reader, draft, None).await
 }
 
@@ -331,7 +331,7 @@ pub(super) async fn lint(
     fields: Fields,
 ) -> Result<Json<Value>, PageError> {
     let bench = Workbench::open(&console).await?;
-    let draft = Draft::read(fields, &bench.files);
+    let draft = Draft::read(&fields, &bench.files);
     let is_current = draft.version == bench.files.version();
     let plan = draft.plan(&bench.files);
     let plan = plan.map_err(|error| HttpProblem::Invalid(error.to_string()))?;
@@ -355,7 +355,7 @@ pub(super) async fn apply(
     fields: Fields,
 ) -> Result<Response, PageError> {
     let bench = Workbench::open(&console).await?;
-    let draft = Draft::read(fields, &bench.files);
+    let draft = Draft::read(&fields, &bench.files);
     let plan = match draft.plan(&bench.files) {
         Ok(plan) if draft.version == bench.files.version() => plan,
         Ok(_) | Err(_) => return render(&console, bench, &reader, draft, None).await,
@@ -426,7 +426,7 @@ pub(super) async fn download_typed(
 ) -> Result<Response, PageError> {
     let bench = Workbench::open(&console).await?;
     let wanted = fields.get("download").unwrap_or_default().to_owned();
-    let draft = Draft::read(fields, &bench.files);
+    let draft = Draft::read(&fields, &bench.files);
     let text = draft.texts.get(&wanted).map(String::as_str);
     let text = text.or_else(|| (draft.new_name == wanted).then_some(draft.new_text.as_str()));
     let kept = bench.files.find(&wanted);

@@ -162,7 +162,7 @@ impl ExplainedLookup {
             question: question.clone(),
             state: answer.state.as_str(),
             problem: answer.problem.as_deref().map(str::to_owned),
-            took_ms: (answer.state != LookupState::NotAsked).then(|| answer.took.as_millis()),
+            took_ms: (answer.state != LookupState::NotAsked).then_some(answer.took.as_millis()),
             cached: answer.cached,
             value: answer.has_value().then(|| answer.value.to_string()),
         }
@@ -173,10 +173,8 @@ impl ReplyPreview<'_> {
     fn view(&self) -> ReplyView {
         let ReplyPreview { source, platform, rule, reply, effects } = self;
         let effect = |effect: &Effect| (effect.path.to_string(), format!("{:#}", effect.body));
-        let body = match shown_body(reply) {
-            Value::String(text) => text,
-            json => format!("{json:#}"),
-        };
+        let shown = shown_body(reply);
+        let body = shown.as_str().map_or_else(|| format!("{shown:#}"), str::to_owned);
         ReplyView {
             source: (*source).to_owned(),
             platform: platform.as_str(),

@@ -18,12 +18,9 @@ pub struct WriteError {
 }
 
 fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::ResourceBusy => {
-            "; a file that is mounted on its own cannot be replaced: mount its folder"
-        }
-        _ => "",
-    }
+    let is_mounted = error.kind() == io::ErrorKind::ResourceBusy;
+    let advice = "; a file that is mounted on its own cannot be replaced: mount its folder";
+    if is_mounted { advice } else { "" }
 }
 
 /// A text beside the place that it will take. Removed unless it takes it.
@@ -31,7 +28,7 @@ struct Staged {
     beside: PathBuf,
     place: PathBuf,
     /// Contents and mode of the file that it replaces.
-    old: Option<(Vec<u8>, Permissions)>,
+    old: Former,
     is_placed: bool,
 }
 
@@ -90,9 +87,12 @@ impl Drop for Staged {
     }
 }
 
-/// Files that were replaced or removed, with their former contents.
+/// Contents and mode of a file before it was replaced; `None` if there was none.
+type Former = Option<(Vec<u8>, Permissions)>;
+
+/// Files that were replaced or removed, with what they were before.
 #[derive(Default)]
-struct Done(Vec<(PathBuf, Option<(Vec<u8>, Permissions)>)>);
+struct Done(Vec<(PathBuf, Former)>);
 
 impl Done {
     fn place(&mut self, mut file: Staged) -> Result<(), WriteError> {
@@ -146,7 +146,7 @@ fn beside(place: &Path) -> PathBuf {
     place.with_file_name(format!(".{name}.new"))
 }
 
-fn read(path: &Path) -> io::Result<Option<(Vec<u8>, Permissions)>> {
+fn read(path: &Path) -> io::Result<Former> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some((bytes, fs::metadata(path)?.permissions()))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

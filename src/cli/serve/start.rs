@@ -54,14 +54,14 @@ pub(super) fn load(
     if strict && !is_valid {
         return Ok(None);
     }
-    let (mut rules, failed, fault) = match rules {
+    let (rules, failed, fault) = match rules {
         Some(rules) if is_valid => (rules, None, None),
         failed => {
             let Some((table, fault)) = stand_in(&settings, report) else { return Ok(None) };
             (table, failed, Some(fault))
         }
     };
-    let places = TablePlaces::new(&mut rules);
+    let places = TablePlaces::new(&rules);
     let LoadedTable { table: Some(table), mut files, snapshot, .. } = rules else {
         return Ok(None);
     };

@@ -68,7 +68,7 @@ pub(super) struct Draft {
 
 impl Draft {
     /// Reads a form. Browsers send line breaks as CR and LF, so the texts get those of the files.
-    pub(super) fn read(fields: Fields, files: &RuleFiles) -> Draft {
+    pub(super) fn read(fields: &Fields, files: &RuleFiles) -> Draft {
         let text = |name: &str| fields.get(name).unwrap_or_default().trim().to_owned();
         let days = text("days").parse().ok().filter(|days| CHOICES.contains(days));
         let mut texts = BTreeMap::new();

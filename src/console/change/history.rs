@@ -281,9 +281,8 @@ pub(in crate::console) async fn restore(
     fields: Fields,
 ) -> Result<Response, PageError> {
     let found = find(&console, &fingerprint).await?;
-    let plan = match plan(&found) {
-        Ok(plan) => plan,
-        Err(_) => return render(&console, found, &reader, &fields, None).await,
+    let Ok(plan) = plan(&found) else {
+        return render(&console, found, &reader, &fields, None).await;
     };
     if !found.bench.is_checked(&plan, fields.get("checked").unwrap_or_default()) {
         let message = "the files have changed since the check: look at what would change now";

@@ -112,7 +112,7 @@ pub(in crate::console) async fn save(
         return Ok(Page(page).into_response());
     }
     let text = grid.write(&rows);
-    let mut draft = Draft::read(fields, &bench.files);
+    let mut draft = Draft::read(&fields, &bench.files);
     draft.texts.insert(name, text);
     let Editor(reader) = editor;
     render(&console, bench, &reader, draft, None).await
