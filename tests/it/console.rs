@@ -2,7 +2,11 @@
 
 mod access;
 mod browser;
+mod call;
 mod calls;
 mod change;
 mod client;
+mod health;
 mod rules;
+mod setup;
+mod try_call;

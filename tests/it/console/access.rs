@@ -7,9 +7,19 @@ use super::client::{ADMIN_TOKEN, Client, PASSWORD, service};
 use crate::support::app::{self, RULES};
 
 /// Pages that need a session.
-const PAGES: [&str; 3] = ["/calls", "/calls/charts", "/calls/live"];
+const PAGES: [&str; 9] = [
+    "/calls",
+    "/calls/charts",
+    "/calls/live",
+    "/calls/call_0",
+    "/calls/00000000-0000-0000-0000-000000000000/curl",
+    "/calls/00000000-0000-0000-0000-000000000000/events/00000000-0000-0000-0000-000000000000",
+    "/try",
+    "/health",
+    "/setup",
+];
 /// Forms that need a session and its token.
-const FORMS: [&str; 1] = ["/logout"];
+const FORMS: [&str; 3] = ["/logout", "/health/reload", "/setup/test"];
 
 #[tokio::test]
 async fn without_a_session_every_page_leads_to_the_log_in() {
@@ -33,7 +43,7 @@ async fn a_form_without_the_token_of_its_session_is_refused() {
     let other = Client::logged_in(&app.admin, "ed").await.csrf().await;
     for form in FORMS {
         for token in ["", "csrf=", "csrf=0000", &format!("csrf={other}")] {
-            let answer = client.submit(form, token).await;
+            let answer = client.submit(form, &format!("source=retell&{token}")).await;
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{form} {token}");
         }
     }

@@ -30,7 +30,7 @@ pub(super) const PASSWORD: &str = "correct horse";
 /// A service with records in memory, and rules in a file.
 pub(super) struct Service {
     pub(super) admin: Router,
-    public: Router,
+    pub(super) public: Router,
     pub(super) app: Arc<Switchboard>,
     pub(super) folder: TempDir,
     stop: CancellationToken,
@@ -153,6 +153,13 @@ impl Service {
         .await;
         assert!(is_recorded, "the call is recorded");
         found.unwrap()
+    }
+
+    /// Sends an event to a source of Retell, which is stored when this returns.
+    pub(super) async fn event(&self, body: &serde_json::Value) {
+        let (body, now_ms) = (body.to_string(), self.app.now().as_millisecond());
+        let request = retell_request_at("/events/retell", body.as_bytes(), now_ms, app::RETELL_KEY);
+        assert_eq!(answer(&self.public, request).await.status, StatusCode::OK);
     }
 
     pub(super) async fn stop(self) {

@@ -1,0 +1,62 @@
+//! `/setup`: URLs of sources, and test calls.
+
+use axum::http::StatusCode;
+
+use super::client::{Client, service};
+use crate::support::app::{RULES, URL_TOKEN};
+
+#[tokio::test]
+async fn the_urls_have_tokens_for_editors_only() {
+    let service = service("", RULES).await;
+    let mut vera = Client::logged_in(&service.admin, "vera").await;
+    let page = vera.page("/setup").await;
+    for part in [
+        "https://YOUR.HOST/inbound/retell</code>",
+        "https://YOUR.HOST/inbound/synthflow/TOKEN</code>",
+        "set the inbound webhook to https://YOUR.HOST/inbound/retell",
+        "none since the start",
+        "docs/platforms/retell.md",
+        "the sender, the content and the time",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains(URL_TOKEN) && !page.contains("/setup/test"));
+    let mut ed = Client::logged_in(&service.admin, "ed").await;
+    let page = ed.page("/setup?base=calls.example.com%2F").await;
+    let url = format!("https://calls.example.com/events/synthflow/{URL_TOKEN}</code>");
+    assert!(page.contains(&url), "{page}");
+    let answer = ed.get("/setup?base=ftp%3A%2F%2Fx").await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let page = String::from_utf8(answer.body).unwrap();
+    assert!(page.contains("is not a URL like") && page.contains("value=\"ftp://x\""), "{page}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_test_call_takes_the_way_of_a_real_one_and_is_recognised() {
+    let service = service("", RULES).await;
+    let mut ed = Client::logged_in(&service.admin, "ed").await;
+    for source in ["retell", "synthflow"] {
+        let answer = ed.submit_with_token("/setup/test", &format!("source={source}")).await;
+        let page = String::from_utf8(answer.body).unwrap();
+        assert_eq!(answer.status, StatusCode::OK, "{page}");
+        for part in ["200 OK in", "agent_1", "href=\"/calls/switchboard_test_"] {
+            assert!(page.contains(part), "{source}: {part}: {page}");
+        }
+    }
+    let page = ed.page("/setup").await;
+    assert!(page.contains("(0 s ago)") || page.contains("(1 s ago)"), "{page}");
+    let form = "source=retell&from=2137771234";
+    let answer = ed.submit_with_token("/setup/test", form).await;
+    let page = String::from_utf8(answer.body).unwrap();
+    assert!(
+        page.contains("has no country code") && page.contains("value=\"2137771234\""),
+        "{page}"
+    );
+    let answer = ed.submit_with_token("/setup/test", "source=nobody").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    let mut vera = Client::logged_in(&service.admin, "vera").await;
+    let answer = vera.submit_with_token("/setup/test", "source=retell").await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    service.stop().await;
+}
