@@ -117,7 +117,7 @@ impl VersionRow {
             short: fingerprint.get(..7).unwrap_or(&fingerprint).to_owned(),
             at,
             who: change.map(|change| change.who.clone()).unwrap_or_default(),
-            action: change.map_or("edited elsewhere", |change| match change.action {
+            action: change.map_or("an edit of the files", |change| match change.action {
                 RuleAction::Apply => "applied",
                 RuleAction::Restore => "restored",
             }),
