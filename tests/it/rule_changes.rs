@@ -250,7 +250,7 @@ async fn a_change_keeps_the_version_before_and_who_made_it() {
             carry_out(files, plan, &table.fingerprint, RuleAction::Apply, by, versions).await;
         let change = change.unwrap();
         assert!(folder.text("50-rules.toml").unwrap().contains("agent_2"));
-        assert_eq!(store.rule_changes().await.unwrap(), [change.clone()]);
+        assert_eq!(store.rule_changes().await.unwrap(), std::slice::from_ref(&change));
         assert_eq!((&*change.who, &*change.note), ("alice", "for +1 213 777 1234"));
         assert_eq!(change.old_fingerprint, old);
         let kept = store.rule_snapshot(&old).await.unwrap().unwrap();
