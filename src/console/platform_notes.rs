@@ -20,7 +20,7 @@ static OTHER: PlatformNotes = PlatformNotes {
     ],
 };
 
-static NOTES: [PlatformNotes; 18] = [
+static NOTES: [PlatformNotes; 19] = [
     PlatformNotes {
         platform: "retell",
         page: "docs/platforms/retell.md",
@@ -92,6 +92,14 @@ static NOTES: [PlatformNotes; 18] = [
             "In the project's settings, create a webhook for live.transport.incoming with the URL {calls}.",
             "The secret is the signing secret that OpenAI shows once; it begins with whsec_.",
             "Point the SIP trunk at sip:PROJECT@sip.api.openai.com;transport=tls.",
+        ],
+    },
+    PlatformNotes {
+        platform: "pipecat",
+        page: "docs/platforms/pipecat.md",
+        steps: &[
+            "In the dial-in configuration of the number at Daily (pinless dial-in), set the room creation API to {calls}.",
+            "The secret is the hmac of that configuration, and api_key a public API key of Pipecat Cloud (pk_…).",
         ],
     },
     PlatformNotes {
