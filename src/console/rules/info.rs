@@ -55,6 +55,10 @@ impl Part {
     const ALL: [Part; 6] =
         [Part::Rules, Part::Lists, Part::Hours, Part::Splits, Part::Agents, Part::LookUps];
 
+    pub(super) fn frame(self, reader: &Reader) -> Frame {
+        Frame::new(self.title(), Section::Rules, reader)
+    }
+
     fn title(self) -> &'static str {
         match self {
             Part::Rules => "Rules",
@@ -75,12 +79,6 @@ impl Part {
             Part::Agents => "/rules/agents",
             Part::LookUps => "/rules/lookups",
         }
-    }
-}
-
-impl Part {
-    pub(super) fn frame(self, reader: &Reader) -> Frame {
-        Frame::new(self.title(), Section::Rules, reader)
     }
 }
 

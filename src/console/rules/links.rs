@@ -24,19 +24,24 @@ pub(super) struct UsedBy {
 
 /// Creates links for a reader.
 pub(super) struct Links {
-    rules_path: PathBuf,
+    /// Folder of the rule table.
+    folder: PathBuf,
     /// The reader may change files.
     can_change: bool,
 }
 
 impl Links {
     pub(super) fn new(console: &Console, reader: &Reader) -> Links {
-        Links { rules_path: console.rules_path.clone(), can_change: reader.is_editor() }
+        let path = &console.rules_path;
+        let folder = if path.is_dir() { Some(&**path) } else { path.parent() };
+        let folder = folder.map(Path::to_owned).unwrap_or_default();
+        Links { folder, can_change: reader.is_editor() }
     }
 
     /// Returns a path relative to the folder of the rule table.
     pub(super) fn relative(&self, file: &str) -> String {
-        relative(file, &self.rules_path)
+        let inside = Path::new(file).strip_prefix(&self.folder).ok();
+        inside.map_or_else(|| file.to_owned(), |inside| inside.display().to_string())
     }
 
     /// Returns the page that changes a file at a line, for editors.
@@ -127,11 +132,4 @@ impl PlaceView {
     pub(super) fn of(place: Option<&Place>, links: &Links) -> Option<PlaceView> {
         place.map(|place| PlaceView::new(place, links))
     }
-}
-
-/// Returns the path of a file relative to the folder of the rule table.
-fn relative(file: &str, rules: &Path) -> String {
-    let folder = if rules.is_dir() { Some(rules) } else { rules.parent() };
-    let inside = folder.and_then(|folder| Path::new(file).strip_prefix(folder).ok());
-    inside.map_or_else(|| file.to_owned(), |inside| inside.display().to_string())
 }
