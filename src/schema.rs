@@ -199,3 +199,30 @@ macro_rules! toml_table {
     (@constrain $constrain:expr) => { $constrain };
 }
 pub(crate) use toml_table;
+
+/// Declares types of values: the JSON Schema and the reader of each.
+///
+/// The module that invokes it has in scope: `ValueType`, which each type implements, and `Entry` (a key with
+/// its value).
+macro_rules! value_types {
+    ($(
+        $(#[doc = $doc:literal])*
+        $Type:ident $([$T:ident: $Bound:ident])? -> $Raw:ty { $schema:expr, |$entry:ident| $read:expr }
+    )+) => {$(
+        $(#[doc = $doc])*
+        pub(crate) struct $Type $(<$T>(::std::marker::PhantomData<$T>))?;
+
+        impl $(<$T: $Bound>)? ValueType for $Type $(<$T>)? {
+            type Raw = $Raw;
+
+            fn schema() -> ::serde_json::Value {
+                $schema
+            }
+
+            fn read($entry: &mut Entry<'_, '_>) -> $Raw {
+                $read
+            }
+        }
+    )+};
+}
+pub(crate) use value_types;

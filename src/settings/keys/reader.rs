@@ -423,8 +423,7 @@ impl SettingsReader<'_> {
         path: &[String],
         message: String,
     ) -> &mut Diagnostic {
-        let (location, variable) = self.location(path);
-        self.report.error(code, location, message + &variable)
+        self.push(Severity::Error, path, Problem::new(code, message))
     }
 
     pub(crate) fn warning(
@@ -433,8 +432,7 @@ impl SettingsReader<'_> {
         path: &[String],
         message: String,
     ) -> &mut Diagnostic {
-        let (location, variable) = self.location(path);
-        self.report.warning(code, location, message + &variable)
+        self.push(Severity::Warning, path, Problem::new(code, message))
     }
 
     pub(crate) fn note(
@@ -443,8 +441,18 @@ impl SettingsReader<'_> {
         path: &[String],
         message: String,
     ) -> &mut Diagnostic {
+        self.push(Severity::Note, path, Problem::new(code, message))
+    }
+
+    fn push(
+        &mut self,
+        severity: Severity,
+        path: &[String],
+        mut problem: Problem,
+    ) -> &mut Diagnostic {
         let (location, variable) = self.location(path);
-        self.report.note(code, location, message + &variable)
+        problem.message += &variable;
+        self.report.push(severity, location, problem)
     }
 
     /// Returns the location of a key in the file, or the name of the variable that sets it.

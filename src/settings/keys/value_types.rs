@@ -1,6 +1,5 @@
 //! Types of values in the settings: the JSON Schema and the reader of each.
 
-use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +22,7 @@ use crate::dialect::{self, DialectRef};
 use crate::domain::phone_number::Country;
 use crate::domain::secret::Secret;
 use crate::domain::user::{self, User};
+use crate::schema::value_types;
 use crate::settings::{LogFormat, RecordsLocation, Wait};
 use crate::source::{Fallback, Source};
 use crate::tls::Certificate;
@@ -37,28 +37,6 @@ pub(crate) trait ValueType {
 
     /// Reads the value, and reports what is wrong with it.
     fn read(entry: &mut Entry<'_, '_>) -> Self::Raw;
-}
-
-macro_rules! value_types {
-    ($(
-        $(#[doc = $doc:literal])*
-        $Type:ident $([$T:ident: $Bound:ident])? -> $Raw:ty { $schema:expr, |$entry:ident| $read:expr }
-    )+) => {$(
-        $(#[doc = $doc])*
-        pub(crate) struct $Type $(<$T>(PhantomData<$T>))?;
-
-        impl $(<$T: $Bound>)? ValueType for $Type $(<$T>)? {
-            type Raw = $Raw;
-
-            fn schema() -> Value {
-                $schema
-            }
-
-            fn read($entry: &mut Entry<'_, '_>) -> $Raw {
-                $read
-            }
-        }
-    )+};
 }
 
 value_types! {

@@ -1,12 +1,11 @@
 //! Types of values in a rule table: the JSON Schema and the reader of each.
 
-use std::marker::PhantomData;
-
 use serde_json::{Value, json};
 
 use super::parse::{Entry, TableKeys, TomlTable};
 use super::{Entries, RawAgent, RawArm, RawOutcome, RawTimes, RawWhere, Spanned};
 use crate::dialect;
+use crate::schema::value_types;
 
 /// Type of a key's value.
 pub(crate) trait ValueType {
@@ -20,28 +19,6 @@ pub(crate) trait ValueType {
 
     /// Reads the value, and reports a wrong type.
     fn read(entry: &mut Entry<'_, '_>) -> Self::Raw;
-}
-
-macro_rules! value_types {
-    ($(
-        $(#[doc = $doc:literal])*
-        $Type:ident $([$T:ident: $Bound:ident])? -> $Raw:ty { $schema:expr, |$entry:ident| $read:expr }
-    )+) => {$(
-        $(#[doc = $doc])*
-        pub(crate) struct $Type $(<$T>(PhantomData<$T>))?;
-
-        impl $(<$T: $Bound>)? ValueType for $Type $(<$T>)? {
-            type Raw = $Raw;
-
-            fn schema() -> Value {
-                $schema
-            }
-
-            fn read($entry: &mut Entry<'_, '_>) -> $Raw {
-                $read
-            }
-        }
-    )+};
 }
 
 type RawText = Option<Spanned<String>>;
