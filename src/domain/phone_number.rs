@@ -225,20 +225,23 @@ fn check_separator(separator: char, rest: &str) -> Result<(), InvalidNumber> {
     if group < 2 { Err(InvalidNumber::Separator(separator)) } else { Ok(()) }
 }
 
-/// First digits, the zeros, of the scripts in which people type numbers: Arabic, Persian, Devanagari and
-/// full-width.
-const ZEROS: [char; 4] = ['\u{660}', '\u{6f0}', '\u{966}', '\u{ff10}'];
+/// First digits, the zeros, of other scripts, Arabic and Devanagari among them, and of full-width and
+/// mathematical digits.
+const ZEROS: [u32; 41] = [
+    0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6,
+    0xe50, 0xed0, 0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50,
+    0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0xff10,
+    0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6,
+];
 
 /// Replaces a digit of another script by the ASCII one.
 pub(crate) fn ascii_digit(c: char) -> char {
-    let value = ZEROS.iter().find_map(|zero| {
-        let value = u32::from(c).checked_sub(u32::from(*zero))?;
-        u8::try_from(value).ok().filter(|value| *value < 10)
-    });
-    match value {
-        Some(value) if !c.is_ascii() => char::from(b'0' + value),
-        _ => c,
+    if c.is_ascii() {
+        return c;
     }
+    let after = ZEROS.partition_point(|zero| *zero <= u32::from(c));
+    let zero = after.checked_sub(1).map(|last| ZEROS[last]);
+    zero.and_then(|zero| char::from_digit(u32::from(c) - zero, 10)).unwrap_or(c)
 }
 
 /// Returns whether `c` is invisible, as those around a number that was copied from an address book.
@@ -258,27 +261,37 @@ pub(crate) fn is_digit_separator(c: char) -> bool {
         || is_invisible(c)
 }
 
-/// The number with which help texts show the form of a number, in its quotes.
-pub const EXAMPLE_NUMBER: &str = "like `+12137771234`";
+/// The numbers with which help texts show the form of a number, in their quotes, with the words before them.
+pub const EXAMPLE_NUMBERS: [&str; 6] = [
+    "like `+12137771234`",
+    "as in `+12137771234`",
+    "any digit `X`: `+1213555XXXX`",
+    "as in `+1213555XXXX`",
+    "country code: `+49301234`",
+    "such as `+12135550100`",
+];
 
 /// Masks every phone number in a text: `+` followed by at least five digits, or at least seven digits.
 pub fn mask_numbers(text: &str) -> String {
+    let is_digit = |c: char| ascii_digit(c).is_ascii_digit();
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find(|c: char| c == '+' || c.is_ascii_digit()) {
+    while let Some(at) = rest.find(|c: char| c == '+' || is_digit(c)) {
         masked.push_str(&rest[..at]);
-        let with_plus = rest[at..].starts_with('+');
-        let belongs = |c: char| c.is_ascii_digit() || (with_plus && is_digit_separator(c));
-        let after = rest[at + 1..].find(|c| !belongs(c)).map_or(rest.len(), |end| at + 1 + end);
-        let number = rest[at..after].trim_end_matches(|c: char| !c.is_ascii_digit() && c != '+');
-        let digits: String = number.chars().filter(char::is_ascii_digit).collect();
+        rest = &rest[at..];
+        let with_plus = rest.starts_with('+');
+        let belongs = |c: char| is_digit(c) || (with_plus && is_digit_separator(c));
+        let unsigned = rest.strip_prefix('+').unwrap_or(rest);
+        let number = &rest[..rest.len() - unsigned.trim_start_matches(belongs).len()];
+        let number = number.trim_end_matches(|c: char| !is_digit(c) && c != '+');
+        let digits: String = number.chars().map(ascii_digit).filter(char::is_ascii_digit).collect();
         let shown = digits.len() < if with_plus { 5 } else { 7 };
         match PhoneNumber::from_digits(&digits) {
             _ if shown => masked.push_str(number),
             Ok(number) => masked.push_str(&number.masked()),
             Err(_) => masked.push_str("***"),
         }
-        rest = &rest[at + number.len()..];
+        rest = &rest[number.len()..];
     }
     masked + rest
 }
@@ -310,6 +323,18 @@ mod tests {
     }
 
     #[test]
+    fn reads_the_digits_of_other_scripts() {
+        for text in ["١٢٣", "۱۲۳", "१२३", "১২৩", "๑๒๓", "１２３", "𝟏𝟐𝟑", "𝟷𝟸𝟹", "123"]
+        {
+            assert_eq!(text.chars().map(ascii_digit).collect::<String>(), "123");
+        }
+        for c in ['a', 'é', '٪', '½', '²', '①', '一', '\u{10ffff}'] {
+            assert_eq!(ascii_digit(c), c);
+        }
+        assert!(ZEROS.is_sorted());
+    }
+
+    #[test]
     fn masks_the_numbers_in_a_text() {
         for (text, expected) in [
             ("`+12137771234` is already in this list", "`+1213***1234` is already in this list"),
@@ -320,6 +345,9 @@ mod tests {
             ("+ 1 + 2", "+ 1 + 2"),
             ("0301234567", "***"),
             ("für +4930901820 ü", "für +493***1820 ü"),
+            ("١٢١٣٧٧٧١٢٣٤ and ２０２６", "+1213***1234 and ２０２６"),
+            ("+１ ２１３ ７７７ 1234.", "+1213***1234."),
+            ("++4930901820 +", "++493***1820 +"),
         ] {
             assert_eq!(mask_numbers(text), expected);
         }

@@ -225,7 +225,9 @@ fn has_international_number(text: &str) -> bool {
 
 /// Returns whether an id contains enough consecutive digits for a number.
 fn may_contain_number(id: &str) -> bool {
-    id.as_bytes().split(|byte| !byte.is_ascii_digit()).any(|digits| digits.len() >= IN_A_ROW)
+    let mut groups = id.as_bytes().split(|byte| !byte.is_ascii_digit());
+    // Digits of other scripts are not ASCII.
+    !id.is_ascii() || groups.any(|digits| digits.len() >= IN_A_ROW)
 }
 
 fn hashed(key: &[u8], text: &str) -> String {
