@@ -23,7 +23,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::diagnostics::{Report, Severity};
-use crate::domain::phone_number::{EXAMPLE_NUMBER, mask_numbers};
+use crate::domain::phone_number::{EXAMPLE_NUMBERS, mask_numbers};
 use crate::pipeline::Switchboard;
 use crate::rules;
 use crate::rules::engine::test_runner;
@@ -604,7 +604,7 @@ pub fn log_diagnostics(report: &Report, of: &str) {
     for diagnostic in report.diagnostics().iter().take(MAX_LOGGED) {
         let location = diagnostic.location.as_ref().map(|location| location.to_string());
         let (code, problem) = (diagnostic.code, mask_numbers(&diagnostic.message));
-        let help = diagnostic.help.as_deref().map(mask_all_but_example);
+        let help = diagnostic.help.as_deref().map(mask_all_but_examples);
         match diagnostic.severity {
             Severity::Error => tracing::error!(code, location, problem, help, "error in {of}"),
             Severity::Warning | Severity::Note => {
@@ -618,16 +618,35 @@ pub fn log_diagnostics(report: &Report, of: &str) {
     }
 }
 
-/// Masks the numbers in a help, except the one with which helps show the form of a number.
-fn mask_all_but_example(help: &str) -> String {
-    let parts = help.split(EXAMPLE_NUMBER).map(mask_numbers);
-    parts.collect::<Vec<_>>().join(EXAMPLE_NUMBER)
+/// Masks the numbers in a help, except those with which helps show the form of a number.
+fn mask_all_but_examples(help: &str) -> String {
+    let example = EXAMPLE_NUMBERS
+        .into_iter()
+        .find_map(|example| help.split_once(example).map(|parts| (example, parts)));
+    match example {
+        Some((example, (before, after))) => {
+            [&mask_all_but_examples(before), example, &mask_all_but_examples(after)].concat()
+        }
+        None => mask_numbers(help),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::clock::Clock;
+
+    #[test]
+    fn masks_all_numbers_of_a_help_but_examples() {
+        for text in ["030 9018201", "abc", "+1 415", "0049.*", "1213555XXXX", "+1213777123?", ""] {
+            let problem = crate::rules::NumberPattern::parse(text).unwrap_err();
+            let help = problem.help.unwrap_or_default();
+            assert_eq!(mask_all_but_examples(&help), help, "{text}");
+        }
+        let help = "numbers start like `+12137771234`; did you mean `+12137771235`?";
+        let expected = "numbers start like `+12137771234`; did you mean `+1213***1235`?";
+        assert_eq!(mask_all_but_examples(help), expected);
+    }
 
     #[test]
     fn rereads_files_that_change_during_a_load() {

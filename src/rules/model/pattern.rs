@@ -395,8 +395,8 @@ fn unreadable(text: &str) -> Problem {
         "for callers without a number, write `withheld`".to_owned()
     } else if text.starts_with('!') {
         "write a single `!` to exclude".to_owned()
-    } else if text.strip_suffix('*').is_some_and(only_digits) {
-        format!("a prefix starts with `+` and the country code; did you mean `+{text}`?")
+    } else if let Some(digits) = text.strip_suffix('*').filter(|digits| only_digits(digits)) {
+        help_for_prefix(digits)
     } else if is_with_x {
         "a pattern with `X` starts with `+` and the country code, as in `+1213555XXXX`".to_owned()
     } else if suggest_number(text).is_none() && text.chars().all(char::is_alphabetic) {
@@ -405,6 +405,18 @@ fn unreadable(text: &str) -> Problem {
         help_for(text)
     };
     Problem::new(BAD_PATTERN, message).help(help)
+}
+
+/// Returns the help for a prefix without `+`.
+fn help_for_prefix(digits: &str) -> String {
+    let prefix = ["00", "011"].into_iter().find_map(|before| digits.strip_prefix(before));
+    match prefix.unwrap_or(digits) {
+        // A country code is not guessed.
+        rest if rest.is_empty() || rest.starts_with('0') => {
+            "a prefix starts with `+` and the country code, like `+49*`".to_owned()
+        }
+        rest => format!("a prefix starts with `+` and the country code; did you mean `+{rest}*`?"),
+    }
 }
 
 /// Returns the help for a text that is no number.
@@ -654,6 +666,16 @@ mod tests {
             "bad-pattern",
             "numbers start with `+` and the country code; did you mean `+12137771234`?",
         );
+        for (text, help) in [
+            ("49*", "; did you mean `+49*`?"),
+            ("0049*", "; did you mean `+49*`?"),
+            ("0114930*", "; did you mean `+4930*`?"),
+            ("030*", ", like `+49*`"),
+            ("00*", ", like `+49*`"),
+        ] {
+            let help = format!("a prefix starts with `+` and the country code{help}");
+            check_error(text, "bad-pattern", &help);
+        }
         check_error("witheld", "bad-pattern", "did you mean `withheld`?");
         check_error("anonymous", "bad-pattern", "for callers without a number, write `withheld`");
         check_error("1001", "bad-pattern", "for exactly this text, write `=1001`");
