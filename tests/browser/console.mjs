@@ -51,6 +51,7 @@ async function inspect(page, name) {
     for (const width of [360, 1600]) {
       await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
       await page.setViewportSize({ width, height: 900 });
+      await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
       const scrolls = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(scrolls <= 0, `${name} is ${scrolls} px too wide at ${width} px`);
       await page.evaluate(axe);

@@ -16,6 +16,7 @@ mod cli_check;
 mod cli_explain;
 mod cli_init;
 mod cli_output;
+mod cli_passwd;
 mod cli_program;
 mod cli_records;
 mod cli_rules;

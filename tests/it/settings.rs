@@ -12,6 +12,7 @@ use switchboard::authenticate::Mode;
 use switchboard::diagnostics::Report;
 use switchboard::dialect::Incoming;
 use switchboard::domain::party::NumberField;
+use switchboard::domain::user::{PasswordHash, Role};
 use switchboard::settings;
 use switchboard::settings::{
     DEFAULTS, Inputs, LogFormat, LogSettings, NumberStorage, Purpose, RecordsLocation,
@@ -305,6 +306,8 @@ fn the_default_file_lists_exactly_the_effective_defaults() {
     };
     let in_force = [
         ("admin.listen", admin.listen.to_string()),
+        ("admin.edit", admin.edit.to_string()),
+        ("admin.reveal_numbers", admin.reveal_numbers.to_string()),
         ("log.format", format.to_owned()),
         ("log.level", log.level),
         ("records.numbers", numbers(&records).to_owned()),
@@ -334,7 +337,26 @@ fn the_default_file_lists_exactly_the_effective_defaults() {
     ];
     let in_force = in_force.map(|(key, value)| (key.to_owned(), value));
     assert_eq!(leaves_of(DEFAULTS), in_force.into());
-    assert!(admin.token.is_none());
+    assert!(admin.token.is_none() && admin.users.is_empty());
+}
+
+#[test]
+fn users_of_the_console_have_a_hash_from_the_file_or_from_a_variable() {
+    let hash = PasswordHash::new("correct horse", [7; 16]);
+    let text = format!(
+        "[admin]\ntoken = \"env:ADMIN_TOKEN\"\n\
+         [admin.users.ann]\npassword_hash = '{}'\nrole = \"editor\"\n\
+         [admin.users.ben]\npassword_hash = \"env:BEN\"\n\
+         [sources.retell]\nplatform = \"retell\"\nsecrets = [\"env:RETELL_API_KEY\"]\n",
+        hash.as_str()
+    );
+    let variables = environment(&[("ADMIN_TOKEN", app::URL_TOKEN), ("BEN", hash.as_str())]);
+    let loaded = load_beside(&[], &text, Purpose::Serve, variables);
+    assert!(loaded.report.diagnostics().is_empty(), "{}", loaded.text);
+    let users = loaded.settings().admin.users;
+    let shown: Vec<_> = users.iter().map(|user| (&*user.name, user.role)).collect();
+    assert_eq!(shown, [("ann", Role::Editor), ("ben", Role::Viewer)]);
+    assert!(users.iter().all(|user| user.password_hash.verify("correct horse")));
 }
 
 /// Returns the commented source of `config/default.toml` without its comment signs.
@@ -1019,6 +1041,51 @@ listen = "0.0.0.0:8080"
 
 [sources.retell]
 platform = "retell"
+"#;
+
+    users_without_a_token: "missing-key" to Serve in r#"
+[admin.users.ann]
+password_hash = '$argon2id$v=19$m=19456,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$e4k4gFrIGw3JPlqqMBQ8NRvfS/IROT8WzdwDhSHyLHo'
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    a_password_in_place_of_a_hash: "bad-value" to Serve in r#"
+[admin]
+token = "env:RETELL_URL_TOKEN"
+
+[admin.users.ann]
+password_hash = "correct horse"
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    a_user_without_a_hash: "missing-key" to Serve in r#"
+[admin]
+token = "env:RETELL_URL_TOKEN"
+
+[admin.users.ann]
+role = "editor"
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
+"#;
+
+    a_name_of_a_user_with_a_blank: "bad-value" to Serve in r#"
+[admin]
+token = "env:RETELL_URL_TOKEN"
+
+[admin.users."ann smith"]
+password_hash = '$argon2id$v=19$m=19456,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$e4k4gFrIGw3JPlqqMBQ8NRvfS/IROT8WzdwDhSHyLHo'
+
+[sources.retell]
+platform = "retell"
+secrets = ["env:RETELL_API_KEY"]
 "#;
 
     open_admin_listener: "open-admin" to Serve in r#"

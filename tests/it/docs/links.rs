@@ -107,7 +107,8 @@ fn every_test_that_a_page_names_exists() {
     fn code(text: &str) -> impl Iterator<Item = &str> {
         text.split('`').skip(1).step_by(2)
     }
-    let names = code(invariants).chain(code(&reliability)).filter_map(|name| name.split_once("::"));
+    let names =
+        code(invariants).chain(code(&reliability)).filter_map(|name| name.rsplit_once("::"));
     let names: Vec<_> = names.filter(|(_, test)| test.matches('_').count() > 2).collect();
     assert!(names.len() > 50, "only {} tests were found", names.len());
     let missing: Vec<_> =
