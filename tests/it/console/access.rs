@@ -4,50 +4,90 @@ use axum::http::StatusCode;
 use axum::http::header;
 
 use super::client::{ADMIN_TOKEN, Client, PASSWORD, service};
-use crate::support::app::{self, RULES};
+use crate::support::app::{self, RULES, root};
 
-/// Pages that need a session.
-const PAGES: [&str; 9] = [
-    "/calls",
-    "/calls/charts",
-    "/calls/live",
-    "/calls/call_0",
-    "/calls/00000000-0000-0000-0000-000000000000/curl",
-    "/calls/00000000-0000-0000-0000-000000000000/events/00000000-0000-0000-0000-000000000000",
-    "/try",
-    "/health",
-    "/setup",
-];
-/// Forms that need a session and its token.
-const FORMS: [&str; 3] = ["/logout", "/health/reload", "/setup/test"];
+/// Paths that everyone may reach.
+const OPEN: [&str; 2] = ["/login", "/assets/{version}/{name}"];
+
+/// A route of the console: its path with sample parameters, and its methods.
+struct Route {
+    path: String,
+    has_page: bool,
+    has_form: bool,
+}
+
+/// Returns the routes that need a session, from the source text: one that is forgotten here cannot be.
+fn routes() -> Vec<Route> {
+    let mut files = vec![root().join("src/console.rs")];
+    let folder = std::fs::read_dir(root().join("src/console")).unwrap();
+    files.extend(folder.map(|entry| entry.unwrap().path()));
+    let mut routes = Vec::new();
+    for file in files.iter().filter(|file| file.extension().is_some_and(|kind| kind == "rs")) {
+        let text = std::fs::read_to_string(file).unwrap();
+        for route in text.split(".route(\"").skip(1) {
+            let (path, rest) = route.split_once('"').unwrap();
+            let methods = rest.split(".route").next().unwrap().split(".merge").next().unwrap();
+            if OPEN.contains(&path) {
+                continue;
+            }
+            let sample = "00000000-0000-0000-0000-000000000000";
+            let segments =
+                path.split('/').map(|part| if part.starts_with('{') { sample } else { part });
+            routes.push(Route {
+                path: segments.collect::<Vec<_>>().join("/"),
+                has_page: methods.contains("get("),
+                has_form: methods.contains("post("),
+            });
+        }
+    }
+    assert!(routes.len() > 20, "{} routes were found", routes.len());
+    routes
+}
 
 #[tokio::test]
 async fn without_a_session_every_page_leads_to_the_log_in() {
-    let app = service("", RULES).await;
-    for page in PAGES {
-        let answer = Client::new(&app.admin).get(page).await;
-        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{page}");
-        let location = answer.headers[header::LOCATION].to_str().unwrap();
-        assert_eq!(location, format!("/login?next={}", page.replace('/', "%2F")));
-    }
-    for form in FORMS {
-        let answer = Client::new(&app.admin).submit(form, "").await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{form}");
+    let app = service("edit = true", RULES).await;
+    for Route { path, has_page, has_form } in routes() {
+        if has_page {
+            let answer = Client::new(&app.admin).get(&path).await;
+            assert_eq!(answer.status, StatusCode::SEE_OTHER, "{path}");
+            let location = answer.headers[header::LOCATION].to_str().unwrap();
+            let next = match path.as_str() {
+                "/" => String::new(),
+                path => format!("?next={}", path.replace('/', "%2F")),
+            };
+            assert_eq!(location, format!("/login{next}"));
+        }
+        if has_form {
+            let answer = Client::new(&app.admin).submit(&path, "").await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+        }
     }
 }
 
 #[tokio::test]
 async fn a_form_without_the_token_of_its_session_is_refused() {
-    let app = service("", RULES).await;
+    let app = service("edit = true", RULES).await;
     let mut client = Client::logged_in(&app.admin, "ed").await;
     let other = Client::logged_in(&app.admin, "ed").await.csrf().await;
-    for form in FORMS {
+    for Route { path, .. } in routes().into_iter().filter(|route| route.has_form) {
         for token in ["", "csrf=", "csrf=0000", &format!("csrf={other}")] {
-            let answer = client.submit(form, &format!("source=retell&{token}")).await;
-            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{form} {token}");
+            let answer = client.submit(&path, &format!("source=retell&{token}")).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {token}");
         }
     }
     client.page("/calls").await;
+}
+
+#[tokio::test]
+async fn viewers_change_nothing() {
+    let app = service("edit = true", RULES).await;
+    let mut client = Client::logged_in(&app.admin, "vera").await;
+    let forms = routes().into_iter().filter(|route| route.has_form && route.path != "/logout");
+    for Route { path, .. } in forms {
+        let answer = client.submit_with_token(&path, "source=retell").await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+    }
 }
 
 #[tokio::test]
