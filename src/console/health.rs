@@ -9,7 +9,9 @@ use serde::Deserialize;
 
 use super::access::Reader;
 use super::calls;
-use super::page::{Editor, Frame, Page, PageError, Parameters, Section, Submitted, with_problem};
+use super::page::{
+    Editor, EmptyForm, Frame, Page, PageError, Parameters, Section, Submitted, with_problem,
+};
 use super::state::Console;
 use crate::http::HttpProblem;
 use crate::reload::{PastReload, Reloaded};
@@ -26,10 +28,6 @@ pub(super) struct HealthQuery {
     #[serde(default)]
     refresh: String,
 }
-
-/// A form without fields.
-#[derive(Debug, Deserialize)]
-pub(super) struct EmptyForm {}
 
 /// A mistake in the rules or the settings.
 struct Problem {

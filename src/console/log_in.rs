@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::access::{LogInError, Reader};
 use super::guard::{delete_cookie, session_cookie, set_cookie};
-use super::page::{Frame, Page, PageError, Parameters, Submitted, with_problem};
+use super::page::{EmptyForm, Frame, Page, PageError, Parameters, Submitted, with_problem};
 use super::state::Console;
 use crate::http::{Connection, HttpProblem};
 
@@ -40,10 +40,6 @@ pub(super) struct LogInForm {
     #[serde(default)]
     next: String,
 }
-
-/// A form without fields.
-#[derive(Debug, Deserialize)]
-pub(super) struct EmptyForm {}
 
 pub(super) async fn show(
     State(console): State<Console>,

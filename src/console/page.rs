@@ -186,6 +186,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Editor {
     }
 }
 
+/// A form without fields of its own.
+#[derive(Debug, Deserialize)]
+pub(super) struct EmptyForm {}
+
 /// A form that was sent by a page of the session itself.
 pub(super) struct Submitted<T>(pub(super) T);
 

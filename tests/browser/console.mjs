@@ -106,18 +106,20 @@ await step("the charts are drawn", async () => {
 
 await step("a call is explained", async () => {
   await page.locator("tr", { hasText: "+12137771234" }).getByRole("link").first().click();
-  await page.getByRole("heading", { level: 1, name: /call/i }).waitFor();
-  await page.getByText("+12137771234").first().waitFor();
+  await page.getByRole("heading", { level: 1, name: "+12137771234" }).waitFor();
+  await page.getByRole("heading", { name: "Timeline" }).waitFor();
   await inspect(page, "call");
   await page.getByRole("link", { name: "What would happen now" }).click();
-  await page.getByRole("heading", { name: "Try" }).waitFor();
+  await page.getByRole("heading", { name: "Try a call" }).waitFor();
+  await page.getByText("agent_after_hours").or(page.getByText("agent_reception")).first().waitFor();
 });
 
 await step("a call is tried", async () => {
   await page.goto(`${ADMIN}/try`);
-  await page.getByLabel("From").fill("+12137771234");
-  await page.getByRole("button", { name: /^(Try|Explain|Decide)/ }).click();
-  await page.getByText("agent_").first().waitFor();
+  await page.locator("input[name=from]").fill("+1 213 777 1234");
+  await page.locator("input[name=at]").fill("2026-11-25 09:00");
+  await page.getByRole("button", { name: "Explain" }).click();
+  await page.getByText("agent_reception").first().waitFor();
   await inspect(page, "try");
 });
 

@@ -1054,7 +1054,7 @@ secrets = ["env:RETELL_API_KEY"]
 
     a_password_in_place_of_a_hash: "bad-value" to Serve in r#"
 [admin]
-token = "env:RETELL_URL_TOKEN"
+token = "env:RETELL_API_KEY"
 
 [admin.users.ann]
 password_hash = "correct horse"
@@ -1066,7 +1066,7 @@ secrets = ["env:RETELL_API_KEY"]
 
     a_user_without_a_hash: "missing-key" to Serve in r#"
 [admin]
-token = "env:RETELL_URL_TOKEN"
+token = "env:RETELL_API_KEY"
 
 [admin.users.ann]
 role = "editor"
@@ -1078,7 +1078,7 @@ secrets = ["env:RETELL_API_KEY"]
 
     a_name_of_a_user_with_a_blank: "bad-value" to Serve in r#"
 [admin]
-token = "env:RETELL_URL_TOKEN"
+token = "env:RETELL_API_KEY"
 
 [admin.users."ann smith"]
 password_hash = '$argon2id$v=19$m=19456,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$e4k4gFrIGw3JPlqqMBQ8NRvfS/IROT8WzdwDhSHyLHo'

@@ -26,7 +26,7 @@ fn routes() -> Vec<Route> {
         let text = std::fs::read_to_string(file).unwrap();
         for route in text.split(".route(\"").skip(1) {
             let (path, rest) = route.split_once('"').unwrap();
-            let methods = rest.split(".route").next().unwrap().split(".merge").next().unwrap();
+            let methods = rest.lines().next().unwrap();
             if OPEN.contains(&path) {
                 continue;
             }
