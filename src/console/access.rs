@@ -17,9 +17,10 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
 use crate::domain::party::Party;
-use crate::domain::phone_number::mask_numbers;
+use crate::domain::phone_number::mask_written_numbers;
 use crate::domain::secret::LiveSecret;
 use crate::domain::user::{LiveUsers, PasswordHash, Role};
+use crate::records::NumberPolicy;
 
 /// Time after which a session without a request ends.
 const IDLE: Duration = Duration::from_secs(12 * 3600);
@@ -95,8 +96,7 @@ impl Reader {
 
     /// Returns a caller or called number as this person may see it.
     pub(super) fn party(&self, text: &str) -> String {
-        // Records mask and hash with asterisks.
-        if self.sees_numbers || text.contains('*') {
+        if self.sees_numbers || NumberPolicy::is_hidden(text) {
             return text.to_owned();
         }
         Party::parse(Some(text)).party.masked().into_owned()
@@ -106,7 +106,7 @@ impl Reader {
     pub(super) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match self.sees_numbers {
             true => Cow::Borrowed(text),
-            false => Cow::Owned(mask_numbers(text)),
+            false => Cow::Owned(mask_written_numbers(text)),
         }
     }
 
@@ -134,9 +134,17 @@ impl Access {
         self.token.get().is_none()
     }
 
-    /// Returns the person of a session cookie, if the session is still valid.
+    /// Returns the person of a session cookie, if the session is still valid. Keeps it from ending.
     pub(super) fn reader(&self, cookie: &str) -> Option<Reader> {
-        let session = self.sessions.find(cookie)?;
+        self.reader_of(self.sessions.find(cookie, true)?)
+    }
+
+    /// Returns the person of a session cookie, who may have left the page open and gone away.
+    pub(super) fn reader_at_rest(&self, cookie: &str) -> Option<Reader> {
+        self.reader_of(self.sessions.find(cookie, false)?)
+    }
+
+    fn reader_of(&self, session: Session) -> Option<Reader> {
         let role = self.role(&session.identity)?;
         let (name, can_log_out) = match &session.identity {
             Identity::Local => ("this machine".to_owned(), false),
@@ -181,6 +189,7 @@ impl Access {
         if self.attempts.len() > REMEMBERED_ADDRESSES {
             self.attempts.retain_recent();
         }
+        let address = network_of(address);
         self.attempts.check_key(&address).map_err(|_until| LogInError::TooMany)?;
         let identity = match name.is_empty() {
             true => self.by_token(password),
@@ -251,19 +260,30 @@ impl Sessions {
         cookie
     }
 
-    fn find(&self, cookie: &str) -> Option<Session> {
+    /// Returns a session. A request of a person, and nothing else, keeps it from ending.
+    fn find(&self, cookie: &str, is_request: bool) -> Option<Session> {
         let now = Instant::now();
         let mut sessions = self.lock();
         let session = sessions.get_mut(&digest(cookie.as_bytes()))?;
         if session.is_over(now) {
             return None;
         }
-        session.last_request = now;
+        if is_request {
+            session.last_request = now;
+        }
         Some(session.clone())
     }
 
     fn end(&self, cookie: &str) {
         self.lock().remove(&digest(cookie.as_bytes()));
+    }
+}
+
+/// Returns the addresses that one client may have: with IPv6, a whole /64.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
     }
 }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::access::Reader;
 use super::calls;
 use super::explained::{ExplainedPart, in_words, shortened};
-use super::page::{Editor, Frame, Page, PageError, Parameters, Section, with_problem};
+use super::page::{Editor, Frame, Page, PageError, Parameters, Section, off_thread, with_problem};
 use super::state::Console;
 use crate::dialect;
 use crate::domain::transcript::transcript;
@@ -21,7 +21,7 @@ use crate::explain::recorded::{RecordedExplanation, explain_with_snapshot};
 use crate::http::HttpProblem;
 use crate::records::{
     AskedLookup, CallRecord, EventRecord, FALLBACK, LookupResult, SHORTEST_PREFIX, Store,
-    StoreError, format_seconds,
+    format_seconds,
 };
 use crate::signed_request::{SignedRequest, new_call, path_of};
 
@@ -30,7 +30,9 @@ const MOST_EVENTS: usize = 200;
 /// Events whose bodies are searched for a transcript.
 const MOST_SEARCHED: usize = 3;
 /// Size of a body up to which it is searched or printed with indentation, in bytes.
-const MAX_PARSED: usize = 4 << 20;
+const MAX_PARSED: usize = 1 << 20;
+/// Size of the bodies that the page of a call has at most; the others are asked for one by one.
+const MAX_BODIES: usize = 4 << 20;
 /// Characters of a body or a transcript that a page shows.
 const MOST_CHARS: usize = 100_000;
 
@@ -232,7 +234,7 @@ impl CallPage {
         store: &Store,
         call: &CallRecord,
         bodies: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), HttpProblem> {
         let ids = store.event_ids_of(call).await?;
         self.more_events = ids.len().saturating_sub(MOST_EVENTS);
         self.shows_bodies = bodies;
@@ -241,15 +243,23 @@ impl CallPage {
             // All bodies together can be larger than the memory.
             events.extend(store.event_without_body(id).await?);
         }
+        let mut left = MAX_BODIES;
         for event in &events {
             let mut row = EventRow::new(event, call, &self.reader);
-            if bodies && let Some(event) = store.event(event.id).await? {
-                row.body = Some(shown_body(&event.body, &self.reader));
+            if bodies
+                && left > 0
+                && let Some(event) = store.event(event.id).await?
+            {
+                left = left.saturating_sub(event.body.len());
+                row.body = Some(shown_body(event.body, &self.reader).await?);
             }
             self.events.push(row);
         }
         self.recording = events.iter().rev().find_map(|event| self.recording_of(event));
-        self.transcript = find_transcript(store, &events).await?.map(|text| self.masked(&text));
+        if let Some(text) = find_transcript(store, &events).await? {
+            let reader = self.reader.clone();
+            self.transcript = Some(off_thread(move || limited(&text, &reader)).await?);
+        }
         Ok(())
     }
 
@@ -264,10 +274,6 @@ impl CallPage {
             Recording::Link(url.to_owned())
         })
     }
-
-    fn masked(&self, text: &str) -> String {
-        limited(&self.reader.text(text))
-    }
 }
 
 /// Returns the first digits of an id.
@@ -281,7 +287,6 @@ fn facts(call: &CallRecord, reader: &Reader, zone: &TimeZone) -> Vec<(&'static s
     let of_operator = [
         "at",
         "source",
-        "call id",
         "platform agent",
         "agent id",
         "rule",
@@ -335,7 +340,7 @@ impl EventRow {
 async fn find_transcript(
     store: &Store,
     events: &[EventRecord],
-) -> Result<Option<String>, StoreError> {
+) -> Result<Option<String>, HttpProblem> {
     let reports_end = |event: &&EventRecord| {
         let columns = ["end_ms", "duration_ms", "summary", "analysis", "recording_url"];
         columns.iter().any(|column| event.columns.contains_key(*column))
@@ -346,8 +351,12 @@ async fn find_transcript(
         if body.len() > MAX_PARSED {
             continue;
         }
-        let body: Value = serde_json::from_str(&body).unwrap_or_default();
-        if let Some(text) = transcript(&body, dialect.transcript_places()) {
+        let places = dialect.transcript_places();
+        let found = off_thread(move || {
+            let body: Value = serde_json::from_str(&body).unwrap_or_default();
+            transcript(&body, places)
+        });
+        if let Some(text) = found.await? {
             return Ok(Some(text));
         }
     }
@@ -355,19 +364,23 @@ async fn find_transcript(
 }
 
 /// Returns a body for people: with indentation, without what is too long, and masked.
-fn shown_body(body: &str, reader: &Reader) -> String {
-    let parsed = (body.len() <= MAX_PARSED).then(|| serde_json::from_str::<Value>(body).ok());
-    let text = parsed.flatten().map_or_else(|| body.to_owned(), |json| format!("{json:#}"));
-    limited(&reader.text(&text))
+async fn shown_body(body: String, reader: &Reader) -> Result<String, HttpProblem> {
+    let reader = reader.clone();
+    let show = move || {
+        let parsed = (body.len() <= MAX_PARSED).then(|| serde_json::from_str::<Value>(&body).ok());
+        let text = parsed.flatten().map_or(body, |json| format!("{json:#}"));
+        limited(&text, &reader)
+    };
+    off_thread(show).await
 }
 
-fn limited(text: &str) -> String {
-    match text.char_indices().nth(MOST_CHARS) {
-        Some((end, _)) => {
-            format!("{}\n… ({} bytes in all)", &text[..end], text.len())
-        }
-        None => text.to_owned(),
-    }
+/// Returns the beginning of a text, in which numbers are masked. A number at the end is not shown in part.
+fn limited(text: &str, reader: &Reader) -> String {
+    let Some((end, _)) = text.char_indices().nth(MOST_CHARS) else {
+        return reader.text(text).into_owned();
+    };
+    let whole = text[..end].trim_end_matches(|c: char| !c.is_alphabetic());
+    format!("{}\n… ({} bytes in all)", reader.text(whole), text.len())
 }
 
 /// Sends the body of an event, a part of the page.
@@ -381,7 +394,8 @@ pub(super) async fn event_body(
     let event = event.ok_or_else(|| {
         HttpProblem::NotFound("the call has no such event, or no longer".to_owned())
     })?;
-    Ok(Page(BodyPart { body: shown_body(&event.body, &reader) }).into_response())
+    let body = shown_body(event.body, &reader).await?;
+    Ok(Page(BodyPart { body }).into_response())
 }
 
 /// Sends a curl command that makes the call again, a part of the page. It contains a signature, and the URL token

@@ -72,7 +72,7 @@ impl CallRow {
         let target = match (&call.agent, &details.transfer, &details.reason) {
             (Some(agent), _, _) => agent.clone(),
             (None, Some(target), _) => reader.party(target),
-            (None, None, Some(reason)) => reason.clone().into_owned(),
+            (None, None, Some(reason)) => reader.text(reason).into_owned(),
             (None, None, None) => String::new(),
         };
         let outcome = if call.is_fallback() { FALLBACK } else { &call.outcome };
@@ -276,6 +276,8 @@ struct Chart {
 #[template(path = "charts.html")]
 struct ChartsPart {
     charts: Vec<Chart>,
+    /// Time zone of the axes.
+    zone: String,
 }
 
 /// Sends the charts of the calls that match, a part of the page.
@@ -294,9 +296,18 @@ pub(super) async fn charts(
     let end = filter.until.unwrap_or_else(|| console.app.now());
     filter.since = filter.since.or(end.checked_sub(CHART_AGE).ok());
     let zone = zone(&console);
+    let _turn = console.counting_turn().await;
+    let by_index = Filter { since: None, until: None, rule: None, ..filter.clone() };
+    let is_fallback = filter.outcome.as_deref() == Some(FALLBACK);
+    let is_by_index = Filter { outcome: None, ..by_index } == Filter::default() && !is_fallback;
+    if !is_by_index {
+        // Read row by row.
+        let oldest = store.time_of_record(&filter, MOST_SEARCHED).await?;
+        filter.since = filter.since.max(oldest);
+    }
     let times = decision_times(&store, &filter, &zone).await?;
     let charts = vec![outcomes_per_hour(&store, &filter, end, &zone).await?, times];
-    Ok(Page(ChartsPart { charts }).into_response())
+    Ok(Page(ChartsPart { charts, zone: zone_name(&zone) }).into_response())
 }
 
 /// Returns the chart of calls per hour by outcome.
@@ -307,17 +318,21 @@ async fn outcomes_per_hour(
     zone: &TimeZone,
 ) -> Result<Chart, PageError> {
     const HOUR_S: i64 = 3_600;
+    // Hours on the clock of the zone: in some, they begin half an hour apart from those of UTC.
+    let hour_of = |at: Timestamp| {
+        let offset = i64::from(zone.to_offset(at).seconds());
+        (at.as_second() + offset).div_euclid(HOUR_S) * HOUR_S - offset
+    };
     let mut hours: BTreeMap<i64, [u64; OUTCOMES.len()]> = BTreeMap::new();
     for ((quarter, outcome), count) in store.outcome_counts(filter).await? {
-        let hour = quarter.as_second().div_euclid(HOUR_S) * HOUR_S;
-        let counts = hours.entry(hour).or_default();
+        let counts = hours.entry(hour_of(quarter)).or_default();
         if let Some(at) = OUTCOMES.iter().position(|known| *known == outcome) {
             counts[at] += count;
         }
     }
     // Hours without calls are zeros, not gaps.
-    let first = filter.since.map(Timestamp::as_second).or(hours.keys().next().copied());
-    let mut hour = first.map_or(i64::MAX, |first| first.div_euclid(HOUR_S) * HOUR_S);
+    let first = filter.since.map(hour_of).or(hours.keys().next().copied());
+    let mut hour = first.unwrap_or(i64::MAX);
     while hour <= end.as_second() && hours.len() < 24 * 370 {
         hours.entry(hour).or_default();
         hour += HOUR_S;
@@ -332,7 +347,7 @@ async fn outcomes_per_hour(
     let with_calls = hours.iter().rev().filter(|(_, counts)| counts.iter().sum::<u64>() > 0);
     let row = |(hour, counts): (&i64, &[u64; OUTCOMES.len()])| {
         let at = Timestamp::from_second(*hour).unwrap_or_default().to_zoned(zone.clone());
-        let at = at.strftime("%a %d %b %H:00").to_string();
+        let at = at.strftime("%a %d %b %H:%M").to_string();
         [at].into_iter().chain(counts.iter().map(u64::to_string)).collect()
     };
     Ok(Chart {
@@ -373,7 +388,7 @@ async fn decision_times(
         title: "Decision times of the newest calls",
         unit: "ms",
         kind: "points",
-        data: json!({ "at": at, "series": [{ "name": "decided in", "values": values }] })
+        data: json!({ "at": at, "series": [{ "name": "decision time", "values": values }] })
             .to_string(),
         columns: vec!["time", "calls", "half within", "99 % within", "slowest"],
         rows,

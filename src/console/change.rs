@@ -26,12 +26,11 @@ use super::state::Console;
 use crate::http::HttpProblem;
 use crate::records::{RuleAction, RuleChange};
 use crate::rule_changes::{
-    Author, CarryOutError, FileKind, Grid, Mistake, Plan, TableNames, Versions, carry_out, diff,
-    store_of,
+    Author, CarryOutError, FileKind, Grid, Mistake, Plan, TableNames, Versions, carry_out, store_of,
 };
-use form::{Draft, Fields};
+use form::{Draft, Fields, text_hash};
 use preview::{DiffView, Preview};
-use workbench::Workbench;
+use workbench::{Workbench, differences};
 
 /// Days of calls that are replayed unless the form says otherwise.
 const DAYS: u32 = 7;
@@ -97,6 +96,8 @@ struct FileView {
     /// Number in the page, for ids.
     number: usize,
     text: String,
+    /// Hash of the text of the file, by which a form tells whether it was edited.
+    sent: String,
     /// Mode of the editor: `toml`, or none.
     mode: &'static str,
     kind: &'static str,
@@ -206,6 +207,7 @@ impl FileView {
             FileView {
                 name: file.name.clone(),
                 number,
+                sent: text_hash(file.text),
                 text: if is_large { String::new() } else { reader.text(text).into_owned() },
                 mode: if file.kind == FileKind::Rules { "toml" } else { "" },
                 kind: match file.kind {
@@ -235,6 +237,7 @@ impl FileView {
             views.push(FileView {
                 name: name.clone(),
                 number: views.len(),
+                sent: String::new(),
                 text: text.clone(),
                 mode: "",
                 kind: "no file of the rules",
@@ -293,7 +296,9 @@ async fn render(
     let plan = draft.plan(&bench.files);
     if draft.version != bench.files.version() {
         let message = bench.conflict_message(console).await;
-        page.conflict = plan.map(|plan| conflict(&bench, &plan, reader)).unwrap_or_default();
+        if let Ok(plan) = plan {
+            page.conflict = conflict(&bench, &plan, reader).await?;
+        }
         page.problem = Some(message.clone());
         return Ok(with_problem(HttpProblem::Conflict(message), page));
     }
@@ -319,9 +324,13 @@ async fn render(
 }
 
 /// Returns how the typed texts differ from the files as they are now.
-fn conflict(bench: &Workbench, plan: &Plan, reader: &Reader) -> Vec<DiffView> {
-    let differences = diff(&bench.files.texts(), &plan.texts_after(&bench.files));
-    differences.iter().map(|file| DiffView::new(file, reader)).collect()
+async fn conflict(
+    bench: &Workbench,
+    plan: &Plan,
+    reader: &Reader,
+) -> Result<Vec<DiffView>, HttpProblem> {
+    let changed = differences(bench.files.texts(), plan.texts_after(&bench.files)).await?;
+    Ok(changed.iter().map(|file| DiffView::new(file, reader)).collect())
 }
 
 /// Checks texts while they are typed. Returns the mistakes as JSON.
@@ -361,7 +370,7 @@ pub(super) async fn apply(
         Ok(_) | Err(_) => return render(&console, bench, &reader, draft, None).await,
     };
     if !bench.is_checked(&plan, &draft.checked) {
-        let message = "the texts are others than those that were checked: look at what they would \
+        let message = "the texts differ from those that were checked: look at what they would \
                        change, then apply them";
         let problem = HttpProblem::Invalid(message.to_owned());
         return render(&console, bench, &reader, draft, Some(problem)).await;

@@ -55,7 +55,8 @@ pub(super) async fn let_in(
         return ([(HX_REDIRECT, path)], "").into_response();
     }
     if request.method() != Method::GET {
-        let reason = "the session has ended: log in in another window, then send the form again";
+        let reason =
+            "the session has ended: log in again in another window, then send the form again";
         return PageError(HttpProblem::Forbidden(reason)).into_response();
     }
     if is_followed_from_elsewhere(headers) && cookie.is_none() {

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::access::Reader;
 use super::calls::{self, CallRow};
+use super::guard::session_cookie;
 use super::page::{PageError, Parameters};
 use super::state::Console;
 use crate::http::HttpProblem;
@@ -69,7 +70,8 @@ struct RowsPart {
 /// What a stream needs from one event to the next.
 struct Following {
     console: Console,
-    reader: Reader,
+    /// Cookie of the session: the stream ends with it.
+    cookie: String,
     filter: Filter,
     /// Time from which on calls can be new.
     since: Timestamp,
@@ -82,7 +84,7 @@ struct Following {
 /// Follows the calls that match.
 pub(super) async fn follow(
     State(console): State<Console>,
-    reader: Reader,
+    _: Reader,
     headers: HeaderMap,
     Parameters(LiveQuery { filter, after }): Parameters<LiveQuery>,
 ) -> Result<Response, PageError> {
@@ -101,9 +103,12 @@ pub(super) async fn follow(
     let since = before_late_calls(after.map_or_else(|| console.app.now(), calls::time_of));
     let mut interval = tokio::time::interval(INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // A page that has been asleep for longer is loaded again.
+    let since = since.max(before_late_calls(before_late_calls(console.app.now())));
+    let cookie = session_cookie(&headers).unwrap_or_default();
     let sent = HashSet::new();
     let following =
-        Following { console, reader, filter, since, sent, interval, _follower: follower };
+        Following { console, cookie, filter, since, sent, interval, _follower: follower };
     let events = Sse::new(events(following)).keep_alive(KeepAlive::new());
     Ok(events.into_response())
 }
@@ -117,8 +122,10 @@ fn events(following: Following) -> impl Stream<Item = Result<Event, Infallible>>
                 () = stop.cancelled() => return None,
                 _ = following.interval.tick() => {}
             }
+            // Also after a log-out, and for a person who has lost a role.
+            let reader = following.console.access.reader_at_rest(&following.cookie)?;
             // A store that fails for a while is asked again.
-            if let Ok(Some(event)) = following.next_event().await {
+            if let Ok(Some(event)) = following.next_event(&reader).await {
                 return Some((Ok(event), following));
             }
         }
@@ -133,20 +140,19 @@ fn before_late_calls(at: Timestamp) -> Timestamp {
 impl Following {
     /// Returns an event with the new calls, if there are some. It may repeat calls that the page had from the
     /// beginning: the page knows them by their ids.
-    async fn next_event(&mut self) -> Result<Option<Event>, PageError> {
+    async fn next_event(&mut self, reader: &Reader) -> Result<Option<Event>, PageError> {
         let store = self.console.app.recorder().store()?;
+        let now = self.console.app.now();
         let filter = Filter { since: Some(self.since), ..self.filter.clone() };
         let page = Page { limit: MOST_ROWS, order: Order::NewestFirst, beyond: None };
         let mut calls = store.calls(&filter, page).await?;
-        let Some(newest) = calls.first().map(|call| call.id) else { return Ok(None) };
+        // Whether or not calls match: the next search must not begin further and further back.
+        self.since = self.since.max(before_late_calls(now));
         calls.retain(|call| self.sent.insert(call.id));
-        if calls.is_empty() {
-            return Ok(None);
-        }
-        self.since = self.since.max(before_late_calls(calls::time_of(newest)));
         self.sent.retain(|id| calls::time_of(*id) >= self.since);
+        let Some(newest) = calls.first().map(|call| call.id) else { return Ok(None) };
         let zone = calls::zone(&self.console);
-        let rows = calls::rows(&store, &calls, &self.reader, &zone).await?;
+        let rows = calls::rows(&store, &calls, reader, &zone).await?;
         let html = RowsPart { rows }.render().map_err(|error| {
             HttpProblem::Internal(format!("the rows could not be rendered: {error}"))
         })?;

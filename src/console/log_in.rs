@@ -102,7 +102,9 @@ fn shown_name(name: &str) -> &str {
 
 /// Returns a path of this site, whatever a link to the log-in says.
 fn local_path(next: &str) -> &str {
-    let is_local = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\n']);
+    // Browsers leave out control characters, and take a backslash for a slash.
+    let is_plain = !next.contains(|c: char| c.is_control() || c == '\\');
+    let is_local = is_plain && next.starts_with('/') && !next.starts_with("//");
     if is_local { next } else { "/calls" }
 }
 
@@ -116,6 +118,8 @@ mod tests {
             ("/calls?rule=a", "/calls?rule=a"),
             ("//evil.example/", "/calls"),
             ("/\\evil.example", "/calls"),
+            ("/\t/evil.example", "/calls"),
+            ("/\r\nset-cookie: a", "/calls"),
             ("https://evil.example/", "/calls"),
             ("", "/calls"),
         ] {

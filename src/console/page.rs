@@ -220,6 +220,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Submitted<T> {
     }
 }
 
+/// Runs work that takes a while on a thread of its own.
+pub(super) async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, HttpProblem> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|panic| HttpProblem::Internal(panic.to_string()))
+}
+
 /// Security headers of every page: nothing from elsewhere, no inline script or style, no frame.
 pub(super) const HEADERS: [(&str, HeaderValue); 4] = [
     (

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
@@ -49,6 +50,9 @@ pub(super) struct Shared {
     pub(super) app: Arc<Switchboard>,
     pub(super) reload_handle: Option<ReloadHandle>,
     pub(super) access: Access,
+    /// One permit for what counts many records: the store has three connections that read, and they are for
+    /// pages.
+    pub(super) counting: Semaphore,
     pub(super) edit: bool,
     pub(super) rules_path: PathBuf,
     pub(super) context: CheckContext,
@@ -61,11 +65,13 @@ impl From<ConsoleSetup> for Console {
     fn from(setup: ConsoleSetup) -> Console {
         let ConsoleSetup { app, reload_handle, token, users, reveal_numbers, .. } = setup;
         let access = Access::new(token, users, reveal_numbers);
+        let counting = Semaphore::new(1);
         let ConsoleSetup { edit, rules_path, context, public, public_url, stop, .. } = setup;
         Console(Arc::new(Shared {
             app,
             reload_handle,
             access,
+            counting,
             edit,
             rules_path,
             context,
@@ -93,5 +99,12 @@ impl Deref for Console {
 
     fn deref(&self) -> &Shared {
         &self.0
+    }
+}
+
+impl Shared {
+    /// Waits for the turn to count many records.
+    pub(super) async fn counting_turn(&self) -> SemaphorePermit<'_> {
+        self.counting.acquire().await.expect("the semaphore is never closed")
     }
 }

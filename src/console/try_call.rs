@@ -114,7 +114,8 @@ impl TryQuery {
             }
             "call" if value.is_empty() => {}
             "call" => {
-                let id = value.parse().map_err(|_| format!("`{value}` is no id of a record"))?;
+                let id =
+                    value.parse().map_err(|_| format!("`{value}` is not the id of a record"))?;
                 self.call = Some(id);
             }
             name => match name.strip_prefix(PREFIX) {

@@ -296,6 +296,55 @@ pub fn mask_numbers(text: &str) -> String {
     masked + rest
 }
 
+/// Masks phone numbers in a text for people, as [`mask_numbers`] does, and also those that are written with
+/// separators and without `+`: at least seven digits with blanks, dashes, dots, slashes or parentheses between
+/// them. Dates like 2026-11-26, and groups that letters belong to, such as ids, are kept.
+pub fn mask_written_numbers(text: &str) -> String {
+    let text = mask_numbers(text);
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit() || c == '(') {
+        let before = rest[..at].chars().next_back().or(masked.chars().next_back());
+        masked.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if is_date(rest) {
+            masked.push_str(&rest[..DATE_LENGTH]);
+            rest = &rest[DATE_LENGTH..];
+            continue;
+        }
+        let belongs = |c: char| c.is_ascii_digit() || is_digit_separator(c) && c != '\n';
+        let end = rest.find(|c| !belongs(c)).unwrap_or(rest.len());
+        let group = &rest[..end];
+        let number = group.trim_end_matches(|c: char| !c.is_ascii_digit());
+        let is_within_word =
+            |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphabetic() || c == '*');
+        let after = rest[end..].chars().next();
+        let is_word =
+            is_within_word(before) || number.len() == group.len() && is_within_word(after);
+        let digits: String = number.chars().filter(char::is_ascii_digit).collect();
+        match digits.len() >= 7 && !is_word {
+            true => masked.push_str("***"),
+            false => masked.push_str(number),
+        }
+        masked.push_str(&group[number.len()..]);
+        rest = &rest[end..];
+    }
+    masked + rest
+}
+
+/// Length of a date like 2026-11-26.
+const DATE_LENGTH: usize = 10;
+
+/// Returns whether a text begins with a date like 2026-11-26.
+fn is_date(text: &str) -> bool {
+    let Some(date) = text.as_bytes().get(..DATE_LENGTH) else { return false };
+    let is_shaped = date.iter().enumerate().all(|(at, byte)| match at {
+        4 | 7 => *byte == b'-',
+        _ => byte.is_ascii_digit(),
+    });
+    is_shaped && (date.starts_with(b"19") || date.starts_with(b"20"))
+}
+
 /// Prints [`PhoneNumber::masked`].
 impl fmt::Display for PhoneNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -311,6 +360,22 @@ impl fmt::Debug for PhoneNumber {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn numbers_that_people_write_are_masked_for_people() {
+        for (text, masked) in [
+            ("call (206) 555-0142 now", "call *** now"),
+            ("206-555-0143,gold", "***,gold"),
+            ("a 206 555 0188", "a ***"),
+            ("from +12065550177.", "from +1206***0177."),
+            ("2026-11-26 10:30, 2 calls", "2026-11-26 10:30, 2 calls"),
+            ("01a21f15-4596-7641-b813", "01a21f15-4596-7641-b813"),
+            ("08:00-12:00, 13:00-17:30", "08:00-12:00, 13:00-17:30"),
+            ("555-01", "555-01"),
+        ] {
+            assert_eq!(super::mask_written_numbers(text), masked, "{text}");
+        }
+    }
+
     use super::*;
 
     #[test]

@@ -39,7 +39,7 @@ impl Store {
         Ok(calls)
     }
 
-    /// Returns the calls of a page that match, from the one with the id `first` on, whatever their numbers.
+    /// Returns the calls of a page that match, from the one with the id `first` on. Reads them row by row.
     pub(super) async fn calls_since(
         &self,
         filter: &Filter,
@@ -48,6 +48,9 @@ impl Store {
     ) -> Result<Vec<CallRecord>, StoreError> {
         let mut wanted = FilterSql::new(filter).page(page);
         first.iter().for_each(|id| wanted.and("id >=", &id.to_string()));
+        if let Some(numbers) = &filter.number {
+            wanted.with_party(numbers);
+        }
         self.read_calls(wanted, page).await
     }
 
@@ -406,6 +409,17 @@ impl FilterSql {
         }
         self.conditions.push(format!("id IN ({})", selects.join(" UNION ALL ")));
         self
+    }
+
+    /// Restricts the calls to those from or to one of these numbers, without an index.
+    fn with_party(&mut self, numbers: &[String]) {
+        let mut either = Vec::new();
+        for number in numbers {
+            self.texts.push(storable(number).into_owned());
+            let place = self.texts.len();
+            either.extend(["from_party", "to_party"].map(|party| format!("{party} = ${place}")));
+        }
+        self.conditions.push(format!("({})", either.join(" OR ")));
     }
 
     fn and(&mut self, condition: &str, text: &str) {

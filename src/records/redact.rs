@@ -52,6 +52,24 @@ impl NumberPolicy {
         }
     }
 
+    /// Returns whether a stored party is masked or hashed, so that it tells nobody's number.
+    pub fn is_hidden(stored: &str) -> bool {
+        let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_masked = stored.split_once("***").is_some_and(|(head, tail)| {
+            let head = head.strip_prefix('+').unwrap_or(head);
+            head.len() <= 7
+                && tail.len() <= 4
+                && is_digits(tail)
+                && (is_digits(head) || head.bytes().all(|byte| byte.is_ascii_alphabetic()))
+        });
+        let hash = stored.strip_prefix(HASHED);
+        let is_hash = |hash: &str| {
+            hash.len() >= 16
+                && hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        };
+        is_masked || hash.is_some_and(is_hash)
+    }
+
     /// Returns what tells a party apart from others in the key of a delivery. Several callers share a mask, and
     /// a hash with a key that is not stored reveals none of them; it differs between processes.
     pub(super) fn identity<'p>(&self, party: &'p Party) -> Cow<'p, str> {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 use uuid::Uuid;
 
-use super::query::{FilterSql, QUARTER_MS};
+use super::query::{FilterSql, QUARTER_MS, milliseconds};
 use super::{CallRecord, Filter, Order, Page, Store, StoreError};
 
 /// The newest calls that match, as far as a search went.
@@ -38,7 +38,9 @@ impl Store {
         limit: usize,
         most: usize,
     ) -> Result<Search, StoreError> {
-        if filter.number.is_some() {
+        let is_only_number = Filter { number: None, since: None, until: None, ..filter.clone() }
+            == Filter::default();
+        if filter.call_id.is_some() || filter.number.is_some() && is_only_number {
             // Found by an index.
             let page = Page { limit, order: Order::NewestFirst, beyond: before };
             let calls = self.calls(filter, page).await?;
@@ -83,6 +85,19 @@ impl Store {
         );
         let row = wanted.bound(statement).fetch_optional(&self.pool).await?;
         row.map(|row| super::query::uuid(&row, 0)).transpose()
+    }
+
+    /// Returns the time of the oldest of the newest `count` records in the time of a filter, if there are more.
+    ///
+    /// # Errors
+    /// Fails when the database returns an error.
+    pub async fn time_of_record(
+        &self,
+        filter: &Filter,
+        count: usize,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let id = self.id_before(filter, None, count).await?;
+        Ok(id.and_then(|id| Timestamp::from_millisecond(milliseconds(id)).ok()))
     }
 
     /// Counts the calls that match by quarter of an hour and outcome.

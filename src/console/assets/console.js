@@ -3,6 +3,8 @@
 
 (() => {
   const MOST_ROWS = 200;
+  // Rows of one event at most.
+  const MOST_SENT = 50;
 
   // Live rows: the server sends the rows of new calls; the ids of calls sort by time.
   const live = document.getElementById("live");
@@ -11,18 +13,21 @@
   function follow(status, body) {
     const source = new EventSource(status.dataset.live);
     source.addEventListener("open", () => show(true));
-    source.addEventListener("error", () => show(false));
+    source.addEventListener("error", () => show(false, source.readyState === EventSource.CLOSED));
     source.addEventListener("calls", (event) => insert(event.data));
 
-    function show(isLive) {
+    function show(isLive, isOver = false) {
       status.classList.toggle("on", isLive);
-      status.textContent = isLive ? "live: new calls appear by themselves" : "not live: connecting";
+      const otherwise = isOver ? "not live: load the page again" : "not live: connecting";
+      status.textContent = isLive ? "live: new calls appear by themselves" : otherwise;
     }
 
     function insert(html) {
       const part = document.createElement("template");
       part.innerHTML = `<table><tbody>${html}</tbody></table>`;
-      for (const row of part.content.querySelectorAll("tr")) {
+      const rows = part.content.querySelectorAll("tr");
+      if (rows.length >= MOST_SENT) status.textContent = "live: more calls than can be shown; filter them";
+      for (const row of rows) {
         const id = row.dataset.id;
         if (body.querySelector(`tr[data-id="${CSS.escape(id)}"]`)) continue;
         const older = [...body.rows].find((other) => other.dataset.id < id);
@@ -30,9 +35,29 @@
         row.classList.add("new");
         body.insertBefore(row, older ?? null);
       }
-      while (body.rows.length > MOST_ROWS) body.lastElementChild.remove();
+      while (body.rows.length > MOST_ROWS) {
+        body.lastElementChild.remove();
+        leadTo(body.lastElementChild.dataset.id);
+      }
       document.getElementById("no-calls")?.remove();
     }
+  }
+
+  // Makes the link to older calls go on after a row.
+  function leadTo(id) {
+    let link = document.querySelector("a[rel=next]");
+    if (!link) {
+      link = document.createElement("a");
+      Object.assign(link, { className: "button", rel: "next", textContent: "Older calls" });
+      link.href = location.href;
+      const place = document.createElement("p");
+      place.className = "more";
+      place.append(link);
+      document.getElementById("main").append(place);
+    }
+    const url = new URL(link.href);
+    url.searchParams.set("before", id);
+    link.href = url.href;
   }
 
   // Charts: `data-chart` has the numbers, which a table repeats for those who do not see the chart.
@@ -60,14 +85,27 @@
     const order = lines.map((_, index) => index);
     if (isBars) order.reverse();
     const axis = { stroke: color("--faint"), grid: { stroke: color("--line"), width: 1 } };
+    const zone = place.dataset.zone;
+    const day = "{D} {MMM}";
+    // Step in seconds, format, and the formats where a year, month, day, hour, minute or second begins.
+    const dates = [
+      [86400, day, `\n{YYYY}`, null, null, null, null, null, 1],
+      [3600, "{HH}:{mm}", `\n${day} {YYYY}`, null, `\n${day}`, null, null, null, 1],
+      [60, "{HH}:{mm}", `\n${day} {YYYY}`, null, `\n${day}`, null, null, null, 1],
+      [0.001, "{HH}:{mm}:{ss}", `\n${day} {YYYY}`, null, `\n${day}`, null, null, null, 1],
+    ];
     const options = {
+      tzDate: (seconds) => {
+        const at = new Date(seconds * 1000);
+        return zone.includes("/") || zone === "UTC" ? uPlot.tzDate(at, zone) : at;
+      },
       width: Math.max(place.clientWidth, 200),
       height: 180,
       legend: { show: isBars },
       cursor: { drag: { x: false, y: false } },
-      axes: [axis, { ...axis, size: 50 }],
+      axes: [{ ...axis, values: dates, space: 70 }, { ...axis, size: 50 }],
       scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.05 : 1] } },
-      series: [{}, ...order.map((index) => lines[index])],
+      series: [{ value: `${day} {HH}:{mm}`, label: "time" }, ...order.map((index) => lines[index])],
     };
     const plot = new uPlot(options, [at, ...order.map((index) => sums[index])], place);
     new ResizeObserver(() => {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use sha2::{Digest, Sha256};
 
 use super::{CHOICES, DAYS};
 use crate::console::access::Reader;
@@ -49,6 +50,12 @@ impl Fields {
     }
 }
 
+/// Returns a hash of a text, whatever its line breaks.
+pub(super) fn text_hash(text: &str) -> String {
+    let hash = Sha256::digest(text.replace("\r\n", "\n"));
+    hex::encode(&hash[..12])
+}
+
 /// An edit that has not been applied yet.
 pub(super) struct Draft {
     /// Version of the files that the texts were made from.
@@ -74,6 +81,10 @@ impl Draft {
         let mut texts = BTreeMap::new();
         for (field, value) in fields.iter() {
             let Some(name) = field.strip_prefix("text:") else { continue };
+            // A text that was not edited must not undo what someone else has changed meanwhile.
+            if fields.get(&format!("sent:{name}")) == Some(&text_hash(value)) {
+                continue;
+            }
             let file = files.find(name);
             let old = file.as_ref().map(|file| file.text).unwrap_or_default();
             texts.insert(name.to_owned(), with_line_breaks_of(old, value));

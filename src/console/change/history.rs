@@ -9,14 +9,14 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::form::Fields;
 use super::preview::{DiffView, Preview, local};
-use super::workbench::Workbench;
+use super::workbench::{Workbench, differences};
 use super::{CHOICES, DAYS, carry_out_now};
 use crate::console::access::Reader;
 use crate::console::page::{Editor, Frame, Page, PageError, Section, with_problem};
 use crate::console::state::Console;
 use crate::http::HttpProblem;
 use crate::records::{RuleAction, RuleChange, RuleSnapshot, Store};
-use crate::rule_changes::{Plan, diff};
+use crate::rule_changes::Plan;
 use crate::rules::{Snapshot, is_list_copy};
 
 /// Maximum number of versions on a page.
@@ -169,7 +169,7 @@ impl VersionPage {
         let version = VersionRow::new(fingerprint, at, &changes, current, reader);
         let old = before.as_ref().map(|before| texts(&before.files)).unwrap_or_default();
         let diffs = match before {
-            Some(_) => diff(&old, &texts(&snapshot.files)),
+            Some(_) => differences(old, texts(&snapshot.files)).await?,
             None => Vec::new(),
         };
         Ok(VersionPage {

@@ -67,8 +67,9 @@ fn find<'b>(bench: &'b Workbench, name: &str) -> Result<RuleFile<'b>, HttpProble
 }
 
 fn grid(file: &RuleFile<'_>) -> Result<Grid, HttpProblem> {
-    Grid::parse(&file.name, file.text)
-        .map_err(|reason| HttpProblem::Invalid(format!("{} is no grid: {reason}", file.name)))
+    Grid::parse(&file.name, file.text).map_err(|reason| {
+        HttpProblem::Invalid(format!("{} cannot be edited as a table: {reason}", file.name))
+    })
 }
 
 /// Shows a list as a grid.

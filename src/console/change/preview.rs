@@ -6,15 +6,16 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Handle;
 
-use super::workbench::{Checked, Workbench, hash, off_thread, replay_turn};
+use super::workbench::{Checked, Workbench, differences, hash, replay_turn};
 use crate::console::access::Reader;
+use crate::console::page::off_thread;
 use crate::console::state::Console;
 use crate::domain::call::Platform;
 use crate::http::HttpProblem;
 use crate::records::{Filter, Order};
 use crate::replay::{ChangedCalls, Replay, Route, Summary};
 use crate::rule_changes::{
-    FileDiff, Mistake, Plan, ReplayLimits, ReplayedCalls, Stopped, diff, replay_calls,
+    FileDiff, Mistake, Plan, ReplayLimits, ReplayedCalls, Stopped, replay_calls,
 };
 use crate::rules::RuleSet;
 
@@ -104,7 +105,7 @@ impl Preview {
     ) -> Result<Preview, HttpProblem> {
         let is_empty = plan.is_empty();
         let Checked { files, plan, checked } = bench.check(console, plan).await?;
-        let differences = diff(&files.texts(), &plan.texts_after(&files));
+        let changed = differences(files.texts(), plan.texts_after(&files)).await?;
         let mistakes = checked.mistakes.into_iter().map(|mistake| MistakeView {
             line: mistake.place.map(|place| place.line).unwrap_or_default(),
             column: mistake.place.map(|place| place.column).unwrap_or_default(),
@@ -122,7 +123,7 @@ impl Preview {
             errors: checked.errors,
             warnings: checked.warnings,
             tests: checked.tests,
-            diffs: differences.iter().map(|file| DiffView::new(file, reader)).collect(),
+            diffs: changed.iter().map(|file| DiffView::new(file, reader)).collect(),
             checked: hash(&files, &plan),
             days,
             replay,

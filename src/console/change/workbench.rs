@@ -1,12 +1,17 @@
 //! The rule files of a request, whether they can be changed, and checks of a plan off the threads that answer
 //! calls.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::console::page::off_thread;
 use crate::console::state::Console;
 use crate::http::HttpProblem;
-use crate::rule_changes::{self, CheckedPlan, Plan, RuleFiles, Versions, check_writable, store_of};
+use crate::rule_changes::{
+    self, CheckedPlan, FileDiff, Plan, RuleFiles, Versions, check_writable, diff, store_of,
+};
 use crate::rules::CheckContext;
 
 /// The rule files, as a request finds them.
@@ -41,12 +46,20 @@ pub(super) async fn replay_turn() -> Result<SemaphorePermit<'static>, HttpProble
     permit.map_err(|closed| HttpProblem::Internal(closed.to_string()))
 }
 
-/// Runs work that takes a while on a thread of its own.
-pub(super) async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, HttpProblem> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|panic| HttpProblem::Internal(panic.to_string()))
+/// Compares versions of files, on a thread of its own.
+pub(super) async fn differences(
+    before: BTreeMap<String, &str>,
+    after: BTreeMap<String, &str>,
+) -> Result<Vec<FileDiff>, HttpProblem> {
+    type Owned = BTreeMap<String, String>;
+    let owned = |texts: BTreeMap<String, &str>| -> Owned {
+        texts.into_iter().map(|(name, text)| (name, text.to_owned())).collect()
+    };
+    fn borrowed(texts: &Owned) -> BTreeMap<String, &str> {
+        texts.iter().map(|(name, text)| (name.clone(), text.as_str())).collect()
+    }
+    let (before, after) = (owned(before), owned(after));
+    off_thread(move || diff(&borrowed(&before), &borrowed(&after))).await
 }
 
 impl Workbench {

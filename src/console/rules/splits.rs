@@ -168,7 +168,10 @@ pub(super) async fn show_shares(
     let missing = || HttpProblem::NotFound(format!("the live table has no split in `{name}`"));
     let split = split.ok_or_else(missing)?;
     let (counts, problem) = match console.app.recorder().store() {
-        Ok(store) => (store.arm_counts(&name, COUNTED_CALLS).await?, None),
+        Ok(store) => {
+            let _turn = console.counting_turn().await;
+            (store.arm_counts(&name, COUNTED_CALLS).await?, None)
+        }
         Err(error) => (ArmCounts::default(), Some(error.to_string())),
     };
     let shares = split.arms.iter().enumerate().map(|(at, arm)| {

@@ -84,6 +84,37 @@ async fn the_charts_have_the_numbers_of_calls_as_a_table() {
 }
 
 #[tokio::test]
+async fn the_live_calls_end_with_the_session() {
+    let service = service("", RULES).await;
+    let mut client = Client::logged_in(&service.admin, "ed").await;
+    let mut follower = Client { router: service.admin.clone(), cookie: client.cookie.clone() };
+    // The answer is complete when the stream has ended.
+    let following = tokio::spawn(async move { follower.get("/calls/live").await.status });
+    service.call("+12137775678").await;
+    assert_eq!(client.submit_with_token("/logout", "").await.status, StatusCode::SEE_OTHER);
+    // Either the stream ends, or the log-out came first.
+    let status = following.await.unwrap();
+    assert!([StatusCode::OK, StatusCode::SEE_OTHER].contains(&status), "{status}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn hours_of_the_chart_are_those_of_the_zone() {
+    let rules = format!("zone = \"Asia/Kolkata\"\n{RULES}");
+    let service = service("", &rules).await;
+    service.call("+12137775678").await;
+    let part = Client::logged_in(&service.admin, "vera").await.page("/calls/charts").await;
+    let (_, rows) = part.split_once("<tbody>").expect("a table");
+    let first = rows.split("</td>").next().unwrap();
+    assert!(first.ends_with(":00"), "{first}");
+    let (_, data) = part.split_once("data-chart=\"").expect("a chart");
+    let at = data.split(['[', ']']).nth(1).unwrap().split(',').next().unwrap();
+    // India is five and a half hours ahead of UTC.
+    assert_eq!(at.parse::<i64>().unwrap().rem_euclid(3_600), 1_800);
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn without_records_the_page_says_so() {
     let service = service_with("", "off", &[("rules.toml", RULES)]).await;
     let answer = Client::logged_in(&service.admin, "ed").await.get("/calls").await;

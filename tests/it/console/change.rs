@@ -265,6 +265,28 @@ async fn the_second_of_two_editors_gets_a_conflict_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_text_that_was_not_edited_undoes_nothing() {
+    let service = editable().await;
+    let mut first = Edit::new(&service).await;
+    let mut second = Edit::new(&service).await;
+    let page = second.client.page("/change").await;
+    let list = file(&service, "vip.csv");
+    let applied = first.apply(&[("text:vip.csv", &format!("{list}+13125550188,x\n"))]).await;
+    assert_eq!(applied.status, StatusCode::SEE_OTHER);
+    let new_list = file(&service, "vip.csv");
+    // A form sends the texts of all files, also of those that nobody has touched.
+    let rules = RULES.replace("agent_1", "agent_2");
+    let sent = field(&page, "sent:vip.csv");
+    let old = list.replace('\n', "\r\n");
+    second.version = field(&second.client.page("/change").await, "version");
+    let fields = [("text:rules.toml", &*rules), ("text:vip.csv", &*old), ("sent:vip.csv", &*sent)];
+    assert_eq!(second.apply(&fields).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(file(&service, "vip.csv"), new_list);
+    assert_eq!(file(&service, "rules.toml"), rules);
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn files_outside_of_the_rules_are_neither_written_nor_sent() {
     let service = editable().await;
     std::fs::write(service.folder.path().join("secret.txt"), "secret").unwrap();
