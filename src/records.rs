@@ -60,7 +60,7 @@ pub use row::{
 pub use rule_change::{RuleAction, RuleChange};
 pub use rule_hits::{ArmCounts, RuleHits};
 pub use rule_tables::StoredTable;
-pub use search::{OutcomeCounts, Search};
+pub use search::{FoundCalls, OutcomeCounts};
 pub(crate) use store::first_id_at;
 pub use store::{Store, StoreError};
 pub use summary::format_seconds;

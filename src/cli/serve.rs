@@ -145,24 +145,34 @@ impl Serve {
             stop: stop.clone(),
         });
         let router = admin::router(app.clone(), Some(reload_handle), admin_token, console);
-        let mut admin = tokio::spawn(serve_admin(listeners.admin, router, stop.clone()));
-        let mut public =
+        let admin = tokio::spawn(serve_admin(listeners.admin, router, stop.clone()));
+        let public =
             tokio::spawn(serve_public(listeners.public, public_router, server, app, stop.clone()));
         service_manager::notify_ready();
-        tokio::select! {
-            () = shutdown_signal => {}
-            ended = &mut public => anyhow::bail!("the public listener failed: {ended:?}"),
-            ended = &mut admin => anyhow::bail!("the admin listener failed: {ended:?}"),
-        }
-        tracing::info!("stopping: waiting for requests in flight");
-        service_manager::notify_stopping();
-        stop.cancel();
-        public.await.context("the public listener failed")?;
-        admin.await.context("the admin listener failed")?;
+        wait_for_end(shutdown_signal, public, admin, stop).await?;
         queues.finish().await?;
         tracing::info!("stopped");
         Ok(Exit::Success)
     }
+}
+
+/// Waits for the signal that ends the service, and then for the requests in flight.
+async fn wait_for_end(
+    shutdown_signal: impl Future<Output = ()>,
+    mut public: JoinHandle<()>,
+    mut admin: JoinHandle<()>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        () = shutdown_signal => {}
+        ended = &mut public => anyhow::bail!("the public listener failed: {ended:?}"),
+        ended = &mut admin => anyhow::bail!("the admin listener failed: {ended:?}"),
+    }
+    tracing::info!("stopping: waiting for requests in flight");
+    service_manager::notify_stopping();
+    stop.cancel();
+    public.await.context("the public listener failed")?;
+    admin.await.context("the admin listener failed")
 }
 
 impl Serve {

@@ -13,7 +13,9 @@ use uuid::Uuid;
 use super::access::Reader;
 use super::calls;
 use super::explained::{ExplainedPart, in_words, shortened};
-use super::page::{Editor, Frame, Page, PageError, Parameters, Section, off_thread, with_problem};
+use super::page::{
+    Editor, Frame, Page, PageError, PageSection, Parameters, off_thread, with_problem,
+};
 use super::state::Console;
 use crate::dialect;
 use crate::domain::transcript::transcript;
@@ -154,7 +156,7 @@ pub(super) async fn show(
 
 fn choice(id: String, ids: Vec<Uuid>, reader: &Reader) -> ChoicePage {
     let title = if ids.is_empty() { "No such call" } else { "Several calls" };
-    ChoicePage { frame: Frame::new(title, Section::Calls, reader), id, ids }
+    ChoicePage { frame: Frame::new(title, PageSection::Calls, reader), id, ids }
 }
 
 impl ChoicePage {
@@ -201,7 +203,7 @@ impl CallPage {
         let is_fallback = call.is_fallback();
         let outcome = if is_fallback { FALLBACK } else { &call.outcome };
         CallPage {
-            frame: Frame::new(format!("Call {}", short(call.id)), Section::Calls, &reader),
+            frame: Frame::new(format!("Call {}", short(call.id)), PageSection::Calls, &reader),
             id: call.id,
             at: call.at.to_zoned(zone.clone()).strftime("%a %d %b %Y %H:%M:%S").to_string(),
             zone: calls::zone_name(zone),

@@ -13,7 +13,7 @@ use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
 use super::access::Reader;
-use super::page::{Frame, Page, PageError, Parameters, Section, with_problem};
+use super::page::{Frame, Page, PageError, PageSection, Parameters, with_problem};
 use super::state::Console;
 use crate::http::HttpProblem;
 use crate::records::{
@@ -41,7 +41,7 @@ pub(super) struct CallsQuery {
 }
 
 /// A call as a row.
-pub(super) struct CallRow {
+pub(super) struct CallItem {
     pub(super) id: Uuid,
     /// Date and time in the zone of the rule table.
     pub(super) date: String,
@@ -60,13 +60,13 @@ pub(super) struct CallRow {
     pub(super) last_event: Option<String>,
 }
 
-impl CallRow {
+impl CallItem {
     pub(super) fn new(
         call: &CallRecord,
         last_event: Option<&String>,
         reader: &Reader,
         zone: &TimeZone,
-    ) -> CallRow {
+    ) -> CallItem {
         let at = call.at.to_zoned(zone.clone());
         let details = &call.details;
         let target = match (&call.agent, &details.transfer, &details.reason) {
@@ -76,7 +76,7 @@ impl CallRow {
             (None, None, None) => String::new(),
         };
         let outcome = if call.is_fallback() { FALLBACK } else { &call.outcome };
-        CallRow {
+        CallItem {
             id: call.id,
             date: at.strftime("%a %d %b").to_string(),
             time: at.strftime("%H:%M:%S").to_string(),
@@ -110,7 +110,7 @@ struct CallsPage {
     sources: Vec<String>,
     rules: Vec<String>,
     agents: Vec<String>,
-    rows: Vec<CallRow>,
+    rows: Vec<CallItem>,
     /// Newest call of the page: live rows are newer.
     newest: Option<Uuid>,
     /// Whether this is the newest page, which is live.
@@ -181,7 +181,7 @@ impl CallsPage {
         let table = console.app.table();
         let sources = console.app.sources();
         CallsPage {
-            frame: Frame::new("Calls", Section::Calls, reader),
+            frame: Frame::new("Calls", PageSection::Calls, reader),
             query: pairs(&args, None),
             zone: zone_name(zone),
             sources: sources.iter().map(|source| source.name.to_string()).collect(),
@@ -203,9 +203,9 @@ pub(super) async fn rows(
     calls: &[CallRecord],
     reader: &Reader,
     zone: &TimeZone,
-) -> Result<Vec<CallRow>, PageError> {
+) -> Result<Vec<CallItem>, PageError> {
     let events = store.last_events(calls).await?;
-    let row = |call: &CallRecord| CallRow::new(call, events.get(&call.id), reader, zone);
+    let row = |call: &CallRecord| CallItem::new(call, events.get(&call.id), reader, zone);
     Ok(calls.iter().map(row).collect())
 }
 

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::access::Reader;
-use super::page::{Editor, Frame, Page, PageError, Parameters, Section, with_problem};
+use super::page::{Editor, Frame, Page, PageError, PageSection, Parameters, with_problem};
 use super::state::Console;
 use crate::http::HttpProblem;
 use crate::records::{RuleAction, RuleChange};
@@ -159,7 +159,7 @@ impl ChangePage {
     ) -> ChangePage {
         let table = console.app.live_table().shared_table();
         ChangePage {
-            frame: Frame::new("Change", Section::Change, reader),
+            frame: Frame::new("Change", PageSection::Change, reader),
             csrf: reader.csrf.clone(),
             is_editor: reader.is_editor(),
             version: bench.files.version(),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::access::Reader;
 use super::calls;
 use super::page::{
-    Editor, EmptyForm, Frame, Page, PageError, Parameters, Section, Submitted, with_problem,
+    Editor, EmptyForm, Frame, Page, PageError, PageSection, Parameters, Submitted, with_problem,
 };
 use super::state::Console;
 use crate::http::HttpProblem;
@@ -186,7 +186,7 @@ impl HealthPage {
             format!("{}: {} rows in use, {} in its file", held.list, held.rows, held.rows_of_file)
         });
         HealthPage {
-            frame: Frame::new("Health", Section::Health, &reader),
+            frame: Frame::new("Health", PageSection::Health, &reader),
             refreshes: result.is_none(),
             can_reload: handle.is_some() && reader.is_editor(),
             result,

@@ -17,7 +17,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 use uuid::Uuid;
 
 use super::access::Reader;
-use super::calls::{self, CallRow};
+use super::calls::{self, CallItem};
 use super::guard::session_cookie;
 use super::page::{PageError, Parameters};
 use super::state::Console;
@@ -64,7 +64,7 @@ pub(super) struct LiveQuery {
 #[derive(Template)]
 #[template(path = "call_rows.html")]
 struct RowsPart {
-    rows: Vec<CallRow>,
+    rows: Vec<CallItem>,
 }
 
 /// What a stream needs from one event to the next.

@@ -17,7 +17,7 @@ use crate::http::HttpProblem;
 
 /// A section of the console, as in the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Section {
+pub(super) enum PageSection {
     Calls,
     Rules,
     Try,
@@ -26,36 +26,36 @@ pub(super) enum Section {
     SetUp,
 }
 
-impl Section {
+impl PageSection {
     /// All sections, in the order of the navigation.
-    const ALL: [Section; 6] = [
-        Section::Calls,
-        Section::Rules,
-        Section::Try,
-        Section::Change,
-        Section::Health,
-        Section::SetUp,
+    const ALL: [PageSection; 6] = [
+        PageSection::Calls,
+        PageSection::Rules,
+        PageSection::Try,
+        PageSection::Change,
+        PageSection::Health,
+        PageSection::SetUp,
     ];
 
     fn title(self) -> &'static str {
         match self {
-            Section::Calls => "Calls",
-            Section::Rules => "Rules",
-            Section::Try => "Try",
-            Section::Change => "Change",
-            Section::Health => "Health",
-            Section::SetUp => "Set-up",
+            PageSection::Calls => "Calls",
+            PageSection::Rules => "Rules",
+            PageSection::Try => "Try",
+            PageSection::Change => "Change",
+            PageSection::Health => "Health",
+            PageSection::SetUp => "Set-up",
         }
     }
 
     fn path(self) -> &'static str {
         match self {
-            Section::Calls => "/calls",
-            Section::Rules => "/rules",
-            Section::Try => "/try",
-            Section::Change => "/change",
-            Section::Health => "/health",
-            Section::SetUp => "/setup",
+            PageSection::Calls => "/calls",
+            PageSection::Rules => "/rules",
+            PageSection::Try => "/try",
+            PageSection::Change => "/change",
+            PageSection::Health => "/health",
+            PageSection::SetUp => "/setup",
         }
     }
 }
@@ -63,13 +63,13 @@ impl Section {
 /// The frame of a page: title, navigation, and the person who reads it.
 pub(super) struct Frame {
     pub(super) title: String,
-    pub(super) section: Option<Section>,
+    pub(super) section: Option<PageSection>,
     pub(super) reader: Option<Reader>,
 }
 
 impl Frame {
     /// The frame of a page of a section.
-    pub(super) fn new(title: impl Into<String>, section: Section, reader: &Reader) -> Frame {
+    pub(super) fn new(title: impl Into<String>, section: PageSection, reader: &Reader) -> Frame {
         Frame { title: title.into(), section: Some(section), reader: Some(reader.clone()) }
     }
 
@@ -81,7 +81,7 @@ impl Frame {
     /// Entries of the navigation: path, title, and whether it is this section.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
         let current = self.section;
-        Section::ALL
+        PageSection::ALL
             .into_iter()
             .map(move |section| (section.path(), section.title(), Some(section) == current))
     }

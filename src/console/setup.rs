@@ -14,7 +14,9 @@ use tower::ServiceExt;
 use super::access::Reader;
 use super::calls;
 use super::health::age;
-use super::page::{Editor, Frame, Page, PageError, Parameters, Section, Submitted, with_problem};
+use super::page::{
+    Editor, Frame, Page, PageError, PageSection, Parameters, Submitted, with_problem,
+};
 use super::platform_notes::of_platform;
 use super::state::{Console, UNKNOWN_HOST};
 use crate::authenticate::{Content, Coverage, Mode, Policy};
@@ -191,7 +193,7 @@ impl SetupPage {
         };
         let sources = sources.map(|endpoint| SourcePart::new(endpoint, &context)).collect();
         SetupPage {
-            frame: Frame::new("Set-up", Section::SetUp, &reader),
+            frame: Frame::new("Set-up", PageSection::SetUp, &reader),
             base,
             base_error: parsed.err(),
             sources,

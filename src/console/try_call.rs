@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::access::Reader;
 use super::explained::{ExplainedPart, in_words};
-use super::page::{Frame, Page, PageError, Parameters, Section, with_problem};
+use super::page::{Frame, Page, PageError, PageSection, Parameters, with_problem};
 use super::state::Console;
 use crate::explain::query::{
     Base, ChannelParam, ExplainQuery, InvalidParameter, QueryError, explain_query,
@@ -294,7 +294,7 @@ impl TryPage {
         let other_errors = errors.iter().map(ToString::to_string).collect();
         let sources = console.app.sources();
         TryPage {
-            frame: Frame::new("Try a call", Section::Try, &reader),
+            frame: Frame::new("Try a call", PageSection::Try, &reader),
             call,
             fields,
             channel,

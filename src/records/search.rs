@@ -11,7 +11,7 @@ use super::{CallRecord, Filter, Order, Page, Store, StoreError};
 
 /// The newest calls that match, as far as a search went.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Search {
+pub struct FoundCalls {
     /// Calls, newest first.
     pub calls: Vec<CallRecord>,
     /// The oldest record that was looked at, if there are older ones: where to go on.
@@ -37,7 +37,7 @@ impl Store {
         before: Option<Uuid>,
         limit: usize,
         most: usize,
-    ) -> Result<Search, StoreError> {
+    ) -> Result<FoundCalls, StoreError> {
         let is_only_number = Filter { number: None, since: None, until: None, ..filter.clone() }
             == Filter::default();
         if filter.call_id.is_some() || filter.number.is_some() && is_only_number {
@@ -45,7 +45,7 @@ impl Store {
             let page = Page { limit, order: Order::NewestFirst, beyond: before };
             let calls = self.calls(filter, page).await?;
             let last = calls.last().filter(|_| calls.len() >= limit).map(|call| call.id);
-            return Ok(Search { calls, resume_before: last });
+            return Ok(FoundCalls { calls, resume_before: last });
         }
         let mut calls = Vec::new();
         let (mut beyond, mut seen, mut part) = (before, 0, FIRST_PART);
@@ -56,13 +56,13 @@ impl Store {
             calls.extend(self.calls_since(filter, page, first).await?);
             if calls.len() >= limit {
                 let last = calls.last().map(|call| call.id);
-                return Ok(Search { calls, resume_before: last });
+                return Ok(FoundCalls { calls, resume_before: last });
             }
             // Fewer records than a part are the rest.
-            let Some(first) = first else { return Ok(Search { calls, resume_before: None }) };
+            let Some(first) = first else { return Ok(FoundCalls { calls, resume_before: None }) };
             seen += size;
             if seen >= most {
-                return Ok(Search { calls, resume_before: Some(first) });
+                return Ok(FoundCalls { calls, resume_before: Some(first) });
             }
             (beyond, part) = (Some(first), PART);
         }

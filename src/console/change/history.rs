@@ -12,7 +12,7 @@ use super::preview::{DiffView, Preview, local};
 use super::workbench::{Workbench, differences};
 use super::{CHOICES, DAYS, carry_out_now};
 use crate::console::access::Reader;
-use crate::console::page::{Editor, Frame, Page, PageError, Section, with_problem};
+use crate::console::page::{Editor, Frame, Page, PageError, PageSection, with_problem};
 use crate::console::state::Console;
 use crate::http::HttpProblem;
 use crate::records::{RuleAction, RuleChange, RuleSnapshot, Store};
@@ -78,7 +78,7 @@ pub(in crate::console) async fn list(
 ) -> Result<Response, PageError> {
     let zone = console.app.table().zone.clone();
     let mut page = VersionsPage {
-        frame: Frame::new("Versions of the rules", Section::Change, &reader),
+        frame: Frame::new("Versions of the rules", PageSection::Change, &reader),
         zone: crate::console::calls::zone_name(&zone),
         versions: Vec::new(),
         more: 0,
@@ -173,7 +173,7 @@ impl VersionPage {
             None => Vec::new(),
         };
         Ok(VersionPage {
-            frame: Frame::new(format!("Version {}", version.short), Section::Change, reader),
+            frame: Frame::new(format!("Version {}", version.short), PageSection::Change, reader),
             csrf: reader.csrf.clone(),
             is_editor: reader.is_editor(),
             before: before.as_ref().map(|before| before.fingerprint.clone()),

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use super::form::{Draft, Fields};
 use super::workbench::Workbench;
 use super::{ChangeQuery, link, render};
-use crate::console::page::{Editor, Frame, Page, PageError, Parameters, Section};
+use crate::console::page::{Editor, Frame, Page, PageError, PageSection, Parameters};
 use crate::console::state::Console;
 use crate::http::HttpProblem;
 use crate::rule_changes::{FileKind, Grid, GridRow, RuleFile};
@@ -39,7 +39,7 @@ impl ListPage {
         let rows = grid.rows.into_iter().enumerate();
         let rows = rows.map(|(at, cells)| ShownRow { original: at.to_string(), cells });
         ListPage {
-            frame: Frame::new(format!("List {file}"), Section::Change, &editor.0),
+            frame: Frame::new(format!("List {file}"), PageSection::Change, &editor.0),
             csrf: editor.0.csrf.clone(),
             version: bench.files.version(),
             file: file.to_owned(),

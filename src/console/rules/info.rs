@@ -2,7 +2,7 @@
 
 use crate::console::access::Reader;
 use crate::console::calls::zone;
-use crate::console::page::{Frame, PageError, Section};
+use crate::console::page::{Frame, PageError, PageSection};
 use crate::console::state::Console;
 use crate::http::HttpProblem;
 use crate::rules::overview::Overview;
@@ -56,7 +56,7 @@ impl Part {
         [Part::Rules, Part::Lists, Part::Hours, Part::Splits, Part::Agents, Part::LookUps];
 
     pub(super) fn frame(self, reader: &Reader) -> Frame {
-        Frame::new(self.title(), Section::Rules, reader)
+        Frame::new(self.title(), PageSection::Rules, reader)
     }
 
     fn title(self) -> &'static str {

@@ -10,7 +10,7 @@ use super::info::{Part, TableInfo, read_table};
 use super::links::{self, Link, Links, PlaceView, element_id, with_query};
 use super::pages::{PageQuery, Pages};
 use crate::console::access::Reader;
-use crate::console::page::{Frame, Page, PageError, Parameters, Section};
+use crate::console::page::{Frame, Page, PageError, PageSection, Parameters};
 use crate::console::state::Console;
 use crate::http::HttpProblem;
 use crate::rules::overview::{self, Overview, RuleEntry, RuleState, SourceText};
@@ -248,7 +248,7 @@ pub(super) async fn show_one(
     let hits = Hits::read(&console, std::slice::from_ref(&rule)).await?;
     let links = Links::new(&console, &reader);
     let rule = RuleView::new(&rule, Some(&hits), &links, &reader);
-    let frame = Frame::new(format!("Rule {}", rule.name), Section::Rules, &reader);
+    let frame = Frame::new(format!("Rule {}", rule.name), PageSection::Rules, &reader);
     let table = TableInfo::new(&console, Part::Rules);
     Ok(Page(RulePage { frame, table, rule, has_texts }).into_response())
 }
