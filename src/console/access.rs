@@ -20,6 +20,7 @@ use crate::domain::party::Party;
 use crate::domain::phone_number::mask_written_numbers;
 use crate::domain::secret::LiveSecret;
 use crate::domain::user::{LiveUsers, PasswordHash, Role};
+use crate::http::HttpProblem;
 use crate::records::NumberPolicy;
 
 /// Time after which a session without a request ends.
@@ -110,9 +111,14 @@ impl Reader {
         }
     }
 
-    /// Returns whether a token of a form is that of this person's session.
-    pub(super) fn owns(&self, csrf: &str) -> bool {
-        self.csrf.as_bytes().ct_eq(csrf.as_bytes()).into()
+    /// Checks that a form carries the token of this person's session.
+    pub(super) fn check_form(&self, csrf: &str) -> Result<(), HttpProblem> {
+        match self.csrf.as_bytes().ct_eq(csrf.as_bytes()).into() {
+            true => Ok(()),
+            false => Err(HttpProblem::Forbidden(
+                "the form does not belong to this session: open the page again",
+            )),
+        }
     }
 }
 

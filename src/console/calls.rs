@@ -220,6 +220,14 @@ pub(super) async fn read_filter(
     app.recorder().read_filter(store, args, app.now(), &zone(console), known).await
 }
 
+/// Returns the problem of a part of a page whose filter could not be read.
+pub(super) fn filter_problem(error: FilterError) -> HttpProblem {
+    match error {
+        FilterError::Invalid(invalid) => HttpProblem::Invalid(invalid.to_string()),
+        FilterError::Store(error) => error.into(),
+    }
+}
+
 /// Returns the time zone of the live rule table.
 pub(super) fn zone(console: &Console) -> TimeZone {
     console.app.table().zone.clone()
@@ -288,11 +296,8 @@ pub(super) async fn charts(
 ) -> Result<Response, PageError> {
     let store = console.app.recorder().store()?;
     let args = filter.without_blanks();
-    let invalid = |error| match error {
-        FilterError::Invalid(invalid) => PageError(HttpProblem::Invalid(invalid.to_string())),
-        FilterError::Store(error) => error.into(),
-    };
-    let mut filter = read_filter(&console, &store, &args).await.map_err(invalid)?;
+    let filter = read_filter(&console, &store, &args).await;
+    let mut filter = filter.map_err(filter_problem)?;
     let end = filter.until.unwrap_or_else(|| console.app.now());
     filter.since = filter.since.or(end.checked_sub(CHART_AGE).ok());
     let zone = zone(&console);

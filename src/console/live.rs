@@ -22,7 +22,7 @@ use super::guard::session_cookie;
 use super::page::{PageError, Parameters};
 use super::state::Console;
 use crate::http::HttpProblem;
-use crate::records::{Filter, FilterArgs, FilterError, Order, Page};
+use crate::records::{Filter, FilterArgs, Order, Page};
 
 /// Interval at which the store is asked for new calls. It does not depend on how many there are.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -92,11 +92,8 @@ pub(super) async fn follow(
         .ok_or_else(|| HttpProblem::Unavailable("too many pages are live".to_owned()))?;
     let store = console.app.recorder().store()?;
     let args = filter.without_blanks();
-    let filter =
-        calls::read_filter(&console, &store, &args).await.map_err(|error| match error {
-            FilterError::Invalid(invalid) => PageError(HttpProblem::Invalid(invalid.to_string())),
-            FilterError::Store(error) => error.into(),
-        })?;
+    let filter = calls::read_filter(&console, &store, &args).await;
+    let filter = filter.map_err(calls::filter_problem)?;
     // A browser that connects again says what it has received.
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let after = last.and_then(|id| id.parse().ok()).or(after);

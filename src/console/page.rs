@@ -212,10 +212,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Submitted<T> {
             Form::from_request(request, state).await;
         let Form(WithCsrf { csrf, form }) =
             read.map_err(|error| HttpProblem::BadRequest(error.body_text().into()))?;
-        if !reader.owns(&csrf) {
-            let reason = "the form does not belong to this session: open the page again";
-            return Err(HttpProblem::Forbidden(reason).into());
-        }
+        reader.check_form(&csrf)?;
         Ok(Submitted(form))
     }
 }

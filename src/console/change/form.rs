@@ -25,10 +25,7 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
         let body = body.map_err(|error| HttpProblem::BadRequest(error.body_text().into()))?;
         let pairs = url::form_urlencoded::parse(&body);
         let fields = Fields(pairs.map(|(name, value)| (name.into(), value.into())).collect());
-        if !reader.owns(fields.get("csrf").unwrap_or_default()) {
-            let reason = "the form does not belong to this session: open the page again";
-            return Err(HttpProblem::Forbidden(reason).into());
-        }
+        reader.check_form(fields.get("csrf").unwrap_or_default())?;
         Ok(fields)
     }
 }
