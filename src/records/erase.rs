@@ -134,7 +134,19 @@ impl Store {
     /// Fails when the database returns an error.
     pub async fn find_number(&self, traces: &NumberTraces) -> Result<NumberMatches, StoreError> {
         let mut found = NumberMatches::default();
-        let mut call_ids: HashSet<(String, String)> = HashSet::new();
+        let call_ids = self.find_in_calls(traces, &mut found).await?;
+        self.find_in_events(traces, &call_ids, &mut found).await?;
+        self.find_in_rules(traces, &mut found).await?;
+        Ok(found)
+    }
+
+    /// Finds the calls that contain a number. Returns the platform's ids of them, each with its source.
+    async fn find_in_calls(
+        &self,
+        traces: &NumberTraces,
+        found: &mut NumberMatches,
+    ) -> Result<HashSet<(String, String)>, StoreError> {
+        let mut call_ids = HashSet::new();
         let mut rows = sqlx::query(
             "SELECT id, source, call_id, from_party, to_party, details, rule, agent FROM calls",
         )
@@ -160,7 +172,16 @@ impl Store {
                 call_ids.insert((row.try_get(1)?, call_id));
             }
         }
-        drop(rows);
+        Ok(call_ids)
+    }
+
+    /// Finds the events of the calls that have been found, and others that contain the number.
+    async fn find_in_events(
+        &self,
+        traces: &NumberTraces,
+        call_ids: &HashSet<(String, String)>,
+        found: &mut NumberMatches,
+    ) -> Result<(), StoreError> {
         let calls: HashSet<String> = found.calls.iter().cloned().collect();
         let mut rows =
             sqlx::query("SELECT id, source, call_id, call, kind, details, body FROM events")
@@ -178,7 +199,15 @@ impl Store {
                 found.note_longer_numbers(&row, &[2, 4, 5, 6], traces)?;
             }
         }
-        drop(rows);
+        Ok(())
+    }
+
+    /// Finds the stored rule tables, and the changes of the rules, that contain a number.
+    async fn find_in_rules(
+        &self,
+        traces: &NumberTraces,
+        found: &mut NumberMatches,
+    ) -> Result<(), StoreError> {
         let mut rows =
             sqlx::query("SELECT fingerprint, files FROM rule_snapshots").fetch(&self.pool);
         while let Some(row) = rows.try_next().await? {
@@ -199,8 +228,7 @@ impl Store {
                 found.note_longer_numbers(&row, &[1, 2], traces)?;
             }
         }
-        drop(rows);
-        Ok(found)
+        Ok(())
     }
 
     /// Deletes the calls and events that were found, and removes the number from the stored rule
