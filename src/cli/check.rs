@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -14,7 +15,7 @@ use super::{
     ConfigFile, Exit, SettingsAndRules, describe, load_rules_with, load_settings_and_rules,
 };
 use crate::diagnostics::Report;
-use crate::rules::{CheckContext, LoadedTable, Replacements, RuleSet};
+use crate::rules::{CheckContext, LiveList, LoadedTable, Replacements, RuleSet};
 use crate::settings::{Inputs, LookupSecrets, Purpose};
 
 /// Report all errors and warnings at once, and run the tests of the rule table.
@@ -72,39 +73,11 @@ impl Check {
         };
         let passed = report.error_count() == 0 && !(self.strict && report.warning_count() > 0);
         let report = without_asides(report, self.strict);
-        let table = loaded.as_ref().and_then(|loaded| loaded.table.as_ref());
-        let tests = loaded.as_ref().map_or(0, |loaded| loaded.tests.len());
-        let lists = loaded.as_ref().map(|loaded| loaded.live_lists.as_slice()).unwrap_or_default();
-        #[expect(clippy::disallowed_methods, reason = "the age of copies")]
-        let now = Timestamp::now();
-        let mut stdout = std::io::stdout().lock();
+        let loaded = loaded.as_ref();
         if self.json {
-            let mut whole = json!({
-                "ok": passed,
-                "rules": table.map(|table| table.rules.len()),
-                "tests": tests,
-                "fingerprint": table.map(|table| &table.fingerprint),
-                "diagnostics": report.to_json(),
-            });
-            if !lists.is_empty() {
-                whole["live_lists"] = fetched.to_json(lists, now);
-            }
-            writeln!(stdout, "{whole:#}")?;
+            print_json(passed, loaded, &report, &fetched)?;
         } else {
-            if !report.diagnostics().is_empty() {
-                writeln!(stdout, "{}\n", report.to_text(is_coloured(&std::io::stdout())))?;
-            }
-            if is_quiet() {
-                return Ok(if passed { Exit::Success } else { Exit::Failure });
-            }
-            for line in fetched.describe(lists, now) {
-                writeln!(stdout, "{line}")?;
-            }
-            let summary = table
-                .map_or("the rules cannot be used".to_owned(), |table| summarize(table, tests));
-            let (errors, warnings) = (report.error_count(), report.warning_count());
-            let errors = counted(errors, "error");
-            writeln!(stdout, "{summary}; {errors}, {}", counted(warnings, "warning"))?;
+            print_text(loaded, &report, &fetched)?;
         }
         Ok(if passed { Exit::Success } else { Exit::Failure })
     }
@@ -126,6 +99,62 @@ impl Check {
         let report = std::mem::take(&mut loaded.report);
         Ok((Some(loaded), report))
     }
+}
+
+/// Returns the lists that live elsewhere, and the time for their ages.
+fn live_lists(loaded: Option<&LoadedTable>) -> (&[Arc<LiveList>], Timestamp) {
+    let lists = loaded.map(|loaded| loaded.live_lists.as_slice()).unwrap_or_default();
+    #[expect(clippy::disallowed_methods, reason = "the age of copies")]
+    let now = Timestamp::now();
+    (lists, now)
+}
+
+fn print_json(
+    passed: bool,
+    loaded: Option<&LoadedTable>,
+    report: &Report,
+    fetched: &FetchedOnce,
+) -> anyhow::Result<()> {
+    let table = loaded.and_then(|loaded| loaded.table.as_ref());
+    let mut whole = json!({
+        "ok": passed,
+        "rules": table.map(|table| table.rules.len()),
+        "tests": loaded.map_or(0, |loaded| loaded.tests.len()),
+        "fingerprint": table.map(|table| &table.fingerprint),
+        "diagnostics": report.to_json(),
+    });
+    let (lists, now) = live_lists(loaded);
+    if !lists.is_empty() {
+        whole["live_lists"] = fetched.to_json(lists, now);
+    }
+    writeln!(std::io::stdout(), "{whole:#}")?;
+    Ok(())
+}
+
+/// Prints the diagnostics and, unless the command is quiet, a summary.
+fn print_text(
+    loaded: Option<&LoadedTable>,
+    report: &Report,
+    fetched: &FetchedOnce,
+) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    if !report.diagnostics().is_empty() {
+        writeln!(stdout, "{}\n", report.to_text(is_coloured(&std::io::stdout())))?;
+    }
+    if is_quiet() {
+        return Ok(());
+    }
+    let (lists, now) = live_lists(loaded);
+    for line in fetched.describe(lists, now) {
+        writeln!(stdout, "{line}")?;
+    }
+    let summary = loaded
+        .and_then(|loaded| Some(summarize(loaded.table.as_ref()?, loaded.tests.len())))
+        .unwrap_or_else(|| "the rules cannot be used".to_owned());
+    let (errors, warnings) = (report.error_count(), report.warning_count());
+    let errors = counted(errors, "error");
+    writeln!(stdout, "{summary}; {errors}, {}", counted(warnings, "warning"))?;
+    Ok(())
 }
 
 /// Returns `12 rules, 5 agents, 3 lists with 12 numbers, 4 tests passed`.

@@ -31,7 +31,7 @@ use crate::records::{Writer, watch_for_other_instances};
 use crate::reload::{
     Credentials, ReloadHandle, Reloader, keep_fresh, log_diagnostics, note_isolated,
 };
-use crate::rules::RuleSet;
+use crate::rules::{RuleSet, Snapshot, TablePlaces};
 use crate::settings::{Inputs, Purpose, ServerSettings, Settings};
 use crate::signed_request::{SignedRequest, example_call, new_call, path_of};
 use crate::source::Source;
@@ -94,21 +94,13 @@ impl Serve {
         settings.server.max_connections = allowed_connections(settings.server.max_connections);
         let listeners = Listeners::open(passed, &settings)?;
         self.announce(&listeners, &settings, &table)?;
-        if settings.rules.isolate && !settings.rules.path.is_dir() {
-            tracing::warn!("[rules] isolate has no effect: the rules are one file, not a folder");
-        }
         let context = settings.check_context();
         let Settings { server, admin, sources, rules, records, secrets, .. } = settings;
-        let fingerprint = table.fingerprint.clone();
         tokio::spawn(watch_for_other_instances(records.location.clone()));
         let (app, writer) = Switchboard::with_records(sources, table, Clock::System, records);
         let app = Arc::new(app.with_secrets(secrets));
-        app.recorder().store_snapshot(&fingerprint, snapshot.as_ref(), app.now());
-        app.live_table().note_places(places);
         let is_last_good = fault.as_ref().is_some_and(|fault| fault.last_good_at.is_some());
-        if let Some(fault) = fault {
-            note_fault(&app, fault);
-        }
+        note_start(&app, snapshot.as_ref(), places, fault);
         let stop = CancellationToken::new();
         let queues = Queues::start(app.clone(), writer)?;
         let (admin_token, admin_users) =
@@ -120,17 +112,12 @@ impl Serve {
         let has_polling = rules.poll.is_some();
         let (reloader, reload_handle) =
             Reloader::new(app.clone(), rules, context, files, Some(credentials));
-        let reloader = reloader.keeping(snapshot, is_last_good);
-        tokio::spawn(reloader.run(stop.clone()));
+        tokio::spawn(reloader.keeping(snapshot, is_last_good).run(stop.clone()));
         let reload_lists = (!has_polling).then(|| reload_handle.clone());
         tokio::spawn(keep_fresh(app.clone(), reload_lists, stop.clone()));
         tokio::spawn(reload_on_hangup(hangup, reload_handle.clone()));
-        tokio::spawn(service_manager::report_alive());
         let public_router = public::router(app.clone(), &server);
-        let public_url = match server.tls {
-            Some(_) => None,
-            None => Some(format!("http://{}", reachable(listeners.public.local_addr()?))),
-        };
+        let public_url = listeners.public_url(&server)?;
         let console = console::router(ConsoleSetup {
             app: app.clone(),
             reload_handle: Some(reload_handle.clone()),
@@ -145,24 +132,26 @@ impl Serve {
             stop: stop.clone(),
         });
         let router = admin::router(app.clone(), Some(reload_handle), admin_token, console);
-        let admin = tokio::spawn(serve_admin(listeners.admin, router, stop.clone()));
-        let public =
-            tokio::spawn(serve_public(listeners.public, public_router, server, app, stop.clone()));
-        service_manager::notify_ready();
-        wait_for_end(shutdown_signal, public, admin, stop).await?;
+        let admin = serve_admin(listeners.admin, router, stop.clone());
+        let public = serve_public(listeners.public, public_router, server, app, stop.clone());
+        serve_until(shutdown_signal, public, admin, stop).await?;
         queues.finish().await?;
         tracing::info!("stopped");
         Ok(Exit::Success)
     }
 }
 
-/// Waits for the signal that ends the service, and then for the requests in flight.
-async fn wait_for_end(
+/// Serves both listeners until the signal that ends the service, and then finishes the requests in flight.
+async fn serve_until(
     shutdown_signal: impl Future<Output = ()>,
-    mut public: JoinHandle<()>,
-    mut admin: JoinHandle<()>,
+    public: impl Future<Output = ()> + Send + 'static,
+    admin: impl Future<Output = ()> + Send + 'static,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    let mut admin = tokio::spawn(admin);
+    let mut public = tokio::spawn(public);
+    tokio::spawn(service_manager::report_alive());
+    service_manager::notify_ready();
     tokio::select! {
         () = shutdown_signal => {}
         ended = &mut public => anyhow::bail!("the public listener failed: {ended:?}"),
@@ -192,6 +181,9 @@ impl Serve {
         }
         let (rules, fingerprint) = (table.rules.len(), &table.fingerprint);
         tracing::info!(%address, scheme, %admin_address, rules, fingerprint, "serving");
+        if settings.rules.isolate && !settings.rules.path.is_dir() {
+            tracing::warn!("[rules] isolate has no effect: the rules are one file, not a folder");
+        }
         Ok(())
     }
 }
@@ -225,6 +217,21 @@ impl Queues {
     }
 }
 
+/// Records and publishes the rules with which the service starts, and what is wrong with them.
+fn note_start(
+    app: &Switchboard,
+    snapshot: Option<&Snapshot>,
+    places: TablePlaces,
+    fault: Option<Fault>,
+) {
+    let table = app.live_table().table();
+    app.recorder().store_snapshot(&table.fingerprint, snapshot, app.now());
+    app.live_table().note_places(places);
+    if let Some(fault) = fault {
+        note_fault(app, fault);
+    }
+}
+
 /// Publishes and logs that the service does not start with the rules as they are.
 fn note_fault(app: &Switchboard, Fault { report, last_good_at, isolated }: Fault) {
     let errors = report.error_count();
@@ -251,6 +258,15 @@ struct Listeners {
 }
 
 impl Listeners {
+    /// Returns the URL at which this machine reaches the public listener; `None` if the name of its
+    /// certificate is unknown.
+    fn public_url(&self, server: &ServerSettings) -> anyhow::Result<Option<String>> {
+        Ok(match server.tls {
+            Some(_) => None,
+            None => Some(format!("http://{}", reachable(self.public.local_addr()?))),
+        })
+    }
+
     /// Adopts the sockets that systemd passed, and binds the others to the addresses of the settings.
     fn open(passed: PassedSockets, settings: &Settings) -> anyhow::Result<Listeners> {
         let Settings { server, admin, .. } = settings;

@@ -15,7 +15,7 @@ use super::unreachable::{RuleComparison, UnreachableRule, warn_unreachable};
 use crate::diagnostics::SourceFile;
 use crate::domain::facts::{LookupId, LookupSet};
 use crate::rules::model::name_index::NameIndex;
-use crate::rules::{Agent, CheckContext, Progress, Rule, RuleSet};
+use crate::rules::{Agent, CheckContext, NamedSplit, Progress, Rule, RuleSet};
 
 /// A table of which every part has been checked.
 pub(super) struct CheckedParts {
@@ -55,11 +55,7 @@ impl CheckedParts {
         let fingerprint = self.fingerprint(files);
         let CheckedParts { definitions, lists, rules } = self;
         let splits = definitions.splits.all;
-        let lookups = rules
-            .rules
-            .iter()
-            .map(|rule| rule.lookups_of_conditions().union(rule.lookups_of_values(&splits)));
-        let lookups = lookups.fold(LookupSet::default(), LookupSet::union);
+        let lookups = lookups_of(&rules.rules, &splits);
         let names = |names: Vec<&str>| NameIndex::of(&names);
         let table = RuleSet {
             hours_by_name: names(definitions.hours.iter().map(|hours| &*hours.name).collect()),
@@ -168,6 +164,13 @@ impl CheckedParts {
         self.definitions.date_digests.iter().for_each(|file| digest.update(file));
         hex::encode(&digest.finalize()[..6])
     }
+}
+
+/// Returns the look-ups that rules use in conditions or values.
+fn lookups_of(rules: &[Rule], splits: &[NamedSplit]) -> LookupSet {
+    let lookups =
+        rules.iter().map(|rule| rule.lookups_of_conditions().union(rule.lookups_of_values(splits)));
+    lookups.fold(LookupSet::default(), LookupSet::union)
 }
 
 /// Returns whether an agent that no rule selects has a use nevertheless: a platform whose replies cannot select it
