@@ -81,9 +81,7 @@ pub struct Explanation<'t> {
 
 /// Index and scan gave different decisions, which is a bug.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the index decides by {index}, but a scan decides by {scan}; this is a bug in Switchboard, please report it"
-)]
+#[error("the index decides by {index}, a scan by {scan}: a bug in Switchboard, please report it")]
 pub struct IndexMismatch {
     index: String,
     scan: String,
