@@ -34,7 +34,7 @@ pub struct Replay<'t> {
     rerouted: Groups,
     payload_changed: Groups,
     rule_changed: Groups,
-    left_out: BTreeMap<LeftOut, u64>,
+    left_out: BTreeMap<ReplayObstacle, u64>,
     /// Calls that were decided without the answer of a look-up, by its name.
     without_lookup: BTreeMap<String, u64>,
     masking: NumberPolicy,
@@ -44,13 +44,13 @@ pub struct Replay<'t> {
 #[derive(Debug, Default)]
 struct Group {
     calls: u64,
-    examples: Vec<Example>,
-    values: Values,
+    examples: Vec<ExampleCall>,
+    values: ValueChanges,
 }
 
 /// The changed values of a group, with their calls. Numbers are masked.
 #[derive(Debug, Default)]
-struct Values {
+struct ValueChanges {
     counts: BTreeMap<ValueChange, u64>,
     /// Values that are only counted, because there are too many.
     others: u64,
@@ -64,12 +64,12 @@ struct ValueChange {
     new: Option<String>,
 }
 
-impl Values {
+impl ValueChanges {
     /// Maximum number of different changes per group.
     const MAX: usize = 1_000;
 
     fn add(&mut self, change: ValueChange) {
-        if self.counts.len() < Values::MAX || self.counts.contains_key(&change) {
+        if self.counts.len() < ValueChanges::MAX || self.counts.contains_key(&change) {
             *self.counts.entry(change).or_default() += 1;
         } else {
             self.others += 1;
@@ -87,22 +87,13 @@ impl Values {
     }
 }
 
-/// An example call of a group, with masked numbers; its record has the full ones.
-#[derive(Debug)]
-struct Example {
-    id: String,
-    at: Timestamp,
-    from: String,
-    to: String,
-}
-
 /// Changes of one kind, with their calls.
 #[derive(Debug, Default)]
 struct Groups(HashMap<Change, Group>);
 
 /// Reason for which a call cannot be replayed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum LeftOut {
+enum ReplayObstacle {
     /// The settings no longer have its source.
     NoSource { source: String, platform: String },
     /// The call received the fallback reply; no rule decided it.
@@ -187,7 +178,7 @@ impl<'t> Replay<'t> {
             group.values.add(ValueChange { field: name, old, new });
         }
         if group.examples.len() < self.examples {
-            group.examples.push(Example {
+            group.examples.push(ExampleCall {
                 id: record.id.to_string(),
                 at: record.at,
                 from: call.from().masked().into_owned(),
@@ -196,27 +187,27 @@ impl<'t> Replay<'t> {
         }
     }
 
-    fn restore_call<'r>(&self, record: &'r CallRecord) -> Result<Call<'r>, LeftOut> {
+    fn restore_call<'r>(&self, record: &'r CallRecord) -> Result<Call<'r>, ReplayObstacle> {
         let source = self.sources.iter().find(|(name, platform)| {
             *name == record.source && platform.as_str() == record.platform
         });
         let Some((_, platform)) = source else {
             let (source, platform) = (record.source.clone(), record.platform.clone());
-            return Err(LeftOut::NoSource { source, platform });
+            return Err(ReplayObstacle::NoSource { source, platform });
         };
         if record.is_fallback() {
-            return Err(LeftOut::Fallback);
+            return Err(ReplayObstacle::Fallback);
         }
         if record.lacks_lookups() {
-            return Err(LeftOut::Lookups);
+            return Err(ReplayObstacle::Lookups);
         }
         let fields = record.fields().map_err(|error| match error {
-            NotReplayable::Numbers(_) => LeftOut::Numbers,
-            NotReplayable::Channel(_) => LeftOut::Unknown,
+            NotReplayable::Numbers(_) => ReplayObstacle::Numbers,
+            NotReplayable::Channel(_) => ReplayObstacle::Unknown,
         })?;
         // The store replaces characters that it cannot hold with U+FFFD.
         if [&record.from, &record.to].iter().any(|party| party.contains('\u{fffd}')) {
-            return Err(LeftOut::Numbers);
+            return Err(ReplayObstacle::Numbers);
         }
         Ok(Call::synthetic(&record.source, *platform, fields))
     }

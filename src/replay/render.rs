@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::compare::{Change, Destination, Routing};
-use super::{Example, Group, Groups, LeftOut, Replay, ValueChange, Values};
+use super::{ExampleCall, Group, Groups, Replay, ReplayObstacle, ValueChange, ValueChanges};
 
 /// Maximum number of groups in the text; JSON contains all.
 const MAX_GROUPS: usize = 20;
@@ -126,7 +126,7 @@ fn values(f: &mut fmt::Formatter<'_>, group: &Group) -> fmt::Result {
 }
 
 fn examples(f: &mut fmt::Formatter<'_>, group: &Group, zone: &TimeZone) -> fmt::Result {
-    for Example { id, at, from, to } in &group.examples {
+    for ExampleCall { id, at, from, to } in &group.examples {
         writeln!(f, "           {}  {from} -> {to}  {id}", local(*at, zone))?;
     }
     Ok(())
@@ -174,20 +174,24 @@ impl Display for Destination {
     }
 }
 
-impl Display for LeftOut {
+impl Display for ReplayObstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LeftOut::NoSource { source, platform } => {
+            ReplayObstacle::NoSource { source, platform } => {
                 write!(f, "source `{source}` ({platform}) is not in the settings")
             }
-            LeftOut::Fallback => f.write_str("received the fallback reply; no rule decided them"),
-            LeftOut::Numbers => {
+            ReplayObstacle::Fallback => {
+                f.write_str("received the fallback reply; no rule decided them")
+            }
+            ReplayObstacle::Numbers => {
                 f.write_str("stored with masked or hashed numbers, which rules cannot match")
             }
-            LeftOut::Lookups => {
+            ReplayObstacle::Lookups => {
                 f.write_str("a look-up answered, and `[records] lookups` did not keep its answer")
             }
-            LeftOut::Unknown => f.write_str("platform or channel is unknown to this version"),
+            ReplayObstacle::Unknown => {
+                f.write_str("platform or channel is unknown to this version")
+            }
         }
     }
 }
@@ -207,7 +211,7 @@ impl Replay<'_> {
     pub fn to_json(&self) -> Value {
         let left_out = self.left_out.iter().map(|(reason, calls)| {
             let mut entry = json!({ "calls": calls, "reason": reason.as_str() });
-            if let LeftOut::NoSource { source, platform } = reason {
+            if let ReplayObstacle::NoSource { source, platform } = reason {
                 entry["source"] = json!(source);
                 entry["platform"] = json!(platform);
             }
@@ -231,7 +235,7 @@ impl Replay<'_> {
 impl Groups {
     fn to_json(&self) -> Value {
         let groups = self.sorted().into_iter().map(|(change, group)| {
-            let examples = group.examples.iter().map(|Example { id, at, from, to }| {
+            let examples = group.examples.iter().map(|ExampleCall { id, at, from, to }| {
                 json!({ "id": id, "at": at, "from": from, "to": to })
             });
             json!({
@@ -248,7 +252,7 @@ impl Groups {
     }
 }
 
-impl Values {
+impl ValueChanges {
     fn to_json(&self) -> Value {
         let value = |text: &Option<String>| {
             text.as_deref().map(|text| serde_json::from_str::<Value>(text).unwrap_or_default())
@@ -294,14 +298,14 @@ impl Routing {
     }
 }
 
-impl LeftOut {
+impl ReplayObstacle {
     fn as_str(&self) -> &'static str {
         match self {
-            LeftOut::NoSource { .. } => "no_source",
-            LeftOut::Fallback => "fallback",
-            LeftOut::Numbers => "numbers",
-            LeftOut::Lookups => "lookups",
-            LeftOut::Unknown => "unknown",
+            ReplayObstacle::NoSource { .. } => "no_source",
+            ReplayObstacle::Fallback => "fallback",
+            ReplayObstacle::Numbers => "numbers",
+            ReplayObstacle::Lookups => "lookups",
+            ReplayObstacle::Unknown => "unknown",
         }
     }
 }

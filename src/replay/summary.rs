@@ -70,16 +70,16 @@ pub struct ChangedValue {
     pub calls: u64,
 }
 
-/// A call with a change.
+/// A call with a change. Its numbers are masked; its record has the full ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExampleCall {
     /// Id of the record.
     pub id: String,
     /// Time of arrival.
     pub at: Timestamp,
-    /// Caller, masked.
+    /// Caller.
     pub from: String,
-    /// Called number, masked.
+    /// Called number.
     pub to: String,
 }
 
@@ -124,19 +124,13 @@ impl Group {
             new: value.new.clone(),
             calls,
         });
-        let examples = self.examples.iter().map(|example| ExampleCall {
-            id: example.id.clone(),
-            at: example.at,
-            from: example.from.clone(),
-            to: example.to.clone(),
-        });
         ChangedCalls {
             calls: self.calls,
             old: change.old.summary(),
             new: change.new.summary(),
             values: values.collect(),
             more_values: self.values.others,
-            examples: examples.collect(),
+            examples: self.examples.clone(),
         }
     }
 }
