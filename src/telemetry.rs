@@ -47,7 +47,7 @@ pub(crate) use json::is_unsafe_to_show;
 use json::JsonLines;
 use lines::Lines;
 #[cfg(feature = "otlp")]
-use otlp::Traces;
+use otlp::{TraceExporter, start_exporter};
 
 /// Starts logging to standard output, and exporting traces if the settings ask for it. A dedicated thread
 /// writes the lines, so that a slow terminal delays no request. Dropping the guard exports the remaining
@@ -63,7 +63,7 @@ pub fn start(
     traces: &TracesSettings,
     colour: bool,
 ) -> anyhow::Result<TelemetryGuard> {
-    let traces = traces.otlp_endpoint.as_ref().map(Traces::start).transpose()?;
+    let traces = traces.otlp_endpoint.as_ref().map(start_exporter).transpose()?;
     let lines = Lines::default();
     // sqlx logs unknown options of a database URL with their values, which can be a password if the
     // option's name is misspelt.
@@ -121,7 +121,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Owner of the log thread and of the exporter of traces; see [`start`].
 pub struct TelemetryGuard {
-    traces: Option<Traces>,
+    traces: Option<TraceExporter>,
     lines: Lines,
     thread: Option<JoinHandle<()>>,
 }
@@ -138,13 +138,11 @@ impl Drop for TelemetryGuard {
     }
 }
 
-/// Traces of a build without the feature `otlp`: none.
+/// Exporter of a build without the feature `otlp`: none.
 #[cfg(not(feature = "otlp"))]
-enum Traces {}
+type TraceExporter = std::convert::Infallible;
 
 #[cfg(not(feature = "otlp"))]
-impl Traces {
-    fn start(_: &url::Url) -> anyhow::Result<Traces> {
-        anyhow::bail!("this build cannot export traces")
-    }
+fn start_exporter(_: &url::Url) -> anyhow::Result<TraceExporter> {
+    anyhow::bail!("this build cannot export traces")
 }

@@ -26,35 +26,35 @@ const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The exporter of spans. Dropping it exports the remaining spans.
-pub(super) struct Traces(SdkTracerProvider);
+pub(super) struct TraceExporter(SdkTracerProvider);
 
-impl Traces {
-    /// Starts the exporter. `endpoint` is the base URL of the collector.
-    pub(super) fn start(endpoint: &Url) -> anyhow::Result<Traces> {
-        // Fails if a provider is installed already, which is fine.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let client = reqwest::blocking::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .timeout(EXPORT_TIMEOUT)
-            .build()?;
-        let exporter = opentelemetry_otlp::SpanExporter::builder()
-            .with_http()
-            .with_http_client(client)
-            .with_endpoint(format!("{}/v1/traces", endpoint.as_str().trim_end_matches('/')))
-            .with_timeout(EXPORT_TIMEOUT)
-            .build()?;
-        let exporter = ReportingExporter { exporter, is_failing: AtomicBool::new(false) };
-        let resource = Resource::builder_empty()
-            .with_service_name("switchboard")
-            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
-        let provider = SdkTracerProvider::builder()
-            .with_batch_exporter(exporter)
-            .with_resource(resource.build())
-            .build();
-        Ok(Traces(provider))
-    }
+/// Starts the exporter. `endpoint` is the base URL of the collector.
+pub(super) fn start_exporter(endpoint: &Url) -> anyhow::Result<TraceExporter> {
+    // Fails if a provider is installed already, which is fine.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let client = reqwest::blocking::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(EXPORT_TIMEOUT)
+        .build()?;
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_http()
+        .with_http_client(client)
+        .with_endpoint(format!("{}/v1/traces", endpoint.as_str().trim_end_matches('/')))
+        .with_timeout(EXPORT_TIMEOUT)
+        .build()?;
+    let exporter = ReportingExporter { exporter, is_failing: AtomicBool::new(false) };
+    let resource = Resource::builder_empty()
+        .with_service_name("switchboard")
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
+    let provider = SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_resource(resource.build())
+        .build();
+    Ok(TraceExporter(provider))
+}
 
+impl TraceExporter {
     /// Returns the layer that passes spans, and nothing else, to the exporter.
     pub(super) fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
@@ -71,7 +71,7 @@ impl Traces {
     }
 }
 
-impl Drop for Traces {
+impl Drop for TraceExporter {
     fn drop(&mut self) {
         // The failure has been logged, and there is nothing left to do.
         drop(self.0.shutdown_with_timeout(SHUTDOWN_TIMEOUT));
