@@ -31,7 +31,7 @@ pub(crate) use model::history::{NAME as HISTORY, of_new_caller, of_withheld_call
 pub use model::hours::{Hours, HoursStatus};
 pub use model::index::{Index, PartyKeys};
 pub use model::lists::{
-    Cell, Column, Item, List, ListId, Lists, ResolvedCall, ResolvedParty, Row, RowPlace, Side,
+    Cell, ColumnId, Item, List, ListId, Lists, ResolvedCall, ResolvedParty, RowId, RowPlace, Side,
 };
 pub use model::live_list::LiveList;
 pub use model::lookup::{

@@ -71,7 +71,7 @@ pub use locations::{DefinitionLocations, RuleLocations};
 pub use unreachable::UnreachableRule;
 
 /// Result of a check. The table must not be used if the report has errors.
-pub(super) struct Checked {
+pub(super) struct CheckedTable {
     pub(super) table: RuleSet,
     pub(super) tests: Vec<Test>,
     pub(super) locations: RuleLocations,
@@ -89,7 +89,7 @@ pub(super) fn check(
     table_files: &mut TableFiles,
     report: &mut Report,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Checked {
+) -> CheckedTable {
     let reporter = &mut Reporter::new(report, context);
     let mut raw = RawTable::parse(files, reporter);
     let mut definitions = Definitions::new(&mut raw, context, table_files, reporter);
@@ -120,7 +120,7 @@ pub(super) fn check(
     let parts = CheckedParts { definitions, lists, rules };
     let FinishedTable { table, locations, definitions, unreachable } =
         parts.finish(files, context, reporter, progress);
-    Checked {
+    CheckedTable {
         table,
         tests,
         locations,

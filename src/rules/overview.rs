@@ -140,7 +140,7 @@ fn page<T, R>(
     name: impl Fn(&R) -> &str,
     mut item: impl FnMut(R) -> T,
 ) -> Page<T> {
-    let search = Search::new(request.search);
+    let search = NameSearch::new(request.search);
     let limit = request.limit.min(PageRequest::MAX_LIMIT);
     let mut items = Vec::new();
     let mut total = 0;
@@ -154,13 +154,13 @@ fn page<T, R>(
 }
 
 /// A text to find in names, in any case.
-struct Search {
+struct NameSearch {
     lower: String,
 }
 
-impl Search {
-    fn new(text: &str) -> Search {
-        Search { lower: text.trim().to_lowercase() }
+impl NameSearch {
+    fn new(text: &str) -> NameSearch {
+        NameSearch { lower: text.trim().to_lowercase() }
     }
 
     fn matches(&self, name: &str) -> bool {
@@ -208,7 +208,7 @@ mod tests {
             ("desk", "Front-Desk", true),
             ("desks", "desk", false),
         ] {
-            assert_eq!(Search::new(search).matches(name), matches, "{search} in {name}");
+            assert_eq!(NameSearch::new(search).matches(name), matches, "{search} in {name}");
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::rules::load::list_rows::{ListRows, is_missing, is_other_format};
 use crate::rules::load::raw::{RawList, Spanned};
 use crate::rules::load::windows_path;
 use crate::rules::model::condition::WhereClause;
-use crate::rules::model::lists::{Cell, Column, ListId};
+use crate::rules::model::lists::{Cell, ColumnId, ListId};
 use crate::rules::{CheckContext, Lists, LiveList};
 
 /// Names in front of a dot that mean no list.
@@ -68,7 +68,7 @@ pub(super) enum NameKind {
 
 /// A column with names of one kind.
 pub(super) struct NameColumn {
-    pub(super) column: Column,
+    pub(super) column: ColumnId,
     pub(super) kind: NameKind,
     /// Location of the list.
     pub(super) location: Location,

@@ -10,12 +10,12 @@ pub struct RuleLocations {
     files: Vec<Arc<SourceFile>>,
     spans: Vec<FileSpan>,
     /// Rules that are disabled, in order.
-    disabled: Vec<DisabledRule>,
+    disabled: Vec<DisabledLocation>,
 }
 
-/// A disabled rule, which the rule set does not contain.
+/// Location of a disabled rule, which the rule set does not contain.
 #[derive(Debug)]
-struct DisabledRule {
+struct DisabledLocation {
     name: Box<str>,
     /// Number of enabled rules before it.
     before: usize,
@@ -91,7 +91,7 @@ impl RuleLocations {
         for (position, (rule, name)) in disabled.into_iter().enumerate() {
             enabled[rule] = false;
             let span = self.spans[rule];
-            self.disabled.push(DisabledRule { name, before: rule - position, span });
+            self.disabled.push(DisabledLocation { name, before: rule - position, span });
         }
         retain_flagged(&mut self.spans, &enabled);
     }

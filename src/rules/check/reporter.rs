@@ -16,7 +16,7 @@ use crate::rules::model::placeholder::InvalidTemplate;
 use crate::rules::model::template::Template;
 
 /// Section of named definitions: `[lists.NAME]`.
-pub(super) struct Section {
+pub(super) struct DefinitionSection {
     /// Code of the error for an undefined name.
     code: &'static str,
     key: &'static str,
@@ -24,16 +24,19 @@ pub(super) struct Section {
     noun: &'static str,
 }
 
-impl Section {
-    const fn new(code: &'static str, key: &'static str, noun: &'static str) -> Section {
-        Section { code, key, noun }
+impl DefinitionSection {
+    const fn new(code: &'static str, key: &'static str, noun: &'static str) -> DefinitionSection {
+        DefinitionSection { code, key, noun }
     }
 }
 
-pub(super) const LISTS: Section = Section::new("unknown-list", "lists", "list");
-pub(super) const DATES: Section = Section::new("unknown-dates", "dates", "dates");
-pub(super) const SPLITS: Section = Section::new("unknown-split", "splits", "split");
-pub(super) const HOURS: Section = Section::new("unknown-hours", "hours", "hours");
+pub(super) const LISTS: DefinitionSection = DefinitionSection::new("unknown-list", "lists", "list");
+pub(super) const DATES: DefinitionSection =
+    DefinitionSection::new("unknown-dates", "dates", "dates");
+pub(super) const SPLITS: DefinitionSection =
+    DefinitionSection::new("unknown-split", "splits", "split");
+pub(super) const HOURS: DefinitionSection =
+    DefinitionSection::new("unknown-hours", "hours", "hours");
 
 /// Parts of the table that could be parsed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -222,12 +225,12 @@ impl<'r> Reporter<'r> {
     /// similar.
     pub(super) fn unknown_name(
         &mut self,
-        section: &Section,
+        section: &DefinitionSection,
         name: &Spanned<String>,
         defined: &[&str],
         suggestion: Option<String>,
     ) {
-        let Section { code, key, noun } = section;
+        let DefinitionSection { code, key, noun } = section;
         let path = format!("{key}.{}", name.value);
         if self.unreadable.contains(&path) {
             self.suppressed += 1;

@@ -21,7 +21,7 @@ use crate::domain::party::Party;
 use crate::domain::phone_number::{Country, PhoneNumber};
 use crate::rules::load::list_rows::{self, CsvRow, ListRows, MAX_ROW_BYTES};
 use crate::rules::load::raw::Spanned;
-use crate::rules::model::lists::{Cell, Column, Item, ListId};
+use crate::rules::model::lists::{Cell, ColumnId, Item, ListId};
 use crate::rules::model::pattern::{help_for, is_national, suggest_number};
 use crate::rules::model::template::MAX_VALUE_BYTES;
 use crate::rules::{CheckContext, Lists, LiveList, NumberPattern, Progress};
@@ -50,7 +50,7 @@ pub(super) struct FilledLists {
 
 /// Positions of the agents that rows name in the columns from which rules take an agent, themselves or by a split.
 #[derive(Default)]
-pub(super) struct AgentsOfColumns(Vec<(ListId, Column, BTreeSet<usize>)>);
+pub(super) struct AgentsOfColumns(Vec<(ListId, ColumnId, BTreeSet<usize>)>);
 
 impl AgentsOfColumns {
     fn insert(&mut self, cell: Cell, agents: BTreeSet<usize>) {

@@ -196,11 +196,11 @@ enum Reachability {
     /// The conditions of the rule exclude each other.
     Contradictory,
     /// Earlier rules take all calls.
-    Covered { earlier: Vec<usize>, example: Option<ExampleCall> },
+    Covered { earlier: Vec<usize>, example: Option<ShadowedCall> },
 }
 
 /// A call that matches a rule, and the earlier rule that takes it.
-struct ExampleCall {
+struct ShadowedCall {
     channel: Channel,
     to: Party,
     from: Party,
@@ -276,7 +276,7 @@ fn reachability(comparison: &RuleComparison<'_>, number: usize) -> Reachability 
                 return Reachability::Possible;
             };
             earlier.push(covering);
-            let is_certain = example.as_ref().is_some_and(|call: &ExampleCall| call.is_certain);
+            let is_certain = example.as_ref().is_some_and(|call: &ShadowedCall| call.is_certain);
             if !is_certain && earlier.len() <= MAX_EXAMPLE_PAIRS {
                 example = example_call(comparison, rule, covering, [to, from]).or(example);
             }
@@ -370,7 +370,7 @@ fn example_call(
     rule: &Rule,
     taken_by: usize,
     [to, from]: [NumberPart<'_>; 2],
-) -> Option<ExampleCall> {
+) -> Option<ShadowedCall> {
     let needs_more = |conditions: &Conditions| {
         let needs_row = |item: &NamedRef| matches!(item.target, RefTarget::Cell(_));
         !conditions.where_clauses.is_empty()
@@ -407,7 +407,7 @@ fn example_call(
     let index = certain.or((count > 0).then_some(0))?;
     let (to, from) = pair(index);
     let is_certain = certain.is_some();
-    Some(ExampleCall { channel, to: to.clone(), from: from.clone(), taken_by, is_certain })
+    Some(ShadowedCall { channel, to: to.clone(), from: from.clone(), taken_by, is_certain })
 }
 
 /// Returns whether no rule before `taken_by` can take this call, which `rule` accepts; false if there
@@ -452,7 +452,7 @@ fn warn_of(
 fn help_for_covered(
     comparison: &RuleComparison<'_>,
     number: usize,
-    example: Option<ExampleCall>,
+    example: Option<ShadowedCall>,
 ) -> String {
     let rules = &comparison.enabled.rules;
     let rule = &rules[number];
@@ -471,7 +471,7 @@ fn help_for_covered(
     }
 }
 
-fn describe_example(example: &ExampleCall, rules: &[Rule]) -> String {
+fn describe_example(example: &ShadowedCall, rules: &[Rule]) -> String {
     let (to, from) = (example.to.unmasked(), example.from.unmasked());
     let taken_by = &rules[example.taken_by].name;
     let at_the_latest = if example.is_certain { "" } else { " at the latest" };

@@ -3,14 +3,14 @@
 use crate::diagnostics::{Location, Problem, Report};
 use crate::rules::ExpectedValue;
 use crate::rules::model::condition::{Number, WhereClause};
-use crate::rules::model::lists::Column;
+use crate::rules::model::lists::ColumnId;
 
 /// Maximum number of values of a column that a warning names.
 const MAX_NAMED_VALUES: usize = 4;
 
 /// An entry of `where` on a column of a list, and what the rows have there.
 pub(super) struct WhereUse {
-    column: Column,
+    column: ColumnId,
     location: Location,
     clause: WhereClause,
     has_match: bool,
@@ -20,7 +20,7 @@ pub(super) struct WhereUse {
 
 impl WhereUse {
     /// Creates the use of a clause that accepts some values of `column`.
-    pub(super) fn new(column: Column, location: Location, clause: WhereClause) -> WhereUse {
+    pub(super) fn new(column: ColumnId, location: Location, clause: WhereClause) -> WhereUse {
         // A clause that only excludes values is satisfied by what nobody has written yet.
         let has_match = clause.expected.any_of.is_empty();
         WhereUse { column, location, clause, has_match, others: Vec::new() }

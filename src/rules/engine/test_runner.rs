@@ -16,14 +16,14 @@ use crate::rules::{Action, Expected, RuleLocations, RuleSet, Test};
 
 /// Rules and split arms that the tests reached.
 #[derive(Debug, Default)]
-pub struct Coverage<'t> {
+pub struct TestCoverage<'t> {
     rules: HashSet<&'t str>,
     arms: HashSet<(&'t str, usize)>,
 }
 
 /// Runs all tests. Reports each failing test with the explanation of its call.
-pub fn run<'t>(table: &'t RuleSet, tests: &[Test], report: &mut Report) -> Coverage<'t> {
-    let mut coverage = Coverage::default();
+pub fn run<'t>(table: &'t RuleSet, tests: &[Test], report: &mut Report) -> TestCoverage<'t> {
+    let mut coverage = TestCoverage::default();
     for test in tests {
         let call = Call::synthetic(&test.source, test.platform, test.fields.clone());
         let at = test.at.unwrap_or(Timestamp::UNIX_EPOCH);
@@ -140,7 +140,7 @@ fn compare_objects(path: &str, expected: &Object, got: &Object, lines: &mut Vec<
 /// Warns about rules and split arms that no test reached.
 pub fn warn_untested(
     table: &RuleSet,
-    coverage: &Coverage<'_>,
+    coverage: &TestCoverage<'_>,
     locations: &RuleLocations,
     report: &mut Report,
 ) {

@@ -19,7 +19,7 @@ pub(crate) fn is_calendar(text: &str) -> bool {
 
 /// Reads the events of a calendar.
 pub(crate) fn read(text: &str) -> FileDays {
-    let mut reader = Reader::default();
+    let mut reader = CalendarReader::default();
     for (number, line) in unfold(text) {
         reader.line(number, &line);
     }
@@ -78,7 +78,7 @@ fn parse_day(text: &str) -> Option<Date> {
 
 /// An event that has not ended yet.
 #[derive(Default)]
-struct Event {
+struct CalendarEvent {
     line: usize,
     uid: String,
     /// First day, with its line; `None` within it for an event with a time of day.
@@ -95,22 +95,23 @@ struct Event {
     is_cancelled: bool,
 }
 
+/// Reads the events of a calendar, line by line.
 #[derive(Default)]
-struct Reader {
-    event: Option<Event>,
+struct CalendarReader {
+    event: Option<CalendarEvent>,
     /// Depth of components within the event, such as an alarm.
     depth: usize,
-    events: Vec<Event>,
+    events: Vec<CalendarEvent>,
     found: FileDays,
 }
 
-impl Reader {
+impl CalendarReader {
     fn line(&mut self, number: usize, line: &str) {
         let Some(property) = Property::parse(line) else { return };
         let is_event = property.value.eq_ignore_ascii_case("VEVENT");
         match (property.name.as_str(), &mut self.event) {
             ("BEGIN", None) if is_event => {
-                self.event = Some(Event { line: number, ..Event::default() });
+                self.event = Some(CalendarEvent { line: number, ..CalendarEvent::default() });
             }
             ("BEGIN", Some(_)) => self.depth += 1,
             ("END", Some(_)) if is_event => {
@@ -161,7 +162,7 @@ impl Reader {
         self.found
     }
 
-    fn add_days(&mut self, event: &Event, start: Date) {
+    fn add_days(&mut self, event: &CalendarEvent, start: Date) {
         let days = match (event.end, event.duration_days) {
             (Some(end), _) => (end - start).get_days(),
             (None, Some(days)) => days,
@@ -185,7 +186,7 @@ impl Reader {
     }
 }
 
-impl Event {
+impl CalendarEvent {
     fn add(&mut self, number: usize, line: &str, property: &Property<'_>) {
         let first = || property.days().and_then(|days| days.first().copied());
         match property.name.as_str() {

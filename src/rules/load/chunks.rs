@@ -130,9 +130,9 @@ pub(crate) fn split_chunks(text: &str, max_bytes: usize) -> Vec<Chunk> {
     for (header_start, header) in headers(text) {
         let last_of = |kind| chunks.iter().rposition(|chunk| chunk.kind == kind);
         let target = match header {
-            Header::Other => Some(0),
-            Header::Inside(kind) => Some(last_of(kind).unwrap_or(0)),
-            Header::Item(kind) => {
+            HeaderKind::Other => Some(0),
+            HeaderKind::Inside(kind) => Some(last_of(kind).unwrap_or(0)),
+            HeaderKind::Item(kind) => {
                 let fits = chunks[open].bytes() + header_start - start < max_bytes;
                 Some(open).filter(|open| chunks[*open].kind == kind && fits)
             }
@@ -143,7 +143,7 @@ pub(crate) fn split_chunks(text: &str, max_bytes: usize) -> Vec<Chunk> {
         chunks[open].push(start..header_start);
         start = header_start;
         open = target.unwrap_or(chunks.len());
-        if let Header::Item(kind) = header {
+        if let HeaderKind::Item(kind) = header {
             chunks.push(Chunk::new(kind, []));
         }
     }
@@ -152,9 +152,9 @@ pub(crate) fn split_chunks(text: &str, max_bytes: usize) -> Vec<Chunk> {
     chunks
 }
 
-/// A table header.
+/// Kind of a table header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Header {
+enum HeaderKind {
     /// `[[rule]]`, `[[test]]`
     Item(ChunkKind),
     /// `[rule.variables]`: part of the last rule or test.
@@ -164,7 +164,7 @@ enum Header {
 
 /// Returns the table headers with their offsets. A bracket at the start of a line is not a header
 /// inside a multi-line string or list.
-fn headers(text: &str) -> impl Iterator<Item = (usize, Header)> {
+fn headers(text: &str) -> impl Iterator<Item = (usize, HeaderKind)> {
     let mut offset = text.len() - text.trim_start_matches(BYTE_ORDER_MARK).len();
     std::iter::from_fn(move || {
         while offset < text.len() {
@@ -184,20 +184,20 @@ fn headers(text: &str) -> impl Iterator<Item = (usize, Header)> {
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-fn header(line: &str) -> Option<Header> {
+fn header(line: &str) -> Option<HeaderKind> {
     let blanks = [' ', '\t'];
     let inside = line.trim_start_matches(blanks).strip_prefix('[')?;
     let list = inside.strip_prefix('[');
     let Some((key, rest)) = first_key(list.unwrap_or(inside).trim_start_matches(blanks)) else {
-        return Some(Header::Other);
+        return Some(HeaderKind::Other);
     };
     let kinds = [ChunkKind::Rules, ChunkKind::Tests];
     let kind = kinds.into_iter().find(|kind| kind.key() == Some(&*key));
     let rest = rest.trim_start_matches(blanks);
     Some(match (kind, list, rest.as_bytes().first()) {
-        (Some(kind), Some(_), Some(b']')) => Header::Item(kind),
-        (Some(kind), _, Some(b'.')) => Header::Inside(kind),
-        _ => Header::Other,
+        (Some(kind), Some(_), Some(b']')) => HeaderKind::Item(kind),
+        (Some(kind), _, Some(b'.')) => HeaderKind::Inside(kind),
+        _ => HeaderKind::Other,
     })
 }
 

@@ -23,11 +23,11 @@ pub struct ListId(u32);
 
 /// Row of a list: the offset of its line number and cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Row(u32);
+pub struct RowId(u32);
 
 /// Position of a column among the kept columns of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Column(u16);
+pub struct ColumnId(u16);
 
 /// Entry of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,10 +44,10 @@ pub enum Item {
 #[derive(Debug, Default)]
 pub struct Lists {
     lists: Vec<List>,
-    entries: HashTable<ListEntry>,
+    entries: HashTable<KeyedRow>,
     /// Bit set of the prefix lengths in use.
     prefix_lengths: u16,
-    texts: HashMap<Box<str>, Vec<(ListId, Row)>>,
+    texts: HashMap<Box<str>, Vec<(ListId, RowId)>>,
 }
 
 /// A list.
@@ -90,11 +90,12 @@ pub struct RowPlace<'l> {
     pub line: u32,
 }
 
+/// Row of a list, with the key of a number or prefix in it.
 #[derive(Debug, Clone, Copy)]
-struct ListEntry {
+struct KeyedRow {
     key: u64,
     list: ListId,
-    row: Row,
+    row: RowId,
 }
 
 /// Bit that marks the key of a prefix; keys of numbers never have it.
@@ -107,7 +108,7 @@ const LONG: u8 = u8::MAX;
 pub struct ResolvedParty<'c> {
     party: Cow<'c, Party>,
     country: OnceCell<Option<Country>>,
-    rows: Vec<(ListId, Row)>,
+    rows: Vec<(ListId, RowId)>,
 }
 
 /// A call whose two parties have been looked up in the lists.
@@ -143,7 +144,7 @@ pub struct Cell {
     /// List.
     pub list: ListId,
     /// Column of the list.
-    pub column: Column,
+    pub column: ColumnId,
 }
 
 impl<'c> ResolvedCall<'c> {
@@ -197,7 +198,7 @@ impl<'c> ResolvedParty<'c> {
 
     /// Returns the row on this list, if any: an exact entry before a prefix, a longer prefix before
     /// a shorter one.
-    pub fn row(&self, list: ListId) -> Option<Row> {
+    pub fn row(&self, list: ListId) -> Option<RowId> {
         self.rows.iter().find(|(other, _)| *other == list).map(|(_, row)| *row)
     }
 
@@ -214,7 +215,7 @@ impl ListId {
     }
 }
 
-impl Column {
+impl ColumnId {
     /// Returns the position among the kept columns, counted from 0.
     pub fn index(self) -> usize {
         usize::from(self.0)
@@ -228,7 +229,7 @@ impl Lists {
     }
 
     /// Returns the rows that contain a party, at most one of each list.
-    fn rows_of(&self, party: &Party) -> Vec<(ListId, Row)> {
+    fn rows_of(&self, party: &Party) -> Vec<(ListId, RowId)> {
         let mut found = Vec::new();
         match party {
             Party::Withheld => {}
@@ -253,7 +254,7 @@ impl Lists {
         rows.into_iter().map(|(list, _)| list).collect()
     }
 
-    fn add_prefixes(&self, number: PhoneNumber, rows: &mut Vec<(ListId, Row)>) {
+    fn add_prefixes(&self, number: PhoneNumber, rows: &mut Vec<(ListId, RowId)>) {
         let mut lengths = self.prefix_lengths;
         while lengths != 0 {
             let longest = lengths.ilog2();
@@ -266,7 +267,7 @@ impl Lists {
 
     /// Returns the row of each list that contains a party, with the entry through which it does: the same
     /// rows as [`Lists::lookup`].
-    pub(crate) fn find_entries(&self, party: &Party) -> Vec<(ListId, Row, Item)> {
+    pub(crate) fn find_entries(&self, party: &Party) -> Vec<(ListId, RowId, Item)> {
         let number = match party {
             Party::Withheld => return Vec::new(),
             Party::Literal(text) => {
@@ -289,7 +290,11 @@ impl Lists {
     }
 
     /// Returns the cells of a column, row by row.
-    pub(crate) fn column_cells(&self, list: ListId, column: Column) -> impl Iterator<Item = &str> {
+    pub(crate) fn column_cells(
+        &self,
+        list: ListId,
+        column: ColumnId,
+    ) -> impl Iterator<Item = &str> {
         let List { cells, columns, .. } = &self.lists[list.index()];
         let mut rest = &cells[..];
         std::iter::from_fn(move || {
@@ -306,7 +311,7 @@ impl Lists {
         })
     }
 
-    fn add_rows(&self, key: u64, rows: &mut Vec<(ListId, Row)>) {
+    fn add_rows(&self, key: u64, rows: &mut Vec<(ListId, RowId)>) {
         for entry in self.entries.iter_hash(hash(key)).filter(|entry| entry.key == key) {
             if !rows.iter().any(|(list, _)| *list == entry.list) {
                 rows.push((entry.list, entry.row));
@@ -315,7 +320,7 @@ impl Lists {
     }
 
     /// Returns the text of a cell, which may be empty.
-    pub fn cell(&self, list: ListId, row: Row, column: Column) -> &str {
+    pub fn cell(&self, list: ListId, row: RowId, column: ColumnId) -> &str {
         let mut rest = &self.lists[list.index()].cells[row.0 as usize + LINE_BYTES..];
         for _ in 0..column.0 {
             rest = split_cell(rest).1;
@@ -324,7 +329,7 @@ impl Lists {
     }
 
     /// Returns the place of a row, if the list has a file.
-    pub fn place(&self, list: ListId, row: Row) -> Option<RowPlace<'_>> {
+    pub fn place(&self, list: ListId, row: RowId) -> Option<RowPlace<'_>> {
         let List { file, cells, .. } = &self.lists[list.index()];
         let line = cells[row.0 as usize..].first_chunk().map(|line| u32::from_le_bytes(*line))?;
         file.as_deref().map(|file| RowPlace { file, line })
@@ -402,20 +407,20 @@ impl Lists {
     }
 
     /// Keeps a column that a rule uses. Must be called before the first row is inserted.
-    pub(crate) fn keep_column(&mut self, list: ListId, column: &str) -> Column {
+    pub(crate) fn keep_column(&mut self, list: ListId, column: &str) -> ColumnId {
         let columns = &mut self.lists[list.index()].columns;
         let existing = columns.iter().position(|kept| &**kept == column);
         let index = existing.unwrap_or_else(|| {
             columns.push(column.into());
             columns.len() - 1
         });
-        Column(index as u16)
+        ColumnId(index as u16)
     }
 
     /// Returns the columns that rules use, with their names.
-    pub(crate) fn columns(&self, list: ListId) -> impl Iterator<Item = (&str, Column)> {
+    pub(crate) fn columns(&self, list: ListId) -> impl Iterator<Item = (&str, ColumnId)> {
         let kept = self.kept_columns(list).iter().enumerate();
-        kept.map(|(index, name)| (&**name, Column(index as u16)))
+        kept.map(|(index, name)| (&**name, ColumnId(index as u16)))
     }
 
     /// Returns the columns that rules use.
@@ -442,7 +447,7 @@ impl Lists {
         cells: impl Iterator<Item = &'a str>,
     ) -> bool {
         let target = &mut self.lists[list.index()];
-        let row = Row(target.cells.len() as u32);
+        let row = RowId(target.cells.len() as u32);
         let is_new = match item {
             Item::Text(text) => {
                 let rows = self.texts.entry(text.to_ascii_lowercase().into()).or_default();
@@ -467,12 +472,12 @@ impl Lists {
     }
 }
 
-fn insert_key(entries: &mut HashTable<ListEntry>, key: u64, list: ListId, row: Row) -> bool {
-    let same = |entry: &ListEntry| entry.key == key && entry.list == list;
+fn insert_key(entries: &mut HashTable<KeyedRow>, key: u64, list: ListId, row: RowId) -> bool {
+    let same = |entry: &KeyedRow| entry.key == key && entry.list == list;
     match entries.entry(hash(key), same, |entry| hash(entry.key)) {
         TableEntry::Occupied(_) => false,
         TableEntry::Vacant(slot) => {
-            slot.insert(ListEntry { key, list, row });
+            slot.insert(KeyedRow { key, list, row });
             true
         }
     }

@@ -83,7 +83,7 @@ fn help(text: &str, zones: &TimeZoneDatabase) -> String {
         };
     }
     match find_place(text, &names) {
-        Some(Place { city, is_wide: true }) => {
+        Some(NamedCity { city, is_wide: true }) => {
             format!("`{text}` has several time zones; write the city, such as `{city}`")
         }
         Some(place) => did_you_mean(place.city),
@@ -178,9 +178,9 @@ fn parse_offset(text: &str) -> Option<i16> {
     Some(sign * (hours * 60 + minutes))
 }
 
-/// A place that a text names.
+/// City of the place that a text names.
 #[derive(Clone, Copy)]
-struct Place<'n> {
+struct NamedCity<'n> {
     city: &'n str,
     /// The place has several time zones, of which the city has one.
     is_wide: bool,
@@ -188,14 +188,14 @@ struct Place<'n> {
 
 /// Finds the place in `Berlin`, `Germany`, `Boston, MA`, `America/Boston`, `Eastern Time (US & Canada)`
 /// or `W. Europe Standard Time`.
-fn find_place<'n>(text: &str, names: &[&'n str]) -> Option<Place<'n>> {
+fn find_place<'n>(text: &str, names: &[&'n str]) -> Option<NamedCity<'n>> {
     let whole = key(text);
     if whole.is_empty() {
         return None;
     }
     let whole_name = names.iter().find(|name| key(name) == whole);
     if let Some(city) = whole_name {
-        return Some(Place { city, is_wide: false });
+        return Some(NamedCity { city, is_wide: false });
     }
     // `Central European Standard Time` is Warsaw in Windows, and no more than a region elsewhere.
     let is_windows = text.to_lowercase().contains("standard time");
@@ -209,15 +209,15 @@ fn find_place<'n>(text: &str, names: &[&'n str]) -> Option<Place<'n>> {
     })
 }
 
-fn find_windows_zone(text: &str) -> Option<Place<'static>> {
+fn find_windows_zone(text: &str) -> Option<NamedCity<'static>> {
     let wanted = key(&without_time(text));
     let zone = WINDOWS_ZONES.iter().find(|(name, _)| key(&without_time(name)) == wanted)?;
     // `Pacific` alone is as much a time as a name of Windows; `Paris` is none.
-    text.to_lowercase().contains("time").then_some(Place { city: zone.1, is_wide: false })
+    text.to_lowercase().contains("time").then_some(NamedCity { city: zone.1, is_wide: false })
 }
 
 /// Finds a city of the database, or a country, state or city of [`PLACES`].
-fn find_city<'n>(text: &str, names: &[&'n str]) -> Option<Place<'n>> {
+fn find_city<'n>(text: &str, names: &[&'n str]) -> Option<NamedCity<'n>> {
     let wanted = key(&without_time(text));
     if wanted.is_empty() {
         return None;
@@ -229,7 +229,7 @@ fn find_city<'n>(text: &str, names: &[&'n str]) -> Option<Place<'n>> {
     let city_of = |name: &&&str| name.rsplit_once('/').is_some_and(|(_, city)| key(city) == wanted);
     let is_wide = WIDE_PLACES.iter().any(|place| key(place) == wanted);
     let city = in_places().or_else(|| names.iter().find(city_of).copied())?;
-    Some(Place { city, is_wide })
+    Some(NamedCity { city, is_wide })
 }
 
 /// Returns a name such as `Eastern Standard Time` without the words for the time.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::words::percent;
 use super::{Overview, Page, PageRequest, Place, Slots, page};
 use crate::domain::call::Version;
-use crate::rules::model::lists::{Column, ListId};
+use crate::rules::model::lists::{ColumnId, ListId};
 use crate::rules::places::DefinitionKind;
 use crate::rules::{Action, Agent, AgentRef, PlatformIds, Split};
 
@@ -70,7 +70,7 @@ struct Uses<'o, 't> {
     slots: Slots,
     found: Vec<(Vec<AgentUse>, usize)>,
     /// Columns that name agents.
-    columns: Vec<(ListId, Column)>,
+    columns: Vec<(ListId, ColumnId)>,
 }
 
 impl Overview<'_> {

@@ -2,7 +2,7 @@
 
 use super::{Overview, Page, PageRequest, Place, RulesUsing, page};
 use crate::domain::party::{NumberFormat, Party};
-use crate::rules::model::lists::{Item, ListId, Row};
+use crate::rules::model::lists::{Item, ListId, RowId};
 use crate::rules::places::DefinitionKind;
 use crate::rules::{LiveList, LookupBackend, parse_party};
 
@@ -106,7 +106,7 @@ impl Overview<'_> {
         found.filter(|entry| list.is_none_or(|name| entry.list == name)).collect()
     }
 
-    fn found_entry(&self, list: ListId, row: Row, item: &Item) -> FoundEntry {
+    fn found_entry(&self, list: ListId, row: RowId, item: &Item) -> FoundEntry {
         let lists = &self.table.lists;
         let entry = match item {
             Item::Number(number) => number.unmasked(),

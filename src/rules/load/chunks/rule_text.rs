@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{ChunkKind, Header, header, headers};
+use super::{ChunkKind, HeaderKind, header, headers};
 
 /// Returns the ranges of a file that contain the rule whose name is at `offset`: from the comment above its
 /// `[[rule]]` to its last value. Tables of the rule that stand apart are ranges of their own. Returns
@@ -13,8 +13,8 @@ pub(crate) fn rule_pieces(text: &str, offset: usize) -> Option<Vec<Range<usize>>
     let mut open = Some(start);
     for (at, found) in headers(&text[start..]).skip(1) {
         let at = start + at;
-        let is_inside = matches!(found, Header::Inside(ChunkKind::Rules));
-        let is_next = matches!(found, Header::Item(ChunkKind::Rules));
+        let is_inside = matches!(found, HeaderKind::Inside(ChunkKind::Rules));
+        let is_next = matches!(found, HeaderKind::Item(ChunkKind::Rules));
         match open {
             Some(from) if !is_inside => {
                 pieces.push(from..at);
@@ -42,8 +42,8 @@ fn rule_start(text: &str, offset: usize) -> Option<usize> {
     while end > 0 {
         let start = text[..end - 1].rfind('\n').map_or(0, |newline| newline + 1);
         match header(&text[start..]) {
-            Some(Header::Item(ChunkKind::Rules)) => return Some(start),
-            Some(Header::Item(_) | Header::Inside(_) | Header::Other) => return None,
+            Some(HeaderKind::Item(ChunkKind::Rules)) => return Some(start),
+            Some(HeaderKind::Item(_) | HeaderKind::Inside(_) | HeaderKind::Other) => return None,
             None => end = start,
         }
     }
