@@ -67,11 +67,11 @@ pub struct ListStatus {
 #[derive(Default)]
 pub struct LiveLists {
     secrets: Option<Arc<dyn SecretSource>>,
-    entries: Mutex<BTreeMap<Box<str>, Entry>>,
+    entries: Mutex<BTreeMap<Box<str>, ScheduledList>>,
 }
 
-/// A list that is fetched.
-struct Entry {
+/// A list with the time of its next fetch.
+struct ScheduledList {
     list: Arc<LiveList>,
     next: Instant,
     state: &'static str,
@@ -240,7 +240,7 @@ impl LiveLists {
         let mut entries = self.entries();
         entries.retain(|_, entry| lists.contains(&entry.list));
         for list in lists {
-            entries.entry(list.name.clone()).or_insert_with(|| Entry {
+            entries.entry(list.name.clone()).or_insert_with(|| ScheduledList {
                 list: list.clone(),
                 next: Instant::now(),
                 state: "pending",
@@ -288,7 +288,7 @@ impl LiveLists {
         matches!(result, Ok(Fetched::Replaced(_)))
     }
 
-    fn entries(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<Box<str>, ScheduledList>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

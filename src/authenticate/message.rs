@@ -9,10 +9,11 @@ const ALWAYS: &str = "{body}, {method}, {url}, {path}, {query}";
 
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message(Vec<Part>);
+pub struct Message(Vec<MessagePart>);
 
+/// Literal text, or the placeholder of a part of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+enum MessagePart {
     Literal(Box<str>),
     Body,
     Timestamp,
@@ -77,7 +78,7 @@ impl Message {
             parts.push(placeholder(name, timestamp)?);
             rest = after;
         }
-        if parts.iter().all(|part| matches!(part, Part::Literal(_))) {
+        if parts.iter().all(|part| matches!(part, MessagePart::Literal(_))) {
             return Err(MessageError::Constant);
         }
         push_literal(&mut parts, rest);
@@ -86,27 +87,27 @@ impl Message {
 
     /// Returns whether the message contains the body.
     pub fn has_body(&self) -> bool {
-        self.0.contains(&Part::Body)
+        self.0.contains(&MessagePart::Body)
     }
 
     /// Returns whether the message contains the timestamp.
     pub fn has_timestamp(&self) -> bool {
-        self.0.contains(&Part::Timestamp)
+        self.0.contains(&MessagePart::Timestamp)
     }
 
     /// Returns whether the message contains the id of the request.
     pub fn has_id(&self) -> bool {
-        self.0.contains(&Part::Id)
+        self.0.contains(&MessagePart::Id)
     }
 
     /// Returns whether the message contains the public URL.
     pub fn has_url(&self) -> bool {
-        self.0.contains(&Part::Url)
+        self.0.contains(&MessagePart::Url)
     }
 
     /// Returns whether the message contains the query: alone, or in the public URL.
     pub fn has_query(&self) -> bool {
-        self.0.contains(&Part::Query) || self.has_url()
+        self.0.contains(&MessagePart::Query) || self.has_url()
     }
 
     /// Returns the message in parts, to be concatenated.
@@ -114,40 +115,40 @@ impl Message {
         let (path, query) = values.target.split_once('?').unwrap_or((values.target, ""));
         let mut bytes = Vec::with_capacity(self.0.len() + 1);
         for part in &self.0 {
-            if *part == Part::Url {
+            if *part == MessagePart::Url {
                 bytes.push(values.public_base_url.as_bytes());
             }
             bytes.push(match part {
-                Part::Literal(text) => text.as_bytes(),
-                Part::Body => values.body,
-                Part::Timestamp => values.timestamp,
-                Part::Id => values.id,
-                Part::Method => values.method.as_str().as_bytes(),
-                Part::Path => path.as_bytes(),
-                Part::Query => query.as_bytes(),
-                Part::Url => values.target.as_bytes(),
+                MessagePart::Literal(text) => text.as_bytes(),
+                MessagePart::Body => values.body,
+                MessagePart::Timestamp => values.timestamp,
+                MessagePart::Id => values.id,
+                MessagePart::Method => values.method.as_str().as_bytes(),
+                MessagePart::Path => path.as_bytes(),
+                MessagePart::Query => query.as_bytes(),
+                MessagePart::Url => values.target.as_bytes(),
             });
         }
         bytes
     }
 }
 
-fn push_literal(parts: &mut Vec<Part>, text: &str) {
+fn push_literal(parts: &mut Vec<MessagePart>, text: &str) {
     if !text.is_empty() {
-        parts.push(Part::Literal(text.into()));
+        parts.push(MessagePart::Literal(text.into()));
     }
 }
 
-fn placeholder(name: &str, timestamp: Option<&str>) -> Result<Part, MessageError> {
+fn placeholder(name: &str, timestamp: Option<&str>) -> Result<MessagePart, MessageError> {
     Ok(match name {
-        "body" => Part::Body,
-        "timestamp" => Part::Timestamp,
-        "id" => Part::Id,
-        "method" => Part::Method,
-        "url" => Part::Url,
-        "path" => Part::Path,
-        "query" => Part::Query,
-        name if Some(name) == timestamp => Part::Timestamp,
+        "body" => MessagePart::Body,
+        "timestamp" => MessagePart::Timestamp,
+        "id" => MessagePart::Id,
+        "method" => MessagePart::Method,
+        "url" => MessagePart::Url,
+        "path" => MessagePart::Path,
+        "query" => MessagePart::Query,
+        name if Some(name) == timestamp => MessagePart::Timestamp,
         unknown => return Err(MessageError::Unknown(unknown.into())),
     })
 }

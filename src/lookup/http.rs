@@ -49,7 +49,7 @@ impl HttpRequest {
         call: Option<&Call<'_>>,
         secrets: &dyn SecretSource,
     ) -> Result<HttpRequest, NoRequest> {
-        let values = Values { call, secrets };
+        let values = RequestValues { call, secrets };
         let text =
             values.render(&lookup.url, |value| utf8_percent_encode(value, ESCAPED).to_string())?;
         let has_dots = |path: &str| path.split('/').any(|segment| matches!(segment, "." | ".."));
@@ -76,12 +76,13 @@ impl HttpRequest {
     }
 }
 
-struct Values<'v, 'c> {
+/// Values of the placeholders in a request.
+struct RequestValues<'v, 'c> {
     call: Option<&'v Call<'c>>,
     secrets: &'v dyn SecretSource,
 }
 
-impl Values<'_, '_> {
+impl RequestValues<'_, '_> {
     fn render(
         &self,
         template: &RequestTemplate,

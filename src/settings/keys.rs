@@ -25,11 +25,11 @@ use reader::{Entry, TableKeys};
 use records::NumberStorageKind;
 use signature::{LONGEST_TOLERANCE_S, SchemeKind};
 use value_types::{
-    Address, ApiUrl, Boolean, Certificates, CollectorUrl, Count, CountryCode, FallbackReply,
-    FieldMatches, FilePath, HttpHeader, LogLevel, Milliseconds, NamedPointers, Networks, OneOf,
-    OnePointer, PasswordHash, PlatformName, Platforms, Pointers, PublicUrl, RecordsUrl,
-    ReplyBudget, ReplyJson, SchemeList, SecretReference, SecretReferences, Section, SharedKeys,
-    SignatureScheme, Sources, Text, Texts, UrlToken, Users, ValueType,
+    Address, ApiUrl, Boolean, BoundedInteger, Certificates, CollectorUrl, CountryCode,
+    FallbackReply, FieldMatches, FilePath, HttpHeader, LogLevel, Milliseconds, NamedPointers,
+    Networks, OneOf, OnePointer, PasswordHash, PlatformName, Platforms, Pointers, PublicUrl,
+    RecordsUrl, ReplyBudget, ReplyJson, SchemeList, SecretReference, SecretReferences, Section,
+    SharedKeys, SignatureScheme, Sources, Text, Texts, UrlToken, Users, ValueType,
 };
 
 /// Milliseconds and connections above this are taken for a typing error.
@@ -72,16 +72,16 @@ toml_table! {
         /// Maximum number of open connections. A further connection replaces the oldest one without an
         /// authenticated request. If there is none, it waits in the kernel's queue (about 4,000 of them)
         /// until one closes.
-        max_connections: Count<1, LIMIT>,
+        max_connections: BoundedInteger<1, LIMIT>,
         /// Maximum number of connections without an authenticated request from one address, except
         /// from `trusted_proxies`. A further connection replaces the oldest of them.
-        max_unauthenticated_per_address: Count<1, LIMIT>,
+        max_unauthenticated_per_address: BoundedInteger<1, LIMIT>,
         /// Maximum number of authenticated requests in flight, including calls that wait for
         /// `delay_ms`. Further requests get 503 with `Retry-After`.
-        max_in_flight: Count<1, LIMIT>,
+        max_in_flight: BoundedInteger<1, LIMIT>,
         /// Megabytes for the bodies of requests that are not authenticated yet. Further requests get
         /// 503 with `Retry-After`. One address may use half of it, and events three quarters.
-        body_memory_mb: Count<32, 1_048_576>,
+        body_memory_mb: BoundedInteger<32, 1_048_576>,
         /// Time for requests in flight to finish on shutdown: longer than the slowest reply, and
         /// shorter than the 10 seconds after which containers are killed.
         shutdown_grace_ms: Milliseconds<1, LIMIT>,
@@ -179,7 +179,7 @@ toml_table! {
         /// in the settings: refer to it by `"env:DATABASE_URL"` or `"file:PATH"`.
         url: RecordsUrl,
         /// Age in days at which records are deleted.
-        retain_days: Count<1, 36_500>,
+        retain_days: BoundedInteger<1, 36_500>,
         /// Storage of callers' numbers. `"full"`: unchanged. `"masked"`: `+1213***1234`; such calls
         /// cannot be replayed. `"hashed"`: hashed with `hash_key`; such calls cannot be replayed, but can
         /// be found and erased by number.
@@ -363,9 +363,9 @@ toml_table! {
         /// `"object"`: members with names. `"list"`: objects with `name` and `value`.
         form: OneOf<VariableForm> = "object",
         /// Maximum number of variables.
-        max: Count<1, LIMIT>,
+        max: BoundedInteger<1, LIMIT>,
         /// Maximum length of a value, in characters.
-        max_chars: Count<1, LIMIT>,
+        max_chars: BoundedInteger<1, LIMIT>,
         /// Beginnings of names that the platform reserves: `["system__"]`.
         reserved: Texts,
     }
@@ -417,7 +417,7 @@ toml_table! {
         timestamp_unit: OneOf<TimeUnit>,
         /// Maximum distance of the timestamp from now in seconds, in the past and in the future. Default:
         /// 300.
-        tolerance_s: Count<1, LONGEST_TOLERANCE_S>,
+        tolerance_s: BoundedInteger<1, LONGEST_TOLERANCE_S>,
         /// `standard_webhooks`: beginning of the three headers. Default: `"webhook-"`.
         header_prefix: Text,
         /// `twilio`: references to shared keys (public beta) by their ids: `{ webhooks_sharedkey_01… =
@@ -427,7 +427,7 @@ toml_table! {
         query: Text,
         /// `url_token`: segment of the path with the token, counted from 0. It is 2 in
         /// `/inbound/NAME/TOKEN`, the default.
-        path_segment: Count<2, 2>,
+        path_segment: BoundedInteger<2, 2>,
     }
     constrain signature::constrain;
 }

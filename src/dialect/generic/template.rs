@@ -124,13 +124,14 @@ enum Node {
     /// A placeholder that is all of a string.
     Value(Placeholder),
     /// A string with placeholders and other text.
-    Text(Vec<TextPiece>),
+    Text(Vec<ReplyTextPart>),
     List(Vec<Node>),
     Object(Vec<(String, Node)>),
 }
 
+/// Part of a string in a reply.
 #[derive(Debug, Clone, PartialEq)]
-enum TextPiece {
+enum ReplyTextPart {
     Text(String),
     Placeholder(Placeholder),
 }
@@ -237,17 +238,19 @@ fn text_node(text: &str, found: &mut Vec<Placeholder>) -> Result<Node, InvalidRe
         let placeholder = Placeholder::parse(name).ok_or_else(|| unknown(name))?;
         found.push(placeholder);
         if !literal.is_empty() {
-            parts.push(TextPiece::Text(std::mem::take(&mut literal)));
+            parts.push(ReplyTextPart::Text(std::mem::take(&mut literal)));
         }
-        parts.push(TextPiece::Placeholder(placeholder));
+        parts.push(ReplyTextPart::Placeholder(placeholder));
         rest = behind;
     }
     literal.push_str(rest);
     Ok(match parts.as_slice() {
         [] => Node::Plain(literal.into()),
-        [TextPiece::Placeholder(placeholder)] if literal.is_empty() => Node::Value(*placeholder),
+        [ReplyTextPart::Placeholder(placeholder)] if literal.is_empty() => {
+            Node::Value(*placeholder)
+        }
         _ => {
-            parts.push(TextPiece::Text(literal));
+            parts.push(ReplyTextPart::Text(literal));
             Node::Text(parts)
         }
     })
@@ -268,9 +271,9 @@ fn render(
         Node::Plain(plain) => plain.clone(),
         Node::Value(placeholder) => value(*placeholder)?,
         Node::Text(parts) => {
-            let text = |part: &TextPiece| match part {
-                TextPiece::Text(text) => text.clone(),
-                TextPiece::Placeholder(placeholder) => {
+            let text = |part: &ReplyTextPart| match part {
+                ReplyTextPart::Text(text) => text.clone(),
+                ReplyTextPart::Placeholder(placeholder) => {
                     value(*placeholder).map(as_text).unwrap_or_default()
                 }
             };

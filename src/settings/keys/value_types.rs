@@ -261,9 +261,9 @@ value_types! {
 }
 
 /// Number in a range.
-pub(crate) struct Count<const MIN: usize, const MAX: usize>;
+pub(crate) struct BoundedInteger<const MIN: usize, const MAX: usize>;
 
-impl<const MIN: usize, const MAX: usize> ValueType for Count<MIN, MAX> {
+impl<const MIN: usize, const MAX: usize> ValueType for BoundedInteger<MIN, MAX> {
     type Raw = Option<usize>;
 
     fn schema() -> Value {
@@ -284,11 +284,11 @@ impl<const MIN: usize, const MAX: usize> ValueType for Milliseconds<MIN, MAX> {
     type Raw = Option<Duration>;
 
     fn schema() -> Value {
-        Count::<MIN, MAX>::schema()
+        BoundedInteger::<MIN, MAX>::schema()
     }
 
     fn read(entry: &mut Entry<'_, '_>) -> Option<Duration> {
-        Count::<MIN, MAX>::read(entry).map(|ms| Duration::from_millis(ms as u64))
+        BoundedInteger::<MIN, MAX>::read(entry).map(|ms| Duration::from_millis(ms as u64))
     }
 }
 
