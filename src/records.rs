@@ -48,7 +48,7 @@ pub use instance::watch_for_other_instances;
 pub use known_names::{FilterError, KnownNames};
 pub use lookup::{LookupResult, SHORTEST_PREFIX};
 pub use number_traces::NumberTraces;
-pub use query::{CountedColumn, Counts, Order, Page};
+pub use query::{CountedColumn, Counts, Order, PageCursor};
 pub use recorder::{Committed, NoStore, NotStored, RecordedCall, Recorder};
 pub use redact::NumberPolicy;
 pub(crate) use redact::Redactor;

@@ -34,9 +34,9 @@ pub(super) struct RecordsArgs {
 #[derive(Debug, Subcommand)]
 enum RecordsCommand {
     /// List calls, newest first
-    List(list::ListArgs),
+    List(list::ListCalls),
     /// Show one call: its decision, its events and its explanation
-    Show(show::Show),
+    Show(show::ShowCall),
     /// Print calls and events as they are recorded
     Follow(follow::Follow),
     /// Export all calls with their events, oldest first

@@ -27,9 +27,9 @@ pub(super) struct RulesArgs {
 #[derive(Debug, Subcommand)]
 enum RulesCommand {
     /// List the tables, those that were live last first
-    List(list::ListArgs),
+    List(list::ListTables),
     /// Print the files of a table, or write them into a folder
-    Show(show::Show),
+    Show(show::ShowTable),
     /// Compare two tables, file by file
     Diff(diff::Diff),
     /// Write the files of a table to `[rules] path`
@@ -55,27 +55,27 @@ impl RulesArgs {
 /// Length of the part of a fingerprint that identifies a table as well as the whole of it.
 const SHORT: usize = 7;
 
-/// Files of a rule table, by their paths relative to the folder of the table.
-struct TableFiles {
+/// A version of the rule table: the live files, or those that a fingerprint identifies.
+struct TableVersion {
     /// Short fingerprint, or `live`.
     name: String,
     snapshot: Snapshot,
 }
 
-impl TableFiles {
+impl TableVersion {
     /// Finds a table by the beginning of its fingerprint. `HEAD` and `live` are the files at `[rules] path`.
-    async fn find(id: &str, opened: &OpenStore) -> anyhow::Result<TableFiles> {
+    async fn find(id: &str, opened: &OpenStore) -> anyhow::Result<TableVersion> {
         if id == "HEAD" || id == "live" {
             let path = &opened.settings.rules.path;
             let snapshot = current_files(path)?;
-            return Ok(TableFiles { name: "live".to_owned(), snapshot });
+            return Ok(TableVersion { name: "live".to_owned(), snapshot });
         }
         let tables = opened.store.rule_tables().await?;
         let table = find(id, &tables)?;
         let snapshot = table.snapshot.as_ref().with_context(|| {
             format!("the files of {} were not stored: larger than 1 MB", table.fingerprint)
         })?;
-        Ok(TableFiles {
+        Ok(TableVersion {
             name: short(&table.fingerprint).to_owned(),
             snapshot: snapshot.files.clone(),
         })

@@ -14,7 +14,7 @@ use super::access::Reader;
 use super::calls;
 use super::explained::{ExplainedPart, in_words, shortened};
 use super::page::{
-    Editor, Frame, Page, PageError, PageSection, Parameters, off_thread, with_problem,
+    Editor, Frame, HtmlPage, PageError, PageSection, Parameters, off_thread, with_problem,
 };
 use super::state::Console;
 use crate::dialect;
@@ -69,8 +69,8 @@ struct CallPage {
     notes: Vec<String>,
     /// Whether the fallback reply was sent, which no rule explains.
     is_fallback: bool,
-    lookups: Vec<LookupRow>,
-    events: Vec<EventRow>,
+    lookups: Vec<LookupDetail>,
+    events: Vec<TimelineEvent>,
     /// Events that are not listed.
     more_events: usize,
     shows_bodies: bool,
@@ -82,7 +82,7 @@ struct CallPage {
 }
 
 /// A look-up that was asked.
-struct LookupRow {
+struct LookupDetail {
     name: String,
     state: String,
     took_ms: u64,
@@ -93,7 +93,7 @@ struct LookupRow {
 }
 
 /// An event of the timeline.
-struct EventRow {
+struct TimelineEvent {
     id: Uuid,
     /// Time since the arrival of the call: `+61.3 s`.
     offset: String,
@@ -140,7 +140,7 @@ pub(super) async fn show(
     let store = console.app.recorder().store()?;
     let call = match store.lookup(&id).await? {
         LookupResult::One(call) => *call,
-        LookupResult::Several(ids) => return Ok(Page(choice(id, ids, &reader)).into_response()),
+        LookupResult::Several(ids) => return Ok(HtmlPage(choice(id, ids, &reader)).into_response()),
         LookupResult::None => {
             let problem = HttpProblem::NotFound("no call is recorded under this id".to_owned());
             return Ok(with_problem(problem, choice(id, Vec::new(), &reader)));
@@ -151,7 +151,7 @@ pub(super) async fn show(
     let zone = calls::zone(&console);
     let mut page = CallPage::new(&call, explanation, reader, &zone);
     page.add_events(&store, &call, query.bodies).await?;
-    Ok(Page(page).into_response())
+    Ok(HtmlPage(page).into_response())
 }
 
 fn choice(id: String, ids: Vec<Uuid>, reader: &Reader) -> ChoicePage {
@@ -199,7 +199,7 @@ impl CallPage {
             lookups.into_iter().find(|lookup| lookup.name == name)?.question.clone()
         };
         let lookups = call.details.lookups.iter();
-        let lookups = lookups.map(|asked| LookupRow::new(asked, question(&asked.name), &reader));
+        let lookups = lookups.map(|asked| LookupDetail::new(asked, question(&asked.name), &reader));
         let is_fallback = call.is_fallback();
         let outcome = if is_fallback { FALLBACK } else { &call.outcome };
         CallPage {
@@ -247,7 +247,7 @@ impl CallPage {
         }
         let mut left = MAX_BODIES;
         for event in &events {
-            let mut row = EventRow::new(event, call, &self.reader);
+            let mut row = TimelineEvent::new(event, call, &self.reader);
             if bodies
                 && left > 0
                 && let Some(event) = store.event(event.id).await?
@@ -307,11 +307,11 @@ fn facts(call: &CallRecord, reader: &Reader, zone: &TimeZone) -> Vec<(&'static s
     call.in_words(zone).into_iter().map(fact).collect()
 }
 
-impl LookupRow {
-    fn new(asked: &AskedLookup<'_>, question: Option<String>, reader: &Reader) -> LookupRow {
+impl LookupDetail {
+    fn new(asked: &AskedLookup<'_>, question: Option<String>, reader: &Reader) -> LookupDetail {
         let AskedLookup { name, state, took_us, cached, problem, value } = asked;
         let value = value.as_deref().map(Value::to_string);
-        LookupRow {
+        LookupDetail {
             name: name.to_string(),
             state: in_words(state),
             took_ms: took_us / 1_000,
@@ -323,11 +323,11 @@ impl LookupRow {
     }
 }
 
-impl EventRow {
-    fn new(event: &EventRecord, call: &CallRecord, reader: &Reader) -> EventRow {
+impl TimelineEvent {
+    fn new(event: &EventRecord, call: &CallRecord, reader: &Reader) -> TimelineEvent {
         let offset = event.at.duration_since(call.at).as_millis() as i64;
         let sign = if offset < 0 { "" } else { "+" };
-        EventRow {
+        TimelineEvent {
             id: event.id,
             offset: format!("{sign}{}", format_seconds(offset)),
             kind: event.kind.clone(),
@@ -397,7 +397,7 @@ pub(super) async fn event_body(
         HttpProblem::NotFound("the call has no such event, or no longer".to_owned())
     })?;
     let body = shown_body(event.body, &reader).await?;
-    Ok(Page(BodyPart { body }).into_response())
+    Ok(HtmlPage(BodyPart { body }).into_response())
 }
 
 /// Sends a curl command that makes the call again, a part of the page. It contains a signature, and the URL token
@@ -411,7 +411,7 @@ pub(super) async fn curl(
     let call = store.call(id).await?;
     let call = call.ok_or_else(|| HttpProblem::NotFound("no such call".to_owned()))?;
     let curl = curl_command(&console, &call);
-    Ok(Page(CurlPart { curl }).into_response())
+    Ok(HtmlPage(CurlPart { curl }).into_response())
 }
 
 fn curl_command(console: &Console, call: &CallRecord) -> Result<String, String> {

@@ -13,7 +13,7 @@ use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
 use super::access::Reader;
-use super::page::{Frame, Page, PageError, PageSection, Parameters, with_problem};
+use super::page::{Frame, HtmlPage, PageError, PageSection, Parameters, with_problem};
 use super::state::Console;
 use crate::http::HttpProblem;
 use crate::records::{
@@ -173,7 +173,7 @@ pub(super) async fn list(
             at.strftime("%a %d %b %Y %H:%M").to_string()
         }),
     });
-    Ok(Page(page).into_response())
+    Ok(HtmlPage(page).into_response())
 }
 
 impl CallsPage {
@@ -312,7 +312,7 @@ pub(super) async fn charts(
     }
     let times = decision_times(&store, &filter, &zone).await?;
     let charts = vec![outcomes_per_hour(&store, &filter, end, &zone).await?, times];
-    Ok(Page(ChartsPart { charts, zone: zone_name(&zone) }).into_response())
+    Ok(HtmlPage(ChartsPart { charts, zone: zone_name(&zone) }).into_response())
 }
 
 /// Returns the chart of calls per hour by outcome.

@@ -21,14 +21,15 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::access::Reader;
-use super::page::{Editor, Frame, Page, PageError, PageSection, Parameters, with_problem};
+use super::page::{Editor, Frame, HtmlPage, PageError, PageSection, Parameters, with_problem};
 use super::state::Console;
 use crate::http::HttpProblem;
 use crate::records::{RuleAction, RuleChange};
 use crate::rule_changes::{
-    Author, CarryOutError, FileKind, Grid, Mistake, Plan, TableNames, Versions, carry_out, store_of,
+    Author, CarryOutError, ChangePlan, Grid, Mistake, RuleFileKind, TableNames, Versions,
+    carry_out, store_of,
 };
-use form::{Draft, Fields, text_hash};
+use form::{Draft, FormFields, text_hash};
 use preview::{DiffView, Preview};
 use workbench::{Workbench, differences};
 
@@ -147,7 +148,7 @@ pub(super) async fn show(
         };
         page.done = changes.into_iter().find(|change| change.id == id);
     }
-    Ok(Page(page).into_response())
+    Ok(HtmlPage(page).into_response())
 }
 
 impl ChangePage {
@@ -197,7 +198,7 @@ impl ChangePage {
 impl FileView {
     fn all(bench: &Workbench, reader: &Reader, draft: Option<&Draft>) -> Vec<FileView> {
         let files = bench.files.files();
-        let rules = files.iter().filter(|file| file.kind == FileKind::Rules).count();
+        let rules = files.iter().filter(|file| file.kind == RuleFileKind::Rules).count();
         let view = |(number, file): (usize, &crate::rule_changes::RuleFile<'_>)| {
             let typed = draft.and_then(|draft| draft.texts.get(&file.name));
             let text = typed.map_or(file.text, String::as_str);
@@ -209,13 +210,13 @@ impl FileView {
                 number,
                 sent: text_hash(file.text),
                 text: if is_large { String::new() } else { reader.text(text).into_owned() },
-                mode: if file.kind == FileKind::Rules { "toml" } else { "" },
+                mode: if file.kind == RuleFileKind::Rules { "toml" } else { "" },
                 kind: match file.kind {
-                    FileKind::Rules => "rules",
-                    FileKind::List => "list",
-                    FileKind::Other => "calendar",
-                    FileKind::Outside => "outside of the folder of the rules",
-                    FileKind::Copy => "copy of a list that lives elsewhere",
+                    RuleFileKind::Rules => "rules",
+                    RuleFileKind::List => "list",
+                    RuleFileKind::Other => "calendar",
+                    RuleFileKind::Outside => "outside of the folder of the rules",
+                    RuleFileKind::Copy => "copy of a list that lives elsewhere",
                 },
                 is_open: false,
                 is_editable: is_editable && !is_large,
@@ -225,7 +226,7 @@ impl FileView {
                 grid: has_grid.then(|| link("/change/list", &file.name)),
                 can_remove: is_editable
                     && bench.files.is_folder()
-                    && file.kind == FileKind::Rules
+                    && file.kind == RuleFileKind::Rules
                     && rules > 1,
                 is_removed: draft.is_some_and(|draft| draft.removed.contains(&file.name)),
             }
@@ -276,7 +277,7 @@ fn link(path: &str, file: &str) -> String {
 pub(super) async fn check(
     State(console): State<Console>,
     Editor(reader): Editor,
-    fields: Fields,
+    fields: FormFields,
 ) -> Result<Response, PageError> {
     let bench = Workbench::open(&console).await?;
     let draft = Draft::read(&fields, &bench.files);
@@ -319,14 +320,14 @@ async fn render(
     page.preview = Some(preview);
     Ok(match problem {
         Some(problem) => with_problem(problem, page),
-        None => Page(page).into_response(),
+        None => HtmlPage(page).into_response(),
     })
 }
 
 /// Returns how the typed texts differ from the files as they are now.
 async fn conflict(
     bench: &Workbench,
-    plan: &Plan,
+    plan: &ChangePlan,
     reader: &Reader,
 ) -> Result<Vec<DiffView>, HttpProblem> {
     let changed = differences(bench.files.texts(), plan.texts_after(&bench.files)).await?;
@@ -337,7 +338,7 @@ async fn conflict(
 pub(super) async fn lint(
     State(console): State<Console>,
     Editor(_): Editor,
-    fields: Fields,
+    fields: FormFields,
 ) -> Result<Json<Value>, PageError> {
     let bench = Workbench::open(&console).await?;
     let draft = Draft::read(&fields, &bench.files);
@@ -361,7 +362,7 @@ pub(super) async fn lint(
 pub(super) async fn apply(
     State(console): State<Console>,
     Editor(reader): Editor,
-    fields: Fields,
+    fields: FormFields,
 ) -> Result<Response, PageError> {
     let bench = Workbench::open(&console).await?;
     let draft = Draft::read(&fields, &bench.files);
@@ -389,7 +390,7 @@ pub(super) async fn apply(
 async fn carry_out_now(
     console: &Console,
     bench: Workbench,
-    plan: Plan,
+    plan: ChangePlan,
     action: RuleAction,
     reader: &Reader,
     note: String,
@@ -431,7 +432,7 @@ async fn carry_out_now(
 pub(super) async fn download_typed(
     State(console): State<Console>,
     Editor(_): Editor,
-    fields: Fields,
+    fields: FormFields,
 ) -> Result<Response, PageError> {
     let bench = Workbench::open(&console).await?;
     let wanted = fields.get("download").unwrap_or_default().to_owned();

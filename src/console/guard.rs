@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use cookie::{Cookie, SameSite};
 
-use super::page::{Page, PageError};
+use super::page::{HtmlPage, PageError};
 use super::state::Console;
 use crate::http::{Connection, HttpProblem, is_for_loopback};
 
@@ -61,7 +61,7 @@ pub(super) async fn let_in(
     }
     if is_followed_from_elsewhere(headers) && cookie.is_none() {
         // The browser keeps a strict cookie from a link on another site, but not from this page.
-        return Page(AgainPage { url: target.to_owned() }).into_response();
+        return HtmlPage(AgainPage { url: target.to_owned() }).into_response();
     }
     Redirect::to(&log_in_path(target)).into_response()
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::access::Reader;
 use super::calls;
 use super::page::{
-    Editor, EmptyForm, Frame, Page, PageError, PageSection, Parameters, Submitted, with_problem,
+    Editor, EmptyForm, Frame, HtmlPage, PageError, PageSection, Parameters, Submitted, with_problem,
 };
 use super::state::Console;
 use crate::http::HttpProblem;
@@ -29,8 +29,8 @@ pub(super) struct HealthQuery {
     refresh: String,
 }
 
-/// A mistake in the rules or the settings.
-struct Problem {
+/// A mistake in the rules or the settings, as a row.
+struct DiagnosticRow {
     severity: &'static str,
     place: String,
     message: String,
@@ -47,8 +47,8 @@ struct ReloadRow {
     requester: String,
 }
 
-/// Numbers by a word: `missing 3, stale 1`.
-struct Count {
+/// A number with its label: `missing 3`.
+struct LabelledCount {
     word: String,
     count: String,
 }
@@ -60,10 +60,10 @@ struct SourceRow {
     events: String,
     retries: String,
     answered: String,
-    refused: Vec<Count>,
-    observed: Vec<Count>,
-    fallbacks: Vec<Count>,
-    kept: Vec<Count>,
+    refused: Vec<LabelledCount>,
+    observed: Vec<LabelledCount>,
+    fallbacks: Vec<LabelledCount>,
+    kept: Vec<LabelledCount>,
     skew: Option<String>,
 }
 
@@ -71,7 +71,7 @@ struct SourceRow {
 struct LookupRow {
     name: String,
     is_suspended: bool,
-    states: Vec<Count>,
+    states: Vec<LabelledCount>,
     cached: String,
     took: String,
 }
@@ -79,7 +79,7 @@ struct LookupRow {
 /// Requests to a platform's API, as a row.
 struct EffectRow {
     source: String,
-    results: Vec<Count>,
+    results: Vec<LabelledCount>,
     took: String,
 }
 
@@ -97,7 +97,7 @@ struct Records {
     waiting: usize,
     calls: String,
     events: String,
-    lost: Vec<Count>,
+    lost: Vec<LabelledCount>,
     uncommitted: String,
     expired: String,
 }
@@ -120,7 +120,7 @@ struct HealthPage {
     loaded: String,
     isolated: Vec<String>,
     held: Vec<String>,
-    problems: Vec<Problem>,
+    problems: Vec<DiagnosticRow>,
     more_problems: usize,
     reloads: Vec<ReloadRow>,
     records: Option<Records>,
@@ -137,7 +137,7 @@ pub(super) async fn show(
     Parameters(query): Parameters<HealthQuery>,
 ) -> Response {
     let refreshes = query.refresh != "off";
-    Page(HealthPage { refreshes, ..HealthPage::new(&console, reader, None) }).into_response()
+    HtmlPage(HealthPage { refreshes, ..HealthPage::new(&console, reader, None) }).into_response()
 }
 
 /// Reloads the rules, secrets and certificates, and shows the result.
@@ -161,7 +161,7 @@ pub(super) async fn reload(
     };
     let page = HealthPage::new(&console, reader, Some((ok, result.clone())));
     Ok(match ok {
-        true => Page(page).into_response(),
+        true => HtmlPage(page).into_response(),
         false => with_problem(HttpProblem::Invalid(result), page),
     })
 }
@@ -218,14 +218,14 @@ impl HealthPage {
 }
 
 /// Returns the mistakes of the last reload, and how many more there are.
-fn problems(console: &Console, reader: &Reader) -> (Vec<Problem>, usize) {
+fn problems(console: &Console, reader: &Reader) -> (Vec<DiagnosticRow>, usize) {
     let (_, status) = console.app.live_table().table_and_status();
     let handle = console.reload_handle.as_ref();
     let credentials = handle.and_then(|handle| handle.credential_errors());
     let reports: Vec<_> = status.last_error.into_iter().chain(credentials).collect();
     let all = reports.iter().flat_map(|report| report.diagnostics());
     let count = all.clone().count();
-    let shown = all.take(MOST_DIAGNOSTICS).map(|diagnostic| Problem {
+    let shown = all.take(MOST_DIAGNOSTICS).map(|diagnostic| DiagnosticRow {
         severity: diagnostic.severity.as_str(),
         place: diagnostic.location.as_ref().map(ToString::to_string).unwrap_or_default(),
         message: reader.text(&diagnostic.message).into_owned(),
@@ -328,9 +328,10 @@ fn effects(console: &Console, samples: &Samples) -> Vec<EffectRow> {
         let results = actions.iter().flat_map(|action| {
             let of = [("source", &*source.name), ("action", action.as_str())];
             let results = counts(samples.by("switchboard_effects_total", &of, "result"));
-            results
-                .into_iter()
-                .map(move |Count { word, count }| Count { word: format!("{action} {word}"), count })
+            results.into_iter().map(move |LabelledCount { word, count }| LabelledCount {
+                word: format!("{action} {word}"),
+                count,
+            })
         });
         EffectRow {
             source: source.name.to_string(),
@@ -341,9 +342,11 @@ fn effects(console: &Console, samples: &Samples) -> Vec<EffectRow> {
     rows.collect()
 }
 
-fn counts(by: Vec<(String, f64)>) -> Vec<Count> {
-    let count =
-        |(word, count): (String, f64)| Count { word: word.replace('_', " "), count: number(count) };
+fn counts(by: Vec<(String, f64)>) -> Vec<LabelledCount> {
+    let count = |(word, count): (String, f64)| LabelledCount {
+        word: word.replace('_', " "),
+        count: number(count),
+    };
     by.into_iter().map(count).collect()
 }
 

@@ -22,7 +22,7 @@ use super::guard::session_cookie;
 use super::page::{PageError, Parameters};
 use super::state::Console;
 use crate::http::HttpProblem;
-use crate::records::{Filter, FilterArgs, Order, Page};
+use crate::records::{Filter, FilterArgs, Order, PageCursor};
 
 /// Interval at which the store is asked for new calls. It does not depend on how many there are.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -141,7 +141,7 @@ impl Following {
         let store = self.console.app.recorder().store()?;
         let now = self.console.app.now();
         let filter = Filter { since: Some(self.since), ..self.filter.clone() };
-        let page = Page { limit: MOST_ROWS, order: Order::NewestFirst, beyond: None };
+        let page = PageCursor { limit: MOST_ROWS, order: Order::NewestFirst, beyond: None };
         let mut calls = store.calls(&filter, page).await?;
         // Whether or not calls match: the next search must not begin further and further back.
         self.since = self.since.max(before_late_calls(now));

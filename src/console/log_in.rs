@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::access::{LogInError, Reader};
 use super::guard::{delete_cookie, session_cookie, set_cookie};
-use super::page::{EmptyForm, Frame, Page, PageError, Parameters, Submitted, with_problem};
+use super::page::{EmptyForm, Frame, HtmlPage, PageError, Parameters, Submitted, with_problem};
 use super::state::Console;
 use crate::http::{Connection, HttpProblem};
 
@@ -52,7 +52,7 @@ pub(super) async fn show(
         return Redirect::to(local_path(&next)).into_response();
     }
     let frame = Frame::outside("Log in");
-    Page(LogInPage { frame, name: String::new(), next, error: None }).into_response()
+    HtmlPage(LogInPage { frame, name: String::new(), next, error: None }).into_response()
 }
 
 pub(super) async fn log_in(

@@ -94,9 +94,9 @@ impl Frame {
 }
 
 /// A rendered template.
-pub(super) struct Page<T>(pub(super) T);
+pub(super) struct HtmlPage<T>(pub(super) T);
 
-impl<T: Template> IntoResponse for Page<T> {
+impl<T: Template> IntoResponse for HtmlPage<T> {
     fn into_response(self) -> Response<Body> {
         match self.0.render() {
             Ok(html) => Html(html).into_response(),
@@ -139,7 +139,7 @@ pub(super) fn with_problem(problem: HttpProblem, page: impl Template) -> Respons
 
 fn with_status_of(problem: Response<Body>, page: impl Template) -> Response<Body> {
     let (mut parts, _) = problem.into_parts();
-    let (html, body) = Page(page).into_response().into_parts();
+    let (html, body) = HtmlPage(page).into_response().into_parts();
     if let Some(kind) = html.headers.get(CONTENT_TYPE) {
         parts.headers.insert(CONTENT_TYPE, kind.clone());
     }

@@ -15,7 +15,7 @@ use super::access::Reader;
 use super::calls;
 use super::health::age;
 use super::page::{
-    Editor, Frame, Page, PageError, PageSection, Parameters, Submitted, with_problem,
+    Editor, Frame, HtmlPage, PageError, PageSection, Parameters, Submitted, with_problem,
 };
 use super::platform_notes::of_platform;
 use super::state::{Console, UNKNOWN_HOST};
@@ -74,13 +74,13 @@ struct SourcePart {
     /// Whether a decision leads to requests to the platform's API.
     has_effects: bool,
     has_address_filter: bool,
-    test: Option<Test>,
+    test: Option<TestCallResult>,
     from: String,
     to: String,
 }
 
 /// Result of a test call.
-struct Test {
+struct TestCallResult {
     ok: bool,
     summary: String,
     reply: String,
@@ -108,7 +108,7 @@ pub(super) async fn show(
     let page = SetupPage::new(&console, reader, base);
     match &page.base_error {
         Some(error) => Ok(with_problem(HttpProblem::Invalid(error.clone()), page)),
-        None => Ok(Page(page).into_response()),
+        None => Ok(HtmlPage(page).into_response()),
     }
 }
 
@@ -124,7 +124,9 @@ pub(super) async fn test(
     tracing::info!(user = reader.name, source = form.source, "sent a test call in the console");
     let test = match send(&console, &endpoint, &form).await {
         Ok(test) => test,
-        Err(reason) => Test { ok: false, summary: reason, reply: String::new(), call_id: None },
+        Err(reason) => {
+            TestCallResult { ok: false, summary: reason, reply: String::new(), call_id: None }
+        }
     };
     let mut page = SetupPage::new(&console, reader, form.base);
     if let Some(part) = page.sources.iter_mut().find(|part| part.name == form.source) {
@@ -132,14 +134,14 @@ pub(super) async fn test(
         part.to = form.to;
         part.test = Some(test);
     }
-    Ok(Page(page).into_response())
+    Ok(HtmlPage(page).into_response())
 }
 
 async fn send(
     console: &Console,
     endpoint: &SourceEndpoint,
     form: &TestForm,
-) -> Result<Test, String> {
+) -> Result<TestCallResult, String> {
     let source = &endpoint.source;
     let public = console.public.clone();
     let public = public.ok_or_else(|| "this process has no routes for platforms".to_owned())?;
@@ -169,7 +171,7 @@ async fn send(
     let body = body.map_err(|error| format!("the reply could not be read: {error}"))?;
     let json = serde_json::from_slice::<serde_json::Value>(&body).ok();
     let text = || String::from_utf8_lossy(&body).into_owned();
-    Ok(Test {
+    Ok(TestCallResult {
         ok: status.is_success(),
         summary: format!("{status} in {:.1} ms", took.as_secs_f64() * 1000.0),
         reply: json.map_or_else(text, |json| format!("{json:#}")),

@@ -44,9 +44,10 @@ pub struct ConsoleSetup {
 
 /// State of the console. Clones share it.
 #[derive(Clone)]
-pub(super) struct Console(Arc<Shared>);
+pub(super) struct Console(Arc<ConsoleState>);
 
-pub(super) struct Shared {
+/// What all clones of [`Console`] share.
+pub(super) struct ConsoleState {
     pub(super) app: Arc<Switchboard>,
     pub(super) reload_handle: Option<ReloadHandle>,
     pub(super) access: Access,
@@ -67,7 +68,7 @@ impl From<ConsoleSetup> for Console {
         let access = Access::new(token, users, reveal_numbers);
         let counting = Semaphore::new(1);
         let ConsoleSetup { edit, rules_path, context, public, public_url, stop, .. } = setup;
-        Console(Arc::new(Shared {
+        Console(Arc::new(ConsoleState {
             app,
             reload_handle,
             access,
@@ -95,14 +96,14 @@ impl Console {
 }
 
 impl Deref for Console {
-    type Target = Shared;
+    type Target = ConsoleState;
 
-    fn deref(&self) -> &Shared {
+    fn deref(&self) -> &ConsoleState {
         &self.0
     }
 }
 
-impl Shared {
+impl ConsoleState {
     /// Waits for the turn to count many records.
     pub(super) async fn counting_turn(&self) -> SemaphorePermit<'_> {
         self.counting.acquire().await.expect("the semaphore is never closed")

@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use super::access::Reader;
 use super::explained::{ExplainedPart, in_words};
-use super::page::{Frame, Page, PageError, PageSection, Parameters, with_problem};
+use super::page::{Frame, HtmlPage, PageError, PageSection, Parameters, with_problem};
 use super::state::Console;
 use crate::explain::query::{
-    Base, ChannelParam, ExplainQuery, InvalidParameter, QueryError, explain_query,
+    Base, ChannelParam, ExplainError, ExplainQuery, InvalidParameter, explain_query,
 };
 use crate::explain::view::ExplainedView;
 use crate::http::HttpProblem;
@@ -231,7 +231,7 @@ pub(super) async fn show(
         let problem = HttpProblem::Invalid("the parameters have mistakes".to_owned());
         return Ok(with_problem(problem, page));
     }
-    Ok(Page(page).into_response())
+    Ok(HtmlPage(page).into_response())
 }
 
 impl TryQuery {
@@ -268,8 +268,8 @@ async fn explain(
         .map_err(|_panic| HttpProblem::Internal("the explanation panicked".to_owned()))?;
     match explained {
         Ok(view) => Ok(Ok(view)),
-        Err(QueryError::Invalid(invalid)) => Ok(Err(invalid)),
-        Err(error @ (QueryError::Body(_) | QueryError::Mismatch(_))) => {
+        Err(ExplainError::Invalid(invalid)) => Ok(Err(invalid)),
+        Err(error @ (ExplainError::Body(_) | ExplainError::Mismatch(_))) => {
             Err(HttpProblem::from(error).into())
         }
     }

@@ -94,7 +94,7 @@ impl fmt::Display for InvalidParameter {
 
 /// Why there is no explanation.
 #[derive(Debug)]
-pub enum QueryError {
+pub enum ExplainError {
     /// These parameters have mistakes.
     Invalid(Vec<InvalidParameter>),
     /// The body is not a call.
@@ -124,10 +124,10 @@ pub fn explain_query<T>(
     base: Base<'_>,
     runtime: &Handle,
     then: impl FnOnce(&Explained<'_>) -> T,
-) -> Result<T, QueryError> {
+) -> Result<T, ExplainError> {
     let sources = app.sources();
     let source = select_source(&sources, query.source.as_deref())
-        .map_err(|reason| QueryError::Invalid(vec![InvalidParameter::new("source", reason)]))?;
+        .map_err(|reason| ExplainError::Invalid(vec![InvalidParameter::new("source", reason)]))?;
     let table = app.live_table().shared_table();
     let mut invalid = Vec::new();
     let fields = query.call(source, base, &mut invalid);
@@ -139,10 +139,10 @@ pub fn explain_query<T>(
     let answers = query.answers(&table, &mut invalid);
     let (fields, at, listed) = match (fields, at, listed) {
         (Ok(fields), Ok(at), Ok(listed)) if invalid.is_empty() => (fields, at, listed),
-        (Err(body), Ok(_), Ok(_)) if invalid.is_empty() => return Err(QueryError::Body(body)),
+        (Err(body), Ok(_), Ok(_)) if invalid.is_empty() => return Err(ExplainError::Body(body)),
         (_, at, listed) => {
             invalid.extend(at.err().into_iter().chain(listed.err()));
-            return Err(QueryError::Invalid(invalid));
+            return Err(ExplainError::Invalid(invalid));
         }
     };
     let mut facts = if query.live { Facts::before_lookups(at) } else { Facts::at(at) };
@@ -156,7 +156,7 @@ pub fn explain_query<T>(
     }
     let question = Question { source, fields: &fields, facts: &facts, listed };
     let explained = explain_call(&table, sources.iter().copied(), question);
-    Ok(then(&explained.map_err(QueryError::Mismatch)?))
+    Ok(then(&explained.map_err(ExplainError::Mismatch)?))
 }
 
 impl ExplainQuery {

@@ -33,7 +33,7 @@ use super::host::{is_cross_site, is_for_loopback};
 use super::paths::tolerate_slashes;
 use crate::domain::phone_number::mask_numbers;
 use crate::domain::secret::LiveSecret;
-use crate::explain::query::{Base, ExplainQuery, QueryError, explain_query};
+use crate::explain::query::{Base, ExplainError, ExplainQuery, explain_query};
 use crate::pipeline::Switchboard;
 use crate::reload::{ReloadHandle, Reloaded};
 use crate::status::{Readiness, RecordsStatus, TableStatus};
@@ -271,15 +271,15 @@ fn answer_query(
         .map_err(HttpProblem::from)
 }
 
-impl From<QueryError> for HttpProblem {
-    fn from(error: QueryError) -> HttpProblem {
+impl From<ExplainError> for HttpProblem {
+    fn from(error: ExplainError) -> HttpProblem {
         match error {
-            QueryError::Invalid(invalid) => {
+            ExplainError::Invalid(invalid) => {
                 let invalid: Vec<String> = invalid.iter().map(ToString::to_string).collect();
                 HttpProblem::BadRequest(invalid.join("; ").into())
             }
-            QueryError::Body(reason) => HttpProblem::BadRequest(reason.into()),
-            QueryError::Mismatch(mismatch) => HttpProblem::Internal(mismatch.to_string()),
+            ExplainError::Body(reason) => HttpProblem::BadRequest(reason.into()),
+            ExplainError::Mismatch(mismatch) => HttpProblem::Internal(mismatch.to_string()),
         }
     }
 }

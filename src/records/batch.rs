@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::queue::{Entry, QueuedCall};
+use super::queue::{QueueEntry, QueuedCall};
 use super::row::{CallRow, DeliveryKey, EventRow};
 use super::sql::SAME_CALL_MS;
 use super::{CallRecord, EventRecord, RuleSnapshot};
@@ -21,7 +21,7 @@ pub(crate) struct Batch {
 
 /// Error of writing a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum WriteError {
+pub(crate) enum BatchError {
     /// The database rejects one of the rows, and accepts others.
     Row(String),
     /// Two writers locked the same rows: the next attempt finds them free.
@@ -34,19 +34,19 @@ impl Batch {
     /// Keeps the last decision of each delivery and counts the others. The order is the same for
     /// every writer: two writers that lock the same rows in different orders would wait for each
     /// other.
-    pub(crate) fn new(group: &[Entry]) -> Batch {
+    pub(crate) fn new(group: &[QueueEntry]) -> Batch {
         let mut batch = Batch::default();
         let mut calls: BTreeMap<&str, (&Arc<CallRow>, u32)> = BTreeMap::new();
         let mut retries: BTreeMap<DeliveryKey, u32> = BTreeMap::new();
         for entry in group {
             match entry {
-                Entry::Call(QueuedCall { row, .. }) => {
+                QueueEntry::Call(QueuedCall { row, .. }) => {
                     let call = calls.entry(row.dedup_key.as_str()).or_insert((row, 0));
                     *call = (row, call.1 + 1);
                 }
-                Entry::Retry(key, _) => *retries.entry(*key).or_default() += 1,
-                Entry::Event(event) => batch.events.push(event.row.clone()),
-                Entry::Snapshot(snapshot) => batch.snapshots.push(snapshot.snapshot.clone()),
+                QueueEntry::Retry(key, _) => *retries.entry(*key).or_default() += 1,
+                QueueEntry::Event(event) => batch.events.push(event.row.clone()),
+                QueueEntry::Snapshot(snapshot) => batch.snapshots.push(snapshot.snapshot.clone()),
             }
         }
         for (row, times) in calls.into_values() {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::query::{call_record, uuid};
 use super::row::CallRow;
-use super::{CallRecord, Filter, Order, Page, Store, StoreError};
+use super::{CallRecord, Filter, Order, PageCursor, Store, StoreError};
 
 /// The calls that a text identifies.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +56,7 @@ impl Store {
             }
         }
         let filter = Filter { call_id: Some(text.to_owned()), ..Filter::default() };
-        let page = Page { limit: MOST_IDS, order: Order::NewestFirst, beyond: None };
+        let page = PageCursor { limit: MOST_IDS, order: Order::NewestFirst, beyond: None };
         Ok(LookupResult::new(self.calls(&filter, page).await?))
     }
 

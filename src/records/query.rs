@@ -22,14 +22,18 @@ impl Store {
     ///
     /// # Errors
     /// Fails when the database returns an error.
-    pub async fn calls(&self, filter: &Filter, page: Page) -> Result<Vec<CallRecord>, StoreError> {
+    pub async fn calls(
+        &self,
+        filter: &Filter,
+        page: PageCursor,
+    ) -> Result<Vec<CallRecord>, StoreError> {
         let Some(numbers) = &filter.number else {
             let statement = FilterSql::new(filter).page(page);
             return self.read_calls(statement, page).await;
         };
         let mut calls = Vec::new();
         for starts in some_at_a_time(&self.buckets(filter, page).await?) {
-            let page = Page { limit: page.limit - calls.len(), ..page };
+            let page = PageCursor { limit: page.limit - calls.len(), ..page };
             let statement = FilterSql::new(filter).page(page).of_numbers(numbers, starts);
             calls.extend(self.read_calls(statement, page).await?);
             if calls.len() >= page.limit {
@@ -43,7 +47,7 @@ impl Store {
     pub(super) async fn calls_since(
         &self,
         filter: &Filter,
-        page: Page,
+        page: PageCursor,
         first: Option<Uuid>,
     ) -> Result<Vec<CallRecord>, StoreError> {
         let mut wanted = FilterSql::new(filter).page(page);
@@ -57,7 +61,7 @@ impl Store {
     async fn read_calls(
         &self,
         wanted: FilterSql,
-        page: Page,
+        page: PageCursor,
     ) -> Result<Vec<CallRecord>, StoreError> {
         let statement = format!(
             "SELECT {}, attempts FROM calls {} ORDER BY id {} LIMIT {}",
@@ -71,7 +75,7 @@ impl Store {
     }
 
     /// Returns the starts of the buckets that may hold calls of this page, in its order.
-    async fn buckets(&self, filter: &Filter, page: Page) -> Result<Vec<i64>, StoreError> {
+    async fn buckets(&self, filter: &Filter, page: PageCursor) -> Result<Vec<i64>, StoreError> {
         // The index skips from one bucket to the next.
         let starts = "WITH RECURSIVE buckets(start) AS (SELECT MAX(bucket) FROM calls \
                       WHERE bucket < $1 UNION ALL SELECT (SELECT MAX(bucket) FROM calls \
@@ -168,7 +172,7 @@ impl Store {
         let Some(numbers) = &filter.number else {
             return Ok(vec![FilterSql::new(filter).between()]);
         };
-        let all = Page { limit: usize::MAX, order: Order::NewestFirst, beyond: None };
+        let all = PageCursor { limit: usize::MAX, order: Order::NewestFirst, beyond: None };
         let buckets = self.buckets(filter, all).await?;
         let parts = buckets.chunks(MOST_BUCKETS);
         Ok(parts
@@ -207,9 +211,9 @@ fn some_at_a_time(starts: &[i64]) -> impl Iterator<Item = &[i64]> {
     })
 }
 
-/// A part of the matching calls.
+/// A page of the matching calls: its size, its order, and the call after which it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
+pub struct PageCursor {
     /// Maximum number of calls.
     pub limit: usize,
     /// Order of the calls.
@@ -365,7 +369,7 @@ impl FilterSql {
     }
 
     /// Restricts the ids, which are times: the primary key finds both ends.
-    pub(super) fn page(mut self, page: Page) -> FilterSql {
+    pub(super) fn page(mut self, page: PageCursor) -> FilterSql {
         let [since, until] = self.filter_times;
         since.into_iter().for_each(|at| self.and("id >=", &first_id_at(at).to_string()));
         until.into_iter().for_each(|at| self.and("id <", &first_id_at(at).to_string()));

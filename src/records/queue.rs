@@ -9,7 +9,7 @@ use super::row::{CallRow, DeliveryKey, EventRow};
 use super::waiting_calls::WaitingCall;
 
 /// A record to be written.
-pub(crate) enum Entry {
+pub(crate) enum QueueEntry {
     Call(QueuedCall),
     /// Another delivery of a call.
     Retry(DeliveryKey, Option<oneshot::Sender<()>>),
@@ -42,9 +42,9 @@ pub(crate) struct QueuedSnapshot {
     pub(crate) _permit: OwnedSemaphorePermit,
 }
 
-impl Entry {
+impl QueueEntry {
     /// True for an event whose reply no longer waits: the platform sends it again.
     pub(crate) fn is_abandoned(&self) -> bool {
-        matches!(self, Entry::Event(event) if event.committed.is_closed())
+        matches!(self, QueueEntry::Event(event) if event.committed.is_closed())
     }
 }

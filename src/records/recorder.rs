@@ -12,7 +12,7 @@ use uuid::{NoContext, Uuid};
 use super::earlier_calls::HistoryQuestion;
 use super::health::StoreHealth;
 use super::history::HistoryReading;
-use super::queue::{Entry, QueuedCall, QueuedEvent, QueuedSnapshot};
+use super::queue::{QueueEntry, QueuedCall, QueuedEvent, QueuedSnapshot};
 use super::row::{CallRow, DeliveryKey, EventRow};
 use super::waiting_calls::WaitingCalls;
 use super::writer::Writer;
@@ -29,7 +29,7 @@ use crate::telemetry::{Counters, RecordCounters};
 /// Queues records for the writer.
 pub struct Recorder {
     /// None when records are off.
-    queue: Option<mpsc::Sender<Entry>>,
+    queue: Option<mpsc::Sender<QueueEntry>>,
     numbers: NumberPolicy,
     wait: Wait,
     /// Whether replies carry the id of their record.
@@ -170,7 +170,12 @@ impl Recorder {
         let row = Arc::new(row);
         let waiting = self.waiting_calls.add(&row);
         let committed = self.send(queue, |committed| {
-            Some(Entry::Call(QueuedCall { row, committed, _permit: permit?, _waiting: waiting }))
+            Some(QueueEntry::Call(QueuedCall {
+                row,
+                committed,
+                _permit: permit?,
+                _waiting: waiting,
+            }))
         });
         Some(RecordedCall { key, committed })
     }
@@ -178,14 +183,14 @@ impl Recorder {
     /// Queues another delivery of a recorded call. Its commit comes after that of the first
     /// delivery, which may still be queued.
     pub fn record_retry(&self, key: DeliveryKey) -> Option<Committed> {
-        self.send(self.queue.as_ref()?, |committed| Some(Entry::Retry(key, committed)))
+        self.send(self.queue.as_ref()?, |committed| Some(QueueEntry::Retry(key, committed)))
     }
 
     /// Sends the entry that `entry` builds; none where the queue's budget is used up.
     fn send(
         &self,
-        queue: &mpsc::Sender<Entry>,
-        entry: impl FnOnce(Option<oneshot::Sender<()>>) -> Option<Entry>,
+        queue: &mpsc::Sender<QueueEntry>,
+        entry: impl FnOnce(Option<oneshot::Sender<()>>) -> Option<QueueEntry>,
     ) -> Option<Committed> {
         let waits = self.wait == Wait::Commit;
         let can_commit = waits && !self.health.is_stuck();
@@ -223,7 +228,7 @@ impl Recorder {
         let row = Arc::new(EventRow::new(new_event, &self.numbers));
         let (sender, committed) = oneshot::channel();
         let event = QueuedEvent { row, committed: sender, _permit: permit };
-        queue.try_send(Entry::Event(Box::new(event))).map_err(|_full| NotStored::Full)?;
+        queue.try_send(QueueEntry::Event(Box::new(event))).map_err(|_full| NotStored::Full)?;
         // This also waits for a store that is broken, which may recover in time.
         match tokio::time::timeout_at(deadline, committed).await {
             Ok(Ok(())) => Ok(()),
@@ -243,7 +248,7 @@ impl Recorder {
             let snapshot =
                 RuleSnapshot { fingerprint: fingerprint.to_owned(), at, files: files.clone() };
             let snapshot = QueuedSnapshot { snapshot: Arc::new(snapshot), _permit: permit };
-            drop(queue.try_send(Entry::Snapshot(Box::new(snapshot))));
+            drop(queue.try_send(QueueEntry::Snapshot(Box::new(snapshot))));
         }
     }
 

@@ -7,7 +7,7 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::query::{FilterSql, QUARTER_MS, milliseconds};
-use super::{CallRecord, Filter, Order, Page, Store, StoreError};
+use super::{CallRecord, Filter, Order, PageCursor, Store, StoreError};
 
 /// The newest calls that match, as far as a search went.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +42,7 @@ impl Store {
             == Filter::default();
         if filter.call_id.is_some() || filter.number.is_some() && is_only_number {
             // Found by an index.
-            let page = Page { limit, order: Order::NewestFirst, beyond: before };
+            let page = PageCursor { limit, order: Order::NewestFirst, beyond: before };
             let calls = self.calls(filter, page).await?;
             let last = calls.last().filter(|_| calls.len() >= limit).map(|call| call.id);
             return Ok(FoundCalls { calls, resume_before: last });
@@ -52,7 +52,7 @@ impl Store {
         loop {
             let size = part.min(most - seen);
             let first = self.id_before(filter, beyond, size).await?;
-            let page = Page { limit: limit - calls.len(), order: Order::NewestFirst, beyond };
+            let page = PageCursor { limit: limit - calls.len(), order: Order::NewestFirst, beyond };
             calls.extend(self.calls_since(filter, page, first).await?);
             if calls.len() >= limit {
                 let last = calls.last().map(|call| call.id);
@@ -75,7 +75,7 @@ impl Store {
         beyond: Option<Uuid>,
         count: usize,
     ) -> Result<Option<Uuid>, StoreError> {
-        let page = Page { limit: 1, order: Order::NewestFirst, beyond };
+        let page = PageCursor { limit: 1, order: Order::NewestFirst, beyond };
         let times = Filter { since: filter.since, until: filter.until, ..Filter::default() };
         let wanted = FilterSql::new(&times).page(page);
         let statement = format!(

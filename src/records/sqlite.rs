@@ -11,7 +11,7 @@ use rusqlite::{
     params, params_from_iter,
 };
 
-use super::batch::{Batch, Imported, Param, WriteError};
+use super::batch::{Batch, BatchError, Imported, Param};
 use super::row::{CallRow, EventRow};
 use super::sql;
 use super::transfer::{RowCounts, TransferLine};
@@ -62,28 +62,28 @@ impl SqliteWriter {
     }
 
     /// Writes a batch; all of it or none. A write whose waiter has gone is interrupted.
-    pub(crate) async fn write(&self, batch: Batch) -> Result<(), WriteError> {
+    pub(crate) async fn write(&self, batch: Batch) -> Result<(), BatchError> {
         self.run(move |connection| connection.write(&batch)).await
     }
 
     /// Stores the rows that are not stored yet; all of them or none.
-    pub(crate) async fn import(&self, lines: Vec<TransferLine>) -> Result<RowCounts, WriteError> {
+    pub(crate) async fn import(&self, lines: Vec<TransferLine>) -> Result<RowCounts, BatchError> {
         self.run(move |connection| connection.import(&lines)).await
     }
 
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut WriteConnection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, WriteError> {
+    ) -> Result<T, BatchError> {
         let mut interrupt = InterruptOnDrop(Some(self.interrupt.clone()));
         let writer = self.clone();
         let done = tokio::task::spawn_blocking(move || match &mut *writer.guarded() {
-            Some(connection) => work(connection).map_err(WriteError::from),
-            None => Err(WriteError::Store("the connection is closed".to_owned())),
+            Some(connection) => work(connection).map_err(BatchError::from),
+            None => Err(BatchError::Store("the connection is closed".to_owned())),
         });
         let done = done.await;
         interrupt.0 = None;
-        done.unwrap_or_else(|panic| Err(WriteError::Store(panic.to_string())))
+        done.unwrap_or_else(|panic| Err(BatchError::Store(panic.to_string())))
     }
 
     /// Closes the connection, after the write that uses it.
@@ -349,13 +349,13 @@ impl Buckets {
     }
 }
 
-impl From<rusqlite::Error> for WriteError {
-    fn from(error: rusqlite::Error) -> WriteError {
+impl From<rusqlite::Error> for BatchError {
+    fn from(error: rusqlite::Error) -> BatchError {
         use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
         let reason = error.to_string();
         match error.sqlite_error_code() {
-            Some(TooBig | ConstraintViolation | TypeMismatch) => WriteError::Row(reason),
-            _ => WriteError::Store(reason),
+            Some(TooBig | ConstraintViolation | TypeMismatch) => BatchError::Row(reason),
+            _ => BatchError::Store(reason),
         }
     }
 }

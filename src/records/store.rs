@@ -20,7 +20,7 @@ use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, SqlSafeStr};
 use uuid::Uuid;
 
 use super::RuleSnapshot;
-use super::batch::{Batch, WriteError};
+use super::batch::{Batch, BatchError};
 use super::connections::{CONNECT_TIMEOUT, HistoryPool, set_up, sqlite_pragmas};
 use super::postgres;
 use super::sqlite::SqliteWriter;
@@ -190,11 +190,11 @@ impl Store {
     }
 
     /// Writes a batch; all of it or none.
-    pub(crate) async fn write(&self, batch: Batch) -> Result<(), WriteError> {
+    pub(crate) async fn write(&self, batch: Batch) -> Result<(), BatchError> {
         match &self.writer {
             StoreWriter::Sqlite(writer) => writer.write(batch).await?,
             StoreWriter::Postgres(pool) => postgres::write(pool, &batch).await?,
-            StoreWriter::ReadOnly => return Err(WriteError::Store("opened to read".to_owned())),
+            StoreWriter::ReadOnly => return Err(BatchError::Store("opened to read".to_owned())),
         }
         // Rows that went into a file that is gone are written again, into its successor.
         Ok(self.check_file()?)
@@ -208,7 +208,7 @@ impl Store {
         let imported = match &self.writer {
             StoreWriter::Sqlite(writer) => writer.import(lines.to_vec()).await?,
             StoreWriter::Postgres(pool) => {
-                postgres::import(pool, lines).await.map_err(WriteError::from)?
+                postgres::import(pool, lines).await.map_err(BatchError::from)?
             }
             StoreWriter::ReadOnly => {
                 return Err(ImportError::Store("opened to read".to_owned()));
@@ -329,19 +329,19 @@ fn escaped(path: &Path) -> String {
     text.replace('%', "%25").replace('?', "%3F").replace('#', "%23")
 }
 
-impl From<sqlx::Error> for WriteError {
-    fn from(error: sqlx::Error) -> WriteError {
+impl From<sqlx::Error> for BatchError {
+    fn from(error: sqlx::Error) -> BatchError {
         let reason = error.to_string();
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         match code.as_deref().unwrap_or_default() {
-            _ if matches!(error, sqlx::Error::Encode(_)) => WriteError::Row(reason),
+            _ if matches!(error, sqlx::Error::Encode(_)) => BatchError::Row(reason),
             // PostgreSQL: serialization failure, deadlock.
-            "40001" | "40P01" => WriteError::Collision(reason),
+            "40001" | "40P01" => BatchError::Collision(reason),
             // Data exception, integrity constraint violation, program limit exceeded.
             code if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => {
-                WriteError::Row(reason)
+                BatchError::Row(reason)
             }
-            _ => WriteError::Store(reason),
+            _ => BatchError::Store(reason),
         }
     }
 }

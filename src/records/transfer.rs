@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::batch::WriteError;
+use super::batch::BatchError;
 use super::filter::OUTCOMES;
 use super::{CallRecord, EventRecord, NumberPolicy, RuleChange, RuleSnapshot};
 use crate::domain::decision::Object;
@@ -29,7 +29,7 @@ pub enum TransferLine {
 
 /// The key that tells lines apart.
 #[derive(Deserialize)]
-struct Kind {
+struct RecordTag {
     record: String,
 }
 
@@ -98,11 +98,11 @@ pub enum ImportError {
     Store(String),
 }
 
-impl From<WriteError> for ImportError {
-    fn from(error: WriteError) -> ImportError {
+impl From<BatchError> for ImportError {
+    fn from(error: BatchError) -> ImportError {
         match error {
-            WriteError::Row(reason) => ImportError::Row(reason),
-            WriteError::Collision(reason) | WriteError::Store(reason) => ImportError::Store(reason),
+            BatchError::Row(reason) => ImportError::Row(reason),
+            BatchError::Collision(reason) | BatchError::Store(reason) => ImportError::Store(reason),
         }
     }
 }
@@ -135,7 +135,8 @@ impl TransferLine {
     /// # Errors
     /// Fails with a reason if it is not a line of an export.
     pub fn parse(line: &[u8]) -> Result<TransferLine, String> {
-        let Kind { record } = serde_json::from_slice(line).map_err(|error| json_error(&error))?;
+        let RecordTag { record } =
+            serde_json::from_slice(line).map_err(|error| json_error(&error))?;
         match record.as_str() {
             "call" => {
                 // Not through a JSON object: SIP headers may repeat a name.

@@ -14,10 +14,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Store;
-use super::batch::{Batch, WriteError};
+use super::batch::{Batch, BatchError};
 use super::expiry::MemoryLimits;
 use super::health::StoreHealth;
-use super::queue::Entry;
+use super::queue::QueueEntry;
 use super::reserve::DiskReserve;
 use crate::domain::clock::Clock;
 use crate::settings::{RecordsLocation, Wait};
@@ -25,7 +25,7 @@ use crate::telemetry::RecordCounters;
 
 /// Writes the entries of a recorder's queue.
 pub struct Writer {
-    queue: mpsc::Receiver<Entry>,
+    queue: mpsc::Receiver<QueueEntry>,
     location: RecordsLocation,
     retain: Duration,
     /// Whether replies wait for the commit.
@@ -83,7 +83,7 @@ const NICE: i32 = 5;
 
 impl Writer {
     pub(crate) fn new(
-        queue: mpsc::Receiver<Entry>,
+        queue: mpsc::Receiver<QueueEntry>,
         location: RecordsLocation,
         retain: Duration,
         wait: Wait,
@@ -181,7 +181,7 @@ impl Writer {
     }
 
     /// Writes a group, and retries until it is written or given up.
-    async fn persist(&mut self, group: Vec<Entry>, stop: &CancellationToken) {
+    async fn persist(&mut self, group: Vec<QueueEntry>, stop: &CancellationToken) {
         let mut groups = vec![group];
         let mut wait = FIRST_PAUSE;
         let mut collisions = 0;
@@ -191,7 +191,9 @@ impl Writer {
                 continue;
             }
             if self.give_up_at.is_some_and(|at| Instant::now() >= at) {
-                let is_record = |entry: &&Entry| matches!(entry, Entry::Call(_) | Entry::Event(_));
+                let is_record = |entry: &&QueueEntry| {
+                    matches!(entry, QueueEntry::Call(_) | QueueEntry::Event(_))
+                };
                 self.lost += group.iter().filter(is_record).count();
                 continue;
             }
@@ -200,12 +202,12 @@ impl Writer {
                     (wait, collisions) = (FIRST_PAUSE, 0);
                     self.notify(group).await;
                 }
-                Err(Failure::Write(WriteError::Row(reason))) if group.len() == 1 => {
+                Err(Failure::Write(BatchError::Row(reason))) if group.len() == 1 => {
                     self.counters.lost_refused.increment(1);
                     tracing::error!(reason, "record lost, the database rejects the row");
                 }
-                Err(Failure::Write(WriteError::Row(_))) => halve(group, &mut groups),
-                Err(Failure::Write(WriteError::Collision(_))) if collisions < COLLISIONS => {
+                Err(Failure::Write(BatchError::Row(_))) => halve(group, &mut groups),
+                Err(Failure::Write(BatchError::Collision(_))) if collisions < COLLISIONS => {
                     collisions += 1;
                     groups.push(group);
                 }
@@ -227,12 +229,16 @@ impl Writer {
         }
     }
 
-    async fn write(&mut self, group: &[Entry], stop: &CancellationToken) -> Result<(), Failure> {
+    async fn write(
+        &mut self,
+        group: &[QueueEntry],
+        stop: &CancellationToken,
+    ) -> Result<(), Failure> {
         self.health.set_writing(true);
         let written = tokio::select! {
             written = async {
                 let store = opened(&mut self.store, &self.location, &self.health).await;
-                store.map_err(WriteError::Store)?.write(Batch::new(group)).await
+                store.map_err(BatchError::Store)?.write(Batch::new(group)).await
             } => written.map_err(Failure::Write),
             () = timeout(&mut self.give_up_at, stop) => Err(Failure::Timeout),
         };
@@ -241,21 +247,21 @@ impl Writer {
     }
 
     /// Wakes the replies that wait for this group.
-    async fn notify(&mut self, group: Vec<Entry>) {
+    async fn notify(&mut self, group: Vec<QueueEntry>) {
         self.end_outage();
         self.unchecked += group.len();
         for entry in group {
             let committed = match entry {
-                Entry::Call(call) => {
+                QueueEntry::Call(call) => {
                     self.counters.calls.increment(1);
                     call.committed
                 }
-                Entry::Event(event) => {
+                QueueEntry::Event(event) => {
                     self.counters.events.increment(1);
                     Some(event.committed)
                 }
-                Entry::Retry(_, committed) => committed,
-                Entry::Snapshot(_) => None,
+                QueueEntry::Retry(_, committed) => committed,
+                QueueEntry::Snapshot(_) => None,
             };
             if let Some(committed) = committed {
                 let _no_longer_waits = committed.send(());
@@ -410,7 +416,7 @@ async fn timeout(give_up_at: &mut Option<Instant>, stop: &CancellationToken) {
 
 /// Reason why a group was not written.
 enum Failure {
-    Write(WriteError),
+    Write(BatchError),
     /// The store does not answer.
     Timeout,
 }
@@ -419,7 +425,7 @@ impl Failure {
     fn reason(&self) -> &str {
         match self {
             Failure::Write(
-                WriteError::Row(reason) | WriteError::Collision(reason) | WriteError::Store(reason),
+                BatchError::Row(reason) | BatchError::Collision(reason) | BatchError::Store(reason),
             ) => reason,
             Failure::Timeout => NO_ANSWER,
         }
@@ -427,7 +433,7 @@ impl Failure {
 }
 
 /// Splits a group; the first half is written next.
-fn halve(mut group: Vec<Entry>, groups: &mut Vec<Vec<Entry>>) {
+fn halve(mut group: Vec<QueueEntry>, groups: &mut Vec<Vec<QueueEntry>>) {
     let rest = group.split_off(group.len() / 2);
     groups.extend([rest, group]);
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::files::RuleFiles;
-use super::plan::Plan;
+use super::plan::ChangePlan;
 use crate::diagnostics::{Diagnostic, Location, Report, Severity};
 use crate::reload;
 use crate::rules::{CheckContext, LoadedTable, ReadError, RuleSet};
@@ -34,7 +34,7 @@ pub struct Mistake {
     pub file: Option<String>,
     /// Place in the file.
     #[serde(flatten)]
-    pub place: Option<Place>,
+    pub place: Option<TextRange>,
     /// Description.
     pub message: String,
     /// Suggested correction.
@@ -45,7 +45,7 @@ pub struct Mistake {
 
 /// A range in a file. Lines and columns count from 1, columns in characters; the end is exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct TextRange {
     /// First line.
     pub line: usize,
     /// First column.
@@ -62,7 +62,7 @@ pub struct Place {
 /// Fails if a file cannot be read that the plan does not replace.
 pub fn check(
     files: &RuleFiles,
-    plan: &Plan,
+    plan: &ChangePlan,
     context: &CheckContext,
 ) -> Result<CheckedPlan, ReadError> {
     let replaced = plan.replacements();
@@ -84,7 +84,7 @@ fn mistakes(files: &RuleFiles, report: &Report) -> Vec<Mistake> {
             severity: severity.as_str(),
             code,
             file: location.as_ref().map(|location| files.name(location.file.path.as_ref())),
-            place: location.as_ref().map(Place::of),
+            place: location.as_ref().map(TextRange::of),
             message: message.clone(),
             help: help.clone(),
             detail: detail.clone(),
@@ -94,11 +94,11 @@ fn mistakes(files: &RuleFiles, report: &Report) -> Vec<Mistake> {
     shown.filter(|diagnostic| diagnostic.severity != Severity::Note).map(mistake).collect()
 }
 
-impl Place {
-    fn of(location: &Location) -> Place {
+impl TextRange {
+    fn of(location: &Location) -> TextRange {
         let (line, column) = location.line_and_column();
         let (end_line, end_column) = location.end();
-        Place { line, column, end_line, end_column }
+        TextRange { line, column, end_line, end_column }
     }
 }
 

@@ -38,12 +38,12 @@ pub struct RuleFile<'f> {
     /// Contents.
     pub text: &'f str,
     /// Contents by their form.
-    pub kind: FileKind,
+    pub kind: RuleFileKind,
 }
 
 /// What a file of the rule table contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileKind {
+pub enum RuleFileKind {
     /// Rules and definitions, in TOML.
     Rules,
     /// Rows of a list.
@@ -56,12 +56,12 @@ pub enum FileKind {
     Copy,
 }
 
-impl FileKind {
+impl RuleFileKind {
     /// Returns whether an edit may replace the file.
     pub fn is_editable(self) -> bool {
         match self {
-            FileKind::Rules | FileKind::List | FileKind::Other => true,
-            FileKind::Outside | FileKind::Copy => false,
+            RuleFileKind::Rules | RuleFileKind::List | RuleFileKind::Other => true,
+            RuleFileKind::Outside | RuleFileKind::Copy => false,
         }
     }
 }
@@ -137,7 +137,7 @@ impl RuleFiles {
 
     /// Returns the texts by name, without copies of lists that live elsewhere.
     pub fn texts(&self) -> BTreeMap<String, &str> {
-        let files = self.files().into_iter().filter(|file| file.kind != FileKind::Copy);
+        let files = self.files().into_iter().filter(|file| file.kind != RuleFileKind::Copy);
         files.map(|file| (file.name, file.text)).collect()
     }
 
@@ -145,11 +145,11 @@ impl RuleFiles {
         let relative = path.strip_prefix(self.folder()).unwrap_or(path);
         let extension = path.extension().and_then(|end| end.to_str()).unwrap_or_default();
         let kind = match extension.to_ascii_lowercase().as_str() {
-            _ if rules::is_list_copy(path) => FileKind::Copy,
-            _ if !is_below(relative) => FileKind::Outside,
-            _ if self.snapshot.rules().iter().any(|rule| rule == path) => FileKind::Rules,
-            "ics" => FileKind::Other,
-            _ => FileKind::List,
+            _ if rules::is_list_copy(path) => RuleFileKind::Copy,
+            _ if !is_below(relative) => RuleFileKind::Outside,
+            _ if self.snapshot.rules().iter().any(|rule| rule == path) => RuleFileKind::Rules,
+            "ics" => RuleFileKind::Other,
+            _ => RuleFileKind::List,
         };
         let text = self.snapshot.text(path).unwrap_or_default();
         RuleFile { name: relative.display().to_string(), path, text, kind }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use super::files::{FileKind, RuleFiles, is_below};
+use super::files::{RuleFileKind, RuleFiles, is_below};
 use crate::rules::{self, FileStamp, Replacements, Snapshot};
 
 /// Edited texts of the files, by their names.
@@ -63,7 +63,7 @@ pub enum EditProblem {
 
 /// Files to write and to remove.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct ChangePlan {
     write: Vec<(PathBuf, String)>,
     remove: Vec<PathBuf>,
 }
@@ -71,13 +71,13 @@ pub struct Plan {
 /// Maximum length of the name of a new file, in bytes.
 const MAX_NAME_BYTES: usize = 100;
 
-impl Plan {
+impl ChangePlan {
     /// Plans an edit. Texts that are equal to those on disk are left out.
     ///
     /// # Errors
     /// Fails if the table does not have one of the files, and it cannot be added.
-    pub fn of_edit(files: &RuleFiles, edit: &Edit) -> Result<Plan, EditError> {
-        let mut plan = Plan::default();
+    pub fn of_edit(files: &RuleFiles, edit: &Edit) -> Result<ChangePlan, EditError> {
+        let mut plan = ChangePlan::default();
         for (name, text) in &edit.0 {
             plan.add(files, name, text.as_deref())
                 .map_err(|problem| EditError { file: name.clone(), problem })?;
@@ -98,14 +98,14 @@ impl Plan {
     ) -> Result<(), EditProblem> {
         let known = files.find(name);
         match (known.as_ref().map(|file| file.kind), text) {
-            (Some(FileKind::Outside), _) => return Err(EditProblem::Outside),
-            (Some(FileKind::Copy), _) => return Err(EditProblem::Copy),
-            (Some(FileKind::Rules), None) if files.is_folder() => {}
+            (Some(RuleFileKind::Outside), _) => return Err(EditProblem::Outside),
+            (Some(RuleFileKind::Copy), _) => return Err(EditProblem::Copy),
+            (Some(RuleFileKind::Rules), None) if files.is_folder() => {}
             (Some(_), None) => return Err(EditProblem::Removal),
             (None, None) => return Err(EditProblem::Unknown),
             (None, Some(_)) if !files.is_folder() => return Err(EditProblem::Unknown),
             (None, Some(_)) => check_new_name(files.folder(), name)?,
-            (Some(FileKind::Rules | FileKind::List | FileKind::Other), Some(_)) => {}
+            (Some(RuleFileKind::Rules | RuleFileKind::List | RuleFileKind::Other), Some(_)) => {}
         }
         let old = known.as_ref().map(|file| file.text);
         let path = known.map_or_else(|| files.folder().join(name), |file| file.path.to_owned());
@@ -122,7 +122,7 @@ impl Plan {
     ///
     /// # Errors
     /// Fails if the version has several files of rules and the path of the rules is no folder.
-    pub fn of_version(path: &Path, version: &Snapshot) -> Result<Plan, String> {
+    pub fn of_version(path: &Path, version: &Snapshot) -> Result<ChangePlan, String> {
         let is_folder = path.is_dir();
         let rules = version.rules();
         if !is_folder && rules.len() != 1 {
@@ -149,7 +149,7 @@ impl Plan {
             remove = paths.filter(is_added).collect();
         }
         write.retain(|(path, text)| fs::read(path).ok().as_deref() != Some(text.as_bytes()));
-        Ok(Plan { write, remove })
+        Ok(ChangePlan { write, remove })
     }
 
     /// Returns whether the files are as they should be already.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::records::{Filter, Order, Page, Store, StoreError};
+use crate::records::{Filter, Order, PageCursor, Store, StoreError};
 use crate::replay::Replay;
 
 /// Limits of a replay.
@@ -63,7 +63,7 @@ pub async fn replay_calls(
             break Some(Stopped::Time);
         }
         let limit = PAGE.min(most - read);
-        let page = store.calls(filter, Page { limit, order, beyond }).await?;
+        let page = store.calls(filter, PageCursor { limit, order, beyond }).await?;
         let Some(last) = page.last() else { break None };
         beyond = Some(last.id);
         page.iter().for_each(|record| replay.call(record));

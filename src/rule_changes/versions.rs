@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use uuid::{NoContext, Uuid};
 
 use super::files::{ReadFilesError, RuleFiles};
-use super::plan::Plan;
+use super::plan::ChangePlan;
 use super::write::WriteError;
 use crate::domain::phone_number::mask_numbers;
 use crate::records::{
@@ -116,7 +116,7 @@ pub fn store_of(recorder: &Recorder) -> Result<Arc<Store>, NotKept> {
 /// or cannot be replaced.
 pub async fn carry_out(
     files: RuleFiles,
-    plan: Plan,
+    plan: ChangePlan,
     new_fingerprint: &str,
     action: RuleAction,
     author: Author,

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::files::RuleFiles;
-use super::plan::Plan;
+use super::plan::ChangePlan;
 
 /// A file that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ struct Staged {
     is_placed: bool,
 }
 
-impl Plan {
+impl ChangePlan {
     /// Writes all files beside their places, then renames them: an error leaves the files as they were.
     /// Each file keeps its mode. Blocks.
     ///

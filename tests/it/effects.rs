@@ -12,7 +12,7 @@ use switchboard::domain::clock::Clock;
 use switchboard::effects;
 use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
-use switchboard::records::{EventRecord, Filter, Order, Page};
+use switchboard::records::{EventRecord, Filter, Order, PageCursor};
 use switchboard::settings::{NumberStorage, Purpose, RecordsLocation, RecordsSettings, Wait};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -110,7 +110,7 @@ impl Service {
         let arrived = wait::until_async(async || {
             let store = self.app.recorder().health().and_then(|health| health.store());
             let Some(store) = store else { return false };
-            let page = Page { limit: 10, order: Order::OldestFirst, beyond: None };
+            let page = PageCursor { limit: 10, order: Order::OldestFirst, beyond: None };
             let calls = store.calls(&Filter::default(), page).await;
             found.clear();
             for call in calls.expect("a readable store") {

@@ -24,7 +24,9 @@ use switchboard::domain::clock::Clock;
 use switchboard::domain::secret::Secret;
 use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
-use switchboard::records::{CallRecord, EventRecord, Filter, NewEvent, Order, Page, Store, Writer};
+use switchboard::records::{
+    CallRecord, EventRecord, Filter, NewEvent, Order, PageCursor, Store, Writer,
+};
 use switchboard::settings::{NumberStorage, Purpose, RecordsLocation, RecordsSettings, Wait};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -203,7 +205,7 @@ impl Service {
 
     async fn find(&self, filter: &Filter) -> Vec<CallRecord> {
         self.flush().await;
-        let page = Page { limit: 1_000, order: Order::OldestFirst, beyond: None };
+        let page = PageCursor { limit: 1_000, order: Order::OldestFirst, beyond: None };
         self.store().calls(filter, page).await.unwrap()
     }
 

@@ -13,7 +13,7 @@ use switchboard::domain::party::Party;
 use switchboard::domain::secret::Secret;
 use switchboard::http::public;
 use switchboard::pipeline::Switchboard;
-use switchboard::records::{CallRecord, Filter, NewCall, Order, Page, Recorder, Store};
+use switchboard::records::{CallRecord, Filter, NewCall, Order, PageCursor, Recorder, Store};
 use switchboard::replay::Replay;
 use switchboard::rules;
 use switchboard::rules::engine::decide_offline;
@@ -84,7 +84,7 @@ pub(crate) async fn replay(file: &Path, table: &RuleSet, sources: &[Source]) -> 
 async fn read_calls(file: &Path) -> Vec<CallRecord> {
     let store =
         Store::open_to_read(&RecordsLocation::Sqlite(file.to_owned())).await.expect("a store");
-    let page = Page { limit: 1_000, order: Order::OldestFirst, beyond: None };
+    let page = PageCursor { limit: 1_000, order: Order::OldestFirst, beyond: None };
     let records = store.calls(&Filter::default(), page).await.expect("records");
     store.close().await;
     records

@@ -12,8 +12,8 @@ use switchboard::records::{
 };
 use switchboard::replay::Replay;
 use switchboard::rule_changes::{
-    Author, CarryOutError, Edit, EditProblem, FileKind, NotKept, Plan, ReplayLimits, RuleFiles,
-    Stopped, Versions, carry_out, check, check_writable, replay_calls,
+    Author, CarryOutError, ChangePlan, Edit, EditProblem, NotKept, ReplayLimits, RuleFileKind,
+    RuleFiles, Stopped, Versions, carry_out, check, check_writable, replay_calls,
 };
 use switchboard::rules::{CheckContext, LoadedTable};
 use switchboard::settings::{NumberStorage, RecordsLocation};
@@ -69,8 +69,8 @@ fn edit(texts: &[(&str, Option<&str>)]) -> Edit {
     edit
 }
 
-fn plan(files: &RuleFiles, texts: &[(&str, Option<&str>)]) -> Plan {
-    Plan::of_edit(files, &edit(texts)).unwrap()
+fn plan(files: &RuleFiles, texts: &[(&str, Option<&str>)]) -> ChangePlan {
+    ChangePlan::of_edit(files, &edit(texts)).unwrap()
 }
 
 #[test]
@@ -83,10 +83,10 @@ fn the_files_of_a_table_are_named_by_their_form() {
     let found = files.files();
     let found: Vec<_> = found.iter().map(|file| (file.name.as_str(), file.kind)).collect();
     let expected = [
-        ("10-more.toml", FileKind::Rules),
-        ("50-rules.toml", FileKind::Rules),
-        ("../far.csv", FileKind::Outside),
-        ("vip.csv", FileKind::List),
+        ("10-more.toml", RuleFileKind::Rules),
+        ("50-rules.toml", RuleFileKind::Rules),
+        ("../far.csv", RuleFileKind::Outside),
+        ("vip.csv", RuleFileKind::List),
     ];
     assert_eq!(found, expected);
     assert_eq!(files.find("vip.csv").unwrap().text, LIST);
@@ -100,7 +100,8 @@ fn a_plan_refuses_files_that_the_table_does_not_have() {
     fs::write(folder.rules.join("60-far.toml"), "lists.far.file = \"../far.csv\"\n").unwrap();
     fs::write(folder.rules.join("unused.csv"), LIST).unwrap();
     let files = folder.files();
-    let problem = |name: &str, text| Plan::of_edit(&files, &edit(&[(name, text)])).unwrap_err();
+    let problem =
+        |name: &str, text| ChangePlan::of_edit(&files, &edit(&[(name, text)])).unwrap_err();
     for (name, expected) in [
         ("../far.csv", EditProblem::Outside),
         ("../other.toml", EditProblem::Name),
@@ -121,11 +122,11 @@ fn a_plan_refuses_files_that_the_table_does_not_have() {
     assert_eq!(problem("vip.csv", None).problem, EditProblem::Removal);
     assert_eq!(problem("nowhere.toml", None).problem, EditProblem::Unknown);
     let all = edit(&[("50-rules.toml", None), ("60-far.toml", None)]);
-    assert_eq!(Plan::of_edit(&files, &all).unwrap_err().problem, EditProblem::Removal);
+    assert_eq!(ChangePlan::of_edit(&files, &all).unwrap_err().problem, EditProblem::Removal);
 
     let single = folder.rules.join("50-rules.toml");
     let single = RuleFiles::read(&single, &CheckContext::default()).unwrap();
-    let added = Plan::of_edit(&single, &edit(&[("new.toml", Some(""))])).unwrap_err();
+    let added = ChangePlan::of_edit(&single, &edit(&[("new.toml", Some(""))])).unwrap_err();
     assert_eq!(added.problem, EditProblem::Unknown);
     assert!(plan(&single, &[("vip.csv", Some(LIST))]).is_empty(), "nothing has changed");
 }
@@ -207,7 +208,7 @@ fn an_error_while_writing_leaves_every_file_as_it_was() {
     let snapshot = files.snapshot().clone();
     fs::remove_file(folder.rules.join("vip.csv")).unwrap();
     fs::write(folder.rules.join("50-rules.toml"), "# edited\n").unwrap();
-    let plan = Plan::of_version(&folder.rules, &snapshot).unwrap();
+    let plan = ChangePlan::of_version(&folder.rules, &snapshot).unwrap();
     fs::create_dir_all(folder.rules.join("vip.csv/below")).unwrap();
     plan.write().unwrap_err();
     assert_eq!(folder.text("50-rules.toml").as_deref(), Some("# edited\n"));
@@ -265,7 +266,7 @@ async fn a_change_keeps_the_version_before_and_who_made_it() {
 
         // Back to it.
         let files = folder.files();
-        let plan = Plan::of_version(&folder.rules, &kept.files).unwrap();
+        let plan = ChangePlan::of_version(&folder.rules, &kept.files).unwrap();
         assert_eq!(plan.outside(&files), None);
         let by = author("", "2026-11-27T10:02:00Z");
         carry_out(files, plan, &old, RuleAction::Restore, by, versions).await.unwrap();

@@ -10,7 +10,7 @@ use super::filter::FilterFlags;
 use super::row::{COLUMNS, cells};
 use crate::cli::{ConfigFile, Exit, progress};
 use crate::records::{
-    CallRecord, EventRecord, Filter, Order, Page, Store, TransferLine, first_id_at,
+    CallRecord, EventRecord, Filter, Order, PageCursor, Store, TransferLine, first_id_at,
 };
 
 /// Export JSON, one object per line: each call with its events, events of unrecorded calls, the rule
@@ -60,7 +60,7 @@ async fn write_csv(
 ) -> anyhow::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(COLUMNS)?;
-    let mut pages = Pages { beyond: None, done: 0 };
+    let mut pages = PagedCalls { beyond: None, done: 0 };
     while let Some(calls) = pages.next(store, filter).await? {
         for call in &calls {
             csv.write_record(cells(call))?;
@@ -77,7 +77,7 @@ async fn write_json(
     total: u64,
     progress: &mut progress::ProgressLine,
 ) -> anyhow::Result<()> {
-    let mut pages = Pages { beyond: None, done: 0 };
+    let mut pages = PagedCalls { beyond: None, done: 0 };
     let beyond = filter.since.map_or(Uuid::nil(), first_id_at);
     let mut tables = HashSet::new();
     let mut orphans = OrphanEvents { beyond, pending: Vec::new(), is_exhausted: false };
@@ -116,18 +116,18 @@ async fn write_json(
 }
 
 /// Calls in pages.
-struct Pages {
+struct PagedCalls {
     beyond: Option<Uuid>,
     done: usize,
 }
 
-impl Pages {
+impl PagedCalls {
     async fn next(
         &mut self,
         store: &Store,
         filter: &Filter,
     ) -> anyhow::Result<Option<Vec<CallRecord>>> {
-        let page = Page { limit: PAGE, order: Order::OldestFirst, beyond: self.beyond };
+        let page = PageCursor { limit: PAGE, order: Order::OldestFirst, beyond: self.beyond };
         let calls = store.calls(filter, page).await?;
         self.beyond = calls.last().map(|call| call.id).or(self.beyond);
         self.done += calls.len();

@@ -18,7 +18,7 @@ use crate::records::{
 };
 use crate::rules::parse_party;
 use crate::settings::{RecordsLocation, Settings};
-use copies::{CopyOnDisk, Outcome, RulesFile};
+use copies::{CopyErasure, CopyOnDisk, RulesFile};
 
 /// Delete every call from or to the number with its events, and every other row that contains its
 /// digits; remove it from stored rule tables, from the last good table and from the copies of lists that live
@@ -51,7 +51,7 @@ impl Forget {
         let numbers = NumberPolicy::new(settings.records.numbers.clone());
         let traces = NumberTraces::new(&party, &numbers)
             .context("--number: withheld callers cannot be told apart")?;
-        let mut search = Search { party, traces, copies: Vec::new(), settings };
+        let mut search = NumberSearch { party, traces, copies: Vec::new(), settings };
         search.find_copies()?;
         let opened = match OpenStore::open(&self.config).await {
             Ok(opened) => Some(opened),
@@ -86,7 +86,7 @@ fn is_empty(error: &anyhow::Error, settings: &Settings) -> bool {
 }
 
 /// The search for a number.
-struct Search {
+struct NumberSearch {
     party: Party,
     traces: NumberTraces,
     settings: Settings,
@@ -98,7 +98,7 @@ struct Search {
 struct Erasure {
     erased: Erased,
     by_mask: u64,
-    copies: Vec<(CopyOnDisk, Outcome)>,
+    copies: Vec<(CopyOnDisk, CopyErasure)>,
     remaining: NumberMatches,
     overwritten: Overwritten,
     /// Files of the database, and whether they contain the number still.
@@ -117,7 +117,7 @@ impl Erasure {
     }
 }
 
-impl Search {
+impl NumberSearch {
     fn find_copies(&mut self) -> anyhow::Result<()> {
         self.copies.clear();
         for copy in copies::find(&self.settings)? {
@@ -206,7 +206,7 @@ fn print_calls(found: &NumberMatches) -> anyhow::Result<()> {
     Ok(())
 }
 
-impl Search {
+impl NumberSearch {
     fn print_matches(&self, found: &NumberMatches) -> anyhow::Result<()> {
         let mut stdout = std::io::stdout().lock();
         writeln!(stdout, "number   {}", self.traces.masked())?;
@@ -245,8 +245,8 @@ impl Search {
         }
         for (copy, outcome) in &erasure.copies {
             match outcome {
-                Outcome::Edited => writeln!(stdout, "edited   {copy}")?,
-                Outcome::Deleted => writeln!(stdout, "deleted  {copy}")?,
+                CopyErasure::Edited => writeln!(stdout, "edited   {copy}")?,
+                CopyErasure::Deleted => writeln!(stdout, "deleted  {copy}")?,
             }
         }
         self.print_remarks(&mut stdout, erasure.by_mask)

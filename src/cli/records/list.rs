@@ -10,16 +10,16 @@ use uuid::Uuid;
 
 use super::filter::FilterFlags;
 use super::row::{COLUMNS, cell, cells, format_outcome, format_time, zone_name};
-use super::table::{Column, Fit};
+use super::table::{Fit, TableColumn};
 use super::{sanitize, table};
 use crate::cli::{ConfigFile, Exit, output};
-use crate::records::{CallRecord, Order, Page};
+use crate::records::{CallRecord, Order, PageCursor};
 
 /// List calls, newest first. On a terminal, the table fits its width; elsewhere nothing is truncated.
 ///
 /// Exit status: 0 listed; 2 the records cannot be read or a filter is invalid.
 #[derive(Debug, Args)]
-pub(super) struct ListArgs {
+pub(super) struct ListCalls {
     #[command(flatten)]
     config: ConfigFile,
     #[command(flatten)]
@@ -35,14 +35,15 @@ pub(super) struct ListArgs {
     csv: bool,
 }
 
-impl ListArgs {
+impl ListCalls {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let zone = self.filter.zone()?;
         let opened = self.filter.open(&self.config).await?;
         let filter = self.filter.read(&opened, &self.config, None).await?;
         let limit = self.limit.get();
         // One more call than shown reveals whether there are more.
-        let page = Page { limit: limit.saturating_add(1), order: Order::NewestFirst, beyond: None };
+        let page =
+            PageCursor { limit: limit.saturating_add(1), order: Order::NewestFirst, beyond: None };
         let mut calls = opened.store.calls(&filter, page).await?;
         let is_all = calls.len() <= limit;
         calls.truncate(limit);
@@ -126,18 +127,18 @@ fn write_table(
 
 /// Returns the columns. Times, numbers and ids are whole or absent; a narrow terminal leaves out the
 /// columns in the order of their ranks.
-fn columns(time_title: &str) -> [Column<'_>; 10] {
+fn columns(time_title: &str) -> [TableColumn<'_>; 10] {
     [
-        Column { title: time_title, fit: Fit::Whole },
-        Column { title: "source", fit: Fit::Truncated(2) },
-        Column { title: "from", fit: Fit::Optional(7) },
-        Column { title: "to", fit: Fit::Optional(6) },
-        Column { title: "outcome", fit: Fit::Truncated(4) },
-        Column { title: "rule", fit: Fit::Truncated(5) },
-        Column { title: "agent", fit: Fit::Truncated(3) },
-        Column { title: "tries", fit: Fit::Optional(1) },
-        Column { title: "last event", fit: Fit::Truncated(0) },
-        Column { title: "id", fit: Fit::Whole },
+        TableColumn { title: time_title, fit: Fit::Whole },
+        TableColumn { title: "source", fit: Fit::Truncated(2) },
+        TableColumn { title: "from", fit: Fit::Optional(7) },
+        TableColumn { title: "to", fit: Fit::Optional(6) },
+        TableColumn { title: "outcome", fit: Fit::Truncated(4) },
+        TableColumn { title: "rule", fit: Fit::Truncated(5) },
+        TableColumn { title: "agent", fit: Fit::Truncated(3) },
+        TableColumn { title: "tries", fit: Fit::Optional(1) },
+        TableColumn { title: "last event", fit: Fit::Truncated(0) },
+        TableColumn { title: "id", fit: Fit::Whole },
     ]
 }
 

@@ -22,7 +22,7 @@ use crate::source::Source;
 ///
 /// Exit status: 0 shown; 1 there is no such record, or the id is ambiguous; 2 the records cannot be read.
 #[derive(Debug, Args)]
-pub(super) struct Show {
+pub(super) struct ShowCall {
     /// Id of the record, its first 8 characters or more, or the platform's id of the call
     id: String,
     #[command(flatten)]
@@ -40,7 +40,7 @@ pub(super) struct Show {
 }
 
 /// The table that explains a call.
-enum LoadedTable {
+enum ExplanationTable {
     /// From `--rules`.
     Given(RuleSet),
     /// From the time of the call.
@@ -49,7 +49,7 @@ enum LoadedTable {
     Current(RuleSet),
 }
 
-impl Show {
+impl ShowCall {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let zone = zone(&self.zone)?;
         let opened = OpenStore::open(&self.config).await?;
@@ -76,9 +76,9 @@ impl Show {
         let events = opened.store.events_of(&call).await?;
         let table = self.table(&opened, &call).await?;
         let choice = match &table {
-            Some(LoadedTable::Given(table)) => TableChoice::Given(table),
-            Some(LoadedTable::Recorded(table)) => table.choice(),
-            Some(LoadedTable::Current(table)) => TableChoice::Recorded(table),
+            Some(ExplanationTable::Given(table)) => TableChoice::Given(table),
+            Some(ExplanationTable::Recorded(table)) => table.choice(),
+            Some(ExplanationTable::Current(table)) => TableChoice::Recorded(table),
             None => TableChoice::None,
         };
         let sources: Vec<&Source> = opened.settings.sources.iter().collect();
@@ -106,22 +106,22 @@ impl Show {
         &self,
         opened: &OpenStore,
         call: &CallRecord,
-    ) -> anyhow::Result<Option<LoadedTable>> {
+    ) -> anyhow::Result<Option<ExplanationTable>> {
         let context = opened.settings.check_context();
         if let Some(path) = &self.rules {
             let loaded = load_rules(path, context, false)?;
             let Some(table) = loaded.table else {
                 anyhow::bail!("{} has errors\n\n{}", path.display(), loaded.report.without_notes());
             };
-            return Ok(Some(LoadedTable::Given(table)));
+            return Ok(Some(ExplanationTable::Given(table)));
         }
         let snapshot = opened.store.rule_snapshot(&call.fingerprint).await?;
         if let Some(table) = recorded_table(snapshot.as_ref()) {
-            return Ok(Some(LoadedTable::Recorded(table)));
+            return Ok(Some(ExplanationTable::Recorded(table)));
         }
         let LoadedSettings { rules, .. } = self.config.load(Purpose::Inspect)?;
         let loaded = rules.and_then(|path| load_rules(&path, context, false).ok());
-        Ok(loaded.and_then(|loaded| loaded.table).map(LoadedTable::Current))
+        Ok(loaded.and_then(|loaded| loaded.table).map(ExplanationTable::Current))
     }
 }
 

@@ -61,14 +61,14 @@ const WIDTH: u16 = 100;
 /// Maximum number of rows per section in the text; JSON contains all.
 const MAX_ROWS: usize = 60;
 
-/// The counts by one thing.
-struct Section {
+/// Calls, broken down by one thing.
+struct Breakdown {
     by: By,
-    rows: Vec<Row>,
+    rows: Vec<BreakdownRow>,
 }
 
-/// The number of calls with one value.
-struct Row {
+/// Number of calls with one value.
+struct BreakdownRow {
     /// None where calls have no value.
     name: Option<String>,
     calls: u64,
@@ -76,9 +76,9 @@ struct Row {
     arms: Vec<(String, u64)>,
 }
 
-impl Row {
-    fn new(name: Option<String>, calls: u64) -> Row {
-        Row { name, calls, arms: Vec::new() }
+impl BreakdownRow {
+    fn new(name: Option<String>, calls: u64) -> BreakdownRow {
+        BreakdownRow { name, calls, arms: Vec::new() }
     }
 }
 
@@ -92,17 +92,17 @@ impl Stats {
         check_names(&opened, &filter, table.as_ref()).await?;
         let counts = opened.store.counts(&filter).await?;
         let total: u64 = counts.by_quarter.iter().map(|(_, calls)| calls).sum();
-        let mut sections = Vec::new();
+        let mut breakdowns = Vec::new();
         for by in &self.by {
             let rows = rows(*by, &opened, &filter, &counts, table.as_ref(), &zone).await?;
-            sections.push(Section { by: *by, rows });
+            breakdowns.push(Breakdown { by: *by, rows });
         }
         let mut stdout = std::io::stdout().lock();
         match self.json {
             true => {
-                writeln!(stdout, "{:#}", to_json(&sections, total, &filter, &zone))?;
+                writeln!(stdout, "{:#}", to_json(&breakdowns, total, &filter, &zone))?;
             }
-            false => write_text(&mut stdout, &sections, total, &filter, &zone)?,
+            false => write_text(&mut stdout, &breakdowns, total, &filter, &zone)?,
         }
         Ok(Exit::Success)
     }
@@ -115,18 +115,18 @@ async fn rows(
     counts: &Counts,
     table: Option<&RuleSet>,
     zone: &TimeZone,
-) -> anyhow::Result<Vec<Row>> {
+) -> anyhow::Result<Vec<BreakdownRow>> {
     let sums = async |column| {
         let sums = opened.store.counts_by(filter, [column, column]).await?;
-        let mut rows: Vec<Row> =
-            sums.into_iter().map(|([name, _], calls)| Row::new(name, calls)).collect();
+        let mut rows: Vec<BreakdownRow> =
+            sums.into_iter().map(|([name, _], calls)| BreakdownRow::new(name, calls)).collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.calls));
         anyhow::Ok(rows)
     };
     Ok(match by {
         By::Rule => {
             let by_rule = counts.by_rule.iter().cloned();
-            let rows = by_rule.map(|(rule, calls)| Row::new(rule, calls)).collect();
+            let rows = by_rule.map(|(rule, calls)| BreakdownRow::new(rule, calls)).collect();
             let Some(table) = table else { return Ok(rows) };
             let columns = [CountedColumn::Rule, CountedColumn::Agent];
             let by_agent = opened.store.counts_by(filter, columns).await?;
@@ -143,28 +143,30 @@ async fn rows(
         By::To => sums(CountedColumn::To).await?,
         By::Outcome => {
             let by_outcome = counts.by_outcome.iter().cloned();
-            by_outcome.map(|(outcome, calls)| Row::new(Some(outcome), calls)).collect()
+            by_outcome.map(|(outcome, calls)| BreakdownRow::new(Some(outcome), calls)).collect()
         }
         By::Hour => {
             let hours = by_hour(counts, zone).into_iter().enumerate();
-            hours.map(|(hour, calls)| Row::new(Some(format!("{hour:02}:00")), calls)).collect()
+            hours
+                .map(|(hour, calls)| BreakdownRow::new(Some(format!("{hour:02}:00")), calls))
+                .collect()
         }
         By::Day => by_day(counts, zone)
             .into_iter()
-            .map(|(day, calls)| Row::new(Some(day.to_string()), calls))
+            .map(|(day, calls)| BreakdownRow::new(Some(day.to_string()), calls))
             .collect(),
     })
 }
 
 /// Appends names without a call; only the wanted one if the filter names one.
 fn with_others<'n>(
-    mut rows: Vec<Row>,
+    mut rows: Vec<BreakdownRow>,
     names: impl Iterator<Item = &'n str>,
     wanted: Option<&str>,
-) -> Vec<Row> {
+) -> Vec<BreakdownRow> {
     for name in names.filter(|name| wanted.is_none_or(|wanted| wanted == *name)) {
         if !rows.iter().any(|row| row.name.as_deref() == Some(name)) {
-            rows.push(Row::new(Some(name.to_owned()), 0));
+            rows.push(BreakdownRow::new(Some(name.to_owned()), 0));
         }
     }
     rows
@@ -173,10 +175,10 @@ fn with_others<'n>(
 /// Appends the rules of the table that decided no call, and the arms of its splits.
 fn with_rules_of(
     table: &RuleSet,
-    mut rows: Vec<Row>,
+    mut rows: Vec<BreakdownRow>,
     filter: &Filter,
     by_agent: &BTreeMap<[Option<String>; 2], u64>,
-) -> Vec<Row> {
+) -> Vec<BreakdownRow> {
     let positions: BTreeMap<String, usize> =
         rows.iter().enumerate().filter_map(|(at, row)| Some((row.name.clone()?, at))).collect();
     let deciding = table.rules.iter().filter(|rule| rule.action != Action::Continue);
@@ -186,7 +188,7 @@ fn with_rules_of(
         let row = match position {
             Some(position) => &mut rows[position],
             None if is_wanted => {
-                rows.push(Row::new(Some(rule.name.to_string()), 0));
+                rows.push(BreakdownRow::new(Some(rule.name.to_string()), 0));
                 let Some(row) = rows.last_mut() else { continue };
                 row
             }
@@ -260,12 +262,12 @@ impl By {
     }
 }
 
-fn to_json(sections: &[Section], total: u64, filter: &Filter, zone: &TimeZone) -> Value {
+fn to_json(breakdowns: &[Breakdown], total: u64, filter: &Filter, zone: &TimeZone) -> Value {
     let mut whole = json!({
         "since": filter.since, "until": filter.until, "zone": zone_name(zone), "calls": total,
     });
-    for Section { by, rows } in sections {
-        let row = |row: &Row| {
+    for Breakdown { by, rows } in breakdowns {
+        let row = |row: &BreakdownRow| {
             let mut object = json!({ by.as_str(): row.name, "calls": row.calls });
             if !row.arms.is_empty() {
                 let arms = row.arms.iter().enumerate();
@@ -288,7 +290,7 @@ fn to_json(sections: &[Section], total: u64, filter: &Filter, zone: &TimeZone) -
 
 fn write_text(
     mut out: impl Write,
-    sections: &[Section],
+    breakdowns: &[Breakdown],
     total: u64,
     filter: &Filter,
     zone: &TimeZone,
@@ -298,12 +300,12 @@ fn write_text(
     let until =
         filter.until.map(|at| format!(" until {}", format_time(at, zone))).unwrap_or_default();
     writeln!(out, "{}{since}{until} ({})", counted(total, "call"), zone_name(zone))?;
-    for Section { by, rows } in sections.iter().filter(|section| !section.rows.is_empty()) {
+    for Breakdown { by, rows } in breakdowns.iter().filter(|breakdown| !breakdown.rows.is_empty()) {
         if total == 0 && matches!(by, By::Hour | By::Day) {
             continue;
         }
         let none = format!("(no {})", by.as_str());
-        let name = |row: &Row| row.name.as_deref().map_or(none.clone(), sanitize);
+        let name = |row: &BreakdownRow| row.name.as_deref().map_or(none.clone(), sanitize);
         let shown: Vec<(String, u64)> = rows
             .iter()
             .take(MAX_ROWS)

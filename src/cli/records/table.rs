@@ -11,7 +11,7 @@ const MIN_WIDTH: u16 = 8;
 const TRUNCATED: &str = "…";
 
 /// A column of a table.
-pub(in crate::cli) struct Column<'t> {
+pub(in crate::cli) struct TableColumn<'t> {
     pub(in crate::cli) title: &'t str,
     pub(in crate::cli) fit: Fit,
 }
@@ -29,7 +29,7 @@ pub(in crate::cli) enum Fit {
 
 /// Formats a table. Without a `width`, every cell is shown in full.
 pub(in crate::cli) fn format(
-    columns: &[Column<'_>],
+    columns: &[TableColumn<'_>],
     rows: &[Vec<String>],
     width: Option<u16>,
 ) -> String {
@@ -68,7 +68,7 @@ fn single_line(cells: Vec<String>) -> Row {
 }
 
 /// Returns the columns to leave out so that the others fit, each as narrow as it may be.
-fn hidden_columns(columns: &[Column<'_>], widths: &[u16], width: u16) -> Vec<usize> {
+fn hidden_columns(columns: &[TableColumn<'_>], widths: &[u16], width: u16) -> Vec<usize> {
     let least = |at: usize| match columns[at].fit {
         Fit::Truncated(_) => widths[at].min(MIN_WIDTH),
         Fit::Whole | Fit::Optional(_) => widths[at],
@@ -97,11 +97,11 @@ mod tests {
 
     use super::*;
 
-    const COLUMNS: [Column<'_>; 4] = [
-        Column { title: "time", fit: Fit::Whole },
-        Column { title: "rule", fit: Fit::Truncated(1) },
-        Column { title: "outcome", fit: Fit::Truncated(0) },
-        Column { title: "id", fit: Fit::Whole },
+    const COLUMNS: [TableColumn<'_>; 4] = [
+        TableColumn { title: "time", fit: Fit::Whole },
+        TableColumn { title: "rule", fit: Fit::Truncated(1) },
+        TableColumn { title: "outcome", fit: Fit::Truncated(0) },
+        TableColumn { title: "id", fit: Fit::Whole },
     ];
 
     fn rows(rules: &[&str]) -> Vec<Vec<String>> {

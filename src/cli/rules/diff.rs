@@ -6,7 +6,7 @@ use std::io::Write;
 use clap::Args;
 use similar::TextDiff;
 
-use super::{TableFiles, shown};
+use super::{TableVersion, shown};
 use crate::cli::records::OpenStore;
 use crate::cli::{ConfigFile, Exit};
 
@@ -27,8 +27,8 @@ pub(super) struct Diff {
 impl Diff {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let opened = OpenStore::open(&self.config).await?;
-        let before = TableFiles::find(&self.before, &opened).await?;
-        let after = TableFiles::find(&self.after, &opened).await?;
+        let before = TableVersion::find(&self.before, &opened).await?;
+        let after = TableVersion::find(&self.after, &opened).await?;
         let (old, new) = (before.by_path(), after.by_path());
         let paths: BTreeSet<_> = old.keys().chain(new.keys()).copied().collect();
         let mut stdout = std::io::stdout().lock();
@@ -39,7 +39,7 @@ impl Diff {
                 continue;
             }
             differ = true;
-            let name = |table: &TableFiles, text: Option<&str>| match text {
+            let name = |table: &TableVersion, text: Option<&str>| match text {
                 Some(_) => format!("{}/{}", table.name, shown(path)),
                 None => "/dev/null".to_owned(),
             };

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::short;
-use crate::cli::records::table::{Column, Fit, format};
+use crate::cli::records::table::{Fit, TableColumn, format};
 use crate::cli::records::{OpenStore, sanitize};
 use crate::cli::{ConfigFile, Exit, output};
 use crate::records::{RuleChange, StoredTable};
@@ -18,7 +18,7 @@ use crate::records::{RuleChange, StoredTable};
 ///
 /// Exit status: 0 listed; 2 the records cannot be read.
 #[derive(Debug, Args)]
-pub(super) struct ListArgs {
+pub(super) struct ListTables {
     #[command(flatten)]
     config: ConfigFile,
     /// Print JSON, one object per line
@@ -26,7 +26,7 @@ pub(super) struct ListArgs {
     json: bool,
 }
 
-impl ListArgs {
+impl ListTables {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let opened = OpenStore::open(&self.config).await?;
         let tables = opened.store.rule_tables().await?;
@@ -42,17 +42,17 @@ impl ListArgs {
             return Ok(Exit::Success);
         }
         let mut columns = vec![
-            Column { title: "TABLE", fit: Fit::Whole },
-            Column { title: "LIVE SINCE", fit: Fit::Optional(1) },
-            Column { title: "FIRST CALL", fit: Fit::Optional(0) },
-            Column { title: "LAST CALL", fit: Fit::Whole },
-            Column { title: "CALLS", fit: Fit::Whole },
-            Column { title: "FILES", fit: Fit::Truncated(4) },
+            TableColumn { title: "TABLE", fit: Fit::Whole },
+            TableColumn { title: "LIVE SINCE", fit: Fit::Optional(1) },
+            TableColumn { title: "FIRST CALL", fit: Fit::Optional(0) },
+            TableColumn { title: "LAST CALL", fit: Fit::Whole },
+            TableColumn { title: "CALLS", fit: Fit::Whole },
+            TableColumn { title: "FILES", fit: Fit::Truncated(4) },
         ];
         let has_changes = tables.iter().any(|table| table.change.is_some());
         if has_changes {
-            columns.push(Column { title: "BY", fit: Fit::Truncated(2) });
-            columns.push(Column { title: "NOTE", fit: Fit::Truncated(3) });
+            columns.push(TableColumn { title: "BY", fit: Fit::Truncated(2) });
+            columns.push(TableColumn { title: "NOTE", fit: Fit::Truncated(3) });
         }
         let rows: Vec<_> = tables.iter().map(|table| row(table, has_changes)).collect();
         write!(stdout, "{}", format(&columns, &rows, output::table_width()))?;

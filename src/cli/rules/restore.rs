@@ -5,11 +5,11 @@ use std::io::{IsTerminal, Write};
 use anyhow::Context;
 use clap::Args;
 
-use super::{TableFiles, short, shown};
+use super::{TableVersion, short, shown};
 use crate::cli::records::{OpenStore, describe};
 use crate::cli::{ConfigFile, Exit};
 use crate::records::{RuleAction, Store};
-use crate::rule_changes::{Author, Plan, RuleFiles, Versions, carry_out, check};
+use crate::rule_changes::{Author, ChangePlan, RuleFiles, Versions, carry_out, check};
 use crate::settings::user_name;
 
 /// Write the files of a stored table to `[rules] path`, after storing the current ones as a table of their
@@ -33,9 +33,9 @@ pub(super) struct Restore {
 impl Restore {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let opened = OpenStore::open(&self.config).await?;
-        let table = TableFiles::find(&self.id, &opened).await?;
+        let table = TableVersion::find(&self.id, &opened).await?;
         let path = &opened.settings.rules.path;
-        let plan = Plan::of_version(path, &table.snapshot).map_err(anyhow::Error::msg)?;
+        let plan = ChangePlan::of_version(path, &table.snapshot).map_err(anyhow::Error::msg)?;
         let mut stdout = std::io::stdout();
         if plan.is_empty() {
             writeln!(stdout, "the files are those of {} already", table.name)?;
@@ -68,7 +68,7 @@ impl Restore {
     }
 
     /// Stores the current files, so that they can be restored in turn, and writes those of the plan.
-    async fn carry_out(&self, opened: &OpenStore, plan: Plan) -> anyhow::Result<()> {
+    async fn carry_out(&self, opened: &OpenStore, plan: ChangePlan) -> anyhow::Result<()> {
         let path = &opened.settings.rules.path;
         let context = opened.settings.check_context();
         let Ok(files) = RuleFiles::read(path, &context) else {
@@ -94,7 +94,7 @@ impl Restore {
     }
 }
 
-fn print(plan: &Plan) -> anyhow::Result<()> {
+fn print(plan: &ChangePlan) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     for (path, _) in plan.writes() {
         writeln!(stdout, "write   {}", shown(path))?;

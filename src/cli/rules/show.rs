@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 
-use super::{TableFiles, shown, target};
+use super::{TableVersion, shown, target};
 use crate::cli::records::OpenStore;
 use crate::cli::{ConfigFile, Exit};
 use crate::rule_changes::is_below;
@@ -15,7 +15,7 @@ use crate::rule_changes::is_below;
 ///
 /// Exit status: 0 printed; 2 there is no such table.
 #[derive(Debug, Args)]
-pub(super) struct Show {
+pub(super) struct ShowTable {
     #[command(flatten)]
     config: ConfigFile,
     /// Beginning of the fingerprint; `HEAD` or `live` for the files at `[rules] path`
@@ -25,10 +25,10 @@ pub(super) struct Show {
     to: Option<PathBuf>,
 }
 
-impl Show {
+impl ShowTable {
     pub(super) async fn run(&self) -> anyhow::Result<Exit> {
         let opened = OpenStore::open(&self.config).await?;
-        let table = TableFiles::find(&self.id, &opened).await?;
+        let table = TableVersion::find(&self.id, &opened).await?;
         let mut stdout = std::io::stdout().lock();
         let Some(folder) = &self.to else {
             for (path, text) in table.by_path() {

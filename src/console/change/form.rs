@@ -10,12 +10,12 @@ use super::{CHOICES, DAYS};
 use crate::console::access::Reader;
 use crate::console::page::PageError;
 use crate::http::HttpProblem;
-use crate::rule_changes::{Edit, EditError, EditProblem, Plan, RuleFiles};
+use crate::rule_changes::{ChangePlan, Edit, EditError, EditProblem, RuleFiles};
 
 /// Fields of a form that was sent by a page of the session itself, in order.
-pub(in crate::console) struct Fields(Vec<(String, String)>);
+pub(in crate::console) struct FormFields(Vec<(String, String)>);
 
-impl<S: Send + Sync> FromRequest<S> for Fields {
+impl<S: Send + Sync> FromRequest<S> for FormFields {
     type Rejection = PageError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
@@ -24,13 +24,13 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
         let body = Bytes::from_request(Request::from_parts(parts, body), state).await;
         let body = body.map_err(|error| HttpProblem::BadRequest(error.body_text().into()))?;
         let pairs = url::form_urlencoded::parse(&body);
-        let fields = Fields(pairs.map(|(name, value)| (name.into(), value.into())).collect());
+        let fields = FormFields(pairs.map(|(name, value)| (name.into(), value.into())).collect());
         reader.check_form(fields.get("csrf").unwrap_or_default())?;
         Ok(fields)
     }
 }
 
-impl Fields {
+impl FormFields {
     /// Returns the first value of a field.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
@@ -72,7 +72,7 @@ pub(super) struct Draft {
 
 impl Draft {
     /// Reads a form. Browsers send line breaks as CR and LF, so the texts get those of the files.
-    pub(super) fn read(fields: &Fields, files: &RuleFiles) -> Draft {
+    pub(super) fn read(fields: &FormFields, files: &RuleFiles) -> Draft {
         let text = |name: &str| fields.get(name).unwrap_or_default().trim().to_owned();
         let days = text("days").parse().ok().filter(|days| CHOICES.contains(days));
         let mut texts = BTreeMap::new();
@@ -100,12 +100,12 @@ impl Draft {
     }
 
     /// Plans the edit.
-    pub(super) fn plan(&self, files: &RuleFiles) -> Result<Plan, EditError> {
+    pub(super) fn plan(&self, files: &RuleFiles) -> Result<ChangePlan, EditError> {
         if !self.new_name.is_empty() && files.find(&self.new_name).is_some() {
             let file = self.new_name.clone();
             return Err(EditError { file, problem: EditProblem::Taken });
         }
-        Plan::of_edit(files, &self.edit())
+        ChangePlan::of_edit(files, &self.edit())
     }
 
     fn edit(&self) -> Edit {

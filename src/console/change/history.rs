@@ -7,16 +7,16 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 
-use super::form::Fields;
+use super::form::FormFields;
 use super::preview::{DiffView, Preview, local};
 use super::workbench::{Workbench, differences};
 use super::{CHOICES, DAYS, carry_out_now};
 use crate::console::access::Reader;
-use crate::console::page::{Editor, Frame, Page, PageError, PageSection, with_problem};
+use crate::console::page::{Editor, Frame, HtmlPage, PageError, PageSection, with_problem};
 use crate::console::state::Console;
 use crate::http::HttpProblem;
 use crate::records::{RuleAction, RuleChange, RuleSnapshot, Store};
-use crate::rule_changes::Plan;
+use crate::rule_changes::ChangePlan;
 use crate::rules::{Snapshot, is_list_copy};
 
 /// Maximum number of versions on a page.
@@ -101,7 +101,7 @@ pub(in crate::console) async fn list(
         VersionRow::new(fingerprint, at, &changes, &current, &reader)
     };
     page.versions = versions.into_iter().map(row).collect();
-    Ok(Page(page).into_response())
+    Ok(HtmlPage(page).into_response())
 }
 
 impl VersionRow {
@@ -151,7 +151,7 @@ pub(in crate::console) async fn show(
 ) -> Result<Response, PageError> {
     let found = find(&console, &fingerprint).await?;
     let page = VersionPage::new(&console, &found, &reader).await?;
-    Ok(Page(page).into_response())
+    Ok(HtmlPage(page).into_response())
 }
 
 impl VersionPage {
@@ -222,9 +222,9 @@ fn texts(files: &Snapshot) -> BTreeMap<String, &str> {
 }
 
 /// Plans the way back to a version.
-fn plan(found: &Found) -> Result<Plan, HttpProblem> {
+fn plan(found: &Found) -> Result<ChangePlan, HttpProblem> {
     let files = &found.bench.files;
-    let plan = Plan::of_version(files.path(), &found.snapshot.files);
+    let plan = ChangePlan::of_version(files.path(), &found.snapshot.files);
     let plan = plan.map_err(HttpProblem::Invalid)?;
     match plan.outside(files) {
         Some(path) => Err(HttpProblem::Invalid(format!(
@@ -240,7 +240,7 @@ pub(in crate::console) async fn back(
     State(console): State<Console>,
     Editor(reader): Editor,
     Path(fingerprint): Path<String>,
-    fields: Fields,
+    fields: FormFields,
 ) -> Result<Response, PageError> {
     let found = find(&console, &fingerprint).await?;
     render(&console, found, &reader, &fields, None).await
@@ -250,7 +250,7 @@ async fn render(
     console: &Console,
     found: Found,
     reader: &Reader,
-    fields: &Fields,
+    fields: &FormFields,
     problem: Option<HttpProblem>,
 ) -> Result<Response, PageError> {
     let mut page = VersionPage::new(console, &found, reader).await?;
@@ -269,7 +269,7 @@ async fn render(
     page.problem = problem.as_ref().map(ToString::to_string).or(page.problem);
     Ok(match problem {
         Some(problem) => with_problem(problem, page),
-        None => Page(page).into_response(),
+        None => HtmlPage(page).into_response(),
     })
 }
 
@@ -278,7 +278,7 @@ pub(in crate::console) async fn restore(
     State(console): State<Console>,
     Editor(reader): Editor,
     Path(fingerprint): Path<String>,
-    fields: Fields,
+    fields: FormFields,
 ) -> Result<Response, PageError> {
     let found = find(&console, &fingerprint).await?;
     let Ok(plan) = plan(&found) else {

@@ -5,13 +5,13 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
-use super::form::{Draft, Fields};
+use super::form::{Draft, FormFields};
 use super::workbench::Workbench;
 use super::{ChangeQuery, link, render};
-use crate::console::page::{Editor, Frame, Page, PageError, PageSection, Parameters};
+use crate::console::page::{Editor, Frame, HtmlPage, PageError, PageSection, Parameters};
 use crate::console::state::Console;
 use crate::http::HttpProblem;
-use crate::rule_changes::{FileKind, Grid, GridRow, RuleFile};
+use crate::rule_changes::{Grid, GridRow, RuleFile, RuleFileKind};
 
 /// Empty rows that a button adds, for browsers without scripts.
 const ADDED_ROWS: usize = 5;
@@ -62,7 +62,7 @@ impl ListPage {
 
 /// Returns the list with this name.
 fn find<'b>(bench: &'b Workbench, name: &str) -> Result<RuleFile<'b>, HttpProblem> {
-    let file = bench.files.find(name).filter(|file| file.kind == FileKind::List);
+    let file = bench.files.find(name).filter(|file| file.kind == RuleFileKind::List);
     file.ok_or_else(|| HttpProblem::NotFound("the rules have no such list here".to_owned()))
 }
 
@@ -83,14 +83,14 @@ pub(in crate::console) async fn edit(
     let grid = grid(&file)?;
     let mut page = ListPage::new(&bench, &editor, &file.name, grid);
     page.add_empty_rows(1);
-    Ok(Page(page).into_response())
+    Ok(HtmlPage(page).into_response())
 }
 
 /// Takes the cells of a grid: checks the text that they make, or adds empty rows to the grid.
 pub(in crate::console) async fn save(
     State(console): State<Console>,
     editor: Editor,
-    fields: Fields,
+    fields: FormFields,
 ) -> Result<Response, PageError> {
     let bench = Workbench::open(&console).await?;
     let name = fields.get("file").unwrap_or_default().to_owned();
@@ -110,7 +110,7 @@ pub(in crate::console) async fn save(
             })
             .collect();
         page.add_empty_rows(ADDED_ROWS);
-        return Ok(Page(page).into_response());
+        return Ok(HtmlPage(page).into_response());
     }
     let text = grid.write(&rows);
     let mut draft = Draft::read(&fields, &bench.files);
@@ -121,7 +121,7 @@ pub(in crate::console) async fn save(
 
 /// Reads the rows of a grid: a field `row` with the place in the file, then a field `cell` for each column, and
 /// `drop` for a row to remove.
-fn rows(fields: &Fields, columns: usize, is_current: bool) -> Vec<GridRow> {
+fn rows(fields: &FormFields, columns: usize, is_current: bool) -> Vec<GridRow> {
     let mut rows: Vec<GridRow> = Vec::new();
     let mut dropped = false;
     for (name, value) in fields.iter() {

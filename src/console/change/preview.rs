@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Handle;
 
-use super::workbench::{Checked, Workbench, differences, hash, replay_turn};
+use super::workbench::{CheckedChange, Workbench, differences, hash, replay_turn};
 use crate::console::access::Reader;
 use crate::console::page::off_thread;
 use crate::console::state::Console;
@@ -15,7 +15,7 @@ use crate::http::HttpProblem;
 use crate::records::{Filter, Order};
 use crate::replay::{ChangedCalls, Replay, Route, Summary};
 use crate::rule_changes::{
-    FileDiff, Mistake, Plan, ReplayLimits, ReplayedCalls, Stopped, replay_calls,
+    ChangePlan, FileDiff, Mistake, ReplayLimits, ReplayedCalls, Stopped, replay_calls,
 };
 use crate::rules::RuleSet;
 
@@ -99,12 +99,12 @@ impl Preview {
     pub(super) async fn of(
         console: &Console,
         bench: Workbench,
-        plan: Plan,
+        plan: ChangePlan,
         days: u32,
         reader: &Reader,
     ) -> Result<Preview, HttpProblem> {
         let is_empty = plan.is_empty();
-        let Checked { files, plan, checked } = bench.check(console, plan).await?;
+        let CheckedChange { files, plan, checked } = bench.check(console, plan).await?;
         let changed = differences(files.texts(), plan.texts_after(&files)).await?;
         let mistakes = checked.mistakes.into_iter().map(|mistake| MistakeView {
             line: mistake.place.map(|place| place.line).unwrap_or_default(),

@@ -10,7 +10,7 @@ use crate::console::page::off_thread;
 use crate::console::state::Console;
 use crate::http::HttpProblem;
 use crate::rule_changes::{
-    self, CheckedPlan, FileDiff, Plan, RuleFiles, Versions, check_writable, diff, store_of,
+    self, ChangePlan, CheckedPlan, FileDiff, RuleFiles, Versions, check_writable, diff, store_of,
 };
 use crate::rules::CheckContext;
 
@@ -22,9 +22,9 @@ pub(super) struct Workbench {
 }
 
 /// A plan after its check, with the files for which it was made.
-pub(super) struct Checked {
+pub(super) struct CheckedChange {
     pub(super) files: RuleFiles,
-    pub(super) plan: Plan,
+    pub(super) plan: ChangePlan,
     pub(super) checked: CheckedPlan,
 }
 
@@ -79,19 +79,23 @@ impl Workbench {
     }
 
     /// Checks the table that a plan would lead to.
-    pub(super) async fn check(self, console: &Console, plan: Plan) -> Result<Checked, HttpProblem> {
+    pub(super) async fn check(
+        self,
+        console: &Console,
+        plan: ChangePlan,
+    ) -> Result<CheckedChange, HttpProblem> {
         let _turn = turn().await?;
         let context = context(console).after(&console.app.table(), console.app.now());
         let files = self.files;
         let done = off_thread(move || {
             let checked = rule_changes::check(&files, &plan, &context);
-            checked.map(|checked| Checked { files, plan, checked })
+            checked.map(|checked| CheckedChange { files, plan, checked })
         });
         done.await?.map_err(|error| HttpProblem::Unavailable(error.to_string()))
     }
 
     /// Returns whether this plan, for these files, is the one that was checked.
-    pub(super) fn is_checked(&self, plan: &Plan, checked: &str) -> bool {
+    pub(super) fn is_checked(&self, plan: &ChangePlan, checked: &str) -> bool {
         hash(&self.files, plan) == checked
     }
 
@@ -119,7 +123,7 @@ impl Workbench {
 }
 
 /// Returns a hash of a plan and of the files for which it was made.
-pub(super) fn hash(files: &RuleFiles, plan: &Plan) -> String {
+pub(super) fn hash(files: &RuleFiles, plan: &ChangePlan) -> String {
     let mut digest = Sha256::new();
     let mut add = |text: &[u8]| {
         digest.update((text.len() as u64).to_be_bytes());

@@ -5,11 +5,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::info::{Part, TableInfo, read_table};
+use super::info::{TableInfo, TablePart, read_table};
 use super::links::{self, Link, Links, PlaceView, with_query};
-use super::pages::{PageQuery, Pages};
+use super::pages::{PageQuery, Pager};
 use crate::console::access::Reader;
-use crate::console::page::{Frame, Page, PageError, Parameters};
+use crate::console::page::{Frame, HtmlPage, PageError, Parameters};
 use crate::console::state::Console;
 use crate::http::HttpProblem;
 use crate::rules::overview::{AgentEntry, AgentUse, Overview};
@@ -87,7 +87,7 @@ struct AgentsPage {
     /// Name of the only agent that is shown.
     name: Option<String>,
     agents: Vec<AgentView>,
-    pages: Pages,
+    pages: Pager,
     has_raw_ids: bool,
 }
 
@@ -115,12 +115,12 @@ pub(super) async fn show(
     let views: Vec<_> =
         agents.items.iter().map(|agent| AgentView::new(agent, most, &links)).collect();
     let counts = (views.len(), agents.total, AGENTS);
-    Ok(Page(AgentsPage {
-        frame: Part::Agents.frame(&reader),
-        table: TableInfo::new(&console, Part::Agents),
+    Ok(HtmlPage(AgentsPage {
+        frame: TablePart::Agents.frame(&reader),
+        table: TableInfo::new(&console, TablePart::Agents),
         search: query.pages.search().to_owned(),
         name,
-        pages: Pages::new("/rules/agents", &query.pages, &[], counts),
+        pages: Pager::new("/rules/agents", &query.pages, &[], counts),
         agents: views,
         has_raw_ids,
     })

@@ -5,11 +5,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::info::{Part, TableInfo, read_table};
+use super::info::{TableInfo, TablePart, read_table};
 use super::links::{self, Link, Links, PlaceView, UsedBy, element_id};
-use super::pages::{PageQuery, Pages};
+use super::pages::{PageQuery, Pager};
 use crate::console::access::Reader;
-use crate::console::page::{Frame, Page, PageError, Parameters};
+use crate::console::page::{Frame, HtmlPage, PageError, Parameters};
 use crate::console::state::Console;
 use crate::http::HttpProblem;
 use crate::rules::overview::{
@@ -165,7 +165,7 @@ struct HoursPage {
     /// Name of the only hours that are shown.
     name: Option<String>,
     hours: Vec<HoursView>,
-    pages: Pages,
+    pages: Pager,
     dates: Vec<DatesView>,
     more_dates: usize,
 }
@@ -195,12 +195,12 @@ pub(super) async fn show(
     let counts = (views.len(), hours.total, HOURS);
     let all = dates.as_ref().map_or(&[][..], |dates| &dates.items);
     let total = dates.as_ref().map_or(0, |dates| dates.total);
-    Ok(Page(HoursPage {
-        frame: Part::Hours.frame(&reader),
-        table: TableInfo::new(&console, Part::Hours),
+    Ok(HtmlPage(HoursPage {
+        frame: TablePart::Hours.frame(&reader),
+        table: TableInfo::new(&console, TablePart::Hours),
         search: query.pages.search().to_owned(),
         name,
-        pages: Pages::new("/rules/hours", &query.pages, &[], counts),
+        pages: Pager::new("/rules/hours", &query.pages, &[], counts),
         hours: views,
         dates: all.iter().map(|dates| DatesView::new(dates, &links)).collect(),
         more_dates: total - all.len(),

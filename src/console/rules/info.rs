@@ -9,7 +9,7 @@ use crate::rules::overview::Overview;
 
 /// Part of the rule table that has a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum TablePart {
     Rules,
     Lists,
     Hours,
@@ -20,7 +20,7 @@ pub(super) enum Part {
 
 /// What all pages of the rule table show of it.
 pub(super) struct TableInfo {
-    part: Part,
+    part: TablePart,
     /// Path of the table, as in the settings.
     pub(super) path: String,
     pub(super) fingerprint: String,
@@ -31,7 +31,7 @@ pub(super) struct TableInfo {
 }
 
 impl TableInfo {
-    pub(super) fn new(console: &Console, part: Part) -> TableInfo {
+    pub(super) fn new(console: &Console, part: TablePart) -> TableInfo {
         let (table, status) = console.app.live_table().table_and_status();
         let overview = Overview::new(&table, None);
         let loaded_at = status.loaded_at.to_zoned(zone(console));
@@ -47,13 +47,19 @@ impl TableInfo {
     /// Entries of the navigation: path, title, and whether it is this part.
     pub(super) fn parts(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
         let current = self.part;
-        Part::ALL.into_iter().map(move |part| (part.path(), part.title(), part == current))
+        TablePart::ALL.into_iter().map(move |part| (part.path(), part.title(), part == current))
     }
 }
 
-impl Part {
-    const ALL: [Part; 6] =
-        [Part::Rules, Part::Lists, Part::Hours, Part::Splits, Part::Agents, Part::LookUps];
+impl TablePart {
+    const ALL: [TablePart; 6] = [
+        TablePart::Rules,
+        TablePart::Lists,
+        TablePart::Hours,
+        TablePart::Splits,
+        TablePart::Agents,
+        TablePart::LookUps,
+    ];
 
     pub(super) fn frame(self, reader: &Reader) -> Frame {
         Frame::new(self.title(), PageSection::Rules, reader)
@@ -61,23 +67,23 @@ impl Part {
 
     fn title(self) -> &'static str {
         match self {
-            Part::Rules => "Rules",
-            Part::Lists => "Lists",
-            Part::Hours => "Hours",
-            Part::Splits => "Splits",
-            Part::Agents => "Agents",
-            Part::LookUps => "Look-ups",
+            TablePart::Rules => "Rules",
+            TablePart::Lists => "Lists",
+            TablePart::Hours => "Hours",
+            TablePart::Splits => "Splits",
+            TablePart::Agents => "Agents",
+            TablePart::LookUps => "Look-ups",
         }
     }
 
     fn path(self) -> &'static str {
         match self {
-            Part::Rules => "/rules",
-            Part::Lists => "/rules/lists",
-            Part::Hours => "/rules/hours",
-            Part::Splits => "/rules/splits",
-            Part::Agents => "/rules/agents",
-            Part::LookUps => "/rules/lookups",
+            TablePart::Rules => "/rules",
+            TablePart::Lists => "/rules/lists",
+            TablePart::Hours => "/rules/hours",
+            TablePart::Splits => "/rules/splits",
+            TablePart::Agents => "/rules/agents",
+            TablePart::LookUps => "/rules/lookups",
         }
     }
 }

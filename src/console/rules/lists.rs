@@ -7,11 +7,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::info::{Part, TableInfo, read_table};
+use super::info::{TableInfo, TablePart, read_table};
 use super::links::{self, Link, Links, PlaceView, UsedBy};
-use super::pages::{PageQuery, Pages};
+use super::pages::{PageQuery, Pager};
 use crate::console::access::Reader;
-use crate::console::page::{Frame, Page, PageError, Parameters, with_problem};
+use crate::console::page::{Frame, HtmlPage, PageError, Parameters, with_problem};
 use crate::console::state::Console;
 use crate::http::HttpProblem;
 use crate::rules::overview::{FoundEntry, ListEntry, ListOrigin, Overview};
@@ -85,7 +85,7 @@ struct ListsPage {
     found: Option<Vec<FoundView>>,
     problem: Option<String>,
     lists: Vec<ListView>,
-    pages: Pages,
+    pages: Pager,
 }
 
 /// Shows lists, and the entries that contain a number.
@@ -120,19 +120,19 @@ pub(super) async fn show(
     let view = |found: &FoundEntry| FoundView::new(found, &links, &reader);
     let counts = (views.len(), lists.total, LISTS);
     let page = ListsPage {
-        frame: Part::Lists.frame(&reader),
-        table: TableInfo::new(&console, Part::Lists),
+        frame: TablePart::Lists.frame(&reader),
+        table: TableInfo::new(&console, TablePart::Lists),
         list,
         search: query.pages.search().to_owned(),
         number,
         found: found.map(|found| found.iter().map(view).collect()),
         problem: problem.clone(),
-        pages: Pages::new("/rules/lists", &query.pages, &[], counts),
+        pages: Pager::new("/rules/lists", &query.pages, &[], counts),
         lists: views,
     };
     Ok(match problem {
         Some(problem) => with_problem(HttpProblem::Invalid(problem), page),
-        None => Page(page).into_response(),
+        None => HtmlPage(page).into_response(),
     })
 }
 

@@ -4,10 +4,10 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
-use super::info::{Part, TableInfo, read_table};
+use super::info::{TableInfo, TablePart, read_table};
 use super::links::{self, Links, PlaceView, UsedBy, element_id};
 use crate::console::access::Reader;
-use crate::console::page::{Frame, Page, PageError};
+use crate::console::page::{Frame, HtmlPage, PageError};
 use crate::console::state::Console;
 use crate::rules::overview::{LookupEntry, PageRequest};
 
@@ -49,6 +49,7 @@ pub(super) async fn show(
         used_by: links::used_by(&lookup.used_by),
     };
     let lookups = lookups.items.iter().map(view).collect();
-    let table = TableInfo::new(&console, Part::LookUps);
-    Ok(Page(LookUpsPage { frame: Part::LookUps.frame(&reader), table, lookups }).into_response())
+    let table = TableInfo::new(&console, TablePart::LookUps);
+    Ok(HtmlPage(LookUpsPage { frame: TablePart::LookUps.frame(&reader), table, lookups })
+        .into_response())
 }

@@ -44,7 +44,7 @@ impl PageQuery {
 }
 
 /// Which items of a sequence a page shows, and links to its neighbours.
-pub(super) struct Pages {
+pub(super) struct Pager {
     /// Number of the first item, from 1.
     pub(super) first: usize,
     pub(super) last: usize,
@@ -53,14 +53,14 @@ pub(super) struct Pages {
     pub(super) next: Option<String>,
 }
 
-impl Pages {
+impl Pager {
     /// `further` are parameters of the path besides those of the query.
     pub(super) fn new(
         path: &str,
         query: &PageQuery,
         further: &[(&str, &str)],
         (shown, total, limit): (usize, usize, usize),
-    ) -> Pages {
+    ) -> Pager {
         let page = query.number();
         let before = (page - 1).saturating_mul(limit);
         let link = |page: usize| {
@@ -68,7 +68,7 @@ impl Pages {
             let pairs = pairs.iter().map(|(name, value)| (*name, &**value));
             with_query(path, &further.iter().copied().chain(pairs).collect::<Vec<_>>())
         };
-        Pages {
+        Pager {
             first: if shown == 0 { 0 } else { before + 1 },
             last: if shown == 0 { 0 } else { before + shown },
             total,

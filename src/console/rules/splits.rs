@@ -5,12 +5,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::info::{Part, TableInfo, read_table};
+use super::info::{TableInfo, TablePart, read_table};
 use super::links::{self, Link, Links, PlaceView, UsedBy, with_query};
-use super::pages::{PageQuery, Pages};
+use super::pages::{PageQuery, Pager};
 use crate::console::access::Reader;
 use crate::console::calls::zone;
-use crate::console::page::{Frame, Page, PageError, Parameters};
+use crate::console::page::{Frame, HtmlPage, PageError, Parameters};
 use crate::console::state::Console;
 use crate::http::HttpProblem;
 use crate::records::ArmCounts;
@@ -88,7 +88,7 @@ struct SplitsPage {
     search: String,
     name: Option<String>,
     rules: Vec<SplitView>,
-    pages: Pages,
+    pages: Pager,
     named: Vec<SplitView>,
     more_named: usize,
 }
@@ -116,12 +116,12 @@ pub(super) async fn show(
     let view = |split: &SplitEntry| SplitView::new(split, &links);
     let views: Vec<_> = rules.items.iter().map(view).collect();
     let counts = (views.len(), rules.total, SPLITS);
-    Ok(Page(SplitsPage {
-        frame: Part::Splits.frame(&reader),
-        table: TableInfo::new(&console, Part::Splits),
+    Ok(HtmlPage(SplitsPage {
+        frame: TablePart::Splits.frame(&reader),
+        table: TableInfo::new(&console, TablePart::Splits),
         search: query.pages.search().to_owned(),
         name,
-        pages: Pages::new("/rules/splits", &query.pages, &[], counts),
+        pages: Pager::new("/rules/splits", &query.pages, &[], counts),
         rules: views,
         more_named: named.total - named.items.len(),
         named: named.items.iter().map(view).collect(),
@@ -181,7 +181,7 @@ pub(super) async fn show_shares(
         ShareView { arm: ArmView::new(arm), calls, real, hundredths }
     });
     let since = counts.oldest.map(|at| at.to_zoned(zone(&console)));
-    Ok(Page(SharesPart {
+    Ok(HtmlPage(SharesPart {
         shares: shares.collect(),
         calls: counts.calls,
         since: since.map(|at| at.strftime("%d %b %Y %H:%M").to_string()),

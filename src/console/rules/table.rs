@@ -6,11 +6,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::hits::{Hits, HitsPart, HitsView};
-use super::info::{Part, TableInfo, read_table};
+use super::info::{TableInfo, TablePart, read_table};
 use super::links::{self, Link, Links, PlaceView, element_id, with_query};
-use super::pages::{PageQuery, Pages};
+use super::pages::{PageQuery, Pager};
 use crate::console::access::Reader;
-use crate::console::page::{Frame, Page, PageError, PageSection, Parameters};
+use crate::console::page::{Frame, HtmlPage, PageError, PageSection, Parameters};
 use crate::console::state::Console;
 use crate::http::HttpProblem;
 use crate::rules::overview::{self, Overview, RuleEntry, RuleState, SourceText};
@@ -155,7 +155,7 @@ struct TablePage {
     with_hits: String,
     hits_problem: Option<String>,
     rules: Vec<RuleView>,
-    pages: Pages,
+    pages: Pager,
     /// Numbers are masked for this reader.
     is_masked: bool,
 }
@@ -180,9 +180,9 @@ pub(super) async fn show(
     let view = |rule: &RuleEntry| RuleView::new(rule, hits.as_ref(), &links, &reader);
     let rules: Vec<_> = found.items.iter().map(view).collect();
     let counts = (rules.len(), found.total, RULES);
-    Ok(Page(TablePage {
-        frame: Part::Rules.frame(&reader),
-        table: TableInfo::new(&console, Part::Rules),
+    Ok(HtmlPage(TablePage {
+        frame: TablePart::Rules.frame(&reader),
+        table: TableInfo::new(&console, TablePart::Rules),
         search: query.pages.search().to_owned(),
         shows_unreachable: query.shows_unreachable(),
         unreachable_count,
@@ -190,7 +190,7 @@ pub(super) async fn show(
         hits_part: hits.is_none().then(|| query.link("/rules/hits", &[])),
         with_hits: query.link("/rules", &[("hits", "shown")]),
         hits_problem: hits.as_ref().and_then(Hits::problem),
-        pages: Pages::new("/rules", &query.pages, &query.further(), counts),
+        pages: Pager::new("/rules", &query.pages, &query.further(), counts),
         rules,
         is_masked: !reader.sees_numbers(),
     })
@@ -249,8 +249,8 @@ pub(super) async fn show_one(
     let links = Links::new(&console, &reader);
     let rule = RuleView::new(&rule, Some(&hits), &links, &reader);
     let frame = Frame::new(format!("Rule {}", rule.name), PageSection::Rules, &reader);
-    let table = TableInfo::new(&console, Part::Rules);
-    Ok(Page(RulePage { frame, table, rule, has_texts }).into_response())
+    let table = TableInfo::new(&console, TablePart::Rules);
+    Ok(HtmlPage(RulePage { frame, table, rule, has_texts }).into_response())
 }
 
 /// Sends the hits of the rules of a page.
@@ -263,5 +263,5 @@ pub(super) async fn show_hits(
     let hits = Hits::read(&console, &rules).await?;
     let shown =
         rules.iter().filter_map(|rule| Some((element_id("hits", &rule.name), hits.of(rule)?)));
-    Ok(Page(HitsPart { rules: shown.collect(), problem: hits.problem() }).into_response())
+    Ok(HtmlPage(HitsPart { rules: shown.collect(), problem: hits.problem() }).into_response())
 }

@@ -19,8 +19,8 @@ use crate::domain::form::restore_plus;
 use crate::explain::recorded::explain_with_snapshot;
 use crate::pipeline::Switchboard;
 use crate::records::{
-    CallRecord, FilterArgs, FilterError, KnownNames, LookupResult, NoStore, Order, Page, Store,
-    StoreError,
+    CallRecord, FilterArgs, FilterError, KnownNames, LookupResult, NoStore, Order, PageCursor,
+    Store, StoreError,
 };
 
 impl From<StoreError> for HttpProblem {
@@ -166,13 +166,13 @@ fn event_stream(
 }
 
 impl ListQuery {
-    fn page(&self) -> Result<Page, HttpProblem> {
+    fn page(&self) -> Result<PageCursor, HttpProblem> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
             let reason = format!("limit `{limit}`: must be from 1 to {MAX_LIMIT}");
             return Err(HttpProblem::BadRequest(reason.into()));
         }
-        Ok(Page { limit, order: Order::NewestFirst, beyond: self.before })
+        Ok(PageCursor { limit, order: Order::NewestFirst, beyond: self.before })
     }
 
     fn filter_args(self) -> FilterArgs {

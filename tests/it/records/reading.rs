@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::json;
-use switchboard::records::{Filter, Order, Page};
+use switchboard::records::{Filter, Order, PageCursor};
 use uuid::Uuid;
 
 use super::{CALLER, at, call, call_from, event, for_each_store, service, service_at};
@@ -103,7 +103,7 @@ async fn pages_contain_each_call_once_in_both_orders() {
         for order in [Order::NewestFirst, Order::OldestFirst] {
             let mut seen: Vec<Uuid> = Vec::new();
             loop {
-                let page = Page { limit: 7, order, beyond: seen.last().copied() };
+                let page = PageCursor { limit: 7, order, beyond: seen.last().copied() };
                 let calls = service.store().calls(&Filter::default(), page).await.unwrap();
                 assert!(calls.len() <= 7);
                 if calls.is_empty() {

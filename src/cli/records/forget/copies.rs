@@ -19,11 +19,12 @@ use crate::settings::Settings;
 /// A copy on disk.
 pub(super) struct CopyOnDisk {
     pub(super) path: PathBuf,
-    kind: Kind,
+    kind: CopyKind,
 }
 
+/// Content of a copy.
 #[derive(Clone, Copy)]
-enum Kind {
+enum CopyKind {
     LastGood,
     List,
     /// What a crash leaves of a copy, and what is known about one.
@@ -32,7 +33,7 @@ enum Kind {
 
 /// What became of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum CopyErasure {
     Edited,
     Deleted,
 }
@@ -40,9 +41,9 @@ pub(super) enum Outcome {
 impl fmt::Display for CopyOnDisk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
-            Kind::LastGood => "the last good table",
-            Kind::List => "the copy of a list,",
-            Kind::Other => "the file",
+            CopyKind::LastGood => "the last good table",
+            CopyKind::List => "the copy of a list,",
+            CopyKind::Other => "the file",
         };
         write!(f, "{kind} {}", self.path.display())
     }
@@ -55,8 +56,8 @@ impl fmt::Display for CopyOnDisk {
 pub(super) fn find(settings: &Settings) -> anyhow::Result<Vec<CopyOnDisk>> {
     let mut copies = Vec::new();
     for path in settings.last_good_paths() {
-        copies.push(CopyOnDisk { path: regular_file::unfinished(&path), kind: Kind::Other });
-        copies.push(CopyOnDisk { path, kind: Kind::LastGood });
+        copies.push(CopyOnDisk { path: regular_file::unfinished(&path), kind: CopyKind::Other });
+        copies.push(CopyOnDisk { path, kind: CopyKind::LastGood });
     }
     for folder in settings.lists_dirs() {
         let files =
@@ -79,14 +80,14 @@ fn files_in(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
 }
 
 /// Returns what a file in a folder of lists is; `None` for files of others.
-fn list_kind(path: &Path) -> Option<Kind> {
+fn list_kind(path: &Path) -> Option<CopyKind> {
     let name = path.file_name().and_then(OsStr::to_str)?;
     let finished = name.strip_suffix(regular_file::UNFINISHED).unwrap_or(name);
     let is_list = rules::is_list_copy(Path::new(finished));
     match (is_list, finished == name) {
-        (true, true) => Some(Kind::List),
-        (true, false) => Some(Kind::Other),
-        (false, _) => finished.ends_with(".live.json").then_some(Kind::Other),
+        (true, true) => Some(CopyKind::List),
+        (true, false) => Some(CopyKind::Other),
+        (false, _) => finished.ends_with(".live.json").then_some(CopyKind::Other),
     }
 }
 
@@ -110,15 +111,15 @@ impl CopyOnDisk {
     ///
     /// # Errors
     /// Fails if the copy cannot be written.
-    pub(super) fn erase(&self, traces: &NumberTraces) -> anyhow::Result<Outcome> {
+    pub(super) fn erase(&self, traces: &NumberTraces) -> anyhow::Result<CopyErasure> {
         let context = || format!("cannot write {}", self.path.display());
-        let Some(text) = self.text()? else { return Ok(Outcome::Deleted) };
+        let Some(text) = self.text()? else { return Ok(CopyErasure::Deleted) };
         if let Some(edited) = self.edited(text, traces)? {
             regular_file::replace(&self.path, &edited).with_context(context)?;
-            return Ok(Outcome::Edited);
+            return Ok(CopyErasure::Edited);
         }
         fs::remove_file(&self.path).with_context(context)?;
-        Ok(Outcome::Deleted)
+        Ok(CopyErasure::Deleted)
     }
 
     /// Returns the copy without the number; `None` if it cannot be used without.
@@ -128,17 +129,17 @@ impl CopyOnDisk {
             return Ok(None);
         }
         match self.kind {
-            Kind::LastGood => {
+            CopyKind::LastGood => {
                 let Some(saved) = saved_table(&text) else { return Ok(None) };
                 let files = traces.erase_from_snapshot(&saved.files);
                 let edited = files.map(|files| serde_json::to_vec(&SavedTable { files, ..saved }));
                 Ok(edited.transpose()?)
             }
-            Kind::List => {
+            CopyKind::List => {
                 let edited = Snapshot::list_without(&self.path, text, &|text| traces.places(text));
                 Ok(Some(edited).filter(|text| !traces.match_text(text)).map(String::into_bytes))
             }
-            Kind::Other => Ok(None),
+            CopyKind::Other => Ok(None),
         }
     }
 
