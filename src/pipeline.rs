@@ -8,6 +8,7 @@ pub mod dedup;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -279,7 +280,7 @@ pub async fn handle(
         let exchange = Exchange { app, endpoint, rules: &rules, request: &request, facts, context };
         // The deadline covers the part that can wait. `AssertUnwindSafe`: a panic leaves nothing of
         // the exchange behind, and the shared state it uses is consistent between operations.
-        let handling = AssertUnwindSafe(exchange.handle_request()).catch_unwind();
+        let handling = pin!(AssertUnwindSafe(exchange.handle_request()).catch_unwind());
         match tokio::time::timeout_at(deadline, handling).await {
             Ok(Ok(prepared)) => prepared?,
             Ok(Err(_panic)) => {
@@ -485,7 +486,7 @@ impl Exchange<'_> {
     /// Stores an event. The platform receives the acknowledgement once the event is committed.
     async fn handle_event(&self, event: &Event<'_>) -> Result<PreparedReply, RequestError> {
         let Exchange { app, endpoint, context, .. } = self;
-        let redactor = Redactor::new(event.from.iter().chain(&event.to));
+        let redactor = Redactor::new([event.from.as_ref(), event.to.as_ref()]);
         let call_id = event.call_id.as_deref().map(|id| redactor.id(shorten(id)));
         tracing::info!(
             request_id = context.request_id,
@@ -695,7 +696,7 @@ impl RequestContext<'_> {
 
 /// Returns the ids of a call and of its agent, without the parties' numbers.
 fn ids_to_log<'c>(call: &'c Call<'_>) -> [Option<Cow<'c, str>>; 2] {
-    let redactor = Redactor::new([call.from(), call.to()]);
+    let redactor = Redactor::new([Some(call.from()), Some(call.to())]);
     [call.call_id(), call.agent()].map(|id| id.map(|id| redactor.id(shorten(id))))
 }
 

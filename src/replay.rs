@@ -166,7 +166,7 @@ impl<'t> Replay<'t> {
         };
         let group = groups.0.entry(change).or_default();
         group.calls += 1;
-        let redactor = self.masking.redactor([call.from(), call.to()]);
+        let redactor = self.masking.redactor([Some(call.from()), Some(call.to())]);
         let masked = |value: Option<Value>| {
             value.map(|mut value| {
                 redactor.value(&mut value);

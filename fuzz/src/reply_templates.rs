@@ -52,16 +52,19 @@ pub fn run(data: &[u8]) {
         let party = Party::parse(Some(from)).party;
         let fields = Fields { from: party, ..Fields::unknown(Channel::Call) };
         // Encoding inserts objects on the way to the pointer, whatever its parts are.
-        serde_json::from_slice::<serde_json::Value>(&dialect.encode_request(&fields))
-            .expect("an encoded request is JSON");
+        check_json(&dialect.encode_request(&fields), "an encoded request is JSON");
         let call = Call::synthetic("nova", dialect.platform(), fields);
         let decision = engine::decide(&TABLE, &call, &Facts::at(now())).expect("no look-ups");
         let context = RenderContext::of_channel(Channel::Call);
         let reply = dialect.render(&context, &decision).body();
-        serde_json::from_slice::<serde_json::Value>(&reply).expect("a reply is JSON");
+        check_json(&reply, "a reply is JSON");
     }
-    serde_json::from_str::<serde_json::Value>(dialect.default_reply(Channel::Call))
-        .expect("the default reply is JSON");
+    check_json(dialect.default_reply(Channel::Call).as_bytes(), "the default reply is JSON");
+}
+
+/// Checks the syntax alone: in a `Value`, serde_json gives the name of its raw values a meaning of its own.
+fn check_json(text: &[u8], expected: &str) {
+    serde_json::from_slice::<serde::de::IgnoredAny>(text).expect(expected);
 }
 
 /// Returns a platform with this template for every outcome.

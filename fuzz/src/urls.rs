@@ -20,7 +20,9 @@ pub fn run(data: &[u8]) {
     if !base.contains("://") {
         return;
     }
-    let Some(target) = uri.path_and_query().map(|target| target.as_str()) else { return };
+    // `https://host?a=b` has no path, and its query alone is no target.
+    let target = uri.path_and_query().map(|target| target.as_str());
+    let Some(target) = target.filter(|target| target.starts_with('/')) else { return };
     let twilio = dialect::by_name("twilio").expect("a dialect");
     let policy = Policy { public_base_url: Some(base.into()), ..policy(twilio, Mode::Required) };
     let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, FORM)]);

@@ -209,7 +209,7 @@ impl PhoneNumber {
 
     /// Returns all digits after a `+`. For rules, replies and records; never for a log.
     pub fn unmasked(&self) -> String {
-        format!("+{}", self.value())
+        ["+", &self.value().to_string()].concat()
     }
 }
 

@@ -162,10 +162,12 @@ async fn receive(
         is_event,
         received_at: request.received_at,
     };
-    // The pipeline turns a panic into the fallback reply; this is for what precedes it. `AssertUnwindSafe`: a
-    // panic leaves nothing of the request behind.
-    let answering = answer(state, &webhook.endpoint, request, kind, context);
-    let answered = AssertUnwindSafe(answering.instrument(span.clone())).catch_unwind().await;
+    let answered = {
+        let answering = pin!(answer(state, &webhook.endpoint, request, kind, context));
+        // The pipeline turns a panic into the fallback reply; this is for what precedes it. `AssertUnwindSafe`:
+        // a panic leaves nothing of the request behind.
+        AssertUnwindSafe(answering.instrument(span.clone())).catch_unwind().await
+    };
     let answered = answered.unwrap_or_else(|_panic| {
         state.app.counters().panics.increment(1);
         Err(HttpProblem::Internal("internal error".to_owned()))

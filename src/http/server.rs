@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Request, Response, Version, header};
 use axum::response::IntoResponse;
 use axum::{BoxError, Router};
@@ -400,8 +399,9 @@ fn check_host(request: &Request<Incoming>) -> Result<(), HttpProblem> {
     if count > 1 || is_required && count == 0 {
         return Err(HttpProblem::BadRequest("a request must have exactly one Host header".into()));
     }
-    let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
-    let named = hosts.iter().map(HeaderValue::as_bytes).chain(authority);
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    // A text of other bytes than ASCII is no host.
+    let named = hosts.iter().map(|host| host.to_str().unwrap_or("?")).chain(authority);
     if !named.into_iter().all(|host| host.is_empty() || is_host(host)) {
         return Err(HttpProblem::BadRequest(
             "the Host must be a name or address, and a port".into(),
@@ -411,20 +411,21 @@ fn check_host(request: &Request<Incoming>) -> Result<(), HttpProblem> {
 }
 
 /// Returns whether a text is a name or an address, with or without a port.
-fn is_host(text: &[u8]) -> bool {
-    let Ok(authority) = Authority::try_from(text) else { return false };
-    let (host, port) = (authority.host(), &authority.as_str()[authority.host().len()..]);
+fn is_host(text: &str) -> bool {
     let is_address = |literal: &str| literal.parse::<Ipv6Addr>().is_ok();
     let is_name = |name: &str| {
         !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._~%".contains(&c))
     };
-    // `host` leaves out the user name, which a Host header has not.
-    authority.as_str().starts_with(host)
-        && port
-            .strip_prefix(':')
-            .map_or(port.is_empty(), |port| port.is_empty() || port.parse::<u16>().is_ok())
-        && match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            Some(literal) => is_address(literal),
-            None => is_name(host),
+    // `:` and nothing behind it is valid, too.
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_port = |port: &str| port.is_empty() || is_digits(port) && port.parse::<u16>().is_ok();
+    match text.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').is_some_and(|(literal, rest)| {
+            is_address(literal) && rest.strip_prefix(':').map_or(rest.is_empty(), is_port)
+        }),
+        None => {
+            let (name, port) = text.split_once(':').unwrap_or((text, ""));
+            is_name(name) && is_port(port)
         }
+    }
 }

@@ -4,6 +4,7 @@
 //! outside are masked.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
 use std::sync::LazyLock;
@@ -104,20 +105,18 @@ impl NumberPolicy {
         matches!(self.0, NumberStorage::Full)
     }
 
-    /// Builds the redactor for the other fields of a call with these parties.
-    pub(crate) fn redactor<'p>(&self, parties: impl IntoIterator<Item = &'p Party>) -> Redactor {
-        match self.stores_full() {
-            true => Redactor { is_off: true, digits: Vec::new() },
-            false => Redactor::new(parties),
-        }
+    /// Builds the redactor for the other fields of a call or event with these parties.
+    pub(crate) fn redactor<'p>(&self, parties: [Option<&'p Party>; 2]) -> Redactor<'p> {
+        Redactor { is_off: self.stores_full(), ..Redactor::new(parties) }
     }
 }
 
 /// Removes the numbers of one call from its other fields, unless they are stored in full.
-pub(crate) struct Redactor {
+pub(crate) struct Redactor<'p> {
     is_off: bool,
-    /// Digits of the parties.
-    digits: Vec<String>,
+    parties: [Option<&'p Party>; 2],
+    /// Digits of the parties, from the first text on that has enough digits for a number.
+    digits: OnceCell<Vec<String>>,
 }
 
 /// A run of so many digits of a party's number is hidden.
@@ -125,14 +124,23 @@ const IN_A_ROW: usize = 5;
 /// Outside free text, shorter runs coincide by chance: a time, a price, an id.
 const LONG_RUN: usize = 7;
 
-impl Redactor {
-    /// Builds a redactor for the fields of a call with these parties.
-    pub(crate) fn new<'p>(parties: impl IntoIterator<Item = &'p Party>) -> Redactor {
-        let digits = |party: &Party| -> String {
-            party.unmasked().chars().filter(char::is_ascii_digit).collect()
-        };
-        let digits = parties.into_iter().map(digits).filter(|digits| digits.len() >= IN_A_ROW);
-        Redactor { is_off: false, digits: digits.collect() }
+impl<'p> Redactor<'p> {
+    /// Builds a redactor for the fields of a call or event with these parties.
+    pub(crate) fn new(parties: [Option<&'p Party>; 2]) -> Redactor<'p> {
+        Redactor { is_off: false, parties, digits: OnceCell::new() }
+    }
+
+    /// Returns the digits of the parties that have enough of them.
+    fn digits(&self) -> &[String] {
+        self.digits.get_or_init(|| {
+            let digits = |party: &Party| {
+                let mut text = party.unmasked().into_owned();
+                text.retain(|c| c.is_ascii_digit());
+                text
+            };
+            let digits = self.parties.into_iter().flatten().map(digits);
+            digits.filter(|digits| digits.len() >= IN_A_ROW).collect()
+        })
     }
 
     /// Returns whether nothing is redacted.
@@ -158,6 +166,10 @@ impl Redactor {
         }
         if has_international_number(id) {
             return self.text(id);
+        }
+        // Without a copy, as nearly all ids have no digits of a party.
+        if id.is_ascii() && !self.has_digits_of_party(id, LONG_RUN) {
+            return Cow::Borrowed(id);
         }
         self.hidden(id, LONG_RUN, |_| false).map_or(Cow::Borrowed(id), Cow::Owned)
     }
@@ -192,6 +204,19 @@ impl Redactor {
         }
     }
 
+    /// Returns whether an ASCII text contains `in_a_row` consecutive digits of a party's number, or all of
+    /// them if it has fewer.
+    fn has_digits_of_party(&self, text: &str, in_a_row: usize) -> bool {
+        let mut runs = text.split(|c: char| !c.is_ascii_digit());
+        runs.any(|run| {
+            let shares = |number: &String| {
+                let least = in_a_row.min(number.len());
+                run.as_bytes().windows(least).any(|some| contains(number.as_bytes(), some))
+            };
+            run.len() >= IN_A_ROW && self.digits().iter().any(shares)
+        })
+    }
+
     /// Replaces the digits of each run of `in_a_row` digits that is part of a party's number.
     /// Characters that `between` accepts do not end a run. None if there is nothing to hide.
     fn hidden(
@@ -222,7 +247,7 @@ impl Redactor {
         }
         let digits: String = row.iter().map(|at| ascii_digit(text[*at])).collect();
         let mut is_hidden = false;
-        for number in &self.digits {
+        for number in self.digits() {
             let least = least.min(number.len());
             for from in 0..=digits.len().saturating_sub(least) {
                 let some = digits.get(from..from + least);
@@ -234,6 +259,12 @@ impl Redactor {
         }
         is_hidden
     }
+}
+
+/// Returns whether digits occur in a number.
+fn contains(number: &[u8], digits: &[u8]) -> bool {
+    // A comparison of single bytes first: nearly all positions end there.
+    number.windows(digits.len()).any(|part| part[0] == digits[0] && part == digits)
 }
 
 fn has_international_number(text: &str) -> bool {
@@ -253,4 +284,27 @@ fn hashed(key: &[u8], text: &str) -> String {
         Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| unreachable!("any length will do"));
     mac.update(text.as_bytes());
     format!("{HASHED}{}", hex::encode(&mac.finalize().into_bytes()[..HASH_BYTES]))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_id_that_is_returned_without_a_copy_has_nothing_to_hide(
+            number in "[1-9][0-9]{4,14}",
+            (from, to) in (0_usize..15, 0_usize..15),
+            (head, tail) in ("[a-z_]{0,4}[0-9]{0,9}", "[0-9]{0,9}[a-z_-]{0,4}"),
+        ) {
+            let party = Party::parse(Some(&format!("+{number}"))).party;
+            let redactor = Redactor::new([Some(&party), None]);
+            let (from, to) = (from.min(number.len()), to.min(number.len()));
+            let id = [&head, number.get(from..to).unwrap_or_default(), &tail].concat();
+            let hidden = redactor.hidden(&id, LONG_RUN, |_| false);
+            prop_assert_eq!(redactor.has_digits_of_party(&id, LONG_RUN), hidden.is_some());
+        }
+    }
 }

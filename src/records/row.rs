@@ -267,7 +267,7 @@ impl DeliveryKey {
         if !call.is_distinguishable() {
             return None;
         }
-        let redactor = numbers.redactor([call.from(), call.to()]);
+        let redactor = numbers.redactor([Some(call.from()), Some(call.to())]);
         let (from, to) = (numbers.stored(call.from()), numbers.stored(call.to()));
         Some(dedup_key(call, Uuid::nil(), at, [&from, &to], &redactor))
     }
@@ -331,7 +331,7 @@ impl CallRow {
         keeps_lookups: bool,
     ) -> CallRow {
         let NewCall { id, at, call, decision, fingerprint, .. } = new_call;
-        let redactor = numbers.redactor([call.from(), call.to()]);
+        let redactor = numbers.redactor([Some(call.from()), Some(call.to())]);
         let (from, to) = (numbers.stored(call.from()), numbers.stored(call.to()));
         let agent = match decision.outcome() {
             Outcome::Agent(selected) => Some(own(selected.name)),
@@ -392,7 +392,7 @@ impl CallRow {
     }
 }
 
-fn details<'a>(new_call: NewCall<'a>, numbers: &'static str, redactor: &Redactor) -> Details<'a> {
+fn details<'a>(new_call: NewCall<'a>, numbers: &'static str, redactor: &Redactor<'_>) -> Details<'a> {
     let NewCall { call, decision, latency_us, .. } = new_call;
     let added = decision.additions();
     let (reason, selected) = match decision.outcome() {
@@ -453,7 +453,7 @@ fn asked_lookup<'a>(asked: &(&'a str, &'a LookupAnswer), keeps_value: bool) -> A
 }
 
 /// Borrows the object where numbers are stored in full.
-fn redacted<'a>(object: &'a Object, redactor: &Redactor) -> Cow<'a, Object> {
+fn redacted<'a>(object: &'a Object, redactor: &Redactor<'_>) -> Cow<'a, Object> {
     if redactor.is_off() {
         return Cow::Borrowed(object);
     }
@@ -653,7 +653,7 @@ impl EventRow {
             let shown = party.as_ref().filter(|party| **party != Party::Withheld);
             shown.map(|party| own(&numbers.stored(party)))
         };
-        let redactor = numbers.redactor(event.from.iter().chain(&event.to));
+        let redactor = numbers.redactor([event.from.as_ref(), event.to.as_ref()]);
         let call_id = event.call_id.as_deref().filter(|id| !id.is_empty());
         let stored_body = own(&redacted_body(body, &redactor));
         // A hash of the original body would reveal its numbers to anyone who tries them all.
@@ -698,7 +698,7 @@ fn event_dedup_key(event: &Event<'_>, source: &str, call_id: Option<&str>, body:
     encoded(&hash[..12])
 }
 
-fn redacted_body<'b>(body: &'b [u8], redactor: &Redactor) -> Cow<'b, str> {
+fn redacted_body<'b>(body: &'b [u8], redactor: &Redactor<'_>) -> Cow<'b, str> {
     if redactor.is_off() {
         return String::from_utf8_lossy(body);
     }
@@ -726,7 +726,7 @@ struct EventDetails<'a> {
     event: &'a Event<'a>,
 }
 
-fn event_details(event: &Event<'_>, numbers: &NumberPolicy, redactor: &Redactor) -> String {
+fn event_details(event: &Event<'_>, numbers: &NumberPolicy, redactor: &Redactor<'_>) -> String {
     let details = EventDetails {
         numbers: numbers.as_str(),
         known: event.known,
@@ -745,7 +745,7 @@ fn event_details(event: &Event<'_>, numbers: &NumberPolicy, redactor: &Redactor)
 }
 
 /// Texts are masked thoroughly; an id keeps digits that are no number.
-fn redact_column(name: &str, value: &mut Value, redactor: &Redactor) {
+fn redact_column(name: &str, value: &mut Value, redactor: &Redactor<'_>) {
     match (name, value) {
         // Stored as the policy says already.
         ("numbers" | "from" | "to", _) => {}

@@ -54,6 +54,18 @@ pub(crate) fn is_unsafe_to_show(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Bytes that are escaped, or begin a character that may have to be.
+static MAY_BE_ESCAPED: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        // 0xC2 and 0xE2 begin the characters beyond ASCII that a terminal would obey.
+        table[byte] = byte < 0x20 || matches!(byte as u8, b'"' | b'\\' | 0x7f | 0xc2 | 0xe2);
+        byte += 1;
+    }
+    table
+};
+
 struct JsonLine(Vec<u8>);
 
 impl JsonLine {
@@ -69,10 +81,7 @@ impl JsonLine {
 
     /// Appends text inside the quotes of a JSON string.
     fn escaped(&mut self, text: &str) {
-        // 0xC2 and 0xE2 begin the characters beyond ASCII that may have to be escaped.
-        let special = |byte: u8| byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7f | 0xc2 | 0xe2);
-        // A loop without early exit is vectorised.
-        if !text.bytes().fold(false, |found, byte| found | special(byte)) {
+        if !text.bytes().any(|byte| MAY_BE_ESCAPED[usize::from(byte)]) {
             self.raw(text);
             return;
         }

@@ -64,6 +64,8 @@ fn odd_values() -> Vec<String> {
         r#""sip:@""#,
         r#""<script>""#,
         r#"{"number":"+1"}"#,
+        // The name that serde_json gives to raw values.
+        r#"{"$serde_json::private::RawValue":"}"}"#,
     ]
     .map(str::to_owned)
     .into();
