@@ -42,9 +42,8 @@ fn origins_of<'o>(
 pub(super) struct Origins<'c> {
     /// Those of the settings' sources, and those of a source that no rule names. Voice calls first.
     all: Vec<Origin<'c>>,
-    /// The settings are known, so a rule names no other sources.
-    complete: bool,
-    dialects: &'c Dialects,
+    /// If it has sources, a rule names no others.
+    context: &'c CheckContext,
 }
 
 impl<'c> Origins<'c> {
@@ -54,7 +53,20 @@ impl<'c> Origins<'c> {
         let known = known.flat_map(|source| origins_of(&source.source, source.platform, dialects));
         let mut all: Vec<_> = known.chain(on_each_platform("", dialects)).collect();
         all.sort_by_key(|origin| origin.channel != Channel::Call);
-        Origins { all, complete: !context.sources.is_empty(), dialects }
+        Origins { all, context }
+    }
+
+    /// Returns whether a source sends calls that the rule accepts, as far as the settings are known.
+    pub(super) fn can_send(&self, rule: &Rule) -> bool {
+        let mut sources = self.context.sources.iter();
+        sources.len() == 0 || sources.any(|source| can_match_source(rule, source, self.context))
+    }
+
+    /// Describes the sources of the settings: `the settings have shop (retell), desk (synthflow)`.
+    pub(super) fn describe_sources(&self) -> String {
+        let sources = self.context.sources.iter();
+        let names = sources.map(|source| format!("{} ({})", source.source, source.platform));
+        format!("the settings have {}", names.collect::<Vec<_>>().join(", "))
     }
 
     /// Returns the origins that differ for these conditions.
@@ -66,10 +78,10 @@ impl<'c> Origins<'c> {
         'c: 'o,
     {
         let mut origins: Vec<Origin<'o>> = self.all.clone();
-        if !self.complete {
+        if self.context.sources.is_empty() {
             let sources = conditions.map(|conditions| &conditions.source);
             let named = sources.flat_map(|source| source.any_of.iter().chain(&source.none_of));
-            origins.extend(named.flat_map(|name| on_each_platform(name, self.dialects)));
+            origins.extend(named.flat_map(|name| on_each_platform(name, &self.context.dialects)));
             origins.sort_by_key(|origin| origin.channel != Channel::Call);
         }
         origins

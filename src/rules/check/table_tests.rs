@@ -96,6 +96,7 @@ impl<'c> TestChecker<'c, '_> {
             ..Fields::unknown(channel)
         };
         let (source, platform) = self.source_of(raw, fields.channel);
+        self.check_origin(raw, Origin { source: &source, platform, channel });
         let lookups = self.answers(raw, &fields);
         if !raw.invalid && self.reporter.report.error_count() == before {
             self.check_scope(raw, &fields, Origin { source: &source, platform, channel });
@@ -145,6 +146,33 @@ impl<'c> TestChecker<'c, '_> {
         parse_timestamp(&at.value, &zone)
             .map_err(|problem| self.reporter.problem(&at.span, problem))
             .ok()
+    }
+
+    /// Warns of a test whose call no source sends.
+    fn check_origin(&mut self, raw: &RawTest, origin: Origin<'_>) {
+        let Origin { source, platform, channel } = origin;
+        let mut sources = self.context.sources.iter();
+        let known = sources.find(|known| known.source == source);
+        let other = known.filter(|known| known.platform != platform);
+        if let (Some(known), Some(named)) = (other, &raw.platform) {
+            let message = format!("calls from source `{source}` have the platform {}", known.platform);
+            let help = "remove `platform`, which the source implies".to_owned();
+            self.reporter.warning("impossible-test", &named.span, message).help(help);
+            return;
+        }
+        let dialect = self.context.dialects.by_name(platform.as_str());
+        let has_channel = dialect.is_none_or(|dialect| dialect.channels().contains(&channel));
+        if let Some(named) = &raw.channel
+            && !has_channel
+        {
+            let noun = match channel {
+                Channel::Call => "calls",
+                Channel::Sms => "text messages",
+            };
+            let message = format!("{platform} sends no {noun} to answer");
+            let help = "remove `channel`, or name another source".to_owned();
+            self.reporter.warning("impossible-test", &named.span, message).help(help);
+        }
     }
 
     /// Reports a test that is outside the scope of its file.

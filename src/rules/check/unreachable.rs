@@ -124,28 +124,46 @@ const MAX_EXAMPLE_PAIRS: usize = 8;
 pub struct UnreachableRule {
     /// Index of the rule.
     pub rule: usize,
-    /// Indexes of the first earlier rules that take its calls; none if no call can be all that it asks for.
-    pub taken_by: Box<[usize]>,
-    /// Number of further rules that do.
-    pub more: usize,
+    cause: UnreachableCause,
+}
+
+/// Why no call can reach a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum UnreachableCause {
+    /// Its conditions exclude each other.
+    Contradictory,
+    /// No source of the settings sends a call that its conditions accept.
+    NoSource,
+    /// Earlier rules take its calls: the indexes of the first ones, and the number of further ones.
+    Covered { first: Box<[usize]>, more: usize },
 }
 
 /// Maximum number of rules that are named as the ones that take the calls of another rule.
 const MAX_NAMED_RULES: usize = 3;
 
-impl UnreachableRule {
-    fn new(rule: usize, earlier: &[usize]) -> UnreachableRule {
-        let taken_by = &earlier[..earlier.len().min(MAX_NAMED_RULES)];
-        UnreachableRule { rule, taken_by: taken_by.into(), more: earlier.len() - taken_by.len() }
+impl UnreachableCause {
+    fn covered_by(earlier: &[usize]) -> UnreachableCause {
+        let first = &earlier[..earlier.len().min(MAX_NAMED_RULES)];
+        UnreachableCause::Covered { first: first.into(), more: earlier.len() - first.len() }
     }
+}
 
+impl UnreachableRule {
     /// Returns the reason in words: `rule `vip` above it takes its calls`.
     pub fn reason(&self, rules: &[Rule]) -> String {
-        let names = self.taken_by.iter().filter_map(|earlier| rules.get(*earlier));
+        let (first, more) = match &self.cause {
+            UnreachableCause::Contradictory => {
+                return "no call can be all that it asks for".to_owned();
+            }
+            UnreachableCause::NoSource => {
+                return "no source of the settings sends such calls".to_owned();
+            }
+            UnreachableCause::Covered { first, more } => (first, more),
+        };
+        let names = first.iter().filter_map(|earlier| rules.get(*earlier));
         let names: Vec<_> = names.map(|rule| format!("`{}`", rule.name)).collect();
         let names = names.join(", ");
-        match (self.taken_by.len(), self.more) {
-            (0, _) => "no call can be all that it asks for".to_owned(),
+        match (first.len(), more) {
             (1, 0) => format!("rule {names} above it takes its calls"),
             (_, 0) => format!("rules {names} above it take its calls"),
             (_, more) => format!("rules {names} and {more} more above it take its calls"),
@@ -161,20 +179,20 @@ pub(super) fn warn_unreachable(
     let enabled = comparison.enabled;
     let mut unreachable = Vec::new();
     for number in (0..enabled.rules.len()).filter(|number| !enabled.invalid[*number]) {
-        match reachability(comparison, number) {
-            Reachability::Possible => {}
-            Reachability::Contradictory => {
-                let found = UnreachableRule::new(number, &[]);
-                warn_of(comparison, &found, None, report);
-                unreachable.push(found);
+        let (cause, help) = match reachability(comparison, number) {
+            Reachability::Possible => continue,
+            Reachability::Contradictory => (UnreachableCause::Contradictory, None),
+            Reachability::NoSource => {
+                (UnreachableCause::NoSource, Some(comparison.origins.describe_sources()))
             }
             Reachability::Covered { earlier, example } => {
-                let found = UnreachableRule::new(number, &earlier);
                 let help = help_for_covered(comparison, number, example);
-                warn_of(comparison, &found, Some(help), report);
-                unreachable.push(found);
+                (UnreachableCause::covered_by(&earlier), Some(help))
             }
-        }
+        };
+        let found = UnreachableRule { rule: number, cause };
+        warn_of(comparison, &found, help, report);
+        unreachable.push(found);
     }
     for index in [&comparison.indexes.deciding, &comparison.indexes.continuing] {
         let Some(rules) = index.largest_slot().filter(|rules| rules.len() > CROWDED_RULES) else {
@@ -195,6 +213,8 @@ enum Reachability {
     Possible,
     /// The conditions of the rule exclude each other.
     Contradictory,
+    /// No source of the settings sends a call that the conditions accept.
+    NoSource,
     /// Earlier rules take all calls.
     Covered { earlier: Vec<usize>, example: Option<ShadowedCall> },
 }
@@ -266,6 +286,9 @@ fn reachability(comparison: &RuleComparison<'_>, number: usize) -> Reachability 
     let rule = &comparison.enabled.rules[number];
     if comparison.is_contradictory(rule) {
         return Reachability::Contradictory;
+    }
+    if !accepts_every_origin(rule) && !comparison.origins.can_send(rule) {
+        return Reachability::NoSource;
     }
     let (mut earlier, mut example) = (Vec::new(), None);
     let [to, from] = [Side::To, Side::From].map(|side| RuleSide { rule, side });
