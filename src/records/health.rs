@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::broadcast::error::TryRecvError;
+use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Store;
 
 /// New calls do not wait for a commit that takes longer than this.
 const STUCK: Duration = Duration::from_secs(1);
+/// Transactions that [`WrittenCalls`] remembers.
+const REMEMBERED_WRITES: usize = 256;
 
 /// State of the store.
 pub struct StoreHealth {
@@ -23,6 +27,27 @@ pub struct StoreHealth {
     /// Start of the current write, in milliseconds since `created`; 0 while nothing is written.
     writing_since: AtomicU64,
     created: Instant,
+    /// Oldest call of each transaction.
+    written: broadcast::Sender<Uuid>,
+}
+
+/// Tells which calls this process has written since it was asked last.
+pub struct WrittenCalls(broadcast::Receiver<Uuid>);
+
+impl WrittenCalls {
+    /// Returns the oldest call that was written since the last question, or the smallest id if that is not
+    /// known any more; `None` if no call was written.
+    pub fn oldest(&mut self) -> Option<Uuid> {
+        let mut oldest = None;
+        loop {
+            let id = match self.0.try_recv() {
+                Ok(id) => id,
+                Err(TryRecvError::Lagged(_)) => Uuid::nil(),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return oldest,
+            };
+            oldest = Some(oldest.map_or(id, |before: Uuid| before.min(id)));
+        }
+    }
 }
 
 /// A time during which nothing can be written.
@@ -42,6 +67,7 @@ impl StoreHealth {
             broken: watch::Sender::new(false),
             writing_since: AtomicU64::new(0),
             created: Instant::now(),
+            written: broadcast::Sender::new(REMEMBERED_WRITES),
         }
     }
 
@@ -53,6 +79,18 @@ impl StoreHealth {
     /// Returns the current outage, if there is one.
     pub fn outage(&self) -> Option<Outage> {
         self.guarded().clone()
+    }
+
+    /// Begins to collect which calls this process writes.
+    pub fn follow_written_calls(&self) -> WrittenCalls {
+        WrittenCalls(self.written.subscribe())
+    }
+
+    /// Notes that a transaction was committed, with the oldest of its calls.
+    pub(crate) fn announce_written(&self, oldest: Option<Uuid>) {
+        if let Some(oldest) = oldest.filter(|_| self.written.receiver_count() > 0) {
+            drop(self.written.send(oldest));
+        }
     }
 
     pub(crate) fn set_store(&self, store: Option<Store>) {
