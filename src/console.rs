@@ -7,12 +7,14 @@
 mod access;
 mod assets;
 mod call;
+mod call_rows;
 mod calls;
 mod change;
 mod explained;
 mod guard;
 mod health;
 mod live;
+mod live_feeds;
 mod log_in;
 mod page;
 mod platform_notes;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::access::Reader;
+use super::call_rows;
 use super::calls;
 use super::explained::{ExplainedPart, in_words, shortened};
 use super::page::{
@@ -175,10 +176,9 @@ async fn explain(
     let snapshot = store.rule_snapshot(&call.fingerprint).await?;
     let app = console.app.clone();
     // The scan of a million rules takes a while; calls must not wait for it.
-    let explained =
-        tokio::task::spawn_blocking(move || explain_with_snapshot(&call, snapshot.as_ref(), &app));
-    let panicked = "the explanation panicked".to_owned();
-    Ok(explained.await.unwrap_or(RecordedExplanation::Unavailable(panicked)))
+    let explained = off_thread(move || explain_with_snapshot(&call, snapshot.as_ref(), &app));
+    let panicked = |_| RecordedExplanation::Unavailable("the explanation panicked".to_owned());
+    Ok(explained.await.unwrap_or_else(panicked))
 }
 
 impl CallPage {
@@ -212,7 +212,7 @@ impl CallPage {
             outcome: outcome.to_owned(),
             outcome_text: reader.text(&call.outcome_text()).into_owned(),
             rule: call.rule.clone(),
-            decided_ms: calls::format_ms(call.details.latency_us),
+            decided_ms: call_rows::format_ms(call.details.latency_us),
             facts: facts(call, &reader, zone),
             lookups: lookups.collect(),
             explained,

@@ -13,11 +13,13 @@ use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
 use super::access::Reader;
+use super::call_rows::CallItem;
 use super::page::{Frame, HtmlPage, PageError, PageSection, Parameters, with_problem};
 use super::state::Console;
 use crate::http::HttpProblem;
 use crate::records::{
     CallRecord, FALLBACK, Filter, FilterArgs, FilterError, KnownNames, OUTCOMES, Store,
+    first_id_at, time_of_id,
 };
 
 /// Calls on a page.
@@ -40,65 +42,6 @@ pub(super) struct CallsQuery {
     before: Option<Uuid>,
 }
 
-/// A call as a row.
-pub(super) struct CallItem {
-    pub(super) id: Uuid,
-    /// Date and time in the zone of the rule table.
-    pub(super) date: String,
-    pub(super) time: String,
-    pub(super) source: String,
-    pub(super) channel: String,
-    pub(super) from: String,
-    pub(super) to: String,
-    /// Outcome as a word, which a class has too.
-    pub(super) outcome: String,
-    /// Agent, reason or target.
-    pub(super) target: String,
-    pub(super) rule: Option<String>,
-    pub(super) attempts: i64,
-    pub(super) decided_ms: String,
-    pub(super) last_event: Option<String>,
-}
-
-impl CallItem {
-    pub(super) fn new(
-        call: &CallRecord,
-        last_event: Option<&String>,
-        reader: &Reader,
-        zone: &TimeZone,
-    ) -> CallItem {
-        let at = call.at.to_zoned(zone.clone());
-        let details = &call.details;
-        let target = match (&call.agent, &details.transfer, &details.reason) {
-            (Some(agent), _, _) => agent.clone(),
-            (None, Some(target), _) => reader.party(target),
-            (None, None, Some(reason)) => reader.text(reason).into_owned(),
-            (None, None, None) => String::new(),
-        };
-        let outcome = if call.is_fallback() { FALLBACK } else { &call.outcome };
-        CallItem {
-            id: call.id,
-            date: at.strftime("%a %d %b").to_string(),
-            time: at.strftime("%H:%M:%S").to_string(),
-            source: call.source.clone(),
-            channel: call.channel.clone(),
-            from: reader.party(&call.from),
-            to: reader.party(&call.to),
-            outcome: outcome.to_owned(),
-            target,
-            rule: call.rule.clone(),
-            attempts: call.attempts,
-            decided_ms: format_ms(details.latency_us),
-            last_event: last_event.cloned(),
-        }
-    }
-}
-
-/// Formats microseconds as milliseconds.
-pub(super) fn format_ms(us: u64) -> String {
-    format!("{:.1}", us as f64 / 1000.0)
-}
-
 #[derive(Template)]
 #[template(path = "calls.html")]
 struct CallsPage {
@@ -111,8 +54,8 @@ struct CallsPage {
     rules: Vec<String>,
     agents: Vec<String>,
     rows: Vec<CallItem>,
-    /// Newest call of the page: live rows are newer.
-    newest: Option<Uuid>,
+    /// The smallest id of the time at which the page was loaded: live rows are newer.
+    loaded: Uuid,
     /// Whether this is the newest page, which is live.
     is_live: bool,
     next: Option<NextPage>,
@@ -164,12 +107,12 @@ pub(super) async fn list(
         }
     };
     let found = store.search(&filter, before, PAGE, MOST_SEARCHED).await?;
-    page.rows = rows(&store, &found.calls, &reader, &zone).await?;
-    page.newest = found.calls.first().map(|call| call.id);
+    let row = |call| CallItem::new(call, reader.number_view(), &zone);
+    page.rows = store.listed(&found.calls).await?.iter().map(row).collect();
     page.next = found.resume_before.map(|id| NextPage {
         link: format!("/calls?{}", pairs(&args, Some(id))),
         searched_to: (found.calls.len() < PAGE).then(|| {
-            let at = time_of(id).to_zoned(zone.clone());
+            let at = time_of_id(id).to_zoned(zone.clone());
             at.strftime("%a %d %b %Y %H:%M").to_string()
         }),
     });
@@ -188,25 +131,13 @@ impl CallsPage {
             rules: table.rule_names().take(MOST_NAMES).map(str::to_owned).collect(),
             agents: table.agent_names().take(MOST_NAMES).map(str::to_owned).collect(),
             rows: Vec::new(),
-            newest: None,
+            loaded: first_id_at(console.app.now()),
             is_live: true,
             next: None,
             error: None,
             filter: args,
         }
     }
-}
-
-/// Returns calls as rows, with the type of the last event of each.
-pub(super) async fn rows(
-    store: &Store,
-    calls: &[CallRecord],
-    reader: &Reader,
-    zone: &TimeZone,
-) -> Result<Vec<CallItem>, PageError> {
-    let events = store.last_events(calls).await?;
-    let row = |call: &CallRecord| CallItem::new(call, events.get(&call.id), reader, zone);
-    Ok(calls.iter().map(row).collect())
 }
 
 /// Reads a filter whose times are on the clock of the rule table.
@@ -236,12 +167,6 @@ pub(super) fn zone(console: &Console) -> TimeZone {
 /// Returns the name of a zone for people.
 pub(super) fn zone_name(zone: &TimeZone) -> String {
     zone.iana_name().unwrap_or("local time").to_owned()
-}
-
-/// Returns the time in the id of a record.
-pub(super) fn time_of(id: Uuid) -> Timestamp {
-    let ms = i64::try_from(id.as_u128() >> 80).unwrap_or_default();
-    Timestamp::from_millisecond(ms).unwrap_or_default()
 }
 
 /// Returns the fields of a filter that are set, as a query.
@@ -301,7 +226,7 @@ pub(super) async fn charts(
     let end = filter.until.unwrap_or_else(|| console.app.now());
     filter.since = filter.since.or(end.checked_sub(CHART_AGE).ok());
     let zone = zone(&console);
-    let _turn = console.counting_turn().await;
+    let _turn = console.counting.wait().await;
     let by_index = Filter { since: None, until: None, rule: None, ..filter.clone() };
     let is_fallback = filter.outcome.as_deref() == Some(FALLBACK);
     let is_by_index = Filter { outcome: None, ..by_index } == Filter::default() && !is_fallback;

@@ -7,6 +7,7 @@ mod calls;
 mod change;
 mod client;
 mod health;
+mod live;
 mod rules;
 mod setup;
 mod try_call;

@@ -169,7 +169,7 @@ pub(super) async fn show_shares(
     let split = split.ok_or_else(missing)?;
     let (counts, problem) = match console.app.recorder().store() {
         Ok(store) => {
-            let _turn = console.counting_turn().await;
+            let _turn = console.counting.wait().await;
             (store.arm_counts(&name, COUNTED_CALLS).await?, None)
         }
         Err(error) => (ArmCounts::default(), Some(error.to_string())),
