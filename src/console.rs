@@ -16,6 +16,7 @@ mod health;
 mod live;
 mod live_feeds;
 mod log_in;
+mod name_link;
 mod page;
 mod platform_notes;
 mod rules;

@@ -135,6 +135,16 @@ impl Reader {
         self.number_view.text(text)
     }
 
+    /// Returns the first of these names that this person may see as a whole, for a field that proposes them.
+    pub(super) fn whole_names<'n>(
+        &self,
+        names: impl Iterator<Item = &'n str>,
+        most: usize,
+    ) -> Vec<String> {
+        let is_whole = |name: &&str| self.text(name) == **name;
+        names.take(most).filter(is_whole).map(str::to_owned).collect()
+    }
+
     /// Checks that a form carries the token of this person's session.
     pub(super) fn check_form(&self, csrf: &str) -> Result<(), HttpProblem> {
         match self.csrf.as_bytes().ct_eq(csrf.as_bytes()).into() {

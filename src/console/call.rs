@@ -14,6 +14,7 @@ use super::access::Reader;
 use super::call_rows;
 use super::calls;
 use super::explained::{ExplainedPart, in_words, shortened};
+use super::name_link::NameLink;
 use super::page::{
     Editor, Frame, HtmlPage, PageError, PageSection, Parameters, off_thread, with_problem,
 };
@@ -60,7 +61,7 @@ struct CallPage {
     /// Outcome as a word, which a class has too.
     outcome: String,
     outcome_text: String,
-    rule: Option<String>,
+    rule: Option<NameLink>,
     decided_ms: String,
     /// Fields by their names.
     facts: Vec<(&'static str, String)>,
@@ -211,7 +212,7 @@ impl CallPage {
             to: reader.party(&call.to),
             outcome: outcome.to_owned(),
             outcome_text: reader.text(&call.outcome_text()).into_owned(),
-            rule: call.rule.clone(),
+            rule: call.rule.as_deref().map(|rule| NameLink::new(rule, reader.number_view())),
             decided_ms: call_rows::format_ms(call.details.latency_us),
             facts: facts(call, &reader, zone),
             lookups: lookups.collect(),
@@ -291,9 +292,7 @@ fn facts(call: &CallRecord, reader: &Reader, zone: &TimeZone) -> Vec<(&'static s
         "source",
         "platform agent",
         "agent id",
-        "rule",
         "split arm",
-        "continued by",
         "delay",
         "deliveries",
         "numbers",

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use super::access::NumberView;
+use super::name_link::NameLink;
 use crate::records::{FALLBACK, ListedCall};
 
 /// A call as a row.
@@ -25,21 +26,6 @@ pub(super) struct CallItem {
     pub(super) attempts: i64,
     pub(super) decided_ms: String,
     pub(super) last_event: Option<String>,
-}
-
-/// A name of the rule table on a page.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NameLink {
-    pub(super) text: String,
-    /// Whether the name is whole, so that it can be a part of an address.
-    pub(super) is_whole: bool,
-}
-
-impl NameLink {
-    pub(super) fn new(name: &str, view: NumberView) -> NameLink {
-        let text = view.text(name).into_owned();
-        NameLink { is_whole: text == name, text }
-    }
 }
 
 /// Rows without a page around them.

@@ -100,8 +100,9 @@ pub(super) async fn list(
         Ok(filter) => filter,
         Err(FilterError::Store(error)) => return Err(error.into()),
         Err(FilterError::Invalid(invalid)) => {
-            let problem = HttpProblem::Invalid(invalid.to_string());
-            page.error = Some(invalid.to_string());
+            let message = reader.text(&invalid.to_string()).into_owned();
+            let problem = HttpProblem::Invalid(message.clone());
+            page.error = Some(message);
             page.is_live = false;
             return Ok(with_problem(problem, page));
         }
@@ -128,8 +129,8 @@ impl CallsPage {
             query: pairs(&args, None),
             zone: zone_name(zone),
             sources: sources.iter().map(|source| source.name.to_string()).collect(),
-            rules: table.rule_names().take(MOST_NAMES).map(str::to_owned).collect(),
-            agents: table.agent_names().take(MOST_NAMES).map(str::to_owned).collect(),
+            rules: reader.whole_names(table.rule_names(), MOST_NAMES),
+            agents: reader.whole_names(table.agent_names(), MOST_NAMES),
             rows: Vec::new(),
             loaded: first_id_at(console.app.now()),
             is_live: true,
@@ -152,9 +153,11 @@ pub(super) async fn read_filter(
 }
 
 /// Returns the problem of a part of a page whose filter could not be read.
-pub(super) fn filter_problem(error: FilterError) -> HttpProblem {
+pub(super) fn filter_problem(error: FilterError, reader: &Reader) -> HttpProblem {
     match error {
-        FilterError::Invalid(invalid) => HttpProblem::Invalid(invalid.to_string()),
+        FilterError::Invalid(invalid) => {
+            HttpProblem::Invalid(reader.text(&invalid.to_string()).into_owned())
+        }
         FilterError::Store(error) => error.into(),
     }
 }
@@ -216,13 +219,13 @@ struct ChartsPart {
 /// Sends the charts of the calls that match, a part of the page.
 pub(super) async fn charts(
     State(console): State<Console>,
-    _: Reader,
+    reader: Reader,
     Parameters(CallsQuery { filter, .. }): Parameters<CallsQuery>,
 ) -> Result<Response, PageError> {
     let store = console.app.recorder().store()?;
     let args = filter.without_blanks();
     let filter = read_filter(&console, &store, &args).await;
-    let mut filter = filter.map_err(filter_problem)?;
+    let mut filter = filter.map_err(|error| filter_problem(error, &reader))?;
     let end = filter.until.unwrap_or_else(|| console.app.now());
     filter.since = filter.since.or(end.checked_sub(CHART_AGE).ok());
     let zone = zone(&console);

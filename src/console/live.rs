@@ -68,7 +68,8 @@ pub(super) async fn follow(
     let store = console.app.recorder().store()?;
     let args = filter.without_blanks();
     let filter = calls::read_filter(&console, &store, &args).await;
-    let filter = Filter { since: None, ..filter.map_err(calls::filter_problem)? };
+    let filter =
+        Filter { since: None, ..filter.map_err(|error| calls::filter_problem(error, &reader))? };
     // A browser that connects again says what it has received.
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let after = last.and_then(|id| id.parse().ok()).or(after);

@@ -8,6 +8,7 @@ mod change;
 mod client;
 mod health;
 mod live;
+mod masking;
 mod rules;
 mod setup;
 mod try_call;
