@@ -72,7 +72,7 @@ impl SplitView {
         SplitView {
             title,
             place: PlaceView::of(split.place.as_ref(), links),
-            key: split.key.clone(),
+            key: links.plain(&split.key).name,
             column: split.column.clone(),
             arms: split.arms.iter().map(|arm| ArmView::new(arm, links)).collect(),
             shares_part: (has_shares && is_whole).then(path),

