@@ -248,17 +248,19 @@ impl Drop for FeedReader {
 mod tests {
     use super::*;
     use crate::domain::clock::Clock;
-    use crate::rules::{self, CheckContext};
+    use crate::rules::{self, CheckContext, RuleSet};
+    use crate::settings::{RecordsLocation, RecordsSettings};
 
-    fn app() -> Arc<Switchboard> {
+    fn table() -> RuleSet {
         let text = "[[rule]]\nname = \"all\"\nreject = \"closed\"\n".to_owned();
         let loaded = rules::parse("rules.toml", text, &CheckContext::default());
-        Arc::new(Switchboard::new(Vec::new(), loaded.table.expect("no errors"), Clock::System))
+        loaded.table.expect("no errors")
     }
 
     #[tokio::test]
     async fn pages_with_the_same_filter_share_a_feed_until_the_last_one_leaves() {
-        let (feeds, app, stop) = (LiveFeeds::default(), app(), CancellationToken::new());
+        let (feeds, stop) = (LiveFeeds::default(), CancellationToken::new());
+        let app = Arc::new(Switchboard::new(Vec::new(), table(), Clock::System));
         let of_rule = |rule: &str| Filter { rule: Some(rule.to_owned()), ..Filter::default() };
         let join = |rule: &str, view| feeds.join(of_rule(rule), view, &app, &stop).unwrap();
         let first = join("a", NumberView::Whole);
@@ -274,5 +276,26 @@ mod tests {
         let current = feeds.guarded().get(&of_rule("a")).cloned().unwrap();
         assert!(!Arc::ptr_eq(&feed, &current));
         stop.cancel();
+    }
+
+    #[tokio::test]
+    async fn the_store_is_asked_only_after_a_call_was_written_or_now_and_then() {
+        let location = RecordsLocation::Memory;
+        let store = Store::open(&location).await.unwrap();
+        let records = RecordsSettings { location, ..RecordsSettings::off() };
+        let (app, _writer) = Switchboard::with_records(Vec::new(), table(), Clock::System, records);
+        let app = Arc::new(app);
+        let feed = Arc::new(Feed::new(Filter::default()));
+        let mut reader = FeedReader::new(LiveFeeds::default(), feed, app.clone());
+        let earliest: Vec<_> = (0..=FOREIGN_EVERY).map(|_| reader.earliest_new(&store)).collect();
+        let asked = earliest.iter().map(Option::is_some).collect::<Vec<_>>();
+        let every = [&[true][..], &[false; FOREIGN_EVERY as usize - 1], &[true]].concat();
+        assert_eq!(asked, every);
+        let id = app.recorder().id(app.now());
+        app.recorder().health().unwrap().announce_written(Some(id));
+        assert_eq!(reader.earliest_new(&store), Some(time_of_id(id)));
+        assert_eq!(reader.earliest_new(&store), None);
+        reader.has_failed = true;
+        assert!(reader.earliest_new(&store) < Some(time_of_id(id)), "what was written is unknown");
     }
 }

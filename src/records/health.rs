@@ -128,3 +128,24 @@ impl StoreHealth {
         self.outage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_calls_are_reported_once_by_the_oldest_of_them() {
+        let health = StoreHealth::new();
+        let id = |number: u128| Some(Uuid::from_u128(number));
+        health.announce_written(id(1));
+        let mut written = health.follow_written_calls();
+        assert_eq!(written.oldest(), None, "nothing since then");
+        [id(5), None, id(3), id(4)].into_iter().for_each(|oldest| health.announce_written(oldest));
+        assert_eq!(written.oldest(), id(3));
+        assert_eq!(written.oldest(), None);
+        for number in 0..=REMEMBERED_WRITES as u128 {
+            health.announce_written(id(number + 10));
+        }
+        assert_eq!(written.oldest(), id(0), "too many to know");
+    }
+}
