@@ -7,13 +7,16 @@
 mod access;
 mod assets;
 mod call;
+mod call_rows;
 mod calls;
 mod change;
 mod explained;
 mod guard;
 mod health;
 mod live;
+mod live_feeds;
 mod log_in;
+mod name_link;
 mod page;
 mod platform_notes;
 mod rules;

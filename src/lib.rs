@@ -68,6 +68,7 @@ pub mod cli;
 pub mod console;
 pub mod diagnostics;
 mod file_kind;
+mod priority;
 mod regular_file;
 pub mod schema;
 pub mod settings;

@@ -78,16 +78,46 @@ pub(super) struct Reader {
     pub(super) role: Role,
     /// Token that forms carry.
     pub(super) csrf: String,
-    /// Whether the person sees whole phone numbers.
-    sees_numbers: bool,
+    /// How the person sees phone numbers.
+    number_view: NumberView,
     /// Whether there is something to log out of.
     pub(super) can_log_out: bool,
+}
+
+/// How a person sees phone numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NumberView {
+    Whole,
+    Masked,
+}
+
+impl NumberView {
+    /// Returns a caller or called number.
+    pub(super) fn party(self, text: &str) -> String {
+        if self == NumberView::Whole || NumberPolicy::is_hidden(text) {
+            return text.to_owned();
+        }
+        Party::parse(Some(text)).party.masked().into_owned()
+    }
+
+    /// Returns a text that may contain phone numbers.
+    pub(super) fn text(self, text: &str) -> Cow<'_, str> {
+        match self {
+            NumberView::Whole => Cow::Borrowed(text),
+            NumberView::Masked => Cow::Owned(mask_written_numbers(text)),
+        }
+    }
 }
 
 impl Reader {
     /// Returns whether this person sees whole phone numbers.
     pub(super) fn sees_numbers(&self) -> bool {
-        self.sees_numbers
+        self.number_view == NumberView::Whole
+    }
+
+    /// Returns how this person sees phone numbers.
+    pub(super) fn number_view(&self) -> NumberView {
+        self.number_view
     }
 
     /// Returns whether this person may change something.
@@ -97,18 +127,22 @@ impl Reader {
 
     /// Returns a caller or called number as this person may see it.
     pub(super) fn party(&self, text: &str) -> String {
-        if self.sees_numbers || NumberPolicy::is_hidden(text) {
-            return text.to_owned();
-        }
-        Party::parse(Some(text)).party.masked().into_owned()
+        self.number_view.party(text)
     }
 
     /// Returns a text, in which phone numbers are masked unless this person may see them.
     pub(super) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        match self.sees_numbers {
-            true => Cow::Borrowed(text),
-            false => Cow::Owned(mask_written_numbers(text)),
-        }
+        self.number_view.text(text)
+    }
+
+    /// Returns the first of these names that this person may see as a whole, for a field that proposes them.
+    pub(super) fn whole_names<'n>(
+        &self,
+        names: impl Iterator<Item = &'n str>,
+        most: usize,
+    ) -> Vec<String> {
+        let is_whole = |name: &&str| self.text(name) == **name;
+        names.take(most).filter(is_whole).map(str::to_owned).collect()
     }
 
     /// Checks that a form carries the token of this person's session.
@@ -157,8 +191,11 @@ impl Access {
             Identity::Token(_) => ("admin token".to_owned(), true),
             Identity::User(name, _) => (name.to_string(), true),
         };
-        let sees_numbers = self.reveal_numbers || role == Role::Editor;
-        Some(Reader { name, role, csrf: session.csrf, sees_numbers, can_log_out })
+        let number_view = match self.reveal_numbers || role == Role::Editor {
+            true => NumberView::Whole,
+            false => NumberView::Masked,
+        };
+        Some(Reader { name, role, csrf: session.csrf, number_view, can_log_out })
     }
 
     /// Returns the role of a person, or `None` if the reason for which the person was let in is gone.

@@ -11,8 +11,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::access::Reader;
+use super::call_rows;
 use super::calls;
 use super::explained::{ExplainedPart, in_words, shortened};
+use super::name_link::NameLink;
 use super::page::{
     Editor, Frame, HtmlPage, PageError, PageSection, Parameters, off_thread, with_problem,
 };
@@ -59,7 +61,7 @@ struct CallPage {
     /// Outcome as a word, which a class has too.
     outcome: String,
     outcome_text: String,
-    rule: Option<String>,
+    rule: Option<NameLink>,
     decided_ms: String,
     /// Fields by their names.
     facts: Vec<(&'static str, String)>,
@@ -175,10 +177,9 @@ async fn explain(
     let snapshot = store.rule_snapshot(&call.fingerprint).await?;
     let app = console.app.clone();
     // The scan of a million rules takes a while; calls must not wait for it.
-    let explained =
-        tokio::task::spawn_blocking(move || explain_with_snapshot(&call, snapshot.as_ref(), &app));
-    let panicked = "the explanation panicked".to_owned();
-    Ok(explained.await.unwrap_or(RecordedExplanation::Unavailable(panicked)))
+    let explained = off_thread(move || explain_with_snapshot(&call, snapshot.as_ref(), &app));
+    let panicked = |_| RecordedExplanation::Unavailable("the explanation panicked".to_owned());
+    Ok(explained.await.unwrap_or_else(panicked))
 }
 
 impl CallPage {
@@ -211,8 +212,8 @@ impl CallPage {
             to: reader.party(&call.to),
             outcome: outcome.to_owned(),
             outcome_text: reader.text(&call.outcome_text()).into_owned(),
-            rule: call.rule.clone(),
-            decided_ms: calls::format_ms(call.details.latency_us),
+            rule: call.rule.as_deref().map(|rule| NameLink::new(rule, reader.number_view())),
+            decided_ms: call_rows::format_ms(call.details.latency_us),
             facts: facts(call, &reader, zone),
             lookups: lookups.collect(),
             explained,
@@ -291,9 +292,7 @@ fn facts(call: &CallRecord, reader: &Reader, zone: &TimeZone) -> Vec<(&'static s
         "source",
         "platform agent",
         "agent id",
-        "rule",
         "split arm",
-        "continued by",
         "delay",
         "deliveries",
         "numbers",

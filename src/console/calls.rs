@@ -13,11 +13,13 @@ use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
 use super::access::Reader;
+use super::call_rows::CallItem;
 use super::page::{Frame, HtmlPage, PageError, PageSection, Parameters, with_problem};
 use super::state::Console;
 use crate::http::HttpProblem;
 use crate::records::{
     CallRecord, FALLBACK, Filter, FilterArgs, FilterError, KnownNames, OUTCOMES, Store,
+    first_id_at, time_of_id,
 };
 
 /// Calls on a page.
@@ -40,65 +42,6 @@ pub(super) struct CallsQuery {
     before: Option<Uuid>,
 }
 
-/// A call as a row.
-pub(super) struct CallItem {
-    pub(super) id: Uuid,
-    /// Date and time in the zone of the rule table.
-    pub(super) date: String,
-    pub(super) time: String,
-    pub(super) source: String,
-    pub(super) channel: String,
-    pub(super) from: String,
-    pub(super) to: String,
-    /// Outcome as a word, which a class has too.
-    pub(super) outcome: String,
-    /// Agent, reason or target.
-    pub(super) target: String,
-    pub(super) rule: Option<String>,
-    pub(super) attempts: i64,
-    pub(super) decided_ms: String,
-    pub(super) last_event: Option<String>,
-}
-
-impl CallItem {
-    pub(super) fn new(
-        call: &CallRecord,
-        last_event: Option<&String>,
-        reader: &Reader,
-        zone: &TimeZone,
-    ) -> CallItem {
-        let at = call.at.to_zoned(zone.clone());
-        let details = &call.details;
-        let target = match (&call.agent, &details.transfer, &details.reason) {
-            (Some(agent), _, _) => agent.clone(),
-            (None, Some(target), _) => reader.party(target),
-            (None, None, Some(reason)) => reader.text(reason).into_owned(),
-            (None, None, None) => String::new(),
-        };
-        let outcome = if call.is_fallback() { FALLBACK } else { &call.outcome };
-        CallItem {
-            id: call.id,
-            date: at.strftime("%a %d %b").to_string(),
-            time: at.strftime("%H:%M:%S").to_string(),
-            source: call.source.clone(),
-            channel: call.channel.clone(),
-            from: reader.party(&call.from),
-            to: reader.party(&call.to),
-            outcome: outcome.to_owned(),
-            target,
-            rule: call.rule.clone(),
-            attempts: call.attempts,
-            decided_ms: format_ms(details.latency_us),
-            last_event: last_event.cloned(),
-        }
-    }
-}
-
-/// Formats microseconds as milliseconds.
-pub(super) fn format_ms(us: u64) -> String {
-    format!("{:.1}", us as f64 / 1000.0)
-}
-
 #[derive(Template)]
 #[template(path = "calls.html")]
 struct CallsPage {
@@ -111,8 +54,8 @@ struct CallsPage {
     rules: Vec<String>,
     agents: Vec<String>,
     rows: Vec<CallItem>,
-    /// Newest call of the page: live rows are newer.
-    newest: Option<Uuid>,
+    /// The smallest id of the time at which the page was loaded: live rows are newer.
+    loaded: Uuid,
     /// Whether this is the newest page, which is live.
     is_live: bool,
     next: Option<NextPage>,
@@ -157,19 +100,20 @@ pub(super) async fn list(
         Ok(filter) => filter,
         Err(FilterError::Store(error)) => return Err(error.into()),
         Err(FilterError::Invalid(invalid)) => {
-            let problem = HttpProblem::Invalid(invalid.to_string());
-            page.error = Some(invalid.to_string());
+            let message = reader.text(&invalid.to_string()).into_owned();
+            let problem = HttpProblem::Invalid(message.clone());
+            page.error = Some(message);
             page.is_live = false;
             return Ok(with_problem(problem, page));
         }
     };
     let found = store.search(&filter, before, PAGE, MOST_SEARCHED).await?;
-    page.rows = rows(&store, &found.calls, &reader, &zone).await?;
-    page.newest = found.calls.first().map(|call| call.id);
+    let row = |call| CallItem::new(call, reader.number_view(), &zone);
+    page.rows = store.listed(&found.calls).await?.iter().map(row).collect();
     page.next = found.resume_before.map(|id| NextPage {
         link: format!("/calls?{}", pairs(&args, Some(id))),
         searched_to: (found.calls.len() < PAGE).then(|| {
-            let at = time_of(id).to_zoned(zone.clone());
+            let at = time_of_id(id).to_zoned(zone.clone());
             at.strftime("%a %d %b %Y %H:%M").to_string()
         }),
     });
@@ -185,28 +129,16 @@ impl CallsPage {
             query: pairs(&args, None),
             zone: zone_name(zone),
             sources: sources.iter().map(|source| source.name.to_string()).collect(),
-            rules: table.rule_names().take(MOST_NAMES).map(str::to_owned).collect(),
-            agents: table.agent_names().take(MOST_NAMES).map(str::to_owned).collect(),
+            rules: reader.whole_names(table.rule_names(), MOST_NAMES),
+            agents: reader.whole_names(table.agent_names(), MOST_NAMES),
             rows: Vec::new(),
-            newest: None,
+            loaded: first_id_at(console.app.now()),
             is_live: true,
             next: None,
             error: None,
             filter: args,
         }
     }
-}
-
-/// Returns calls as rows, with the type of the last event of each.
-pub(super) async fn rows(
-    store: &Store,
-    calls: &[CallRecord],
-    reader: &Reader,
-    zone: &TimeZone,
-) -> Result<Vec<CallItem>, PageError> {
-    let events = store.last_events(calls).await?;
-    let row = |call: &CallRecord| CallItem::new(call, events.get(&call.id), reader, zone);
-    Ok(calls.iter().map(row).collect())
 }
 
 /// Reads a filter whose times are on the clock of the rule table.
@@ -221,9 +153,11 @@ pub(super) async fn read_filter(
 }
 
 /// Returns the problem of a part of a page whose filter could not be read.
-pub(super) fn filter_problem(error: FilterError) -> HttpProblem {
+pub(super) fn filter_problem(error: FilterError, reader: &Reader) -> HttpProblem {
     match error {
-        FilterError::Invalid(invalid) => HttpProblem::Invalid(invalid.to_string()),
+        FilterError::Invalid(invalid) => {
+            HttpProblem::Invalid(reader.text(&invalid.to_string()).into_owned())
+        }
         FilterError::Store(error) => error.into(),
     }
 }
@@ -236,12 +170,6 @@ pub(super) fn zone(console: &Console) -> TimeZone {
 /// Returns the name of a zone for people.
 pub(super) fn zone_name(zone: &TimeZone) -> String {
     zone.iana_name().unwrap_or("local time").to_owned()
-}
-
-/// Returns the time in the id of a record.
-pub(super) fn time_of(id: Uuid) -> Timestamp {
-    let ms = i64::try_from(id.as_u128() >> 80).unwrap_or_default();
-    Timestamp::from_millisecond(ms).unwrap_or_default()
 }
 
 /// Returns the fields of a filter that are set, as a query.
@@ -291,17 +219,17 @@ struct ChartsPart {
 /// Sends the charts of the calls that match, a part of the page.
 pub(super) async fn charts(
     State(console): State<Console>,
-    _: Reader,
+    reader: Reader,
     Parameters(CallsQuery { filter, .. }): Parameters<CallsQuery>,
 ) -> Result<Response, PageError> {
     let store = console.app.recorder().store()?;
     let args = filter.without_blanks();
     let filter = read_filter(&console, &store, &args).await;
-    let mut filter = filter.map_err(filter_problem)?;
+    let mut filter = filter.map_err(|error| filter_problem(error, &reader))?;
     let end = filter.until.unwrap_or_else(|| console.app.now());
     filter.since = filter.since.or(end.checked_sub(CHART_AGE).ok());
     let zone = zone(&console);
-    let _turn = console.counting_turn().await;
+    let _turn = console.counting.wait().await;
     let by_index = Filter { since: None, until: None, rule: None, ..filter.clone() };
     let is_fallback = filter.outcome.as_deref() == Some(FALLBACK);
     let is_by_index = Filter { outcome: None, ..by_index } == Filter::default() && !is_fallback;

@@ -16,6 +16,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -386,6 +387,12 @@ pub(super) async fn apply(
     }
 }
 
+/// Returns the time at which the live table was loaded, if it has this fingerprint.
+fn loaded_at(console: &Console, fingerprint: &str) -> Option<Timestamp> {
+    let (table, status) = console.app.live_table().table_and_status();
+    (table.fingerprint == fingerprint).then_some(status.loaded_at)
+}
+
 /// Checks a plan once more, carries it out, and reloads the rules.
 async fn carry_out_now(
     console: &Console,
@@ -409,7 +416,8 @@ async fn carry_out_now(
     let done = tokio::spawn(async move {
         let recorder = console.app.recorder();
         let store = store_of(recorder)?;
-        let versions = Versions::new(&store, recorder.numbers());
+        let since = loaded_at(&console, checked.files.fingerprint());
+        let versions = Versions::new(&store, recorder.numbers()).live_since(since);
         let (files, plan) = (checked.files, checked.plan);
         let change = carry_out(files, plan, &fingerprint, action, author, versions).await?;
         if let Some(handle) = &console.reload_handle {

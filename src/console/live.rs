@@ -1,11 +1,7 @@
 //! `/calls/live`: new calls as server-sent events, each with the rows that a page inserts.
 
-use std::collections::HashSet;
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use askama::Template;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -13,146 +9,151 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Interval, MissedTickBehavior};
 use uuid::Uuid;
 
-use super::access::Reader;
-use super::calls::{self, CallItem};
+use super::access::{NumberView, Reader};
+use super::calls;
 use super::guard::session_cookie;
-use super::page::{PageError, Parameters};
+use super::live_feeds::{INTERVAL, LiveRows, MOST_ROWS, before_late_calls};
+use super::page::{PageError, Parameters, off_thread};
 use super::state::Console;
 use crate::http::HttpProblem;
-use crate::records::{Filter, FilterArgs, Order, PageCursor};
+use crate::records::{Filter, FilterArgs, time_of_id};
 
-/// Interval at which the store is asked for new calls. It does not depend on how many there are.
-const INTERVAL: Duration = Duration::from_secs(1);
-/// Longest usual time from the arrival of a call to the commit of its record.
-const LATE: SignedDuration = SignedDuration::from_secs(30);
-/// Rows of one event. A page keeps the newest ones anyway.
-const MOST_ROWS: usize = 50;
-/// Maximum number of pages that are live; the admin listener has 64 connections.
-const MOST_FOLLOWERS: usize = 32;
-
-static FOLLOWERS: AtomicUsize = AtomicUsize::new(0);
-
-/// A page that is live. Counts while it exists.
-struct Follower;
-
-impl Follower {
-    fn new() -> Option<Follower> {
-        let before = FOLLOWERS.fetch_add(1, Ordering::Relaxed);
-        let follower = Follower;
-        (before < MOST_FOLLOWERS).then_some(follower)
-    }
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        FOLLOWERS.fetch_sub(1, Ordering::Relaxed);
-    }
-}
+/// Records that a page looks at when it joins after a while, as the page of calls does.
+const MOST_SEARCHED: usize = 200_000;
+/// Time for which a page can have been away without waiting for its turn to search.
+const SHORT_ABSENCE: SignedDuration = SignedDuration::from_mins(1);
 
 /// Query parameters of the stream.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct LiveQuery {
     #[serde(flatten)]
     filter: FilterArgs,
-    /// Newest call that the page has.
+    /// Id from which on the page has no calls.
     after: Option<Uuid>,
 }
 
-#[derive(Template)]
-#[template(path = "call_rows.html")]
-struct RowsPart {
-    rows: Vec<CallItem>,
-}
-
-/// What a stream needs from one event to the next.
-struct Following {
+/// A page that is live.
+struct Follower {
     console: Console,
     /// Cookie of the session: the stream ends with it.
     cookie: String,
+    view: NumberView,
     filter: Filter,
-    /// Time from which on calls can be new.
-    since: Timestamp,
-    /// Calls since then that were sent.
-    sent: HashSet<Uuid>,
-    interval: Interval,
-    _follower: Follower,
+    rows: Receiver<LiveRows>,
+    /// Time up to which the page has all calls, apart from late ones.
+    seen_until: Timestamp,
+    /// Whether the page lacks calls that its feed does not repeat.
+    is_behind: bool,
+    session_check: Interval,
+    _place: OwnedSemaphorePermit,
 }
 
 /// Follows the calls that match.
 pub(super) async fn follow(
     State(console): State<Console>,
-    _: Reader,
+    reader: Reader,
     headers: HeaderMap,
     Parameters(LiveQuery { filter, after }): Parameters<LiveQuery>,
 ) -> Result<Response, PageError> {
-    let follower = Follower::new()
-        .ok_or_else(|| HttpProblem::Unavailable("too many pages are live".to_owned()))?;
+    let place = console.live_feeds.place();
+    let place =
+        place.ok_or_else(|| HttpProblem::Unavailable("too many pages are live".to_owned()))?;
     let store = console.app.recorder().store()?;
     let args = filter.without_blanks();
     let filter = calls::read_filter(&console, &store, &args).await;
-    let filter = filter.map_err(calls::filter_problem)?;
+    let filter =
+        Filter { since: None, ..filter.map_err(|error| calls::filter_problem(error, &reader))? };
     // A browser that connects again says what it has received.
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let after = last.and_then(|id| id.parse().ok()).or(after);
-    let since = before_late_calls(after.map_or_else(|| console.app.now(), calls::time_of));
-    let mut interval = tokio::time::interval(INTERVAL);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // A page that has been asleep for longer is loaded again.
-    let since = since.max(before_late_calls(before_late_calls(console.app.now())));
-    let cookie = session_cookie(&headers).unwrap_or_default();
-    let sent = HashSet::new();
-    let following =
-        Following { console, cookie, filter, since, sent, interval, _follower: follower };
-    let events = Sse::new(events(following)).keep_alive(KeepAlive::new());
+    let view = reader.number_view();
+    // Before the store is asked for what the page lacks: a call may come twice, but it is not missed.
+    let rows = console.live_feeds.join(filter.clone(), view, &console.app, &console.stop)?;
+    let mut session_check = tokio::time::interval(INTERVAL);
+    session_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let follower = Follower {
+        seen_until: after.map_or_else(|| console.app.now(), time_of_id),
+        console,
+        cookie: session_cookie(&headers).unwrap_or_default(),
+        view,
+        filter,
+        rows,
+        is_behind: true,
+        session_check,
+        _place: place,
+    };
+    let events = Sse::new(events(follower)).keep_alive(KeepAlive::new());
     Ok(events.into_response())
 }
 
 /// Returns the events until the service stops.
-fn events(following: Following) -> impl Stream<Item = Result<Event, Infallible>> {
-    stream::unfold(following, async |mut following| {
-        loop {
-            let stop = following.console.stop.clone();
-            tokio::select! {
-                () = stop.cancelled() => return None,
-                _ = following.interval.tick() => {}
-            }
-            // Also after a log-out, and for a person who has lost a role.
-            let reader = following.console.access.reader_at_rest(&following.cookie)?;
-            // A store that fails for a while is asked again.
-            if let Ok(Some(event)) = following.next_event(&reader).await {
-                return Some((Ok(event), following));
-            }
-        }
+fn events(follower: Follower) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream::unfold(follower, async |mut follower| {
+        let stop = follower.console.stop.clone();
+        let rows = tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            rows = follower.next() => rows,
+        }?;
+        follower.seen_until = follower.seen_until.max(time_of_id(rows.newest));
+        let event = Event::default().event("calls").id(rows.newest.to_string()).data(rows.html);
+        Some((Ok(event), follower))
     })
 }
 
-/// Returns the time from which on calls can still be recorded after one of this time.
-fn before_late_calls(at: Timestamp) -> Timestamp {
-    at.saturating_sub(LATE).unwrap_or(at)
-}
+impl Follower {
+    /// Waits for new rows. Returns `None` if the session has ended, or the person has another role: the browser
+    /// connects again, and is answered as that allows. Rows may repeat calls: the page knows them by their ids.
+    async fn next(&mut self) -> Option<LiveRows> {
+        loop {
+            let received = tokio::select! {
+                _ = self.session_check.tick() => None,
+                received = self.rows.recv(), if !self.is_behind => Some(received),
+            };
+            let reader = self.console.access.reader_at_rest(&self.cookie)?;
+            if reader.number_view() != self.view {
+                return None;
+            }
+            match received {
+                Some(Ok(rows)) => return Some(rows),
+                Some(Err(RecvError::Lagged(_))) => self.is_behind = true,
+                Some(Err(RecvError::Closed)) => return None,
+                None => {}
+            }
+            // A store that fails for a while is asked again.
+            if self.is_behind
+                && let Ok(missed) = self.missed().await
+            {
+                self.is_behind = false;
+                if missed.is_some() {
+                    return missed;
+                }
+            }
+        }
+    }
 
-impl Following {
-    /// Returns an event with the new calls, if there are some. It may repeat calls that the page had from the
-    /// beginning: the page knows them by their ids.
-    async fn next_event(&mut self, reader: &Reader) -> Result<Option<Event>, PageError> {
-        let store = self.console.app.recorder().store()?;
-        let now = self.console.app.now();
-        let filter = Filter { since: Some(self.since), ..self.filter.clone() };
-        let page = PageCursor { limit: MOST_ROWS, order: Order::NewestFirst, beyond: None };
-        let mut calls = store.calls(&filter, page).await?;
-        // Whether or not calls match: the next search must not begin further and further back.
-        self.since = self.since.max(before_late_calls(now));
-        calls.retain(|call| self.sent.insert(call.id));
-        self.sent.retain(|id| calls::time_of(*id) >= self.since);
-        let Some(newest) = calls.first().map(|call| call.id) else { return Ok(None) };
-        let zone = calls::zone(&self.console);
-        let rows = calls::rows(&store, &calls, reader, &zone).await?;
-        let html = RowsPart { rows }.render().map_err(|error| {
-            HttpProblem::Internal(format!("the rows could not be rendered: {error}"))
-        })?;
-        Ok(Some(Event::default().event("calls").id(newest.to_string()).data(html)))
+    /// Finds the newest calls that the page may lack. The search takes a bounded time, whether or not calls match.
+    async fn missed(&self) -> Result<Option<LiveRows>, HttpProblem> {
+        let since = before_late_calls(self.seen_until);
+        let filter = Filter { since: Some(since), ..self.filter.clone() };
+        let absence = self.console.app.now().duration_since(since);
+        let _turn = match absence > SHORT_ABSENCE {
+            true => Some(self.console.counting.wait().await),
+            false => None,
+        };
+        let (app, view, runtime) = (self.console.app.clone(), self.view, Handle::current());
+        let search = async move {
+            let store = app.recorder().store()?;
+            let found = store.search(&filter, None, MOST_ROWS, MOST_SEARCHED).await?;
+            LiveRows::new(&app, &store.listed(&found.calls).await?, view)
+        };
+        off_thread(move || runtime.block_on(search)).await?
     }
 }

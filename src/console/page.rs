@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use super::access::Reader;
 use super::assets;
 use crate::http::HttpProblem;
+use crate::http::admin::MAX_BODY_BYTES;
 
 /// A section of the console, as in the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,8 +211,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Submitted<T> {
         let request = Request::from_parts(parts, body);
         let read: Result<Form<WithCsrf<T>>, FormRejection> =
             Form::from_request(request, state).await;
-        let Form(WithCsrf { csrf, form }) =
-            read.map_err(|error| HttpProblem::BadRequest(error.body_text().into()))?;
+        let Form(WithCsrf { csrf, form }) = read.map_err(|error| {
+            HttpProblem::unread_body(error.status(), error.body_text(), MAX_BODY_BYTES)
+        })?;
         reader.check_form(&csrf)?;
         Ok(Submitted(form))
     }

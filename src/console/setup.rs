@@ -1,5 +1,7 @@
 //! `/setup`: the URLs of each source, what its platform needs, when it last asked, and a test call.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::body::to_bytes;
 use axum::extract::State;
@@ -23,6 +25,7 @@ use crate::authenticate::{Content, Coverage, Mode, Policy};
 use crate::domain::call::Fields;
 use crate::http::HttpProblem;
 use crate::pipeline::SourceEndpoint;
+use crate::records::LastRecorded;
 use crate::rules::parse_party;
 use crate::signed_request::{FROM, SignedRequest, TO, example_call, new_call, path_of, url_path};
 use crate::source::Source;
@@ -105,7 +108,7 @@ pub(super) async fn show(
     reader: Reader,
     Parameters(SetupQuery { base }): Parameters<SetupQuery>,
 ) -> Result<Response, PageError> {
-    let page = SetupPage::new(&console, reader, base);
+    let page = SetupPage::new(&console, reader, base).await;
     match &page.base_error {
         Some(error) => Ok(with_problem(HttpProblem::Invalid(error.clone()), page)),
         None => Ok(HtmlPage(page).into_response()),
@@ -128,7 +131,7 @@ pub(super) async fn test(
             TestCallResult { ok: false, summary: reason, reply: String::new(), call_id: None }
         }
     };
-    let mut page = SetupPage::new(&console, reader, form.base);
+    let mut page = SetupPage::new(&console, reader, form.base).await;
     if let Some(part) = page.sources.iter_mut().find(|part| part.name == form.source) {
         part.from = form.from;
         part.to = form.to;
@@ -180,13 +183,15 @@ async fn send(
 }
 
 impl SetupPage {
-    fn new(console: &Console, reader: Reader, base: String) -> SetupPage {
+    async fn new(console: &Console, reader: Reader, base: String) -> SetupPage {
         let (app, zone) = (&console.app, calls::zone(console));
         let samples = app.counters().samples();
         let parsed = base_url(&base);
         let given = parsed.as_ref().ok().cloned().flatten();
         let sources = app.sources().into_iter().filter_map(|source| app.endpoint(&source.name));
+        let recorded = recorded_times(console).await;
         let context = Context {
+            recorded: recorded.as_ref(),
             base: given.as_deref(),
             reader: &reader,
             samples: &samples,
@@ -202,6 +207,31 @@ impl SetupPage {
             has_test: console.public.is_some(),
             started: context.time(app.started_at()),
             reader,
+        }
+    }
+}
+
+/// Returns whether all recorded requests of a source were authenticated.
+fn is_verified_when_recorded(source: &Source) -> bool {
+    [false, true].iter().all(|is_events| source.policy_of(*is_events).mode != Mode::Observe)
+}
+
+/// Returns the times of the newest records by source, if a source has had no request of a kind since the start.
+async fn recorded_times(console: &Console) -> Option<BTreeMap<String, LastRecorded>> {
+    let app = &console.app;
+    let sources = app.sources().into_iter().filter_map(|source| app.endpoint(&source.name));
+    let mut times =
+        sources.flat_map(|endpoint| [endpoint.last_call.get(), endpoint.last_event.get()]);
+    if times.all(|at| at.is_some()) {
+        return None;
+    }
+    let store = app.recorder().store().ok()?;
+    let _turn = console.counting.wait().await;
+    match store.last_recorded().await {
+        Ok(recorded) => Some(recorded),
+        Err(error) => {
+            tracing::warn!(%error, "cannot read the times of the newest records");
+            None
         }
     }
 }
@@ -229,6 +259,8 @@ struct Context<'c> {
     samples: &'c Samples,
     zone: &'c TimeZone,
     now: Timestamp,
+    /// Times of the newest records by source; `None` if they are not known.
+    recorded: Option<&'c BTreeMap<String, LastRecorded>>,
 }
 
 impl Context<'_> {
@@ -238,9 +270,24 @@ impl Context<'_> {
         format!("{at} ({ago} ago)")
     }
 
-    /// Returns the time of the last request of a kind.
-    fn last(&self, at: Option<Timestamp>) -> String {
-        at.map_or_else(|| "none since the start".to_owned(), |at| self.time(at))
+    /// Returns the time of the last request of a kind: since the start, or else that of the newest record.
+    fn last(
+        &self,
+        source: &Source,
+        since_start: Option<Timestamp>,
+        of_record: fn(&LastRecorded) -> Option<Timestamp>,
+    ) -> String {
+        const NONE: &str = "none since the start";
+        if let Some(at) = since_start {
+            return format!("{}, since the start", self.time(at));
+        }
+        let Some(recorded) = self.recorded.filter(|_| is_verified_when_recorded(source)) else {
+            return NONE.to_owned();
+        };
+        match recorded.get(&*source.name).and_then(of_record) {
+            Some(at) => format!("{}, from the records; {NONE}", self.time(at)),
+            None => format!("{NONE}, and none in the newest records"),
+        }
     }
 }
 
@@ -278,8 +325,8 @@ impl SourcePart {
             scheme: source.policy.scheme.kind(),
             proves: proof(&source.policy),
             weaknesses: weaknesses(source),
-            last_call: context.last(endpoint.last_call.get()),
-            last_event: context.last(endpoint.last_event.get()),
+            last_call: context.last(source, endpoint.last_call.get(), |last| last.call),
+            last_event: context.last(source, endpoint.last_event.get(), |last| last.event),
             refused: refused.collect(),
             has_effects: source.api.is_some(),
             has_address_filter: !source.policy.allow_from.is_empty(),

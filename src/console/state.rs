@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
+use super::live_feeds::LiveFeeds;
 use crate::domain::secret::LiveSecret;
 use crate::domain::user::LiveUsers;
 use crate::pipeline::Switchboard;
@@ -51,9 +52,14 @@ pub(super) struct ConsoleState {
     pub(super) app: Arc<Switchboard>,
     pub(super) reload_handle: Option<ReloadHandle>,
     pub(super) access: Access,
-    /// One permit for what counts many records: the store has three connections that read, and they are for
+    pub(super) live_feeds: LiveFeeds,
+    /// For what counts or searches many records: the store has three connections that read, and they are for
     /// pages.
-    pub(super) counting: Semaphore,
+    pub(super) counting: Turns,
+    /// For what reads and checks rule files: each takes a core, which calls need too.
+    pub(super) checking: Turns,
+    /// For replays.
+    pub(super) replaying: Turns,
     pub(super) edit: bool,
     pub(super) rules_path: PathBuf,
     pub(super) context: CheckContext,
@@ -66,13 +72,15 @@ impl From<ConsoleSetup> for Console {
     fn from(setup: ConsoleSetup) -> Console {
         let ConsoleSetup { app, reload_handle, token, users, reveal_numbers, .. } = setup;
         let access = Access::new(token, users, reveal_numbers);
-        let counting = Semaphore::new(1);
         let ConsoleSetup { edit, rules_path, context, public, public_url, stop, .. } = setup;
         Console(Arc::new(ConsoleState {
             app,
             reload_handle,
             access,
-            counting,
+            live_feeds: LiveFeeds::default(),
+            counting: Turns::default(),
+            checking: Turns::default(),
+            replaying: Turns::default(),
             edit,
             rules_path,
             context,
@@ -103,9 +111,18 @@ impl Deref for Console {
     }
 }
 
-impl ConsoleState {
-    /// Waits for the turn to count many records.
-    pub(super) async fn counting_turn(&self) -> SemaphorePermit<'_> {
-        self.counting.acquire().await.expect("the semaphore is never closed")
+/// Work that the console does one after another.
+pub(super) struct Turns(Semaphore);
+
+impl Default for Turns {
+    fn default() -> Turns {
+        Turns(Semaphore::new(1))
+    }
+}
+
+impl Turns {
+    /// Waits for the turn, which ends when the permit is dropped.
+    pub(super) async fn wait(&self) -> SemaphorePermit<'_> {
+        self.0.acquire().await.expect("the semaphore is never closed")
     }
 }

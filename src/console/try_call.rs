@@ -300,7 +300,7 @@ impl TryPage {
             channel,
             source: explain.source.unwrap_or_default(),
             sources: sources.iter().map(|source| source.name.to_string()).collect(),
-            rules: table.rule_names().take(MOST_NAMES).map(str::to_owned).collect(),
+            rules: reader.whole_names(table.rule_names(), MOST_NAMES),
             zone: super::calls::zone_name(&table.zone),
             all: explain.all,
             live: explain.live,

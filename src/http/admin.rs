@@ -168,8 +168,8 @@ impl<T: QueryParams, S: Send + Sync> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// Maximum size of a body, in bytes.
-const MAX_BODY_BYTES: usize = 2 << 20;
+/// Maximum size of a body, in bytes, unless a page of the console allows more.
+pub(crate) const MAX_BODY_BYTES: usize = 2 << 20;
 /// Maximum time for receiving the body of a request.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -183,10 +183,9 @@ impl<S: Send + Sync> FromRequest<S> for TimelyBody {
         let reading = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state));
         match reading.await {
             Ok(Ok(body)) => Ok(TimelyBody(body)),
-            Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                Err(HttpProblem::TooLarge { limit_bytes: MAX_BODY_BYTES })
+            Ok(Err(error)) => {
+                Err(HttpProblem::unread_body(error.status(), error.body_text(), MAX_BODY_BYTES))
             }
-            Ok(Err(error)) => Err(HttpProblem::BadRequest(error.body_text().into())),
             Err(_elapsed) => Err(HttpProblem::BodyTimeout),
         }
     }

@@ -105,6 +105,18 @@ struct ProblemBody<'a> {
 }
 
 impl HttpProblem {
+    /// Returns the problem of a body that axum rejected, on a path with this limit.
+    pub(crate) fn unread_body(
+        status: StatusCode,
+        message: String,
+        limit_bytes: usize,
+    ) -> HttpProblem {
+        match status {
+            StatusCode::PAYLOAD_TOO_LARGE => HttpProblem::TooLarge { limit_bytes },
+            _ => HttpProblem::BadRequest(message.into()),
+        }
+    }
+
     /// Returns the outcome of a request to a source, or the status of a problem that is none.
     fn classify(&self) -> Result<RequestOutcome, StatusCode> {
         match self {

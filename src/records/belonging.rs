@@ -12,10 +12,10 @@ use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use super::lookup::placeholders;
-use super::query::{EVENT_COLUMNS, event_record, milliseconds, uuid};
+use super::query::{EVENT_COLUMNS, event_record, uuid};
 use super::row::dedup_key_of_call_id;
 use super::sql::REDECIDED_WITHIN_MS;
-use super::store::first_id_at;
+use super::store::{first_id_at, time_of_id};
 use super::{CallRecord, EventRecord, Store, StoreError};
 
 /// Maximum number of calls whose events one statement reads.
@@ -92,11 +92,19 @@ impl Store {
         &self,
         calls: &[CallRecord],
     ) -> Result<HashMap<Uuid, String>, StoreError> {
+        let ids: Vec<_> = calls.iter().map(|call| (call.id, call.call_id.as_deref())).collect();
+        self.last_events_by_ids(&ids).await
+    }
+
+    /// Returns the same for calls by their ids in the store and at the platform.
+    pub(super) async fn last_events_by_ids(
+        &self,
+        calls: &[(Uuid, Option<&str>)],
+    ) -> Result<HashMap<Uuid, String>, StoreError> {
         let mut last = HashMap::new();
         for some in calls.chunks(CALLS) {
-            let ids: Vec<String> = some.iter().map(|call| call.id.to_string()).collect();
-            let call_ids: Vec<&String> =
-                some.iter().filter_map(|call| call.call_id.as_ref()).collect();
+            let ids: Vec<String> = some.iter().map(|(id, _)| id.to_string()).collect();
+            let call_ids: Vec<&str> = some.iter().filter_map(|(_, call_id)| *call_id).collect();
             let (ids_end, count) = (ids.len(), ids.len() + call_ids.len());
             let places = |from: usize, to: usize, format: &dyn Fn(usize) -> String| {
                 (from + 1..=to).map(format).collect::<Vec<_>>().join(", ")
@@ -116,12 +124,12 @@ impl Store {
             );
             let query = sqlx::query(AssertSqlSafe(statement));
             let query = ids.iter().fold(query, |query, id| query.bind(id.clone()));
-            let query = call_ids.into_iter().fold(query, |query, id| query.bind(id.clone()));
+            let query = call_ids.into_iter().fold(query, |query, id| query.bind(id.to_owned()));
             for row in query.fetch_all(&self.pool).await? {
                 let call: Option<String> = row.try_get(2)?;
                 let call = call.and_then(|id| id.parse().ok());
                 let keys = EventKeys { source: row.try_get(0)?, call_id: row.try_get(1)?, call };
-                let is_listed = call.is_some_and(|id| some.iter().any(|call| call.id == id));
+                let is_listed = call.is_some_and(|id| some.iter().any(|(listed, _)| *listed == id));
                 let owner = if is_listed { call } else { self.call_of(&keys).await? };
                 if let Some(owner) = owner {
                     last.insert(owner, row.try_get(3)?);
@@ -212,7 +220,7 @@ impl Store {
         if let Some(call) = call {
             // Decided again under another id, a moment later.
             let at = |ms: i64| Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX);
-            let until = milliseconds(*call).saturating_add(REDECIDED_WITHIN_MS + 1);
+            let until = time_of_id(*call).as_millisecond().saturating_add(REDECIDED_WITHIN_MS + 1);
             let again = "SELECT id FROM calls WHERE id > $1 AND id < $2 AND source = $3 \
                          AND call_id = $4 ORDER BY id LIMIT 1";
             let (from, until) = (call.to_string(), first_id_at(at(until)).to_string());

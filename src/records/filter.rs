@@ -10,7 +10,7 @@ use crate::domain::party::NumberFormat;
 use crate::rules::parse_party;
 
 /// Conditions on calls. A condition that is not set matches every call.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Filter {
     /// Earliest time of arrival.
     pub since: Option<Timestamp>,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::filter::FALLBACK;
 use super::row::{CallRow, dedup_key_prefix, storable};
-use super::store::first_id_at;
+use super::store::{first_id_at, time_of_id};
 use super::{CallRecord, EventRecord, Filter, RuleSnapshot, Store, StoreError};
 
 /// In the order of [`event_record`].
@@ -50,11 +50,8 @@ impl Store {
         page: PageCursor,
         first: Option<Uuid>,
     ) -> Result<Vec<CallRecord>, StoreError> {
-        let mut wanted = FilterSql::new(filter).page(page);
+        let mut wanted = FilterSql::row_by_row(filter, page);
         first.iter().for_each(|id| wanted.and("id >=", &id.to_string()));
-        if let Some(numbers) = &filter.number {
-            wanted.with_party(numbers);
-        }
         self.read_calls(wanted, page).await
     }
 
@@ -81,7 +78,7 @@ impl Store {
                       WHERE bucket < $1 UNION ALL SELECT (SELECT MAX(bucket) FROM calls \
                       WHERE bucket < start) FROM buckets WHERE start > $2) \
                       SELECT start FROM buckets WHERE start IS NOT NULL";
-        let beyond = page.beyond.map(milliseconds);
+        let beyond = page.beyond.map(|id| time_of_id(id).as_millisecond());
         let (mut since, mut until) = (i64::MIN, i64::MAX);
         match page.order {
             Order::NewestFirst => until = beyond.map_or(until, |ms| ms.saturating_add(1)),
@@ -352,6 +349,15 @@ impl FilterSql {
         wanted
     }
 
+    /// The conditions of a page whose calls are read one after another, without an index for a number.
+    pub(super) fn row_by_row(filter: &Filter, page: PageCursor) -> FilterSql {
+        let mut wanted = FilterSql::new(filter).page(page);
+        if let Some(numbers) = &filter.number {
+            wanted.with_party(numbers);
+        }
+        wanted
+    }
+
     /// Finds a call id by the keys that begin with its hash, or by an event that brought it. An id
     /// that was redacted, or stored without a NUL, has the hash of the original.
     fn by_call_id(&mut self, call_id: &str) {
@@ -445,11 +451,6 @@ impl FilterSql {
 }
 
 type Query = sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArguments>;
-
-/// The time of an id.
-pub(crate) fn milliseconds(id: Uuid) -> i64 {
-    i64::try_from(id.as_u128() >> 80).unwrap_or(i64::MAX)
-}
 
 pub(crate) fn call_record(row: &AnyRow) -> Result<CallRecord, StoreError> {
     Ok(CallRecord {

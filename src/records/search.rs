@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use sqlx::Row;
 use uuid::Uuid;
 
-use super::query::{FilterSql, QUARTER_MS, milliseconds};
+use super::query::{FilterSql, QUARTER_MS};
+use super::store::time_of_id;
 use super::{CallRecord, Filter, Order, PageCursor, Store, StoreError};
 
 /// The newest calls that match, as far as a search went.
@@ -97,7 +98,7 @@ impl Store {
         count: usize,
     ) -> Result<Option<Timestamp>, StoreError> {
         let id = self.id_before(filter, None, count).await?;
-        Ok(id.and_then(|id| Timestamp::from_millisecond(milliseconds(id)).ok()))
+        Ok(id.map(time_of_id))
     }
 
     /// Counts the calls that match by quarter of an hour and outcome.

@@ -224,6 +224,11 @@ impl Store {
         self.check_file()
     }
 
+    /// Returns whether other services are meant to write to the same store.
+    pub fn has_other_writers(&self) -> bool {
+        self.is_postgres
+    }
+
     fn check_file(&self) -> Result<(), sqlx::Error> {
         self.file.as_ref().map_or(Ok(()), OpenFile::check)
     }
@@ -344,6 +349,12 @@ impl From<sqlx::Error> for BatchError {
             _ => BatchError::Store(reason),
         }
     }
+}
+
+/// Returns the time in the id of a record.
+pub(crate) fn time_of_id(id: Uuid) -> Timestamp {
+    let ms = i64::try_from(id.as_u128() >> 80).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
 }
 
 /// The smallest id of this millisecond: smaller ids are older.

@@ -20,6 +20,7 @@ use super::health::StoreHealth;
 use super::queue::QueueEntry;
 use super::reserve::DiskReserve;
 use crate::domain::clock::Clock;
+use crate::priority::lower_priority;
 use crate::settings::{RecordsLocation, Wait};
 use crate::telemetry::RecordCounters;
 
@@ -75,11 +76,6 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(600);
 const MEMORY_LIMITS: MemoryLimits =
     MemoryLimits { calls: 10_000, events: 10_000, event_characters: 64 << 20 };
 const CHECK_AFTER: usize = 1_000;
-
-/// Nice value of the threads that write while no reply waits for them; see `nice(2)`. On a busy
-/// core they still get a quarter of the time, enough for some thousand records per second.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 5;
 
 impl Writer {
     pub(crate) fn new(
@@ -250,6 +246,11 @@ impl Writer {
     async fn notify(&mut self, group: Vec<QueueEntry>) {
         self.end_outage();
         self.unchecked += group.len();
+        let ids = group.iter().filter_map(|entry| match entry {
+            QueueEntry::Call(call) => Some(call.row.id),
+            QueueEntry::Retry(..) | QueueEntry::Event(_) | QueueEntry::Snapshot(_) => None,
+        });
+        self.health.announce_written(ids.min());
         for entry in group {
             let committed = match entry {
                 QueueEntry::Call(call) => {
@@ -369,15 +370,6 @@ impl Writer {
                 LONGEST_PAUSE
             }
         }
-    }
-}
-
-/// Lowers the priority of this thread, and of those that it starts.
-fn lower_priority() {
-    // Elsewhere the call would affect the whole process.
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::warn!(%error, "cannot lower the priority of the records thread");
     }
 }
 

@@ -19,6 +19,7 @@ use crate::rules::Snapshot;
 pub struct Versions<'s> {
     store: &'s Store,
     numbers: &'s NumberPolicy,
+    live_since: Option<Timestamp>,
 }
 
 /// Who makes a change, when and why.
@@ -81,7 +82,13 @@ const MAX_WHO_CHARS: usize = 100;
 impl<'s> Versions<'s> {
     /// Keeps versions in a store, which has this policy for numbers.
     pub fn new(store: &'s Store, numbers: &'s NumberPolicy) -> Versions<'s> {
-        Versions { store, numbers }
+        Versions { store, numbers, live_since: None }
+    }
+
+    /// Names the time since which the current files are live, if they are. Without it, a version that was not
+    /// stored before is stored with the time of the change.
+    pub fn live_since(self, at: Option<Timestamp>) -> Versions<'s> {
+        Versions { live_since: at, ..self }
     }
 
     /// Checks that these files can be kept: numbers are stored in full, since files of rules can contain
@@ -145,7 +152,7 @@ pub async fn carry_out(
     };
     let before = RuleSnapshot {
         fingerprint: change.old_fingerprint.clone(),
-        at: author.at,
+        at: versions.live_since.unwrap_or(author.at),
         files: files.snapshot().clone(),
     };
     versions.store.add_rule_change(&change, before).await?;

@@ -7,6 +7,8 @@ mod calls;
 mod change;
 mod client;
 mod health;
+mod live;
+mod masking;
 mod rules;
 mod setup;
 mod try_call;

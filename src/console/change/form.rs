@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use sha2::{Digest, Sha256};
 
-use super::{CHOICES, DAYS};
+use super::{CHOICES, DAYS, MAX_FORM_BYTES};
 use crate::console::access::Reader;
 use crate::console::page::PageError;
 use crate::http::HttpProblem;
@@ -22,7 +22,9 @@ impl<S: Send + Sync> FromRequest<S> for FormFields {
         let (mut parts, body) = request.into_parts();
         let reader = Reader::from_request_parts(&mut parts, state).await?;
         let body = Bytes::from_request(Request::from_parts(parts, body), state).await;
-        let body = body.map_err(|error| HttpProblem::BadRequest(error.body_text().into()))?;
+        let body = body.map_err(|error| {
+            HttpProblem::unread_body(error.status(), error.body_text(), MAX_FORM_BYTES)
+        })?;
         let pairs = url::form_urlencoded::parse(&body);
         let fields = FormFields(pairs.map(|(name, value)| (name.into(), value.into())).collect());
         reader.check_form(fields.get("csrf").unwrap_or_default())?;

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Handle;
 
-use super::workbench::{CheckedChange, Workbench, differences, hash, replay_turn};
+use super::workbench::{CheckedChange, Workbench, differences, hash};
 use crate::console::access::Reader;
 use crate::console::page::off_thread;
 use crate::console::state::Console;
@@ -184,7 +184,7 @@ impl ReplayView {
             .map(|source| (source.name.to_string(), source.dialect.platform()))
             .collect();
         let limits = ReplayLimits { calls: Some(MAX_CALLS), time: Some(MAX_TIME) };
-        let _turn = replay_turn().await?;
+        let _turn = console.replaying.wait().await;
         let runtime = Handle::current();
         let done = off_thread(move || {
             let sources = sources.iter().map(|(name, platform)| (name.as_str(), *platform));

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::console::page::off_thread;
 use crate::console::state::Console;
@@ -28,24 +27,6 @@ pub(super) struct CheckedChange {
     pub(super) checked: CheckedPlan,
 }
 
-/// Reads and checks at the same time: each takes a core, which calls need too.
-static WORK: Semaphore = Semaphore::const_new(1);
-
-/// Replays at the same time.
-static REPLAYS: Semaphore = Semaphore::const_new(1);
-
-/// Waits until the console reads and checks no other files.
-async fn turn() -> Result<SemaphorePermit<'static>, HttpProblem> {
-    let permit = WORK.acquire().await;
-    permit.map_err(|closed| HttpProblem::Internal(closed.to_string()))
-}
-
-/// Waits until no other replay of the console runs.
-pub(super) async fn replay_turn() -> Result<SemaphorePermit<'static>, HttpProblem> {
-    let permit = REPLAYS.acquire().await;
-    permit.map_err(|closed| HttpProblem::Internal(closed.to_string()))
-}
-
 /// Compares versions of files, on a thread of its own.
 pub(super) async fn differences(
     before: BTreeMap<String, &str>,
@@ -65,7 +46,7 @@ pub(super) async fn differences(
 impl Workbench {
     /// Reads the files.
     pub(super) async fn open(console: &Console) -> Result<Workbench, HttpProblem> {
-        let _turn = turn().await?;
+        let _turn = console.checking.wait().await;
         let (path, context) = (console.rules_path.clone(), context(console));
         let read = off_thread(move || {
             let files = RuleFiles::read(&path, &context)?;
@@ -84,7 +65,7 @@ impl Workbench {
         console: &Console,
         plan: ChangePlan,
     ) -> Result<CheckedChange, HttpProblem> {
-        let _turn = turn().await?;
+        let _turn = console.checking.wait().await;
         let context = context(console).after(&console.app.table(), console.app.now());
         let files = self.files;
         let done = off_thread(move || {

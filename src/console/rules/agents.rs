@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::info::{TableInfo, TablePart, read_table};
-use super::links::{self, Link, Links, PlaceView, with_query};
+use super::links::{Link, Links, PlaceView};
 use super::pages::{PageQuery, Pager};
 use crate::console::access::Reader;
 use crate::console::page::{Frame, HtmlPage, PageError, Parameters};
@@ -33,7 +33,7 @@ pub(super) struct AgentsQuery {
 struct AgentView {
     link: Link,
     place: Option<PlaceView>,
-    calls: String,
+    calls: Option<String>,
     /// Platform and id.
     ids: Vec<(String, String)>,
     version: Option<String>,
@@ -50,11 +50,12 @@ impl AgentView {
             let platform = id.platform.clone().unwrap_or_else(|| "every platform".to_owned());
             (platform, id.id.clone())
         });
-        let uses: Vec<_> = agent.uses.iter().take(most).map(use_view).collect();
+        let uses: Vec<_> =
+            agent.uses.iter().take(most).map(|found| use_view(found, links)).collect();
         AgentView {
-            link: links::agent(&agent.name),
+            link: links.agent(&agent.name),
             place: PlaceView::of(agent.place.as_ref(), links),
-            calls: with_query("/calls", &[("agent", &agent.name)]),
+            calls: links.calls("agent", &agent.name),
             ids: ids.collect(),
             version: agent.version.clone(),
             sessions: agent.sessions.join(", "),
@@ -65,15 +66,15 @@ impl AgentView {
     }
 }
 
-fn use_view(found: &AgentUse) -> (&'static str, Link, String) {
+fn use_view(found: &AgentUse, links: &Links) -> (&'static str, Link, String) {
     match found {
-        AgentUse::Rule(rule) => ("rule", links::rule(rule), String::new()),
-        AgentUse::DefaultOfRule(rule) => ("rule", links::rule(rule), "as the default".to_owned()),
-        AgentUse::ArmOfRule(rule, share) => ("rule", links::rule(rule), share.clone()),
-        AgentUse::ArmOfSplit(split, share) => ("split", links::split(split), share.clone()),
+        AgentUse::Rule(rule) => ("rule", links.rule(rule), String::new()),
+        AgentUse::DefaultOfRule(rule) => ("rule", links.rule(rule), "as the default".to_owned()),
+        AgentUse::ArmOfRule(rule, share) => ("rule", links.rule(rule), share.clone()),
+        AgentUse::ArmOfSplit(split, share) => ("split", links.split(split), share.clone()),
         AgentUse::Column { list, column, rows } => {
             let rows = if *rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
-            ("list", links::list(list), format!("column {column}, {rows}"))
+            ("list", links.list(list), format!("column {column}, {rows}"))
         }
     }
 }

@@ -49,7 +49,7 @@ impl Hits {
         let names: Vec<&str> = enabled.map(|rule| &*rule.name).collect();
         let now = console.app.now();
         let since = PERIODS.map(|age| now.checked_sub(age).unwrap_or(Timestamp::MIN));
-        let _turn = console.counting_turn().await;
+        let _turn = console.counting.wait().await;
         let by_rule = store.rule_hits(&names, since).await?;
         let oldest = store.oldest_call_at().await?;
         let zone = zone(console);

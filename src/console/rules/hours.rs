@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::info::{TableInfo, TablePart, read_table};
-use super::links::{self, Link, Links, PlaceView, UsedBy, element_id};
+use super::links::{Link, Links, PlaceView, UsedBy, element_id};
 use super::pages::{PageQuery, Pager};
 use crate::console::access::Reader;
 use crate::console::page::{Frame, HtmlPage, PageError, Parameters};
@@ -109,16 +109,16 @@ struct HoursView {
 impl HoursView {
     fn new(hours: &HoursEntry, links: &Links) -> HoursView {
         HoursView {
-            link: links::hours(&hours.name),
+            link: links.hours(&hours.name),
             id: element_id("hours", &hours.name),
             place: PlaceView::of(hours.place.as_ref(), links),
             status: hours.status.clone(),
             is_open: hours.is_open,
             week: hours.week.iter().map(|day| DayView::new(day, false)).collect(),
             days: hours.days.iter().map(|day| DayView::new(day, true)).collect(),
-            closed: hours.closed.iter().map(|name| links::dates(name)).collect(),
+            closed: hours.closed.iter().map(|name| links.dates(name)).collect(),
             open_days: hours.open_days,
-            used_by: links::used_by(&hours.used_by),
+            used_by: links.used_by(&hours.used_by),
         }
     }
 }
@@ -143,15 +143,15 @@ impl DatesView {
         let next = dates.next.iter().map(|day| (day.date.clone(), day.entry.clone()));
         DatesView {
             id: element_id("dates", &dates.name),
-            name: dates.name.clone(),
+            name: links.dates(&dates.name).name,
             place: PlaceView::of(dates.place.as_ref(), links),
             zone: dates.zone.clone(),
             entries: dates.entries.join(", "),
             more_entries: dates.entry_count - dates.entries.len(),
             last_listed: dates.last_listed.clone(),
             next: next.collect(),
-            used_by: links::used_by(&dates.used_by),
-            hours: dates.hours.iter().map(|name| links::hours(name)).collect(),
+            used_by: links.used_by(&dates.used_by),
+            hours: dates.hours.iter().map(|name| links.hours(name)).collect(),
         }
     }
 }

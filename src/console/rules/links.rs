@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use url::form_urlencoded::Serializer;
 
-use crate::console::access::Reader;
+use crate::console::access::{NumberView, Reader};
+use crate::console::name_link::NameLink;
 use crate::console::state::Console;
 use crate::rules::overview::{Place, RulesUsing};
 
 /// A name with its page.
 pub(super) struct Link {
     pub(super) name: String,
-    /// `None` for a template, which stands for several names.
+    /// `None` for a template, which stands for several names, and for a name with a masked number.
     pub(super) path: Option<String>,
 }
 
@@ -28,6 +29,7 @@ pub(super) struct Links {
     folder: PathBuf,
     /// The reader may change files.
     can_change: bool,
+    view: NumberView,
 }
 
 impl Links {
@@ -35,7 +37,7 @@ impl Links {
         let path = &console.rules_path;
         let folder = if path.is_dir() { Some(&**path) } else { path.parent() };
         let folder = folder.map(Path::to_owned).unwrap_or_default();
-        Links { folder, can_change: reader.is_editor() }
+        Links { folder, can_change: reader.is_editor(), view: reader.number_view() }
     }
 
     /// Returns a path relative to the folder of the rule table.
@@ -50,6 +52,64 @@ impl Links {
         let pairs = [("file", &*self.relative(&place.file)), ("line", &*line)];
         self.can_change.then(|| with_query("/change", &pairs))
     }
+
+    pub(super) fn rule(&self, name: &str) -> Link {
+        self.link(name, Some(with_query("/rules/rule", &[("name", name)])))
+    }
+
+    pub(super) fn list(&self, name: &str) -> Link {
+        self.link(name, Some(with_query("/rules/lists", &[("list", name)])))
+    }
+
+    pub(super) fn hours(&self, name: &str) -> Link {
+        self.named("/rules/hours", name)
+    }
+
+    pub(super) fn dates(&self, name: &str) -> Link {
+        let path = || format!("/rules/hours#{}", element_id("dates", name));
+        self.link(name, (!name.contains("${")).then(path))
+    }
+
+    pub(super) fn agent(&self, name: &str) -> Link {
+        self.named("/rules/agents", name)
+    }
+
+    pub(super) fn lookup(&self, name: &str) -> Link {
+        // The history of callers is not defined in the table.
+        let path = || format!("/rules/lookups#{}", element_id("lookup", name));
+        self.link(name, (name != "history").then(path))
+    }
+
+    pub(super) fn split(&self, name: &str) -> Link {
+        self.named("/rules/splits", name)
+    }
+
+    /// Returns a name without a page.
+    pub(super) fn plain(&self, name: &str) -> Link {
+        self.link(name, None)
+    }
+
+    /// Returns the calls with a name of the rule table, unless the name contains a number that is masked.
+    pub(super) fn calls(&self, parameter: &str, name: &str) -> Option<String> {
+        self.link(name, Some(with_query("/calls", &[(parameter, name)]))).path
+    }
+
+    pub(super) fn used_by(&self, uses: &RulesUsing) -> UsedBy {
+        let rules: Vec<_> = uses.first.iter().map(|name| self.rule(name)).collect();
+        UsedBy { more: uses.total - rules.len(), rules }
+    }
+
+    /// Returns the page that shows one item; none for a template.
+    fn named(&self, path: &str, name: &str) -> Link {
+        let path = (!name.contains("${")).then(|| with_query(path, &[("name", name)]));
+        self.link(name, path)
+    }
+
+    /// Returns a name as the reader may see it. A name with a masked number has no page: the address contains it.
+    fn link(&self, name: &str, path: Option<String>) -> Link {
+        let NameLink { text, is_whole } = NameLink::new(name, self.view);
+        Link { name: text, path: path.filter(|_| is_whole) }
+    }
 }
 
 /// Returns a path with a query.
@@ -61,50 +121,6 @@ pub(super) fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
             format!("{path}?{query}")
         }
     }
-}
-
-pub(super) fn rule(name: &str) -> Link {
-    let path = Some(with_query("/rules/rule", &[("name", name)]));
-    Link { name: name.to_owned(), path }
-}
-
-pub(super) fn list(name: &str) -> Link {
-    Link { name: name.to_owned(), path: Some(with_query("/rules/lists", &[("list", name)])) }
-}
-
-pub(super) fn hours(name: &str) -> Link {
-    named("/rules/hours", name)
-}
-
-pub(super) fn dates(name: &str) -> Link {
-    let path = || format!("/rules/hours#{}", element_id("dates", name));
-    Link { name: name.to_owned(), path: (!name.contains("${")).then(path) }
-}
-
-pub(super) fn agent(name: &str) -> Link {
-    named("/rules/agents", name)
-}
-
-pub(super) fn lookup(name: &str) -> Link {
-    // The history of callers is not defined in the table.
-    let path =
-        (name != "history").then(|| format!("/rules/lookups#{}", element_id("lookup", name)));
-    Link { name: name.to_owned(), path }
-}
-
-pub(super) fn split(name: &str) -> Link {
-    named("/rules/splits", name)
-}
-
-/// Returns the page that shows one item; none for a template.
-fn named(path: &str, name: &str) -> Link {
-    let path = (!name.contains("${")).then(|| with_query(path, &[("name", name)]));
-    Link { name: name.to_owned(), path }
-}
-
-pub(super) fn used_by(uses: &RulesUsing) -> UsedBy {
-    let rules: Vec<_> = uses.first.iter().map(|name| rule(name)).collect();
-    UsedBy { more: uses.total - rules.len(), rules }
 }
 
 /// Returns the id of the element of an item: any text can be a name.

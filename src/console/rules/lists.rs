@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::info::{TableInfo, TablePart, read_table};
-use super::links::{self, Link, Links, PlaceView, UsedBy};
+use super::links::{Link, Links, PlaceView, UsedBy};
 use super::pages::{PageQuery, Pager};
 use crate::console::access::Reader;
 use crate::console::page::{Frame, HtmlPage, PageError, Parameters, with_problem};
@@ -58,7 +58,7 @@ impl FoundView {
     fn new(found: &FoundEntry, links: &Links, reader: &Reader) -> FoundView {
         let columns = found.columns.iter();
         FoundView {
-            list: links::list(&found.list),
+            list: links.list(&found.list),
             entry: match found.is_prefix {
                 true => reader.text(&found.entry).into_owned(),
                 false => reader.party(&found.entry),
@@ -143,7 +143,7 @@ fn list_view(list: &ListEntry, states: &HashMap<String, Vec<String>>, links: &Li
             .push("guarded: a reload that loses too many rows keeps the last good ones".to_owned());
     }
     ListView {
-        link: links::list(&list.name),
+        link: links.list(&list.name),
         place: PlaceView::of(list.place.as_ref(), links),
         origin: match &list.origin {
             ListOrigin::Table => "in the rule table".to_owned(),
@@ -155,7 +155,7 @@ fn list_view(list: &ListEntry, states: &HashMap<String, Vec<String>>, links: &Li
         entries: (list.entries != list.rows).then(|| grouped(list.entries)),
         columns: list.columns.join(", "),
         state,
-        used_by: links::used_by(&list.used_by),
+        used_by: links.used_by(&list.used_by),
     }
 }
 

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
 use super::info::{TableInfo, TablePart, read_table};
-use super::links::{self, Links, PlaceView, UsedBy, element_id};
+use super::links::{Links, PlaceView, UsedBy, element_id};
 use crate::console::access::Reader;
 use crate::console::page::{Frame, HtmlPage, PageError};
 use crate::console::state::Console;
@@ -41,12 +41,12 @@ pub(super) async fn show(
     let suspended = console.app.lookups().suspended();
     let view = |lookup: &LookupEntry| LookUpView {
         id: element_id("lookup", &lookup.name),
-        name: lookup.name.clone(),
+        name: links.lookup(&lookup.name).name,
         place: PlaceView::of(lookup.place.as_ref(), &links),
         target: lookup.target.clone(),
         timeout_ms: lookup.timeout_ms,
         is_suspended: suspended.iter().any(|name| **name == *lookup.name),
-        used_by: links::used_by(&lookup.used_by),
+        used_by: links.used_by(&lookup.used_by),
     };
     let lookups = lookups.items.iter().map(view).collect();
     let table = TableInfo::new(&console, TablePart::LookUps);

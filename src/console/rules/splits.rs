@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::info::{TableInfo, TablePart, read_table};
-use super::links::{self, Link, Links, PlaceView, UsedBy, with_query};
+use super::links::{Link, Links, PlaceView, UsedBy, with_query};
 use super::pages::{PageQuery, Pager};
 use crate::console::access::Reader;
 use crate::console::calls::zone;
@@ -50,10 +50,10 @@ struct ArmView {
 }
 
 impl ArmView {
-    fn new(arm: &ArmEntry) -> ArmView {
+    fn new(arm: &ArmEntry, links: &Links) -> ArmView {
         let agent = match arm.is_known {
-            true => links::agent(&arm.agent),
-            false => Link { name: arm.agent.clone(), path: None },
+            true => links.agent(&arm.agent),
+            false => links.plain(&arm.agent),
         };
         ArmView { agent, declared: arm.share.clone() }
     }
@@ -63,19 +63,20 @@ impl SplitView {
     fn new(split: &SplitEntry, links: &Links) -> SplitView {
         let is_of_rule = split.owner == SplitOwner::Rule;
         let title = match is_of_rule {
-            true => links::rule(&split.name),
-            false => links::split(&split.name),
+            true => links.rule(&split.name),
+            false => links.split(&split.name),
         };
         let has_shares = is_of_rule && split.column.is_none();
         let path = || with_query("/rules/splits/shares", &[("name", &split.name)]);
+        let is_whole = title.path.is_some();
         SplitView {
             title,
             place: PlaceView::of(split.place.as_ref(), links),
-            key: split.key.clone(),
+            key: links.plain(&split.key).name,
             column: split.column.clone(),
-            arms: split.arms.iter().map(ArmView::new).collect(),
-            shares_part: has_shares.then(path),
-            used_by: links::used_by(&split.used_by),
+            arms: split.arms.iter().map(|arm| ArmView::new(arm, links)).collect(),
+            shares_part: (has_shares && is_whole).then(path),
+            used_by: links.used_by(&split.used_by),
         }
     }
 }
@@ -159,7 +160,7 @@ struct SharesPart {
 /// Sends the real shares of the split of a rule.
 pub(super) async fn show_shares(
     State(console): State<Console>,
-    _: Reader,
+    reader: Reader,
     Parameters(SharesQuery { name }): Parameters<SharesQuery>,
 ) -> Result<Response, PageError> {
     let wanted = name.clone();
@@ -169,16 +170,17 @@ pub(super) async fn show_shares(
     let split = split.ok_or_else(missing)?;
     let (counts, problem) = match console.app.recorder().store() {
         Ok(store) => {
-            let _turn = console.counting_turn().await;
+            let _turn = console.counting.wait().await;
             (store.arm_counts(&name, COUNTED_CALLS).await?, None)
         }
         Err(error) => (ArmCounts::default(), Some(error.to_string())),
     };
+    let links = Links::new(&console, &reader);
     let shares = split.arms.iter().enumerate().map(|(at, arm)| {
         let calls = counts.by_arm.get(&at).copied().unwrap_or_default();
         let hundredths = (calls * 10_000).checked_div(counts.calls).unwrap_or_default();
         let real = format!("{}.{} %", hundredths / 100, hundredths % 100 / 10);
-        ShareView { arm: ArmView::new(arm), calls, real, hundredths }
+        ShareView { arm: ArmView::new(arm, &links), calls, real, hundredths }
     });
     let since = counts.oldest.map(|at| at.to_zoned(zone(&console)));
     Ok(HtmlPage(SharesPart {
@@ -186,7 +188,7 @@ pub(super) async fn show_shares(
         calls: counts.calls,
         since: since.map(|at| at.strftime("%d %b %Y %H:%M").to_string()),
         problem,
-        name,
+        name: reader.text(&name).into_owned(),
     })
     .into_response())
 }

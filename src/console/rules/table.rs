@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::hits::{Hits, HitsPart, HitsView};
 use super::info::{TableInfo, TablePart, read_table};
-use super::links::{self, Link, Links, PlaceView, element_id, with_query};
+use super::links::{Link, Links, PlaceView, element_id, with_query};
 use super::pages::{PageQuery, Pager};
 use crate::console::access::Reader;
 use crate::console::page::{Frame, HtmlPage, PageError, PageSection, Parameters};
@@ -62,7 +62,7 @@ pub(super) struct RuleView {
     number: Option<usize>,
     name: String,
     path: Option<String>,
-    calls: String,
+    calls: Option<String>,
     place: Option<PlaceView>,
     conditions: Vec<(String, String)>,
     /// Word for the kind of the outcome, which a class has too; `None` if the rule is disabled.
@@ -89,26 +89,27 @@ impl RuleView {
             (condition.key.clone(), value)
         });
         let text = rule.text.as_ref();
+        let link = links.rule(&rule.name);
         let outcome = rule.outcome.as_ref();
         RuleView {
             id: element_id("hits", &rule.name),
             number: rule.number,
-            name: rule.name.clone(),
-            path: links::rule(&rule.name).path,
-            calls: with_query("/calls", &[("rule", &rule.name)]),
+            name: link.name,
+            path: link.path,
+            calls: links.calls("rule", &rule.name),
             place: PlaceView::of(rule.place.as_ref(), links),
             conditions: conditions.collect(),
             kind: outcome.map(|outcome| outcome.kind.as_str()),
             outcome: outcome
                 .map(|outcome| reader.text(&outcome.detail).into_owned())
                 .unwrap_or_default(),
-            adds: rule.adds.join("; "),
+            adds: reader.text(&rule.adds.join("; ")).into_owned(),
             unsupported_at: rule.unsupported_at.join(", "),
             unreachable: match &rule.state {
-                RuleState::Unreachable(reason) => Some(reason.clone()),
+                RuleState::Unreachable(reason) => Some(reader.text(reason).into_owned()),
                 RuleState::Active | RuleState::Disabled => None,
             },
-            uses: uses(rule),
+            uses: uses(rule, links),
             lines: text.map(|text| source_lines(text, reader)).unwrap_or_default(),
             is_cut: text.is_some_and(|text| text.is_cut),
             hits: hits.and_then(|hits| hits.of(rule)),
@@ -116,17 +117,17 @@ impl RuleView {
     }
 }
 
-fn uses(rule: &RuleEntry) -> Vec<(&'static str, Vec<Link>)> {
+fn uses(rule: &RuleEntry, links: &Links) -> Vec<(&'static str, Vec<Link>)> {
     let uses = &rule.uses;
-    let all = |names: &[String], link: fn(&str) -> Link| -> Vec<Link> {
-        names.iter().map(|name| link(name)).collect()
+    let all = |names: &[String], link: fn(&Links, &str) -> Link| -> Vec<Link> {
+        names.iter().map(|name| link(links, name)).collect()
     };
     let by_kind = [
-        ("Agents", all(&uses.agents, links::agent)),
-        ("Lists", all(&uses.lists, links::list)),
-        ("Hours", all(&uses.hours, links::hours)),
-        ("Dates", all(&uses.dates, links::dates)),
-        ("Look-ups", all(&uses.lookups, links::lookup)),
+        ("Agents", all(&uses.agents, Links::agent)),
+        ("Lists", all(&uses.lists, Links::list)),
+        ("Hours", all(&uses.hours, Links::hours)),
+        ("Dates", all(&uses.dates, Links::dates)),
+        ("Look-ups", all(&uses.lookups, Links::lookup)),
     ];
     by_kind.into_iter().filter(|(_, links)| !links.is_empty()).collect()
 }

@@ -80,6 +80,24 @@ async fn a_form_without_the_token_of_its_session_is_refused() {
 }
 
 #[tokio::test]
+async fn forms_that_are_too_large_are_refused() {
+    let app = service("edit = true", RULES).await;
+    let mut client = Client::logged_in(&app.admin, "ed").await;
+    for (path, limit) in [("/setup/test", 2 << 20), ("/change/check", 8 << 20)] {
+        let mut send = async |bytes: usize| {
+            let fields = format!("source=nobody&text:x.toml={}", "a".repeat(bytes));
+            client.submit_with_token(path, &fields).await
+        };
+        let answer = send(limit).await;
+        let page = String::from_utf8(answer.body).unwrap();
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+        assert!(page.contains(&format!("exceeds {limit} bytes")), "{page}");
+        let status = send(limit - (64 << 10)).await.status;
+        assert_ne!(status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn viewers_change_nothing() {
     let app = service("edit = true", RULES).await;
     let mut client = Client::logged_in(&app.admin, "vera").await;

@@ -84,21 +84,6 @@ async fn the_charts_have_the_numbers_of_calls_as_a_table() {
 }
 
 #[tokio::test]
-async fn the_live_calls_end_with_the_session() {
-    let service = service("", RULES).await;
-    let mut client = Client::logged_in(&service.admin, "ed").await;
-    let mut follower = Client { router: service.admin.clone(), cookie: client.cookie.clone() };
-    // The answer is complete when the stream has ended.
-    let following = tokio::spawn(async move { follower.get("/calls/live").await.status });
-    service.call("+12137775678").await;
-    assert_eq!(client.submit_with_token("/logout", "").await.status, StatusCode::SEE_OTHER);
-    // Either the stream ends, or the log-out came first.
-    let status = following.await.unwrap();
-    assert!([StatusCode::OK, StatusCode::SEE_OTHER].contains(&status), "{status}");
-    service.stop().await;
-}
-
-#[tokio::test]
 async fn hours_of_the_chart_are_those_of_the_zone() {
     let rules = format!("zone = \"Asia/Kolkata\"\n{RULES}");
     let service = service("", &rules).await;

@@ -1,11 +1,13 @@
 //! *Change*: edits are checked, replayed and applied; versions are listed, compared and restored.
 
 use axum::http::StatusCode;
+use jiff::SignedDuration;
 use serde_json::Value;
-use switchboard::records::RuleAction;
+use switchboard::records::{RuleAction, RuleSnapshot, TransferLine};
 
 use super::client::{Client, Service, service_at, service_with};
 use crate::support::app::Answer;
+use crate::support::wait::until_async;
 
 const RULES: &str = "lists.vip.file = \"vip.csv\"\n\n[[rule]]\nname = \"vip\"\nfrom = \"@vip\"\n\
                      agent = \"vip\"\n\n[[rule]]\nname = \"everyone\"\nagent = \"agent_1\"\n";
@@ -427,5 +429,28 @@ async fn a_folder_gains_and_loses_files() {
     assert_eq!(restored.status, StatusCode::SEE_OTHER, "{}", text(&restored));
     assert_eq!(file(&service, "rules/40-more.toml"), more);
     assert_eq!(service.app.table().fingerprint, before);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_version_that_was_not_stored_is_live_since_its_table_was_loaded() {
+    let service = editable().await;
+    let store = service.app.recorder().store().unwrap();
+    let fingerprint = service.app.table().fingerprint.clone();
+    let is_stored = async || store.rule_snapshot(&fingerprint).await.unwrap().is_some();
+    assert!(until_async(is_stored).await);
+    let later = service.app.now().checked_add(SignedDuration::from_hours(1)).unwrap();
+    // The newest version is never deleted.
+    let files = store.rule_snapshot(&fingerprint).await.unwrap().unwrap().files;
+    let newest = RuleSnapshot { fingerprint: "newest".to_owned(), at: later, files };
+    store.import(&[TransferLine::Rules(newest.into())]).await.unwrap();
+    store.delete_expired(later).await.unwrap();
+    assert!(!is_stored().await);
+    let loaded_at = service.app.live_table().table_and_status().1.loaded_at;
+    let edited = format!("# new\n{RULES}");
+    let applied = Edit::new(&service).await.apply(&[("text:rules.toml", &edited)]).await;
+    assert_eq!(applied.status, StatusCode::SEE_OTHER);
+    let version = store.rule_snapshot(&fingerprint).await.unwrap().expect("it is stored now");
+    assert_eq!(version.at.as_millisecond(), loaded_at.as_millisecond());
     service.stop().await;
 }

@@ -9,7 +9,7 @@ use axum::http::{Request, StatusCode, header};
 use serde_json::json;
 use switchboard::console::{self, ConsoleSetup};
 use switchboard::domain::clock::Clock;
-use switchboard::domain::user::PasswordHash;
+use switchboard::domain::user::{LiveUsers, PasswordHash};
 use switchboard::http::{admin, public};
 use switchboard::pipeline::Switchboard;
 use switchboard::records::LookupResult;
@@ -33,6 +33,7 @@ pub(super) struct Service {
     pub(super) public: Router,
     pub(super) app: Arc<Switchboard>,
     pub(super) folder: TempDir,
+    pub(super) users: LiveUsers,
     stop: CancellationToken,
     writer: JoinHandle<()>,
     calls: AtomicI64,
@@ -106,13 +107,14 @@ pub(super) async fn service_at(
         stop: stop.clone(),
         ..app::console_setup(&app, settings.admin, context)
     };
-    let token = setup.token.clone();
+    let (token, users) = (setup.token.clone(), setup.users.clone());
     assert!(until_async(async || app.recorder().store().is_ok() || !has_records(&app)).await);
     Service {
         admin: admin::router(app.clone(), Some(handle), token, console::router(setup)),
         public: public::router(app.clone(), &settings.server),
         app,
         folder,
+        users,
         stop,
         writer,
         calls: AtomicI64::new(0),

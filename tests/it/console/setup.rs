@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-use super::client::{Client, service};
+use super::client::{Client, service, service_with};
 use crate::support::app::{RULES, URL_TOKEN};
 
 #[tokio::test]
@@ -29,6 +29,28 @@ async fn the_urls_have_tokens_for_editors_only() {
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     let page = String::from_utf8(answer.body).unwrap();
     assert!(page.contains("is not a URL like") && page.contains("value=\"ftp://x\""), "{page}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn the_last_requests_come_from_this_process_or_from_the_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let records = format!("sqlite:{}", folder.path().join("records.db").display());
+    let files = [("rules.toml", RULES)];
+    let before = service_with("", &records, &files).await;
+    before.call("+12137771234").await;
+    before.event(&serde_json::json!({ "event": "call_ended", "call": { "call_id": "1" } })).await;
+    before.stop().await;
+    let service = service_with("", &records, &files).await;
+    let mut vera = Client::logged_in(&service.admin, "vera").await;
+    let page = vera.page("/setup").await;
+    let found = page.matches("ago), from the records; none since the start").count();
+    assert_eq!(found, 2, "the call and the event of one source: {page}");
+    assert!(page.contains("none since the start, and none in the newest records"), "{page}");
+    service.call("+12137771234").await;
+    let page = vera.page("/setup").await;
+    assert_eq!(page.matches("ago), from the records").count(), 1, "the event: {page}");
+    assert_eq!(page.matches("ago), since the start").count(), 1, "the call: {page}");
     service.stop().await;
 }
 
