@@ -211,7 +211,8 @@ impl FeedReader {
     fn earliest_new(&mut self, store: &Store) -> Option<Timestamp> {
         let earliest = before_late_calls(self.app.now());
         let written = self.written.as_mut().and_then(WrittenCalls::oldest);
-        let looks_for_foreign = store.has_other_writers() || self.ticks % FOREIGN_EVERY == 0;
+        let looks_for_foreign =
+            store.has_other_writers() || self.ticks.is_multiple_of(FOREIGN_EVERY);
         self.ticks += 1;
         match looks_for_foreign || self.has_failed {
             true => Some(earliest),
@@ -268,6 +269,7 @@ mod tests {
         let other = join("b", NumberView::Whole);
         assert_eq!(feeds.guarded().len(), 2);
         let feed = feeds.guarded().get(&of_rule("a")).cloned().unwrap();
+        assert_eq!([&feed.whole, &feed.masked].map(|rows| rows.receiver_count()), [1, 1]);
         drop((first, other));
         assert!(!feeds.remove_if_unused(&feed), "the second page follows it");
         drop(second);
