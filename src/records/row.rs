@@ -396,7 +396,11 @@ impl CallRow {
     }
 }
 
-fn details<'a>(new_call: NewCall<'a>, numbers: &'static str, redactor: &Redactor<'_>) -> Details<'a> {
+fn details<'a>(
+    new_call: NewCall<'a>,
+    numbers: &'static str,
+    redactor: &Redactor<'_>,
+) -> Details<'a> {
     let NewCall { call, decision, latency_us, .. } = new_call;
     let added = decision.additions();
     let (reason, selected) = match decision.outcome() {

@@ -155,7 +155,8 @@ impl<'c> TestChecker<'c, '_> {
         let known = sources.find(|known| known.source == source);
         let other = known.filter(|known| known.platform != platform);
         if let (Some(known), Some(named)) = (other, &raw.platform) {
-            let message = format!("calls from source `{source}` have the platform {}", known.platform);
+            let message =
+                format!("calls from source `{source}` have the platform {}", known.platform);
             let help = "remove `platform`, which the source implies".to_owned();
             self.reporter.warning("impossible-test", &named.span, message).help(help);
             return;
