@@ -50,7 +50,9 @@ impl LiveRows {
         let html = RowsPart::new(calls, view, &app.table().zone).render().map_err(|error| {
             HttpProblem::Internal(format!("the rows could not be rendered: {error}"))
         })?;
-        Ok(Some(LiveRows { newest, html: html.into() }))
+        // One line: an event repeats its field name on each.
+        let lines: Vec<_> = html.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        Ok(Some(LiveRows { newest, html: lines.join(" ").into() }))
     }
 }
 

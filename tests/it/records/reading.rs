@@ -22,6 +22,36 @@ reject = true
 "#;
 
 #[tokio::test]
+async fn rows_have_what_the_records_have() {
+    for_each_store(async |test_store| {
+        let service = service_at(&test_store, RULES_FOR_FILTERS, NOW_MS);
+        service.send_call(&call_from("+4930901820", Some("one"))).await;
+        service.send_call(&call_from("+442079460000", Some("two"))).await;
+        service.send_call(&call_from(CALLER, Some("three"))).await;
+        service.send_event(&event("call_ended", "one")).await;
+        let mut calls = service.calls().await;
+        calls.reverse();
+        let store = service.store();
+        let ids: Vec<_> = calls.iter().map(|call| call.id).collect();
+        let all = Filter::default();
+        assert_eq!(store.newest_ids(&all, 10).await.unwrap(), ids);
+        assert_eq!(store.newest_ids(&all, 2).await.unwrap(), ids[..2]);
+        let rows = store.newest_listed(&all, 10).await.unwrap();
+        assert_eq!(rows, store.listed(&calls).await.unwrap());
+        let events: Vec<_> = rows.iter().map(|row| row.last_event.as_deref()).collect();
+        assert_eq!(events.iter().flatten().collect::<Vec<_>>(), [&"call_ended"]);
+        let number = Filter { number: Some(vec!["+442079460000".to_owned()]), ..all };
+        let rows = store.newest_listed(&number, 10).await.unwrap();
+        assert_eq!(rows.iter().map(|row| row.outcome.as_str()).collect::<Vec<_>>(), ["reject"]);
+        let last = &store.last_recorded().await.unwrap()["retell"];
+        let newest = calls.iter().map(|call| call.at).max();
+        assert_eq!((last.call, last.event.is_some()), (newest, true));
+        service.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn each_filter_finds_its_calls() {
     for_each_store(async |test_store| {
         let service = service_at(&test_store, RULES_FOR_FILTERS, NOW_MS);
