@@ -68,6 +68,17 @@ async def page(port: int, path: str) -> float:
     return time.perf_counter() - start
 
 
+async def until_records_are_open(port: int):
+    """Waits until pages can read records, which the service opens after it begins to answer."""
+    for _ in range(600):
+        try:
+            await page(port, "/calls")
+            return
+        except AssertionError:
+            await asyncio.sleep(0.1)
+    raise SystemExit("the records were not opened")
+
+
 async def session(port: int) -> bytes:
     """Opens a page, as a browser does first. Returns the session cookie."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -134,10 +145,12 @@ async def main():
         path = Path(folder) / "records.db"
         server = Server(folder, records=f"sqlite:{path}")
         await server.until_it_answers()
+        await until_records_are_open(server.admin)
         server.end()
         fill(path, arguments.records)
         server = Server(folder, records=f"sqlite:{path}")
         await server.until_it_answers()
+        await until_records_are_open(server.admin)
         print(f"| page, {arguments.records:,} records | first | median of 9 |\n|---|---|---|")
         for name, target in PAGES.items():
             first = await page(server.admin, target)
