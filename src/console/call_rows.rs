@@ -1,12 +1,14 @@
 //! Calls as rows, on the page of calls and in what is live.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use super::access::NumberView;
 use super::name_link::NameLink;
-use crate::records::{FALLBACK, ListedCall};
+use crate::records::{CallRecord, FALLBACK};
 
 /// A call as a row.
 pub(super) struct CallItem {
@@ -36,21 +38,43 @@ pub(super) struct RowsPart {
 }
 
 impl RowsPart {
-    pub(super) fn new(calls: &[ListedCall], view: NumberView, zone: &TimeZone) -> RowsPart {
-        RowsPart { rows: calls.iter().map(|call| CallItem::new(call, view, zone)).collect() }
+    pub(super) fn new(
+        calls: &[CallRecord],
+        last_events: &HashMap<Uuid, String>,
+        view: NumberView,
+        zone: &TimeZone,
+    ) -> RowsPart {
+        RowsPart { rows: call_items(calls, last_events, view, zone) }
     }
 }
 
+/// Returns calls as rows, each with the kind of its last event.
+pub(super) fn call_items(
+    calls: &[CallRecord],
+    last_events: &HashMap<Uuid, String>,
+    view: NumberView,
+    zone: &TimeZone,
+) -> Vec<CallItem> {
+    let item = |call: &CallRecord| CallItem::new(call, last_events.get(&call.id), view, zone);
+    calls.iter().map(item).collect()
+}
+
 impl CallItem {
-    pub(super) fn new(call: &ListedCall, view: NumberView, zone: &TimeZone) -> CallItem {
+    fn new(
+        call: &CallRecord,
+        last_event: Option<&String>,
+        view: NumberView,
+        zone: &TimeZone,
+    ) -> CallItem {
         let at = call.at.to_zoned(zone.clone());
-        let target = match (&call.agent, &call.transfer, &call.reason) {
+        let details = &call.details;
+        let target = match (&call.agent, &details.transfer, &details.reason) {
             (Some(agent), _, _) => view.text(agent).into_owned(),
             (None, Some(target), _) => view.party(target),
             (None, None, Some(reason)) => view.text(reason).into_owned(),
             (None, None, None) => String::new(),
         };
-        let outcome = if call.is_fallback { FALLBACK } else { &call.outcome };
+        let outcome = if call.is_fallback() { FALLBACK } else { &call.outcome };
         CallItem {
             id: call.id,
             date: at.strftime("%a %d %b").to_string(),
@@ -63,8 +87,8 @@ impl CallItem {
             target,
             rule: call.rule.as_deref().map(|rule| NameLink::new(rule, view)),
             attempts: call.attempts,
-            decided_ms: format_ms(call.latency_us),
-            last_event: call.last_event.clone(),
+            decided_ms: format_ms(details.latency_us),
+            last_event: last_event.cloned(),
         }
     }
 }

@@ -13,7 +13,7 @@ use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
 use super::access::Reader;
-use super::call_rows::CallItem;
+use super::call_rows::{CallItem, call_items};
 use super::page::{Frame, HtmlPage, PageError, PageSection, Parameters, with_problem};
 use super::state::Console;
 use crate::http::HttpProblem;
@@ -25,7 +25,7 @@ use crate::records::{
 /// Calls on a page.
 const PAGE: usize = 50;
 /// Records that one page looks at, if few of them match.
-const MOST_SEARCHED: usize = 200_000;
+pub(super) const MOST_SEARCHED: usize = 200_000;
 /// Calls whose decision times the chart shows.
 const TIMED_CALLS: usize = 2_000;
 /// Time that the charts show if the filter has no start.
@@ -108,8 +108,8 @@ pub(super) async fn list(
         }
     };
     let found = store.search(&filter, before, PAGE, MOST_SEARCHED).await?;
-    let row = |call| CallItem::new(call, reader.number_view(), &zone);
-    page.rows = store.listed(&found.calls).await?.iter().map(row).collect();
+    let last_events = store.last_events(&found.calls).await?;
+    page.rows = call_items(&found.calls, &last_events, reader.number_view(), &zone);
     page.next = found.resume_before.map(|id| NextPage {
         link: format!("/calls?{}", pairs(&args, Some(id))),
         searched_to: (found.calls.len() < PAGE).then(|| {

@@ -17,7 +17,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 use uuid::Uuid;
 
 use super::access::{NumberView, Reader};
-use super::calls;
+use super::calls::{self, MOST_SEARCHED};
 use super::guard::session_cookie;
 use super::live_feeds::{INTERVAL, LiveRows, MOST_ROWS, before_late_calls};
 use super::page::{PageError, Parameters, off_thread};
@@ -25,8 +25,6 @@ use super::state::Console;
 use crate::http::HttpProblem;
 use crate::records::{Filter, FilterArgs, time_of_id};
 
-/// Records that a page looks at when it joins after a while, as the page of calls does.
-const MOST_SEARCHED: usize = 200_000;
 /// Time for which a page can have been away without waiting for its turn to search.
 const SHORT_ABSENCE: SignedDuration = SignedDuration::from_mins(1);
 
@@ -152,7 +150,8 @@ impl Follower {
         let search = async move {
             let store = app.recorder().store()?;
             let found = store.search(&filter, None, MOST_ROWS, MOST_SEARCHED).await?;
-            LiveRows::new(&app, &store.listed(&found.calls).await?, view)
+            let last_events = store.last_events(&found.calls).await?;
+            LiveRows::new(&app, &found.calls, &last_events, view)
         };
         off_thread(move || runtime.block_on(search)).await?
     }

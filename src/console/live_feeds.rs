@@ -17,7 +17,7 @@ use super::call_rows::RowsPart;
 use crate::http::HttpProblem;
 use crate::pipeline::Switchboard;
 use crate::priority::lower_priority;
-use crate::records::{Filter, ListedCall, Store, WrittenCalls, time_of_id};
+use crate::records::{CallRecord, Filter, Order, PageCursor, Store, WrittenCalls, time_of_id};
 
 /// Interval at which a feed asks the store for new calls. It does not depend on how many there are.
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
@@ -43,11 +43,13 @@ impl LiveRows {
     /// Renders calls, newest first; `None` if there are none.
     pub(super) fn new(
         app: &Switchboard,
-        calls: &[ListedCall],
+        calls: &[CallRecord],
+        last_events: &HashMap<Uuid, String>,
         view: NumberView,
     ) -> Result<Option<LiveRows>, HttpProblem> {
         let Some(newest) = calls.first().map(|call| call.id) else { return Ok(None) };
-        let html = RowsPart::new(calls, view, &app.table().zone).render().map_err(|error| {
+        let rows = RowsPart::new(calls, last_events, view, &app.table().zone);
+        let html = rows.render().map_err(|error| {
             HttpProblem::Internal(format!("the rows could not be rendered: {error}"))
         })?;
         // One line: an event repeats its field name on each.
@@ -196,13 +198,13 @@ impl FeedReader {
         let store = self.app.recorder().store()?;
         let Some(since) = self.earliest_new(&store) else { return Ok(()) };
         let filter = Filter { since: Some(since), ..self.feed.filter.clone() };
-        let ids = store.newest_ids(&filter, MOST_ROWS).await?;
-        let new = ids.into_iter().filter(|id| !self.sent.contains(id));
-        let Some(oldest) = new.min() else { return Ok(()) };
-        let filter = Filter { since: Some(time_of_id(oldest)), ..filter };
-        let mut calls = store.newest_listed(&filter, MOST_ROWS).await?;
+        let page = PageCursor { limit: MOST_ROWS, order: Order::NewestFirst, beyond: None };
+        let mut calls = store.calls(&filter, page).await?;
         calls.retain(|call| !self.sent.contains(&call.id));
-        self.send(&calls)?;
+        if calls.is_empty() {
+            return Ok(());
+        }
+        self.send(&calls, &store.last_events(&calls).await?)?;
         self.sent.extend(calls.iter().map(|call| call.id));
         let kept_since = before_late_calls(self.app.now());
         self.sent.retain(|id| time_of_id(*id) >= kept_since);
@@ -223,11 +225,15 @@ impl FeedReader {
     }
 
     /// Renders rows once for each way in which a follower sees numbers.
-    fn send(&self, calls: &[ListedCall]) -> Result<(), HttpProblem> {
+    fn send(
+        &self,
+        calls: &[CallRecord],
+        last_events: &HashMap<Uuid, String>,
+    ) -> Result<(), HttpProblem> {
         for view in [NumberView::Whole, NumberView::Masked] {
             let followers = self.feed.rows(view);
             if followers.receiver_count() > 0
-                && let Some(rows) = LiveRows::new(&self.app, calls, view)?
+                && let Some(rows) = LiveRows::new(&self.app, calls, last_events, view)?
             {
                 // Without a receiver, the last follower has just left.
                 drop(followers.send(rows));

@@ -92,19 +92,11 @@ impl Store {
         &self,
         calls: &[CallRecord],
     ) -> Result<HashMap<Uuid, String>, StoreError> {
-        let ids: Vec<_> = calls.iter().map(|call| (call.id, call.call_id.as_deref())).collect();
-        self.last_events_by_ids(&ids).await
-    }
-
-    /// Returns the same for calls by their ids in the store and at the platform.
-    pub(super) async fn last_events_by_ids(
-        &self,
-        calls: &[(Uuid, Option<&str>)],
-    ) -> Result<HashMap<Uuid, String>, StoreError> {
         let mut last = HashMap::new();
         for some in calls.chunks(CALLS) {
-            let ids: Vec<String> = some.iter().map(|(id, _)| id.to_string()).collect();
-            let call_ids: Vec<&str> = some.iter().filter_map(|(_, call_id)| *call_id).collect();
+            let ids: Vec<String> = some.iter().map(|call| call.id.to_string()).collect();
+            let call_ids: Vec<&String> =
+                some.iter().filter_map(|call| call.call_id.as_ref()).collect();
             let (ids_end, count) = (ids.len(), ids.len() + call_ids.len());
             let places = |from: usize, to: usize, format: &dyn Fn(usize) -> String| {
                 (from + 1..=to).map(format).collect::<Vec<_>>().join(", ")
@@ -124,12 +116,12 @@ impl Store {
             );
             let query = sqlx::query(AssertSqlSafe(statement));
             let query = ids.iter().fold(query, |query, id| query.bind(id.clone()));
-            let query = call_ids.into_iter().fold(query, |query, id| query.bind(id.to_owned()));
+            let query = call_ids.into_iter().fold(query, |query, id| query.bind(id.clone()));
             for row in query.fetch_all(&self.pool).await? {
                 let call: Option<String> = row.try_get(2)?;
                 let call = call.and_then(|id| id.parse().ok());
                 let keys = EventKeys { source: row.try_get(0)?, call_id: row.try_get(1)?, call };
-                let is_listed = call.is_some_and(|id| some.iter().any(|(listed, _)| *listed == id));
+                let is_listed = call.is_some_and(|id| some.iter().any(|call| call.id == id));
                 let owner = if is_listed { call } else { self.call_of(&keys).await? };
                 if let Some(owner) = owner {
                     last.insert(owner, row.try_get(3)?);

@@ -50,7 +50,10 @@ impl Store {
         page: PageCursor,
         first: Option<Uuid>,
     ) -> Result<Vec<CallRecord>, StoreError> {
-        let mut wanted = FilterSql::row_by_row(filter, page);
+        let mut wanted = FilterSql::new(filter).page(page);
+        if let Some(numbers) = &filter.number {
+            wanted.with_party(numbers);
+        }
         first.iter().for_each(|id| wanted.and("id >=", &id.to_string()));
         self.read_calls(wanted, page).await
     }
@@ -345,15 +348,6 @@ impl FilterSql {
         }
         if let Some(call_id) = &filter.call_id {
             wanted.by_call_id(call_id);
-        }
-        wanted
-    }
-
-    /// The conditions of a page whose calls are read one after another, without an index for a number.
-    pub(super) fn row_by_row(filter: &Filter, page: PageCursor) -> FilterSql {
-        let mut wanted = FilterSql::new(filter).page(page);
-        if let Some(numbers) = &filter.number {
-            wanted.with_party(numbers);
         }
         wanted
     }

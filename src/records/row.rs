@@ -72,7 +72,8 @@ pub struct CallRecord {
 impl CallRecord {
     /// Returns whether the call received the fallback reply: it has neither a rule nor the reason `no_rule`.
     pub fn is_fallback(&self) -> bool {
-        is_fallback(self.rule.as_deref(), &self.outcome, self.details.reason.as_deref())
+        let no_rule = self.outcome == "keep" && self.details.reason.as_deref() == Some("no_rule");
+        self.rule.is_none() && !no_rule
     }
 
     /// Returns the record as a JSON object.
@@ -87,11 +88,6 @@ impl CallRecord {
         object.insert("last_event".to_owned(), last_event.cloned().into());
         Value::Object(object)
     }
-}
-
-/// Returns whether a decision with this rule, outcome and reason is the fallback.
-pub(super) fn is_fallback(rule: Option<&str>, outcome: &str, reason: Option<&str>) -> bool {
-    rule.is_none() && !(outcome == "keep" && reason == Some("no_rule"))
 }
 
 fn object(value: serde_json::Result<Value>) -> Object {

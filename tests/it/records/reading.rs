@@ -22,7 +22,7 @@ reject = true
 "#;
 
 #[tokio::test]
-async fn rows_have_what_the_records_have() {
+async fn a_page_has_the_newest_calls_that_match() {
     for_each_store(async |test_store| {
         let service = service_at(&test_store, RULES_FOR_FILTERS, NOW_MS);
         service.send_call(&call_from("+4930901820", Some("one"))).await;
@@ -34,14 +34,14 @@ async fn rows_have_what_the_records_have() {
         let store = service.store();
         let ids: Vec<_> = calls.iter().map(|call| call.id).collect();
         let all = Filter::default();
-        assert_eq!(store.newest_ids(&all, 10).await.unwrap(), ids);
-        assert_eq!(store.newest_ids(&all, 2).await.unwrap(), ids[..2]);
-        let rows = store.newest_listed(&all, 10).await.unwrap();
-        assert_eq!(rows, store.listed(&calls).await.unwrap());
-        let events: Vec<_> = rows.iter().map(|row| row.last_event.as_deref()).collect();
-        assert_eq!(events.iter().flatten().collect::<Vec<_>>(), [&"call_ended"]);
+        let page = |limit| PageCursor { limit, order: Order::NewestFirst, beyond: None };
+        assert_eq!(store.calls(&all, page(10)).await.unwrap(), calls);
+        let newest: Vec<_> = store.calls(&all, page(2)).await.unwrap();
+        assert_eq!(newest.iter().map(|call| call.id).collect::<Vec<_>>(), ids[..2]);
+        let events = store.last_events(&calls).await.unwrap();
+        assert_eq!(events.into_values().collect::<Vec<_>>(), ["call_ended"]);
         let number = Filter { number: Some(vec!["+442079460000".to_owned()]), ..all };
-        let rows = store.newest_listed(&number, 10).await.unwrap();
+        let rows = store.calls(&number, page(10)).await.unwrap();
         assert_eq!(rows.iter().map(|row| row.outcome.as_str()).collect::<Vec<_>>(), ["reject"]);
         let last = &store.last_recorded().await.unwrap()["retell"];
         let newest = calls.iter().map(|call| call.at).max();
