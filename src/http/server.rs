@@ -399,10 +399,10 @@ fn check_host(request: &Request<Incoming>) -> Result<(), HttpProblem> {
     if count > 1 || is_required && count == 0 {
         return Err(HttpProblem::BadRequest("a request must have exactly one Host header".into()));
     }
-    let authority = request.uri().authority().map(|authority| authority.as_str());
-    // A text of other bytes than ASCII is no host.
-    let named = hosts.iter().map(|host| host.to_str().unwrap_or("?")).chain(authority);
-    if !named.into_iter().all(|host| host.is_empty() || is_host(host)) {
+    let is_valid = |text: &str| text.is_empty() || is_host(text);
+    let authority = request.uri().authority();
+    let has_valid_authority = authority.is_none_or(|authority| is_valid(authority.as_str()));
+    if !has_valid_authority || !hosts.iter().all(|host| host.to_str().is_ok_and(is_valid)) {
         return Err(HttpProblem::BadRequest(
             "the Host must be a name or address, and a port".into(),
         ));

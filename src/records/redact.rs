@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -207,13 +208,21 @@ impl<'p> Redactor<'p> {
     /// Returns whether an ASCII text contains `in_a_row` consecutive digits of a party's number, or all of
     /// them if it has fewer.
     fn has_digits_of_party(&self, text: &str, in_a_row: usize) -> bool {
-        let mut runs = text.split(|c: char| !c.is_ascii_digit());
-        runs.any(|run| {
-            let shares = |number: &String| {
-                let least = in_a_row.min(number.len());
-                run.as_bytes().windows(least).any(|some| contains(number.as_bytes(), some))
-            };
-            run.len() >= IN_A_ROW && self.digits().iter().any(shares)
+        digit_runs(text).any(|run| self.parts_of_numbers(run, in_a_row).next().is_some())
+    }
+
+    /// Returns the parts of a run of digits that have `in_a_row` consecutive digits of a party's number, or
+    /// all of them if it has fewer.
+    fn parts_of_numbers<'r>(
+        &'r self,
+        run: &'r [u8],
+        in_a_row: usize,
+    ) -> impl Iterator<Item = Range<usize>> + 'r {
+        self.digits().iter().flat_map(move |number| {
+            let least = in_a_row.min(number.len());
+            let is_part = move |some: &[u8]| contains(number.as_bytes(), some);
+            let starts = run.windows(least).enumerate().filter(move |(_, some)| is_part(some));
+            starts.map(move |(from, _)| from..from + least)
         })
     }
 
@@ -245,17 +254,11 @@ impl<'p> Redactor<'p> {
         if row.len() < IN_A_ROW {
             return false;
         }
-        let digits: String = row.iter().map(|at| ascii_digit(text[*at])).collect();
+        let digits: Vec<u8> = row.iter().map(|at| ascii_digit(text[*at]) as u8).collect();
         let mut is_hidden = false;
-        for number in self.digits() {
-            let least = least.min(number.len());
-            for from in 0..=digits.len().saturating_sub(least) {
-                let some = digits.get(from..from + least);
-                if some.is_some_and(|some| number.contains(some)) {
-                    row[from..from + least].iter().for_each(|at| text[*at] = '*');
-                    is_hidden = true;
-                }
-            }
+        for part in self.parts_of_numbers(&digits, least) {
+            row[part].iter().for_each(|at| text[*at] = '*');
+            is_hidden = true;
         }
         is_hidden
     }
@@ -274,9 +277,14 @@ fn has_international_number(text: &str) -> bool {
 
 /// Returns whether an id contains enough consecutive digits for a number.
 fn may_contain_number(id: &str) -> bool {
-    let mut groups = id.as_bytes().split(|byte| !byte.is_ascii_digit());
     // Digits of other scripts are not ASCII.
-    !id.is_ascii() || groups.any(|digits| digits.len() >= IN_A_ROW)
+    !id.is_ascii() || digit_runs(id).next().is_some()
+}
+
+/// Returns the runs of ASCII digits in a text that are long enough for a number.
+fn digit_runs(text: &str) -> impl Iterator<Item = &[u8]> {
+    let runs = text.as_bytes().split(|byte| !byte.is_ascii_digit());
+    runs.filter(|run| run.len() >= IN_A_ROW)
 }
 
 fn hashed(key: &[u8], text: &str) -> String {
