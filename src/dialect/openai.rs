@@ -327,7 +327,7 @@ impl OpenAi {
         let headers = || sip.iter().map(|(name, value): &(Cow<'_, str>, _)| (&**name, &**value));
         let party = |name: &str, fields: &[NumberField]| {
             let value = headers().find(|(other, _)| *other == name).map(|(_, value)| value);
-            let own = numbers.parse(value.map(without_parameters));
+            let own = numbers.parse(value);
             select_party(fields, own, &headers(), numbers)
         };
         let from = party(FROM, &numbers.from);
@@ -379,16 +379,6 @@ fn address(party: &Party, host: &str) -> String {
         Party::Number(number) => format!("<sip:{}@{host}>", number.unmasked()),
         Party::Withheld | Party::Literal(_) => wire_number(party).into_owned(),
     }
-}
-
-/// Returns a header without the parameters behind its address: `;tag=1`.
-fn without_parameters(value: &str) -> &str {
-    let is_end = |end: &usize| {
-        let behind = value[end + 1..].trim_start();
-        behind.is_empty() || behind.starts_with(';')
-    };
-    let end = value.find('<').and_then(|_| value.rfind('>')).filter(is_end);
-    end.map_or(value, |end| &value[..=end])
 }
 
 /// Returns the name before the address of a header: `"Ada" <sip:…>`.

@@ -34,7 +34,8 @@ pub enum Party {
     Number(PhoneNumber),
     /// A withheld number, in any of its spellings.
     Withheld,
-    /// A text without a phone number: an extension, a short code, `client:jane`, `sip:bob@…`.
+    /// A text without a phone number: an extension, a short code, `client:jane`, `sip:bob@…`. The parameters
+    /// behind an address in angle brackets are left out.
     Literal(Box<str>),
 }
 
@@ -214,7 +215,7 @@ impl NumberFormat {
             .is_some_and(|digits| digits.len() >= MIN_BARE_DIGITS);
         let reading =
             if may_be_national { NumberReading::KeptAsText } else { NumberReading::AsSent };
-        ParsedParty { party: Party::Literal(whole.into()), reading }
+        ParsedParty { party: Party::Literal(without_header_parameters(whole).into()), reading }
     }
 }
 
@@ -323,6 +324,17 @@ impl<'t> Address<'t> {
         };
         Address { user, context }
     }
+}
+
+/// Returns an address without the parameters behind it: `<sip:1001@pbx>;tag=1`. They differ from call to
+/// call (RFC 3261, 20.20), so a rule could not name the party otherwise.
+fn without_header_parameters(address: &str) -> &str {
+    let is_end = |end: &usize| {
+        let behind = address[end + 1..].trim_start();
+        behind.is_empty() || behind.starts_with(';')
+    };
+    let end = address.find('<').and_then(|_| address.rfind('>')).filter(is_end);
+    end.map_or(address, |end| &address[..=end])
 }
 
 /// Returns where an extension begins: `+16502530000 x136`, `…;ext=136`, `…,136`, `…#136`.
@@ -572,6 +584,17 @@ mod tests {
         ] {
             check(text, text);
         }
+    }
+
+    #[test]
+    fn leaves_out_the_header_parameters_of_an_address() {
+        check("<sip:1001@pbx>;tag=a1", "<sip:1001@pbx>");
+        check("\"Ann\" <sip:1001@pbx> ; tag=a1", "\"Ann\" <sip:1001@pbx>");
+        check("\"\" <31>;?4849", "\"\" <31>");
+        // Parameters of the URI stay, and so does a text that is no address.
+        check("<sip:1001@pbx;user=phone>;tag=a1", "<sip:1001@pbx;user=phone>");
+        check("sip:1001@pbx;tag=a1", "sip:1001@pbx;tag=a1");
+        check("a < b > c;d", "a < b > c;d");
     }
 
     #[test]
