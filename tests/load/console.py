@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from service import RULES, Server, signed
+from service import RULES, Server, steady_calls
 
 PAGES = {
     "first page": "/calls",
@@ -29,7 +29,6 @@ PAGES = {
     "charts, 7 days": "/calls/charts",
     "charts, 30 days": "/calls/charts?since=30d",
 }
-CONNECTIONS = 50
 FOLLOWERS = 10
 
 
@@ -100,39 +99,6 @@ async def follow(port: int, seen: list[int]):
         writer.close()
 
 
-async def load(port: int, rate: int, seconds: float, first: int) -> list[float]:
-    """Sends calls at a steady rate. A call waits for a free connection, and its time includes that."""
-    free: asyncio.Queue = asyncio.Queue()
-    for _ in range(CONNECTIONS):
-        free.put_nowait(await asyncio.open_connection("127.0.0.1", port))
-    times = []
-
-    async def send(number: int, due: float):
-        inner = {"call_id": f"live_{number}", "from_number": f"+1213{number % 10_000_000:07}", "to_number": "+12137771235"}
-        request = signed("/inbound/retell", json.dumps({"event": "call_inbound", "call_inbound": inner}).encode())
-        reader, writer = await free.get()
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().split(b"content-length:")[1].split()[0])
-        await reader.readexactly(length)
-        free.put_nowait((reader, writer))
-        assert b" 200 " in head.split(b"\r\n", 1)[0], head
-        times.append(time.perf_counter() - due)
-
-    start, sent, tasks = time.perf_counter(), 0, set()
-    while (passed := time.perf_counter() - start) < seconds:
-        while sent < passed * rate:
-            task = asyncio.create_task(send(first + sent, start + sent / rate))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-            sent += 1
-        await asyncio.sleep(0.001)
-    await asyncio.gather(*tasks)
-    while not free.empty():
-        free.get_nowait()[1].close()
-    return times
-
-
 async def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=1_000_000)
@@ -158,13 +124,13 @@ async def main():
             print(f"| {name} | {first * 1000:.0f} ms | {statistics.median(times) * 1000:.0f} ms |", flush=True)
         print(f"\n| {arguments.rate} calls a second | calls | p50 | p99 | max |\n|---|---|---|---|---|")
         ratios, first = [], 0
-        await load(server.port, arguments.rate, 2, 10**9)
+        await steady_calls(server.port, arguments.rate, 2, 10**9)
         for _ in range(arguments.rounds):
             p99 = []
             for followers in (0, FOLLOWERS):
                 seen = [0]
                 following = [asyncio.create_task(follow(server.admin, seen)) for _ in range(followers)]
-                times = await load(server.port, arguments.rate, arguments.seconds, first)
+                times = await steady_calls(server.port, arguments.rate, arguments.seconds, first)
                 first += len(times)
                 for task in following:
                     task.cancel()

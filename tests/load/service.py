@@ -51,6 +51,43 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+CONNECTIONS = 50
+
+
+async def steady_calls(port: int, rate: int, seconds: float, first: int) -> list[float]:
+    """Sends calls of different callers on open connections, at a steady rate. Returns the seconds from the time
+    at which each was due until its reply; a wait for a free connection counts."""
+    free: asyncio.Queue = asyncio.Queue()
+    for _ in range(CONNECTIONS):
+        free.put_nowait(await asyncio.open_connection("127.0.0.1", port))
+    times = []
+
+    async def send(number: int, due: float):
+        inner = {"call_id": f"live_{number}", "from_number": f"+1213{number % 10_000_000:07}", "to_number": "+12137771235"}
+        request = signed("/inbound/retell", json.dumps({"event": "call_inbound", "call_inbound": inner}).encode())
+        reader, writer = await free.get()
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length:")[1].split()[0])
+        await reader.readexactly(length)
+        free.put_nowait((reader, writer))
+        assert b" 200 " in head.split(b"\r\n", 1)[0], head
+        times.append(time.perf_counter() - due)
+
+    start, sent, tasks = time.perf_counter(), 0, set()
+    while (passed := time.perf_counter() - start) < seconds:
+        while sent < passed * rate:
+            task = asyncio.create_task(send(first + sent, start + sent / rate))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+            sent += 1
+        await asyncio.sleep(0.001)
+    await asyncio.gather(*tasks)
+    while not free.empty():
+        free.get_nowait()[1].close()
+    return times
+
+
 class Server:
     """The release binary, with its configuration in a folder."""
 
