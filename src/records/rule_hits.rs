@@ -17,11 +17,13 @@ pub struct RuleHits {
     pub all: u64,
 }
 
-/// How the newest calls of a rule were shared among the arms of its split.
+/// How the newest calls of a rule were shared among the arms of its split, and among their agents.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ArmCounts {
     /// Calls of each arm, counted from 0.
     pub by_arm: BTreeMap<usize, u64>,
+    /// Calls of each agent.
+    pub by_agent: BTreeMap<String, u64>,
     /// Calls that were counted.
     pub calls: u64,
     /// Time of the oldest of them.
@@ -94,7 +96,7 @@ impl Store {
     pub async fn arm_counts(&self, rule: &str, most: usize) -> Result<ArmCounts, StoreError> {
         // Along the index `calls_counts`, whose rule is compared before a row is read.
         let statement = format!(
-            "SELECT at_ms, details FROM calls WHERE rule = $1 \
+            "SELECT at_ms, details, agent FROM calls WHERE rule = $1 \
              ORDER BY at_ms / {QUARTER_MS} DESC LIMIT {most}"
         );
         let query = sqlx::query(AssertSqlSafe(statement)).bind(rule.to_owned());
@@ -104,6 +106,9 @@ impl Store {
                 .map_err(|error| StoreError::Unreadable(error.to_string()))?;
             let Some(arm) = details.arm else { continue };
             *counts.by_arm.entry(arm).or_default() += 1;
+            if let Some(agent) = row.try_get(2)? {
+                *counts.by_agent.entry(agent).or_default() += 1;
+            }
             counts.calls += 1;
             let at = timestamp(row.try_get(0)?)?;
             counts.oldest = Some(counts.oldest.map_or(at, |oldest| oldest.min(at)));

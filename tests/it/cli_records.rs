@@ -637,6 +637,34 @@ async fn stats_count_by_each_thing_and_list_what_got_no_call() {
 }
 
 #[tokio::test]
+async fn stats_count_the_agents_of_a_split_that_a_row_or_a_template_names() {
+    let service = self::service(sqlite());
+    send_three_calls(&service).await;
+    // The table is read again, with splits in place of the agents.
+    let rules = "[lists.clients]\nfile = \"clients.csv\"\n[splits.trial]\n\
+                 arms = [{ agent = \"agent_de\", percent = 100 }]\n\
+                 [[rule]]\nname = \"german\"\nto = \"@clients\"\nsplit = \"${clients.split}\"\n\
+                 [[rule]]\nname = \"everyone\"\nto = \"@clients\"\nsplit = [\
+                 { agent = \"${clients.agent}\", percent = 50 }, { agent = \"c\", percent = 50 }]\n";
+    let clients = format!("number,split,agent\n{OURS},trial,agent_1\n");
+    std::fs::write(service.folder.path().join("rules.toml"), rules).unwrap();
+    std::fs::write(service.folder.path().join("clients.csv"), clients).unwrap();
+    let output = service.stdout(&["stats", "--json", "--by", "rule"]);
+    let json: Value = serde_json::from_str(&output).unwrap();
+    let arms = |rule: &str| {
+        let rows = json["by_rule"].as_array().unwrap();
+        rows.iter().find(|row| row["rule"] == rule).map(|row| row["arms"].clone())
+    };
+    let of_row = json!([{ "arm": null, "agent": "agent_de", "calls": 1 }]);
+    assert_eq!(arms("german"), Some(of_row), "{output}");
+    let of_template = json!([{ "arm": 2, "agent": "c", "calls": 0 },
+                             { "arm": null, "agent": "agent_1", "calls": 1 }]);
+    assert_eq!(arms("everyone"), Some(of_template), "{output}");
+    let text = service.stdout(&["stats", "--by", "rule"]);
+    assert!(text.contains("  arm: agent_de") && text.contains("  arm 2: c"), "{text}");
+}
+
+#[tokio::test]
 async fn a_mistyped_name_is_an_error_with_a_suggestion() {
     let service = self::service(sqlite());
     send_three_calls(&service).await;

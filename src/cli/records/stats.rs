@@ -15,7 +15,7 @@ use super::{OpenStore, sanitize};
 use crate::cli::output::counted;
 use crate::cli::{ConfigFile, Exit, output};
 use crate::records::{CountedColumn, Counts, Filter};
-use crate::rules::{Action, AgentRef, RuleSet};
+use crate::rules::{Action, AgentRef, Rule, RuleSet};
 
 /// Count calls, by default those of the last 7 days, or of the 7 days before --until. Rules, arms of
 /// splits, agents and sources without a call are listed with 0.
@@ -72,8 +72,15 @@ struct BreakdownRow {
     /// None where calls have no value.
     name: Option<String>,
     calls: u64,
-    /// Agents of the arms of a split, in order, with their calls.
-    arms: Vec<(String, u64)>,
+    arms: Vec<ArmCalls>,
+}
+
+/// Number of calls that a split gave to an agent.
+struct ArmCalls {
+    /// Position of the arm, from 1. None for an agent that a template or the split of a row named.
+    arm: Option<usize>,
+    agent: String,
+    calls: u64,
 }
 
 impl BreakdownRow {
@@ -128,8 +135,14 @@ async fn rows(
             let by_rule = counts.by_rule.iter().cloned();
             let rows = by_rule.map(|(rule, calls)| BreakdownRow::new(rule, calls)).collect();
             let Some(table) = table else { return Ok(rows) };
-            let columns = [CountedColumn::Rule, CountedColumn::Agent];
-            let by_agent = opened.store.counts_by(filter, columns).await?;
+            // Reads every row of the time, where the other counts read an index.
+            let by_agent = match table.rules.iter().any(|rule| rule.action.is_split()) {
+                true => {
+                    let columns = [CountedColumn::Rule, CountedColumn::Agent];
+                    opened.store.counts_by(filter, columns).await?
+                }
+                false => BTreeMap::new(),
+            };
             with_rules_of(table, rows, filter, &by_agent)
         }
         By::Agent => {
@@ -194,20 +207,43 @@ fn with_rules_of(
             }
             None => continue,
         };
-        if let Action::Split(split) = &rule.action {
-            let agents = split.arms.iter().filter_map(|arm| match &arm.agent {
-                AgentRef::Agent(agent) => Some(table.agents[*agent as usize].name.to_string()),
-                // Each call may have another agent.
-                AgentRef::Template(_) => None,
-            });
-            let calls = |agent: &String| {
-                let key = [Some(rule.name.to_string()), Some(agent.clone())];
-                by_agent.get(&key).copied().unwrap_or_default()
-            };
-            row.arms = agents.map(|agent| (agent.clone(), calls(&agent))).collect();
-        }
+        row.arms = arms(table, rule, by_agent);
     }
     rows
+}
+
+/// Returns the calls of each arm of the rule's split, in order, then those of agents that a template or the
+/// split of a row named.
+fn arms(
+    table: &RuleSet,
+    rule: &Rule,
+    by_agent: &BTreeMap<[Option<String>; 2], u64>,
+) -> Vec<ArmCalls> {
+    let of_split = match &rule.action {
+        Action::Split(split) => &*split.arms,
+        Action::SplitOfRow(_) => &[],
+        Action::Agent(_)
+        | Action::Transfer(_)
+        | Action::Reject(_)
+        | Action::Keep
+        | Action::Continue => return Vec::new(),
+    };
+    let of_rule = by_agent.iter().filter(|([by, _], _)| by.as_deref() == Some(&*rule.name));
+    let mut of_rule: BTreeMap<&str, u64> =
+        of_rule.filter_map(|([_, agent], calls)| Some((agent.as_deref()?, *calls))).collect();
+    let mut arms = Vec::new();
+    for (at, arm) in of_split.iter().enumerate() {
+        if let AgentRef::Agent(agent) = &arm.agent {
+            let agent = table.agents[*agent as usize].name.to_string();
+            let calls = of_rule.remove(&*agent).unwrap_or_default();
+            arms.push(ArmCalls { arm: Some(at + 1), agent, calls });
+        }
+    }
+    // If the table has an agent for each arm, an earlier table named the others.
+    let has_all = !of_split.is_empty() && arms.len() == of_split.len();
+    let named = of_rule.into_iter().filter(|_| !has_all);
+    arms.extend(named.map(|(agent, calls)| ArmCalls { arm: None, agent: agent.into(), calls }));
+    arms
 }
 
 /// Returns the number of calls for each hour of the day.
@@ -270,10 +306,9 @@ fn to_json(breakdowns: &[Breakdown], total: u64, filter: &Filter, zone: &TimeZon
         let row = |row: &BreakdownRow| {
             let mut object = json!({ by.as_str(): row.name, "calls": row.calls });
             if !row.arms.is_empty() {
-                let arms = row.arms.iter().enumerate();
-                let arms = arms.map(
-                    |(at, (agent, calls))| json!({ "arm": at + 1, "agent": agent, "calls": calls }),
-                );
+                let arms = row.arms.iter().map(|ArmCalls { arm, agent, calls }| {
+                    json!({ "arm": arm, "agent": agent, "calls": calls })
+                });
                 object["arms"] = arms.collect();
             }
             object
@@ -310,8 +345,9 @@ fn write_text(
             .iter()
             .take(MAX_ROWS)
             .flat_map(|row| {
-                let arms = row.arms.iter().enumerate().map(|(at, (agent, calls))| {
-                    (format!("  arm {}: {}", at + 1, sanitize(agent)), *calls)
+                let arms = row.arms.iter().map(|ArmCalls { arm, agent, calls }| {
+                    let arm = arm.map(|arm| format!(" {arm}")).unwrap_or_default();
+                    (format!("  arm{arm}: {}", sanitize(agent)), *calls)
                 });
                 std::iter::once((name(row), row.calls)).chain(arms)
             })

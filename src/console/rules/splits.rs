@@ -66,7 +66,6 @@ impl SplitView {
             true => links.rule(&split.name),
             false => links.split(&split.name),
         };
-        let has_shares = is_of_rule && split.column.is_none();
         let path = || with_query("/rules/splits/shares", &[("name", &split.name)]);
         let is_whole = title.path.is_some();
         SplitView {
@@ -75,7 +74,7 @@ impl SplitView {
             key: links.plain(&split.key).name,
             column: split.column.clone(),
             arms: split.arms.iter().map(|arm| ArmView::new(arm, links)).collect(),
-            shares_part: (has_shares && is_whole).then(path),
+            shares_part: (is_of_rule && is_whole).then(path),
             used_by: links.used_by(&split.used_by),
         }
     }
@@ -136,14 +135,24 @@ pub(super) struct SharesQuery {
     name: String,
 }
 
-/// An arm with its real share.
+/// An arm, or an agent of the splits that rows name, with its real share.
 struct ShareView {
-    arm: ArmView,
+    agent: Link,
+    /// Declared share of an arm.
+    declared: Option<String>,
     calls: u64,
     /// `12.5 %`
     real: String,
     /// Share in hundredths of a percent, for the picture.
     hundredths: u64,
+}
+
+impl ShareView {
+    fn new(agent: Link, declared: Option<String>, calls: u64, of: &ArmCounts) -> ShareView {
+        let hundredths = (calls * 10_000).checked_div(of.calls).unwrap_or_default();
+        let real = format!("{}.{} %", hundredths / 100, hundredths % 100 / 10);
+        ShareView { agent, declared, calls, real, hundredths }
+    }
 }
 
 #[derive(Template)]
@@ -176,15 +185,18 @@ pub(super) async fn show_shares(
         Err(error) => (ArmCounts::default(), Some(error.to_string())),
     };
     let links = Links::new(&console, &reader);
-    let shares = split.arms.iter().enumerate().map(|(at, arm)| {
+    let arms = split.arms.iter().enumerate().map(|(at, arm)| {
         let calls = counts.by_arm.get(&at).copied().unwrap_or_default();
-        let hundredths = (calls * 10_000).checked_div(counts.calls).unwrap_or_default();
-        let real = format!("{}.{} %", hundredths / 100, hundredths % 100 / 10);
-        ShareView { arm: ArmView::new(arm, &links), calls, real, hundredths }
+        let ArmView { agent, declared } = ArmView::new(arm, &links);
+        ShareView::new(agent, Some(declared), calls, &counts)
     });
+    // The rows name different splits, so the arms have no order.
+    let agents = counts.by_agent.iter().filter(|_| split.column.is_some());
+    let agents =
+        agents.map(|(agent, calls)| ShareView::new(links.agent(agent), None, *calls, &counts));
     let since = counts.oldest.map(|at| at.to_zoned(zone(&console)));
     Ok(HtmlPage(SharesPart {
-        shares: shares.collect(),
+        shares: arms.chain(agents).collect(),
         calls: counts.calls,
         since: since.map(|at| at.strftime("%d %b %Y %H:%M").to_string()),
         problem,

@@ -190,7 +190,7 @@ impl RuleChecker<'_, '_> {
         let rule = &self.checked.rules[number];
         let Some(key) = &raw.split_key else { return };
         self.reporter.warn_placeholder("`split_key`", &key.value, &key.span);
-        if !matches!(rule.action, Action::Split(_) | Action::SplitOfRow(_)) {
+        if !rule.action.is_split() {
             let message = format!("{} has a `split_key` but no `split`", describe_rule(&rule.name));
             self.reporter.warning("never-used", &key.span, message);
         }

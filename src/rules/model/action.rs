@@ -74,6 +74,11 @@ pub enum SentAdditions {
 }
 
 impl Action {
+    /// Returns whether the caller selects one of several agents.
+    pub fn is_split(&self) -> bool {
+        matches!(self, Action::Split(_) | Action::SplitOfRow(_))
+    }
+
     /// Returns the additions that a reply can carry beside this action.
     pub fn sent_additions(&self) -> SentAdditions {
         match self {

@@ -50,9 +50,7 @@ impl Overview<'_> {
     /// Returns the splits of rules, in order.
     pub fn rule_splits(&self, request: PageRequest<'_>) -> Page<SplitEntry> {
         let rules = self.table.rules.iter().enumerate();
-        let has_split =
-            |rule: &Rule| matches!(rule.action, Action::Split(_) | Action::SplitOfRow(_));
-        let rules = rules.filter(|(_, rule)| has_split(rule));
+        let rules = rules.filter(|(_, rule)| rule.action.is_split());
         let page = page(
             request,
             rules,

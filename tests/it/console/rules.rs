@@ -228,6 +228,25 @@ async fn real_shares_are_those_of_the_newest_calls() {
 }
 
 #[tokio::test]
+async fn the_shares_of_a_split_that_rows_name_are_those_of_its_agents() {
+    let table = "[lists.clients]\nfile = \"clients.csv\"\n[splits.trial]\n\
+                 arms = [{ agent = \"desk\", percent = 100 }]\n[[rule]]\nname = \"clients\"\n\
+                 to = \"@clients\"\nsplit = \"${clients.split}\"\n";
+    let table = format!("{table}[agents]\ndesk = {{ retell = \"agent_1\" }}\n");
+    let clients = "number,split\n+13125550100,trial\n";
+    let files = [("rules.toml", &*table), ("clients.csv", clients)];
+    let service = service_with("", "memory:", &files).await;
+    service.call("+4930123456").await;
+    let mut client = Client::logged_in(&service.admin, "vera").await;
+    let page = client.page("/rules/splits").await;
+    assert!(page.contains("${clients.split}") && page.contains("shares?name=clients"), "{page}");
+    let shares = client.page("/rules/splits/shares?name=clients").await;
+    assert!(shares.contains("desk") && shares.contains("100.0 %"), "{shares}");
+    assert!(shares.contains("over the newest 1 calls"), "{shares}");
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn a_name_that_is_not_in_the_table_is_not_found() {
     let service = service().await;
     let mut client = Client::logged_in(&service.admin, "vera").await;
