@@ -29,7 +29,7 @@ bench *arguments:
     cargo bench -- {{arguments}}
 
 # Compare verdicts on signatures with the platforms' libraries and a reference of Synthflow's scheme
-differential count="100000" seed="1" vendor_count="20000":
+differential count="100000" seed="1" vendor_count="100000":
     cargo build --quiet --locked --example verify
     npm --prefix tests/differential ci --silent
     node tests/differential/retell.mjs {{count}} {{seed}}
