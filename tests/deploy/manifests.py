@@ -177,7 +177,9 @@ def check_compose():
     switchboard = services["switchboard"]
     environment = switchboard["environment"]
     needed = secrets_of(ROOT / "deploy/compose/switchboard.toml")
-    expect(needed <= environment.keys(), f"compose: {needed - environment.keys()} is not passed on")
+    expect(switchboard["env_file"] == "secrets.env", "compose: secrets.env is not passed on")
+    documented = set(re.findall(r"^([A-Z_]+)=", (ROOT / "docs/deploying.md").read_text(), re.MULTILINE))
+    expect(needed <= documented, f"docs/deploying.md does not write {needed - documented} into secrets.env")
     host = environment["DATABASE_URL"].split("@")[1].split("/")[0]
     expect(host in services, f"compose: the database {host} is no service")
     subnet = compose["networks"]["inside"]["ipam"]["config"][0]["subnet"]

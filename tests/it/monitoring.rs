@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::support::app::{App, RULES, SETTINGS, app, root};
 use crate::support::required::{self, variable};
+use crate::support::tls::SelfSigned;
 use crate::support::wait;
 
 const ALERTS: &str = "deploy/prometheus/alerts.yml";
@@ -104,7 +105,9 @@ fn unknown(expression: &str, known: &Labels) -> Vec<String> {
 
 #[tokio::test]
 async fn every_metric_and_label_of_the_dashboard_and_the_alerts_exists() {
-    let known = labels(&app(SETTINGS, RULES)).await;
+    let app = app(SETTINGS, RULES);
+    app.app.counters().certificates(&[SelfSigned::new(&["a.example"]).certificate()]);
+    let known = labels(&app).await;
     let (alerts, panels) = (expressions_of_alerts(), expressions_of_dashboard());
     assert!(alerts.len() > 10 && panels.len() > 25, "{} {}", alerts.len(), panels.len());
     for expression in alerts.iter().chain(&panels) {
