@@ -45,6 +45,7 @@ pub use message::{Message, MessageError};
 pub use plivo::PlivoScheme;
 pub use retell::RetellScheme;
 pub use scheme::{Content, Coverage, Outgoing, Scheme, SignatureScope, UrlToken, VerifyInputs};
+pub(crate) use shared::credentials;
 pub use shared::{NoScheme, SharedScheme};
 pub use signed_time::{SignedTime, TimeUnit};
 pub use standard_webhooks::StandardWebhooksScheme;

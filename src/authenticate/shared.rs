@@ -202,7 +202,7 @@ fn required<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h [u8], A
 }
 
 /// Returns what follows the name of an HTTP authentication scheme, which is written in any case (RFC 9110).
-fn credentials<'h>(value: &'h [u8], scheme: &[u8]) -> Result<&'h [u8], AuthError> {
+pub(crate) fn credentials<'h>(value: &'h [u8], scheme: &[u8]) -> Result<&'h [u8], AuthError> {
     let space = value.iter().position(|byte| *byte == b' ').ok_or(AuthError::Malformed)?;
     let (name, rest) = value.split_at(space);
     if name.eq_ignore_ascii_case(scheme) { Ok(&rest[1..]) } else { Err(AuthError::Malformed) }

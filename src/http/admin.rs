@@ -31,6 +31,7 @@ use super::HttpProblem;
 use super::connections::Connection;
 use super::host::{is_cross_site, is_for_loopback};
 use super::paths::tolerate_slashes;
+use crate::authenticate::credentials;
 use crate::domain::phone_number::mask_numbers;
 use crate::domain::secret::LiveSecret;
 use crate::explain::query::{Base, ExplainError, ExplainQuery, explain_query};
@@ -118,7 +119,7 @@ async fn require_token(
     next: Next,
 ) -> Result<Response, HttpProblem> {
     let offered = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-    let offered = offered.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default();
+    let offered = offered.and_then(|value| credentials(value, b"bearer").ok()).unwrap_or_default();
     let allowed = match &*token.get() {
         Some(token) if !token.equals(offered) => Err(HttpProblem::AdminToken),
         None if !is_for_loopback(&headers) => Err(HttpProblem::Forbidden(

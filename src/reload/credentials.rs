@@ -44,6 +44,10 @@ impl CredentialStatus {
     }
 }
 
+/// Warnings about secrets and certificates, which a reload has read again. Others are about settings that it does
+/// not replace.
+const WARNINGS: [&str; 2] = ["certificate-validity", "exposed-secret"];
+
 impl Credentials {
     /// Creates the reloader of the credentials that were read from `inputs`: `files` and `values` are
     /// those of that time.
@@ -86,7 +90,9 @@ impl Credentials {
         let mut report = match settings::load(&self.inputs) {
             Ok(LoadedSettings { settings, mut report, files, values, .. }) => {
                 self.watch(files, settings.is_some());
-                report.retain(|diagnostic| diagnostic.severity == Severity::Error);
+                report.retain(|diagnostic| {
+                    diagnostic.severity == Severity::Error || WARNINGS.contains(&diagnostic.code)
+                });
                 if let Some(settings) = settings {
                     self.warn_of_other_changes(&values, &mut report);
                     self.replace(settings, &self.values.need_restart(&values));

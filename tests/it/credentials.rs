@@ -112,6 +112,25 @@ fn a_rotation_accepts_both_keys() {
 }
 
 #[test]
+fn a_key_of_one_of_several_schemes_is_rotated() {
+    let service = serve("poll_ms = 0");
+    let settings = std::fs::read_to_string(&service.settings).unwrap();
+    let all = "[sources.retell.signature]\nall = [{ kind = \"retell\" }, { kind = \"shared\", \
+               header = \"x-shared\", secrets = [\"file:new\"] }]\n";
+    std::fs::write(&service.settings, settings + all).unwrap();
+    std::fs::write(service.path("new"), OLD).unwrap();
+    let served = Served::new(start(&["--config", &service.settings]));
+    let service = Service { served, ..service };
+    // A table of the settings was compared by its text, whose keys came in another order each time.
+    for key in [NEW, OLD, NEW, OLD, NEW] {
+        service.replace("new", key);
+        let (status, body) = service.admin("POST /reload", OLD);
+        assert_eq!((status, &body["diagnostics"]), (200, &Value::Array(Vec::new())), "{body}");
+        assert_eq!(service.send(), Some(0), "{key}: {}", service.served.log());
+    }
+}
+
+#[test]
 fn a_file_that_appears_after_the_settings_that_name_it_is_read() {
     let service = serve("");
     let settings = std::fs::read_to_string(&service.settings).unwrap();
@@ -199,6 +218,8 @@ async fn a_renewed_certificate_is_used_without_a_restart() {
     replace(&folder.path().join("cert.pem"), &old.chain);
     served.wait_for_log("bad-certificate");
     assert!(accepts(&new).await, "a certificate without its key is not used");
+    store(&SelfSigned::expired("hooks.example"));
+    served.wait_for_log("certificate-validity");
     store(&new);
     let sent = run(&["send", "--config", &settings]);
     assert!(text(&sent.stderr).contains("write --url https://NAME"), "{}", text(&sent.stderr));
