@@ -13,18 +13,26 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
 use crate::domain::phone_number::mask_numbers;
 use crate::domain::secret::SecretSource;
-use crate::rules::{LiveList, LookupBackend, RowCount, count_rows};
+use crate::rules::{LiveList, LookupBackend, RowCount, count_rows, decode_text};
 use copies::Copy;
 
 /// Largest answer.
 const MAX_BYTES: usize = 64 << 20;
 /// Longest time for an answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest time for which a table waits for lists that have no copy.
+const NEW_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time until the next fetch after the first one that failed. It doubles with each further one, up to
+/// [`MAX_RETRY`].
+const RETRY: Duration = Duration::from_secs(2);
+/// Longest time until the next fetch after one that failed, unless the list is fetched more often anyway.
+const MAX_RETRY: Duration = Duration::from_secs(60);
 
 /// What became of a fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +82,8 @@ pub struct LiveLists {
 struct ScheduledList {
     list: Arc<LiveList>,
     next: Instant,
+    /// Fetches that have failed since the last one that did not.
+    failures: u32,
     state: &'static str,
     /// Held during a fetch.
     fetching: Arc<tokio::sync::Mutex<()>>,
@@ -90,8 +100,13 @@ pub async fn fetch(
     now: Timestamp,
 ) -> Result<Fetched, NotFetched> {
     let copy = Copy::of(list);
-    let answer = download(list, copy.validators(list), secrets).await?;
-    let Some(download) = answer else {
+    let validators = copy.validators(list);
+    let has_validators = validators.is_some();
+    let Some(download) = download(list, validators, secrets).await? else {
+        if !has_validators {
+            let problem = "status 304, although the request had no condition";
+            return Err(NotFetched::Failed(problem.to_owned()));
+        }
         copy.confirm(now).map_err(|error| unwritten(&error))?;
         return Ok(Fetched::Unchanged);
     };
@@ -172,6 +187,8 @@ fn save(
             .map_err(|error| unwritten(&error))?;
         return Ok(Fetched::Unchanged);
     }
+    // Rows that came from another place say nothing about these.
+    let before = copy.text_of_same_place(list);
     let before = before.and_then(|text| count_rows(list, text).ok()).map(|count| count.rows);
     let count = usable(list, text.clone())?;
     check_rows(list, &count, before, forced)?;
@@ -185,8 +202,8 @@ fn unwritten(error: &std::io::Error) -> NotFetched {
 }
 
 fn text_of(content: Vec<u8>) -> Result<String, NotFetched> {
-    let text = String::from_utf8(content);
-    let text = text.map_err(|_| NotFetched::Failed("the answer is not UTF-8".to_owned()))?;
+    let text = decode_text(content);
+    let text = text.ok_or_else(|| NotFetched::Failed("the answer is not UTF-8".to_owned()))?;
     let start = text.trim_start_matches('\u{feff}').trim_start();
     if start.starts_with('<') {
         let problem = "the answer is a web page, not CSV; is the table shared with everyone?";
@@ -209,7 +226,8 @@ fn check_rows(
 ) -> Result<(), NotFetched> {
     if let (true, Some((line, problem))) = (list.is_strict, &count.first_bad) {
         let (bad, message) = (count.bad, &problem.message);
-        let problem = format!("{bad} rows have errors, the first on line {line}: {message}");
+        let rows = if bad == 1 { "row has an error," } else { "rows have errors, the first" };
+        let problem = format!("{bad} {rows} on line {line}: {message}");
         return Err(NotFetched::Held(problem));
     }
     match list.limits.problem(&list.name, count.rows, before).filter(|_| !forced) {
@@ -243,9 +261,22 @@ impl LiveLists {
             entries.entry(list.name.clone()).or_insert_with(|| ScheduledList {
                 list: list.clone(),
                 next: Instant::now(),
+                failures: 0,
                 state: "pending",
                 fetching: Arc::default(),
             });
+        }
+    }
+
+    /// Fetches lists that a table is about to use, like [`fetch_new`].
+    pub(crate) async fn fetch_new(
+        &self,
+        lists: &[Arc<LiveList>],
+        now: Timestamp,
+    ) -> Vec<(Box<str>, String)> {
+        match &self.secrets {
+            Some(secrets) => fetch_new(lists, &**secrets, now).await,
+            None => Vec::new(),
         }
     }
 
@@ -282,8 +313,9 @@ impl LiveLists {
             Err(NotFetched::Held(_)) => "held",
         };
         log(&list, &result);
-        if let Some(entry) = self.entries().get_mut(&list.name) {
+        if let Some(entry) = self.entries().get_mut(&list.name).filter(|entry| entry.list == list) {
             entry.state = state;
+            entry.note(matches!(result, Err(NotFetched::Failed(_))));
         }
         matches!(result, Ok(Fetched::Replaced(_)))
     }
@@ -291,6 +323,36 @@ impl LiveLists {
     fn entries(&self) -> MutexGuard<'_, BTreeMap<Box<str>, ScheduledList>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl ScheduledList {
+    /// Notes whether a fetch failed. After a failure, the next one comes soon, whatever `refresh_s` says.
+    fn note(&mut self, failed: bool) {
+        if !failed {
+            self.failures = 0;
+            return;
+        }
+        let delay = RETRY.saturating_mul(1 << self.failures.min(5)).min(MAX_RETRY);
+        self.failures += 1;
+        self.next = self.next.min(Instant::now() + delay);
+    }
+}
+
+/// Fetches lists without a copy that a table is about to use, at most ten seconds long. Returns what is wrong
+/// with each that has none afterwards.
+pub async fn fetch_new(
+    lists: &[Arc<LiveList>],
+    secrets: &dyn SecretSource,
+    now: Timestamp,
+) -> Vec<(Box<str>, String)> {
+    let fetches = lists.iter().map(async |list| {
+        let problem = match timeout(NEW_TIMEOUT, fetch(list, secrets, false, now)).await {
+            Ok(fetched) => fetched.err()?.problem(),
+            Err(_elapsed) => "no answer in time".to_owned(),
+        };
+        Some((list.name.clone(), problem))
+    });
+    join_all(fetches).await.into_iter().flatten().collect()
 }
 
 fn log(list: &LiveList, result: &Result<Fetched, NotFetched>) {

@@ -28,7 +28,7 @@ use crate::pipeline::Switchboard;
 use crate::rules;
 use crate::rules::engine::test_runner;
 use crate::rules::{
-    CheckContext, FileStamp, HeldList, IsolatedFile, LoadedTable, Progress, ReadError,
+    CheckContext, FileStamp, HeldList, IsolatedFile, LiveList, LoadedTable, Progress, ReadError,
     Replacements, RuleSet, Snapshot, TablePlaces,
 };
 use crate::settings::RulesSettings;
@@ -473,7 +473,10 @@ impl Loader {
 
     fn load_once(&self, files: &[FileStamp], progress: &mut dyn FnMut(Progress<'_>)) -> Loaded {
         wait_until_settled(files);
-        let loaded = load(&self.path, &self.context, false, progress);
+        let mut loaded = load(&self.path, &self.context, false, progress);
+        if loaded.as_ref().is_ok_and(|loaded| self.fetch_new_lists(loaded)) {
+            loaded = load(&self.path, &self.context, false, progress);
+        }
         let good = self.good.as_ref();
         let (loaded, held) = match loaded {
             Ok(loaded) => {
@@ -491,6 +494,27 @@ impl Loader {
             }
         }
         Loaded { held, ..Loaded::new(loaded) }
+    }
+
+    /// Fetches the lists without a copy that the live table does not have, so that the new one does not go live
+    /// without their rows. Returns whether one has been fetched.
+    fn fetch_new_lists(&self, loaded: &LoadedTable) -> bool {
+        let live = self.app.table();
+        let is_new = |list: &&Arc<LiveList>| !live.live_lists.contains(list);
+        let new: Vec<_> = loaded.missing_copies.iter().filter(is_new).cloned().collect();
+        if new.is_empty() {
+            return false;
+        }
+        let fetching = self.app.live_lists().fetch_new(&new, self.app.now());
+        let problems = tokio::runtime::Handle::current().block_on(fetching);
+        for (list, problem) in &problems {
+            tracing::error!(
+                list = &**list,
+                problem,
+                "list not fetched, and it has no copy: it is empty"
+            );
+        }
+        problems.len() < new.len()
     }
 
     fn publish(&mut self, Loaded { table, report, files, isolated, held }: Loaded) -> Reloaded {

@@ -150,9 +150,11 @@ impl Readiness {
         let stale = self.table.warning();
         let shrunk = (!self.table.held_lists.is_empty())
             .then_some("lists lost more rows than they may; their last good rows are live");
-        let is_current = |list: &LiveListStatus| matches!(list.state, "ok" | "pending");
-        let is_old = |list: &LiveListStatus| !is_current(list) || list.age_seconds.is_none();
-        let old = self.live_lists.iter().any(is_old);
+        let is_empty = |list: &LiveListStatus| list.age_seconds.is_none();
+        let is_old = |list: &LiveListStatus| !matches!(list.state, "ok" | "pending");
+        let empty = self.live_lists.iter().any(is_empty);
+        let empty = empty.then_some("lists were never fetched; they are empty");
+        let old = self.live_lists.iter().any(|list| is_old(list) && !is_empty(list));
         let old = old.then_some("lists could not be fetched; their last good copies are live");
         let outdated = !self.credentials.ok;
         let outdated = outdated.then_some("secrets and certificates could not be reloaded");
@@ -160,7 +162,7 @@ impl Readiness {
         let unwritten = unwritten.then_some("records cannot be written; they are queued");
         let unanswered = !self.suspended_lookups.is_empty();
         let unanswered = unanswered.then_some("look-ups are suspended after failures");
-        [stale, shrunk, old, outdated, unwritten, unanswered].into_iter().flatten().collect()
+        [stale, shrunk, empty, old, outdated, unwritten, unanswered].into_iter().flatten().collect()
     }
 }
 

@@ -2,20 +2,15 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
-use tokio::time::timeout;
 
 use crate::domain::secret::SecretSource;
-use crate::live_lists::{confirmed_at, fetch, fetch_text};
+use crate::live_lists::{confirmed_at, fetch_new, fetch_text};
 use crate::rules::{LiveList, LoadedTable, Replacements};
-
-/// Longest time for which the start waits for lists.
-const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Lists without a copy that were fetched once, to check a table.
 #[derive(Default)]
@@ -108,17 +103,7 @@ pub(super) fn fetch_before_start(
     secrets: &dyn SecretSource,
     now: Timestamp,
 ) -> bool {
-    let fetches = missing
-        .iter()
-        .map(async |list| timeout(START_TIMEOUT, fetch(list, secrets, false, now)).await);
-    let results = runtime.block_on(join_all(fetches));
-    for (list, result) in missing.iter().zip(results) {
-        let problem = match result {
-            Ok(Ok(_)) => continue,
-            Ok(Err(reason)) => reason.problem(),
-            Err(_elapsed) => "no answer in time".to_owned(),
-        };
-        let name = &list.name;
+    for (name, problem) in runtime.block_on(fetch_new(missing, secrets, now)) {
         let line =
             format!("list `{name}` is empty: it has no copy and cannot be fetched: {problem}");
         // A closed pipe is no reason not to serve.

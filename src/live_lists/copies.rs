@@ -6,12 +6,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::Validators;
 use crate::regular_file::{self, SizeLimit};
-use crate::rules::LiveList;
+use crate::rules::{CopyInfo, LiveList};
 
 /// The copy of a list.
 pub(super) struct Copy {
@@ -20,24 +18,13 @@ pub(super) struct Copy {
     about: PathBuf,
 }
 
-/// What is known about a copy.
-#[derive(Serialize, Deserialize)]
-struct About {
-    /// Time at which the copy was fetched or found unchanged.
-    confirmed_at: Timestamp,
-    /// Hash of the definition from which it came.
-    definition: String,
-    etag: Option<String>,
-    last_modified: Option<String>,
-}
-
 impl Copy {
     pub(super) fn of(list: &LiveList) -> Copy {
         Copy::at(&list.copy)
     }
 
     pub(super) fn at(path: &Path) -> Copy {
-        Copy { path: path.to_owned(), about: path.with_extension("json") }
+        Copy { path: path.to_owned(), about: CopyInfo::path(path) }
     }
 
     /// Returns the text.
@@ -45,14 +32,18 @@ impl Copy {
         String::from_utf8(regular_file::read(&self.path, SizeLimit::LIST).ok()?).ok()
     }
 
+    /// Returns the text if the list still comes from there.
+    pub(super) fn text_of_same_place(&self, list: &LiveList) -> Option<String> {
+        self.text().filter(|_| !CopyInfo::is_foreign(list))
+    }
+
     /// Returns the line with the names of the columns.
     pub(super) fn header(&self) -> Option<String> {
         Some(self.text()?.lines().next()?.to_owned())
     }
 
-    fn about(&self) -> Option<About> {
-        let bytes = regular_file::read(&self.about, SizeLimit::SETTINGS).ok()?;
-        serde_json::from_slice(&bytes).ok().filter(|_| self.path.exists())
+    fn about(&self) -> Option<CopyInfo> {
+        CopyInfo::of(&self.path)
     }
 
     pub(super) fn confirmed_at(&self) -> Option<Timestamp> {
@@ -61,14 +52,14 @@ impl Copy {
 
     /// Returns what the other system said about the copy, if the list still comes from there.
     pub(super) fn validators(&self, list: &LiveList) -> Option<Validators> {
-        let About { definition, etag, last_modified, .. } = self.about()?;
-        (definition == hash(list)).then_some(Validators { etag, last_modified })
+        let CopyInfo { definition, etag, last_modified, .. } = self.about()?;
+        (definition == list.definition()).then_some(Validators { etag, last_modified })
     }
 
     /// Notes that the copy is still what the other system has.
     pub(super) fn confirm(&self, now: Timestamp) -> io::Result<()> {
         match self.about() {
-            Some(about) => self.write(&About { confirmed_at: now, ..about }),
+            Some(about) => self.write(&CopyInfo { confirmed_at: now, ..about }),
             None => Ok(()),
         }
     }
@@ -76,7 +67,12 @@ impl Copy {
     /// Notes what the other system says about a copy whose text is the same.
     pub(super) fn keep(&self, list: &LiveList, said: Validators, now: Timestamp) -> io::Result<()> {
         let Validators { etag, last_modified } = said;
-        self.write(&About { confirmed_at: now, definition: hash(list), etag, last_modified })
+        self.write(&CopyInfo {
+            confirmed_at: now,
+            definition: list.definition(),
+            etag,
+            last_modified,
+        })
     }
 
     /// Replaces the copy, which a crash leaves either old or new.
@@ -96,12 +92,7 @@ impl Copy {
         self.keep(list, said, now)
     }
 
-    fn write(&self, about: &About) -> io::Result<()> {
+    fn write(&self, about: &CopyInfo) -> io::Result<()> {
         regular_file::replace(&self.about, &serde_json::to_vec(about)?)
     }
-}
-
-/// Returns a hash of where a list comes from. It contains no secret: a definition refers to secrets by name.
-fn hash(list: &LiveList) -> String {
-    hex::encode(Sha256::digest(format!("{:?}", list.backend).as_bytes()))
 }

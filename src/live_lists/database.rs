@@ -7,7 +7,10 @@ use sqlx::AssertSqlSafe;
 
 use super::{Download, MAX_BYTES, TIMEOUT};
 use crate::domain::secret::SecretSource;
-use crate::lookup::sql::{RowError, SqlPool, SqliteRows, describe, postgres_row, postgres_rows};
+use crate::lookup::sql::{
+    RowError, SqlPool, SqliteRows, describe, describe_in_full, end_after, postgres_row,
+    postgres_rows,
+};
 use crate::rules::SqlLookup;
 
 /// Largest row. A larger one is not received.
@@ -32,9 +35,12 @@ pub(super) async fn rows_as_csv(
             }
         }
         SqlPool::Sqlite(pool) => {
-            let mut connection = pool.acquire().await.map_err(|error| describe(&error))?;
+            let connection = pool.acquire().await;
+            let mut connection = connection.map_err(|error| describe_in_full(&error))?;
+            let limited = end_after(&mut connection, TIMEOUT).await;
+            limited.map_err(|error| describe(&error))?;
             let wrapped = SqliteRows::of(&mut connection, query, MAX_ROW_BYTES, "").await;
-            let wrapped = wrapped.map_err(|error| describe(&error))?;
+            let wrapped = wrapped.map_err(|error| describe_in_full(&error))?;
             let query = sqlx::query(AssertSqlSafe(wrapped.text.clone()));
             let mut rows = query.fetch(&mut *connection);
             while let Some(row) = rows.try_next().await.map_err(|error| describe(&error))? {
@@ -52,6 +58,7 @@ pub(super) async fn rows_as_csv(
 fn problem(error: RowError) -> String {
     match error {
         RowError::TooLarge => "a row has more than 1 MiB".to_owned(),
+        RowError::Unusable(error) => describe_in_full(&error),
         RowError::Database(error) => describe(&error),
     }
 }

@@ -12,7 +12,8 @@ use super::{Download, MAX_BYTES, TIMEOUT, Validators};
 use crate::domain::private_address::is_private;
 use crate::domain::secret::SecretSource;
 use crate::lookup::http::{
-    HttpRequest, NO_CLIENT, client_builder, describe, literal_address, origin,
+    HttpRequest, NO_CLIENT, PRIVATE_ADDRESS, TooManyRedirects, client_builder, describe,
+    literal_address, origin,
 };
 use crate::rules::HttpLookup;
 
@@ -30,7 +31,7 @@ pub(super) async fn download(
     let request = HttpRequest::new(http, None, secrets);
     let mut request = request.map_err(|reason| reason.problem().to_owned())?;
     if !http.allow_private && literal_address(&request.url).is_some_and(is_private) {
-        return Err("the host has a private address".to_owned());
+        return Err(PRIVATE_ADDRESS.to_owned());
     }
     add_validators(&mut request.headers, validators);
     let (has_headers, allow_private) = (!http.headers.is_empty(), http.allow_private);
@@ -89,8 +90,9 @@ fn follow(attempt: Attempt<'_>, has_headers: bool, allow_private: bool) -> Actio
     let is_inside = literal_address(attempt.url()).is_some_and(is_private);
     let is_refused = is_inside && !allow_private;
     let is_allowed = (is_same_host || !has_headers) && !is_weaker && !is_refused;
-    match is_allowed && attempt.previous().len() <= MAX_REDIRECTS {
+    match is_allowed {
+        true if attempt.previous().len() > MAX_REDIRECTS => attempt.error(TooManyRedirects),
         true => attempt.follow(),
-        false => attempt.error("redirected to a host that is not allowed, or too often"),
+        false => attempt.error("redirected to a host that is not allowed"),
     }
 }

@@ -196,6 +196,9 @@ async fn what_is_unchanged_is_not_sent_again() {
     assert!(request.contains("if-none-match: \"v1\""), "{request}");
     assert!(request.contains("if-modified-since: thu, 26 nov 2026 10:00:00 gmt"), "{request}");
     assert_eq!(live_lists::confirmed_at(&list.copy), Some(later), "the copy is current");
+    // Nobody asked for it without a copy.
+    let without_copy = Case::new(&http_keys(&stand_in, ""));
+    assert!(without_copy.problem().await.contains("status 304"));
     // The same text again is no change either.
     stand_in.answers(csv(&rows(3)));
     assert_eq!(case.fetch().await, Ok(Fetched::Unchanged));
@@ -282,6 +285,49 @@ async fn redirects_lead_to_another_host_but_without_headers_only() {
     let with_headers = Case::new(&http_keys(&stand_in, "headers = { x-key = \"${env.PLACE}\" }"));
     with_headers.fetch().await.expect_err("the other host must not receive the key");
     assert_eq!(target.requests.lock().unwrap().len(), 1);
+    // The URL can contain a secret.
+    assert!(!target.last_request().contains("referer"), "{}", target.last_request());
+}
+
+#[tokio::test]
+async fn a_list_that_comes_from_another_place_is_fetched_before_its_columns_are_judged() {
+    let without_name: String = (0..10).map(|row| format!("+1213777{row:04},gold\n")).collect();
+    let stand_in = StandIn::start(csv(&format!("phone,tier\n{without_name}")));
+    let old = Case::new(&http_keys(&stand_in, "headers = { a = \"1\" }"));
+    assert_eq!(old.fetch().await, Ok(Fetched::Replaced(10)));
+    let loaded = old.load();
+    assert!(codes_of(&loaded.report).contains(&"unknown-column"), "{}", loaded.report);
+
+    let keys = "headers = { a = \"2\" }\nmax_shrink = \"50%\"\ncolumn = \"phone\"";
+    let new = Case { folder: old.folder, ..Case::new(&http_keys(&stand_in, keys)) };
+    let loaded = new.load();
+    assert_eq!(codes_of(&loaded.report), ["no-list-copy"], "{}", loaded.report);
+    assert_eq!((loaded.missing_copies.len(), new.rows()), (1, 0));
+    // What the other place had is no measure for this one.
+    stand_in.answers(csv(&rows(3)));
+    assert_eq!(new.fetch().await, Ok(Fetched::Replaced(3)));
+    assert!(new.load().report.diagnostics().is_empty(), "{}", new.load().report);
+    assert_eq!(new.rows(), 3);
+}
+
+#[tokio::test]
+async fn a_copy_from_another_place_stays_in_use_if_it_has_the_columns() {
+    let stand_in = StandIn::start(csv(&rows(3)));
+    let old = Case::new(&http_keys(&stand_in, ""));
+    old.fetch().await.expect("a list");
+    let new =
+        Case { folder: old.folder, ..Case::new(&http_keys(&stand_in, "headers = { a = \"b\" }")) };
+    assert_eq!((new.load().missing_copies.len(), new.rows()), (0, 3));
+}
+
+#[tokio::test]
+async fn a_list_in_utf_16_is_read_like_a_file() {
+    let text = "\u{feff}phone,name\r\n+12137771234,Ännchen\r\n";
+    let mut answer = b"HTTP/1.1 200 X\r\nconnection: close\r\n\r\n".to_vec();
+    answer.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+    let case = Case::new(&http_keys(&StandIn::start(answer), ""));
+    assert_eq!(case.fetch().await, Ok(Fetched::Replaced(1)));
+    assert_eq!(case.rows(), 1);
 }
 
 #[tokio::test]
@@ -484,12 +530,38 @@ fn a_first_start_without_an_answer_has_an_empty_list_and_says_so() {
     let says_so = || served.log().contains("it has no copy: it is empty");
     assert!(wait::until(says_so), "{}", served.log());
     let (_, ready) = admin_request(&served.admin, "GET /readyz", "");
-    assert!(ready.contains("\"ready\":true") && ready.contains("could not be fetched"), "{ready}");
+    assert!(ready.contains("\"ready\":true") && ready.contains("they are empty"), "{ready}");
 
     stand_in.answers(csv(&rows(2)));
     let (status, answer) = admin_request(&served.admin, "POST /reload?force=true", "");
     assert_eq!(status, 200, "{answer}");
     assert!(agent(&served).contains("agent_vip"), "a forced reload fetches");
+}
+
+#[test]
+fn a_list_that_could_not_be_fetched_is_asked_for_again_soon() {
+    let stand_in = StandIn::start(response(500, "", ""));
+    let (_folder, settings) = service(&stand_in, "refresh_s = 86400", "");
+    let served = Served::new(start(&["--config", &settings]));
+    let (_, ready) = admin_request(&served.admin, "GET /readyz", "");
+    assert!(ready.contains("lists were never fetched; they are empty"), "{ready}");
+    stand_in.answers(csv(&rows(2)));
+    until_agent(&served, "agent_vip");
+}
+
+#[test]
+fn a_reload_waits_for_the_rows_of_a_new_list() {
+    let stand_in = StandIn::start(csv(&rows(3)));
+    let (folder, settings) = service(&stand_in, "", "");
+    let served = Served::new(start(&["--config", &settings]));
+    stand_in.answers(csv("phone,name,tier\n+12137770000,Ann,gold\n"));
+    let keys = http_keys(&stand_in, "headers = { a = \"b\" }");
+    let rules = table(&keys).replace("${vip.name|you}", "${vip.tier}");
+    std::fs::write(folder.path().join("rules.toml"), rules).unwrap();
+    let (status, answer) = admin_request(&served.admin, "POST /reload", "");
+    assert_eq!(status, 200, "{answer}");
+    let (_, explained) = admin_request(&served.admin, "GET /explain?from=%2B12137770000", "");
+    assert!(explained.contains("gold"), "{explained} {}", served.log());
 }
 
 #[test]

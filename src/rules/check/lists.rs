@@ -20,7 +20,7 @@ use crate::rules::load::raw::{RawList, Spanned};
 use crate::rules::load::windows_path;
 use crate::rules::model::condition::WhereClause;
 use crate::rules::model::lists::{Cell, ColumnId, ListId};
-use crate::rules::{CheckContext, Lists, LiveList};
+use crate::rules::{CheckContext, CopyInfo, Lists, LiveList};
 
 /// Names in front of a dot that mean no list.
 const RESERVED_NAMES: [&str; 4] = ["sip", "history", "env", "attr"];
@@ -52,6 +52,8 @@ pub(super) struct OpenList {
     pub(super) guard: ListGuard,
     /// The list lives elsewhere, and its file is a copy.
     pub(super) live: Option<Arc<LiveList>>,
+    /// The copy came from another place than the list does now, and its columns may be others.
+    pub(super) has_foreign_copy: bool,
     pub(super) source: ListSource,
 }
 
@@ -104,8 +106,16 @@ impl OpenList {
     pub(super) fn columns(&self) -> Option<&[String]> {
         match self.source {
             ListSource::Invalid | ListSource::Unreadable(_) | ListSource::Missing => None,
+            ListSource::File(_) if self.has_foreign_copy => None,
             ListSource::Inline(_) | ListSource::File(_) => Some(&self.columns),
         }
+    }
+
+    /// Returns whether the copy of the list came from another place, and lacks a column that rules use.
+    pub(super) fn has_useless_copy(&self, lists: &Lists) -> bool {
+        let mut kept = lists.kept_columns(self.id).iter();
+        self.has_foreign_copy
+            && kept.any(|name| !self.columns.iter().any(|column| **column == **name))
     }
 }
 
@@ -253,9 +263,15 @@ impl ListOpener<'_, '_> {
             text_columns: BTreeSet::new(),
             where_uses: Vec::new(),
             guard,
+            has_foreign_copy: live.as_deref().is_some_and(|list| self.is_foreign(list)),
             live,
             source,
         });
+    }
+
+    /// Returns whether the copy of a list came from another place. An answer that stands in for the copy did not.
+    fn is_foreign(&self, list: &LiveList) -> bool {
+        !self.files.is_replaced(&list.copy) && CopyInfo::is_foreign(list)
     }
 
     fn source(&mut self, raw: RawList) -> Option<ListSource> {
@@ -327,18 +343,19 @@ impl ListOpener<'_, '_> {
         checker.check(raw, guard, country, copy).map(Arc::new)
     }
 
+    fn missing_copy(&mut self, name: &Spanned<String>) -> ListSource {
+        let Problem { code, message, help } = no_copy(&name.value);
+        self.reporter.warning(code, &name.span, message).maybe_help(help);
+        ListSource::Missing
+    }
+
     /// Opens the copy of a list that lives elsewhere.
     fn copy(&mut self, list: &LiveList, raw: &RawList) -> ListSource {
         let path = &list.copy;
         let rows = match ListRows::open(self.files, path) {
             Ok(rows) => rows,
             Err(error) if is_missing(&error) => {
-                let name = &raw.name;
-                let message = format!("list `{}` is empty: it was never fetched", name.value);
-                self.reporter
-                    .warning("no-list-copy", &name.span, message)
-                    .help("`serve` fetches it at start and every refresh_s");
-                return ListSource::Missing;
+                return self.missing_copy(&raw.name);
             }
             Err(error) => {
                 let message = format!("cannot read `{}`: {error}", path.display());
@@ -347,6 +364,10 @@ impl ListOpener<'_, '_> {
             }
         };
         let name = Spanned { value: raw.name.value.clone(), span: raw.name.span.clone() };
+        let is_header = |column: &Spanned<String>| rows.columns.contains(&column.value);
+        if self.is_foreign(list) && !raw.columns.iter().all(is_header) {
+            return self.missing_copy(&raw.name);
+        }
         let file = self.check_header(&rows, path, &name);
         let number_columns = file.and_then(|()| self.number_columns(&raw.columns, &rows));
         let Some(number_columns) = number_columns else { return ListSource::Invalid };
@@ -432,6 +453,12 @@ impl ListOpener<'_, '_> {
         }
         columns.iter().position(|name| *name == column.value)
     }
+}
+
+/// Returns the warning for a list that lives elsewhere and has no copy that could be used.
+pub(super) fn no_copy(list: &str) -> Problem {
+    Problem::new("no-list-copy", format!("list `{list}` is empty: it was never fetched"))
+        .help("`serve` fetches it at start and every refresh_s")
 }
 
 /// Returns the span of a cell in its line, or the whole line if the cell cannot be found.

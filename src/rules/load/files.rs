@@ -199,6 +199,13 @@ pub(crate) struct TableFiles {
     replaced: Replacements,
 }
 
+impl TableFiles {
+    /// Returns whether a file is read in another version than the one on disk.
+    pub(crate) fn is_replaced(&self, path: &Path) -> bool {
+        self.source.is_some() || self.replaced.contains(path)
+    }
+}
+
 /// Files of a folder to read in another version than the one on disk, or to leave out.
 #[derive(Debug, Clone, Default)]
 pub struct Replacements(BTreeMap<PathBuf, Option<String>>);

@@ -318,8 +318,13 @@ pub(crate) fn is_other_format(error: &io::Error) -> bool {
 /// Refuses files that are no text, by their first bytes.
 fn refuse_other_formats(file: &mut dyn Readable) -> io::Result<()> {
     let mut first = Vec::new();
-    file.take(16).read_to_end(&mut first)?;
+    file.take(64).read_to_end(&mut first)?;
     file.seek(SeekFrom::Start(0))?;
+    if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) {
+        // UTF-16: the first characters of all these formats are ASCII.
+        first.retain(|byte| byte.is_ascii() && *byte != 0);
+    }
+    let first = first.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&first).trim_ascii_start();
     let format = if first.starts_with(b"PK\x03\x04") || first.starts_with(b"\xd0\xcf\x11\xe0") {
         "it is a spreadsheet; export the sheet as CSV in UTF-8"
     } else if first.to_ascii_uppercase().starts_with(b"BEGIN:VCARD") {
@@ -328,7 +333,7 @@ fn refuse_other_formats(file: &mut dyn Readable) -> io::Result<()> {
         "it is a web page or XML; export the list as CSV"
     } else if first.starts_with(b"{\\rtf") || first.starts_with(b"%PDF") {
         "it is a document; export the list as CSV"
-    } else if first.trim_ascii_start().starts_with(b"{") || is_json_list(&first) {
+    } else if first.trim_ascii_start().starts_with(b"{") || is_json_list(first) {
         "it is JSON; export the list as CSV"
     } else if first.starts_with(b"\x1f\x8b") {
         "it is compressed; unpack it"
@@ -362,21 +367,40 @@ fn read_utf_16(file: &mut dyn Readable, bytes: u64) -> io::Result<Option<String>
     let mut mark = [0; 2];
     let has_mark = file.read_exact(&mut mark).is_ok();
     file.seek(SeekFrom::Start(0))?;
-    let unit: fn([u8; 2]) -> u16 = match mark {
-        [0xff, 0xfe] if has_mark => u16::from_le_bytes,
-        [0xfe, 0xff] if has_mark => u16::from_be_bytes,
-        _ => return Ok(None),
-    };
+    let Some(unit) = utf_16_unit(mark).filter(|_| has_mark) else { return Ok(None) };
     let refuse = |problem| Err(io::Error::new(io::ErrorKind::InvalidData, problem));
     if bytes > MAX_UTF_16_BYTES {
         return refuse("it is UTF-16 and larger than 100 MB; save it as CSV in UTF-8");
     }
     let mut content = Vec::new();
     file.take(MAX_UTF_16_BYTES).read_to_end(&mut content)?;
+    match decode_utf_16(&content, unit) {
+        Some(text) => Ok(Some(text)),
+        None => refuse("it is UTF-16 with errors; save it as CSV in UTF-8"),
+    }
+}
+
+/// Returns how two bytes are a unit of UTF-16 after this byte order mark.
+fn utf_16_unit(mark: [u8; 2]) -> Option<fn([u8; 2]) -> u16> {
+    match mark {
+        [0xff, 0xfe] => Some(u16::from_le_bytes),
+        [0xfe, 0xff] => Some(u16::from_be_bytes),
+        _ => None,
+    }
+}
+
+/// Decodes a text after its byte order mark.
+fn decode_utf_16(content: &[u8], unit: fn([u8; 2]) -> u16) -> Option<String> {
     let (pairs, rest) = content.as_chunks::<2>();
     let units = pairs.iter().skip(1).map(|pair| unit(*pair));
-    match char::decode_utf16(units).collect::<Result<String, _>>() {
-        Ok(text) if rest.is_empty() => Ok(Some(text)),
-        Ok(_) | Err(_) => refuse("it is UTF-16 with errors; save it as CSV in UTF-8"),
+    let text = char::decode_utf16(units).collect::<Result<String, _>>().ok()?;
+    rest.is_empty().then_some(text)
+}
+
+/// Decodes the text of a list in UTF-8, or in UTF-16 with a byte order mark, as the file of a list is read.
+pub fn decode_text(content: Vec<u8>) -> Option<String> {
+    match content.first_chunk().and_then(|mark| utf_16_unit(*mark)) {
+        Some(unit) => decode_utf_16(&content, unit),
+        None => String::from_utf8(content).ok(),
     }
 }

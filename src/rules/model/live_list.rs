@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use super::lookup::LookupBackend;
 use super::row_limits::RowLimits;
 use crate::domain::phone_number::Country;
@@ -26,4 +28,12 @@ pub struct LiveList {
     pub country: Option<Country>,
     /// Path of the copy on disk.
     pub copy: PathBuf,
+}
+
+impl LiveList {
+    /// Returns a hash of where the list comes from. It contains no secret: a definition refers to secrets by
+    /// name.
+    pub fn definition(&self) -> String {
+        hex::encode(Sha256::digest(format!("{:?}", self.backend).as_bytes()))
+    }
 }
