@@ -112,6 +112,8 @@ enum SystemAnswer {
     Empty,
     /// The system refuses this question, and may answer others.
     Refused(Arc<str>),
+    /// The system gave up, since it would have been too late.
+    Late,
     /// The system is broken, which counts for the breaker.
     Failed(Arc<str>),
 }

@@ -129,7 +129,7 @@ impl Asker {
                 client.ask(request, &self.lookup, http).await
             }
             (System::Sql(pool), PreparedQuestion::Sql(parameters), LookupBackend::Sql(sql)) => {
-                pool.ask(sql, parameters, self.lookup.max_bytes).await
+                pool.ask(sql, parameters, &self.lookup).await
             }
             (System::Broken(problem), ..) => SystemAnswer::failed(problem),
             (System::Http(_) | System::Sql(_), ..) => {

@@ -70,7 +70,7 @@ impl Gate {
                 return Err(with_problem(failed(), problem));
             }
             Ok(SystemAnswer::Failed(problem)) => Err(with_problem(failed(), problem)),
-            Err(_elapsed) => Err(LookupAnswer::unknown(LookupState::Late)),
+            Ok(SystemAnswer::Late) | Err(_) => Err(LookupAnswer::unknown(LookupState::Late)),
         };
         match &answered {
             Ok(_) => {

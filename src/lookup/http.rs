@@ -28,6 +28,8 @@ const MAX_REDIRECTS: usize = 3;
 /// Characters that are escaped in paths and queries: all but the unreserved ones of RFC 3986.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Why a host of the own network is not asked.
+pub(crate) const PRIVATE_ADDRESS: &str = "the host has a private address";
 /// What stands in the way of a client.
 pub(crate) const NO_CLIENT: &str = "the HTTP client cannot be set up";
 
@@ -147,7 +149,7 @@ impl HttpClient {
     ) -> SystemAnswer {
         // A name is checked when it is resolved; an address is not resolved.
         if !http.allow_private && literal_address(&request.url).is_some_and(is_private) {
-            return SystemAnswer::failed("the host has a private address");
+            return SystemAnswer::failed(PRIVATE_ADDRESS);
         }
         let method = match request.method {
             HttpMethod::Get => Method::GET,
@@ -187,6 +189,8 @@ pub(crate) fn client_builder(
         .tls_backend_preconfigured(ClientConfig::clone(&*client_config()?))
         .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
         .no_proxy()
+        // The URL of a request can contain a secret, which a redirect would carry to another host.
+        .referer(false)
         .connect_timeout(connect_timeout);
     Ok(match allow_private {
         true => client,
@@ -218,7 +222,9 @@ async fn read_answer(mut response: Response, max_bytes: usize, http: &HttpLookup
     if body.is_empty() {
         return SystemAnswer::Empty;
     }
-    match serde_json::from_slice::<Value>(&body) {
+    // Some systems send a byte order mark, which RFC 8259 forbids and lets a reader ignore.
+    let json = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&body);
+    match serde_json::from_slice::<Value>(json) {
         Ok(answer) => select(answer, &http.result),
         Err(_) => SystemAnswer::failed("the answer is not JSON"),
     }
@@ -243,10 +249,18 @@ fn select(mut answer: Value, pointer: &str) -> SystemAnswer {
 pub(crate) fn describe(error: &reqwest::Error) -> &'static str {
     match () {
         () if error.is_timeout() => "no connection in time",
+        () if has_cause::<TooManyRedirects>(error) => "it redirects too often",
         () if error.is_redirect() => "it redirects to another host",
+        () if has_cause::<OnlyPrivateAddresses>(error) => PRIVATE_ADDRESS,
+        () if has_cause::<NoSuchHost>(error) => "the name of the host cannot be resolved",
         () if error.is_connect() => "cannot connect",
         () => "the connection broke",
     }
+}
+
+fn has_cause<E: std::error::Error + 'static>(error: &reqwest::Error) -> bool {
+    let first = std::error::Error::source(error);
+    std::iter::successors(first, |cause| cause.source()).any(<dyn std::error::Error>::is::<E>)
 }
 
 /// Returns scheme, host and port.
@@ -258,11 +272,27 @@ pub(crate) fn origin(url: &Url) -> (&str, Option<&str>, Option<u16>) {
 fn follow_within_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     let same =
         attempt.previous().first().is_some_and(|first| origin(first) == origin(attempt.url()));
-    match same && attempt.previous().len() <= MAX_REDIRECTS {
+    match same {
+        true if attempt.previous().len() > MAX_REDIRECTS => attempt.error(TooManyRedirects),
         true => attempt.follow(),
-        false => attempt.error("redirected to another host, or too often"),
+        false => attempt.error("redirected to another host"),
     }
 }
+
+/// A name has only private addresses.
+#[derive(Debug, thiserror::Error)]
+#[error("the host has only private addresses")]
+struct OnlyPrivateAddresses;
+
+/// A name cannot be resolved.
+#[derive(Debug, thiserror::Error)]
+#[error("the name of the host cannot be resolved")]
+struct NoSuchHost;
+
+/// A request was redirected more often than is followed.
+#[derive(Debug, thiserror::Error)]
+#[error("redirected too often")]
+pub(crate) struct TooManyRedirects;
 
 /// Resolves names, without the private addresses among the results.
 struct PublicResolver;
@@ -270,12 +300,12 @@ struct PublicResolver;
 impl Resolve for PublicResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+            let found = found.map_err(|_| NoSuchHost)?;
             let (private, public): (Vec<SocketAddr>, Vec<_>) =
                 found.partition(|address| is_private(address.ip()));
             if public.is_empty() && !private.is_empty() {
-                let message = format!("`{}` has only private addresses", name.as_str());
-                return Err(message.into());
+                return Err(OnlyPrivateAddresses.into());
             }
             Ok(Box::new(public.into_iter()) as Addrs)
         })

@@ -10,16 +10,19 @@ use sqlx::{
     AssertSqlSafe, Column, Connection, Executor, PgPool, Row, SqlSafeStr, SqliteConnection,
     SqlitePool, Statement, TypeInfo, ValueRef,
 };
+use tokio::time::Instant;
 
 use super::{NoRequest, SystemAnswer};
 use crate::domain::call::Call;
 use crate::domain::secret::Secret;
-use crate::rules::SqlLookup;
+use crate::rules::{Lookup, SqlLookup};
 
 /// Why there is no row.
 pub(crate) enum RowError {
     /// The row has more bytes than it may. It was not received.
     TooLarge,
+    /// The database cannot be opened, or does not understand the query. No value was bound to it yet.
+    Unusable(sqlx::Error),
     /// The database returned an error.
     Database(sqlx::Error),
 }
@@ -94,18 +97,21 @@ impl SqlPool {
         &self,
         query: &SqlLookup,
         parameters: Vec<String>,
-        max_bytes: usize,
+        lookup: &Lookup,
     ) -> SystemAnswer {
+        let max_bytes = lookup.max_bytes;
         let row = match self {
             SqlPool::Postgres(pool) => {
                 first_row_of_postgres(pool, query, parameters, max_bytes).await
             }
-            SqlPool::Sqlite(pool) => first_row_of_sqlite(pool, query, parameters, max_bytes).await,
+            SqlPool::Sqlite(pool) => first_row_of_sqlite(pool, query, parameters, lookup).await,
         };
         match row {
             Ok(Some(row)) => SystemAnswer::Found(row),
             Ok(None) => SystemAnswer::Empty,
             Err(RowError::TooLarge) => SystemAnswer::failed("the answer is too large"),
+            Err(RowError::Unusable(error)) => SystemAnswer::failed(&describe_in_full(&error)),
+            Err(RowError::Database(error)) if was_too_slow(&error) => SystemAnswer::Late,
             // A value that the query cannot use, such as a text where it needs a number.
             Err(RowError::Database(error)) if has_bad_value(&error) => {
                 SystemAnswer::Refused(describe(&error).into())
@@ -115,10 +121,17 @@ impl SqlPool {
     }
 }
 
-/// The database ends a query when nobody waits for it any more, and refuses to write.
+/// Returns how long a query may take within the timeout of a look-up. The database ends it a little earlier than
+/// the look-up, so that the connection is free again instead of closed in the middle of a query.
+fn query_time(timeout: Duration) -> Duration {
+    const MARGIN: Duration = Duration::from_millis(20);
+    timeout.saturating_sub(MARGIN).max(timeout / 2)
+}
+
+/// The database ends a query in time, and refuses to write.
 fn limits(timeout: Duration) -> [(&'static str, String); 2] {
     [
-        ("statement_timeout", timeout.as_millis().to_string()),
+        ("statement_timeout", query_time(timeout).as_millis().to_string()),
         ("default_transaction_read_only", "on".to_owned()),
     ]
 }
@@ -168,10 +181,13 @@ async fn first_row_of_sqlite(
     pool: &SqlitePool,
     query: &SqlLookup,
     parameters: Vec<String>,
-    max_bytes: usize,
+    lookup: &Lookup,
 ) -> Result<Option<Value>, RowError> {
-    let mut connection = pool.acquire().await?;
-    let rows = SqliteRows::of(&mut connection, &query.query.text, max_bytes, "LIMIT 1").await?;
+    let (text, max_bytes) = (&query.query.text, lookup.max_bytes);
+    let mut connection = pool.acquire().await.map_err(RowError::Unusable)?;
+    end_after(&mut connection, query_time(lookup.timeout)).await?;
+    let rows = SqliteRows::of(&mut connection, text, max_bytes, "LIMIT 1").await;
+    let rows = rows.map_err(RowError::Unusable)?;
     let statement = sqlx::query(AssertSqlSafe(rows.text.clone()));
     let statement =
         parameters.into_iter().fold(statement, |statement, value| statement.bind(value));
@@ -183,6 +199,21 @@ async fn first_row_of_sqlite(
             Err(error.into())
         }
     }
+}
+
+/// Number of SQLite's instructions between two looks at the clock: some 10 µs.
+const INSTRUCTIONS_PER_LOOK: i32 = 1_000;
+
+/// Ends the queries of a connection after this time, as `statement_timeout` does in PostgreSQL: nobody waits for
+/// them any more.
+pub(crate) async fn end_after(
+    connection: &mut SqliteConnection,
+    time: Duration,
+) -> Result<(), sqlx::Error> {
+    let deadline = Instant::now() + time;
+    let mut handle = connection.lock_handle().await?;
+    handle.set_progress_handler(INSTRUCTIONS_PER_LOOK, move || Instant::now() < deadline);
+    Ok(())
 }
 
 /// A query for rows of limited size.
@@ -244,15 +275,35 @@ fn sqlite_value(row: &SqliteRow, at: usize) -> Result<Value, sqlx::Error> {
     })
 }
 
+/// Returns whether a database ended a query: PostgreSQL's `query_canceled` and SQLite's `SQLITE_INTERRUPT`.
+fn was_too_slow(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| matches!(&*code, "57014" | "9"))
+}
+
 /// Returns whether a database error is about a value (SQLSTATE class 22, "data exception").
 fn has_bad_value(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| code.len() == 5 && code.starts_with("22"))
 }
 
-/// Returns what went wrong, without values of the call. A message of the database names what is wrong
-/// with the query, and can quote a value; its code cannot.
+/// Returns what went wrong, without values of the call. A message of the database can quote a value, unless it is
+/// about the query itself (SQLSTATE class 42); a code cannot.
 pub(crate) fn describe(error: &sqlx::Error) -> String {
+    let code = error.as_database_error().and_then(|error| error.code());
+    match code.is_some_and(|code| code.len() == 5 && code.starts_with("42")) {
+        true => describe_in_full(error),
+        false => describe_by_code(error),
+    }
+}
+
+/// Returns what went wrong with the message of the database, which must not be about values.
+pub(crate) fn describe_in_full(error: &sqlx::Error) -> String {
+    let message = error.as_database_error().map(|error| format!(": {}", error.message()));
+    describe_by_code(error) + &message.unwrap_or_default()
+}
+
+fn describe_by_code(error: &sqlx::Error) -> String {
     if let sqlx::Error::Database(error) = error {
         return match error.code() {
             Some(code) => format!("database error {code}"),
