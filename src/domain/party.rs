@@ -351,7 +351,7 @@ fn extension_at(text: &str) -> Option<usize> {
 }
 
 /// Words that platforms, carriers and phones send in place of a withheld number.
-const WITHHELD_WORDS: [&str; 44] = [
+const WITHHELD_WORDS: [&str; 45] = [
     "anonymous",
     "unknown",
     "restricted",
@@ -396,14 +396,15 @@ const WITHHELD_WORDS: [&str; 44] = [
     "nieznany",
     "neznámý",
     "неизвестно",
+    "非通知",
 ];
 
-/// Words that may follow one of [`WITHHELD_WORDS`].
+/// Words that may follow one of [`WITHHELD_WORDS`], or stand before it.
 const WITHHELD_TAILS: [&str; 10] =
     ["number", "caller", "call", "id", "name", "party", "nummer", "anrufer", "numéro", "número"];
 
 /// Phrases for a withheld number that do not begin with one of [`WITHHELD_WORDS`].
-const WITHHELD_PHRASES: [&str; 8] = [
+const WITHHELD_PHRASES: [&str; 10] = [
     "no caller id",
     "no number",
     "not available",
@@ -412,6 +413,8 @@ const WITHHELD_PHRASES: [&str; 8] = [
     "caller id blocked",
     "caller withheld",
     "numéro masqué",
+    "n a",
+    "unbekannter anrufer",
 ];
 
 /// Returns whether a text that is no number says that the number is withheld.
@@ -421,12 +424,20 @@ fn is_withheld(text: &str) -> bool {
     }
     let text = text.strip_prefix('+').unwrap_or(text).to_lowercase();
     let text = text.split(';').next().unwrap_or_default();
-    let mut words = text.split([' ', '_', '-']).filter(|word| !word.is_empty());
-    let Some(first) = words.next() else { return false };
-    let is_zeros = text.bytes().all(|byte| byte == b'0');
-    let is_word =
-        WITHHELD_WORDS.contains(&first) && words.all(|word| WITHHELD_TAILS.contains(&word));
-    is_zeros || is_word || WITHHELD_PHRASES.contains(&text)
+    if !text.is_empty() && text.bytes().all(|byte| byte == b'0') {
+        return true;
+    }
+    let words = text.split([' ', '_', '-', '.', '(', ')', '[', ']', '"', '\'']);
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    // `private number`, and `number withheld`.
+    let (tails, others): (Vec<&str>, Vec<&str>) =
+        words.iter().partition(|word| WITHHELD_TAILS.contains(word));
+    let is_word = matches!(others[..], [word] if WITHHELD_WORDS.contains(&word));
+    let begins_or_ends = match (words.first(), words.last(), others.first()) {
+        (Some(first), Some(last), Some(other)) => first == other || last == other,
+        _ => false,
+    };
+    (is_word && begins_or_ends && tails.len() <= 2) || WITHHELD_PHRASES.contains(&&*words.join(" "))
 }
 
 /// Prints [`Party::masked`].
@@ -493,6 +504,15 @@ mod tests {
             "hidden",
             "\"Anonymous\" <sip:anonymous@anonymous.invalid>",
             "Restricted Caller ID",
+            "NO CALLER-ID",
+            "Number Withheld",
+            "private number.",
+            "(anonymous)",
+            "[anonymous]",
+            "número oculto",
+            "Unbekannter Anrufer",
+            "n.a.",
+            "非通知",
         ] {
             check(text, "withheld");
         }
@@ -579,6 +599,11 @@ mod tests {
             "+16502530000.0",
             "2137771234",
             "(213) 777-1234",
+            "2137771234.00",
+            "+4930901820.00",
+            "+49 30 901820 - 29",
+            "+49 30 901820/29",
+            "030 901820-0/-29",
             "+1-800-FLOWERS",
             "1001,5",
         ] {

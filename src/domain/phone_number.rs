@@ -9,7 +9,7 @@ use std::num::NonZeroU64;
 pub use super::country::Country;
 
 /// Maximum number of digits of an international number (ITU-T E.164).
-const MAX_DIGITS: usize = 15;
+pub(crate) const MAX_DIGITS: usize = 15;
 
 /// An international number (E.164): 1 to 15 digits after the `+`, the first of them not 0.
 ///
@@ -76,6 +76,9 @@ impl PhoneNumber {
                     len += 1;
                 }
                 b'0'..=b'9' => len += 1,
+                b'-' if text[..at].ends_with(' ') && is_range(&text[..at], &text[at..]) => {
+                    return Err(InvalidNumber::Separator('-'));
+                }
                 b' ' | b'-' => {}
                 b'(' if text[at..].starts_with("(0)") && len > 0 => {
                     return Err(InvalidNumber::TrunkZero);
@@ -218,12 +221,31 @@ impl PhoneNumber {
 pub(super) const WITHHELD_DIGITS: [u64; 6] =
     [266_696_687, 7_378_742_833, 86_282_452_253, 2_562_533, 8_656_696, 7_748_283];
 
-/// Checks that `.` or `/` separates groups of digits. A spreadsheet adds `.0` to a number.
+/// Checks that `.` or `/` separates groups of digits. A spreadsheet adds `.0` or `.00` to a number, and two digits
+/// behind a `/` are the end of a range: `+49 30 901820/29`.
 fn check_separator(separator: char, rest: &str) -> Result<(), InvalidNumber> {
     let rest = rest.trim_start_matches([' ', '-']);
     let group = rest.bytes().take_while(u8::is_ascii_digit).count();
-    if group < 2 { Err(InvalidNumber::Separator(separator)) } else { Ok(()) }
+    let (group, behind) = rest.split_at(group);
+    let is_last = !behind.contains(|c: char| c.is_ascii_digit());
+    let is_wrong = match separator {
+        '.' => is_last && group.bytes().all(|digit| digit == b'0'),
+        _ => is_last && group.len() <= 2,
+    };
+    let is_group = group.len() >= 2 && !is_wrong;
+    if is_group { Ok(()) } else { Err(InvalidNumber::Separator(separator)) }
 }
+
+/// Returns whether a text ends as a range of extensions: ` - 29` behind a number.
+fn is_range(before: &str, rest: &str) -> bool {
+    let end = rest.trim_start_matches([' ', '-', '/']);
+    let is_end = (1..=2).contains(&end.len()) && end.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = before.bytes().filter(u8::is_ascii_digit).count();
+    is_end && digits >= MIN_RANGE_DIGITS
+}
+
+/// Digits before the end of a range: those of a short national number with its calling code.
+const MIN_RANGE_DIGITS: usize = 7;
 
 /// First digits, the zeros, of other scripts, Arabic and Devanagari among them, and of full-width and
 /// mathematical digits.

@@ -16,6 +16,8 @@ pub struct NumberTraces {
     texts: Vec<String>,
     /// Digits of the number, if it has some.
     digits: Option<String>,
+    /// The party is a text, not an international number.
+    is_text: bool,
 }
 
 /// A run of so many digits is a number, whatever surrounds it.
@@ -36,6 +38,7 @@ impl NumberTraces {
         let (texts, digits) = match party {
             Party::Withheld => return None,
             Party::Number(_) => (columns.clone(), Some(digits_of(&whole))),
+            // The text is not known to be a number of any country, so its digits behind a `+` are another's.
             Party::Literal(text) => {
                 let is_dialled = text.chars().all(|c| c.is_ascii_digit() || " -.()+".contains(c));
                 let digits = Some(digits_of(text)).filter(|digits| digits.len() >= SURE_DIGITS);
@@ -49,7 +52,8 @@ impl NumberTraces {
                 (quoted.collect(), digits.filter(|_| is_dialled))
             }
         };
-        Some(NumberTraces { columns, masked, texts, digits })
+        let is_text = matches!(party, Party::Literal(_));
+        Some(NumberTraces { columns, masked, texts, digits, is_text })
     }
 
     /// Returns the number in the form that may be printed.
@@ -89,8 +93,11 @@ impl NumberTraces {
         let mut places: Vec<Range<usize>> =
             self.texts.iter().flat_map(|known| text_places(known, text)).collect();
         if let Some(digits) = &self.digits {
-            places.extend(View::plain(text).places(digits));
-            places.extend(View::unescaped(text).iter().flat_map(|view| view.places(digits)));
+            let unescaped = View::unescaped(text);
+            // As it is written, an escaped `+` is not one.
+            let plain = (!self.is_text || unescaped.is_none()).then(|| View::plain(text));
+            let views = unescaped.into_iter().chain(plain);
+            places.extend(views.flat_map(|view| view.places(digits, self.is_text)));
         }
         places.sort_by_key(|place| (place.start, place.end));
         let mut merged: Vec<Range<usize>> = Vec::new();
@@ -167,9 +174,10 @@ impl<'t> View<'t> {
     }
 
     /// Returns where the text as it is written contains the digits.
-    fn places(&self, digits: &str) -> Vec<Range<usize>> {
+    fn places(&self, digits: &str, is_text: bool) -> Vec<Range<usize>> {
         let written = |at: usize| self.offsets.as_ref().map_or(at, |offsets| offsets[at]);
         let places = digit_places(digits, &self.text).into_iter();
+        let places = places.filter(|place| !is_text || !is_international(&self.text, place));
         places.map(|place| written(place.start)..written(place.end)).collect()
     }
 }
@@ -186,6 +194,16 @@ fn first_character(rest: &str) -> (char, usize) {
     }
     let first = rest.chars().next().unwrap_or_default();
     (ascii_digit(first), first.len_utf8())
+}
+
+/// Returns whether digits are a part of a number with a `+` or an international prefix.
+fn is_international(text: &str, place: &Range<usize>) -> bool {
+    let before =
+        text[..place.start].trim_end_matches(|c: char| c.is_ascii_digit() || " -.()".contains(c));
+    let found = &text[place.clone()];
+    before.ends_with('+')
+        || found.starts_with(['+'])
+        || ["00", "011"].iter().any(|prefix| found.starts_with(prefix))
 }
 
 /// Returns where `text` contains the digits, in one run or in groups: `+1 (213) 777-1234`. A longer
@@ -230,6 +248,20 @@ mod tests {
         let party = Party::parse(Some(party)).party;
         let traces = NumberTraces::new(&party, &NumberPolicy::new(NumberStorage::Full)).unwrap();
         assert_eq!(traces.match_text(text), expected, "{text}");
+    }
+
+    #[test]
+    fn a_text_of_digits_is_not_in_a_number_of_another_country() {
+        let text = "(312) 555-0177";
+        for found in ["312-555-0177", "tel 3125550177", "\"(312) 555-0177\"", "x=3125550177&y=1"] {
+            check(text, found, true);
+        }
+        for other in
+            ["+3125550177", "+31 255 501 77", "003125550177", "0113125550177", "%2B3125550177"]
+        {
+            check(text, other, false);
+        }
+        check("13125550177", "+13125550177", true);
     }
 
     #[test]

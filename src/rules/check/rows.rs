@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::agents::{Agents, placeholder_id};
 use super::definitions::Definitions;
 use super::guards::ShrunkList;
-use super::lists::{ListFile, ListSource, NameColumn, NameKind, OpenList, OpenLists};
+use super::lists::{ListFile, ListSource, NameColumn, NameKind, OpenList, OpenLists, no_copy};
 use super::reporter::Reporter;
 use super::row_problems::{RowProblem, RowProblems};
 use super::rule::describe_rule;
@@ -18,7 +18,7 @@ use super::transfer;
 use super::whole_countries::whole_countries;
 use crate::diagnostics::{Location, Problem, Severity, did_you_mean};
 use crate::domain::party::Party;
-use crate::domain::phone_number::{Country, PhoneNumber};
+use crate::domain::phone_number::{Country, MAX_DIGITS, PhoneNumber};
 use crate::rules::load::list_rows::{self, CsvRow, ListRows, MAX_ROW_BYTES};
 use crate::rules::load::raw::Spanned;
 use crate::rules::model::lists::{Cell, ColumnId, Item, ListId};
@@ -107,6 +107,13 @@ impl ListFiller<'_, '_> {
         for (list, digest) in open.iter_mut().zip(&mut digests) {
             match std::mem::replace(&mut list.source, ListSource::Invalid) {
                 ListSource::Inline(numbers) => self.add_numbers(list, &numbers, &mut lists),
+                ListSource::File(_) if list.has_useless_copy(&lists) => {
+                    let location = Some(list.location.clone());
+                    let problem = no_copy(&lists.list(list.id).name);
+                    self.reporter.report.push(Severity::Warning, location, problem);
+                    missing_copies.extend(list.live.clone());
+                    continue;
+                }
                 ListSource::File(mut file) => {
                     self.add_rows(list, &mut file, &mut lists, progress);
                     *digest = file.rows.digest();
@@ -634,9 +641,29 @@ fn numbers_of(cell: &str) -> impl Iterator<Item = &str> {
     };
     let is_several = cell.match_indices('+').count() > 1;
     let is_between = |c: char| c.is_alphabetic() || ":,;/|&\r\n".contains(c);
+    let national = if is_several { None } else { national_numbers(cell) };
+    let is_national = national.is_some();
     let numbers = cell.split(move |c: char| is_several && is_between(c)).map(str::trim);
-    numbers.filter(move |number| !is_several || !number.is_empty())
+    let numbers = numbers.filter(move |number| !is_several || !number.is_empty());
+    numbers.filter(move |_| !is_national).chain(national.into_iter().flatten())
 }
+
+/// Returns the parts of a cell that separators divide into numbers of at least seven digits each, if it has several.
+fn national_numbers(cell: &str) -> Option<Vec<&str>> {
+    let separators = [":::", ";", ",", " / ", "|", "\n"];
+    let separator = separators.into_iter().find(|separator| cell.contains(separator))?;
+    let parts: Vec<&str> =
+        cell.split(separator).map(str::trim).filter(|part| !part.is_empty()).collect();
+    let is_number = |part: &&str| {
+        let digits = part.bytes().filter(u8::is_ascii_digit).count();
+        (MIN_DIGITS_OF_SEVERAL..=MAX_DIGITS).contains(&digits)
+            && part.chars().all(|c| c.is_ascii_digit() || " +-().".contains(c))
+    };
+    (parts.len() > 1 && parts.iter().all(is_number)).then_some(parts)
+}
+
+/// Digits of each number, if a cell has several without `+`: fewer can be an extension.
+const MIN_DIGITS_OF_SEVERAL: usize = 7;
 
 /// Parses an entry of a list, whose numbers are written as in `country`.
 fn parse_item(text: &str, country: Option<Country>) -> Result<Item, Problem> {

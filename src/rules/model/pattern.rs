@@ -171,18 +171,30 @@ pub fn parse_party(text: &str, numbers: &NumberFormat) -> Result<Party, String> 
     }
     let ParsedParty { party, reading } = numbers.parse(Some(text));
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let begins_like_a_number = text.starts_with(|c: char| c.is_ascii_digit() || c == '(');
+    let is_text = digits.len() < MIN_NUMBER_DIGITS || !begins_like_a_number;
+    let international = ["00", "011"].into_iter().find_map(|prefix| digits.strip_prefix(prefix));
     let proposed = match reading {
-        NumberReading::AsSent | NumberReading::Completed => return Ok(party),
+        NumberReading::Completed => return Ok(party),
+        NumberReading::AsSent if is_text || party.number().is_some() => return Ok(party),
         NumberReading::PlusAdded => Some(party.unmasked().into_owned()),
-        NumberReading::KeptAsText => is_north_american(&digits).then(|| format!("+1{digits}")),
+        NumberReading::AsSent | NumberReading::KeptAsText => match international {
+            Some(rest) => Some(format!("+{rest}")),
+            None => is_north_american(&digits).then(|| format!("+1{digits}")),
+        },
     };
+    let proposed = proposed.filter(|number| PhoneNumber::parse(number).is_ok());
+    let missing = if international.is_some() { "`+`" } else { "country code" };
     let proposed = proposed.map(|number| format!("did you mean `{number}`? Otherwise, "));
     Err(format!(
-        "`{text}` has no country code: {}write a number with `+` and the country code; \
+        "`{text}` has no {missing}: {}write a number with `+` and the country code; \
          for the text itself, write `={text}`",
         proposed.unwrap_or_default()
     ))
 }
+
+/// Digits from which on a text that an operator types is rather a number than an extension or a short code.
+const MIN_NUMBER_DIGITS: usize = 7;
 
 const BAD_NUMBER: &str = "bad-number";
 const BAD_COUNTRY: &str = "bad-country";
@@ -411,6 +423,15 @@ fn unreadable(text: &str) -> Problem {
 fn help_for_prefix(digits: &str) -> String {
     let prefix = ["00", "011"].into_iter().find_map(|before| digits.strip_prefix(before));
     match prefix.unwrap_or(digits) {
+        // An area code of North America, or a country code.
+        area if prefix.is_none()
+            && area.len() >= 3
+            && area.starts_with(['2', '3', '4', '5', '6', '7', '8', '9']) =>
+        {
+            format!(
+                "write `+1{area}*` for North America, or `+{area}*` if it begins with a country code"
+            )
+        }
         // A country code is not guessed.
         rest if rest.is_empty() || rest.starts_with('0') => {
             "a prefix starts with `+` and the country code, like `+49*`".to_owned()

@@ -115,7 +115,9 @@ fn keypad_number(text: &str) -> Option<String> {
         _ => &digits,
     };
     let area = text.trim_start_matches(['1', ' ', '-', '.', '(']).get(..3)?;
-    let is_number = letters >= 3 && area.bytes().all(|byte| byte.is_ascii_digit());
+    // `X` is any digit of a pattern.
+    let is_pattern = text.contains("XX") || text.contains("xx");
+    let is_number = letters >= 3 && !is_pattern && area.bytes().all(|byte| byte.is_ascii_digit());
     let is_national = is_number && is_north_american(national);
     is_national
         .then(|| format!("+1{national}"))
