@@ -199,6 +199,17 @@ fn load_rules(path: &Path, context: CheckContext, coverage: bool) -> anyhow::Res
     load_rules_with(path, context, coverage, &Replacements::default())
 }
 
+/// Loads a rule table that stands in for the one of the settings.
+///
+/// # Errors
+/// Fails with all diagnostics if the table has errors.
+fn load_table(path: &Path, settings: &Settings) -> anyhow::Result<RuleSet> {
+    let loaded = load_rules(path, settings.check_context(), false)?;
+    loaded.table.ok_or_else(|| {
+        anyhow::anyhow!("{} has errors\n\n{}", path.display(), loaded.report.without_notes())
+    })
+}
+
 /// Loads a rule table like [`load_rules`], with some files in another version than the one on disk.
 fn load_rules_with(
     path: &Path,

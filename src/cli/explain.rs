@@ -1,11 +1,14 @@
 //! `switchboard explain`: explains the decision about a call.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{CallFlags, ConfigFile, Exit, LoadedOk, load_without_errors};
+use super::{
+    CallFlags, ConfigFile, Exit, LoadedOk, load_settings, load_table, load_without_errors,
+};
 use crate::domain::call::Fields;
 use crate::domain::facts::Facts;
 use crate::explain::{
@@ -27,6 +30,9 @@ pub(super) struct Explain {
     config: ConfigFile,
     #[command(flatten)]
     call: CallFlags,
+    /// Rule file or directory in place of the one in the settings; `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
     /// Time of the call, in the zone of the rule table: "2026-12-25 00:10" [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
@@ -50,11 +56,7 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let Some(LoadedOk { settings, table, .. }) =
-            load_without_errors(&self.config.inputs(Purpose::Inspect))?
-        else {
-            return Ok(Exit::Error);
-        };
+        let Some((settings, table)) = self.load()? else { return Ok(Exit::Error) };
         let source = self.call.select_source(&settings.sources)?;
         let mut fields = self.call.fields()?;
         let party = |name, text| {
@@ -93,6 +95,19 @@ impl Explain {
             write!(stdout, "{explained}")?;
         }
         Ok(Exit::Success)
+    }
+}
+
+impl Explain {
+    /// Loads the settings, and the rules that they name or those of `--rules`. Prints errors and returns `None`.
+    fn load(&self) -> anyhow::Result<Option<(Settings, RuleSet)>> {
+        let Some(path) = &self.rules else {
+            let loaded = load_without_errors(&self.config.inputs(Purpose::Inspect))?;
+            return Ok(loaded.map(|LoadedOk { settings, table, .. }| (settings, table)));
+        };
+        let (settings, _) = load_settings(&self.config)?;
+        let table = load_table(path, &settings)?;
+        Ok(Some((settings, table)))
     }
 }
 

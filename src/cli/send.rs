@@ -41,9 +41,12 @@ impl Send {
         let (settings, notes) = load_settings(&self.config)?;
         let source = self.call.select_source(&settings.sources)?;
         let prefix = format!("`sources.{}.", source.name);
+        let mut keys = settings.key_references.iter().filter(|(name, _)| **name == *source.name);
+        let lacks_key = keys.any(|(_, key)| key.is_none());
         for note in notes.diagnostics().iter().filter(|note| note.message.starts_with(&prefix)) {
             let message = &note.message;
-            print_note(format!("note: {message}; using `dev`, like serve --dev"))?;
+            let instead = if lacks_key { "; using `dev`, like serve --dev" } else { "" };
+            print_note(format!("note: {message}{instead}"))?;
         }
         let now = Clock::System.now();
         let fields = new_call(self.call.fields()?, now);

@@ -3,11 +3,10 @@
 use serde_json::{Value, json};
 
 use super::view::ExplainedView;
-use super::{Explained, Question, explain_call};
+use super::{Explained, Question, explain_call, listed_rules};
 use crate::pipeline::Switchboard;
 use crate::records::{CallRecord, RuleSnapshot};
 use crate::rules;
-use crate::rules::engine::explain::Listed;
 use crate::rules::{CheckContext, RuleSet};
 use crate::source::Source;
 
@@ -84,7 +83,16 @@ pub fn explain_with_snapshot(
 ) -> RecordedExplanation {
     let (recorded, live) = (recorded_table(snapshot), app.table());
     let choice = recorded.as_ref().map_or(TableChoice::Recorded(&live), RecordedTable::choice);
-    explain_recorded(record, choice, &app.sources())
+    explain_recorded(record, choice, &app.sources(), WantedRules::default())
+}
+
+/// Rules that an explanation lists, besides those that are relevant.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WantedRules<'q> {
+    /// Every rule of the table.
+    pub all: bool,
+    /// The rule with this name.
+    pub why_not: Option<&'q str>,
 }
 
 /// Explains a recorded call at its own time.
@@ -92,6 +100,7 @@ pub fn explain_recorded(
     record: &CallRecord,
     choice: TableChoice<'_>,
     sources: &[&Source],
+    wanted: WantedRules<'_>,
 ) -> RecordedExplanation {
     let fields = match record.fields() {
         Ok(fields) => fields,
@@ -123,8 +132,12 @@ pub fn explain_recorded(
             record.fingerprint, table.fingerprint
         ));
     }
+    let listed = match listed_rules(table, wanted.all, wanted.why_not) {
+        Ok(listed) => listed,
+        Err(unknown) => return RecordedExplanation::Unavailable(format!("--why-not: {unknown}")),
+    };
     let facts = record.facts(table);
-    let question = Question { source, fields: &fields, facts: &facts, listed: Listed::Relevant };
+    let question = Question { source, fields: &fields, facts: &facts, listed };
     let explained = match explain_call(table, std::iter::once(*source), question) {
         Ok(explained) => Explained { is_recorded: true, ..explained },
         Err(mismatch) => return RecordedExplanation::Unavailable(mismatch.to_string()),

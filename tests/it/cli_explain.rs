@@ -462,6 +462,20 @@ fn a_list_of_plain_text_names_its_lines() {
     }
 }
 
+#[test]
+fn other_rules_stand_in_for_those_of_the_settings() {
+    let (folder, settings) = program::folder(SETTINGS, "[[rule]]\nthis table is broken");
+    let other = folder.path().join("other.toml");
+    std::fs::write(&other, "[[rule]]\nname = \"other\"\nagent = \"agent_9\"\n").unwrap();
+    let other = other.to_str().unwrap();
+    let output = run(&["explain", "--config", &settings, "--rules", other]);
+    assert!(text(&output.stdout).contains("agent_9"), "{}", text(&output.stderr));
+    std::fs::write(other, "[[rule]]\n").unwrap();
+    let output = run(&["explain", "--config", &settings, "--rules", other]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("other.toml has errors"), "{}", text(&output.stderr));
+}
+
 #[tokio::test]
 async fn why_not_explains_a_rule_that_is_not_tried_and_suggests_a_name() {
     let query = "from=%2B12137771234&at=2026-11-20T20:00";

@@ -297,6 +297,11 @@ async fn an_invalid_filter_exits_with_2_and_help() {
         (vec!["forget", "--number", "(312) 555-0177"], "did you mean `+13125550177`?"),
         (vec!["list", "--number", "4930901820"], "did you mean `+4930901820`?"),
         (vec!["list", "--number", "030 901820"], "has no country code: write a number with `+`"),
+        (vec!["list", "--number", "0049 30 901820"], "has no `+`: did you mean `+4930901820`?"),
+        (
+            vec!["list", "--number", "312-555-0177 x5"],
+            "has no country code: write a number with `+`",
+        ),
         (vec!["forget", "--number", BERLIN], "write --yes to delete"),
     ] {
         let ran = service.run(&arguments);
@@ -662,6 +667,20 @@ async fn stats_count_the_agents_of_a_split_that_a_row_or_a_template_names() {
     assert_eq!(arms("everyone"), Some(of_template), "{output}");
     let text = service.stdout(&["stats", "--by", "rule"]);
     assert!(text.contains("  arm: agent_de") && text.contains("  arm 2: c"), "{text}");
+}
+
+#[tokio::test]
+async fn show_lists_further_rules_on_request() {
+    let service = self::service(sqlite());
+    send_three_calls(&service).await;
+    let plain = service.stdout(&["show", "call_b"]);
+    assert!(!plain.contains("text messages"), "{plain}");
+    let why_not = service.stdout(&["show", "call_b", "--why-not", "text messages"]);
+    assert!(why_not.contains("text messages"), "{why_not}");
+    let all = service.stdout(&["show", "call_b", "--all"]);
+    assert!(all.contains("text messages") && all.contains("everyone"), "{all}");
+    let unknown = service.stdout(&["show", "call_b", "--why-not", "text message"]);
+    assert!(unknown.contains("did you mean `text messages`?"), "{unknown}");
 }
 
 #[tokio::test]

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::row::{format_outcome, summarize_event};
 use super::{OpenStore, sanitize, zone};
-use crate::cli::{ConfigFile, Exit, load_rules};
+use crate::cli::{ConfigFile, Exit, load_rules, load_table};
 use crate::explain::recorded::{
-    RecordedExplanation, RecordedTable, TableChoice, explain_recorded, recorded_table,
+    RecordedExplanation, RecordedTable, TableChoice, WantedRules, explain_recorded, recorded_table,
 };
 use crate::records::{CallRecord, EventRecord, LookupResult, SHORTEST_PREFIX, format_seconds};
 use crate::rules::RuleSet;
@@ -31,6 +31,12 @@ pub(super) struct ShowCall {
     /// the time of the call]
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
+    /// List every rule of the table in the explanation
+    #[arg(long)]
+    all: bool,
+    /// Also say why this rule did not decide, even if it was not tried
+    #[arg(long, value_name = "RULE")]
+    why_not: Option<String>,
     /// Time zone of the output
     #[arg(long, default_value = "UTC")]
     zone: String,
@@ -82,7 +88,8 @@ impl ShowCall {
             None => TableChoice::None,
         };
         let sources: Vec<&Source> = opened.settings.sources.iter().collect();
-        let explanation = explain_recorded(&call, choice, &sources);
+        let wanted = WantedRules { all: self.all, why_not: self.why_not.as_deref() };
+        let explanation = explain_recorded(&call, choice, &sources, wanted);
         let mut stdout = std::io::stdout().lock();
         if self.json {
             let events = events.iter().map(|event| Value::Object(event.to_json()));
@@ -107,20 +114,16 @@ impl ShowCall {
         opened: &OpenStore,
         call: &CallRecord,
     ) -> anyhow::Result<Option<ExplanationTable>> {
-        let context = opened.settings.check_context();
         if let Some(path) = &self.rules {
-            let loaded = load_rules(path, context, false)?;
-            let Some(table) = loaded.table else {
-                anyhow::bail!("{} has errors\n\n{}", path.display(), loaded.report.without_notes());
-            };
-            return Ok(Some(ExplanationTable::Given(table)));
+            return Ok(Some(ExplanationTable::Given(load_table(path, &opened.settings)?)));
         }
         let snapshot = opened.store.rule_snapshot(&call.fingerprint).await?;
         if let Some(table) = recorded_table(snapshot.as_ref()) {
             return Ok(Some(ExplanationTable::Recorded(table)));
         }
         let LoadedSettings { rules, .. } = self.config.load(Purpose::Inspect)?;
-        let loaded = rules.and_then(|path| load_rules(&path, context, false).ok());
+        let loaded =
+            rules.and_then(|path| load_rules(&path, opened.settings.check_context(), false).ok());
         Ok(loaded.and_then(|loaded| loaded.table).map(ExplanationTable::Current))
     }
 }

@@ -1,7 +1,9 @@
 //! Explanations and replays of recorded calls with look-ups: how each ended then, not now.
 
 use serde_json::json;
-use switchboard::explain::recorded::{RecordedExplanation, TableChoice, explain_recorded};
+use switchboard::explain::recorded::{
+    RecordedExplanation, TableChoice, WantedRules, explain_recorded,
+};
 use switchboard::replay::Replay;
 use switchboard::rules::RuleSet;
 use switchboard::settings::Purpose;
@@ -53,7 +55,12 @@ async fn a_recorded_call_is_explained_with_the_states_of_then() {
             let sources = settings.expect("settings").sources;
             let table = service.app.live_table().shared_table();
             let named: Vec<&Source> = sources.iter().collect();
-            let explanation = explain_recorded(&record, TableChoice::Given(&table), &named);
+            let explanation = explain_recorded(
+                &record,
+                TableChoice::Given(&table),
+                &named,
+                WantedRules::default(),
+            );
             let RecordedExplanation::Available { text, json, .. } = explanation else {
                 panic!("no explanation");
             };
