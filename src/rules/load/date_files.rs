@@ -20,13 +20,9 @@ fn read_csv(text: &str) -> FileDays {
         .find(|line| !line.trim().is_empty() && !line.starts_with('#'))
         .unwrap_or_default();
     let declared = first_line.trim_matches('"').strip_prefix("sep=");
-    let unquoted: String = first_line.split('"').step_by(2).collect();
     let separator = match declared {
         Some(separator) => separator.bytes().next().unwrap_or(b','),
-        None => *[b',', b';', b'\t']
-            .iter()
-            .find(|byte| unquoted.contains(**byte as char))
-            .unwrap_or(&b','),
+        None => lines_separator(text),
     };
     let mut builder = ReaderBuilder::new();
     builder.has_headers(false).flexible(true).delimiter(separator).comment(Some(b'#'));
@@ -45,6 +41,16 @@ fn read_csv(text: &str) -> FileDays {
         }
     }
     found
+}
+
+/// Returns the separator of the cells: that of the first line that has one outside quotes.
+fn lines_separator(text: &str) -> u8 {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let of_line = |line: &str| {
+        let unquoted: String = line.split('"').step_by(2).collect();
+        [b',', b';', b'\t', b'|'].into_iter().find(|byte| unquoted.contains(char::from(*byte)))
+    };
+    lines.filter_map(of_line).next().unwrap_or(b',')
 }
 
 fn read_row(record: &StringRecord, lines: &[&str], found: &mut FileDays) {
