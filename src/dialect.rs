@@ -29,6 +29,7 @@ use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{Capabilities, Profile, Timing, VariableLimits};
 use crate::domain::decision::{Decision, LeftOut, LeftOutReason, SelectedAgent, Variable};
 use crate::domain::effect::{Effect, PlatformApi};
+use crate::domain::json;
 use crate::domain::json::InvalidJson;
 use crate::domain::party::{NumberFormat, Party};
 
@@ -149,10 +150,19 @@ pub trait Dialect: Send + Sync {
         "{}"
     }
 
-    /// Returns the body of an event for records: without the platform's own credentials, and as JSON. `body` is
-    /// the query of a GET request.
+    /// Returns which values of an event are never recorded, neither in its body nor in its columns: the
+    /// operator's credentials, and recordings. `None` if all are.
+    fn unrecorded(&self) -> Option<json::IsRemoved> {
+        None
+    }
+
+    /// Returns the body of an event for records: as JSON, without the values that [`Dialect::unrecorded`] names.
+    /// `body` is the query of a GET request.
     fn redact_body<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
-        Cow::Borrowed(body)
+        match self.unrecorded() {
+            Some(is_removed) => json::without_values(body, is_removed),
+            None => Cow::Borrowed(body),
+        }
     }
 
     /// Returns the places of transcripts in the bodies of events, as JSON pointers.

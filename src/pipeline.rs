@@ -386,7 +386,12 @@ impl Exchange<'_> {
         let parse = || source.dialect.parse(self.request, &source.numbers);
         match spans::step("parse").in_scope(parse)? {
             Incoming::Inbound(call) => Ok(self.handle_call(&call).await),
-            Incoming::Event(event) => self.handle_event(&event).await,
+            Incoming::Event(mut event) => {
+                if let Some(is_removed) = source.dialect.unrecorded() {
+                    event.remove_values(is_removed);
+                }
+                self.handle_event(&event).await
+            }
             Incoming::Probe => Ok(self.handle_probe()),
         }
     }

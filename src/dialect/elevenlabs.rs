@@ -121,9 +121,9 @@ impl Dialect for ElevenLabs {
         r#"{"type":"conversation_initiation_client_data","dynamic_variables":{}}"#
     }
 
-    /// Removes the recording of a `post_call_audio`.
-    fn redact_body<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
-        json::without_values(body, |_, key| key == "full_audio")
+    /// The recording of a `post_call_audio`.
+    fn unrecorded(&self) -> Option<json::IsRemoved> {
+        Some(|_, key| key == "full_audio")
     }
 
     fn transcript_places(&self) -> &'static [&'static str] {

@@ -192,10 +192,8 @@ impl Dialect for Vapi {
         NOTHING
     }
 
-    fn redact_body<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
-        json::without_values(body, |parent, key| {
-            CREDENTIALS.contains(&key) || (parent, key) == ("server", "headers")
-        })
+    fn unrecorded(&self) -> Option<json::IsRemoved> {
+        Some(|parent, key| CREDENTIALS.contains(&key) || (parent, key) == ("server", "headers"))
     }
 
     fn transcript_places(&self) -> &'static [&'static str] {

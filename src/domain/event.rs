@@ -10,6 +10,8 @@ use serde::Serialize;
 
 use super::call::Channel;
 use super::decision::Object;
+use super::json;
+use super::json::IsRemoved;
 use super::party::Party;
 
 /// An event in the life of a call. Every field except `kind` and `known` can be missing: platforms add
@@ -116,6 +118,21 @@ impl<'a> Event<'a> {
     /// Returns whether the event says that the agent called.
     pub fn is_outbound(&self) -> bool {
         self.direction.as_deref().is_some_and(|word| word.eq_ignore_ascii_case("outbound"))
+    }
+
+    /// Replaces the values of some keys by `null`, at any depth of the columns that are objects.
+    pub fn remove_values(&mut self, is_removed: IsRemoved) {
+        let Event { metadata, variables, analysis, actions, .. } = self;
+        for (name, column) in [
+            ("metadata", metadata),
+            ("variables", variables),
+            ("analysis", analysis),
+            ("actions", actions),
+        ] {
+            if let Some(object) = column {
+                json::remove_values(name, object, is_removed);
+            }
+        }
     }
 
     /// Creates an event that has a kind and no other field.

@@ -18,7 +18,8 @@ use serde_json::value::RawValue;
 use super::decision;
 use super::decision::Variable;
 
-pub(crate) use scrub::without_values;
+pub use scrub::IsRemoved;
+pub(crate) use scrub::{remove_values, without_values};
 
 /// Reason for which a body is not a JSON object. Contains nothing of the body's content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

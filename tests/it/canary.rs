@@ -287,7 +287,7 @@ fn vapi_requests() -> Vec<String> {
             "call": {
                 "id": format!("vapi {kind}"), "type": "inboundPhoneCall", "orgId": "o",
                 "phoneCallProviderId": "CA1", "customer": { "number": NUMBER, "name": NAME },
-                "assistantOverrides": { "server": server },
+                "assistantOverrides": { "server": server, "metadata": { "x": { "secret": CARRIER_KEY } } },
             },
             "phoneNumber": {
                 "number": "+12137771235", "twilioAuthToken": CARRIER_KEY, "twilioApiKey": CARRIER_KEY,
@@ -297,7 +297,14 @@ fn vapi_requests() -> Vec<String> {
                 "serverUrlSecret": CARRIER_KEY, "server": server,
                 "credentials": [{ "provider": "openai", "apiKey": CARRIER_KEY }],
             },
-            "analysis": { "summary": format!("{NAME} rang from {NUMBER}") },
+            "analysis": {
+                "summary": format!("{NAME} rang from {NUMBER}"),
+                "structuredData": { "credentials": CARRIER_KEY },
+            },
+            "artifact": { "variableValues": {
+                "authentication": CARRIER_KEY,
+                "phoneNumbers": [{}, { "twilioAuthToken": CARRIER_KEY }, { "server": server }],
+            } },
             "status": NUMBER, "endedReason": NUMBER,
         } })
         .to_string()

@@ -5,14 +5,38 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde_json::Value;
+
+use super::decision::Object;
 use super::unescape;
 
-/// Replaces the values of some keys by `null`. `is_removed` decides by the key of the object that holds the
-/// value, which is empty for the outermost object, and by the value's own key. The text must be JSON.
-pub(crate) fn without_values<'b>(
-    text: &'b [u8],
-    is_removed: impl Fn(&str, &str) -> bool,
-) -> Cow<'b, [u8]> {
+/// Returns whether a value is removed, by the key of the object that holds it, which is empty for the outermost
+/// object, and by the value's own key.
+pub type IsRemoved = fn(parent: &str, key: &str) -> bool;
+
+/// Replaces the values of some keys by `null`, in an object that its parent holds under `name`.
+pub(crate) fn remove_values(name: &str, object: &mut Object, is_removed: IsRemoved) {
+    for (key, value) in object {
+        if is_removed(name, key) {
+            *value = Value::Null;
+        } else {
+            remove_inside(key, value, is_removed);
+        }
+    }
+}
+
+fn remove_inside(name: &str, value: &mut Value, is_removed: IsRemoved) {
+    match value {
+        Value::Object(object) => remove_values(name, object, is_removed),
+        Value::Array(items) => {
+            items.iter_mut().for_each(|item| remove_inside(name, item, is_removed));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Replaces the values of some keys by `null`. The text must be JSON.
+pub(crate) fn without_values(text: &[u8], is_removed: IsRemoved) -> Cow<'_, [u8]> {
     let mut out = Vec::new();
     let mut copied = 0;
     let mut scanner = Scrubber { text, at: 0, objects: Vec::new(), key: Cow::Borrowed("") };
