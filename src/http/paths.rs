@@ -68,7 +68,8 @@ enum Miss {
     UnexpectedToken,
     /// There is no source in the path, or more than a source and a token.
     Path,
-    /// The path is right, and the method is neither GET nor POST.
+    /// The path is right, and the method is neither GET nor POST, or is GET with a query at a source that has no
+    /// calls by GET.
     Method,
 }
 

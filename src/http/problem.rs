@@ -60,7 +60,7 @@ pub enum HttpProblem {
     /// 404: no such resource.
     #[error("{0}")]
     NotFound(String),
-    /// 405: the path does not support this method. The router adds the `Allow` header.
+    /// 405: the path does not support this method. Whoever answers adds the `Allow` header.
     #[error("this path does not support this method; see the Allow header")]
     Method,
     /// 408: the body did not arrive in time.

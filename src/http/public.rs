@@ -63,6 +63,8 @@ pub fn router(app: Arc<Switchboard>, server: &ServerSettings) -> Router {
         request_timeout: server.request_timeout,
         trusted_proxies: server.trusted_proxies.clone(),
     };
+    let misses =
+        Arc::new(Misses::new(state.app.counters(), state.app.endpoints().cloned().collect()));
     let mut router = Router::new().route("/healthz", get(alive));
     for endpoint in state.app.endpoints() {
         let name = &endpoint.source.name;
@@ -71,18 +73,17 @@ pub fn router(app: Arc<Switchboard>, server: &ServerSettings) -> Router {
             requests: RequestCounters::register(state.app.counters(), name),
             refusals: RefusalLog::default(),
         });
+        let route = |kind| route(&webhook, &misses, kind);
         router = router
-            .route(&format!("/inbound/{name}"), route(&webhook, BodyKind::Inbound))
-            .route(&format!("/events/{name}"), route(&webhook, BodyKind::Event));
+            .route(&format!("/inbound/{name}"), route(BodyKind::Inbound))
+            .route(&format!("/events/{name}"), route(BodyKind::Event));
         // Without `url_token` in the settings the longer paths do not exist.
         if endpoint.source.policy.has_url_token() {
             router = router
-                .route(&format!("/inbound/{name}/{{token}}"), route(&webhook, BodyKind::Inbound))
-                .route(&format!("/events/{name}/{{token}}"), route(&webhook, BodyKind::Event));
+                .route(&format!("/inbound/{name}/{{token}}"), route(BodyKind::Inbound))
+                .route(&format!("/events/{name}/{{token}}"), route(BodyKind::Event));
         }
     }
-    let misses =
-        Arc::new(Misses::new(state.app.counters(), state.app.endpoints().cloned().collect()));
     let for_methods = misses.clone();
     let routes = router
         .fallback(async move |client: Client, request: Request| {
@@ -119,8 +120,12 @@ struct Webhook {
 
 /// A path of a webhook: the platform sends requests by POST, and checks the URL by GET when an operator
 /// saves it. A platform whose users choose the method sends requests by GET, too, in the query, which the
-/// signature must then cover.
-fn route(webhook: &Arc<Webhook>, kind: BodyKind) -> MethodRouter<Arc<PublicState>> {
+/// signature must then cover. Elsewhere a query by GET is a mistake, about which both sides must learn.
+fn route(
+    webhook: &Arc<Webhook>,
+    misses: &Arc<Misses>,
+    kind: BodyKind,
+) -> MethodRouter<Arc<PublicState>> {
     let source = &webhook.endpoint.source;
     let policy = source.policy_of(kind == BodyKind::Event);
     let on_get =
@@ -133,7 +138,16 @@ fn route(webhook: &Arc<Webhook>, kind: BodyKind) -> MethodRouter<Arc<PublicState
                 }
             })
         } else {
-            get(alive)
+            let misses = misses.clone();
+            get(async move |client: Client, request: Request| {
+                let is_check = request.uri().query().is_none_or(str::is_empty);
+                if is_check || request.method() != Method::GET {
+                    return alive().await;
+                }
+                let mut response = misses.wrong_method(&request, client.0);
+                response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+                response
+            })
         };
     let webhook = webhook.clone();
     on_get.post(async move |State(state): State<Arc<PublicState>>, request: SourceRequest| {

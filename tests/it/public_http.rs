@@ -136,6 +136,29 @@ async fn other_methods_are_405_with_an_allow_header() {
     assert_eq!(answer.headers["allow"], "GET,HEAD");
 }
 
+#[tokio::test]
+async fn a_query_by_get_is_405_where_no_call_comes_by_get() {
+    let app = app(SETTINGS, RULES);
+    let with_token = format!("/inbound/synthflow/{URL_TOKEN}");
+    let paths = ["/inbound/retell", "/events/retell", "//inbound/retell/", &with_token];
+    for (before, path) in paths.into_iter().enumerate() {
+        let get = |query: &str| {
+            Request::get(format!("{path}{query}")).body(Body::empty()).expect("a request")
+        };
+        for query in ["", "?"] {
+            assert_eq!(app.send(get(query)).await.status, StatusCode::OK, "{path}{query}");
+        }
+        let answer = app.send(get("?From=%2B12137771234&CallSid=CA1")).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(answer.headers["allow"], "POST", "{path}");
+        assert_eq!(answer.headers["content-type"], "application/problem+json", "{path}");
+        assert_eq!(answer.json()["status"], 405, "{path}");
+        let line = format!("switchboard_missed_paths_total{{reason=\"method\"}} {}\n", before + 1);
+        let metrics = app.metrics().await;
+        assert!(metrics.contains(&line), "{path}: {metrics}");
+    }
+}
+
 /// A retell call padded to this many bytes.
 fn padded(bytes: usize) -> String {
     let mut call = retell_call("+12137771234", "+12137771235");

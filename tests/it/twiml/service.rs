@@ -69,8 +69,8 @@ async fn a_get_without_a_query_checks_the_url() {
         ("twilio", Method::GET, "/inbound/twilio".to_owned()),
         ("twilio", Method::GET, "/inbound/twilio?".to_owned()),
         ("twilio", Method::HEAD, format!("/inbound/twilio?{CALL}")),
-        // Its signature covers no query.
-        ("texml", Method::GET, format!("/inbound/texml?{CALL}")),
+        ("texml", Method::GET, "/inbound/texml".to_owned()),
+        ("texml", Method::HEAD, format!("/inbound/texml?{CALL}")),
     ] {
         let app = service(platform);
         let request = Request::builder().method(&method).uri(&target);
@@ -80,6 +80,18 @@ async fn a_get_without_a_query_checks_the_url() {
         assert_eq!(answer.body, body.as_bytes(), "{method} {target}");
         assert!(!app.metrics().await.contains(r#"outcome="agent",status="200"} 1"#));
     }
+}
+
+/// TeXML's signature covers no query: a caller must not wait for an answer to a call that was none.
+#[tokio::test]
+async fn a_call_by_get_is_refused_where_no_signature_covers_it() {
+    let app = service("texml");
+    let request = Request::get(format!("/inbound/texml?{CALL}")).body(Body::empty());
+    let answer = app.send(request.expect("a request")).await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(answer.headers["allow"], "POST");
+    let metrics = app.metrics().await;
+    assert!(metrics.contains(r#"missed_paths_total{reason="method"} 1"#), "{metrics}");
 }
 
 /// A signature over the body says nothing about a query, so that a captured one would be valid for any.
@@ -94,7 +106,7 @@ async fn a_signature_without_the_url_authenticates_no_query() {
         let captured = signed(&app, "twilio", &Method::POST, "/inbound/twilio", "");
         let mut request = Request::get(&target).body(Body::empty()).expect("a request");
         *request.headers_mut() = captured.headers().clone();
-        assert_eq!(app.send(request).await.body, br#"{"ok":true}"#[..], "{target}");
+        assert_eq!(app.send(request).await.status, StatusCode::METHOD_NOT_ALLOWED, "{target}");
     }
     let metrics = app.metrics().await;
     let counted = r#"kind="call",outcome="agent",status="200"} 1"#;
