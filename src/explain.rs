@@ -96,6 +96,7 @@ pub fn explain_call<'q>(
         }
         let call = Call::synthetic(&source.name, platform, fields.clone());
         let decision = decide_offline(table, &call, facts);
+        let decision = source.with_variables_of_stand_in(table, decision);
         let reply = source.render(table, call.channel(), Some(&call), &decision);
         let effects = effects_of(source, table, fields, &decision);
         replies.push(ReplyPreview {

@@ -405,8 +405,9 @@ impl Exchange<'_> {
         };
         let record = app.recorder.id(self.facts.at);
         let (decision, lookups) = self.decide(call).await;
-        let decision = app.add_record_id(decision, record);
         let source = &self.endpoint.source;
+        let decision = source.with_variables_of_stand_in(rules, decision);
+        let decision = app.add_record_id(decision, record);
         let render = || source.render(rules, call.channel(), Some(call), &decision);
         let reply = spans::step("render").in_scope(render);
         let body = reply.body();
@@ -534,6 +535,7 @@ impl Exchange<'_> {
             "probe"
         );
         let keep = Decision::fallback(Outcome::Keep(KeepReason::NoRule));
+        let keep = source.with_variables_of_stand_in(self.rules, keep);
         let body = source.probe_reply(self.rules, &keep);
         PreparedReply::immediate(RequestOutcome::Probe, body)
     }
@@ -674,6 +676,7 @@ impl Exchange<'_> {
             Some(call) => with_required_variables(self.rules, decision, call),
             None => decision,
         };
+        let decision = source.with_variables_of_stand_in(self.rules, decision);
         self.endpoint.counters.fell_back(cause);
         self.count_decision(&decision);
         let rendered = catch_unwind(AssertUnwindSafe(|| {

@@ -80,6 +80,23 @@ impl Source {
         }
     }
 
+    /// Returns a decision with the variables that the agent requires which takes a kept call in place of the
+    /// platform's own. Those that no rule has set are empty texts.
+    pub fn with_variables_of_stand_in<'t>(
+        &self,
+        rules: &'t RuleSet,
+        decision: Decision<'t>,
+    ) -> Decision<'t> {
+        if !rules.has_required_variables || !matches!(decision.outcome(), Outcome::Keep(_)) {
+            return decision;
+        }
+        let stand_in = self.stand_in(rules, &decision);
+        match stand_in.and_then(|agent| rules.agent(agent.name)) {
+            Some(agent) => decision.with_required_variables(&agent.required_variables),
+            None => decision,
+        }
+    }
+
     /// Returns the requests to the platform's API that carry out a decision, in order.
     pub fn effects(
         &self,

@@ -46,6 +46,10 @@ agent = "desk"
 variables = { name = "Ada" }
 "#;
 
+/// Keys of a source that authenticates nobody.
+const NOBODY: &str = r#"auth = "off"
+            allow_from = ["0.0.0.0/0", "::/0"]"#;
+
 /// A service with one source whose decisions are requests to an API.
 struct Service {
     app: Arc<Switchboard>,
@@ -57,13 +61,15 @@ struct Service {
 impl Service {
     /// Starts a service that authenticates nobody.
     fn start(platform: &str, api: &StandIn) -> Service {
-        let access = r#"auth = "off"
-            allow_from = ["0.0.0.0/0", "::/0"]"#;
-        Service::start_with(platform, access, api)
+        Service::start_with(platform, NOBODY, api)
     }
 
     /// Starts a service whose source has these keys of authentication.
     fn start_with(platform: &str, access: &str, api: &StandIn) -> Service {
+        Service::start_with_rules(platform, access, RULES, api)
+    }
+
+    fn start_with_rules(platform: &str, access: &str, rules: &str, api: &StandIn) -> Service {
         let settings = format!(
             r#"
             [sources.calls]
@@ -81,7 +87,7 @@ impl Service {
         let (settings, report) = load_settings_with(&settings, Purpose::Serve, environment);
         let settings = settings.unwrap_or_else(|| panic!("{report}"));
         let (table, report) =
-            parse_rules("rules.toml", RULES.to_owned(), &settings.check_context());
+            parse_rules("rules.toml", rules.to_owned(), &settings.check_context());
         let table = table.unwrap_or_else(|| panic!("{report}"));
         let records = RecordsSettings {
             location: RecordsLocation::Memory,
@@ -365,4 +371,40 @@ async fn a_start_is_repeated_only_if_it_was_not_carried_out() {
     let (effect, requests) = start_at(StandIn::start(Manner::Hang).await).await;
     assert_eq!((effect.columns["status"].as_str(), requests), (Some("late"), 1));
     assert_eq!(effect.columns["end_reason"], "no answer in time");
+}
+
+/// The fallback agent takes a call that a rule keeps, and one that matches no rule, with all that it requires.
+#[tokio::test]
+async fn the_fallback_agent_receives_the_variables_that_it_requires() {
+    let rules = r#"
+        [agents]
+        desk = { telnyx-call-control = "assistant-ex1", variables = ["customer_name", "tier"] }
+
+        [[rule]]
+        name = "tier"
+        continue = true
+        variables = { tier = "gold" }
+
+        [[rule]]
+        name = "kept"
+        from = "+44*"
+        keep = true
+    "#;
+    let api = StandIn::json(json!({})).await;
+    let service = Service::start_with_rules("telnyx-call-control", NOBODY, rules, &api);
+    for (count, from) in ["+441632960123", "+12137771234"].into_iter().enumerate() {
+        let body = json!({ "data": {
+            "record_type": "event", "event_type": "call.initiated", "id": from,
+            "payload": {
+                "call_control_id": from, "from": from, "to": "+15005550006",
+                "direction": "incoming", "state": "parked",
+            },
+        } });
+        service.send(&body).await;
+        service.effects(count + 1).await;
+        let requests = api.requests().await;
+        let (_, _, body) = parts(&requests[count]);
+        let expected = json!({ "customer_name": "", "tier": "gold" });
+        assert_eq!(body["assistant"]["dynamic_variables"], expected, "{from}: {body}");
+    }
 }

@@ -120,8 +120,9 @@ impl<'c> RequiredVariables<'c> {
                 continue;
             }
             let agent = &self.agents.all[agent];
+            let mut names = listed_variables(agent);
             let session = agent.session_at(source.platform);
-            let names = session.map(SessionTemplate::variable_names).unwrap_or_default();
+            add_names(&mut names, session.map(SessionTemplate::variable_names).unwrap_or_default());
             match stand_ins.iter_mut().find(|one| one.agent.name == agent.name) {
                 Some(known) => add_names(&mut known.variables, names),
                 None => stand_ins.push(Unset { agent, variables: names }),
@@ -133,7 +134,7 @@ impl<'c> RequiredVariables<'c> {
     /// Returns the variables that an agent requires, each once: those that the table lists, and the placeholders of
     /// its sessions at platforms whose calls can match the rule.
     fn required_variables(&self, agent: &'c Agent, rule: &Rule) -> Vec<&'c str> {
-        let mut names: Vec<&str> = agent.required_variables.iter().map(|name| &**name).collect();
+        let mut names = listed_variables(agent);
         let sessions: &'c [(Platform, SessionTemplate)] = &agent.sessions;
         for (platform, session) in sessions {
             let placeholders = session.variable_names();
@@ -149,6 +150,11 @@ impl<'c> RequiredVariables<'c> {
 /// Returns whether the agent depends on a value of the call.
 fn selects_by_value(action: &Action) -> bool {
     matches!(action, Action::Agent(AgentRef::Template(_)) | Action::SplitOfRow(_))
+}
+
+/// Returns the variables that the table lists for an agent.
+fn listed_variables(agent: &Agent) -> Vec<&str> {
+    agent.required_variables.iter().map(|name| &**name).collect()
 }
 
 fn add_names<'c>(names: &mut Vec<&'c str>, more: Vec<&'c str>) {
