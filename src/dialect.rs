@@ -114,6 +114,11 @@ pub trait Dialect: Send + Sync {
         Vec::new()
     }
 
+    /// Returns the attributes of a call without which its effects cannot be built.
+    fn attributes_of_effects(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Returns the platform's API, if decisions are carried out by requests to it. Sources then need an
     /// `api_key`.
     fn api(&self) -> Option<&'static PlatformApi> {

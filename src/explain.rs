@@ -110,7 +110,8 @@ pub fn explain_call<'q>(
     Ok(Explained { question, table, explanation, lookups, replies, is_recorded: false })
 }
 
-/// Returns the requests that would carry out a decision. A call that did not arrive has no id.
+/// Returns the requests that would carry out a decision. A call that did not arrive has no id, and none of the
+/// attributes that they need.
 fn effects_of(
     source: &Source,
     table: &RuleSet,
@@ -121,7 +122,13 @@ fn effects_of(
         return Vec::new();
     }
     let call_id = fields.call_id.clone().or(Some("CALL-ID".into()));
-    let fields = Fields { call_id, ..fields.clone() };
+    let mut fields = Fields { call_id, ..fields.clone() };
+    for name in source.dialect.attributes_of_effects() {
+        if fields.attribute(name).is_none() {
+            let stand_in = name.to_uppercase().replace('_', "-");
+            fields.attributes.push(((*name).into(), stand_in.into()));
+        }
+    }
     let call = Call::synthetic(&source.name, source.dialect.platform(), fields);
     source.effects(table, &call, decision)
 }

@@ -120,6 +120,10 @@ impl Dialect for Pipecat {
         agent.and_then(|agent| start(call, agent, decision)).into_iter().collect()
     }
 
+    fn attributes_of_effects(&self) -> &'static [&'static str] {
+        &[DOMAIN]
+    }
+
     fn api(&self) -> Option<&'static PlatformApi> {
         Some(&API)
     }

@@ -5,6 +5,7 @@ use std::process::Output;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
+use switchboard::dialect;
 use switchboard::domain::secret::Secret;
 use switchboard::http::admin;
 use tower::ServiceExt;
@@ -507,4 +508,41 @@ fn why_not_lists_a_rule_of_a_long_table_whose_numbers_do_not_match() {
     let rules: String = (0..30).map(rule).collect();
     let output = text(&explain(&rules, &["--from", "+4930901820", "--why-not", "r7"]).stdout);
     assert!(output.contains("r7") && output.contains("29 rules not listed"), "{output}");
+}
+
+/// A call that did not arrive has neither the id nor the attributes that requests to an API need.
+#[test]
+fn the_effect_of_a_decision_is_explained_on_every_platform_with_an_api() {
+    let rules = r#"
+[agents]
+desk = { pipecat = "bot", telnyx-call-control = "assistant-1", openai = { model = "m" }, openai-live = { model = "m" } }
+
+[[rule]]
+name = "everyone"
+agent = "desk"
+"#;
+    for dialect in dialect::ALL.into_iter().filter(|dialect| dialect.api().is_some()) {
+        let platform = dialect.platform().as_str();
+        let settings = format!(
+            "[sources.calls]\nplatform = \"{platform}\"\nsecrets = [\"env:SECRET\"]\napi_key = \
+             \"env:KEY\"\nfallback = \"desk\"\n"
+        );
+        let (_folder, path) = program::folder(&settings, rules);
+        let explained = |more: &[&str]| -> Value {
+            let arguments = ["explain", "--json", "--config", &path, "--from", "+441632960123"];
+            let output = run(&[&arguments, more].concat());
+            serde_json::from_slice(&output.stdout)
+                .unwrap_or_else(|error| panic!("{error}: {}", text(&output.stderr)))
+        };
+        let effects = explained(&[])["effects"]["calls"].clone();
+        assert_eq!(effects.as_array().map(Vec::len), Some(1), "{platform}: {effects}");
+        if platform == "pipecat" {
+            let settings = &effects[0]["body"]["body"]["dialin_settings"];
+            assert_eq!(settings["call_id"], "CALL-ID");
+            assert_eq!(settings["call_domain"], "CALL-DOMAIN");
+            let given = explained(&["--attr", "call_domain=d1"]);
+            let body = &given["effects"]["calls"][0]["body"]["body"];
+            assert_eq!(body["dialin_settings"]["call_domain"], "d1");
+        }
+    }
 }
