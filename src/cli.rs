@@ -252,8 +252,9 @@ fn load_settings_and_rules(
     coverage: bool,
     replaced: &Replacements,
 ) -> anyhow::Result<SettingsAndRules> {
-    let LoadedSettings { settings, rules, mut report, files, values } = load_inputs(inputs)?;
-    let context = settings.as_ref().map(Settings::check_context).unwrap_or_default();
+    let loaded = load_inputs(inputs)?;
+    let context = loaded.check_context();
+    let LoadedSettings { settings, rules, mut report, files, values, .. } = loaded;
     let mut loaded_rules = None;
     match rules.map(|path| load_rules_with(&path, context, coverage, replaced)) {
         Some(Ok(mut loaded)) => {

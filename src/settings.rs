@@ -348,12 +348,30 @@ pub struct LoadedSettings {
     pub settings: Option<Settings>,
     /// Path of the rule table, known even when other settings are invalid.
     pub rules: Option<PathBuf>,
+    /// Platforms that rules can name, known even when other settings are invalid.
+    pub dialects: Dialects,
+    /// Names of declared platforms with mistakes, which have been reported.
+    pub invalid_platforms: Vec<String>,
     /// Errors, warnings and notes.
     pub report: Report,
     /// The settings file, and the files of secrets and certificates, as they were read.
     pub files: Vec<FileStamp>,
     /// The value of each key, to find what has changed.
     pub values: SettingValues,
+}
+
+impl LoadedSettings {
+    /// Returns what rules are checked against: the settings, or else the platforms that they declare.
+    pub fn check_context(&self) -> CheckContext {
+        match &self.settings {
+            Some(settings) => settings.check_context(),
+            None => CheckContext {
+                dialects: self.dialects.clone(),
+                invalid_platforms: self.invalid_platforms.clone(),
+                ..CheckContext::default()
+            },
+        }
+    }
 }
 
 /// Reads and checks the settings. Invalid settings are in the report, all of them at once.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::diagnostics::Report;
 use crate::rules::{CheckContext, LiveList, LoadedTable, Replacements, RuleSet};
-use crate::settings::{Inputs, LookupSecrets, Purpose};
+use crate::settings::{Inputs, LookupSecrets, Purpose, known_dialects};
 
 /// Report all errors and warnings at once, and run the tests of the rule table.
 ///
@@ -95,7 +95,8 @@ impl Check {
                 load_settings_and_rules(inputs, self.coverage, replaced)?;
             return Ok((rules, report));
         };
-        let mut loaded = load_rules_with(path, CheckContext::default(), self.coverage, replaced)?;
+        let context = CheckContext { dialects: known_dialects(), ..CheckContext::default() };
+        let mut loaded = load_rules_with(path, context, self.coverage, replaced)?;
         let report = std::mem::take(&mut loaded.report);
         Ok((Some(loaded), report))
     }

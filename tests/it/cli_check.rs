@@ -150,3 +150,50 @@ agent = "b"
     }
     assert_eq!(diagnostics.len(), 4, "no errors that follow from them: {diagnostics:#?}");
 }
+
+/// A mistake in the settings must not make rules look wrong that name platforms which the settings declare.
+#[test]
+fn mistakes_in_the_settings_leave_the_platforms_known() {
+    let declared = |name: &str, keep: &str| {
+        format!(
+            "[platforms.{name}]\nrequest = \"json\"\nfrom = \"/from\"\nto = \"/to\"\n\
+             [platforms.{name}.reply]\nkeep = '{keep}'\n\
+             agent = '{{}}'\n"
+        )
+    };
+    let rules = r#"
+[agents]
+desk = { retell = "agent_1", turncall = "b", acme = "c", nova = "d" }
+
+[[rule]]
+name = "declared"
+platform = ["turncall", "acme", "nova"]
+agent = "desk"
+
+[[rule]]
+name = "everyone"
+agent = "desk"
+"#;
+    let mistaken = format!("{SETTINGS}surplus = 1\n{}", declared("acme", "{}"));
+    let settings = format!("{mistaken}{}", declared("nova", "{"));
+    let (_folder, path) = program::folder(&settings, rules);
+    let checked = run(&["check", "--config", &path]);
+    let report = text(&checked.stdout);
+    assert_eq!(checked.status.code(), Some(1), "{report}");
+    assert!(report.contains("surplus") && report.contains("platforms.nova"), "{report}");
+    assert!(!report.contains("rules.toml"), "{report}");
+    // A name that nobody declares is still reported.
+    let (_folder, path) = program::folder(&mistaken, rules);
+    let report = text(&run(&["check", "--config", &path]).stdout);
+    assert_eq!(report.matches("error[unknown-platform]").count(), 2, "{report}");
+    assert!(report.contains("unknown platform `nova`"), "{report}");
+}
+
+#[test]
+fn platforms_that_need_no_declaration_are_known_without_settings() {
+    let rules = "[agents]\ndesk = { turncall = \"a\" }\n\n[[rule]]\nname = \"everyone\"\nagent = \"desk\"\n";
+    let (folder, _) = program::folder(SETTINGS, rules);
+    let path = folder.path().join("rules.toml");
+    let checked = run(&["check", path.to_str().unwrap()]);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stdout));
+}

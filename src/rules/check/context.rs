@@ -18,6 +18,8 @@ pub struct CheckContext {
     pub sources: Vec<SourceInfo>,
     /// Dialects of all platforms that rules can name.
     pub dialects: Dialects,
+    /// Names of further platforms, whose declarations have mistakes: rules that name them are not at fault.
+    pub invalid_platforms: Vec<String>,
     /// Agents that the settings name as fallbacks.
     pub fallback_agents: Vec<String>,
     /// Current time, for warnings about dates in the past.

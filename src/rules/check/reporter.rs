@@ -53,6 +53,8 @@ pub(super) struct Reporter<'r> {
     pub(super) report: &'r mut Report,
     /// Dialects of all platforms that rules can name.
     pub(super) dialects: Dialects,
+    /// Names of further platforms, whose declarations have mistakes.
+    invalid_platforms: Vec<String>,
     /// Facts that calls can have.
     sent_facts: SentFacts,
     /// File that is being checked.
@@ -69,6 +71,7 @@ impl<'r> Reporter<'r> {
         Reporter {
             report,
             dialects: context.dialects.clone(),
+            invalid_platforms: context.invalid_platforms.clone(),
             sent_facts: SentFacts::new(context),
             file: Arc::new(SourceFile::new("", String::new())),
             unreadable: HashSet::new(),
@@ -247,6 +250,10 @@ impl<'r> Reporter<'r> {
 
     /// Reports an unknown platform. `other_keys` are further valid names.
     pub(super) fn unknown_platform(&mut self, name: &Spanned<String>, other_keys: &[&str]) {
+        if self.invalid_platforms.contains(&name.value) {
+            self.suppressed += 1;
+            return;
+        }
         let platforms: Vec<_> = self.dialects.names().collect();
         let names = platforms.iter().copied().chain(other_keys.iter().copied());
         let help = did_you_mean(&name.value, names);

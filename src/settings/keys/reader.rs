@@ -85,10 +85,11 @@ pub(crate) fn read(inputs: &Inputs) -> io::Result<LoadedSettings> {
     let setting_values = SettingValues::new(&values);
     let mut reader = SettingsReader::new(inputs, &file, document, files, &mut report);
     let (settings, rules) = reader.settings(values);
-    let files = reader.files;
+    let SettingsReader { files, dialects, invalid_platforms, .. } = reader;
     let settings = settings.filter(|_| report.error_count() == 0);
     report.sort();
-    Ok(LoadedSettings { settings, rules, report, files, values: setting_values })
+    let values = setting_values;
+    Ok(LoadedSettings { settings, rules, dialects, invalid_platforms, report, files, values })
 }
 
 /// Returns what the file is, if it is not a settings file.
@@ -399,8 +400,15 @@ impl SettingsTable for TracesKeys {
 impl LoadedSettings {
     /// Settings of which nothing can be read.
     fn invalid(report: Report, files: Vec<FileStamp>) -> LoadedSettings {
-        let values = SettingValues::default();
-        LoadedSettings { settings: None, rules: None, report, files, values }
+        LoadedSettings {
+            settings: None,
+            rules: None,
+            dialects: known_dialects(),
+            invalid_platforms: Vec::new(),
+            report,
+            files,
+            values: SettingValues::default(),
+        }
     }
 }
 
