@@ -184,6 +184,8 @@ fn send_says_with_which_key_it_signs() {
     let stderr = text(&signed.stderr);
     assert!(stderr.contains("signing for the source `retell` with env:RETELL_API_KEY"), "{stderr}");
     assert!(!stderr.contains(KEY) && !text(&signed.stdout).contains(KEY), "{stderr}");
+    let short = text(&run_with(&[("RETELL_API_KEY", "short")], &arguments).stderr);
+    assert!(short.contains("has 5 bytes") && !short.contains("using `dev`"), "{short}");
     let without = text(&run_with(&[], &arguments).stderr);
     assert!(without.contains("using `dev`") && !without.contains("signing for"), "{without}");
 }

@@ -188,6 +188,24 @@ fn a_quote_that_is_not_closed_on_each_line_of_a_long_table_is_reported_near_the_
 }
 
 #[test]
+fn a_cell_can_hold_several_national_numbers() {
+    for cell in [
+        "(213) 777-1234 ::: (213) 777-9999",
+        "213-777-1234, 213-777-9999",
+        "213.777.1234; 213.777.9999",
+        "2137771234 / 2137779999",
+        "+1 213 777 1234 ::: 2137779999",
+    ] {
+        let rows = format!("name,number\nAnn,\"{cell}\"\n");
+        check("l.csv", &rows, "column = \"number\"\ncountry = \"US\"", &[CALLER, OTHER], &[]);
+    }
+    // An extension is no number, and without a country each number is an error.
+    check("l.csv", "number\n\"213-777-1234, 12\"\n", "country = \"US\"", &[CALLER], &[]);
+    let report = load("l.csv", b"number\n\"213-777-1234, 213-777-9999\"\n", "").report;
+    assert!(report.to_string().contains("`213-777-1234` is not a number"), "{report}");
+}
+
+#[test]
 fn several_columns_can_hold_the_numbers() {
     let contacts = "Name,Phone 1 - Value,Phone 2 - Value\n\
                     Ann,+1 213-777-1234,+1 213-777-9999 ::: +12137770000\nJoe,,+12137770001\n";
@@ -260,6 +278,10 @@ fn files_that_are_no_lists_are_recognized() {
         ("l.csv", &b"PK\x03\x04..."[..], "it is a spreadsheet; export the sheet as CSV in UTF-8"),
         ("l.csv", b"\xd0\xcf\x11\xe0...", "it is a spreadsheet"),
         ("l.txt", b"BEGIN:VCARD\nTEL:+12137771234\n", "it consists of vCards"),
+        ("l.csv", b"\xef\xbb\xbf<?xml version=\"1.0\"?>", "it is a web page or XML"),
+        ("l.csv", b"\xef\xbb\xbf\n[{\"number\":1}]", "it is JSON"),
+        ("l.csv", b"\n\nBEGIN:VCARD\n", "it consists of vCards"),
+        ("l.csv", b"\xff\xfeB\0E\0G\0I\0N\0:\0V\0C\0A\0R\0D\0", "it consists of vCards"),
         ("l.csv", b"\xff\xfen\0u\0\0", "it is UTF-16 with errors; save it as CSV in UTF-8"),
     ] {
         let report = load(file, content, "").report;

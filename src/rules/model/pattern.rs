@@ -697,6 +697,11 @@ mod tests {
             let help = format!("a prefix starts with `+` and the country code{help}");
             check_error(text, "bad-pattern", &help);
         }
+        check_error(
+            "213*",
+            "bad-pattern",
+            "write `+1213*` for North America, or `+213*` if it begins with a country code",
+        );
         check_error("witheld", "bad-pattern", "did you mean `withheld`?");
         check_error("anonymous", "bad-pattern", "for callers without a number, write `withheld`");
         check_error("1001", "bad-pattern", "for exactly this text, write `=1001`");

@@ -168,6 +168,15 @@ mod tests {
     }
 
     #[test]
+    fn the_x_of_a_pattern_is_no_key_of_a_keypad() {
+        for text in ["(213) 777-XXXX", "213-777-xxxx"] {
+            let problem = NumberPattern::parse(text).expect_err(text);
+            let help = problem.help.unwrap_or_default();
+            assert!(!help.contains("9999"), "{text}: {help}");
+        }
+    }
+
+    #[test]
     fn what_no_number_came_from_gets_no_number() {
         for text in ["^\\+4420", "+44 20 7946 095[89]", "+44 20 7946 095?", "+1 or so"] {
             let problem = NumberPattern::parse(text).expect_err(text);
