@@ -79,9 +79,10 @@ async fn carry_out(
     };
     for effect in &of_call.effects {
         let started = Instant::now();
-        let attempted = match (obstacle, &client, &endpoint.source.api) {
+        let problem = obstacle.map(str::to_owned).or_else(|| effect.problem());
+        let attempted = match (problem, &client, &endpoint.source.api) {
             (None, Ok(client), Some(access)) => client.send(effect, access, of_call.deadline).await,
-            (obstacle, ..) => Attempted::not_sent(obstacle.unwrap_or(NO_KEY)),
+            (problem, ..) => Attempted::not_sent(problem.as_deref().unwrap_or(NO_KEY)),
         };
         if attempted.result != EffectResult::Acknowledged {
             obstacle = obstacle.or(Some(EARLIER_FAILED));
@@ -152,6 +153,7 @@ fn event<'a>(
         channel: Some(Channel::Call),
         call_id: of_call.call_id.as_deref().map(Into::into),
         event_id: Some(id.to_string().into()),
+        record_id: of_call.record.map(|record| record.to_string().into()),
         from: Some(from.clone()),
         to: Some(to.clone()),
         status: Some(attempted.result.as_str().into()),

@@ -261,7 +261,11 @@ fn shown_body(reply: &Reply) -> Value {
 }
 
 fn effect_json(effect: &Effect) -> Value {
-    json!({ "action": effect.action, "path": effect.path, "body": effect.body })
+    let mut json = json!({ "action": effect.action, "path": effect.path, "body": effect.body });
+    if let Some(problem) = effect.problem() {
+        json["problem"] = problem.into();
+    }
+    json
 }
 
 impl Explained<'_> {
@@ -424,8 +428,11 @@ impl fmt::Display for Explained<'_> {
                 None => writeln!(f, "{body:#}")?,
             }
             write_left_out(f, reply.left_out())?;
-            for Effect { path, body, .. } in effects {
-                writeln!(f, "then POST {path}\n{body:#}")?;
+            for effect in effects {
+                match effect.problem() {
+                    Some(problem) => writeln!(f, "then {}, {problem}", effect.action)?,
+                    None => writeln!(f, "then POST {}\n{:#}", effect.path, effect.body)?,
+                }
             }
         }
         Ok(())

@@ -419,7 +419,7 @@ impl Exchange<'_> {
         first.cache(&body, recorded.as_ref().map(|recorded| recorded.key), window);
         let committed = recorded.and_then(|recorded| recorded.committed);
         self.log_call(call, &decision, &lookups, &reply);
-        self.start_effects(call, &decision);
+        self.start_effects(call, &decision, record);
         PreparedReply {
             outcome: match decision.outcome() {
                 Outcome::Agent(_) => RequestOutcome::Agent,
@@ -435,7 +435,7 @@ impl Exchange<'_> {
 
     /// Starts the requests to the platform's API that carry out a decision. Those of a request that was not
     /// authenticated are reported as failed.
-    fn start_effects(&self, call: &Call<'_>, decision: &Decision<'_>) {
+    fn start_effects(&self, call: &Call<'_>, decision: &Decision<'_>, record: Uuid) {
         let source = &self.endpoint.source;
         if source.api.is_none() {
             return;
@@ -447,6 +447,7 @@ impl Exchange<'_> {
         let refused = self.app.effects.start(EffectsOfCall {
             source: Box::from(&*source.name),
             call_id: call.call_id().map(Into::into),
+            record: call.call_id().is_none().then_some(record),
             parties: [call.from().clone(), call.to().clone()],
             request_id: self.context.request_id.into(),
             effects,

@@ -222,14 +222,18 @@ impl Dialect for OpenAi {
     }
 
     fn effects(&self, context: &RenderContext<'_>, decision: &Decision<'_>) -> Vec<Effect> {
-        let Some(id) = context.call.and_then(Call::call_id) else { return Vec::new() };
-        let Some(segment) = path_segment(id) else { return Vec::new() };
+        let Some(call) = context.call else { return Vec::new() };
+        let id = call.call_id();
+        let segment = id.and_then(path_segment);
+        let missing = segment.is_none().then_some(self.family.id_key());
+        let segment = segment.unwrap_or_default();
         let effect = |action: &'static str, body: Value| Effect {
             action,
             path: self.family.path(&segment, action),
             body,
-            idempotency_key: Some(format!("{id}-{action}")),
+            idempotency_key: id.map(|id| format!("{id}-{action}")),
             is_idempotent: true,
+            missing,
         };
         let accept = |agent: &SelectedAgent<'_>| effect("accept", self.session(agent, decision));
         let decline = |status: u16| effect("reject", json!({ "status_code": status }));

@@ -171,9 +171,15 @@ fn call_fields<'a>(body: &JsonObject<'a>, numbers: &NumberFormat) -> Fields<'a> 
     }
 }
 
-/// Returns the request that starts an agent for a call; `None` if no agent could fetch the call.
+/// Returns the request that starts an agent for a call; `None` if the agent has no usable id.
 fn start(call: &Call<'_>, agent: &SelectedAgent<'_>, decision: &Decision<'_>) -> Option<Effect> {
-    let (call_id, call_domain) = (call.call_id()?, call.attribute(DOMAIN)?);
+    let (call_id, call_domain) = (call.call_id(), call.attribute(DOMAIN));
+    // Without both, the agent could not fetch the call.
+    let missing = match (call_id, call_domain) {
+        (None, _) => Some(CALL_ID),
+        (Some(_), None) => Some(CALL_DOMAIN),
+        (Some(_), Some(_)) => None,
+    };
     let path = format!("/{}/start", path_segment(agent.id)?);
     let from = wire_number(call.from());
     let mut settings = json!({
@@ -198,5 +204,12 @@ fn start(call: &Call<'_>, agent: &SelectedAgent<'_>, decision: &Decision<'_>) ->
         room.extend(properties.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
     let body = json!({ "createDailyRoom": true, "dailyRoomProperties": room, "body": data });
-    Some(Effect { action: "start", path, body, idempotency_key: None, is_idempotent: false })
+    Some(Effect {
+        action: "start",
+        path,
+        body,
+        idempotency_key: None,
+        is_idempotent: false,
+        missing,
+    })
 }

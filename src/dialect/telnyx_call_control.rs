@@ -33,6 +33,7 @@ pub(super) struct TelnyxCallControl;
 const API: PlatformApi =
     PlatformApi { url: "https://api.telnyx.com/v2", actions: &["answer", "reject", "transfer"] };
 const INITIATED: &str = "call.initiated";
+const CALL_CONTROL_ID: &str = "call_control_id";
 /// Attribute with the id of the event, which becomes the `command_id`.
 const EVENT_ID: &str = "event_id";
 /// Attributes of a call, in the order in which they are read.
@@ -122,7 +123,7 @@ impl Dialect for TelnyxCallControl {
                 Some(command("transfer", body))
             }
         };
-        command.into_iter().flatten().collect()
+        command.into_iter().collect()
     }
 
     fn api(&self) -> Option<&'static PlatformApi> {
@@ -159,7 +160,7 @@ impl Dialect for TelnyxCallControl {
             "event_type": INITIATED,
             "id": event_id,
             "payload": {
-                "call_control_id": call.call_id,
+                CALL_CONTROL_ID: call.call_id,
                 "connection_id": call.number_id,
                 "from": wire_number(&call.from),
                 "to": wire_number(&call.to),
@@ -171,14 +172,15 @@ impl Dialect for TelnyxCallControl {
     }
 }
 
-/// Returns a command about a call; `None` if the request has no usable id to send it to.
-fn command(call: &Call<'_>, action: &'static str, mut body: Value) -> Option<Effect> {
-    let id = path_segment(call.call_id()?)?;
+/// Returns a command about a call.
+fn command(call: &Call<'_>, action: &'static str, mut body: Value) -> Effect {
+    let id = call.call_id().and_then(path_segment);
+    let missing = id.is_none().then_some(CALL_CONTROL_ID);
     if let Some(event_id) = call.attribute(EVENT_ID) {
         body["command_id"] = event_id.into();
     }
-    let path = format!("/calls/{id}/actions/{action}");
-    Some(Effect { action, path, body, idempotency_key: None, is_idempotent: true })
+    let path = format!("/calls/{}/actions/{action}", id.unwrap_or_default());
+    Effect { action, path, body, idempotency_key: None, is_idempotent: true, missing }
 }
 
 fn answer(agent: &SelectedAgent<'_>, decision: &Decision<'_>) -> Value {
@@ -209,7 +211,7 @@ fn call_fields<'a>(
         payload.non_empty_text("shaken_stir_validated"),
     ];
     Fields {
-        call_id: payload.non_empty_text("call_control_id"),
+        call_id: payload.non_empty_text(CALL_CONTROL_ID),
         number_id: payload.non_empty_text("connection_id"),
         attributes: known_attributes(ATTRIBUTES, attributes),
         sip: sip.collect(),

@@ -22,6 +22,16 @@ pub struct Effect {
     /// A repetition does nothing that the first request has not done. Otherwise the request is
     /// repeated only if it cannot have been carried out.
     pub is_idempotent: bool,
+    /// Field of the webhook without which the request cannot be sent, if it is absent or unusable.
+    pub missing: Option<&'static str>,
+}
+
+impl Effect {
+    /// Returns why the request cannot be sent, if that is so.
+    pub fn problem(&self) -> Option<String> {
+        let missing = self.missing?;
+        Some(format!("not sent: the request has no usable {missing}"))
+    }
 }
 
 /// Returns an id as one segment of a path. `None` for an id that would not be one: an empty one, and `.` and `..`,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::domain::effect::Effect;
 use crate::domain::party::Party;
@@ -27,6 +28,8 @@ pub struct EffectsOfCall {
     pub source: Box<str>,
     /// The platform's id of the call.
     pub call_id: Option<Box<str>>,
+    /// The call's record, if the call has no id by which the records of its effects find it.
+    pub record: Option<Uuid>,
     /// Caller and called number, whose digits records may have to mask.
     pub parties: [Party; 2],
     /// Id of the request, for the log.

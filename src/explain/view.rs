@@ -91,7 +91,7 @@ pub struct ReplyView {
     pub rule: Option<String>,
     /// The body: JSON with indentation, or text.
     pub body: String,
-    /// What the platform does not accept.
+    /// What the platform does not accept, and requests to its API that cannot be sent.
     pub left_out: Vec<String>,
     /// Requests to the platform's API that follow: path and body.
     pub effects: Vec<(String, String)>,
@@ -172,7 +172,11 @@ impl ExplainedLookup {
 impl ReplyPreview<'_> {
     fn view(&self) -> ReplyView {
         let ReplyPreview { source, platform, rule, reply, effects } = self;
-        let effect = |effect: &Effect| (effect.path.to_string(), format!("{:#}", effect.body));
+        let effect = |effect: &Effect| (effect.path.clone(), format!("{:#}", effect.body));
+        let sent = effects.iter().filter(|effect| effect.missing.is_none());
+        let not_sent = effects.iter().filter_map(|effect| {
+            effect.problem().map(|problem| format!("{}: {problem}", effect.action))
+        });
         let shown = shown_body(reply);
         let body = shown.as_str().map_or_else(|| format!("{shown:#}"), str::to_owned);
         ReplyView {
@@ -180,8 +184,8 @@ impl ReplyPreview<'_> {
             platform: platform.as_str(),
             rule: rule.map(str::to_owned),
             body,
-            left_out: reply.left_out().iter().map(left_out_text).collect(),
-            effects: effects.iter().map(effect).collect(),
+            left_out: reply.left_out().iter().map(left_out_text).chain(not_sent).collect(),
+            effects: sent.map(effect).collect(),
         }
     }
 }

@@ -157,6 +157,9 @@ fn compare_effects(app: &App, dialect: &dyn Dialect, case: &Path) -> Result<(), 
     let table = app.app.table();
     let decision = app::decide(&table, &call);
     let effects = source.effects(&table, &call, &decision).into_iter().map(|effect| {
+        if let Some(problem) = effect.problem() {
+            return json!({ "action": effect.action, "problem": problem });
+        }
         let mut json = json!({ "action": effect.action, "path": effect.path, "body": effect.body });
         if let Some(key) = effect.idempotency_key {
             json["idempotency_key"] = key.into();

@@ -250,13 +250,13 @@ async fn a_request_that_is_not_authenticated_has_no_effect() {
 }
 
 #[tokio::test]
-async fn a_call_whose_id_is_no_segment_of_a_path_has_no_effect() {
+async fn nothing_is_sent_about_a_call_whose_id_is_no_segment_of_a_path() {
     let api = StandIn::json(json!({})).await;
     let service = Service::start("openai", &api);
     for id in [".", "..", "", "rtc_1/../2"] {
         service.send(&openai_call(id, "+441632960123")).await;
     }
-    service.effects(1).await;
+    service.effects(4).await;
     let requests = api.requests().await;
     let lines: Vec<_> = requests.iter().map(|request| parts(request).0).collect();
     assert_eq!(lines, ["POST /v1/realtime/calls/rtc_1%2F..%2F2/accept HTTP/1.1"]);
@@ -406,5 +406,39 @@ async fn the_fallback_agent_receives_the_variables_that_it_requires() {
         let (_, _, body) = parts(&requests[count]);
         let expected = json!({ "customer_name": "", "tier": "gold" });
         assert_eq!(body["assistant"]["dynamic_variables"], expected, "{from}: {body}");
+    }
+}
+
+/// A call that nobody can act upon rings on: the operator must learn of it.
+#[tokio::test]
+async fn an_effect_that_cannot_be_built_is_reported_as_failed() {
+    let telnyx = json!({ "data": {
+        "record_type": "event", "event_type": "call.initiated", "id": "event-1",
+        "payload": {
+            "from": "+441632960123", "to": "+15005550006", "direction": "incoming",
+            "state": "parked",
+        },
+    } });
+    let mut pipecat = pipecat_call();
+    pipecat.as_object_mut().expect("an object").remove("callDomain");
+    for (platform, body, action, field) in [
+        ("telnyx-call-control", telnyx, "answer", "call_control_id"),
+        ("pipecat", pipecat, "start", "callDomain"),
+        ("openai", openai_call("", "+441632960123"), "accept", "call_id"),
+    ] {
+        let api = StandIn::json(json!({})).await;
+        let service = Service::start(platform, &api);
+        service.send(&body).await;
+        let effects = service.effects(1).await;
+        assert_eq!(effects[0].kind, format!("effect.{action}"), "{platform}");
+        assert_eq!(effects[0].columns["status"], "failed", "{platform}");
+        let problem = format!("not sent: the request has no usable {field}");
+        assert_eq!(effects[0].columns["end_reason"], problem, "{platform}");
+        let metrics = service.app.counters().to_text();
+        let sample = format!(
+            "switchboard_effects_total{{source=\"calls\",action=\"{action}\",result=\"failed\"}} 1"
+        );
+        assert!(metrics.contains(&sample), "{platform}: {metrics}");
+        assert_eq!(api.requests().await.len(), 0, "{platform}");
     }
 }
