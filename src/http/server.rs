@@ -6,11 +6,11 @@
 use std::any::Any;
 use std::convert::Infallible;
 use std::future::Future;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -160,6 +160,8 @@ struct ServerState {
     router: CatchPanic<Router, PanicResponse>,
     tls: Option<TlsAcceptor>,
     proxy_protocol: bool,
+    /// Connections from trusted proxies without a valid PROXY header.
+    proxy_errors: Mutex<AcceptErrors>,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
     /// Whether responses ask clients to close their connection.
@@ -195,6 +197,7 @@ impl Server {
             router: CatchPanic::custom(router, PanicResponse),
             tls: transport.tls.as_ref().map(|tls| tls.server_config(transport.http2).into()),
             proxy_protocol: transport.proxy_protocol,
+            proxy_errors: Mutex::default(),
             http1,
             http2,
             is_stopping: AtomicBool::default(),
@@ -237,7 +240,7 @@ impl ServerState {
         let mut stream = Box::pin(stream);
         if self.proxy_protocol
             && connection.is_from_proxy()
-            && let Some(client) = proxy_protocol::read_header(&mut stream).await?
+            && let Some(client) = self.read_proxy_header(&mut stream).await?
         {
             connection.set_client(client);
         }
@@ -249,6 +252,22 @@ impl ServerState {
             Some(HTTP_2) => self.serve_http2(stream, connection, watcher).await,
             _ => self.serve_http1(stream, connection, watcher).await,
         }
+    }
+
+    /// Reads the client's address. A load balancer that sends another header, or none, loses all calls, so the log
+    /// says so; a connection that ends before it is a check of the port.
+    async fn read_proxy_header(
+        &self,
+        stream: &mut (impl AsyncRead + Unpin),
+    ) -> io::Result<Option<SocketAddr>> {
+        let read = proxy_protocol::read_header(stream).await;
+        if let Err(error) = &read
+            && error.kind() == ErrorKind::InvalidData
+        {
+            let mut errors = self.proxy_errors.lock().unwrap_or_else(PoisonError::into_inner);
+            errors.note(error, Instant::now());
+        }
+        read
     }
 
     async fn serve_http1(

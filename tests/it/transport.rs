@@ -1,5 +1,6 @@
 //! What comes before HTTP on a connection: TLS, HTTP/2, the PROXY protocol.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -15,8 +16,9 @@ use tokio::net::TcpStream;
 
 use crate::sockets::{LIMITS, Running, exchange, read_to_end, run_with, signed, status};
 use crate::support::app::{NOW_MS, RETELL_KEY, RULES, SETTINGS, retell_call, sign};
+use crate::support::program::{self, Served};
 use crate::support::tls::{SelfSigned, connect, handshake};
-use crate::support::wait::within_deadline;
+use crate::support::wait::{output, within_deadline};
 
 const H2: &[u8] = b"h2";
 const HTTP_1: &[u8] = b"http/1.1";
@@ -160,6 +162,23 @@ async fn a_proxy_header_tells_the_client_address() {
     }
     let without = exchange(running.address, signed(&call()).as_bytes()).await;
     assert_eq!(without, "", "a trusted proxy must send a header");
+}
+
+#[test]
+fn a_proxy_that_sends_another_header_is_named_in_the_log() {
+    let server = "[server]\nproxy_protocol = true\ntrusted_proxies = [\"127.0.0.1\"]\n";
+    let (_folder, settings) = program::folder(&format!("{server}{}", program::SETTINGS), RULES);
+    let served = Served::new(program::start(&["--config", &settings]));
+    let address = served.url.strip_prefix("http://").unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 443\r\n").unwrap();
+    served.wait_for_log("the connection does not begin with a PROXY header of version 2");
+    // The health check sends no such header.
+    let mut health = program::program();
+    health.env("SWITCHBOARD__SERVER__LISTEN", address);
+    health.env("SWITCHBOARD__ADMIN__LISTEN", &served.admin);
+    let health = output(health.args(["health", "--config", &settings]));
+    assert_eq!(health.status.code(), Some(0), "{}", program::text(&health.stderr));
 }
 
 #[tokio::test]
