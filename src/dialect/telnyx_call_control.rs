@@ -176,9 +176,10 @@ impl Dialect for TelnyxCallControl {
 fn command(call: &Call<'_>, action: &'static str, mut body: Value) -> Effect {
     let id = call.call_id().and_then(path_segment);
     let missing = id.is_none().then_some(CALL_CONTROL_ID);
-    if let Some(event_id) = call.attribute(EVENT_ID) {
-        body["command_id"] = event_id.into();
-    }
+    // An event without an id is about a new call, for which there is one command of a kind.
+    let command_id = call.attribute(EVENT_ID).map(str::to_owned);
+    let command_id = command_id.or_else(|| Some(format!("{action}-{}", call.call_id()?)));
+    body["command_id"] = command_id.into();
     let path = format!("/calls/{}/actions/{action}", id.unwrap_or_default());
     Effect { action, path, body, idempotency_key: None, is_idempotent: true, missing }
 }

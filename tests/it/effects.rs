@@ -308,6 +308,24 @@ async fn effects_that_are_queued_at_the_end_are_still_sent() {
 }
 
 #[tokio::test]
+async fn a_command_about_an_event_without_an_id_has_a_command_id_too() {
+    let api = StandIn::json(json!({})).await;
+    let service = Service::start("telnyx-call-control", &api);
+    let payload = json!({
+        "call_control_id": "v3:ex", "from": "+441632960123", "to": "+15005550006",
+        "direction": "incoming", "state": "parked",
+    });
+    let event =
+        json!({ "record_type": "event", "event_type": "call.initiated", "payload": payload });
+    service.send(&json!({ "data": event })).await;
+    service.stop.cancel();
+    wait::within_deadline("the effects end", service.running).await.expect("no panic");
+    let [request] = &api.requests().await[..] else { panic!("not one request") };
+    let (_, _, body) = parts(request);
+    assert_eq!(body["command_id"], "answer-v3:ex", "a repetition has the same one");
+}
+
+#[tokio::test]
 async fn an_event_of_the_other_family_decides_nothing() {
     let api = StandIn::json(json!({})).await;
     let service = Service::start("openai", &api);

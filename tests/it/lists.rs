@@ -48,6 +48,8 @@ fn the_separator_is_a_comma_a_semicolon_a_tab_or_a_vertical_bar() {
         let rows = format!("number{separator}name\n{CALLER}{separator}Ann\n");
         check("l.csv", &rows, "", &[CALLER], &[]);
         // A spreadsheet's own first line.
+        let declared = format!("SEP={separator}\r\n{rows}");
+        check("l.csv", &declared, "", &[CALLER], &[]);
         check("l.csv", &format!("sep={separator}\n{rows}"), "", &[CALLER], &[]);
         check("l.csv", &format!("\u{feff}sep={separator}\r\n{rows}"), "", &[CALLER], &[]);
     }

@@ -11,8 +11,12 @@ use crate::domain::json::JsonObject;
 pub struct Pointer(Box<[Box<str>]>);
 
 impl Pointer {
-    /// Parses a pointer. Returns `None` unless every part begins with `/`.
+    /// Parses a pointer. Returns `None` unless every part begins with `/`, and every `~` is one of `~0` and `~1`.
     pub fn parse(text: &str) -> Option<Pointer> {
+        let mut tildes = text.split('~').skip(1);
+        if !tildes.all(|behind| behind.starts_with(['0', '1'])) {
+            return None;
+        }
         let parts = text.strip_prefix('/')?.split('/');
         let parts: Box<[Box<str>]> =
             parts.map(|part| part.replace("~1", "/").replace("~0", "~").into()).collect();
@@ -90,7 +94,7 @@ mod tests {
         for nothing in ["/a", "/a/b~1c", "/a/b~1c/2", "/a/b~1c/-1", "/a/b~1c/1/n", "/nil", "/x"] {
             assert_eq!(text(nothing), None, "{nothing}");
         }
-        for invalid in ["", "a", "/", "/a/", "//a", "#/a"] {
+        for invalid in ["", "a", "/", "/a/", "//a", "#/a", "/a~2", "/a~"] {
             assert_eq!(Pointer::parse(invalid), None, "{invalid}");
         }
     }

@@ -280,7 +280,10 @@ fn separator(file: &mut dyn Readable) -> io::Result<Separator> {
         }
     }
     let text = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line);
-    let declared = text.strip_prefix(b"sep=").or_else(|| text.strip_prefix(b"\"sep="));
+    let text = text.strip_prefix(b"\"").unwrap_or(text);
+    let declared = text.split_at_checked(b"sep=".len());
+    let declared = declared.filter(|(word, _)| word.eq_ignore_ascii_case(b"sep="));
+    let declared = declared.map(|(_, separator)| separator);
     if let Some(&[separator @ (b',' | b';' | b'\t' | b'|'), ..]) = declared {
         return Ok(Separator { separator: char::from(separator), is_declared: true });
     }

@@ -271,9 +271,12 @@ impl<const MIN: usize, const MAX: usize> ValueType for BoundedInteger<MIN, MAX> 
     }
 
     fn read(entry: &mut Entry<'_, '_>) -> Option<usize> {
-        entry.parsed(&format!("an integer from {MIN} to {MAX}"), |text| {
-            text.parse().ok().filter(|number| (MIN..=MAX).contains(number))
-        })
+        let wanted = match MIN == MAX {
+            true => format!("the integer {MIN}"),
+            false => format!("an integer from {MIN} to {MAX}"),
+        };
+        entry
+            .parsed(&wanted, |text| text.parse().ok().filter(|number| (MIN..=MAX).contains(number)))
     }
 }
 
