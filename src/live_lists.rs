@@ -268,16 +268,16 @@ impl LiveLists {
         }
     }
 
-    /// Fetches lists that a table is about to use, like [`fetch_new`].
-    pub(crate) async fn fetch_new(
-        &self,
-        lists: &[Arc<LiveList>],
-        now: Timestamp,
-    ) -> Vec<(Box<str>, String)> {
-        match &self.secrets {
-            Some(secrets) => fetch_new(lists, &**secrets, now).await,
-            None => Vec::new(),
+    /// Fetches lists that a table is about to use, like [`fetch_new`], and logs what fails. Returns whether one has
+    /// been fetched.
+    pub(crate) async fn fetch_new(&self, lists: &[Arc<LiveList>], now: Timestamp) -> bool {
+        let Some(secrets) = &self.secrets else { return false };
+        let failed = fetch_new(lists, &**secrets, now).await;
+        let is_one_fetched = failed.len() < lists.len();
+        for (list, reason) in failed {
+            log(&list, &Err(reason));
         }
+        is_one_fetched
     }
 
     /// Makes the lists due whose request contains a secret, which may be another one now.
@@ -338,19 +338,19 @@ impl ScheduledList {
     }
 }
 
-/// Fetches lists without a copy that a table is about to use, at most ten seconds long. Returns what is wrong
-/// with each that has none afterwards.
+/// Fetches lists without a copy that a table is about to use, at most ten seconds long. Returns those that have
+/// none afterwards, and why.
 pub async fn fetch_new(
     lists: &[Arc<LiveList>],
     secrets: &dyn SecretSource,
     now: Timestamp,
-) -> Vec<(Box<str>, String)> {
+) -> Vec<(Arc<LiveList>, NotFetched)> {
     let fetches = lists.iter().map(async |list| {
-        let problem = match timeout(NEW_TIMEOUT, fetch(list, secrets, false, now)).await {
-            Ok(fetched) => fetched.err()?.problem(),
-            Err(_elapsed) => "no answer in time".to_owned(),
+        let reason = match timeout(NEW_TIMEOUT, fetch(list, secrets, false, now)).await {
+            Ok(fetched) => fetched.err()?,
+            Err(_elapsed) => NotFetched::Failed("no answer in time".to_owned()),
         };
-        Some((list.name.clone(), problem))
+        Some((list.clone(), reason))
     });
     join_all(fetches).await.into_iter().flatten().collect()
 }

@@ -506,15 +506,7 @@ impl Loader {
             return false;
         }
         let fetching = self.app.live_lists().fetch_new(&new, self.app.now());
-        let problems = tokio::runtime::Handle::current().block_on(fetching);
-        for (list, problem) in &problems {
-            tracing::error!(
-                list = &**list,
-                problem,
-                "list not fetched, and it has no copy: it is empty"
-            );
-        }
-        problems.len() < new.len()
+        tokio::runtime::Handle::current().block_on(fetching)
     }
 
     fn publish(&mut self, Loaded { table, report, files, isolated, held }: Loaded) -> Reloaded {

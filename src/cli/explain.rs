@@ -96,9 +96,7 @@ impl Explain {
         }
         Ok(Exit::Success)
     }
-}
 
-impl Explain {
     /// Loads the settings, and the rules that they name or those of `--rules`. Prints errors and returns `None`.
     fn load(&self) -> anyhow::Result<Option<(Settings, RuleSet)>> {
         let Some(path) = &self.rules else {

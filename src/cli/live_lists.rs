@@ -103,7 +103,8 @@ pub(super) fn fetch_before_start(
     secrets: &dyn SecretSource,
     now: Timestamp,
 ) -> bool {
-    for (name, problem) in runtime.block_on(fetch_new(missing, secrets, now)) {
+    for (list, reason) in runtime.block_on(fetch_new(missing, secrets, now)) {
+        let (name, problem) = (&list.name, reason.problem());
         let line =
             format!("list `{name}` is empty: it has no copy and cannot be fetched: {problem}");
         // A closed pipe is no reason not to serve.

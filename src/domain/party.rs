@@ -429,15 +429,15 @@ fn is_withheld(text: &str) -> bool {
     }
     let words = text.split([' ', '_', '-', '.', '(', ')', '[', ']', '"', '\'']);
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let are_tails =
+        |words: &[&str]| words.len() <= 2 && words.iter().all(|word| WITHHELD_TAILS.contains(word));
     // `private number`, and `number withheld`.
-    let (tails, others): (Vec<&str>, Vec<&str>) =
-        words.iter().partition(|word| WITHHELD_TAILS.contains(word));
-    let is_word = matches!(others[..], [word] if WITHHELD_WORDS.contains(&word));
-    let begins_or_ends = match (words.first(), words.last(), others.first()) {
-        (Some(first), Some(last), Some(other)) => first == other || last == other,
+    let is_word = match &words[..] {
+        [word, tails @ ..] if WITHHELD_WORDS.contains(word) => are_tails(tails),
+        [tails @ .., word] if WITHHELD_WORDS.contains(word) => are_tails(tails),
         _ => false,
     };
-    (is_word && begins_or_ends && tails.len() <= 2) || WITHHELD_PHRASES.contains(&&*words.join(" "))
+    is_word || WITHHELD_PHRASES.contains(&&*words.join(" "))
 }
 
 /// Prints [`Party::masked`].

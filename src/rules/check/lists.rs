@@ -235,13 +235,14 @@ impl ListOpener<'_, '_> {
         let own = raw.country.as_ref().and_then(|country| values::country(country, self.reporter));
         let country = own.or(self.country);
         let mut guard = ListGuard::new(&raw, self.reporter);
-        let mut live = None;
+        let (mut live, mut has_foreign_copy) = (None, false);
         let source = match is_live && raw.file.is_none() && raw.numbers.is_none() {
             true => {
                 live = self.live_list(&mut raw, guard, country);
                 // The copy was checked when it was fetched.
                 guard = ListGuard { skips_bad_rows: !raw.is_strict(), ..ListGuard::default() };
-                live.as_ref().map(|list| self.copy(list, &raw))
+                has_foreign_copy = live.as_deref().is_some_and(|list| self.is_foreign(list));
+                live.as_ref().map(|list| self.copy(list, &raw, has_foreign_copy))
             }
             false => self.source(raw),
         };
@@ -263,7 +264,7 @@ impl ListOpener<'_, '_> {
             text_columns: BTreeSet::new(),
             where_uses: Vec::new(),
             guard,
-            has_foreign_copy: live.as_deref().is_some_and(|list| self.is_foreign(list)),
+            has_foreign_copy,
             live,
             source,
         });
@@ -350,7 +351,7 @@ impl ListOpener<'_, '_> {
     }
 
     /// Opens the copy of a list that lives elsewhere.
-    fn copy(&mut self, list: &LiveList, raw: &RawList) -> ListSource {
+    fn copy(&mut self, list: &LiveList, raw: &RawList, is_foreign: bool) -> ListSource {
         let path = &list.copy;
         let rows = match ListRows::open(self.files, path) {
             Ok(rows) => rows,
@@ -365,7 +366,7 @@ impl ListOpener<'_, '_> {
         };
         let name = Spanned { value: raw.name.value.clone(), span: raw.name.span.clone() };
         let is_header = |column: &Spanned<String>| rows.columns.contains(&column.value);
-        if self.is_foreign(list) && !raw.columns.iter().all(is_header) {
+        if is_foreign && !raw.columns.iter().all(is_header) {
             return self.missing_copy(&raw.name);
         }
         let file = self.check_header(&rows, path, &name);
