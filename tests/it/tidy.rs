@@ -1,6 +1,7 @@
 //! Invariants of ARCHITECTURE.md that neither types nor lints can enforce, checked on the source text.
 
 mod imports;
+mod log_lines;
 mod sleeps;
 
 use std::path::{Path, PathBuf};
