@@ -10,11 +10,12 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, ServerConfig};
+use x509_cert::certificate::Version;
 use x509_cert::der::Decode;
 
 /// Identifiers of the application protocols that a TLS client may choose (RFC 7301).
@@ -40,15 +41,24 @@ pub enum CertificateError {
     /// The file of the certificate contains none.
     #[error("the file contains no certificate in PEM (`-----BEGIN CERTIFICATE-----`)")]
     NoCertificate,
+    /// The text of the certificate is cut off, or is not Base64.
+    #[error("the certificate is cut off or damaged: its PEM text cannot be decoded")]
+    DamagedCertificate,
     /// The certificate is not X.509.
-    #[error("the certificate cannot be read: {0}")]
-    Malformed(String),
+    #[error("the first certificate is not an X.509 certificate")]
+    NotX509,
+    /// The certificate has a version that no TLS client accepts.
+    #[error("the first certificate has X.509 version {0}, and TLS clients accept version 3 alone")]
+    OldVersion(u8),
     /// The file of the key contains none.
     #[error("the file contains no private key in PEM (`-----BEGIN PRIVATE KEY-----`)")]
     NoKey,
-    /// The key has an unsupported type.
-    #[error("the private key cannot be used: {0}")]
-    UnusableKey(String),
+    /// The text of the key is cut off, or is not Base64.
+    #[error("the private key is cut off or damaged: its PEM text cannot be decoded")]
+    DamagedKey,
+    /// The key has an unsupported type or size.
+    #[error("the private key has an unsupported type or size")]
+    UnusableKey,
     /// The key belongs to another certificate.
     #[error("the private key does not belong to the first certificate of the chain")]
     OtherKey,
@@ -57,7 +67,7 @@ pub enum CertificateError {
 impl CertificateError {
     /// Returns whether the cause is in the file of the key.
     pub fn is_about_key(&self) -> bool {
-        matches!(self, Self::NoKey | Self::UnusableKey(_) | Self::OtherKey)
+        matches!(self, Self::NoKey | Self::DamagedKey | Self::UnusableKey | Self::OtherKey)
     }
 }
 
@@ -67,25 +77,35 @@ impl Certificate {
     /// # Errors
     /// Fails if either cannot be read, or if they do not belong together.
     pub fn from_pem(name: &str, chain: &[u8], key: &[u8]) -> Result<Certificate, CertificateError> {
-        let malformed = |error: &dyn fmt::Display| CertificateError::Malformed(error.to_string());
         let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<Vec<_>, _>>();
-        let chain = chain.map_err(|error| malformed(&error))?;
+        let chain = chain.map_err(|_undecodable| CertificateError::DamagedCertificate)?;
         let first = chain.first().ok_or(CertificateError::NoCertificate)?;
-        let parsed = x509_cert::Certificate::from_der(first).map_err(|error| malformed(&error))?;
-        let validity = *parsed.tbs_certificate().validity();
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_invalid| CertificateError::NoKey)?;
+        let not_x509 = |_| CertificateError::NotX509;
+        let parsed = x509_cert::Certificate::from_der(first).map_err(not_x509)?;
+        let parsed = parsed.tbs_certificate();
+        match parsed.version() {
+            Version::V1 => return Err(CertificateError::OldVersion(1)),
+            Version::V2 => return Err(CertificateError::OldVersion(2)),
+            Version::V3 => {}
+        }
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
+            pem::Error::NoItemsFound => CertificateError::NoKey,
+            _undecodable => CertificateError::DamagedKey,
+        })?;
+        let validity = *parsed.validity();
         let key = CertifiedKey::from_der(chain, key, &ring::default_provider());
         let key = key.map_err(|error| {
             if error == InconsistentKeys::KeyMismatch.into() {
                 CertificateError::OtherKey
-            } else if let rustls::Error::InvalidCertificate(error) = error {
-                malformed(&error)
+            } else if let rustls::Error::InvalidCertificate(_) = error {
+                CertificateError::NotX509
             } else {
-                CertificateError::UnusableKey(error.to_string())
+                CertificateError::UnusableKey
             }
         })?;
         let time = |time: x509_cert::time::Time| {
-            Timestamp::try_from(time.to_system_time()).map_err(|error| malformed(&error))
+            Timestamp::try_from(time.to_system_time())
+                .map_err(|_out_of_range| CertificateError::NotX509)
         };
         Ok(Certificate {
             key: Arc::new(key),
@@ -165,6 +185,8 @@ impl fmt::Debug for LiveCertificates {
 
 #[cfg(test)]
 mod tests {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+
     use super::*;
 
     fn pem(names: &[&str]) -> (String, String) {
@@ -208,9 +230,20 @@ mod tests {
         assert_eq!(parse("", &key), Some(CertificateError::NoCertificate));
         assert_eq!(parse(&chain, &chain), Some(CertificateError::NoKey));
         assert_eq!(parse(&chain, &other), Some(CertificateError::OtherKey));
-        let not_der = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
-        assert!(matches!(parse(not_der, &key), Some(CertificateError::Malformed(_))));
+        let der = |bytes: &[u8]| {
+            let base64 = BASE64_STANDARD.encode(bytes);
+            format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")
+        };
+        assert_eq!(parse(&der(b"hello"), &key), Some(CertificateError::NotX509));
         let not_base64 = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
-        assert!(matches!(parse(not_base64, &key), Some(CertificateError::Malformed(_))));
+        assert_eq!(parse(not_base64, &key), Some(CertificateError::DamagedCertificate));
+        let cut_off = |pem: &str| pem[..pem.len() / 2].to_owned();
+        assert_eq!(parse(&cut_off(&chain), &key), Some(CertificateError::DamagedCertificate));
+        assert_eq!(parse(&chain, &cut_off(&key)), Some(CertificateError::DamagedKey));
+        let mut bytes = CertificateDer::from_pem_slice(chain.as_bytes()).unwrap().to_vec();
+        // `[0] INTEGER 2` is version 3.
+        let version = bytes.windows(5).position(|five| five == [0xa0, 3, 2, 1, 2]).unwrap();
+        bytes[version + 4] = 1;
+        assert_eq!(parse(&der(&bytes), &key), Some(CertificateError::OldVersion(2)));
     }
 }

@@ -106,11 +106,14 @@ impl Entry<'_, '_> {
 
 fn help(error: &CertificateError) -> &'static str {
     match error {
-        CertificateError::NoCertificate | CertificateError::Malformed(_) => {
-            "use the full chain in PEM: fullchain.pem of an ACME client"
+        CertificateError::NoCertificate
+        | CertificateError::DamagedCertificate
+        | CertificateError::NotX509 => "use the full chain in PEM: fullchain.pem of an ACME client",
+        CertificateError::OldVersion(_) => {
+            "request a certificate of version 3 with the name of the server in subjectAltName, as ACME clients do"
         }
-        CertificateError::NoKey | CertificateError::UnusableKey(_) => {
-            "use an unencrypted RSA, ECDSA or Ed25519 key in PEM: privkey.pem of an ACME client"
+        CertificateError::NoKey | CertificateError::DamagedKey | CertificateError::UnusableKey => {
+            "use an unencrypted key in PEM, RSA from 2048 bits, ECDSA P-256 or P-384, or Ed25519: privkey.pem of an ACME client"
         }
         CertificateError::OtherKey => "use the key with which the certificate was requested",
     }
