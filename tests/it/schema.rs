@@ -145,10 +145,12 @@ fn the_shipped_files_match_their_schema() {
 // ---- reference of keys in the documentation
 
 /// Tables in `docs/rules.md`, by the name in `<!-- keys: NAME -->`, with their place in the schema.
-const RULES: [(&str, &str); 8] = [
+const RULES: [(&str, &str); 10] = [
     ("rules", ""),
     ("scope", "/properties/scope"),
+    ("list", "/properties/lists/additionalProperties"),
     ("dates", "/properties/dates/additionalProperties"),
+    ("hours", "/properties/hours/additionalProperties"),
     ("lookup", "/properties/lookup/additionalProperties"),
     ("splits", "/properties/splits/additionalProperties"),
     ("rule", "/properties/rule/items"),
@@ -240,6 +242,36 @@ fn check_reference(file: &str, schema: &Value, tables: &[(&str, &str)]) {
         let advice = "UPDATE_GOLDEN=1 cargo test reference";
         assert_eq!(text[start..start + length], expected, "{file}, {name}: {advice}");
     }
+}
+
+/// Tables of the rules that the documentation describes in words: the ids of agents are one key a platform.
+const IN_WORDS: [&str; 3] = [
+    "/properties/agents/additionalProperties",
+    "/properties/rule/items/properties/split/items",
+    "/properties/splits/additionalProperties/properties/arms/items",
+];
+
+/// Places of the tables in a schema.
+fn tables(schema: &Value, place: &str, found: &mut BTreeSet<String>) {
+    if schema["properties"].is_object() {
+        found.insert(place.to_owned());
+    }
+    for (key, inner) in schema["properties"].as_object().into_iter().flatten() {
+        tables(inner, &format!("{place}/properties/{key}"), found);
+    }
+    for key in ["items", "additionalProperties"] {
+        if schema[key].is_object() {
+            tables(&schema[key], &format!("{place}/{key}"), found);
+        }
+    }
+}
+
+#[test]
+fn the_documentation_has_a_reference_of_every_table_of_the_rules() {
+    let mut found = BTreeSet::new();
+    tables(&rules::json_schema(), "", &mut found);
+    let places = RULES.iter().map(|(_, place)| *place).chain(IN_WORDS);
+    assert_eq!(found, places.map(str::to_owned).collect());
 }
 
 #[test]

@@ -390,7 +390,7 @@ impl<'c> TestChecker<'c, '_> {
         texts
     }
 
-    /// Returns the source and platform of a test: those that it names, otherwise the first source of the
+    /// Returns the source and platform of a test: those that it names, otherwise the first source (by name) of the
     /// settings that has this channel.
     fn source_of(&mut self, raw: &RawTest, channel: Channel) -> (Box<str>, Platform) {
         let scope = self.valid_scope();

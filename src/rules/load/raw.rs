@@ -416,7 +416,7 @@ toml_table! {
         channel: Channel,
         /// Platform that sends the request. Default: the platform of the source.
         platform: Platform,
-        /// Source that the request comes from. Default: the first source of the settings that supports
+        /// Source that the request comes from. Default: the first source by name that supports
         /// the channel and is in the scope.
         source: Text,
         /// Time of the call in the `zone` of the test: `"2026-12-25 00:10"`, or with an offset:
