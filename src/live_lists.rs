@@ -183,15 +183,18 @@ fn save(
     let text = text_of(content)?;
     let before = copy.text();
     if before.as_deref() == Some(&text) {
-        copy.keep(list, Validators { etag, last_modified }, now)
+        copy.keep(list, &text, Validators { etag, last_modified }, now)
             .map_err(|error| unwritten(&error))?;
         return Ok(Fetched::Unchanged);
     }
     // Rows that came from another place say nothing about these.
-    let before = copy.text_of_same_place(list);
-    let before = before.and_then(|text| count_rows(list, text).ok()).map(|count| count.rows);
+    let before = copy.text_of_same_place(list).and_then(|text| count_rows(list, text).ok());
     let count = usable(list, text.clone())?;
-    check_rows(list, &count, before, forced)?;
+    if before.as_ref().is_some_and(|before| count.is_message_in_place_of(before)) {
+        let problem = "the answer has no rows, and no column of the copy: it is no list";
+        return Err(NotFetched::Failed(problem.to_owned()));
+    }
+    check_rows(list, &count, before.map(|before| before.rows), forced)?;
     copy.replace(list, &text, Validators { etag, last_modified }, now)
         .map_err(|error| unwritten(&error))?;
     Ok(Fetched::Replaced(count.rows))

@@ -14,8 +14,6 @@ use crate::rules::{CopyInfo, LiveList};
 /// The copy of a list.
 pub(super) struct Copy {
     path: PathBuf,
-    /// Path of the file about the copy.
-    about: PathBuf,
 }
 
 impl Copy {
@@ -24,7 +22,7 @@ impl Copy {
     }
 
     pub(super) fn at(path: &Path) -> Copy {
-        Copy { path: path.to_owned(), about: CopyInfo::path(path) }
+        Copy { path: path.to_owned() }
     }
 
     /// Returns the text.
@@ -50,29 +48,35 @@ impl Copy {
         Some(self.about()?.confirmed_at)
     }
 
-    /// Returns what the other system said about the copy, if the list still comes from there.
+    /// Returns what the other system said about the copy, if the list still comes from there and nothing else
+    /// has written to the copy.
     pub(super) fn validators(&self, list: &LiveList) -> Option<Validators> {
-        let CopyInfo { definition, etag, last_modified, .. } = self.about()?;
-        (definition == list.definition()).then_some(Validators { etag, last_modified })
+        let CopyInfo { definition, hash, etag, last_modified, .. } = self.about()?;
+        let is_same = || self.text().is_some_and(|text| CopyInfo::hash(&text) == hash);
+        let is_usable = definition == list.definition() && is_same();
+        is_usable.then_some(Validators { etag, last_modified })
     }
 
     /// Notes that the copy is still what the other system has.
     pub(super) fn confirm(&self, now: Timestamp) -> io::Result<()> {
         match self.about() {
-            Some(about) => self.write(&CopyInfo { confirmed_at: now, ..about }),
+            Some(about) => CopyInfo { confirmed_at: now, ..about }.write(&self.path),
             None => Ok(()),
         }
     }
 
-    /// Notes what the other system says about a copy whose text is the same.
-    pub(super) fn keep(&self, list: &LiveList, said: Validators, now: Timestamp) -> io::Result<()> {
+    /// Notes what the other system says about a copy that has this text already.
+    pub(super) fn keep(
+        &self,
+        list: &LiveList,
+        text: &str,
+        said: Validators,
+        now: Timestamp,
+    ) -> io::Result<()> {
         let Validators { etag, last_modified } = said;
-        self.write(&CopyInfo {
-            confirmed_at: now,
-            definition: list.definition(),
-            etag,
-            last_modified,
-        })
+        let (definition, hash) = (list.definition(), CopyInfo::hash(text));
+        let about = CopyInfo { confirmed_at: now, definition, hash, etag, last_modified };
+        about.write(&self.path)
     }
 
     /// Replaces the copy, which a crash leaves either old or new.
@@ -87,12 +91,8 @@ impl Copy {
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
         // Without it, the old text could be taken for the one that the new validators describe.
-        drop(fs::remove_file(&self.about));
+        drop(fs::remove_file(CopyInfo::path(&self.path)));
         regular_file::replace(&self.path, text.as_bytes())?;
-        self.keep(list, said, now)
-    }
-
-    fn write(&self, about: &CopyInfo) -> io::Result<()> {
-        regular_file::replace(&self.about, &serde_json::to_vec(about)?)
+        self.keep(list, text, said, now)
     }
 }

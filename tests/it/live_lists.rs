@@ -228,11 +228,11 @@ async fn an_answer_that_is_no_list_leaves_the_copy() {
         (Vec::new(), "the connection broke"),
         (csv(""), "its first line must name the columns"),
         (csv("number,name\n+12137771234,Ann\n"), "no column `phone`"),
-        (response(200, "content-type: text/csv\r\n", "phone\n"), ""),
+        (csv("phone,tier\n+12137771234,gold\n"), "no column `name`"),
+        (csv("phone,name,name\n+12137771234,Ann,Bo\n"), "several columns `name`"),
+        (csv("+12137771234,Ann\n"), "must name its columns"),
+        (csv("Service temporarily unavailable, try again"), "no column `phone`"),
     ] {
-        if problem.is_empty() {
-            continue;
-        }
         stand_in.answers(answer);
         let found = case.problem().await;
         assert!(found.contains(problem), "{found} in place of {problem}");
@@ -241,6 +241,51 @@ async fn an_answer_that_is_no_list_leaves_the_copy() {
     let latin = b"HTTP/1.1 200 X\r\nconnection: close\r\ncontent-length: 8\r\n\r\nphone,\xe4\n";
     stand_in.answers(latin.to_vec());
     assert!(case.problem().await.contains("not UTF-8"));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_list_is_no_first_copy_either() {
+    for answer in ["Service temporarily unavailable, try again", "+12137771234,Ann\n"] {
+        let stand_in = StandIn::start(csv(answer));
+        let case = Case::new(&http_keys(&stand_in, ""));
+        assert!(matches!(case.fetch().await, Err(NotFetched::Failed(_))), "{answer}");
+        assert_eq!(case.copy(), None, "{answer}");
+        assert_eq!(case.rows(), 0, "the table can go live without the list");
+    }
+}
+
+#[tokio::test]
+async fn a_message_of_the_other_system_does_not_empty_a_list() {
+    let numbers = "number\n+12137770000\n+12137770001\n";
+    let stand_in = StandIn::start(csv(numbers));
+    let mut case = Case::new(&http_keys(&stand_in, ""));
+    case.text = case.text.replace("variables", "# variables");
+    case.fetch().await.expect("a list");
+    stand_in.answers(csv("Service temporarily unavailable, try again"));
+    assert!(case.problem().await.contains("it is no list"));
+    assert_eq!(case.rows(), 2);
+    stand_in.answers(csv("number\n"));
+    assert_eq!(case.fetch().await, Ok(Fetched::Replaced(0)), "an empty list is one");
+}
+
+#[tokio::test]
+async fn a_damaged_copy_is_fetched_again() {
+    let headers = "content-type: text/csv\r\netag: \"v1\"\r\n";
+    let stand_in = StandIn::start(response(200, headers, &rows(3)));
+    let case = Case::new(&http_keys(&stand_in, "column = \"phone\""));
+    for damage in [&b"garb\xff"[..], b"", b"PK\x03\x04", b"phone,name\n+1213777"] {
+        case.fetch().await.expect("a list");
+        std::fs::write(&case.list().copy, damage).unwrap();
+        let loaded = case.load();
+        assert!(loaded.table.is_some(), "{}", loaded.report);
+        assert_eq!(case.fetch().await, Ok(Fetched::Replaced(3)));
+        assert!(!stand_in.last_request().contains("if-none-match"), "{damage:?}");
+        assert_eq!((case.load().missing_copies.len(), case.rows()), (0, 3));
+    }
+    std::fs::write(&case.list().copy, b"garb\xff").unwrap();
+    let damaged = case.load();
+    assert_eq!(codes_of(&damaged.report), ["no-list-copy"], "{}", damaged.report);
+    assert_eq!(damaged.missing_copies.len(), 1, "it is fetched before the table goes live");
 }
 
 #[tokio::test]
@@ -293,8 +338,11 @@ async fn redirects_lead_to_another_host_but_without_headers_only() {
 async fn a_list_that_comes_from_another_place_is_fetched_before_its_columns_are_judged() {
     let without_name: String = (0..10).map(|row| format!("+1213777{row:04},gold\n")).collect();
     let stand_in = StandIn::start(csv(&format!("phone,tier\n{without_name}")));
-    let old = Case::new(&http_keys(&stand_in, "headers = { a = \"1\" }"));
+    let mut old = Case::new(&http_keys(&stand_in, "headers = { a = \"1\" }"));
+    let with_name = old.text.clone();
+    old.text = with_name.replace("${vip.name|you}", "${vip.tier|you}");
     assert_eq!(old.fetch().await, Ok(Fetched::Replaced(10)));
+    old.text = with_name;
     let loaded = old.load();
     assert!(codes_of(&loaded.report).contains(&"unknown-column"), "{}", loaded.report);
 

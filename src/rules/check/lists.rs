@@ -2,6 +2,7 @@
 //! kept.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use super::raw_table::RawTable;
 use super::reporter::{LISTS, Reporter};
 use super::values;
 use super::where_rows::WhereUse;
-use crate::diagnostics::{Location, Problem, SourceFile, did_you_mean};
+use crate::diagnostics::{Location, Problem, Severity, SourceFile, did_you_mean};
 use crate::domain::phone_number::Country;
 use crate::rules::load::files::TableFiles;
 use crate::rules::load::list_rows::{ListRows, is_missing, is_other_format};
@@ -108,6 +109,14 @@ impl OpenList {
             ListSource::Invalid | ListSource::Unreadable(_) | ListSource::Missing => None,
             ListSource::File(_) if self.has_foreign_copy => None,
             ListSource::Inline(_) | ListSource::File(_) => Some(&self.columns),
+        }
+    }
+
+    /// Notes the columns without which an answer for a list that lives elsewhere is of no use.
+    pub(super) fn note_used_columns(&mut self, lists: &Lists) {
+        if let Some(live) = &mut self.live {
+            let used_columns = lists.kept_columns(self.id).to_vec();
+            *live = Arc::new(LiveList { used_columns, ..(**live).clone() });
         }
     }
 
@@ -344,8 +353,8 @@ impl ListOpener<'_, '_> {
         checker.check(raw, guard, country, copy).map(Arc::new)
     }
 
-    fn missing_copy(&mut self, name: &Spanned<String>) -> ListSource {
-        let Problem { code, message, help } = no_copy(&name.value);
+    fn missing_copy(&mut self, name: &Spanned<String>, problem: Problem) -> ListSource {
+        let Problem { code, message, help } = problem;
         self.reporter.warning(code, &name.span, message).maybe_help(help);
         ListSource::Missing
     }
@@ -356,7 +365,10 @@ impl ListOpener<'_, '_> {
         let rows = match ListRows::open(self.files, path) {
             Ok(rows) => rows,
             Err(error) if is_missing(&error) => {
-                return self.missing_copy(&raw.name);
+                return self.missing_copy(&raw.name, no_copy(&raw.name.value));
+            }
+            Err(error) if is_other_format(&error) => {
+                return self.missing_copy(&raw.name, useless_copy(&raw.name.value, &error));
             }
             Err(error) => {
                 let message = format!("cannot read `{}`: {error}", path.display());
@@ -364,13 +376,15 @@ impl ListOpener<'_, '_> {
                 return ListSource::Invalid;
             }
         };
-        let name = Spanned { value: raw.name.value.clone(), span: raw.name.span.clone() };
         let is_header = |column: &Spanned<String>| rows.columns.contains(&column.value);
         if is_foreign && !raw.columns.iter().all(is_header) {
-            return self.missing_copy(&raw.name);
+            return self.missing_copy(&raw.name, no_copy(&raw.name.value));
         }
-        let file = self.check_header(&rows, path, &name);
-        let number_columns = file.and_then(|()| self.number_columns(&raw.columns, &rows));
+        if let Some(HeaderProblem { problem, .. }) = header_problem(&rows) {
+            let problem = useless_copy(&raw.name.value, &problem.message);
+            return self.missing_copy(&raw.name, problem);
+        }
+        let number_columns = self.number_columns(&raw.columns, &rows);
         let Some(number_columns) = number_columns else { return ListSource::Invalid };
         let path = path.display().to_string();
         ListSource::File(Box::new(ListFile { path, rows, number_columns }))
@@ -417,31 +431,13 @@ impl ListOpener<'_, '_> {
 
     /// Checks the header of a CSV file. Reports a missing one and returns `None`.
     fn check_header(&mut self, rows: &ListRows, path: &Path, file: &Spanned<String>) -> Option<()> {
-        let Some(separator) = rows.separator else { return Some(()) };
-        let columns = &rows.columns;
-        if columns.iter().all(|name| name.is_empty()) {
-            let message = "the file is empty; the first line of a CSV file must name its columns";
-            self.reporter
-                .error("no-header", &file.span, message.to_owned())
-                .help("add a header such as `number,name`");
+        let Some(HeaderProblem { problem, cell }) = header_problem(rows) else { return Some(()) };
+        let Some((line, span)) = cell else {
+            self.reporter.problem(&file.span, problem);
             return None;
-        }
-        let line = columns.join(&separator.to_string());
-        let is_not_text = |c: char| c == '\0' || c == char::REPLACEMENT_CHARACTER;
-        let digits = |name: &str| name.chars().filter(char::is_ascii_digit).count();
-        let looks_like_a_number =
-            |name: &String| digits(name) > 6 && !name.contains(char::is_alphabetic);
-        let (code, span, message, help) = if line.contains(is_not_text) {
-            ("bad-row", 0..0, "the file is not UTF-8", "save the file as CSV in UTF-8")
-        } else if let Some(name) = columns.iter().find(|name| looks_like_a_number(name)) {
-            let message = "the first line of a CSV file must name its columns; this is a number";
-            let help = "add a header such as `number,name` above it, or use the extension .txt";
-            ("no-header", cell_span(&line, name), message, help)
-        } else {
-            return Some(());
         };
         let file = Arc::new(SourceFile::excerpt(&path.display().to_string(), 1, line));
-        self.reporter.report.error(code, Some(Location { file, span }), message).help(help);
+        self.reporter.report.push(Severity::Error, Some(Location { file, span }), problem);
         None
     }
 
@@ -456,10 +452,51 @@ impl ListOpener<'_, '_> {
     }
 }
 
+/// What is wrong with the first line of a CSV file.
+pub(super) struct HeaderProblem {
+    pub(super) problem: Problem,
+    /// The line, and the span in it that the problem is about; `None` if the file is empty.
+    cell: Option<(String, Range<usize>)>,
+}
+
+/// Returns what is wrong with the line that must name the columns. Plain text has none.
+pub(super) fn header_problem(rows: &ListRows) -> Option<HeaderProblem> {
+    let (separator, columns) = (rows.separator?, &rows.columns);
+    if columns.iter().all(|name| name.is_empty()) {
+        let message = "the file is empty; the first line of a CSV file must name its columns";
+        let problem = Problem::new("no-header", message).help("add a header such as `number,name`");
+        return Some(HeaderProblem { problem, cell: None });
+    }
+    let line = columns.join(&separator.to_string());
+    let is_not_text = |c: char| c == '\0' || c == char::REPLACEMENT_CHARACTER;
+    let digits = |name: &str| name.chars().filter(char::is_ascii_digit).count();
+    let looks_like_a_number =
+        |name: &&String| digits(name) > 6 && !name.contains(char::is_alphabetic);
+    if line.contains(is_not_text) {
+        let problem = Problem::new("bad-row", "the file is not UTF-8");
+        let problem = problem.help("save the file as CSV in UTF-8");
+        return Some(HeaderProblem { problem, cell: Some((line, 0..0)) });
+    }
+    let number = columns.iter().find(looks_like_a_number)?;
+    let message = "the first line of a CSV file must name its columns; this is a number";
+    let help = "add a header such as `number,name` above it, or use the extension .txt";
+    let (problem, span) = (Problem::new("no-header", message).help(help), cell_span(&line, number));
+    Some(HeaderProblem { problem, cell: Some((line, span)) })
+}
+
 /// Returns the warning for a list that lives elsewhere and has no copy that could be used.
 pub(super) fn no_copy(list: &str) -> Problem {
     Problem::new("no-list-copy", format!("list `{list}` is empty: it was never fetched"))
-        .help("`serve` fetches it at start and every refresh_s")
+        .help(FETCHED_BY_SERVE)
+}
+
+/// What makes a list without a copy whole again.
+const FETCHED_BY_SERVE: &str = "`serve` fetches it at start and every refresh_s";
+
+/// Returns the warning for a list that lives elsewhere and whose copy is damaged.
+fn useless_copy(list: &str, problem: &impl fmt::Display) -> Problem {
+    let message = format!("list `{list}` is empty: its copy cannot be used: {problem}");
+    Problem::new("no-list-copy", message).help(FETCHED_BY_SERVE)
 }
 
 /// Returns the span of a cell in its line, or the whole line if the cell cannot be found.

@@ -73,6 +73,7 @@ impl LiveListChecker<'_, '_> {
             is_strict: raw.is_strict(),
             limits: guard.limits,
             number_columns,
+            used_columns: Vec::new(),
             country,
             copy,
         })

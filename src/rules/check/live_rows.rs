@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use super::lists::{column_problem, header_problem};
 use super::rows::{check_form, items_of};
 use crate::diagnostics::Problem;
 use crate::rules::load::list_rows::{CsvRow, ListRows};
@@ -10,12 +11,23 @@ use crate::rules::model::live_list::LiveList;
 /// Rows of an answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RowCount {
+    /// Names of the columns.
+    pub columns: Vec<String>,
     /// Rows with a number.
     pub rows: usize,
     /// Rows with an error.
     pub bad: usize,
     /// Line and problem of the first row with an error.
     pub first_bad: Option<(usize, Problem)>,
+}
+
+impl RowCount {
+    /// Returns whether an answer without rows is a message of the other system rather than an empty list: it has
+    /// none of the columns that the list had `before`.
+    pub fn is_message_in_place_of(&self, before: &RowCount) -> bool {
+        let is_known = |name: &String| before.columns.contains(name);
+        self.rows == 0 && self.bad == 0 && !self.columns.iter().any(is_known)
+    }
 }
 
 /// Counts the rows of a text in the form of CSV.
@@ -28,16 +40,18 @@ pub fn count_rows(list: &LiveList, text: String) -> Result<RowCount, String> {
     if rows.columns.iter().all(String::is_empty) {
         return Err("it is empty; its first line must name the columns".to_owned());
     }
-    let columns = rows.columns.len();
-    let mut number_columns = Vec::new();
-    for name in &list.number_columns {
-        let position = rows.columns.iter().position(|column| **column == **name);
-        number_columns.push(position.ok_or_else(|| format!("it has no column `{name}`"))?);
-    }
+    let header = header_problem(&rows);
+    header.map_or(Ok(()), |header| Err(header.problem.message))?;
+    let needed = list.number_columns.iter().chain(&list.used_columns);
+    let missing = needed.filter_map(|name| column_problem("it", &rows.columns, name)).next();
+    missing.map_or(Ok(()), |problem| Err(problem.message))?;
+    let position = |name: &Box<str>| rows.columns.iter().position(|column| **column == **name);
+    let mut number_columns: Vec<_> = list.number_columns.iter().filter_map(position).collect();
     if number_columns.is_empty() {
         number_columns.push(0);
     }
-    let mut count = RowCount::default();
+    let columns = rows.columns.len();
+    let mut count = RowCount { columns: rows.columns.clone(), ..RowCount::default() };
     let read = rows.for_each(|row| {
         match has_number(&row, list, columns, &number_columns, separator) {
             Ok(has_number) => count.rows += usize::from(has_number),

@@ -103,6 +103,7 @@ impl ListFiller<'_, '_> {
         let OpenLists { mut lists, mut open } = open_lists;
         let mut digests = vec![[0; 32]; open.len()];
         let (mut shrunk, mut missing_copies) = (Vec::new(), Vec::new());
+        open.iter_mut().for_each(|list| list.note_used_columns(&lists));
         let live = open.iter().filter_map(|list| list.live.clone()).collect();
         for (list, digest) in open.iter_mut().zip(&mut digests) {
             match std::mem::replace(&mut list.source, ListSource::Invalid) {

@@ -1,9 +1,11 @@
 //! The file beside the copy of a list that lives elsewhere.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::regular_file::{self, SizeLimit};
 use crate::rules::LiveList;
@@ -15,6 +17,8 @@ pub struct CopyInfo {
     pub confirmed_at: Timestamp,
     /// [`LiveList::definition`] of the list from which the copy came.
     pub definition: String,
+    /// [`CopyInfo::hash`] of the copy.
+    pub hash: String,
     /// `ETag` of the answer (RFC 9110).
     pub etag: Option<String>,
     /// `Last-Modified` of the answer.
@@ -25,6 +29,30 @@ impl CopyInfo {
     /// Returns the path of the file about a copy.
     pub fn path(copy: &Path) -> PathBuf {
         copy.with_extension("json")
+    }
+
+    /// Returns the SHA-256 of a text, in hexadecimal.
+    pub fn hash(text: &str) -> String {
+        hex::encode(Sha256::digest(text.as_bytes()))
+    }
+
+    /// Writes the file beside the copy.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be written.
+    pub fn write(&self, copy: &Path) -> io::Result<()> {
+        regular_file::replace(&CopyInfo::path(copy), &serde_json::to_vec(self)?)
+    }
+
+    /// Notes that the copy has this text now, and is still the answer of the other system.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be written.
+    pub fn note_edited(copy: &Path, text: &str) -> io::Result<()> {
+        match CopyInfo::of(copy) {
+            Some(about) => CopyInfo { hash: CopyInfo::hash(text), ..about }.write(copy),
+            None => Ok(()),
+        }
     }
 
     /// Reads what is known about a copy, if there is one.

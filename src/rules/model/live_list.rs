@@ -24,6 +24,8 @@ pub struct LiveList {
     pub limits: RowLimits,
     /// Columns that hold the numbers; empty for the first column.
     pub number_columns: Vec<Box<str>>,
+    /// Columns that rules use.
+    pub used_columns: Vec<Box<str>>,
     /// Country of numbers without `+`.
     pub country: Option<Country>,
     /// Path of the copy on disk.

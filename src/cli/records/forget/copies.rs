@@ -13,7 +13,7 @@ use anyhow::Context;
 use crate::records::NumberTraces;
 use crate::regular_file::{self, SizeLimit};
 use crate::reload::SavedTable;
-use crate::rules::{self, CheckContext, Snapshot};
+use crate::rules::{self, CheckContext, CopyInfo, Snapshot};
 use crate::settings::Settings;
 
 /// A copy on disk.
@@ -116,6 +116,10 @@ impl CopyOnDisk {
         let Some(text) = self.text()? else { return Ok(CopyErasure::Deleted) };
         if let Some(edited) = self.edited(text, traces)? {
             regular_file::replace(&self.path, &edited).with_context(context)?;
+            if let (CopyKind::List, Ok(text)) = (self.kind, str::from_utf8(&edited)) {
+                // Otherwise the list would be fetched again at once, perhaps with the number.
+                CopyInfo::note_edited(&self.path, text).with_context(context)?;
+            }
             return Ok(CopyErasure::Edited);
         }
         fs::remove_file(&self.path).with_context(context)?;
