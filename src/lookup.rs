@@ -9,6 +9,7 @@ mod breaker;
 mod gate;
 mod history;
 pub(crate) mod http;
+mod json;
 mod secrets;
 pub(crate) mod sql;
 mod tls;

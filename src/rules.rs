@@ -29,7 +29,7 @@ pub use load::list_rows::decode_text;
 pub use model::condition::{Comparison, ExpectedValue, Number, Operand, WhereClause};
 pub use model::dates::{Dates, DaySpec, ListedDays};
 pub use model::history::HistoryPolicy;
-pub(crate) use model::history::{NAME as HISTORY, of_new_caller, of_withheld_caller};
+pub(crate) use model::history::{MAX_CALLS, NAME as HISTORY, of_new_caller, of_withheld_caller};
 pub use model::hours::{Hours, HoursStatus};
 pub use model::index::{Index, PartyKeys};
 pub use model::lists::{

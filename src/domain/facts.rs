@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 /// Facts about a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -239,8 +239,8 @@ impl FieldPath {
         parts.iter().all(|part| !part.is_empty()).then_some(FieldPath(parts))
     }
 
-    /// Returns the text of the field: strings as they are, numbers and booleans as in JSON. Anything
-    /// else, and an empty string, is unknown.
+    /// Returns the text of the field: strings as they are, numbers in their shortest form, booleans as in
+    /// JSON. Anything else, and an empty string, is unknown.
     pub fn text(&self, answer: &Value) -> Option<String> {
         fn step<'v>(value: &'v Value, part: &str) -> Option<&'v Value> {
             match value {
@@ -251,10 +251,25 @@ impl FieldPath {
         }
         match self.0.iter().try_fold(answer, |value, part| step(value, part))? {
             Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
-            value @ (Value::Bool(_) | Value::Number(_)) => Some(value.to_string()),
+            Value::Bool(truth) => Some(truth.to_string()),
+            Value::Number(number) => Some(shortest_form(number)),
             Value::Null | Value::Array(_) | Value::Object(_) => None,
         }
     }
+}
+
+/// Returns a number in its shortest form: `12` for `12.00`, `2.5` for `2.50`.
+///
+/// ```
+/// use switchboard::domain::facts::shortest_form;
+///
+/// let number = |text: &str| text.parse().expect("a number");
+/// assert_eq!(shortest_form(&number("12.00")), "12");
+/// assert_eq!(shortest_form(&number("1e3")), "1000");
+/// ```
+pub fn shortest_form(number: &Number) -> String {
+    let text = number.to_string();
+    text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
 }
 
 /// Prints the path as it is written: `contact.phones.0`.
@@ -281,10 +296,12 @@ mod tests {
 
     #[test]
     fn fields_are_found_by_names_and_indexes() {
-        let answer = json!({ "a": [{ "b": "x", "n": 2.50, "t": true, "e": "", "o": {} }] });
+        let answer =
+            json!({ "a": [{ "b": "x", "n": 2.50, "w": 12.00, "t": true, "e": "", "o": {} }] });
         let text = |path| FieldPath::parse(path).expect("a path").text(&answer);
         assert_eq!(text("a.0.b").as_deref(), Some("x"));
         assert_eq!(text("a.0.n").as_deref(), Some("2.5"));
+        assert_eq!(text("a.0.w").as_deref(), Some("12"));
         assert_eq!(text("a.0.t").as_deref(), Some("true"));
         for unknown in ["a", "a.1.b", "a.b", "a.0.e", "a.0.o", "a.0.b.c", "b"] {
             assert_eq!(text(unknown), None, "{unknown}");

@@ -13,6 +13,8 @@ use rustls::ClientConfig;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::json::parse_answer;
+use super::sql::TOO_LARGE;
 use super::{NoRequest, SystemAnswer, client_config};
 use crate::domain::call::Call;
 use crate::domain::private_address::is_private;
@@ -212,7 +214,7 @@ async fn read_answer(mut response: Response, max_bytes: usize, http: &HttpLookup
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > max_bytes => {
-                return SystemAnswer::failed("the answer is too large");
+                return SystemAnswer::Refused(TOO_LARGE.into());
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => break,
@@ -224,7 +226,7 @@ async fn read_answer(mut response: Response, max_bytes: usize, http: &HttpLookup
     }
     // Some systems send a byte order mark, which RFC 8259 forbids and lets a reader ignore.
     let json = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&body);
-    match serde_json::from_slice::<Value>(json) {
+    match parse_answer(json) {
         Ok(answer) => select(answer, &http.result),
         Err(_) => SystemAnswer::failed("the answer is not JSON"),
     }
@@ -268,11 +270,19 @@ pub(crate) fn origin(url: &Url) -> (&str, Option<&str>, Option<u16>) {
     (url.scheme(), url.host_str(), url.port())
 }
 
+/// Returns whether a URL differs from another one by TLS, on the usual ports.
+fn is_secure_form(plain: &Url, secure: &Url) -> bool {
+    origin(plain) == ("http", secure.host_str(), None)
+        && origin(secure).0 == "https"
+        && secure.port().is_none()
+}
+
 /// Follows redirects within the same host. Another host must not receive the request's headers.
 fn follow_within_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
-    let same =
-        attempt.previous().first().is_some_and(|first| origin(first) == origin(attempt.url()));
-    match same {
+    let is_same = |first: &Url| {
+        origin(first) == origin(attempt.url()) || is_secure_form(first, attempt.url())
+    };
+    match attempt.previous().first().is_some_and(is_same) {
         true if attempt.previous().len() > MAX_REDIRECTS => attempt.error(TooManyRedirects),
         true => attempt.follow(),
         false => attempt.error("redirected to another host"),

@@ -1,6 +1,9 @@
 //! Look-ups in a database: the first row of a query, as a JSON object.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -12,10 +15,14 @@ use sqlx::{
 };
 use tokio::time::Instant;
 
+use super::json::parse_answer;
 use super::{NoRequest, SystemAnswer};
 use crate::domain::call::Call;
 use crate::domain::secret::Secret;
 use crate::rules::{Lookup, SqlLookup};
+
+/// Why an answer that is larger than `max_bytes` is none.
+pub(super) const TOO_LARGE: &str = "the answer is too large";
 
 /// Why there is no row.
 pub(crate) enum RowError {
@@ -58,7 +65,12 @@ impl SqlPool {
             // A look-up never changes the database, and never creates one.
             let options = options.read_only(true).create_if_missing(false);
             let options = options.busy_timeout(timeout);
+            let file = Arc::new(SqliteFile::new(options.get_filename()));
             let pool = SqlitePoolOptions::new()
+                .before_acquire(move |_, connection| {
+                    let file = file.clone();
+                    Box::pin(async move { Ok(file.is_read_since(connection.age)) })
+                })
                 .min_connections(1)
                 .max_connections(connections)
                 .acquire_timeout(timeout)
@@ -109,15 +121,50 @@ impl SqlPool {
         match row {
             Ok(Some(row)) => SystemAnswer::Found(row),
             Ok(None) => SystemAnswer::Empty,
-            Err(RowError::TooLarge) => SystemAnswer::failed("the answer is too large"),
+            Err(RowError::TooLarge) => SystemAnswer::Refused(TOO_LARGE.into()),
             Err(RowError::Unusable(error)) => SystemAnswer::failed(&describe_in_full(&error)),
             Err(RowError::Database(error)) if was_too_slow(&error) => SystemAnswer::Late,
-            // A value that the query cannot use, such as a text where it needs a number.
+            // A value that the query cannot use, such as a text where it needs a number, or a row that is no text.
             Err(RowError::Database(error)) if has_bad_value(&error) => {
                 SystemAnswer::Refused(describe(&error).into())
             }
             Err(RowError::Database(error)) => SystemAnswer::failed(&describe(&error)),
         }
+    }
+}
+
+/// The file of a SQLite database, which an export may replace by another one of the same name.
+struct SqliteFile {
+    path: PathBuf,
+    /// The file, if there is one, and the time since which it is known. Connections that are older read another one.
+    known: Mutex<(Option<FileId>, Instant)>,
+}
+
+/// Device and inode.
+type FileId = (u64, u64);
+
+impl SqliteFile {
+    /// Notes which file is there, before it is opened.
+    fn new(path: &Path) -> SqliteFile {
+        let path = path.to_owned();
+        let known = Mutex::new((SqliteFile::id_at(&path), Instant::now()));
+        SqliteFile { path, known }
+    }
+
+    fn id_at(path: &Path) -> Option<FileId> {
+        path.metadata().ok().map(|found| (found.dev(), found.ino()))
+    }
+
+    /// Returns whether a connection of this age reads the file that is there now. A file that is away for a moment
+    /// stays open.
+    fn is_read_since(&self, age: Duration) -> bool {
+        let Some(id) = SqliteFile::id_at(&self.path) else { return true };
+        let now = Instant::now();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.0 != Some(id) {
+            *known = (Some(id), now);
+        }
+        now.checked_sub(age).is_some_and(|opened| opened >= known.1)
     }
 }
 
@@ -174,7 +221,7 @@ pub(crate) fn postgres_rows(query: &str, max_bytes: usize, limit: &str) -> Strin
 pub(crate) fn postgres_row(row: &PgRow) -> Result<Value, RowError> {
     let line: Option<&str> = row.try_get(0)?;
     let line = line.ok_or(RowError::TooLarge)?;
-    Ok(serde_json::from_str(line).map_err(|error| sqlx::Error::Decode(error.into()))?)
+    Ok(parse_answer(line.as_bytes()).map_err(|error| sqlx::Error::Decode(error.into()))?)
 }
 
 async fn first_row_of_sqlite(
@@ -281,8 +328,11 @@ fn was_too_slow(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| matches!(&*code, "57014" | "9"))
 }
 
-/// Returns whether a database error is about a value (SQLSTATE class 22, "data exception").
+/// Returns whether an error is about a value of this question or its row (SQLSTATE class 22, "data exception").
 fn has_bad_value(error: &sqlx::Error) -> bool {
+    if let sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } = error {
+        return true;
+    }
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| code.len() == 5 && code.starts_with("22"))
 }

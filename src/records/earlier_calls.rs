@@ -8,9 +8,7 @@ use uuid::Uuid;
 use super::NumberPolicy;
 use super::row::{CallRow, DeliveryKey};
 use crate::domain::call::Call;
-
-/// Calls of one caller that are counted; the newest ones.
-pub(crate) const MAX_CALLS: usize = 1_000;
+use crate::rules::MAX_CALLS;
 
 /// A question about the earlier calls of a call's caller to the same source.
 #[derive(Debug, Clone)]

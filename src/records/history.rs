@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::connections::HistoryPool;
-use super::earlier_calls::{EarlierCall, HistoryQuestion, MAX_CALLS, newest_of_each};
+use super::earlier_calls::{EarlierCall, HistoryQuestion, newest_of_each};
 use super::query::uuid;
 use super::row::DeliveryKey;
 use super::{NumberPolicy, Store, StoreError};
 use crate::domain::call::Call;
+use crate::rules::MAX_CALLS;
 
 /// A question about a caller's earlier calls that can be asked without the call.
 pub struct HistoryReading {

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
-use super::earlier_calls::{EarlierCall, HistoryQuestion, MAX_CALLS};
+use super::earlier_calls::{EarlierCall, HistoryQuestion};
 use super::row::CallRow;
+use crate::rules::MAX_CALLS;
 
 /// Calls that wait to be written, by caller. Nothing is noted until a rule table asks for histories.
 ///

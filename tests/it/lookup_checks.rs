@@ -126,3 +126,28 @@ fn a_test_that_explain_prints_passes_in_a_table_with_a_history() {
         assert!(table.is_some(), "{report}");
     }
 }
+
+#[test]
+fn a_condition_that_no_history_satisfies_is_reported() {
+    for (condition, expected) in [
+        (r#""history.calls_24h" = ">= 1000""#, &[][..]),
+        (r#""history.calls_24h" = "> 999""#, &[]),
+        (r#""history.calls_1h" = 5"#, &[]),
+        (r#""history.calls_1h" = "5""#, &[]),
+        (r#""history.calls_1h" = "!0""#, &[]),
+        (r#""history.last_seen_days" = ">= 30""#, &[]),
+        (r#""history.last_agent" = "nobody""#, &[]),
+        (r#""history.calls_24h" = ">= 2000""#, &["no-such-value"]),
+        (r#""history.calls_24h" = "> 1000""#, &["no-such-value"]),
+        (r#""history.calls_1h" = "many""#, &["no-such-value"]),
+        (r#""history.calls_1h" = 2.5"#, &["no-such-value"]),
+        (r#""history.calls_30d" = "!>= 0""#, &["no-such-value"]),
+        (r#""history.last_seen_days" = "< 0""#, &["no-such-value"]),
+    ] {
+        let rule = format!(
+            "[[rule]]\nname = \"often\"\nwhere = {{ {condition} }}\nagent = \"agent_1\"\n\
+             variables = {{ a = \"\", b = \"\", c = \"\" }}\n"
+        );
+        assert_eq!(codes(&rule), expected, "{condition}");
+    }
+}

@@ -496,6 +496,86 @@ async fn the_columns_of_a_database_may_change() {
     assert!(calls.load(Ordering::Relaxed) <= 3, "at most one question fails");
 }
 
+/// Replaces a file of customers, as an export does at night.
+#[tokio::test]
+async fn a_sqlite_file_may_be_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lookup = format!("{}\ncache_s = 0", customers(folder.path()));
+    let app = app(&settings_with_longest_deadline(), &greeting(&lookup));
+    assert_eq!(reply(&app, "+12137771234").await.1, "Ann");
+    for name in ["Bea", "Cai"] {
+        let export = tempfile::tempdir_in(folder.path()).expect("a folder");
+        customers(export.path());
+        let file = export.path().join("customers.db");
+        let next = rusqlite::Connection::open(&file).expect("a database");
+        next.execute("UPDATE customers SET name = ?1", [name]).expect("a row");
+        drop(next);
+        std::fs::rename(file, folder.path().join("customers.db")).expect("replaced");
+        assert_eq!(explained_name(&app, name).await, name);
+    }
+}
+
+/// Returns the name in the reply to a new call from the number of Ann, to a number of its own.
+async fn explained_name(app: &App, to: &str) -> String {
+    let answer = app.retell(retell_call("+12137771234", to)).await.json();
+    answer["call_inbound"]["dynamic_variables"]["name"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The rows of one caller cannot be used; the others are answered.
+#[tokio::test]
+async fn a_row_that_cannot_be_used_does_not_suspend_the_look_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lookup = format!("{}\nbreaker_failures = 2\nmax_bytes = 1000", customers(folder.path()));
+    let rows = rusqlite::Connection::open(folder.path().join("customers.db")).expect("a database");
+    let insert = "INSERT INTO customers VALUES ('+12137770001', zeroblob(300000), 'gold', 1),
+                  ('+12137770002', CAST(x'4ae46e' AS TEXT), 'gold', 1)";
+    rows.execute(insert, []).expect("rows");
+    let app = app(&settings_with_longest_deadline(), &greeting(&lookup));
+    for _ in 0..3 {
+        assert_eq!(reply(&app, "+12137770001").await.1, "there");
+        assert_eq!(reply(&app, "+12137770002").await.1, "there");
+    }
+    assert_eq!(reply(&app, "+12137771234").await.1, "Ann");
+    let crm =
+        StandIn::start(Manner::Bytes(response(200, &format!("\"{}\"", "x".repeat(2_000))))).await;
+    let table = greeting(&http(&crm, "breaker_failures = 2\nmax_bytes = 1000"));
+    let app = self::app(&settings_with_longest_deadline(), &table);
+    for call in 0..5 {
+        reply(&app, &format!("+121377712{call:02}")).await;
+    }
+    assert_eq!(
+        crm.requests().await.len(),
+        5,
+        "an answer that is too large is one about this caller"
+    );
+}
+
+/// Numbers of an answer, in the form in which people expect them.
+#[tokio::test]
+async fn a_number_keeps_its_digits_and_loses_its_zeros() {
+    let crm = StandIn::start(Manner::Bytes(response(200, r#"{"tier":"gold","name":12.00}"#))).await;
+    let app = app(&settings_with_longest_deadline(), &greeting(&http(&crm, "")));
+    assert_eq!(reply(&app, "+12137771234").await, ("agent_gold".into(), "12".into()));
+    let crm =
+        StandIn::start(Manner::Bytes(response(200, r#"{"name":89012608622912345678}"#))).await;
+    let app = self::app(&settings_with_longest_deadline(), &greeting(&http(&crm, "")));
+    assert_eq!(reply(&app, "+12137771234").await.1, "89012608622912345678");
+    let Some(postgres) = Postgres::shared() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("url"), postgres.fresh()).expect("a file");
+    for (number, expected) in [
+        ("12.00", "12"),
+        ("123456789012345678901234567890.50", "123456789012345678901234567890.50"),
+    ] {
+        let lookup = format!(
+            "database = \"file:{}/url\"\nquery = \"SELECT {number}::numeric AS name\"\ntimeout_ms = 8000",
+            folder.path().display()
+        );
+        let app = self::app(&settings_with_longest_deadline(), &greeting(&lookup));
+        assert_eq!(reply(&app, "+12137771234").await.1, expected);
+    }
+}
+
 #[test]
 fn keys_without_an_effect_are_errors() {
     let http = "url = \"https://crm.example.com/${from}\"";

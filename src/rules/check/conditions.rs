@@ -1,5 +1,7 @@
 //! Conditions of a rule: numbers, channels, platforms, sources, hours, dates, and `where`.
 
+use std::ops::Range;
+
 use super::columns::RuleColumns;
 use super::lists::NameKind;
 use super::rule::{RuleNumbers, describe_rule};
@@ -7,9 +9,11 @@ use super::rules::RuleChecker;
 use super::values;
 use crate::diagnostics::{Problem, did_you_mean};
 use crate::domain::call::{Channel, Platform};
+use crate::domain::facts::LookupId;
 use crate::domain::sip_address::is_forwarding_header;
 use crate::rules::load::raw::{RawCondition, RawRule, Spanned};
 use crate::rules::model::condition::{Comparison, ExpectedValue, Operand, WhereClause};
+use crate::rules::model::history;
 use crate::rules::model::template::ColumnLookup;
 use crate::rules::{Conditions, NumberMatcher, NumberPattern, Selector};
 
@@ -149,11 +153,29 @@ impl RuleChecker<'_, '_> {
                     self.lists.add_where_use(*cell, location, clause.clone());
                 }
                 Operand::Sip(_) | Operand::Attribute(_) => self.refuse_patterns(&clause, values),
+                Operand::Lookup(LookupId::HISTORY, field) if is_used => {
+                    self.check_history(&clause, &field.to_string(), span);
+                }
                 Operand::Cell(_) | Operand::Lookup(..) => {}
             }
             clauses.push(clause);
         }
         clauses
+    }
+
+    /// Warns of a condition that no history satisfies.
+    fn check_history(&mut self, clause: &WhereClause, field: &str, span: &Range<usize>) {
+        let Some(numbers) = history::numbers_of(field) else { return };
+        let most = *numbers.end();
+        let can_match = numbers.map(|number| number.to_string()).any(|number| {
+            clause.expected.matches(|expected: &ExpectedValue| expected.matches(&number))
+        });
+        if !can_match {
+            let name = &clause.name;
+            let message = format!("no history satisfies this condition on `{name}`");
+            let help = format!("`{name}` is a whole number from 0 to {most}");
+            self.reporter.warning("no-such-value", span, message).help(help);
+        }
     }
 
     /// Reports patterns for numbers, which `where` would compare as texts.

@@ -1,5 +1,6 @@
 //! `history`: the built-in look-up of the caller's earlier calls to the same source.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -35,6 +36,20 @@ pub(crate) const NAME: &str = "history";
 /// Names of its fields.
 pub(crate) const FIELDS: [&str; 6] =
     ["calls_1h", "calls_24h", "calls_30d", "last_agent", "last_rule", "last_seen_days"];
+
+/// Calls of one caller that are counted; the newest ones.
+pub(crate) const MAX_CALLS: usize = 1_000;
+/// Largest number of days since a call: the longest time for which records are kept.
+const MAX_DAYS: usize = 36_500;
+
+/// Returns the values that a field can have; `None` if it is a text.
+pub(crate) fn numbers_of(field: &str) -> Option<RangeInclusive<usize>> {
+    match field {
+        "calls_1h" | "calls_24h" | "calls_30d" => Some(0..=MAX_CALLS),
+        "last_seen_days" => Some(0..=MAX_DAYS),
+        _ => None,
+    }
+}
 
 /// Returns the history of a caller who calls for the first time.
 pub(crate) fn of_new_caller() -> Value {

@@ -31,7 +31,11 @@ impl fmt::Display for QueryError {
             QueryError::SeveralStatements => f.write_str("the query has several statements"),
             QueryError::NotSelect => f.write_str("the query does not begin with SELECT or WITH"),
             QueryError::NumberedParameter(sign) => {
-                write!(f, "the query has `{sign}`, which is no named parameter")
+                write!(f, "the query has `{sign}`, which is no named parameter")?;
+                // PostgreSQL has operators of this name.
+                let is_operator = *sign == '?';
+                let instead = "; for JSON of PostgreSQL, call jsonb_exists(column, 'key')";
+                f.write_str(if is_operator { instead } else { "" })
             }
         }
     }
