@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, ClientBuilder, Method, Response};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response};
 use rustls::ClientConfig;
 use serde_json::{Map, Value};
 use url::Url;
@@ -32,6 +32,8 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// Why a host of the own network is not asked.
 pub(crate) const PRIVATE_ADDRESS: &str = "the host has a private address";
+/// The connection ended before the answer.
+const CONNECTION_BROKE: &str = "the connection broke";
 /// What stands in the way of a client.
 pub(crate) const NO_CLIENT: &str = "the HTTP client cannot be set up";
 
@@ -163,7 +165,7 @@ impl HttpClient {
             Some(body) => builder.body(body),
             None => builder,
         };
-        let response = match builder.send().await {
+        let response = match send(builder, request.method).await {
             Ok(response) => response,
             Err(error) => return SystemAnswer::failed(describe(&error)),
         };
@@ -175,6 +177,16 @@ impl HttpClient {
             }
             status => SystemAnswer::failed(&format!("status {status}")),
         }
+    }
+}
+
+/// Sends a request. A system may have closed the connection that was kept open for it, so a request that only
+/// reads is then sent once more.
+async fn send(builder: RequestBuilder, method: HttpMethod) -> reqwest::Result<Response> {
+    let again = builder.try_clone().filter(|_| method == HttpMethod::Get);
+    match (builder.send().await, again) {
+        (Err(error), Some(again)) if describe(&error) == CONNECTION_BROKE => again.send().await,
+        (sent, _) => sent,
     }
 }
 
@@ -256,7 +268,7 @@ pub(crate) fn describe(error: &reqwest::Error) -> &'static str {
         () if has_cause::<OnlyPrivateAddresses>(error) => PRIVATE_ADDRESS,
         () if has_cause::<NoSuchHost>(error) => "the name of the host cannot be resolved",
         () if error.is_connect() => "cannot connect",
-        () => "the connection broke",
+        () => CONNECTION_BROKE,
     }
 }
 

@@ -134,6 +134,23 @@ async fn a_system_that_misbehaves_costs_its_values_and_nothing_else() {
     }
 }
 
+/// The connection that was kept for the next question turns out to be dead.
+#[tokio::test]
+async fn a_question_that_only_reads_is_asked_again_on_a_new_connection() {
+    let crm = StandIn::start(Manner::Once(response(200, r#"{"name":"Ann"}"#))).await;
+    let app =
+        app(&settings_with_longest_deadline(), &greeting(&http(&crm, "breaker_failures = 1")));
+    for call in 0..4 {
+        assert_eq!(reply(&app, &format!("+121377712{call:02}")).await.1, "Ann", "call {call}");
+    }
+    let crm = StandIn::start(Manner::Once(response(200, r#"{"name":"Ann"}"#))).await;
+    let posting = http(&crm, "method = \"POST\"");
+    let app = self::app(&settings_with_longest_deadline(), &greeting(&posting));
+    assert_eq!(reply(&app, "+12137771200").await.1, "Ann");
+    assert_eq!(reply(&app, "+12137771201").await.1, "there", "a system may act on a POST");
+    assert_eq!(crm.requests().await.len(), 2);
+}
+
 #[tokio::test]
 async fn a_slow_system_is_waited_for_until_its_timeout() {
     for manner in [Manner::Hang, Manner::Half] {

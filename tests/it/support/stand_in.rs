@@ -22,6 +22,8 @@ pub(crate) enum Manner {
     Bytes(Vec<u8>),
     /// These bytes, then the connection is closed.
     ThenClose(Vec<u8>),
+    /// These bytes to the first request of a connection, which is closed by the second one.
+    Once(Vec<u8>),
     /// These answers in order; from then on, the last one.
     InOrder(Vec<Vec<u8>>),
     /// Nothing, ever.
@@ -67,6 +69,7 @@ pub(crate) fn response(status: u16, body: &str) -> Vec<u8> {
 async fn serve(mut stream: TcpStream, manner: Manner, requests: Arc<Mutex<Vec<String>>>) {
     let mut received = Vec::new();
     let mut buffer = [0; 4096];
+    let mut is_first = true;
     loop {
         match stream.read(&mut buffer).await {
             Ok(0) | Err(_) => return,
@@ -93,6 +96,8 @@ async fn serve(mut stream: TcpStream, manner: Manner, requests: Arc<Mutex<Vec<St
                 drop(stream.write_all(bytes).await);
                 return;
             }
+            Manner::Once(_) if !is_first => return,
+            Manner::Once(bytes) => stream.write_all(bytes).await,
             Manner::Hang => Ok(()),
             Manner::Half => {
                 let answer = response(200, "{\"name\":\"Ann\"}");
@@ -102,5 +107,6 @@ async fn serve(mut stream: TcpStream, manner: Manner, requests: Arc<Mutex<Vec<St
         if written.is_err() {
             return;
         }
+        is_first = false;
     }
 }
