@@ -309,6 +309,13 @@ impl Prepared {
     fn add(&mut self, lookup: &Arc<Lookup>, secrets: ResolvedSecrets) {
         let mut askers = self.askers.iter().map(|(_, asker)| asker);
         let known = askers.find(|asker| asker.is_for(lookup, &secrets)).cloned();
+        let known = known.or_else(|| {
+            // The file of a secret may be away for a moment.
+            let mut askers = self.askers.iter().map(|(_, asker)| asker);
+            let kept = askers.find(|asker| secrets.have_gaps() && asker.can_go_on(lookup))?;
+            tracing::warn!(lookup = &*lookup.name, "a secret is missing, kept the previous one");
+            Some(kept.clone())
+        });
         let asker = known.unwrap_or_else(|| Arc::new(Asker::new(lookup.clone(), secrets)));
         match self.askers.iter_mut().find(|(known, _)| Arc::ptr_eq(known, lookup)) {
             Some(entry) => entry.1 = asker,

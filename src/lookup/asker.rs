@@ -91,6 +91,11 @@ impl Asker {
         !is_broken && *self.lookup == *lookup && self.secrets.equal(secrets)
     }
 
+    /// Returns whether this is what a look-up needs, with the secrets of before.
+    pub(super) fn can_go_on(&self, lookup: &Lookup) -> bool {
+        !matches!(self.system, System::Broken(_)) && *self.lookup == *lookup
+    }
+
     /// Returns whether nothing is asked: the system failed, or it cannot be asked at all.
     pub(super) fn is_out_of_use(&self) -> bool {
         matches!(self.system, System::Broken(_)) || self.gate.is_suspended()

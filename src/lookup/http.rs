@@ -240,7 +240,22 @@ async fn read_answer(mut response: Response, max_bytes: usize, http: &HttpLookup
     let json = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&body);
     match parse_answer(json) {
         Ok(answer) => select(answer, &http.result),
-        Err(_) => SystemAnswer::failed("the answer is not JSON"),
+        Err(_) => SystemAnswer::failed(why_not_json(json)),
+    }
+}
+
+/// Returns what an answer is that cannot be parsed.
+fn why_not_json(answer: &[u8]) -> &'static str {
+    const GZIP: [u8; 2] = [0x1f, 0x8b];
+    match answer {
+        _ if answer.starts_with(&GZIP) => {
+            "the answer is compressed, although nobody asked for that"
+        }
+        _ if answer.trim_ascii_start().starts_with(b"<") => {
+            "the answer is a web page or XML, not JSON"
+        }
+        _ if str::from_utf8(answer).is_err() => "the answer is not in UTF-8",
+        _ => "the answer is not JSON",
     }
 }
 

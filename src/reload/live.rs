@@ -31,9 +31,10 @@ pub async fn keep_fresh(
                 }
             });
         }
-        let ages = app.live_lists().statuses().into_iter().filter_map(|list| {
-            Some((list.name, app.now().duration_since(list.confirmed_at?).as_secs()))
-        });
+        let age = |at| app.now().duration_since(at).as_secs_f64();
+        let statuses = app.live_lists().statuses().into_iter();
+        // What was never fetched is older than any limit of an alert.
+        let ages = statuses.map(|list| (list.name, list.confirmed_at.map_or(f64::INFINITY, age)));
         app.counters().list_ages(ages.collect());
         tokio::select! {
             () = stop.cancelled() => return,

@@ -37,7 +37,7 @@ pub struct Counters {
     /// Look-ups.
     pub lookups: LookupCounters,
     /// Ages of the copies of lists that live elsewhere, in seconds.
-    list_ages: Mutex<Vec<(Box<str>, i64)>>,
+    list_ages: Mutex<Vec<(Box<str>, f64)>>,
     source_histograms: Mutex<Vec<SourceHistograms>>,
     /// Requests that panicked.
     pub panics: Counter,
@@ -162,8 +162,8 @@ impl Counters {
         });
     }
 
-    /// Sets the ages of the copies of lists that live elsewhere, in seconds.
-    pub fn list_ages(&self, ages: Vec<(Box<str>, i64)>) {
+    /// Sets the ages of the copies of lists that live elsewhere, in seconds; infinite without a copy.
+    pub fn list_ages(&self, ages: Vec<(Box<str>, f64)>) {
         *lock(&self.list_ages) = ages;
     }
 
@@ -312,7 +312,7 @@ impl Counters {
         let name = "switchboard_list_age_seconds";
         write_header(text, name, "gauge", "Age of the copy of a list that lives elsewhere");
         for (list, age) in &*ages {
-            write_sample(text, name, &label("list", list), *age as f64);
+            write_sample(text, name, &label("list", list), age.round());
         }
     }
 

@@ -9,6 +9,10 @@ pub(super) fn write_header(text: &mut String, name: &str, kind: &str, help: &str
 
 /// Appends a sample. `labels` is the text between the braces, or empty.
 pub(super) fn write_sample(text: &mut String, name: &str, labels: &str, value: f64) {
+    if value == f64::INFINITY {
+        // Rust writes `inf`, and the text format of Prometheus `+Inf`.
+        return push(text, format_args!("{name}{{{labels}}} +Inf\n"));
+    }
     match labels {
         "" => push(text, format_args!("{name} {value}\n")),
         labels => push(text, format_args!("{name}{{{labels}}} {value}\n")),

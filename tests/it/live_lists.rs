@@ -579,6 +579,9 @@ fn a_first_start_without_an_answer_has_an_empty_list_and_says_so() {
     assert!(wait::until(says_so), "{}", served.log());
     let (_, ready) = admin_request(&served.admin, "GET /readyz", "");
     assert!(ready.contains("\"ready\":true") && ready.contains("they are empty"), "{ready}");
+    let metrics = || admin_request(&served.admin, "GET /metrics", "").1;
+    let is_infinite = || metrics().contains("switchboard_list_age_seconds{list=\"vip\"} +Inf\n");
+    assert!(wait::until(is_infinite), "{}", metrics());
 
     stand_in.answers(csv(&rows(2)));
     let (status, answer) = admin_request(&served.admin, "POST /reload?force=true", "");

@@ -393,6 +393,13 @@ async fn a_look_up_that_cannot_be_asked_is_reported_before_its_first_call() {
     let another = retell_call("+12137771234", "+12135550199");
     let reply = app.retell(another).await.json();
     assert_eq!(reply["call_inbound"]["override_agent_id"], "agent_gold");
+    std::fs::rename(&url, &moved).expect("moved");
+    app.app.prepare_lookups(&app.app.live_table().shared_table());
+    assert_eq!(
+        app.app.lookups().suspended(),
+        [] as [Box<str>; 0],
+        "the URL of before stays in use"
+    );
 }
 
 /// A token is rotated: its file has another content.
@@ -635,5 +642,25 @@ fn keys_without_an_effect_are_errors() {
             codes(&greeting(&format!("{http}\nheaders = {{ authorization = \"{header}\" }}")));
         assert_eq!(codes.contains("bad-template"), is_refused, "{header}: {codes}");
         assert!(!codes.contains("inline-secret"), "{header}: {codes}");
+    }
+    let host = "https://crm.example.com";
+    for (keys, is_refused) in [
+        (format!("url = \"{host}/?api_key=abc&phone=${{from}}\""), true),
+        (format!("url = \"{host}/?phone=${{from}}&Access-Token=abc\""), true),
+        (format!("url = \"{host}/?phone=${{from}}&api_key=${{env.CRM_KEY}}\""), false),
+        (format!("url = \"{host}/token/${{from}}?a=b&token=\""), false),
+        (
+            format!("url = \"{host}/\"\nbody = {{ phone = \"${{from}}\", password = \"abc\" }}"),
+            true,
+        ),
+        (
+            format!("url = \"{host}/\"\nbody = {{ a = {{ api_key = \"${{env.CRM_KEY}}\" }} }}"),
+            false,
+        ),
+    ] {
+        let loaded = rules::parse("rules.toml", greeting(&keys), &CheckContext::default());
+        let report = loaded.report.to_string();
+        assert_eq!(report.contains("error[inline-secret]"), is_refused, "{keys}: {report}");
+        assert!(!report.contains("abc"), "the report shows the secret: {report}");
     }
 }

@@ -23,6 +23,11 @@ use crate::rules::model::sql_query::NumberedQuery;
 
 const BAD_LOOKUP: &str = "bad-lookup";
 const BAD_URL: &str = "bad-url";
+const INLINE_SECRET: &str = "inline-secret";
+const INSTEAD_OF_SECRET: &str =
+    "rule tables are stored with the records: write `${env.NAME}` for the secret";
+/// Stands for a placeholder in the text of a URL, which does not contain this character.
+const PLACEHOLDER: &str = "\0";
 /// Names that have a meaning of their own in front of a dot.
 const RESERVED: [&str; 4] = ["sip", "env", "file", "attr"];
 /// Names of the values of a call, which a look-up cannot have either.
@@ -360,11 +365,24 @@ impl LookupChecker<'_, '_> {
                     .help("write the path to which it leads")
             })
         });
+        let problem = problem.or_else(|| secret_parameter(template));
         let is_valid = problem.is_none();
-        if let Some(problem) = problem {
-            self.reporter.problem(&url.span, problem);
+        if let Some(Problem { code, message, help }) = problem {
+            let diagnostic = self.reporter.error(code, &url.span, message).maybe_help(help);
+            if code == INLINE_SECRET {
+                diagnostic.hide_line();
+            }
         }
         is_valid
+    }
+
+    /// Reports a secret that stands in the table itself: in a header or a field.
+    fn check_secret(&mut self, name: &Spanned<String>, template: &RequestTemplate, kind: &str) {
+        if names_a_secret(&name.value) && is_literal(template) {
+            let message = format!("the {kind} `{}` contains a secret", name.value);
+            let diagnostic = self.reporter.error(INLINE_SECRET, &name.span, message);
+            diagnostic.help(INSTEAD_OF_SECRET).hide_line();
+        }
     }
 
     fn header(
@@ -389,16 +407,7 @@ impl LookupChecker<'_, '_> {
         }
         let text = Spanned { value: text.clone(), span: value.span.clone() };
         let template = self.template(&text)?;
-        let is_secret = ["authorization", "api-key", "apikey", "token", "secret"]
-            .iter()
-            .any(|word| parsed.as_str().contains(word));
-        if is_secret && template.parts().iter().all(|part| matches!(part, RequestPart::Text(_))) {
-            let message = format!("the header `{parsed}` contains a secret");
-            self.reporter
-                .error("inline-secret", &name.span, message)
-                .help("rule tables are stored with the records: write `Bearer ${env.NAME}`")
-                .hide_line();
-        }
+        self.check_secret(name, &template, "header");
         Some((parsed.as_str().into(), template))
     }
 
@@ -439,9 +448,13 @@ impl LookupChecker<'_, '_> {
     }
 
     fn nodes(&mut self, entries: &Entries) -> Vec<(Box<str>, BodyNode)> {
-        let nodes = entries
-            .iter()
-            .filter_map(|(name, value)| Some((name.value.as_str().into(), self.node(value)?)));
+        let nodes = entries.iter().filter_map(|(name, value)| {
+            let node = self.node(value)?;
+            if let BodyNode::Text(template) = &node {
+                self.check_secret(name, template, "field");
+            }
+            Some((name.value.as_str().into(), node))
+        });
         nodes.collect()
     }
 
@@ -475,7 +488,7 @@ impl LookupChecker<'_, '_> {
             Some(_) | None => {
                 let message = "`database` must refer to the URL, not contain it".to_owned();
                 self.reporter
-                    .error("inline-secret", &database.span, message)
+                    .error(INLINE_SECRET, &database.span, message)
                     .help("write \"env:NAME\" or \"file:/PATH\"; the URL can contain a password")
                     .hide_line();
             }
@@ -538,11 +551,41 @@ fn url_start(start: &str, is_whole: bool) -> Result<Url, Problem> {
     })
 }
 
+/// Returns whether a header, a parameter or a field of this name holds a secret.
+fn names_a_secret(name: &str) -> bool {
+    const WORDS: [&str; 7] =
+        ["authorization", "api-key", "api_key", "apikey", "token", "secret", "password"];
+    let name = name.to_lowercase();
+    WORDS.iter().any(|word| name.contains(word))
+}
+
+fn is_literal(template: &RequestTemplate) -> bool {
+    template.parts().iter().all(|part| matches!(part, RequestPart::Text(text) if !text.is_empty()))
+}
+
+/// Returns the problem of a URL whose query contains a secret: `?api_key=abc`.
+fn secret_parameter(template: &RequestTemplate) -> Option<Problem> {
+    // Values and secrets of the service may be anything, but are not part of the table.
+    let parts = template.parts().iter().map(|part| match part {
+        RequestPart::Text(text) => &**text,
+        RequestPart::Value(..) | RequestPart::Secret(_) => PLACEHOLDER,
+    });
+    let url: String = parts.collect();
+    let (_, query) = url.split_once('?')?;
+    let parameters = query.split('&').filter_map(|parameter| parameter.split_once('='));
+    let mut secrets = parameters.filter(|(name, value)| {
+        names_a_secret(name) && !value.is_empty() && !value.contains(PLACEHOLDER)
+    });
+    let (name, _) = secrets.next()?;
+    let message = format!("the parameter `{name}` of the URL contains a secret");
+    Some(Problem::new(INLINE_SECRET, message).help(INSTEAD_OF_SECRET))
+}
+
 fn host_problem(url: &Url, allow_private: bool) -> Option<Problem> {
     if !url.username().is_empty() || url.password().is_some() {
         let message = "the URL contains a user name or a password";
         return Some(
-            Problem::new("inline-secret", message)
+            Problem::new(INLINE_SECRET, message)
                 .help("write headers = { authorization = \"Basic ${env.NAME}\" }"),
         );
     }
