@@ -88,9 +88,9 @@ impl Certificate {
             Version::V2 => return Err(CertificateError::OldVersion(2)),
             Version::V3 => {}
         }
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
-            pem::Error::NoItemsFound => CertificateError::NoKey,
-            _undecodable => CertificateError::DamagedKey,
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
+            let is_absent = matches!(error, pem::Error::NoItemsFound);
+            if is_absent { CertificateError::NoKey } else { CertificateError::DamagedKey }
         })?;
         let validity = *parsed.validity();
         let key = CertifiedKey::from_der(chain, key, &ring::default_provider());
